@@ -1,0 +1,68 @@
+# make demo [PORT=8080] [CITY=helsinki]   load a city and serve it, with a simulator beside it
+# make test                               every test
+# make env deps check bench drill wheel   see docs/developing.md
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PORT ?= 8080
+CITY ?= helsinki
+VENV := .venv
+BIN := $(VENV)/bin
+WEB := twin/web/app
+NPM := PATH="$(CURDIR)/$(BIN):$$PATH" $(CURDIR)/$(BIN)/npm
+WEB_SOURCES := $(shell find $(WEB) -type f -not -path '*/node_modules/*' 2>/dev/null)
+UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
+
+.PHONY: help env deps demo test check bench drill wheel lock clean
+help:
+	@grep '^# make' Makefile
+
+env: $(VENV)/.ready twin/web/static/index.html
+
+.uv/bin/uv:
+	@python=$$(scripts/find-python) && "$$python" -m venv .uv && .uv/bin/python -m pip install -q uv
+
+$(VENV)/.ready: requirements-dev.txt pyproject.toml | $(if $(filter .uv/bin/uv,$(UV)),.uv/bin/uv)
+	@python=$$(scripts/find-python) && test -x $(BIN)/python || $(UV) venv -q --python "$$python" $(VENV)
+	$(UV) pip sync -q --require-hashes --python $(BIN)/python requirements-dev.txt
+	TWIN_SKIP_PAGE=1 $(UV) pip install -q --no-deps --no-build-isolation --python $(BIN)/python -e .
+	@touch $@
+
+$(WEB)/node_modules/.ready: $(WEB)/package-lock.json $(WEB)/package.json | $(VENV)/.ready
+	cd $(WEB) && $(NPM) ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+twin/web/static/index.html: $(WEB)/node_modules/.ready $(WEB_SOURCES)
+	cd $(WEB) && $(NPM) run -s build
+	@touch $@
+
+deps:
+	@scripts/deps
+
+demo: env
+	$(BIN)/twin demo $(CITY) --port $(PORT)
+
+test: env
+	@scripts/deps --quiet || true
+	$(BIN)/python -m pytest
+
+check: env
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	cd $(WEB) && $(NPM) run -s check
+
+bench: env
+	$(BIN)/python -m tests.bench
+
+drill: env
+	TWIN_DRILL=1 $(BIN)/python -m pytest tests/crash
+
+wheel: env
+	rm -rf dist && $(BIN)/python -m hatchling build
+
+clean:
+	rm -rf $(VENV) .uv dist twin/web/static $(WEB)/node_modules
+
+lock: | $(if $(filter .uv/bin/uv,$(UV)),.uv/bin/uv)
+	scripts/lock

@@ -1,0 +1,137 @@
+"""The error tree of the project.
+
+TwinError
+├── BadInput                what the caller sent is wrong
+│   ├── BadParameter        one request parameter or setting
+│   ├── BadBody             a request body
+│   ├── BadFile             a file that cannot become a layer
+│   └── TooLarge            a body, file or answer beyond its limit
+├── NotFound                no such layer, feature, thing, tile
+├── NotAllowed              the caller may not do this
+│   └── NoKey               the caller did not say who it is, or with a wrong key
+├── Conflict                the state does not permit it
+│   ├── Exists              the id is taken
+│   ├── Stale               If-Match does not name the current revision
+│   └── Unconditional       If-Match is required and absent
+└── Unavailable             try again later, or the operator must act
+    ├── Busy                another process holds the city, or a queue is full
+    └── ReadOnly            the city folder cannot be written
+
+No class knows an HTTP status: ``twin.http.errors`` holds the one table.
+Messages are for clients: never a file path, a stack trace or an SQL text.
+"""
+
+from __future__ import annotations
+
+SHOWN = 80
+
+
+def shown(value: object) -> str:
+    """A client's value, shortened so that an answer or log line stays readable."""
+    text = str(value)
+    return text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"
+
+
+class TwinError(Exception):
+    """Base of every error the project raises on purpose."""
+
+    code = "ServerError"
+
+
+class BadInput(TwinError):
+    """What the caller sent is wrong."""
+
+    code = "InvalidValue"
+
+
+class BadParameter(BadInput):
+    """One parameter or setting is wrong: its name, its value (shortened), what is allowed."""
+
+    code = "InvalidParameterValue"
+
+    def __init__(self, name: str, value: object, allowed: str) -> None:
+        self.name = name
+        super().__init__(f"{name}={shown(value)}: {allowed}")
+
+
+class BadBody(BadInput):
+    """A request body cannot be read or breaks a rule."""
+
+    code = "InvalidBody"
+
+
+class BadFile(BadInput):
+    """A file cannot become a layer; ``rule`` is the stable id of the reason."""
+
+    code = "InvalidFile"
+
+    def __init__(self, rule: str, reason: str) -> None:
+        self.rule = rule
+        self.reason = reason
+        super().__init__(f"{rule}: {reason}")
+
+
+class TooLarge(BadInput):
+    """A body, file or answer is beyond its limit."""
+
+    code = "TooLarge"
+
+
+class NotFound(TwinError):
+    """There is no such thing."""
+
+    code = "NotFound"
+
+
+class NotAllowed(TwinError):
+    """The caller may not do this."""
+
+    code = "Forbidden"
+
+
+class NoKey(NotAllowed):
+    """A write needs a named key and none, or a wrong one, was given."""
+
+    code = "Unauthorized"
+
+
+class Conflict(TwinError):
+    """The present state does not permit it."""
+
+    code = "Conflict"
+
+
+class Exists(Conflict):
+    """The id is taken."""
+
+    code = "AlreadyExists"
+
+
+class Stale(Conflict):
+    """The revision named in If-Match is not the current one."""
+
+    code = "PreconditionFailed"
+
+
+class Unconditional(Conflict):
+    """The layer's locking is strict and no If-Match was sent."""
+
+    code = "PreconditionRequired"
+
+
+class Unavailable(TwinError):
+    """Not now: try again, or the operator must act."""
+
+    code = "Unavailable"
+
+
+class Busy(Unavailable):
+    """Another process holds the city, or a queue is full."""
+
+    code = "Busy"
+
+
+class ReadOnly(Unavailable):
+    """The city folder cannot be written."""
+
+    code = "ReadOnly"

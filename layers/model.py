@@ -1,0 +1,231 @@
+"""The words of the project as types: layer, field, feature, mesh, report, query, change.
+
+Coordinates are longitude, latitude in degrees (OGC:CRS84 order) and heights in metres in
+the layer's vertical datum, unless a name says otherwise.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+LAYER_ID = re.compile(r"^[a-z][a-z0-9_]{0,62}$")
+CRS84 = "http://www.opengis.net/def/crs/OGC/1.3/CRS84"
+
+type Bbox = tuple[float, float, float, float]
+type Titles = Mapping[str, str]
+type FieldType = Literal["string", "integer", "number", "boolean", "date", "datetime"]
+type GeometryType = Literal[
+    "Point", "LineString", "Polygon", "MultiPoint", "MultiLineString", "MultiPolygon", "Geometry"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One property of a layer: column name, type, titles, unit (UCUM) and code list."""
+
+    name: str
+    type: FieldType
+    title: Titles = field(default_factory=dict)
+    unit: str | None = None
+    codes: Mapping[str, Titles] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A named, typed set of features as the store holds it now.
+
+    ``extent`` is None for an empty layer. ``crs`` is the recorded source CRS (``EPSG:n``);
+    features are kept as longitude/latitude. ``generation`` counts loads, ``seq`` is the
+    change-log number of the newest change of the layer.
+    """
+
+    id: str
+    kind: str
+    title: Titles
+    fields: tuple[Field, ...]
+    geometry_type: GeometryType
+    extent: Bbox | None
+    crs: str
+    count: int
+    generation: int
+    seq: int
+    time_field: str | None = None
+    meshes: bool = False
+    locking: Literal["default", "strict"] = "default"
+
+    def field(self, name: str) -> Field | None:
+        """The field of that name, or None."""
+        return next((f for f in self.fields if f.name == name), None)
+
+
+class Surface(IntEnum):
+    """Semantic surface types (CityGML 2.0 clause 10.3.2, CityJSON 2.0 section 3.3)."""
+
+    UNKNOWN = 0
+    GROUND = 1
+    WALL = 2
+    ROOF = 3
+    CEILING = 4
+    FLOOR = 5
+    CLOSURE = 6
+    WINDOW = 7
+    DOOR = 8
+
+
+_MESH_HEADER = struct.Struct("<4sII")
+
+
+@dataclass(frozen=True, slots=True)
+class Mesh:
+    """The 3D body of a feature.
+
+    positions: float64 (n, 3) longitude, latitude (degrees), height (m);
+    triangles: uint32 (m, 3) indices into positions, counter-clockwise seen from outside;
+    surfaces: uint8 (m,) one :class:`Surface` a triangle.
+    """
+
+    positions: NDArray[np.float64]
+    triangles: NDArray[np.uint32]
+    surfaces: NDArray[np.uint8]
+
+    def to_bytes(self) -> bytes:
+        """Little-endian blob: ``MSH1``, counts, positions, triangles, surfaces."""
+        head = _MESH_HEADER.pack(b"MSH1", len(self.positions), len(self.triangles))
+        return (
+            head
+            + np.ascontiguousarray(self.positions, "<f8").tobytes()
+            + np.ascontiguousarray(self.triangles, "<u4").tobytes()
+            + np.ascontiguousarray(self.surfaces, "u1").tobytes()
+        )
+
+    @classmethod
+    def from_bytes(cls, blob: bytes) -> Mesh:
+        """The inverse of :meth:`to_bytes`. Raises ValueError on a blob that is not one."""
+        if len(blob) < _MESH_HEADER.size:
+            raise ValueError("mesh blob is truncated")
+        magic, n, m = _MESH_HEADER.unpack_from(blob)
+        if magic != b"MSH1" or len(blob) != _MESH_HEADER.size + n * 24 + m * 13:
+            raise ValueError("not a mesh blob")
+        at = _MESH_HEADER.size
+        positions = np.frombuffer(blob, "<f8", n * 3, at).reshape(n, 3)
+        triangles = np.frombuffer(blob, "<u4", m * 3, at + n * 24).reshape(m, 3)
+        surfaces = np.frombuffer(blob, "u1", m, at + n * 24 + m * 12)
+        return cls(positions, triangles, surfaces)
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Features as columns, the form in which the tilers read a store.
+
+    ``fids`` int64 (n,) ascending; ``wkb`` n geometries as ISO WKB in lon/lat(/height);
+    ``properties`` column name → n Python values (None for null);
+    ``meshes`` fid → mesh for the features that have one (empty unless asked for).
+    """
+
+    fids: NDArray[np.int64]
+    wkb: Sequence[bytes]
+    properties: Mapping[str, Sequence[Any]]
+    meshes: Mapping[int, Mesh] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A request for features, already checked and typed.
+
+    ``bbox`` is in lon/lat; minx > maxx crosses the antimeridian. ``datetime`` is a pair of
+    ISO instants, either open (None); an instant is the pair (t, t). ``equals`` holds
+    (property, typed value) pairs joined by AND. ``after`` is the keyset: only fids above it.
+    ``crs`` is the output CRS URI.
+    """
+
+    bbox: Bbox | None = None
+    datetime: tuple[str | None, str | None] | None = None
+    equals: tuple[tuple[str, str | int | float | bool], ...] = ()
+    limit: int = 100
+    offset: int = 0
+    after: int | None = None
+    crs: str = CRS84
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of features: their GeoJSON joined by commas, counts, and where the next begins.
+
+    ``next_after`` is the last fid of this page when more follow, else None.
+    """
+
+    features: bytes
+    returned: int
+    matched: int
+    next_after: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One feature as GeoJSON bytes (no trailing newline), with its revision."""
+
+    body: bytes
+    fid: int
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One row of the change log.
+
+    ``fid`` None means the layer as a whole (or the region ``new``, if given) changed.
+    ``old`` is None for a created feature, ``new`` is None for a deleted one.
+    """
+
+    seq: int
+    layer: str
+    fid: int | None
+    old: Bbox | None
+    new: Bbox | None
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One finding of a load: a stable rule id, the row (1-based, 0 = the file), the reason."""
+
+    rule: str
+    row: int
+    reason: str
+    action: Literal["noted", "repaired", "quarantined"]
+    source_id: str | None = None
+
+
+@dataclass(slots=True)
+class Report:
+    """What a load found and did. Counts are of features."""
+
+    layer: str
+    kind: str
+    source: str
+    sha256: str = ""
+    driver: str = ""
+    crs: str = ""
+    encoding: str = ""
+    read: int = 0
+    kept: int = 0
+    repaired: int = 0
+    quarantined: int = 0
+    created: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    deleted: int = 0
+    generation: int = 0
+    sources: dict[str, dict[str, int]] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+
+    def add(self, problem: Problem) -> None:
+        """Record a finding; repaired and quarantined counts are kept by the caller per feature."""
+        self.problems.append(problem)

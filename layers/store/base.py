@@ -1,0 +1,133 @@
+"""The store protocol: what every place that keeps a city's features must do.
+
+Synchronous on purpose (see docs/decisions.md). Methods may be called from several threads;
+an implementation keeps one connection a thread for reading and one for writing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from layers.model import Change, Field, GeometryType, Item, Layer, Page, Query, Rows, Titles
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+#: Reserved columns of a staged Arrow batch; every other column is a property.
+SOURCE_ID = "__source_id"  # string, nullable
+WKB = "__wkb"  # binary, lon/lat(/height), never null
+MESH = "__mesh"  # binary (layers.model.Mesh.to_bytes), nullable; the column may be absent
+
+
+@dataclass(frozen=True, slots=True)
+class LayerSpec:
+    """What a load says of the layer it makes."""
+
+    id: str
+    kind: str
+    title: Titles
+    fields: tuple[Field, ...]
+    geometry_type: GeometryType
+    crs: str
+    time_field: str | None = None
+    key: tuple[str, ...] = ()
+    locking: str = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What a publish did: the new generation, counts, and the log number it ended at."""
+
+    generation: int
+    created: int
+    updated: int
+    unchanged: int
+    deleted: int
+    seq: int
+
+
+class Stage(Protocol):
+    """Rows written beside a layer in short transactions, seen by no reader until published."""
+
+    def add(self, batch: pa.Table) -> None:
+        """Write one batch (columns: SOURCE_ID, WKB, optional MESH, and the spec's fields)."""
+
+    def drop(self) -> None:
+        """Forget the stage. A stage whose process died is dropped at the next open."""
+
+
+class Store(Protocol):
+    """A city's features, their meshes and the change log."""
+
+    @property
+    def epoch(self) -> str:
+        """Random id of this store's history, renewed by a restore; the first half of every ETag."""
+
+    @property
+    def read_only(self) -> bool:
+        """True when the city folder cannot be written; writes then raise ReadOnly."""
+
+    def seq(self) -> int:
+        """The newest number of the change log, exact at the moment of the call (≈ 10 µs).
+
+        Sees edits of other processes; repairs triggers that a foreign tool removed."""
+
+    def changes(self, since: int, limit: int = 10_000) -> list[Change]:
+        """Log rows with seq > since, ascending."""
+
+    def layers(self) -> list[Layer]:
+        """Every published layer, by id."""
+
+    def layer(self, layer_id: str) -> Layer:
+        """One layer. Raises NotFound."""
+
+    def items(self, layer_id: str, query: Query) -> Page:
+        """A page of features. Raises NotFound, BadParameter (unknown property)."""
+
+    def item(self, layer_id: str, fid: int, crs: str = ...) -> Item:
+        """One feature. Raises NotFound."""
+
+    def revision(self, layer_id: str, fid: int) -> int:
+        """The revision of one feature. Raises NotFound."""
+
+    def rows(self, layer_id: str, fids: Sequence[int] | None = None, *, meshes: bool = False) -> Rows:
+        """All features (or those of ``fids`` that exist) as columns, for the tilers."""
+
+    def stage(self, spec: LayerSpec) -> Stage:
+        """Begin a load. Raises ReadOnly."""
+
+    def publish(self, stage: Stage, *, mode: str = "replace") -> Published:
+        """Make a stage the layer's new generation in one transaction.
+
+        mode ``create`` raises Exists when the layer is there; ``replace`` matches rows by
+        source id, else by the spec's key, keeps their fids and deletes the rest; ``append``
+        matches alike and deletes nothing. Rows equal to what is there are not logged; up to
+        10 000 changed rows are logged each, above that one row logs the whole layer."""
+
+    def replace(
+        self, layer_id: str, fid: int, feature: Mapping[str, Any], if_match: int | None = None
+    ) -> int:
+        """PUT: the whole feature (GeoJSON). Returns the new revision.
+
+        Raises NotFound, BadBody (geometry or property does not fit the layer), Stale,
+        Unconditional, ReadOnly."""
+
+    def patch(self, layer_id: str, fid: int, patch: Mapping[str, Any], if_match: int | None = None) -> int:
+        """PATCH: RFC 7396 merge-patch of ``properties`` and/or ``geometry``; as ``replace``."""
+
+    def set_values(self, layer_id: str, values: Iterable[tuple[int, Mapping[str, Any]]]) -> None:
+        """Set properties of several features in one transaction (used by loads to relate layers)."""
+
+    def drop(self, layer_id: str) -> None:
+        """Remove a layer. Raises NotFound, ReadOnly."""
+
+    def report(self, layer_id: str) -> Mapping[str, Any] | None:
+        """The report of the layer's last load, as stored by ``save_report``."""
+
+    def save_report(self, layer_id: str, report: Mapping[str, Any]) -> None:
+        """Keep the report of a load."""
+
+    def close(self) -> None:
+        """Close every connection."""

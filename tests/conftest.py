@@ -1,0 +1,66 @@
+"""Fixtures for every suite: real data, a loaded city, the real server process."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support import HELSINKI, ROOT, Server, copy_city, twin
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real data that is not part of the project; tests on it skip without it."""
+    folder = Path(os.environ.get("TWIN_SHARED_DATA", ROOT.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip("the shared data folder is absent (set TWIN_SHARED_DATA)")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def helsinki_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo city, loaded once a session by the command line; copy it, never change it."""
+    folder = tmp_path_factory.mktemp("template") / "helsinki"
+    twin("init", str(folder))
+    shutil.copy(HELSINKI / "city.yml", folder / "city.yml")
+    twin("load", "--manifest", str(HELSINKI / "load.yml"), "--city", str(folder))
+    return folder
+
+
+@pytest.fixture
+def helsinki(helsinki_template: Path, tmp_path: Path) -> Path:
+    """A city folder of one's own, with all of Helsinki loaded."""
+    return copy_city(helsinki_template, tmp_path / "helsinki")
+
+
+@pytest.fixture(scope="module")
+def helsinki_module(helsinki_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """As ``helsinki``, one for a whole test module."""
+    return copy_city(helsinki_template, tmp_path_factory.mktemp("city") / "helsinki")
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., Server]]:
+    """Start real servers: ``serve(folder)``; all are stopped, and their logs must be clean."""
+    servers: list[Server] = []
+
+    def start(folder: Path, *options: str, clean: bool = True, prefix: tuple[str, ...] = ()) -> Server:
+        server = Server.start(folder, *options, clean=clean, prefix=prefix)
+        servers.append(server)
+        return server
+
+    yield start
+    for server in servers:
+        server.stop()
+
+
+@pytest.fixture(scope="module")
+def server(helsinki_module: Path) -> Iterator[Server]:
+    """One real server on Helsinki for a whole test module; its log must be clean at the end."""
+    running = Server.start(helsinki_module)
+    yield running
+    running.stop()

@@ -1,0 +1,146 @@
+"""Named keys: who may write.
+
+A key is 256 random bits, so a plain SHA-256 of it is kept (a slow hash protects guessable
+passwords, which these are not). The file is read again when it changes on disk, so that
+``twin key add`` works while the server runs.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import json
+import os
+import secrets
+import time
+from collections.abc import Iterable, Mapping, MutableMapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from layers.errors import Exists, NoKey, NotAllowed, NotFound
+
+type Action = Literal["edit", "observe", "incident"]
+ACTIONS: tuple[Action, ...] = ("edit", "observe", "incident")
+FILE = "keys.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """Who acts: the key's name and what it may do."""
+
+    name: str
+    may: tuple[str, ...]
+
+
+class Keys:
+    """The keys of one city folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._file = folder / FILE
+        self._mtime = -1.0
+        self._keys: dict[str, Key] = {}
+
+    def names(self) -> list[str]:
+        """The names of all keys."""
+        self._read()
+        return sorted(key.name for key in self._keys.values())
+
+    def add(self, name: str, may: Iterable[str] = ACTIONS) -> str:
+        """Make a key and return it; it is shown this once and kept only as a hash. Raises Exists."""
+        self._read()
+        if name in self.names():
+            raise Exists(f"a key named {name!r} exists")
+        secret = "twk_" + secrets.token_urlsafe(32)
+        self._keys[_digest(secret)] = Key(name, tuple(may))
+        self._write()
+        return secret
+
+    def remove(self, name: str) -> None:
+        """Remove a key. Raises NotFound."""
+        self._read()
+        found = [digest for digest, key in self._keys.items() if key.name == name]
+        if not found:
+            raise NotFound(f"no key named {name!r}")
+        for digest in found:
+            del self._keys[digest]
+        self._write()
+
+    def who(self, scope: Mapping[str, Any] | MutableMapping[str, Any]) -> Key | None:
+        """The key a request carries (Bearer, Basic password or X-Api-Key), None without one.
+
+        Raises NoKey when one is given that is not known."""
+        secret = _given(scope)
+        if secret is None:
+            return None
+        self._read()
+        digest = _digest(secret)
+        for known, key in self._keys.items():
+            if hmac.compare_digest(known, digest):
+                return key
+        raise NoKey("the key is not known to this city")
+
+    def require(self, scope: Mapping[str, Any] | MutableMapping[str, Any], action: Action) -> Key:
+        """The key of a request that may do ``action``. Raises NoKey, NotAllowed."""
+        key = self.who(scope)
+        if key is None:
+            raise NoKey(
+                "writing needs a named key: Authorization: Bearer <key>, or Basic with it as password"
+            )
+        if action not in key.may:
+            raise NotAllowed(f"the key {key.name!r} may not {action}")
+        return key
+
+    def _read(self) -> None:
+        try:
+            mtime = self._file.stat().st_mtime_ns
+        except FileNotFoundError:
+            self._keys, self._mtime = {}, -1.0
+            return
+        if mtime == self._mtime:
+            return
+        rows = json.loads(self._file.read_text("utf-8"))
+        self._keys = {row["sha256"]: Key(row["name"], tuple(row["may"])) for row in rows}
+        self._mtime = mtime
+
+    def _write(self) -> None:
+        rows = [
+            {"name": key.name, "sha256": digest, "may": list(key.may), "written": int(time.time())}
+            for digest, key in self._keys.items()
+        ]
+        part = self._file.with_suffix(".part")
+        handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(handle, "w", encoding="utf-8") as out:
+            json.dump(rows, out, indent=1)
+            out.flush()
+            os.fsync(out.fileno())
+        part.replace(self._file)
+        self._mtime = -1.0
+
+
+def _digest(secret: str) -> str:
+    return hashlib.sha256(secret.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def _given(scope: Mapping[str, Any] | MutableMapping[str, Any]) -> str | None:
+    for name, value in scope["headers"]:
+        if name == b"x-api-key":
+            return str(value.decode("latin-1"))
+        if name == b"authorization":
+            return _authorization(value.decode("latin-1"))
+    return None
+
+
+def _authorization(value: str) -> str | None:
+    scheme, _, rest = value.partition(" ")
+    if scheme.lower() == "bearer":
+        return rest.strip()
+    if scheme.lower() == "basic":
+        try:
+            text = base64.b64decode(rest.strip(), validate=True).decode("utf-8")
+        except (binascii.Error, UnicodeDecodeError) as error:
+            raise NoKey("the Basic credentials cannot be read") from error
+        return text.partition(":")[2]
+    raise NoKey(f"the authorization scheme {scheme[:20]!r} is not known: use Bearer or Basic")

@@ -1,0 +1,138 @@
+"""Wiring: the only place that knows every room of the server."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from layers.errors import NotAllowed, TwinError
+from layers.store import geopackage
+from twin import settings
+from twin.access.keys import Keys
+from twin.city import City
+from twin.http import errors, respond
+from twin.http.respond import ASGIApp, Receive, Scope, Send
+from twin.live.refresh import Watcher
+
+log = logging.getLogger("twin")
+
+#: First path segment → module with ``make(city) -> ASGIApp``. The page answers the rest.
+ROOMS = {
+    "ogc": "twin.http.ogc",
+    "tiles": "twin.http.tiles",
+    "3dtiles": "twin.http.scene",
+    "sta": "twin.http.sensorthings",
+    "stream": "twin.http.stream",
+    "incidents": "twin.http.incidents",
+    "search": "twin.http.search",
+    "health": "twin.http.health",
+}
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+def open_city(folder: Path) -> City:
+    """Open a city folder. Raises NotFound, BadCity, ReadOnly never: a read-only folder serves reading."""
+    from tiles.service import Tiles
+    from twin.live import Live
+    from twin.live.bus import Bus
+
+    conf = settings.load(folder)
+    store = geopackage.open(folder / "city.gpkg")
+    bus = Bus()
+    return City(
+        folder=folder,
+        settings=conf,
+        store=store,
+        tiles=Tiles(store, folder / "derived", conf.heights.ground),
+        live=Live(folder, conf, bus),
+        bus=bus,
+        keys=Keys(folder),
+    )
+
+
+def build(city: City) -> ASGIApp:
+    """The ASGI application of an open city."""
+    rooms = {name: importlib.import_module(module).make(city) for name, module in ROOMS.items()}
+    page = importlib.import_module("twin.http.page").make(city)
+    return Front(city, rooms, page)
+
+
+class Front:
+    """Checks who is asked and who asks, hands the request to its room, answers what the room raises."""
+
+    def __init__(self, city: City, rooms: Mapping[str, ASGIApp], page: ASGIApp) -> None:
+        self._city = city
+        self._rooms = rooms
+        self._page = page
+        self._hosts = city.hosts()
+        self._watcher = Watcher(city)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request, or the lifespan."""
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+            return
+        if scope["type"] != "http":
+            return
+        room = self._rooms.get(scope["path"][1:].partition("/")[0], self._page)
+        try:
+            self._check_host(scope)
+            if scope["method"] not in SAFE:
+                self._check_origin(scope)
+            await room(scope, receive, send)
+        except TwinError as error:
+            await _answer(send, errors.problem(error))
+        except Exception:
+            log.exception("unexpected error on %s %s", scope["method"], scope["path"])
+            body = errors.body(500, "ServerError", "an unexpected error; the server's log has it")
+            await _answer(send, (500, [(b"content-type", b"application/problem+json")], body))
+
+    def _check_host(self, scope: Scope) -> None:
+        """DNS rebinding makes a foreign page same-origin with a loopback server: the Host tells."""
+        host = respond.header(scope, b"host")
+        if host is None or _name(host) in self._hosts or scope["path"].startswith("/health/"):
+            return
+        raise NotAllowed("this server does not answer to that Host; add it to allowed_hosts in city.yml")
+
+    def _check_origin(self, scope: Scope) -> None:
+        origin = respond.header(scope, b"origin")
+        if origin is not None and urlsplit(origin).hostname not in self._hosts:
+            raise NotAllowed("writes from that Origin are not taken; add it to allowed_hosts in city.yml")
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        city = self._city
+        await receive()
+        city.bus.bind(asyncio.get_running_loop())
+        city.live.start()
+        watching = asyncio.create_task(self._watcher.run())
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        watching.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await watching
+        await city.run(city.live.stop)
+        city.pool.shutdown(cancel_futures=True)
+        city.store.close()
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+def _name(host: str) -> str:
+    """The host name of a Host header, without port and brackets, lower-case."""
+    if host.startswith("["):
+        return host[1:].partition("]")[0].lower()
+    return host.partition(":")[0].lower()
+
+
+async def _answer(send: Send, answer: tuple[int, respond.Headers, bytes]) -> None:
+    status, headers, body = answer
+    try:
+        await respond.send(send, status, body, [*headers, *respond.CORS])
+    except RuntimeError:
+        # the room had begun its answer: the connection must be cut, not completed
+        log.warning("an answer that had begun could not be completed")
+        raise

@@ -1,0 +1,182 @@
+"""The command line: ``twin VERB``. Each verb is thin; the work is in the rooms."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from layers.errors import TwinError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    help="OneMap Twin: a city on one map.",
+    pretty_exceptions_enable=False,
+)
+key_app = typer.Typer(no_args_is_help=True, help="Named keys: who may write.")
+app.add_typer(key_app, name="key")
+
+CityDir = Annotated[
+    Path, typer.Option("--city", envvar="TWIN_CITY", help="The city folder.", show_default="./city")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+DEFAULT_CITY = Path("city")
+
+
+def main() -> None:
+    """Entry point: an error raised on purpose is one line on stderr and exit code 1."""
+    try:
+        app()
+    except TwinError as error:
+        typer.echo(f"twin: {error}", err=True)
+        sys.exit(1)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+
+
+@app.command()
+def init(folder: Path, title: Annotated[str, typer.Option(help="The city's name.")] = "City") -> None:
+    """Make a city folder: a commented city.yml and a key."""
+    from twin import verbs
+
+    verbs.init(folder, title)
+
+
+@app.command()
+def check(
+    files: list[Path],
+    layer: Annotated[str | None, typer.Option(help="The layer inside the file.")] = None,
+    crs: Annotated[str | None, typer.Option(help="The file's CRS, where it does not say.")] = None,
+    encoding: Annotated[str | None, typer.Option(help="The text encoding, where it is not UTF-8.")] = None,
+    kind: Annotated[str | None, typer.Option(help="What the rows are: building, pipeline, …")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Read files and say what they are; writes nothing; exit 1 if one cannot be loaded."""
+    from twin import verbs
+
+    sys.exit(verbs.check(files, layer=layer, crs=crs, encoding=encoding, kind=kind, as_json=as_json))
+
+
+@app.command()
+def load(
+    file: Annotated[Path | None, typer.Argument()] = None,
+    layer_id: Annotated[str | None, typer.Option("--as", help="The layer's id.")] = None,
+    manifest: Annotated[Path | None, typer.Option(help="A YAML file naming many files.")] = None,
+    layer: Annotated[str | None, typer.Option(help="The layer inside the file.")] = None,
+    kind: Annotated[str | None, typer.Option(help="What the rows are: building, pipeline, …")] = None,
+    crs: Annotated[str | None, typer.Option(help="The file's CRS, where it does not say.")] = None,
+    encoding: Annotated[str | None, typer.Option(help="The text encoding, where it is not UTF-8.")] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="The file is the layer's new whole.")] = False,
+    append: Annotated[bool, typer.Option("--append", help="Add and update, delete nothing.")] = False,
+    city: CityDir = DEFAULT_CITY,
+    as_json: AsJson = False,
+) -> None:
+    """Load a file (or a manifest) into the city and print the report."""
+    from twin import verbs
+
+    if (file is None) == (manifest is None):
+        raise typer.BadParameter("give either a FILE with --as ID, or --manifest")
+    if replace and append:
+        raise typer.BadParameter("--replace and --append exclude each other")
+    mode = "replace" if replace else "append" if append else "create"
+    if manifest is not None:
+        verbs.load_manifest(city, manifest, mode=mode, as_json=as_json)
+        return
+    if file is None or layer_id is None:
+        raise typer.BadParameter("a FILE needs --as ID")
+    verbs.load_file(
+        city,
+        file,
+        layer_id,
+        mode=mode,
+        source_layer=layer,
+        kind=kind,
+        crs=crs,
+        encoding=encoding,
+        as_json=as_json,
+    )
+
+
+@app.command()
+def layers(city: CityDir = DEFAULT_CITY, as_json: AsJson = False) -> None:
+    """List the city's layers."""
+    from twin import verbs
+
+    verbs.layers(city, as_json=as_json)
+
+
+@app.command()
+def serve(
+    city: CityDir = DEFAULT_CITY,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = 8080,
+) -> None:
+    """Serve the city."""
+    from twin import server
+
+    server.serve(city, host, port)
+
+
+@app.command()
+def demo(
+    name: Annotated[str, typer.Argument(help="The demo city.")] = "helsinki",
+    folder: Annotated[
+        Path | None, typer.Option("--dir", help="Where its folder lies.", show_default="./demo/NAME")
+    ] = None,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = 8080,
+    simulator: Annotated[bool, typer.Option(help="Play sensors and incidents.")] = True,
+) -> None:
+    """Load a demo city and serve it, with a simulator beside it."""
+    from twin.demo import run
+
+    run.demo(name, folder or Path("demo") / name, host, port, simulator=simulator)
+
+
+@app.command()
+def simulate(
+    url: Annotated[str, typer.Option(help="The server's address.")] = "http://127.0.0.1:8080",
+    key: Annotated[str, typer.Option(envvar="TWIN_KEY", help="A key that may write.")] = "",
+    sensors: Annotated[int, typer.Option(min=1, max=5000)] = 64,
+    speed: Annotated[float, typer.Option(min=0.1, max=100, help="How many times faster than life.")] = 1.0,
+    seed: int = 7,
+) -> None:
+    """Play sensors and incidents at a running server through its public API only."""
+    from twin.demo import run
+
+    if not key:
+        raise typer.BadParameter("simulate writes, so it needs --key or TWIN_KEY")
+    run.simulate(url, key, sensors=sensors, speed=speed, seed=seed)
+
+
+@key_app.command("add")
+def key_add(
+    name: str,
+    may: Annotated[list[str] | None, typer.Option(help="edit, observe, incident; all without it.")] = None,
+    city: CityDir = DEFAULT_CITY,
+) -> None:
+    """Make a key and print it, this once."""
+    from twin import verbs
+
+    verbs.key_add(city, name, may)
+
+
+@key_app.command("list")
+def key_list(city: CityDir = DEFAULT_CITY) -> None:
+    """The names of the keys."""
+    from twin import verbs
+
+    verbs.key_list(city)
+
+
+@key_app.command("remove")
+def key_remove(name: str, city: CityDir = DEFAULT_CITY) -> None:
+    """Remove a key; requests with it are refused at once."""
+    from twin import verbs
+
+    verbs.key_remove(city, name)

@@ -1,0 +1,84 @@
+"""The one table: error class → HTTP status, and the one error shape.
+
+RFC 9457 members (type, title, status, detail) with OGC's ``code`` and ``description``
+(OGC API Common Part 1, requirement 8 family) beside them.
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+import orjson
+
+from layers import errors
+
+type Headers = list[tuple[bytes, bytes]]
+
+STATUS: dict[type[errors.TwinError], int] = {
+    errors.TooLarge: 413,
+    errors.BadInput: 400,
+    errors.NotFound: 404,
+    errors.NoKey: 401,
+    errors.NotAllowed: 403,
+    errors.Stale: 412,
+    errors.Unconditional: 428,
+    errors.Conflict: 409,
+    errors.Unavailable: 503,
+}
+
+
+class NotAcceptable(errors.BadInput):
+    """None of the media types the client accepts can be given."""
+
+    code = "NotAcceptable"
+
+
+class WrongMedia(errors.BadInput):
+    """The body's media type is not one this resource takes."""
+
+    code = "UnsupportedMediaType"
+
+
+class WrongMethod(errors.BadInput):
+    """The method is not one this resource has; ``allow`` lists those."""
+
+    code = "MethodNotAllowed"
+
+    def __init__(self, method: str, allow: str) -> None:
+        self.allow = allow
+        super().__init__(f"{errors.shown(method)} is not allowed here: {allow}")
+
+
+STATUS |= {NotAcceptable: 406, WrongMedia: 415, WrongMethod: 405}
+
+
+def status_of(error: errors.TwinError) -> int:
+    """The HTTP status of an error: of its own class, else of the nearest base in the table."""
+    return next((STATUS[cls] for cls in type(error).__mro__ if cls in STATUS), 500)
+
+
+def problem(error: errors.TwinError) -> tuple[int, Headers, bytes]:
+    """Status, headers and body of the answer to an error."""
+    status = status_of(error)
+    headers: Headers = [(b"content-type", b"application/problem+json")]
+    if status == 401:
+        headers.append((b"www-authenticate", b'Bearer realm="twin", Basic realm="twin"'))
+    if status == 503:
+        headers.append((b"retry-after", b"2"))
+    if isinstance(error, WrongMethod):
+        headers.append((b"allow", error.allow.encode("ascii")))
+    return status, headers, body(status, error.code, str(error))
+
+
+def body(status: int, code: str, detail: str) -> bytes:
+    """The JSON body of an error answer."""
+    return orjson.dumps(
+        {
+            "type": "about:blank",
+            "title": HTTPStatus(status).phrase,
+            "status": status,
+            "detail": detail,
+            "code": code,
+            "description": detail,
+        }
+    )

@@ -1,0 +1,40 @@
+"""/health/live (the process answers) and /health/ready (it can do its work)."""
+
+from __future__ import annotations
+
+from layers.errors import NotFound, TwinError
+from twin.city import City
+from twin.http import respond
+from twin.http.respond import ASGIApp, Receive, Scope, Send
+
+
+def make(city: City) -> ASGIApp:
+    """The ASGI callable below /health."""
+
+    async def health(scope: Scope, receive: Receive, send: Send) -> None:
+        respond.query_map(scope, ())
+        if scope["path"] == "/health/live":
+            await respond.send_json(send, {"status": "live"})
+        elif scope["path"] == "/health/ready":
+            status, body = _ready(city)
+            await respond.send_json(send, body, status)
+        else:
+            raise NotFound("the checks are /health/live and /health/ready")
+
+    return health
+
+
+def _ready(city: City) -> tuple[int, dict[str, object]]:
+    """200 with the state of each part, 503 when the store cannot be read."""
+    try:
+        layers = city.store.layers()
+        seq = city.store.seq()
+    except TwinError as error:
+        return 503, {"status": "not ready", "store": str(error)}
+    return 200, {
+        "status": "ready",
+        "layers": len(layers),
+        "features": sum(layer.count for layer in layers),
+        "seq": seq,
+        "read_only": city.store.read_only,
+    }

@@ -1,0 +1,101 @@
+"""``twin serve``: one process, one city, one socket."""
+
+from __future__ import annotations
+
+import errno
+import gc
+import logging
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import uvicorn
+
+from layers.errors import Busy
+from twin import app
+from twin.city import Lock
+from twin.http.respond import ASGIApp
+
+SHUTDOWN_SECONDS = 3
+
+
+class Server(uvicorn.Server):
+    """uvicorn that says when it is ready and where, and ends open streams before it waits for them."""
+
+    def __init__(
+        self, config: uvicorn.Config, ready: Callable[[], None], stopping: Callable[[], None]
+    ) -> None:
+        super().__init__(config)
+        self._ready = ready
+        self._stopping = stopping
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, then tell."""
+        await super().startup(sockets)
+        if self.started:
+            self._ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """A stream never ends by itself, so it is told first."""
+        self._stopping()
+        await super().shutdown(sockets)
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening socket. Raises Busy when the port is taken or the address is not ours."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        sock.bind((host, port))
+    except OSError as error:
+        sock.close()
+        if error.errno == errno.EADDRINUSE:
+            raise Busy(f"port {port} on {host} is in use: choose another with --port") from error
+        raise Busy(f"cannot listen on {host}:{port}: {error.strerror}") from error
+    return sock
+
+
+def address(sock: socket.socket) -> str:
+    """The URL of a listening socket."""
+    host, port = sock.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def config(application: ASGIApp) -> uvicorn.Config:
+    """How the HTTP server runs an application: quiet, bounded shutdown, no header of its own."""
+    return uvicorn.Config(
+        application,
+        lifespan="on",
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+        proxy_headers=False,
+    )
+
+
+def serve(folder: Path, host: str, port: int, ready: Callable[[str], None] | None = None) -> None:
+    """Serve until a signal. Raises Busy (city or port taken), NotFound, BadCity."""
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s %(message)s")
+    lock = Lock(folder)
+    lock.take()
+    try:
+        sock = bind(host, port)
+        url = address(sock)
+        city = app.open_city(folder)
+
+        def announce() -> None:
+            # what was imported stays: a collector that walks it again costs 20 ms a time
+            gc.collect()
+            gc.freeze()
+            if ready is not None:
+                ready(url)
+            else:
+                print(f"Serving {folder.name} at {url}/", flush=True)
+
+        Server(config(app.build(city)), announce, city.bus.close).run([sock])
+    finally:
+        lock.release()

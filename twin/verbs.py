@@ -1,0 +1,207 @@
+"""What the verbs of the command line do, and how they tell it."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import orjson
+from rich.console import Console
+from rich.table import Table
+
+from layers.errors import BadFile, BadParameter, Exists
+from layers.model import Report
+from twin import settings
+from twin.access.keys import ACTIONS, Keys
+
+SHOWN_PROBLEMS = 20
+out = Console(soft_wrap=True, highlight=False)
+
+
+def init(folder: Path, title: str) -> str:
+    """Make a city folder and its first key; returns the key. Raises Exists."""
+    if (folder / "city.yml").exists():
+        raise Exists("this folder holds a city already")
+    folder.mkdir(parents=True, exist_ok=True)
+    text = settings.TEMPLATE.format(title=orjson.dumps(title).decode())
+    settings.parse(text)
+    (folder / "city.yml").write_text(text, "utf-8")
+    key = Keys(folder).add("admin")
+    print(f"City folder made. Its key, shown this once (name: admin):\n  {key}")
+    return key
+
+
+def check(
+    files: list[Path],
+    *,
+    layer: str | None,
+    crs: str | None,
+    encoding: str | None,
+    kind: str | None,
+    as_json: bool,
+) -> int:
+    """Report on each file; the exit code: 0 when all can be loaded, else 1."""
+    from layers import load
+
+    code = 0
+    told: list[dict[str, Any]] = []
+    for file in files:
+        try:
+            report = load.check(file, source_layer=layer, crs=crs, encoding=encoding, kind=kind)
+            told.append({"file": file.name, "loadable": report.kept > 0, **dataclasses.asdict(report)})
+            if not as_json:
+                show(
+                    report,
+                    title=f"{file.name}: can be loaded" if report.kept else f"{file.name}: nothing to keep",
+                )
+            code = code if report.kept else 1
+        except BadFile as error:
+            code = 1
+            told.append({"file": file.name, "loadable": False, "rule": error.rule, "reason": error.reason})
+            if not as_json:
+                out.print(f"{file.name}: cannot be loaded: {error}", markup=False)
+    if as_json:
+        _json(told)
+    return code
+
+
+@contextmanager
+def _store(city: Path) -> Iterator[Any]:
+    from layers.store import geopackage
+
+    settings.load(city)
+    store = geopackage.open(city / "city.gpkg")
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def load_file(
+    city: Path,
+    file: Path,
+    layer_id: str,
+    *,
+    mode: str,
+    source_layer: str | None,
+    kind: str | None,
+    crs: str | None,
+    encoding: str | None,
+    as_json: bool,
+) -> None:
+    """Load one file into the city and print its report."""
+    from layers import load
+
+    with _store(city) as store:
+        report = load.run(
+            store,
+            file,
+            layer_id=layer_id,
+            kind=kind,
+            source_layer=source_layer,
+            crs=crs,
+            encoding=encoding,
+            mode=mode,
+        )
+    _tell([report], as_json)
+
+
+def load_manifest(city: Path, manifest: Path, *, mode: str, as_json: bool) -> None:
+    """Load every file a manifest names and print the reports."""
+    from layers import load
+
+    with _store(city) as store:
+        reports = load.manifest(store, manifest, mode=mode)
+    _tell(reports, as_json)
+
+
+def layers(city: Path, *, as_json: bool) -> None:
+    """List the layers."""
+    with _store(city) as store:
+        found = store.layers()
+    if as_json:
+        _json([dataclasses.asdict(layer) for layer in found])
+        return
+    table = Table("id", "kind", "title", "geometry", "features", "generation", "CRS of source")
+    for layer in found:
+        title = " / ".join(dict.fromkeys(layer.title.values()))
+        table.add_row(
+            layer.id,
+            layer.kind,
+            title,
+            layer.geometry_type,
+            str(layer.count),
+            str(layer.generation),
+            layer.crs,
+        )
+    out.print(table)
+
+
+def key_add(city: Path, name: str, may: list[str] | None) -> None:
+    """Make a key and print it. Raises BadParameter, Exists."""
+    settings.load(city)
+    unknown = [action for action in may or () if action not in ACTIONS]
+    if unknown:
+        raise BadParameter("may", unknown[0], "one of " + ", ".join(ACTIONS))
+    print(Keys(city).add(name, may or ACTIONS))
+
+
+def key_list(city: Path) -> None:
+    """Print the names of the keys."""
+    settings.load(city)
+    for name in Keys(city).names():
+        print(name)
+
+
+def key_remove(city: Path, name: str) -> None:
+    """Remove a key. Raises NotFound."""
+    settings.load(city)
+    Keys(city).remove(name)
+    print(f"The key {name} is no longer taken.")
+
+
+def show(report: Report, title: str) -> None:
+    """Print a report for people."""
+    out.print(title, style="bold", markup=False)
+    facts: Mapping[str, object] = {
+        "kind": report.kind,
+        "driver": report.driver,
+        "CRS": report.crs,
+        "encoding": report.encoding,
+    }
+    out.print("  " + ", ".join(f"{k} {v}" for k, v in facts.items() if v), markup=False)
+    out.print(
+        f"  read {report.read}, kept {report.kept}, "
+        f"repaired {report.repaired}, quarantined {report.quarantined}"
+    )
+    if report.generation:
+        out.print(
+            f"  generation {report.generation}: {report.created} new, {report.updated} changed, "
+            f"{report.unchanged} as before, {report.deleted} gone"
+        )
+    for name, counts in report.sources.items():
+        out.print(f"  {name}: " + ", ".join(f"{k} {v}" for k, v in counts.items()), markup=False)
+    for problem in report.problems[:SHOWN_PROBLEMS]:
+        out.print(
+            f"  {problem.action} {problem.rule} row {problem.row}"
+            f"{f' ({problem.source_id})' if problem.source_id else ''}: {problem.reason}",
+            markup=False,
+        )
+    if len(report.problems) > SHOWN_PROBLEMS:
+        out.print(f"  … and {len(report.problems) - SHOWN_PROBLEMS} more; --json prints all")
+
+
+def _tell(reports: list[Report], as_json: bool) -> None:
+    if as_json:
+        _json([dataclasses.asdict(report) for report in reports])
+        return
+    for report in reports:
+        show(report, title=f"{report.layer} ← {report.source}")
+
+
+def _json(value: object) -> None:
+    sys.stdout.write(orjson.dumps(value, option=orjson.OPT_INDENT_2, default=str).decode() + "\n")
