@@ -1,0 +1,251 @@
+"""Coordinate reference systems: their names, their axis order, and honest ways to longitude/latitude.
+
+A coordinate operation is used only when PROJ knows it as a real one with a stated accuracy of 5 m or
+better; a "ballpark" one (datums taken as equal) is refused, never guessed. CGCS2000 is the one
+exception, made on purpose: it agrees with WGS 84 within centimetres (GB 22021-2008; EPSG:1043).
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from layers.errors import BadFile, BadParameter, shown
+from layers.model import CRS84, Bbox, Layer
+
+if TYPE_CHECKING:
+    import pyproj
+    from pyproj import Transformer
+
+LABEL84 = "OGC:CRS84"
+WORST_ACCURACY_M = 5.0
+_MARGIN_DEGREES = 0.5  # areas of use follow borders; a city on one may reach over it
+_STRAY_DEGREES = 5.0
+_MAX_TEXT = 20_000  # PROJ needs more than a second for a text of 100 kB
+_CGCS2000_DATUM = "China 2000"
+_WGS84 = "World Geodetic System 1984"
+
+_URI = re.compile(r"https?://www\.opengis\.net/def/crs/([A-Za-z]+)/([0-9.]+)/([A-Za-z0-9]+)")
+_URN = re.compile(r"urn:ogc:def:crs:([A-Za-z]+):[0-9.]*:([A-Za-z0-9]+)")
+_SHORT = re.compile(r"(?:(EPSG|OGC):)?(CRS84|\d{4,6})", re.IGNORECASE)
+
+
+def label(text: str, name: str = "crs") -> str:
+    """``EPSG:n`` or ``OGC:CRS84`` of a URI, URN, CURIE (with or without brackets) or short name.
+
+    Raises BadParameter naming the parameter. Whether the code exists is not asked here."""
+    bare = text[1:-1] if text.startswith("[") and text.endswith("]") else text
+    if (match := _URI.fullmatch(bare)) is not None:
+        authority, code = match[1].upper(), match[3].upper()
+    elif (match := _URN.fullmatch(bare)) is not None:
+        authority, code = match[1].upper(), match[2].upper()
+    elif (match := _SHORT.fullmatch(bare)) is not None:
+        code = match[2].upper()
+        authority = (match[1] or ("OGC" if code == "CRS84" else "?")).upper()
+    else:
+        authority, code = "?", ""
+    if authority == "OGC" and code == "CRS84":
+        return LABEL84
+    if authority == "EPSG" and code.isdigit() and len(code) <= 6:
+        return f"EPSG:{int(code)}"
+    raise BadParameter(name, text, f"a CRS as a URI ({CRS84}), EPSG:n or CRS84")
+
+
+def uri(text: str) -> str:
+    """The URI of a CRS (OGC 09-048r5). Raises BadParameter."""
+    short = label(text)
+    return CRS84 if short == LABEL84 else f"http://www.opengis.net/def/crs/EPSG/0/{short[5:]}"
+
+
+def supported(layer: Layer) -> tuple[str, ...]:
+    """URIs in which features of the layer are offered: CRS84 first, then its source CRS and web ones."""
+    offered = [CRS84, uri("EPSG:4326"), uri("EPSG:3857")]
+    try:
+        source = uri(layer.crs)
+        if source not in offered:
+            transformers(layer.crs)
+            offered.insert(1, source)
+    except (BadParameter, BadFile):
+        pass  # a source CRS without a code (a WKT of its own) cannot be asked for
+    return tuple(offered)
+
+
+@lru_cache(maxsize=64)
+def definition(text: str) -> pyproj.CRS:
+    """The horizontal CRS of a code, URI or WKT. Raises BadFile: unknown, or not of the Earth's surface."""
+    import pyproj
+    from pyproj.exceptions import CRSError
+
+    if len(text) > _MAX_TEXT:
+        raise BadFile("crs.unknown", "the text of the coordinate system is too long")
+    try:
+        code = label(text)
+    except BadParameter:
+        code = text
+    try:
+        found = pyproj.CRS.from_user_input(code)
+    except CRSError as error:
+        raise BadFile("crs.unknown", f"{shown(text)} is not a known coordinate system") from error
+    if found.is_compound:
+        found = found.sub_crs_list[0]
+    if found.is_geocentric or not (found.is_geographic or found.is_projected):
+        raise BadFile("crs.kind", f"{shown(text)} is neither geographic nor projected")
+    return found.to_2d()
+
+
+def is_geographic(text: str) -> bool:
+    """Whether coordinates are in degrees. Raises BadFile."""
+    return text in (CRS84, LABEL84) or bool(definition(text).is_geographic)
+
+
+@lru_cache(maxsize=256)
+def swaps(text: str) -> bool:
+    """Whether the authority's axis order is northing (or latitude) first. Raises BadFile."""
+    if text in (CRS84, LABEL84):
+        return False
+    axes = [axis.direction.lower() for axis in definition(text).axis_info]
+    return axes[:2] == ["north", "east"]
+
+
+@lru_cache(maxsize=64)
+def transformers(text: str) -> tuple[Transformer, ...]:
+    """Operations to longitude/latitude, x first on both sides, best first; empty where nothing changes.
+
+    Raises BadFile (crs.unknown, crs.kind, crs.inaccurate)."""
+    from pyproj import Transformer
+    from pyproj.transformer import TransformerGroup
+
+    crs = definition(text)
+    geodetic = crs.geodetic_crs
+    datum = (geodetic.datum.name if geodetic is not None and geodetic.datum is not None else "") or ""
+    own = datum == _CGCS2000_DATUM or datum.startswith(_WGS84)
+    if own and crs.is_geographic and crs.prime_meridian is not None and crs.prime_meridian.longitude == 0:
+        return ()
+    if own:  # the same datum: an exact conversion, no datum operation
+        return (Transformer.from_crs(crs, geodetic, always_xy=True),)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # a better operation whose grid is not installed
+        group = TransformerGroup(crs, "EPSG:4326", always_xy=True, allow_ballpark=False)
+    good = tuple(t for t in group.transformers if 0 <= t.accuracy <= WORST_ACCURACY_M)
+    if not good:
+        known = [t.accuracy for t in group.transformers if t.accuracy > 0]
+        best = f"the best known one is good to {min(known):g} m" if known else "none is known"
+        raise BadFile("crs.inaccurate", f"no accurate way from {shown(text)} to WGS 84: {best}")
+    return good
+
+
+def accuracy(text: str) -> float:
+    """Stated accuracy in metres of the operation to WGS 84; 0 for WGS 84 and CGCS2000. Raises BadFile."""
+    found = transformers(text)
+    return max(0.0, float(found[0].accuracy)) if found else 0.0
+
+
+def to_lonlat(coordinates: NDArray[np.float64], text: str) -> NDArray[np.float64]:
+    """Coordinates (n, 2 or 3), x (east) first, to longitude, latitude; heights pass unchanged.
+
+    A row that lands far outside the area of use, where inverse projections give nonsense, becomes
+    infinite. Raises BadFile: no accurate operation, or the middle of the data lies outside the area
+    where one is valid (``crs.area``), as with a wrongly declared CRS."""
+    found = transformers(text)
+    out = np.array(coordinates, np.float64, copy=True)
+    if not found or not len(out):
+        return out
+    for operation in found:
+        x, y = operation.transform(out[:, 0], out[:, 1])
+        finite = np.isfinite(x) & np.isfinite(y)
+        if not finite.any():
+            continue
+        if _inside(operation, np.median(x[finite]), np.median(y[finite]), _MARGIN_DEGREES).item():
+            out[:, 0], out[:, 1] = x, y
+            out[~(finite & _inside(operation, x, y, _STRAY_DEGREES)), :2] = np.inf
+            return out
+    raise BadFile("crs.area", f"the data lies outside the area of use of {shown(text)}")
+
+
+def _inside(operation: Transformer, lon: Any, lat: Any, margin: float) -> NDArray[np.bool_]:
+    """Where the operation is valid, give or take a margin; everywhere when PROJ names no area."""
+    area: Any = operation.area_of_use
+    lon, lat = np.asarray(lon), np.asarray(lat)
+    if area is None:
+        return np.ones(lon.shape, bool)
+    west, east = area.west - margin, area.east + margin
+    inside = (lon >= west) & (lon <= east) if area.west <= area.east else (lon >= west) | (lon <= east)
+    out: NDArray[np.bool_] = inside & (lat >= area.south - margin) & (lat <= area.north + margin)
+    return out
+
+
+def shapes_to_lonlat(shapes: NDArray[Any], text: str) -> NDArray[Any]:
+    """Shapely geometries in a CRS, x first, to longitude/latitude. Raises BadFile."""
+    if not transformers(text):
+        return shapes
+    return _mapped(shapes, lambda xyz: to_lonlat(xyz, text))
+
+
+def wkb_to_lonlat(wkb: Sequence[bytes], text: str) -> list[bytes]:
+    """As :func:`shapes_to_lonlat`, on WKB; the answer is little-endian ISO WKB. Raises BadFile."""
+    import shapely
+
+    shapes = np.asarray(shapely.from_wkb(list(wkb)), dtype=object)
+    out: list[bytes] = shapely.to_wkb(shapes_to_lonlat(shapes, text), byte_order=1, flavor="iso").tolist()
+    return out
+
+
+def from_lonlat(coordinates: NDArray[np.float64], text: str) -> NDArray[np.float64]:
+    """Longitude/latitude (n, 2 or 3) to a CRS, in the axis order of its authority. Raises BadFile."""
+    found = () if text in (CRS84, LABEL84) else transformers(text)
+    out = np.array(coordinates, np.float64, copy=True)
+    if found and len(out):
+        lonlat = out[:, 0].copy(), out[:, 1].copy()
+        middle = np.median(out[:, :2], axis=0)
+        operation = next(
+            (t for t in found if _inside(t, middle[0], middle[1], _MARGIN_DEGREES).item()), found[0]
+        )
+        out[:, 0], out[:, 1] = operation.transform(*lonlat, direction="INVERSE")
+    if swaps(text):
+        out[:, [0, 1]] = out[:, [1, 0]]
+    return out
+
+
+def shapes_from_lonlat(shapes: NDArray[Any], text: str) -> NDArray[Any]:
+    """Shapely geometries to a CRS, in the axis order of its authority. Raises BadFile."""
+    if text in (CRS84, LABEL84):
+        return shapes
+    return _mapped(shapes, lambda xyz: from_lonlat(xyz, text))
+
+
+def _mapped(
+    shapes: NDArray[Any], change: Callable[[NDArray[np.float64]], NDArray[np.float64]]
+) -> NDArray[Any]:
+    import shapely
+
+    out = shapes.copy()
+    high = shapely.has_z(shapes)
+    for chosen, z in ((~high, False), (high, True)):
+        if chosen.any():
+            out[chosen] = shapely.transform(shapes[chosen], change, include_z=z)
+    return out
+
+
+def bbox_to_lonlat(bbox: Bbox, text: str) -> Bbox:
+    """A box in the axis order of the CRS's authority to longitude/latitude; its edges are densified.
+
+    Raises BadParameter (bbox) when the CRS does not reach there."""
+    if text in (CRS84, LABEL84):
+        return bbox
+    west, south, east, north = (bbox[1], bbox[0], bbox[3], bbox[2]) if swaps(text) else bbox
+    found = transformers(text)
+    if not found:
+        return west, south, east, north
+    try:
+        edges = found[0].transform_bounds(west, south, east, north, densify_pts=21)
+    except Exception as error:  # pyproj raises its own errors and RuntimeError here
+        raise BadParameter("bbox", bbox, "the box lies outside its CRS") from error
+    if not np.isfinite(edges).all():
+        raise BadParameter("bbox", bbox, "the box lies outside its CRS")
+    return float(edges[0]), float(edges[1]), float(edges[2]), float(edges[3])

@@ -1,0 +1,22 @@
+"""The embedded store: a GeoPackage 1.3 file that QGIS and GDAL open and edit unchanged."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from layers.errors import NotFound
+from layers.store.geopackage.store import GeoPackageStore, writable
+
+__all__ = ["GeoPackageStore", "open"]
+
+
+def open(path: Path | str, *, read_only: bool = False) -> GeoPackageStore:
+    """Open the store, making an empty one where there is none.
+
+    A folder or file that cannot be written opens read-only: reads work, writes raise ReadOnly.
+    Raises NotFound (read-only and absent), Unavailable (damaged, or not a store of ours), Busy."""
+    path = Path(path).resolve()
+    read_only = read_only or not writable(path)
+    if read_only and not path.is_file():
+        raise NotFound("the city has no store yet, and its folder cannot be written")
+    return GeoPackageStore(path, read_only=read_only)

@@ -1,0 +1,315 @@
+"""What the file says of its layers, and whether that is still true after other programs wrote to it."""
+
+# Identifiers come quoted from the catalog and values are bound: ruff cannot see that.
+# ruff: noqa: S608
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+from layers.errors import NotFound, Unavailable
+from layers.model import Bbox, Field, FieldType, GeometryType, Layer, Titles
+from layers.store.geopackage import schema
+from layers.store.geopackage.connection import quoted
+
+OK = "ok"
+MISSING = "missing"
+_LOAD_AGAIN = "load it again with twin load --replace"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One layer as it lies in the file: its words, its property columns, its readiness."""
+
+    id: str
+    kind: str
+    title: Titles
+    fields: tuple[Field, ...]
+    geometry_type: GeometryType
+    crs: str
+    time_field: str | None
+    key: tuple[str, ...]
+    locking: str
+    generation: int
+    state: str
+    trusted: bool = True  # False: a read-only file whose GeoJSON may lag behind its rows
+
+    @property
+    def name(self) -> str:
+        """Quoted table name."""
+        return quoted(self.id)
+
+    @property
+    def json(self) -> str:
+        """Quoted name of the GeoJSON table."""
+        return quoted(schema.json_table(self.id))
+
+    @property
+    def mesh(self) -> str:
+        """Quoted name of the mesh table."""
+        return quoted(schema.mesh_table(self.id))
+
+    @property
+    def rtree(self) -> str:
+        """Quoted name of the R-tree."""
+        return quoted(schema.rtree(self.id))
+
+    @property
+    def columns(self) -> str:
+        """Quoted property columns of alias ``t``, each preceded by a comma."""
+        return "".join(f", t.{quoted(f.name)}" for f in self.fields)
+
+    def field(self, name: str) -> Field | None:
+        """The field of that name, or None."""
+        return next((f for f in self.fields if f.name == name), None)
+
+    def usable(self) -> Table:
+        """Itself. Raises NotFound when the table is gone, Unavailable when it is half replaced."""
+        if self.state == MISSING:
+            raise NotFound(f"layer {self.id} was removed from the store by another program; {_LOAD_AGAIN}")
+        if self.state != OK:
+            raise Unavailable(f"layer {self.id} was replaced by another program: {self.state}; {_LOAD_AGAIN}")
+        return self
+
+
+def tables(con: sqlite3.Connection) -> dict[str, Table]:
+    """Every layer the store knows, by id, usable or not."""
+    rows = con.execute(
+        "SELECT id, kind, title, fields, columns, geometry_type, crs, time_field, key, locking, generation,"
+        " state FROM twin_layers ORDER BY id"
+    ).fetchall()
+    return {row[0]: _table(row) for row in rows}
+
+
+def _table(row: tuple[Any, ...]) -> Table:
+    layer, kind, title, fields, columns, geometry, crs, time_field, key, locking, generation, state = row
+    return Table(
+        id=layer,
+        kind=kind,
+        title=json.loads(title),
+        fields=_merged(json.loads(fields), json.loads(columns)),
+        geometry_type=cast(GeometryType, geometry),
+        crs=crs,
+        time_field=time_field,
+        key=tuple(json.loads(key)),
+        locking=locking,
+        generation=generation,
+        state=state,
+    )
+
+
+def _merged(stored: list[dict[str, Any]], columns: list[list[str]]) -> tuple[Field, ...]:
+    """The fields of the load that are still columns, in its order, then columns added by other programs."""
+    present = {column[0] for column in columns}
+    known = [Field(**f) for f in stored if f["name"] in present]
+    names = {f.name for f in known}
+    added = [Field(name, cast(FieldType, kind)) for name, kind in columns if name not in names]
+    return (*known, *added)
+
+
+def dump_fields(fields: tuple[Field, ...]) -> str:
+    """Fields as the text that ``tables`` reads."""
+    return json.dumps(
+        [
+            {"name": f.name, "type": f.type, "title": dict(f.title), "unit": f.unit, "codes": _plain(f.codes)}
+            for f in fields
+        ],
+        ensure_ascii=False,
+    )
+
+
+def _plain(codes: Mapping[str, Titles] | None) -> dict[str, dict[str, str]] | None:
+    return None if codes is None else {code: dict(title) for code, title in codes.items()}
+
+
+def columns(con: sqlite3.Connection, layer: str) -> list[list[str]] | None:
+    """[name, field type] of the property columns, ``source_id`` first; None when no such table."""
+    rows = con.execute(f"PRAGMA table_info({quoted(layer)})").fetchall()
+    if not rows:
+        return None
+    found = [
+        [row[1], kind] for row in rows if (kind := _field_type(row[2])) and row[1] not in ("fid", "geom")
+    ]
+    return sorted(found, key=lambda column: column[0] != "source_id")
+
+
+def _field_type(declared: str) -> str | None:
+    """The field type of a GeoPackage column type (OGC 12-128r18 table 1); None for a BLOB."""
+    base = declared.upper().split("(")[0].strip()
+    if base == "BLOB":
+        return None
+    if base in ("BOOLEAN", "DATE", "DATETIME"):
+        return base.lower()
+    if base in ("INTEGER", "INT", "MEDIUMINT", "SMALLINT", "TINYINT"):
+        return "integer"
+    if base in ("REAL", "DOUBLE", "FLOAT"):
+        return "number"
+    return "string"
+
+
+def shape(con: sqlite3.Connection) -> tuple[int, str]:
+    """What moves when a program changes tables, triggers or registrations: compared, never read."""
+    version = con.execute("PRAGMA schema_version").fetchone()[0]
+    rows = con.execute(
+        "SELECT table_name, column_name, srs_id FROM gpkg_geometry_columns ORDER BY table_name"
+    ).fetchall()
+    return int(version), repr(rows)
+
+
+def summary(con: sqlite3.Connection, table: Table, seq: int) -> Layer:
+    """The public words of a layer with its count and extent now."""
+    count = con.execute(f"SELECT count(*) FROM {table.name}").fetchone()[0]
+    meshes = con.execute(f"SELECT EXISTS(SELECT 1 FROM {table.mesh})").fetchone()[0]
+    return Layer(
+        id=table.id,
+        kind=table.kind,
+        title=table.title,
+        fields=table.fields,
+        geometry_type=table.geometry_type,
+        extent=extent(con, table.id),
+        crs=table.crs,
+        count=count,
+        generation=table.generation,
+        seq=seq,
+        time_field=table.time_field,
+        meshes=bool(meshes),
+        locking="strict" if table.locking == "strict" else "default",
+    )
+
+
+def extent(con: sqlite3.Connection, layer: str) -> Bbox | None:
+    """The union of the boxes in the root node of the R-tree: exact to 32-bit floats, rounded outward.
+
+    One row instead of a scan; the node's form is fixed by SQLite's file format (ext/rtree/rtree.c)."""
+    row = con.execute(f"SELECT data FROM {quoted(schema.rtree(layer) + '_node')} WHERE nodeno=1").fetchone()
+    cells = struct.unpack_from(">H", row[0], 2)[0] if row else 0
+    if not cells:
+        return None
+    boxes = [struct.unpack_from(">4f", row[0], 4 + 24 * cell + 8) for cell in range(cells)]
+    west, east, south, north = zip(*boxes, strict=True)
+    return min(west), min(south), max(east), max(north)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What verification found of one layer, against what the store remembers of it."""
+
+    layer: str
+    state: str
+    columns: list[list[str]]
+    replaced: bool  # the table is not the one our triggers were put on
+    changed: bool  # something must be written: state, columns or triggers
+
+
+def examine(con: sqlite3.Connection) -> list[Finding]:
+    """Compare every layer with its table, registrations, index and triggers."""
+    names = {
+        (kind, name): sql for kind, name, sql in con.execute("SELECT type, name, sql FROM sqlite_master")
+    }
+    registered = dict(
+        con.execute(
+            "SELECT lower(c.table_name), g.srs_id FROM gpkg_contents c JOIN gpkg_geometry_columns g"
+            " ON lower(g.table_name)=lower(c.table_name)"
+            " WHERE c.data_type='features' AND g.column_name='geom'"
+        ).fetchall()
+    )
+    rows = con.execute("SELECT id, columns, state FROM twin_layers").fetchall()
+    return [_examine(con, row, names, registered) for row in rows]
+
+
+def _examine(
+    con: sqlite3.Connection,
+    row: tuple[str, str, str],
+    names: Mapping[tuple[str, str], str | None],
+    registered: Mapping[str, int],
+) -> Finding:
+    layer, known, state = row
+    found = columns(con, layer)
+    now = _state(con, layer, found, names, registered)
+    expected = schema.log_triggers(layer)
+    gone = now != MISSING and any(names.get(("trigger", name)) != sql for name, sql in expected.items())
+    stored = json.loads(known)
+    changed = gone or now != state or (found is not None and found != stored)
+    return Finding(layer, now, found if found is not None else stored, gone, changed)
+
+
+def _state(
+    con: sqlite3.Connection,
+    layer: str,
+    found: list[list[str]] | None,
+    names: Mapping[tuple[str, str], str | None],
+    registered: Mapping[str, int],
+) -> str:
+    if found is None:
+        return MISSING
+    info = {row[1]: row for row in con.execute(f"PRAGMA table_info({quoted(layer)})")}
+    if "fid" not in info or not info["fid"][5]:
+        return "it has no integer key column named fid"
+    if "geom" not in info:
+        return "it has no geometry column named geom"
+    if layer not in registered:
+        return "it is not registered as a feature table"
+    if registered[layer] != 4326:
+        return "its coordinates are not longitude and latitude (EPSG:4326)"
+    if ("table", schema.rtree(layer)) not in names:
+        return "it has no spatial index"
+    return OK
+
+
+def repair(con: sqlite3.Connection, findings: list[Finding]) -> None:
+    """Put back what a foreign tool removed and log each such layer as changed whole.
+
+    Runs inside the caller's write transaction. An R-tree is never made here: GDAL makes its own
+    when it closes, and would fail on one that is there."""
+    for found in findings:
+        if not found.changed:
+            continue
+        layer, known = found.layer, found.columns
+        if found.state != MISSING:
+            if ["source_id", "string"] not in known:
+                con.execute(f"ALTER TABLE {quoted(layer)} ADD COLUMN source_id TEXT")
+                known = columns(con, layer) or known
+            schema.create_companions(con, layer)
+        con.execute(f"DELETE FROM {quoted(schema.json_table(layer))}")
+        if found.replaced or found.state == MISSING:
+            con.execute(f"DELETE FROM {quoted(schema.mesh_table(layer))}")
+        if found.replaced and {"fid", "geom"} <= _names(con, layer):
+            for name, sql in schema.log_triggers(layer).items():
+                con.execute(f"DROP TRIGGER IF EXISTS {quoted(name)}")
+                con.execute(sql)
+        con.execute(
+            "UPDATE twin_layers SET columns=?, state=? WHERE id=?", (json.dumps(known), found.state, layer)
+        )
+        log_whole(con, layer, None, None)
+    touch(con)
+
+
+def _names(con: sqlite3.Connection, layer: str) -> set[str]:
+    return {row[1] for row in con.execute(f"PRAGMA table_info({quoted(layer)})")}
+
+
+def touch(con: sqlite3.Connection) -> None:
+    """Tell every other connection that ``twin_layers`` changed."""
+    con.execute("UPDATE twin_meta SET value=hex(randomblob(8)) WHERE key='stamp'")
+
+
+def log_whole(con: sqlite3.Connection, layer: str, old: Bbox | None, new: Bbox | None) -> int:
+    """Log a layer, or the region of it, as changed whole; the log number."""
+    none = (None, None, None, None)
+    cursor = con.execute(
+        "INSERT INTO twin_changes (layer, fid, old_minx, old_miny, old_maxx, old_maxy,"
+        " new_minx, new_miny, new_maxx, new_maxy) VALUES (?,NULL,?,?,?,?,?,?,?,?)",
+        (layer, *(old or none), *(new or none)),
+    )
+    assert cursor.lastrowid is not None
+    return cursor.lastrowid
+
+
+def last_seq(con: sqlite3.Connection) -> int:
+    """The newest number of the change log."""
+    return int(con.execute("SELECT coalesce(max(seq), 0) FROM twin_changes").fetchone()[0])

@@ -1,0 +1,134 @@
+"""Edits of single features: one transaction each, logged by the triggers like any other program's."""
+
+# Identifiers come quoted from the catalog and values are bound: ruff cannot see that.
+# ruff: noqa: S608
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from layers.errors import BadBody, Exists, NotFound, Stale, Unconditional, shown
+from layers.store.geopackage import blob, feature, geojson
+from layers.store.geopackage.catalog import Table
+from layers.store.geopackage.connection import quoted, transaction
+from layers.store.geopackage.view import encode
+
+_KEEP = object()
+
+
+def replace(
+    con: sqlite3.Connection, table: Table, fid: int, body: Mapping[str, Any], if_match: int | None
+) -> int:
+    """PUT. Returns the new revision."""
+    shape, values = feature.whole(table, fid, body)
+    return _write(con, table, fid, shape, values, if_match)
+
+
+def patch(
+    con: sqlite3.Connection, table: Table, fid: int, body: Mapping[str, Any], if_match: int | None
+) -> int:
+    """PATCH (RFC 7396). Returns the new revision."""
+    named, shape, values = feature.partial(table, fid, body)
+    return _write(con, table, fid, shape if named else _KEEP, values, if_match)
+
+
+def _write(
+    con: sqlite3.Connection,
+    table: Table,
+    fid: int,
+    shape: Any,
+    values: dict[str, Any],
+    if_match: int | None,
+) -> int:
+    if if_match is None and table.locking == "strict":
+        raise Unconditional(f"layer {table.id} needs If-Match with the revision of the feature")
+    if abs(fid) >= 2**63:
+        raise NotFound(f"layer {table.id} has no feature {shown(fid)}")
+    with transaction(con):
+        row = con.execute(f"SELECT geom, source_id FROM {table.name} WHERE fid=?", (fid,)).fetchone()
+        if row is None:
+            raise NotFound(f"layer {table.id} has no feature {fid}")
+        current = revision(con, table.id, fid)
+        if if_match is not None and if_match != current:
+            raise Stale(f"the feature is at revision {current}, not {if_match}; read it again")
+        _free_source(con, table, fid, values)
+        columns = dict(values)
+        if shape is not _KEEP and not _same(row[0], shape):
+            columns["geom"] = None if shape is None else blob.encode(_array(shape))[0]
+        _set(con, table, fid, columns)
+        keep(con, table, encode(con, table, [fid]))
+        return revision(con, table.id, fid)
+
+
+def _free_source(con: sqlite3.Connection, table: Table, fid: int, values: Mapping[str, Any]) -> None:
+    source = values.get("source_id")
+    if "source_id" in values and source is None:
+        raise BadBody("properties: source_id: cannot be removed")
+    sql = f"SELECT 1 FROM {table.name} WHERE source_id=? AND fid<>?"
+    if source is not None and con.execute(sql, (source, fid)).fetchone():
+        raise Exists("properties: source_id: another feature has it")
+
+
+def _array(shape: Any) -> Any:
+    one = np.empty(1, dtype=object)
+    one[0] = shape
+    return one
+
+
+def _same(stored: bytes | None, shape: Any) -> bool:
+    """Whether a client sent back what it read: equal to the digits that are served.
+
+    The stored digits, and the mesh made from them, are then kept."""
+    if stored is None or shape is None:
+        return stored is None and shape is None
+    present = blob.shapes([stored])
+    if present[0] is None:
+        return False
+    served, sent = geojson.geometries(present)[0], geojson.geometries(_array(shape))[0]
+    return served == sent
+
+
+def _set(con: sqlite3.Connection, table: Table, fid: int, columns: Mapping[str, Any]) -> None:
+    # An edit that names nothing still counts as one: fid=fid fires the triggers.
+    assignments = ", ".join(f"{quoted(name)}=?" for name in columns) or "fid=fid"
+    con.execute(f"UPDATE {table.name} SET {assignments} WHERE fid=?", (*columns.values(), fid))
+
+
+def set_values(
+    con: sqlite3.Connection, table: Table, values: Iterable[tuple[int, Mapping[str, Any]]]
+) -> None:
+    """Set properties of several features in one transaction; equal values are not logged. Raises BadBody."""
+    changed: list[int] = []
+    with transaction(con):
+        for fid, named in values:
+            columns = feature.properties(table, named)
+            if not columns:
+                continue
+            assignments = ", ".join(f"{quoted(name)}=?" for name in columns)
+            differs = " OR ".join(f"{quoted(name)} IS NOT ?" for name in columns)
+            cursor = con.execute(
+                f"UPDATE {table.name} SET {assignments} WHERE fid=? AND ({differs})",
+                (*columns.values(), fid, *columns.values()),
+            )
+            if cursor.rowcount:
+                changed.append(fid)
+        keep(con, table, encode(con, table, changed))
+
+
+def keep(con: sqlite3.Connection, table: Table, made: Mapping[int, bytes]) -> None:
+    """Store GeoJSON that was made from the present rows, within the caller's transaction."""
+    con.executemany(f"INSERT OR IGNORE INTO {table.json} VALUES (?,?)", made.items())
+
+
+def revision(con: sqlite3.Connection, layer: str, fid: int) -> int:
+    """The highest log number of a feature, or of its layer as a whole; 0 when neither was logged."""
+    row = con.execute(
+        "SELECT max((SELECT coalesce(max(seq), 0) FROM twin_changes WHERE layer=:layer AND fid=:fid),"
+        " (SELECT coalesce(max(seq), 0) FROM twin_changes WHERE layer=:layer AND fid IS NULL))",
+        {"layer": layer, "fid": fid},
+    ).fetchone()
+    return int(row[0])

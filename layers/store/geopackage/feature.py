@@ -1,0 +1,167 @@
+"""A GeoJSON feature in a request body, checked against its layer before anything is written."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from layers.errors import BadBody, BadFile, shown
+from layers.store.geopackage.catalog import Table
+from layers.store.geopackage.stage import promote
+from layers.store.values import stored
+
+MAX_VERTICES = 100_000
+_DEPTH = {"Point": 0, "MultiPoint": 1, "LineString": 1, "MultiLineString": 2, "Polygon": 2, "MultiPolygon": 3}
+
+
+def geometry(table: Table, value: object) -> Any:
+    """A GeoJSON geometry as the shapely geometry that the layer keeps, or None for null.
+
+    Raises BadBody: type, position, ring, range, validity or fit."""
+    if value is None:
+        return None
+    if not isinstance(value, Mapping):
+        raise BadBody("geometry: must be a GeoJSON geometry or null")
+    kind = value.get("type")
+    if not isinstance(kind, str) or kind not in _DEPTH:
+        raise BadBody(f"geometry: type {shown(kind)} is not one of {', '.join(_DEPTH)}")
+    counter = _Counter()
+    shape = _build(kind, _coordinates(value.get("coordinates"), _DEPTH[kind], counter))
+    return _fit(shape, table)
+
+
+class _Counter:
+    """Positions seen so far, and whether they have heights: all of one geometry, or none."""
+
+    def __init__(self) -> None:
+        self.positions = 0
+        self.size: int | None = None
+
+    def position(self, value: object) -> tuple[float, ...]:
+        self.positions += 1
+        if self.positions > MAX_VERTICES:
+            raise BadBody(f"geometry: more than {MAX_VERTICES} positions")
+        if not isinstance(value, Sequence) or isinstance(value, str) or len(value) not in (2, 3):
+            raise BadBody(f"geometry: {shown(value)} is not a position (2 or 3 numbers)")
+        for number in value:
+            if isinstance(number, bool) or not isinstance(number, int | float):
+                raise BadBody(f"geometry: {shown(number)} is not a number")
+        if self.size not in (None, len(value)):
+            raise BadBody("geometry: some positions have a height and some have none")
+        self.size = len(value)
+        if not all(abs(n) <= 1e12 for n in value):  # also refuses NaN, and integers beyond a float
+            raise BadBody(f"geometry: {shown(value)} is not finite")
+        if not (abs(value[0]) <= 180 and abs(value[1]) <= 90):
+            raise BadBody(f"geometry: {shown(value)} is not longitude (±180), latitude (±90)")
+        return tuple(float(n) for n in value)
+
+
+def _coordinates(value: object, depth: int, counter: _Counter) -> Any:
+    if depth == 0:
+        return counter.position(value)
+    if not isinstance(value, Sequence) or isinstance(value, str) or not value:
+        raise BadBody("geometry: coordinates are missing, empty or not nested as the type demands")
+    return [_coordinates(part, depth - 1, counter) for part in value]
+
+
+def _build(kind: str, coordinates: Any) -> Any:
+    import shapely
+
+    if kind == "Point":
+        return shapely.Point(coordinates)
+    if kind == "MultiPoint":
+        return shapely.MultiPoint(coordinates)
+    if kind == "LineString":
+        return _line(coordinates)
+    if kind == "MultiLineString":
+        return shapely.MultiLineString([_line(part) for part in coordinates])
+    if kind == "Polygon":
+        return _polygon(coordinates)
+    return shapely.MultiPolygon([_polygon(part) for part in coordinates])
+
+
+def _line(positions: list[tuple[float, ...]]) -> Any:
+    import shapely
+
+    if len(positions) < 2:
+        raise BadBody("geometry: a line has at least two positions")
+    return shapely.LineString(positions)
+
+
+def _polygon(rings: list[list[tuple[float, ...]]]) -> Any:
+    import shapely
+
+    for ring in rings:
+        if len(ring) < 4 or ring[0] != ring[-1]:
+            raise BadBody("geometry: a ring has at least four positions and ends where it began")
+    return shapely.Polygon(rings[0], rings[1:])
+
+
+def _fit(shape: Any, table: Table) -> Any:
+    import numpy as np
+    import shapely
+
+    if not shapely.is_valid(shape):
+        raise BadBody(f"geometry: {shapely.is_valid_reason(shape)}")
+    one = np.empty(1, dtype=object)
+    one[0] = shape
+    try:
+        return promote(one, table.geometry_type)[0]
+    except BadFile as error:
+        raise BadBody(f"geometry: {error.reason}") from error
+
+
+def properties(table: Table, value: object) -> dict[str, Any]:
+    """The properties that a body names, as column values. Raises BadBody naming every fault."""
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise BadBody("properties: must be an object or null")
+    faults, out = [], {}
+    for name, given in value.items():
+        field = table.field(str(name))
+        if field is None:
+            faults.append(f"{shown(name)}: the layer has no such property")
+            continue
+        try:
+            if isinstance(given, float) and not math.isfinite(given):
+                raise ValueError("a number must be finite")
+            out[field.name] = None if given is None else stored(field.type, given)
+        except ValueError as error:
+            faults.append(f"{field.name}: {error}")
+    if faults:
+        raise BadBody("properties: " + "; ".join(faults[:20]))
+    return out
+
+
+def whole(table: Table, fid: int, feature: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """A complete Feature for PUT: its geometry, and a value for each field but ``source_id``."""
+    if feature.get("type") != "Feature":
+        raise BadBody("type: must be Feature")
+    _same_id(fid, feature)
+    for name in ("geometry", "properties"):
+        if name not in feature:
+            raise BadBody(f"{name}: is missing (RFC 7946 section 3.2)")
+    given = properties(table, feature["properties"])
+    empty = {f.name: None for f in table.fields if f.name != "source_id"}
+    return geometry(table, feature["geometry"]), empty | given
+
+
+def partial(table: Table, fid: int, patch: Mapping[str, Any]) -> tuple[bool, Any, dict[str, Any]]:
+    """A merge-patch: whether it names the geometry, the geometry, and the properties it names."""
+    unknown = set(patch) - {"type", "id", "geometry", "properties"}
+    if unknown:
+        raise BadBody(f"{shown(min(unknown, key=str))}: only geometry and properties can be patched")
+    if patch.get("type", "Feature") != "Feature":
+        raise BadBody("type: must be Feature")
+    _same_id(fid, patch)
+    if "properties" in patch and patch["properties"] is None:
+        raise BadBody("properties: cannot be removed; name those to set to null")
+    named = "geometry" in patch
+    return named, geometry(table, patch.get("geometry")), properties(table, patch.get("properties"))
+
+
+def _same_id(fid: int, body: Mapping[str, Any]) -> None:
+    if "id" in body and str(body["id"]) != str(fid):
+        raise BadBody(f"id: {shown(body['id'])} is not the feature in the address ({fid})")

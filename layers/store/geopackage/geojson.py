@@ -1,0 +1,83 @@
+"""Rows as GeoJSON (RFC 7946): bytes made once, at publish or on the first read after an edit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from layers.model import Field
+
+DEGREE_DECIMALS = 9  # 0.1 mm
+METRE_DECIMALS = 4  # 0.1 mm
+
+
+def geometries(shapes: NDArray[Any], decimals: int = DEGREE_DECIMALS) -> list[str]:
+    """GeoJSON geometry texts of shapely geometries; ``null`` for None and for empty ones."""
+    import shapely
+
+    if not len(shapes):
+        return []
+    rounded = round_to(shapes, decimals)
+    texts = shapely.to_geojson(rounded).tolist()
+    void = (shapely.is_missing(shapes) | shapely.is_empty(shapes)).tolist()
+    return ["null" if void[i] else texts[i] for i in range(len(texts))]
+
+
+def round_to(shapes: NDArray[Any], decimals: int) -> NDArray[Any]:
+    """Copies with coordinates rounded; topology is not touched."""
+    import shapely
+
+    flat, high = ~shapely.has_z(shapes), shapely.has_z(shapes)
+    out = shapes.copy()
+    for chosen, z in ((flat, False), (high, True)):
+        if chosen.any():
+            out[chosen] = shapely.transform(shapes[chosen], lambda xy: np.round(xy, decimals), include_z=z)
+    return out
+
+
+def properties(fields: Sequence[Field], rows: Iterable[Sequence[Any]]) -> list[bytes]:
+    """The ``properties`` object of each row, its values in the order of the fields."""
+    names = [f.name for f in fields]
+    repairs = [(i, fix) for i, f in enumerate(fields) if (fix := _READ.get(f.type))]
+    out = []
+    for row in rows:
+        values = list(row)
+        for i, fix in repairs:
+            if values[i] is not None:
+                values[i] = fix(values[i])
+        out.append(_dumps(dict(zip(names, values, strict=True))))
+    return out
+
+
+def _dumps(values: Mapping[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(values)
+    except TypeError:  # a BLOB or an integer beyond 64 bits, put there by another program
+        return orjson.dumps({k: _shown(v) for k, v in values.items()})
+
+
+def _shown(value: object) -> object:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+
+
+def boolean(value: object) -> object:
+    """SQLite's 0 and 1 as JSON booleans; anything else another program stored stays as it is."""
+    return bool(value) if value in (0, 1) else value
+
+
+_READ: dict[str, Callable[[object], object]] = {"boolean": boolean}
+
+
+def tails(shapes: NDArray[Any], fields: Sequence[Field], rows: Iterable[Sequence[Any]]) -> list[bytes]:
+    """What follows the id in each Feature: geometry, properties, closing brace."""
+    pairs = zip(geometries(shapes), properties(fields, rows), strict=True)
+    return [b',"geometry":' + g.encode() + b',"properties":' + p + b"}" for g, p in pairs]
+
+
+def feature(fid: int, tail: bytes) -> bytes:
+    """One Feature."""
+    return b'{"type":"Feature","id":%d%s' % (fid, tail)

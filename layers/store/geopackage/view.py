@@ -1,0 +1,122 @@
+"""One thread's reading connection, and what it knows of the store at its present snapshot."""
+
+# Identifiers come quoted from the catalog and values are bound: ruff cannot see that.
+# ruff: noqa: S608
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from layers.model import Layer
+from layers.store.geopackage import blob, catalog, geojson
+from layers.store.geopackage.catalog import Finding, Table
+
+_PROGRESS_STEPS = 20_000  # virtual machine steps between two looks at the clock, about 1 ms
+
+
+class View:
+    """A connection for reading, used by one thread; its knowledge is renewed when the file changed."""
+
+    def __init__(self, con: sqlite3.Connection) -> None:
+        self.con = con
+        self.version = -1  # PRAGMA data_version, of this connection only
+        self.shape: tuple[int, str] = (-1, "")  # see catalog.shape
+        self.stamp = ""
+        self.epoch = ""
+        self.seq = 0
+        self.nonce = 0
+        self.tables: dict[str, Table] = {}
+        self._seqs: dict[str, int] = {}
+        self._deadline = float("inf")
+        con.set_progress_handler(self._expired, _PROGRESS_STEPS)
+
+    def _expired(self) -> int:
+        return int(time.monotonic() > self._deadline)
+
+    def limit(self, seconds: float | None) -> None:
+        """Interrupt statements of this connection that run longer; None for no limit."""
+        self._deadline = float("inf") if seconds is None else time.monotonic() + seconds
+
+    def data_version(self) -> int:
+        """Moves whenever another connection, of any process, committed; begins the snapshot."""
+        return int(self.con.execute("PRAGMA data_version").fetchone()[0])
+
+    def renew(self, version: int) -> None:
+        """Read what changed, within the caller's read transaction."""
+        con = self.con
+        self.shape = catalog.shape(con)
+        meta = dict(con.execute("SELECT key, value FROM twin_meta WHERE key IN ('epoch','stamp')"))
+        row = con.execute("SELECT seq, nonce FROM twin_changes ORDER BY seq DESC LIMIT 1").fetchone()
+        self.seq, self.nonce = row or (0, 0)
+        self.epoch = meta["epoch"]
+        if meta["stamp"] != self.stamp:
+            self.tables = catalog.tables(con)
+            self.stamp = meta["stamp"]
+        self._seqs = {}
+        self.version = version
+
+    def distrust(self, findings: Sequence[Finding]) -> None:
+        """In a file that cannot be repaired: say so of broken layers, and make GeoJSON from the rows."""
+        for found in findings:
+            if found.changed:
+                self.tables[found.layer] = replace(self.tables[found.layer], state=found.state, trusted=False)
+
+    def layer_seq(self, layer: str) -> int:
+        """The newest log number of one layer."""
+        seq = self._seqs.get(layer)
+        if seq is None:
+            row = self.con.execute("SELECT max(seq) FROM twin_changes WHERE layer=?", (layer,)).fetchone()
+            seq = self._seqs[layer] = row[0] or 0
+        return seq
+
+    def summary(self, table: Table, cache: dict[str, tuple[tuple[int, str], Layer]]) -> Layer:
+        """The layer's public words; the cache, shared by all threads, is keyed by what they depend on."""
+        key = (self.layer_seq(table.id), self.stamp)
+        kept = cache.get(table.id)
+        if kept is None or kept[0] != key:
+            kept = cache[table.id] = (key, catalog.summary(self.con, table, key[0]))
+        return kept[1]
+
+    def fetch(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
+        """All rows. Text that is not UTF-8, written by another program, is read with replacements."""
+        return fetch(self.con, sql, parameters)
+
+
+def fetch(con: sqlite3.Connection, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
+    """All rows of a statement, decoding bad UTF-8 leniently when there is any."""
+    try:
+        return con.execute(sql, parameters).fetchall()
+    except sqlite3.OperationalError as error:
+        if "decode" not in str(error):
+            raise
+        lenient: Callable[[bytes], str] = lambda raw: raw.decode("utf-8", "replace")  # noqa: E731
+        con.text_factory = lenient
+        try:
+            return con.execute(sql, parameters).fetchall()
+        finally:
+            con.text_factory = str
+
+
+def listed(fids: Iterable[int]) -> str:
+    """Integers as the JSON array that ``json_each(?)`` reads."""
+    return json.dumps(list(fids))
+
+
+def encode(con: sqlite3.Connection, table: Table, fids: Iterable[int]) -> dict[int, bytes]:
+    """GeoJSON of features made from their rows, fid → Feature."""
+    rows = fetch(
+        con,
+        f"SELECT t.fid, t.geom{table.columns} FROM {table.name} t"
+        " WHERE t.fid IN (SELECT value FROM json_each(?))",
+        (listed(fids),),
+    )
+    if not rows:
+        return {}
+    shapes = blob.shapes([row[1] for row in rows])
+    tails = geojson.tails(shapes, table.fields, (row[2:] for row in rows))
+    return {row[0]: geojson.feature(row[0], tail) for row, tail in zip(rows, tails, strict=True)}

@@ -1,0 +1,201 @@
+"""Random queries and edits, against shapely and a dict."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import shapely
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from layers.errors import NotFound, Stale
+from layers.model import Query
+from layers.store import geopackage
+from tests.storing import batch, fids, load, row, spec
+
+LON = st.floats(-180, 180, allow_subnormal=False)
+LAT = st.floats(-90, 90, allow_subnormal=False)
+SMALL = st.integers(0, 8)
+
+
+@pytest.fixture(scope="module")
+def shapes() -> list[Any]:
+    """Triangles, lines and points on a lattice, so that edges and corners meet the boxes exactly."""
+    out: list[Any] = []
+    for i in range(9):
+        for j in range(9):
+            kind = (i + 3 * j) % 3
+            if kind == 0:
+                out.append(shapely.Polygon([(i, j), (i + 2, j), (i, j + 2)]))
+            elif kind == 1:
+                out.append(shapely.LineString([(i, j), (i + 1.5, j + 0.7)]))
+            else:
+                out.append(shapely.Point(i + 0.1, j + 0.1))
+    return out
+
+
+@pytest.fixture(scope="module")
+def store(
+    shapes: list[Any], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[geopackage.GeoPackageStore]:
+    made = geopackage.open(tmp_path_factory.mktemp("model") / "city.gpkg")
+    load(made, spec(geometry_type="Geometry"), [row(f"s{i}", s, levels=i % 5) for i, s in enumerate(shapes)])
+    yield made
+    made.close()
+
+
+@given(
+    x=SMALL,
+    y=SMALL,
+    w=SMALL,
+    h=SMALL,
+    dx=st.sampled_from([0, 0.1, 1e-7]),
+    level=st.none() | st.integers(0, 5),
+)
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_bbox_equals_brute_force(
+    store: geopackage.GeoPackageStore,
+    shapes: list[Any],
+    x: int,
+    y: int,
+    w: int,
+    h: int,
+    dx: float,
+    level: int | None,
+) -> None:
+    box = (x + dx, y + dx, x + w + dx, y + h + dx)
+    if w == 0 or h == 0:
+        area: Any = shapely.LineString([box[:2], box[2:]]) if w or h else shapely.Point(box[:2])
+    else:
+        area = shapely.box(*box)
+    expected = [
+        i + 1 for i, s in enumerate(shapes) if s.intersects(area) and (level is None or i % 5 == level)
+    ]
+    equals = () if level is None else (("levels", level),)
+    assert fids(store, bbox=box, equals=equals) == expected
+    assert store.items("buildings", Query(bbox=box, equals=equals, limit=1)).matched == len(expected)
+    paged: list[int] = []
+    after: int | None = None
+    while after is not None or not paged:
+        page = store.items("buildings", Query(bbox=box, equals=equals, limit=3, after=after))
+        if not page.returned:
+            break
+        paged += [f["id"] for f in json.loads(b"[" + page.features + b"]")]
+        after = page.next_after
+        if after is None:
+            break
+    assert paged == expected
+
+
+@given(west=LON, east=LON, south=LAT, north=LAT)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_box_equals_brute_force(
+    store: geopackage.GeoPackageStore, shapes: list[Any], west: float, east: float, south: float, north: float
+) -> None:
+    south, north = min(south, north), max(south, north)
+    if south == north or west == east:
+        return
+    parts = [(west, east)] if west < east else [(west, 180.0), (-180.0, east)]
+    areas = [
+        shapely.box(a, south, b, north) if a < b else shapely.LineString([(a, south), (b, north)])
+        for a, b in parts
+    ]
+    expected = [i + 1 for i, s in enumerate(shapes) if any(s.intersects(a) for a in areas)]
+    assert fids(store, bbox=(west, south, east, north)) == expected
+
+
+class Edits(RuleBasedStateMachine):
+    """The store after any sequence of loads and edits is what a dict says."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = tempfile.TemporaryDirectory()
+        self.path = Path(self.folder.name) / "city.gpkg"
+        self.store = geopackage.open(self.path)
+        self.model: dict[int, tuple[str, float, int | None]] = {}
+        self.used = 0
+        self.revisions: dict[int, int] = {}
+        load(self.store, spec(geometry_type="Point"), [])
+
+    def teardown(self) -> None:
+        self.store.close()
+        self.folder.cleanup()
+
+    @rule(
+        sources=st.lists(st.integers(0, 6), unique=True, max_size=5),
+        x=st.integers(0, 50),
+        append=st.booleans(),
+    )
+    def load(self, sources: list[int], x: int, append: bool) -> None:
+        stage = self.store.stage(spec(geometry_type="Point"))
+        if sources:
+            stage.add(batch([row(f"s{s}", shapely.Point(x + s, 1), levels=x) for s in sources]))
+        self.store.publish(stage, mode="append" if append else "replace")
+        known = {source: fid for fid, (source, _, _) in self.model.items()}
+        fresh = {} if not append else dict(self.model)
+        for s in sources:
+            fid = known.get(f"s{s}")
+            if fid is None:
+                self.used += 1
+                fid = self.used
+            fresh[fid] = (f"s{s}", float(x + s), x)
+        self.model = fresh
+
+    @precondition(lambda self: self.model)
+    @rule(data=st.data(), level=st.none() | st.integers(0, 9))
+    def patch(self, data: st.DataObject, level: int | None) -> None:
+        fid = data.draw(st.sampled_from(sorted(self.model)))
+        source, x, _ = self.model[fid]
+        revision = self.store.revision("buildings", fid)
+        with pytest.raises(Stale):
+            self.store.patch("buildings", fid, {"properties": {"levels": level}}, revision + 1)
+        new = self.store.patch("buildings", fid, {"properties": {"levels": level}}, revision)
+        assert new > revision
+        self.model[fid] = (source, x, level)
+
+    @precondition(lambda self: self.model)
+    @rule(data=st.data(), x=st.integers(60, 90))
+    def move(self, data: st.DataObject, x: int) -> None:
+        fid = data.draw(st.sampled_from(sorted(self.model)))
+        source, _, level = self.model[fid]
+        self.store.patch("buildings", fid, {"geometry": {"type": "Point", "coordinates": [x, 1]}})
+        self.model[fid] = (source, float(x), level)
+
+    @rule()
+    def reopen(self) -> None:
+        known = self.store.epoch, self.store.seq()
+        self.store.close()
+        self.store = geopackage.open(self.path)
+        assert (self.store.epoch, self.store.seq()) == known
+
+    @invariant()
+    def same(self) -> None:
+        page = self.store.items("buildings", Query(limit=100))
+        found = {
+            f["id"]: (
+                f["properties"]["source_id"],
+                f["geometry"]["coordinates"][0],
+                f["properties"]["levels"],
+            )
+            for f in json.loads(b"[" + page.features + b"]")
+        }
+        assert found == self.model
+        assert page.matched == len(self.model) == self.store.layer("buildings").count
+        assert fids(self.store, bbox=(-1, 0, 180, 2)) == sorted(self.model)
+        for fid, revision in self.revisions.items():
+            if fid in self.model:
+                assert self.store.revision("buildings", fid) >= revision
+            else:
+                with pytest.raises(NotFound):
+                    self.store.item("buildings", fid)
+        self.revisions = {fid: self.store.revision("buildings", fid) for fid in self.model}
+
+
+Edits.TestCase.settings = settings(max_examples=12, stateful_step_count=12, deadline=None)
+TestEdits = Edits.TestCase
