@@ -1,0 +1,315 @@
+"""Rows of a source made fit for a layer: placed, repaired, or quarantined with the reason."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import shapely
+from numpy.typing import NDArray
+from shapely import GeometryType as G
+
+from layers.errors import BadFile, shown
+from layers.kinds.base import Kind, text
+from layers.model import Mesh, Problem, Report
+from layers.place import Place
+from layers.read.base import ROW
+from layers.store.base import MESH, SOURCE_ID, WKB
+
+type Geometries = NDArray[np.object_]
+
+_FAMILY = {
+    G.POINT: "point",
+    G.MULTIPOINT: "point",
+    G.LINESTRING: "line",
+    G.MULTILINESTRING: "line",
+    G.LINEARRING: "line",
+    G.POLYGON: "polygon",
+    G.MULTIPOLYGON: "polygon",
+}
+#: Columns that identify a row, best first; compared without regard to case.
+ID_COLUMNS = (
+    "source_id",
+    "gml_id",
+    "gml:id",
+    "标准编码",
+    "标识码",
+    "uuid",
+    "globalid",
+    "@id",
+    "osm_id",
+    "id",
+)
+#: Problems kept of one rule; the rest is counted in a last line.
+KEPT_PER_RULE = 100
+_EDGE = 1e-9
+#: The quiet NaN of either sign as WKB holds it; a ring that begins with one never closes for GEOS.
+_NANS = (b"\0\0\0\0\0\0\xf8\x7f", b"\0\0\0\0\0\0\xf8\xff")
+
+
+class Findings:
+    """Problems of a load, capped a rule so that a report stays readable."""
+
+    def __init__(self) -> None:
+        self.kept: list[Problem] = []
+        self.counts: Counter[tuple[str, str]] = Counter()
+
+    def add(self, problem: Problem) -> None:
+        """Count a problem and keep it while its rule is below the cap."""
+        self.counts[problem.rule, problem.action] += 1
+        if self.counts[problem.rule, problem.action] <= KEPT_PER_RULE:
+            self.kept.append(problem)
+
+    def into(self, report: Report) -> None:
+        """Put the problems in a report, with a line for each rule that went beyond the cap."""
+        for problem in self.kept:
+            report.add(problem)
+        for (rule, action), count in self.counts.items():
+            if count > KEPT_PER_RULE:
+                more = f"and {count - KEPT_PER_RULE} more rows of this rule"
+                report.add(Problem(rule, 0, more, action))  # type: ignore[arg-type]
+
+
+def id_column(names: Iterable[str]) -> str | None:
+    """The column that identifies rows, if a source has one of the known names."""
+    lower = {name.casefold(): name for name in reversed(list(names))}
+    return next((lower[name] for name in ID_COLUMNS if name in lower), None)
+
+
+@dataclass(slots=True)
+class Cleaner:
+    """Cleans the batches of one file. ``place`` turns source x, y (z) into lon/lat degrees (z)."""
+
+    kind: Kind
+    place: Place | None
+    findings: Findings
+    read: int = 0
+    kept: int = 0
+    repaired: int = 0
+    quarantined: int = 0
+    types: Counter[int] = field(default_factory=Counter)
+    beyond: int = 0
+    _seen: set[str] = field(default_factory=set)
+
+    def clean(self, table: pa.Table) -> pa.Table:
+        """The kept rows of one batch, geometry as lon/lat WKB, source ids filled."""
+        rows = table[ROW].to_numpy()
+        ids = source_ids(table)
+        keep = np.ones(len(table), bool)
+        self.read += len(table)
+
+        def drop(mask: NDArray[np.bool_], rule: str, reason: str | Callable[[int], str]) -> None:
+            for i in np.flatnonzero(mask & keep).tolist():
+                why = reason if isinstance(reason, str) else reason(i)
+                self.findings.add(Problem(rule, int(rows[i]), why, "quarantined", ids[i]))
+                self.quarantined += 1
+            keep[mask] = False
+
+        with np.errstate(invalid="ignore"):  # GEOS raises the flag for the NaN that is looked for here
+            geometry = self._geometry(table, drop, keep)
+        meshes = self._meshes(table, keep, rows, ids)
+        drop(
+            self._repeated(ids, keep),
+            "id.duplicate",
+            lambda i: f"source id {shown(ids[i])} is already taken by another row",
+        )
+        self._seen.update(s for s, k in zip(ids, keep, strict=True) if k and s is not None)
+        self._repair(geometry, keep, drop, rows, ids)
+        self.kept += int(keep.sum())
+        self.types.update(shapely.get_type_id(geometry[keep]).tolist())
+        return _replaced(table, keep, geometry, ids, meshes)
+
+    def _geometry(self, table: pa.Table, drop: Callable[..., None], keep: NDArray[np.bool_]) -> Geometries:
+        blobs = np.array(table[WKB].to_pylist(), dtype=object)
+        absent = np.array([b is None for b in blobs], bool)
+        drop(absent, "geometry.missing", "the feature has no geometry")
+        geometry: Geometries = np.asarray(shapely.from_wkb(blobs, on_invalid="fix"), dtype=object)
+        undecoded = shapely.is_missing(geometry) & ~absent
+        nan = np.array([b is not None and any(mark in b for mark in _NANS) for b in blobs], bool)
+        drop(undecoded & nan, "geometry.nan", "a coordinate is not a finite number")
+        drop(undecoded, "geometry.unreadable", "the geometry cannot be decoded")
+        drop(
+            shapely.is_empty(geometry),
+            "geometry.nan",
+            "the geometry is empty or its coordinates are not numbers",
+        )
+        drop(~_finite(geometry), "geometry.nan", "a coordinate is not a finite number")
+        families = np.array(
+            [_FAMILY.get(t, "collection") for t in shapely.get_type_id(geometry)], dtype=object
+        )
+        if self.kind.geometry:
+            wrong = ~np.isin(families, list(self.kind.geometry))
+            wanted = " or ".join(sorted(self.kind.geometry))
+            drop(
+                wrong,
+                "geometry.type",
+                lambda i: f"a {families[i]} is not the {wanted} that {self.kind.id} needs",
+            )
+        geometry[~keep] = None
+        if self.kind.id in ("building", "cim"):
+            geometry = shapely.force_2d(geometry)
+        geometry = _placed(geometry, self.place)
+        outside = _outside(geometry)
+        self.beyond += int((outside & keep).sum())
+        drop(
+            outside, "geometry.range", "a coordinate lies outside longitude ±180, latitude ±90; check the CRS"
+        )
+        return geometry
+
+    def _meshes(
+        self, table: pa.Table, keep: NDArray[np.bool_], rows: NDArray[np.int64], ids: list[str | None]
+    ) -> list[bytes | None] | None:
+        """The bodies placed in lon/lat; one whose numbers do not hold is dropped, its feature kept."""
+        if MESH not in table.column_names:
+            return None
+        out: list[bytes | None] = []
+        for i, blob in enumerate(table[MESH].to_pylist()):
+            mesh = Mesh.from_bytes(blob) if blob is not None and keep[i] else None
+            if mesh is None:
+                out.append(None)
+                continue
+            positions = mesh.positions if self.place is None else self.place(mesh.positions)
+            if not np.isfinite(positions).all():
+                self.findings.add(
+                    Problem(
+                        "mesh.nan",
+                        int(rows[i]),
+                        "the body has a coordinate that is not a number",
+                        "noted",
+                        ids[i],
+                    )
+                )
+                out.append(None)
+                continue
+            out.append(Mesh(positions, mesh.triangles, mesh.surfaces).to_bytes())
+        return out
+
+    def _repeated(self, ids: list[str | None], keep: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        out = np.zeros(len(ids), bool)
+        here: set[str] = set()
+        for i, source_id in enumerate(ids):
+            if source_id is None or not keep[i]:
+                continue
+            out[i] = source_id in self._seen or source_id in here
+            here.add(source_id)
+        return out
+
+    def _repair(
+        self,
+        geometry: Geometries,
+        keep: NDArray[np.bool_],
+        drop: Callable[..., None],
+        rows: NDArray[np.int64],
+        ids: list[str | None],
+    ) -> None:
+        """Make polygons valid, keeping their area; quarantine what stays no area or no length."""
+        broken = np.flatnonzero(keep & ~shapely.is_valid(geometry))
+        hopeless = np.zeros(len(geometry), bool)
+        for i in broken.tolist():
+            fixed = _valid(geometry[i])
+            if fixed is None:
+                hopeless[i] = True
+                continue
+            reason = f"{shapely.is_valid_reason(geometry[i])}; repaired"
+            self.findings.add(Problem("geometry.invalid", int(rows[i]), reason, "repaired", ids[i]))
+            self.repaired += 1
+            geometry[i] = fixed
+        drop(hopeless, "geometry.degenerate", "the geometry has no length or no area, or cannot be repaired")
+        polygons = keep & np.isin(shapely.get_type_id(geometry), [G.POLYGON, G.MULTIPOLYGON])
+        drop(polygons & ~(shapely.area(geometry) > 0), "geometry.degenerate", "the polygon has no area")
+        geometry[polygons] = shapely.orient_polygons(geometry[polygons])
+
+
+def source_ids(table: pa.Table) -> list[str | None]:
+    """Source id of every row: the reader's own, else a known column, else the file's fid.
+
+    An OSM id is only unique with its type, which is put before it."""
+    own: list[str | None] = table[SOURCE_ID].to_pylist()
+    if any(v is not None for v in own):
+        return own
+    names = [n for n in table.column_names if not n.startswith("__")]
+    column = id_column(names)
+    if column is None:
+        if "__fid" in table.column_names:
+            own = table["__fid"].to_pylist()
+        return own
+    values = [text(v) for v in table[column].to_pylist()]
+    if column.casefold() == "osm_id" and "osm_type" in names:
+        kinds = table["osm_type"].to_pylist()
+        return [f"{k}/{v}" if k and v else v for k, v in zip(kinds, values, strict=True)]
+    return values
+
+
+def _finite(geometry: Geometries) -> NDArray[np.bool_]:
+    coords, index = shapely.get_coordinates(geometry, include_z=False, return_index=True)
+    bad = index[~np.isfinite(coords).all(axis=1)]
+    out = np.ones(len(geometry), bool)
+    out[bad] = False
+    return out
+
+
+def _outside(geometry: Geometries) -> NDArray[np.bool_]:
+    coords, index = shapely.get_coordinates(geometry, return_index=True)
+    fits = (np.abs(coords[:, 0]) <= 180 + _EDGE) & (np.abs(coords[:, 1]) <= 90 + _EDGE)
+    out = np.zeros(len(geometry), bool)
+    out[index[~fits]] = True
+    return out
+
+
+def _placed(geometry: Geometries, place: Place | None) -> Geometries:
+    """The geometries in lon/lat; a height that is not a number is dropped with its dimension."""
+    high = shapely.has_z(geometry)
+    if high.any():
+        coords, index = shapely.get_coordinates(geometry, include_z=True, return_index=True)
+        unknown = np.unique(index[high[index] & ~np.isfinite(coords[:, 2])])
+        geometry[unknown] = shapely.force_2d(geometry[unknown])
+        high[unknown] = False
+    if place is not None:
+        for chosen, z in ((~high, False), (high, True)):
+            if chosen.any():
+                geometry[chosen] = shapely.transform(geometry[chosen], place, include_z=z)
+    return geometry
+
+
+def _valid(shape: shapely.Geometry) -> shapely.Geometry | None:
+    """The geometry made valid in its own family, or None."""
+    family = _FAMILY.get(shapely.get_type_id(shape))
+    if family == "line":
+        return None if shape.length == 0 else shape
+    if family != "polygon":
+        return None
+    fixed = shapely.make_valid(shape, method="structure", keep_collapsed=False)
+    parts = [p for p in shapely.get_parts(fixed) if p.geom_type == "Polygon" and p.area > 0]
+    if not parts:
+        return None
+    return parts[0] if len(parts) == 1 else shapely.multipolygons(parts)
+
+
+def _replaced(
+    table: pa.Table,
+    keep: NDArray[np.bool_],
+    geometry: Geometries,
+    ids: list[str | None],
+    meshes: list[bytes | None] | None,
+) -> pa.Table:
+    """The kept rows of a table with new geometry, ids and meshes."""
+    columns: dict[str, Any] = {
+        name: table[name].filter(pa.array(keep)) for name in table.column_names if name != "__fid"
+    }
+    blobs = shapely.to_wkb(geometry[keep], include_srid=False, flavor="iso")
+    columns[WKB] = pa.array(list(blobs), pa.binary())
+    columns[SOURCE_ID] = pa.array([s for s, k in zip(ids, keep, strict=True) if k], pa.string())
+    if meshes is not None:
+        columns[MESH] = pa.array([m for m, k in zip(meshes, keep, strict=True) if k], pa.binary())
+    return pa.table(columns)
+
+
+def implausible(cleaner: Cleaner) -> None:
+    """Refuse a file of which most rows do not lie on earth in the CRS that was assumed."""
+    if cleaner.beyond * 2 > cleaner.read:
+        reason = f"{cleaner.beyond} of {cleaner.read} rows lie outside longitude/latitude; declare the CRS"
+        raise BadFile("crs.implausible", reason)

@@ -1,0 +1,182 @@
+"""What a kind is: its fields, aliases, checks, default style and 3D rule; and text → measure."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from layers.model import Field, Problem, Titles
+
+type Body = Literal["none", "extrude", "tube", "mesh"]
+type Columns = dict[str, list[Any]]
+
+#: Metres of one storey where only the number of storeys is known.
+STOREY_M = 3.2
+
+_NUMBER = re.compile(r"^\s*([+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,3})?)\s*([^\d\s]*)\s*$")
+_METRES = {
+    "": 1.0,
+    "m": 1.0,
+    "米": 1.0,
+    "metre": 1.0,
+    "metres": 1.0,
+    "meter": 1.0,
+    "meters": 1.0,
+    "cm": 0.01,
+    "mm": 0.001,
+    "ft": 0.3048,
+    "feet": 0.3048,
+    "'": 0.3048,
+    "′": 0.3048,
+    "in": 0.0254,
+    '"': 0.0254,
+    "″": 0.0254,
+}
+
+
+@dataclass(slots=True)
+class Batch:
+    """Some cleaned rows of a source: columns by their source name, geometry in lon/lat degrees.
+
+    ``rows`` are the 1-based row numbers in the file, ``ids`` the source ids; both are used to
+    name a row in a problem. ``geometry`` holds shapely geometries.
+    """
+
+    columns: Columns
+    rows: Sequence[int]
+    ids: Sequence[str | None]
+    geometry: NDArray[np.object_]
+    problems: list[Problem] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def first(self, aliases: Iterable[str]) -> list[Any]:
+        """The first filled value of each row among the columns of these names (any case)."""
+        names = {name.casefold(): name for name in reversed(list(self.columns))}
+        found = [self.columns[names[a.casefold()]] for a in aliases if a.casefold() in names]
+        values: list[Any] = [None] * len(self)
+        for column in reversed(found):
+            values = [v if blank(new) else new for v, new in zip(values, column, strict=True)]
+        return values
+
+    def note(self, index: int, rule: str, reason: str) -> None:
+        """Record a finding on one row; the row is kept."""
+        self.problems.append(Problem(rule, self.rows[index], reason, "noted", self.ids[index]))
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of layer. See DESIGN: words and roads.
+
+    ``geometry`` names the accepted families (point, line, polygon); empty accepts any.
+    ``key`` are the fields that identify a row that has no source id.
+    ``style`` is the page's default style (colour rule, width or size, legend, assumed values).
+    ``signature`` are source columns that tell the kind when the caller does not.
+    """
+
+    id: str
+    title: Titles
+    group: Titles
+    body: Body
+    fields: tuple[Field, ...]
+    aliases: Mapping[str, tuple[str, ...]]
+    normalise: Callable[[Batch], Columns]
+    style: Mapping[str, Any]
+    geometry: frozenset[str] = frozenset()
+    key: tuple[str, ...] = ()
+    signature: tuple[str, ...] = ()
+    mesh: Callable[[Batch, Columns], list[bytes | None]] | None = None
+
+
+GROUPS: Mapping[str, Titles] = {
+    "base": {"zh-CN": "时空基础", "en": "Base data"},
+    "survey": {"zh-CN": "资源调查", "en": "Surveys"},
+    "special": {"zh-CN": "公共专题", "en": "Public services"},
+    "cim": {"zh-CN": "CIM成果", "en": "City model"},
+}
+
+NAME = Field("name", "string", {"zh-CN": "名称", "en": "Name"})
+
+
+def blank(value: Any) -> bool:
+    """Null, NaN, or text that stands for nothing (dBASE writers leave ``nan`` and spaces)."""
+    if value is None:
+        return True
+    if isinstance(value, float):
+        return math.isnan(value)
+    return isinstance(value, str) and value.strip().casefold() in ("", "nan", "null", "none", "<null>")
+
+
+def number(value: Any) -> tuple[float, str] | None:
+    """(number, unit text) of a value such as ``12``, ``"12,5"``, ``"12.13 m"``; None if it is not one."""
+    if blank(value) or isinstance(value, bool):
+        return None
+    if isinstance(value, int | float):
+        return (float(value), "") if math.isfinite(value) else None
+    text = str(value).strip()
+    text = text.replace(",", "") if "." in text else text.replace(",", ".")
+    match = _NUMBER.match(text)
+    if match is None:
+        return None
+    result = float(match[1])
+    return (result, match[2]) if math.isfinite(result) else None
+
+
+def metres(value: Any) -> float | None:
+    """A length in metres: a bare number is metres, units m, cm, mm, ft and in are converted."""
+    read = number(value)
+    if read is None or read[1].casefold() not in _METRES:
+        return None
+    return read[0] * _METRES[read[1].casefold()]
+
+
+def storeys(value: Any) -> float | None:
+    """A number of storeys: ``"6.5"`` is 6.5, a list such as ``"3;4"`` is its largest."""
+    if blank(value):
+        return None
+    parts = [number(p) for p in re.split(r"[;/]", str(value))] if isinstance(value, str) else [number(value)]
+    counts = [p[0] for p in parts if p is not None and not p[1]]
+    return max(counts) if counts and len(counts) == len(parts) else None
+
+
+def text(value: Any) -> str | None:
+    """Trimmed text of a value, None for a blank; an integral float loses its ``.0``."""
+    if blank(value):
+        return None
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+        return str(int(value))
+    return str(value).strip()
+
+
+def texts(values: Iterable[Any]) -> list[str | None]:
+    """:func:`text` of every value."""
+    return [text(v) for v in values]
+
+
+def legend(
+    zh: str, en: str, color: str, value: str | None = None, *, assumed: bool = False
+) -> dict[str, Any]:
+    """One line of a style's legend."""
+    entry: dict[str, Any] = {"title": {"zh-CN": zh, "en": en}, "color": color}
+    if value is not None:
+        entry["value"] = value
+    if assumed:
+        entry["assumed"] = True
+    return entry
+
+
+def plain_style(color: str, zh: str, en: str, **more: Any) -> dict[str, Any]:
+    """A style of one colour."""
+    return {
+        "color": {"property": None, "values": {}, "default": color},
+        "legend": [legend(zh, en, color)],
+        "assumed": None,
+        **more,
+    }

@@ -1,0 +1,350 @@
+"""The one road in: a file becomes a layer, with a report of what was found.
+
+file → guarded reader → cleaned rows (placed, repaired, quarantined) → kind's fields → stage →
+publish in one transaction. A file that cannot become a layer is refused and the last good
+generation stays.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import shapely
+
+from layers import guard, kinds, relate
+from layers import manifest as manifests
+from layers.clean import Cleaner, Findings, implausible
+from layers.columns import Fill, Plan, geometry_type, plan
+from layers.errors import BadFile, BadParameter, Exists, NotFound
+from layers.guard import Limits, Reading
+from layers.kinds import Batch, Kind
+from layers.model import LAYER_ID, GeometryType, Problem, Report, Titles
+from layers.place import Place
+from layers.place import source as source_crs
+from layers.read.base import ROW
+from layers.store.base import MESH, SOURCE_ID, WKB, LayerSpec, Store
+
+type Progress = Callable[[str, int, int], None]
+
+MODES = ("create", "replace", "append")
+
+
+def check(
+    path: Path,
+    *,
+    layer_id: str | None = None,
+    kind: str | None = None,
+    source_layer: str | None = None,
+    crs: str | None = None,
+    encoding: str | None = None,
+    limits: Limits | None = None,
+    progress: Progress | None = None,
+) -> Report:
+    """What a load of this file would find; nothing is written. Raises BadFile, BadParameter."""
+    with guard.read(path, layer=source_layer, encoding=encoding, limits=limits) as reading:
+        source = _Source(reading, path, kind, crs, layer_id or "", progress or _silent)
+        source.clean()
+        for _ in source.staged():
+            pass
+        return source.report()
+
+
+def run(
+    store: Store,
+    path: Path,
+    *,
+    layer_id: str,
+    kind: str | None = None,
+    source_layer: str | None = None,
+    crs: str | None = None,
+    encoding: str | None = None,
+    mode: str = "create",
+    title: Titles | None = None,
+    limits: Limits | None = None,
+    progress: Progress | None = None,
+) -> Report:
+    """Load a file as a layer and keep its report in the store.
+
+    ``mode`` create refuses an id that is there, replace makes a new generation (rows that match
+    keep their fid), append adds to it. Raises BadFile, BadParameter, Exists, NotFound (append to
+    no layer), ReadOnly.
+    """
+    present = _permitted(store, layer_id, mode)
+    kind = kind or (present.kind if present else None)
+    with guard.read(path, layer=source_layer, encoding=encoding, limits=limits) as reading:
+        source = _Source(reading, path, kind, crs, layer_id, progress or _silent)
+        source.clean()
+        spec = source.spec(title or (present.title if present else {}))
+        memory = relate.Memory(store, layer_id, source.kind.id) if present else None
+        stage = store.stage(spec)
+        try:
+            for table in source.staged(memory):
+                stage.add(table)
+            published = store.publish(stage, mode=mode)
+        except BaseException:
+            stage.drop()
+            raise
+        report = source.report()
+    report.generation = published.generation
+    report.created, report.updated = published.created, published.updated
+    report.unchanged, report.deleted = published.unchanged, published.deleted
+    if source.kind.id in ("building", "cim"):
+        for problem in relate.update(store, layer_id):
+            report.add(problem)
+    store.save_report(layer_id, asdict(report))
+    return report
+
+
+def _permitted(store: Store, layer_id: str, mode: str) -> Any:
+    """The layer as it is now, or None; refuses before any work is done."""
+    if not LAYER_ID.match(layer_id):
+        raise BadParameter("as", layer_id, f"a layer id matches {LAYER_ID.pattern}")
+    if mode not in MODES:
+        raise BadParameter("mode", mode, f"one of {', '.join(MODES)}")
+    try:
+        present = store.layer(layer_id)
+    except NotFound:
+        if mode == "append":
+            raise
+        return None
+    if mode == "create":
+        raise Exists(
+            f"layer {layer_id} exists already; use --replace for a new generation or --append to add to it"
+        )
+    return present
+
+
+def _silent(_what: str, _done: int, _all: int) -> None:
+    """No progress."""
+
+
+class _Source:
+    """One file on its way in."""
+
+    def __init__(
+        self,
+        reading: Reading,
+        path: Path,
+        kind: str | None,
+        crs: str | None,
+        layer_id: str,
+        progress: Progress,
+    ) -> None:
+        self._reading = reading
+        self._path = path
+        self._layer_id = layer_id
+        self._progress = progress
+        self.findings = Findings()
+        for problem in reading.problems:
+            self.findings.add(problem)
+        self.kind = kinds.get(kind) if kind else self._guess()
+        self._crs, place = self._place(crs)
+        self._cleaner = Cleaner(self.kind, place, self.findings)
+        self._fill = Fill()
+        self._parts = 0
+        self._plan: Plan | None = None
+        self._geometry: GeometryType = "Geometry"
+        self._sources: dict[str, Counter[str]] = {}
+
+    def _guess(self) -> Kind:
+        """The kind by the columns and shapes of the first batch, noted."""
+        if self._reading.meta["driver"] == "CityJSON":
+            return kinds.KINDS["cim"]
+        first = next(self._reading.batches(), None)
+        if first is None:
+            return kinds.KINDS["feature"]
+        names = [n for n in first.column_names if not n.startswith("__")]
+        filled = {n: 1 - first[n].null_count / len(first) for n in names}
+        common = {n: _most_common(first[n]) for n in ("man_made",) if n in names}
+        shapes = shapely.from_wkb(np.array(first[WKB].to_pylist(), dtype=object), on_invalid="ignore")
+        families = {
+            f
+            for f, d in (("point", 0), ("line", 1), ("polygon", 2))
+            if (shapely.get_dimensions(shapes) == d).any()
+        }
+        kind = kinds.guess(filled, families, common)
+        self.findings.add(
+            Problem("kind.guessed", 0, f"no kind was given; the columns say {kind.id}", "noted")
+        )
+        return kind
+
+    def _place(self, declared: str | None) -> tuple[str, Place | None]:
+        """(recorded CRS, transform to lon/lat or None): declared, else the file's, else refused."""
+        meta = self._reading.meta
+        if not self._reading.meta["batches"]:
+            return declared or meta["crs"] or "EPSG:4326", None
+        code = declared or meta["crs"]
+        if code is None and meta.get("crs_of_columns"):
+            code = meta["crs_of_columns"]
+            self.findings.add(
+                Problem(
+                    "crs.by_column",
+                    0,
+                    f"the columns are named longitude and latitude; taken as {code}",
+                    "noted",
+                )
+            )
+        if code is None:
+            raise BadFile("crs.missing", "the file names no CRS; declare it, for example --crs EPSG:4490")
+        if declared and meta["crs"] and declared.casefold() != str(meta["crs"]).casefold():
+            self.findings.add(
+                Problem(
+                    "crs.declared",
+                    0,
+                    f"the file says {meta['crs'][:60]}; the declared {declared} is used",
+                    "noted",
+                )
+            )
+        label, place, vertical = source_crs(code)
+        if vertical:
+            self.findings.add(
+                Problem("datum.vertical", 0, f"heights are kept in their datum, {vertical}", "noted")
+            )
+        return label, place
+
+    def clean(self) -> None:
+        """First pass: clean every batch and learn how the columns are filled. Raises BadFile."""
+        total = self._reading.meta.get("features", 0)
+        for table in self._reading.batches():
+            cleaned = self._cleaner.clean(table)
+            self._fill.add(cleaned)
+            self._write(cleaned)
+            self._progress("read", self._cleaner.read, total)
+        if not self._cleaner.read and not self._reading.meta["dropped"]:
+            raise BadFile("file.no_features", "the file holds no features")
+        implausible(self._cleaner)
+        if not self._cleaner.kept:
+            first = next((p for p in self.findings.kept if p.action == "quarantined"), None)
+            why = f"; the first: {first.rule}: {first.reason}" if first else ""
+            raise BadFile("file.nothing_kept", f"none of the {self._cleaner.read} rows can be kept{why}")
+        self._plan = plan(self.kind, self._fill)
+        self._geometry = geometry_type(self._cleaner.types)
+
+    def _write(self, table: pa.Table) -> None:
+        file = str(self._reading.folder / f"clean-{self._parts:06}.arrow")
+        with pa.OSFile(file, "wb") as out, pa.ipc.new_file(out, table.schema) as writer:
+            writer.write_table(table)
+        self._parts += 1
+
+    def _cleaned(self) -> Iterator[pa.Table]:
+        for number in range(self._parts):
+            with pa.memory_map(str(self._reading.folder / f"clean-{number:06}.arrow")) as source:
+                yield pa.ipc.open_file(source).read_all()
+
+    def spec(self, title: Titles) -> LayerSpec:
+        """What the store is told of the layer."""
+        assert self._plan is not None
+        return LayerSpec(
+            id=self._layer_id,
+            kind=self.kind.id,
+            title=title or {**self.kind.title},
+            fields=self._plan.fields,
+            geometry_type=self._geometry,
+            crs=self._crs,
+            key=self.kind.key,
+        )
+
+    def staged(self, memory: relate.Memory | None = None) -> Iterator[pa.Table]:
+        """Second pass: the kind's fields and bodies, batch by batch, as the stage wants them."""
+        assert self._plan is not None
+        done = 0
+        for table in self._cleaned():
+            if not len(table):
+                continue
+            batch = _batch(table)
+            values = self.kind.normalise(batch)
+            if memory is not None:
+                memory.recall(batch, values)
+            meshes = table[MESH].to_pylist() if MESH in table.column_names else None
+            if meshes is None and self.kind.mesh is not None:
+                meshes = self.kind.mesh(batch, values)
+            self._count(values)
+            for problem in batch.problems:
+                self.findings.add(problem)
+            done += len(table)
+            self._progress("stage", done, self._cleaner.kept)
+            staged = self._plan.table(batch, values, meshes, self._geometry)
+            yield memory.bodies(staged) if memory is not None and meshes is None else staged
+
+    def _count(self, values: Mapping[str, list[Any]]) -> None:
+        for name, column in values.items():
+            if name.endswith("_source"):
+                self._sources.setdefault(name, Counter()).update(column)
+
+    def report(self) -> Report:
+        """What was found so far."""
+        meta, cleaner = self._reading.meta, self._cleaner
+        report = Report(
+            layer=self._layer_id,
+            kind=self.kind.id,
+            source=self._path.name,
+            sha256=_sha256(self._path),
+            driver=meta["driver"],
+            crs=self._crs,
+            encoding=meta["encoding"],
+            read=cleaner.read + meta["dropped"],
+            kept=cleaner.kept,
+            repaired=cleaner.repaired,
+            quarantined=cleaner.quarantined + meta["dropped"],
+            sources={name: dict(count) for name, count in self._sources.items()},
+        )
+        self.findings.into(report)
+        return report
+
+
+def _most_common(column: pa.ChunkedArray) -> str:
+    counted = Counter(v for v in column.to_pylist() if v is not None).most_common(1)
+    return str(counted[0][0]) if counted else ""
+
+
+def _batch(table: pa.Table) -> Batch:
+    columns = {n: table[n].to_pylist() for n in table.column_names if not n.startswith("__")}
+    shapes = shapely.from_wkb(np.array(table[WKB].to_pylist(), dtype=object))
+    return Batch(
+        columns, table[ROW].to_pylist(), table[SOURCE_ID].to_pylist(), np.asarray(shapes, dtype=object)
+    )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def manifest(
+    store: Store,
+    path: Path,
+    *,
+    mode: str = "create",
+    limits: Limits | None = None,
+    progress: Progress | None = None,
+) -> list[Report]:
+    """Load every file a manifest names; with ``mode`` create, no file is read when one id is taken.
+
+    Raises what :func:`run` raises, and BadFile for a manifest that cannot be used.
+    """
+    wanted = manifests.read(path)
+    for entry in wanted.entries:
+        _permitted(store, entry.id, mode)
+    return [
+        run(
+            store,
+            entry.file,
+            layer_id=entry.id,
+            kind=entry.kind,
+            source_layer=entry.layer,
+            crs=entry.crs,
+            encoding=entry.encoding,
+            mode=mode,
+            title=entry.title,
+            limits=limits,
+            progress=progress,
+        )
+        for entry in wanted.entries
+    ]

@@ -1,0 +1,80 @@
+"""The CRS of a source: its recorded name and the way from its coordinates to longitude/latitude."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from layers.errors import BadFile, BadParameter, shown
+
+type Place = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+
+#: Confidence (of 100) at which a WKT without a code is taken for a registered CRS.
+_CONFIDENCE = 70
+
+
+def source(code: str) -> tuple[str, Place | None, str | None]:
+    """(recorded CRS, transform or None, name of the vertical datum or None) of a declared or found CRS.
+
+    ``code`` is ``EPSG:n``, a CRS URI, or WKT as a file carries it. A compound CRS is split: its
+    heights stay in their datum. Raises BadFile crs.unknown, crs.kind, crs.inaccurate.
+    """
+    if code.upper() in ("EPSG:4326", "OGC:CRS84", "CRS84"):
+        return code.upper(), None, None
+    from layers import crs
+
+    horizontal = crs.definition(code)
+    label = _label(code)
+    if label is None:
+        raise BadFile(
+            "crs.unknown", f"the CRS {shown(horizontal.name)} has no EPSG code; declare one as EPSG:n"
+        )
+    if not crs.transformers(label):
+        return label, None, _vertical(code)
+    return label, _place(label), _vertical(code)
+
+
+def _place(label: str) -> Place:
+    """The transform; once some rows were placed, rows outside the CRS's area become infinite, not fatal."""
+    from layers import crs
+
+    placed = False
+
+    def place(coords: NDArray[np.float64]) -> NDArray[np.float64]:
+        nonlocal placed
+        try:
+            out = crs.to_lonlat(coords, label)
+        except BadFile:
+            if not placed:
+                raise
+            return np.full_like(coords, np.inf)
+        placed = placed or len(coords) > 0
+        return out
+
+    return place
+
+
+def _label(code: str) -> str | None:
+    """``EPSG:n`` of the horizontal part, or None."""
+    from layers import crs
+
+    authority = crs.definition(code).to_authority(min_confidence=_CONFIDENCE)
+    return f"{authority[0]}:{authority[1]}" if authority is not None else None
+
+
+def _vertical(code: str) -> str | None:
+    """The name of what heights count from, where the CRS says it."""
+    import pyproj
+
+    from layers import crs
+
+    try:
+        text = crs.label(code)
+    except BadParameter:
+        text = code
+    found = pyproj.CRS.from_user_input(text)
+    if found.is_compound:
+        return str(found.sub_crs_list[1].name)
+    return "ellipsoidal height" if len(found.axis_info) == 3 else None

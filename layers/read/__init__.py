@@ -1,0 +1,1 @@
+"""Readers: a file becomes batches of features. They run in the guarded child only."""

@@ -1,0 +1,131 @@
+"""What the readers share: options in, batches and findings out, through files of a work folder.
+
+A reader runs in the guarded child only (``layers.guard``). It hands its batches to a
+:class:`Sink`; the parent reads them back as Arrow IPC files.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pyarrow as pa
+
+from layers.errors import BadFile
+from layers.model import Problem
+
+#: Column of the 1-based row number in the file; the other reserved names are the store's.
+ROW = "__row"
+BATCH_ROWS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Ceilings for one file: bytes, vertices a feature, nesting, seconds of CPU, bytes of memory."""
+
+    size: int = 2 << 30
+    vertices: int = 1_000_000
+    depth: int = 32
+    seconds: int = 600
+    memory: int = 6 << 30
+    columns: int = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a caller says of a file. ``format`` is what the guard found by content."""
+
+    path: str
+    format: str
+    layer: str | None = None
+    encoding: str | None = None
+    limits: Limits = field(default_factory=Limits)
+
+    @classmethod
+    def load(cls, folder: Path) -> Options:
+        """Read the options that the guard left in the work folder."""
+        raw: dict[str, Any] = orjson.loads((folder / "options.json").read_bytes())
+        return cls(**{**raw, "limits": Limits(**raw["limits"])})
+
+    def save(self, folder: Path) -> None:
+        """Leave the options for the child."""
+        (folder / "options.json").write_bytes(orjson.dumps(asdict(self)))
+
+
+class Sink:
+    """Collects what a reader finds: batches as files, meta and problems as one JSON at the end."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.meta: dict[str, Any] = {"driver": "", "crs": None, "encoding": "", "layer": "", "batches": 0}
+        self.problems: list[Problem] = []
+        self.dropped = 0
+
+    def batch(self, table: pa.Table) -> None:
+        """Write one batch (ROW, WKB, SOURCE_ID, optional MESH, then the source's columns)."""
+        number = self.meta["batches"]
+        table = valid_text(table, self)
+        with (
+            pa.OSFile(str(self.folder / f"{number:06}.arrow"), "wb") as file,
+            pa.ipc.new_file(file, table.schema) as out,
+        ):
+            out.write_table(table)
+        self.meta["batches"] = number + 1
+
+    def note(self, rule: str, reason: str, row: int = 0, source_id: str | None = None) -> None:
+        """Record a finding that costs no row."""
+        self.problems.append(Problem(rule, row, reason, "noted", source_id))
+
+    def drop(self, rule: str, reason: str, row: int, source_id: str | None = None) -> None:
+        """Record a row that could not be read."""
+        self.dropped += 1
+        if len(self.problems) < 10_000:
+            self.problems.append(Problem(rule, row, reason, "quarantined", source_id))
+
+    def finish(self) -> None:
+        """Write the result file; without it the parent takes the child for dead."""
+        result = {**self.meta, "dropped": self.dropped, "problems": [asdict(p) for p in self.problems]}
+        save_result(self.folder, result)
+
+
+def save_result(folder: Path, result: dict[str, Any]) -> None:
+    """Put the result in place in one step."""
+    part = folder / "result.part"
+    part.write_bytes(orjson.dumps(result))
+    part.rename(folder / "result.json")
+
+
+def refuse(folder: Path, error: BadFile) -> None:
+    """Tell the parent that the file is refused."""
+    save_result(folder, {"refused": {"rule": error.rule, "reason": error.reason}})
+
+
+def valid_text(table: pa.Table, sink: Sink) -> pa.Table:
+    """The same table with text that is valid UTF-8; bytes that are not are replaced and noted."""
+    for index, name in enumerate(table.column_names):
+        column = table.column(index)
+        if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+            continue
+        with contextlib.suppress(pa.ArrowInvalid):
+            column.validate(full=True)
+            continue
+        raw = column.combine_chunks().cast(
+            pa.binary() if pa.types.is_string(column.type) else pa.large_binary()
+        )
+        fixed = [None if v is None else v.decode("utf-8", "replace") for v in raw.to_pylist()]
+        table = table.set_column(index, name, pa.array(fixed, pa.string()))
+        sink.note("text.encoding", f"column {name} holds bytes that are not text; declare the encoding")
+    return table
+
+
+def sniff(chunks: list[bytes]) -> str:
+    """The encoding of text bytes: UTF-8 strictly, else GB18030, else Latin-1."""
+    data = b"".join(chunks)
+    for name in ("utf-8", "gb18030"):
+        with contextlib.suppress(UnicodeDecodeError):
+            data.decode(name)
+            return name
+    return "latin-1"

@@ -1,0 +1,309 @@
+"""CityJSON 1.1 and 2.0: solids and surfaces with their semantics as meshes.
+
+One feature a city object that has a body; its highest level of detail is taken. A parent whose
+children carry a body of at least its level gives them its attributes and is no feature of its
+own. Positions stay in the source CRS here; z stays in its vertical datum.
+Source: CityJSON specification 2.0.1, https://www.cityjson.org/specs/2.0.1/.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+import pyarrow as pa
+import shapely
+from numpy.typing import NDArray
+
+from layers.errors import BadFile, shown
+from layers.model import Surface
+from layers.read.base import BATCH_ROWS, ROW, Options, Sink
+from layers.read.faces import Faces, Shell, footprint, infer, triangulated
+from layers.store.base import MESH, SOURCE_ID, WKB
+
+VERSIONS = ("1.1", "2.0")
+SEMANTICS: Mapping[str, Surface] = {
+    "GroundSurface": Surface.GROUND,
+    "OuterFloorSurface": Surface.GROUND,
+    "WallSurface": Surface.WALL,
+    "InteriorWallSurface": Surface.WALL,
+    "RoofSurface": Surface.ROOF,
+    "CeilingSurface": Surface.CEILING,
+    "OuterCeilingSurface": Surface.CEILING,
+    "FloorSurface": Surface.FLOOR,
+    "ClosureSurface": Surface.CLOSURE,
+    "Window": Surface.WINDOW,
+    "Door": Surface.DOOR,
+}
+#: Depth of a geometry's boundaries above the face (a list of rings).
+_NESTING = {
+    "MultiSurface": 0,
+    "CompositeSurface": 0,
+    "Solid": 1,
+    "MultiSolid": 2,
+    "CompositeSolid": 2,
+}
+
+
+@dataclass(slots=True)
+class _Column:
+    """The values of one attribute over the features of the file, and the type they share."""
+
+    values: dict[int, Any] = field(default_factory=dict)
+
+    def array(self, rows: range) -> pa.Array:
+        """The values of some rows under the type that all rows share."""
+        found = [self.values.get(i) for i in rows]
+        if all(isinstance(v, bool) for v in self.values.values()):
+            return pa.array(found, pa.bool_())
+        if all(
+            isinstance(v, int) and not isinstance(v, bool) and -(2**63) <= v < 2**63
+            for v in self.values.values()
+        ):
+            return pa.array(found, pa.int64())
+        if all(isinstance(v, int | float) and not isinstance(v, bool) for v in self.values.values()):
+            return pa.array([None if v is None else float(v) for v in found], pa.float64())
+        return pa.array([None if v is None else _text(v) for v in found], pa.string())
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else orjson.dumps(value).decode()
+
+
+def refuse_sequence(path: Path) -> None:
+    """Say so when a line-delimited file is CityJSONSeq, which is not read."""
+    with path.open("rb") as file:
+        head = file.read(65_536)
+    if b'"CityJSON"' in head or b'"CityJSONFeature"' in head:
+        raise BadFile(
+            "cityjson.sequence", "CityJSON text sequences are not read yet; join them to one CityJSON file"
+        )
+
+
+def read(path: Path, options: Options, sink: Sink) -> None:
+    """Read a file. Raises BadFile cityjson.version, cityjson.shape, json.syntax."""
+    gc.disable()  # orjson builds millions of lists; collecting between them is most of the time
+    try:
+        city = orjson.loads(path.read_bytes())
+    except orjson.JSONDecodeError as error:
+        raise BadFile("json.syntax", f"line {error.lineno}, column {error.colno}: {error.msg}") from error
+    _check(city)
+    vertices = _vertices(city)
+    metadata = city.get("metadata")
+    reference = metadata.get("referenceSystem") if isinstance(metadata, dict) else None
+    sink.meta.update(
+        driver="CityJSON", encoding="utf-8", crs=reference if isinstance(reference, str) else None
+    )
+    _write(_Objects(city, vertices, options, sink), sink)
+
+
+def _check(city: Any) -> None:
+    if not isinstance(city, dict) or city.get("type") != "CityJSON":
+        raise BadFile("cityjson.shape", "the file is not a CityJSON object")
+    version = str(city.get("version"))
+    if version not in VERSIONS:
+        raise BadFile("cityjson.version", f"CityJSON {shown(version)} is not read; convert it to 1.1 or 2.0")
+    if not isinstance(city.get("CityObjects"), dict) or not isinstance(city.get("vertices"), list):
+        raise BadFile("cityjson.shape", "the members CityObjects and vertices must be there")
+
+
+def _vertices(city: Mapping[str, Any]) -> NDArray[np.float64]:
+    """Real coordinates (n, 3): the integers scaled and moved by ``transform``, which is required."""
+    try:
+        transform = city["transform"]
+        scale, move = (np.array(transform[k], np.float64).reshape(3) for k in ("scale", "translate"))
+        raw = np.array(city["vertices"], np.float64).reshape(-1, 3)
+    except (KeyError, TypeError, ValueError) as error:
+        raise BadFile(
+            "cityjson.vertices", "transform or vertices are missing or are not triples of numbers"
+        ) from error
+    return np.asarray(raw * scale + move)
+
+
+class _Objects:
+    """The city objects of a file as features, one after the other."""
+
+    def __init__(
+        self, city: Mapping[str, Any], vertices: NDArray[np.float64], options: Options, sink: Sink
+    ) -> None:
+        self._objects: Mapping[str, Any] = city["CityObjects"]
+        self._templates = city.get("geometry-templates")
+        self._vertices = vertices
+        self._options = options
+        self._sink = sink
+        self.inferred = 0
+
+    def __iter__(self) -> Iterator[tuple[int, str, Shell, bytes, dict[str, Any]]]:
+        """(row, id, body, footprint WKB, attributes) of every object that has a body."""
+        for row, (object_id, thing) in enumerate(self._objects.items(), 1):
+            if not isinstance(thing, dict) or not isinstance(thing.get("type"), str):
+                self._sink.drop(
+                    "cityjson.object", "the city object is not an object with a type", row, object_id
+                )
+                continue
+            if self._options.layer and self._kind(thing) != self._options.layer:
+                continue
+            geometry = self._best(thing)
+            if geometry is None:
+                if not self._told_by_children(thing):
+                    self._sink.drop("geometry.missing", "the city object has no surfaces", row, object_id)
+                continue
+            if self._better_children(thing, geometry):
+                continue
+            yield from self._feature(row, object_id, thing, geometry)
+
+    def _feature(
+        self, row: int, object_id: str, thing: Mapping[str, Any], geometry: Mapping[str, Any]
+    ) -> Iterator[tuple[int, str, Shell, bytes, dict[str, Any]]]:
+        try:
+            faces = _faces(geometry)
+            if sum(len(ring) for face in faces.rings for ring in face) > self._options.limits.vertices:
+                self._sink.drop(
+                    "limit.vertices",
+                    f"the body has more than {self._options.limits.vertices} vertices",
+                    row,
+                    object_id,
+                )
+                return
+            shell, lost = triangulated(faces, self._vertices)
+        except (TypeError, ValueError, IndexError, KeyError, AttributeError):
+            self._sink.drop(
+                "geometry.unreadable", "the boundaries do not fit the geometry's type", row, object_id
+            )
+            return
+        if lost:
+            self._sink.note(
+                "surface.degenerate", f"{lost} surfaces have no area and are left out", row, object_id
+            )
+        if not len(shell.triangles):
+            self._sink.drop("geometry.degenerate", "no surface of the body has an area", row, object_id)
+            return
+        if not faces.semantic and geometry["type"] != "MultiSurface":
+            shell = infer(shell)
+            self.inferred += 1
+        base = footprint(shell)
+        if base is None:
+            self._sink.drop("geometry.degenerate", "the body has no footprint", row, object_id)
+            return
+        yield row, object_id, shell, shapely.to_wkb(base), self._attributes(thing, geometry, shell)
+
+    def _kind(self, thing: Mapping[str, Any]) -> str:
+        return str(thing["type"]).removesuffix("Part")
+
+    def _best(self, thing: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """The geometry with surfaces of the highest level of detail."""
+        found = thing.get("geometry")
+        usable = [
+            g
+            for g in (found if isinstance(found, list) else ())
+            if isinstance(g, dict)
+            and g.get("type") in _NESTING
+            and isinstance(g.get("boundaries"), list)
+            and g["boundaries"]
+        ]
+        return max(usable, key=_level, default=None)
+
+    def _children(self, thing: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+        found = (self._objects.get(c) for c in thing.get("children") or () if isinstance(c, str))
+        return [c for c in found if isinstance(c, dict)]
+
+    def _told_by_children(self, thing: Mapping[str, Any]) -> bool:
+        return any(self._best(child) is not None for child in self._children(thing))
+
+    def _better_children(self, thing: Mapping[str, Any], geometry: Mapping[str, Any]) -> bool:
+        levels = [
+            _level(g)
+            for c in self._children(thing)
+            if str(c.get("type", "")).endswith("Part") and (g := self._best(c))
+        ]
+        return bool(levels) and max(levels) >= _level(geometry)
+
+    def _attributes(
+        self, thing: Mapping[str, Any], geometry: Mapping[str, Any], shell: Shell
+    ) -> dict[str, Any]:
+        """The object's attributes over those of its parents, and what its place in the file says."""
+        out: dict[str, Any] = {}
+        parents = [p for p in thing.get("parents") or () if isinstance(p, str)]
+        for parent in parents:
+            out.update(_own(self._objects.get(parent)))
+        out.update(_own(thing))
+        out["object_type"] = thing["type"]
+        out["lod"] = str(geometry.get("lod", ""))
+        if parents:
+            out["building_id"] = parents[0]
+        out["mesh_height_m"] = round(float(np.ptp(shell.positions[:, 2])), 3)
+        out["base_m"] = round(float(shell.positions[:, 2].min()), 3)
+        return out
+
+
+def _own(thing: Any) -> dict[str, Any]:
+    attributes = thing.get("attributes") if isinstance(thing, dict) else None
+    if not isinstance(attributes, dict):
+        return {}
+    return {str(k): v for k, v in attributes.items() if v is not None and v != ""}
+
+
+def _level(geometry: Mapping[str, Any]) -> float:
+    try:
+        return float(geometry.get("lod", 0))
+    except (TypeError, ValueError):
+        return 0.0
+
+
+def _faces(geometry: Mapping[str, Any]) -> Faces:
+    """The faces of a geometry with their semantics, shells and solids one after the other."""
+    rings: list[Any] = geometry["boundaries"]
+    semantics = geometry.get("semantics")
+    surfaces = semantics.get("surfaces") if isinstance(semantics, dict) else None
+    values: Any = semantics.get("values") if isinstance(semantics, dict) else None
+    for _ in range(_NESTING[geometry["type"]]):
+        if isinstance(values, list) and len(values) == len(rings):
+            padded = [
+                v if isinstance(v, list) else [None] * len(r) for v, r in zip(values, rings, strict=True)
+            ]
+            values = [v for part in padded for v in part]
+        else:
+            values = None
+        rings = [item for part in rings for item in part]
+    codes = [Surface.UNKNOWN] * len(rings)
+    if isinstance(surfaces, list) and isinstance(values, list) and len(values) == len(rings):
+        named = [SEMANTICS.get(s.get("type", ""), Surface.UNKNOWN) for s in surfaces]
+        codes = [named[v] if isinstance(v, int) and 0 <= v < len(named) else Surface.UNKNOWN for v in values]
+    return Faces(rings, codes, any(codes))
+
+
+def _write(objects: _Objects, sink: Sink) -> None:
+    """Gather the features, give attributes one type over the whole file, and write batches."""
+    rows: list[int] = []
+    ids: list[str] = []
+    bodies: list[bytes] = []
+    bases: list[bytes] = []
+    columns: dict[str, _Column] = {}
+    for row, object_id, shell, base, attributes in objects:
+        for name, value in attributes.items():
+            columns.setdefault(name, _Column()).values[len(rows)] = value
+        rows.append(row)
+        ids.append(object_id)
+        bodies.append(shell.mesh().to_bytes())
+        bases.append(base)
+    if objects.inferred:
+        sink.note(
+            "semantics.inferred",
+            f"{objects.inferred} solids name no surfaces; roof, wall and ground follow from their slope",
+        )
+    for start in range(0, len(rows), BATCH_ROWS):
+        part = range(start, min(start + BATCH_ROWS, len(rows)))
+        table: dict[str, Any] = {
+            ROW: pa.array([rows[i] for i in part], pa.int64()),
+            WKB: pa.array([bases[i] for i in part], pa.binary()),
+            SOURCE_ID: pa.array([ids[i] for i in part], pa.string()),
+            MESH: pa.array([bodies[i] for i in part], pa.binary()),
+        }
+        table.update({name: column.array(part) for name, column in columns.items()})
+        sink.batch(pa.table(table))
+    sink.meta["features"] = len(rows)

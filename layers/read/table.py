@@ -1,0 +1,210 @@
+"""CSV tables of points: longitude and latitude, plane coordinates, or WKT in a column."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import shapely
+
+from layers.errors import BadFile, shown
+from layers.kinds.base import blank, number
+from layers.read.base import BATCH_ROWS, ROW, Options, Sink, sniff
+from layers.store.base import SOURCE_ID, WKB
+
+#: Names of column pairs (first = east or longitude), and whether they say longitude/latitude.
+_PAIRS: tuple[tuple[tuple[str, ...], tuple[str, ...], bool], ...] = (
+    (("lon", "lng", "long", "longitude", "经度"), ("lat", "latitude", "纬度"), True),
+    (("x", "easting", "east", "东坐标", "横坐标"), ("y", "northing", "north", "北坐标", "纵坐标"), False),
+)
+_WKT = ("wkt", "geometry", "geom", "the_geom", "wkt_geom")
+_INTEGER = re.compile(r"^-?(0|[1-9]\d{0,17})$")
+_DECIMAL = re.compile(r"^-?(0|[1-9]\d*)\.\d+([eE][+-]?\d{1,3})?$")
+
+
+def read(path: Path, options: Options, sink: Sink) -> None:
+    """Read a table. Raises BadFile: encoding.wrong, csv.columns, csv.damaged, limit.columns."""
+    csv.field_size_limit(4 << 20)
+    encoding = options.encoding or _encoding(path, sink)
+    sink.meta.update(driver="CSV", encoding=encoding)
+    try:
+        dialect = _dialect(path, encoding)
+        header = _header(path, encoding, dialect, options)
+        place = _place(header, sink)
+        kinds = _types(path, encoding, dialect, header)
+        rows = _rows(path, encoding, dialect)
+        _batches(rows, header, kinds, place, options, sink)
+    except UnicodeError as error:
+        raise BadFile("encoding.wrong", f"the text is not {encoding}; declare the right encoding") from error
+    except csv.Error as error:
+        raise BadFile("csv.damaged", f"the table cannot be read: {error}") from error
+
+
+def _encoding(path: Path, sink: Sink) -> str:
+    """By byte order mark, else sniffed on the whole text and reported."""
+    data = path.read_bytes()
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "utf-16"
+    if data.startswith(b"\xef\xbb\xbf"):
+        return "utf-8-sig"
+    found = sniff([data])
+    if found != "utf-8":
+        sink.note("encoding.sniffed", f"the table's text was read as {found.upper()}")
+    return found
+
+
+def _dialect(path: Path, encoding: str) -> str:
+    """The delimiter that cuts the header line into most cells."""
+    with path.open(encoding=encoding, newline="") as file:
+        line = file.readline(1 << 20)
+    return max(",;\t|", key=line.count)
+
+
+def _rows(path: Path, encoding: str, delimiter: str) -> Iterator[list[str]]:
+    with path.open(encoding=encoding, newline="") as file:
+        reader = csv.reader(file, delimiter=delimiter)
+        next(reader, None)
+        yield from reader
+
+
+def _header(path: Path, encoding: str, delimiter: str, options: Options) -> list[str]:
+    with path.open(encoding=encoding, newline="") as file:
+        header = [name.strip() for name in next(csv.reader(file, delimiter=delimiter), [])]
+    if len(header) > options.limits.columns:
+        raise BadFile("limit.columns", f"the table has more than {options.limits.columns} columns")
+    taken: set[str] = set()
+    names = []
+    for index, name in enumerate(header, 1):
+        name = name or f"column_{index}"
+        while name.casefold() in taken:
+            name += "_"
+        taken.add(name.casefold())
+        names.append(name)
+    return names
+
+
+def _place(header: list[str], sink: Sink) -> tuple[int, int | None]:
+    """Indices of the coordinate columns, or (WKT column, None). Raises BadFile csv.columns."""
+    lower = [name.casefold() for name in header]
+    for first, second, geographic in _PAIRS:
+        x = next((lower.index(n) for n in first if n in lower), None)
+        y = next((lower.index(n) for n in second if n in lower), None)
+        if x is not None and y is not None:
+            if geographic:
+                sink.meta["crs_of_columns"] = "EPSG:4326"
+            return x, y
+    wkt = next((lower.index(n) for n in _WKT if n in lower), None)
+    if wkt is not None:
+        return wkt, None
+    names = shown(", ".join(header))
+    raise BadFile("csv.columns", f"no coordinate columns (lon/lat, 经度/纬度, x/y or wkt) among: {names}")
+
+
+def _types(path: Path, encoding: str, delimiter: str, header: list[str]) -> list[pa.DataType]:
+    """int64, float64 or text a column; a number with a leading zero is a code, so text."""
+    whole, decimal, seen = [True] * len(header), [True] * len(header), [False] * len(header)
+    for row in _rows(path, encoding, delimiter):
+        for i, cell in enumerate(row[: len(header)]):
+            if blank(cell):
+                continue
+            seen[i] = True
+            if whole[i] and not _INTEGER.match(cell):
+                whole[i] = False
+            if decimal[i] and not (_INTEGER.match(cell) or _DECIMAL.match(cell)):
+                decimal[i] = False
+    pairs = zip(whole, decimal, seen, strict=True)
+    return [pa.int64() if w and s else pa.float64() if d and s else pa.string() for w, d, s in pairs]
+
+
+def _batches(
+    rows: Iterator[list[str]],
+    header: list[str],
+    kinds: list[pa.DataType],
+    place: tuple[int, int | None],
+    options: Options,
+    sink: Sink,
+) -> None:
+    kept: list[tuple[int, bytes, list[str]]] = []
+    number_of_row = 0
+    for number_of_row, row in enumerate(rows, 1):
+        if not any(cell.strip() for cell in row):
+            continue
+        if len(row) != len(header):
+            sink.drop("row.cells", f"the row has {len(row)} cells, the header {len(header)}", number_of_row)
+            continue
+        geometry = _geometry(row, place, options, sink, number_of_row)
+        if geometry is not None:
+            kept.append((number_of_row, geometry, row))
+        if len(kept) == BATCH_ROWS:
+            sink.batch(_table(kept, header, kinds, place))
+            kept = []
+    if kept:
+        sink.batch(_table(kept, header, kinds, place))
+    sink.meta["features"] = number_of_row
+
+
+def _geometry(
+    row: list[str], place: tuple[int, int | None], options: Options, sink: Sink, at: int
+) -> bytes | None:
+    """The row's geometry as WKB, or None after quarantining the row."""
+    x, y = place
+    if y is None:
+        return _from_wkt(row[x], options, sink, at)
+    east, north = number(row[x]), number(row[y])
+    if east is None or north is None or east[1] or north[1]:
+        if blank(row[x]) or blank(row[y]):
+            sink.drop("geometry.missing", "the row has no coordinates", at)
+        else:
+            sink.drop("geometry.unreadable", f"{shown(row[x])}, {shown(row[y])} are not coordinates", at)
+        return None
+    point: bytes = shapely.to_wkb(shapely.Point(east[0], north[0]))
+    return point
+
+
+def _from_wkt(text: str, options: Options, sink: Sink, at: int) -> bytes | None:
+    """WKT checked for size and nesting before GEOS sees it, which a deep nesting would end."""
+    if blank(text):
+        sink.drop("geometry.missing", "the row has no geometry", at)
+        return None
+    depth = deepest = 0
+    for mark in re.findall(r"[()]", text):
+        depth += 1 if mark == "(" else -1
+        deepest = max(deepest, depth)
+    if deepest > 16 or text.count(",") > options.limits.vertices:
+        sink.drop("limit.depth", "the geometry is nested too deeply or has too many vertices", at)
+        return None
+    try:
+        wkb: bytes = shapely.to_wkb(shapely.from_wkt(re.sub(r"^\s*SRID=\d+;", "", text)))
+    except shapely.errors.GEOSException:
+        sink.drop("geometry.unreadable", f"{shown(text)} is not WKT", at)
+        return None
+    return wkb
+
+
+def _table(
+    kept: list[tuple[int, bytes, list[str]]],
+    header: list[str],
+    kinds: list[pa.DataType],
+    place: tuple[int, int | None],
+) -> pa.Table:
+    columns: dict[str, Any] = {
+        ROW: pa.array(np.array([k[0] for k in kept], np.int64)),
+        WKB: pa.array([k[1] for k in kept], pa.binary()),
+        SOURCE_ID: pa.nulls(len(kept), pa.string()),
+    }
+    for i, (name, kind) in enumerate(zip(header, kinds, strict=True)):
+        if i in place:
+            continue
+        cells = [None if blank(k[2][i]) else k[2][i] for k in kept]
+        if pa.types.is_integer(kind):
+            columns[name] = pa.array([None if c is None else int(c) for c in cells], kind)
+        elif pa.types.is_floating(kind):
+            columns[name] = pa.array([None if c is None else float(c) for c in cells], kind)
+        else:
+            columns[name] = pa.array(cells, pa.string())
+    return pa.table(columns)

@@ -1,0 +1,251 @@
+"""GeoJSON, GeoPackage, FlatGeobuf and Shapefile through pyogrio's Arrow stream."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyogrio
+import pyogrio.raw
+from pyogrio.errors import DataLayerError, DataSourceError, FeatureError
+
+from layers.errors import BadFile, shown
+from layers.guard import WANTED_DRIVERS
+from layers.read.base import BATCH_ROWS, ROW, Options, Sink, sniff
+from layers.read.scan import Outline
+from layers.store.base import SOURCE_ID, WKB
+
+DRIVERS: Mapping[str, str] = {"gpkg": "GPKG", "fgb": "FlatGeobuf", "shp": "ESRI Shapefile"}
+_GEOJSON_TYPES = frozenset({"FeatureCollection", "Feature"})
+_GEOMETRY_TYPES = frozenset(
+    {"Point", "MultiPoint", "LineString", "MultiLineString", "Polygon", "MultiPolygon", "GeometryCollection"}
+)
+#: Layers a file may list before it is taken for hostile.
+_MOST_LAYERS = 1000
+
+
+def check_geojson(path: Path, outline: Outline) -> None:
+    """Refuse JSON that is not GeoJSON (RFC 7946 section 3) by its top-level ``type``."""
+    kind = outline.value("type")
+    if kind in _GEOJSON_TYPES | _GEOMETRY_TYPES:
+        return
+    what = f'its "type" is {shown(kind)}' if kind else 'it has no "type"'
+    raise BadFile("json.not_geojson", f"{shown(path.name)} is JSON but neither GeoJSON nor CityJSON: {what}")
+
+
+def refuse_foreign_drivers() -> None:
+    """Run again with every unwanted GDAL driver skipped, should this GDAL know one we did not list."""
+    foreign = set(pyogrio.list_drivers()) - WANTED_DRIVERS
+    if not foreign:
+        return
+    if os.environ.get("TWIN_SKIPPED_ALL"):
+        raise BadFile("reader.drivers", "this GDAL build does not let its drivers be limited")
+    skip = ",".join((os.environ.get("OGR_SKIP", ""), *sorted(foreign)))
+    environment = {**os.environ, "OGR_SKIP": skip, "TWIN_SKIPPED_ALL": "1"}
+    os.execve(sys.executable, [sys.executable, "-P", "-m", "layers.read", *sys.argv[1:]], environment)  # noqa: S606
+
+
+def read(path: Path, options: Options, sink: Sink, driver: str) -> None:
+    """Read one layer of a file. Raises BadFile."""
+    refuse_foreign_drivers()
+    encoding = options.encoding
+    if driver == "ESRI Shapefile":
+        encoding = _dbf_encoding(path, options, sink)
+    try:
+        layer = _choose(path, options.layer)
+        info = pyogrio.read_info(path, layer=layer, encoding=encoding)
+        if info["driver"] != driver:
+            raise BadFile("file.disguised", f"the content was opened as {info['driver']}, not as {driver}")
+        sink.meta.update(
+            driver=driver, crs=info["crs"], encoding=encoding or info["encoding"] or "UTF-8", layer=layer
+        )
+        _stream(path, layer, encoding, options, sink, driver)
+    except (DataSourceError, DataLayerError, FeatureError, pa.ArrowException) as error:
+        raise BadFile("file.damaged", f"GDAL cannot read the file: {_first_line(error)}") from error
+
+
+def _first_line(error: Exception) -> str:
+    return (
+        shown(str(error).splitlines()[0].split("; It might help")[0]) if str(error) else type(error).__name__
+    )
+
+
+def _choose(path: Path, wanted: str | None) -> str:
+    """The layer to read: the wanted one, or the only one that has geometry."""
+    found = pyogrio.list_layers(path)
+    if len(found) > _MOST_LAYERS:
+        raise BadFile("limit.layers", f"the file lists {len(found)} layers")
+    names = [str(name) for name, _ in found]
+    if wanted is not None:
+        if wanted not in names:
+            raise BadFile(
+                "layer.unknown", f"the file has no layer {shown(wanted)}; it has {', '.join(names[:20])}"
+            )
+        return wanted
+    spatial = [str(name) for name, geometry in found if geometry is not None] or names
+    if not spatial:
+        raise BadFile("layer.none", "the file has no layer")
+    if len(spatial) > 1:
+        raise BadFile(
+            "layer.choose", f"the file has {len(spatial)} layers; name one: {', '.join(spatial[:20])}"
+        )
+    return spatial[0]
+
+
+def _stream(path: Path, layer: str, encoding: str | None, options: Options, sink: Sink, driver: str) -> None:
+    numbered = driver in ("GPKG", "GeoJSON", "GeoJSONSeq") and (driver == "GPKG" or _has_integer_ids(path))
+    more: dict[str, Any] = {"encoding": encoding} if encoding and driver == "ESRI Shapefile" else {}
+    row = 1
+    with pyogrio.raw.open_arrow(
+        path, layer=layer, use_pyarrow=True, return_fids=True, batch_size=BATCH_ROWS, **more
+    ) as (meta, reader):
+        names = meta["geometry_name"] or "wkb_geometry"
+        if len(reader.schema.names) > options.limits.columns:
+            raise BadFile("limit.columns", f"the file has more than {options.limits.columns} columns")
+        for batch in reader:
+            table = pa.Table.from_batches([batch])
+            if len(table):
+                sink.batch(
+                    _shape(
+                        table, names, meta["fid_column"] or "OGC_FID", row, numbered, driver, options, sink
+                    )
+                )
+            row += len(table)
+    sink.meta["features"] = row - 1
+
+
+def _shape(
+    table: pa.Table,
+    geometry: str,
+    fid: str,
+    row: int,
+    numbered: bool,
+    driver: str,
+    options: Options,
+    sink: Sink,
+) -> pa.Table:
+    """The reader's table from GDAL's: reserved columns first, nested values as JSON text."""
+    columns: dict[str, Any] = {ROW: pa.array(np.arange(row, row + len(table), dtype=np.int64))}
+    wkb = table[geometry] if geometry in table.column_names else pa.nulls(len(table), pa.binary())
+    columns[WKB] = _bounded(
+        wkb.combine_chunks() if isinstance(wkb, pa.ChunkedArray) else wkb, row, options, sink
+    )
+    names = [n for n in table.column_names if n not in (geometry, fid)]
+    columns[SOURCE_ID] = pa.nulls(len(table), pa.string())
+    if driver.startswith("GeoJSON") and "id" in names and pa.types.is_string(table["id"].type):
+        columns[SOURCE_ID] = table["id"].combine_chunks()
+        names.remove("id")
+    elif numbered and fid in table.column_names:
+        columns[SOURCE_ID] = pc.cast(table[fid], pa.string()).combine_chunks()
+        if driver == "GPKG":
+            columns["__fid"] = columns[SOURCE_ID]
+            columns[SOURCE_ID] = pa.nulls(len(table), pa.string())
+    for name in names:
+        columns[name] = _flat(table[name].combine_chunks())
+    return pa.table(columns)
+
+
+def _bounded(wkb: pa.Array, row: int, options: Options, sink: Sink) -> pa.Array:
+    """The geometries with those of too many vertices taken out (16 bytes a vertex at least)."""
+    wkb = wkb.storage if isinstance(wkb, pa.ExtensionArray) else wkb
+    sizes = pc.fill_null(pc.binary_length(wkb), 0)
+    large = pc.greater(sizes, options.limits.vertices * 16 + 64)
+    if not pc.any(large).as_py():
+        return pc.cast(wkb, pa.binary())
+    for index in np.flatnonzero(large.to_numpy(zero_copy_only=False)).tolist():
+        sink.note(
+            "limit.vertices", f"the geometry has more than {options.limits.vertices} vertices", row + index
+        )
+    return pc.cast(pc.if_else(large, pa.scalar(None, wkb.type), wkb), pa.binary())
+
+
+def _flat(array: pa.Array) -> pa.Array:
+    """A column of plain values: nested ones as JSON text, binary ones left out, times as ISO text."""
+    kind = array.type
+    if isinstance(array, pa.ExtensionArray):
+        array, kind = array.storage, array.type.storage_type
+    if pa.types.is_nested(kind):
+        texts = [None if v is None else orjson.dumps(v, default=str).decode() for v in array.to_pylist()]
+        return pa.array(texts, pa.string())
+    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+        return pa.nulls(len(array), pa.string())
+    if pa.types.is_temporal(kind):
+        return pa.array([None if v is None else v.isoformat() for v in array.to_pylist()], pa.string()).cast(
+            pa.string()
+        )
+    if pa.types.is_dictionary(kind):
+        return array.dictionary_decode()
+    return array
+
+
+def _has_integer_ids(path: Path) -> bool:
+    """Whether the features of a GeoJSON file carry integer ids; GDAL invents them where they are absent."""
+    with path.open("rb") as file:
+        head = file.read(1 << 20)
+    feature = re.search(rb'\{[^{}]*?"type"\s*:\s*"Feature"', head)
+    if feature is None:
+        return False
+    part = _first_object(head, feature.start())
+    if part is None:
+        return False
+    try:
+        value = orjson.loads(part)
+    except orjson.JSONDecodeError:
+        return False
+    return isinstance(value, dict) and isinstance(value.get("id"), int)
+
+
+def _first_object(data: bytes, start: int) -> bytes | None:
+    """The JSON object that begins at a position, if it ends within the data."""
+    depth = 0
+    for match in re.finditer(rb'"(?:[^"\\]|\\.)*"|[{}]', data[start:]):
+        token = match.group()
+        if token == b"{":
+            depth += 1
+        elif token == b"}":
+            depth -= 1
+            if depth == 0:
+                return data[start : start + match.end()]
+    return None
+
+
+def _dbf_encoding(path: Path, options: Options, sink: Sink) -> str | None:
+    """The text encoding of a Shapefile: declared, else .cpg, else sniffed from the .dbf and reported."""
+    for ending in (".shx", ".dbf"):
+        if not _beside(path, ending):
+            raise BadFile("shapefile.incomplete", f"the file {path.stem}{ending} is missing beside the .shp")
+    if options.encoding:
+        return options.encoding
+    if _beside(path, ".cpg"):
+        return None
+    dbf = _beside(path, ".dbf")
+    if dbf is None:
+        return None
+    with dbf.open("rb") as file:
+        head = file.read(32)
+        file.seek(int.from_bytes(head[8:10], "little"))
+        runs = _fields(file.read(4 << 20))
+    if not runs:
+        return "UTF-8"
+    found = sniff(runs)
+    sink.note("encoding.sniffed", f"the Shapefile names no encoding; its text was read as {found.upper()}")
+    return found.upper()
+
+
+def _fields(data: bytes) -> list[bytes]:
+    """Runs of text between blanks; a run that the block or a field end may have cut is left out."""
+    return [run for run in re.split(rb"[ \x00-\x1f]+", data)[:-1] if any(b > 127 for b in run)]
+
+
+def _beside(path: Path, ending: str) -> Path | None:
+    """The sidecar of that ending in either case."""
+    found = (path.with_suffix(e) for e in (ending, ending.upper()))
+    return next((p for p in found if p.is_file()), None)

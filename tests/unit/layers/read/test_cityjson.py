@@ -1,0 +1,230 @@
+"""CityJSON: volumes worked out by hand, semantics, parents, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any
+
+import numpy as np
+import pyproj
+import pytest
+import shapely
+import trimesh
+
+from layers import load
+from layers.errors import BadFile
+from layers.guard import Reading
+from layers.model import Mesh, Surface
+from layers.read import cityjson
+from layers.read.base import ROW, Options, Sink
+from layers.store.base import MESH, SOURCE_ID, WKB
+
+GOLDEN = Path(__file__).parents[3] / "golden/two_houses.city.json"
+
+
+def read(path: Path, layer: str | None = None) -> Reading:
+    """The reader alone, in this process: a child a case would be slow."""
+    folder = Path(mkdtemp(dir=path.parent if path != GOLDEN else None))
+    sink = Sink(folder)
+    cityjson.read(path, Options(str(path), "json", layer), sink)
+    return Reading(folder, sink.meta, sink.problems)
+
+
+def features(path: Path, layer: str | None = None) -> dict[str, dict[str, Any]]:
+    return {row[SOURCE_ID]: row for table in read(path, layer).batches() for row in table.to_pylist()}
+
+
+def solid(row: dict[str, Any]) -> trimesh.Trimesh:
+    body = Mesh.from_bytes(row[MESH])
+    return trimesh.Trimesh(body.positions - body.positions.mean(axis=0), body.triangles, process=True)
+
+
+def changed(tmp_path: Path, change: Any) -> Path:
+    city = json.loads(GOLDEN.read_text("utf-8"))
+    change(city)
+    file = tmp_path / "a.city.json"
+    file.write_text(json.dumps(city), "utf-8")
+    return file
+
+
+@pytest.mark.parametrize(
+    ("name", "volume", "footprint"),
+    [
+        ("house-a", 10 * 6 * 5 + 6 * 3 / 2 * 10, 60),
+        ("house-b", (20 * 20 - 10 * 10) * 4, 300),
+        ("block-c-1", 5 * 5 * 3, 25),
+        ("tank-d", 10 * 10 * 10 - 2 * 2 * 2, 100),
+    ],
+)
+def test_volumes_by_hand(name: str, volume: float, footprint: float) -> None:
+    row = features(GOLDEN)[name]
+    body = solid(row)
+    assert body.is_watertight
+    assert body.is_winding_consistent
+    assert body.volume == pytest.approx(volume, rel=1e-9)
+    assert shapely.from_wkb(row[WKB]).area == pytest.approx(footprint, rel=1e-6)
+
+
+def test_surfaces_have_their_semantics() -> None:
+    rows = features(GOLDEN)
+    for name, ground, roof in (
+        ("house-a", 60, 2 * 10 * np.hypot(3, 3)),
+        ("house-b", 300, 300),
+        ("block-c-1", 25, 25),
+    ):
+        body = Mesh.from_bytes(rows[name][MESH])
+        a, b, c = (body.positions[body.triangles[:, k]] for k in range(3))
+        areas = np.linalg.norm(np.cross(b - a, c - a), axis=1) / 2
+        assert areas[body.surfaces == Surface.GROUND].sum() == pytest.approx(ground)
+        assert areas[body.surfaces == Surface.ROOF].sum() == pytest.approx(roof)
+        assert not (body.surfaces == Surface.UNKNOWN).any()
+
+
+def test_a_courtyard_stays_open() -> None:
+    footprint = shapely.from_wkb(features(GOLDEN)["house-b"][WKB])
+    assert len(footprint.interiors) == 1
+
+
+def test_parents_give_attributes_and_are_no_feature() -> None:
+    rows = features(GOLDEN)
+    assert set(rows) == {"house-a", "house-b", "block-c-1", "tank-d"}
+    part = rows["block-c-1"]
+    assert (part["name"], part["owner"], part["building_id"], part["lod"]) == (
+        "Block C",
+        "tenant",
+        "block-c",
+        "1.2",
+    )
+    assert part["mesh_height_m"] == 3.0
+    assert part["base_m"] == 12.0
+
+
+def test_a_type_can_be_chosen() -> None:
+    assert set(features(GOLDEN, layer="OtherConstruction")) == {"tank-d"}
+
+
+def test_loaded_it_lies_where_it_was_drawn() -> None:
+    report = load.check(GOLDEN, layer_id="houses")
+    assert (report.kind, report.crs, report.driver, report.kept) == ("cim", "EPSG:3879", "CityJSON", 4)
+    assert report.sources == {"height_source": {"measured": 4}}
+    to_lonlat = pyproj.Transformer.from_crs(3879, 4326, always_xy=True)
+    assert to_lonlat.transform(25496500, 6672500) == pytest.approx((24.937, 60.170), abs=0.01)
+
+
+def test_version_1_1_reads_alike(tmp_path: Path) -> None:
+    older = features(changed(tmp_path, lambda c: c.update(version="1.1")))
+    for name, row in features(GOLDEN).items():
+        assert row == {**older[name], ROW: row[ROW]}
+
+
+def _without(*keys: str) -> Any:
+    def change(city: dict[str, Any]) -> None:
+        for key in keys:
+            del city[key]
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "rule"),
+    [
+        (lambda c: c.update(version="1.0"), "cityjson.version"),
+        (lambda c: c.update(version=2), "cityjson.version"),
+        (_without("transform"), "cityjson.vertices"),
+        (_without("vertices"), "cityjson.shape"),
+        (lambda c: c.update(CityObjects=[]), "cityjson.shape"),
+        (lambda c: c.update(vertices=[[1, 2], [3]]), "cityjson.vertices"),
+        (lambda c: c.update(vertices=[["x", 2, 3]]), "cityjson.vertices"),
+        (lambda c: c["transform"].update(scale=[1, 2]), "cityjson.vertices"),
+    ],
+)
+def test_refused(tmp_path: Path, change: Any, rule: str) -> None:
+    with pytest.raises(BadFile) as caught:
+        features(changed(tmp_path, change))
+    assert caught.value.rule == rule
+
+
+def test_no_crs_is_refused_and_can_be_declared(tmp_path: Path) -> None:
+    file = changed(tmp_path, lambda c: c.pop("metadata"))
+    with pytest.raises(BadFile, match=r"crs\.missing"):
+        load.check(file)
+    assert load.check(file, crs="EPSG:3879").kept == 4
+
+
+BROKEN: list[Any] = [
+    99999,
+    -1,
+    "x",
+    None,
+    [],
+    [[]],
+    [[[0, 1]]],
+    {"a": 1},
+    [[[0, 1, 2.5]]],
+    [[[0, 1, 99999]]],
+    True,
+]
+
+
+@pytest.mark.parametrize("bad", BROKEN, ids=str)
+@pytest.mark.parametrize("where", ["ring", "face", "shell", "boundaries"])
+def test_a_broken_object_is_quarantined_and_the_others_stay(tmp_path: Path, bad: Any, where: str) -> None:
+    def change(city: dict[str, Any]) -> None:
+        geometry = city["CityObjects"]["house-a"]["geometry"][0]
+        del geometry["semantics"]
+        shell = geometry["boundaries"][0]
+        if where == "ring":
+            shell[0][0] = bad
+        elif where == "face":
+            shell[0] = bad
+        elif where == "shell":
+            geometry["boundaries"][0] = bad
+        else:
+            geometry["boundaries"] = bad
+
+    file = changed(tmp_path, change)
+    reading = read(file)
+    ids = {i for table in reading.batches() for i in table[SOURCE_ID].to_pylist()}
+    told = {p.source_id for p in reading.problems if p.source_id}
+    assert ids >= {"house-b", "block-c-1", "tank-d"}
+    assert "house-a" in ids | told
+
+
+def test_semantics_that_do_not_fit_are_left_out(tmp_path: Path) -> None:
+    def change(city: dict[str, Any]) -> None:
+        city["CityObjects"]["house-a"]["geometry"][0]["semantics"]["values"] = [[0, 99, None, "x", -4, 2, 2]]
+        city["CityObjects"]["house-b"]["geometry"][0]["semantics"] = {"surfaces": 5, "values": {"a": 1}}
+
+    rows = features(changed(tmp_path, change))
+    assert solid(rows["house-a"]).volume == pytest.approx(390)
+    assert solid(rows["house-b"]).volume == pytest.approx(1200)
+
+
+def test_attributes_of_mixed_types_become_text(tmp_path: Path) -> None:
+    def change(city: dict[str, Any]) -> None:
+        for value, thing in zip((1, "two", {"three": 3}, None), city["CityObjects"].values(), strict=False):
+            thing.setdefault("attributes", {})["mixed"] = value
+            thing["attributes"]["big"] = 10**30
+
+    rows = features(changed(tmp_path, change))
+    assert [rows[n]["mixed"] for n in ("house-a", "house-b")] == ["1", "two"]
+
+
+def test_deep_nesting_is_refused(tmp_path: Path) -> None:
+    deep: Any = 1
+    for _ in range(40):
+        deep = [deep]
+    with pytest.raises(BadFile, match=r"json\.depth"):
+        load.check(changed(tmp_path, lambda c: c.update(extra=deep)))
+
+
+def test_delft_and_rotterdam(shared_data: Path) -> None:
+    delft = load.check(shared_data / "delft_nl/delft.json", layer_id="delft")
+    assert (delft.read, delft.kept, delft.crs) == (570, 570, "EPSG:28992")
+    assert any(p.rule == "datum.vertical" and "NAP" in p.reason for p in delft.problems)
+    rotterdam = load.check(shared_data / "rotterdam_nl/3-20-DELFSHAVEN.city.json", layer_id="rotterdam")
+    assert (rotterdam.read, rotterdam.kept) == (853, 853)
+    one = features(shared_data / "delft_nl/delft_1b.json")
+    assert solid(next(iter(one.values()))).volume > 0

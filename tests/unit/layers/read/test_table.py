@@ -1,0 +1,113 @@
+"""CSV tables: coordinates, encodings, types, and rows that do not fit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import shapely
+
+from layers import guard, load
+from layers.errors import BadFile
+from layers.model import Problem
+from layers.store.base import WKB
+
+
+def rows(path: Path, **options: Any) -> tuple[list[dict[str, Any]], list[Problem], dict[str, Any]]:
+    with guard.read(path, **options) as reading:
+        return [r for t in reading.batches() for r in t.to_pylist()], reading.problems, reading.meta
+
+
+def table(tmp_path: Path, text: str, encoding: str = "utf-8") -> Path:
+    file = tmp_path / "a.csv"
+    file.write_bytes(text.encode(encoding))
+    return file
+
+
+@pytest.mark.parametrize(
+    "header", ["lon,lat", "Longitude,LATITUDE", "lng;lat", "经度,纬度", "x\ty", "easting|northing"]
+)
+def test_pairs_of_columns(tmp_path: Path, header: str) -> None:
+    mark = next(c for c in ",;\t|" if c in header)
+    file = table(tmp_path, f"name{mark}{header}\nA{mark}114.3{mark}30.5\n")
+    found, _, _ = rows(file)
+    assert shapely.from_wkb(found[0][WKB]) == shapely.Point(114.3, 30.5)
+    assert {k for k in found[0] if not k.startswith("__")} == {"name"}
+
+
+@pytest.mark.parametrize(
+    ("encoding", "told"),
+    [("utf-8", "utf-8"), ("utf-8-sig", "utf-8-sig"), ("gb18030", "gb18030"), ("utf-16", "utf-16")],
+)
+def test_encodings_are_found(tmp_path: Path, encoding: str, told: str) -> None:
+    found, problems, meta = rows(table(tmp_path, "名称,经度,纬度\n茅箭区,110.8,32.6\n", encoding))
+    assert found[0]["名称"] == "茅箭区"
+    assert meta["encoding"] == told
+    assert any(p.rule == "encoding.sniffed" for p in problems) == (told == "gb18030")
+
+
+def test_a_wrong_declared_encoding_is_refused(tmp_path: Path) -> None:
+    file = table(tmp_path, "名称,经度,纬度\n茅箭区,110.8,32.6\n", "gb18030")
+    with pytest.raises(BadFile, match=r"encoding\.wrong"):
+        rows(file, encoding="utf-8")
+
+
+def test_types_and_codes(tmp_path: Path) -> None:
+    found, _, _ = rows(table(tmp_path, "lon,lat,n,f,code,mixed,none\n1,2,5,1.5,00100,1,\n3,4,,2,20,x,\n"))
+    assert [found[0][k] for k in ("n", "f", "code", "mixed", "none")] == [5, 1.5, "00100", "1", None]
+    assert found[1]["n"] is None
+
+
+def test_rows_that_do_not_fit_are_told(tmp_path: Path) -> None:
+    text = 'lon,lat,a\n1,2,x\n1,2\n,,x\nnorth,2,x\n\nnan,1,x\n1,2,"two\nlines"\n'
+    found, problems, meta = rows(table(tmp_path, text))
+    assert [r["a"] for r in found] == ["x", "two\nlines"]
+    assert [(p.rule, p.row) for p in problems] == [
+        ("row.cells", 2),
+        ("geometry.missing", 3),
+        ("geometry.unreadable", 4),
+        ("geometry.missing", 6),
+    ]
+    assert meta["dropped"] == 4
+    report = load.check(tmp_path / "a.csv")
+    assert (report.read, report.kept, report.quarantined) == (6, 2, 4)
+
+
+def test_wkt_is_checked_before_geos(tmp_path: Path) -> None:
+    bomb = "GEOMETRYCOLLECTION(" * 30_000 + "POINT(1 2)" + ")" * 30_000
+    text = f'wkt,a\n"POINT(1 2)",x\n"{bomb}",y\nPOINT(,z\n"SRID=4326;POINT(3 4)",w\n'
+    found, problems, _ = rows(table(tmp_path, text))
+    assert [r["a"] for r in found] == ["x", "w"]
+    assert [p.rule for p in problems] == ["limit.depth", "geometry.unreadable"]
+
+
+def test_no_coordinates_names_what_is_there(tmp_path: Path) -> None:
+    with pytest.raises(BadFile, match=r"csv\.columns.*among: 名称, code"):
+        rows(table(tmp_path, "名称,code\na,1\n"))
+
+
+def test_plane_coordinates_need_a_crs(tmp_path: Path) -> None:
+    file = table(tmp_path, "x,y\n529000,3378000\n")
+    with pytest.raises(BadFile, match=r"crs\.missing"):
+        load.check(file)
+    assert load.check(file, crs="EPSG:4547").kept == 1
+    with pytest.raises(BadFile, match=r"crs\.implausible"):
+        load.check(file, crs="EPSG:4326")
+
+
+def test_names_that_say_longitude_are_a_crs_and_are_told(tmp_path: Path) -> None:
+    report = load.check(table(tmp_path, "lon,lat\n114,30\n"))
+    assert report.crs == "EPSG:4326"
+    assert "crs.by_column" in {p.rule for p in report.problems}
+
+
+def test_names_that_repeat_or_are_empty_stay_apart(tmp_path: Path) -> None:
+    found, _, _ = rows(table(tmp_path, "lon,lat,a,A,\n1,2,3,4,5\n"))
+    assert {k: v for k, v in found[0].items() if not k.startswith("__")} == {"a": 3, "A_": 4, "column_5": 5}
+
+
+@pytest.mark.parametrize("text", ["lon,lat\n", "lon,lat", "lon,lat\n\n\n"])
+def test_no_rows(tmp_path: Path, text: str) -> None:
+    with pytest.raises(BadFile, match=r"file\.no_features"):
+        load.check(table(tmp_path, text))

@@ -1,0 +1,209 @@
+"""Strict parameters: every malformed one is refused by name, every good one is typed."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from layers.errors import BadParameter
+from layers.model import CRS84, Field, Layer, Query
+from layers.query import MAX_LIMIT, PARAMETERS, filters, parse, parse_item
+
+LAYER = Layer(
+    id="buildings",
+    kind="building",
+    title={"en": "Buildings"},
+    fields=(
+        Field("source_id", "string"),
+        Field("name", "string", {"en": "Name"}),
+        Field("levels", "integer"),
+        Field("height_m", "number"),
+        Field("listed", "boolean"),
+        Field("built", "date"),
+        Field("seen", "datetime"),
+        Field("limit", "string"),
+        Field("use", "string", codes={"a": {"en": "A"}}),
+    ),
+    geometry_type="Polygon",
+    extent=None,
+    crs="EPSG:3879",
+    count=0,
+    generation=1,
+    seq=1,
+)
+GK25 = "http://www.opengis.net/def/crs/EPSG/0/3879"
+WGS84 = "http://www.opengis.net/def/crs/EPSG/0/4326"
+
+
+def q(**pairs: str) -> Query:
+    return parse(LAYER, [(k.replace("__", "-"), v) for k, v in pairs.items()])
+
+
+def test_nothing_asked() -> None:
+    assert q() == Query()
+
+
+@pytest.mark.parametrize(
+    ("pairs", "expected"),
+    [
+        ({"limit": "1"}, {"limit": 1}),
+        ({"limit": "99999"}, {"limit": MAX_LIMIT}),
+        ({"limit": "9" * 30}, {"limit": MAX_LIMIT}),
+        ({"offset": "0"}, {}),
+        ({"offset": "100000"}, {"offset": 100_000}),
+        ({"after": "17"}, {"after": 17}),
+        ({"bbox": "24.9,60.1,25,60.2"}, {"bbox": (24.9, 60.1, 25.0, 60.2)}),
+        ({"bbox": "24.9,60.1,-5,25,60.2,1e2"}, {"bbox": (24.9, 60.1, 25.0, 60.2)}),
+        ({"bbox": "170,-10,-170,10"}, {"bbox": (170.0, -10.0, -170.0, 10.0)}),
+        ({"bbox": "-200,-100,200,100"}, {"bbox": (-200.0, -100.0, 200.0, 100.0)}),
+        ({"bbox": "60.1,24.9,60.2,25", "bbox__crs": WGS84}, {"bbox": (24.9, 60.1, 25.0, 60.2)}),
+        ({"bbox": "24.9,60.1,25,60.2", "bbox__crs": CRS84}, {"bbox": (24.9, 60.1, 25.0, 60.2)}),
+        ({"bbox": "-10,170,10,-170", "bbox__crs": WGS84}, {"bbox": (170.0, -10.0, -170.0, 10.0)}),
+        ({"crs": GK25}, {"crs": GK25}),
+        ({"crs": "EPSG:3879"}, {"crs": GK25}),
+        ({"crs": "[EPSG:3879]"}, {"crs": GK25}),
+        ({"crs": "CRS84"}, {}),
+        ({"datetime": "2024-01-02T03:04:05Z"}, {"datetime": ("2024-01-02T03:04:05.000Z",) * 2}),
+        (
+            {"datetime": "2024-01-02"},
+            {"datetime": ("2024-01-02T00:00:00.000Z", "2024-01-02T23:59:59.999Z")},
+        ),
+        ({"datetime": "2024-01-02T03:04:05+02:00/.."}, {"datetime": ("2024-01-02T01:04:05.000Z", None)}),
+        ({"datetime": "/2024-01-02"}, {"datetime": (None, "2024-01-02T23:59:59.999Z")}),
+        (
+            {"datetime": "0000-01-01T00:00:00Z/2024-01-02T00:00:00Z"},
+            {"datetime": (None, "2024-01-02T00:00:00.000Z")},
+        ),
+        (
+            {"datetime": "2024-01-02T00:00:00Z/9999-12-31T00:00:00Z"},
+            {"datetime": ("2024-01-02T00:00:00.000Z", None)},
+        ),
+        ({"datetime": "../.."}, {}),
+        ({"name": "a, b"}, {"equals": (("name", "a, b"),)}),
+        ({"levels": "-3"}, {"equals": (("levels", -3),)}),
+        ({"height_m": "1.5e1"}, {"equals": (("height_m", 15.0),)}),
+        ({"listed": "true", "name": ""}, {"equals": (("listed", True), ("name", ""))}),
+        ({"built": "2001-02-03"}, {"equals": (("built", "2001-02-03"),)}),
+        ({"seen": "2001-02-03T04:05:06Z"}, {"equals": (("seen", "2001-02-03T04:05:06.000Z"),)}),
+    ],
+)
+def test_good(pairs: dict[str, str], expected: dict[str, Any]) -> None:
+    assert q(**pairs) == Query(**expected)
+
+
+def test_projected_box() -> None:
+    box = q(bbox="6672000,25496000,6673000,25497000", bbox__crs=GK25).bbox
+    assert box == pytest.approx((24.9279, 60.1609, 24.946, 60.1699), abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("nosuch", "1"),
+        ("Name", "x"),
+        ("filter", "levels>3"),
+        ("sortby", "levels"),
+        ("limit", "0"),
+        ("limit", "-1"),
+        ("limit", "unlimited"),
+        ("limit", ""),
+        ("limit", "1.5"),
+        ("limit", "٣"),
+        ("limit", "9" * 50),
+        ("offset", "-1"),
+        ("offset", "1" + "0" * 23),
+        ("offset", "100001"),
+        ("after", "-1"),
+        ("after", str(2**63)),
+        ("after", "x"),
+        ("bbox", ""),
+        ("bbox", "1,2"),
+        ("bbox", "1,2,3,4,5"),
+        ("bbox", "nan,1,2,3"),
+        ("bbox", "nan"),
+        ("bbox", "inf,1,2,3"),
+        ("bbox", "1e999,1,2,3"),
+        ("bbox", "a,b,c,d"),
+        ("bbox", "4.9,52.4,4.8,52.3"),
+        ("bbox", "200,1,20,3"),
+        ("bbox", "1,2,9,3,4,8"),
+        ("bbox", "1 ,2,3,4"),
+        ("crs", "EPSG:28992"),
+        ("crs", "http://www.opengis.net/def/crs/EPSG/0/28992"),
+        ("crs", "http://evil.example/def/crs/EPSG/0/4326"),
+        ("crs", "+proj=longlat"),
+        ("crs", ""),
+        ("crs", "x" * 100_000),
+        ("bbox-crs", "EPSG:28992"),
+        ("bbox-crs", "EPSG:"),
+        ("datetime", "foo"),
+        ("datetime", ""),
+        ("datetime", ".."),
+        ("datetime", "2024-02-30"),
+        ("datetime", "2024-01-02T03:04:05"),
+        ("datetime", "2024-01-02/2024-01-01"),
+        ("datetime", "2024-01-01/2024-01-02/2024-01-03"),
+        ("datetime", "2024-13-01T00:00:00Z"),
+        ("datetime", "0001-01-01T00:00:00+14:00"),
+        ("levels", "three"),
+        ("levels", "1.5"),
+        ("levels", str(2**70)),
+        ("height_m", "nan"),
+        ("height_m", "1e999"),
+        ("listed", "1"),
+        ("built", "2024"),
+        ("seen", "2024-01-01"),
+        ("name", "a\x00"),
+    ],
+)
+def test_bad(name: str, value: str) -> None:
+    with pytest.raises(BadParameter) as raised:
+        parse(LAYER, [(name, value)])
+    assert raised.value.name == name
+    assert name in str(raised.value)
+    assert len(str(raised.value)) < 700
+
+
+def test_a_parameter_is_given_once() -> None:
+    for name in ("limit", "name"):
+        with pytest.raises(BadParameter, match="once"):
+            parse(LAYER, [(name, "5"), (name, "5")])
+
+
+def test_item_has_one_parameter() -> None:
+    assert parse_item(LAYER, []) == CRS84
+    assert parse_item(LAYER, [("crs", "EPSG:3879")]) == GK25
+    for pairs in ([("limit", "1")], [("crs", "CRS84"), ("crs", "CRS84")], [("crs", "EPSG:28992")]):
+        with pytest.raises(BadParameter):
+            parse_item(LAYER, pairs)
+
+
+def test_openapi_is_complete_and_plain_json() -> None:
+    table = {**PARAMETERS, **filters(LAYER)}
+    assert "limit" not in filters(LAYER)
+    described = json.loads(json.dumps([p.openapi() for p in table.values()]))
+    for parameter in described:
+        assert parameter["in"] == "query"
+        assert (parameter["style"], parameter["explode"], parameter["required"]) == ("form", False, False)
+        assert parameter["schema"].keys() & {"type", "oneOf"}
+    limit = PARAMETERS["limit"].openapi()["schema"]
+    assert (limit["minimum"], limit["default"], limit["maximum"]) == (1, 100, 10_000)
+    assert filters(LAYER)["use"].schema["enum"] == ["a"]
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from([*PARAMETERS, "name", "levels", "x"]), st.text(max_size=30)), max_size=4
+    )
+)
+def test_any_text_is_a_query_or_a_named_mistake(pairs: list[tuple[str, str]]) -> None:
+    wrong = None
+    try:
+        parse(LAYER, pairs)
+    except BadParameter as error:
+        wrong = error.name
+    assert wrong is None or wrong in {name for name, _ in pairs}
