@@ -1,0 +1,316 @@
+"""Vector and 3D tiles of all of Helsinki, from the real process."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import mapbox_vector_tile
+import numpy as np
+import pytest
+from pyproj import Transformer
+
+from tests.gdal_edit import edit
+from tests.support import Server, until
+from tests.unit.tiles import gltf
+from tiles import scheme
+
+TILE = (16, 37308, 18969)
+SCENES = {"buildings": 446, "building_parts": 126, "pipelines": 78}
+LAYERS = ["addresses", "building_parts", "buildings", "pipelines", "roads", "street_assets"]
+
+
+def url_of(layer: str, z: int, x: int, y: int) -> str:
+    """The path of a vector tile."""
+    return f"/tiles/{layer}/{z}/{x}/{y}.mvt"
+
+
+def city_tiles(server: Server, layer: str, z: int) -> list[tuple[int, int, int]]:
+    """The tiles of one zoom over a layer's extent."""
+    west, south, east, north = server.http.get(f"/tiles/{layer}.json").json()["bounds"]
+    ((x0, y0, x1, y1),) = scheme.world_boxes(np.array([[west, south, east, north]])).tolist()
+    return list(scheme.cells((x0, y0, x1, y1), z))
+
+
+def features(answer: httpx.Response, layer: str) -> list[dict[str, Any]]:
+    """The features of an answered tile."""
+    return list(mapbox_vector_tile.decode(answer.content)[layer]["features"]) if answer.content else []
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("z", [12, 16])
+def test_every_feature_is_in_the_tiles(server: Server, layer: str, z: int) -> None:
+    expected = server.http.get(f"/ogc/collections/{layer}/items", params={"limit": 1}).json()["numberMatched"]
+    found: dict[int, dict[str, Any]] = {}
+    for tile in city_tiles(server, layer, z):
+        answer = server.http.get(url_of(layer, *tile))
+        assert answer.status_code in (200, 204)
+        assert "features-dropped" not in answer.headers
+        for feature in features(answer, layer):
+            assert feature["properties"]["fid"] == feature["id"]
+            found[feature["id"]] = feature["properties"]
+    if z == 16:
+        assert len(found) == expected
+    fid, properties = next(iter(found.items()))
+    item = server.http.get(f"/ogc/collections/{layer}/items/{fid}").json()["properties"]
+    assert {k: v for k, v in properties.items() if k != "fid"} == {
+        k: v for k, v in item.items() if v is not None and k != "other"
+    }
+
+
+def test_headers_and_encodings(server: Server) -> None:
+    packed = server.http.get(url_of("buildings", *TILE), headers={"accept-encoding": "gzip"})
+    plain = server.http.get(url_of("buildings", *TILE), headers={"accept-encoding": "identity"})
+    assert packed.status_code == plain.status_code == 200
+    assert packed.headers["content-encoding"] == "gzip"
+    assert "content-encoding" not in plain.headers
+    assert packed.content == plain.content
+    assert packed.headers["content-type"] == "application/vnd.mapbox-vector-tile"
+    assert packed.headers["vary"] == "Accept-Encoding"
+    assert packed.headers["cache-control"] == "no-cache"
+    assert packed.headers["access-control-allow-origin"] == "*"
+    # one strong tag names one representation (RFC 9110, 8.8.3.3)
+    assert plain.headers["etag"] == "W/" + packed.headers["etag"]
+    assert server.http.get(url_of("buildings", *TILE).replace(".mvt", ".pbf")).content == packed.content
+
+
+def test_not_modified(server: Server) -> None:
+    for url in (
+        url_of("buildings", *TILE),
+        "/3dtiles/buildings/16/37308/18969.glb",
+        "/3dtiles/buildings/tileset.json",
+    ):
+        etag = server.http.get(url).headers["etag"]
+        for given in (etag, f"W/{etag}", f'"x", {etag}', f'"y",W/{etag}', "*"):
+            answer = server.http.get(url, headers={"if-none-match": given})
+            assert (answer.status_code, answer.content, answer.headers["etag"]) == (304, b"", etag), given
+        assert server.http.get(url, headers={"if-none-match": '"other"'}).status_code == 200
+
+
+def test_head_and_options_and_post(server: Server) -> None:
+    for url in (url_of("buildings", *TILE), "/3dtiles/buildings/16/37308/18969.glb"):
+        got, head = server.http.get(url), server.http.head(url)
+        assert head.status_code == 200
+        assert head.content == b""
+        assert head.headers["content-length"] == got.headers["content-length"]
+        assert head.headers["etag"] == got.headers["etag"]
+        allowed = server.http.options(url)
+        assert allowed.status_code == 204
+        assert allowed.headers["allow"] == "GET, HEAD, OPTIONS"
+        refused = server.http.post(url)
+        assert refused.status_code == 405
+        assert refused.headers["allow"] == "GET, HEAD, OPTIONS"
+
+
+def test_an_empty_tile_is_204_and_has_a_version(server: Server) -> None:
+    answer = server.http.get(url_of("buildings", 16, 0, 0))
+    assert (answer.status_code, answer.content) == (204, b"")
+    again = server.http.get(url_of("buildings", 16, 0, 0), headers={"if-none-match": answer.headers["etag"]})
+    assert again.status_code == 304
+
+
+def test_a_joined_tile(server: Server) -> None:
+    answer = server.http.get(url_of("buildings,roads,addresses", *TILE))
+    assert list(mapbox_vector_tile.decode(answer.content)) == ["buildings", "roads", "addresses"]
+    single = server.http.get(url_of("roads", *TILE))
+    assert len(features(answer, "roads")) == len(features(single, "roads"))
+    document = server.http.get("/tiles/buildings,roads.json").json()
+    assert [layer["id"] for layer in document["vector_layers"]] == ["buildings", "roads"]
+    assert document["tiles"] == [f"{server.url}/tiles/buildings,roads/{{z}}/{{x}}/{{y}}.mvt"]
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/tiles/nowhere/16/0/0.mvt", 404),
+        ("/tiles/buildings,nowhere/16/0/0.mvt", 404),
+        ("/tiles/nowhere.json", 404),
+        ("/tiles/buildings/17/0/0.mvt", 404),
+        ("/tiles/buildings/3/8/0.mvt", 404),
+        ("/tiles/buildings/3/0/8.mvt", 404),
+        ("/tiles/buildings/-1/0/0.mvt", 404),
+        ("/tiles/buildings/1.5/0/0.mvt", 404),
+        ("/tiles/buildings/16/1e3/0.mvt", 404),
+        ("/tiles/buildings/16/٣/0.mvt", 404),
+        ("/tiles/buildings/16/" + "9" * 400 + "/0.mvt", 404),
+        ("/tiles/buildings/16/0/0.png", 404),
+        ("/tiles/buildings/16/0", 404),
+        ("/tiles", 404),
+        ("/tiles//16/0/0.mvt", 404),
+        ("/tiles/buildings,buildings/16/0/0.mvt", 400),
+        ("/tiles/" + ",".join(f"l{i}" for i in range(40)) + "/0/0/0.mvt", 400),
+        ("/tiles/buildings/16/0/0.mvt?bbox=1", 400),
+        ("/tiles/buildings/16/0/0.mvt?v=1", 204),
+        ("/3dtiles/nowhere/tileset.json", 404),
+        ("/3dtiles/addresses/tileset.json", 404),
+        ("/3dtiles/buildings/13/0/0.glb", 404),
+        ("/3dtiles/buildings/16/65536/0.glb", 404),
+        ("/3dtiles/buildings/16/x/0.glb", 404),
+        ("/3dtiles/buildings", 404),
+        ("/3dtiles/../city.gpkg", 404),
+    ],
+)
+def test_bad_tile_requests(server: Server, path: str, status: int) -> None:
+    answer = server.http.get(path)
+    assert answer.status_code == status, answer.text
+    if status >= 400:
+        problem = answer.json()
+        assert problem["status"] == status
+        assert problem["code"]
+        assert problem["detail"]
+        assert len(problem["detail"]) < 400
+
+
+def test_random_paths_never_fail(server: Server) -> None:
+    draw = random.Random(7)
+    words = [
+        "buildings",
+        "roads",
+        "",
+        "%00",
+        "..",
+        "0",
+        "16",
+        "-3",
+        "99999999999999999999",
+        "ü",
+        "a,b",
+        "x.mvt",
+        "0.glb",
+    ]
+    for _ in range(150):
+        room = draw.choice(["tiles", "3dtiles"])
+        path = "/".join(["", room, *(draw.choice(words) for _ in range(draw.randint(0, 5)))])
+        assert server.http.get(path).status_code < 500, path
+
+
+@pytest.mark.parametrize("layer", SCENES)
+def test_the_whole_scene_is_valid_and_complete(server: Server, layer: str) -> None:
+    document = server.http.get(f"/3dtiles/{layer}/tileset.json").json()
+    nodes = gltf.check_tileset(document)
+    to_geodetic = Transformer.from_crs(4978, 4979, always_xy=True)
+    seen: set[int] = set()
+    for uri, node in nodes.items():
+        answer = server.http.get(f"/3dtiles/{layer}/{uri}")
+        assert answer.status_code == 200
+        assert answer.headers["content-type"] == "model/gltf-binary"
+        found = gltf.read(answer.content)
+        lon, lat, height = to_geodetic.transform(*found.positions.T)
+        west, south, east, north, low, high = node["boundingVolume"]["region"]
+        assert np.radians(lon).min() > west
+        assert np.radians(lon).max() < east
+        assert np.radians(lat).min() > south
+        assert np.radians(lat).max() < north
+        assert height.min() > low
+        assert height.max() < high
+        fids = [fid for fid in found.table["fid"] if fid > 0]
+        assert not seen & set(fids)
+        seen |= set(fids)
+        assert fids or found.count == 1
+    items = _items(server, layer)
+    assert len(items) == SCENES[layer]
+    # a building that has parts is drawn by them
+    assert seen == {item["id"] for item in items if not item["properties"].get("has_parts")}
+
+
+def _items(server: Server, layer: str) -> list[dict[str, Any]]:
+    answer = server.http.get(f"/ogc/collections/{layer}/items", params={"limit": 10000})
+    return list(answer.json()["features"])
+
+
+def test_bodies_stand_on_their_footprints(server: Server) -> None:
+    to_geodetic = Transformer.from_crs(4978, 4979, always_xy=True)
+    by_id = {item["id"]: item for item in _items(server, "buildings")}
+    found = gltf.read(server.http.get("/3dtiles/buildings/16/37308/18969.glb").content)
+    lon, lat, height = to_geodetic.transform(*found.positions.T)
+    for row, fid in enumerate(found.table["fid"]):
+        mine = found.ids == row
+        ring = np.array(by_id[fid]["geometry"]["coordinates"][0])
+        assert lon[mine].min() == pytest.approx(ring[:, 0].min(), abs=1e-7)
+        assert lat[mine].max() == pytest.approx(ring[:, 1].max(), abs=1e-7)
+        properties = by_id[fid]["properties"]
+        assert height[mine].max() == pytest.approx(properties["height_m"], abs=0.01)
+        assert height[mine].min() == pytest.approx(properties["min_height_m"] or 0.0, abs=0.01)
+
+
+def versions(server: Server) -> dict[str, str]:
+    """The ETag of every tile and node of the buildings, as the client holds it."""
+    urls = [url_of("buildings", *tile) for z in range(17) for tile in city_tiles(server, "buildings", z)]
+    nodes = gltf.check_tileset(server.http.get("/3dtiles/buildings/tileset.json").json())
+    urls += [f"/3dtiles/buildings/{uri}" for uri in nodes]
+    return {url: server.http.get(url).headers["etag"] for url in urls}
+
+
+def renewed(server: Server, held: dict[str, str]) -> set[str]:
+    """The URLs that no longer answer 304 to what the client holds."""
+    found = set()
+    for url, etag in held.items():
+        status = server.http.get(url, headers={"if-none-match": etag}).status_code
+        assert status in (200, 204, 304)
+        if status != 304:
+            found.add(url)
+    return found
+
+
+def shifted(item: dict[str, Any], east: float) -> dict[str, Any]:
+    """A building moved by degrees to the east."""
+    rings = item["geometry"]["coordinates"]
+    return item | {
+        "geometry": {
+            "type": "Polygon",
+            "coordinates": [[[p[0] + east, p[1]] for p in ring] for ring in rings],
+        }
+    }
+
+
+def one_building(server: Server) -> dict[str, Any]:
+    """A building of z16 size that is drawn."""
+    found = gltf.read(server.http.get("/3dtiles/buildings/16/37308/18969.glb").content)
+    return dict(server.http.get(f"/ogc/collections/buildings/items/{found.table['fid'][0]}").json())
+
+
+def test_an_edit_renews_only_what_it_touches(helsinki: Path, serve: Callable[..., Server]) -> None:
+    server = serve(helsinki)
+    held, item = versions(server), one_building(server)
+    put = server.http.put(
+        f"/ogc/collections/buildings/items/{item['id']}",
+        json=shifted(item, 0.0005),
+        headers=server.auth | {"content-type": "application/geo+json"},
+    )
+    assert put.status_code in (200, 204), put.text
+    changed = renewed(server, held)
+    assert any(url.startswith("/3dtiles/") for url in changed)
+    assert len([url for url in changed if "/tiles/buildings/16/" in url]) in (1, 2, 3, 4)
+    # one or two tiles a zoom, one or two nodes, out of all
+    assert len(changed) <= 17 * 2 + 8
+    glb = next(url for url in changed if url.startswith("/3dtiles/"))
+    table = gltf.read(server.http.get(glb).content).table
+    assert item["id"] in table["fid"]
+    # after a restart the same versions are served: no false 304, and no needless 200
+    now = versions(server)
+    server.stop()
+    again = serve(helsinki)
+    assert renewed(again, now) == set()
+    assert renewed(again, held) == changed
+
+
+@pytest.mark.parametrize("running", [True, False])
+def test_an_edit_by_gdal_is_served(helsinki: Path, serve: Callable[..., Server], running: bool) -> None:
+    server = serve(helsinki)
+    held, item = versions(server), one_building(server)
+    if not running:
+        server.stop()
+    edit(helsinki / "city.gpkg", "set", "buildings", item["id"], "height_m", 99)
+    if not running:
+        server = serve(helsinki)
+    changed = until(lambda: renewed(server, held), 5, "the edit")
+    assert isinstance(changed, set)
+    (glb,) = [url for url in changed if url.startswith("/3dtiles/")]
+    table = gltf.read(server.http.get(glb).content).table
+    assert table["height_m"][table["fid"].index(item["id"])] == 99
+    tile = next(url for url in changed if "/tiles/buildings/16/" in url)
+    heights = {f["id"]: f["properties"]["height_m"] for f in features(server.http.get(tile), "buildings")}
+    assert heights[item["id"]] == 99

@@ -1,0 +1,234 @@
+"""The columns of a layer: made once from the store, kept in a file, patched from the change log."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from layers.model import Bbox, Change, Layer
+from layers.store.base import Store
+from tiles import batch as batches
+from tiles import columnfile, scheme
+from tiles.batch import Batch
+from tiles.scene import tree
+from tiles.scheme import Floats
+
+log = logging.getLogger("tiles")
+
+FORMAT = 1
+#: Rows of one block of the spatial index.
+BLOCK = 256
+#: Patched features from which the columns are written anew: this many, or this share of the layer.
+COMPACT_ROWS, COMPACT_SHARE = 2000, 0.05
+
+
+class Index:
+    """Boxes ordered along a Z-curve, with the box of every block of them."""
+
+    def __init__(self, boxes: Floats) -> None:
+        self._boxes = boxes
+        self._order = np.argsort(_morton(boxes), kind="stable")
+        starts = np.arange(0, len(boxes), BLOCK)
+        ordered = boxes[self._order]
+        if len(boxes):
+            low = np.minimum.reduceat(ordered[:, :2], starts)
+            high = np.maximum.reduceat(ordered[:, 2:], starts)
+            self._blocks = np.concatenate([low, high], axis=1)
+        else:
+            self._blocks = np.empty((0, 4))
+
+    def search(self, box: Bbox) -> NDArray[np.int64]:
+        """Rows whose box meets this one, ascending."""
+        blocks = np.flatnonzero(scheme.meets(self._blocks, box))
+        if not len(blocks):
+            return np.empty(0, np.int64)
+        rows = np.concatenate([self._order[b * BLOCK : (b + 1) * BLOCK] for b in blocks.tolist()])
+        return np.sort(rows[scheme.meets(self._boxes[rows], box)])
+
+
+def _morton(boxes: Floats) -> NDArray[np.uint64]:
+    """Z-curve keys of the middles of world boxes, 20 bits an axis."""
+    middle = (boxes[:, :2] + boxes[:, 2:]) / 2
+    cells = np.clip(middle * 2.0**24, 0, 2**24 - 1).astype(np.uint64)
+    for shift, mask in (
+        (16, 0x0000FFFF0000FFFF),
+        (8, 0x00FF00FF00FF00FF),
+        (4, 0x0F0F0F0F0F0F0F0F),
+        (2, 0x3333333333333333),
+        (1, 0x5555555555555555),
+    ):
+        cells = (cells | (cells << np.uint64(shift))) & np.uint64(mask)
+    return cells[:, 0] | (cells[:, 1] << np.uint64(1))
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A layer's columns at one moment: those of the file without the patched rows, and the patched ones."""
+
+    base: Batch
+    index: Index
+    live: NDArray[np.bool_]
+    patch: Batch | None
+    generation: int
+
+    @cached_property
+    def _base_nodes(self) -> NDArray[np.int64]:
+        return tree.nodes(self.base.boxes)
+
+    @cached_property
+    def boxes(self) -> Floats:
+        """The world boxes of all features, in no set order."""
+        own = self.base.boxes[self.live]
+        return own if self.patch is None else np.concatenate([own, self.patch.boxes])
+
+    def numbers(self, name: str) -> Floats:
+        """A numeric property of all features in the order of ``boxes``; NaN for null."""
+        own = self.base.numbers(name)[self.live]
+        return own if self.patch is None else np.concatenate([own, self.patch.numbers(name)])
+
+    def window(self, box: Bbox) -> Batch:
+        """The features whose box meets a world box, ordered by fid."""
+        rows = self.index.search(box)
+        hits = None if self.patch is None else np.flatnonzero(scheme.meets(self.patch.boxes, box))
+        return self._select(rows, hits)
+
+    def node(self, node: tree.Node) -> Batch:
+        """The features of a 3D node, ordered by fid."""
+        rows = np.flatnonzero((self._base_nodes == node).all(axis=1))
+        hits = None
+        if self.patch is not None:
+            hits = np.flatnonzero((tree.nodes(self.patch.boxes) == node).all(axis=1))
+        return self._select(rows, hits)
+
+    def _select(self, rows: NDArray[np.int64], hits: NDArray[np.int64] | None) -> Batch:
+        found = self.base.take(rows[self.live[rows]])
+        if self.patch is None or hits is None or not len(hits):
+            return found
+        return batches.concat(found, self.patch.take(hits))
+
+
+class Columns:
+    """Keeps one layer's snapshot in step with the store. Safe to use from several threads."""
+
+    def __init__(self, store: Store, layer: str, file: Path) -> None:
+        self._store = store
+        self._layer = layer
+        self._file = file
+        self._lock = threading.Lock()
+        # its own lock: a change is marked from the event loop, which must not wait for a build
+        self._marks = threading.Lock()
+        self._snapshot: Snapshot | None = None
+        self._pending: set[int] = set()
+        self._stale = False
+        # marks taken in, and marks that the snapshot shows: between the two a reader must wait
+        self._marked = self._shown = 0
+        self.builds = 0
+
+    def mark(self, changes: Iterable[Change]) -> None:
+        """Remember what the log says changed; the next :meth:`snapshot` reads it."""
+        with self._marks:
+            self._marked += 1
+            for change in changes:
+                if change.fid is None:
+                    self._stale = True
+                else:
+                    self._pending.add(change.fid)
+
+    def snapshot(self) -> Snapshot:
+        """The layer as it is now. Raises NotFound when the layer is gone."""
+        known = self._snapshot
+        if known is not None and self._shown == self._marked:
+            return known
+        with self._lock:
+            if self._snapshot is not None and self._shown == self._marked:
+                return self._snapshot
+            with self._marks:
+                pending, stale, marked = self._pending, self._stale, self._marked
+                self._pending, self._stale = set(), False
+            try:
+                self._snapshot = self._renewed(self._store.layer(self._layer), pending, stale)
+            except BaseException:
+                with self._marks:
+                    self._pending |= pending
+                    self._stale |= stale
+                raise
+            self._shown = marked
+            return self._snapshot
+
+    def _renewed(self, layer: Layer, pending: set[int], stale: bool) -> Snapshot:
+        known = self._snapshot
+        if known is None and not stale:
+            known, since = self._open(layer)
+            pending |= since
+        many = len(pending) > max(COMPACT_ROWS, COMPACT_SHARE * layer.count)
+        if known is None or stale or many or known.generation != layer.generation:
+            return self._build(layer)
+        return self._patched(known, layer, np.array(sorted(pending), np.int64)) if pending else known
+
+    def _tag(self, layer: Layer) -> columnfile.Tag:
+        fields = [[field.name, field.type] for field in layer.fields]
+        return {
+            "format": FORMAT,
+            "epoch": self._store.epoch,
+            "layer": layer.id,
+            "generation": layer.generation,
+            "fields": fields,
+        }
+
+    def _open(self, layer: Layer) -> tuple[Snapshot | None, set[int]]:
+        """The columns of the file and the features changed since; None if it does not fit the store."""
+        found = columnfile.read(self._file)
+        if found is None:
+            return None, set()
+        batch, tag = found
+        since = tag.pop("seq", None)
+        if tag != self._tag(layer) or not isinstance(since, int) or since > self._store.seq():
+            return None, set()
+        pending: set[int] = set()
+        while page := self._store.changes(since):
+            mine = [change.fid for change in page if change.layer == self._layer]
+            if None in mine:
+                return None, set()
+            pending |= {fid for fid in mine if fid is not None}
+            since = page[-1].seq
+        return _snapshot(batch, layer.generation), pending
+
+    def _build(self, layer: Layer) -> Snapshot:
+        """All columns from the store, and the file where it can be written."""
+        # the number comes first: what is logged while the rows are read is read again
+        tag = self._tag(layer) | {"seq": self._store.seq()}
+        batch = batches.from_rows(self._store.rows(self._layer), layer.fields)
+        self.builds += 1
+        try:
+            columnfile.write(self._file, batch, tag)
+            mapped = columnfile.read(self._file)
+        except OSError as error:
+            log.debug("columns of %s stay in memory: %s", self._layer, error.strerror)
+            mapped = None
+        return _snapshot(mapped[0] if mapped else batch, layer.generation)
+
+    def _patched(self, known: Snapshot, layer: Layer, fids: NDArray[np.int64]) -> Snapshot:
+        fresh = batches.from_rows(self._store.rows(self._layer, fids.tolist()), layer.fields)
+        if _kinds(fresh) != _kinds(known.base):
+            # another program gave the table another column
+            return self._build(layer)
+        patch = fresh if known.patch is None else batches.concat(batches.without(known.patch, fids), fresh)
+        if len(patch) > max(COMPACT_ROWS, COMPACT_SHARE * len(known.base)):
+            return self._build(layer)
+        live = known.live & ~np.isin(known.base.fids, fids)
+        return Snapshot(known.base, known.index, live, patch, known.generation)
+
+
+def _kinds(batch: Batch) -> dict[str, str]:
+    return {name: prop.values.kind for name, prop in batch.props.items()}
+
+
+def _snapshot(batch: Batch, generation: int) -> Snapshot:
+    return Snapshot(batch, Index(batch.boxes), np.ones(len(batch), bool), None, generation)

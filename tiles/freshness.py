@@ -1,0 +1,190 @@
+"""How new every tile is, from the change log alone.
+
+The version of a tile is the highest log number whose old or new box meets it; of a 3D node, the
+highest whose old or new place is that node. Both follow from the log, so they are the same after
+a restart, and are known before anything is encoded.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from layers.model import Bbox, Change
+from layers.store.base import Store
+from tiles import scheme
+from tiles.scene import tree
+from tiles.scheme import MAX_ZOOM, Floats
+from tiles.vector.clip import EXTENT, LINE_BUFFER
+
+#: Parts of a tile by which a line, drawn wide, reaches over the edge of the tiles it lies in.
+BUFFER = LINE_BUFFER / EXTENT
+#: Log rows remembered a layer; beyond it the older half counts as a change of the whole layer.
+REMEMBERED = 200_000
+_PAGE = 10_000
+_MEMO = 65_536
+
+
+@dataclass(slots=True)
+class _History:
+    """The log of one layer: sequence numbers and world boxes, and the newest per 3D node."""
+
+    floor: int = 0
+    newest: int = 0
+    seqs: list[int] = field(default_factory=list)
+    boxes: list[Bbox] = field(default_factory=list)
+    nodes: dict[tree.Node, int] = field(default_factory=dict)
+    arrays: tuple[Floats, Floats] | None = None
+
+    def whole(self, seq: int) -> None:
+        self.floor = self.newest = seq
+        self.seqs, self.boxes, self.nodes, self.arrays = [], [], {}, None
+
+    def add(self, seq: int, box: Bbox, node: tree.Node) -> None:
+        self.newest = seq
+        self.arrays = None
+        self.seqs.append(seq)
+        self.boxes.append(box)
+        self.nodes[node] = seq
+        if len(self.seqs) > REMEMBERED:
+            half = REMEMBERED // 2
+            self.floor = max(self.floor, self.seqs[half - 1])
+            self.seqs, self.boxes = self.seqs[half:], self.boxes[half:]
+            self.nodes = {known: n for known, n in self.nodes.items() if n > self.floor}
+
+    def touching(self, box: Bbox) -> int:
+        if self.arrays is None:
+            self.arrays = np.array(self.seqs, float), np.array(self.boxes, float).reshape(-1, 4)
+        seqs, boxes = self.arrays
+        met = seqs[scheme.meets(boxes, box)]
+        return max(self.floor, int(met[-1])) if len(met) else self.floor
+
+
+class Freshness:
+    """Versions of the tiles and nodes of a store. Safe to use from several threads."""
+
+    def __init__(
+        self,
+        store: Store,
+        listen: Callable[[list[Change]], None] | None = None,
+        reach: Callable[[str], float] = lambda _: BUFFER,
+    ) -> None:
+        """``listen`` is told of new log rows before any version shows them.
+
+        ``reach`` gives the parts of a tile by which features of a layer are drawn over its edge."""
+        self._store = store
+        self._listen = listen
+        self._reach = reach
+        self._lock = threading.Lock()
+        self._layers: dict[str, _History] = {}
+        self._memo: dict[tuple[str, int, int, int], int] = {}
+        self.seq = 0
+        self._seen = -1
+        self._epoch = store.epoch
+
+    def current(self) -> bool:
+        """Whether :meth:`update` would find nothing. Costs one ``store.seq()``."""
+        return self._store.seq() == self._seen
+
+    def update(self) -> list[Change]:
+        """Take in what the log has got since the last call; the new rows. One ``store.seq()`` when idle."""
+        now = self._store.seq()
+        if now == self._seen:
+            return []
+        with self._lock:
+            found = self._restart() if now < self.seq or self._store.epoch != self._epoch else []
+            while page := self._store.changes(self.seq, _PAGE):
+                if self._listen:
+                    self._listen(page)
+                self._take(page)
+                found += page
+                self.seq = page[-1].seq
+            self._seen = now
+            if found:
+                self._memo.clear()
+            return found
+
+    def _restart(self) -> list[Change]:
+        """Another history under the same store: forget ours, and every layer is new."""
+        gone = [Change(0, layer, None, None, None) for layer in self._layers]
+        if self._listen:
+            self._listen(gone)
+        self._layers, self.seq, self._epoch = {}, 0, self._store.epoch
+        self._memo.clear()
+        return gone
+
+    def vector(self, layers: Iterable[str], z: int, x: int, y: int) -> int:
+        """The version of a vector tile: the highest over its layers, 0 if nothing ever touched it."""
+        return max((self._one(layer, z, x, y) for layer in layers), default=0)
+
+    def scene(self, layer: str, z: int, x: int, y: int) -> int:
+        """The version of a node of the layer's 3D tree."""
+        with self._lock:
+            history = self._layers.get(layer)
+            return 0 if history is None else max(history.floor, history.nodes.get((z, x, y), 0))
+
+    def layer(self, layer: str) -> int:
+        """The newest log number of a layer."""
+        history = self._layers.get(layer)
+        return history.newest if history else 0
+
+    def _one(self, layer: str, z: int, x: int, y: int) -> int:
+        key = (layer, z, x, y)
+        known = self._memo.get(key)
+        if known is None:
+            box = scheme.tile_box(z, x, y, self._reach(layer))
+            with self._lock:
+                history = self._layers.get(layer)
+                known = history.touching(box) if history else 0
+                if len(self._memo) >= _MEMO:
+                    self._memo.clear()
+                self._memo[key] = known
+        return known
+
+    def _take(self, page: list[Change]) -> None:
+        given = [(i, box) for i, change in enumerate(page) for box in _boxes_of(change)]
+        boxes = scheme.world_boxes(np.array([box for _, box in given], float).reshape(-1, 4))
+        nodes = tree.nodes(boxes).tolist()
+        rows = iter(zip((i for i, _ in given), boxes.tolist(), nodes, strict=True))
+        row = next(rows, None)
+        for i, change in enumerate(page):
+            history = self._layers.setdefault(change.layer, _History())
+            history.newest = change.seq
+            if change.fid is None and (row is None or row[0] != i):
+                history.whole(change.seq)
+            while row is not None and row[0] == i:
+                history.add(change.seq, tuple(row[1]), tuple(row[2]))
+                if change.fid is None:
+                    # a region says nothing about the size of what changed in it
+                    history.nodes |= dict.fromkeys(tree.nodes_in(tuple(row[1])), change.seq)
+                row = next(rows, None)
+
+
+def _boxes_of(change: Change) -> list[Bbox]:
+    boxes = [box for box in (change.old, change.new) if box is not None]
+    return boxes[:1] if len(boxes) == 2 and boxes[0] == boxes[1] else boxes
+
+
+def world_boxes_of(change: Change) -> list[Bbox]:
+    """Old and new box of a change in world units, those that there are."""
+    given = np.array(_boxes_of(change), float).reshape(-1, 4)
+    return [tuple(row) for row in scheme.world_boxes(given).tolist()]
+
+
+def touched(change: Change, reach: float = BUFFER) -> Iterator[tuple[int, int, int]]:
+    """The vector tiles (z, x, y) of all zooms that a change of one feature touches, each once."""
+    seen: set[tuple[int, int, int]] = set()
+    for box in world_boxes_of(change):
+        for z in range(MAX_ZOOM + 1):
+            for tile in scheme.cells(box, z, reach):
+                if tile not in seen:
+                    seen.add(tile)
+                    yield tile
+
+
+def touched_nodes(change: Change) -> list[tree.Node]:
+    """The 3D nodes a change of one feature touches: where it was and where it is."""
+    return list(dict.fromkeys(tree.node_of(box) for box in world_boxes_of(change)))

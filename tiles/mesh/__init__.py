@@ -1,0 +1,1 @@
+"""Triangle bodies of features: extruded footprints, tubes and stored surfaces."""

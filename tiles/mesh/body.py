@@ -1,0 +1,62 @@
+"""What every body builder returns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tiles.scheme import Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """Triangles of several features.
+
+    positions float64 (v, 3) geocentric metres; normals float64 (v, 3) unit vectors;
+    triangles int64 (t, 3) counter-clockwise seen from outside; rows int64 (v,) the feature's
+    row; surfaces uint8 (v,) one :class:`layers.model.Surface` a vertex."""
+
+    positions: Floats
+    normals: Floats
+    triangles: NDArray[np.int64]
+    rows: NDArray[np.int64]
+    surfaces: NDArray[np.uint8]
+
+
+def empty() -> Body:
+    """A body without a triangle."""
+    return join([])
+
+
+def join(bodies: Sequence[Body]) -> Body:
+    """Several bodies as one."""
+    shift = np.cumsum([0, *(len(body.positions) for body in bodies)])
+    return Body(
+        np.concatenate([np.empty((0, 3)), *(body.positions for body in bodies)]),
+        np.concatenate([np.empty((0, 3)), *(body.normals for body in bodies)]),
+        np.concatenate(
+            [
+                np.empty((0, 3), np.int64),
+                *(body.triangles + by for body, by in zip(bodies, shift, strict=False)),
+            ]
+        ),
+        np.concatenate([np.empty(0, np.int64), *(body.rows for body in bodies)]),
+        np.concatenate([np.empty(0, np.uint8), *(body.surfaces for body in bodies)]),
+    )
+
+
+def unit(vectors: Floats) -> Floats:
+    """Vectors of length 1; a zero vector stays zero."""
+    length = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return np.divide(vectors, length, out=np.zeros_like(vectors), where=length > 0)
+
+
+def spread(start: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """start[i], start[i] + 1, … counts[i] times, one run after the other."""
+    ends = np.cumsum(counts)
+    total = int(ends[-1]) if len(ends) else 0
+    shift: NDArray[np.int64] = np.repeat(start - (ends - counts), counts)
+    return np.arange(total) + shift

@@ -1,0 +1,113 @@
+"""Polylines with a diameter to closed tubes of eight sides, mitred at their joints."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from layers.model import Surface
+from tiles.batch import LINE, Batch
+from tiles.mesh import body
+from tiles.mesh.body import Body, unit
+from tiles.scene import place
+from tiles.scheme import Floats
+
+SIDES = 8
+#: A joint is stretched at most by this factor (SVG 2, clause 13.5.5 uses the same default).
+MITRE_LIMIT = 4.0
+#: Points nearer than this (m) to their predecessor make no joint.
+NEAR = 1e-3
+
+
+def tube(batch: Batch, height: Floats, radius: Floats) -> Body:
+    """Tubes along the lines of a batch; ``height`` (n,) of the axis (ellipsoidal m), ``radius`` (n,) m.
+
+    The cross-section stands on the bisector plane of each joint, capped at both ends. Features
+    that are no lines, or have no positive radius, give nothing."""
+    rows = np.flatnonzero((batch.dims == LINE) & (radius > 0))
+    lines = batch.take(rows)
+    if not len(lines):
+        return body.empty()
+    lon, lat = lines.lonlat()
+    part_row = np.repeat(np.arange(len(rows)), np.diff(lines.parts))
+    axis = place.ecef(lon, lat, np.repeat(height[rows][part_row], np.diff(lines.coords)))
+    kept, coords = _distinct(axis, lines.coords)
+    parts = np.flatnonzero(np.diff(coords) >= 2)
+    if not len(parts):
+        return body.empty()
+    use = body.spread(coords[:-1][parts], np.diff(coords)[parts])
+    axis, upward = axis[kept][use], place.up(lon[kept][use], lat[kept][use])
+    offsets = np.concatenate([[0], np.cumsum(np.diff(coords)[parts])])
+    of = np.repeat(part_row[parts], np.diff(offsets))
+    return _build(axis, upward, offsets, radius[rows][of], rows[of])
+
+
+def _distinct(axis: Floats, coords: NDArray[np.int64]) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+    kept = np.ones(len(axis), bool)
+    kept[1:] = np.linalg.norm(np.diff(axis, axis=0), axis=1) > NEAR
+    kept[coords[:-1]] = True
+    total = np.concatenate([[0], np.cumsum(kept)])
+    return kept, total[coords]
+
+
+def _build(
+    axis: Floats, upward: Floats, offsets: NDArray[np.int64], radius: Floats, rows: NDArray[np.int64]
+) -> Body:
+    first, last = offsets[:-1], offsets[1:] - 1
+    ahead = np.zeros_like(axis)
+    ahead[:-1] = np.diff(axis, axis=0)
+    ahead = unit(ahead - upward * (ahead * upward).sum(axis=1, keepdims=True))
+    ahead[last] = ahead[last - 1]
+    behind = np.roll(ahead, 1, axis=0)
+    behind[first] = ahead[first]
+    side = _mitre(behind, ahead, upward)
+    angle = 2 * np.pi * np.arange(SIDES) / SIDES
+    ring = np.cos(angle)[None, :, None] * side[:, None, :] + np.sin(angle)[None, :, None] * upward[:, None, :]
+    points = axis[:, None, :] + radius[:, None, None] * ring
+    hull = _hull(points, unit(ring), offsets, rows)
+    caps = [
+        _cap(points[first], -ahead[first], rows[first], False),
+        _cap(points[last], behind[last], rows[last], True),
+    ]
+    return body.join([hull, *caps])
+
+
+def _mitre(behind: Floats, ahead: Floats, upward: Floats) -> Floats:
+    """The sideways vector of each ring, longer at a bend so that the tube keeps its width."""
+    across = np.cross(ahead, upward)
+    bisector = unit(np.cross(behind, upward) + across)
+    turned = ~bisector.any(axis=1)
+    bisector[turned] = across[turned]
+    share = (bisector * across).sum(axis=1)
+    return bisector / np.maximum(share, 1 / MITRE_LIMIT)[:, None]
+
+
+def _hull(points: Floats, normals: Floats, offsets: NDArray[np.int64], rows: NDArray[np.int64]) -> Body:
+    n = len(points)
+    index = np.arange(n * SIDES).reshape(n, SIDES)
+    starts = np.delete(np.arange(n), offsets[1:] - 1)
+    a, b = index[starts], index[starts + 1]
+    a2, b2 = np.roll(a, -1, axis=1), np.roll(b, -1, axis=1)
+    triangles = np.stack([a, b2, a2, a, b, b2], axis=-1).reshape(-1, 3)
+    return Body(
+        points.reshape(-1, 3),
+        normals.reshape(-1, 3),
+        triangles,
+        np.repeat(rows, SIDES),
+        np.full(n * SIDES, Surface.UNKNOWN, np.uint8),
+    )
+
+
+def _cap(points: Floats, normals: Floats, rows: NDArray[np.int64], end: bool) -> Body:
+    n = len(points)
+    fan = np.stack([np.zeros(SIDES - 2, int), np.arange(1, SIDES - 1), np.arange(2, SIDES)], axis=1)
+    if end:
+        fan = fan[:, ::-1]
+    triangles = (SIDES * np.arange(n)[:, None, None] + fan).reshape(-1, 3)
+    return Body(
+        points.reshape(-1, 3),
+        np.repeat(normals, SIDES, axis=0),
+        triangles,
+        np.repeat(rows, SIDES),
+        np.full(n * SIDES, Surface.UNKNOWN, np.uint8),
+    )

@@ -1,0 +1,108 @@
+"""One node of a layer's 3D tree as a GLB."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from layers.model import Mesh
+from tiles import scheme
+from tiles.batch import Batch
+from tiles.mesh import body as bodies
+from tiles.mesh.body import Body
+from tiles.mesh.extrude import extrude
+from tiles.mesh.surface import surface
+from tiles.mesh.tube import tube
+from tiles.scene import metadata, place
+from tiles.scene.glb import glb
+from tiles.scene.tree import Node
+from tiles.scheme import Floats
+
+type Meshes = Callable[[Sequence[int]], Mapping[int, Mesh]]
+
+#: Thickness (m) of a footprint whose height is not known: flat, but it can be picked.
+SLAB = 0.1
+#: Edge (m) of the box that stands for an empty node.
+TINY = 0.01
+#: Feature id in the table of an empty node.
+NO_FEATURE = -1
+
+
+def drawn(batch: Batch) -> Batch:
+    """The features that 3D shows: a building whose CIM parts are drawn is not drawn twice."""
+    prop = batch.props.get("has_parts")
+    if prop is None or prop.values.kind != "b" or not len(prop.values):
+        return batch
+    covered = (prop.codes >= 0) & (prop.values.numbers[prop.codes] == 1)
+    return batch.take(np.flatnonzero(~covered)) if covered.any() else batch
+
+
+def node(batch: Batch, at: Node, rule: str, ground: float, meshes: Meshes) -> bytes:
+    """The GLB of a node. ``rule`` is the kind's body: extrude, tube or mesh.
+
+    ``meshes`` gives the stored meshes of fids; a feature without one is extruded."""
+    batch = drawn(batch)
+    shape = _bodies(batch, rule, ground, meshes) if len(batch) else bodies.empty()
+    west, south, east, north = scheme.tile_bounds(*at)
+    centre = place.ecef(np.array((west + east) / 2), np.array((south + north) / 2), ground)
+    if not len(shape.triangles):
+        return glb(_tiny(at, ground), metadata.single(NO_FEATURE), 1, centre)
+    return glb(shape, metadata.table(batch), len(batch), centre, colours=rule == "mesh")
+
+
+def _bodies(batch: Batch, rule: str, ground: float, meshes: Meshes) -> Body:
+    if rule == "tube":
+        return _tubes(batch, ground)
+    if rule != "mesh":
+        return _prisms(batch, ground)
+    found = meshes(batch.fids.tolist())
+    rows = {row: found[fid] for row, fid in enumerate(batch.fids.tolist()) if fid in found}
+    stored = surface(rows, _lifts(batch, rows, ground))
+    bare = np.array([row for row in range(len(batch)) if row not in rows], np.int64)
+    return bodies.join([stored, _shifted(_prisms(batch.take(bare), ground), bare)]) if len(bare) else stored
+
+
+def _prisms(batch: Batch, ground: float) -> Body:
+    low = np.nan_to_num(batch.numbers("min_height_m"), nan=0.0)
+    high = batch.numbers("height_m")
+    high = np.where(high > low, high, low + SLAB)
+    return extrude(batch, ground + low, ground + high)
+
+
+def _shifted(body: Body, rows: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Body:
+    """A body of some of the rows, its rows named as in the whole batch."""
+    return Body(body.positions, body.normals, body.triangles, rows[body.rows], body.surfaces)
+
+
+def _tubes(batch: Batch, ground: float) -> Body:
+    depth = np.nan_to_num(batch.numbers("depth_m"), nan=0.0)
+    radius = np.nan_to_num(batch.numbers("diameter_mm"), nan=0.0) / 2000
+    return tube(batch, ground - depth, np.where(radius > 0, radius, SLAB / 2))
+
+
+def _lifts(batch: Batch, meshes: Mapping[int, Mesh], ground: float) -> dict[int, float]:
+    """Metres that bring each mesh's underside to its min_height_m above the drawn ground."""
+    low: Floats = np.nan_to_num(batch.numbers("min_height_m"), nan=0.0)
+    return {
+        row: ground + float(low[row]) - (float(mesh.positions[:, 2].min()) if len(mesh.positions) else 0.0)
+        for row, mesh in meshes.items()
+    }
+
+
+def _tiny(at: Node, ground: float) -> Body:
+    """A box too small to see at the middle of a cell: an empty file never loads in a client."""
+    west, south, east, north = scheme.tile_bounds(*at)
+    middle = place.ecef(np.array((west + east) / 2), np.array((south + north) / 2), ground)
+    corners = np.array([[x, y, z] for x in (0, 1) for y in (0, 1) for z in (0, 1)], float)
+    faces = np.array([[0, 1, 3, 2], [4, 6, 7, 5], [0, 4, 5, 1], [2, 3, 7, 6], [0, 2, 6, 4], [1, 5, 7, 3]])
+    quads = (corners[faces] - 0.5) * TINY
+    normals = bodies.unit(np.cross(quads[:, 1] - quads[:, 0], quads[:, 3] - quads[:, 0]))
+    first = 4 * np.arange(6)[:, None]
+    return Body(
+        middle + quads.reshape(-1, 3),
+        np.repeat(normals, 4, axis=0),
+        (first + np.array([0, 1, 2, 0, 2, 3])).reshape(-1, 3),
+        np.zeros(24, np.int64),
+        np.zeros(24, np.uint8),
+    )

@@ -1,0 +1,33 @@
+"""Placing longitude, latitude and height on the Earth: geocentric coordinates of WGS 84 (EPSG:4978)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tiles.scheme import Floats
+
+#: WGS 84 ellipsoid (EPSG:7030): semi-major axis (m) and first eccentricity squared.
+A = 6_378_137.0
+_F = 1 / 298.257223563
+E2 = _F * (2 - _F)
+
+
+def ecef(lon: Floats, lat: Floats, height: Floats | float) -> Floats:
+    """Geocentric X, Y, Z (n, 3) in metres of degrees and ellipsoidal heights (OGC GML 3.2 / EPSG 9602)."""
+    lam, phi = np.radians(lon), np.radians(lat)
+    sin, cos = np.sin(phi), np.cos(phi)
+    normal = A / np.sqrt(1 - E2 * sin * sin)
+    across = (normal + height) * cos
+    return np.stack([across * np.cos(lam), across * np.sin(lam), (normal * (1 - E2) + height) * sin], axis=-1)
+
+
+def up(lon: Floats, lat: Floats) -> Floats:
+    """Unit vectors (n, 3) along the ellipsoid's normal."""
+    lam, phi = np.radians(lon), np.radians(lat)
+    cos = np.cos(phi)
+    return np.stack([cos * np.cos(lam), cos * np.sin(lam), np.sin(phi)], axis=-1)
+
+
+def y_up(points: Floats) -> Floats:
+    """Vectors in the axes of glTF: a 3D Tiles client turns content by y → z (3D Tiles 1.1, 6.7.1.6)."""
+    return np.stack([points[..., 0], points[..., 2], -points[..., 1]], axis=-1)

@@ -1,0 +1,163 @@
+"""The tree of a layer's 3D tiles: fixed cells of WebMercatorQuad, filled by size class.
+
+A feature's node follows from its own box alone, so an edit never moves another feature, and the
+nodes an edit touches follow from its old and new box. Content is additive: what a node shows, its
+children do not, and its geometric error is the size of what its children still hold back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from layers.model import Bbox
+from tiles import scheme
+from tiles.scheme import CIRCUMFERENCE, SCENE_ZOOMS, Floats
+
+type Node = tuple[int, int, int]
+
+#: Largest horizontal dimension (m) from which a feature is shown at z14, and at z15.
+BOUNDS = (200.0, 60.0)
+#: Geometric error (m) of the nodes of each zoom: the bound of what is not yet shown.
+ERRORS = {14: 200.0, 15: 60.0, 16: 0.0}
+ROOT_ERROR = 2000.0
+#: Headroom (m) of the boxes over what a body may reach beyond its footprint (eaves, tube radius).
+SLACK = 20.0
+#: Headroom (m) below and above the ground, so that an edit stays inside boxes a page has loaded.
+BELOW, ABOVE = 50.0, 500.0
+#: Parts of a z16 cell that are declared beyond the features' extent.
+MARGIN = 0.5
+#: Cells of z16 up to which all of the extent is declared; a wider layer declares what holds something.
+DENSE = 30_000
+#: Radius of curvature of the meridian at the equator (m), its smallest.
+_MERIDIAN_RADIUS = 6_335_439.0
+
+
+def sizes(boxes: Floats) -> Floats:
+    """Largest horizontal dimension (m) of world boxes (n, 4), measured at their middle latitude."""
+    _, lat = scheme.lonlat(boxes[:, 0], (boxes[:, 1] + boxes[:, 3]) / 2)
+    across = np.maximum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1])
+    return across * CIRCUMFERENCE * np.cos(np.radians(lat))
+
+
+def nodes(boxes: Floats) -> NDArray[np.int64]:
+    """The node (z, x, y) of each world box (n, 4), as int64 (n, 3)."""
+    size = sizes(boxes)
+    z = np.where(
+        size >= BOUNDS[0], SCENE_ZOOMS[0], np.where(size >= BOUNDS[1], SCENE_ZOOMS[1], SCENE_ZOOMS[2])
+    )
+    n = np.left_shift(1, z)
+    x = np.floor((boxes[:, 0] + boxes[:, 2]) / 2 * n)
+    y = np.floor((boxes[:, 1] + boxes[:, 3]) / 2 * n)
+    return np.stack([z, np.clip(x, 0, n - 1), np.clip(y, 0, n - 1)], axis=1).astype(np.int64)
+
+
+def node_of(box: Bbox) -> Node:
+    """The node of one world box."""
+    z, x, y = nodes(np.array([box], float))[0].tolist()
+    return z, x, y
+
+
+def nodes_in(box: Bbox) -> Iterator[Node]:
+    """Every node whose cell meets a world box."""
+    for z in SCENE_ZOOMS:
+        yield from scheme.cells(box, z)
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """The declared cells of a layer: those of z16 in ``cells``, and their ancestors.
+
+    ``only`` limits a sparse layer to the z14 cells (x, y) that hold something. ``reach`` (m) is
+    how far the largest feature may stick out of its z14 cell; ``low`` and ``high`` are
+    ellipsoidal metres."""
+
+    cells: scheme.Cells
+    only: frozenset[tuple[int, int]] | None
+    reach: float
+    low: float
+    high: float
+
+    def holds(self, node: Node) -> bool:
+        """Whether the node is declared."""
+        z, x, y = node
+        if self.only is not None:
+            up = z - SCENE_ZOOMS[0]
+            return (x >> up, y >> up) in self.only
+        level = self._level(z)
+        return level.x0 <= x <= level.x1 and level.y0 <= y <= level.y1
+
+    def covers(self, other: Tree) -> bool:
+        """Whether everything in another tree lies in the nodes and boxes of this one."""
+        mine, its = self.cells, other.cells
+        if self.only is not None:
+            nodes = other.only is not None and other.only <= self.only
+        else:
+            nodes = mine.x0 <= its.x0 and mine.y0 <= its.y0 and mine.x1 >= its.x1 and mine.y1 >= its.y1
+        # the headroom is there for edits: only features beyond it need other boxes
+        inside = self.low <= other.low + BELOW and self.high >= other.high - ABOVE
+        return nodes and self.reach >= other.reach and inside
+
+    def roots(self) -> Iterator[Node]:
+        """The declared nodes of the first zoom."""
+        if self.only is None:
+            yield from self._level(SCENE_ZOOMS[0])
+        else:
+            yield from ((SCENE_ZOOMS[0], x, y) for x, y in sorted(self.only))
+
+    def children(self, node: Node) -> Iterator[Node]:
+        """The declared children of a node."""
+        z, x, y = node
+        if z == SCENE_ZOOMS[-1]:
+            return
+        for child in ((z + 1, 2 * x + i, 2 * y + j) for j in (0, 1) for i in (0, 1)):
+            if self.holds(child):
+                yield child
+
+    def region(self, node: Node) -> list[float]:
+        """Bounding region: west, south, east, north (radians), low, high (m), with headroom."""
+        z, x, y = node
+        margin = {14: self.reach, 15: BOUNDS[0] / 2, 16: BOUNDS[1] / 2}[z] + SLACK * (17 - z)
+        west, south, east, north = np.radians(scheme.tile_bounds(z, x, y))
+        north_south = margin / _MERIDIAN_RADIUS
+        east_west = north_south / np.cos(max(abs(south), abs(north)))
+        return [
+            float(west - east_west),
+            float(max(south - north_south, -np.pi / 2)),
+            float(east + east_west),
+            float(min(north + north_south, np.pi / 2)),
+            self.low,
+            self.high,
+        ]
+
+    def _level(self, z: int) -> scheme.Cells:
+        by, c = SCENE_ZOOMS[-1] - z, self.cells
+        return scheme.Cells(z, c.x0 >> by, c.y0 >> by, c.x1 >> by, c.y1 >> by)
+
+
+def tree(boxes: Floats, low: float, high: float) -> Tree:
+    """The tree for world boxes (n, 4), n > 0, of features between two heights (m).
+
+    Bounds are taken in coarse steps, so that ordinary edits leave the tree as it is."""
+    largest = float(sizes(boxes).max())
+    reach = BOUNDS[0]
+    while reach < largest / 2:
+        reach *= 2
+    extent = (*boxes[:, :2].min(axis=0).tolist(), *boxes[:, 2:].max(axis=0).tolist())
+    cells = scheme.cells(extent, SCENE_ZOOMS[-1], MARGIN)
+    only = None
+    if len(cells) > DENSE:
+        held = nodes(boxes)
+        up = held[:, 0] - SCENE_ZOOMS[0]
+        only = frozenset(zip((held[:, 1] >> up).tolist(), (held[:, 2] >> up).tolist(), strict=True))
+    step = 100.0
+    return Tree(
+        cells,
+        only,
+        reach,
+        float(step * np.floor(low / step)) - BELOW,
+        float(step * np.ceil(high / step)) + ABOVE,
+    )

@@ -1,0 +1,367 @@
+"""The tiles of a store: what HTTP asks, made on demand and kept while it is true.
+
+Every answer's ETag is known before anything is encoded. Freshness comes from the change log
+only; see :mod:`tiles.freshness`.
+"""
+
+from __future__ import annotations
+
+import threading
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import orjson
+from isal import igzip
+
+from layers import kinds
+from layers.errors import BadParameter, NotFound, shown
+from layers.model import Change, Layer, Mesh
+from layers.store.base import Store
+from tiles import freshness, scheme
+from tiles.cache import Cache
+from tiles.columns import Columns
+from tiles.freshness import Freshness
+from tiles.scene import build
+from tiles.scene.tileset import tileset
+from tiles.scene.tree import Node, Tree
+from tiles.scene.tree import tree as make_tree
+from tiles.scheme import MAX_ZOOM, SCENE_ZOOMS
+from tiles.vector import encode, overview
+
+#: Joined to the epoch in every ETag; to be changed whenever the same features give other bytes.
+EDITION = ""
+#: Layers that one tile may join.
+MOST_LAYERS = 32
+#: Tiles told one by one in one change set; beyond it the layer is told as a whole.
+MOST_TOLD = 400
+CACHE_BYTES = 256 << 20
+FRAGMENT_BYTES = 64 << 20
+_GZIP_LEVEL = 1
+_TYPES = {"integer": "Number", "number": "Number", "boolean": "Boolean"}
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """A made tile: gzipped body (empty when nothing is drawn), its ETag, features left out."""
+
+    body: bytes
+    etag: str
+    dropped: int = 0
+
+    @property
+    def weight(self) -> int:
+        """Bytes held, with the object around them."""
+        return len(self.body) + 300
+
+    def plain(self) -> bytes:
+        """The body without compression."""
+        return bytes(igzip.decompress(self.body)) if self.body else b""  # type: ignore[no-untyped-call]
+
+
+@dataclass(frozen=True, slots=True)
+class _Fragment:
+    body: bytes
+    dropped: int
+
+    @property
+    def weight(self) -> int:
+        return len(self.body) + 200
+
+
+@dataclass(frozen=True, slots=True)
+class _Scene:
+    """The declared tree of a layer, its document, and the log number it was checked at."""
+
+    tree: Tree | None
+    document: Tile
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """Tiles to fetch again (``url``, ``version``: the ETag without quotes), and layers to load anew."""
+
+    tiles: list[dict[str, str]]
+    layers: list[str]
+
+
+class Tiles:
+    """Vector and 3D tiles of all layers of a store. Safe to use from several threads."""
+
+    def __init__(self, store: Store, derived: Path, ground: float = 0.0) -> None:
+        """``derived`` is the folder of files that can be made again; ``ground`` the drawn surface (m)."""
+        self._store = store
+        self._folder = derived / "columns"
+        self._ground = ground
+        self._lock = threading.Lock()
+        self._columns: dict[str, Columns] = {}
+        self._layers: Mapping[str, Layer] | None = None
+        self._heard = 0
+        self._scenes: dict[str, _Scene] = {}
+        self._cache: Cache[Tile] = Cache(CACHE_BYTES)
+        self._fragments: Cache[_Fragment] = Cache(FRAGMENT_BYTES)
+        self.freshness = Freshness(store, self._hear, self._reach)
+        self.freshness.update()
+
+    # -- freshness ---------------------------------------------------------------------------
+
+    def _hear(self, changes: list[Change]) -> None:
+        """Runs inside ``freshness.update`` before any new version can be seen."""
+        by_layer: dict[str, list[Change]] = {}
+        for change in changes:
+            by_layer.setdefault(change.layer, []).append(change)
+        with self._lock:
+            self._layers = None
+            self._heard += 1
+            for layer_id, found in by_layer.items():
+                if layer_id in self._columns:
+                    self._columns[layer_id].mark(found)
+
+    def _layer(self, layer_id: str) -> Layer:
+        """The layer as listed at the last change. Raises NotFound."""
+        known = self._layers
+        if known is None or layer_id not in known:
+            heard = self._heard
+            known = {layer.id: layer for layer in self._store.layers()}
+            with self._lock:
+                # a list read before a change must not outlive it
+                self._layers = known if heard == self._heard else None
+        if layer_id not in known:
+            raise NotFound(f"no layer {shown(layer_id)!r}")
+        return known[layer_id]
+
+    def _reach(self, layer_id: str) -> float:
+        """Parts of a tile by which the layer's features are drawn over its edge: only lines are."""
+        try:
+            family = self._layer(layer_id).geometry_type
+        except NotFound:
+            return freshness.BUFFER
+        return 0.0 if family.endswith(("Point", "Polygon")) else freshness.BUFFER
+
+    def _layer_columns(self, layer_id: str) -> Columns:
+        with self._lock:
+            if layer_id not in self._columns:
+                self._columns[layer_id] = Columns(self._store, layer_id, self._folder / f"{layer_id}.cols")
+            return self._columns[layer_id]
+
+    def _etag(self, version: int) -> str:
+        return f'"{self._store.epoch}{EDITION}-{version}"'
+
+    def _scene_etag(self, version: int) -> str:
+        # other ground, other bytes
+        raised = f".{self._ground:g}" if self._ground else ""
+        return f'"{self._store.epoch}{EDITION}{raised}-{version}"'
+
+    # -- vector tiles ------------------------------------------------------------------------
+
+    def vector_etag(self, ids: Sequence[str], z: int, x: int, y: int) -> str:
+        """The ETag of a vector tile as of the last ``freshness.update``; encodes nothing. Raises NotFound."""
+        for layer_id in ids:
+            self._layer(layer_id)
+        scheme.check_tile(z, x, y)
+        return self._etag(self.freshness.vector(ids, z, x, y))
+
+    def vector_held(self, ids: Sequence[str], z: int, x: int, y: int, etag: str) -> Tile | None:
+        """The tile of that ETag if it is in memory."""
+        return self._cache.get((ids, z, x, y, etag))
+
+    def vector(self, ids: Sequence[str], z: int, x: int, y: int) -> Tile:
+        """One vector tile of one or more layers. Raises NotFound."""
+        self.freshness.update()
+        ids = tuple(ids)
+        etag = self.vector_etag(ids, z, x, y)
+        return self._cache.make((ids, z, x, y, etag), lambda: self._join(ids, z, x, y, etag))
+
+    def _join(self, ids: tuple[str, ...], z: int, x: int, y: int, etag: str) -> Tile:
+        parts = [self._fragment(layer_id, z, x, y, len(ids) > 1) for layer_id in ids]
+        body = b"".join(part.body for part in parts)
+        packed = igzip.compress(body, _GZIP_LEVEL, mtime=0) if body else b""
+        return Tile(packed, etag, sum(part.dropped for part in parts))
+
+    def _fragment(self, layer_id: str, z: int, x: int, y: int, keep: bool) -> _Fragment:
+        if not keep:
+            return self._encode(layer_id, z, x, y)
+        version = self._etag(self.freshness.vector((layer_id,), z, x, y))
+        return self._fragments.make((layer_id, z, x, y, version), lambda: self._encode(layer_id, z, x, y))
+
+    def _encode(self, layer_id: str, z: int, x: int, y: int) -> _Fragment:
+        snapshot = self._layer_columns(layer_id).snapshot()
+        found = snapshot.window(scheme.tile_box(z, x, y, self._reach(layer_id)))
+        batch, dropped = overview.thin(found, z)
+        return _Fragment(encode.layer(layer_id, batch, z, x, y), dropped)
+
+    def tilejson(self, ids: Sequence[str], base_url: str) -> Tile:
+        """TileJSON 3.0.0 of one or more layers. Raises NotFound."""
+        self.freshness.update()
+        layers = [self._layer(layer_id) for layer_id in ids]
+        joined = ",".join(ids)
+        document: dict[str, object] = {
+            "tilejson": "3.0.0",
+            "name": joined,
+            "tiles": [f"{base_url}/tiles/{joined}/{{z}}/{{x}}/{{y}}.mvt"],
+            "minzoom": 0,
+            "maxzoom": MAX_ZOOM,
+            "vector_layers": [_vector_layer(layer) for layer in layers],
+        }
+        boxes = np.array([layer.extent for layer in layers if layer.extent is not None])
+        if len(boxes):
+            document["bounds"] = [*boxes[:, :2].min(axis=0).tolist(), *boxes[:, 2:].max(axis=0).tolist()]
+        return self._document(orjson.dumps(document))
+
+    def _document(self, body: bytes) -> Tile:
+        etag = f'"{self._store.epoch}-{zlib.crc32(body):08x}"'
+        return Tile(igzip.compress(body, _GZIP_LEVEL, mtime=0), etag)
+
+    # -- 3D tiles ----------------------------------------------------------------------------
+
+    def _rule(self, layer_id: str) -> str:
+        """How the layer's kind is drawn in 3D. Raises NotFound when it is not."""
+        layer = self._layer(layer_id)
+        rule = kinds.KINDS[layer.kind].body if layer.kind in kinds.KINDS else "none"
+        if rule == "none":
+            raise NotFound(f"layer {shown(layer_id)!r} has no 3D tiles: its kind is {layer.kind}")
+        return rule
+
+    def has_scene(self, layer: Layer) -> bool:
+        """Whether a layer of this kind has 3D tiles."""
+        return layer.kind in kinds.KINDS and kinds.KINDS[layer.kind].body != "none"
+
+    def tileset(self, layer_id: str) -> Tile:
+        """``tileset.json`` of a layer. Raises NotFound."""
+        self.freshness.update()
+        self._rule(layer_id)
+        return self._scene(layer_id).document
+
+    def _scene(self, layer_id: str) -> _Scene:
+        seq = self.freshness.layer(layer_id)
+        known = self._scenes.get(layer_id)
+        if known is not None and known.seq == seq:
+            return known
+        fresh = self._tree(layer_id)
+        if known is not None and _covers(known.tree, fresh):
+            # pages hold this tree: keep it while everything fits into it
+            found = _Scene(known.tree, known.document, seq)
+        else:
+            found = _Scene(fresh, self._document(tileset(fresh)), seq)
+        self._scenes[layer_id] = found
+        return found
+
+    def _tree(self, layer_id: str) -> Tree | None:
+        snapshot = self._layer_columns(layer_id).snapshot()
+        if not len(snapshot.boxes):
+            return None
+        high = np.nan_to_num(snapshot.numbers("height_m"), nan=0.0).max(initial=0.0)
+        low = -np.nan_to_num(snapshot.numbers("depth_m"), nan=0.0).max(initial=0.0)
+        return make_tree(snapshot.boxes, self._ground + float(low), self._ground + float(high))
+
+    def glb_etag(self, layer_id: str, z: int, x: int, y: int) -> str:
+        """The ETag of a node as of the last ``freshness.update``. Raises NotFound."""
+        self._rule(layer_id)
+        scheme.check_tile(z, x, y, (SCENE_ZOOMS[0], SCENE_ZOOMS[-1]))
+        return self._scene_etag(self.freshness.scene(layer_id, z, x, y))
+
+    def glb_held(self, layer_id: str, z: int, x: int, y: int, etag: str) -> Tile | None:
+        """The node of that ETag if it is in memory."""
+        return self._cache.get(("3d", layer_id, z, x, y, etag))
+
+    def glb(self, layer_id: str, z: int, x: int, y: int) -> Tile:
+        """One node of a layer's tree, never empty. Raises NotFound."""
+        self.freshness.update()
+        etag = self.glb_etag(layer_id, z, x, y)
+        key = ("3d", layer_id, z, x, y, etag)
+        return self._cache.make(key, lambda: self._node(layer_id, (z, x, y), etag))
+
+    def _node(self, layer_id: str, node: Node, etag: str) -> Tile:
+        def meshes(fids: Sequence[int]) -> Mapping[int, Mesh]:
+            return self._store.rows(layer_id, fids, meshes=True).meshes
+
+        batch = self._layer_columns(layer_id).snapshot().node(node)
+        body = build.node(batch, node, self._rule(layer_id), self._ground, meshes)
+        return Tile(igzip.compress(body, _GZIP_LEVEL, mtime=0), etag)
+
+    # -- what to tell open pages -------------------------------------------------------------
+
+    def changed(self, changes: Iterable[Change]) -> Changed:
+        """What open pages are to be told of these changes; call it once a change set.
+
+        A layer is told as a whole when it changed as a whole, in too many tiles, or beyond the 3D
+        tree that pages hold. The versions are served from now on."""
+        self.freshness.update()
+        by_layer: dict[str, list[Change]] = {}
+        for change in changes:
+            by_layer.setdefault(change.layer, []).append(change)
+        found = Changed([], [])
+        for layer_id, mine in by_layer.items():
+            if any(change.fid is None for change in mine) or self._outgrown(layer_id, mine):
+                found.layers.append(layer_id)
+            else:
+                found.tiles.extend(self._touched(layer_id, mine))
+        return found
+
+    def _outgrown(self, layer_id: str, changes: list[Change]) -> bool:
+        if len(changes) > MOST_TOLD:
+            return True
+        tiles: set[tuple[int, int, int]] = set()
+        reach = self._reach(layer_id)
+        for change in changes:
+            for tile in freshness.touched(change, reach):
+                tiles.add(tile)
+                if len(tiles) > MOST_TOLD:
+                    return True
+        known = self._scenes.get(layer_id)
+        try:
+            layer = self._layer(layer_id)
+        except NotFound:
+            return True
+        return known is not None and self.has_scene(layer) and self._scene(layer_id).tree is not known.tree
+
+    def _touched(self, layer_id: str, changes: list[Change]) -> list[dict[str, str]]:
+        reach = self._reach(layer_id)
+        tiles = dict.fromkeys(tile for change in changes for tile in freshness.touched(change, reach))
+        found = [
+            {
+                "url": f"/tiles/{layer_id}/{z}/{x}/{y}.mvt",
+                "version": self._etag(self.freshness.vector((layer_id,), z, x, y)).strip('"'),
+            }
+            for z, x, y in tiles
+        ]
+        if self.has_scene(self._layer(layer_id)):
+            nodes = dict.fromkeys(node for change in changes for node in freshness.touched_nodes(change))
+            found += [
+                {
+                    "url": f"/3dtiles/{layer_id}/{z}/{x}/{y}.glb",
+                    "version": self._scene_etag(self.freshness.scene(layer_id, z, x, y)).strip('"'),
+                }
+                for z, x, y in nodes
+            ]
+        return found
+
+
+def layer_ids(text: str) -> tuple[str, ...]:
+    """Layer ids from a path segment ``a,b``. Raises BadParameter for a repeated id or too many."""
+    ids = tuple(text.split(","))
+    if len(ids) > MOST_LAYERS:
+        raise BadParameter("layers", f"{len(ids)} ids", f"at most {MOST_LAYERS} in one tile")
+    if len(set(ids)) < len(ids):
+        raise BadParameter("layers", text, "each id once")
+    return ids
+
+
+def _covers(known: Tree | None, fresh: Tree | None) -> bool:
+    if known is None or fresh is None:
+        return fresh is None
+    return known.covers(fresh)
+
+
+def _vector_layer(layer: Layer) -> dict[str, object]:
+    fields = {field.name: _TYPES.get(field.type, "String") for field in layer.fields if field.name != "other"}
+    return {
+        "id": layer.id,
+        "description": layer.title.get("en") or next(iter(layer.title.values()), layer.id),
+        "minzoom": 0,
+        "maxzoom": MAX_ZOOM,
+        "fields": {"fid": "Number", "source_id": "String"} | fields,
+    }

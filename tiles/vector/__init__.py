@@ -1,0 +1,1 @@
+"""Mapbox Vector Tiles 2.1 from columns."""

@@ -1,0 +1,92 @@
+"""Cutting shapes at the edge of a tile, in tile units."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from tiles.batch import LINE, POINT, POLYGON, Batch, Flat, explode
+from tiles.dictionary import slices
+from tiles.scheme import Floats
+
+#: Side of a tile in its own units (MVT 2.1, clause 4.1).
+EXTENT = 4096
+#: Tile units by which lines reach beyond the edge, so that wide strokes have no gaps. Polygons and
+#: points have none: a client that fills two neighbours translucently would show the strip twice.
+LINE_BUFFER = 64
+
+
+def split(batch: Batch, boxes: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows wholly inside their clip box, and rows that may cross it. ``boxes`` are in tile units."""
+    margin = np.where(batch.dims == LINE, LINE_BUFFER, 0)
+    inside = (
+        (boxes[:, 0] >= -margin)
+        & (boxes[:, 1] >= -margin)
+        & (boxes[:, 2] <= EXTENT + margin)
+        & (boxes[:, 3] <= EXTENT + margin)
+    )
+    # a point on the east or south edge belongs to the neighbour
+    crossing = ~inside & (batch.dims != POINT)
+    points = batch.dims == POINT
+    owned = points & inside & (boxes[:, 2] < EXTENT) & (boxes[:, 3] < EXTENT)
+    multi = points & ~owned & (np.diff(batch.parts) > 1)
+    return np.flatnonzero((inside & ~points) | owned), np.flatnonzero(crossing | multi)
+
+
+def cut(batch: Batch, units: Floats) -> Flat:
+    """The features of a batch cut at their clip box, in tile units; one with nothing left has no part.
+
+    ``units`` float64 (m, 2) are the batch's coordinates in tile units. Parts of a lower dimension
+    (of a polygon that only touches the edge) are dropped."""
+    shapes = np.empty(len(batch), object)
+    for dim, clip in ((POINT, _points), (LINE, _lines), (POLYGON, _polygons)):
+        rows = np.flatnonzero(batch.dims == dim)
+        if len(rows):
+            part = batch.take(rows)
+            index, _ = slices(batch.coords[batch.parts], rows)
+            shapes[rows] = clip(part, units[index])
+    # tile units run south, so what is positive there is counter-clockwise to shapely
+    return explode(shapes, batch.dims, exterior_cw=False)
+
+
+def _points(batch: Batch, units: Floats) -> NDArray[Any]:
+    owned = ((units >= 0) & (units < EXTENT)).all(axis=1)
+    kept = np.concatenate([[0], np.cumsum(owned)])
+    return np.asarray(
+        shapely.from_ragged_array(shapely.GeometryType.MULTIPOINT, units[owned], (kept[batch.parts],))
+    )
+
+
+def _lines(batch: Batch, units: Floats) -> NDArray[Any]:
+    kind = shapely.GeometryType.MULTILINESTRING
+    shapes = shapely.from_ragged_array(kind, units, (batch.coords, batch.parts))
+    low, high = -LINE_BUFFER, EXTENT + LINE_BUFFER
+    return np.asarray(shapely.clip_by_rect(shapes, low, low, high, high))
+
+
+def _polygons(batch: Batch, units: Floats) -> NDArray[Any]:
+    sizes = np.diff(batch.coords)
+    # from_ragged_array wants closed rings: each part is followed by its first point
+    index, coords = _closed(batch.coords, sizes)
+    polygons = np.flatnonzero(np.append(batch.outer, 1))
+    kind = shapely.GeometryType.MULTIPOLYGON
+    features = np.searchsorted(polygons, batch.parts)
+    shapes = shapely.from_ragged_array(kind, units[index], (coords, polygons, features))
+    try:
+        return np.asarray(shapely.clip_by_rect(shapes, 0, 0, EXTENT, EXTENT))
+    except shapely.errors.GEOSException:
+        # a polygon that crosses itself cannot be cut as it is
+        return np.asarray(shapely.intersection(shapely.make_valid(shapes), shapely.box(0, 0, EXTENT, EXTENT)))
+
+
+def _closed(
+    coords: NDArray[np.int64], sizes: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Indices that repeat the first coordinate of every part at its end, and the new offsets."""
+    offsets = coords + np.arange(len(coords))
+    index = np.arange(offsets[-1]) - np.repeat(np.arange(len(sizes)), sizes + 1)
+    index[offsets[1:] - 1] = coords[:-1]
+    return index, offsets
