@@ -1,0 +1,99 @@
+"""A live room without the map: the real callables over a real live.gpkg in a temporary folder."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import httpx
+
+from layers.errors import TwinError
+from twin import settings
+from twin.access.keys import Keys
+from twin.city import City
+from twin.http import errors, incidents, respond, sensorthings, stream
+from twin.http.respond import ASGIApp, Receive, Scope, Send
+from twin.live import Live
+from twin.live.bus import Bus
+
+THEMES = "themes: [water, gas, air, traffic]\n"
+
+
+class Room:
+    """The three live rooms behind one in-process HTTP client."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.keys = Keys(folder)
+        self.key = self.keys.add("tester") if not self.keys.names() else ""
+        self.bus = Bus()
+        conf = settings.parse(THEMES)
+        self.live = Live(folder, conf, self.bus)
+        none = cast(Any, SimpleNamespace())
+        self.city = City(folder, conf, none, none, self.live, self.bus, self.keys)
+        self._rooms: dict[str, ASGIApp] = {
+            "sta": sensorthings.make(self.city),
+            "incidents": incidents.make(self.city),
+            "stream": stream.make(self.city),
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self._rooms[scope["path"].split("/")[1]](scope, receive, send)
+        except TwinError as error:
+            status, headers, body = errors.problem(error)
+            await respond.send(send, status, body, headers)
+
+    def run[T](self, scenario: Callable[[httpx.AsyncClient], Awaitable[T]]) -> T:
+        """Run a scenario against the started rooms."""
+
+        async def main() -> T:
+            self.bus.bind(asyncio.get_running_loop())
+            transport = httpx.ASGITransport(app=cast(Any, self))
+            auth = {"authorization": f"Bearer {self.key}"}
+            async with httpx.AsyncClient(
+                transport=transport, base_url="http://127.0.0.1", headers=auth, timeout=20
+            ) as client:
+                return await scenario(client)
+
+        return asyncio.run(main())
+
+    def close(self) -> None:
+        self.live.stop()
+        self.city.pool.shutdown()
+
+
+def thing(name: str = "gauge", prop: str = "water_level", **properties: Any) -> dict[str, Any]:
+    """A Thing with a Location and one Datastream, as a deep insert sends it."""
+    return {
+        "name": name,
+        "description": "a gauge",
+        "properties": properties,
+        "Locations": [
+            {
+                "name": "quay",
+                "description": "north quay",
+                "encodingType": "application/geo+json",
+                "location": {"type": "Point", "coordinates": [24.95, 60.17]},
+            }
+        ],
+        "Datastreams": [
+            {
+                "name": f"{name} {prop}",
+                "description": prop,
+                "observationType": "http://www.opengis.net/def/observationType/OGC-OM/2.0/OM_Measurement",
+                "unitOfMeasurement": {"name": "metre", "symbol": "m", "definition": "ucum:m"},
+                "properties": {"period": 300},
+                "Sensor": {
+                    "name": "probe",
+                    "description": "pressure probe",
+                    "encodingType": "text/html",
+                    "metadata": "none",
+                },
+                "ObservedProperty": {"name": prop, "definition": f"urn:x:{prop}", "description": prop},
+            }
+        ],
+    }

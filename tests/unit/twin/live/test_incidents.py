@@ -1,0 +1,248 @@
+"""Incidents: reported, listed, moved along the workflow, logged."""
+
+import sqlite3
+from itertools import pairwise
+
+import pytest
+from pydantic import ValidationError
+
+from twin.incidents import workflow
+from twin.incidents.workflow import Workflow
+
+REPORT = {"title": "Burst pipe", "level": 2, "class": "water", "lon": 24.94, "lat": 60.17}
+ROAD = ["accept", "verify", "file", "dispatch", "start", "feed_back", "check", "close"]
+
+
+async def report(client, **more):
+    answer = await client.post("/incidents", json=REPORT | more)
+    assert answer.status_code == 201, answer.text
+    return answer.json()
+
+
+async def act(client, incident, action, note="", **headers):
+    body = {"action": action, "note": note}
+    return await client.post(f"/incidents/{incident}/actions", json=body, headers=headers)
+
+
+def test_the_table_has_the_states_of_the_trade_in_both_languages():
+    found = workflow.load()
+    titles = {state.title["zh-CN"] for state in found.states.values()}
+    assert {
+        "已上报",
+        "已受理",
+        "核实中",
+        "已立案",
+        "已派遣",
+        "处置中",
+        "已反馈",
+        "核查中",
+        "已结案",
+    } <= titles
+    for part in (*found.states.values(), *found.actions.values()):
+        assert set(part.title) == {"en", "zh-CN"}
+
+
+def test_a_table_that_leads_nowhere_is_refused():
+    good = {
+        "title": {},
+        "initial": "a",
+        "states": {"a": {"title": {}}, "b": {"title": {}, "final": True}},
+        "actions": {"go": {"title": {}, "from": ["a"], "to": "b"}},
+    }
+    Workflow.model_validate(good)
+    for spoil in (
+        {"initial": "x"},
+        {"states": good["states"] | {"c": {"title": {}}}},
+        {"actions": {"go": {"title": {}, "from": ["a"], "to": "x"}}},
+        {"actions": good["actions"] | {"back": {"title": {}, "from": ["b"], "to": "a"}}},
+    ):
+        with pytest.raises(ValidationError):
+            Workflow.model_validate(good | spoil)
+
+
+def test_an_incident_goes_its_whole_way_and_each_move_is_logged(room):
+    async def scenario(client):
+        made = await report(client)
+        assert made["code"].endswith("-000001")
+        assert (made["status"], made["revision"], made["simulated"]) == ("reported", 1, False)
+        assert {a["action"] for a in made["actions"]} == {"accept", "refuse", "void"}
+        for action in ROAD:
+            answer = await act(client, 1, action, f"note of {action}")
+            assert answer.status_code == 200, answer.text
+        found = (await client.get("/incidents/1")).json()
+        assert (found["status"], found["revision"], found["actions"]) == ("closed", 9, [])
+        log = found["log"]
+        assert [entry["action"] for entry in log] == ["report", *ROAD]
+        assert {entry["actor"] for entry in log} == {"tester"}
+        assert all(a["to"] == b["from"] for a, b in pairwise(log))
+        assert [entry["at"] for entry in log] == sorted(entry["at"] for entry in log)
+
+    room.run(scenario)
+
+
+def test_an_illegal_move_names_the_legal_ones(room):
+    async def scenario(client):
+        await report(client)
+        answer = await act(client, 1, "close")
+        assert answer.status_code == 409
+        assert "accept, refuse, void" in answer.json()["detail"]
+        assert (await act(client, 1, "explode")).status_code == 400
+        assert (await act(client, 1, "refuse")).status_code == 400
+        assert (await act(client, 1, "refuse", "not our street")).status_code == 200
+        answer = await act(client, 1, "accept")
+        assert answer.status_code == 409
+        assert "ended" in answer.json()["detail"]
+        assert (await act(client, 99, "accept")).status_code == 404
+        assert len((await client.get("/incidents/1")).json()["log"]) == 2
+
+    room.run(scenario)
+
+
+def test_if_match_guards_against_a_move_in_between(room):
+    async def scenario(client):
+        await report(client)
+        assert (await act(client, 1, "accept", **{"if-match": '"2"'})).status_code == 412
+        answer = await act(client, 1, "accept", **{"if-match": '"1"'})
+        assert (answer.status_code, answer.headers["etag"]) == (200, '"2"')
+        assert (await act(client, 1, "file", **{"if-match": "soon"})).status_code == 400
+        answer = await client.get("/incidents/1", headers={"if-none-match": '"2"'})
+        assert answer.status_code == 304
+
+    room.run(scenario)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"title": ""}, ["title"]),
+        ({"title": None}, ["title"]),
+        ({"title": "x" * 201}, ["title", "200"]),
+        ({"level": 0}, ["level=0"]),
+        ({"level": "1"}, ["level"]),
+        ({"level": True}, ["level"]),
+        ({"lon": 181}, ["lon=181"]),
+        ({"lat": None}, ["lat"]),
+        ({"lon": "a", "lat": 99, "level": 9}, ["lon", "lat", "level"]),
+        ({"titel": "x"}, ["titel"]),
+        ({"simulated": "yes"}, ["simulated"]),
+        ({"sensor": 7}, ["no such datastream"]),
+        ({"sensor": 2**60}, ["sensor"]),
+        ({"status": "closed"}, ["status"]),
+    ],
+)
+def test_every_fault_of_a_report_is_named(room, change, words):
+    async def scenario(client):
+        answer = await client.post("/incidents", json=REPORT | change)
+        assert answer.status_code == 400
+        for word in words:
+            assert word in answer.json()["detail"]
+        assert (await client.get("/incidents")).json()["numberMatched"] == 0
+
+    room.run(scenario)
+
+
+def test_lists_are_filtered_and_counted(room):
+    async def scenario(client):
+        for level in (1, 2, 2, 4):
+            await report(client, level=level)
+        await act(client, 2, "accept")
+        changed = (await client.get("/incidents/2")).json()["changed"]
+
+        async def ids(**params):
+            found = (await client.get("/incidents", params=params)).json()
+            return [i["id"] for i in found["incidents"]], found["numberMatched"]
+
+        assert await ids() == ([4, 3, 2, 1], 4)
+        assert await ids(level=2) == ([3, 2], 2)
+        assert await ids(status="accepted") == ([2], 1)
+        assert await ids(limit=1) == ([4], 4)
+        assert await ids(since=changed) == ([2], 1)
+        wrong = [
+            ("status", "x"),
+            ("level", 5),
+            ("limit", 0),
+            ("limit", -1),
+            ("limit", 1001),
+            ("since", "now"),
+        ]
+        for name, value in [*wrong, ("nope", 1), ("f", "xml")]:
+            answer = await client.get("/incidents", params={name: value})
+            assert answer.status_code == 400, name
+            assert name in answer.json()["detail"]
+
+    room.run(scenario)
+
+
+def test_incidents_as_geojson(room):
+    async def scenario(client):
+        await report(client)
+        await report(client, lon=None, lat=None)
+        answer = await client.get("/incidents?f=geojson")
+        assert answer.headers["content-type"] == "application/geo+json"
+        nowhere, somewhere = answer.json()["features"]
+        assert nowhere["geometry"] is None
+        assert somewhere["geometry"] == {"type": "Point", "coordinates": [24.94, 60.17]}
+        one = (await client.get("/incidents/1?f=geojson")).json()
+        assert (one["id"], one["properties"]["title"]) == (1, "Burst pipe")
+
+    room.run(scenario)
+
+
+def test_keys_methods_and_media(room):
+    weak = room.keys.add("device", ["observe"])
+
+    async def scenario(client):
+        for headers, status in [({"authorization": ""}, 401), ({"authorization": f"Bearer {weak}"}, 403)]:
+            assert (await client.post("/incidents", json=REPORT, headers=headers)).status_code == status
+        plain = {"content-type": "text/plain"}
+        assert (await client.post("/incidents", content=b"{}", headers=plain)).status_code == 415
+        assert (await client.post("/incidents", content=b"x" * 65_000, headers=plain)).status_code == 415
+        json = {"content-type": "application/json"}
+        assert (await client.post("/incidents", content=b" " * 65_000, headers=json)).status_code == 413
+        for method, path in [
+            ("DELETE", "/incidents/1"),
+            ("PUT", "/incidents"),
+            ("GET", "/incidents/1/actions"),
+        ]:
+            assert (await client.request(method, path)).status_code == 405, path
+        for path in ("/incidents/0", "/incidents/x", "/incidents/1/2", "/incidents/1/actions/2"):
+            assert (await client.get(path)).status_code == 404, path
+        assert (await client.post("/incidents/1/actions", json={"note": "x"})).status_code == 400
+        assert (await client.options("/incidents")).headers["allow"] == "GET, HEAD, POST, OPTIONS"
+
+    room.run(scenario)
+
+
+def test_the_log_cannot_be_rewritten(room):
+    async def scenario(client):
+        await report(client)
+
+    room.run(scenario)
+    conn = sqlite3.connect(room.folder / "live.gpkg")
+    for statement in ("UPDATE incident_log SET actor='x'", "DELETE FROM incident_log"):
+        with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+            conn.execute(statement)
+    conn.close()
+
+
+def test_an_incident_is_told_to_open_pages(room):
+    async def scenario(client):
+        subscriber, _ = room.bus.subscribe()
+        await report(client)
+        await subscriber.wake.wait()
+        assert b"event: incident" in subscriber.take()
+
+    room.run(scenario)
+
+
+def test_a_page_begins_with_all_that_is_open_and_the_last_that_ended(room):
+    async def scenario(client):
+        for _ in range(6):
+            await report(client)
+        for incident in (2, 3, 5):
+            await act(client, incident, "void", "a test")
+        assert [i["id"] for i in room.live.incidents.board()] == [6, 5, 4, 3, 2, 1]
+        assert [i["id"] for i in room.live.incidents.board(most_ended=1)] == [6, 5, 4, 1]
+        assert [i["id"] for i in room.live.incidents.board(most_open=2, most_ended=0)] == [6, 4]
+
+    room.run(scenario)

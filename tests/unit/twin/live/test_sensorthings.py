@@ -1,0 +1,506 @@
+"""SensorThings over HTTP, in process: what a device may send and what it is told."""
+
+import asyncio
+import json
+import threading
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tests.unit.twin.live.rooms import THEMES, Room, thing
+from twin import settings
+
+ROOT = "/sta/v1.1"
+STREAM = {"Datastream": {"@iot.id": 1}}
+
+
+def ago(**delta):
+    return (datetime.now(UTC) - timedelta(**delta)).isoformat()
+
+
+async def made(client, **properties):
+    answer = await client.post(f"{ROOT}/Things", json=thing(**properties))
+    assert answer.status_code == 201, answer.text
+    return answer
+
+
+def test_the_root_lists_the_eight_sets_and_what_is_true(room):
+    async def scenario(client):
+        body = (await client.get(ROOT)).json()
+        assert len(body["value"]) == 8
+        for entry in body["value"]:
+            assert entry["url"] == f"http://127.0.0.1{ROOT}/{entry['name']}"
+            assert (await client.get(entry["url"])).json() == {"value": []}
+        declared = body["serverSettings"]["conformance"]
+        assert not [c for c in declared if "delete-entity" in c or "mqtt" in c or "batch" in c]
+
+    room.run(scenario)
+
+
+def test_a_deep_insert_makes_everything_and_links_it(room):
+    async def scenario(client):
+        answer = await made(client)
+        assert answer.headers["location"] == f"http://127.0.0.1{ROOT}/Things(1)"
+        for path, name in [
+            ("Things(1)/Locations", "quay"),
+            ("Locations(1)/Things", "gauge"),
+            ("Things(1)/Datastreams(1)/Sensor/Datastreams", "gauge water_level"),
+            ("Datastreams(1)/ObservedProperty/Datastreams", "gauge water_level"),
+            ("HistoricalLocations(1)/Locations", "quay"),
+            ("Things(1)/HistoricalLocations(1)/Thing/Locations", "quay"),
+        ]:
+            found = (await client.get(f"{ROOT}/{path}")).json()
+            assert [v["name"] for v in found["value"]] == [name], path
+        observed = await client.post(f"{ROOT}/Observations", json={**STREAM, "result": 1.0})
+        feature = (await client.get(observed.headers["location"] + "/FeatureOfInterest")).json()
+        assert feature["feature"]["coordinates"] == [24.95, 60.17]
+
+    room.run(scenario)
+
+
+def test_a_bad_inner_entity_undoes_the_whole_insert(room):
+    async def scenario(client):
+        for spoil in (
+            lambda b: b["Datastreams"][0]["Sensor"].pop("metadata"),
+            lambda b: b["Datastreams"][0].update(Thing={"@iot.id": 77}),
+            lambda b: b["Datastreams"][0].update(Observations=[{"result": "wet"}]),
+            lambda b: b["Locations"][0]["location"].update(coordinates=[500, 95]),
+            lambda b: b["Locations"][0]["location"].update(coordinates=["a"]),
+            lambda b: b["Locations"].append({"@iot.id": 99}),
+            lambda b: b.update(nmae="x"),
+            lambda b: b.update(name=None),
+            lambda b: b.update({"@iot.id": 5}),
+            lambda b: b["Datastreams"][0]["properties"].update(thresholds=[{"level": "red"}]),
+            lambda b: b["Datastreams"][0]["properties"].update(period=-1),
+        ):
+            body = thing()
+            spoil(body)
+            answer = await client.post(f"{ROOT}/Things", json=body)
+            assert answer.status_code == 400, answer.text
+            assert answer.json()["code"] == "InvalidBody"
+        for name in ("Things", "Locations", "Datastreams", "Sensors", "FeaturesOfInterest"):
+            assert (await client.get(f"{ROOT}/{name}")).json()["value"] == [], name
+        await made(client)
+        assert room.live.streams[1].state == "stale"
+
+    room.run(scenario)
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "words"),
+    [
+        (b'{"Datastream":{"@iot.id":1},"result":NaN}', 400, "JSON"),
+        (b'{"Datastream":{"@iot.id":1},"result":1e999}', 400, "JSON"),
+        (b'{"Datastream":{"@iot.id":1},"result":"NaN"}', 400, "number"),
+        (b'{"Datastream":{"@iot.id":1},"result":null}', 400, "number"),
+        (b'{"Datastream":{"@iot.id":1},"result":true}', 400, "number"),
+        (b'{"Datastream":{"@iot.id":1}}', 400, "result"),
+        (b'{"Datastream":{"@iot.id":99},"result":1}', 400, "99"),
+        (b'{"Datastream":{"@iot.id":"x"},"result":1}', 400, "Datastream"),
+        (b'{"result":1}', 400, "Datastream"),
+        (b'{"Datastream":{"@iot.id":1},"result":1,"phenomenonTime":"2026-11-22T12:00:00"}', 400, "zone"),
+        (b'{"Datastream":{"@iot.id":1},"result":1,"phenomenonTime":"yesterday"}', 400, "phenomenonTime"),
+        (b'{"Datastream":{"@iot.id":1},"result":1,"resultTime":5}', 400, "resultTime"),
+        (b'{"Datastream":{"@iot.id":1},"result":1,"reslut":2}', 400, "reslut"),
+        (b'{"Datastream":{"@iot.id":1},"result":1,"parameters":[]}', 400, "parameters"),
+        (b'{"Datastream":{"@iot.id":1},"result":1,"FeatureOfInterest":{"@iot.id":77}}', 400, "77"),
+        (b'{"Datastream":', 400, "JSON"),
+        (b"", 400, "JSON"),
+        (b"[]", 400, "object"),
+        (b"[" * 5000, 400, "JSON"),
+    ],
+)
+def test_an_observation_that_is_wrong_is_refused_with_its_reason(room, body, status, words):
+    async def scenario(client):
+        await made(client)
+        headers = {"content-type": "application/json"}
+        answer = await client.post(f"{ROOT}/Observations", content=body, headers=headers)
+        assert (answer.status_code, words in answer.json()["detail"]) == (status, True), answer.text
+        assert (await client.get(f"{ROOT}/Observations")).json()["value"] == []
+
+    room.run(scenario)
+
+
+def test_the_future_is_refused_unless_the_stream_forecasts_and_the_past_is_taken(room):
+    async def scenario(client):
+        await made(client)
+        late = {**STREAM, "result": 1, "phenomenonTime": "1999-01-01T00:00:00Z"}
+        assert (await client.post(f"{ROOT}/Observations", json=late)).status_code == 201
+        soon = {**STREAM, "result": 1, "phenomenonTime": ago(minutes=-4)}
+        assert (await client.post(f"{ROOT}/Observations", json=soon)).status_code == 201
+        future = {**STREAM, "result": 1, "phenomenonTime": ago(minutes=-20)}
+        answer = await client.post(f"{ROOT}/Observations", json=future)
+        assert answer.status_code == 400
+        assert "future" in answer.json()["detail"]
+        patch = {"properties": {"forecast": True}}
+        assert (await client.patch(f"{ROOT}/Datastreams(1)", json=patch)).status_code == 200
+        assert (await client.post(f"{ROOT}/Observations", json=future)).status_code == 201
+
+    room.run(scenario)
+
+
+def test_media_types_and_methods(room):
+    async def scenario(client):
+        answer = await client.post(f"{ROOT}/Things", content=b"{}", headers={"content-type": "text/plain"})
+        assert answer.status_code == 415
+        for method, path in [
+            ("DELETE", "Things"),
+            ("PUT", "Things(1)"),
+            ("POST", ""),
+            ("GET", "CreateObservations"),
+        ]:
+            answer = await client.request(method, f"{ROOT}/{path}")
+            assert answer.status_code == 405, (method, path)
+            assert "GET" in answer.headers["allow"] or "POST" in answer.headers["allow"]
+        assert (await client.options(f"{ROOT}/Things")).status_code == 204
+        assert (await client.head(f"{ROOT}/Things")).status_code == 200
+
+    room.run(scenario)
+
+
+def test_writing_needs_a_key_that_may(room):
+    weak = room.keys.add("reporter", ["incident"])
+
+    async def scenario(client):
+        for headers, status in [
+            ({"authorization": ""}, 401),
+            ({"authorization": "Bearer nonsense"}, 401),
+            ({"authorization": f"Bearer {weak}"}, 403),
+        ]:
+            for path in ("Things", "Observations", "CreateObservations"):
+                answer = await client.post(f"{ROOT}/{path}", json={}, headers=headers)
+                assert answer.status_code == status, (path, headers)
+        del client.headers["authorization"]
+        assert (await client.post(f"{ROOT}/Things", json={})).status_code == 401
+        assert (await client.post(f"{ROOT}/Things", json={}, auth=("any", room.key))).status_code == 400
+
+    room.run(scenario)
+
+
+def test_create_observations_keeps_good_rows_and_reports_bad_ones(room):
+    async def scenario(client):
+        await made(client)
+        body = [
+            {
+                **STREAM,
+                "components": ["phenomenonTime", "result", "resultTime"],
+                "dataArray@iot.count": 6,
+                "dataArray": [
+                    ["2026-01-01T00:00:00Z", 1.5, None],
+                    ["2026-01-01T00:05:00", 2, None],
+                    ["2026-01-01T00:05:00Z", "x", None],
+                    ["2026-01-01T00:05:00Z", 2],
+                    7,
+                    ["2026-01-01T00:05:00Z", 2.5, "2026-01-01T00:05:01Z"],
+                ],
+            },
+            {"Datastream": {"@iot.id": 9}, "components": ["result"], "dataArray": [[1], [2]]},
+        ]
+        answer = await client.post(f"{ROOT}/CreateObservations", json=body)
+        assert answer.status_code == 201
+        rows = answer.json()
+        assert [r.startswith("error") for r in rows] == [False, True, True, True, True, False, True, True]
+        assert [(await client.get(r)).json()["result"] for r in (rows[0], rows[5])] == [1.5, 2.5]
+        again = (await client.post(f"{ROOT}/CreateObservations", json=body)).json()
+        assert again == rows
+        count = await client.get(f"{ROOT}/Datastreams(1)/Observations", params={"$count": "true"})
+        assert count.json()["@iot.count"] == 2
+
+    room.run(scenario)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        [7],
+        [{**STREAM, "components": [], "dataArray": []}],
+        [{**STREAM, "components": ["result", "nope"], "dataArray": [[1, 2]]}],
+        [{**STREAM, "components": ["result", "result"], "dataArray": [[1, 2]]}],
+        [{**STREAM, "components": ["result"], "dataArray": {}}],
+    ],
+)
+def test_a_data_array_that_cannot_be_read_is_refused_whole(room, body):
+    async def scenario(client):
+        await made(client)
+        assert (await client.post(f"{ROOT}/CreateObservations", json=body)).status_code == 400
+
+    room.run(scenario)
+
+
+def test_a_row_with_an_unknown_feature_of_interest_is_reported(room):
+    async def scenario(client):
+        await made(client)
+        body = [{**STREAM, "components": ["result", "FeatureOfInterest/id"], "dataArray": [[1, 1], [2, 77]]}]
+        rows = (await client.post(f"{ROOT}/CreateObservations", json=body)).json()
+        assert [r.startswith("error") for r in rows] == [False, True]
+
+    room.run(scenario)
+
+
+def test_reading_back_by_options(room):
+    async def scenario(client):
+        await made(client)
+        rows = [[f"2026-01-01T00:{i:02d}:00Z", i] for i in range(60)]
+        body = [{**STREAM, "components": ["phenomenonTime", "result"], "dataArray": rows}]
+        await client.post(f"{ROOT}/CreateObservations", json=body)
+        newest = await client.get(
+            f"{ROOT}/Datastreams(1)/Observations?%24orderby=phenomenonTime+desc&%24top=2&%24select=result"
+        )
+        assert newest.json()["value"] == [{"result": 59}, {"result": 58}]
+        seen, url = (
+            [],
+            f"{ROOT}/Datastreams(1)/Observations?$top=25&$orderby=phenomenonTime&$filter=result ge 5",
+        )
+        while url:
+            page = (await client.get(url)).json()
+            seen += [v["result"] for v in page["value"]]
+            url = page.get("@iot.nextLink")
+        assert seen == list(range(5, 60))
+        arrays = (
+            await client.get(
+                f"{ROOT}/Datastreams(1)/Observations", params={"$resultFormat": "dataArray", "$top": "3"}
+            )
+        ).json()["value"]
+        assert arrays[0]["components"] == ["id", "phenomenonTime", "resultTime", "result"]
+        assert arrays[0]["dataArray"][0][1:] == ["2026-01-01T00:00:00Z", None, 0]
+        page = (
+            await client.get(f"{ROOT}/Things?$expand=Datastreams($expand=Observations($top=1;$count=true))")
+        ).json()
+        inner = page["value"][0]["Datastreams"][0]
+        assert inner["Observations@iot.count"] == 60
+        assert inner["phenomenonTime"] == "2026-01-01T00:00:00Z/2026-01-01T00:59:00Z"
+        more = (await client.get(inner["Observations@iot.nextLink"])).json()
+        assert more["value"][0]["result"] == 1
+
+    room.run(scenario)
+
+
+def test_an_answer_that_would_be_huge_is_refused(room, monkeypatch):
+    monkeypatch.setattr("twin.http.sensorthings.Reader.__init__.__defaults__", (3,))
+
+    async def scenario(client):
+        await made(client)
+        await made(client)
+        answer = await client.get(f"{ROOT}/Things?$expand=Locations,Datastreams")
+        assert answer.status_code == 400
+        assert "$expand" in answer.json()["detail"]
+
+    room.run(scenario)
+
+
+def test_paths(room):
+    async def scenario(client):
+        await made(client)
+        absent = ["Things(2)", "Nope", "Things(1)/Nope", "Things(1)/Datastreams(9)", "Things(x)"]
+        absent += ["Things/Locations", "Things(1)/name/x", "Things('1')", "Observations(1)/Datastream(1)"]
+        absent += ["/".join(["Things(1)"] * 9), "Things(99999999999999999999)"]
+        for path in absent:
+            assert (await client.get(f"{ROOT}/{path}")).status_code == 404, path
+        assert (await client.get("/sta/v1.0/Things")).status_code == 404
+        assert (await client.get(f"{ROOT}/Things(1)/name/$value")).text == "gauge"
+        assert (await client.get(f"{ROOT}/Sensors(1)/metadata/$value")).text == "none"
+        assert (await client.get(f"{ROOT}/Datastreams(1)/phenomenonTime")).status_code == 204
+        ref = (await client.get(f"{ROOT}/Things(1)/Datastreams/$ref")).json()
+        assert ref["value"] == [{"@iot.selfLink": f"http://127.0.0.1{ROOT}/Datastreams(1)"}]
+        assert (await client.get(f"{ROOT}/Things(1)?$top=1")).status_code == 400
+        assert (await client.get(f"{ROOT}/Things?$top=1&$top=2")).status_code == 400
+        assert (await client.get(f"{ROOT}/Things?top=1")).status_code == 400
+
+    room.run(scenario)
+
+
+def test_a_thing_that_moves_keeps_its_history_and_its_sensor_moves(room):
+    async def scenario(client):
+        await made(client)
+        place = thing()["Locations"][0] | {"location": {"type": "Point", "coordinates": [25.0, 60.2]}}
+        answer = await client.post(f"{ROOT}/Things(1)/Locations", json=place)
+        assert answer.status_code == 201
+        now = (await client.get(f"{ROOT}/Things(1)/Locations")).json()["value"]
+        assert [v["@iot.id"] for v in now] == [2]
+        history = (await client.get(f"{ROOT}/Things(1)/HistoricalLocations?$expand=Locations")).json()[
+            "value"
+        ]
+        assert [h["Locations"][0]["@iot.id"] for h in history] == [1, 2]
+        assert (room.live.streams[1].lon, room.live.streams[1].lat) == (25.0, 60.2)
+
+    room.run(scenario)
+
+
+def test_patch_changes_what_it_names_and_nothing_else(room):
+    async def scenario(client):
+        await made(client)
+        answer = await client.patch(
+            f"{ROOT}/Things(1)", json={"name": "renamed", "properties": {"simulated": True}}
+        )
+        assert answer.json()["name"] == "renamed"
+        assert answer.json()["description"] == "a gauge"
+        assert room.live.streams[1].simulated
+        for body, status in [
+            ({"name": None}, 400),
+            ({"nope": 1}, 400),
+            ({}, 400),
+            ({"Locations": []}, 400),
+            ({"properties": []}, 400),
+        ]:
+            assert (await client.patch(f"{ROOT}/Things(1)", json=body)).status_code == status, body
+        assert (await client.patch(f"{ROOT}/Datastreams(1)", json={"phenomenonTime": "x"})).status_code == 400
+        assert (await client.patch(f"{ROOT}/Things(9)", json={"name": "x"})).status_code == 404
+        thresholds = [{"level": "red", "side": "above", "raise": 5, "clear": 4}]
+        await client.post(f"{ROOT}/Observations", json={**STREAM, "result": 6})
+        await client.patch(f"{ROOT}/Datastreams(1)", json={"properties": {"thresholds": thresholds}})
+        assert room.live.streams[1].state == "red"
+
+    room.run(scenario)
+
+
+def test_states_follow_the_theme_and_survive_a_restart(room):
+    async def scenario(client):
+        await made(client)
+        found = []
+        for i, value in enumerate([1.0, 1.6, 1.45, 2.5, 1.0]):
+            body = {**STREAM, "result": value, "phenomenonTime": ago(seconds=60 - i)}
+            await client.post(f"{ROOT}/Observations", json=body)
+            found.append(room.live.streams[1].state)
+        assert found == ["ok", "yellow", "yellow", "red", "ok"]
+        late = {**STREAM, "result": 9, "phenomenonTime": ago(hours=1)}
+        await client.post(f"{ROOT}/Observations", json=late)
+        assert (room.live.streams[1].state, room.live.streams[1].value) == ("ok", 1.0)
+        await client.post(f"{ROOT}/Observations", json={**STREAM, "result": 1.6})
+        # inside the band of yellow (clear 1.4): only a state that was kept says yellow after a restart
+        await client.post(f"{ROOT}/Observations", json={**STREAM, "result": 1.45})
+
+    room.run(scenario)
+    room.live.stop()
+    again = Room(room.folder)
+    assert again.live.streams[1].state == "yellow"
+    assert again.live.snapshot()["sensors"]["value"] == [1.45]
+    again.live.start()
+    again.close()
+
+
+def test_silence_makes_a_sensor_stale_and_says_so(room):
+    async def scenario(client):
+        body = thing()
+        body["Datastreams"][0]["properties"]["period"] = 0.1
+        await client.post(f"{ROOT}/Things", json=body)
+        subscriber, _ = room.bus.subscribe()
+        await client.post(f"{ROOT}/Observations", json={**STREAM, "result": 1.0})
+        told = b""
+        async with asyncio.timeout(5):
+            while b'"stale"' not in told:
+                await subscriber.wake.wait()
+                told += subscriber.take()
+        assert room.live.streams[1].state == "stale"
+        await client.post(f"{ROOT}/Observations", json={**STREAM, "result": 1.0})
+        assert room.live.streams[1].time is not None
+
+    room.run(scenario)
+
+
+def test_a_queue_that_is_full_says_when_to_come_back(room, monkeypatch):
+    begun, gate = threading.Event(), threading.Event()
+
+    def hold(tx):
+        begun.set()
+        gate.wait(10)
+
+    async def scenario(client):
+        await made(client)
+        monkeypatch.setattr("twin.live.ingest.MAX_WAITING_JOBS", 1)
+        room.live.ingest.submit(hold)
+        assert begun.wait(5)
+        waiting = room.live.ingest.submit(lambda tx: "done")
+        answer = await client.post(f"{ROOT}/Observations", json={**STREAM, "result": 1.0})
+        gate.set()
+        assert answer.status_code == 503
+        assert answer.headers["retry-after"]
+        assert waiting.result(5) == "done"
+        answer = await client.post(f"{ROOT}/Observations", json={**STREAM, "result": 1.0})
+        assert answer.status_code == 201
+
+    room.run(scenario)
+
+
+def test_a_theme_that_is_not_there_stops_the_start(tmp_path):
+    from twin.live import Live
+    from twin.live.bus import Bus
+    from twin.live.themes import BadTheme
+
+    with pytest.raises(BadTheme, match="did you mean water"):
+        Live(tmp_path, settings.parse(THEMES.replace("water", "wather")), Bus())
+
+
+def test_integers_stay_integers_and_large_ones_do_not_break(room):
+    async def scenario(client):
+        await made(client)
+        headers = {"content-type": "application/json"}
+        for value in (6, 6.5, 2**60, 2**63, -(2**70)):
+            # by hand: the fast encoder refuses integers of more than 64 bits
+            body = json.dumps({**STREAM, "result": value}).encode()
+            answer = await client.post(f"{ROOT}/Observations", content=body, headers=headers)
+            assert answer.status_code == 201, answer.text
+            got = answer.json()["result"]
+            assert got == pytest.approx(value)
+            assert isinstance(got, type(value)) or abs(value) >= 2**62
+
+    room.run(scenario)
+
+
+def test_a_folder_that_cannot_be_written_serves_reading_and_refuses_writing(room, monkeypatch):
+    async def fill(client):
+        await made(client)
+        await client.post(f"{ROOT}/Observations", json={**STREAM, "result": 1.6})
+
+    room.run(fill)
+    room.live.stop()
+    monkeypatch.setattr("layers.store.livefile.os.access", lambda *_: False)
+    again = Room(room.folder)
+    again.key = room.key
+    again.live.start()
+
+    async def scenario(client):
+        assert (await client.get(f"{ROOT}/Observations")).json()["value"][0]["result"] == 1.6
+        assert (await client.get("/incidents")).json()["incidents"] == []
+        for path, body in [
+            (f"{ROOT}/Observations", {**STREAM, "result": 1}),
+            (f"{ROOT}/Things", thing()),
+            ("/incidents", {"title": "x"}),
+        ]:
+            answer = await client.post(path, json=body)
+            assert (answer.status_code, answer.json()["code"]) == (503, "ReadOnly"), path
+
+    again.run(scenario)
+    again.close()
+
+
+def test_what_a_post_answers_is_what_a_get_gives(room):
+    async def scenario(client):
+        await made(client)
+        text = thing(name="valve")
+        text["Datastreams"][0]["observationType"] = (
+            "http://www.opengis.net/def/observationType/OGC-OM/2.0/OM_Truth"
+        )
+        await client.post(f"{ROOT}/Things", json=text)
+        for datastream, more in [
+            (1, {"result": 1.5}),
+            (
+                1,
+                {
+                    "result": 2,
+                    "resultTime": "2026-01-01T00:00:05Z",
+                    "phenomenonTime": "2026-01-01T00:00:00+02:00",
+                },
+            ),
+            (1, {"result": 3, "phenomenonTime": "2026-01-01T00:00:00Z/2026-01-01T01:00:00Z"}),
+            (1, {"result": 4, "phenomenonTime": "2026-01-01T00:00:00Z/2026-01-01T00:00:00Z"}),
+            (2, {"result": True, "parameters": {"a": [1]}, "resultQuality": "good"}),
+            (2, {"result": {"open": "half"}, "validTime": "2026-01-01T00:00:00Z/2027-01-01T00:00:00Z"}),
+        ]:
+            answer = await client.post(
+                f"{ROOT}/Observations", json={"Datastream": {"@iot.id": datastream}} | more
+            )
+            assert answer.status_code == 201, answer.text
+            assert answer.json() == (await client.get(answer.headers["location"])).json()
+
+    room.run(scenario)

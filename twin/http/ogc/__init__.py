@@ -1,0 +1,132 @@
+"""OGC API Features and Tiles at ``/ogc``: paths to handlers, nothing more."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import orjson
+
+from layers.errors import NotFound, shown
+from layers.model import Layer
+from twin.http import respond, tiles
+from twin.http.errors import WrongMethod
+from twin.http.ogc import answers, negotiate, pages
+from twin.http.ogc.context import Context
+from twin.http.ogc.documents import TMS
+from twin.http.ogc.edit import READ, Edit, options
+from twin.http.ogc.items import Items
+from twin.http.ogc.negotiate import HTML
+from twin.http.ogc.pygeoapi_host import Host
+from twin.http.respond import ASGIApp, Message, Receive, Scope, Send
+
+if TYPE_CHECKING:
+    from twin.city import City
+
+#: Documents kept as bytes; each is good for as long as the catalogue is equal to the one it was made of.
+KEPT = 64
+
+
+def make(city: City) -> ASGIApp:
+    """The ASGI callable below /ogc."""
+    return Ogc(city)
+
+
+class Ogc:
+    """Dispatch by path segments; every leaf is a small handler in its own module."""
+
+    def __init__(self, city: City) -> None:
+        self._city = city
+        self._host = Host(city)
+        self._items = Items(city, self._host)
+        self._edit = Edit(city)
+        self._kept: dict[tuple[str, str, str, str], tuple[list[Layer], bytes]] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request below /ogc."""
+        segments = scope["path"].split("/")[2:]
+        match segments:
+            case ["collections", layer_id, "items"]:
+                if await _reads(scope, send):
+                    await self._items.page(scope, send, layer_id)
+            case ["collections", layer_id, "items", fid]:
+                await self._feature(scope, receive, send, layer_id, fid)
+            case ["collections", layer_id, "tiles", name, z, y, x]:
+                if await _reads(scope, send):
+                    await self._tile(scope, receive, send, layer_id, (name, z, y, x))
+            case _:
+                page = pages.find(segments)
+                if await _reads(scope, send):
+                    await self._document(scope, send, page)
+
+    async def _feature(self, scope: Scope, receive: Receive, send: Send, layer_id: str, fid: str) -> None:
+        match scope["method"]:
+            case "GET" | "HEAD":
+                await self._items.feature(scope, send, layer_id, fid)
+            case "PUT" | "PATCH":
+                await self._edit.change(scope, receive, send, layer_id, fid)
+            case "OPTIONS":
+                await self._edit.options(scope, send, layer_id)
+            case method:
+                raise WrongMethod(method, f"{READ}, PUT, PATCH")
+
+    async def _tile(
+        self, scope: Scope, receive: Receive, send: Send, layer_id: str, place: tuple[str, str, str, str]
+    ) -> None:
+        """A tile by row and column (Tiles Part 1, clause 8): the order differs from the XYZ alias."""
+        self._city.store.layer(layer_id)
+        name, z, y, x = place
+        if name != TMS:
+            raise NotFound(f"layer {layer_id} has no tileset {shown(name)!r}; it has {TMS}")
+
+        async def never_204(message: Message) -> None:
+            # an empty tile is 200 with no bytes here: clients of the OGC path take 204 for an error
+            if message["type"] == "http.response.start" and message["status"] == 204:
+                length = (b"content-length", b"0")
+                media = (b"content-type", b"application/vnd.mapbox-vector-tile")
+                kept = [one for one in message["headers"] if one[0] not in (length[0], media[0])]
+                message = {**message, "status": 200, "headers": [*kept, length, media]}
+            await send(message)
+
+        await tiles.vector_tile(self._city, scope, receive, never_204, layer_id, z, x, y)
+
+    async def _document(self, scope: Scope, send: Send, page: pages.Page) -> None:
+        city = self._city
+        f = respond.query_map(scope, ("f",)).get("f")
+        kind = negotiate.representation(scope, f)
+        lang = negotiate.language(scope, city.settings.languages)
+        path = scope["path"].removeprefix("/ogc").rstrip("/")
+        context = Context(city, respond.base_url(city, scope) + "/ogc", lang, path)
+        catalogue = city.store.layers()
+        key = (path, context.base, lang, kind)
+        kept = self._kept.get(key)
+        if kept is not None and kept[0] == catalogue:
+            body = kept[1]
+        else:
+            body = await city.run(self._render, context, page, kind)
+            while len(self._kept) >= KEPT:
+                self._kept.pop(next(iter(self._kept)), None)
+            self._kept[key] = catalogue, body
+        await answers.give_document(scope, send, body, HTML if kind == "html" else page.media, lang)
+
+    def _render(self, context: Context, page: pages.Page, kind: str) -> bytes:
+        document = page.build(context)
+        if kind == "json":
+            return orjson.dumps(document)
+        document_ = {
+            **document,
+            **(page.extra or {}),
+            "path": context.path,
+            "heading": document.get("title") or context.path.rsplit("/", 1)[-1],
+            "json": orjson.dumps(document, option=orjson.OPT_INDENT_2).decode(),
+        }
+        return self._host.page(context, page.template, document_)
+
+
+async def _reads(scope: Scope, send: Send) -> bool:
+    """True for GET and HEAD; OPTIONS is answered here. Raises WrongMethod."""
+    if scope["method"] in ("GET", "HEAD"):
+        return True
+    if scope["method"] == "OPTIONS":
+        await options(send, READ)
+        return False
+    raise WrongMethod(scope["method"], READ)

@@ -1,0 +1,62 @@
+"""What a document handler knows of its request, and the links it writes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from layers.model import Layer
+from twin.http.ogc.negotiate import HTML, JSON, text
+
+if TYPE_CHECKING:
+    from twin.city import City
+
+type Link = dict[str, Any]
+REL = "http://www.opengis.net/def/rel/ogc/1.0"
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The city, where links begin (``https://host/ogc``), the language and the path asked for."""
+
+    city: City
+    base: str
+    lang: str
+    path: str
+
+    def title(self, layer: Layer) -> str:
+        """A layer's title: the city's own, else the one its load recorded, else its id."""
+        own = self.city.settings.layers.get(layer.id)
+        titles: Mapping[str, str] = (own.title if own else None) or layer.title
+        return text(titles, self.lang, layer.id)
+
+    def self_links(self, media: str = JSON) -> list[Link]:
+        """The document itself as JSON and as HTML."""
+        here = f"{self.base}{self.path}"
+        return [
+            link("self", f"{here}?f=json", media, self.say("This document as JSON", "本文档（JSON）")),
+            link("alternate", f"{here}?f=html", HTML, self.say("This document as HTML", "本文档（网页）")),
+        ]
+
+    def say(self, en: str, zh: str) -> str:
+        """A phrase of this server in the language of the request."""
+        return zh if self.lang == "zh-CN" else en
+
+
+def strict(city: City, layer: Layer) -> bool:
+    """Whether the layer is changed only with If-Match, by its load or by the city."""
+    own = city.settings.layers.get(layer.id)
+    return layer.locking == "strict" or (own is not None and own.locking == "strict")
+
+
+def link(rel: str, href: str, media: str, title: str, **more: object) -> Link:
+    """A link object (OGC API Common Part 1, clause 8)."""
+    return {"rel": rel, "type": media, "title": title, "href": href, **more}
+
+
+def link_header(links: list[Link]) -> bytes:
+    """The same links as a Link header (RFC 8288), without titles, which may not be ASCII."""
+    return ", ".join(f'<{one["href"]}>; rel="{one["rel"]}"; type="{one["type"]}"' for one in links).encode(
+        "ascii", "ignore"
+    )

@@ -1,0 +1,96 @@
+"""Landing page, conformance, collections: the JSON documents of OGC API Common and Features."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from layers.crs import supported
+from layers.model import CRS84, Layer
+from twin.http.ogc.conformance import CLASSES
+from twin.http.ogc.context import REL, Context, link
+from twin.http.ogc.negotiate import GEOJSON, HTML, JSON, OPENAPI, SCHEMA, text
+
+TMS = "WebMercatorQuad"
+#: Offered by every layer; a layer adds the CRS of its source.
+COMMON_CRS = (CRS84, *(f"http://www.opengis.net/def/crs/EPSG/0/{code}" for code in (4326, 3857)))
+
+
+def landing(context: Context) -> dict[str, Any]:
+    """``/ogc`` (Features Part 1, clause 7.2; Common Part 1, clause 9)."""
+    say, base = context.say, context.base
+    settings = context.city.settings
+    return {
+        "title": text(settings.title, context.lang, "City"),
+        "description": say(
+            "Layers of the city as OGC API Features and Tiles.", "城市图层的 OGC API 要素与瓦片服务。"
+        ),
+        "attribution": " · ".join(credit.text for credit in settings.credits),
+        "links": [
+            *context.self_links(),
+            link("service-desc", f"{base}/api", OPENAPI, say("API definition", "接口定义（OpenAPI）")),
+            link("service-doc", f"{base}/api?f=html", HTML, say("API documentation", "接口文档")),
+            link("conformance", f"{base}/conformance", JSON, say("Conformance classes", "符合性类")),
+            link(f"{REL}/conformance", f"{base}/conformance", JSON, say("Conformance classes", "符合性类")),
+            link("data", f"{base}/collections", JSON, say("Layers", "图层")),
+            link(f"{REL}/data", f"{base}/collections", JSON, say("Layers", "图层")),
+            link(
+                f"{REL}/tiling-schemes", f"{base}/tileMatrixSets", JSON, say("Tile matrix sets", "瓦片矩阵集")
+            ),
+        ],
+    }
+
+
+def conformance(context: Context) -> dict[str, Any]:
+    """``/ogc/conformance``."""
+    return {"conformsTo": list(CLASSES), "links": context.self_links()}
+
+
+def collections(context: Context, layers: list[Layer]) -> dict[str, Any]:
+    """``/ogc/collections``; the global CRS list is referred to by each one as ``#/crs``."""
+    return {
+        "links": context.self_links(),
+        "crs": list(COMMON_CRS),
+        "numberMatched": len(layers),
+        "numberReturned": len(layers),
+        "collections": [collection(context, layer) for layer in layers],
+    }
+
+
+def collection(context: Context, layer: Layer) -> dict[str, Any]:
+    """``/ogc/collections/{id}`` (Features Part 1 clause 7.14, Part 2 clause 6.2)."""
+    found: dict[str, Any] = {
+        "id": layer.id,
+        "title": context.title(layer),
+        "description": _description(context, layer),
+        "itemType": "feature",
+        "crs": list(supported(layer)),
+        "storageCrs": CRS84,
+        "links": _collection_links(context, layer),
+        "extent": {"spatial": {"bbox": [list(layer.extent or (-180, -90, 180, 90))], "crs": CRS84}},
+    }
+    if layer.time_field:
+        found["extent"]["temporal"] = {"interval": [[None, None]]}
+    if credits_ := [credit.text for credit in context.city.settings.credits]:
+        found["attribution"] = " · ".join(credits_)
+    return found
+
+
+def _description(context: Context, layer: Layer) -> str:
+    return context.say(
+        f"{context.title(layer)}: {layer.count} features of kind {layer.kind}",
+        f"{context.title(layer)}：{layer.count} 个要素（{layer.kind}）",
+    )
+
+
+def _collection_links(context: Context, layer: Layer) -> list[dict[str, Any]]:
+    here, say = f"{context.base}/collections/{layer.id}", context.say
+    return [
+        link("self", f"{here}?f=json", JSON, say("This layer as JSON", "本图层（JSON）")),
+        link("alternate", f"{here}?f=html", HTML, say("This layer as HTML", "本图层（网页）")),
+        link("items", f"{here}/items", GEOJSON, say("Features as GeoJSON", "要素（GeoJSON）")),
+        link("items", f"{here}/items?f=html", HTML, say("Features as HTML", "要素（网页）")),
+        link(f"{REL}/schema", f"{here}/schema", SCHEMA, say("Schema", "模式")),
+        link("describedby", f"{here}/schema/geojson", SCHEMA, say("GeoJSON schema", "GeoJSON 模式")),
+        link(f"{REL}/queryables", f"{here}/queryables", SCHEMA, say("Queryables", "可查询属性")),
+        link(f"{REL}/tilesets-vector", f"{here}/tiles", JSON, say("Vector tiles", "矢量瓦片")),
+    ]

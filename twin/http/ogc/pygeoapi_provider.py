@@ -1,0 +1,120 @@
+"""A pygeoapi provider over our store: it looks things up and keeps nothing.
+
+pygeoapi builds a provider for every request, so the constructor may cost nothing.
+Imported only by pygeoapi, by dotted path.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from pygeoapi.provider.base import BaseProvider, ProviderInvalidQueryError, ProviderItemNotFoundError
+
+from layers import query as queries
+from layers.errors import BadParameter, NotFound
+from layers.model import CRS84, Layer, Page, Query
+from layers.store.base import Store
+from twin.http.ogc.schemas import json_type, properties
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request that our own strict parser has read already, and what its page shows beside it."""
+
+    query: Query
+    extra: dict[str, Any]
+    next_href: Callable[[int | None], str | None]
+
+
+#: Set around a call into pygeoapi whose query is ours; unset, the provider reads pygeoapi's arguments.
+ASKED: ContextVar[Asked | None] = ContextVar("asked", default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class LiveData:
+    """``provider.data``: the store and a layer's id. pygeoapi copies its configuration deeply."""
+
+    store: Store
+    layer_id: str
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> LiveData:
+        return self
+
+
+class StoreProvider(BaseProvider):  # type: ignore[misc]
+    """Features of one layer, read only."""
+
+    def __init__(self, provider_def: dict[str, Any]) -> None:
+        super().__init__(provider_def)
+        live: LiveData = provider_def["data"]
+        self._store = live.store
+        self._layer: Layer = live.store.layer(live.layer_id)
+        self._fields: dict[str, dict[str, Any]] = {}
+        self.get_fields()
+
+    def get_fields(self) -> dict[str, dict[str, Any]]:
+        """Field name → JSON Schema of its values."""
+        if not self._fields:
+            self._fields = {field.name: json_type(field) for field in properties(self._layer)}
+        return dict(self._fields)
+
+    def query(self, **asked: Any) -> dict[str, Any]:
+        """A page of features as a GeoJSON FeatureCollection."""
+        prepared = ASKED.get()
+        if prepared is not None:
+            page = self._store.items(self._layer.id, prepared.query)
+            return _collection(page) | prepared.extra | {"next_href": prepared.next_href(page.next_after)}
+        try:
+            return _collection(self._store.items(self._layer.id, self._read(**asked)))
+        except BadParameter as error:
+            raise ProviderInvalidQueryError(user_msg=str(error)) from error
+
+    def get(self, identifier: str, **asked: Any) -> dict[str, Any]:
+        """One feature as GeoJSON."""
+        prepared = ASKED.get()
+        crs = prepared.query.crs if prepared else _crs(asked.get("crs_transform_spec"))
+        if not (identifier.isascii() and identifier.isdigit() and len(identifier) < 19):
+            raise ProviderItemNotFoundError(user_msg="no such feature")
+        try:
+            found: dict[str, Any] = orjson.loads(self._store.item(self._layer.id, int(identifier), crs).body)
+        except NotFound as error:
+            raise ProviderItemNotFoundError(user_msg=str(error)) from error
+        return found | (prepared.extra if prepared else {})
+
+    def _read(
+        self,
+        *,
+        offset: int = 0,
+        limit: int = 10,
+        bbox: list[float] | None = None,
+        datetime_: str | None = None,
+        properties: list[tuple[str, str]] | None = None,
+        crs_transform_spec: Any = None,
+        **_: Any,
+    ) -> Query:
+        """pygeoapi's arguments as our Query."""
+        pairs = [("limit", str(limit)), ("offset", str(offset)), *(properties or [])]
+        if bbox:
+            pairs.append(("bbox", ",".join(map(repr, bbox))))
+        if datetime_:
+            pairs.append(("datetime", datetime_))
+        if crs_transform_spec is not None:
+            pairs.append(("crs", _crs(crs_transform_spec)))
+        return queries.parse(self._layer, pairs)
+
+
+def _crs(spec: Any) -> str:
+    return spec.target_crs_uri if spec is not None else CRS84
+
+
+def _collection(page: Page) -> dict[str, Any]:
+    return {
+        "type": "FeatureCollection",
+        "features": orjson.loads(b"[" + page.features + b"]"),
+        "numberMatched": page.matched,
+        "numberReturned": page.returned,
+    }

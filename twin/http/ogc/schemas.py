@@ -1,0 +1,139 @@
+"""Schema and queryables of a layer as JSON Schema (OGC API Features Part 5, Part 3 clause 6)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from layers.model import Field, Layer
+from layers.query import RESERVED
+from twin.http.ogc.context import Context
+from twin.http.ogc.negotiate import text
+
+DRAFT = "https://json-schema.org/draft/2020-12/schema"
+_FORMATS = {"date": "date", "datetime": "date-time"}
+_GEOMETRIES = {
+    "Point": "geometry-point",
+    "LineString": "geometry-linestring",
+    "Polygon": "geometry-polygon",
+    "MultiPoint": "geometry-multipoint",
+    "MultiLineString": "geometry-multilinestring",
+    "MultiPolygon": "geometry-multipolygon",
+    "Geometry": "geometry-any",
+}
+#: A layer declared MultiPolygon holds polygons too, and so on.
+_EITHER = {
+    "MultiPoint": "geometry-point-or-multipoint",
+    "MultiLineString": "geometry-linestring-or-multilinestring",
+    "MultiPolygon": "geometry-polygon-or-multipolygon",
+}
+SOURCE_ID = Field("source_id", "string", {"en": "Source id", "zh-CN": "来源标识"})
+
+
+def properties(layer: Layer) -> tuple[Field, ...]:
+    """The properties of a layer's features, ``source_id`` first."""
+    return (SOURCE_ID, *(one for one in layer.fields if one.name != SOURCE_ID.name))
+
+
+def queryable(layer: Layer) -> tuple[Field, ...]:
+    """The properties that are query parameters: one named like a parameter of ours is not."""
+    return tuple(field for field in properties(layer) if field.name not in RESERVED)
+
+
+def json_type(field: Field) -> dict[str, Any]:
+    """The JSON Schema of a value of this field, without annotations."""
+    kind = "string" if field.type in _FORMATS else field.type
+    schema: dict[str, Any] = {"type": kind}
+    if field.type in _FORMATS:
+        schema["format"] = _FORMATS[field.type]
+    return schema
+
+
+def schema(context: Context, layer: Layer) -> dict[str, Any]:
+    """``…/schema``: what a feature looks like; a null property is there and null."""
+    found: dict[str, Any] = {
+        "id": {
+            "title": context.say("Feature id", "要素编号"),
+            "type": "integer",
+            "readOnly": True,
+            "x-ogc-role": "id",
+            "x-ogc-propertySeq": 1,
+        },
+        "geometry": _geometry(context, layer) | {"x-ogc-propertySeq": 2},
+    }
+    for seq, field in enumerate(properties(layer), 3):
+        found[field.name] = _property(context, layer, field) | {"x-ogc-propertySeq": seq}
+    return _document(context, layer, "schema", found) | {"additionalProperties": False}
+
+
+def queryables(context: Context, layer: Layer) -> dict[str, Any]:
+    """``…/queryables``: the properties that may be asked for as query parameters.
+
+    ``additionalProperties`` false says that any other name is refused."""
+    found = {"geometry": _geometry(context, layer)}
+    found |= {field.name: _property(context, layer, field) for field in queryable(layer)}
+    return _document(context, layer, "queryables", found) | {"additionalProperties": False}
+
+
+def geojson(context: Context, layer: Layer) -> dict[str, Any]:
+    """``…/schema/geojson``: a feature as GeoJSON has it, linked as ``describedby``.
+
+    GDAL types its columns by this; without it, by the first 20 features. It knows no wide integer
+    here and silently cuts one at 2 147 483 647, so integers are numbers that are multiples of 1."""
+    whole = {"type": "number", "multipleOf": 1}
+    found = {
+        field.name: whole if field.type == "integer" else json_type(field) for field in properties(layer)
+    }
+    return {
+        "$schema": DRAFT,
+        "$id": f"{context.base}/collections/{layer.id}/schema/geojson",
+        "type": "object",
+        "title": context.title(layer),
+        "required": ["type", "id", "geometry", "properties"],
+        "properties": {
+            "type": {"type": "string", "enum": ["Feature"]},
+            "id": {"type": "integer"},
+            "geometry": {},
+            "properties": {"type": "object", "properties": found},
+        },
+    }
+
+
+def _document(context: Context, layer: Layer, name: str, found: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "$schema": DRAFT,
+        "$id": f"{context.base}/collections/{layer.id}/{name}",
+        "type": "object",
+        "title": context.title(layer),
+        "properties": found,
+    }
+
+
+def _geometry(context: Context, layer: Layer) -> dict[str, Any]:
+    kind = _EITHER.get(layer.geometry_type) or _GEOMETRIES[layer.geometry_type]
+    return {
+        "title": context.say("Geometry", "几何"),
+        "x-ogc-role": "primary-geometry",
+        "format": kind,
+    }
+
+
+def _property(context: Context, layer: Layer, field: Field) -> dict[str, Any]:
+    found: dict[str, Any] = {"title": text(field.title, context.lang, field.name), **json_type(field)}
+    if field.title:
+        found["x-titles"] = dict(field.title)
+    if field.unit:
+        found |= {"x-ogc-unit": field.unit, "x-ogc-unitLang": "UCUM"}
+    if field.codes:
+        found["enum"] = _codes(field)
+        found["x-enum-titles"] = {
+            code: text(titles, context.lang, code) for code, titles in field.codes.items()
+        }
+    if field.name == layer.time_field:
+        found["x-ogc-role"] = "primary-instant"
+    return found
+
+
+def _codes(field: Field) -> list[str] | list[int]:
+    """The codes in the type of their field: code tables have text keys."""
+    codes = list(field.codes or ())
+    return [int(code) for code in codes] if field.type == "integer" else codes

@@ -1,0 +1,135 @@
+"""``/search?q=&limit=``: addresses, names of features, coordinates."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from layers.errors import BadParameter, NotFound
+from layers.model import Bbox
+from twin.http import respond
+from twin.http.errors import WrongMethod
+from twin.http.ogc import answers
+from twin.http.respond import ASGIApp, Receive, Scope, Send
+from twin.http.search_index import Entry, Index
+
+if TYPE_CHECKING:
+    from twin.city import City
+
+DEFAULT, MOST = 10, 50
+LONGEST = 200
+_PAIR = re.compile(
+    r"^\s*([+-]?\d{1,3}(?:\.\d+)?)\s*°?\s*([NSEW北南东西])?(?:\s*[,;，；]\s*|\s+)"
+    r"([+-]?\d{1,3}(?:\.\d+)?)\s*°?\s*([NSEW北南东西])?\s*$",
+    re.IGNORECASE,
+)
+_LATITUDE, _NEGATIVE = frozenset("NS北南"), frozenset("SW南西")
+
+
+def make(city: City) -> ASGIApp:
+    """The ASGI callable at /search."""
+    index = Index(city.store)
+
+    async def search(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] != "/search":
+            raise NotFound("the search is at /search")
+        if scope["method"] not in ("GET", "HEAD"):
+            raise WrongMethod(scope["method"], "GET, HEAD")
+        asked = respond.query_map(scope, ("q", "limit"))
+        text, limit = _text(asked), _limit(asked)
+        found = [_coordinate(pair) for pair in coordinates(text, _extent(city))]
+        if not found:
+            found = [_feature(entry, score) for entry, score in await city.run(index.search, text, limit)]
+        body = {"type": "FeatureCollection", "numberReturned": len(found[:limit]), "features": found[:limit]}
+        await answers.give(
+            scope,
+            send,
+            orjson.dumps(body),
+            [(b"content-type", b"application/geo+json"), (b"vary", b"Accept-Encoding")],
+        )
+
+    return search
+
+
+def coordinates(text: str, extent: Bbox | None) -> list[tuple[float, float]]:
+    """(lon, lat) that a text names, best reading first; empty when it names none.
+
+    Without a letter for the hemisphere both orders are tried: the one that lies in the city
+    wins, else latitude first, as people write it."""
+    found = _PAIR.match(text)
+    if found is None or "." not in text:
+        return []
+    one, two = float(found[1]), float(found[3])
+    mark_one, mark_two = (found[2] or "").upper(), (found[4] or "").upper()
+    if mark_one or mark_two:
+        one = -abs(one) if mark_one in _NEGATIVE else one
+        two = -abs(two) if mark_two in _NEGATIVE else two
+        lat_first = mark_one in _LATITUDE if mark_one else mark_two not in _LATITUDE
+        pairs = [(two, one) if lat_first else (one, two)]
+    else:
+        pairs = [(two, one), (one, two)]
+    pairs = [(lon, lat) for lon, lat in pairs if abs(lon) <= 180 and abs(lat) <= 90]
+    inside = [pair for pair in pairs if extent is not None and _within(pair, extent)]
+    return (inside or pairs)[:1]
+
+
+def _within(pair: tuple[float, float], extent: Bbox) -> bool:
+    west, south, east, north = extent
+    return west - 1 <= pair[0] <= east + 1 and south - 1 <= pair[1] <= north + 1
+
+
+def _extent(city: City) -> Bbox | None:
+    extents = [layer.extent for layer in city.store.layers() if layer.extent is not None]
+    if not extents:
+        return None
+    west, south, east, north = zip(*extents, strict=True)
+    return min(west), min(south), max(east), max(north)
+
+
+def _text(asked: dict[str, str]) -> str:
+    text = asked.get("q", "").strip()
+    if not text or len(text) > LONGEST:
+        raise BadParameter("q", text, f"required: 1 to {LONGEST} characters")
+    return text
+
+
+def _limit(asked: dict[str, str]) -> int:
+    given = asked.get("limit")
+    if given is None:
+        return DEFAULT
+    if not (given.isascii() and given.isdigit() and len(given) < 10 and int(given) > 0):
+        raise BadParameter("limit", given, f"a whole number from 1; more than {MOST} gives {MOST}")
+    return min(int(given), MOST)
+
+
+def _coordinate(pair: tuple[float, float]) -> dict[str, Any]:
+    lon, lat = pair
+    return {
+        "type": "Feature",
+        "geometry": {"type": "Point", "coordinates": [lon, lat]},
+        "properties": {
+            "title": f"{lat:.6f}, {lon:.6f}",
+            "layer": None,
+            "fid": None,
+            "kind": "coordinate",
+            "score": 1.0,
+        },
+    }
+
+
+def _feature(entry: Entry, score: float) -> dict[str, Any]:
+    return {
+        "type": "Feature",
+        "id": f"{entry.layer}/{entry.fid}",
+        "bbox": list(entry.bbox),
+        "geometry": {"type": "Point", "coordinates": [entry.lon, entry.lat]},
+        "properties": {
+            "title": entry.title,
+            "layer": entry.layer,
+            "fid": entry.fid,
+            "kind": entry.kind,
+            "score": score,
+        },
+    }

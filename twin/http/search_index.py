@@ -1,0 +1,247 @@
+"""Addresses and names in memory: words and, for Chinese, pairs of characters → features.
+
+Built at the first search and kept up with the change log. Accents are folded (``Töölö`` is
+found by ``toolo``), the last word may be unfinished, a house number may miss its letter.
+"""
+
+from __future__ import annotations
+
+import bisect
+import re
+import threading
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from layers.model import Bbox, Layer, Rows
+from layers.store.base import Store
+
+_CJK = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\u3040-\u30ff\uac00-\ud7af"
+_WORDS = re.compile(rf"[{_CJK}]+|[^\W_{_CJK}]+")
+_IS_CJK = re.compile(rf"[{_CJK}]")
+#: The fields of an address that are searched beside its full text.
+ADDRESS_FIELDS = ("full_address", "street", "number", "unit", "name", "postcode", "city")
+EXACT, PREFIX = 1.0, 0.6
+MAX_WORDS = 12
+#: Removed entries that may lie beside as many living ones before they are swept out.
+SLACK = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A feature that can be found: what is shown, and where it lies (lon, lat, degrees)."""
+
+    layer: str
+    kind: str
+    fid: int
+    title: str
+    lon: float
+    lat: float
+    bbox: Bbox
+    words: int  # of the name proper: street and number, not postcode and city
+
+
+def fold(text: str) -> str:
+    """Case, width and accents removed."""
+    apart = unicodedata.normalize("NFKD", text).casefold()
+    return "".join(char for char in apart if not unicodedata.combining(char))
+
+
+def words(text: str) -> list[str]:
+    """The searchable words of a text: folded words, and pairs of characters of a Chinese run."""
+    found: list[str] = []
+    for run in _WORDS.findall(unicodedata.normalize("NFC", fold(text))):
+        if _IS_CJK.match(run) and len(run) > 1:
+            found.extend(run[at : at + 2] for at in range(len(run) - 1))
+        else:
+            found.append(run)
+    return found
+
+
+def indexed(text: str) -> list[str]:
+    """What a text is found by: its words, and every single Chinese character."""
+    folded = unicodedata.normalize("NFC", fold(text))
+    return [*dict.fromkeys([*words(text), *_IS_CJK.findall(folded)])]
+
+
+def title_of(kind: str, values: Mapping[str, Any]) -> str:
+    """What a feature is called in the results; '' for one that has no name."""
+    if kind == "address":
+        return str(values.get("full_address") or _proper(values) or values.get("name") or "")
+    return str(values.get("name") or "")
+
+
+class Index:
+    """The index of one store. Thread-safe; a search first takes in what has changed."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._lock = threading.Lock()
+        self._seq = -1
+        self._entries: list[Entry | None] = []
+        self._at: dict[tuple[str, int], int] = {}
+        self._postings: dict[str, list[int]] = {}
+        self._vocabulary: list[str] = []
+
+    def search(self, text: str, limit: int) -> list[tuple[Entry, float]]:
+        """The best entries with their score in (0, 1], best first."""
+        asked = words(text)[:MAX_WORDS]
+        if not asked:
+            return []
+        with self._lock:
+            self._refresh()
+            hits = self._matching(asked)
+            ranked = sorted(((self._score(number, weight, asked), number) for number, weight in hits.items()))
+            return self._distinct(((self._entries[number], -score) for score, number in ranked), limit)
+
+    def _matching(self, asked: Sequence[str]) -> dict[int, float]:
+        """Entry number → summed weight, for the entries that have every word."""
+        left: dict[int, float] | None = None
+        for word in sorted(asked, key=len, reverse=True):
+            weights: dict[int, float] = {}
+            for known in self._beginning_with(word):
+                weight = EXACT if known == word else PREFIX * len(word) / len(known)
+                for number in self._postings[known]:
+                    if (left is None or number in left) and weight > weights.get(number, 0.0):
+                        weights[number] = weight
+            left = {number: weight + (left or {}).get(number, 0.0) for number, weight in weights.items()}
+            if not left:
+                break
+        return left or {}
+
+    def _beginning_with(self, word: str) -> Sequence[str]:
+        low = bisect.bisect_left(self._vocabulary, word)
+        high = bisect.bisect_left(self._vocabulary, word + "\U0010ffff")
+        return self._vocabulary[low:high]
+
+    def _score(self, number: int, weight: float, asked: Sequence[str]) -> float:
+        """Negative, so that sorting puts the best first: how well the words fit, how much is left over."""
+        entry = self._entries[number]
+        if entry is None:
+            return 0.0
+        fit = weight / len(asked)
+        cover = min(1.0, len(asked) / max(entry.words, 1))
+        return -round(0.75 * fit + 0.2 * cover + (0.05 if entry.kind == "address" else 0.0), 4)
+
+    def _distinct(self, found: Iterable[tuple[Entry | None, float]], limit: int) -> list[tuple[Entry, float]]:
+        """One result a name: a street of fifty segments is one street."""
+        seen: set[tuple[str, str]] = set()
+        results: list[tuple[Entry, float]] = []
+        for entry, score in found:
+            if entry is None or (entry.layer, entry.title) in seen:
+                continue
+            seen.add((entry.layer, entry.title))
+            results.append((entry, score))
+            if len(results) == limit:
+                break
+        return results
+
+    def _refresh(self) -> None:
+        seq = self._store.seq()
+        if seq == self._seq:
+            return
+        layers = {layer.id: layer for layer in self._store.layers()}
+        whole, single = self._changed(layers)
+        for layer_id in whole:
+            for key in [key for key in self._at if key[0] == layer_id]:
+                self._remove(key)
+            if layer_id in layers:
+                self._add(layers[layer_id], None)
+        for layer_id, fids in single.items():
+            for fid in fids:
+                self._remove((layer_id, fid))
+            self._add(layers[layer_id], sorted(fids))
+        self._seq = seq
+        self._compact()
+
+    def _changed(self, layers: Mapping[str, Layer]) -> tuple[set[str], dict[str, set[int]]]:
+        """Layers to read anew, and single features of the others."""
+        if self._seq < 0:
+            return set(layers), {}
+        whole: set[str] = {layer_id for layer_id, _ in self._at if layer_id not in layers}
+        single: dict[str, set[int]] = {}
+        since = self._seq
+        while changes := self._store.changes(since):
+            for change in changes:
+                if change.fid is None or change.layer not in layers:
+                    whole.add(change.layer)
+                else:
+                    single.setdefault(change.layer, set()).add(change.fid)
+            since = changes[-1].seq
+        return whole, {layer_id: fids for layer_id, fids in single.items() if layer_id not in whole}
+
+    def _add(self, layer: Layer, fids: Sequence[int] | None) -> None:
+        wanted = ADDRESS_FIELDS if layer.kind == "address" else ("name",)
+        if not any(layer.field(name) for name in wanted):
+            return
+        rows = self._store.rows(layer.id, fids)
+        named = _named(layer.kind, rows, wanted)
+        if not named:
+            return
+        places = _places(rows, [one[0] for one in named])
+        for (at, title, proper, text), place in zip(named, places, strict=True):
+            found = indexed(text)
+            lon, lat, bbox = place
+            entry = Entry(layer.id, layer.kind, int(rows.fids[at]), title, lon, lat, bbox, proper)
+            self._put(entry, found)
+
+    def _put(self, entry: Entry, found: Iterable[str]) -> None:
+        number = len(self._entries)
+        self._entries.append(entry)
+        self._at[entry.layer, entry.fid] = number
+        for word in found:
+            self._postings.setdefault(word, []).append(number)
+
+    def _remove(self, key: tuple[str, int]) -> None:
+        number = self._at.pop(key, None)
+        if number is not None:
+            self._entries[number] = None
+
+    def _compact(self) -> None:
+        """Forget removed entries once they are as many as the others; sort the vocabulary."""
+        if len(self._entries) > 2 * len(self._at) + SLACK:
+            kept = [number for number, entry in enumerate(self._entries) if entry is not None]
+            moved = {old: new for new, old in enumerate(kept)}
+            self._entries = [self._entries[number] for number in kept]
+            self._at = {key: moved[number] for key, number in self._at.items()}
+            shrunk = {
+                word: [moved[number] for number in numbers if number in moved]
+                for word, numbers in self._postings.items()
+            }
+            self._postings = {word: numbers for word, numbers in shrunk.items() if numbers}
+        if len(self._vocabulary) != len(self._postings):
+            self._vocabulary = sorted(self._postings)
+
+
+def _named(kind: str, rows: Rows, wanted: Sequence[str]) -> list[tuple[int, str, int, str]]:
+    """(row, title, words of the name proper, searched text) of the rows that have a title."""
+    columns = {name: rows.properties[name] for name in wanted if name in rows.properties}
+    named = []
+    for at in range(len(rows.fids)):
+        values = {name: column[at] for name, column in columns.items()}
+        title = title_of(kind, values)
+        if title:
+            text = " ".join([title, *(str(value) for value in values.values() if value is not None)])
+            named.append((at, title, len(set(words(_proper(values) or title))), text))
+    return named
+
+
+def _proper(values: Mapping[str, Any]) -> str:
+    """Street and house number; '' for what is no address of a street."""
+    if not values.get("street"):
+        return ""
+    return " ".join(str(values[name]) for name in ("street", "number", "unit") if values.get(name))
+
+
+def _places(rows: Rows, chosen: Sequence[int]) -> list[tuple[float, float, Bbox]]:
+    """A point on each chosen geometry, and its box."""
+    import shapely
+
+    geometries = shapely.from_wkb([rows.wkb[at] for at in chosen])
+    points = shapely.get_coordinates(shapely.point_on_surface(geometries))
+    bounds = shapely.bounds(geometries)
+    return [
+        (lon, lat, (west, south, east, north))
+        for (lon, lat), (west, south, east, north) in zip(points.tolist(), bounds.tolist(), strict=True)
+    ]
