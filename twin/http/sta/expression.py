@@ -1,0 +1,409 @@
+"""``$filter`` and ``$orderby``: text → SQL with bound parameters (OGC 18-088 clause 9.3.3.5).
+
+A hand-written parser of bounded length and depth. Every literal and every JSON key becomes a bound
+parameter; column names come from the entity table only.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+from layers.errors import BadBody, BadParameter
+from twin.http.sta.model import SETS, Entity, Prop
+from twin.live.times import parse as parse_time
+
+MAX_LENGTH = 4_096
+MAX_DEPTH = 16
+MAX_HOPS = 4
+
+_TOKEN = re.compile(
+    r"\s*(?:(?P<time>-?\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?:Z|[+\- ]\d\d:?\d\d)?)"
+    r"|(?P<number>[+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)(?![\w.])"
+    r"|(?P<string>'(?:[^']|'')*')"
+    r"|(?P<name>[^\W\d]\w*(?:\.\w+)*|@iot\.\w+)"
+    r"|(?P<mark>[(),/]))"
+)
+_KEY = re.compile(r"[^\s()',/]+")
+_COMPARE = {"eq": "=", "ne": "<>", "gt": ">", "ge": ">=", "lt": "<", "le": "<="}
+_TERM = {"add": "+", "sub": "-"}
+_FACTOR = {"mul": "*", "div": "/", "mod": "%"}
+_WORDS = frozenset({*_COMPARE, *_TERM, *_FACTOR, "and", "or", "not"})
+
+type Params = tuple[Any, ...]
+type Sql = tuple[str, Params]
+
+
+@dataclass(frozen=True, slots=True)
+class Operand:
+    """A value in the types it can be read as (num, str, time, bool, null), and the rows it hops over."""
+
+    forms: dict[str, Sql]
+    hops: tuple[str, ...] = ()
+    text: str = ""
+
+
+@dataclass(slots=True)
+class _Token:
+    kind: str
+    text: str
+    at: int
+
+
+@dataclass(slots=True)
+class Parser:
+    """One expression over one entity, whose alias in the statement is ``a``."""
+
+    option: str
+    source: str
+    entity: Entity
+    tokens: list[_Token] = field(default_factory=list)
+    next: int = 0
+    depth: int = 0
+    aliases: int = 0
+
+    def filter(self) -> Sql:
+        """The whole text as a condition. Raises BadParameter naming the position."""
+        self._tokenise()
+        found = self._or()
+        if self.next < len(self.tokens):
+            self._fail("expected an operator or the end")
+        sql, params = self._condition(found)
+        return f"({sql})", params
+
+    def orderby(self) -> list[tuple[Operand, bool]]:
+        """The whole text as (value, descending) pairs. Raises BadParameter."""
+        self._tokenise()
+        found: list[tuple[Operand, bool]] = []
+        while True:
+            value = self._primary()
+            if value.hops:
+                self._fail("ordering by another entity's property is not possible here")
+            word = self._word("asc", "desc")
+            found.append((value, word == "desc"))
+            if not self._mark(","):
+                break
+        if self.next < len(self.tokens) or len(found) > 4:
+            self._fail("expected at most four properties, each with asc or desc, separated by commas")
+        return found
+
+    # tokens
+
+    def _tokenise(self) -> None:
+        if len(self.source) > MAX_LENGTH:
+            raise BadParameter(self.option, self.source, f"at most {MAX_LENGTH} characters")
+        at, text = 0, self.source
+        while text[at:].strip():
+            if self.tokens and self.tokens[-1].text == "/" and (key := _KEY.match(text, at)):
+                self.tokens.append(_Token("name", key[0], at))
+                at = key.end()
+                continue
+            match = _TOKEN.match(text, at)
+            if match is None or match.lastgroup is None:
+                at += len(text[at:]) - len(text[at:].lstrip())
+                self._refuse(at, f"unexpected {text[at : at + 12]!r}")
+            self.tokens.append(_Token(match.lastgroup, match[match.lastgroup], match.start(match.lastgroup)))
+            at = match.end()
+
+    def _peek(self) -> _Token | None:
+        return self.tokens[self.next] if self.next < len(self.tokens) else None
+
+    def _word(self, *words: str) -> str | None:
+        token = self._peek()
+        if token is None or token.kind != "name" or token.text not in words:
+            return None
+        self.next += 1
+        return token.text
+
+    def _mark(self, mark: str) -> bool:
+        token = self._peek()
+        if token is None or token.kind != "mark" or token.text != mark:
+            return False
+        self.next += 1
+        return True
+
+    def _need(self, mark: str) -> None:
+        if not self._mark(mark):
+            self._fail(f"expected {mark!r}")
+
+    def _fail(self, why: str) -> NoReturn:
+        token = self._peek()
+        self._refuse(token.at if token else len(self.source), why)
+
+    def _refuse(self, at: int, why: str) -> NoReturn:
+        raise BadParameter(self.option, self.source, f"at position {at + 1}: {why}")
+
+    def _deeper(self, parse: Callable[[], Operand]) -> Operand:
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            self._fail(f"nested deeper than {MAX_DEPTH}")
+        found = parse()
+        self.depth -= 1
+        return found
+
+    # conditions
+
+    def _or(self) -> Operand:
+        return self._chain("or", self._and)
+
+    def _and(self) -> Operand:
+        return self._chain("and", self._not)
+
+    def _chain(self, word: str, parse: Callable[[], Operand]) -> Operand:
+        """Conditions joined by one word, without parentheses between: SQLite's parser has 100 places."""
+        first = parse()
+        parts = [first]
+        while self._word(word):
+            parts.append(parse())
+        if len(parts) == 1:
+            return first
+        conditions = [self._condition(part) for part in parts]
+        sql = f" {word.upper()} ".join(sql for sql, _ in conditions)
+        return Operand({"bool": (sql, tuple(p for _, some in conditions for p in some))})
+
+    def _not(self) -> Operand:
+        if self._word("not"):
+            sql, params = self._condition(self._deeper(self._not))
+            return Operand({"bool": (f"(NOT coalesce({sql}, 0))", params)})
+        return self._comparison()
+
+    def _condition(self, value: Operand) -> Sql:
+        """A value as a condition, closed over the rows it hops over."""
+        if "bool" not in value.forms:
+            self._fail(f"{value.text or 'this'} is a value, not a condition")
+        sql, params = value.forms["bool"]
+        return _close(sql, value.hops), params
+
+    def _comparison(self) -> Operand:
+        left = self._term()
+        word = self._word(*_COMPARE)
+        if word is None:
+            return left
+        right = self._term()
+        return Operand({"bool": self._compare(word, left, right)})
+
+    def _compare(self, word: str, left: Operand, right: Operand) -> Sql:
+        hops = left.hops + right.hops
+        if "null" in right.forms or "null" in left.forms:
+            if word not in ("eq", "ne"):
+                self._fail("null can only be compared by eq and ne")
+            other = left if "null" in right.forms else right
+            forms = list(other.forms.values())
+            test = " AND ".join(f"{sql} IS NULL" for sql, _ in forms)
+            params = tuple(p for _, some in forms for p in some)
+            return _close(f"({test})" if word == "eq" else f"(NOT ({test}))", hops), params
+        for kind in ("num", "time", "str", "bool"):
+            if kind in left.forms and kind in right.forms:
+                (l_sql, l_params), (r_sql, r_params) = left.forms[kind], right.forms[kind]
+                return _close(f"({l_sql} {_COMPARE[word]} {r_sql})", hops), l_params + r_params
+        names = {"num": "a number", "time": "a time", "str": "a text", "bool": "true or false"}
+        sides = [" or ".join(names[k] for k in side.forms) for side in (left, right)]
+        self._fail(f"{sides[0]} cannot be compared with {sides[1]}")
+
+    # values
+
+    def _term(self) -> Operand:
+        return self._arithmetic(_TERM, lambda: self._arithmetic(_FACTOR, self._primary))
+
+    def _arithmetic(self, words: dict[str, str], operand: Callable[[], Operand]) -> Operand:
+        """Terms or factors, from left to right as in SQL."""
+        found = operand()
+        word = self._word(*words)
+        if word is None:
+            return found
+        sql, params = self._as("num", found)
+        hops = found.hops
+        while word is not None:
+            right = operand()
+            r_sql, r_params = self._as("num", right)
+            # OData divides real numbers; SQLite divides two integers as integers
+            sql += " * 1.0" if word == "div" else ""
+            sql += f" {words[word]} " + (f"nullif({r_sql}, 0)" if word in ("div", "mod") else r_sql)
+            params, hops = params + r_params, hops + right.hops
+            word = self._word(*words)
+        return Operand({"num": (f"({sql})", params)}, hops)
+
+    def _as(self, kind: str, value: Operand) -> Sql:
+        if kind not in value.forms:
+            need = {"num": "a number", "str": "a text", "time": "a time"}[kind]
+            self._fail(f"{value.text or 'the value'} is not {need}")
+        return value.forms[kind]
+
+    def _primary(self) -> Operand:
+        token = self._peek()
+        if token is None:
+            self._fail("expected a value")
+        if self._mark("("):
+            found = self._deeper(self._or)
+            self._need(")")
+            if "bool" in found.forms:
+                sql, params = found.forms["bool"]
+                return Operand({**found.forms, "bool": (f"({sql})", params)}, found.hops, found.text)
+            return found
+        self.next += 1
+        if token.kind == "string":
+            return Operand({"str": ("?", (token.text[1:-1].replace("''", "'"),))}, text=token.text)
+        if token.kind == "number":
+            return Operand({"num": ("?", (_number(token.text),))}, text=token.text)
+        if token.kind == "time":
+            return self._time(token)
+        if token.kind != "name" or token.text in _WORDS:
+            self.next -= 1
+            self._fail("expected a value")
+        if token.text in ("true", "false"):
+            return Operand({"bool": ("?", (int(token.text == "true"),))}, text=token.text)
+        if token.text == "null":
+            return Operand({"null": ("NULL", ())}, text="null")
+        if self._mark("("):
+            return self._function(token)
+        return self._path(token)
+
+    def _time(self, token: _Token) -> Operand:
+        # a plus sign that was not percent-encoded arrives as a space
+        text = token.text.replace(" ", "+")
+        try:
+            return Operand({"time": ("?", (parse_time(text, "time"),))}, text=text)
+        except BadBody as error:
+            self._refuse(token.at, str(error))
+
+    def _function(self, token: _Token) -> Operand:
+        known = _FUNCTIONS.get(token.text)
+        if known is None:
+            self._refuse(token.at, f"no function {token.text[:30]}; known: {', '.join(_FUNCTIONS)}")
+        kinds, result, template = known
+        arguments: list[Operand] = []
+        while not self._mark(")"):
+            if arguments:
+                self._need(",")
+            arguments.append(self._deeper(self._term))
+        if len(arguments) != len(kinds):
+            self._refuse(token.at, f"{token.text} takes {len(kinds)} arguments")
+        forms = [self._as(kind, value) for kind, value in zip(kinds, arguments, strict=True)]
+        hops = tuple(hop for value in arguments for hop in value.hops)
+        if token.text == "now":
+            from twin.live import now_ms
+
+            return Operand({"time": ("?", (now_ms(),))}, text="now()")
+        parts = re.split(r"\{(\d)\}", template)
+        sql = "".join(forms[int(p)][0] if i % 2 else p for i, p in enumerate(parts))
+        params = tuple(v for i, p in enumerate(parts) if i % 2 for v in forms[int(p)][1])
+        return Operand({result: (sql, params)}, hops, token.text)
+
+    def _path(self, token: _Token) -> Operand:
+        """A property of this entity, of a JSON property, or of entities it navigates to."""
+        entity, alias = self.entity, "a"
+        hops: tuple[str, ...] = ()
+        name = token.text
+        while nav := entity.nav(name):
+            if len(hops) >= MAX_HOPS:
+                self._refuse(token.at, f"at most {MAX_HOPS} navigations")
+            self.aliases += 1
+            target, entity = f"h{self.aliases}", SETS[nav.target]
+            join = nav.join.replace("{a}", alias).replace("{b}", target)
+            hops = (*hops, f"EXISTS (SELECT 1 FROM {entity.table} {target} WHERE {join} AND %s)")  # noqa: S608
+            alias = target
+            name = self._segment(f"expected a property of {entity.single}")
+        if name in ("id", "@iot.id"):
+            return Operand({"num": (f"{alias}.id", ())}, hops, name)
+        prop = entity.prop(name)
+        if prop is None:
+            known = ", ".join(["id", *(p.name for p in entity.props), *(n.name for n in entity.navs)])
+            self._refuse(token.at, f"{entity.single} has no {name[:40]!r}; known: {known}")
+        keys: list[str] = []
+        while self._mark("/"):
+            self.next -= 1
+            keys.append(self._segment("expected a key"))
+        if keys and prop.kind not in ("json", "extra"):
+            self._refuse(token.at, f"{name} has no members")
+        return Operand(_forms(prop, alias, keys), hops, name)
+
+    def _segment(self, expected: str) -> str:
+        if not self._mark("/"):
+            self._fail(expected)
+        token = self._peek()
+        if token is None or token.kind != "name":
+            self._fail(expected)
+        self.next += 1
+        return token.text
+
+
+def _close(sql: str, hops: tuple[str, ...]) -> str:
+    for hop in reversed(hops):
+        sql = hop.replace("%s", sql)
+    return sql
+
+
+def _number(text: str) -> int | float:
+    value = float(text)
+    if re.fullmatch(r"[+-]?\d{1,18}", text):
+        return int(text)
+    return value
+
+
+def _json_forms(column: str, path: str) -> dict[str, Sql]:
+    extract = f"json_extract({column}, ?)"
+    two = (path, path)
+    return {
+        "num": (
+            f"(CASE WHEN json_type({column}, ?) IN ('integer', 'real') THEN {extract} END)",
+            two,
+        ),
+        "str": (f"(CASE WHEN json_type({column}, ?) = 'text' THEN {extract} END)", two),
+        "bool": (f"(CASE json_type({column}, ?) WHEN 'true' THEN 1 WHEN 'false' THEN 0 END)", (path,)),
+    }
+
+
+def _forms(prop: Prop, alias: str, keys: list[str]) -> dict[str, Sql]:
+    columns = prop.sql(alias)
+    if prop.kind == "text":
+        return {"str": (columns[0], ())}
+    if prop.kind in ("time", "interval"):
+        return {"time": (columns[0], ())}
+    if prop.kind == "result":
+        text = _json_forms(columns[1], "$")
+        return {"num": (columns[0], ()), "str": text["str"], "bool": text["bool"]}
+    path = "$" if prop.kind == "json" else f"$.{prop.name}"
+    path += "".join('."' + key.replace('"', "") + '"' for key in keys)
+    return _json_forms(columns[-1], path)
+
+
+#: name → argument types, result type, SQL. An argument that is named twice is bound twice.
+_FUNCTIONS: dict[str, tuple[tuple[str, ...], str, str]] = {
+    "substringof": (("str", "str"), "bool", "(instr({1}, {0}) > 0)"),
+    "contains": (("str", "str"), "bool", "(instr({0}, {1}) > 0)"),
+    "startswith": (("str", "str"), "bool", "(substr({0}, 1, length({1})) = {1})"),
+    "endswith": (("str", "str"), "bool", "({1} = '' OR substr({0}, -length({1})) = {1})"),
+    "length": (("str",), "num", "length({0})"),
+    "indexof": (("str", "str"), "num", "(instr({0}, {1}) - 1)"),
+    "tolower": (("str",), "str", "lower({0})"),
+    "toupper": (("str",), "str", "upper({0})"),
+    "trim": (("str",), "str", "trim({0})"),
+    "concat": (("str", "str"), "str", "({0} || {1})"),
+    "year": (("time",), "num", "CAST(strftime('%Y', {0} / 1000, 'unixepoch') AS INTEGER)"),
+    "month": (("time",), "num", "CAST(strftime('%m', {0} / 1000, 'unixepoch') AS INTEGER)"),
+    "day": (("time",), "num", "CAST(strftime('%d', {0} / 1000, 'unixepoch') AS INTEGER)"),
+    "hour": (("time",), "num", "CAST(strftime('%H', {0} / 1000, 'unixepoch') AS INTEGER)"),
+    "minute": (("time",), "num", "CAST(strftime('%M', {0} / 1000, 'unixepoch') AS INTEGER)"),
+    "now": ((), "time", ""),
+}
+
+
+def compile_filter(option: str, text: str, entity: Entity) -> Sql:
+    """``$filter`` as a condition over alias ``a``. Raises BadParameter."""
+    return Parser(option, text, entity).filter()
+
+
+def compile_orderby(option: str, text: str, entity: Entity) -> Sql:
+    """``$orderby`` as the terms after ORDER BY, ties broken by id. Raises BadParameter."""
+    terms: list[str] = []
+    params: Params = ()
+    for value, descending in Parser(option, text, entity).orderby():
+        for sql, some in value.forms.values():
+            terms.append(f"{sql}{' DESC' if descending else ''}")
+            params += some
+            if entity.set == "Observations" and sql == "a.t":
+                # the key's own order, so that a stream is read along its leaves
+                terms.append(f"a.n{' DESC' if descending else ''}")
+    return ", ".join([*terms, "a.id"]), params

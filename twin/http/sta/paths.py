@@ -1,0 +1,106 @@
+"""Resource paths (OGC 18-088 clause 9.2): text → what is addressed."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from dataclasses import dataclass
+
+from layers.errors import NotFound, shown
+from twin.http.sta.model import SETS, Entity, Nav, Prop
+
+_SEGMENT = re.compile(r"^([A-Za-z]+)(?:\((\d{1,16})\))?$")
+MAX_SEGMENTS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Parent:
+    """The entity a set was reached from."""
+
+    entity: Entity
+    id: int
+    nav: Nav
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a path names: a set (``id`` None) or an entity, and what of it.
+
+    ``parent`` is there for a set below an entity. ``prop`` names one property, ``raw`` its bare
+    value; ``ref`` asks for links only."""
+
+    entity: Entity
+    id: int | None = None
+    parent: Parent | None = None
+    prop: Prop | None = None
+    raw: bool = False
+    ref: bool = False
+
+
+def resolve(conn: sqlite3.Connection, path: str) -> Target:
+    """Walk a path, checking that every entity on the way is there. Raises NotFound."""
+    segments = path.strip("/").split("/")
+    if len(segments) > MAX_SEGMENTS:
+        raise NotFound(f"a path has at most {MAX_SEGMENTS} parts")
+    name, key = _split(segments[0])
+    if name not in SETS:
+        raise NotFound(f"no set {shown(name)}; there are {', '.join(SETS)}")
+    target = Target(SETS[name])
+    if key is not None:
+        target = _entity(conn, target, key)
+    for i, segment in enumerate(segments[1:], 2):
+        target = _step(conn, target, segment, last=i == len(segments))
+    return target
+
+
+def _split(segment: str) -> tuple[str, int | None]:
+    match = _SEGMENT.match(segment)
+    if match is None:
+        raise NotFound(f"{shown(segment)} is not Set or Set(id); ids are whole numbers")
+    return match[1], int(match[2]) if match[2] else None
+
+
+def _step(conn: sqlite3.Connection, target: Target, segment: str, *, last: bool) -> Target:
+    if target.prop is not None:
+        if segment == "$value" and last and not target.raw:
+            return Target(target.entity, target.id, prop=target.prop, raw=True)
+        raise NotFound(f"nothing lies below {target.prop.name} but $value")
+    if segment == "$ref" and last:
+        return Target(target.entity, target.id, target.parent, ref=True)
+    if target.id is None:
+        raise NotFound(f"{target.entity.set} is a set: name one entity first, as {target.entity.set}(1)")
+    prop = target.entity.prop(segment)
+    if prop is not None:
+        return Target(target.entity, target.id, prop=prop)
+    name, key = _split(segment)
+    nav = target.entity.nav(name)
+    if nav is None:
+        raise NotFound(f"{target.entity.single} has no {shown(name)}")
+    parent = Parent(target.entity, target.id, nav)
+    found = Target(SETS[nav.target], parent=parent)
+    if nav.many:
+        return found if key is None else _entity(conn, found, key)
+    if key is not None:
+        raise NotFound(f"{name} is one entity and takes no id")
+    return _entity(conn, found, None)
+
+
+def _entity(conn: sqlite3.Connection, target: Target, key: int | None) -> Target:
+    """The one entity of a set: by id, or (None) the only one a navigation leads to."""
+    sql, params = source(target.entity, target.parent)
+    if key is not None:
+        sql, params = f"{sql} {'AND' if target.parent else 'WHERE'} a.id = ?", (*params, key)
+    row = conn.execute(f"SELECT a.id {sql} LIMIT 1", params).fetchone()
+    if row is None:
+        raise NotFound(f"no {target.entity.single}" + (f" {key}" if key is not None else "") + " there")
+    return Target(target.entity, int(row[0]))
+
+
+def source(entity: Entity, parent: Parent | None) -> tuple[str, tuple[int, ...]]:
+    """FROM and WHERE of a set, alias ``a``; below an entity, only what it leads to."""
+    if parent is None:
+        return f"FROM {entity.table} a", ()
+    if parent.nav.name == "Observations" and parent.entity.set == "Datastreams":
+        return f"FROM {entity.table} a WHERE a.ds = ?", (parent.id,)
+    join = parent.nav.join.replace("{a}", "p").replace("{b}", "a")
+    return f"FROM {entity.table} a JOIN {parent.entity.table} p ON {join} WHERE p.id = ?", (parent.id,)

@@ -1,0 +1,210 @@
+"""Reading: a target and its options → the JSON of OGC 18-088 clause 9."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from layers.errors import BadParameter
+from layers.store.series import Observation
+from twin.http.sta.model import DATASTREAMS, SETS, Entity, Prop
+from twin.http.sta.options import Options
+from twin.http.sta.paths import Parent, source
+from twin.live import times
+
+MAX_ENTITIES = 50_000
+COMPONENTS = ("id", "phenomenonTime", "resultTime", "result")
+
+
+@dataclass(slots=True)
+class Reader:
+    """One answer being made. ``base`` is the service root without a trailing slash."""
+
+    conn: sqlite3.Connection
+    base: str
+    left: int = MAX_ENTITIES
+
+    def link(self, entity: Entity, id_: int) -> str:
+        """The self link of an entity."""
+        return f"{self.base}/{entity.set}({id_})"
+
+    def set(self, entity: Entity, options: Options, parent: Parent | None) -> dict[str, Any]:
+        """A page of a set: value, and where asked or needed count and next link."""
+        rows = self._rows(entity, options, parent)
+        more = len(rows) > options.top
+        rows = rows[: options.top]
+        found: dict[str, Any] = {}
+        if options.count:
+            found["@iot.count"] = self._count(entity, options, parent)
+        if more and options.top:
+            place = f"{self.link(parent.entity, parent.id)}/{parent.nav.name}" if parent else ""
+            found["@iot.nextLink"] = (
+                f"{place or f'{self.base}/{entity.set}'}?{options.next_query(options.top)}"
+            )
+        if options.data_array:
+            found["value"] = self._arrays(rows, options)
+        else:
+            found["value"] = [self._entity(entity, row, options) for row in rows]
+        return found
+
+    def one(self, entity: Entity, id_: int, options: Options) -> dict[str, Any]:
+        """One entity that is there."""
+        row = self.conn.execute(
+            f"SELECT {_columns(entity)} FROM {entity.table} a WHERE a.id = ?",  # noqa: S608
+            (id_,),
+        ).fetchone()
+        return self._entity(entity, row, options)
+
+    def _rows(self, entity: Entity, options: Options, parent: Parent | None) -> list[tuple[Any, ...]]:
+        sql, params = _where(entity, options, parent)
+        order, order_params = options.orderby
+        if order == "a.id" and parent is not None and parent.entity is DATASTREAMS and parent.nav.many:
+            order = "a.t, a.n"
+        found = self.conn.execute(
+            f"SELECT {_columns(entity)} {sql} ORDER BY {order} LIMIT ? OFFSET ?",
+            (*params, *order_params, options.top + 1, options.skip),
+        ).fetchall()
+        self.left -= len(found)
+        if self.left < 0:
+            raise BadParameter(
+                "$expand", "", f"the answer would hold more than {MAX_ENTITIES} entities: lower $top"
+            )
+        return found
+
+    def _count(self, entity: Entity, options: Options, parent: Parent | None) -> int:
+        if entity.set == "Observations" and options.filter is None:
+            # kept with each commit: counting rows would cost 100 ms a million
+            if parent is None:
+                return int(self.conn.execute("SELECT coalesce(sum(count), 0) FROM latest").fetchone()[0])
+            if parent.entity is DATASTREAMS:
+                row = self.conn.execute("SELECT count FROM latest WHERE ds = ?", (parent.id,)).fetchone()
+                return int(row[0]) if row else 0
+        sql, params = _where(entity, options, parent)
+        return int(self.conn.execute(f"SELECT count(*) {sql}", params).fetchone()[0])
+
+    def _entity(self, entity: Entity, row: Sequence[Any], options: Options) -> dict[str, Any]:
+        id_ = row[0]
+        selected = options.select
+        link = self.link(entity, id_)
+        found: dict[str, Any] = {}
+        if not selected or "@iot.id" in selected:
+            found["@iot.id"] = id_
+        if not selected:
+            found["@iot.selfLink"] = link
+        at = 1
+        for prop in entity.props:
+            width = len(prop.columns) or 1
+            if not selected or prop.name in selected:
+                value = render(prop, row[at : at + width])
+                if value is not None or prop.name in ("result", "resultTime"):
+                    found[prop.name] = value
+            at += width
+        for nav in entity.navs:
+            expanded = options.expand.get(nav.name)
+            if expanded is not None:
+                found.update(self._expanded(Parent(entity, id_, nav), expanded[1]))
+            elif not selected or nav.name in selected:
+                found[f"{nav.name}@iot.navigationLink"] = f"{link}/{nav.name}"
+        return found
+
+    def _expanded(self, parent: Parent, options: Options) -> dict[str, Any]:
+        name = parent.nav.name
+        target = SETS[parent.nav.target]
+        if parent.nav.many:
+            inner = self.set(target, options, parent)
+            found = {name: inner["value"]}
+            found.update({f"{name}{key}": inner[key] for key in inner if key != "value"})
+            return found
+        rows = self._rows(target, Options(top=1), parent)
+        return {name: self._entity(target, rows[0], options) if rows else None}
+
+    def _arrays(self, rows: Iterable[Sequence[Any]], options: Options) -> list[dict[str, Any]]:
+        """Observations as data arrays, one a datastream (clause 12.2)."""
+        chosen = options.select or COMPONENTS
+        names = ["id" if name == "@iot.id" else name for name in chosen]
+        entity = SETS["Observations"]
+        unknown = [name for name in names if name != "id" and entity.prop(name) is None]
+        if unknown:
+            raise BadParameter("$select", unknown[0], "a data array holds properties only")
+        places, at = {}, 1
+        for prop in entity.props:
+            places[prop.name] = (prop, at)
+            at += len(prop.columns)
+        groups: dict[int, list[list[Any]]] = {}
+        for row in rows:
+            values = []
+            for name in names:
+                if name == "id":
+                    values.append(row[0])
+                    continue
+                prop, start = places[name]
+                values.append(render(prop, row[start : start + len(prop.columns)]))
+            groups.setdefault(row[-1], []).append(values)
+        return [
+            {
+                "Datastream@iot.navigationLink": self.link(DATASTREAMS, ds),
+                "components": names,
+                "dataArray@iot.count": len(values),
+                "dataArray": values,
+            }
+            for ds, values in groups.items()
+        ]
+
+
+def observation(base: str, id_: int, kept: Observation) -> dict[str, Any]:
+    """An observation as :class:`Reader` would give it back, from what was just kept: a read less."""
+    link = f"{base}/Observations({id_})"
+    end = None if kept.end == kept.time else kept.end
+    found = {
+        "@iot.id": id_,
+        "@iot.selfLink": link,
+        "phenomenonTime": times.interval(kept.time, end),
+        "resultTime": None if kept.result_time is None else times.iso(kept.result_time),
+        "result": kept.number if kept.text is None else orjson.Fragment(kept.text),
+    }
+    found |= orjson.loads(kept.extra) if kept.extra else {}
+    found["Datastream@iot.navigationLink"] = f"{link}/Datastream"
+    found["FeatureOfInterest@iot.navigationLink"] = f"{link}/FeatureOfInterest"
+    return found
+
+
+def _columns(entity: Entity) -> str:
+    names = ["a.id", *(sql for prop in entity.props for sql in prop.sql("a"))]
+    if entity.set == "Observations":
+        names.append("a.ds")
+    return ", ".join(names)
+
+
+def _where(entity: Entity, options: Options, parent: Parent | None) -> tuple[str, tuple[Any, ...]]:
+    sql, params = source(entity, parent)
+    if options.filter is None:
+        return sql, params
+    condition, more = options.filter
+    return f"{sql} {'AND' if parent else 'WHERE'} {condition}", (*params, *more)
+
+
+def render(prop: Prop, values: Sequence[Any]) -> Any:
+    """A property from its columns, ready for orjson; None when there is nothing."""
+    first = values[0]
+    if prop.kind == "text":
+        return first
+    if prop.kind == "result":
+        return first if first is not None or values[1] is None else orjson.Fragment(values[1])
+    if first is None:
+        return None
+    if prop.kind == "json":
+        return orjson.Fragment(first)
+    if prop.kind == "time":
+        return times.iso(first)
+    if prop.kind == "interval":
+        return times.interval(first, _end(prop, first, values[1]))
+    return orjson.loads(values[1]).get(prop.name)
+
+
+def _end(prop: Prop, first: int, end: int | None) -> int | None:
+    # a datastream's span is an interval even where it holds one instant (clause 8.2.4)
+    return end if end is not None and (prop.derived or end != first) else None

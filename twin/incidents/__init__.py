@@ -1,0 +1,255 @@
+"""Incidents: human cases that are reported, listed and moved along a workflow, each move logged."""
+
+from __future__ import annotations
+
+import math
+import sqlite3
+from collections.abc import Mapping
+from datetime import datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from layers.errors import BadBody, NotFound, Stale, shown
+from layers.store.livefile import point
+from twin.incidents import workflow
+from twin.live import times
+
+if TYPE_CHECKING:
+    from twin.live import Live
+    from twin.live.ingest import Transaction
+
+COLUMNS = (
+    "id, code, title, description, class, level, status, lon, lat, address, source, simulated, reported, "
+    "changed, revision, sensor"
+)
+MEMBERS = ("title", "description", "class", "level", "lon", "lat", "address", "source", "simulated", "sensor")
+LENGTHS = {"title": 200, "description": 4000, "class": 64, "address": 300, "source": 64}
+
+
+class Incidents:
+    """The incidents of a city. Reading methods block; ``report`` and ``act`` await the commit."""
+
+    def __init__(self, live: Live) -> None:
+        self._live = live
+        self.workflow = workflow.load()
+        self._zone = ZoneInfo(live.settings.time_zone)
+
+    async def report(self, body: object, actor: str) -> dict[str, Any]:
+        """Make an incident. Raises BadBody naming every fault, ReadOnly, Busy."""
+        checked = check(body)
+        made: dict[str, Any] = await self._live.ingest.put(partial(self._report, checked, actor))
+        return made
+
+    async def act(self, incident: int, body: object, actor: str, if_match: int | None) -> dict[str, Any]:
+        """Move an incident. Raises NotFound, BadBody, Conflict, Stale, ReadOnly, Busy."""
+        action, note = check_action(body)
+        moved: dict[str, Any] = await self._live.ingest.put(
+            partial(self._act, incident, action, note, actor, if_match)
+        )
+        return moved
+
+    def find(
+        self,
+        *,
+        status: str | None = None,
+        level: int | None = None,
+        since: int | None = None,
+        limit: int = 100,
+    ) -> tuple[list[dict[str, Any]], int]:
+        """The newest incidents and how many match. ``since`` (ms) is compared with the last change."""
+        wanted = [("status=?", status), ("level=?", level), ("changed>=?", since)]
+        parts = [(sql, value) for sql, value in wanted if value is not None]
+        where = "WHERE " + " AND ".join(sql for sql, _ in parts) if parts else ""
+        values = [value for _, value in parts]
+        with self._live.file.reading() as conn:
+            count = conn.execute(f"SELECT count(*) FROM incident {where}", values).fetchone()[0]  # noqa: S608
+            rows = conn.execute(
+                f"SELECT {COLUMNS} FROM incident {where} ORDER BY id DESC LIMIT ?",  # noqa: S608
+                [*values, limit],
+            ).fetchall()
+        return [self._public(row) for row in rows], count
+
+    def board(self, most_open: int = 500, most_ended: int = 100) -> list[dict[str, Any]]:
+        """What an open page begins with, newest first: the open incidents, and the last that ended."""
+        final = [name for name, state in self.workflow.states.items() if state.final]
+        marks = ",".join("?" * len(final))
+        with self._live.file.reading() as conn:
+            rows = [
+                row
+                for test, limit in (("NOT IN", most_open), ("IN", most_ended))
+                for row in conn.execute(
+                    f"SELECT {COLUMNS} FROM incident WHERE status {test} ({marks}) ORDER BY id DESC LIMIT ?",  # noqa: S608
+                    (*final, limit),
+                )
+            ]
+        return [self._public(row) for row in sorted(rows, reverse=True)]
+
+    def get(self, incident: int) -> dict[str, Any]:
+        """One incident with its log. Raises NotFound."""
+        with self._live.file.reading() as conn:
+            found = self._public(_row(conn, incident))
+            found["log"] = [
+                {
+                    "at": times.iso(at),
+                    "actor": actor,
+                    "action": action,
+                    "from": before,
+                    "to": to,
+                    "note": note,
+                }
+                for at, actor, action, before, to, note in conn.execute(
+                    'SELECT at, actor, action, "from", "to", note FROM incident_log '
+                    "WHERE incident=? ORDER BY seq",
+                    (incident,),
+                )
+            ]
+        return found
+
+    def _report(self, body: Mapping[str, Any], actor: str, tx: Transaction) -> dict[str, Any]:
+        from twin.live import now_ms
+
+        sensor = body["sensor"]
+        if sensor is not None:
+            known = tx.conn.execute("SELECT 1 FROM datastream WHERE id=?", (sensor,)).fetchone()
+            if known is None:
+                raise BadBody(f"sensor={sensor}: no such datastream")
+        now = now_ms()
+        last = tx.conn.execute("SELECT seq FROM sqlite_sequence WHERE name='incident'").fetchone()
+        new = (last[0] if last else 0) + 1
+        code = f"{datetime.fromtimestamp(now / 1000, self._zone):%Y-%m%d}-{new:06d}"
+        status = self.workflow.initial
+        geom = point(body["lon"], body["lat"]) if body["lon"] is not None else None
+        row = (new, code, body["title"], body["description"], body["class"], body["level"], status)
+        place = (body["lon"], body["lat"], body["address"], body["source"], int(body["simulated"]))
+        marks = ",".join("?" * 17)
+        tx.conn.execute(
+            f"INSERT INTO incident ({COLUMNS}, geom) VALUES ({marks})",  # noqa: S608
+            (*row, *place, now, now, 1, sensor, geom),
+        )
+        _log(tx.conn, new, now, actor, "report", None, status, "")
+        return self._tell(tx, new)
+
+    def _act(
+        self, incident: int, action: str, note: str, actor: str, if_match: int | None, tx: Transaction
+    ) -> dict[str, Any]:
+        from twin.live import now_ms
+
+        row = self._public(_row(tx.conn, incident))
+        if if_match is not None and if_match != row["revision"]:
+            raise Stale(f"the incident is at revision {row['revision']}, not {if_match}: read it again")
+        to = self.workflow.move(row["status"], action, note)
+        now = now_ms()
+        tx.conn.execute(
+            "UPDATE incident SET status=?, changed=?, revision=revision+1 WHERE id=?", (to, now, incident)
+        )
+        _log(tx.conn, incident, now, actor, action, row["status"], to, note)
+        return self._tell(tx, incident)
+
+    def _tell(self, tx: Transaction, incident: int) -> dict[str, Any]:
+        public = self._public(_row(tx.conn, incident))
+        tx.after.append(partial(self._live.bus.publish, "incident", public))
+        return public
+
+    def _public(self, row: tuple[Any, ...]) -> dict[str, Any]:
+        names = [name.strip() for name in COLUMNS.split(",")]
+        found = dict(zip(names, row, strict=True))
+        found["simulated"] = bool(found["simulated"])
+        found["reported"] = times.iso(found["reported"])
+        found["changed"] = times.iso(found["changed"])
+        found["actions"] = self.workflow.allowed(found["status"])
+        return found
+
+
+def _row(conn: sqlite3.Connection, incident: int) -> tuple[Any, ...]:
+    row: tuple[Any, ...] | None = conn.execute(
+        f"SELECT {COLUMNS} FROM incident WHERE id=?",  # noqa: S608
+        (incident,),
+    ).fetchone()
+    if row is None:
+        raise NotFound(f"no incident {incident}")
+    return row
+
+
+def _log(
+    conn: sqlite3.Connection,
+    incident: int,
+    at: int,
+    actor: str,
+    action: str,
+    before: str | None,
+    to: str,
+    note: str,
+) -> None:
+    conn.execute(
+        'INSERT INTO incident_log (incident, at, actor, action, "from", "to", note) VALUES (?,?,?,?,?,?,?)',
+        (incident, at, actor, action, before, to, note),
+    )
+
+
+def check(body: object) -> dict[str, Any]:
+    """A report as sent, with defaults filled in. Raises BadBody naming every fault."""
+    if not isinstance(body, dict):
+        raise BadBody("an incident is a JSON object")
+    found: dict[str, Any] = {name: body.get(name) for name in MEMBERS}
+    faults = [f"{shown(name)}: not known here" for name in body if name not in MEMBERS]
+    defaults = {"description": "", "class": "other", "level": 4, "source": "api", "simulated": False}
+    for name, default in defaults.items():
+        if found[name] is None:
+            found[name] = default
+    faults += [fault for name, most in LENGTHS.items() if (fault := _text_fault(name, found[name], most))]
+    level = found["level"]
+    if not isinstance(level, int) or isinstance(level, bool) or not 1 <= level <= 4:
+        faults.append(f"level={shown(level)}: 1 (worst) to 4")
+    if not isinstance(found["simulated"], bool):
+        faults.append("simulated: true or false")
+    sensor = found["sensor"]
+    if sensor is not None and (not isinstance(sensor, int) or isinstance(sensor, bool) or abs(sensor) >> 53):
+        faults.append("sensor: the id of a datastream")
+    faults += _position_faults(found["lon"], found["lat"])
+    if faults:
+        raise BadBody("; ".join(faults))
+    return found
+
+
+def _text_fault(name: str, value: object, most: int) -> str | None:
+    if value is None and name == "address":
+        return None
+    if not isinstance(value, str) or (not value.strip() and name in ("title", "class", "source")):
+        return f"{name}: a text is required"
+    return f"{name}: at most {most} characters" if len(value) > most else None
+
+
+def _position_faults(lon: object, lat: object) -> list[str]:
+    if lon is None and lat is None:
+        return []
+    faults = []
+    for name, value, most in (("lon", lon, 180), ("lat", lat, 90)):
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not number or not math.isfinite(value) or abs(value) > most:  # type: ignore[arg-type]
+            faults.append(f"{name}={shown(value)}: degrees, -{most} to {most}")
+    return faults
+
+
+def check_action(body: object) -> tuple[str, str]:
+    """Action and note of a move as sent. Raises BadBody."""
+    if not isinstance(body, dict) or not isinstance(body.get("action"), str):
+        raise BadBody("action: the name of a move is required")
+    unknown = [name for name in body if name not in ("action", "note")]
+    if unknown:
+        raise BadBody(f"{shown(unknown[0])}: not known here; known: action, note")
+    note = body.get("note") or ""
+    if not isinstance(note, str) or len(note) > 4000:
+        raise BadBody("note: a text of at most 4000 characters")
+    return body["action"], note
+
+
+def feature(incident: Mapping[str, Any]) -> dict[str, Any]:
+    """An incident as a GeoJSON feature (RFC 7946)."""
+    at = (
+        None
+        if incident["lon"] is None
+        else {"type": "Point", "coordinates": [incident["lon"], incident["lat"]]}
+    )
+    properties = {k: v for k, v in incident.items() if k not in ("lon", "lat", "actions", "id")}
+    return {"type": "Feature", "id": incident["id"], "geometry": at, "properties": properties}

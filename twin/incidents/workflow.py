@@ -1,0 +1,92 @@
+"""The course of an incident as data: states, and the moves between them."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from layers.errors import BadBody, Conflict
+
+BUILT_IN = Path(__file__).parent.parent / "config" / "workflows"
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class State(_Strict):
+    """A state: its titles per language, and whether a case ends there."""
+
+    title: dict[str, str]
+    final: bool = False
+
+
+class Action(_Strict):
+    """A move: from which states, to which one, and whether it must be explained."""
+
+    title: dict[str, str]
+    sources: tuple[str, ...] = Field(alias="from", min_length=1)
+    to: str
+    note: Literal["optional", "required"] = "optional"
+
+
+class Workflow(_Strict):
+    """A whole table. Refuses moves between states that are not there, and states out of reach."""
+
+    title: dict[str, str]
+    initial: str
+    states: dict[str, State]
+    actions: dict[str, Action]
+
+    @model_validator(mode="after")
+    def _whole(self) -> Workflow:
+        named = {self.initial}
+        for name, action in self.actions.items():
+            unknown = {action.to, *action.sources} - set(self.states)
+            if unknown:
+                raise ValueError(f"action {name} names the unknown state {min(unknown)}")
+            if any(self.states[s].final for s in action.sources):
+                raise ValueError(f"action {name} leaves a final state")
+            named.add(action.to)
+        if named != set(self.states):
+            raise ValueError(f"no action leads to {', '.join(sorted(set(self.states) ^ named))}")
+        return self
+
+    def allowed(self, status: str) -> list[dict[str, object]]:
+        """The moves out of a state, in the table's order."""
+        return [
+            {"action": name, "title": action.title, "to": action.to}
+            for name, action in self.actions.items()
+            if status in action.sources
+        ]
+
+    def move(self, status: str, name: str, note: str) -> str:
+        """The state after an action. Raises BadBody (no such action, note missing), Conflict."""
+        action = self.actions.get(name)
+        if action is None:
+            raise BadBody(f"action={name[:40]}: one of {', '.join(self.actions)}")
+        if status not in action.sources:
+            legal = ", ".join(str(a["action"]) for a in self.allowed(status)) or "none, the case has ended"
+            raise Conflict(f"{name} is not possible while the incident is {status}; possible: {legal}")
+        if action.note == "required" and not note.strip():
+            raise BadBody(f"note: {name} must be explained")
+        return action.to
+
+    def public(self) -> dict[str, object]:
+        """Titles of states and actions, for the page."""
+        return {
+            "initial": self.initial,
+            "states": {k: {"title": v.title, "final": v.final} for k, v in self.states.items()},
+            "actions": {k: {"title": v.title, "to": v.to, "note": v.note} for k, v in self.actions.items()},
+        }
+
+
+@cache
+def load(name: str = "city") -> Workflow:
+    """A built-in workflow."""
+    text = (BUILT_IN / f"{name}.yml").read_text("utf-8")
+    return Workflow.model_validate(yaml.safe_load(text))

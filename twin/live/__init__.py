@@ -1,0 +1,151 @@
+"""Live data of a city: ingest, rules, the state of every sensor, incidents, fan-out."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Collection, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from layers.store.livefile import LiveFile
+from layers.store.series import Latest
+from twin.live import registry, themes
+from twin.live.bus import Bus
+from twin.live.ingest import Ingest, Transaction
+from twin.live.registry import Stream
+from twin.live.times import iso
+
+if TYPE_CHECKING:
+    from twin.incidents import Incidents
+    from twin.settings import CitySettings
+
+log = logging.getLogger("twin")
+STALE_CHECK_SECONDS = 0.5
+
+
+class Live:
+    """Built by ``twin.app``; ``start`` and ``stop`` are called from the lifespan.
+
+    ``streams`` (datastream id → :class:`Stream`) is changed only by the writer thread after a
+    commit and by the watch for silence; readers take what they find."""
+
+    def __init__(self, folder: Path, settings: CitySettings, bus: Bus) -> None:
+        from twin.incidents import Incidents
+
+        self.settings = settings
+        self.bus = bus
+        self.themes = themes.load(folder, settings.themes)
+        self.file = LiveFile(folder)
+        self.streams: dict[int, Stream] = {}
+        self._lock = threading.Lock()
+        self.ingest = Ingest(self.file, self._step, self._moved)
+        with self.file.reading() as conn:
+            self._fill(registry.read(conn, self.themes))
+        self.incidents: Incidents = Incidents(self)
+        self._stop = threading.Event()
+        self._watch: threading.Thread | None = None
+
+    @property
+    def read_only(self) -> bool:
+        """True when the city folder cannot be written; writes then raise ReadOnly."""
+        return self.file.read_only
+
+    def start(self) -> None:
+        """Start the writer and the watch for silent sensors."""
+        self.ingest.start()
+        self._watch = threading.Thread(target=self._watch_silence, name="live-stale", daemon=True)
+        self._watch.start()
+
+    def stop(self) -> None:
+        """Write what is queued, stop the threads, close the file."""
+        self._stop.set()
+        self.ingest.stop()
+        if self._watch is not None:
+            self._watch.join()
+        self.file.close()
+
+    def sensors(self, streams: Iterable[Stream] | None = None) -> dict[str, list[Any]]:
+        """Sensors as columns, the form in which the page takes them."""
+        found = list(self.streams.values()) if streams is None else list(streams)
+        return {
+            "id": [s.id for s in found],
+            "name": [s.name for s in found],
+            "property": [s.property for s in found],
+            "unit": [s.unit for s in found],
+            "lon": [s.lon for s in found],
+            "lat": [s.lat for s in found],
+            "value": [s.value for s in found],
+            "time": [s.time for s in found],
+            "state": [s.state for s in found],
+            "simulated": [s.simulated for s in found],
+        }
+
+    def snapshot(self) -> dict[str, object]:
+        """What a page needs to begin: every sensor, the open incidents, the last that ended."""
+        return {
+            "time": iso(now_ms()),
+            "sensors": self.sensors(),
+            "incidents": self.incidents.board(),
+        }
+
+    def changed(self, tx: Transaction, ids: Collection[int]) -> None:
+        """Datastreams were made or changed in a transaction: once it is committed, tell."""
+        fresh = registry.read(tx.conn, self.themes, ids)
+
+        tx.settle.append(lambda: self._fill(fresh))
+        tx.after.append(lambda: self.bus.publish("sensors", self.sensors(fresh)))
+
+    def _fill(self, fresh: Iterable[Stream]) -> None:
+        now = now_ms()
+        latest = self.ingest.series.latest
+        with self._lock:
+            for stream in fresh:
+                stream.take(latest.get(stream.id))
+                if stream.value is not None:
+                    # thresholds may have changed since the value came
+                    stream.raised = stream.rule.step(stream.value, stream.raised)
+                stream.judge(now)
+                self.streams[stream.id] = stream
+
+    def _step(self, datastream: int, value: float, raised: int) -> int:
+        stream = self.streams.get(datastream)
+        return stream.rule.step(value, raised) if stream else raised
+
+    def _moved(self, moved: dict[int, Latest]) -> Callable[[], None]:
+        """After a commit: the new values to memory; what is returned tells the pages."""
+        now = now_ms()
+        told: list[Stream] = []
+        with self._lock:
+            for datastream, last in moved.items():
+                stream = self.streams.get(datastream)
+                if stream is None:
+                    continue
+                stream.take(last)
+                stream.judge(now)
+                told.append(stream)
+        return lambda: self._publish(told)
+
+    def _publish(self, streams: list[Stream]) -> None:
+        if streams:
+            self.bus.publish(
+                "obs",
+                {
+                    "id": [s.id for s in streams],
+                    "value": [s.value for s in streams],
+                    "time": [s.time for s in streams],
+                    "state": [s.state for s in streams],
+                },
+            )
+
+    def _watch_silence(self) -> None:
+        while not self._stop.wait(STALE_CHECK_SECONDS):
+            now = now_ms()
+            with self._lock:
+                self._publish([s for s in self.streams.values() if s.judge(now)])
+
+
+def now_ms() -> int:
+    """The wall clock in milliseconds."""
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,195 @@
+"""What happened, to every open page: numbered frames, a ring for replay, bounded client queues.
+
+``publish`` may be called from any thread. Frames are encoded once. Observations are merged for
+150 ms, the last value of a datastream wins; everything else goes out at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+COALESCE_SECONDS = 0.15
+RING_BYTES = 8_000_000
+RING_FRAMES = 4_096
+CLIENT_BYTES = 1_000_000
+MAX_CLIENTS = 1_000
+_ID = re.compile(r"^o(\d{1,18})\.c(\d{1,18})$")
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One encoded event and its position (``o``: live data, ``c``: map changes)."""
+
+    at: tuple[int, int]
+    data: bytes
+
+
+def encode(event: str, data: object, at: tuple[int, int]) -> bytes:
+    """One event of the event stream format (WHATWG HTML, server-sent events)."""
+    return b"event: %b\nid: o%d.c%d\ndata: %b\n\n" % (event.encode("ascii"), *at, orjson.dumps(data))
+
+
+@dataclass(eq=False)
+class Client:
+    """One open stream: frames that wait to be sent. ``lost`` when it was too slow to keep them."""
+
+    waiting: deque[bytes] = field(default_factory=deque)
+    size: int = 0
+    lost: bool = False
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def push(self, data: bytes) -> None:
+        """Queue a frame; a client that falls behind loses its queue and gets a snapshot instead."""
+        if self.lost:
+            return
+        if self.size + len(data) > CLIENT_BYTES:
+            self.waiting.clear()
+            self.size, self.lost = 0, True
+        else:
+            self.waiting.append(data)
+            self.size += len(data)
+        self.wake.set()
+
+    def take(self) -> bytes:
+        """All that waits, as one piece."""
+        data = b"".join(self.waiting)
+        self.waiting.clear()
+        self.size = 0
+        self.wake.clear()
+        return data
+
+
+class Bus:
+    """The fan-out. Numbers begin at the wall clock in ms, so an id from before a restart is never
+    taken for one of this run."""
+
+    def __init__(self) -> None:
+        start = int(time.time() * 1000)
+        self._at = (start, start)
+        self._ring: deque[Frame] = deque()
+        self._ring_bytes = 0
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._clients: set[Client] = set()
+        self._pending: dict[int, tuple[Any, Any, Any]] = {}
+        self._flushing = False
+        self.closed = asyncio.Event()
+
+    def bind(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Take the loop that serves the clients. Frames published before it are in the ring."""
+        self._loop = loop
+        with self._lock:
+            pending = bool(self._pending)
+        if pending:
+            loop.call_soon_threadsafe(self._later)
+
+    def publish(self, event: str, data: object) -> None:
+        """Send an event to every open page. ``obs`` data (columns) is merged and sent in a moment."""
+        if event == "obs" and isinstance(data, Mapping):
+            self._merge(data)
+            return
+        with self._lock:
+            self._send(event, data, event in ("tiles", "layers"))
+
+    def close(self) -> None:
+        """End every open stream; a server that stops must not wait for them."""
+        self._call(self.closed.set)
+
+    @property
+    def at(self) -> tuple[int, int]:
+        """The position of the newest frame."""
+        return self._at
+
+    def subscribe(self, last_event_id: str | None = None) -> tuple[Client, bool]:
+        """A new client (call it in the loop), and whether it was given all it missed.
+
+        False means that the caller must send a snapshot first."""
+        client = Client()
+        with self._lock:
+            missed = self._since(last_event_id)
+            self._clients.add(client)
+        for frame in missed or ():
+            client.push(frame.data)
+        if client.lost:
+            client.lost = False
+            return client, False
+        return client, missed is not None
+
+    def unsubscribe(self, client: Client) -> None:
+        """Forget a client."""
+        self._clients.discard(client)
+
+    @property
+    def clients(self) -> int:
+        """How many streams are open."""
+        return len(self._clients)
+
+    def _since(self, last_event_id: str | None) -> Sequence[Frame] | None:
+        """The frames after an id, or None when the ring does not reach back to it."""
+        match = _ID.match(last_event_id or "")
+        if match is None:
+            return None
+        at = (int(match[1]), int(match[2]))
+        if at == self._at:
+            return ()
+        frames = list(self._ring)
+        for i, frame in enumerate(frames):
+            if frame.at == at:
+                return frames[i + 1 :]
+        return None
+
+    def _send(self, event: str, data: object, change: bool) -> None:
+        """Number, keep and spread one frame. Under the lock, so that frames leave in the order of
+        their numbers: a client that saw a number must have seen all before it."""
+        o, c = self._at
+        self._at = (o, c + 1) if change else (o + 1, c)
+        frame = Frame(self._at, encode(event, data, self._at))
+        self._ring.append(frame)
+        self._ring_bytes += len(frame.data)
+        while self._ring_bytes > RING_BYTES or len(self._ring) > RING_FRAMES:
+            self._ring_bytes -= len(self._ring.popleft().data)
+        self._call(self._spread, frame.data)
+
+    def _call(self, call: Callable[..., object], *args: object) -> None:
+        loop = self._loop
+        if loop is None or loop.is_closed():
+            return
+        loop.call_soon_threadsafe(call, *args)
+
+    def _spread(self, data: bytes) -> None:
+        for client in self._clients:
+            client.push(data)
+
+    def _merge(self, data: Mapping[str, Any]) -> None:
+        with self._lock:
+            for key, *rest in zip(data["id"], data["value"], data["time"], data["state"], strict=True):
+                self._pending[key] = (rest[0], rest[1], rest[2])
+            begin = not self._flushing and self._loop is not None
+            self._flushing = self._flushing or begin
+        if begin:
+            self._call(self._later)
+
+    def _later(self) -> None:
+        asyncio.get_running_loop().call_later(COALESCE_SECONDS, self._flush)
+
+    def _flush(self) -> None:
+        with self._lock:
+            pending, self._pending = self._pending, {}
+            self._flushing = False
+            if not pending:
+                return
+            columns = list(zip(*pending.values(), strict=True))
+            self._send(
+                "obs",
+                {"id": list(pending), "value": columns[0], "time": columns[1], "state": columns[2]},
+                False,
+            )

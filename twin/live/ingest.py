@@ -1,0 +1,181 @@
+"""The one writer of ``live.gpkg``: a bounded queue, group commit, acknowledge, then fan out.
+
+The next group begins when the last commit ends: no timer, so a lone observation waits for nothing
+and a flood shares its syncs. A job's future is resolved only after the commit that holds it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any
+
+from layers.errors import Busy, TwinError, Unavailable
+from layers.store.livefile import LiveFile
+from layers.store.series import Latest, Observation, Series, Step
+
+log = logging.getLogger("twin")
+
+MAX_WAITING_JOBS = 2_000
+MAX_WAITING_ROWS = 200_000
+GROUP_JOBS = 512
+GROUP_ROWS = 20_000
+
+
+@dataclass(slots=True)
+class Transaction:
+    """What a job may use: the connection, the series, and what to do once it is on disk:
+    ``settle`` before the acknowledgement (memory must know what a client was told is there),
+    ``after`` behind it (fan-out)."""
+
+    conn: sqlite3.Connection
+    series: Series
+    moved: dict[int, Latest] = field(default_factory=dict)
+    settle: list[Callable[[], None]] = field(default_factory=list)
+    after: list[Callable[[], None]] = field(default_factory=list)
+
+    def append(self, rows: Iterable[Observation]) -> list[int]:
+        """Keep observations; their ids, in order."""
+        done = self.series.append(self.conn, rows)
+        self.moved.update(done.moved)
+        return done.ids
+
+
+type Work = Callable[[Transaction], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    work: Work
+    rows: int
+    future: Future[Any]
+
+
+class Ingest:
+    """The writer thread. ``moved`` is called after each commit, before its acknowledgement, with the
+    datastreams that moved; what it returns is called behind the acknowledgement."""
+
+    def __init__(
+        self, file: LiveFile, step: Step, moved: Callable[[dict[int, Latest]], Callable[[], None]]
+    ) -> None:
+        self._file = file
+        with file.reading() as conn:
+            self.series = Series(conn, step)
+        self._moved = moved
+        self._jobs: deque[_Job] = deque()
+        self._rows = 0
+        self._ready = threading.Condition()
+        self._stopping = False
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Begin to write. A read-only file has no writer: every put then raises ReadOnly."""
+        if not self._file.read_only:
+            self._thread = threading.Thread(target=self._run, name="live-writer", daemon=True)
+            self._thread.start()
+
+    def stop(self) -> None:
+        """Write what is queued, then end the thread."""
+        with self._ready:
+            self._stopping = True
+            self._ready.notify_all()
+        if self._thread is not None:
+            self._thread.join()
+
+    def submit(self, work: Work, rows: int = 1) -> Future[Any]:
+        """Queue work. Raises ReadOnly, Busy (the queue is full), Unavailable (the server stops).
+
+        The future holds what ``work`` returned, once it is committed, or what it raised."""
+        self._file.writer()
+        future: Future[Any] = Future()
+        with self._ready:
+            if self._stopping:
+                raise Unavailable("the server is stopping")
+            full = len(self._jobs) >= MAX_WAITING_JOBS or self._rows + rows > MAX_WAITING_ROWS
+            if full and self._jobs:
+                raise Busy("too many observations are waiting to be stored: try again in a moment")
+            self._jobs.append(_Job(work, rows, future))
+            self._rows += rows
+            self._ready.notify()
+        return future
+
+    async def put(self, work: Work, rows: int = 1) -> Any:
+        """Queue work and wait until it is committed. Raises as :meth:`submit`, and what work raised."""
+        return await asyncio.shield(asyncio.wrap_future(self.submit(work, rows)))
+
+    def _run(self) -> None:
+        conn = self._file.writer()
+        while group := self._take():
+            self._write(conn, group)
+
+    def _take(self) -> list[_Job]:
+        """The next group: at least one job, empty only when the writer stops."""
+        with self._ready:
+            self._ready.wait_for(lambda: self._jobs or self._stopping)
+            group: list[_Job] = []
+            rows = 0
+            while self._jobs and len(group) < GROUP_JOBS and (not group or rows < GROUP_ROWS):
+                group.append(self._jobs.popleft())
+                rows += group[-1].rows
+            self._rows -= rows
+            return group
+
+    def _write(self, conn: sqlite3.Connection, group: list[_Job]) -> None:
+        tx = Transaction(conn, self.series)
+        answers: list[tuple[_Job, Any, BaseException | None]] = []
+        try:
+            conn.execute("BEGIN IMMEDIATE")
+            answers.extend(self._one(tx, job) for job in group)
+            conn.execute("COMMIT")
+        except sqlite3.Error as error:
+            log.warning("live data could not be stored: %s", error)
+            if conn.in_transaction:
+                conn.execute("ROLLBACK")
+            self.series.rolled_back()
+            for job in group:
+                job.future.set_exception(Unavailable("the data could not be stored now: try again"))
+            return
+        self.series.committed()
+        self._guarded(tx.settle)
+        if tx.moved:
+            self._guarded([lambda: tx.after.append(self._moved(tx.moved))])
+        for job, result, failure in answers:
+            if failure is None:
+                job.future.set_result(result)
+            else:
+                job.future.set_exception(failure)
+        self._guarded(tx.after)
+
+    def _one(self, tx: Transaction, job: _Job) -> tuple[_Job, Any, BaseException | None]:
+        """One job inside its savepoint: what it raises undoes it alone."""
+        mark, moved = self.series.mark(), dict(tx.moved)
+        settle, after = list(tx.settle), list(tx.after)
+        tx.conn.execute("SAVEPOINT job")
+        try:
+            result = job.work(tx)
+        except sqlite3.OperationalError:
+            raise
+        except Exception as error:
+            tx.conn.execute("ROLLBACK TO job")
+            tx.conn.execute("RELEASE job")
+            self.series.reset(mark)
+            tx.moved, tx.settle, tx.after = moved, settle, after
+            if not isinstance(error, TwinError):
+                log.exception("unexpected error while storing live data")
+            return job, None, error
+        tx.conn.execute("RELEASE job")
+        return job, result, None
+
+    def _guarded(self, calls: Iterable[Callable[[], None]]) -> None:
+        """What follows a commit. A fault here is ours and must not stop the writer."""
+        for call in calls:
+            try:
+                call()
+            except Exception:
+                log.exception("unexpected error after storing live data")
