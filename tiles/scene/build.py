@@ -29,21 +29,28 @@ TINY = 0.01
 NO_FEATURE = -1
 
 
-def drawn(batch: Batch) -> Batch:
-    """The features that 3D shows: a building whose CIM parts are drawn is not drawn twice."""
+def drawn(batch: Batch, meshes: Meshes) -> tuple[Batch, Mapping[int, Mesh]]:
+    """The features that 3D shows, and the remaining bodies of buildings with parts.
+
+    A building whose CIM parts are drawn is not drawn twice: only the mesh of what its parts leave
+    over stands for it (layers.relate), and nothing where they leave nothing."""
     prop = batch.props.get("has_parts")
     if prop is None or prop.values.kind != "b" or not len(prop.values):
-        return batch
+        return batch, {}
     covered = (prop.codes >= 0) & (prop.values.numbers[prop.codes] == 1)
-    return batch.take(np.flatnonzero(~covered)) if covered.any() else batch
+    if not covered.any():
+        return batch, {}
+    left = meshes(batch.fids[covered].tolist())
+    return batch.take(np.flatnonzero(~covered | np.isin(batch.fids, list(left)))), left
 
 
 def node(batch: Batch, at: Node, rule: str, ground: float, meshes: Meshes) -> bytes:
     """The GLB of a node. ``rule`` is the kind's body: extrude, tube or mesh.
 
     ``meshes`` gives the stored meshes of fids; a feature without one is extruded."""
-    batch = drawn(batch)
-    shape = _bodies(batch, rule, ground, meshes) if len(batch) else bodies.empty()
+    batch, left = drawn(batch, meshes)
+    found = meshes(batch.fids.tolist()) if rule == "mesh" and len(batch) else left
+    shape = _bodies(batch, rule, ground, found) if len(batch) else bodies.empty()
     west, south, east, north = scheme.tile_bounds(*at)
     centre = place.ecef(np.array((west + east) / 2), np.array((south + north) / 2), ground)
     if not len(shape.triangles):
@@ -51,12 +58,11 @@ def node(batch: Batch, at: Node, rule: str, ground: float, meshes: Meshes) -> by
     return glb(shape, metadata.table(batch), len(batch), centre, colours=rule == "mesh")
 
 
-def _bodies(batch: Batch, rule: str, ground: float, meshes: Meshes) -> Body:
+def _bodies(batch: Batch, rule: str, ground: float, found: Mapping[int, Mesh]) -> Body:
     if rule == "tube":
         return _tubes(batch, ground)
-    if rule != "mesh":
+    if not found:
         return _prisms(batch, ground)
-    found = meshes(batch.fids.tolist())
     rows = {row: found[fid] for row, fid in enumerate(batch.fids.tolist()) if fid in found}
     stored = surface(rows, _lifts(batch, rows, ground))
     bare = np.array([row for row in range(len(batch)) if row not in rows], np.int64)
