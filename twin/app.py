@@ -33,6 +33,8 @@ ROOMS = {
     "health": "twin.http.health",
 }
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+#: Host headers found right before, so that the check of a repeated one is a look-up.
+KNOWN_HOSTS = 100
 
 
 def open_city(folder: Path) -> City:
@@ -70,6 +72,7 @@ class Front:
         self._rooms = rooms
         self._page = page
         self._hosts = city.hosts()
+        self._known: set[str] = set()
         self._watcher = Watcher(city)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -95,7 +98,13 @@ class Front:
     def _check_host(self, scope: Scope) -> None:
         """DNS rebinding makes a foreign page same-origin with a loopback server: the Host tells."""
         host = respond.header(scope, b"host")
-        if host is None or _name(host) in self._hosts or scope["path"].startswith("/health/"):
+        if host is None or host in self._known:
+            return
+        if _name(host) in self._hosts:
+            if len(self._known) < KNOWN_HOSTS:
+                self._known.add(host)
+            return
+        if scope["path"].startswith("/health/"):
             return
         raise NotAllowed("this server does not answer to that Host; add it to allowed_hosts in city.yml")
 

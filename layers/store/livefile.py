@@ -107,7 +107,7 @@ CREATE TRIGGER incident_log_append_only_d BEFORE DELETE ON incident_log
 """
 
 
-_SCHEMA = "\n".join(
+SCHEMA = "\n".join(
     (
         "BEGIN IMMEDIATE;",
         "PRAGMA application_id=0x47504B47; PRAGMA user_version=10300;",
@@ -179,7 +179,7 @@ class LiveFile:
         raise Unavailable("live.gpkg cannot be read")
 
     def _make(self, conn: sqlite3.Connection) -> None:
-        conn.executescript(_SCHEMA)
+        conn.executescript(SCHEMA)
 
     def _connect(self, uri: str) -> sqlite3.Connection:
         conn = sqlite3.connect(

@@ -58,7 +58,7 @@ def _keep_state(_datastream: int, _value: float, raised: int) -> int:
     return raised
 
 
-_INSERT = (
+INSERT = (
     "INSERT INTO observation (ds, t, n, id, t_end, rt, num, txt, extra, foi) VALUES (?,?,?,?,?,?,?,?,?,?)"
 )
 _SAVE = (
@@ -94,7 +94,7 @@ class Series:
             n = 0
             if last is not None and row.time <= last.time:
                 if batch:
-                    conn.executemany(_INSERT, batch)
+                    conn.executemany(INSERT, batch)
                     batch.clear()
                 found, n = _same(conn, row)
                 if found is not None:
@@ -122,7 +122,7 @@ class Series:
                 moved[row.datastream] = after
             self._next += 1
         if batch:
-            conn.executemany(_INSERT, batch)
+            conn.executemany(INSERT, batch)
         conn.executemany(_SAVE, (_saved(ds, self._pending[ds]) for ds in touched))
         return Appended(ids, moved)
 

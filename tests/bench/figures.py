@@ -67,14 +67,14 @@ def items(us: Running, floor: Running, peer: Running) -> Iterator[Row]:
 
 def not_modified(us: Running, floor: Running, _: Running) -> Iterator[Row]:
     """304 of an item and of a tile against a constant 304."""
-    base = Case(floor.pid, floor.url, ["/304"], status=304)
     for name, path in (
         ("304 of an item", "/ogc/collections/buildings/items/1"),
         ("304 of a vector tile", TILE),
     ):
         _, headers, _ = Connection(us.url).request(path, [("accept-encoding", "gzip")])
         sent = [("if-none-match", headers["etag"]), ("accept-encoding", "gzip")]
-        a, b = pair(Case(us.pid, us.url, [path], sent, 304), base, 2000, 2000)
+        ours = Case(us.pid, us.url, [path], sent, 304)
+        a, b = pair(ours, Case(floor.pid, floor.url, ["/304"], sent, 304), 2000, 2000)
         yield Row(f"{name}: CPU to the floor's 304", f"{a / b:.2f} ×", "≤ 2 ×", f"{a:.0f} µs, {b:.0f} µs")
 
 
@@ -84,7 +84,7 @@ def cached_tile(us: Running, floor: Running, _: Running) -> Iterator[Row]:
         asks = [("accept-encoding", "gzip")]
         _, _, body = Connection(us.url).request(path, asks)
         ours = Case(us.pid, us.url, [path], asks)
-        a, b = pair(ours, Case(floor.pid, floor.url, [f"/{len(body)}"]), 2000, 2000)
+        a, b = pair(ours, Case(floor.pid, floor.url, [f"/{len(body)}"], asks), 2000, 2000)
         detail = f"{a:.0f} µs, {b:.0f} µs, {len(body)} bytes"
         yield Row(f"{name}: CPU to the floor", f"{a / b:.2f} ×", "≤ 3 ×", detail)
 
@@ -230,12 +230,12 @@ def demo_to_page(folder: Path) -> Row:
     """``twin demo`` on a loaded city to the page drawn in the browser, wall."""
     from playwright.sync_api import sync_playwright
 
-    from tests.browser.chromium import ARGUMENTS, EXECUTABLE
+    from tests.browser.conftest import ARGUMENTS, chromium
 
     command = [sys.executable, "-m", "twin", "demo", "--port", "0", "--dir", str(folder)]
     _demo_address(command).send_signal(signal.SIGINT)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=EXECUTABLE, args=ARGUMENTS)
+        browser = playwright.chromium.launch(executable_path=chromium(), args=ARGUMENTS)
         page = browser.new_page(viewport={"width": 960, "height": 600})
         started = time.perf_counter()
         process = _demo_address(command)

@@ -9,8 +9,6 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-import orjson
-
 from tests.bench.floor import told
 from twin import app, server
 from twin.http.ogc import pygeoapi_host
@@ -31,8 +29,8 @@ def make(folder: Path) -> ASGIApp:
             return
         layer_id = scope["path"].split("/")[-2]
         query = scope["query_string"].decode()
-        status, value = await city.run(host.raw_items, "http://127.0.0.1/ogc", layer_id, query)
-        body = orjson.dumps(value)
+        status, content = await city.run(host.raw_items, "http://127.0.0.1/ogc", layer_id, query)
+        body = content.encode()
         headers = [(b"content-type", b"application/geo+json"), (b"content-length", str(len(body)).encode())]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})

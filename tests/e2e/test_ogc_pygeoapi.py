@@ -1,6 +1,7 @@
 """Our items against pygeoapi's own path over the same store: equal, or a difference with a reason."""
 
 import itertools
+import json
 import random
 from urllib.parse import urlencode
 
@@ -107,7 +108,7 @@ def test_a_new_layer_is_known_to_the_embedded_pygeoapi(city):
     assert status == 200
     status, told = host.raw_items("http://127.0.0.1/ogc", "nothing", "limit=1")
     assert status == 404
-    assert told["code"] == "NotFound"
+    assert json.loads(told)["code"] == "NotFound"
     city.store.drop("pipelines")
     status, _ = host.raw_items("http://127.0.0.1/ogc", "pipelines", "limit=1")
     assert status == 404

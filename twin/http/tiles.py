@@ -27,6 +27,8 @@ _COMMON: Headers = [
     (b"access-control-expose-headers", b"ETag, Features-Dropped"),
     (b"timing-allow-origin", b"*"),
 ]
+#: Headers of a 304 beside its ETag; the client keeps the others of the answer it has.
+_NOT_MODIFIED: Headers = _COMMON[:3]
 _DIGITS = 9
 
 
@@ -119,7 +121,7 @@ async def fresh(scope: Scope, send: Send, etag: str) -> bool:
     given = respond.header(scope, b"if-none-match")
     if given is None or not respond.etag_matches(given, etag):
         return False
-    await respond.not_modified(send, etag, _COMMON)
+    await respond.not_modified(send, etag, _NOT_MODIFIED)
     return True
 
 

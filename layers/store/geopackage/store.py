@@ -18,7 +18,7 @@ from typing import Any
 from layers.errors import Busy, NotFound, ReadOnly, Unavailable, shown
 from layers.model import CRS84, Change, Item, Layer, Page, Query, Rows
 from layers.store.base import LayerSpec, Published, Stage
-from layers.store.geopackage import catalog, edit, epoch, publish, read, schema
+from layers.store.geopackage import catalog, edit, epoch, publish, read, schema, walindex
 from layers.store.geopackage.catalog import Table
 from layers.store.geopackage.connection import WRITE_WAIT_S, Mode, connect, sqlite_errors, transaction
 from layers.store.geopackage.stage import GeoPackageStage, sweep
@@ -26,6 +26,8 @@ from layers.store.geopackage.view import View
 
 READ_SECONDS = 5.0
 REPAIR_WAIT_S = 0.25
+KEPT_REVISIONS = 20_000  # a thread, asked since the last change
+LOOK_S = 0.05  # between two looks whether the file is still at its place
 
 
 class GeoPackageStore:
@@ -46,6 +48,9 @@ class GeoPackageStore:
         self._verified: tuple[int, str] = (-1, "")  # the shape in which every layer was found in order
         self._busy_until = 0.0
         self._marked = -1
+        self._looked = 0.0
+        self._epoch = ""
+        self._wal: walindex.WalIndex | None = None
         self._private_epoch: str | None = None
         self._closed = False
         self._writer: sqlite3.Connection | None = None
@@ -57,6 +62,8 @@ class GeoPackageStore:
         if not read_only:
             sweep(self._derived / "stage")
         self._begin_epoch()
+        self._view().con.execute("SELECT 1 FROM twin_meta").fetchone()
+        self._wal = None if read_only else walindex.find(path)
         self._renewed(self._view())
 
     # Opening
@@ -101,8 +108,10 @@ class GeoPackageStore:
 
     @property
     def epoch(self) -> str:
-        """Random id of this store's history, renewed by a restore; the first half of every ETag."""
-        return self._private_epoch or self._current().epoch
+        """Random id of this store's history, renewed by a restore; the first half of every ETag.
+
+        As of this store's last look at the file: every read looks, so an ETag is made after one."""
+        return self._private_epoch or self._epoch
 
     @property
     def read_only(self) -> bool:
@@ -129,20 +138,30 @@ class GeoPackageStore:
 
     def _same_file(self) -> None:
         """Refuse to go on with a file that is no longer at its place: its answers would be another city's."""
+        now = time.monotonic()
+        if now < self._looked + LOOK_S:
+            return
+        self._looked = now
         try:
             same = os.stat(self._path).st_ino == self._inode
         except OSError:
             same = False
         if not same:
+            self._looked = 0.0
             raise Unavailable("the city's store was replaced while it was open; restart the server")
 
     def _current(self) -> View:
         self._same_file()
         view = self._view()
+        header = self._wal.header() if self._wal is not None else b""
+        if header and view.header == header and view.shape == self._verified:
+            return view
         with sqlite_errors():
             stale = view.data_version() != view.version
         if stale or self._unsettled(view):
             self._renewed(view)
+        else:
+            view.header = header
         return view
 
     def _unsettled(self, view: View) -> bool:
@@ -152,11 +171,14 @@ class GeoPackageStore:
         """Bring a view up to the file, verifying the layers when the schema moved."""
         with sqlite_errors():
             for _ in range(3):
+                # taken before the snapshot: a commit between the two is then seen at the next look
+                view.header = self._wal.header() if self._wal is not None else b""
                 with _snapshot(view):
                     view.renew(view.data_version())
                 if not self._unsettled(view):
                     break
                 self._verify(view)
+        self._epoch = view.epoch
         self._remember(view)
 
     def _verify(self, view: View) -> None:
@@ -291,12 +313,20 @@ class GeoPackageStore:
 
     def revision(self, layer_id: str, fid: int) -> int:
         """The revision of one feature. Raises NotFound."""
+        view = self._current()
+        known = view.revisions.get((layer_id, fid))
+        if known is not None:
+            return known
         with self._reading() as view:
             table = _table(view, layer_id)
             sql = f"SELECT 1 FROM {table.name} WHERE fid=?"
             if abs(fid) >= 2**63 or view.con.execute(sql, (fid,)).fetchone() is None:
                 raise NotFound(f"layer {layer_id} has no feature {shown(fid)}")
-            return edit.revision(view.con, layer_id, fid)
+            number = edit.revision(view.con, layer_id, fid)
+            if len(view.revisions) >= KEPT_REVISIONS:
+                view.revisions.clear()
+            view.revisions[layer_id, fid] = number
+        return number
 
     def rows(self, layer_id: str, fids: Sequence[int] | None = None, *, meshes: bool = False) -> Rows:
         """Features that have a geometry, as columns, for the tilers. No time limit."""

@@ -25,12 +25,14 @@ class View:
     def __init__(self, con: sqlite3.Connection) -> None:
         self.con = con
         self.version = -1  # PRAGMA data_version, of this connection only
+        self.header = b""  # of the WAL index, before this snapshot
         self.shape: tuple[int, str] = (-1, "")  # see catalog.shape
         self.stamp = ""
         self.epoch = ""
         self.seq = 0
         self.nonce = 0
         self.tables: dict[str, Table] = {}
+        self.revisions: dict[tuple[str, int], int] = {}  # asked for at this snapshot
         self._seqs: dict[str, int] = {}
         self._deadline = float("inf")
         con.set_progress_handler(self._expired, _PROGRESS_STEPS)
@@ -58,6 +60,7 @@ class View:
             self.tables = catalog.tables(con)
             self.stamp = meta["stamp"]
         self._seqs = {}
+        self.revisions = {}
         self.version = version
 
     def distrust(self, findings: Sequence[Finding]) -> None:

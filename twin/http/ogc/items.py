@@ -13,18 +13,20 @@ import orjson
 
 from layers import query as queries
 from layers.errors import BadParameter, NotFound, shown
-from layers.model import Layer, Query
+from layers.model import CRS84, Layer, Query
 from twin.http import respond
 from twin.http.ogc import answers, negotiate
 from twin.http.ogc.context import Context, link, link_header
 from twin.http.ogc.negotiate import GEOJSON, HTML, JSON
-from twin.http.respond import CORS, Headers, Scope, Send
+from twin.http.respond import Headers, Scope, Send
 
 if TYPE_CHECKING:
     from twin.city import City
     from twin.http.ogc.pygeoapi_host import Host
 
 type Pairs = list[tuple[str, str]]
+#: Headers of a 304 beside its ETag; the client keeps the others of the answer it has.
+NOT_MODIFIED: Headers = [answers.VARY, (b"access-control-allow-origin", b"*")]
 #: A page up to this size is read in the event loop; a larger or filtered one in a reader thread.
 INLINE = 1000
 
@@ -50,7 +52,7 @@ class Items:
         # the body has a time stamp: equal ETags mean equal features, not equal bytes, so it is weak
         etag = f'"{city.store.epoch}-{layer.seq}"'
         if respond.etag_matches(respond.header(scope, b"if-none-match"), etag):
-            await respond.not_modified(send, f"W/{etag}", [answers.VARY, *CORS])
+            await respond.not_modified(send, f"W/{etag}", NOT_MODIFIED)
             return
         if query.limit <= INLINE and not query.equals:
             page = city.store.items(layer_id, query)
@@ -86,18 +88,18 @@ class Items:
     async def feature(self, scope: Scope, send: Send, layer_id: str, text: str) -> None:
         """One feature (Features Part 1, clause 7.17). Its ETag is its revision."""
         city = self._city
-        layer = city.store.layer(layer_id)
-        f, pairs = split_format(respond.query_pairs(scope))
-        crs = queries.parse_item(layer, pairs)
+        f, pairs = split_format(respond.query_pairs(scope)) if scope["query_string"] else (None, [])
+        # each look at the store costs system calls, so a plain request takes just the one below
+        crs = queries.parse_item(city.store.layer(layer_id), pairs) if pairs else CRS84
         fid = feature_id(layer_id, text)
         kind = negotiate.representation(scope, f)
         if kind == "html":
-            await self._feature_html(scope, send, layer, fid, Query(crs=crs))
+            await self._feature_html(scope, send, city.store.layer(layer_id), fid, Query(crs=crs))
             return
         revision = city.store.revision(layer_id, fid)
         etag = f'"{city.store.epoch}-{revision}"'
         if respond.etag_matches(respond.header(scope, b"if-none-match"), etag):
-            await respond.not_modified(send, etag, [answers.VARY, *CORS])
+            await respond.not_modified(send, etag, NOT_MODIFIED)
             return
         item = city.store.item(layer_id, fid, crs)
         links = feature_links(respond.base_url(city, scope) + "/ogc", layer_id, fid, pairs)

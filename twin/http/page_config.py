@@ -1,0 +1,118 @@
+"""``/config.json``: what the page must know of the city before it draws anything."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from layers import kinds
+from layers.model import Bbox, Field, Layer
+
+if TYPE_CHECKING:
+    from twin.city import City
+
+#: Warning levels (预警级别), worst first, with the words of the interface.
+LEVELS = (
+    {"id": "red", "title": {"zh-CN": "红色", "en": "Red"}},
+    {"id": "orange", "title": {"zh-CN": "橙色", "en": "Orange"}},
+    {"id": "yellow", "title": {"zh-CN": "黄色", "en": "Yellow"}},
+    {"id": "blue", "title": {"zh-CN": "蓝色", "en": "Blue"}},
+)
+MAX_ZOOM = 16
+#: Degrees around the layers where ``surroundings`` is not set (about two kilometres).
+MARGIN = 0.02
+METRES_PER_DEGREE = 111_320.0
+
+
+def document(city: City) -> dict[str, Any]:
+    """The whole document; layers in the order of city.yml, then by id."""
+    settings = city.settings
+    layers = ordered(city)
+    extent = union(layer.extent for layer in layers)
+    return {
+        "title": settings.title,
+        "languages": list(settings.languages),
+        "timeZone": settings.time_zone,
+        "view": settings.view.model_dump() if settings.view else overview(extent),
+        "surroundings": list(settings.surroundings or around(extent)),
+        "ground": settings.heights.ground,
+        "credits": [credit.model_dump() for credit in settings.credits],
+        "mapApprovalNo": settings.map_approval_no,
+        "layers": [layer_entry(city, layer) for layer in layers],
+        "levels": list(LEVELS),
+        "workflow": city.live.incidents.workflow.public(),
+        "thresholds": city.live.themes.public(),
+        "stream": "/stream",
+    }
+
+
+def ordered(city: City) -> list[Layer]:
+    """Layers as city.yml lists them, the others after them."""
+    rank = {layer_id: i for i, layer_id in enumerate(city.settings.layers)}
+    return sorted(city.store.layers(), key=lambda layer: (rank.get(layer.id, len(rank)), layer.id))
+
+
+def union(extents: Any) -> Bbox | None:
+    """The box around all boxes that are there."""
+    boxes = [box for box in extents if box is not None]
+    if not boxes:
+        return None
+    west, south, east, north = zip(*boxes, strict=True)
+    return min(west), min(south), max(east), max(north)
+
+
+def around(extent: Bbox | None) -> Bbox:
+    """Where zooming out stops: the layers and some room, or the world while there are none."""
+    if extent is None:
+        return -180.0, -85.0, 180.0, 85.0
+    west, south, east, north = extent
+    return (
+        max(west - MARGIN, -180.0),
+        max(south - MARGIN, -85.0),
+        min(east + MARGIN, 180.0),
+        min(north + MARGIN, 85.0),
+    )
+
+
+def overview(extent: Bbox | None) -> dict[str, float]:
+    """A view of all layers, from the south and above. ``height`` is the distance to the target (m)."""
+    west, south, east, north = extent or (-180.0, -60.0, 180.0, 60.0)
+    lat = (south + north) / 2
+    wide = (east - west) * METRES_PER_DEGREE * math.cos(math.radians(lat))
+    high = (north - south) * METRES_PER_DEGREE
+    distance = min(max(wide, high, 300.0), 20_000_000.0)
+    return {"lon": (west + east) / 2, "lat": lat, "height": distance, "heading": 0.0, "pitch": -45.0}
+
+
+def layer_entry(city: City, layer: Layer) -> dict[str, Any]:
+    """One layer: what it is called, how it is drawn and from where."""
+    kind = kinds.KINDS.get(layer.kind, kinds.KINDS["feature"])
+    said = city.settings.layers.get(layer.id)
+    return {
+        "id": layer.id,
+        "kind": layer.kind,
+        "group": dict(kind.group),
+        "title": {**kind.title, **layer.title, **(said.title if said else {})},
+        "geometryType": layer.geometry_type,
+        "count": layer.count,
+        "extent": list(layer.extent) if layer.extent else None,
+        "visible": said.visible if said else True,
+        "locking": layer.locking,
+        "fields": [field_entry(field) for field in layer.fields],
+        "style": {**kind.style, **((said.style if said else None) or {})},
+        "vector": {"url": f"/tiles/{layer.id}/{{z}}/{{x}}/{{y}}.mvt", "minzoom": 0, "maxzoom": MAX_ZOOM},
+        "scene": {"url": f"/3dtiles/{layer.id}/tileset.json"} if kind.body != "none" else None,
+    }
+
+
+def field_entry(field: Field) -> dict[str, Any]:
+    """One property: name, type, titles, unit and code list."""
+    entry: dict[str, Any] = {
+        "name": field.name,
+        "type": field.type,
+        "title": dict(field.title),
+        "unit": field.unit,
+    }
+    if field.codes:
+        entry["codes"] = {code: dict(titles) for code, titles in field.codes.items()}
+    return entry
