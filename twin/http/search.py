@@ -46,7 +46,7 @@ def make(city: City) -> ASGIApp:
         await answers.give(
             scope,
             send,
-            orjson.dumps(body),
+            (orjson.dumps(body),),
             [(b"content-type", b"application/geo+json"), (b"vary", b"Accept-Encoding")],
         )
 

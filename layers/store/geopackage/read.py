@@ -34,6 +34,9 @@ def page(view: View, table: Table, query: Query, count: int) -> tuple[Page, dict
     """A page, and the GeoJSON that had to be made for it (to be kept by the caller).
 
     ``count`` is the number of features of the layer."""
+    stored = _stored(view, table, query, count)
+    if stored is not None:
+        return stored, {}
     chosen = choose(view, table, query, count)
     made: dict[int, bytes] = {}
     if query.crs == CRS84:
@@ -42,6 +45,32 @@ def page(view: View, table: Table, query: Query, count: int) -> tuple[Page, dict
         bodies = projected(view, table, chosen.fids, query.crs)
     after = chosen.fids[-1] if chosen.more and chosen.fids else None
     return Page(b",".join(bodies), len(bodies), chosen.matched, after), made
+
+
+def _stored(view: View, table: Table, query: Query, count: int) -> Page | None:
+    """A page without conditions whose GeoJSON is all stored, joined by SQLite in one statement.
+
+    None where it does not apply. A thousand rows as Python objects cost twice what joining them does."""
+    if query.equals or query.datetime is not None or query.crs != CRS84 or not table.trusted:
+        return None
+    if query.bbox is not None and not _everything(view, table, query.bbox, count):
+        return None
+    after = -(2**63) if query.after is None else query.after
+    returned, kept, last, body = view.con.execute(
+        "SELECT count(*), count(body), max(fid), CAST(group_concat(body, ',') AS BLOB) FROM"
+        f" (SELECT t.fid AS fid, j.body AS body FROM {table.name} t LEFT JOIN {table.json} j ON j.fid = t.fid"
+        " WHERE t.fid > ? ORDER BY t.fid LIMIT ? OFFSET ?)",
+        (after, query.limit, query.offset),
+    ).fetchone()
+    if kept < returned:
+        return None
+    more = returned == query.limit and _follows(view, table, last)
+    return Page(body or b"", returned, count, last if more else None)
+
+
+def _follows(view: View, table: Table, fid: int) -> bool:
+    found = view.con.execute(f"SELECT 1 FROM {table.name} t WHERE t.fid > ? LIMIT 1", (fid,)).fetchone()
+    return found is not None
 
 
 def choose(view: View, table: Table, query: Query, count: int) -> Chosen:

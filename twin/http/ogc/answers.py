@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 
 from isal import isal_zlib
 
@@ -11,6 +12,8 @@ from twin.http.respond import CORS, Headers, Scope, Send
 
 #: Below this many bytes compressing costs more than it saves.
 WORTH = 1024
+#: Below this many bytes one write costs less than several.
+SMALL = 65_536
 _GZIP_WINDOW = 31
 VARY = (b"vary", b"Accept, Accept-Encoding")
 VARY_LANGUAGE = (b"vary", b"Accept, Accept-Encoding, Accept-Language")
@@ -21,20 +24,30 @@ HTML_HEADERS: Headers = [
 ]
 
 
-def gzip(body: bytes) -> bytes:
+def gzip(parts: Sequence[bytes]) -> bytes:
     """One gzip member, level 1: the fastest level of ISA-L that still shrinks JSON well."""
     packer = isal_zlib.compressobj(1, isal_zlib.DEFLATED, _GZIP_WINDOW)
-    return packer.compress(body) + packer.flush()
+    return b"".join([*(packer.compress(part) for part in parts), packer.flush()])
 
 
-async def give(scope: Scope, send: Send, body: bytes, headers: Headers) -> None:
-    """A 200 answer to GET or HEAD (HEAD: the same headers without the body)."""
-    if len(body) > WORTH and respond.accepts_gzip(scope):
-        body = gzip(body)
+async def give(scope: Scope, send: Send, parts: Sequence[bytes], headers: Headers) -> None:
+    """A 200 answer to GET or HEAD (HEAD: the same headers without the body).
+
+    The body comes in parts, because joining a megabyte costs as much as sending it."""
+    length = sum(map(len, parts))
+    if length > WORTH and respond.accepts_gzip(scope):
+        parts = (gzip(parts),)
+        length = len(parts[0])
         headers = [*headers, (b"content-encoding", b"gzip")]
-    headers = [*headers, *CORS, (b"cache-control", b"no-cache"), (b"content-length", b"%d" % len(body))]
+    headers = [*headers, *CORS, (b"cache-control", b"no-cache"), (b"content-length", b"%d" % length)]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
-    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+    if scope["method"] == "HEAD":
+        parts = (b"",)
+    elif length < SMALL:
+        parts = (b"".join(parts),)
+    for part in parts[:-1]:
+        await send({"type": "http.response.body", "body": part, "more_body": True})
+    await send({"type": "http.response.body", "body": parts[-1]})
 
 
 async def give_document(scope: Scope, send: Send, body: bytes, media: str, lang: str) -> None:
@@ -51,4 +64,4 @@ async def give_document(scope: Scope, send: Send, body: bytes, media: str, lang:
     if media == "text/html":
         headers += HTML_HEADERS
         media += "; charset=utf-8"
-    await give(scope, send, body, [(b"content-type", media.encode()), *headers])
+    await give(scope, send, (body,), [(b"content-type", media.encode()), *headers])

@@ -59,21 +59,15 @@ class Items:
         else:
             page = await city.run(city.store.items, layer_id, query)
         links = page_links(base, layer_id, pairs, f, page.next_after)
-        body = b"".join(
-            (
-                b'{"type":"FeatureCollection","features":[',
-                page.features,
-                b'],"numberMatched":%d,"numberReturned":%d,"timeStamp":"' % (page.matched, page.returned),
-                _now(),
-                b'","links":',
-                orjson.dumps(links),
-                b"}",
-            )
-        )
+        numbers = b'],"numberMatched":%d,"numberReturned":%d,"timeStamp":"' % (page.matched, page.returned)
         await answers.give(
             scope,
             send,
-            body,
+            (
+                b'{"type":"FeatureCollection","features":[',
+                page.features,
+                numbers + _now() + b'","links":' + orjson.dumps(links) + b"}",
+            ),
             [
                 (b"content-type", b"application/geo+json"),
                 (b"etag", b"W/" + etag.encode()),
@@ -111,7 +105,7 @@ class Items:
             answers.VARY,
         ]
         body = item.body[:-1] + b',"links":' + orjson.dumps(links) + b"}"
-        await answers.give(scope, send, body, headers)
+        await answers.give(scope, send, (body,), headers)
 
     async def _page_html(self, scope: Scope, send: Send, layer: Layer, query: Query, pairs: Pairs) -> None:
         context = self._context(scope)
@@ -137,7 +131,7 @@ class Items:
             answers.VARY_LANGUAGE,
             *answers.HTML_HEADERS,
         ]
-        await answers.give(scope, send, html, headers)
+        await answers.give(scope, send, (html,), headers)
 
     def _context(self, scope: Scope) -> Context:
         city = self._city
