@@ -107,15 +107,30 @@ class Store(Protocol):
         10 000 changed rows are logged each, above that one row logs the whole layer."""
 
     def replace(
-        self, layer_id: str, fid: int, feature: Mapping[str, Any], if_match: int | None = None
+        self,
+        layer_id: str,
+        fid: int,
+        feature: Mapping[str, Any],
+        if_match: int | None = None,
+        actor: str | None = None,
     ) -> int:
         """PUT: the whole feature (GeoJSON). Returns the new revision.
 
-        Raises NotFound, BadBody (geometry or property does not fit the layer), Stale,
-        Unconditional, ReadOnly."""
+        ``actor`` is kept with the revision, in the same transaction. Raises NotFound, BadBody
+        (geometry or property does not fit the layer), Stale, Unconditional, ReadOnly."""
 
-    def patch(self, layer_id: str, fid: int, patch: Mapping[str, Any], if_match: int | None = None) -> int:
+    def patch(
+        self,
+        layer_id: str,
+        fid: int,
+        patch: Mapping[str, Any],
+        if_match: int | None = None,
+        actor: str | None = None,
+    ) -> int:
         """PATCH: RFC 7396 merge-patch of ``properties`` and/or ``geometry``; as ``replace``."""
+
+    def actors(self, layer_id: str, fid: int) -> list[tuple[int, str, str]]:
+        """Who edited a feature through this program: (revision, name, UTC instant), newest first."""
 
     def set_values(self, layer_id: str, values: Iterable[tuple[int, Mapping[str, Any]]]) -> None:
         """Set properties of several features in one transaction (used by loads to relate layers)."""

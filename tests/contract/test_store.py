@@ -408,6 +408,18 @@ def test_patch(store: Store) -> None:
     assert fids(store) == [1, 2, 3]
 
 
+def test_who_edited_is_kept_with_the_revision(store: Store, opener: Callable[[], Store]) -> None:
+    load(store, spec(), grid(4), "create")
+    first = store.patch("buildings", 2, {"properties": {"name": "a"}}, actor="duty")
+    store.patch("buildings", 2, {"properties": {"name": "b"}})
+    third = store.patch("buildings", 2, {"properties": {"name": "c"}}, actor="planner")
+    with pytest.raises(Stale):
+        store.patch("buildings", 2, {"properties": {"name": "d"}}, first, actor="late")
+    for reading in (store, opener()):
+        assert [row[:2] for row in reading.actors("buildings", 2)] == [(third, "planner"), (first, "duty")]
+        assert reading.actors("buildings", 1) == []
+
+
 def test_if_match(store: Store) -> None:
     load(store, spec(), grid(2))
     first = store.revision("buildings", 1)

@@ -21,19 +21,29 @@ _KEEP = object()
 
 
 def replace(
-    con: sqlite3.Connection, table: Table, fid: int, body: Mapping[str, Any], if_match: int | None
+    con: sqlite3.Connection,
+    table: Table,
+    fid: int,
+    body: Mapping[str, Any],
+    if_match: int | None,
+    actor: str | None,
 ) -> int:
     """PUT. Returns the new revision."""
     shape, values = feature.whole(table, fid, body)
-    return _write(con, table, fid, shape, values, if_match)
+    return _write(con, table, fid, shape, values, if_match, actor)
 
 
 def patch(
-    con: sqlite3.Connection, table: Table, fid: int, body: Mapping[str, Any], if_match: int | None
+    con: sqlite3.Connection,
+    table: Table,
+    fid: int,
+    body: Mapping[str, Any],
+    if_match: int | None,
+    actor: str | None,
 ) -> int:
     """PATCH (RFC 7396). Returns the new revision."""
     named, shape, values = feature.partial(table, fid, body)
-    return _write(con, table, fid, shape if named else _KEEP, values, if_match)
+    return _write(con, table, fid, shape if named else _KEEP, values, if_match, actor)
 
 
 def _write(
@@ -43,6 +53,7 @@ def _write(
     shape: Any,
     values: dict[str, Any],
     if_match: int | None,
+    actor: str | None,
 ) -> int:
     if if_match is None and table.locking == "strict":
         raise Unconditional(f"layer {table.id} needs If-Match with the revision of the feature")
@@ -61,7 +72,10 @@ def _write(
             columns["geom"] = None if shape is None else blob.encode(_array(shape))[0]
         _set(con, table, fid, columns)
         keep(con, table, encode(con, table, [fid]))
-        return revision(con, table.id, fid)
+        number = revision(con, table.id, fid)
+        if actor is not None:
+            con.execute("INSERT INTO twin_actors (seq, actor) VALUES (?, ?)", (number, actor))
+        return number
 
 
 def _free_source(con: sqlite3.Connection, table: Table, fid: int, values: Mapping[str, Any]) -> None:

@@ -63,6 +63,8 @@ CREATE TABLE twin_changes (seq INTEGER PRIMARY KEY AUTOINCREMENT, layer TEXT NOT
   nonce INTEGER NOT NULL DEFAULT (random()));
 CREATE INDEX twin_changes_layer ON twin_changes (layer, seq);
 CREATE INDEX twin_changes_feature ON twin_changes (layer, fid, seq);
+CREATE TABLE twin_actors (seq INTEGER PRIMARY KEY, actor TEXT NOT NULL,
+  at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ','now')));
 CREATE TABLE twin_layers (id TEXT PRIMARY KEY, kind TEXT NOT NULL, title TEXT NOT NULL,
   geometry_type TEXT NOT NULL, crs TEXT NOT NULL, time_field TEXT, key TEXT NOT NULL,
   locking TEXT NOT NULL, generation INTEGER NOT NULL, fields TEXT NOT NULL, columns TEXT NOT NULL,

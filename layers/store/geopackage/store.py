@@ -381,16 +381,37 @@ class GeoPackageStore:
             stage.drop()
 
     def replace(
-        self, layer_id: str, fid: int, feature: Mapping[str, Any], if_match: int | None = None
+        self,
+        layer_id: str,
+        fid: int,
+        feature: Mapping[str, Any],
+        if_match: int | None = None,
+        actor: str | None = None,
     ) -> int:
         """PUT: the whole feature (GeoJSON). Returns the new revision."""
         with self._writing() as con:
-            return edit.replace(con, self._table(layer_id), fid, feature, if_match)
+            return edit.replace(con, self._table(layer_id), fid, feature, if_match, actor)
 
-    def patch(self, layer_id: str, fid: int, patch: Mapping[str, Any], if_match: int | None = None) -> int:
+    def patch(
+        self,
+        layer_id: str,
+        fid: int,
+        patch: Mapping[str, Any],
+        if_match: int | None = None,
+        actor: str | None = None,
+    ) -> int:
         """PATCH: RFC 7396 merge-patch of ``properties`` and/or ``geometry``; as ``replace``."""
         with self._writing() as con:
-            return edit.patch(con, self._table(layer_id), fid, patch, if_match)
+            return edit.patch(con, self._table(layer_id), fid, patch, if_match, actor)
+
+    def actors(self, layer_id: str, fid: int) -> list[tuple[int, str, str]]:
+        """Who edited a feature through this program: (revision, name, UTC instant), newest first."""
+        with self._reading() as view:
+            return view.con.execute(
+                "SELECT a.seq, a.actor, a.at FROM twin_actors a JOIN twin_changes c USING (seq)"
+                " WHERE c.layer=? AND c.fid=? ORDER BY a.seq DESC",
+                (layer_id, fid),
+            ).fetchall()
 
     def set_values(self, layer_id: str, values: Iterable[tuple[int, Mapping[str, Any]]]) -> None:
         """Set properties of several features in one transaction. Raises NotFound, BadBody, ReadOnly."""

@@ -7,7 +7,6 @@ angle brackets; both are taken.
 
 from __future__ import annotations
 
-import logging
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
 
     from twin.city import City
 
-log = logging.getLogger("twin.edit")
 MAX_BODY = 1_048_576
 READ = "GET, HEAD, OPTIONS"
 _TAG = re.compile(r'^(?:W/)?"?(?:([0-9A-Za-z_]+)-)?(\d{1,18})"?$')
@@ -56,8 +54,7 @@ class Edit:
         feature = _to_lonlat(feature, layer, respond.header(scope, b"content-crs"))
         if_match = self._if_match(scope, layer, fid)
         call = city.store.replace if replacing else city.store.patch
-        revision = await city.run(call, layer_id, fid, feature, if_match)
-        log.info("%s %s/%d by key %s: revision %d", scope["method"], layer_id, fid, key.name, revision)
+        revision = await city.run(call, layer_id, fid, feature, if_match, key.name)
         headers: Headers = [(b"etag", f'"{city.store.epoch}-{revision}"'.encode()), *CORS]
         await send({"type": "http.response.start", "status": 204, "headers": headers})
         await send({"type": "http.response.body", "body": b""})

@@ -1,0 +1,153 @@
+"""A real browser on a real server: Debian's Chromium with software WebGL, one page a module."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Response, sync_playwright
+
+from tests.support import Server, until
+
+#: Software WebGL on any machine, and no background traffic of the browser's own.
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
+    "--ignore-gpu-blocklist",
+]
+SIZE = {"width": 640, "height": 400}
+READY_SECONDS = 120
+
+
+def chromium() -> str | None:
+    """The browser's path: $TWIN_CHROMIUM, else what the machine has."""
+    named = os.environ.get("TWIN_CHROMIUM")
+    return (
+        named or shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    )
+
+
+@dataclass
+class Tab:
+    """An open page, with everything it asked for and complained about."""
+
+    page: Page
+    server: Server
+    foreign: list[str] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+    #: Complaints that a test provokes on purpose contain one of these.
+    expected: list[str] = field(default_factory=list)
+
+    def listen(self) -> None:
+        """Note requests that leave this machine, console errors and uncaught exceptions."""
+        self.page.on("request", self._asked)
+        self.page.on("console", self._said)
+        self.page.on("pageerror", lambda error: self.complaints.append(f"uncaught {error}"))
+        self.page.on("response", self._answered)
+
+    def _asked(self, request: Request) -> None:
+        parts = urlsplit(request.url)
+        if parts.scheme not in ("blob", "data") and parts.hostname != "127.0.0.1":
+            self.foreign.append(request.url)
+
+    def _said(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            self.complaints.append(f"{message.type} {message.text}")
+
+    def _answered(self, response: Response) -> None:
+        if response.status >= 400:
+            self.complaints.append(f"{response.status} {response.url}")
+
+    def unexpected(self) -> list[str]:
+        """Complaints that no test asked for."""
+        return [c for c in self.complaints if not any(part in c for part in self.expected)]
+
+    def open(self, fragment: str = "", *, key: bool = True) -> None:
+        """Load the page afresh and wait for its first whole picture."""
+        self.page.goto("about:blank")
+        secret = f"key={self.server.key}&" if key else ""
+        self.page.goto(f"{self.server.url}/#{secret}{fragment}")
+        until(lambda: self.js("!!window.twin"), 60, "the page's start")
+        self.ready()
+
+    def js(self, expression: str, argument: Any = None) -> Any:
+        """The value of an expression in the page."""
+        return self.page.evaluate(expression, argument)
+
+    def ready(self) -> None:
+        """Wait until the view is drawn whole."""
+        self.js("ms => window.twin.ready(ms)", READY_SECONDS * 1000)
+
+    def look(self, lon: float, lat: float, height: float = 350, pitch: float = -60, **state: Any) -> None:
+        """Look at a place from that far; other parts of the state may be given too."""
+        view = {"lon": lon, "lat": lat, "height": height, "heading": 0, "pitch": pitch}
+        self.js("patch => window.twin.set(patch)", {"view": view, **state})
+        self.ready()
+
+    def pick(self, lon: float, lat: float, height: float = 0) -> Any:
+        """What a click at that place selects."""
+        return self.js("([lon, lat, h]) => window.twin.pick(lon, lat, h)", [lon, lat, height])
+
+    def attributes(self, lon: float, lat: float, height: float = 0) -> Any:
+        """What the drawn feature there carries."""
+        return self.js("([lon, lat, h]) => window.twin.attributes(lon, lat, h)", [lon, lat, height])
+
+    def swaps(self, layer: str, form: str) -> int:
+        """Tiles exchanged so far."""
+        return int(
+            self.js(
+                "([l, f]) => window.twin.tiles().find(t => t.layer === l && t.form === f).swaps",
+                [layer, form],
+            )
+        )
+
+
+def feature(layer: str, fid: int) -> dict[str, object]:
+    """The selection of a feature, as the page writes it."""
+    return {"type": "feature", "layer": layer, "fid": fid}
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """One browser for all modules."""
+    path = chromium()
+    if path is None or not Path(path).exists():
+        pytest.skip("Chromium is absent: make deps installs it (or set TWIN_CHROMIUM)")
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=path, headless=True, args=ARGUMENTS)
+        yield running
+        running.close()
+
+
+def new_tab(browser: Browser, server: Server, **options: Any) -> Tab:
+    """A page of its own context; motion is reduced so that flights are jumps."""
+    settings = {"viewport": SIZE, "reduced_motion": "reduce", "locale": "en-GB", **options}
+    context = browser.new_context(**settings)
+    context.set_default_timeout(60_000)
+    tab = Tab(context.new_page(), server)
+    tab.listen()
+    return tab
+
+
+@pytest.fixture(scope="module")
+def tab(browser: Browser, server: Server) -> Iterator[Tab]:
+    """One open page a module; at its end it has asked nobody else and complained of nothing."""
+    opened = new_tab(browser, server)
+    opened.open()
+    yield opened
+    foreign, complaints = opened.foreign, opened.unexpected()
+    opened.page.context.close()
+    assert foreign == []
+    assert complaints == []

@@ -1,0 +1,216 @@
+"""The page opens by itself, shows what the city has, and remembers its state in the address."""
+
+import re
+
+import pytest
+from playwright.sync_api import Browser
+
+from tests.browser import places
+from tests.browser.conftest import Tab, feature, new_tab
+from tests.support import Server, until
+
+
+def test_it_opens_with_every_visible_layer_drawn_and_no_foreign_request(tab: Tab):
+    drawn = {(one["layer"], one["form"]): len(one["urls"]) for one in tab.js("window.twin.tiles()")}
+    assert drawn[("buildings", "scene")] > 0
+    assert drawn[("building_parts", "scene")] > 0
+    assert drawn[("pipelines", "scene")] > 0
+    assert drawn[("roads", "vector")] > 0
+    assert drawn[("street_assets", "vector")] > 0
+    assert tab.foreign == []
+    assert tab.complaints == []
+
+
+def test_the_key_leaves_the_address_and_stays_in_the_tab(tab: Tab):
+    assert tab.server.key not in tab.page.url
+    assert "key=" not in tab.page.url
+    assert tab.js("sessionStorage.getItem('twin.key')") == tab.server.key
+
+
+def test_the_credits_carry_the_notice_of_the_data(tab: Tab):
+    assert "OpenStreetMap contributors" in tab.page.inner_text("#credits")
+
+
+def test_a_building_is_picked_where_it_stands(tab: Tab):
+    there = places.building(tab.server)
+    tab.look(there.lon, there.lat)
+    assert tab.pick(there.lon, there.lat, there.height) == feature("buildings", there.fid)
+    drawn = tab.attributes(there.lon, there.lat, there.height)
+    assert drawn["source_id"] == there.properties["source_id"]
+    assert drawn["height_m"] == pytest.approx(there.height, abs=0.01)
+
+
+def test_a_building_part_is_picked_where_it_stands(tab: Tab):
+    there = places.part(tab.server)
+    tab.look(there.lon, there.lat)
+    assert tab.pick(there.lon, there.lat, there.height) == feature("building_parts", there.fid)
+
+
+def test_a_pipe_is_seen_underground_and_hidden_by_the_street_otherwise(tab: Tab):
+    there = places.pipe(tab.server)
+    for distance in (120, 320):
+        tab.look(there.lon, there.lat, distance, underground=True)
+        assert tab.pick(there.lon, there.lat, there.height) == feature("pipelines", there.fid)
+        tab.look(there.lon, there.lat, distance, underground=False)
+        hidden = tab.pick(there.lon, there.lat, there.height)
+        assert hidden is None or hidden["layer"] != "pipelines"
+
+
+def test_a_vector_feature_is_picked_at_its_known_place(tab: Tab):
+    there = places.asset(tab.server)
+    tab.look(there.lon, there.lat, 150, pitch=-80)
+    assert tab.pick(there.lon, there.lat) == feature("street_assets", there.fid)
+    assert tab.attributes(there.lon, there.lat)["source_id"] == there.properties["source_id"]
+
+
+def test_from_above_footprints_stand_for_buildings(tab: Tab):
+    there = places.building(tab.server)
+    tab.look(there.lon, there.lat, 300, mode="2d")
+    assert tab.pick(there.lon, there.lat) == feature("buildings", there.fid)
+    forms = {(one["layer"], one["form"]) for one in tab.js("window.twin.tiles()")}
+    assert ("buildings", "vector") in forms
+    tab.js("window.twin.set({mode: '3d'})")
+    tab.ready()
+
+
+def test_a_click_opens_the_card_with_titles_units_and_provenance(tab: Tab):
+    there = places.building(tab.server)
+    tab.look(there.lon, there.lat, lang="zh-CN")
+    at = tab.js("([lon, lat, h]) => window.twin.window(lon, lat, h)", [there.lon, there.lat, there.height])
+    tab.page.mouse.click(at["x"], at["y"])
+    card = tab.page.locator("twin-feature .scroll")
+    card.locator("[data-field=height_m]").wait_for()
+    assert card.get_attribute("data-fid") == str(there.fid)
+    height = card.locator("[data-field=height_m]").inner_text()
+    word = {"measured": "实测", "levels": "推算", "default": "默认(推定)"}[there.properties["height_source"]]
+    assert re.search(r"\d m", height)
+    assert word in height
+    assert f"s=buildings:{there.fid}" in tab.page.url
+    tab.page.keyboard.press("Escape")
+    assert tab.js("window.twin.state().selection") is None
+
+
+def test_search_goes_to_an_address(tab: Tab):
+    tab.js("window.twin.set({lang: 'en'})")
+    tab.page.keyboard.press("/")
+    tab.page.keyboard.type("Unioninkatu 29")
+    first = tab.page.locator("#search-hits li[role=option]").first
+    first.wait_for()
+    assert "Unioninkatu 29" in first.inner_text()
+    before = tab.js("window.twin.state().view")
+    tab.page.keyboard.press("Enter")
+    selection = tab.js("window.twin.state().selection")
+    assert selection["layer"] in ("addresses", "buildings")
+    after = tab.js("window.twin.state().view")
+    assert (after["lon"], after["lat"]) != (before["lon"], before["lat"])
+    item = tab.server.http.get(f"/ogc/collections/{selection['layer']}/items/{selection['fid']}").json()
+    assert after["lon"] == pytest.approx(item["geometry"]["coordinates"][0], abs=2e-4)
+    assert after["lat"] == pytest.approx(item["geometry"]["coordinates"][1], abs=2e-4)
+    tab.page.keyboard.press("Escape")
+
+
+def test_the_layer_tree_hides_and_fades_layers_and_the_legend_marks_what_is_assumed(tab: Tab):
+    tab.page.keyboard.press("l")
+    row = tab.page.locator("twin-layers [data-layer=roads]")
+    row.locator("input[type=checkbox]").uncheck()
+    assert tab.js("window.twin.state().layers.roads.visible") is False
+    assert "roads" not in tab.page.url
+    row.locator("input[type=checkbox]").check()
+    row.locator("input[type=range]").fill("0.5")
+    assert tab.js("window.twin.state().layers.roads.opacity") == 0.5
+    assert "roads:0.5" in tab.page.url
+    tab.page.get_by_role("tab", name="Legend").click()
+    assert tab.page.locator("twin-layers .swatch.assumed").count() >= 2
+    tab.page.keyboard.press("Escape")
+
+
+def test_the_language_switches_without_a_missing_word(tab: Tab):
+    tab.page.keyboard.press("l")
+    for lang, word in (("zh-CN", "图层目录"), ("en", "Layers")):
+        tab.page.locator("select.language").select_option(lang)
+        until(lambda word=word: word in tab.page.inner_text("twin-layers"), 5, f"the word {word}")
+        assert tab.page.get_attribute("html", "lang") == lang
+        assert "undefined" not in tab.page.inner_text("body")
+    tab.page.keyboard.press("Escape")
+
+
+def test_zooming_out_stops_at_the_surroundings(tab: Tab):
+    config = tab.server.http.get("/config.json").json()
+    west, south, east, north = config["surroundings"]
+    for _ in range(12):
+        tab.page.keyboard.press("-")
+    view = tab.js("window.twin.state().view")
+    assert view["height"] < 1.2 * 111_320 * ((east - west) ** 2 + (north - south) ** 2) ** 0.5
+    tab.js("window.twin.set({view: {lon: 0, lat: 0, height: 500, heading: 0, pitch: -50}})")
+    tab.page.keyboard.press("+")
+    view = tab.js("window.twin.state().view")
+    assert west <= view["lon"] <= east
+    assert south <= view["lat"] <= north
+
+
+@pytest.mark.parametrize("mode", ["3d", "2d"])
+def test_a_deep_link_restores_the_whole_view(tab: Tab, mode: str):
+    there = places.building(tab.server)
+    view = f"v={there.lon:.6f},{there.lat:.6f},420,35,-50&m={mode}"
+    tab.open(f"{view}&l=buildings:0.7,roads&s=buildings:{there.fid}&lang=zh-CN")
+    state = tab.js("window.twin.state()")
+    assert state["mode"] == mode
+    assert state["lang"] == "zh-CN"
+    assert state["selection"] == feature("buildings", there.fid)
+    assert state["layers"]["buildings"] == {"visible": True, "opacity": 0.7}
+    assert not state["layers"]["pipelines"]["visible"]
+    view = state["view"]
+    assert view["lon"] == pytest.approx(there.lon, abs=2e-5)
+    assert view["lat"] == pytest.approx(there.lat, abs=2e-5)
+    assert view["height"] == pytest.approx(420, rel=0.01)
+    assert view["heading"] == pytest.approx(35, abs=0.5)
+    assert view["pitch"] == pytest.approx(-50, abs=0.5)
+    assert tab.page.locator("twin-feature [data-field=height_m]").count() == 1
+    height = there.height if mode == "3d" else 0
+    assert tab.pick(there.lon, there.lat, height) == feature("buildings", there.fid)
+
+
+def test_editing_sends_the_revision_and_tells_when_it_was_overtaken(tab: Tab):
+    there = places.building(tab.server, small=True)
+    tab.open(f"v={there.lon:.6f},{there.lat:.6f},300,0,-50&l=buildings&s=buildings:{there.fid}&lang=en")
+    card = tab.page.locator("twin-feature")
+    card.locator("[data-action=edit]").click()
+    card.locator("input[name=name]").fill("House of the test")
+    card.locator("[data-action=save]").click()
+    card.locator("[data-field=name]").wait_for()
+    url = f"/ogc/collections/buildings/items/{there.fid}"
+    assert tab.server.http.get(url).json()["properties"]["name"] == "House of the test"
+    card.locator("[data-action=edit]").click()
+    patch = {"properties": {"name": "Someone else was quicker"}}
+    media = {"content-type": "application/merge-patch+json"}
+    assert tab.server.http.patch(url, json=patch, headers={**tab.server.auth, **media}).status_code == 204
+    card.locator("input[name=name]").fill("Too late")
+    tab.expected += ["412"]
+    card.locator("[data-action=save]").click()
+    card.locator(".message").wait_for()
+    assert "Someone else changed" in card.locator(".message").inner_text()
+    assert tab.server.http.get(url).json()["properties"]["name"] == "Someone else was quicker"
+
+
+def test_a_phone_sees_sheets_and_no_horizontal_scroll(browser: Browser, server: Server):
+    tab = new_tab(browser, server, viewport={"width": 390, "height": 700}, has_touch=True, is_mobile=True)
+    tab.open("l=buildings", key=False)
+    tab.page.locator("[data-panel=incidents]").click()
+    drawer = tab.page.locator("twin-incidents.drawer").bounding_box()
+    assert drawer is not None
+    assert drawer["width"] == 390
+    assert drawer["y"] > 300
+    assert tab.js("document.documentElement.scrollWidth") <= 390
+    assert tab.foreign == []
+    assert tab.complaints == []
+    tab.page.context.close()
+
+
+def test_without_a_key_nothing_offers_to_write(browser: Browser, server: Server):
+    tab = new_tab(browser, server)
+    there = places.building(server, small=True)
+    tab.open(f"v={there.lon:.6f},{there.lat:.6f},300,0,-50&l=buildings&s=buildings:{there.fid}", key=False)
+    tab.page.locator("twin-feature [data-field=height_m]").wait_for()
+    assert tab.page.locator("[data-action=edit]").count() == 0
+    assert tab.complaints == []
+    tab.page.context.close()
