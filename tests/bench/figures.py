@@ -240,7 +240,9 @@ def demo_to_page(folder: Path) -> Row:
         started = time.perf_counter()
         process = _demo_address(command)
         page.goto(process.address)  # type: ignore[attr-defined]
-        page.wait_for_function("() => window.twin && window.twin.ready", timeout=120_000)
+        page.wait_for_function("() => window.twin", timeout=60_000)
+        shown = time.perf_counter() - started
+        page.evaluate("window.twin.ready(150000)")
         seconds = time.perf_counter() - started
         browser.close()
         process.send_signal(signal.SIGINT)

@@ -19,13 +19,15 @@ from twin.access.keys import Action, Keys
 
 def demo(name: str, folder: Path, host: str, port: int, *, simulator: bool) -> None:
     """Make the demo city's folder unless it is there, serve it, play its sensors. Raises NotFound."""
+    server.bind(host, port).close()  # a taken port is told before the load, not after it
     if not (folder / "city.gpkg").exists():
         _make(name, folder)
-    page_key = _fresh_key(folder, "page", ("edit", "observe", "incident"))
-    simulator_key = _fresh_key(folder, "simulator", ("observe", "incident"))
     players: list[subprocess.Popen[bytes]] = []
 
     def ready(url: str) -> None:
+        # the city is ours only now: a second demo of the same folder must not take the first one's keys
+        page_key = _fresh_key(folder, "page", ("edit", "observe", "incident"))
+        simulator_key = _fresh_key(folder, "simulator", ("observe", "incident"))
         print(f"\n  The map of {name}:  {url}/#key={page_key}\n  OGC API:  {url}/ogc\n", flush=True)
         print("  Ctrl-C stops the server" + (" and the simulator." if simulator else "."), flush=True)
         if simulator:
