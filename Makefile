@@ -56,7 +56,7 @@ bench: env
 	$(BIN)/python -m tests.bench
 
 drill: env
-	TWIN_DRILL=1 $(BIN)/python -m pytest tests/crash
+	TWIN_CRASH_ROUNDS=200 $(BIN)/python -m pytest --timeout 3600 tests/crash
 
 wheel: env
 	rm -rf dist && $(BIN)/python -m hatchling build

@@ -19,7 +19,8 @@ from twin import settings
 from twin.access.keys import ACTIONS, Keys
 
 SHOWN_PROBLEMS = 20
-out = Console(soft_wrap=True, highlight=False)
+WIDTH = 200  # of a table that no terminal shows
+out = Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else WIDTH)
 
 
 def init(folder: Path, title: str) -> str:

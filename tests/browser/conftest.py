@@ -119,9 +119,10 @@ def feature(layer: str, fid: int) -> dict[str, object]:
     return {"type": "feature", "layer": layer, "fid": fid}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """One browser for all modules."""
+    """One browser a module: while it runs, Playwright's event loop is the thread's, and no test could
+    have one of its own; starting it takes less than a second."""
     path = chromium()
     if path is None or not Path(path).exists():
         pytest.skip("Chromium is absent: make deps installs it (or set TWIN_CHROMIUM)")

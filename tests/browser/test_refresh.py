@@ -295,14 +295,10 @@ def test_an_edit_beyond_the_boxes_of_the_tree_opens_the_layer_anew(tab: Tab, tow
     """The tile has not been refreshed before: the engine holds its old buffers under its plain URL."""
     other = places.building(tab.server)
     tab.look(other.lon, other.lat, 2500, pitch=-30, layers={"buildings": {"visible": True, "opacity": 1}})
-    high = 999.0
-    assert tab.pick(other.lon, other.lat, high) != feature("buildings", other.fid)
-    _patch(tab.server, "buildings", other.fid, {"properties": {"height_m": high}})
-    until(
-        lambda: tab.pick(other.lon, other.lat, high) == feature("buildings", other.fid),
-        30,
-        "the new height in the picture",
-    )
+    assert tab.pick(other.lon, other.lat, 500) != feature("buildings", other.fid)
+    _patch(tab.server, "buildings", other.fid, {"properties": {"height_m": 999.0}})
+    until(lambda: _attribute(tab, other, "height_m") == 999, 30, "the new height in the attributes")
+    assert tab.pick(other.lon, other.lat, 500) == feature("buildings", other.fid)
 
 
 def _osm_id(item: dict[str, Any]) -> str:

@@ -1,0 +1,77 @@
+/** Requests to the server: one error shape, the key where the page has one, ETags kept for editing. */
+
+import { key } from './link';
+
+export class ApiError extends Error {
+  constructor(
+    readonly status: number,
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
+interface Problem {
+  detail?: string;
+  description?: string;
+  title?: string;
+}
+
+async function request(url: string, init: RequestInit = {}): Promise<Response> {
+  const headers = new Headers(init.headers);
+  const method = init.method ?? 'GET';
+  const secret = key();
+  if (method !== 'GET' && secret) headers.set('Authorization', `Bearer ${secret}`);
+  const response = await fetch(url, { ...init, headers });
+  if (response.ok) return response;
+  const problem = (await response.json().catch(() => ({}))) as Problem;
+  throw new ApiError(
+    response.status,
+    problem.detail ?? problem.description ?? problem.title ?? response.statusText,
+  );
+}
+
+export async function getJson<T>(url: string, init?: RequestInit): Promise<T> {
+  return (await (await request(url, init)).json()) as T;
+}
+
+export interface Feature {
+  type: 'Feature';
+  id: number;
+  geometry: { type: string; coordinates: unknown } | null;
+  properties: Record<string, unknown>;
+}
+
+export interface Versioned<T> {
+  value: T;
+  etag: string | null;
+}
+
+export async function getFeature(layer: string, fid: number): Promise<Versioned<Feature>> {
+  const response = await request(`ogc/collections/${layer}/items/${fid}`, {
+    headers: { Accept: 'application/geo+json' },
+    cache: 'no-cache',
+  });
+  return { value: (await response.json()) as Feature, etag: response.headers.get('ETag') };
+}
+
+/** RFC 7396 merge-patch of properties; throws ApiError 412 when someone else was quicker. */
+export async function patchFeature(
+  layer: string,
+  fid: number,
+  properties: Record<string, unknown>,
+  etag: string,
+): Promise<void> {
+  await request(`ogc/collections/${layer}/items/${fid}`, {
+    method: 'PATCH',
+    headers: { 'Content-Type': 'application/merge-patch+json', 'If-Match': etag },
+    body: JSON.stringify({ properties }),
+  });
+}
+
+export async function postAction<T>(url: string, body: unknown, ifMatch?: string): Promise<T> {
+  const headers: Record<string, string> = { 'Content-Type': 'application/json' };
+  if (ifMatch) headers['If-Match'] = ifMatch;
+  const response = await request(url, { method: 'POST', headers, body: JSON.stringify(body) });
+  return (await response.json()) as T;
+}

@@ -1,0 +1,80 @@
+/** What the server says of the city: the shape of /config.json. */
+
+export type Lang = 'zh-CN' | 'en';
+export type Titles = Partial<Record<string, string>>;
+export type Severity = 'red' | 'orange' | 'yellow' | 'blue';
+
+export interface FieldConfig {
+  name: string;
+  type: 'string' | 'integer' | 'number' | 'boolean' | 'date' | 'datetime';
+  title: Titles;
+  unit: string | null;
+  codes?: Record<string, Titles>;
+}
+
+export interface LegendEntry {
+  title: Titles;
+  color: string;
+  value?: string;
+  assumed?: boolean;
+}
+
+export interface LayerStyle {
+  color: { property: string | null; values: Record<string, string>; default: string };
+  width?: number;
+  size?: number;
+  legend: LegendEntry[];
+  assumed?: { property: string; values: string[] } | null;
+}
+
+export interface LayerConfig {
+  id: string;
+  kind: string;
+  group: string | Titles;
+  title: Titles;
+  geometryType: string;
+  count: number;
+  extent: [number, number, number, number] | null;
+  visible: boolean;
+  locking: 'default' | 'strict';
+  fields: FieldConfig[];
+  style: LayerStyle;
+  vector: { url: string; minzoom: number; maxzoom: number } | null;
+  scene: { url: string } | null;
+}
+
+export interface Threshold {
+  level: Severity;
+  side: 'above' | 'below';
+  raise: number;
+  clear: number;
+}
+
+export interface ObservedPropertyConfig {
+  title: Titles;
+  unit: string;
+  period: number;
+  thresholds: Threshold[];
+}
+
+export interface CityConfig {
+  title: Titles;
+  languages: Lang[];
+  timeZone: string;
+  view: { lon: number; lat: number; height: number; heading: number; pitch: number };
+  surroundings: [number, number, number, number];
+  ground: number;
+  credits: { text: string; url?: string | null }[];
+  mapApprovalNo: string | null;
+  layers: LayerConfig[];
+  levels: { id: string; title?: Titles }[];
+  workflow: { states: Record<string, { title: Titles; final?: boolean }>; actions: Record<string, { title: Titles; note?: string }> };
+  thresholds: Record<string, ObservedPropertyConfig>;
+  stream: string;
+}
+
+export async function fetchConfig(): Promise<CityConfig> {
+  const response = await fetch('config.json', { headers: { Accept: 'application/json' } });
+  if (!response.ok) throw new Error(`config.json: ${response.status}`);
+  return (await response.json()) as CityConfig;
+}

@@ -1,0 +1,117 @@
+/**
+ * `window.twin`: what tests and scripts may ask of an open page.
+ *
+ * ready(ms?)               resolves when the globe and every shown layer have loaded the view
+ * pick(lon, lat, h?)       what stands at a place (degrees, metres) as the user would pick it:
+ *                          {type:'feature',layer,fid} | {type:'sensor',id} | {type:'incident',id} | null;
+ *                          undefined when the place is not in the picture
+ * pickWindow(x, y)         the same at a canvas position (CSS pixels)
+ * attributes(lon, lat, h?) what the drawn feature there carries in its tile
+ * window(lon, lat, h?)     where that place is on the canvas (CSS pixels), or null
+ * state()                  the state of the page      set(patch)  changes it as the interface would
+ * counts()                 {sensors, incidents, pins, states}
+ * sensor(id), incident(id) what the page knows of one
+ * tiles()                  per layer and form: loaded tile URLs, exchanges done, refreshes under way
+ * refresher(layer, form)   the TileRefresher, for changed(url, version)
+ * trim(layer, form)        drops the tiles that are not in view
+ * clip(layer, [lon,lat,…]) cuts a layer's solids by a polygon (none: undefined)
+ * scene                    the engine's scene
+ * cacheEntries()           size of the engine's resource cache
+ */
+
+import { Cartesian2, ClippingPolygon, ClippingPolygonCollection, ResourceCache, Cartesian3 } from '@cesium/engine';
+import type { App } from './app';
+import { sceneReady } from './map/ready';
+import type { TileRefresher } from './map/refresher';
+import type { Selection, State } from './state';
+
+export interface TwinHook {
+  ready(timeout?: number): Promise<void>;
+  pick(lon: number, lat: number, height?: number): Selection | null | undefined;
+  pickWindow(x: number, y: number): Selection | null;
+  attributes(lon: number, lat: number, height?: number): Record<string, unknown> | null;
+  window(lon: number, lat: number, height?: number): { x: number; y: number } | null;
+  state(): Readonly<State>;
+  set(patch: Partial<State>): void;
+  counts(): { sensors: number; incidents: number; pins: number; states: Record<string, number> };
+  sensor(id: number): unknown;
+  incident(id: number): unknown;
+  tiles(): { layer: string; form: string; urls: string[]; swaps: number; busy: boolean }[];
+  refresher(layer: string, form: 'scene' | 'vector'): TileRefresher | undefined;
+  trim(layer: string, form: 'scene' | 'vector'): void;
+  clip(layer: string, lonLat?: number[]): void;
+  cacheEntries(): number;
+  readonly scene: unknown;
+}
+
+declare global {
+  interface Window {
+    twin?: TwinHook;
+  }
+}
+
+export function installHook(app: App): void {
+  const { map, store, sensors, incidents } = app;
+  const drawn = (layer: string, form: string) =>
+    map?.layers.refreshers().find((one) => one.layer === layer && one.form === form);
+  window.twin = {
+    async ready(timeout = 60_000) {
+      if (!map) return;
+      const end = performance.now() + timeout;
+      while (!map.layers.complete) {
+        if (performance.now() > end) throw new Error('a layer could not be opened in time');
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+      await sceneReady(map.scene, () => map.layers.shown(), end - performance.now());
+    },
+    pick(lon, lat, height = app.config.ground) {
+      const position = map?.picker.window(lon, lat, height);
+      return position ? map!.picker.at(position) : undefined;
+    },
+    pickWindow: (x, y) => map?.picker.at(new Cartesian2(x, y)) ?? null,
+    attributes(lon, lat, height = app.config.ground) {
+      const position = map?.picker.window(lon, lat, height);
+      return position ? map!.picker.attributes(position) : null;
+    },
+    window(lon, lat, height = app.config.ground) {
+      const position = map?.picker.window(lon, lat, height);
+      return position ? { x: position.x, y: position.y } : null;
+    },
+    state: () => store.get(),
+    set: (patch) => store.set(patch),
+    counts: () => ({
+      sensors: sensors.all.size,
+      incidents: incidents.all.size,
+      pins: incidents.pinned.length,
+      states: sensors.counts(),
+    }),
+    sensor: (id) => sensors.all.get(id),
+    incident: (id) => incidents.all.get(id),
+    tiles: () =>
+      (map?.layers.refreshers() ?? []).map(({ layer, form, refresher }) => ({
+        layer,
+        form,
+        urls: refresher.loadedUrls,
+        swaps: refresher.swaps,
+        busy: refresher.busy,
+      })),
+    refresher: (layer, form) => drawn(layer, form)?.refresher,
+    trim(layer, form) {
+      drawn(layer, form)?.tileset.trimLoadedTiles();
+      map?.scene.requestRender();
+    },
+    clip(layer, lonLat) {
+      const tileset = drawn(layer, 'scene')?.tileset;
+      if (!tileset) return;
+      map?.scene.requestRender();
+      if (!lonLat) {
+        tileset.clippingPolygons = new ClippingPolygonCollection();
+        return;
+      }
+      const polygon = new ClippingPolygon({ positions: Cartesian3.fromDegreesArray(lonLat) });
+      tileset.clippingPolygons = new ClippingPolygonCollection({ polygons: [polygon] });
+    },
+    cacheEntries: () => Object.keys(ResourceCache.cacheEntries).length,
+    scene: map?.scene,
+  };
+}

@@ -1,0 +1,95 @@
+/** The event stream: one connection, resumed by the browser with Last-Event-ID. */
+
+import type { SensorState } from './symbols';
+
+export interface SensorColumns {
+  id: number[];
+  name: string[];
+  property: string[];
+  unit: string[];
+  lon: number[];
+  lat: number[];
+  value: (number | null)[];
+  time: (number | null)[];
+  state: SensorState[];
+  simulated: boolean[];
+}
+
+export interface Incident {
+  id: number;
+  code: string;
+  title: string;
+  description: string | null;
+  class: string | null;
+  level: number;
+  status: string;
+  lon: number | null;
+  lat: number | null;
+  address: string | null;
+  source: string | null;
+  simulated: boolean;
+  reported: string;
+  changed: string;
+  revision: number;
+  sensor: number | null;
+  actions: { action: string; title: Record<string, string>; to: string }[];
+  log?: { at: string; actor: string; action: string; from: string | null; to: string; note: string | null }[];
+}
+
+export interface StreamEvents {
+  snapshot: { time: string; sensors: SensorColumns; incidents: Incident[] };
+  obs: { id: number[]; value: (number | null)[]; time: (number | null)[]; state: SensorState[] };
+  sensors: SensorColumns;
+  incident: Incident;
+  tiles: { url: string; version: string }[];
+  layers: { id: string; generation: number };
+}
+
+export type Handlers = { [Name in keyof StreamEvents]: (data: StreamEvents[Name]) => void };
+
+/** A heartbeat comes every 15 s, but EventSource hides comments: this long without events is no fault. */
+const REOPEN_MS = 5000;
+
+export class LiveStream {
+  private source: EventSource | null = null;
+  /** Whether the connection is up, and when the last observation came (ms; 0 for none yet). */
+  connected = false;
+  heard = 0;
+  snapshots = 0;
+
+  constructor(
+    private readonly url: string,
+    private readonly handlers: Handlers,
+    private readonly onStatus: () => void,
+  ) {
+    this.open();
+    window.addEventListener('pagehide', () => this.source?.close());
+    window.addEventListener('pageshow', (event) => {
+      if (event.persisted) this.open();
+    });
+  }
+
+  private open(): void {
+    const source = new EventSource(this.url);
+    this.source = source;
+    source.addEventListener('open', () => this.status(true));
+    source.addEventListener('error', () => {
+      this.status(false);
+      // the browser gives up after an HTTP error: a server that starts again answers later
+      if (source.readyState === EventSource.CLOSED) setTimeout(() => this.open(), REOPEN_MS);
+    });
+    for (const name of Object.keys(this.handlers) as (keyof StreamEvents)[]) {
+      source.addEventListener(name, (event) => {
+        if (name === 'obs') this.heard = Date.now();
+        if (name === 'snapshot') this.snapshots += 1;
+        const data = JSON.parse((event as MessageEvent<string>).data) as never;
+        (this.handlers[name] as (value: never) => void)(data);
+      });
+    }
+  }
+
+  private status(connected: boolean): void {
+    this.connected = connected;
+    this.onStatus();
+  }
+}

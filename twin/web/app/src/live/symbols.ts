@@ -1,0 +1,79 @@
+/** Drawn signs of sensors and incidents: colour and shape say the same, so neither is needed alone. */
+
+import type { Severity } from '../config';
+
+export type SensorState = 'ok' | 'stale' | Severity;
+
+export const COLORS: Record<SensorState, string> = {
+  red: '#c1121f',
+  orange: '#e07a00',
+  yellow: '#e3b505',
+  blue: '#1d6fb8',
+  ok: '#4b5563',
+  stale: '#4b5563',
+};
+
+/** Incident level 1 is the worst. */
+export const LEVEL_COLORS: Record<number, string> = { 1: '#c1121f', 2: '#e07a00', 3: '#e3b505', 4: '#1d6fb8' };
+
+const SHAPES: Record<SensorState, (size: number) => string> = {
+  red: (s) => `M${s / 2} ${s * 0.08}L${s * 0.96} ${s * 0.9}H${s * 0.04}Z`,
+  orange: (s) => `M${s / 2} ${s * 0.04}L${s * 0.96} ${s / 2}L${s / 2} ${s * 0.96}L${s * 0.04} ${s / 2}Z`,
+  yellow: (s) => `M${s * 0.12} ${s * 0.12}H${s * 0.88}V${s * 0.88}H${s * 0.12}Z`,
+  blue: (s) => circle(s, 0.4),
+  ok: (s) => circle(s, 0.26),
+  stale: (s) => circle(s, 0.26),
+};
+
+function circle(size: number, radius: number): string {
+  const c = size / 2;
+  const r = size * radius;
+  return `M${c - r} ${c}a${r} ${r} 0 1 0 ${2 * r} 0a${r} ${r} 0 1 0 ${-2 * r} 0Z`;
+}
+
+/** The outline of a state's sign in a box of that size, as an SVG path. */
+export function shapeOf(state: SensorState, size: number): string {
+  return SHAPES[state](size);
+}
+
+function canvas(size: number): CanvasRenderingContext2D {
+  const element = document.createElement('canvas');
+  element.width = element.height = size;
+  return element.getContext('2d')!;
+}
+
+/** 48-pixel picture of a sensor in that state, for a billboard drawn at half that size. */
+export function sensorImage(state: SensorState): HTMLCanvasElement {
+  const context = canvas(48);
+  const path = new Path2D(shapeOf(state, 40));
+  context.translate(4, 4);
+  context.lineJoin = 'round';
+  context.lineWidth = 6;
+  context.strokeStyle = '#ffffff';
+  context.stroke(path);
+  context.fillStyle = state === 'stale' ? '#ffffff' : COLORS[state];
+  context.fill(path);
+  if (state === 'stale') {
+    context.lineWidth = 3.5;
+    context.strokeStyle = COLORS.stale;
+    context.stroke(path);
+  }
+  return context.canvas;
+}
+
+/** 64-pixel pin of an incident with its level. */
+export function incidentImage(level: number): HTMLCanvasElement {
+  const context = canvas(64);
+  const pin = new Path2D('M32 62C22 48 11 38 11 25a21 21 0 1 1 42 0C53 38 42 48 32 62Z');
+  context.fillStyle = LEVEL_COLORS[level] ?? COLORS.ok;
+  context.strokeStyle = '#ffffff';
+  context.lineWidth = 4;
+  context.stroke(pin);
+  context.fill(pin);
+  context.fillStyle = level === 3 ? '#20262c' : '#ffffff';
+  context.font = '700 26px system-ui, sans-serif';
+  context.textAlign = 'center';
+  context.textBaseline = 'middle';
+  context.fillText(String(level), 32, 27);
+  return context.canvas;
+}

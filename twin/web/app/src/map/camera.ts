@@ -1,0 +1,160 @@
+/** The camera as a view: the point on the ground that it looks at, how far away, from where. */
+
+import {
+  BoundingSphere,
+  Cartesian2,
+  Cartesian3,
+  Cartographic,
+  HeadingPitchRange,
+  Math as CesiumMath,
+  Matrix4,
+  OrthographicFrustum,
+  Transforms,
+  type CesiumWidget,
+  type Scene,
+} from '@cesium/engine';
+import type { CityConfig } from '../config';
+import type { Mode, State, Store, View } from '../state';
+
+const NEAREST = 20;
+const FLIGHT_SECONDS = 1.2;
+
+function still(): boolean {
+  return window.matchMedia('(prefers-reduced-motion: reduce)').matches;
+}
+
+/** The diagonal of the surroundings in metres: how far the camera may draw back. */
+function farthest(surroundings: CityConfig['surroundings']): number {
+  const [west, south, east, north] = surroundings;
+  return Math.max(
+    1500,
+    Cartesian3.distance(Cartesian3.fromDegrees(west, south), Cartesian3.fromDegrees(east, north)) * 1.1,
+  );
+}
+
+export class CityCamera {
+  private readonly scene: Scene;
+  private readonly limit: number;
+  private pitch = -45;
+  private mode: Mode = '3d';
+  private applying = false;
+
+  constructor(
+    widget: CesiumWidget,
+    private readonly config: CityConfig,
+    private readonly store: Store,
+  ) {
+    this.scene = widget.scene;
+    this.limit = farthest(config.surroundings);
+    const controller = this.scene.screenSpaceCameraController;
+    controller.minimumZoomDistance = NEAREST;
+    controller.maximumZoomDistance = this.limit;
+    controller.maximumTiltAngle = CesiumMath.toRadians(82);
+    controller.inertiaZoom = controller.inertiaSpin = controller.inertiaTranslate = still() ? 0 : 0.6;
+    this.scene.camera.percentageChanged = 0.02;
+    this.scene.camera.moveEnd.addEventListener(() => this.settle());
+    this.apply(store.get());
+    store.subscribe((state, changed) => {
+      if (changed.has('mode') || (changed.has('view') && !this.applying)) this.apply(state);
+    });
+  }
+
+  /** Where the camera stands now. */
+  view(): View {
+    const { camera, canvas } = this.scene;
+    const centre = new Cartesian2(canvas.clientWidth / 2, canvas.clientHeight / 2);
+    const hit = camera.pickEllipsoid(centre);
+    const at = Cartographic.fromCartesian(hit ?? camera.positionWC);
+    const range =
+      camera.frustum instanceof OrthographicFrustum
+        ? (camera.frustum.width ?? camera.positionCartographic.height)
+        : hit
+          ? Cartesian3.distance(hit, camera.positionWC)
+          : camera.positionCartographic.height;
+    return {
+      lon: CesiumMath.toDegrees(at.longitude),
+      lat: CesiumMath.toDegrees(at.latitude),
+      height: range,
+      heading: CesiumMath.toDegrees(camera.heading) % 360,
+      pitch: this.mode === '2d' ? this.pitch : CesiumMath.toDegrees(camera.pitch),
+    };
+  }
+
+  flyTo(lon: number, lat: number, range: number): void {
+    const now = this.view();
+    const target = { ...now, lon, lat, height: Math.min(Math.max(range, NEAREST), this.limit) };
+    if (this.mode === '2d' || still()) {
+      this.place(target);
+      this.settle();
+      return;
+    }
+    this.scene.camera.flyToBoundingSphere(this.sphere(target), {
+      duration: FLIGHT_SECONDS,
+      offset: this.offset(target),
+    });
+  }
+
+  zoom(factor: number): void {
+    const now = this.view();
+    this.place({ ...now, height: Math.min(Math.max(now.height * factor, NEAREST), this.limit) });
+    this.settle();
+  }
+
+  north(): void {
+    this.place({ ...this.view(), heading: 0 });
+    this.settle();
+  }
+
+  private sphere(view: View): BoundingSphere {
+    return new BoundingSphere(Cartesian3.fromDegrees(view.lon, view.lat, this.config.ground), 0);
+  }
+
+  private offset(view: View): HeadingPitchRange {
+    const pitch = this.mode === '2d' ? -90 : Math.min(view.pitch, -8);
+    return new HeadingPitchRange(CesiumMath.toRadians(view.heading), CesiumMath.toRadians(pitch), view.height);
+  }
+
+  private apply(state: Readonly<State>): void {
+    const { camera, screenSpaceCameraController: controller } = this.scene;
+    const view = state.view;
+    this.pitch = view.pitch;
+    this.mode = state.mode;
+    controller.enableTilt = state.mode === '3d';
+    if (state.mode === '2d') camera.switchToOrthographicFrustum();
+    else camera.switchToPerspectiveFrustum();
+    this.place(view);
+  }
+
+  private place(view: View): void {
+    const { camera } = this.scene;
+    const offset = this.offset(view);
+    const east = Math.sin(offset.heading) * Math.cos(offset.pitch);
+    const north = Math.cos(offset.heading) * Math.cos(offset.pitch);
+    const back = new Cartesian3(-east * view.height, -north * view.height, -Math.sin(offset.pitch) * view.height);
+    const frame = Transforms.eastNorthUpToFixedFrame(this.sphere(view).center);
+    camera.cancelFlight();
+    // lookAt() forgets the heading when it looks straight down
+    camera.setView({
+      destination: Matrix4.multiplyByPoint(frame, back, new Cartesian3()),
+      orientation: { heading: offset.heading, pitch: offset.pitch, roll: 0 },
+    });
+    if (camera.frustum instanceof OrthographicFrustum) camera.frustum.width = view.height;
+    this.scene.requestRender();
+  }
+
+  /** After a move: back inside the surroundings if it left them, and the state follows. */
+  private settle(): void {
+    const [west, south, east, north] = this.config.surroundings;
+    const now = this.view();
+    const kept = {
+      ...now,
+      lon: CesiumMath.clamp(now.lon, west, east),
+      lat: CesiumMath.clamp(now.lat, south, north),
+      height: Math.min(now.height, this.limit),
+    };
+    if (kept.lon !== now.lon || kept.lat !== now.lat || kept.height < now.height * 0.999) this.place(kept);
+    this.applying = true;
+    this.store.set({ view: kept });
+    this.applying = false;
+  }
+}

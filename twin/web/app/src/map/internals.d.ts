@@ -1,0 +1,40 @@
+/**
+ * The private parts of @cesium/engine 26.3.0 that the tile refresher leans on, as types.
+ * The engine is pinned to that version; browser tests fail when one of these changes its meaning.
+ */
+export interface TileContent {
+  readonly ready: boolean;
+  update(tileset: unknown, frameState: FrameState): void;
+  destroy(): void;
+  isDestroyed(): boolean;
+}
+
+export interface FrameState {
+  passes: { render: boolean };
+  commandList: unknown[];
+  afterRender: (() => boolean)[];
+}
+
+export interface EngineTile {
+  content: TileContent | undefined;
+  contentReady: boolean;
+  hasEmptyContent: boolean;
+  hasRenderableContent: boolean;
+  lastStyleTime: number;
+  clippingPlanesDirty: boolean;
+  clippingPolygonsDirty: boolean;
+  _clippingPlanesState: number;
+  _clippingPolygonsState: number;
+  _content: TileContent | undefined;
+  _contentState: number;
+  _selectedFrame: number;
+  _contentResource: import('@cesium/engine').Resource | undefined;
+  isDestroyed(): boolean;
+}
+
+export interface EngineTileset {
+  statistics: { incrementLoadCounts(content: TileContent): void; decrementLoadCounts(content: TileContent): void };
+  _runtimeContentCodec?: {
+    createContent(tileset: unknown, tile: EngineTile, resource: unknown, bytes: ArrayBuffer): Promise<TileContent>;
+  };
+}

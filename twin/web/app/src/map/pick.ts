@@ -1,0 +1,67 @@
+/** What stands under a pixel: a sensor, an incident, or a feature of a layer. */
+
+import { Cartesian2, Cartesian3, SceneTransforms, type Scene } from '@cesium/engine';
+import type { LayerSet } from '../layers/layers';
+import type { Selection } from '../state';
+
+/** Pipes and roads are a few pixels wide; a finger is wider. */
+const BOX = 9;
+const FINGER_BOX = 17;
+
+interface PickedFeature {
+  getProperty(name: string): unknown;
+  tileset?: unknown;
+  content?: { tileset: unknown };
+}
+
+/** The id that a symbol of the live collections carries. */
+export interface SymbolId {
+  kind: 'sensor' | 'incident';
+  id: number;
+}
+
+function isSymbol(id: unknown): id is SymbolId {
+  return typeof id === 'object' && id !== null && 'kind' in id && 'id' in id;
+}
+
+export class Picker {
+  constructor(
+    private readonly scene: Scene,
+    private readonly layers: LayerSet,
+  ) {}
+
+  /** Exactly there first, then the nearest in a small box around. */
+  at(position: Cartesian2, touch = false): Selection | null {
+    const box = touch ? FINGER_BOX : BOX;
+    return this.read(this.scene.pick(position, 1, 1)) ?? this.read(this.scene.pick(position, box, box));
+  }
+
+  /** Attributes that the drawn feature under a pixel carries, as the tile has them. */
+  attributes(position: Cartesian2): Record<string, unknown> | null {
+    const picked: unknown = this.scene.pick(position, 1, 1) ?? this.scene.pick(position, BOX, BOX);
+    const feature = picked as (PickedFeature & { getPropertyIds(): string[] }) | undefined;
+    if (typeof feature?.getPropertyIds !== 'function') return null;
+    return Object.fromEntries(feature.getPropertyIds().map((name) => [name, feature.getProperty(name)]));
+  }
+
+  /** Window position of a place in the world, or null when it is behind the camera or off the canvas. */
+  window(lon: number, lat: number, height: number): Cartesian2 | null {
+    const world = Cartesian3.fromDegrees(lon, lat, height);
+    const position = SceneTransforms.worldToWindowCoordinates(this.scene, world);
+    if (!position) return null;
+    const { clientWidth, clientHeight } = this.scene.canvas;
+    const inside = position.x >= 0 && position.y >= 0 && position.x < clientWidth && position.y < clientHeight;
+    return inside ? position : null;
+  }
+
+  private read(picked: unknown): Selection | null {
+    if (typeof picked !== 'object' || picked === null) return null;
+    const { id } = picked as { id?: unknown };
+    if (isSymbol(id)) return { type: id.kind, id: id.id };
+    const feature = picked as PickedFeature;
+    if (typeof feature.getProperty !== 'function') return null;
+    const layer = this.layers.layerOf(feature.content?.tileset ?? feature.tileset);
+    const fid = Number(feature.getProperty('fid'));
+    return layer && Number.isInteger(fid) && fid >= 0 ? { type: 'feature', layer: layer.id, fid } : null;
+  }
+}

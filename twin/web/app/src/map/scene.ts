@@ -1,0 +1,82 @@
+/** The globe: offline, without token, light and sober, drawing only when something changed. */
+
+import {
+  Cartesian2,
+  Cartesian3,
+  CesiumWidget,
+  Color,
+  DirectionalLight,
+  EllipsoidTerrainProvider,
+  ImageBasedLighting,
+  ImageryLayer,
+  Ion,
+  Matrix4,
+  RequestScheduler,
+  TileMapServiceImageryProvider,
+  Transforms,
+  buildModuleUrl,
+} from '@cesium/engine';
+import '@cesium/engine/Source/Widget/CesiumWidget.css';
+import type { CityConfig } from '../config';
+
+const PAPER = Color.fromCssColorString('#f4f5f3');
+
+export function supportsWebGL2(): boolean {
+  return document.createElement('canvas').getContext('webgl2') !== null;
+}
+
+/** Light from the south-west, 50° high, whatever the hour: shading is for reading shapes. */
+function cityLight(lon: number, lat: number): DirectionalLight {
+  const frame = Transforms.eastNorthUpToFixedFrame(Cartesian3.fromDegrees(lon, lat));
+  const towards = Cartesian3.normalize(new Cartesian3(0.55, 0.4, -0.85), new Cartesian3());
+  return new DirectionalLight({
+    direction: Matrix4.multiplyByPointAsVector(frame, towards, new Cartesian3()),
+    intensity: 2.1,
+  });
+}
+
+/** The same grey from every side: no face is black, and software rendering needs no environment map. */
+export function ambientLight(): ImageBasedLighting {
+  const light = new ImageBasedLighting();
+  light.imageBasedLightingFactor = new Cartesian2(1, 0);
+  const grey = new Cartesian3(0.62, 0.63, 0.65);
+  light.sphericalHarmonicCoefficients = [grey, ...Array.from({ length: 8 }, () => new Cartesian3(0, 0, 0))];
+  return light;
+}
+
+export function openScene(container: HTMLElement, credits: HTMLElement, config: CityConfig): CesiumWidget {
+  Ion.defaultAccessToken = '';
+  // one origin serves everything; more requests in flight only delay the live stream
+  RequestScheduler.maximumRequestsPerServer = 5;
+  const widget = new CesiumWidget(container, {
+    baseLayer: ImageryLayer.fromProviderAsync(
+      TileMapServiceImageryProvider.fromUrl(buildModuleUrl('Assets/Textures/NaturalEarthII')),
+      { alpha: 0.12, saturation: 0.3, brightness: 1.2 },
+    ),
+    terrainProvider: new EllipsoidTerrainProvider(),
+    requestRenderMode: true,
+    maximumRenderTimeChange: Infinity,
+    msaaSamples: window.devicePixelRatio > 1 ? 1 : 4,
+    // vector tiles are drawn as translucent even when they are not: blended without order, areas would
+    // shine through the points on them; their heights already order them
+    orderIndependentTranslucency: false,
+    skyBox: false,
+    skyAtmosphere: false,
+    creditContainer: credits,
+    showRenderLoopErrors: false,
+    contextOptions: { webgl: { alpha: false, powerPreference: 'high-performance' } },
+  });
+  const { scene } = widget;
+  scene.backgroundColor = Color.fromCssColorString('#dfe7ee');
+  scene.globe.baseColor = PAPER;
+  scene.globe.showGroundAtmosphere = false;
+  scene.globe.enableLighting = false;
+  // the default lets what lies under the street shine through it
+  scene.globe.depthTestAgainstTerrain = true;
+  scene.fog.enabled = false;
+  scene.highDynamicRange = false;
+  scene.light = cityLight(config.view.lon, config.view.lat);
+  widget.resolutionScale = Math.min(1, 1.5 / window.devicePixelRatio);
+  scene.renderError.addEventListener((_scene: unknown, error: unknown) => console.error('render error', error));
+  return widget;
+}

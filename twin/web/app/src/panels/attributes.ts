@@ -1,0 +1,117 @@
+/** Attributes of a feature in words: titles, units, code lists, provenance. */
+
+import type { FieldConfig, LayerConfig } from '../config';
+import { decimal, t, titleOf, type Word } from '../i18n';
+
+export interface Attribute {
+  name: string;
+  title: string;
+  text: string;
+  /** For `*_source` fields: how the value came about. */
+  source: string | null;
+}
+
+export interface Group {
+  title: Word;
+  attributes: Attribute[];
+}
+
+const SOURCES: Record<string, Word> = {
+  measured: 'source.measured',
+  levels: 'source.levels',
+  default: 'source.default',
+};
+
+export function sourceWord(value: unknown): string {
+  const word = SOURCES[String(value)];
+  return word ? t(word) : String(value);
+}
+
+export function valueText(field: FieldConfig | undefined, value: unknown): string {
+  if (value === null || value === undefined || value === '') return '–';
+  if (typeof value === 'boolean') return t(value ? 'yes' : 'no');
+  const code = field?.codes?.[String(value)];
+  if (code) return titleOf(code, String(value));
+  if (field?.name.endsWith('_source')) return sourceWord(value);
+  if (typeof value === 'object') return JSON.stringify(value);
+  // a number without a unit may be an identifier: no grouping
+  return field?.unit ? `${typeof value === 'number' ? decimal(value, 3) : String(value)} ${field.unit}` : String(value);
+}
+
+/** The folded rare columns of a source, back as single attributes. */
+function unfolded(value: unknown): [string, unknown][] {
+  if (typeof value !== 'string') return [];
+  try {
+    const parsed: unknown = JSON.parse(value);
+    return typeof parsed === 'object' && parsed !== null ? Object.entries(parsed) : [];
+  } catch {
+    return [['other', value]];
+  }
+}
+
+function hasTitle(field: FieldConfig): boolean {
+  return Object.keys(field.title).length > 0;
+}
+
+/** Normalised fields first, then what the source said, as it said it; empty values are left out. */
+export function attributeGroups(layer: LayerConfig, properties: Record<string, unknown>): Group[] {
+  const fields = new Map(layer.fields.map((field) => [field.name, field]));
+  const main: Attribute[] = [];
+  const source: Attribute[] = [];
+  for (const [name, value] of Object.entries(properties)) {
+    if (value === null || value === '') continue;
+    const field = fields.get(name);
+    if (name === 'other') {
+      source.push(...unfolded(value).map(([key, v]) => ({ name: key, title: key, text: valueText(undefined, v), source: null })));
+    } else if (field && hasTitle(field)) {
+      if (name.endsWith('_source') && companion(name, properties)) continue;
+      const origin = properties[`${name.replace(/_(m|mm)$/, '')}_source`];
+      main.push({
+        name,
+        title: titleOf(field.title, name),
+        text: valueText(field, value),
+        source: origin === undefined || origin === null ? null : sourceWord(origin),
+      });
+    } else {
+      source.push({ name, title: field ? titleOf(field.title, name) : name, text: valueText(field, value), source: null });
+    }
+  }
+  const order = new Map(layer.fields.map((field, index) => [field.name, index]));
+  main.sort((a, b) => (order.get(a.name) ?? 0) - (order.get(b.name) ?? 0));
+  return [
+    { title: 'group.attributes' as const, attributes: main },
+    { title: 'group.source' as const, attributes: source },
+  ].filter((group) => group.attributes.length > 0);
+}
+
+/** Whether `height_source` has its `height_m` beside it, which then carries the word. */
+function companion(name: string, properties: Record<string, unknown>): boolean {
+  const stem = name.replace(/_source$/, '');
+  return [`${stem}_m`, `${stem}_mm`].some((key) => properties[key] !== null && properties[key] !== undefined);
+}
+
+export function featureTitle(layer: LayerConfig, fid: number, properties: Record<string, unknown>): string {
+  const text = (name: string): string => (typeof properties[name] === 'string' ? (properties[name] as string) : '');
+  const address = text('full_address') || [text('street'), text('number')].filter(Boolean).join(' ');
+  const street = [text('addr:street'), text('addr:housenumber')].filter(Boolean).join(' ');
+  return text('name') || address || street || `${titleOf(layer.title, layer.id)} ${fid}`;
+}
+
+/** Fields that the card lets someone edit: what the kind defines, not keys nor derived marks. */
+export function editable(layer: LayerConfig): FieldConfig[] {
+  const kept = new Set(['source_id', 'has_parts', 'building_id', 'other']);
+  return layer.fields.filter((field) => hasTitle(field) && !kept.has(field.name));
+}
+
+/** What the form says, as the field's type. Throws when it is not a number where one is due. */
+export function parseInput(field: FieldConfig, text: string): unknown {
+  const trimmed = text.trim();
+  if (trimmed === '') return null;
+  if (field.type === 'boolean') return trimmed === 'true';
+  if (field.type !== 'number' && field.type !== 'integer') return trimmed;
+  const value = Number(trimmed.replace(',', '.'));
+  if (!Number.isFinite(value) || (field.type === 'integer' && !Number.isInteger(value))) {
+    throw new Error(t('edit.notNumber', { name: titleOf(field.title, field.name) }));
+  }
+  return value;
+}

@@ -1,0 +1,171 @@
+/** The card of a picked feature, with a small form where the page has a key. */
+
+import { html, nothing, type PropertyDeclarations, type PropertyValues, type TemplateResult } from 'lit';
+import { ApiError, getFeature, patchFeature, type Feature } from '../api';
+import { layerConfig, select } from '../app';
+import type { FieldConfig, LayerConfig } from '../config';
+import { t, titleOf } from '../i18n';
+import { key } from '../link';
+import { attributeGroups, editable, featureTitle, parseInput } from './attributes';
+import { Panel } from './panel';
+
+export class FeatureCard extends Panel {
+  static override properties: PropertyDeclarations = {
+    ...Panel.properties,
+    layer: { type: String },
+    fid: { type: Number },
+    feature: { state: true },
+    editing: { state: true },
+    message: { state: true },
+  };
+  declare layer: string;
+  declare fid: number;
+  declare feature: Feature | null;
+  declare editing: boolean;
+  declare message: string;
+  private etag: string | null = null;
+  private turn = 0;
+
+  constructor() {
+    super();
+    this.feature = null;
+    this.editing = false;
+    this.message = '';
+  }
+
+  override connectedCallback(): void {
+    super.connectedCallback();
+    this.app.events.addEventListener('swap', this.swapped);
+  }
+
+  override disconnectedCallback(): void {
+    super.disconnectedCallback();
+    this.app.events.removeEventListener('swap', this.swapped);
+  }
+
+  protected override willUpdate(changed: PropertyValues): void {
+    if (!changed.has('layer') && !changed.has('fid')) return;
+    this.editing = false;
+    this.feature = null;
+    void this.load();
+  }
+
+  private readonly swapped = (event: Event): void => {
+    // while someone types, the form and its ETag stay: the save then tells that it was overtaken
+    if (!this.editing && (event as CustomEvent<string>).detail === this.layer) void this.load();
+  };
+
+  private async load(): Promise<void> {
+    const turn = ++this.turn;
+    this.message = '';
+    try {
+      const { value, etag } = await getFeature(this.layer, this.fid);
+      if (turn !== this.turn) return;
+      this.feature = value;
+      this.etag = etag;
+    } catch (error) {
+      if (turn !== this.turn) return;
+      this.feature = null;
+      this.message = error instanceof ApiError && error.status === 404 ? t('feature.gone') : t('feature.failed');
+    }
+  }
+
+  protected override render(): TemplateResult {
+    const layer = layerConfig(this.app, this.layer);
+    if (!layer) return html`${nothing}`;
+    const title = this.feature ? featureTitle(layer, this.fid, this.feature.properties) : `${this.fid}`;
+    return html`<header>
+        <div>
+          <small>${titleOf(layer.title, layer.id)}</small>
+          <h2>${title}</h2>
+        </div>
+        <button class="close" aria-label=${t('close')} @click=${() => select(this.app, null)}>×</button>
+      </header>
+      <div class="scroll" data-layer=${this.layer} data-fid=${this.fid}>
+        ${this.message ? html`<p class="message" role="alert">${this.message}</p>` : nothing}
+        ${this.feature ? (this.editing ? this.form(layer, this.feature) : this.details(layer, this.feature)) : nothing}
+      </div>`;
+  }
+
+  private details(layer: LayerConfig, feature: Feature): TemplateResult {
+    return html`${attributeGroups(layer, feature.properties).map(
+        (group) => html`<section class="group">
+          <h3>${t(group.title)}</h3>
+          <dl>
+            ${group.attributes.map(
+              (one) => html`<dt>${one.title}</dt>
+                <dd data-field=${one.name}>
+                  ${one.text}${one.source ? html`<span class="mark">${one.source}</span>` : nothing}
+                </dd>`,
+            )}
+          </dl>
+        </section>`,
+      )}
+      ${key() && editable(layer).length > 0
+        ? html`<button class="action" data-action="edit" @click=${() => (this.editing = true)}>${t('edit')}</button>`
+        : nothing}`;
+  }
+
+  private form(layer: LayerConfig, feature: Feature): TemplateResult {
+    return html`<form class="edit" @submit=${(event: Event) => this.save(event, layer)}>
+      ${editable(layer).map((field) => this.input(field, feature.properties[field.name]))}
+      <div class="buttons">
+        <button class="action primary" data-action="save">${t('save')}</button>
+        <button
+          class="action"
+          type="button"
+          data-action="cancel"
+          @click=${() => {
+            this.editing = false;
+            void this.load();
+          }}
+        >
+          ${t('cancel')}
+        </button>
+      </div>
+    </form>`;
+  }
+
+  private input(field: FieldConfig, value: unknown): TemplateResult {
+    const text = value === null || value === undefined ? '' : String(value);
+    const label = html`${titleOf(field.title, field.name)}${field.unit ? html` <small>${field.unit}</small>` : nothing}`;
+    const choices =
+      field.type === 'boolean'
+        ? [['true', t('yes')] as const, ['false', t('no')] as const]
+        : Object.entries(field.codes ?? {}).map(([code, titles]) => [code, titleOf(titles, code)] as const);
+    return html`<label>
+      <span>${label}</span>
+      ${choices.length > 0
+        ? html`<select name=${field.name} data-was=${text}>
+            <option value="" ?selected=${text === ''}></option>
+            ${choices.map(([code, title]) => html`<option value=${code} ?selected=${code === text}>${title}</option>`)}
+          </select>`
+        : html`<input name=${field.name} .value=${text} data-was=${text} autocomplete="off" />`}
+    </label>`;
+  }
+
+  private async save(event: Event, layer: LayerConfig): Promise<void> {
+    event.preventDefault();
+    const form = event.target as HTMLFormElement;
+    try {
+      const patch: Record<string, unknown> = {};
+      for (const field of editable(layer)) {
+        const input = form.elements.namedItem(field.name) as HTMLInputElement | HTMLSelectElement;
+        if (input.value !== input.dataset['was']) patch[field.name] = parseInput(field, input.value);
+      }
+      if (Object.keys(patch).length > 0) await patchFeature(this.layer, this.fid, patch, this.etag ?? '"0"');
+      this.editing = false;
+      await this.load();
+    } catch (error) {
+      this.message = this.reason(error);
+    }
+  }
+
+  private reason(error: unknown): string {
+    if (!(error instanceof ApiError)) return error instanceof Error ? error.message : String(error);
+    if (error.status === 412) return t('edit.stale');
+    if (error.status === 401 || error.status === 403) return t('edit.key');
+    return error.message;
+  }
+}
+customElements.define('twin-feature', FeatureCard);

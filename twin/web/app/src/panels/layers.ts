@@ -1,0 +1,130 @@
+/** Layer tree (图层目录) and legend. */
+
+import { html, nothing, type TemplateResult } from 'lit';
+import type { LayerConfig, LegendEntry } from '../config';
+import { decimal, t, titleOf } from '../i18n';
+import type { SensorState } from '../live/symbols';
+import { Panel } from './panel';
+import { sensorSign } from './sign';
+
+const STATES: SensorState[] = ['ok', 'blue', 'yellow', 'orange', 'red', 'stale'];
+
+export class LayersPanel extends Panel {
+  protected override render(): TemplateResult {
+    const { left } = this.app.store.get();
+    return html`
+      <header class="tabs" role="tablist">
+        ${(['layers', 'legend'] as const).map(
+          (tab) => html`<button
+            role="tab"
+            aria-selected=${left === tab}
+            @click=${() => this.app.store.set({ left: tab })}
+          >
+            ${t(`tab.${tab}`)}
+          </button>`,
+        )}
+        <button class="close" aria-label=${t('close')} @click=${() => this.app.store.set({ left: null })}>×</button>
+      </header>
+      <div class="scroll">${left === 'legend' ? this.legend() : this.tree()}</div>
+    `;
+  }
+
+  private groups(): Map<string, LayerConfig[]> {
+    const groups = new Map<string, LayerConfig[]>();
+    for (const layer of this.app.config.layers) {
+      const name = titleOf(layer.group, t('group.other'));
+      groups.set(name, [...(groups.get(name) ?? []), layer]);
+    }
+    return groups;
+  }
+
+  private tree(): TemplateResult {
+    return html`${[...this.groups()].map(
+        ([name, layers]) => html`<section class="group">
+          <h3>${name}</h3>
+          ${layers.map((layer) => this.row(layer))}
+        </section>`,
+      )}
+      <section class="group">
+        <h3>${t('group.live')}</h3>
+        ${this.liveRow('sensors', this.app.sensors.all.size)}
+        ${this.liveRow('incidents', this.app.incidents.pinned.length)}
+      </section>`;
+  }
+
+  private row(layer: LayerConfig): TemplateResult {
+    const { store } = this.app;
+    const state = store.get().layers[layer.id] ?? { visible: false, opacity: 1 };
+    const title = titleOf(layer.title, layer.id);
+    return html`<div class="layer" data-layer=${layer.id}>
+      <label>
+        <input
+          type="checkbox"
+          .checked=${state.visible}
+          @change=${(event: Event) =>
+            store.setLayer(layer.id, { visible: (event.target as HTMLInputElement).checked })}
+        />
+        ${this.swatch(layer.style.legend[0])}<span class="name">${title}</span>
+        <span class="count">${decimal(layer.count, 0)}</span>
+      </label>
+      ${state.visible
+        ? html`<input
+            class="opacity"
+            type="range"
+            min="0.1"
+            max="1"
+            step="0.1"
+            aria-label=${t('opacity.of', { name: title })}
+            title=${t('opacity')}
+            .value=${String(state.opacity)}
+            @input=${(event: Event) =>
+              store.setLayer(layer.id, { opacity: Number((event.target as HTMLInputElement).value) })}
+          />`
+        : nothing}
+    </div>`;
+  }
+
+  private liveRow(name: 'sensors' | 'incidents', count: number): TemplateResult {
+    const { store } = this.app;
+    return html`<div class="layer" data-layer=${name}>
+      <label>
+        <input
+          type="checkbox"
+          .checked=${store.get()[name]}
+          @change=${(event: Event) => store.set({ [name]: (event.target as HTMLInputElement).checked })}
+        />
+        <span class="name">${t(`live.${name}`)}</span><span class="count">${count}</span>
+      </label>
+    </div>`;
+  }
+
+  private swatch(entry: LegendEntry | undefined): TemplateResult {
+    return html`<span
+      class="swatch ${entry?.assumed ? 'assumed' : ''}"
+      style="--color:${entry?.color ?? '#999999'}"
+    ></span>`;
+  }
+
+  private legend(): TemplateResult {
+    const { layers } = this.app.store.get();
+    const visible = this.app.config.layers.filter((layer) => layers[layer.id]?.visible);
+    return html`${visible.map(
+        (layer) => html`<section class="group">
+          <h3>${titleOf(layer.title, layer.id)}</h3>
+          ${layer.style.legend.map(
+            (entry) => html`<div class="entry">
+              ${this.swatch(entry)}<span class="name">${titleOf(entry.title)}</span>
+              ${entry.assumed ? html`<span class="mark">${t('assumed')}</span>` : nothing}
+            </div>`,
+          )}
+        </section>`,
+      )}
+      <section class="group">
+        <h3>${t('live.sensors')}</h3>
+        ${STATES.map(
+          (state) => html`<div class="entry">${sensorSign(state)}<span class="name">${t(`state.${state}`)}</span></div>`,
+        )}
+      </section>`;
+  }
+}
+customElements.define('twin-layers', LayersPanel);

@@ -1,0 +1,142 @@
+/** Search (addresses, names, coordinates) with fly-to. */
+
+import { html, nothing, type PropertyDeclarations, type TemplateResult } from 'lit';
+import { getJson, type Feature } from '../api';
+import { layerConfig, select } from '../app';
+import { t, titleOf } from '../i18n';
+import { Panel } from './panel';
+
+const DELAY_MS = 200;
+const NEAR = 350;
+
+interface Hit extends Feature {
+  properties: { title: string; layer: string | null; fid: number | null; kind: string | null };
+  bbox?: number[];
+}
+
+/** A point of a geometry to look at: the middle of its box. */
+function middle(coordinates: unknown): [number, number] | null {
+  const box = [Infinity, Infinity, -Infinity, -Infinity] as [number, number, number, number];
+  const walk = (value: unknown): void => {
+    if (!Array.isArray(value)) return;
+    if (typeof value[0] !== 'number') {
+      value.forEach(walk);
+      return;
+    }
+    const [x, y] = value as [number, number];
+    box[0] = Math.min(box[0], x);
+    box[1] = Math.min(box[1], y);
+    box[2] = Math.max(box[2], x);
+    box[3] = Math.max(box[3], y);
+  };
+  walk(coordinates);
+  return Number.isFinite(box[0]) ? [(box[0] + box[2]) / 2, (box[1] + box[3]) / 2] : null;
+}
+
+export class SearchPanel extends Panel {
+  static override properties: PropertyDeclarations = {
+    ...Panel.properties,
+    hits: { state: true },
+    active: { state: true },
+    failed: { state: true },
+  };
+  declare hits: Hit[] | null;
+  declare active: number;
+  declare failed: boolean;
+  private timer = 0;
+  private latest = 0;
+
+  constructor() {
+    super();
+    this.hits = null;
+    this.active = -1;
+    this.failed = false;
+  }
+
+  override focus(): void {
+    this.querySelector('input')?.focus();
+  }
+
+  protected override render(): TemplateResult {
+    return html`<input
+        type="search"
+        role="combobox"
+        aria-expanded=${this.hits !== null}
+        aria-controls="search-hits"
+        aria-label=${t('search')}
+        placeholder=${t('search.hint')}
+        maxlength="200"
+        autocomplete="off"
+        @input=${this.typed}
+        @keydown=${this.keyed}
+        @focus=${this.typed}
+        @blur=${() => setTimeout(() => (this.hits = null), 150)}
+      />
+      ${this.hits === null
+        ? nothing
+        : html`<ul id="search-hits" role="listbox">
+            ${this.hits.map((hit, i) => this.row(hit, i))}
+            ${this.hits.length === 0
+              ? html`<li class="empty">${t(this.failed ? 'search.failed' : 'search.none')}</li>`
+              : nothing}
+          </ul>`}`;
+  }
+
+  private row(hit: Hit, i: number): TemplateResult {
+    const { title, layer } = hit.properties;
+    const of = layer ? titleOf(layerConfig(this.app, layer)?.title, layer) : t('search.coordinates');
+    return html`<li role="option" aria-selected=${i === this.active} @mousedown=${() => this.choose(hit)}>
+      <span>${title}</span><small>${of}</small>
+    </li>`;
+  }
+
+  private readonly typed = (event: Event): void => {
+    const text = (event.target as HTMLInputElement).value.trim();
+    clearTimeout(this.timer);
+    if (!text) {
+      this.hits = null;
+      return;
+    }
+    this.timer = window.setTimeout(() => void this.ask(text), DELAY_MS);
+  };
+
+  private async ask(text: string): Promise<void> {
+    const turn = ++this.latest;
+    try {
+      const found = await getJson<{ features: Hit[] }>(`search?q=${encodeURIComponent(text)}&limit=8`);
+      if (turn !== this.latest) return;
+      this.failed = false;
+      this.hits = found.features;
+    } catch {
+      if (turn !== this.latest) return;
+      this.failed = true;
+      this.hits = [];
+    }
+    this.active = -1;
+  }
+
+  private readonly keyed = (event: KeyboardEvent): void => {
+    event.stopPropagation();
+    const count = this.hits?.length ?? 0;
+    if (event.key === 'ArrowDown') this.active = Math.min(this.active + 1, count - 1);
+    else if (event.key === 'ArrowUp') this.active = Math.max(this.active - 1, 0);
+    else if (event.key === 'Enter') this.choose(this.hits?.[Math.max(this.active, 0)]);
+    else if (event.key === 'Escape') (event.target as HTMLInputElement).blur();
+    else return;
+    event.preventDefault();
+  };
+
+  private choose(hit: Hit | undefined): void {
+    if (!hit) return;
+    const at = middle(hit.geometry?.coordinates);
+    const { layer, fid } = hit.properties;
+    if (layer && fid !== null && layerConfig(this.app, layer)) {
+      this.app.store.setLayer(layer, { visible: true });
+      select(this.app, { type: 'feature', layer, fid });
+    }
+    if (at) this.app.map?.camera.flyTo(at[0], at[1], NEAR);
+    this.hits = null;
+    this.querySelector('input')?.blur();
+  }
+}
+customElements.define('twin-search', SearchPanel);
