@@ -1,0 +1,120 @@
+"""The command line as a surveyor types it: reports, exit codes, one line for a mistake."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import psutil
+import pytest
+
+from tests.support import HELSINKI, twin, until
+
+SQUARE = (
+    '{"type":"Polygon","coordinates":[[[24.9,60.1],[24.91,60.1],[24.91,60.11],[24.9,60.11],[24.9,60.1]]]}'
+)
+
+
+def collection(*features: str) -> str:
+    return '{"type":"FeatureCollection","features":[' + ",".join(features) + "]}"
+
+
+def feature(fid: str, geometry: str = SQUARE) -> str:
+    return f'{{"type":"Feature","id":"{fid}","geometry":{geometry},"properties":{{"height":"12 m"}}}}'
+
+
+@pytest.fixture
+def city(tmp_path):
+    twin("init", str(tmp_path / "city"))
+    return tmp_path / "city"
+
+
+def test_a_city_from_nothing(city, tmp_path):
+    source = tmp_path / "houses.geojson"
+    source.write_text(collection(feature("a"), feature("b"), feature("c", "null")))
+    done = twin("load", str(source), "--as", "houses", "--kind", "building", "--city", str(city), "--json")
+    report = json.loads(done.stdout)[0]
+    assert (report["read"], report["kept"], report["quarantined"]) == (3, 2, 1)
+    assert report["sources"]["height_source"] == {"measured": 2}
+    assert any(problem["action"] == "quarantined" and problem["row"] == 3 for problem in report["problems"])
+    listed = json.loads(twin("layers", "--city", str(city), "--json").stdout)
+    assert [(layer["id"], layer["kind"], layer["count"]) for layer in listed] == [("houses", "building", 2)]
+    assert "houses" in twin("layers", "--city", str(city)).stdout
+
+
+def test_an_id_that_exists_needs_to_be_told_what_to_do(city, tmp_path):
+    source = tmp_path / "houses.geojson"
+    source.write_text(collection(feature("a")))
+    load = ("load", str(source), "--as", "houses", "--kind", "building", "--city", str(city))
+    twin(*load)
+    refused = twin(*load, check=False)
+    assert refused.returncode == 1
+    assert "--replace" in refused.stderr
+    assert refused.stderr.count("\n") == 1
+    assert "1 as before" in twin(*load, "--replace").stdout
+    assert twin(*load, "--replace", "--append", check=False).returncode == 2
+
+
+def test_a_refused_file_leaves_the_last_good_generation(city, tmp_path):
+    source = tmp_path / "houses.geojson"
+    source.write_text(collection(feature("a"), feature("b")))
+    load = ("load", str(source), "--as", "houses", "--kind", "building", "--city", str(city), "--replace")
+    twin(*load)
+    source.write_text(collection(feature("a"), feature("b"))[:-40])
+    refused = twin(*load, check=False)
+    assert refused.returncode == 1
+    assert "Traceback" not in refused.stderr
+    assert json.loads(twin("layers", "--city", str(city), "--json").stdout)[0]["count"] == 2
+
+
+def test_check_tells_each_file_and_writes_nothing(tmp_path):
+    (tmp_path / "good.geojson").write_text(collection(feature("a")))
+    (tmp_path / "empty.geojson").write_text("")
+    (tmp_path / "vrt.geojson").write_text('<OGRVRTDataSource><OGRVRTLayer name="x"/></OGRVRTDataSource>')
+    names = ["good.geojson", "empty.geojson", "vrt.geojson", "absent.geojson"]
+    before = sorted(tmp_path.iterdir())
+    done = twin("check", *(str(tmp_path / name) for name in names), str(tmp_path), "--json", check=False)
+    assert done.returncode == 1
+    told = json.loads(done.stdout)
+    assert [one["loadable"] for one in told] == [True, False, False, False, False]
+    assert all(one["rule"] and one["reason"] for one in told[1:])
+    assert sorted(tmp_path.iterdir()) == before
+    assert twin("check", str(HELSINKI / "pipelines.geojson")).returncode == 0
+
+
+def test_keys_are_made_listed_and_removed(city):
+    key = twin("key", "add", "meter", "--may", "observe", "--city", str(city)).stdout.strip()
+    assert key.startswith("twk_")
+    assert twin("key", "list", "--city", str(city)).stdout.split() == ["admin", "meter"]
+    assert key not in (city / "keys.json").read_text()
+    twin("key", "remove", "meter", "--city", str(city))
+    assert twin("key", "list", "--city", str(city)).stdout.split() == ["admin"]
+    assert twin("key", "add", "x", "--may", "fly", "--city", str(city), check=False).returncode == 1
+
+
+def test_a_city_folder_is_not_made_twice(city):
+    again = twin("init", str(city), check=False)
+    assert again.returncode == 1
+    assert "already" in again.stderr
+
+
+def test_ctrl_c_stops_the_demo_and_its_simulator(tmp_path):
+    said = tmp_path / "said"
+    with said.open("w") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "twin", "demo", "--port", "0", "--dir", str(tmp_path / "demo")],
+            stdout=out,
+            stderr=out,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        )
+    try:
+        until(lambda: "Simulating" in said.read_text(), seconds=90, what="the simulator")
+        players = psutil.Process(process.pid).children(recursive=True)
+        assert any("simulate" in player.cmdline() for player in players)
+        process.send_signal(signal.SIGINT)
+        process.wait(20)
+        until(lambda: not any(player.is_running() for player in players), what="the simulator's end")
+        assert "Traceback" not in said.read_text()
+    finally:
+        process.kill()

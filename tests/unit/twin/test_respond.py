@@ -1,0 +1,112 @@
+"""Requests and answers on plain ASGI: conditional requests, encodings, bodies with a cap, one error shape."""
+
+import asyncio
+import json
+
+import pytest
+
+from layers import errors
+from layers.errors import BadBody, BadParameter, TooLarge
+from twin.http import errors as http_errors
+from twin.http import respond
+
+
+def scope(*headers: tuple[bytes, bytes], query: bytes = b"") -> dict[str, object]:
+    return {"headers": list(headers), "query_string": query}
+
+
+@pytest.mark.parametrize(
+    ("given", "matches"),
+    [
+        (None, False),
+        ("", False),
+        ('"e-1"', True),
+        ('W/"e-1"', True),
+        ('"e-0", W/"e-1"', True),
+        ("*", True),
+        ('"e-11"', False),
+        ('"e-1', False),
+        ("e-1", False),
+    ],
+)
+def test_if_none_match(given: str | None, matches: bool):
+    assert respond.etag_matches(given, '"e-1"') is matches
+
+
+@pytest.mark.parametrize(
+    ("given", "takes"),
+    [
+        (None, False),
+        (b"gzip", True),
+        (b"br, gzip;q=0.5", True),
+        (b"gzip;q=0", False),
+        (b"*", True),
+        (b"br", False),
+    ],
+)
+def test_accept_encoding(given: bytes | None, takes: bool):
+    assert respond.accepts_gzip(scope(*([(b"accept-encoding", given)] if given else []))) is takes
+
+
+def test_query_map_names_what_is_wrong():
+    assert respond.query_map(scope(query=b"a=1&b=%E6%B0%B4"), ("a", "b")) == {"a": "1", "b": "水"}
+    with pytest.raises(BadParameter, match="nosuch=2: unknown parameter"):
+        respond.query_map(scope(query=b"nosuch=2"), ("a",))
+    with pytest.raises(BadParameter, match="more than once"):
+        respond.query_map(scope(query=b"a=1&a=2"), ("a",))
+    with pytest.raises(BadParameter, match="UTF-8"):
+        respond.query_map(scope(query=b"a=%ff"), ("a",))
+    with pytest.raises(BadParameter, match="at most 16384"):
+        respond.query_map(scope(query=b"a=" + b"1" * 20_000), ("a",))
+
+
+def body_of(*chunks: bytes):
+    left = list(chunks)
+
+    async def receive() -> dict[str, object]:
+        if not left:
+            return {"type": "http.disconnect"}
+        return {"type": "http.request", "body": left.pop(0), "more_body": bool(left)}
+
+    return receive
+
+
+def read(limit: int, *chunks: bytes, declared: bytes | None = None) -> bytes:
+    headers = [(b"content-length", declared)] if declared else []
+    return asyncio.run(respond.read_body(scope(*headers), body_of(*chunks), limit))
+
+
+def test_a_body_is_read_up_to_its_limit():
+    assert read(6, b"abc", b"def") == b"abcdef"
+    with pytest.raises(TooLarge):
+        read(5, b"abc", b"def")
+    with pytest.raises(TooLarge, match="50000000 bytes"):
+        read(1000, declared=b"50000000")
+    with pytest.raises(BadBody, match="went away"):
+        read(1000)
+
+
+@pytest.mark.parametrize("text", [b"", b"{", b"NaN", b'{"a": Infinity}', b"\xff"])
+def test_what_is_not_json_is_refused(text: bytes):
+    with pytest.raises(BadBody, match="not JSON"):
+        respond.read_json(text)
+
+
+def all_errors(base: type[errors.TwinError]) -> list[type[errors.TwinError]]:
+    return [base, *(found for sub in base.__subclasses__() for found in all_errors(sub))]
+
+
+def test_every_error_has_a_status_and_the_one_shape():
+    for cls in all_errors(errors.TwinError):
+        if cls is errors.TwinError:
+            continue
+        error = cls.__new__(cls)
+        Exception.__init__(error, "why")
+        assert 400 <= http_errors.status_of(error) <= 503, cls
+        assert http_errors.status_of(error) != 500, cls
+    status, headers, body = http_errors.problem(errors.NoKey("who?"))
+    assert status == 401
+    assert dict(headers)[b"www-authenticate"].startswith(b"Bearer")
+    assert set(json.loads(body)) == {"type", "title", "status", "detail", "code", "description"}
+    status, headers, _ = http_errors.problem(errors.Busy("later"))
+    assert (status, dict(headers)[b"retry-after"]) == (503, b"2")
