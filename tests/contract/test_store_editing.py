@@ -1,0 +1,201 @@
+"""PUT, PATCH, revisions and their refusals: what every store must do."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import shapely
+
+from layers.errors import (
+    BadBody,
+    Exists,
+    NotFound,
+    Stale,
+    Unconditional,
+)
+from layers.store.base import Store
+from tests.storing import FIELDS, fids, grid, load, one, row, spec, square
+
+
+def polygon(lon: float, lat: float, size: float = 0.002) -> dict[str, Any]:
+    return dict(shapely.geometry.mapping(square(lon, lat, size)))
+
+
+def test_put(store: Store) -> None:
+    load(store, spec(), grid(3))
+    before = store.revision("buildings", 2)
+    body = {
+        "type": "Feature",
+        "id": 2,
+        "geometry": polygon(24, 59),
+        "properties": {"levels": 9, "seen": None},
+    }
+    revision = store.replace("buildings", 2, body, before)
+    assert revision == store.revision("buildings", 2) == store.seq() == store.item("buildings", 2).revision
+    changed = one(store, 2)
+    assert changed["properties"] == dict.fromkeys((f.name for f in FIELDS), None) | {
+        "levels": 9,
+        "source_id": "b1",
+    }
+    change = store.changes(before)[-1]
+    assert (change.fid, change.old) == (2, pytest.approx((25.01, 60, 25.011, 60.001)))
+    assert change.new == pytest.approx((24, 59, 24.002, 59.002))
+    assert fids(store, bbox=(23.9, 58.9, 24.1, 59.1)) == [2]
+    assert fids(store, bbox=(25.01, 60, 25.011, 60.001)) == []
+    assert store.revision("buildings", 1) == before
+
+
+def test_patch(store: Store) -> None:
+    load(store, spec(), grid(3))
+    shape = one(store, 2)["geometry"]
+    store.patch("buildings", 2, {"properties": {"name": None, "height_m": 4}})
+    changed = one(store, 2)
+    assert (changed["properties"]["name"], changed["properties"]["height_m"]) == (None, 4)
+    assert (changed["properties"]["levels"], changed["geometry"]) == (1, shape)
+    store.patch("buildings", 2, {"geometry": polygon(20, 50)})
+    assert one(store, 2)["properties"]["levels"] == 1
+    store.patch("buildings", 2, {"geometry": None})
+    assert one(store, 2)["geometry"] is None
+    assert 2 not in store.rows("buildings").fids
+    assert fids(store, bbox=(-180, -90, 180, 90)) == [1, 3]
+    assert fids(store) == [1, 2, 3]
+
+
+def test_who_edited_is_kept_with_the_revision(store: Store, opener: Callable[[], Store]) -> None:
+    load(store, spec(), grid(4), "create")
+    first = store.patch("buildings", 2, {"properties": {"name": "a"}}, actor="duty")
+    store.patch("buildings", 2, {"properties": {"name": "b"}})
+    third = store.patch("buildings", 2, {"properties": {"name": "c"}}, actor="planner")
+    with pytest.raises(Stale):
+        store.patch("buildings", 2, {"properties": {"name": "d"}}, first, actor="late")
+    for reading in (store, opener()):
+        assert [row[:2] for row in reading.actors("buildings", 2)] == [(third, "planner"), (first, "duty")]
+        assert reading.actors("buildings", 1) == []
+
+
+def test_if_match(store: Store) -> None:
+    load(store, spec(), grid(2))
+    first = store.revision("buildings", 1)
+    second = store.patch("buildings", 1, {"properties": {"levels": 5}}, first)
+    with pytest.raises(Stale):
+        store.patch("buildings", 1, {"properties": {"levels": 6}}, first)
+    assert one(store, 1)["properties"]["levels"] == 5
+    store.patch("buildings", 1, {"properties": {"levels": 6}}, second)
+    store.patch("buildings", 1, {"properties": {"levels": 7}})
+    load(store, spec("locked", locking="strict"), grid(1))
+    with pytest.raises(Unconditional):
+        store.patch("locked", 1, {"properties": {"levels": 7}})
+    store.patch("locked", 1, {"properties": {"levels": 7}}, store.revision("locked", 1))
+
+
+def test_of_two_writers_one_is_stale(store: Store) -> None:
+    load(store, spec(), grid(1))
+    revision = store.revision("buildings", 1)
+    results: list[str] = []
+    start = threading.Barrier(8)
+
+    def write(level: int) -> None:
+        start.wait(10)
+        try:
+            store.patch("buildings", 1, {"properties": {"levels": level}}, revision)
+            results.append("written")
+        except Stale:
+            results.append("stale")
+
+    threads = [threading.Thread(target=write, args=(i,)) for i in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert sorted(results) == ["stale"] * 7 + ["written"]
+
+
+RING = [[0, 0], [1, 0], [1, 1], [0, 0]]
+
+
+@pytest.mark.parametrize(
+    ("geometry", "reason"),
+    [
+        ({"type": "Point", "coordinates": [1, 1]}, "does not fit"),
+        ({"type": "Circle", "coordinates": [1, 1]}, "Circle"),
+        ({"type": "GeometryCollection", "geometries": []}, "GeometryCollection"),
+        ({"type": "Polygon", "coordinates": [[[0, 0], [1, 1], [1, 0], [0, 1], [0, 0]]]}, "[Ii]ntersection"),
+        ({"type": "Polygon", "coordinates": [[[0, 0], [1, 0], [1, 1], [0, 2]]]}, "ends where it began"),
+        ({"type": "Polygon", "coordinates": [[[0, 0], [1, 0], [0, 0]]]}, "four positions"),
+        ({"type": "Polygon", "coordinates": [[[0, 0], [1, 0], [1, 91], [0, 0]]]}, "latitude"),
+        ({"type": "Polygon", "coordinates": [[[0, 0], [1, 0], [float("nan"), 1], [0, 0]]]}, "finite"),
+        ({"type": "Polygon", "coordinates": [[[0, 0], [10**400, 0], [1, 1], [0, 0]]]}, "finite"),
+        ({"type": "Polygon", "coordinates": [[[0, 0], ["1", 0], [1, 1], [0, 0]]]}, "not a number"),
+        ({"type": "Polygon", "coordinates": [[[0, 0], [True, 0], [1, 1], [0, 0]]]}, "not a number"),
+        ({"type": "Polygon", "coordinates": [[[0, 0], [1, 0, 5], [1, 1], [0, 0]]]}, "height"),
+        ({"type": "Polygon", "coordinates": [[[0, 0], [1, 0], [1], [0, 0]]]}, "position"),
+        ({"type": "Polygon", "coordinates": [RING, []]}, "nested"),
+        ({"type": "Polygon", "coordinates": "none"}, "nested"),
+        ({"type": "Polygon"}, "missing"),
+        ([], "GeoJSON geometry"),
+        ({"type": ["Polygon"], "coordinates": [RING]}, "type"),
+    ],
+)
+def test_bad_geometry(store: Store, geometry: Any, reason: str) -> None:
+    load(store, spec(), grid(1))
+    seq = store.seq()
+    with pytest.raises(BadBody, match=reason):
+        store.patch("buildings", 1, {"geometry": geometry})
+    assert store.seq() == seq
+
+
+@pytest.mark.parametrize(
+    ("body", "reasons"),
+    [
+        ({"properties": {"nosuch": 1, "levels": "x", "name": "ok"}}, ["nosuch", "levels"]),
+        ({"properties": {"levels": 1.5}}, ["levels"]),
+        ({"properties": {"levels": 2**63}}, ["levels"]),
+        ({"properties": {"levels": True}}, ["levels"]),
+        ({"properties": {"height_m": "high"}}, ["height_m"]),
+        ({"properties": {"height_m": float("inf")}}, ["height_m"]),
+        ({"properties": {"listed": 1}}, ["listed"]),
+        ({"properties": {"built": "2024-02-30"}}, ["built"]),
+        ({"properties": {"seen": "2024-02-03T10:00:00"}}, ["seen", "zone"]),
+        ({"properties": {"name": 5}}, ["name"]),
+        ({"properties": {"name": "a\x00b"}}, ["name"]),
+        ({"properties": {"name": {"a": 1}}}, ["name"]),
+        ({"properties": []}, ["object"]),
+        ({"properties": None}, ["properties"]),
+        ({"properties": {"source_id": None}}, ["source_id"]),
+        ({"id": 2, "properties": {}}, ["id"]),
+        ({"type": "Point"}, ["type"]),
+        ({"levels": 3}, ["levels"]),
+    ],
+)
+def test_bad_patch(store: Store, body: dict[str, Any], reasons: list[str]) -> None:
+    load(store, spec(), grid(1))
+    seq = store.seq()
+    with pytest.raises(BadBody) as raised:
+        store.patch("buildings", 1, body)
+    assert all(reason in str(raised.value) for reason in reasons)
+    assert store.seq() == seq
+
+
+def test_bad_put(store: Store) -> None:
+    load(store, spec(), grid(2))
+    whole = {"type": "Feature", "geometry": polygon(1, 1), "properties": {}}
+    for change in ({"type": "Thing"}, {"id": 7}, {"properties": {"x": 1}}, {"properties": 5}):
+        with pytest.raises(BadBody):
+            store.replace("buildings", 1, {**whole, **change})
+    for missing in whole:
+        with pytest.raises(BadBody, match=missing):
+            store.replace("buildings", 1, {k: v for k, v in whole.items() if k != missing})
+    with pytest.raises(NotFound):
+        store.replace("buildings", 99, whole)
+    with pytest.raises(Exists):
+        store.patch("buildings", 1, {"properties": {"source_id": "b1"}})
+
+
+def test_singles_become_multi_where_the_layer_is_multi(store: Store) -> None:
+    load(store, spec(geometry_type="MultiPolygon"), [row("a", square(1, 1))])
+    assert one(store, 1)["geometry"]["type"] == "MultiPolygon"
+    store.patch("buildings", 1, {"geometry": polygon(2, 2)})
+    assert one(store, 1)["geometry"]["type"] == "MultiPolygon"
