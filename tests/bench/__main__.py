@@ -109,7 +109,7 @@ def report(rows: list[figures.Row]) -> str:
         "# Benchmarks",
         "",
         "Written by `make bench`; every figure below was measured in one run on the loaded Helsinki city.",
-        "Ratios compare the CPU of server processes that took turns, least of three rounds; the floor is",
+        "Ratios compare the CPU of server processes that took turns, the median of nine turns; the floor is",
         "the same HTTP server answering constant bytes of the same length; the peer is pygeoapi's own items",
         "path over our store behind the same HTTP server. CPU comes from the scheduler statistics.",
         "",

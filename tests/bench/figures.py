@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from tests.bench.measure import Case, Connection, cpu_ns, pair
+from tests.bench.measure import Case, Connection, Pair, cpu_ns, pair
 from tests.support import ROOT, Server
 
 BBOX_CENTRE = (24.9443, 60.1716)
@@ -52,17 +52,21 @@ def items(us: Running, floor: Running, peer: Running) -> Iterator[Row]:
     small = [f"/collections/addresses/items?limit=100&bbox={box}" for box in _boxes(us)]
     large = ["/collections/addresses/items?limit=1000"]
     for name, paths, ours, theirs in (
-        ("items, ≈ 50 matches, limit 100", small, 400, 32),
-        ("items, limit 1000", large, 120, 8),
+        ("items, ≈ 50 matches, limit 100", small, 160, 16),
+        ("items, limit 1000", large, 40, 4),
     ):
         case = Case(us.pid, us.url, ["/ogc" + path for path in paths])
         size = _mean_size(us, case.paths)
-        a, b = pair(case, Case(peer.pid, peer.url, paths), ours, theirs)
-        yield Row(
-            f"{name}: CPU less than pygeoapi's path", f"{b / a:.1f} ×", "≥ 8 ×", f"{a:.0f} µs, {b:.0f} µs"
-        )
-        a, b = pair(case, Case(floor.pid, floor.url, [f"/{size}"]), ours, 2000)
-        yield Row(f"{name}: CPU to the floor", f"{a / b:.1f} ×", "this is the bar", f"{a:.0f} µs, {b:.0f} µs")
+        found = pair(Case(peer.pid, peer.url, paths), case, theirs, ours)
+        detail = f"{found.second:.0f} µs, {found.first:.0f} µs"
+        yield Row(f"{name}: CPU less than pygeoapi's path", f"{found.ratio:.1f} ×", "≥ 8 ×", detail)
+        found = pair(case, Case(floor.pid, floor.url, [f"/{size}"]), ours, 700)
+        yield Row(f"{name}: CPU to the floor", f"{found.ratio:.1f} ×", "this is the bar", told(found))
+
+
+def told(found: Pair) -> str:
+    """Both sides, as the table has them."""
+    return f"{found.first:.0f} µs, {found.second:.0f} µs"
 
 
 def not_modified(us: Running, floor: Running, _: Running) -> Iterator[Row]:
@@ -74,8 +78,8 @@ def not_modified(us: Running, floor: Running, _: Running) -> Iterator[Row]:
         _, headers, _ = Connection(us.url).request(path, [("accept-encoding", "gzip")])
         sent = [("if-none-match", headers["etag"]), ("accept-encoding", "gzip")]
         ours = Case(us.pid, us.url, [path], sent, 304)
-        a, b = pair(ours, Case(floor.pid, floor.url, ["/304"], sent, 304), 2000, 2000)
-        yield Row(f"{name}: CPU to the floor's 304", f"{a / b:.2f} ×", "≤ 2 ×", f"{a:.0f} µs, {b:.0f} µs")
+        found = pair(ours, Case(floor.pid, floor.url, ["/304"], sent, 304), 1000, 1000)
+        yield Row(f"{name}: CPU to the floor's 304", f"{found.ratio:.2f} ×", "≤ 2 ×", told(found))
 
 
 def cached_tile(us: Running, floor: Running, _: Running) -> Iterator[Row]:
@@ -84,9 +88,9 @@ def cached_tile(us: Running, floor: Running, _: Running) -> Iterator[Row]:
         asks = [("accept-encoding", "gzip")]
         _, _, body = Connection(us.url).request(path, asks)
         ours = Case(us.pid, us.url, [path], asks)
-        a, b = pair(ours, Case(floor.pid, floor.url, [f"/{len(body)}"], asks), 2000, 2000)
-        detail = f"{a:.0f} µs, {b:.0f} µs, {len(body)} bytes"
-        yield Row(f"{name}: CPU to the floor", f"{a / b:.2f} ×", "≤ 3 ×", detail)
+        found = pair(ours, Case(floor.pid, floor.url, [f"/{len(body)}"], asks), 1000, 1000)
+        detail = f"{told(found)}, {len(body)} bytes"
+        yield Row(f"{name}: CPU to the floor", f"{found.ratio:.2f} ×", "≤ 3 ×", detail)
 
 
 HTTP = (items, not_modified, cached_tile)

@@ -7,6 +7,7 @@ a ratio between two servers measured in turns within one run.
 from __future__ import annotations
 
 import socket
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,11 +87,20 @@ def _ask(connection: Connection, case: Case, path: str) -> None:
         raise AssertionError(f"{path}: {status}, not {case.status}: {body[:200]!r}")
 
 
-def pair(ours: Case, other: Case, requests: int, other_requests: int, rounds: int = 3) -> tuple[float, float]:
-    """Both in turns, the least of each (interference only ever adds): microseconds a request."""
-    a: list[float] = []
-    b: list[float] = []
-    for _ in range(rounds):
-        a.append(per_request(ours, requests))
-        b.append(per_request(other, other_requests))
-    return min(a), min(b)
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two servers that took turns: median µs a request of each, and the median ratio of first to second."""
+
+    first: float
+    second: float
+    ratio: float
+
+
+def pair(first: Case, second: Case, requests: int, second_requests: int, rounds: int = 9) -> Pair:
+    """Both in turns. Clock and caches drift within a run, so each ratio is of neighbours in time."""
+    turns = [(per_request(first, requests), per_request(second, second_requests)) for _ in range(rounds)]
+    return Pair(
+        statistics.median(a for a, _ in turns),
+        statistics.median(b for _, b in turns),
+        statistics.median(a / b for a, b in turns),
+    )

@@ -6,16 +6,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Any
 
 import numpy as np
 
 from layers.errors import BadParameter
-from layers.model import CRS84, Bbox, Mesh, Page, Query, Rows
+from layers.model import CRS84, Bbox, Layer, Mesh, Page, Query, Rows
 from layers.store.geopackage import blob, geojson
-from layers.store.geopackage.catalog import Table, extent
+from layers.store.geopackage.catalog import Table
 from layers.store.geopackage.connection import quoted
 from layers.store.geopackage.schema import rtree
 from layers.store.geopackage.view import View, encode, listed
@@ -30,14 +30,16 @@ class Chosen:
     more: bool
 
 
-def page(view: View, table: Table, query: Query, count: int) -> tuple[Page, dict[int, bytes]]:
+def page(view: View, table: Table, query: Query, layer: Layer) -> tuple[Page, dict[int, bytes]]:
     """A page, and the GeoJSON that had to be made for it (to be kept by the caller).
 
-    ``count`` is the number of features of the layer."""
-    stored = _stored(view, table, query, count)
+    ``layer`` is the table's summary at this snapshot."""
+    if query.bbox is not None and _everything(view, table, query.bbox, layer):
+        query = replace(query, bbox=None)
+    stored = _stored(view, table, query, layer.count)
     if stored is not None:
         return stored, {}
-    chosen = choose(view, table, query, count)
+    chosen = choose(view, table, query, layer.count)
     made: dict[int, bytes] = {}
     if query.crs == CRS84:
         bodies, made = texts(view, table, chosen.fids)
@@ -51,9 +53,7 @@ def _stored(view: View, table: Table, query: Query, count: int) -> Page | None:
     """A page without conditions whose GeoJSON is all stored, joined by SQLite in one statement.
 
     None where it does not apply. A thousand rows as Python objects cost twice what joining them does."""
-    if query.equals or query.datetime is not None or query.crs != CRS84 or not table.trusted:
-        return None
-    if query.bbox is not None and not _everything(view, table, query.bbox, count):
+    if query.bbox or query.equals or query.datetime or query.crs != CRS84 or not table.trusted:
         return None
     after = -(2**63) if query.after is None else query.after
     returned, kept, last, body = view.con.execute(
@@ -76,7 +76,7 @@ def _follows(view: View, table: Table, fid: int) -> bool:
 def choose(view: View, table: Table, query: Query, count: int) -> Chosen:
     """Which features a query selects. Raises BadParameter for a property that is not a field."""
     where, values = conditions(table, query)
-    if query.bbox is None or _everything(view, table, query.bbox, count):
+    if query.bbox is None:
         return _by_key(view, table, query, where, values, count)
     matching = sorted(within(view, table, query.bbox, where, values))
     start = query.offset
@@ -86,15 +86,15 @@ def choose(view: View, table: Table, query: Query, count: int) -> Chosen:
     return Chosen(fids, len(matching), start + len(fids) < len(matching))
 
 
-def _everything(view: View, table: Table, bbox: Bbox, count: int) -> bool:
+def _everything(view: View, table: Table, bbox: Bbox, layer: Layer) -> bool:
     """Whether a box holds every feature, as the first box of a map client often does."""
-    box = extent(view.con, table.id)
+    box = layer.extent
     if box is None or not (
         bbox[0] <= box[0] and bbox[1] <= box[1] and box[2] <= bbox[2] and box[3] <= bbox[3]
     ):
         return False
     indexed = f"SELECT count(*) FROM {quoted(rtree(table.id) + '_rowid')}"
-    return bool(view.con.execute(indexed).fetchone()[0] == count)  # else some have no geometry
+    return bool(view.con.execute(indexed).fetchone()[0] == layer.count)  # else some have no geometry
 
 
 def _by_key(view: View, table: Table, query: Query, where: str, values: Sequence[Any], count: int) -> Chosen:

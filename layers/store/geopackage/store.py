@@ -287,8 +287,7 @@ class GeoPackageStore:
         """A page of features. Raises NotFound, BadParameter (unknown property), Busy (time limit)."""
         with self._reading() as view:
             table = _table(view, layer_id)
-            count = view.summary(table, self._summaries).count
-            page, made = read.page(view, table, query, count)
+            page, made = read.page(view, table, query, view.summary(table, self._summaries))
             seq = view.seq
         self._fill(table, made, seq)
         return page
