@@ -14,19 +14,15 @@ _TEXT: dict[str, Any] = {"type": "string"}
 _LINKS: dict[str, Any] = {"type": "array", "items": {"$ref": "#/components/schemas/link"}}
 
 
+#: RFC 9457 members, and OGC's two beside them.
+_PROBLEM = ("type", "title", "status", "detail", "code", "description")
+
+
 def schemas() -> dict[str, Any]:
     """``components.schemas``."""
     return {
         "problem": _object(
-            {
-                "type": _TEXT,
-                "title": _TEXT,
-                "status": {"type": "integer"},
-                "detail": _TEXT,
-                "code": _TEXT,
-                "description": _TEXT,
-            },
-            "type title status detail code description",
+            {**dict.fromkeys(_PROBLEM, _TEXT), "status": {"type": "integer"}}, " ".join(_PROBLEM)
         ),
         "link": _object({"href": _TEXT, "rel": _TEXT, "type": _TEXT, "title": _TEXT}, "href rel"),
         "landingPage": _object({"title": _TEXT, "description": _TEXT, "links": _LINKS}, "links"),
