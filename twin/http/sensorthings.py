@@ -21,8 +21,8 @@ from twin.http.sta.model import CONFORMANCE, OBSERVATIONS, SETS
 from twin.http.sta.paths import Target
 from twin.http.sta.read import Reader, observation
 from twin.http.sta.write import Writer
-from twin.live import now_ms
 from twin.live.ingest import Transaction
+from twin.live.times import now_ms
 
 ROOT = "/sta/v1.1"
 ENTITY_BYTES = 1_000_000

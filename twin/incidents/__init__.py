@@ -107,14 +107,12 @@ class Incidents:
         return found
 
     def _report(self, body: Mapping[str, Any], actor: str, tx: Transaction) -> dict[str, Any]:
-        from twin.live import now_ms
-
         sensor = body["sensor"]
         if sensor is not None:
             known = tx.conn.execute("SELECT 1 FROM datastream WHERE id=?", (sensor,)).fetchone()
             if known is None:
                 raise BadBody(f"sensor={sensor}: no such datastream")
-        now = now_ms()
+        now = times.now_ms()
         last = tx.conn.execute("SELECT seq FROM sqlite_sequence WHERE name='incident'").fetchone()
         new = (last[0] if last else 0) + 1
         code = f"{datetime.fromtimestamp(now / 1000, self._zone):%Y-%m%d}-{new:06d}"
@@ -133,13 +131,11 @@ class Incidents:
     def _act(
         self, incident: int, action: str, note: str, actor: str, if_match: int | None, tx: Transaction
     ) -> dict[str, Any]:
-        from twin.live import now_ms
-
         row = self._public(_row(tx.conn, incident))
         if if_match is not None and if_match != row["revision"]:
             raise Stale(f"the incident is at revision {row['revision']}, not {if_match}: read it again")
         to = self.workflow.move(row["status"], action, note)
-        now = now_ms()
+        now = times.now_ms()
         tx.conn.execute(
             "UPDATE incident SET status=?, changed=?, revision=revision+1 WHERE id=?", (to, now, incident)
         )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,7 @@ from twin.live import registry, themes
 from twin.live.bus import Bus
 from twin.live.ingest import Ingest, Transaction
 from twin.live.registry import Stream
-from twin.live.times import iso
+from twin.live.times import iso, now_ms
 
 if TYPE_CHECKING:
     from twin.incidents import Incidents
@@ -144,8 +143,3 @@ class Live:
             now = now_ms()
             with self._lock:
                 self._publish([s for s in self.streams.values() if s.judge(now)])
-
-
-def now_ms() -> int:
-    """The wall clock in milliseconds."""
-    return time.time_ns() // 1_000_000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 
 from layers.errors import BadBody, shown
@@ -49,3 +50,8 @@ def parse_interval(text: object, name: str) -> tuple[int, int | None]:
             raise BadBody(f"{name}={shown(text)}: the interval ends before it begins")
         return start, end
     return parse(text, name), None
+
+
+def now_ms() -> int:
+    """The wall clock in milliseconds."""
+    return time.time_ns() // 1_000_000

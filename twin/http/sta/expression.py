@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 
 from layers.errors import BadBody, BadParameter
 from twin.http.sta.model import SETS, Entity, Prop
+from twin.live.times import now_ms
 from twin.live.times import parse as parse_time
 
 MAX_LENGTH = 4_096
@@ -283,8 +284,6 @@ class Parser:
         forms = [self._as(kind, value) for kind, value in zip(kinds, arguments, strict=True)]
         hops = tuple(hop for value in arguments for hop in value.hops)
         if token.text == "now":
-            from twin.live import now_ms
-
             return Operand({"time": ("?", (now_ms(),))}, text="now()")
         parts = re.split(r"\{(\d)\}", template)
         sql = "".join(forms[int(p)][0] if i % 2 else p for i, p in enumerate(parts))

@@ -14,7 +14,7 @@ from layers.errors import BadBody, NotFound, shown
 from twin.http.sta.model import DATASTREAMS, OBSERVATIONS, SETS, Entity, Nav, Prop
 from twin.http.sta.observe import decode, reference
 from twin.http.sta.paths import Target
-from twin.live import Live, now_ms, registry, times
+from twin.live import Live, registry, times
 from twin.live.ingest import Transaction
 from twin.live.registry import first_position
 from twin.live.rules import Rule, override
@@ -182,7 +182,7 @@ class Writer:
         if not locations:
             return
         made = self.conn.execute(
-            "INSERT INTO historical_location (time, thing) VALUES (?, ?)", (now_ms(), thing)
+            "INSERT INTO historical_location (time, thing) VALUES (?, ?)", (times.now_ms(), thing)
         ).lastrowid
         self.conn.executemany(
             "INSERT INTO historical_location_location VALUES (?, ?)", [(made, x) for x in locations]
@@ -215,7 +215,7 @@ class Writer:
         if body.get("FeatureOfInterest") is not None:
             target = SETS["FeaturesOfInterest"]
             feature = self._link_or_create(target, body["FeatureOfInterest"], "FeatureOfInterest", {}, depth)
-        return self.tx.append([decode(body, found[0], now_ms(), feature)])[0]
+        return self.tx.append([decode(body, found[0], times.now_ms(), feature)])[0]
 
     def _affect(self, entity: Entity, id_: int) -> None:
         where = _AFFECTED.get(entity.set)
