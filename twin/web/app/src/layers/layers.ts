@@ -43,6 +43,8 @@ const PIPE_DEPTH = 0.4;
 const TUBES_FROM = 180;
 /** Vector tiles report no memory use, so the engine never drops any by itself. */
 const MAX_VECTOR_TILES = 200;
+/** Changes that come together are answered by one reload. */
+const RELOAD_AFTER_MS = 250;
 
 /** Areas under lines under points. */
 function rank(layer: LayerConfig): number {
@@ -59,6 +61,7 @@ export class LayerSet {
   private readonly entries = new Map<string, Entry>();
   private readonly order: string[];
   private readonly generations = new Map<string, number>();
+  private readonly soon = new Set<string>();
   private reloading: Promise<void> = Promise.resolve();
   /** Called after a tile was exchanged: a kept feature of it is no longer valid. */
   onSwap: (layer: string) => void = () => undefined;
@@ -105,13 +108,30 @@ export class LayerSet {
     const url = localUrl(path);
     const match = /\/(tiles|3dtiles)\/([^/]+)\//.exec(url);
     const entry = match && this.entries.get(`${match[1] === 'tiles' ? 'vector' : 'scene'}:${match[2]}`);
+    if (entry?.drawn?.refresher.usable === false) {
+      this.reloadSoon(entry.layer);
+      return;
+    }
     entry?.drawn?.refresher.changed(url, version);
     entry?.next?.refresher.changed(url, version);
   }
 
+  /** For an engine whose tiles cannot be exchanged one by one: the whole layer, once for many tiles. */
+  private reloadSoon(layer: LayerConfig): void {
+    if (this.soon.has(layer.id)) return;
+    this.soon.add(layer.id);
+    setTimeout(() => {
+      this.soon.delete(layer.id);
+      void this.reload(layer);
+    }, RELOAD_AFTER_MS);
+  }
+
   /** After a gap in the stream nothing that is loaded can be trusted to be the newest. */
   refreshAll(): void {
-    for (const { refresher } of this.refreshers()) refresher.refreshAll();
+    for (const { drawn, layer } of this.entries.values()) {
+      if (drawn?.refresher.usable === false) this.reloadSoon(layer);
+      else drawn?.refresher.refreshAll();
+    }
   }
 
   /** A layer was published as a whole; one after the other, or two would exchange the same tileset. */

@@ -57,6 +57,25 @@ function sleep(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
+const TILE_PARTS = [
+  '_contentResource',
+  '_content',
+  '_contentState',
+  '_selectedFrame',
+  'lastStyleTime',
+  'hasEmptyContent',
+  'hasRenderableContent',
+  'clippingPlanesDirty',
+  'clippingPolygonsDirty',
+];
+
+/** Whether this engine has the private parts that an exchange needs. */
+function fits(tile: EngineTile, tileset: EngineTileset): boolean {
+  const builds = tileset._runtimeContentCodec?.createContent ?? Cesium3DTileContentFactory?.glb;
+  const counts = tileset.statistics?.incrementLoadCounts;
+  return TILE_PARTS.every((name) => name in tile) && typeof builds === 'function' && typeof counts === 'function';
+}
+
 function plainUrl(tile: EngineTile): string | null {
   const url = tile._contentResource?.getUrlComponent(false);
   return url ? new URL(url, document.baseURI).href : null;
@@ -86,6 +105,8 @@ export class TileRefresher {
   private destroyed = false;
   /** Exchanges done so far. */
   swaps = 0;
+  /** Known from the first tile on; false: the layer must be opened anew instead. */
+  usable: boolean | undefined;
 
   /** Must be made in the task that made the tileset: a tile loaded before it is never refreshed. */
   constructor(
@@ -161,6 +182,8 @@ export class TileRefresher {
   }
 
   private loaded(tile: EngineTile): void {
+    this.usable ??= fits(tile, this.engine);
+    if (!this.usable) return;
     const url = plainUrl(tile);
     if (!url) return;
     this.tiles.set(url, tile);
