@@ -39,7 +39,7 @@ deps:
 	@scripts/deps
 
 demo: env
-	$(BIN)/twin demo $(CITY) --port $(PORT)
+	@$(BIN)/twin demo $(CITY) --port $(PORT) || test $$? -eq 130
 
 test: env
 	@scripts/deps --quiet || true
