@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -185,15 +185,6 @@ def shapes_to_lonlat(shapes: NDArray[Any], text: str) -> NDArray[Any]:
     if not transformers(text):
         return shapes
     return _mapped(shapes, lambda xyz: to_lonlat(xyz, text))
-
-
-def wkb_to_lonlat(wkb: Sequence[bytes], text: str) -> list[bytes]:
-    """As :func:`shapes_to_lonlat`, on WKB; the answer is little-endian ISO WKB. Raises BadFile."""
-    import shapely
-
-    shapes = np.asarray(shapely.from_wkb(list(wkb)), dtype=object)
-    out: list[bytes] = shapely.to_wkb(shapes_to_lonlat(shapes, text), byte_order=1, flavor="iso").tolist()
-    return out
 
 
 def from_lonlat(coordinates: NDArray[np.float64], text: str) -> NDArray[np.float64]:

@@ -132,7 +132,6 @@ class _Objects:
         self, city: Mapping[str, Any], vertices: NDArray[np.float64], options: Options, sink: Sink
     ) -> None:
         self._objects: Mapping[str, Any] = city["CityObjects"]
-        self._templates = city.get("geometry-templates")
         self._vertices = vertices
         self._options = options
         self._sink = sink

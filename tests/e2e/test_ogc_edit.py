@@ -90,10 +90,9 @@ def test_what_was_read_can_be_put_back(server, fids):
 def test_if_match_in_every_form_and_its_412(server, fids):
     path = item("street_assets", fids[0])
     etag = server.http.get(path).headers["etag"]
-    for form in (etag, f"W/{etag}", etag.strip('"').split("-")[1], f'"other-1", {etag}', "*"):
-        if form != "*":
-            current = server.http.get(path).headers["etag"]
-            form = form.replace(etag.strip('"').split("-")[1], current.strip('"').split("-")[1])
+    for form in ("{etag}", "W/{etag}", "{revision}", '"other-1", {etag}', "*"):
+        current = server.http.get(path).headers["etag"]
+        form = form.format(etag=current, revision=current.strip('"').split("-")[1])
         done = patch(server, path, {"properties": {"name": form[:20]}}, **{"if-match": form})
         assert done.status_code == 204, (form, done.text)
     for stale in (etag, f"W/{etag}", '"other-1"', etag.replace('"', "").split("-")[1]):

@@ -11,8 +11,6 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-DAY = 86_400.0
-
 
 def chance(*parts: object) -> float:
     """A number in [0, 1) that depends on its arguments alone."""

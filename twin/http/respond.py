@@ -8,8 +8,7 @@ from urllib.parse import parse_qsl
 
 import orjson
 
-from layers.errors import BadBody, BadParameter, TooLarge, TwinError
-from twin.http import errors
+from layers.errors import BadBody, BadParameter, TooLarge
 
 if TYPE_CHECKING:
     from twin.city import City
@@ -46,12 +45,6 @@ async def send_json(
 ) -> None:
     """One JSON answer with open CORS."""
     await send(to, status, orjson.dumps(value), [(b"content-type", b"application/json"), *CORS, *headers])
-
-
-async def send_error(to: Send, error: TwinError) -> None:
-    """The answer to an error raised on purpose."""
-    status, headers, body = errors.problem(error)
-    await send(to, status, body, [*headers, *CORS])
 
 
 async def not_modified(to: Send, etag: str, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:

@@ -164,9 +164,7 @@ def _geometry_to_lonlat(geometry: Any, crs: str) -> Any:
     except (shapely.GEOSException, ValueError) as error:
         raise BadBody("geometry: not a GeoJSON geometry") from error
     if crs_.swaps(crs):
-        shape = shapely.transform(
-            shape, lambda xy: xy[:, [1, 0, *range(2, xy.shape[1])]], include_z=shape.has_z
-        )
+        shape = shapely.transform(shape, _swapped, include_z=shape.has_z)
     lonlat = crs_.shapes_to_lonlat(np.array([shape], dtype=object), crs)[0]
     return orjson.loads(shapely.to_geojson(lonlat))
 
