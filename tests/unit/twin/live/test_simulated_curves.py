@@ -4,7 +4,9 @@ from itertools import pairwise
 
 import pytest
 
-from twin.demo.curves import DAY, MODELS, chance, event
+from twin.demo.curves import MODELS, chance, event
+
+DAY = 86_400.0  # seconds
 from twin.live import themes
 
 NOON = 1_795_348_800.0
