@@ -5,11 +5,10 @@ from itertools import pairwise
 import pytest
 
 from twin.demo.curves import MODELS, chance, event
-
-DAY = 86_400.0  # seconds
 from twin.live import themes
 
 NOON = 1_795_348_800.0
+DAY = 86_400.0  # seconds
 
 
 def test_a_value_depends_on_seed_sensor_and_time_alone():
