@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import importlib
 import logging
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -33,12 +34,13 @@ ROOMS = {
     "health": "twin.http.health",
 }
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+HOST = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9._-]+))(?::[0-9]{1,5})?")
 #: Host headers found right before, so that the check of a repeated one is a look-up.
 KNOWN_HOSTS = 100
 
 
 def open_city(folder: Path) -> City:
-    """Open a city folder. Raises NotFound, BadCity, ReadOnly never: a read-only folder serves reading."""
+    """Open a city folder; a read-only one serves reading. Raises NotFound, BadCity, Unavailable."""
     from tiles.service import Tiles
     from twin.live import Live
     from twin.live.bus import Bus
@@ -80,7 +82,9 @@ class Front:
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
             return
-        if scope["type"] != "http":
+        if scope["type"] == "websocket":
+            await receive()
+            await send({"type": "websocket.close", "code": 1000})
             return
         room = self._rooms.get(scope["path"][1:].partition("/")[0], self._page)
         try:
@@ -110,7 +114,7 @@ class Front:
 
     def _check_origin(self, scope: Scope) -> None:
         origin = respond.header(scope, b"origin")
-        if origin is not None and urlsplit(origin).hostname not in self._hosts:
+        if origin is not None and _origin_host(origin) not in self._hosts:
             raise NotAllowed("writes from that Origin are not taken; add it to allowed_hosts in city.yml")
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
@@ -130,11 +134,20 @@ class Front:
         await send({"type": "lifespan.shutdown.complete"})
 
 
-def _name(host: str) -> str:
-    """The host name of a Host header, without port and brackets, lower-case."""
-    if host.startswith("["):
-        return host[1:].partition("]")[0].lower()
-    return host.partition(":")[0].lower()
+def _origin_host(origin: str) -> str | None:
+    """The host name of an Origin header; None for ``null`` and for what is no origin."""
+    try:
+        return urlsplit(origin).hostname
+    except ValueError:
+        return None
+
+
+def _name(host: str) -> str | None:
+    """The host name of a Host header, lower-case; None for what is not a name and a port.
+
+    The whole header begins the links of the answers, so nothing else may stand in it."""
+    found = HOST.fullmatch(host)
+    return (found["six"] or found["name"]).lower() if found else None
 
 
 async def _answer(send: Send, answer: tuple[int, respond.Headers, bytes]) -> None:

@@ -10,6 +10,7 @@ import difflib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
@@ -37,6 +38,17 @@ def _zone(name: str) -> str:
     except (ZoneInfoNotFoundError, ValueError) as error:
         raise ValueError("not a time zone name such as Asia/Shanghai") from error
     return name
+
+
+def _address(url: str | None) -> str | None:
+    try:
+        parts = urlsplit(url or "http://none")
+        good = parts.scheme in ("http", "https") and bool(parts.hostname)
+    except ValueError:
+        good = False
+    if not good:
+        raise ValueError("not an address such as https://map.example.org")
+    return url
 
 
 def _layer_ids(layers: dict[str, LayerSettings]) -> dict[str, LayerSettings]:
@@ -82,7 +94,7 @@ class CitySettings(_Strict):
     """The whole of ``city.yml``."""
 
     title: dict[str, str] = {"en": "City", "zh-CN": "城市"}
-    url: str | None = None
+    url: Annotated[str | None, AfterValidator(_address)] = None
     allowed_hosts: tuple[str, ...] = ()
     trusted_proxies: tuple[str, ...] = ()
     crs: str = "EPSG:4326"

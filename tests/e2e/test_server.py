@@ -87,14 +87,28 @@ def test_a_read_only_folder_serves_reading_and_refuses_writing(helsinki, serve):
 
 def test_a_foreign_host_or_origin_is_refused(server):
     assert server.http.get("/ogc", headers={"host": "evil.example"}).status_code == 403
-    assert server.http.get("/ogc", headers={"host": "127.0.0.1.evil.example"}).status_code == 403
-    write = server.http.post(
-        "/incidents",
-        json={"title": "x", "class": "other", "level": 4},
-        headers={**server.auth, "origin": "https://evil.example"},
-    )
-    assert write.status_code == 403
-    assert write.json()["code"] == "Forbidden"
+    for host in ("127.0.0.1.evil.example", "127.0.0.1:80/evil", '127.0.0.1:"><b>', "[::1", "", "a@127.0.0.1"):
+        assert server.http.get("/ogc", headers={"host": host}).status_code in (400, 403), host
+    for host in ("localhost:8080", "127.0.0.1", "LOCALHOST", "[::1]:8080"):
+        assert server.http.get("/ogc", headers={"host": host}).status_code == 200, host
+    for origin in ("https://evil.example", "null", "http://[", "", "http://127.0.0.1.evil.example:80"):
+        write = server.http.post(
+            "/incidents",
+            json={"title": "x", "class": "other", "level": 4},
+            headers={**server.auth, "origin": origin},
+        )
+        assert write.status_code == 403, origin
+        assert write.json()["code"] == "Forbidden"
+
+
+def test_a_websocket_is_declined_without_a_word_in_the_log(server):
+    upgrade = {
+        "connection": "Upgrade",
+        "upgrade": "websocket",
+        "sec-websocket-version": "13",
+        "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==",
+    }
+    assert server.http.get("/stream", headers=upgrade).status_code == 403
 
 
 def test_health_tells_what_is_served(server):

@@ -41,6 +41,8 @@ def test_the_demo_city_is_valid():
         ("- a\n- b\n", r"line 1: expected keys"),
         ("title: a\ttitle: b: c", r"line 1"),
         ("languages: [klingon]\n", r"line 1: languages"),
+        ("title: {en: A}\nurl: 'http://['\n", r"line 2: url: .*address"),
+        ("url: map.example.org\n", r"line 1: url: .*address"),
     ],
 )
 def test_a_mistake_names_its_line(text: str, told: str):
