@@ -177,3 +177,12 @@ def test_a_reload_by_another_process_is_seen_within_a_second(helsinki, serve):
         seconds=1.0,
         what="the new generation",
     )
+
+
+@pytest.mark.parametrize(
+    "path", ["/stream/x", "/search/x", "/health", "/incidents/x/y/z", "/sta/v2", "/nosuch"]
+)
+def test_what_is_not_there_is_404_in_the_one_shape(server, path):
+    answer = server.http.get(path)
+    assert answer.status_code == 404, path
+    assert answer.json()["code"] == "NotFound"

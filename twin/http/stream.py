@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
-from layers.errors import Busy
+from layers.errors import Busy, NotFound
 from twin.city import City
 from twin.http import respond
 from twin.http.errors import WrongMethod
@@ -32,6 +32,8 @@ class _Room:
         self._city = city
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] != "/stream":
+            raise NotFound("the one stream is /stream")
         if scope["method"] not in ("GET", "HEAD"):
             raise WrongMethod(scope["method"], "GET, HEAD")
         given = respond.query_map(scope, ("last_event_id",))
