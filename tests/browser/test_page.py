@@ -1,6 +1,7 @@
 """The page opens by itself, shows what the city has, and remembers its state in the address."""
 
 import re
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser
@@ -214,3 +215,19 @@ def test_without_a_key_nothing_offers_to_write(browser: Browser, server: Server)
     assert tab.page.locator("[data-action=edit]").count() == 0
     assert tab.complaints == []
     tab.page.context.close()
+
+
+def test_the_approval_number_of_the_map_stands_beside_the_notice(browser: Browser, helsinki: Path):
+    with (helsinki / "city.yml").open("a", encoding="utf-8") as text:
+        text.write("map_approval_no: GS(2026)0815\n")
+    server = Server.start(helsinki)
+    tab = new_tab(browser, server)
+    try:
+        tab.open("lang=zh-CN")
+        credits = tab.page.inner_text("#credits")
+        assert "OpenStreetMap contributors" in credits
+        assert "审图号" in credits
+        assert "GS(2026)0815" in credits
+    finally:
+        tab.page.context.close()
+        server.stop()
