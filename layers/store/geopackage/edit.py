@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from layers.errors import BadBody, Exists, NotFound, Stale, Unconditional, shown
-from layers.store.geopackage import blob, feature, geojson
+from layers.store import feature, geojson
+from layers.store.geopackage import blob
 from layers.store.geopackage.catalog import Table
 from layers.store.geopackage.connection import quoted, transaction
 from layers.store.geopackage.view import encode

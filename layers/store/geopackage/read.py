@@ -14,7 +14,8 @@ import numpy as np
 
 from layers.errors import BadParameter
 from layers.model import CRS84, Bbox, Layer, Mesh, Page, Query, Rows
-from layers.store.geopackage import blob, geojson
+from layers.store import geojson
+from layers.store.geopackage import blob
 from layers.store.geopackage.catalog import Table
 from layers.store.geopackage.connection import quoted
 from layers.store.geopackage.schema import rtree

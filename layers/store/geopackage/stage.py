@@ -15,25 +15,20 @@ import fcntl
 import os
 import secrets
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from layers.errors import BadFile
-from layers.model import LAYER_ID, Field
-from layers.store.base import MESH, SOURCE_ID, WKB, LayerSpec
-from layers.store.geopackage import blob, geojson
+from layers.model import Field
+from layers.store import geojson, staged
+from layers.store.base import LayerSpec
+from layers.store.geopackage import blob
 from layers.store.geopackage.connection import sqlite_errors
 from layers.store.geopackage.schema import COLUMN_TYPES
-from layers.store.values import stored
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-SOURCE_FIELD = Field("source_id", "string", {"en": "Source id", "zh-CN": "源标识"})
-_RESERVED = frozenset({"fid", "geom"})
-_RESERVED_IDS = ("twin_", "gpkg_", "rtree_", "sqlite_")
-_MULTI = {"Point": "MultiPoint", "LineString": "MultiLineString", "Polygon": "MultiPolygon"}
 
 
 class GeoPackageStage:
@@ -41,7 +36,7 @@ class GeoPackageStage:
 
     def __init__(self, folder: Path, spec: LayerSpec) -> None:
         self.spec = spec
-        self.fields = _fields(spec)
+        self.fields = staged.fields(spec)
         folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / f"{spec.id}-{secrets.token_hex(6)}.stage"
         self._lock: int | None = _lock(_lock_path(self.path))
@@ -102,81 +97,13 @@ class GeoPackageStage:
             self._lock = None
 
 
-def _fields(spec: LayerSpec) -> tuple[Field, ...]:
-    """``source_id`` and the fields of the spec. Raises BadFile for names a table cannot have."""
-    if not LAYER_ID.match(spec.id) or spec.id.startswith(_RESERVED_IDS):
-        raise BadFile("store.layer-id", f"{spec.id} cannot be the id of a layer")
-    fields = (SOURCE_FIELD, *(f for f in spec.fields if f.name != "source_id"))
-    seen: set[str] = set(_RESERVED)
-    for field in fields:
-        folded = field.name.lower()  # SQLite compares column names without case
-        if folded in seen or not field.name or "\x00" in field.name:
-            raise BadFile("store.field-name", f"{field.name!r} is reserved, empty or there twice")
-        if field.type not in COLUMN_TYPES:
-            raise BadFile("store.field-type", f"{field.name} has the unknown type {field.type}")
-        seen.add(folded)
-    return fields
-
-
 def _rows(batch: pa.Table, spec: LayerSpec, fields: tuple[Field, ...]) -> Iterator[tuple[Any, ...]]:
-    names = set(batch.column_names)
-    shapes = _shapes(batch.column(WKB).to_pylist(), spec.geometry_type)
-    sources = _texts(batch, SOURCE_ID, names)
-    columns: list[list[Any]] = [sources]
-    for field in fields[1:]:
-        values = batch.column(field.name).to_pylist() if field.name in names else [None] * len(batch)
-        columns.append(_column(field, values))
-    properties = list(zip(*columns, strict=True))
-    tails = geojson.tails(shapes, fields, properties)
-    meshes = batch.column(MESH).to_pylist() if MESH in names else [None] * len(batch)
-    boxes, high = _boxes(shapes)
-    blobs = blob.encode(shapes)
-    for i, values in enumerate(properties):
-        yield (blobs[i], *boxes[i], high[i], *values, tails[i].decode(), meshes[i])
-
-
-def _texts(batch: pa.Table, name: str, names: set[str]) -> list[str | None]:
-    values = batch.column(name).to_pylist() if name in names else [None] * len(batch)
-    return [None if v is None else str(v) for v in values]
-
-
-def _column(field: Field, values: Sequence[Any]) -> list[Any]:
-    try:
-        return [None if v is None else stored(field.type, v) for v in values]
-    except ValueError as error:
-        raise BadFile("store.value", f"{field.name}: {error}") from error
-
-
-def _shapes(wkb: list[bytes], geometry_type: str) -> Any:
-    import numpy as np
-    import shapely
-
-    try:
-        shapes = np.asarray(shapely.from_wkb(wkb), dtype=object)
-    except shapely.errors.ShapelyError as error:
-        raise BadFile("store.geometry", "a geometry is not readable WKB") from error
-    if shapely.is_missing(shapes).any():
-        raise BadFile("store.geometry", "a row has no geometry")
-    return promote(shapes, geometry_type)
-
-
-def promote(shapes: Any, geometry_type: str) -> Any:
-    """Single geometries as multi ones where the layer keeps multi. Raises BadFile for another type."""
-    import numpy as np
-    import shapely
-
-    out = shapes.copy()
-    types = np.asarray([s.geom_type for s in shapes], dtype=object)
-    for single, multi in _MULTI.items():
-        if multi == geometry_type:
-            for i in np.flatnonzero(types == single).tolist():
-                out[i] = cast(Any, getattr(shapely, multi))([shapes[i]])
-                types[i] = multi
-    wrong = (types != geometry_type) if geometry_type != "Geometry" else (types == "GeometryCollection")
-    if wrong.any():
-        first = types[int(np.flatnonzero(wrong)[0])]
-        raise BadFile("store.geometry-type", f"a {first} does not fit a layer of {geometry_type}")
-    return out
+    found = staged.decode(batch, spec, fields)
+    tails = geojson.tails(found.shapes, fields, found.properties)
+    boxes, high = _boxes(found.shapes)
+    blobs = blob.encode(found.shapes)
+    for i, values in enumerate(found.properties):
+        yield (blobs[i], *boxes[i], high[i], *values, tails[i].decode(), found.meshes[i])
 
 
 def _boxes(shapes: Any) -> tuple[list[list[float | None]], list[int]]:

@@ -13,7 +13,8 @@ from dataclasses import replace
 from typing import Any
 
 from layers.model import Layer
-from layers.store.geopackage import blob, catalog, geojson
+from layers.store import geojson
+from layers.store.geopackage import blob, catalog
 from layers.store.geopackage.catalog import Finding, Table
 
 _PROGRESS_STEPS = 20_000  # virtual machine steps between two looks at the clock, about 1 ms

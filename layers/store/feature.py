@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from layers.errors import BadBody, BadFile, shown
-from layers.store.geopackage.catalog import Table
-from layers.store.geopackage.stage import promote
+from layers.model import Field
+from layers.store.staged import promote
 from layers.store.values import stored
+
+
+class Table(Protocol):
+    """What a check needs of a layer: its columns and the type of its geometry."""
+
+    @property
+    def fields(self) -> tuple[Field, ...]: ...
+    @property
+    def geometry_type(self) -> str: ...
+    def field(self, name: str) -> Field | None: ...
+
 
 MAX_VERTICES = 100_000
 _DEPTH = {"Point": 0, "MultiPoint": 1, "LineString": 1, "MultiLineString": 2, "Polygon": 2, "MultiPolygon": 3}

@@ -1,0 +1,104 @@
+"""A staged Arrow batch, checked against the layer it is to become: what every store's stage begins with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from layers.errors import BadFile
+from layers.model import LAYER_ID, Field, FieldType
+from layers.store.base import MESH, SOURCE_ID, WKB, LayerSpec
+from layers.store.values import stored
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+SOURCE_FIELD = Field("source_id", "string", {"en": "Source id", "zh-CN": "源标识"})
+_RESERVED = frozenset({"fid", "geom"})
+_RESERVED_IDS = ("twin_", "gpkg_", "rtree_", "sqlite_", "pg_")
+_TYPES = frozenset(get_args(FieldType.__value__))
+_MULTI = {"Point": "MultiPoint", "LineString": "MultiLineString", "Polygon": "MultiPolygon"}
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """n rows of a batch: shapely geometries as the layer keeps them, property values in the order of
+    the fields (as :func:`layers.store.values.stored` gives them), mesh blobs or None."""
+
+    shapes: NDArray[Any]
+    properties: list[tuple[Any, ...]]
+    meshes: list[bytes | None]
+
+
+def fields(spec: LayerSpec) -> tuple[Field, ...]:
+    """``source_id`` and the fields of the spec. Raises BadFile for names a table cannot have."""
+    if not LAYER_ID.match(spec.id) or spec.id.startswith(_RESERVED_IDS):
+        raise BadFile("store.layer-id", f"{spec.id} cannot be the id of a layer")
+    found = (SOURCE_FIELD, *(f for f in spec.fields if f.name != "source_id"))
+    seen: set[str] = set(_RESERVED)
+    for field in found:
+        folded = field.name.lower()  # SQLite compares column names without case
+        if folded in seen or not field.name or "\x00" in field.name:
+            raise BadFile("store.field-name", f"{field.name!r} is reserved, empty or there twice")
+        if field.type not in _TYPES:
+            raise BadFile("store.field-type", f"{field.name} has the unknown type {field.type}")
+        seen.add(folded)
+    return found
+
+
+def decode(batch: pa.Table, spec: LayerSpec, fields: tuple[Field, ...]) -> Staged:
+    """The rows of a batch. Raises BadFile: a geometry or value that does not fit."""
+    names = set(batch.column_names)
+    shapes = _shapes(batch.column(WKB).to_pylist(), spec.geometry_type)
+    columns: list[list[Any]] = [_texts(batch, SOURCE_ID, names)]
+    for field in fields[1:]:
+        values = batch.column(field.name).to_pylist() if field.name in names else [None] * len(batch)
+        columns.append(_column(field, values))
+    meshes = batch.column(MESH).to_pylist() if MESH in names else [None] * len(batch)
+    return Staged(shapes, list(zip(*columns, strict=True)), meshes)
+
+
+def _texts(batch: pa.Table, name: str, names: set[str]) -> list[str | None]:
+    values = batch.column(name).to_pylist() if name in names else [None] * len(batch)
+    return [None if v is None else str(v) for v in values]
+
+
+def _column(field: Field, values: Sequence[Any]) -> list[Any]:
+    try:
+        return [None if v is None else stored(field.type, v) for v in values]
+    except ValueError as error:
+        raise BadFile("store.value", f"{field.name}: {error}") from error
+
+
+def _shapes(wkb: list[bytes], geometry_type: str) -> NDArray[Any]:
+    import shapely
+
+    try:
+        shapes = np.asarray(shapely.from_wkb(wkb), dtype=object)
+    except shapely.errors.ShapelyError as error:
+        raise BadFile("store.geometry", "a geometry is not readable WKB") from error
+    if shapely.is_missing(shapes).any():
+        raise BadFile("store.geometry", "a row has no geometry")
+    return promote(shapes, geometry_type)
+
+
+def promote(shapes: NDArray[Any], geometry_type: str) -> NDArray[Any]:
+    """Single geometries as multi ones where the layer keeps multi. Raises BadFile for another type."""
+    import shapely
+
+    out = shapes.copy()
+    types = np.asarray([s.geom_type for s in shapes], dtype=object)
+    for single, multi in _MULTI.items():
+        if multi == geometry_type:
+            for i in np.flatnonzero(types == single).tolist():
+                out[i] = cast(Any, getattr(shapely, multi))([shapes[i]])
+                types[i] = multi
+    wrong = (types != geometry_type) if geometry_type != "Geometry" else (types == "GeometryCollection")
+    if wrong.any():
+        first = types[int(np.flatnonzero(wrong)[0])]
+        raise BadFile("store.geometry-type", f"a {first} does not fit a layer of {geometry_type}")
+    return out
