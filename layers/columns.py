@@ -35,6 +35,7 @@ _ARROW: Mapping[str, pa.DataType] = {
     "boolean": pa.bool_(),
     "date": pa.string(),
     "datetime": pa.string(),
+    "array": pa.string(),
 }
 _GEOMETRY: Mapping[int, GeometryType] = {
     0: "Point",
@@ -83,7 +84,15 @@ def _type(kind: pa.DataType) -> FieldType:
         return "integer"
     if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         return "number"
-    return "string"
+    return "array" if pa.types.is_list(kind) else "string"
+
+
+def cells(column: pa.ChunkedArray) -> list[Any]:
+    """The values of a source column; a list, whose members are JSON, as the JSON text of the whole."""
+    values: list[Any] = column.to_pylist()
+    if not pa.types.is_list(column.type):
+        return values
+    return [None if v is None else f"[{','.join(v)}]" for v in values]
 
 
 @dataclass(frozen=True, slots=True)

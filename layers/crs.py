@@ -210,6 +210,23 @@ def shapes_from_lonlat(shapes: NDArray[Any], text: str) -> NDArray[Any]:
     return _mapped(shapes, lambda xyz: from_lonlat(xyz, text))
 
 
+def on_its_side(lonlat: NDArray[Any], given: NDArray[Any], text: str, tolerance: float) -> NDArray[Any]:
+    """``lonlat``, made from ``given``, with each position at ±180° on the side that it came from.
+
+    A rounded digit beyond the edge of a world map is -180° to a projection: a polygon that ends at
+    the antimeridian would span the Earth."""
+    import shapely
+
+    positions = shapely.get_coordinates(lonlat, include_z=bool(shapely.has_z(lonlat).all()))
+    edge = np.abs(np.abs(positions[:, 0]) - 180) < 1e-6
+    if not edge.any():
+        return lonlat
+    back = shapely.get_coordinates(shapes_from_lonlat(lonlat, text))
+    torn = edge & (np.abs(back - shapely.get_coordinates(given)) > tolerance).any(axis=1)
+    positions[torn, 0] = -np.copysign(180.0, positions[torn, 0])
+    return np.asarray(shapely.set_coordinates(lonlat.copy(), positions), dtype=object)
+
+
 def _mapped(
     shapes: NDArray[Any], change: Callable[[NDArray[np.float64]], NDArray[np.float64]]
 ) -> NDArray[Any]:

@@ -21,7 +21,7 @@ import shapely
 from layers import guard, kinds, relate
 from layers import manifest as manifests
 from layers.clean import Cleaner, Findings, implausible
-from layers.columns import Fill, Plan, geometry_type, plan
+from layers.columns import Fill, Plan, cells, geometry_type, plan
 from layers.errors import BadFile, BadParameter, Exists, NotFound
 from layers.guard import Limits, Reading
 from layers.kinds import Batch, Kind
@@ -305,7 +305,7 @@ def _most_common(column: pa.ChunkedArray) -> str:
 
 
 def _batch(table: pa.Table) -> Batch:
-    columns = {n: table[n].to_pylist() for n in table.column_names if not n.startswith("__")}
+    columns = {n: cells(table[n]) for n in table.column_names if not n.startswith("__")}
     shapes = shapely.from_wkb(np.array(table[WKB].to_pylist(), dtype=object))
     return Batch(
         columns, table[ROW].to_pylist(), table[SOURCE_ID].to_pylist(), np.asarray(shapes, dtype=object)

@@ -11,17 +11,20 @@ import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from layers.cql.ast import Predicate
 
 LAYER_ID = re.compile(r"^[a-z][a-z0-9_]{0,62}$")
 CRS84 = "http://www.opengis.net/def/crs/OGC/1.3/CRS84"
 
 type Bbox = tuple[float, float, float, float]
 type Titles = Mapping[str, str]
-type FieldType = Literal["string", "integer", "number", "boolean", "date", "datetime"]
+type FieldType = Literal["string", "integer", "number", "boolean", "date", "datetime", "array"]
 type GeometryType = Literal[
     "Point", "LineString", "Polygon", "MultiPoint", "MultiLineString", "MultiPolygon", "Geometry"
 ]
@@ -125,33 +128,54 @@ class Mesh:
 class Rows:
     """Features as columns, the form in which the tilers read a store.
 
-    ``fids`` int64 (n,) ascending; ``wkb`` n geometries as ISO WKB in lon/lat(/height);
+    ``fids`` int64 (n,), ascending unless a query sorts them; ``wkb`` n geometries as ISO WKB in
+    lon/lat(/height), None for a feature without one (only where a query selects features);
     ``properties`` column name → n Python values (None for null);
     ``meshes`` fid → mesh for the features that have one (empty unless asked for).
     """
 
     fids: NDArray[np.int64]
-    wkb: Sequence[bytes]
+    wkb: Sequence[bytes | None]
     properties: Mapping[str, Sequence[Any]]
     meshes: Mapping[int, Mesh] = field(default_factory=dict)
 
 
+#: Where a page ended: the values of the sort fields of its last feature, then its fid.
+type Cursor = tuple[str | int | float | bool | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Sort:
+    """One sort key: a property, ascending or not. Nulls come last both ways; texts sort by code point."""
+
+    field: str
+    descending: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A request for features, already checked and typed.
+    """A request for features, already checked and typed; its conditions are joined by AND.
 
     ``bbox`` is in lon/lat; minx > maxx crosses the antimeridian. ``datetime`` is a pair of
     ISO instants, either open (None); an instant is the pair (t, t). ``equals`` holds
-    (property, typed value) pairs joined by AND. ``after`` is the keyset: only fids above it.
+    (property, typed value) pairs. ``filter`` is a checked CQL2 expression. ``words`` are texts of
+    which at least one must occur in a text property, without regard to case and accents.
+    ``sort`` is followed by fid, so the order is total. ``after`` is the keyset: only features that
+    follow it in that order. ``properties`` names those to give, None for all.
+    ``limit`` None (all of them) is only for :meth:`layers.store.base.Store.scan`.
     ``crs`` is the output CRS URI.
     """
 
     bbox: Bbox | None = None
     datetime: tuple[str | None, str | None] | None = None
     equals: tuple[tuple[str, str | int | float | bool], ...] = ()
-    limit: int = 100
+    filter: Predicate | None = None
+    words: tuple[str, ...] = ()
+    sort: tuple[Sort, ...] = ()
+    properties: tuple[str, ...] | None = None
+    limit: int | None = 100
     offset: int = 0
-    after: int | None = None
+    after: Cursor | None = None
     crs: str = CRS84
 
 
@@ -159,13 +183,23 @@ class Query:
 class Page:
     """A page of features: their GeoJSON joined by commas, counts, and where the next begins.
 
-    ``next_after`` is the last fid of this page when more follow, else None.
+    ``next_after`` is the cursor of the last feature of this page when more follow, else None.
+    A page that would be very large holds fewer features than were asked for, and has a cursor.
     """
 
     features: bytes
     returned: int
     matched: int
-    next_after: int | None
+    next_after: Cursor | None
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """A page of features as columns, in the order of the query; see :class:`Page`."""
+
+    rows: Rows
+    matched: int
+    next_after: Cursor | None
 
 
 @dataclass(frozen=True, slots=True)

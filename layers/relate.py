@@ -45,7 +45,7 @@ class Memory:
             ids = properties["source_id"]
             self._values = dict(zip(ids, properties[self._field], strict=True))
             for source_id, fid, wkb in zip(ids, rows.fids.tolist(), rows.wkb, strict=True):
-                if source_id is not None and fid in rows.meshes:
+                if source_id is not None and wkb is not None and fid in rows.meshes:
                     self._bodies[source_id] = _plain(wkb), rows.meshes[fid].to_bytes()
 
     def recall(self, batch: Batch, values: Columns) -> None:

@@ -168,11 +168,20 @@ def _bounded(wkb: pa.Array, row: int, options: Options, sink: Sink) -> pa.Array:
 
 
 def _flat(array: pa.Array) -> pa.Array:
-    """A column of plain values: nested ones as JSON text, binary ones left out, times as ISO text."""
+    """A column of plain values: lists of scalars by :func:`arrays`, other nested ones as JSON text, binary
+    ones left out, times as ISO text."""
     kind = array.type
     if isinstance(array, pa.ExtensionArray):
+        json = getattr(array.type, "extension_name", "") == "arrow.json"
         array, kind = array.storage, array.type.storage_type
+        if (
+            json
+            and (found := arrays([None if t is None else _json(t) for t in array.to_pylist()])) is not None
+        ):
+            return found
     if pa.types.is_nested(kind):
+        if (found := arrays(array.to_pylist())) is not None:
+            return found
         texts = [None if v is None else orjson.dumps(v, default=str).decode() for v in array.to_pylist()]
         return pa.array(texts, pa.string())
     if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
@@ -184,6 +193,23 @@ def _flat(array: pa.Array) -> pa.Array:
     if pa.types.is_dictionary(kind):
         return array.dictionary_decode()
     return array
+
+
+def _json(text: str) -> Any:
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return text
+
+
+def arrays(values: list[Any]) -> pa.Array | None:
+    """Lists of scalars as an Arrow column of lists, each member in JSON so that they can be of different
+    types; None where a value is no such list, or all are null."""
+    lists = [v for v in values if v is not None]
+    if not lists or any(not isinstance(v, list) or any(isinstance(m, list | dict) for m in v) for v in lists):
+        return None
+    texts = [None if v is None else [orjson.dumps(m, default=str).decode() for m in v] for v in values]
+    return pa.array(texts, pa.list_(pa.string()))
 
 
 def _has_integer_ids(path: Path) -> bool:

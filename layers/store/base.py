@@ -6,11 +6,11 @@ an implementation keeps one connection a thread for reading and one for writing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from layers.model import Change, Field, GeometryType, Item, Layer, Page, Query, Rows, Titles
+from layers.model import Change, Field, GeometryType, Item, Layer, Page, Query, Rows, Selection, Titles
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -69,10 +69,22 @@ class Store(Protocol):
     def read_only(self) -> bool:
         """True when the city folder cannot be written; writes then raise ReadOnly."""
 
-    def seq(self) -> int:
-        """The newest number of the change log, exact at the moment of the call (≈ 10 µs).
+    @property
+    def local(self) -> bool:
+        """True when a plain read costs microseconds and waits for no other machine, so that an event
+        loop may make it; False for a database behind a socket."""
 
-        Sees edits of other processes; repairs triggers that a foreign tool removed."""
+    def seq(self) -> int:
+        """The newest number of the change log, exact at the moment of the call.
+
+        Sees edits of other processes; repairs triggers that a foreign tool removed. Raises
+        Unavailable within 2 s when a database does not answer."""
+
+    def wait(self, since: int, seconds: float) -> int:
+        """Wait until the change log goes beyond ``since``, or the time is over; its newest known number.
+
+        Wakes at once for a change of any process where the store is told of it, else within 50 ms.
+        Raises nothing when a database is away: the time passes."""
 
     def changes(self, since: int, limit: int = 10_000) -> list[Change]:
         """Log rows with seq > since, ascending."""
@@ -84,7 +96,18 @@ class Store(Protocol):
         """One layer. Raises NotFound."""
 
     def items(self, layer_id: str, query: Query) -> Page:
-        """A page of features. Raises NotFound, BadParameter (unknown property)."""
+        """A page of features. Raises NotFound, BadParameter (unknown property), Busy (time limit)."""
+
+    def select(self, layer_id: str, query: Query) -> Selection:
+        """The same page as columns; ``query.crs`` is not applied (WKB is lon/lat)."""
+
+    def scan(self, layer_id: str, query: Query, size: int = 5_000) -> Generator[Rows]:
+        """Everything a query selects, of one moment, in batches of up to ``size`` rows.
+
+        For whole downloads: bounded memory, no lock that an edit or a load would wait for, no time
+        limit of its own. ``query.crs`` is not applied. May be advanced from different threads, one
+        at a time; closing the generator frees what it holds. Raises as ``items``, before the first
+        batch."""
 
     def item(self, layer_id: str, fid: int, crs: str = ...) -> Item:
         """One feature. Raises NotFound."""
@@ -105,6 +128,19 @@ class Store(Protocol):
         source id, else by the spec's key, keeps their fids and deletes the rest; ``append``
         matches alike and deletes nothing. Rows equal to what is there are not logged; up to
         10 000 changed rows are logged each, above that one row logs the whole layer."""
+
+    def create(
+        self, layer_id: str, feature: Mapping[str, Any], actor: str | None = None
+    ) -> tuple[int, int]:
+        """POST: a new feature (GeoJSON without id). Returns its fid and revision.
+
+        Raises NotFound, BadBody (each fault named), Exists (source_id), ReadOnly."""
+
+    def delete(
+        self, layer_id: str, fid: int, if_match: int | None = None, actor: str | None = None
+    ) -> int:
+        """DELETE: the feature and its mesh. Returns the log number. Raises NotFound, Stale,
+        Unconditional, ReadOnly."""
 
     def replace(
         self,

@@ -23,6 +23,7 @@ class Table(Protocol):
 
 
 MAX_VERTICES = 100_000
+_CODES_SHOWN = 20
 _DEPTH = {"Point": 0, "MultiPoint": 1, "LineString": 1, "MultiLineString": 2, "Polygon": 2, "MultiPolygon": 3}
 
 
@@ -123,8 +124,10 @@ def _fit(shape: Any, table: Table) -> Any:
         raise BadBody(f"geometry: {error.reason}") from error
 
 
-def properties(table: Table, value: object) -> dict[str, Any]:
-    """The properties that a body names, as column values. Raises BadBody naming every fault."""
+def properties(table: Table, value: object, *, coded: bool = True) -> dict[str, Any]:
+    """The properties that a body names, as column values. Raises BadBody naming every fault.
+
+    ``coded``: a field with a code list takes only its codes."""
     if value is None:
         return {}
     if not isinstance(value, Mapping):
@@ -139,6 +142,8 @@ def properties(table: Table, value: object) -> dict[str, Any]:
             if isinstance(given, float) and not math.isfinite(given):
                 raise ValueError("a number must be finite")
             out[field.name] = None if given is None else stored(field.type, given)
+            if coded:
+                _one_of(field, out[field.name])
         except ValueError as error:
             faults.append(f"{field.name}: {error}")
     if faults:
@@ -146,17 +151,48 @@ def properties(table: Table, value: object) -> dict[str, Any]:
     return out
 
 
+def _one_of(field: Field, value: object) -> None:
+    if field.codes and value is not None and str(value) not in field.codes:
+        known = ", ".join(list(field.codes)[:_CODES_SHOWN])
+        more = ", …" if len(field.codes) > _CODES_SHOWN else ""
+        raise ValueError(f"{shown(value)} is not one of its codes: {known}{more}")
+
+
+def new(table: Table, feature: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """A complete Feature for POST: its geometry, and a value for each field.
+
+    An ``id`` in it says nothing: the store gives the new feature its own (OGC 20-002r1, clause 6.3)."""
+    shape, given = _complete(table, feature)
+    return shape, {f.name: None for f in table.fields} | given
+
+
 def whole(table: Table, fid: int, feature: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
     """A complete Feature for PUT: its geometry, and a value for each field but ``source_id``."""
+    _same_id(fid, feature)
+    shape, given = _complete(table, feature)
+    return shape, {f.name: None for f in table.fields if f.name != "source_id"} | given
+
+
+def _complete(table: Table, feature: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
     if feature.get("type") != "Feature":
         raise BadBody("type: must be Feature")
-    _same_id(fid, feature)
     for name in ("geometry", "properties"):
         if name not in feature:
             raise BadBody(f"{name}: is missing (RFC 7946 section 3.2)")
-    given = properties(table, feature["properties"])
-    empty = {f.name: None for f in table.fields if f.name != "source_id"}
-    return geometry(table, feature["geometry"]), empty | given
+    return _both(table, feature["geometry"], feature["properties"])
+
+
+def _both(table: Table, place: object, values: object) -> tuple[Any, dict[str, Any]]:
+    """Geometry and properties, so that a body with faults in both learns of all of them."""
+    try:
+        shape = geometry(table, place)
+    except BadBody as error:
+        try:
+            properties(table, values)
+        except BadBody as other:
+            raise BadBody(f"{error}; {other}") from error
+        raise
+    return shape, properties(table, values)
 
 
 def partial(table: Table, fid: int, patch: Mapping[str, Any]) -> tuple[bool, Any, dict[str, Any]]:
@@ -170,7 +206,7 @@ def partial(table: Table, fid: int, patch: Mapping[str, Any]) -> tuple[bool, Any
     if "properties" in patch and patch["properties"] is None:
         raise BadBody("properties: cannot be removed; name those to set to null")
     named = "geometry" in patch
-    return named, geometry(table, patch.get("geometry")), properties(table, patch.get("properties"))
+    return named, *_both(table, patch.get("geometry"), patch.get("properties"))
 
 
 def _same_id(fid: int, body: Mapping[str, Any]) -> None:

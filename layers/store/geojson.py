@@ -23,19 +23,21 @@ def geometries(shapes: NDArray[Any], decimals: int = DEGREE_DECIMALS) -> list[st
         return []
     rounded = round_to(shapes, decimals)
     texts = shapely.to_geojson(rounded).tolist()
-    void = (shapely.is_missing(shapes) | shapely.is_empty(shapes)).tolist()
-    return ["null" if void[i] else texts[i] for i in range(len(texts))]
+    void = shapely.is_empty(shapes).tolist()
+    return ["null" if text is None or void[i] else text for i, text in enumerate(texts)]
 
 
 def round_to(shapes: NDArray[Any], decimals: int) -> NDArray[Any]:
     """Copies with coordinates rounded; topology is not touched."""
     import shapely
 
-    flat, high = ~shapely.has_z(shapes), shapely.has_z(shapes)
+    high = shapely.has_z(shapes)
+    if not high.any() or high.all():  # one pass; what is mixed takes two
+        coordinates = shapely.get_coordinates(shapes, include_z=bool(high.any()))
+        return np.asarray(shapely.set_coordinates(shapes.copy(), np.round(coordinates, decimals)))
     out = shapes.copy()
-    for chosen, z in ((flat, False), (high, True)):
-        if chosen.any():
-            out[chosen] = shapely.transform(shapes[chosen], lambda xy: np.round(xy, decimals), include_z=z)
+    for chosen, z in ((~high, False), (high, True)):
+        out[chosen] = shapely.transform(shapes[chosen], lambda xy: np.round(xy, decimals), include_z=z)
     return out
 
 
@@ -69,7 +71,18 @@ def boolean(value: object) -> object:
     return bool(value) if value in (0, 1) else value
 
 
-_READ: dict[str, Callable[[object], object]] = {"boolean": boolean}
+def array(value: object) -> object:
+    """A column's JSON text as a list; anything else another program stored stays as it is."""
+    if not isinstance(value, str | bytes):
+        return value
+    try:
+        found = orjson.loads(value)
+    except orjson.JSONDecodeError:
+        return value
+    return found if isinstance(found, list) else value
+
+
+_READ: dict[str, Callable[[object], object]] = {"boolean": boolean, "array": array}
 
 
 def tails(shapes: NDArray[Any], fields: Sequence[Field], rows: Iterable[Sequence[Any]]) -> list[bytes]:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable
 from datetime import UTC, date, datetime
 from typing import Any
+
+import orjson
 
 from layers.errors import shown
 from layers.model import FieldType
@@ -38,11 +41,12 @@ def day(text: str) -> str:
 
 def _utc(value: datetime) -> str:
     moment = value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+    return moment.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
 def stored(kind: FieldType, value: Any) -> str | int | float | None:
-    """A value as a column of that type keeps it; a NaN is null. Raises ValueError saying what it is not."""
+    """A value as a column of that type keeps it; a NaN is null, an array is the canonical JSON text of a
+    list. Raises ValueError saying what it is not."""
     if kind == "string":
         return _string(value)
     if kind == "integer":
@@ -57,6 +61,8 @@ def stored(kind: FieldType, value: Any) -> str | int | float | None:
         if isinstance(value, date):
             return value.isoformat()[:10]
         return day(_text(value))
+    if kind == "array":
+        return array(value)
     if isinstance(value, datetime):
         return _utc(value)
     return instant(_text(value))
@@ -96,4 +102,38 @@ def _number(value: Any) -> float | None:
         raise ValueError(f"{shown(value)} is too large") from None
     if math.isinf(number):
         raise ValueError("a number must be finite")
-    return None if math.isnan(number) else number
+    return None if math.isnan(number) else number + 0.0  # a negative zero becomes zero, as in SQLite
+
+
+def array(value: Any) -> str:
+    """A list of strings, numbers, booleans and nulls (or its JSON text) as canonical JSON text.
+
+    Whole numbers are written without a fraction, because JSON makes no difference between 1 and 1.0 and
+    databases do. Raises ValueError."""
+    return orjson.dumps(items(value)).decode()
+
+
+def items(value: Any) -> list[str | int | float | bool | None]:
+    """The members of a list of scalars, or of its JSON text, made canonical. Raises ValueError."""
+    if isinstance(value, str | bytes):
+        try:
+            value = orjson.loads(value)
+        except orjson.JSONDecodeError:
+            raise ValueError(f"{shown(value)} is not a list") from None
+    if isinstance(value, str | bytes | dict) or not isinstance(value, Iterable):
+        raise ValueError(f"{shown(value)} is not a list")
+    return [_member(v) for v in value]
+
+
+def _member(value: Any) -> str | int | float | bool | None:
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return _string(value)
+    if not isinstance(value, int | float):
+        raise ValueError(f"{shown(value)} in a list is neither text, number, true, false nor null")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError("a number must be finite")
+    if value == int(value) and -(2**63) <= value < 2**64:
+        return int(value)
+    return float(value)

@@ -162,9 +162,9 @@ def test_time(store: Store) -> None:
     rows.append(row("never", square(25, 60)))
     load(store, spec(time_field="seen"), rows)
     load(store, spec("untimed"), grid(2))
-    assert fids(store, datetime=("2024-01-02T12:00:00.000Z", "2024-01-03T12:00:00.000Z")) == [2, 3]
-    assert fids(store, datetime=(None, "2024-01-01T23:00:00.000Z")) == [1]
-    assert fids(store, datetime=("2024-01-03T12:00:00.001Z", None)) == [4]
+    assert fids(store, datetime=("2024-01-02T12:00:00.000Z", "2024-01-03T12:00:00.000Z")) == [2, 3, 5]
+    assert fids(store, datetime=(None, "2024-01-01T23:00:00.000Z")) == [1, 5]
+    assert fids(store, datetime=("2024-01-03T12:00:00.001Z", None)) == [4, 5]  # 5 has no time
     assert fids(store, "untimed", datetime=("1999-01-01T00:00:00.000Z", None)) == [1, 2]
 
 

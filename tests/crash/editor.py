@@ -1,4 +1,4 @@
-"""Patches one feature again and again, and tells each edit once the store acknowledged it.
+"""Patches, creates and deletes features in turn, and tells each edit once the store acknowledged it.
 
 Run: python editor.py STORE FIRST (its path holds the tests' root packages, see test_edit_killed)."""
 
@@ -11,12 +11,19 @@ from layers.store import geopackage
 
 
 def main() -> None:
-    """Each edit counts ``levels`` up by one."""
+    """Each round counts ``levels`` of feature 1 up by one, makes two features and removes the first."""
     store = geopackage.open(sys.argv[1])
     print("ready", flush=True)
     for number in itertools.count(int(sys.argv[2])):
         store.patch("buildings", 1, {"properties": {"levels": number}})
-        print(number, flush=True)
+        print("patched", number, flush=True)
+        made = []
+        for _ in range(2):
+            body = {"type": "Feature", "geometry": None, "properties": {"levels": number}}
+            made.append(store.create("buildings", body)[0])
+            print("created", made[-1], flush=True)
+        store.delete("buildings", made[0])
+        print("deleted", made[0], flush=True)
 
 
 if __name__ == "__main__":

@@ -72,6 +72,14 @@ def wkb(blob: bytes) -> bytes:
     return blob[8 + _ENVELOPE_BYTES[kind] :]
 
 
+def present(blob: bytes | None) -> bytes | None:
+    """The WKB inside a blob; None for a null, an empty or an unreadable one."""
+    if not isinstance(blob, bytes) or len(blob) < 13 or blob[:2] != b"GP" or blob[3] & _EMPTY:
+        return None
+    kind = (blob[3] >> 1) & 7
+    return blob[8 + _ENVELOPE_BYTES[kind] :] if kind <= 4 else None
+
+
 def envelope(blob: bytes | None) -> Envelope | None:
     """The box of a blob, from its header if it is there, else from the WKB; None when empty or unreadable."""
     if not isinstance(blob, bytes) or len(blob) < 13 or blob[:2] != b"GP" or blob[3] & _EMPTY:

@@ -62,7 +62,11 @@ class Table:
     @property
     def columns(self) -> str:
         """Quoted property columns of alias ``t``, each preceded by a comma."""
-        return "".join(f", t.{quoted(f.name)}" for f in self.fields)
+        return self.named(self.fields)
+
+    def named(self, fields: tuple[Field, ...]) -> str:
+        """Quoted columns of some fields, of alias ``t``, each preceded by a comma."""
+        return "".join(f", t.{quoted(f.name)}" for f in fields)
 
     def field(self, name: str) -> Field | None:
         """The field of that name, or None."""
@@ -163,7 +167,6 @@ def shape(con: sqlite3.Connection) -> tuple[int, str]:
 
 def summary(con: sqlite3.Connection, table: Table, seq: int) -> Layer:
     """The public words of a layer with its count and extent now."""
-    count = con.execute(f"SELECT count(*) FROM {table.name}").fetchone()[0]
     meshes = con.execute(f"SELECT EXISTS(SELECT 1 FROM {table.mesh})").fetchone()[0]
     return Layer(
         id=table.id,
@@ -173,7 +176,7 @@ def summary(con: sqlite3.Connection, table: Table, seq: int) -> Layer:
         geometry_type=table.geometry_type,
         extent=extent(con, table.id),
         crs=table.crs,
-        count=count,
+        count=count(con, table),
         generation=table.generation,
         seq=seq,
         time_field=table.time_field,
@@ -182,8 +185,18 @@ def summary(con: sqlite3.Connection, table: Table, seq: int) -> Layer:
     )
 
 
+def count(con: sqlite3.Connection, table: Table) -> int:
+    """How many features a layer has; no scan, unless the triggers that count are gone from a file that
+    cannot be repaired."""
+    row: tuple[int] | None = None
+    if table.trusted:
+        row = con.execute("SELECT features FROM twin_counts WHERE layer=?", (table.id,)).fetchone()
+    return int((row or con.execute(f"SELECT count(*) FROM {table.name}").fetchone())[0])
+
+
 def extent(con: sqlite3.Connection, layer: str) -> Bbox | None:
-    """The union of the boxes in the root node of the R-tree: exact to 32-bit floats, rounded outward.
+    """The union of the boxes in the root node of the R-tree: exact to 32-bit floats, rounded outward, but
+    not beyond the world.
 
     One row instead of a scan; the node's form is fixed by SQLite's file format (ext/rtree/rtree.c)."""
     row = con.execute(f"SELECT data FROM {quoted(schema.rtree(layer) + '_node')} WHERE nodeno=1").fetchone()
@@ -192,7 +205,7 @@ def extent(con: sqlite3.Connection, layer: str) -> Bbox | None:
         return None
     boxes = [struct.unpack_from(">4f", row[0], 4 + 24 * cell + 8) for cell in range(cells)]
     west, east, south, north = zip(*boxes, strict=True)
-    return min(west), min(south), max(east), max(north)
+    return max(min(west), -180.0), max(min(south), -90.0), min(max(east), 180.0), min(max(north), 90.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,6 +295,8 @@ def repair(con: sqlite3.Connection, findings: list[Finding]) -> None:
             for name, sql in schema.log_triggers(layer).items():
                 con.execute(f"DROP TRIGGER IF EXISTS {quoted(name)}")
                 con.execute(sql)
+        if found.state == OK:
+            schema.recount(con, layer)
         con.execute(
             "UPDATE twin_layers SET columns=?, state=? WHERE id=?", (json.dumps(known), found.state, layer)
         )

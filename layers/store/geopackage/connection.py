@@ -10,7 +10,7 @@ from typing import Literal
 from urllib.parse import quote
 
 from layers.errors import Busy, ReadOnly, TwinError, Unavailable
-from layers.store.geopackage import blob
+from layers.store.geopackage import blob, functions
 
 type Mode = Literal["rwc", "rw", "ro", "immutable"]
 WRITE_WAIT_S = 10.0
@@ -33,11 +33,13 @@ def connect(path: Path, mode: Mode, *, wait_s: float = WRITE_WAIT_S) -> sqlite3.
         )
         try:
             register(con)
+            functions.register(con)
             con.execute("PRAGMA cache_size=-16000")
             con.execute("PRAGMA trusted_schema=ON")  # the R-tree triggers call the ST_ functions
             if mode in ("rwc", "rw"):
                 con.execute("PRAGMA journal_mode=WAL")
                 con.execute("PRAGMA synchronous=FULL")
+                con.execute("PRAGMA journal_size_limit=67108864")  # a load leaves a log as large as itself
         except BaseException:
             con.close()
             raise

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from layers.errors import BadBody, Exists, NotFound, Stale, Unconditional, shown
+from layers.errors import BadBody, Exists, NotFound, Stale, Unavailable, Unconditional, shown
 from layers.store import feature, geojson
 from layers.store.geopackage import blob
 from layers.store.geopackage.catalog import Table
@@ -19,6 +19,39 @@ from layers.store.geopackage.connection import quoted, transaction
 from layers.store.geopackage.view import encode
 
 _KEEP = object()
+
+
+def create(
+    con: sqlite3.Connection, table: Table, body: Mapping[str, Any], actor: str | None
+) -> tuple[int, int]:
+    """POST. Returns the fid, never used before, and the revision."""
+    shape, values = feature.new(table, body)
+    with transaction(con):
+        _free_source(con, table, None, values)
+        columns = dict(values) | {"geom": None if shape is None else blob.encode(_array(shape))[0]}
+        names, marks = ", ".join(quoted(name) for name in columns), ", ".join("?" * len(columns))
+        sql = f"INSERT INTO {table.name} ({names}) VALUES ({marks})"
+        try:
+            fid = con.execute(sql, tuple(columns.values())).lastrowid
+        except sqlite3.DatabaseError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_FULL:
+                raise
+            raise Unavailable("the layer has no feature id left, or the disk is full") from error
+        assert fid is not None
+        keep(con, table, encode(con, table, [fid]))
+        number = revision(con, table.id, fid)
+        _sign(con, table, fid, number, actor)
+        return fid, number
+
+
+def delete(con: sqlite3.Connection, table: Table, fid: int, if_match: int | None, actor: str | None) -> int:
+    """DELETE. Returns the log number; the triggers take the mesh and the GeoJSON along."""
+    with transaction(con):
+        _present(con, table, fid, if_match)
+        con.execute(f"DELETE FROM {table.name} WHERE fid=?", (fid,))
+        number = revision(con, table.id, fid)
+        _sign(con, table, fid, number, actor)
+        return number
 
 
 def replace(
@@ -56,34 +89,48 @@ def _write(
     if_match: int | None,
     actor: str | None,
 ) -> int:
-    if if_match is None and table.locking == "strict":
-        raise Unconditional(f"layer {table.id} needs If-Match with the revision of the feature")
-    if abs(fid) >= 2**63:
-        raise NotFound(f"layer {table.id} has no feature {shown(fid)}")
     with transaction(con):
-        row = con.execute(f"SELECT geom, source_id FROM {table.name} WHERE fid=?", (fid,)).fetchone()
-        if row is None:
-            raise NotFound(f"layer {table.id} has no feature {fid}")
-        current = revision(con, table.id, fid)
-        if if_match is not None and if_match != current:
-            raise Stale(f"the feature is at revision {current}, not {if_match}; read it again")
+        present, source = _present(con, table, fid, if_match)
+        if source is not None and "source_id" in values and values["source_id"] is None:
+            raise BadBody("properties: source_id: cannot be removed")
         _free_source(con, table, fid, values)
         columns = dict(values)
-        if shape is not _KEEP and not _same(row[0], shape):
+        if shape is not _KEEP and not _same(present, shape):
             columns["geom"] = None if shape is None else blob.encode(_array(shape))[0]
         _set(con, table, fid, columns)
         keep(con, table, encode(con, table, [fid]))
         number = revision(con, table.id, fid)
-        if actor is not None:
-            con.execute("INSERT INTO twin_actors (seq, actor) VALUES (?, ?)", (number, actor))
+        _sign(con, table, fid, number, actor)
         return number
 
 
-def _free_source(con: sqlite3.Connection, table: Table, fid: int, values: Mapping[str, Any]) -> None:
+def _present(
+    con: sqlite3.Connection, table: Table, fid: int, if_match: int | None
+) -> tuple[bytes | None, str | None]:
+    """Geometry and source id of a feature that may be written. Raises NotFound, Stale, Unconditional."""
+    if abs(fid) >= 2**63:
+        raise NotFound(f"layer {table.id} has no feature {shown(fid)}")
+    sql = f"SELECT geom, source_id FROM {table.name} WHERE fid=?"
+    row: tuple[bytes | None, str | None] | None = con.execute(sql, (fid,)).fetchone()
+    if row is None:
+        raise NotFound(f"layer {table.id} has no feature {fid}")
+    if if_match is None and table.locking == "strict":
+        raise Unconditional(f"layer {table.id} needs If-Match with the revision of the feature")
+    current = revision(con, table.id, fid)
+    if if_match is not None and if_match != current:
+        raise Stale(f"the feature is at revision {current}, not {if_match}; read it again")
+    return row
+
+
+def _sign(con: sqlite3.Connection, table: Table, fid: int, number: int, actor: str | None) -> None:
+    if actor is not None:
+        sql = "INSERT INTO twin_actors (seq, actor, layer, fid) VALUES (?, ?, ?, ?)"
+        con.execute(sql, (number, actor, table.id, fid))
+
+
+def _free_source(con: sqlite3.Connection, table: Table, fid: int | None, values: Mapping[str, Any]) -> None:
     source = values.get("source_id")
-    if "source_id" in values and source is None:
-        raise BadBody("properties: source_id: cannot be removed")
-    sql = f"SELECT 1 FROM {table.name} WHERE source_id=? AND fid<>?"
+    sql = f"SELECT 1 FROM {table.name} WHERE source_id=? AND fid IS NOT ?"
     if source is not None and con.execute(sql, (source, fid)).fetchone():
         raise Exists("properties: source_id: another feature has it")
 
@@ -120,7 +167,7 @@ def set_values(
     changed: list[int] = []
     with transaction(con):
         for fid, named in values:
-            columns = feature.properties(table, named)
+            columns = feature.properties(table, named, coded=False)
             if not columns:
                 continue
             assignments = ", ".join(f"{quoted(name)}=?" for name in columns)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from layers.errors import BadFile, Exists
 from layers.model import Bbox, Field
 from layers.store.base import Published
-from layers.store.geopackage import catalog, schema
+from layers.store.geopackage import catalog, rtree, schema
 from layers.store.geopackage.catalog import Table
 from layers.store.geopackage.connection import quoted, transaction
 from layers.store.geopackage.stage import GeoPackageStage
@@ -42,6 +42,9 @@ def publish(con: sqlite3.Connection, stage: GeoPackageStage, mode: str) -> Publi
     stage.close()
     con.execute("ATTACH DATABASE ? AS stage", (str(stage.path),))
     try:
+        # whatever becomes of the publish, the stage is thrown away: it needs no journal and no disk
+        con.execute("PRAGMA stage.journal_mode=OFF")
+        con.execute("PRAGMA stage.synchronous=OFF")
         with transaction(con):
             return _publish(con, stage, mode)
     finally:
@@ -71,7 +74,7 @@ def _publish(con: sqlite3.Connection, stage: GeoPackageStage, mode: str) -> Publ
         same = [f.name for f in fields] == [f.name for f in stage.fields]
         seq = _apply(con, layer, stage, plan, same)
     before = _words(con, layer)
-    _register(con, stage, present, generation, fields, geometry_type)
+    _register(con, stage, present, generation, fields, geometry_type, plan.whole)
     if present is not None and not plan.whole and _words(con, layer) != before:
         seq = catalog.log_whole(con, layer, None, catalog.extent(con, layer))
     return Published(generation, plan.created, plan.updated, plan.unchanged, plan.deleted, seq)
@@ -131,7 +134,7 @@ def _first(con: sqlite3.Connection, stage: GeoPackageStage) -> tuple[Plan, int]:
     schema.create_layer(con, layer, stage.fields, stage.spec.geometry_type)
     con.execute("UPDATE stage.rows SET state=1, fid=n+?", (_high_fid(con, layer),))
     _insert(con, layer, stage)
-    _fill_index(con, layer)
+    rtree.fill(con, layer, _BOXES)
     _fill_companions(con, layer)
     schema.create_triggers(con, layer)
     count = con.execute("SELECT count(*) FROM stage.rows").fetchone()[0]
@@ -156,6 +159,7 @@ def _alter(
         fields = stage.fields
         for name, field in have.items():
             if name not in wanted or wanted[name].type != field.type:
+                schema.drop_index(con, stage.spec.id, name)
                 con.execute(f"ALTER TABLE {present.name} DROP COLUMN {quoted(name)}")
                 del folded[name.lower()]
                 altered = True
@@ -255,6 +259,8 @@ def _apply(con: sqlite3.Connection, layer: str, stage: GeoPackageStage, plan: Pl
     table = quoted(layer)
     if plan.deleted:
         _delete(con, layer, plan)
+    if plan.whole:
+        _reindex(con, layer, plan)
     if plan.updated:
         pairs = ["geom=s.geom", "source_id=s.source_id"]
         pairs += [f"{quoted(f.name)}=s.p{i}" for i, f in enumerate(stage.fields[1:])]
@@ -262,10 +268,6 @@ def _apply(con: sqlite3.Connection, layer: str, stage: GeoPackageStage, plan: Pl
             f"UPDATE {table} SET {', '.join(pairs)} FROM stage.rows s WHERE s.state=2 AND s.fid={table}.fid"
         )
     _insert(con, layer, stage)
-    if plan.whole:
-        index = quoted(schema.rtree(layer))
-        con.execute(f"DELETE FROM {index} WHERE id IN (SELECT fid FROM stage.rows WHERE state=2)")
-        _fill_index(con, layer)
     if plan.whole:  # rows the stage does not hold, or holds with fewer fields, are made again on reading
         con.execute(f"DELETE FROM {quoted(schema.json_table(layer))}")
     _fill_companions(con, layer, text=same, every=plan.whole)
@@ -282,7 +284,6 @@ def _delete(con: sqlite3.Connection, layer: str, plan: Plan) -> None:
     )
     con.execute(f"DELETE FROM {quoted(layer)} WHERE fid IN (SELECT fid FROM gone)")
     if plan.whole:
-        con.execute(f"DELETE FROM {quoted(schema.rtree(layer))} WHERE id IN (SELECT fid FROM gone)")
         for name in (schema.json_table(layer), schema.mesh_table(layer)):
             con.execute(f"DELETE FROM {quoted(name)} WHERE fid IN (SELECT fid FROM gone)")
     con.execute("DROP TABLE gone")
@@ -297,11 +298,24 @@ def _insert(con: sqlite3.Connection, layer: str, stage: GeoPackageStage) -> None
     )
 
 
-def _fill_index(con: sqlite3.Connection, layer: str) -> None:
-    con.execute(
-        f"INSERT INTO {quoted(schema.rtree(layer))} SELECT fid, minx, maxx, miny, maxy"
-        " FROM stage.rows WHERE state IN (1, 2) AND minx IS NOT NULL"
-    )
+_BOXES = "SELECT fid, minx, maxx, miny, maxy FROM stage.rows WHERE minx IS NOT NULL"
+_MANY = 8  # one of so many features: from there on a whole R-tree is written sooner than changed
+
+
+def _reindex(con: sqlite3.Connection, layer: str, plan: Plan) -> None:
+    """Bring the R-tree to the staged rows and those that stay."""
+    index = quoted(schema.rtree(layer))
+    features = con.execute("SELECT features FROM twin_counts WHERE layer=?", (layer,)).fetchone()[0]
+    if (plan.created + plan.updated + plan.deleted) * _MANY >= features:
+        staying = (
+            f"SELECT i.id, i.minx, i.maxx, i.miny, i.maxy FROM {index} i JOIN {quoted(layer)} t ON t.fid=i.id"
+            " WHERE i.id NOT IN (SELECT fid FROM stage.rows)"
+        )
+        rtree.fill(con, layer, f"{staying} UNION ALL {_BOXES}")
+        return
+    con.execute(f"DELETE FROM {index} WHERE id NOT IN (SELECT fid FROM {quoted(layer)})")
+    con.execute(f"DELETE FROM {index} WHERE id IN (SELECT fid FROM stage.rows WHERE state=2)")
+    con.execute(f"INSERT INTO {index} {_BOXES} AND state IN (1, 2)")
 
 
 def _fill_companions(con: sqlite3.Connection, layer: str, *, text: bool = True, every: bool = True) -> None:
@@ -326,8 +340,9 @@ def _register(
     generation: int,
     fields: tuple[Field, ...],
     geometry_type: str,
+    whole: bool,
 ) -> None:
-    """What the store and GeoPackage say of the layer."""
+    """What the store and GeoPackage say of the layer. ``whole``: it was filled without its triggers."""
     spec, layer = stage.spec, stage.spec.id
     con.execute(
         "INSERT OR REPLACE INTO twin_layers VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
@@ -358,9 +373,12 @@ def _register(
         f"UPDATE gpkg_geometry_columns SET geometry_type_name=?, z=max({keep}, ?) WHERE table_name=?",
         (geometry_type.upper(), 2 * high, layer),
     )
+    schema.create_indexes(con, layer, spec.time_field, spec.key)
+    if whole:
+        schema.recount(con, layer)
     con.execute(
-        "UPDATE gpkg_ogr_contents SET feature_count=(SELECT count(*) FROM "
-        f"{quoted(layer)}) WHERE lower(table_name)=?",
-        (layer,),
+        "UPDATE gpkg_ogr_contents SET feature_count=(SELECT features FROM twin_counts WHERE layer=?)"
+        " WHERE lower(table_name)=?",
+        (layer, layer),
     )
     catalog.touch(con)

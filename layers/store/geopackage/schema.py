@@ -5,13 +5,17 @@
 
 from __future__ import annotations
 
+import json
+import re
 import sqlite3
+from collections.abc import Sequence
 
 from layers.errors import Unavailable
 from layers.model import Field, FieldType
 from layers.store.geopackage.connection import literal, quoted
 
-FORMAT = 1
+FORMAT = 3
+EARLIER = ("1", "2")  # brought up when they are opened for writing
 APPLICATION_ID = 0x47504B47  # "GPKG"
 USER_VERSION = 10300  # GDAL 3.6 and QGIS 3.22 edit 1.3 without a warning, 1.4 with one
 
@@ -22,6 +26,7 @@ COLUMN_TYPES: dict[FieldType, str] = {
     "boolean": "BOOLEAN",
     "date": "DATE",
     "datetime": "DATETIME",
+    "array": "TEXT",  # JSON
 }
 
 _WGS84 = (
@@ -53,9 +58,18 @@ CREATE TABLE gpkg_extensions (table_name TEXT, column_name TEXT, extension_name 
 CREATE TABLE gpkg_ogr_contents (table_name TEXT NOT NULL PRIMARY KEY, feature_count INTEGER DEFAULT NULL);
 """
 
+# What was added to the first format. twin_counts: the features of each layer, so that no count is ever
+# a scan; twin_unplaced: those of them that the R-tree cannot hold. Both are kept by the log triggers.
+# twin_pruned: the number up to which superseded rows of the layer's log are gone.
+_ADDED = """CREATE TABLE twin_counts (layer TEXT PRIMARY KEY, features INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE twin_unplaced (layer TEXT NOT NULL, fid INTEGER NOT NULL, PRIMARY KEY (layer, fid))
+  WITHOUT ROWID;
+CREATE TABLE twin_pruned (layer TEXT PRIMARY KEY, seq INTEGER NOT NULL) WITHOUT ROWID;
+CREATE INDEX twin_actors_feature ON twin_actors (layer, fid, seq);"""
+
 # twin_changes.nonce makes each log row unlike the row of that number in any other history of the file
 # (see epoch.py). Without one registered "attributes" table GDAL lists every table as a layer.
-_TWIN = """
+_TWIN = f"""
 CREATE TABLE twin_meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE twin_changes (seq INTEGER PRIMARY KEY AUTOINCREMENT, layer TEXT NOT NULL, fid INTEGER,
   old_minx REAL, old_miny REAL, old_maxx REAL, old_maxy REAL,
@@ -64,11 +78,12 @@ CREATE TABLE twin_changes (seq INTEGER PRIMARY KEY AUTOINCREMENT, layer TEXT NOT
 CREATE INDEX twin_changes_layer ON twin_changes (layer, seq);
 CREATE INDEX twin_changes_feature ON twin_changes (layer, fid, seq);
 CREATE TABLE twin_actors (seq INTEGER PRIMARY KEY, actor TEXT NOT NULL,
-  at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ','now')));
+  at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ','now')), layer TEXT, fid INTEGER);
 CREATE TABLE twin_layers (id TEXT PRIMARY KEY, kind TEXT NOT NULL, title TEXT NOT NULL,
   geometry_type TEXT NOT NULL, crs TEXT NOT NULL, time_field TEXT, key TEXT NOT NULL,
   locking TEXT NOT NULL, generation INTEGER NOT NULL, fields TEXT NOT NULL, columns TEXT NOT NULL,
   state TEXT NOT NULL) WITHOUT ROWID;
+{_ADDED}
 CREATE TABLE twin_history (layer TEXT PRIMARY KEY, high_fid INTEGER NOT NULL,
   generation INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE twin_reports (layer TEXT PRIMARY KEY, report TEXT NOT NULL) WITHOUT ROWID;
@@ -80,12 +95,9 @@ INSERT INTO gpkg_contents (table_name, data_type, identifier, description)
 """
 
 
-def create(con: sqlite3.Connection, epoch: str) -> None:
-    """Make an empty store in an empty file, inside the caller's transaction."""
-    for script in (_GEOPACKAGE, _TWIN):
-        for statement in script.split(";\n"):
-            if statement.strip():
-                con.execute(statement)
+def standard(con: sqlite3.Connection) -> None:
+    """Make an empty file a GeoPackage without layers, inside the caller's transaction."""
+    _run(con, _GEOPACKAGE)
     con.executemany(
         "INSERT INTO gpkg_spatial_ref_sys VALUES (?,?,?,?,?,?)",
         [
@@ -94,22 +106,78 @@ def create(con: sqlite3.Connection, epoch: str) -> None:
             ("WGS 84 geodetic", 4326, "EPSG", 4326, _WGS84, "longitude and latitude in degrees"),
         ],
     )
-    con.executemany(
-        "INSERT INTO twin_meta VALUES (?,?)",
-        [("format", str(FORMAT)), ("epoch", epoch), ("stamp", "0")],
-    )
     con.execute(f"PRAGMA application_id={APPLICATION_ID}")
     con.execute(f"PRAGMA user_version={USER_VERSION}")
 
 
+def create(con: sqlite3.Connection, epoch: str) -> None:
+    """Make an empty store in an empty file, inside the caller's transaction."""
+    standard(con)
+    _run(con, _TWIN)
+    con.executemany(
+        "INSERT INTO twin_meta VALUES (?,?)",
+        [("format", str(FORMAT)), ("epoch", epoch), ("stamp", "0")],
+    )
+
+
+def _run(con: sqlite3.Connection, script: str) -> None:
+    for statement in script.split(";\n"):
+        if statement.strip():
+            con.execute(statement)
+
+
 def check(con: sqlite3.Connection) -> None:
     """Refuse a file that is not a store of this format. Raises Unavailable."""
+    found = form(con)
+    if found in EARLIER:
+        raise Unavailable("city.gpkg was made by an earlier version; open it once where it can be written")
+    if found != str(FORMAT):
+        raise Unavailable(f"city.gpkg has store format {found}; this version reads {FORMAT}")
+
+
+def form(con: sqlite3.Connection) -> str | None:
+    """The format of a store. Raises Unavailable for a file that is not one."""
     tables = {row[0] for row in con.execute("SELECT name FROM sqlite_master WHERE type='table'")}
     if "twin_meta" not in tables:
         raise Unavailable("city.gpkg is not a store of OneMap Twin; load it with twin load instead")
     found = con.execute("SELECT value FROM twin_meta WHERE key='format'").fetchone()
-    if found is None or found[0] != str(FORMAT):
-        raise Unavailable(f"city.gpkg has store format {found and found[0]}; this version reads {FORMAT}")
+    return None if found is None else str(found[0])
+
+
+def upgrade(con: sqlite3.Connection) -> None:
+    """Bring a store of an earlier format to this one, inside the caller's transaction: a scan a layer."""
+    columns = {row[1] for row in con.execute("PRAGMA table_info(twin_actors)")}
+    if "fid" not in columns:
+        for column in ("layer TEXT", "fid INTEGER"):
+            con.execute(f"ALTER TABLE twin_actors ADD COLUMN {column}")
+        con.execute(
+            "UPDATE twin_actors SET layer=c.layer, fid=c.fid FROM twin_changes c WHERE c.seq=twin_actors.seq"
+        )
+    con.execute("DROP TABLE IF EXISTS twin_counts")
+    _run(con, re.sub("CREATE (TABLE|INDEX)", r"CREATE \1 IF NOT EXISTS", _ADDED))
+    whole = con.execute(
+        "SELECT id, time_field, key FROM twin_layers WHERE state='ok' AND EXISTS(SELECT 1 FROM sqlite_master"
+        " WHERE type='trigger' AND name='twin_log_'||id||'_update')"
+    ).fetchall()
+    for layer, time_field, key in whole:
+        for name, sql in log_triggers(layer).items():
+            con.execute(f"DROP TRIGGER IF EXISTS {quoted(name)}")
+            con.execute(sql)
+        recount(con, layer)
+        create_indexes(con, layer, time_field, json.loads(key))
+    con.execute("UPDATE twin_meta SET value=? WHERE key='format'", (str(FORMAT),))
+
+
+def recount(con: sqlite3.Connection, layer: str) -> None:
+    """Count a layer anew, after its triggers were away."""
+    con.execute(
+        f"INSERT OR REPLACE INTO twin_counts SELECT ?, (SELECT count(*) FROM {quoted(layer)})", (layer,)
+    )
+    con.execute("DELETE FROM twin_unplaced WHERE layer=?", (layer,))
+    placed = f"SELECT rowid FROM {quoted(rtree(layer) + '_rowid')}"
+    con.execute(
+        f"INSERT INTO twin_unplaced SELECT ?, fid FROM {quoted(layer)} WHERE fid NOT IN ({placed})", (layer,)
+    )
 
 
 def rtree(layer: str) -> str:
@@ -151,6 +219,7 @@ def create_layer(con: sqlite3.Connection, layer: str, fields: tuple[Field, ...],
         (layer,),
     )
     con.execute("INSERT OR REPLACE INTO gpkg_ogr_contents VALUES (?,0)", (layer,))
+    con.execute("INSERT OR REPLACE INTO twin_counts VALUES (?,0)", (layer,))
     con.execute(f"CREATE VIRTUAL TABLE {quoted(rtree(layer))} USING rtree(id, minx, maxx, miny, maxy)")
     create_companions(con, layer)
 
@@ -164,6 +233,23 @@ def create_companions(con: sqlite3.Connection, layer: str) -> None:
     con.execute(f"CREATE INDEX IF NOT EXISTS {quoted(f'twin_source_{layer}')} ON {quoted(layer)} (source_id)")
 
 
+def create_indexes(con: sqlite3.Connection, layer: str, time_field: str | None, key: Sequence[str]) -> None:
+    """Indexes on the layer's time and key, as far as they are columns; harmless when they are there."""
+    columns = {row[1] for row in con.execute(f"PRAGMA table_info({quoted(layer)})")}
+    for name in {time_field, *key} & columns:
+        index = quoted(_index(layer, str(name)))
+        con.execute(f"CREATE INDEX IF NOT EXISTS {index} ON {quoted(layer)} ({quoted(str(name))})")
+
+
+def drop_index(con: sqlite3.Connection, layer: str, column: str) -> None:
+    """Take away the index that would keep a column from being dropped."""
+    con.execute(f"DROP INDEX IF EXISTS {quoted(_index(layer, column))}")
+
+
+def _index(layer: str, column: str) -> str:
+    return f"twin_index_{layer}_{column}"
+
+
 def drop_layer(con: sqlite3.Connection, layer: str) -> None:
     """Everything of a layer except its history and the change log."""
     for name in (rtree(layer), json_table(layer), mesh_table(layer), layer):
@@ -171,7 +257,8 @@ def drop_layer(con: sqlite3.Connection, layer: str) -> None:
     for table in ("gpkg_geometry_columns", "gpkg_extensions", "gpkg_ogr_contents", "gpkg_contents"):
         con.execute(f"DELETE FROM {table} WHERE lower(table_name)=?", (layer,))
     con.execute("DELETE FROM twin_layers WHERE id=?", (layer,))
-    con.execute("DELETE FROM twin_reports WHERE layer=?", (layer,))
+    for table in ("twin_reports", "twin_counts", "twin_unplaced"):
+        con.execute(f"DELETE FROM {table} WHERE layer=?", (layer,))
 
 
 def rtree_triggers(layer: str) -> dict[str, str]:
@@ -223,18 +310,31 @@ def log_triggers(layer: str) -> dict[str, str]:
             f" new_minx, new_miny, new_maxx, new_maxy) VALUES ({literal(layer)}, {fid}, {old}, {new});"
         )
 
+    def count(change: str) -> str:
+        return f"UPDATE twin_counts SET features = features {change} WHERE layer = {literal(layer)};"
+
+    placed = f"DELETE FROM twin_unplaced WHERE layer = {literal(layer)} AND fid = OLD.fid;"
+    unplaced = (
+        f"INSERT OR IGNORE INTO twin_unplaced SELECT {literal(layer)}, NEW.fid"
+        " WHERE ST_MinX(NEW.geom) ISNULL;"
+    )
     stale = "".join(f" DELETE FROM {text} WHERE fid={row}.fid;" for row in ("NEW", "OLD"))
     forget = "".join(f" DELETE FROM {t} WHERE fid={{0}}.fid;" for t in (text, mesh))
     created, removed = log("NEW.fid", none, boxes["NEW"]), log("OLD.fid", boxes["OLD"], none)
     changed = log("NEW.fid", boxes["OLD"], boxes["NEW"])
     bodies = {
-        "insert": f"AFTER INSERT ON {table} BEGIN {created}{forget.format('NEW')} END",
+        "insert": f"AFTER INSERT ON {table} BEGIN {created}{forget.format('NEW')}"
+        f" {count('+ 1')} {unplaced} END",
         "update": f"AFTER UPDATE ON {table} WHEN OLD.fid = NEW.fid BEGIN {changed}{stale} END",
         "body": f"AFTER UPDATE ON {table} WHEN OLD.fid = NEW.fid AND OLD.geom IS NOT NEW.geom"
         f" BEGIN DELETE FROM {mesh} WHERE fid=OLD.fid; END",
         "move": f"AFTER UPDATE ON {table} WHEN OLD.fid != NEW.fid"
         f" BEGIN {removed} {created}{forget.format('OLD')}{forget.format('NEW')} END",
-        "delete": f"AFTER DELETE ON {table} BEGIN {removed}{forget.format('OLD')} END",
+        "delete": f"AFTER DELETE ON {table} BEGIN {removed}{forget.format('OLD')}"
+        f" {count('- 1')} {placed} END",
+        "place": f"AFTER UPDATE ON {table} WHEN OLD.fid != NEW.fid"
+        " OR (ST_MinX(OLD.geom) ISNULL) <> (ST_MinX(NEW.geom) ISNULL)"
+        f" BEGIN {placed} {unplaced} END",
     }
     return _named({f"twin_log_{layer}_{name}": body for name, body in bodies.items()})
 

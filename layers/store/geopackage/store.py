@@ -10,15 +10,16 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
-from layers.errors import Busy, NotFound, ReadOnly, Unavailable, shown
-from layers.model import CRS84, Change, Item, Layer, Page, Query, Rows
+from layers.errors import Busy, NotFound, ReadOnly, TwinError, Unavailable, shown
+from layers.model import CRS84, Change, Item, Layer, Page, Query, Rows, Selection
 from layers.store.base import LayerSpec, Published, Stage
-from layers.store.geopackage import catalog, edit, epoch, publish, read, schema, walindex
+from layers.store.geopackage import catalog, edit, epoch, log, prune, publish, read, scan, schema, walindex
 from layers.store.geopackage.catalog import Table
 from layers.store.geopackage.connection import WRITE_WAIT_S, Mode, connect, sqlite_errors, transaction
 from layers.store.geopackage.stage import GeoPackageStage, sweep
@@ -39,13 +40,16 @@ class GeoPackageStore:
         self._mode: Mode = _reading_mode(path) if read_only else "rw"
         self._derived = path.parent / "derived"
         self._mark = self._derived / f"{path.stem}.mark"
+        self._keeper = epoch.Keeper(self._mark)
         self._local = threading.local()
         self._lock = threading.RLock()  # the two writing connections; held as long as a write waits or runs
         self._views_lock = threading.Lock()
         self._mark_lock = threading.Lock()
         self._views: list[tuple[threading.Thread, View]] = []
+        self._scans: WeakSet[scan.Cursor] = WeakSet()
         self._summaries: dict[str, tuple[tuple[int, str], Layer]] = {}
         self._verified: tuple[int, str] = (-1, "")  # the shape in which every layer was found in order
+        self._pruned = 0  # see prune.done
         self._busy_until = 0.0
         self._marked = -1
         self._looked = 0.0
@@ -75,7 +79,14 @@ class GeoPackageStore:
             with transaction(con):
                 if con.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0:
                     schema.create(con, epoch.fresh())
+            with sqlite_errors():
+                con.execute("PRAGMA wal_checkpoint")  # GDAL looks for "GPKG" in the file itself
         with sqlite_errors():
+            if schema.form(con) in schema.EARLIER and not self._read_only:
+                with transaction(con):
+                    if schema.form(con) in schema.EARLIER:
+                        schema.upgrade(con)
+                        catalog.touch(con)
             schema.check(con)
 
     def _begin_epoch(self) -> None:
@@ -101,8 +112,12 @@ class GeoPackageStore:
             for con in (*(view.con for _, view in self._views), self._filler, self._writer):
                 if con is not None:
                     con.close()
+            for cursor in list(self._scans):
+                cursor.close()
             self._views.clear()
             self._writer = self._filler = None
+        with self._mark_lock:
+            self._keeper.close()
 
     # What is true now
 
@@ -118,9 +133,21 @@ class GeoPackageStore:
         """True when the city folder cannot be written; writes then raise ReadOnly."""
         return self._read_only
 
+    @property
+    def local(self) -> bool:
+        """True: a plain read costs microseconds."""
+        return True
+
     def seq(self) -> int:
         """The newest number of the change log, exact at the moment of the call."""
         return self._current().seq
+
+    def wait(self, since: int, seconds: float) -> int:
+        """Wait until the log goes beyond ``since``, or the time is over; its newest number."""
+        until = time.monotonic() + seconds
+        while (newest := self.seq()) <= since and (left := until - time.monotonic()) > 0:
+            time.sleep(min(left, LOOK_S))
+        return newest
 
     def _view(self) -> View:
         if self._closed:
@@ -217,7 +244,7 @@ class GeoPackageStore:
             return
         with self._mark_lock:
             try:
-                epoch.write(self._mark, epoch.Mark(view.epoch, view.seq, view.nonce, self._inode))
+                self._keeper.keep(epoch.Mark(view.epoch, view.seq, view.nonce, self._inode))
             except OSError:
                 # No mark can be kept: ETags of this process then hold for this process only.
                 self._private_epoch = self._private_epoch or epoch.fresh()
@@ -251,20 +278,9 @@ class GeoPackageStore:
     # Reading
 
     def changes(self, since: int, limit: int = 10_000) -> list[Change]:
-        """Log rows with seq > since, ascending."""
+        """Log rows with seq > since, ascending; see :mod:`layers.store.geopackage.prune`."""
         with self._reading() as view:
-            rows = view.con.execute(
-                "SELECT seq, layer, fid, old_minx, old_miny, old_maxx, old_maxy,"
-                " new_minx, new_miny, new_maxx, new_maxy FROM twin_changes"
-                " WHERE seq > ? ORDER BY seq LIMIT ?",
-                (since, limit),
-            ).fetchall()
-        return [
-            Change(
-                r[0], r[1], r[2], r[3:7] if r[3] is not None else None, r[7:11] if r[7] is not None else None
-            )
-            for r in rows
-        ]
+            return log.changes(view.con, since, limit)
 
     def layers(self) -> list[Layer]:
         """Every published layer that can be read, by id."""
@@ -292,8 +308,38 @@ class GeoPackageStore:
         self._fill(table, made, seq)
         return page
 
+    def select(self, layer_id: str, query: Query) -> Selection:
+        """The same page as columns; ``query.crs`` is not applied (WKB is lon/lat)."""
+        with self._reading() as view:
+            table = _table(view, layer_id)
+            return read.select(view, table, query, view.summary(table, self._summaries))
+
+    def scan(self, layer_id: str, query: Query, size: int = 5_000) -> Generator[Rows]:
+        """Everything a query selects, of one moment, in batches; see :mod:`layers.store.geopackage.scan`.
+
+        Raises as ``items`` when the first batch is asked for."""
+        self._same_file()
+        view = View(connect(self._path, self._mode))
+        try:
+            with sqlite_errors():
+                self._begin(view)
+                table = _table(view, layer_id)
+                cursor = scan.open(view, table, query, view.summary(table, self._summaries))
+        except BaseException:
+            view.con.close()
+            raise
+        with self._views_lock:
+            if self._closed:
+                cursor.close()
+                raise Unavailable("the store is closed")
+            self._scans.add(cursor)
+        yield from scan.batches(cursor, table, query, size)
+
     def item(self, layer_id: str, fid: int, crs: str = CRS84) -> Item:
         """One feature. Raises NotFound."""
+        kept = self._kept(layer_id, fid) if crs == CRS84 else None
+        if kept is not None:
+            return kept
         made: dict[int, bytes] = {}
         with self._reading() as view:
             table = _table(view, layer_id)
@@ -303,12 +349,29 @@ class GeoPackageStore:
             elif crs == CRS84:
                 bodies, made = read.texts(view, table, [fid])
             else:
-                bodies = read.projected(view, table, [fid], crs)
+                bodies = read.projected(view, table, [fid], crs, table.fields)
             seq = view.seq
         if not bodies:
             raise NotFound(f"layer {layer_id} has no feature {shown(fid)}")
         self._fill(table, made, seq)
         return Item(bodies[0], fid, number)
+
+    def _kept(self, layer_id: str, fid: int) -> Item | None:
+        """A feature whose text is kept, read without a transaction; None where that cannot be done.
+
+        Statements between two looks at a WAL index that did not move are of one moment."""
+        view = self._current()
+        header, table = view.header, _table(view, layer_id)
+        if not header or self._wal is None or not table.trusted or abs(fid) >= 2**63:
+            return None
+        with sqlite_errors():
+            row = view.con.execute(f"SELECT body FROM {table.json} WHERE fid=?", (fid,)).fetchone()
+            number = view.revisions.get((layer_id, fid))
+            if number is None:
+                number = edit.revision(view.con, layer_id, fid)
+        if row is None or self._wal.header() != header:
+            return None
+        return Item(row[0], fid, number)
 
     def revision(self, layer_id: str, fid: int) -> int:
         """The revision of one feature. Raises NotFound."""
@@ -356,12 +419,22 @@ class GeoPackageStore:
     def _writing(self) -> Iterator[sqlite3.Connection]:
         if self._read_only:
             raise ReadOnly("the city folder cannot be written; this server only reads")
-        with self._lock:
+        if not self._lock.acquire(timeout=WRITE_WAIT_S):
+            raise Busy("other edits or a load are being written; try again")
+        try:
             if self._writer is None:
                 raise Unavailable("the store is closed")
             self._current()  # verified, so that the triggers are there
             with sqlite_errors():
                 yield self._writer
+                self._prune(self._writer)
+        finally:
+            self._lock.release()
+
+    def _prune(self, con: sqlite3.Connection) -> None:
+        if prune.due(con, self._pruned):
+            with suppress(TwinError), transaction(con):  # the edit before it is done, whatever happens
+                self._pruned = prune.step(con)
 
     def stage(self, spec: LayerSpec) -> Stage:
         """Begin a load. Raises ReadOnly, BadFile (an id or field name a table cannot have)."""
@@ -378,6 +451,16 @@ class GeoPackageStore:
                 return publish.publish(con, stage, mode)
         finally:
             stage.drop()
+
+    def create(self, layer_id: str, feature: Mapping[str, Any], actor: str | None = None) -> tuple[int, int]:
+        """POST: a new feature. Returns its fid and revision. Raises BadBody, Exists."""
+        with self._writing() as con:
+            return edit.create(con, self._table(layer_id), feature, actor)
+
+    def delete(self, layer_id: str, fid: int, if_match: int | None = None, actor: str | None = None) -> int:
+        """DELETE: the feature and its mesh. Returns the log number. Raises NotFound, Stale, Unconditional."""
+        with self._writing() as con:
+            return edit.delete(con, self._table(layer_id), fid, if_match, actor)
 
     def replace(
         self,
@@ -406,11 +489,7 @@ class GeoPackageStore:
     def actors(self, layer_id: str, fid: int) -> list[tuple[int, str, str]]:
         """Who edited a feature through this program: (revision, name, UTC instant), newest first."""
         with self._reading() as view:
-            return view.con.execute(
-                "SELECT a.seq, a.actor, a.at FROM twin_actors a JOIN twin_changes c USING (seq)"
-                " WHERE c.layer=? AND c.fid=? ORDER BY a.seq DESC",
-                (layer_id, fid),
-            ).fetchall()
+            return log.actors(view.con, layer_id, fid)
 
     def set_values(self, layer_id: str, values: Iterable[tuple[int, Mapping[str, Any]]]) -> None:
         """Set properties of several features in one transaction. Raises NotFound, BadBody, ReadOnly."""

@@ -5,19 +5,20 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
+import orjson
+
 from layers.model import Layer
 from layers.store import geojson
 from layers.store.geopackage import blob, catalog
 from layers.store.geopackage.catalog import Finding, Table
 
-_PROGRESS_STEPS = 20_000  # virtual machine steps between two looks at the clock, about 1 ms
+_PROGRESS_STEPS = 2_000  # virtual machine steps between two looks at the clock; a step may call us
 
 
 class View:
@@ -35,6 +36,7 @@ class View:
         self.tables: dict[str, Table] = {}
         self.revisions: dict[tuple[str, int], int] = {}  # asked for at this snapshot
         self._seqs: dict[str, int] = {}
+        self._unplaced: dict[str, bool] = {}
         self._deadline = float("inf")
         con.set_progress_handler(self._expired, _PROGRESS_STEPS)
 
@@ -61,6 +63,7 @@ class View:
             self.tables = catalog.tables(con)
             self.stamp = meta["stamp"]
         self._seqs = {}
+        self._unplaced = {}
         self.revisions = {}
         self.version = version
 
@@ -86,6 +89,14 @@ class View:
             kept = cache[table.id] = (key, catalog.summary(self.con, table, key[0]))
         return kept[1]
 
+    def unplaced(self, table: Table) -> bool:
+        """Whether a layer has features without a place."""
+        known = self._unplaced.get(table.id)
+        if known is None:
+            sql = "SELECT EXISTS(SELECT 1 FROM twin_unplaced WHERE layer=?)"
+            known = self._unplaced[table.id] = bool(self.con.execute(sql, (table.id,)).fetchone()[0])
+        return known
+
     def fetch(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
         """All rows. Text that is not UTF-8, written by another program, is read with replacements."""
         return fetch(self.con, sql, parameters)
@@ -108,7 +119,7 @@ def fetch(con: sqlite3.Connection, sql: str, parameters: Sequence[Any] = ()) -> 
 
 def listed(fids: Iterable[int]) -> str:
     """Integers as the JSON array that ``json_each(?)`` reads."""
-    return json.dumps(list(fids))
+    return orjson.dumps(list(fids)).decode()
 
 
 def encode(con: sqlite3.Connection, table: Table, fids: Iterable[int]) -> dict[int, bytes]:

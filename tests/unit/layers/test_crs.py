@@ -152,3 +152,12 @@ def test_box_is_enclosed() -> None:
         assert south - 1e-9 <= lat <= north + 1e-9
     with pytest.raises(BadParameter, match="bbox"):
         crs.bbox_to_lonlat((1e30, 1e30, 1e31, 1e31), "EPSG:3879")
+
+
+def test_a_polygon_that_ends_at_the_antimeridian_stays_on_its_side():
+    sent = shapely.box(20037508.0, -1800000.0, 20037508.3428, -1700000.0)  # the last digit is beyond 180°
+    lonlat = crs.shapes_to_lonlat(np.array([sent], object), "EPSG:3857")
+    assert lonlat[0].bounds[0] < -179
+    mended = crs.on_its_side(lonlat, np.array([sent], object), "EPSG:3857", 1e-3)
+    assert mended[0].bounds[0] > 179
+    assert mended[0].bounds[2] == 180

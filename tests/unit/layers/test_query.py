@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from layers.cql.parse import parse as parse_filter
 from layers.errors import BadParameter
-from layers.model import CRS84, Field, Layer, Query
-from layers.query import MAX_LIMIT, PARAMETERS, filters, parse, parse_item
+from layers.model import CRS84, Cursor, Field, Layer, Query, Sort
+from layers.query import (
+    MAX_LIMIT,
+    PARAMETERS,
+    cursor_text,
+    filters,
+    parse,
+    parse_download,
+    parse_item,
+    sortables,
+)
 
 LAYER = Layer(
     id="buildings",
@@ -27,6 +40,8 @@ LAYER = Layer(
         Field("seen", "datetime"),
         Field("limit", "string"),
         Field("use", "string", codes={"a": {"en": "A"}}),
+        Field("tags", "array"),
+        Field("名称", "string"),
     ),
     geometry_type="Polygon",
     extent=None,
@@ -55,7 +70,7 @@ def test_nothing_asked() -> None:
         ({"limit": "9" * 30}, {"limit": MAX_LIMIT}),
         ({"offset": "0"}, {}),
         ({"offset": "100000"}, {"offset": 100_000}),
-        ({"after": "17"}, {"after": 17}),
+        ({"after": "17"}, {"after": (17,)}),
         ({"bbox": "24.9,60.1,25,60.2"}, {"bbox": (24.9, 60.1, 25.0, 60.2)}),
         ({"bbox": "24.9,60.1,-5,25,60.2,1e2"}, {"bbox": (24.9, 60.1, 25.0, 60.2)}),
         ({"bbox": "170,-10,-170,10"}, {"bbox": (170.0, -10.0, -170.0, 10.0)}),
@@ -83,7 +98,24 @@ def test_nothing_asked() -> None:
             {"datetime": ("2024-01-02T00:00:00.000Z", None)},
         ),
         ({"datetime": "../.."}, {}),
+        ({"filter": "levels > 3"}, {"filter": parse_filter("levels > 3", "cql2-text", LAYER)}),
+        (
+            {"filter": '{"op":">","args":[{"property":"levels"},3]}', "filter__lang": "cql2-json"},
+            {"filter": parse_filter("levels > 3", "cql2-text", LAYER)},
+        ),
+        (
+            {"filter": "S_INTERSECTS(geometry, POINT(60 25))", "filter__crs": WGS84},
+            {"filter": parse_filter("S_INTERSECTS(geometry, POINT(25 60))", "cql2-text", LAYER)},
+        ),
+        ({"filter__lang": "cql2-json"}, {}),
+        ({"sortby": "levels"}, {"sort": (Sort("levels"),)}),
+        ({"sortby": "+levels,-name"}, {"sort": (Sort("levels"), Sort("name", True))}),
+        ({"sortby": " levels,-名称"}, {"sort": (Sort("levels"), Sort("名称", True))}),
+        ({"sortby": "-id"}, {"sort": (Sort("id", True),)}),
+        ({"properties": "name,名称"}, {"properties": ("name", "名称")}),
+        ({"q": "医院, Str"}, {"words": ("医院", "Str")}),
         ({"name": "a, b"}, {"equals": (("name", "a, b"),)}),
+        ({"id": "7"}, {"equals": (("id", 7),)}),
         ({"levels": "-3"}, {"equals": (("levels", -3),)}),
         ({"height_m": "1.5e1"}, {"equals": (("height_m", 15.0),)}),
         ({"listed": "true", "name": ""}, {"equals": (("listed", True), ("name", ""))}),
@@ -105,8 +137,31 @@ def test_projected_box() -> None:
     [
         ("nosuch", "1"),
         ("Name", "x"),
-        ("filter", "levels>3"),
-        ("sortby", "levels"),
+        ("filter", ""),
+        ("filter", "nosuch > 3"),
+        ("filter", "levels > 'x'"),
+        ("filter-lang", "ecql"),
+        ("filter-lang", ""),
+        ("filter-crs", "EPSG:28992"),
+        ("sortby", ""),
+        ("sortby", "nosuch"),
+        ("sortby", "-"),
+        ("sortby", "levels,"),
+        ("sortby", "levels,-levels"),
+        ("sortby", "tags"),
+        ("sortby", "--levels"),
+        ("sortby", ",".join(f"p{i}" for i in range(9))),
+        ("properties", ""),
+        ("properties", "name,"),
+        ("properties", "name,name"),
+        ("properties", "nosuch"),
+        ("q", ""),
+        ("q", "a,,b"),
+        ("q", " "),
+        ("q", "a\x01b"),
+        ("q", "x" * 101),
+        ("q", ",".join("abcdefghijk")),
+        ("tags", "x"),
         ("limit", "0"),
         ("limit", "-1"),
         ("limit", "unlimited"),
@@ -149,6 +204,8 @@ def test_projected_box() -> None:
         ("datetime", "2024-01-01/2024-01-02/2024-01-03"),
         ("datetime", "2024-13-01T00:00:00Z"),
         ("datetime", "0001-01-01T00:00:00+14:00"),
+        ("id", "x"),
+        ("id", str(2**63)),
         ("levels", "three"),
         ("levels", "1.5"),
         ("levels", str(2**70)),
@@ -174,6 +231,88 @@ def test_a_parameter_is_given_once() -> None:
             parse(LAYER, [(name, "5"), (name, "5")])
 
 
+def test_a_download_is_whole() -> None:
+    pairs = [("sortby", "levels"), ("name", "a"), ("properties", "name")]
+    assert parse_download(LAYER, pairs) == replace(parse(LAYER, pairs), limit=None)
+    for name in ("limit", "offset", "after"):
+        with pytest.raises(BadParameter, match=f"{name}=1: unknown parameter; allowed are bbox"):
+            parse_download(LAYER, [(name, "1")])
+
+
+def test_everything_but_arrays_can_be_sorted() -> None:
+    names = [f.name for f in sortables(LAYER)]
+    assert names == ["id", *(f.name for f in LAYER.fields if f.name != "tags")]
+
+
+# Cursors
+
+
+SORTED = "name,-levels,height_m,listed,built,seen"
+KEYS: Cursor = ("医院 ?&", 2**63 - 1, 0.1, True, "2001-02-03", "2001-02-03T04:05:06.000Z", 7)
+
+
+def test_a_cursor_comes_back_from_its_text() -> None:
+    query = q(sortby=SORTED)
+    for cursor in (KEYS, (None,) * 6 + (7,), ("", -(2**63), 1e300, 0, None, None, 2**63 - 1)):
+        text = cursor_text(query, cursor)
+        assert re.fullmatch("[A-Za-z0-9_-]+", text)
+        found = q(sortby=SORTED, after=text)
+        assert found == replace(query, after=cursor)
+    assert cursor_text(q(), (17,)) == "17"
+
+
+def forged(*values: Any) -> str:
+    return base64.urlsafe_b64encode(json.dumps(values).encode()).decode().rstrip("=")
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        "",
+        "7",
+        "=",
+        "????",
+        "医",
+        forged(),
+        forged(1, 7),
+        forged("a", 7.5),
+        forged("a", "7"),
+        forged("a", True),
+        forged("a", 2**63),
+        forged("a", 1, 7),
+        forged(["a"], 7),
+        forged({"a": 1}, 7),
+        forged("a\x00", 7),
+        base64.urlsafe_b64encode(b'{"a": 7}').decode(),
+        base64.urlsafe_b64encode(b"[" * 3000).decode(),
+        "A" * 40_000,
+    ],
+)
+def test_a_forged_cursor_is_refused(after: str) -> None:
+    with pytest.raises(BadParameter, match=r"^after="):
+        q(sortby="name", after=after)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("levels", 1.5),
+        ("levels", "1"),
+        ("levels", 2**63),
+        ("height_m", "x"),
+        ("listed", 2),
+        ("listed", "true"),
+        ("built", "2001-02-30"),
+        ("built", 5),
+        ("seen", "2001-02-03"),
+        ("id", True),
+    ],
+)
+def test_the_values_of_a_cursor_have_the_types_of_the_order(field: str, value: Any) -> None:
+    with pytest.raises(BadParameter, match="is no place in this order"):
+        q(sortby=field, after=forged(value, 7))
+
+
 def test_item_has_one_parameter() -> None:
     assert parse_item(LAYER, []) == CRS84
     assert parse_item(LAYER, [("crs", "EPSG:3879")]) == GK25
@@ -192,7 +331,8 @@ def test_openapi_is_complete_and_plain_json() -> None:
         assert parameter["schema"].keys() & {"type", "oneOf"}
     limit = PARAMETERS["limit"].openapi()["schema"]
     assert (limit["minimum"], limit["default"], limit["maximum"]) == (1, 100, 10_000)
-    assert filters(LAYER)["use"].schema["enum"] == ["a"]
+    assert "enum" not in filters(LAYER)["use"].schema, "rows may hold values that are not in the list"
+    assert filters(LAYER)["id"].schema == {"type": "integer", "format": "int64"}
 
 
 @given(

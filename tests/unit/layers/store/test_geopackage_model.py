@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from layers.errors import NotFound, Stale
-from layers.model import Query
+from layers.model import Cursor, Query, Sort
 from layers.store import geopackage
+from layers.store.geopackage import choose, read
 from tests.storing import batch, fids, load, row, spec
 
 LON = st.floats(-180, 180, allow_subnormal=False)
@@ -40,14 +41,25 @@ def shapes() -> list[Any]:
     return out
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", params=["few", "many"])
 def store(
-    shapes: list[Any], tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, shapes: list[Any], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[geopackage.GeoPackageStore]:
+    """Once as it is, once with every bound so low that nearly every answer is beyond it."""
     made = geopackage.open(tmp_path_factory.mktemp("model") / "city.gpkg")
-    load(made, spec(geometry_type="Geometry"), [row(f"s{i}", s, levels=i % 5) for i, s in enumerate(shapes)])
-    yield made
+    with pytest.MonkeyPatch.context() as patched:
+        if request.param == "many":
+            patched.setattr(choose, "FEW", 2)
+            patched.setattr(choose, "_HANDFUL", 0)
+            patched.setattr(choose, "_GEOMETRIES", 3)
+            patched.setattr(read, "_CHUNK", 2)
+        yield _loaded(made, shapes)
     made.close()
+
+
+def _loaded(made: geopackage.GeoPackageStore, shapes: list[Any]) -> geopackage.GeoPackageStore:
+    load(made, spec(geometry_type="Geometry"), [row(f"s{i}", s, levels=i % 5) for i, s in enumerate(shapes)])
+    return made
 
 
 @given(
@@ -81,7 +93,7 @@ def test_bbox_equals_brute_force(
     assert fids(store, bbox=box, equals=equals) == expected
     assert store.items("buildings", Query(bbox=box, equals=equals, limit=1)).matched == len(expected)
     paged: list[int] = []
-    after: int | None = None
+    after: Cursor | None = None
     while after is not None or not paged:
         page = store.items("buildings", Query(bbox=box, equals=equals, limit=3, after=after))
         if not page.returned:
@@ -91,6 +103,11 @@ def test_bbox_equals_brute_force(
         if after is None:
             break
     assert paged == expected
+    scanned = [f for b in store.scan("buildings", Query(bbox=box, equals=equals)) for f in b.fids.tolist()]
+    assert scanned == expected
+    sort = (Sort("levels", descending=True),)
+    by_level = sorted(expected, key=lambda fid: (-((fid - 1) % 5), fid))
+    assert fids(store, bbox=box, equals=equals, sort=sort) == by_level
 
 
 @given(west=LON, east=LON, south=LAT, north=LAT)
@@ -118,7 +135,7 @@ class Edits(RuleBasedStateMachine):
         self.folder = tempfile.TemporaryDirectory()
         self.path = Path(self.folder.name) / "city.gpkg"
         self.store = geopackage.open(self.path)
-        self.model: dict[int, tuple[str, float, int | None]] = {}
+        self.model: dict[int, tuple[str, float | None, int | None]] = {}
         self.used = 0
         self.revisions: dict[int, int] = {}
         load(self.store, spec(geometry_type="Point"), [])
@@ -167,6 +184,23 @@ class Edits(RuleBasedStateMachine):
         self.store.patch("buildings", fid, {"geometry": {"type": "Point", "coordinates": [x, 1]}})
         self.model[fid] = (source, float(x), level)
 
+    @rule(x=st.none() | st.integers(100, 120))
+    def create(self, x: int | None) -> None:
+        place = None if x is None else {"type": "Point", "coordinates": [x, 1]}
+        source = f"new{self.used}"
+        body = {"type": "Feature", "geometry": place, "properties": {"source_id": source}}
+        fid, _ = self.store.create("buildings", body)
+        self.used += 1
+        assert fid == self.used
+        self.model[fid] = (source, None if x is None else float(x), None)
+
+    @precondition(lambda self: self.model)
+    @rule(data=st.data())
+    def delete(self, data: st.DataObject) -> None:
+        fid = data.draw(st.sampled_from(sorted(self.model)))
+        assert self.store.delete("buildings", fid, self.store.revision("buildings", fid)) == self.store.seq()
+        del self.model[fid]
+
     @rule()
     def reopen(self) -> None:
         known = self.store.epoch, self.store.seq()
@@ -180,14 +214,16 @@ class Edits(RuleBasedStateMachine):
         found = {
             f["id"]: (
                 f["properties"]["source_id"],
-                f["geometry"]["coordinates"][0],
+                f["geometry"] and f["geometry"]["coordinates"][0],
                 f["properties"]["levels"],
             )
             for f in json.loads(b"[" + page.features + b"]")
         }
         assert found == self.model
         assert page.matched == len(self.model) == self.store.layer("buildings").count
+        unplaced = sorted(fid for fid, (_, x, _) in self.model.items() if x is None)
         assert fids(self.store, bbox=(-1, 0, 180, 2)) == sorted(self.model)
+        assert fids(self.store, bbox=(-50, -50, -40, -40)) == unplaced
         for fid, revision in self.revisions.items():
             if fid in self.model:
                 assert self.store.revision("buildings", fid) >= revision

@@ -1,0 +1,101 @@
+"""Everything a query selects, of one moment, for as long as the reader takes.
+
+A reader who holds a snapshot keeps SQLite from reusing the write-ahead log, which then grows with
+every edit. So a snapshot is held for ``HOLD_S`` seconds at most: what was not read by then is copied
+to a temporary table of the connection (SQLite's temporary folder needs room for it), the snapshot is
+given back, and the scan goes on from the copy. The log grows by what is written in those seconds and
+while the copy is made, however slow the reader is or whether it ever comes back.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Generator
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+from layers.errors import TwinError, Unavailable
+from layers.model import Layer, Query, Rows
+from layers.store.geopackage import choose, read
+from layers.store.geopackage.catalog import Table
+from layers.store.geopackage.connection import sqlite_errors
+from layers.store.geopackage.view import View
+
+HOLD_S = 10.0
+_STEP = 250  # rows between two looks at the size of a batch
+_BATCH_BYTES = 32 * 2**20
+
+
+class Cursor:
+    """The rows of a scan, given by one thread while another may copy the rest of them aside."""
+
+    def __init__(self, view: View, sql: str, values: list[Any]) -> None:
+        """``view`` has a read transaction open, and belongs to this object from now on."""
+        self._view = view
+        self._sql = sql
+        self._values = values
+        self._lock = threading.Lock()
+        self._given = 0
+        self._closed = False
+        view.con.text_factory = partial(str, encoding="utf-8", errors="replace")
+        self._rows = view.con.execute(sql, values)
+
+    def take(self, size: int) -> list[Any]:
+        """The next rows, up to ``size`` of them or some megabytes; none at the end."""
+        with self._lock, sqlite_errors():
+            if self._closed:
+                raise Unavailable("the store is closed")
+            taken: list[Any] = []
+            weight = 0
+            while len(taken) < size and weight < _BATCH_BYTES:
+                rows = self._rows.fetchmany(min(_STEP, size - len(taken)))
+                if not rows:
+                    break
+                taken += rows
+                weight += sum(len(row[1] or b"") for row in rows)
+            self._given += len(taken)
+            return taken
+
+    def set_aside(self) -> None:
+        """Copy what is left and give the snapshot back. On a failure the scan keeps its snapshot."""
+        con = self._view.con
+        with self._lock, suppress(TwinError), sqlite_errors():
+            if self._closed:
+                return
+            rest = f"CREATE TEMP TABLE rest AS {self._sql} LIMIT -1 OFFSET ?"
+            con.execute(rest, [*self._values, self._given])
+            self._rows.close()
+            con.execute("COMMIT")  # before the next statement: one that reads would keep the snapshot
+            self._rows = con.execute("SELECT * FROM temp.rest ORDER BY rowid")
+
+    def close(self) -> None:
+        """Give everything back. May be called again, and from any thread."""
+        with suppress(sqlite3.ProgrammingError):  # it is closed already
+            self._view.con.interrupt()
+        with self._lock:
+            if not self._closed:
+                self._closed = True
+                self._view.con.close()
+
+
+def open(view: View, table: Table, query: Query, layer: Layer) -> Cursor:
+    """Begin a scan. Raises BadParameter."""
+    fields = read.fields(table, query)
+    source = choose.ordered(view, table, query, layer)
+    return Cursor(view, f"SELECT t.fid, t.geom{table.named(fields)} {source.sql}", source.values)
+
+
+def batches(cursor: Cursor, table: Table, query: Query, size: int) -> Generator[Rows]:
+    """The rows of a scan as columns; it is closed at the end."""
+    fields = read.fields(table, query)
+    timer = threading.Timer(HOLD_S, cursor.set_aside)
+    timer.daemon = True
+    timer.start()
+    try:
+        while rows := cursor.take(size):
+            yield read.columns(fields, rows)
+    finally:
+        timer.cancel()
+        cursor.close()

@@ -1,0 +1,186 @@
+"""What only the GeoPackage store has: its bounds, its counts, its snapshots, its earlier format."""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from layers.errors import Busy, Unavailable
+from layers.model import Cursor, Query, Sort
+from layers.store import geopackage
+from layers.store.geopackage import GeoPackageStore, read, scan
+from layers.store.geopackage import store as store_
+from tests.gdal_edit import edit
+from tests.storing import fids, grid, load, spec
+from tests.support import until
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "city.gpkg"
+
+
+@pytest.fixture
+def store(path: Path) -> Iterator[GeoPackageStore]:
+    made = geopackage.open(path)
+    load(made, spec(time_field="seen", key=("name",)), grid(60, seen="2024-01-02T03:04:05Z"))
+    yield made
+    made.close()
+
+
+def released(path: Path) -> bool:
+    """Whether no reader holds an earlier state of the file."""
+    con = sqlite3.connect(path, isolation_level=None)
+    try:
+        return bool(con.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0)
+    finally:
+        con.close()
+
+
+def test_a_scan_that_nobody_goes_on_with_gives_its_snapshot_back(
+    store: GeoPackageStore, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scan, "HOLD_S", 0.05)
+    sort = (Sort("levels", descending=True),)
+    going = store.scan("buildings", Query(limit=None, sort=sort), 7)
+    seen = next(going).fids.tolist()
+    store.patch("buildings", 1, {"properties": {"name": "new"}})
+    until(lambda: released(path), what="the end of the snapshot")
+    store.delete("buildings", 2)
+    rest = list(going)
+    assert seen + [fid for rows in rest for fid in rows.fids.tolist()] == list(range(60, 0, -1))
+    assert rest[-1].properties["name"][-1] == "house 0"
+
+
+def test_a_quick_scan_holds_a_snapshot_till_it_is_closed(store: GeoPackageStore, path: Path) -> None:
+    going = store.scan("buildings", Query(limit=None), 7)
+    next(going)
+    store.patch("buildings", 1, {"properties": {"name": "new"}})
+    assert not released(path)
+    going.close()
+    assert released(path)
+
+
+@pytest.mark.parametrize("sort", [(), (Sort("levels", descending=True),)], ids=["by fid", "sorted"])
+@pytest.mark.parametrize("bbox", [None, (25.0, 60.0, 25.085, 60.1)], ids=["all", "in a box"])
+def test_a_page_that_grows_too_large_is_cut(
+    store: GeoPackageStore,
+    monkeypatch: pytest.MonkeyPatch,
+    sort: tuple[Sort, ...],
+    bbox: tuple[float, float, float, float] | None,
+) -> None:
+    monkeypatch.setattr(read, "PAGE_BYTES", 500)
+    monkeypatch.setattr(read, "_CHUNK", 5)
+    expected = list(range(1, 61)) if bbox is None else [i for i in range(1, 61) if i % 10]
+    seen: list[int] = []
+    columns: list[int] = []
+    after: Cursor | None = None
+    while True:
+        query = Query(limit=1000, bbox=bbox, sort=sort, after=after)
+        page, selection = store.items("buildings", query), store.select("buildings", query)
+        assert page.returned <= 10
+        assert page.matched == len(expected)
+        found = [f["id"] for f in json.loads(b"[" + page.features + b"]")]
+        assert len(found) == page.returned
+        seen += found
+        columns += [fid for fid in selection.rows.fids.tolist() if fid not in columns]
+        after = page.next_after
+        if after is None:
+            break
+    assert seen == (expected[::-1] if sort else expected)
+    assert set(columns) <= set(seen)
+
+
+def older(path: Path) -> None:
+    """Make a store what the format before this one was."""
+    con = sqlite3.connect(path)
+    triggers = con.execute(
+        "SELECT name, sql FROM sqlite_master WHERE type='trigger' AND name LIKE 'twin_log_%'"
+    ).fetchall()
+    for name, sql in triggers:
+        con.execute(f'DROP TRIGGER "{name}"')
+        if not name.endswith("_place"):
+            con.execute(re.sub(r"(UPDATE twin_counts|\w+ (OR IGNORE )?\w+ twin_unplaced)[^;]*;", "", sql))
+    con.executescript(
+        "DROP TABLE twin_counts; DROP TABLE twin_unplaced; DROP TABLE twin_pruned;"
+        "DROP INDEX twin_actors_feature;"
+        'DROP INDEX "twin_index_buildings_seen"; DROP INDEX "twin_index_buildings_name";'
+        "ALTER TABLE twin_actors DROP COLUMN layer; ALTER TABLE twin_actors DROP COLUMN fid;"
+        "UPDATE twin_meta SET value='1' WHERE key='format'"
+    )
+    con.close()
+
+
+def test_a_store_of_the_earlier_format_is_brought_up(store: GeoPackageStore, path: Path) -> None:
+    store.patch("buildings", 3, {"geometry": None}, actor="duty")
+    known = store.epoch, store.seq(), fids(store)
+    store.close()
+    older(path)
+    with pytest.raises(Unavailable, match="earlier version"):
+        geopackage.open(path, read_only=True)
+    again = geopackage.open(path)
+    assert (again.epoch, again.seq(), fids(again)) == known
+    assert again.layer("buildings").count == 60
+    assert fids(again, bbox=(0, 0, 1, 1)) == [3]
+    assert [name for _, name, _ in again.actors("buildings", 3)] == ["duty"]
+    again.delete("buildings", 5)
+    assert again.layer("buildings").count == 59
+    again.close()
+
+
+def test_counts_follow_other_programs(store: GeoPackageStore, path: Path) -> None:
+    edit(path, "sql", "DELETE FROM buildings WHERE fid > 50")
+    edit(path, "sql", "UPDATE buildings SET geom = NULL WHERE fid < 4")
+    edit(path, "sql", "UPDATE buildings SET fid = 1000 WHERE fid = 3")
+    assert store.layer("buildings").count == 50
+    assert fids(store, bbox=(0, 0, 1, 1)) == [1, 2, 1000]
+    edit(path, "sql", "DROP TRIGGER twin_log_buildings_delete")
+    edit(path, "sql", "DELETE FROM buildings WHERE fid < 11")
+    assert fids(store, bbox=(0, 0, 1, 1)) == [1000]
+    assert store.layer("buildings").count == 41  # counted anew when the trigger was found missing
+
+
+def test_another_program_must_drop_the_index_before_its_column(store: GeoPackageStore, path: Path) -> None:
+    with pytest.raises(AssertionError, match="twin_index_buildings_seen"):
+        edit(path, "sql", "ALTER TABLE buildings DROP COLUMN seen")
+    assert fids(store, datetime=("2025-01-01T00:00:00.000Z", None)) == []
+    edit(path, "sql", "DROP INDEX twin_index_buildings_seen")
+    edit(path, "sql", "ALTER TABLE buildings DROP COLUMN seen")
+    assert store.layer("buildings").field("seen") is None
+    assert len(fids(store, datetime=("2025-01-01T00:00:00.000Z", None))) == 60
+
+
+def test_a_new_generation_may_drop_an_indexed_column(store: GeoPackageStore) -> None:
+    fields = tuple(f for f in spec().fields if f.name not in ("seen", "name"))
+    rows = [{k: v for k, v in r.items() if k not in ("seen", "name")} for r in grid(60)]
+    load(store, spec(fields=fields, time_field="built", key=("levels",)), rows)
+    assert len(fids(store, datetime=("2025-01-01T00:00:00.000Z", None))) == 60  # none has a time
+    assert fids(store, equals=(("levels", 7),)) == [8]
+
+
+def test_an_edit_does_not_wait_for_ever(store: GeoPackageStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store_, "WRITE_WAIT_S", 0.05)
+    held, done = threading.Event(), threading.Event()
+
+    def endless() -> Iterator[tuple[int, dict[str, object]]]:
+        yield 1, {"listed": True}
+        held.set()
+        assert done.wait(20)
+
+    slow = threading.Thread(target=lambda: store.set_values("buildings", endless()))
+    slow.start()
+    try:
+        assert held.wait(20)
+        with pytest.raises(Busy):
+            store.patch("buildings", 2, {"properties": {"levels": 1}})
+        assert len(fids(store)) == 60
+    finally:
+        done.set()
+        slow.join(20)
+    store.patch("buildings", 2, {"properties": {"levels": 1}})
