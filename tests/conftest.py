@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.postgres import Cluster
+from tests.postgres import binaries as installed
 from tests.support import HELSINKI, ROOT, Server, copy_city, twin
 
 
@@ -19,6 +21,17 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("the shared data folder is absent (set TWIN_SHARED_DATA)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Cluster]:
+    """A PostgreSQL cluster of this session; ``postgres.database()`` is the URL of a new database."""
+    binaries = installed()
+    if binaries is None:
+        pytest.skip("PostgreSQL with PostGIS is not installed (make deps)")
+    cluster = Cluster.start(binaries)
+    yield cluster
+    cluster.close()
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,19 @@
+"""The scaled store: a schema of a PostGIS database that several processes serve and any SQL client edits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from layers.store.open import Database
+from layers.store.postgis.store import PostgisStore
+
+__all__ = ["PostgisStore", "open"]
+
+
+def open(database: Database, mark: Path | None = None) -> PostgisStore:
+    """Open the city in a database, making an empty one where there is none.
+
+    ``mark`` is a file in the city's folder that remembers what was shown, so that a database put back to
+    an earlier state is noticed also after a restart. Raises Unavailable (not reachable, no PostGIS, another
+    format), BadParameter (an address or schema that is none)."""
+    return PostgisStore(database, mark)

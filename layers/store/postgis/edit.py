@@ -1,0 +1,257 @@
+"""Edits of single features: one transaction each, logged by the triggers like any other program's."""
+
+# Identifiers come quoted from the catalog and values are bound: ruff cannot see that.
+# ruff: noqa: S608
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import psycopg
+from psycopg.types.numeric import Int8
+
+from layers.errors import BadBody, Exists, NotFound, ReadOnly, Stale, Unconditional, shown
+from layers.store import feature, geojson
+from layers.store.postgis import project
+from layers.store.postgis.catalog import Table
+from layers.store.postgis.connection import Connection, bound, literal, quoted
+from layers.store.postgis.read import revision_sql
+from layers.store.postgis.values import geometries
+
+_KEEP = object()
+_TRIES = 3
+
+
+def replace(
+    con: Connection, table: Table, fid: int, body: Mapping[str, Any], if_match: int | None, actor: str | None
+) -> int:
+    """PUT. Returns the new revision."""
+    shape, values = feature.whole(table, fid, body)
+    return _write(con, table, fid, shape, values, if_match, actor)
+
+
+def patch(
+    con: Connection, table: Table, fid: int, body: Mapping[str, Any], if_match: int | None, actor: str | None
+) -> int:
+    """PATCH (RFC 7396). Returns the new revision."""
+    named, shape, values = feature.partial(table, fid, body)
+    return _write(con, table, fid, shape if named else _KEEP, values, if_match, actor)
+
+
+def delete(con: Connection, table: Table, fid: int, if_match: int | None, actor: str | None) -> int:
+    """DELETE. Returns the log number."""
+    _permitted(table, fid, if_match)
+    with _changing(con):
+        _locked(con, table, fid, if_match)
+        con.execute(f"DELETE FROM {table.relation} t WHERE {table.fid} = %s", (Int8(fid),))
+        return _number(con, table, fid, actor)
+
+
+def create(con: Connection, table: Table, body: Mapping[str, Any], actor: str | None) -> tuple[int, int]:
+    """POST. Returns the fid and the revision."""
+    _writable(table)
+    shape, values = feature.new(table, body)
+    for attempt in range(_TRIES):
+        try:
+            return _created(con, table, shape, values, actor)
+        except psycopg.errors.UniqueViolation:
+            if attempt == _TRIES - 1:
+                raise
+    raise AssertionError("unreachable")
+
+
+def _created(
+    con: Connection, table: Table, shape: Any, values: Mapping[str, Any], actor: str | None
+) -> tuple[int, int]:
+    columns = _columns(table, {k: v for k, v in values.items() if v is not None})
+    columns[table.geom_column] = ("%s", project.ewkb(table, shape))
+    with _changing(con):
+        _free_source(con, table, None, None, values)
+        if table.source is None:
+            columns["fid"] = ("%s", Int8(_next_fid(con, table)))
+        names = ", ".join(bound(name) for name in columns)
+        marks = ", ".join(mark for mark, _ in columns.values())
+        row = con.execute(
+            f"INSERT INTO {table.relation} AS t ({names}) VALUES ({marks}) RETURNING {table.fid}",
+            [value for _, value in columns.values()],
+        ).fetchone()
+        if row is None or row[0] is None:
+            raise BadBody("the database did not keep the feature")
+        return row[0], _number(con, table, row[0], actor)
+
+
+def _next_fid(con: Connection, table: Table) -> int:
+    """A number that no feature of the layer has or had, also where other programs chose their own."""
+    s = quoted(table.schema).replace("%", "%%")
+    relation = literal(table.raw).replace("%", "%%")
+    row = con.execute(
+        f"SELECT nextval(pg_get_serial_sequence({relation}, 'fid')::regclass),"
+        f" coalesce((SELECT max(fid) FROM {s}.twin_changes WHERE layer = {literal(table.id)}), 0)",
+        (),
+    ).fetchone()
+    assert row is not None
+    fid, high = row
+    if high >= fid:
+        fid = high + 1
+        con.execute(f"SELECT setval(pg_get_serial_sequence({relation}, 'fid')::regclass, %s)", (Int8(fid),))
+    return int(fid)
+
+
+def _write(
+    con: Connection,
+    table: Table,
+    fid: int,
+    shape: Any,
+    values: Mapping[str, Any],
+    if_match: int | None,
+    actor: str | None,
+) -> int:
+    _permitted(table, fid, if_match)
+    with _changing(con):
+        stored, source = _locked(con, table, fid, if_match)
+        _free_source(con, table, fid, source, values)
+        columns = _columns(table, values)
+        if shape is not _KEEP and not _same(table, stored, shape):
+            columns[table.geom_column] = ("%s", project.ewkb(table, shape))
+        _set(con, table, fid, columns)
+        return _number(con, table, fid, actor)
+
+
+def _writable(table: Table) -> None:
+    if table.source is not None and table.source.view:
+        raise ReadOnly(f"layer {table.id} is a view of the database; it can only be read")
+
+
+def _permitted(table: Table, fid: int, if_match: int | None) -> None:
+    _writable(table)
+    if if_match is None and table.locking == "strict":
+        raise Unconditional(f"layer {table.id} needs If-Match with the revision of the feature")
+    if abs(fid) >= 2**63:
+        raise NotFound(f"layer {table.id} has no feature {shown(fid)}")
+
+
+@contextmanager
+def _changing(con: Connection) -> Iterator[None]:
+    """One transaction; a value that its column cannot take is the client's fault."""
+    try:
+        with con.transaction():
+            yield
+    except psycopg.DataError as error:
+        column = error.diag.column_name
+        which = f"{column}: " if column else ""
+        raise BadBody(f"properties: {which}a value does not fit the table's column") from error
+    except psycopg.errors.RaiseException as error:
+        raise BadBody("the table's own rules do not permit this") from error
+
+
+def _locked(con: Connection, table: Table, fid: int, if_match: int | None) -> tuple[bytes | None, str | None]:
+    """Lock the row; its geometry and source id. Raises NotFound, Stale."""
+    row = con.execute(
+        f"SELECT {table.geom}, {table.column('source_id')} FROM {table.relation} t"
+        f" WHERE {table.fid} = %s FOR UPDATE",
+        (Int8(fid),),
+        binary=True,
+    ).fetchone()
+    if row is None:
+        raise NotFound(f"layer {table.id} has no feature {fid}")
+    # A statement of its own: one that waited for the lock would still see the log as it was before.
+    current = revision(con, table, fid)
+    if if_match is not None and if_match != current:
+        raise Stale(f"the feature is at revision {current}, not {if_match}; read it again")
+    return row[0], row[1]
+
+
+def _free_source(
+    con: Connection, table: Table, fid: int | None, present: str | None, values: Mapping[str, Any]
+) -> None:
+    """Raises BadBody, Exists: a source id is not taken from a feature that has one, nor given twice."""
+    source = values.get("source_id")
+    if "source_id" in values and source is None and present is not None:
+        raise BadBody("properties: source_id: cannot be removed")
+    if source is None:
+        return
+    if "source_id" not in table.columns:
+        raise BadBody("properties: source_id: the layer keeps none")
+    row = con.execute(
+        f"SELECT 1 FROM {table.relation} t WHERE {table.column('source_id')} = %s"
+        f" AND {table.fid} IS DISTINCT FROM %s LIMIT 1",
+        (source, None if fid is None else Int8(fid)),
+    ).fetchone()
+    if row is not None:
+        raise Exists("properties: source_id: another feature has it")
+
+
+def _columns(table: Table, values: Mapping[str, Any]) -> dict[str, tuple[str, Any]]:
+    """Column name → SQL with one parameter, and its value."""
+    out = {}
+    for name, value in values.items():
+        column = table.columns.get(name)
+        if column is not None:
+            text = None if value is None else value if isinstance(value, str) else repr(value)
+            out[column.name] = (column.write, text)
+    return out
+
+
+def _same(table: Table, stored: bytes | None, shape: Any) -> bool:
+    """Whether a client sent back what it read: equal to the digits that are served.
+
+    The stored digits, and the mesh made from them, are then kept."""
+    if stored is None or shape is None:
+        return stored is None and shape is None
+    present = project.to_lonlat(table, geometries([stored]))
+    if present[0] is None:
+        return False
+    sent = np.empty(1, dtype=object)
+    sent[0] = shape
+    return geojson.geometries(present)[0] == geojson.geometries(sent)[0]
+
+
+def _set(con: Connection, table: Table, fid: int, columns: Mapping[str, tuple[str, Any]]) -> None:
+    # An edit that names nothing still counts as one: the triggers fire for an assignment to itself.
+    own = bound(table.fid_column)
+    assignments = ", ".join(f"{bound(name)} = {mark}" for name, (mark, _) in columns.items())
+    con.execute(
+        f"UPDATE {table.relation} AS t SET {assignments or f'{own} = {table.fid}'} WHERE {table.fid} = %s",
+        (*(value for _, value in columns.values()), Int8(fid)),
+    )
+
+
+def _number(con: Connection, table: Table, fid: int, actor: str | None) -> int:
+    """Number what this transaction changed, now instead of at commit; the revision of the feature."""
+    s = quoted(table.schema).replace("%", "%%")
+    con.execute(f"SELECT {s}.twin_number()", ())
+    number = revision(con, table, fid)
+    if actor is not None:
+        con.execute(
+            f"INSERT INTO {s}.twin_actors (layer, fid, seq, actor) VALUES (%s, %s, %s, %s)",
+            (table.id, Int8(fid), Int8(number), actor),
+        )
+    return number
+
+
+def revision(con: Connection, table: Table, fid: int) -> int:
+    """The highest log number of a feature, or of its layer as a whole; 0 when neither was logged."""
+    row = con.execute(f"SELECT {revision_sql(table)}", (Int8(fid),)).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def set_values(con: Connection, table: Table, values: Iterable[tuple[int, Mapping[str, Any]]]) -> None:
+    """Set properties of several features in one transaction; equal values are not logged. Raises BadBody."""
+    _writable(table)
+    with _changing(con):
+        for fid, named in values:
+            columns = _columns(table, feature.properties(table, named, coded=False))
+            if not columns:
+                continue
+            marks = [(bound(name), mark) for name, (mark, _) in columns.items()]
+            assignments = ", ".join(f"{name} = {mark}" for name, mark in marks)
+            differs = " OR ".join(f"t.{name} IS DISTINCT FROM {mark}" for name, mark in marks)
+            given = [value for _, value in columns.values()]
+            con.execute(
+                f"UPDATE {table.relation} AS t SET {assignments} WHERE {table.fid} = %s AND ({differs})",
+                (*given, Int8(fid), *given),
+            )

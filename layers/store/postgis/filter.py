@@ -1,0 +1,253 @@
+"""A query's filter, order and keyset as PostgreSQL with PostGIS.
+
+Texts are for psycopg's placeholders: a per cent sign that is none is written twice.
+PostgreSQL ends a statement with an error where a number leaves the range of doubles, so arithmetic is
+guarded; ``OFFSET 0`` keeps the planner from writing an operand out once for each time it is named.
+"""
+
+# Every text here is a constant or an identifier quoted by the catalogue, and values are bound.
+# ruff: noqa: S608
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import orjson
+
+from layers.cql import ast
+from layers.errors import BadParameter
+from layers.model import Field, FieldType, Query
+from layers.store import compile as compile_
+from layers.store.compile import Dialect, Sql, listed, sql
+from layers.store.postgis.literal import Literal, literal
+
+_C = 'COLLATE "C"'
+_ICU = 'COLLATE "und-x-icu"'
+_CASTS: dict[FieldType, str] = {
+    "string": "text",
+    "integer": "bigint",
+    "number": "double precision",
+    "boolean": "boolean",
+    "date": "date",
+    "datetime": "timestamptz",
+}
+_PARTS = frozenset({"year", "month", "day", "hour", "minute", "second"})
+_PLAIN = {"trim": "btrim({}, ' ')", "char_length": "char_length({})::bigint", "abs": "abs({})"}
+_WHOLE = {"floor": "floor({})", "ceil": "ceil({})"}
+_RELATIONS: dict[str, str] = {
+    "s_intersects": "ST_Intersects",
+    "s_disjoint": "ST_Disjoint",
+    "s_equals": "ST_Equals",
+    "s_touches": "ST_Touches",
+    "s_within": "ST_Within",
+    "s_contains": "ST_Contains",
+    "s_overlaps": "ST_Overlaps",
+    "s_crosses": "ST_Crosses",
+}
+
+
+class Table(Protocol):
+    """What a filter needs of a layer's table, read under the alias ``t``.
+
+    ``column`` gives SQL of a field's value as text, bigint, double precision, boolean, date, timestamptz
+    or jsonb (array), whatever the column's own type; ``fid`` and ``geom`` are SQL too, the geometry in
+    ``srid``.
+    """
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def fields(self) -> tuple[Field, ...]: ...
+    @property
+    def time_field(self) -> str | None: ...
+    @property
+    def fid(self) -> str: ...
+    @property
+    def geom(self) -> str: ...
+    @property
+    def srid(self) -> int: ...
+    def field(self, name: str) -> Field | None: ...
+    def column(self, field: Field) -> str: ...
+
+
+def where(table: Table, query: Query) -> tuple[str, list[Any]]:
+    """Everything but bbox, order and keyset: `` AND (…)`` for each condition on alias ``t``, and the values.
+
+    Raises BadParameter for a property that the table does not have."""
+    dialect = _Postgis(table)
+    parts = compile_.conditions(dialect, table, query)
+    if query.datetime is not None and table.time_field is not None:
+        field = table.field(table.time_field)
+        if field is not None:
+            parts.append(_time(dialect.raw(field), field.type == "date", query.datetime))
+    return compile_.anded(parts)
+
+
+def order(table: Table, query: Query) -> tuple[str, list[Any]]:
+    """What follows ORDER BY, for alias ``t``. Raises BadParameter."""
+    return compile_.order(_Postgis(table), table, query)
+
+
+def after(table: Table, query: Query) -> tuple[str, list[Any]]:
+    """The keyset condition, `` AND (…)``, or an empty text. Raises BadParameter."""
+    return compile_.after(_Postgis(table), table, query)
+
+
+def sort_values(table: Table, query: Query) -> str:
+    """The sort keys of a row, each preceded by a comma: what a cursor is made of, before the fid."""
+    dialect = _Postgis(table)
+    columns = (dialect.column(table.field(key.field) or ast.FID) for key in query.sort)
+    return "".join(f", {c.text}" for c in columns)
+
+
+def _time(column: Sql, day: bool, interval: tuple[str | None, str | None]) -> Sql:
+    # The column as it is, so that an index serves; a millisecond is whole up to the next one.
+    start, end = interval
+    parts = []
+    if start is not None:
+        bound = Sql("%s::date", (start[:10],)) if day else Sql("%s::timestamptz", (start,))
+        parts.append(sql("{} >= {}", column, bound))
+    if end is not None and day:
+        parts.append(sql("{} <= {}", column, Sql("%s::date", (end[:10],))))
+    elif end is not None:
+        bound = Sql("%s::timestamptz + interval '1 millisecond'", (end,))
+        parts.append(sql("{} < {}", column, bound))
+    return compile_.timed(column, parts)
+
+
+class _Postgis(Dialect):
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def raw(self, field: Field) -> Sql:
+        """A field's value as the table gives it."""
+        return Sql(self._table.column(field))
+
+    def column(self, field: Field) -> Sql:
+        if field is ast.FID:
+            return self.fid()
+        if self._table.field(field.name) is None:
+            raise BadParameter("filter", field.name, f"layer {self._table.id} has no such property")
+        raw = self.raw(field)
+        return sql("date_trunc('milliseconds', {})", raw) if field.type == "datetime" else raw
+
+    def fid(self) -> Sql:
+        return Sql(self._table.fid)
+
+    def geometry(self) -> Sql:
+        return Sql(self._table.geom)
+
+    def value(self, value: str | int | float | bool, type_: FieldType) -> Sql:
+        bound: Any = float(value) if type_ == "number" else bool(value) if type_ == "boolean" else value
+        return Sql(f"%s::{_CASTS[type_]}", (bound,))
+
+    def truth(self, value: bool) -> Sql:
+        return Sql("TRUE" if value else "FALSE")
+
+    def double(self, part: Sql) -> Sql:
+        return sql("({})::double precision", part)
+
+    def ordered(self, part: Sql, type_: FieldType) -> Sql:
+        return sql(f"(({{}}) {_C})", part) if type_ == "string" else part
+
+    def moment(self, part: Sql, end: bool) -> Sql:
+        start = sql("(({})::timestamp AT TIME ZONE 'UTC')", part)
+        return sql("({} + interval '23:59:59.999')", start) if end else start
+
+    def folded(self, how: str, part: Sql) -> Sql:
+        if how == "casei":
+            return sql(f"(lower(upper(({{}}) {_ICU}) {_ICU}) {_C})", part)
+        bare = f"regexp_replace(normalize(({{}}) {_C}, NFD), '[\u0300-\u036f]', '', 'g')"
+        return sql(f"(normalize({bare}, NFC) {_C})", part)
+
+    def call(self, name: str, arguments: Sequence[Sql], types: Sequence[FieldType]) -> Sql:
+        (argument,) = arguments
+        if name in ("lower", "upper"):
+            return sql(f"({name}(({{}}) {_ICU}) {_C})", argument)
+        if name in _PARTS:
+            moment = sql("({}) AT TIME ZONE 'UTC'", argument) if types[0] == "datetime" else argument
+            whole = f"CASE WHEN isfinite(v.a) THEN floor(extract({name} FROM v.a))::bigint END"
+            return sql(f"(SELECT {whole} FROM (SELECT {{}} AS a OFFSET 0) v)", moment)
+        if name == "round":
+            half = "CASE WHEN abs(v.a - trunc(v.a)) >= 0.5 THEN sign(v.a) ELSE 0 END"
+            return sql(f"(SELECT trunc(v.a) + {half} FROM (SELECT {{}} AS a OFFSET 0) v)", argument)
+        return sql(_PLAIN.get(name) or _WHOLE[name], argument)
+
+    def arithmetic(self, op: ast.Arithmetic, left: Sql, right: Sql) -> Sql:
+        pair = sql("(SELECT {} AS a, {} AS b OFFSET 0) v", left, right)
+        return sql(f"(SELECT {_ARITHMETIC[op]} FROM {{}})", pair)
+
+    def like(self, text: Sql, pattern: Sql) -> Sql:
+        return sql(f"(({{}}) {_C} LIKE ({{}}) {_C} ESCAPE '\\')", text, pattern)
+
+    def array(self, op: ast.ArrayOp, left: Sql, right: Sql) -> Sql:
+        pair = sql("(SELECT {} AS a, {} AS b OFFSET 0) v", left, right)
+        both = "jsonb_typeof(v.a) = 'array' AND jsonb_typeof(v.b) = 'array'"
+        return sql(f"(SELECT CASE WHEN {both} THEN {_SETS[op]} END FROM {{}})", pair)
+
+    def items(self, values: Sequence[str | int | float | bool]) -> Sql:
+        return Sql("%s::jsonb", (orjson.dumps(values).decode(),))
+
+    def empty(self) -> Sql:
+        return sql("({} IS NULL OR ST_IsEmpty({}))", self.geometry(), self.geometry())
+
+    def spatial(self, op: ast.SpatialOp, shape: Any) -> Sql:
+        found = literal(shape, self._table.srid)
+        if found is None or (found.cut and op in ("s_contains", "s_equals")):
+            return self._apart(op == "s_disjoint")
+        return sql(f"{_RELATIONS[op]}({{}}, {{}})", self.geometry(), _bound(found))
+
+    def _apart(self, disjoint: bool) -> Sql:
+        """The answer for a literal that no geometry of the table can reach."""
+        return sql("(CASE WHEN {} IS NOT NULL THEN {} END)", self.geometry(), self.truth(disjoint))
+
+    def words(self, terms: Sequence[str], columns: Sequence[Sql]) -> Sql:
+        text = self._both(sql("concat_ws(E'\\x01', {})", listed(columns))) if columns else Sql("''")
+        found = [self._both(Sql("%s::text", (term,))) for term in terms]
+        hit = Sql("strpos(v.a, w.b) > 0")
+        rows = compile_.joined("UNION ALL", [sql("SELECT {} AS b", f) for f in found])
+        return sql("EXISTS (SELECT 1 FROM (SELECT {} AS a OFFSET 0) v, ({}) w WHERE {})", text, rows, hit)
+
+    def _both(self, part: Sql) -> Sql:
+        return self.folded("casei", self.folded("accenti", part))
+
+
+def _bound(found: Literal) -> Sql:
+    return Sql("ST_GeomFromEWKB(%s::bytea)", (found.ewkb,))
+
+
+_SMALL = "abs(v.a) <= 1e304 AND abs(v.b) <= 1e304"
+_PRODUCT = "abs(ln(abs(v.a)) + ln(abs(v.b))) <= 700"
+_QUOTIENT = "abs(ln(abs(v.a)) - ln(abs(v.b))) <= 700"
+
+
+def _quotient(result: str) -> str:
+    """A result that needs a / b: null for a divisor 0, and beyond the range."""
+    guard = f"CASE WHEN {_QUOTIENT} THEN {result} END"
+    return f"CASE WHEN v.b = 0 OR v.b IS NULL THEN NULL WHEN v.a = 0 THEN 0 ELSE {guard} END"
+
+
+_ARITHMETIC: dict[ast.Arithmetic, str] = {
+    "+": f"CASE WHEN {_SMALL} THEN v.a + v.b END",
+    "-": f"CASE WHEN {_SMALL} THEN v.a - v.b END",
+    "*": (
+        "CASE WHEN v.a IS NULL OR v.b IS NULL THEN NULL WHEN v.a = 0 OR v.b = 0 THEN 0"
+        f" ELSE CASE WHEN {_PRODUCT} THEN v.a * v.b END END"
+    ),
+    "/": _quotient("v.a / v.b"),
+    "div": _quotient("trunc(v.a / v.b)"),
+    "%": _quotient("v.a - v.b * trunc(v.a / v.b)").replace("%", "%%"),
+    "^": (
+        "CASE WHEN v.a = 0 THEN CASE WHEN v.b > 0 THEN 0 WHEN v.b = 0 THEN 1 END"
+        " WHEN NOT (abs(v.b) <= 1e304) OR (v.a < 0 AND v.b <> floor(v.b)) THEN NULL"
+        " WHEN abs(v.a) = 1 THEN power(v.a, v.b)"
+        " WHEN abs(v.b) <= 700 / abs(ln(abs(v.a))) THEN power(v.a, v.b) END"
+    ),
+}
+_SETS: dict[ast.ArrayOp, str] = {
+    "a_equals": "v.a @> v.b AND v.b @> v.a",
+    "a_contains": "v.a @> v.b",
+    "a_containedBy": "v.b @> v.a",
+    "a_overlaps": "EXISTS (SELECT 1 FROM jsonb_array_elements(v.a) e WHERE v.b @> e)",
+}

@@ -1,0 +1,289 @@
+"""What a process knows of a city in PostGIS, and how it stays true while others work on it.
+
+Every answer comes with the moment it was made at (:class:`layers.store.postgis.read.State`). One made with
+an outdated catalogue, or in a history that is not the one shown before, is not given: what is known is
+brought up to date, and the question asked again.
+"""
+
+# Identifiers come quoted from the catalog and values are bound: ruff cannot see that.
+# ruff: noqa: S608
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+
+from layers.errors import Busy, NotFound, Unavailable, shown
+from layers.store.open import Database
+from layers.store.postgis import catalog, epoch, log, read, registered, schema, tables
+from layers.store.postgis.catalog import Table
+from layers.store.postgis.connection import Connection, Lost, postgres_errors, quoted
+from layers.store.postgis.read import State
+from layers.store.postgis.session import Sessions
+from layers.store.postgis.stage import sweep
+from layers.store.postgis.tables import Place
+from layers.store.postgis.watch import Watch
+
+TRIES = 4
+_MARK_S = 0.5  # between two writings of the mark
+CHANGED = (
+    psycopg.errors.UndefinedTable,
+    psycopg.errors.UndefinedColumn,
+    psycopg.errors.UndefinedFunction,
+    psycopg.errors.FeatureNotSupported,
+    psycopg.errors.DatatypeMismatch,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a process knows of the layers, and the stamp under which it is true."""
+
+    meta: int
+    stamp: int
+    tables: Mapping[str, Table]
+
+
+@contextmanager
+def own_tables() -> Iterator[None]:
+    try:
+        yield
+    except CHANGED as error:
+        raise Unavailable("the city's tables are not in the database") from error
+
+
+class Present:
+    """The connections of a city, its catalogue, its epoch, and the thread that watches for changes."""
+
+    def __init__(self, database: Database, mark: Path | None) -> None:
+        self.database = database
+        self.schema = database.schema
+        self.epoch = ""
+        self._mark_path = mark
+        self._marked_at = 0.0
+        self._shown = epoch.read(mark)
+        self._known: Known | None = None
+        self._doubted = False
+        self._lock = threading.Lock()
+        self.sessions = Sessions(database, self._check)
+        self.watch = Watch(self._listen, self._look)
+        try:
+            with postgres_errors():
+                self._prepare()
+            self.state()
+        except BaseException:
+            self.sessions.close()
+            raise
+        self.watch.start()
+
+    # Opening
+
+    def _prepare(self) -> None:
+        con = self.sessions.bootstrap()
+        try:
+            with con.transaction():
+                con.execute("SELECT pg_advisory_xact_lock(%s)", (schema.key(self.schema, "open"),))
+                if not schema.exists(con, self.schema):
+                    schema.create(con, self.schema, epoch.fresh(), "")
+                    con.execute(
+                        f"UPDATE {quoted(self.schema)}.twin_meta SET origin = %s",
+                        (epoch.origin(con, self.schema),),
+                    )
+            epoch.renew(con, self.schema, self._shown)
+            sweep(con, self.schema)
+            with con.transaction():
+                con.execute("SELECT pg_advisory_xact_lock(%s)", (schema.key(self.schema, "open"),))
+                tables.repair(self.place(con), tables.moved(self.place(con)))
+                tables.rebase(self.place(con))
+                registered.sync(self.place(con), self.database.tables)
+                self.grant(con)
+        finally:
+            con.close()
+
+    def grant(self, con: Connection) -> None:
+        """Let the reading role read every table of the city."""
+        role = self.sessions.reader_role()
+        if role is None:
+            return
+        s = quoted(self.schema)
+        con.execute(f"GRANT USAGE ON SCHEMA {s} TO {role}")
+        con.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA {s} TO {role}")
+        con.execute(f"ALTER DEFAULT PRIVILEGES IN SCHEMA {s} GRANT SELECT ON TABLES TO {role}")
+        registered.grant(self.place(con), role)
+
+    def place(self, con: Connection) -> Place:
+        """Where DDL happens."""
+        return Place(con, self.schema, self.sessions.postgis)
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._keep_mark(at_once=True)
+        self.watch.close()
+        self.sessions.close()
+
+    def state(self) -> State:
+        """The present moment. Raises Unavailable, Busy."""
+
+        def ask(con: Connection) -> State:
+            row = con.execute(read.state_sql(self.schema), (), binary=True).fetchone()
+            if row is None:
+                raise Unavailable("the city's database is not a store of OneMap Twin")
+            return read.state(row[0])
+
+        for _ in range(TRIES):
+            moment = self.call(ask)
+            if self.settled(moment):
+                return moment
+        raise Busy("the city's database is being restored, or the address for reading leads to another one")
+
+    def settled(self, moment: State) -> bool:
+        """Whether an answer of this moment may be shown; what is newer is remembered, what is known goes."""
+        known = self._known
+        if self._doubted or (known is not None and moment.meta != known.meta):
+            self._settle(moment)
+            return False
+        if known is None or known.stamp != moment.stamp:
+            self.learn()
+            return False
+        self.epoch = moment.epoch
+        shown_ = self._shown
+        if shown_ is None or moment.seq > shown_.seq or moment.epoch != shown_.epoch:
+            self._shown = epoch.mark(moment)
+            self._keep_mark()
+            self.watch.tell(moment.seq)
+        return True
+
+    def _keep_mark(self, at_once: bool = False) -> None:
+        now = time.monotonic()
+        if self._shown is not None and (at_once or now > self._marked_at + _MARK_S):
+            self._marked_at = now
+            epoch.write(self._mark_path, self._shown)
+
+    def _check(self, con: Connection) -> None:
+        """Of each new connection: does it lead to the history that was shown before?"""
+        with suppress(psycopg.errors.UndefinedTable):
+            if epoch.continues(con, self.schema, self._shown):
+                return
+        self._doubted = True
+
+    def _settle(self, moment: State) -> None:
+        """Give a database that was restored its new epoch, and forget what was known of the old one."""
+        with self._lock:
+            if not self._doubted and (self._known is None or self._known.meta == moment.meta):
+                return  # another thread has just done it
+            con = self.sessions.bootstrap()
+            try:
+                with postgres_errors():
+                    if not schema.exists(con, self.schema):
+                        raise Unavailable("the city's database is empty; restart the server")
+                    epoch.renew(con, self.schema, self._shown)
+            finally:
+                con.close()
+            self.sessions.forget()
+            self._shown, self._known = None, None
+            self._doubted = False
+            self.watch.reset(0)
+
+    def known(self) -> Known:
+        """What is known of the layers; as of the last look, so ask for the state before."""
+        return self._known or self.learn()
+
+    def learn(self) -> Known:
+        """Read the catalogue, of one moment."""
+
+        def ask(con: Connection) -> Known:
+            with con.transaction():
+                con.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+                row = con.execute(read.state_sql(self.schema), (), binary=True).fetchone()
+                assert row is not None
+                moment = read.state(row[0])
+                return Known(moment.meta, moment.stamp, catalog.tables(con, self.schema))
+
+        known = self.call(ask)
+        if self._known is not None and self._known.meta != known.meta:
+            self._doubted = True  # the tables are other ones
+        self._known = known
+        return known
+
+    def call[T](self, ask: Callable[[Connection], T]) -> T:
+        """A read of the store's own tables."""
+        with own_tables():
+            return self.read(ask)
+
+    def read[T](self, ask: Callable[[Connection], T]) -> T:
+        """A read on a pooled connection, tried again where a connection turns out to be dead."""
+        try:
+            with self.sessions.reading() as con:
+                return ask(con)
+        except Lost:
+            self.sessions.forget()
+        with self.sessions.reading() as con:
+            return ask(con)
+
+    def of[T](self, layer_id: str, ask: Callable[[Connection, Table], tuple[State, T]]) -> tuple[Table, T]:
+        """A read of one layer, made with a catalogue that was true at the moment of the answer.
+
+        Raises NotFound, Unavailable, Busy."""
+        for attempt in range(TRIES):
+            table = self.table(layer_id)
+            try:
+                moment, answer = self.read(lambda con, t=table: ask(con, t))  # type: ignore[misc]
+            except CHANGED:
+                if attempt == TRIES - 1:
+                    raise
+                self.repair()
+                continue
+            if moment.oid != table.oid:
+                self.repair()
+            elif self.settled(moment):
+                return table, answer
+        raise Busy(f"layer {layer_id} is being replaced; try again")
+
+    def table(self, layer_id: str) -> Table:
+        """The layer as it is known; what is not known, or broken, is looked for first."""
+        known = self._known
+        table = None if known is None else known.tables.get(layer_id)
+        if table is None or table.state != catalog.OK:
+            self.state()
+            table = self.learn().tables.get(layer_id)
+        if table is None:
+            raise NotFound(f"there is no layer {shown(layer_id)}")
+        return table.usable()
+
+    # Other programs' changes of tables
+
+    def _listen(self) -> Connection:
+        con = self.sessions.single(write=True)
+        con.execute(f"LISTEN {quoted(schema.channel(self.schema))}")
+        return con
+
+    def _look(self, con: Connection) -> None:
+        """Of the listening thread: what was missed, and what no notification tells."""
+        with self.sessions.watched(con, 2.0):
+            row = con.execute(read.state_sql(self.schema), (), binary=True).fetchone()
+            if row is not None:
+                newest = read.state(row[0]).seq
+                self.watch.tell(newest)
+                log.prune(self.place(con), newest)
+            self._mend(con)
+        self._keep_mark()
+
+    def _mend(self, con: Connection) -> None:
+        place = self.place(con)
+        if layers := tables.moved(place):
+            with con.transaction():
+                con.execute("SET LOCAL lock_timeout = '1s'")
+                tables.repair(place, layers)
+
+    def repair(self) -> None:
+        """Look what another program did to the tables, put them in order, and read the catalogue again."""
+        with own_tables(), self.sessions.writing() as con:
+            self._mend(con)
+        self.sessions.forget()  # their prepared statements were planned for other tables
+        self.learn()

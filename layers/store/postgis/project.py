@@ -1,0 +1,113 @@
+"""Registered tables keep their own CRS: on reading their rows become lon/lat, on writing the reverse."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from layers.errors import BadFile, BadParameter, Unavailable
+from layers.model import Bbox
+from layers.store.postgis.catalog import Table
+from layers.store.postgis.literal import literal
+from layers.store.postgis.values import Ewkb
+
+
+def to_lonlat(table: Table, shapes: Any) -> Any:
+    """Shapes of a table as lon/lat; None for one that cannot be brought there."""
+    if table.srid == 4326:
+        return shapes
+    import numpy as np
+    import shapely
+
+    import layers.crs as crs_
+
+    try:
+        operations = crs_.transformers(f"EPSG:{table.srid}")
+    except BadFile as error:
+        raise Unavailable(f"layer {table.id} cannot be read: {error.reason}") from error
+    if not operations:
+        return shapes
+    first = operations[0]
+
+    def move(xyz: Any) -> Any:
+        out = np.array(xyz, np.float64, copy=True)
+        out[:, 0], out[:, 1] = first.transform(out[:, 0], out[:, 1])
+        return out
+
+    out = shapes.copy()
+    high = shapely.has_z(shapes)
+    for chosen, z in ((~high, False), (high, True)):
+        if chosen.any():
+            out[chosen] = shapely.transform(shapes[chosen], move, include_z=z)
+    bounds = shapely.bounds(out)
+    lost = np.isinf(bounds).any(axis=1)
+    out[lost] = None
+    return out
+
+
+def wkb(table: Table, shapes: Any) -> list[bytes | None]:
+    """Shapes of a table as ISO WKB in lon/lat."""
+    import shapely
+
+    moved = to_lonlat(table, shapes)
+    return list(shapely.to_wkb(moved, byte_order=1, flavor="iso", include_srid=False))
+
+
+def ewkb(table: Table, shape: Any) -> Ewkb | None:
+    """A lon/lat shape as EWKB in the table's CRS, x first."""
+    import numpy as np
+    import shapely
+
+    import layers.crs as crs_
+
+    if shape is None:
+        return None
+    if table.srid != 4326:
+        name = f"EPSG:{table.srid}"
+        one = np.empty(1, dtype=object)
+        one[0] = shape
+        shape = crs_.shapes_from_lonlat(one, name)[0]
+        if crs_.swaps(name):
+            flip = lambda xyz: xyz[:, [1, 0, *range(2, xyz.shape[1])]]  # noqa: E731
+            shape = shapely.transform(shape, flip, include_z=bool(shapely.has_z(shape)))
+    return Ewkb(shapely.to_wkb(shapely.set_srid(shape, table.srid), include_srid=True))
+
+
+def within(table: Table, boxes: Sequence[Bbox]) -> tuple[str, list[Any]]:
+    """Whether a feature intersects one of the boxes (lon/lat), whose edges bend as the table's CRS does."""
+    import shapely
+
+    parts, values = [], []
+    for west, south, east, north in boxes:
+        if west == east and south == north:
+            area = shapely.Point(west, south)
+        elif west == east or south == north:
+            area = shapely.LineString([(west, south), (east, north)])
+        else:
+            area = shapely.box(west, south, east, north)
+        try:
+            found = literal(area, table.srid)
+        except BadParameter as error:
+            raise Unavailable(f"layer {table.id} cannot be read in longitude and latitude") from error
+        if found is not None:
+            parts.append(f"ST_Intersects({table.geom}, %s)")
+            values.append(Ewkb(found.ewkb))
+    return " OR ".join(parts) or "false", values
+
+
+def box_to_lonlat(table: Table, box: Bbox) -> Bbox | None:
+    """A box in the table's CRS (x first) as the lon/lat box around its bent edges; None beyond its area."""
+    if table.srid == 4326:
+        return box
+    import math
+
+    import layers.crs as crs_
+
+    operations = crs_.transformers(f"EPSG:{table.srid}")
+    if not operations:
+        return box
+    try:
+        found = operations[0].transform_bounds(*box, densify_pts=21)
+    except Exception:  # pyproj raises its own errors and RuntimeError here
+        return None
+    return (found[0], found[1], found[2], found[3]) if all(map(math.isfinite, found)) else None

@@ -1,0 +1,350 @@
+"""Pages and items: one statement an answer, which also tells of which moment it is."""
+
+# Identifiers come quoted from the catalog and values are bound: ruff cannot see that.
+# ruff: noqa: S608
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from psycopg.types.numeric import Int8
+
+from layers.errors import BadParameter
+from layers.model import CRS84, Bbox, Cursor, Field, Mesh, Query, Rows
+from layers.store import geojson
+from layers.store.postgis import project
+from layers.store.postgis.catalog import Table, void_sql
+from layers.store.postgis.connection import Connection, ReadingErrors, literal, quoted
+from layers.store.postgis.filter import after, order, sort_values, where
+from layers.store.postgis.values import Ewkb, geometries
+
+_KEPT = 500  # statements of a table
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """The moment of an answer: which history, catalogue and log number it was made at."""
+
+    epoch: str
+    stamp: int
+    meta: int  # oid of twin_meta: another one is another history
+    seq: int
+    nonce: int
+    layer_seq: int = 0
+    oid: int = 0  # of the layer's table
+
+
+@lru_cache(maxsize=1024)
+def state_sql(schema: str, layer: str | None = None, relation: str | None = None) -> str:
+    """SQL of one row with one text, ``state``, for a statement with parameters."""
+    s = quoted(schema).replace("%", "%%")
+    newest = f"(SELECT seq, nonce FROM {s}.twin_changes ORDER BY seq DESC LIMIT 1)"
+    words = ["m.epoch", "m.stamp", "m.tableoid", "coalesce(c.seq, 0)", "coalesce(c.nonce, 0)"]
+    if layer is not None and relation is not None:
+        own = f"(SELECT max(seq) FROM {s}.twin_changes WHERE layer = {literal(layer)})"
+        table = literal(relation.replace("%%", "%")).replace("%", "%%")
+        words += [f"coalesce({own}, 0)", f"coalesce(to_regclass({table})::oid, 0)"]
+    return (
+        f"SELECT concat_ws('|', {', '.join(words)}) AS state"
+        f" FROM {s}.twin_meta m LEFT JOIN {newest} c ON true LIMIT 1"
+    )
+
+
+def state(text: str) -> State:
+    """What :func:`state_sql` gives."""
+    epoch, *numbers = text.split("|")
+    return State(epoch, *map(int, numbers))
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A page as rows: fid, geometry, properties in the order of ``fields`` (then sort fields).
+
+    ``matched`` is None when nothing restricts the query, so that every feature matches."""
+
+    state: State
+    fields: tuple[Field, ...]
+    rows: list[tuple[Any, ...]]
+    matched: int | None
+    next_after: Cursor | None
+
+
+def page(con: Connection, table: Table, query: Query, *, wkb: bool, void: bool = True) -> Found:
+    """The features of a page. Raises BadParameter: an unknown property, a filter that cannot be computed.
+
+    ``void``: whether a registered table may have features without a geometry."""
+    assert query.limit is not None
+    fields = chosen_fields(table, query)
+    head, source, matched, values = _chosen(table, query, void)
+    key = (query.properties, query.sort, wkb, head)
+    sql = table.memo.get(key)
+    if sql is None:
+        columns = "".join(f", {table.column(f)}" for f in fields) + sort_values(table, query) + ", k.n"
+        row = f"SELECT {table.fid}, {shape_sql(table, wkb)}{columns} FROM {source}"
+        names = [f"c{i}" for i in range(3 + len(fields) + len(query.sort))]
+        sql = (
+            f"WITH s AS MATERIALIZED ({state_sql(table.schema, table.id, table.relation)}){head}"
+            f" SELECT s.state, {matched}, p.* FROM s LEFT JOIN LATERAL ({row}) p({', '.join(names)}) ON true"
+            f" ORDER BY p.{names[-1]}"
+        )
+        if query.filter is None:
+            if len(table.memo) > _KEPT:
+                table.memo.clear()
+            table.memo[key] = sql
+    prepare = False if query.filter is not None or query.words else None
+    with ReadingErrors(prepare is False or bool(query.equals)):
+        found = con.execute(sql, values, binary=True, prepare=prepare).fetchall()
+    moment, matched_ = state(found[0][0]), found[0][1]
+    rows = [r[2:-1] for r in found] if found[0][2] is not None else []
+    more = len(rows) > query.limit
+    rows = rows[: query.limit]
+    next_after = (*rows[-1][2 + len(fields) :], rows[-1][0]) if more else None
+    return Found(moment, fields, rows, matched_, next_after)
+
+
+def _chosen(table: Table, query: Query, void: bool) -> tuple[str, str, str, list[Any]]:
+    """CTEs that end in ``k``, the keys of a page and their order ``n``; what to select from; how many match.
+
+    Rows are matched once, as keys, and counted; only those of the page are fetched whole."""
+    assert query.limit is not None
+    conditions, values = selection(table, query, void)
+    follow, follow_values = ("", []) if query.after is None else after(table, query)
+    end = f"LIMIT {query.limit + 1} OFFSET {query.offset}"
+    source, count = f"{table.relation} t", "(SELECT count(*) FROM m)"
+    joined = f"k JOIN {source} ON {table.fid} = k.id"
+    if not query.sort:
+        by = f"SELECT {table.fid} AS id, {table.fid} AS n FROM {source} WHERE true"
+        if not conditions:
+            head = f", k AS MATERIALIZED ({by}{follow} ORDER BY n {end})"
+            return head, joined, "NULL::bigint", follow_values
+        later = "" if query.after is None else " WHERE m.id > %s::bigint"
+        head = f", m AS MATERIALIZED ({by}{conditions})"
+        head += f", k AS MATERIALIZED (SELECT m.id, m.n FROM m{later} ORDER BY m.id {end})"
+        return head, joined, count, [*values, *(query.after or ())]
+    by, by_values = order(table, query)
+    keys = f"SELECT {table.fid} AS id, row_number() OVER (ORDER BY {by}) AS n, true{follow} AS later"
+    head = f", m AS MATERIALIZED ({keys} FROM {source} WHERE true{conditions})"
+    head += f", k AS MATERIALIZED (SELECT m.id, m.n FROM m WHERE m.later ORDER BY m.n {end})"
+    return head, joined, count, [*by_values, *follow_values, *values]
+
+
+def chosen_fields(table: Table, query: Query) -> tuple[Field, ...]:
+    """The fields to give, in the order of the layer."""
+    if query.properties is None:
+        return table.fields
+    for name in query.properties:
+        if table.field(name) is None:
+            raise BadParameter("properties", name, f"layer {table.id} has no such property")
+    return tuple(f for f in table.fields if f.name in query.properties)
+
+
+def shape_sql(table: Table, wkb: bool) -> str:
+    """The geometry as EWKB, or as the ISO WKB that columns hold."""
+    return f"ST_AsBinary({table.geom}, 'NDR')" if wkb and table.srid == 4326 else table.geom
+
+
+def selection(table: Table, query: Query, void: bool = True) -> tuple[str, list[Any]]:
+    """SQL conditions of a query but its cursor, and their values."""
+    plain = not (query.filter or query.equals or query.words or query.datetime)
+    sql, values = ("", []) if plain else where(table, query)
+    if query.bbox is None:
+        return sql, values
+    box, bound_ = within(table, query.bbox, void)
+    return box + sql, [*bound_, *values]
+
+
+def within(table: Table, bbox: Bbox, void: bool) -> tuple[str, list[Any]]:
+    """Features that intersect a box; one that crosses the antimeridian (west > east) is two boxes."""
+    west, south, east, north = bbox
+    boxes = [bbox] if west <= east else [(west, south, 180.0, north), (-180.0, south, east, north)]
+    # 17-069r4, /req/core/fc-bbox-response C: features without a geometry match every box
+    placeless = f" OR {void_sql(table.geom)}"
+    if table.source is not None:
+        placeless = f" OR {table.geom} IS NULL" if void else ""
+    if table.srid != 4326:
+        sql, values_ = project.within(table, boxes)
+        return f" AND ({sql}{placeless})", values_
+    parts, values = [], list[Any]()
+    for box in boxes:
+        inner, area = inside(box), envelope(box)
+        if inner is None:
+            parts.append(f"({table.geom} && %s AND ST_Intersects({table.geom}, %s))")
+            values += [area, area]
+        else:  # CASE, not OR: the planner would search the index once for each
+            exact = f"CASE WHEN {table.geom} @ %s THEN true ELSE ST_Intersects({table.geom}, %s) END"
+            parts.append(f"({table.geom} && %s AND {exact})")
+            values += [area, envelope(inner), area]
+    return f" AND ({' OR '.join(parts)}{placeless})", values
+
+
+_POLYGON = struct.Struct("<BIIII10d")
+_LINE = struct.Struct("<BIII4d")
+_POINT = struct.Struct("<BII2d")
+
+
+def envelope(box: Bbox) -> Ewkb:
+    """A box as EWKB: a polygon, or the line or point that it has shrunk to."""
+    x1, y1, x2, y2 = box
+    if x1 == x2 and y1 == y2:
+        return Ewkb(_POINT.pack(1, 0x20000001, 4326, x1, y1))
+    if x1 == x2 or y1 == y2:
+        return Ewkb(_LINE.pack(1, 0x20000002, 4326, 2, x1, y1, x2, y2))
+    return Ewkb(_POLYGON.pack(1, 0x20000003, 4326, 1, 5, x1, y1, x1, y2, x2, y2, x2, y1, x1, y1))
+
+
+def inside(box: Bbox) -> Bbox | None:
+    """A box that is within also after PostGIS has rounded it outward to 32-bit floats, as ``@`` compares."""
+    west, south, east, north = box
+    west, south = west + abs(west) * _ROUNDING, south + abs(south) * _ROUNDING
+    east, north = east - abs(east) * _ROUNDING, north - abs(north) * _ROUNDING
+    if west < east and south < north and max(abs(v) for v in box) < _FLOAT32:
+        return west, south, east, north
+    return None
+
+
+_ROUNDING = 5e-7  # four times the distance of neighbouring 32-bit floats
+_FLOAT32 = 1e38
+
+
+def bodies(table: Table, found: Found, crs: str) -> list[bytes]:
+    """GeoJSON of the rows of a page."""
+    if not found.rows:
+        return []
+    count = 2 + len(found.fields)
+    shapes = project.to_lonlat(table, geometries([row[1] for row in found.rows]))
+    values = (row[2:count] for row in found.rows)
+    if crs == CRS84:
+        tails = geojson.tails(shapes, found.fields, values)
+    else:
+        tails = _projected(shapes, found.fields, values, crs)
+    return [geojson.feature(row[0], tail) for row, tail in zip(found.rows, tails, strict=True)]
+
+
+def _projected(shapes: Any, fields: Sequence[Field], values: Iterator[Any], crs: str) -> list[bytes]:
+    import layers.crs as crs_
+
+    decimals = geojson.DEGREE_DECIMALS if crs_.is_geographic(crs) else geojson.METRE_DECIMALS
+    texts = geojson.geometries(crs_.shapes_from_lonlat(shapes, crs), decimals)
+    pairs = zip(texts, geojson.properties(fields, values), strict=True)
+    return [b',"geometry":' + g.encode() + b',"properties":' + p + b"}" for g, p in pairs]
+
+
+def item(con: Connection, table: Table, fid: int) -> tuple[State, int, Found]:
+    """One feature with its revision, in one statement; no row when it is not there."""
+    sql = table.memo.get("item")
+    if sql is None:
+        columns = "".join(f", {table.column(f)}" for f in table.fields)
+        sql = table.memo["item"] = (
+            f"SELECT s.state, {revision_sql(table)}, {table.fid}, {table.geom}{columns}"
+            f" FROM ({state_sql(table.schema, table.id, table.relation)}) s"
+            f" LEFT JOIN {table.relation} t ON {table.fid} = %s"
+        )
+    with ReadingErrors():
+        row = con.execute(sql, (Int8(fid), Int8(fid)), binary=True).fetchone()
+    assert row is not None
+    moment = state(row[0])
+    rows = [row[2:]] if row[2] is not None else []
+    return moment, row[1], Found(moment, table.fields, rows, None, None)
+
+
+def revision_sql(table: Table) -> str:
+    """The highest log number of a feature (the one parameter), or of its layer as a whole."""
+    changes = f"{quoted(table.schema).replace('%', '%%')}.twin_changes"
+    layer = literal(table.id)
+    return (
+        f"greatest((SELECT coalesce(max(seq), 0) FROM {changes} WHERE layer = {layer} AND fid = %s),"
+        f" (SELECT coalesce(max(seq), 0) FROM {changes} WHERE layer = {layer} AND fid IS NULL))"
+    )
+
+
+def revision(con: Connection, table: Table, fid: int) -> tuple[State, int, bool]:
+    """The revision of a feature, and whether it is there."""
+    sql = table.memo.get("revision")
+    if sql is None:
+        sql = table.memo["revision"] = (
+            f"SELECT s.state, {revision_sql(table)},"
+            f" EXISTS (SELECT FROM {table.relation} t WHERE {table.fid} = %s)"
+            f" FROM ({state_sql(table.schema, table.id, table.relation)}) s"
+        )
+    row = con.execute(sql, (Int8(fid), Int8(fid)), binary=True).fetchone()
+    assert row is not None
+    return state(row[0]), row[1], row[2]
+
+
+def placeless(con: Connection, table: Table) -> tuple[State, bool]:
+    """Whether a registered table has a feature without a geometry."""
+    row = con.execute(
+        f"SELECT s.state, EXISTS (SELECT FROM {table.relation} t WHERE {table.geom} IS NULL)"
+        f" FROM ({state_sql(table.schema, table.id, table.relation)}) s",
+        (),
+        binary=True,
+    ).fetchone()
+    assert row is not None
+    return state(row[0]), row[1]
+
+
+def as_columns(table: Table, fields: Sequence[Field], rows: Sequence[tuple[Any, ...]]) -> Rows:
+    """Rows of :func:`page` (with ``wkb``) as columns."""
+    columns = list(zip(*rows, strict=True)) or [()] * (2 + len(fields))
+    wkb: Sequence[bytes | None] = columns[1]
+    if table.srid != 4326:
+        wkb = project.wkb(table, geometries(list(wkb)))
+    return Rows(
+        fids=np.asarray(columns[0], np.int64),
+        wkb=list(wkb),
+        properties={f.name: list(v) for f, v in zip(fields, columns[2:], strict=False)},
+    )
+
+
+def hold(con: Connection, relation: str) -> None:
+    """Keep a table from being rewritten, before the moment of the transaction is taken: to an older moment
+    a rewritten table looks empty (PostgreSQL's manual, "Caveats" of its chapter on concurrency control)."""
+    con.execute(f"LOCK TABLE {relation} IN ACCESS SHARE MODE")
+
+
+def everything(con: Connection, table: Table, fids: Sequence[int] | None, meshes: bool) -> tuple[State, Rows]:
+    """Features that have a geometry, as columns; within the caller's transaction."""
+    chosen, values = ("", []) if fids is None else (f" AND {table.fid} = ANY(%s)", [[int(f) for f in fids]])
+    columns = "".join(f", {table.column(f)}" for f in table.fields)
+    hold(con, table.raw)
+    sql = f"SELECT state FROM ({state_sql(table.schema, table.id, table.relation)}) s"
+    moment = state(con.execute(sql, ()).fetchone()[0])  # type: ignore[index]
+    with ReadingErrors():
+        rows = con.execute(
+            f"SELECT {table.fid}, {shape_sql(table, True)}{columns} FROM {table.relation} t"
+            f" WHERE {table.geom} IS NOT NULL AND NOT ST_IsEmpty({table.geom}){chosen} ORDER BY 1",
+            values,
+            binary=True,
+        ).fetchall()
+    found = as_columns(table, table.fields, rows)
+    bodies_ = _meshes(con, table, fids) if meshes and table.source is None else {}
+    return moment, Rows(found.fids, found.wkb, found.properties, bodies_)
+
+
+def _meshes(con: Connection, table: Table, fids: Sequence[int] | None) -> dict[int, Mesh]:
+    chosen, values = ("", []) if fids is None else (" WHERE fid = ANY(%s)", [[int(f) for f in fids]])
+    mesh = table.mesh.replace("%", "%%")
+    found = con.execute(f"SELECT fid, body FROM {mesh}{chosen} ORDER BY fid", values, binary=True).fetchall()
+    return {fid: Mesh.from_bytes(bytes(body)) for fid, body in found}
+
+
+def batches(con: Connection, table: Table, query: Query, size: int) -> Iterator[Rows]:
+    """Everything a query selects, in batches, by a cursor of the caller's transaction."""
+    fields = chosen_fields(table, query)
+    columns = "".join(f", {table.column(f)}" for f in fields)
+    conditions, values = selection(table, query)
+    by, by_values = order(table, query)
+    limit = "" if query.limit is None else f" LIMIT {query.limit} OFFSET {query.offset}"
+    with ReadingErrors(query.filter is not None), con.cursor("twin_scan", binary=True) as cursor:
+        cursor.execute(
+            f"SELECT {table.fid}, {shape_sql(table, True)}{columns} FROM {table.relation} t"
+            f" WHERE true{conditions} ORDER BY {by}{limit}",
+            [*values, *by_values],
+        )
+        while rows := cursor.fetchmany(size):
+            yield as_columns(table, fields, rows)

@@ -1,0 +1,218 @@
+"""Tables and views of other programs, published as layers where they lie, in their own CRS."""
+
+# Identifiers come quoted from the catalog and values are bound: ruff cannot see that.
+# ruff: noqa: S608
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import psycopg
+
+from layers.errors import BadFile, BadParameter
+from layers.store.open import Registered
+from layers.store.postgis import catalog, schema, tables
+from layers.store.postgis.catalog import OK, Source, Table
+from layers.store.postgis.connection import quoted
+from layers.store.postgis.tables import Place
+
+_NO_TRIGGER = "this server may not put its triggers on {}; grant it TRIGGER and SELECT"
+
+
+def sync(place: Place, wanted: Mapping[str, Registered]) -> None:
+    """Make the registered layers those of the settings, inside the caller's transaction.
+
+    A table that cannot be published is a layer that says why. Raises BadParameter where a loaded layer has
+    the id."""
+    present = catalog.tables(place.con, place.schema)
+    for layer, table in present.items():
+        if table.source is not None and layer not in wanted:
+            tables.drop(place, table)
+            tables.touch(place)
+    for layer, entry in wanted.items():
+        known = present.get(layer)
+        if known is not None and known.source is None:
+            raise BadParameter(
+                f"layers.{layer}.table", entry.table, "a loaded layer has this id; take another"
+            )
+        _register(place, layer, entry, known)
+
+
+def _register(place: Place, layer: str, entry: Registered, known: Table | None) -> None:
+    source, problem = _resolve(place, entry)
+    words = (
+        entry.kind,
+        json.dumps(dict(entry.title), ensure_ascii=False),
+        f"EPSG:{source.srid}",
+        entry.time_field,
+        json.dumps(asdict(source)),
+    )
+    if known is not None and not problem and _words(place, layer) == words:
+        return
+    place.con.execute(
+        f"INSERT INTO {place.s}.twin_layers (id, kind, title, crs, time_field, source, geometry_type, key,"
+        " locking, fields, generation, logger, state, signature, columns, base_seq, base_count)"
+        " VALUES (%s, %s, %s, %s, %s, %s, 'Geometry', '[]', 'default', '[]', 1, %s, %s, '', '[]', 0, 0)"
+        " ON CONFLICT (id) DO UPDATE SET kind = excluded.kind, title = excluded.title, crs = excluded.crs,"
+        " time_field = excluded.time_field, source = excluded.source, state = excluded.state, signature = ''",
+        (layer, *words, schema.log_function(layer), problem or "it was not looked at yet"),
+    )
+    if problem:
+        now = tables.facts(place)[layer]
+        place.con.execute(
+            f"UPDATE {place.s}.twin_layers SET signature = %s WHERE id = %s", (now.signature, layer)
+        )
+        tables.touch(place)
+    else:
+        tables.repair(place, [layer])
+
+
+def _words(place: Place, layer: str) -> tuple[Any, ...] | None:
+    return place.con.execute(
+        f"SELECT kind, title, crs, time_field, source FROM {place.s}.twin_layers WHERE id = %s", (layer,)
+    ).fetchone()
+
+
+def _resolve(place: Place, entry: Registered) -> tuple[Source, str]:
+    """Where the table lies, and what keeps it from being published (empty when nothing does)."""
+    namespace, _, name = entry.table.rpartition(".")
+    rows = place.con.execute(
+        "SELECT c.oid::bigint, n.nspname, c.relname, c.relkind::text FROM pg_class c JOIN pg_namespace n"
+        " ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'v', 'p', 'm', 'f') AND"
+        " ((c.relname = %s AND n.nspname = %s) OR (c.relname = %s AND n.nspname NOT LIKE 'pg\\_%%'"
+        "   AND n.nspname <> 'information_schema') OR c.oid = to_regclass(%s))"
+        " ORDER BY n.nspname = %s DESC, n.nspname = 'public' DESC",
+        (name, namespace, entry.table, _as_written(entry.table), namespace),
+    ).fetchall()
+    guess = Source(namespace or "public", name, entry.fid or "fid", entry.geometry or "geom", 0)
+    if not rows:
+        return guess, "the table or view is not there"
+    oid, namespace, name, kind = rows[0]
+    fid = entry.fid or _key(place, oid)
+    shape = entry.geometry or _geometry(place, oid)
+    if fid is None or shape is None:
+        missing = "fid: it has no primary key of one integer" if fid is None else "geometry: it has not one"
+        return Source(namespace, name, fid or "fid", shape or "geom", 0), f"name its {missing} column"
+    source = Source(namespace, name, fid, shape, 0, kind == "v")
+    return _with_crs(place, oid, source)
+
+
+def _as_written(table: str) -> str | None:
+    """A name that PostgreSQL can read as an identifier, possibly quoted; None for one that it cannot."""
+    plain = table.replace('"', "").replace(".", "").replace("_", "a")
+    quotes = table.count('"')
+    return table if plain.isidentifier() or (quotes and quotes % 2 == 0) else None
+
+
+def _with_crs(place: Place, oid: int, source: Source) -> tuple[Source, str]:
+    import layers.crs as crs_
+
+    found = catalog.Facts("", oid, "r", True, 0, (), None, None)
+    relation = f"{quoted(source.schema)}.{quoted(source.table)}"
+    try:
+        with place.con.transaction():
+            _, srid = catalog.geometry(place.con, place.postgis, found, relation, source.geometry)
+    except psycopg.errors.InsufficientPrivilege:
+        return source, "this server may not read it; grant it SELECT"
+    except psycopg.errors.UndefinedColumn:
+        return source, f"it has no column {source.geometry}"
+    source = Source(source.schema, source.table, source.fid, source.geometry, srid, source.view)
+    if not srid:
+        return source, "its geometries have no CRS (SRID 0)"
+    try:
+        crs_.transformers(f"EPSG:{srid}")
+    except BadFile as error:
+        return source, error.reason
+    return source, ""
+
+
+def _key(place: Place, oid: int) -> str | None:
+    found: str | None = place.one(
+        "SELECT a.attname FROM pg_index i"
+        " JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]"
+        " WHERE i.indrelid = %s AND i.indisprimary AND i.indnkeyatts = 1"
+        " AND a.atttypid IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype)",
+        (oid,),
+    )
+    return found
+
+
+def _geometry(place: Place, oid: int) -> str | None:
+    rows = place.con.execute(
+        "SELECT attname FROM pg_attribute WHERE attrelid = %s AND NOT attisdropped AND attnum > 0"
+        f" AND atttypid = '{place.postgis}.geometry'::regtype",
+        (oid,),
+    ).fetchall()
+    return rows[0][0] if len(rows) == 1 else None
+
+
+def watch(place: Place, table: Table) -> str:
+    """Put the triggers on the table, or on every table that a view reads; the layer's state."""
+    source = table.source
+    assert source is not None
+    if source.view:
+        relations, problem = _read_by(place, table)
+        if problem:
+            return problem
+        made = schema.whole_logging(place.schema, table.id, relations)
+    else:
+        relations = [table.raw]
+        made = schema.logging(
+            place.schema, place.postgis, table.id, table.raw, source.fid, source.geometry, source.srid, False
+        )
+    try:
+        with place.con.transaction():
+            for sql in (schema.drop_logging(place.schema, table.id), *made):
+                place.con.execute(sql)
+    except psycopg.errors.InsufficientPrivilege:
+        return _NO_TRIGGER.format("the table" if not source.view else "the tables that it reads")
+    for relation in relations:
+        if _owned(place, relation):
+            for sql in schema.always(place.schema, table.id, relation):
+                place.con.execute(sql)
+    return OK
+
+
+def _owned(place: Place, relation: str) -> bool:
+    sql = "SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = %s::regclass"
+    return bool(place.one(sql, (relation,)))
+
+
+_READ_BY = """
+WITH RECURSIVE d(oid) AS (SELECT %s::bigint::oid UNION SELECT p.refobjid FROM d
+  JOIN pg_rewrite w ON w.ev_class = d.oid JOIN pg_depend p ON p.classid = 'pg_rewrite'::regclass
+  AND p.objid = w.oid AND p.refclassid = 'pg_class'::regclass AND p.refobjid <> d.oid)
+SELECT DISTINCT n.nspname, c.relname, c.relkind::text FROM d JOIN pg_class c ON c.oid = d.oid
+  JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind NOT IN ('v', 'S', 'c') ORDER BY 1, 2
+"""
+
+
+def _read_by(place: Place, table: Table) -> tuple[list[str], str]:
+    """The tables that a view reads, quoted, and why they cannot all be watched."""
+    oid = place.one("SELECT %s::regclass::oid::bigint", (table.raw,))
+    rows = place.con.execute(_READ_BY, (oid,)).fetchall()
+    if not rows:
+        return [], "it reads no table"
+    odd = [name for _, name, kind in rows if kind != "r"]
+    if odd:
+        return [], f"it reads {odd[0]}, which is no plain table and cannot be watched"
+    return [f"{quoted(namespace)}.{quoted(name)}" for namespace, name, _ in rows], ""
+
+
+def grant(place: Place, role: str) -> None:
+    """Let the reading role read the registered tables, where this server may say so."""
+    for table in catalog.tables(place.con, place.schema).values():
+        if table.source is None:
+            continue
+        for sql in (
+            f"GRANT USAGE ON SCHEMA {quoted(table.source.schema)} TO {role}",
+            f"GRANT SELECT ON {table.raw} TO {role}",
+        ):
+            try:
+                with place.con.transaction():
+                    place.con.execute(sql)
+            except (psycopg.errors.InsufficientPrivilege, psycopg.errors.UndefinedTable):
+                continue

@@ -1,0 +1,118 @@
+"""A load before it is published: rows in an unlogged table of their own, seen by no reader.
+
+The stage has a connection of its own for as long as it lives, which holds an advisory lock: the next open
+tells by it which stages were abandoned, and removes them.
+"""
+
+# Identifiers come quoted from the catalog and values are bound: ruff cannot see that.
+# ruff: noqa: S608
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+
+from layers.errors import BadFile, TwinError
+from layers.store import staged
+from layers.store.base import LayerSpec
+from layers.store.postgis.connection import Connection, quoted
+from layers.store.postgis.schema import COLUMN_TYPES
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+class PostgisStage:
+    """Implements :class:`layers.store.base.Stage`. ``con`` is the stage's own, ready for writing."""
+
+    def __init__(
+        self,
+        con: Connection,
+        schema: str,
+        spec: LayerSpec,
+        watched: Callable[[], AbstractContextManager[None]],
+    ) -> None:
+        self.con, self.spec, self.schema, self.watched = con, spec, schema, watched
+        self.fields = staged.fields(spec)
+        self.columns = [f"p{i}" for i in range(len(self.fields) - 1)]
+        self._name = f"twin_stage_{secrets.token_hex(8)}"
+        self._lock = secrets.randbits(62)
+        self._dropped = False
+        with watched():
+            con.execute("SELECT pg_advisory_lock(%s)", (self._lock,))
+            with con.transaction():
+                con.execute(
+                    f"INSERT INTO {quoted(schema)}.twin_stages (name, lock) VALUES (%s, %s)",
+                    (self._name, self._lock),
+                )
+                self._create()
+
+    @property
+    def table(self) -> str:
+        """The staged rows: n, fid, state, geom, source_id, p0 …, mesh."""
+        return f"{quoted(self.schema)}.{quoted(self._name)}"
+
+    def _create(self) -> None:
+        fields = zip(self.columns, self.fields[1:], strict=True)
+        typed = "".join(f", {name} {COLUMN_TYPES[f.type]}" for name, f in fields)
+        self.con.execute(
+            f"CREATE UNLOGGED TABLE {self.table} (n bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,"
+            f" fid bigint, state smallint, geom geometry NOT NULL, source_id text{typed}, mesh bytea)"
+        )
+        self.con.execute(f"CREATE UNIQUE INDEX ON {self.table} (source_id) WHERE source_id IS NOT NULL")
+
+    def add(self, batch: pa.Table) -> None:
+        """Write one batch. Raises BadFile: a source id twice, a geometry or value that does not fit."""
+        import shapely
+
+        if self._dropped:
+            raise ValueError("the stage was dropped or published")
+        found = staged.decode(batch, self.spec, self.fields)
+        shapes = shapely.to_wkb(shapely.set_srid(found.shapes, 4326), hex=True, include_srid=True)
+        names = ", ".join(["geom", "source_id", *self.columns, "mesh"])
+        with self.watched():
+            try:
+                self._copy(names, shapes, found)
+            except psycopg.errors.UniqueViolation as error:
+                raise _twice() from error
+            except psycopg.DataError as error:
+                raise BadFile("store.value", "a value does not fit its column in the database") from error
+
+    def _copy(self, names: str, shapes: Any, found: staged.Staged) -> None:
+        sql = f"COPY {self.table} ({names}) FROM STDIN"
+        with self.con.transaction(), self.con.cursor() as cursor, cursor.copy(sql) as copy:
+            for shape, values, mesh in zip(shapes, found.properties, found.meshes, strict=True):
+                copy.write_row((shape, *values, mesh))
+
+    def drop(self) -> None:
+        """Forget the stage. May be called again."""
+        if self._dropped:
+            return
+        self._dropped = True
+        with suppress(TwinError), self.watched(), self.con.transaction():
+            self.con.execute(f"DROP TABLE IF EXISTS {self.table}")
+            self.con.execute(f"DELETE FROM {quoted(self.schema)}.twin_stages WHERE name = %s", (self._name,))
+        self.con.close()
+
+
+def _twice() -> BadFile:
+    return BadFile("store.duplicate-source-id", "two rows of the load have the same source id")
+
+
+def sweep(con: Connection, schema: str) -> None:
+    """Remove the stages whose connection ended."""
+    s = quoted(schema)
+    rows: list[Any] = con.execute(f"SELECT name, lock FROM {s}.twin_stages").fetchall()
+    for name, lock in rows:
+        if con.execute("SELECT pg_try_advisory_lock(%s)", (lock,)).fetchone() != (True,):
+            continue
+        try:
+            with con.transaction():
+                con.execute(f"DROP TABLE IF EXISTS {s}.{quoted(name)}")
+                con.execute(f"DELETE FROM {s}.twin_stages WHERE name = %s", (name,))
+        finally:
+            con.execute("SELECT pg_advisory_unlock(%s)", (lock,))

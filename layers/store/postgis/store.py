@@ -1,0 +1,310 @@
+"""The store of a city in PostGIS: several servers, loads, QGIS and psql work on it at once."""
+
+# Identifiers come quoted from the catalog and values are bound: ruff cannot see that.
+# ruff: noqa: S608
+
+from __future__ import annotations
+
+import json
+import weakref
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from layers.errors import Busy, NotFound, shown
+from layers.model import CRS84, Change, Item, Layer, Page, Query, Rows, Selection
+from layers.store.base import LayerSpec, Published, Stage
+from layers.store.open import Database
+from layers.store.postgis import catalog, edit, log, publish, read, tables
+from layers.store.postgis.catalog import Table
+from layers.store.postgis.connection import Connection, quoted, shut
+from layers.store.postgis.present import CHANGED, TRIES, Present
+from layers.store.postgis.read import State
+from layers.store.postgis.stage import PostgisStage
+from layers.store.postgis.summary import Summary
+
+
+class PostgisStore:
+    """Implements :class:`layers.store.base.Store`. Made by :func:`layers.store.postgis.open`."""
+
+    def __init__(self, database: Database, mark: Path | None) -> None:
+        self._s = quoted(database.schema).replace("%", "%%")
+        self._schema = database.schema
+        self._closed = False
+        self._stages: weakref.WeakSet[PostgisStage] = weakref.WeakSet()
+        self._scans: set[Connection] = set()
+        self._present = Present(database, mark)
+        self._sessions = self._present.sessions
+        self._summary = Summary(database.schema, self._sessions)
+
+    def close(self) -> None:
+        """Close every connection; a call of another thread that still runs ends with Unavailable."""
+        if self._closed:
+            return
+        self._closed = True
+        self._present.close()
+        for stage in list(self._stages):
+            stage.con.close()
+        for con in list(self._scans):
+            shut(con)
+
+    # What is true now
+
+    @property
+    def epoch(self) -> str:
+        """Random id of this store's history, renewed by a restore; the first half of every ETag.
+
+        As of this store's last look at the database: every read looks, so an ETag is made after one."""
+        return self._present.epoch
+
+    @property
+    def read_only(self) -> bool:
+        """False: whether a role may write is known when it does."""
+        return False
+
+    @property
+    def local(self) -> bool:
+        """False: a database is behind a socket."""
+        return False
+
+    def seq(self) -> int:
+        """The newest number of the change log, exact at the moment of the call."""
+        return self._present.state().seq
+
+    def wait(self, since: int, seconds: float) -> int:
+        """Wait until a number above ``since`` is known, or the time is over: the newest known one."""
+        return self._present.watch.wait(since, seconds)
+
+    # Reading
+
+    def changes(self, since: int, limit: int = 10_000) -> list[Change]:
+        """Log rows with seq > since, ascending."""
+        return self._present.call(lambda con: log.changes(con, self._schema, since, limit))
+
+    def layers(self) -> list[Layer]:
+        """Every published layer that can be read, by id."""
+        self._present.state()
+        usable = [t.id for t in self._present.known().tables.values() if t.state == catalog.OK]
+        found = []
+        for layer_id in usable:
+            with suppress(NotFound):
+                found.append(self.layer(layer_id))
+        return found
+
+    def layer(self, layer_id: str) -> Layer:
+        """One layer. Raises NotFound; Unavailable when another program left it half replaced."""
+
+        def ask(con: Connection, table: Table) -> tuple[State, Layer]:
+            sql = read.state_sql(table.schema, table.id, table.relation)
+            row = con.execute(sql, (), binary=True).fetchone()
+            assert row is not None
+            moment = read.state(row[0])
+            return moment, self._summary.layer(con, table, moment)
+
+        return self._present.of(layer_id, ask)[1]
+
+    def items(self, layer_id: str, query: Query) -> Page:
+        """A page of features. Raises NotFound, BadParameter (unknown property), Busy (time limit)."""
+        table, (found, matched) = self._found(layer_id, query, wkb=False)
+        bodies = read.bodies(table, found, query.crs)
+        return Page(b",".join(bodies), len(bodies), matched, found.next_after)
+
+    def select(self, layer_id: str, query: Query) -> Selection:
+        """The same page as columns; ``query.crs`` is not applied (WKB is lon/lat)."""
+        table, (found, matched) = self._found(layer_id, query, wkb=True)
+        return Selection(read.as_columns(table, found.fields, found.rows), matched, found.next_after)
+
+    def _found(self, layer_id: str, query: Query, *, wkb: bool) -> tuple[Table, tuple[read.Found, int]]:
+        def ask(con: Connection, table: Table) -> tuple[State, tuple[read.Found, int]]:
+            found = self._summary.page(con, table, query, wkb)
+            matched = found.matched
+            if matched is None:
+                matched = self._summary.count(con, table, found.state.layer_seq)
+            return found.state, (found, matched)
+
+        return self._present.of(layer_id, ask)
+
+    def scan(self, layer_id: str, query: Query, size: int = 5_000) -> Generator[Rows]:
+        """Everything a query selects, of one moment, in batches; see the protocol."""
+        self.layer(layer_id)
+        con = self._sessions.single(write=False)
+        self._scans.add(con)
+        try:
+            with self._sessions.watched(con, None):
+                batches = self._batches(con, layer_id, query, size)
+                rows = next(batches, None)
+            while rows is not None:
+                yield rows
+                with self._sessions.watched(con, None):
+                    rows = next(batches, None)
+        except CHANGED as error:
+            self._present.repair()
+            raise Busy(f"layer {layer_id} is being replaced; try again") from error
+        finally:
+            self._scans.discard(con)
+            con.close()
+
+    def _batches(self, con: Connection, layer_id: str, query: Query, size: int) -> Iterator[Rows]:
+        """The cursor of a scan, in a transaction of its connection that lasts as long as that."""
+        relation = self._present.table(layer_id).raw
+        con.autocommit = False
+        con.execute(
+            "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; SET LOCAL statement_timeout = 0;"
+            " SET LOCAL idle_in_transaction_session_timeout = 0"
+        )
+        read.hold(con, relation)
+        found = catalog.tables(con, self._schema).get(layer_id)
+        if found is None:
+            raise NotFound(f"there is no layer {shown(layer_id)}")
+        return read.batches(con, found.usable(), query, size)
+
+    def item(self, layer_id: str, fid: int, crs: str = CRS84) -> Item:
+        """One feature. Raises NotFound."""
+
+        def ask(con: Connection, table: Table) -> tuple[State, tuple[int, read.Found]]:
+            moment, number, found = read.item(con, table, fid if abs(fid) < 2**63 else -1)
+            return moment, (number, found)
+
+        table, (number, found) = self._present.of(layer_id, ask)
+        bodies = read.bodies(table, found, crs)
+        if not bodies or abs(fid) >= 2**63:
+            raise NotFound(f"layer {layer_id} has no feature {shown(fid)}")
+        return Item(bodies[0], fid, number)
+
+    def revision(self, layer_id: str, fid: int) -> int:
+        """The revision of one feature. Raises NotFound."""
+
+        def ask(con: Connection, table: Table) -> tuple[State, tuple[int, bool]]:
+            moment, number, there = read.revision(con, table, fid if abs(fid) < 2**63 else -1)
+            return moment, (number, there)
+
+        _, (number, there) = self._present.of(layer_id, ask)
+        if not there or abs(fid) >= 2**63:
+            raise NotFound(f"layer {layer_id} has no feature {shown(fid)}")
+        return number
+
+    def rows(self, layer_id: str, fids: Sequence[int] | None = None, *, meshes: bool = False) -> Rows:
+        """Features that have a geometry, as columns, for the tilers. No time limit."""
+        for attempt in range(TRIES):
+            table = self._present.table(layer_id)
+            try:
+                with self._sessions.reading_long() as con:
+                    moment, found = read.everything(con, table, fids, meshes)
+            except CHANGED:
+                if attempt == TRIES - 1:
+                    raise
+                self._present.repair()
+                continue
+            if moment.oid != table.oid:
+                self._present.repair()
+            elif self._present.settled(moment):
+                return found
+        raise Busy(f"layer {layer_id} is being replaced; try again")
+
+    # Writing
+
+    @contextmanager
+    def _writing(self, layer_id: str) -> Iterator[tuple[Connection, Table]]:
+        """A connection, and the table as the catalogue of this moment describes it."""
+        self._present.state()
+        table = self._present.table(layer_id)
+        try:
+            with self._sessions.writing() as con:
+                yield con, table
+        except CHANGED as error:
+            self._present.repair()
+            raise Busy(f"layer {layer_id} is being replaced; try again") from error
+
+    def stage(self, spec: LayerSpec) -> Stage:
+        """Begin a load. Raises ReadOnly, BadFile (an id or field name a table cannot have)."""
+        self._present.state()
+        con = self._sessions.single(write=True)
+        try:
+            made = PostgisStage(con, self._schema, spec, lambda: self._sessions.watched(con, None))
+        except BaseException:
+            con.close()
+            raise
+        self._stages.add(made)
+        return made
+
+    def publish(self, stage: Stage, *, mode: str = "replace") -> Published:
+        """Make a stage the layer's new generation in one transaction; the stage is used up."""
+        if not isinstance(stage, PostgisStage):
+            raise TypeError("not a stage of this store")
+        try:
+            with stage.watched():
+                return publish.publish(stage.con, stage, mode, self._sessions.postgis)
+        finally:
+            stage.drop()
+
+    def create(self, layer_id: str, feature: Mapping[str, Any], actor: str | None = None) -> tuple[int, int]:
+        """POST: a new feature (GeoJSON without id). Returns its fid and revision."""
+        with self._writing(layer_id) as (con, table):
+            return edit.create(con, table, feature, actor)
+
+    def delete(self, layer_id: str, fid: int, if_match: int | None = None, actor: str | None = None) -> int:
+        """DELETE: the feature and its mesh. Returns the log number."""
+        with self._writing(layer_id) as (con, table):
+            return edit.delete(con, table, fid, if_match, actor)
+
+    def replace(
+        self,
+        layer_id: str,
+        fid: int,
+        feature: Mapping[str, Any],
+        if_match: int | None = None,
+        actor: str | None = None,
+    ) -> int:
+        """PUT: the whole feature (GeoJSON). Returns the new revision."""
+        with self._writing(layer_id) as (con, table):
+            return edit.replace(con, table, fid, feature, if_match, actor)
+
+    def patch(
+        self,
+        layer_id: str,
+        fid: int,
+        patch: Mapping[str, Any],
+        if_match: int | None = None,
+        actor: str | None = None,
+    ) -> int:
+        """PATCH: RFC 7396 merge-patch of ``properties`` and/or ``geometry``; as ``replace``."""
+        with self._writing(layer_id) as (con, table):
+            return edit.patch(con, table, fid, patch, if_match, actor)
+
+    def actors(self, layer_id: str, fid: int) -> list[tuple[int, str, str]]:
+        """Who edited a feature through this program: (revision, name, UTC instant), newest first."""
+        return self._present.call(lambda con: log.actors(con, self._schema, layer_id, fid))
+
+    def set_values(self, layer_id: str, values: Iterable[tuple[int, Mapping[str, Any]]]) -> None:
+        """Set properties of several features in one transaction. Raises NotFound, BadBody, ReadOnly."""
+        with self._writing(layer_id) as (con, table):
+            edit.set_values(con, table, values)
+
+    def drop(self, layer_id: str) -> None:
+        """Remove a layer. Raises NotFound, ReadOnly."""
+        self._present.state()
+        table = self._present.learn().tables.get(layer_id)
+        if table is None:
+            raise NotFound(f"there is no layer {shown(layer_id)}")
+        with self._sessions.writing() as con, con.transaction():
+            place = self._present.place(con)
+            tables.drop(place, table)
+            tables.touch(place)
+
+    def report(self, layer_id: str) -> Mapping[str, Any] | None:
+        """The report of the layer's last load, as stored by ``save_report``."""
+        sql = f"SELECT report FROM {self._s}.twin_reports WHERE layer = %s"
+        row = self._present.call(lambda con: con.execute(sql, (layer_id,)).fetchone())
+        found: Mapping[str, Any] | None = json.loads(row[0]) if row else None
+        return found
+
+    def save_report(self, layer_id: str, report: Mapping[str, Any]) -> None:
+        """Keep the report of a load."""
+        text = json.dumps(report, ensure_ascii=False, default=str).replace("\\u0000", "\ufffd")
+        sql = (
+            f"INSERT INTO {self._s}.twin_reports VALUES (%s, %s)"
+            " ON CONFLICT (layer) DO UPDATE SET report = excluded.report"
+        )
+        with self._sessions.writing() as con:
+            con.execute(sql, (layer_id, text))

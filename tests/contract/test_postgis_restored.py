@@ -1,0 +1,191 @@
+"""A restored database must never give a stale 304: its epoch is a new one, however it was restored."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from layers.errors import Unavailable
+from layers.store.base import Store
+from layers.store.open import Database, open_store
+from tests.postgres import Cluster, binaries
+from tests.storing import fids, grid, load, one, spec
+from tests.support import until
+
+
+def edited(url: str, folder: Path) -> tuple[str, int]:
+    """A city with one edit, closed; its epoch and newest number."""
+    store = open_store(folder, Database(url))
+    load(store, spec(), grid(3))
+    store.patch("buildings", 1, {"properties": {"levels": 50}})
+    known = store.epoch, store.seq()
+    store.close()
+    return known
+
+
+def name(url: str) -> str:
+    return url.rsplit("/", 1)[1]
+
+
+def test_opened_again_the_epoch_stays(postgres: Cluster, tmp_path: Path) -> None:
+    url = postgres.database()
+    known = edited(url, tmp_path)
+    for folder in (tmp_path, tmp_path / "another"):
+        store = open_store(folder, Database(url))
+        assert (store.epoch, store.seq()) == known
+        store.close()
+
+
+def test_a_copy_made_from_a_template(postgres: Cluster, tmp_path: Path) -> None:
+    url = postgres.database()
+    known = edited(url, tmp_path)
+    with postgres.connect("postgres") as con:
+        con.execute(f"CREATE DATABASE {name(url)}_copy TEMPLATE {name(url)}")
+    copy = open_store(tmp_path / "copy", Database(f"{url}_copy"))
+    assert copy.epoch != known[0]
+    assert copy.seq() == known[1]
+    assert one(copy, 1)["properties"]["levels"] == 50
+    copy.patch("buildings", 1, {"properties": {"levels": 51}})  # the triggers of the copy are its own
+    assert copy.changes(known[1])[-1].fid == 1
+    copy.close()
+    store = open_store(tmp_path, Database(url))
+    assert store.epoch == known[0]
+    store.close()
+
+
+def test_a_dump_restored_elsewhere_and_in_place(postgres: Cluster, tmp_path: Path) -> None:
+    url = postgres.database()
+    known = edited(url, tmp_path)
+    tools = binaries()
+    assert tools is not None
+    dump = tmp_path / "city.dump"
+    subprocess.run([tools / "pg_dump", "-Fc", "-f", dump, url], check=True, capture_output=True)
+    other = postgres.database()
+    subprocess.run([tools / "pg_restore", "-d", other, dump], check=False, capture_output=True)
+    restored = open_store(tmp_path / "other", Database(other))
+    assert restored.epoch != known[0]
+    assert fids(restored) == [1, 2, 3]
+    seq = restored.seq()  # the tables are others: each layer was looked at and logged as a whole
+    assert restored.patch("buildings", 2, {"properties": {"levels": 3}}) == seq + 1
+    restored.close()
+
+    store = open_store(tmp_path, Database(url))  # open while its own schema is put back
+    store.patch("buildings", 1, {"properties": {"levels": 60}})
+    assert store.epoch == known[0]
+    with psycopg.connect(url, autocommit=True) as con:
+        con.execute("DROP SCHEMA city CASCADE")
+        with pytest.raises(Unavailable):
+            store.seq()
+        with pytest.raises(Unavailable):
+            store.item("buildings", 1)
+        con.execute("CREATE SCHEMA city")
+    subprocess.run([tools / "pg_restore", "-d", url, "-n", "city", dump], check=True, capture_output=True)
+    assert one(store, 1)["properties"]["levels"] == 50
+    assert store.epoch != known[0]
+    store.patch("buildings", 1, {"properties": {"levels": 61}})
+    assert one(store, 1)["properties"]["levels"] == 61
+    store.close()
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[Cluster]:
+    """A cluster that the test may stop, and whose files it may put back."""
+    tools = binaries()
+    if tools is None:
+        pytest.skip("PostgreSQL with PostGIS is not installed (make deps)")
+    cluster = Cluster.start(tools)
+    yield cluster
+    cluster.close()
+
+
+def test_files_put_back_while_a_server_is_open_and_while_it_is_not(own: Cluster, tmp_path: Path) -> None:
+    url = own.database()
+    known = edited(url, tmp_path)
+    store: Store = open_store(tmp_path, Database(url))
+    data, copy = own.folder / "data", own.folder / "copy"
+    own.down()
+    shutil.copytree(data, copy)
+    own.up()
+    store.patch("buildings", 1, {"properties": {"levels": 70}})
+    later = store.epoch, store.seq()
+    assert later == (known[0], known[1] + 1)
+
+    def put_back() -> None:
+        own.down()
+        shutil.rmtree(data)
+        shutil.copytree(copy, data)
+        subprocess.run(["chown", "-R", f"--reference={own.folder}", data], check=True)
+        data.chmod(0o700)
+        own.up()
+
+    put_back()
+    until(lambda: answers(store), what="the server to be back")
+    assert one(store, 1)["properties"]["levels"] == 50
+    assert store.epoch != known[0]
+    assert store.seq() == known[1]
+    epoch = store.epoch
+    store.patch("buildings", 1, {"properties": {"levels": 71}})
+    assert (store.epoch, store.seq()) == (epoch, later[1])
+    store.close()
+    put_back()
+    store = open_store(tmp_path, Database(url))
+    assert store.epoch not in (known[0], epoch)
+    assert one(store, 1)["properties"]["levels"] == 50
+    store.close()
+
+
+def test_a_standby_is_refused_and_when_promoted_has_a_new_epoch(own: Cluster, tmp_path: Path) -> None:
+    """What it had not yet received is lost: the same number may have stood for something else."""
+    url = own.database()
+    known = edited(url, tmp_path)
+    standby = own.copy()
+    try:
+        there = standby.url(name(url))
+        with pytest.raises(Unavailable, match="standby"):
+            open_store(tmp_path / "other", Database(there))
+        with pytest.raises(Unavailable):
+            open_store(tmp_path / "other", Database(url, read_url=there)).seq()
+        own.down()
+        with standby.connect("postgres") as con:
+            assert con.execute("SELECT pg_promote(true, 30)").fetchone() == (True,)
+        store = open_store(tmp_path / "other", Database(there))
+        assert store.epoch != known[0]
+        assert store.patch("buildings", 1, {"properties": {"levels": 51}}) > known[1]
+        store.close()
+    finally:
+        standby.close()
+
+
+def answers(store: Store) -> bool:
+    try:
+        store.seq()
+    except Unavailable:
+        return False
+    return True
+
+
+def test_three_open_a_new_database_at_once(postgres: Cluster, tmp_path: Path) -> None:
+    url = postgres.database()
+    start, made = threading.Barrier(3), list[Store]()
+
+    def begin(number: int) -> None:
+        start.wait(10)
+        made.append(open_store(tmp_path / str(number), Database(url)))
+
+    threads = [threading.Thread(target=begin, args=(n,)) for n in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert len({store.epoch for store in made}) == 1
+    assert len(made) == 3
+    load(made[0], spec(), grid(2))
+    assert [s.layer("buildings").count for s in made] == [2, 2, 2]
+    for store in made:
+        store.close()

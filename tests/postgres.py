@@ -1,0 +1,169 @@
+"""A private PostgreSQL cluster with PostGIS: initdb in a temporary folder, a free port, nothing shared."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psycopg
+
+TEMPLATE = "twin_template"
+_SETTINGS = {
+    "listen_addresses": "127.0.0.1",
+    "max_connections": "100",
+    "fsync": "off",  # the machine's crash is not what is tested; a killed server loses nothing by it
+    "shared_buffers": "128MB",
+    "timezone": "UTC",
+    "log_min_messages": "warning",
+}
+
+
+def binaries() -> Path | None:
+    """The folder of the newest server's programs; None where PostgreSQL or PostGIS is not installed."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda p: float(p.parts[4]))
+    if found:
+        bin_ = found[-1].parent
+        share = Path("/usr/share/postgresql") / bin_.parts[4]
+        return bin_ if (share / "extension" / "postgis.control").exists() else None
+    initdb = shutil.which("initdb")
+    return Path(initdb).parent if initdb else None
+
+
+@dataclass
+class Cluster:
+    """A running cluster; ``database()`` makes one more empty database with PostGIS in it."""
+
+    folder: Path
+    bin: Path
+    port: int
+    process: subprocess.Popen[bytes] | None = None
+    _numbers: itertools.count[int] = field(default_factory=itertools.count)
+
+    @classmethod
+    def start(cls, bin_: Path) -> Cluster:
+        """initdb, start, and a template with PostGIS."""
+        folder = Path(tempfile.mkdtemp(prefix="twin-pg-"))
+        if os.getuid() == 0:
+            shutil.chown(folder, _user())
+        data = folder / "data"
+        _run(
+            [bin_ / "initdb", "-D", data, "-U", "twin", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-N"]
+        )
+        cluster = cls(folder, bin_, _free_port())
+        cluster.up()
+        with cluster.connect("postgres") as con:
+            con.execute(f"CREATE DATABASE {TEMPLATE}")
+        with cluster.connect(TEMPLATE) as con:
+            con.execute("CREATE EXTENSION postgis")
+        return cluster
+
+    def copy(self) -> Cluster:
+        """A running standby that follows this server."""
+        folder = Path(tempfile.mkdtemp(prefix="twin-pg-"))
+        if os.getuid() == 0:
+            shutil.chown(folder, _user())
+        _run(
+            [
+                self.bin / "pg_basebackup",
+                "-D",
+                folder / "data",
+                "-R",
+                "-c",
+                "fast",
+                "-d",
+                self.url("postgres"),
+            ]
+        )
+        made = Cluster(folder, self.bin, _free_port())
+        made.up()
+        return made
+
+    def up(self) -> None:
+        """Start the server (again) and wait until it answers."""
+        options = {**_SETTINGS, "port": str(self.port), "unix_socket_directories": str(self.folder)}
+        arguments = [str(self.bin / "postgres"), "-D", str(self.folder / "data")]
+        for name, value in options.items():
+            arguments += ["-c", f"{name}={value}"]
+        log = (self.folder / "log").open("ab")
+        self.process = subprocess.Popen(
+            arguments, stdout=log, stderr=log, **_as_user(), start_new_session=True
+        )
+        log.close()
+        deadline = time.monotonic() + 30
+        while True:
+            with contextlib.suppress(psycopg.OperationalError), self.connect("postgres"):
+                return
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError("PostgreSQL did not start:\n" + (self.folder / "log").read_text()[-2000:])
+            time.sleep(0.05)
+
+    def down(self, *, crash: bool = False) -> None:
+        """Stop the server: fast, or as a crash (every connection is cut at once)."""
+        if self.process is not None:
+            self.process.send_signal(signal.SIGQUIT if crash else signal.SIGINT)
+            self.process.wait(30)
+            self.process = None
+
+    def freeze(self, frozen: bool) -> None:
+        """SIGSTOP or SIGCONT every process of the server: it is there and does not answer."""
+        import psutil
+
+        assert self.process is not None
+        parent = psutil.Process(self.process.pid)
+        for one in (parent, *parent.children(recursive=True)):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                one.send_signal(signal.SIGSTOP if frozen else signal.SIGCONT)
+
+    def close(self) -> None:
+        """Stop and remove."""
+        self.down(crash=True)  # nothing of it is kept; a checkpoint of its hundred databases lasts a minute
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def url(self, database: str, user: str = "twin") -> str:
+        """The address of a database over TCP."""
+        return f"postgresql://{user}@127.0.0.1:{self.port}/{database}"
+
+    def database(self) -> str:
+        """A new empty database with PostGIS; its URL."""
+        name = f"city{next(self._numbers)}"
+        with self.connect("postgres") as con:
+            con.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+        return self.url(name)
+
+    def connect(self, database: str, user: str = "twin") -> psycopg.Connection[tuple[object, ...]]:
+        """A connection that commits each statement."""
+        return psycopg.connect(self.url(database, user), autocommit=True, connect_timeout=5)
+
+
+def _user() -> str:
+    """The server refuses to run as root."""
+    try:
+        return pwd.getpwnam("postgres").pw_name
+    except KeyError:
+        return "nobody"
+
+
+def _as_user() -> dict[str, object]:
+    return {"user": _user(), "group": pwd.getpwnam(_user()).pw_gid} if os.getuid() == 0 else {}
+
+
+def _run(command: list[object]) -> None:
+    done = subprocess.run([str(c) for c in command], capture_output=True, text=True, **_as_user())
+    if done.returncode:
+        raise RuntimeError(f"{command[0]} failed:\n{done.stderr}")
+
+
+def _free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
