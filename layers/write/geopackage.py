@@ -1,0 +1,165 @@
+"""GeoPackage 1.3 (OGC 12-128r18): one layer under its own id, feature ids kept, R-tree, titles, code lists.
+
+Written with SQLite itself: titles and code lists (the schema extension, annex F.9) cannot be given to
+GDAL through pyogrio, and the tables are the ones the store of the city has.
+"""
+
+# Identifiers are quoted and values are bound: ruff cannot see that.
+# ruff: noqa: S608
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from layers.model import Field, Layer, Rows
+from layers.store.geopackage import blob, schema
+from layers.store.geopackage.connection import literal, quoted
+from layers.write import columns, shapes
+
+# OGC 12-128r18 annex F.9, tables 40 and 41.
+_SCHEMA = (
+    "CREATE TABLE gpkg_data_columns (table_name TEXT NOT NULL, column_name TEXT NOT NULL, name TEXT,"
+    " title TEXT, description TEXT, mime_type TEXT, constraint_name TEXT,"
+    " CONSTRAINT pk_gdc PRIMARY KEY (table_name, column_name),"
+    " CONSTRAINT gdc_tn UNIQUE (table_name, name))",
+    "CREATE TABLE gpkg_data_column_constraints (constraint_name TEXT NOT NULL,"
+    " constraint_type TEXT NOT NULL, value TEXT, min NUMERIC, min_is_inclusive BOOLEAN, max NUMERIC,"
+    " max_is_inclusive BOOLEAN, description TEXT,"
+    " CONSTRAINT gdcc_ntv UNIQUE (constraint_name, constraint_type, value))",
+)
+_EXTENSION = "http://www.geopackage.org/spec121/#extension_schema"
+
+
+def write(layer: Layer, batches: Iterable[Rows], path: Path) -> None:
+    """Make the file. Raises OSError when it cannot be written."""
+    try:
+        con = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        try:
+            # the file is thrown away when anything fails, so nothing has to survive a failure
+            for pragma in ("journal_mode=OFF", "synchronous=OFF", "cache_size=-16000", "trusted_schema=ON"):
+                con.execute(f"PRAGMA {pragma}")
+            _fill(con, layer, batches)
+        finally:
+            con.close()
+    except sqlite3.OperationalError as error:
+        raise OSError(f"the GeoPackage cannot be written: {error}") from error
+
+
+def _fill(con: sqlite3.Connection, layer: Layer, batches: Iterable[Rows]) -> None:
+    out: _Out | None = None
+    con.execute("BEGIN")
+    for rows in batches:
+        if out is None:
+            out = _Out(con, layer, columns.fields(layer, rows))
+        out.add(rows)
+    if out is None:
+        out = _Out(con, layer, columns.fields(layer, None))
+    out.finish()
+    con.execute("COMMIT")
+
+
+class _Out:
+    """The table being filled, and what its registration will say of it."""
+
+    def __init__(self, con: sqlite3.Connection, layer: Layer, fields: Sequence[Field]) -> None:
+        self._con, self._layer, self._fields = con, layer, fields
+        self._names = columns.distinct([f.name for f in fields], ("fid", "geom"))
+        self._count = 0
+        self._high = False
+        self._bounds = np.array([np.inf, np.inf, -np.inf, -np.inf])
+        schema.standard(con)
+        named = zip(self._names, fields, strict=True)
+        described = "".join(f", {quoted(name)} {schema.COLUMN_TYPES[f.type]}" for name, f in named)
+        con.execute(
+            f"CREATE TABLE {quoted(layer.id)} (fid INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL,"
+            f" geom {layer.geometry_type.upper()}{described})"
+        )
+        con.execute(
+            f"CREATE VIRTUAL TABLE {quoted(schema.rtree(layer.id))} USING rtree(id, minx, maxx, miny, maxy)"
+        )
+
+    def add(self, rows: Rows) -> None:
+        """Insert the rows and their boxes."""
+        import shapely
+
+        found = shapes.parse(shapes.iso(rows.wkb))
+        there = np.flatnonzero(~shapely.is_missing(found))
+        geometries: list[bytes | None] = [None] * len(found)
+        for i, one in zip(there.tolist(), blob.encode(found[there]), strict=True):
+            geometries[i] = one
+        cells: list[Sequence[Any]] = [rows.fids.tolist(), geometries]
+        cells += [columns.plain(field, rows.properties[field.name]) for field in self._fields]
+        marks = ",".join("?" * len(cells))
+        self._con.executemany(
+            f"INSERT INTO {quoted(self._layer.id)} VALUES ({marks})", zip(*cells, strict=True)
+        )
+        self._count += len(found)
+        self._high = self._high or bool(shapely.has_z(found).any())
+        self._index(rows.fids[there].tolist(), shapely.bounds(found[there]).reshape(-1, 4))
+
+    def _index(self, fids: list[int], bounds: Any) -> None:
+        sound = np.isfinite(bounds).all(axis=1)
+        fids, bounds = [fid for fid, one in zip(fids, sound.tolist(), strict=True) if one], bounds[sound]
+        if not fids:
+            return
+        west, south, east, north = bounds.T
+        self._con.executemany(
+            f"INSERT INTO {quoted(schema.rtree(self._layer.id))} VALUES (?,?,?,?,?)",
+            zip(fids, west.tolist(), east.tolist(), south.tolist(), north.tolist(), strict=True),
+        )
+        self._bounds[:2] = np.minimum(self._bounds[:2], bounds[:, :2].min(axis=0))
+        self._bounds[2:] = np.maximum(self._bounds[2:], bounds[:, 2:].max(axis=0))
+
+    def finish(self) -> None:
+        """Register the layer, its titles and code lists, and put the triggers in place."""
+        con, layer = self._con, self._layer
+        box = self._bounds.tolist() if np.isfinite(self._bounds).all() else [None] * 4
+        con.execute(
+            "INSERT INTO gpkg_contents (table_name, data_type, identifier, description, min_x, min_y, max_x,"
+            " max_y, srs_id) VALUES (?,'features',?,?,?,?,?,?,4326)",
+            (layer.id, columns.title(layer.title) or layer.id, "", *box),
+        )
+        con.execute(
+            "INSERT INTO gpkg_geometry_columns VALUES (?,'geom',?,4326,?,0)",
+            (layer.id, layer.geometry_type.upper(), 2 if self._high else 0),
+        )
+        con.execute(
+            "INSERT INTO gpkg_extensions VALUES (?,'geom','gpkg_rtree_index',"
+            "'http://www.geopackage.org/spec120/#extension_rtree','write-only')",
+            (layer.id,),
+        )
+        con.execute("INSERT INTO gpkg_ogr_contents VALUES (?,?)", (layer.id, self._count))
+        self._describe()
+        for sql in (schema.rtree_triggers(layer.id) | schema.count_triggers(layer.id)).values():
+            con.execute(sql)
+
+    def _describe(self) -> None:
+        """Titles, descriptions and code lists of the columns (the schema extension)."""
+        con, layer = self._con, self._layer
+        for statement in _SCHEMA:
+            con.execute(statement)
+        for name in ("gpkg_data_columns", "gpkg_data_column_constraints"):
+            con.execute(
+                f"INSERT INTO gpkg_extensions VALUES ({literal(name)},NULL,'gpkg_schema',?,'read-write')",
+                (_EXTENSION,),
+            )
+        known: set[str] = set()
+        for name, field in zip(self._names, self._fields, strict=True):
+            title, more = columns.title(field.title) or None, columns.meaning(field) or None
+            codes = f"{layer.id}_{name}" if field.codes else None
+            if title or more or codes:
+                short = None if title in known else title  # what GDAL and QGIS show; unique in a table
+                known |= {short} if short else set()
+                con.execute(
+                    "INSERT INTO gpkg_data_columns VALUES (?,?,?,?,?,NULL,?)",
+                    (layer.id, name, short, title, more, codes),
+                )
+            con.executemany(
+                "INSERT INTO gpkg_data_column_constraints VALUES (?,'enum',?,NULL,NULL,NULL,NULL,?)",
+                [(codes, code, columns.title(titles)) for code, titles in (field.codes or {}).items()],
+            )

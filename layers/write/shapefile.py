@@ -1,0 +1,275 @@
+"""Shapefiles (ESRI, 1998) in one zip: a file set for each type of geometry that occurs, with a legend.
+
+The format has one type of geometry a file, names of 10 bytes, texts of 254 bytes, no date-times and
+2 GB: ``fields.csv`` in the zip tells what became of each property. Attributes are kept beside the
+geometries until all are known, because columns have the width of their widest value.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import struct
+import tempfile
+import zipfile
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from layers.errors import TooLarge
+from layers.model import Field, Layer, Rows
+from layers.write import columns, dbf, shapes
+from layers.write.table import guarded
+
+#: The format counts in 16-bit words with 31 bits; most programs stop at half of that.
+MOST_BYTES = 2**31 - 1
+MOST_COLUMNS = 255
+PRJ = (
+    'GEOGCS["GCS_WGS_1984",DATUM["D_WGS_1984",SPHEROID["WGS_1984",6378137.0,298.257223563]],'
+    'PRIMEM["Greenwich",0.0],UNIT["Degree",0.0174532925199433]]'
+)
+_CSV_HEAD = ("file", "column", "property", "type", "width", "title", "description", "cut")
+
+#: Code of a geometry (without heights) → the class of file it goes into.
+_CLASSES = {1: "point", 2: "line", 3: "polygon", 4: "multipoint", 5: "line", 6: "polygon"}
+_TYPES = {"point": 1, "line": 3, "polygon": 5, "multipoint": 8}
+_Z = 10
+_HEAD = struct.Struct(">i5ii")
+_HEAD_TYPE = struct.Struct("<ii8d")
+_RECORD = struct.Struct(">ii")
+_NULL = struct.pack("<i", 0)
+
+
+def write(layer: Layer, batches: Iterable[Rows], path: Path) -> None:
+    """Make the zip. Raises TooLarge beyond what the format can hold, OSError."""
+    with tempfile.TemporaryDirectory(prefix="shp-", dir=path.parent) as name, ExitStack() as files:
+        out: _Set | None = None
+        for rows in batches:
+            if out is None:
+                out = _Set(layer, columns.fields(layer, rows), Path(name), files)
+            out.add(rows)
+        if out is None:
+            out = _Set(layer, columns.fields(layer, None), Path(name), files)
+        out.finish()
+        files.close()
+        _pack(Path(name), path)
+
+
+def _pack(folder: Path, path: Path) -> None:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as out:
+        for one in sorted(folder.iterdir()):
+            out.write(one, one.name)
+            one.unlink()
+
+
+def _class(kind: int) -> str:
+    """The file that a geometry goes into. Raises TooLarge for a collection."""
+    if kind % 1000 == shapes.COLLECTION:
+        raise TooLarge("a Shapefile cannot hold geometry collections; ask for geojson or gpkg")
+    return _CLASSES[kind % 1000] + ("_z" if kind > 1000 else "")
+
+
+class _Set:
+    """The file sets of one layer."""
+
+    def __init__(self, layer: Layer, fields: Sequence[Field], folder: Path, files: ExitStack) -> None:
+        names = [f.name for f in fields]
+        fid = Field(columns.free(columns.FID, names), "integer", {"en": "Feature id"})
+        self._fields = (fid, *fields)
+        if len(self._fields) > MOST_COLUMNS:
+            raise TooLarge(f"a Shapefile has at most {MOST_COLUMNS} columns; choose some with properties=")
+        self._layer, self._folder, self._files = layer, folder, files
+        self._parts: dict[str, _Part] = {}
+
+    def add(self, rows: Rows) -> None:
+        """Share the rows of a batch out by the type of their geometry."""
+        wkb = shapes.iso(rows.wkb)
+        found = shapes.parse(wkb)
+        names = [None if one is None else _class(shapes.kind(one)) for one in wkb]
+        default = self._default(names)
+        places = [name or default for name in names]
+        values = [rows.fids.tolist(), *(rows.properties[f.name] for f in self._fields[1:])]
+        for name in sorted(set(places)):
+            chosen = np.array([i for i, one in enumerate(places) if one == name])
+            self._part(name).add(found[chosen], [[column[i] for i in chosen] for column in values])
+
+    def _part(self, name: str) -> _Part:
+        if name not in self._parts:
+            self._parts[name] = _Part(self._folder / name, name, self._fields, self._files)
+        return self._parts[name]
+
+    def _default(self, names: Iterable[str | None]) -> str:
+        """Where a feature without a geometry goes: any file may hold one."""
+        known = (*self._parts, *(name for name in names if name))
+        return known[0] if known else _CLASSES[shapes.CODES[self._layer.geometry_type] or 1]
+
+    def finish(self) -> None:
+        """Complete every file and name them; the layer's id alone where there is one file set."""
+        self._part(self._default(()))
+        legend: list[tuple[object, ...]] = []
+        for name, part in self._parts.items():
+            given = self._layer.id if len(self._parts) == 1 else f"{self._layer.id}_{name}"
+            part.finish()
+            for one in sorted(self._folder.glob(f"{name}.*")):
+                one.rename(self._folder / f"{given}{one.suffix}")
+            (self._folder / f"{given}.prj").write_text(PRJ)
+            (self._folder / f"{given}.cpg").write_text("UTF-8")
+            legend += [(f"{given}.dbf", *line) for line in part.legend()]
+        text = io.StringIO()
+        csv.writer(text).writerows([_CSV_HEAD, *legend])
+        (self._folder / "fields.csv").write_text(text.getvalue(), "utf-8-sig", newline="")
+
+
+class _Part:
+    """One file set: .shp and .shx as they come, attributes kept as Arrow until their widths are known."""
+
+    def __init__(self, path: Path, name: str, fields: Sequence[Field], files: ExitStack) -> None:
+        self._path = path
+        self._class = name.removesuffix("_z")
+        self._high = name.endswith("_z")
+        self._columns = [
+            dbf.Column(field, short)
+            for field, short in zip(fields, dbf.names([f.name for f in fields]), strict=True)
+        ]
+        self._count = 0
+        self._words = 50  # where the next record begins, in 16-bit words
+        self._bounds = np.array([np.inf, np.inf, -np.inf, -np.inf])
+        self._heights = [np.inf, -np.inf]
+        self._shp = files.enter_context(path.with_suffix(".shp").open("wb"))
+        self._shx = files.enter_context(path.with_suffix(".shx").open("wb"))
+        for out in (self._shp, self._shx):
+            out.write(bytes(100))
+        self._kept = path.with_suffix(".arrow")
+        self._schema = pa.schema([(str(i), pa.binary()) for i in range(len(fields))])
+        self._spool = files.enter_context(pa.ipc.new_stream(str(self._kept), self._schema))
+
+    def add(self, found: NDArray[Any], values: Sequence[Sequence[Any]]) -> None:
+        """Write the geometries and keep the attributes. Raises TooLarge."""
+        made = _records(self._class, self._high, found)
+        offsets = []
+        for body in made:
+            self._count += 1
+            words = len(body) // 2
+            self._shp.write(_RECORD.pack(self._count, words))
+            self._shp.write(body)
+            offsets.append(_RECORD.pack(self._words, words))
+            self._words += 4 + words
+        self._shx.write(b"".join(offsets))
+        self._widen(found)
+        cells = [column.cells(one) for column, one in zip(self._columns, values, strict=True)]
+        arrays = [pa.array(one, pa.binary()) for one in cells]
+        self._spool.write_batch(pa.record_batch(arrays, schema=self._schema))
+        self._check()
+
+    def _widen(self, found: NDArray[Any]) -> None:
+        import shapely
+
+        bounds = shapely.bounds(found).reshape(-1, 4)
+        bounds = bounds[~np.isnan(bounds[:, 0])]
+        if len(bounds):
+            self._bounds[:2] = np.minimum(self._bounds[:2], bounds[:, :2].min(axis=0))
+            self._bounds[2:] = np.maximum(self._bounds[2:], bounds[:, 2:].max(axis=0))
+        if self._high and len(z := shapely.get_coordinates(found, include_z=True)[:, 2]):
+            self._heights = [min(self._heights[0], z.min()), max(self._heights[1], z.max())]
+
+    def _check(self) -> None:
+        record = 1 + sum(column.width for column in self._columns)
+        if max(2 * self._words, self._count * record) > MOST_BYTES - 10_000:
+            raise TooLarge(
+                "a Shapefile holds at most 2 GB; ask for a part of it (bbox, filter), or for gpkg or parquet"
+            )
+
+    def finish(self) -> None:
+        """Write the headers, and the table now that its widths are known."""
+        box = self._bounds.tolist() if np.isfinite(self._bounds).all() else [0.0] * 4
+        heights = self._heights if np.isfinite(self._heights).all() else [0.0] * 2
+        code = _TYPES[self._class] + (_Z if self._high else 0)
+        for out, words in ((self._shp, self._words), (self._shx, 50 + 4 * self._count)):
+            out.seek(0)
+            out.write(_HEAD.pack(9994, 0, 0, 0, 0, 0, words))
+            out.write(_HEAD_TYPE.pack(1000, code, *box, *heights, 0.0, 0.0))
+            out.close()
+        self._spool.close()
+        with self._path.with_suffix(".dbf").open("wb") as table:
+            table.write(dbf.head(self._columns, self._count))
+            with pa.OSFile(str(self._kept)) as kept:
+                for batch in pa.ipc.open_stream(kept):
+                    dbf.records(table, self._columns, [column.to_pylist() for column in batch.columns])
+            dbf.finish(table)
+        self._kept.unlink()
+
+    def legend(self) -> list[tuple[object, ...]]:
+        """What each column is: its name, the property, dBASE type, width, titles, texts that were cut."""
+        return [
+            (
+                *(c.name, guarded(c.field.name), c.letter, c.width),
+                *(guarded(columns.title(c.field.title)), guarded(columns.meaning(c.field)), c.cut),
+            )
+            for c in self._columns
+        ]
+
+
+def _records(name: str, high: bool, found: NDArray[Any]) -> list[bytes]:
+    """The contents of the records of one class of geometry; a null shape for None."""
+    import shapely
+
+    there = ~shapely.is_missing(found)
+    if not there.all():
+        made = iter(_records(name, high, found[there]))
+        return [next(made) if one else _NULL for one in there.tolist()]
+    if not len(found):
+        return []
+    if name == "point":
+        return _points(high, found)
+    if name == "polygon":
+        found = shapely.orient_polygons(found, exterior_cw=True)
+    _, coordinates, offsets = shapely.to_ragged_array(found, include_z=high)
+    heights = np.ascontiguousarray(coordinates[:, 2]) if high else None
+    flat = np.ascontiguousarray(coordinates[:, :2])
+    bounds = shapely.bounds(found)
+    code = _TYPES[name] + (_Z if high else 0)
+    return [
+        _record(code, box, flat, heights, starts)
+        for box, starts in zip(bounds, _starts(offsets, len(found)), strict=True)
+    ]
+
+
+def _starts(offsets: Sequence[NDArray[Any]], count: int) -> Iterable[NDArray[Any]]:
+    """For each geometry where its rings or lines begin in the coordinates, and where the last one ends."""
+    ends = offsets[0]
+    if len(offsets) == 1:  # multi points have no parts
+        return (ends[i : i + 2] for i in range(count))
+    parts = offsets[1] if len(offsets) == 2 else offsets[1][offsets[2]]
+    return (ends[parts[i] : parts[i + 1] + 1] for i in range(count))
+
+
+def _record(
+    code: int, box: NDArray[Any], flat: NDArray[Any], heights: NDArray[Any] | None, starts: NDArray[Any]
+) -> bytes:
+    first, last = int(starts[0]), int(starts[-1])
+    many = code % _Z != _TYPES["multipoint"]
+    pieces = [struct.pack("<i", code), box.tobytes()]
+    pieces.append(
+        struct.pack("<ii", len(starts) - 1, last - first) if many else struct.pack("<i", last - first)
+    )
+    if many:
+        pieces.append((starts[:-1] - first).astype("<i4").tobytes())
+    pieces.append(flat[first:last].tobytes())
+    if heights is not None:
+        z = heights[first:last]
+        pieces += [struct.pack("<dd", z.min(), z.max()), z.tobytes()]
+    return b"".join(pieces)
+
+
+def _points(high: bool, found: NDArray[Any]) -> list[bytes]:
+    import shapely
+
+    coordinates = shapely.get_coordinates(found, include_z=high).tolist()
+    if high:  # the measure is not left out of a single point: below -1e38 means that there is none
+        return [struct.pack("<i4d", _TYPES["point"] + _Z, *xyz, -1e39) for xyz in coordinates]
+    return [struct.pack("<i2d", _TYPES["point"], *xy) for xy in coordinates]

@@ -1,0 +1,79 @@
+"""Geometries on their way out: the parts of a WKB geometry, whoever wrote it."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from layers.model import GeometryType
+
+#: Type codes of OGC 06-103r4 table 7, which FlatGeobuf shares.
+CODES: dict[GeometryType, int] = {
+    "Geometry": 0,
+    "Point": 1,
+    "LineString": 2,
+    "Polygon": 3,
+    "MultiPoint": 4,
+    "MultiLineString": 5,
+    "MultiPolygon": 6,
+}
+COLLECTION = 7
+NAMES = {code: name for name, code in CODES.items() if code} | {COLLECTION: "GeometryCollection"}
+_HEAD = struct.Struct("<BI")
+
+
+def kind(wkb: bytes) -> int:
+    """Type code of ISO WKB, plus 1000 with heights; 0 for any other encoding (big-endian, EWKB, M)."""
+    order, code = _HEAD.unpack_from(wkb)
+    return code if order == 1 and (code <= COLLECTION or 1000 < code <= 1000 + COLLECTION) else 0
+
+
+def kinds(wkb: Sequence[bytes | None]) -> set[int]:
+    """The kinds that occur."""
+    heads = {one[:5] for one in wkb if one is not None}
+    return {kind(head) if len(head) == 5 else 0 for head in heads}
+
+
+def iso(wkb: Sequence[bytes | None]) -> list[bytes | None]:
+    """The same geometries as little-endian ISO WKB without measures; None for empty and unreadable ones."""
+    out = list(wkb)
+    if 0 in kinds(wkb):
+        strange = [i for i, one in enumerate(wkb) if one is not None and (len(one) < 9 or not kind(one))]
+        shapes = parse([wkb[i] for i in strange])
+        for i, one in zip(strange, encode(shapes), strict=True):
+            out[i] = one
+    # an empty geometry has no bytes beyond its head, but for a point
+    return [None if one is None or (len(one) < 30 and _void(one)) else one for one in out]
+
+
+def _void(wkb: bytes) -> bool:
+    """Whether a geometry is empty: an empty point is a pair of NaN, anything else has no parts."""
+    if wkb[1:3] in (b"\x01\x00", b"\xe9\x03"):
+        return wkb[11:13] == b"\xf8\x7f"
+    return wkb[5:9] == b"\0\0\0\0"
+
+
+def parse(wkb: Sequence[bytes | None]) -> NDArray[Any]:
+    """An object array of shapely geometries; None for null and for what cannot be read."""
+    import shapely
+
+    return np.asarray(shapely.from_wkb(list(wkb), on_invalid="ignore"), dtype=object)
+
+
+def encode(shapes: NDArray[Any]) -> list[bytes | None]:
+    """Shapely geometries as little-endian ISO WKB without measures, None for null and empty ones."""
+    import shapely
+
+    measured = shapely.has_m(shapes)
+    if measured.any():
+        shapes = shapes.copy()
+        for high in (False, True):
+            chosen = measured & (shapely.has_z(shapes) == high)
+            shapes[chosen] = shapely.transform(shapes[chosen], lambda xyz: xyz, include_z=high)
+    void = shapely.is_missing(shapes) | shapely.is_empty(shapes)
+    made = shapely.to_wkb(shapes, byte_order=1, flavor="iso", output_dimension=3)
+    return [None if none else one for none, one in zip(void.tolist(), made.tolist(), strict=True)]

@@ -1,0 +1,194 @@
+"""The limits of downloads, lowered so that small layers reach them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from layers.errors import Busy, TooLarge, Unavailable
+from tests.storing import grid, load, spec
+from twin import app
+from twin.city import City
+from twin.http.ogc import download, download_job, scratch
+from twin.http.ogc.download import Download
+
+
+@pytest.fixture
+def city(tmp_path: Path) -> Iterator[City]:
+    """A city with 25 buildings."""
+    (tmp_path / "city.yml").write_text("title: {en: Test}\n", "utf-8")
+    opened = app.open_city(tmp_path)
+    load(opened.store, spec(), grid(25))
+    yield opened
+    opened.live.stop()
+    opened.close()
+
+
+class Client:
+    """One request, and what it was answered."""
+
+    def __init__(self, query: str = "", *, takes: bool = True) -> None:
+        self.scope = {
+            "type": "http",
+            "method": "GET",
+            "path": "/ogc/collections/buildings/download",
+            "query_string": query.encode(),
+            "headers": [],
+        }
+        self.messages: list[dict[str, Any]] = []
+        self.gone = asyncio.Event()
+        self._takes = takes
+
+    async def receive(self) -> dict[str, Any]:
+        await self.gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(self, message: Any) -> None:
+        self.messages.append(message)
+        if not self._takes and message["type"] == "http.response.body":
+            await asyncio.Event().wait()
+
+    @property
+    def body(self) -> bytes:
+        return b"".join(m.get("body", b"") for m in self.messages)
+
+    @property
+    def whole(self) -> bool:
+        return bool(self.messages) and self.messages[-1].get("more_body") is False
+
+
+type Ask = Callable[..., None]
+
+
+@pytest.fixture
+def ask(city: City) -> Iterator[Ask]:
+    """Answer requests one after the other, all in one event loop, as a server does."""
+    made = Download(city)
+    with asyncio.Runner() as runner:
+
+        def call(*clients: Client) -> None:
+            for client in clients:
+                runner.run(made.give(client.scope, client.receive, client.send, "buildings"))
+
+        yield call
+
+
+def test_it_works_as_it_is(ask: Ask) -> None:
+    client = Client("f=geojson")
+    ask(client)
+    assert client.whole
+    assert len(json.loads(client.body)["features"]) == 25
+
+
+@pytest.mark.parametrize("name", ["geojson", "gpkg"])
+def test_too_many_features(ask: Ask, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setattr(download_job, "MOST_FEATURES", 10)
+    client = Client(f"f={name}")
+    with pytest.raises(TooLarge, match=r"25 features match .* at most 10: .*bbox"):
+        ask(client)
+    assert client.messages == []
+    few = Client(f"f={name}&levels=3")
+    ask(few)
+    assert few.whole
+
+
+@pytest.mark.parametrize("name", ["gpkg", "parquet", "shp"])
+def test_too_large_a_file(city: City, ask: Ask, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setattr(download_job, "MOST_BYTES", 500)
+    with pytest.raises(TooLarge, match="bbox"):
+        ask(Client(f"f={name}"))
+    streamed = Client("f=csv")
+    ask(streamed)
+    assert streamed.whole
+    assert not any((city.folder / "derived" / "downloads").iterdir())
+
+
+def test_some_of_the_disk_stays_free(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scratch, "RESERVE_BYTES", 1 << 60)
+    with pytest.raises(Unavailable, match="geojson, flatgeobuf or csv"):
+        ask(Client("f=gpkg"))
+    streamed = Client("f=csv")
+    ask(streamed)
+    assert streamed.whole
+
+
+def test_a_client_that_takes_nothing(
+    ask: Ask, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(download, "STALLED_SECONDS", 0.1)
+    stalled, other = Client("f=geojson", takes=False), Client("f=gpkg", takes=False)
+    following = Client("f=csv")
+    ask(stalled, other, following)
+    assert not any(m["type"] == "http.response.body" and not m["more_body"] for m in stalled.messages)
+    assert caplog.text.count("too slow") == 2
+    assert following.whole
+
+
+def test_a_client_that_takes_for_ever(
+    ask: Ask, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(download, "MOST_SECONDS", 0.2)
+    slow = Client("f=csv", takes=False)
+    ask(slow)
+    assert not slow.whole
+    assert "too slow" in caplog.text
+    monkeypatch.setattr(download, "MOST_SECONDS", 0)
+    late = Client("f=gpkg")
+    with pytest.raises(Unavailable, match="takes too long"):
+        ask(late)
+    assert late.messages == []
+
+
+def test_places(city: City, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(download, "PLACE_SECONDS", 0.1)
+
+    async def run() -> None:
+        made = Download(city)
+        slow = [Client("f=geojson", takes=False) for _ in range(2)]
+        tasks = [asyncio.create_task(made.give(c.scope, c.receive, c.send, "buildings")) for c in slow]
+        while not all(c.messages for c in slow):
+            await asyncio.sleep(0.01)
+        late = Client("f=geojson")
+        with pytest.raises(Busy, match="2 downloads"):
+            await made.give(late.scope, late.receive, late.send, "buildings")
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await made.give(late.scope, late.receive, late.send, "buildings")
+        assert late.whole
+
+    asyncio.run(run())
+
+
+def test_a_client_that_is_gone_already(ask: Ask) -> None:
+    client = Client("f=gpkg")
+    client.gone.set()
+    ask(client)
+    assert not client.whole
+
+
+def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    space = scratch.Scratch(tmp_path / "file" / "downloads")
+    with space.folder() as folder:
+        assert folder.is_dir()
+        assert not folder.is_relative_to(tmp_path)
+    assert not folder.exists()
+
+
+def test_what_the_dead_left_is_removed_and_the_living_keep_theirs(tmp_path: Path) -> None:
+    living = scratch.Scratch(tmp_path / "downloads")
+    with living.folder() as kept:
+        left = tmp_path / "downloads" / "0123"
+        left.mkdir()
+        (left / "half.gpkg").write_text("x")
+        left.with_suffix(".lock").touch()
+        scratch.Scratch(tmp_path / "downloads")
+        assert kept.is_dir()
+        assert not left.exists()
+    assert list((tmp_path / "downloads").iterdir()) == []

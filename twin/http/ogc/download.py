@@ -1,0 +1,196 @@
+"""A whole layer, or what a query selects of it, as one file.
+
+Everything is of one moment (``Store.scan``). What can be streamed is sent while it is read; the other
+formats are made as a file first. The work has threads of its own, so that reading never waits for it.
+A file that breaks off is never ended cleanly: the connection is cut.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections.abc import AsyncIterator, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from layers import query as queries
+from layers import write
+from layers.errors import BadParameter, Busy, TooLarge, TwinError, Unavailable
+from layers.model import CRS84, Layer, Query
+from layers.write import FORMATS, Format
+from twin.http import respond
+from twin.http.ogc import answers, download_job, negotiate, scratch
+from twin.http.ogc.context import Context
+from twin.http.ogc.download_job import Gone, Job
+from twin.http.ogc.formats import Offer, Representation
+from twin.http.respond import CORS, Headers, Receive, Scope, Send
+
+if TYPE_CHECKING:
+    from twin.city import City
+
+log = logging.getLogger("twin")
+
+#: Downloads at one time, and how long one waits for its turn.
+PLACES = 2
+PLACE_SECONDS = 5.0
+FILE_PIECE = 1 << 20
+#: A client that takes nothing for so long is gone.
+STALLED_SECONDS = 60.0
+#: A download keeps a moment of the store alive, so it must end.
+MOST_SECONDS = 3600.0
+_UNSAFE = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|]+')
+
+#: What a download can be, the default first: also for links and the API document.
+OFFER: Offer = tuple(
+    Representation((one.name, *one.aliases), one.media, (one.media, *one.accepts), (one.title, one.title))
+    for one in FORMATS.values()
+)
+
+
+class Download:
+    """``/ogc/collections/{id}/download``. One object a server: it holds the places."""
+
+    def __init__(self, city: City) -> None:
+        self._city = city
+        self._places = asyncio.Semaphore(PLACES)
+        self._threads = ThreadPoolExecutor(PLACES, "twin-download")
+        self._scratch = scratch.Scratch(city.folder / "derived" / "downloads")
+
+    async def give(self, scope: Scope, receive: Receive, send: Send, layer_id: str) -> None:
+        """Answer GET or HEAD. Raises NotFound, BadParameter, NotAcceptable, TooLarge, Busy, Unavailable."""
+        city = self._city
+        layer = await city.read(city.store.layer, layer_id)
+        f, pairs = _form(respond.query_pairs(scope))
+        form = FORMATS[negotiate.representation(scope, f, OFFER).name]
+        query = queries.parse_download(layer, pairs)
+        if query.crs != CRS84:
+            raise BadParameter("crs", query.crs, f"downloads are in longitude, latitude ({CRS84})")
+        lang = negotiate.language(scope, city.settings.languages)
+        etag = f'"{city.store.epoch}-{layer.seq}-{form.name}-{lang}"'
+        if respond.etag_matches(respond.header(scope, b"if-none-match"), etag):
+            await respond.not_modified(send, f"W/{etag}", answers.NOT_MODIFIED)
+            return
+        if layer.count > download_job.MOST_FEATURES:
+            await self._count(layer, query)
+        title = Context(city, "", lang, "").title(layer)
+        layer = replace(write.localized(layer, lang), title={lang: title})
+        # before HTTP/1.1 nothing but its length tells whether an answer is whole
+        streamed = form.streamed and scope.get("http_version") != "1.0"
+        packed = streamed and respond.accepts_gzip(scope)
+        headers = _headers(layer, form, etag)
+        if packed:
+            headers.append((b"content-encoding", b"gzip"))
+        if scope["method"] == "HEAD":
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            await send({"type": "http.response.body", "body": b""})
+            return
+        if query.properties is not None:
+            layer = replace(layer, fields=tuple(f for f in layer.fields if f.name in query.properties))
+        async with self._place():
+            job = Job(city, layer, query, form, self._threads)
+            async with job.watched(receive):
+                give = (
+                    self._stream(send, job, headers, packed) if streamed else self._file(send, job, headers)
+                )
+                await self._run(give, job)
+
+    async def _count(self, layer: Layer, query: Query) -> None:
+        city = self._city
+        one = replace(query, limit=1)
+        found = await city.read(city.store.select, layer.id, one, heavy=True)
+        if found.matched > download_job.MOST_FEATURES:
+            raise TooLarge(
+                f"{found.matched} features match and a download has at most {download_job.MOST_FEATURES}:"
+                f" {download_job.ASK_FOR_LESS}"
+            )
+
+    @asynccontextmanager
+    async def _place(self) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(PLACE_SECONDS):
+                await self._places.acquire()
+        except TimeoutError as error:
+            raise Busy(f"{PLACES} downloads are being made at this moment; try again soon") from error
+        try:
+            yield
+        finally:
+            self._places.release()
+
+    async def _run(self, give: Coroutine[Any, Any, None], job: Job) -> None:
+        """Give the file. Once the answer has begun, what goes wrong is told to the operator only: the
+        answer is left incomplete, and the server cuts the connection."""
+        try:
+            async with asyncio.timeout(MOST_SECONDS):
+                await give
+        except Gone:
+            if self._city.bus.closed.is_set() and not job.begun:
+                raise Unavailable("the server is stopping; try again soon") from None
+        except TimeoutError:
+            if not job.begun:
+                raise Unavailable(f"this download takes too long; {download_job.ASK_FOR_LESS}") from None
+            log.warning("a download of layer %s broke off: its client is too slow", job.layer.id)
+        except TwinError as error:
+            if not job.begun:
+                raise
+            log.warning("a download of layer %s broke off: %s", job.layer.id, error)
+
+    async def _stream(self, send: Send, job: Job, headers: Headers, packed: bool) -> None:
+        pieces = job.pieces(packed)
+        try:
+            # what goes wrong mostly does so before the first piece, when there is a whole answer for it
+            piece = await job.beside(next, pieces, None)
+            await job.begin(send, headers)
+            while piece is not None:
+                await _send(send, piece, more=True)
+                piece = await job.beside(next, pieces, None)
+            await _send(send, b"", more=False)
+        finally:
+            await job.beside(pieces.close)
+
+    async def _file(self, send: Send, job: Job, headers: Headers) -> None:
+        file, size = await job.beside(job.made, self._scratch)
+        try:
+            length = (b"content-length", b"%d" % size)
+            await job.begin(send, [*headers, length])
+            left = size
+            while left > 0:
+                piece = await job.beside(file.read, min(FILE_PIECE, left))
+                left -= len(piece)
+                await _send(send, piece, more=left > 0)
+        finally:
+            file.close()
+
+
+def _form(pairs: list[tuple[str, str]]) -> tuple[str | None, list[tuple[str, str]]]:
+    """``f`` and the other parameters. Raises BadParameter when ``f`` is given twice."""
+    given = [value for name, value in pairs if name == "f"]
+    if len(given) > 1:
+        raise BadParameter("f", given[1], "given more than once")
+    return (given[0] if given else None), [pair for pair in pairs if pair[0] != "f"]
+
+
+def _headers(layer: Layer, form: Format, etag: str) -> Headers:
+    """The headers of a file that bears the title of the layer; its id for clients that take only ASCII."""
+    (title,) = layer.title.values()
+    name = _UNSAFE.sub("_", title).strip(" .") or layer.id
+    told = quote(f"{name}.{form.extension}", safe="")
+    plain = f"{layer.id}.{form.extension}"
+    media = form.media + ("; charset=utf-8" if form.media.startswith("text/") else "")
+    return [
+        (b"content-type", media.encode()),
+        (b"content-disposition", f"attachment; filename=\"{plain}\"; filename*=UTF-8''{told}".encode()),
+        (b"etag", f"W/{etag}".encode()),
+        (b"content-crs", f"<{CRS84}>".encode()),
+        (b"cache-control", b"no-cache"),
+        answers.VARY_LANGUAGE,
+        *CORS,
+    ]
+
+
+async def _send(send: Send, body: bytes, *, more: bool) -> None:
+    async with asyncio.timeout(STALLED_SECONDS):
+        await send({"type": "http.response.body", "body": body, "more_body": more})
