@@ -5,7 +5,10 @@ import json
 import pytest
 
 from layers.store import geopackage
+from tests.e2e import both
 from tests.support import until
+
+server = both.server
 
 GEOJSON = "application/geo+json"
 MERGE = "application/merge-patch+json"
@@ -95,7 +98,7 @@ def test_if_match_in_every_form_and_its_412(server, fids):
         form = form.format(etag=current, revision=current.strip('"').split("-")[1])
         done = patch(server, path, {"properties": {"name": form[:20]}}, **{"if-match": form})
         assert done.status_code == 204, (form, done.text)
-    for stale in (etag, f"W/{etag}", '"other-1"', etag.replace('"', "").split("-")[1]):
+    for stale in (etag, f"W/{etag}", '"other-1"', '"xyz"', '"0"', etag.replace('"', "").split("-")[1]):
         refused = patch(server, path, {"properties": {"name": "no"}}, **{"if-match": stale})
         assert refused.status_code == 412, stale
         assert refused.json()["code"] == "PreconditionFailed"
@@ -166,6 +169,9 @@ def test_bodies_that_are_no_json_or_too_large_or_of_another_type(server, fids):
         refused = patch(server, path, {"properties": {}}, **{"content-type": media})
         assert refused.status_code == 415
         assert MERGE in refused.json()["detail"]
+    unsaid = server.http.patch(path, content=b"{}", headers=server.auth)
+    assert unsaid.status_code == 400
+    assert "Content-Type" in unsaid.json()["detail"]
     feature = {"type": "Feature", "geometry": POINT, "properties": {}}
     assert put(server, path, feature, **{"content-type": MERGE}).status_code == 415
     missing = put(server, path, {"type": "Feature", "properties": {}})
@@ -176,6 +182,13 @@ def test_bodies_that_are_no_json_or_too_large_or_of_another_type(server, fids):
 def test_writes_to_what_is_not_there(server):
     assert patch(server, item("street_assets", 99_999_999), {"properties": {"name": "x"}}).status_code == 404
     assert patch(server, item("nothing", 1), {"properties": {"name": "x"}}).status_code == 404
+    for if_match in ('"xyz"', '"0"', '"other-3", "more-4"'):
+        headers = {"if-match": if_match}
+        gone = patch(server, item("street_assets", 99_999_999), {"properties": {"name": "x"}}, **headers)
+        assert gone.status_code == 404, if_match
+    feature = {"type": "Feature", "geometry": POINT, "properties": {}}
+    assert put(server, item("street_assets", 99_999_999), feature).status_code == 404
+    assert post(server, "nothing", feature).status_code == 404
     unknown = patch(server, item("street_assets", 1) + "?crs=x", {"properties": {}})
     assert unknown.status_code == 400
 
@@ -201,19 +214,168 @@ def test_keys_by_bearer_by_basic_and_by_header(server, fids):
     assert server.http.get(path).json()["properties"]["name"] == "basic"
 
 
-def test_options_tell_what_this_caller_may_do(server, fids):
-    reading, editing = "GET, HEAD, OPTIONS", "GET, HEAD, OPTIONS, PUT, PATCH"
-    for path in (item("street_assets", fids[0]), item("street_assets", "unknown_id")):
-        assert server.http.options(path).headers["allow"] == reading
-        assert (
-            server.http.options(path, headers={"authorization": "Bearer wrong"}).headers["allow"] == reading
-        )
-        mine = server.http.options(path, headers=server.auth)
-        assert mine.headers["allow"] == editing
-        assert mine.headers["accept-patch"] == MERGE
-    collection = server.http.options("/ogc/collections/street_assets/items", headers=server.auth)
-    assert collection.headers["allow"] == reading
+def test_options_tell_what_this_caller_may_do(server, fids, narrow_key):
+    reading = "GET, HEAD, OPTIONS"
+    items_path = "/ogc/collections/street_assets/items"
+    for path, writing in (
+        (items_path, "POST"),
+        (item("street_assets", fids[0]), "PUT, PATCH, DELETE"),
+        (item("street_assets", "unknown_id"), "PUT, PATCH, DELETE"),
+    ):
+        nobody = server.http.options(path)
+        assert (nobody.status_code, nobody.content) == (200, b"")
+        assert nobody.headers["allow"] == reading
+        for headers in ({"authorization": "Bearer wrong"}, {"x-api-key": narrow_key}):
+            refused = server.http.options(path, headers=headers)
+            assert refused.headers["allow"] == reading
+            assert "accept-patch" not in refused.headers
+        for headers, auth in (
+            (server.auth, None),
+            ({"x-api-key": server.key}, None),
+            ({}, ("qgis", server.key)),
+        ):
+            mine = server.http.options(path, headers=headers, auth=auth)
+            assert mine.headers["allow"] == f"{reading}, {writing}"
+            assert mine.headers.get("accept-post") == (GEOJSON if path == items_path else None)
+            assert mine.headers.get("accept-patch") == (None if path == items_path else MERGE)
     assert server.http.options(item("nothing", 1)).status_code == 404
+    assert server.http.options("/ogc/collections/nothing/items").status_code == 404
+
+
+@pytest.fixture
+def narrow_key(server):
+    """A key that may observe and not edit."""
+    from twin.access.keys import Keys
+
+    keys = Keys(server.folder)
+    yield keys.add("narrow", ["observe"])
+    keys.remove("narrow")
+
+
+def test_a_key_that_may_not_edit_is_403(server, fids, narrow_key):
+    headers = {"authorization": f"Bearer {narrow_key}"}
+    path = item("street_assets", fids[0])
+    assert patch(server, path, {"properties": {"name": "x"}}, **headers).status_code == 403
+    assert server.http.delete(path, headers=headers).status_code == 403
+    assert post(server, "street_assets", NEW, **headers).status_code == 403
+    assert server.http.get(path).status_code == 200
+
+
+NEW = {
+    "type": "Feature",
+    "geometry": {"type": "Point", "coordinates": [24.9401, 60.1702]},
+    "properties": {"name": "Uusi"},
+}
+
+
+def post(server, layer, feature, **headers):
+    headers = {"content-type": GEOJSON, **server.auth, **headers}
+    return server.http.post(f"/ogc/collections/{layer}/items", content=json.dumps(feature), headers=headers)
+
+
+def test_a_new_feature_is_created_found_and_deleted(server):
+    listing = "/ogc/collections/street_assets/items"
+    before = server.http.get(listing)
+    done = post(server, "street_assets", NEW)
+    assert done.status_code == 201, done.text
+    assert done.content == b""
+    location = done.headers["location"]
+    assert location.startswith(f"{server.url}{listing}/")
+    assert "?" not in location
+    assert server.http.get(listing, headers={"if-none-match": before.headers["etag"]}).status_code == 200
+    made = server.http.get(location)
+    assert made.headers["etag"] == done.headers["etag"]
+    feature = made.json()
+    assert feature["geometry"] == NEW["geometry"]
+    assert feature["properties"]["name"] == "Uusi"
+    assert str(feature["id"]) == location.rpartition("/")[2]
+    box = "24.9400999,60.1701999,24.9401001,60.1702001"
+    near = server.http.get(listing, params={"bbox": box}).json()["features"]
+    assert feature["id"] in [one["id"] for one in near]
+    assert server.http.get(listing).json()["numberMatched"] == before.json()["numberMatched"] + 1
+    stale = server.http.delete(location, headers={**server.auth, "if-match": before.headers["etag"]})
+    assert stale.status_code == 412
+    gone = server.http.delete(location, headers={**server.auth, "if-match": made.headers["etag"]})
+    assert (gone.status_code, gone.content) == (204, b"")
+    assert server.http.get(location).status_code == 404
+    again = server.http.get(location, headers={"if-none-match": made.headers["etag"]})
+    assert again.status_code == 404
+    assert server.http.delete(location, headers=server.auth).status_code == 404
+    assert server.http.get(listing).json()["numberMatched"] == before.json()["numberMatched"]
+
+
+def test_an_id_is_given_by_the_server_and_never_twice(server):
+    first = post(server, "street_assets", {**NEW, "id": 1})
+    assert first.status_code == 201
+    taken = int(first.headers["location"].rpartition("/")[2])
+    assert taken != 1
+    assert server.http.delete(first.headers["location"], headers=server.auth).status_code == 204
+    second = post(server, "street_assets", NEW)
+    assert int(second.headers["location"].rpartition("/")[2]) > taken
+
+
+@pytest.mark.parametrize("form", ["<{}>", "{}"])
+def test_a_new_feature_in_another_crs(server, form):
+    lon, lat = NEW["geometry"]["coordinates"]
+    turned = {**NEW, "geometry": {"type": "Point", "coordinates": [lat, lon]}}
+    done = post(server, "street_assets", turned, **{"content-crs": form.format(EPSG_4326)})
+    assert done.status_code == 201, done.text
+    made = server.http.get(done.headers["location"]).json()
+    assert made["geometry"]["coordinates"] == pytest.approx([lon, lat], abs=1e-9)
+    refused = post(
+        server, "street_assets", NEW, **{"content-crs": "<http://www.opengis.net/def/crs/EPSG/0/28992>"}
+    )
+    assert refused.status_code == 400
+    assert "Content-Crs" in refused.json()["detail"]
+
+
+def test_every_fault_of_a_new_feature_is_named(server):
+    before = server.http.get("/ogc/collections/pipelines/items?limit=1").json()["numberMatched"]
+    faulty = {
+        "type": "Feature",
+        "geometry": {"type": "Point", "coordinates": [500, 0]},
+        "properties": {"no_such": 1, "medium": "chocolate", "diameter_mm": "wide"},
+    }
+    refused = post(server, "pipelines", faulty)
+    assert refused.status_code == 400, refused.text
+    for name in ("geometry", "no_such", "medium", "diameter_mm"):
+        assert name in refused.json()["detail"]
+    after = server.http.get("/ogc/collections/pipelines/items?limit=1").json()["numberMatched"]
+    assert after == before
+
+
+@pytest.mark.parametrize(
+    ("body", "named"),
+    [
+        ([], "object"),
+        ({"type": "FeatureCollection", "features": []}, "type"),
+        ({"type": "Feature", "properties": {}}, "geometry"),
+        ({"type": "Feature", "geometry": None}, "properties"),
+        ({"geometry": None, "properties": {}}, "type"),
+        ({**NEW, "properties": {"name": "\ud800"}}, "JSON"),
+    ],
+)
+def test_a_body_that_is_no_feature_is_400(server, body, named):
+    refused = post(server, "street_assets", body)
+    assert refused.status_code == 400, refused.text
+    assert named in refused.json()["detail"]
+
+
+def test_a_source_id_is_one_feature_s(server):
+    taken = server.http.get("/ogc/collections/street_assets/items?limit=1").json()["features"][0]
+    source_id = taken["properties"]["source_id"]
+    refused = post(server, "street_assets", {**NEW, "properties": {"source_id": source_id}})
+    assert refused.status_code == 409, refused.text
+    assert refused.json()["code"] == "AlreadyExists"
+
+
+def test_a_geometry_outside_its_crs_is_400(server, fids):
+    for place in ([1e300, 1e300], [1e9, 1e9]):
+        change = {"geometry": {"type": "Point", "coordinates": place}}
+        crs = "http://www.opengis.net/def/crs/EPSG/0/3857"
+        refused = patch(server, item("street_assets", fids[0]), change, **{"content-crs": crs})
+        assert refused.status_code == 400, (place, refused.text)
+        assert "geometry" in refused.json()["detail"]
 
 
 def test_a_preflight_lets_other_origins_read_only(server):
@@ -266,6 +428,7 @@ def test_strict_locking_wants_if_match(helsinki, serve):
         assert refused.status_code == 428, refused.text
         assert refused.json()["code"] == "PreconditionRequired"
         assert "If-Match" in refused.json()["detail"]
+        assert server.http.delete(path, headers={**server.auth, **headers}).status_code == 428
     etag = server.http.get(path).headers["etag"]
     assert patch(server, path, {"properties": {"name": "x"}}, **{"if-match": etag}).status_code == 204
     document = server.http.get("/ogc/api").json()

@@ -17,6 +17,8 @@ PAGES = [
     "/ogc/collections/buildings",
     "/ogc/collections/buildings/schema",
     "/ogc/collections/buildings/queryables",
+    "/ogc/collections/buildings/sortables",
+    "/ogc/functions",
     "/ogc/collections/buildings/schema/geojson",
     "/ogc/collections/buildings/tiles",
     "/ogc/collections/buildings/tiles/WebMercatorQuad",

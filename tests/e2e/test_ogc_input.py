@@ -2,6 +2,10 @@
 
 import pytest
 
+from tests.e2e import both
+
+server = both.server
+
 ITEMS = "/ogc/collections/buildings/items"
 MEMBERS = {"type", "title", "status", "detail", "code", "description"}
 
@@ -55,8 +59,20 @@ def test_what_is_not_there_is_404(server, path):
     ("name", "value"),
     [
         ("nosuchparam", "1"),
-        ("filter", "height_m > 3"),
-        ("sortby", "-height_m"),
+        ("filter", "nosuch = 1"),
+        ("filter", "height_m >"),
+        ("filter", ""),
+        ("filter", "height_m = 'high'"),
+        ("filter-lang", "cql-text"),
+        ("sortby", "-nosuch"),
+        ("sortby", "height_m,-height_m"),
+        ("sortby", ""),
+        ("properties", "nosuch"),
+        ("properties", "name,"),
+        ("q", ""),
+        ("q", "a" * 101),
+        ("profile", "other"),
+        ("profile", ""),
         ("height_m", "high"),
         ("has_parts", "perhaps"),
         ("bbox", "nan,nan,nan,nan"),
@@ -93,6 +109,7 @@ def test_what_is_not_there_is_404(server, path):
         ("crs", "nonsense"),
         ("crs", ""),
         ("bbox-crs", "nonsense"),
+        ("filter-crs", "nonsense"),
         ("f", "xml"),
         ("f", "jsonld"),
         ("f", ""),
@@ -102,6 +119,8 @@ def test_a_wrong_parameter_is_named(server, name, value):
     params = {name: value}
     if name == "bbox-crs":
         params["bbox"] = "24,60,25,61"
+    if name == "filter-crs":
+        params["filter"] = "S_INTERSECTS(geometry, POINT(24 60))"
     told = refused(server.http.get(ITEMS, params=params), 400, name)
     assert told["code"] == "InvalidParameterValue"
     assert len(told["detail"]) < 900
@@ -148,7 +167,7 @@ def test_west_beyond_east_alone_is_the_antimeridian(server):
     assert server.http.get(ITEMS, params={"bbox": "177,65,-177,70"}).status_code == 200
 
 
-@pytest.mark.parametrize("accept", ["image/png", "application/xml", "text/csv;q=1", "*/*;q=0"])
+@pytest.mark.parametrize("accept", ["image/png", "application/xml", "model/gltf-binary;q=1", "*/*;q=0"])
 def test_an_impossible_accept_is_406(server, accept):
     told = refused(server.http.get(ITEMS, headers={"accept": accept}), 406, "Accept")
     assert told["code"] == "NotAcceptable"
@@ -174,9 +193,10 @@ def test_a_json_like_accept_gets_geojson(server, accept):
     ("method", "path", "allow"),
     [
         ("POST", "/ogc", "GET, HEAD, OPTIONS"),
-        ("POST", ITEMS, "GET, HEAD, OPTIONS"),
-        ("PUT", ITEMS, "GET, HEAD, OPTIONS"),
-        ("DELETE", ITEMS + "/1", "GET, HEAD, OPTIONS, PUT, PATCH"),
+        ("PUT", ITEMS, "GET, HEAD, OPTIONS, POST"),
+        ("DELETE", ITEMS, "GET, HEAD, OPTIONS, POST"),
+        ("POST", ITEMS + "/1", "GET, HEAD, OPTIONS, PUT, PATCH, DELETE"),
+        ("POST", "/ogc/collections/buildings/download", "GET, HEAD, OPTIONS"),
         ("DELETE", "/ogc/collections/buildings", "GET, HEAD, OPTIONS"),
     ],
 )
@@ -186,15 +206,15 @@ def test_a_method_that_is_not_there_is_405_with_allow(server, method, path, allo
     assert answer.headers["allow"] == allow
 
 
-@pytest.mark.parametrize("method", ["PUT", "PATCH"])
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
 def test_a_write_needs_a_known_key(server, method):
-    media = "application/geo+json" if method == "PUT" else "application/merge-patch+json"
+    media = "application/merge-patch+json" if method == "PATCH" else "application/geo+json"
     body = {"type": "Feature", "geometry": None, "properties": {"name": "x"}}
+    path = ITEMS if method == "POST" else ITEMS + "/2"
+    before = server.http.get(ITEMS).json()["numberMatched"]
 
     def write(**headers):
-        return server.http.request(
-            method, ITEMS + "/1", json=body, headers={"content-type": media, **headers}
-        )
+        return server.http.request(method, path, json=body, headers={"content-type": media, **headers})
 
     told = refused(write(), 401)
     assert told["code"] == "Unauthorized"
@@ -205,7 +225,8 @@ def test_a_write_needs_a_known_key(server, method):
     refused(write(**{"x-api-key": "wrong"}), 401)
     refused(write(**server.auth, origin="https://evil.example"), 403)
     refused(write(**server.auth, host="evil.example"), 403)
-    assert server.http.get(ITEMS + "/1").json()["properties"]["name"] != "x"
+    assert server.http.get(ITEMS + "/2").json()["properties"]["name"] != "x"
+    assert server.http.get(ITEMS).json()["numberMatched"] == before
 
 
 def test_a_foreign_host_is_refused_for_reading_too(server):

@@ -1,21 +1,36 @@
 """The documents of the OGC API over a small real store: OpenAPI, schema, links, tile matrix set."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import openapi_spec_validator
+import orjson
 import pyarrow as pa
 import pytest
 import shapely
 
 from layers import query as queries
 from layers.errors import BadBody, BadParameter, NotFound
-from layers.model import Field
+from layers.model import Field, Layer, Query
 from layers.store import geopackage
 from layers.store.base import SOURCE_ID, WKB, LayerSpec
 from tests.support import ROOT
-from twin.http.ogc import conformance, documents, edit, items, openapi, pages, schemas, tilesets
-from twin.http.ogc.context import Context
+from twin.http import respond
+from twin.http.ogc import (
+    conformance,
+    cost,
+    documents,
+    edit,
+    formats,
+    items,
+    links,
+    openapi,
+    pages,
+    schemas,
+    tilesets,
+)
+from twin.http.ogc.context import Context, link_header
 from twin.settings import parse
 
 FIELDS = (
@@ -27,8 +42,10 @@ FIELDS = (
     Field("seen", "datetime"),
     Field("class", "string", codes={"a": {"en": "A", "zh-CN": "甲"}, "b": {"en": "B"}}),
     Field("limit", "integer"),
+    Field("tags", "array"),
 )
-ROW = {"name": "x", "depth_m": 1.5, "count": 3, "open": True, "class": "a", "limit": 7}
+LAYER = Layer("some", "feature", {}, (), "Point", None, "EPSG:4326", 0, 1, 1)
+ROW = {"name": "x", "depth_m": 1.5, "count": 3, "open": True, "class": "a", "limit": 7, "tags": ["x", "y"]}
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +53,7 @@ def store(tmp_path_factory):
     opened = geopackage.open(tmp_path_factory.mktemp("city") / "city.gpkg")
     spec = LayerSpec("things", "feature", {"en": "Things"}, FIELDS, "Point", "EPSG:3879", time_field="seen")
     types = {"depth_m": pa.float64(), "count": pa.int64(), "limit": pa.int64(), "open": pa.bool_()}
+    types["tags"] = pa.list_(pa.string())
     columns = {
         SOURCE_ID: pa.array(["one"]),
         WKB: pa.array([shapely.to_wkb(shapely.Point(24.94, 60.17))], pa.binary()),
@@ -61,7 +79,7 @@ def test_the_api_document_is_valid_and_true_to_the_parsing_table(store):
     parameters = document["paths"]["/collections/things/items"]["get"]["parameters"]
     names = [one["name"] for one in parameters]
     assert len(names) == len(set(names))
-    assert set(names) == set(queries.PARAMETERS) | set(queries.filters(layer)) | {"f"}
+    assert set(names) == set(queries.PARAMETERS) | set(queries.filters(layer)) | {"f", "profile"}
     # a field named like a parameter is data, not a filter
     assert next(one for one in parameters if one["name"] == "limit")["schema"]["maximum"] == 10_000
     assert document["servers"] == [{"url": "https://map.example/ogc"}]
@@ -70,9 +88,26 @@ def test_the_api_document_is_valid_and_true_to_the_parsing_table(store):
 def test_the_api_document_says_where_if_match_is_required(store):
     for settings, required in (("", False), ("layers: {things: {locking: strict}}", True)):
         document = openapi.document(context(store, settings))
-        put = document["paths"]["/collections/things/items/{featureId}"]["put"]
-        assert put["parameters"][0]["required"] is required
-        assert put["security"]
+        path = document["paths"]["/collections/things/items/{featureId}"]
+        for method in ("put", "patch", "delete"):
+            (if_match,) = [one for one in path[method]["parameters"] if one["name"] == "If-Match"]
+            assert if_match["required"] is required
+            assert path[method]["security"]
+    assert document["paths"]["/collections/things/items"]["post"]["security"]
+
+
+def test_the_api_document_types_what_may_be_written(store):
+    found = openapi.document(context(store))["components"]["schemas"]
+    new = found["things.newFeature"]["properties"]["properties"]
+    assert new["additionalProperties"] is False
+    assert set(new["properties"]) == {"source_id", *(field.name for field in FIELDS)}
+    assert new["properties"]["class"] == {"type": "string", "nullable": True, "enum": ["a", "b", None]}
+    assert new["properties"]["tags"]["type"] == "array"
+    assert found["things.newFeature"]["properties"]["geometry"]["oneOf"] == [
+        {"$ref": "#/components/schemas/geometryPoint"}
+    ]
+    assert "id" not in found["things.newFeature"]["properties"]
+    assert "id" in found["things.feature"]["required"]
 
 
 def test_an_empty_city_has_a_valid_document_too(tmp_path):
@@ -97,12 +132,70 @@ def test_the_schema_has_types_formats_units_codes_and_roles(store):
     assert [one["x-ogc-propertySeq"] for one in properties.values()] == list(range(1, len(properties) + 1))
 
 
-def test_queryables_leave_out_what_cannot_be_asked_for(store):
-    layer = store.layer("things")
-    found = schemas.queryables(context(store), layer)
+def test_queryables_are_all_that_a_filter_may_name(store):
+    found = schemas.queryables(context(store), store.layer("things"))
     assert found["additionalProperties"] is False
-    assert "limit" not in found["properties"]
-    assert set(found["properties"]) - {"geometry"} == set(queries.filters(layer))
+    assert set(found["properties"]) == {"id", "geometry", "source_id", *(field.name for field in FIELDS)}
+    assert found["properties"]["tags"]["type"] == "array"
+
+
+def test_single_values_are_query_parameters_unless_named_like_one_of_ours(store):
+    layer = store.layer("things")
+    names = {field.name for field in schemas.parameters(layer)}
+    assert names == set(queries.filters(layer))
+    assert not names & {"limit", "tags"}
+    assert "name" in names
+
+
+def test_sortables_have_no_list_and_no_geometry(store):
+    found = schemas.sortables(context(store), store.layer("things"))
+    assert found["$id"] == "https://map.example/ogc/collections/things/sortables"
+    assert set(found["properties"]) == {"id", "source_id", *(field.name for field in FIELDS)} - {"tags"}
+    assert found["additionalProperties"] is False
+
+
+def test_each_schema_keeps_the_rules_of_its_standard(store):
+    """OGC 23-058r2, /conf/schemas and /conf/advanced-property-roles."""
+    layer = store.layer("things")
+    for build in (schemas.schema, schemas.queryables, schemas.sortables):
+        found = build(context(store), layer)
+        assert found["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+        assert found["type"] == "object"
+        assert "?" not in found["$id"]
+        places = [one["x-ogc-propertySeq"] for one in found["properties"].values()]
+        assert places == list(range(1, len(places) + 1))
+        for name, one in found["properties"].items():
+            spatial = one.get("format", "").startswith("geometry-")
+            assert ("type" in one) is not spatial, name
+            assert "$ref" not in one
+        roles = [one["x-ogc-role"] for one in found["properties"].values() if "x-ogc-role" in one]
+        assert len(roles) == len(set(roles))
+
+
+def test_a_property_named_id_hides_no_role():
+    layer = replace(LAYER, fields=(Field("id", "string"), Field("geometry", "string"), Field("x", "date")))
+    city = SimpleNamespace(settings=parse(""))
+    for build in (schemas.schema, schemas.queryables, schemas.sortables):
+        found = build(Context(city, "https://map.example/ogc", "en", ""), layer)["properties"]
+        assert found["id"]["type"] == "string"
+    roles = {
+        one["x-ogc-role"]: name
+        for name, one in schemas.schema(Context(city, "https://x/ogc", "en", ""), layer)["properties"].items()
+        if "x-ogc-role" in one
+    }
+    assert roles == {"id": "id_", "primary-geometry": "geometry_"}
+
+
+def test_functions_are_listed_with_their_types(store):
+    from layers.cql.functions import FUNCTIONS
+
+    found = documents.functions(context(store))["functions"]
+    assert [one["name"] for one in found] == list(FUNCTIONS)
+    by_name = {one["name"]: one for one in found}
+    assert by_name["upper"]["returns"] == ["string"]
+    assert by_name["upper"]["arguments"][0]["type"] == ["string"]
+    assert by_name["abs"]["arguments"][0]["type"] == ["integer", "number"]
+    assert all(one["description"] for one in found)
 
 
 def test_the_geojson_schema_never_narrows_an_integer(store):
@@ -130,6 +223,24 @@ def test_the_tile_matrix_set_is_the_registered_one():
         tilesets.tile_matrix_set("WorldCRS84Quad")
 
 
+@pytest.mark.parametrize(
+    ("box", "count", "wide"),
+    [
+        (None, 10**7, False),
+        ((24.0, 60.0, 25.0, 61.0), 10**7, True),
+        ((-180.0, -90.0, 180.0, 90.0), 10**7, True),
+        ((24.0, 60.0, 25.0, 61.0), 50_000, False),
+        ((24.0, 60.0, 24.01, 60.01), 10**7, False),
+        ((24.0, 60.0, 24.1, 60.1), 10**7, True),
+        ((0.0, 0.0, 1.0, 1.0), 10**7, False),
+        ((20.0, 50.0, -170.0, 70.0), 10**7, True),
+    ],
+)
+def test_a_box_that_matches_much_is_heavy(box, count, wide):
+    layer = replace(LAYER, extent=(24.0, 60.0, 25.0, 61.0), count=count)
+    assert cost.is_wide(layer, Query(bbox=box)) is wide
+
+
 def test_declared_classes_are_uris_once_each():
     assert len(set(conformance.CLASSES)) == len(conformance.CLASSES)
     assert all(
@@ -148,14 +259,97 @@ def test_feature_ids():
     assert items.feature_id("things", "9" * 18) == 10**18 - 1
 
 
+HERE = "http://x/ogc/collections/things/items"
+
+
+def by_rel(found, rel):
+    return [one["href"] for one in found if one["rel"] == rel]
+
+
 def test_next_replaces_offset_and_keeps_the_rest():
     pairs = [("bbox", "1,2,3,4"), ("offset", "40"), ("name", "a&b=ä"), ("after", "3")]
-    links = items.page_links("http://x/ogc", "things", pairs, "geojson", 99)
-    following = next(one["href"] for one in links if one["rel"] == "next")
-    assert following == (
-        "http://x/ogc/collections/things/items?bbox=1,2,3,4&name=a%26b%3D%C3%A4&after=99&f=geojson"
+    found = links.of_page(HERE, links.encoded(pairs), pairs, formats.PAGE, formats.PAGE[0], "f=geojson", "99")
+    told = "bbox=1,2,3,4&name=a%26b%3D%C3%A4"
+    assert by_rel(found, "next") == [f"{HERE}?{told}&after=99&f=geojson"]
+    assert by_rel(found, "self") == [f"{HERE}?bbox=1,2,3,4&offset=40&name=a%26b%3D%C3%A4&after=3&f=geojson"]
+    assert (
+        by_rel(
+            links.of_page(HERE, links.encoded(pairs), pairs, formats.PAGE, formats.PAGE[0], "", None), "next"
+        )
+        == []
     )
-    assert "next" not in [one["rel"] for one in items.page_links("http://x", "things", pairs, None, None)]
+    plain = links.of_page(HERE, links.encoded(pairs[:1]), pairs[:1], formats.PAGE, formats.PAGE[0], "", "99")
+    assert by_rel(plain, "next") == [f"{HERE}?bbox=1,2,3,4&after=99"]
+    assert by_rel(links.of_page(HERE, "", [], formats.PAGE, formats.PAGE[0], "", "9"), "next") == [
+        f"{HERE}?after=9"
+    ]
+
+
+def test_every_other_form_is_an_alternate():
+    for own in formats.PAGE:
+        found = links.of_page(HERE, "limit=3", [("limit", "3")], formats.PAGE, own, f"f={own.name}", None)
+        assert {one["type"] for one in found if one["rel"] == "alternate"} == {
+            other.media for other in formats.PAGE if other is not own
+        }
+        assert [one["type"] for one in found if one["rel"] == "self"] == [own.media]
+
+
+def test_a_long_header_tells_next_alone():
+    short = links.of_page(HERE, "limit=5", [("limit", "5")], formats.PAGE, formats.PAGE[0], "", "9")
+    assert links.of_header(short) == link_header(short)
+    text = "filter=" + "a" * 500
+    long = links.of_page(HERE, text, [("filter", "a" * 500)], formats.PAGE, formats.PAGE[0], "", "9")
+    header = links.of_header(long).decode()
+    assert header == f'<{HERE}?{text}&after=9>; rel="next"; type="application/geo+json"'
+    assert links.of_header([one for one in long if one["rel"] != "next"]) == b""
+
+
+def test_the_links_kept_for_plain_features_are_those_made_for_one():
+    for fid in (0, 41, 10**18 - 1):
+        made = links.of_feature(f"{HERE}/{fid}", "", formats.FEATURE, formats.FEATURE[0], "")
+        told, header = links.of_plain_feature(HERE, fid, formats.FEATURE)
+        assert orjson.loads(told) == made
+        assert header == link_header(made)
+
+
+@pytest.mark.parametrize(
+    ("raw", "told"),
+    [
+        (b"bbox=1,2,3,4&limit=5", "bbox=1,2,3,4&limit=5"),
+        (b"name=a%26b%c3%a4", "name=a%26b%c3%a4"),
+        (b"name=a>b", "name=a%3Eb"),
+        (b'name=a"b', "name=a%22b"),
+        (b"limit=5&f=json", "limit=5"),
+        (b"name=%zz", "name=%25zz"),
+        (b"limit=5&", "limit=5"),
+    ],
+)
+def test_a_request_is_repeated_by_its_own_words_where_they_are_plain(raw, told):
+    _, _, pairs = items.split_form(respond.query_pairs({"query_string": raw}))
+    assert links.repeated(raw, pairs) == told
+
+
+@pytest.mark.parametrize(
+    ("pairs", "form", "told"),
+    [
+        ([], 0, "light"),
+        ([("bbox", "1,2,3,4"), ("limit", "1000")], 0, "light"),
+        ([("limit", "999"), ("offset", "0"), ("after", "99999999")], 0, "light"),
+        ([("crs", "x")], 0, "aside"),
+        ([("properties", "a,b"), ("limit", "10")], 0, "aside"),
+        ([("limit", "10")], 2, "aside"),
+        ([("limit", "1001")], 0, "heavy"),
+        ([("limit", "10000")], 0, "heavy"),
+        ([("offset", "100000")], 0, "heavy"),
+        ([("filter", "a=1")], 0, "heavy"),
+        ([("properties", "a"), ("sortby", "a")], 0, "heavy"),
+        ([("q", "a")], 1, "heavy"),
+        ([("name", "a"), ("crs", "x")], 0, "heavy"),
+        ([("datetime", "..")], 0, "heavy"),
+    ],
+)
+def test_what_a_request_may_cost_is_told_from_its_parameters(pairs, form, told):
+    assert cost.of_request(pairs, formats.PAGE[form]) == told
 
 
 @pytest.mark.parametrize("form", ["<{}>", "{}", " <{}> "])
@@ -177,7 +371,22 @@ def test_content_crs_that_is_not_offered_or_a_geometry_that_is_none(store):
     layer = store.layer("things")
     with pytest.raises(BadParameter, match="Content-Crs"):
         edit._to_lonlat({"geometry": {}}, layer, "<http://www.opengis.net/def/crs/EPSG/0/28992>")
-    for geometry in ({}, [], "x", {"type": "Point"}, {"type": "Point", "coordinates": ["a", 1]}):
+    deep: list[object] = []
+    for _ in range(900):
+        deep = [deep]
+    nested = {"type": "Polygon", "coordinates": deep}
+    beyond = {"type": "Point", "coordinates": [1e300, 1e300]}
+    for geometry in (
+        {},
+        [],
+        "x",
+        {"type": "Point"},
+        {"type": "Point", "coordinates": ["a", 1]},
+        {"type": "Polygon", "coordinates": [[[0, 0], [1, 1]]]},
+        {"type": "Feature", "geometry": None, "properties": {}},
+        nested,
+        beyond,
+    ):
         with pytest.raises(BadBody, match="geometry"):
             edit._to_lonlat({"geometry": geometry}, layer, "<http://www.opengis.net/def/crs/EPSG/0/3857>")
 
@@ -193,6 +402,8 @@ def test_every_template_is_used_and_every_used_one_exists():
         ["collections", "x"],
         ["collections", "x", "schema"],
         ["collections", "x", "queryables"],
+        ["collections", "x", "sortables"],
+        ["functions"],
         ["collections", "x", "tiles"],
     )
     used = {pages.find(path).template for path in paths}

@@ -13,15 +13,18 @@ from twin.http.errors import WrongMethod
 from twin.http.ogc import answers, negotiate, pages
 from twin.http.ogc.context import Context
 from twin.http.ogc.documents import TMS
+from twin.http.ogc.download import Download
 from twin.http.ogc.edit import READ, Edit, options
+from twin.http.ogc.formats import DOCUMENT, HTML
 from twin.http.ogc.items import Items
-from twin.http.ogc.negotiate import HTML
 from twin.http.ogc.pygeoapi_host import Host
 from twin.http.respond import ASGIApp, Message, Receive, Scope, Send
 
 if TYPE_CHECKING:
     from twin.city import City
 
+#: Path, address of the API, language and form of a document.
+type Key = tuple[str, str, str, str]
 #: Documents kept as bytes; each is good for as long as the catalogue is equal to the one it was made of.
 KEPT = 64
 
@@ -39,17 +42,20 @@ class Ogc:
         self._host = Host(city)
         self._items = Items(city, self._host)
         self._edit = Edit(city)
-        self._kept: dict[tuple[str, str, str, str], tuple[list[Layer], bytes]] = {}
+        self._download = Download(city)
+        self._kept: dict[Key, tuple[list[Layer], bytes]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request below /ogc."""
         segments = scope["path"].split("/")[2:]
         match segments:
             case ["collections", layer_id, "items"]:
-                if await _reads(scope, send):
-                    await self._items.page(scope, send, layer_id)
+                await self._features(scope, receive, send, layer_id)
             case ["collections", layer_id, "items", fid]:
                 await self._feature(scope, receive, send, layer_id, fid)
+            case ["collections", layer_id, "download"]:
+                if await _reads(scope, send):
+                    await self._download.give(scope, receive, send, layer_id)
             case ["collections", layer_id, "tiles", name, z, y, x]:
                 if await _reads(scope, send):
                     await self._tile(scope, receive, send, layer_id, (name, z, y, x))
@@ -58,22 +64,33 @@ class Ogc:
                 if await _reads(scope, send):
                     await self._document(scope, send, page)
 
+    async def _features(self, scope: Scope, receive: Receive, send: Send, layer_id: str) -> None:
+        match scope["method"]:
+            case "GET" | "HEAD":
+                await self._items.page(scope, send, layer_id)
+            case "POST":
+                await self._edit.create(scope, receive, send, layer_id)
+            case "OPTIONS":
+                await self._edit.options(scope, send, layer_id, "POST")
+            case method:
+                raise WrongMethod(method, f"{READ}, POST")
+
     async def _feature(self, scope: Scope, receive: Receive, send: Send, layer_id: str, fid: str) -> None:
         match scope["method"]:
             case "GET" | "HEAD":
                 await self._items.feature(scope, send, layer_id, fid)
-            case "PUT" | "PATCH":
+            case "PUT" | "PATCH" | "DELETE":
                 await self._edit.change(scope, receive, send, layer_id, fid)
             case "OPTIONS":
-                await self._edit.options(scope, send, layer_id)
+                await self._edit.options(scope, send, layer_id, "PUT, PATCH, DELETE")
             case method:
-                raise WrongMethod(method, f"{READ}, PUT, PATCH")
+                raise WrongMethod(method, f"{READ}, PUT, PATCH, DELETE")
 
     async def _tile(
         self, scope: Scope, receive: Receive, send: Send, layer_id: str, place: tuple[str, str, str, str]
     ) -> None:
         """A tile by row and column (Tiles Part 1, clause 8): the order differs from the XYZ alias."""
-        self._city.store.layer(layer_id)
+        await self._city.read(self._city.store.layer, layer_id)
         name, z, y, x = place
         if name != TMS:
             raise NotFound(f"layer {layer_id} has no tileset {shown(name)!r}; it has {TMS}")
@@ -92,21 +109,27 @@ class Ogc:
     async def _document(self, scope: Scope, send: Send, page: pages.Page) -> None:
         city = self._city
         f = respond.query_map(scope, ("f",)).get("f")
-        kind = negotiate.representation(scope, f)
+        kind = negotiate.representation(scope, f, DOCUMENT).name
         lang = negotiate.language(scope, city.settings.languages)
         path = scope["path"].removeprefix("/ogc").rstrip("/")
         context = Context(city, respond.base_url(city, scope) + "/ogc", lang, path)
-        catalogue = city.store.layers()
         key = (path, context.base, lang, kind)
-        kept = self._kept.get(key)
-        if kept is not None and kept[0] == catalogue:
-            body = kept[1]
-        else:
-            body = await city.run(self._render, context, page, kind)
-            while len(self._kept) >= KEPT:
-                self._kept.pop(next(iter(self._kept)), None)
-            self._kept[key] = catalogue, body
+        body = await city.read(self._known, key)
+        if body is None:
+            body = await city.aside(self._made, key, context, page)
         await answers.give_document(scope, send, body, HTML if kind == "html" else page.media, lang)
+
+    def _known(self, key: Key) -> bytes | None:
+        kept = self._kept.get(key)
+        return kept[1] if kept is not None and kept[0] == self._city.store.layers() else None
+
+    def _made(self, key: Key, context: Context, page: pages.Page) -> bytes:
+        catalogue = self._city.store.layers()
+        body = self._render(context, page, key[-1])
+        while len(self._kept) >= KEPT:
+            self._kept.pop(next(iter(self._kept)), None)
+        self._kept[key] = catalogue, body
+        return body
 
     def _render(self, context: Context, page: pages.Page, kind: str) -> bytes:
         document = page.build(context)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from isal import isal_zlib
 
@@ -14,14 +16,34 @@ from twin.http.respond import CORS, Headers, Scope, Send
 WORTH = 1024
 #: Below this many bytes one write costs less than several.
 SMALL = 65_536
+#: From this many bytes compressing takes longer than the event loop may be held (gzip ≈ 1 ms a MB).
+LARGE = 1_048_576
+BROTLI_QUALITY = 4
+#: brotli at that quality costs about five times as much as our gzip.
+BROTLI_LARGE = LARGE // 5
 _GZIP_WINDOW = 31
 VARY = (b"vary", b"Accept, Accept-Encoding")
 VARY_LANGUAGE = (b"vary", b"Accept, Accept-Encoding, Accept-Language")
+#: Headers of a 304 beside its ETag; the client keeps the others of the answer it has.
+NOT_MODIFIED: Headers = [VARY, (b"access-control-allow-origin", b"*")]
 #: Pages have no script and load nothing: a name in the data can do nothing on them.
 HTML_HEADERS: Headers = [
     (b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"),
     (b"x-content-type-options", b"nosniff"),
 ]
+
+
+@dataclass(slots=True)
+class Answer:
+    """What a reading call answers: the headers and parts of a 200, or, without parts, a 304."""
+
+    headers: Headers
+    parts: Sequence[bytes] | None = None
+
+
+def unchanged(etag: str) -> Answer:
+    """A 304."""
+    return Answer([(b"etag", etag.encode()), *NOT_MODIFIED])
 
 
 def gzip(parts: Sequence[bytes]) -> bytes:
@@ -30,15 +52,34 @@ def gzip(parts: Sequence[bytes]) -> bytes:
     return b"".join([*(packer.compress(part) for part in parts), packer.flush()])
 
 
+def brotli(parts: Sequence[bytes]) -> bytes:
+    """The parts as one brotli stream (RFC 7932)."""
+    import brotli as coder  # type: ignore[import-untyped]
+
+    packed: bytes = coder.compress(b"".join(parts), quality=BROTLI_QUALITY)
+    return packed
+
+
+async def answer(scope: Scope, send: Send, found: Answer) -> None:
+    """Send what a reading call answered."""
+    if found.parts is None:
+        await send({"type": "http.response.start", "status": 304, "headers": found.headers})
+        await send({"type": "http.response.body", "body": b""})
+        return
+    await give(scope, send, found.parts, found.headers)
+
+
 async def give(scope: Scope, send: Send, parts: Sequence[bytes], headers: Headers) -> None:
     """A 200 answer to GET or HEAD (HEAD: the same headers without the body).
 
     The body comes in parts, because joining a megabyte costs as much as sending it."""
     length = sum(map(len, parts))
-    if length > WORTH and respond.accepts_gzip(scope):
-        parts = (gzip(parts),)
+    coding = respond.encoding(scope) if length > WORTH else None
+    if coding is not None:
+        pack, large = (gzip, LARGE) if coding == "gzip" else (brotli, BROTLI_LARGE)
+        parts = (pack(parts) if length < large else await asyncio.to_thread(pack, parts),)
         length = len(parts[0])
-        headers = [*headers, (b"content-encoding", b"gzip")]
+        headers = [*headers, (b"content-encoding", coding.encode())]
     headers = [*headers, *CORS, (b"cache-control", b"no-cache"), (b"content-length", b"%d" % length)]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     if scope["method"] == "HEAD":

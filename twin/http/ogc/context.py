@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from layers.model import Layer
-from twin.http.ogc.negotiate import HTML, JSON, text
+from twin.http.ogc.formats import HTML, JSON
+from twin.http.ogc.negotiate import text
 
 if TYPE_CHECKING:
     from twin.city import City

@@ -6,9 +6,11 @@ from typing import Any
 
 from layers.crs import supported
 from layers.model import CRS84, Layer
+from layers.write import FORMATS, Format
 from twin.http.ogc.conformance import CLASSES
 from twin.http.ogc.context import REL, Context, link
-from twin.http.ogc.negotiate import GEOJSON, HTML, JSON, OPENAPI, SCHEMA, text
+from twin.http.ogc.formats import GEOJSON, HTML, JSON, OPENAPI, PAGE, SCHEMA, Representation
+from twin.http.ogc.negotiate import text
 
 TMS = "WebMercatorQuad"
 #: Offered by every layer; a layer adds the CRS of its source.
@@ -33,6 +35,7 @@ def landing(context: Context) -> dict[str, Any]:
             link(f"{REL}/conformance", f"{base}/conformance", JSON, say("Conformance classes", "符合性类")),
             link("data", f"{base}/collections", JSON, say("Layers", "图层")),
             link(f"{REL}/data", f"{base}/collections", JSON, say("Layers", "图层")),
+            link(f"{REL}/functions", f"{base}/functions", JSON, say("Functions of filters", "过滤函数")),
             link(
                 f"{REL}/tiling-schemes", f"{base}/tileMatrixSets", JSON, say("Tile matrix sets", "瓦片矩阵集")
             ),
@@ -43,6 +46,24 @@ def landing(context: Context) -> dict[str, Any]:
 def conformance(context: Context) -> dict[str, Any]:
     """``/ogc/conformance``."""
     return {"conformsTo": list(CLASSES), "links": context.self_links()}
+
+
+def functions(context: Context) -> dict[str, Any]:
+    """``/ogc/functions``: what a filter may call (Features Part 3, clause 8; CQL2, Functions)."""
+    from layers.cql.functions import FUNCTIONS
+
+    return {
+        "functions": [
+            {
+                "name": one.name,
+                "description": one.description,
+                "arguments": [{"title": arg.title, "type": sorted(arg.types)} for arg in one.arguments],
+                "returns": [one.returns],
+            }
+            for one in FUNCTIONS.values()
+        ],
+        "links": context.self_links(),
+    }
 
 
 def collections(context: Context, layers: list[Layer]) -> dict[str, Any]:
@@ -66,13 +87,22 @@ def collection(context: Context, layer: Layer) -> dict[str, Any]:
         "crs": list(supported(layer)),
         "storageCrs": CRS84,
         "links": _collection_links(context, layer),
-        "extent": {"spatial": {"bbox": [list(layer.extent or (-180, -90, 180, 90))], "crs": CRS84}},
+        "extent": {"spatial": {"bbox": [_extent(layer)], "crs": CRS84}},
     }
     if layer.time_field:
         found["extent"]["temporal"] = {"interval": [[None, None]]}
     if credits_ := [credit.text for credit in context.city.settings.credits]:
         found["attribution"] = " · ".join(credits_)
     return found
+
+
+_WORLD = (-180.0, -90.0, 180.0, 90.0)
+
+
+def _extent(layer: Layer) -> list[float]:
+    """The layer's box, or the world's; an index rounds outward, so it is cut to ±180, ±90."""
+    west, south, east, north = layer.extent or _WORLD
+    return [max(west, -180.0), max(south, -90.0), min(east, 180.0), min(north, 90.0)]
 
 
 def _description(context: Context, layer: Layer) -> str:
@@ -88,9 +118,21 @@ def _collection_links(context: Context, layer: Layer) -> list[dict[str, Any]]:
         link("self", f"{here}?f=json", JSON, say("This layer as JSON", "本图层（JSON）")),
         link("alternate", f"{here}?f=html", HTML, say("This layer as HTML", "本图层（网页）")),
         link("items", f"{here}/items", GEOJSON, say("Features as GeoJSON", "要素（GeoJSON）")),
-        link("items", f"{here}/items?f=html", HTML, say("Features as HTML", "要素（网页）")),
+        *(_items_link(context, here, one) for one in PAGE[1:]),
+        *(_download_link(context, layer, here, one) for one in FORMATS.values()),
         link(f"{REL}/schema", f"{here}/schema", SCHEMA, say("Schema", "模式")),
         link("describedby", f"{here}/schema/geojson", SCHEMA, say("GeoJSON schema", "GeoJSON 模式")),
         link(f"{REL}/queryables", f"{here}/queryables", SCHEMA, say("Queryables", "可查询属性")),
+        link(f"{REL}/sortables", f"{here}/sortables", SCHEMA, say("Sortables", "可排序属性")),
         link(f"{REL}/tilesets-vector", f"{here}/tiles", JSON, say("Vector tiles", "矢量瓦片")),
     ]
+
+
+def _items_link(context: Context, here: str, form: Representation) -> dict[str, Any]:
+    title = context.say(f"Features as {form.title[0]}", f"要素（{form.title[1]}）")
+    return link("items", f"{here}/items?f={form.name}", form.media, title)
+
+
+def _download_link(context: Context, layer: Layer, here: str, form: Format) -> dict[str, Any]:
+    title = context.say(f"The whole layer as {form.title}", f"整个图层（{form.title}）")
+    return link("enclosure", f"{here}/download?f={form.name}", form.media, title)

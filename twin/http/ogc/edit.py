@@ -1,26 +1,27 @@
-"""Changing a feature: PUT, PATCH and what OPTIONS says of them.
+"""Changing features: POST, PUT, PATCH, DELETE, and what OPTIONS says of them.
 
-Follows OGC API Features Part 4 for replace and update, with RFC 7396 merge patches and the
-feature's revision as ETag. Clients differ: some send no If-Match, or Content-Crs without its
-angle brackets; both are taken.
+Follows OGC API Features Part 4 (OGC 20-002r1) with RFC 7396 merge patches and the feature's revision
+as ETag. Clients differ: some send no If-Match, or Content-Crs without its angle brackets; both are
+taken. Everything that needs the store happens in one call in a writer thread.
 """
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from layers import crs as crs_
 from layers import query as queries
-from layers.errors import BadBody, BadParameter, NoKey, Stale, Unconditional, shown
+from layers.errors import BadBody, BadFile, BadParameter, NoKey, Stale, Unconditional, shown
 from layers.model import CRS84, Layer
 from twin.http import respond
 from twin.http.errors import WrongMedia
 from twin.http.ogc.context import strict
+from twin.http.ogc.formats import GEOJSON, MERGE_PATCH
 from twin.http.ogc.items import feature_id
-from twin.http.ogc.negotiate import GEOJSON, MERGE_PATCH
 from twin.http.respond import CORS, Headers, Receive, Scope, Send
 
 if TYPE_CHECKING:
@@ -31,40 +32,88 @@ if TYPE_CHECKING:
 
 MAX_BODY = 1_048_576
 READ = "GET, HEAD, OPTIONS"
-_TAG = re.compile(r'^(?:W/)?"?(?:([0-9A-Za-z_]+)-)?(\d{1,18})"?$')
+#: The media type that the body of each method has; DELETE has none.
+TAKES = {"POST": GEOJSON, "PUT": GEOJSON, "PATCH": MERGE_PATCH}
+#: How far a position may be from where it comes back to after a transformation and its inverse.
+_SAME_METRES, _SAME_DEGREES = 0.01, 1e-7
+_TAG = re.compile(r'^(?:W/)?"?(?:([0-9A-Za-z_]+)-)?(\d{1,18})(?:-[a-z]+)?"?$')
+_QUOTED = re.compile(r'^(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"$')
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A write as its request says it: nothing is looked up in the store."""
+
+    method: str
+    layer_id: str
+    fid: int | None
+    body: dict[str, Any]
+    content_crs: str | None
+    if_match: str | None
+    actor: str
 
 
 class Edit:
-    """``PUT``, ``PATCH`` and ``OPTIONS`` on ``/ogc/collections/{id}/items/{fid}``."""
+    """``POST`` on ``/ogc/collections/{id}/items``, ``PUT``, ``PATCH``, ``DELETE`` on one feature, and
+    ``OPTIONS`` on both."""
 
     def __init__(self, city: City) -> None:
         self._city = city
 
+    async def create(self, scope: Scope, receive: Receive, send: Send, layer_id: str) -> None:
+        """A new feature: 201 with its address and ETag."""
+        change = await self._read(scope, receive, layer_id, None)
+        fid, revision = await self._city.write(self._create, change)
+        here = f"{respond.base_url(self._city, scope)}/ogc/collections/{layer_id}/items/{fid}"
+        headers: Headers = [(b"location", here.encode()), self._etag(revision), *CORS]
+        await respond.send(send, 201, b"", headers)
+
     async def change(self, scope: Scope, receive: Receive, send: Send, layer_id: str, text: str) -> None:
-        """Replace or patch one feature; 204 with the new ETag."""
-        city = self._city
-        key = city.keys.require(scope, "edit")
-        layer = city.store.layer(layer_id)
-        respond.query_map(scope, ())
-        fid = feature_id(layer_id, text)
-        replacing = scope["method"] == "PUT"
-        _check_media(scope, GEOJSON if replacing else MERGE_PATCH)
-        body = respond.read_json(await respond.read_body(scope, receive, MAX_BODY))
-        feature = _checked(body, fid, whole=replacing)
-        feature = _to_lonlat(feature, layer, respond.header(scope, b"content-crs"))
-        if_match = self._if_match(scope, layer, fid)
-        call = city.store.replace if replacing else city.store.patch
-        revision = await city.run(call, layer_id, fid, feature, if_match, key.name)
-        headers: Headers = [(b"etag", f'"{city.store.epoch}-{revision}"'.encode()), *CORS]
+        """Replace, patch or delete one feature: 204, with the new ETag where the feature is still there."""
+        change = await self._read(scope, receive, layer_id, text)
+        revision = await self._city.write(self._change, change)
+        headers: Headers = [*CORS] if change.method == "DELETE" else [self._etag(revision), *CORS]
         await send({"type": "http.response.start", "status": 204, "headers": headers})
         await send({"type": "http.response.body", "body": b""})
 
-    async def options(self, scope: Scope, send: Send, layer_id: str) -> None:
-        """What this caller may do with a feature: an editor shows or hides its tools by it.
+    async def options(self, scope: Scope, send: Send, layer_id: str, methods: str) -> None:
+        """What this caller may do here: an editor shows or hides its tools by it.
 
-        The id is not looked up: clients ask for ``unknown_id`` in an empty layer."""
-        self._city.store.layer(layer_id)
-        await options(send, f"{READ}, PUT, PATCH" if self._may_edit(scope) else READ)
+        A feature's id is not looked up: clients ask for ``unknown_id`` in an empty layer."""
+        await self._city.read(self._city.store.layer, layer_id)
+        await options(send, f"{READ}, {methods}" if self._may_edit(scope) else READ)
+
+    async def _read(self, scope: Scope, receive: Receive, layer_id: str, text: str | None) -> Change:
+        key = self._city.keys.require(scope, "edit")
+        respond.query_map(scope, ())
+        fid = None if text is None else feature_id(layer_id, text)
+        method = scope["method"]
+        body: dict[str, Any] = {}
+        if method in TAKES:
+            _check_media(scope, TAKES[method])
+            given = respond.read_json(await respond.read_body(scope, receive, MAX_BODY))
+            body = _checked(given, fid, whole=method != "PATCH")
+        crs, if_match = (respond.header(scope, name) for name in (b"content-crs", b"if-match"))
+        return Change(method, layer_id, fid, body, crs, if_match, key.name)
+
+    def _create(self, change: Change) -> tuple[int, int]:
+        store = self._city.store
+        feature = _to_lonlat(change.body, store.layer(change.layer_id), change.content_crs)
+        return store.create(change.layer_id, feature, change.actor)
+
+    def _change(self, change: Change) -> int:
+        store = self._city.store
+        layer, fid = store.layer(change.layer_id), change.fid
+        assert fid is not None
+        if_match = self._if_match(change, layer, fid)
+        if change.method == "DELETE":
+            return store.delete(layer.id, fid, if_match, change.actor)
+        feature = _to_lonlat(change.body, layer, change.content_crs)
+        call = store.replace if change.method == "PUT" else store.patch
+        return call(layer.id, fid, feature, if_match, change.actor)
+
+    def _etag(self, revision: int) -> tuple[bytes, bytes]:
+        return b"etag", f'"{self._city.store.epoch}-{revision}"'.encode()
 
     def _may_edit(self, scope: Scope) -> bool:
         try:
@@ -73,11 +122,11 @@ class Edit:
             return False
         return key is not None and "edit" in key.may and not self._city.store.read_only
 
-    def _if_match(self, scope: Scope, layer: Layer, fid: int) -> int | None:
+    def _if_match(self, change: Change, layer: Layer, fid: int) -> int | None:
         """The revision that If-Match names; None without a condition.
 
-        Raises BadParameter, Stale, and Unconditional where the layer's locking is strict."""
-        given = respond.header(scope, b"if-match")
+        Raises BadParameter, NotFound, Stale, and Unconditional where the layer's locking is strict."""
+        given = change.if_match
         if given is None or given.strip() == "*":
             if strict(self._city, layer):
                 raise Unconditional(
@@ -93,9 +142,11 @@ class Edit:
         return current
 
     def _revision(self, tag: str) -> int | None:
-        """The revision of one entity tag; None when it is of another history of the store."""
+        """The revision of one entity tag; None when it is of another history of the store, or not ours."""
         found = _TAG.match(tag)
         if found is None:
+            if _QUOTED.match(tag):
+                return None
             raise BadParameter("If-Match", tag, "the ETag of the feature, or its revision number")
         epoch, revision = found.groups()
         return int(revision) if epoch in (None, self._city.store.epoch) else None
@@ -113,23 +164,29 @@ async def options(send: Send, allow: str) -> None:
         (b"access-control-max-age", b"86400"),
         *CORS,
     ]
+    if "POST" in allow:
+        headers.append((b"accept-post", GEOJSON.encode()))
     if "PATCH" in allow:
         headers.append((b"accept-patch", MERGE_PATCH.encode()))
-    await send({"type": "http.response.start", "status": 204, "headers": headers})
-    await send({"type": "http.response.body", "body": b""})
+    await respond.send(send, 200, b"", headers)
 
 
 def _check_media(scope: Scope, wanted: str) -> None:
-    given = (respond.header(scope, b"content-type") or "").partition(";")[0].strip().lower()
+    header = respond.header(scope, b"content-type")
+    if header is None:
+        raise BadBody(f"Content-Type: is missing; {scope['method']} takes {wanted}")
+    given = header.partition(";")[0].strip().lower()
     if given != wanted:
-        raise WrongMedia(f"Content-Type: {shown(given) or 'none'}: {scope['method']} takes {wanted}")
+        raise WrongMedia(f"Content-Type: {shown(given) or 'empty'}: {scope['method']} takes {wanted}")
 
 
-def _checked(body: Any, fid: int, *, whole: bool) -> dict[str, Any]:
-    """The body as a feature, or as a patch of one. Raises BadBody; the store checks the values."""
+def _checked(body: Any, fid: int | None, *, whole: bool) -> dict[str, Any]:
+    """The body as a feature, or as a patch of one. Raises BadBody; the store checks the values.
+
+    The id of a new feature is ours to give, whatever the body says (Part 4, clause 7.4)."""
     if not isinstance(body, dict):
         raise BadBody("the body must be a JSON object")
-    if body.get("id", fid) not in (fid, str(fid)):
+    if fid is not None and body.get("id", fid) not in (fid, str(fid)):
         raise BadBody(f"id: {shown(body['id'])} is not the feature of this address, {fid}")
     if body.get("type", "Feature") != "Feature" or (whole and "type" not in body):
         raise BadBody("type: must be Feature")
@@ -142,31 +199,51 @@ def _checked(body: Any, fid: int, *, whole: bool) -> dict[str, Any]:
 
 def _to_lonlat(feature: dict[str, Any], layer: Layer, header: str | None) -> dict[str, Any]:
     """The feature with its geometry in lon/lat. Raises BadParameter for a CRS the layer does not offer."""
-    if header is None or feature.get("geometry") is None:
+    if header is None:
         return feature
     given = header.strip().removeprefix("<").removesuffix(">")
     try:
         wanted = queries.parse_item(layer, [("crs", given)])
     except BadParameter as error:
         raise BadParameter("Content-Crs", given, "one of " + ", ".join(crs_.supported(layer))) from error
-    if wanted == CRS84:
+    if wanted == CRS84 or feature.get("geometry") is None:
         return feature
     return feature | {"geometry": _geometry_to_lonlat(feature["geometry"], wanted)}
 
 
 def _geometry_to_lonlat(geometry: Any, crs: str) -> Any:
-    """A GeoJSON geometry in the axis order of its CRS's authority to lon/lat. Raises BadBody."""
+    """A GeoJSON geometry in the axis order of its CRS's authority to lon/lat. Raises BadBody.
+
+    A projection takes any number and gives some place for it, so the way back is the test."""
     import numpy as np
     import shapely
 
     try:
-        shape = shapely.from_geojson(orjson.dumps(geometry))
-    except (shapely.GEOSException, ValueError) as error:
+        given = shapely.from_geojson(orjson.dumps(geometry))
+    except (shapely.GEOSException, ValueError, TypeError) as error:
+        # a TypeError is orjson's for what nests too deep to be written
         raise BadBody("geometry: not a GeoJSON geometry") from error
+    shape = given
     if crs_.swaps(crs):
         shape = shapely.transform(shape, _swapped, include_z=shape.has_z)
-    lonlat = crs_.shapes_to_lonlat(np.array([shape], dtype=object), crs)[0]
-    return orjson.loads(shapely.to_geojson(lonlat))
+    try:
+        lonlat = crs_.shapes_to_lonlat(_one(shape), crs)
+    except BadFile as error:
+        raise BadBody(f"geometry: {error.reason}") from error
+    tolerance = _SAME_DEGREES if crs_.is_geographic(crs) else _SAME_METRES
+    lonlat = crs_.on_its_side(lonlat, _one(given), crs, tolerance)
+    back = shapely.get_coordinates(crs_.shapes_from_lonlat(lonlat, crs))
+    if not np.allclose(back, shapely.get_coordinates(given), rtol=1e-9, atol=tolerance):
+        raise BadBody(f"geometry: a position lies outside {crs}")
+    return orjson.loads(shapely.to_geojson(lonlat[0]))
+
+
+def _one(shape: Any) -> NDArray[Any]:
+    import numpy as np
+
+    found = np.empty(1, dtype=object)
+    found[0] = shape
+    return found
 
 
 def _swapped(positions: NDArray[np.float64]) -> NDArray[np.float64]:

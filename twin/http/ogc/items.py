@@ -1,34 +1,52 @@
 """Features: a page of them, and one. The hot path of the API, on plain ASGI.
 
+Each handler first gathers what the request says, without the store; then one synchronous call reads
+the store and makes the answer. Where that call runs follows from what it costs: see ``cost``.
 Every check comes before the read and every ETag before the body: a 304 costs no query.
 """
 
 from __future__ import annotations
 
+import time
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING
-from urllib.parse import quote, urlencode
 
 import orjson
 
 from layers import query as queries
 from layers.errors import BadParameter, NotFound, shown
-from layers.model import CRS84, Layer, Query
+from layers.model import CRS84, Cursor, Item, Layer, Query
 from twin.http import respond
-from twin.http.ogc import answers, negotiate
-from twin.http.ogc.context import Context, link, link_header
-from twin.http.ogc.negotiate import GEOJSON, HTML, JSON
+from twin.http.ogc import answers, cost, formats, jsonfg, links, negotiate
+from twin.http.ogc.answers import Answer
+from twin.http.ogc.context import Context, Link, link_header
+from twin.http.ogc.formats import GEOJSON, HTML, Offer, Representation
+from twin.http.ogc.links import Pairs
 from twin.http.respond import Headers, Scope, Send
 
 if TYPE_CHECKING:
     from twin.city import City
     from twin.http.ogc.pygeoapi_host import Host
 
-type Pairs = list[tuple[str, str]]
-#: Headers of a 304 beside its ETag; the client keeps the others of the answer it has.
-NOT_MODIFIED: Headers = [answers.VARY, (b"access-control-allow-origin", b"*")]
-#: A page up to this size is read in the event loop; a larger or filtered one in a reader thread.
-INLINE = 1000
+
+@dataclass(slots=True)
+class Asked:
+    """A request for features as its line and headers say it; nothing is looked up in the store."""
+
+    layer_id: str
+    here: str
+    base: str
+    told: str
+    pairs: Pairs
+    form: Representation
+    media: str
+    given: str
+    profile: str | None
+    none_match: str | None
+    lang: str
+    cost: cost.Cost
 
 
 class Items:
@@ -40,113 +58,226 @@ class Items:
 
     async def page(self, scope: Scope, send: Send, layer_id: str) -> None:
         """A page of features (Features Part 1, clauses 7.15 and 7.16)."""
+        asked = self._asked(scope, layer_id, formats.PAGE)
         city = self._city
-        layer = city.store.layer(layer_id)
-        f, pairs = split_format(respond.query_pairs(scope))
-        query = queries.parse(layer, pairs)
-        kind = negotiate.representation(scope, f)
-        base = respond.base_url(city, scope) + "/ogc"
-        if kind == "html":
-            await self._page_html(scope, send, layer, query, pairs)
-            return
-        # the body has a time stamp: equal ETags mean equal features, not equal bytes, so it is weak
-        etag = f'"{city.store.epoch}-{layer.seq}"'
-        if respond.etag_matches(respond.header(scope, b"if-none-match"), etag):
-            await respond.not_modified(send, f"W/{etag}", NOT_MODIFIED)
-            return
-        if query.limit <= INLINE and not query.equals:
-            page = city.store.items(layer_id, query)
+        if asked.cost == "aside":
+            found = await city.aside(self._page, asked)
         else:
-            page = await city.run(city.store.items, layer_id, query)
-        links = page_links(base, layer_id, pairs, f, page.next_after)
-        numbers = b'],"numberMatched":%d,"numberReturned":%d,"timeStamp":"' % (page.matched, page.returned)
-        await answers.give(
-            scope,
-            send,
-            (
-                b'{"type":"FeatureCollection","features":[',
-                page.features,
-                numbers + _now() + b'","links":' + orjson.dumps(links) + b"}",
-            ),
-            [
-                (b"content-type", b"application/geo+json"),
-                (b"etag", b"W/" + etag.encode()),
-                (b"content-crs", b"<%s>" % query.crs.encode()),
-                (b"ogc-numbermatched", b"%d" % page.matched),
-                (b"ogc-numberreturned", b"%d" % page.returned),
-                (b"link", link_header(links)),
-                answers.VARY,
-            ],
-        )
+            found = await city.read(self._page, asked, heavy=asked.cost == "heavy")
+        if found is None:
+            asked.cost = "heavy"
+            found = await city.read(self._page, asked, heavy=True)
+            assert found is not None
+        await answers.answer(scope, send, found)
 
     async def feature(self, scope: Scope, send: Send, layer_id: str, text: str) -> None:
         """One feature (Features Part 1, clause 7.17). Its ETag is its revision."""
-        city = self._city
-        f, pairs = split_format(respond.query_pairs(scope)) if scope["query_string"] else (None, [])
-        # each look at the store costs system calls, so a plain request takes just the one below
-        crs = queries.parse_item(city.store.layer(layer_id), pairs) if pairs else CRS84
         fid = feature_id(layer_id, text)
-        kind = negotiate.representation(scope, f)
-        if kind == "html":
-            await self._feature_html(scope, send, city.store.layer(layer_id), fid, Query(crs=crs))
+        city = self._city
+        if not scope["query_string"] and _is_geojson(scope):
+            call = self._plain_feature
+            # city.read would do the same; a coroutine less is a tenth of what a 304 costs here
+            local = city.store.local
+            found = call(scope, layer_id, fid) if local else await city.aside(call, scope, layer_id, fid)
+            await answers.answer(scope, send, found)
             return
-        revision = city.store.revision(layer_id, fid)
-        etag = f'"{city.store.epoch}-{revision}"'
-        if respond.etag_matches(respond.header(scope, b"if-none-match"), etag):
-            await respond.not_modified(send, etag, NOT_MODIFIED)
-            return
-        item = city.store.item(layer_id, fid, crs)
-        links = feature_links(respond.base_url(city, scope) + "/ogc", layer_id, fid, pairs)
+        asked = self._asked(scope, layer_id, formats.FEATURE)
+        if asked.form.media == HTML:
+            found = await city.aside(self._feature_html, asked, fid)
+        else:
+            found = await city.read(self._feature, asked, fid)
+        await answers.answer(scope, send, found)
+
+    def _asked(self, scope: Scope, layer_id: str, offer: Offer) -> Asked:
+        f: str | None = None
+        profile: str | None = None
+        pairs: Pairs = []
+        if scope["query_string"]:
+            f, profile, pairs = split_form(respond.query_pairs(scope))
+            if f is None and offer is formats.PAGE and any(name == "crs" for name, _ in pairs):
+                offer = formats.PAGE_IN_CRS
+        form = negotiate.representation(scope, f, offer)
+        wanted = jsonfg.profile(profile) if profile is not None else None
+        given, media = links.form(f, profile), form.media
+        if form.media == GEOJSON and wanted == "jsonfg":
+            # profiles choose among the forms of one media type (OGC 21-045r1, clause 16)
+            form = next(one for one in offer if one.media == formats.JSONFG)
+        city = self._city
+        base = respond.base_url(city, scope) + "/ogc"
+        html = form.media == HTML
+        return Asked(
+            layer_id,
+            base + scope["path"][4:],
+            base,
+            links.repeated(scope["query_string"], pairs) if pairs else "",
+            pairs,
+            form,
+            media,
+            given,
+            wanted,
+            respond.header(scope, b"if-none-match"),
+            negotiate.language(scope, city.settings.languages) if html else "",
+            cost.of_request(pairs, form),
+        )
+
+    def _page(self, asked: Asked) -> Answer | None:
+        """The answer; None where the layer shows that reading it is heavy, which the request did not."""
+        store = self._city.store
+        layer = store.layer(asked.layer_id)
+        query = queries.parse(layer, asked.pairs)
+        if asked.form.media == HTML:
+            return self._page_html(asked, layer, query)
+        # the body has a time stamp: equal ETags mean equal features, not equal bytes, so it is weak
+        kind = asked.form.name
+        etag = f'"{store.epoch}-{layer.seq}"' if kind == "json" else f'"{store.epoch}-{layer.seq}-{kind}"'
+        if respond.etag_matches(asked.none_match, etag):
+            return answers.unchanged(f"W/{etag}")
+        if asked.cost != "heavy" and cost.is_wide(layer, query):
+            return None
+        if kind in ("json", "jsonfg"):
+            return self._page_json(asked, layer, query, etag)
+        return self._page_columns(asked, layer, query, etag)
+
+    def _page_json(self, asked: Asked, layer: Layer, query: Query, etag: str) -> Answer:
+        fg = asked.form.name == "jsonfg"
+        page = self._city.store.items(layer.id, jsonfg.wanted(layer, query) if fg else query)
+        found = _page_links(asked, query, page.next_after)
+        features, root = page.features, b""
+        if fg:
+            schema = f"{asked.base}/collections/{layer.id}/schema"
+            features, root = jsonfg.collection(layer, query, features, schema)
+        numbers = b'],"numberMatched":%d,"numberReturned":%d,"timeStamp":"' % (page.matched, page.returned)
+        told = b'","links":' + orjson.dumps(found + links.profiled(asked.profile))
+        parts = (
+            b'{"type":"FeatureCollection","features":[',
+            features,
+            numbers + _now() + told + root + b"}",
+        )
+        return Answer(_page_headers(asked, query, etag, page.matched, page.returned, found), parts)
+
+    def _page_columns(self, asked: Asked, layer: Layer, query: Query, etag: str) -> Answer:
+        """FlatGeobuf or CSV: counts and links are in the headers alone."""
+        from layers import write
+
+        if query.crs != CRS84:
+            raise BadParameter("crs", query.crs, f"{asked.form.name} is written in CRS84 alone")
+        selection = self._city.store.select(layer.id, query)
+        body = write.page(asked.form.name, layer, selection.rows)
+        found = _page_links(asked, query, selection.next_after)
+        returned = len(selection.rows.fids)
+        return Answer(_page_headers(asked, query, etag, selection.matched, returned, found), (body,))
+
+    def _plain_feature(self, scope: Scope, layer_id: str, fid: int) -> Answer:
+        """A feature as GeoJSON, without parameters: what clients ask for most.
+
+        Each look at the store costs system calls or a round trip, so this takes one."""
+        store = self._city.store
+        none_match = respond.header(scope, b"if-none-match")
+        if none_match is not None:
+            etag = f'"{store.epoch}-{store.revision(layer_id, fid)}"'
+            if respond.etag_matches(none_match, etag):
+                return answers.unchanged(etag)
+        item = store.item(layer_id, fid)
+        here = f"{respond.base_url(self._city, scope)}/ogc/collections/{layer_id}/items"
+        told, header = links.of_plain_feature(here, fid, formats.FEATURE)
+        return self._feature_answer(item, CRS84, GEOJSON, item.body, told, header)
+
+    def _feature(self, asked: Asked, fid: int) -> Answer:
+        store, layer_id = self._city.store, asked.layer_id
+        crs = queries.parse_item(store.layer(layer_id), asked.pairs)
+        if asked.none_match is not None:
+            etag = f'"{store.epoch}-{store.revision(layer_id, fid)}"'
+            if respond.etag_matches(asked.none_match, etag):
+                return answers.unchanged(etag)
+        item = store.item(layer_id, fid, crs)
+        found = links.of_feature(asked.here, asked.told, formats.FEATURE, asked.form, asked.given)
+        body = item.body
+        if asked.form.name == "jsonfg":
+            schema = f"{asked.base}/collections/{layer_id}/schema"
+            body = jsonfg.feature(store.layer(layer_id), crs, body, schema)
+        told = orjson.dumps(found + links.profiled(asked.profile))
+        return self._feature_answer(item, crs, asked.media, body, told, link_header(found))
+
+    def _feature_answer(
+        self, item: Item, crs: str, media: str, body: bytes, told: bytes, header: bytes
+    ) -> Answer:
         headers: Headers = [
-            (b"content-type", b"application/geo+json"),
-            (b"etag", f'"{city.store.epoch}-{item.revision}"'.encode()),
+            (b"content-type", media.encode()),
+            (b"etag", f'"{self._city.store.epoch}-{item.revision}"'.encode()),
             (b"content-crs", b"<%s>" % crs.encode()),
-            (b"link", link_header(links)),
+            (b"link", header),
             answers.VARY,
         ]
-        body = item.body[:-1] + b',"links":' + orjson.dumps(links) + b"}"
-        await answers.give(scope, send, (body,), headers)
+        return Answer(headers, (body[:-1] + b',"links":' + told + b"}",))
 
-    async def _page_html(self, scope: Scope, send: Send, layer: Layer, query: Query, pairs: Pairs) -> None:
-        context = self._context(scope)
-        here = f"{context.base}/collections/{layer.id}/items"
-        extra = {"layer_title": context.title(layer), "json_href": _href(here, pairs, "json")}
+    def _page_html(self, asked: Asked, layer: Layer, query: Query) -> Answer:
+        context = Context(self._city, asked.base, asked.lang, asked.here[len(asked.base) :])
+        json_href = links.href(asked.here, asked.told, "f=json")
+        extra = {"layer_title": context.title(layer), "json_href": json_href}
 
-        def next_href(after: int | None) -> str | None:
-            return _next_href(here, pairs, "html", after)
+        def next_href(after: Cursor | None) -> str | None:
+            if after is None:
+                return None
+            return links.next_href(asked.here, asked.pairs, "f=html", queries.cursor_text(query, after))
 
-        html = await self._city.run(self._host.items, context, layer.id, query, extra, next_href)
-        await self._give_html(scope, send, html, context, query)
+        return _html(self._host.items(context, layer.id, query, extra, next_href), context, query)
 
-    async def _feature_html(self, scope: Scope, send: Send, layer: Layer, fid: int, query: Query) -> None:
-        context = self._context(scope)
-        html = await self._city.run(self._host.item, context, layer.id, fid, query)
-        await self._give_html(scope, send, html, context, query)
-
-    async def _give_html(self, scope: Scope, send: Send, html: bytes, context: Context, query: Query) -> None:
-        headers: Headers = [
-            (b"content-type", b"text/html; charset=utf-8"),
-            (b"content-crs", b"<%s>" % query.crs.encode()),
-            (b"content-language", context.lang.encode()),
-            answers.VARY_LANGUAGE,
-            *answers.HTML_HEADERS,
-        ]
-        await answers.give(scope, send, (html,), headers)
-
-    def _context(self, scope: Scope) -> Context:
-        city = self._city
-        lang = negotiate.language(scope, city.settings.languages)
-        return Context(city, respond.base_url(city, scope) + "/ogc", lang, scope["path"])
+    def _feature_html(self, asked: Asked, fid: int) -> Answer:
+        layer = self._city.store.layer(asked.layer_id)
+        query = Query(crs=queries.parse_item(layer, asked.pairs))
+        context = Context(self._city, asked.base, asked.lang, asked.here[len(asked.base) :])
+        return _html(self._host.item(context, layer.id, fid, query), context, query)
 
 
-def split_format(pairs: Pairs) -> tuple[str | None, Pairs]:
-    """``f`` and the other parameters. Raises BadParameter when ``f`` is given twice."""
-    given = [value for name, value in pairs if name == "f"]
-    if not given:
-        return None, pairs
-    if len(given) > 1:
-        raise BadParameter("f", given[1], "given more than once")
-    return given[0], [pair for pair in pairs if pair[0] != "f"]
+def _is_geojson(scope: Scope) -> bool:
+    return negotiate.representation(scope, None, formats.FEATURE) is formats.FEATURE[0]
+
+
+def _page_links(asked: Asked, query: Query, after: Cursor | None) -> list[Link]:
+    cursor = None if after is None else queries.cursor_text(query, after)
+    offer = formats.PAGE if query.crs == CRS84 else formats.PAGE_IN_CRS
+    return links.of_page(asked.here, asked.told, asked.pairs, offer, asked.form, asked.given, cursor)
+
+
+def _page_headers(
+    asked: Asked, query: Query, etag: str, matched: int, returned: int, found: list[Link]
+) -> Headers:
+    header = links.of_header(found)
+    return [
+        (b"content-type", asked.media.encode()),
+        (b"etag", b"W/" + etag.encode()),
+        (b"content-crs", b"<%s>" % query.crs.encode()),
+        (b"ogc-numbermatched", b"%d" % matched),
+        (b"ogc-numberreturned", b"%d" % returned),
+        *([(b"link", header)] if header else ()),
+        answers.VARY,
+    ]
+
+
+def _html(html: bytes, context: Context, query: Query) -> Answer:
+    headers: Headers = [
+        (b"content-type", b"text/html; charset=utf-8"),
+        (b"content-crs", b"<%s>" % query.crs.encode()),
+        (b"content-language", context.lang.encode()),
+        answers.VARY_LANGUAGE,
+        *answers.HTML_HEADERS,
+    ]
+    return Answer(headers, (html,))
+
+
+def split_form(pairs: Pairs) -> tuple[str | None, str | None, Pairs]:
+    """``f``, ``profile`` and the other parameters. Raises BadParameter when one is given twice."""
+    found: dict[str, str] = {}
+    others: Pairs = []
+    for pair in pairs:
+        name, value = pair
+        if name not in ("f", "profile"):
+            others.append(pair)
+        elif name in found:
+            raise BadParameter(name, value, "given more than once")
+        else:
+            found[name] = value
+    return found.get("f"), found.get("profile"), others
 
 
 def feature_id(layer_id: str, text: str) -> int:
@@ -156,44 +287,10 @@ def feature_id(layer_id: str, text: str) -> int:
     raise NotFound(f"layer {layer_id} has no feature {shown(text)!r}")
 
 
-def page_links(
-    base: str, layer_id: str, pairs: Pairs, f: str | None, after: int | None
-) -> list[dict[str, object]]:
-    """self, alternate, next and collection of a page."""
-    here = f"{base}/collections/{layer_id}/items"
-    links = [
-        link("self", _href(here, pairs, f), GEOJSON, "This page as GeoJSON"),
-        link("alternate", _href(here, pairs, "html"), HTML, "This page as HTML"),
-        link("collection", f"{base}/collections/{layer_id}", JSON, "The layer"),
-    ]
-    following = _next_href(here, pairs, f, after)
-    if following is not None:
-        links.append(link("next", following, GEOJSON, "The next page"))
-    return links
-
-
-def feature_links(base: str, layer_id: str, fid: int, pairs: Pairs) -> list[dict[str, object]]:
-    """self, alternate and collection of one feature."""
-    here = f"{base}/collections/{layer_id}/items/{fid}"
-    return [
-        link("self", _href(here, pairs, None), GEOJSON, "This feature as GeoJSON"),
-        link("alternate", _href(here, pairs, "html"), HTML, "This feature as HTML"),
-        link("collection", f"{base}/collections/{layer_id}", JSON, "The layer"),
-    ]
-
-
-def _next_href(here: str, pairs: Pairs, f: str | None, after: int | None) -> str | None:
-    """The keyset cursor replaces the offset: a page deep in a layer costs what the first one costs."""
-    if after is None:
-        return None
-    kept = [pair for pair in pairs if pair[0] not in ("offset", "after")]
-    return _href(here, [*kept, ("after", str(after))], f)
-
-
-def _href(here: str, pairs: Pairs, f: str | None) -> str:
-    given = pairs if f is None else [*pairs, ("f", f)]
-    return f"{here}?{urlencode(given, quote_via=quote, safe=',:/')}" if given else here
-
-
 def _now() -> bytes:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ").encode()
+    return _instant(int(time.time()))
+
+
+@lru_cache(maxsize=4)
+def _instant(second: int) -> bytes:
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%SZ").encode()

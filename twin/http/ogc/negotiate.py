@@ -6,65 +6,62 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 from layers.errors import BadParameter, shown
 from twin.http.errors import NotAcceptable
-from twin.http.respond import Scope, header
+from twin.http.ogc import formats
+from twin.http.ogc.formats import Offer, Representation
+from twin.http.respond import Scope, header, weight
 
-JSON = "application/json"
-GEOJSON = "application/geo+json"
-HTML = "text/html"
-SCHEMA = "application/schema+json"
-OPENAPI = "application/vnd.oai.openapi+json;version=3.0"
-MERGE_PATCH = "application/merge-patch+json"
-
-#: Values of ``f``; a media type is taken as well, because some clients paste what a link says.
-NAMES: Mapping[str, str] = {
-    "json": "json",
-    "geojson": "json",
-    "html": "html",
-    JSON: "json",
-    GEOJSON: "json",
-    HTML: "html",
-}
-_JSON_LIKE = frozenset(
-    {
-        JSON,
-        GEOJSON,
-        SCHEMA,
-        "application/vnd.oai.openapi+json",
-        "application/openapi+json",
-        "application/*",
-        "*/*",
-    }
-)
-_HTML_LIKE = frozenset({HTML, "application/xhtml+xml", "text/*"})
+#: An Accept header beyond this length is read anew each time; shorter ones are remembered.
+REMEMBERED = 300
 
 
-def representation(scope: Scope, f: str | None) -> str:
-    """``json`` or ``html``. Raises BadParameter for an unknown ``f``, NotAcceptable for Accept."""
+def representation(scope: Scope, f: str | None, offer: Offer) -> Representation:
+    """What to answer with. Raises BadParameter for an unknown ``f``, NotAcceptable for Accept."""
     if f is not None:
-        chosen = NAMES.get(f)
+        chosen = formats.find(offer, f)
         if chosen is None:
-            raise BadParameter("f", f, "json, geojson or html")
+            raise BadParameter("f", f, "one of " + ", ".join(formats.names(offer)))
         return chosen
     accept = header(scope, b"accept")
     if not accept or accept == "*/*":
-        return "json"
-    return _best(accept)
+        return offer[0]
+    found = _remembered(accept, offer) if len(accept) < REMEMBERED else _best(accept, offer)
+    if found is None:
+        media = ", ".join(one.media for one in offer)
+        raise NotAcceptable(f"Accept: {shown(accept)}: none can be given here; offered: {media}")
+    return found
 
 
-def _best(accept: str) -> str:
-    for media, weight in weighted(accept):
-        if weight <= 0:
-            continue
-        if media in _JSON_LIKE:
-            return "json"
-        if media in _HTML_LIKE:
-            return "html"
-    raise NotAcceptable(
-        f"Accept: {shown(accept)}: none can be given here; offered: {JSON}, {GEOJSON}, {HTML}"
-    )
+def _best(accept: str, offer: Offer) -> Representation | None:
+    """The offer of greatest weight; among equals the one named first in the header, then in the offer."""
+    ranges = weighted(accept)
+    rated = [(_rating(one, ranges), one) for one in offer]
+    rated = [pair for pair in rated if pair[0][0] > 0]
+    return max(rated, key=lambda pair: pair[0])[1] if rated else None
+
+
+_remembered = lru_cache(maxsize=256)(_best)
+
+
+def _rating(one: Representation, ranges: Sequence[tuple[str, float]]) -> tuple[float, int]:
+    """Weight and place of the most specific range that fits (RFC 9110 section 12.5.1)."""
+    best, specific = (0.0, 0), -1
+    for place, (media, value) in enumerate(ranges):
+        fits = _specificity(one, media)
+        if fits > specific:
+            best, specific = (value, -place), fits
+    return best
+
+
+def _specificity(one: Representation, media: str) -> int:
+    if media in one.takes:
+        return 2
+    if media == "*/*":
+        return 0
+    return 1 if media.endswith("/*") and one.media.startswith(media[:-1]) else -1
 
 
 def weighted(value: str) -> list[tuple[str, float]]:
@@ -72,29 +69,21 @@ def weighted(value: str) -> list[tuple[str, float]]:
     found: list[tuple[str, float]] = []
     for part in value.lower().split(",")[:40]:
         name, *params = (piece.strip() for piece in part.split(";"))
-        weight = 1.0
+        value_ = 1.0
         for param in params:
             if param.startswith("q="):
-                weight = _weight(param[2:])
+                value_ = weight(param[2:])
         if name:
-            found.append((name, weight))
+            found.append((name, value_))
     return sorted(found, key=lambda entry: -entry[1])
-
-
-def _weight(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        return 0.0
-    return value if 0 <= value <= 1 else 0.0
 
 
 def language(scope: Scope, offered: Sequence[str]) -> str:
     """The best of the city's languages for Accept-Language; the city's first without a match."""
     given = header(scope, b"accept-language")
     if given:
-        for tag, weight in weighted(given):
-            if weight <= 0:
+        for tag, value in weighted(given):
+            if value <= 0:
                 continue
             for candidate in offered:
                 if candidate.lower() == tag or candidate.lower().split("-")[0] == tag.split("-")[0]:

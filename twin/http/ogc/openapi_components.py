@@ -1,94 +1,111 @@
-"""The parts that every path of the API document shares: schemas, answers, keys.
+"""The parts that every path of the API document shares: parameters, schemas, answers, keys.
 
 No ``$ref`` leaves the document: validators and the official test suites run without internet.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from twin.http.ogc.negotiate import HTML, JSON
+from twin.http.ogc.formats import HTML, Offer, names
+from twin.http.ogc.jsonfg import PROFILES
 
 PROBLEM = "application/problem+json"
 _TEXT: dict[str, Any] = {"type": "string"}
-_LINKS: dict[str, Any] = {"type": "array", "items": {"$ref": "#/components/schemas/link"}}
-
-
 #: RFC 9457 members, and OGC's two beside them.
 _PROBLEM = ("type", "title", "status", "detail", "code", "description")
+#: Errors that any reading may answer; the address alone decides which.
+READING = (400, 403, 404, 406, 503)
 
 
-def schemas() -> dict[str, Any]:
-    """``components.schemas``."""
+def reference(name: str) -> dict[str, Any]:
+    """A reference to a schema of the document."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def array_of(items: Mapping[str, Any]) -> dict[str, Any]:
+    """The schema of a list."""
+    return {"type": "array", "items": dict(items)}
+
+
+def object_of(properties: dict[str, Any], required: str) -> dict[str, Any]:
+    """The schema of an object; ``required`` names its members, separated by spaces."""
+    found: dict[str, Any] = {"type": "object", "properties": properties}
+    return found | {"required": required.split()} if required else found
+
+
+# parameters
+
+
+def form(offer: Offer) -> dict[str, Any]:
+    """The parameter ``f`` of a resource."""
+    schema = {"type": "string", "enum": names(offer)}
+    return query_parameter("f", schema, "The representation; it wins over Accept")
+
+
+def profile() -> dict[str, Any]:
+    """The parameter ``profile`` (OGC 23-058r2, clause 13)."""
+    schema = {"type": "array", "items": {"type": "string", "enum": list(PROFILES)}, "minItems": 1}
+    return query_parameter("profile", schema, "The GeoJSON profile; rfc7946 without it")
+
+
+def query_parameter(name: str, schema: dict[str, Any], description: str) -> dict[str, Any]:
+    """A query parameter, with style and explode written out, because QGIS needs them."""
     return {
-        "problem": _object(
-            {**dict.fromkeys(_PROBLEM, _TEXT), "status": {"type": "integer"}}, " ".join(_PROBLEM)
-        ),
-        "link": _object({"href": _TEXT, "rel": _TEXT, "type": _TEXT, "title": _TEXT}, "href rel"),
-        "landingPage": _object({"title": _TEXT, "description": _TEXT, "links": _LINKS}, "links"),
-        "conformance": _object({"conformsTo": {"type": "array", "items": _TEXT}}, "conformsTo"),
-        "collections": _object(
-            {
-                "links": _LINKS,
-                "crs": {"type": "array", "items": _TEXT},
-                "collections": {"type": "array", "items": {"$ref": "#/components/schemas/collection"}},
-            },
-            "links collections",
-        ),
-        "collection": _object(
-            {
-                "id": _TEXT,
-                "title": _TEXT,
-                "description": _TEXT,
-                "itemType": _TEXT,
-                "links": _LINKS,
-                "extent": {"type": "object"},
-                "crs": {"type": "array", "items": _TEXT},
-                "storageCrs": _TEXT,
-            },
-            "id links",
-        ),
-        "document": {"type": "object"},
-        "geometry": _object({"type": _TEXT, "coordinates": {"type": "array", "items": {}}}, "type"),
-        "feature": _feature("id links"),
-        "newFeature": _feature(""),
-        "patch": _object(
-            {
-                "properties": {"type": "object", "nullable": True},
-                "geometry": {"allOf": [{"$ref": "#/components/schemas/geometry"}], "nullable": True},
-            },
-            "",
-        ),
-        "featureCollection": _object(
-            {
-                "type": {"type": "string", "enum": ["FeatureCollection"]},
-                "features": {"type": "array", "items": {"$ref": "#/components/schemas/feature"}},
-                "links": _LINKS,
-                "timeStamp": {"type": "string", "format": "date-time"},
-                "numberMatched": {"type": "integer", "minimum": 0},
-                "numberReturned": {"type": "integer", "minimum": 0},
-            },
-            "type features",
-        ),
+        "name": name,
+        "in": "query",
+        "description": description,
+        "required": False,
+        "style": "form",
+        "explode": False,
+        "schema": schema,
     }
 
 
-def _feature(required: str) -> dict[str, Any]:
-    return _object(
-        {
-            "type": {"type": "string", "enum": ["Feature"]},
-            "id": {"type": "integer"},
-            "geometry": {"allOf": [{"$ref": "#/components/schemas/geometry"}], "nullable": True},
-            "properties": {"type": "object", "nullable": True},
-            "links": _LINKS,
+def path_parameter(name: str, schema: dict[str, Any], description: str) -> dict[str, Any]:
+    """A path parameter."""
+    return {"name": name, "in": "path", "required": True, "description": description, "schema": schema}
+
+
+def header_parameter(name: str, description: str, schema: dict[str, Any]) -> dict[str, Any]:
+    """A header that may be sent."""
+    return {"name": name, "in": "header", "required": False, "description": description, "schema": schema}
+
+
+# operations and answers
+
+
+def get(
+    operation: str, tag: str, summary: str, ok: dict[str, Any], parameters: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """A reading operation."""
+    return {
+        "operationId": operation,
+        "tags": [tag],
+        "summary": summary,
+        "parameters": parameters,
+        "responses": {
+            "200": ok,
+            "304": {"description": "As If-None-Match has it"},
+            **errors(*READING),
         },
-        f"type geometry properties {required}".strip(),
-    )
+    }
 
 
-def _object(properties: dict[str, Any], required: str) -> dict[str, Any]:
-    found: dict[str, Any] = {"type": "object", "properties": properties}
-    return found | {"required": required.split()} if required else found
+def answer(description: str, content: Mapping[str, Any]) -> dict[str, Any]:
+    """A 200 response: media type → name of a schema, or a whole media type object.
+
+    Every one has an HTML form (Features Part 1, /req/html/definition)."""
+    told = {
+        media: {"schema": reference(one)} if isinstance(one, str) else one for media, one in content.items()
+    }
+    return {"description": description, "content": told | {HTML: {"schema": _TEXT}}}
+
+
+def errors(*statuses: int) -> dict[str, Any]:
+    """References to the error responses of a path."""
+    return {str(status): {"$ref": f"#/components/responses/e{status}"} for status in sorted(statuses)}
 
 
 def responses() -> dict[str, Any]:
@@ -99,17 +116,24 @@ def responses() -> dict[str, Any]:
         "403": "The key may not do this, or the Host or Origin is foreign",
         "404": "There is no such thing",
         "406": "None of the accepted media types can be given",
+        "409": "The present state does not permit it; the answer says why",
         "412": "If-Match does not name the current revision",
-        "413": "The body is too large",
+        "413": "The body, or the answer, is too large",
         "415": "The media type of the body is not taken here",
         "428": "This layer is changed only with If-Match",
-        "503": "Not now: the city folder is read-only, or the server is busy",
+        "503": "Not now: the server is busy, the city is read-only, or its database does not answer",
     }
-    schema = {"$ref": "#/components/schemas/problem"}
-    return {
-        f"e{status}": {"description": text, "content": {PROBLEM: {"schema": schema}}}
+    found: dict[str, Any] = {
+        f"e{status}": {"description": text, "content": {PROBLEM: {"schema": reference("problem")}}}
         for status, text in told.items()
     }
+    found["e401"]["headers"] = {"WWW-Authenticate": _header("How to send a key")}
+    found["e503"]["headers"] = {"Retry-After": _header("Seconds until it is worth trying again")}
+    return found
+
+
+def _header(description: str) -> dict[str, Any]:
+    return {"description": description, "required": True, "schema": _TEXT}
 
 
 def security_schemes() -> dict[str, Any]:
@@ -125,15 +149,103 @@ def security_schemes() -> dict[str, Any]:
     }
 
 
-def answer(description: str, schema: str, media: str = JSON) -> dict[str, Any]:
-    """A 200 response; every one has an HTML form (Features Part 1, /req/html/definition)."""
-    content: dict[str, Any] = {
-        media: {"schema": {"$ref": f"#/components/schemas/{schema}"}},
-        HTML: {"schema": {"type": "string"}},
+# schemas
+
+
+def schemas() -> dict[str, Any]:
+    """``components.schemas`` but for those of the layers."""
+    links = array_of(reference("link"))
+    texts = array_of(_TEXT)
+    return {
+        "problem": object_of(
+            {**dict.fromkeys(_PROBLEM, _TEXT), "status": {"type": "integer"}}, " ".join(_PROBLEM)
+        ),
+        "link": object_of({"href": _TEXT, "rel": _TEXT, "type": _TEXT, "title": _TEXT}, "href rel"),
+        "landingPage": object_of({"title": _TEXT, "description": _TEXT, "links": links}, "links"),
+        "conformance": object_of({"conformsTo": texts}, "conformsTo"),
+        "functions": object_of({"functions": array_of(_function()), "links": links}, "functions"),
+        "collections": object_of(
+            {"links": links, "crs": texts, "collections": array_of(reference("collection"))},
+            "links collections",
+        ),
+        "collection": object_of(
+            {
+                "id": _TEXT,
+                "title": _TEXT,
+                "description": _TEXT,
+                "itemType": _TEXT,
+                "links": links,
+                "extent": {"type": "object"},
+                "crs": texts,
+                "storageCrs": _TEXT,
+            },
+            "id links",
+        ),
+        "document": {"type": "object"},
+        "featureCollection": object_of(
+            {
+                "type": {"type": "string", "enum": ["FeatureCollection"]},
+                "features": array_of({"type": "object"}),
+            },
+            "type features",
+        ),
+        "jsonfg": object_of({"type": _TEXT, "conformsTo": texts, "featureType": _TEXT}, "type conformsTo"),
+        **_geometries(),
     }
-    return {"description": description, "content": content}
 
 
-def errors(*statuses: int) -> dict[str, Any]:
-    """References to the error responses of a path."""
-    return {str(status): {"$ref": f"#/components/responses/e{status}"} for status in statuses}
+def _function() -> dict[str, Any]:
+    argument = object_of({"title": _TEXT, "description": _TEXT, "type": array_of(_TEXT)}, "type")
+    return object_of(
+        {
+            "name": _TEXT,
+            "description": _TEXT,
+            "arguments": array_of(argument),
+            "returns": array_of(_TEXT),
+        },
+        "name returns",
+    )
+
+
+def _geometries() -> dict[str, Any]:
+    """GeoJSON geometries (RFC 7946, section 3.1), by type and as one."""
+    position = {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 3}
+    line = {**array_of(position), "minItems": 2}
+    polygon = {**array_of({**array_of(position), "minItems": 4}), "minItems": 1}
+    shapes: dict[str, dict[str, Any]] = {
+        "Point": position,
+        "LineString": line,
+        "Polygon": polygon,
+        "MultiPoint": {**array_of(position), "minItems": 1},
+        "MultiLineString": {**array_of(line), "minItems": 1},
+        "MultiPolygon": {**array_of(polygon), "minItems": 1},
+    }
+    found = {
+        f"geometry{name}": object_of(
+            {"type": {"type": "string", "enum": [name]}, "coordinates": shape}, "type coordinates"
+        )
+        for name, shape in shapes.items()
+    }
+    found["geometryCollection"] = object_of(
+        {
+            "type": {"type": "string", "enum": ["GeometryCollection"]},
+            "geometries": array_of({"oneOf": [reference(name) for name in found]}),
+        },
+        "type geometries",
+    )
+    return found | {"geometry": {"oneOf": [reference(name) for name in found]}}
+
+
+def feature_schema(
+    geometry: dict[str, Any], properties: dict[str, Any], *, read_only: bool
+) -> dict[str, Any]:
+    """A feature as it is read (with id and links) or as it is sent."""
+    members = {
+        "type": {"type": "string", "enum": ["Feature"]},
+        "geometry": geometry,
+        "properties": properties,
+    }
+    if not read_only:
+        return object_of(members, "type geometry properties")
+    members |= {"id": {"type": "integer", "format": "int64"}, "links": array_of(reference("link"))}
+    return object_of(members, "type id geometry properties")

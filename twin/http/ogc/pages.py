@@ -9,7 +9,7 @@ from typing import Any
 from layers.errors import NotFound, shown
 from twin.http.ogc import documents, openapi, schemas, tilesets
 from twin.http.ogc.context import Context
-from twin.http.ogc.negotiate import JSON, OPENAPI, SCHEMA
+from twin.http.ogc.formats import JSON, OPENAPI, SCHEMA
 
 type Build = Callable[[Context], dict[str, Any]]
 
@@ -35,6 +35,8 @@ def find(segments: Sequence[str]) -> Page:
             return Page(openapi.document, OPENAPI, "api.html")
         case ["collections"]:
             return Page(_collections, template="collections/index.html")
+        case ["functions"]:
+            return Page(documents.functions, template="functions.html")
         case ["tileMatrixSets"]:
             return Page(tilesets.tile_matrix_sets)
         case ["tileMatrixSets", name]:
@@ -59,6 +61,9 @@ def _of_layer(layer_id: str, rest: Sequence[str]) -> Page:
         case ["queryables"]:
             extra = {"layer_id": layer_id, "page": "queryables"}
             return Page(layered(schemas.queryables), SCHEMA, "collections/schema.html", extra)
+        case ["sortables"]:
+            extra = {"layer_id": layer_id, "page": "sortables"}
+            return Page(layered(schemas.sortables), SCHEMA, "collections/schema.html", extra)
         case ["tiles"]:
             return Page(layered(tilesets.tilesets))
         case ["tiles", name]:

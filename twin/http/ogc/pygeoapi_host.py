@@ -18,7 +18,7 @@ import orjson
 
 from layers.crs import supported
 from layers.errors import BadInput, NotFound, TwinError
-from layers.model import CRS84, Query
+from layers.model import CRS84, Cursor, Query
 from twin.http.ogc.context import Context
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ PROVIDER = "twin.http.ogc.pygeoapi_provider.StoreProvider"
 #: Addresses (``https://host``) that an API object is kept for; Host is checked before, so they are few.
 KEPT = 8
 type Extra = Mapping[str, Any]
-type NextHref = Callable[[int | None], str | None]
+type NextHref = Callable[[Cursor | None], str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +74,15 @@ class Host:
         api = self._api(base)
         request = _request(api, query_string, "application/json", "en")
         _, status, content = itemtypes.get_collection_items(api, request, layer_id)
+        return int(status), str(content)
+
+    def raw_item(self, base: str, layer_id: str, fid: str, query_string: str) -> tuple[int, str]:
+        """The same of one feature."""
+        from pygeoapi.api import itemtypes
+
+        api = self._api(base)
+        request = _request(api, query_string, "application/json", "en")
+        _, status, content = itemtypes.get_collection_item(api, request, layer_id, fid)
         return int(status), str(content)
 
     def _html(

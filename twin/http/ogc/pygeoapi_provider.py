@@ -16,7 +16,7 @@ from pygeoapi.provider.base import BaseProvider, ProviderInvalidQueryError, Prov
 
 from layers import query as queries
 from layers.errors import BadParameter, NotFound
-from layers.model import CRS84, Layer, Page, Query
+from layers.model import CRS84, Cursor, Layer, Page, Query
 from layers.store.base import Store
 from twin.http.ogc.schemas import json_type, properties
 
@@ -27,7 +27,7 @@ class Asked:
 
     query: Query
     extra: dict[str, Any]
-    next_href: Callable[[int | None], str | None]
+    next_href: Callable[[Cursor | None], str | None]
 
 
 #: Set around a call into pygeoapi whose query is ours; unset, the provider reads pygeoapi's arguments.
@@ -69,7 +69,8 @@ class StoreProvider(BaseProvider):  # type: ignore[misc]
             page = self._store.items(self._layer.id, prepared.query)
             return _collection(page) | prepared.extra | {"next_href": prepared.next_href(page.next_after)}
         try:
-            return _collection(self._store.items(self._layer.id, self._read(**asked)))
+            found = _collection(self._store.items(self._layer.id, self._read(**asked)))
+            return found if asked.get("resulttype") != "hits" else found | _NONE
         except BadParameter as error:
             raise ProviderInvalidQueryError(user_msg=str(error)) from error
 
@@ -93,6 +94,10 @@ class StoreProvider(BaseProvider):  # type: ignore[misc]
         bbox: list[float] | None = None,
         datetime_: str | None = None,
         properties: list[tuple[str, str]] | None = None,
+        sortby: list[dict[str, str]] | None = None,
+        select_properties: list[str] | None = None,
+        q: str | None = None,
+        filterq: Any = None,
         crs_transform_spec: Any = None,
         **_: Any,
     ) -> Query:
@@ -102,9 +107,24 @@ class StoreProvider(BaseProvider):  # type: ignore[misc]
             pairs.append(("bbox", ",".join(map(repr, bbox))))
         if datetime_:
             pairs.append(("datetime", datetime_))
+        if sortby:
+            pairs.append(("sortby", ",".join(one["order"] + one["property"] for one in sortby)))
+        if select_properties:
+            pairs.append(("properties", ",".join(select_properties)))
+        if q:
+            pairs.append(("q", q))
         if crs_transform_spec is not None:
             pairs.append(("crs", _crs(crs_transform_spec)))
+        if filterq is not None:
+            from twin.http.ogc.pygeoapi_filter import as_cql2
+
+            # pygeoapi has brought its geometries to longitude, latitude
+            pairs += [("filter", orjson.dumps(as_cql2(filterq)).decode()), ("filter-lang", "cql2-json")]
         return queries.parse(self._layer, pairs)
+
+
+#: What ``resulttype=hits`` leaves of a page.
+_NONE: dict[str, Any] = {"features": [], "numberReturned": 0}
 
 
 def _crs(spec: Any) -> str:

@@ -1,11 +1,14 @@
-"""Schema and queryables of a layer as JSON Schema (OGC API Features Part 5, Part 3 clause 6)."""
+"""Schema, queryables and sortables of a layer as JSON Schema.
+
+OGC API Features Part 5, which is Common Part 3 (OGC 23-058r2), and Features Part 3 (OGC 19-079r2)."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from layers import query as queries
+from layers.cql.ast import FID
 from layers.model import Field, Layer
-from layers.query import RESERVED
 from twin.http.ogc.context import Context
 from twin.http.ogc.negotiate import text
 
@@ -34,44 +37,51 @@ def properties(layer: Layer) -> tuple[Field, ...]:
     return (SOURCE_ID, *(one for one in layer.fields if one.name != SOURCE_ID.name))
 
 
-def queryable(layer: Layer) -> tuple[Field, ...]:
-    """The properties that are query parameters: one named like a parameter of ours is not."""
-    return tuple(field for field in properties(layer) if field.name not in RESERVED)
+def parameters(layer: Layer) -> tuple[Field, ...]:
+    """What is a query parameter: the id and the properties, but no lists, and none named like a parameter
+    of ours."""
+    known = queries.filters(layer)
+    own = properties(layer)
+    everything = own if layer.field(FID.name) is not None else (FID, *own)
+    return tuple(field for field in everything if field.name in known)
 
 
 def json_type(field: Field) -> dict[str, Any]:
     """The JSON Schema of a value of this field, without annotations."""
     kind = "string" if field.type in _FORMATS else field.type
     schema: dict[str, Any] = {"type": kind}
+    if field.type == "array":
+        schema["items"] = {"anyOf": [{"type": one} for one in ("string", "number", "boolean")]}
     if field.type in _FORMATS:
         schema["format"] = _FORMATS[field.type]
     return schema
 
 
 def schema(context: Context, layer: Layer) -> dict[str, Any]:
-    """``…/schema``: what a feature looks like; a null property is there and null."""
-    found: dict[str, Any] = {
-        "id": {
-            "title": context.say("Feature id", "要素编号"),
-            "type": "integer",
-            "readOnly": True,
-            "x-ogc-role": "id",
-            "x-ogc-propertySeq": 1,
-        },
-        "geometry": _geometry(context, layer) | {"x-ogc-propertySeq": 2},
-    }
-    for seq, field in enumerate(properties(layer), 3):
-        found[field.name] = _property(context, layer, field) | {"x-ogc-propertySeq": seq}
-    return _document(context, layer, "schema", found) | {"additionalProperties": False}
+    """``…/schema``: what is returned and, but for what is ``readOnly``, received.
+
+    A null property is there and null."""
+    found = {_free(layer, "id"): _id(context), _free(layer, "geometry"): _geometry(context, layer)}
+    found |= {field.name: _property(context, layer, field) for field in properties(layer)}
+    return _document(context, layer, "schema", found)
 
 
 def queryables(context: Context, layer: Layer) -> dict[str, Any]:
-    """``…/queryables``: the properties that may be asked for as query parameters.
+    """``…/queryables``: the properties that a filter may name; single values are query parameters too.
 
     ``additionalProperties`` false says that any other name is refused."""
-    found = {"geometry": _geometry(context, layer)}
-    found |= {field.name: _property(context, layer, field) for field in queryable(layer)}
-    return _document(context, layer, "queryables", found) | {"additionalProperties": False}
+    found = {"id": _id(context), "geometry": _geometry(context, layer)}
+    found |= {field.name: _property(context, layer, field) for field in properties(layer)}
+    return _document(context, layer, "queryables", found)
+
+
+def sortables(context: Context, layer: Layer) -> dict[str, Any]:
+    """``…/sortables``: the properties that ``sortby`` may name."""
+    found = {
+        one.name: _id(context) if one is FID else _property(context, layer, one)
+        for one in queries.sortables(layer)
+    }
+    return _document(context, layer, "sortables", found)
 
 
 def geojson(context: Context, layer: Layer) -> dict[str, Any]:
@@ -104,7 +114,26 @@ def _document(context: Context, layer: Layer, name: str, found: dict[str, Any]) 
         "$id": f"{context.base}/collections/{layer.id}/{name}",
         "type": "object",
         "title": context.title(layer),
-        "properties": found,
+        "properties": {
+            key: one | {"x-ogc-propertySeq": place} for place, (key, one) in enumerate(found.items(), 1)
+        },
+        "additionalProperties": False,
+    }
+
+
+def _free(layer: Layer, name: str) -> str:
+    """A name for what is not a property, when a property has it already."""
+    while layer.field(name) is not None:
+        name += "_"
+    return name
+
+
+def _id(context: Context) -> dict[str, Any]:
+    return {
+        "title": context.say("Feature id", "要素编号"),
+        "type": "integer",
+        "readOnly": True,
+        "x-ogc-role": "id",
     }
 
 
@@ -124,7 +153,7 @@ def _property(context: Context, layer: Layer, field: Field) -> dict[str, Any]:
     if field.unit:
         found |= {"x-ogc-unit": field.unit, "x-ogc-unitLang": "UCUM"}
     if field.codes:
-        found["enum"] = _codes(field)
+        found["enum"] = codes(field)
         found["x-enum-titles"] = {
             code: text(titles, context.lang, code) for code, titles in field.codes.items()
         }
@@ -133,7 +162,7 @@ def _property(context: Context, layer: Layer, field: Field) -> dict[str, Any]:
     return found
 
 
-def _codes(field: Field) -> list[str] | list[int]:
-    """The codes in the type of their field: code tables have text keys."""
-    codes = list(field.codes or ())
-    return [int(code) for code in codes] if field.type == "integer" else codes
+def codes(field: Field) -> list[str] | list[int]:
+    """The codes in the type of their field, for code tables have text keys; empty without a table."""
+    found = list(field.codes or ())
+    return [int(code) for code in found] if field.type == "integer" else found

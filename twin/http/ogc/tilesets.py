@@ -11,7 +11,7 @@ from layers.errors import NotFound, shown
 from layers.model import CRS84, Layer
 from twin.http.ogc.context import REL, Context, link
 from twin.http.ogc.documents import TMS
-from twin.http.ogc.negotiate import JSON, SCHEMA
+from twin.http.ogc.formats import JSON, SCHEMA
 from twin.http.ogc.schemas import json_type, properties
 
 MVT = "application/vnd.mapbox-vector-tile"

@@ -1,0 +1,65 @@
+"""The limits in the reference are those of the code."""
+
+import re
+
+import pytest
+
+from layers import parameters
+from layers.cql import geometry, limits
+from layers.store import feature
+from layers.store.geopackage import store
+from layers.store.open import Database
+from tests.support import ROOT
+from twin import city
+from twin.http import respond
+from twin.http.ogc import cost, download, download_job, edit
+from twin.settings import parse
+
+REFERENCE = (ROOT / "docs" / "reference.md").read_text("utf-8")
+TABLE = dict(
+    re.findall(r"^\| (.+?) \| (.+?) \|$", REFERENCE.partition("## Limits")[2].partition("\n## ")[0], re.M)
+)
+
+
+def told(row):
+    """The numbers of a row; thousands are apart."""
+    (limit,) = [value for name, value in TABLE.items() if name.startswith(row)]
+    return [int(one.replace(" ", "")) for one in re.findall(r"\d+(?: \d{3})*", limit)]
+
+
+@pytest.mark.parametrize(
+    ("row", "numbers"),
+    [
+        ("`limit`", [parameters.MAX_LIMIT, parameters.MAX_LIMIT, parameters.DEFAULT_LIMIT]),
+        ("`offset`", [parameters.MAX_OFFSET]),
+        ("query string", [respond.MAX_QUERY, respond.MAX_FIELDS]),
+        ("`filter`", [limits.MAX_BYTES, limits.MAX_DEPTH, geometry._MOST_POSITIONS]),
+        ("`sortby`", [parameters.MAX_SORT]),
+        ("`q`", [parameters.MAX_WORDS, parameters.MAX_WORD]),
+        ("body of a write", [edit.MAX_BODY, feature.MAX_VERTICES]),
+        ("time for one query", [int(store.READ_SECONDS)]),
+        ("queries at a time", [parse("").limits.heavy_queries, int(city.PLACE_SECONDS)]),
+        (
+            "downloads at a time",
+            [
+                download.PLACES,
+                int(download.PLACE_SECONDS),
+                download_job.MOST_FEATURES,
+                download_job.MOST_BYTES >> 30,
+                int(download.MOST_SECONDS),
+            ],
+        ),
+    ],
+)
+def test_each_limit_is_the_documented_one(row, numbers):
+    assert told(row) == numbers
+
+
+def test_both_stores_have_one_time_limit():
+    assert Database("postgresql://x").read_seconds == store.READ_SECONDS
+
+
+def test_the_page_that_waits_for_nobody_is_the_documented_one():
+    (name,) = [name for name in TABLE if name.startswith("queries at a time")]
+    assert f"{cost.INLINE:,}".replace(",", " ") in name
+    assert f"{cost.QUICK:,}".replace(",", " ") in name

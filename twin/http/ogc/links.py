@@ -1,0 +1,122 @@
+"""The links of pages and features: addresses that repeat the request, in another form or further on."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+from urllib.parse import quote, urlencode
+
+import orjson
+
+from twin.http.ogc.context import Link, link, link_header
+from twin.http.ogc.formats import GEOJSON, JSON, Offer, Representation
+from twin.http.ogc.jsonfg import PROFILE
+
+type Pairs = list[tuple[str, str]]
+#: Bytes of a Link header that leave room for the other headers.
+LONGEST = 2048
+#: Parameters that say where a page begins; a ``next`` link has a cursor in their place.
+_PLACE = frozenset({"offset", "after"})
+_PLAIN = re.compile(rb"(?:[A-Za-z0-9._~!$&()*+,;=:@/-]|%[0-9A-Fa-f]{2})+")
+
+
+def encoded(pairs: Sequence[tuple[str, str]]) -> str:
+    """Parameters as a query string. Commas, colons and slashes stay readable, as RFC 3986 allows."""
+    return urlencode(pairs, quote_via=quote, safe=",:/") if pairs else ""
+
+
+def repeated(raw: bytes, pairs: Pairs) -> str:
+    """The parameters of a request as a query string: its own ``raw`` one where nothing was taken out of
+    it and it has only characters of RFC 3986, which is cheaper than writing it anew."""
+    if _PLAIN.fullmatch(raw) and raw.count(b"&") + 1 == len(pairs):
+        return raw.decode("ascii")
+    return encoded(pairs)
+
+
+def href(here: str, *queries: str) -> str:
+    """An address with those of the query strings that are not empty."""
+    told = "&".join(filter(None, queries))
+    return f"{here}?{told}" if told else here
+
+
+def form(f: str | None, profile: str | None = None) -> str:
+    """The parameters that choose a form, as a query string."""
+    told = [("profile", profile)] if profile else []
+    return encoded([*told, ("f", f)] if f else told)
+
+
+def of_page(
+    here: str, told: str, pairs: Pairs, offer: Offer, own: Representation, given: str, after: str | None
+) -> list[Link]:
+    """self, alternate, collection and, where more follows ``after``, next.
+
+    ``here`` is the address of the items, ``told`` its parameters as a query string, ``given`` the form
+    as the client asked for it."""
+    links = _of(here, told, offer, own, given)
+    links.append(link("collection", here[: -len("/items")], JSON, "The layer"))
+    if after is not None:
+        begun = any(name in _PLACE for name, _ in pairs)
+        following = (
+            next_href(here, pairs, given, after) if begun else href(here, told, f"after={after}", given)
+        )
+        links.append(link("next", following, own.media, "The next page"))
+    return links
+
+
+def of_feature(here: str, told: str, offer: Offer, own: Representation, given: str) -> list[Link]:
+    """self, alternate and collection of one feature at ``here``."""
+    links = _of(here, told, offer, own, given)
+    links.append(link("collection", here.rsplit("/items/", 1)[0], JSON, "The layer"))
+    return links
+
+
+def of_plain_feature(items: str, fid: int, offer: Offer) -> tuple[bytes, bytes]:
+    """The links of a feature asked for without parameters, as JSON and as a Link header.
+
+    ``items`` is the address of the layer's features. The links differ in the id alone, so they are made
+    once a layer: making them costs as much as the feature's own query."""
+    told, header = _plain(items, offer)
+    number = b"%d" % fid
+    return told.replace(_FID, number), header.replace(_FID, number)
+
+
+#: Stands for the id; no address has a brace.
+_FID = b"{fid}"
+
+
+@lru_cache(maxsize=256)
+def _plain(items: str, offer: Offer) -> tuple[bytes, bytes]:
+    links = of_feature(f"{items}/{_FID.decode()}", "", offer, offer[0], "")
+    return orjson.dumps(links), link_header(links)
+
+
+def of_header(links: list[Link]) -> bytes:
+    """The links of a page as a header. A long filter stands in each of them, and proxies refuse long
+    headers (nginx takes 4 kB in all), so beyond a length only ``next`` is told."""
+    whole = link_header(links)
+    return whole if len(whole) <= LONGEST else link_header([one for one in links if one["rel"] == "next"])
+
+
+def profiled(profile: str | None) -> list[Link]:
+    """The link to the GeoJSON profile that was asked for (OGC 23-058r2, clause 13)."""
+    if profile is None:
+        return []
+    return [link("profile", PROFILE + profile, GEOJSON, f"The profile {profile}")]
+
+
+def next_href(here: str, pairs: Pairs, given: str, after: str) -> str:
+    """The keyset cursor replaces the offset: a page deep in a layer costs what the first one costs.
+
+    A cursor is a number or base64url, which needs no escape."""
+    kept = [pair for pair in pairs if pair[0] not in _PLACE]
+    return href(here, encoded(kept), f"after={after}", given)
+
+
+def _of(here: str, told: str, offer: Offer, own: Representation, given: str) -> list[Link]:
+    links = [link("self", href(here, told, given), own.media, f"This as {own.title[0]}")]
+    for other in offer:
+        if other.names[0] != own.names[0]:
+            address = href(here, told, f"f={other.names[0]}")
+            links.append(link("alternate", address, other.media, f"This as {other.title[0]}"))
+    return links
