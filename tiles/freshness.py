@@ -17,7 +17,7 @@ from layers.model import Bbox, Change
 from layers.store.base import Store
 from tiles import scheme
 from tiles.scene import tree
-from tiles.scheme import MAX_ZOOM, Floats
+from tiles.scheme import MAX_ZOOM, SCENE_ZOOMS, Floats
 from tiles.vector.clip import EXTENT, LINE_BUFFER
 
 #: Parts of a tile by which a line, drawn wide, reaches over the edge of the tiles it lies in.
@@ -54,6 +54,13 @@ class _History:
             self.floor = max(self.floor, self.seqs[half - 1])
             self.seqs, self.boxes = self.seqs[half:], self.boxes[half:]
             self.nodes = {known: n for known, n in self.nodes.items() if n > self.floor}
+
+    def region(self, seq: int, box: Bbox) -> None:
+        """Every node in the box is new; the whole layer where they are too many to name one by one."""
+        if sum(len(scheme.cells(box, z)) for z in SCENE_ZOOMS) > REMEMBERED:
+            self.whole(seq)
+        else:
+            self.nodes |= dict.fromkeys(tree.nodes_in(box), seq)
 
     def touching(self, box: Bbox) -> int:
         if self.arrays is None:
@@ -159,7 +166,7 @@ class Freshness:
                 history.add(change.seq, tuple(row[1]), tuple(row[2]))
                 if change.fid is None:
                     # a region says nothing about the size of what changed in it
-                    history.nodes |= dict.fromkeys(tree.nodes_in(tuple(row[1])), change.seq)
+                    history.region(change.seq, tuple(row[1]))
                 row = next(rows, None)
 
 

@@ -7,12 +7,14 @@ import contextlib
 import importlib
 import logging
 import re
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from layers.errors import NotAllowed, TwinError
-from layers.store import geopackage
+from layers.errors import NotAllowed, ReadOnly, TwinError, Unavailable
+from layers.store.base import Store
+from layers.store.open import open_store
 from twin import settings
 from twin.access.keys import Keys
 from twin.city import City
@@ -35,18 +37,22 @@ ROOMS = {
 }
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 HOST = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9._-]+))(?::[0-9]{1,5})?")
+#: Between two attempts to reach a database at start.
+RETRY_SECONDS = 0.5
 #: Host headers found right before, so that the check of a repeated one is a look-up.
 KNOWN_HOSTS = 100
 
 
-def open_city(folder: Path) -> City:
-    """Open a city folder; a read-only one serves reading. Raises NotFound, BadCity, Unavailable."""
+def open_city(folder: Path, patience: float = 0.0) -> City:
+    """Open a city folder; a read-only one serves reading. Raises NotFound, BadCity, Unavailable.
+
+    A database that does not answer yet is waited for, ``patience`` seconds at most."""
     from tiles.service import Tiles
     from twin.live import Live
     from twin.live.bus import Bus
 
     conf = settings.load(folder)
-    store = geopackage.open(folder / "city.gpkg")
+    store = _store(folder, conf, patience)
     bus = Bus()
     return City(
         folder=folder,
@@ -57,6 +63,22 @@ def open_city(folder: Path) -> City:
         bus=bus,
         keys=Keys(folder),
     )
+
+
+def _store(folder: Path, conf: settings.CitySettings, patience: float) -> Store:
+    database = conf.database()
+    end = time.monotonic() + patience
+    told = False
+    while True:
+        try:
+            return open_store(folder, database)
+        except Unavailable as error:
+            if database is None or isinstance(error, ReadOnly) or time.monotonic() > end:
+                raise
+            if not told:
+                log.warning("waiting up to %.0f s for the database: %s", patience, error)
+            told = True
+            time.sleep(RETRY_SECONDS)
 
 
 def build(city: City) -> ASGIApp:
@@ -129,8 +151,8 @@ class Front:
         with contextlib.suppress(asyncio.CancelledError):
             await watching
         await city.run(city.live.stop)
-        city.pool.shutdown(cancel_futures=True)
-        city.store.close()
+        self._watcher.close()
+        city.close()
         await send({"type": "lifespan.shutdown.complete"})
 
 

@@ -5,18 +5,19 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
+import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from urllib.parse import urlsplit
 
-from layers.errors import Busy
+from layers.errors import Busy, Unavailable
 from layers.store.base import Store
 from twin.access.keys import Keys
 from twin.settings import CitySettings
+from twin.threads import Threads
 
 if TYPE_CHECKING:
     from tiles.service import Tiles
@@ -24,12 +25,22 @@ if TYPE_CHECKING:
     from twin.live.bus import Bus
 
 T = TypeVar("T")
+P = ParamSpec("P")
+#: How long a heavy query waits for a place.
+PLACE_SECONDS = 2.0
+#: A call that ends with Unavailable after so long was not refused but left without an answer.
+SILENCE_SECONDS = 0.5
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 @dataclass
 class City:
-    """Everything an HTTP module may use. Built by :func:`twin.app.open_city`."""
+    """Everything an HTTP module may use. Built by :func:`twin.app.open_city`.
+
+    ``pool`` does what needs no store (live data, files), ``readers``, ``makers`` and ``writers`` wait for
+    the store: a database that does not answer must not hold up the rest of the server, nor the building of
+    a layer's tiles a page of features. ``lost`` says why the store cannot be reached now, and then no call
+    is begun that would wait for it."""
 
     folder: Path
     settings: CitySettings
@@ -38,11 +49,82 @@ class City:
     live: Live
     bus: Bus
     keys: Keys
-    pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(8, "twin-read"))
+    pool: Threads = field(default_factory=lambda: Threads(8, "twin-work"))
+    readers: Threads = field(init=False)
+    makers: Threads = field(default_factory=lambda: Threads(8, "twin-make"))
+    writers: Threads = field(init=False)
+    lost: str | None = None
+    _silent: tuple[float, str] = (0.0, "")
+    _places: asyncio.Semaphore = field(init=False)
 
-    async def run(self, call: Callable[..., T], *args: Any, **kwargs: Any) -> T:
-        """Run blocking work in the reader threads."""
-        return await asyncio.get_running_loop().run_in_executor(self.pool, partial(call, *args, **kwargs))
+    def __post_init__(self) -> None:
+        database = self.settings.database()
+        light, writing = (database.readers, database.writers) if database else (0, 4)
+        heavy = self.settings.limits.heavy_queries
+        self.readers = Threads(light + heavy, "twin-read")
+        self.writers = Threads(writing, "twin-write")
+        self._places = asyncio.Semaphore(heavy)
+
+    async def run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run blocking work that needs no store beside the event loop. Raises Busy."""
+        return await self.pool.run(partial(call, *args, **kwargs))
+
+    async def read(self, call: Callable[..., T], *args: Any, heavy: bool = False) -> T:
+        """Run a call that reads the store: at once where the store is local, else in a reader thread.
+
+        ``heavy`` marks a call that may take long (a filter, a sort, thousands of features): it always
+        runs in a thread, and only ``limits.heavy_queries`` of them run at a time. A place is given back
+        when the call ends, even if nobody waits for it any more. Raises Busy when no place gets free
+        within 2 s or no thread within 10 s, Unavailable, and what the call raises."""
+        if not heavy and self.store.local:
+            return call(*args)
+        self._reachable()
+        if not heavy:
+            return await self.readers.run(self._begin, time.monotonic(), call, args)
+        try:
+            async with asyncio.timeout(PLACE_SECONDS):
+                await self._places.acquire()
+        except TimeoutError as error:
+            raise Busy("too many long queries run at this moment; try again soon") from error
+        free = self._places.release
+        return await self.readers.run(self._begin, time.monotonic(), call, args, after=free)
+
+    async def aside(self, call: Callable[..., T], *args: Any) -> T:
+        """Run a call that makes something of what it reads (a tile, a page in HTML) in a thread, wherever
+        the store is: it would hold up the event loop by itself. Raises as ``read``."""
+        self._reachable()
+        return await self.makers.run(self._begin, time.monotonic(), call, args)
+
+    async def write(self, call: Callable[..., T], *args: Any) -> T:
+        """Run a call that writes the store in a writer thread. Raises as ``read``."""
+        self._reachable()
+        return await self.writers.run(self._begin, time.monotonic(), call, args)
+
+    def _begin(self, asked: float, call: Callable[..., T], args: tuple[Any, ...]) -> T:
+        # asked again: the store may have been lost while the call waited for a thread
+        self._reachable()
+        if asked < self._silent[0]:
+            raise Unavailable(self._silent[1])
+        begun = time.monotonic()
+        try:
+            return call(*args)
+        except Busy:
+            raise
+        except Unavailable as error:
+            if not self.store.local and time.monotonic() - begun > SILENCE_SECONDS:
+                # whoever waited behind this call would wait as long again to hear the same
+                self._silent = time.monotonic(), str(error)
+            raise
+
+    def _reachable(self) -> None:
+        if self.lost is not None:
+            raise Unavailable(self.lost)
+
+    def close(self) -> None:
+        """End the threads once their calls have ended, then close the store."""
+        for pool in (self.pool, self.readers, self.makers, self.writers):
+            pool.close()
+        self.store.close()
 
     def hosts(self) -> frozenset[str]:
         """The host names this server answers to."""

@@ -24,6 +24,9 @@ CityDir = Annotated[
     Path, typer.Option("--city", envvar="TWIN_CITY", help="The city folder.", show_default="./city")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+Store = Annotated[
+    str | None, typer.Option(help="Address of a PostgreSQL database that is to hold the features.")
+]
 DEFAULT_CITY = Path("city")
 
 
@@ -40,11 +43,15 @@ def main() -> None:
 
 
 @app.command()
-def init(folder: Path, title: Annotated[str, typer.Option(help="The city's name.")] = "City") -> None:
+def init(
+    folder: Path,
+    title: Annotated[str, typer.Option(help="The city's name.")] = "City",
+    store: Store = None,
+) -> None:
     """Make a city folder: a commented city.yml and a key."""
     from twin import verbs
 
-    verbs.init(folder, title)
+    verbs.init(folder, title, store)
 
 
 @app.command()
@@ -131,11 +138,12 @@ def demo(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = 8080,
     simulator: Annotated[bool, typer.Option(help="Play sensors and incidents.")] = True,
+    store: Store = None,
 ) -> None:
     """Load a demo city and serve it, with a simulator beside it."""
     from twin.demo import run
 
-    run.demo(name, folder or Path("demo") / name, host, port, simulator=simulator)
+    run.demo(name, folder or Path("demo") / name, host, port, simulator=simulator, store=store)
 
 
 @app.command()

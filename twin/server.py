@@ -18,6 +18,8 @@ from twin.city import Lock
 from twin.http.respond import ASGIApp
 
 SHUTDOWN_SECONDS = 3
+#: How long a start waits for a database that is not up yet.
+PATIENCE_SECONDS = 30.0
 
 
 class Server(uvicorn.Server):
@@ -64,28 +66,29 @@ def address(sock: socket.socket) -> str:
 
 
 def config(application: ASGIApp) -> uvicorn.Config:
-    """How the HTTP server runs an application: quiet, bounded shutdown, no header of its own."""
+    """How the HTTP server runs an application: quiet, bounded shutdown, no header that names it."""
     return uvicorn.Config(
         application,
         lifespan="on",
         log_level="warning",
         access_log=False,
         server_header=False,
-        date_header=False,
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
         proxy_headers=False,
     )
 
 
 def serve(folder: Path, host: str, port: int, ready: Callable[[str], None] | None = None) -> None:
-    """Serve until a signal. Raises Busy (city or port taken), NotFound, BadCity."""
+    """Serve until a signal. Raises Busy (city or port taken), NotFound, BadCity, Unavailable."""
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s %(message)s")
+    # a lost database is told once, by us; the driver would tell each attempt to reach it
+    logging.getLogger("psycopg").setLevel(logging.CRITICAL)
     lock = Lock(folder)
     lock.take()
     try:
         sock = bind(host, port)
         url = address(sock)
-        city = app.open_city(folder)
+        city = app.open_city(folder, PATIENCE_SECONDS)
 
         def announce() -> None:
             # what was imported stays: a collector that walks it again costs 20 ms a time

@@ -9,15 +9,23 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from layers.errors import BadInput, NotFound
 from layers.model import LAYER_ID
+from layers.store.open import Database, Registered
+from twin import setting_values as values
 
 type Lines = dict[tuple[str | int, ...], int]
 
@@ -32,30 +40,17 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-def _zone(name: str) -> str:
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError) as error:
-        raise ValueError("not a time zone name such as Asia/Shanghai") from error
-    return name
-
-
-def _address(url: str | None) -> str | None:
-    try:
-        parts = urlsplit(url or "http://none")
-        good = parts.scheme in ("http", "https") and bool(parts.hostname)
-    except ValueError:
-        good = False
-    if not good:
-        raise ValueError("not an address such as https://map.example.org")
-    return url
-
-
 def _layer_ids(layers: dict[str, LayerSettings]) -> dict[str, LayerSettings]:
     for layer_id in layers:
         if not LAYER_ID.match(layer_id):
             raise ValueError(f"layer id {layer_id!r} must match {LAYER_ID.pattern}")
     return layers
+
+
+def _store(given: object) -> object:
+    if not isinstance(given, str | dict | None):
+        raise ValueError("not an address such as postgresql://user@host/database, nor keys and values")
+    return {"url": given} if isinstance(given, str) else given
 
 
 class View(_Strict):
@@ -88,26 +83,94 @@ class LayerSettings(_Strict):
     visible: bool = True
     locking: Literal["default", "strict"] = "default"
     style: dict[str, Any] | None = None
+    table: str | None = Field(default=None, min_length=1, max_length=200)
+    kind: Annotated[str, AfterValidator(values.kind)] = "feature"
+    fid: str | None = None
+    geometry: str | None = None
+    time_field: str | None = None
+
+    @model_validator(mode="after")
+    def _of_a_table(self) -> Self:
+        said = sorted({"kind", "fid", "geometry", "time_field"} & self.model_fields_set)
+        if said and self.table is None:
+            raise ValueError(f"{', '.join(said)}: only beside `table`; a load records its own")
+        return self
+
+    def registered(self) -> Registered | None:
+        """The table of the database that is published as this layer, if one is."""
+        if self.table is None:
+            return None
+        return Registered(self.table, self.kind, self.title, self.fid, self.geometry, self.time_field)
+
+
+class StoreSettings(_Strict):
+    """The database that holds the features: PostgreSQL with PostGIS. Times are in seconds.
+
+    ``read_url`` is the login of a role that can only read; without it ``url`` reads too."""
+
+    url: Annotated[str, AfterValidator(values.database_url)] = Field(repr=False)
+    read_url: Annotated[str | None, AfterValidator(lambda url: url and values.database_url(url))] = Field(
+        default=None, repr=False
+    )
+    schema_: Annotated[str, AfterValidator(values.schema)] = Field(default="city", alias="schema")
+    readers: int = Field(default=8, ge=1, le=100)
+    writers: int = Field(default=4, ge=1, le=50)
+    read_seconds: float = Field(default=5, gt=0, le=600)
+    write_seconds: float = Field(default=30, gt=0, le=3600)
+
+
+class Limits(_Strict):
+    """What this server does at one time."""
+
+    heavy_queries: int = Field(default=4, ge=1, le=64)
 
 
 class CitySettings(_Strict):
     """The whole of ``city.yml``."""
 
     title: dict[str, str] = {"en": "City", "zh-CN": "城市"}
-    url: Annotated[str | None, AfterValidator(_address)] = None
+    url: Annotated[str | None, AfterValidator(values.address)] = None
     allowed_hosts: tuple[str, ...] = ()
     trusted_proxies: tuple[str, ...] = ()
     crs: str = "EPSG:4326"
     heights: Heights = Heights()
     languages: tuple[Literal["zh-CN", "en"], ...] = ("zh-CN", "en")
-    time_zone: Annotated[str, AfterValidator(_zone)] = "Asia/Shanghai"
+    time_zone: Annotated[str, AfterValidator(values.zone)] = "Asia/Shanghai"
     view: View | None = None
     surroundings: tuple[float, float, float, float] | None = None
     credits: tuple[Credit, ...] = ()
     map_approval_no: str | None = None
     layers: Annotated[dict[str, LayerSettings], AfterValidator(_layer_ids)] = {}
     themes: tuple[str, ...] = ()
+    store: Annotated[StoreSettings | None, BeforeValidator(_store)] = Field(default=None, repr=False)
+    limits: Limits = Limits()
     demo: str | None = None
+
+    def database(self) -> Database | None:
+        """The database of the features; None for a city that keeps them in its folder.
+
+        Raises BadCity when the environment lacks what the address takes from it."""
+        if self.store is None:
+            return None
+        told = self.store
+        tables = {layer_id: said.registered() for layer_id, said in self.layers.items()}
+        return Database(
+            url=_resolved("url", told.url),
+            read_url=told.read_url and _resolved("read_url", told.read_url),
+            schema=told.schema_,
+            readers=told.readers,
+            writers=told.writers,
+            read_seconds=told.read_seconds,
+            write_seconds=told.write_seconds,
+            tables={layer_id: table for layer_id, table in tables.items() if table is not None},
+        )
+
+
+def _resolved(name: str, url: str) -> str:
+    try:
+        return values.from_environment(url)
+    except ValueError as error:
+        raise BadCity(f"city.yml: store.{name}: {error}") from None
 
 
 def load(folder: Path) -> CitySettings:
@@ -140,10 +203,21 @@ def parse(text: str) -> CitySettings:
     lines: Lines = {}
     _walk(node, (), lines)
     try:
-        return CitySettings.model_validate(value)
+        settings = CitySettings.model_validate(value)
     except ValidationError as error:
-        faults = [_fault(fault, lines) for fault in error.errors()]
-        raise BadCity("\n".join(faults)) from error
+        # not chained: pydantic's own message shows what was given, and that may be a password
+        raise BadCity("\n".join(_fault(fault, lines) for fault in error.errors())) from None
+    _check_tables(settings, lines)
+    return settings
+
+
+def _check_tables(settings: CitySettings, lines: Lines) -> None:
+    for layer_id, said in settings.layers.items():
+        if said.table is not None and settings.store is None:
+            line = lines[("layers", layer_id, "table")]
+            raise BadCity(
+                f"city.yml line {line}: layers.{layer_id}.table: a table is a layer only where `store` is set"
+            )
 
 
 def _walk(node: yaml.Node | None, path: tuple[str | int, ...], lines: Lines) -> None:
@@ -166,7 +240,7 @@ def _fault(fault: Any, lines: Lines) -> str:
         where = where[:-1]
     place = f"city.yml line {lines.get(where, 1)}: {'.'.join(map(str, loc))}"
     if fault["type"] != "extra_forbidden":
-        return f"{place}: {fault['msg']}"
+        return f"{place}: {fault['msg'].removeprefix('Value error, ')}"
     near = difflib.get_close_matches(str(loc[-1]), list(_known(loc[:-1])), n=1, cutoff=0.5)
     hint = f", did you mean `{near[0]}`?" if near else f"; known keys: {', '.join(sorted(_known(loc[:-1])))}"
     return f"{place}: unknown key{hint}"
@@ -179,40 +253,8 @@ def _known(path: tuple[str | int, ...]) -> Iterable[str]:
         "heights": Heights,
         "credits": Credit,
         "layers": LayerSettings,
+        "store": StoreSettings,
+        "limits": Limits,
     }
     model = models.get(str(path[0]), CitySettings) if path else CitySettings
-    return model.model_fields
-
-
-TEMPLATE = """\
-# The city. Every key may be left out; an unknown key is an error.
-title:
-  en: {title}
-  zh-CN: {title}
-
-# The public address, once the server stands behind a proxy: links in answers begin with it.
-# url: https://map.example.org
-# allowed_hosts: [map.example.org]       # further names that this server answers to
-# trusted_proxies: [127.0.0.1]           # whose X-Forwarded-* headers are believed
-
-time_zone: Asia/Shanghai
-languages: [zh-CN, en]
-
-# The height (m) of the surface that buildings stand on; the page draws the ellipsoid, 0.
-heights:
-  ground: 0
-
-# Where the page opens; without it, on all layers.
-# view: {{lon: 114.30, lat: 30.59, height: 1500, heading: 0, pitch: -45}}
-# surroundings: [114.0, 30.3, 114.6, 30.8]   # zooming out stops here
-
-# credits: [{{text: "© the surveyors", url: "https://example.org"}}]
-# map_approval_no: GS(2026)0000              # 审图号, shown on the page
-
-# What the page shows of a layer beyond what its load recorded.
-# layers:
-#   buildings: {{title: {{en: Buildings, zh-CN: 建筑物}}, visible: true, locking: default}}
-
-# Sensors: thresholds, units and titles by theme (files in themes/ of this folder, or built-in names).
-themes: [water, gas, air, traffic]
-"""
+    return [field.alias or name for name, field in model.model_fields.items()]

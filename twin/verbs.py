@@ -15,7 +15,7 @@ from rich.table import Table
 
 from layers.errors import BadFile, BadParameter, Exists
 from layers.model import Report
-from twin import settings
+from twin import settings, template
 from twin.access.keys import ACTIONS, Keys
 
 SHOWN_PROBLEMS = 20
@@ -23,13 +23,13 @@ WIDTH = 200  # of a table that no terminal shows
 out = Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else WIDTH)
 
 
-def init(folder: Path, title: str) -> str:
-    """Make a city folder and its first key; returns the key. Raises Exists."""
+def init(folder: Path, title: str, store: str | None = None) -> str:
+    """Make a city folder and its first key; returns the key. Raises Exists, BadParameter, BadCity."""
     if (folder / "city.yml").exists():
         raise Exists("this folder holds a city already")
-    folder.mkdir(parents=True, exist_ok=True)
-    text = settings.TEMPLATE.format(title=orjson.dumps(title).decode())
+    text = template.template(title, store)
     settings.parse(text)
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / "city.yml").write_text(text, "utf-8")
     key = Keys(folder).add("admin")
     print(f"City folder made. Its key, shown this once (name: admin):\n  {key}")
@@ -72,10 +72,9 @@ def check(
 
 @contextmanager
 def _store(city: Path) -> Iterator[Any]:
-    from layers.store import geopackage
+    from layers.store.open import open_store
 
-    settings.load(city)
-    store = geopackage.open(city / "city.gpkg")
+    store = open_store(city, settings.load(city).database())
     try:
         yield store
     finally:

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from layers.errors import Exists, NoKey, NotAllowed, NotFound
+from layers.errors import Exists, NoKey, NotAllowed, NotFound, Unavailable
 
 type Action = Literal["edit", "observe", "incident"]
 ACTIONS: tuple[Action, ...] = ("edit", "observe", "incident")
@@ -71,7 +71,7 @@ class Keys:
     def who(self, scope: Mapping[str, Any] | MutableMapping[str, Any]) -> Key | None:
         """The key a request carries (Bearer, Basic password or X-Api-Key), None without one.
 
-        Raises NoKey when one is given that is not known."""
+        Raises NoKey when one is given that is not known, Unavailable when the keys cannot be read."""
         secret = _given(scope)
         if secret is None:
             return None
@@ -101,8 +101,11 @@ class Keys:
             return
         if mtime == self._mtime:
             return
-        rows = json.loads(self._file.read_text("utf-8"))
-        self._keys = {row["sha256"]: Key(row["name"], tuple(row["may"])) for row in rows}
+        try:
+            rows = json.loads(self._file.read_text("utf-8"))
+            self._keys = {row["sha256"]: Key(row["name"], tuple(row["may"])) for row in rows}
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise Unavailable("the keys of this city cannot be read: its keys.json is damaged") from error
         self._mtime = mtime
 
     def _write(self) -> None:
@@ -125,12 +128,14 @@ def _digest(secret: str) -> str:
 
 
 def _given(scope: Mapping[str, Any] | MutableMapping[str, Any]) -> str | None:
+    authorization: bytes | None = None
     for name, value in scope["headers"]:
         if name == b"x-api-key":
+            # beside it, Authorization is meant for a proxy that asks for a password of its own
             return str(value.decode("latin-1"))
-        if name == b"authorization":
-            return _authorization(value.decode("latin-1"))
-    return None
+        if name == b"authorization" and authorization is None:
+            authorization = value
+    return None if authorization is None else _authorization(authorization.decode("latin-1"))
 
 
 def _authorization(value: str) -> str | None:

@@ -11,17 +11,22 @@ import threading
 from importlib.resources import as_file, files
 from pathlib import Path
 
-from layers.errors import NotFound
-from layers.store import geopackage
-from twin import server, verbs
+from layers.errors import Exists, NotFound
+from layers.store.open import Database, open_store
+from twin import server, settings, template, verbs
 from twin.access.keys import Action, Keys
 
 
-def demo(name: str, folder: Path, host: str, port: int, *, simulator: bool) -> None:
-    """Make the demo city's folder unless it is there, serve it, play its sensors. Raises NotFound."""
+def demo(name: str, folder: Path, host: str, port: int, *, simulator: bool, store: str | None = None) -> None:
+    """Make the demo city's folder unless it is there, serve it, play its sensors.
+
+    ``store`` is the address of a database for its features. Raises NotFound, Exists (the folder is
+    there and keeps them elsewhere)."""
     server.bind(host, port).close()  # a taken port is told before the load, not after it
-    if not (folder / "city.gpkg").exists():
-        _make(name, folder)
+    if not _made(folder):
+        _make(name, folder, store)
+    elif store is not None and store != _store_of(folder):
+        raise Exists("this demo folder keeps its features elsewhere: take another --dir")
     players: list[subprocess.Popen[bytes]] = []
 
     def ready(url: str) -> None:
@@ -50,25 +55,44 @@ def simulate(url: str, key: str, *, sensors: int, speed: float, seed: int) -> No
     simulator.run(url, key, seed=seed, speed=speed, sensors=sensors, stop=stop)
 
 
-def _make(name: str, folder: Path) -> None:
-    from layers import load
+def _made(folder: Path) -> bool:
+    return (folder / "city.gpkg").exists() or _store_of(folder) is not None
 
+
+def _store_of(folder: Path) -> str | None:
+    if not (folder / "city.yml").exists():
+        return None
+    store = settings.load(folder).store
+    return store.url if store else None
+
+
+def _make(name: str, folder: Path, store: str | None) -> None:
     with as_file(files("twin") / "config" / "demo" / name) as source:
         if not (source / "load.yml").is_file():
             raise NotFound(f"no demo city named {name!r}")
+        text = (source / "city.yml").read_text("utf-8") + template.stored(store)
+        database = settings.parse(text).database()
         folder.mkdir(parents=True, exist_ok=True)
-        shutil.copy(source / "city.yml", folder / "city.yml")
-        # loaded under another name, so that an interrupted first start begins anew
-        part = folder / "loading.gpkg"
-        for left in folder.glob("loading.gpkg*"):
-            left.unlink()
-        store = geopackage.open(part)
-        try:
-            for report in load.manifest(store, source / "load.yml"):
-                verbs.show(report, title=f"{report.layer} ← {report.source}")
-        finally:
-            store.close()
-        part.rename(folder / "city.gpkg")
+        # made under another name, so that an interrupted first start begins anew
+        part = folder / "loading"
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir()
+        _load(part, database, source / "load.yml")
+        (folder / "city.yml").write_text(text, "utf-8")
+        if database is None:
+            (part / "city.gpkg").rename(folder / "city.gpkg")
+        shutil.rmtree(part)
+
+
+def _load(folder: Path, database: Database | None, manifest: Path) -> None:
+    from layers import load
+
+    store = open_store(folder, database)
+    try:
+        for report in load.manifest(store, manifest, mode="replace"):
+            verbs.show(report, title=f"{report.layer} ← {report.source}")
+    finally:
+        store.close()
 
 
 def _fresh_key(folder: Path, name: str, may: tuple[Action, ...]) -> str:

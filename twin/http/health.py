@@ -16,19 +16,19 @@ def make(city: City) -> ASGIApp:
         if scope["path"] == "/health/live":
             await respond.send_json(send, {"status": "live"})
         elif scope["path"] == "/health/ready":
-            status, body = _ready(city)
-            await respond.send_json(send, body, status)
+            status, body = await _ready(city)
+            await respond.send_json(send, body, status, [(b"retry-after", b"2")] if status == 503 else [])
         else:
             raise NotFound("the checks are /health/live and /health/ready")
 
     return health
 
 
-def _ready(city: City) -> tuple[int, dict[str, object]]:
+async def _ready(city: City) -> tuple[int, dict[str, object]]:
     """200 with the state of each part, 503 when the store cannot be read."""
     try:
-        layers = city.store.layers()
-        seq = city.store.seq()
+        layers = await city.read(city.store.layers)
+        seq = await city.read(city.store.seq)
     except TwinError as error:
         return 503, {"status": "not ready", "store": str(error)}
     return 200, {

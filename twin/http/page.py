@@ -6,6 +6,7 @@ request ever reaches the file system.
 
 from __future__ import annotations
 
+import contextlib
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 import orjson
 from isal import igzip
 
-from layers.errors import NotFound, shown
+from layers.errors import NotFound, Unavailable, shown
 from twin.http import page_config, respond
 from twin.http.errors import WrongMethod
 
@@ -101,6 +102,11 @@ class Page:
         self._static = static
         self._assets: dict[str, Asset] = {}
         self._built = 0
+        self._config_body: bytes | None = None
+        if not city.store.local:
+            # a database may be lost before anybody asks
+            with contextlib.suppress(Unavailable):
+                self._config_body = orjson.dumps(page_config.document(city))
         self._look()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -138,7 +144,7 @@ class Page:
 
     async def _config(self, scope: Scope, send: Send) -> None:
         respond.query_map(scope, ())
-        body = orjson.dumps(await self._city.run(page_config.document, self._city))
+        body = await self._document()
         etag = f'"{zlib.crc32(body):08x}"'
         headers: Headers = [(b"cache-control", b"no-cache"), *respond.CORS]
         if respond.etag_matches(respond.header(scope, b"if-none-match"), etag):
@@ -150,6 +156,16 @@ class Page:
             body = igzip.compress(body, 1)
             headers.append((b"content-encoding", b"gzip"))
         await _send(scope, send, body, headers)
+
+    async def _document(self) -> bytes:
+        """``/config.json``; while the store cannot be read, as it was last: sensors and incidents do not
+        need the store, so the page must open without it."""
+        try:
+            self._config_body = orjson.dumps(await self._city.aside(page_config.document, self._city))
+        except Unavailable:
+            if self._config_body is None:
+                raise
+        return self._config_body
 
     async def _asset(self, scope: Scope, send: Send, path: str) -> None:
         asset = self._assets.get(path)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from layers.errors import NotFound, shown
 from twin.http.respond import ASGIApp, Receive, Scope, Send
-from twin.http.tiles import JSON, catch_up, deliver, fresh, preflight, whole
+from twin.http.tiles import JSON, deliver, fresh, preflight, version, whole
 
 if TYPE_CHECKING:
     from twin.city import City
@@ -22,7 +22,7 @@ def make(city: City) -> ASGIApp:
             return
         parts = scope["path"].split("/")
         if len(parts) == 4 and parts[3] == "tileset.json":
-            await deliver(scope, send, await city.run(city.tiles.tileset, parts[2]), JSON)
+            await deliver(scope, send, await city.aside(city.tiles.tileset, parts[2]), JSON)
             return
         if len(parts) == 6 and parts[5].endswith(".glb"):
             await _node(city, scope, send, parts[2], whole(parts[3]), whole(parts[4]), whole(parts[5][:-4]))
@@ -34,11 +34,10 @@ def make(city: City) -> ASGIApp:
 
 async def _node(city: City, scope: Scope, send: Send, layer: str, z: int, x: int, y: int) -> None:
     tiles = city.tiles
-    await catch_up(city)
-    etag = tiles.glb_etag(layer, z, x, y)
+    etag = await version(city, tiles.glb_etag, layer, z, x, y)
     if await fresh(scope, send, etag):
         return
     made = tiles.glb_held(layer, z, x, y, etag)
     if made is None:
-        made = await city.run(tiles.glb, layer, z, x, y)
+        made = await city.aside(tiles.glb, layer, z, x, y)
     await deliver(scope, send, made, GLB)

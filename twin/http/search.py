@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from layers.errors import BadParameter, NotFound
+from layers.errors import BadParameter, Busy, NotFound
 from layers.model import Bbox
 from twin.http import respond
 from twin.http.errors import WrongMethod
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 DEFAULT, MOST = 10, 50
 LONGEST = 200
+TURN_SECONDS = 10.0
 _PAIR = re.compile(
     r"^\s*([+-]?\d{1,3}(?:\.\d+)?)\s*°?\s*([NSEW北南东西])?(?:\s*[,;，；]\s*|\s+)"
     r"([+-]?\d{1,3}(?:\.\d+)?)\s*°?\s*([NSEW北南东西])?\s*$",
@@ -31,6 +33,19 @@ _LATITUDE, _NEGATIVE = frozenset("NS北南"), frozenset("SW南西")
 def make(city: City) -> ASGIApp:
     """The ASGI callable at /search."""
     index = Index(city.store)
+    # the index answers one at a time, and the first search makes it: who waits must not hold a thread
+    turn = asyncio.Lock()
+
+    async def find(text: str, limit: int) -> list[dict[str, Any]]:
+        try:
+            async with asyncio.timeout(TURN_SECONDS):
+                await turn.acquire()
+        except TimeoutError as error:
+            raise Busy("the index of the search is being made; try again soon") from error
+        try:
+            return await city.aside(_found, city, index, text, limit)
+        finally:
+            turn.release()
 
     async def search(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"] != "/search":
@@ -39,9 +54,7 @@ def make(city: City) -> ASGIApp:
             raise WrongMethod(scope["method"], "GET, HEAD")
         asked = respond.query_map(scope, ("q", "limit"))
         text, limit = _text(asked), _limit(asked)
-        found = [_coordinate(pair) for pair in coordinates(text, _extent(city))]
-        if not found:
-            found = [_feature(entry, score) for entry, score in await city.run(index.search, text, limit)]
+        found = await find(text, limit)
         body = {"type": "FeatureCollection", "numberReturned": len(found[:limit]), "features": found[:limit]}
         await answers.give(
             scope,
@@ -51,6 +64,15 @@ def make(city: City) -> ASGIApp:
         )
 
     return search
+
+
+def _found(city: City, index: Index, text: str, limit: int) -> list[dict[str, Any]]:
+    """The place that a text names by its coordinates, else the features found by words."""
+    if _PAIR.match(text):
+        places = [_coordinate(pair) for pair in coordinates(text, _extent(city))]
+        if places:
+            return places
+    return [_feature(entry, score) for entry, score in index.search(text, limit)]
 
 
 def coordinates(text: str, extent: Bbox | None) -> list[tuple[float, float]]:

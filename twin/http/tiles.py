@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from layers.errors import NotFound, shown
 from tiles.service import Tile, layer_ids
@@ -46,7 +47,7 @@ def make(city: City) -> ASGIApp:
                 return
         if len(parts) == 3 and parts[2].endswith(".json"):
             base = respond.base_url(city, scope)
-            made = await city.run(city.tiles.tilejson, layer_ids(parts[2][:-5]), base)
+            made = await city.aside(city.tiles.tilejson, layer_ids(parts[2][:-5]), base)
             await deliver(scope, send, made, JSON)
             return
         raise NotFound(f"no such tile resource: {shown(scope['path'])}")
@@ -72,20 +73,27 @@ async def vector_tile(
 async def _tile(city: City, scope: Scope, send: Send, ids: tuple[str, ...], z: str, x: str, y: str) -> None:
     at = whole(z), whole(x), whole(y)
     tiles = city.tiles
-    await catch_up(city)
-    etag = tiles.vector_etag(ids, *at)
+    etag = await version(city, tiles.vector_etag, ids, *at)
     if await fresh(scope, send, etag):
         return
     made = tiles.vector_held(ids, *at, etag)
     if made is None:
-        made = await city.run(tiles.vector, ids, *at)
+        made = await city.aside(tiles.vector, ids, *at)
     await deliver(scope, send, made, MVT)
 
 
-async def catch_up(city: City) -> None:
-    """Take in what the change log has got; a long log is read beside the event loop."""
-    if not city.tiles.freshness.current():
-        await city.run(city.tiles.freshness.update)
+async def version(city: City, etag: Callable[..., str], *at: Any) -> str:
+    """The ETag of a tile once what the change log has got is taken in; a long log is read beside the
+    event loop, and so is all that a database must be asked for."""
+    fresh = city.tiles.freshness
+    if city.store.local and fresh.current():
+        return etag(*at)
+
+    def newest() -> str:
+        fresh.update()
+        return etag(*at)
+
+    return await city.aside(newest)
 
 
 def whole(text: str) -> int:

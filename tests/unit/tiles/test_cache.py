@@ -153,3 +153,18 @@ def test_another_history_under_the_same_store_starts_over() -> None:
     told = live.update()
     assert told[0] == Change(0, "a", None, None, None)
     assert live.vector(["a"], 0, 0, 0) == 2
+
+
+def test_a_region_as_large_as_the_world_is_taken_in_at_once() -> None:
+    log = Log()
+    log.rows = [
+        Change(1, "a", 1, None, (24.9, 60.1, 24.91, 60.11)),
+        Change(2, "a", None, None, (-180.0, -85.0, 180.0, 85.0)),
+        Change(3, "a", 1, (24.9, 60.1, 24.91, 60.11), None),
+    ]
+    live = freshness_of(log)
+    assert live.layer("a") == 3
+    for z in (0, 10, 16):
+        assert live.vector(["a"], z, 0, 2**z // 2) >= 2
+    assert live.scene("a", 16, 0, 0) == 2
+    assert len(live._layers["a"].nodes) <= freshness.REMEMBERED

@@ -6,7 +6,7 @@ import stat
 
 import pytest
 
-from layers.errors import Exists, NoKey, NotAllowed, NotFound
+from layers.errors import Exists, NoKey, NotAllowed, NotFound, Unavailable
 from twin.access.keys import FILE, Keys
 
 
@@ -28,6 +28,25 @@ def test_a_key_is_known_by_bearer_basic_and_header(tmp_path):
         scope((b"x-api-key", key.encode())),
     ):
         assert keys.require(given, "edit").name == "duty"
+
+
+def test_the_header_of_its_own_wins_over_a_password_meant_for_a_proxy(tmp_path):
+    keys = Keys(tmp_path)
+    key = keys.add("qgis").encode()
+    proxy = (b"authorization", b"Basic " + base64.b64encode(b"staff:of the proxy"))
+    for given in (scope(proxy, (b"x-api-key", key)), scope((b"x-api-key", key), proxy)):
+        assert keys.require(given, "edit").name == "qgis"
+    with pytest.raises(NoKey):
+        keys.who(scope(proxy))
+
+
+def test_a_damaged_file_refuses_and_says_so(tmp_path):
+    keys = Keys(tmp_path)
+    key = keys.add("duty")
+    for text in ("{", "[1]", '[{"name": "duty"}]'):
+        (tmp_path / FILE).write_text(text)
+        with pytest.raises(Unavailable, match=r"keys\.json"):
+            Keys(tmp_path).require(bearer(key), "edit")
 
 
 def test_the_file_holds_no_key_and_is_private(tmp_path):

@@ -39,7 +39,7 @@ def city(tmp_path: Path) -> Any:
     twin("init", str(tmp_path / "city"))
     opened = app.open_city(tmp_path / "city")
     yield opened
-    opened.pool.shutdown()
+    opened.pool.close()
     opened.live.file.close()
     opened.store.close()
 

@@ -48,6 +48,30 @@ def test_accept_encoding(given: bytes | None, takes: bool):
     assert respond.accepts_gzip(scope(*([(b"accept-encoding", given)] if given else []))) is takes
 
 
+@pytest.mark.parametrize(
+    ("given", "coding"),
+    [
+        (None, None),
+        (b"", None),
+        (b"identity", None),
+        (b"gzip", "gzip"),
+        (b"br", "br"),
+        (b"gzip, deflate, br", "gzip"),
+        (b"gzip;q=0.5, br", "br"),
+        (b"br;q=1.0, gzip;q=0.8, *;q=0.1", "br"),
+        (b"gzip;q=0, br", "br"),
+        (b"br;q=0, *", "gzip"),
+        (b"*", "gzip"),
+        (b"*;q=0", None),
+        (b"gzip;q=0", None),
+        (b"gzip;q=2", None),
+        (b"deflate", None),
+    ],
+)
+def test_content_coding(given: bytes | None, coding: str | None):
+    assert respond.encoding(scope(*([(b"accept-encoding", given)] if given is not None else []))) == coding
+
+
 def test_query_map_names_what_is_wrong():
     assert respond.query_map(scope(query=b"a=1&b=%E6%B0%B4"), ("a", "b")) == {"a": "1", "b": "水"}
     with pytest.raises(BadParameter, match="nosuch=2: unknown parameter"):

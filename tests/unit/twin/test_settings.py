@@ -1,15 +1,21 @@
 """city.yml: read whole, and every mistake told with its line."""
 
-import pytest
+import re
+import traceback
 
-from layers.errors import NotFound
-from tests.support import HELSINKI
-from twin import settings
+import pytest
+from psycopg.conninfo import conninfo_to_dict
+
+from layers.errors import BadInput, NotFound
+from layers.store.open import Registered
+from tests.support import HELSINKI, ROOT
+from twin import settings, verbs
 from twin.settings import BadCity
+from twin.template import template
 
 
 def test_the_template_is_valid_and_says_its_title():
-    city = settings.parse(settings.TEMPLATE.format(title='"武汉"'))
+    city = settings.parse(template("武汉"))
     assert city.title == {"en": "武汉", "zh-CN": "武汉"}
     assert city.heights.ground == 0
 
@@ -43,6 +49,28 @@ def test_the_demo_city_is_valid():
         ("languages: [klingon]\n", r"line 1: languages"),
         ("title: {en: A}\nurl: 'http://['\n", r"line 2: url: .*address"),
         ("url: map.example.org\n", r"line 1: url: .*address"),
+        (
+            "title: {en: A}\nstore: mysql://u:p@h/d\n",
+            r"line 2: store\.url: not an address such as postgresql",
+        ),
+        ("store: postgresql://h:port/d\n", r"line 1: store\.url: not an address"),
+        ("store: 5\n", r"line 1: store: not an address"),
+        ("store: postgresql://h/d?no_such_option=1\n", r"line 1: store\.url: not an address"),
+        ("store: ''\n", r"line 1: store\.url: not an address"),
+        ("store:\n  schema: a\n", r"line 1: store\.url: Field required"),
+        ("store:\n  ulr: postgresql://h/d\n", r"line 2: store\.ulr: unknown key, did you mean `url`\?"),
+        ("store:\n  url: postgresql://h/d\n  sheme: a\n", r"line 3: store\.sheme: .*`schema`"),
+        ("store: {url: 'postgresql://h/d', schema: pg_x}\n", r"line 1: store\.schema: "),
+        ("store: {url: 'postgresql://h/d', schema: 'a\"b'}\n", r"line 1: store\.schema: "),
+        (f"store: {{url: 'postgresql://h/d', schema: {'a' * 41}}}\n", r"line 1: store\.schema: "),
+        ("store: {url: 'postgresql://h/d',\n  readers: 0}\n", r"line 2: store\.readers: "),
+        ("limits: {heavy: 3}\n", r"line 1: limits\.heavy: unknown key, did you mean `heavy_queries`\?"),
+        ("layers:\n  wells:\n    table: gis.wells\n", r"line 3: layers\.wells\.table: .*`store`"),
+        ("layers:\n  wells: {fid: gid}\n", r"line 2: layers\.wells: fid: only beside `table`"),
+        (
+            "store: postgresql://h/d\nlayers:\n  wells: {table: w, kind: wel}\n",
+            r"line 3: layers\.wells\.kind: not a kind: one of address",
+        ),
     ],
 )
 def test_a_mistake_names_its_line(text: str, told: str):
@@ -66,3 +94,127 @@ def test_a_file_that_is_not_text_is_refused(tmp_path):
     (tmp_path / "city.yml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(BadCity, match="UTF-8"):
         settings.load(tmp_path)
+
+
+def test_a_city_without_a_store_keeps_its_features_in_its_folder():
+    assert settings.parse("").database() is None
+
+
+def test_an_address_alone_is_a_store(monkeypatch):
+    database = settings.parse("store: postgresql://h/d\n").database()
+    assert database is not None
+    assert (database.url, database.schema, database.read_url) == ("postgresql://h/d", "city", None)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgres://h/d",
+        "postgresql:///d?host=/var/run/postgresql",
+        "postgresql://u@h1:5432,h2:5433/d?target_session_attrs=read-write",
+        "postgresql://u@[::1]:5432/d?sslmode=verify-full&application_name=x",
+    ],
+)
+def test_every_address_of_libpq_is_taken(url: str):
+    database = settings.parse(f"store: {url}\n").database()
+    assert database is not None
+    assert database.url == url
+
+
+def test_a_store_in_full_with_registered_tables():
+    text = """
+store:
+  url: postgresql://twin@h/d
+  read_url: postgresql://reader@h/d
+  schema: wuhan
+  readers: 3
+  writers: 2
+  read_seconds: 1.5
+  write_seconds: 60
+layers:
+  buildings: {visible: false}
+  wells: {table: gis.wells, kind: component, title: {en: Wells}, fid: gid, geometry: geom, time_field: at}
+"""
+    database = settings.parse(text).database()
+    assert database is not None
+    assert (database.url, database.read_url) == ("postgresql://twin@h/d", "postgresql://reader@h/d")
+    assert (database.schema, database.readers, database.writers) == ("wuhan", 3, 2)
+    assert (database.read_seconds, database.write_seconds) == (1.5, 60)
+    assert database.tables == {
+        "wells": Registered("gis.wells", "component", {"en": "Wells"}, "gid", "geom", "at")
+    }
+
+
+def test_passwords_come_from_the_environment_whatever_their_characters(monkeypatch):
+    monkeypatch.setenv("SECRET_WORD", "a/b@c:d ü%")
+    city = settings.parse("store: postgresql://twin:${SECRET_WORD}@h:5432/d\n")
+    database = city.database()
+    assert database is not None
+    assert conninfo_to_dict(database.url) == {
+        "user": "twin",
+        "password": "a/b@c:d ü%",
+        "host": "h",
+        "port": "5432",
+        "dbname": "d",
+    }
+    assert "a/b@c" not in repr(city)
+
+
+def test_a_whole_address_can_come_from_the_environment(monkeypatch):
+    city = settings.parse("store: {url: '${DB}', read_url: '${READ_DB}'}\n")
+    monkeypatch.setenv("DB", "postgresql://u:p%40@h/d")
+    with pytest.raises(BadCity, match=r"store\.read_url: the environment variable READ_DB is not set"):
+        city.database()
+    monkeypatch.setenv("READ_DB", "mysql://u:secret@h/d")
+    with pytest.raises(BadCity, match=r"store\.read_url: .*postgresql://") as caught:
+        city.database()
+    assert "secret" not in str(caught.value)
+    monkeypatch.setenv("READ_DB", "postgresql://r@h/d")
+    database = city.database()
+    assert database is not None
+    assert (database.url, database.read_url) == ("postgresql://u:p%40@h/d", "postgresql://r@h/d")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "store: mysql://u:hunter2@h/d\n",
+        "store: {url: 'postgresql://u:hunter2@h:x/d'}\n",
+        "store: {url: 'postgresql://u:hunter2@h/d', readers: none}\n",
+        "store: [hunter2]\n",
+        "store: postgresql://u:hunter2@h/d\nheigths: {}\n",
+    ],
+)
+def test_no_message_shows_a_password(text: str):
+    with pytest.raises(BadCity) as caught:
+        settings.parse(text)
+    told = "".join(traceback.format_exception(caught.value))
+    assert "hunter2" not in told.replace(text, "")
+    good = settings.parse("store: postgresql://u:hunter2@h/d\n")
+    assert "hunter2" not in repr(good) + str(good)
+
+
+def test_init_writes_the_store_but_no_password(tmp_path, monkeypatch):
+    monkeypatch.setenv("TWIN_DB_PASSWORD", "x")
+    verbs.init(tmp_path / "a", "Wuhan", "postgresql://twin:${TWIN_DB_PASSWORD}@h/d")
+    database = settings.load(tmp_path / "a").database()
+    assert database is not None
+    assert database.url == "postgresql://twin:x@h/d"
+    for refused in (
+        "postgresql://twin:hunter2@h/d",
+        "postgresql://twin:hunter2@${HOST}/d",
+        "postgresql://twin@h/d?password=hunter2",
+        "mysql://h/d",
+    ):
+        with pytest.raises(BadInput) as caught:
+            verbs.init(tmp_path / "b", "Wuhan", refused)
+        assert "hunter2" not in str(caught.value)
+        assert not (tmp_path / "b").exists()
+
+
+@pytest.mark.parametrize("path", ["store", "limits", "layers", "view", "heights", "credits"])
+def test_every_key_below_the_top_is_documented(path: str):
+    reference = (ROOT / "docs" / "reference.md").read_text("utf-8")
+    table = reference[reference.index("## city.yml") : reference.index("An unknown key")]
+    for key in settings._known((path,)):
+        assert re.search(rf"[`.]{key}`", table), f"{path}.{key}"

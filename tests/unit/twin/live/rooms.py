@@ -63,7 +63,7 @@ class Room:
 
     def close(self) -> None:
         self.live.stop()
-        self.city.pool.shutdown()
+        self.city.pool.close()
 
 
 def thing(name: str = "gauge", prop: str = "water_level", **properties: Any) -> dict[str, Any]:

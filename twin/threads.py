@@ -1,0 +1,109 @@
+"""Threads that work for an event loop: bounded in number and in waiting.
+
+An executor of the standard library does the same for twice the price: two futures, three locks and a
+chain of callbacks a call, where one queue and one future do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import queue
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from layers.errors import Busy
+
+#: How long a call waits for a thread.
+THREAD_SECONDS = 10.0
+
+
+@dataclass(eq=False, slots=True)
+class _Job:
+    """One call. Whoever takes ``claim`` decides what becomes of it: a thread begins it, or it is dropped."""
+
+    call: Callable[..., Any]
+    args: tuple[Any, ...]
+    loop: asyncio.AbstractEventLoop
+    answer: asyncio.Future[Any]
+    after: Callable[[], None] | None
+    claim: threading.Lock = field(default_factory=threading.Lock)
+
+
+class Threads:
+    """Up to ``size`` threads, started when they are needed. For one event loop, and called in it."""
+
+    def __init__(self, size: int, name: str) -> None:
+        self._size, self._name = size, name
+        self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._threads: list[threading.Thread] = []
+        self._unsettled = 0
+
+    async def run[T](self, call: Callable[..., T], *args: Any, after: Callable[[], None] | None = None) -> T:
+        """What a call gives or raises. Raises Busy when no thread begins it in time.
+
+        ``after`` is called in the event loop once the call has ended, or will never begin, whether or
+        not anybody still waits for it."""
+        loop = asyncio.get_running_loop()
+        job = _Job(call, args, loop, loop.create_future(), after)
+        self._unsettled += 1
+        if self._unsettled > len(self._threads) < self._size:
+            self._start()
+        self._queue.put(job)
+        late = loop.call_later(THREAD_SECONDS, self._drop, job)
+        try:
+            answer: T = await job.answer
+            return answer
+        except asyncio.CancelledError:
+            self._drop(job)
+            raise
+        finally:
+            late.cancel()
+
+    def close(self) -> None:
+        """Drop what waits, let what runs end."""
+        with contextlib.suppress(queue.Empty):
+            while job := self._queue.get_nowait():
+                self._drop(job)
+        for _ in self._threads:
+            self._queue.put(None)
+        for thread in self._threads:
+            thread.join()
+
+    def _start(self) -> None:
+        name = f"{self._name}-{len(self._threads)}"
+        thread = threading.Thread(target=self._work, name=name, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _work(self) -> None:
+        while job := self._queue.get():
+            if not job.claim.acquire(blocking=False):
+                continue
+            given: Any = None
+            error: BaseException | None = None
+            try:
+                given = job.call(*job.args)
+            except BaseException as raised:
+                error = raised
+            # a loop that has ended needs no answer
+            with contextlib.suppress(RuntimeError):
+                job.loop.call_soon_threadsafe(self._settle, job, given, error)
+            del job, given, error
+
+    def _drop(self, job: _Job) -> None:
+        if job.claim.acquire(blocking=False):
+            self._settle(job, None, Busy("every worker of this server is busy; try again soon"))
+
+    def _settle(self, job: _Job, given: Any, error: BaseException | None) -> None:
+        self._unsettled -= 1
+        if job.after is not None:
+            job.after()
+        if job.answer.done():
+            return
+        if error is None:
+            job.answer.set_result(given)
+        else:
+            job.answer.set_exception(error)
