@@ -1,6 +1,6 @@
 # make demo [PORT=8080] [CITY=helsinki]   load a city and serve it, with a simulator beside it
 # make test                               every test
-# make env deps check bench drill wheel   see docs/developing.md
+# make env deps check bench conformance drill wheel   see docs/developing.md
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 PORT ?= 8080
@@ -12,7 +12,7 @@ NPM := PATH="$(CURDIR)/$(BIN):$$PATH" $(CURDIR)/$(BIN)/npm
 WEB_SOURCES := $(shell find $(WEB) -type f -not -path '*/node_modules/*' 2>/dev/null)
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 
-.PHONY: help env deps demo test check bench drill wheel lock clean
+.PHONY: help env deps demo test check bench bench-large conformance drill wheel lock clean
 help:
 	@grep '^# make' Makefile
 
@@ -53,10 +53,20 @@ check: env
 	cd $(WEB) && $(NPM) run -s check
 
 bench: env
+	@scripts/deps --quiet || true
 	$(BIN)/python -m tests.bench
+
+bench-large: env
+	$(BIN)/python -m tests.bench large
+
+conformance: env
+	@test -n "$(SUITES)" || { echo "make conformance SUITES=DIR, the folder with the suites' jars: docs/conformance.md"; exit 2; }
+	$(BIN)/python -m tests.conformance_suites "$(SUITES)" $(if $(RECORD),--record) $(if $(POSTGIS),--postgis)
 
 drill: env
 	TWIN_CRASH_ROUNDS=200 $(BIN)/python -m pytest --timeout 3600 tests/crash
+	TWIN_FUZZ_ROUNDS=20000 TWIN_SCHEMATHESIS_EXAMPLES=150 TWIN_SCHEMATHESIS_SECONDS=3000 \
+		TWIN_SCHEMATHESIS_LAYERS='.*' $(BIN)/python -m pytest --timeout 3600 tests/fuzz
 
 wheel: env
 	rm -rf dist && $(BIN)/python -m hatchling build

@@ -1,131 +1,146 @@
-"""``make bench``: every figure of docs/benchmarks.md, measured in one run and written there.
+"""``make bench``: the figures of docs/benchmarks.md, measured in one run and written there.
 
-Figures are CPU of the server's process a request, as ratios between processes that take turns
-within the run; wall time appears only where a person waits.
+``python -m tests.bench [features] [helsinki] [large]``; without a word, features and helsinki.
 """
 
 from __future__ import annotations
 
-import platform
+import argparse
 import shutil
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from importlib.metadata import version
+from collections.abc import Iterable
+from contextlib import ExitStack
 from pathlib import Path
 
-from tests.bench import figures
-from tests.support import HELSINKI, ROOT, Server, twin
+from tests.bench import cities, database, features, helsinki, large, observations, report, wall, writer
+from tests.bench.data import LAYER, Town
+from tests.bench.measure import Target
+from tests.bench.peers import install
+from tests.bench.processes import module, running, target
+from tests.bench.report import Row
+from tests.support import Server
 
-REPORT = ROOT / "docs" / "benchmarks.md"
-LIBRARIES = ("uvicorn", "pygeoapi", "numpy", "shapely", "pyogrio", "orjson", "isal")
-
-
-@dataclass(frozen=True, slots=True)
-class Process:
-    """A helper server: its process and address."""
-
-    pid: int
-    url: str
-
-
-@contextmanager
-def running(module: str, *arguments: str) -> Iterator[Process]:
-    """A helper server in a process of its own."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", module, *arguments], stdout=subprocess.PIPE, text=True, cwd=ROOT
-    )
-    try:
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        if " at " not in line:
-            raise RuntimeError(f"{module} did not start")
-        yield Process(process.pid, line.split(" at ")[1].strip().rstrip("/"))
-    finally:
-        process.terminate()
-        process.wait(10)
+SMALL, LARGE = Town(56), Town(396)
+PEERS = (features.PYGEOAPI, features.TIPG)
+VERSIONS = ("pygeoapi 0.24.0", "tipg 1.6.1")
 
 
 def main() -> None:
     """Measure, print, write the report."""
-    with tempfile.TemporaryDirectory() as temporary:
-        city = Path(temporary) / "helsinki"
-        twin("init", str(city))
-        shutil.copy(HELSINKI / "city.yml", city / "city.yml")
-        twin("load", "--manifest", str(HELSINKI / "load.yml"), "--city", str(city))
-        rows: list[figures.Row] = []
-        started = time.perf_counter()
-        server = Server.start(city)
-        rows.append(figures.start_to_ready(time.perf_counter() - started))
-        copy = Path(temporary) / "copy"
-        try:
-            with (
-                running("tests.bench.floor") as floor,
-                running("tests.bench.pygeoapi_path", str(_copied(city, copy))) as peer,
-            ):
-                us = Process(server.process.pid, server.url)
-                for measure in figures.HTTP:
-                    _tell(rows, measure, us, floor, peer)
-            for row in figures.observations(server):
-                _add(rows, row)
-        finally:
-            server.stop()
-        _add(rows, figures.densest_scene_tile(copy))
-        _add(rows, figures.demo_to_page(Path(temporary) / "demo"))
-    REPORT.write_text(report(rows), "utf-8")
-    print(f"\nwritten to {REPORT.relative_to(ROOT)}")
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument("what", nargs="*", choices=[[], *report.SECTIONS], help="which sections to measure")
+    parser.add_argument("--folder", type=Path, help="keep the cities here, and use those that are there")
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="twin-bench-") as temporary:
+        folder = (asked.folder or Path(temporary)).resolve()
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in asked.what or ("features", "helsinki"):
+            started = time.perf_counter()
+            print(f"\n{name}", flush=True)
+            text = {"features": _features, "helsinki": _helsinki, "large": _large}[name](folder)
+            report.write({name: text})
+            print(f"{name}: {time.perf_counter() - started:.0f} s")
 
 
-def _copied(city: Path, copy: Path) -> Path:
-    """The peer reads a copy: two servers never share a city folder."""
+def _features(folder: Path) -> str:
+    with ExitStack() as stack:
+        cluster = stack.enter_context(database.cluster())
+        assert cluster.process is not None
+        postgres = (cluster.process.pid,)
+        peers, ours = cluster.database(), cluster.database()
+        database.fill(peers, SMALL)
+        engines = [f"{name} {number}" for name, number in database.versions(cluster).items()]
+        floor = stack.enter_context(running(features.FLOOR, module("tests.bench.floor")))
+        own = {
+            features.GPKG: (Server.start(cities.town(folder / "small", SMALL)), ()),
+            features.POSTGIS: (Server.start(cities.town(folder / "postgis", SMALL, ours)), postgres),
+        }
+        stack.callback(shutil.rmtree, folder / "postgis")
+        servers = []
+        for name, (server, others) in own.items():
+            stack.callback(server.stop)
+            servers.append(target(name, server, others))
+        for name in PEERS:
+            command = install.command(name, peers, LAYER)
+            servers.append(stack.enter_context(running(name, command, postgres)))
+        table, rows = _asked(servers, floor)
+        for one in servers[:2]:
+            key = own[one.name][0].key
+            question = next(
+                q for q in features.questions(SMALL) if q.name == "items, ≈ 50 matches, limit 100"
+            )
+            rows += _told(writer.beside(one, key, SMALL, question))
+    title = f"## Features: {SMALL.count:,} buildings, against peers on the same rows"
+    around = report.surroundings(*VERSIONS, *engines)
+    return "\n\n".join([title, around, _METHOD, table, report.table(rows)])
+
+
+_METHOD = """Each row is 24 requests in rotation, five turns. Before they are measured, all servers are
+seen to give the same counts and, where everything that matches is given, the same features. Peers run as
+they ship, one worker each; none of them sends an ETag, so none has a `304`."""
+
+
+def _asked(servers: list[Target], floor: Target) -> tuple[str, list[Row]]:
+    results: list[features.Result] = []
+    rows: list[Row] = []
+    for question in features.questions(SMALL):
+        results.append(features.measure(question, servers, floor))
+        _cost(results[-1])
+        rows += _told(results[-1].rows())
+    unchanged, goals = features.not_modified(servers[:2], floor, SMALL)
+    results.append(unchanged)
+    _cost(unchanged)
+    rows += _told(goals)
+    return features.matrix(results, [*(one.name for one in servers), features.FLOOR]), rows
+
+
+def _cost(result: features.Result) -> None:
+    costs = (f"{name} {result.cost(name):.0f}" for name in result.servers)
+    print(f"  {result.question.name}: µs {', '.join(costs)}", flush=True)
+
+
+def _large(folder: Path) -> str:
+    rows = _told(large.figures(SMALL, LARGE, folder))
+    title = f"## {LARGE.count:,} features in a GeoPackage"
+    return "\n\n".join([title, report.surroundings(), report.table(rows)])
+
+
+def _helsinki(folder: Path) -> str:
+    city, copy = cities.helsinki(folder / "helsinki"), folder / "copy"
+    rows: list[Row] = []
+    started = time.perf_counter()
+    server = Server.start(city)
+    rows += _told([wall.start_to_ready(time.perf_counter() - started)])
+    # the peer reads a copy: two servers never share a city folder
     shutil.copytree(city, copy, ignore=shutil.ignore_patterns("city.lock"))
-    return copy
+    try:
+        with (
+            running("floor", module("tests.bench.floor")) as floor,
+            running("pygeoapi", module("tests.bench.pygeoapi_path", str(copy))) as peer,
+        ):
+            for measure in helsinki.HTTP:
+                rows += _told(measure(target("ours", server), floor, peer))
+        rows += _told(observations.figures(server))
+    finally:
+        server.stop()
+    rows += _told([wall.densest_scene_tile(copy)])
+    rows += _told([wall.demo_to_page(folder / "demo")])
+    for done in (city, copy, folder / "demo"):
+        shutil.rmtree(done)
+    title = "## The server on the loaded Helsinki city"
+    return "\n\n".join([title, report.surroundings(), _PATH, report.table(rows)])
 
 
-def _tell(
-    rows: list[figures.Row],
-    measure: Callable[..., Iterator[figures.Row]],
-    us: Process,
-    floor: Process,
-    peer: Process,
-) -> None:
-    for row in measure(us, floor, peer):
-        _add(rows, row)
+_PATH = "The peer here is pygeoapi's own items path over our store, behind the same HTTP server."
 
 
-def _add(rows: list[figures.Row], row: figures.Row) -> None:
-    rows.append(row)
-    print(f"{row.name:62} {row.value:>14}   goal {row.goal}", flush=True)
-
-
-def report(rows: list[figures.Row]) -> str:
-    """The page that the figures are read on."""
-    libraries = ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
-    lines = [
-        "# Benchmarks",
-        "",
-        "Written by `make bench`; every figure below was measured in one run on the loaded Helsinki city.",
-        "Ratios compare the CPU of server processes that took turns, the median of nine turns; the floor is",
-        "the same HTTP server answering constant bytes of the same length; the peer is pygeoapi's own items",
-        "path over our store behind the same HTTP server. CPU comes from the scheduler statistics.",
-        "",
-        f"Python {platform.python_version()}, {libraries}; Linux, {_cores()} cores.",
-        "",
-        "| figure | measured | goal | absolute |",
-        "|---|---|---|---|",
-    ]
-    lines += [f"| {row.name} | {row.value} | {row.goal} | {row.detail} |" for row in rows]
-    return "\n".join(lines) + "\n"
-
-
-def _cores() -> int:
-    import os
-
-    return len(os.sched_getaffinity(0))
+def _told(rows: Iterable[Row]) -> list[Row]:
+    found = []
+    for row in rows:
+        found.append(row)
+        print(row.line(), flush=True)
+    return found
 
 
 if __name__ == "__main__":

@@ -1,0 +1,36 @@
+"""Helper servers in processes of their own, and what is measured of each."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from tests.bench.measure import Target
+from tests.support import ROOT, Server
+
+
+@contextmanager
+def running(name: str, command: Sequence[str], others: tuple[int, ...] = ()) -> Iterator[Target]:
+    """A server that prints ``… at URL`` when it is ready; ``others`` are processes that work for it."""
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        if " at " not in line:
+            raise RuntimeError(f"{name} did not start")
+        yield Target(name, line.split(" at ")[1].strip().rstrip("/"), (process.pid, *others))
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def module(name: str, *arguments: str) -> list[str]:
+    """How to run a module of the bench."""
+    return [sys.executable, "-m", name, *arguments]
+
+
+def target(name: str, server: Server, others: tuple[int, ...] = ()) -> Target:
+    """One of our own servers; ``others`` are processes that work for it."""
+    return Target(name, server.url, (server.process.pid, *others))
