@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import errno
 import gc
 import logging
@@ -20,6 +22,9 @@ from twin.http.respond import ASGIApp
 SHUTDOWN_SECONDS = 3
 #: How long a start waits for a database that is not up yet.
 PATIENCE_SECONDS = 30.0
+#: Parameters of mallopt(3), and how much free memory the process keeps.
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+KEPT_BYTES = 64 * 2**20
 
 
 class Server(uvicorn.Server):
@@ -78,11 +83,23 @@ def config(application: ASGIApp) -> uvicorn.Config:
     )
 
 
+def keep_freed_memory() -> None:
+    """Have the C library keep what a large answer freed for the next one (mallopt(3)).
+
+    Left to itself, glibc gives some of it back after every answer of a megabyte, and the kernel clears
+    the pages again for the next. Other C libraries go without."""
+    with contextlib.suppress(AttributeError, OSError):
+        tune = ctypes.CDLL(None).mallopt
+        tune(M_TRIM_THRESHOLD, KEPT_BYTES)
+        tune(M_MMAP_THRESHOLD, KEPT_BYTES // 4)
+
+
 def serve(folder: Path, host: str, port: int, ready: Callable[[str], None] | None = None) -> None:
     """Serve until a signal. Raises Busy (city or port taken), NotFound, BadCity, Unavailable."""
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s %(message)s")
     # a lost database is told once, by us; the driver would tell each attempt to reach it
     logging.getLogger("psycopg").setLevel(logging.CRITICAL)
+    keep_freed_memory()
     lock = Lock(folder)
     lock.take()
     try:

@@ -16,6 +16,7 @@ const found = {
 }
 for (const id of found.features) {
   const info = await endpoint.getCollectionInfo(id)
+  if (!(id in queries)) continue
   const { bbox, property, value } = queries[id]
   const seen = []
   for (let offset = 0; ; offset += 700) {
