@@ -129,16 +129,12 @@ class Store(Protocol):
         matches alike and deletes nothing. Rows equal to what is there are not logged; up to
         10 000 changed rows are logged each, above that one row logs the whole layer."""
 
-    def create(
-        self, layer_id: str, feature: Mapping[str, Any], actor: str | None = None
-    ) -> tuple[int, int]:
+    def create(self, layer_id: str, feature: Mapping[str, Any], actor: str | None = None) -> tuple[int, int]:
         """POST: a new feature (GeoJSON without id). Returns its fid and revision.
 
         Raises NotFound, BadBody (each fault named), Exists (source_id), ReadOnly."""
 
-    def delete(
-        self, layer_id: str, fid: int, if_match: int | None = None, actor: str | None = None
-    ) -> int:
+    def delete(self, layer_id: str, fid: int, if_match: int | None = None, actor: str | None = None) -> int:
         """DELETE: the feature and its mesh. Returns the log number. Raises NotFound, Stale,
         Unconditional, ReadOnly."""
 
