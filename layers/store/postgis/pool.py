@@ -224,13 +224,14 @@ class Pool:
 
     def give(self, con: Connection) -> None:
         """Take a connection back; one that is not as it was is closed."""
-        self._places.release()
         usable = not con.closed and con.pgconn.transaction_status == TransactionStatus.IDLE
         with self._lock:
-            if usable and not self._closed:
+            kept = usable and not self._closed
+            if kept:
                 self._idle.append(con)
-                return
-        con.close()
+        if not kept:
+            con.close()
+        self._places.release()
 
     def forget(self) -> None:
         """Close the idle connections: after one was found dead the others likely are, too."""

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from layers import parameters
-from layers.cql import geometry, limits
+from layers.cql import limits
 from layers.store import feature
 from layers.store.geopackage import store
 from layers.store.open import Database
@@ -33,7 +33,7 @@ def told(row):
         ("`limit`", [parameters.MAX_LIMIT, parameters.MAX_LIMIT, parameters.DEFAULT_LIMIT]),
         ("`offset`", [parameters.MAX_OFFSET]),
         ("query string", [respond.MAX_QUERY, respond.MAX_FIELDS]),
-        ("`filter`", [limits.MAX_BYTES, limits.MAX_DEPTH, geometry._MOST_POSITIONS]),
+        ("`filter`", [limits.MAX_BYTES, limits.MAX_DEPTH]),
         ("`sortby`", [parameters.MAX_SORT]),
         ("`q`", [parameters.MAX_WORDS, parameters.MAX_WORD]),
         ("body of a write", [edit.MAX_BODY, feature.MAX_VERTICES]),
