@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.postgres import Cluster
-from tests.postgres import binaries as installed
+from tests.postgres import Cluster, private
 from tests.support import HELSINKI, ROOT, Server, copy_city, twin
 
 
@@ -26,12 +25,8 @@ def shared_data() -> Path:
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Cluster]:
     """A PostgreSQL cluster of this session; ``postgres.database()`` is the URL of a new database."""
-    binaries = installed()
-    if binaries is None:
-        pytest.skip("PostgreSQL with PostGIS is not installed (make deps)")
-    cluster = Cluster.start(binaries)
-    yield cluster
-    cluster.close()
+    with private() as cluster:
+        yield cluster
 
 
 @pytest.fixture(scope="session")

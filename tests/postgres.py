@@ -12,10 +12,12 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import psycopg
+import pytest
 
 TEMPLATE = "twin_template"
 _SETTINGS = {
@@ -143,6 +145,21 @@ class Cluster:
     def connect(self, database: str, user: str = "twin") -> psycopg.Connection[tuple[object, ...]]:
         """A connection that commits each statement."""
         return psycopg.connect(self.url(database, user), autocommit=True, connect_timeout=5)
+
+
+@contextlib.contextmanager
+def private() -> Iterator[Cluster]:
+    """A cluster of the caller's own, removed at the end even when it is frozen; skips without PostgreSQL."""
+    tools = binaries()
+    if tools is None:
+        pytest.skip("PostgreSQL with PostGIS is not installed (make deps)")
+    cluster = Cluster.start(tools)
+    try:
+        yield cluster
+    finally:
+        if cluster.process is not None:
+            cluster.freeze(False)
+        cluster.close()
 
 
 def _user() -> str:

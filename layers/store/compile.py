@@ -51,9 +51,25 @@ def listed(parts: Sequence[Sql]) -> Sql:
 class Dialect(ABC):
     """How one database writes what a filter needs. Texts compare by code point in every method."""
 
-    @abstractmethod
+    def __init__(self, table: Any) -> None:
+        self.table = table
+
     def column(self, field: Field) -> Sql:
         """A field's value. Raises BadParameter when the table does not have it (any more)."""
+        if field is ast.FID:
+            return self.fid()
+        if self.table.field(field.name) is None:
+            raise BadParameter("filter", field.name, f"layer {self.table.id} has no such property")
+        raw = self.raw(field)
+        return self.instant(raw) if field.type == "datetime" else raw
+
+    @abstractmethod
+    def raw(self, field: Field) -> Sql:
+        """A field's value as the table has it."""
+
+    @abstractmethod
+    def instant(self, raw: Sql) -> Sql:
+        """An instant of the table, whatever its spelling or precision, in milliseconds of UTC."""
 
     @abstractmethod
     def fid(self) -> Sql:
@@ -116,6 +132,12 @@ class Dialect(ABC):
         """The geometry's relation to a literal; null where it is null."""
 
     @abstractmethod
+    def during(self, field: Field, interval: tuple[str | None, str | None]) -> list[Sql]:
+        """What bounds a date or instant to an interval of instants, ends included: a condition an end.
+
+        The column stands bare in one of them, so that an index serves."""
+
+    @abstractmethod
     def words(self, terms: Sequence[str], columns: Sequence[Sql]) -> Sql:
         """Whether one of the terms occurs in one of the columns, without regard to case and accents."""
 
@@ -156,7 +178,7 @@ class Dialect(ABC):
         """A scalar in its own type."""
         match node:
             case ast.Property(field):
-                return self.fid() if field is ast.FID else self.column(field)
+                return self.column(field)
             case ast.Value(value, type_):
                 return self.value(value, type_)
             case ast.Arith(op, left, right):
@@ -297,37 +319,35 @@ def _box(part: ast.Spatial) -> Bbox | None:
     return float(west), float(south), float(east), float(north)
 
 
-def conditions(dialect: Dialect, table: Any, query: Query) -> list[Sql]:
-    """The conditions of a query but those on bbox and datetime. Raises BadParameter."""
+def where(dialect: Dialect, query: Query) -> tuple[str, list[Any]]:
+    """Everything but bbox, order and keyset: `` AND (…)`` for each condition on alias ``t``, and the values.
+
+    Raises BadParameter for a property that the table does not have. The values keep what the SQL refers
+    to alive, so they must live until the statement is done."""
     parts = []
     for name, value in query.equals:
-        field = _named(table, name, name, value)
+        field = _named(dialect.table, name, name, value)
         column = dialect.scalar(ast.Property(field))
         parts.append(sql("({} = {})", column, dialect.value(value, field.type)))
     if query.filter is not None:
         parts.append(dialect.predicate(query.filter))
     if query.words:
-        columns = [dialect.column(f) for f in table.fields if f.type == "string"]
+        columns = [dialect.column(f) for f in dialect.table.fields if f.type == "string"]
         parts.append(dialect.words(query.words, columns))
-    return parts
-
-
-def timed(column: Sql, bounds: Sequence[Sql]) -> Sql:
-    """Bounds on a time field: a feature without a time meets every interval (17-069r4,
-    /req/core/fc-time-response C)."""
-    return sql("({} IS NULL OR {})", column, joined("AND", bounds))
-
-
-def anded(parts: Sequence[Sql]) -> tuple[str, list[Any]]:
-    """Conditions as `` AND (…)`` each, and their values; an empty text for none."""
+    table = dialect.table
+    time = table.field(table.time_field) if table.time_field is not None else None
+    if query.datetime is not None and time is not None:
+        # a feature without a time meets every interval (17-069r4, /req/core/fc-time-response C)
+        bounds = joined("AND", dialect.during(time, query.datetime))
+        parts.append(sql("({} IS NULL OR {})", dialect.raw(time), bounds))
     return "".join(f" AND {p.text}" for p in parts), [v for p in parts for v in p.values]
 
 
-def order(dialect: Dialect, table: Any, query: Query) -> tuple[str, list[Any]]:
+def order(dialect: Dialect, query: Query) -> tuple[str, list[Any]]:
     """What follows ORDER BY: the sort keys, nulls last both ways, then the feature's number."""
     parts = []
     for key in query.sort:
-        field = _named(table, key.field, "sortby", key.field)
+        field = _named(dialect.table, key.field, "sortby", key.field)
         direction = "DESC" if key.descending else "ASC"
         column = dialect.ordered(dialect.scalar(ast.Property(field)), field.type)
         parts.append(sql(f"{{}} {direction} NULLS LAST", column))
@@ -335,7 +355,13 @@ def order(dialect: Dialect, table: Any, query: Query) -> tuple[str, list[Any]]:
     return found.text, list(found.values)
 
 
-def after(dialect: Dialect, table: Any, query: Query) -> tuple[str, list[Any]]:
+def sort_values(dialect: Dialect, query: Query) -> str:
+    """The sort keys of a row, each preceded by a comma: what a cursor is made of, before the fid."""
+    columns = (dialect.column(dialect.table.field(key.field) or ast.FID) for key in query.sort)
+    return "".join(f", {c.text}" for c in columns)
+
+
+def after(dialect: Dialect, query: Query) -> tuple[str, list[Any]]:
     """The condition that a feature follows ``query.after`` in the order, as `` AND (…)``; empty for none."""
     if query.after is None:
         return "", []
@@ -344,7 +370,7 @@ def after(dialect: Dialect, table: Any, query: Query) -> tuple[str, list[Any]]:
         raise BadParameter("after", "…", "does not belong to this order; follow the link as it is")
     found = sql("({} > {})", dialect.fid(), dialect.value(fid, "integer"))
     for key, value in reversed(list(zip(query.sort, values, strict=True))):
-        field = _named(table, key.field, "sortby", key.field)
+        field = _named(dialect.table, key.field, "sortby", key.field)
         column = dialect.ordered(dialect.scalar(ast.Property(field)), field.type)
         if value is None:
             found = sql("({} IS NULL AND {})", column, found)

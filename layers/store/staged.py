@@ -23,6 +23,20 @@ _RESERVED_IDS = ("twin_", "gpkg_", "rtree_", "sqlite_", "pg_")
 _TYPES = frozenset(get_args(FieldType.__value__))
 _MULTI = {"Point": "MultiPoint", "LineString": "MultiLineString", "Polygon": "MultiPolygon"}
 
+#: Above this many changed rows of one publish or statement the log gets one row for all of them.
+LOGGED_EACH = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a publish will do: counts of rows, and whether the log gets one row for all of them."""
+
+    created: int
+    updated: int
+    unchanged: int
+    deleted: int
+    whole: bool
+
 
 @dataclass(frozen=True, slots=True)
 class Staged:
@@ -48,6 +62,12 @@ def fields(spec: LayerSpec) -> tuple[Field, ...]:
             raise BadFile("store.field-type", f"{field.name} has the unknown type {field.type}")
         seen.add(folded)
     return found
+
+
+def check_mode(mode: str) -> None:
+    """Raises ValueError for what is no mode of :meth:`layers.store.base.Store.publish`."""
+    if mode not in ("create", "replace", "append"):
+        raise ValueError(f"unknown mode {mode}")
 
 
 def decode(batch: pa.Table, spec: LayerSpec, fields: tuple[Field, ...]) -> Staged:

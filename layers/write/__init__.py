@@ -19,8 +19,7 @@ class Format:
     """A file format: its name, what people call it, media type, file name ending, other names, and
     other media types that ask for it.
 
-    ``streamed``: given in pieces while it is read; else made as a file first. ``paged``: also given
-    for a page of items."""
+    ``streamed``: given in pieces while it is read; else made as a file first."""
 
     name: str
     title: str
@@ -29,7 +28,6 @@ class Format:
     aliases: tuple[str, ...] = ()
     accepts: tuple[str, ...] = ()
     streamed: bool = False
-    paged: bool = False
 
 
 _GEOJSON = Format(
@@ -39,9 +37,8 @@ _FLATGEOBUF = Format(
     *("flatgeobuf", "FlatGeobuf", "application/flatgeobuf", "fgb", ("fgb",)),
     accepts=("application/x-flatgeobuf",),
     streamed=True,
-    paged=True,
 )
-_CSV = Format("csv", "CSV", "text/csv", "csv", streamed=True, paged=True)
+_CSV = Format("csv", "CSV", "text/csv", "csv", streamed=True)
 _GPKG = Format(
     *("gpkg", "GeoPackage", "application/geopackage+sqlite3", "gpkg", ("geopackage",)),
     accepts=("application/x-sqlite3",),

@@ -15,7 +15,7 @@ from layers.errors import BadParameter, Busy, ReadOnly, TwinError, Unavailable
 from layers.model import Query
 from layers.store.base import Store
 from layers.store.open import Database, open_store
-from tests.postgres import Cluster, binaries
+from tests.postgres import Cluster, private
 from tests.storing import batch, features, grid, load, one, row, spec, square
 from tests.support import until
 
@@ -25,12 +25,8 @@ WITHIN_S = 2.0
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
     """A cluster of this module's own, to be stopped and frozen."""
-    tools = binaries()
-    if tools is None:
-        pytest.skip("PostgreSQL with PostGIS is not installed (make deps)")
-    made = Cluster.start(tools)
-    yield made
-    made.close()
+    with private() as made:
+        yield made
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import pytest
 from layers.errors import Unavailable
 from layers.store.base import Store
 from layers.store.open import Database, open_store
-from tests.postgres import Cluster, binaries
+from tests.postgres import Cluster, binaries, private
 from tests.storing import fids, grid, load, one, spec
 from tests.support import until
 
@@ -96,12 +96,8 @@ def test_a_dump_restored_elsewhere_and_in_place(postgres: Cluster, tmp_path: Pat
 @pytest.fixture
 def own(tmp_path: Path) -> Iterator[Cluster]:
     """A cluster that the test may stop, and whose files it may put back."""
-    tools = binaries()
-    if tools is None:
-        pytest.skip("PostgreSQL with PostGIS is not installed (make deps)")
-    cluster = Cluster.start(tools)
-    yield cluster
-    cluster.close()
+    with private() as cluster:
+        yield cluster
 
 
 def test_files_put_back_while_a_server_is_open_and_while_it_is_not(own: Cluster, tmp_path: Path) -> None:

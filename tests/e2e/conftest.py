@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.clients.layers import add
 from tests.postgres import Cluster
 from tests.support import HELSINKI, Server, twin
 
@@ -56,3 +57,17 @@ def start_at(helsinki_url: str, tmp_path_factory: pytest.TempPathFactory) -> Ite
     yield start
     for server in servers:
         server.stop()
+
+
+@pytest.fixture(scope="module", params=["geopackage", "postgis"])
+def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A real server on Helsinki and the layers of ``tests.clients.layers``, on each store."""
+    if request.param == "geopackage":
+        folder, url = request.getfixturevalue("helsinki_module"), None
+    else:
+        url = request.getfixturevalue("helsinki_url")
+        folder = city_at(tmp_path_factory.mktemp("served") / "helsinki", url)
+    add(folder, url)
+    running = Server.start(folder)
+    yield running
+    running.stop()

@@ -11,9 +11,8 @@ import pyproj
 import pytest
 from shapely.geometry import shape
 
-from tests.clients.layers import COUNT, EMPTY, MANY, add
-from tests.e2e.conftest import city_at
-from tests.support import ROOT, Server
+from tests.clients.layers import COUNT, EMPTY, MANY
+from tests.support import ROOT
 
 CRS = "EPSG:3857"
 BOX = (24.935, 60.165, 24.955, 60.175)
@@ -26,20 +25,6 @@ FILTERS = {
     "roads": "class",
     MANY: "组",
 }
-
-
-@pytest.fixture(scope="module", params=["geopackage", "postgis"])
-def served(request, tmp_path_factory):
-    """A real server on Helsinki and the layers of ``tests.clients.layers``, on each store."""
-    if request.param == "geopackage":
-        folder, url = request.getfixturevalue("helsinki_module"), None
-    else:
-        url = request.getfixturevalue("helsinki_url")
-        folder = city_at(tmp_path_factory.mktemp("clients") / "helsinki", url)
-    add(folder, url)
-    running = Server.start(folder)
-    yield running
-    running.stop()
 
 
 @pytest.fixture(scope="module")

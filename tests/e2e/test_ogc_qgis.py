@@ -7,10 +7,8 @@ from urllib.parse import parse_qsl, quote, urlsplit
 
 import pytest
 
-from tests.clients.layers import COUNT, EMPTY, MANY, add
-from tests.e2e.conftest import city_at
+from tests.clients.layers import COUNT, EMPTY, MANY
 from tests.gdal_read import Gdal
-from tests.support import Server
 
 AGENT = {"user-agent": "Mozilla/5.0 QGIS/34000"}
 OPENAPI_ACCEPT = (
@@ -21,20 +19,6 @@ FLATGEOBUF = "application/flatgeobuf"
 SCHEMA_REL = "http://www.opengis.net/def/rel/ogc/1.0/schema"
 CRS84 = "http://www.opengis.net/def/crs/OGC/1.3/CRS84"
 EPSG_4326 = "http://www.opengis.net/def/crs/EPSG/0/4326"
-
-
-@pytest.fixture(scope="module", params=["geopackage", "postgis"])
-def served(request, tmp_path_factory):
-    """A real server on Helsinki and the layers of ``tests.clients.layers``, on each store."""
-    if request.param == "geopackage":
-        folder, url = request.getfixturevalue("helsinki_module"), None
-    else:
-        url = request.getfixturevalue("helsinki_url")
-        folder = city_at(tmp_path_factory.mktemp("qgis") / "helsinki", url)
-    add(folder, url)
-    running = Server.start(folder)
-    yield running
-    running.stop()
 
 
 def get(served, url, accept):

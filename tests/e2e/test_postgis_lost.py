@@ -17,7 +17,7 @@ import pytest
 
 from layers.errors import Unavailable
 from tests.e2e.conftest import city_at
-from tests.postgres import Cluster, binaries
+from tests.postgres import Cluster, private
 from tests.support import HELSINKI, ROOT, Server, twin, until
 from twin import app
 
@@ -44,13 +44,8 @@ OTHERS = ["/", "/config.json", "/health/live", "/sta/v1.1/Things", "/incidents"]
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
     """A cluster of this module's own: it is crashed and frozen here."""
-    found = binaries()
-    if found is None:
-        pytest.skip("PostgreSQL with PostGIS is not installed (make deps)")
-    running = Cluster.start(found)
-    yield running
-    running.freeze(False) if running.process else running.up()
-    running.close()
+    with private() as running:
+        yield running
 
 
 @pytest.fixture(scope="module")

@@ -14,12 +14,10 @@ from typing import Any, cast
 
 from layers.errors import NotFound, Unavailable
 from layers.model import Bbox, Field, FieldType, GeometryType, Layer, Titles
+from layers.store import recorded
 from layers.store.geopackage import schema
 from layers.store.geopackage.connection import quoted
-
-OK = "ok"
-MISSING = "missing"
-_LOAD_AGAIN = "load it again with twin load --replace"
+from layers.store.recorded import LOAD_AGAIN, MISSING, OK
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +73,9 @@ class Table:
     def usable(self) -> Table:
         """Itself. Raises NotFound when the table is gone, Unavailable when it is half replaced."""
         if self.state == MISSING:
-            raise NotFound(f"layer {self.id} was removed from the store by another program; {_LOAD_AGAIN}")
+            raise NotFound(f"layer {self.id} was removed from the store by another program; {LOAD_AGAIN}")
         if self.state != OK:
-            raise Unavailable(f"layer {self.id} was replaced by another program: {self.state}; {_LOAD_AGAIN}")
+            raise Unavailable(f"layer {self.id} was replaced by another program: {self.state}; {LOAD_AGAIN}")
         return self
 
 
@@ -114,21 +112,6 @@ def _merged(stored: list[dict[str, Any]], columns: list[list[str]]) -> tuple[Fie
     names = {f.name for f in known}
     added = [Field(name, cast(FieldType, kind)) for name, kind in columns if name not in names]
     return (*known, *added)
-
-
-def dump_fields(fields: tuple[Field, ...]) -> str:
-    """Fields as the text that ``tables`` reads."""
-    return json.dumps(
-        [
-            {"name": f.name, "type": f.type, "title": dict(f.title), "unit": f.unit, "codes": _plain(f.codes)}
-            for f in fields
-        ],
-        ensure_ascii=False,
-    )
-
-
-def _plain(codes: Mapping[str, Titles] | None) -> dict[str, dict[str, str]] | None:
-    return None if codes is None else {code: dict(title) for code, title in codes.items()}
 
 
 def columns(con: sqlite3.Connection, layer: str) -> list[list[str]] | None:
@@ -168,20 +151,8 @@ def shape(con: sqlite3.Connection) -> tuple[int, str]:
 def summary(con: sqlite3.Connection, table: Table, seq: int) -> Layer:
     """The public words of a layer with its count and extent now."""
     meshes = con.execute(f"SELECT EXISTS(SELECT 1 FROM {table.mesh})").fetchone()[0]
-    return Layer(
-        id=table.id,
-        kind=table.kind,
-        title=table.title,
-        fields=table.fields,
-        geometry_type=table.geometry_type,
-        extent=extent(con, table.id),
-        crs=table.crs,
-        count=count(con, table),
-        generation=table.generation,
-        seq=seq,
-        time_field=table.time_field,
-        meshes=bool(meshes),
-        locking="strict" if table.locking == "strict" else "default",
+    return recorded.layer(
+        table, extent=extent(con, table.id), count=count(con, table), seq=seq, meshes=bool(meshes)
     )
 
 

@@ -20,10 +20,10 @@ import orjson
 from numpy.typing import NDArray
 
 from layers.model import Bbox, Cursor, Layer, Query
-from layers.store import geojson
-from layers.store.compile import envelope
-from layers.store.geopackage import blob, filter
+from layers.store import compile, geojson
+from layers.store.geopackage import blob
 from layers.store.geopackage.catalog import Table
+from layers.store.geopackage.filter import Sqlite
 from layers.store.geopackage.view import View, listed
 
 FEW = 20_000
@@ -83,8 +83,8 @@ def _slice(found: NDArray[np.int64], query: Query) -> Chosen:
 def _page(view: View, table: Table, query: Query, source: Source, matched: int) -> Chosen:
     """One page in the order of the query, with one feature more to see whether any follow."""
     limit = query.limit or 0
-    after, bound = filter.after(table, query)
-    order, keys = filter.order(table, query)
+    after, bound = compile.after(Sqlite(table), query)
+    order, keys = compile.order(Sqlite(table), query)
     rows = view.con.execute(
         f"SELECT t.fid {source.sql}{after} ORDER BY {order} LIMIT ? OFFSET ?",
         (*source.values, *bound, *keys, limit + 1, query.offset),
@@ -96,7 +96,7 @@ def cursor(view: View, table: Table, query: Query, fid: int) -> Cursor:
     """The cursor of a feature: the values of the sort fields, then its fid."""
     if not query.sort:
         return (fid,)
-    keys = filter.sort_values(table, query)
+    keys = compile.sort_values(Sqlite(table), query)
     row = view.fetch(f"SELECT t.fid{keys} FROM {table.name} t WHERE t.fid = ?", (fid,))[0]
     fields = [table.field(key.field) for key in query.sort]
     values = zip(fields, row[1:], strict=True)
@@ -108,7 +108,7 @@ def ordered(view: View, table: Table, query: Query, layer: Layer) -> Source:
     query = simplified(query, layer)
     where, values = _where(table, query, layer)
     source = matching(view, table, _boxes(query), where, values, whole=bool(query.sort))
-    order, keys = filter.order(table, query)
+    order, keys = compile.order(Sqlite(table), query)
     # a LIMIT keeps SQLite from dropping the order, and from sorting whole rows instead of their keys
     return Source(
         f"FROM (SELECT t.fid AS fid {source.sql} ORDER BY {order} LIMIT -1) q"
@@ -126,8 +126,8 @@ def simplified(query: Query, layer: Layer) -> Query:
 
 def _where(table: Table, query: Query, layer: Layer) -> tuple[str, list[Any]]:
     """The conditions on properties, behind the R-tree's answer to those on the geometry."""
-    where, values = filter.where(table, query)
-    box = envelope(query)
+    where, values = compile.where(Sqlite(table), query)
+    box = compile.envelope(query)
     if box is None or _holds(box, layer.extent):
         return where, values
     near = f" AND t.fid IN (SELECT n.id FROM {table.rtree} n WHERE {_overlap('n')})"

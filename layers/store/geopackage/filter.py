@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Any
@@ -10,12 +9,9 @@ from typing import Any
 import orjson
 
 from layers.cql import ast, fold
-from layers.errors import BadParameter
-from layers.model import Field, FieldType, Query
-from layers.store import compile as compile_
+from layers.model import Field, FieldType
 from layers.store.compile import Dialect, Sql, joined, listed, sql
-from layers.store.geopackage import functions, relations
-from layers.store.geopackage.catalog import Table
+from layers.store.geopackage import relations
 from layers.store.geopackage.connection import quoted
 
 _MOST_ARGUMENTS = 100  # of a function in SQLite are 127
@@ -31,56 +27,6 @@ _ARITHMETIC = {
 }
 
 
-def where(table: Table, query: Query) -> tuple[str, list[Any]]:
-    """Everything but bbox, order and keyset: `` AND (…)`` for each condition on alias ``t``, and the values.
-
-    Raises BadParameter for a property that the table does not have. The values keep what the SQL refers
-    to alive, so they must live until the statement is done."""
-    parts = compile_.conditions(_Sqlite(table), table, query)
-    if query.datetime is not None and table.time_field is not None:
-        field = table.field(table.time_field)
-        if field is not None:
-            parts.append(_time(field, query.datetime))
-    return compile_.anded(parts)
-
-
-def order(table: Table, query: Query) -> tuple[str, list[Any]]:
-    """What follows ORDER BY, for alias ``t``. Raises BadParameter."""
-    return compile_.order(_Sqlite(table), table, query)
-
-
-def after(table: Table, query: Query) -> tuple[str, list[Any]]:
-    """The keyset condition, `` AND (…)``, or an empty text. Raises BadParameter."""
-    return compile_.after(_Sqlite(table), table, query)
-
-
-def sort_values(table: Table, query: Query) -> str:
-    """The sort keys of a row, each preceded by a comma: what a cursor is made of, before the fid."""
-    dialect = _Sqlite(table)
-    columns = (dialect.column(table.field(key.field) or ast.FID) for key in query.sort)
-    return "".join(f", {c.text}" for c in columns)
-
-
-def register(con: sqlite3.Connection) -> None:
-    """Give a connection the functions that filters call."""
-    functions.register(con)
-
-
-def _time(field: Field, interval: tuple[str | None, str | None]) -> Sql:
-    # strftime brings the spellings of other programs (no fraction, an offset) to the one of the bounds;
-    # the plain comparison before it, a day wider for any offset, spares it for most rows.
-    raw, day = Sql(f"t.{quoted(field.name)}"), field.type == "date"
-    column = raw if day else _canonical(raw)
-    parts = []
-    for bound, operator, days in zip(interval, (">=", "<="), (-1, 2), strict=True):
-        if bound is None:
-            continue
-        if not day and (rough := _shifted(bound[:10], days)):
-            parts.append(sql(f"{{}} {operator} {{}}", raw, Sql("?", (rough,))))
-        parts.append(sql(f"{{}} {operator} {{}}", column, Sql("?", (bound[:10] if day else bound,))))
-    return compile_.timed(raw, parts)
-
-
 def _shifted(text: str, days: int) -> str | None:
     try:
         return (date.fromisoformat(text) + timedelta(days=days)).isoformat()
@@ -94,21 +40,28 @@ def _raw(text: Sql) -> Sql:
     return sql("CAST({} AS BLOB)", text)
 
 
-def _canonical(instant: Sql) -> Sql:
-    return sql(f"strftime('{_INSTANT}', {{}})", instant)
+class Sqlite(Dialect):
+    """The SQL of SQLite, with the functions of :mod:`layers.store.geopackage.functions`."""
 
+    def raw(self, field: Field) -> Sql:
+        return Sql(f"t.{quoted(field.name)}")
 
-class _Sqlite(Dialect):
-    def __init__(self, table: Table) -> None:
-        self._table = table
+    def instant(self, raw: Sql) -> Sql:
+        return sql(f"strftime('{_INSTANT}', {{}})", raw)
 
-    def column(self, field: Field) -> Sql:
-        if field is ast.FID:
-            return self.fid()
-        if self._table.field(field.name) is None:
-            raise BadParameter("filter", field.name, f"layer {self._table.id} has no such property")
-        raw = Sql(f"t.{quoted(field.name)}")
-        return _canonical(raw) if field.type == "datetime" else raw
+    def during(self, field: Field, interval: tuple[str | None, str | None]) -> list[Sql]:
+        # strftime brings the spellings of other programs (no fraction, an offset) to the one of the bounds;
+        # the plain comparison before it, a day wider for any offset, spares it for most rows.
+        raw, day = self.raw(field), field.type == "date"
+        parts = []
+        for bound, operator, days in zip(interval, (">=", "<="), (-1, 2), strict=True):
+            if bound is None:
+                continue
+            if not day and (rough := _shifted(bound[:10], days)):
+                parts.append(sql(f"{{}} {operator} {{}}", raw, Sql("?", (rough,))))
+            value = Sql("?", (bound[:10] if day else bound,))
+            parts.append(sql(f"{{}} {operator} {{}}", self.column(field), value))
+        return parts
 
     def fid(self) -> Sql:
         return Sql("t.fid")

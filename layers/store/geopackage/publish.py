@@ -11,34 +11,21 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from dataclasses import dataclass
 
 from layers.errors import BadFile, Exists
 from layers.model import Bbox, Field
+from layers.store import recorded, staged
 from layers.store.base import Published
 from layers.store.geopackage import catalog, rtree, schema
 from layers.store.geopackage.catalog import Table
 from layers.store.geopackage.connection import quoted, transaction
 from layers.store.geopackage.stage import GeoPackageStage
-
-LOGGED_EACH = 10_000  # above this many changed rows the layer is logged as a whole
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What a publish will do: counts of rows, and whether it goes around the triggers."""
-
-    created: int
-    updated: int
-    unchanged: int
-    deleted: int
-    whole: bool
+from layers.store.staged import LOGGED_EACH, Plan
 
 
 def publish(con: sqlite3.Connection, stage: GeoPackageStage, mode: str) -> Published:
     """Publish through a write connection of the store. Raises Exists, BadFile, Busy."""
-    if mode not in ("create", "replace", "append"):
-        raise ValueError(f"unknown mode {mode}")
+    staged.check_mode(mode)
     stage.close()
     con.execute("ATTACH DATABASE ? AS stage", (str(stage.path),))
     try:
@@ -57,7 +44,7 @@ def _publish(con: sqlite3.Connection, stage: GeoPackageStage, mode: str) -> Publ
     present = catalog.tables(con).get(layer)
     if mode == "create" and present is not None:
         raise Exists(f"layer {layer} exists already; use --replace or --append")
-    if present is not None and present.state != catalog.OK:
+    if present is not None and present.state != recorded.OK:
         if mode == "append":
             present.usable()
         _forget(con, layer)
@@ -356,9 +343,9 @@ def _register(
             json.dumps(list(spec.key)),
             spec.locking,
             generation,
-            catalog.dump_fields(fields),
+            recorded.dump_fields(fields),
             json.dumps(catalog.columns(con, layer)),
-            catalog.OK,
+            recorded.OK,
         ),
     )
     box: Bbox | tuple[None, ...] = catalog.extent(con, layer) or (None, None, None, None)

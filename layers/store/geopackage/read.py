@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import orjson
 
-from layers.errors import BadParameter
 from layers.model import CRS84, Cursor, Field, Layer, Mesh, Page, Query, Rows, Selection
 from layers.store import geojson
 from layers.store.geopackage import blob, choose
 from layers.store.geopackage.catalog import Table
 from layers.store.geopackage.view import View, encode, listed
+from layers.store.recorded import chosen_fields
 
 #: A page that has grown beyond this is given with fewer features than its limit allows.
 PAGE_BYTES = 64 * 2**20
@@ -28,7 +28,7 @@ def page(view: View, table: Table, query: Query, layer: Layer) -> tuple[Page, di
     """A page, and the GeoJSON that had to be made for it (to be kept by the caller).
 
     ``layer`` is the table's summary at this snapshot."""
-    wanted = fields(table, query)
+    wanted = chosen_fields(table, query)
     if _plain(table, query):
         stored = _stored(view, table, query, layer.count)
         if stored is not None:
@@ -52,16 +52,6 @@ def _cursor(view: View, table: Table, query: Query, fid: int | None) -> Cursor |
 
 def _chunks(fids: list[int]) -> Iterator[list[int]]:
     return (fids[start : start + _CHUNK] for start in range(0, len(fids), _CHUNK))
-
-
-def fields(table: Table, query: Query) -> tuple[Field, ...]:
-    """The fields that a query wants. Raises BadParameter for one that the layer does not have."""
-    if query.properties is None:
-        return table.fields
-    for name in query.properties:
-        if table.field(name) is None:
-            raise BadParameter("properties", name, f"layer {table.id} has no such property")
-    return tuple(f for f in table.fields if f.name in query.properties)
 
 
 def _plain(table: Table, query: Query) -> bool:
@@ -145,7 +135,7 @@ def _only(body: bytes, names: Sequence[str]) -> bytes:
 
 def select(view: View, table: Table, query: Query, layer: Layer) -> Selection:
     """A page as columns, in the order of the query."""
-    wanted = fields(table, query)
+    wanted = chosen_fields(table, query)
     chosen = choose.choose(view, table, query, layer)
     found: list[Any] = []
     size = 0

@@ -22,6 +22,7 @@ from layers.store.geopackage import choose, read
 from layers.store.geopackage.catalog import Table
 from layers.store.geopackage.connection import sqlite_errors
 from layers.store.geopackage.view import View
+from layers.store.recorded import chosen_fields
 
 HOLD_S = 10.0
 _STEP = 250  # rows between two looks at the size of a batch
@@ -82,14 +83,14 @@ class Cursor:
 
 def open(view: View, table: Table, query: Query, layer: Layer) -> Cursor:
     """Begin a scan. Raises BadParameter."""
-    fields = read.fields(table, query)
+    fields = chosen_fields(table, query)
     source = choose.ordered(view, table, query, layer)
     return Cursor(view, f"SELECT t.fid, t.geom{table.named(fields)} {source.sql}", source.values)
 
 
 def batches(cursor: Cursor, table: Table, query: Query, size: int) -> Generator[Rows]:
     """The rows of a scan as columns; it is closed at the end."""
-    fields = read.fields(table, query)
+    fields = chosen_fields(table, query)
     timer = threading.Timer(HOLD_S, cursor.set_aside)
     timer.daemon = True
     timer.start()

@@ -11,7 +11,6 @@ process lives, so the next open can tell an abandoned one and remove it.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import secrets
 import sqlite3
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from layers.errors import BadFile
+from layers.lockfile import hold
 from layers.model import Field
 from layers.store import geojson, staged
 from layers.store.base import LayerSpec
@@ -39,7 +39,7 @@ class GeoPackageStage:
         self.fields = staged.fields(spec)
         folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / f"{spec.id}-{secrets.token_hex(6)}.stage"
-        self._lock: int | None = _lock(_lock_path(self.path))
+        self._lock: int | None = hold(_lock_path(self.path))
         self._con: sqlite3.Connection | None = None
         try:
             with sqlite_errors():
@@ -120,16 +120,6 @@ def _lock_path(path: Path) -> Path:
     return path.with_suffix(".lock")
 
 
-def _lock(path: Path) -> int:
-    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(handle)
-        raise
-    return handle
-
-
 def _remove(path: Path) -> None:
     for name in (path, path.with_name(path.name + "-journal"), _lock_path(path)):
         with contextlib.suppress(OSError):
@@ -140,6 +130,6 @@ def sweep(folder: Path) -> None:
     """Remove the stages whose process died: those whose lock the kernel gave back."""
     for lock in folder.glob("*.lock"):
         with contextlib.suppress(OSError):
-            handle = _lock(lock)
+            handle = hold(lock)
             _remove(lock.with_suffix(".stage"))
             os.close(handle)

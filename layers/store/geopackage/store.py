@@ -18,6 +18,7 @@ from weakref import WeakSet
 
 from layers.errors import Busy, NotFound, ReadOnly, TwinError, Unavailable, shown
 from layers.model import CRS84, Change, Item, Layer, Page, Query, Rows, Selection
+from layers.store import recorded
 from layers.store.base import LayerSpec, Published, Stage
 from layers.store.geopackage import catalog, edit, epoch, log, prune, publish, read, scan, schema, walindex
 from layers.store.geopackage.catalog import Table
@@ -285,7 +286,7 @@ class GeoPackageStore:
     def layers(self) -> list[Layer]:
         """Every published layer that can be read, by id."""
         with self._reading(None) as view:
-            usable = [t for t in view.tables.values() if t.state == catalog.OK]
+            usable = [t for t in view.tables.values() if t.state == recorded.OK]
             return [view.summary(table, self._summaries) for table in usable]
 
     def layer(self, layer_id: str) -> Layer:
@@ -503,7 +504,7 @@ class GeoPackageStore:
                 raise NotFound(f"there is no layer {shown(layer_id)}")
             with transaction(con):
                 known = con.execute("SELECT state FROM twin_layers WHERE id=?", (layer_id,)).fetchone()
-                box = catalog.extent(con, layer_id) if known == (catalog.OK,) else None
+                box = catalog.extent(con, layer_id) if known == (recorded.OK,) else None
                 publish.retire(con, layer_id)
                 schema.drop_layer(con, layer_id)
                 catalog.log_whole(con, layer_id, box, None)

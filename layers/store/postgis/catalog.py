@@ -15,10 +15,7 @@ from layers.errors import NotFound, Unavailable
 from layers.model import Bbox, Field, FieldType, GeometryType, Titles
 from layers.store.postgis.connection import bound, quoted
 from layers.store.postgis.schema import COLUMN_TYPES, HIDDEN, mesh_table, short
-
-OK = "ok"
-MISSING = "missing"
-_LOAD_AGAIN = "load it again with twin load --replace"
+from layers.store.recorded import LOAD_AGAIN, MISSING, OK
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,9 +150,9 @@ class Table:
     def usable(self) -> Table:
         """Itself. Raises NotFound when the table is gone, Unavailable when it is half replaced."""
         if self.state == MISSING:
-            raise NotFound(f"layer {self.id} was removed from the store by another program; {_LOAD_AGAIN}")
+            raise NotFound(f"layer {self.id} was removed from the store by another program; {LOAD_AGAIN}")
         if self.state != OK:
-            again = _LOAD_AGAIN if self.source is None else "see the settings of the layer"
+            again = LOAD_AGAIN if self.source is None else "see the settings of the layer"
             raise Unavailable(f"layer {self.id} cannot be read: {self.state}; {again}")
         return self
 
@@ -222,21 +219,6 @@ def _retyped(field: Field, column: Column | None) -> Field:
     if column is None or column.type == field.type:
         return field
     return Field(field.name, column.type, field.title, field.unit)
-
-
-def dump_fields(fields: Sequence[Field]) -> str:
-    """Fields as the text that ``tables`` reads."""
-    return json.dumps(
-        [
-            {"name": f.name, "type": f.type, "title": dict(f.title), "unit": f.unit, "codes": _plain(f.codes)}
-            for f in fields
-        ],
-        ensure_ascii=False,
-    )
-
-
-def _plain(codes: Mapping[str, Titles] | None) -> dict[str, dict[str, str]] | None:
-    return None if codes is None else {code: dict(title) for code, title in codes.items()}
 
 
 def dump_columns(columns: Sequence[Column]) -> str:

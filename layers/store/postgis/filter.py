@@ -11,15 +11,13 @@ guarded; ``OFFSET 0`` keeps the planner from writing an operand out once for eac
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import orjson
 
 from layers.cql import ast
-from layers.errors import BadParameter
-from layers.model import Field, FieldType, Query
-from layers.store import compile as compile_
-from layers.store.compile import Dialect, Sql, listed, sql
+from layers.model import Field, FieldType
+from layers.store.compile import Dialect, Sql, joined, listed, sql
 from layers.store.postgis.literal import Literal, literal
 
 _C = 'COLLATE "C"'
@@ -47,96 +45,35 @@ _RELATIONS: dict[str, str] = {
 }
 
 
-class Table(Protocol):
-    """What a filter needs of a layer's table, read under the alias ``t``.
-
-    ``column`` gives SQL of a field's value as text, bigint, double precision, boolean, date, timestamptz
-    or jsonb (array), whatever the column's own type; ``fid`` and ``geom`` are SQL too, the geometry in
-    ``srid``.
-    """
-
-    @property
-    def id(self) -> str: ...
-    @property
-    def fields(self) -> tuple[Field, ...]: ...
-    @property
-    def time_field(self) -> str | None: ...
-    @property
-    def fid(self) -> str: ...
-    @property
-    def geom(self) -> str: ...
-    @property
-    def srid(self) -> int: ...
-    def field(self, name: str) -> Field | None: ...
-    def column(self, field: Field) -> str: ...
-
-
-def where(table: Table, query: Query) -> tuple[str, list[Any]]:
-    """Everything but bbox, order and keyset: `` AND (…)`` for each condition on alias ``t``, and the values.
-
-    Raises BadParameter for a property that the table does not have."""
-    dialect = _Postgis(table)
-    parts = compile_.conditions(dialect, table, query)
-    if query.datetime is not None and table.time_field is not None:
-        field = table.field(table.time_field)
-        if field is not None:
-            parts.append(_time(dialect.raw(field), field.type == "date", query.datetime))
-    return compile_.anded(parts)
-
-
-def order(table: Table, query: Query) -> tuple[str, list[Any]]:
-    """What follows ORDER BY, for alias ``t``. Raises BadParameter."""
-    return compile_.order(_Postgis(table), table, query)
-
-
-def after(table: Table, query: Query) -> tuple[str, list[Any]]:
-    """The keyset condition, `` AND (…)``, or an empty text. Raises BadParameter."""
-    return compile_.after(_Postgis(table), table, query)
-
-
-def sort_values(table: Table, query: Query) -> str:
-    """The sort keys of a row, each preceded by a comma: what a cursor is made of, before the fid."""
-    dialect = _Postgis(table)
-    columns = (dialect.column(table.field(key.field) or ast.FID) for key in query.sort)
-    return "".join(f", {c.text}" for c in columns)
-
-
-def _time(column: Sql, day: bool, interval: tuple[str | None, str | None]) -> Sql:
-    # The column as it is, so that an index serves; a millisecond is whole up to the next one.
-    start, end = interval
-    parts = []
-    if start is not None:
-        bound = Sql("%s::date", (start[:10],)) if day else Sql("%s::timestamptz", (start,))
-        parts.append(sql("{} >= {}", column, bound))
-    if end is not None and day:
-        parts.append(sql("{} <= {}", column, Sql("%s::date", (end[:10],))))
-    elif end is not None:
-        bound = Sql("%s::timestamptz + interval '1 millisecond'", (end,))
-        parts.append(sql("{} < {}", column, bound))
-    return compile_.timed(column, parts)
-
-
-class _Postgis(Dialect):
-    def __init__(self, table: Table) -> None:
-        self._table = table
+class Postgis(Dialect):
+    """The SQL of PostgreSQL with PostGIS, for a table of :mod:`layers.store.postgis.catalog`."""
 
     def raw(self, field: Field) -> Sql:
-        """A field's value as the table gives it."""
-        return Sql(self._table.column(field))
+        return Sql(self.table.column(field))
 
-    def column(self, field: Field) -> Sql:
-        if field is ast.FID:
-            return self.fid()
-        if self._table.field(field.name) is None:
-            raise BadParameter("filter", field.name, f"layer {self._table.id} has no such property")
-        raw = self.raw(field)
-        return sql("date_trunc('milliseconds', {})", raw) if field.type == "datetime" else raw
+    def instant(self, raw: Sql) -> Sql:
+        return sql("date_trunc('milliseconds', {})", raw)
+
+    def during(self, field: Field, interval: tuple[str | None, str | None]) -> list[Sql]:
+        # The column as it is, so that an index serves; a millisecond is whole up to the next one.
+        column, day = self.raw(field), field.type == "date"
+        start, end = interval
+        parts = []
+        if start is not None:
+            bound = Sql("%s::date", (start[:10],)) if day else Sql("%s::timestamptz", (start,))
+            parts.append(sql("{} >= {}", column, bound))
+        if end is not None and day:
+            parts.append(sql("{} <= {}", column, Sql("%s::date", (end[:10],))))
+        elif end is not None:
+            bound = Sql("%s::timestamptz + interval '1 millisecond'", (end,))
+            parts.append(sql("{} < {}", column, bound))
+        return parts
 
     def fid(self) -> Sql:
-        return Sql(self._table.fid)
+        return Sql(self.table.fid)
 
     def geometry(self) -> Sql:
-        return Sql(self._table.geom)
+        return Sql(self.table.geom)
 
     def value(self, value: str | int | float | bool, type_: FieldType) -> Sql:
         bound: Any = float(value) if type_ == "number" else bool(value) if type_ == "boolean" else value
@@ -193,7 +130,7 @@ class _Postgis(Dialect):
         return sql("({} IS NULL OR ST_IsEmpty({}))", self.geometry(), self.geometry())
 
     def spatial(self, op: ast.SpatialOp, shape: Any) -> Sql:
-        found = literal(shape, self._table.srid)
+        found = literal(shape, self.table.srid)
         if found is None or (found.cut and op in ("s_contains", "s_equals")):
             return self._apart(op == "s_disjoint")
         return sql(f"{_RELATIONS[op]}({{}}, {{}})", self.geometry(), _bound(found))
@@ -206,7 +143,7 @@ class _Postgis(Dialect):
         text = self._both(sql("concat_ws(E'\\x01', {})", listed(columns))) if columns else Sql("''")
         found = [self._both(Sql("%s::text", (term,))) for term in terms]
         hit = Sql("strpos(v.a, w.b) > 0")
-        rows = compile_.joined("UNION ALL", [sql("SELECT {} AS b", f) for f in found])
+        rows = joined("UNION ALL", [sql("SELECT {} AS b", f) for f in found])
         return sql("EXISTS (SELECT 1 FROM (SELECT {} AS a OFFSET 0) v, ({}) w WHERE {})", text, rows, hit)
 
     def _both(self, part: Sql) -> Sql:

@@ -20,6 +20,7 @@ from pathlib import Path
 import psycopg
 
 from layers.errors import Busy, NotFound, Unavailable, shown
+from layers.store import recorded
 from layers.store.open import Database
 from layers.store.postgis import catalog, epoch, log, read, registered, schema, tables
 from layers.store.postgis.catalog import Table
@@ -249,7 +250,7 @@ class Present:
         """The layer as it is known; what is not known, or broken, is looked for first."""
         known = self._known
         table = None if known is None else known.tables.get(layer_id)
-        if table is None or table.state != catalog.OK:
+        if table is None or table.state != recorded.OK:
             self.state()
             table = self.learn().tables.get(layer_id)
         if table is None:

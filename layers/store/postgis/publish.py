@@ -22,31 +22,21 @@ from psycopg.types.numeric import Int8
 
 from layers.errors import BadFile, Busy, Exists
 from layers.model import Bbox, Field
+from layers.store import recorded, staged
 from layers.store.base import Published
 from layers.store.postgis import catalog, schema, tables
 from layers.store.postgis.catalog import Table
 from layers.store.postgis.connection import Connection, literal, quoted
 from layers.store.postgis.stage import PostgisStage
 from layers.store.postgis.tables import Place
+from layers.store.staged import LOGGED_EACH, Plan
 
 _WAIT_S = 60.0  # for transactions that edit the layer, or read fields that change, to end
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What a publish will do: counts of rows, and whether the log gets one row for all of them."""
-
-    created: int
-    updated: int
-    unchanged: int
-    deleted: int
-    whole: bool
-
-
 def publish(con: Connection, stage: PostgisStage, mode: str, postgis: str) -> Published:
     """Publish through the stage's own connection, to be closed then. Raises Exists, BadFile, Busy."""
-    if mode not in ("create", "replace", "append"):
-        raise ValueError(f"unknown mode {mode}")
+    staged.check_mode(mode)
     place = Place(con, stage.schema, postgis)
     con.execute(f"ANALYZE {stage.table}")
     con.execute("SELECT pg_advisory_lock(%s)", (schema.key(stage.schema, f"layer {stage.spec.id}"),))
@@ -80,7 +70,7 @@ def _prepare(place: Place, stage: PostgisStage, mode: str) -> Prepared | None:
     with place.con.transaction():
         tables.repair(place, [layer])
         present = catalog.tables(place.con, place.schema).get(layer)
-        if mode == "create" or present is None or present.source is not None or present.state != catalog.OK:
+        if mode == "create" or present is None or present.source is not None or present.state != recorded.OK:
             return None
         _, _, add = _altered(present, stage, mode)
         prefix = f"{schema.HIDDEN}{secrets.token_hex(4)}_"
@@ -145,7 +135,7 @@ def _publish(place: Place, stage: PostgisStage, mode: str, prepared: Prepared | 
         raise Exists(f"layer {layer} exists already; use --replace or --append")
     if present is not None and present.source is not None:
         raise Exists(f"layer {layer} is a table of another program; nothing is loaded into it")
-    if present is not None and present.state != catalog.OK:
+    if present is not None and present.state != recorded.OK:
         if mode == "append":
             present.usable()
         tables.drop(place, present)
@@ -331,7 +321,7 @@ def _plan(place: Place, table: str, rows: str, mode: str, altered: bool) -> Plan
         gone = f"SELECT count(*) FROM {table} t WHERE NOT EXISTS (SELECT FROM {rows} s WHERE s.fid = t.fid)"
         deleted = int(place.one(gone))
     created, updated, unchanged = counts.get(1, 0), counts.get(2, 0), counts.get(0, 0)
-    whole = altered or created + updated + deleted > schema.LOGGED_EACH
+    whole = altered or created + updated + deleted > LOGGED_EACH
     return Plan(created, updated, unchanged, deleted, whole)
 
 
@@ -434,7 +424,7 @@ def _register(
             spec.time_field,
             json.dumps(list(spec.key)),
             spec.locking,
-            catalog.dump_fields(fields),
+            recorded.dump_fields(fields),
             generation,
             schema.log_function(layer),
         ),

@@ -14,14 +14,14 @@ from typing import Any
 import numpy as np
 from psycopg.types.numeric import Int8
 
-from layers.errors import BadParameter
 from layers.model import CRS84, Bbox, Cursor, Field, Mesh, Query, Rows
-from layers.store import geojson
+from layers.store import compile, geojson
 from layers.store.postgis import project
 from layers.store.postgis.catalog import Table, void_sql
 from layers.store.postgis.connection import Connection, ReadingErrors, literal, quoted
-from layers.store.postgis.filter import after, order, sort_values, where
+from layers.store.postgis.filter import Postgis
 from layers.store.postgis.values import Ewkb, geometries
+from layers.store.recorded import chosen_fields
 
 _KEPT = 500  # statements of a table
 
@@ -84,7 +84,8 @@ def page(con: Connection, table: Table, query: Query, *, wkb: bool, void: bool =
     key = (query.properties, query.sort, wkb, head)
     sql = table.memo.get(key)
     if sql is None:
-        columns = "".join(f", {table.column(f)}" for f in fields) + sort_values(table, query) + ", k.n"
+        keys = compile.sort_values(Postgis(table), query)
+        columns = "".join(f", {table.column(f)}" for f in fields) + keys + ", k.n"
         row = f"SELECT {table.fid}, {shape_sql(table, wkb)}{columns} FROM {source}"
         names = [f"c{i}" for i in range(3 + len(fields) + len(query.sort))]
         sql = (
@@ -113,7 +114,7 @@ def _chosen(table: Table, query: Query, void: bool) -> tuple[str, str, str, list
     Rows are matched once, as keys, and counted; only those of the page are fetched whole."""
     assert query.limit is not None
     conditions, values = selection(table, query, void)
-    follow, follow_values = ("", []) if query.after is None else after(table, query)
+    follow, follow_values = ("", []) if query.after is None else compile.after(Postgis(table), query)
     end = f"LIMIT {query.limit + 1} OFFSET {query.offset}"
     source, count = f"{table.relation} t", "(SELECT count(*) FROM m)"
     joined = f"k JOIN {source} ON {table.fid} = k.id"
@@ -126,21 +127,11 @@ def _chosen(table: Table, query: Query, void: bool) -> tuple[str, str, str, list
         head = f", m AS MATERIALIZED ({by}{conditions})"
         head += f", k AS MATERIALIZED (SELECT m.id, m.n FROM m{later} ORDER BY m.id {end})"
         return head, joined, count, [*values, *(query.after or ())]
-    by, by_values = order(table, query)
+    by, by_values = compile.order(Postgis(table), query)
     keys = f"SELECT {table.fid} AS id, row_number() OVER (ORDER BY {by}) AS n, true{follow} AS later"
     head = f", m AS MATERIALIZED ({keys} FROM {source} WHERE true{conditions})"
     head += f", k AS MATERIALIZED (SELECT m.id, m.n FROM m WHERE m.later ORDER BY m.n {end})"
     return head, joined, count, [*by_values, *follow_values, *values]
-
-
-def chosen_fields(table: Table, query: Query) -> tuple[Field, ...]:
-    """The fields to give, in the order of the layer."""
-    if query.properties is None:
-        return table.fields
-    for name in query.properties:
-        if table.field(name) is None:
-            raise BadParameter("properties", name, f"layer {table.id} has no such property")
-    return tuple(f for f in table.fields if f.name in query.properties)
 
 
 def shape_sql(table: Table, wkb: bool) -> str:
@@ -151,7 +142,7 @@ def shape_sql(table: Table, wkb: bool) -> str:
 def selection(table: Table, query: Query, void: bool = True) -> tuple[str, list[Any]]:
     """SQL conditions of a query but its cursor, and their values."""
     plain = not (query.filter or query.equals or query.words or query.datetime)
-    sql, values = ("", []) if plain else where(table, query)
+    sql, values = ("", []) if plain else compile.where(Postgis(table), query)
     if query.bbox is None:
         return sql, values
     box, bound_ = within(table, query.bbox, void)
@@ -338,7 +329,7 @@ def batches(con: Connection, table: Table, query: Query, size: int) -> Iterator[
     fields = chosen_fields(table, query)
     columns = "".join(f", {table.column(f)}" for f in fields)
     conditions, values = selection(table, query)
-    by, by_values = order(table, query)
+    by, by_values = compile.order(Postgis(table), query)
     limit = "" if query.limit is None else f" LIMIT {query.limit} OFFSET {query.offset}"
     with ReadingErrors(query.filter is not None), con.cursor("twin_scan", binary=True) as cursor:
         cursor.execute(

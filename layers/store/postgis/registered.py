@@ -15,9 +15,10 @@ import psycopg
 from layers.errors import BadFile, BadParameter
 from layers.store.open import Registered
 from layers.store.postgis import catalog, schema, tables
-from layers.store.postgis.catalog import OK, Source, Table
+from layers.store.postgis.catalog import Source, Table
 from layers.store.postgis.connection import quoted
 from layers.store.postgis.tables import Place
+from layers.store.recorded import OK
 
 _NO_TRIGGER = "this server may not put its triggers on {}; grant it TRIGGER and SELECT"
 

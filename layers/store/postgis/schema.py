@@ -21,9 +21,9 @@ from collections.abc import Iterable
 from layers.errors import Unavailable
 from layers.model import FieldType
 from layers.store.postgis.connection import Connection, literal, quoted
+from layers.store.staged import LOGGED_EACH
 
 FORMAT = 1
-LOGGED_EACH = 10_000  # above this many rows of one statement the region is logged as a whole
 HIDDEN = "twin_new_"  # how the columns that a publish is still filling begin
 _LONGEST = 63  # bytes of an identifier (NAMEDATALEN - 1)
 _SYSTEM = frozenset({"ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"})

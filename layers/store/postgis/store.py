@@ -14,6 +14,7 @@ from typing import Any
 
 from layers.errors import Busy, NotFound, shown
 from layers.model import CRS84, Change, Item, Layer, Page, Query, Rows, Selection
+from layers.store import recorded
 from layers.store.base import LayerSpec, Published, Stage
 from layers.store.open import Database
 from layers.store.postgis import catalog, edit, log, publish, read, tables
@@ -85,7 +86,7 @@ class PostgisStore:
     def layers(self) -> list[Layer]:
         """Every published layer that can be read, by id."""
         self._present.state()
-        usable = [t.id for t in self._present.known().tables.values() if t.state == catalog.OK]
+        usable = [t.id for t in self._present.known().tables.values() if t.state == recorded.OK]
         found = []
         for layer_id in usable:
             with suppress(NotFound):

@@ -10,6 +10,7 @@ from typing import Any
 from psycopg.types.numeric import Int8
 
 from layers.model import Bbox, Layer, Query
+from layers.store import recorded
 from layers.store.postgis import catalog, project, read
 from layers.store.postgis.catalog import Table
 from layers.store.postgis.connection import Connection, quoted
@@ -41,21 +42,8 @@ class Summary:
     def _made(self, con: Connection, table: Table, moment: State) -> Layer:
         count = self.count(con, table, moment.layer_seq)
         box, meshes = self._extent(con, table) if table.source is not None else self._own(con, table)
-        return Layer(
-            id=table.id,
-            kind=table.kind,
-            title=table.title,
-            fields=table.fields,
-            geometry_type=table.geometry_type,
-            extent=_within_world(box) if count and box is not None else None,
-            crs=table.crs,
-            count=count,
-            generation=table.generation,
-            seq=moment.layer_seq,
-            time_field=table.time_field,
-            meshes=meshes,
-            locking="strict" if table.locking == "strict" else "default",
-        )
+        extent = _within_world(box) if count and box is not None else None
+        return recorded.layer(table, extent=extent, count=count, seq=moment.layer_seq, meshes=meshes)
 
     def _own(self, con: Connection, table: Table) -> tuple[Bbox | None, bool]:
         """Extent, and whether there are bodies, of a layer of our own."""

@@ -11,9 +11,10 @@ from typing import Any
 
 from layers.model import Bbox, Field
 from layers.store.postgis import catalog, schema
-from layers.store.postgis.catalog import MISSING, OK, Facts, Table
+from layers.store.postgis.catalog import Facts, Table
 from layers.store.postgis.connection import Connection, literal, quoted
 from layers.store.postgis.schema import short
+from layers.store.recorded import MISSING, OK
 
 _TEXT = 'text COLLATE "C"'
 

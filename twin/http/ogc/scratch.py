@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import secrets
 import shutil
@@ -13,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from layers.errors import Unavailable
+from layers.lockfile import hold
 
 #: What is left free on the disk, for the city's own files.
 RESERVE_BYTES = 256 << 20
@@ -32,7 +32,7 @@ class Scratch:
         """Remove what processes that died have left: the kernel gave their locks back."""
         for lock in self._folder.glob("*.lock"):
             with contextlib.suppress(OSError):
-                handle = _locked(lock)
+                handle = hold(lock)
                 shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
                 lock.unlink(missing_ok=True)
                 os.close(handle)
@@ -44,7 +44,7 @@ class Scratch:
         try:
             parent.mkdir(parents=True, exist_ok=True)
             lock = parent / f"{secrets.token_hex(8)}.lock"
-            handle = _locked(lock)
+            handle = hold(lock)
         except OSError:
             with _elsewhere() as made:
                 yield made
@@ -67,16 +67,6 @@ def _elsewhere() -> Iterator[Path]:
         raise Unavailable(NO_ROOM) from error
     with made as name:
         yield Path(name)
-
-
-def _locked(path: Path) -> int:
-    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(handle)
-        raise
-    return handle
 
 
 def check_room(folder: Path) -> None:

@@ -14,16 +14,9 @@ from hypothesis import strategies as st
 
 from layers.model import Field, GeometryType, Layer, Rows
 from layers.write import FORMATS, stream, write
+from tests import storing
 
-FIELDS = (
-    Field("name", "string", {"en": "Name", "zh-CN": "名称"}),
-    Field("height_m", "number", {"en": "Height"}, "m"),
-    Field("levels", "integer"),
-    Field("listed", "boolean"),
-    Field("built", "date"),
-    Field("seen", "datetime"),
-    Field("标签", "array", {"zh-CN": "标签"}),
-)
+FIELDS = (*storing.FIELDS, Field("标签", "array", {"zh-CN": "标签"}))
 FULL: dict[str, Any] = {
     "name": "甲\"乙\", '丙'\nÅ 𠀀",
     "height_m": -0.1,

@@ -1,0 +1,83 @@
+"""What every store records of its layers, and gives of a record: one set of words, whichever keeps it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from layers.errors import BadParameter
+from layers.model import Bbox, Field, GeometryType, Layer, Query, Titles
+
+#: States of a layer; any other text is the reason why it cannot be read.
+OK = "ok"
+MISSING = "missing"
+LOAD_AGAIN = "load it again with twin load --replace"
+
+
+class Record(Protocol):
+    """A layer as a store's catalogue has it."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def title(self) -> Titles: ...
+    @property
+    def fields(self) -> tuple[Field, ...]: ...
+    @property
+    def geometry_type(self) -> GeometryType: ...
+    @property
+    def crs(self) -> str: ...
+    @property
+    def time_field(self) -> str | None: ...
+    @property
+    def locking(self) -> str: ...
+    @property
+    def generation(self) -> int: ...
+    def field(self, name: str) -> Field | None: ...
+
+
+def layer(record: Record, *, extent: Bbox | None, count: int, seq: int, meshes: bool) -> Layer:
+    """The public words of a layer, with what is true of its rows now."""
+    return Layer(
+        id=record.id,
+        kind=record.kind,
+        title=record.title,
+        fields=record.fields,
+        geometry_type=record.geometry_type,
+        extent=extent,
+        crs=record.crs,
+        count=count,
+        generation=record.generation,
+        seq=seq,
+        time_field=record.time_field,
+        meshes=meshes,
+        locking="strict" if record.locking == "strict" else "default",
+    )
+
+
+def chosen_fields(record: Record, query: Query) -> tuple[Field, ...]:
+    """The fields that a query wants, in the order of the layer. Raises BadParameter for another name."""
+    if query.properties is None:
+        return record.fields
+    for name in query.properties:
+        if record.field(name) is None:
+            raise BadParameter("properties", name, f"layer {record.id} has no such property")
+    return tuple(f for f in record.fields if f.name in query.properties)
+
+
+def dump_fields(fields: Sequence[Field]) -> str:
+    """Fields as JSON, whose members are the arguments of :class:`layers.model.Field`."""
+    return json.dumps(
+        [
+            {"name": f.name, "type": f.type, "title": dict(f.title), "unit": f.unit, "codes": _plain(f.codes)}
+            for f in fields
+        ],
+        ensure_ascii=False,
+    )
+
+
+def _plain(codes: Mapping[str, Titles] | None) -> dict[str, dict[str, str]] | None:
+    return None if codes is None else {code: dict(title) for code, title in codes.items()}
