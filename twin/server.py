@@ -18,6 +18,7 @@ from layers.errors import Busy
 from twin import app
 from twin.city import Lock
 from twin.http.respond import ASGIApp
+from twin.transport import Protocol
 
 SHUTDOWN_SECONDS = 3
 #: How long a start waits for a database that is not up yet.
@@ -74,6 +75,7 @@ def config(application: ASGIApp) -> uvicorn.Config:
     """How the HTTP server runs an application: quiet, bounded shutdown, no header that names it."""
     return uvicorn.Config(
         application,
+        http=Protocol,
         lifespan="on",
         log_level="warning",
         access_log=False,

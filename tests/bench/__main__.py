@@ -17,7 +17,7 @@ from tests.bench import cities, database, features, helsinki, large, observation
 from tests.bench.data import LAYER, Town
 from tests.bench.measure import Target
 from tests.bench.peers import install
-from tests.bench.processes import module, running, target
+from tests.bench.processes import module, one_core, running, target
 from tests.bench.report import Row
 from tests.support import Server
 
@@ -51,12 +51,15 @@ def _features(folder: Path) -> str:
         peers, ours = cluster.database(), cluster.database()
         database.fill(peers, SMALL)
         engines = [f"{name} {number}" for name, number in database.versions(cluster).items()]
+        stack.callback(shutil.rmtree, folder / "postgis")
+        cities.town(folder / "small", SMALL)
+        cities.town(folder / "postgis", SMALL, ours)
+        stack.enter_context(one_core(*postgres))
         floor = stack.enter_context(running(features.FLOOR, module("tests.bench.floor")))
         own = {
-            features.GPKG: (Server.start(cities.town(folder / "small", SMALL)), ()),
-            features.POSTGIS: (Server.start(cities.town(folder / "postgis", SMALL, ours)), postgres),
+            features.GPKG: (Server.start(folder / "small"), ()),
+            features.POSTGIS: (Server.start(folder / "postgis"), postgres),
         }
-        stack.callback(shutil.rmtree, folder / "postgis")
         servers = []
         for name, (server, others) in own.items():
             stack.callback(server.stop)
@@ -109,21 +112,19 @@ def _large(folder: Path) -> str:
 def _helsinki(folder: Path) -> str:
     city, copy = cities.helsinki(folder / "helsinki"), folder / "copy"
     rows: list[Row] = []
-    started = time.perf_counter()
-    server = Server.start(city)
-    rows += _told([wall.start_to_ready(time.perf_counter() - started)])
+    rows += _told([wall.start_to_ready(city)])
     # the peer reads a copy: two servers never share a city folder
     shutil.copytree(city, copy, ignore=shutil.ignore_patterns("city.lock"))
-    try:
-        with (
-            running("floor", module("tests.bench.floor")) as floor,
-            running("pygeoapi", module("tests.bench.pygeoapi_path", str(copy))) as peer,
-        ):
-            for measure in helsinki.HTTP:
-                rows += _told(measure(target("ours", server), floor, peer))
+    with ExitStack() as stack:
+        stack.enter_context(one_core())
+        floor = stack.enter_context(running("floor", module("tests.bench.floor")))
+        pygeoapi = module("tests.bench.pygeoapi_path", str(copy))
+        peer = stack.enter_context(running("pygeoapi", pygeoapi))
+        server = Server.start(city)
+        stack.callback(server.stop)
+        for measure in helsinki.HTTP:
+            rows += _told(measure(target("ours", server), floor, peer))
         rows += _told(observations.figures(server))
-    finally:
-        server.stop()
     rows += _told([wall.densest_scene_tile(copy)])
     rows += _told([wall.demo_to_page(folder / "demo")])
     for done in (city, copy, folder / "demo"):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 from tests.bench import cities
 from tests.bench.data import Town
 from tests.bench.features import GPKG, ITEMS, Question, questions
 from tests.bench.measure import Case, Connection, Target, per_request, rss_mb, turns, usage
-from tests.bench.processes import target
+from tests.bench.processes import one_core, target
 from tests.bench.report import Row, at_most
 from tests.support import Server
 
@@ -28,19 +29,18 @@ ASKED = (
 
 def figures(small: Town, large: Town, folder: Path) -> Iterator[Row]:
     """Serve both towns at once and let them take turns."""
-    few = Server.start(cities.town(folder / "small", small))
-    try:
-        yield from _load(folder / "large", large)
+    cities.town(folder / "small", small)
+    yield from _load(folder / "large", large)
+    with ExitStack() as stack:
+        stack.enter_context(one_core())
         started = time.perf_counter()
         many = Server.start(folder / "large")
-        try:
-            yield Row("start to ready (wall)", f"{time.perf_counter() - started:.2f} s", "stated")
-            yield from _compare(target(GPKG, few), target(GPKG, many), small, large)
-            yield from _edits(few, many, small, large)
-        finally:
-            many.stop()
-    finally:
-        few.stop()
+        stack.callback(many.stop)
+        yield Row("start to ready (wall)", f"{time.perf_counter() - started:.2f} s", "stated")
+        few = Server.start(folder / "small")
+        stack.callback(few.stop)
+        yield from _compare(target(GPKG, few), target(GPKG, many), small, large)
+        yield from _edits(few, many, small, large)
 
 
 def _load(folder: Path, town: Town) -> Iterator[Row]:

@@ -20,8 +20,9 @@ HEAD = """# Benchmarks
 Written by `make bench` (and, for ten million features, `make bench-large`). A figure is the CPU that the
 processes of a server take for a request, those of PostgreSQL included, read from the kernel's scheduler
 statistics; wall time appears only where a person waits. Servers take turns within one run and a ratio is
-the median over neighbouring turns. The floor is the same HTTP server answering constant bytes of the same
-length.
+the median over neighbouring turns. Servers and their clients share one core: what wakes a process on
+another costs as much as a 304, and not always. The floor is the same HTTP server answering constant bytes
+of the same length.
 """
 
 

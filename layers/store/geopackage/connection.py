@@ -89,17 +89,23 @@ def translate(error: sqlite3.Error) -> TwinError:
 _PASS = {sqlite3.SQLITE_ERROR, sqlite3.SQLITE_MISUSE, sqlite3.SQLITE_CONSTRAINT, 0}
 
 
-@contextmanager
-def sqlite_errors() -> Iterator[None]:
-    """Turn failures of the file or its locks into TwinErrors; our own faulty SQL stays an exception."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        if isinstance(error, sqlite3.ProgrammingError) and "closed database" in str(error):
-            raise Unavailable("the store is closed") from error
-        if getattr(error, "sqlite_errorcode", 0) & 0xFF in _PASS:
-            raise
-        raise translate(error) from error
+class sqlite_errors:
+    """Turn failures of the file or its locks into TwinErrors; our own faulty SQL stays an exception.
+
+    Every read enters one: as a generator it would cost a microsecond."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> Literal[False]:
+        if isinstance(error, sqlite3.Error):
+            if isinstance(error, sqlite3.ProgrammingError) and "closed database" in str(error):
+                raise Unavailable("the store is closed") from error
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF not in _PASS:
+                raise translate(error) from error
+        return False
 
 
 @contextmanager

@@ -186,11 +186,14 @@ def keep(con: sqlite3.Connection, table: Table, made: Mapping[int, bytes]) -> No
     con.executemany(f"INSERT OR IGNORE INTO {table.json} VALUES (?,?)", made.items())
 
 
+#: The revision of the feature ``:fid`` of ``:layer``.
+REVISION = (
+    "max((SELECT coalesce(max(seq), 0) FROM twin_changes WHERE layer=:layer AND fid=:fid),"
+    " (SELECT coalesce(max(seq), 0) FROM twin_changes WHERE layer=:layer AND fid IS NULL))"
+)
+
+
 def revision(con: sqlite3.Connection, layer: str, fid: int) -> int:
     """The highest log number of a feature, or of its layer as a whole; 0 when neither was logged."""
-    row = con.execute(
-        "SELECT max((SELECT coalesce(max(seq), 0) FROM twin_changes WHERE layer=:layer AND fid=:fid),"
-        " (SELECT coalesce(max(seq), 0) FROM twin_changes WHERE layer=:layer AND fid IS NULL))",
-        {"layer": layer, "fid": fid},
-    ).fetchone()
+    row = con.execute(f"SELECT {REVISION}", {"layer": layer, "fid": fid}).fetchone()
     return int(row[0])

@@ -366,13 +366,11 @@ class GeoPackageStore:
         if not header or self._wal is None or not table.trusted or abs(fid) >= 2**63:
             return None
         with sqlite_errors():
-            row = view.con.execute(f"SELECT body FROM {table.json} WHERE fid=?", (fid,)).fetchone()
-            number = view.revisions.get((layer_id, fid))
-            if number is None:
-                number = edit.revision(view.con, layer_id, fid)
+            sql = f"SELECT body, {edit.REVISION} FROM {table.json} WHERE fid=:fid"
+            row = view.con.execute(sql, {"layer": layer_id, "fid": fid}).fetchone()
         if row is None or self._wal.header() != header:
             return None
-        return Item(row[0], fid, number)
+        return Item(row[0], fid, row[1])
 
     def revision(self, layer_id: str, fid: int) -> int:
         """The revision of one feature. Raises NotFound."""

@@ -15,10 +15,12 @@ FLATGEOBUF = "application/flatgeobuf"
 CSV = "text/csv"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Representation:
     """One form of a resource. ``names`` are its values of ``f``, the first is the one in links;
-    ``takes`` are the media types that ask for it in Accept, ``media`` is what it is sent as."""
+    ``takes`` are the media types that ask for it in Accept, ``media`` is what it is sent as.
+
+    Each is one object, so that offers are found by identity, which hashes in no time."""
 
     names: tuple[str, ...]
     media: str
@@ -56,8 +58,6 @@ type Offer = tuple[Representation, ...]
 DOCUMENT: Offer = (_JSON, _HTML)
 FEATURE: Offer = (_GEOJSON, _HTML, _JSONFG)
 PAGE: Offer = (_GEOJSON, _HTML, _JSONFG, _FLATGEOBUF, _CSV)
-#: A page in another CRS: the other formats are written in CRS84 alone.
-PAGE_IN_CRS: Offer = FEATURE
 
 
 def find(offer: Offer, f: str) -> Representation | None:
