@@ -6,16 +6,20 @@ Everything comes from a seeded ``random.Random``, so that a failure can be repea
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from random import Random
 from typing import Any
 
 import orjson
+import psycopg
 import shapely
 
 from layers.cql.parse import parse
 from layers.model import CRS84, Bbox, Field, Layer, Query, Sort
 from layers.store.base import SOURCE_ID, WKB, LayerSpec
+from layers.store.geopackage.connection import register
 
 ODD = "quo\"te's %s 100% {}"
 
@@ -91,7 +95,25 @@ _LISTS: tuple[list[Any] | None, ...] = (
     ["a", 1, False],
     ["医院"],
     [None, "a"],
+    ["2020-01-01", "2020-02-29T12:30:15.250Z"],
+    ["2020-01-01", ".."],
 )
+#: What other programs write into ``tags``, by the feature's number: lists in lists, objects (names in the
+#: order of jsonb, shorter ones first).
+NESTED: dict[int, list[Any]] = {
+    20: [["a", "b"], ["a"], []],
+    21: [[1, 2.0], [2, 1], [True, [1]]],
+    22: [{"type": "Point", "coordinates": [25.25, 60]}, "a"],
+    23: [{"type": "Point", "coordinates": [25.25, 60.0]}, "a"],
+    24: [{"x": 1, "type": "Point", "coordinates": [25.25, 60]}, 2**64 - 1],
+    25: [["a"], "a"],
+    26: [[]],
+    27: [[1, 2]],
+    28: [["a", 1, False], 1],
+    29: [["2020-01-01", ".."], ["2020-01-01"]],
+}
+#: Whole numbers beside those of 64 bits.
+_BEYOND = (2**63, 2**64 - 1, -float(2**63) * (1 + 2**-52), 1e19, -1e300)
 
 
 def shape(rng: Random) -> Any:
@@ -135,6 +157,23 @@ def rows(rng: Random, count: int) -> list[dict[str, Any]]:
         }
         for i in range(count)
     ]
+
+
+def nest_in_geopackage(path: Path) -> None:
+    """Write :data:`NESTED` into a GeoPackage that holds the rows."""
+    con = sqlite3.connect(path)
+    register(con)
+    sql = "UPDATE everything SET tags = ? WHERE fid = ?"
+    con.executemany(sql, [(orjson.dumps(v).decode(), fid) for fid, v in NESTED.items()])
+    con.commit()
+    con.close()
+
+
+def nest_in_postgis(url: str) -> None:
+    """Write :data:`NESTED` into a database that holds the rows."""
+    with psycopg.connect(url) as con:
+        sql = "UPDATE city.everything SET tags = %s::jsonb WHERE fid = %s"
+        con.cursor().executemany(sql, [(orjson.dumps(v).decode(), fid) for fid, v in NESTED.items()])
 
 
 def _listed(value: list[Any] | None) -> str | None:
@@ -248,6 +287,8 @@ class Maker:
 
     def literal(self, kind: str) -> Any:
         """A literal of a type."""
+        if kind == "integer" and self.rng.random() < 0.2:
+            return self.rng.choice(_BEYOND)
         value = self.known(Field("x", kind))  # type: ignore[arg-type]
         return {"date": {"date": value}, "datetime": {"timestamp": value}}.get(kind, value)
 
@@ -328,9 +369,12 @@ class Maker:
         return {"op": "in", "args": [value, items]}
 
     def null(self) -> Any:
-        """A null."""
-        name = self.rng.choice([*(f.name for f in FIELDS), "geometry"])
-        return {"op": "isNull", "args": [{"property": name}]}
+        """A null, of a property or of whatever else may be unknown."""
+        rng = self.rng
+        name = rng.choice([*(f.name for f in FIELDS), "geometry"])
+        others = (self.comparison, self.array, self.spatial, self.number, self.time)
+        operand = rng.choice(others)() if rng.random() < 0.5 else {"property": name}
+        return {"op": "isNull", "args": [operand]}
 
     def truth(self) -> Any:
         """A boolean."""
@@ -406,6 +450,21 @@ class Maker:
         """A relation of sets."""
         op = self.rng.choice(("a_equals", "a_contains", "a_containedBy", "a_overlaps"))
         known = [v for v in _LISTS if v is not None and None not in v]
-        other = self.rng.choice(([self.rng.choice(known)] * 4) + [{"property": "tags"}])
+        mixed = [self.member(2) for _ in range(self.rng.randrange(1, 4))] + ["a"]
+        known += NESTED.values()
+        other = self.rng.choice(([self.rng.choice(known)] * 4) + [{"property": "tags"}, mixed])
         args = [{"property": "tags"}, other]
         return {"op": op, "args": args if self.rng.random() < 0.7 else args[::-1]}
+
+    def member(self, depth: int) -> Any:
+        """A member of an array."""
+        rng = self.rng
+        if rng.random() < 0.2:
+            return rng.choice(rng.choice([v for v in NESTED.values() if v]))
+        if depth and rng.random() < 0.3:
+            return [self.member(depth - 1) for _ in range(rng.randrange(3))]
+        if rng.random() < 0.2:
+            return {"type": "Point", "coordinates": [25.25, 60.0]}
+        if rng.random() < 0.2:
+            return rng.choice(({"property": "tags"}, {"interval": [self._property("date"), ".."]}))
+        return self.scalar(rng.choice(("string", "number", "boolean", "date", "datetime")))

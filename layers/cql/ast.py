@@ -59,7 +59,9 @@ class Property:
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A literal: str, int, float, bool; a date ``YYYY-MM-DD``; an instant ``YYYY-MM-DDThh:mm:ss.sssZ``."""
+    """A literal: str, int, float, bool; a date ``YYYY-MM-DD``; an instant ``YYYY-MM-DDThh:mm:ss.sssZ``.
+
+    An integer beyond 64 bits is a float beyond them, so that no integer of a layer equals it."""
 
     value: str | int | float | bool
     type: FieldType
@@ -96,6 +98,7 @@ class Call:
 
 
 type Scalar = Property | Value | Arith | Folded | Call
+SCALARS = (Property, Value, Arith, Folded, Call)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -127,10 +130,21 @@ class Interval:
 
 
 @dataclass(frozen=True, slots=True)
-class Items:
-    """An array literal, canonical as :func:`layers.store.values.items` makes it; without null."""
+class Json:
+    """An array literal, or a member of one, as JSON: without null, whole numbers without a fraction."""
 
-    values: tuple[str | int | float | bool, ...]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Members:
+    """An array of which some members are not literals; an absent one is null, a time is the text that a
+    feature shows for it."""
+
+    parts: tuple[Member, ...]
+
+
+type Member = Scalar | Json | Members
 
 
 # Predicates: three-valued, as in SQL
@@ -207,9 +221,9 @@ class In:
 
 @dataclass(frozen=True, slots=True)
 class IsNull:
-    """A scalar, or the geometry, is absent."""
+    """A scalar, or the geometry, is absent; a predicate is neither true nor false."""
 
-    value: Scalar | GeometryProperty
+    value: Scalar | GeometryProperty | Predicate
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,11 +248,11 @@ class Temporal:
 
 @dataclass(frozen=True, slots=True)
 class Array:
-    """A relation of sets: two array scalars, or one and a literal."""
+    """A relation of sets, whose members are equal as JSON values are; a scalar is one of type array."""
 
     op: ArrayOp
-    left: Scalar | Items
-    right: Scalar | Items
+    left: Member
+    right: Member
 
 
 type Predicate = (

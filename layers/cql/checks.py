@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -37,7 +38,8 @@ def members(node: Mapping[str, Any], *allowed: str) -> None:
 def exactly(op: str, arguments: Sequence[Any], count: int) -> Sequence[Any]:
     """The operands. Raises ValueError for another number of them."""
     if len(arguments) != count:
-        raise ValueError(f"{operator(op)} takes {count} operands, not {len(arguments)}")
+        many = "operand" if count == 1 else "operands"
+        raise ValueError(f"{operator(op)} takes {count} {many}, not {len(arguments)}")
     return arguments
 
 
@@ -63,6 +65,21 @@ def _timestamp(text: str) -> ast.Value:
 def time_literal(text: str) -> ast.Value:
     """A text as a date (10 characters), else as a timestamp. Raises ValueError."""
     return ast.Value(values.day(text), "date") if len(text) == 10 else _timestamp(text)
+
+
+def whole(number: int | float) -> int | float | None:
+    """The number as an integer, beyond 64 bits as a float beyond them; None where it has a fraction.
+
+    Raises ValueError for one that is not finite."""
+    if not math.isfinite(number):
+        raise ValueError("a number must be finite")
+    exact = int(number)
+    if exact != number:
+        return None
+    if -(2**63) <= exact < 2**63:
+        return exact
+    rounded = float(exact)
+    return rounded if rounded != -(2.0**63) else math.nextafter(rounded, -math.inf)
 
 
 def alike(value: ast.Scalar, other: ast.Scalar) -> ast.Scalar:

@@ -52,6 +52,8 @@ def bbox(value: Any, crs: str = CRS84) -> Any:
         raise ValueError("a bbox has 4 or 6 numbers")
     numbers = [_number(v) for v in value]
     if len(numbers) == 6:
+        if numbers[2] > numbers[5]:
+            raise ValueError("in a bbox the lower height comes before the upper one")
         numbers = numbers[:2] + numbers[3:5]
     if crs != CRS84 and crs_.swaps(crs):
         numbers = [numbers[1], numbers[0], numbers[3], numbers[2]]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import orjson
 
 from layers.cql import ast, limits
+from layers.cql.text import number, read
 from layers.cql.typed import Walk
 from layers.errors import BadParameter, shown
 from layers.model import CRS84, Layer
@@ -23,9 +25,8 @@ def parse(text: str, lang: str, layer: Layer, crs: str = CRS84) -> ast.Predicate
         raise BadParameter("filter-lang", lang, f"one of {', '.join(LANGUAGES)}")
     try:
         limits.size(text)
-        if lang == "cql2-json":
-            return Walk(layer, crs).predicate(_json(text))
-        return _from_text(text, layer, crs)
+        node = _json(text) if lang == "cql2-json" else read(text)
+        return Walk(layer, crs).predicate(node)
     except ValueError as error:
         raise BadParameter("filter", text, str(error)) from error
 
@@ -36,48 +37,9 @@ def _json(text: str) -> Any:
     except orjson.JSONDecodeError as error:
         raise ValueError(f"is not JSON: {shown(error.msg)} at character {error.pos}") from None
     limits.depth(value)
-    return value
+    # Again for its numbers: orjson rounds whole ones beyond 64 bits, to ones within at the edge.
+    return json.loads(text, parse_int=_number, parse_float=_number)
 
 
-def _from_text(text: str, layer: Layer, crs: str) -> ast.Predicate:
-    limits.nesting(text)
-    node, read = _escaped(text) or (_text(text), text)
-    return Walk(layer, crs, limits.whole_numbers(read)).predicate(node)
-
-
-def _escaped(text: str) -> tuple[Any, str] | None:
-    """The expression with ``\\'`` read as a quote within a text, and the text that gave it; None where that
-    is no expression: the backslash may be the last character of a text."""
-    doubled = limits.quotes(text)
-    if doubled == text:
-        return None
-    try:
-        limits.nesting(doubled)
-        return _text(doubled), doubled
-    except ValueError:
-        return None
-
-
-def _text(text: str) -> Any:
-    import cql2
-
-    try:
-        return cql2.parse_text(text).to_json()
-    except cql2.ParseError as error:
-        raise ValueError(_place(str(error))) from None
-    except Exception as error:
-        raise ValueError(f"cannot be read as CQL2 text: {shown(error)}") from None
-    except BaseException as error:
-        # The parser is native code; a panic of it derives from BaseException only.
-        if type(error).__name__ != "PanicException":
-            raise
-        raise ValueError("cannot be read as CQL2 text") from None
-
-
-def _place(message: str) -> str:
-    """Where the parser stopped: its message begins with `` --> line:column``."""
-    head = message.split("\n", 1)[0].removeprefix(" --> ")
-    line, _, column = head.partition(":")
-    if line.isdigit() and column.isdigit():
-        return f"is not CQL2 text from line {line}, character {column}"
-    return "cannot be read as CQL2 text"
+def _number(digits: str) -> int | float:
+    return -number(digits[1:]) if digits[0] == "-" else number(digits)

@@ -5,9 +5,10 @@ The messages of the ValueErrors are for clients.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any, get_args
+
+import orjson
 
 from layers.cql import ast, geometry
 from layers.cql.checks import (
@@ -29,6 +30,7 @@ from layers.cql.checks import (
     tagged,
     time_literal,
     told,
+    whole,
 )
 from layers.cql.functions import FUNCTIONS
 from layers.cql.limits import MAX_DEPTH
@@ -43,17 +45,18 @@ _SPATIAL: Mapping[str, ast.SpatialOp] = {op: op for op in get_args(ast.SpatialOp
 _TEMPORAL: Mapping[str, ast.TemporalOp] = {op.lower(): op for op in get_args(ast.TemporalOp.__value__)}
 _ARRAY: Mapping[str, ast.ArrayOp] = {op.lower(): op for op in get_args(ast.ArrayOp.__value__)}
 _CONDITIONS = frozenset({"and", "or", "not", "like", "between", "in", "isnull"})
-_PLURAL = {"s_": "geometries", "t_": "instants or intervals", "a_": "arrays"}
+_PREDICATES = {"and", "or", *_CONDITIONS, *_COMPARISONS, *_SPATIAL, *_TEMPORAL, *_ARRAY}
 _COLLECTIONS = ("s_intersects", "s_disjoint")
+#: What a function of either store takes.
+_MOST_MEMBERS = 99
 
 
 class Walk:
-    """One filter against one layer. ``exact`` maps rounded doubles to the whole numbers they stood for."""
+    """One filter against one layer."""
 
-    def __init__(self, layer: Layer, crs: str = CRS84, exact: Mapping[float, int] | None = None) -> None:
+    def __init__(self, layer: Layer, crs: str = CRS84) -> None:
         self._fields = {f.name: f for f in layer.fields}
         self._crs = crs
-        self._exact = exact or {}
 
     # Predicates
 
@@ -147,6 +150,17 @@ class Walk:
         (node,) = exactly("IS NULL", arguments, 1)
         if self._is_geometry(node):
             return ast.IsNull(ast.GeometryProperty())
+        if isinstance(node, Mapping) and "interval" in node:
+            ends = self._interval(node["interval"], depth)
+            parts = tuple(ast.IsNull(end) for end in (ends.start, ends.end) if end is not None)
+            return parts[0] if len(parts) == 1 else ast.Or(parts)
+        if isinstance(node, Mapping) and ("bbox" in node or "type" in node):
+            self._geometry("IS NULL", node)
+            return ast.Constant(False)
+        if isinstance(node, Mapping) and "op" in node:
+            op, operands = operation(node)
+            if (found := self._condition(op, operands, depth + 1)) is not None:
+                return ast.IsNull(found)
         return ast.IsNull(self.scalar(node, depth))
 
     def _spatial(self, op: ast.SpatialOp, arguments: list[Any]) -> ast.Predicate:
@@ -168,23 +182,49 @@ class Walk:
     def _geometry(self, op: str, node: Any) -> ast.Shape | ast.GeometryProperty:
         if self._is_geometry(node):
             return ast.GeometryProperty()
+        if isinstance(node, Mapping) and "type" in node:  # a GeoJSON geometry may have a bbox, too
+            return ast.Shape(geometry.geometry(node, self._crs))
         if isinstance(node, Mapping) and "bbox" in node:
             members(node, "bbox")
             return ast.Shape(geometry.bbox(node["bbox"], self._crs))
-        if isinstance(node, Mapping) and "type" in node:
-            return ast.Shape(geometry.geometry(node, self._crs))
         raise ValueError(f"{op.upper()} takes the property geometry and a geometry, not {shown_node(node)}")
 
-    def _set(self, node: Any, depth: int) -> ast.Scalar | ast.Items:
+    # Arrays: members are what JSON shows of them (rule ``arrayElement`` of Annex B)
+
+    def _set(self, node: Any, depth: int) -> ast.Member:
         if isinstance(node, list):
-            items = values.items([self._whole(v) if isinstance(v, int | float) else v for v in node])
-            if any(i is None for i in items):
-                raise ValueError("an array in a filter does not hold null")
-            return ast.Items(tuple(i for i in items if i is not None))
+            return self._array([self._member(n, depth + 1) for n in node])
         found = self.scalar(node, depth)
         if found.type != "array":
             raise ValueError(f"{told(found)} is not an array")
         return found
+
+    def _array(self, parts: list[ast.Member]) -> ast.Json | ast.Members:
+        literals = [part.text for part in parts if isinstance(part, ast.Json)]
+        if len(literals) == len(parts):
+            return ast.Json(f"[{','.join(literals)}]")
+        if len(parts) > _MOST_MEMBERS:
+            raise ValueError(f"an array with more than literals has at most {_MOST_MEMBERS} members")
+        return ast.Members(tuple(parts))
+
+    def _member(self, node: Any, depth: int) -> ast.Member:
+        if node is None:
+            raise ValueError("an array in a filter does not hold null")
+        if isinstance(node, list):
+            if depth > MAX_DEPTH:
+                raise ValueError(f"a filter nests at most {MAX_DEPTH} levels deep")
+            return self._array([self._member(n, depth + 1) for n in node])
+        if not isinstance(node, Mapping):
+            return ast.Json(values.array([node])[1:-1])
+        if "interval" in node:
+            ends = self._time(node, depth)
+            assert isinstance(ends, ast.Interval)
+            return self._array([_shown(".." if e is None else e) for e in (ends.start, ends.end)])
+        if "type" in node or "bbox" in node:
+            shape = self._geometry("an array", node)
+            assert isinstance(shape, ast.Shape)
+            return ast.Json(orjson.dumps(shape.shape.__geo_interface__).decode())
+        return _shown(self.scalar(node, depth))
 
     # Time
 
@@ -225,8 +265,8 @@ class Walk:
         if isinstance(node, bool):
             return ast.Value(node, "boolean")
         if isinstance(node, int | float):
-            number = self._whole(node)
-            return ast.Value(number, "integer" if isinstance(number, int) else "number")
+            number = whole(node)
+            return ast.Value(node, "number") if number is None else ast.Value(number, "integer")
         if isinstance(node, str):
             return ast.Value(str(values.stored("string", node)), "string")
         if node is None:
@@ -264,7 +304,7 @@ class Walk:
     def _call(self, name: str, arguments: list[Any], depth: int) -> ast.Scalar:
         function = FUNCTIONS.get(name)
         if function is None:
-            if name in _CONDITIONS | _COMPARISONS | {"and", "or", "not"} or name[:2] in _PLURAL:
+            if name in _PREDICATES:
                 raise ValueError(f"{operator(name)} stands where a value is expected")
             near = suggestion(name, FUNCTIONS)
             raise ValueError(f"there is no function {shown(name)}; {near}allowed are {', '.join(FUNCTIONS)}")
@@ -289,15 +329,9 @@ class Walk:
             f"there is no property {shown_node(name)}; {near}allowed are {', '.join(names[:40])}"
         )
 
-    def _whole(self, number: int | float) -> bool | int | float:
-        """A number as an integer where it is one of 64 bits. Raises ValueError for one that is not finite."""
-        if isinstance(number, bool):
-            return number
-        if isinstance(number, float):
-            if not math.isfinite(number):
-                raise ValueError("a number must be finite")
-            if not number.is_integer():
-                return number
-            exact = self._exact.get(abs(number))
-            number = int(number) if exact is None else int(math.copysign(1, number)) * exact
-        return number if -(2**63) <= number < 2**63 else float(number)
+
+def _shown(member: ast.Scalar | str) -> ast.Member:
+    """A text or a literal as JSON; another scalar stays."""
+    if isinstance(member, str):
+        return ast.Json(orjson.dumps(member).decode())
+    return ast.Json(orjson.dumps(member.value).decode()) if isinstance(member, ast.Value) else member

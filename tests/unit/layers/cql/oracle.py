@@ -7,6 +7,7 @@ A row is a mapping: ``fid``, ``geometry`` (shapely or None), and the properties 
 from __future__ import annotations
 
 import functools
+import json
 import math
 import re
 import unicodedata
@@ -132,7 +133,8 @@ def predicate(node: ast.Predicate, row: Row) -> bool | None:
         case ast.IsNull(ast.GeometryProperty()):
             return row["geometry"] is None
         case ast.IsNull(value):
-            return scalar(value, row) is None
+            found = scalar(value, row) if isinstance(value, ast.SCALARS) else predicate(value, row)
+            return found is None
         case ast.Spatial(op, left, right):
             a, b = (
                 row["geometry"] if isinstance(s, ast.GeometryProperty) else s.shape for s in (left, right)
@@ -295,9 +297,26 @@ def _ends(node: ast.Scalar | ast.Interval, mixed: bool, row: Row) -> tuple[Any, 
 # Sets
 
 
-def _members(node: ast.Scalar | ast.Items, row: Row) -> set[tuple[str, Any]] | None:
-    values = node.values if isinstance(node, ast.Items) else scalar(node, row)
-    return None if values is None else {("bool" if isinstance(v, bool) else "", v) for v in values}
+def _members(node: ast.Member, row: Row) -> set[str] | None:
+    values = _member(node, row)
+    return None if values is None else {_spelling(v) for v in values}
+
+
+def _member(node: ast.Member, row: Row) -> Any:
+    if isinstance(node, ast.Json):
+        return json.loads(node.text)
+    if isinstance(node, ast.Members):
+        return [_member(part, row) for part in node.parts]
+    return scalar(node, row)
+
+
+def _spelling(value: Any) -> str:
+    """One text for all values that are equal in JSON."""
+    if isinstance(value, list):
+        return f"[{','.join(map(_spelling, value))}]"
+    if isinstance(value, dict):
+        return f"{{{','.join(sorted(f'{json.dumps(k)}:{_spelling(v)}' for k, v in value.items()))}}}"
+    return json.dumps(int(value) if isinstance(value, float) and value.is_integer() else value)
 
 
 def _array(op: str, a: set[Any] | None, b: set[Any] | None) -> bool | None:

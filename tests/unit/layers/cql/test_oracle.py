@@ -26,10 +26,12 @@ NO_GEOMETRY = (3, 4)
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    made = geopackage.open(tmp_path_factory.mktemp("cql") / "city.gpkg")
+    path = tmp_path_factory.mktemp("cql") / "city.gpkg"
+    made = geopackage.open(path)
     load(made, queries.SPEC, ROWS)
     for fid in NO_GEOMETRY:
         made.patch("everything", fid, {"geometry": None})
+    queries.nest_in_geopackage(path)
     yield made
     made.close()
 
@@ -40,7 +42,7 @@ def rows() -> list[dict[str, Any]]:
     for fid, row in enumerate(ROWS, 1):
         shape = None if fid in NO_GEOMETRY else shapely.from_wkb(row[WKB])
         values = {k: v for k, v in row.items() if not k.startswith("__")}
-        tags = None if row["tags"] is None else json.loads(row["tags"])
+        tags = queries.NESTED.get(fid, None if row["tags"] is None else json.loads(row["tags"]))
         out.append({"fid": fid, "geometry": shape, **values, "source_id": row[SOURCE_ID], "tags": tags})
     return out
 
