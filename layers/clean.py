@@ -13,6 +13,8 @@ import shapely
 from numpy.typing import NDArray
 from shapely import GeometryType as G
 
+from layers import wkb
+from layers.crs import mapped
 from layers.errors import BadFile, shown
 from layers.kinds.base import Kind, text
 from layers.model import Mesh, Problem, Report
@@ -124,10 +126,10 @@ class Cleaner:
         return _replaced(table, keep, geometry, ids, meshes)
 
     def _geometry(self, table: pa.Table, drop: Callable[..., None], keep: NDArray[np.bool_]) -> Geometries:
-        blobs = np.array(table[WKB].to_pylist(), dtype=object)
+        blobs = table[WKB].to_pylist()
         absent = np.array([b is None for b in blobs], bool)
         drop(absent, "geometry.missing", "the feature has no geometry")
-        geometry: Geometries = np.asarray(shapely.from_wkb(blobs, on_invalid="fix"), dtype=object)
+        geometry: Geometries = wkb.shapes(blobs, "fix")
         undecoded = shapely.is_missing(geometry) & ~absent
         nan = np.array([b is not None and any(mark in b for mark in _NANS) for b in blobs], bool)
         drop(undecoded & nan, "geometry.nan", "a coordinate is not a finite number")
@@ -225,13 +227,17 @@ class Cleaner:
 
 
 def source_ids(table: pa.Table) -> list[str | None]:
-    """Source id of every row: the reader's own, else a known column, else the file's fid.
+    """Source id of every row: a column ``source_id``, else the reader's own, else a column of another known
+    name, else the file's fid.
 
-    An OSM id is only unique with its type, which is put before it."""
+    The first is what a store calls it, so a file that it wrote finds its features again. An OSM id is only
+    unique with its type, which is put before it."""
     own: list[str | None] = table[SOURCE_ID].to_pylist()
+    names = [n for n in table.column_names if not n.startswith("__")]
+    if told := next((n for n in names if n.casefold() == "source_id"), None):
+        return [text(v) or o for v, o in zip(table[told].to_pylist(), own, strict=True)]
     if any(v is not None for v in own):
         return own
-    names = [n for n in table.column_names if not n.startswith("__")]
     column = id_column(names)
     if column is None:
         if "__fid" in table.column_names:
@@ -267,12 +273,7 @@ def _placed(geometry: Geometries, place: Place | None) -> Geometries:
         coords, index = shapely.get_coordinates(geometry, include_z=True, return_index=True)
         unknown = np.unique(index[high[index] & ~np.isfinite(coords[:, 2])])
         geometry[unknown] = shapely.force_2d(geometry[unknown])
-        high[unknown] = False
-    if place is not None:
-        for chosen, z in ((~high, False), (high, True)):
-            if chosen.any():
-                geometry[chosen] = shapely.transform(geometry[chosen], place, include_z=z)
-    return geometry
+    return geometry if place is None else mapped(geometry, place)
 
 
 def _valid(shape: shapely.Geometry) -> shapely.Geometry | None:

@@ -8,7 +8,7 @@ table stays readable; nothing is lost.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,9 +17,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import shapely
 
+from layers.errors import BadParameter
 from layers.kinds.base import Batch, Columns, Kind, blank
-from layers.model import Field, FieldType, GeometryType
+from layers.model import Field, FieldType, GeometryType, Layer, only_time
 from layers.store.base import MESH, SOURCE_ID, WKB
+from layers.times import Times
 
 #: A source column filled in less than this share of the rows is folded.
 RARE = 0.05
@@ -55,8 +57,10 @@ _MULTI: Mapping[str, GeometryType] = {
 
 @dataclass(slots=True)
 class Fill:
-    """How a source's columns are filled, gathered batch by batch."""
+    """How a source's columns are filled, gathered batch by batch; the column that ``times`` wants is to be
+    the layer's time."""
 
+    times: Times
     rows: int = 0
     filled: Counter[str] = field(default_factory=Counter)
     types: dict[str, FieldType] = field(default_factory=dict)
@@ -64,6 +68,7 @@ class Fill:
     def add(self, table: pa.Table) -> None:
         """Count the filled values of every source column of one batch."""
         self.rows += len(table)
+        self.times.add(table)
         for name in table.column_names:
             if name.startswith("__"):
                 continue
@@ -97,18 +102,22 @@ def cells(column: pa.ChunkedArray) -> list[Any]:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The columns of a layer: the kind's fields, source column → published name, and what is folded."""
+    """The columns of a layer: the kind's fields, source column → published name, and what is folded.
+
+    ``types`` are those of the source's columns, ``time_field`` is the published name of the layer's time."""
 
     kind: Kind
     kept: Mapping[str, str]
     folded: tuple[str, ...]
     types: Mapping[str, FieldType]
     fields: tuple[Field, ...]
+    times: Times
+    time_field: str | None
 
     def table(
         self, batch: Batch, values: Columns, meshes: Sequence[bytes | None] | None, geometry: GeometryType
     ) -> pa.Table:
-        """One batch as the store's stage wants it."""
+        """One batch as the store's stage wants it; notes on it what could not be read."""
         shapes = promoted(batch.geometry, geometry)
         out: dict[str, pa.Array] = {
             SOURCE_ID: pa.array(batch.ids, pa.string()),
@@ -118,14 +127,18 @@ class Plan:
             if spec.name in values:
                 out[spec.name] = pa.array(values[spec.name], _ARROW[spec.type])
         for source, name in self.kept.items():
-            out[name] = pa.array(
-                [_cell(v, self.types[source]) for v in batch.columns[source]], _ARROW[self.types[source]]
-            )
+            out[name] = pa.array(self._column(source, batch), _ARROW[self.types[source]])
         if any(f.name == OTHER for f in self.fields):
             out[OTHER] = pa.array(self._other(batch), pa.string())
         if meshes is not None:
             out[MESH] = pa.array(meshes, pa.binary())
         return pa.table(out)
+
+    def _column(self, source: str, batch: Batch) -> list[Any]:
+        kind = self.types[source]
+        if kind in ("date", "datetime"):
+            return list(self.times.column(source, kind, batch))
+        return [_cell(v, kind) for v in batch.columns[source]]
 
     def _other(self, batch: Batch) -> list[str | None]:
         """The folded columns of every row as JSON; an ``other`` of an earlier load is unfolded first."""
@@ -157,19 +170,24 @@ def _cell(value: Any, kind: FieldType) -> Any:
     return str(value) if kind == "string" and not isinstance(value, str) else value
 
 
-def plan(kind: Kind, fill: Fill) -> Plan:
-    """Decide the columns of a layer from how the source fills its own."""
+def plan(kind: Kind, fill: Fill, present: Layer | None = None, *, append: bool = False) -> Plan:
+    """Decide the columns of a layer from how the source fills its own.
+
+    ``present`` is the layer as it is now, to which the source is added if ``append``. Raises BadParameter
+    when the time field that is asked for is no column of dates or times."""
     own = {f.name.casefold(): f for f in kind.fields}
     taken = set(own) | _RESERVED
     kept: dict[str, str] = {}
     folded = [OTHER] if OTHER in fill.filled else []
     room = MOST - len(kind.fields) - 2
-    for name, count in sorted(fill.filled.items(), key=lambda item: -item[1]):
+    ours = _of_the_store(fill.filled)
+    wanted = fill.times.wanted
+    for name, count in sorted(fill.filled.items(), key=lambda item: (item[0] != wanted, -item[1])):
         if count == 0 or name == OTHER or _same(name, own, fill):
             continue
-        if name.casefold() == "source_id":
+        if name in ours:
             continue
-        if count < RARE * fill.rows or len(kept) >= room:
+        if name != wanted and (count < RARE * fill.rows or len(kept) >= room):
             folded.append(name)
             continue
         published = name if name.casefold() not in taken else f"{name}_src"
@@ -178,10 +196,47 @@ def plan(kind: Kind, fill: Fill) -> Plan:
         taken.add(published.casefold())
         kept[name] = published
     kept = {name: kept[name] for name in fill.filled if name in kept}
-    fields = [*kind.fields, *(Field(published, fill.types[name]) for name, published in kept.items())]
+    stays = present.fields if present is not None and append else ()
+    types = fill.types | _times(fill, kept, stays)
+    fields = [*kind.fields, *(Field(published, types[name]) for name, published in kept.items())]
     if folded:
         fields.append(Field(OTHER, "string", {"zh-CN": "其他属性", "en": "Other properties"}))
-    return Plan(kind, kept, tuple(folded), fill.types, tuple(fields))
+    had = present.time_field if present is not None else None
+    time = _time_field(wanted, kept, (*fields, *stays), had)
+    return Plan(kind, kept, tuple(folded), types, tuple(fields), fill.times, time)
+
+
+def _of_the_store(names: Iterable[str]) -> set[str]:
+    """Columns that a store adds to every layer: the source id, and beside it the number of the feature."""
+    ours = {name for name in names if name.casefold() == "source_id"}
+    return ours | {name for name in names if ours and name.casefold() == "fid"}
+
+
+def _times(fill: Fill, kept: Mapping[str, str], stays: Sequence[Field]) -> dict[str, FieldType]:
+    """The columns of dates and times. Where the fields that they are added to keep text, they stay text;
+    where those keep times, dates become times."""
+    there = {f.name: f.type for f in stays}
+    out: dict[str, FieldType] = {}
+    for name, published in kept.items():
+        found = fill.times.type(name)
+        if found is not None and there.get(published) != "string":
+            out[name] = "datetime" if there.get(published) == "datetime" else found
+    return out
+
+
+def _time_field(
+    wanted: str | None, kept: Mapping[str, str], fields: Sequence[Field], had: str | None
+) -> str | None:
+    """The name of the layer's time: the wanted one, else the one it had, else the only one there is."""
+    dated = list({f.name: f for f in fields if f.type in ("date", "datetime")}.values())
+    names = [f.name for f in dated]
+    if wanted is None:
+        return had if had in names else only_time(dated)
+    name = kept.get(wanted, wanted)
+    if name not in names:
+        there = ", ".join(names) or "there is none"
+        raise BadParameter("time_field", wanted, f"expected a column of dates or times: {there}")
+    return name
 
 
 def _same(name: str, own: Mapping[str, Field], fill: Fill) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -63,17 +64,35 @@ def uri(text: str) -> str:
     return CRS84 if short == LABEL84 else f"http://www.opengis.net/def/crs/EPSG/0/{short[5:]}"
 
 
+#: URIs of the CRSs in which every layer is offered.
+COMMON = (CRS84, uri("EPSG:4326"), uri("EPSG:3857"))
+
+
 def supported(layer: Layer) -> tuple[str, ...]:
-    """URIs in which features of the layer are offered: CRS84 first, then its source CRS and web ones."""
-    offered = [CRS84, uri("EPSG:4326"), uri("EPSG:3857")]
-    try:
-        source = uri(layer.crs)
-        if source not in offered:
-            transformers(layer.crs)
-            offered.insert(1, source)
-    except (BadParameter, BadFile):
-        pass  # a source CRS without a code (a WKT of its own) cannot be asked for
-    return tuple(offered)
+    """URIs in which features of the layer are offered: CRS84 first, then its source CRS, those of the
+    city, and the web ones."""
+    own: list[str] = []
+    for text in (layer.crs, *layer.crs_also):
+        with suppress(BadParameter, BadFile):  # one without a code (a WKT of its own) cannot be asked for
+            found = uri(text)
+            if found not in (*COMMON, *own):
+                transformers(text)
+                own.append(found)
+    return (CRS84, *own, *COMMON[1:])
+
+
+def horizontal(text: str) -> str:
+    """The short name of a CRS of two axes in which features of any layer can be given.
+
+    Raises BadParameter (it has no code), BadFile (crs.unknown, crs.kind, crs.inaccurate)."""
+    short = label(text)
+    if short != LABEL84:
+        import pyproj
+
+        transformers(short)
+        if len(pyproj.CRS(short).axis_info) != 2:  # `transformers` takes the horizontal part
+            raise BadFile("crs.kind", f"{short} has heights, too; its horizontal part is needed")
+    return short
 
 
 @lru_cache(maxsize=64)
@@ -184,11 +203,12 @@ def shapes_to_lonlat(shapes: NDArray[Any], text: str) -> NDArray[Any]:
     """Shapely geometries in a CRS, x first, to longitude/latitude. Raises BadFile."""
     if not transformers(text):
         return shapes
-    return _mapped(shapes, lambda xyz: to_lonlat(xyz, text))
+    return mapped(shapes, lambda xyz: to_lonlat(xyz, text))
 
 
-def from_lonlat(coordinates: NDArray[np.float64], text: str) -> NDArray[np.float64]:
-    """Longitude/latitude (n, 2 or 3) to a CRS, in the axis order of its authority. Raises BadFile."""
+def from_lonlat(coordinates: NDArray[np.float64], text: str, *, x_first: bool = False) -> NDArray[np.float64]:
+    """Longitude/latitude (n, 2 or 3) to a CRS, in the axis order of its authority, or x (east) first;
+    infinite where the CRS is not defined. Raises BadFile."""
     found = () if text in (CRS84, LABEL84) else transformers(text)
     out = np.array(coordinates, np.float64, copy=True)
     if found and len(out):
@@ -198,16 +218,16 @@ def from_lonlat(coordinates: NDArray[np.float64], text: str) -> NDArray[np.float
             (t for t in found if _inside(t, middle[0], middle[1], _MARGIN_DEGREES).item()), found[0]
         )
         out[:, 0], out[:, 1] = operation.transform(*lonlat, direction="INVERSE")
-    if swaps(text):
+    if swaps(text) and not x_first:
         out[:, [0, 1]] = out[:, [1, 0]]
     return out
 
 
-def shapes_from_lonlat(shapes: NDArray[Any], text: str) -> NDArray[Any]:
-    """Shapely geometries to a CRS, in the axis order of its authority. Raises BadFile."""
+def shapes_from_lonlat(shapes: NDArray[Any], text: str, *, x_first: bool = False) -> NDArray[Any]:
+    """Shapely geometries to a CRS, in the axis order of its authority, or x (east) first. Raises BadFile."""
     if text in (CRS84, LABEL84):
         return shapes
-    return _mapped(shapes, lambda xyz: from_lonlat(xyz, text))
+    return mapped(shapes, lambda xyz: from_lonlat(xyz, text, x_first=x_first))
 
 
 def on_its_side(lonlat: NDArray[Any], given: NDArray[Any], text: str, tolerance: float) -> NDArray[Any]:
@@ -227,9 +247,10 @@ def on_its_side(lonlat: NDArray[Any], given: NDArray[Any], text: str, tolerance:
     return np.asarray(shapely.set_coordinates(lonlat.copy(), positions), dtype=object)
 
 
-def _mapped(
+def mapped(
     shapes: NDArray[Any], change: Callable[[NDArray[np.float64]], NDArray[np.float64]]
 ) -> NDArray[Any]:
+    """Shapely geometries with their coordinates (n, 2 or 3) changed; heights only where there are some."""
     import shapely
 
     out = shapes.copy()

@@ -8,13 +8,15 @@ TwinError
 │   └── TooLarge            a body, file or answer beyond its limit
 ├── NotFound                no such layer, feature, thing, tile
 ├── NotAllowed              the caller may not do this
-│   └── NoKey               the caller did not say who it is, or with a wrong key
+│   ├── NoKey               the caller did not say who it is, or with a wrong key
+│   └── NotEditable         nobody may do this to the layer
 ├── Conflict                the state does not permit it
 │   ├── Exists              the id is taken
 │   ├── Stale               If-Match does not name the current revision
 │   └── Unconditional       If-Match is required and absent
 └── Unavailable             try again later, or the operator must act
     ├── Busy                another process holds the city, or a queue is full
+    ├── Unreadable          one layer cannot be read until the operator acts; the others can
     └── ReadOnly            the city folder cannot be written
 
 No class knows an HTTP status: ``twin.http.errors`` holds the one table.
@@ -23,13 +25,22 @@ Messages are for clients: never a file path, a stack trace or an SQL text.
 
 from __future__ import annotations
 
+import json
+
 SHOWN = 80
 
 
 def shown(value: object) -> str:
-    """A client's value, shortened so that an answer or log line stays readable."""
-    text = str(value)
+    """A client's value, shortened so that an answer or log line stays readable; as JSON where it came so."""
+    text = _json(value) if isinstance(value, bool | dict | list | None) else str(value)
     return text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"
+
+
+def _json(value: object) -> str:
+    try:
+        return json.dumps(value, ensure_ascii=False, default=str)
+    except RecursionError:
+        return "a value that nests too deep"
 
 
 class TwinError(Exception):
@@ -95,6 +106,12 @@ class NoKey(NotAllowed):
     code = "Unauthorized"
 
 
+class NotEditable(NotAllowed):
+    """Features of the layer are not created, changed or removed so, whoever asks."""
+
+    code = "NotEditable"
+
+
 class Conflict(TwinError):
     """The present state does not permit it."""
 
@@ -129,6 +146,12 @@ class Busy(Unavailable):
     """Another process holds the city, or a queue is full."""
 
     code = "Busy"
+
+
+class Unreadable(Unavailable):
+    """One layer cannot be read until the operator acts; the others can."""
+
+    code = "Unreadable"
 
 
 class ReadOnly(Unavailable):

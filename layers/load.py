@@ -18,22 +18,25 @@ import numpy as np
 import pyarrow as pa
 import shapely
 
-from layers import guard, kinds, relate
+from layers import guard, kinds, relate, wkb
 from layers import manifest as manifests
 from layers.clean import Cleaner, Findings, implausible
 from layers.columns import Fill, Plan, cells, geometry_type, plan
 from layers.errors import BadFile, BadParameter, Exists, NotFound
 from layers.guard import Limits, Reading
 from layers.kinds import Batch, Kind
-from layers.model import LAYER_ID, GeometryType, Problem, Report, Titles
+from layers.model import LAYER_ID, GeometryType, Layer, Problem, Report, Titles
 from layers.place import Place
 from layers.place import source as source_crs
 from layers.read.base import ROW
 from layers.store.base import MESH, SOURCE_ID, WKB, LayerSpec, Store
+from layers.times import Times
 
 type Progress = Callable[[str, int, int], None]
 
 MODES = ("create", "replace", "append")
+#: Of times that name no zone, where nobody says one.
+UTC = "UTC"
 
 
 def check(
@@ -44,12 +47,15 @@ def check(
     source_layer: str | None = None,
     crs: str | None = None,
     encoding: str | None = None,
+    time_zone: str = UTC,
+    time_field: str | None = None,
     limits: Limits | None = None,
     progress: Progress | None = None,
 ) -> Report:
     """What a load of this file would find; nothing is written. Raises BadFile, BadParameter."""
     with guard.read(path, layer=source_layer, encoding=encoding, limits=limits) as reading:
-        source = _Source(reading, path, kind, crs, layer_id or "", progress or _silent)
+        fill = Fill(_times(reading, time_zone, time_field))
+        source = _Source(reading, path, kind, crs, layer_id or "", fill, progress or _silent)
         source.clean()
         for _ in source.staged():
             pass
@@ -65,6 +71,8 @@ def run(
     source_layer: str | None = None,
     crs: str | None = None,
     encoding: str | None = None,
+    time_zone: str = UTC,
+    time_field: str | None = None,
     mode: str = "create",
     title: Titles | None = None,
     limits: Limits | None = None,
@@ -73,14 +81,17 @@ def run(
     """Load a file as a layer and keep its report in the store.
 
     ``mode`` create refuses an id that is there, replace makes a new generation (rows that match
-    keep their fid), append adds to it. Raises BadFile, BadParameter, Exists, NotFound (append to
-    no layer), ReadOnly.
+    keep their fid), append adds to it. Times that name no zone are read in ``time_zone`` (IANA).
+    ``time_field`` names the column that ``datetime=`` filters by; without it the layer keeps the one it
+    has, else takes the only column of dates or times. Raises BadFile, BadParameter, Exists, NotFound
+    (append to no layer), ReadOnly.
     """
     present = _permitted(store, layer_id, mode)
     kind = kind or (present.kind if present else None)
     with guard.read(path, layer=source_layer, encoding=encoding, limits=limits) as reading:
-        source = _Source(reading, path, kind, crs, layer_id, progress or _silent)
-        source.clean()
+        fill = Fill(_times(reading, time_zone, time_field))
+        source = _Source(reading, path, kind, crs, layer_id, fill, progress or _silent)
+        source.clean(present, append=mode == "append")
         spec = source.spec(title or (present.title if present else {}))
         memory = relate.Memory(store, layer_id, source.kind.id) if present else None
         stage = store.stage(spec)
@@ -102,8 +113,10 @@ def run(
     return report
 
 
-def _permitted(store: Store, layer_id: str, mode: str) -> Any:
-    """The layer as it is now, or None; refuses before any work is done."""
+def _permitted(store: Store, layer_id: str, mode: str) -> Layer | None:
+    """The layer as it is now, or None; refuses before any work is done.
+
+    Raises BadParameter, Exists (create), NotFound (append)."""
     if not LAYER_ID.match(layer_id):
         raise BadParameter("as", layer_id, f"a layer id matches {LAYER_ID.pattern}")
     if mode not in MODES:
@@ -121,6 +134,10 @@ def _permitted(store: Store, layer_id: str, mode: str) -> Any:
     return present
 
 
+def _times(reading: Reading, zone: str, wanted: str | None) -> Times:
+    return Times(reading.meta["times"], reading.meta["guess_times"], zone, wanted)
+
+
 def _silent(_what: str, _done: int, _all: int) -> None:
     """No progress."""
 
@@ -135,6 +152,7 @@ class _Source:
         kind: str | None,
         crs: str | None,
         layer_id: str,
+        fill: Fill,
         progress: Progress,
     ) -> None:
         self._reading = reading
@@ -147,7 +165,7 @@ class _Source:
         self.kind = kinds.get(kind) if kind else self._guess()
         self._crs, place = self._place(crs)
         self._cleaner = Cleaner(self.kind, place, self.findings)
-        self._fill = Fill()
+        self._fill = fill
         self._parts = 0
         self._plan: Plan | None = None
         self._geometry: GeometryType = "Geometry"
@@ -163,7 +181,7 @@ class _Source:
         names = [n for n in first.column_names if not n.startswith("__")]
         filled = {n: 1 - first[n].null_count / len(first) for n in names}
         common = {n: _most_common(first[n]) for n in ("man_made",) if n in names}
-        shapes = shapely.from_wkb(np.array(first[WKB].to_pylist(), dtype=object), on_invalid="ignore")
+        shapes = wkb.shapes(first[WKB].to_pylist())
         families = {
             f
             for f, d in (("point", 0), ("line", 1), ("polygon", 2))
@@ -178,7 +196,7 @@ class _Source:
     def _place(self, declared: str | None) -> tuple[str, Place | None]:
         """(recorded CRS, transform to lon/lat or None): declared, else the file's, else refused."""
         meta = self._reading.meta
-        if not self._reading.meta["batches"]:
+        if not meta["batches"]:
             return declared or meta["crs"] or "EPSG:4326", None
         code = declared or meta["crs"]
         if code is None and meta.get("crs_of_columns"):
@@ -209,8 +227,9 @@ class _Source:
             )
         return label, place
 
-    def clean(self) -> None:
-        """First pass: clean every batch and learn how the columns are filled. Raises BadFile."""
+    def clean(self, present: Layer | None = None, *, append: bool = False) -> None:
+        """First pass: clean every batch and learn how the columns are filled; then decide those of the
+        layer, of which ``present`` is what there is. Raises BadFile, BadParameter."""
         total = self._reading.meta.get("features", 0)
         for table in self._reading.batches():
             cleaned = self._cleaner.clean(table)
@@ -224,7 +243,11 @@ class _Source:
             first = next((p for p in self.findings.kept if p.action == "quarantined"), None)
             why = f"; the first: {first.rule}: {first.reason}" if first else ""
             raise BadFile("file.nothing_kept", f"none of the {self._cleaner.read} rows can be kept{why}")
-        self._plan = plan(self.kind, self._fill)
+        self._plan = plan(self.kind, self._fill, present, append=append)
+        had = present.time_field if present is not None else None
+        if had and self._plan.time_field != had and self._fill.times.wanted is None:
+            reason = f"{had} was the layer's time, and is no date or time any more"
+            self.findings.add(Problem("time.field", 0, reason, "noted"))
         self._geometry = geometry_type(self._cleaner.types)
 
     def _write(self, table: pa.Table) -> None:
@@ -248,6 +271,7 @@ class _Source:
             fields=self._plan.fields,
             geometry_type=self._geometry,
             crs=self._crs,
+            time_field=self._plan.time_field,
             key=self.kind.key,
         )
 
@@ -266,11 +290,11 @@ class _Source:
             if meshes is None and self.kind.mesh is not None:
                 meshes = self.kind.mesh(batch, values)
             self._count(values)
+            staged = self._plan.table(batch, values, meshes, self._geometry)
             for problem in batch.problems:
                 self.findings.add(problem)
             done += len(table)
             self._progress("stage", done, self._cleaner.kept)
-            staged = self._plan.table(batch, values, meshes, self._geometry)
             yield memory.bodies(staged) if memory is not None and meshes is None else staged
 
     def _count(self, values: Mapping[str, list[Any]]) -> None:
@@ -279,8 +303,8 @@ class _Source:
                 self._sources.setdefault(name, Counter()).update(column)
 
     def report(self) -> Report:
-        """What was found so far."""
-        meta, cleaner = self._reading.meta, self._cleaner
+        """What was found, asked for once at the end."""
+        meta, cleaner, times = self._reading.meta, self._cleaner, self._fill.times
         report = Report(
             layer=self._layer_id,
             kind=self.kind.id,
@@ -289,12 +313,16 @@ class _Source:
             driver=meta["driver"],
             crs=self._crs,
             encoding=meta["encoding"],
+            time_zone=times.zone_name if times.local.total() else "",
+            time_field=(self._plan and self._plan.time_field) or "",
             read=cleaner.read + meta["dropped"],
             kept=cleaner.kept,
             repaired=cleaner.repaired,
             quarantined=cleaner.quarantined + meta["dropped"],
             sources={name: dict(count) for name, count in self._sources.items()},
         )
+        for problem in times.problems():
+            self.findings.add(problem)
         self.findings.into(report)
         return report
 
@@ -322,11 +350,13 @@ def manifest(
     path: Path,
     *,
     mode: str = "create",
+    time_zone: str = UTC,
     limits: Limits | None = None,
     progress: Progress | None = None,
 ) -> list[Report]:
     """Load every file a manifest names; with ``mode`` create, no file is read when one id is taken.
 
+    ``time_zone`` is that of entries that say none.
     Raises what :func:`run` raises, and BadFile for a manifest that cannot be used.
     """
     wanted = manifests.read(path)
@@ -341,6 +371,8 @@ def manifest(
             source_layer=entry.layer,
             crs=entry.crs,
             encoding=entry.encoding,
+            time_zone=entry.time_zone or time_zone,
+            time_field=entry.time_field,
             mode=mode,
             title=entry.title,
             limits=limits,

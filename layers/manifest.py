@@ -13,7 +13,9 @@ import yaml
 from layers.errors import BadFile, shown
 from layers.model import LAYER_ID, Titles
 
-_KEYS = frozenset({"id", "file", "kind", "title", "layer", "crs", "encoding", "visible"})
+_KEYS = frozenset(
+    {"id", "file", "kind", "title", "layer", "crs", "encoding", "time_zone", "time_field", "visible"}
+)
 _TOP = frozenset({"credits", "layers"})
 
 
@@ -28,6 +30,8 @@ class Entry:
     layer: str | None = None
     crs: str | None = None
     encoding: str | None = None
+    time_zone: str | None = None
+    time_field: str | None = None
     visible: bool = True
 
 

@@ -23,8 +23,13 @@ LAYER_ID = re.compile(r"^[a-z][a-z0-9_]{0,62}$")
 CRS84 = "http://www.opengis.net/def/crs/OGC/1.3/CRS84"
 
 type Bbox = tuple[float, float, float, float]
+#: Two ends in time: dates, or instants in UTC (ISO 8601); None where one is open or not known.
+type Interval = tuple[str | None, str | None]
 type Titles = Mapping[str, str]
 type FieldType = Literal["string", "integer", "number", "boolean", "date", "datetime", "array"]
+#: What may be done to single features of a layer.
+type EditKind = Literal["create", "update", "delete"]
+EDITS: tuple[EditKind, ...] = ("create", "update", "delete")
 type GeometryType = Literal[
     "Point", "LineString", "Polygon", "MultiPoint", "MultiLineString", "MultiPolygon", "Geometry"
 ]
@@ -32,13 +37,22 @@ type GeometryType = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One property of a layer: column name, type, titles, unit (UCUM) and code list."""
+    """One property of a layer: column name, type, titles, unit (UCUM) and code list.
+
+    The store computes the value of one that is ``read_only``; what a client sends of it is not kept."""
 
     name: str
     type: FieldType
-    title: Titles = field(default_factory=dict)
+    title: Titles = field(default_factory=dict, hash=False)
     unit: str | None = None
-    codes: Mapping[str, Titles] | None = None
+    codes: Mapping[str, Titles] | None = field(default=None, hash=False)
+    read_only: bool = False
+
+
+def only_time(fields: Sequence[Field]) -> str | None:
+    """The name of the one date or datetime among some fields: the time of a layer that names none."""
+    dated = [f.name for f in fields if f.type in ("date", "datetime")]
+    return dated[0] if len(dated) == 1 else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +60,10 @@ class Layer:
     """A named, typed set of features as the store holds it now.
 
     ``extent`` is None for an empty layer. ``crs`` is the recorded source CRS (``EPSG:n``);
-    features are kept as longitude/latitude. ``generation`` counts loads, ``seq`` is the
-    change-log number of the newest change of the layer.
+    features are kept as longitude/latitude. ``crs_also`` are further CRSs in which the city has
+    every layer offered. ``generation`` counts loads, ``seq`` is the change-log number of the newest
+    change of the layer. ``edits`` is what may be done to its features; where that is not
+    everything, ``fixed_because`` is the reason.
     """
 
     id: str
@@ -63,6 +79,9 @@ class Layer:
     time_field: str | None = None
     meshes: bool = False
     locking: Literal["default", "strict"] = "default"
+    edits: tuple[EditKind, ...] = EDITS
+    fixed_because: str = ""
+    crs_also: tuple[str, ...] = ()
 
     def field(self, name: str) -> Field | None:
         """The field of that name, or None."""
@@ -167,7 +186,7 @@ class Query:
     """
 
     bbox: Bbox | None = None
-    datetime: tuple[str | None, str | None] | None = None
+    datetime: Interval | None = None
     equals: tuple[tuple[str, str | int | float | bool], ...] = ()
     filter: Predicate | None = None
     words: tuple[str, ...] = ()
@@ -184,12 +203,13 @@ class Page:
     """A page of features: their GeoJSON joined by commas, counts, and where the next begins.
 
     ``next_after`` is the cursor of the last feature of this page when more follow, else None.
+    ``matched`` is None where it would take too long to count, see :mod:`layers.store.counting`.
     A page that would be very large holds fewer features than were asked for, and has a cursor.
     """
 
     features: bytes
     returned: int
-    matched: int
+    matched: int | None
     next_after: Cursor | None
 
 
@@ -198,7 +218,7 @@ class Selection:
     """A page of features as columns, in the order of the query; see :class:`Page`."""
 
     rows: Rows
-    matched: int
+    matched: int | None
     next_after: Cursor | None
 
 
@@ -239,7 +259,10 @@ class Problem:
 
 @dataclass(slots=True)
 class Report:
-    """What a load found and did. Counts are of features."""
+    """What a load found and did. Counts are of features.
+
+    ``time_zone`` is the one in which times that name none were read, empty where there were no such;
+    ``time_field`` is the layer's time, empty where it has none."""
 
     layer: str
     kind: str
@@ -248,6 +271,8 @@ class Report:
     driver: str = ""
     crs: str = ""
     encoding: str = ""
+    time_zone: str = ""
+    time_field: str = ""
     read: int = 0
     kept: int = 0
     repaired: int = 0

@@ -14,7 +14,7 @@ from layers.cql import limits
 from layers.cql.ast import FID
 from layers.cql.parse import LANGUAGES
 from layers.errors import BadParameter
-from layers.model import CRS84, Field, Layer, Sort
+from layers.model import CRS84, Field, Interval, Layer, Sort
 from layers.store.values import day, instant, stored
 
 DEFAULT_LIMIT = 100
@@ -23,8 +23,6 @@ MAX_OFFSET = 100_000
 MAX_SORT = 8
 MAX_WORDS = 10
 MAX_WORD = 100
-
-type Interval = tuple[str | None, str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +58,9 @@ class Parameter:
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?")
 _WHOLE = re.compile(r"[+-]?\d{1,40}", re.ASCII)
+_DIGITS = re.compile(r"\d+", re.ASCII)
+#: How QGIS writes an open start and an open end.
+_FIRST, _LAST = "0000-01-01T00:00:00Z", "9999-12-31T00:00:00Z"
 
 
 def _numbers(text: str) -> tuple[float, ...]:
@@ -77,9 +78,11 @@ def _numbers(text: str) -> tuple[float, ...]:
 
 
 def _limit(text: str) -> int:
-    if not _WHOLE.fullmatch(text) or int(text) < 1:
+    digits = text.removeprefix("+").lstrip("0")
+    if not _DIGITS.fullmatch(digits):
         raise ValueError(f"a whole number from 1; above {MAX_LIMIT} it counts as {MAX_LIMIT}")
-    return min(int(text), MAX_LIMIT)
+    # however many digits it has, too large a limit is no error (17-069r4, /req/core/fc-limit-response-1)
+    return min(int(digits[:20]), MAX_LIMIT)
 
 
 def _between(low: int, high: int) -> Callable[[str], int]:
@@ -94,24 +97,20 @@ def _between(low: int, high: int) -> Callable[[str], int]:
 def _datetime(text: str) -> Interval:
     parts = text.split("/")
     if len(parts) == 1:
-        start, end = _bound(parts[0], False), _bound(parts[0], True)
-        if start is None or end is None:
+        if text in ("", ".."):
             raise ValueError("an instant, or an interval with one end open (..)")
-        return start, end
+        return _moment(text, False), _moment(text, True)
     if len(parts) != 2:
         raise ValueError("an instant, or two of them separated by one slash")
-    start, end = _bound(parts[0], False), _bound(parts[1], True)
+    start = None if parts[0] in ("", "..", _FIRST) else _moment(parts[0], False)
+    end = None if parts[1] in ("", "..", _LAST) else _moment(parts[1], True)
     if start is not None and end is not None and start > end:
         raise ValueError("an interval begins before it ends")
     return start, end
 
 
-def _bound(text: str, end: bool) -> str | None:
-    """One end of an interval as a UTC instant; None when open.
-
-    QGIS writes an open end as the year 0000 or 9999."""
-    if text in ("", "..") or text.startswith(("0000-", "9999-")):
-        return None
+def _moment(text: str, end: bool) -> str:
+    """An instant in UTC; a date as the first or the last millisecond of its day."""
     if len(text) == 10:
         return day(text) + ("T23:59:59.999Z" if end else "T00:00:00.000Z")
     return instant(text)
@@ -173,8 +172,8 @@ PARAMETERS: dict[str, Parameter] = {
     for p in (
         Parameter(
             "bbox",
-            "Only features that intersect this box: west, south, east, north (or with heights: 6 numbers). "
-            "West greater than east crosses the antimeridian.",
+            "Only features that intersect this box: west, south, east, north. Of six numbers the heights "
+            "(third and sixth) choose nothing. West greater than east crosses the antimeridian.",
             _BOX | {"oneOf": [{"maxItems": 4}, {"minItems": 6}]},
             _numbers,
         ),

@@ -11,7 +11,7 @@ from layers.cql.ast import FID
 from layers.cql.parse import LANGUAGES
 from layers.cql.parse import parse as parse_filter
 from layers.errors import BadParameter
-from layers.model import CRS84, Bbox, Cursor, Field, Layer, Query, Sort
+from layers.model import CRS84, Bbox, Cursor, Field, Interval, Layer, Query, Sort
 from layers.parameters import (
     DEFAULT_LIMIT,
     MAX_LIMIT,
@@ -19,7 +19,6 @@ from layers.parameters import (
     PAGING,
     PARAMETERS,
     RESERVED,
-    Interval,
     Parameter,
     filters,
 )
@@ -159,7 +158,7 @@ def parse_item(layer: Layer, pairs: Iterable[tuple[str, str]]) -> str:
     seen = False
     for name, text in pairs:
         if name != "crs":
-            raise BadParameter(name, text, "unknown parameter; allowed are crs, f")
+            raise BadParameter(name, text, "unknown parameter; allowed are crs, f, profile")
         if seen:
             raise BadParameter(name, text, "a parameter is given once")
         seen = True

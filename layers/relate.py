@@ -15,7 +15,7 @@ import pyarrow as pa
 import shapely
 from numpy.typing import NDArray
 
-from layers import kinds
+from layers import kinds, wkb
 from layers.kinds import roofs
 from layers.kinds.base import Batch, Columns
 from layers.model import Mesh, Problem
@@ -44,9 +44,9 @@ class Memory:
         if self._field in properties and "source_id" in properties:
             ids = properties["source_id"]
             self._values = dict(zip(ids, properties[self._field], strict=True))
-            for source_id, fid, wkb in zip(ids, rows.fids.tolist(), rows.wkb, strict=True):
-                if source_id is not None and wkb is not None and fid in rows.meshes:
-                    self._bodies[source_id] = _plain(wkb), rows.meshes[fid].to_bytes()
+            for source_id, fid, place in zip(ids, rows.fids.tolist(), _plain(rows.wkb), strict=True):
+                if source_id is not None and place is not None and fid in rows.meshes:
+                    self._bodies[source_id] = place, rows.meshes[fid].to_bytes()
 
     def recall(self, batch: Batch, values: Columns) -> None:
         """Put the remembered value in rows whose source does not give one."""
@@ -61,15 +61,16 @@ class Memory:
         """Staged buildings with the remaining bodies they had, where the footprint is the same."""
         if not self._bodies:
             return table
-        pairs = zip(table[SOURCE_ID].to_pylist(), table[WKB].to_pylist(), strict=True)
+        pairs = zip(table[SOURCE_ID].to_pylist(), _plain(table[WKB].to_pylist()), strict=True)
         meshes = [
-            had[1] if (had := self._bodies.get(s or "")) and had[0] == _plain(w) else None for s, w in pairs
+            had[1] if (had := self._bodies.get(s or "")) and had[0] == place else None for s, place in pairs
         ]
         return table.append_column(MESH, pa.array(meshes, pa.binary()))
 
 
-def _plain(wkb: bytes) -> bytes:
-    out: bytes = shapely.to_wkb(shapely.normalize(shapely.from_wkb(wkb)))
+def _plain(places: Sequence[bytes | None]) -> list[bytes | None]:
+    """Equal bytes for equal geometries; None for what cannot be read."""
+    out: list[bytes | None] = shapely.to_wkb(shapely.normalize(wkb.shapes(places))).tolist()
     return out
 
 
@@ -100,7 +101,7 @@ def _rows(store: Store, kind: str, field: str) -> _Rows:
         out.value.extend(rows.properties[field])
         out.low.extend(v or 0.0 for v in rows.properties.get("min_height_m", [0.0] * n))
         out.high.extend(v or 0.0 for v in rows.properties.get("height_m", [0.0] * n))
-        shapes.extend(shapely.force_2d(shapely.from_wkb(np.array(list(rows.wkb), dtype=object))))
+        shapes.extend(shapely.force_2d(wkb.shapes(rows.wkb)))
     return replace(out, shape=np.array(shapes, dtype=object))
 
 

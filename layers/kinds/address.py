@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from layers.errors import shown
 from layers.kinds.base import GROUPS, NAME, Batch, Columns, Kind, plain_style, texts
 from layers.model import Field
 
@@ -66,7 +67,7 @@ def normalise(batch: Batch) -> Columns:
         elif full is None and not street:
             batch.note(i, "address.no_street", "the row has a house number but no street")
         if (out["city"][i] or "").isdigit():
-            batch.note(i, "address.city", f"city {out['city'][i]} is a number")
+            batch.note(i, "address.city", f"city {shown(out['city'][i])} is a number")
     return out
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from layers.errors import shown
 from layers.kinds.base import GROUPS, NAME, Batch, Columns, Kind, legend, text, texts
 from layers.model import Field
 
@@ -72,7 +73,7 @@ def normalise(batch: Batch) -> Columns:
         if found is None:
             found = next((n for c, v, n in tags if (c[i] == v if v else bool(text(c[i])))), None)
         if found is None and word:
-            batch.note(i, "component.class", f"class {word} is not known; kept as other")
+            batch.note(i, "component.class", f"class {shown(given)} is not known; kept as other")
         out.append(found or "other")
     return {"class": list(out), "name": texts(batch.first(ALIASES["name"]))}
 

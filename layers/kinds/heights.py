@@ -12,6 +12,10 @@ from layers.model import Field
 
 #: Above the tallest structure on earth; a larger figure is a unit mistake.
 HIGHEST_M = 1000.0
+LEAST_M = 0.1
+MOST_STOREYS = 250.0
+#: How far the underside of a part may lie below ground.
+LOWEST_M, LOWEST_STOREY = -50.0, -10.0
 
 ALIASES: Mapping[str, tuple[str, ...]] = {
     "height_m": (
@@ -88,10 +92,10 @@ def normalise(batch: Batch) -> Columns:
     out: Columns = {f.name: [] for f in FIELDS}
     for i in range(len(batch)):
         read = _Read(
-            _checked(batch, i, "height", raw["height_m"][i], metres, 0.1, HIGHEST_M),
-            _checked(batch, i, "levels", raw["levels"][i], storeys, 0.0, 250.0),
-            _checked(batch, i, "min_height", raw["min_height_m"][i], metres, -50.0, HIGHEST_M),
-            _checked(batch, i, "min_level", raw["min_level"][i], storeys, -10.0, 250.0),
+            _checked(batch, i, "height", raw["height_m"][i], metres, LEAST_M, HIGHEST_M),
+            _checked(batch, i, "levels", raw["levels"][i], storeys, 0.0, MOST_STOREYS),
+            _checked(batch, i, "min_height", raw["min_height_m"][i], metres, LOWEST_M, HIGHEST_M),
+            _checked(batch, i, "min_level", raw["min_level"][i], storeys, LOWEST_STOREY, MOST_STOREYS),
             given[i] if given[i] in SOURCES else None,
             str(uses[i] or "").casefold(),
         )

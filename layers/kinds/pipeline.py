@@ -17,6 +17,10 @@ from layers.errors import shown
 from layers.kinds.base import GROUPS, NAME, Batch, Columns, Kind, blank, legend, metres, number, text, texts
 from layers.model import Field
 
+#: Diameters (mm) and depths (m, negative above ground) beyond these are mistakes of unit.
+LEAST_MM, MOST_MM = 5, 20_000
+HIGHEST_M, DEEPEST_M = -30, 200
+
 
 @dataclass(frozen=True, slots=True)
 class Medium:
@@ -200,10 +204,9 @@ def _diameter(batch: Batch, i: int, value: Any) -> float | None:
     if read is None:
         batch.note(i, "diameter.unreadable", f"diameter {shown(value)} is not a size; the default is used")
         return None
-    if not 5 <= read[0] <= 20_000:
-        batch.note(
-            i, "diameter.range", f"diameter {shown(value)} is outside 5 to 20000 mm; the default is used"
-        )
+    if not LEAST_MM <= read[0] <= MOST_MM:
+        reason = f"diameter {shown(value)} is outside {LEAST_MM} to {MOST_MM} mm; the default is used"
+        batch.note(i, "diameter.range", reason)
         return None
     if read[1]:
         batch.note(i, "diameter.converted", f"diameter {shown(value)} is {read[1]}: {read[0]:.1f} mm")
@@ -234,8 +237,9 @@ def _depth(batch: Batch, i: int, value: Any, half: float | None) -> float | None
     if blank(value):
         return None
     depth = metres(value)
-    if depth is None or not -30 <= depth <= 200:
-        batch.note(i, "depth.unreadable", f"depth {shown(value)} is not metres between -30 and 200")
+    if depth is None or not HIGHEST_M <= depth <= DEEPEST_M:
+        reason = f"depth {shown(value)} is not metres between {HIGHEST_M} and {DEEPEST_M}"
+        batch.note(i, "depth.unreadable", reason)
         return None
     return depth + (half or 0.0)
 

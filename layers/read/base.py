@@ -20,6 +20,8 @@ from layers.model import Problem
 #: Column of the 1-based row number in the file; the other reserved names are the store's.
 ROW = "__row"
 BATCH_ROWS = 10_000
+#: Findings that are told one by one; lost rows beyond them are counted.
+MOST_PROBLEMS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,8 @@ class Sink:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.meta: dict[str, Any] = {"driver": "", "crs": None, "encoding": "", "layer": "", "batches": 0}
+        # columns that the file types as date or datetime (given as text), and whether its text may be such
+        self.meta.update(times={}, guess_times=True)
         self.problems: list[Problem] = []
         self.dropped = 0
 
@@ -82,7 +86,7 @@ class Sink:
     def drop(self, rule: str, reason: str, row: int, source_id: str | None = None) -> None:
         """Record a row that could not be read."""
         self.dropped += 1
-        if len(self.problems) < 10_000:
+        if len(self.problems) < MOST_PROBLEMS:
             self.problems.append(Problem(rule, row, reason, "quarantined", source_id))
 
     def finish(self) -> None:

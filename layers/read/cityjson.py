@@ -52,23 +52,28 @@ _NESTING = {
 
 @dataclass(slots=True)
 class _Column:
-    """The values of one attribute over the features of the file, and the type they share."""
+    """The values of one attribute over the features of the file."""
 
     values: dict[int, Any] = field(default_factory=dict)
 
-    def array(self, rows: range) -> pa.Array:
-        """The values of some rows under the type that all rows share."""
+    def type(self) -> pa.DataType:
+        """The type that all values share: bool, int64, float64, else text."""
+        values = self.values.values()
+        kinds = set(map(type, values))
+        if kinds <= {bool}:
+            return pa.bool_()
+        if kinds == {int} and all(-(2**63) <= v < 2**63 for v in values):
+            return pa.int64()
+        return pa.float64() if kinds <= {int, float} else pa.string()
+
+    def array(self, rows: range, kind: pa.DataType) -> pa.Array:
+        """The values of some rows as :meth:`type` says."""
         found = [self.values.get(i) for i in rows]
-        if all(isinstance(v, bool) for v in self.values.values()):
-            return pa.array(found, pa.bool_())
-        if all(
-            isinstance(v, int) and not isinstance(v, bool) and -(2**63) <= v < 2**63
-            for v in self.values.values()
-        ):
-            return pa.array(found, pa.int64())
-        if all(isinstance(v, int | float) and not isinstance(v, bool) for v in self.values.values()):
-            return pa.array([None if v is None else float(v) for v in found], pa.float64())
-        return pa.array([None if v is None else _text(v) for v in found], pa.string())
+        if kind == pa.float64():
+            found = [None if v is None else float(v) for v in found]
+        elif kind == pa.string():
+            found = [None if v is None else _text(v) for v in found]
+        return pa.array(found, kind)
 
 
 def _text(value: Any) -> str:
@@ -86,7 +91,8 @@ def refuse_sequence(path: Path) -> None:
 
 
 def read(path: Path, options: Options, sink: Sink) -> None:
-    """Read a file. Raises BadFile cityjson.version, cityjson.shape, json.syntax."""
+    """Read a file. Raises BadFile cityjson.version, cityjson.shape, cityjson.vertices, json.syntax,
+    limit.columns."""
     gc.disable()  # orjson builds millions of lists; collecting between them is most of the time
     try:
         city = orjson.loads(path.read_bytes())
@@ -99,7 +105,7 @@ def read(path: Path, options: Options, sink: Sink) -> None:
     sink.meta.update(
         driver="CityJSON", encoding="utf-8", crs=reference if isinstance(reference, str) else None
     )
-    _write(_Objects(city, vertices, options, sink), sink)
+    _write(_Objects(city, vertices, options, sink), sink, options.limits.columns)
 
 
 def _check(city: Any) -> None:
@@ -276,8 +282,10 @@ def _faces(geometry: Mapping[str, Any]) -> Faces:
     return Faces(rings, codes, any(codes))
 
 
-def _write(objects: _Objects, sink: Sink) -> None:
-    """Gather the features, give attributes one type over the whole file, and write batches."""
+def _write(objects: _Objects, sink: Sink, most_columns: int) -> None:
+    """Gather the features, give attributes one type over the whole file, and write batches.
+
+    Raises BadFile limit.columns."""
     rows: list[int] = []
     ids: list[str] = []
     bodies: list[bytes] = []
@@ -286,6 +294,8 @@ def _write(objects: _Objects, sink: Sink) -> None:
     for row, object_id, shell, base, attributes in objects:
         for name, value in attributes.items():
             columns.setdefault(name, _Column()).values[len(rows)] = value
+        if len(columns) > most_columns:
+            raise BadFile("limit.columns", f"the city objects have more than {most_columns} attributes")
         rows.append(row)
         ids.append(object_id)
         bodies.append(shell.mesh().to_bytes())
@@ -295,6 +305,7 @@ def _write(objects: _Objects, sink: Sink) -> None:
             "semantics.inferred",
             f"{objects.inferred} solids name no surfaces; roof, wall and ground follow from their slope",
         )
+    types = {name: column.type() for name, column in columns.items()}
     for start in range(0, len(rows), BATCH_ROWS):
         part = range(start, min(start + BATCH_ROWS, len(rows)))
         table: dict[str, Any] = {
@@ -303,6 +314,6 @@ def _write(objects: _Objects, sink: Sink) -> None:
             SOURCE_ID: pa.array([ids[i] for i in part], pa.string()),
             MESH: pa.array([bodies[i] for i in part], pa.binary()),
         }
-        table.update({name: column.array(part) for name, column in columns.items()})
+        table.update({name: column.array(part, types[name]) for name, column in columns.items()})
         sink.batch(pa.table(table))
     sink.meta["features"] = len(rows)

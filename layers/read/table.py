@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -23,22 +23,52 @@ _PAIRS: tuple[tuple[tuple[str, ...], tuple[str, ...], bool], ...] = (
     (("x", "easting", "east", "东坐标", "横坐标"), ("y", "northing", "north", "北坐标", "纵坐标"), False),
 )
 _WKT = ("wkt", "geometry", "geom", "the_geom", "wkt_geom")
-_INTEGER = re.compile(r"^-?(0|[1-9]\d{0,17})$")
-_DECIMAL = re.compile(r"^-?(0|[1-9]\d*)\.\d+([eE][+-]?\d{1,3})?$")
+_SHAPE = re.compile(
+    r"\s*(SRID=\d+;)?\s*(POINT|LINESTRING|POLYGON|MULTI\w+|GEOMETRYCOLLECTION)\b", re.IGNORECASE
+)
+#: Parentheses of a WKT text within each other; GEOS reads them by recursion.
+_MOST_NESTING = 16
+#: Characters of a cell: a geometry as text is long.
+_MOST_CELL = 4 << 20
+#: What every filled cell of a column looks like, the narrowest first; any other column is text.
+_READ: tuple[tuple[pa.DataType, re.Pattern[str]], ...] = (
+    (pa.int64(), re.compile(r"^-?(0|[1-9]\d{0,17})$")),
+    (pa.float64(), re.compile(r"^-?(0|[1-9]\d{0,17}|(0|[1-9]\d*)\.\d+([eE][+-]?\d{1,3})?)$")),
+    (pa.bool_(), re.compile(r"^(true|false)$", re.IGNORECASE)),
+)
+_VALUES: Mapping[pa.DataType, Callable[[str], Any]] = {
+    pa.int64(): int,
+    pa.float64(): float,
+    pa.bool_(): lambda cell: cell.casefold() == "true",
+    pa.string(): str,
+}
+
+
+class Place(NamedTuple):
+    """Indices of the two columns of coordinates, of that of WKT, or of both: WKT may say more."""
+
+    pair: tuple[int, int] | None
+    wkt: int | None
+
+    @property
+    def columns(self) -> set[int]:
+        """All of them: they are no properties."""
+        return {*(self.pair or ()), *(() if self.wkt is None else (self.wkt,))}
 
 
 def read(path: Path, options: Options, sink: Sink) -> None:
     """Read a table. Raises BadFile: encoding.wrong, csv.columns, csv.damaged, limit.columns."""
-    csv.field_size_limit(4 << 20)
+    csv.field_size_limit(_MOST_CELL)
     encoding = options.encoding or _encoding(path, sink)
     sink.meta.update(driver="CSV", encoding=encoding)
     try:
         dialect = _dialect(path, encoding)
         header = _header(path, encoding, dialect, options)
-        place = _place(header, sink)
+        place = _place(header, lambda: _rows(path, encoding, dialect), sink)
         kinds = _types(path, encoding, dialect, header)
         rows = _rows(path, encoding, dialect)
-        _batches(rows, header, kinds, place, options, sink)
+        columns = {i: (name, kinds[i]) for i, name in enumerate(header) if i not in place.columns}
+        _batches(rows, len(header), columns, place, options, sink)
     except UnicodeError as error:
         raise BadFile("encoding.wrong", f"the text is not {encoding}; declare the right encoding") from error
     except csv.Error as error:
@@ -88,44 +118,49 @@ def _header(path: Path, encoding: str, delimiter: str, options: Options) -> list
     return names
 
 
-def _place(header: list[str], sink: Sink) -> tuple[int, int | None]:
-    """Indices of the coordinate columns, or (WKT column, None). Raises BadFile csv.columns."""
+def _place(header: list[str], rows: Callable[[], Iterator[list[str]]], sink: Sink) -> Place:
+    """Where the coordinates are. Raises BadFile csv.columns."""
     lower = [name.casefold() for name in header]
+    wkt = next((lower.index(n) for n in _WKT if n in lower), None)
     for first, second, geographic in _PAIRS:
         x = next((lower.index(n) for n in first if n in lower), None)
         y = next((lower.index(n) for n in second if n in lower), None)
-        if x is not None and y is not None:
-            if geographic:
-                sink.meta["crs_of_columns"] = "EPSG:4326"
-            return x, y
-    wkt = next((lower.index(n) for n in _WKT if n in lower), None)
+        if x is None or y is None:
+            continue
+        if geographic:
+            sink.meta["crs_of_columns"] = "EPSG:4326"
+        return Place((x, y), wkt if wkt is not None and _holds_wkt(rows(), wkt) else None)
     if wkt is not None:
-        return wkt, None
+        return Place(None, wkt)
     names = shown(", ".join(header))
     raise BadFile("csv.columns", f"no coordinate columns (lon/lat, 经度/纬度, x/y or wkt) among: {names}")
 
 
+def _holds_wkt(rows: Iterator[list[str]], column: int) -> bool:
+    """Whether the first filled cell of a column begins as WKT does."""
+    filled = (row[column] for row in rows if len(row) > column and not blank(row[column]))
+    return _SHAPE.match(next(filled, "")) is not None
+
+
 def _types(path: Path, encoding: str, delimiter: str, header: list[str]) -> list[pa.DataType]:
-    """int64, float64 or text a column; a number with a leading zero is a code, so text."""
-    whole, decimal, seen = [True] * len(header), [True] * len(header), [False] * len(header)
+    """int64, float64, bool or text a column; a number with a leading zero is a code, so text."""
+    found: list[list[tuple[pa.DataType, re.Pattern[str]]]] = [list(_READ) for _ in header]
+    seen = [False] * len(header)
     for row in _rows(path, encoding, delimiter):
         for i, cell in enumerate(row[: len(header)]):
             if blank(cell):
                 continue
             seen[i] = True
-            if whole[i] and not _INTEGER.match(cell):
-                whole[i] = False
-            if decimal[i] and not (_INTEGER.match(cell) or _DECIMAL.match(cell)):
-                decimal[i] = False
-    pairs = zip(whole, decimal, seen, strict=True)
-    return [pa.int64() if w and s else pa.float64() if d and s else pa.string() for w, d, s in pairs]
+            if found[i]:
+                found[i] = [one for one in found[i] if one[1].match(cell)]
+    return [left[0][0] if left and any_ else pa.string() for left, any_ in zip(found, seen, strict=True)]
 
 
 def _batches(
     rows: Iterator[list[str]],
-    header: list[str],
-    kinds: list[pa.DataType],
-    place: tuple[int, int | None],
+    width: int,
+    columns: Mapping[int, tuple[str, pa.DataType]],
+    place: Place,
     options: Options,
     sink: Sink,
 ) -> None:
@@ -134,27 +169,25 @@ def _batches(
     for number_of_row, row in enumerate(rows, 1):
         if not any(cell.strip() for cell in row):
             continue
-        if len(row) != len(header):
-            sink.drop("row.cells", f"the row has {len(row)} cells, the header {len(header)}", number_of_row)
+        if len(row) != width:
+            sink.drop("row.cells", f"the row has {len(row)} cells, the header {width}", number_of_row)
             continue
         geometry = _geometry(row, place, options, sink, number_of_row)
         if geometry is not None:
             kept.append((number_of_row, geometry, row))
         if len(kept) == BATCH_ROWS:
-            sink.batch(_table(kept, header, kinds, place))
+            sink.batch(_table(kept, columns))
             kept = []
     if kept:
-        sink.batch(_table(kept, header, kinds, place))
+        sink.batch(_table(kept, columns))
     sink.meta["features"] = number_of_row
 
 
-def _geometry(
-    row: list[str], place: tuple[int, int | None], options: Options, sink: Sink, at: int
-) -> bytes | None:
+def _geometry(row: list[str], place: Place, options: Options, sink: Sink, at: int) -> bytes | None:
     """The row's geometry as WKB, or None after quarantining the row."""
-    x, y = place
-    if y is None:
-        return _from_wkt(row[x], options, sink, at)
+    if place.pair is None or (place.wkt is not None and not blank(row[place.wkt])):
+        return _from_wkt(row[place.wkt or 0], options, sink, at)
+    x, y = place.pair
     east, north = number(row[x]), number(row[y])
     if east is None or north is None or east[1] or north[1]:
         if blank(row[x]) or blank(row[y]):
@@ -175,7 +208,7 @@ def _from_wkt(text: str, options: Options, sink: Sink, at: int) -> bytes | None:
     for mark in re.findall(r"[()]", text):
         depth += 1 if mark == "(" else -1
         deepest = max(deepest, depth)
-    if deepest > 16 or text.count(",") > options.limits.vertices:
+    if deepest > _MOST_NESTING or text.count(",") > options.limits.vertices:
         sink.drop("limit.depth", "the geometry is nested too deeply or has too many vertices", at)
         return None
     try:
@@ -187,24 +220,15 @@ def _from_wkt(text: str, options: Options, sink: Sink, at: int) -> bytes | None:
 
 
 def _table(
-    kept: list[tuple[int, bytes, list[str]]],
-    header: list[str],
-    kinds: list[pa.DataType],
-    place: tuple[int, int | None],
+    kept: list[tuple[int, bytes, list[str]]], columns: Mapping[int, tuple[str, pa.DataType]]
 ) -> pa.Table:
-    columns: dict[str, Any] = {
+    out: dict[str, Any] = {
         ROW: pa.array(np.array([k[0] for k in kept], np.int64)),
         WKB: pa.array([k[1] for k in kept], pa.binary()),
         SOURCE_ID: pa.nulls(len(kept), pa.string()),
     }
-    for i, (name, kind) in enumerate(zip(header, kinds, strict=True)):
-        if i in place:
-            continue
-        cells = [None if blank(k[2][i]) else k[2][i] for k in kept]
-        if pa.types.is_integer(kind):
-            columns[name] = pa.array([None if c is None else int(c) for c in cells], kind)
-        elif pa.types.is_floating(kind):
-            columns[name] = pa.array([None if c is None else float(c) for c in cells], kind)
-        else:
-            columns[name] = pa.array(cells, pa.string())
-    return pa.table(columns)
+    for i, (name, kind) in columns.items():
+        as_type = _VALUES[kind]
+        cells = (k[2][i] for k in kept)
+        out[name] = pa.array([None if blank(c) else as_type(c) for c in cells], kind)
+    return pa.table(out)

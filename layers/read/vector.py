@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,14 @@ from pyogrio.errors import DataLayerError, DataSourceError, FeatureError
 
 from layers.errors import BadFile, shown
 from layers.guard import WANTED_DRIVERS
+from layers.model import FieldType
 from layers.read.base import BATCH_ROWS, ROW, Options, Sink, sniff
 from layers.read.scan import Outline
 from layers.store.base import SOURCE_ID, WKB
 
 DRIVERS: Mapping[str, str] = {"gpkg": "GPKG", "fgb": "FlatGeobuf", "shp": "ESRI Shapefile"}
+#: Drivers whose formats have types for dates and times: what they give as text is text.
+_TYPED = frozenset({"GPKG", "FlatGeobuf"})
 _GEOJSON_TYPES = frozenset({"FeatureCollection", "Feature"})
 _GEOMETRY_TYPES = frozenset(
     {"Point", "MultiPoint", "LineString", "MultiLineString", "Polygon", "MultiPolygon", "GeometryCollection"}
@@ -103,23 +106,105 @@ def _choose(path: Path, wanted: str | None) -> str:
 def _stream(path: Path, layer: str, encoding: str | None, options: Options, sink: Sink, driver: str) -> None:
     numbered = driver in ("GPKG", "GeoJSON", "GeoJSONSeq") and (driver == "GPKG" or _has_integer_ids(path))
     more: dict[str, Any] = {"encoding": encoding} if encoding and driver == "ESRI Shapefile" else {}
+    if driver == "GeoJSON":
+        more["DATE_AS_STRING"] = "YES"  # GDAL makes 1 March of 2020-02-30, and a time of a date among times
+    sink.meta["guess_times"] = driver not in _TYPED
     row = 1
     with pyogrio.raw.open_arrow(
-        path, layer=layer, use_pyarrow=True, return_fids=True, batch_size=BATCH_ROWS, **more
+        path,
+        layer=layer,
+        use_pyarrow=True,
+        return_fids=True,
+        batch_size=BATCH_ROWS,
+        datetime_as_string=True,  # as Arrow timestamps they lose whether they named a zone
+        **more,
     ) as (meta, reader):
-        names = meta["geometry_name"] or "wkb_geometry"
+        geometry = meta["geometry_name"] or "wkb_geometry"
+        sink.meta["times"] = _times(reader.schema)
         if len(reader.schema.names) > options.limits.columns:
             raise BadFile("limit.columns", f"the file has more than {options.limits.columns} columns")
+        fid = meta["fid_column"] or "OGC_FID"
+        odd = _odd_days(path, layer, fid, sink.meta["times"]) if driver == "GPKG" else {}
         for batch in reader:
-            table = pa.Table.from_batches([batch])
+            table = _as_written(pa.Table.from_batches([batch]), fid, odd)
+            table = _linear(table, geometry, fid, path, layer)
             if len(table):
-                sink.batch(
-                    _shape(
-                        table, names, meta["fid_column"] or "OGC_FID", row, numbered, driver, options, sink
-                    )
-                )
+                sink.batch(_shape(table, geometry, fid, row, numbered, driver, options, sink))
             row += len(table)
     sink.meta["features"] = row - 1
+
+
+def _times(schema: pa.Schema) -> dict[str, FieldType]:
+    """The columns that the file types as dates or times."""
+    out: dict[str, FieldType] = {}
+    for column in schema:
+        if pa.types.is_date(column.type):
+            out[column.name] = "date"
+        elif (column.metadata or {}).get(b"GDAL:OGR:type") == b"DateTime":
+            out[column.name] = "datetime"
+    return out
+
+
+def _odd_days(path: Path, layer: str, fid: str, times: Mapping[str, FieldType]) -> dict[str, dict[int, str]]:
+    """Column → fid → text of what a GeoPackage holds in a DATE column beside dates.
+
+    GDAL gives 1970-01-01 for it, and 1 March for 30 February."""
+    odd: dict[str, dict[int, str]] = {}
+    for name in (n for n, kind in times.items() if kind == "date"):
+        column, key, table = (f'"{n.replace('"', '""')}"' for n in (name, fid, layer))
+        sql = (
+            f"SELECT {key} + 0 AS at, CAST({column} AS TEXT) AS text FROM {table}"  # noqa: S608
+            f" WHERE {column} IS NOT NULL AND date({column}) IS NOT {column}"
+        )
+        _, found = pyogrio.raw.read_arrow(path, sql=sql, read_geometry=False)
+        texts = [t.decode("utf-8", "replace") for t in found["text"].cast(pa.binary()).to_pylist()]
+        odd[name] = dict(zip(found["at"].to_pylist(), texts, strict=True))
+    return odd
+
+
+def _as_written(table: pa.Table, fid: str, odd: Mapping[str, Mapping[int, str]]) -> pa.Table:
+    """Days as text, those that GDAL could not read as the file has them."""
+    for index, column in enumerate(table.schema):
+        if not pa.types.is_date(column.type):
+            continue
+        days = table.column(index)
+        texts = np.datetime_as_string(days.cast(pa.int32()).fill_null(0).to_numpy().astype("M8[D]"))
+        found = pc.if_else(days.is_valid(), pa.chunked_array([pa.array(texts, pa.string())]), None)
+        if written := odd.get(column.name):
+            pairs = zip(table[fid].to_pylist(), found.to_pylist(), strict=True)
+            found = pa.array([written.get(key, text) for key, text in pairs], pa.string())
+        table = table.set_column(index, column.name, found)
+    return table
+
+
+def _linear(table: pa.Table, geometry: str, fid: str, path: Path, layer: str) -> pa.Table:
+    """The batch with curves as lines: GDAL makes them so only of features that are read one by one."""
+    if geometry not in table.column_names:
+        return table
+    index = table.column_names.index(geometry)
+    column = pa.chunked_array([_storage(c) for c in table.column(index).chunks]).combine_chunks()
+    heads = pc.binary_slice(column, 0, 5)
+    curved = [h for h in pc.unique(heads).to_pylist() if h and _is_curve(h)]
+    if not curved:
+        return table
+    chosen = np.flatnonzero(pc.is_in(heads, pa.array(curved, heads.type)).to_numpy(zero_copy_only=False))
+    fids = table[fid].to_numpy()[chosen]
+    _, read, shapes, _ = pyogrio.raw.read(path, layer=layer, fids=fids, columns=[], return_fids=True)
+    by_fid = dict(zip(read.tolist(), shapes.tolist(), strict=True))
+    out = column.to_pylist()
+    for at, key in zip(chosen.tolist(), fids.tolist(), strict=True):
+        out[at] = by_fid[key]
+    return table.set_column(index, geometry, pa.array(out, pa.binary()))
+
+
+def _is_curve(head: bytes) -> bool:
+    """Whether WKB begins as a geometry with arcs does (ISO 13249-3: 8 to 12, with Z and M in thousands)."""
+    code = int.from_bytes(head[1:5], "little" if head[0] else "big")
+    return (code & 0xFFFFFFF) % 1000 in range(8, 13)
+
+
+def _storage(array: pa.Array) -> pa.Array:
+    return array.storage if isinstance(array, pa.ExtensionArray) else array
 
 
 def _shape(
@@ -143,7 +228,7 @@ def _shape(
     if driver.startswith("GeoJSON") and "id" in names and pa.types.is_string(table["id"].type):
         columns[SOURCE_ID] = table["id"].combine_chunks()
         names.remove("id")
-    elif numbered and fid in table.column_names:
+    elif numbered and fid in table.column_names and not (driver != "GPKG" and _told(names)):
         columns[SOURCE_ID] = pc.cast(table[fid], pa.string()).combine_chunks()
         if driver == "GPKG":
             columns["__fid"] = columns[SOURCE_ID]
@@ -153,9 +238,15 @@ def _shape(
     return pa.table(columns)
 
 
+def _told(names: Iterable[str]) -> bool:
+    """Whether the properties have a source id: then numbers of features are those of a store, not the
+    source's."""
+    return any(name.casefold() == "source_id" for name in names)
+
+
 def _bounded(wkb: pa.Array, row: int, options: Options, sink: Sink) -> pa.Array:
     """The geometries with those of too many vertices taken out (16 bytes a vertex at least)."""
-    wkb = wkb.storage if isinstance(wkb, pa.ExtensionArray) else wkb
+    wkb = _storage(wkb)
     sizes = pc.fill_null(pc.binary_length(wkb), 0)
     large = pc.greater(sizes, options.limits.vertices * 16 + 64)
     if not pc.any(large).as_py():
@@ -169,7 +260,7 @@ def _bounded(wkb: pa.Array, row: int, options: Options, sink: Sink) -> pa.Array:
 
 def _flat(array: pa.Array) -> pa.Array:
     """A column of plain values: lists of scalars by :func:`arrays`, other nested ones as JSON text, binary
-    ones left out, times as ISO text."""
+    ones left out, times of day as ISO text."""
     kind = array.type
     if isinstance(array, pa.ExtensionArray):
         json = getattr(array.type, "extension_name", "") == "arrow.json"

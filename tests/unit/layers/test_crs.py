@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from layers import crs
 from layers.errors import BadFile, BadParameter
-from layers.model import CRS84
+from layers.model import CRS84, Layer
 
 
 @pytest.mark.parametrize(
@@ -136,6 +136,43 @@ def test_shapes_keep_heights_and_mix() -> None:
     out = crs.shapes_to_lonlat(shapes, "EPSG:28992")
     assert not out[0].has_z
     assert [z for _, _, z in out[1].coords] == [5, 6]
+
+
+def offered(source: str, *also: str) -> list[str]:
+    layer = Layer("a", "road", {}, (), "Point", None, source, 0, 1, 0, crs_also=also)
+    return [crs.label(uri) for uri in crs.supported(layer)]
+
+
+def test_a_layer_is_offered_in_its_source_s_and_the_city_s_crs() -> None:
+    web = ["EPSG:4326", "EPSG:3857"]
+    assert offered("EPSG:4326") == offered("EPSG:4326", "EPSG:4326") == ["OGC:CRS84", *web]
+    assert offered("EPSG:28992", "EPSG:3879") == ["OGC:CRS84", "EPSG:28992", "EPSG:3879", *web]
+    assert offered("EPSG:3879", "EPSG:3879") == ["OGC:CRS84", "EPSG:3879", *web]
+    assert offered("EPSG:3857", "OGC:CRS84") == ["OGC:CRS84", *web]
+    assert offered("LOCAL_CS[secret]", "EPSG:3879") == ["OGC:CRS84", "EPSG:3879", *web]
+    assert offered("EPSG:4610", "EPSG:3879") == ["OGC:CRS84", "EPSG:3879", *web]  # no accurate way
+
+
+@pytest.mark.parametrize("text", ["EPSG:3879", "urn:ogc:def:crs:EPSG::3879", crs.uri("EPSG:3879")])
+def test_a_horizontal_crs_by_any_name(text: str) -> None:
+    assert crs.horizontal(text) == "EPSG:3879"
+
+
+@pytest.mark.parametrize(
+    ("code", "rule"),
+    [
+        ("EPSG:4610", "crs.inaccurate"),
+        ("EPSG:5703", "crs.kind"),
+        ("EPSG:4978", "crs.kind"),
+        ("EPSG:4979", "crs.kind"),  # latitude, longitude and height
+        ("EPSG:7415", "crs.kind"),  # a grid and a height
+        ("EPSG:999999", "crs.unknown"),
+    ],
+)
+def test_what_is_not_horizontal_is_refused(code: str, rule: str) -> None:
+    with pytest.raises(BadFile) as raised:
+        crs.horizontal(code)
+    assert raised.value.rule == rule
 
 
 @given(st.text(max_size=60))

@@ -15,6 +15,7 @@ from layers import load
 from layers.model import Mesh
 from layers.relate import covered, remainder
 from layers.store import geopackage
+from tests.gdal_edit import edit
 
 #: Degrees of one metre near 60.17 N, as the bodies' local frame has it.
 M = np.array([180 / np.pi / 6_378_137 / np.cos(np.radians(60.17)), 180 / np.pi / 6_378_137])
@@ -104,3 +105,30 @@ def test_a_part_goes_to_the_smallest_building_and_leaves_when_it_moves(store: An
     assert store.rows("parts").properties["building_id"] == [None]
     assert store.rows("houses").properties["has_parts"] == [False, False, False]
     assert "part.no_building" in {p.rule for p in report.problems}
+
+
+def test_curves_of_another_program_cost_themselves_only(store: Any, tmp_path: Path) -> None:
+    houses = write(
+        tmp_path / "houses.geojson",
+        *(feature(f"h{i}", box(i * 100, 0, i * 100 + 20, 20), height=9) for i in range(3)),
+    )
+    parts = write(
+        tmp_path / "parts.geojson",
+        *(feature(f"p{i}", box(i * 100 + 2, 2, i * 100 + 12, 12), height=20) for i in range(3)),
+    )
+    load.run(store, houses, layer_id="houses", kind="building")
+    load.run(store, parts, layer_id="parts", kind="cim")
+    assert store.rows("parts").properties["building_id"] == ["h0", "h1", "h2"]
+    bodies = {fid: mesh.to_bytes() for fid, mesh in store.rows("houses", meshes=True).meshes.items()}
+    round_ = "CURVEPOLYGON (CIRCULARSTRING (24.94 60.17, 24.95 60.18, 24.96 60.17, 24.95 60.16, 24.94 60.17))"
+    edit(tmp_path / "city.gpkg", "bend", "houses", 1, round_)
+    edit(tmp_path / "city.gpkg", "bend", "parts", 2, round_)
+
+    load.run(store, parts, layer_id="new", kind="cim")  # relates all layers, and reads what the others hold
+    assert store.rows("new").properties["building_id"] == [None, "h1", "h2"]
+    load.run(
+        store, houses, layer_id="houses", kind="building", mode="replace"
+    )  # remembers, and mends the curve
+    assert store.rows("houses").properties["has_parts"] == [True, True, True]
+    assert store.rows("new").properties["building_id"] == ["h0", "h1", "h2"]
+    assert store.rows("houses", meshes=True).meshes[3].to_bytes() == bodies[3]

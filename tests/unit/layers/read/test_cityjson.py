@@ -138,6 +138,12 @@ def _without(*keys: str) -> Any:
         (lambda c: c.update(vertices=[[1, 2], [3]]), "cityjson.vertices"),
         (lambda c: c.update(vertices=[["x", 2, 3]]), "cityjson.vertices"),
         (lambda c: c["transform"].update(scale=[1, 2]), "cityjson.vertices"),
+        (
+            lambda c: [
+                t.update(attributes={f"a{i}": i for i in range(2001)}) for t in c["CityObjects"].values()
+            ],
+            "limit.columns",
+        ),
     ],
 )
 def test_refused(tmp_path: Path, change: Any, rule: str) -> None:

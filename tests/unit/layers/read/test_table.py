@@ -11,7 +11,8 @@ import shapely
 from layers import guard, load
 from layers.errors import BadFile
 from layers.model import Problem
-from layers.store.base import WKB
+from layers.read.base import ROW
+from layers.store.base import SOURCE_ID, WKB
 
 
 def rows(path: Path, **options: Any) -> tuple[list[dict[str, Any]], list[Problem], dict[str, Any]]:
@@ -57,6 +58,22 @@ def test_types_and_codes(tmp_path: Path) -> None:
     found, _, _ = rows(table(tmp_path, "lon,lat,n,f,code,mixed,none\n1,2,5,1.5,00100,1,\n3,4,,2,20,x,\n"))
     assert [found[0][k] for k in ("n", "f", "code", "mixed", "none")] == [5, 1.5, "00100", "1", None]
     assert found[1]["n"] is None
+
+
+def test_true_and_false(tmp_path: Path) -> None:
+    found, _, _ = rows(table(tmp_path, "lon,lat,a,b,c\n1,2,true,TRUE,true\n3,4,False,,1\n"))
+    assert [[r[k] for r in found] for k in "abc"] == [[True, False], [True, None], ["true", "1"]]
+
+
+def test_wkt_beside_coordinates_wins(tmp_path: Path) -> None:
+    text = 'lon,lat,geometry,n\n1,2,,1\n1,2,"POINT Z (1 2 3)",2\n,,,3\n'
+    found, problems, meta = rows(table(tmp_path, text))
+    assert [shapely.from_wkb(r[WKB]).wkt for r in found] == ["POINT (1 2)", "POINT Z (1 2 3)"]
+    assert set(found[0]) == {ROW, WKB, SOURCE_ID, "n"}
+    assert meta["crs_of_columns"] == "EPSG:4326"
+    assert [(p.rule, p.row) for p in problems] == [("geometry.missing", 3)]
+    found, _, _ = rows(table(tmp_path, "lon,lat,geometry\n1,2,corner\n"))
+    assert (found[0]["geometry"], shapely.from_wkb(found[0][WKB]).wkt) == ("corner", "POINT (1 2)")
 
 
 def test_rows_that_do_not_fit_are_told(tmp_path: Path) -> None:
