@@ -10,6 +10,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
+from layers import wkb
 from layers.model import Field, FieldType, Rows
 from tiles import dictionary
 from tiles.dictionary import Property, slices
@@ -99,7 +100,7 @@ def without(batch: Batch, fids: NDArray[np.int64]) -> Batch:
 
 def from_rows(rows: Rows, fields: Sequence[Field]) -> Batch:
     """Columns of a store's rows. Features without a geometry are left out."""
-    shapes = shapely.force_2d(shapely.from_wkb(np.array(rows.wkb, object), on_invalid="ignore"))
+    shapes = shapely.force_2d(wkb.shapes(rows.wkb))
     kept = np.flatnonzero(~(shapely.is_missing(shapes) | shapely.is_empty(shapes)))
     shapes = shapes[kept]
     batch = from_shapes(np.asarray(rows.fids)[kept], shapes)

@@ -10,7 +10,19 @@ from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from layers.model import Change, Field, GeometryType, Item, Layer, Page, Query, Rows, Selection, Titles
+from layers.model import (
+    Change,
+    Field,
+    GeometryType,
+    Interval,
+    Item,
+    Layer,
+    Page,
+    Query,
+    Rows,
+    Selection,
+    Titles,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -95,11 +107,18 @@ class Store(Protocol):
     def layer(self, layer_id: str) -> Layer:
         """One layer. Raises NotFound."""
 
+    def interval(self, layer_id: str) -> Interval:
+        """The first and the last value of the layer's time field, in the form of its type (``YYYY-MM-DD``,
+        or ``YYYY-MM-DDThh:mm:ss.sssZ``); None for an end that is not known or open. Raises NotFound."""
+
     def items(self, layer_id: str, query: Query) -> Page:
         """A page of features. Raises NotFound, BadParameter (unknown property), Busy (time limit)."""
 
     def select(self, layer_id: str, query: Query) -> Selection:
         """The same page as columns; ``query.crs`` is not applied (WKB is lon/lat)."""
+
+    def count(self, layer_id: str, query: Query, most: int) -> int | None:
+        """How many features a query selects; None when they are more than ``most``. Raises as ``items``."""
 
     def scan(self, layer_id: str, query: Query, size: int = 5_000) -> Generator[Rows]:
         """Everything a query selects, of one moment, in batches of up to ``size`` rows.
@@ -132,11 +151,12 @@ class Store(Protocol):
     def create(self, layer_id: str, feature: Mapping[str, Any], actor: str | None = None) -> tuple[int, int]:
         """POST: a new feature (GeoJSON without id). Returns its fid and revision.
 
-        Raises NotFound, BadBody (each fault named), Exists (source_id), ReadOnly."""
+        Raises NotFound, BadBody (each fault named), Exists (source_id), Conflict (a constraint of another
+        program's table), NotEditable (see ``Layer.edits``), NotAllowed (a policy of its rows), ReadOnly."""
 
     def delete(self, layer_id: str, fid: int, if_match: int | None = None, actor: str | None = None) -> int:
         """DELETE: the feature and its mesh. Returns the log number. Raises NotFound, Stale,
-        Unconditional, ReadOnly."""
+        Unconditional, and what ``create`` raises of rights and constraints."""
 
     def replace(
         self,
@@ -149,7 +169,7 @@ class Store(Protocol):
         """PUT: the whole feature (GeoJSON). Returns the new revision.
 
         ``actor`` is kept with the revision, in the same transaction. Raises NotFound, BadBody
-        (geometry or property does not fit the layer), Stale, Unconditional, ReadOnly."""
+        (geometry or property does not fit the layer), Stale, Unconditional, and what ``create`` raises."""
 
     def patch(
         self,

@@ -120,8 +120,12 @@ class Dialect(ABC):
         """A relation of two sets."""
 
     @abstractmethod
-    def items(self, values: Sequence[str | int | float | bool]) -> Sql:
-        """An array literal."""
+    def json(self, text: str) -> Sql:
+        """A literal as a value of type array, which all JSON has."""
+
+    @abstractmethod
+    def members(self, parts: Sequence[Sql], types: Sequence[FieldType]) -> Sql:
+        """An array, null where a part is; dates and instants are texts in it."""
 
     @abstractmethod
     def empty(self) -> Sql:
@@ -159,20 +163,27 @@ class Dialect(ABC):
             case ast.Like(text, pattern):
                 return self.like(self.scalar(text), self.scalar(pattern))
             case ast.Between(value, low, high):
+                if _differ(value, (low, high)):
+                    sides = ast.Compare(">=", value, low), ast.Compare("<=", value, high)
+                    return self.predicate(ast.And(sides))
                 return sql("({} BETWEEN {} AND {})", *self._alike((value, low, high), True))
             case ast.In(value, items):
+                if _differ(value, items):
+                    groups = [tuple(i for i in items if i.type == t) for t in _NUMERIC]
+                    return self.predicate(ast.Or(tuple(ast.In(value, g) for g in groups)))
                 first, *rest = self._alike((value, *items), False)
                 return sql("({} IN ({}))", first, listed(rest))
             case ast.IsNull(value):
                 if isinstance(value, ast.GeometryProperty):
                     return self.empty()
-                return sql("({} IS NULL)", self.scalar(value))
+                known = self.scalar(value) if isinstance(value, ast.SCALARS) else self.predicate(value)
+                return sql("({} IS NULL)", known)
             case ast.Spatial(op, left, right):
                 return self._spatial(op, left, right)
             case ast.Temporal(op, left, right):
                 return self._temporal(op, left, right)
             case ast.Array(op, left, right):
-                return self.array(op, self._set(left), self._set(right))
+                return self.array(op, self._member(left), self._member(right))
 
     def scalar(self, node: ast.Scalar) -> Sql:
         """A scalar in its own type."""
@@ -206,8 +217,13 @@ class Dialect(ABC):
     def _compare(self, op: str, left: ast.Scalar, right: ast.Scalar) -> Sql:
         return sql(f"({{}} {op} {{}})", *self._alike((left, right), op not in ("=", "<>")))
 
-    def _set(self, node: ast.Scalar | ast.Items) -> Sql:
-        return self.items(node.values) if isinstance(node, ast.Items) else self.scalar(node)
+    def _member(self, node: ast.Member) -> Sql:
+        if isinstance(node, ast.Json):
+            return self.json(node.text)
+        if not isinstance(node, ast.Members):
+            return self.scalar(node)
+        types: list[FieldType] = [p.type if isinstance(p, ast.SCALARS) else "array" for p in node.parts]
+        return self.members([self._member(p) for p in node.parts], types)
 
     def _spatial(
         self,
@@ -287,6 +303,11 @@ _TIME: dict[str, tuple[str, tuple[str, ...]]] = {
     "t_startedBy": ("AND", ("a1 = b1", "b2 < a2")),
     "t_starts": ("AND", ("a1 = b1", "a2 < b2")),
 }
+
+
+def _differ(value: ast.Scalar, others: Sequence[ast.Scalar]) -> bool:
+    """Whether an integer stands beside integers, with which it compares exactly, and beside doubles."""
+    return value.type == "integer" and {o.type for o in others} == set(_NUMERIC)
 
 
 def _time_type(node: ast.Scalar | ast.Interval) -> FieldType:

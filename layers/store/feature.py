@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Protocol
+
+from numpy.typing import NDArray
 
 from layers.errors import BadBody, BadFile, shown
 from layers.model import Field
+from layers.store import geojson
 from layers.store.staged import promote
 from layers.store.values import stored
 
@@ -119,9 +123,30 @@ def _fit(shape: Any, table: Table) -> Any:
     one = np.empty(1, dtype=object)
     one[0] = shape
     try:
-        return promote(one, table.geometry_type)[0]
+        return _kept(one, table)[0]
     except BadFile as error:
         raise BadBody(f"geometry: {error.reason}") from error
+
+
+def _kept(shapes: NDArray[Any], table: Table) -> NDArray[Any]:
+    """Shapes as a load leaves them, with their rings turned as RFC 7946, section 3.1.6, asks."""
+    import shapely
+
+    return promote(shapely.orient_polygons(shapes), table.geometry_type)
+
+
+def same(table: Table, present: NDArray[Any], shape: Any) -> bool:
+    """Whether a client sent back what it read: a geometry (or None) equal to the digits that are served of
+    the one stored (an array of one). The stored digits, and a mesh made from them, are then kept."""
+    import numpy as np
+
+    if present[0] is None or shape is None:
+        return present[0] is None and shape is None
+    with suppress(BadFile):
+        present = _kept(present, table)
+    sent = np.empty(1, dtype=object)
+    sent[0] = shape
+    return geojson.geometries(present) == geojson.geometries(sent)
 
 
 def properties(table: Table, value: object, *, coded: bool = True) -> dict[str, Any]:
@@ -141,6 +166,8 @@ def properties(table: Table, value: object, *, coded: bool = True) -> dict[str, 
         try:
             if isinstance(given, float) and not math.isfinite(given):
                 raise ValueError("a number must be finite")
+            if field.type == "array" and isinstance(given, str):  # a file has a list as text, JSON has lists
+                raise ValueError(f"{shown(given)} is not a list")
             out[field.name] = None if given is None else stored(field.type, given)
             if coded:
                 _one_of(field, out[field.name])

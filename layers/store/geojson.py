@@ -85,9 +85,14 @@ def array(value: object) -> object:
 _READ: dict[str, Callable[[object], object]] = {"boolean": boolean, "array": array}
 
 
-def tails(shapes: NDArray[Any], fields: Sequence[Field], rows: Iterable[Sequence[Any]]) -> list[bytes]:
+def tails(
+    shapes: NDArray[Any],
+    fields: Sequence[Field],
+    rows: Iterable[Sequence[Any]],
+    decimals: int = DEGREE_DECIMALS,
+) -> list[bytes]:
     """What follows the id in each Feature: geometry, properties, closing brace."""
-    pairs = zip(geometries(shapes), properties(fields, rows), strict=True)
+    pairs = zip(geometries(shapes, decimals), properties(fields, rows), strict=True)
     return [b',"geometry":' + g.encode() + b',"properties":' + p + b"}" for g, p in pairs]
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from layers.model import Titles
+from layers.store.counting import ORDINARY, Budget
 
 if TYPE_CHECKING:
     from layers.store.base import Store
@@ -18,7 +19,8 @@ class Registered:
     """An existing table or view of the database, published as a layer where it lies, in its own CRS.
 
     ``table`` may be qualified by a schema. ``fid`` names a unique integer column, ``geometry`` the
-    geometry column; None takes the primary key and the only geometry column."""
+    geometry column, ``time_field`` the one of the features' time; None takes the primary key, the only
+    geometry column, and the only column of dates or times if there is one."""
 
     table: str
     kind: str = "feature"
@@ -47,12 +49,19 @@ class Database:
     tables: Mapping[str, Registered] = field(default_factory=dict)
 
 
-def open_store(folder: Path, database: Database | None = None) -> Store:
-    """Open the city's store. Raises Unavailable, ReadOnly."""
+def open_store(
+    folder: Path,
+    database: Database | None = None,
+    counting: Budget = ORDINARY,
+    crs_also: tuple[str, ...] = (),
+) -> Store:
+    """Open the city's store; ``crs_also`` are CRSs (``EPSG:n``) in which every layer is offered, too.
+
+    Raises Unavailable, ReadOnly."""
     if database is None:
         from layers.store import geopackage
 
-        return geopackage.open(folder / "city.gpkg")
+        return geopackage.open(folder / "city.gpkg", counting=counting, crs_also=crs_also)
     from layers.store import postgis
 
-    return postgis.open(database, folder / "derived" / "database.mark")
+    return postgis.open(database, folder / "derived" / "database.mark", counting, crs_also)

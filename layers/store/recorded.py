@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from layers.errors import BadParameter
-from layers.model import Bbox, Field, GeometryType, Layer, Query, Titles
+from layers.model import EDITS, Bbox, EditKind, Field, GeometryType, Layer, Query, Titles
 
 #: States of a layer; any other text is the reason why it cannot be read.
 OK = "ok"
@@ -39,7 +39,17 @@ class Record(Protocol):
     def field(self, name: str) -> Field | None: ...
 
 
-def layer(record: Record, *, extent: Bbox | None, count: int, seq: int, meshes: bool) -> Layer:
+def layer(
+    record: Record,
+    *,
+    extent: Bbox | None,
+    count: int,
+    seq: int,
+    meshes: bool,
+    edits: tuple[EditKind, ...] = EDITS,
+    fixed_because: str = "",
+    crs_also: tuple[str, ...] = (),
+) -> Layer:
     """The public words of a layer, with what is true of its rows now."""
     return Layer(
         id=record.id,
@@ -55,6 +65,9 @@ def layer(record: Record, *, extent: Bbox | None, count: int, seq: int, meshes: 
         time_field=record.time_field,
         meshes=meshes,
         locking="strict" if record.locking == "strict" else "default",
+        edits=edits,
+        fixed_because=fixed_because,
+        crs_also=crs_also,
     )
 
 

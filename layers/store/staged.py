@@ -17,7 +17,7 @@ from layers.store.values import stored
 if TYPE_CHECKING:
     import pyarrow as pa
 
-SOURCE_FIELD = Field("source_id", "string", {"en": "Source id", "zh-CN": "源标识"})
+SOURCE_FIELD = Field("source_id", "string", {"en": "Source id", "zh-CN": "来源标识"})
 _RESERVED = frozenset({"fid", "geom"})
 _RESERVED_IDS = ("twin_", "gpkg_", "rtree_", "sqlite_", "pg_")
 _TYPES = frozenset(get_args(FieldType.__value__))
@@ -68,6 +68,15 @@ def check_mode(mode: str) -> None:
     """Raises ValueError for what is no mode of :meth:`layers.store.base.Store.publish`."""
     if mode not in ("create", "replace", "append"):
         raise ValueError(f"unknown mode {mode}")
+
+
+def geometry_type(present: str, given: str, mode: str) -> str:
+    """The geometry type of a layer that has one already, after a publish of a stage of another."""
+    if mode != "append" or present == given:
+        return given
+    if f"Multi{present}" == given or f"Multi{given}" == present:
+        return max(present, given, key=len)
+    return "Geometry"
 
 
 def decode(batch: pa.Table, spec: LayerSpec, fields: tuple[Field, ...]) -> Staged:

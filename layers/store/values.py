@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import orjson
@@ -17,16 +17,26 @@ _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _INSTANT = re.compile(
     r"(\d{4}-\d{2}-\d{2})[Tt ](\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?)([Zz]|[+-]\d{2}:?\d{2})"
 )
+_LEAP = slice(17, 19)
 
 
 def instant(text: str) -> str:
-    """An RFC 3339 date-time with zone as ``YYYY-MM-DDThh:mm:ss.sssZ``. Raises ValueError."""
-    if not _INSTANT.fullmatch(text.strip()):
+    """An RFC 3339 date-time with zone as ``YYYY-MM-DDThh:mm:ss.sssZ``. Raises ValueError.
+
+    A leap second is the second after it, as in POSIX time (RFC 3339, section 5.6 and appendix D)."""
+    given = text.strip().upper()
+    if not _INSTANT.fullmatch(given):
         raise ValueError(f"{shown(text)} is not a date and time with a zone (RFC 3339)")
     try:
-        return _utc(datetime.fromisoformat(text.strip().upper()))
+        if given[_LEAP] != "60":
+            return _utc(datetime.fromisoformat(given))
+        last = datetime.fromisoformat(f"{given[:17]}59{given[19:]}")
+        found = _utc(last + timedelta(seconds=1))
     except (ValueError, OverflowError):
         raise ValueError(f"{shown(text)} is not a date and time of the calendar") from None
+    if found[8:19] != "01T00:00:00":
+        raise ValueError(f"{shown(text)} is not a leap second: those end a month in UTC")
+    return found
 
 
 def day(text: str) -> str:
@@ -63,9 +73,12 @@ def stored(kind: FieldType, value: Any) -> str | int | float | None:
         return day(_text(value))
     if kind == "array":
         return array(value)
-    if isinstance(value, datetime):
+    if not isinstance(value, datetime):
+        return instant(_text(value))
+    try:
         return _utc(value)
-    return instant(_text(value))
+    except OverflowError:
+        raise ValueError(f"{value} is not a date and time of the calendar in UTC") from None
 
 
 def _text(value: Any) -> str:
@@ -136,4 +149,4 @@ def _member(value: Any) -> str | int | float | bool | None:
         raise ValueError("a number must be finite")
     if value == int(value) and -(2**63) <= value < 2**64:
         return int(value)
-    return float(value)
+    return _number(value)

@@ -23,15 +23,15 @@ def shared_database(postgres: Cluster) -> str:
 
 
 @pytest.fixture(params=STORES)
-def opener(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], Store]]:
-    """Opens the same store again and again; what a test leaves open is closed."""
+def opener(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..., Store]]:
+    """Opens the same store again and again, in a city of those CRSs; what a test leaves open is closed."""
     database: Database | None = None
     if request.param == "postgis":
         database = Database(request.getfixturevalue("shared_database"), schema=f"city{next(_numbers)}")
     made: list[Store] = []
 
-    def open_() -> Store:
-        made.append(open_store(tmp_path, database))
+    def open_(crs_also: tuple[str, ...] = ()) -> Store:
+        made.append(open_store(tmp_path, database, crs_also=crs_also))
         return made[-1]
 
     yield open_

@@ -27,14 +27,17 @@ def stores(tmp_path_factory: pytest.TempPathFactory, postgres: Cluster) -> Itera
     """Both stores with the same rows and the same later edits."""
     from layers.store import postgis
 
-    embedded = geopackage.open(tmp_path_factory.mktemp("agree") / "city.gpkg")
-    database = postgis.open(Database(postgres.database()))
+    path, url = tmp_path_factory.mktemp("agree") / "city.gpkg", postgres.database()
+    embedded = geopackage.open(path)
+    database = postgis.open(Database(url))
     for store in (embedded, database):
         load(store, queries.SPEC, ROWS)
         for fid in (3, 50):
             store.patch("everything", fid, {"geometry": None})
         store.patch("everything", 7, {"properties": {"tags": ["z", 1.0, 2.5], "height_m": 1e22}})
         store.delete("everything", 9)
+    queries.nest_in_geopackage(path)
+    queries.nest_in_postgis(url)
     yield embedded, database
     embedded.close()
     database.close()

@@ -19,6 +19,7 @@ from layers.errors import BadParameter
 from layers.model import Bbox, Field, Query
 from layers.store import geopackage
 from layers.store.base import LayerSpec, Store
+from layers.store.counting import Budget
 from layers.store.open import Database, Registered, open_store
 from tests.postgres import Cluster
 from tests.storing import fids, load, row
@@ -50,11 +51,13 @@ def shapes(rng: Random, box: Bbox, count: int) -> list[Any]:
     return out
 
 
-@pytest.fixture(scope="module", params=PLACES)
+@pytest.fixture(scope="module", params=[*PLACES, -3067], ids=lambda srid: str(srid).replace("-", "searched "))
 def stores(
     request: pytest.FixtureRequest, postgres: Cluster, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[int, Store, Store]]:
-    srid: int = request.param
+    """The EPSG code, and both stores; of one grid also as if the table were too large to be gathered."""
+    srid: int = abs(request.param)
+    counting = Budget(few=0) if request.param < 0 else Budget()
     url = postgres.database()
     made = np.array(shapes(Random(srid), PLACES[srid], 120), object)
     moved = crs.shapes_from_lonlat(made, f"EPSG:{srid}")
@@ -69,7 +72,7 @@ def stores(
         con.execute("INSERT INTO places VALUES (900, NULL)")
         con.execute("CREATE INDEX ON places USING gist (geom)")
     folder = tmp_path_factory.mktemp("registered")
-    database = open_store(folder, Database(url, tables={"places": Registered("places")}))
+    database = open_store(folder, Database(url, tables={"places": Registered("places")}), counting)
     embedded = geopackage.open(folder / "city.gpkg")
     spec = LayerSpec("places", "feature", {}, (Field("name", "string"),), "Geometry", "EPSG:4326")
     load(embedded, spec, [row(None, s) for s in made.tolist()])

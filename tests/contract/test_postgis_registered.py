@@ -13,7 +13,7 @@ import pyproj
 import pytest
 import shapely
 
-from layers.errors import BadBody, BadParameter, NotFound, ReadOnly, Unavailable
+from layers.errors import BadBody, BadParameter, NotEditable, NotFound, Unavailable
 from layers.model import Query
 from layers.store.base import Store
 from layers.store.open import Database, Registered, open_store
@@ -196,7 +196,7 @@ def test_values_that_the_table_cannot_take(store: Store, patch: dict[str, Any]) 
 
 def test_a_view_is_read_and_follows_its_tables(store: Store, database: Database) -> None:
     assert fids(store, "big") == list(range(10, 21))
-    with pytest.raises(ReadOnly):
+    with pytest.raises(NotEditable):
         store.patch("big", 12, {"properties": {"width": 1}})
     before = store.revision("big", 12)
     run(database.url, 'UPDATE gis."Pump Stations" SET "管径" = 1 WHERE "Id" = 12')
@@ -242,7 +242,7 @@ def test_what_cannot_be_published_says_why(opened: Callable[..., Store], databas
         "gone": "not there",
         "keyless": "primary key",
         "nowhere": "SRID 0",
-        "kept": "plain tables",
+        "kept": "only tables and views",
         "two": "geometry",
     }
     for layer, reason in reasons.items():
@@ -321,7 +321,7 @@ def test_a_table_of_another_owner(
     since = store.seq()
     run(database.url, "DELETE FROM gis.fenced")
     assert [c.fid for c in store.changes(since)] == [1]
-    with pytest.raises(ReadOnly):
+    with pytest.raises(NotEditable):
         store.create("fenced", {"type": "Feature", "geometry": None, "properties": {}})
 
 

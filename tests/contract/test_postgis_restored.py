@@ -11,7 +11,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from layers.errors import Unavailable
+from layers.errors import BadParameter, Unavailable
 from layers.store.base import Store
 from layers.store.open import Database, open_store
 from tests.postgres import Cluster, binaries, private
@@ -145,8 +145,8 @@ def test_a_standby_is_refused_and_when_promoted_has_a_new_epoch(own: Cluster, tm
         there = standby.url(name(url))
         with pytest.raises(Unavailable, match="standby"):
             open_store(tmp_path / "other", Database(there))
-        with pytest.raises(Unavailable):
-            open_store(tmp_path / "other", Database(url, read_url=there)).seq()
+        with pytest.raises(BadParameter, match=r"store\.read_url=…: leads to a standby"):
+            open_store(tmp_path / "other", Database(url, read_url=there))
         own.down()
         with standby.connect("postgres") as con:
             assert con.execute("SELECT pg_promote(true, 30)").fetchone() == (True,)
@@ -156,6 +156,18 @@ def test_a_standby_is_refused_and_when_promoted_has_a_new_epoch(own: Cluster, tm
         store.close()
     finally:
         standby.close()
+
+
+def test_reads_that_would_go_to_another_database_are_refused(postgres: Cluster, tmp_path: Path) -> None:
+    url, other = postgres.database(), postgres.database()
+    with pytest.raises(BadParameter, match=r"store\.read_url=…: leads to another database than store.url"):
+        open_store(tmp_path / "a", Database(url, read_url=other))
+    open_store(tmp_path / "b", Database(other)).close()  # a city of the same schema is there, too
+    with pytest.raises(BadParameter, match="another database"):
+        open_store(tmp_path / "a", Database(url, read_url=other))
+    store = open_store(tmp_path / "a", Database(url, read_url=url))
+    assert store.seq() == 0
+    store.close()
 
 
 def answers(store: Store) -> bool:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import shapely
 
+from layers import query
 from layers.errors import NotFound, Unavailable
 from layers.model import Query
 from layers.store import geopackage
@@ -63,6 +64,18 @@ def shape(lon: float, lat: float) -> str:
 
 def test_gdal_lists_our_layers_and_no_table_of_ours(path: Path) -> None:
     assert edit(path, "layers").splitlines() == ["buildings 10", "other 2", "twin_about 1"]
+
+
+@pytest.mark.parametrize(
+    ("op", "wanted"),
+    [("INTERSECTS", [1, 2]), ("WITHIN", [1, 2]), ("OVERLAPS", []), ("DISJOINT", [4, 5, 6, 7, 8, 9, 10])],
+)
+def test_a_curve_has_no_relation_that_only_its_shape_tells(store: Any, op: str, wanted: list[int]) -> None:
+    arc = "CURVEPOLYGON (CIRCULARSTRING (25.02 60, 25.025 60.005, 25.03 60, 25.025 59.995, 25.02 60))"
+    done = store("bend", "buildings", 3, arc)
+    text = f"S_{op}(geometry, POLYGON((25 59.9, 25.025 59.9, 25.025 60.1, 25 60.1, 25 59.9)))"
+    found = query.parse(done.layer("buildings"), [("filter", text), ("limit", "100")])
+    assert fids(done, filter=found.filter) == wanted
 
 
 def test_attribute(store: Any, path: Path) -> None:

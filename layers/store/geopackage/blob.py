@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from layers import wkb as wkb_
+
 SRS_ID = 4326
 
 _ENVELOPE_BYTES = (0, 32, 48, 48, 64)
@@ -25,7 +27,7 @@ _EMPTY = 0x10
 type Envelope = tuple[float, float, float, float]
 
 
-def encode(geometries: NDArray[Any]) -> list[bytes]:
+def encode(geometries: NDArray[Any], srs_id: int = SRS_ID) -> list[bytes]:
     """Shapely geometries (object array, none missing) as GeoPackage blobs."""
     import shapely
 
@@ -35,18 +37,20 @@ def encode(geometries: NDArray[Any]) -> list[bytes]:
     empty = shapely.is_empty(geometries).tolist()
     heights = _height_ranges(geometries)
     return [
-        _header(bare[i], empty[i], bounds[i], heights[i] if heights else None) + wkb[i]
+        _header(bare[i], empty[i], bounds[i], heights[i] if heights else None, srs_id) + wkb[i]
         for i in range(len(geometries))
     ]
 
 
-def _header(bare: bool, empty: bool, bounds: Sequence[float], height: tuple[float, float] | None) -> bytes:
+def _header(
+    bare: bool, empty: bool, bounds: Sequence[float], height: tuple[float, float] | None, srs_id: int
+) -> bytes:
     if bare:
-        return _HEAD.pack(b"GP", 0, 1 | (_EMPTY if empty else 0), SRS_ID)
+        return _HEAD.pack(b"GP", 0, 1 | (_EMPTY if empty else 0), srs_id)
     minx, miny, maxx, maxy = bounds
     if height is None:
-        return _HEAD.pack(b"GP", 0, 0x03, SRS_ID) + _XY.pack(minx, maxx, miny, maxy)
-    return _HEAD.pack(b"GP", 0, 0x05, SRS_ID) + _XYZ.pack(minx, maxx, miny, maxy, *height)
+        return _HEAD.pack(b"GP", 0, 0x03, srs_id) + _XY.pack(minx, maxx, miny, maxy)
+    return _HEAD.pack(b"GP", 0, 0x05, srs_id) + _XYZ.pack(minx, maxx, miny, maxy, *height)
 
 
 def _height_ranges(geometries: NDArray[Any]) -> list[tuple[float, float] | None] | None:
@@ -95,13 +99,8 @@ def envelope(blob: bytes | None) -> Envelope | None:
 
 
 def _parsed_envelope(blob: bytes) -> Envelope | None:
-    import shapely
-
-    try:
-        shape = shapely.from_wkb(wkb(blob))
-    except (ValueError, shapely.errors.ShapelyError):
-        return None
-    if shape.is_empty:
+    shape = wkb_.shape(_wkb_or_none(blob))
+    if shape is None or shape.is_empty:
         return None
     minx, miny, maxx, maxy = shape.bounds
     return minx, maxx, miny, maxy
@@ -109,9 +108,7 @@ def _parsed_envelope(blob: bytes) -> Envelope | None:
 
 def shapes(blobs: Sequence[bytes | None]) -> NDArray[Any]:
     """Blobs as an object array of shapely geometries; None for null, or for one that cannot be read."""
-    import shapely
-
-    return np.asarray(shapely.from_wkb([_wkb_or_none(b) for b in blobs], on_invalid="ignore"), dtype=object)
+    return wkb_.shapes([_wkb_or_none(b) for b in blobs])
 
 
 def _wkb_or_none(blob: bytes | None) -> bytes | None:

@@ -148,11 +148,16 @@ def shape(con: sqlite3.Connection) -> tuple[int, str]:
     return int(version), repr(rows)
 
 
-def summary(con: sqlite3.Connection, table: Table, seq: int) -> Layer:
+def summary(con: sqlite3.Connection, table: Table, seq: int, crs_also: tuple[str, ...]) -> Layer:
     """The public words of a layer with its count and extent now."""
     meshes = con.execute(f"SELECT EXISTS(SELECT 1 FROM {table.mesh})").fetchone()[0]
     return recorded.layer(
-        table, extent=extent(con, table.id), count=count(con, table), seq=seq, meshes=bool(meshes)
+        table,
+        extent=extent(con, table.id),
+        count=count(con, table),
+        seq=seq,
+        meshes=bool(meshes),
+        crs_also=crs_also,
     )
 
 

@@ -1,9 +1,8 @@
-"""Which features a query selects: how many in all, and those of one page in their order.
+"""Which features a query selects: those of one page in their order, and how many in all.
 
-A box is answered by the R-tree alone for almost every feature; the geometry is read only for those
-whose box meets a corner of it or reaches across it. A feature without a place meets every box
-(17-069r4, /req/core/fc-bbox-response C). Everything that must hold every match in memory
-stops at ``FEW``; beyond it the same is asked of SQLite again with a limit.
+Few candidates are gathered whole: a narrow box, or a small layer. Of more only the page is looked for: by
+walking the table in the order of the ids as long as that may find it, else by asking SQLite for all in
+order with a limit. What that leaves uncounted is counted within a budget.
 """
 
 # Identifiers come quoted from the catalog and values are bound: ruff cannot see that.
@@ -11,33 +10,39 @@ stops at ``FEW``; beyond it the same is asked of SQLite again with a limit.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from layers.model import Bbox, Cursor, Layer, Query
+from layers.model import Cursor, Layer, Query
 from layers.store import compile, geojson
-from layers.store.geopackage import blob
+from layers.store.counting import Budget, Counter, is_wide, told_by_page
+from layers.store.geopackage import boxes
 from layers.store.geopackage.catalog import Table
 from layers.store.geopackage.filter import Sqlite
 from layers.store.geopackage.view import View, listed
+from layers.store.stopping import is_stopped
 
-FEW = 20_000
-_HANDFUL = 300
-_GEOMETRIES = 1_000  # read at once for the exact test
+#: Rows that are walked at least before the page is looked for in another way: about 20 ms.
+WALK = 20_000
+#: Rows that are walked for each feature of a page.
+_EACH = 10
+_LAST = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """The features of a page in order, how many match in all, and whether more follow."""
+    """The features of a page in order, whether more follow, and how many match in all, where counted."""
 
     fids: list[int]
-    matched: int
     more: bool
+    matched: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,27 +53,39 @@ class Source:
     values: list[Any]
 
 
-def choose(view: View, table: Table, query: Query, layer: Layer) -> Chosen:
+def choose(view: View, table: Table, query: Query, layer: Layer, counter: Counter) -> Chosen:
     """The page of a query. ``layer`` is the table's summary at this snapshot.
 
     Raises BadParameter: a property that is not a field."""
-    query = simplified(query, layer)
-    where, values = _where(table, query, layer)
-    boxes = _boxes(query)
-    found = few(view, table, boxes, where, values) if boxes or where else None
-    if found is None:
-        matched = layer.count
-        source = Source(f"FROM {table.name} t WHERE 1", [])
-        if boxes or where:
-            source = matching(view, table, boxes, where, values, whole=bool(query.sort))
-            matched = view.con.execute(f"SELECT count(*) {source.sql}", source.values).fetchone()[0]
-        return _page(view, table, query, source, matched)
-    if query.sort:
+    asked = _Asked(view, table, query, layer)
+    if not asked.parts and not asked.where:
+        page = _page(view, table, query, Source(f"FROM {table.name} t WHERE 1", []))
+        return Chosen(page.fids, page.more, layer.count)
+    few = counter.budget.few
+    wide = query.bbox is not None and is_wide(layer, query.bbox, few)
+    found = asked.few(few) if layer.count <= few or (not wide and asked.is_narrow(few)) else None
+    if found is not None and not query.sort:
+        return _slice(np.sort(np.array(found, np.int64)), query)
+    if found is not None:
         source = Source(
             f"FROM json_each(?) e CROSS JOIN {table.name} t ON t.fid = e.value WHERE 1", [listed(found)]
         )
-        return _page(view, table, query, source, len(found))
-    return _slice(np.sort(np.array(found, np.int64)), query)
+        page = _page(view, table, query, source)
+        return Chosen(page.fids, page.more, len(found))
+    walked = None if query.sort else asked.walk()
+    page = walked or _page(view, table, query, asked.source(whole=bool(query.sort)))
+    matched = told_by_page(query, len(page.fids), page.more)
+    if matched is None:
+        moment = view.epoch, layer.id, layer.seq, layer.generation
+        matched = counter.count(moment, query, lambda: asked.within(counter.budget))
+    return Chosen(page.fids, page.more, matched)
+
+
+def count(view: View, table: Table, query: Query, layer: Layer, most: int) -> int | None:
+    """How many features a query selects; None when they are more than ``most``. Raises as :func:`choose`."""
+    asked = _Asked(view, table, query, layer)
+    found = asked.count(most) if asked.parts or asked.where else layer.count
+    return found if found <= most else None
 
 
 def _slice(found: NDArray[np.int64], query: Query) -> Chosen:
@@ -77,10 +94,10 @@ def _slice(found: NDArray[np.int64], query: Query) -> Chosen:
     if query.after is not None:
         start += int(np.searchsorted(found, np.int64(str(query.after[-1])), side="right"))
     fids = found[start : start + (query.limit or 0)].tolist()
-    return Chosen(fids, len(found), bool(fids) and start + len(fids) < len(found))
+    return Chosen(fids, bool(fids) and start + len(fids) < len(found), len(found))
 
 
-def _page(view: View, table: Table, query: Query, source: Source, matched: int) -> Chosen:
+def _page(view: View, table: Table, query: Query, source: Source) -> Chosen:
     """One page in the order of the query, with one feature more to see whether any follow."""
     limit = query.limit or 0
     after, bound = compile.after(Sqlite(table), query)
@@ -89,7 +106,7 @@ def _page(view: View, table: Table, query: Query, source: Source, matched: int) 
         f"SELECT t.fid {source.sql}{after} ORDER BY {order} LIMIT ? OFFSET ?",
         (*source.values, *bound, *keys, limit + 1, query.offset),
     ).fetchall()
-    return Chosen([row[0] for row in rows[:limit]], matched, len(rows) > limit)
+    return Chosen([row[0] for row in rows[:limit]], len(rows) > limit)
 
 
 def cursor(view: View, table: Table, query: Query, fid: int) -> Cursor:
@@ -105,9 +122,7 @@ def cursor(view: View, table: Table, query: Query, fid: int) -> Cursor:
 
 def ordered(view: View, table: Table, query: Query, layer: Layer) -> Source:
     """Everything a query selects, as a subquery of fids ``q`` in its order, for a whole download."""
-    query = simplified(query, layer)
-    where, values = _where(table, query, layer)
-    source = matching(view, table, _boxes(query), where, values, whole=bool(query.sort))
+    source = _Asked(view, table, query, layer).source(whole=bool(query.sort))
     order, keys = compile.order(Sqlite(table), query)
     # a LIMIT keeps SQLite from dropping the order, and from sorting whole rows instead of their keys
     return Source(
@@ -117,179 +132,151 @@ def ordered(view: View, table: Table, query: Query, layer: Layer) -> Source:
     )
 
 
-def simplified(query: Query, layer: Layer) -> Query:
-    """Without a box that holds every feature, as the first box of a map client often does."""
-    if query.bbox is None or not _holds(query.bbox, layer.extent):
-        return query
-    return replace(query, bbox=None)
+class _Asked:
+    """What a query asks of a layer at one snapshot."""
 
+    def __init__(self, view: View, table: Table, query: Query, layer: Layer) -> None:
+        self._view, self._table, self._query = view, table, query
+        self.parts = boxes.parts(query, layer)
+        self.where, self._values = compile.where(Sqlite(table), query)
 
-def _where(table: Table, query: Query, layer: Layer) -> tuple[str, list[Any]]:
-    """The conditions on properties, behind the R-tree's answer to those on the geometry."""
-    where, values = compile.where(Sqlite(table), query)
-    box = compile.envelope(query)
-    if box is None or _holds(box, layer.extent):
-        return where, values
-    near = f" AND t.fid IN (SELECT n.id FROM {table.rtree} n WHERE {_overlap('n')})"
-    return near + where, [*_overlapping(box), *values]
+    @property
+    def _with_unplaced(self) -> bool:
+        """Whether features without a place belong to it: they meet every box."""
+        return any(part.exact for part in self.parts) and self._view.unplaced(self._table)
 
+    @cached_property
+    def _outside(self) -> list[set[int]]:
+        """Of each part the features that it gives but that do not meet its box."""
+        return [part.outside(self._view, self._table) for part in self.parts]
 
-def _holds(box: Bbox, extent: Bbox | None) -> bool:
-    return extent is not None and (
-        box[0] <= extent[0] and box[1] <= extent[1] and extent[2] <= box[2] and extent[3] <= box[3]
-    )
+    # Few
 
-
-def _boxes(query: Query) -> list[Bbox]:
-    """The box of a query; one that crosses the antimeridian (west > east) is two."""
-    if query.bbox is None:
-        return []
-    west, south, east, north = query.bbox
-    if west <= east:
-        return [query.bbox]
-    return [(west, south, 180.0, north), (-180.0, south, east, north)]
-
-
-def _overlap(alias: str) -> str:
-    return f"{alias}.maxx >= ? AND {alias}.minx <= ? AND {alias}.maxy >= ? AND {alias}.miny <= ?"
-
-
-def _overlapping(box: Bbox) -> tuple[float, ...]:
-    west, south, east, north = box
-    return west, east, south, north
-
-
-# A feature touches every side of its own box. So it meets the query's box for certain when its box
-# lies between two opposite sides of it and has one of its own other sides inside, the more when it
-# lies inside whole. What is left crosses a corner, or reaches across. The R-tree's 32-bit boxes are
-# rounded outward by less than 2**-21 of the number, hence the margin on the side that must be inside.
-_SURE = (
-    "r.minx >= ? AND r.maxx <= ? AND (r.maxy BETWEEN ? AND ? OR r.miny BETWEEN ? AND ?)"
-    " OR r.miny >= ? AND r.maxy <= ? AND (r.maxx BETWEEN ? AND ? OR r.minx BETWEEN ? AND ?)"
-)
-_ROUNDING = 2.0**-21
-
-
-def _surely(box: Bbox) -> tuple[float, ...]:
-    west, south, east, north = box
-    dx, dy = _margins(box)
-    across = (west, east, south + dy, north, south, north - dy)
-    return (*across, south, north, west + dx, east, west, east - dx)
-
-
-def _margins(box: Bbox) -> tuple[float, float]:
-    west, south, east, north = box
-    return max(abs(west), abs(east)) * _ROUNDING, max(abs(south), abs(north)) * _ROUNDING
-
-
-def _frame(box: Bbox) -> list[Bbox]:
-    """The four sides of a box: whatever lies within them is certain."""
-    west, south, east, north = box
-    dx, dy = _margins(box)
-    return [
-        (west, south, west + dx, north),
-        (east - dx, south, east, north),
-        (west, south, east, south + dy),
-        (west, north - dy, east, north),
-    ]
-
-
-def few(
-    view: View, table: Table, boxes: Sequence[Bbox], where: str, values: Sequence[Any]
-) -> list[int] | None:
-    """The matching features in no order; None when they are more than ``FEW``."""
-    if not boxes:
-        return _up_to_few(view, f"SELECT t.fid AS id FROM {table.name} t WHERE 1{where}", values)
-    join = f" JOIN {table.name} t ON t.fid = r.id" if where else ""
-    sql = f"SELECT r.id AS id FROM {table.rtree} r{join} WHERE {_overlap('r')}{where}"
-    all_: list[int] = []
-    for box in boxes:
-        found = _up_to_few(view, sql, (*_overlapping(box), *values))
-        if found is None:
-            return None
-        # a second walk of the R-tree costs less than a first one that gives the certainty of each
-        outside = _outside(view, table, box, len(found)) if found else None
-        all_ += [fid for fid in found if fid not in outside] if outside else found
-    if view.unplaced(table):
-        join = f" JOIN {table.name} t ON t.fid = u.fid" if where else ""
-        sql = f"SELECT u.fid AS id FROM twin_unplaced u{join} WHERE u.layer = ?{where}"
-        found = _up_to_few(view, sql, (table.id, *values))
-        if found is None:
-            return None
-        all_ += found
-    return all_ if len(boxes) == 1 else list(set(all_))
-
-
-def _up_to_few(view: View, sql: str, values: Sequence[Any]) -> list[int] | None:
-    row = view.con.execute(f"SELECT group_concat(id) FROM ({sql} LIMIT ?)", (*values, FEW + 1)).fetchone()
-    found = _numbers(row[0])
-    return found if len(found) <= FEW else None
-
-
-def _numbers(text: str | None) -> list[int]:
-    found: list[int] = [] if text is None else orjson.loads(f"[{text}]")
-    return found
-
-
-def matching(
-    view: View, table: Table, boxes: Sequence[Bbox], where: str, values: Sequence[Any], *, whole: bool
-) -> Source:
-    """The features that meet one of the boxes, if there are any, and fulfil the conditions.
-
-    ``whole``: every column is needed, not just ``t.fid``."""
-    if not boxes:
-        return Source(f"FROM {table.name} t WHERE 1{where}", [*values])
-    parts, bound = [], []
-    for box in boxes:
-        outside = _outside(view, table, box, FEW)
-        parts.append(
-            f"SELECT r.id AS fid FROM {table.rtree} r WHERE {_overlap('r')}"
-            + (" AND r.id NOT IN (SELECT value FROM json_each(?))" if outside else "")
+    def is_narrow(self, few: int) -> bool:
+        """Whether the R-tree leaves at most so many features on which the conditions must be tried."""
+        sources: list[tuple[str, list[Any]]] = [
+            (f"{self._table.rtree} r WHERE {p.sql}", p.values) for p in self.parts
+        ]
+        if self._with_unplaced:
+            sources.append(("twin_unplaced u WHERE u.layer = ?", [self._table.id]))
+        if not self.where:
+            return bool(sources)  # to gather them ends at few by itself
+        return bool(sources) and all(
+            self._one(f"SELECT count(*) FROM (SELECT 1 FROM {sql} LIMIT ?)", (*values, few + 1)) <= few
+            for sql, values in sources
         )
-        bound += [*_overlapping(box), *([listed(outside)] if outside else [])]
-    if view.unplaced(table):
-        parts.append("SELECT u.fid FROM twin_unplaced u WHERE u.layer = ?")
-        bound.append(table.id)
-    ids = f"({' UNION '.join(parts)})"
-    if not where and not whole:
-        return Source(f"FROM {ids} t WHERE 1", bound)
-    return Source(f"FROM {ids} r JOIN {table.name} t ON t.fid = r.fid WHERE 1{where}", [*bound, *values])
 
+    def few(self, most: int) -> list[int] | None:
+        """The matching features in no order; None when they are more than ``most``."""
+        table, where, values = self._table, self.where, self._values
+        if not self.parts:
+            return self._up_to(most, f"SELECT t.fid AS id FROM {table.name} t WHERE 1{where}", values)
+        join = f" JOIN {table.name} t ON t.fid = r.id" if where else ""
+        all_: list[int] = []
+        for part in self.parts:
+            sql = f"SELECT r.id AS id FROM {table.rtree} r{join} WHERE {part.sql}{where}"
+            found = self._up_to(most, sql, (*part.values, *values))
+            if found is None:
+                return None
+            # a second walk of the R-tree costs less than a first one that gives the certainty of each
+            outside = part.outside(self._view, table, len(found))
+            all_ += [fid for fid in found if fid not in outside] if outside else found
+        if self._with_unplaced:
+            join = f" JOIN {table.name} t ON t.fid = u.fid" if where else ""
+            sql = f"SELECT u.fid AS id FROM twin_unplaced u{join} WHERE u.layer = ?{where}"
+            found = self._up_to(most, sql, (table.id, *values))
+            if found is None:
+                return None
+            all_ += found
+        return all_ if len(self.parts) == 1 else list(set(all_))
 
-def _outside(view: View, table: Table, box: Bbox, about: int) -> set[int]:
-    """The features, of ``about`` so many, that the R-tree gives for a box but that do not meet it."""
-    sql = f"SELECT r.id FROM {table.rtree} r WHERE {_overlap('r')} AND NOT ({_SURE})"
-    outside: set[int] = set()
-    # to look at all of a handful of features costs less than to ask four times
-    for part in [box] if about < _HANDFUL else _frame(box):
-        cursor = view.con.execute(sql, (*_overlapping(part), *_surely(box)))
-        while rows := cursor.fetchmany(_GEOMETRIES):
-            unsure = {row[0] for row in rows} - outside
-            outside |= unsure.difference(touching(view, table, box, unsure))
-    return outside
+    def _up_to(self, most: int, sql: str, values: Sequence[Any]) -> list[int] | None:
+        row = self._view.con.execute(f"SELECT group_concat(id) FROM ({sql} LIMIT ?)", (*values, most + 1))
+        text = row.fetchone()[0]
+        found: list[int] = [] if text is None else orjson.loads(f"[{text}]")
+        return found if len(found) <= most else None
 
+    # Many
 
-def touching(view: View, table: Table, bbox: Bbox, fids: Iterable[int]) -> list[int]:
-    """Those of the features whose geometry meets the box."""
-    import shapely
+    def walk(self) -> Chosen | None:
+        """The page in order of fid, by trying one feature after the other; None where that would take long.
 
-    rows = view.con.execute(
-        f"SELECT t.fid, t.geom FROM {table.name} t WHERE t.fid IN (SELECT value FROM json_each(?))",
-        (listed(fids),),
-    ).fetchall()
-    area = _area(bbox)
-    if len(rows) > 10:  # preparing costs what ten tests do
-        shapely.prepare(area)
-    hits = shapely.intersects(area, blob.shapes([row[1] for row in rows]))
-    return [row[0] for row, hit in zip(rows, hits.tolist(), strict=True) if hit]
+        Where many match it ends soon, however many there are."""
+        table, query = self._table, self._query
+        limit = query.limit or 0
+        after, bound = compile.after(Sqlite(table), query)
+        first = self._one(f"SELECT min(t.fid) FROM {table.name} t WHERE 1{after}", bound)
+        if first is None:
+            return Chosen([], False)
+        last = min(first + max(WALK, _EACH * (limit + query.offset)), _LAST)
+        within, values = self._within()
+        rows = self._view.con.execute(
+            f"SELECT t.fid FROM {table.name} t NOT INDEXED WHERE t.fid BETWEEN ? AND ?{within}{self.where}"
+            " ORDER BY t.fid LIMIT ? OFFSET ?",
+            (first, last, *values, *self._values, limit + 1, query.offset),
+        ).fetchall()
+        if len(rows) <= limit and last < self._one(f"SELECT max(fid) FROM {table.name}", ()):
+            return None
+        return Chosen([row[0] for row in rows[:limit]], len(rows) > limit)
 
+    def _within(self) -> tuple[str, list[Any]]:
+        """The condition that a row of ``t`` is in one of the parts."""
+        either: list[str] = []
+        values: list[Any] = []
+        for part, outside in zip(self.parts, self._outside, strict=True):
+            but = " AND t.fid NOT IN (SELECT value FROM json_each(?))" if outside else ""
+            inside = f"SELECT 1 FROM {self._table.rtree} r WHERE r.id = t.fid AND {part.sql}"
+            either.append(f"(EXISTS ({inside}){but})")
+            values += [*part.values, *([listed(outside)] if outside else [])]
+        if self._with_unplaced:
+            either.append("EXISTS (SELECT 1 FROM twin_unplaced u WHERE u.layer = ? AND u.fid = t.fid)")
+            values.append(self._table.id)
+        return (f" AND ({' OR '.join(either)})" if either else ""), values
 
-def _area(bbox: Bbox) -> Any:
-    import shapely
+    def source(self, *, whole: bool) -> Source:
+        """The matching features by way of the R-tree. ``whole``: every column is needed, not just the fid."""
+        table, where = self._table, self.where
+        if not self.parts:
+            return Source(f"FROM {table.name} t WHERE 1{where}", [*self._values])
+        ids: list[str] = []
+        bound: list[Any] = []
+        for part, outside in zip(self.parts, self._outside, strict=True):
+            but = " AND r.id NOT IN (SELECT value FROM json_each(?))" if outside else ""
+            ids.append(f"SELECT r.id AS fid FROM {table.rtree} r WHERE {part.sql}{but}")
+            bound += [*part.values, *([listed(outside)] if outside else [])]
+        if self._with_unplaced:
+            ids.append("SELECT u.fid FROM twin_unplaced u WHERE u.layer = ?")
+            bound.append(table.id)
+        found = f"({' UNION '.join(ids)})"
+        if not where and not whole:
+            return Source(f"FROM {found} t WHERE 1", bound)
+        join = f"FROM {found} r JOIN {table.name} t ON t.fid = r.fid WHERE 1{where}"
+        return Source(join, [*bound, *self._values])
 
-    west, south, east, north = bbox
-    if west == east and south == north:
-        return shapely.Point(west, south)
-    if west == east or south == north:
-        return shapely.LineString([(west, south), (east, north)])
-    return shapely.box(west, south, east, north)
+    def within(self, budget: Budget) -> int | None:
+        """How many match; None when that is more, or takes longer to find out, than the budget allows."""
+        try:
+            with self._view.spending(budget.seconds):
+                found = self.count(budget.matches)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT or is_stopped():
+                raise
+            return None
+        return found if found <= budget.matches else None
+
+    def count(self, most: int) -> int:
+        """How many match, right up to ``most``."""
+        if len(self.parts) != 1 or self.where:
+            source = self.source(whole=False)
+            sql = f"SELECT count(*) FROM (SELECT 1 {source.sql} LIMIT ?)"
+            return int(self._one(sql, (*source.values, most + 1)))
+        (part,), (outside,) = self.parts, self._outside
+        sql = f"SELECT count(*) FROM (SELECT 1 FROM {self._table.rtree} r WHERE {part.sql} LIMIT ?)"
+        found = int(self._one(sql, (*part.values, most + 1 + len(outside)))) - len(outside)
+        if self._with_unplaced:
+            sql = "SELECT count(*) FROM twin_unplaced u WHERE u.layer = ?"
+            found += int(self._one(sql, (self._table.id,)))
+        return found
+
+    def _one(self, sql: str, values: Sequence[Any]) -> Any:
+        return self._view.con.execute(sql, values).fetchone()[0]

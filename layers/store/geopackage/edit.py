@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from layers.errors import BadBody, Exists, NotFound, Stale, Unavailable, Unconditional, shown
-from layers.store import feature, geojson
+from layers.store import feature
 from layers.store.geopackage import blob
 from layers.store.geopackage.catalog import Table
 from layers.store.geopackage.connection import quoted, transaction
@@ -95,7 +95,7 @@ def _write(
             raise BadBody("properties: source_id: cannot be removed")
         _free_source(con, table, fid, values)
         columns = dict(values)
-        if shape is not _KEEP and not _same(present, shape):
+        if shape is not _KEEP and not feature.same(table, blob.shapes([present]), shape):
             columns["geom"] = None if shape is None else blob.encode(_array(shape))[0]
         _set(con, table, fid, columns)
         keep(con, table, encode(con, table, [fid]))
@@ -139,19 +139,6 @@ def _array(shape: Any) -> Any:
     one = np.empty(1, dtype=object)
     one[0] = shape
     return one
-
-
-def _same(stored: bytes | None, shape: Any) -> bool:
-    """Whether a client sent back what it read: equal to the digits that are served.
-
-    The stored digits, and the mesh made from them, are then kept."""
-    if stored is None or shape is None:
-        return stored is None and shape is None
-    present = blob.shapes([stored])
-    if present[0] is None:
-        return False
-    served, sent = geojson.geometries(present)[0], geojson.geometries(_array(shape))[0]
-    return served == sent
 
 
 def _set(con: sqlite3.Connection, table: Table, fid: int, columns: Mapping[str, Any]) -> None:

@@ -15,7 +15,8 @@ from layers.store.geopackage import relations
 from layers.store.geopackage.connection import quoted
 
 _MOST_ARGUMENTS = 100  # of a function in SQLite are 127
-_INSTANT = "%Y-%m-%dT%H:%M:%fZ"
+#: How ``strftime`` writes an instant as stores give it.
+INSTANT = "%Y-%m-%dT%H:%M:%fZ"
 _ARITHMETIC = {
     "+": "twin_plus",
     "-": "twin_minus",
@@ -27,7 +28,8 @@ _ARITHMETIC = {
 }
 
 
-def _shifted(text: str, days: int) -> str | None:
+def shifted(text: str, days: int) -> str | None:
+    """A date so many days later; None for what is none, or beyond the calendar."""
     try:
         return (date.fromisoformat(text) + timedelta(days=days)).isoformat()
     except (ValueError, OverflowError):
@@ -47,7 +49,7 @@ class Sqlite(Dialect):
         return Sql(f"t.{quoted(field.name)}")
 
     def instant(self, raw: Sql) -> Sql:
-        return sql(f"strftime('{_INSTANT}', {{}})", raw)
+        return sql(f"strftime('{INSTANT}', {{}})", raw)
 
     def during(self, field: Field, interval: tuple[str | None, str | None]) -> list[Sql]:
         # strftime brings the spellings of other programs (no fraction, an offset) to the one of the bounds;
@@ -57,7 +59,7 @@ class Sqlite(Dialect):
         for bound, operator, days in zip(interval, (">=", "<="), (-1, 2), strict=True):
             if bound is None:
                 continue
-            if not day and (rough := _shifted(bound[:10], days)):
+            if not day and (rough := shifted(bound[:10], days)):
                 parts.append(sql(f"{{}} {operator} {{}}", raw, Sql("?", (rough,))))
             value = Sql("?", (bound[:10] if day else bound,))
             parts.append(sql(f"{{}} {operator} {{}}", self.column(field), value))
@@ -105,8 +107,14 @@ class Sqlite(Dialect):
     def array(self, op: ast.ArrayOp, left: Sql, right: Sql) -> Sql:
         return sql(f"twin_{op}({{}}, {{}})", _raw(left), _raw(right))
 
-    def items(self, values: Sequence[str | int | float | bool]) -> Sql:
-        return Sql("?", (orjson.dumps(values).decode(),))
+    def json(self, text: str) -> Sql:
+        return Sql("?", (text,))
+
+    def members(self, parts: Sequence[Sql], types: Sequence[FieldType]) -> Sql:
+        told = Sql("?", (",".join(types),))
+        plain = ("integer", "number", "boolean")
+        given = [p if t in plain else _raw(p) for p, t in zip(parts, types, strict=True)]
+        return sql("twin_members({}, {})", told, listed(given))
 
     def empty(self) -> Sql:
         return Sql("(t.geom IS NULL OR ST_IsEmpty(t.geom) IS NOT 0)")

@@ -225,17 +225,48 @@ _NUMBERS: tuple[tuple[str, int, Callable[..., Any]], ...] = (
 
 
 @lru_cache(maxsize=64)
-def _set(text: bytes) -> frozenset[tuple[bool, Any]] | None:
-    """The members of a JSON array; true and 1 are two of them, 1 and 1.0 are one."""
+def _set(text: bytes) -> frozenset[Any] | None:
+    """The members of a JSON array, which are equal as JSON values are."""
+    found = _json(text)
     try:
-        found = orjson.loads(text)
+        return frozenset(map(_key, found)) if isinstance(found, list) else None
+    except RecursionError:
+        return None
+
+
+def _json(text: Any) -> Any:
+    try:
+        return orjson.loads(text) if isinstance(text, bytes) else None
     except orjson.JSONDecodeError:
         return None
-    if not isinstance(found, list):
+
+
+def _key(value: Any) -> Any:
+    """What equal values have in common: 1 and 1.0 are one, true and 1 two, members of an object unordered."""
+    if isinstance(value, list):
+        return list, tuple(map(_key, value))
+    if isinstance(value, dict):
+        return dict, frozenset((name, _key(member)) for name, member in value.items())
+    return isinstance(value, bool), value
+
+
+def _members(types: str, *values: Any) -> str | None:
+    """A JSON array of values of these types."""
+    found = [_member(kind, value) for kind, value in zip(types.split(","), values, strict=True)]
+    try:
+        return orjson.dumps(found).decode()
+    except orjson.JSONEncodeError:  # a list of another program, nested beyond what can be written
         return None
-    return frozenset(
-        (isinstance(v, bool), orjson.dumps(v) if isinstance(v, list | dict) else v) for v in found
-    )
+
+
+def _member(kind: str, value: Any) -> Any:
+    if kind in ("string", "date", "datetime"):
+        return _text(value)
+    if kind == "array":
+        return _json(value)
+    if not isinstance(value, int | float):
+        return None
+    return bool(value) if kind == "boolean" else value
 
 
 def _related(
@@ -251,6 +282,7 @@ def _related(
 
 
 _SETS: tuple[tuple[str, int, Callable[..., Any]], ...] = (
+    ("members", -1, _members),
     ("a_equals", 2, _related(lambda a, b: a == b)),
     ("a_contains", 2, _related(lambda a, b: a >= b)),
     ("a_containedBy", 2, _related(lambda a, b: a <= b)),

@@ -56,7 +56,7 @@ def _publish(con: sqlite3.Connection, stage: GeoPackageStage, mode: str) -> Publ
         geometry_type: str = stage.spec.geometry_type
     else:
         fields, altered = _alter(con, present, stage, mode)
-        geometry_type = _geometry_type(present.geometry_type, stage.spec.geometry_type, mode)
+        geometry_type = staged.geometry_type(present.geometry_type, stage.spec.geometry_type, mode)
         plan = _match(con, layer, stage, mode, altered)
         same = [f.name for f in fields] == [f.name for f in stage.fields]
         seq = _apply(con, layer, stage, plan, same)
@@ -158,16 +158,6 @@ def _alter(
         elif folded[field.name.lower()] != field.name:
             raise BadFile("store.field-name", f"{field.name} differs only in case from a column of the layer")
     return fields, altered
-
-
-def _geometry_type(present: str, staged: str, mode: str) -> str:
-    if mode != "append" or present == staged:
-        return staged
-    return (
-        max(present, staged, key=len)
-        if f"Multi{present}" == staged or f"Multi{staged}" == present
-        else "Geometry"
-    )
 
 
 def _match(con: sqlite3.Connection, layer: str, stage: GeoPackageStage, mode: str, altered: bool) -> Plan:

@@ -14,6 +14,7 @@ import orjson
 
 from layers.model import CRS84, Cursor, Field, Layer, Mesh, Page, Query, Rows, Selection
 from layers.store import geojson
+from layers.store.counting import Counter
 from layers.store.geopackage import blob, choose
 from layers.store.geopackage.catalog import Table
 from layers.store.geopackage.view import View, encode, listed
@@ -24,7 +25,9 @@ PAGE_BYTES = 64 * 2**20
 _CHUNK = 500  # features between two looks at the size
 
 
-def page(view: View, table: Table, query: Query, layer: Layer) -> tuple[Page, dict[int, bytes]]:
+def page(
+    view: View, table: Table, query: Query, layer: Layer, counter: Counter
+) -> tuple[Page, dict[int, bytes]]:
     """A page, and the GeoJSON that had to be made for it (to be kept by the caller).
 
     ``layer`` is the table's summary at this snapshot."""
@@ -33,7 +36,7 @@ def page(view: View, table: Table, query: Query, layer: Layer) -> tuple[Page, di
         stored = _stored(view, table, query, layer.count)
         if stored is not None:
             return stored, {}
-    chosen = choose.choose(view, table, query, layer)
+    chosen = choose.choose(view, table, query, layer, counter)
     parts: list[bytes] = []
     made: dict[int, bytes] = {}
     given = 0
@@ -133,10 +136,10 @@ def _only(body: bytes, names: Sequence[str]) -> bytes:
     return body[:at] + orjson.dumps({name: values.get(name) for name in names}) + b"}"
 
 
-def select(view: View, table: Table, query: Query, layer: Layer) -> Selection:
+def select(view: View, table: Table, query: Query, layer: Layer, counter: Counter) -> Selection:
     """A page as columns, in the order of the query."""
     wanted = chosen_fields(table, query)
-    chosen = choose.choose(view, table, query, layer)
+    chosen = choose.choose(view, table, query, layer, counter)
     found: list[Any] = []
     size = 0
     for fids in _chunks(chosen.fids):
@@ -179,16 +182,8 @@ def projected(view: View, table: Table, fids: list[int], crs: str, fields: tuple
     )
     shapes = crs_.shapes_from_lonlat(blob.shapes([row[1] for row in rows]), crs)
     decimals = geojson.DEGREE_DECIMALS if crs_.is_geographic(crs) else geojson.METRE_DECIMALS
-    pairs = zip(
-        rows,
-        geojson.geometries(shapes, decimals),
-        geojson.properties(fields, (row[2:] for row in rows)),
-        strict=True,
-    )
-    return [
-        geojson.feature(row[0], b',"geometry":' + g.encode() + b',"properties":' + p + b"}")
-        for row, g, p in pairs
-    ]
+    tails = geojson.tails(shapes, fields, (row[2:] for row in rows), decimals)
+    return [geojson.feature(row[0], tail) for row, tail in zip(rows, tails, strict=True)]
 
 
 def rows(view: View, table: Table, fids: Sequence[int] | None, meshes: bool) -> Rows:

@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any
 from weakref import WeakValueDictionary
 
+from layers import wkb
 from layers.store.geopackage import blob
 
 
@@ -88,11 +89,9 @@ def _by_box(op: str, box: blob.Envelope, literal: _Literal) -> int | None:
 
 
 def _read(value: bytes) -> Any:
-    import shapely
-
     try:
-        return shapely.from_wkb(blob.wkb(value))
-    except (ValueError, _failure()):
+        return wkb.shape(blob.wkb(value))
+    except ValueError:
         return None
 
 

@@ -17,10 +17,24 @@ from typing import Any
 from weakref import WeakSet
 
 from layers.errors import Busy, NotFound, ReadOnly, TwinError, Unavailable, shown
-from layers.model import CRS84, Change, Item, Layer, Page, Query, Rows, Selection
+from layers.model import CRS84, Change, Interval, Item, Layer, Page, Query, Rows, Selection
 from layers.store import recorded
 from layers.store.base import LayerSpec, Published, Stage
-from layers.store.geopackage import catalog, edit, epoch, log, prune, publish, read, scan, schema, walindex
+from layers.store.counting import Budget, Counter
+from layers.store.geopackage import (
+    catalog,
+    choose,
+    edit,
+    epoch,
+    interval,
+    log,
+    prune,
+    publish,
+    read,
+    scan,
+    schema,
+    walindex,
+)
 from layers.store.geopackage.catalog import Table
 from layers.store.geopackage.connection import WRITE_WAIT_S, Mode, connect, sqlite_errors, transaction
 from layers.store.geopackage.stage import GeoPackageStage, sweep
@@ -35,8 +49,9 @@ LOOK_S = 0.05  # between two looks whether the file is still at its place
 class GeoPackageStore:
     """Implements :class:`layers.store.base.Store`. Made by :func:`layers.store.geopackage.open`."""
 
-    def __init__(self, path: Path, *, read_only: bool) -> None:
+    def __init__(self, path: Path, *, read_only: bool, counting: Budget, crs_also: tuple[str, ...]) -> None:
         self._path = path
+        self._crs_also = crs_also
         self._read_only = read_only
         self._mode: Mode = _reading_mode(path) if read_only else "rw"
         self._derived = path.parent / "derived"
@@ -49,6 +64,7 @@ class GeoPackageStore:
         self._views: list[tuple[threading.Thread, View]] = []
         self._scans: WeakSet[scan.Cursor] = WeakSet()
         self._summaries: dict[str, tuple[tuple[int, str], Layer]] = {}
+        self._counter = Counter(counting)
         self._verified: tuple[int, str] = (-1, "")  # the shape in which every layer was found in order
         self._pruned = 0  # see prune.done
         self._busy_until = 0.0
@@ -159,7 +175,7 @@ class GeoPackageStore:
                 for thread, old in self._views:
                     if not thread.is_alive():
                         old.con.close()
-                view = self._local.view = View(connect(self._path, self._mode))
+                view = self._local.view = View(connect(self._path, self._mode), self._crs_also)
                 alive = [(thread, v) for thread, v in self._views if thread.is_alive()]
                 self._views = [*alive, (threading.current_thread(), view)]
         return view
@@ -300,11 +316,16 @@ class GeoPackageStore:
             table = _table(view, layer_id)
             return view.summary(table, self._summaries)
 
+    def interval(self, layer_id: str) -> Interval:
+        """The first and the last value of the layer's time field. Raises NotFound."""
+        with self._reading() as view:
+            return interval.interval(view.con, _table(view, layer_id))
+
     def items(self, layer_id: str, query: Query) -> Page:
         """A page of features. Raises NotFound, BadParameter (unknown property), Busy (time limit)."""
         with self._reading() as view:
             table = _table(view, layer_id)
-            page, made = read.page(view, table, query, view.summary(table, self._summaries))
+            page, made = read.page(view, table, query, view.summary(table, self._summaries), self._counter)
             seq = view.seq
         self._fill(table, made, seq)
         return page
@@ -313,14 +334,20 @@ class GeoPackageStore:
         """The same page as columns; ``query.crs`` is not applied (WKB is lon/lat)."""
         with self._reading() as view:
             table = _table(view, layer_id)
-            return read.select(view, table, query, view.summary(table, self._summaries))
+            return read.select(view, table, query, view.summary(table, self._summaries), self._counter)
+
+    def count(self, layer_id: str, query: Query, most: int) -> int | None:
+        """How many features a query selects; None when they are more than ``most``. Raises as ``items``."""
+        with self._reading() as view:
+            table = _table(view, layer_id)
+            return choose.count(view, table, query, view.summary(table, self._summaries), most)
 
     def scan(self, layer_id: str, query: Query, size: int = 5_000) -> Generator[Rows]:
         """Everything a query selects, of one moment, in batches; see :mod:`layers.store.geopackage.scan`.
 
         Raises as ``items`` when the first batch is asked for."""
         self._same_file()
-        view = View(connect(self._path, self._mode))
+        view = View(connect(self._path, self._mode), self._crs_also)
         try:
             with sqlite_errors():
                 self._begin(view)

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -17,15 +18,18 @@ from layers.model import Layer
 from layers.store import geojson
 from layers.store.geopackage import blob, catalog
 from layers.store.geopackage.catalog import Finding, Table
+from layers.store.stopping import is_stopped
 
+_PATIENCE = 4  # seconds to wait for one of CPU
 _PROGRESS_STEPS = 2_000  # virtual machine steps between two looks at the clock; a step may call us
 
 
 class View:
     """A connection for reading, used by one thread; its knowledge is renewed when the file changed."""
 
-    def __init__(self, con: sqlite3.Connection) -> None:
+    def __init__(self, con: sqlite3.Connection, crs_also: tuple[str, ...]) -> None:
         self.con = con
+        self._crs_also = crs_also
         self.version = -1  # PRAGMA data_version, of this connection only
         self.header = b""  # of the WAL index, before this snapshot
         self.shape: tuple[int, str] = (-1, "")  # see catalog.shape
@@ -37,15 +41,27 @@ class View:
         self.revisions: dict[tuple[str, int], int] = {}  # asked for at this snapshot
         self._seqs: dict[str, int] = {}
         self._unplaced: dict[str, bool] = {}
-        self._deadline = float("inf")
+        self._deadline = self._spent = float("inf")
         con.set_progress_handler(self._expired, _PROGRESS_STEPS)
 
     def _expired(self) -> int:
-        return int(time.monotonic() > self._deadline)
+        late = time.monotonic() > self._deadline or time.thread_time() > self._spent
+        return int(late or is_stopped())
 
     def limit(self, seconds: float | None) -> None:
         """Interrupt statements of this connection that run longer; None for no limit."""
         self._deadline = float("inf") if seconds is None else time.monotonic() + seconds
+
+    @contextmanager
+    def spending(self, seconds: float) -> Iterator[None]:
+        """Interrupt a statement that takes this thread more than so many seconds of CPU, which are not
+        charged to the limit: a busy machine then changes nothing in what is found out."""
+        began, deadline = time.monotonic(), self._deadline
+        self._spent, self._deadline = time.thread_time() + seconds, began + _PATIENCE * seconds
+        try:
+            yield
+        finally:
+            self._spent, self._deadline = float("inf"), deadline + time.monotonic() - began
 
     def data_version(self) -> int:
         """Moves whenever another connection, of any process, committed; begins the snapshot."""
@@ -86,7 +102,7 @@ class View:
         key = (self.layer_seq(table.id), self.stamp)
         kept = cache.get(table.id)
         if kept is None or kept[0] != key:
-            kept = cache[table.id] = (key, catalog.summary(self.con, table, key[0]))
+            kept = cache[table.id] = (key, catalog.summary(self.con, table, key[0], self._crs_also))
         return kept[1]
 
     def unplaced(self, table: Table) -> bool:

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from layers.store.counting import ORDINARY, Budget
 from layers.store.open import Database
 from layers.store.postgis.store import PostgisStore
 
 __all__ = ["PostgisStore", "open"]
 
 
-def open(database: Database, mark: Path | None = None) -> PostgisStore:
+def open(
+    database: Database,
+    mark: Path | None = None,
+    counting: Budget = ORDINARY,
+    crs_also: tuple[str, ...] = (),
+) -> PostgisStore:
     """Open the city in a database, making an empty one where there is none.
 
     ``mark`` is a file in the city's folder that remembers what was shown, so that a database put back to
-    an earlier state is noticed also after a restart. Raises Unavailable (not reachable, no PostGIS, another
-    format), BadParameter (an address or schema that is none)."""
-    return PostgisStore(database, mark)
+    an earlier state is noticed also after a restart. ``counting`` bounds what counting the matches of a
+    query may cost. Raises Unavailable (not reachable, no PostGIS, another format), BadParameter (an address
+    or schema that is none)."""
+    return PostgisStore(database, mark, counting, crs_also)

@@ -11,11 +11,17 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, cast
 
-from layers.errors import NotFound, Unavailable
-from layers.model import Bbox, Field, FieldType, GeometryType, Titles
+from layers.errors import NotFound, Unreadable
+from layers.model import Bbox, EditKind, Field, FieldType, GeometryType, Titles, only_time
+from layers.store.postgis import shape
 from layers.store.postgis.connection import bound, quoted
-from layers.store.postgis.schema import COLUMN_TYPES, HIDDEN, mesh_table, short
+from layers.store.postgis.rights import ALL, Rights
+from layers.store.postgis.schema import COLUMN_TYPES, mesh_table, short
 from layers.store.recorded import LOAD_AGAIN, MISSING, OK
+
+#: What a value is cast to before its column judges its length: these names alone mean a length of 1.
+_OF_ANY_LENGTH = {"character": "bpchar", "bit": "bit varying"}
+_INSTANTS = ("timestamp with time zone[]", "timestamp without time zone[]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +31,7 @@ class Column:
     name: str
     pg: str
     type: FieldType
+    fixed: bool = False  # the database computes it
 
     @property
     def read(self) -> str:
@@ -34,8 +41,12 @@ class Column:
             return raw
         if self.pg == "timestamp without time zone":
             return f"({raw} AT TIME ZONE 'UTC')"
+        if self.pg in _INSTANTS:
+            return _instants(f"{raw}::timestamptz[]")
         if self.pg.endswith("[]"):
             return f"to_jsonb({raw})"
+        if self.pg == "numeric":
+            return _double(raw)
         return f"{raw}::{COLUMN_TYPES[self.type]}"
 
     @property
@@ -43,12 +54,28 @@ class Column:
         """SQL with one parameter, a value as :mod:`layers.store.values` stores it, for an assignment."""
         if self.pg == "timestamp without time zone":
             return "(%s::text::timestamptz AT TIME ZONE 'UTC')"
+        base = self.pg.removesuffix("[]")
+        pg = _OF_ANY_LENGTH.get(base, base) + self.pg[len(base) :]
         if self.pg.endswith("[]"):
             inner = (
                 "CASE jsonb_typeof(a.j) WHEN 'array' THEN ARRAY(SELECT jsonb_array_elements_text(a.j)) END"
             )
-            return f"(SELECT ({inner})::{self.pg} FROM (SELECT %s::text::jsonb AS j) a)"
-        return f"%s::text::{self.pg}"
+            return f"(SELECT ({inner})::{pg} FROM (SELECT %s::text::jsonb AS j) a)"
+        return f"%s::text::{pg}"
+
+
+def _instants(raw: str) -> str:
+    """SQL of an array of instants, of any dimension, as JSON in the spelling of single ones: to_jsonb writes
+    ``…:00+00:00`` and fractions of any length, cut here after three digits."""
+    padded = rf"""regexp_replace(to_jsonb({raw})::text, '(:\d\d)(\.(\d+))?\+00:00"', '\1.\3000Z"', 'g')"""
+    return rf"""regexp_replace({padded}, '(\.\d\d\d)\d*Z"', '\1Z"', 'g')::jsonb"""
+
+
+def _double(raw: str) -> str:
+    """SQL of a number of any size as a double: null beyond its range, as infinity and NaN are, 0 below it."""
+    whole = f"abs({raw}) <= 1.7e308 AND (abs({raw}) >= 1e-307 OR {raw} = 0)"
+    small = f"abs({raw}) < 1e-307"
+    return f"(CASE WHEN {whole} THEN {raw}::double precision WHEN {small} THEN 0::double precision END)"
 
 
 @dataclass(frozen=True)
@@ -88,6 +115,9 @@ class Table:
     base_count: int
     oid: int
     source: Source | None = None
+    loose: bool = False  # the geometry column takes more than the API can say: see ``shape``
+    scanned: bool = False  # the log does not count the rows that this store sees, nor an index bound them
+    rights: Rights = ALL
 
     @property
     def srid(self) -> int:
@@ -127,6 +157,36 @@ class Table:
         return f"t.{bound(self.geom_column)}"
 
     @cached_property
+    def shape(self) -> str:
+        """SQL of the geometry that clients see, in ``srid``: of a loose column lines for arcs, polygons for
+        surfaces, nothing of M, and null for what lies in another CRS, where it would be taken for a guess."""
+        return shape.plain(self.geom, self.srid) if self.loose else self.geom
+
+    @cached_property
+    def void(self) -> str:
+        """SQL of whether a feature has no place."""
+        return shape.void_sql(self.shape)
+
+    @property
+    def edits(self) -> tuple[EditKind, ...]:
+        """What may be done to single features: nothing, in a view."""
+        return () if self.is_view else self.rights.edits
+
+    @property
+    def is_view(self) -> bool:
+        """Whether it is a view of another program."""
+        return self.source is not None and self.source.view
+
+    @property
+    def fixed_because(self) -> str:
+        """Why not everything may be done, for whoever runs the server; empty when all may."""
+        if self.is_view:
+            return (
+                "it is a view of the database, which is only read; register the table behind it to edit that"
+            )
+        return self.rights.lacking
+
+    @cached_property
     def mesh(self) -> str:
         """The table of meshes, quoted; only of layers of our own."""
         return f"{quoted(self.schema)}.{quoted(mesh_table(self.id))}"
@@ -148,21 +208,13 @@ class Table:
         return next((f for f in self.fields if f.name == name), None)
 
     def usable(self) -> Table:
-        """Itself. Raises NotFound when the table is gone, Unavailable when it is half replaced."""
+        """Itself. Raises NotFound when the table is gone, Unreadable when it is half replaced."""
         if self.state == MISSING:
             raise NotFound(f"layer {self.id} was removed from the store by another program; {LOAD_AGAIN}")
         if self.state != OK:
             again = LOAD_AGAIN if self.source is None else "see the settings of the layer"
-            raise Unavailable(f"layer {self.id} cannot be read: {self.state}; {again}")
+            raise Unreadable(f"layer {self.id} cannot be read: {self.state}; {again}")
         return self
-
-
-def void_sql(geom: str, postgis: str = "") -> str:
-    """SQL of whether a feature has no place: the condition of the index of those.
-
-    Written so that the planner takes it for rare, and cannot look for it in the spatial index, all of which
-    it would read."""
-    return f"(CASE WHEN {geom} IS NULL OR {postgis}st_isempty({geom}) THEN 1 END) = 1"
 
 
 _SELECT = (
@@ -171,17 +223,18 @@ _SELECT = (
 )
 
 
-def tables(con: Any, schema: str) -> dict[str, Table]:
-    """Every layer the store knows, by id, usable or not."""
+def tables(con: Any, schema: str, known: Mapping[str, Rights] | None = None) -> dict[str, Table]:
+    """Every layer the store knows, by id, usable or not; with the rights on it, where they are known."""
     rows = con.execute(_SELECT.format(s=quoted(schema))).fetchall()
-    return {row[0]: _table(schema, row) for row in rows}
+    return {row[0]: _table(schema, row, (known or {}).get(row[0], ALL)) for row in rows}
 
 
-def _table(schema: str, row: tuple[Any, ...]) -> Table:
+def _table(schema: str, row: tuple[Any, ...], rights: Rights) -> Table:
     (layer, kind, title, fields, columns, geometry, crs, time_field, key, locking, generation) = row[:11]
     state, source, base_seq, base_count, signature = row[11:]
     found = [Column(*c) for c in json.loads(columns)]
     merged, named = merge(json.loads(fields), found)
+    oid, relkind, typmod, heirs = [*signature.split(" "), "", "", ""][:4]
     return Table(
         id=layer,
         schema=schema,
@@ -191,15 +244,18 @@ def _table(schema: str, row: tuple[Any, ...]) -> Table:
         columns=named,
         geometry_type=cast(GeometryType, geometry),
         crs=crs,
-        time_field=time_field,
+        time_field=time_field or (only_time(merged) if source is not None else None),
         key=tuple(json.loads(key)),
         locking=locking,
         generation=generation,
         state=state,
         base_seq=base_seq,
         base_count=base_count,
-        oid=int(signature.split(" ", 1)[0] or 0),
+        oid=int(oid or 0),
         source=None if source is None else Source(**json.loads(source)),
+        loose=source is not None and shape.is_loose(typmod),
+        scanned=source is not None and (relkind != "r" or heirs == "heirs" or rights.partial),
+        rights=rights,
     )
 
 
@@ -211,19 +267,20 @@ def merge(
     known = [Field(**f) for f in stored if short(f["name"]) in by_name or f["name"] == "source_id"]
     named = {f.name: by_name.pop(short(f.name)) for f in known if short(f.name) in by_name}
     fields = [_retyped(f, named.get(f.name)) for f in known]
-    fields += [Field(c.name, c.type) for c in columns if c.name in by_name]
+    fields += [Field(c.name, c.type, read_only=c.fixed) for c in columns if c.name in by_name]
     return tuple(fields), named | by_name
 
 
 def _retyped(field: Field, column: Column | None) -> Field:
-    if column is None or column.type == field.type:
+    if column is None or (column.type == field.type and not column.fixed):
         return field
-    return Field(field.name, column.type, field.title, field.unit)
+    codes = field.codes if column.type == field.type else None
+    return Field(field.name, column.type, field.title, field.unit, codes, column.fixed)
 
 
 def dump_columns(columns: Sequence[Column]) -> str:
     """Columns as the text that ``tables`` reads."""
-    return json.dumps([[c.name, c.pg, c.type] for c in columns], ensure_ascii=False)
+    return json.dumps([[c.name, c.pg, c.type, c.fixed] for c in columns], ensure_ascii=False)
 
 
 _TYPES: Mapping[str, FieldType] = {
@@ -253,124 +310,6 @@ def field_type(pg: str, own: bool) -> FieldType | None:
     return _TYPES.get(pg, "string")
 
 
-#: Of each layer: table oid, kind of relation, key, geometry column, property columns, checks, our triggers.
-_FACTS = """
-SELECT l.id, l.source IS NULL, c.oid::bigint, c.relkind::text, k.attnum IS NOT NULL, g.atttypmod, a.columns,
-  x.checks, r.triggers
-FROM {s}.twin_layers l
-LEFT JOIN LATERAL (SELECT l.source::json AS j) o ON true
-LEFT JOIN pg_namespace n ON n.nspname = coalesce(o.j->>'schema', %(schema)s)
-LEFT JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = coalesce(o.j->>'table', l.id)
-  AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
-LEFT JOIN pg_attribute k ON k.attrelid = c.oid AND NOT k.attisdropped AND k.attnum > 0
-  AND k.attname = coalesce(o.j->>'fid', 'fid')
-  AND k.atttypid IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype)
-  AND (c.relkind = 'v' OR EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisunique
-    AND i.indisvalid AND i.indpred IS NULL AND i.indnkeyatts = 1 AND i.indkey[0] = k.attnum))
-LEFT JOIN pg_attribute g ON g.attrelid = c.oid AND NOT g.attisdropped
-  AND g.attname = coalesce(o.j->>'geometry', 'geom') AND g.atttypid = '{p}.geometry'::regtype
-LEFT JOIN LATERAL (SELECT json_agg(json_build_array(attname, format_type(atttypid, NULL))
-    ORDER BY attnum)::text AS columns FROM pg_attribute
-  WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped AND left(attname, %(long)s) <> %(hidden)s
-    AND attname NOT IN (coalesce(o.j->>'fid', 'fid'), coalesce(o.j->>'geometry', 'geom'))) a ON true
-LEFT JOIN LATERAL (SELECT string_agg(oid::text, ',' ORDER BY oid) AS checks FROM pg_constraint
-  WHERE conrelid = c.oid AND contype = 'c') x ON true
-LEFT JOIN LATERAL (SELECT string_agg(tgrelid || ':' || tgtype || ':' || tgenabled::text, ','
-    ORDER BY tgrelid, tgtype) AS triggers FROM pg_trigger WHERE NOT tgisinternal
-    AND tgfoid = to_regprocedure(quote_ident(%(schema)s) || '.' || quote_ident(l.logger) || '()')) r ON true
-ORDER BY l.id
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What the database says of one layer's table now."""
-
-    layer: str
-    oid: int | None
-    relkind: str | None
-    keyed: bool
-    typmod: int | None  # of the geometry column; None when there is none
-    columns: tuple[Column, ...]
-    checks: str | None
-    triggers: str | None  # those that call the layer's log function, on whatever table
-
-    @property
-    def signature(self) -> str:
-        """The table's oid, then what moves when a program alters it or its triggers: compared, never read."""
-        columns = ",".join(f"{c.name}:{c.pg}" for c in self.columns)
-        words = (self.oid or 0, self.relkind, self.keyed, self.typmod, self.checks, self.triggers, columns)
-        return " ".join(map(str, words))
-
-
-def facts(con: Any, schema: str, postgis: str) -> dict[str, Facts]:
-    """The facts of every layer, by id."""
-    sql = _FACTS.format(s=bound(schema), p=postgis.replace("%", "%%"))
-    rows = con.execute(sql, {"schema": schema, "hidden": HIDDEN, "long": len(HIDDEN)}).fetchall()
-    return {row[0]: _facts(row) for row in rows}
-
-
-def _facts(row: tuple[Any, ...]) -> Facts:
-    layer, own, oid, relkind, keyed, typmod, columns, checks, triggers = row
-    found = [
-        Column(name, pg, kind) for name, pg in json.loads(columns or "[]") if (kind := field_type(pg, own))
-    ]
-    ordered = tuple(sorted(found, key=lambda c: c.name != "source_id"))
-    return Facts(layer, oid, relkind, bool(keyed), typmod, ordered, checks, triggers)
-
-
-def geometry(con: Any, postgis: str, facts: Facts, relation: str, column: str) -> tuple[GeometryType, int]:
-    """The type and SRID of a geometry column, from its declaration, its checks, or its first row."""
-    row = con.execute(
-        f"SELECT type, srid FROM {postgis}.geometry_columns WHERE f_geometry_column = %s AND"
-        " (f_table_schema, f_table_name) = (SELECT nspname, relname FROM pg_class c JOIN pg_namespace n"
-        " ON n.oid = c.relnamespace WHERE c.oid = %s)",
-        (column, facts.oid),
-    ).fetchone()
-    kind, srid = row or ("GEOMETRY", 0)
-    if not srid:
-        shape = quoted(column)
-        first = con.execute(
-            f"SELECT {postgis}.st_srid({shape}) FROM {relation} WHERE {shape} IS NOT NULL LIMIT 1"
-        ).fetchone()
-        srid = first[0] if first else 0
-    return geometry_type(kind), srid
-
-
-def state(found: Facts, srid: int, source: Source | None) -> str:
-    """OK, MISSING, or what keeps the layer from being read."""
-    if found.oid is None:
-        return MISSING if source is None else "the table or view is not there"
-    if source is None and found.relkind != "r":
-        return "it is no plain table"
-    if found.relkind not in ("r", "v"):
-        return "only plain tables and views can be registered"
-    if not found.keyed:
-        return "it has no unique integer column " + ("fid" if source is None else source.fid)
-    if found.typmod is None:
-        return "it has no geometry column " + ("geom" if source is None else source.geometry)
-    if source is None and srid != 4326:
-        return "its coordinates are not longitude and latitude (EPSG:4326)"
-    if source is not None and srid != source.srid:
-        return "the CRS of its geometry changed"
-    return OK
-
-
-_GEOMETRIES: Mapping[str, GeometryType] = {
-    "POINT": "Point",
-    "LINESTRING": "LineString",
-    "POLYGON": "Polygon",
-    "MULTIPOINT": "MultiPoint",
-    "MULTILINESTRING": "MultiLineString",
-    "MULTIPOLYGON": "MultiPolygon",
-}
-
-
-def geometry_type(name: str) -> GeometryType:
-    """The geometry type that PostGIS names so; Geometry for any other."""
-    return _GEOMETRIES.get(name.upper().removesuffix("ZM").removesuffix("Z").removesuffix("M"), "Geometry")
-
-
 def index_box_sql(postgis: str) -> str:
     """SQL with two parameters, table and column: the box of the root of its spatial index, as an array.
 
@@ -386,7 +325,7 @@ def index_extent(con: Any, relation: str, column: str, postgis: str) -> Bbox | N
 
 def exact_extent(con: Any, table: Table, postgis: str) -> Bbox | None:
     """The box of all geometries, by a scan; in the table's CRS."""
-    found = f"SELECT {postgis}.st_extent({table.geom}) FROM {table.relation} t"
+    found = f"SELECT {postgis}.st_extent({table.shape}) FROM {table.relation} t"
     return box(con.execute(f"SELECT {_box_sql(postgis, f'({found})')}", ()).fetchone()[0])
 
 

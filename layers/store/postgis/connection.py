@@ -13,7 +13,7 @@ import psycopg
 from psycopg import errors
 from psycopg.conninfo import conninfo_to_dict
 
-from layers.errors import BadBody, BadParameter, Busy, Exists, ReadOnly, TwinError, Unavailable
+from layers.errors import BadBody, BadParameter, Busy, Exists, ReadOnly, TwinError, Unavailable, Unreadable
 
 type Connection = psycopg.Connection[tuple[Any, ...]]
 
@@ -159,7 +159,7 @@ class ReadingErrors:
             return
         if self._filtered:
             raise BadParameter("filter", "…", "a value of the expression is out of range") from error
-        raise Unavailable("the layer cannot be read: its rows make the database fail") from error
+        raise Unreadable("the layer cannot be read: its rows make the database fail") from error
 
 
 def refuse_standby(con: Connection) -> None:

@@ -9,17 +9,19 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
 import psycopg
 from psycopg.types.numeric import Int8
 
-from layers.errors import BadBody, Exists, NotFound, ReadOnly, Stale, Unconditional, shown
-from layers.store import feature, geojson
-from layers.store.postgis import project
+from layers.errors import BadBody, Exists, NotEditable, NotFound, Stale, Unconditional, shown
+from layers.model import EditKind
+from layers.store import feature
+from layers.store.postgis import project, refused
 from layers.store.postgis.catalog import Table
-from layers.store.postgis.connection import Connection, bound, literal, quoted
+from layers.store.postgis.connection import Connection, bound, literal
 from layers.store.postgis.read import revision_sql
 from layers.store.postgis.values import geometries
+
+type Columns = dict[str, tuple[str, Any]]  # column name → SQL with one parameter, and its value
 
 _KEEP = object()
 _TRIES = 3
@@ -38,13 +40,15 @@ def patch(
 ) -> int:
     """PATCH (RFC 7396). Returns the new revision."""
     named, shape, values = feature.partial(table, fid, body)
+    if computed := [name for name in values if name in table.columns and table.columns[name].fixed]:
+        raise BadBody(f"properties: {', '.join(computed)}: computed by the database")
     return _write(con, table, fid, shape if named else _KEEP, values, if_match, actor)
 
 
 def delete(con: Connection, table: Table, fid: int, if_match: int | None, actor: str | None) -> int:
     """DELETE. Returns the log number."""
-    _permitted(table, fid, if_match)
-    with _changing(con):
+    _permitted(table, "delete", fid, if_match)
+    with _changing(con, table):
         _locked(con, table, fid, if_match)
         con.execute(f"DELETE FROM {table.relation} t WHERE {table.fid} = %s", (Int8(fid),))
         return _number(con, table, fid, actor)
@@ -52,13 +56,14 @@ def delete(con: Connection, table: Table, fid: int, if_match: int | None, actor:
 
 def create(con: Connection, table: Table, body: Mapping[str, Any], actor: str | None) -> tuple[int, int]:
     """POST. Returns the fid and the revision."""
-    _writable(table)
+    _editable(table, "create")
     shape, values = feature.new(table, body)
     for attempt in range(_TRIES):
         try:
             return _created(con, table, shape, values, actor)
-        except psycopg.errors.UniqueViolation:
-            if attempt == _TRIES - 1:
+        except Exists as error:  # two took the same number, where other programs choose their own
+            again = table.source is None and error.__cause__ is not None
+            if attempt == _TRIES - 1 or not again:
                 raise
     raise AssertionError("unreachable")
 
@@ -68,7 +73,7 @@ def _created(
 ) -> tuple[int, int]:
     columns = _columns(table, {k: v for k, v in values.items() if v is not None})
     columns[table.geom_column] = ("%s", project.ewkb(table, shape))
-    with _changing(con):
+    with _changing(con, table, columns):
         _free_source(con, table, None, None, values)
         if table.source is None:
             columns["fid"] = ("%s", Int8(_next_fid(con, table)))
@@ -79,13 +84,13 @@ def _created(
             [value for _, value in columns.values()],
         ).fetchone()
         if row is None or row[0] is None:
-            raise BadBody("the database did not keep the feature")
+            raise NotEditable(_no_number(table))
         return row[0], _number(con, table, row[0], actor)
 
 
 def _next_fid(con: Connection, table: Table) -> int:
     """A number that no feature of the layer has or had, also where other programs chose their own."""
-    s = quoted(table.schema).replace("%", "%%")
+    s = bound(table.schema)
     relation = literal(table.raw).replace("%", "%%")
     row = con.execute(
         f"SELECT nextval(pg_get_serial_sequence({relation}, 'fid')::regclass),"
@@ -109,48 +114,60 @@ def _write(
     if_match: int | None,
     actor: str | None,
 ) -> int:
-    _permitted(table, fid, if_match)
-    with _changing(con):
+    _permitted(table, "update", fid, if_match)
+    columns = _columns(table, values)
+    with _changing(con, table, columns):
         stored, source = _locked(con, table, fid, if_match)
         _free_source(con, table, fid, source, values)
-        columns = _columns(table, values)
-        if shape is not _KEEP and not _same(table, stored, shape):
+        if shape is not _KEEP and not feature.same(
+            table, project.to_lonlat(table, geometries([stored])), shape
+        ):
             columns[table.geom_column] = ("%s", project.ewkb(table, shape))
         _set(con, table, fid, columns)
         return _number(con, table, fid, actor)
 
 
-def _writable(table: Table) -> None:
-    if table.source is not None and table.source.view:
-        raise ReadOnly(f"layer {table.id} is a view of the database; it can only be read")
+def _editable(table: Table, kind: EditKind) -> None:
+    if kind not in table.edits:
+        raise NotEditable(f"layer {table.id} is not edited so: {table.fixed_because}")
 
 
-def _permitted(table: Table, fid: int, if_match: int | None) -> None:
-    _writable(table)
+def _permitted(table: Table, kind: EditKind, fid: int, if_match: int | None) -> None:
+    _editable(table, kind)
     if if_match is None and table.locking == "strict":
         raise Unconditional(f"layer {table.id} needs If-Match with the revision of the feature")
     if abs(fid) >= 2**63:
         raise NotFound(f"layer {table.id} has no feature {shown(fid)}")
 
 
+def _no_number(table: Table) -> str:
+    return f"layer {table.id} takes no new features: its column {table.fid_column} numbers none by itself"
+
+
 @contextmanager
-def _changing(con: Connection) -> Iterator[None]:
-    """One transaction; a value that its column cannot take is the client's fault."""
+def _changing(con: Connection, table: Table, columns: Columns | None = None) -> Iterator[None]:
+    """One transaction; what the table does not permit is the client's fault, and named."""
     try:
         with con.transaction():
             yield
+    except psycopg.errors.NotNullViolation as error:
+        if error.diag.column_name == table.fid_column:
+            raise NotEditable(_no_number(table)) from error
+        raise refused.integrity(table, error) from error
+    except psycopg.IntegrityError as error:
+        raise refused.integrity(table, error) from error
     except psycopg.DataError as error:
-        column = error.diag.column_name
-        which = f"{column}: " if column else ""
-        raise BadBody(f"properties: {which}a value does not fit the table's column") from error
+        raise refused.value(con, table, columns or {}, error) from error
     except psycopg.errors.RaiseException as error:
         raise BadBody("the table's own rules do not permit this") from error
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise refused.right(table) from error
 
 
 def _locked(con: Connection, table: Table, fid: int, if_match: int | None) -> tuple[bytes | None, str | None]:
     """Lock the row; its geometry and source id. Raises NotFound, Stale."""
     row = con.execute(
-        f"SELECT {table.geom}, {table.column('source_id')} FROM {table.relation} t"
+        f"SELECT {table.shape}, {table.column('source_id')} FROM {table.relation} t"
         f" WHERE {table.fid} = %s FOR UPDATE",
         (Int8(fid),),
         binary=True,
@@ -184,29 +201,14 @@ def _free_source(
         raise Exists("properties: source_id: another feature has it")
 
 
-def _columns(table: Table, values: Mapping[str, Any]) -> dict[str, tuple[str, Any]]:
-    """Column name → SQL with one parameter, and its value."""
+def _columns(table: Table, values: Mapping[str, Any]) -> Columns:
     out = {}
     for name, value in values.items():
         column = table.columns.get(name)
-        if column is not None:
+        if column is not None and not column.fixed:
             text = None if value is None else value if isinstance(value, str) else repr(value)
             out[column.name] = (column.write, text)
     return out
-
-
-def _same(table: Table, stored: bytes | None, shape: Any) -> bool:
-    """Whether a client sent back what it read: equal to the digits that are served.
-
-    The stored digits, and the mesh made from them, are then kept."""
-    if stored is None or shape is None:
-        return stored is None and shape is None
-    present = project.to_lonlat(table, geometries([stored]))
-    if present[0] is None:
-        return False
-    sent = np.empty(1, dtype=object)
-    sent[0] = shape
-    return geojson.geometries(present)[0] == geojson.geometries(sent)[0]
 
 
 def _set(con: Connection, table: Table, fid: int, columns: Mapping[str, tuple[str, Any]]) -> None:
@@ -221,7 +223,7 @@ def _set(con: Connection, table: Table, fid: int, columns: Mapping[str, tuple[st
 
 def _number(con: Connection, table: Table, fid: int, actor: str | None) -> int:
     """Number what this transaction changed, now instead of at commit; the revision of the feature."""
-    s = quoted(table.schema).replace("%", "%%")
+    s = bound(table.schema)
     con.execute(f"SELECT {s}.twin_number()", ())
     number = revision(con, table, fid)
     if actor is not None:
@@ -241,8 +243,8 @@ def revision(con: Connection, table: Table, fid: int) -> int:
 
 def set_values(con: Connection, table: Table, values: Iterable[tuple[int, Mapping[str, Any]]]) -> None:
     """Set properties of several features in one transaction; equal values are not logged. Raises BadBody."""
-    _writable(table)
-    with _changing(con):
+    _editable(table, "update")
+    with _changing(con, table):
         for fid, named in values:
             columns = _columns(table, feature.properties(table, named, coded=False))
             if not columns:

@@ -20,6 +20,8 @@ import secrets
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import psycopg
+
 from layers.store.postgis.connection import Connection, literal, quoted, refuse_standby
 from layers.store.postgis.read import State
 
@@ -42,6 +44,19 @@ def origin(con: Connection, schema: str) -> str:
     ).fetchone()
     assert row is not None
     return str(row[0])
+
+
+def is_standby(con: Connection) -> bool:
+    """Whether the server only follows another."""
+    return con.execute("SELECT pg_is_in_recovery()").fetchone() == (True,)
+
+
+def is_same(con: Connection, other: Connection, schema: str) -> bool:
+    """Whether two connections lead to one database."""
+    try:
+        return origin(con, schema) == origin(other, schema)
+    except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
+        return False
 
 
 @dataclass(frozen=True, slots=True)

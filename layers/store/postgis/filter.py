@@ -13,8 +13,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import orjson
-
 from layers.cql import ast
 from layers.model import Field, FieldType
 from layers.store.compile import Dialect, Sql, joined, listed, sql
@@ -73,9 +71,11 @@ class Postgis(Dialect):
         return Sql(self.table.fid)
 
     def geometry(self) -> Sql:
-        return Sql(self.table.geom)
+        return Sql(self.table.shape)
 
     def value(self, value: str | int | float | bool, type_: FieldType) -> Sql:
+        if type_ == "integer" and isinstance(value, float):  # beyond 64 bits
+            return Sql("%s::numeric", (int(value),))
         bound: Any = float(value) if type_ == "number" else bool(value) if type_ == "boolean" else value
         return Sql(f"%s::{_CASTS[type_]}", (bound,))
 
@@ -123,8 +123,12 @@ class Postgis(Dialect):
         both = "jsonb_typeof(v.a) = 'array' AND jsonb_typeof(v.b) = 'array'"
         return sql(f"(SELECT CASE WHEN {both} THEN {_SETS[op]} END FROM {{}})", pair)
 
-    def items(self, values: Sequence[str | int | float | bool]) -> Sql:
-        return Sql("%s::jsonb", (orjson.dumps(values).decode(),))
+    def json(self, text: str) -> Sql:
+        return Sql("%s::jsonb", (text,))
+
+    def members(self, parts: Sequence[Sql], types: Sequence[FieldType]) -> Sql:
+        shown = [sql(_SHOWN.get(t, "{}"), p) for p, t in zip(parts, types, strict=True)]
+        return sql("jsonb_build_array({})", listed(shown))
 
     def empty(self) -> Sql:
         return sql("({} IS NULL OR ST_IsEmpty({}))", self.geometry(), self.geometry())
@@ -133,7 +137,10 @@ class Postgis(Dialect):
         found = literal(shape, self.table.srid)
         if found is None or (found.cut and op in ("s_contains", "s_equals")):
             return self._apart(op == "s_disjoint")
-        return sql(f"{_RELATIONS[op]}({{}}, {{}})", self.geometry(), _bound(found))
+        related = sql(f"{_RELATIONS[op]}({{}}, {{}})", self.geometry(), _bound(found))
+        if self.table.loose and op != "s_disjoint":  # no index is of what is made of a column
+            return sql("({} && {} AND {})", Sql(self.table.geom), _bound(found), related)
+        return related
 
     def _apart(self, disjoint: bool) -> Sql:
         """The answer for a literal that no geometry of the table can reach."""
@@ -182,9 +189,29 @@ _ARITHMETIC: dict[ast.Arithmetic, str] = {
         " WHEN abs(v.b) <= 700 / abs(ln(abs(v.a))) THEN power(v.a, v.b) END"
     ),
 }
+#: A time as a feature shows it: null beyond the years 1 to 9999.
+_SHOWN: dict[FieldType, str] = {
+    "date": (
+        "(SELECT CASE WHEN v.a BETWEEN '0001-01-01' AND '9999-12-31' THEN to_char(v.a, 'YYYY-MM-DD') END"
+        " FROM (SELECT {} AS a OFFSET 0) v)"
+    ),
+    "datetime": (
+        "(SELECT CASE WHEN v.a >= '0001-01-01Z' AND v.a < '10000-01-01Z' THEN"
+        """ to_char(v.a AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') END"""
+        " FROM (SELECT {} AS a OFFSET 0) v)"
+    ),
+}
+
+
+def _holds(one: str, other: str) -> str:
+    """Whether an array has every member of another: ``@>`` would find [1] in [1, 2], so it only sifts."""
+    members, theirs = f"SELECT jsonb_array_elements(v.{one})", f"SELECT jsonb_array_elements(v.{other})"
+    return f"v.{one} @> v.{other} AND NOT EXISTS ({theirs} EXCEPT {members})"
+
+
 _SETS: dict[ast.ArrayOp, str] = {
-    "a_equals": "v.a @> v.b AND v.b @> v.a",
-    "a_contains": "v.a @> v.b",
-    "a_containedBy": "v.b @> v.a",
-    "a_overlaps": "EXISTS (SELECT 1 FROM jsonb_array_elements(v.a) e WHERE v.b @> e)",
+    "a_equals": f"{_holds('a', 'b')} AND {_holds('b', 'a')}",
+    "a_contains": _holds("a", "b"),
+    "a_containedBy": _holds("b", "a"),
+    "a_overlaps": "EXISTS (SELECT jsonb_array_elements(v.a) INTERSECT SELECT jsonb_array_elements(v.b))",
 }

@@ -19,6 +19,7 @@ import psycopg
 from psycopg.pq import TransactionStatus
 
 from layers.errors import Busy, Unavailable
+from layers.store import stopping
 from layers.store.postgis.connection import CONNECT_S, Connection, connect, shut, translate
 
 PATIENCE_S = 0.7  # a call that waits longer makes the guard look whether the server is there
@@ -30,12 +31,14 @@ LOST_S = 0.5  # for so long after a failed attempt nobody tries to connect again
 
 @dataclass(eq=False, slots=True)
 class Call:
-    """A call that waits for the server: since when, and until when at most."""
+    """A call that waits for the server: since when, until when at most, and while somebody waits for it."""
 
     con: Connection
     since: float
     deadline: float | None
+    stop: threading.Event | None
     shut: bool = False
+    cancelled: bool = False
 
 
 @dataclass(eq=False)
@@ -53,7 +56,7 @@ class Guard:
     def add(self, con: Connection, seconds: float | None) -> Call:
         """Watch a call that the server itself ends after ``seconds``, until it is removed."""
         now = time.monotonic()
-        call = Call(con, now, None if seconds is None else now + seconds + 1.0)
+        call = Call(con, now, None if seconds is None else now + seconds + 1.0, stopping.current())
         with self._lock:
             self._calls.add(call)
             if self._thread is None:
@@ -65,6 +68,8 @@ class Guard:
         """End the watch. Raises what an error of the call means, in the words of the error tree."""
         with self._lock:
             self._calls.discard(call)
+        if call.cancelled:
+            call.con.close()  # the cancelling may come late, and would end what the connection does next
         if not isinstance(error, psycopg.Error):
             return
         if call.shut:
@@ -95,6 +100,7 @@ class Guard:
             if waiting:
                 answers = self._answers()
                 self._judge(answers)
+                self._cancel()
                 time.sleep(AGAIN_S if answers else LOOK_S)
 
     def _judge(self, answers: bool) -> None:
@@ -105,6 +111,16 @@ class Guard:
                 if overdue or (not answers and now - call.since > PATIENCE_S):
                     call.shut = True
                     shut(call.con)
+
+    def _cancel(self) -> None:
+        """End the calls for which nobody waits any more."""
+        with self._lock:
+            gone = [c for c in self._calls if c.stop is not None and c.stop.is_set() and not c.cancelled]
+            for call in gone:
+                call.cancelled = True
+        for call in gone:
+            with suppress(psycopg.Error):
+                call.con.cancel_safe(timeout=PROBE_S)
 
     def _answers(self) -> bool:
         """Whether the server answers within PROBE_S, on the probe's connection or on a new one."""

@@ -19,12 +19,12 @@ from pathlib import Path
 
 import psycopg
 
-from layers.errors import Busy, NotFound, Unavailable, shown
+from layers.errors import BadParameter, Busy, NotFound, Unavailable, shown
 from layers.store import recorded
 from layers.store.open import Database
-from layers.store.postgis import catalog, epoch, log, read, registered, schema, tables
+from layers.store.postgis import catalog, epoch, log, read, registered, rights, schema, tables
 from layers.store.postgis.catalog import Table
-from layers.store.postgis.connection import Connection, Lost, postgres_errors, quoted
+from layers.store.postgis.connection import Connection, Lost, connect, postgres_errors, quoted
 from layers.store.postgis.read import State
 from layers.store.postgis.session import Sessions
 from layers.store.postgis.stage import sweep
@@ -104,8 +104,26 @@ class Present:
                 tables.rebase(self.place(con))
                 registered.sync(self.place(con), self.database.tables)
                 self.grant(con)
+            self._compare(con)
         finally:
             con.close()
+
+    def _compare(self, con: Connection) -> None:
+        """Raises BadParameter where reads would go to another database than writes, or to a replica of it:
+        the log is read there, too, so an edit would be answered with what was before it."""
+        if self.database.read_url is None:
+            return
+        other = connect(self.database.read_url, lambda _: None)
+        try:
+            if epoch.is_standby(other):
+                wrong = "leads to a standby, which lags behind; name the server that store.url names"
+            elif epoch.is_same(con, other, self.schema):
+                return
+            else:
+                wrong = "leads to another database than store.url"
+        finally:
+            other.close()
+        raise BadParameter("store.read_url", "…", wrong)
 
     def grant(self, con: Connection) -> None:
         """Let the reading role read every table of the city."""
@@ -204,13 +222,16 @@ class Present:
                 row = con.execute(read.state_sql(self.schema), (), binary=True).fetchone()
                 assert row is not None
                 moment = read.state(row[0])
-                return Known(moment.meta, moment.stamp, catalog.tables(con, self.schema))
+                return Known(moment.meta, moment.stamp, catalog.tables(con, self.schema, self._rights(con)))
 
         known = self.call(ask)
         if self._known is not None and self._known.meta != known.meta:
             self._doubted = True  # the tables are other ones
         self._known = known
         return known
+
+    def _rights(self, con: Connection) -> dict[str, rights.Rights]:
+        return rights.rights(con, self.schema, self.sessions.writer)
 
     def call[T](self, ask: Callable[[Connection], T]) -> T:
         """A read of the store's own tables."""
@@ -273,7 +294,16 @@ class Present:
                 self.watch.tell(newest)
                 log.prune(self.place(con), newest)
             self._mend(con)
+        self._regard()
         self._keep_mark()
+
+    def _regard(self) -> None:
+        """Notice rights that were granted or taken."""
+        known = self._known
+        if known is not None:
+            now = self.call(self._rights)
+            if any(table.rights != now.get(layer, rights.ALL) for layer, table in known.tables.items()):
+                self.learn()
 
     def _mend(self, con: Connection) -> None:
         place = self.place(con)

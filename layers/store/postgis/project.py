@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from layers.errors import BadFile, BadParameter, Unavailable
+from layers.errors import BadFile, BadParameter, Unreadable
 from layers.model import Bbox
 from layers.store.postgis.catalog import Table
 from layers.store.postgis.literal import literal
@@ -24,7 +24,7 @@ def to_lonlat(table: Table, shapes: Any) -> Any:
     try:
         operations = crs_.transformers(f"EPSG:{table.srid}")
     except BadFile as error:
-        raise Unavailable(f"layer {table.id} cannot be read: {error.reason}") from error
+        raise Unreadable(f"layer {table.id} cannot be read: {error.reason}") from error
     if not operations:
         return shapes
     first = operations[0]
@@ -88,10 +88,11 @@ def within(table: Table, boxes: Sequence[Bbox]) -> tuple[str, list[Any]]:
         try:
             found = literal(area, table.srid)
         except BadParameter as error:
-            raise Unavailable(f"layer {table.id} cannot be read in longitude and latitude") from error
+            raise Unreadable(f"layer {table.id} cannot be read in longitude and latitude") from error
         if found is not None:
-            parts.append(f"ST_Intersects({table.geom}, %s)")
-            values.append(Ewkb(found.ewkb))
+            near = f"{table.geom} && %s AND " if table.loose else ""
+            parts.append(f"({near}ST_Intersects({table.shape}, %s))")
+            values += [Ewkb(found.ewkb)] * (2 if near else 1)
     return " OR ".join(parts) or "false", values
 
 

@@ -75,7 +75,9 @@ def _prepare(place: Place, stage: PostgisStage, mode: str) -> Prepared | None:
         _, _, add = _altered(present, stage, mode)
         prefix = f"{schema.HIDDEN}{secrets.token_hex(4)}_"
         added = {field.name: f"{prefix}{i}" for i, field in enumerate(add)}
-        other = present.geometry_type != _geometry_type(present.geometry_type, stage.spec.geometry_type, mode)
+        other = present.geometry_type != staged.geometry_type(
+            present.geometry_type, stage.spec.geometry_type, mode
+        )
         left = _left_over(place, present)
         if not added and not other and not left:
             return None
@@ -147,7 +149,7 @@ def _publish(place: Place, stage: PostgisStage, mode: str, prepared: Prepared | 
         tables.log_whole(place, layer, plan.created, None, _extent(place, layer))
     else:
         _lock(place, present.raw, "SHARE ROW EXCLUSIVE")
-        geometry_type = _geometry_type(present.geometry_type, stage.spec.geometry_type, mode)
+        geometry_type = staged.geometry_type(present.geometry_type, stage.spec.geometry_type, mode)
         fields, plan = _replace(place, present, stage, mode, geometry_type, prepared)
     _register(place, stage, generation, fields, geometry_type, present, plan)
     numbered = place.one(f"SELECT {place.s}.twin_number()")
@@ -260,14 +262,6 @@ def _altered(
     if other:
         raise BadFile("store.field-name", f"{other[0].name} differs only in case from a column of the layer")
     return fields, drop, add
-
-
-def _geometry_type(present: str, staged: str, mode: str) -> str:
-    if mode != "append" or present == staged:
-        return staged
-    if f"Multi{present}" == staged or f"Multi{staged}" == present:
-        return max(present, staged, key=len)
-    return "Geometry"
 
 
 def _match(place: Place, present: Table, stage: PostgisStage, mode: str, altered: bool) -> Plan:

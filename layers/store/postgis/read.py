@@ -1,4 +1,4 @@
-"""Pages and items: one statement an answer, which also tells of which moment it is."""
+"""What reading has in common, and single features: a statement also tells of which moment its answer is."""
 
 # Identifiers come quoted from the catalog and values are bound: ruff cannot see that.
 # ruff: noqa: S608
@@ -14,16 +14,15 @@ from typing import Any
 import numpy as np
 from psycopg.types.numeric import Int8
 
+from layers.errors import Unreadable
 from layers.model import CRS84, Bbox, Cursor, Field, Mesh, Query, Rows
 from layers.store import compile, geojson
 from layers.store.postgis import project
-from layers.store.postgis.catalog import Table, void_sql
-from layers.store.postgis.connection import Connection, ReadingErrors, literal, quoted
+from layers.store.postgis.catalog import Table
+from layers.store.postgis.connection import Connection, ReadingErrors, bound, literal
 from layers.store.postgis.filter import Postgis
 from layers.store.postgis.values import Ewkb, geometries
 from layers.store.recorded import chosen_fields
-
-_KEPT = 500  # statements of a table
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +41,7 @@ class State:
 @lru_cache(maxsize=1024)
 def state_sql(schema: str, layer: str | None = None, relation: str | None = None) -> str:
     """SQL of one row with one text, ``state``, for a statement with parameters."""
-    s = quoted(schema).replace("%", "%%")
+    s = bound(schema)
     newest = f"(SELECT seq, nonce FROM {s}.twin_changes ORDER BY seq DESC LIMIT 1)"
     words = ["m.epoch", "m.stamp", "m.tableoid", "coalesce(c.seq, 0)", "coalesce(c.nonce, 0)"]
     if layer is not None and relation is not None:
@@ -65,78 +64,19 @@ def state(text: str) -> State:
 class Found:
     """A page as rows: fid, geometry, properties in the order of ``fields`` (then sort fields).
 
-    ``matched`` is None when nothing restricts the query, so that every feature matches."""
+    ``matched`` is None where it was not counted; ``whole`` tells that every feature matches."""
 
     state: State
     fields: tuple[Field, ...]
     rows: list[tuple[Any, ...]]
-    matched: int | None
-    next_after: Cursor | None
-
-
-def page(con: Connection, table: Table, query: Query, *, wkb: bool, void: bool = True) -> Found:
-    """The features of a page. Raises BadParameter: an unknown property, a filter that cannot be computed.
-
-    ``void``: whether a registered table may have features without a geometry."""
-    assert query.limit is not None
-    fields = chosen_fields(table, query)
-    head, source, matched, values = _chosen(table, query, void)
-    key = (query.properties, query.sort, wkb, head)
-    sql = table.memo.get(key)
-    if sql is None:
-        keys = compile.sort_values(Postgis(table), query)
-        columns = "".join(f", {table.column(f)}" for f in fields) + keys + ", k.n"
-        row = f"SELECT {table.fid}, {shape_sql(table, wkb)}{columns} FROM {source}"
-        names = [f"c{i}" for i in range(3 + len(fields) + len(query.sort))]
-        sql = (
-            f"WITH s AS MATERIALIZED ({state_sql(table.schema, table.id, table.relation)}){head}"
-            f" SELECT s.state, {matched}, p.* FROM s LEFT JOIN LATERAL ({row}) p({', '.join(names)}) ON true"
-            f" ORDER BY p.{names[-1]}"
-        )
-        if query.filter is None:
-            if len(table.memo) > _KEPT:
-                table.memo.clear()
-            table.memo[key] = sql
-    prepare = False if query.filter is not None or query.words else None
-    with ReadingErrors(prepare is False or bool(query.equals)):
-        found = con.execute(sql, values, binary=True, prepare=prepare).fetchall()
-    moment, matched_ = state(found[0][0]), found[0][1]
-    rows = [r[2:-1] for r in found] if found[0][2] is not None else []
-    more = len(rows) > query.limit
-    rows = rows[: query.limit]
-    next_after = (*rows[-1][2 + len(fields) :], rows[-1][0]) if more else None
-    return Found(moment, fields, rows, matched_, next_after)
-
-
-def _chosen(table: Table, query: Query, void: bool) -> tuple[str, str, str, list[Any]]:
-    """CTEs that end in ``k``, the keys of a page and their order ``n``; what to select from; how many match.
-
-    Rows are matched once, as keys, and counted; only those of the page are fetched whole."""
-    assert query.limit is not None
-    conditions, values = selection(table, query, void)
-    follow, follow_values = ("", []) if query.after is None else compile.after(Postgis(table), query)
-    end = f"LIMIT {query.limit + 1} OFFSET {query.offset}"
-    source, count = f"{table.relation} t", "(SELECT count(*) FROM m)"
-    joined = f"k JOIN {source} ON {table.fid} = k.id"
-    if not query.sort:
-        by = f"SELECT {table.fid} AS id, {table.fid} AS n FROM {source} WHERE true"
-        if not conditions:
-            head = f", k AS MATERIALIZED ({by}{follow} ORDER BY n {end})"
-            return head, joined, "NULL::bigint", follow_values
-        later = "" if query.after is None else " WHERE m.id > %s::bigint"
-        head = f", m AS MATERIALIZED ({by}{conditions})"
-        head += f", k AS MATERIALIZED (SELECT m.id, m.n FROM m{later} ORDER BY m.id {end})"
-        return head, joined, count, [*values, *(query.after or ())]
-    by, by_values = compile.order(Postgis(table), query)
-    keys = f"SELECT {table.fid} AS id, row_number() OVER (ORDER BY {by}) AS n, true{follow} AS later"
-    head = f", m AS MATERIALIZED ({keys} FROM {source} WHERE true{conditions})"
-    head += f", k AS MATERIALIZED (SELECT m.id, m.n FROM m WHERE m.later ORDER BY m.n {end})"
-    return head, joined, count, [*by_values, *follow_values, *values]
+    matched: int | None = None
+    next_after: Cursor | None = None
+    whole: bool = False
 
 
 def shape_sql(table: Table, wkb: bool) -> str:
     """The geometry as EWKB, or as the ISO WKB that columns hold."""
-    return f"ST_AsBinary({table.geom}, 'NDR')" if wkb and table.srid == 4326 else table.geom
+    return f"ST_AsBinary({table.shape}, 'NDR')" if wkb and table.srid == 4326 else table.shape
 
 
 def selection(table: Table, query: Query, void: bool = True) -> tuple[str, list[Any]]:
@@ -154,17 +94,15 @@ def within(table: Table, bbox: Bbox, void: bool) -> tuple[str, list[Any]]:
     west, south, east, north = bbox
     boxes = [bbox] if west <= east else [(west, south, 180.0, north), (-180.0, south, east, north)]
     # 17-069r4, /req/core/fc-bbox-response C: features without a geometry match every box
-    placeless = f" OR {void_sql(table.geom)}"
-    if table.source is not None:
-        placeless = f" OR {table.geom} IS NULL" if void else ""
+    placeless = f" OR {table.void}" if void or table.source is None else ""
     if table.srid != 4326:
         sql, values_ = project.within(table, boxes)
         return f" AND ({sql}{placeless})", values_
     parts, values = [], list[Any]()
     for box in boxes:
         inner, area = inside(box), envelope(box)
-        if inner is None:
-            parts.append(f"({table.geom} && %s AND ST_Intersects({table.geom}, %s))")
+        if inner is None or table.loose:
+            parts.append(f"({table.geom} && %s AND ST_Intersects({table.shape}, %s))")
             values += [area, area]
         else:  # CASE, not OR: the planner would search the index once for each
             exact = f"CASE WHEN {table.geom} @ %s THEN true ELSE ST_Intersects({table.geom}, %s) END"
@@ -206,6 +144,7 @@ def bodies(table: Table, found: Found, crs: str) -> list[bytes]:
     """GeoJSON of the rows of a page."""
     if not found.rows:
         return []
+    _distinct(table, [row[0] for row in found.rows])
     count = 2 + len(found.fields)
     shapes = project.to_lonlat(table, geometries([row[1] for row in found.rows]))
     values = (row[2:count] for row in found.rows)
@@ -220,9 +159,7 @@ def _projected(shapes: Any, fields: Sequence[Field], values: Iterator[Any], crs:
     import layers.crs as crs_
 
     decimals = geojson.DEGREE_DECIMALS if crs_.is_geographic(crs) else geojson.METRE_DECIMALS
-    texts = geojson.geometries(crs_.shapes_from_lonlat(shapes, crs), decimals)
-    pairs = zip(texts, geojson.properties(fields, values), strict=True)
-    return [b',"geometry":' + g.encode() + b',"properties":' + p + b"}" for g, p in pairs]
+    return geojson.tails(crs_.shapes_from_lonlat(shapes, crs), fields, values, decimals)
 
 
 def item(con: Connection, table: Table, fid: int) -> tuple[State, int, Found]:
@@ -231,21 +168,20 @@ def item(con: Connection, table: Table, fid: int) -> tuple[State, int, Found]:
     if sql is None:
         columns = "".join(f", {table.column(f)}" for f in table.fields)
         sql = table.memo["item"] = (
-            f"SELECT s.state, {revision_sql(table)}, {table.fid}, {table.geom}{columns}"
+            f"SELECT s.state, {revision_sql(table)}, {table.fid}, {table.shape}{columns}"
             f" FROM ({state_sql(table.schema, table.id, table.relation)}) s"
             f" LEFT JOIN {table.relation} t ON {table.fid} = %s"
         )
     with ReadingErrors():
-        row = con.execute(sql, (Int8(fid), Int8(fid)), binary=True).fetchone()
-    assert row is not None
-    moment = state(row[0])
-    rows = [row[2:]] if row[2] is not None else []
-    return moment, row[1], Found(moment, table.fields, rows, None, None)
+        found = con.execute(sql, (Int8(fid), Int8(fid)), binary=True).fetchall()
+    row, moment = found[0], state(found[0][0])
+    rows = [one[2:] for one in found if one[2] is not None]
+    return moment, row[1], Found(moment, table.fields, rows)
 
 
 def revision_sql(table: Table) -> str:
     """The highest log number of a feature (the one parameter), or of its layer as a whole."""
-    changes = f"{quoted(table.schema).replace('%', '%%')}.twin_changes"
+    changes = f"{bound(table.schema)}.twin_changes"
     layer = literal(table.id)
     return (
         f"greatest((SELECT coalesce(max(seq), 0) FROM {changes} WHERE layer = {layer} AND fid = %s),"
@@ -270,7 +206,7 @@ def revision(con: Connection, table: Table, fid: int) -> tuple[State, int, bool]
 def placeless(con: Connection, table: Table) -> tuple[State, bool]:
     """Whether a registered table has a feature without a geometry."""
     row = con.execute(
-        f"SELECT s.state, EXISTS (SELECT FROM {table.relation} t WHERE {table.geom} IS NULL)"
+        f"SELECT s.state, EXISTS (SELECT FROM {table.relation} t WHERE {table.void})"
         f" FROM ({state_sql(table.schema, table.id, table.relation)}) s",
         (),
         binary=True,
@@ -280,8 +216,9 @@ def placeless(con: Connection, table: Table) -> tuple[State, bool]:
 
 
 def as_columns(table: Table, fields: Sequence[Field], rows: Sequence[tuple[Any, ...]]) -> Rows:
-    """Rows of :func:`page` (with ``wkb``) as columns."""
+    """Rows of a page whose geometries are WKB as columns. Raises Unreadable."""
     columns = list(zip(*rows, strict=True)) or [()] * (2 + len(fields))
+    _distinct(table, columns[0])
     wkb: Sequence[bytes | None] = columns[1]
     if table.srid != 4326:
         wkb = project.wkb(table, geometries(list(wkb)))
@@ -290,6 +227,14 @@ def as_columns(table: Table, fields: Sequence[Field], rows: Sequence[tuple[Any, 
         wkb=list(wkb),
         properties={f.name: list(v) for f, v in zip(fields, columns[2:], strict=False)},
     )
+
+
+def _distinct(table: Table, fids: Sequence[int | None]) -> None:
+    """Raises Unreadable where a view, or a table with heirs, gives two features one id, or one none."""
+    if table.scanned and (None in fids or len(set(fids)) != len(fids)):
+        raise Unreadable(
+            f"layer {table.id} cannot be read: its column {table.fid_column} is null, or not unique"
+        )
 
 
 def hold(con: Connection, relation: str) -> None:
@@ -308,7 +253,7 @@ def everything(con: Connection, table: Table, fids: Sequence[int] | None, meshes
     with ReadingErrors():
         rows = con.execute(
             f"SELECT {table.fid}, {shape_sql(table, True)}{columns} FROM {table.relation} t"
-            f" WHERE {table.geom} IS NOT NULL AND NOT ST_IsEmpty({table.geom}){chosen} ORDER BY 1",
+            f" WHERE {table.shape} IS NOT NULL AND NOT ST_IsEmpty({table.shape}){chosen} ORDER BY 1",
             values,
             binary=True,
         ).fetchall()

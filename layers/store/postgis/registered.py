@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -14,12 +14,22 @@ import psycopg
 
 from layers.errors import BadFile, BadParameter
 from layers.store.open import Registered
-from layers.store.postgis import catalog, schema, tables
+from layers.store.postgis import catalog, facts, schema, tables, watched
 from layers.store.postgis.catalog import Source, Table
 from layers.store.postgis.connection import quoted
 from layers.store.postgis.tables import Place
 from layers.store.recorded import OK
 
+_NO_GRANT = (
+    psycopg.errors.InsufficientPrivilege,
+    psycopg.errors.UndefinedTable,
+    psycopg.errors.InvalidSchemaName,
+)
+_NO_SELECT = "this server may not read it; grant it SELECT"
+_NOT_ALWAYS = (
+    "logical replication writes {0}, where this server's triggers are not enabled always; let its owner run"
+    " ALTER TABLE {0} ENABLE ALWAYS TRIGGER for those that begin with twin_"
+)
 _NO_TRIGGER = "this server may not put its triggers on {}; grant it TRIGGER and SELECT"
 
 
@@ -111,13 +121,12 @@ def _as_written(table: str) -> str | None:
 def _with_crs(place: Place, oid: int, source: Source) -> tuple[Source, str]:
     import layers.crs as crs_
 
-    found = catalog.Facts("", oid, "r", True, 0, (), None, None)
     relation = f"{quoted(source.schema)}.{quoted(source.table)}"
     try:
         with place.con.transaction():
-            _, srid = catalog.geometry(place.con, place.postgis, found, relation, source.geometry)
+            _, srid = facts.geometry(place.con, place.postgis, oid, relation, source.geometry)
     except psycopg.errors.InsufficientPrivilege:
-        return source, "this server may not read it; grant it SELECT"
+        return source, _NO_SELECT
     except psycopg.errors.UndefinedColumn:
         return source, f"it has no column {source.geometry}"
     source = Source(source.schema, source.table, source.fid, source.geometry, srid, source.view)
@@ -150,57 +159,52 @@ def _geometry(place: Place, oid: int) -> str | None:
     return rows[0][0] if len(rows) == 1 else None
 
 
-def watch(place: Place, table: Table) -> str:
-    """Put the triggers on the table, or on every table that a view reads; the layer's state."""
+def watch(place: Place, table: Table, heirs: bool) -> str:
+    """Put the triggers on the table, its partitions and heirs, or on all that a view reads; the layer's
+    state."""
     source = table.source
     assert source is not None
+    try:
+        with place.con.transaction():
+            relations, problem = watched.behind(place, table)
+            if not problem and (source.view or heirs):
+                problem = watched.ambiguous(place, table)
+    except psycopg.errors.InsufficientPrivilege:
+        problem = _NO_SELECT
+    if problem:
+        place.con.execute(schema.drop_logging(place.schema, table.id))
+        return problem
     if source.view:
-        relations, problem = _read_by(place, table)
-        if problem:
-            return problem
         made = schema.whole_logging(place.schema, table.id, relations)
     else:
-        relations = [table.raw]
         made = schema.logging(
-            place.schema, place.postgis, table.id, table.raw, source.fid, source.geometry, source.srid, False
+            place.schema, place.postgis, table.id, relations, source.fid, source.geometry, source.srid, False
         )
     try:
         with place.con.transaction():
-            for sql in (schema.drop_logging(place.schema, table.id), *made):
-                place.con.execute(sql)
-    except psycopg.errors.InsufficientPrivilege:
-        return _NO_TRIGGER.format("the table" if not source.view else "the tables that it reads")
+            return _put(place, table, relations, made)
+    except psycopg.errors.InsufficientPrivilege:  # of a schema
+        return _NO_TRIGGER.format("the tables that it reads")
+
+
+def _put(place: Place, table: Table, relations: Sequence[str], made: Sequence[str]) -> str:
+    """Run the DDL of the log function and its triggers where they are not in place; the layer's state."""
+    if lacking := watched.untriggered(place, relations, counted=not table.is_view):
+        return _NO_TRIGGER.format(lacking)
+    if not watched.in_place(place, table, relations, made[0]):
+        for sql in (schema.drop_logging(place.schema, table.id), *made):
+            place.con.execute(sql)
     for relation in relations:
         if _owned(place, relation):
             for sql in schema.always(place.schema, table.id, relation):
                 place.con.execute(sql)
-    return OK
+    replicated = watched.replicated(place, table, relations)
+    return _NOT_ALWAYS.format(replicated) if replicated else OK
 
 
 def _owned(place: Place, relation: str) -> bool:
     sql = "SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = %s::regclass"
     return bool(place.one(sql, (relation,)))
-
-
-_READ_BY = """
-WITH RECURSIVE d(oid) AS (SELECT %s::bigint::oid UNION SELECT p.refobjid FROM d
-  JOIN pg_rewrite w ON w.ev_class = d.oid JOIN pg_depend p ON p.classid = 'pg_rewrite'::regclass
-  AND p.objid = w.oid AND p.refclassid = 'pg_class'::regclass AND p.refobjid <> d.oid)
-SELECT DISTINCT n.nspname, c.relname, c.relkind::text FROM d JOIN pg_class c ON c.oid = d.oid
-  JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind NOT IN ('v', 'S', 'c') ORDER BY 1, 2
-"""
-
-
-def _read_by(place: Place, table: Table) -> tuple[list[str], str]:
-    """The tables that a view reads, quoted, and why they cannot all be watched."""
-    oid = place.one("SELECT %s::regclass::oid::bigint", (table.raw,))
-    rows = place.con.execute(_READ_BY, (oid,)).fetchall()
-    if not rows:
-        return [], "it reads no table"
-    odd = [name for _, name, kind in rows if kind != "r"]
-    if odd:
-        return [], f"it reads {odd[0]}, which is no plain table and cannot be watched"
-    return [f"{quoted(namespace)}.{quoted(name)}" for namespace, name, _ in rows], ""
 
 
 def grant(place: Place, role: str) -> None:
@@ -215,5 +219,5 @@ def grant(place: Place, role: str) -> None:
             try:
                 with place.con.transaction():
                     place.con.execute(sql)
-            except (psycopg.errors.InsufficientPrivilege, psycopg.errors.UndefinedTable):
+            except _NO_GRANT:
                 continue

@@ -190,13 +190,23 @@ def drop_logging(schema: str, layer: str) -> str:
 
 
 def logging(
-    schema: str, postgis: str, layer: str, relation: str, fid: str, geom: str, srid: int, mesh: bool
+    schema: str,
+    postgis: str,
+    layer: str,
+    relations: Iterable[str],
+    fid: str,
+    geom: str,
+    srid: int,
+    mesh: bool,
 ) -> list[str]:
-    """The log function of a table and its four triggers. ``fid`` and ``geom`` are column names."""
+    """The log function of a table and the four triggers on it and on each of its partitions and heirs: a
+    statement fires those of the table that it names. ``fid`` and ``geom`` are column names."""
     function = f"{quoted(schema)}.{quoted(log_function(layer))}()"
-    body = _body(schema, postgis, layer, relation, quoted(fid), quoted(geom), srid, mesh)
+    body = _body(schema, postgis, layer, quoted(fid), quoted(geom), srid, mesh)
     statements = [f"CREATE FUNCTION {function} {_FUNCTION}{body}$body$"]
-    return statements + [_trigger(schema, layer, relation, o, _TRANSITION[o]) for o in OPERATIONS]
+    for relation in relations:
+        statements += [_trigger(schema, layer, relation, o, _TRANSITION[o]) for o in OPERATIONS]
+    return statements
 
 
 def whole_logging(schema: str, layer: str, relations: Iterable[str]) -> list[str]:
@@ -255,9 +265,7 @@ _GUARD = (
 )
 
 
-def _body(
-    schema: str, postgis: str, layer: str, relation: str, fid: str, geom: str, srid: int, mesh: bool
-) -> str:
+def _body(schema: str, postgis: str, layer: str, fid: str, geom: str, srid: int, mesh: bool) -> str:
     s, name = quoted(schema), literal(layer)
     old, new = (_boxed(postgis, fid, geom, srid, rows) for rows in ("old_rows", "new_rows"))
     put = f"INSERT INTO {s}.twin_pending (xid, first, layer, fid, delta, {BOXES}) "
@@ -277,7 +285,8 @@ def _body(
  made bigint := 0;
 BEGIN
  IF TG_OP = 'TRUNCATE' THEN
-  SELECT count(*) INTO gone FROM {relation};
+  -- TRUNCATE fires the triggers of every heir, too
+  EXECUTE format('SELECT count(*) FROM ONLY %I.%I', TG_TABLE_SCHEMA, TG_TABLE_NAME) INTO gone;
   {put}VALUES (mine, true, {name}, NULL, -gone, {none}, {none});
   {f"DELETE FROM {meshes};" if mesh else ""}
   RETURN NULL;

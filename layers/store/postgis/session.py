@@ -30,6 +30,7 @@ class Sessions:
         self.database = database
         self.postgis = "public"
         self.geometry = 0  # oid of the type
+        self.writer = ""  # the role that writes
         self._check = check
         self._closed = False
         self.guard = Guard(database.url, self._bare)
@@ -111,8 +112,10 @@ class Sessions:
 
         def find(con: Connection) -> None:
             refuse_standby(con)
-            row = con.execute("SHOW server_encoding").fetchone()
-            if row != ("UTF8",):
+            row = con.execute("SELECT current_setting('server_encoding'), current_user").fetchone()
+            assert row is not None
+            encoding, self.writer = row
+            if encoding != "UTF8":
                 raise Unavailable("the city's database must have the encoding UTF8")
             self.postgis = schema.extension(con)
             found = con.execute("SELECT %s::regtype::oid", (f"{self.postgis}.geometry",)).fetchone()

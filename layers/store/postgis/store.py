@@ -12,14 +12,16 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from layers.errors import Busy, NotFound, shown
-from layers.model import CRS84, Change, Item, Layer, Page, Query, Rows, Selection
+from layers.errors import Busy, NotFound, Unreadable, shown
+from layers.model import CRS84, Change, Interval, Item, Layer, Page, Query, Rows, Selection
 from layers.store import recorded
 from layers.store.base import LayerSpec, Published, Stage
+from layers.store.counting import Budget, Counter
 from layers.store.open import Database
-from layers.store.postgis import catalog, edit, log, publish, read, tables
+from layers.store.postgis import catalog, edit, log, page, publish, read, tables
 from layers.store.postgis.catalog import Table
-from layers.store.postgis.connection import Connection, quoted, shut
+from layers.store.postgis.connection import Connection, bound, shut
+from layers.store.postgis.page import Asked
 from layers.store.postgis.present import CHANGED, TRIES, Present
 from layers.store.postgis.read import State
 from layers.store.postgis.stage import PostgisStage
@@ -29,15 +31,18 @@ from layers.store.postgis.summary import Summary
 class PostgisStore:
     """Implements :class:`layers.store.base.Store`. Made by :func:`layers.store.postgis.open`."""
 
-    def __init__(self, database: Database, mark: Path | None) -> None:
-        self._s = quoted(database.schema).replace("%", "%%")
+    def __init__(
+        self, database: Database, mark: Path | None, counting: Budget, crs_also: tuple[str, ...]
+    ) -> None:
+        self._s = bound(database.schema)
         self._schema = database.schema
         self._closed = False
+        self._counter = Counter(counting)
         self._stages: weakref.WeakSet[PostgisStage] = weakref.WeakSet()
         self._scans: set[Connection] = set()
         self._present = Present(database, mark)
         self._sessions = self._present.sessions
-        self._summary = Summary(database.schema, self._sessions)
+        self._summary = Summary(database.schema, self._sessions, crs_also)
 
     def close(self) -> None:
         """Close every connection; a call of another thread that still runs ends with Unavailable."""
@@ -89,7 +94,7 @@ class PostgisStore:
         usable = [t.id for t in self._present.known().tables.values() if t.state == recorded.OK]
         found = []
         for layer_id in usable:
-            with suppress(NotFound):
+            with suppress(NotFound, Unreadable):
                 found.append(self.layer(layer_id))
         return found
 
@@ -105,6 +110,19 @@ class PostgisStore:
 
         return self._present.of(layer_id, ask)[1]
 
+    def interval(self, layer_id: str) -> Interval:
+        """The first and the last value of the layer's time field. Raises NotFound."""
+
+        def ask(con: Connection, table: Table) -> tuple[State, Interval]:
+            row = con.execute(
+                read.state_sql(table.schema, table.id, table.relation), (), binary=True
+            ).fetchone()
+            assert row is not None
+            moment = read.state(row[0])
+            return moment, self._summary.interval(con, table, moment.layer_seq)
+
+        return self._present.of(layer_id, ask)[1]
+
     def items(self, layer_id: str, query: Query) -> Page:
         """A page of features. Raises NotFound, BadParameter (unknown property), Busy (time limit)."""
         table, (found, matched) = self._found(layer_id, query, wkb=False)
@@ -116,15 +134,21 @@ class PostgisStore:
         table, (found, matched) = self._found(layer_id, query, wkb=True)
         return Selection(read.as_columns(table, found.fields, found.rows), matched, found.next_after)
 
-    def _found(self, layer_id: str, query: Query, *, wkb: bool) -> tuple[Table, tuple[read.Found, int]]:
-        def ask(con: Connection, table: Table) -> tuple[State, tuple[read.Found, int]]:
-            found = self._summary.page(con, table, query, wkb)
-            matched = found.matched
-            if matched is None:
-                matched = self._summary.count(con, table, found.state.layer_seq)
+    def _found(
+        self, layer_id: str, query: Query, *, wkb: bool
+    ) -> tuple[Table, tuple[read.Found, int | None]]:
+        def ask(con: Connection, table: Table) -> tuple[State, tuple[read.Found, int | None]]:
+            found, matched = self._summary.page(con, table, query, wkb, self._counter)
             return found.state, (found, matched)
 
         return self._present.of(layer_id, ask)
+
+    def count(self, layer_id: str, query: Query, most: int) -> int | None:
+        """How many features a query selects; None when they are more than ``most``. Raises as ``items``."""
+        found = self._present.of(layer_id, lambda con, t: page.count(con, Asked(t, query, wkb=False), most))[
+            1
+        ]
+        return found if found <= most else None
 
     def scan(self, layer_id: str, query: Query, size: int = 5_000) -> Generator[Rows]:
         """Everything a query selects, of one moment, in batches; see the protocol."""

@@ -5,15 +5,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from psycopg.types.numeric import Int8
 
-from layers.model import Bbox, Layer, Query
+from layers.model import Bbox, Interval, Layer, Query
 from layers.store import recorded
-from layers.store.postgis import catalog, project, read
+from layers.store.counting import Counter, holds
+from layers.store.postgis import catalog, page, project, read
 from layers.store.postgis.catalog import Table
-from layers.store.postgis.connection import Connection, quoted
+from layers.store.postgis.connection import Connection, ReadingErrors, bound
+from layers.store.postgis.page import Asked
 from layers.store.postgis.read import State
 from layers.store.postgis.session import Sessions
 
@@ -25,25 +28,37 @@ class Summary:
 
     Each is kept with the table as it is known: another catalogue brings other tables."""
 
-    def __init__(self, schema: str, sessions: Sessions) -> None:
-        self._s = quoted(schema).replace("%", "%%")
+    def __init__(self, schema: str, sessions: Sessions, crs_also: tuple[str, ...]) -> None:
+        self._s = bound(schema)
         self._sessions = sessions
+        self._crs_also = crs_also
         self._layers: dict[str, tuple[Table, Layer]] = {}
         self._counts: dict[str, tuple[Table, int, int]] = {}
+        self._intervals: dict[str, tuple[Table, int, Interval]] = {}
         self._voids: dict[str, tuple[Table, int, bool]] = {}
 
     def layer(self, con: Connection, table: Table, moment: State) -> Layer:
         """The public words of a layer at a moment."""
         kept = self._layers.get(table.id)
         if kept is None or kept[0] is not table or kept[1].seq != moment.layer_seq:
-            kept = self._layers[table.id] = (table, self._made(con, table, moment))
+            with ReadingErrors():
+                kept = self._layers[table.id] = (table, self._made(con, table, moment))
         return kept[1]
 
     def _made(self, con: Connection, table: Table, moment: State) -> Layer:
         count = self.count(con, table, moment.layer_seq)
         box, meshes = self._extent(con, table) if table.source is not None else self._own(con, table)
         extent = _within_world(box) if count and box is not None else None
-        return recorded.layer(table, extent=extent, count=count, seq=moment.layer_seq, meshes=meshes)
+        return recorded.layer(
+            table,
+            extent=extent,
+            count=count,
+            seq=moment.layer_seq,
+            meshes=meshes,
+            edits=table.edits,
+            fixed_because=table.fixed_because,
+            crs_also=self._crs_also,
+        )
 
     def _own(self, con: Connection, table: Table) -> tuple[Bbox | None, bool]:
         """Extent, and whether there are bodies, of a layer of our own."""
@@ -58,7 +73,7 @@ class Summary:
     def _extent(self, con: Connection, table: Table) -> tuple[Bbox | None, bool]:
         postgis = self._sessions.postgis
         found = None
-        if table.source is not None and not table.source.view:
+        if not table.scanned and not table.loose:
             found = catalog.index_extent(con, table.raw, table.geom_column, postgis)
         if found is None:
             found = catalog.exact_extent(con, table, postgis)
@@ -69,7 +84,7 @@ class Summary:
         kept = self._counts.get(table.id)
         if kept is not None and kept[0] is table and kept[1] == seq:
             return kept[2]
-        if table.source is not None and table.source.view:
+        if table.scanned:
             count = self._one(con, f"SELECT count(*) FROM {table.relation} t", ())
         elif kept is not None and kept[0] is table and 0 < seq - kept[1] < _FEW:
             sql = f"SELECT coalesce(sum(delta), 0)::bigint FROM {self._s}.twin_changes"
@@ -86,23 +101,69 @@ class Summary:
             self._counts[table.id] = (table, seq, count)
         return count
 
+    def interval(self, con: Connection, table: Table, seq: int) -> Interval:
+        """The first and the last time of a layer at a log number; infinity is an open end."""
+        kept = self._intervals.get(table.id)
+        if kept is None or kept[0] is not table or kept[1] != seq:
+            kept = self._intervals[table.id] = (table, seq, _interval(con, table))
+        return kept[2]
+
     def _one(self, con: Connection, sql: str, values: tuple[Any, ...]) -> int:
         row = con.execute(sql, values, binary=True).fetchone()
         return 0 if row is None else int(row[0])
 
-    def page(self, con: Connection, table: Table, query: Query, wkb: bool) -> read.Found:
-        """A page; the spatial index of a registered table is asked for missing geometries once a change."""
+    def page(
+        self, con: Connection, table: Table, query: Query, wkb: bool, counter: Counter
+    ) -> tuple[read.Found, int | None]:
+        """A page, and how many features match, where that was counted.
+
+        The spatial index of a registered table is asked for missing geometries once a change."""
+        about = self._about(con, table)
+        if query.bbox is not None and table.srid == 4326 and holds(query.bbox, about.extent):
+            found = self._page(con, table, replace(query, bbox=None), wkb, counter, about)
+            if found.state.layer_seq == about.seq:
+                return found, self._matched(con, table, found)
+        found = self._page(con, table, query, wkb, counter, about)
+        return found, self._matched(con, table, found)
+
+    def _page(
+        self, con: Connection, table: Table, query: Query, wkb: bool, counter: Counter, about: Layer
+    ) -> read.Found:
+        seconds = self._sessions.database.read_seconds
         if table.source is None or query.bbox is None:
-            return read.page(con, table, query, wkb=wkb)
+            return page.page(con, Asked(table, query, wkb), counter, about, seconds)
         kept = self._voids.get(table.id)
         seq, void = kept[1:] if kept is not None and kept[0] is table else (-1, True)
-        found = read.page(con, table, query, wkb=wkb, void=void)
+        found = page.page(con, Asked(table, query, wkb, void), counter, about, seconds)
         if found.state.layer_seq != seq:
             moment, now = read.placeless(con, table)
             self._voids[table.id] = (table, moment.layer_seq, now)
             if now and not void:
-                return read.page(con, table, query, wkb=wkb)
+                return page.page(con, Asked(table, query, wkb), counter, about, seconds)
         return found
+
+    def _about(self, con: Connection, table: Table) -> Layer:
+        """The words of a layer as they were when it was last looked at."""
+        kept = self._layers.get(table.id)
+        if kept is not None and kept[0] is table:
+            return kept[1]
+        sql = read.state_sql(table.schema, table.id, table.relation)
+        row = con.execute(sql, (), binary=True).fetchone()
+        assert row is not None
+        return self.layer(con, table, read.state(row[0]))
+
+    def _matched(self, con: Connection, table: Table, found: read.Found) -> int | None:
+        return self.count(con, table, found.state.layer_seq) if found.whole else found.matched
+
+
+def _interval(con: Connection, table: Table) -> Interval:
+    column = table.columns.get(table.time_field or "")
+    if column is None or column.type not in ("date", "datetime"):
+        return None, None
+    name = f"t.{bound(column.name)}"  # bare, so that an index serves
+    row = con.execute(f"SELECT min({name}), max({name}) FROM {table.relation} t", (), binary=True).fetchone()
+    assert row is not None
+    return row[0], row[1]
 
 
 def _within_world(box: Bbox) -> Bbox:

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from layers.model import Bbox, Field
-from layers.store.postgis import catalog, schema
-from layers.store.postgis.catalog import Facts, Table
+from layers.store.postgis import catalog, schema, shape
+from layers.store.postgis import facts as facts_
+from layers.store.postgis.catalog import Table
 from layers.store.postgis.connection import Connection, literal, quoted
+from layers.store.postgis.facts import Facts
 from layers.store.postgis.schema import short
 from layers.store.recorded import MISSING, OK
 
@@ -79,7 +81,7 @@ def check_geometry(place: Place, layer: str, geometry_type: str, *, scan: bool) 
 def create_indexes(place: Place, layer: str, time_field: str | None) -> None:
     """By place, by having none, by source id, and by time where the layer has one."""
     relation = place.relation(layer)
-    void = catalog.void_sql("geom", f"{place.postgis}.")
+    void = shape.void_sql("geom", f"{place.postgis}.")
     wanted = {
         "place": "USING gist (geom)",
         "void": f"(fid) WHERE {void}",
@@ -111,7 +113,7 @@ def set_high(place: Place, layer: str, fid: int) -> None:
 def create_triggers(place: Place, layer: str) -> None:
     """Put the log function and the triggers of a layer of our own in place."""
     relation = place.relation(layer)
-    made = schema.logging(place.schema, place.postgis, layer, relation, "fid", "geom", 4326, True)
+    made = schema.logging(place.schema, place.postgis, layer, [relation], "fid", "geom", 4326, True)
     for sql in (
         schema.drop_logging(place.schema, layer),
         *made,
@@ -146,7 +148,7 @@ def count_sql(s: str, layer: str) -> str:
 
 def facts(place: Place) -> dict[str, Facts]:
     """What the database says of every layer now."""
-    return catalog.facts(place.con, place.schema, place.postgis)
+    return facts_.facts(place.con, place.schema, place.postgis)
 
 
 def moved(place: Place) -> list[str]:
@@ -200,15 +202,17 @@ def rebase(place: Place, above: int | None = None) -> None:
 def _repair(place: Place, table: Table, found: Facts, signature: str) -> None:
     kind, srid = table.geometry_type, 0
     if found.oid is not None and found.typmod is not None:
-        kind, srid = catalog.geometry(place.con, place.postgis, found, table.raw, table.geom_column)
-    state = catalog.state(found, srid or table.srid, table.source)
-    replaced = _replaced(found, signature)
-    if state == OK and replaced:
+        kind, srid = facts_.geometry(
+            place.con, place.postgis, found.oid, table.raw, table.geom_column, table.srid
+        )
+    state = facts_.state(found, srid or table.srid, table.source)
+    replaced, unseen = (test(found.signature, signature) for test in (facts_.replaced, facts_.unseen))
+    if state == OK and (replaced or (table.source is not None and (unseen or table.state != OK))):
         state = _adopt(place, table, found)
     elif state != OK or replaced:
         _forget_meshes(place, table)
     before = int(place.one(f"SELECT {count_sql(place.s, table.id)}"))
-    counted = replaced or state != table.state
+    counted = unseen or state != table.state
     delta = (_count(place, table) if state == OK else 0) - before if counted else 0
     log_whole(place, table.id, delta, None, None)
     now = facts(place)[table.id]
@@ -225,19 +229,12 @@ def _repair(place: Place, table: Table, found: Facts, signature: str) -> None:
     )
 
 
-def _replaced(found: Facts, signature: str) -> bool:
-    """Whether the table is another one, or our triggers were off: rows may have changed unseen."""
-    before = signature.split(" ", 6)
-    now = found.signature.split(" ", 6)
-    return before[0] != now[0] or before[5] != now[5]
-
-
 def _adopt(place: Place, table: Table, found: Facts) -> str:
     """Make a table that another program made, or took the triggers from, a layer's table again; its state."""
     if table.source is not None:
         from layers.store.postgis import registered
 
-        return registered.watch(place, table)
+        return registered.watch(place, table, found.heirs)
     place.con.execute(f"LOCK TABLE {table.raw} IN SHARE ROW EXCLUSIVE MODE")
     if not any(c.name == "source_id" for c in found.columns):
         place.con.execute(f"ALTER TABLE {table.raw} ADD COLUMN source_id {_TEXT}")

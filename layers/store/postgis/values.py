@@ -15,6 +15,7 @@ from psycopg.abc import Buffer
 from psycopg.adapt import Dumper, Loader
 from psycopg.pq import Format
 
+from layers import wkb
 from layers.store.postgis.connection import Connection
 
 _DAYS = struct.Struct("!i")
@@ -84,7 +85,4 @@ def prepare(con: Connection, geometry: int) -> None:
 
 def geometries(ewkb: list[bytes | None]) -> Any:
     """EWKB as an object array of shapely geometries; None for null, or for one that cannot be read."""
-    import numpy as np
-    import shapely
-
-    return np.asarray(shapely.from_wkb(ewkb, on_invalid="ignore"), dtype=object)
+    return wkb.shapes(ewkb)

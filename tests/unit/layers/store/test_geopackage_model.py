@@ -17,7 +17,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from layers.errors import NotFound, Stale
 from layers.model import Cursor, Query, Sort
 from layers.store import geopackage
-from layers.store.geopackage import choose, read
+from layers.store.counting import Budget
+from layers.store.geopackage import boxes, choose, read
 from tests.storing import batch, fids, load, row, spec
 
 LON = st.floats(-180, 180, allow_subnormal=False)
@@ -41,18 +42,21 @@ def shapes() -> list[Any]:
     return out
 
 
-@pytest.fixture(scope="module", params=["few", "many"])
+@pytest.fixture(scope="module", params=["few", "many", "many, without a walk"])
 def store(
     request: pytest.FixtureRequest, shapes: list[Any], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[geopackage.GeoPackageStore]:
-    """Once as it is, once with every bound so low that nearly every answer is beyond it."""
-    made = geopackage.open(tmp_path_factory.mktemp("model") / "city.gpkg")
+    """Once as it is, then with every bound so low that nearly every answer is beyond it."""
+    budget = Budget() if request.param == "few" else Budget(few=2)
+    made = geopackage.open(tmp_path_factory.mktemp("model") / "city.gpkg", counting=budget)
     with pytest.MonkeyPatch.context() as patched:
-        if request.param == "many":
-            patched.setattr(choose, "FEW", 2)
-            patched.setattr(choose, "_HANDFUL", 0)
-            patched.setattr(choose, "_GEOMETRIES", 3)
+        if request.param != "few":
+            patched.setattr(boxes, "_HANDFUL", 0)
+            patched.setattr(boxes, "_GEOMETRIES", 3)
             patched.setattr(read, "_CHUNK", 2)
+        if request.param == "many, without a walk":
+            patched.setattr(choose, "WALK", 1)
+            patched.setattr(choose, "_EACH", 0)
         yield _loaded(made, shapes)
     made.close()
 

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from layers.errors import BadBody, Busy, Exists, ReadOnly, Unavailable
 from layers.model import Field
 from layers.store.postgis import connection, epoch, read, schema, values
-from layers.store.postgis.catalog import Column, field_type, geometry_type, merge
+from layers.store.postgis.catalog import Column, field_type, merge
+from layers.store.postgis.facts import geometry_type
 from layers.store.values import stored
 
 DEGREES = st.tuples(st.floats(-180, 180), st.floats(-90, 90), st.floats(-180, 180), st.floats(-90, 90))
@@ -130,7 +131,9 @@ def test_types_of_columns(pg: str, own: bool, expected: str | None) -> None:
 
 def test_columns_are_read_and_written_in_their_own_type() -> None:
     assert Column("a%b", "text", "string").read == 't."a%%b"'
-    assert Column("a", "numeric", "number").read == 't."a"::double precision'
+    assert Column("a", "real", "number").read == 't."a"::double precision'
+    assert 'CASE WHEN abs(t."a") <= 1.7e308' in Column("a", "numeric", "number").read
+    assert Column("a", "character", "string").write == "%s::text::bpchar"
     assert Column("a", "timestamp without time zone", "datetime").read == "(t.\"a\" AT TIME ZONE 'UTC')"
     assert Column("a", "uuid", "string").write == "%s::text::uuid"
 

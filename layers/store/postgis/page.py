@@ -1,0 +1,244 @@
+"""Pages of features: of few candidates by one statement, of many by a transaction that counts at the end."""
+
+# Identifiers come quoted from the catalog and values are bound: ruff cannot see that.
+# ruff: noqa: S608
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from typing import Any
+
+import psycopg
+
+from layers.model import Field, Layer, Query
+from layers.store import compile
+from layers.store.counting import Budget, Counter, is_wide, told_by_page
+from layers.store.postgis import read
+from layers.store.postgis.catalog import Table
+from layers.store.postgis.connection import Connection, ReadingErrors
+from layers.store.postgis.filter import Postgis
+from layers.store.postgis.read import Found, State
+from layers.store.recorded import chosen_fields
+from layers.store.stopping import is_stopped
+
+_KEPT = 500  # statements of a table
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A query of a layer. ``void``: whether a registered table may have features without a geometry."""
+
+    table: Table
+    query: Query
+    wkb: bool
+    void: bool = True
+
+    @property
+    def fields(self) -> tuple[Field, ...]:
+        """The fields that it wants. Raises BadParameter."""
+        return chosen_fields(self.table, self.query)
+
+    @property
+    def is_filtered(self) -> bool:
+        """Whether values of the client take part, on which an expression may fail."""
+        return bool(self.query.filter or self.query.words or self.query.equals)
+
+    @property
+    def end(self) -> str:
+        """One feature more than the page has shows whether any follow."""
+        return f"LIMIT {(self.query.limit or 0) + 1} OFFSET {self.query.offset}"
+
+    @property
+    def source(self) -> str:
+        """What stands after FROM."""
+        return f"{self.table.relation} t"
+
+    def box(self) -> tuple[str, list[Any]]:
+        """The condition of the box, and its values."""
+        return ("", []) if self.query.bbox is None else read.within(self.table, self.query.bbox, self.void)
+
+    def others(self) -> tuple[str, list[Any]]:
+        """All other conditions, and their values."""
+        return read.selection(self.table, replace(self.query, bbox=None))
+
+    def after(self) -> tuple[str, list[Any]]:
+        """The condition that a feature follows the cursor, and its values."""
+        return ("", []) if self.query.after is None else compile.after(Postgis(self.table), self.query)
+
+    def order(self) -> tuple[str, list[Any]]:
+        """What stands after ORDER BY, and its values."""
+        return compile.order(Postgis(self.table), self.query)
+
+    def row(self, number: str, source: str) -> str:
+        """The statement of the rows of a page with their place in its order, and names for their columns."""
+        keys = compile.sort_values(Postgis(self.table), self.query)
+        columns = "".join(f", {self.table.column(f)}" for f in self.fields) + keys
+        shape = read.shape_sql(self.table, self.wkb)
+        sql = f"SELECT {self.table.fid}, {shape}{columns}, {number} FROM {source}"
+        names = [f"c{i}" for i in range(3 + len(self.fields) + len(self.query.sort))]
+        return f"LEFT JOIN LATERAL ({sql}) p({', '.join(names)}) ON true ORDER BY p.{names[-1]}"
+
+    def found(self, rows: list[tuple[Any, ...]]) -> Found:
+        """The page that rows of a moment, a count and what :meth:`row` gives are."""
+        moment, matched = read.state(rows[0][0]), rows[0][1]
+        given = [r[2:-1] for r in rows] if rows[0][2] is not None else []
+        more = len(given) > (self.query.limit or 0)
+        given = given[: self.query.limit]
+        next_after = (*given[-1][2 + len(self.fields) :], given[-1][0]) if more else None
+        return Found(moment, self.fields, given, matched, next_after)
+
+
+def page(con: Connection, asked: Asked, counter: Counter, about: Layer, seconds: float) -> Found:
+    """The features of a page within so many seconds. ``about``: the layer at this moment or one before.
+
+    Raises BadParameter: an unknown property, a filter that cannot be computed."""
+    began = time.monotonic()
+    few, query = counter.budget.few, asked.query
+    if query.bbox is not None:
+        gather = about.count <= few or not is_wide(about, query.bbox, few)
+    else:
+        gather = about.count <= few or not (query.sort or asked.others()[0])
+    if gather:
+        # a layer that can be counted whole can be tried whole
+        found = gathered(con, asked, few, about.count > counter.budget.matches)
+        if found is not None:
+            return found
+    return searched(con, asked, counter, began + seconds)
+
+
+def gathered(con: Connection, asked: Asked, few: int, bounded: bool) -> Found | None:
+    """The page by one statement that gathers every match; None where that are more than ``few`` or, if it
+    shall be ``bounded``, a box has more features on which the other conditions would have to be tried.
+
+    Rows are matched once, as keys, and counted; only those of the page are fetched whole."""
+    table, query = asked.table, asked.query
+    head, last, values, whole = _keys(asked, few, bounded)
+    key = (query.properties, query.sort, asked.wkb, head)
+    sql = table.memo.get(key)
+    if sql is None:
+        rows = asked.row("k.n", f"k JOIN {asked.source} ON {table.fid} = k.id")
+        sql = (
+            f"WITH s AS MATERIALIZED ({read.state_sql(table.schema, table.id, table.relation)}){head}"
+            f" SELECT s.state, {last}, p.* FROM s {rows}"
+        )
+        if query.filter is None:
+            if len(table.memo) > _KEPT:
+                table.memo.clear()
+            table.memo[key] = sql
+    prepare = False if query.filter is not None or query.words else None
+    with ReadingErrors(asked.is_filtered):
+        rows_ = con.execute(sql, values, binary=True, prepare=prepare).fetchall()
+    if not whole and rows_[0][1] is None:
+        return None
+    return replace(asked.found(rows_), whole=whole)
+
+
+def _keys(asked: Asked, few: int, bounded: bool) -> tuple[str, str, list[Any], bool]:
+    """CTEs that end in ``k``, the keys of a page and their order ``n``; SQL of how many match, null for too
+    many; the values; whether there is no condition.
+
+    ``bounded``: no more than ``few`` features of a box are tried on the other conditions. It costs a
+    quarter more, for else the cheaper of them spare the exact test of the box."""
+    table, query = asked.table, asked.query
+    (box, box_values), (others, values) = asked.box(), asked.others()
+    follow, follow_values = asked.after()
+    by = f"SELECT {table.fid} AS id, {table.fid} AS n FROM {asked.source} WHERE true"
+    if not box and not others and not query.sort:
+        head = f", k AS MATERIALIZED ({by}{follow} ORDER BY n {asked.end})"
+        return head, "NULL::bigint", follow_values, True
+    inner, inner_values, tried, tried_values = box + others, [*box_values, *values], "", list[Any]()
+    if box and bounded:
+        inner, inner_values, tried, tried_values = box, box_values, others, values
+    near = f"{asked.source} WHERE true{inner} LIMIT {few + 1}"
+    if tried or query.sort:
+        near = f"(SELECT t.* FROM {near}) t"
+    matched = f"(SELECT CASE WHEN count(*) <= {few} THEN count(*) FILTER (WHERE m.fits) END FROM m)"
+    fits = f"(true{tried}) AS fits"
+    if not query.sort:
+        later = "" if query.after is None else " AND m.id > %s::bigint"
+        head = (
+            f", m AS MATERIALIZED (SELECT {table.fid} AS id, {table.fid} AS n, {fits} FROM {near}),"
+            f" k AS MATERIALIZED (SELECT m.id, m.n FROM m WHERE m.fits{later} ORDER BY m.id {asked.end})"
+        )
+        return head, matched, [*tried_values, *inner_values, *(query.after or ())], False
+    order, order_values = asked.order()
+    place = f"row_number() OVER (ORDER BY {order}) AS n, true{follow} AS later"
+    head = (
+        f", m AS MATERIALIZED (SELECT {table.fid} AS id, {place}, {fits} FROM {near}),"
+        f" k AS MATERIALIZED (SELECT m.id, m.n FROM m WHERE m.later AND m.fits ORDER BY m.n {asked.end})"
+    )
+    return head, matched, [*order_values, *follow_values, *tried_values, *inner_values], False
+
+
+def searched(con: Connection, asked: Asked, counter: Counter, until: float) -> Found:
+    """The page by a search that ends when it is full, and then the count, within the budget; of one moment.
+
+    The planner knows whether to walk the table in order or to gather by an index and sort."""
+    table, query = asked.table, asked.query
+    (box, box_values), (others, values) = asked.box(), asked.others()
+    conditions, values = box + others, [*box_values, *values]
+    follow, follow_values = asked.after()
+    order, order_values = asked.order()
+    rows = asked.row(f"row_number() OVER (ORDER BY {order})", f"k JOIN {asked.source} ON {table.fid} = k.id")
+    moment_sql = read.state_sql(table.schema, table.id, table.relation)
+    sql = (
+        f"WITH s AS MATERIALIZED ({moment_sql}), k AS MATERIALIZED"
+        f" (SELECT {table.fid} AS id FROM {asked.source} WHERE true{conditions}{follow}"
+        f" ORDER BY {order} {asked.end}) SELECT s.state, NULL, p.* FROM s {rows}"
+    )
+    with con.transaction(), ReadingErrors(asked.is_filtered):
+        con.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        read.hold(con, table.raw)
+        _limit(con, until - time.monotonic())
+        bound = [*values, *follow_values, *order_values, *order_values]
+        found = asked.found(con.execute(sql, bound, binary=True, prepare=False).fetchall())
+        if not conditions:
+            return replace(found, whole=True)
+        matched = told_by_page(query, len(found.rows), found.next_after is not None)
+        if matched is None:
+            moment = found.state
+            key = moment.epoch, table.id, moment.layer_seq, table.generation
+            matched = counter.count(
+                key, query, lambda: _within(con, asked.source, conditions, values, counter.budget, until)
+            )
+        return replace(found, matched=matched)
+
+
+def _limit(con: Connection, seconds: float) -> None:
+    con.execute(f"SET LOCAL statement_timeout = {max(1, int(seconds * 1000))}")
+
+
+def _within(
+    con: Connection, source: str, conditions: str, values: list[Any], budget: Budget, until: float
+) -> int | None:
+    """How many match; None when that is more, or takes longer to find out, than the budget allows."""
+    try:
+        with con.transaction():  # a savepoint: what is cancelled undoes no more
+            _limit(con, min(budget.seconds, until - time.monotonic()))
+            found = _counted(con, source, conditions, values, budget.matches)
+    except psycopg.errors.QueryCanceled:
+        if is_stopped():
+            raise
+        return None
+    return found if found <= budget.matches else None
+
+
+def _counted(con: Connection, source: str, conditions: str, values: list[Any], most: int) -> int:
+    """How many match, right up to ``most``."""
+    sql = f"SELECT count(*) FROM (SELECT FROM {source} WHERE true{conditions} LIMIT {most + 1}) m"
+    row = con.execute(sql, values, binary=True, prepare=False).fetchone()
+    return 0 if row is None else int(row[0])
+
+
+def count(con: Connection, asked: Asked, most: int) -> tuple[State, int]:
+    """How many features a query selects, right up to ``most``, and the moment of it."""
+    table = asked.table
+    (box, box_values), (others, values) = asked.box(), asked.others()
+    with con.transaction(), ReadingErrors(asked.is_filtered):
+        con.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        read.hold(con, table.raw)
+        moment = con.execute(read.state_sql(table.schema, table.id, table.relation), ()).fetchone()
+        assert moment is not None
+        found = _counted(con, asked.source, box + others, [*box_values, *values], most)
+        return read.state(moment[0]), found

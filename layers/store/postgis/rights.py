@@ -1,0 +1,52 @@
+"""What the database lets this server do to the rows of each layer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from layers.model import EDITS, EditKind
+from layers.store.postgis.connection import bound
+
+
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """What the writing role may do to a table's rows, and whether row-level security hides some from
+    the reading one."""
+
+    edits: tuple[EditKind, ...]
+    partial: bool = False
+
+    @property
+    def lacking(self) -> str:
+        """What the operator must grant so that everything may be done; empty when all may."""
+        lacks = ", ".join(_RIGHT[kind] for kind in EDITS if kind not in self.edits)
+        return (
+            f"this server's role in the database has no right to {lacks} its rows; grant it" if lacks else ""
+        )
+
+
+ALL = Rights(EDITS)
+_RIGHT: Mapping[EditKind, str] = {"create": "INSERT", "update": "UPDATE", "delete": "DELETE"}
+
+# An edit locks its row first, which takes UPDATE on some column.
+_RIGHTS = """
+SELECT l.id, has_any_column_privilege(%s, c.oid, 'INSERT'), has_any_column_privilege(%s, c.oid, 'UPDATE'),
+  has_any_column_privilege(%s, c.oid, 'UPDATE') AND has_table_privilege(%s, c.oid, 'DELETE'),
+  row_security_active(c.oid)
+FROM {s}.twin_layers l
+LEFT JOIN LATERAL (SELECT l.source::json AS j) o ON true
+JOIN pg_namespace n ON n.nspname = coalesce(o.j->>'schema', %s)
+JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = coalesce(o.j->>'table', l.id)
+  AND c.relkind IN ('r', 'p', 'v')
+"""
+
+
+def rights(con: Any, schema: str, writer: str) -> dict[str, Rights]:
+    """The rights on every layer that has a table, by id; ``con`` is one of the reading role."""
+    rows = con.execute(_RIGHTS.format(s=bound(schema)), (writer,) * 4 + (schema,)).fetchall()
+    return {
+        row[0]: Rights(tuple(kind for kind, may in zip(EDITS, row[1:4], strict=True) if may), row[4])
+        for row in rows
+    }

@@ -1,0 +1,160 @@
+"""What a page says of how many match: exact, or nothing where counting would cost more than the budget."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from layers.model import CRS84, Page, Query, Sort
+from layers.store.base import Store
+from layers.store.counting import Budget
+from layers.store.open import Database, open_store
+from tests import queries
+from tests.contract.conftest import STORES
+from tests.storing import fids, grid, load, row, spec, square
+
+WIDE = (24.0, 59.0, 25.0545, 61.0)  # without four of ten columns
+ALL = (24.0, 59.0, 26.0, 61.0)
+QUERIES = 200
+_numbers = itertools.count()
+
+
+class Opened:
+    """One place, opened with several budgets."""
+
+    def __init__(self, folder: Path, database: Database | None) -> None:
+        self._folder, self._database = folder, database
+        self.made: list[Store] = []
+
+    def with_budget(self, few: int = 2, matches: int = 1_000_000, seconds: float = 5.0) -> Store:
+        self.made.append(open_store(self._folder, self._database, Budget(few, matches, seconds)))
+        return self.made[-1]
+
+
+@pytest.fixture(params=STORES)
+def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Opened]:
+    database = None
+    if request.param == "postgis":
+        database = Database(request.getfixturevalue("shared_database"), schema=f"counting{next(_numbers)}")
+    one = Opened(tmp_path, database)
+    yield one
+    for store in one.made:
+        store.close()
+
+
+def walk(store: Store, layer: str, query: Query) -> list[Page]:
+    """Every page from a query on."""
+    pages = [store.items(layer, query)]
+    while (after := pages[-1].next_after) is not None:
+        pages.append(store.items(layer, replace(query, after=after, offset=0)))
+    return pages
+
+
+def test_many_are_answered_as_few_are(opened: Opened) -> None:
+    """Whether all matches are gathered or only the page is looked for, the answer is the same."""
+    usual = opened.with_budget(few=20_000)
+    load(usual, queries.SPEC, queries.rows(Random(3), 150))
+    usual.patch("everything", 3, {"geometry": None})
+    searching = opened.with_budget(few=0)
+    layer = usual.layer("everything")
+    for number in range(QUERIES):
+        query = queries.Maker(Random(number), layer).query()
+        assert searching.items("everything", query) == usual.items("everything", query), (number, query)
+    for number in range(QUERIES // 10):
+        maker = queries.Maker(Random(1000 + number), layer)
+        query = replace(maker.query(), sort=maker.sort(), crs=CRS84, limit=17, offset=0)
+        told = [page.matched for page in walk(searching, "everything", query)]
+        pages = [replace(page, matched=None) for page in walk(searching, "everything", query)]
+        expected = walk(usual, "everything", query)
+        assert pages == [replace(page, matched=None) for page in expected], (number, query)
+        assert told == [page.matched for page in expected], (number, query)
+
+
+@pytest.mark.parametrize("few", [0, 15])
+def test_a_count_beyond_the_budget_is_left_out(opened: Opened, few: int) -> None:
+    """And then alone: features, cursors and what a page tells by itself stay."""
+    usual = opened.with_budget(few=20_000)
+    load(usual, queries.SPEC, queries.rows(Random(4), 150))
+    frugal = opened.with_budget(few=few, matches=20)
+    layer = usual.layer("everything")
+    left_out = 0
+    for number in range(QUERIES):
+        query = replace(queries.Maker(Random(number), layer).query(), limit=7)
+        found, expected = frugal.items("everything", query), usual.items("everything", query)
+        assert replace(found, matched=None) == replace(expected, matched=None), (number, query)
+        if found.matched is None:
+            assert (expected.matched or 0) > 20, (number, query)
+            left_out += 1
+        else:
+            assert found.matched == expected.matched, (number, query)
+        selection = frugal.select("everything", query)
+        assert (selection.matched, selection.next_after) == (found.matched, found.next_after)
+    assert left_out > QUERIES // 20
+
+
+def test_a_whole_layer_is_always_counted(opened: Opened) -> None:
+    store = opened.with_budget(few=0, matches=5)
+    load(store, spec(), grid(40))
+    for query in (Query(limit=3), Query(limit=3, bbox=ALL), Query(limit=3, sort=(Sort("levels", True),))):
+        pages = walk(store, "buildings", query)
+        assert [page.matched for page in pages] == [40] * 14, query
+
+
+def test_every_page_of_a_walk_says_the_same(opened: Opened) -> None:
+    store = opened.with_budget(matches=24)
+    load(store, spec(), grid(40))
+    asked = Query(limit=5, bbox=WIDE)
+    assert {page.matched for page in walk(store, "buildings", asked)} == {24}
+    store.create("buildings", {"type": "Feature", "geometry": None, "properties": {"name": "placeless"}})
+    pages = walk(store, "buildings", asked)
+    assert {page.matched for page in pages} == {None}
+    assert [page.returned for page in pages] == [5] * 5
+    store.delete("buildings", 1)
+    assert {page.matched for page in walk(store, "buildings", asked)} == {24}
+
+
+def test_a_page_that_holds_all_tells_their_number(opened: Opened) -> None:
+    store = opened.with_budget(few=0, matches=1)
+    load(store, spec(), grid(40))
+    assert store.items("buildings", Query(bbox=WIDE, limit=24)).matched == 24
+    assert store.items("buildings", Query(bbox=WIDE, limit=20, offset=10)).matched == 24
+    assert store.items("buildings", Query(bbox=WIDE, limit=20, offset=30)).matched is None
+    assert store.items("buildings", Query(equals=(("name", "nowhere"),))).matched == 0
+
+
+def test_a_count_that_takes_too_long_is_left_out(opened: Opened) -> None:
+    store = opened.with_budget(few=0, seconds=0.0)
+    load(store, spec(), [row(f"b{i}", square(25, 60), name=f"house {i}") for i in range(4000)])
+    page = store.items("buildings", Query(words=("house",), limit=10))
+    assert (page.returned, page.matched, page.next_after) == (10, None, (10,))
+    rare = store.items("buildings", Query(words=("house 3999",), limit=10))
+    assert (rare.returned, rare.matched, rare.next_after) == (1, 1, None)
+
+
+def test_the_table_is_searched_where_the_matches_are(opened: Opened) -> None:
+    """The first matches may lie behind all that would be tried one after the other."""
+    store = opened.with_budget(few=10)
+    rows = [row(f"b{i}", square(10 if i < 25_000 else 25, 60), name="a") for i in range(25_050)]
+    load(store, spec(), rows)
+    box = (24.0, 59.0, 26.0, 61.0)
+    assert fids(store, bbox=box, limit=5) == [25_001, 25_002, 25_003, 25_004, 25_005]
+    asked = Query(bbox=box, equals=(("name", "a"),), limit=20)
+    pages = walk(store, "buildings", asked)
+    assert [(page.returned, page.matched) for page in pages] == [(20, 50), (20, 50), (10, 50)]
+    assert store.items("buildings", replace(asked, after=(25_040,))).next_after is None
+    assert store.items("buildings", replace(asked, after=(25_050,))).returned == 0
+
+
+def test_matches_are_counted_up_to_a_number(opened: Opened) -> None:
+    store = opened.with_budget()
+    load(store, spec(), grid(40))
+    for query, count in ((Query(), 40), (Query(bbox=ALL), 40), (Query(bbox=WIDE), 24)):
+        assert store.count("buildings", query, count) == count
+        assert store.count("buildings", query, count - 1) is None
+    assert store.count("buildings", Query(equals=(("name", "house 7"),)), 0) is None
+    assert store.count("buildings", Query(equals=(("name", "nowhere"),)), 0) == 0
