@@ -1,8 +1,9 @@
 """Layers as files: what is offered, and one call for each way to give it.
 
 ``page`` makes a small file at once, ``stream`` gives a file of any length in pieces, ``write`` makes a
-file of a format that cannot be streamed. Geometries are longitude, latitude; every file carries the
-feature ids. All take bounded memory, whatever the number of batches.
+file of a format that cannot be streamed. Rows come in longitude, latitude; files are in the CRS of a
+URI, x first (see ``reference``), and carry the feature ids. All take bounded memory, whatever the
+number of batches.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from layers.model import Layer, Rows, Titles
+from layers.model import CRS84, Layer, Rows, Titles
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,56 +69,71 @@ def localized(layer: Layer, lang: str) -> Layer:
     return replace(layer, title=first(layer.title), fields=tuple(fields))
 
 
-def page(name: str, layer: Layer, rows: Rows) -> bytes:
-    """A whole file of one batch. Raises KeyError for a format that has no pages."""
+def page(name: str, layer: Layer, rows: Rows, crs: str = CRS84) -> bytes:
+    """A whole file of one batch. Raises KeyError for a format that has no pages, BadFile for the CRS."""
+    from layers.write import reference
+
+    (rows,) = reference.projected([rows], crs)
     if name == "flatgeobuf":
         from layers.write import flatgeobuf
 
-        return flatgeobuf.page(layer, rows)
+        return flatgeobuf.page(layer, rows, crs)
     if name == "csv":
         from layers.write import table
 
-        return table.page(layer, rows)
+        return table.page(layer, rows, crs)
     raise KeyError(name)
 
 
 def stream(
-    name: str, layer: Layer, batches: Iterable[Rows], survey: Iterable[Rows] | None = None
+    name: str,
+    layer: Layer,
+    batches: Iterable[Rows],
+    survey: Iterable[Rows] | None = None,
+    crs: str = CRS84,
 ) -> Iterator[bytes]:
     """A file in pieces. ``survey`` is the same features without properties: a format that has to tell
     at its beginning what all geometries have in common reads it first; without it the first batch decides.
 
-    Raises KeyError for a format that cannot be streamed, Conflict when a geometry is not as was told."""
+    Raises KeyError for a format that cannot be streamed, Conflict when a geometry is not as was told,
+    BadFile for the CRS."""
+    from layers.write import reference
+
+    batches = reference.projected(batches, crs)
     if name == "flatgeobuf":
         from layers.write import flatgeobuf
 
-        return flatgeobuf.stream(layer, batches, survey)
+        return flatgeobuf.stream(layer, batches, survey, crs)
     if name == "csv":
         from layers.write import table
 
-        return table.stream(layer, batches)
+        return table.stream(layer, batches, crs)
     if name == "geojson":
         from layers.write import geojson
 
-        return geojson.stream(layer, batches)
+        return geojson.stream(layer, batches, crs)
     raise KeyError(name)
 
 
-def write(name: str, layer: Layer, batches: Iterable[Rows], path: Path) -> None:
+def write(name: str, layer: Layer, batches: Iterable[Rows], path: Path, crs: str = CRS84) -> None:
     """Make a file; other files that this needs meanwhile lie beside it.
 
-    Raises KeyError for a format that is streamed, TooLarge beyond what the format holds, OSError."""
+    Raises KeyError for a format that is streamed, TooLarge beyond what the format holds, OSError, BadFile
+    for the CRS."""
+    from layers.write import reference
+
+    batches = reference.projected(batches, crs)
     if name == "gpkg":
         from layers.write import geopackage
 
-        geopackage.write(layer, batches, path)
+        geopackage.write(layer, batches, path, crs)
     elif name == "parquet":
         from layers.write import parquet
 
-        parquet.write(layer, batches, path)
+        parquet.write(layer, batches, path, crs)
     elif name == "shp":
         from layers.write import shapefile
 
-        shapefile.write(layer, batches, path)
+        shapefile.write(layer, batches, path, crs)
     else:
         raise KeyError(name)

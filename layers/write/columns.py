@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -20,6 +20,19 @@ def fields(layer: Layer, rows: Rows | None) -> tuple[Field, ...]:
     if rows is None:
         return layer.fields
     return tuple(f for f in layer.fields if f.name in rows.properties)
+
+
+def begun(layer: Layer, batches: Iterable[Rows]) -> tuple[tuple[Field, ...], Iterator[Rows]]:
+    """The fields that the first batch carries, as :func:`fields` gives them, and all the batches."""
+    rest = iter(batches)
+    first = next(rest, None)
+    return fields(layer, first), rest if first is None else _with_first(first, rest)
+
+
+def _with_first(first: Rows, rest: Iterator[Rows]) -> Iterator[Rows]:
+    yield first
+    del first  # a batch is large: none is held longer than it is used
+    yield from rest
 
 
 def free(name: str, taken: Iterable[str]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, BinaryIO
@@ -45,12 +45,15 @@ class Column:
     def cells(self, values: Sequence[Any]) -> list[bytes]:
         """The values as they will be written, without padding; notes their width, and those cut."""
         kind, _, fixed = _KINDS[self.field.type]
-        made = [b"" if v is None else _cell(self.field.type, v) for v in columns.plain(self.field, values)]
-        if kind == b"C":
+        cell = _CELLS[self.field.type]
+        made = [b"" if v is None else cell(v) for v in columns.plain(self.field, values)]
+        widest = max(map(len, made), default=0)
+        if kind == b"C" and widest > MAX_TEXT:
             self.cut += sum(len(one) > MAX_TEXT for one in made)
-            made = [one if len(one) <= MAX_TEXT else shortened(one, MAX_TEXT) for one in made]
+            made = [shortened(one, MAX_TEXT) for one in made]
+            widest = max(map(len, made))
         least = LEAST_DIGITS if kind == b"N" else 1
-        self.width = fixed or max(self.width, least, *map(len, made))
+        self.width = fixed or max(self.width, least, widest)
         return made
 
     def padded(self, cells: Sequence[bytes]) -> list[bytes]:
@@ -61,14 +64,20 @@ class Column:
         return [one.ljust(width, b"?" if kind == b"L" else b" ") for one in cells]
 
 
-def _cell(kind: FieldType, value: Any) -> bytes:
-    if kind == "boolean":
-        return b"T" if value else b"F"
-    if kind == "number":
-        return repr(value).encode()
-    if kind == "date":
-        return str(value).replace("-", "").encode()
-    return str(value).encode("utf-8", "replace")
+def _text(value: str) -> bytes:
+    return value.encode("utf-8", "replace")
+
+
+#: Field type → a value of ``columns.plain`` that is not None → its cell.
+_CELLS: dict[FieldType, Callable[[Any], bytes]] = {
+    "string": _text,
+    "array": _text,
+    "integer": lambda value: b"%d" % value,
+    "number": lambda value: repr(value).encode(),
+    "boolean": lambda value: b"T" if value else b"F",
+    "date": lambda value: value.replace("-", "").encode(),
+    "datetime": _text,
+}
 
 
 def shortened(raw: bytes, size: int) -> bytes:

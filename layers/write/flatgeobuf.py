@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
-from layers.model import Field, FieldType, Layer, Rows
-from layers.write import columns, flatgeometry, shapes
+from layers.model import CRS84, Field, FieldType, Layer, Rows
+from layers.write import columns, flatgeometry, reference, shapes
 from layers.write.flatbuffer import Piece, Scalar, Slot, root, table, text, vector
 
 MAGIC = b"fgb\x03fgb\x00"
@@ -35,15 +35,17 @@ _COUNT = struct.Struct("<I")
 _FEATURE = struct.Struct("<IIHHHHiIII")
 
 
-def page(layer: Layer, rows: Rows) -> bytes:
+def page(layer: Layer, rows: Rows, crs: str = CRS84) -> bytes:
     """A whole file of one batch; its header tells how many features it has."""
     fields = columns.fields(layer, rows)
     wkb = shapes.iso(rows.wkb)
     form = _Form.of(layer, shapes.kinds(wkb))
-    return b"".join([header(layer, fields, form, len(rows.fids)), *_features(fields, form, rows, wkb)])
+    return b"".join([header(layer, fields, form, crs, len(rows.fids)), *_features(fields, form, rows, wkb)])
 
 
-def stream(layer: Layer, batches: Iterable[Rows], survey: Iterable[Rows] | None = None) -> Iterator[bytes]:
+def stream(
+    layer: Layer, batches: Iterable[Rows], survey: Iterable[Rows] | None = None, crs: str = CRS84
+) -> Iterator[bytes]:
     """A whole file of many batches, in pieces; its header leaves the number of features open.
 
     The header tells the type of all geometries and whether they have heights: ``survey`` is read for
@@ -56,10 +58,10 @@ def stream(layer: Layer, batches: Iterable[Rows], survey: Iterable[Rows] | None 
         form = form or _Form.of(layer, shapes.kinds(wkb))
         if fields is None:
             fields = columns.fields(layer, rows)
-            yield header(layer, fields, form, 0)
+            yield header(layer, fields, form, crs)
         yield b"".join(_features(fields, form, rows, wkb))
     if fields is None:
-        yield header(layer, columns.fields(layer, None), form or _Form.of(layer, set()), 0)
+        yield header(layer, columns.fields(layer, None), form or _Form.of(layer, set()), crs)
 
 
 def _kinds(batches: Iterable[Rows]) -> set[int]:
@@ -83,7 +85,7 @@ class _Form:
         return cls(own if fits else 0, any(kind > 1000 for kind in kinds))
 
 
-def header(layer: Layer, fields: Sequence[Field], form: _Form, count: int) -> bytes:
+def header(layer: Layer, fields: Sequence[Field], form: _Form, crs: str, count: int = 0) -> bytes:
     """The magic bytes and the Header; ``count`` 0 where it is not known."""
     fid = columns.free(columns.FID, (f.name for f in fields))
     flags: list[Slot] = [None, None, None, None, Scalar("?", False), Scalar("?", True), Scalar("?", True)]
@@ -91,7 +93,8 @@ def header(layer: Layer, fields: Sequence[Field], form: _Form, count: int) -> by
     described += [_column(field) for field in fields]
     slots: list[Slot] = [text(layer.id), None, Scalar("B", form.kind), Scalar("?", form.high)]
     slots += [None, None, None, vector(described), Scalar("Q", count), Scalar("H", 0)]
-    slots += [table([text("EPSG"), Scalar("i", 4326), text("WGS 84")]), text(columns.title(layer.title))]
+    system = table([text("EPSG"), Scalar("i", reference.code(crs)), text(reference.name(crs))])
+    slots += [system, text(columns.title(layer.title))]
     return MAGIC + root(table(slots))
 
 

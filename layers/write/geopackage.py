@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from layers.model import Field, Layer, Rows
+from layers.model import CRS84, Field, Layer, Rows
 from layers.store.geopackage import blob, schema
 from layers.store.geopackage.connection import literal, quoted
-from layers.write import columns, shapes
+from layers.write import columns, reference, shapes
 
 # OGC 12-128r18 annex F.9, tables 40 and 41.
 _SCHEMA = (
@@ -35,7 +35,7 @@ _SCHEMA = (
 _EXTENSION = "http://www.geopackage.org/spec121/#extension_schema"
 
 
-def write(layer: Layer, batches: Iterable[Rows], path: Path) -> None:
+def write(layer: Layer, batches: Iterable[Rows], path: Path, crs: str = CRS84) -> None:
     """Make the file. Raises OSError when it cannot be written."""
     try:
         con = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
@@ -43,22 +43,19 @@ def write(layer: Layer, batches: Iterable[Rows], path: Path) -> None:
             # the file is thrown away when anything fails, so nothing has to survive a failure
             for pragma in ("journal_mode=OFF", "synchronous=OFF", "cache_size=-16000", "trusted_schema=ON"):
                 con.execute(f"PRAGMA {pragma}")
-            _fill(con, layer, batches)
+            _fill(con, layer, batches, crs)
         finally:
             con.close()
     except sqlite3.OperationalError as error:
         raise OSError(f"the GeoPackage cannot be written: {error}") from error
 
 
-def _fill(con: sqlite3.Connection, layer: Layer, batches: Iterable[Rows]) -> None:
-    out: _Out | None = None
+def _fill(con: sqlite3.Connection, layer: Layer, batches: Iterable[Rows], crs: str) -> None:
+    fields, batches = columns.begun(layer, batches)
     con.execute("BEGIN")
+    out = _Out(con, layer, fields, crs)
     for rows in batches:
-        if out is None:
-            out = _Out(con, layer, columns.fields(layer, rows))
         out.add(rows)
-    if out is None:
-        out = _Out(con, layer, columns.fields(layer, None))
     out.finish()
     con.execute("COMMIT")
 
@@ -66,13 +63,15 @@ def _fill(con: sqlite3.Connection, layer: Layer, batches: Iterable[Rows]) -> Non
 class _Out:
     """The table being filled, and what its registration will say of it."""
 
-    def __init__(self, con: sqlite3.Connection, layer: Layer, fields: Sequence[Field]) -> None:
+    def __init__(self, con: sqlite3.Connection, layer: Layer, fields: Sequence[Field], crs: str) -> None:
         self._con, self._layer, self._fields = con, layer, fields
+        self._srs = reference.code(crs)
         self._names = columns.distinct([f.name for f in fields], ("fid", "geom"))
         self._count = 0
         self._high = False
-        self._bounds = np.array([np.inf, np.inf, -np.inf, -np.inf])
+        self._bounds = shapes.NOWHERE
         schema.standard(con)
+        self._describe_crs(crs)
         named = zip(self._names, fields, strict=True)
         described = "".join(f", {quoted(name)} {schema.COLUMN_TYPES[f.type]}" for name, f in named)
         con.execute(
@@ -83,6 +82,13 @@ class _Out:
             f"CREATE VIRTUAL TABLE {quoted(schema.rtree(layer.id))} USING rtree(id, minx, maxx, miny, maxy)"
         )
 
+    def _describe_crs(self, crs: str) -> None:
+        """The row of the CRS (clause 1.1.2.1.2); its text is WKT 1 (OGC 01-009)."""
+        self._con.execute(
+            "INSERT OR IGNORE INTO gpkg_spatial_ref_sys VALUES (?,?,'EPSG',?,?,NULL)",
+            (reference.name(crs), self._srs, self._srs, reference.wkt(crs, "WKT1_GDAL")),
+        )
+
     def add(self, rows: Rows) -> None:
         """Insert the rows and their boxes."""
         import shapely
@@ -90,7 +96,7 @@ class _Out:
         found = shapes.parse(shapes.iso(rows.wkb))
         there = np.flatnonzero(~shapely.is_missing(found))
         geometries: list[bytes | None] = [None] * len(found)
-        for i, one in zip(there.tolist(), blob.encode(found[there]), strict=True):
+        for i, one in zip(there.tolist(), blob.encode(found[there], self._srs), strict=True):
             geometries[i] = one
         cells: list[Sequence[Any]] = [rows.fids.tolist(), geometries]
         cells += [columns.plain(field, rows.properties[field.name]) for field in self._fields]
@@ -112,8 +118,7 @@ class _Out:
             f"INSERT INTO {quoted(schema.rtree(self._layer.id))} VALUES (?,?,?,?,?)",
             zip(fids, west.tolist(), east.tolist(), south.tolist(), north.tolist(), strict=True),
         )
-        self._bounds[:2] = np.minimum(self._bounds[:2], bounds[:, :2].min(axis=0))
-        self._bounds[2:] = np.maximum(self._bounds[2:], bounds[:, 2:].max(axis=0))
+        self._bounds = shapes.around(self._bounds, bounds)
 
     def finish(self) -> None:
         """Register the layer, its titles and code lists, and put the triggers in place."""
@@ -121,12 +126,12 @@ class _Out:
         box = self._bounds.tolist() if np.isfinite(self._bounds).all() else [None] * 4
         con.execute(
             "INSERT INTO gpkg_contents (table_name, data_type, identifier, description, min_x, min_y, max_x,"
-            " max_y, srs_id) VALUES (?,'features',?,?,?,?,?,?,4326)",
-            (layer.id, columns.title(layer.title) or layer.id, "", *box),
+            " max_y, srs_id) VALUES (?,'features',?,?,?,?,?,?,?)",
+            (layer.id, columns.title(layer.title) or layer.id, "", *box, self._srs),
         )
         con.execute(
-            "INSERT INTO gpkg_geometry_columns VALUES (?,'geom',?,4326,?,0)",
-            (layer.id, layer.geometry_type.upper(), 2 if self._high else 0),
+            "INSERT INTO gpkg_geometry_columns VALUES (?,'geom',?,?,?,0)",
+            (layer.id, layer.geometry_type.upper(), self._srs, 2 if self._high else 0),
         )
         con.execute(
             "INSERT INTO gpkg_extensions VALUES (?,'geom','gpkg_rtree_index',"

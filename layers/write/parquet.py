@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from layers.model import Field, FieldType, Layer, Rows
-from layers.write import columns, shapes
+from layers.model import CRS84, Field, FieldType, Layer, Rows
+from layers.write import columns, reference, shapes
 
 _ARROW: Mapping[FieldType, pa.DataType] = {
     "string": pa.string(),
@@ -32,34 +32,31 @@ _BOX = pa.struct([(side, pa.float64()) for side in _SIDES])
 BOX = "bbox"
 
 
-def write(layer: Layer, batches: Iterable[Rows], path: Path) -> None:
+def write(layer: Layer, batches: Iterable[Rows], path: Path, crs: str = CRS84) -> None:
     """Make the file. Raises OSError when the disk is full."""
-    out: _Out | None = None
+    fields, batches = columns.begun(layer, batches)
+    out = _Out(layer, fields, path, crs)
     try:
         for rows in batches:
-            if out is None:
-                out = _Out(layer, columns.fields(layer, rows), path)
             out.add(rows)
-        if out is None:
-            out = _Out(layer, columns.fields(layer, None), path)
         out.finish()
     finally:
-        if out is not None:
-            out.close()
+        out.close()
 
 
 class _Out:
     """The file being written, and what its metadata will say of the geometries."""
 
-    def __init__(self, layer: Layer, fields: Sequence[Field], path: Path) -> None:
+    def __init__(self, layer: Layer, fields: Sequence[Field], path: Path, crs: str) -> None:
         self._fields = fields
+        self._crs = crs
         names = [f.name for f in fields]
         self._fid, self._geometry, self._box = (
             columns.free(name, names) for name in (columns.FID, columns.GEOMETRY, BOX)
         )
         self._held: list[pa.RecordBatch] = []
         self._types: set[str] = set()
-        self._bounds = np.array([np.inf, np.inf, -np.inf, -np.inf])
+        self._bounds = shapes.NOWHERE
         self._schema = pa.schema(
             [
                 pa.field(self._fid, pa.int64(), nullable=False),
@@ -102,20 +99,17 @@ class _Out:
         bounds = shapely.bounds(found).reshape(-1, 4)
         none = ~np.isfinite(bounds).all(axis=1)
         if not none.all():
-            self._bounds[:2] = np.minimum(self._bounds[:2], bounds[~none, :2].min(axis=0))
-            self._bounds[2:] = np.maximum(self._bounds[2:], bounds[~none, 2:].max(axis=0))
+            self._bounds = shapes.around(self._bounds, bounds[~none])
         sides = [pa.array(bounds[:, i]) for i in range(4)]
         return pa.StructArray.from_arrays(sides, fields=list(_BOX), mask=pa.array(none))
 
     def finish(self) -> None:
         """Write what is known only now, and the end of the file."""
-        import pyproj
-
         self._group()
         column: dict[str, Any] = {
             "encoding": "WKB",
             "geometry_types": sorted(self._types),
-            "crs": pyproj.CRS.from_user_input("OGC:CRS84").to_json_dict(),
+            "crs": reference.projjson(self._crs),
             "edges": "planar",
             "covering": {"bbox": {side: [self._box, side] for side in _SIDES}},
         }

@@ -14,6 +14,7 @@ import tempfile
 import zipfile
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -22,17 +23,13 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from layers.errors import TooLarge
-from layers.model import Field, Layer, Rows
-from layers.write import columns, dbf, shapes
+from layers.model import CRS84, Field, Layer, Rows
+from layers.write import columns, dbf, reference, shapes
 from layers.write.table import guarded
 
 #: The format counts in 16-bit words with 31 bits; most programs stop at half of that.
 MOST_BYTES = 2**31 - 1
 MOST_COLUMNS = 255
-PRJ = (
-    'GEOGCS["GCS_WGS_1984",DATUM["D_WGS_1984",SPHEROID["WGS_1984",6378137.0,298.257223563]],'
-    'PRIMEM["Greenwich",0.0],UNIT["Degree",0.0174532925199433]]'
-)
 _CSV_HEAD = ("file", "column", "property", "type", "width", "title", "description", "cut")
 
 #: Code of a geometry (without heights) → the class of file it goes into.
@@ -45,17 +42,14 @@ _RECORD = struct.Struct(">ii")
 _NULL = struct.pack("<i", 0)
 
 
-def write(layer: Layer, batches: Iterable[Rows], path: Path) -> None:
+def write(layer: Layer, batches: Iterable[Rows], path: Path, crs: str = CRS84) -> None:
     """Make the zip. Raises TooLarge beyond what the format can hold, OSError."""
     with tempfile.TemporaryDirectory(prefix="shp-", dir=path.parent) as name, ExitStack() as files:
-        out: _Set | None = None
+        fields, batches = columns.begun(layer, batches)
+        out = _Set(layer, fields, Path(name), files)
         for rows in batches:
-            if out is None:
-                out = _Set(layer, columns.fields(layer, rows), Path(name), files)
             out.add(rows)
-        if out is None:
-            out = _Set(layer, columns.fields(layer, None), Path(name), files)
-        out.finish()
+        out.finish(reference.wkt(crs, "WKT1_ESRI"))
         files.close()
         _pack(Path(name), path)
 
@@ -94,8 +88,12 @@ class _Set:
         default = self._default(names)
         places = [name or default for name in names]
         values = [rows.fids.tolist(), *(rows.properties[f.name] for f in self._fields[1:])]
-        for name in sorted(set(places)):
-            chosen = np.array([i for i, one in enumerate(places) if one == name])
+        present = sorted(set(places))
+        if len(present) == 1:
+            self._part(present[0]).add(found, values)
+            return
+        for name in present:
+            chosen = [i for i, one in enumerate(places) if one == name]
             self._part(name).add(found[chosen], [[column[i] for i in chosen] for column in values])
 
     def _part(self, name: str) -> _Part:
@@ -108,7 +106,7 @@ class _Set:
         known = (*self._parts, *(name for name in names if name))
         return known[0] if known else _CLASSES[shapes.CODES[self._layer.geometry_type] or 1]
 
-    def finish(self) -> None:
+    def finish(self, prj: str) -> None:
         """Complete every file and name them; the layer's id alone where there is one file set."""
         self._part(self._default(()))
         legend: list[tuple[object, ...]] = []
@@ -117,7 +115,7 @@ class _Set:
             part.finish()
             for one in sorted(self._folder.glob(f"{name}.*")):
                 one.rename(self._folder / f"{given}{one.suffix}")
-            (self._folder / f"{given}.prj").write_text(PRJ)
+            (self._folder / f"{given}.prj").write_text(prj)
             (self._folder / f"{given}.cpg").write_text("UTF-8")
             legend += [(f"{given}.dbf", *line) for line in part.legend()]
         text = io.StringIO()
@@ -138,7 +136,7 @@ class _Part:
         ]
         self._count = 0
         self._words = 50  # where the next record begins, in 16-bit words
-        self._bounds = np.array([np.inf, np.inf, -np.inf, -np.inf])
+        self._bounds = shapes.NOWHERE
         self._heights = [np.inf, -np.inf]
         self._shp = files.enter_context(path.with_suffix(".shp").open("wb"))
         self._shx = files.enter_context(path.with_suffix(".shx").open("wb"))
@@ -150,15 +148,15 @@ class _Part:
 
     def add(self, found: NDArray[Any], values: Sequence[Sequence[Any]]) -> None:
         """Write the geometries and keep the attributes. Raises TooLarge."""
-        made = _records(self._class, self._high, found)
+        records: list[bytes] = []
         offsets = []
-        for body in made:
+        for body in _records(self._class, self._high, found):
             self._count += 1
             words = len(body) // 2
-            self._shp.write(_RECORD.pack(self._count, words))
-            self._shp.write(body)
+            records += (_RECORD.pack(self._count, words), body)
             offsets.append(_RECORD.pack(self._words, words))
             self._words += 4 + words
+        self._shp.write(b"".join(records))
         self._shx.write(b"".join(offsets))
         self._widen(found)
         cells = [column.cells(one) for column, one in zip(self._columns, values, strict=True)]
@@ -172,8 +170,7 @@ class _Part:
         bounds = shapely.bounds(found).reshape(-1, 4)
         bounds = bounds[~np.isnan(bounds[:, 0])]
         if len(bounds):
-            self._bounds[:2] = np.minimum(self._bounds[:2], bounds[:, :2].min(axis=0))
-            self._bounds[2:] = np.maximum(self._bounds[2:], bounds[:, 2:].max(axis=0))
+            self._bounds = shapes.around(self._bounds, bounds)
         if self._high and len(z := shapely.get_coordinates(found, include_z=True)[:, 2]):
             self._heights = [min(self._heights[0], z.min()), max(self._heights[1], z.max())]
 
@@ -220,8 +217,8 @@ def _records(name: str, high: bool, found: NDArray[Any]) -> list[bytes]:
 
     there = ~shapely.is_missing(found)
     if not there.all():
-        made = iter(_records(name, high, found[there]))
-        return [next(made) if one else _NULL for one in there.tolist()]
+        present = iter(_records(name, high, found[there]))
+        return [next(present) if one else _NULL for one in there.tolist()]
     if not len(found):
         return []
     if name == "point":
@@ -229,41 +226,41 @@ def _records(name: str, high: bool, found: NDArray[Any]) -> list[bytes]:
     if name == "polygon":
         found = shapely.orient_polygons(found, exterior_cw=True)
     _, coordinates, offsets = shapely.to_ragged_array(found, include_z=high)
-    heights = np.ascontiguousarray(coordinates[:, 2]) if high else None
-    flat = np.ascontiguousarray(coordinates[:, :2])
-    bounds = shapely.bounds(found)
-    code = _TYPES[name] + (_Z if high else 0)
+    head = struct.pack("<i", _TYPES[name] + (_Z if high else 0))
+    boxes = shapely.bounds(found).tobytes()
+    flat = np.ascontiguousarray(coordinates[:, :2]).tobytes()
+    parts, ends = _parts(offsets, len(found))
+    firsts = [ends[part] for part in parts]
+    heights = _heights(coordinates[:, 2], firsts) if high else [b""] * len(found)
+    made = []
+    for i in range(len(found)):
+        first, last = firsts[i], firsts[i + 1]
+        counts = struct.pack("<i", last - first)
+        if name != "multipoint":
+            begins = [at - first for at in ends[parts[i] : parts[i + 1]]]
+            counts = struct.pack(f"<ii{len(begins)}i", len(begins), last - first, *begins)
+        box = boxes[32 * i : 32 * i + 32]
+        made.append(b"".join((head, box, counts, flat[16 * first : 16 * last], heights[i])))
+    return made
+
+
+def _parts(offsets: Sequence[NDArray[Any]], count: int) -> tuple[list[int], list[int]]:
+    """For each geometry its first ring or line, and where each of those begins in the coordinates; both
+    have the end after the last one. Geometries of one part are their own."""
+    ends = offsets[0].tolist()
+    if len(offsets) == 1:
+        return list(range(count + 1)), ends
+    return (offsets[1] if len(offsets) == 2 else offsets[1][offsets[2]]).tolist(), ends
+
+
+def _heights(z: NDArray[Any], firsts: Sequence[int]) -> list[bytes]:
+    """For each geometry the range of its heights, and they themselves."""
+    ranges = np.column_stack([one.reduceat(z, firsts[:-1]) for one in (np.minimum, np.maximum)]).tobytes()
+    every = np.ascontiguousarray(z).tobytes()
     return [
-        _record(code, box, flat, heights, starts)
-        for box, starts in zip(bounds, _starts(offsets, len(found)), strict=True)
+        ranges[16 * i : 16 * i + 16] + every[8 * first : 8 * last]
+        for i, (first, last) in enumerate(pairwise(firsts))
     ]
-
-
-def _starts(offsets: Sequence[NDArray[Any]], count: int) -> Iterable[NDArray[Any]]:
-    """For each geometry where its rings or lines begin in the coordinates, and where the last one ends."""
-    ends = offsets[0]
-    if len(offsets) == 1:  # multi points have no parts
-        return (ends[i : i + 2] for i in range(count))
-    parts = offsets[1] if len(offsets) == 2 else offsets[1][offsets[2]]
-    return (ends[parts[i] : parts[i + 1] + 1] for i in range(count))
-
-
-def _record(
-    code: int, box: NDArray[Any], flat: NDArray[Any], heights: NDArray[Any] | None, starts: NDArray[Any]
-) -> bytes:
-    first, last = int(starts[0]), int(starts[-1])
-    many = code % _Z != _TYPES["multipoint"]
-    pieces = [struct.pack("<i", code), box.tobytes()]
-    pieces.append(
-        struct.pack("<ii", len(starts) - 1, last - first) if many else struct.pack("<i", last - first)
-    )
-    if many:
-        pieces.append((starts[:-1] - first).astype("<i4").tobytes())
-    pieces.append(flat[first:last].tobytes())
-    if heights is not None:
-        z = heights[first:last]
-        pieces += [struct.pack("<dd", z.min(), z.max()), z.tobytes()]
-    return b"".join(pieces)
 
 
 def _points(high: bool, found: NDArray[Any]) -> list[bytes]:

@@ -1,4 +1,7 @@
-"""CSV (RFC 4180) for people with a spreadsheet: UTF-8 with a byte order mark, CRLF, geometry as WKT."""
+"""CSV (RFC 4180) for people with a spreadsheet: UTF-8 with a byte order mark, CRLF, geometry as WKT.
+
+Nothing in a CSV file tells its CRS, so in any other than CRS84 a column of its own does.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from layers.model import Field, Layer, Rows
-from layers.write import columns, shapes
+from layers.crs import is_geographic
+from layers.model import CRS84, Field, Layer, Rows
+from layers.write import columns, reference, shapes
 
 BOM = b"\xef\xbb\xbf"
-DECIMALS = 9  # of a degree: 0.1 mm
-LON, LAT = "lon", "lat"
+CRS = "crs"
 
 # A spreadsheet takes such a text for a formula; names and values come from whoever edited the data.
 # Signed numbers and telephone numbers are none.
@@ -25,21 +28,21 @@ _NUMBERS = frozenset({int, float})
 _SUSPECT = frozenset("'=@+-＝＠＋－ \t\r\n\v\f\u00a0\u3000")
 
 
-def page(layer: Layer, rows: Rows) -> bytes:
+def page(layer: Layer, rows: Rows, crs: str = CRS84) -> bytes:
     """A whole file of one batch."""
-    return b"".join(stream(layer, [rows]))
+    return b"".join(stream(layer, [rows], crs))
 
 
-def stream(layer: Layer, batches: Iterable[Rows]) -> Iterator[bytes]:
+def stream(layer: Layer, batches: Iterable[Rows], crs: str = CRS84) -> Iterator[bytes]:
     """A whole file of many batches, one piece a batch."""
     begun = False
     for rows in batches:
         fields = columns.fields(layer, rows)
-        head = b"" if begun else _head(layer, fields)
+        head = b"" if begun else _head(layer, fields, crs)
         begun = True
-        yield head + _rows(layer, fields, rows)
+        yield head + _rows(layer, fields, rows, crs)
     if not begun:
-        yield _head(layer, columns.fields(layer, None))
+        yield _head(layer, columns.fields(layer, None), crs)
 
 
 def guarded(value: str) -> str:
@@ -50,29 +53,35 @@ def guarded(value: str) -> str:
     return "'" + value if _FORMULA.match(value) else value
 
 
-def _point_columns(layer: Layer, fields: Sequence[Field]) -> bool:
-    """Whether longitude and latitude get columns of their own beside the WKT."""
+def _point_columns(layer: Layer, fields: Sequence[Field], crs: str) -> list[str]:
+    """The columns that points get for their coordinates beside the WKT; none where a property has such
+    a name."""
+    given = ["lon", "lat"] if is_geographic(crs) else ["x", "y"]
     names = {f.name.casefold() for f in fields}
-    return layer.geometry_type == "Point" and not names & {LON, LAT}
+    return given if layer.geometry_type == "Point" and not names & set(given) else []
 
 
-def _head(layer: Layer, fields: Sequence[Field]) -> bytes:
+def _head(layer: Layer, fields: Sequence[Field], crs: str) -> bytes:
     names = [f.name for f in fields]
-    points = [LON, LAT] if _point_columns(layer, fields) else []
-    fid, geometry = (columns.free(one, names) for one in (columns.FID, columns.GEOMETRY))
-    return BOM + _text([[fid, *(_quoted(guarded(name)) for name in names), *points, geometry]])
+    own = [columns.free(one, names) for one in (columns.FID, columns.GEOMETRY, CRS)]
+    told = [] if crs == CRS84 else own[2:]
+    points = _point_columns(layer, fields, crs)
+    return BOM + _text([[own[0], *(_quoted(guarded(name)) for name in names), *points, own[1], *told]])
 
 
-def _rows(layer: Layer, fields: Sequence[Field], rows: Rows) -> bytes:
+def _rows(layer: Layer, fields: Sequence[Field], rows: Rows, crs: str) -> bytes:
     import shapely
 
     found = shapes.parse(shapes.iso(rows.wkb))
     cells = [list(map(str, rows.fids.tolist()))]
     cells += [_cells(field, rows.properties[field.name]) for field in fields]
-    if _point_columns(layer, fields):
-        cells += [_ordinates(shapely.get_x(found)), _ordinates(shapely.get_y(found))]
-    texts = shapely.to_wkt(found, rounding_precision=DECIMALS).tolist()
+    decimals = reference.decimals(crs)
+    if _point_columns(layer, fields, crs):
+        cells += [_ordinates(one(found), decimals) for one in (shapely.get_x, shapely.get_y)]
+    texts = shapely.to_wkt(found, rounding_precision=decimals).tolist()
     cells.append(["" if text is None else f'"{text}"' for text in texts])
+    if crs != CRS84:
+        cells.append([reference.label(crs)] * len(texts))
     return _text(zip(*cells, strict=True))
 
 
@@ -98,5 +107,5 @@ def _cell(value: object) -> str:
     return _quoted(guarded(text) if text[:1] in _SUSPECT else text)
 
 
-def _ordinates(values: Any) -> list[str]:
-    return ["" if value != value else repr(value) for value in np.round(values, DECIMALS).tolist()]
+def _ordinates(values: Any, decimals: int) -> list[str]:
+    return ["" if value != value else repr(value) for value in np.round(values, decimals).tolist()]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,14 @@ from tests.unit.layers.write.samples import (
     tables,
 )
 
+CURVE = b"\x01" + struct.pack("<II6d", 8, 3, 0, 0, 1, 1, 2, 0)  # a CIRCULARSTRING
+#: A geometry of one member, which is empty.
+VOID_MEMBERS: dict[tuple[str, bool], bytes] = {
+    (name, high): struct.pack("<BIIBI", 1, code + 1000 * high, 1, 1, code - 3 + 1000 * high)
+    + (struct.pack("<3d", *[float("nan")] * 3)[: 24 if high else 16] if code == 4 else bytes(4))
+    for code, name in ((4, "MultiPoint"), (5, "MultiLineString"), (6, "MultiPolygon"))
+    for high in (False, True)
+}
 BY_GDAL = ("flatgeobuf", "gpkg", "geojson")
 
 
@@ -286,3 +295,48 @@ def test_formats_that_a_call_does_not_have(tmp_path: Path) -> None:
     ):
         with pytest.raises(KeyError):
             call()
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_curve_costs_itself_only(name: str, tmp_path: Path, gdal: Gdal) -> None:
+    """QGIS may store one, and GEOS reads it into a type that shapely does not have."""
+    point = shapely.to_wkb(shapely.Point(1, 2))
+    batch = Rows(np.arange(3), [point, CURVE, point], {"levels": [1, 2, 3]})
+    path = file(name, layer("Point"), [batch], tmp_path)
+    if name == "parquet":
+        table = pq.read_table(path).to_pydict()
+        assert (table["levels"], [g is None for g in table["geometry"]]) == ([1, 2, 3], [False, True, False])
+    elif name == "csv":
+        found = list(csv.DictReader(io.StringIO(path.read_text("utf-8-sig"))))
+        assert [bool(row["geometry"]) for row in found] == [True, False, True]
+    else:
+        (read,) = gdal.read(f"/vsizip/{path}" if name == "shp" else path)
+        assert read.column("levels") == [1, 2, 3]
+        assert [f[1] is None for f in read.features] == [False, True, False]
+
+
+@pytest.mark.parametrize("high", [False, True])
+@pytest.mark.parametrize("kind", ["MultiPoint", "MultiLineString", "MultiPolygon"])
+@pytest.mark.parametrize("name", FORMATS)
+def test_empty_members_are_left_out(name: str, kind: Any, high: bool, tmp_path: Path, gdal: Gdal) -> None:
+    """PostGIS and QGIS keep them; GDAL cannot read a file that has them."""
+    sound = GEOMETRIES[f"{kind} Z" if high else kind][1][0]
+    only, whole = VOID_MEMBERS[kind, high], shapely.to_wkb(sound, flavor="iso")
+    mixed = whole[:5] + struct.pack("<I", 1 + len(sound.geoms)) + whole[9:] + only[9:]
+    assert [one.is_empty for one in shapely.from_wkb(mixed).geoms][-2:] == [False, True]
+    stored = [only, mixed, whole]
+    batch = Rows(np.arange(3), stored, {"levels": [1, 2, 3]})
+    path = file(name, layer(kind), [batch], tmp_path)
+    if name == "parquet":
+        found = shapely.from_wkb(pq.read_table(path)["geometry"].to_pylist()).tolist()
+    elif name == "csv":
+        lines = csv.DictReader(io.StringIO(path.read_text("utf-8-sig")))
+        found = [shapely.from_wkt(line["geometry"] or None) for line in lines]
+    else:
+        (read,) = gdal.read(f"/vsizip/{path}" if name == "shp" else path)
+        found = shapes_of(read.features)
+    assert found[0] is None
+    assert all(same(one, found[2]) for one in found[1:])
+    assert sum(len(shapely.get_coordinates(one)) for one in found[1:]) == 2 * len(
+        shapely.get_coordinates(sound)
+    )
