@@ -87,6 +87,15 @@ class Gdal:
         self.ok(self.lib.OGR_F_SetGeometry(feature, shape))
         self.ok(self.lib.OGR_L_SetFeature(handle, feature))
 
+    def bend(self, dataset: c_void_p, layer: str, fid: str, wkt: str) -> None:
+        """Give a feature a geometry that GeoJSON has no words for."""
+        handle = self.layer(dataset, layer)
+        feature = self.feature(handle, int(fid))
+        shape, text = c_void_p(), c_char_p(wkt.encode())
+        self.ok(self.lib.OGR_G_CreateFromWkt(ctypes.byref(text), None, ctypes.byref(shape)))
+        self.ok(self.lib.OGR_F_SetGeometry(feature, shape))
+        self.ok(self.lib.OGR_L_SetFeature(handle, feature))
+
     def insert(self, dataset: c_void_p, layer: str, geojson: str) -> None:
         handle = self.layer(dataset, layer)
         feature = c_void_p(self.lib.OGR_F_Create(c_void_p(self.lib.OGR_L_GetLayerDefn(handle))))

@@ -28,6 +28,14 @@ def copy_city(source: Path, target: Path) -> Path:
     return target
 
 
+def city_at(folder: Path, url: str, more: str = "") -> Path:
+    """A city folder whose features lie in that database."""
+    folder.mkdir(parents=True)
+    text = (HELSINKI / "city.yml").read_text("utf-8")
+    (folder / "city.yml").write_text(f"{text}\nstore: {url}\n{more}", "utf-8")
+    return folder
+
+
 def twin(*arguments: str, check: bool = True, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     """Run one verb of the command line."""
     done = subprocess.run(
@@ -100,7 +108,8 @@ class Server:
     def http(self) -> httpx.Client:
         """A client with this server as its base."""
         if self._http is None:
-            self._http = httpx.Client(base_url=self.url, timeout=30)
+            # the server closes what is idle for 5 s; a request must not meet that
+            self._http = httpx.Client(base_url=self.url, timeout=30, limits=httpx.Limits(keepalive_expiry=3))
         return self._http
 
     @property

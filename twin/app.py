@@ -6,13 +6,12 @@ import asyncio
 import contextlib
 import importlib
 import logging
-import re
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from layers.errors import NotAllowed, ReadOnly, TwinError, Unavailable
+from layers.errors import BadParameter, NotAllowed, ReadOnly, TwinError, Unavailable
 from layers.store.base import Store
 from layers.store.open import open_store
 from twin import settings
@@ -36,7 +35,6 @@ ROOMS = {
     "health": "twin.http.health",
 }
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
-HOST = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9._-]+))(?::[0-9]{1,5})?")
 #: Between two attempts to reach a database at start.
 RETRY_SECONDS = 0.5
 #: Host headers found right before, so that the check of a repeated one is a look-up.
@@ -71,7 +69,7 @@ def _store(folder: Path, conf: settings.CitySettings, patience: float) -> Store:
     told = False
     while True:
         try:
-            return open_store(folder, database)
+            return open_store(folder, database, crs_also=(conf.crs,))
         except Unavailable as error:
             if database is None or isinstance(error, ReadOnly) or time.monotonic() > end:
                 raise
@@ -124,9 +122,13 @@ class Front:
     def _check_host(self, scope: Scope) -> None:
         """DNS rebinding makes a foreign page same-origin with a loopback server: the Host tells."""
         host = respond.header(scope, b"host")
-        if host is None or host in self._known:
+        if host in self._known:
             return
-        if _name(host) in self._hosts:
+        if host is None:
+            if scope["http_version"] == "1.1":
+                raise BadParameter("Host", "", "a request of HTTP/1.1 names its host (RFC 9112, section 3.2)")
+            return
+        if respond.host_name(host) in self._hosts:
             if len(self._known) < KNOWN_HOSTS:
                 self._known.add(host)
             return
@@ -162,14 +164,6 @@ def _origin_host(origin: str) -> str | None:
         return urlsplit(origin).hostname
     except ValueError:
         return None
-
-
-def _name(host: str) -> str | None:
-    """The host name of a Host header, lower-case; None for what is not a name and a port.
-
-    The whole header begins the links of the answers, so nothing else may stand in it."""
-    found = HOST.fullmatch(host)
-    return (found["six"] or found["name"]).lower() if found else None
 
 
 async def _answer(send: Send, answer: tuple[int, respond.Headers, bytes]) -> None:

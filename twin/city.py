@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from urllib.parse import urlsplit
 
-from layers.errors import Busy, Unavailable
+from layers.errors import Busy, NotFound, Unavailable
+from layers.store import stopping
 from layers.store.base import Store
 from twin.access.keys import Keys
 from twin.settings import CitySettings
@@ -69,25 +72,38 @@ class City:
         """Run blocking work that needs no store beside the event loop. Raises Busy."""
         return await self.pool.run(partial(call, *args, **kwargs))
 
-    async def read(self, call: Callable[..., T], *args: Any, heavy: bool = False) -> T:
+    async def read(
+        self,
+        call: Callable[..., T],
+        *args: Any,
+        heavy: bool = False,
+        gone: Callable[[], Awaitable[None]] | None = None,
+    ) -> T:
         """Run a call that reads the store: at once where the store is local, else in a reader thread.
 
         ``heavy`` marks a call that may take long (a filter, a sort, thousands of features): it always
         runs in a thread, and only ``limits.heavy_queries`` of them run at a time. A place is given back
-        when the call ends, even if nobody waits for it any more. Raises Busy when no place gets free
-        within 2 s or no thread within 10 s, Unavailable, and what the call raises."""
+        when the call ends, which happens soon after ``gone`` has returned: nobody waits for it any more.
+        Raises Busy when no place gets free within 2 s or no thread within 10 s, Unavailable, and what
+        the call raises."""
         if not heavy and self.store.local:
             return call(*args)
         self._reachable()
         if not heavy:
             return await self.readers.run(self._begin, time.monotonic(), call, args)
-        try:
-            async with asyncio.timeout(PLACE_SECONDS):
-                await self._places.acquire()
-        except TimeoutError as error:
-            raise Busy("too many long queries run at this moment; try again soon") from error
-        free = self._places.release
-        return await self.readers.run(self._begin, time.monotonic(), call, args, after=free)
+        async with _noticed(gone) as stop:
+            try:
+                async with asyncio.timeout(PLACE_SECONDS):
+                    await self._places.acquire()
+            except TimeoutError as error:
+                raise Busy("too many long queries run at this moment; try again soon") from error
+
+            def stoppable(*given: Any) -> T:
+                with stopping.stoppable(stop):
+                    return call(*given)
+
+            free = self._places.release
+            return await self.readers.run(self._begin, time.monotonic(), stoppable, args, after=free)
 
     async def aside(self, call: Callable[..., T], *args: Any) -> T:
         """Run a call that makes something of what it reads (a tile, a page in HTML) in a thread, wherever
@@ -137,6 +153,38 @@ class City:
         return client[0] in self.settings.trusted_proxies
 
 
+def unreadable(settings: CitySettings, store: Store) -> dict[str, str]:
+    """Why tables that city.yml names as layers cannot be read now, by layer. Raises Unavailable, Busy when
+    the database cannot be asked."""
+    found: dict[str, str] = {}
+    store.seq()  # a database that is away is no fault of its tables
+    for layer_id, said in settings.layers.items():
+        if said.registered() is None:
+            continue
+        try:
+            store.layer(layer_id)
+        except (NotFound, Unavailable) as error:
+            found[layer_id] = str(error)
+    return found
+
+
+@asynccontextmanager
+async def _noticed(gone: Callable[[], Awaitable[None]] | None) -> AsyncIterator[threading.Event]:
+    """An event that is set when ``gone`` returns within the block."""
+    stop = threading.Event()
+
+    async def watch(gone: Callable[[], Awaitable[None]]) -> None:
+        await gone()
+        stop.set()
+
+    task = None if gone is None else asyncio.create_task(watch(gone))
+    try:
+        yield stop
+    finally:
+        if task is not None:
+            task.cancel()
+
+
 class Lock:
     """One server a city: an advisory lock on ``city.lock``, released by the kernel if we die."""
 
@@ -148,7 +196,7 @@ class Lock:
         """Take the lock. Raises Busy when another server has it; a read-only folder has no lock."""
         try:
             handle = os.open(self._file, os.O_RDWR | os.O_CREAT, 0o644)
-        except (PermissionError, OSError):
+        except OSError:
             return
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

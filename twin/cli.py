@@ -27,6 +27,10 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 Store = Annotated[
     str | None, typer.Option(help="Address of a PostgreSQL database that is to hold the features.")
 ]
+TimeZone = Annotated[
+    str | None, typer.Option(help="The zone of times that name none, such as Asia/Shanghai.")
+]
+TimeField = Annotated[str | None, typer.Option(help="The column that is the features' time.")]
 DEFAULT_CITY = Path("city")
 
 
@@ -61,12 +65,15 @@ def check(
     crs: Annotated[str | None, typer.Option(help="The file's CRS, where it does not say.")] = None,
     encoding: Annotated[str | None, typer.Option(help="The text encoding, where it is not UTF-8.")] = None,
     kind: Annotated[str | None, typer.Option(help="What the rows are: building, pipeline, …")] = None,
+    time_zone: TimeZone = None,
+    time_field: TimeField = None,
     as_json: AsJson = False,
 ) -> None:
     """Read files and say what they are; writes nothing; exit 1 if one cannot be loaded."""
     from twin import verbs
 
-    sys.exit(verbs.check(files, layer=layer, crs=crs, encoding=encoding, kind=kind, as_json=as_json))
+    says = verbs.Says(layer, kind, crs, encoding, time_zone, time_field)
+    sys.exit(verbs.check(files, says, as_json=as_json))
 
 
 @app.command()
@@ -78,6 +85,8 @@ def load(
     kind: Annotated[str | None, typer.Option(help="What the rows are: building, pipeline, …")] = None,
     crs: Annotated[str | None, typer.Option(help="The file's CRS, where it does not say.")] = None,
     encoding: Annotated[str | None, typer.Option(help="The text encoding, where it is not UTF-8.")] = None,
+    time_zone: TimeZone = None,
+    time_field: TimeField = None,
     replace: Annotated[bool, typer.Option("--replace", help="The file is the layer's new whole.")] = False,
     append: Annotated[bool, typer.Option("--append", help="Add and update, delete nothing.")] = False,
     city: CityDir = DEFAULT_CITY,
@@ -96,17 +105,8 @@ def load(
         return
     if file is None or layer_id is None:
         raise typer.BadParameter("a FILE needs --as ID")
-    verbs.load_file(
-        city,
-        file,
-        layer_id,
-        mode=mode,
-        source_layer=layer,
-        kind=kind,
-        crs=crs,
-        encoding=encoding,
-        as_json=as_json,
-    )
+    says = verbs.Says(layer, kind, crs, encoding, time_zone, time_field)
+    verbs.load_file(city, file, layer_id, says, mode=mode, as_json=as_json)
 
 
 @app.command()

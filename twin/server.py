@@ -16,10 +16,11 @@ import uvicorn
 
 from layers.errors import Busy
 from twin import app
-from twin.city import Lock
+from twin.city import Lock, unreadable
 from twin.http.respond import ASGIApp
 from twin.transport import Protocol
 
+log = logging.getLogger("twin")
 SHUTDOWN_SECONDS = 3
 #: How long a start waits for a database that is not up yet.
 PATIENCE_SECONDS = 30.0
@@ -108,6 +109,8 @@ def serve(folder: Path, host: str, port: int, ready: Callable[[str], None] | Non
         sock = bind(host, port)
         url = address(sock)
         city = app.open_city(folder, PATIENCE_SECONDS)
+        for reason in unreadable(city.settings, city.store).values():
+            log.warning("%s", reason)
 
         def announce() -> None:
             # what was imported stays: a collector that walks it again costs 20 ms a time

@@ -7,7 +7,9 @@ import re
 from urllib.parse import quote, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from layers import crs as crs_
 from layers import kinds
+from layers.errors import BadFile, BadParameter
 
 VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _SCHEMA = re.compile(r"(?!pg_)[a-z_][a-z0-9_]{0,39}")
@@ -20,6 +22,16 @@ def zone(name: str) -> str:
     except (ZoneInfoNotFoundError, ValueError) as error:
         raise ValueError("not a time zone name such as Asia/Shanghai") from error
     return name
+
+
+def crs(text: str) -> str:
+    """The city's own CRS, as ``EPSG:n``."""
+    try:
+        return crs_.horizontal(text)
+    except BadParameter as error:
+        raise ValueError("not the code of a coordinate system such as EPSG:4547") from error
+    except BadFile as error:
+        raise ValueError(error.reason) from error
 
 
 def address(url: str | None) -> str | None:

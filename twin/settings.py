@@ -132,7 +132,7 @@ class CitySettings(_Strict):
     url: Annotated[str | None, AfterValidator(values.address)] = None
     allowed_hosts: tuple[str, ...] = ()
     trusted_proxies: tuple[str, ...] = ()
-    crs: str = "EPSG:4326"
+    crs: Annotated[str, AfterValidator(values.crs)] = "EPSG:4326"
     heights: Heights = Heights()
     languages: tuple[Literal["zh-CN", "en"], ...] = ("zh-CN", "en")
     time_zone: Annotated[str, AfterValidator(values.zone)] = "Asia/Shanghai"

@@ -44,7 +44,10 @@ title:
 # allowed_hosts: [map.example.org]       # further names that this server answers to
 # trusted_proxies: [127.0.0.1]           # whose X-Forwarded-* headers are believed
 
-time_zone: Asia/Shanghai
+# The city's own grid: every layer is offered in it, too.
+# crs: EPSG:4547
+
+time_zone: Asia/Shanghai                 # of times shown, and of times in files that name none
 languages: [zh-CN, en]
 
 # The height (m) of the surface that buildings stand on; the page draws the ellipsoid, 0.

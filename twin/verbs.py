@@ -15,12 +15,30 @@ from rich.table import Table
 
 from layers.errors import BadFile, BadParameter, Exists
 from layers.model import Report
+from layers.store.base import Store
 from twin import settings, template
 from twin.access.keys import ACTIONS, Keys
+from twin.city import unreadable
 
 SHOWN_PROBLEMS = 20
 WIDTH = 200  # of a table that no terminal shows
 out = Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else WIDTH)
+
+
+@dataclasses.dataclass(frozen=True)
+class Says:
+    """What the caller says of a file."""
+
+    source_layer: str | None = None
+    kind: str | None = None
+    crs: str | None = None
+    encoding: str | None = None
+    time_zone: str | None = None
+    time_field: str | None = None
+
+    def options(self, time_zone: str) -> dict[str, Any]:
+        """As the arguments of :func:`layers.load.run`; the zone is the one given where none is said."""
+        return dataclasses.asdict(self) | {"time_zone": self.time_zone or time_zone}
 
 
 def init(folder: Path, title: str, store: str | None = None) -> str:
@@ -36,15 +54,7 @@ def init(folder: Path, title: str, store: str | None = None) -> str:
     return key
 
 
-def check(
-    files: list[Path],
-    *,
-    layer: str | None,
-    crs: str | None,
-    encoding: str | None,
-    kind: str | None,
-    as_json: bool,
-) -> int:
+def check(files: list[Path], says: Says, *, as_json: bool) -> int:
     """Report on each file; the exit code: 0 when all can be loaded, else 1."""
     from layers import load
 
@@ -52,7 +62,7 @@ def check(
     told: list[dict[str, Any]] = []
     for file in files:
         try:
-            report = load.check(file, source_layer=layer, crs=crs, encoding=encoding, kind=kind)
+            report = load.check(file, **says.options(load.UTC))
             told.append({"file": file.name, "loadable": report.kept > 0, **dataclasses.asdict(report)})
             if not as_json:
                 show(
@@ -71,42 +81,23 @@ def check(
 
 
 @contextmanager
-def _store(city: Path) -> Iterator[Any]:
+def _store(said: settings.CitySettings, city: Path) -> Iterator[Store]:
     from layers.store.open import open_store
 
-    store = open_store(city, settings.load(city).database())
+    store = open_store(city, said.database(), crs_also=(said.crs,))
     try:
         yield store
     finally:
         store.close()
 
 
-def load_file(
-    city: Path,
-    file: Path,
-    layer_id: str,
-    *,
-    mode: str,
-    source_layer: str | None,
-    kind: str | None,
-    crs: str | None,
-    encoding: str | None,
-    as_json: bool,
-) -> None:
+def load_file(city: Path, file: Path, layer_id: str, says: Says, *, mode: str, as_json: bool) -> None:
     """Load one file into the city and print its report."""
     from layers import load
 
-    with _store(city) as store:
-        report = load.run(
-            store,
-            file,
-            layer_id=layer_id,
-            kind=kind,
-            source_layer=source_layer,
-            crs=crs,
-            encoding=encoding,
-            mode=mode,
-        )
+    said = settings.load(city)
+    with _store(said, city) as store:
+        report = load.run(store, file, layer_id=layer_id, mode=mode, **says.options(said.time_zone))
     _tell([report], as_json)
 
 
@@ -114,15 +105,20 @@ def load_manifest(city: Path, manifest: Path, *, mode: str, as_json: bool) -> No
     """Load every file a manifest names and print the reports."""
     from layers import load
 
-    with _store(city) as store:
-        reports = load.manifest(store, manifest, mode=mode)
+    said = settings.load(city)
+    with _store(said, city) as store:
+        reports = load.manifest(store, manifest, mode=mode, time_zone=said.time_zone)
     _tell(reports, as_json)
 
 
 def layers(city: Path, *, as_json: bool) -> None:
     """List the layers."""
-    with _store(city) as store:
+    said = settings.load(city)
+    with _store(said, city) as store:
         found = store.layers()
+        broken = unreadable(said, store)
+    for reason in broken.values():
+        print(f"twin: {reason}", file=sys.stderr)
     if as_json:
         _json([dataclasses.asdict(layer) for layer in found])
         return
@@ -172,6 +168,8 @@ def show(report: Report, title: str) -> None:
         "driver": report.driver,
         "CRS": report.crs,
         "encoding": report.encoding,
+        "times in": report.time_zone,
+        "time field": report.time_field,
     }
     out.print("  " + ", ".join(f"{k} {v}" for k, v in facts.items() if v), markup=False)
     out.print(
@@ -186,11 +184,9 @@ def show(report: Report, title: str) -> None:
     for name, counts in report.sources.items():
         out.print(f"  {name}: " + ", ".join(f"{k} {v}" for k, v in counts.items()), markup=False)
     for problem in report.problems[:SHOWN_PROBLEMS]:
-        out.print(
-            f"  {problem.action} {problem.rule} row {problem.row}"
-            f"{f' ({problem.source_id})' if problem.source_id else ''}: {problem.reason}",
-            markup=False,
-        )
+        row = f" row {problem.row}" if problem.row else ""
+        of = f" ({problem.source_id})" if problem.source_id else ""
+        out.print(f"  {problem.action} {problem.rule}{row}{of}: {problem.reason}", markup=False)
     if len(report.problems) > SHOWN_PROBLEMS:
         out.print(f"  … and {len(report.problems) - SHOWN_PROBLEMS} more; --json prints all")
 

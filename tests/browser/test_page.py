@@ -1,6 +1,5 @@
 """The page opens by itself, shows what the city has, and remembers its state in the address."""
 
-import re
 from pathlib import Path
 
 import pytest
@@ -9,17 +8,6 @@ from playwright.sync_api import Browser
 from tests.browser import places
 from tests.browser.conftest import Tab, feature, new_tab
 from tests.support import Server, until
-
-
-def test_it_opens_with_every_visible_layer_drawn_and_no_foreign_request(tab: Tab):
-    drawn = {(one["layer"], one["form"]): len(one["urls"]) for one in tab.js("window.twin.tiles()")}
-    assert drawn[("buildings", "scene")] > 0
-    assert drawn[("building_parts", "scene")] > 0
-    assert drawn[("pipelines", "scene")] > 0
-    assert drawn[("roads", "vector")] > 0
-    assert drawn[("street_assets", "vector")] > 0
-    assert tab.foreign == []
-    assert tab.complaints == []
 
 
 def test_the_key_leaves_the_address_and_stays_in_the_tab(tab: Tab):
@@ -72,23 +60,6 @@ def test_from_above_footprints_stand_for_buildings(tab: Tab):
     assert ("buildings", "vector") in forms
     tab.js("window.twin.set({mode: '3d'})")
     tab.ready()
-
-
-def test_a_click_opens_the_card_with_titles_units_and_provenance(tab: Tab):
-    there = places.building(tab.server)
-    tab.look(there.lon, there.lat, lang="zh-CN")
-    at = tab.js("([lon, lat, h]) => window.twin.window(lon, lat, h)", [there.lon, there.lat, there.height])
-    tab.page.mouse.click(at["x"], at["y"])
-    card = tab.page.locator("twin-feature .scroll")
-    card.locator("[data-field=height_m]").wait_for()
-    assert card.get_attribute("data-fid") == str(there.fid)
-    height = card.locator("[data-field=height_m]").inner_text()
-    word = {"measured": "实测", "levels": "推算", "default": "默认(推定)"}[there.properties["height_source"]]
-    assert re.search(r"\d m", height)
-    assert word in height
-    assert f"s=buildings:{there.fid}" in tab.page.url
-    tab.page.keyboard.press("Escape")
-    assert tab.js("window.twin.state().selection") is None
 
 
 def test_search_goes_to_an_address(tab: Tab):
@@ -147,6 +118,41 @@ def test_zooming_out_stops_at_the_surroundings(tab: Tab):
     view = tab.js("window.twin.state().view")
     assert west <= view["lon"] <= east
     assert south <= view["lat"] <= north
+
+
+def test_a_link_that_names_a_feature_alone_goes_to_it_and_shows_its_layer(tab: Tab):
+    def is_there(fid: int) -> bool:
+        lon, lat = tab.server.http.get(f"/ogc/collections/addresses/items/{fid}").json()["geometry"][
+            "coordinates"
+        ]
+        view = tab.js("window.twin.state().view")
+        return bool((view["lon"], view["lat"]) == pytest.approx((lon, lat), abs=2e-5))
+
+    tab.open("s=addresses:60")
+    until(lambda: is_there(60), 20, "the flight")
+    assert tab.js("window.twin.state().layers.addresses.visible")
+    assert tab.js("window.twin.state().selection") == feature("addresses", 60)
+    tab.js("location.hash = '#s=addresses:61'")
+    until(lambda: is_there(61), 20, "the flight to another")
+    tab.expected += ["404"]
+    tab.js("location.hash = '#s=addresses:99999999'")
+    tab.page.locator("twin-feature .message").wait_for()
+    tab.page.keyboard.press("Escape")
+
+
+def test_a_layer_leads_to_its_data_and_downloads(tab: Tab):
+    tab.js("window.twin.set({lang: 'en'})")
+    tab.page.keyboard.press("l")
+    link = tab.page.locator("twin-layers [data-layer=roads] a.data")
+    assert link.get_attribute("aria-label") == "Data and downloads of Roads"
+    with tab.page.context.expect_page() as opened:
+        link.click()
+    data = opened.value
+    data.wait_for_load_state()
+    assert data.url == f"{tab.server.url}/ogc/collections/roads?f=html"
+    assert data.locator("a[href*='download?f=gpkg']").count() == 1
+    data.close()
+    tab.page.keyboard.press("Escape")
 
 
 @pytest.mark.parametrize("mode", ["3d", "2d"])

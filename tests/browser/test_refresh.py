@@ -13,7 +13,6 @@ from playwright.sync_api import Route
 from shapely.affinity import translate
 from shapely.geometry import Point, mapping, shape
 
-from tests import gdal_edit
 from tests.browser import places
 from tests.browser.conftest import Tab, feature
 from tests.browser.places import Place
@@ -101,12 +100,6 @@ def test_a_put_changes_the_picked_attribute_and_the_place(tab: Tab, tower: Place
     assert 1 <= len({url for url in asked if "/3dtiles/buildings/" in url}) <= 2
     _put(tab.server, "buildings", tower.fid, tower.geometry)
     until(lambda: tab.pick(tower.lon, tower.lat, TALL) == feature("buildings", tower.fid), 20, "the way back")
-
-
-def test_an_edit_by_gdal_in_the_geopackage_is_drawn(tab: Tab, tower: Place):
-    """What QGIS does on the server's machine reaches the open page like any other edit."""
-    gdal_edit.edit(tab.server.folder / "city.gpkg", "set", "buildings", tower.fid, "use", "drawn by GDAL")
-    until(lambda: _drawn(tab, tower).get("use") == "drawn by GDAL", 20, "the edit in the picture")
 
 
 def test_an_engine_without_the_private_parts_reloads_the_layer(tab: Tab, tower: Place):

@@ -99,7 +99,7 @@ def source(layer: str) -> list[dict[str, Any]]:
 def _staged(feature: dict[str, Any]) -> dict[str, Any]:
     return row(
         str(feature["id"]),
-        shapely.from_geojson(json.dumps(feature["geometry"])),
+        shapely.orient_polygons(shapely.from_geojson(json.dumps(feature["geometry"]))),
         **feature["properties"],
     )
 

@@ -142,7 +142,7 @@ POINT = {"type": "Point", "coordinates": [24.94, 60.17]}
         ({"geometry": {"type": "Polygon", "coordinates": [[[0, 0], [1, 0], [1, 1], [0, 0]]]}}, "geometry"),
         ({"geometry": {"type": "Point", "coordinates": [500, 0]}}, "geometry"),
         ({"geometry": {"type": "Point", "coordinates": ["a", 0]}}, "geometry"),
-        ({"geometry": {"type": "Point"}}, "geometry"),
+        ({"geometry": {"type": "Polygon"}}, "geometry"),
         ({"geometry": {"type": "Nonsense", "coordinates": []}}, "geometry"),
         ({"id": 99999, "properties": {}}, "id"),
         ({"type": "FeatureCollection"}, "type"),

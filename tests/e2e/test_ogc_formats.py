@@ -9,6 +9,8 @@ import sys
 
 import brotli
 import pytest
+from shapely import from_wkt
+from shapely.geometry import shape
 
 from tests.e2e import both
 from tests.support import ROOT
@@ -171,15 +173,29 @@ print(json.dumps({"count": len(names), "crs": meta["crs"], "names": names}))
 """
 
 
-def test_forms_that_have_no_other_crs(server):
-    for f in ("flatgeobuf", "csv"):
-        refused = server.http.get(ITEMS, params={"f": f, "crs": EPSG_4326})
-        assert refused.status_code == 400
-        assert "crs" in refused.json()["detail"]
-    accept = "application/flatgeobuf, application/geo+json;q=0.5"
-    answer = server.http.get(ITEMS, params={"crs": EPSG_4326}, headers={"accept": accept})
-    assert answer.headers["content-type"] == "application/geo+json"
-    assert "flatgeobuf" not in answer.headers["link"]
+def test_tables_in_another_crs(server, tmp_path):
+    """What a file format has x first stays so, whatever the order of the authority."""
+    params = {"limit": 20, "crs": "http://www.opengis.net/def/crs/EPSG/0/3857"}
+    plain = server.http.get(ITEMS, params=params).json()["features"]
+    wanted = [shape(one["geometry"]) for one in plain]
+    page = server.http.get(ITEMS, params=params, headers={"accept": "application/flatgeobuf"})
+    assert page.headers["content-type"] == "application/flatgeobuf"
+    assert page.headers["content-crs"] == f"<{params['crs']}>"
+    assert "f=csv" in page.headers["link"]
+    (tmp_path / "page.fgb").write_bytes(page.content)
+    command = [sys.executable, "-c", READ, str(tmp_path / "page.fgb")]
+    read = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
+    assert json.loads(read.stdout)["crs"] == "EPSG:3857"
+    text = server.http.get(ITEMS, params={**params, "f": "csv"}).content.decode("utf-8-sig")
+    rows = list(csv.DictReader(io.StringIO(text, newline="")))
+    assert {row["crs"] for row in rows} == {"EPSG:3857"}
+    assert all(
+        from_wkt(row["geometry"]).equals_exact(one, 2e-4) for row, one in zip(rows, wanted, strict=True)
+    )
+    latitude_first = server.http.get(ITEMS, params={"limit": 1, "f": "csv", "crs": EPSG_4326})
+    (row,) = csv.DictReader(io.StringIO(latitude_first.content.decode("utf-8-sig"), newline=""))
+    (lonlat,) = server.http.get(ITEMS, params={"limit": 1}).json()["features"]
+    assert from_wkt(row["geometry"]).equals_exact(shape(lonlat["geometry"]), 2e-9)
 
 
 def test_a_feature_is_not_had_as_a_table(server):

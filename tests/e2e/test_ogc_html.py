@@ -9,6 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
+from tests.e2e import both
+
+server = both.server
 PAGES = [
     "/ogc",
     "/ogc/conformance",
@@ -36,6 +39,7 @@ class Reader(html.parser.HTMLParser):
     def __init__(self):
         super().__init__()
         self.links, self.loads, self.open = [], [], []
+        self.texts, self.forms = {}, []
 
     def handle_starttag(self, tag, attrs):
         given = dict(attrs)
@@ -43,8 +47,20 @@ class Reader(html.parser.HTMLParser):
             self.open.append(tag)
         if tag == "a":
             self.links.append(given["href"])
+        if tag == "form":
+            self.forms.append({"": given["action"]})
+        if tag == "input":
+            self.forms[-1][given["name"]] = given.get("value", "")
         if tag in ("script", "img", "iframe", "link", "object", "embed") or "src" in given:
             self.loads.append((tag, attrs))
+
+    def handle_startendtag(self, tag, attrs):
+        self.handle_starttag(tag, attrs)
+        if tag not in VOID:
+            self.open.pop()
+
+    def handle_data(self, data):
+        self.texts.setdefault(self.open[-1] if self.open else "", []).append(data.strip())
 
     def handle_endtag(self, tag):
         assert self.open.pop() == tag
@@ -84,7 +100,7 @@ def test_every_link_of_the_pages_leads_somewhere(server):
         if not answer.headers["content-type"].startswith("text/html"):
             continue
         for link in read(answer.text).links:
-            whole = urllib.parse.urljoin(url, link)
+            whole = urllib.parse.urldefrag(urllib.parse.urljoin(url, link)).url
             if whole.startswith(server.url) and not re.search(r"/items/\d+\?", whole):
                 todo |= {whole} - seen
     assert len(seen) > 20
@@ -122,6 +138,122 @@ def test_a_filter_holds_on_the_page_too(server):
     page = server.http.get("/ogc/collections/pipelines/items", params=asked).json()
     text = server.http.get("/ogc/collections/pipelines/items", params={**asked, "f": "html"}).text
     assert f"{page['numberReturned']} / {page['numberMatched']}" in text
+
+
+def page(server, path, lang="en", **params):
+    answer = server.http.get(path, params={"f": "html", **params}, headers={"accept-language": lang})
+    assert answer.status_code == 200, answer.text[:400]
+    return answer.text
+
+
+def test_a_page_says_what_values_mean_in_the_words_of_its_reader(server):
+    path = "/ogc/collections/buildings/items"
+    medium = server.http.get(f"{path}/1").json()["properties"]["height_source"]
+    titles = server.http.get("/ogc/collections/buildings/schema").json()["properties"]["height_source"]
+    for lang, title, no in (("en", "Has building parts", "no"), ("zh-CN", "有建筑部件", "否")):
+        for text in (page(server, path, lang, limit="1"), page(server, f"{path}/1", lang)):
+            found = read(text).texts
+            assert title in found["th"] + found["a"]
+            assert no in found["td"]
+            assert "True" not in text
+            assert "False" not in text
+    assert titles["x-enum-titles"][medium] in page(server, path, "zh-CN", limit="1")
+
+
+def test_a_column_sorts_by_a_click_and_turns_round_by_another(server):
+    path = "/ogc/collections/buildings/items"
+    text = page(server, path, limit="3", filter="height_m IS NOT NULL")
+    (up,) = [one for one in read(text).links if "sortby=height_m&" in one]
+    (down,) = [one for one in read(server.http.get(up).text).links if "sortby=-height_m&" in one]
+    rows = re.findall(r'<tr id="f(\d+)">', server.http.get(down).text)
+    asked = {"limit": "3", "sortby": "-height_m", "filter": "height_m IS NOT NULL"}
+    tallest = server.http.get(path, params=asked).json()["features"]
+    assert [int(row) for row in rows] == [one["id"] for one in tallest]
+
+
+def test_a_condition_is_asked_by_a_form_shown_and_dropped_again(server):
+    path = "/ogc/collections/buildings/items"
+    text = page(server, path, limit="5", bbox="24.93,60.16,24.95,60.18", offset="5")
+    words, condition = read(text).forms
+    assert words.pop("") == condition.pop("") == f"{server.url}{path}"
+    assert words == {"limit": "5", "bbox": "24.93,60.16,24.95,60.18", "f": "html", "q": ""}
+    filled = condition | {"filter": "height_m > 10 AND height_m < 2e9"}
+    found = server.http.get(path, params=filled).text
+    matched = server.http.get(path, params=filled | {"f": "json"}).json()["numberMatched"]
+    assert f"5 / {matched}" in found
+    assert "height_m &gt; 10 AND height_m &lt; 2e9" in found
+    assert read(found).forms[1]["filter"] == "height_m > 10 AND height_m < 2e9"
+    dropped = [one for one in read(found).links if "/items?" in one and "filter" not in one and "bbox" in one]
+    assert len(dropped) == 1
+    boxed = server.http.get(path, params={"bbox": "24.93,60.16,24.95,60.18"}).json()["numberMatched"]
+    assert f" / {boxed}\n" in server.http.get(dropped[0]).text
+
+
+def test_a_page_offers_what_is_selected_as_files(server):
+    path = "/ogc/collections/buildings/items"
+    asked = {"filter": "height_m > 20", "properties": "name,height_m", "limit": "2", "sortby": "-height_m"}
+    text = page(server, path, **asked)
+    downloads = [one for one in read(text).links if "/buildings/download?" in one]
+    assert len(downloads) == 6
+    (csv,) = [one for one in downloads if one.endswith("f=csv")]
+    rows = server.http.get(csv).content.decode("utf-8-sig").splitlines()
+    asked_all = asked | {"limit": "10000"}
+    whole = server.http.get(path, params=asked_all).json()
+    assert rows[0].split(",")[:3] == ["fid", "height_m", "name"]
+    assert [int(row.split(",")[0]) for row in rows[1:]] == [one["id"] for one in whole["features"]]
+    (csv,) = [one for one in read(text).links if "/items?" in one and one.endswith("f=csv")]
+    assert len(server.http.get(csv).text.splitlines()) == 3
+
+
+def test_a_later_page_leads_back_to_the_first(server):
+    path = "/ogc/collections/roads/items"
+    first = read(page(server, path, limit="5", sortby="-name")).links
+    (following,) = [one for one in first if "after=" in one]
+    text = server.http.get(following).text
+    (back,) = re.findall(r'<a rel="first" href="([^"]+)"', text)
+    again = read(server.http.get(back.replace("&amp;", "&")).text).links
+    assert again == first
+
+
+def test_features_are_drawn_and_a_feature_leads_to_the_map(server):
+    for crs in ("CRS84", "EPSG:4326", "EPSG:3857"):
+        text = page(server, "/ogc/collections/buildings/items", limit="20", crs=crs)
+        drawn = re.findall(r'<a href="#f(\d+)"><path class="area" d="M', text)
+        assert drawn == re.findall(r'<tr id="f(\d+)">', text)
+    text = page(server, "/ogc/collections/pipelines/items/1")
+    assert f"{server.url}/#s=pipelines:1" in read(text).links
+    assert '<path class="line"' in text
+
+
+def test_a_feature_without_a_place_has_a_page(server):
+    body = {"type": "Feature", "geometry": None, "properties": {"name": "nowhere"}}
+    made = server.http.post(
+        "/ogc/collections/street_assets/items",
+        content=json.dumps(body),
+        headers={"content-type": "application/geo+json", **server.auth},
+    )
+    assert made.status_code == 201, made.text
+    path = made.headers["location"].removeprefix(server.url)
+    for text in (page(server, path), page(server, "/ogc/collections/street_assets/items", q="nowhere")):
+        assert "nowhere" in text
+        assert "<svg" not in text
+        assert "#s=" not in text
+    empty = page(server, "/ogc/collections/street_assets/items", filter="id < 0")
+    assert "No feature matches." in empty
+
+
+def test_the_documentation_tells_each_parameter(server):
+    reader = read(page(server, "/ogc/api"))
+    document = server.http.get("/ogc/api").json()
+    named = {
+        one["name"]
+        for verbs in document["paths"].values()
+        for operation in verbs.values()
+        if isinstance(operation, dict)
+        for one in operation.get("parameters", ())
+    }
+    assert named <= set(reader.texts["code"])
+    assert f"{server.url}/ogc/collections/roads/queryables" in reader.links
 
 
 def test_a_name_cannot_become_markup(server):

@@ -17,9 +17,8 @@ import httpx
 import psycopg
 import pytest
 
-from tests.e2e.conftest import city_at
 from tests.postgres import Cluster
-from tests.support import ROOT, Server, twin
+from tests.support import ROOT, Server, city_at, twin
 
 ROWS = 50_000
 SECONDS = 1.0

@@ -13,7 +13,6 @@ import httpx
 import psycopg
 import pytest
 
-from tests.e2e.conftest import city_at
 from tests.e2e.test_postgis_lost import (
     BACK,
     FEATURES,
@@ -26,7 +25,7 @@ from tests.e2e.test_postgis_lost import (
     timed,
 )
 from tests.postgres import Cluster
-from tests.support import HELSINKI, Server, twin, until
+from tests.support import HELSINKI, Server, city_at, twin, until
 
 
 @pytest.fixture(scope="module")

@@ -10,9 +10,8 @@ import httpx
 import pytest
 
 from layers.store.open import open_store
-from tests.e2e.conftest import city_at
 from tests.postgres import Cluster
-from tests.support import HELSINKI, Server, fresh_key, twin
+from tests.support import HELSINKI, Server, city_at, fresh_key, twin
 from twin import settings
 
 

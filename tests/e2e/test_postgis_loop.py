@@ -14,8 +14,7 @@ import pytest
 
 from layers.store.base import Store
 from layers.store.postgis import PostgisStore
-from tests.e2e.conftest import city_at
-from tests.support import fresh_key
+from tests.support import city_at, fresh_key
 from twin import app
 
 ITEMS = "/ogc/collections/buildings/items"

@@ -16,9 +16,8 @@ import psycopg
 import pytest
 
 from layers.errors import Unavailable
-from tests.e2e.conftest import city_at
 from tests.postgres import Cluster, private
-from tests.support import HELSINKI, ROOT, Server, twin, until
+from tests.support import HELSINKI, ROOT, Server, city_at, twin, until
 from twin import app
 
 #: 2 s are promised; the client and a busy machine may add to it

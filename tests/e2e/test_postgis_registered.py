@@ -3,10 +3,13 @@ rights that docs/deploying.md asks for and no more."""
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
 import psycopg
 import pytest
 
@@ -85,6 +88,8 @@ def test_a_registered_table_is_read_edited_and_watched(running: Server, postgres
     deep = running.http.get("/ogc/collections/deep_wells/items").json()
     assert deep["numberMatched"] == 10
     assert running.http.get("/tiles/wells/14/9326/4743.mvt").status_code in (200, 204)
+    layers = running.http.get("/config.json").json()["layers"]
+    assert {one["id"]: one["editable"] for one in layers} == {"wells": True, "deep_wells": False}
 
     item = f"{base}/items/1"
     headers = {**running.auth, "content-type": "application/merge-patch+json"}
@@ -113,11 +118,92 @@ def test_a_registered_table_is_read_edited_and_watched(running: Server, postgres
             what="the view",
         )
 
-    refused = running.http.patch(
-        "/ogc/collections/deep_wells/items/50", json={"properties": {"名称": "x"}}, headers=headers
+
+def test_what_cannot_be_edited_says_so_before_and_after(running: Server, postgres: Cluster, database: str):
+    """A view is only read; a table is, as long as the role of the server has no right to change it."""
+    http, base = running.http, "/ogc/collections/deep_wells/items"
+    patch = {**running.auth, "content-type": "application/merge-patch+json"}
+    post = {**running.auth, "content-type": "application/geo+json"}
+    feature = {"type": "Feature", "geometry": None, "properties": {}}
+
+    def answers() -> list[httpx.Response]:
+        return [
+            http.patch(f"{base}/50", json={"properties": {"名称": "x"}}, headers=patch),
+            http.put(f"{base}/50", json=feature, headers=post),
+            http.delete(f"{base}/50", headers=running.auth),
+            http.post(base, json=feature, headers=post),
+        ]
+
+    for refused in answers():
+        assert (refused.status_code, refused.headers["allow"]) == (405, "GET, HEAD, OPTIONS")
+        assert "deep_wells is not edited so: it is a view" in refused.json()["detail"]
+    for path in (base, f"{base}/50"):
+        assert http.options(path, headers=running.auth).headers["allow"] == "GET, HEAD, OPTIONS"
+    assert http.patch(f"{base}/50", json={}, headers={"content-type": "x/y"}).status_code == 401
+
+    def written(layer: str) -> set[str]:
+        paths = http.get("/ogc/api").json()["paths"]
+        here = f"/collections/{layer}/items"
+        return {*paths[here], *paths[f"{here}/{{featureId}}"]} & {"post", "put", "patch", "delete"}
+
+    assert written("deep_wells") == set()
+    assert written("wells") == {"post", "put", "patch", "delete"}
+    with postgres.connect(database) as con:
+        con.execute('REVOKE INSERT, DELETE ON gis."Wells" FROM city_writer')
+    item = "/ogc/collections/wells/items/1"
+    allowed = "GET, HEAD, OPTIONS, PUT, PATCH"
+    until(
+        lambda: http.options(item, headers=running.auth).headers["allow"] == allowed,
+        seconds=3,
+        what="the rights that were taken",
     )
-    assert 400 <= refused.status_code < 600
-    assert refused.status_code != 500, refused.text
+    assert written("wells") == {"put", "patch"}
+    refused = http.delete(item, headers=running.auth)
+    assert (refused.status_code, refused.headers["allow"]) == (405, allowed)
+    assert "no right to INSERT, DELETE its rows; grant it" in refused.json()["detail"]
+    assert http.request("TRACE", item).headers["allow"] == allowed
+
+
+def test_no_stale_304_for_a_view_that_is_another_one(running: Server, postgres: Cluster, database: str):
+    page, item = "/ogc/collections/deep_wells/items", "/ogc/collections/deep_wells/items/45"
+    tags = {path: running.http.get(path).headers["etag"] for path in (page, item)}
+    with postgres.connect(database) as con:
+        con.execute(
+            'CREATE OR REPLACE VIEW gis.deep AS SELECT gid, ("Depth m" + 1)::numeric(6, 2) AS "Depth m",'
+            ' 名称, tags, shape FROM gis."Wells" WHERE "Depth m" > 42'
+        )
+    for path, tag in tags.items():
+        fresh = until(
+            lambda p=path, t=tag: (
+                (r := running.http.get(p, headers={"if-none-match": t})).status_code == 200 and r
+            ),
+            seconds=3,
+            what="the view's new ETag",
+        )
+        assert isinstance(fresh, httpx.Response)
+        body = fresh.json()
+        shown = body["properties"] if path is item else body["features"][2]["properties"]
+        assert shown["Depth m"] == 46
+
+
+def test_a_table_that_is_dropped_takes_no_other_layer_with_it(
+    running: Server, postgres: Cluster, database: str
+):
+    with postgres.connect(database) as con:
+        con.execute("DROP VIEW gis.deep")
+    seen = set()
+
+    def gone() -> bool:
+        seen.add(running.http.get("/ogc/collections/wells/items?limit=1").status_code)
+        answer = running.http.get("/ogc/collections/deep_wells/items")
+        return answer.status_code == 503 and "not there" in answer.json()["detail"]
+
+    until(gone, seconds=3, what="the view to be gone")
+    for _ in range(50):
+        gone()
+    assert seen == {200}
+    layers = [layer["id"] for layer in running.http.get("/ogc/collections").json()["collections"]]
+    assert layers == ["wells"]
 
 
 def test_a_layer_taken_out_of_the_settings_is_gone_and_its_table_stays(
@@ -144,10 +230,17 @@ def test_a_table_that_cannot_be_published_says_why(
         writer=postgres.url(database, "city_writer"), reader=postgres.url(database, "city_reader")
     )
     (tmp_path / "city.yml").write_text(text.replace("gis.Wells", "gis.nothing"), "utf-8")
-    server = serve(tmp_path)
+    listed = twin("layers", "--city", str(tmp_path), "--json")
+    assert [layer["id"] for layer in json.loads(listed.stdout)] == ["deep_wells"]
+    (said,) = listed.stderr.splitlines()
+    assert "layer wells cannot be read: the table or view is not there" in said
+    server = serve(tmp_path, clean=False)
     answer = server.http.get("/ogc/collections/wells/items")
     assert answer.status_code == 503
-    assert "wells" in answer.json()["detail"]
+    assert answer.json()["detail"] in said
+    ready = server.http.get("/health/ready")
+    assert (ready.status_code, ready.json()["unreadable"]) == (200, {"wells": answer.json()["detail"]})
+    assert server.log == [f"WARNING twin {answer.json()['detail']}\n"]
     with postgres.connect(database) as con, pytest.raises(psycopg.errors.UndefinedTable):
         con.execute("SELECT * FROM gis.nothing")
     server.stop()
@@ -185,3 +278,17 @@ def test_who_edits_in_sql_needs_rights_on_the_layers_table_alone(postgres: Clust
         with postgres.connect("postgres") as con:
             con.execute(f"DROP DATABASE {name} WITH (FORCE)")
             con.execute("DROP ROLE qgis_editor")
+
+
+def test_a_download_in_its_own_crs_gives_back_what_the_table_has(running: Server):
+    """Published as longitude, latitude and brought back: not a millimetre is lost."""
+    path = "/ogc/collections/wells/download"
+    answer = running.http.get(path, params={"f": "csv", "crs": "EPSG:3067", "sortby": "Depth m"})
+    assert answer.headers["content-crs"] == "<http://www.opengis.net/def/crs/EPSG/0/3067>"
+    rows = list(csv.DictReader(io.StringIO(answer.content.decode("utf-8-sig"), newline="")))
+    assert [(float(one["x"]), float(one["y"])) for one in rows] == [
+        (385000 + n * 10, 6672000) for n in range(1, 51)
+    ]
+    assert [(one["名称"], one["tags"], one["crs"]) for one in rows[:1]] == [
+        ("井 1", '["a","b"]', "EPSG:3067")
+    ]

@@ -89,6 +89,8 @@ TIMES = (
     "/2024-06-01T00:00:00Z",
     "2022-01-01/2024-03-15",
     "0000-01-01T00:00:00Z/9999-12-31T00:00:00Z",
+    "9999-12-31T00:00:00Z",
+    "2016-12-31T23:59:60Z/2017-01-01T07:59:60+08:00",
 )
 GEOMETRIES = (
     {"type": "Point", "coordinates": [24.9, 60.1]},
@@ -105,6 +107,9 @@ GEOMETRIES = (
     {"type": "GeometryCollection", "geometries": []},
     {"type": "Circle", "coordinates": [0, 0]},
     {"type": "Point"},
+    {"coordinates": [24.9, 60.1]},
+    {"coordinates": None},
+    {"type": "Polygon", "coordinates": [[[0, 0], [0, 1], [1, 1], [0, 0]]]},
     None,
     7,
 )
@@ -120,6 +125,10 @@ LITERALS = (
     "BBOX(0,40,10,50)",
     "BBOX(150,-90,-150,90)",
     "POINT EMPTY",
+    "POINT(2.494E1 .6017e+2)",
+    "POINT(-1e-7 1E-300)",
+    "BBOX(0,40,9,10,50,0)",
+    "GEOMETRYCOLLECTION(POINT(.5 .5))",
 )
 SPATIAL = ("INTERSECTS", "DISJOINT", "EQUALS", "TOUCHES", "CROSSES", "WITHIN", "CONTAINS", "OVERLAPS")
 TEMPORAL = ("AFTER", "BEFORE", "DISJOINT", "EQUALS", "INTERSECTS", "DURING", "MEETS", "STARTS")

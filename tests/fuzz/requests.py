@@ -215,6 +215,13 @@ class Requests:
             f"T_{chance.choice(TEMPORAL)}({column},INTERVAL('2022-01-01','..'))",
             f"T_{chance.choice(TEMPORAL)}({column},TIMESTAMP('2024-01-15T08:30:00Z'))",
             f"A_{chance.choice(('CONTAINS', 'EQUALS', 'OVERLAPS', 'CONTAINEDBY'))}({column},('foo','bar'))",
+            f"A_{chance.choice(('CONTAINS', 'EQUALS', 'OVERLAPS', 'CONTAINEDBY'))}({column},())",
+            f"A_CONTAINEDBY(({column},'foo'),({value},'foo',1))",
+            f"({comparison}) IS NOT NULL OR {shape} IS NULL",
+            f"({shape}) IS NULL",
+            f"INTERVAL({column},'..') IS NULL",
+            f"{column} > -.5E1 AND _x = 1",
+            f"{column} > -.5E1",
             f"{column} * 2 + 1 > {value}",
             f"{column} / 0 = {column} % 0",
             f"{column} ^ 400 > 10 ^ 400",
@@ -255,6 +262,10 @@ class Requests:
                 found["content-type"] = kind if chance.random() < 0.9 else chance.choice(ACCEPTS)
             if chance.random() < 0.2:
                 found["content-crs"] = chance.choice((*CRSS, f"<{CRSS[1]}>", "<>", "rubbish"))
+            if chance.random() < 0.1:
+                found["if-none-match"] = chance.choice(("*", '"x-1"', "1", ",", 'W/"a-0", "b-2"'))
+            if chance.random() < 0.05:
+                found["content-encoding"] = chance.choice(("gzip", "identity", "", "br, x"))
             if chance.random() < 0.2:
                 found["if-match"] = chance.choice(("*", '"x-1"', "1", "rubbish!", 'W/"a-0", "b-2"'))
         return found

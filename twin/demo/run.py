@@ -71,25 +71,26 @@ def _make(name: str, folder: Path, store: str | None) -> None:
         if not (source / "load.yml").is_file():
             raise NotFound(f"no demo city named {name!r}")
         text = (source / "city.yml").read_text("utf-8") + template.stored(store)
-        database = settings.parse(text).database()
+        said = settings.parse(text)
+        database = said.database()
         folder.mkdir(parents=True, exist_ok=True)
         # made under another name, so that an interrupted first start begins anew
         part = folder / "loading"
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir()
-        _load(part, database, source / "load.yml")
+        _load(part, database, source / "load.yml", said.time_zone)
         (folder / "city.yml").write_text(text, "utf-8")
         if database is None:
             (part / "city.gpkg").rename(folder / "city.gpkg")
         shutil.rmtree(part)
 
 
-def _load(folder: Path, database: Database | None, manifest: Path) -> None:
+def _load(folder: Path, database: Database | None, manifest: Path, time_zone: str) -> None:
     from layers import load
 
     store = open_store(folder, database)
     try:
-        for report in load.manifest(store, manifest, mode="replace"):
+        for report in load.manifest(store, manifest, mode="replace", time_zone=time_zone):
             verbs.show(report, title=f"{report.layer} ← {report.source}")
     finally:
         store.close()

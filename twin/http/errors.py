@@ -44,9 +44,9 @@ class WrongMethod(errors.BadInput):
 
     code = "MethodNotAllowed"
 
-    def __init__(self, method: str, allow: str) -> None:
+    def __init__(self, method: str, allow: str, reason: str = "") -> None:
         self.allow = allow
-        super().__init__(f"{errors.shown(method)} is not allowed here: {allow}")
+        super().__init__(f"{errors.shown(method)} is not allowed here: {reason or allow}")
 
 
 STATUS |= {NotAcceptable: 406, WrongMedia: 415, WrongMethod: 405}

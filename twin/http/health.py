@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from layers.errors import NotFound, TwinError
-from twin.city import City
+from twin.city import City, unreadable
 from twin.http import respond
 from twin.http.respond import ASGIApp, Receive, Scope, Send
 
@@ -25,10 +25,13 @@ def make(city: City) -> ASGIApp:
 
 
 async def _ready(city: City) -> tuple[int, dict[str, object]]:
-    """200 with the state of each part, 503 when the store cannot be read."""
+    """200 with the state of each part, 503 when the store cannot be read.
+
+    A table of the city that cannot be read is told, and does not make the server unready."""
     try:
         layers = await city.read(city.store.layers)
         seq = await city.read(city.store.seq)
+        broken = await city.read(unreadable, city.settings, city.store)
     except TwinError as error:
         return 503, {"status": "not ready", "store": str(error)}
     return 200, {
@@ -37,4 +40,5 @@ async def _ready(city: City) -> tuple[int, dict[str, object]]:
         "features": sum(layer.count for layer in layers),
         "seq": seq,
         "read_only": city.store.read_only,
+        "unreadable": broken,
     }

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from layers import kinds
 from layers.model import Bbox, Field, Layer
+from tiles.scheme import MAX_ZOOM
 
 if TYPE_CHECKING:
     from twin.city import City
@@ -18,7 +20,6 @@ LEVELS = (
     {"id": "yellow", "title": {"zh-CN": "黄色", "en": "Yellow"}},
     {"id": "blue", "title": {"zh-CN": "蓝色", "en": "Blue"}},
 )
-MAX_ZOOM = 16
 #: Degrees around the layers where ``surroundings`` is not set (about two kilometres).
 MARGIN = 0.02
 METRES_PER_DEGREE = 111_320.0
@@ -52,7 +53,7 @@ def ordered(city: City) -> list[Layer]:
     return sorted(city.store.layers(), key=lambda layer: (rank.get(layer.id, len(rank)), layer.id))
 
 
-def union(extents: Any) -> Bbox | None:
+def union(extents: Iterable[Bbox | None]) -> Bbox | None:
     """The box around all boxes that are there."""
     boxes = [box for box in extents if box is not None]
     if not boxes:
@@ -98,6 +99,7 @@ def layer_entry(city: City, layer: Layer) -> dict[str, Any]:
         "extent": list(layer.extent) if layer.extent else None,
         "visible": said.visible if said else True,
         "locking": layer.locking,
+        "editable": "update" in layer.edits,
         "fields": [field_entry(field) for field in layer.fields],
         "style": {**kind.style, **((said.style if said else None) or {})},
         "vector": {"url": f"/tiles/{layer.id}/{{z}}/{{x}}/{{y}}.mvt", "minzoom": 0, "maxzoom": MAX_ZOOM},
@@ -113,6 +115,8 @@ def field_entry(field: Field) -> dict[str, Any]:
         "title": dict(field.title),
         "unit": field.unit,
     }
+    if field.read_only:
+        entry["readOnly"] = True
     if field.codes:
         entry["codes"] = {code: dict(titles) for code, titles in field.codes.items()}
     return entry

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Collection, Iterable, MutableMapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
@@ -23,6 +24,10 @@ type Headers = list[tuple[bytes, bytes]]
 
 #: Bytes of a query string, and how many parameters it may hold.
 MAX_QUERY, MAX_FIELDS = 16_384, 100
+#: Entries of an Accept-like header that are read, and characters of an Accept-Encoding that are.
+MAX_WEIGHTED, MAX_ENCODING = 40, 200
+
+_HOST = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9._-]+))(?::[0-9]{1,5})?")
 
 CORS: Headers = [
     (b"access-control-allow-origin", b"*"),
@@ -85,14 +90,7 @@ def etag_matches(given: str | None, etag: str) -> bool:
 
 def accepts_gzip(scope: Scope) -> bool:
     """Whether the client takes gzip (an explicit q=0 is a no)."""
-    given = header(scope, b"accept-encoding")
-    if not given:
-        return False
-    for part in given.lower().split(","):
-        name, _, params = part.strip().partition(";")
-        if name in ("gzip", "*"):
-            return params.replace(" ", "") not in ("q=0", "q=0.0", "q=0.00", "q=0.000")
-    return False
+    return _codings(scope)[0] > 0
 
 
 def encoding(scope: Scope) -> Literal["gzip", "br"] | None:
@@ -100,26 +98,37 @@ def encoding(scope: Scope) -> Literal["gzip", "br"] | None:
 
     br only where the client prefers it or takes no gzip: it costs five times the CPU of our gzip for
     a quarter fewer bytes (docs/decisions.md)."""
-    given = header(scope, b"accept-encoding")
-    return _encoding(given) if given and len(given) < 200 else None
-
-
-@lru_cache(maxsize=256)
-def _encoding(given: str) -> Literal["gzip", "br"] | None:
-    weights = dict(_weighted(part) for part in given.lower().split(","))
-    other = weights.get("*", 0.0)
-    gzip, br = weights.get("gzip", other), weights.get("br", other)
+    gzip, br = _codings(scope)
     if br > gzip:
         return "br"
     return "gzip" if gzip > 0 else None
 
 
-def _weighted(part: str) -> tuple[str, float]:
-    name, *params = (piece.strip() for piece in part.split(";"))
-    return name, next((weight(one[2:]) for one in params if one.startswith("q=")), 1.0)
+def _codings(scope: Scope) -> tuple[float, float]:
+    """The weights of gzip and br, 0 where the client does not take it."""
+    given = header(scope, b"accept-encoding")
+    return _weights(given) if given and len(given) < MAX_ENCODING else (0.0, 0.0)
 
 
-def weight(text: str) -> float:
+@lru_cache(maxsize=256)
+def _weights(given: str) -> tuple[float, float]:
+    found = dict(weighted(given))
+    other = found.get("*", 0.0)
+    return found.get("gzip", other), found.get("br", other)
+
+
+def weighted(value: str) -> list[tuple[str, float]]:
+    """The entries of an Accept-like header, best first (RFC 9110 section 12.4.2), in lower case and
+    without parameters."""
+    found: list[tuple[str, float]] = []
+    for part in value.lower().split(",")[:MAX_WEIGHTED]:
+        name, *params = (piece.strip() for piece in part.split(";"))
+        if name:
+            found.append((name, next((_weight(one[2:]) for one in params if one.startswith("q=")), 1.0)))
+    return sorted(found, key=lambda entry: -entry[1])
+
+
+def _weight(text: str) -> float:
     """A quality value (RFC 9110 section 12.4.2); what is not one counts as 0."""
     try:
         value = float(text)
@@ -150,11 +159,18 @@ def query_map(scope: Scope, known: Collection[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for name, value in query_pairs(scope):
         if name not in known:
-            raise BadParameter(name, value, "unknown parameter; known: " + ", ".join(sorted(known)))
+            told = ", ".join(sorted(known)) or "there are none"
+            raise BadParameter(name, value, f"unknown parameter; known: {told}")
         if name in found:
             raise BadParameter(name, value, "given more than once")
         found[name] = value
     return found
+
+
+async def gone(receive: Receive) -> None:
+    """Return when the client goes away. For requests whose body nobody reads."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
@@ -185,13 +201,24 @@ def read_json(body: bytes) -> Any:
         raise BadBody(f"not JSON: {error}") from error
 
 
+def host_name(host: str) -> str | None:
+    """The host name of a Host header, lower-case; None for what is not a name and a port.
+
+    The whole header begins the links of the answers, so nothing else may stand in it."""
+    found = _HOST.fullmatch(host)
+    return (found["six"] or found["name"]).lower() if found else None
+
+
 def base_url(city: City, scope: Scope) -> str:
-    """Where links begin, without a trailing slash: ``url`` of city.yml, else the checked Host."""
+    """Where links begin, without a trailing slash: ``url`` of city.yml, else what a trusted proxy says it
+    was asked for (of several in a row, the first), else the checked Host."""
     if city.settings.url:
         return city.settings.url.rstrip("/")
     scheme = scope["scheme"]
     host = header(scope, b"host")
     if city.trusts(scope):
-        scheme = header(scope, b"x-forwarded-proto") or scheme
-        host = header(scope, b"x-forwarded-host") or host
+        names = b"x-forwarded-proto", b"x-forwarded-host"
+        proto, name = ((header(scope, one) or "").partition(",")[0].strip() for one in names)
+        scheme = proto if proto in ("http", "https") else scheme
+        host = name if host_name(name) is not None else host
     return f"{scheme}://{host or '127.0.0.1'}"

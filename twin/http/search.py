@@ -13,6 +13,7 @@ from layers.model import Bbox
 from twin.http import respond
 from twin.http.errors import WrongMethod
 from twin.http.ogc import answers
+from twin.http.page_config import union
 from twin.http.respond import ASGIApp, Receive, Scope, Send
 from twin.http.search_index import Entry, Index
 
@@ -69,7 +70,8 @@ def make(city: City) -> ASGIApp:
 def _found(city: City, index: Index, text: str, limit: int) -> list[dict[str, Any]]:
     """The place that a text names by its coordinates, else the features found by words."""
     if _PAIR.match(text):
-        places = [_coordinate(pair) for pair in coordinates(text, _extent(city))]
+        extent = union(layer.extent for layer in city.store.layers())
+        places = [_coordinate(pair) for pair in coordinates(text, extent)]
         if places:
             return places
     return [_feature(entry, score) for entry, score in index.search(text, limit)]
@@ -100,14 +102,6 @@ def coordinates(text: str, extent: Bbox | None) -> list[tuple[float, float]]:
 def _within(pair: tuple[float, float], extent: Bbox) -> bool:
     west, south, east, north = extent
     return west - 1 <= pair[0] <= east + 1 and south - 1 <= pair[1] <= north + 1
-
-
-def _extent(city: City) -> Bbox | None:
-    extents = [layer.extent for layer in city.store.layers() if layer.extent is not None]
-    if not extents:
-        return None
-    west, south, east, north = zip(*extents, strict=True)
-    return min(west), min(south), max(east), max(north)
 
 
 def _text(asked: dict[str, str]) -> str:

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from layers import wkb
 from layers.model import Bbox, Layer, Rows
 from layers.store.base import Store
 
@@ -181,6 +182,8 @@ class Index:
             return
         places = _places(rows, [one[0] for one in named])
         for (at, title, proper, text), place in zip(named, places, strict=True):
+            if place is None:  # there is nothing to fly to
+                continue
             found = indexed(text)
             lon, lat, bbox = place
             entry = Entry(layer.id, layer.kind, int(rows.fids[at]), title, lon, lat, bbox, proper)
@@ -234,14 +237,15 @@ def _proper(values: Mapping[str, Any]) -> str:
     return " ".join(str(values[name]) for name in ("street", "number", "unit") if values.get(name))
 
 
-def _places(rows: Rows, chosen: Sequence[int]) -> list[tuple[float, float, Bbox]]:
-    """A point on each chosen geometry, and its box."""
+def _places(rows: Rows, chosen: Sequence[int]) -> list[tuple[float, float, Bbox] | None]:
+    """A point on each chosen geometry, and its box; None for one that is empty or cannot be read."""
     import shapely
 
-    geometries = shapely.from_wkb([rows.wkb[at] for at in chosen])
-    points = shapely.get_coordinates(shapely.point_on_surface(geometries))
-    bounds = shapely.bounds(geometries)
+    geometries = wkb.shapes([rows.wkb[at] for at in chosen])
+    points = shapely.point_on_surface(geometries)
+    lons, lats = shapely.get_x(points).tolist(), shapely.get_y(points).tolist()
+    bounds = shapely.bounds(geometries).tolist()
     return [
-        (lon, lat, (west, south, east, north))
-        for (lon, lat), (west, south, east, north) in zip(points.tolist(), bounds.tolist(), strict=True)
+        None if lon != lon else (lon, lat, (west, south, east, north))
+        for lon, lat, (west, south, east, north) in zip(lons, lats, bounds, strict=True)
     ]

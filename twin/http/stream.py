@@ -55,7 +55,7 @@ class _Room:
         """Feed the client until it goes away, stalls, or the server stops."""
         tasks = [
             asyncio.create_task(self._feed(client, whole, send)),
-            asyncio.create_task(_gone(receive)),
+            asyncio.create_task(respond.gone(receive)),
             asyncio.create_task(self._city.bus.closed.wait()),
         ]
         done, rest = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -72,7 +72,7 @@ class _Room:
 
     async def _feed(self, client: Client, whole: bool, send: Send) -> None:
         if not whole:
-            await self._snapshot(client, send)
+            await self._snapshot(send)
         else:
             await _write(send, b": replayed\n\n")
         while True:
@@ -85,11 +85,11 @@ class _Room:
             if client.lost:
                 client.wake.clear()
                 client.lost = False
-                await self._snapshot(client, send)
+                await self._snapshot(send)
             else:
                 await _write(send, client.take())
 
-    async def _snapshot(self, client: Client, send: Send) -> None:
+    async def _snapshot(self, send: Send) -> None:
         """What is queued is older than the snapshot or idempotent on top of it; the id is taken first,
         so that a replay from it repeats rather than misses."""
         position = self._city.bus.at
@@ -100,8 +100,3 @@ class _Room:
 async def _write(send: Send, data: bytes) -> None:
     async with asyncio.timeout(STALLED_SECONDS):
         await send({"type": "http.response.body", "body": data, "more_body": True})
-
-
-async def _gone(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass

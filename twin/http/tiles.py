@@ -55,19 +55,11 @@ def make(city: City) -> ASGIApp:
     return app
 
 
-async def vector_tile(
-    city: City,
-    scope: Scope,
-    receive: Receive,
-    send: Send,
-    layer: str,
-    z: int | str,
-    x: int | str,
-    y: int | str,
-) -> None:
-    """One vector tile of one layer for another route (the OGC path orders z/y/x). Raises NotFound."""
+async def vector_tile(city: City, scope: Scope, send: Send, layer: str, z: str, x: str, y: str) -> None:
+    """One vector tile of one layer for another route (the OGC path orders z/y/x). Raises NotFound,
+    BadParameter."""
     if not await preflight(scope, send):
-        await _tile(city, scope, send, (layer,), str(z), str(x), str(y))
+        await _tile(city, scope, send, (layer,), z, x, y)
 
 
 async def _tile(city: City, scope: Scope, send: Send, ids: tuple[str, ...], z: str, x: str, y: str) -> None:

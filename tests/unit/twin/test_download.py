@@ -5,17 +5,21 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from layers.errors import Busy, TooLarge, Unavailable
-from tests.storing import grid, load, spec
+from layers.errors import Busy, Conflict, TooLarge, Unavailable
+from layers.model import Query
+from layers.write import FORMATS
+from tests.storing import FIELDS, grid, load, spec
 from twin import app
 from twin.city import City
 from twin.http.ogc import download, download_job, scratch
 from twin.http.ogc.download import Download
+from twin.http.ogc.download_job import Job
 
 
 @pytest.fixture
@@ -89,7 +93,7 @@ def test_it_works_as_it_is(ask: Ask) -> None:
 def test_too_many_features(ask: Ask, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setattr(download_job, "MOST_FEATURES", 10)
     client = Client(f"f={name}")
-    with pytest.raises(TooLarge, match=r"25 features match .* at most 10: .*bbox"):
+    with pytest.raises(TooLarge, match=r"more than 10 features match: .*bbox"):
         ask(client)
     assert client.messages == []
     few = Client(f"f={name}&levels=3")
@@ -163,6 +167,18 @@ def test_places(city: City, monkeypatch: pytest.MonkeyPatch) -> None:
         assert late.whole
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_fields_and_rows_are_of_one_load(city: City, name: str) -> None:
+    """A load that comes between the answer's first look at the layer and its rows."""
+    layer = city.store.layer("buildings")
+    load(city.store, spec(fields=FIELDS[:1]), [one | {"name": "new"} for one in grid(25)])
+    space = scratch.Scratch(city.folder / "derived" / "downloads")
+    with ThreadPoolExecutor(1) as threads:
+        job = Job(city, layer, Query(limit=None), FORMATS[name], threads)
+        with pytest.raises(Conflict, match="loaded anew"):
+            job.made(space)
 
 
 def test_a_client_that_is_gone_already(ask: Ask) -> None:

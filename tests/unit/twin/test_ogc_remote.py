@@ -1,6 +1,7 @@
 """Over a store behind a socket nothing of this API waits in the event loop."""
 
 import asyncio
+import itertools
 import json
 import threading
 
@@ -80,8 +81,11 @@ def ask(city, method, path, query="", body=None, **headers):
         "client": ("127.0.0.1", 1),
     }
     sent = []
+    asked = itertools.count()
 
     async def receive():
+        if next(asked):
+            await asyncio.Event().wait()  # as a server does until the client goes away
         return {"type": "http.request", "body": b"" if body is None else json.dumps(body).encode()}
 
     async def send(message):

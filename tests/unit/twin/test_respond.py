@@ -41,6 +41,8 @@ def test_if_none_match(given: str | None, matches: bool):
         (b"br, gzip;q=0.5", True),
         (b"gzip;q=0", False),
         (b"*", True),
+        (b"*;q=0, gzip", True),
+        (b"gzip;q=0, *", False),
         (b"br", False),
     ],
 )

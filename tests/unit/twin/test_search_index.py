@@ -7,6 +7,7 @@ import shapely
 from layers.model import Field
 from layers.store import geopackage
 from layers.store.base import SOURCE_ID, WKB, LayerSpec
+from tests import gdal_edit
 from twin.http import search_index
 from twin.http.search import coordinates
 from twin.http.search_index import Index, fold, words
@@ -139,6 +140,17 @@ def test_edits_loads_and_drops_are_taken_in(store):
     assert titles(index, "fredrikinkatu") == ["Fredrikinkatu"]
     store.drop("roads")
     assert titles(index, "fredrikinkatu") == []
+
+
+def test_a_curve_of_another_program_costs_itself_only(store, tmp_path):
+    index = Index(store)
+    before = titles(index, "toolonkatu")
+    gdal_edit.edit(
+        tmp_path / "city.gpkg", "bend", "addresses", 2, "CIRCULARSTRING (25 60, 25.1 60.1, 25.2 60)"
+    )
+    for found in (titles(index, "toolonkatu"), titles(Index(store), "toolonkatu")):
+        assert found == [title for title in before if title != "Töölönkatu 12"]
+        assert len(found) == len(before) - 1
 
 
 def test_many_edits_do_not_make_the_index_grow(store, monkeypatch):

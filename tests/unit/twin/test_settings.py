@@ -42,6 +42,12 @@ def test_the_demo_city_is_valid():
         ("view:\n  lon: 200\n  lat: 0\n", r"line 2: view\.lon"),
         ("view: {lon: .nan, lat: 0}\n", r"line 1: view\.lon"),
         ("time_zone: Mars/Olympus\n", r"line 1: time_zone: .*time zone"),
+        ("title: {en: A}\ncrs: EPSG:999999\n", r"line 2: crs: EPSG:999999 is not a known coordinate"),
+        ("crs: EPSG:5703\n", r"line 1: crs: EPSG:5703 is neither geographic nor projected"),
+        ("crs: EPSG:7415\n", r"line 1: crs: EPSG:7415 has heights"),
+        ("crs: EPSG:4610\n", r"line 1: crs: no accurate way from EPSG:4610"),
+        ("crs: my grid\n", r"line 1: crs: not the code of a coordinate system such as EPSG:4547"),
+        ("crs: 3879\n", r"line 1: crs: .*string"),
         ("layers:\n  Roads!: {}\n", r"line 1: layers: .*Roads!"),
         ("title: [1, 2\n", r"line 2"),
         ("- a\n- b\n", r"line 1: expected keys"),
@@ -98,6 +104,11 @@ def test_a_file_that_is_not_text_is_refused(tmp_path):
 
 def test_a_city_without_a_store_keeps_its_features_in_its_folder():
     assert settings.parse("").database() is None
+
+
+def test_the_city_s_crs_by_any_name():
+    assert settings.parse("").crs == settings.parse("crs: EPSG:4326\n").crs == "EPSG:4326"
+    assert settings.parse("crs: http://www.opengis.net/def/crs/EPSG/0/3879\n").crs == "EPSG:3879"
 
 
 def test_an_address_alone_is_a_store(monkeypatch):

@@ -14,7 +14,7 @@ from twin.http.ogc import answers, negotiate, pages
 from twin.http.ogc.context import Context
 from twin.http.ogc.documents import TMS
 from twin.http.ogc.download import Download
-from twin.http.ogc.edit import READ, Edit, options
+from twin.http.ogc.edit import ON_ITEM, ON_ITEMS, READ, Edit, allowed, options
 from twin.http.ogc.formats import DOCUMENT, HTML
 from twin.http.ogc.items import Items
 from twin.http.ogc.pygeoapi_host import Host
@@ -58,7 +58,7 @@ class Ogc:
                     await self._download.give(scope, receive, send, layer_id)
             case ["collections", layer_id, "tiles", name, z, y, x]:
                 if await _reads(scope, send):
-                    await self._tile(scope, receive, send, layer_id, (name, z, y, x))
+                    await self._tile(scope, send, layer_id, (name, z, y, x))
             case _:
                 page = pages.find(segments)
                 if await _reads(scope, send):
@@ -67,13 +67,14 @@ class Ogc:
     async def _features(self, scope: Scope, receive: Receive, send: Send, layer_id: str) -> None:
         match scope["method"]:
             case "GET" | "HEAD":
-                await self._items.page(scope, send, layer_id)
+                await self._items.page(scope, receive, send, layer_id)
             case "POST":
                 await self._edit.create(scope, receive, send, layer_id)
             case "OPTIONS":
-                await self._edit.options(scope, send, layer_id, "POST")
+                await self._edit.options(scope, send, layer_id, ON_ITEMS)
             case method:
-                raise WrongMethod(method, f"{READ}, POST")
+                layer = await self._city.read(self._city.store.layer, layer_id)
+                raise WrongMethod(method, allowed(layer, ON_ITEMS))
 
     async def _feature(self, scope: Scope, receive: Receive, send: Send, layer_id: str, fid: str) -> None:
         match scope["method"]:
@@ -82,13 +83,12 @@ class Ogc:
             case "PUT" | "PATCH" | "DELETE":
                 await self._edit.change(scope, receive, send, layer_id, fid)
             case "OPTIONS":
-                await self._edit.options(scope, send, layer_id, "PUT, PATCH, DELETE")
+                await self._edit.options(scope, send, layer_id, ON_ITEM)
             case method:
-                raise WrongMethod(method, f"{READ}, PUT, PATCH, DELETE")
+                layer = await self._city.read(self._city.store.layer, layer_id)
+                raise WrongMethod(method, allowed(layer, ON_ITEM))
 
-    async def _tile(
-        self, scope: Scope, receive: Receive, send: Send, layer_id: str, place: tuple[str, str, str, str]
-    ) -> None:
+    async def _tile(self, scope: Scope, send: Send, layer_id: str, place: tuple[str, str, str, str]) -> None:
         """A tile by row and column (Tiles Part 1, clause 8): the order differs from the XYZ alias."""
         await self._city.read(self._city.store.layer, layer_id)
         name, z, y, x = place
@@ -99,12 +99,12 @@ class Ogc:
             # an empty tile is 200 with no bytes here: clients of the OGC path take 204 for an error
             if message["type"] == "http.response.start" and message["status"] == 204:
                 length = (b"content-length", b"0")
-                media = (b"content-type", b"application/vnd.mapbox-vector-tile")
+                media = (b"content-type", tiles.MVT)
                 kept = [one for one in message["headers"] if one[0] not in (length[0], media[0])]
                 message = {**message, "status": 200, "headers": [*kept, length, media]}
             await send(message)
 
-        await tiles.vector_tile(self._city, scope, receive, never_204, layer_id, z, x, y)
+        await tiles.vector_tile(self._city, scope, never_204, layer_id, z, x, y)
 
     async def _document(self, scope: Scope, send: Send, page: pages.Page) -> None:
         city = self._city

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from isal import isal_zlib
 
@@ -21,11 +22,14 @@ LARGE = 1_048_576
 BROTLI_QUALITY = 4
 #: brotli at that quality costs about five times as much as our gzip.
 BROTLI_LARGE = LARGE // 5
-_GZIP_WINDOW = 31
+#: The largest window (2^15), and 16 for a gzip header and trailer (zlib, deflateInit2).
+_GZIP_WINDOW = 15 + 16
 VARY = (b"vary", b"Accept, Accept-Encoding")
 VARY_LANGUAGE = (b"vary", b"Accept, Accept-Encoding, Accept-Language")
-#: Headers of a 304 beside its ETag; the client keeps the others of the answer it has.
-NOT_MODIFIED: Headers = [VARY, (b"access-control-allow-origin", b"*")]
+FRESH = (b"cache-control", b"no-cache")
+#: Headers of a 304 beside its ETag (RFC 9110, section 15.4.5); the client keeps the others of the answer
+#: it has.
+NOT_MODIFIED: Headers = [VARY, FRESH, (b"access-control-allow-origin", b"*")]
 #: Pages have no script and load nothing: a name in the data can do nothing on them.
 HTML_HEADERS: Headers = [
     (b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"),
@@ -46,10 +50,15 @@ def unchanged(etag: str) -> Answer:
     return Answer([(b"etag", etag.encode()), *NOT_MODIFIED])
 
 
+def packer() -> Any:
+    """A compressor of one gzip member, level 1: the fastest level of ISA-L that still shrinks JSON well."""
+    return isal_zlib.compressobj(1, isal_zlib.DEFLATED, _GZIP_WINDOW)
+
+
 def gzip(parts: Sequence[bytes]) -> bytes:
-    """One gzip member, level 1: the fastest level of ISA-L that still shrinks JSON well."""
-    packer = isal_zlib.compressobj(1, isal_zlib.DEFLATED, _GZIP_WINDOW)
-    return b"".join([*(packer.compress(part) for part in parts), packer.flush()])
+    """The parts as one gzip member (RFC 1952)."""
+    packing = packer()
+    return b"".join([*(packing.compress(part) for part in parts), packing.flush()])
 
 
 def brotli(parts: Sequence[bytes]) -> bytes:
@@ -80,7 +89,7 @@ async def give(scope: Scope, send: Send, parts: Sequence[bytes], headers: Header
         parts = (pack(parts) if length < large else await asyncio.to_thread(pack, parts),)
         length = len(parts[0])
         headers = [*headers, (b"content-encoding", coding.encode())]
-    headers = [*headers, *CORS, (b"cache-control", b"no-cache"), (b"content-length", b"%d" % length)]
+    headers = [*headers, *CORS, FRESH, (b"content-length", b"%d" % length)]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     if scope["method"] == "HEAD":
         parts = (b"",)
@@ -100,7 +109,7 @@ async def give_document(scope: Scope, send: Send, body: bytes, media: str, lang:
         (b"content-language", lang.encode()),
     ]
     if respond.etag_matches(respond.header(scope, b"if-none-match"), etag):
-        await respond.not_modified(send, etag, [*headers[1:], *CORS])
+        await respond.not_modified(send, etag, [*headers[1:], FRESH, *CORS])
         return
     if media == "text/html":
         headers += HTML_HEADERS

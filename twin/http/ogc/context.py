@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from layers.model import Layer
+from layers.model import Layer, Titles
 from twin.http.ogc.formats import HTML, JSON
 from twin.http.ogc.negotiate import text
 
@@ -27,10 +26,8 @@ class Context:
     path: str
 
     def title(self, layer: Layer) -> str:
-        """A layer's title: the city's own, else the one its load recorded, else its id."""
-        own = self.city.settings.layers.get(layer.id)
-        titles: Mapping[str, str] = (own.title if own else None) or layer.title
-        return text(titles, self.lang, layer.id)
+        """A layer's title in the language of the request, else its id."""
+        return text(titles(self.city, layer), self.lang, layer.id)
 
     def self_links(self, media: str = JSON) -> list[Link]:
         """The document itself as JSON and as HTML."""
@@ -43,6 +40,12 @@ class Context:
     def say(self, en: str, zh: str) -> str:
         """A phrase of this server in the language of the request."""
         return zh if self.lang == "zh-CN" else en
+
+
+def titles(city: City, layer: Layer) -> Titles:
+    """A layer's titles: the city's own, else those that its load recorded."""
+    own = city.settings.layers.get(layer.id)
+    return (own.title if own else None) or layer.title
 
 
 def strict(city: City, layer: Layer) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from layers.model import Layer, Query
+from layers.store.counting import expected
 from twin.http.ogc import formats
 from twin.http.ogc.formats import Representation
 from twin.http.ogc.links import Pairs
@@ -36,15 +37,4 @@ def of_request(pairs: Pairs, form: Representation) -> Cost:
 
 def is_wide(layer: Layer, query: Query) -> bool:
     """Whether a box is likely to match so many features that counting them takes milliseconds."""
-    if query.bbox is None or layer.count <= QUICK or layer.extent is None:
-        return False
-    west, south, east, north = layer.extent
-    box_west, box_south, box_east, box_north = query.bbox
-    if box_west > box_east:
-        box_east = 180.0  # across the antimeridian: its larger part tells enough
-    width = min(east, box_east) - max(west, box_west)
-    height = min(north, box_north) - max(south, box_south)
-    if width <= 0 or height <= 0:
-        return False
-    share = width * height / max((east - west) * (north - south), 1e-18)
-    return layer.count * share > QUICK
+    return query.bbox is not None and expected(layer, query.bbox) > QUICK

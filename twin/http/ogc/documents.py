@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from layers.crs import supported
-from layers.model import CRS84, Layer
+from layers.crs import COMMON, supported
+from layers.model import CRS84, Interval, Layer
 from layers.write import FORMATS, Format
 from twin.http.ogc.conformance import CLASSES
 from twin.http.ogc.context import REL, Context, link
@@ -13,8 +13,6 @@ from twin.http.ogc.formats import GEOJSON, HTML, JSON, OPENAPI, PAGE, SCHEMA, Re
 from twin.http.ogc.negotiate import text
 
 TMS = "WebMercatorQuad"
-#: Offered by every layer; a layer adds the CRS of its source.
-COMMON_CRS = (CRS84, *(f"http://www.opengis.net/def/crs/EPSG/0/{code}" for code in (4326, 3857)))
 
 
 def landing(context: Context) -> dict[str, Any]:
@@ -70,7 +68,7 @@ def collections(context: Context, layers: list[Layer]) -> dict[str, Any]:
     """``/ogc/collections``; the global CRS list is referred to by each one as ``#/crs``."""
     return {
         "links": context.self_links(),
-        "crs": list(COMMON_CRS),
+        "crs": list(COMMON),
         "numberMatched": len(layers),
         "numberReturned": len(layers),
         "collections": [collection(context, layer) for layer in layers],
@@ -90,7 +88,7 @@ def collection(context: Context, layer: Layer) -> dict[str, Any]:
         "extent": {"spatial": {"bbox": [_extent(layer)], "crs": CRS84}},
     }
     if layer.time_field:
-        found["extent"]["temporal"] = {"interval": [[None, None]]}
+        found["extent"]["temporal"] = {"interval": [_interval(context.city.store.interval(layer.id))]}
     if credits_ := [credit.text for credit in context.city.settings.credits]:
         found["attribution"] = " · ".join(credits_)
     return found
@@ -103,6 +101,15 @@ def _extent(layer: Layer) -> list[float]:
     """The layer's box, or the world's; an index rounds outward, so it is cut to ±180, ±90."""
     west, south, east, north = layer.extent or _WORLD
     return [max(west, -180.0), max(south, -90.0), min(east, 180.0), min(north, 90.0)]
+
+
+def _interval(interval: Interval) -> list[str | None]:
+    """RFC 3339 date-times (Features Part 1, clause 7.13.2, extent): a date is its whole day in UTC."""
+    clocks = ("T00:00:00.000Z", "T23:59:59.999Z")
+    return [
+        f"{end}{clock}" if end is not None and len(end) == 10 else end
+        for end, clock in zip(interval, clocks, strict=True)
+    ]
 
 
 def _description(context: Context, layer: Layer) -> str:
@@ -119,7 +126,7 @@ def _collection_links(context: Context, layer: Layer) -> list[dict[str, Any]]:
         link("alternate", f"{here}?f=html", HTML, say("This layer as HTML", "本图层（网页）")),
         link("items", f"{here}/items", GEOJSON, say("Features as GeoJSON", "要素（GeoJSON）")),
         *(_items_link(context, here, one) for one in PAGE[1:]),
-        *(_download_link(context, layer, here, one) for one in FORMATS.values()),
+        *(_download_link(context, here, one) for one in FORMATS.values()),
         link(f"{REL}/schema", f"{here}/schema", SCHEMA, say("Schema", "模式")),
         link("describedby", f"{here}/schema/geojson", SCHEMA, say("GeoJSON schema", "GeoJSON 模式")),
         link(f"{REL}/queryables", f"{here}/queryables", SCHEMA, say("Queryables", "可查询属性")),
@@ -133,6 +140,6 @@ def _items_link(context: Context, here: str, form: Representation) -> dict[str, 
     return link("items", f"{here}/items?f={form.name}", form.media, title)
 
 
-def _download_link(context: Context, layer: Layer, here: str, form: Format) -> dict[str, Any]:
+def _download_link(context: Context, here: str, form: Format) -> dict[str, Any]:
     title = context.say(f"The whole layer as {form.title}", f"整个图层（{form.title}）")
     return link("enclosure", f"{here}/download?f={form.name}", form.media, title)

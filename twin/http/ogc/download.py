@@ -19,8 +19,8 @@ from urllib.parse import quote
 
 from layers import query as queries
 from layers import write
-from layers.errors import BadParameter, Busy, TooLarge, TwinError, Unavailable
-from layers.model import CRS84, Layer, Query
+from layers.errors import Busy, TooLarge, TwinError, Unavailable
+from layers.model import Layer, Query
 from layers.write import FORMATS, Format
 from twin.http import respond
 from twin.http.ogc import answers, download_job, negotiate, scratch
@@ -64,11 +64,9 @@ class Download:
         """Answer GET or HEAD. Raises NotFound, BadParameter, NotAcceptable, TooLarge, Busy, Unavailable."""
         city = self._city
         layer = await city.read(city.store.layer, layer_id)
-        f, pairs = _form(respond.query_pairs(scope))
-        form = FORMATS[negotiate.representation(scope, f, OFFER).name]
+        forms, pairs = negotiate.chosen(respond.query_pairs(scope), ("f",))
+        form = FORMATS[negotiate.representation(scope, forms.get("f"), OFFER).name]
         query = queries.parse_download(layer, pairs)
-        if query.crs != CRS84:
-            raise BadParameter("crs", query.crs, f"downloads are in longitude, latitude ({CRS84})")
         lang = negotiate.language(scope, city.settings.languages)
         etag = f'"{city.store.epoch}-{layer.seq}-{form.name}-{lang}"'
         if respond.etag_matches(respond.header(scope, b"if-none-match"), etag):
@@ -81,7 +79,7 @@ class Download:
         # before HTTP/1.1 nothing but its length tells whether an answer is whole
         streamed = form.streamed and scope.get("http_version") != "1.0"
         packed = streamed and respond.accepts_gzip(scope)
-        headers = _headers(layer, form, etag)
+        headers = _headers(layer, form, query.crs, etag)
         if packed:
             headers.append((b"content-encoding", b"gzip"))
         if scope["method"] == "HEAD":
@@ -99,14 +97,9 @@ class Download:
                 await self._run(give, job)
 
     async def _count(self, layer: Layer, query: Query) -> None:
-        city = self._city
-        one = replace(query, limit=1)
-        found = await city.read(city.store.select, layer.id, one, heavy=True)
-        if found.matched > download_job.MOST_FEATURES:
-            raise TooLarge(
-                f"{found.matched} features match and a download has at most {download_job.MOST_FEATURES}:"
-                f" {download_job.ASK_FOR_LESS}"
-            )
+        city, most = self._city, download_job.MOST_FEATURES
+        if await city.read(city.store.count, layer.id, query, most, heavy=True) is None:
+            raise TooLarge(f"more than {most} features match: {download_job.ASK_FOR_LESS}")
 
     @asynccontextmanager
     async def _place(self) -> AsyncIterator[None]:
@@ -165,15 +158,7 @@ class Download:
             file.close()
 
 
-def _form(pairs: list[tuple[str, str]]) -> tuple[str | None, list[tuple[str, str]]]:
-    """``f`` and the other parameters. Raises BadParameter when ``f`` is given twice."""
-    given = [value for name, value in pairs if name == "f"]
-    if len(given) > 1:
-        raise BadParameter("f", given[1], "given more than once")
-    return (given[0] if given else None), [pair for pair in pairs if pair[0] != "f"]
-
-
-def _headers(layer: Layer, form: Format, etag: str) -> Headers:
+def _headers(layer: Layer, form: Format, crs: str, etag: str) -> Headers:
     """The headers of a file that bears the title of the layer; its id for clients that take only ASCII."""
     (title,) = layer.title.values()
     name = _UNSAFE.sub("_", title).strip(" .") or layer.id
@@ -184,7 +169,7 @@ def _headers(layer: Layer, form: Format, etag: str) -> Headers:
         (b"content-type", media.encode()),
         (b"content-disposition", f"attachment; filename=\"{plain}\"; filename*=UTF-8''{told}".encode()),
         (b"etag", f"W/{etag}".encode()),
-        (b"content-crs", f"<{CRS84}>".encode()),
+        (b"content-crs", f"<{crs}>".encode()),
         (b"cache-control", b"no-cache"),
         answers.VARY_LANGUAGE,
         *CORS,

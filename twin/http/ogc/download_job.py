@@ -13,13 +13,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, ParamSpec, TypeVar
 
-from isal import isal_zlib
-
 from layers import write
-from layers.errors import TooLarge, Unavailable
+from layers.errors import Conflict, TooLarge, Unavailable
 from layers.model import Layer, Query, Rows
 from layers.write import Format
-from twin.http.ogc import scratch
+from twin.http import respond
+from twin.http.ogc import answers, scratch
 from twin.http.respond import Headers, Receive, Send
 
 if TYPE_CHECKING:
@@ -37,7 +36,6 @@ ASK_FOR_LESS = "ask for a part of it with bbox, filter or properties"
 BATCH = 2_000
 #: Pieces smaller than this are sent together.
 PIECE = 256 << 10
-_GZIP_WINDOW = 31
 
 
 class Gone(Exception):
@@ -71,7 +69,7 @@ class Job:
 
     async def _watch(self, receive: Receive) -> None:
         ends = [
-            asyncio.create_task(_disconnect(receive)),
+            asyncio.create_task(respond.gone(receive)),
             asyncio.create_task(self._city.bus.closed.wait()),
         ]
         try:
@@ -98,10 +96,11 @@ class Job:
     def pieces(self, packed: bool, folder: Path | None = None) -> Generator[bytes]:
         """The file in pieces that are worth a write each; ``folder`` is where they are kept, if they are.
         Raises Gone."""
-        packer = isal_zlib.compressobj(1, isal_zlib.DEFLATED, _GZIP_WINDOW) if packed else None
+        packer = answers.packer() if packed else None
         held, size = [], 0
         survey = self._batches(replace(self._query, properties=(), sort=()))
-        for one in write.stream(self.form.name, self.layer, self._batches(self._query, folder), survey):
+        found = self._batches(self._query, folder)
+        for one in write.stream(self.form.name, self.layer, found, survey, self._query.crs):
             held.append(packer.compress(one) if packer else one)
             size += len(held[-1])
             if size >= PIECE:
@@ -119,7 +118,8 @@ class Job:
                     with path.open("wb") as out:
                         out.writelines(self.pieces(False, folder))
                 else:
-                    write.write(self.form.name, self.layer, self._batches(self._query, folder), path)
+                    found = self._batches(self._query, folder)
+                    write.write(self.form.name, self.layer, found, path, self._query.crs)
                 size = _size(folder)
                 return path.open("rb"), size
             except OSError as error:
@@ -127,10 +127,12 @@ class Job:
                 raise Unavailable(scratch.NO_ROOM) from error
 
     def _batches(self, query: Query, folder: Path | None = None) -> Iterator[Rows]:
-        """What a query selects, within the limits. Raises Gone, TooLarge, Unavailable."""
+        """What a query selects, within the limits. Raises Gone, TooLarge, Unavailable, Conflict."""
         count = 0
         with contextlib.closing(self._city.store.scan(self.layer.id, query, BATCH)) as found:
             for rows in found:
+                if not count:
+                    self._check_generation()
                 count += len(rows.fids)
                 if self._gone.is_set():
                     raise Gone
@@ -141,6 +143,12 @@ class Job:
                     _size(folder)
                 yield rows
 
+    def _check_generation(self) -> None:
+        """Fields and rows, and the rows of two scans, are of one load. Raises Conflict."""
+        now = self._city.store.layer(self.layer.id).generation
+        if now != self.layer.generation:
+            raise Conflict(f"layer {self.layer.id} was loaded anew at this moment; try again")
+
 
 def _size(folder: Path) -> int:
     """Bytes of the files in a folder. Raises TooLarge."""
@@ -148,8 +156,3 @@ def _size(folder: Path) -> int:
     if size > MOST_BYTES:
         raise TooLarge(f"the file would have more than {MOST_BYTES >> 30} GB: {ASK_FOR_LESS}")
     return size
-
-
-async def _disconnect(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass

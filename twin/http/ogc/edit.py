@@ -8,6 +8,7 @@ taken. Everything that needs the store happens in one call in a writer thread.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +17,9 @@ import orjson
 from layers import crs as crs_
 from layers import query as queries
 from layers.errors import BadBody, BadFile, BadParameter, NoKey, Stale, Unconditional, shown
-from layers.model import CRS84, Layer
+from layers.model import CRS84, EditKind, Layer
 from twin.http import respond
-from twin.http.errors import WrongMedia
+from twin.http.errors import WrongMedia, WrongMethod
 from twin.http.ogc.context import strict
 from twin.http.ogc.formats import GEOJSON, MERGE_PATCH
 from twin.http.ogc.items import feature_id
@@ -32,6 +33,10 @@ if TYPE_CHECKING:
 
 MAX_BODY = 1_048_576
 READ = "GET, HEAD, OPTIONS"
+#: The methods that do it, of the features of a layer and of one feature.
+ON_ITEMS: Mapping[EditKind, str] = {"create": "POST"}
+ON_ITEM: Mapping[EditKind, str] = {"update": "PUT, PATCH", "delete": "DELETE"}
+KINDS: Mapping[str, EditKind] = {"POST": "create", "PUT": "update", "PATCH": "update", "DELETE": "delete"}
 #: The media type that the body of each method has; DELETE has none.
 TAKES = {"POST": GEOJSON, "PUT": GEOJSON, "PATCH": MERGE_PATCH}
 #: How far a position may be from where it comes back to after a transformation and its inverse.
@@ -50,6 +55,7 @@ class Change:
     body: dict[str, Any]
     content_crs: str | None
     if_match: str | None
+    if_none_match: str | None
     actor: str
 
 
@@ -76,12 +82,12 @@ class Edit:
         await send({"type": "http.response.start", "status": 204, "headers": headers})
         await send({"type": "http.response.body", "body": b""})
 
-    async def options(self, scope: Scope, send: Send, layer_id: str, methods: str) -> None:
+    async def options(self, scope: Scope, send: Send, layer_id: str, methods: Mapping[EditKind, str]) -> None:
         """What this caller may do here: an editor shows or hides its tools by it.
 
         A feature's id is not looked up: clients ask for ``unknown_id`` in an empty layer."""
-        await self._city.read(self._city.store.layer, layer_id)
-        await options(send, f"{READ}, {methods}" if self._may_edit(scope) else READ)
+        layer = await self._city.read(self._city.store.layer, layer_id)
+        await options(send, allowed(layer, methods) if self._may_edit(scope) else READ)
 
     async def _read(self, scope: Scope, receive: Receive, layer_id: str, text: str | None) -> Change:
         key = self._city.keys.require(scope, "edit")
@@ -91,26 +97,44 @@ class Edit:
         body: dict[str, Any] = {}
         if method in TAKES:
             _check_media(scope, TAKES[method])
+            _check_coding(scope)
             given = respond.read_json(await respond.read_body(scope, receive, MAX_BODY))
             body = _checked(given, fid, whole=method != "PATCH")
-        crs, if_match = (respond.header(scope, name) for name in (b"content-crs", b"if-match"))
-        return Change(method, layer_id, fid, body, crs, if_match, key.name)
+        conditions = b"content-crs", b"if-match", b"if-none-match"
+        crs, if_match, if_none_match = (respond.header(scope, name) for name in conditions)
+        return Change(method, layer_id, fid, body, crs, if_match, if_none_match, key.name)
 
     def _create(self, change: Change) -> tuple[int, int]:
         store = self._city.store
-        feature = _to_lonlat(change.body, store.layer(change.layer_id), change.content_crs)
+        layer = store.layer(change.layer_id)
+        _editable(layer, change, ON_ITEMS)
+        feature = _to_lonlat(change.body, layer, change.content_crs)
         return store.create(change.layer_id, feature, change.actor)
 
     def _change(self, change: Change) -> int:
         store = self._city.store
         layer, fid = store.layer(change.layer_id), change.fid
         assert fid is not None
+        _editable(layer, change, ON_ITEM)
         if_match = self._if_match(change, layer, fid)
+        self._if_none_match(change, layer, fid)
         if change.method == "DELETE":
             return store.delete(layer.id, fid, if_match, change.actor)
-        feature = _to_lonlat(change.body, layer, change.content_crs)
+        body = self._merged(change, layer, fid) if change.method == "PATCH" else change.body
+        feature = _to_lonlat(body, layer, change.content_crs)
         call = store.replace if change.method == "PUT" else store.patch
         return call(layer.id, fid, feature, if_match, change.actor)
+
+    def _merged(self, change: Change, layer: Layer, fid: int) -> dict[str, Any]:
+        """A patch with a whole geometry: a part of one is merged into the geometry that there is (RFC 7396,
+        section 2), in the CRS of the request."""
+        given = change.body.get("geometry")
+        if not isinstance(given, dict) or given.keys() >= {"type", "coordinates"}:
+            return change.body
+        crs = _content_crs(layer, change.content_crs)
+        found = orjson.loads(self._city.store.item(layer.id, fid, crs).body)["geometry"] or {}
+        merged = {name: value for name, value in (found | given).items() if value is not None}
+        return change.body | {"geometry": merged}
 
     def _etag(self, revision: int) -> tuple[bytes, bytes]:
         return b"etag", f'"{self._city.store.epoch}-{revision}"'.encode()
@@ -133,13 +157,22 @@ class Edit:
                     f"layer {layer.id} is changed only with If-Match: the ETag of the feature"
                 )
             return None
-        revisions = {self._revision(tag.strip()) for tag in given.split(",")} - {None}
+        tags = [tag for part in given.split(",") if (tag := part.strip())] or [given]
+        revisions = {self._revision(tag) for tag in tags} - {None}
         if len(revisions) == 1:
             return revisions.pop()
         current = self._city.store.revision(layer.id, fid)
         if current not in revisions:
             raise Stale(f"feature {fid} of {layer.id} has changed: read it again; its revision is {current}")
         return current
+
+    def _if_none_match(self, change: Change, layer: Layer, fid: int) -> None:
+        """Raises Stale where If-None-Match names the feature as it is (RFC 9110, section 13.1.2)."""
+        if change.if_none_match is None:
+            return
+        current = self._city.store.revision(layer.id, fid)
+        if respond.etag_matches(change.if_none_match, self._etag(current)[1].decode()):
+            raise Stale(f"feature {fid} of {layer.id} is what If-None-Match excludes: revision {current}")
 
     def _revision(self, tag: str) -> int | None:
         """The revision of one entity tag; None when it is of another history of the store, or not ours."""
@@ -150,6 +183,18 @@ class Edit:
             raise BadParameter("If-Match", tag, "the ETag of the feature, or its revision number")
         epoch, revision = found.groups()
         return int(revision) if epoch in (None, self._city.store.epoch) else None
+
+
+def allowed(layer: Layer, methods: Mapping[EditKind, str]) -> str:
+    """The value of Allow for an editor."""
+    return ", ".join([READ, *(names for kind, names in methods.items() if kind in layer.edits)])
+
+
+def _editable(layer: Layer, change: Change, methods: Mapping[EditKind, str]) -> None:
+    """Raises WrongMethod: the layer is not changed so, whoever asks (RFC 9110, section 15.5.6)."""
+    if KINDS[change.method] not in layer.edits:
+        reason = f"layer {layer.id} is not edited so: {layer.fixed_because}"
+        raise WrongMethod(change.method, allowed(layer, methods), reason)
 
 
 async def options(send: Send, allow: str) -> None:
@@ -180,6 +225,13 @@ def _check_media(scope: Scope, wanted: str) -> None:
         raise WrongMedia(f"Content-Type: {shown(given) or 'empty'}: {scope['method']} takes {wanted}")
 
 
+def _check_coding(scope: Scope) -> None:
+    """Raises WrongMedia for a compressed body (RFC 9110, section 8.4)."""
+    given = respond.header(scope, b"content-encoding")
+    if given is not None and given.strip().lower() not in ("", "identity"):
+        raise WrongMedia(f"Content-Encoding: {shown(given)}: a body is taken as it is, not compressed")
+
+
 def _checked(body: Any, fid: int | None, *, whole: bool) -> dict[str, Any]:
     """The body as a feature, or as a patch of one. Raises BadBody; the store checks the values.
 
@@ -199,16 +251,22 @@ def _checked(body: Any, fid: int | None, *, whole: bool) -> dict[str, Any]:
 
 def _to_lonlat(feature: dict[str, Any], layer: Layer, header: str | None) -> dict[str, Any]:
     """The feature with its geometry in lon/lat. Raises BadParameter for a CRS the layer does not offer."""
-    if header is None:
-        return feature
-    given = header.strip().removeprefix("<").removesuffix(">")
-    try:
-        wanted = queries.parse_item(layer, [("crs", given)])
-    except BadParameter as error:
-        raise BadParameter("Content-Crs", given, "one of " + ", ".join(crs_.supported(layer))) from error
+    wanted = _content_crs(layer, header)
     if wanted == CRS84 or feature.get("geometry") is None:
         return feature
     return feature | {"geometry": _geometry_to_lonlat(feature["geometry"], wanted)}
+
+
+def _content_crs(layer: Layer, header: str | None) -> str:
+    """The CRS that a Content-Crs header names; CRS84 without one. Raises BadParameter for one that the
+    layer does not offer."""
+    if header is None:
+        return CRS84
+    given = header.strip().removeprefix("<").removesuffix(">")
+    try:
+        return queries.parse_item(layer, [("crs", given)])
+    except BadParameter as error:
+        raise BadParameter("Content-Crs", given, "one of " + ", ".join(crs_.supported(layer))) from error
 
 
 def _geometry_to_lonlat(geometry: Any, crs: str) -> Any:

@@ -10,21 +10,21 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 import orjson
 
 from layers import query as queries
-from layers.errors import BadParameter, NotFound, shown
+from layers.errors import NotFound, shown
 from layers.model import CRS84, Cursor, Item, Layer, Query
 from twin.http import respond
-from twin.http.ogc import answers, cost, formats, jsonfg, links, negotiate
+from twin.http.ogc import answers, cost, feature_pages, formats, jsonfg, links, negotiate
 from twin.http.ogc.answers import Answer
 from twin.http.ogc.context import Context, Link, link_header
 from twin.http.ogc.formats import GEOJSON, HTML, Offer, Representation
 from twin.http.ogc.links import Pairs
-from twin.http.respond import Headers, Scope, Send
+from twin.http.respond import Headers, Receive, Scope, Send
 
 if TYPE_CHECKING:
     from twin.city import City
@@ -56,17 +56,19 @@ class Items:
         self._city = city
         self._host = host
 
-    async def page(self, scope: Scope, send: Send, layer_id: str) -> None:
+    async def page(self, scope: Scope, receive: Receive, send: Send, layer_id: str) -> None:
         """A page of features (Features Part 1, clauses 7.15 and 7.16)."""
         asked = self._asked(scope, layer_id, formats.PAGE)
         city = self._city
+        found: Answer | None = None
         if asked.cost == "aside":
             found = await city.aside(self._page, asked)
-        else:
-            found = await city.read(self._page, asked, heavy=asked.cost == "heavy")
+        elif asked.cost == "light":
+            found = await city.read(self._page, asked)
         if found is None:
             asked.cost = "heavy"
-            found = await city.read(self._page, asked, heavy=True)
+            gone = partial(respond.gone, receive)
+            found = await city.read(self._page, asked, heavy=True, gone=gone)
             assert found is not None
         await answers.answer(scope, send, found)
 
@@ -93,9 +95,8 @@ class Items:
         profile: str | None = None
         pairs: Pairs = []
         if scope["query_string"]:
-            f, profile, pairs = split_form(respond.query_pairs(scope))
-            if f is None and offer is formats.PAGE and any(name == "crs" for name, _ in pairs):
-                offer = formats.PAGE_IN_CRS
+            forms, pairs = negotiate.chosen(respond.query_pairs(scope), ("f", "profile"))
+            f, profile = forms.get("f"), forms.get("profile")
         form = negotiate.representation(scope, f, offer)
         wanted = jsonfg.profile(profile) if profile is not None else None
         given, media = links.form(f, profile), form.media
@@ -107,7 +108,7 @@ class Items:
         html = form.media == HTML
         return Asked(
             layer_id,
-            base + scope["path"][4:],
+            base + scope["path"].removeprefix("/ogc"),
             base,
             links.repeated(scope["query_string"], pairs) if pairs else "",
             pairs,
@@ -146,7 +147,8 @@ class Items:
         if fg:
             schema = f"{asked.base}/collections/{layer.id}/schema"
             features, root = jsonfg.collection(layer, query, features, schema)
-        numbers = b'],"numberMatched":%d,"numberReturned":%d,"timeStamp":"' % (page.matched, page.returned)
+        matched = b"" if page.matched is None else b'"numberMatched":%d,' % page.matched
+        numbers = b'],%b"numberReturned":%d,"timeStamp":"' % (matched, page.returned)
         told = b'","links":' + orjson.dumps(found + links.profiled(asked.profile))
         parts = (
             b'{"type":"FeatureCollection","features":[',
@@ -159,10 +161,8 @@ class Items:
         """FlatGeobuf or CSV: counts and links are in the headers alone."""
         from layers import write
 
-        if query.crs != CRS84:
-            raise BadParameter("crs", query.crs, f"{asked.form.name} is written in CRS84 alone")
         selection = self._city.store.select(layer.id, query)
-        body = write.page(asked.form.name, layer, selection.rows)
+        body = write.page(asked.form.name, layer, selection.rows, query.crs)
         found = _page_links(asked, query, selection.next_after)
         returned = len(selection.rows.fids)
         return Answer(_page_headers(asked, query, etag, selection.matched, returned, found), (body,))
@@ -212,8 +212,7 @@ class Items:
 
     def _page_html(self, asked: Asked, layer: Layer, query: Query) -> Answer:
         context = Context(self._city, asked.base, asked.lang, asked.here[len(asked.base) :])
-        json_href = links.href(asked.here, asked.told, "f=json")
-        extra = {"layer_title": context.title(layer), "json_href": json_href}
+        extra = feature_pages.of_page(context, layer, query, asked.here, asked.pairs)
 
         def next_href(after: Cursor | None) -> str | None:
             if after is None:
@@ -226,7 +225,8 @@ class Items:
         layer = self._city.store.layer(asked.layer_id)
         query = Query(crs=queries.parse_item(layer, asked.pairs))
         context = Context(self._city, asked.base, asked.lang, asked.here[len(asked.base) :])
-        return _html(self._host.item(context, layer.id, fid, query), context, query)
+        extra = feature_pages.of_feature(context, layer, query, asked.here, asked.pairs)
+        return _html(self._host.item(context, layer.id, fid, query, extra), context, query)
 
 
 def _is_geojson(scope: Scope) -> bool:
@@ -235,19 +235,18 @@ def _is_geojson(scope: Scope) -> bool:
 
 def _page_links(asked: Asked, query: Query, after: Cursor | None) -> list[Link]:
     cursor = None if after is None else queries.cursor_text(query, after)
-    offer = formats.PAGE if query.crs == CRS84 else formats.PAGE_IN_CRS
-    return links.of_page(asked.here, asked.told, asked.pairs, offer, asked.form, asked.given, cursor)
+    return links.of_page(asked.here, asked.told, asked.pairs, formats.PAGE, asked.form, asked.given, cursor)
 
 
 def _page_headers(
-    asked: Asked, query: Query, etag: str, matched: int, returned: int, found: list[Link]
+    asked: Asked, query: Query, etag: str, matched: int | None, returned: int, found: list[Link]
 ) -> Headers:
     header = links.of_header(found)
     return [
         (b"content-type", asked.media.encode()),
         (b"etag", b"W/" + etag.encode()),
         (b"content-crs", b"<%s>" % query.crs.encode()),
-        (b"ogc-numbermatched", b"%d" % matched),
+        *([(b"ogc-numbermatched", b"%d" % matched)] if matched is not None else ()),
         (b"ogc-numberreturned", b"%d" % returned),
         *([(b"link", header)] if header else ()),
         answers.VARY,
@@ -265,25 +264,13 @@ def _html(html: bytes, context: Context, query: Query) -> Answer:
     return Answer(headers, (html,))
 
 
-def split_form(pairs: Pairs) -> tuple[str | None, str | None, Pairs]:
-    """``f``, ``profile`` and the other parameters. Raises BadParameter when one is given twice."""
-    found: dict[str, str] = {}
-    others: Pairs = []
-    for pair in pairs:
-        name, value = pair
-        if name not in ("f", "profile"):
-            others.append(pair)
-        elif name in found:
-            raise BadParameter(name, value, "given more than once")
-        else:
-            found[name] = value
-    return found.get("f"), found.get("profile"), others
-
-
 def feature_id(layer_id: str, text: str) -> int:
     """A feature id of a path. Raises NotFound for what no id can look like."""
-    if text.isascii() and text.isdigit() and len(text) < 19 and (text == "0" or text[0] != "0"):
-        return int(text)
+    digits = text.removeprefix("-")
+    if digits.isascii() and digits.isdigit() and len(digits) < 20:
+        fid = int(text)
+        if str(fid) == text and abs(fid) < 2**63:
+            return fid
     raise NotFound(f"layer {layer_id} has no feature {shown(text)!r}")
 
 

@@ -14,6 +14,7 @@ import orjson
 
 from layers.errors import BadParameter
 from layers.model import CRS84, Layer, Query
+from twin.http.ogc.schemas import dimension
 
 CONFORMS = tuple(
     f"http://www.opengis.net/spec/json-fg-1/1.0/conf/{name}" for name in ("core", "types-schemas")
@@ -21,7 +22,6 @@ CONFORMS = tuple(
 #: The GeoJSON profiles (OGC 21-045r1, clause 14): an id, a URI, or a safe CURIE names one.
 PROFILES = ("rfc7946", "jsonfg")
 PROFILE = "http://www.opengis.net/def/profile/OGC/0/"
-_DIMENSIONS = {"Point": 0, "LineString": 1, "Polygon": 2}
 
 
 def profile(text: str | None) -> str | None:
@@ -59,9 +59,8 @@ def collection(layer: Layer, query: Query, features: bytes, schema: str) -> tupl
         hidden = layer.time_field
     made = [_feature(layer, one, query.crs, hidden) for one in orjson.loads(b"[" + features + b"]")]
     root = _root(layer, query.crs, schema)
-    dimension = _DIMENSIONS.get(layer.geometry_type.removeprefix("Multi"))
-    if dimension is not None:
-        root["geometryDimension"] = dimension
+    if (dimensions := dimension(layer)) is not None:
+        root["geometryDimension"] = dimensions
     return orjson.dumps(made)[1:-1], b"," + orjson.dumps(root)[1:-1]
 
 

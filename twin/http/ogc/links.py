@@ -17,7 +17,7 @@ type Pairs = list[tuple[str, str]]
 #: Bytes of a Link header that leave room for the other headers.
 LONGEST = 2048
 #: Parameters that say where a page begins; a ``next`` link has a cursor in their place.
-_PLACE = frozenset({"offset", "after"})
+PLACE = frozenset({"offset", "after"})
 _PLAIN = re.compile(rb"(?:[A-Za-z0-9._~!$&()*+,;=:@/-]|%[0-9A-Fa-f]{2})+")
 
 
@@ -56,7 +56,7 @@ def of_page(
     links = _of(here, told, offer, own, given)
     links.append(link("collection", here[: -len("/items")], JSON, "The layer"))
     if after is not None:
-        begun = any(name in _PLACE for name, _ in pairs)
+        begun = any(name in PLACE for name, _ in pairs)
         following = (
             next_href(here, pairs, given, after) if begun else href(here, told, f"after={after}", given)
         )
@@ -109,14 +109,14 @@ def next_href(here: str, pairs: Pairs, given: str, after: str) -> str:
     """The keyset cursor replaces the offset: a page deep in a layer costs what the first one costs.
 
     A cursor is a number or base64url, which needs no escape."""
-    kept = [pair for pair in pairs if pair[0] not in _PLACE]
+    kept = [pair for pair in pairs if pair[0] not in PLACE]
     return href(here, encoded(kept), f"after={after}", given)
 
 
 def _of(here: str, told: str, offer: Offer, own: Representation, given: str) -> list[Link]:
     links = [link("self", href(here, told, given), own.media, f"This as {own.title[0]}")]
     for other in offer:
-        if other.names[0] != own.names[0]:
-            address = href(here, told, f"f={other.names[0]}")
+        if other is not own:
+            address = href(here, told, f"f={other.name}")
             links.append(link("alternate", address, other.media, f"This as {other.title[0]}"))
     return links

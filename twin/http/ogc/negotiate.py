@@ -5,14 +5,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 
 from layers.errors import BadParameter, shown
 from twin.http.errors import NotAcceptable
 from twin.http.ogc import formats
 from twin.http.ogc.formats import Offer, Representation
-from twin.http.respond import Scope, header, weight
+from twin.http.respond import Scope, header, weighted
 
 #: An Accept header beyond this length is read anew each time; shorter ones are remembered.
 REMEMBERED = 300
@@ -33,6 +33,25 @@ def representation(scope: Scope, f: str | None, offer: Offer) -> Representation:
         media = ", ".join(one.media for one in offer)
         raise NotAcceptable(f"Accept: {shown(accept)}: none can be given here; offered: {media}")
     return found
+
+
+def chosen(
+    pairs: Sequence[tuple[str, str]], names: Collection[str]
+) -> tuple[dict[str, str], list[tuple[str, str]]]:
+    """The parameters of these names, which choose a form, and all others.
+
+    Raises BadParameter when one of the former is given twice."""
+    found: dict[str, str] = {}
+    others: list[tuple[str, str]] = []
+    for pair in pairs:
+        name, value = pair
+        if name not in names:
+            others.append(pair)
+        elif name in found:
+            raise BadParameter(name, value, "given more than once")
+        else:
+            found[name] = value
+    return found, others
 
 
 def _best(accept: str, offer: Offer) -> Representation | None:
@@ -62,20 +81,6 @@ def _specificity(one: Representation, media: str) -> int:
     if media == "*/*":
         return 0
     return 1 if media.endswith("/*") and one.media.startswith(media[:-1]) else -1
-
-
-def weighted(value: str) -> list[tuple[str, float]]:
-    """The entries of an Accept-like header, best first (RFC 9110 section 12.4.2), without parameters."""
-    found: list[tuple[str, float]] = []
-    for part in value.lower().split(",")[:40]:
-        name, *params = (piece.strip() for piece in part.split(";"))
-        value_ = 1.0
-        for param in params:
-            if param.startswith("q="):
-                value_ = weight(param[2:])
-        if name:
-            found.append((name, value_))
-    return sorted(found, key=lambda entry: -entry[1])
 
 
 def language(scope: Scope, offered: Sequence[str]) -> str:

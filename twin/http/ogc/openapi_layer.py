@@ -6,12 +6,13 @@ from typing import Any
 
 from layers import query as queries
 from layers.crs import supported
-from layers.model import CRS84, Field, Layer
+from layers.model import Field, Layer
 from twin.http.ogc import formats
 from twin.http.ogc import schemas as schemas_
 from twin.http.ogc.context import Context, strict
 from twin.http.ogc.documents import TMS
 from twin.http.ogc.download import OFFER
+from twin.http.ogc.edit import KINDS
 from twin.http.ogc.formats import GEOJSON, HTML, JSON, MERGE_PATCH, SCHEMA
 from twin.http.ogc.negotiate import text
 from twin.http.ogc.openapi_components import (
@@ -30,6 +31,7 @@ from twin.http.ogc.openapi_components import (
 from twin.http.ogc.tilesets import MVT
 
 SECURITY: list[dict[str, list[str]]] = [{"bearer": []}, {"basic": []}, {"header": []}]
+_MATCHED = "How many features match; left out where counting them would take long"
 _BINARY = {"type": "string", "format": "binary"}
 #: Files that are text.
 _FILES = {GEOJSON: reference("featureCollection"), formats.CSV: {"type": "string"}}
@@ -65,9 +67,14 @@ def schemas(layer: Layer) -> dict[str, Any]:
     properties = {
         one.name: schemas_.json_type(one) | {"nullable": True} for one in schemas_.properties(layer)
     }
-    written = {one.name: _writable(properties[one.name], one) for one in schemas_.properties(layer)}
+    written = {
+        one.name: _writable(properties[one.name], one)
+        for one in schemas_.properties(layer)
+        if not one.read_only
+    }
     read = {"type": "object", "properties": properties, "nullable": True}
-    new = {"type": "object", "properties": written, "additionalProperties": False}
+    computed = any(one.read_only for one in layer.fields)  # a whole feature may be sent back with these
+    new = {"type": "object", "properties": written, "additionalProperties": computed}
     geometry = _geometry(layer)
     anywhere = {"allOf": [reference("geometry")], "nullable": True}
     return {
@@ -81,10 +88,10 @@ def schemas(layer: Layer) -> dict[str, Any]:
                 "features": array_of(reference(f"{layer.id}.feature")),
                 "links": array_of(reference("link")),
                 "timeStamp": {"type": "string", "format": "date-time"},
-                "numberMatched": {"type": "integer", "minimum": 0},
+                "numberMatched": {"type": "integer", "minimum": 0, "description": _MATCHED},
                 "numberReturned": {"type": "integer", "minimum": 0},
             },
-            "type features links timeStamp numberMatched numberReturned",
+            "type features links timeStamp numberReturned",
         ),
     }
 
@@ -126,17 +133,24 @@ def _items(context: Context, layer: Layer) -> dict[str, Any]:
     ok = answer(summary, {GEOJSON: f"{layer.id}.features"} | _other(formats.PAGE))
     whole = {"type": "integer", "minimum": 0}
     ok["headers"] = {
-        "OGC-NumberMatched": {"description": "How many features match", "schema": whole},
+        "OGC-NumberMatched": {"description": _MATCHED, "schema": whole},
         "OGC-NumberReturned": {"description": "How many are in this page", "schema": whole},
         "Link": {"description": "The links of the page, `next` among them", "schema": {"type": "string"}},
     }
     given = [*standard(layer), *_by_property(context, layer), profile(), form(formats.PAGE)]
-    return {
+    found = {
         "get": get(f"{layer.id}.getFeatures", layer.id, summary, ok, given),
         "post": _write(f"{layer.id}.createFeature", layer, say("Add a feature", "新增要素"), (409,))
         | {"requestBody": _body(GEOJSON, f"{layer.id}.newFeature"), "parameters": [_content_crs(layer)]},
         "options": _options(f"{layer.id}.items.options", layer),
     }
+    return _possible(layer, found)
+
+
+def _possible(layer: Layer, operations: dict[str, Any]) -> dict[str, Any]:
+    """The operations of a path without those that nobody may do to the layer."""
+    written = {kind.lower(): what for kind, what in KINDS.items()}
+    return {name: one for name, one in operations.items() if written.get(name) in (None, *layer.edits)}
 
 
 def _item(context: Context, layer: Layer) -> dict[str, Any]:
@@ -153,9 +167,9 @@ def _item(context: Context, layer: Layer) -> dict[str, Any]:
     patch = _write(f"{layer.id}.updateFeature", layer, say("Change a feature", "更新要素"), (409, 412, 428))
     delete = _write(f"{layer.id}.deleteFeature", layer, say("Delete a feature", "删除要素"), (412, 428))
     written = [_content_crs(layer), if_match]
-    fid = {"type": "integer", "format": "int64", "minimum": 0}
+    fid = {"type": "integer", "format": "int64"}
     given = [crs, profile(), form(formats.FEATURE)]
-    return {
+    found = {
         "parameters": [path_parameter("featureId", fid, "The feature's id")],
         "get": get(f"{layer.id}.getFeature", layer.id, say("One feature", "单个要素"), ok, given),
         "put": put | {"requestBody": _body(GEOJSON, f"{layer.id}.newFeature"), "parameters": written},
@@ -165,6 +179,7 @@ def _item(context: Context, layer: Layer) -> dict[str, Any]:
         "options": _options(f"{layer.id}.item.options", layer)
         | {"parameters": [path_parameter("featureId", {"type": "string"}, "An id, or any word")]},
     }
+    return _possible(layer, found)
 
 
 def _other(offer: formats.Offer) -> dict[str, Any]:
@@ -222,9 +237,6 @@ def _download(context: Context, layer: Layer) -> dict[str, Any]:
         "content": {one.media: {"schema": _FILES.get(one.media, _BINARY)} for one in OFFER},
     }
     given = [one for one in standard(layer) if one["name"] not in queries.PAGING]
-    for one in given:
-        if one["name"] == "crs":
-            one["schema"] |= {"enum": [CRS84]}
     given += [*_by_property(context, layer), form(OFFER)]
     found = get(f"{layer.id}.download", layer.id, summary, ok, given)
     found["responses"] |= errors(409, 413)

@@ -57,7 +57,7 @@ def _of_layer(layer_id: str, rest: Sequence[str]) -> Page:
             extra = {"layer_id": layer_id, "page": "schema"}
             return Page(layered(schemas.schema), SCHEMA, "collections/schema.html", extra)
         case ["schema", "geojson"]:
-            return Page(layered(schemas.geojson), SCHEMA)
+            return Page(layered(schemas.geojson), SCHEMA, extra={"layer_id": layer_id})
         case ["queryables"]:
             extra = {"layer_id": layer_id, "page": "queryables"}
             return Page(layered(schemas.queryables), SCHEMA, "collections/schema.html", extra)
@@ -65,9 +65,9 @@ def _of_layer(layer_id: str, rest: Sequence[str]) -> Page:
             extra = {"layer_id": layer_id, "page": "sortables"}
             return Page(layered(schemas.sortables), SCHEMA, "collections/schema.html", extra)
         case ["tiles"]:
-            return Page(layered(tilesets.tilesets))
+            return Page(layered(tilesets.tilesets), extra={"layer_id": layer_id})
         case ["tiles", name]:
-            return Page(layered(tilesets.tileset, name))
+            return Page(layered(tilesets.tileset, name), extra={"layer_id": layer_id})
     raise NotFound(f"a layer has no {shown('/'.join(rest))!r}")
 
 

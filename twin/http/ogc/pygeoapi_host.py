@@ -18,8 +18,9 @@ import orjson
 
 from layers.crs import supported
 from layers.errors import BadInput, NotFound, TwinError
-from layers.model import CRS84, Cursor, Query
-from twin.http.ogc.context import Context
+from layers.model import CRS84, Cursor, Layer, Query
+from layers.query import DEFAULT_LIMIT, MAX_LIMIT
+from twin.http.ogc.context import Context, titles
 
 if TYPE_CHECKING:
     from twin.city import City
@@ -63,9 +64,9 @@ class Host:
         """A page of features as HTML, by pygeoapi's items handler."""
         return self._html(context, layer_id, None, query, extra, next_href)
 
-    def item(self, context: Context, layer_id: str, fid: int, query: Query) -> bytes:
+    def item(self, context: Context, layer_id: str, fid: int, query: Query, extra: Extra) -> bytes:
         """One feature as HTML, by pygeoapi's item handler."""
-        return self._html(context, layer_id, fid, query, {}, lambda _: None)
+        return self._html(context, layer_id, fid, query, extra, lambda _: None)
 
     def raw_items(self, base: str, layer_id: str, query_string: str) -> tuple[int, str]:
         """pygeoapi's own reading of a query string and its own answer: for tests and the bench."""
@@ -160,21 +161,19 @@ def _config(city: City, base: str) -> dict[str, Any]:
             "mimetype": "application/json; charset=UTF-8",
             "encoding": "utf-8",
             "languages": list(city.settings.languages),
-            "limits": {"default_items": 100, "max_items": 10_000},
+            "limits": {"default_items": DEFAULT_LIMIT, "max_items": MAX_LIMIT},
             "templates": {"path": str(TEMPLATES)},
         },
         "logging": {"level": "CRITICAL"},
         "metadata": {"identification": {"title": title, "description": title, "keywords": [], "url": base}},
-        "resources": {layer.id: _resource(city, layer.id) for layer in city.store.layers()},
+        "resources": {layer.id: _resource(city, layer) for layer in city.store.layers()},
     }
 
 
-def _resource(city: City, layer_id: str) -> dict[str, Any]:
+def _resource(city: City, layer: Layer) -> dict[str, Any]:
     from twin.http.ogc.pygeoapi_provider import LiveData
 
-    layer = city.store.layer(layer_id)
-    own = city.settings.layers.get(layer.id)
-    title = dict((own.title if own else None) or layer.title) or {"en": layer.id}
+    title = dict(titles(city, layer)) or {"en": layer.id}
     return {
         "type": "collection",
         "title": title,

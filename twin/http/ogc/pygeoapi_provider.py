@@ -18,6 +18,7 @@ from layers import query as queries
 from layers.errors import BadParameter, NotFound
 from layers.model import CRS84, Cursor, Layer, Page, Query
 from layers.store.base import Store
+from twin.http.ogc.items import feature_id
 from twin.http.ogc.schemas import json_type, properties
 
 
@@ -78,10 +79,9 @@ class StoreProvider(BaseProvider):  # type: ignore[misc]
         """One feature as GeoJSON."""
         prepared = ASKED.get()
         crs = prepared.query.crs if prepared else _crs(asked.get("crs_transform_spec"))
-        if not (identifier.isascii() and identifier.isdigit() and len(identifier) < 19):
-            raise ProviderItemNotFoundError(user_msg="no such feature")
         try:
-            found: dict[str, Any] = orjson.loads(self._store.item(self._layer.id, int(identifier), crs).body)
+            fid = feature_id(self._layer.id, identifier)
+            found: dict[str, Any] = orjson.loads(self._store.item(self._layer.id, fid, crs).body)
         except NotFound as error:
             raise ProviderItemNotFoundError(user_msg=str(error)) from error
         return found | (prepared.extra if prepared else {})
@@ -132,9 +132,9 @@ def _crs(spec: Any) -> str:
 
 
 def _collection(page: Page) -> dict[str, Any]:
-    return {
+    found = {
         "type": "FeatureCollection",
         "features": orjson.loads(b"[" + page.features + b"]"),
-        "numberMatched": page.matched,
         "numberReturned": page.returned,
     }
+    return found if page.matched is None else found | {"numberMatched": page.matched}

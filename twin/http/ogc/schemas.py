@@ -9,6 +9,7 @@ from typing import Any
 from layers import query as queries
 from layers.cql.ast import FID
 from layers.model import Field, Layer
+from layers.store.staged import SOURCE_FIELD
 from twin.http.ogc.context import Context
 from twin.http.ogc.negotiate import text
 
@@ -23,18 +24,18 @@ _GEOMETRIES = {
     "MultiPolygon": "geometry-multipolygon",
     "Geometry": "geometry-any",
 }
+_DIMENSIONS = {"Point": 0, "LineString": 1, "Polygon": 2}
 #: A layer declared MultiPolygon holds polygons too, and so on.
 _EITHER = {
     "MultiPoint": "geometry-point-or-multipoint",
     "MultiLineString": "geometry-linestring-or-multilinestring",
     "MultiPolygon": "geometry-polygon-or-multipolygon",
 }
-SOURCE_ID = Field("source_id", "string", {"en": "Source id", "zh-CN": "来源标识"})
 
 
 def properties(layer: Layer) -> tuple[Field, ...]:
     """The properties of a layer's features, ``source_id`` first."""
-    return (SOURCE_ID, *(one for one in layer.fields if one.name != SOURCE_ID.name))
+    return (SOURCE_FIELD, *(one for one in layer.fields if one.name != SOURCE_FIELD.name))
 
 
 def parameters(layer: Layer) -> tuple[Field, ...]:
@@ -55,6 +56,11 @@ def json_type(field: Field) -> dict[str, Any]:
     if field.type in _FORMATS:
         schema["format"] = _FORMATS[field.type]
     return schema
+
+
+def dimension(layer: Layer) -> int | None:
+    """0 for points, 1 for lines, 2 for areas; None for a layer that mixes them."""
+    return _DIMENSIONS.get(layer.geometry_type.removeprefix("Multi"))
 
 
 def schema(context: Context, layer: Layer) -> dict[str, Any]:
@@ -159,6 +165,8 @@ def _property(context: Context, layer: Layer, field: Field) -> dict[str, Any]:
         }
     if field.name == layer.time_field:
         found["x-ogc-role"] = "primary-instant"
+    if field.read_only:
+        found["readOnly"] = True
     return found
 
 

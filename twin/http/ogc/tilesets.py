@@ -9,17 +9,17 @@ from typing import Any
 
 from layers.errors import NotFound, shown
 from layers.model import CRS84, Layer
+from tiles.scheme import MAX_ZOOM
 from twin.http.ogc.context import REL, Context, link
 from twin.http.ogc.documents import TMS
 from twin.http.ogc.formats import JSON, SCHEMA
-from twin.http.ogc.schemas import json_type, properties
+from twin.http.ogc.schemas import dimension, json_type, properties
 
 MVT = "application/vnd.mapbox-vector-tile"
 WEB_MERCATOR = "http://www.opengis.net/def/crs/EPSG/0/3857"
 TMS_URI = f"http://www.opengis.net/def/tilematrixset/OGC/1.0/{TMS}"
 #: Half the circumference of the WGS 84 ellipsoid's equator (m).
 HALF = 20_037_508.342789244
-MAX_ZOOM = 16
 DEFINED_ZOOMS = 24
 #: Metres a pixel of the OGC standardised rendering pixel (OGC 17-083r4, clause 6.1.1.1).
 PIXEL = 0.00028
@@ -29,6 +29,7 @@ def tile_matrix_sets(context: Context) -> dict[str, Any]:
     """``/ogc/tileMatrixSets``."""
     href = f"{context.base}/tileMatrixSets/{TMS}"
     return {
+        "title": context.say("Tile matrix sets", "瓦片矩阵集"),
         "tileMatrixSets": [
             {
                 "id": TMS,
@@ -76,6 +77,7 @@ def tilesets(context: Context, layer: Layer) -> dict[str, Any]:
     """``…/tiles``: the list, of one (clause 10, tilesets-list)."""
     here = f"{context.base}/collections/{layer.id}"
     return {
+        "title": f"{context.title(layer)}: {context.say('vector tiles', '矢量瓦片')}",
         "links": [
             link("self", f"{here}/tiles", JSON, "Tilesets"),
             link("geodata", here, JSON, context.title(layer)),
@@ -125,7 +127,6 @@ def _summary(context: Context, layer: Layer) -> dict[str, Any]:
 
 
 def _vector_layer(context: Context, layer: Layer) -> dict[str, Any]:
-    dimension = {"Point": 0, "LineString": 1, "Polygon": 2}.get(layer.geometry_type.removeprefix("Multi"))
     found: dict[str, Any] = {
         "id": layer.id,
         "title": context.title(layer),
@@ -137,6 +138,6 @@ def _vector_layer(context: Context, layer: Layer) -> dict[str, Any]:
             "properties": {field.name: json_type(field) for field in properties(layer)},
         },
     }
-    if dimension is not None:
-        found["geometryDimension"] = dimension
+    if (dimensions := dimension(layer)) is not None:
+        found["geometryDimension"] = dimensions
     return found

@@ -121,7 +121,7 @@ def _expand(value: str, entity: Entity, depth: int) -> dict[str, tuple[Nav, Opti
         raise BadParameter("$expand", value, f"at most {MAX_LENGTH} characters")
     found: dict[str, tuple[Nav, Options]] = {}
     for part in split(value, ","):
-        name, options = _one_expand(part.strip(), entity, depth)
+        name, options = _one_expand(part.strip())
         nav = entity.nav(name)
         if nav is None:
             known = ", ".join(n.name for n in entity.navs)
@@ -137,7 +137,7 @@ def _expand(value: str, entity: Entity, depth: int) -> dict[str, tuple[Nav, Opti
     return found
 
 
-def _one_expand(part: str, entity: Entity, depth: int) -> tuple[str, list[tuple[str, str]]]:
+def _one_expand(part: str) -> tuple[str, list[tuple[str, str]]]:
     """``Name``, ``Name(options)`` or ``Name/Other…`` → the name and its nested options."""
     match = re.match(r"^([A-Za-z]+)(.*)$", part, re.DOTALL)
     if match is None:

@@ -1,6 +1,7 @@
 """Incidents: reported, listed, moved along the workflow, logged."""
 
 import sqlite3
+from datetime import datetime
 from itertools import pairwise
 
 import pytest
@@ -75,7 +76,8 @@ def test_an_incident_goes_its_whole_way_and_each_move_is_logged(room):
         assert [entry["action"] for entry in log] == ["report", *ROAD]
         assert {entry["actor"] for entry in log} == {"tester"}
         assert all(a["to"] == b["from"] for a, b in pairwise(log))
-        assert [entry["at"] for entry in log] == sorted(entry["at"] for entry in log)
+        moments = [datetime.fromisoformat(entry["at"]) for entry in log]
+        assert moments == sorted(moments)
 
     room.run(scenario)
 

@@ -1,6 +1,7 @@
 /** What the panels share: the city, the state, the map and the live data. */
 
 import type { CesiumWidget, Scene } from '@cesium/engine';
+import { getFeature } from './api';
 import type { CityConfig, LayerConfig } from './config';
 import type { LayerSet } from './layers/layers';
 import type { Incidents } from './live/incidents';
@@ -8,7 +9,11 @@ import type { Sensors } from './live/sensors';
 import type { Incident, LiveStream } from './live/stream';
 import type { CityCamera } from './map/camera';
 import type { Picker } from './map/pick';
-import type { Selection, Store } from './state';
+import type { FeatureSelection, Selection, Store } from './state';
+
+/** The least distance from which a place is looked at, in metres. */
+const NEAR = 350;
+const METRES_PER_DEGREE = 111_320;
 
 export interface MapParts {
   widget: CesiumWidget;
@@ -37,6 +42,51 @@ export function layerConfig(app: App, id: string): LayerConfig | undefined {
 export function select(app: App, selection: Selection | null): void {
   const { right } = app.store.get();
   app.store.set({ selection, right: selection ? 'card' : right === 'card' ? null : right });
+}
+
+/** Where to look at coordinates from, as GeoJSON nests them: the middle of their box, and how far away. */
+function overview(coordinates: unknown): [lon: number, lat: number, range: number] | null {
+  const box = [Infinity, Infinity, -Infinity, -Infinity] as [number, number, number, number];
+  const walk = (value: unknown): void => {
+    if (!Array.isArray(value)) return;
+    if (typeof value[0] !== 'number') {
+      value.forEach(walk);
+      return;
+    }
+    const [x, y] = value as [number, number];
+    box[0] = Math.min(box[0], x);
+    box[1] = Math.min(box[1], y);
+    box[2] = Math.max(box[2], x);
+    box[3] = Math.max(box[3], y);
+  };
+  walk(coordinates);
+  if (!Number.isFinite(box[0])) return null;
+  const [west, south, east, north] = box;
+  const lat = (south + north) / 2;
+  const wide = (east - west) * Math.cos((lat * Math.PI) / 180);
+  return [(west + east) / 2, lat, Math.max(NEAR, 1.5 * METRES_PER_DEGREE * Math.hypot(wide, north - south))];
+}
+
+/** Goes to a place and, where it is that of a feature, chooses this and shows its layer. */
+export function goTo(app: App, coordinates: unknown, feature: FeatureSelection | null): void {
+  if (feature) {
+    app.store.setLayer(feature.layer, { visible: true });
+    select(app, feature);
+  }
+  const at = overview(coordinates);
+  if (at) app.map?.camera.flyTo(...at);
+}
+
+/** Goes to the feature that a link names without saying from where to look (`#s=layer:fid`). */
+export async function visit(app: App, hash: string): Promise<void> {
+  const { selection } = app.store.get();
+  if (selection?.type !== 'feature' || new URLSearchParams(hash.replace(/^#/, '')).has('v')) return;
+  try {
+    const { value } = await getFeature(selection.layer, selection.fid);
+    goTo(app, value.geometry?.coordinates, selection);
+  } catch {
+    // the card tells what is wrong with the feature
+  }
 }
 
 /** Chooses an incident and goes there. */

@@ -6,10 +6,12 @@ export type Severity = 'red' | 'orange' | 'yellow' | 'blue';
 
 export interface FieldConfig {
   name: string;
-  type: 'string' | 'integer' | 'number' | 'boolean' | 'date' | 'datetime';
+  type: 'string' | 'integer' | 'number' | 'boolean' | 'date' | 'datetime' | 'array';
   title: Titles;
   unit: string | null;
   codes?: Record<string, Titles>;
+  /** The store computes it. */
+  readOnly?: boolean;
 }
 
 export interface LegendEntry {
@@ -37,6 +39,8 @@ export interface LayerConfig {
   extent: [number, number, number, number] | null;
   visible: boolean;
   locking: 'default' | 'strict';
+  /** False for a view, or a table that the server may only read. */
+  editable: boolean;
   fields: FieldConfig[];
   style: LayerStyle;
   vector: { url: string; minzoom: number; maxzoom: number } | null;

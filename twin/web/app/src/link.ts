@@ -20,7 +20,7 @@ function parseView(text: string | null): View | null {
 }
 
 function parseSelection(text: string | null, config: CityConfig): Selection | null {
-  const match = /^([a-z][a-z0-9_]*):(\d{1,15})$/.exec(text ?? '');
+  const match = /^([a-z][a-z0-9_]*):(-?\d{1,15})$/.exec(text ?? '');
   if (!match) return null;
   const [, name, digits] = match as unknown as [string, string, string];
   const id = Number(digits);

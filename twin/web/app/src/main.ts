@@ -1,5 +1,5 @@
 import { ScreenSpaceEventHandler, ScreenSpaceEventType, type Cartesian2 } from '@cesium/engine';
-import { select, type App, type MapParts } from './app';
+import { select, visit, type App, type MapParts } from './app';
 import { fetchConfig, type CityConfig } from './config';
 import { installHook } from './hook';
 import { t, titleOf, useLanguage } from './i18n';
@@ -126,7 +126,8 @@ function follow(app: App, notices: HTMLElement): void {
 async function start(): Promise<void> {
   takeKey();
   const config = await fetchConfig();
-  const store = new Store(readLink(location.hash, config));
+  const link = location.hash;
+  const store = new Store(readLink(link, config));
   useLanguage(store.get().lang, config.timeZone);
   const container = document.querySelector<HTMLElement>('#map')!;
   const footer = document.querySelector<HTMLElement>('#credits')!;
@@ -153,6 +154,8 @@ async function start(): Promise<void> {
   if (map) listenToClicks(app, map);
   listenToKeys(app);
   installHook(app);
+  window.addEventListener('hashchange', () => void visit(app, location.hash));
+  await visit(app, link);
 }
 
 start().catch((error: unknown) => {

@@ -3,8 +3,13 @@
 import type { Lang } from './config';
 
 export type Mode = '2d' | '3d';
+export interface FeatureSelection {
+  type: 'feature';
+  layer: string;
+  fid: number;
+}
 export type Selection =
-  | { type: 'feature'; layer: string; fid: number }
+  | FeatureSelection
   | { type: 'sensor'; id: number }
   | { type: 'incident'; id: number };
 

@@ -97,10 +97,16 @@ export function featureTitle(layer: LayerConfig, fid: number, properties: Record
   return text('name') || address || street || `${titleOf(layer.title, layer.id)} ${fid}`;
 }
 
-/** Fields that the card lets someone edit: what the kind defines, not keys nor derived marks. */
+/** Fields that the card lets someone edit: what the kind defines, not keys nor derived marks; the source's
+ * own where the kind defines none, as for a table of another department. */
 export function editable(layer: LayerConfig): FieldConfig[] {
+  if (!layer.editable) return [];
   const kept = new Set(['source_id', 'has_parts', 'building_id', 'other']);
-  return layer.fields.filter((field) => hasTitle(field) && !kept.has(field.name));
+  const open = layer.fields.filter(
+    (field) => !kept.has(field.name) && !field.readOnly && field.type !== 'array',
+  );
+  const defined = open.filter(hasTitle);
+  return defined.length > 0 ? defined : open;
 }
 
 /** What the form says, as the field's type. Throws when it is not a number where one is due. */

@@ -57,16 +57,26 @@ export class LayersPanel extends Panel {
     const state = store.get().layers[layer.id] ?? { visible: false, opacity: 1 };
     const title = titleOf(layer.title, layer.id);
     return html`<div class="layer" data-layer=${layer.id}>
-      <label>
-        <input
-          type="checkbox"
-          .checked=${state.visible}
-          @change=${(event: Event) =>
-            store.setLayer(layer.id, { visible: (event.target as HTMLInputElement).checked })}
-        />
-        ${this.swatch(layer.style.legend[0])}<span class="name">${title}</span>
-        <span class="count">${decimal(layer.count, 0)}</span>
-      </label>
+      <div class="row">
+        <label>
+          <input
+            type="checkbox"
+            .checked=${state.visible}
+            @change=${(event: Event) =>
+              store.setLayer(layer.id, { visible: (event.target as HTMLInputElement).checked })}
+          />
+          ${this.swatch(layer.style.legend[0])}<span class="name">${title}</span>
+          <span class="count">${decimal(layer.count, 0)}</span>
+        </label>
+        <a
+          class="data"
+          href="ogc/collections/${layer.id}?f=html"
+          target="_blank"
+          aria-label=${t('data.of', { name: title })}
+          title=${t('data')}
+          >⤓</a
+        >
+      </div>
       ${state.visible
         ? html`<input
             class="opacity"

@@ -2,35 +2,15 @@
 
 import { html, nothing, type PropertyDeclarations, type TemplateResult } from 'lit';
 import { getJson, type Feature } from '../api';
-import { layerConfig, select } from '../app';
+import { goTo, layerConfig } from '../app';
 import { t, titleOf } from '../i18n';
 import { Panel } from './panel';
 
 const DELAY_MS = 200;
-const NEAR = 350;
 
 interface Hit extends Feature {
   properties: { title: string; layer: string | null; fid: number | null; kind: string | null };
   bbox?: number[];
-}
-
-/** A point of a geometry to look at: the middle of its box. */
-function middle(coordinates: unknown): [number, number] | null {
-  const box = [Infinity, Infinity, -Infinity, -Infinity] as [number, number, number, number];
-  const walk = (value: unknown): void => {
-    if (!Array.isArray(value)) return;
-    if (typeof value[0] !== 'number') {
-      value.forEach(walk);
-      return;
-    }
-    const [x, y] = value as [number, number];
-    box[0] = Math.min(box[0], x);
-    box[1] = Math.min(box[1], y);
-    box[2] = Math.max(box[2], x);
-    box[3] = Math.max(box[3], y);
-  };
-  walk(coordinates);
-  return Number.isFinite(box[0]) ? [(box[0] + box[2]) / 2, (box[1] + box[3]) / 2] : null;
 }
 
 export class SearchPanel extends Panel {
@@ -128,13 +108,9 @@ export class SearchPanel extends Panel {
 
   private choose(hit: Hit | undefined): void {
     if (!hit) return;
-    const at = middle(hit.geometry?.coordinates);
     const { layer, fid } = hit.properties;
-    if (layer && fid !== null && layerConfig(this.app, layer)) {
-      this.app.store.setLayer(layer, { visible: true });
-      select(this.app, { type: 'feature', layer, fid });
-    }
-    if (at) this.app.map?.camera.flyTo(at[0], at[1], NEAR);
+    const known = layer && fid !== null && layerConfig(this.app, layer);
+    goTo(this.app, hit.geometry?.coordinates, known ? { type: 'feature', layer, fid } : null);
     this.hits = null;
     this.querySelector('input')?.blur();
   }
