@@ -24,7 +24,7 @@ from pydantic import (
 
 from layers.errors import BadInput, NotFound
 from layers.model import LAYER_ID
-from layers.store.open import Database, Registered
+from layers.store.database import Database, Registered
 from twin import setting_values as values
 
 type Lines = dict[tuple[str | int, ...], int]

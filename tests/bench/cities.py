@@ -7,7 +7,8 @@ from pathlib import Path
 
 import psycopg
 
-from layers.store.open import Database, open_store
+from layers.store.database import Database
+from layers.store.open import open_store
 from tests.bench.data import Town
 from tests.support import HELSINKI, twin
 

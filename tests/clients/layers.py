@@ -8,7 +8,8 @@ import shapely
 
 from layers.model import Field
 from layers.store.base import LayerSpec
-from layers.store.open import Database, open_store
+from layers.store.database import Database
+from layers.store.open import open_store
 from tests.storing import load, row
 
 MANY = "many"

@@ -13,7 +13,8 @@ import yaml
 
 from layers.model import Field
 from layers.store.base import LayerSpec
-from layers.store.open import Database, open_store
+from layers.store.database import Database
+from layers.store.open import open_store
 from tests.storing import load, row
 from tests.support import HELSINKI, twin
 

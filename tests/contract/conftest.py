@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from layers.store.base import Store
-from layers.store.open import Database, open_store
+from layers.store.database import Database
+from layers.store.open import open_store
 from tests.postgres import Cluster
 
 STORES = ("geopackage", "postgis")

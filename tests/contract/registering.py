@@ -10,7 +10,8 @@ import psycopg
 import pytest
 
 from layers.store.base import Store
-from layers.store.open import Database, Registered, open_store
+from layers.store.database import Database, Registered
+from layers.store.open import open_store
 from tests.postgres import Cluster
 
 

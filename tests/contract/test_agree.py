@@ -12,7 +12,7 @@ import pytest
 from layers.model import CRS84, Page, Query
 from layers.store import geopackage
 from layers.store.base import Store
-from layers.store.open import Database
+from layers.store.database import Database
 from tests import queries
 from tests.postgres import Cluster
 from tests.storing import load

@@ -20,7 +20,8 @@ from layers.model import Bbox, Field, Query
 from layers.store import geopackage
 from layers.store.base import LayerSpec, Store
 from layers.store.counting import Budget
-from layers.store.open import Database, Registered, open_store
+from layers.store.database import Database, Registered
+from layers.store.open import open_store
 from tests.postgres import Cluster
 from tests.storing import fids, load, row
 

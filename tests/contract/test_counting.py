@@ -13,7 +13,8 @@ import pytest
 from layers.model import CRS84, Page, Query, Sort
 from layers.store.base import Store
 from layers.store.counting import Budget
-from layers.store.open import Database, open_store
+from layers.store.database import Database
+from layers.store.open import open_store
 from tests import queries
 from tests.contract.conftest import STORES
 from tests.storing import fids, grid, load, row, spec, square

@@ -8,7 +8,8 @@ import shapely
 
 from layers.model import Field, Query
 from layers.store.base import Store
-from layers.store.open import Database, open_store
+from layers.store.database import Database
+from layers.store.open import open_store
 from layers.write import FORMATS, stream
 from tests.postgres import Cluster
 from tests.storing import FIELDS, load, row, spec, square

@@ -16,7 +16,8 @@ import shapely
 from layers.errors import Busy, NotFound, Unavailable
 from layers.model import Field, Query, Sort
 from layers.store.base import MESH, Store
-from layers.store.open import Database, open_store
+from layers.store.database import Database
+from layers.store.open import open_store
 from layers.store.postgis import log
 from tests.postgres import Cluster
 from tests.storing import FIELDS, batch, features, fids, grid, load, one, row, spec, square, tetrahedron

@@ -14,7 +14,8 @@ import pytest
 from layers.errors import BadParameter, Busy, ReadOnly, TwinError, Unavailable
 from layers.model import Query
 from layers.store.base import Store
-from layers.store.open import Database, open_store
+from layers.store.database import Database
+from layers.store.open import open_store
 from tests.postgres import Cluster, private
 from tests.storing import batch, features, grid, load, one, row, spec, square
 from tests.support import until

@@ -16,7 +16,8 @@ import shapely
 from layers.errors import BadBody, BadParameter, NotEditable, NotFound, Unavailable
 from layers.model import Query
 from layers.store.base import Store
-from layers.store.open import Database, Registered, open_store
+from layers.store.database import Database, Registered
+from layers.store.open import open_store
 from tests.postgres import Cluster
 from tests.storing import features, fids, grid, load, one, spec
 from tests.support import until
@@ -290,8 +291,11 @@ def test_rows_that_make_the_database_fail(store: Store, database: Database) -> N
         with pytest.raises(Unavailable, match="rows make the database fail"):
             call()
     assert one(store, 12, "pumps")["id"] == 12
-    with pytest.raises(BadParameter):
-        store.items("pumps", Query(words=("a\x00b",)))
+    for query in (Query(words=("a\x00b",)), Query(equals=(("Näme", "a\x00b"),))):
+        with pytest.raises(BadParameter):
+            store.items("pumps", query)
+        with pytest.raises(BadParameter):
+            list(store.scan("pumps", dataclasses.replace(query, limit=None)))
 
 
 def test_a_table_of_another_owner(

@@ -13,7 +13,8 @@ import pytest
 
 from layers.errors import BadParameter, Unavailable
 from layers.store.base import Store
-from layers.store.open import Database, open_store
+from layers.store.database import Database
+from layers.store.open import open_store
 from tests.postgres import Cluster, binaries, private
 from tests.storing import fids, grid, load, one, spec
 from tests.support import until

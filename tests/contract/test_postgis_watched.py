@@ -8,7 +8,7 @@ import pytest
 from layers.errors import Unavailable
 from layers.model import Query
 from layers.store.base import Store
-from layers.store.open import Registered
+from layers.store.database import Registered
 from tests.contract.registering import Foreign, foreign, point
 from tests.postgres import Cluster
 from tests.storing import features, fids, one
@@ -311,7 +311,8 @@ def test_a_dropped_table_takes_no_other_layer_with_it(foreign: Foreign) -> None:
 
 def test_a_schema_that_is_gone_with_a_role_that_reads(foreign: Foreign, postgres: Cluster) -> None:
     """As after the city's schema alone was restored from its dump."""
-    from layers.store.open import Database, open_store
+    from layers.store.database import Database
+    from layers.store.open import open_store
 
     foreign.run(WELLS + "CREATE SCHEMA gis; ALTER TABLE wells SET SCHEMA gis; CREATE ROLE guest_reader LOGIN")
     foreign.open(wells=Registered("gis.wells")).close()

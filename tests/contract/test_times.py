@@ -17,7 +17,8 @@ from layers import query
 from layers.errors import BadBody
 from layers.model import Field, Query, Sort
 from layers.store.base import Store
-from layers.store.open import Database, Registered, open_store
+from layers.store.database import Database, Registered
+from layers.store.open import open_store
 from tests.postgres import Cluster
 from tests.storing import features, fids, load, one, row, spec
 from tests.support import until

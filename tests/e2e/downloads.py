@@ -20,7 +20,8 @@ import pytest
 import shapely
 
 from layers.store.base import SOURCE_ID, WKB, Store
-from layers.store.open import Database, open_store
+from layers.store.database import Database
+from layers.store.open import open_store
 from layers.write import FORMATS
 from tests.gdal_read import Gdal
 from tests.storing import load, row, spec

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from layers.store.open import Database, open_store
+from layers.store.database import Database
+from layers.store.open import open_store
 from tests.e2e import downloads
 from tests.e2e.downloads import DOWNLOAD, FILES, MANY, Start, asked, fill, get, left, slow
 from tests.postgres import Cluster

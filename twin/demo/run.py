@@ -12,7 +12,8 @@ from importlib.resources import as_file, files
 from pathlib import Path
 
 from layers.errors import Exists, NotFound
-from layers.store.open import Database, open_store
+from layers.store.database import Database
+from layers.store.open import open_store
 from twin import server, settings, template, verbs
 from twin.access.keys import Action, Keys
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from layers.store.counting import ORDINARY, Budget
-from layers.store.open import Database
+from layers.store.database import Database
 from layers.store.postgis.store import PostgisStore
 
 __all__ = ["PostgisStore", "open"]

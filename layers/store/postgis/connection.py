@@ -14,6 +14,7 @@ from psycopg import errors
 from psycopg.conninfo import conninfo_to_dict
 
 from layers.errors import BadBody, BadParameter, Busy, Exists, ReadOnly, TwinError, Unavailable, Unreadable
+from layers.model import Query
 
 type Connection = psycopg.Connection[tuple[Any, ...]]
 
@@ -143,13 +144,13 @@ def postgres_errors() -> Iterator[None]:
 
 
 class ReadingErrors:
-    """What a client's filter makes the server fail on, such as a number out of range, is the client's fault;
-    without a filter it is the table's, as in a view that divides by zero."""
+    """What values of a client's query make the server fail on, such as a number out of range, is the
+    client's fault; without any it is the table's, as in a view that divides by zero."""
 
     __slots__ = ("_filtered",)
 
-    def __init__(self, filtered: bool = False) -> None:
-        self._filtered = filtered
+    def __init__(self, query: Query | None = None) -> None:
+        self._filtered = query is not None and bool(query.filter or query.words or query.equals)
 
     def __enter__(self) -> None:
         pass

@@ -40,11 +40,6 @@ class Asked:
         return chosen_fields(self.table, self.query)
 
     @property
-    def is_filtered(self) -> bool:
-        """Whether values of the client take part, on which an expression may fail."""
-        return bool(self.query.filter or self.query.words or self.query.equals)
-
-    @property
     def end(self) -> str:
         """One feature more than the page has shows whether any follow."""
         return f"LIMIT {(self.query.limit or 0) + 1} OFFSET {self.query.offset}"
@@ -127,7 +122,7 @@ def gathered(con: Connection, asked: Asked, few: int, bounded: bool) -> Found | 
                 table.memo.clear()
             table.memo[key] = sql
     prepare = False if query.filter is not None or query.words else None
-    with ReadingErrors(asked.is_filtered):
+    with ReadingErrors(asked.query):
         rows_ = con.execute(sql, values, binary=True, prepare=prepare).fetchall()
     if not whole and rows_[0][1] is None:
         return None
@@ -187,7 +182,7 @@ def searched(con: Connection, asked: Asked, counter: Counter, until: float) -> F
         f" (SELECT {table.fid} AS id FROM {asked.source} WHERE true{conditions}{follow}"
         f" ORDER BY {order} {asked.end}) SELECT s.state, NULL, p.* FROM s {rows}"
     )
-    with con.transaction(), ReadingErrors(asked.is_filtered):
+    with con.transaction(), ReadingErrors(asked.query):
         con.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         read.hold(con, table.raw)
         _limit(con, until - time.monotonic())
@@ -235,7 +230,7 @@ def count(con: Connection, asked: Asked, most: int) -> tuple[State, int]:
     """How many features a query selects, right up to ``most``, and the moment of it."""
     table = asked.table
     (box, box_values), (others, values) = asked.box(), asked.others()
-    with con.transaction(), ReadingErrors(asked.is_filtered):
+    with con.transaction(), ReadingErrors(asked.query):
         con.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         read.hold(con, table.raw)
         moment = con.execute(read.state_sql(table.schema, table.id, table.relation), ()).fetchone()

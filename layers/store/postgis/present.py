@@ -21,7 +21,7 @@ import psycopg
 
 from layers.errors import BadParameter, Busy, NotFound, Unavailable, shown
 from layers.store import recorded
-from layers.store.open import Database
+from layers.store.database import Database
 from layers.store.postgis import catalog, epoch, log, read, registered, rights, schema, tables
 from layers.store.postgis.catalog import Table
 from layers.store.postgis.connection import Connection, Lost, connect, postgres_errors, quoted

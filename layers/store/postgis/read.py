@@ -276,7 +276,7 @@ def batches(con: Connection, table: Table, query: Query, size: int) -> Iterator[
     conditions, values = selection(table, query)
     by, by_values = compile.order(Postgis(table), query)
     limit = "" if query.limit is None else f" LIMIT {query.limit} OFFSET {query.offset}"
-    with ReadingErrors(query.filter is not None), con.cursor("twin_scan", binary=True) as cursor:
+    with ReadingErrors(query), con.cursor("twin_scan", binary=True) as cursor:
         cursor.execute(
             f"SELECT {table.fid}, {shape_sql(table, True)}{columns} FROM {table.relation} t"
             f" WHERE true{conditions} ORDER BY {by}{limit}",

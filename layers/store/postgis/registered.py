@@ -13,7 +13,7 @@ from typing import Any
 import psycopg
 
 from layers.errors import BadFile, BadParameter
-from layers.store.open import Registered
+from layers.store.database import Registered
 from layers.store.postgis import catalog, facts, schema, tables, watched
 from layers.store.postgis.catalog import Source, Table
 from layers.store.postgis.connection import quoted

@@ -10,7 +10,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from layers.errors import BadParameter, Unavailable
-from layers.store.open import Database
+from layers.store.database import Database
 from layers.store.postgis import schema, values
 from layers.store.postgis.connection import Connection, connect, quoted, refuse_standby
 from layers.store.postgis.pool import Guard, Pool, Use

@@ -17,7 +17,7 @@ from layers.model import CRS84, Change, Interval, Item, Layer, Page, Query, Rows
 from layers.store import recorded
 from layers.store.base import LayerSpec, Published, Stage
 from layers.store.counting import Budget, Counter
-from layers.store.open import Database
+from layers.store.database import Database
 from layers.store.postgis import catalog, edit, log, page, publish, read, tables
 from layers.store.postgis.catalog import Table
 from layers.store.postgis.connection import Connection, bound, shut

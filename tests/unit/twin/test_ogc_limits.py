@@ -8,8 +8,8 @@ from layers import parameters
 from layers.cql import limits
 from layers.store import feature
 from layers.store.counting import Budget
+from layers.store.database import Database
 from layers.store.geopackage import store
-from layers.store.open import Database
 from tests.support import ROOT
 from twin import city
 from twin.http import respond

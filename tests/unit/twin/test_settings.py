@@ -7,7 +7,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from layers.errors import BadInput, NotFound
-from layers.store.open import Registered
+from layers.store.database import Registered
 from tests.support import HELSINKI, ROOT
 from twin import settings, verbs
 from twin.settings import BadCity
