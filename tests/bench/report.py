@@ -86,7 +86,13 @@ def surroundings(*others: str) -> str:
 
 
 def _commit() -> str:
-    done = subprocess.run(
-        ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, cwd=ROOT
-    )
-    return f"commit {done.stdout.strip()}" if done.returncode == 0 else "no commit known"
+    """The commit that was measured, with a word where anything but this page differs from it."""
+    found = _git("describe", "--always")
+    if found.returncode != 0:
+        return "no commit known"
+    same = _git("diff", "--quiet", "HEAD", "--", ".", f":(exclude){REPORT.relative_to(ROOT)}")
+    return f"commit {found.stdout.strip()}" + ("" if same.returncode == 0 else "-dirty")
+
+
+def _git(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["git", *arguments], capture_output=True, text=True, cwd=ROOT)
