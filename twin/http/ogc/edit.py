@@ -120,21 +120,22 @@ class Edit:
         self._if_none_match(change, layer, fid)
         if change.method == "DELETE":
             return store.delete(layer.id, fid, if_match, change.actor)
-        body = self._merged(change, layer, fid) if change.method == "PATCH" else change.body
+        body = change.body
+        if change.method == "PATCH" and _is_part(body.get("geometry")):
+            body, read = self._merged(change, layer, fid)
+            if_match = read if if_match is None else if_match
         feature = _to_lonlat(body, layer, change.content_crs)
         call = store.replace if change.method == "PUT" else store.patch
         return call(layer.id, fid, feature, if_match, change.actor)
 
-    def _merged(self, change: Change, layer: Layer, fid: int) -> dict[str, Any]:
-        """A patch with a whole geometry: a part of one is merged into the geometry that there is (RFC 7396,
-        section 2), in the CRS of the request."""
-        given = change.body.get("geometry")
-        if not isinstance(given, dict) or given.keys() >= {"type", "coordinates"}:
-            return change.body
-        crs = _content_crs(layer, change.content_crs)
-        found = orjson.loads(self._city.store.item(layer.id, fid, crs).body)["geometry"] or {}
-        merged = {name: value for name, value in (found | given).items() if value is not None}
-        return change.body | {"geometry": merged}
+    def _merged(self, change: Change, layer: Layer, fid: int) -> tuple[dict[str, Any], int]:
+        """A patch with a whole geometry, its part of one merged into the geometry that there is (RFC 7396,
+        section 2) in the CRS of the request, and the revision that must still be the current one."""
+        item = self._city.store.item(layer.id, fid, _content_crs(layer, change.content_crs))
+        found = orjson.loads(item.body)["geometry"] or {}
+        merged = found | change.body["geometry"]
+        kept = {name: value for name, value in merged.items() if value is not None}
+        return change.body | {"geometry": kept}, item.revision
 
     def _etag(self, revision: int) -> tuple[bytes, bytes]:
         return b"etag", f'"{self._city.store.epoch}-{revision}"'.encode()
@@ -188,6 +189,11 @@ class Edit:
 def allowed(layer: Layer, methods: Mapping[EditKind, str]) -> str:
     """The value of Allow for an editor."""
     return ", ".join([READ, *(names for kind, names in methods.items() if kind in layer.edits)])
+
+
+def _is_part(geometry: Any) -> bool:
+    """Whether a patch gives some members of a geometry but not a whole one."""
+    return isinstance(geometry, dict) and not geometry.keys() >= {"type", "coordinates"}
 
 
 def _editable(layer: Layer, change: Change, methods: Mapping[EditKind, str]) -> None:
