@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from layers.errors import BadParameter
+from layers.errors import BadParameter, NotFound, Unreadable
 from layers.model import EDITS, Bbox, EditKind, Field, GeometryType, Layer, Query, Titles
 
 #: States of a layer; any other text is the reason why it cannot be read.
@@ -69,6 +69,14 @@ def layer(
         fixed_because=fixed_because,
         crs_also=crs_also,
     )
+
+
+def check_usable(layer_id: str, state: str, remedy: str = LOAD_AGAIN) -> None:
+    """Raises NotFound when a layer's table is gone, Unreadable when its state is not in order."""
+    if state == MISSING:
+        raise NotFound(f"layer {layer_id} was removed from the store by another program; {LOAD_AGAIN}")
+    if state != OK:
+        raise Unreadable(f"layer {layer_id} cannot be read: {state}; {remedy}")
 
 
 def chosen_fields(record: Record, query: Query) -> tuple[Field, ...]:

@@ -12,12 +12,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
-from layers.errors import NotFound, Unavailable
 from layers.model import Bbox, Field, FieldType, GeometryType, Layer, Titles
 from layers.store import recorded
 from layers.store.geopackage import schema
 from layers.store.geopackage.connection import quoted
-from layers.store.recorded import LOAD_AGAIN, MISSING, OK
+from layers.store.recorded import MISSING, OK
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +70,8 @@ class Table:
         return next((f for f in self.fields if f.name == name), None)
 
     def usable(self) -> Table:
-        """Itself. Raises NotFound when the table is gone, Unavailable when it is half replaced."""
-        if self.state == MISSING:
-            raise NotFound(f"layer {self.id} was removed from the store by another program; {LOAD_AGAIN}")
-        if self.state != OK:
-            raise Unavailable(f"layer {self.id} was replaced by another program: {self.state}; {LOAD_AGAIN}")
+        """Itself. Raises as :func:`layers.store.recorded.check_usable`."""
+        recorded.check_usable(self.id, self.state)
         return self
 
 
