@@ -28,6 +28,7 @@ from layers.store.geopackage import (
     epoch,
     interval,
     log,
+    opening,
     prune,
     publish,
     read,
@@ -72,55 +73,20 @@ class GeoPackageStore:
         self._looked = 0.0
         self._epoch = ""
         self._wal: walindex.WalIndex | None = None
-        self._private_epoch: str | None = None
         self._closed = False
         self._writer: sqlite3.Connection | None = None
         self._filler: sqlite3.Connection | None = None
         if not read_only:
             self._writer = connect(path, "rwc")
         self._inode = path.stat().st_ino
-        self._prepare(self._writer or self._view().con)
+        con = self._writer or self._view().con
+        opening.prepare(con, read_only=read_only)
         if not read_only:
             sweep(self._derived / "stage")
-        self._begin_epoch()
+        self._private_epoch = opening.begin_epoch(con, path, self._mark, read_only=read_only)
         self._view().con.execute("SELECT 1 FROM twin_meta").fetchone()
         self._wal = None if read_only else walindex.find(path)
         self._renewed(self._view())
-
-    # Opening
-
-    def _prepare(self, con: sqlite3.Connection) -> None:
-        with sqlite_errors():
-            empty = con.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
-        if empty:
-            with transaction(con):
-                if con.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0:
-                    schema.create(con, epoch.fresh())
-            with sqlite_errors():
-                con.execute("PRAGMA wal_checkpoint")  # GDAL looks for "GPKG" in the file itself
-        with sqlite_errors():
-            if schema.form(con) in schema.EARLIER and not self._read_only:
-                with transaction(con):
-                    if schema.form(con) in schema.EARLIER:
-                        schema.upgrade(con)
-                        catalog.touch(con)
-            schema.check(con)
-
-    def _begin_epoch(self) -> None:
-        """Renew the epoch unless the mark shows that the file continues its history."""
-        kept = epoch.read(self._mark)
-        con = self._writer or self._view().con
-        with sqlite_errors():
-            if epoch.continues(con, kept, epoch.of(con, self._path)):
-                return
-        if self._writer is None:
-            self._private_epoch = epoch.fresh()
-            return
-        with transaction(self._writer):
-            if epoch.continues(con, epoch.read(self._mark), epoch.of(con, self._path)):
-                return  # another process opened at the same moment and was first
-            con.execute("UPDATE twin_meta SET value=? WHERE key='epoch'", (epoch.fresh(),))
-            catalog.touch(con)
 
     def close(self) -> None:
         """Close every connection; a call of another thread that still runs ends with Unavailable."""

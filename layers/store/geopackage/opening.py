@@ -1,0 +1,52 @@
+"""What opening a city's file does before anything is read of it: tables, their upgrade, the epoch."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+from layers.store.geopackage import catalog, epoch, schema
+from layers.store.geopackage.connection import sqlite_errors, transaction
+
+
+def prepare(con: sqlite3.Connection, *, read_only: bool) -> None:
+    """Make the tables of an empty file, bring those of an earlier form up to date, and check the form.
+
+    Raises Unavailable: not a city's file, or of a form this program does not know."""
+    with sqlite_errors():
+        empty = _is_empty(con)
+    if empty:
+        with transaction(con):
+            if _is_empty(con):
+                schema.create(con, epoch.fresh())
+        with sqlite_errors():
+            con.execute("PRAGMA wal_checkpoint")  # GDAL looks for "GPKG" in the file itself
+    with sqlite_errors():
+        if schema.form(con) in schema.EARLIER and not read_only:
+            with transaction(con):
+                if schema.form(con) in schema.EARLIER:
+                    schema.upgrade(con)
+                    catalog.touch(con)
+        schema.check(con)
+
+
+def _is_empty(con: sqlite3.Connection) -> bool:
+    return bool(con.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0)
+
+
+def begin_epoch(con: sqlite3.Connection, path: Path, mark: Path, *, read_only: bool) -> str | None:
+    """Renew the epoch unless the mark shows that the file continues its history.
+
+    Gives the epoch that holds for this process alone, where the file cannot be written."""
+    kept = epoch.read(mark)
+    with sqlite_errors():
+        if epoch.continues(con, kept, epoch.of(con, path)):
+            return None
+    if read_only:
+        return epoch.fresh()
+    with transaction(con):
+        # another process may have opened it at the same moment and been first
+        if not epoch.continues(con, epoch.read(mark), epoch.of(con, path)):
+            con.execute("UPDATE twin_meta SET value=? WHERE key='epoch'", (epoch.fresh(),))
+            catalog.touch(con)
+    return None
