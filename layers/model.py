@@ -59,8 +59,9 @@ def only_time(fields: Sequence[Field]) -> str | None:
 class Layer:
     """A named, typed set of features as the store holds it now.
 
-    ``extent`` is None for an empty layer. ``crs`` is the recorded source CRS (``EPSG:n``);
-    features are kept as longitude/latitude. ``crs_also`` are further CRSs in which the city has
+    ``extent`` is None for an empty layer. ``crs`` is the recorded source CRS (``EPSG:n``),
+    ``storage_crs`` the one in which features are kept: another than longitude/latitude for a table
+    that is published where it lies. ``crs_also`` are further CRSs in which the city has
     every layer offered. ``generation`` counts loads, ``seq`` is the change-log number of the newest
     change of the layer. ``edits`` is what may be done to its features; where that is not
     everything, ``fixed_because`` is the reason.
@@ -82,6 +83,7 @@ class Layer:
     edits: tuple[EditKind, ...] = EDITS
     fixed_because: str = ""
     crs_also: tuple[str, ...] = ()
+    storage_crs: str = "OGC:CRS84"
 
     def field(self, name: str) -> Field | None:
         """The field of that name, or None."""

@@ -73,7 +73,7 @@ def utc(value: datetime, local: tzinfo) -> str | None:
     try:
         moment = value if value.tzinfo else value.replace(tzinfo=local)
         return str(values.stored("datetime", moment))
-    except OverflowError:
+    except ValueError:
         return None
 
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from layers.crs import LABEL84
 from layers.errors import BadParameter, NotFound, Unreadable
 from layers.model import EDITS, Bbox, EditKind, Field, GeometryType, Layer, Query, Titles
 
@@ -49,8 +50,11 @@ def layer(
     edits: tuple[EditKind, ...] = EDITS,
     fixed_because: str = "",
     crs_also: tuple[str, ...] = (),
+    in_place: bool = False,
 ) -> Layer:
-    """The public words of a layer, with what is true of its rows now."""
+    """The public words of a layer, with what is true of its rows now.
+
+    ``in_place``: its rows are kept in their own CRS."""
     return Layer(
         id=record.id,
         kind=record.kind,
@@ -68,6 +72,7 @@ def layer(
         edits=edits,
         fixed_because=fixed_because,
         crs_also=crs_also,
+        storage_crs=record.crs if in_place else LABEL84,
     )
 
 

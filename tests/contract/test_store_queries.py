@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import Any
 
@@ -168,3 +169,21 @@ def test_bbox_of_shapes_that_reach_across(store: Store) -> None:
     assert fids(store, bbox=(5, 5, 5, 5)) == [1, 2, 5]
     assert fids(store, bbox=(4, 4, 5, 4.4)) == [1, 6]
     assert fids(store, bbox=(1, 2, 9, 3)) == [1, 6]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "CASEI(" * 31 + "name" + ")" * 31 + " = 'a'",
+        "levels" + " + 1" * 30 + " = 30",
+        "height_m" + " ^ 2" * 30 + " > 1",
+    ],
+    ids=lambda text: text[:20],
+)
+def test_a_deep_nest_is_answered_or_refused(store: Store, text: str) -> None:
+    """The parser of SQLite has a stack of its own, which is smaller than what a filter may nest."""
+    mixed(store)
+    deep = parse(text, "cql2-text", store.layer("buildings"))
+    with contextlib.suppress(BadParameter):
+        assert set(fids(store, filter=deep)) < set(range(1, 7))
+    assert len(fids(store)) == 6

@@ -99,6 +99,20 @@ def test_etags_of_forms_differ_and_answer_304(server):
     assert len(etags) == 4
 
 
+def test_forms_of_one_feature_at_one_address_have_etags_of_their_own(server):
+    here = f"{ITEMS}/1"
+    asked = {"json": "application/geo+json", "jsonfg": "application/fg+json"}
+    etags = {
+        f: server.http.get(here, headers={"accept": media}).headers["etag"] for f, media in asked.items()
+    }
+    for f, media in asked.items():
+        for other, etag in etags.items():
+            found = server.http.get(here, headers={"accept": media, "if-none-match": etag})
+            assert found.status_code == (304 if f == other else 200)
+    change = {"if-match": etags["jsonfg"], "content-type": "application/merge-patch+json", **server.auth}
+    assert server.http.patch(here, headers=change, content=b'{"properties":{}}').status_code == 204
+
+
 def test_json_fg_in_lon_lat_has_its_geometry_in_geometry(server):
     plain = server.http.get(ITEMS, params={"limit": 4}).json()
     page = server.http.get(ITEMS, params={"limit": 4, "f": "jsonfg"}).json()

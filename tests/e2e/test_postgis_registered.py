@@ -77,6 +77,8 @@ def test_a_registered_table_is_read_edited_and_watched(running: Server, postgres
     base = "/ogc/collections/wells"
     collection = running.http.get(base, headers={"accept-language": "zh-CN"}).json()
     assert collection["title"] == "检查井"
+    assert collection["storageCrs"] in collection["crs"]
+    assert collection["storageCrs"].endswith("/EPSG/0/3067")
     page = running.http.get(f"{base}/items", params={"limit": "100"}).json()
     assert page["numberMatched"] == 50
     first = page["features"][0]

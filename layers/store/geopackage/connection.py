@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import quote
 
-from layers.errors import Busy, ReadOnly, TwinError, Unavailable
+from layers.errors import BadParameter, Busy, ReadOnly, TwinError, Unavailable
 from layers.store.geopackage import blob, functions
 
 type Mode = Literal["rwc", "rw", "ro", "immutable"]
@@ -103,6 +103,9 @@ class sqlite_errors:
         if isinstance(error, sqlite3.Error):
             if isinstance(error, sqlite3.ProgrammingError) and "closed database" in str(error):
                 raise Unavailable("the store is closed") from error
+            if "parser stack overflow" in str(error):
+                # its stack is of 100 symbols in most builds; only a client's filter gets there
+                raise BadParameter("filter", "…", "nests too deep for a city kept in a file") from error
             if getattr(error, "sqlite_errorcode", 0) & 0xFF not in _PASS:
                 raise translate(error) from error
         return False

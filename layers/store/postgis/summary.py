@@ -58,6 +58,7 @@ class Summary:
             edits=table.edits,
             fixed_because=table.fixed_because,
             crs_also=self._crs_also,
+            in_place=table.source is not None,
         )
 
     def _own(self, con: Connection, table: Table) -> tuple[Bbox | None, bool]:

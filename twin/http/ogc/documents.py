@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from layers.crs import COMMON, supported
+from layers.crs import COMMON, supported, uri
 from layers.model import CRS84, Interval, Layer
 from layers.write import FORMATS, Format
 from twin.http.ogc.conformance import CLASSES
@@ -83,7 +83,7 @@ def collection(context: Context, layer: Layer) -> dict[str, Any]:
         "description": _description(context, layer),
         "itemType": "feature",
         "crs": list(supported(layer)),
-        "storageCrs": CRS84,
+        "storageCrs": uri(layer.storage_crs),
         "links": _collection_links(context, layer),
         "extent": {"spatial": {"bbox": [_extent(layer)], "crs": CRS84}},
     }

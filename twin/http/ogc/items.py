@@ -185,25 +185,28 @@ class Items:
     def _feature(self, asked: Asked, fid: int) -> Answer:
         store, layer_id = self._city.store, asked.layer_id
         crs = queries.parse_item(store.layer(layer_id), asked.pairs)
+        fg = asked.form.name == "jsonfg"
+        # another form of the same address is another representation (RFC 9110 section 8.8.3)
+        form = "-jsonfg" if fg else ""
         if asked.none_match is not None:
-            etag = f'"{store.epoch}-{store.revision(layer_id, fid)}"'
+            etag = f'"{store.epoch}-{store.revision(layer_id, fid)}{form}"'
             if respond.etag_matches(asked.none_match, etag):
                 return answers.unchanged(etag)
         item = store.item(layer_id, fid, crs)
         found = links.of_feature(asked.here, asked.told, formats.FEATURE, asked.form, asked.given)
         body = item.body
-        if asked.form.name == "jsonfg":
+        if fg:
             schema = f"{asked.base}/collections/{layer_id}/schema"
             body = jsonfg.feature(store.layer(layer_id), crs, body, schema)
         told = orjson.dumps(found + links.profiled(asked.profile))
-        return self._feature_answer(item, crs, asked.media, body, told, link_header(found))
+        return self._feature_answer(item, crs, asked.media, body, told, link_header(found), form)
 
     def _feature_answer(
-        self, item: Item, crs: str, media: str, body: bytes, told: bytes, header: bytes
+        self, item: Item, crs: str, media: str, body: bytes, told: bytes, header: bytes, form: str = ""
     ) -> Answer:
         headers: Headers = [
             (b"content-type", media.encode()),
-            (b"etag", f'"{self._city.store.epoch}-{item.revision}"'.encode()),
+            (b"etag", f'"{self._city.store.epoch}-{item.revision}{form}"'.encode()),
             (b"content-crs", b"<%s>" % crs.encode()),
             (b"link", header),
             answers.VARY,

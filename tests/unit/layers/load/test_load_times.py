@@ -180,6 +180,16 @@ def test_dates_among_times_stay_text(store: Store, tmp_path: Path) -> None:
     assert told(report, "time.text") == [(0, "d stays text: some values are dates, some are times")]
 
 
+@pytest.mark.parametrize("ending", WRITERS)
+def test_a_time_beyond_the_calendar_in_utc_is_empty_and_told(
+    store: Store, tmp_path: Path, ending: str
+) -> None:
+    moments = ["0001-01-01T00:00:00+14:00", "2020-01-01T10:00:00+08:00", "9999-12-31T23:59:59-14:00"]
+    report = run(store, WRITERS[ending](tmp_path / f"a.{ending}", {"d": moments}))
+    assert (types(store), column(store, "d")) == ({"d": "datetime"}, [None, "2020-01-01T02:00:00.000Z", None])
+    assert [row for row, _ in told(report, "time.unreadable")] == [1, 3]
+
+
 def test_the_date_that_says_none_is_empty_and_told(store: Store, tmp_path: Path) -> None:
     report = run(store, table(tmp_path / "a.csv", {"d": ["0000-00-00", "2020-01-01", "0000-00-00 00:00:00"]}))
     assert (types(store), column(store, "d")) == ({"d": "date"}, [None, "2020-01-01", None])
