@@ -121,7 +121,10 @@ class Front:
 
     def _check_host(self, scope: Scope) -> None:
         """DNS rebinding makes a foreign page same-origin with a loopback server: the Host tells."""
-        host = respond.header(scope, b"host")
+        given = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
+        if len(given) > 1:
+            raise BadParameter("Host", ", ".join(given), "given more than once (RFC 9112, section 3.2)")
+        host = given[0] if given else None
         if host in self._known:
             return
         if host is None:

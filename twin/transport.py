@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import chain
 from typing import Any, cast
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from twin.http import errors, respond
+from twin.http.respond import Receive, Scope, Send
+
+#: Bytes of a request's head (request line and headers), and how long it may take to arrive.
+MAX_HEAD, HEAD_SECONDS = 65_536, 20.0
+#: How long what a refused client still sends is read away, so that its answer is not lost with it.
+LINGER_SECONDS = 2.0
 #: A body beyond this many bytes is not copied behind its head: the copy costs more than a write.
 COPIED = 16_384
 
@@ -48,6 +56,11 @@ class OneWrite:
         self._end()
         self._transport.close()
 
+    def write_eof(self) -> None:
+        """Send what is held, then the end of what is sent."""
+        self._end()
+        self._transport.write_eof()
+
     def _end(self) -> None:
         first, self._first = self._first, None
         if first and not self._transport.is_closing():
@@ -55,9 +68,136 @@ class OneWrite:
 
 
 class Protocol(HttpToolsProtocol):
-    """uvicorn's HTTP/1.1 over :class:`OneWrite`."""
+    """uvicorn's HTTP/1.1 over :class:`OneWrite`, with heads of bounded size and time.
+
+    431 (RFC 6585 section 5) for a head of more than ``max_head`` bytes, 408 (RFC 9110 section 15.5.9) for
+    one that is not whole ``head_seconds`` after the connection or its own first byte; both end the
+    connection, and so does silence on a new one. After an answer uvicorn's keep-alive time holds."""
+
+    max_head = MAX_HEAD
+    head_seconds = HEAD_SECONDS
+
+    #: Runs while no whole head is being answered, except in the keep-alive time.
+    _clock: asyncio.TimerHandle | None = None
+    #: The scope of a head that has not ended, and the bytes of it after the read it began in.
+    _begun: Any = None
+    _size = 0
+    #: The bytes of the present read.
+    _read = 0
+    _refused = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A client has connected."""
         super().connection_made(transport)
         self.transport = cast(asyncio.Transport, OneWrite(transport, self.loop))
+        self._start()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone."""
+        self._stop()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Some bytes of a request, or of several."""
+        if self._refused:
+            return
+        self._read = len(data)
+        super().data_received(data)
+        cycle = self.cycle
+        if cycle is not None and cycle.scope is self.scope and not cycle.response_complete:
+            if self._clock is not None:
+                self._stop()
+        else:
+            self._waiting()
+
+    def on_headers_complete(self) -> None:
+        """A head is whole."""
+        # one that began in this read is no longer than it
+        may_be = self._read > self.max_head or self._begun is self.scope
+        if may_be and self._head_bytes() > self.max_head:
+            self.app = self._too_large
+        super().on_headers_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """What came is no HTTP."""
+        self._refuse(400, "InvalidRequest", msg)
+
+    def handle_websocket_upgrade(self) -> None:
+        """The connection is another protocol's from here on."""
+        self._stop()
+        self._refused = True
+        super().handle_websocket_upgrade()
+
+    def _waiting(self) -> None:
+        """A read that ended before a head did, or with what belongs to none."""
+        if self._refused or self.transport.is_closing():
+            return
+        if self._clock is None:
+            self._start()
+        if not self._in_head():
+            return
+        if self._begun is not self.scope:
+            # where in this read it began is not known: what came before may be another's body
+            self._begun, self._size = self.scope, 0
+            return
+        self._size += self._read
+        if self._size > self.max_head:
+            self._refuse(431, "HeadTooLarge", self._told())
+
+    def _head_bytes(self) -> int:
+        """Of a head that is whole; ``: `` and CRLF count with each header."""
+        parts = chain.from_iterable(self.headers)
+        return len(self.url) + sum(map(len, parts)) + 4 * len(self.headers)
+
+    def _in_head(self) -> bool:
+        return self.scope is not None and (self.cycle is None or self.cycle.scope is not self.scope)
+
+    def _answering(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def _start(self) -> None:
+        self._clock = self.loop.call_later(self.head_seconds, self._late)
+
+    def _stop(self) -> None:
+        if self._clock is not None:
+            self._clock.cancel()
+            self._clock = None
+
+    def _late(self) -> None:
+        if self._answering():
+            # the head of a later request: its time begins when the answer before it has left
+            self._start()
+        elif self._in_head():
+            told = f"the head of the request was not whole after {self.head_seconds:g} s"
+            self._refuse(408, "RequestTimeout", told)
+        else:
+            self.transport.close()
+
+    def _told(self) -> str:
+        return f"the request line and headers have more than the {self.max_head} bytes taken here"
+
+    async def _too_large(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The application that answers a head which came whole but too large."""
+        await respond.send(send, 431, errors.body(431, "HeadTooLarge", self._told()), _CLOSING)
+
+    def _refuse(self, status: int, code: str, detail: str) -> None:
+        """Answer a head that nobody will see whole, and end the connection (RFC 9112 section 9.6)."""
+        self._refused = True
+        self._stop()
+        if self._answering():
+            # an answer written here would be taken for that of the request before
+            self.transport.close()
+            return
+        body = errors.body(status, code, detail)
+        headers = [*self.server_state.default_headers, *_CLOSING, (b"content-length", b"%d" % len(body))]
+        lines = (b"%b: %b\r\n" % header for header in headers)
+        self.transport.write(b"".join((STATUS_LINE[status], *lines, b"\r\n", body)))
+        self.transport.write_eof()
+        self._clock = self.loop.call_later(LINGER_SECONDS, self.transport.close)
+
+
+_CLOSING: respond.Headers = [
+    (b"content-type", b"application/problem+json"),
+    (b"connection", b"close"),
+    *respond.CORS,
+]

@@ -9,6 +9,7 @@ import pytest
 from shapely.geometry import shape
 
 from tests.e2e import both
+from twin.transport import MAX_HEAD
 
 server = both.server
 
@@ -89,6 +90,26 @@ def test_a_request_without_a_host_is_refused(server):
     assert answer.startswith(b"HTTP/1.1 400")
     assert b"Host" in answer
     assert raw(server, "GET /ogc HTTP/1.0").startswith(b"HTTP/1.1 200")
+
+
+def test_a_request_with_two_hosts_is_refused(server):
+    host = f"Host: {urlsplit(server.url).netloc}"
+    answer = raw(server, "GET /ogc HTTP/1.1", host, host, "Connection: close")
+    assert answer.startswith(b"HTTP/1.1 400")
+    assert b"more than once" in answer
+
+
+def test_a_head_is_taken_up_to_its_limit(server):
+    host = f"Host: {urlsplit(server.url).netloc}"
+    one = f"GET /ogc HTTP/1.1\r\n{host}\r\nConnection: close\r\nX-Long: "
+    assert raw(server, one + "x" * (MAX_HEAD - 200)).startswith(b"HTTP/1.1 200")
+    for more in (MAX_HEAD, 2 * MAX_HEAD):
+        head, _, body = raw(server, one + "x" * more).partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 431")
+        assert b"connection: close" in head
+        assert b"content-type: application/problem+json" in head
+        assert json.loads(body)["code"] == "HeadTooLarge"
+    assert server.http.get("/ogc").status_code == 200
 
 
 def test_a_compressed_body_is_refused_by_its_name(server):

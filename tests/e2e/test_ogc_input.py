@@ -218,6 +218,7 @@ def test_a_write_needs_a_known_key(server, method):
 
     told = refused(write(), 401)
     assert told["code"] == "Unauthorized"
+    assert all(way in told["detail"] for way in ("Bearer", "Basic", "X-Api-Key"))
     assert "Bearer" in write().headers["www-authenticate"]
     refused(write(authorization="Bearer twk_wrong"), 401)
     refused(write(authorization="Basic !!!"), 401)

@@ -87,7 +87,8 @@ class Keys:
         key = self.who(scope)
         if key is None:
             raise NoKey(
-                "writing needs a named key: Authorization: Bearer <key>, or Basic with it as password"
+                "writing needs a named key: Authorization: Bearer <key>, Basic with it as password,"
+                " or X-Api-Key: <key>"
             )
         if action not in key.may:
             raise NotAllowed(f"the key {key.name!r} may not {action}")
@@ -148,4 +149,4 @@ def _authorization(value: str) -> str | None:
         except (binascii.Error, UnicodeDecodeError) as error:
             raise NoKey("the Basic credentials cannot be read") from error
         return text.partition(":")[2]
-    raise NoKey(f"the authorization scheme {scheme[:20]!r} is not known: use Bearer or Basic")
+    raise NoKey(f"the authorization scheme {scheme[:20]!r} is not known: use Bearer, Basic or X-Api-Key")

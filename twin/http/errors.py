@@ -49,7 +49,13 @@ class WrongMethod(errors.BadInput):
         super().__init__(f"{errors.shown(method)} is not allowed here: {reason or allow}")
 
 
-STATUS |= {NotAcceptable: 406, WrongMedia: 415, WrongMethod: 405}
+class Late(errors.BadInput):
+    """The request has not arrived whole in its time (RFC 9110 section 15.5.9)."""
+
+    code = "RequestTimeout"
+
+
+STATUS |= {Late: 408, NotAcceptable: 406, WrongMedia: 415, WrongMethod: 405}
 
 
 def status_of(error: errors.TwinError) -> int:
@@ -63,6 +69,9 @@ def problem(error: errors.TwinError) -> tuple[int, Headers, bytes]:
     headers: Headers = [(b"content-type", b"application/problem+json")]
     if status == 401:
         headers.append((b"www-authenticate", b'Bearer realm="twin", Basic realm="twin"'))
+    if status == 408:
+        # what is still to come of the body is nobody's request
+        headers.append((b"connection", b"close"))
     if status == 503:
         headers.append((b"retry-after", b"2"))
     if isinstance(error, WrongMethod):

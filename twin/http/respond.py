@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable, Collection, Iterable, MutableMapping
 from functools import lru_cache
@@ -11,6 +12,7 @@ from urllib.parse import parse_qsl
 import orjson
 
 from layers.errors import BadBody, BadParameter, TooLarge
+from twin.http.errors import Late
 
 if TYPE_CHECKING:
     from twin.city import City
@@ -24,6 +26,8 @@ type Headers = list[tuple[bytes, bytes]]
 
 #: Bytes of a query string, and how many parameters it may hold.
 MAX_QUERY, MAX_FIELDS = 16_384, 100
+#: How long a body may take to arrive whole.
+BODY_SECONDS = 60.0
 #: Entries of an Accept-like header that are read, and characters of an Accept-Encoding that are.
 MAX_WEIGHTED, MAX_ENCODING = 40, 200
 
@@ -173,11 +177,20 @@ async def gone(receive: Receive) -> None:
         pass
 
 
-async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
-    """The request body. Raises TooLarge beyond ``limit`` bytes, before reading what is declared so."""
+async def read_body(scope: Scope, receive: Receive, limit: int, seconds: float = BODY_SECONDS) -> bytes:
+    """The request body. Raises TooLarge beyond ``limit`` bytes, before reading what is declared so; Late
+    when it is not whole after ``seconds``; BadBody when the client goes away."""
     declared = header(scope, b"content-length")
     if declared is not None and declared.isdigit() and int(declared) > limit:
         raise TooLarge(f"the body has {declared} bytes; at most {limit} are taken here")
+    try:
+        async with asyncio.timeout(seconds):
+            return await _whole(receive, limit)
+    except TimeoutError as error:
+        raise Late(f"the body was not whole after {seconds:g} s") from error
+
+
+async def _whole(receive: Receive, limit: int) -> bytes:
     parts: list[bytes] = []
     size = 0
     while True:

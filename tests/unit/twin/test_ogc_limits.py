@@ -11,7 +11,7 @@ from layers.store.counting import Budget
 from layers.store.database import Database
 from layers.store.geopackage import store
 from tests.support import ROOT
-from twin import city
+from twin import city, transport
 from twin.http import respond
 from twin.http.ogc import cost, download, download_job, edit
 from twin.settings import parse
@@ -33,11 +33,12 @@ def told(row):
     [
         ("`limit`", [parameters.MAX_LIMIT, parameters.MAX_LIMIT, parameters.DEFAULT_LIMIT]),
         ("`offset`", [parameters.MAX_OFFSET]),
+        ("head of a request", [transport.MAX_HEAD, int(transport.HEAD_SECONDS)]),
         ("query string", [respond.MAX_QUERY, respond.MAX_FIELDS]),
         ("`filter`", [limits.MAX_BYTES, limits.MAX_DEPTH]),
         ("`sortby`", [parameters.MAX_SORT]),
         ("`q`", [parameters.MAX_WORDS, parameters.MAX_WORD]),
-        ("body of a write", [edit.MAX_BODY, feature.MAX_VERTICES]),
+        ("body of a write", [edit.MAX_BODY, feature.MAX_VERTICES, int(respond.BODY_SECONDS)]),
         ("`numberMatched`", [Budget().matches, int(Budget().seconds)]),
         ("time for one query", [int(store.READ_SECONDS)]),
         ("queries at a time", [parse("").limits.heavy_queries, int(city.PLACE_SECONDS)]),

@@ -37,6 +37,7 @@ def test_accept(accept, kind):
     ("accept", "kind"),
     [
         ("application/fg+json", "jsonfg"),
+        ('application/geo+json;profile="http://www.opengis.net/def/profile/OGC/0/jsonfg"', "json"),
         ("application/vnd.ogc.fg+json, application/geo+json;q=0.9", "jsonfg"),
         ("application/flatgeobuf", "flatgeobuf"),
         ("application/flatgeobuf, application/geo+json", "flatgeobuf"),

@@ -112,6 +112,18 @@ def test_a_body_is_read_up_to_its_limit():
         read(1000)
 
 
+def test_a_body_that_trickles_is_given_up():
+    async def receive() -> dict[str, object]:
+        await asyncio.sleep(0.01)
+        return {"type": "http.request", "body": b"x", "more_body": True}
+
+    with pytest.raises(http_errors.Late, match=r"not whole after 0\.2 s") as told:
+        asyncio.run(respond.read_body(scope(), receive, 1000, 0.2))
+    status, headers, _ = http_errors.problem(told.value)
+    assert status == 408
+    assert (b"connection", b"close") in headers
+
+
 @pytest.mark.parametrize("text", [b"", b"{", b"NaN", b'{"a": Infinity}', b"\xff"])
 def test_what_is_not_json_is_refused(text: bytes):
     with pytest.raises(BadBody, match="not JSON"):

@@ -26,6 +26,9 @@ class Recorder(asyncio.Transport):
         assert not self.closed
         self.calls.append(b"".join(list_of_data))
 
+    def write_eof(self) -> None:
+        self.calls.append(b"<eof>")
+
     def is_closing(self) -> bool:
         return self.closed
 
@@ -85,6 +88,19 @@ def test_closing_sends_what_is_held_and_then_nothing() -> None:
 
     asyncio.run(go())
     assert (below.calls, below.closed) == ([b"head"], True)
+
+
+def test_the_end_follows_what_is_held() -> None:
+    below = Recorder()
+
+    async def go() -> None:
+        above = OneWrite(below, asyncio.get_running_loop())
+        above.write(b"head")
+        above.write_eof()
+        await asyncio.sleep(0)
+
+    asyncio.run(go())
+    assert below.calls == [b"head", b"<eof>"]
 
 
 def test_a_connection_that_was_lost_is_not_written_to() -> None:

@@ -19,7 +19,7 @@ def text(node: Any) -> str:
     if isinstance(node, int | float):
         return repr(node)
     if isinstance(node, list):
-        return f"({', '.join(text(n) for n in node)})"
+        return f"({', '.join(map(_member, node))})"
     if "property" in node:
         return '"' + node["property"].replace('"', '""') + '"'
     if "date" in node or "timestamp" in node:
@@ -32,6 +32,12 @@ def text(node: Any) -> str:
     if "type" in node:
         return _wkt(node)
     return _operation(node["op"], node["args"])
+
+
+def _member(node: Any) -> str:
+    """A member of an array: parentheses round it would make it an array of one member."""
+    infix = isinstance(node, dict) and node.get("op") in _INFIX
+    return text(node)[1:-1] if infix else text(node)
 
 
 def _wkt(node: Any) -> str:
