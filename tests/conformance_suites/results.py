@@ -85,7 +85,10 @@ def _message(method: ElementTree.Element) -> str:
 def troubles(
     suite: str, outcome: Outcome, allowed: Sequence[Allowed], baseline: Mapping[str, Any] | None
 ) -> list[str]:
-    """Why this run is not good enough, a line each; none when it is."""
+    """Why this run is not good enough, a line each; none when it is.
+
+    Without a baseline it must have passed something, failed nothing, and left nothing out after a failure.
+    """
     found = []
     for fault in outcome.faults:
         if not any(entry.covers(suite, fault) for entry in allowed):
@@ -94,12 +97,17 @@ def troubles(
     named = sum(not fault.config for fault in outcome.faults)
     if named != outcome.failed:
         found.append(f"{outcome.failed} failed by the counts, but {named} failures are in the file")
-    if baseline is None:
-        found.append(
-            "no baseline is recorded for this suite; look at the counts, then record them (RECORD=1)"
-        )
-    elif outcome.passed < baseline["passed"]:
-        found.append(f"{outcome.passed} passed; the baseline is {baseline['passed']}")
+    if baseline is not None:
+        if outcome.passed < baseline["passed"]:
+            found.append(f"{outcome.passed} passed; the baseline is {baseline['passed']}")
+        return found
+    # with nothing to compare with, a run that hardly began must not look like a good one
+    if outcome.failed:
+        found.append(f"{outcome.failed} failed, and no baseline is recorded")
+    if not outcome.passed:
+        found.append("nothing passed, and no baseline is recorded")
+    if outcome.cascades:
+        found.append(f"{outcome.cascades} skipped because another test failed, and no baseline is recorded")
     return found
 
 

@@ -76,6 +76,15 @@ def test_a_wide_box_is_counted_and_paged(running: Server, points: list[tuple[flo
     assert seen == expected
 
 
+def test_a_page_has_ten_thousand_features_whatever_is_asked(running: Server):
+    """Part 1, /req/core/fc-limit-response-1: the server's maximum holds; what is left is linked."""
+    answer = running.http.get(ITEMS, params={"limit": "100000"})
+    page = answer.json()
+    assert (page["numberMatched"], page["numberReturned"], len(page["features"])) == (ROWS, 10_000, 10_000)
+    following = running.http.get(answer.links["next"]["url"]).json()
+    assert [page["features"][-1]["id"], following["features"][0]["id"]] == [10_000, 10_001]
+
+
 @pytest.mark.parametrize("order", ["", "-rank"])
 def test_a_filter_of_much_is_counted_and_paged(
     running: Server, points: list[tuple[float, float]], order: str

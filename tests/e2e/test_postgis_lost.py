@@ -37,6 +37,7 @@ FEATURES = [
     "/search?q=kaivokatu",
     "/health/ready",
 ]
+EDITED = ["/ogc/collections/buildings/items", "/ogc/collections/buildings/items/1"]
 OTHERS = ["/", "/config.json", "/health/live", "/sta/v1.1/Things", "/incidents"]
 
 
@@ -81,18 +82,18 @@ def running(cluster: Cluster, server: Server) -> Iterator[Server]:
     until(lambda: not server.log or BACK in log_of(server)[-1:], what="the end of the log")
 
 
-def timed(server: Server, path: str) -> tuple[httpx.Response, float]:
-    """An answer and how long it took (s)."""
+def timed(server: Server, path: str, method: str = "GET") -> tuple[httpx.Response, float]:
+    """An answer and how long it took (s); a key is shown with every method but GET."""
     before = time.monotonic()
-    answer = server.http.get(path)
+    answer = server.http.request(method, path, headers={} if method == "GET" else server.auth)
     return answer, time.monotonic() - before
 
 
-def refuses(server: Server, path: str) -> None:
+def refuses(server: Server, path: str, method: str = "GET") -> None:
     """Assert a 503 with Retry-After in time, and no word of what lies behind."""
-    answer, seconds = timed(server, path)
-    assert answer.status_code == 503, f"{path}: {answer.status_code} {answer.text[:300]}"
-    assert seconds < SOON, f"{path}: {seconds:.2f} s"
+    answer, seconds = timed(server, path, method)
+    assert answer.status_code == 503, f"{method} {path}: {answer.status_code} {answer.text[:300]}"
+    assert seconds < SOON, f"{method} {path}: {seconds:.2f} s"
     assert int(answer.headers["retry-after"]) > 0
     assert not any(word in answer.text for word in ("psycopg", "127.0.0.1", "Traceback", "SELECT"))
 
@@ -171,6 +172,19 @@ def test_a_frozen_database_is_503_in_time_for_every_client_at_once(running: Serv
         refuses(running, path)
     goes_on(running)
     assert time.monotonic() - begun < 20
+    cluster.freeze(False)
+    recovers(running)
+    assert_told_once(running)
+
+
+@pytest.mark.parametrize("method", ["OPTIONS", "TRACE"])
+def test_what_a_feature_allows_is_503_from_the_first_question_on(
+    running: Server, cluster: Cluster, method: str
+):
+    cluster.freeze(True)
+    for path in EDITED:
+        for _ in range(3):
+            refuses(running, path, method)
     cluster.freeze(False)
     recovers(running)
     assert_told_once(running)

@@ -108,9 +108,32 @@ def test_a_failure_that_is_counted_but_not_listed_is_trouble(outcome: Outcome) -
     ]
 
 
-def test_no_baseline_is_trouble(outcome: Outcome) -> None:
+def clean(outcome: Outcome) -> Outcome:
+    return replace(outcome, total=3, failed=0, cascades=0, faults=())
+
+
+def test_without_a_baseline_a_clean_run_is_good(outcome: Outcome) -> None:
+    assert outcome.skipped
+    assert results.troubles("s", clean(outcome), [], None) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"passed": 0}, "nothing passed, and no baseline is recorded"),
+        ({"cascades": 1}, "1 skipped because another test failed, and no baseline is recorded"),
+    ],
+)
+def test_without_a_baseline_nothing_may_be_missing(
+    outcome: Outcome, change: dict[str, int], told: str
+) -> None:
+    assert results.troubles("s", replace(clean(outcome), **change), [], None) == [told]
+
+
+def test_without_a_baseline_an_allowed_failure_is_trouble_too(outcome: Outcome) -> None:
     known = [allow("prepare", "not"), allow("three")]
-    assert "no baseline" in results.troubles("s", outcome, known, None)[0]
+    alone = replace(outcome, cascades=0)
+    assert results.troubles("s", alone, known, None) == ["1 failed, and no baseline is recorded"]
 
 
 def test_the_shipped_lists_are_about_our_suites() -> None:
