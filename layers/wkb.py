@@ -18,14 +18,15 @@ def shapes(wkb: Sequence[bytes | None], on_invalid: Literal["ignore", "fix"] = "
 
     try:
         return np.asarray(shapely.from_wkb(list(wkb), on_invalid=on_invalid), dtype=object)
-    except NotImplementedError:  # of one of them, but it ends the call
+    except NotImplementedError:
+        # what shapely raises for a curve; it ends the call for the others, too
         found = np.empty(len(wkb), object)
         found[:] = [shape(one, on_invalid) for one in wkb]
         return found
 
 
 def shape(wkb: bytes | None, on_invalid: Literal["ignore", "fix"] = "ignore") -> Any:
-    """As :func:`shapes`, for one."""
+    """As :func:`shapes`, for one; NotImplementedError is what shapely raises for a curve."""
     import shapely
 
     try:

@@ -36,6 +36,12 @@ def city_at(folder: Path, url: str, more: str = "") -> Path:
     return folder
 
 
+def init(folder: Path, database: str | None = None) -> Path:
+    """An empty city by ``twin init``, with its features in a database where one is given."""
+    twin("init", str(folder), *(("--store", database) if database else ()))
+    return folder
+
+
 def twin(*arguments: str, check: bool = True, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     """Run one verb of the command line."""
     done = subprocess.run(

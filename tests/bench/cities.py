@@ -10,7 +10,7 @@ import psycopg
 from layers.store.database import Database
 from layers.store.open import open_store
 from tests.bench.data import Town
-from tests.support import HELSINKI, twin
+from tests.support import HELSINKI, init, twin
 
 
 def town(folder: Path, of: Town, database: str | None = None) -> Path:
@@ -19,7 +19,7 @@ def town(folder: Path, of: Town, database: str | None = None) -> Path:
         return folder
     making = folder.with_name(folder.name + ".making")
     shutil.rmtree(making, ignore_errors=True)
-    twin("init", str(making), *(("--store", database) if database else ()))
+    init(making, database)
     store = open_store(making, Database(database) if database else None)
     try:
         of.load(store)

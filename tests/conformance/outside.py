@@ -124,6 +124,14 @@ class Api:
         listed = [*item.get("parameters", []), *item["get"].get("parameters", [])]
         return {one["name"]: one for one in map(self.resolve, listed) if one["in"] == "query"}
 
+    def described(self, collection: Json, name: str) -> Json:
+        """The schema of a query parameter of the items, which is optional and written as one value."""
+        parameter = self.parameters(collection)[name]
+        assert parameter.get("required", False) is False
+        assert parameter["style"] == "form"
+        assert not parameter.get("explode", False)
+        return self.resolve(parameter["schema"])
+
     def resolve(self, node: Json) -> Json:
         """Follow a local ``$ref``."""
         while "$ref" in node:

@@ -86,11 +86,7 @@ def meets(shape, box):
 def test_core_fc_limit_definition(api):
     """/conf/core/fc-limit-definition: limit is described as the standard asks."""
     for collection in api.collections:
-        limit = api.parameters(collection)["limit"]
-        assert limit.get("required", False) is False
-        assert limit["style"] == "form"
-        assert not limit.get("explode", False)
-        schema = api.resolve(limit["schema"])
+        schema = api.described(collection, "limit")
         assert schema["type"] == "integer"
         assert schema["minimum"] >= 0
         assert schema["default"] >= schema["minimum"]
@@ -114,11 +110,7 @@ def test_core_fc_limit_response(api):
 def test_core_fc_time_definition(api):
     """/conf/core/fc-time-definition: datetime is described as the standard asks."""
     for collection in api.collections:
-        time = api.parameters(collection)["datetime"]
-        assert time.get("required", False) is False
-        assert time["style"] == "form"
-        assert not time.get("explode", False)
-        assert api.resolve(time["schema"])["type"] == "string"
+        assert api.described(collection, "datetime")["type"] == "string"
 
 
 def test_core_fc_time_response(api):

@@ -13,8 +13,7 @@ import pytest
 import shapely
 
 from tests.gdal_read import Gdal
-from tests.postgres import Cluster
-from tests.support import Server, twin
+from tests.support import Server, init, twin
 
 EPSG = "http://www.opengis.net/def/crs/EPSG/0/"
 GRID = EPSG + "3879"  # northing first
@@ -29,11 +28,8 @@ WELLS = "/ogc/collections/wells"
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server on a city whose ``crs`` is EPSG:3879, with a layer loaded from longitudes and latitudes."""
     files = tmp_path_factory.mktemp("files")
-    city = files / "city"
-    postgres: Cluster | None = None
-    if request.param == "postgis":
-        postgres = request.getfixturevalue("postgres")
-    twin("init", str(city), *(("--store", postgres.database()) if postgres is not None else ()))
+    database = request.getfixturevalue("postgres").database() if request.param == "postgis" else None
+    city = init(files / "city", database)
     with (city / "city.yml").open("a", encoding="utf-8") as text:
         text.write("\ncrs: EPSG:3879\n")
     rows = "".join(f"{lon},{lat},w{i}\n" for i, (lon, lat) in enumerate(PLACES))

@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.postgres import Cluster
-from tests.support import Server, twin
+from tests.support import Server, init, twin
 from tests.unit.layers.load.test_load_times import by_gdal
 
 CSV = """lon,lat,编号,竣工日期,巡检时间
@@ -26,11 +25,8 @@ WORKS = {"begun": ("date", ["2019-07-01", "2020-01-01", "2022-02-02", None])}
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server on a city of two layers: ``works`` of a GeoPackage, ``pipes`` of a CSV."""
     files = tmp_path_factory.mktemp("files")
-    city = files / "city"
-    postgres: Cluster | None = None
-    if request.param == "postgis":
-        postgres = request.getfixturevalue("postgres")
-    twin("init", str(city), *(("--store", postgres.database()) if postgres is not None else ()))
+    database = request.getfixturevalue("postgres").database() if request.param == "postgis" else None
+    city = init(files / "city", database)
     (files / "pipes.csv").write_text(CSV, "utf-8-sig")
     said = ("--as", "pipes", "--kind", "feature", "--time-field", "竣工日期", "--city", str(city), "--json")
     (report,) = json.loads(twin("load", str(files / "pipes.csv"), *said).stdout)
