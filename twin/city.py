@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from urllib.parse import urlsplit
 
 from layers.errors import Busy, NotFound, Unavailable
-from layers.store import stopping
+from layers.store import cancellation
 from layers.store.base import Store
 from twin.access.keys import Keys
 from twin.settings import CitySettings
@@ -99,7 +99,7 @@ class City:
                 raise Busy("too many long queries run at this moment; try again soon") from error
 
             def stoppable(*given: Any) -> T:
-                with stopping.stoppable(stop):
+                with cancellation.stoppable(stop):
                     return call(*given)
 
             free = self._places.release

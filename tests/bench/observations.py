@@ -96,7 +96,7 @@ def _instant(second: int) -> str:
 
 def _bare_executemany(count: int) -> float:
     """CPU µs a row of one executemany with one commit into the same table of an empty file."""
-    from layers.store import livefile, series
+    from layers.observations import livefile, series
 
     with tempfile.TemporaryDirectory() as folder:
         con = sqlite3.connect(Path(folder) / "bare.gpkg", isolation_level=None)

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from layers.errors import BadBody, BadParameter, NotFound
-from layers.store.series import Observation
+from layers.observations.series import Observation
 from twin.city import City
 from twin.http import respond
 from twin.http.errors import WrongMedia, WrongMethod

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from layers.errors import BadBody, NotFound, Stale, shown
-from layers.store.livefile import point
+from layers.observations.livefile import point
 from twin.incidents import workflow
 from twin.live import times
 

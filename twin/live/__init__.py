@@ -8,8 +8,8 @@ from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from layers.store.livefile import LiveFile
-from layers.store.series import Latest
+from layers.observations.livefile import LiveFile
+from layers.observations.series import Latest
 from twin.live import registry, themes
 from twin.live.bus import Bus
 from twin.live.ingest import Ingest, Transaction

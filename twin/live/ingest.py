@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from layers.errors import Busy, TwinError, Unavailable
-from layers.store.livefile import LiveFile
-from layers.store.series import Latest, Observation, Series, Step
+from layers.observations.livefile import LiveFile
+from layers.observations.series import Latest, Observation, Series, Step
 
 log = logging.getLogger("twin")
 

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from layers.errors import BadBody
-from layers.store.series import Latest
+from layers.observations.series import Latest
 from twin.live.rules import Rule, override
 from twin.live.themes import Themes
 

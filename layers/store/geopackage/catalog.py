@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from layers.model import Bbox, Field, FieldType, GeometryType, Layer, Titles
-from layers.store import recorded
+from layers.store import layer_record
 from layers.store.geopackage import schema
 from layers.store.geopackage.connection import quoted
-from layers.store.recorded import MISSING, OK
+from layers.store.layer_record import MISSING, OK
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +70,8 @@ class Table:
         return next((f for f in self.fields if f.name == name), None)
 
     def usable(self) -> Table:
-        """Itself. Raises as :func:`layers.store.recorded.check_usable`."""
-        recorded.check_usable(self.id, self.state)
+        """Itself. Raises as :func:`layers.store.layer_record.check_usable`."""
+        layer_record.check_usable(self.id, self.state)
         return self
 
 
@@ -147,7 +147,7 @@ def shape(con: sqlite3.Connection) -> tuple[int, str]:
 def summary(con: sqlite3.Connection, table: Table, seq: int, crs_also: tuple[str, ...]) -> Layer:
     """The public words of a layer with its count and extent now."""
     meshes = con.execute(f"SELECT EXISTS(SELECT 1 FROM {table.mesh})").fetchone()[0]
-    return recorded.layer(
+    return layer_record.layer(
         table,
         extent=extent(con, table.id),
         count=count(con, table),

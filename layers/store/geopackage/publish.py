@@ -14,7 +14,7 @@ import sqlite3
 
 from layers.errors import BadFile, Exists
 from layers.model import Bbox, Field
-from layers.store import recorded, staged
+from layers.store import layer_record, staged
 from layers.store.base import Published
 from layers.store.geopackage import catalog, rtree, schema
 from layers.store.geopackage.catalog import Table
@@ -44,7 +44,7 @@ def _publish(con: sqlite3.Connection, stage: GeoPackageStage, mode: str) -> Publ
     present = catalog.tables(con).get(layer)
     if mode == "create" and present is not None:
         raise Exists(f"layer {layer} exists already; use --replace or --append")
-    if present is not None and present.state != recorded.OK:
+    if present is not None and present.state != layer_record.OK:
         if mode == "append":
             present.usable()
         _forget(con, layer)
@@ -333,9 +333,9 @@ def _register(
             json.dumps(list(spec.key)),
             spec.locking,
             generation,
-            recorded.dump_fields(fields),
+            layer_record.dump_fields(fields),
             json.dumps(catalog.columns(con, layer)),
-            recorded.OK,
+            layer_record.OK,
         ),
     )
     box: Bbox | tuple[None, ...] = catalog.extent(con, layer) or (None, None, None, None)

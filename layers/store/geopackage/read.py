@@ -15,10 +15,10 @@ import orjson
 from layers.model import CRS84, Cursor, Field, Layer, Mesh, Page, Query, Rows, Selection
 from layers.store import geojson
 from layers.store.counting import Counter
-from layers.store.geopackage import blob, choose
+from layers.store.geopackage import blob, selection
 from layers.store.geopackage.catalog import Table
 from layers.store.geopackage.view import View, encode, listed
-from layers.store.recorded import chosen_fields
+from layers.store.layer_record import chosen_fields
 
 #: A page that has grown beyond this is given with fewer features than its limit allows.
 PAGE_BYTES = 64 * 2**20
@@ -36,7 +36,7 @@ def page(
         stored = _stored(view, table, query, layer.count)
         if stored is not None:
             return stored, {}
-    chosen = choose.choose(view, table, query, layer, counter)
+    chosen = selection.choose(view, table, query, layer, counter)
     parts: list[bytes] = []
     made: dict[int, bytes] = {}
     given = 0
@@ -50,7 +50,7 @@ def page(
 
 
 def _cursor(view: View, table: Table, query: Query, fid: int | None) -> Cursor | None:
-    return None if fid is None else choose.cursor(view, table, query, fid)
+    return None if fid is None else selection.cursor(view, table, query, fid)
 
 
 def _chunks(fids: list[int]) -> Iterator[list[int]]:
@@ -139,7 +139,7 @@ def _only(body: bytes, names: Sequence[str]) -> bytes:
 def select(view: View, table: Table, query: Query, layer: Layer, counter: Counter) -> Selection:
     """A page as columns, in the order of the query."""
     wanted = chosen_fields(table, query)
-    chosen = choose.choose(view, table, query, layer, counter)
+    chosen = selection.choose(view, table, query, layer, counter)
     found: list[Any] = []
     size = 0
     for fids in _chunks(chosen.fids):

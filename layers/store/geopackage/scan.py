@@ -18,11 +18,11 @@ from typing import Any
 
 from layers.errors import TwinError, Unavailable
 from layers.model import Layer, Query, Rows
-from layers.store.geopackage import choose, read
+from layers.store.geopackage import read, selection
 from layers.store.geopackage.catalog import Table
 from layers.store.geopackage.connection import sqlite_errors
 from layers.store.geopackage.view import View
-from layers.store.recorded import chosen_fields
+from layers.store.layer_record import chosen_fields
 
 HOLD_S = 10.0
 _STEP = 250  # rows between two looks at the size of a batch
@@ -84,7 +84,7 @@ class Cursor:
 def open(view: View, table: Table, query: Query, layer: Layer) -> Cursor:
     """Begin a scan. Raises BadParameter."""
     fields = chosen_fields(table, query)
-    source = choose.ordered(view, table, query, layer)
+    source = selection.ordered(view, table, query, layer)
     return Cursor(view, f"SELECT t.fid, t.geom{table.named(fields)} {source.sql}", source.values)
 
 

@@ -18,22 +18,21 @@ from weakref import WeakSet
 
 from layers.errors import Busy, NotFound, ReadOnly, TwinError, Unavailable, shown
 from layers.model import CRS84, Change, Interval, Item, Layer, Page, Query, Rows, Selection
-from layers.store import recorded
+from layers.store import layer_record
 from layers.store.base import LayerSpec, Published, Stage
 from layers.store.counting import Budget, Counter
 from layers.store.geopackage import (
     catalog,
-    choose,
     edit,
     epoch,
     interval,
     log,
     opening,
-    prune,
     publish,
     read,
     scan,
     schema,
+    selection,
     walindex,
 )
 from layers.store.geopackage.catalog import Table
@@ -67,7 +66,7 @@ class GeoPackageStore:
         self._summaries: dict[str, tuple[tuple[int, str], Layer]] = {}
         self._counter = Counter(counting)
         self._verified: tuple[int, str] = (-1, "")  # the shape in which every layer was found in order
-        self._pruned = 0  # see prune.done
+        self._pruned = 0  # see log.pruned
         self._busy_until = 0.0
         self._marked = -1
         self._looked = 0.0
@@ -261,14 +260,14 @@ class GeoPackageStore:
     # Reading
 
     def changes(self, since: int, limit: int = 10_000) -> list[Change]:
-        """Log rows with seq > since, ascending; see :mod:`layers.store.geopackage.prune`."""
+        """Log rows with seq > since, ascending; see :mod:`layers.store.geopackage.log`."""
         with self._reading() as view:
             return log.changes(view.con, since, limit)
 
     def layers(self) -> list[Layer]:
         """Every published layer that can be read, by id."""
         with self._reading(None) as view:
-            usable = [t for t in view.tables.values() if t.state == recorded.OK]
+            usable = [t for t in view.tables.values() if t.state == layer_record.OK]
             return [view.summary(table, self._summaries) for table in usable]
 
     def layer(self, layer_id: str) -> Layer:
@@ -306,7 +305,7 @@ class GeoPackageStore:
         """How many features a query selects; None when they are more than ``most``. Raises as ``items``."""
         with self._reading() as view:
             table = _table(view, layer_id)
-            return choose.count(view, table, query, view.summary(table, self._summaries), most)
+            return selection.count(view, table, query, view.summary(table, self._summaries), most)
 
     def scan(self, layer_id: str, query: Query, size: int = 5_000) -> Generator[Rows]:
         """Everything a query selects, of one moment, in batches; see :mod:`layers.store.geopackage.scan`.
@@ -424,9 +423,9 @@ class GeoPackageStore:
             self._lock.release()
 
     def _prune(self, con: sqlite3.Connection) -> None:
-        if prune.due(con, self._pruned):
+        if log.is_prune_due(con, self._pruned):
             with suppress(TwinError), transaction(con):  # the edit before it is done, whatever happens
-                self._pruned = prune.step(con)
+                self._pruned = log.prune(con)
 
     def stage(self, spec: LayerSpec) -> Stage:
         """Begin a load. Raises ReadOnly, BadFile (an id or field name a table cannot have)."""
@@ -495,7 +494,7 @@ class GeoPackageStore:
                 raise NotFound(f"there is no layer {shown(layer_id)}")
             with transaction(con):
                 known = con.execute("SELECT state FROM twin_layers WHERE id=?", (layer_id,)).fetchone()
-                box = catalog.extent(con, layer_id) if known == (recorded.OK,) else None
+                box = catalog.extent(con, layer_id) if known == (layer_record.OK,) else None
                 publish.retire(con, layer_id)
                 schema.drop_layer(con, layer_id)
                 catalog.log_whole(con, layer_id, box, None)

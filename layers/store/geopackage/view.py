@@ -16,9 +16,9 @@ import orjson
 
 from layers.model import Layer
 from layers.store import geojson
+from layers.store.cancellation import is_stopped
 from layers.store.geopackage import blob, catalog
 from layers.store.geopackage.catalog import Finding, Table
-from layers.store.stopping import is_stopped
 
 _PATIENCE = 4  # seconds to wait for one of CPU
 _PROGRESS_STEPS = 2_000  # virtual machine steps between two looks at the clock; a step may call us

@@ -15,9 +15,9 @@ from psycopg.types.numeric import Int8
 from layers.errors import BadBody, Exists, NotEditable, NotFound, Stale, Unconditional, shown
 from layers.model import EditKind
 from layers.store import feature
-from layers.store.postgis import project, refused
-from layers.store.postgis.catalog import Table
+from layers.store.postgis import constraint_errors, project
 from layers.store.postgis.connection import Connection, bound, literal
+from layers.store.postgis.layer_table import Table
 from layers.store.postgis.read import revision_sql
 from layers.store.postgis.values import geometries
 
@@ -153,15 +153,15 @@ def _changing(con: Connection, table: Table, columns: Columns | None = None) -> 
     except psycopg.errors.NotNullViolation as error:
         if error.diag.column_name == table.fid_column:
             raise NotEditable(_no_number(table)) from error
-        raise refused.integrity(table, error) from error
+        raise constraint_errors.integrity(table, error) from error
     except psycopg.IntegrityError as error:
-        raise refused.integrity(table, error) from error
+        raise constraint_errors.integrity(table, error) from error
     except psycopg.DataError as error:
-        raise refused.value(con, table, columns or {}, error) from error
+        raise constraint_errors.value(con, table, columns or {}, error) from error
     except psycopg.errors.RaiseException as error:
         raise BadBody("the table's own rules do not permit this") from error
     except psycopg.errors.InsufficientPrivilege as error:
-        raise refused.right(table) from error
+        raise constraint_errors.right(table) from error
 
 
 def _locked(con: Connection, table: Table, fid: int, if_match: int | None) -> tuple[bytes | None, str | None]:

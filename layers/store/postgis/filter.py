@@ -44,7 +44,7 @@ _RELATIONS: dict[str, str] = {
 
 
 class Postgis(Dialect):
-    """The SQL of PostgreSQL with PostGIS, for a table of :mod:`layers.store.postgis.catalog`."""
+    """The SQL of PostgreSQL with PostGIS, for a table of :mod:`layers.store.postgis.layer_table`."""
 
     def raw(self, field: Field) -> Sql:
         return Sql(self.table.column(field))

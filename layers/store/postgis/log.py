@@ -15,7 +15,7 @@ from psycopg.types.numeric import Int8
 from layers.model import Change
 from layers.store.postgis import schema
 from layers.store.postgis.connection import Connection, bound
-from layers.store.postgis.tables import Place, rebase
+from layers.store.postgis.ddl import Place, rebase
 
 KEPT = 200_000
 STEP = 5_000  # numbers looked at in one transaction

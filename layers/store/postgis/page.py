@@ -13,14 +13,14 @@ import psycopg
 
 from layers.model import Field, Layer, Query
 from layers.store import compile
+from layers.store.cancellation import is_stopped
 from layers.store.counting import Budget, Counter, is_wide, told_by_page
+from layers.store.layer_record import chosen_fields
 from layers.store.postgis import read
-from layers.store.postgis.catalog import Table
 from layers.store.postgis.connection import Connection, ReadingErrors
 from layers.store.postgis.filter import Postgis
+from layers.store.postgis.layer_table import Table
 from layers.store.postgis.read import Found, State
-from layers.store.recorded import chosen_fields
-from layers.store.stopping import is_stopped
 
 _KEPT = 500  # statements of a table
 

@@ -19,7 +19,7 @@ import psycopg
 from psycopg.pq import TransactionStatus
 
 from layers.errors import Busy, Unavailable
-from layers.store import stopping
+from layers.store import cancellation
 from layers.store.postgis.connection import CONNECT_S, Connection, connect, shut, translate
 
 PATIENCE_S = 0.7  # a call that waits longer makes the guard look whether the server is there
@@ -56,7 +56,7 @@ class Guard:
     def add(self, con: Connection, seconds: float | None) -> Call:
         """Watch a call that the server itself ends after ``seconds``, until it is removed."""
         now = time.monotonic()
-        call = Call(con, now, None if seconds is None else now + seconds + 1.0, stopping.current())
+        call = Call(con, now, None if seconds is None else now + seconds + 1.0, cancellation.current())
         with self._lock:
             self._calls.add(call)
             if self._thread is None:

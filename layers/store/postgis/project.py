@@ -7,7 +7,7 @@ from typing import Any
 
 from layers.errors import BadFile, BadParameter, Unreadable
 from layers.model import Bbox
-from layers.store.postgis.catalog import Table
+from layers.store.postgis.layer_table import Table
 from layers.store.postgis.literal import literal
 from layers.store.postgis.values import Ewkb
 

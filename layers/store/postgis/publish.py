@@ -22,13 +22,13 @@ from psycopg.types.numeric import Int8
 
 from layers.errors import BadFile, Busy, Exists
 from layers.model import Bbox, Field
-from layers.store import recorded, staged
+from layers.store import layer_record, staged
 from layers.store.base import Published
-from layers.store.postgis import catalog, schema, tables
-from layers.store.postgis.catalog import Table
+from layers.store.postgis import ddl, layer_table, schema
 from layers.store.postgis.connection import Connection, literal, quoted
+from layers.store.postgis.ddl import Place
+from layers.store.postgis.layer_table import Table
 from layers.store.postgis.stage import PostgisStage
-from layers.store.postgis.tables import Place
 from layers.store.staged import LOGGED_EACH, Plan
 
 _WAIT_S = 60.0  # for transactions that edit the layer, or read fields that change, to end
@@ -68,9 +68,14 @@ def _prepare(place: Place, stage: PostgisStage, mode: str) -> Prepared | None:
     that the table is locked for readers for moments only."""
     layer = stage.spec.id
     with place.con.transaction():
-        tables.repair(place, [layer])
-        present = catalog.tables(place.con, place.schema).get(layer)
-        if mode == "create" or present is None or present.source is not None or present.state != recorded.OK:
+        ddl.repair(place, [layer])
+        present = layer_table.tables(place.con, place.schema).get(layer)
+        if (
+            mode == "create"
+            or present is None
+            or present.source is not None
+            or present.state != layer_record.OK
+        ):
             return None
         _, _, add = _altered(present, stage, mode)
         prefix = f"{schema.HIDDEN}{secrets.token_hex(4)}_"
@@ -85,11 +90,11 @@ def _prepare(place: Place, stage: PostgisStage, mode: str) -> Prepared | None:
         for name in left:
             place.con.execute(f"ALTER TABLE {present.raw} DROP COLUMN {quoted(name)}")
         for field in add:
-            column = f"{quoted(added[field.name])} {tables.column_type(field)}"
+            column = f"{quoted(added[field.name])} {ddl.column_type(field)}"
             place.con.execute(f"ALTER TABLE {present.raw} ADD COLUMN {column}")
         if other:
-            tables.check_geometry(place, layer, "Geometry", scan=False)
-            tables.settle(place, layer)
+            ddl.check_geometry(place, layer, "Geometry", scan=False)
+            ddl.settle(place, layer)
         return Prepared(added, present.geometry_type if other else None)
 
 
@@ -109,8 +114,8 @@ def _undo(place: Place, layer: str, prepared: Prepared) -> None:
         for name in prepared.added.values():
             place.con.execute(f"ALTER TABLE {place.relation(layer)} DROP COLUMN IF EXISTS {quoted(name)}")
         if prepared.unchecked is not None:
-            tables.check_geometry(place, layer, prepared.unchecked, scan=False)
-            tables.settle(place, layer)
+            ddl.check_geometry(place, layer, prepared.unchecked, scan=False)
+            ddl.settle(place, layer)
 
 
 def _lock(place: Place, relation: str, mode: str) -> None:
@@ -131,22 +136,22 @@ def _lock(place: Place, relation: str, mode: str) -> None:
 
 def _publish(place: Place, stage: PostgisStage, mode: str, prepared: Prepared | None) -> Published:
     con, layer = place.con, stage.spec.id
-    tables.repair(place, [layer], touched=False)
-    present = catalog.tables(con, place.schema).get(layer)
+    ddl.repair(place, [layer], touched=False)
+    present = layer_table.tables(con, place.schema).get(layer)
     if mode == "create" and present is not None:
         raise Exists(f"layer {layer} exists already; use --replace or --append")
     if present is not None and present.source is not None:
         raise Exists(f"layer {layer} is a table of another program; nothing is loaded into it")
-    if present is not None and present.state != recorded.OK:
+    if present is not None and present.state != layer_record.OK:
         if mode == "append":
             present.usable()
-        tables.drop(place, present)
+        ddl.drop(place, present)
         present = None
     generation = _generation(place, layer) + 1
     if present is None:
         plan, fields = _first(place, stage), stage.fields
         geometry_type: str = stage.spec.geometry_type
-        tables.log_whole(place, layer, plan.created, None, _extent(place, layer))
+        ddl.log_whole(place, layer, plan.created, None, _extent(place, layer))
     else:
         _lock(place, present.raw, "SHARE ROW EXCLUSIVE")
         geometry_type = staged.geometry_type(present.geometry_type, stage.spec.geometry_type, mode)
@@ -171,7 +176,7 @@ def _high_fid(place: Place, layer: str, there: bool) -> int:
         f" (SELECT max(fid) FROM {place.s}.twin_changes WHERE layer = %s), 0)"
     )
     high = int(place.one(sql, (layer, layer)))
-    return max(high, tables.high_fid(place, layer)) if there else high
+    return max(high, ddl.high_fid(place, layer)) if there else high
 
 
 def _columns(stage: PostgisStage, added: Mapping[str, str]) -> list[tuple[str, str]]:
@@ -187,18 +192,18 @@ def _first(place: Place, stage: PostgisStage) -> Plan:
         raise Exists(f"the database has a table {layer} of another program already")
     high = _high_fid(place, layer, False)
     count = int(place.one(f"SELECT count(*) FROM {stage.table}"))
-    tables.create_table(place, layer, stage.fields, high + 1)
+    ddl.create_table(place, layer, stage.fields, high + 1)
     con.execute("SET LOCAL maintenance_work_mem = '256MB'")
     _insert(place, stage, {}, f"n + {high}", "true")
     if count:
-        tables.set_high(place, layer, int(place.one(f"SELECT max(fid) FROM {place.relation(layer)}")))
-    tables.check_geometry(place, layer, stage.spec.geometry_type, scan=True)
+        ddl.set_high(place, layer, int(place.one(f"SELECT max(fid) FROM {place.relation(layer)}")))
+    ddl.check_geometry(place, layer, stage.spec.geometry_type, scan=True)
     timed = any(f.name == stage.spec.time_field for f in stage.fields)
-    tables.create_indexes(place, layer, stage.spec.time_field if timed else None)
+    ddl.create_indexes(place, layer, stage.spec.time_field if timed else None)
     mesh = f"{place.s}.{quoted(schema.mesh_table(layer))}"
     con.execute(f"INSERT INTO {mesh} SELECT n + {high}, mesh FROM {stage.table} WHERE mesh IS NOT NULL")
     con.execute(f"ANALYZE {place.relation(layer)}")
-    tables.create_triggers(place, layer)
+    ddl.create_triggers(place, layer)
     return Plan(count, 0, 0, 0, True)
 
 
@@ -229,13 +234,13 @@ def _replace(
                 f"ALTER TABLE {present.raw} RENAME COLUMN {quoted(column)} TO {quoted(schema.short(name))}"
             )
     if other:
-        tables.check_geometry(place, present.id, geometry_type, scan=False)
+        ddl.check_geometry(place, present.id, geometry_type, scan=False)
     if plan.whole:
         con.execute(
             f"DELETE FROM {place.s}.twin_pending WHERE xid = pg_current_xact_id() AND layer = %s",
             (present.id,),
         )
-        tables.log_whole(place, present.id, plan.created - plan.deleted, old, _extent(place, present.id))
+        ddl.log_whole(place, present.id, plan.created - plan.deleted, old, _extent(place, present.id))
     return fields, plan
 
 
@@ -354,7 +359,7 @@ def _apply(place: Place, present: Table, stage: PostgisStage, plan: Plan, added:
     if plan.created:
         _insert(place, stage, added)
         high = int(place.one(f"SELECT max(fid) FROM {rows} WHERE state = 1"))
-        tables.set_high(place, present.id, max(high, tables.high_fid(place, present.id)))
+        ddl.set_high(place, present.id, max(high, ddl.high_fid(place, present.id)))
     if plan.created or plan.updated:
         _meshes(place, stage)
 
@@ -384,7 +389,7 @@ def _meshes(place: Place, stage: PostgisStage) -> None:
 
 
 def _extent(place: Place, layer: str) -> Bbox | None:
-    return catalog.index_extent(place.con, place.relation(layer), "geom", place.postgis)
+    return layer_table.index_extent(place.con, place.relation(layer), "geom", place.postgis)
 
 
 _WORDS = "kind, title, geometry_type, crs, time_field, key, locking, fields"
@@ -418,12 +423,12 @@ def _register(
             spec.time_field,
             json.dumps(list(spec.key)),
             spec.locking,
-            recorded.dump_fields(fields),
+            layer_record.dump_fields(fields),
             generation,
             schema.log_function(layer),
         ),
     )
-    tables.settle(place, layer)
+    ddl.settle(place, layer)
     if present is not None and not plan.whole and place.one(told) != before:
-        tables.log_whole(place, layer, 0, None, _extent(place, layer))
-    tables.touch(place)
+        ddl.log_whole(place, layer, 0, None, _extent(place, layer))
+    ddl.touch(place)

@@ -17,12 +17,12 @@ from psycopg.types.numeric import Int8
 from layers.errors import Unreadable
 from layers.model import CRS84, Bbox, Cursor, Field, Mesh, Query, Rows
 from layers.store import compile, geojson
+from layers.store.layer_record import chosen_fields
 from layers.store.postgis import project
-from layers.store.postgis.catalog import Table
 from layers.store.postgis.connection import Connection, ReadingErrors, bound, literal
 from layers.store.postgis.filter import Postgis
+from layers.store.postgis.layer_table import Table
 from layers.store.postgis.values import Ewkb, geometries
-from layers.store.recorded import chosen_fields
 
 
 @dataclass(frozen=True, slots=True)

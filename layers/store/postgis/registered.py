@@ -14,11 +14,11 @@ import psycopg
 
 from layers.errors import BadFile, BadParameter
 from layers.store.database import Registered
-from layers.store.postgis import catalog, facts, schema, tables, watched
-from layers.store.postgis.catalog import Source, Table
+from layers.store.layer_record import OK
+from layers.store.postgis import ddl, introspect, layer_table, schema, watched
 from layers.store.postgis.connection import quoted
-from layers.store.postgis.tables import Place
-from layers.store.recorded import OK
+from layers.store.postgis.ddl import Place
+from layers.store.postgis.layer_table import Source, Table
 
 _NO_GRANT = (
     psycopg.errors.InsufficientPrivilege,
@@ -38,11 +38,11 @@ def sync(place: Place, wanted: Mapping[str, Registered]) -> None:
 
     A table that cannot be published is a layer that says why. Raises BadParameter where a loaded layer has
     the id."""
-    present = catalog.tables(place.con, place.schema)
+    present = layer_table.tables(place.con, place.schema)
     for layer, table in present.items():
         if table.source is not None and layer not in wanted:
-            tables.drop(place, table)
-            tables.touch(place)
+            ddl.drop(place, table)
+            ddl.touch(place)
     for layer, entry in wanted.items():
         known = present.get(layer)
         if known is not None and known.source is None:
@@ -72,13 +72,13 @@ def _register(place: Place, layer: str, entry: Registered, known: Table | None) 
         (layer, *words, schema.log_function(layer), problem or "it was not looked at yet"),
     )
     if problem:
-        now = tables.facts(place)[layer]
+        now = ddl.facts(place)[layer]
         place.con.execute(
             f"UPDATE {place.s}.twin_layers SET signature = %s WHERE id = %s", (now.signature, layer)
         )
-        tables.touch(place)
+        ddl.touch(place)
     else:
-        tables.repair(place, [layer])
+        ddl.repair(place, [layer])
 
 
 def _words(place: Place, layer: str) -> tuple[Any, ...] | None:
@@ -124,7 +124,7 @@ def _with_crs(place: Place, oid: int, source: Source) -> tuple[Source, str]:
     relation = f"{quoted(source.schema)}.{quoted(source.table)}"
     try:
         with place.con.transaction():
-            _, srid = facts.geometry(place.con, place.postgis, oid, relation, source.geometry)
+            _, srid = introspect.geometry(place.con, place.postgis, oid, relation, source.geometry)
     except psycopg.errors.InsufficientPrivilege:
         return source, _NO_SELECT
     except psycopg.errors.UndefinedColumn:
@@ -209,7 +209,7 @@ def _owned(place: Place, relation: str) -> bool:
 
 def grant(place: Place, role: str) -> None:
     """Let the reading role read the registered tables, where this server may say so."""
-    for table in catalog.tables(place.con, place.schema).values():
+    for table in layer_table.tables(place.con, place.schema).values():
         if table.source is None:
             continue
         for sql in (

@@ -14,15 +14,15 @@ from typing import Any
 
 from layers.errors import Busy, NotFound, Unreadable, shown
 from layers.model import CRS84, Change, Interval, Item, Layer, Page, Query, Rows, Selection
-from layers.store import recorded
+from layers.store import layer_record
 from layers.store.base import LayerSpec, Published, Stage
 from layers.store.counting import Budget, Counter
 from layers.store.database import Database
-from layers.store.postgis import catalog, edit, log, page, publish, read, tables
-from layers.store.postgis.catalog import Table
+from layers.store.postgis import ddl, edit, layer_table, log, page, publish, read
+from layers.store.postgis.catalogue import CHANGED, TRIES, Catalogue
 from layers.store.postgis.connection import Connection, bound, shut
+from layers.store.postgis.layer_table import Table
 from layers.store.postgis.page import Asked
-from layers.store.postgis.present import CHANGED, TRIES, Present
 from layers.store.postgis.read import State
 from layers.store.postgis.stage import PostgisStage
 from layers.store.postgis.summary import Summary
@@ -40,8 +40,8 @@ class PostgisStore:
         self._counter = Counter(counting)
         self._stages: weakref.WeakSet[PostgisStage] = weakref.WeakSet()
         self._scans: set[Connection] = set()
-        self._present = Present(database, mark)
-        self._sessions = self._present.sessions
+        self._catalogue = Catalogue(database, mark)
+        self._sessions = self._catalogue.sessions
         self._summary = Summary(database.schema, self._sessions, crs_also)
 
     def close(self) -> None:
@@ -49,7 +49,7 @@ class PostgisStore:
         if self._closed:
             return
         self._closed = True
-        self._present.close()
+        self._catalogue.close()
         for stage in list(self._stages):
             stage.con.close()
         for con in list(self._scans):
@@ -62,7 +62,7 @@ class PostgisStore:
         """Random id of this store's history, renewed by a restore; the first half of every ETag.
 
         As of this store's last look at the database: every read looks, so an ETag is made after one."""
-        return self._present.epoch
+        return self._catalogue.epoch
 
     @property
     def read_only(self) -> bool:
@@ -76,22 +76,22 @@ class PostgisStore:
 
     def seq(self) -> int:
         """The newest number of the change log, exact at the moment of the call."""
-        return self._present.state().seq
+        return self._catalogue.state().seq
 
     def wait(self, since: int, seconds: float) -> int:
         """Wait until a number above ``since`` is known, or the time is over: the newest known one."""
-        return self._present.watch.wait(since, seconds)
+        return self._catalogue.listener.wait(since, seconds)
 
     # Reading
 
     def changes(self, since: int, limit: int = 10_000) -> list[Change]:
         """Log rows with seq > since, ascending."""
-        return self._present.call(lambda con: log.changes(con, self._schema, since, limit))
+        return self._catalogue.call(lambda con: log.changes(con, self._schema, since, limit))
 
     def layers(self) -> list[Layer]:
         """Every published layer that can be read, by id."""
-        self._present.state()
-        usable = [t.id for t in self._present.known().tables.values() if t.state == recorded.OK]
+        self._catalogue.state()
+        usable = [t.id for t in self._catalogue.known().tables.values() if t.state == layer_record.OK]
         found = []
         for layer_id in usable:
             with suppress(NotFound, Unreadable):
@@ -108,7 +108,7 @@ class PostgisStore:
             moment = read.state(row[0])
             return moment, self._summary.layer(con, table, moment)
 
-        return self._present.of(layer_id, ask)[1]
+        return self._catalogue.of(layer_id, ask)[1]
 
     def interval(self, layer_id: str) -> Interval:
         """The first and the last value of the layer's time field. Raises NotFound."""
@@ -121,7 +121,7 @@ class PostgisStore:
             moment = read.state(row[0])
             return moment, self._summary.interval(con, table, moment.layer_seq)
 
-        return self._present.of(layer_id, ask)[1]
+        return self._catalogue.of(layer_id, ask)[1]
 
     def items(self, layer_id: str, query: Query) -> Page:
         """A page of features. Raises NotFound, BadParameter (unknown property), Busy (time limit)."""
@@ -141,13 +141,13 @@ class PostgisStore:
             found, matched = self._summary.page(con, table, query, wkb, self._counter)
             return found.state, (found, matched)
 
-        return self._present.of(layer_id, ask)
+        return self._catalogue.of(layer_id, ask)
 
     def count(self, layer_id: str, query: Query, most: int) -> int | None:
         """How many features a query selects; None when they are more than ``most``. Raises as ``items``."""
-        found = self._present.of(layer_id, lambda con, t: page.count(con, Asked(t, query, wkb=False), most))[
-            1
-        ]
+        found = self._catalogue.of(
+            layer_id, lambda con, t: page.count(con, Asked(t, query, wkb=False), most)
+        )[1]
         return found if found <= most else None
 
     def scan(self, layer_id: str, query: Query, size: int = 5_000) -> Generator[Rows]:
@@ -164,7 +164,7 @@ class PostgisStore:
                 with self._sessions.watched(con, None):
                     rows = next(batches, None)
         except CHANGED as error:
-            self._present.repair()
+            self._catalogue.repair()
             raise Busy(f"layer {layer_id} is being replaced; try again") from error
         finally:
             self._scans.discard(con)
@@ -172,14 +172,14 @@ class PostgisStore:
 
     def _batches(self, con: Connection, layer_id: str, query: Query, size: int) -> Iterator[Rows]:
         """The cursor of a scan, in a transaction of its connection that lasts as long as that."""
-        relation = self._present.table(layer_id).raw
+        relation = self._catalogue.table(layer_id).raw
         con.autocommit = False
         con.execute(
             "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; SET LOCAL statement_timeout = 0;"
             " SET LOCAL idle_in_transaction_session_timeout = 0"
         )
         read.hold(con, relation)
-        found = catalog.tables(con, self._schema).get(layer_id)
+        found = layer_table.tables(con, self._schema).get(layer_id)
         if found is None:
             raise NotFound(f"there is no layer {shown(layer_id)}")
         return read.batches(con, found.usable(), query, size)
@@ -191,7 +191,7 @@ class PostgisStore:
             moment, number, found = read.item(con, table, fid if abs(fid) < 2**63 else -1)
             return moment, (number, found)
 
-        table, (number, found) = self._present.of(layer_id, ask)
+        table, (number, found) = self._catalogue.of(layer_id, ask)
         bodies = read.bodies(table, found, crs)
         if not bodies or abs(fid) >= 2**63:
             raise NotFound(f"layer {layer_id} has no feature {shown(fid)}")
@@ -204,7 +204,7 @@ class PostgisStore:
             moment, number, there = read.revision(con, table, fid if abs(fid) < 2**63 else -1)
             return moment, (number, there)
 
-        _, (number, there) = self._present.of(layer_id, ask)
+        _, (number, there) = self._catalogue.of(layer_id, ask)
         if not there or abs(fid) >= 2**63:
             raise NotFound(f"layer {layer_id} has no feature {shown(fid)}")
         return number
@@ -212,18 +212,18 @@ class PostgisStore:
     def rows(self, layer_id: str, fids: Sequence[int] | None = None, *, meshes: bool = False) -> Rows:
         """Features that have a geometry, as columns, for the tilers. No time limit."""
         for attempt in range(TRIES):
-            table = self._present.table(layer_id)
+            table = self._catalogue.table(layer_id)
             try:
                 with self._sessions.reading_long() as con:
                     moment, found = read.everything(con, table, fids, meshes)
             except CHANGED:
                 if attempt == TRIES - 1:
                     raise
-                self._present.repair()
+                self._catalogue.repair()
                 continue
             if moment.oid != table.oid:
-                self._present.repair()
-            elif self._present.settled(moment):
+                self._catalogue.repair()
+            elif self._catalogue.settled(moment):
                 return found
         raise Busy(f"layer {layer_id} is being replaced; try again")
 
@@ -232,18 +232,18 @@ class PostgisStore:
     @contextmanager
     def _writing(self, layer_id: str) -> Iterator[tuple[Connection, Table]]:
         """A connection, and the table as the catalogue of this moment describes it."""
-        self._present.state()
-        table = self._present.table(layer_id)
+        self._catalogue.state()
+        table = self._catalogue.table(layer_id)
         try:
             with self._sessions.writing() as con:
                 yield con, table
         except CHANGED as error:
-            self._present.repair()
+            self._catalogue.repair()
             raise Busy(f"layer {layer_id} is being replaced; try again") from error
 
     def stage(self, spec: LayerSpec) -> Stage:
         """Begin a load. Raises ReadOnly, BadFile (an id or field name a table cannot have)."""
-        self._present.state()
+        self._catalogue.state()
         con = self._sessions.single(write=True)
         try:
             made = PostgisStage(con, self._schema, spec, lambda: self._sessions.watched(con, None))
@@ -299,7 +299,7 @@ class PostgisStore:
 
     def actors(self, layer_id: str, fid: int) -> list[tuple[int, str, str]]:
         """Who edited a feature through this program: (revision, name, UTC instant), newest first."""
-        return self._present.call(lambda con: log.actors(con, self._schema, layer_id, fid))
+        return self._catalogue.call(lambda con: log.actors(con, self._schema, layer_id, fid))
 
     def set_values(self, layer_id: str, values: Iterable[tuple[int, Mapping[str, Any]]]) -> None:
         """Set properties of several features in one transaction. Raises NotFound, BadBody, ReadOnly."""
@@ -308,19 +308,19 @@ class PostgisStore:
 
     def drop(self, layer_id: str) -> None:
         """Remove a layer. Raises NotFound, ReadOnly."""
-        self._present.state()
-        table = self._present.learn().tables.get(layer_id)
+        self._catalogue.state()
+        table = self._catalogue.learn().tables.get(layer_id)
         if table is None:
             raise NotFound(f"there is no layer {shown(layer_id)}")
         with self._sessions.writing() as con, con.transaction():
-            place = self._present.place(con)
-            tables.drop(place, table)
-            tables.touch(place)
+            place = self._catalogue.place(con)
+            ddl.drop(place, table)
+            ddl.touch(place)
 
     def report(self, layer_id: str) -> Mapping[str, Any] | None:
         """The report of the layer's last load, as stored by ``save_report``."""
         sql = f"SELECT report FROM {self._s}.twin_reports WHERE layer = %s"
-        row = self._present.call(lambda con: con.execute(sql, (layer_id,)).fetchone())
+        row = self._catalogue.call(lambda con: con.execute(sql, (layer_id,)).fetchone())
         found: Mapping[str, Any] | None = json.loads(row[0]) if row else None
         return found
 

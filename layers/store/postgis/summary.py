@@ -11,11 +11,11 @@ from typing import Any
 from psycopg.types.numeric import Int8
 
 from layers.model import Bbox, Interval, Layer, Query
-from layers.store import recorded
+from layers.store import layer_record
 from layers.store.counting import Counter, holds
-from layers.store.postgis import catalog, page, project, read
-from layers.store.postgis.catalog import Table
+from layers.store.postgis import layer_table, page, project, read
 from layers.store.postgis.connection import Connection, ReadingErrors, bound
+from layers.store.postgis.layer_table import Table
 from layers.store.postgis.page import Asked
 from layers.store.postgis.read import State
 from layers.store.postgis.session import Sessions
@@ -49,7 +49,7 @@ class Summary:
         count = self.count(con, table, moment.layer_seq)
         box, meshes = self._extent(con, table) if table.source is not None else self._own(con, table)
         extent = _within_world(box) if count and box is not None else None
-        return recorded.layer(
+        return layer_record.layer(
             table,
             extent=extent,
             count=count,
@@ -63,21 +63,21 @@ class Summary:
 
     def _own(self, con: Connection, table: Table) -> tuple[Bbox | None, bool]:
         """Extent, and whether there are bodies, of a layer of our own."""
-        box = catalog.index_box_sql(self._sessions.postgis)
+        box = layer_table.index_box_sql(self._sessions.postgis)
         mesh = table.mesh.replace("%", "%%")
         row = con.execute(
             f"SELECT {box}, EXISTS (SELECT FROM {mesh})", (table.raw, table.geom_column), binary=True
         ).fetchone()
         assert row is not None
-        return catalog.box(row[0]), row[1]
+        return layer_table.box(row[0]), row[1]
 
     def _extent(self, con: Connection, table: Table) -> tuple[Bbox | None, bool]:
         postgis = self._sessions.postgis
         found = None
         if not table.scanned and not table.loose:
-            found = catalog.index_extent(con, table.raw, table.geom_column, postgis)
+            found = layer_table.index_extent(con, table.raw, table.geom_column, postgis)
         if found is None:
-            found = catalog.exact_extent(con, table, postgis)
+            found = layer_table.exact_extent(con, table, postgis)
         return None if found is None else project.box_to_lonlat(table, found), False
 
     def count(self, con: Connection, table: Table, seq: int) -> int:

@@ -12,9 +12,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from layers.store.postgis import schema
-from layers.store.postgis.catalog import Table
 from layers.store.postgis.connection import quoted
-from layers.store.postgis.tables import Place
+from layers.store.postgis.ddl import Place
+from layers.store.postgis.layer_table import Table
 
 #: The relations behind a table or view: itself, what views read, partitions and heirs; and how each is read.
 _BEHIND = """

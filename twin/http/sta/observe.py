@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from layers.errors import BadBody, NotFound, TwinError, shown
-from layers.store.series import Observation
+from layers.observations.series import Observation
 from twin.live import times
 from twin.live.registry import Stream
 

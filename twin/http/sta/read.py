@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from layers.errors import BadParameter
-from layers.store.series import Observation
+from layers.observations.series import Observation
 from twin.http.sta.model import DATASTREAMS, SETS, Entity, Prop
 from twin.http.sta.options import Options
 from twin.http.sta.paths import Parent, source

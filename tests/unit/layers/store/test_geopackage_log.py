@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from layers.model import Change
 from layers.store import geopackage
-from layers.store.geopackage import prune
+from layers.store.geopackage import log
 from tests.storing import grid, load, spec
 
 LAYERS = ("buildings", "other")
@@ -46,8 +46,8 @@ def test_prune(
 ) -> None:
     path = tmp_path_factory.mktemp("log") / "city.gpkg"
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(prune, "KEPT", KEPT)
-        patched.setattr(prune, "STEP", STEP)
+        patched.setattr(log, "KEPT", KEPT)
+        patched.setattr(log, "STEP", STEP)
         store = geopackage.open(path)
         for layer in LAYERS:
             load(store, spec(layer), grid(5))
@@ -81,8 +81,8 @@ def test_prune(
 
 
 def test_edits_of_others_are_pruned_with_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(prune, "KEPT", KEPT)
-    monkeypatch.setattr(prune, "STEP", STEP)
+    monkeypatch.setattr(log, "KEPT", KEPT)
+    monkeypatch.setattr(log, "STEP", STEP)
     path = tmp_path / "city.gpkg"
     store = geopackage.open(path)
     load(store, spec(), grid(5))

@@ -18,7 +18,7 @@ from layers.errors import NotFound, Stale
 from layers.model import Cursor, Query, Sort
 from layers.store import geopackage
 from layers.store.counting import Budget
-from layers.store.geopackage import boxes, choose, read
+from layers.store.geopackage import boxes, read, selection
 from tests.storing import batch, fids, load, row, spec
 
 LON = st.floats(-180, 180, allow_subnormal=False)
@@ -55,8 +55,8 @@ def store(
             patched.setattr(boxes, "_GEOMETRIES", 3)
             patched.setattr(read, "_CHUNK", 2)
         if request.param == "many, without a walk":
-            patched.setattr(choose, "WALK", 1)
-            patched.setattr(choose, "_EACH", 0)
+            patched.setattr(selection, "WALK", 1)
+            patched.setattr(selection, "_EACH", 0)
         yield _loaded(made, shapes)
     made.close()
 

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from layers.errors import BadParameter
-from layers.store.livefile import LiveFile
-from layers.store.series import Observation, Series
+from layers.observations.livefile import LiveFile
+from layers.observations.series import Observation, Series
 from twin.http.sta import options
 from twin.http.sta.expression import compile_filter, compile_orderby
 from twin.http.sta.model import SETS

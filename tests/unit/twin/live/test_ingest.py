@@ -7,8 +7,8 @@ from functools import partial
 import pytest
 
 from layers.errors import BadBody, Busy, Unavailable
-from layers.store.livefile import LiveFile
-from layers.store.series import Observation
+from layers.observations.livefile import LiveFile
+from layers.observations.series import Observation
 from twin.live import ingest
 from twin.live.ingest import Ingest
 

@@ -454,7 +454,7 @@ def test_a_folder_that_cannot_be_written_serves_reading_and_refuses_writing(room
 
     room.run(fill)
     room.live.stop()
-    monkeypatch.setattr("layers.store.livefile.os.access", lambda *_: False)
+    monkeypatch.setattr("layers.observations.livefile.os.access", lambda *_: False)
     again = Room(room.folder)
     again.key = room.key
     again.live.start()

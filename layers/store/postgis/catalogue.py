@@ -20,16 +20,16 @@ from pathlib import Path
 import psycopg
 
 from layers.errors import BadParameter, Busy, NotFound, Unavailable, shown
-from layers.store import recorded
+from layers.store import layer_record
 from layers.store.database import Database
-from layers.store.postgis import catalog, epoch, log, read, registered, rights, schema, tables
-from layers.store.postgis.catalog import Table
+from layers.store.postgis import ddl, epoch, layer_table, log, read, registered, rights, schema
 from layers.store.postgis.connection import Connection, Lost, connect, postgres_errors, quoted
+from layers.store.postgis.ddl import Place
+from layers.store.postgis.layer_table import Table
+from layers.store.postgis.listen import Listener
 from layers.store.postgis.read import State
 from layers.store.postgis.session import Sessions
 from layers.store.postgis.stage import sweep
-from layers.store.postgis.tables import Place
-from layers.store.postgis.watch import Watch
 
 TRIES = 4
 _MARK_S = 0.5  # between two writings of the mark
@@ -59,7 +59,7 @@ def own_tables() -> Iterator[None]:
         raise Unavailable("the city's tables are not in the database") from error
 
 
-class Present:
+class Catalogue:
     """The connections of a city, its catalogue, its epoch, and the thread that watches for changes."""
 
     def __init__(self, database: Database, mark: Path | None) -> None:
@@ -73,7 +73,7 @@ class Present:
         self._doubted = False
         self._lock = threading.Lock()
         self.sessions = Sessions(database, self._check)
-        self.watch = Watch(self._listen, self._look)
+        self.listener = Listener(self._listen, self._look)
         try:
             with postgres_errors():
                 self._prepare()
@@ -81,7 +81,7 @@ class Present:
         except BaseException:
             self.sessions.close()
             raise
-        self.watch.start()
+        self.listener.start()
 
     # Opening
 
@@ -100,8 +100,8 @@ class Present:
             sweep(con, self.schema)
             with con.transaction():
                 con.execute("SELECT pg_advisory_xact_lock(%s)", (schema.key(self.schema, "open"),))
-                tables.repair(self.place(con), tables.moved(self.place(con)))
-                tables.rebase(self.place(con))
+                ddl.repair(self.place(con), ddl.moved(self.place(con)))
+                ddl.rebase(self.place(con))
                 registered.sync(self.place(con), self.database.tables)
                 self.grant(con)
             self._compare(con)
@@ -143,7 +143,7 @@ class Present:
     def close(self) -> None:
         """Close every connection."""
         self._keep_mark(at_once=True)
-        self.watch.close()
+        self.listener.close()
         self.sessions.close()
 
     def state(self) -> State:
@@ -175,7 +175,7 @@ class Present:
         if shown_ is None or moment.seq > shown_.seq or moment.epoch != shown_.epoch:
             self._shown = epoch.mark(moment)
             self._keep_mark()
-            self.watch.tell(moment.seq)
+            self.listener.tell(moment.seq)
         return True
 
     def _keep_mark(self, at_once: bool = False) -> None:
@@ -207,7 +207,7 @@ class Present:
             self.sessions.forget()
             self._shown, self._known = None, None
             self._doubted = False
-            self.watch.reset(0)
+            self.listener.reset(0)
 
     def known(self) -> Known:
         """What is known of the layers; as of the last look, so ask for the state before."""
@@ -222,7 +222,9 @@ class Present:
                 row = con.execute(read.state_sql(self.schema), (), binary=True).fetchone()
                 assert row is not None
                 moment = read.state(row[0])
-                return Known(moment.meta, moment.stamp, catalog.tables(con, self.schema, self._rights(con)))
+                return Known(
+                    moment.meta, moment.stamp, layer_table.tables(con, self.schema, self._rights(con))
+                )
 
         known = self.call(ask)
         if self._known is not None and self._known.meta != known.meta:
@@ -271,7 +273,7 @@ class Present:
         """The layer as it is known; what is not known, or broken, is looked for first."""
         known = self._known
         table = None if known is None else known.tables.get(layer_id)
-        if table is None or table.state != recorded.OK:
+        if table is None or table.state != layer_record.OK:
             self.state()
             table = self.learn().tables.get(layer_id)
         if table is None:
@@ -291,7 +293,7 @@ class Present:
             row = con.execute(read.state_sql(self.schema), (), binary=True).fetchone()
             if row is not None:
                 newest = read.state(row[0]).seq
-                self.watch.tell(newest)
+                self.listener.tell(newest)
                 log.prune(self.place(con), newest)
             self._mend(con)
         self._regard()
@@ -307,10 +309,10 @@ class Present:
 
     def _mend(self, con: Connection) -> None:
         place = self.place(con)
-        if layers := tables.moved(place):
+        if layers := ddl.moved(place):
             with con.transaction():
                 con.execute("SET LOCAL lock_timeout = '1s'")
-                tables.repair(place, layers)
+                ddl.repair(place, layers)
 
     def repair(self) -> None:
         """Look what another program did to the tables, put them in order, and read the catalogue again."""

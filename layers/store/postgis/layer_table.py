@@ -12,12 +12,12 @@ from functools import cached_property
 from typing import Any, cast
 
 from layers.model import Bbox, EditKind, Field, FieldType, GeometryType, Titles, only_time
-from layers.store import recorded
+from layers.store import layer_record
+from layers.store.layer_record import LOAD_AGAIN
 from layers.store.postgis import shape
 from layers.store.postgis.connection import bound, quoted
 from layers.store.postgis.rights import ALL, Rights
 from layers.store.postgis.schema import COLUMN_TYPES, mesh_table, short
-from layers.store.recorded import LOAD_AGAIN
 
 #: What a value is cast to before its column judges its length: these names alone mean a length of 1.
 _OF_ANY_LENGTH = {"character": "bpchar", "bit": "bit varying"}
@@ -208,9 +208,9 @@ class Table:
         return next((f for f in self.fields if f.name == name), None)
 
     def usable(self) -> Table:
-        """Itself. Raises as :func:`layers.store.recorded.check_usable`."""
+        """Itself. Raises as :func:`layers.store.layer_record.check_usable`."""
         remedy = LOAD_AGAIN if self.source is None else "see the settings of the layer"
-        recorded.check_usable(self.id, self.state, remedy)
+        layer_record.check_usable(self.id, self.state, remedy)
         return self
 
 

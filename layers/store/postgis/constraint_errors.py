@@ -9,8 +9,8 @@ import psycopg
 from psycopg import errors
 
 from layers.errors import BadBody, Conflict, Exists, NotAllowed, TwinError
-from layers.store.postgis.catalog import Table
 from layers.store.postgis.connection import Connection
+from layers.store.postgis.layer_table import Table
 from layers.store.postgis.values import Ewkb
 
 

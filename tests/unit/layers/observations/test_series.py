@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from layers.errors import ReadOnly, Unavailable
-from layers.store import series
-from layers.store.livefile import LiveFile
-from layers.store.series import Observation, Series
+from layers.observations import series
+from layers.observations.livefile import LiveFile
+from layers.observations.series import Observation, Series
 
 
 def fill(file, kept, rows):
@@ -144,7 +144,7 @@ def test_the_file_is_a_geopackage_with_its_incidents_as_a_layer(file, tmp_path):
 
 
 def test_a_long_query_is_ended(file, monkeypatch):
-    monkeypatch.setattr("layers.store.livefile.READ_SECONDS", 0.05)
+    monkeypatch.setattr("layers.observations.livefile.READ_SECONDS", 0.05)
     endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n) SELECT count(*) FROM n"
     with pytest.raises(Unavailable, match="took longer"), file.reading() as conn:
         conn.execute(endless).fetchone()
@@ -156,7 +156,7 @@ def test_a_folder_that_cannot_be_written_is_served_for_reading(tmp_path, monkeyp
     first.close()
     empty = tmp_path / "empty"
     empty.mkdir()
-    monkeypatch.setattr("layers.store.livefile.os.access", lambda *_: False)
+    monkeypatch.setattr("layers.observations.livefile.os.access", lambda *_: False)
     again = LiveFile(tmp_path)
     assert again.read_only
     assert stored(again) == [(10, 1.0)]

@@ -10,13 +10,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from layers.model import Bbox, Field
-from layers.store.postgis import catalog, schema, shape
-from layers.store.postgis import facts as facts_
-from layers.store.postgis.catalog import Table
+from layers.store.layer_record import MISSING, OK
+from layers.store.postgis import introspect, layer_table, schema, shape
 from layers.store.postgis.connection import Connection, literal, quoted
-from layers.store.postgis.facts import Facts
+from layers.store.postgis.introspect import Facts
+from layers.store.postgis.layer_table import Table
 from layers.store.postgis.schema import short
-from layers.store.recorded import MISSING, OK
 
 _TEXT = 'text COLLATE "C"'
 
@@ -148,7 +147,7 @@ def count_sql(s: str, layer: str) -> str:
 
 def facts(place: Place) -> dict[str, Facts]:
     """What the database says of every layer now."""
-    return facts_.facts(place.con, place.schema, place.postgis)
+    return introspect.facts(place.con, place.schema, place.postgis)
 
 
 def moved(place: Place) -> list[str]:
@@ -163,7 +162,7 @@ def settle(place: Place, layer: str) -> None:
     found = facts(place)[layer]
     place.con.execute(
         f"UPDATE {place.s}.twin_layers SET signature = %s, columns = %s WHERE id = %s",
-        (found.signature, catalog.dump_columns(found.columns), layer),
+        (found.signature, layer_table.dump_columns(found.columns), layer),
     )
 
 
@@ -177,7 +176,7 @@ def repair(place: Place, layers: Sequence[str], *, touched: bool = True) -> None
     ).fetchall()
     found = facts(place)
     broken = [(layer, signature) for layer, signature in rows if found[layer].signature != signature]
-    present = catalog.tables(place.con, place.schema) if broken else {}
+    present = layer_table.tables(place.con, place.schema) if broken else {}
     for layer, signature in broken:
         _repair(place, present[layer], found[layer], signature)
     if broken and touched:
@@ -202,11 +201,11 @@ def rebase(place: Place, above: int | None = None) -> None:
 def _repair(place: Place, table: Table, found: Facts, signature: str) -> None:
     kind, srid = table.geometry_type, 0
     if found.oid is not None and found.typmod is not None:
-        kind, srid = facts_.geometry(
+        kind, srid = introspect.geometry(
             place.con, place.postgis, found.oid, table.raw, table.geom_column, table.srid
         )
-    state = facts_.state(found, srid or table.srid, table.source)
-    replaced, unseen = (test(found.signature, signature) for test in (facts_.replaced, facts_.unseen))
+    state = introspect.state(found, srid or table.srid, table.source)
+    replaced, unseen = (test(found.signature, signature) for test in (introspect.replaced, introspect.unseen))
     if state == OK and (replaced or (table.source is not None and (unseen or table.state != OK))):
         state = _adopt(place, table, found)
     elif state != OK or replaced:
@@ -222,7 +221,7 @@ def _repair(place: Place, table: Table, found: Facts, signature: str) -> None:
         (
             state,
             now.signature,
-            catalog.dump_columns(now.columns),
+            layer_table.dump_columns(now.columns),
             kind if replaced else table.geometry_type,
             table.id,
         ),
@@ -279,7 +278,7 @@ def drop(place: Place, table: Table) -> None:
     box = None
     if table.source is None:
         if table.state == OK:
-            box = catalog.index_extent(place.con, table.raw, "geom", place.postgis)
+            box = layer_table.index_extent(place.con, table.raw, "geom", place.postgis)
         retire(place, table)
         if table.state != MISSING:
             place.con.execute(f"DROP TABLE IF EXISTS {table.raw} CASCADE")

@@ -22,7 +22,7 @@ RETRY_S = 0.3
 
 
 @dataclass(eq=False)
-class Watch:
+class Listener:
     """``make`` connects and listens; ``look`` is called with that connection now and then."""
 
     make: Callable[[], Connection]
