@@ -14,13 +14,12 @@ from numpy.typing import NDArray
 from shapely import GeometryType as G
 
 from layers import wkb
+from layers.batch import MESH, ROW, SOURCE_ID, WKB
 from layers.crs import mapped
 from layers.errors import BadFile, shown
 from layers.kinds.base import Kind, text
 from layers.model import Mesh, Problem, Report
 from layers.place import Place
-from layers.read.base import ROW
-from layers.store.base import MESH, SOURCE_ID, WKB
 
 type Geometries = NDArray[np.object_]
 

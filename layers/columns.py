@@ -17,11 +17,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import shapely
 
+from layers.batch import MESH, SOURCE_ID, WKB
 from layers.errors import BadParameter
 from layers.kinds.base import Batch, Columns, Kind, blank
-from layers.model import Field, FieldType, GeometryType, Layer, only_time
-from layers.store.base import MESH, SOURCE_ID, WKB
+from layers.model import Layer
 from layers.times import Times
+from layers.types import Field, FieldType, GeometryType, only_time
 
 #: A source column filled in less than this share of the rows is folded.
 RARE = 0.05

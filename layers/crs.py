@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from layers.errors import BadFile, BadParameter, shown
-from layers.model import CRS84, Bbox, Layer
+from layers.model import Layer
+from layers.types import CRS84, Bbox
 
 if TYPE_CHECKING:
     import pyproj

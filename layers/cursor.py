@@ -9,8 +9,8 @@ from collections.abc import Sequence
 import orjson
 
 from layers.errors import BadParameter
-from layers.model import Cursor, Field, Sort
-from layers.store.values import stored
+from layers.types import Cursor, Field, Sort
+from layers.values import stored
 
 #: Characters of a cursor that is accepted; those of our own links are as long as the sorted values.
 MAX_TEXT = 32_768

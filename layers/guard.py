@@ -38,7 +38,6 @@ FORMATS: dict[str, tuple[str, tuple[str, ...]]] = {
     "shp": ("Shapefile", (".shp",)),
     "csv": ("CSV table", (".csv", ".tsv", ".txt")),
 }
-WANTED_DRIVERS = frozenset({"GPKG", "GeoJSON", "GeoJSONSeq", "FlatGeobuf", "ESRI Shapefile"})
 #: Every other vector driver of the pyogrio wheel (GDAL 3.12); the child adds what a newer one brings.
 _SKIPPED_DRIVERS = (
     "ADBC,AIVector,AVCBin,AVCE00,AmigoCloud,CAD,CSV,CSW,Carto,DGN,DXF,EDIGEO,EEDA,ESRIJSON,Elasticsearch,GDALG,GML,"

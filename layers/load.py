@@ -20,17 +20,18 @@ import shapely
 
 from layers import guard, kinds, relate, wkb
 from layers import manifest as manifests
+from layers.batch import MESH, ROW, SOURCE_ID, WKB
 from layers.clean import Cleaner, Findings, implausible
 from layers.columns import Fill, Plan, cells, geometry_type, plan
 from layers.errors import BadFile, BadParameter, Exists, NotFound
 from layers.guard import Limits, Reading
 from layers.kinds import Batch, Kind
-from layers.model import LAYER_ID, GeometryType, Layer, Problem, Report, Titles
+from layers.model import Layer, Problem, Report
 from layers.place import Place
 from layers.place import source as source_crs
-from layers.read.base import ROW
-from layers.store.base import MESH, SOURCE_ID, WKB, LayerSpec, Store
+from layers.store.base import LayerSpec, Store
 from layers.times import Times
+from layers.types import LAYER_ID, GeometryType, Titles
 
 type Progress = Callable[[str, int, int], None]
 

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from layers.errors import BadFile, shown
-from layers.model import LAYER_ID, Titles
+from layers.types import LAYER_ID, Titles
 
 _KEYS = frozenset(
     {"id", "file", "kind", "title", "layer", "crs", "encoding", "time_zone", "time_field", "visible"}

@@ -6,53 +6,24 @@ the layer's vertical datum, unless a name says otherwise.
 
 from __future__ import annotations
 
-import re
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from layers.cql.ast import Predicate
-
-LAYER_ID = re.compile(r"^[a-z][a-z0-9_]{0,62}$")
-CRS84 = "http://www.opengis.net/def/crs/OGC/1.3/CRS84"
-
-type Bbox = tuple[float, float, float, float]
-#: Two ends in time: dates, or instants in UTC (ISO 8601); None where one is open or not known.
-type Interval = tuple[str | None, str | None]
-type Titles = Mapping[str, str]
-type FieldType = Literal["string", "integer", "number", "boolean", "date", "datetime", "array"]
-#: What may be done to single features of a layer.
-type EditKind = Literal["create", "update", "delete"]
-EDITS: tuple[EditKind, ...] = ("create", "update", "delete")
-type GeometryType = Literal[
-    "Point", "LineString", "Polygon", "MultiPoint", "MultiLineString", "MultiPolygon", "Geometry"
-]
-
-
-@dataclass(frozen=True, slots=True)
-class Field:
-    """One property of a layer: column name, type, titles, unit (UCUM) and code list.
-
-    The store computes the value of one that is ``read_only``; what a client sends of it is not kept."""
-
-    name: str
-    type: FieldType
-    title: Titles = field(default_factory=dict, hash=False)
-    unit: str | None = None
-    codes: Mapping[str, Titles] | None = field(default=None, hash=False)
-    read_only: bool = False
-
-
-def only_time(fields: Sequence[Field]) -> str | None:
-    """The name of the one date or datetime among some fields: the time of a layer that names none."""
-    dated = [f.name for f in fields if f.type in ("date", "datetime")]
-    return dated[0] if len(dated) == 1 else None
+from layers.types import (
+    EDITS,
+    Bbox,
+    Cursor,
+    EditKind,
+    Field,
+    GeometryType,
+    Titles,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,45 +130,6 @@ class Rows:
     wkb: Sequence[bytes | None]
     properties: Mapping[str, Sequence[Any]]
     meshes: Mapping[int, Mesh] = field(default_factory=dict)
-
-
-#: Where a page ended: the values of the sort fields of its last feature, then its fid.
-type Cursor = tuple[str | int | float | bool | None, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Sort:
-    """One sort key: a property, ascending or not. Nulls come last both ways; texts sort by code point."""
-
-    field: str
-    descending: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Query:
-    """A request for features, already checked and typed; its conditions are joined by AND.
-
-    ``bbox`` is in lon/lat; minx > maxx crosses the antimeridian. ``datetime`` is a pair of
-    ISO instants, either open (None); an instant is the pair (t, t). ``equals`` holds
-    (property, typed value) pairs. ``filter`` is a checked CQL2 expression. ``words`` are texts of
-    which at least one must occur in a text property, without regard to case and accents.
-    ``sort`` is followed by fid, so the order is total. ``after`` is the keyset: only features that
-    follow it in that order. ``properties`` names those to give, None for all.
-    ``limit`` None (all of them) is only for :meth:`layers.store.base.Store.scan`.
-    ``crs`` is the output CRS URI.
-    """
-
-    bbox: Bbox | None = None
-    datetime: Interval | None = None
-    equals: tuple[tuple[str, str | int | float | bool], ...] = ()
-    filter: Predicate | None = None
-    words: tuple[str, ...] = ()
-    sort: tuple[Sort, ...] = ()
-    properties: tuple[str, ...] | None = None
-    limit: int | None = 100
-    offset: int = 0
-    after: Cursor | None = None
-    crs: str = CRS84
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,9 @@ from layers.cql import limits
 from layers.cql.ast import FID
 from layers.cql.parse import LANGUAGES
 from layers.errors import BadParameter
-from layers.model import CRS84, Field, Interval, Layer, Sort
-from layers.store.values import day, instant, stored
+from layers.model import Layer
+from layers.types import CRS84, Field, Interval, Sort
+from layers.values import day, instant, stored
 
 DEFAULT_LIMIT = 100
 MAX_LIMIT = 10_000

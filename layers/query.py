@@ -1,17 +1,18 @@
-"""Request parameters → :class:`layers.model.Query`, checked against the layer."""
+"""A request for features: what it holds, and how it is read from parameters against a layer."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from layers import crs as crs_
 from layers import cursor
-from layers.cql.ast import FID
+from layers.cql.ast import FID, Predicate
 from layers.cql.parse import LANGUAGES
 from layers.cql.parse import parse as parse_filter
 from layers.errors import BadParameter
-from layers.model import CRS84, Bbox, Cursor, Field, Interval, Layer, Query, Sort
+from layers.model import Layer
 from layers.parameters import (
     DEFAULT_LIMIT,
     MAX_LIMIT,
@@ -22,6 +23,7 @@ from layers.parameters import (
     Parameter,
     filters,
 )
+from layers.types import CRS84, Bbox, Cursor, Field, Interval, Sort
 
 __all__ = [
     "DEFAULT_LIMIT",
@@ -31,6 +33,7 @@ __all__ = [
     "PARAMETERS",
     "RESERVED",
     "Parameter",
+    "Query",
     "cursor_text",
     "filters",
     "parse",
@@ -38,6 +41,33 @@ __all__ = [
     "parse_item",
     "sortables",
 ]
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A request for features, already checked and typed; its conditions are joined by AND.
+
+    ``bbox`` is in lon/lat; minx > maxx crosses the antimeridian. ``datetime`` is a pair of
+    ISO instants, either open (None); an instant is the pair (t, t). ``equals`` holds
+    (property, typed value) pairs. ``filter`` is a checked CQL2 expression. ``words`` are texts of
+    which at least one must occur in a text property, without regard to case and accents.
+    ``sort`` is followed by fid, so the order is total. ``after`` is the keyset: only features that
+    follow it in that order. ``properties`` names those to give, None for all.
+    ``limit`` None (all of them) is only for :meth:`layers.store.base.Store.scan`.
+    ``crs`` is the output CRS URI.
+    """
+
+    bbox: Bbox | None = None
+    datetime: Interval | None = None
+    equals: tuple[tuple[str, str | int | float | bool], ...] = ()
+    filter: Predicate | None = None
+    words: tuple[str, ...] = ()
+    sort: tuple[Sort, ...] = ()
+    properties: tuple[str, ...] | None = None
+    limit: int | None = 100
+    offset: int = 0
+    after: Cursor | None = None
+    crs: str = CRS84
 
 
 def parse(layer: Layer, pairs: Iterable[tuple[str, str]]) -> Query:

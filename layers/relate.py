@@ -16,10 +16,11 @@ import shapely
 from numpy.typing import NDArray
 
 from layers import kinds, wkb
+from layers.batch import MESH, SOURCE_ID, WKB
 from layers.kinds import roofs
 from layers.kinds.base import Batch, Columns
 from layers.model import Mesh, Problem
-from layers.store.base import MESH, SOURCE_ID, WKB, LayerSpec, Store
+from layers.store.base import LayerSpec, Store
 
 #: Parts that cover less of their building's footprint than this are reported.
 COVERED = 0.6

@@ -18,10 +18,11 @@ from zoneinfo import ZoneInfo
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from layers import values
 from layers.errors import BadParameter, shown
 from layers.kinds.base import Batch, blank
-from layers.model import FieldType, Problem
-from layers.store import values
+from layers.model import Problem
+from layers.types import FieldType
 
 _TIME = re.compile(
     r"(\d{4})([-/])(\d{1,2})\2(\d{1,2})"

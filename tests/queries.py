@@ -16,10 +16,13 @@ import orjson
 import psycopg
 import shapely
 
+from layers.batch import SOURCE_ID, WKB
 from layers.cql.parse import parse
-from layers.model import CRS84, Bbox, Field, Layer, Query, Sort
-from layers.store.base import SOURCE_ID, WKB, LayerSpec
+from layers.model import Layer
+from layers.query import Query
+from layers.store.base import LayerSpec
 from layers.store.geopackage.connection import register
+from layers.types import CRS84, Bbox, Field, Sort
 
 ODD = "quo\"te's %s 100% {}"
 

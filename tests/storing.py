@@ -10,8 +10,11 @@ import numpy as np
 import pyarrow as pa
 import shapely
 
-from layers.model import Field, Mesh, Query
-from layers.store.base import MESH, SOURCE_ID, WKB, LayerSpec, Published, Store
+from layers.batch import MESH, SOURCE_ID, WKB
+from layers.model import Mesh
+from layers.query import Query
+from layers.store.base import LayerSpec, Published, Store
+from layers.types import Field
 
 FIELDS = (
     Field("name", "string", {"en": "Name", "zh-CN": "名称"}),

@@ -11,7 +11,8 @@ import shapely
 from numpy.typing import NDArray
 
 from layers import wkb
-from layers.model import Field, FieldType, Rows
+from layers.model import Rows
+from layers.types import Field, FieldType
 from tiles import dictionary
 from tiles.dictionary import Property, slices
 from tiles.scheme import Floats, lonlat, world

@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from layers.model import Bbox, Change, Layer
+from layers.model import Change, Layer
 from layers.store.base import Store
+from layers.types import Bbox
 from tiles import batch as batches
 from tiles import columnfile, scheme
 from tiles.batch import Batch

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from layers.model import FieldType
+from layers.types import FieldType
 
 type Kind = Literal["s", "i", "d", "b"]
 

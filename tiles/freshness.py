@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from layers.model import Bbox, Change
+from layers.model import Change
 from layers.store.base import Store
+from layers.types import Bbox
 from tiles import scheme
 from tiles.scene import tree
 from tiles.scheme import MAX_ZOOM, SCENE_ZOOMS, Floats

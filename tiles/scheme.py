@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from layers.errors import NotFound, shown
-from layers.model import Bbox
+from layers.types import Bbox
 
 type Floats = NDArray[np.float64]
 

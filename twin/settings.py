@@ -23,8 +23,8 @@ from pydantic import (
 )
 
 from layers.errors import BadInput, NotFound
-from layers.model import LAYER_ID
 from layers.store.database import Database, Registered
+from layers.types import LAYER_ID
 from twin import setting_values as values
 
 type Lines = dict[tuple[str | int, ...], int]

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from layers.model import Field, FieldType
+from layers.types import Field, FieldType
 
 type Comparison = Literal["=", "<>", "<", "<=", ">", ">="]
 type Arithmetic = Literal["+", "-", "*", "/", "div", "%", "^"]

@@ -7,11 +7,11 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from layers import values
 from layers.cql import ast
 from layers.cql.functions import FUNCTIONS
 from layers.errors import shown
-from layers.model import FieldType
-from layers.store import values
+from layers.types import FieldType
 
 NUMERIC = ("integer", "number")
 TIMES = ("date", "datetime")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from layers.model import FieldType
+from layers.types import FieldType
 
 _TEXT: frozenset[FieldType] = frozenset({"string"})
 _NUMBER: frozenset[FieldType] = frozenset({"integer", "number"})

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from layers import crs as crs_
 from layers.errors import BadFile, BadParameter, shown
-from layers.model import CRS84
+from layers.types import CRS84
 
 TYPES = (
     "Point",

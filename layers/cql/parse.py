@@ -11,7 +11,8 @@ from layers.cql import ast, limits
 from layers.cql.text import number, read
 from layers.cql.typed import Walk
 from layers.errors import BadParameter, shown
-from layers.model import CRS84, Layer
+from layers.model import Layer
+from layers.types import CRS84
 
 LANGUAGES = ("cql2-text", "cql2-json")
 

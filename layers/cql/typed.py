@@ -10,6 +10,7 @@ from typing import Any, get_args
 
 import orjson
 
+from layers import values
 from layers.cql import ast, geometry
 from layers.cql.checks import (
     DAY_END,
@@ -35,8 +36,8 @@ from layers.cql.checks import (
 from layers.cql.functions import FUNCTIONS
 from layers.cql.limits import MAX_DEPTH
 from layers.errors import shown
-from layers.model import CRS84, Field, Layer
-from layers.store import values
+from layers.model import Layer
+from layers.types import CRS84, Field
 
 GEOMETRY_NAMES = ("geometry", "geom")
 _COMPARISONS = frozenset(get_args(ast.Comparison.__value__))

@@ -6,7 +6,7 @@ import re
 
 from layers.errors import shown
 from layers.kinds.base import GROUPS, NAME, Batch, Columns, Kind, plain_style, texts
-from layers.model import Field
+from layers.types import Field
 
 ALIASES = {
     "street": (

@@ -11,7 +11,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from layers.model import Field, Problem, Titles
+from layers.model import Problem
+from layers.types import Field, Titles
 
 type Body = Literal["none", "extrude", "tube", "mesh"]
 type Columns = dict[str, list[Any]]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from layers.kinds.base import GROUPS, NAME, Batch, Columns, Kind, plain_style, texts
-from layers.model import Field
+from layers.types import Field
 
 ALIASES = {
     "name": ("name", "名称", "行政区名称", "XZQMC", "NAME_CHN"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from layers.kinds import heights
 from layers.kinds.base import GROUPS, NAME, Batch, Columns, Kind, legend, texts
-from layers.model import Field
+from layers.types import Field
 
 
 def normalise(batch: Batch) -> Columns:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from layers.kinds import heights, roofs
 from layers.kinds.base import GROUPS, NAME, Batch, Columns, Kind, legend, metres, texts
-from layers.model import Field
+from layers.types import Field
 
 ALIASES = {
     **heights.ALIASES,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from layers.errors import shown
 from layers.kinds.base import GROUPS, NAME, Batch, Columns, Kind, legend, text, texts
-from layers.model import Field
+from layers.types import Field
 
 #: class → (zh-CN, en, colour)
 CLASSES: Mapping[str, tuple[str, str, str]] = {

@@ -8,7 +8,7 @@ from typing import Any
 
 from layers.errors import shown
 from layers.kinds.base import STOREY_M, Batch, Columns, blank, metres, storeys
-from layers.model import Field
+from layers.types import Field
 
 #: Above the tallest structure on earth; a larger figure is a unit mistake.
 HIGHEST_M = 1000.0

@@ -15,7 +15,7 @@ from typing import Any
 
 from layers.errors import shown
 from layers.kinds.base import GROUPS, NAME, Batch, Columns, Kind, blank, legend, metres, number, text, texts
-from layers.model import Field
+from layers.types import Field
 
 #: Diameters (mm) and depths (m, negative above ground) beyond these are mistakes of unit.
 LEAST_MM, MOST_MM = 5, 20_000

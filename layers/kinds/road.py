@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from layers.kinds.base import GROUPS, NAME, Batch, Columns, Kind, legend, texts
-from layers.model import Field
+from layers.types import Field
 
 #: class → (zh-CN, en, colour, OSM highway values)
 CLASSES: Mapping[str, tuple[str, str, str, tuple[str, ...]]] = {

@@ -17,8 +17,8 @@ import pyarrow as pa
 from layers.errors import BadFile
 from layers.model import Problem
 
-#: Column of the 1-based row number in the file; the other reserved names are the store's.
-ROW = "__row"
+#: The GDAL drivers that a reading process may open files with.
+WANTED_DRIVERS = frozenset({"GPKG", "GeoJSON", "GeoJSONSeq", "FlatGeobuf", "ESRI Shapefile"})
 BATCH_ROWS = 10_000
 #: Findings that are told one by one; lost rows beyond them are counted.
 MOST_PROBLEMS = 10_000

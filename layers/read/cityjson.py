@@ -20,11 +20,11 @@ import pyarrow as pa
 import shapely
 from numpy.typing import NDArray
 
+from layers.batch import MESH, ROW, SOURCE_ID, WKB
 from layers.errors import BadFile, shown
 from layers.model import Surface
-from layers.read.base import BATCH_ROWS, ROW, Options, Sink
+from layers.read.base import BATCH_ROWS, Options, Sink
 from layers.read.faces import Faces, Shell, footprint, infer, triangulated
-from layers.store.base import MESH, SOURCE_ID, WKB
 
 VERSIONS = ("1.1", "2.0")
 SEMANTICS: Mapping[str, Surface] = {

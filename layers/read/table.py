@@ -12,10 +12,10 @@ import numpy as np
 import pyarrow as pa
 import shapely
 
+from layers.batch import ROW, SOURCE_ID, WKB
 from layers.errors import BadFile, shown
 from layers.kinds.base import blank, number
-from layers.read.base import BATCH_ROWS, ROW, Options, Sink, sniff
-from layers.store.base import SOURCE_ID, WKB
+from layers.read.base import BATCH_ROWS, Options, Sink, sniff
 
 #: Names of column pairs (first = east or longitude), and whether they say longitude/latitude.
 _PAIRS: tuple[tuple[tuple[str, ...], tuple[str, ...], bool], ...] = (

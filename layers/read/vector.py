@@ -17,12 +17,11 @@ import pyogrio
 import pyogrio.raw
 from pyogrio.errors import DataLayerError, DataSourceError, FeatureError
 
+from layers.batch import ROW, SOURCE_ID, WKB
 from layers.errors import BadFile, shown
-from layers.guard import WANTED_DRIVERS
-from layers.model import FieldType
-from layers.read.base import BATCH_ROWS, ROW, Options, Sink, sniff
+from layers.read.base import BATCH_ROWS, WANTED_DRIVERS, Options, Sink, sniff
 from layers.read.scan import Outline
-from layers.store.base import SOURCE_ID, WKB
+from layers.types import FieldType
 
 DRIVERS: Mapping[str, str] = {"gpkg": "GPKG", "fgb": "FlatGeobuf", "shp": "ESRI Shapefile"}
 #: Drivers whose formats have types for dates and times: what they give as text is text.

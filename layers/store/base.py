@@ -10,27 +10,12 @@ from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from layers.model import (
-    Change,
-    Field,
-    GeometryType,
-    Interval,
-    Item,
-    Layer,
-    Page,
-    Query,
-    Rows,
-    Selection,
-    Titles,
-)
+from layers.model import Change, Item, Layer, Page, Rows, Selection
+from layers.query import Query
+from layers.types import Field, GeometryType, Interval, Titles
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-#: Reserved columns of a staged Arrow batch; every other column is a property.
-SOURCE_ID = "__source_id"  # string, nullable
-WKB = "__wkb"  # binary, lon/lat(/height), never null
-MESH = "__mesh"  # binary (layers.model.Mesh.to_bytes), nullable; the column may be absent
 
 
 @dataclass(frozen=True, slots=True)

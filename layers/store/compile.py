@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 
 from layers.cql import ast
 from layers.errors import BadParameter
-from layers.model import Bbox, Field, FieldType, Query
+from layers.query import Query
+from layers.types import Bbox, Field, FieldType
 
 _DAY_START = "T00:00:00.000Z"
 _DAY_END = "T23:59:59.999Z"

@@ -12,7 +12,9 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
 
-from layers.model import Bbox, Layer, Query
+from layers.model import Layer
+from layers.query import Query
+from layers.types import Bbox
 
 _KEPT = 256
 _SURELY = 4  # times as many as could be gathered

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from layers.model import Titles
+from layers.types import Titles
 
 
 @dataclass(frozen=True, slots=True)

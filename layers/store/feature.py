@@ -10,10 +10,10 @@ from typing import Any, Protocol
 from numpy.typing import NDArray
 
 from layers.errors import BadBody, BadFile, shown
-from layers.model import Field
 from layers.store import geojson
 from layers.store.staged import promote
-from layers.store.values import stored
+from layers.types import Field
+from layers.values import stored
 
 
 class Table(Protocol):

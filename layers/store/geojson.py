@@ -9,7 +9,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from layers.model import Field
+from layers.types import Field
 
 DEGREE_DECIMALS = 9  # 0.1 mm
 METRE_DECIMALS = 4  # 0.1 mm

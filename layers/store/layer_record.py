@@ -8,7 +8,9 @@ from typing import Protocol
 
 from layers.crs import LABEL84
 from layers.errors import BadParameter, NotFound, Unreadable
-from layers.model import EDITS, Bbox, EditKind, Field, GeometryType, Layer, Query, Titles
+from layers.model import Layer
+from layers.query import Query
+from layers.types import EDITS, Bbox, EditKind, Field, GeometryType, Titles
 
 #: States of a layer; any other text is the reason why it cannot be read.
 OK = "ok"

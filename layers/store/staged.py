@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, cast, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from layers.batch import MESH, SOURCE_ID, WKB
 from layers.errors import BadFile
-from layers.model import LAYER_ID, Field, FieldType
-from layers.store.base import MESH, SOURCE_ID, WKB, LayerSpec
-from layers.store.values import stored
+from layers.store.base import LayerSpec
+from layers.types import LAYER_ID, Field, FieldType
+from layers.values import stored
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -41,7 +42,7 @@ class Plan:
 @dataclass(frozen=True, slots=True)
 class Staged:
     """n rows of a batch: shapely geometries as the layer keeps them, property values in the order of
-    the fields (as :func:`layers.store.values.stored` gives them), mesh blobs or None."""
+    the fields (as :func:`layers.values.stored` gives them), mesh blobs or None."""
 
     shapes: NDArray[Any]
     properties: list[tuple[Any, ...]]

@@ -12,7 +12,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from layers.model import CRS84, Layer, Rows, Titles
+from layers.model import Layer, Rows
+from layers.types import CRS84, Titles
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ from typing import Any
 
 import orjson
 
-from layers.model import Field, FieldType, Layer, Rows
+from layers.model import Layer, Rows
+from layers.types import Field, FieldType
 
 FID = "fid"
 GEOMETRY = "geometry"

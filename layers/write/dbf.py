@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, BinaryIO
 
-from layers.model import Field, FieldType
+from layers.types import Field, FieldType
 from layers.write import columns
 
 MAX_NAME, MAX_TEXT = 10, 254

@@ -12,7 +12,8 @@ from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
-from layers.model import CRS84, Field, FieldType, Layer, Rows
+from layers.model import Layer, Rows
+from layers.types import CRS84, Field, FieldType
 from layers.write import columns, flatgeometry, reference, shapes
 from layers.write.flatbuffer import Piece, Scalar, Slot, root, table, text, vector
 

@@ -10,8 +10,9 @@ from collections.abc import Iterable, Iterator
 
 import orjson
 
-from layers.model import CRS84, Layer, Rows
+from layers.model import Layer, Rows
 from layers.store import geojson
+from layers.types import CRS84
 from layers.write import columns, reference, shapes
 
 _END = b"]}\n"

@@ -16,9 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from layers.model import CRS84, Field, Layer, Rows
+from layers.model import Layer, Rows
 from layers.store.geopackage import blob, schema
 from layers.store.geopackage.connection import literal, quoted
+from layers.types import CRS84, Field
 from layers.write import columns, reference, shapes
 
 # OGC 12-128r18 annex F.9, tables 40 and 41.

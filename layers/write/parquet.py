@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from layers.model import CRS84, Field, FieldType, Layer, Rows
+from layers.model import Layer, Rows
+from layers.types import CRS84, Field, FieldType
 from layers.write import columns, reference, shapes
 
 _ARROW: Mapping[FieldType, pa.DataType] = {

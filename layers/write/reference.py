@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import layers.crs as crs_
-from layers.model import CRS84, Rows
+from layers.model import Rows
 from layers.store.geojson import DEGREE_DECIMALS, METRE_DECIMALS
+from layers.types import CRS84
 from layers.write import shapes
 
 if TYPE_CHECKING:

@@ -23,7 +23,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from layers.errors import TooLarge
-from layers.model import CRS84, Field, Layer, Rows
+from layers.model import Layer, Rows
+from layers.types import CRS84, Field
 from layers.write import columns, dbf, reference, shapes
 from layers.write.table import guarded
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from layers import wkb as wkb_
-from layers.model import GeometryType
+from layers.types import GeometryType
 
 #: Type codes of OGC 06-103r4 table 7, which FlatGeobuf shares.
 CODES: dict[GeometryType, int] = {

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from layers.crs import is_geographic
-from layers.model import CRS84, Field, Layer, Rows
+from layers.model import Layer, Rows
+from layers.types import CRS84, Field
 from layers.write import columns, reference, shapes
 
 BOM = b"\xef\xbb\xbf"

@@ -16,8 +16,9 @@ import pyarrow as pa
 import shapely
 from numpy.typing import NDArray
 
-from layers.model import Bbox, Field
-from layers.store.base import SOURCE_ID, WKB, LayerSpec
+from layers.batch import SOURCE_ID, WKB
+from layers.store.base import LayerSpec
+from layers.types import Bbox, Field
 
 if TYPE_CHECKING:
     from layers.store.base import Store

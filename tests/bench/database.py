@@ -10,7 +10,7 @@ import numpy as np
 import psycopg
 import shapely
 
-from layers.store.base import SOURCE_ID, WKB
+from layers.batch import SOURCE_ID, WKB
 from tests.bench.cities import settle
 from tests.bench.data import FIELDS, LAYER, Town
 from tests.postgres import TEMPLATE, Cluster, binaries

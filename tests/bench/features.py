@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
-from layers.model import Bbox
+from layers.types import Bbox
 from tests.bench.data import LAYER, Town
 from tests.bench.measure import Case, Connection, Target, Turns, turns
 from tests.bench.report import Row, at_most, part_of

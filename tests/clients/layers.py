@@ -6,10 +6,10 @@ from pathlib import Path
 
 import shapely
 
-from layers.model import Field
 from layers.store.base import LayerSpec
 from layers.store.database import Database
 from layers.store.open import open_store
+from layers.types import Field
 from tests.storing import load, row
 
 MANY = "many"

@@ -11,10 +11,10 @@ from typing import Any
 import shapely
 import yaml
 
-from layers.model import Field
 from layers.store.base import LayerSpec
 from layers.store.database import Database
 from layers.store.open import open_store
+from layers.types import Field
 from tests.storing import load, row
 from tests.support import HELSINKI, twin
 

@@ -9,10 +9,12 @@ from random import Random
 
 import pytest
 
-from layers.model import CRS84, Page, Query
+from layers.model import Page
+from layers.query import Query
 from layers.store import geopackage
 from layers.store.base import Store
 from layers.store.database import Database
+from layers.types import CRS84
 from tests import queries
 from tests.postgres import Cluster
 from tests.storing import load

@@ -16,12 +16,13 @@ import shapely
 from layers import crs
 from layers.cql.parse import parse
 from layers.errors import BadParameter
-from layers.model import Bbox, Field, Query
+from layers.query import Query
 from layers.store import geopackage
 from layers.store.base import LayerSpec, Store
 from layers.store.counting import Budget
 from layers.store.database import Database, Registered
 from layers.store.open import open_store
+from layers.types import Bbox, Field
 from tests.postgres import Cluster
 from tests.storing import fids, load, row
 

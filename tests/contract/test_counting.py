@@ -10,11 +10,13 @@ from random import Random
 
 import pytest
 
-from layers.model import CRS84, Page, Query, Sort
+from layers.model import Page
+from layers.query import Query
 from layers.store.base import Store
 from layers.store.counting import Budget
 from layers.store.database import Database
 from layers.store.open import open_store
+from layers.types import CRS84, Sort
 from tests import queries
 from tests.contract.conftest import STORES
 from tests.storing import fids, grid, load, row, spec, square

@@ -11,7 +11,7 @@ import shapely
 
 from layers import crs, query
 from layers.errors import BadParameter
-from layers.model import Query
+from layers.query import Query
 from layers.store.base import Store
 from tests.storing import features, fids, grid, load, row, spec, square
 

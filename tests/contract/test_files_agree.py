@@ -6,10 +6,11 @@ from pathlib import Path
 
 import shapely
 
-from layers.model import Field, Query
+from layers.query import Query
 from layers.store.base import Store
 from layers.store.database import Database
 from layers.store.open import open_store
+from layers.types import Field
 from layers.write import FORMATS, stream
 from tests.postgres import Cluster
 from tests.storing import FIELDS, load, row, spec, square

@@ -9,8 +9,8 @@ import shapely
 
 from layers.cql.parse import parse
 from layers.cql.text import read
-from layers.model import Field
 from layers.store.base import LayerSpec, Store
+from layers.types import Field
 from tests.contract.registering import Foreign, foreign, point
 from tests.storing import fids, load, row
 

@@ -9,8 +9,9 @@ from random import Random
 import pytest
 
 from layers import query as queries_
-from layers.model import CRS84, Query, Sort
+from layers.query import Query
 from layers.store.base import Store
+from layers.types import CRS84, Sort
 from tests import queries
 from tests.storing import load
 

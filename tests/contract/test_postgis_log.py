@@ -13,12 +13,14 @@ import psycopg
 import pytest
 import shapely
 
+from layers.batch import MESH
 from layers.errors import Busy, NotFound, Unavailable
-from layers.model import Field, Query, Sort
-from layers.store.base import MESH, Store
+from layers.query import Query
+from layers.store.base import Store
 from layers.store.database import Database
 from layers.store.open import open_store
 from layers.store.postgis import log
+from layers.types import Field, Sort
 from tests.postgres import Cluster
 from tests.storing import FIELDS, batch, features, fids, grid, load, one, row, spec, square, tetrahedron
 from tests.support import until

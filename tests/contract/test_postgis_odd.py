@@ -8,9 +8,10 @@ import pytest
 
 from layers.cql.parse import parse
 from layers.errors import BadBody, Conflict, Exists, NotAllowed, NotEditable, NotFound, Unavailable
-from layers.model import EDITS, Query
+from layers.query import Query
 from layers.store.base import Store
 from layers.store.database import Registered
+from layers.types import EDITS
 from tests.contract.registering import Foreign, foreign, point
 from tests.postgres import Cluster
 from tests.storing import features, fids, one

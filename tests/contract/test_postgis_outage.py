@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from layers.errors import BadParameter, Busy, ReadOnly, TwinError, Unavailable
-from layers.model import Query
+from layers.query import Query
 from layers.store.base import Store
 from layers.store.database import Database
 from layers.store.open import open_store

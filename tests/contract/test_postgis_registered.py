@@ -14,7 +14,7 @@ import pytest
 import shapely
 
 from layers.errors import BadBody, BadParameter, NotEditable, NotFound, Unavailable
-from layers.model import Query
+from layers.query import Query
 from layers.store.base import Store
 from layers.store.database import Database, Registered
 from layers.store.open import open_store

@@ -6,7 +6,7 @@ import psycopg
 import pytest
 
 from layers.errors import Unavailable
-from layers.model import Query
+from layers.query import Query
 from layers.store.base import Store
 from layers.store.database import Registered
 from tests.contract.registering import Foreign, foreign, point

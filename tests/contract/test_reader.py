@@ -14,10 +14,9 @@ import pytest
 import shapely
 
 from layers import guard, load
+from layers.batch import ROW, SOURCE_ID, WKB
 from layers.errors import BadFile
 from layers.model import Report
-from layers.read.base import ROW
-from layers.store.base import SOURCE_ID, WKB
 
 NAMES = ["泵站", "Brücke", "plain"]
 COORDS = [(114.3, 30.5), (114.31, 30.51), (114.32, 30.52)]

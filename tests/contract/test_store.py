@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import shapely
 
+from layers.batch import MESH
 from layers.errors import (
     BadBody,
     BadFile,
@@ -15,8 +16,10 @@ from layers.errors import (
     Exists,
     NotFound,
 )
-from layers.model import Field, Mesh, Query
-from layers.store.base import MESH, Store
+from layers.model import Mesh
+from layers.query import Query
+from layers.store.base import Store
+from layers.types import Field
 from tests.storing import FIELDS, batch, features, fids, grid, load, one, row, spec, square, tetrahedron
 
 

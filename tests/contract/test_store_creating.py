@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 import shapely
 
+from layers.batch import MESH
 from layers.errors import BadBody, Exists, NotFound, Stale, Unconditional
-from layers.model import Field
-from layers.store.base import MESH, Store
+from layers.store.base import Store
+from layers.types import Field
 from tests.storing import FIELDS, fids, grid, load, one, row, spec, square, tetrahedron
 
 

@@ -14,10 +14,10 @@ import pytest
 import shapely
 
 from layers import query
+from layers.batch import MESH
 from layers.errors import NotFound, Unavailable
-from layers.model import Query
+from layers.query import Query
 from layers.store import geopackage
-from layers.store.base import MESH
 from layers.store.geopackage import GeoPackageStore
 from tests.gdal_edit import edit
 from tests.storing import features, fids, grid, load, one, row, spec, square, tetrahedron

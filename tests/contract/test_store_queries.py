@@ -11,8 +11,9 @@ import shapely
 
 from layers.cql.parse import parse
 from layers.errors import BadParameter
-from layers.model import Cursor, Query, Sort
+from layers.query import Query
 from layers.store.base import Store
+from layers.types import Cursor, Sort
 from tests.storing import features, fids, grid, load, one, row, spec, square
 
 HEIGHTS = (3.5, None, 20.0, 3.5, None, 1.0)

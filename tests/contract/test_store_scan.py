@@ -10,8 +10,10 @@ import pytest
 import shapely
 
 from layers.errors import BadParameter, NotFound, Unavailable
-from layers.model import Query, Rows, Sort
+from layers.model import Rows
+from layers.query import Query
 from layers.store.base import Store
+from layers.types import Sort
 from tests.storing import features, fids, grid, load, row, spec, square
 
 

@@ -15,10 +15,11 @@ import shapely
 from layers import load as loading
 from layers import query
 from layers.errors import BadBody
-from layers.model import Field, Query, Sort
+from layers.query import Query
 from layers.store.base import Store
 from layers.store.database import Database, Registered
 from layers.store.open import open_store
+from layers.types import Field, Sort
 from tests.postgres import Cluster
 from tests.storing import features, fids, load, one, row, spec
 from tests.support import until

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import shapely
 
-from layers.model import Query
+from layers.query import Query
 from layers.store import geopackage
 from layers.store.geopackage import GeoPackageStore
 from tests.storing import count, features, load, row, spec

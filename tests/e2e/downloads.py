@@ -19,7 +19,8 @@ import pyarrow.parquet as pq
 import pytest
 import shapely
 
-from layers.store.base import SOURCE_ID, WKB, Store
+from layers.batch import SOURCE_ID, WKB
+from layers.store.base import Store
 from layers.store.database import Database
 from layers.store.open import open_store
 from layers.write import FORMATS

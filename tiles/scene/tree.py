@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from layers.model import Bbox
+from layers.types import Bbox
 from tiles import scheme
 from tiles.scheme import CIRCUMFERENCE, SCENE_ZOOMS, Floats
 

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from layers import kinds
-from layers.model import Bbox, Field, Layer
+from layers.model import Layer
+from layers.types import Bbox, Field
 from tiles.scheme import MAX_ZOOM
 
 if TYPE_CHECKING:

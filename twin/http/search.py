@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from layers.errors import BadParameter, Busy, NotFound
-from layers.model import Bbox
+from layers.types import Bbox
 from twin.http import respond
 from twin.http.errors import WrongMethod
 from twin.http.ogc import answers

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from layers import wkb
-from layers.model import Bbox, Layer, Rows
+from layers.model import Layer, Rows
 from layers.store.base import Store
+from layers.types import Bbox
 
 _CJK = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\u3040-\u30ff\uac00-\ud7af"
 _WORDS = re.compile(rf"[{_CJK}]+|[^\W_{_CJK}]+")

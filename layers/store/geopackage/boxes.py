@@ -13,12 +13,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from layers.model import Bbox, Layer, Query
+from layers.model import Layer
+from layers.query import Query
 from layers.store import compile
 from layers.store.counting import holds
 from layers.store.geopackage import blob
 from layers.store.geopackage.catalog import Table
 from layers.store.geopackage.view import View
+from layers.types import Bbox
 
 _HANDFUL = 300
 _GEOMETRIES = 1_000  # read at once for the exact test

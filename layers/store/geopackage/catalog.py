@@ -12,11 +12,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
-from layers.model import Bbox, Field, FieldType, GeometryType, Layer, Titles
+from layers.model import Layer
 from layers.store import layer_record
 from layers.store.geopackage import schema
 from layers.store.geopackage.connection import quoted
 from layers.store.layer_record import MISSING, OK
+from layers.types import Bbox, Field, FieldType, GeometryType, Titles
 
 
 @dataclass(frozen=True, slots=True)

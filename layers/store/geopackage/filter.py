@@ -9,10 +9,10 @@ from typing import Any
 import orjson
 
 from layers.cql import ast, fold
-from layers.model import Field, FieldType
 from layers.store.compile import Dialect, Sql, joined, listed, sql
 from layers.store.geopackage import relations
 from layers.store.geopackage.connection import quoted
+from layers.types import Field, FieldType
 
 _MOST_ARGUMENTS = 100  # of a function in SQLite are 127
 #: How ``strftime`` writes an instant as stores give it.

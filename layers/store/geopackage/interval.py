@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import sqlite3
 
-from layers.model import Interval
 from layers.store.geopackage.catalog import Table
 from layers.store.geopackage.connection import quoted
 from layers.store.geopackage.filter import INSTANT, shifted
+from layers.types import Interval
 
 #: Texts of one moment in different zones are at most a day apart from it, in either direction.
 _APART = 3

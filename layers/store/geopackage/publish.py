@@ -13,7 +13,6 @@ import json
 import sqlite3
 
 from layers.errors import BadFile, Exists
-from layers.model import Bbox, Field
 from layers.store import layer_record, staged
 from layers.store.base import Published
 from layers.store.geopackage import catalog, rtree, schema
@@ -21,6 +20,7 @@ from layers.store.geopackage.catalog import Table
 from layers.store.geopackage.connection import quoted, transaction
 from layers.store.geopackage.stage import GeoPackageStage
 from layers.store.staged import LOGGED_EACH, Plan
+from layers.types import Bbox, Field
 
 
 def publish(con: sqlite3.Connection, stage: GeoPackageStage, mode: str) -> Published:

@@ -12,13 +12,15 @@ from typing import Any
 import numpy as np
 import orjson
 
-from layers.model import CRS84, Cursor, Field, Layer, Mesh, Page, Query, Rows, Selection
+from layers.model import Layer, Mesh, Page, Rows, Selection
+from layers.query import Query
 from layers.store import geojson
 from layers.store.counting import Counter
 from layers.store.geopackage import blob, selection
 from layers.store.geopackage.catalog import Table
 from layers.store.geopackage.view import View, encode, listed
 from layers.store.layer_record import chosen_fields
+from layers.types import CRS84, Cursor, Field
 
 #: A page that has grown beyond this is given with fewer features than its limit allows.
 PAGE_BYTES = 64 * 2**20

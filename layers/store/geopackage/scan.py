@@ -17,7 +17,8 @@ from functools import partial
 from typing import Any
 
 from layers.errors import TwinError, Unavailable
-from layers.model import Layer, Query, Rows
+from layers.model import Layer, Rows
+from layers.query import Query
 from layers.store.geopackage import read, selection
 from layers.store.geopackage.catalog import Table
 from layers.store.geopackage.connection import sqlite_errors

@@ -11,8 +11,8 @@ import sqlite3
 from collections.abc import Sequence
 
 from layers.errors import Unavailable
-from layers.model import Field, FieldType
 from layers.store.geopackage.connection import literal, quoted
+from layers.types import Field, FieldType
 
 FORMAT = 3
 EARLIER = ("1", "2")  # brought up when they are opened for writing

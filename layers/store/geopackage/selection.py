@@ -20,7 +20,8 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from layers.model import Cursor, Layer, Query
+from layers.model import Layer
+from layers.query import Query
 from layers.store import compile, geojson
 from layers.store.cancellation import is_stopped
 from layers.store.counting import Budget, Counter, is_wide, told_by_page
@@ -28,6 +29,7 @@ from layers.store.geopackage import boxes
 from layers.store.geopackage.catalog import Table
 from layers.store.geopackage.filter import Sqlite
 from layers.store.geopackage.view import View, listed
+from layers.types import Cursor
 
 #: Rows that are walked at least before the page is looked for in another way: about 20 ms.
 WALK = 20_000

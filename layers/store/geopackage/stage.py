@@ -20,12 +20,12 @@ from typing import TYPE_CHECKING, Any
 
 from layers.errors import BadFile
 from layers.lockfile import hold
-from layers.model import Field
 from layers.store import geojson, staged
 from layers.store.base import LayerSpec
 from layers.store.geopackage import blob
 from layers.store.geopackage.connection import sqlite_errors
 from layers.store.geopackage.schema import COLUMN_TYPES
+from layers.types import Field
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -17,7 +17,8 @@ from typing import Any
 from weakref import WeakSet
 
 from layers.errors import Busy, NotFound, ReadOnly, TwinError, Unavailable, shown
-from layers.model import CRS84, Change, Interval, Item, Layer, Page, Query, Rows, Selection
+from layers.model import Change, Item, Layer, Page, Rows, Selection
+from layers.query import Query
 from layers.store import layer_record
 from layers.store.base import LayerSpec, Published, Stage
 from layers.store.counting import Budget, Counter
@@ -39,6 +40,7 @@ from layers.store.geopackage.catalog import Table
 from layers.store.geopackage.connection import WRITE_WAIT_S, Mode, connect, sqlite_errors, transaction
 from layers.store.geopackage.stage import GeoPackageStage, sweep
 from layers.store.geopackage.view import View
+from layers.types import CRS84, Interval
 
 READ_SECONDS = 5.0
 REPAIR_WAIT_S = 0.25

@@ -14,7 +14,7 @@ from psycopg import errors
 from psycopg.conninfo import conninfo_to_dict
 
 from layers.errors import BadBody, BadParameter, Busy, Exists, ReadOnly, TwinError, Unavailable, Unreadable
-from layers.model import Query
+from layers.query import Query
 
 type Connection = psycopg.Connection[tuple[Any, ...]]
 

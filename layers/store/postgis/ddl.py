@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from layers.model import Bbox, Field
 from layers.store.layer_record import MISSING, OK
 from layers.store.postgis import introspect, layer_table, schema, shape
 from layers.store.postgis.connection import Connection, literal, quoted
 from layers.store.postgis.introspect import Facts
 from layers.store.postgis.layer_table import Table
 from layers.store.postgis.schema import short
+from layers.types import Bbox, Field
 
 _TEXT = 'text COLLATE "C"'
 

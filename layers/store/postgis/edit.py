@@ -13,13 +13,13 @@ import psycopg
 from psycopg.types.numeric import Int8
 
 from layers.errors import BadBody, Exists, NotEditable, NotFound, Stale, Unconditional, shown
-from layers.model import EditKind
 from layers.store import feature
 from layers.store.postgis import constraint_errors, project
 from layers.store.postgis.connection import Connection, bound, literal
 from layers.store.postgis.layer_table import Table
 from layers.store.postgis.read import revision_sql
 from layers.store.postgis.values import geometries
+from layers.types import EditKind
 
 type Columns = dict[str, tuple[str, Any]]  # column name → SQL with one parameter, and its value
 

@@ -14,9 +14,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from layers.cql import ast
-from layers.model import Field, FieldType
 from layers.store.compile import Dialect, Sql, joined, listed, sql
 from layers.store.postgis.literal import Literal, literal
+from layers.types import Field, FieldType
 
 _C = 'COLLATE "C"'
 _ICU = 'COLLATE "und-x-icu"'

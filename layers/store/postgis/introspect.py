@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from layers.model import GeometryType
 from layers.store.layer_record import MISSING, OK
 from layers.store.postgis.connection import bound, quoted
 from layers.store.postgis.layer_table import Column, Source, field_type
 from layers.store.postgis.schema import HIDDEN
+from layers.types import GeometryType
 
 #: Of each layer: table oid, kind of relation, key, geometry column, property columns, checks, our triggers,
 #: what was done to those triggers, to views, policies and heirs; which files and labels hold the rows, and

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, cast
 
-from layers.model import Bbox, EditKind, Field, FieldType, GeometryType, Titles, only_time
 from layers.store import layer_record
 from layers.store.layer_record import LOAD_AGAIN
 from layers.store.postgis import shape
 from layers.store.postgis.connection import bound, quoted
 from layers.store.postgis.rights import ALL, Rights
 from layers.store.postgis.schema import COLUMN_TYPES, mesh_table, short
+from layers.types import Bbox, EditKind, Field, FieldType, GeometryType, Titles, only_time
 
 #: What a value is cast to before its column judges its length: these names alone mean a length of 1.
 _OF_ANY_LENGTH = {"character": "bpchar", "bit": "bit varying"}
@@ -51,7 +51,7 @@ class Column:
 
     @property
     def write(self) -> str:
-        """SQL with one parameter, a value as :mod:`layers.store.values` stores it, for an assignment."""
+        """SQL with one parameter, a value as :mod:`layers.values` stores it, for an assignment."""
         if self.pg == "timestamp without time zone":
             return "(%s::text::timestamptz AT TIME ZONE 'UTC')"
         base = self.pg.removesuffix("[]")

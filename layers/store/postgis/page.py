@@ -11,7 +11,8 @@ from typing import Any
 
 import psycopg
 
-from layers.model import Field, Layer, Query
+from layers.model import Layer
+from layers.query import Query
 from layers.store import compile
 from layers.store.cancellation import is_stopped
 from layers.store.counting import Budget, Counter, is_wide, told_by_page
@@ -21,6 +22,7 @@ from layers.store.postgis.connection import Connection, ReadingErrors
 from layers.store.postgis.filter import Postgis
 from layers.store.postgis.layer_table import Table
 from layers.store.postgis.read import Found, State
+from layers.types import Field
 
 _KEPT = 500  # statements of a table
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from layers.errors import BadFile, BadParameter, Unreadable
-from layers.model import Bbox
 from layers.store.postgis.layer_table import Table
 from layers.store.postgis.literal import literal
 from layers.store.postgis.values import Ewkb
+from layers.types import Bbox
 
 
 def to_lonlat(table: Table, shapes: Any) -> Any:

@@ -21,7 +21,6 @@ import psycopg
 from psycopg.types.numeric import Int8
 
 from layers.errors import BadFile, Busy, Exists
-from layers.model import Bbox, Field
 from layers.store import layer_record, staged
 from layers.store.base import Published
 from layers.store.postgis import ddl, layer_table, schema
@@ -30,6 +29,7 @@ from layers.store.postgis.ddl import Place
 from layers.store.postgis.layer_table import Table
 from layers.store.postgis.stage import PostgisStage
 from layers.store.staged import LOGGED_EACH, Plan
+from layers.types import Bbox, Field
 
 _WAIT_S = 60.0  # for transactions that edit the layer, or read fields that change, to end
 

@@ -15,7 +15,8 @@ import numpy as np
 from psycopg.types.numeric import Int8
 
 from layers.errors import Unreadable
-from layers.model import CRS84, Bbox, Cursor, Field, Mesh, Query, Rows
+from layers.model import Mesh, Rows
+from layers.query import Query
 from layers.store import compile, geojson
 from layers.store.layer_record import chosen_fields
 from layers.store.postgis import project
@@ -23,6 +24,7 @@ from layers.store.postgis.connection import Connection, ReadingErrors, bound, li
 from layers.store.postgis.filter import Postgis
 from layers.store.postgis.layer_table import Table
 from layers.store.postgis.values import Ewkb, geometries
+from layers.types import CRS84, Bbox, Cursor, Field
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from layers.model import EDITS, EditKind
 from layers.store.postgis.connection import bound
+from layers.types import EDITS, EditKind
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,9 +19,9 @@ import hashlib
 from collections.abc import Iterable
 
 from layers.errors import Unavailable
-from layers.model import FieldType
 from layers.store.postgis.connection import Connection, literal, quoted
 from layers.store.staged import LOGGED_EACH
+from layers.types import FieldType
 
 FORMAT = 1
 HIDDEN = "twin_new_"  # how the columns that a publish is still filling begin

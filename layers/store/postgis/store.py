@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from layers.errors import Busy, NotFound, Unreadable, shown
-from layers.model import CRS84, Change, Interval, Item, Layer, Page, Query, Rows, Selection
+from layers.model import Change, Item, Layer, Page, Rows, Selection
+from layers.query import Query
 from layers.store import layer_record
 from layers.store.base import LayerSpec, Published, Stage
 from layers.store.counting import Budget, Counter
@@ -26,6 +27,7 @@ from layers.store.postgis.page import Asked
 from layers.store.postgis.read import State
 from layers.store.postgis.stage import PostgisStage
 from layers.store.postgis.summary import Summary
+from layers.types import CRS84, Interval
 
 
 class PostgisStore:

@@ -10,7 +10,8 @@ from typing import Any
 
 from psycopg.types.numeric import Int8
 
-from layers.model import Bbox, Interval, Layer, Query
+from layers.model import Layer
+from layers.query import Query
 from layers.store import layer_record
 from layers.store.counting import Counter, holds
 from layers.store.postgis import layer_table, page, project, read
@@ -19,6 +20,7 @@ from layers.store.postgis.layer_table import Table
 from layers.store.postgis.page import Asked
 from layers.store.postgis.read import State
 from layers.store.postgis.session import Sessions
+from layers.types import Bbox, Interval
 
 _FEW = 10_000  # changes that are added up onto a count that is kept; from more on it begins at its base
 

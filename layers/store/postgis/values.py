@@ -1,4 +1,4 @@
-"""Values as they come from PostgreSQL, turned into what every store gives: see :mod:`layers.store.values`.
+"""Values as they come from PostgreSQL, turned into what every store gives: see :mod:`layers.values`.
 
 Dates and instants come as the server's binary integers and become texts in one step; those that no
 RFC 3339 text can say (infinity, years beyond 1 to 9999) are null.
@@ -49,7 +49,7 @@ class InstantLoader(Loader):
 
 
 class ArrayLoader(Loader):
-    """JSON text as :func:`layers.store.values.stored` writes arrays."""
+    """JSON text as :func:`layers.values.stored` writes arrays."""
 
     format = Format.BINARY
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import shapely
 
-from layers.store.base import SOURCE_ID, WKB
+from layers.batch import SOURCE_ID, WKB
 from tests.bench import report
 from tests.bench.data import FIELDS, Town
 from tests.bench.measure import Turns, usage

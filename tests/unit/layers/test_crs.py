@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from layers import crs
 from layers.errors import BadFile, BadParameter
-from layers.model import CRS84, Layer
+from layers.model import Layer
+from layers.types import CRS84
 
 
 @pytest.mark.parametrize(

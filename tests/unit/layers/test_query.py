@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 
 from layers.cql.parse import parse as parse_filter
 from layers.errors import BadParameter
-from layers.model import CRS84, Cursor, Field, Layer, Query, Sort
+from layers.model import Layer
 from layers.query import (
     MAX_LIMIT,
     PARAMETERS,
+    Query,
     cursor_text,
     filters,
     parse,
@@ -25,6 +26,7 @@ from layers.query import (
     parse_item,
     sortables,
 )
+from layers.types import CRS84, Cursor, Field, Sort
 
 LAYER = Layer(
     id="buildings",

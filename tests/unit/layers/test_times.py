@@ -9,8 +9,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from layers import values
 from layers.errors import BadParameter
-from layers.store import values
 from layers.times import Seen, read, utc, zone
 
 SHANGHAI = zone("Asia/Shanghai")

@@ -11,9 +11,11 @@ import pytest
 import shapely
 
 from layers import kinds
-from layers.model import Field, GeometryType, Mesh
+from layers.batch import MESH, SOURCE_ID, WKB
+from layers.model import Mesh
 from layers.store import geopackage
-from layers.store.base import MESH, SOURCE_ID, WKB, LayerSpec, Store
+from layers.store.base import LayerSpec, Store
+from layers.types import Field, GeometryType
 
 _ARROW = {"string": pa.string(), "integer": pa.int64(), "number": pa.float64(), "boolean": pa.bool_()}
 

@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from layers.model import Bbox, Change
+from layers.model import Change
 from layers.store.base import Store
+from layers.types import Bbox
 from tiles import freshness, scheme
 from tiles.cache import Cache
 from tiles.freshness import BUFFER, Freshness

@@ -11,7 +11,8 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from layers.model import Field, Rows
+from layers.model import Rows
+from layers.types import Field
 from tiles import batch as batches
 from tiles import dictionary, scheme
 from tiles.batch import Batch

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from layers.errors import Busy, Conflict, TooLarge, Unavailable
-from layers.model import Query
+from layers.query import Query
 from layers.write import FORMATS
 from tests.storing import FIELDS, grid, load, spec
 from twin import app

@@ -11,10 +11,13 @@ import pytest
 import shapely
 
 from layers import query as queries
+from layers.batch import SOURCE_ID, WKB
 from layers.errors import BadBody, BadParameter, NotFound
-from layers.model import Field, Layer, Query
+from layers.model import Layer
+from layers.query import Query
 from layers.store import geopackage
-from layers.store.base import SOURCE_ID, WKB, LayerSpec
+from layers.store.base import LayerSpec
+from layers.types import Field
 from tests.support import ROOT
 from twin.http import respond
 from twin.http.ogc import (

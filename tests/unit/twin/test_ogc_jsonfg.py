@@ -4,7 +4,9 @@ import orjson
 import pytest
 
 from layers.errors import BadParameter
-from layers.model import CRS84, Field, Layer, Query
+from layers.model import Layer
+from layers.query import Query
+from layers.types import CRS84, Field
 from twin.http.ogc import jsonfg
 
 EPSG_4326 = "http://www.opengis.net/def/crs/EPSG/0/4326"

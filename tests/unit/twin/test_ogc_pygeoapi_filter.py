@@ -7,7 +7,8 @@ from pygeofilter.parsers.cql2_text import parse as read_there
 
 from layers.cql.parse import parse
 from layers.errors import BadParameter
-from layers.model import Field, Layer
+from layers.model import Layer
+from layers.types import Field
 from twin.http.ogc.pygeoapi_filter import as_cql2
 
 LAYER = Layer(

@@ -9,8 +9,9 @@ import pyarrow as pa
 import pytest
 import shapely
 
-from layers.model import Field
-from layers.store.base import SOURCE_ID, WKB, LayerSpec
+from layers.batch import SOURCE_ID, WKB
+from layers.store.base import LayerSpec
+from layers.types import Field
 from twin.app import open_city
 from twin.http.ogc import make
 

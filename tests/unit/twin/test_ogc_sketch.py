@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from layers.model import CRS84
+from layers.types import CRS84
 from twin.http.ogc import sketch
 
 EPSG = "http://www.opengis.net/def/crs/EPSG/0/"

@@ -4,9 +4,10 @@ import pyarrow as pa
 import pytest
 import shapely
 
-from layers.model import Field
+from layers.batch import SOURCE_ID, WKB
 from layers.store import geopackage
-from layers.store.base import SOURCE_ID, WKB, LayerSpec
+from layers.store.base import LayerSpec
+from layers.types import Field
 from tests import gdal_edit
 from twin.http import search_index
 from twin.http.search import coordinates

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from layers.model import Layer, Titles
+from layers.model import Layer
+from layers.types import Titles
 from twin.http.ogc.formats import HTML, JSON
 from twin.http.ogc.negotiate import text
 

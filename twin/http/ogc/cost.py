@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from layers.model import Layer, Query
+from layers.model import Layer
+from layers.query import Query
 from layers.store.counting import expected
 from twin.http.ogc import formats
 from twin.http.ogc.formats import Representation

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from layers.crs import COMMON, supported, uri
-from layers.model import CRS84, Interval, Layer
+from layers.model import Layer
+from layers.types import CRS84, Interval
 from layers.write import FORMATS, Format
 from twin.http.ogc.conformance import CLASSES
 from twin.http.ogc.context import REL, Context, link

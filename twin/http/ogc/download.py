@@ -20,7 +20,8 @@ from urllib.parse import quote
 from layers import query as queries
 from layers import write
 from layers.errors import Busy, TooLarge, TwinError, Unavailable
-from layers.model import Layer, Query
+from layers.model import Layer
+from layers.query import Query
 from layers.write import FORMATS, Format
 from twin.http import respond
 from twin.http.ogc import answers, download_job, negotiate, scratch

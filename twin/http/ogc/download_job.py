@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, BinaryIO, ParamSpec, TypeVar
 
 from layers import write
 from layers.errors import Conflict, TooLarge, Unavailable
-from layers.model import Layer, Query, Rows
+from layers.model import Layer, Rows
+from layers.query import Query
 from layers.write import Format
 from twin.http import respond
 from twin.http.ogc import answers, scratch

@@ -17,7 +17,8 @@ import orjson
 from layers import crs as crs_
 from layers import query as queries
 from layers.errors import BadBody, BadFile, BadParameter, NoKey, Stale, Unconditional, shown
-from layers.model import CRS84, EditKind, Layer
+from layers.model import Layer
+from layers.types import CRS84, EditKind
 from twin.http import respond
 from twin.http.errors import WrongMedia, WrongMethod
 from twin.http.ogc.context import strict

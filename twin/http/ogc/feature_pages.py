@@ -8,7 +8,9 @@ from functools import partial
 from typing import Any
 
 from layers import query as queries
-from layers.model import Field, Layer, Query
+from layers.model import Layer
+from layers.query import Query
+from layers.types import Field
 from layers.write import FORMATS
 from twin.http.ogc import links, sketch
 from twin.http.ogc.context import Context

@@ -17,7 +17,9 @@ import orjson
 
 from layers import query as queries
 from layers.errors import NotFound, shown
-from layers.model import CRS84, Cursor, Item, Layer, Query
+from layers.model import Item, Layer
+from layers.query import Query
+from layers.types import CRS84, Cursor
 from twin.http import respond
 from twin.http.ogc import answers, cost, feature_pages, formats, jsonfg, links, negotiate
 from twin.http.ogc.answers import Answer

@@ -13,7 +13,9 @@ from typing import Any
 import orjson
 
 from layers.errors import BadParameter
-from layers.model import CRS84, Layer, Query
+from layers.model import Layer
+from layers.query import Query
+from layers.types import CRS84
 from twin.http.ogc.schemas import dimension
 
 CONFORMS = tuple(

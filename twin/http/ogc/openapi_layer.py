@@ -6,7 +6,8 @@ from typing import Any
 
 from layers import query as queries
 from layers.crs import supported
-from layers.model import Field, Layer
+from layers.model import Layer
+from layers.types import Field
 from twin.http.ogc import formats
 from twin.http.ogc import schemas as schemas_
 from twin.http.ogc.context import Context, strict

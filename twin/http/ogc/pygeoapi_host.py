@@ -18,8 +18,9 @@ import orjson
 
 from layers.crs import supported
 from layers.errors import BadInput, NotFound, TwinError
-from layers.model import CRS84, Cursor, Layer, Query
-from layers.query import DEFAULT_LIMIT, MAX_LIMIT
+from layers.model import Layer
+from layers.query import DEFAULT_LIMIT, MAX_LIMIT, Query
+from layers.types import CRS84, Cursor
 from twin.http.ogc.context import Context, titles
 
 if TYPE_CHECKING:

@@ -16,8 +16,10 @@ from pygeoapi.provider.base import BaseProvider, ProviderInvalidQueryError, Prov
 
 from layers import query as queries
 from layers.errors import BadParameter, NotFound
-from layers.model import CRS84, Cursor, Layer, Page, Query
+from layers.model import Layer, Page
+from layers.query import Query
 from layers.store.base import Store
+from layers.types import CRS84, Cursor
 from twin.http.ogc.items import feature_id
 from twin.http.ogc.schemas import json_type, properties
 

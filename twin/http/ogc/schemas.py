@@ -8,8 +8,9 @@ from typing import Any
 
 from layers import query as queries
 from layers.cql.ast import FID
-from layers.model import Field, Layer
+from layers.model import Layer
 from layers.store.staged import SOURCE_FIELD
+from layers.types import Field
 from twin.http.ogc.context import Context
 from twin.http.ogc.negotiate import text
 

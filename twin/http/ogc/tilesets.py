@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from layers.errors import NotFound, shown
-from layers.model import CRS84, Layer
+from layers.model import Layer
+from layers.types import CRS84
 from tiles.scheme import MAX_ZOOM
 from twin.http.ogc.context import REL, Context, link
 from twin.http.ogc.documents import TMS

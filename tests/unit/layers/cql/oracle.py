@@ -17,7 +17,7 @@ from typing import Any
 import shapely
 
 from layers.cql import ast
-from layers.model import Query
+from layers.query import Query
 
 type Row = Mapping[str, Any]
 

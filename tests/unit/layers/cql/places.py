@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from layers.model import Field, Layer
+from layers.model import Layer
+from layers.types import Field
 
 LAYER = Layer(
     id="places",

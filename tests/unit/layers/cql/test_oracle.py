@@ -13,9 +13,11 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from layers.model import CRS84, Query
+from layers.batch import SOURCE_ID, WKB
+from layers.query import Query
 from layers.store import geopackage
-from layers.store.base import SOURCE_ID, WKB, Store
+from layers.store.base import Store
+from layers.types import CRS84
 from tests import queries
 from tests.storing import load
 from tests.unit.layers.cql import oracle

@@ -12,7 +12,8 @@ from layers.cql import ast
 from layers.cql.limits import MAX_BYTES
 from layers.cql.parse import parse
 from layers.errors import BadParameter
-from layers.model import Field, Layer
+from layers.model import Layer
+from layers.types import Field
 from tests.unit.layers.cql.places import LAYER
 
 NAME, LEVELS, HEIGHT = (ast.Property(LAYER.fields[i]) for i in (1, 4, 5))

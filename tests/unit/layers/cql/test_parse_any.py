@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from layers.cql import ast
 from layers.cql.parse import parse
 from layers.errors import BadParameter
-from layers.model import Field, Layer
+from layers.model import Layer
+from layers.types import Field
 from tests import queries
 from tests.unit.layers.cql import writing
 from tests.unit.layers.cql.places import LAYER

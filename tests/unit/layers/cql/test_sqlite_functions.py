@@ -17,10 +17,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from layers.cql import fold
-from layers.model import CRS84
 from layers.store import geopackage
 from layers.store.geopackage import functions
 from layers.store.geopackage.connection import quoted
+from layers.types import CRS84
 from tests import queries
 from tests.storing import load
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from layers.cql.text import read
 from layers.model import Layer
-from layers.store.values import instant
+from layers.values import instant
 from tests import queries
 from tests.unit.layers.cql import writing
 

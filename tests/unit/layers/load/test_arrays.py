@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from layers import load
 from layers.cql.parse import parse
 from layers.errors import BadBody
-from layers.model import Query
+from layers.query import Query
 from layers.read.vector import arrays
 from layers.store import geopackage
-from layers.store.values import items, stored
+from layers.values import items, stored
 from tiles import batch, scheme
 from tiles.vector import encode
 

@@ -13,7 +13,7 @@ import shapely
 
 from layers import load
 from layers.errors import BadFile, BadParameter, Exists, NotFound
-from layers.model import Query
+from layers.query import Query
 from layers.store import geopackage
 
 HELSINKI = Path(__file__).parents[4] / "config/demo/helsinki"

@@ -15,7 +15,8 @@ import pytest
 
 from layers import load
 from layers.errors import BadFile, BadParameter
-from layers.model import Query, Report
+from layers.model import Report
+from layers.query import Query
 from layers.store import geopackage
 from layers.store.base import Store
 

@@ -14,12 +14,12 @@ import shapely
 import trimesh
 
 from layers import load
+from layers.batch import MESH, ROW, SOURCE_ID, WKB
 from layers.errors import BadFile
 from layers.guard import Reading
 from layers.model import Mesh, Surface
 from layers.read import cityjson
-from layers.read.base import ROW, Options, Sink
-from layers.store.base import MESH, SOURCE_ID, WKB
+from layers.read.base import Options, Sink
 
 GOLDEN = Path(__file__).parents[3] / "golden/two_houses.city.json"
 

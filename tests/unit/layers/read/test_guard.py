@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 
 from layers import guard
+from layers.batch import SOURCE_ID
 from layers.errors import BadFile, BadParameter
 from layers.guard import Limits
-from layers.store.base import SOURCE_ID
 
 POINT = {
     "type": "Feature",

@@ -9,10 +9,9 @@ import pytest
 import shapely
 
 from layers import guard, load
+from layers.batch import ROW, SOURCE_ID, WKB
 from layers.errors import BadFile
 from layers.model import Problem
-from layers.read.base import ROW
-from layers.store.base import SOURCE_ID, WKB
 
 
 def rows(path: Path, **options: Any) -> tuple[list[dict[str, Any]], list[Problem], dict[str, Any]]:

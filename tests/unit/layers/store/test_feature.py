@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import pytest
 
 from layers.errors import BadBody
-from layers.model import Field
 from layers.store import feature
+from layers.types import Field
 
 
 @dataclass(frozen=True)

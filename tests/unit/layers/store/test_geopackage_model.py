@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from layers.errors import NotFound, Stale
-from layers.model import Cursor, Query, Sort
+from layers.query import Query
 from layers.store import geopackage
 from layers.store.counting import Budget
 from layers.store.geopackage import boxes, read, selection
+from layers.types import Cursor, Sort
 from tests.storing import batch, fids, load, row, spec
 
 LON = st.floats(-180, 180, allow_subnormal=False)

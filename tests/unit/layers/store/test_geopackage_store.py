@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 
 from layers.errors import Busy, Unavailable
-from layers.model import Cursor, Query, Sort
+from layers.query import Query
 from layers.store import geopackage
 from layers.store.geopackage import GeoPackageStore, read, scan
 from layers.store.geopackage import store as store_
+from layers.types import Cursor, Sort
 from tests.gdal_edit import edit
 from tests.storing import fids, grid, load, spec
 from tests.support import until

@@ -14,11 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from layers.errors import BadBody, Busy, Exists, ReadOnly, Unavailable
-from layers.model import Field
 from layers.store.postgis import connection, epoch, read, schema, values
 from layers.store.postgis.introspect import geometry_type
 from layers.store.postgis.layer_table import Column, field_type, merge
-from layers.store.values import stored
+from layers.types import Field
+from layers.values import stored
 
 DEGREES = st.tuples(st.floats(-180, 180), st.floats(-90, 90), st.floats(-180, 180), st.floats(-90, 90))
 

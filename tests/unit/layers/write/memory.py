@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import shapely
 
-from layers.model import Field, Layer, Rows
+from layers.model import Layer, Rows
+from layers.types import Field
 from layers.write import FORMATS, stream, write
 
 FIELDS = (

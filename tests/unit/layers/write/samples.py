@@ -12,7 +12,8 @@ import orjson
 import shapely
 from hypothesis import strategies as st
 
-from layers.model import Field, GeometryType, Layer, Rows
+from layers.model import Layer, Rows
+from layers.types import Field, GeometryType
 from layers.write import FORMATS, stream, write
 from tests import storing
 

@@ -17,7 +17,7 @@ import pytest
 import shapely
 
 from layers import crs, guard
-from layers.store.base import WKB
+from layers.batch import WKB
 from layers.write import FORMATS, page, stream, write
 from tests.gdal_read import Gdal
 from tests.unit.layers.write.samples import GEOMETRIES, layer, rows, shapes_of

@@ -17,7 +17,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from layers.errors import Conflict, TooLarge
-from layers.model import Field, Rows
+from layers.model import Rows
+from layers.types import Field
 from layers.write import FORMATS, localized, page, stream, write
 from tests.gdal_read import DATE, DATETIME, INTEGER64, REAL, STRING, Gdal
 from tests.unit.layers.write.samples import (

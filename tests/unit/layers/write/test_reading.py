@@ -10,7 +10,7 @@ import pytest
 import shapely
 
 from layers import guard
-from layers.store.base import WKB
+from layers.batch import WKB
 from tests.unit.layers.write.samples import FULL, file, layer, rows
 
 

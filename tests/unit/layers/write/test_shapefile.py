@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from layers.errors import TooLarge
-from layers.model import Field
+from layers.types import Field
 from layers.write import dbf, shapefile
 from tests.gdal_read import INTEGER64, REAL, Gdal, Layer
 from tests.unit.layers.write.samples import FULL, GEOMETRIES, file, layer, rows, same, shapes_of, tables

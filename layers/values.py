@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from layers.errors import shown
-from layers.model import FieldType
+from layers.types import FieldType
 
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _INSTANT = re.compile(

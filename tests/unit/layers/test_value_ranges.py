@@ -6,7 +6,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from layers.store import values
+from layers import values
 
 
 @pytest.mark.parametrize(("hours", "year", "month", "day"), [(-5, 9999, 12, 31), (5, 1, 1, 1)])
