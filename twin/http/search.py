@@ -10,9 +10,8 @@ import orjson
 
 from layers.errors import BadParameter, Busy, NotFound
 from layers.types import Bbox
-from twin.http import respond
+from twin.http import answers, respond
 from twin.http.errors import WrongMethod
-from twin.http.ogc import answers
 from twin.http.page_config import union
 from twin.http.respond import ASGIApp, Receive, Scope, Send
 from twin.http.search_index import Entry, Index

@@ -19,22 +19,20 @@ from layers.store import geopackage
 from layers.store.base import LayerSpec
 from layers.types import Field
 from tests.support import ROOT
-from twin.http import respond
+from twin.http import formats, negotiate, respond
+from twin.http.context import Context, link_header
 from twin.http.ogc import (
     conformance,
     cost,
     documents,
     edit,
-    formats,
     items,
     links,
-    negotiate,
     openapi,
     pages,
     schemas,
     tilesets,
 )
-from twin.http.ogc.context import Context, link_header
 from twin.settings import parse
 
 FIELDS = (

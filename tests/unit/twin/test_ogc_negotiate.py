@@ -3,8 +3,8 @@
 import pytest
 
 from layers.errors import BadParameter
+from twin.http import formats, negotiate
 from twin.http.errors import NotAcceptable
-from twin.http.ogc import formats, negotiate
 
 
 def scope(**headers):

@@ -8,14 +8,14 @@ import orjson
 
 from layers.errors import NotFound, shown
 from layers.model import Layer
-from twin.http import respond, tiles
+from twin.http import answers, negotiate, respond, tiles
+from twin.http.context import Context
 from twin.http.errors import WrongMethod
-from twin.http.ogc import answers, negotiate, pages
-from twin.http.ogc.context import Context
+from twin.http.formats import DOCUMENT, HTML
+from twin.http.ogc import pages
 from twin.http.ogc.documents import TMS
 from twin.http.ogc.download import Download
 from twin.http.ogc.edit import ON_ITEM, ON_ITEMS, READ, Edit, allowed, options
-from twin.http.ogc.formats import DOCUMENT, HTML
 from twin.http.ogc.items import Items
 from twin.http.ogc.pygeoapi_host import Host
 from twin.http.respond import ASGIApp, Message, Receive, Scope, Send

@@ -7,8 +7,8 @@ from typing import Literal
 from layers.model import Layer
 from layers.query import Query
 from layers.store.counting import expected
-from twin.http.ogc import formats
-from twin.http.ogc.formats import Representation
+from twin.http import formats
+from twin.http.formats import Representation
 from twin.http.ogc.links import Pairs
 
 type Cost = Literal["light", "aside", "heavy"]

@@ -8,10 +8,10 @@ from layers.crs import COMMON, supported, uri
 from layers.model import Layer
 from layers.types import CRS84, Interval
 from layers.write import FORMATS, Format
+from twin.http.context import REL, Context, link
+from twin.http.formats import GEOJSON, HTML, JSON, OPENAPI, PAGE, SCHEMA, Representation
+from twin.http.negotiate import text
 from twin.http.ogc.conformance import CLASSES
-from twin.http.ogc.context import REL, Context, link
-from twin.http.ogc.formats import GEOJSON, HTML, JSON, OPENAPI, PAGE, SCHEMA, Representation
-from twin.http.ogc.negotiate import text
 
 TMS = "WebMercatorQuad"
 

@@ -23,11 +23,11 @@ from layers.errors import Busy, TooLarge, TwinError, Unavailable
 from layers.model import Layer
 from layers.query import Query
 from layers.write import FORMATS, Format
-from twin.http import respond
-from twin.http.ogc import answers, download_job, negotiate, scratch
-from twin.http.ogc.context import Context
+from twin.http import answers, negotiate, respond
+from twin.http.context import Context
+from twin.http.formats import Offer, Representation
+from twin.http.ogc import download_job, scratch
 from twin.http.ogc.download_job import Gone, Job
-from twin.http.ogc.formats import Offer, Representation
 from twin.http.respond import CORS, Headers, Receive, Scope, Send
 
 if TYPE_CHECKING:

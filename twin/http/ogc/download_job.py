@@ -18,8 +18,8 @@ from layers.errors import Conflict, TooLarge, Unavailable
 from layers.model import Layer, Rows
 from layers.query import Query
 from layers.write import Format
-from twin.http import respond
-from twin.http.ogc import answers, scratch
+from twin.http import answers, respond
+from twin.http.ogc import scratch
 from twin.http.respond import Headers, Receive, Send
 
 if TYPE_CHECKING:

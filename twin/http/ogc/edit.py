@@ -20,9 +20,9 @@ from layers.errors import BadBody, BadFile, BadParameter, NoKey, Stale, Uncondit
 from layers.model import Layer
 from layers.types import CRS84, EditKind
 from twin.http import respond
+from twin.http.context import strict
 from twin.http.errors import WrongMedia, WrongMethod
-from twin.http.ogc.context import strict
-from twin.http.ogc.formats import GEOJSON, MERGE_PATCH
+from twin.http.formats import GEOJSON, MERGE_PATCH
 from twin.http.ogc.items import feature_id
 from twin.http.respond import CORS, Headers, Receive, Scope, Send
 

@@ -12,11 +12,11 @@ from layers.model import Layer
 from layers.query import Query
 from layers.types import Field
 from layers.write import FORMATS
+from twin.http.context import Context
+from twin.http.formats import FEATURE, HTML, PAGE
+from twin.http.negotiate import text
 from twin.http.ogc import links, sketch
-from twin.http.ogc.context import Context
-from twin.http.ogc.formats import FEATURE, HTML, PAGE
 from twin.http.ogc.links import PLACE, Pairs
-from twin.http.ogc.negotiate import text
 from twin.http.ogc.schemas import properties
 
 #: Parameters that shape a page; every other one is a condition on the features.

@@ -20,11 +20,11 @@ from layers.errors import NotFound, shown
 from layers.model import Item, Layer
 from layers.query import Query
 from layers.types import CRS84, Cursor
-from twin.http import respond
-from twin.http.ogc import answers, cost, feature_pages, formats, jsonfg, links, negotiate
-from twin.http.ogc.answers import Answer
-from twin.http.ogc.context import Context, Link, link_header
-from twin.http.ogc.formats import GEOJSON, HTML, Offer, Representation
+from twin.http import answers, formats, negotiate, respond
+from twin.http.answers import Answer
+from twin.http.context import Context, Link, link_header
+from twin.http.formats import GEOJSON, HTML, Offer, Representation
+from twin.http.ogc import cost, feature_pages, jsonfg, links
 from twin.http.ogc.links import Pairs
 from twin.http.respond import Headers, Receive, Scope, Send
 

@@ -9,8 +9,8 @@ from urllib.parse import quote, urlencode
 
 import orjson
 
-from twin.http.ogc.context import Link, link, link_header
-from twin.http.ogc.formats import GEOJSON, JSON, Offer, Representation
+from twin.http.context import Link, link, link_header
+from twin.http.formats import GEOJSON, JSON, Offer, Representation
 from twin.http.ogc.jsonfg import PROFILE
 
 type Pairs = list[tuple[str, str]]

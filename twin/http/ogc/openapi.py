@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from twin.http.context import Context
+from twin.http.formats import DOCUMENT, JSON, OPENAPI, PAGE
+from twin.http.negotiate import text
 from twin.http.ogc import openapi_layer
-from twin.http.ogc.context import Context
 from twin.http.ogc.documents import TMS
-from twin.http.ogc.formats import DOCUMENT, JSON, OPENAPI, PAGE
-from twin.http.ogc.negotiate import text
-from twin.http.ogc.openapi_components import (
+from twin.http.openapi_parts import (
     answer,
     form,
     get,

@@ -8,15 +8,16 @@ from layers import query as queries
 from layers.crs import supported
 from layers.model import Layer
 from layers.types import Field
-from twin.http.ogc import formats
+from twin.http import formats
+from twin.http.context import Context, strict
+from twin.http.formats import GEOJSON, HTML, JSON, MERGE_PATCH, SCHEMA
+from twin.http.negotiate import text
 from twin.http.ogc import schemas as schemas_
-from twin.http.ogc.context import Context, strict
 from twin.http.ogc.documents import TMS
 from twin.http.ogc.download import OFFER
 from twin.http.ogc.edit import KINDS
-from twin.http.ogc.formats import GEOJSON, HTML, JSON, MERGE_PATCH, SCHEMA
-from twin.http.ogc.negotiate import text
-from twin.http.ogc.openapi_components import (
+from twin.http.ogc.tilesets import MVT
+from twin.http.openapi_parts import (
     answer,
     array_of,
     errors,
@@ -29,7 +30,6 @@ from twin.http.ogc.openapi_components import (
     profile,
     reference,
 )
-from twin.http.ogc.tilesets import MVT
 
 SECURITY: list[dict[str, list[str]]] = [{"bearer": []}, {"basic": []}, {"header": []}]
 _MATCHED = "How many features match; left out where counting them would take long"

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from layers.errors import NotFound, shown
+from twin.http.context import Context
+from twin.http.formats import JSON, OPENAPI, SCHEMA
 from twin.http.ogc import documents, openapi, schemas, tilesets
-from twin.http.ogc.context import Context
-from twin.http.ogc.formats import JSON, OPENAPI, SCHEMA
 
 type Build = Callable[[Context], dict[str, Any]]
 

@@ -21,7 +21,7 @@ from layers.errors import BadInput, NotFound, TwinError
 from layers.model import Layer
 from layers.query import DEFAULT_LIMIT, MAX_LIMIT, Query
 from layers.types import CRS84, Cursor
-from twin.http.ogc.context import Context, titles
+from twin.http.context import Context, titles
 
 if TYPE_CHECKING:
     from twin.city import City

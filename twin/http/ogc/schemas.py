@@ -11,8 +11,8 @@ from layers.cql.ast import FID
 from layers.model import Layer
 from layers.store.staged import SOURCE_FIELD
 from layers.types import Field
-from twin.http.ogc.context import Context
-from twin.http.ogc.negotiate import text
+from twin.http.context import Context
+from twin.http.negotiate import text
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 _FORMATS = {"date": "date", "datetime": "date-time"}

@@ -11,9 +11,9 @@ from layers.errors import NotFound, shown
 from layers.model import Layer
 from layers.types import CRS84
 from tiles.scheme import MAX_ZOOM
-from twin.http.ogc.context import REL, Context, link
+from twin.http.context import REL, Context, link
+from twin.http.formats import JSON, SCHEMA
 from twin.http.ogc.documents import TMS
-from twin.http.ogc.formats import JSON, SCHEMA
 from twin.http.ogc.schemas import dimension, json_type, properties
 
 MVT = "application/vnd.mapbox-vector-tile"

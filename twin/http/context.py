@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from layers.model import Layer
 from layers.types import Titles
-from twin.http.ogc.formats import HTML, JSON
-from twin.http.ogc.negotiate import text
+from twin.http.formats import HTML, JSON
+from twin.http.negotiate import text
 
 if TYPE_CHECKING:
     from twin.city import City

@@ -9,9 +9,9 @@ from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 
 from layers.errors import BadParameter, shown
+from twin.http import formats
 from twin.http.errors import NotAcceptable
-from twin.http.ogc import formats
-from twin.http.ogc.formats import Offer, Representation
+from twin.http.formats import Offer, Representation
 from twin.http.respond import Scope, header, weighted
 
 #: An Accept header beyond this length is read anew each time; shorter ones are remembered.

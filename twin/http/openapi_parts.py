@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from twin.http.ogc.formats import HTML, Offer, names
+from twin.http.formats import HTML, Offer, names
 from twin.http.ogc.jsonfg import PROFILES
 
 PROBLEM = "application/problem+json"
