@@ -16,13 +16,13 @@ from twin.city import City
 from twin.http import respond
 from twin.http.errors import WrongMedia, WrongMethod
 from twin.http.respond import ASGIApp, Receive, Scope, Send
-from twin.http.sta import observe, options, paths
-from twin.http.sta.model import CONFORMANCE, OBSERVATIONS, SETS
-from twin.http.sta.paths import Target
-from twin.http.sta.read import Reader, observation
-from twin.http.sta.write import Writer
 from twin.live.ingest import Transaction
 from twin.live.times import now_ms
+from twin.things import observe, options, paths
+from twin.things.model import CONFORMANCE, OBSERVATIONS, SETS
+from twin.things.paths import Target
+from twin.things.read import Reader, observation
+from twin.things.write import Writer
 
 ROOT = "/sta/v1.1"
 ENTITY_BYTES = 1_000_000

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from layers.errors import BadParameter
 from layers.observations.livefile import LiveFile
 from layers.observations.series import Observation, Series
-from twin.http.sta import options
-from twin.http.sta.expression import compile_filter, compile_orderby
-from twin.http.sta.model import SETS
+from twin.things import options
+from twin.things.expression import compile_filter, compile_orderby
+from twin.things.model import SETS
 
 THINGS, OBSERVATIONS, STREAMS = SETS["Things"], SETS["Observations"], SETS["Datastreams"]
 

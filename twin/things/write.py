@@ -11,13 +11,13 @@ from typing import Any
 import orjson
 
 from layers.errors import BadBody, NotFound, shown
-from twin.http.sta.model import DATASTREAMS, OBSERVATIONS, SETS, Entity, Nav, Prop
-from twin.http.sta.observe import decode, reference
-from twin.http.sta.paths import Target
 from twin.live import Live, registry, times
 from twin.live.ingest import Transaction
 from twin.live.registry import first_position
 from twin.live.rules import Rule, override
+from twin.things.model import DATASTREAMS, OBSERVATIONS, SETS, Entity, Nav, Prop
+from twin.things.observe import decode, reference
+from twin.things.paths import Target
 
 MAX_TEXT = 10_000
 MAX_JSON = 100_000

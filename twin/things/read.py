@@ -11,10 +11,10 @@ import orjson
 
 from layers.errors import BadParameter
 from layers.observations.series import Observation
-from twin.http.sta.model import DATASTREAMS, SETS, Entity, Prop
-from twin.http.sta.options import Options
-from twin.http.sta.paths import Parent, source
 from twin.live import times
+from twin.things.model import DATASTREAMS, SETS, Entity, Prop
+from twin.things.options import Options
+from twin.things.paths import Parent, source
 
 MAX_ENTITIES = 50_000
 COMPONENTS = ("id", "phenomenonTime", "resultTime", "result")

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from urllib.parse import quote
 
 from layers.errors import BadParameter
-from twin.http.sta.expression import MAX_LENGTH, Sql, compile_filter, compile_orderby
-from twin.http.sta.model import SETS, Entity, Nav
+from twin.things.expression import MAX_LENGTH, Sql, compile_filter, compile_orderby
+from twin.things.model import SETS, Entity, Nav
 
 MAX_EXPAND_DEPTH = 3
 MAX_EXPANDS = 8

@@ -7,7 +7,7 @@ import sqlite3
 from dataclasses import dataclass
 
 from layers.errors import NotFound, shown
-from twin.http.sta.model import SETS, Entity, Nav, Prop
+from twin.things.model import SETS, Entity, Nav, Prop
 
 _SEGMENT = re.compile(r"^([A-Za-z]+)(?:\((\d{1,16})\))?$")
 MAX_SEGMENTS = 8

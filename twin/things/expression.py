@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from layers.errors import BadBody, BadParameter
-from twin.http.sta.model import SETS, Entity, Prop
 from twin.live.times import now_ms
 from twin.live.times import parse as parse_time
+from twin.things.model import SETS, Entity, Prop
 
 MAX_LENGTH = 4_096
 MAX_DEPTH = 16
