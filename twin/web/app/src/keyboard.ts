@@ -1,7 +1,7 @@
 /** Keys: / search, L layers, I incidents, U underground, 2 and 3, N north, + and −, Esc closes. */
 
 import { select, type App } from './app';
-import type { SearchPanel } from './panels/search';
+import type { SearchPanel } from './panels/search/search';
 
 function typing(target: EventTarget | null): boolean {
   return target instanceof Element && target.closest('input:not([type=checkbox]):not([type=range]), textarea, select') !== null;

@@ -4,15 +4,15 @@ import { html, nothing, type PropertyDeclarations, type TemplateResult } from 'l
 import type { Lang } from '../config';
 import { t, titleOf } from '../i18n';
 import { key } from '../link';
-import './feature-card';
-import './incident-card';
-import './incidents';
-import './layers';
+import './feature/feature-card';
+import './incident/incident-card';
+import './incident-list/incident-list';
+import './layer-tree/layer-tree';
 import { Panel } from './panel';
-import './search';
-import './sensor-card';
+import './search/search';
+import './sensor/sensor-card';
 import './strip';
-import './tools';
+import '../tools/tools';
 
 const LANGUAGES: Record<Lang, string> = { 'zh-CN': '中文', en: 'EN' };
 

@@ -2,10 +2,10 @@
 
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
-import { getJson } from '../api';
-import type { Threshold } from '../config';
-import { clock, dateTime, decimal, t } from '../i18n';
-import { COLORS } from '../live/symbols';
+import { getJson } from '../../api';
+import type { Threshold } from '../../config';
+import { clock, dateTime, decimal, t } from '../../i18n';
+import { COLORS } from '../../live/symbols';
 
 export const DAY_MS = 86_400_000;
 const PAGE = 1000;

@@ -1,11 +1,11 @@
 /** Layer tree (图层目录) and legend. */
 
 import { html, nothing, type TemplateResult } from 'lit';
-import type { LayerConfig, LegendEntry } from '../config';
-import { decimal, t, titleOf } from '../i18n';
-import type { SensorState } from '../live/symbols';
-import { Panel } from './panel';
-import { sensorSign } from './sign';
+import type { LayerConfig, LegendEntry } from '../../config';
+import { decimal, t, titleOf } from '../../i18n';
+import type { SensorState } from '../../live/symbols';
+import { Panel } from '../panel';
+import { sensorSign } from '../sign';
 
 const STATES: SensorState[] = ['ok', 'blue', 'yellow', 'orange', 'red', 'stale'];
 

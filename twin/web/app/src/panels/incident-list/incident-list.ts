@@ -1,11 +1,11 @@
 /** Incident list by level. */
 
 import { html, nothing, type PropertyDeclarations, type TemplateResult } from 'lit';
-import { levelName, showIncident } from '../app';
-import { ago, t, titleOf } from '../i18n';
-import type { Incident } from '../live/stream';
-import { Panel } from './panel';
-import { levelSign } from './sign';
+import { levelName, showIncident } from '../../app';
+import { ago, t, titleOf } from '../../i18n';
+import type { Incident } from '../../live/stream';
+import { Panel } from '../panel';
+import { levelSign } from '../sign';
 
 const SHOWN = 200;
 

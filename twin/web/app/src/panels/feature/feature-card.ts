@@ -1,13 +1,13 @@
 /** The card of a picked feature, with a small form where the page has a key. */
 
 import { html, nothing, type PropertyDeclarations, type PropertyValues, type TemplateResult } from 'lit';
-import { ApiError, getFeature, patchFeature, type Feature } from '../api';
-import { layerConfig, select } from '../app';
-import type { FieldConfig, LayerConfig } from '../config';
-import { t, titleOf } from '../i18n';
-import { key } from '../link';
+import { ApiError, getFeature, patchFeature, type Feature } from '../../api';
+import { layerConfig, select } from '../../app';
+import type { FieldConfig, LayerConfig } from '../../config';
+import { t, titleOf } from '../../i18n';
+import { key } from '../../link';
 import { attributeGroups, editable, featureTitle, parseInput } from './attributes';
-import { Panel } from './panel';
+import { Panel } from '../panel';
 
 export class FeatureCard extends Panel {
   static override properties: PropertyDeclarations = {

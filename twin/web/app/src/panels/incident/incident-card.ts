@@ -1,13 +1,13 @@
 /** The card of an incident: what is known, the moves allowed now, and who did what. */
 
 import { html, nothing, type PropertyDeclarations, type PropertyValues, type TemplateResult } from 'lit';
-import { ApiError, getJson, postAction } from '../api';
-import { levelName, select } from '../app';
-import { dateTime, t, titleOf } from '../i18n';
-import { key } from '../link';
-import type { Incident } from '../live/stream';
-import { Panel } from './panel';
-import { levelSign } from './sign';
+import { ApiError, getJson, postAction } from '../../api';
+import { levelName, select } from '../../app';
+import { dateTime, t, titleOf } from '../../i18n';
+import { key } from '../../link';
+import type { Incident } from '../../live/stream';
+import { Panel } from '../panel';
+import { levelSign } from '../sign';
 
 type Action = Incident['actions'][number];
 

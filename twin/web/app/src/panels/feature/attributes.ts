@@ -1,7 +1,7 @@
 /** Attributes of a feature in words: titles, units, code lists, provenance. */
 
-import type { FieldConfig, LayerConfig } from '../config';
-import { decimal, t, titleOf, type Word } from '../i18n';
+import type { FieldConfig, LayerConfig } from '../../config';
+import { decimal, t, titleOf, type Word } from '../../i18n';
 
 export interface Attribute {
   name: string;

@@ -1,10 +1,10 @@
 /** Search (addresses, names, coordinates) with fly-to. */
 
 import { html, nothing, type PropertyDeclarations, type TemplateResult } from 'lit';
-import { getJson, type Feature } from '../api';
-import { goTo, layerConfig } from '../app';
-import { t, titleOf } from '../i18n';
-import { Panel } from './panel';
+import { getJson, type Feature } from '../../api';
+import { goTo, layerConfig } from '../../app';
+import { t, titleOf } from '../../i18n';
+import { Panel } from '../panel';
 
 const DELAY_MS = 200;
 

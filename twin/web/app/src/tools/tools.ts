@@ -2,7 +2,7 @@
 
 import { html, nothing, type TemplateResult } from 'lit';
 import { t } from '../i18n';
-import { Panel } from './panel';
+import { Panel } from '../panels/panel';
 
 export class ToolsPanel extends Panel {
   protected override render(): TemplateResult {

@@ -2,13 +2,13 @@
 
 import { html, nothing, type PropertyDeclarations, type PropertyValues, type TemplateResult } from 'lit';
 import type uPlot from 'uplot';
-import { select } from '../app';
-import type { ObservedPropertyConfig, Threshold } from '../config';
-import { dateTime, decimal, language, t, titleOf } from '../i18n';
-import type { Sensor } from '../live/sensors';
+import { select } from '../../app';
+import type { ObservedPropertyConfig, Threshold } from '../../config';
+import { dateTime, decimal, language, t, titleOf } from '../../i18n';
+import type { Sensor } from '../../live/sensors';
 import { DAY_MS, drawChart, observations, withGaps, type Series } from './chart';
-import { Panel } from './panel';
-import { sensorSign } from './sign';
+import { Panel } from '../panel';
+import { sensorSign } from '../sign';
 
 export class SensorCard extends Panel {
   static override properties: PropertyDeclarations = {
