@@ -9,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 WEB := twin/web/app
 NPM := PATH="$(CURDIR)/$(BIN):$$PATH" $(CURDIR)/$(BIN)/npm
-WEB_SOURCES := $(shell find $(WEB) -type f -not -path '*/node_modules/*' 2>/dev/null)
+WEB_SOURCES := $(shell find $(WEB) -type f -not -path '*/node_modules/*' -not -path '*/tests/*' 2>/dev/null)
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 
 .PHONY: help env deps demo test check bench bench-large conformance drill wheel lock clean

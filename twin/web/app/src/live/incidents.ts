@@ -1,6 +1,6 @@
 /** Incidents: the list of those that are known, and pins for the open ones. */
 
-import { Billboard, BillboardCollection, Cartesian3, VerticalOrigin, type Scene } from '@cesium/engine';
+import { type Billboard, BillboardCollection, Cartesian3, VerticalOrigin, type Scene } from '@cesium/engine';
 import type { Incident } from './stream';
 import { incidentImage } from './symbols';
 

@@ -1,7 +1,7 @@
 /** Sensors: what is known of each, and their signs on the map. */
 
 import {
-  Billboard,
+  type Billboard,
   BillboardCollection,
   Cartesian3,
   HeightReference,

@@ -1,6 +1,6 @@
 /** What stands under a pixel: a sensor, an incident, or a feature of a layer. */
 
-import { Cartesian2, Cartesian3, SceneTransforms, type Scene } from '@cesium/engine';
+import { type Cartesian2, Cartesian3, SceneTransforms, type Scene } from '@cesium/engine';
 import type { LayerSet } from '../layers/layers';
 import type { Selection } from '../state';
 

@@ -61,20 +61,9 @@ export function attributeGroups(layer: LayerConfig, properties: Record<string, u
   for (const [name, value] of Object.entries(properties)) {
     if (value === null || value === '') continue;
     const field = fields.get(name);
-    if (name === 'other') {
-      source.push(...unfolded(value).map(([key, v]) => ({ name: key, title: key, text: valueText(undefined, v), source: null })));
-    } else if (field && hasTitle(field)) {
-      if (name.endsWith('_source') && companion(name, properties)) continue;
-      const origin = properties[`${name.replace(/_(m|mm)$/, '')}_source`];
-      main.push({
-        name,
-        title: titleOf(field.title, name),
-        text: valueText(field, value),
-        source: origin === undefined || origin === null ? null : sourceWord(origin),
-      });
-    } else {
-      source.push({ name, title: field ? titleOf(field.title, name) : name, text: valueText(field, value), source: null });
-    }
+    if (name === 'other') source.push(...unfolded(value).map(([key, v]) => plainAttribute(key, undefined, v)));
+    else if (!field || !hasTitle(field)) source.push(plainAttribute(name, field, value));
+    else if (!name.endsWith('_source') || !companion(name, properties)) main.push(mainAttribute(field, value, properties));
   }
   const order = new Map(layer.fields.map((field, index) => [field.name, index]));
   main.sort((a, b) => (order.get(a.name) ?? 0) - (order.get(b.name) ?? 0));
@@ -82,6 +71,17 @@ export function attributeGroups(layer: LayerConfig, properties: Record<string, u
     { title: 'group.attributes' as const, attributes: main },
     { title: 'group.source' as const, attributes: source },
   ].filter((group) => group.attributes.length > 0);
+}
+
+function plainAttribute(name: string, field: FieldConfig | undefined, value: unknown): Attribute {
+  return { name, title: titleOf(field?.title, name) || name, text: valueText(field, value), source: null };
+}
+
+/** A field that the kind defines, with how its value came about. */
+function mainAttribute(field: FieldConfig, value: unknown, properties: Record<string, unknown>): Attribute {
+  const origin = properties[`${field.name.replace(/_(m|mm)$/, '')}_source`];
+  const source = origin === undefined || origin === null ? null : sourceWord(origin);
+  return { name: field.name, title: titleOf(field.title, field.name), text: valueText(field, value), source };
 }
 
 /** Whether `height_source` has its `height_m` beside it, which then carries the word. */

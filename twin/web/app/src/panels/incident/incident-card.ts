@@ -117,15 +117,17 @@ export class IncidentCard extends Panel {
         (action) => html`<button
           class="action"
           data-action=${action.action}
-          @click=${() =>
-            this.app.config.workflow.actions[action.action]?.note === 'required'
-              ? (this.asking = action)
-              : void this.move(incident, action, null)}
+          @click=${() => this.choose(incident, action)}
         >
           ${titleOf(action.title, action.action)}
         </button>`,
       )}
     </div>`;
+  }
+
+  private choose(incident: Incident, action: Action): void {
+    if (this.app.config.workflow.actions[action.action]?.note === 'required') this.asking = action;
+    else void this.move(incident, action, null);
   }
 
   private noteForm(incident: Incident, action: Action): TemplateResult {
