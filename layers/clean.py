@@ -151,7 +151,7 @@ class Cleaner:
                 lambda i: f"a {families[i]} is not the {wanted} that {self.kind.id} needs",
             )
         geometry[~keep] = None
-        if self.kind.id in ("building", "cim"):
+        if self.kind.flat:
             geometry = shapely.force_2d(geometry)
         geometry = _placed(geometry, self.place)
         outside = _outside(geometry)

@@ -22,14 +22,13 @@ from layers.errors import BadParameter
 from layers.kinds.base import Batch, Columns, Kind, blank
 from layers.model import Layer
 from layers.times import Times
-from layers.types import Field, FieldType, GeometryType, only_time
+from layers.types import REST, Field, FieldType, GeometryType, only_time
 
 #: A source column filled in less than this share of the rows is folded.
 RARE = 0.05
 #: Columns a layer may have in all.
 MOST = 40
-OTHER = "other"
-_RESERVED = frozenset({"fid", "geom", "source_id", "rowid", "ogc_fid", OTHER})
+_RESERVED = frozenset({"fid", "geom", "source_id", "rowid", "ogc_fid", REST})
 
 _ARROW: Mapping[str, pa.DataType] = {
     "string": pa.string(),
@@ -129,8 +128,8 @@ class Plan:
                 out[spec.name] = pa.array(values[spec.name], _ARROW[spec.type])
         for source, name in self.kept.items():
             out[name] = pa.array(self._column(source, batch), _ARROW[self.types[source]])
-        if any(f.name == OTHER for f in self.fields):
-            out[OTHER] = pa.array(self._other(batch), pa.string())
+        if any(f.name == REST for f in self.fields):
+            out[REST] = pa.array(self._other(batch), pa.string())
         if meshes is not None:
             out[MESH] = pa.array(meshes, pa.binary())
         return pa.table(out)
@@ -143,9 +142,9 @@ class Plan:
 
     def _other(self, batch: Batch) -> list[str | None]:
         """The folded columns of every row as JSON; an ``other`` of an earlier load is unfolded first."""
-        before = batch.columns.get(OTHER)
+        before = batch.columns.get(REST)
         out: list[str | None] = []
-        columns = [(name, batch.columns[name]) for name in self.folded if name != OTHER]
+        columns = [(name, batch.columns[name]) for name in self.folded if name != REST]
         for i in range(len(batch)):
             row = _unfolded(before[i]) if before is not None else {}
             row.update({name: column[i] for name, column in columns if not blank(column[i])})
@@ -161,7 +160,7 @@ def _unfolded(value: Any) -> dict[str, Any]:
         read = orjson.loads(value)
     except (orjson.JSONDecodeError, TypeError):
         read = None
-    return read if isinstance(read, dict) else {OTHER: value}
+    return read if isinstance(read, dict) else {REST: value}
 
 
 def _cell(value: Any, kind: FieldType) -> Any:
@@ -179,12 +178,12 @@ def plan(kind: Kind, fill: Fill, present: Layer | None = None, *, append: bool =
     own = {f.name.casefold(): f for f in kind.fields}
     taken = set(own) | _RESERVED
     kept: dict[str, str] = {}
-    folded = [OTHER] if OTHER in fill.filled else []
+    folded = [REST] if REST in fill.filled else []
     room = MOST - len(kind.fields) - 2
     ours = _of_the_store(fill.filled)
     wanted = fill.times.wanted
     for name, count in sorted(fill.filled.items(), key=lambda item: (item[0] != wanted, -item[1])):
-        if count == 0 or name == OTHER or _same(name, own, fill):
+        if count == 0 or name == REST or _same(name, own, fill):
             continue
         if name in ours:
             continue
@@ -201,7 +200,7 @@ def plan(kind: Kind, fill: Fill, present: Layer | None = None, *, append: bool =
     types = fill.types | _times(fill, kept, stays)
     fields = [*kind.fields, *(Field(published, types[name]) for name, published in kept.items())]
     if folded:
-        fields.append(Field(OTHER, "string", {"zh-CN": "其他属性", "en": "Other properties"}))
+        fields.append(Field(REST, "string", {"zh-CN": "其他属性", "en": "Other properties"}))
     had = present.time_field if present is not None else None
     time = _time_field(wanted, kept, (*fields, *stays), had)
     return Plan(kind, kept, tuple(folded), types, tuple(fields), fill.times, time)

@@ -174,14 +174,14 @@ class _Source:
 
     def _guess(self) -> Kind:
         """The kind by the columns and shapes of the first batch, noted."""
-        if self._reading.meta["driver"] == "CityJSON":
-            return kinds.KINDS["cim"]
+        if (kind := kinds.of_format(self._reading.meta["driver"])) is not None:
+            return kind
         first = next(self._reading.batches(), None)
         if first is None:
             return kinds.KINDS["feature"]
         names = [n for n in first.column_names if not n.startswith("__")]
         filled = {n: 1 - first[n].null_count / len(first) for n in names}
-        common = {n: _most_common(first[n]) for n in ("man_made",) if n in names}
+        common = {n: _most_common(first[n]) for n in kinds.SIGNATURE_COLUMNS if n in names}
         shapes = wkb.shapes(first[WKB].to_pylist())
         families = {
             f
@@ -299,9 +299,8 @@ class _Source:
             yield memory.bodies(staged) if memory is not None and meshes is None else staged
 
     def _count(self, values: Mapping[str, list[Any]]) -> None:
-        for name, column in values.items():
-            if name.endswith("_source"):
-                self._sources.setdefault(name, Counter()).update(column)
+        for name in self.kind.provenance:
+            self._sources.setdefault(name, Counter()).update(values[name])
 
     def report(self) -> Report:
         """What was found, asked for once at the end."""

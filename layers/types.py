@@ -18,6 +18,8 @@ type Bbox = tuple[float, float, float, float]
 type Interval = tuple[str | None, str | None]
 type Titles = Mapping[str, str]
 type FieldType = Literal["string", "integer", "number", "boolean", "date", "datetime", "array"]
+#: The field that holds the source's rarely filled columns, folded into one JSON text.
+REST = "other"
 #: What may be done to single features of a layer.
 type EditKind = Literal["create", "update", "delete"]
 EDITS: tuple[EditKind, ...] = ("create", "update", "delete")

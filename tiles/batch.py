@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 
 from layers import wkb
 from layers.model import Rows
-from layers.types import Field, FieldType
+from layers.types import REST, Field, FieldType
 from tiles import dictionary
 from tiles.dictionary import Property, slices
 from tiles.scheme import Floats, lonlat, world
 
 POINT, LINE, POLYGON = 0, 1, 2
 #: Columns that stay out of the tiles: the folded rest is for the attribute card.
-HIDDEN = frozenset({"other", "fid"})
+HIDDEN = frozenset({REST, "fid"})
 FID = "fid"
 
 

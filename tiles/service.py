@@ -18,8 +18,10 @@ from isal import igzip
 
 from layers import kinds
 from layers.errors import BadParameter, NotFound, shown
+from layers.kinds import Body
 from layers.model import Change, Layer, Mesh
 from layers.store.base import Store
+from layers.types import REST
 from tiles import freshness, scheme
 from tiles.cache import Cache
 from tiles.columns import Columns
@@ -217,22 +219,22 @@ class Tiles:
 
     # -- 3D tiles ----------------------------------------------------------------------------
 
-    def _rule(self, layer_id: str) -> str:
+    def _body(self, layer_id: str) -> Body:
         """How the layer's kind is drawn in 3D. Raises NotFound when it is not."""
         layer = self._layer(layer_id)
-        rule = kinds.KINDS[layer.kind].body if layer.kind in kinds.KINDS else "none"
-        if rule == "none":
+        body = kinds.known(layer.kind).body
+        if body is None:
             raise NotFound(f"layer {shown(layer_id)!r} has no 3D tiles: its kind is {layer.kind}")
-        return rule
+        return body
 
     def has_scene(self, layer: Layer) -> bool:
         """Whether a layer of this kind has 3D tiles."""
-        return layer.kind in kinds.KINDS and kinds.KINDS[layer.kind].body != "none"
+        return kinds.known(layer.kind).body is not None
 
     def tileset(self, layer_id: str) -> Tile:
         """``tileset.json`` of a layer. Raises NotFound."""
         self.freshness.update()
-        self._rule(layer_id)
+        self._body(layer_id)
         return self._scene(layer_id).document
 
     def _scene(self, layer_id: str) -> _Scene:
@@ -253,13 +255,12 @@ class Tiles:
         snapshot = self._layer_columns(layer_id).snapshot()
         if not len(snapshot.boxes):
             return None
-        high = np.nan_to_num(snapshot.numbers("height_m"), nan=0.0).max(initial=0.0)
-        low = -np.nan_to_num(snapshot.numbers("depth_m"), nan=0.0).max(initial=0.0)
-        return make_tree(snapshot.boxes, self._ground + float(low), self._ground + float(high))
+        low, high = build.span(self._body(layer_id), snapshot.numbers)
+        return make_tree(snapshot.boxes, self._ground + low, self._ground + high)
 
     def glb_etag(self, layer_id: str, z: int, x: int, y: int) -> str:
         """The ETag of a node as of the last ``freshness.update``. Raises NotFound."""
-        self._rule(layer_id)
+        self._body(layer_id)
         scheme.check_tile(z, x, y, (SCENE_ZOOMS[0], SCENE_ZOOMS[-1]))
         return self._scene_etag(self.freshness.scene(layer_id, z, x, y))
 
@@ -279,7 +280,7 @@ class Tiles:
             return self._store.rows(layer_id, fids, meshes=True).meshes
 
         batch = self._layer_columns(layer_id).snapshot().node(node)
-        body = build.node(batch, node, self._rule(layer_id), self._ground, meshes)
+        body = build.node(batch, node, self._body(layer_id), self._ground, meshes)
         return Tile(igzip.compress(body, _GZIP_LEVEL, mtime=0), etag)
 
     # -- what to tell open pages -------------------------------------------------------------
@@ -357,7 +358,7 @@ def _covers(known: Tree | None, fresh: Tree | None) -> bool:
 
 
 def _vector_layer(layer: Layer) -> dict[str, object]:
-    fields = {field.name: _TYPES.get(field.type, "String") for field in layer.fields if field.name != "other"}
+    fields = {field.name: _TYPES.get(field.type, "String") for field in layer.fields if field.name != REST}
     return {
         "id": layer.id,
         "description": layer.title.get("en") or next(iter(layer.title.values()), layer.id),

@@ -6,9 +6,22 @@ from collections.abc import Iterable, Mapping
 
 from layers.errors import BadParameter
 from layers.kinds import address, boundary, building, cim, component, feature, pipeline, road
-from layers.kinds.base import Batch, Body, Columns, Kind
+from layers.kinds.base import Batch, Body, Columns, Kind, Prism, Tube
 
-__all__ = ["KINDS", "Batch", "Body", "Columns", "Kind", "get", "guess"]
+__all__ = [
+    "KINDS",
+    "SIGNATURE_COLUMNS",
+    "Batch",
+    "Body",
+    "Columns",
+    "Kind",
+    "Prism",
+    "Tube",
+    "get",
+    "guess",
+    "known",
+    "of_format",
+]
 
 KINDS: Mapping[str, Kind] = {
     module.KIND.id: module.KIND
@@ -17,6 +30,21 @@ KINDS: Mapping[str, Kind] = {
 
 #: Order in which signatures are asked: the more particular kind first.
 _ASKED = ("cim", "pipeline", "component", "road", "building", "address", "boundary")
+
+#: The columns whose value, not only their being there, tells a kind.
+SIGNATURE_COLUMNS = tuple(
+    dict.fromkeys(mark.partition("=")[0] for kind in KINDS.values() for mark in kind.signature if "=" in mark)
+)
+
+
+def known(kind_id: str) -> Kind:
+    """The kind of that id, ``feature`` where there is none: a store may hold a kind of another edition."""
+    return KINDS.get(kind_id, KINDS["feature"])
+
+
+def of_format(driver: str) -> Kind | None:
+    """The kind of all files of a reader's driver, if it has one."""
+    return next((kind for kind in KINDS.values() if driver in kind.formats), None)
 
 
 def get(kind_id: str) -> Kind:

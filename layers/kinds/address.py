@@ -75,7 +75,7 @@ KIND = Kind(
     id="address",
     title={"zh-CN": "地名地址", "en": "Addresses"},
     group=GROUPS["base"],
-    body="none",
+    body=None,
     fields=(
         Field("street", "string", {"zh-CN": "街路巷", "en": "Street"}),
         Field("number", "string", {"zh-CN": "门牌号", "en": "House number"}),
@@ -91,4 +91,7 @@ KIND = Kind(
     geometry=frozenset({"point"}),
     key=("full_address", "name"),
     signature=("addr:housenumber", "门牌号", "housenumber", "标准地址"),
+    label=(("full_address",), ("street", "number", "unit"), ("name",)),
+    searched=("full_address", "street", "number", "unit", "name", "postcode", "city"),
+    locates=True,
 )

@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from layers.model import Problem
 from layers.types import Field, Titles
 
-type Body = Literal["none", "extrude", "tube", "mesh"]
 type Columns = dict[str, list[Any]]
 
 #: Metres of one storey where only the number of storeys is known.
@@ -73,19 +72,49 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
-    """One kind of layer. See DESIGN: words and roads.
+class Prism:
+    """The footprint raised from one field to another (m above ground), or the feature's ``stored`` mesh."""
 
+    low: str
+    high: str
+    stored: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Tube:
+    """The line as a tube: depth of the axis (m below ground) and diameter (mm) are fields."""
+
+    depth: str
+    diameter: str
+
+
+type Body = Prism | Tube
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of layer: what the rest of the program must know of it, so that none asks for its id.
+
+    ``body`` is how a feature is drawn in 3D, None where it is not.
     ``geometry`` names the accepted families (point, line, polygon); empty accepts any.
     ``key`` are the fields that identify a row that has no source id.
     ``style`` is the page's default style (colour rule, width or size, legend, assumed values).
-    ``signature`` are source columns that tell the kind when the caller does not.
+    ``signature`` are source columns that tell the kind when the caller does not, ``formats`` the
+    file formats whose files are of this kind (a reader's driver).
+    ``flat``: a footprint's own heights are dropped, since fields or a mesh hold them.
+    ``buried``: lies under the ground, and is drawn there.
+    ``provenance`` are fields that say where another field's value came from; a load counts them.
+    ``label`` are ways to call a feature, best first: the fields of the first whose first field is
+    filled, with spaces between. ``searched`` are the fields that its label is found by.
+    ``locates``: a feature says where something is; a search puts it before one that is called alike.
+    ``part_of`` is the kind of which a feature may be a part (see :mod:`layers.parts`), and
+    ``parent`` the field in which a source names the whole by its source id.
     """
 
     id: str
     title: Titles
     group: Titles
-    body: Body
+    body: Body | None
     fields: tuple[Field, ...]
     aliases: Mapping[str, tuple[str, ...]]
     normalise: Callable[[Batch], Columns]
@@ -94,6 +123,15 @@ class Kind:
     key: tuple[str, ...] = ()
     signature: tuple[str, ...] = ()
     mesh: Callable[[Batch, Columns], list[bytes | None]] | None = None
+    formats: tuple[str, ...] = ()
+    flat: bool = False
+    buried: bool = False
+    provenance: tuple[str, ...] = ()
+    label: tuple[tuple[str, ...], ...] = (("name",),)
+    searched: tuple[str, ...] = ("name",)
+    locates: bool = False
+    part_of: str | None = None
+    parent: str | None = None
 
 
 GROUPS: Mapping[str, Titles] = {

@@ -20,7 +20,7 @@ KIND = Kind(
     id="building",
     title={"zh-CN": "建筑物", "en": "Buildings"},
     group=GROUPS["survey"],
-    body="extrude",
+    body=heights.PRISM,
     fields=(
         *heights.FIELDS,
         Field("has_parts", "boolean", {"zh-CN": "有建筑部件", "en": "Has building parts"}),
@@ -44,4 +44,6 @@ KIND = Kind(
     },
     geometry=frozenset({"polygon"}),
     signature=("building", "building:levels", "measuredHeight", "建筑高度", "地上层数"),
+    flat=True,
+    provenance=("height_source",),
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from layers.kinds import heights, roofs
 from layers.kinds.base import GROUPS, NAME, Batch, Columns, Kind, legend, metres, texts
 from layers.types import Field
@@ -38,7 +40,7 @@ KIND = Kind(
     id="cim",
     title={"zh-CN": "CIM模型", "en": "City model"},
     group=GROUPS["cim"],
-    body="mesh",
+    body=replace(heights.PRISM, stored=True),
     fields=(
         *heights.FIELDS,
         Field("roof_shape", "string", {"zh-CN": "屋顶形式", "en": "Roof shape"}),
@@ -60,4 +62,9 @@ KIND = Kind(
     geometry=frozenset({"polygon"}),
     signature=("building:part",),
     mesh=roofs.meshes,
+    formats=("CityJSON",),
+    flat=True,
+    provenance=("height_source",),
+    part_of="building",
+    parent="building_id",
 )

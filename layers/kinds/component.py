@@ -82,7 +82,7 @@ KIND = Kind(
     id="component",
     title={"zh-CN": "城市部件", "en": "Street assets"},
     group=GROUPS["special"],
-    body="none",
+    body=None,
     fields=(
         Field(
             "class",

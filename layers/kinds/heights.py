@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from layers.errors import shown
-from layers.kinds.base import STOREY_M, Batch, Columns, blank, metres, storeys
+from layers.kinds.base import STOREY_M, Batch, Columns, Prism, blank, metres, storeys
 from layers.types import Field
 
 #: Above the tallest structure on earth; a larger figure is a unit mistake.
@@ -57,6 +57,8 @@ FIELDS = (
     Field("min_height_m", "number", {"zh-CN": "底部高度", "en": "Height of underside"}, "m"),
     Field("levels", "number", {"zh-CN": "层数", "en": "Storeys"}),
 )
+
+PRISM = Prism("min_height_m", "height_m")
 
 #: Assumed total height by use where neither height nor storeys are known, in metres.
 DEFAULTS: Mapping[str, float] = {

@@ -14,7 +14,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from layers.errors import shown
-from layers.kinds.base import GROUPS, NAME, Batch, Columns, Kind, blank, legend, metres, number, text, texts
+from layers.kinds.base import (
+    GROUPS,
+    NAME,
+    Batch,
+    Columns,
+    Kind,
+    Tube,
+    blank,
+    legend,
+    metres,
+    number,
+    text,
+    texts,
+)
 from layers.types import Field
 
 #: Diameters (mm) and depths (m, negative above ground) beyond these are mistakes of unit.
@@ -263,7 +276,7 @@ KIND = Kind(
     id="pipeline",
     title={"zh-CN": "地下管线", "en": "Pipelines"},
     group=GROUPS["survey"],
-    body="tube",
+    body=Tube("depth_m", "diameter_mm"),
     fields=(
         Field(
             "medium",
@@ -294,4 +307,6 @@ KIND = Kind(
     },
     geometry=frozenset({"line"}),
     signature=("管径", "埋深", "管线类别", "起点埋深", "diameter_mm", "man_made=pipeline"),
+    buried=True,
+    provenance=("diameter_source", "depth_source"),
 )

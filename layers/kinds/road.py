@@ -52,7 +52,7 @@ KIND = Kind(
     id="road",
     title={"zh-CN": "道路", "en": "Roads"},
     group=GROUPS["base"],
-    body="none",
+    body=None,
     fields=(
         Field(
             "class",

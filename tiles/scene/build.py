@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
+from layers.kinds import Body as Rule
+from layers.kinds import Prism, Tube
 from layers.model import Mesh
 from tiles import scheme
 from tiles.batch import Batch
@@ -44,34 +46,46 @@ def drawn(batch: Batch, meshes: Meshes) -> tuple[Batch, Mapping[int, Mesh]]:
     return batch.take(np.flatnonzero(~covered | np.isin(batch.fids, list(left)))), left
 
 
-def node(batch: Batch, at: Node, rule: str, ground: float, meshes: Meshes) -> bytes:
-    """The GLB of a node. ``rule`` is the kind's body: extrude, tube or mesh.
+def span(rule: Rule, numbers: Callable[[str], Floats]) -> tuple[float, float]:
+    """The lowest and the highest point (m above ground, 0 among them) of bodies with these numbers."""
+    field, sign = (rule.depth, -1.0) if isinstance(rule, Tube) else (rule.high, 1.0)
+    end = sign * float(np.nan_to_num(numbers(field), nan=0.0).max(initial=0.0))
+    return min(end, 0.0), max(end, 0.0)
+
+
+def node(batch: Batch, at: Node, rule: Rule, ground: float, meshes: Meshes) -> bytes:
+    """The GLB of a node. ``rule`` is the body of the layer's kind.
 
     ``meshes`` gives the stored meshes of fids; a feature without one is extruded."""
     batch, left = drawn(batch, meshes)
-    found = meshes(batch.fids.tolist()) if rule == "mesh" and len(batch) else left
+    stored = isinstance(rule, Prism) and rule.stored
+    found = meshes(batch.fids.tolist()) if stored and len(batch) else left
     shape = _bodies(batch, rule, ground, found) if len(batch) else bodies.empty()
     west, south, east, north = scheme.tile_bounds(*at)
     centre = place.ecef(np.array((west + east) / 2), np.array((south + north) / 2), ground)
     if not len(shape.triangles):
         return glb(_tiny(at, ground), metadata.single(NO_FEATURE), 1, centre)
-    return glb(shape, metadata.table(batch), len(batch), centre, colours=rule == "mesh")
+    return glb(shape, metadata.table(batch), len(batch), centre, colours=stored)
 
 
-def _bodies(batch: Batch, rule: str, ground: float, found: Mapping[int, Mesh]) -> Body:
-    if rule == "tube":
-        return _tubes(batch, ground)
+def _bodies(batch: Batch, rule: Rule, ground: float, found: Mapping[int, Mesh]) -> Body:
+    if isinstance(rule, Tube):
+        return _tubes(batch, rule, ground)
     if not found:
-        return _prisms(batch, ground)
+        return _prisms(batch, rule, ground)
     rows = {row: found[fid] for row, fid in enumerate(batch.fids.tolist()) if fid in found}
-    stored = surface(rows, _lifts(batch, rows, ground))
+    stored = surface(rows, _lifts(batch, rule, rows, ground))
     bare = np.array([row for row in range(len(batch)) if row not in rows], np.int64)
-    return bodies.join([stored, _shifted(_prisms(batch.take(bare), ground), bare)]) if len(bare) else stored
+    return (
+        bodies.join([stored, _shifted(_prisms(batch.take(bare), rule, ground), bare)])
+        if len(bare)
+        else stored
+    )
 
 
-def _prisms(batch: Batch, ground: float) -> Body:
-    low = np.nan_to_num(batch.numbers("min_height_m"), nan=0.0)
-    high = batch.numbers("height_m")
+def _prisms(batch: Batch, rule: Prism, ground: float) -> Body:
+    low = np.nan_to_num(batch.numbers(rule.low), nan=0.0)
+    high = batch.numbers(rule.high)
     high = np.where(high > low, high, low + SLAB)
     return extrude(batch, ground + low, ground + high)
 
@@ -81,15 +95,15 @@ def _shifted(body: Body, rows: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Bo
     return Body(body.positions, body.normals, body.triangles, rows[body.rows], body.surfaces)
 
 
-def _tubes(batch: Batch, ground: float) -> Body:
-    depth = np.nan_to_num(batch.numbers("depth_m"), nan=0.0)
-    radius = np.nan_to_num(batch.numbers("diameter_mm"), nan=0.0) / 2000
+def _tubes(batch: Batch, rule: Tube, ground: float) -> Body:
+    depth = np.nan_to_num(batch.numbers(rule.depth), nan=0.0)
+    radius = np.nan_to_num(batch.numbers(rule.diameter), nan=0.0) / 2000
     return tube(batch, ground - depth, np.where(radius > 0, radius, SLAB / 2))
 
 
-def _lifts(batch: Batch, meshes: Mapping[int, Mesh], ground: float) -> dict[int, float]:
-    """Metres that bring each mesh's underside to its min_height_m above the drawn ground."""
-    low: Floats = np.nan_to_num(batch.numbers("min_height_m"), nan=0.0)
+def _lifts(batch: Batch, rule: Prism, meshes: Mapping[int, Mesh], ground: float) -> dict[int, float]:
+    """Metres that bring each mesh's underside to its low end above the drawn ground."""
+    low: Floats = np.nan_to_num(batch.numbers(rule.low), nan=0.0)
     return {
         row: ground + float(low[row]) - (float(mesh.positions[:, 2].min()) if len(mesh.positions) else 0.0)
         for row, mesh in meshes.items()

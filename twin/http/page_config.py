@@ -88,7 +88,7 @@ def overview(extent: Bbox | None) -> dict[str, float]:
 
 def layer_entry(city: City, layer: Layer) -> dict[str, Any]:
     """One layer: what it is called, how it is drawn and from where."""
-    kind = kinds.KINDS.get(layer.kind, kinds.KINDS["feature"])
+    kind = kinds.known(layer.kind)
     said = city.settings.layers.get(layer.id)
     return {
         "id": layer.id,
@@ -104,7 +104,9 @@ def layer_entry(city: City, layer: Layer) -> dict[str, Any]:
         "fields": [field_entry(field) for field in layer.fields],
         "style": {**kind.style, **((said.style if said else None) or {})},
         "vector": {"url": f"/tiles/{layer.id}/{{z}}/{{x}}/{{y}}.mvt", "minzoom": 0, "maxzoom": MAX_ZOOM},
-        "scene": {"url": f"/3dtiles/{layer.id}/tileset.json"} if kind.body != "none" else None,
+        "scene": {"url": f"/3dtiles/{layer.id}/tileset.json"} if kind.body is not None else None,
+        "buried": kind.buried,
+        "label": [list(fields) for fields in kind.label],
     }
 
 

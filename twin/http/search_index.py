@@ -14,7 +14,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from layers import wkb
+from layers import kinds, wkb
+from layers.kinds import Kind
 from layers.model import Layer, Rows
 from layers.store.base import Store
 from layers.types import Bbox
@@ -22,8 +23,6 @@ from layers.types import Bbox
 _CJK = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\u3040-\u30ff\uac00-\ud7af"
 _WORDS = re.compile(rf"[{_CJK}]+|[^\W_{_CJK}]+")
 _IS_CJK = re.compile(rf"[{_CJK}]")
-#: The fields of an address that are searched beside its full text.
-ADDRESS_FIELDS = ("full_address", "street", "number", "unit", "name", "postcode", "city")
 EXACT, PREFIX = 1.0, 0.6
 MAX_WORDS = 12
 #: Removed entries that may lie beside as many living ones before they are swept out.
@@ -67,11 +66,9 @@ def indexed(text: str) -> list[str]:
     return [*dict.fromkeys([*words(text), *_IS_CJK.findall(folded)])]
 
 
-def title_of(kind: str, values: Mapping[str, Any]) -> str:
+def title_of(kind: Kind, values: Mapping[str, Any]) -> str:
     """What a feature is called in the results; '' for one that has no name."""
-    if kind == "address":
-        return str(values.get("full_address") or _proper(values) or values.get("name") or "")
-    return str(values.get("name") or "")
+    return next((text for fields in kind.label if (text := _joined(fields, values))), "")
 
 
 class Index:
@@ -124,7 +121,7 @@ class Index:
             return 0.0
         fit = weight / len(asked)
         cover = min(1.0, len(asked) / max(entry.words, 1))
-        return -round(0.75 * fit + 0.2 * cover + (0.05 if entry.kind == "address" else 0.0), 4)
+        return -round(0.75 * fit + 0.2 * cover + (0.05 if kinds.known(entry.kind).locates else 0.0), 4)
 
     def _distinct(self, found: Iterable[tuple[Entry | None, float]], limit: int) -> list[tuple[Entry, float]]:
         """One result a name: a street of fifty segments is one street."""
@@ -174,11 +171,11 @@ class Index:
         return whole, {layer_id: fids for layer_id, fids in single.items() if layer_id not in whole}
 
     def _add(self, layer: Layer, fids: Sequence[int] | None) -> None:
-        wanted = ADDRESS_FIELDS if layer.kind == "address" else ("name",)
-        if not any(layer.field(name) for name in wanted):
+        kind = kinds.known(layer.kind)
+        if not any(layer.field(name) for name in kind.searched):
             return
         rows = self._store.rows(layer.id, fids)
-        named = _named(layer.kind, rows, wanted)
+        named = _named(kind, rows)
         if not named:
             return
         places = _places(rows, [one[0] for one in named])
@@ -218,24 +215,28 @@ class Index:
             self._vocabulary = sorted(self._postings)
 
 
-def _named(kind: str, rows: Rows, wanted: Sequence[str]) -> list[tuple[int, str, int, str]]:
+def _named(kind: Kind, rows: Rows) -> list[tuple[int, str, int, str]]:
     """(row, title, words of the name proper, searched text) of the rows that have a title."""
-    columns = {name: rows.properties[name] for name in wanted if name in rows.properties}
+    columns = {name: rows.properties[name] for name in kind.searched if name in rows.properties}
     named = []
     for at in range(len(rows.fids)):
         values = {name: column[at] for name, column in columns.items()}
         title = title_of(kind, values)
         if title:
             text = " ".join([title, *(str(value) for value in values.values() if value is not None)])
-            named.append((at, title, len(set(words(_proper(values) or title))), text))
+            named.append((at, title, len(set(words(_proper(kind, values) or title))), text))
     return named
 
 
-def _proper(values: Mapping[str, Any]) -> str:
-    """Street and house number; '' for what is no address of a street."""
-    if not values.get("street"):
+def _proper(kind: Kind, values: Mapping[str, Any]) -> str:
+    """The label that is put together of several fields (street and house number), '' where there is none."""
+    return next((_joined(fields, values) for fields in kind.label if len(fields) > 1), "")
+
+
+def _joined(fields: Sequence[str], values: Mapping[str, Any]) -> str:
+    if not values.get(fields[0]):
         return ""
-    return " ".join(str(values[name]) for name in ("street", "number", "unit") if values.get(name))
+    return " ".join(str(values[name]) for name in fields if values.get(name))
 
 
 def _places(rows: Rows, chosen: Sequence[int]) -> list[tuple[float, float, Bbox] | None]:

@@ -195,10 +195,16 @@ def test_an_unknown_kind_names_the_known_ones() -> None:
 def test_every_kind_is_whole(kind: kinds.Kind) -> None:
     assert {"zh-CN", "en"} <= set(kind.title)
     assert {"zh-CN", "en"} <= set(kind.group)
-    assert kind.body in ("none", "extrude", "tube", "mesh")
     assert {"color", "legend", "assumed"} <= set(kind.style)
     names = {f.name for f in kind.fields}
     assert set(kind.key) <= names
+    flags = {*kind.provenance, *kind.searched, *(name for fields in kind.label for name in fields)}
+    if isinstance(kind.body, kinds.Prism):
+        flags |= {kind.body.low, kind.body.high}
+    if isinstance(kind.body, kinds.Tube):
+        flags |= {kind.body.depth, kind.body.diameter}
+    assert flags | ({kind.parent} - {None}) <= names
+    assert kind.part_of is None or kind.part_of in kinds.KINDS
     assert kind.style["color"]["property"] in names | {None}
     assert kind.style["assumed"] is None or kind.style["assumed"]["property"] in names
     for entry in kind.style["legend"]:
