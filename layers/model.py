@@ -49,8 +49,6 @@ class Layer:
     generation: int
     seq: int
     time_field: str | None = None
-    meshes: bool = False
-    locking: Literal["default", "strict"] = "default"
     edits: tuple[EditKind, ...] = EDITS
     fixed_because: str = ""
     crs_also: tuple[str, ...] = ()

@@ -228,7 +228,6 @@ def _keep_bodies(store: Store, layer_id: str, wanted: Mapping[int, bytes | None]
             layer.crs,
             layer.time_field,
             kinds.get(layer.kind).key,
-            layer.locking,
         )
     )
     try:

@@ -30,7 +30,6 @@ class LayerSpec:
     crs: str
     time_field: str | None = None
     key: tuple[str, ...] = ()
-    locking: str = "default"
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +140,7 @@ class Store(Protocol):
 
     def delete(self, layer_id: str, fid: int, if_match: int | None = None, actor: str | None = None) -> int:
         """DELETE: the feature and its mesh. Returns the log number. Raises NotFound, Stale,
-        Unconditional, and what ``create`` raises of rights and constraints."""
+        and what ``create`` raises of rights and constraints."""
 
     def replace(
         self,
@@ -154,7 +153,7 @@ class Store(Protocol):
         """PUT: the whole feature (GeoJSON). Returns the new revision.
 
         ``actor`` is kept with the revision, in the same transaction. Raises NotFound, BadBody
-        (geometry or property does not fit the layer), Stale, Unconditional, and what ``create`` raises."""
+        (geometry or property does not fit the layer), Stale, and what ``create`` raises."""
 
     def patch(
         self,

@@ -36,8 +36,6 @@ class Record(Protocol):
     @property
     def time_field(self) -> str | None: ...
     @property
-    def locking(self) -> str: ...
-    @property
     def generation(self) -> int: ...
     def field(self, name: str) -> Field | None: ...
 
@@ -48,7 +46,6 @@ def layer(
     extent: Bbox | None,
     count: int,
     seq: int,
-    meshes: bool,
     edits: tuple[EditKind, ...] = EDITS,
     fixed_because: str = "",
     crs_also: tuple[str, ...] = (),
@@ -69,8 +66,6 @@ def layer(
         generation=record.generation,
         seq=seq,
         time_field=record.time_field,
-        meshes=meshes,
-        locking="strict" if record.locking == "strict" else "default",
         edits=edits,
         fixed_because=fixed_because,
         crs_also=crs_also,

@@ -323,7 +323,6 @@ def test_meshes(store: Store) -> None:
     rows = [row("a", square(25, 60)), row("b", square(26, 60))]
     rows[0][MESH] = body.to_bytes()
     load(store, spec(), rows)
-    assert store.layer("buildings").meshes
     found = store.rows("buildings", meshes=True).meshes
     assert list(found) == [1]
     assert isinstance(found[1], Mesh)

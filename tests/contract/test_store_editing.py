@@ -14,7 +14,6 @@ from layers.errors import (
     Exists,
     NotFound,
     Stale,
-    Unconditional,
 )
 from layers.store.base import Store
 from tests.storing import FIELDS, fids, grid, load, one, row, spec, square
@@ -85,10 +84,6 @@ def test_if_match(store: Store) -> None:
     assert one(store, 1)["properties"]["levels"] == 5
     store.patch("buildings", 1, {"properties": {"levels": 6}}, second)
     store.patch("buildings", 1, {"properties": {"levels": 7}})
-    load(store, spec("locked", locking="strict"), grid(1))
-    with pytest.raises(Unconditional):
-        store.patch("locked", 1, {"properties": {"levels": 7}})
-    store.patch("locked", 1, {"properties": {"levels": 7}}, store.revision("locked", 1))
 
 
 def test_of_two_writers_one_is_stale(store: Store) -> None:

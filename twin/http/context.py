@@ -50,9 +50,9 @@ def titles(city: City, layer: Layer) -> Titles:
 
 
 def strict(city: City, layer: Layer) -> bool:
-    """Whether the layer is changed only with If-Match, by its load or by the city."""
+    """Whether the layer is changed only with If-Match, as the city says."""
     own = city.settings.layers.get(layer.id)
-    return layer.locking == "strict" or (own is not None and own.locking == "strict")
+    return own is not None and own.locking == "strict"
 
 
 def link(rel: str, href: str, media: str, title: str, **more: object) -> Link:

@@ -99,7 +99,7 @@ def layer_entry(city: City, layer: Layer) -> dict[str, Any]:
         "count": layer.count,
         "extent": list(layer.extent) if layer.extent else None,
         "visible": said.visible if said else True,
-        "locking": layer.locking,
+        "locking": said.locking if said else "default",
         "editable": "update" in layer.edits,
         "fields": [field_entry(field) for field in layer.fields],
         "style": {**kind.style, **((said.style if said else None) or {})},

@@ -32,7 +32,6 @@ class Table:
     crs: str
     time_field: str | None
     key: tuple[str, ...]
-    locking: str
     generation: int
     state: str
     trusted: bool = True  # False: a read-only file whose GeoJSON may lag behind its rows
@@ -79,14 +78,14 @@ class Table:
 def tables(con: sqlite3.Connection) -> dict[str, Table]:
     """Every layer the store knows, by id, usable or not."""
     rows = con.execute(
-        "SELECT id, kind, title, fields, columns, geometry_type, crs, time_field, key, locking, generation,"
+        "SELECT id, kind, title, fields, columns, geometry_type, crs, time_field, key, generation,"
         " state FROM twin_layers ORDER BY id"
     ).fetchall()
     return {row[0]: _table(row) for row in rows}
 
 
 def _table(row: tuple[Any, ...]) -> Table:
-    layer, kind, title, fields, columns, geometry, crs, time_field, key, locking, generation, state = row
+    layer, kind, title, fields, columns, geometry, crs, time_field, key, generation, state = row
     return Table(
         id=layer,
         kind=kind,
@@ -96,7 +95,6 @@ def _table(row: tuple[Any, ...]) -> Table:
         crs=crs,
         time_field=time_field,
         key=tuple(json.loads(key)),
-        locking=locking,
         generation=generation,
         state=state,
     )
@@ -147,13 +145,11 @@ def shape(con: sqlite3.Connection) -> tuple[int, str]:
 
 def summary(con: sqlite3.Connection, table: Table, seq: int, crs_also: tuple[str, ...]) -> Layer:
     """The public words of a layer with its count and extent now."""
-    meshes = con.execute(f"SELECT EXISTS(SELECT 1 FROM {table.mesh})").fetchone()[0]
     return layer_record.layer(
         table,
         extent=extent(con, table.id),
         count=count(con, table),
         seq=seq,
-        meshes=bool(meshes),
         crs_also=crs_also,
     )
 

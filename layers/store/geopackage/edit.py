@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from layers.errors import BadBody, Exists, NotFound, Stale, Unavailable, Unconditional, shown
+from layers.errors import BadBody, Exists, NotFound, Stale, Unavailable, shown
 from layers.store import feature
 from layers.store.geopackage import blob
 from layers.store.geopackage.catalog import Table
@@ -107,15 +107,13 @@ def _write(
 def _present(
     con: sqlite3.Connection, table: Table, fid: int, if_match: int | None
 ) -> tuple[bytes | None, str | None]:
-    """Geometry and source id of a feature that may be written. Raises NotFound, Stale, Unconditional."""
+    """Geometry and source id of a feature that may be written. Raises NotFound, Stale."""
     if abs(fid) >= 2**63:
         raise NotFound(f"layer {table.id} has no feature {shown(fid)}")
     sql = f"SELECT geom, source_id FROM {table.name} WHERE fid=?"
     row: tuple[bytes | None, str | None] | None = con.execute(sql, (fid,)).fetchone()
     if row is None:
         raise NotFound(f"layer {table.id} has no feature {fid}")
-    if if_match is None and table.locking == "strict":
-        raise Unconditional(f"layer {table.id} needs If-Match with the revision of the feature")
     current = revision(con, table.id, fid)
     if if_match is not None and if_match != current:
         raise Stale(f"the feature is at revision {current}, not {if_match}; read it again")

@@ -1,4 +1,4 @@
-"""What opening a city's file does before anything is read of it: tables, their upgrade, the epoch."""
+"""What opening a city's file does before anything is read of it: tables and the epoch."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from layers.store.geopackage import catalog, epoch, schema
 from layers.store.geopackage.connection import sqlite_errors, transaction
 
 
-def prepare(con: sqlite3.Connection, *, read_only: bool) -> None:
-    """Make the tables of an empty file, bring those of an earlier form up to date, and check the form.
+def prepare(con: sqlite3.Connection) -> None:
+    """Make the tables of an empty file, and check the form.
 
     Raises Unavailable: not a city's file, or of a form this program does not know."""
     with sqlite_errors():
@@ -22,11 +22,6 @@ def prepare(con: sqlite3.Connection, *, read_only: bool) -> None:
         with sqlite_errors():
             con.execute("PRAGMA wal_checkpoint")  # GDAL looks for "GPKG" in the file itself
     with sqlite_errors():
-        if schema.form(con) in schema.EARLIER and not read_only:
-            with transaction(con):
-                if schema.form(con) in schema.EARLIER:
-                    schema.upgrade(con)
-                    catalog.touch(con)
         schema.check(con)
 
 

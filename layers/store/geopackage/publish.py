@@ -70,7 +70,7 @@ def _publish(con: sqlite3.Connection, stage: GeoPackageStage, mode: str) -> Publ
 def _words(con: sqlite3.Connection, layer: str) -> tuple[object, ...] | None:
     """What is told of a layer besides its rows and its generation."""
     row: tuple[object, ...] | None = con.execute(
-        "SELECT kind, title, geometry_type, crs, time_field, key, locking, fields, columns"
+        "SELECT kind, title, geometry_type, crs, time_field, key, fields, columns"
         " FROM twin_layers WHERE id=?",
         (layer,),
     ).fetchone()
@@ -322,7 +322,7 @@ def _register(
     """What the store and GeoPackage say of the layer. ``whole``: it was filled without its triggers."""
     spec, layer = stage.spec, stage.spec.id
     con.execute(
-        "INSERT OR REPLACE INTO twin_layers VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
+        "INSERT OR REPLACE INTO twin_layers VALUES (?,?,?,?,?,?,?,?,?,?,?)",
         (
             layer,
             spec.kind,
@@ -331,7 +331,6 @@ def _register(
             spec.crs,
             spec.time_field,
             json.dumps(list(spec.key)),
-            spec.locking,
             generation,
             layer_record.dump_fields(fields),
             json.dumps(catalog.columns(con, layer)),

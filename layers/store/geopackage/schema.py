@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import json
-import re
 import sqlite3
 from collections.abc import Sequence
 
@@ -14,8 +12,7 @@ from layers.errors import Unavailable
 from layers.store.geopackage.connection import literal, quoted
 from layers.types import Field, FieldType
 
-FORMAT = 3
-EARLIER = ("1", "2")  # brought up when they are opened for writing
+FORMAT = 4
 APPLICATION_ID = 0x47504B47  # "GPKG"
 USER_VERSION = 10300  # GDAL 3.6 and QGIS 3.22 edit 1.3 without a warning, 1.4 with one
 
@@ -58,18 +55,12 @@ CREATE TABLE gpkg_extensions (table_name TEXT, column_name TEXT, extension_name 
 CREATE TABLE gpkg_ogr_contents (table_name TEXT NOT NULL PRIMARY KEY, feature_count INTEGER DEFAULT NULL);
 """
 
-# What was added to the first format. twin_counts: the features of each layer, so that no count is ever
-# a scan; twin_unplaced: those of them that the R-tree cannot hold. Both are kept by the log triggers.
+# twin_counts: the features of each layer, so that no count is ever a scan; twin_unplaced: those of them that
+# the R-tree cannot hold. Both are kept by the log triggers.
 # twin_pruned: the number up to which superseded rows of the layer's log are gone.
-_ADDED = """CREATE TABLE twin_counts (layer TEXT PRIMARY KEY, features INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE twin_unplaced (layer TEXT NOT NULL, fid INTEGER NOT NULL, PRIMARY KEY (layer, fid))
-  WITHOUT ROWID;
-CREATE TABLE twin_pruned (layer TEXT PRIMARY KEY, seq INTEGER NOT NULL) WITHOUT ROWID;
-CREATE INDEX twin_actors_feature ON twin_actors (layer, fid, seq);"""
-
 # twin_changes.nonce makes each log row unlike the row of that number in any other history of the file
 # (see epoch.py). Without one registered "attributes" table GDAL lists every table as a layer.
-_TWIN = f"""
+_TWIN = """
 CREATE TABLE twin_meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE twin_changes (seq INTEGER PRIMARY KEY AUTOINCREMENT, layer TEXT NOT NULL, fid INTEGER,
   old_minx REAL, old_miny REAL, old_maxx REAL, old_maxy REAL,
@@ -81,9 +72,13 @@ CREATE TABLE twin_actors (seq INTEGER PRIMARY KEY, actor TEXT NOT NULL,
   at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ','now')), layer TEXT, fid INTEGER);
 CREATE TABLE twin_layers (id TEXT PRIMARY KEY, kind TEXT NOT NULL, title TEXT NOT NULL,
   geometry_type TEXT NOT NULL, crs TEXT NOT NULL, time_field TEXT, key TEXT NOT NULL,
-  locking TEXT NOT NULL, generation INTEGER NOT NULL, fields TEXT NOT NULL, columns TEXT NOT NULL,
+  generation INTEGER NOT NULL, fields TEXT NOT NULL, columns TEXT NOT NULL,
   state TEXT NOT NULL) WITHOUT ROWID;
-{_ADDED}
+CREATE TABLE twin_counts (layer TEXT PRIMARY KEY, features INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE twin_unplaced (layer TEXT NOT NULL, fid INTEGER NOT NULL, PRIMARY KEY (layer, fid))
+  WITHOUT ROWID;
+CREATE TABLE twin_pruned (layer TEXT PRIMARY KEY, seq INTEGER NOT NULL) WITHOUT ROWID;
+CREATE INDEX twin_actors_feature ON twin_actors (layer, fid, seq);
 CREATE TABLE twin_history (layer TEXT PRIMARY KEY, high_fid INTEGER NOT NULL,
   generation INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE twin_reports (layer TEXT PRIMARY KEY, report TEXT NOT NULL) WITHOUT ROWID;
@@ -128,44 +123,13 @@ def _run(con: sqlite3.Connection, script: str) -> None:
 
 def check(con: sqlite3.Connection) -> None:
     """Refuse a file that is not a store of this format. Raises Unavailable."""
-    found = form(con)
-    if found in EARLIER:
-        raise Unavailable("city.gpkg was made by an earlier version; open it once where it can be written")
-    if found != str(FORMAT):
-        raise Unavailable(f"city.gpkg has store format {found}; this version reads {FORMAT}")
-
-
-def form(con: sqlite3.Connection) -> str | None:
-    """The format of a store. Raises Unavailable for a file that is not one."""
-    tables = {row[0] for row in con.execute("SELECT name FROM sqlite_master WHERE type='table'")}
-    if "twin_meta" not in tables:
+    if not con.execute("SELECT 1 FROM sqlite_master WHERE type='table' AND name='twin_meta'").fetchone():
         raise Unavailable("city.gpkg is not a store of OneMap Twin; load it with twin load instead")
     found = con.execute("SELECT value FROM twin_meta WHERE key='format'").fetchone()
-    return None if found is None else str(found[0])
-
-
-def upgrade(con: sqlite3.Connection) -> None:
-    """Bring a store of an earlier format to this one, inside the caller's transaction: a scan a layer."""
-    columns = {row[1] for row in con.execute("PRAGMA table_info(twin_actors)")}
-    if "fid" not in columns:
-        for column in ("layer TEXT", "fid INTEGER"):
-            con.execute(f"ALTER TABLE twin_actors ADD COLUMN {column}")
-        con.execute(
-            "UPDATE twin_actors SET layer=c.layer, fid=c.fid FROM twin_changes c WHERE c.seq=twin_actors.seq"
+    if found != (str(FORMAT),):
+        raise Unavailable(
+            f"city.gpkg has store format {found and found[0]}, this version reads {FORMAT}: load it anew"
         )
-    con.execute("DROP TABLE IF EXISTS twin_counts")
-    _run(con, re.sub("CREATE (TABLE|INDEX)", r"CREATE \1 IF NOT EXISTS", _ADDED))
-    whole = con.execute(
-        "SELECT id, time_field, key FROM twin_layers WHERE state='ok' AND EXISTS(SELECT 1 FROM sqlite_master"
-        " WHERE type='trigger' AND name='twin_log_'||id||'_update')"
-    ).fetchall()
-    for layer, time_field, key in whole:
-        for name, sql in log_triggers(layer).items():
-            con.execute(f"DROP TRIGGER IF EXISTS {quoted(name)}")
-            con.execute(sql)
-        recount(con, layer)
-        create_indexes(con, layer, time_field, json.loads(key))
-    con.execute("UPDATE twin_meta SET value=? WHERE key='format'", (str(FORMAT),))
 
 
 def recount(con: sqlite3.Connection, layer: str) -> None:

@@ -81,7 +81,7 @@ class GeoPackageStore:
             self._writer = connect(path, "rwc")
         self._inode = path.stat().st_ino
         con = self._writer or self._view().con
-        opening.prepare(con, read_only=read_only)
+        opening.prepare(con)
         if not read_only:
             sweep(self._derived / "stage")
         self._private_epoch = opening.begin_epoch(con, path, self._mark, read_only=read_only)
@@ -451,7 +451,7 @@ class GeoPackageStore:
             return edit.create(con, self._table(layer_id), feature, actor)
 
     def delete(self, layer_id: str, fid: int, if_match: int | None = None, actor: str | None = None) -> int:
-        """DELETE: the feature and its mesh. Returns the log number. Raises NotFound, Stale, Unconditional."""
+        """DELETE: the feature and its mesh. Returns the log number. Raises NotFound, Stale."""
         with self._writing() as con:
             return edit.delete(con, self._table(layer_id), fid, if_match, actor)
 

@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 from psycopg.types.numeric import Int8
 
-from layers.errors import BadBody, Exists, NotEditable, NotFound, Stale, Unconditional, shown
+from layers.errors import BadBody, Exists, NotEditable, NotFound, Stale, shown
 from layers.store import feature
 from layers.store.postgis import constraint_errors, project
 from layers.store.postgis.connection import Connection, bound, literal
@@ -47,7 +47,7 @@ def patch(
 
 def delete(con: Connection, table: Table, fid: int, if_match: int | None, actor: str | None) -> int:
     """DELETE. Returns the log number."""
-    _permitted(table, "delete", fid, if_match)
+    _permitted(table, "delete", fid)
     with _changing(con, table):
         _locked(con, table, fid, if_match)
         con.execute(f"DELETE FROM {table.relation} t WHERE {table.fid} = %s", (Int8(fid),))
@@ -114,7 +114,7 @@ def _write(
     if_match: int | None,
     actor: str | None,
 ) -> int:
-    _permitted(table, "update", fid, if_match)
+    _permitted(table, "update", fid)
     columns = _columns(table, values)
     with _changing(con, table, columns):
         stored, source = _locked(con, table, fid, if_match)
@@ -132,10 +132,8 @@ def _editable(table: Table, kind: EditKind) -> None:
         raise NotEditable(f"layer {table.id} is not edited so: {table.fixed_because}")
 
 
-def _permitted(table: Table, kind: EditKind, fid: int, if_match: int | None) -> None:
+def _permitted(table: Table, kind: EditKind, fid: int) -> None:
     _editable(table, kind)
-    if if_match is None and table.locking == "strict":
-        raise Unconditional(f"layer {table.id} needs If-Match with the revision of the feature")
     if abs(fid) >= 2**63:
         raise NotFound(f"layer {table.id} has no feature {shown(fid)}")
 

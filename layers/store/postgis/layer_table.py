@@ -108,7 +108,6 @@ class Table:
     crs: str
     time_field: str | None
     key: tuple[str, ...]
-    locking: str
     generation: int
     state: str
     base_seq: int
@@ -215,7 +214,7 @@ class Table:
 
 
 _SELECT = (
-    "SELECT id, kind, title, fields, columns, geometry_type, crs, time_field, key, locking, generation,"
+    "SELECT id, kind, title, fields, columns, geometry_type, crs, time_field, key, generation,"
     " state, source, base_seq, base_count, signature FROM {s}.twin_layers ORDER BY id"
 )
 
@@ -227,8 +226,8 @@ def tables(con: Any, schema: str, known: Mapping[str, Rights] | None = None) -> 
 
 
 def _table(schema: str, row: tuple[Any, ...], rights: Rights) -> Table:
-    (layer, kind, title, fields, columns, geometry, crs, time_field, key, locking, generation) = row[:11]
-    state, source, base_seq, base_count, signature = row[11:]
+    (layer, kind, title, fields, columns, geometry, crs, time_field, key, generation) = row[:10]
+    state, source, base_seq, base_count, signature = row[10:]
     found = [Column(*c) for c in json.loads(columns)]
     merged, named = merge(json.loads(fields), found)
     oid, relkind, typmod, heirs = [*signature.split(" "), "", "", ""][:4]
@@ -243,7 +242,6 @@ def _table(schema: str, row: tuple[Any, ...], rights: Rights) -> Table:
         crs=crs,
         time_field=time_field or (only_time(merged) if source is not None else None),
         key=tuple(json.loads(key)),
-        locking=locking,
         generation=generation,
         state=state,
         base_seq=base_seq,

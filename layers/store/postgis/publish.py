@@ -392,7 +392,7 @@ def _extent(place: Place, layer: str) -> Bbox | None:
     return layer_table.index_extent(place.con, place.relation(layer), "geom", place.postgis)
 
 
-_WORDS = "kind, title, geometry_type, crs, time_field, key, locking, fields"
+_WORDS = "kind, title, geometry_type, crs, time_field, key, fields"
 
 
 def _register(
@@ -410,7 +410,7 @@ def _register(
     before = place.one(told)
     con.execute(
         f"INSERT INTO {place.s}.twin_layers AS l (id, {_WORDS}, generation, logger, state, signature,"
-        " columns, base_seq, base_count) VALUES (%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,'ok','','[]',0,0)"
+        " columns, base_seq, base_count) VALUES (%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,'ok','','[]',0,0)"
         " ON CONFLICT (id) DO UPDATE SET "
         + ", ".join(f"{name.strip()} = excluded.{name.strip()}" for name in _WORDS.split(","))
         + ", generation = excluded.generation, state = 'ok'",
@@ -422,7 +422,6 @@ def _register(
             spec.crs,
             spec.time_field,
             json.dumps(list(spec.key)),
-            spec.locking,
             layer_record.dump_fields(fields),
             generation,
             schema.log_function(layer),

@@ -65,8 +65,8 @@ def _register(place: Place, layer: str, entry: Registered, known: Table | None) 
         return
     place.con.execute(
         f"INSERT INTO {place.s}.twin_layers (id, kind, title, crs, time_field, source, geometry_type, key,"
-        " locking, fields, generation, logger, state, signature, columns, base_seq, base_count)"
-        " VALUES (%s, %s, %s, %s, %s, %s, 'Geometry', '[]', 'default', '[]', 1, %s, %s, '', '[]', 0, 0)"
+        " fields, generation, logger, state, signature, columns, base_seq, base_count)"
+        " VALUES (%s, %s, %s, %s, %s, %s, 'Geometry', '[]', '[]', 1, %s, %s, '', '[]', 0, 0)"
         " ON CONFLICT (id) DO UPDATE SET kind = excluded.kind, title = excluded.title, crs = excluded.crs,"
         " time_field = excluded.time_field, source = excluded.source, state = excluded.state, signature = ''",
         (layer, *words, schema.log_function(layer), problem or "it was not looked at yet"),

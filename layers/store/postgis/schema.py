@@ -23,7 +23,7 @@ from layers.store.postgis.connection import Connection, literal, quoted
 from layers.store.staged import LOGGED_EACH
 from layers.types import FieldType
 
-FORMAT = 1
+FORMAT = 2
 HIDDEN = "twin_new_"  # how the columns that a publish is still filling begin
 _LONGEST = 63  # bytes of an identifier (NAMEDATALEN - 1)
 _SYSTEM = frozenset({"ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"})
@@ -83,7 +83,7 @@ CREATE TABLE {s}.twin_pruned (layer text COLLATE "C" PRIMARY KEY, seq bigint NOT
 CREATE TABLE {s}.twin_actors (layer text COLLATE "C", fid bigint, seq bigint, actor text NOT NULL,
   at timestamptz NOT NULL DEFAULT clock_timestamp(), PRIMARY KEY (layer, fid, seq));
 CREATE TABLE {s}.twin_layers (id text COLLATE "C" PRIMARY KEY, kind text NOT NULL, title text NOT NULL,
-  geometry_type text NOT NULL, crs text NOT NULL, time_field text, key text NOT NULL, locking text NOT NULL,
+  geometry_type text NOT NULL, crs text NOT NULL, time_field text, key text NOT NULL,
   generation bigint NOT NULL, fields text NOT NULL, source text, logger text NOT NULL, state text NOT NULL,
   signature text NOT NULL,  columns text NOT NULL, base_seq bigint NOT NULL, base_count bigint NOT NULL);
 CREATE TABLE {s}.twin_history (layer text COLLATE "C" PRIMARY KEY, high_fid bigint NOT NULL,

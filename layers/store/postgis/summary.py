@@ -49,38 +49,27 @@ class Summary:
 
     def _made(self, con: Connection, table: Table, moment: State) -> Layer:
         count = self.count(con, table, moment.layer_seq)
-        box, meshes = self._extent(con, table) if table.source is not None else self._own(con, table)
+        box = self._extent(con, table)
         extent = _within_world(box) if count and box is not None else None
         return layer_record.layer(
             table,
             extent=extent,
             count=count,
             seq=moment.layer_seq,
-            meshes=meshes,
             edits=table.edits,
             fixed_because=table.fixed_because,
             crs_also=self._crs_also,
             in_place=table.source is not None,
         )
 
-    def _own(self, con: Connection, table: Table) -> tuple[Bbox | None, bool]:
-        """Extent, and whether there are bodies, of a layer of our own."""
-        box = layer_table.index_box_sql(self._sessions.postgis)
-        mesh = table.mesh.replace("%", "%%")
-        row = con.execute(
-            f"SELECT {box}, EXISTS (SELECT FROM {mesh})", (table.raw, table.geom_column), binary=True
-        ).fetchone()
-        assert row is not None
-        return layer_table.box(row[0]), row[1]
-
-    def _extent(self, con: Connection, table: Table) -> tuple[Bbox | None, bool]:
+    def _extent(self, con: Connection, table: Table) -> Bbox | None:
         postgis = self._sessions.postgis
         found = None
         if not table.scanned and not table.loose:
             found = layer_table.index_extent(con, table.raw, table.geom_column, postgis)
-        if found is None:
+        if found is None and table.source is not None:
             found = layer_table.exact_extent(con, table, postgis)
-        return None if found is None else project.box_to_lonlat(table, found), False
+        return None if found is None else project.box_to_lonlat(table, found)
 
     def count(self, con: Connection, table: Table, seq: int) -> int:
         """How many features the layer had at a log number: the log keeps by how many each change grew it."""
