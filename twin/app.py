@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 from layers.errors import BadParameter, NotAllowed, ReadOnly, TwinError, Unavailable
 from layers.store.base import Store
@@ -46,18 +47,21 @@ def open_city(folder: Path, patience: float = 0.0) -> City:
 
     A database that does not answer yet is waited for, ``patience`` seconds at most."""
     from tiles.service import Tiles
+    from twin.incidents import Incidents
     from twin.live import Live
     from twin.live.bus import Bus
 
     conf = settings.load(folder)
     store = _store(folder, conf, patience)
     bus = Bus()
+    live = Live(folder, conf, bus)
     return City(
         folder=folder,
         settings=conf,
         store=store,
         tiles=Tiles(store, folder / "derived", conf.heights.ground),
-        live=Live(folder, conf, bus),
+        live=live,
+        incidents=Incidents(live.ingest, live.file, bus, ZoneInfo(conf.time_zone)),
         bus=bus,
         keys=Keys(folder),
     )

@@ -19,11 +19,13 @@ from layers.errors import Busy, NotFound, Unavailable
 from layers.store import cancellation
 from layers.store.base import Store
 from twin.access.keys import Keys
+from twin.live.times import iso, now_ms
 from twin.settings import CitySettings
 from twin.threads import Threads
 
 if TYPE_CHECKING:
     from tiles.service import Tiles
+    from twin.incidents import Incidents
     from twin.live import Live
     from twin.live.bus import Bus
 
@@ -50,6 +52,7 @@ class City:
     store: Store
     tiles: Tiles
     live: Live
+    incidents: Incidents
     bus: Bus
     keys: Keys
     pool: Threads = field(default_factory=lambda: Threads(8, "twin-work"))
@@ -67,6 +70,14 @@ class City:
         self.readers = Threads(light + heavy, "twin-read")
         self.writers = Threads(writing, "twin-write")
         self._places = asyncio.Semaphore(heavy)
+
+    def snapshot(self) -> dict[str, object]:
+        """What a page needs to begin: every sensor, the open incidents, the last that ended."""
+        return {
+            "time": iso(now_ms()),
+            "sensors": self.live.sensors(),
+            "incidents": self.incidents.board(),
+        }
 
     async def run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run blocking work that needs no store beside the event loop. Raises Busy."""

@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from layers.model import Surface
+from tiles import geocentric
 from tiles.batch import POLYGON, Batch, successor
 from tiles.mesh import body
 from tiles.mesh.body import Body, spread
-from tiles.scene import place
 from tiles.scheme import Floats
 
 
@@ -24,9 +24,9 @@ def extrude(batch: Batch, base: Floats, top: Floats) -> Body:
     shapes = batch.take(rows)
     lon, lat = shapes.lonlat()
     of = np.repeat(np.arange(len(rows)), np.diff(shapes.coords[shapes.parts]))
-    low = place.ecef(lon, lat, base[rows][of])
-    high = place.ecef(lon, lat, top[rows][of])
-    upward = place.up(lon, lat)
+    low = geocentric.ecef(lon, lat, base[rows][of])
+    high = geocentric.ecef(lon, lat, top[rows][of])
+    upward = geocentric.up(lon, lat)
     caps = triangulate(shapes)
     return body.join(
         [

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from layers.model import Mesh
+from tiles import geocentric
 from tiles.mesh import body
 from tiles.mesh.body import Body
-from tiles.scene import place
 
 #: Doubled area (m²) below which a triangle has no direction and is left out.
 FLAT = 1e-9
@@ -21,7 +21,7 @@ def surface(meshes: Mapping[int, Mesh], lift: Mapping[int, float]) -> Body:
 
 
 def _one(mesh: Mesh, row: int, lift: float) -> Body:
-    points = place.ecef(mesh.positions[:, 0], mesh.positions[:, 1], mesh.positions[:, 2] + lift)
+    points = geocentric.ecef(mesh.positions[:, 0], mesh.positions[:, 1], mesh.positions[:, 2] + lift)
     corners = points[mesh.triangles]
     normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     kept = np.linalg.norm(normals, axis=1) > FLAT

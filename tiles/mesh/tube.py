@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from layers.model import Surface
+from tiles import geocentric
 from tiles.batch import LINE, Batch
 from tiles.mesh import body
 from tiles.mesh.body import Body, unit
-from tiles.scene import place
 from tiles.scheme import Floats
 
 SIDES = 8
@@ -30,13 +30,13 @@ def tube(batch: Batch, height: Floats, radius: Floats) -> Body:
         return body.empty()
     lon, lat = lines.lonlat()
     part_row = np.repeat(np.arange(len(rows)), np.diff(lines.parts))
-    axis = place.ecef(lon, lat, np.repeat(height[rows][part_row], np.diff(lines.coords)))
+    axis = geocentric.ecef(lon, lat, np.repeat(height[rows][part_row], np.diff(lines.coords)))
     kept, coords = _distinct(axis, lines.coords)
     parts = np.flatnonzero(np.diff(coords) >= 2)
     if not len(parts):
         return body.empty()
     use = body.spread(coords[:-1][parts], np.diff(coords)[parts])
-    axis, upward = axis[kept][use], place.up(lon[kept][use], lat[kept][use])
+    axis, upward = axis[kept][use], geocentric.up(lon[kept][use], lat[kept][use])
     offsets = np.concatenate([[0], np.cumsum(np.diff(coords)[parts])])
     of = np.repeat(part_row[parts], np.diff(offsets))
     return _build(axis, upward, offsets, radius[rows][of], rows[of])

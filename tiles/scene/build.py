@@ -9,14 +9,14 @@ import numpy as np
 from layers.kinds import Body as Rule
 from layers.kinds import Prism, Tube
 from layers.model import Mesh
-from tiles import scheme
+from tiles import geocentric, scheme
 from tiles.batch import Batch
 from tiles.mesh import body as bodies
 from tiles.mesh.body import Body
 from tiles.mesh.extrude import extrude
 from tiles.mesh.surface import surface
 from tiles.mesh.tube import tube
-from tiles.scene import metadata, place
+from tiles.scene import metadata
 from tiles.scene.glb import glb
 from tiles.scene.tree import Node
 from tiles.scheme import Floats
@@ -62,7 +62,7 @@ def node(batch: Batch, at: Node, rule: Rule, ground: float, meshes: Meshes) -> b
     found = meshes(batch.fids.tolist()) if stored and len(batch) else left
     shape = _bodies(batch, rule, ground, found) if len(batch) else bodies.empty()
     west, south, east, north = scheme.tile_bounds(*at)
-    centre = place.ecef(np.array((west + east) / 2), np.array((south + north) / 2), ground)
+    centre = geocentric.ecef(np.array((west + east) / 2), np.array((south + north) / 2), ground)
     if not len(shape.triangles):
         return glb(_tiny(at, ground), metadata.single(NO_FEATURE), 1, centre)
     return glb(shape, metadata.table(batch), len(batch), centre, colours=stored)
@@ -113,7 +113,7 @@ def _lifts(batch: Batch, rule: Prism, meshes: Mapping[int, Mesh], ground: float)
 def _tiny(at: Node, ground: float) -> Body:
     """A box too small to see at the middle of a cell: an empty file never loads in a client."""
     west, south, east, north = scheme.tile_bounds(*at)
-    middle = place.ecef(np.array((west + east) / 2), np.array((south + north) / 2), ground)
+    middle = geocentric.ecef(np.array((west + east) / 2), np.array((south + north) / 2), ground)
     corners = np.array([[x, y, z] for x in (0, 1) for y in (0, 1) for z in (0, 1)], float)
     faces = np.array([[0, 1, 3, 2], [4, 6, 7, 5], [0, 4, 5, 1], [2, 3, 7, 6], [0, 2, 6, 4], [1, 5, 7, 3]])
     quads = (corners[faces] - 0.5) * TINY

@@ -10,8 +10,8 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from tiles import geocentric
 from tiles.mesh.body import Body
-from tiles.scene import place
 from tiles.scene.metadata import Column
 from tiles.scheme import Floats
 
@@ -88,7 +88,7 @@ def glb(
         "extensions": {"EXT_structural_metadata": _metadata(buffer, table, count)},
         "scene": 0,
         "scenes": [{"nodes": [0]}],
-        "nodes": [{"mesh": 0, "translation": place.y_up(centre).tolist()}],
+        "nodes": [{"mesh": 0, "translation": geocentric.y_up(centre).tolist()}],
         "meshes": [{"primitives": [primitive]}],
         "materials": [MATERIAL],
         "accessors": buffer.accessors,
@@ -100,8 +100,8 @@ def glb(
 
 def _primitive(buffer: _Buffer, body: Body, centre: Floats, colours: bool) -> dict[str, Any]:
     n = len(body.positions)
-    positions = place.y_up(body.positions - centre).astype("<f4")
-    normals = place.y_up(body.normals).astype("<f4")
+    positions = geocentric.y_up(body.positions - centre).astype("<f4")
+    normals = geocentric.y_up(body.normals).astype("<f4")
     attributes = {
         "POSITION": buffer.accessor(
             buffer.view(positions.tobytes(), ARRAY_BUFFER, 12),

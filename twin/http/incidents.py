@@ -49,7 +49,7 @@ class _Room:
 
     async def _list(self, scope: Scope, send: Send) -> None:
         given = respond.query_map(scope, ("status", "level", "limit", "since", "f"))
-        incidents = self._city.live.incidents
+        incidents = self._city.incidents
         status = given.get("status")
         if status is not None and status not in incidents.workflow.states:
             raise BadParameter("status", status, "one of " + ", ".join(incidents.workflow.states))
@@ -69,7 +69,7 @@ class _Room:
 
     async def _one(self, scope: Scope, send: Send, incident: int) -> None:
         shape = _shape(respond.query_map(scope, ("f",)))
-        found = await self._city.run(self._city.live.incidents.get, incident)
+        found = await self._city.run(self._city.incidents.get, incident)
         etag = f'"{found["revision"]}"'
         headers = [(b"etag", etag.encode()), *_FRESH]
         if respond.etag_matches(respond.header(scope, b"if-none-match"), etag):
@@ -86,7 +86,7 @@ class _Room:
         if media != "application/json":
             raise WrongMedia("the body must be application/json")
         body = respond.read_json(await respond.read_body(scope, receive, BODY_BYTES))
-        incidents = self._city.live.incidents
+        incidents = self._city.incidents
         if incident is not None:
             found = await incidents.act(incident, body, key.name, _if_match(scope))
             headers = [(b"etag", f'"{found["revision"]}"'.encode())]

@@ -42,7 +42,7 @@ def document(city: City) -> dict[str, Any]:
         "mapApprovalNo": settings.map_approval_no,
         "layers": [layer_entry(city, layer) for layer in layers],
         "levels": list(LEVELS),
-        "workflow": city.live.incidents.workflow.public(),
+        "workflow": city.incidents.workflow.public(),
         "thresholds": city.live.themes.public(),
         "stream": "/stream",
     }

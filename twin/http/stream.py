@@ -93,7 +93,7 @@ class _Room:
         """What is queued is older than the snapshot or idempotent on top of it; the id is taken first,
         so that a replay from it repeats rather than misses."""
         position = self._city.bus.at
-        data = await self._city.run(self._city.live.snapshot)
+        data = await self._city.run(self._city.snapshot)
         await _write(send, b"retry: 1000\n" + encode("snapshot", data, position))
 
 

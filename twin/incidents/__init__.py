@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from layers.errors import BadBody, NotFound, Stale, shown
-from layers.observations.livefile import point
+from layers.observations.livefile import LiveFile, point
 from twin.incidents import workflow
 from twin.live import times
 
 if TYPE_CHECKING:
-    from twin.live import Live
-    from twin.live.ingest import Transaction
+    from twin.live.bus import Bus
+    from twin.live.ingest import Ingest, Transaction
 
 COLUMNS = (
     "id, code, title, description, class, level, status, lon, lat, address, source, simulated, reported, "
@@ -30,21 +30,23 @@ LENGTHS = {"title": 200, "description": 4000, "class": 64, "address": 300, "sour
 class Incidents:
     """The incidents of a city. Reading methods block; ``report`` and ``act`` await the commit."""
 
-    def __init__(self, live: Live) -> None:
-        self._live = live
+    def __init__(self, ingest: Ingest, file: LiveFile, bus: Bus, zone: ZoneInfo) -> None:
+        self._ingest = ingest
+        self._file = file
+        self._bus = bus
+        self._zone = zone
         self.workflow = workflow.load()
-        self._zone = ZoneInfo(live.settings.time_zone)
 
     async def report(self, body: object, actor: str) -> dict[str, Any]:
         """Make an incident. Raises BadBody naming every fault, ReadOnly, Busy."""
         checked = check(body)
-        made: dict[str, Any] = await self._live.ingest.put(partial(self._report, checked, actor))
+        made: dict[str, Any] = await self._ingest.put(partial(self._report, checked, actor))
         return made
 
     async def act(self, incident: int, body: object, actor: str, if_match: int | None) -> dict[str, Any]:
         """Move an incident. Raises NotFound, BadBody, Conflict, Stale, ReadOnly, Busy."""
         action, note = check_action(body)
-        moved: dict[str, Any] = await self._live.ingest.put(
+        moved: dict[str, Any] = await self._ingest.put(
             partial(self._act, incident, action, note, actor, if_match)
         )
         return moved
@@ -62,7 +64,7 @@ class Incidents:
         parts = [(sql, value) for sql, value in wanted if value is not None]
         where = "WHERE " + " AND ".join(sql for sql, _ in parts) if parts else ""
         values = [value for _, value in parts]
-        with self._live.file.reading() as conn:
+        with self._file.reading() as conn:
             count = conn.execute(f"SELECT count(*) FROM incident {where}", values).fetchone()[0]  # noqa: S608
             rows = conn.execute(
                 f"SELECT {COLUMNS} FROM incident {where} ORDER BY id DESC LIMIT ?",  # noqa: S608
@@ -74,7 +76,7 @@ class Incidents:
         """What an open page begins with, newest first: the open incidents, and the last that ended."""
         final = [name for name, state in self.workflow.states.items() if state.final]
         marks = ",".join("?" * len(final))
-        with self._live.file.reading() as conn:
+        with self._file.reading() as conn:
             rows = [
                 row
                 for test, limit in (("NOT IN", most_open), ("IN", most_ended))
@@ -87,7 +89,7 @@ class Incidents:
 
     def get(self, incident: int) -> dict[str, Any]:
         """One incident with its log. Raises NotFound."""
-        with self._live.file.reading() as conn:
+        with self._file.reading() as conn:
             found = self._public(_row(conn, incident))
             found["log"] = [
                 {
@@ -144,7 +146,7 @@ class Incidents:
 
     def _tell(self, tx: Transaction, incident: int) -> dict[str, Any]:
         public = self._public(_row(tx.conn, incident))
-        tx.after.append(partial(self._live.bus.publish, "incident", public))
+        tx.after.append(partial(self._bus.publish, "incident", public))
         return public
 
     def _public(self, row: tuple[Any, ...]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Live data of a city: ingest, rules, the state of every sensor, incidents, fan-out."""
+"""Live data of a city: ingest, rules, the state of every sensor, fan-out."""
 
 from __future__ import annotations
 
@@ -14,10 +14,9 @@ from twin.live import registry, themes
 from twin.live.bus import Bus
 from twin.live.ingest import Ingest, Transaction
 from twin.live.registry import Stream
-from twin.live.times import iso, now_ms
+from twin.live.times import now_ms
 
 if TYPE_CHECKING:
-    from twin.incidents import Incidents
     from twin.settings import CitySettings
 
 log = logging.getLogger("twin")
@@ -31,9 +30,6 @@ class Live:
     commit and by the watch for silence; readers take what they find."""
 
     def __init__(self, folder: Path, settings: CitySettings, bus: Bus) -> None:
-        from twin.incidents import Incidents
-
-        self.settings = settings
         self.bus = bus
         self.themes = themes.load(folder, settings.themes)
         self.file = LiveFile(folder)
@@ -42,7 +38,6 @@ class Live:
         self.ingest = Ingest(self.file, self._step, self._moved)
         with self.file.reading() as conn:
             self._fill(registry.read(conn, self.themes))
-        self.incidents: Incidents = Incidents(self)
         self._stop = threading.Event()
         self._watch: threading.Thread | None = None
 
@@ -79,14 +74,6 @@ class Live:
             "time": [s.time for s in found],
             "state": [s.state for s in found],
             "simulated": [s.simulated for s in found],
-        }
-
-    def snapshot(self) -> dict[str, object]:
-        """What a page needs to begin: every sensor, the open incidents, the last that ended."""
-        return {
-            "time": iso(now_ms()),
-            "sensors": self.sensors(),
-            "incidents": self.incidents.board(),
         }
 
     def changed(self, tx: Transaction, ids: Collection[int]) -> None:

@@ -6,13 +6,14 @@ import asyncio
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from layers.errors import Busy, TwinError
 
 if TYPE_CHECKING:
-    from tiles.service import Changed
-    from twin.city import City
+    from layers.store.base import Store
+    from tiles.service import Changed, Tiles
+    from twin.live.bus import Bus
 
 log = logging.getLogger("twin")
 POLL_SECONDS = 0.2
@@ -20,14 +21,23 @@ POLL_SECONDS = 0.2
 WAIT_SECONDS = 0.5
 
 
+class Watched(Protocol):
+    """What a watcher reads and tells: a store, its tiles, the pages; and why the store is lost, if it is."""
+
+    store: Store
+    tiles: Tiles
+    bus: Bus
+    lost: str | None
+
+
 class Watcher:
     """Reads the change log four to five times a second, or waits for a database to tell of changes.
 
     A poll of a local store costs two PRAGMAs when nothing happened. The event goes out after
     ``tiles.changed`` has taken the change in, so the bytes behind a pushed version are already served.
-    The watcher is also the one that finds out whether a database answers (``City.lost``)."""
+    The watcher is also the one that finds out whether a database answers (``lost``)."""
 
-    def __init__(self, city: City) -> None:
+    def __init__(self, city: Watched) -> None:
         self._city = city
         self._since = city.store.seq()
         self._epoch = city.store.epoch

@@ -22,7 +22,7 @@ import psycopg
 from layers.errors import BadParameter, Busy, NotFound, Unavailable, shown
 from layers.store import layer_record
 from layers.store.database import Database
-from layers.store.postgis import ddl, epoch, layer_table, log, read, registered, rights, schema
+from layers.store.postgis import ddl, epoch, layer_table, log, read, registered, repair, rights, schema
 from layers.store.postgis.connection import Connection, Lost, connect, postgres_errors, quoted
 from layers.store.postgis.ddl import Place
 from layers.store.postgis.layer_table import Table
@@ -100,7 +100,7 @@ class Catalogue:
             sweep(con, self.schema)
             with con.transaction():
                 con.execute("SELECT pg_advisory_xact_lock(%s)", (schema.key(self.schema, "open"),))
-                ddl.repair(self.place(con), ddl.moved(self.place(con)))
+                repair.repair(self.place(con), ddl.moved(self.place(con)))
                 ddl.rebase(self.place(con))
                 registered.sync(self.place(con), self.database.tables)
                 self.grant(con)
@@ -312,7 +312,7 @@ class Catalogue:
         if layers := ddl.moved(place):
             with con.transaction():
                 con.execute("SET LOCAL lock_timeout = '1s'")
-                ddl.repair(place, layers)
+                repair.repair(place, layers)
 
     def repair(self) -> None:
         """Look what another program did to the tables, put them in order, and read the catalogue again."""

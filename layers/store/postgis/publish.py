@@ -23,7 +23,7 @@ from psycopg.types.numeric import Int8
 from layers.errors import BadFile, Busy, Exists
 from layers.store import layer_record, staged
 from layers.store.base import Published
-from layers.store.postgis import ddl, layer_table, schema
+from layers.store.postgis import ddl, layer_table, repair, schema
 from layers.store.postgis.connection import Connection, literal, quoted
 from layers.store.postgis.ddl import Place
 from layers.store.postgis.layer_table import Table
@@ -68,7 +68,7 @@ def _prepare(place: Place, stage: PostgisStage, mode: str) -> Prepared | None:
     that the table is locked for readers for moments only."""
     layer = stage.spec.id
     with place.con.transaction():
-        ddl.repair(place, [layer])
+        repair.repair(place, [layer])
         present = layer_table.tables(place.con, place.schema).get(layer)
         if (
             mode == "create"
@@ -136,7 +136,7 @@ def _lock(place: Place, relation: str, mode: str) -> None:
 
 def _publish(place: Place, stage: PostgisStage, mode: str, prepared: Prepared | None) -> Published:
     con, layer = place.con, stage.spec.id
-    ddl.repair(place, [layer], touched=False)
+    repair.repair(place, [layer], touched=False)
     present = layer_table.tables(con, place.schema).get(layer)
     if mode == "create" and present is not None:
         raise Exists(f"layer {layer} exists already; use --replace or --append")

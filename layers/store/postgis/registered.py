@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -14,8 +14,7 @@ import psycopg
 
 from layers.errors import BadFile, BadParameter
 from layers.store.database import Registered
-from layers.store.layer_record import OK
-from layers.store.postgis import ddl, introspect, layer_table, schema, watched
+from layers.store.postgis import ddl, introspect, layer_table, repair, schema, watched
 from layers.store.postgis.connection import quoted
 from layers.store.postgis.ddl import Place
 from layers.store.postgis.layer_table import Source, Table
@@ -25,12 +24,6 @@ _NO_GRANT = (
     psycopg.errors.UndefinedTable,
     psycopg.errors.InvalidSchemaName,
 )
-_NO_SELECT = "this server may not read it; grant it SELECT"
-_NOT_ALWAYS = (
-    "logical replication writes {0}, where this server's triggers are not enabled always; let its owner run"
-    " ALTER TABLE {0} ENABLE ALWAYS TRIGGER for those that begin with twin_"
-)
-_NO_TRIGGER = "this server may not put its triggers on {}; grant it TRIGGER and SELECT"
 
 
 def sync(place: Place, wanted: Mapping[str, Registered]) -> None:
@@ -78,7 +71,7 @@ def _register(place: Place, layer: str, entry: Registered, known: Table | None) 
         )
         ddl.touch(place)
     else:
-        ddl.repair(place, [layer])
+        repair.repair(place, [layer])
 
 
 def _words(place: Place, layer: str) -> tuple[Any, ...] | None:
@@ -126,7 +119,7 @@ def _with_crs(place: Place, oid: int, source: Source) -> tuple[Source, str]:
         with place.con.transaction():
             _, srid = introspect.geometry(place.con, place.postgis, oid, relation, source.geometry)
     except psycopg.errors.InsufficientPrivilege:
-        return source, _NO_SELECT
+        return source, watched.NO_SELECT
     except psycopg.errors.UndefinedColumn:
         return source, f"it has no column {source.geometry}"
     source = Source(source.schema, source.table, source.fid, source.geometry, srid, source.view)
@@ -157,54 +150,6 @@ def _geometry(place: Place, oid: int) -> str | None:
         (oid,),
     ).fetchall()
     return rows[0][0] if len(rows) == 1 else None
-
-
-def watch(place: Place, table: Table, heirs: bool) -> str:
-    """Put the triggers on the table, its partitions and heirs, or on all that a view reads; the layer's
-    state."""
-    source = table.source
-    assert source is not None
-    try:
-        with place.con.transaction():
-            relations, problem = watched.behind(place, table)
-            if not problem and (source.view or heirs):
-                problem = watched.ambiguous(place, table)
-    except psycopg.errors.InsufficientPrivilege:
-        problem = _NO_SELECT
-    if problem:
-        place.con.execute(schema.drop_logging(place.schema, table.id))
-        return problem
-    if source.view:
-        made = schema.whole_logging(place.schema, table.id, relations)
-    else:
-        made = schema.logging(
-            place.schema, place.postgis, table.id, relations, source.fid, source.geometry, source.srid, False
-        )
-    try:
-        with place.con.transaction():
-            return _put(place, table, relations, made)
-    except psycopg.errors.InsufficientPrivilege:  # of a schema
-        return _NO_TRIGGER.format("the tables that it reads")
-
-
-def _put(place: Place, table: Table, relations: Sequence[str], made: Sequence[str]) -> str:
-    """Run the DDL of the log function and its triggers where they are not in place; the layer's state."""
-    if lacking := watched.untriggered(place, relations, counted=not table.is_view):
-        return _NO_TRIGGER.format(lacking)
-    if not watched.in_place(place, table, relations, made[0]):
-        for sql in (schema.drop_logging(place.schema, table.id), *made):
-            place.con.execute(sql)
-    for relation in relations:
-        if _owned(place, relation):
-            for sql in schema.always(place.schema, table.id, relation):
-                place.con.execute(sql)
-    replicated = watched.replicated(place, table, relations)
-    return _NOT_ALWAYS.format(replicated) if replicated else OK
-
-
-def _owned(place: Place, relation: str) -> bool:
-    sql = "SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = %s::regclass"
-    return bool(place.one(sql, (relation,)))
 
 
 def grant(place: Place, role: str) -> None:

@@ -11,11 +11,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import psycopg
+
+from layers.store.layer_record import OK
 from layers.store.postgis import schema
 from layers.store.postgis.connection import quoted
 from layers.store.postgis.ddl import Place
 from layers.store.postgis.layer_table import Table
 
+NO_SELECT = "this server may not read it; grant it SELECT"
+_NOT_ALWAYS = (
+    "logical replication writes {0}, where this server's triggers are not enabled always; let its owner run"
+    " ALTER TABLE {0} ENABLE ALWAYS TRIGGER for those that begin with twin_"
+)
+_NO_TRIGGER = "this server may not put its triggers on {}; grant it TRIGGER and SELECT"
 #: The relations behind a table or view: itself, what views read, partitions and heirs; and how each is read.
 _BEHIND = """
 WITH RECURSIVE d(oid) AS (SELECT %s::regclass::oid UNION SELECT s.oid FROM d, LATERAL (
@@ -125,3 +134,51 @@ def untriggered(place: Place, relations: Sequence[str], *, counted: bool) -> str
         f"SELECT r::regclass::text FROM unnest(%s::text[]) r WHERE {lacks}", (list(relations),)
     ).fetchall()
     return ", ".join(name for (name,) in rows)
+
+
+def watch(place: Place, table: Table, heirs: bool) -> str:
+    """Put the triggers on the table, its partitions and heirs, or on all that a view reads; the layer's
+    state."""
+    source = table.source
+    assert source is not None
+    try:
+        with place.con.transaction():
+            relations, problem = behind(place, table)
+            if not problem and (source.view or heirs):
+                problem = ambiguous(place, table)
+    except psycopg.errors.InsufficientPrivilege:
+        problem = NO_SELECT
+    if problem:
+        place.con.execute(schema.drop_logging(place.schema, table.id))
+        return problem
+    if source.view:
+        made = schema.whole_logging(place.schema, table.id, relations)
+    else:
+        made = schema.logging(
+            place.schema, place.postgis, table.id, relations, source.fid, source.geometry, source.srid, False
+        )
+    try:
+        with place.con.transaction():
+            return _put(place, table, relations, made)
+    except psycopg.errors.InsufficientPrivilege:  # of a schema
+        return _NO_TRIGGER.format("the tables that it reads")
+
+
+def _put(place: Place, table: Table, relations: Sequence[str], made: Sequence[str]) -> str:
+    """Run the DDL of the log function and its triggers where they are not in place; the layer's state."""
+    if lacking := untriggered(place, relations, counted=not table.is_view):
+        return _NO_TRIGGER.format(lacking)
+    if not in_place(place, table, relations, made[0]):
+        for sql in (schema.drop_logging(place.schema, table.id), *made):
+            place.con.execute(sql)
+    for relation in relations:
+        if _owned(place, relation):
+            for sql in schema.always(place.schema, table.id, relation):
+                place.con.execute(sql)
+    written = replicated(place, table, relations)
+    return _NOT_ALWAYS.format(written) if written else OK
+
+
+def _owned(place: Place, relation: str) -> bool:
+    sql = "SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = %s::regclass"
+    return bool(place.one(sql, (relation,)))

@@ -16,12 +16,12 @@ from pyproj import Geod, Transformer
 from layers.model import Mesh, Surface
 from tests.support import HELSINKI
 from tiles import batch as batches
+from tiles import geocentric
 from tiles.mesh import tube as tubes
 from tiles.mesh.body import Body
 from tiles.mesh.extrude import extrude
 from tiles.mesh.surface import surface
 from tiles.mesh.tube import tube
-from tiles.scene import place
 
 GEOD = Geod(ellps="WGS84")
 LON, LAT = 24.94, 60.17
@@ -64,7 +64,7 @@ def local(*metres: tuple[float, float]) -> list[tuple[float, float]]:
 @given(st.floats(-180, 180), st.floats(-89.9, 89.9), st.floats(-100, 9000))
 def test_geocentric_coordinates_agree_with_proj(lon: float, lat: float, height: float) -> None:
     expected = Transformer.from_crs(4979, 4978, always_xy=True).transform(lon, lat, height)
-    found = place.ecef(np.array(lon), np.array(lat), height)
+    found = geocentric.ecef(np.array(lon), np.array(lat), height)
     assert np.abs(found - expected).max() < 1e-6
 
 
@@ -165,7 +165,7 @@ def test_a_hairpin_and_repeated_points_stay_bounded() -> None:
     body = tube(batch_of([line]), np.array([-1.0]), np.array([0.2]))
     assert np.isfinite(body.positions).all()
     assert np.isfinite(body.normals).all()
-    middle = place.ecef(np.array(LON), np.array(LAT), -1.0)
+    middle = geocentric.ecef(np.array(LON), np.array(LAT), -1.0)
     assert np.linalg.norm(body.positions - middle, axis=1).max() < 32
 
 

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
+from zoneinfo import ZoneInfo
 
 import httpx
 
@@ -16,6 +17,7 @@ from twin.access.keys import Keys
 from twin.city import City
 from twin.http import errors, incidents, respond, sensorthings, stream
 from twin.http.respond import ASGIApp, Receive, Scope, Send
+from twin.incidents import Incidents
 from twin.live import Live
 from twin.live.bus import Bus
 
@@ -33,7 +35,9 @@ class Room:
         conf = settings.parse(THEMES)
         self.live = Live(folder, conf, self.bus)
         none = cast(Any, SimpleNamespace())
-        self.city = City(folder, conf, none, none, self.live, self.bus, self.keys)
+        zone = ZoneInfo(conf.time_zone)
+        self.incidents = Incidents(self.live.ingest, self.live.file, self.bus, zone)
+        self.city = City(folder, conf, none, none, self.live, self.incidents, self.bus, self.keys)
         self._rooms: dict[str, ASGIApp] = {
             "sta": sensorthings.make(self.city),
             "incidents": incidents.make(self.city),

@@ -243,8 +243,8 @@ def test_a_page_begins_with_all_that_is_open_and_the_last_that_ended(room):
             await report(client)
         for incident in (2, 3, 5):
             await act(client, incident, "void", "a test")
-        assert [i["id"] for i in room.live.incidents.board()] == [6, 5, 4, 3, 2, 1]
-        assert [i["id"] for i in room.live.incidents.board(most_ended=1)] == [6, 5, 4, 1]
-        assert [i["id"] for i in room.live.incidents.board(most_open=2, most_ended=0)] == [6, 4]
+        assert [i["id"] for i in room.incidents.board()] == [6, 5, 4, 3, 2, 1]
+        assert [i["id"] for i in room.incidents.board(most_ended=1)] == [6, 5, 4, 1]
+        assert [i["id"] for i in room.incidents.board(most_open=2, most_ended=0)] == [6, 4]
 
     room.run(scenario)

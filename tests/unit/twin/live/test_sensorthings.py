@@ -374,7 +374,7 @@ def test_states_follow_the_theme_and_survive_a_restart(room):
     room.live.stop()
     again = Room(room.folder)
     assert again.live.streams[1].state == "yellow"
-    assert again.live.snapshot()["sensors"]["value"] == [1.45]
+    assert again.city.snapshot()["sensors"]["value"] == [1.45]
     again.live.start()
     again.close()
 
