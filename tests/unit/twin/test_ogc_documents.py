@@ -26,13 +26,13 @@ from twin.http.ogc import (
     cost,
     documents,
     edit,
-    items,
     links,
     openapi,
     pages,
     schemas,
     tilesets,
 )
+from twin.http.ogc.ids import feature_id
 from twin.settings import parse
 
 FIELDS = (
@@ -253,13 +253,13 @@ def test_declared_classes_are_uris_once_each():
 @pytest.mark.parametrize("text", ["", "x", "-", "-0", "-01", "+1", "1.0", "01", "٣", "1 ", "9" * 19, "1e3"])
 def test_what_is_no_feature_id(text):
     with pytest.raises(NotFound):
-        items.feature_id("things", text)
+        feature_id("things", text)
 
 
 def test_feature_ids():
-    assert items.feature_id("things", "0") == 0
-    assert items.feature_id("things", str(2**63 - 1)) == 2**63 - 1
-    assert items.feature_id("things", "-5") == -5  # as other programs' tables have them
+    assert feature_id("things", "0") == 0
+    assert feature_id("things", str(2**63 - 1)) == 2**63 - 1
+    assert feature_id("things", "-5") == -5  # as other programs' tables have them
 
 
 HERE = "http://x/ogc/collections/things/items"

@@ -23,7 +23,7 @@ from twin.http import respond
 from twin.http.context import strict
 from twin.http.errors import WrongMedia, WrongMethod
 from twin.http.formats import GEOJSON, MERGE_PATCH
-from twin.http.ogc.items import feature_id
+from twin.http.ogc.ids import feature_id
 from twin.http.respond import CORS, Headers, Receive, Scope, Send
 
 if TYPE_CHECKING:

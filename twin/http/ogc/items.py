@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 import orjson
 
 from layers import query as queries
-from layers.errors import NotFound, shown
 from layers.model import Item, Layer
 from layers.query import Query
 from layers.types import CRS84, Cursor
@@ -25,6 +24,7 @@ from twin.http.answers import Answer
 from twin.http.context import Context, Link, link_header
 from twin.http.formats import GEOJSON, HTML, Offer, Representation
 from twin.http.ogc import cost, feature_pages, jsonfg, links
+from twin.http.ogc.ids import feature_id
 from twin.http.ogc.links import Pairs
 from twin.http.respond import Headers, Receive, Scope, Send
 
@@ -267,16 +267,6 @@ def _html(html: bytes, context: Context, query: Query) -> Answer:
         *answers.HTML_HEADERS,
     ]
     return Answer(headers, (html,))
-
-
-def feature_id(layer_id: str, text: str) -> int:
-    """A feature id of a path. Raises NotFound for what no id can look like."""
-    digits = text.removeprefix("-")
-    if digits.isascii() and digits.isdigit() and len(digits) < 20:
-        fid = int(text)
-        if str(fid) == text and abs(fid) < 2**63:
-            return fid
-    raise NotFound(f"layer {layer_id} has no feature {shown(text)!r}")
 
 
 def _now() -> bytes:

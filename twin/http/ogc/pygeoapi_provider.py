@@ -20,7 +20,7 @@ from layers.model import Layer, Page
 from layers.query import Query
 from layers.store.base import Store
 from layers.types import CRS84, Cursor
-from twin.http.ogc.items import feature_id
+from twin.http.ogc.ids import feature_id
 from twin.http.ogc.schemas import json_type, properties
 
 
