@@ -13,6 +13,9 @@ OPENAPI = "application/vnd.oai.openapi+json;version=3.0"
 MERGE_PATCH = "application/merge-patch+json"
 FLATGEOBUF = "application/flatgeobuf"
 CSV = "text/csv"
+#: The GeoJSON profiles (OGC 21-045r1, clause 14): an id, a URI, or a safe CURIE names one.
+PROFILES = ("rfc7946", "jsonfg")
+PROFILE = "http://www.opengis.net/def/profile/OGC/0/"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

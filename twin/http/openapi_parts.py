@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from twin.http.formats import HTML, Offer, names
-from twin.http.ogc.jsonfg import PROFILES
+from twin.http.formats import HTML, PROFILES, Offer, names
 
 PROBLEM = "application/problem+json"
 _TEXT: dict[str, Any] = {"type": "string"}

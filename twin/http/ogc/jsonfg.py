@@ -16,14 +16,12 @@ from layers.errors import BadParameter
 from layers.model import Layer
 from layers.query import Query
 from layers.types import CRS84
+from twin.http.formats import PROFILE, PROFILES
 from twin.http.ogc.schemas import dimension
 
 CONFORMS = tuple(
     f"http://www.opengis.net/spec/json-fg-1/1.0/conf/{name}" for name in ("core", "types-schemas")
 )
-#: The GeoJSON profiles (OGC 21-045r1, clause 14): an id, a URI, or a safe CURIE names one.
-PROFILES = ("rfc7946", "jsonfg")
-PROFILE = "http://www.opengis.net/def/profile/OGC/0/"
 
 
 def profile(text: str | None) -> str | None:

@@ -10,8 +10,7 @@ from urllib.parse import quote, urlencode
 import orjson
 
 from twin.http.context import Link, link, link_header
-from twin.http.formats import GEOJSON, JSON, Offer, Representation
-from twin.http.ogc.jsonfg import PROFILE
+from twin.http.formats import GEOJSON, JSON, PROFILE, Offer, Representation
 
 type Pairs = list[tuple[str, str]]
 #: Bytes of a Link header that leave room for the other headers.
