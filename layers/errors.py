@@ -3,6 +3,7 @@
 TwinError
 ├── BadInput                what the caller sent is wrong
 │   ├── BadParameter        one request parameter or setting
+│   ├── BadConfig           a YAML file: settings, a manifest, a theme, a kind
 │   ├── BadBody             a request body
 │   ├── BadFile             a file that cannot become a layer
 │   └── TooLarge            a body, file or answer beyond its limit
@@ -63,6 +64,12 @@ class BadParameter(BadInput):
     def __init__(self, name: str, value: object, allowed: str) -> None:
         self.name = name
         super().__init__(f"{name}={shown(value)}: {allowed}")
+
+
+class BadConfig(BadInput):
+    """A YAML file cannot be used; the message names every fault with file, line and path."""
+
+    code = "InvalidConfiguration"
 
 
 class BadBody(BadInput):

@@ -357,10 +357,10 @@ def manifest(
     """Load every file a manifest names; with ``mode`` create, no file is read when one id is taken.
 
     ``time_zone`` is that of entries that say none.
-    Raises what :func:`run` raises, and BadFile for a manifest that cannot be used.
+    Raises what :func:`run` raises, and NotFound or BadConfig for a manifest that cannot be used.
     """
     wanted = manifests.read(path)
-    for entry in wanted.entries:
+    for entry in wanted.layers:
         _permitted(store, entry.id, mode)
     return [
         run(
@@ -378,5 +378,5 @@ def manifest(
             limits=limits,
             progress=progress,
         )
-        for entry in wanted.entries
+        for entry in wanted.layers
     ]

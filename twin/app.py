@@ -43,7 +43,7 @@ KNOWN_HOSTS = 100
 
 
 def open_city(folder: Path, patience: float = 0.0) -> City:
-    """Open a city folder; a read-only one serves reading. Raises NotFound, BadCity, Unavailable.
+    """Open a city folder; a read-only one serves reading. Raises NotFound, BadConfig, Unavailable.
 
     A database that does not answer yet is waited for, ``patience`` seconds at most."""
     from tiles.service import Tiles

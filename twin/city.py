@@ -170,7 +170,7 @@ def unreadable(settings: CitySettings, store: Store) -> dict[str, str]:
     found: dict[str, str] = {}
     store.seq()  # a database that is away is no fault of its tables
     for layer_id, said in settings.layers.items():
-        if said.registered() is None:
+        if not said.table:
             continue
         try:
             store.layer(layer_id)

@@ -98,7 +98,7 @@ def keep_freed_memory() -> None:
 
 
 def serve(folder: Path, host: str, port: int, ready: Callable[[str], None] | None = None) -> None:
-    """Serve until a signal. Raises Busy (city or port taken), NotFound, BadCity, Unavailable."""
+    """Serve until a signal. Raises Busy (city or port taken), NotFound, BadConfig, Unavailable."""
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s %(message)s")
     # a lost database is told once, by us; the driver would tell each attempt to reach it
     logging.getLogger("psycopg").setLevel(logging.CRITICAL)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import orjson
 
 from layers.errors import BadParameter
-from twin.setting_values import VARIABLE
+from layers.store.database import VARIABLE
 
 
 def template(title: str, store: str | None = None) -> str:

@@ -42,7 +42,7 @@ class Says:
 
 
 def init(folder: Path, title: str, store: str | None = None) -> str:
-    """Make a city folder and its first key; returns the key. Raises Exists, BadParameter, BadCity."""
+    """Make a city folder and its first key; returns the key. Raises Exists, BadParameter, BadConfig."""
     if (folder / "city.yml").exists():
         raise Exists("this folder holds a city already")
     text = template.template(title, store)

@@ -1,11 +1,57 @@
-"""A PostGIS database as a city's settings describe it."""
+"""A PostGIS database, and the tables of it that are layers where they lie, as ``city.yml`` writes them."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Annotated, ClassVar
 
+from pydantic import AfterValidator, ConfigDict, Field
+
+from layers import kinds
+from layers.strict import CONFIG
 from layers.types import Titles
+
+#: What the environment fills in: ``${VAR}``.
+VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_SCHEMA = re.compile(r"(?!pg_)[a-z_][a-z0-9_]{0,39}")
+
+
+def is_url(url: str) -> bool:
+    """Whether libpq can read it; it takes several hosts, sockets and options that no URL parser knows."""
+    if not url.startswith(("postgresql://", "postgres://")):
+        return False
+    from psycopg import ProgrammingError
+    from psycopg.conninfo import conninfo_to_dict
+
+    try:
+        parts = conninfo_to_dict(url)
+    except ProgrammingError:
+        return False
+    return all(port.isdigit() or not port for port in str(parts.get("port", "")).split(","))
+
+
+def _url(text: str) -> str:
+    """The address of a database as it is written, ``${VAR}`` and all."""
+    if VARIABLE.fullmatch(text) is None and not is_url(VARIABLE.sub("1", text)):
+        raise ValueError("not an address such as postgresql://user:${PASSWORD}@host/database")
+    return text
+
+
+def _schema(name: str) -> str:
+    if not _SCHEMA.fullmatch(name):
+        raise ValueError("a schema is named by up to 40 lower-case letters, digits and _, and not pg_…")
+    return name
+
+
+def _kind(name: str) -> str:
+    if name not in kinds.KINDS:
+        raise ValueError("not a kind: one of " + ", ".join(sorted(kinds.KINDS)))
+    return name
+
+
+type Url = Annotated[str, AfterValidator(_url)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,8 +62,10 @@ class Registered:
     geometry column, ``time_field`` the one of the features' time; None takes the primary key, the only
     geometry column, and the only column of dates or times if there is one."""
 
-    table: str
-    kind: str = "feature"
+    __pydantic_config__: ClassVar[ConfigDict] = CONFIG
+
+    table: Annotated[str, Field(min_length=1, max_length=200)]
+    kind: Annotated[str, AfterValidator(_kind)] = "feature"
     title: Titles = field(default_factory=dict)
     fid: str | None = None
     geometry: str | None = None
@@ -25,19 +73,29 @@ class Registered:
 
 
 @dataclass(frozen=True, slots=True)
-class Database:
-    """A PostGIS database: how to reach it and within which limits. Times are in seconds.
+class DatabaseSettings:
+    """How to reach a PostGIS database and within which limits, as a city says it. Times are in seconds.
 
     ``url`` reads and writes; ``read_url``, where given, is the login of a role that can only read, and
     every read goes through it. ``schema`` holds the city's tables, so that several cities can share a
     database."""
 
-    url: str
-    read_url: str | None = None
-    schema: str = "city"
-    readers: int = 8
-    writers: int = 4
-    read_seconds: float = 5.0
-    write_seconds: float = 30.0
+    __pydantic_config__: ClassVar[ConfigDict] = CONFIG
+
+    url: Url = field(repr=False)
+    read_url: Url | None = field(default=None, repr=False)
+    schema: Annotated[str, AfterValidator(_schema)] = "city"
+    readers: Annotated[int, Field(ge=1, le=100)] = 8
+    writers: Annotated[int, Field(ge=1, le=50)] = 4
+    read_seconds: Annotated[float, Field(gt=0, le=600)] = 5.0
+    write_seconds: Annotated[float, Field(gt=0, le=3600)] = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Database(DatabaseSettings):
+    """A PostGIS database whose addresses are whole, and the tables that are layers where they lie.
+
+    ``wait_seconds`` is how long a request waits for a connection."""
+
     wait_seconds: float = 1.5
     tables: Mapping[str, Registered] = field(default_factory=dict)

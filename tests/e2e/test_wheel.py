@@ -40,8 +40,8 @@ def test_the_wheel_holds_the_page_the_demo_and_no_sources_of_the_page(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     assert "twin/web/static/index.html" in names
     assert any("/Workers/" in name for name in names)
-    assert "twin/config/demo/helsinki/load.yml" in names
-    assert any("NOTICE" in name for name in names if name.startswith("twin/config/demo/helsinki/"))
+    assert "layers/config/demo/helsinki/load.yml" in names
+    assert any("NOTICE" in name for name in names if name.startswith("layers/config/demo/helsinki/"))
     assert not any(name.startswith(("twin/web/app/", "tests/")) for name in names)
     tops = {name.split("/")[0] for name in names}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"twin", "tiles", "layers"}

@@ -8,9 +8,9 @@ import signal
 import subprocess
 import sys
 import threading
-from importlib.resources import as_file, files
 from pathlib import Path
 
+from layers import shipped
 from layers.errors import Exists, NotFound
 from layers.store.database import Database
 from layers.store.open import open_store
@@ -68,22 +68,22 @@ def _store_of(folder: Path) -> str | None:
 
 
 def _make(name: str, folder: Path, store: str | None) -> None:
-    with as_file(files("twin") / "config" / "demo" / name) as source:
-        if not (source / "load.yml").is_file():
-            raise NotFound(f"no demo city named {name!r}")
-        text = (source / "city.yml").read_text("utf-8") + template.stored(store)
-        said = settings.parse(text)
-        database = said.database()
-        folder.mkdir(parents=True, exist_ok=True)
-        # made under another name, so that an interrupted first start begins anew
-        part = folder / "loading"
-        shutil.rmtree(part, ignore_errors=True)
-        part.mkdir()
-        _load(part, database, source / "load.yml", said.time_zone)
-        (folder / "city.yml").write_text(text, "utf-8")
-        if database is None:
-            (part / "city.gpkg").rename(folder / "city.gpkg")
-        shutil.rmtree(part)
+    source = shipped.folder("demo", name)
+    if not (source / "load.yml").is_file():
+        raise NotFound(f"no demo city named {name!r}")
+    text = (source / "city.yml").read_text("utf-8") + template.stored(store)
+    said = settings.parse(text)
+    database = said.database()
+    folder.mkdir(parents=True, exist_ok=True)
+    # made under another name, so that an interrupted first start begins anew
+    part = folder / "loading"
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir()
+    _load(part, database, source / "load.yml", said.time_zone)
+    (folder / "city.yml").write_text(text, "utf-8")
+    if database is None:
+        (part / "city.gpkg").rename(folder / "city.gpkg")
+    shutil.rmtree(part)
 
 
 def _load(folder: Path, database: Database | None, manifest: Path, time_zone: str) -> None:

@@ -3,29 +3,23 @@
 from __future__ import annotations
 
 from functools import cache
-from pathlib import Path
 from typing import Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from layers import shipped, strict
 from layers.errors import BadBody, Conflict
-
-BUILT_IN = Path(__file__).parent.parent / "config" / "workflows"
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+from layers.strict import At, Strict
 
 
-class State(_Strict):
+class State(Strict):
     """A state: its titles per language, and whether a case ends there."""
 
     title: dict[str, str]
     final: bool = False
 
 
-class Action(_Strict):
+class Action(Strict):
     """A move: from which states, to which one, and whether it must be explained."""
 
     title: dict[str, str]
@@ -34,7 +28,7 @@ class Action(_Strict):
     note: Literal["optional", "required"] = "optional"
 
 
-class Workflow(_Strict):
+class Workflow(Strict):
     """A whole table. Refuses moves between states that are not there, and states out of reach."""
 
     title: dict[str, str]
@@ -48,12 +42,13 @@ class Workflow(_Strict):
         for name, action in self.actions.items():
             unknown = {action.to, *action.sources} - set(self.states)
             if unknown:
-                raise ValueError(f"action {name} names the unknown state {min(unknown)}")
+                hint = strict.hint(min(unknown), self.states)
+                raise At(("actions", name), f"there is no state {min(unknown)}{hint}")
             if any(self.states[s].final for s in action.sources):
-                raise ValueError(f"action {name} leaves a final state")
+                raise At(("actions", name), "the action leaves a final state")
             named.add(action.to)
         if named != set(self.states):
-            raise ValueError(f"no action leads to {', '.join(sorted(set(self.states) ^ named))}")
+            raise At(("states",), f"no action leads to {', '.join(sorted(set(self.states) ^ named))}")
         return self
 
     def allowed(self, status: str) -> list[dict[str, object]]:
@@ -88,5 +83,4 @@ class Workflow(_Strict):
 @cache
 def load(name: str = "city") -> Workflow:
     """A built-in workflow."""
-    text = (BUILT_IN / f"{name}.yml").read_text("utf-8")
-    return Workflow.model_validate(yaml.safe_load(text))
+    return strict.read(shipped.folder("workflows") / f"{name}.yml", Workflow, f"workflows/{name}.yml")

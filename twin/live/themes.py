@@ -6,33 +6,21 @@ built-in file of that name.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from layers.errors import BadInput
+from layers import shipped, strict
+from layers.errors import BadConfig
+from layers.strict import Strict
 from twin.live.rules import Level, Rule, Side, Threshold
 
-BUILT_IN = Path(__file__).parent.parent / "config" / "themes"
 NAME = re.compile(r"^[a-z][a-z0-9_]{0,62}$")
 
 
-class BadTheme(BadInput):
-    """A theme file cannot be used; the message names the key and the nearest known one."""
-
-    code = "InvalidTheme"
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class Unit(_Strict):
+class Unit(Strict):
     """A unit as SensorThings 1.1 writes it (Table 8): name, symbol, UCUM definition."""
 
     name: str
@@ -40,7 +28,7 @@ class Unit(_Strict):
     definition: str
 
 
-class ThresholdRow(_Strict):
+class ThresholdRow(Strict):
     """One raise/clear pair of a theme file."""
 
     level: Level
@@ -58,7 +46,7 @@ class ThresholdRow(_Strict):
         return Threshold(self.level, self.side, self.raise_at, self.clear)
 
 
-class Property(_Strict):
+class Property(Strict):
     """One observed property: titles per language, unit, nominal period (s), thresholds."""
 
     title: dict[str, str]
@@ -72,14 +60,11 @@ class Property(_Strict):
         return Rule(tuple(row.threshold() for row in self.thresholds), self.period)
 
 
-class Theme(_Strict):
+class Theme(Strict):
     """The whole of a theme file."""
 
     title: dict[str, str]
     properties: dict[str, Property]
-
-
-_MODELS: tuple[type[BaseModel], ...] = (Theme, Property, Unit, ThresholdRow)
 
 
 class Themes:
@@ -115,49 +100,22 @@ class Themes:
 
 
 def load(folder: Path, names: Iterable[str]) -> Themes:
-    """The named themes of a city folder. Raises BadTheme."""
-    found: dict[str, Theme] = {}
-    for name in names:
-        found[name] = _read(folder, name)
+    """The named themes of a city folder. Raises BadConfig."""
+    themes = {name: _read(folder, name) for name in names}
     owner: dict[str, str] = {}
-    for name, theme in found.items():
+    for name, theme in themes.items():
         for key in theme.properties:
             if owner.setdefault(key, name) != name:
-                raise BadTheme(f"theme {name}: property {key} is in theme {owner[key]} already")
-    return Themes(found)
+                raise BadConfig(f"theme {name}: property {key} is in theme {owner[key]} already")
+    return Themes(themes)
 
 
 def _read(folder: Path, name: str) -> Theme:
     if not NAME.match(name):
-        raise BadTheme(f"theme {name!r}: a name of lower-case letters, digits and _")
-    for file in (folder / "themes" / f"{name}.yml", BUILT_IN / f"{name}.yml"):
-        if file.is_file():
-            return parse(file.read_text("utf-8"), name)
-    known = sorted({f.stem for place in (folder / "themes", BUILT_IN) for f in place.glob("*.yml")})
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
-    raise BadTheme(f"theme {name} is not there: {hint}")
-
-
-def parse(text: str, name: str) -> Theme:
-    """A theme from YAML text. Raises BadTheme naming the place and the nearest key."""
-    try:
-        value = yaml.safe_load(text)
-    except yaml.MarkedYAMLError as error:
-        line = f" line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise BadTheme(f"theme {name}{line}: {error.problem}") from error
-    except yaml.YAMLError as error:
-        raise BadTheme(f"theme {name}: not YAML text") from error
-    try:
-        return Theme.model_validate(value)
-    except ValidationError as error:
-        raise BadTheme("\n".join(f"theme {name}: {_fault(fault)}" for fault in error.errors())) from error
-
-
-def _fault(fault: Any) -> str:
-    place = ".".join(map(str, fault["loc"])) or "the file"
-    if fault["type"] != "extra_forbidden":
-        return f"{place}: {fault['msg']}"
-    known = sorted({f.alias or n for model in _MODELS for n, f in model.model_fields.items()})
-    near = difflib.get_close_matches(str(fault["loc"][-1]), known, n=1, cutoff=0.5)
-    return f"{place}: unknown key" + (f", did you mean `{near[0]}`?" if near else "")
+        raise BadConfig(f"theme {name!r}: a name of lower-case letters, digits and _")
+    places = folder / "themes", shipped.folder("themes")
+    for place in places:
+        if (file := place / f"{name}.yml").is_file():
+            return strict.read(file, Theme, f"themes/{name}.yml")
+    known = {file.stem for place in places for file in place.glob("*.yml")}
+    raise BadConfig(f"theme {name} is not there{strict.hint(name, known)}")

@@ -1,16 +1,13 @@
 """city.yml: read whole, and every mistake told with its line."""
 
-import re
 import traceback
 
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from layers.errors import BadInput, NotFound
-from layers.store.database import Registered
-from tests.support import HELSINKI, ROOT
+from layers.errors import BadConfig, BadInput, NotFound
+from tests.support import HELSINKI
 from twin import settings, verbs
-from twin.settings import BadCity
 from twin.template import template
 
 
@@ -50,7 +47,7 @@ def test_the_demo_city_is_valid():
         ("crs: 3879\n", r"line 1: crs: .*string"),
         ("layers:\n  Roads!: {}\n", r"line 1: layers: .*Roads!"),
         ("title: [1, 2\n", r"line 2"),
-        ("- a\n- b\n", r"line 1: expected keys"),
+        ("- a\n- b\n", r"line 1: the file: expected keys"),
         ("title: a\ttitle: b: c", r"line 1"),
         ("languages: [klingon]\n", r"line 1: languages"),
         ("title: {en: A}\nurl: 'http://['\n", r"line 2: url: .*address"),
@@ -63,7 +60,7 @@ def test_the_demo_city_is_valid():
         ("store: 5\n", r"line 1: store: not an address"),
         ("store: postgresql://h/d?no_such_option=1\n", r"line 1: store\.url: not an address"),
         ("store: ''\n", r"line 1: store\.url: not an address"),
-        ("store:\n  schema: a\n", r"line 1: store\.url: Field required"),
+        ("store:\n  schema: a\n", r"line 1: store\.url: .*required"),
         ("store:\n  ulr: postgresql://h/d\n", r"line 2: store\.ulr: unknown key, did you mean `url`\?"),
         ("store:\n  url: postgresql://h/d\n  sheme: a\n", r"line 3: store\.sheme: .*`schema`"),
         ("store: {url: 'postgresql://h/d', schema: pg_x}\n", r"line 1: store\.schema: "),
@@ -80,12 +77,12 @@ def test_the_demo_city_is_valid():
     ],
 )
 def test_a_mistake_names_its_line(text: str, told: str):
-    with pytest.raises(BadCity, match=told):
+    with pytest.raises(BadConfig, match=told):
         settings.parse(text)
 
 
 def test_every_mistake_is_told_at_once():
-    with pytest.raises(BadCity) as caught:
+    with pytest.raises(BadConfig) as caught:
         settings.parse("titel: {en: A}\nheigths: {}\n")
     assert "line 1" in str(caught.value)
     assert "line 2" in str(caught.value)
@@ -98,7 +95,7 @@ def test_a_folder_without_city_yml_says_what_to_do(tmp_path):
 
 def test_a_file_that_is_not_text_is_refused(tmp_path):
     (tmp_path / "city.yml").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(BadCity, match="UTF-8"):
+    with pytest.raises(BadConfig, match="UTF-8"):
         settings.load(tmp_path)
 
 
@@ -151,9 +148,10 @@ layers:
     assert (database.url, database.read_url) == ("postgresql://twin@h/d", "postgresql://reader@h/d")
     assert (database.schema, database.readers, database.writers) == ("wuhan", 3, 2)
     assert (database.read_seconds, database.write_seconds) == (1.5, 60)
-    assert database.tables == {
-        "wells": Registered("gis.wells", "component", {"en": "Wells"}, "gid", "geom", "at")
-    }
+    wells = database.tables["wells"]
+    assert list(database.tables) == ["wells"]
+    assert (wells.table, wells.kind, wells.title) == ("gis.wells", "component", {"en": "Wells"})
+    assert (wells.fid, wells.geometry, wells.time_field) == ("gid", "geom", "at")
 
 
 def test_passwords_come_from_the_environment_whatever_their_characters(monkeypatch):
@@ -174,10 +172,10 @@ def test_passwords_come_from_the_environment_whatever_their_characters(monkeypat
 def test_a_whole_address_can_come_from_the_environment(monkeypatch):
     city = settings.parse("store: {url: '${DB}', read_url: '${READ_DB}'}\n")
     monkeypatch.setenv("DB", "postgresql://u:p%40@h/d")
-    with pytest.raises(BadCity, match=r"store\.read_url: the environment variable READ_DB is not set"):
+    with pytest.raises(BadConfig, match=r"store\.read_url: the environment variable READ_DB is not set"):
         city.database()
     monkeypatch.setenv("READ_DB", "mysql://u:secret@h/d")
-    with pytest.raises(BadCity, match=r"store\.read_url: .*postgresql://") as caught:
+    with pytest.raises(BadConfig, match=r"store\.read_url: .*postgresql://") as caught:
         city.database()
     assert "secret" not in str(caught.value)
     monkeypatch.setenv("READ_DB", "postgresql://r@h/d")
@@ -197,7 +195,7 @@ def test_a_whole_address_can_come_from_the_environment(monkeypatch):
     ],
 )
 def test_no_message_shows_a_password(text: str):
-    with pytest.raises(BadCity) as caught:
+    with pytest.raises(BadConfig) as caught:
         settings.parse(text)
     told = "".join(traceback.format_exception(caught.value))
     assert "hunter2" not in told.replace(text, "")
@@ -221,11 +219,3 @@ def test_init_writes_the_store_but_no_password(tmp_path, monkeypatch):
             verbs.init(tmp_path / "b", "Wuhan", refused)
         assert "hunter2" not in str(caught.value)
         assert not (tmp_path / "b").exists()
-
-
-@pytest.mark.parametrize("path", ["store", "limits", "layers", "view", "heights", "credits"])
-def test_every_key_below_the_top_is_documented(path: str):
-    reference = (ROOT / "docs" / "reference.md").read_text("utf-8")
-    table = reference[reference.index("## city.yml") : reference.index("An unknown key")]
-    for key in settings._known((path,)):
-        assert re.search(rf"[`.]{key}`", table), f"{path}.{key}"

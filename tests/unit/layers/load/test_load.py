@@ -12,7 +12,7 @@ import pytest
 import shapely
 
 from layers import load
-from layers.errors import BadFile, BadParameter, Exists, NotFound
+from layers.errors import BadConfig, BadFile, BadParameter, Exists, NotFound
 from layers.query import Query
 from layers.store import geopackage
 
@@ -317,20 +317,22 @@ def test_a_file_of_several_layers_asks_which(tmp_path: Path, store: Any) -> None
 
 
 @pytest.mark.parametrize(
-    ("text", "rule"),
+    ("text", "words"),
     [
-        ("layers: [{id: a, file: ../../etc/passwd}]", "manifest.file"),
-        ("layers: [{id: A, file: a.geojson}]", "manifest.id"),
-        ("layers: [{id: a, file: a.geojson, knd: x}]", "manifest.key"),
-        ("layers: [{id: a, file: a.geojson}, {id: a, file: b.geojson}]", "manifest.twice"),
-        ("layers: {a: b}", "manifest.shape"),
-        ("layers: [", "manifest.yaml"),
-        ("- 1", "manifest.shape"),
+        ("layers: [{id: a, file: ../../etc/passwd}]", r"line 1: layers\.0\.file: must name a file in"),
+        ("layers: [{id: a, file: out/a.geojson}]", r"line 1: layers\.0\.file: must name a file in"),
+        ("layers: [{id: A, file: a.geojson}]", r"line 1: layers\.0\.id: must match"),
+        ("layers:\n- id: a\n  file: a.geojson\n  knd: x", r"line 4: layers\.0\.knd: .* mean `kind`"),
+        ("layers: [{id: a, file: a.geojson},\n {id: a, file: b}]", r"line 2: layers\.1\.id: .* named twice"),
+        ("layers: {a: b}", r"line 1: layers: "),
+        ("layers: [", r"line 1: "),
+        ("- 1", "line 1: the file: expected keys"),
+        ("layers: []\nvisible: no", r"line 2: visible: unknown key"),
     ],
 )
-def test_manifests_that_are_wrong(store: Any, tmp_path: Path, text: str, rule: str) -> None:
+def test_manifests_that_are_wrong(store: Any, tmp_path: Path, text: str, words: str) -> None:
     (tmp_path / "load.yml").write_text(text)
-    with pytest.raises(BadFile) as caught:
+    (tmp_path / "out").symlink_to("/etc")
+    with pytest.raises(BadConfig, match=rf"load\.yml {words}"):
         load.manifest(store, tmp_path / "load.yml")
-    assert caught.value.rule == rule
     assert store.layers() == []

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from layers.errors import BadConfig
 from tests.unit.twin.live.rooms import THEMES, Room, thing
 from twin import settings
 
@@ -425,9 +426,8 @@ def test_a_queue_that_is_full_says_when_to_come_back(room, monkeypatch):
 def test_a_theme_that_is_not_there_stops_the_start(tmp_path):
     from twin.live import Live
     from twin.live.bus import Bus
-    from twin.live.themes import BadTheme
 
-    with pytest.raises(BadTheme, match="did you mean water"):
+    with pytest.raises(BadConfig, match="did you mean `water`"):
         Live(tmp_path, settings.parse(THEMES.replace("water", "wather")), Bus())
 
 

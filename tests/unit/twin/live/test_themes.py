@@ -2,8 +2,9 @@
 
 import pytest
 
+from layers import strict
+from layers.errors import BadConfig
 from twin.live import themes
-from twin.live.themes import BadTheme
 
 GOOD = """
 title: {en: Noise}
@@ -48,22 +49,25 @@ def test_a_property_is_found_by_name_or_definition(tmp_path):
     [
         (GOOD.replace("thresholds", "tresholds"), "did you mean `thresholds`"),
         (GOOD.replace("clear: 75", "claer: 75"), "clear"),
-        (GOOD.replace("clear: 75", "clear: 85"), "clear must not be higher"),
+        (
+            GOOD.replace("clear: 75", "clear: 85"),
+            r"line 8: properties\.noise.*: clear must not",
+        ),
         (GOOD.replace("level: red", "level: purple"), "properties.noise.thresholds.0.level"),
         (GOOD.replace("raise: 80", "raise: .nan"), "finite"),
         ("title: [", "line"),
-        ("[1]", "the file"),
+        ("[1]", "line 1: the file: expected keys"),
     ],
 )
 def test_a_mistake_is_named(text, words):
-    with pytest.raises(BadTheme, match=words):
-        themes.parse(text, "din")
+    with pytest.raises(BadConfig, match=words):
+        strict.parse(text, themes.Theme, "din.yml")
 
 
 def test_an_unknown_theme_names_the_nearest(tmp_path):
-    with pytest.raises(BadTheme, match="did you mean water"):
+    with pytest.raises(BadConfig, match="did you mean `water`"):
         themes.load(tmp_path, ["watre"])
-    with pytest.raises(BadTheme, match="a name of"):
+    with pytest.raises(BadConfig, match="a name of"):
         themes.load(tmp_path, ["../water"])
 
 
@@ -71,5 +75,5 @@ def test_one_property_in_two_themes_is_refused(tmp_path):
     (tmp_path / "themes").mkdir()
     for name in ("one", "two"):
         (tmp_path / "themes" / f"{name}.yml").write_text(GOOD)
-    with pytest.raises(BadTheme, match="noise is in theme one"):
+    with pytest.raises(BadConfig, match="noise is in theme one"):
         themes.load(tmp_path, ["one", "two"])
