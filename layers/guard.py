@@ -1,18 +1,15 @@
 """Hostile files: what a file is by content, and readers in a limited child process.
 
-The child (``python -m layers.read``) has a clean environment, ceilings on memory, CPU time and
-file size, no network where the kernel allows it, and a GDAL whose drivers are skipped but for
-the few that are wanted: OGR_SKIP works only when it is set before GDAL loads, and without it a
-VRT under any name makes GDAL read another file.
+The child, forked by a warm reader (``layers.read.warm``), has a clean environment, ceilings on memory,
+CPU time and file size, no network where the kernel allows it, and a GDAL whose drivers are skipped but
+for the few that are wanted: OGR_SKIP works only when it is set before GDAL loads, and without it a VRT
+under any name makes GDAL read another file.
 """
 
 from __future__ import annotations
 
-import os
 import signal
 import stat
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,9 +20,9 @@ from typing import Any
 import orjson
 import pyarrow as pa
 
-import layers
 from layers.errors import BadFile, BadParameter, shown
 from layers.model import Problem
+from layers.read import warm
 from layers.read.base import Limits, Options
 
 __all__ = ["FORMATS", "Limits", "Reading", "identify", "read"]
@@ -38,13 +35,6 @@ FORMATS: dict[str, tuple[str, tuple[str, ...]]] = {
     "shp": ("Shapefile", (".shp",)),
     "csv": ("CSV table", (".csv", ".tsv", ".txt")),
 }
-#: Every other vector driver of the pyogrio wheel (GDAL 3.12); the child adds what a newer one brings.
-_SKIPPED_DRIVERS = (
-    "ADBC,AIVector,AVCBin,AVCE00,AmigoCloud,CAD,CSV,CSW,Carto,DGN,DXF,EDIGEO,EEDA,ESRIJSON,Elasticsearch,GDALG,GML,"
-    "GPSBabel,GPX,GTFS,GeoRSS,HTTP,Idrisi,JML,JSONFG,KML,LIBKML,LVBAG,MBTiles,MEM,MVT,MapInfo File,"
-    "MapML,Memory,MiraMonVector,NAS,NGW,OAPIF,ODS,OGCAPI,OGR_GMT,OGR_PDS,OGR_VRT,OSM,OpenFileGDB,PCIDSK,PDF,PDS4,"
-    "PGDUMP,PLSCENES,PMTiles,S57,SQLite,SXF,Selafin,TopoJSON,VDV,VFK,VICAR,WAsP,WFS,XLS,XLSX"
-)
 _BOMS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 _REFUSED_MAGIC = (
     (b"PK\x03\x04", "file.zip", "a zip archive (or an Office or KMZ file); unpack it first"),
@@ -149,28 +139,6 @@ def _agrees(path: Path, found: str) -> None:
     raise BadFile("file.disguised", f"the name {shown(path.name)} says {claimed} but the content is {what}")
 
 
-def _environment(folder: Path) -> dict[str, str]:
-    """The child's whole environment."""
-    return {
-        "PATH": "/usr/bin:/bin",
-        "HOME": str(folder),
-        "TMPDIR": str(folder),
-        "LANG": "C.UTF-8",
-        "PYTHONUTF8": "1",
-        "PYTHONPATH": str(Path(layers.__file__).resolve().parent.parent),
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "OGR_SKIP": _SKIPPED_DRIVERS,
-        "GDAL_DRIVER_PATH": "disable",
-        "GDAL_PAM_ENABLED": "NO",
-        "GDAL_NUM_THREADS": "1",
-        "PROJ_NETWORK": "OFF",
-        "OMP_NUM_THREADS": "1",
-        "OPENBLAS_NUM_THREADS": "1",
-        "ARROW_DEFAULT_MEMORY_POOL": "system",
-        "ARROW_NUM_THREADS": "1",
-    }
-
-
 @contextmanager
 def read(
     path: Path, *, layer: str | None = None, encoding: str | None = None, limits: Limits | None = None
@@ -202,23 +170,12 @@ def _check_encoding(encoding: str) -> None:
 
 def _child(folder: Path, limits: Limits) -> dict[str, Any]:
     """Run the reader and return its result. Raises BadFile when it died."""
-    command = [sys.executable, "-P", "-m", "layers.read", str(folder)]
-    with (folder / "stderr").open("wb") as errors:
-        process = subprocess.Popen(
-            command,
-            env=_environment(folder),
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=errors,
-            start_new_session=True,
-        )
-        try:
-            code = process.wait(timeout=limits.seconds * 2)
-        except subprocess.TimeoutExpired:
-            raise BadFile("limit.time", f"reading took longer than {limits.seconds * 2} s") from None
-        finally:
-            _end(process)
+    try:
+        code = warm.READER.run(folder, limits.seconds * 2)
+    except TimeoutError:
+        raise BadFile("limit.time", f"reading took longer than {limits.seconds * 2} s") from None
+    except warm.Died:
+        raise BadFile("reader.died", "the reader ended without an answer; try again") from None
     answer = folder / "result.json"
     if answer.is_file():
         result: dict[str, Any] = orjson.loads(answer.read_bytes())
@@ -229,10 +186,3 @@ def _child(folder: Path, limits: Limits) -> dict[str, Any]:
         "reader.died",
         f"the reader ended without an answer (code {code}); the file is damaged or beyond a limit",
     )
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """Make sure the child and its process group are gone."""
-    if process.poll() is None:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()

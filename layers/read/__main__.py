@@ -1,82 +1,147 @@
-"""The guarded child: limits first, then one reader by format. See ``layers.guard``."""
+"""The warm reader: imports once, then forks a guarded child for each file. See ``layers.read.warm``.
+
+It talks over sockets that keep messages apart. The control socket brings a work folder and, with it, a
+socket for the answer: first the child's process id, then the code it ended with (negative: the signal).
+An answer socket whose other end was shut ends the child; the control socket's end, when the owner is
+gone, ends them all.
+"""
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import json
+import gc
+import importlib
 import os
-import resource
+import selectors
 import signal
+import socket
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from layers.read.base import Options, Sink
+from layers.read import child, vector
 
-#: prctl(PR_SET_PDEATHSIG): the child dies with a loader that is killed.
-_PR_SET_PDEATHSIG = 1
-
-
-def confine(memory: int, seconds: int, size: int) -> None:
-    """Lower this process's ceilings for good and cut it from the network where the kernel allows it."""
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 5))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
-    # Root needs no user namespace, and would lose its rights over other users' files in one.
-    flags = os.CLONE_NEWNET if os.geteuid() == 0 else os.CLONE_NEWNET | os.CLONE_NEWUSER
-    with contextlib.suppress(OSError):
-        os.unshare(flags)
+#: What pyarrow imports at its first array and numpy at need: else each child would import it anew.
+_LATE_IMPORTS = ("numpy.ma", "dateutil.relativedelta")
+#: Bytes of a request; a path has at most 4096.
+_MESSAGE = 8192
 
 
-def main(folder: Path) -> int:
-    """Read the file that the options name; leave batches and a result in the folder."""
-    from layers.errors import BadFile
-    from layers.read.base import Options, Sink, refuse
+@dataclass(frozen=True, slots=True)
+class _Child:
+    """One file being read: process id, descriptor that is readable when it ended, socket for the answer."""
 
-    options = Options.load(folder)
-    sink = Sink(folder)
-    try:
-        _read(options, sink)
-        sink.finish()
-    except BadFile as error:
-        refuse(folder, error)
-    except MemoryError:
-        refuse(folder, BadFile("limit.memory", "reading needs more memory than the limit allows"))
-    except RecursionError:
-        refuse(folder, BadFile("limit.depth", "the file is nested too deeply"))
-    return 0
+    pid: int
+    ended: int
+    answer: socket.socket
+
+    def kill(self) -> None:
+        """End it and all that it started."""
+        for kill in (os.killpg, os.kill):  # it may not be the leader of its session yet
+            try:
+                kill(self.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+
+    def close(self) -> None:
+        """Let go of both descriptors."""
+        os.close(self.ended)
+        self.answer.close()
 
 
-def _read(options: Options, sink: Sink) -> None:
-    """Choose the reader by format and, for JSON, by what the outermost object says it is."""
-    from layers.read import cityjson, scan, table, vector
+class Server:
+    """Forks children until the owner is gone. Never waits for one of them alone."""
 
-    path = Path(options.path)
-    if options.format == "csv":
-        table.read(path, options, sink)
-    elif options.format == "json":
-        if path.suffix.casefold() in (".jsonl", ".geojsonl"):
-            cityjson.refuse_sequence(path)
-            vector.read(path, options, sink, "GeoJSONSeq")
+    def __init__(self, control: socket.socket) -> None:
+        self._control = control
+        self._children: dict[int, _Child] = {}
+        self._selector = selectors.DefaultSelector()
+        self._watch(control.fileno(), self._request)
+        self._owned = True
+
+    def run(self) -> None:
+        """Serve until the control socket ends; then no child is left."""
+        while self._owned:
+            for key, _ in self._selector.select():
+                if key.fd in self._selector.get_map():  # an earlier event may have ended this one
+                    key.data()
+        for each in list(self._children.values()):
+            each.kill()
+            os.waitpid(each.pid, 0)
+
+    def _watch(self, descriptor: int, heard: Callable[[], None]) -> None:
+        self._selector.register(descriptor, selectors.EVENT_READ, heard)
+
+    def _request(self) -> None:
+        """Fork a child for a work folder."""
+        message, descriptors, _, _ = socket.recv_fds(self._control, _MESSAGE, 1)
+        if not message or not descriptors:
+            self._owned = False
             return
-        outline = scan.scan(path, options.limits.depth)
-        if outline.value("type") in ("CityJSON", "CityJSONFeature"):
-            cityjson.read(path, options, sink)
-        else:
-            vector.check_geojson(path, outline)
-            vector.read(path, options, sink, "GeoJSON")
-    else:
-        vector.read(path, options, sink, vector.DRIVERS[options.format])
+        answer = socket.socket(fileno=descriptors[0])
+        parent = os.getpid()
+        try:
+            pid = os.fork()
+        except OSError:
+            answer.close()
+            return
+        if pid == 0:
+            code = 1
+            try:
+                self._leave(answer)
+                code = child.run(Path(os.fsdecode(message)), parent)
+            finally:
+                os._exit(code)
+        started = _Child(pid, os.pidfd_open(pid), answer)
+        self._children[pid] = started
+        self._watch(started.ended, lambda: self._ended(started))
+        self._watch(answer.fileno(), lambda: self._abandoned(started))
+        _tell(answer, pid)
+
+    def _leave(self, answer: socket.socket) -> None:
+        """In the child: nothing of the server's is left open."""
+        self._selector.close()
+        self._control.close()
+        answer.close()
+        for each in self._children.values():
+            each.close()
+
+    def _ended(self, ended: _Child) -> None:
+        self._selector.unregister(ended.ended)
+        if ended.answer.fileno() in self._selector.get_map():
+            self._selector.unregister(ended.answer.fileno())
+        ended.kill()  # what it started, which may outlive it
+        _, status = os.waitpid(ended.pid, 0)
+        del self._children[ended.pid]
+        _tell(ended.answer, os.waitstatus_to_exitcode(status))
+        ended.close()
+
+    def _abandoned(self, unwanted: _Child) -> None:
+        """The owner waits no longer."""
+        self._selector.unregister(unwanted.answer.fileno())
+        unwanted.kill()
+
+
+def _tell(answer: socket.socket, number: int) -> None:
+    try:
+        answer.send(str(number).encode())
+    except OSError:
+        return  # the owner is gone
+
+
+def main(descriptor: int) -> None:
+    """Serve the owner at the other end of an inherited socket."""
+    vector.refuse_foreign_drivers()
+    for name in _LATE_IMPORTS:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
+    control = socket.socket(fileno=descriptor)
+    control.set_inheritable(False)
+    gc.collect()
+    gc.freeze()  # else the first collection of every child copies what all could share
+    Server(control).run()
 
 
 if __name__ == "__main__":
-    # Before any heavy import: a user namespace needs a process of one thread.
-    _work = Path(sys.argv[1])
-    _limits = json.loads((_work / "options.json").read_bytes())["limits"]
-    confine(_limits["memory"], _limits["seconds"], _limits["size"] * 4)
-    sys.exit(main(_work))
+    main(int(sys.argv[1]))

@@ -57,7 +57,6 @@ def refuse_foreign_drivers() -> None:
 
 def read(path: Path, options: Options, sink: Sink, driver: str) -> None:
     """Read one layer of a file. Raises BadFile."""
-    refuse_foreign_drivers()
     encoding = options.encoding
     if driver == "ESRI Shapefile":
         encoding = _dbf_encoding(path, options, sink)

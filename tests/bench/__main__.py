@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
 
-from tests.bench import cities, database, features, helsinki, large, observations, report, wall, writer
+from tests.bench import cities, database, features, files, helsinki, large, observations, report, wall, writer
 from tests.bench.data import LAYER, Town
 from tests.bench.measure import Target
 from tests.bench.peers import install
@@ -126,8 +126,9 @@ def _helsinki(folder: Path) -> str:
             rows += _told(measure(target("ours", server), floor, peer))
         rows += _told(observations.figures(server))
     rows += _told([wall.densest_scene_tile(copy)])
+    rows += _told([files.check_overhead(folder / "files")])
     rows += _told([wall.demo_to_page(folder / "demo")])
-    for done in (city, copy, folder / "demo"):
+    for done in (city, copy, folder / "files", folder / "demo"):
         shutil.rmtree(done)
     title = "## The server on the loaded Helsinki city"
     return "\n\n".join([title, report.surroundings(), _PATH, report.table(rows)])

@@ -42,6 +42,7 @@ def usage(pids: Sequence[int]) -> Usage:
         for child in _children(pid):
             try:
                 living[child] = cpu_ns(child)
+                ended += _ended_ns(child)
             except OSError:
                 continue  # it ended just now, and its parent has its time
     return Usage(living, ended)

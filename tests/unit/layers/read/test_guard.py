@@ -19,6 +19,8 @@ from layers import guard
 from layers.batch import SOURCE_ID
 from layers.errors import BadFile, BadParameter
 from layers.guard import Limits
+from layers.read import warm
+from layers.read.base import WANTED_DRIVERS
 
 POINT = {
     "type": "Feature",
@@ -77,14 +79,14 @@ def test_gdal_itself_would_not_open_a_vrt_in_the_child(tmp_path: Path) -> None:
     )
     run = subprocess.run(
         [sys.executable, "-c", "import pyogrio.raw\n" + code, str(vrt)],
-        env=guard._environment(tmp_path),
+        env=warm.environment(),
         capture_output=True,
         text=True,
         timeout=60,
         check=True,
     )
     drivers, answer = run.stdout.splitlines()
-    assert set(eval(drivers)) <= guard.WANTED_DRIVERS
+    assert set(eval(drivers)) <= WANTED_DRIVERS
     assert answer == "refused"
 
 
@@ -158,13 +160,13 @@ def test_a_child_that_burns_time_is_killed(tmp_path: Path) -> None:
 def test_the_child_has_no_network(tmp_path: Path) -> None:
     server = socket.create_server(("127.0.0.1", 0))
     code = (
-        "import socket, sys\nfrom layers.read.__main__ import confine\nconfine(2 << 30, 20, 1 << 20)\n"
+        "import socket, sys\nfrom layers.read.child import confine\nconfine(2 << 30, 20, 1 << 20)\n"
         "try:\n    socket.create_connection(('127.0.0.1', int(sys.argv[1])), 2)\n    print('open')\n"
         "except OSError:\n    print('closed')\n"
     )
     run = subprocess.run(
         [sys.executable, "-c", code, str(server.getsockname()[1])],
-        env=guard._environment(tmp_path),
+        env=warm.environment(),
         capture_output=True,
         text=True,
         timeout=30,

@@ -1,0 +1,101 @@
+"""The guarded child of one file: ceilings first, then its reader by format. See ``layers.guard``."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import resource
+import signal
+import sys
+import traceback
+from pathlib import Path
+
+from layers.errors import BadFile
+from layers.read import cityjson, scan, table, vector
+from layers.read.base import Options, Sink, refuse
+
+#: prctl(PR_SET_PDEATHSIG): the child dies with the warm reader that forked it.
+_PR_SET_PDEATHSIG = 1
+
+
+def run(folder: Path, parent: int) -> int:
+    """Be the child for the file whose options lie in a work folder; its exit code.
+
+    ``parent`` is the process that forked it: one that is gone already has no use for the answer.
+    """
+    try:
+        _settle(folder)
+        limits = json.loads((folder / "options.json").read_bytes())["limits"]
+        confine(limits["memory"], limits["seconds"], limits["size"] * 4)
+        if os.getppid() != parent:
+            return 1
+        read(folder)
+    except BaseException:
+        traceback.print_exc()
+        sys.stderr.flush()
+        return 1
+    return 0
+
+
+def _settle(folder: Path) -> None:
+    """A session of its own; the work folder as home and as the place of temporary files and of stderr."""
+    os.setsid()
+    os.chdir(folder)
+    os.environ.update(HOME=str(folder), TMPDIR=str(folder))
+    errors = os.open("stderr", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    os.dup2(errors, 2)
+    os.close(errors)
+
+
+def confine(memory: int, seconds: int, size: int) -> None:
+    """Lower this process's ceilings for good and cut it from the network where the kernel allows it.
+
+    Bytes of address space, seconds of CPU, bytes of a file. A user namespace needs a process of one thread.
+    """
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 5))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+    # Root needs no user namespace, and would lose its rights over other users' files in one.
+    flags = os.CLONE_NEWNET if os.geteuid() == 0 else os.CLONE_NEWNET | os.CLONE_NEWUSER
+    with contextlib.suppress(OSError):
+        os.unshare(flags)
+
+
+def read(folder: Path) -> None:
+    """Read the file that the options name; leave batches and a result in the folder."""
+    options = Options.load(folder)
+    sink = Sink(folder)
+    try:
+        _read(options, sink)
+        sink.finish()
+    except BadFile as error:
+        refuse(folder, error)
+    except MemoryError:
+        refuse(folder, BadFile("limit.memory", "reading needs more memory than the limit allows"))
+    except RecursionError:
+        refuse(folder, BadFile("limit.depth", "the file is nested too deeply"))
+
+
+def _read(options: Options, sink: Sink) -> None:
+    """Choose the reader by format and, for JSON, by what the outermost object says it is."""
+    path = Path(options.path)
+    if options.format == "csv":
+        table.read(path, options, sink)
+    elif options.format == "json":
+        if path.suffix.casefold() in (".jsonl", ".geojsonl"):
+            cityjson.refuse_sequence(path)
+            vector.read(path, options, sink, "GeoJSONSeq")
+            return
+        outline = scan.scan(path, options.limits.depth)
+        if outline.value("type") in ("CityJSON", "CityJSONFeature"):
+            cityjson.read(path, options, sink)
+        else:
+            vector.check_geojson(path, outline)
+            vector.read(path, options, sink, "GeoJSON")
+    else:
+        vector.read(path, options, sink, vector.DRIVERS[options.format])

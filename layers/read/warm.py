@@ -1,0 +1,175 @@
+"""The owner's end of the warm reader: one process that imports once and forks a child a file.
+
+It is private to the process that reads, starts at the first file, and ends with its owner however that
+ends. Threads share it; a fork of the owner starts its own.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+
+import layers
+
+#: Every unwanted vector driver of the pyogrio wheel (GDAL 3.12); the reader adds what a newer one brings.
+_SKIPPED_DRIVERS = (
+    "ADBC,AIVector,AVCBin,AVCE00,AmigoCloud,CAD,CSV,CSW,Carto,DGN,DXF,EDIGEO,EEDA,ESRIJSON,Elasticsearch,GDALG,GML,"
+    "GPSBabel,GPX,GTFS,GeoRSS,HTTP,Idrisi,JML,JSONFG,KML,LIBKML,LVBAG,MBTiles,MEM,MVT,MapInfo File,"
+    "MapML,Memory,MiraMonVector,NAS,NGW,OAPIF,ODS,OGCAPI,OGR_GMT,OGR_PDS,OGR_VRT,OSM,OpenFileGDB,PCIDSK,PDF,PDS4,"
+    "PGDUMP,PLSCENES,PMTiles,S57,SQLite,SXF,Selafin,TopoJSON,VDV,VFK,VICAR,WAsP,WFS,XLS,XLSX"
+)
+#: Seconds for a start, which a busy machine makes long, and for an end that was asked for.
+_START, _END = 120.0, 10.0
+
+
+class Died(Exception):
+    """The warm reader ended, or could not fork, before it had an answer."""
+
+
+def environment() -> dict[str, str]:
+    """The warm reader's whole environment; a child adds its own HOME and TMPDIR."""
+    return {
+        "PATH": "/usr/bin:/bin",
+        "LANG": "C.UTF-8",
+        "PYTHONUTF8": "1",
+        "PYTHONPATH": str(Path(layers.__file__).resolve().parent.parent),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "OGR_SKIP": _SKIPPED_DRIVERS,
+        "GDAL_DRIVER_PATH": "disable",
+        "GDAL_PAM_ENABLED": "NO",
+        "GDAL_NUM_THREADS": "1",
+        "PROJ_NETWORK": "OFF",
+        # No thread before the fork: it would not be there after it.
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+        "ARROW_DEFAULT_MEMORY_POOL": "system",
+        "JE_ARROW_MALLOC_CONF": "background_thread:false",
+    }
+
+
+class WarmReader:
+    """Starts, asks and ends the process. Safe with threads and with a fork of the owner."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = dict(environment)
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._control: socket.socket | None = None
+        self._waiting: set[socket.socket] = set()
+
+    def run(self, folder: Path, seconds: float) -> int:
+        """Read the file whose options lie in a work folder; the child's exit code (negative: a signal).
+
+        Raises TimeoutError when it ran longer than ``seconds``; it is gone then. Raises Died when two
+        warm readers in a row ended before an answer.
+        """
+        for _ in range(2):
+            with contextlib.suppress(Died):
+                return self._once(folder, seconds)
+        raise Died
+
+    def close(self) -> None:
+        """End the process and every child of it."""
+        with self._lock:
+            process, self._process = self._process, None
+            control, self._control = self._control, None
+        _end(process, control)
+
+    def forget(self) -> None:
+        """In a fork of the owner: the process stays the owner's."""
+        self._lock = threading.Lock()
+        if self._control is not None:
+            self._control.close()
+        for answer in self._waiting:
+            answer.close()
+        if self._process is not None:
+            self._process.returncode = 0  # not ours to wait for
+        self._process = self._control = None
+        self._waiting = set()
+
+    def _once(self, folder: Path, seconds: float) -> int:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._waiting.add(ours)
+        try:
+            with theirs:
+                self._ask(folder, theirs)
+            _heard(ours, _START)
+            return _heard(ours, seconds)
+        finally:
+            # Whatever ended the wait, the child is gone before its folder is.
+            with contextlib.suppress(OSError):
+                ours.shutdown(socket.SHUT_WR)
+            with contextlib.suppress(OSError):
+                ours.settimeout(_END)
+                while ours.recv(64):
+                    pass
+            self._waiting.discard(ours)
+            ours.close()
+
+    def _ask(self, folder: Path, answer: socket.socket) -> None:
+        """Send a work folder, to a new process where the last one has ended. Raises Died."""
+        with self._lock:
+            for _ in range(2):
+                if self._control is None:
+                    self._process, self._control = self._start()
+                try:
+                    socket.send_fds(self._control, [os.fsencode(folder)], [answer.fileno()])
+                except OSError:  # it has ended since
+                    _end(self._process, self._control)
+                    self._process = self._control = None
+                else:
+                    return
+        raise Died
+
+    def _start(self) -> tuple[subprocess.Popen[bytes], socket.socket]:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "layers.read", str(theirs.fileno())],
+                env=self._environment,
+                cwd="/",
+                pass_fds=(theirs.fileno(),),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        return process, ours
+
+
+def _heard(answer: socket.socket, seconds: float) -> int:
+    """The next number of an answer. Raises Died, TimeoutError."""
+    answer.settimeout(seconds)
+    try:
+        message = answer.recv(64)
+    except ConnectionError as error:
+        raise Died from error
+    if not message:
+        raise Died
+    return int(message)
+
+
+def _end(process: subprocess.Popen[bytes] | None, control: socket.socket | None) -> None:
+    """Close the control socket, which ends the process, and see it gone."""
+    if control is not None:
+        control.close()
+    if process is None:
+        return
+    try:
+        process.wait(_END)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+#: This process's one.
+READER = WarmReader(environment())
+atexit.register(READER.close)
+os.register_at_fork(after_in_child=READER.forget)
