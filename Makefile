@@ -5,6 +5,8 @@
 SHELL := /bin/bash
 PORT ?= 8080
 CITY ?= helsinki
+# Workers of the tests: one more than the cores, since many of them wait.
+WORKERS ?= $(shell echo $$(( $$(nproc) + 1 )))
 VENV := .venv
 BIN := $(VENV)/bin
 WEB := twin/web/app
@@ -43,7 +45,7 @@ demo: env
 
 test: env
 	@scripts/deps --quiet || true
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations 10
 
 check: env
 	$(BIN)/ruff check .

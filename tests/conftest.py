@@ -10,7 +10,27 @@ from pathlib import Path
 import pytest
 
 from tests.postgres import Cluster, private
-from tests.support import HELSINKI, ROOT, Server, city_at, copy_city, twin
+from tests.support import HELSINKI, ROOT, Server, city_at, copy_city, init, twin
+from tests.templates import made_once
+
+#: All that decides what a loaded Helsinki is.
+LOADED_BY = tuple(
+    ROOT / name for name in ("config", "layers", "requirements.txt", "twin/cli.py", "twin/verbs.py")
+)
+
+
+#: Folders whose files take minutes come first, so that workers side by side end together.
+LONGEST = ("browser", "crash", "fuzz", "e2e", "conformance", "contract")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files first; within a file the order stays."""
+
+    def rank(item: pytest.Item) -> int:
+        folder = item.path.relative_to(ROOT / "tests").parts[0]
+        return LONGEST.index(folder) if folder in LONGEST else len(LONGEST)
+
+    items.sort(key=rank)
 
 
 @pytest.fixture(scope="session")
@@ -30,13 +50,15 @@ def postgres() -> Iterator[Cluster]:
 
 
 @pytest.fixture(scope="session")
-def helsinki_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The demo city, loaded once a session by the command line; copy it, never change it."""
-    folder = tmp_path_factory.mktemp("template") / "helsinki"
-    twin("init", str(folder))
-    shutil.copy(HELSINKI / "city.yml", folder / "city.yml")
-    twin("load", "--manifest", str(HELSINKI / "load.yml"), "--city", str(folder))
-    return folder
+def helsinki_template() -> Path:
+    """The demo city, loaded once a machine by the command line; copy it, never change it."""
+    return made_once("helsinki", LOADED_BY, _load_helsinki) / "city"
+
+
+def _load_helsinki(folder: Path) -> None:
+    city = init(folder / "city")
+    shutil.copy(HELSINKI / "city.yml", city / "city.yml")
+    twin("load", "--manifest", str(HELSINKI / "load.yml"), "--city", str(city))
 
 
 @pytest.fixture
@@ -75,13 +97,18 @@ def server(helsinki_module: Path) -> Iterator[Server]:
 
 
 @pytest.fixture(scope="session")
-def helsinki_database(postgres: Cluster, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The name of a database with all of Helsinki, loaded once by the command line; copy it, never
-    change it."""
-    url = postgres.database()
-    folder = city_at(tmp_path_factory.mktemp("postgis") / "helsinki", url)
-    twin("load", "--manifest", str(HELSINKI / "load.yml"), "--city", str(folder))
-    return url.rsplit("/", 1)[1]
+def helsinki_database(postgres: Cluster) -> str:
+    """The name of a database with all of Helsinki, loaded once a machine by the command line; copy it,
+    never change it."""
+
+    def load(folder: Path) -> None:
+        url = postgres.database()
+        city = city_at(folder / "city", url)
+        twin("load", "--manifest", str(HELSINKI / "load.yml"), "--city", str(city))
+        postgres.dump(url, folder / "dump")
+
+    dump = made_once("helsinki-postgis", (*LOADED_BY, postgres.bin / "postgres"), load) / "dump"
+    return postgres.restored(dump).rsplit("/", 1)[1]
 
 
 def copied(cluster: Cluster, name: str, copy: str) -> str:

@@ -19,6 +19,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from tests.templates import made_once
+
 TEMPLATE = "twin_template"
 _SETTINGS = {
     "listen_addresses": "127.0.0.1",
@@ -53,27 +55,16 @@ class Cluster:
 
     @classmethod
     def start(cls, bin_: Path) -> Cluster:
-        """initdb, start, and a template with PostGIS."""
-        folder = Path(tempfile.mkdtemp(prefix="twin-pg-"))
-        if os.getuid() == 0:
-            shutil.chown(folder, _user())
-        data = folder / "data"
-        _run(
-            [bin_ / "initdb", "-D", data, "-U", "twin", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-N"]
-        )
-        cluster = cls(folder, bin_, _free_port())
+        """A copy of an empty cluster that has a template with PostGIS, started."""
+        made = made_once("postgres", [bin_ / "postgres"], lambda folder: _initialise(folder, bin_))
+        cluster = cls(_folder(), bin_, _free_port())
+        _run(["cp", "-a", made / "data", cluster.folder / "data"])
         cluster.up()
-        with cluster.connect("postgres") as con:
-            con.execute(f"CREATE DATABASE {TEMPLATE}")
-        with cluster.connect(TEMPLATE) as con:
-            con.execute("CREATE EXTENSION postgis")
         return cluster
 
     def copy(self) -> Cluster:
         """A running standby that follows this server."""
-        folder = Path(tempfile.mkdtemp(prefix="twin-pg-"))
-        if os.getuid() == 0:
-            shutil.chown(folder, _user())
+        folder = _folder()
         _run(
             [
                 self.bin / "pg_basebackup",
@@ -108,6 +99,18 @@ class Cluster:
             if self.process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError("PostgreSQL did not start:\n" + (self.folder / "log").read_text()[-2000:])
             time.sleep(0.05)
+
+    def dump(self, url: str, file: Path) -> None:
+        """Write a database to a file."""
+        file.write_bytes(_run([self.bin / "pg_dump", "-Fc", url]))
+
+    def restored(self, file: Path) -> str:
+        """The URL of a new database with what such a file holds."""
+        url = self.database()
+        with self.connect(url.rsplit("/", 1)[1]) as con:
+            con.execute("DROP EXTENSION postgis")
+        _run([self.bin / "pg_restore", "-d", url], file.read_bytes())
+        return url
 
     def down(self, *, crash: bool = False) -> None:
         """Stop the server: fast, or as a crash (every connection is cut at once)."""
@@ -174,10 +177,33 @@ def _as_user() -> dict[str, object]:
     return {"user": _user(), "group": pwd.getpwnam(_user()).pw_gid} if os.getuid() == 0 else {}
 
 
-def _run(command: list[object]) -> None:
-    done = subprocess.run([str(c) for c in command], capture_output=True, text=True, **_as_user())
+def _run(command: list[object], given: bytes | None = None) -> bytes:
+    done = subprocess.run([str(c) for c in command], capture_output=True, input=given, **_as_user())
     if done.returncode:
-        raise RuntimeError(f"{command[0]} failed:\n{done.stderr}")
+        raise RuntimeError(f"{command[0]} failed:\n{done.stderr.decode()}")
+    return done.stdout
+
+
+def _folder() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="twin-pg-"))
+    if os.getuid() == 0:
+        shutil.chown(folder, _user())
+    return folder
+
+
+def _initialise(folder: Path, bin_: Path) -> None:
+    """Make the data of an empty cluster that has a template with PostGIS, in ``folder/data``."""
+    if os.getuid() == 0:
+        shutil.chown(folder, _user())
+    data = folder / "data"
+    _run([bin_ / "initdb", "-D", data, "-U", "twin", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-N"])
+    cluster = Cluster(folder, bin_, _free_port())
+    cluster.up()
+    with cluster.connect("postgres") as con:
+        con.execute(f"CREATE DATABASE {TEMPLATE}")
+    with cluster.connect(TEMPLATE) as con:
+        con.execute("CREATE EXTENSION postgis")
+    cluster.down()
 
 
 def _free_port() -> int:

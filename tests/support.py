@@ -17,6 +17,8 @@ from typing import IO
 
 import httpx
 
+from tests import launcher
+
 ROOT = Path(__file__).resolve().parent.parent
 HELSINKI = ROOT / "config" / "demo" / "helsinki"
 READY_SECONDS = 60
@@ -43,14 +45,10 @@ def init(folder: Path, database: str | None = None) -> Path:
 
 
 def twin(*arguments: str, check: bool = True, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """Run one verb of the command line."""
-    done = subprocess.run(
-        [sys.executable, "-m", "twin", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=150,
-        cwd=cwd or ROOT,
-    )
+    """Run one verb of the command line, in a process of its own."""
+    process = launcher.start(arguments, cwd or ROOT)
+    out, err = process.communicate(timeout=150)
+    done = subprocess.CompletedProcess(["twin", *arguments], process.wait(), out, err)
     if check and done.returncode != 0:
         raise AssertionError(
             f"twin {' '.join(arguments)} exited {done.returncode}:\n{done.stdout}{done.stderr}"
@@ -76,7 +74,7 @@ class Server:
 
     folder: Path
     url: str
-    process: subprocess.Popen[str]
+    process: launcher.Process | subprocess.Popen[str]
     key: str
     clean: bool = True
     log: list[str] = field(default_factory=list)
@@ -84,15 +82,12 @@ class Server:
 
     @classmethod
     def start(cls, folder: Path, *options: str, clean: bool = True, prefix: tuple[str, ...] = ()) -> Server:
-        """Start it and wait for the line that tells its address; ``prefix`` is a command before it."""
+        """Start it and wait for the line that tells its address.
+
+        ``prefix`` is a command before it (``env`` for a start with nothing imported yet)."""
         key = fresh_key(folder)
-        process = subprocess.Popen(
-            [*prefix, sys.executable, "-m", "twin", "serve", "--city", str(folder), "--port", "0", *options],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            cwd=ROOT,
-        )
+        arguments = ["serve", "--city", str(folder), "--port", "0", *options]
+        process = _cold(prefix, arguments) if prefix else launcher.start(arguments)
         lines: queue.Queue[str] = queue.Queue()
         log: list[str] = []
         assert process.stdout is not None
@@ -149,6 +144,16 @@ class Server:
             assert self.process.returncode in (0, -signal.SIGTERM), f"exit code {self.process.returncode}"
             assert self.log == [], "the log is not clean:\n" + "".join(self.log)
             self.clean = False
+
+
+def _cold(prefix: tuple[str, ...], arguments: list[str]) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [*prefix, sys.executable, "-m", "twin", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+    )
 
 
 def _pump(pipe: IO[str], put: Callable[[str], None]) -> None:
