@@ -8,10 +8,13 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import psycopg
 import pytest
 
+from layers.batch import MESH
 from layers.errors import BadParameter, Unavailable
+from layers.model import Mesh
 from layers.store.base import Store
 from layers.store.database import Database
 from layers.store.open import open_store
@@ -23,7 +26,8 @@ from tests.support import until
 def edited(url: str, folder: Path) -> tuple[str, int]:
     """A city with one edit, closed; its epoch and newest number."""
     store = open_store(folder, Database(url))
-    load(store, spec(), grid(3))
+    body = Mesh(np.zeros((3, 3)), np.array([[0, 1, 2]], np.uint32), np.zeros(1, np.uint8)).to_bytes()
+    load(store, spec(), [{**row, MESH: body if n == 2 else None} for n, row in enumerate(grid(3))])
     store.patch("buildings", 1, {"properties": {"levels": 50}})
     known = store.epoch, store.seq()
     store.close()
@@ -72,6 +76,7 @@ def test_a_dump_restored_elsewhere_and_in_place(postgres: Cluster, tmp_path: Pat
     restored = open_store(tmp_path / "other", Database(other))
     assert restored.epoch != known[0]
     assert fids(restored) == [1, 2, 3]
+    assert list(restored.rows("buildings", meshes=True).meshes) == [3]
     seq = restored.seq()  # the tables are others: each layer was looked at and logged as a whole
     assert restored.patch("buildings", 2, {"properties": {"levels": 3}}) == seq + 1
     restored.close()
@@ -89,6 +94,7 @@ def test_a_dump_restored_elsewhere_and_in_place(postgres: Cluster, tmp_path: Pat
     subprocess.run([tools / "pg_restore", "-d", url, "-n", "city", dump], check=True, capture_output=True)
     assert one(store, 1)["properties"]["levels"] == 50
     assert store.epoch != known[0]
+    assert list(store.rows("buildings", meshes=True).meshes) == [3]
     store.patch("buildings", 1, {"properties": {"levels": 61}})
     assert one(store, 1)["properties"]["levels"] == 61
     store.close()

@@ -43,8 +43,9 @@ LEFT JOIN LATERAL (SELECT json_agg(json_build_array(attname, format_type(atttypi
     AND attname NOT IN (coalesce(o.j->>'fid', 'fid'), coalesce(o.j->>'geometry', 'geom'))) a ON true
 LEFT JOIN LATERAL (SELECT string_agg(oid::text, ',' ORDER BY oid) AS checks FROM pg_constraint
   WHERE conrelid = c.oid AND contype = 'c') x ON true
-LEFT JOIN LATERAL (SELECT string_agg(tgrelid || ':' || tgtype || ':' || tgenabled::text, ','
-    ORDER BY tgrelid, tgtype) AS triggers, string_agg(xmin::text, ',' ORDER BY tgrelid, tgtype) AS touched
+LEFT JOIN LATERAL (SELECT string_agg(CASE WHEN tgrelid = c.oid THEN '' ELSE tgrelid::text END
+    || ':' || tgtype || ':' || tgenabled::text, ',' ORDER BY tgrelid, tgtype) AS triggers,
+    string_agg(xmin::text, ',' ORDER BY tgrelid, tgtype) AS touched
   FROM pg_trigger WHERE NOT tgisinternal
     AND tgfoid = to_regprocedure(quote_ident(%(schema)s) || '.' || quote_ident(l.logger) || '()')) r ON true
 LEFT JOIN LATERAL (WITH RECURSIVE d(oid) AS (SELECT c.oid UNION SELECT s.oid FROM d, LATERAL (
@@ -105,6 +106,14 @@ def replaced(now: str, before: str) -> bool:
     """Whether the table is another one, or our triggers were off."""
     new, old = now.split(" "), before.split(" ")
     return len(old) != len(new) or (new[0], new[4]) != (old[0], old[4])
+
+
+def restored(now: str, before: str) -> bool:
+    """Whether the table is another one that came with our triggers: of a dump that was put back.
+
+    Whatever else makes a table anew leaves it without them."""
+    new, old = now.split(" "), before.split(" ")
+    return len(old) == len(new) and new[0] != old[0] and new[4] == old[4] != _digest(None)
 
 
 def unseen(now: str, before: str) -> bool:

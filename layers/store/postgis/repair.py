@@ -40,7 +40,13 @@ def _repair(place: Place, table: Table, found: Facts, signature: str) -> None:
         )
     state = introspect.state(found, srid or table.srid, table.source)
     replaced, unseen = (test(found.signature, signature) for test in (introspect.replaced, introspect.unseen))
-    if state == OK and (replaced or (table.source is not None and (unseen or table.state != OK))):
+    restored = state == OK and table.source is None and introspect.restored(found.signature, signature)
+    if restored:
+        # its bodies were put back with it; those of features that were not are nobody's
+        place.con.execute(
+            f"DELETE FROM {table.mesh} m WHERE NOT EXISTS (SELECT FROM {table.raw} f WHERE f.fid = m.fid)"
+        )
+    elif state == OK and (replaced or (table.source is not None and (unseen or table.state != OK))):
         state = _adopt(place, table, found)
     elif state != OK or replaced:
         _forget_meshes(place, table)
