@@ -50,7 +50,8 @@ class Query:
     ``bbox`` is in lon/lat; minx > maxx crosses the antimeridian. ``datetime`` is a pair of
     ISO instants, either open (None); an instant is the pair (t, t). ``equals`` holds
     (property, typed value) pairs. ``filter`` is a checked CQL2 expression. ``words`` are texts of
-    which at least one must occur in a text property, without regard to case and accents.
+    which at least one must occur in a text property (of ``words_in``, None for any), without regard to case
+    and accents.
     ``sort`` is followed by fid, so the order is total. ``after`` is the keyset: only features that
     follow it in that order. ``properties`` names those to give, None for all.
     ``limit`` None (all of them) is only for :meth:`layers.store.base.Store.scan`.
@@ -62,6 +63,7 @@ class Query:
     equals: tuple[tuple[str, str | int | float | bool], ...] = ()
     filter: Predicate | None = None
     words: tuple[str, ...] = ()
+    words_in: tuple[str, ...] | None = None
     sort: tuple[Sort, ...] = ()
     properties: tuple[str, ...] | None = None
     limit: int | None = 100

@@ -42,6 +42,10 @@ class Field:
     read_only: bool = False
 
 
+#: What a feature is called in its source: the first property of every layer that a load made.
+SOURCE_FIELD = Field("source_id", "string", {"en": "Source id", "zh-CN": "来源标识"})
+
+
 def only_time(fields: Sequence[Field]) -> str | None:
     """The name of the one date or datetime among some fields: the time of a layer that names none."""
     dated = [f.name for f in fields if f.type in ("date", "datetime")]

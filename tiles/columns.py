@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from layers.model import Change, Layer
-from layers.store.base import Store
 from layers.types import Bbox
 from tiles import batch as batches
 from tiles import columnfile, scheme
 from tiles.batch import Batch
 from tiles.scene import tree
 from tiles.scheme import Floats
+from tiles.source import Source
 
 log = logging.getLogger("tiles")
 
@@ -118,7 +118,7 @@ class Snapshot:
 class Columns:
     """Keeps one layer's snapshot in step with the store. Safe to use from several threads."""
 
-    def __init__(self, store: Store, layer: str, file: Path) -> None:
+    def __init__(self, store: Source, layer: str, file: Path) -> None:
         self._store = store
         self._layer = layer
         self._file = file

@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from layers.model import Change
-from layers.store.base import Store
 from layers.types import Bbox
 from tiles import scheme
 from tiles.scene import tree
 from tiles.scheme import MAX_ZOOM, SCENE_ZOOMS, Floats
+from tiles.source import Source
 from tiles.vector.clip import EXTENT, LINE_BUFFER
 
 #: Parts of a tile by which a line, drawn wide, reaches over the edge of the tiles it lies in.
@@ -76,7 +76,7 @@ class Freshness:
 
     def __init__(
         self,
-        store: Store,
+        store: Source,
         listen: Callable[[list[Change]], None] | None = None,
         reach: Callable[[str], float] = lambda _: BUFFER,
     ) -> None:

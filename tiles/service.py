@@ -20,7 +20,6 @@ from layers import kinds
 from layers.errors import BadParameter, NotFound, shown
 from layers.kinds import Body
 from layers.model import Change, Layer, Mesh
-from layers.store.base import Store
 from layers.types import REST
 from tiles import freshness, scheme
 from tiles.cache import Cache
@@ -31,6 +30,7 @@ from tiles.scene.tileset import tileset
 from tiles.scene.tree import Node, Tree
 from tiles.scene.tree import tree as make_tree
 from tiles.scheme import MAX_ZOOM, SCENE_ZOOMS
+from tiles.source import Source
 from tiles.vector import encode, overview
 
 #: Joined to the epoch in every ETag; to be changed whenever the same features give other bytes.
@@ -90,11 +90,23 @@ class Changed:
     layers: list[str]
 
 
+class Caches:
+    """Made tiles in memory. Their keys hold their ETags, so views of one store may share it."""
+
+    def __init__(self) -> None:
+        self.tiles: Cache[Tile] = Cache(CACHE_BYTES)
+        self.fragments: Cache[_Fragment] = Cache(FRAGMENT_BYTES)
+
+
 class Tiles:
     """Vector and 3D tiles of all layers of a store. Safe to use from several threads."""
 
-    def __init__(self, store: Store, derived: Path, ground: float = 0.0) -> None:
-        """``derived`` is the folder of files that can be made again; ``ground`` the drawn surface (m)."""
+    def __init__(
+        self, store: Source, derived: Path, ground: float = 0.0, caches: Caches | None = None
+    ) -> None:
+        """``derived`` is the folder of files that can be made again; ``ground`` the drawn surface (m);
+        ``caches`` is what is shared with the tiles of other views of the same store."""
+        caches = caches or Caches()
         self._store = store
         self._folder = derived / "columns"
         self._ground = ground
@@ -103,8 +115,7 @@ class Tiles:
         self._layers: Mapping[str, Layer] | None = None
         self._heard = 0
         self._scenes: dict[str, _Scene] = {}
-        self._cache: Cache[Tile] = Cache(CACHE_BYTES)
-        self._fragments: Cache[_Fragment] = Cache(FRAGMENT_BYTES)
+        self._cache, self._fragments = caches.tiles, caches.fragments
         self.freshness = Freshness(store, self._hear, self._reach)
         self.freshness.update()
 

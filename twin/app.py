@@ -16,7 +16,9 @@ from layers.errors import BadParameter, NotAllowed, ReadOnly, TwinError, Unavail
 from layers.store.base import Store
 from layers.store.open import open_store
 from twin import settings
+from twin.access.caller import CALLER, Callers
 from twin.access.keys import Keys
+from twin.access.rights import EVERYBODY, Rights
 from twin.city import City
 from twin.http import errors, respond
 from twin.http.respond import ASGIApp, Receive, Scope, Send
@@ -42,11 +44,12 @@ RETRY_SECONDS = 0.5
 KNOWN_HOSTS = 100
 
 
-def open_city(folder: Path, patience: float = 0.0) -> City:
+def open_city(folder: Path, patience: float = 0.0, rights: Rights = EVERYBODY) -> City:
     """Open a city folder; a read-only one serves reading. Raises NotFound, BadConfig, Unavailable.
 
-    A database that does not answer yet is waited for, ``patience`` seconds at most."""
-    from tiles.service import Tiles
+    A database that does not answer yet is waited for, ``patience`` seconds at most. ``rights`` are the rules
+    of what each caller sees."""
+    from twin.catalogue import Catalogue
     from twin.incidents import Incidents
     from twin.live import Live
     from twin.live.bus import Bus
@@ -59,7 +62,7 @@ def open_city(folder: Path, patience: float = 0.0) -> City:
         folder=folder,
         settings=conf,
         store=store,
-        tiles=Tiles(store, folder / "derived", conf.heights.ground),
+        catalogue=Catalogue(store, conf, rights, folder / "derived"),
         live=live,
         incidents=Incidents(live.ingest, live.file, bus, ZoneInfo(conf.time_zone)),
         bus=bus,
@@ -100,6 +103,7 @@ class Front:
         self._hosts = city.hosts()
         self._known: set[str] = set()
         self._watcher = Watcher(city)
+        self._callers = Callers(city.keys, city.catalogue.rights)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request, or the lifespan."""
@@ -115,6 +119,7 @@ class Front:
             self._check_host(scope)
             if scope["method"] not in SAFE:
                 self._check_origin(scope)
+            scope[CALLER] = self._callers.of(scope)
             await room(scope, receive, send)
         except TwinError as error:
             await _answer(send, errors.problem(error))

@@ -24,7 +24,7 @@ from twin.settings import CitySettings
 from twin.threads import Threads
 
 if TYPE_CHECKING:
-    from tiles.service import Tiles
+    from twin.catalogue import Catalogue
     from twin.incidents import Incidents
     from twin.live import Live
     from twin.live.bus import Bus
@@ -50,7 +50,7 @@ class City:
     folder: Path
     settings: CitySettings
     store: Store
-    tiles: Tiles
+    catalogue: Catalogue
     live: Live
     incidents: Incidents
     bus: Bus
@@ -152,6 +152,10 @@ class City:
         for pool in (self.pool, self.readers, self.makers, self.writers):
             pool.close()
         self.store.close()
+
+    def unreadable(self) -> dict[str, str]:
+        """As :func:`unreadable`, of this city."""
+        return unreadable(self.settings, self.store)
 
     def hosts(self) -> frozenset[str]:
         """The host names this server answers to."""

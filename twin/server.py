@@ -16,7 +16,7 @@ import uvicorn
 
 from layers.errors import Busy
 from twin import app
-from twin.city import Lock, unreadable
+from twin.city import Lock
 from twin.http.respond import ASGIApp
 from twin.transport import Protocol
 
@@ -109,7 +109,7 @@ def serve(folder: Path, host: str, port: int, ready: Callable[[str], None] | Non
         sock = bind(host, port)
         url = address(sock)
         city = app.open_city(folder, PATIENCE_SECONDS)
-        for reason in unreadable(city.settings, city.store).values():
+        for reason in city.unreadable().values():
             log.warning("%s", reason)
 
         def announce() -> None:

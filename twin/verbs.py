@@ -140,10 +140,11 @@ def layers(city: Path, *, as_json: bool) -> None:
 def key_add(city: Path, name: str, may: list[str] | None) -> None:
     """Make a key and print it. Raises BadParameter, Exists."""
     settings.load(city)
+    actions = [action for action in ACTIONS if may is None or action in may]
     unknown = [action for action in may or () if action not in ACTIONS]
     if unknown:
         raise BadParameter("may", unknown[0], "one of " + ", ".join(ACTIONS))
-    print(Keys(city).add(name, may or ACTIONS))
+    print(Keys(city).add(name, actions))
 
 
 def key_list(city: Path) -> None:

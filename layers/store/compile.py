@@ -354,7 +354,9 @@ def where(dialect: Dialect, query: Query) -> tuple[str, list[Any]]:
     if query.filter is not None:
         parts.append(dialect.predicate(query.filter))
     if query.words:
-        columns = [dialect.column(f) for f in dialect.table.fields if f.type == "string"]
+        among = query.words_in
+        texts = [f for f in dialect.table.fields if f.type == "string" and (among is None or f.name in among)]
+        columns = [dialect.column(f) for f in texts]
         parts.append(dialect.words(query.words, columns))
     table = dialect.table
     time = table.field(table.time_field) if table.time_field is not None else None

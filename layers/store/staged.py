@@ -12,13 +12,12 @@ from numpy.typing import NDArray
 from layers.batch import MESH, SOURCE_ID, WKB
 from layers.errors import BadFile
 from layers.store.base import LayerSpec
-from layers.types import LAYER_ID, Field, FieldType
+from layers.types import LAYER_ID, SOURCE_FIELD, Field, FieldType
 from layers.values import stored
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-SOURCE_FIELD = Field("source_id", "string", {"en": "Source id", "zh-CN": "来源标识"})
 _RESERVED = frozenset({"fid", "geom"})
 _RESERVED_IDS = ("twin_", "gpkg_", "rtree_", "sqlite_", "pg_")
 _TYPES = frozenset(get_args(FieldType.__value__))

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from layers.errors import Exists, NoKey, NotAllowed, NotFound, Unavailable
+from layers.errors import Exists, NoKey, NotFound, Unavailable
 
 type Action = Literal["edit", "observe", "incident"]
 ACTIONS: tuple[Action, ...] = ("edit", "observe", "incident")
@@ -32,7 +32,7 @@ class Key:
     """Who acts: the key's name and what it may do."""
 
     name: str
-    may: tuple[str, ...]
+    may: tuple[Action, ...]
 
 
 class Keys:
@@ -48,7 +48,7 @@ class Keys:
         self._read()
         return sorted(key.name for key in self._keys.values())
 
-    def add(self, name: str, may: Iterable[str] = ACTIONS) -> str:
+    def add(self, name: str, may: Iterable[Action] = ACTIONS) -> str:
         """Make a key and return it; it is shown this once and kept only as a hash. Raises Exists."""
         self._read()
         if name in self.names():
@@ -81,18 +81,6 @@ class Keys:
             if hmac.compare_digest(known, digest):
                 return key
         raise NoKey("the key is not known to this city")
-
-    def require(self, scope: Mapping[str, Any] | MutableMapping[str, Any], action: Action) -> Key:
-        """The key of a request that may do ``action``. Raises NoKey, NotAllowed."""
-        key = self.who(scope)
-        if key is None:
-            raise NoKey(
-                "writing needs a named key: Authorization: Bearer <key>, Basic with it as password,"
-                " or X-Api-Key: <key>"
-            )
-        if action not in key.may:
-            raise NotAllowed(f"the key {key.name!r} may not {action}")
-        return key
 
     def _read(self) -> None:
         try:

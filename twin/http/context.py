@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from layers.model import Layer
-from layers.types import Titles
 from twin.http.formats import HTML, JSON
 from twin.http.negotiate import text
 
 if TYPE_CHECKING:
+    from twin.catalogue.view import View
     from twin.city import City
 
 type Link = dict[str, Any]
@@ -19,16 +19,18 @@ REL = "http://www.opengis.net/def/rel/ogc/1.0"
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The city, where links begin (``https://host/ogc``), the language and the path asked for."""
+    """The city, what the caller sees of it, where links begin (``https://host/ogc``), the language and the
+    path asked for."""
 
     city: City
+    view: View
     base: str
     lang: str
     path: str
 
     def title(self, layer: Layer) -> str:
         """A layer's title in the language of the request, else its id."""
-        return text(titles(self.city, layer), self.lang, layer.id)
+        return text(layer.title, self.lang, layer.id)
 
     def self_links(self, media: str = JSON) -> list[Link]:
         """The document itself as JSON and as HTML."""
@@ -41,18 +43,6 @@ class Context:
     def say(self, en: str, zh: str) -> str:
         """A phrase of this server in the language of the request."""
         return zh if self.lang == "zh-CN" else en
-
-
-def titles(city: City, layer: Layer) -> Titles:
-    """A layer's titles: the city's own, else those that its load recorded."""
-    own = city.settings.layers.get(layer.id)
-    return (own.title if own else None) or layer.title
-
-
-def strict(city: City, layer: Layer) -> bool:
-    """Whether the layer is changed only with If-Match, as the city says."""
-    own = city.settings.layers.get(layer.id)
-    return own is not None and own.locking == "strict"
 
 
 def link(rel: str, href: str, media: str, title: str, **more: object) -> Link:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from layers.errors import BadParameter, NotFound
+from twin.access import caller
 from twin.city import City
 from twin.http import respond
 from twin.http.errors import WrongMedia, WrongMethod
@@ -80,7 +81,7 @@ class _Room:
             await respond.send_json(send, found, headers=headers)
 
     async def _post(self, scope: Scope, receive: Receive, send: Send, incident: int | None) -> None:
-        key = self._city.keys.require(scope, "incident")
+        name = caller.require(scope, "incident")
         respond.query_map(scope, ())
         media = (respond.header(scope, b"content-type") or "").partition(";")[0].strip().lower()
         if media != "application/json":
@@ -88,11 +89,11 @@ class _Room:
         body = respond.read_json(await respond.read_body(scope, receive, BODY_BYTES))
         incidents = self._city.incidents
         if incident is not None:
-            found = await incidents.act(incident, body, key.name, _if_match(scope))
+            found = await incidents.act(incident, body, name, _if_match(scope))
             headers = [(b"etag", f'"{found["revision"]}"'.encode())]
             await respond.send_json(send, found, headers=headers)
             return
-        found = await incidents.report(body, key.name)
+        found = await incidents.report(body, name)
         location = f"{respond.base_url(self._city, scope)}/incidents/{found['id']}"
         headers = [(b"location", location.encode()), (b"etag", b'"1"')]
         await respond.send_json(send, found, 201, headers)

@@ -16,10 +16,13 @@ import orjson
 from isal import igzip
 
 from layers.errors import NotFound, Unavailable, shown
+from twin.access.caller import CALLER
+from twin.access.rights import ALL
 from twin.http import page_config, respond
 from twin.http.errors import WrongMethod
 
 if TYPE_CHECKING:
+    from twin.catalogue.view import View
     from twin.city import City
     from twin.http.respond import ASGIApp, Headers, Receive, Scope, Send
 
@@ -102,11 +105,11 @@ class Page:
         self._static = static
         self._assets: dict[str, Asset] = {}
         self._built = 0
-        self._config_body: bytes | None = None
-        if not city.store.local:
+        self._config_bodies: dict[str, bytes] = {}
+        if not city.catalogue.whole.local:
             # a database may be lost before anybody asks
             with contextlib.suppress(Unavailable):
-                self._config_body = orjson.dumps(page_config.document(city))
+                self._config_bodies[ALL] = orjson.dumps(page_config.document(city, city.catalogue.whole))
         self._look()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -144,7 +147,7 @@ class Page:
 
     async def _config(self, scope: Scope, send: Send) -> None:
         respond.query_map(scope, ())
-        body = await self._document()
+        body = await self._document(self._city.catalogue.of(scope[CALLER]))
         etag = f'"{zlib.crc32(body):08x}"'
         headers: Headers = [(b"cache-control", b"no-cache"), *respond.CORS]
         if respond.etag_matches(respond.header(scope, b"if-none-match"), etag):
@@ -157,15 +160,17 @@ class Page:
             headers.append((b"content-encoding", b"gzip"))
         await _send(scope, send, body, headers)
 
-    async def _document(self) -> bytes:
+    async def _document(self, view: View) -> bytes:
         """``/config.json``; while the store cannot be read, as it was last: sensors and incidents do not
         need the store, so the page must open without it."""
         try:
-            self._config_body = orjson.dumps(await self._city.aside(page_config.document, self._city))
+            document = await self._city.aside(page_config.document, self._city, view)
         except Unavailable:
-            if self._config_body is None:
+            if view.rights not in self._config_bodies:
                 raise
-        return self._config_body
+        else:
+            self._config_bodies[view.rights] = orjson.dumps(document)
+        return self._config_bodies[view.rights]
 
     async def _asset(self, scope: Scope, send: Send, path: str) -> None:
         asset = self._assets.get(path)

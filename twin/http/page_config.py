@@ -7,11 +7,12 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from layers import kinds
-from layers.model import Layer
 from layers.types import Bbox, Field
 from tiles.scheme import MAX_ZOOM
 
 if TYPE_CHECKING:
+    from twin.catalogue.published import PublishedLayer
+    from twin.catalogue.view import View
     from twin.city import City
 
 #: Warning levels (预警级别), worst first, with the words of the interface.
@@ -26,11 +27,11 @@ MARGIN = 0.02
 METRES_PER_DEGREE = 111_320.0
 
 
-def document(city: City) -> dict[str, Any]:
-    """The whole document; layers in the order of city.yml, then by id."""
+def document(city: City, view: View) -> dict[str, Any]:
+    """The whole document, of what is seen; layers in the order of city.yml, then by id."""
     settings = city.settings
-    layers = ordered(city)
-    extent = union(layer.extent for layer in layers)
+    published = view.all_published()
+    extent = union(one.layer.extent for one in published)
     return {
         "title": settings.title,
         "languages": list(settings.languages),
@@ -40,18 +41,12 @@ def document(city: City) -> dict[str, Any]:
         "ground": settings.heights.ground,
         "credits": [credit.model_dump() for credit in settings.credits],
         "mapApprovalNo": settings.map_approval_no,
-        "layers": [layer_entry(city, layer) for layer in layers],
+        "layers": [layer_entry(one) for one in published],
         "levels": list(LEVELS),
         "workflow": city.incidents.workflow.public(),
         "thresholds": city.live.themes.public(),
         "stream": "/stream",
     }
-
-
-def ordered(city: City) -> list[Layer]:
-    """Layers as city.yml lists them, the others after them."""
-    rank = {layer_id: i for i, layer_id in enumerate(city.settings.layers)}
-    return sorted(city.store.layers(), key=lambda layer: (rank.get(layer.id, len(rank)), layer.id))
 
 
 def union(extents: Iterable[Bbox | None]) -> Bbox | None:
@@ -86,23 +81,23 @@ def overview(extent: Bbox | None) -> dict[str, float]:
     return {"lon": (west + east) / 2, "lat": lat, "height": distance, "heading": 0.0, "pitch": -45.0}
 
 
-def layer_entry(city: City, layer: Layer) -> dict[str, Any]:
+def layer_entry(published: PublishedLayer) -> dict[str, Any]:
     """One layer: what it is called, how it is drawn and from where."""
+    layer = published.layer
     kind = kinds.known(layer.kind)
-    said = city.settings.layers.get(layer.id)
     return {
         "id": layer.id,
         "kind": layer.kind,
         "group": dict(kind.group),
-        "title": {**kind.title, **layer.title, **(said.title if said else {})},
+        "title": {**kind.title, **layer.title},
         "geometryType": layer.geometry_type,
         "count": layer.count,
         "extent": list(layer.extent) if layer.extent else None,
-        "visible": said.visible if said else True,
-        "locking": said.locking if said else "default",
+        "visible": published.visible,
+        "locking": "strict" if published.strict else "default",
         "editable": "update" in layer.edits,
         "fields": [field_entry(field) for field in layer.fields],
-        "style": {**kind.style, **((said.style if said else None) or {})},
+        "style": dict(published.style),
         "vector": {"url": f"/tiles/{layer.id}/{{z}}/{{x}}/{{y}}.mvt", "minzoom": 0, "maxzoom": MAX_ZOOM},
         "scene": {"url": f"/3dtiles/{layer.id}/tileset.json"} if kind.body is not None else None,
         "buried": kind.buried,

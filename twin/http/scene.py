@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from layers.errors import NotFound, shown
+from twin.access.caller import CALLER
 from twin.http.respond import ASGIApp, Receive, Scope, Send
 from twin.http.tiles import JSON, deliver, fresh, preflight, version, whole
 
@@ -22,7 +23,11 @@ def make(city: City) -> ASGIApp:
             return
         parts = scope["path"].split("/")
         if len(parts) == 4 and parts[3] == "tileset.json":
-            await deliver(scope, send, await city.aside(city.tiles.tileset, parts[2]), JSON)
+            view = city.catalogue.of(scope[CALLER])
+            tiles = view.tiles
+            if tiles is None:
+                tiles = await city.aside(view.make_tiles)
+            await deliver(scope, send, await city.aside(tiles.tileset, parts[2]), JSON)
             return
         if len(parts) == 6 and parts[5].endswith(".glb"):
             await _node(city, scope, send, parts[2], whole(parts[3]), whole(parts[4]), whole(parts[5][:-4]))
@@ -33,8 +38,11 @@ def make(city: City) -> ASGIApp:
 
 
 async def _node(city: City, scope: Scope, send: Send, layer: str, z: int, x: int, y: int) -> None:
-    tiles = city.tiles
-    etag = await version(city, tiles.glb_etag, layer, z, x, y)
+    view = city.catalogue.of(scope[CALLER])
+    tiles = view.tiles
+    if tiles is None:
+        tiles = await city.aside(view.make_tiles)
+    etag = await version(city, view.local, tiles, tiles.glb_etag, layer, z, x, y)
     if await fresh(scope, send, etag):
         return
     made = tiles.glb_held(layer, z, x, y, etag)

@@ -10,13 +10,15 @@ import orjson
 
 from layers.errors import BadParameter, Busy, NotFound
 from layers.types import Bbox
+from twin.access.caller import CALLER
+from twin.catalogue.search_index import Entry, Index
 from twin.http import answers, respond
 from twin.http.errors import WrongMethod
 from twin.http.page_config import union
 from twin.http.respond import ASGIApp, Receive, Scope, Send
-from twin.http.search_index import Entry, Index
 
 if TYPE_CHECKING:
+    from twin.catalogue.view import View
     from twin.city import City
 
 DEFAULT, MOST = 10, 50
@@ -32,18 +34,20 @@ _LATITUDE, _NEGATIVE = frozenset("NS北南"), frozenset("SW南西")
 
 def make(city: City) -> ASGIApp:
     """The ASGI callable at /search."""
-    index = Index(city.store)
-    # the index answers one at a time, and the first search makes it: who waits must not hold a thread
+    # one a class of rights: what is hidden from it is not in it
+    indexes: dict[str, Index] = {}
+    # an index answers one at a time, and the first search makes it: who waits must not hold a thread
     turn = asyncio.Lock()
 
-    async def find(text: str, limit: int) -> list[dict[str, Any]]:
+    async def find(view: View, text: str, limit: int) -> list[dict[str, Any]]:
         try:
             async with asyncio.timeout(TURN_SECONDS):
                 await turn.acquire()
         except TimeoutError as error:
             raise Busy("the index of the search is being made; try again soon") from error
         try:
-            return await city.aside(_found, city, index, text, limit)
+            index = indexes.setdefault(view.rights, Index(view))
+            return await city.aside(_found, view, index, text, limit)
         finally:
             turn.release()
 
@@ -54,7 +58,7 @@ def make(city: City) -> ASGIApp:
             raise WrongMethod(scope["method"], "GET, HEAD")
         asked = respond.query_map(scope, ("q", "limit"))
         text, limit = _text(asked), _limit(asked)
-        found = await find(text, limit)
+        found = await find(city.catalogue.of(scope[CALLER]), text, limit)
         body = {"type": "FeatureCollection", "numberReturned": len(found[:limit]), "features": found[:limit]}
         await answers.give(
             scope,
@@ -66,10 +70,10 @@ def make(city: City) -> ASGIApp:
     return search
 
 
-def _found(city: City, index: Index, text: str, limit: int) -> list[dict[str, Any]]:
+def _found(view: View, index: Index, text: str, limit: int) -> list[dict[str, Any]]:
     """The place that a text names by its coordinates, else the features found by words."""
     if _PAIR.match(text):
-        extent = union(layer.extent for layer in city.store.layers())
+        extent = union(layer.extent for layer in view.layers())
         places = [_coordinate(pair) for pair in coordinates(text, extent)]
         if places:
             return places

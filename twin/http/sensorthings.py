@@ -12,6 +12,7 @@ import orjson
 
 from layers.errors import BadBody, BadParameter, NotFound
 from layers.observations.series import Observation
+from twin.access import caller
 from twin.city import City
 from twin.http import respond
 from twin.http.errors import WrongMedia, WrongMethod
@@ -106,7 +107,7 @@ class _Room:
             return 200, orjson.dumps(found), _JSON
 
     async def _post(self, scope: Scope, receive: Receive, send: Send, rest: str) -> None:
-        self._city.keys.require(scope, "observe")
+        caller.require(scope, "observe")
         respond.query_map(scope, ())
         body = await _body(scope, receive, ENTITY_BYTES)
         base = self._base(scope)
@@ -149,7 +150,7 @@ class _Room:
             return orjson.dumps(Reader(conn, base).one(SETS[name], id_, options.Options()))
 
     async def _patch(self, scope: Scope, receive: Receive, send: Send, rest: str) -> None:
-        self._city.keys.require(scope, "observe")
+        caller.require(scope, "observe")
         respond.query_map(scope, ())
         media = ("application/json", "application/merge-patch+json")
         body = await _body(scope, receive, ENTITY_BYTES, media)
@@ -166,7 +167,7 @@ class _Room:
 
     async def _arrays(self, scope: Scope, receive: Receive, send: Send) -> None:
         """CreateObservations: good rows are kept in one transaction, bad ones reported by row."""
-        self._city.keys.require(scope, "observe")
+        caller.require(scope, "observe")
         respond.query_map(scope, ())
         raw = await _raw(scope, receive, ARRAY_BYTES)
         rows = await self._city.run(self._decode_arrays, raw)

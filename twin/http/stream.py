@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 
 from layers.errors import Busy, NotFound
+from twin.access.caller import CALLER
 from twin.city import City
 from twin.http import respond
 from twin.http.errors import WrongMethod
@@ -44,7 +45,7 @@ class _Room:
             await respond.send(send, 200, b"", _HEADERS)
             return
         last = respond.header(scope, b"last-event-id") or given.get("last_event_id")
-        client, whole = bus.subscribe(last)
+        client, whole = bus.subscribe(last, scope[CALLER].rights)
         try:
             await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
             await self._until_gone(client, whole, receive, send)

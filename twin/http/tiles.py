@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from layers.errors import NotFound, shown
-from tiles.service import Tile, layer_ids
+from tiles.service import Tile, Tiles, layer_ids
+from twin.access.caller import CALLER
 from twin.http import respond
 from twin.http.errors import WrongMethod
 from twin.http.respond import CORS, ASGIApp, Headers, Receive, Scope, Send
@@ -47,7 +48,11 @@ def make(city: City) -> ASGIApp:
                 return
         if len(parts) == 3 and parts[2].endswith(".json"):
             base = respond.base_url(city, scope)
-            made = await city.aside(city.tiles.tilejson, layer_ids(parts[2][:-5]), base)
+            view = city.catalogue.of(scope[CALLER])
+            tiles = view.tiles
+            if tiles is None:
+                tiles = await city.aside(view.make_tiles)
+            made = await city.aside(tiles.tilejson, layer_ids(parts[2][:-5]), base)
             await deliver(scope, send, made, JSON)
             return
         raise NotFound(f"no such tile resource: {shown(scope['path'])}")
@@ -64,8 +69,11 @@ async def vector_tile(city: City, scope: Scope, send: Send, layer: str, z: str, 
 
 async def _tile(city: City, scope: Scope, send: Send, ids: tuple[str, ...], z: str, x: str, y: str) -> None:
     at = whole(z), whole(x), whole(y)
-    tiles = city.tiles
-    etag = await version(city, tiles.vector_etag, ids, *at)
+    view = city.catalogue.of(scope[CALLER])
+    tiles = view.tiles
+    if tiles is None:
+        tiles = await city.aside(view.make_tiles)
+    etag = await version(city, view.local, tiles, tiles.vector_etag, ids, *at)
     if await fresh(scope, send, etag):
         return
     made = tiles.vector_held(ids, *at, etag)
@@ -74,11 +82,11 @@ async def _tile(city: City, scope: Scope, send: Send, ids: tuple[str, ...], z: s
     await deliver(scope, send, made, MVT)
 
 
-async def version(city: City, etag: Callable[..., str], *at: Any) -> str:
+async def version(city: City, local: bool, tiles: Tiles, etag: Callable[..., str], *at: Any) -> str:
     """The ETag of a tile once what the change log has got is taken in; a long log is read beside the
     event loop, and so is all that a database must be asked for."""
-    fresh = city.tiles.freshness
-    if city.store.local and fresh.current():
+    fresh = tiles.freshness
+    if local and fresh.current():
         return etag(*at)
 
     def newest() -> str:

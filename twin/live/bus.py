@@ -17,6 +17,8 @@ from typing import Any
 
 import orjson
 
+from twin.access.rights import ALL
+
 COALESCE_SECONDS = 0.15
 RING_BYTES = 8_000_000
 RING_FRAMES = 4_096
@@ -27,10 +29,12 @@ _ID = re.compile(r"^o(\d{1,18})\.c(\d{1,18})$")
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One encoded event and its position (``o``: live data, ``c``: map changes)."""
+    """One encoded event, its position (``o``: live data, ``c``: map changes), and the class of rights it is
+    for (None: everybody)."""
 
     at: tuple[int, int]
     data: bytes
+    rights: str | None = None
 
 
 def encode(event: str, data: object, at: tuple[int, int]) -> bytes:
@@ -40,8 +44,10 @@ def encode(event: str, data: object, at: tuple[int, int]) -> bytes:
 
 @dataclass(eq=False)
 class Client:
-    """One open stream: frames that wait to be sent. ``lost`` when it was too slow to keep them."""
+    """One open stream: frames that wait to be sent. ``lost`` when it was too slow to keep them. ``rights`` is
+    the class of who reads it."""
 
+    rights: str = ALL
     waiting: deque[bytes] = field(default_factory=deque)
     size: int = 0
     lost: bool = False
@@ -80,6 +86,8 @@ class Bus:
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._clients: set[Client] = set()
+        # class of rights → the map changes from which on it is told of them
+        self._audiences = {ALL: start}
         self._pending: dict[int, tuple[Any, Any, Any]] = {}
         self._flushing = False
         self.closed = asyncio.Event()
@@ -92,13 +100,14 @@ class Bus:
         if pending:
             loop.call_soon_threadsafe(self._later)
 
-    def publish(self, event: str, data: object) -> None:
-        """Send an event to every open page. ``obs`` data (columns) is merged and sent in a moment."""
+    def publish(self, event: str, data: object, rights: str | None = None) -> None:
+        """Send an event to every open page (of that class of ``rights``, where one is given). ``obs`` data
+        (columns) is merged and sent in a moment."""
         if event == "obs" and isinstance(data, Mapping):
             self._merge(data)
             return
         with self._lock:
-            self._send(event, data, event in ("tiles", "layers"))
+            self._send(event, data, event in ("tiles", "layers"), rights)
 
     def close(self) -> None:
         """End every open stream; a server that stops must not wait for them."""
@@ -109,13 +118,19 @@ class Bus:
         """The position of the newest frame."""
         return self._at
 
-    def subscribe(self, last_event_id: str | None = None) -> tuple[Client, bool]:
+    @property
+    def audiences(self) -> list[str]:
+        """The classes of rights that are, or were, somebody's who reads a stream."""
+        return list(self._audiences)
+
+    def subscribe(self, last_event_id: str | None = None, rights: str = ALL) -> tuple[Client, bool]:
         """A new client (call it in the loop), and whether it was given all it missed.
 
         False means that the caller must send a snapshot first."""
-        client = Client()
+        client = Client(rights)
         with self._lock:
-            missed = self._since(last_event_id)
+            missed = self._since(last_event_id, rights)
+            self._audiences.setdefault(rights, self._at[1])
             self._clients.add(client)
         for frame in missed or ():
             client.push(frame.data)
@@ -133,31 +148,33 @@ class Bus:
         """How many streams are open."""
         return len(self._clients)
 
-    def _since(self, last_event_id: str | None) -> Sequence[Frame] | None:
-        """The frames after an id, or None when the ring does not reach back to it."""
+    def _since(self, last_event_id: str | None, rights: str) -> Sequence[Frame] | None:
+        """The frames for a class of rights after an id, or None when the ring does not reach back to it."""
         match = _ID.match(last_event_id or "")
         if match is None:
             return None
         at = (int(match[1]), int(match[2]))
+        if rights not in self._audiences or at[1] < self._audiences[rights]:
+            return None
         if at == self._at:
             return ()
         frames = list(self._ring)
         for i, frame in enumerate(frames):
             if frame.at == at:
-                return frames[i + 1 :]
+                return [later for later in frames[i + 1 :] if later.rights in (None, rights)]
         return None
 
-    def _send(self, event: str, data: object, change: bool) -> None:
+    def _send(self, event: str, data: object, change: bool, rights: str | None = None) -> None:
         """Number, keep and spread one frame. Under the lock, so that frames leave in the order of
         their numbers: a client that saw a number must have seen all before it."""
         o, c = self._at
         self._at = (o, c + 1) if change else (o + 1, c)
-        frame = Frame(self._at, encode(event, data, self._at))
+        frame = Frame(self._at, encode(event, data, self._at), rights)
         self._ring.append(frame)
         self._ring_bytes += len(frame.data)
         while self._ring_bytes > RING_BYTES or len(self._ring) > RING_FRAMES:
             self._ring_bytes -= len(self._ring.popleft().data)
-        self._call(self._spread, frame.data)
+        self._call(self._spread, frame)
 
     def _call(self, call: Callable[..., object], *args: object) -> None:
         loop = self._loop
@@ -165,9 +182,10 @@ class Bus:
             return
         loop.call_soon_threadsafe(call, *args)
 
-    def _spread(self, data: bytes) -> None:
+    def _spread(self, frame: Frame) -> None:
         for client in self._clients:
-            client.push(data)
+            if frame.rights is None or frame.rights == client.rights:
+                client.push(frame.data)
 
     def _merge(self, data: Mapping[str, Any]) -> None:
         with self._lock:

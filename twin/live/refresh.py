@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING, Protocol
 from layers.errors import Busy, TwinError
 
 if TYPE_CHECKING:
+    from layers.model import Change
     from layers.store.base import Store
-    from tiles.service import Changed, Tiles
+    from tiles.service import Changed
+    from twin.catalogue import Catalogue
+    from twin.catalogue.view import View
     from twin.live.bus import Bus
 
 log = logging.getLogger("twin")
@@ -22,10 +25,10 @@ WAIT_SECONDS = 0.5
 
 
 class Watched(Protocol):
-    """What a watcher reads and tells: a store, its tiles, the pages; and why the store is lost, if it is."""
+    """What a watcher reads and tells: a store, its views, the pages; and why the store is lost, if it is."""
 
     store: Store
-    tiles: Tiles
+    catalogue: Catalogue
     bus: Bus
     lost: str | None
 
@@ -76,36 +79,29 @@ class Watcher:
         return store.seq()
 
     async def _tell(self) -> None:
-        changed, generations = await self._alone(self._changes)
-        for layer_id in changed.layers:
-            told = {"id": layer_id, "generation": generations.get(layer_id, 0)}
-            self._city.bus.publish("layers", told)
-        if changed.tiles:
-            self._city.bus.publish("tiles", changed.tiles)
+        """Tell each class of rights what changed of what it sees."""
+        for rights, changed, generations in await self._alone(self._changes):
+            for layer_id in changed.layers:
+                told = {"id": layer_id, "generation": generations.get(layer_id, 0)}
+                self._city.bus.publish("layers", told, rights)
+            if changed.tiles:
+                self._city.bus.publish("tiles", changed.tiles, rights)
 
     async def _alone[T](self, call: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, call)
 
-    def _changes(self) -> tuple[Changed, dict[str, int]]:
-        """What open pages are to be told, and the generation of every layer."""
-        city, store = self._city, self._city.store
+    def _changes(self) -> list[tuple[str, Changed, dict[str, int]]]:
+        """What open pages are to be told, by class of rights, and the generations of the layers."""
+        store = self._city.store
+        changes: list[Change] | None = None
         if store.epoch != self._epoch:
-            changed = self._restored()
+            self._epoch, self._since = store.epoch, store.seq()
         else:
             changes = store.changes(self._since)
             # a log that was begun anew has lower numbers
             self._since = changes[-1].seq if changes else store.seq()
-            changed = city.tiles.changed(changes)
-        layers = store.layers() if changed.layers else []
-        return changed, {layer.id: layer.generation for layer in layers}
-
-    def _restored(self) -> Changed:
-        """Another history under the same address, as after a restore: every layer is new."""
-        store = self._city.store
-        self._epoch, self._since = store.epoch, store.seq()
-        changed = self._city.tiles.changed([])
-        changed.layers.extend(layer.id for layer in store.layers())
-        return changed
+        views = [self._city.catalogue.view(rights) for rights in self._city.bus.audiences]
+        return [(view.rights, *_changed(view, changes)) for view in views]
 
     def _fails(self, error: TwinError) -> None:
         if not self._failing:
@@ -119,3 +115,13 @@ class Watcher:
             log.warning("the store answers again")
         self._failing = False
         self._city.lost = None
+
+
+def _changed(view: View, changes: list[Change] | None) -> tuple[Changed, dict[str, int]]:
+    """What changed of what is seen. None for the changes is another history under the same address, as after
+    a restore: every layer is new."""
+    changed = view.make_tiles().changed(view.seen(changes or []))
+    layers = view.layers() if changed.layers or changes is None else []
+    if changes is None:
+        changed.layers.extend(layer.id for layer in layers)
+    return changed, {layer.id: layer.generation for layer in layers}

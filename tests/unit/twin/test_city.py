@@ -4,12 +4,14 @@ import asyncio
 import threading
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import httpx
 import pytest
 
 from layers.errors import Busy, NotFound, Unavailable
 from twin import app, city, threads
+from twin.access.caller import CALLER, Caller
 from twin.city import City
 from twin.http import respond, search
 from twin.template import template
@@ -218,7 +220,10 @@ def test_searches_that_wait_for_the_index_hold_no_thread(opened: City, monkeypat
     gate = Gate()
     monkeypatch.setattr(search, "_found", lambda city, index, text, limit: [gate() and {}])
     monkeypatch.setattr(search, "TURN_SECONDS", 0.2)
-    room = search.make(opened)
+    find = search.make(opened)
+
+    async def room(scope: Any, receive: Any, send: Any) -> None:
+        await find({**scope, CALLER: Caller()}, receive, send)
 
     async def main() -> None:
         transport = httpx.ASGITransport(app=room)

@@ -16,6 +16,7 @@ from layers.query import Query
 from layers.write import FORMATS
 from tests.storing import FIELDS, grid, load, spec
 from twin import app
+from twin.access.caller import CALLER, Caller
 from twin.city import City
 from twin.http.ogc import download, download_job, scratch
 from twin.http.ogc.download import Download
@@ -43,6 +44,7 @@ class Client:
             "path": "/ogc/collections/buildings/download",
             "query_string": query.encode(),
             "headers": [],
+            CALLER: Caller(),
         }
         self.messages: list[dict[str, Any]] = []
         self.gone = asyncio.Event()
@@ -176,7 +178,7 @@ def test_fields_and_rows_are_of_one_load(city: City, name: str) -> None:
     load(city.store, spec(fields=FIELDS[:1]), [one | {"name": "new"} for one in grid(25)])
     space = scratch.Scratch(city.folder / "derived" / "downloads")
     with ThreadPoolExecutor(1) as threads:
-        job = Job(city, layer, Query(limit=None), FORMATS[name], threads)
+        job = Job(city, city.catalogue.whole, layer, Query(limit=None), FORMATS[name], threads)
         with pytest.raises(Conflict, match="loaded anew"):
             job.made(space)
 

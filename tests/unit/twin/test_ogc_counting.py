@@ -13,6 +13,8 @@ from layers.store import geopackage
 from layers.store.counting import Budget
 from tests.storing import grid, load, spec
 from twin import app
+from twin.access.rights import EVERYBODY
+from twin.catalogue import Catalogue
 from twin.city import City
 
 ITEMS = "/ogc/collections/buildings/items"
@@ -28,6 +30,7 @@ def city(tmp_path: Path) -> Iterator[City]:
     load(opened.store, spec(), grid(40))
     opened.store.close()
     opened.store = geopackage.open(tmp_path / "city.gpkg", counting=Budget(few=0, matches=5))
+    opened.catalogue = Catalogue(opened.store, opened.settings, EVERYBODY, tmp_path / "derived")
     yield opened
     opened.live.stop()
     opened.close()

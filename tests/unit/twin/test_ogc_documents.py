@@ -19,6 +19,7 @@ from layers.store import geopackage
 from layers.store.base import LayerSpec
 from layers.types import Field
 from tests.support import ROOT
+from twin.catalogue.view import View
 from twin.http import formats, negotiate, respond
 from twin.http.context import Context, link_header
 from twin.http.ogc import (
@@ -70,8 +71,9 @@ def store(tmp_path_factory):
 
 
 def context(store, settings="", lang="en"):
-    city = SimpleNamespace(store=store, settings=parse(settings))
-    return Context(city, "https://map.example/ogc", lang, "")
+    conf = parse(settings)
+    view = View(store, conf, lambda _: None)
+    return Context(SimpleNamespace(settings=conf), view, "https://map.example/ogc", lang, "")
 
 
 def test_the_api_document_is_valid_and_true_to_the_parsing_table(store):
@@ -174,15 +176,14 @@ def test_each_schema_keeps_the_rules_of_its_standard(store):
         assert len(roles) == len(set(roles))
 
 
-def test_a_property_named_id_hides_no_role():
+def test_a_property_named_id_hides_no_role(store):
     layer = replace(LAYER, fields=(Field("id", "string"), Field("geometry", "string"), Field("x", "date")))
-    city = SimpleNamespace(settings=parse(""))
     for build in (schemas.schema, schemas.queryables, schemas.sortables):
-        found = build(Context(city, "https://map.example/ogc", "en", ""), layer)["properties"]
+        found = build(context(store), layer)["properties"]
         assert found["id"]["type"] == "string"
     roles = {
         one["x-ogc-role"]: name
-        for name, one in schemas.schema(Context(city, "https://x/ogc", "en", ""), layer)["properties"].items()
+        for name, one in schemas.schema(context(store), layer)["properties"].items()
         if "x-ogc-role" in one
     }
     assert roles == {"id": "id_", "primary-geometry": "geometry_"}
@@ -212,7 +213,7 @@ def test_a_collection_lists_its_crs_and_time(store):
     assert "http://www.opengis.net/def/crs/EPSG/0/3879" in found["crs"]
     assert found["extent"]["temporal"]["interval"] == [[None, None]]
     titled = context(store, "layers: {things: {title: {en: My things}}}")
-    assert documents.collection(titled, store.layer("things"))["title"] == "My things"
+    assert documents.collection(titled, titled.view.layer("things"))["title"] == "My things"
 
 
 def test_the_tile_matrix_set_is_the_registered_one():

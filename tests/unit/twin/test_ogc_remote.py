@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import json
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pyarrow as pa
 import pytest
@@ -12,7 +13,10 @@ import shapely
 from layers.batch import SOURCE_ID, WKB
 from layers.store.base import LayerSpec
 from layers.types import Field
+from twin.access.caller import CALLER, Callers
+from twin.access.rights import EVERYBODY
 from twin.app import open_city
+from twin.catalogue import Catalogue
 from twin.http.ogc import make
 
 ITEMS = "/ogc/collections/things/items"
@@ -59,6 +63,11 @@ def city(tmp_path_factory):
     opened.store.publish(stage, mode="create")
     real = opened.store
     opened.store = Remote(real, threading.get_ident())
+    # at a start, before there is an event loop
+    with ThreadPoolExecutor(1) as beside:
+        given = opened.store, opened.settings, EVERYBODY, folder / "derived"
+        opened.catalogue = beside.submit(Catalogue, *given).result()
+    opened.store.calls.clear()
     yield opened
     opened.store = real
     opened.close()
@@ -93,6 +102,7 @@ def ask(city, method, path, query="", body=None, **headers):
         sent.append(message)
 
     async def run():
+        scope[CALLER] = Callers(city.keys, EVERYBODY).of(scope)
         await make(city)(scope, receive, send)
 
     asyncio.run(run())

@@ -8,6 +8,7 @@ import pytest
 
 from tests.support import twin
 from twin import app
+from twin.access.caller import CALLER, Caller
 from twin.http import page, page_config
 
 
@@ -20,6 +21,7 @@ def _get(room: Any, path: str, **headers: str) -> tuple[int, dict[bytes, bytes],
         "path": path,
         "query_string": b"",
         "scheme": "http",
+        CALLER: Caller(),
         "headers": [(k.encode(), v.encode()) for k, v in headers.items()],
     }
 
@@ -67,7 +69,7 @@ def test_links_and_packed_siblings_are_not_files_of_their_own(tmp_path):
 
 
 def test_a_city_without_layers_opens_on_the_world(city):
-    config = page_config.document(city)
+    config = page_config.document(city, city.catalogue.whole)
     assert config["layers"] == []
     assert config["surroundings"] == [-180.0, -85.0, 180.0, 85.0]
     assert config["view"]["height"] > 1e6

@@ -9,9 +9,9 @@ from layers.store import geopackage
 from layers.store.base import LayerSpec
 from layers.types import Field
 from tests import gdal_edit
-from twin.http import search_index
+from twin.catalogue import search_index
+from twin.catalogue.search_index import Index, fold, words
 from twin.http.search import coordinates
-from twin.http.search_index import Index, fold, words
 
 ADDRESS = tuple(Field(name, "string") for name in ("street", "number", "full_address"))
 NAMED = (Field("name", "string"),)

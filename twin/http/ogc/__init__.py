@@ -8,6 +8,7 @@ import orjson
 
 from layers.errors import NotFound, shown
 from layers.model import Layer
+from twin.access.caller import CALLER
 from twin.http import answers, negotiate, respond, tiles
 from twin.http.context import Context
 from twin.http.errors import WrongMethod
@@ -21,10 +22,11 @@ from twin.http.ogc.pygeoapi_host import Host
 from twin.http.respond import ASGIApp, Message, Receive, Scope, Send
 
 if TYPE_CHECKING:
+    from twin.catalogue.view import View
     from twin.city import City
 
-#: Path, address of the API, language and form of a document.
-type Key = tuple[str, str, str, str]
+#: Class of rights, path, address of the API, language and form of a document.
+type Key = tuple[str, str, str, str, str]
 #: Documents kept as bytes; each is good for as long as the catalogue is equal to the one it was made of.
 KEPT = 64
 
@@ -73,7 +75,7 @@ class Ogc:
             case "OPTIONS":
                 await self._edit.options(scope, send, layer_id, ON_ITEMS)
             case method:
-                layer = await self._city.read(self._city.store.layer, layer_id)
+                layer = await self._city.read(self._city.catalogue.of(scope[CALLER]).layer, layer_id)
                 raise WrongMethod(method, allowed(layer, ON_ITEMS))
 
     async def _feature(self, scope: Scope, receive: Receive, send: Send, layer_id: str, fid: str) -> None:
@@ -85,12 +87,12 @@ class Ogc:
             case "OPTIONS":
                 await self._edit.options(scope, send, layer_id, ON_ITEM)
             case method:
-                layer = await self._city.read(self._city.store.layer, layer_id)
+                layer = await self._city.read(self._city.catalogue.of(scope[CALLER]).layer, layer_id)
                 raise WrongMethod(method, allowed(layer, ON_ITEM))
 
     async def _tile(self, scope: Scope, send: Send, layer_id: str, place: tuple[str, str, str, str]) -> None:
         """A tile by row and column (Tiles Part 1, clause 8): the order differs from the XYZ alias."""
-        await self._city.read(self._city.store.layer, layer_id)
+        await self._city.read(self._city.catalogue.of(scope[CALLER]).layer, layer_id)
         name, z, y, x = place
         if name != TMS:
             raise NotFound(f"layer {layer_id} has no tileset {shown(name)!r}; it has {TMS}")
@@ -112,19 +114,20 @@ class Ogc:
         kind = negotiate.representation(scope, f, DOCUMENT).name
         lang = negotiate.language(scope, city.settings.languages)
         path = scope["path"].removeprefix("/ogc").rstrip("/")
-        context = Context(city, respond.base_url(city, scope) + "/ogc", lang, path)
-        key = (path, context.base, lang, kind)
-        body = await city.read(self._known, key)
+        view = city.catalogue.of(scope[CALLER])
+        context = Context(city, view, respond.base_url(city, scope) + "/ogc", lang, path)
+        key = (view.rights, path, context.base, lang, kind)
+        body = await city.read(self._known, key, view)
         if body is None:
             body = await city.aside(self._made, key, context, page)
         await answers.give_document(scope, send, body, HTML if kind == "html" else page.media, lang)
 
-    def _known(self, key: Key) -> bytes | None:
+    def _known(self, key: Key, view: View) -> bytes | None:
         kept = self._kept.get(key)
-        return kept[1] if kept is not None and kept[0] == self._city.store.layers() else None
+        return kept[1] if kept is not None and kept[0] == view.layers() else None
 
     def _made(self, key: Key, context: Context, page: pages.Page) -> bytes:
-        catalogue = self._city.store.layers()
+        catalogue = context.view.layers()
         body = self._render(context, page, key[-1])
         while len(self._kept) >= KEPT:
             self._kept.pop(next(iter(self._kept)), None)

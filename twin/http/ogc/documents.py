@@ -89,7 +89,7 @@ def collection(context: Context, layer: Layer) -> dict[str, Any]:
         "extent": {"spatial": {"bbox": [_extent(layer)], "crs": CRS84}},
     }
     if layer.time_field:
-        found["extent"]["temporal"] = {"interval": [_interval(context.city.store.interval(layer.id))]}
+        found["extent"]["temporal"] = {"interval": [_interval(context.view.interval(layer.id))]}
     if credits_ := [credit.text for credit in context.city.settings.credits]:
         found["attribution"] = " · ".join(credits_)
     return found

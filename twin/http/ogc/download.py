@@ -23,14 +23,15 @@ from layers.errors import Busy, TooLarge, TwinError, Unavailable
 from layers.model import Layer
 from layers.query import Query
 from layers.write import FORMATS, Format
+from twin.access.caller import CALLER
 from twin.http import answers, negotiate, respond
-from twin.http.context import Context
 from twin.http.formats import Offer, Representation
 from twin.http.ogc import download_job, scratch
 from twin.http.ogc.download_job import Gone, Job
 from twin.http.respond import CORS, Headers, Receive, Scope, Send
 
 if TYPE_CHECKING:
+    from twin.catalogue.view import View
     from twin.city import City
 
 log = logging.getLogger("twin")
@@ -64,18 +65,19 @@ class Download:
     async def give(self, scope: Scope, receive: Receive, send: Send, layer_id: str) -> None:
         """Answer GET or HEAD. Raises NotFound, BadParameter, NotAcceptable, TooLarge, Busy, Unavailable."""
         city = self._city
-        layer = await city.read(city.store.layer, layer_id)
+        view = city.catalogue.of(scope[CALLER])
+        layer = await city.read(view.layer, layer_id)
         forms, pairs = negotiate.chosen(respond.query_pairs(scope), ("f",))
         form = FORMATS[negotiate.representation(scope, forms.get("f"), OFFER).name]
         query = queries.parse_download(layer, pairs)
         lang = negotiate.language(scope, city.settings.languages)
-        etag = f'"{city.store.epoch}-{layer.seq}-{form.name}-{lang}"'
+        etag = f'"{view.epoch}-{layer.seq}-{form.name}-{lang}"'
         if respond.etag_matches(respond.header(scope, b"if-none-match"), etag):
             await respond.not_modified(send, f"W/{etag}", answers.NOT_MODIFIED)
             return
         if layer.count > download_job.MOST_FEATURES:
-            await self._count(layer, query)
-        title = Context(city, "", lang, "").title(layer)
+            await self._count(view, layer, query)
+        title = negotiate.text(layer.title, lang, layer.id)
         layer = replace(write.localized(layer, lang), title={lang: title})
         # before HTTP/1.1 nothing but its length tells whether an answer is whole
         streamed = form.streamed and scope.get("http_version") != "1.0"
@@ -90,16 +92,16 @@ class Download:
         if query.properties is not None:
             layer = replace(layer, fields=tuple(f for f in layer.fields if f.name in query.properties))
         async with self._place():
-            job = Job(city, layer, query, form, self._threads)
+            job = Job(city, view, layer, query, form, self._threads)
             async with job.watched(receive):
                 give = (
                     self._stream(send, job, headers, packed) if streamed else self._file(send, job, headers)
                 )
                 await self._run(give, job)
 
-    async def _count(self, layer: Layer, query: Query) -> None:
-        city, most = self._city, download_job.MOST_FEATURES
-        if await city.read(city.store.count, layer.id, query, most, heavy=True) is None:
+    async def _count(self, view: View, layer: Layer, query: Query) -> None:
+        most = download_job.MOST_FEATURES
+        if await self._city.read(view.count, layer.id, query, most, heavy=True) is None:
             raise TooLarge(f"more than {most} features match: {download_job.ASK_FOR_LESS}")
 
     @asynccontextmanager

@@ -23,6 +23,7 @@ from twin.http.ogc import scratch
 from twin.http.respond import Headers, Receive, Send
 
 if TYPE_CHECKING:
+    from twin.catalogue.view import View
     from twin.city import City
 
 P = ParamSpec("P")
@@ -47,12 +48,18 @@ class Job:
     """One download: what its threads do, and whether anybody still waits for it."""
 
     def __init__(
-        self, city: City, layer: Layer, query: Query, form: Format, threads: ThreadPoolExecutor
+        self,
+        city: City,
+        view: View,
+        layer: Layer,
+        query: Query,
+        form: Format,
+        threads: ThreadPoolExecutor,
     ) -> None:
         self.layer = layer
         self.begun = False
         self.form = form
-        self._city, self._query, self._threads = city, query, threads
+        self._city, self._view, self._query, self._threads = city, view, query, threads
         self._gone = threading.Event()
         self._turn = threading.Lock()
 
@@ -130,7 +137,7 @@ class Job:
     def _batches(self, query: Query, folder: Path | None = None) -> Iterator[Rows]:
         """What a query selects, within the limits. Raises Gone, TooLarge, Unavailable, Conflict."""
         count = 0
-        with contextlib.closing(self._city.store.scan(self.layer.id, query, BATCH)) as found:
+        with contextlib.closing(self._view.scan(self.layer.id, query, BATCH)) as found:
             for rows in found:
                 if not count:
                     self._check_generation()
@@ -146,7 +153,7 @@ class Job:
 
     def _check_generation(self) -> None:
         """Fields and rows, and the rows of two scans, are of one load. Raises Conflict."""
-        now = self._city.store.layer(self.layer.id).generation
+        now = self._view.layer(self.layer.id).generation
         if now != self.layer.generation:
             raise Conflict(f"layer {self.layer.id} was loaded anew at this moment; try again")
 

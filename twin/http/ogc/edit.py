@@ -16,11 +16,12 @@ import orjson
 
 from layers import crs as crs_
 from layers import query as queries
-from layers.errors import BadBody, BadFile, BadParameter, NoKey, Stale, Unconditional, shown
+from layers.errors import BadBody, BadFile, BadParameter, Stale, Unconditional, shown
 from layers.model import Layer
 from layers.types import CRS84, EditKind
+from twin.access import caller
+from twin.access.caller import CALLER
 from twin.http import respond
-from twin.http.context import strict
 from twin.http.errors import WrongMedia, WrongMethod
 from twin.http.formats import GEOJSON, MERGE_PATCH
 from twin.http.ogc.ids import feature_id
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from twin.catalogue.view import View
     from twin.city import City
 
 MAX_BODY = 1_048_576
@@ -50,6 +52,7 @@ _QUOTED = re.compile(r'^(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"$')
 class Change:
     """A write as its request says it: nothing is looked up in the store."""
 
+    view: View
     method: str
     layer_id: str
     fid: int | None
@@ -72,14 +75,14 @@ class Edit:
         change = await self._read(scope, receive, layer_id, None)
         fid, revision = await self._city.write(self._create, change)
         here = f"{respond.base_url(self._city, scope)}/ogc/collections/{layer_id}/items/{fid}"
-        headers: Headers = [(b"location", here.encode()), self._etag(revision), *CORS]
+        headers: Headers = [(b"location", here.encode()), _etag(change.view, revision), *CORS]
         await respond.send(send, 201, b"", headers)
 
     async def change(self, scope: Scope, receive: Receive, send: Send, layer_id: str, text: str) -> None:
         """Replace, patch or delete one feature: 204, with the new ETag where the feature is still there."""
         change = await self._read(scope, receive, layer_id, text)
         revision = await self._city.write(self._change, change)
-        headers: Headers = [*CORS] if change.method == "DELETE" else [self._etag(revision), *CORS]
+        headers: Headers = [*CORS] if change.method == "DELETE" else [_etag(change.view, revision), *CORS]
         await send({"type": "http.response.start", "status": 204, "headers": headers})
         await send({"type": "http.response.body", "body": b""})
 
@@ -87,11 +90,13 @@ class Edit:
         """What this caller may do here: an editor shows or hides its tools by it.
 
         A feature's id is not looked up: clients ask for ``unknown_id`` in an empty layer."""
-        layer = await self._city.read(self._city.store.layer, layer_id)
-        await options(send, allowed(layer, methods) if self._may_edit(scope) else READ)
+        view = self._city.catalogue.of(scope[CALLER])
+        layer = await self._city.read(view.layer, layer_id)
+        may = "edit" in scope[CALLER].may and not view.read_only
+        await options(send, allowed(layer, methods) if may else READ)
 
     async def _read(self, scope: Scope, receive: Receive, layer_id: str, text: str | None) -> Change:
-        key = self._city.keys.require(scope, "edit")
+        actor = caller.require(scope, "edit")
         respond.query_map(scope, ())
         fid = None if text is None else feature_id(layer_id, text)
         method = scope["method"]
@@ -103,50 +108,40 @@ class Edit:
             body = _checked(given, fid, whole=method != "PATCH")
         conditions = b"content-crs", b"if-match", b"if-none-match"
         crs, if_match, if_none_match = (respond.header(scope, name) for name in conditions)
-        return Change(method, layer_id, fid, body, crs, if_match, if_none_match, key.name)
+        view = self._city.catalogue.of(scope[CALLER])
+        return Change(view, method, layer_id, fid, body, crs, if_match, if_none_match, actor)
 
     def _create(self, change: Change) -> tuple[int, int]:
-        store = self._city.store
-        layer = store.layer(change.layer_id)
+        layer = change.view.layer(change.layer_id)
         _editable(layer, change, ON_ITEMS)
         feature = _to_lonlat(change.body, layer, change.content_crs)
-        return store.create(change.layer_id, feature, change.actor)
+        return change.view.create(change.layer_id, feature, change.actor)
 
     def _change(self, change: Change) -> int:
-        store = self._city.store
-        layer, fid = store.layer(change.layer_id), change.fid
+        view, fid = change.view, change.fid
+        layer = view.layer(change.layer_id)
         assert fid is not None
         _editable(layer, change, ON_ITEM)
         if_match = self._if_match(change, layer, fid)
         self._if_none_match(change, layer, fid)
         if change.method == "DELETE":
-            return store.delete(layer.id, fid, if_match, change.actor)
+            return view.delete(layer.id, fid, if_match, change.actor)
         body = change.body
         if change.method == "PATCH" and _is_part(body.get("geometry")):
             body, read = self._merged(change, layer, fid)
             if_match = read if if_match is None else if_match
         feature = _to_lonlat(body, layer, change.content_crs)
-        call = store.replace if change.method == "PUT" else store.patch
+        call = view.replace if change.method == "PUT" else view.patch
         return call(layer.id, fid, feature, if_match, change.actor)
 
     def _merged(self, change: Change, layer: Layer, fid: int) -> tuple[dict[str, Any], int]:
         """A patch with a whole geometry, its part of one merged into the geometry that there is (RFC 7396,
         section 2) in the CRS of the request, and the revision that must still be the current one."""
-        item = self._city.store.item(layer.id, fid, _content_crs(layer, change.content_crs))
+        item = change.view.item(layer.id, fid, _content_crs(layer, change.content_crs))
         found = orjson.loads(item.body)["geometry"] or {}
         merged = found | change.body["geometry"]
         kept = {name: value for name, value in merged.items() if value is not None}
         return change.body | {"geometry": kept}, item.revision
-
-    def _etag(self, revision: int) -> tuple[bytes, bytes]:
-        return b"etag", f'"{self._city.store.epoch}-{revision}"'.encode()
-
-    def _may_edit(self, scope: Scope) -> bool:
-        try:
-            key = self._city.keys.who(scope)
-        except NoKey:
-            return False
-        return key is not None and "edit" in key.may and not self._city.store.read_only
 
     def _if_match(self, change: Change, layer: Layer, fid: int) -> int | None:
         """The revision that If-Match names; None without a condition.
@@ -154,16 +149,16 @@ class Edit:
         Raises BadParameter, NotFound, Stale, and Unconditional where the layer's locking is strict."""
         given = change.if_match
         if given is None or given.strip() == "*":
-            if strict(self._city, layer):
+            if change.view.published(layer.id).strict:
                 raise Unconditional(
                     f"layer {layer.id} is changed only with If-Match: the ETag of the feature"
                 )
             return None
         tags = [tag for part in given.split(",") if (tag := part.strip())] or [given]
-        revisions = {self._revision(tag) for tag in tags} - {None}
+        revisions = {_revision(change.view, tag) for tag in tags} - {None}
         if len(revisions) == 1:
             return revisions.pop()
-        current = self._city.store.revision(layer.id, fid)
+        current = change.view.revision(layer.id, fid)
         if current not in revisions:
             raise Stale(f"feature {fid} of {layer.id} has changed: read it again; its revision is {current}")
         return current
@@ -172,19 +167,24 @@ class Edit:
         """Raises Stale where If-None-Match names the feature as it is (RFC 9110, section 13.1.2)."""
         if change.if_none_match is None:
             return
-        current = self._city.store.revision(layer.id, fid)
-        if respond.etag_matches(change.if_none_match, self._etag(current)[1].decode()):
+        current = change.view.revision(layer.id, fid)
+        if respond.etag_matches(change.if_none_match, _etag(change.view, current)[1].decode()):
             raise Stale(f"feature {fid} of {layer.id} is what If-None-Match excludes: revision {current}")
 
-    def _revision(self, tag: str) -> int | None:
-        """The revision of one entity tag; None when it is of another history of the store, or not ours."""
-        found = _TAG.match(tag)
-        if found is None:
-            if _QUOTED.match(tag):
-                return None
-            raise BadParameter("If-Match", tag, "the ETag of the feature, or its revision number")
-        epoch, revision = found.groups()
-        return int(revision) if epoch in (None, self._city.store.epoch) else None
+
+def _etag(view: View, revision: int) -> tuple[bytes, bytes]:
+    return b"etag", f'"{view.epoch}-{revision}"'.encode()
+
+
+def _revision(view: View, tag: str) -> int | None:
+    """The revision of one entity tag; None when it is of another history of the store, or not ours."""
+    found = _TAG.match(tag)
+    if found is None:
+        if _QUOTED.match(tag):
+            return None
+        raise BadParameter("If-Match", tag, "the ETag of the feature, or its revision number")
+    epoch, revision = found.groups()
+    return int(revision) if epoch in (None, view.epoch) else None
 
 
 def allowed(layer: Layer, methods: Mapping[EditKind, str]) -> str:

@@ -19,6 +19,7 @@ from layers import query as queries
 from layers.model import Item, Layer
 from layers.query import Query
 from layers.types import CRS84, Cursor
+from twin.access.caller import CALLER
 from twin.http import answers, formats, negotiate, respond
 from twin.http.answers import Answer
 from twin.http.context import Context, Link, link_header
@@ -29,6 +30,7 @@ from twin.http.ogc.links import Pairs
 from twin.http.respond import Headers, Receive, Scope, Send
 
 if TYPE_CHECKING:
+    from twin.catalogue.view import View
     from twin.city import City
     from twin.http.ogc.pygeoapi_host import Host
 
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 class Asked:
     """A request for features as its line and headers say it; nothing is looked up in the store."""
 
+    view: View
     layer_id: str
     here: str
     base: str
@@ -81,8 +84,9 @@ class Items:
         if not scope["query_string"] and _is_geojson(scope):
             call = self._plain_feature
             # city.read would do the same; a coroutine less is a tenth of what a 304 costs here
-            local = city.store.local
-            found = call(scope, layer_id, fid) if local else await city.aside(call, scope, layer_id, fid)
+            view = city.catalogue.of(scope[CALLER])
+            asked_of = view, scope, layer_id, fid
+            found = call(*asked_of) if view.local else await city.aside(call, *asked_of)
             await answers.answer(scope, send, found)
             return
         asked = self._asked(scope, layer_id, formats.FEATURE)
@@ -109,6 +113,7 @@ class Items:
         base = respond.base_url(city, scope) + "/ogc"
         html = form.media == HTML
         return Asked(
+            city.catalogue.of(scope[CALLER]),
             layer_id,
             base + scope["path"].removeprefix("/ogc"),
             base,
@@ -125,14 +130,14 @@ class Items:
 
     def _page(self, asked: Asked) -> Answer | None:
         """The answer; None where the layer shows that reading it is heavy, which the request did not."""
-        store = self._city.store
-        layer = store.layer(asked.layer_id)
+        view = asked.view
+        layer = view.layer(asked.layer_id)
         query = queries.parse(layer, asked.pairs)
         if asked.form.media == HTML:
             return self._page_html(asked, layer, query)
         # the body has a time stamp: equal ETags mean equal features, not equal bytes, so it is weak
         kind = asked.form.name
-        etag = f'"{store.epoch}-{layer.seq}"' if kind == "json" else f'"{store.epoch}-{layer.seq}-{kind}"'
+        etag = f'"{view.epoch}-{layer.seq}"' if kind == "json" else f'"{view.epoch}-{layer.seq}-{kind}"'
         if respond.etag_matches(asked.none_match, etag):
             return answers.unchanged(f"W/{etag}")
         if asked.cost != "heavy" and cost.is_wide(layer, query):
@@ -143,7 +148,7 @@ class Items:
 
     def _page_json(self, asked: Asked, layer: Layer, query: Query, etag: str) -> Answer:
         fg = asked.form.name == "jsonfg"
-        page = self._city.store.items(layer.id, jsonfg.wanted(layer, query) if fg else query)
+        page = asked.view.items(layer.id, jsonfg.wanted(layer, query) if fg else query)
         found = _page_links(asked, query, page.next_after)
         features, root = page.features, b""
         if fg:
@@ -163,60 +168,47 @@ class Items:
         """FlatGeobuf or CSV: counts and links are in the headers alone."""
         from layers import write
 
-        selection = self._city.store.select(layer.id, query)
+        selection = asked.view.select(layer.id, query)
         body = write.page(asked.form.name, layer, selection.rows, query.crs)
         found = _page_links(asked, query, selection.next_after)
         returned = len(selection.rows.fids)
         return Answer(_page_headers(asked, query, etag, selection.matched, returned, found), (body,))
 
-    def _plain_feature(self, scope: Scope, layer_id: str, fid: int) -> Answer:
+    def _plain_feature(self, view: View, scope: Scope, layer_id: str, fid: int) -> Answer:
         """A feature as GeoJSON, without parameters: what clients ask for most.
 
         Each look at the store costs system calls or a round trip, so this takes one."""
-        store = self._city.store
         none_match = respond.header(scope, b"if-none-match")
         if none_match is not None:
-            etag = f'"{store.epoch}-{store.revision(layer_id, fid)}"'
+            etag = f'"{view.epoch}-{view.revision(layer_id, fid)}"'
             if respond.etag_matches(none_match, etag):
                 return answers.unchanged(etag)
-        item = store.item(layer_id, fid)
+        item = view.item(layer_id, fid)
         here = f"{respond.base_url(self._city, scope)}/ogc/collections/{layer_id}/items"
         told, header = links.of_plain_feature(here, fid, formats.FEATURE)
-        return self._feature_answer(item, CRS84, GEOJSON, item.body, told, header)
+        return _feature_answer(view, item, CRS84, GEOJSON, item.body, told, header)
 
     def _feature(self, asked: Asked, fid: int) -> Answer:
-        store, layer_id = self._city.store, asked.layer_id
-        crs = queries.parse_item(store.layer(layer_id), asked.pairs)
+        view, layer_id = asked.view, asked.layer_id
+        crs = queries.parse_item(view.layer(layer_id), asked.pairs)
         fg = asked.form.name == "jsonfg"
         # another form of the same address is another representation (RFC 9110 section 8.8.3)
         form = "-jsonfg" if fg else ""
         if asked.none_match is not None:
-            etag = f'"{store.epoch}-{store.revision(layer_id, fid)}{form}"'
+            etag = f'"{view.epoch}-{view.revision(layer_id, fid)}{form}"'
             if respond.etag_matches(asked.none_match, etag):
                 return answers.unchanged(etag)
-        item = store.item(layer_id, fid, crs)
+        item = view.item(layer_id, fid, crs)
         found = links.of_feature(asked.here, asked.told, formats.FEATURE, asked.form, asked.given)
         body = item.body
         if fg:
             schema = f"{asked.base}/collections/{layer_id}/schema"
-            body = jsonfg.feature(store.layer(layer_id), crs, body, schema)
+            body = jsonfg.feature(view.layer(layer_id), crs, body, schema)
         told = orjson.dumps(found + links.profiled(asked.profile))
-        return self._feature_answer(item, crs, asked.media, body, told, link_header(found), form)
-
-    def _feature_answer(
-        self, item: Item, crs: str, media: str, body: bytes, told: bytes, header: bytes, form: str = ""
-    ) -> Answer:
-        headers: Headers = [
-            (b"content-type", media.encode()),
-            (b"etag", f'"{self._city.store.epoch}-{item.revision}{form}"'.encode()),
-            (b"content-crs", b"<%s>" % crs.encode()),
-            (b"link", header),
-            answers.VARY,
-        ]
-        return Answer(headers, (body[:-1] + b',"links":' + told + b"}",))
+        return _feature_answer(view, item, crs, asked.media, body, told, link_header(found), form)
 
     def _page_html(self, asked: Asked, layer: Layer, query: Query) -> Answer:
-        context = Context(self._city, asked.base, asked.lang, asked.here[len(asked.base) :])
+        context = Context(self._city, asked.view, asked.base, asked.lang, asked.here[len(asked.base) :])
         extra = feature_pages.of_page(context, layer, query, asked.here, asked.pairs)
 
         def next_href(after: Cursor | None) -> str | None:
@@ -227,15 +219,28 @@ class Items:
         return _html(self._host.items(context, layer.id, query, extra, next_href), context, query)
 
     def _feature_html(self, asked: Asked, fid: int) -> Answer:
-        layer = self._city.store.layer(asked.layer_id)
+        layer = asked.view.layer(asked.layer_id)
         query = Query(crs=queries.parse_item(layer, asked.pairs))
-        context = Context(self._city, asked.base, asked.lang, asked.here[len(asked.base) :])
+        context = Context(self._city, asked.view, asked.base, asked.lang, asked.here[len(asked.base) :])
         extra = feature_pages.of_feature(context, layer, query, asked.here, asked.pairs)
         return _html(self._host.item(context, layer.id, fid, query, extra), context, query)
 
 
 def _is_geojson(scope: Scope) -> bool:
     return negotiate.representation(scope, None, formats.FEATURE) is formats.FEATURE[0]
+
+
+def _feature_answer(
+    view: View, item: Item, crs: str, media: str, body: bytes, told: bytes, header: bytes, form: str = ""
+) -> Answer:
+    headers: Headers = [
+        (b"content-type", media.encode()),
+        (b"etag", f'"{view.epoch}-{item.revision}{form}"'.encode()),
+        (b"content-crs", b"<%s>" % crs.encode()),
+        (b"link", header),
+        answers.VARY,
+    ]
+    return Answer(headers, (body[:-1] + b',"links":' + told + b"}",))
 
 
 def _page_links(asked: Asked, query: Query, after: Cursor | None) -> list[Link]:

@@ -29,7 +29,7 @@ VERSION = "3.0.3"
 
 def document(context: Context) -> dict[str, Any]:
     """The whole document for the catalogue as it is now."""
-    layers = context.city.store.layers()
+    layers = context.view.layers()
     paths, typed = _fixed_paths(context), schemas()
     for layer in layers:
         paths |= openapi_layer.paths(context, layer)

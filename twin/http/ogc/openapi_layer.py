@@ -9,7 +9,7 @@ from layers.crs import supported
 from layers.model import Layer
 from layers.types import Field
 from twin.http import formats
-from twin.http.context import Context, strict
+from twin.http.context import Context
 from twin.http.formats import GEOJSON, HTML, JSON, MERGE_PATCH, SCHEMA
 from twin.http.negotiate import text
 from twin.http.ogc import schemas as schemas_
@@ -163,7 +163,7 @@ def _item(context: Context, layer: Layer) -> dict[str, Any]:
         "The ETag of the feature as it was read; its revision number alone is taken too",
         {"type": "string", "pattern": r'^(\*|(W/)?"[!#-~]*"|[0-9]{1,18})$'},
     )
-    if_match["required"] = strict(context.city, layer)
+    if_match["required"] = context.view.published(layer.id).strict
     put = _write(f"{layer.id}.replaceFeature", layer, say("Replace a feature", "替换要素"), (409, 412, 428))
     patch = _write(f"{layer.id}.updateFeature", layer, say("Change a feature", "更新要素"), (409, 412, 428))
     delete = _write(f"{layer.id}.deleteFeature", layer, say("Delete a feature", "删除要素"), (412, 428))

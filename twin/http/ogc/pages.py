@@ -48,7 +48,7 @@ def find(segments: Sequence[str]) -> Page:
 
 def _of_layer(layer_id: str, rest: Sequence[str]) -> Page:
     def layered(build: Callable[..., dict[str, Any]], *args: str) -> Build:
-        return lambda context: build(context, context.city.store.layer(layer_id), *args)
+        return lambda context: build(context, context.view.layer(layer_id), *args)
 
     match rest:
         case []:
@@ -72,4 +72,4 @@ def _of_layer(layer_id: str, rest: Sequence[str]) -> Page:
 
 
 def _collections(context: Context) -> dict[str, Any]:
-    return documents.collections(context, context.city.store.layers())
+    return documents.collections(context, context.view.layers())

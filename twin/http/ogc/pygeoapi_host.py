@@ -21,14 +21,15 @@ from layers.errors import BadInput, NotFound, TwinError
 from layers.model import Layer
 from layers.query import DEFAULT_LIMIT, MAX_LIMIT, Query
 from layers.types import CRS84, Cursor
-from twin.http.context import Context, titles
+from twin.http.context import Context
 
 if TYPE_CHECKING:
+    from twin.catalogue.view import View
     from twin.city import City
 
 TEMPLATES = Path(__file__).parent / "templates"
 PROVIDER = "twin.http.ogc.pygeoapi_provider.StoreProvider"
-#: Addresses (``https://host``) that an API object is kept for; Host is checked before, so they are few.
+#: Addresses (``https://host``) and classes of rights that an API object is kept for: both are few.
 KEPT = 8
 type Extra = Mapping[str, Any]
 type NextHref = Callable[[Cursor | None], str | None]
@@ -41,18 +42,19 @@ class _Hosted:
 
 
 class Host:
-    """pygeoapi over one city: one API object an address, swapped when the catalogue changes."""
+    """pygeoapi over one city: one API object an address and class of rights, swapped when the catalogue
+    changes."""
 
     def __init__(self, city: City) -> None:
         self._city = city
         self._lock = threading.Lock()
-        self._hosted: dict[str, _Hosted] = {}
+        self._hosted: dict[tuple[str, str], _Hosted] = {}
 
     def page(self, context: Context, template: str, document: Mapping[str, Any]) -> bytes:
         """One of our own documents as HTML, by pygeoapi's rendering and our template."""
         from pygeoapi.util import render_j2_template
 
-        api = self._api(context.base)
+        api = self._api(context.base, context.view)
         data = {**document, "base": context.base, "credits": self._credits()}
         html: str = render_j2_template(
             api.tpl_config, api.config["server"]["templates"], template, data, _locale(context.lang)
@@ -73,7 +75,7 @@ class Host:
         """pygeoapi's own reading of a query string and its own answer: for tests and the bench."""
         from pygeoapi.api import itemtypes
 
-        api = self._api(base)
+        api = self._api(base, self._city.catalogue.whole)
         request = _request(api, query_string, "application/json", "en")
         _, status, content = itemtypes.get_collection_items(api, request, layer_id)
         return int(status), str(content)
@@ -82,7 +84,7 @@ class Host:
         """The same of one feature."""
         from pygeoapi.api import itemtypes
 
-        api = self._api(base)
+        api = self._api(base, self._city.catalogue.whole)
         request = _request(api, query_string, "application/json", "en")
         _, status, content = itemtypes.get_collection_item(api, request, layer_id, fid)
         return int(status), str(content)
@@ -100,7 +102,7 @@ class Host:
 
         from twin.http.ogc.pygeoapi_provider import ASKED, Asked
 
-        api = self._api(context.base)
+        api = self._api(context.base, context.view)
         request = _request(api, "", "text/html", context.lang)
         shown = {**extra, "base": context.base, "layer_id": layer_id, "credits": self._credits()}
         token = ASKED.set(Asked(query, shown, next_href))
@@ -118,14 +120,15 @@ class Host:
     def _credits(self) -> list[dict[str, Any]]:
         return [credit.model_dump() for credit in self._city.settings.credits]
 
-    def _api(self, base: str) -> Any:
-        layers = self._city.store.layers()
+    def _api(self, base: str, view: View) -> Any:
+        layers = view.layers()
         catalogue = tuple((layer.id, layer.generation, layer.fields, layer.time_field) for layer in layers)
+        key = (base, view.rights)
         with self._lock:
-            held = self._hosted.get(base)
+            held = self._hosted.get(key)
             if held is None or held.catalogue != catalogue:
-                held = _Hosted(catalogue, _build(self._city, base))
-                self._hosted[base] = held
+                held = _Hosted(catalogue, _build(self._city, view, base))
+                self._hosted[key] = held
                 while len(self._hosted) > KEPT:
                     self._hosted.pop(next(iter(self._hosted)))
             return held.api
@@ -139,13 +142,13 @@ def items_through_pygeoapi(city: City, layer_id: str, query_string: str) -> tupl
     return status, orjson.loads(content)
 
 
-def _build(city: City, base: str) -> Any:
+def _build(city: City, view: View, base: str) -> Any:
     """A pygeoapi API over the present catalogue; its logging set-up must not touch ours."""
     from pygeoapi.api import API
 
     root = logging.getLogger()
     level, handlers = root.level, list(root.handlers)
-    api = API(_config(city, base), {})
+    api = API(_config(city, view, base), {})
     root.setLevel(level)
     for handler in [one for one in root.handlers if one not in handlers]:
         root.removeHandler(handler)
@@ -154,7 +157,7 @@ def _build(city: City, base: str) -> Any:
     return api
 
 
-def _config(city: City, base: str) -> dict[str, Any]:
+def _config(city: City, view: View, base: str) -> dict[str, Any]:
     title = {"en": city.settings.title.get("en", "City"), **city.settings.title}
     return {
         "server": {
@@ -167,14 +170,14 @@ def _config(city: City, base: str) -> dict[str, Any]:
         },
         "logging": {"level": "CRITICAL"},
         "metadata": {"identification": {"title": title, "description": title, "keywords": [], "url": base}},
-        "resources": {layer.id: _resource(city, layer) for layer in city.store.layers()},
+        "resources": {layer.id: _resource(view, layer) for layer in view.layers()},
     }
 
 
-def _resource(city: City, layer: Layer) -> dict[str, Any]:
+def _resource(view: View, layer: Layer) -> dict[str, Any]:
     from twin.http.ogc.pygeoapi_provider import LiveData
 
-    title = dict(titles(city, layer)) or {"en": layer.id}
+    title = dict(layer.title) or {"en": layer.id}
     return {
         "type": "collection",
         "title": title,
@@ -186,7 +189,7 @@ def _resource(city: City, layer: Layer) -> dict[str, Any]:
             {
                 "type": "feature",
                 "name": PROVIDER,
-                "data": LiveData(city.store, layer.id),
+                "data": LiveData(view, layer.id),
                 "id_field": "fid",
                 "time_field": layer.time_field,
                 "crs": list(supported(layer)),

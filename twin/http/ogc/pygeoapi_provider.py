@@ -18,8 +18,8 @@ from layers import query as queries
 from layers.errors import BadParameter, NotFound
 from layers.model import Layer, Page
 from layers.query import Query
-from layers.store.base import Store
 from layers.types import CRS84, Cursor
+from twin.catalogue.view import View
 from twin.http.ogc.ids import feature_id
 from twin.http.ogc.schemas import json_type, properties
 
@@ -39,9 +39,9 @@ ASKED: ContextVar[Asked | None] = ContextVar("asked", default=None)
 
 @dataclass(frozen=True, slots=True)
 class LiveData:
-    """``provider.data``: the store and a layer's id. pygeoapi copies its configuration deeply."""
+    """``provider.data``: what is seen, and of which layer. pygeoapi copies its configuration deeply."""
 
-    store: Store
+    view: View
     layer_id: str
 
     def __deepcopy__(self, memo: dict[int, Any]) -> LiveData:
@@ -54,8 +54,8 @@ class StoreProvider(BaseProvider):  # type: ignore[misc]
     def __init__(self, provider_def: dict[str, Any]) -> None:
         super().__init__(provider_def)
         live: LiveData = provider_def["data"]
-        self._store = live.store
-        self._layer: Layer = live.store.layer(live.layer_id)
+        self._view = live.view
+        self._layer: Layer = live.view.layer(live.layer_id)
         self._fields: dict[str, dict[str, Any]] = {}
         self.get_fields()
 
@@ -69,10 +69,10 @@ class StoreProvider(BaseProvider):  # type: ignore[misc]
         """A page of features as a GeoJSON FeatureCollection."""
         prepared = ASKED.get()
         if prepared is not None:
-            page = self._store.items(self._layer.id, prepared.query)
+            page = self._view.items(self._layer.id, prepared.query)
             return _collection(page) | prepared.extra | {"next_href": prepared.next_href(page.next_after)}
         try:
-            found = _collection(self._store.items(self._layer.id, self._read(**asked)))
+            found = _collection(self._view.items(self._layer.id, self._read(**asked)))
             return found if asked.get("resulttype") != "hits" else found | _NONE
         except BadParameter as error:
             raise ProviderInvalidQueryError(user_msg=str(error)) from error
@@ -83,7 +83,7 @@ class StoreProvider(BaseProvider):  # type: ignore[misc]
         crs = prepared.query.crs if prepared else _crs(asked.get("crs_transform_spec"))
         try:
             fid = feature_id(self._layer.id, identifier)
-            found: dict[str, Any] = orjson.loads(self._store.item(self._layer.id, fid, crs).body)
+            found: dict[str, Any] = orjson.loads(self._view.item(self._layer.id, fid, crs).body)
         except NotFound as error:
             raise ProviderItemNotFoundError(user_msg=str(error)) from error
         return found | (prepared.extra if prepared else {})

@@ -9,8 +9,7 @@ from typing import Any
 from layers import query as queries
 from layers.cql.ast import FID
 from layers.model import Layer
-from layers.store.staged import SOURCE_FIELD
-from layers.types import Field
+from layers.types import SOURCE_FIELD, Field
 from twin.http.context import Context
 from twin.http.negotiate import text
 

@@ -13,7 +13,9 @@ import httpx
 
 from layers.errors import TwinError
 from twin import settings
+from twin.access.caller import CALLER, Callers
 from twin.access.keys import Keys
+from twin.access.rights import EVERYBODY
 from twin.city import City
 from twin.http import errors, incidents, respond, sensorthings, stream
 from twin.http.respond import ASGIApp, Receive, Scope, Send
@@ -38,6 +40,7 @@ class Room:
         zone = ZoneInfo(conf.time_zone)
         self.incidents = Incidents(self.live.ingest, self.live.file, self.bus, zone)
         self.city = City(folder, conf, none, none, self.live, self.incidents, self.bus, self.keys)
+        self.callers = Callers(self.keys, EVERYBODY)
         self._rooms: dict[str, ASGIApp] = {
             "sta": sensorthings.make(self.city),
             "incidents": incidents.make(self.city),
@@ -45,6 +48,7 @@ class Room:
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope[CALLER] = self.callers.of(scope)
         try:
             await self._rooms[scope["path"].split("/")[1]](scope, receive, send)
         except TwinError as error:

@@ -17,8 +17,8 @@ from typing import Any
 from layers import kinds, wkb
 from layers.kinds import Kind
 from layers.model import Layer, Rows
-from layers.store.base import Store
 from layers.types import Bbox
+from tiles.source import Source
 
 _CJK = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\u3040-\u30ff\uac00-\ud7af"
 _WORDS = re.compile(rf"[{_CJK}]+|[^\W_{_CJK}]+")
@@ -72,9 +72,10 @@ def title_of(kind: Kind, values: Mapping[str, Any]) -> str:
 
 
 class Index:
-    """The index of one store. Thread-safe; a search first takes in what has changed."""
+    """The index of one store, or of what is seen of it. Thread-safe; a search first takes in what has
+    changed."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Source) -> None:
         self._store = store
         self._lock = threading.Lock()
         self._seq = -1

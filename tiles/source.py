@@ -1,0 +1,31 @@
+"""What tiles are made from: a store, or a view of one that is narrowed to what somebody may see."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from layers.model import Change, Layer, Rows
+
+
+class Source(Protocol):
+    """The verbs of :class:`layers.store.base.Store` that tiles are made with, with its errors."""
+
+    @property
+    def epoch(self) -> str:
+        """Of the history and of what is seen of it: other features, another epoch."""
+
+    def seq(self) -> int:
+        """The newest number of the change log."""
+
+    def changes(self, since: int, limit: int = 10_000) -> list[Change]:
+        """Log rows with seq > since, ascending."""
+
+    def layers(self) -> list[Layer]:
+        """Every layer, by id."""
+
+    def layer(self, layer_id: str) -> Layer:
+        """One layer. Raises NotFound."""
+
+    def rows(self, layer_id: str, fids: Sequence[int] | None = None, *, meshes: bool = False) -> Rows:
+        """All features (or those of ``fids`` that exist) as columns."""

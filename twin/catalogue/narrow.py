@@ -1,0 +1,268 @@
+"""A view of the city that is narrowed by rights: fewer layers, fewer fields, fewer features.
+
+Everything goes through three questions: what the class sees of a layer (``_share``), a query with the
+conditions of that joined to it (``_query``), and which features of some are seen (``_visible``). A layer
+of which only a part is seen is not edited: a whole feature could not be sent without what is hidden of
+it.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+
+from layers.cql import ast
+from layers.cql.parse import parse as parse_filter
+from layers.errors import NotEditable, NotFound, shown
+from layers.model import Change, Item, Layer, Page, Rows, Selection
+from layers.query import Query
+from layers.store.base import Store
+from layers.store.compile import envelope
+from layers.types import CRS84, SOURCE_FIELD, Bbox, Interval
+from tiles.service import Tiles
+from twin.access.rights import WHOLE, Rights, Share
+from twin.catalogue.published import PublishedLayer
+from twin.catalogue.view import Feature, View
+from twin.settings import CitySettings
+
+#: Features that are asked for by number at a time.
+CHUNK = 500
+PART = "only a part of it is seen with these rights"
+
+
+@dataclass(frozen=True, slots=True)
+class _Narrowed:
+    """What is seen of a layer: the condition on its features, a box that holds them, and its fields."""
+
+    where: ast.Predicate | None
+    box: Bbox | None
+    names: tuple[str, ...] | None
+
+
+class NarrowedView(View):
+    """The view of one class of rights that does not see all."""
+
+    def __init__(
+        self,
+        store: Store,
+        settings: CitySettings,
+        tiles: Callable[[View], Tiles],
+        rights: str,
+        rules: Rights,
+    ) -> None:
+        super().__init__(store, settings, tiles)
+        self.rights = rights
+        self._rules = rules
+        self._mark = f"_{zlib.crc32(rights.encode()):08x}"
+
+    @property
+    def epoch(self) -> str:
+        """As :attr:`View.epoch`."""
+        return self._store.epoch + self._mark
+
+    @property
+    def local(self) -> bool:
+        """As :attr:`View.local`: never, for what is seen is looked up beside each read."""
+        return False
+
+    # -- what is seen ------------------------------------------------------------------------
+
+    def _share(self, layer: Layer) -> Share:
+        share = self._rules.share(self.rights, layer)
+        if share is None:
+            raise _unknown(layer.id)
+        return share
+
+    def _part(self, layer_id: str) -> _Narrowed:
+        """Raises NotFound."""
+        layer = self._store.layer(layer_id)
+        return _narrowed(layer, self._share(layer))
+
+    def _seen(self, source: Layer) -> PublishedLayer | None:
+        share = self._rules.share(self.rights, source)
+        if share is None:
+            return None
+        found = super()._seen(source)
+        if found is None or share.whole:
+            return found
+        part = _narrowed(source, share)
+        names = part.names
+        layer = replace(found.layer, edits=(), fixed_because=PART)
+        if names is not None:
+            layer = replace(layer, fields=tuple(f for f in layer.fields if f.name in names))
+            if layer.time_field not in names:
+                layer = replace(layer, time_field=None)
+        if part.where is not None:
+            count = self._store.count(source.id, Query(filter=part.where), max(source.count, 1))
+            layer = replace(
+                layer, count=source.count if count is None else count, extent=_within(part.box, layer.extent)
+            )
+        return replace(found, layer=layer)
+
+    def _query(self, layer_id: str, query: Query) -> Query:
+        """The query as the store is asked it. Raises NotFound."""
+        part = self._part(layer_id)
+        if part.where is not None:
+            query = replace(query, filter=_both(part.where, query.filter))
+        names = part.names
+        if names is None:
+            return query
+        wanted = names if query.properties is None else tuple(n for n in query.properties if n in names)
+        time = self._store.layer(layer_id).time_field
+        datetime = query.datetime if time in names else None
+        return replace(query, properties=wanted, words_in=names, datetime=datetime)
+
+    def _visible(self, layer_id: str, fids: Sequence[int] | None) -> list[int] | None:
+        """The features of these (None: of all) that are seen, ascending; None for all of them."""
+        where = self._part(layer_id).where
+        if where is None:
+            return None if fids is None else sorted(fids)
+        if fids is None:
+            query = Query(filter=where, properties=(), limit=None)
+            with closing(self._store.scan(layer_id, query)) as batches:
+                return sorted(fid for rows in batches for fid in rows.fids.tolist())
+        found: list[int] = []
+        for at in range(0, len(fids), CHUNK):
+            some = fids[at : at + CHUNK]
+            query = Query(filter=_both(where, _among(some)), properties=(), limit=len(some))
+            found += self._store.select(layer_id, query).rows.fids.tolist()
+        return sorted(found)
+
+    def _must_see(self, layer_id: str, fid: int) -> None:
+        if not self._visible(layer_id, [fid]):
+            raise NotFound(f"layer {layer_id} has no feature {fid}")
+
+    # -- reading -----------------------------------------------------------------------------
+
+    def changes(self, since: int, limit: int = 10_000) -> list[Change]:
+        """As :meth:`View.changes`, without what lies in hidden layers and outside the seen area."""
+        while page := self._store.changes(since, limit):
+            if seen := self.seen(page):
+                return seen
+            since = page[-1].seq
+        return []
+
+    def seen(self, changes: list[Change]) -> list[Change]:
+        """As :meth:`View.seen`."""
+        return [change for change in changes if self._touches(change)]
+
+    def _touches(self, change: Change) -> bool:
+        try:
+            box = self._part(change.layer).box
+        except NotFound:
+            # a layer that is gone was seen if it was known here
+            return self._known.pop(change.layer, None) is not None
+        boxes = [one for one in (change.old, change.new) if one is not None]
+        return box is None or not boxes or any(_meet(box, one) for one in boxes)
+
+    def interval(self, layer_id: str) -> Interval:
+        """As :meth:`View.interval`; not known where only some features are seen."""
+        part, layer = self._part(layer_id), self.layer(layer_id)
+        return self._store.interval(layer_id) if part.where is None and layer.time_field else (None, None)
+
+    def items(self, layer_id: str, query: Query) -> Page:
+        """As :meth:`View.items`."""
+        return self._store.items(layer_id, self._query(layer_id, query))
+
+    def select(self, layer_id: str, query: Query) -> Selection:
+        """As :meth:`View.select`."""
+        return self._store.select(layer_id, self._query(layer_id, query))
+
+    def count(self, layer_id: str, query: Query, most: int) -> int | None:
+        """As :meth:`View.count`."""
+        return self._store.count(layer_id, self._query(layer_id, query), most)
+
+    def scan(self, layer_id: str, query: Query, size: int = 5_000) -> Generator[Rows]:
+        """As :meth:`View.scan`."""
+        yield from self._store.scan(layer_id, self._query(layer_id, query), size)
+
+    def item(self, layer_id: str, fid: int, crs: str = CRS84) -> Item:
+        """As :meth:`View.item`."""
+        # the revision first: a feature that changes between the two is then read again, not taken for new
+        revision = self.revision(layer_id, fid)
+        page = self.items(layer_id, Query(filter=_among([fid]), limit=1, crs=crs))
+        if not page.returned:
+            raise NotFound(f"layer {layer_id} has no feature {fid}")
+        return Item(page.features, fid, revision)
+
+    def revision(self, layer_id: str, fid: int) -> int:
+        """As :meth:`View.revision`."""
+        self._must_see(layer_id, fid)
+        return self._store.revision(layer_id, fid)
+
+    def rows(self, layer_id: str, fids: Sequence[int] | None = None, *, meshes: bool = False) -> Rows:
+        """As :meth:`View.rows`."""
+        rows = self._store.rows(layer_id, self._visible(layer_id, fids), meshes=meshes)
+        names = self._part(layer_id).names
+        if names is None:
+            return rows
+        return replace(rows, properties={n: column for n, column in rows.properties.items() if n in names})
+
+    def actors(self, layer_id: str, fid: int) -> list[tuple[int, str, str]]:
+        """As :meth:`View.actors`."""
+        self._must_see(layer_id, fid)
+        return self._store.actors(layer_id, fid)
+
+    # -- writing -----------------------------------------------------------------------------
+
+    def create(self, layer_id: str, feature: Feature, actor: str) -> tuple[int, int]:
+        """As :meth:`View.create`. Raises NotEditable where only a part of the layer is seen."""
+        self._must_edit(layer_id)
+        return super().create(layer_id, feature, actor)
+
+    def replace(self, layer_id: str, fid: int, feature: Feature, if_match: int | None, actor: str) -> int:
+        """As :meth:`View.replace`, and :meth:`create`."""
+        self._must_edit(layer_id)
+        return super().replace(layer_id, fid, feature, if_match, actor)
+
+    def patch(self, layer_id: str, fid: int, patch: Feature, if_match: int | None, actor: str) -> int:
+        """As :meth:`View.patch`, and :meth:`create`."""
+        self._must_edit(layer_id)
+        return super().patch(layer_id, fid, patch, if_match, actor)
+
+    def delete(self, layer_id: str, fid: int, if_match: int | None, actor: str) -> int:
+        """As :meth:`View.delete`, and :meth:`create`."""
+        self._must_edit(layer_id)
+        return super().delete(layer_id, fid, if_match, actor)
+
+    def _must_edit(self, layer_id: str) -> None:
+        if not self._share(self._store.layer(layer_id)).whole:
+            raise NotEditable(f"layer {layer_id} is not edited: {PART}")
+
+
+def _unknown(layer_id: str) -> NotFound:
+    return NotFound(f"no layer {shown(layer_id)!r}")
+
+
+def _narrowed(layer: Layer, share: Share) -> _Narrowed:
+    if share == WHOLE:
+        return _Narrowed(None, None, None)
+    names = None
+    if share.fields is not None:
+        kept = share.fields | {SOURCE_FIELD.name}
+        names = tuple(field.name for field in layer.fields if field.name in kept)
+    where = parse_filter(share.where, "cql2-text", layer) if share.where else None
+    return _Narrowed(where, None if where is None else envelope(Query(filter=where)), names)
+
+
+def _both(one: ast.Predicate, other: ast.Predicate | None) -> ast.Predicate:
+    return one if other is None else ast.And((one, other))
+
+
+def _among(fids: Sequence[int]) -> ast.Predicate:
+    return ast.In(ast.Property(ast.FID), tuple(ast.Value(int(fid), "integer") for fid in fids))
+
+
+def _meet(one: Bbox, other: Bbox) -> bool:
+    return one[0] <= other[2] and other[0] <= one[2] and one[1] <= other[3] and other[1] <= one[3]
+
+
+def _within(box: Bbox | None, extent: Bbox | None) -> Bbox | None:
+    """The part of an extent that lies in a box (None: everywhere)."""
+    if box is None or extent is None:
+        return extent
+    if not _meet(box, extent):
+        return None
+    return max(box[0], extent[0]), max(box[1], extent[1]), min(box[2], extent[2]), min(box[3], extent[3])

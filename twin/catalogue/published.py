@@ -1,0 +1,47 @@
+"""A layer as the store and ``city.yml`` say it together, merged once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from layers import kinds
+from layers.model import Layer
+from twin.settings import CitySettings
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedLayer:
+    """``layer`` is the store's, with the titles of ``city.yml`` over those of its load, language by
+    language, and narrowed to what the caller sees. ``strict``: changed only with If-Match. ``visible``: shown
+    when the page opens. ``style``: that of the kind with the city's over it. ``rank``: the place in
+    ``city.yml``; the layers that it does not name follow."""
+
+    layer: Layer
+    strict: bool
+    visible: bool
+    style: Mapping[str, Any]
+    rank: int
+
+    @property
+    def order(self) -> tuple[int, str]:
+        """As the city lists its layers, the others after them by id."""
+        return self.rank, self.layer.id
+
+
+def published(layer: Layer, settings: CitySettings) -> PublishedLayer:
+    """What a city publishes as a layer."""
+    kind = kinds.known(layer.kind)
+    own = settings.layers.get(layer.id)
+    if own is None:
+        return PublishedLayer(layer, False, True, kind.style, len(settings.layers))
+    if own.title:
+        layer = replace(layer, title={**layer.title, **own.title})
+    return PublishedLayer(
+        layer,
+        own.locking == "strict",
+        own.visible,
+        {**kind.style, **(own.style or {})},
+        list(settings.layers).index(layer.id),
+    )

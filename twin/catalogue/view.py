@@ -1,0 +1,170 @@
+"""The city's features as one class of callers sees them: all that the rooms ask, and where they write.
+
+The verbs are those of :class:`layers.store.base.Store`, with its errors and threads; the titles of a layer
+are those that the city gives it. This is the view of those who see all; see :mod:`twin.catalogue.narrow`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from layers.errors import NotFound, shown
+from layers.model import Change, Item, Layer, Page, Rows, Selection
+from layers.query import Query
+from layers.store.base import Store
+from layers.types import CRS84, Interval
+from tiles.service import Tiles
+from twin.access.rights import ALL
+from twin.catalogue.published import PublishedLayer, published
+from twin.settings import CitySettings
+
+type Feature = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A layer as the store gave it, and what was made of that."""
+
+    source: Layer
+    published: PublishedLayer
+
+
+class View:
+    """One a class of rights, kept as long as the server runs. Safe to use from several threads."""
+
+    rights = ALL
+
+    def __init__(self, store: Store, settings: CitySettings, tiles: Callable[[View], Tiles]) -> None:
+        self._store, self._settings, self._build = store, settings, tiles
+        self._known: dict[str, _Known] = {}
+        self._lock = threading.Lock()
+        self.tiles: Tiles | None = None
+
+    @property
+    def epoch(self) -> str:
+        """The first half of every ETag: of the store's history and of the class of rights."""
+        return self._store.epoch
+
+    @property
+    def read_only(self) -> bool:
+        """As :attr:`Store.read_only`."""
+        return self._store.read_only
+
+    @property
+    def local(self) -> bool:
+        """As :attr:`Store.local`."""
+        return self._store.local
+
+    def make_tiles(self) -> Tiles:
+        """The tiles of what is seen (``tiles`` once they are made). Reads the whole change log."""
+        with self._lock:
+            if self.tiles is None:
+                self.tiles = self._build(self)
+            return self.tiles
+
+    # -- layers ------------------------------------------------------------------------------
+
+    def seq(self) -> int:
+        """As :meth:`Store.seq`."""
+        return self._store.seq()
+
+    def changes(self, since: int, limit: int = 10_000) -> list[Change]:
+        """As :meth:`Store.changes`."""
+        return self._store.changes(since, limit)
+
+    def seen(self, changes: list[Change]) -> list[Change]:
+        """Those of some changes that are of what is seen."""
+        return changes
+
+    def layers(self) -> list[Layer]:
+        """Every layer that is seen, by id."""
+        return [one.layer for one in self._all()]
+
+    def layer(self, layer_id: str) -> Layer:
+        """One layer. Raises NotFound, alike where there is none and where it is not seen."""
+        return self.published(layer_id).layer
+
+    def published(self, layer_id: str) -> PublishedLayer:
+        """One layer with what the city says of it. Raises NotFound."""
+        found = self._published(self._store.layer(layer_id))
+        if found is None:
+            raise NotFound(f"no layer {shown(layer_id)!r}")
+        return found
+
+    def all_published(self) -> list[PublishedLayer]:
+        """The layers as the city lists them."""
+        return sorted(self._all(), key=lambda one: one.order)
+
+    def _all(self) -> list[PublishedLayer]:
+        return [one for layer in self._store.layers() if (one := self._published(layer)) is not None]
+
+    def _published(self, source: Layer) -> PublishedLayer | None:
+        known = self._known.get(source.id)
+        if known is not None and (known.source is source or known.source == source):
+            return known.published
+        found = self._seen(source)
+        if found is not None:
+            self._known[source.id] = _Known(source, found)
+        return found
+
+    def _seen(self, source: Layer) -> PublishedLayer | None:
+        return published(source, self._settings)
+
+    def interval(self, layer_id: str) -> Interval:
+        """As :meth:`Store.interval`."""
+        return self._store.interval(layer_id)
+
+    # -- reading -----------------------------------------------------------------------------
+
+    def items(self, layer_id: str, query: Query) -> Page:
+        """As :meth:`Store.items`."""
+        return self._store.items(layer_id, query)
+
+    def select(self, layer_id: str, query: Query) -> Selection:
+        """As :meth:`Store.select`."""
+        return self._store.select(layer_id, query)
+
+    def count(self, layer_id: str, query: Query, most: int) -> int | None:
+        """As :meth:`Store.count`."""
+        return self._store.count(layer_id, query, most)
+
+    def scan(self, layer_id: str, query: Query, size: int = 5_000) -> Generator[Rows]:
+        """As :meth:`Store.scan`."""
+        return self._store.scan(layer_id, query, size)
+
+    def item(self, layer_id: str, fid: int, crs: str = CRS84) -> Item:
+        """As :meth:`Store.item`."""
+        return self._store.item(layer_id, fid, crs)
+
+    def revision(self, layer_id: str, fid: int) -> int:
+        """As :meth:`Store.revision`."""
+        return self._store.revision(layer_id, fid)
+
+    def rows(self, layer_id: str, fids: Sequence[int] | None = None, *, meshes: bool = False) -> Rows:
+        """As :meth:`Store.rows`."""
+        return self._store.rows(layer_id, fids, meshes=meshes)
+
+    def actors(self, layer_id: str, fid: int) -> list[tuple[int, str, str]]:
+        """As :meth:`Store.actors`."""
+        return self._store.actors(layer_id, fid)
+
+    # -- writing -----------------------------------------------------------------------------
+
+    def create(self, layer_id: str, feature: Feature, actor: str) -> tuple[int, int]:
+        """As :meth:`Store.create`."""
+        return self._store.create(layer_id, feature, actor)
+
+    def replace(self, layer_id: str, fid: int, feature: Feature, if_match: int | None, actor: str) -> int:
+        """As :meth:`Store.replace`."""
+        return self._store.replace(layer_id, fid, feature, if_match, actor)
+
+    def patch(self, layer_id: str, fid: int, patch: Feature, if_match: int | None, actor: str) -> int:
+        """As :meth:`Store.patch`."""
+        return self._store.patch(layer_id, fid, patch, if_match, actor)
+
+    def delete(self, layer_id: str, fid: int, if_match: int | None, actor: str) -> int:
+        """As :meth:`Store.delete`."""
+        return self._store.delete(layer_id, fid, if_match, actor)
