@@ -164,6 +164,7 @@ class _Source:
         for problem in reading.problems:
             self.findings.add(problem)
         self.kind = kinds.get(kind) if kind else self._guess()
+        self._vertical = ""
         self._crs, place = self._place(crs)
         self._cleaner = Cleaner(self.kind, place, self.findings)
         self._fill = fill
@@ -223,6 +224,7 @@ class _Source:
             )
         label, place, vertical = source_crs(code)
         if vertical:
+            self._vertical = vertical
             self.findings.add(
                 Problem("datum.vertical", 0, f"heights are kept in their datum, {vertical}", "noted")
             )
@@ -245,11 +247,20 @@ class _Source:
             why = f"; the first: {first.rule}: {first.reason}" if first else ""
             raise BadFile("file.nothing_kept", f"none of the {self._cleaner.read} rows can be kept{why}")
         self._plan = plan(self.kind, self._fill, present, append=append)
+        if present is not None and append:
+            self._keep_datum(present.vertical_datum)
         had = present.time_field if present is not None else None
         if had and self._plan.time_field != had and self._fill.times.wanted is None:
             reason = f"{had} was the layer's time, and is no date or time any more"
             self.findings.add(Problem("time.field", 0, reason, "noted"))
         self._geometry = geometry_type(self._cleaner.types)
+
+    def _keep_datum(self, present: str) -> None:
+        """Rows that are added do not change what the layer's heights count from."""
+        if present and self._vertical and present != self._vertical:
+            reason = f"the layer's heights count from {present}, those of the file from {self._vertical}"
+            self.findings.add(Problem("datum.mixed", 0, f"{reason}; they are not shifted", "noted"))
+        self._vertical = present or self._vertical
 
     def _write(self, table: pa.Table) -> None:
         file = str(self._reading.folder / f"clean-{self._parts:06}.arrow")
@@ -274,6 +285,7 @@ class _Source:
             crs=self._crs,
             time_field=self._plan.time_field,
             key=self.kind.key,
+            vertical_datum=self._vertical,
         )
 
     def staged(self, memory: relate.Memory | None = None) -> Iterator[pa.Table]:

@@ -7,47 +7,62 @@ the layer's vertical datum, unless a name says otherwise.
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Any, Literal
+from typing import Any, Literal, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
 
+from layers.errors import NotFound
 from layers.types import (
     EDITS,
     Bbox,
     Cursor,
     EditKind,
     Field,
+    Form,
     GeometryType,
     Titles,
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Layer:
-    """A named, typed set of features as the store holds it now.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnyLayer:
+    """A named, typed part of a city as the store records it now: what is true of every form.
 
-    ``extent`` is None for an empty layer. ``crs`` is the recorded source CRS (``EPSG:n``),
-    ``storage_crs`` the one in which features are kept: another than longitude/latitude for a table
-    that is published where it lies. ``crs_also`` are further CRSs in which the city has
-    every layer offered. ``generation`` counts loads, ``seq`` is the change-log number of the newest
-    change of the layer. ``edits`` is what may be done to its features; where that is not
-    everything, ``fixed_because`` is the reason.
+    ``extent`` is in lon/lat, None for an empty layer. ``crs`` is the recorded source CRS (``EPSG:n``),
+    ``vertical_datum`` the name of what heights count from (as ``N2000 height`` or ``ellipsoidal height``),
+    empty where the source did not say. ``generation`` counts loads, ``seq`` is the change-log number of the
+    newest change of the layer.
     """
 
     id: str
     kind: str
     title: Titles
-    fields: tuple[Field, ...]
-    geometry_type: GeometryType
+    form: Form
     extent: Bbox | None
     crs: str
-    count: int
+    vertical_datum: str = ""
     generation: int
     seq: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layer(AnyLayer):
+    """A layer of features: rows of a store.
+
+    ``storage_crs`` is the CRS in which features are kept: another than longitude/latitude for a table that
+    is published where it lies. ``crs_also`` are further CRSs in which the city has every layer offered.
+    ``edits`` is what may be done to its features; where that is not everything, ``fixed_because`` is the
+    reason.
+    """
+
+    form: Form = "features"
+    fields: tuple[Field, ...]
+    geometry_type: GeometryType
+    count: int
     time_field: str | None = None
     edits: tuple[EditKind, ...] = EDITS
     fixed_because: str = ""
@@ -57,6 +72,24 @@ class Layer:
     def field(self, name: str) -> Field | None:
         """The field of that name, or None."""
         return next((f for f in self.fields if f.name == name), None)
+
+
+def has_features(layer: AnyLayer) -> TypeGuard[Layer]:
+    """Whether a layer has features, and so items, fields, tiles of them, downloads and edits. Everything
+    that is true of features only asks here."""
+    return layer.form == "features"
+
+
+def feature_layers(layers: Iterable[AnyLayer]) -> list[Layer]:
+    """Those of some layers that have features."""
+    return [layer for layer in layers if has_features(layer)]
+
+
+def with_features(layer: AnyLayer) -> Layer:
+    """The same layer. Raises NotFound for one of another form: it has no features."""
+    if has_features(layer):
+        return layer
+    raise NotFound(f"layer {layer.id} is a {layer.form}: it has no features")
 
 
 class Surface(IntEnum):

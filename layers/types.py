@@ -20,6 +20,9 @@ type Titles = Mapping[str, str]
 type FieldType = Literal["string", "integer", "number", "boolean", "date", "datetime", "array"]
 #: The field that holds the source's rarely filled columns, folded into one JSON text.
 REST = "other"
+#: What a layer is: features (rows in a store), coverage (a raster), surface (terrain), scene (3D content
+#: that is registered, not stored).
+type Form = Literal["features", "coverage", "surface", "scene"]
 #: What may be done to single features of a layer.
 type EditKind = Literal["create", "update", "delete"]
 EDITS: tuple[EditKind, ...] = ("create", "update", "delete")

@@ -10,9 +10,9 @@ from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from layers.model import Change, Item, Layer, Page, Rows, Selection
+from layers.model import AnyLayer, Change, Item, Layer, Page, Rows, Selection
 from layers.query import Query
-from layers.types import Field, GeometryType, Interval, Titles
+from layers.types import Bbox, Field, Form, GeometryType, Interval, Titles
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -30,6 +30,20 @@ class LayerSpec:
     crs: str
     time_field: str | None = None
     key: tuple[str, ...] = ()
+    vertical_datum: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FormSpec:
+    """What is recorded of a layer of another form than features; ``extent`` is in lon/lat."""
+
+    id: str
+    form: Form
+    kind: str
+    title: Titles
+    crs: str
+    extent: Bbox | None = None
+    vertical_datum: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +101,9 @@ class Store(Protocol):
 
     def layers(self) -> list[Layer]:
         """Every published layer, by id."""
+
+    def all_layers(self) -> list[AnyLayer]:
+        """Every layer of every form, by id."""
 
     def layer(self, layer_id: str) -> Layer:
         """One layer. Raises NotFound."""
@@ -171,8 +188,14 @@ class Store(Protocol):
     def set_values(self, layer_id: str, values: Iterable[tuple[int, Mapping[str, Any]]]) -> None:
         """Set properties of several features in one transaction (used by loads to relate layers)."""
 
+    def record(self, spec: FormSpec) -> int:
+        """Record a layer of another form than features, or a new generation of it, which is returned.
+
+        The change log gets one row for the whole. Raises BadFile (an id that is none), Exists (a layer of
+        features has the id), ReadOnly."""
+
     def drop(self, layer_id: str) -> None:
-        """Remove a layer. Raises NotFound, ReadOnly."""
+        """Remove a layer, or the record of one of another form. Raises NotFound, ReadOnly."""
 
     def report(self, layer_id: str) -> Mapping[str, Any] | None:
         """The report of the layer's last load, as stored by ``save_report``."""

@@ -34,6 +34,8 @@ class Record(Protocol):
     @property
     def crs(self) -> str: ...
     @property
+    def vertical_datum(self) -> str: ...
+    @property
     def time_field(self) -> str | None: ...
     @property
     def generation(self) -> int: ...
@@ -62,6 +64,7 @@ def layer(
         geometry_type=record.geometry_type,
         extent=extent,
         crs=record.crs,
+        vertical_datum=record.vertical_datum,
         count=count,
         generation=record.generation,
         seq=seq,

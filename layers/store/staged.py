@@ -48,10 +48,15 @@ class Staged:
     meshes: list[bytes | None]
 
 
+def check_id(layer_id: str) -> None:
+    """Raises BadFile for what cannot be the id of a layer."""
+    if not LAYER_ID.match(layer_id) or layer_id.startswith(_RESERVED_IDS):
+        raise BadFile("store.layer-id", f"{layer_id} cannot be the id of a layer")
+
+
 def fields(spec: LayerSpec) -> tuple[Field, ...]:
     """``source_id`` and the fields of the spec. Raises BadFile for names a table cannot have."""
-    if not LAYER_ID.match(spec.id) or spec.id.startswith(_RESERVED_IDS):
-        raise BadFile("store.layer-id", f"{spec.id} cannot be the id of a layer")
+    check_id(spec.id)
     found = (SOURCE_FIELD, *(f for f in spec.fields if f.name != "source_id"))
     seen: set[str] = set(_RESERVED)
     for field in found:

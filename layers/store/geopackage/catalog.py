@@ -34,6 +34,7 @@ class Table:
     key: tuple[str, ...]
     generation: int
     state: str
+    vertical_datum: str
     trusted: bool = True  # False: a read-only file whose GeoJSON may lag behind its rows
 
     @property
@@ -79,13 +80,13 @@ def tables(con: sqlite3.Connection) -> dict[str, Table]:
     """Every layer the store knows, by id, usable or not."""
     rows = con.execute(
         "SELECT id, kind, title, fields, columns, geometry_type, crs, time_field, key, generation,"
-        " state FROM twin_layers ORDER BY id"
+        " state, vertical_datum FROM twin_layers ORDER BY id"
     ).fetchall()
     return {row[0]: _table(row) for row in rows}
 
 
 def _table(row: tuple[Any, ...]) -> Table:
-    layer, kind, title, fields, columns, geometry, crs, time_field, key, generation, state = row
+    layer, kind, title, fields, columns, geometry, crs, time_field, key, generation, state, datum = row
     return Table(
         id=layer,
         kind=kind,
@@ -97,6 +98,7 @@ def _table(row: tuple[Any, ...]) -> Table:
         key=tuple(json.loads(key)),
         generation=generation,
         state=state,
+        vertical_datum=datum,
     )
 
 
@@ -280,6 +282,15 @@ def _names(con: sqlite3.Connection, layer: str) -> set[str]:
 def touch(con: sqlite3.Connection) -> None:
     """Tell every other connection that ``twin_layers`` changed."""
     con.execute("UPDATE twin_meta SET value=hex(randomblob(8)) WHERE key='stamp'")
+
+
+def remember(con: sqlite3.Connection, layer: str, high_fid: int, generation: int) -> None:
+    """Keep the highest fid and generation of a layer that goes, so that neither is used again."""
+    con.execute(
+        "INSERT INTO twin_history VALUES (?,?,?) ON CONFLICT (layer) DO UPDATE SET"
+        " high_fid=max(high_fid, excluded.high_fid), generation=max(generation, excluded.generation)",
+        (layer, high_fid, generation),
+    )
 
 
 def log_whole(con: sqlite3.Connection, layer: str, old: Bbox | None, new: Bbox | None) -> int:

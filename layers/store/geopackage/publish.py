@@ -15,7 +15,8 @@ import sqlite3
 from layers.errors import BadFile, Exists
 from layers.store import layer_record, staged
 from layers.store.base import Published
-from layers.store.geopackage import catalog, rtree, schema
+from layers.store.forms import taken
+from layers.store.geopackage import catalog, forms, rtree, schema
 from layers.store.geopackage.catalog import Table
 from layers.store.geopackage.connection import quoted, transaction
 from layers.store.geopackage.stage import GeoPackageStage
@@ -41,6 +42,8 @@ def publish(con: sqlite3.Connection, stage: GeoPackageStage, mode: str) -> Publi
 def _publish(con: sqlite3.Connection, stage: GeoPackageStage, mode: str) -> Published:
     catalog.repair(con, [f for f in catalog.examine(con) if f.layer == stage.spec.id])
     layer = stage.spec.id
+    if (form := forms.form(con, layer)) is not None:
+        raise taken(layer, form)
     present = catalog.tables(con).get(layer)
     if mode == "create" and present is not None:
         raise Exists(f"layer {layer} exists already; use --replace or --append")
@@ -70,7 +73,7 @@ def _publish(con: sqlite3.Connection, stage: GeoPackageStage, mode: str) -> Publ
 def _words(con: sqlite3.Connection, layer: str) -> tuple[object, ...] | None:
     """What is told of a layer besides its rows and its generation."""
     row: tuple[object, ...] | None = con.execute(
-        "SELECT kind, title, geometry_type, crs, time_field, key, fields, columns"
+        "SELECT kind, title, geometry_type, crs, time_field, key, fields, columns, vertical_datum"
         " FROM twin_layers WHERE id=?",
         (layer,),
     ).fetchone()
@@ -87,11 +90,7 @@ def retire(con: sqlite3.Connection, layer: str) -> None:
     """Remember the highest fid and generation of a layer, so that neither is used again."""
     high = con.execute("SELECT seq FROM sqlite_sequence WHERE name=?", (layer,)).fetchone()
     known = con.execute("SELECT generation FROM twin_layers WHERE id=?", (layer,)).fetchone()
-    con.execute(
-        "INSERT INTO twin_history VALUES (?,?,?) ON CONFLICT (layer) DO UPDATE SET"
-        " high_fid=max(high_fid, excluded.high_fid), generation=max(generation, excluded.generation)",
-        (layer, high[0] if high else 0, known[0] if known else 0),
-    )
+    catalog.remember(con, layer, high[0] if high else 0, known[0] if known else 0)
 
 
 def _generation(con: sqlite3.Connection, layer: str) -> int:
@@ -322,7 +321,7 @@ def _register(
     """What the store and GeoPackage say of the layer. ``whole``: it was filled without its triggers."""
     spec, layer = stage.spec, stage.spec.id
     con.execute(
-        "INSERT OR REPLACE INTO twin_layers VALUES (?,?,?,?,?,?,?,?,?,?,?)",
+        "INSERT OR REPLACE INTO twin_layers VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
         (
             layer,
             spec.kind,
@@ -335,6 +334,7 @@ def _register(
             layer_record.dump_fields(fields),
             json.dumps(catalog.columns(con, layer)),
             layer_record.OK,
+            spec.vertical_datum,
         ),
     )
     box: Bbox | tuple[None, ...] = catalog.extent(con, layer) or (None, None, None, None)

@@ -12,7 +12,7 @@ from layers.errors import Unavailable
 from layers.store.geopackage.connection import literal, quoted
 from layers.types import Field, FieldType
 
-FORMAT = 4
+FORMAT = 5
 APPLICATION_ID = 0x47504B47  # "GPKG"
 USER_VERSION = 10300  # GDAL 3.6 and QGIS 3.22 edit 1.3 without a warning, 1.4 with one
 
@@ -73,7 +73,10 @@ CREATE TABLE twin_actors (seq INTEGER PRIMARY KEY, actor TEXT NOT NULL,
 CREATE TABLE twin_layers (id TEXT PRIMARY KEY, kind TEXT NOT NULL, title TEXT NOT NULL,
   geometry_type TEXT NOT NULL, crs TEXT NOT NULL, time_field TEXT, key TEXT NOT NULL,
   generation INTEGER NOT NULL, fields TEXT NOT NULL, columns TEXT NOT NULL,
-  state TEXT NOT NULL) WITHOUT ROWID;
+  state TEXT NOT NULL, vertical_datum TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE twin_forms (id TEXT PRIMARY KEY, form TEXT NOT NULL, kind TEXT NOT NULL, title TEXT NOT NULL,
+  crs TEXT NOT NULL, vertical_datum TEXT NOT NULL, minx REAL, miny REAL, maxx REAL, maxy REAL,
+  generation INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE twin_counts (layer TEXT PRIMARY KEY, features INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE twin_unplaced (layer TEXT NOT NULL, fid INTEGER NOT NULL, PRIMARY KEY (layer, fid))
   WITHOUT ROWID;

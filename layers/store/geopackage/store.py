@@ -17,15 +17,17 @@ from typing import Any
 from weakref import WeakSet
 
 from layers.errors import Busy, NotFound, ReadOnly, TwinError, Unavailable, shown
-from layers.model import Change, Item, Layer, Page, Rows, Selection
+from layers.model import AnyLayer, Change, Item, Layer, Page, Rows, Selection
 from layers.query import Query
+from layers.store import forms as other_forms
 from layers.store import layer_record
-from layers.store.base import LayerSpec, Published, Stage
+from layers.store.base import FormSpec, LayerSpec, Published, Stage
 from layers.store.counting import Budget, Counter
 from layers.store.geopackage import (
     catalog,
     edit,
     epoch,
+    forms,
     interval,
     log,
     opening,
@@ -272,6 +274,14 @@ class GeoPackageStore:
             usable = [t for t in view.tables.values() if t.state == layer_record.OK]
             return [view.summary(table, self._summaries) for table in usable]
 
+    def all_layers(self) -> list[AnyLayer]:
+        """Every layer of every form that can be read, by id."""
+        with self._reading(None) as view:
+            usable = [t for t in view.tables.values() if t.state == layer_record.OK]
+            found: list[AnyLayer] = [view.summary(table, self._summaries) for table in usable]
+            found += [other_forms.layer(row, view.layer_seq(row[0])) for row in view.forms.values()]
+            return sorted(found, key=lambda layer: layer.id)
+
     def layer(self, layer_id: str) -> Layer:
         """One layer. Raises NotFound; Unavailable when another program left it half replaced."""
         view = self._current()
@@ -489,11 +499,20 @@ class GeoPackageStore:
         with self._writing() as con:
             edit.set_values(con, self._table(layer_id), values)
 
+    def record(self, spec: FormSpec) -> int:
+        """Record a layer of another form than features; its generation. Raises BadFile, Exists, ReadOnly."""
+        other_forms.check(spec)
+        with self._writing() as con, transaction(con):
+            return forms.record(con, spec)
+
     def drop(self, layer_id: str) -> None:
         """Remove a layer. Raises NotFound, ReadOnly."""
         with self._writing() as con:
             if layer_id not in self._current().tables:
-                raise NotFound(f"there is no layer {shown(layer_id)}")
+                with transaction(con):
+                    if not forms.drop(con, layer_id):
+                        raise NotFound(f"there is no layer {shown(layer_id)}")
+                return
             with transaction(con):
                 known = con.execute("SELECT state FROM twin_layers WHERE id=?", (layer_id,)).fetchone()
                 box = catalog.extent(con, layer_id) if known == (layer_record.OK,) else None
@@ -522,6 +541,8 @@ class GeoPackageStore:
 def _table(view: View, layer_id: str) -> Table:
     table = view.tables.get(layer_id)
     if table is None:
+        if layer_id in view.forms:
+            raise other_forms.no_features(layer_id, view.forms[layer_id][1])
         raise NotFound(f"there is no layer {shown(layer_id)}")
     return table.usable()
 

@@ -17,7 +17,7 @@ import orjson
 from layers.model import Layer
 from layers.store import geojson
 from layers.store.cancellation import is_stopped
-from layers.store.geopackage import blob, catalog
+from layers.store.geopackage import blob, catalog, forms
 from layers.store.geopackage.catalog import Finding, Table
 
 _PATIENCE = 4  # seconds to wait for one of CPU
@@ -38,6 +38,7 @@ class View:
         self.seq = 0
         self.nonce = 0
         self.tables: dict[str, Table] = {}
+        self.forms: dict[str, Sequence[Any]] = {}  # records of layers of other forms
         self.revisions: dict[tuple[str, int], int] = {}  # asked for at this snapshot
         self._seqs: dict[str, int] = {}
         self._unplaced: dict[str, bool] = {}
@@ -77,6 +78,7 @@ class View:
         self.epoch = meta["epoch"]
         if meta["stamp"] != self.stamp:
             self.tables = catalog.tables(con)
+            self.forms = forms.records(con)
             self.stamp = meta["stamp"]
         self._seqs = {}
         self._unplaced = {}

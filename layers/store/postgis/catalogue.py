@@ -22,7 +22,8 @@ import psycopg
 from layers.errors import BadParameter, Busy, NotFound, Unavailable, shown
 from layers.store import layer_record
 from layers.store.database import Database
-from layers.store.postgis import ddl, epoch, layer_table, log, read, registered, repair, rights, schema
+from layers.store.forms import no_features
+from layers.store.postgis import ddl, epoch, forms, layer_table, log, read, registered, repair, rights, schema
 from layers.store.postgis.connection import Connection, Lost, connect, postgres_errors, quoted
 from layers.store.postgis.ddl import Place
 from layers.store.postgis.layer_table import Table
@@ -277,6 +278,9 @@ class Catalogue:
             self.state()
             table = self.learn().tables.get(layer_id)
         if table is None:
+            found = self.call(lambda con: forms.layers(con, self.schema, layer_id))
+            if found:
+                raise no_features(layer_id, found[0].form)
             raise NotFound(f"there is no layer {shown(layer_id)}")
         return table.usable()
 

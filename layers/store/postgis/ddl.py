@@ -107,7 +107,7 @@ def set_high(place: Place, layer: str, fid: int) -> None:
     serial = place.one("SELECT pg_get_serial_sequence(%s, 'fid')", (place.relation(layer),))
     if serial is not None and fid > 0:
         place.con.execute("SELECT setval(%s::regclass, %s)", (serial, fid))
-        _remember(place, layer, fid, 0)
+        remember(place, layer, fid, 0)
 
 
 def create_triggers(place: Place, layer: str) -> None:
@@ -188,10 +188,11 @@ def retire(place: Place, table: Table) -> None:
     logged = place.one(
         f"SELECT coalesce(max(fid), 0) FROM {place.s}.twin_changes WHERE layer = %s", (table.id,)
     )
-    _remember(place, table.id, max(high, logged), table.generation)
+    remember(place, table.id, max(high, logged), table.generation)
 
 
-def _remember(place: Place, layer: str, high: int, generation: int) -> None:
+def remember(place: Place, layer: str, high: int, generation: int) -> None:
+    """Keep the highest fid and generation of a layer, so that neither is used again."""
     place.con.execute(
         f"INSERT INTO {place.s}.twin_history AS h VALUES (%s, %s, %s) ON CONFLICT (layer) DO UPDATE SET"
         " high_fid = greatest(h.high_fid, excluded.high_fid),"

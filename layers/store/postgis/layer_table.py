@@ -117,6 +117,7 @@ class Table:
     loose: bool = False  # the geometry column takes more than the API can say: see ``shape``
     scanned: bool = False  # the log does not count the rows that this store sees, nor an index bound them
     rights: Rights = ALL
+    vertical_datum: str = ""
 
     @property
     def srid(self) -> int:
@@ -215,7 +216,8 @@ class Table:
 
 _SELECT = (
     "SELECT id, kind, title, fields, columns, geometry_type, crs, time_field, key, generation,"
-    " state, source, base_seq, base_count, signature FROM {s}.twin_layers ORDER BY id"
+    " state, source, base_seq, base_count, signature,"
+    " vertical_datum FROM {s}.twin_layers ORDER BY id"
 )
 
 
@@ -227,7 +229,7 @@ def tables(con: Any, schema: str, known: Mapping[str, Rights] | None = None) -> 
 
 def _table(schema: str, row: tuple[Any, ...], rights: Rights) -> Table:
     (layer, kind, title, fields, columns, geometry, crs, time_field, key, generation) = row[:10]
-    state, source, base_seq, base_count, signature = row[10:]
+    state, source, base_seq, base_count, signature, datum = row[10:]
     found = [Column(*c) for c in json.loads(columns)]
     merged, named = merge(json.loads(fields), found)
     oid, relkind, typmod, heirs = [*signature.split(" "), "", "", ""][:4]
@@ -251,6 +253,7 @@ def _table(schema: str, row: tuple[Any, ...], rights: Rights) -> Table:
         loose=source is not None and shape.is_loose(typmod),
         scanned=source is not None and (relkind != "r" or heirs == "heirs" or rights.partial),
         rights=rights,
+        vertical_datum=datum,
     )
 
 

@@ -23,7 +23,8 @@ from psycopg.types.numeric import Int8
 from layers.errors import BadFile, Busy, Exists
 from layers.store import layer_record, staged
 from layers.store.base import Published
-from layers.store.postgis import ddl, layer_table, repair, schema
+from layers.store.forms import taken
+from layers.store.postgis import ddl, forms, layer_table, repair, schema
 from layers.store.postgis.connection import Connection, literal, quoted
 from layers.store.postgis.ddl import Place
 from layers.store.postgis.layer_table import Table
@@ -138,6 +139,8 @@ def _publish(place: Place, stage: PostgisStage, mode: str, prepared: Prepared | 
     con, layer = place.con, stage.spec.id
     repair.repair(place, [layer], touched=False)
     present = layer_table.tables(con, place.schema).get(layer)
+    if (form := forms.form(place, layer)) is not None:
+        raise taken(layer, form)
     if mode == "create" and present is not None:
         raise Exists(f"layer {layer} exists already; use --replace or --append")
     if present is not None and present.source is not None:
@@ -392,7 +395,7 @@ def _extent(place: Place, layer: str) -> Bbox | None:
     return layer_table.index_extent(place.con, place.relation(layer), "geom", place.postgis)
 
 
-_WORDS = "kind, title, geometry_type, crs, time_field, key, fields"
+_WORDS = "kind, title, geometry_type, crs, time_field, key, fields, vertical_datum"
 
 
 def _register(
@@ -410,7 +413,7 @@ def _register(
     before = place.one(told)
     con.execute(
         f"INSERT INTO {place.s}.twin_layers AS l (id, {_WORDS}, generation, logger, state, signature,"
-        " columns, base_seq, base_count) VALUES (%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,'ok','','[]',0,0)"
+        " columns, base_seq, base_count) VALUES (%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,'ok','','[]',0,0)"
         " ON CONFLICT (id) DO UPDATE SET "
         + ", ".join(f"{name.strip()} = excluded.{name.strip()}" for name in _WORDS.split(","))
         + ", generation = excluded.generation, state = 'ok'",
@@ -423,6 +426,7 @@ def _register(
             spec.time_field,
             json.dumps(list(spec.key)),
             layer_record.dump_fields(fields),
+            spec.vertical_datum,
             generation,
             schema.log_function(layer),
         ),

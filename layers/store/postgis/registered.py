@@ -14,7 +14,7 @@ import psycopg
 
 from layers.errors import BadFile, BadParameter
 from layers.store.database import Registered
-from layers.store.postgis import ddl, introspect, layer_table, repair, schema, watched
+from layers.store.postgis import ddl, forms, introspect, layer_table, repair, schema, watched
 from layers.store.postgis.connection import quoted
 from layers.store.postgis.ddl import Place
 from layers.store.postgis.layer_table import Source, Table
@@ -42,6 +42,8 @@ def sync(place: Place, wanted: Mapping[str, Registered]) -> None:
             raise BadParameter(
                 f"layers.{layer}.table", entry.table, "a loaded layer has this id; take another"
             )
+        if (form := forms.form(place, layer)) is not None:
+            raise BadParameter(f"layers.{layer}.table", entry.table, f"a {form} has this id; take another")
         _register(place, layer, entry, known)
 
 

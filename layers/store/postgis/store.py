@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from layers.errors import Busy, NotFound, Unreadable, shown
-from layers.model import Change, Item, Layer, Page, Rows, Selection
+from layers.model import AnyLayer, Change, Item, Layer, Page, Rows, Selection
 from layers.query import Query
+from layers.store import forms as other_forms
 from layers.store import layer_record
-from layers.store.base import LayerSpec, Published, Stage
+from layers.store.base import FormSpec, LayerSpec, Published, Stage
 from layers.store.counting import Budget, Counter
 from layers.store.database import Database
-from layers.store.postgis import ddl, edit, layer_table, log, page, publish, read
+from layers.store.postgis import ddl, edit, forms, layer_table, log, page, publish, read
 from layers.store.postgis.catalogue import CHANGED, TRIES, Catalogue
 from layers.store.postgis.connection import Connection, bound, shut
 from layers.store.postgis.layer_table import Table
@@ -99,6 +100,12 @@ class PostgisStore:
             with suppress(NotFound, Unreadable):
                 found.append(self.layer(layer_id))
         return found
+
+    def all_layers(self) -> list[AnyLayer]:
+        """Every layer of every form that can be read, by id."""
+        found: list[AnyLayer] = [*self.layers()]
+        found += self._catalogue.call(lambda con: forms.layers(con, self._schema))
+        return sorted(found, key=lambda layer: layer.id)
 
     def layer(self, layer_id: str) -> Layer:
         """One layer. Raises NotFound; Unavailable when another program left it half replaced."""
@@ -308,16 +315,24 @@ class PostgisStore:
         with self._writing(layer_id) as (con, table):
             edit.set_values(con, table, values)
 
+    def record(self, spec: FormSpec) -> int:
+        """Record a layer of another form than features; its generation. Raises BadFile, Exists."""
+        other_forms.check(spec)
+        self._catalogue.state()
+        with self._sessions.writing() as con, con.transaction():
+            return forms.record(self._catalogue.place(con), spec)
+
     def drop(self, layer_id: str) -> None:
-        """Remove a layer. Raises NotFound, ReadOnly."""
+        """Remove a layer, or the record of one of another form. Raises NotFound, ReadOnly."""
         self._catalogue.state()
         table = self._catalogue.learn().tables.get(layer_id)
-        if table is None:
-            raise NotFound(f"there is no layer {shown(layer_id)}")
         with self._sessions.writing() as con, con.transaction():
             place = self._catalogue.place(con)
-            ddl.drop(place, table)
-            ddl.touch(place)
+            if table is not None:
+                ddl.drop(place, table)
+                ddl.touch(place)
+            elif not forms.drop(place, layer_id):
+                raise NotFound(f"there is no layer {shown(layer_id)}")
 
     def report(self, layer_id: str) -> Mapping[str, Any] | None:
         """The report of the layer's last load, as stored by ``save_report``."""

@@ -140,7 +140,19 @@ def test_shapes_keep_heights_and_mix() -> None:
 
 
 def offered(source: str, *also: str) -> list[str]:
-    layer = Layer("a", "road", {}, (), "Point", None, source, 0, 1, 0, crs_also=also)
+    layer = Layer(
+        id="a",
+        kind="road",
+        title={},
+        fields=(),
+        geometry_type="Point",
+        extent=None,
+        crs=source,
+        count=0,
+        generation=1,
+        seq=0,
+        crs_also=also,
+    )
     return [crs.label(uri) for uri in crs.supported(layer)]
 
 

@@ -47,7 +47,18 @@ FIELDS = (
     Field("limit", "integer"),
     Field("tags", "array"),
 )
-LAYER = Layer("some", "feature", {}, (), "Point", None, "EPSG:4326", 0, 1, 1)
+LAYER = Layer(
+    id="some",
+    kind="feature",
+    title={},
+    fields=(),
+    geometry_type="Point",
+    extent=None,
+    crs="EPSG:4326",
+    count=0,
+    generation=1,
+    seq=1,
+)
 ROW = {"name": "x", "depth_m": 1.5, "count": 3, "open": True, "class": "a", "limit": 7, "tags": ["x", "y"]}
 
 

@@ -16,7 +16,19 @@ POINT = {"type": "Point", "coordinates": [24.9, 60.1]}
 
 def layer(time_field=None, kind="Point", time_type="datetime"):
     fields = (Field("name", "string"), Field("seen", time_type), Field("number", "integer"))
-    return Layer("things", "feature", {}, fields, kind, None, "EPSG:4326", 1, 1, 1, time_field=time_field)
+    return Layer(
+        id="things",
+        kind="feature",
+        title={},
+        fields=fields,
+        geometry_type=kind,
+        extent=None,
+        crs="EPSG:4326",
+        count=1,
+        generation=1,
+        seq=1,
+        time_field=time_field,
+    )
 
 
 def feature(fid=1, geometry=POINT, **properties):

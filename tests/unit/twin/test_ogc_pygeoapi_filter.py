@@ -12,10 +12,10 @@ from layers.types import Field
 from twin.http.ogc.pygeoapi_filter import as_cql2
 
 LAYER = Layer(
-    "things",
-    "feature",
-    {},
-    (
+    id="things",
+    kind="feature",
+    title={},
+    fields=(
         Field("name", "string"),
         Field("名称", "string"),
         Field("size", "number"),
@@ -23,12 +23,12 @@ LAYER = Layer(
         Field("open", "boolean"),
         Field("seen", "datetime"),
     ),
-    "Point",
-    None,
-    "EPSG:4326",
-    1,
-    1,
-    1,
+    geometry_type="Point",
+    extent=None,
+    crs="EPSG:4326",
+    count=1,
+    generation=1,
+    seq=1,
 )
 
 

@@ -375,7 +375,18 @@ def test_a_geometry_of_json_may_have_a_bbox() -> None:
 
 def test_a_property_named_id_comes_before_the_id_of_the_feature() -> None:
     own = Field("id", "string")
-    layer = Layer("x", "feature", {}, (own,), "Point", None, "EPSG:4326", 0, 1, 1)
+    layer = Layer(
+        id="x",
+        kind="feature",
+        title={},
+        fields=(own,),
+        geometry_type="Point",
+        extent=None,
+        crs="EPSG:4326",
+        count=0,
+        generation=1,
+        seq=1,
+    )
     assert parse("id = 'a'", "cql2-text", layer) == ast.Compare("=", ast.Property(own), string("a"))
 
 

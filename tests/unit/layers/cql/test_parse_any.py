@@ -21,16 +21,16 @@ from tests.unit.layers.cql import writing
 from tests.unit.layers.cql.places import LAYER
 
 EVERYTHING = Layer(
-    "everything",
-    "feature",
-    {},
-    (Field("source_id", "string"), *queries.FIELDS),
-    "Geometry",
-    None,
-    "",
-    0,
-    1,
-    1,
+    id="everything",
+    kind="feature",
+    title={},
+    fields=(Field("source_id", "string"), *queries.FIELDS),
+    geometry_type="Geometry",
+    extent=None,
+    crs="",
+    count=0,
+    generation=1,
+    seq=1,
 )
 
 

@@ -18,7 +18,18 @@ from layers.values import instant
 from tests import queries
 from tests.unit.layers.cql import writing
 
-EVERYTHING = Layer("everything", "feature", {}, queries.FIELDS, "Geometry", None, "", 0, 1, 1)
+EVERYTHING = Layer(
+    id="everything",
+    kind="feature",
+    title={},
+    fields=queries.FIELDS,
+    geometry_type="Geometry",
+    extent=None,
+    crs="",
+    count=0,
+    generation=1,
+    seq=1,
+)
 
 
 def plain(node: Any) -> Any:

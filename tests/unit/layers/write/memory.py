@@ -21,7 +21,18 @@ FIELDS = (
     *(Field(f"whole_{i}", "integer") for i in range(2)),
     Field("seen", "datetime"),
 )
-LAYER = Layer("many", "building", {"en": "Many"}, FIELDS, "Polygon", None, "EPSG:4326", 0, 1, 1)
+LAYER = Layer(
+    id="many",
+    kind="building",
+    title={"en": "Many"},
+    fields=FIELDS,
+    geometry_type="Polygon",
+    extent=None,
+    crs="EPSG:4326",
+    count=0,
+    generation=1,
+    seq=1,
+)
 
 
 def batches(total: int, size: int = 5000) -> Iterator[Rows]:

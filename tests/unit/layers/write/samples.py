@@ -76,7 +76,18 @@ tables = st.lists(
 def layer(geometry: GeometryType = "Point", fields: Sequence[Field] = FIELDS, name: str = "places") -> Layer:
     """A layer as a store tells of it."""
     title = {"en": "Places", "zh-CN": "地点"}
-    return Layer(name, "feature", title, tuple(fields), geometry, None, "EPSG:4326", 0, 1, 1)
+    return Layer(
+        id=name,
+        kind="feature",
+        title=title,
+        fields=tuple(fields),
+        geometry_type=geometry,
+        extent=None,
+        crs="EPSG:4326",
+        count=0,
+        generation=1,
+        seq=1,
+    )
 
 
 def rows(shapes: Sequence[Any], values: Sequence[dict[str, Any]] | None = None, first: int = 1) -> Rows:
