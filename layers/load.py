@@ -182,7 +182,7 @@ class _Source:
             return kinds.KINDS["feature"]
         names = [n for n in first.column_names if not n.startswith("__")]
         filled = {n: 1 - first[n].null_count / len(first) for n in names}
-        common = {n: _most_common(first[n]) for n in kinds.SIGNATURE_COLUMNS if n in names}
+        common = {n: _most_common(first[n]) for n in kinds.signature_columns() if n in names}
         shapes = wkb.shapes(first[WKB].to_pylist())
         families = {
             f

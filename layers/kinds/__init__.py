@@ -1,16 +1,16 @@
-"""What each kind of layer means. ``KINDS`` is the registry, one small module a kind."""
+"""What each kind of layer means: one module a kind, which reads its table in ``config/kinds``."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from importlib import import_module
 
-from layers.errors import BadParameter
-from layers.kinds import address, boundary, building, cim, component, feature, pipeline, road
+from layers import shipped
+from layers.errors import BadParameter, Exists
 from layers.kinds.base import Batch, Body, Columns, Kind, Prism, Tube
 
 __all__ = [
     "KINDS",
-    "SIGNATURE_COLUMNS",
     "Batch",
     "Body",
     "Columns",
@@ -21,25 +21,54 @@ __all__ = [
     "guess",
     "known",
     "of_format",
+    "register",
+    "signature_columns",
 ]
 
-KINDS: Mapping[str, Kind] = {
-    module.KIND.id: module.KIND
-    for module in (building, cim, pipeline, address, component, road, boundary, feature)
-}
 
-#: Order in which signatures are asked: the more particular kind first.
-_ASKED = ("cim", "pipeline", "component", "road", "building", "address", "boundary")
+class _Kinds(Mapping[str, Kind]):
+    """Kinds by id: one for each table, imported when it is asked for, and those that were registered."""
 
-#: The columns whose value, not only their being there, tells a kind.
-SIGNATURE_COLUMNS = tuple(
-    dict.fromkeys(mark.partition("=")[0] for kind in KINDS.values() for mark in kind.signature if "=" in mark)
-)
+    def __init__(self) -> None:
+        self._ids = {file.stem for file in shipped.folder("kinds").glob("*.yml")}
+        self._kinds: dict[str, Kind] = {}
+
+    def __getitem__(self, kind_id: str) -> Kind:
+        kind = self._kinds.get(kind_id)
+        if kind is None:
+            if kind_id not in self._ids:
+                raise KeyError(kind_id)
+            kind = self._kinds[kind_id] = import_module(f"{__name__}.{kind_id}").KIND
+        return kind
+
+    def __contains__(self, kind_id: object) -> bool:
+        return kind_id in self._ids
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted(self._ids))
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def add(self, kind: Kind) -> None:
+        if kind.id in self._ids:
+            raise Exists(f"there is a kind {kind.id} already")
+        self._kinds[kind.id] = kind
+        self._ids.add(kind.id)
+
+
+_ALL = _Kinds()
+KINDS: Mapping[str, Kind] = _ALL
+
+
+def register(kind: Kind) -> None:
+    """Add a kind that does not come with the project. Raises Exists."""
+    _ALL.add(kind)
 
 
 def known(kind_id: str) -> Kind:
     """The kind of that id, ``feature`` where there is none: a store may hold a kind of another edition."""
-    return KINDS.get(kind_id, KINDS["feature"])
+    return KINDS.get(kind_id) or KINDS["feature"]
 
 
 def of_format(driver: str) -> Kind | None:
@@ -54,6 +83,12 @@ def get(kind_id: str) -> Kind:
     return KINDS[kind_id]
 
 
+def signature_columns() -> tuple[str, ...]:
+    """The columns whose value, not only their being there, tells a kind."""
+    marks = (mark for kind in KINDS.values() for mark in kind.signature if "=" in mark)
+    return tuple(dict.fromkeys(mark.partition("=")[0] for mark in marks))
+
+
 def guess(filled: Mapping[str, float], families: Iterable[str], values: Mapping[str, str]) -> Kind:
     """The kind whose signature a source bears, else ``feature``.
 
@@ -62,8 +97,7 @@ def guess(filled: Mapping[str, float], families: Iterable[str], values: Mapping[
     """
     shape = set(families)
     share = {name.casefold(): part for name, part in filled.items()}
-    for kind_id in _ASKED:
-        kind = KINDS[kind_id]
+    for kind in sorted(KINDS.values(), key=lambda kind: kind.rank):
         if kind.geometry and not shape <= kind.geometry:
             continue
         for mark in kind.signature:

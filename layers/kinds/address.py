@@ -5,37 +5,10 @@ from __future__ import annotations
 import re
 
 from layers.errors import shown
-from layers.kinds.base import GROUPS, NAME, Batch, Columns, Kind, plain_style, texts
-from layers.types import Field
+from layers.kinds import table
+from layers.kinds.base import Batch, Columns
 
-ALIASES = {
-    "street": (
-        "street",
-        "addr:street",
-        "addr:place",
-        "thoroughfare",
-        "openbareruimtenaam",
-        "openbare_ruimte",
-        "straatnaam",
-        "街路巷",
-        "道路名称",
-        "街道名称",
-    ),
-    "number": (
-        "number",
-        "addr:housenumber",
-        "housenumber",
-        "house_number",
-        "huisnummer",
-        "门牌号",
-        "门楼牌号",
-    ),
-    "unit": ("unit", "addr:unit", "addr:flats", "单元", "户室"),
-    "postcode": ("postcode", "addr:postcode", "post_code", "zip", "邮政编码", "邮编"),
-    "city": ("city", "addr:city", "woonplaats", "woonplaatsnaam", "城市"),
-    "name": ("name", "addr:housename", "名称", "小区", "标准名称"),
-    "full_address": ("full_address", "addr:full", "标准地址", "详细地址", "地址全称", "地址"),
-}
+TABLE = table.of("address")
 
 _HAN = re.compile(r"[\u4e00-\u9fff]")
 
@@ -55,7 +28,7 @@ def compose(
 
 def normalise(batch: Batch) -> Columns:
     """street, number, unit, postcode, city, name, full_address."""
-    out: Columns = {name: list(texts(batch.first(names))) for name, names in ALIASES.items()}
+    out: Columns = {name: list(TABLE.texts(batch, name)) for name in TABLE.rows}
     for i, full in enumerate(out["full_address"]):
         street, number = out["street"][i], out["number"][i]
         if full is None:
@@ -71,27 +44,4 @@ def normalise(batch: Batch) -> Columns:
     return out
 
 
-KIND = Kind(
-    id="address",
-    title={"zh-CN": "地名地址", "en": "Addresses"},
-    group=GROUPS["base"],
-    body=None,
-    fields=(
-        Field("street", "string", {"zh-CN": "街路巷", "en": "Street"}),
-        Field("number", "string", {"zh-CN": "门牌号", "en": "House number"}),
-        Field("unit", "string", {"zh-CN": "单元", "en": "Unit"}),
-        Field("postcode", "string", {"zh-CN": "邮政编码", "en": "Postcode"}),
-        Field("city", "string", {"zh-CN": "城市", "en": "City"}),
-        NAME,
-        Field("full_address", "string", {"zh-CN": "详细地址", "en": "Full address"}),
-    ),
-    aliases=ALIASES,
-    normalise=normalise,
-    style=plain_style("#5c6bc0", "门牌", "House number", size=5),
-    geometry=frozenset({"point"}),
-    key=("full_address", "name"),
-    signature=("addr:housenumber", "门牌号", "housenumber", "标准地址"),
-    label=(("full_address",), ("street", "number", "unit"), ("name",)),
-    searched=("full_address", "street", "number", "unit", "name", "postcode", "city"),
-    locates=True,
-)
+KIND = TABLE.kind("address", normalise)

@@ -99,8 +99,9 @@ class Kind:
     ``geometry`` names the accepted families (point, line, polygon); empty accepts any.
     ``key`` are the fields that identify a row that has no source id.
     ``style`` is the page's default style (colour rule, width or size, legend, assumed values).
-    ``signature`` are source columns that tell the kind when the caller does not, ``formats`` the
-    file formats whose files are of this kind (a reader's driver).
+    ``signature`` are source columns that tell the kind when the caller does not; of several kinds that
+    a source could be, the one of lowest ``rank`` is taken. ``formats`` are the file formats whose files
+    are of this kind (a reader's driver).
     ``flat``: a footprint's own heights are dropped, since fields or a mesh hold them.
     ``buried``: lies under the ground, and is drawn there.
     ``provenance`` are fields that say where another field's value came from; a load counts them.
@@ -116,12 +117,12 @@ class Kind:
     group: Titles
     body: Body | None
     fields: tuple[Field, ...]
-    aliases: Mapping[str, tuple[str, ...]]
     normalise: Callable[[Batch], Columns]
     style: Mapping[str, Any]
     geometry: frozenset[str] = frozenset()
     key: tuple[str, ...] = ()
     signature: tuple[str, ...] = ()
+    rank: int = 100
     mesh: Callable[[Batch, Columns], list[bytes | None]] | None = None
     formats: tuple[str, ...] = ()
     flat: bool = False
@@ -140,8 +141,6 @@ GROUPS: Mapping[str, Titles] = {
     "special": {"zh-CN": "公共专题", "en": "Public services"},
     "cim": {"zh-CN": "CIM成果", "en": "City model"},
 }
-
-NAME = Field("name", "string", {"zh-CN": "名称", "en": "Name"})
 
 
 def blank(value: Any) -> bool:
@@ -197,25 +196,3 @@ def text(value: Any) -> str | None:
 def texts(values: Iterable[Any]) -> list[str | None]:
     """:func:`text` of every value."""
     return [text(v) for v in values]
-
-
-def legend(
-    zh: str, en: str, color: str, value: str | None = None, *, assumed: bool = False
-) -> dict[str, Any]:
-    """One line of a style's legend."""
-    entry: dict[str, Any] = {"title": {"zh-CN": zh, "en": en}, "color": color}
-    if value is not None:
-        entry["value"] = value
-    if assumed:
-        entry["assumed"] = True
-    return entry
-
-
-def plain_style(color: str, zh: str, en: str, **more: Any) -> dict[str, Any]:
-    """A style of one colour."""
-    return {
-        "color": {"property": None, "values": {}, "default": color},
-        "legend": [legend(zh, en, color)],
-        "assumed": None,
-        **more,
-    }

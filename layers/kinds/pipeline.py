@@ -1,7 +1,7 @@
 """Pipelines: lines drawn as tubes. Diameter and depth: measured → default by medium.
 
-Classes, codes and colours after CJJ 61-2017; depth is to the pipe's axis. Where a source column
-gives the standard's 埋深 (top of a pressure pipe or cable, invert of a gravity drain), half the
+Depth is to the pipe's axis. Where a source column
+gives 埋深 as CJJ 61-2017 means it (top of a pressure pipe or cable, invert of a gravity drain), half the
 diameter is added or taken off.
 """
 
@@ -9,153 +9,19 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from layers.errors import shown
-from layers.kinds.base import (
-    GROUPS,
-    NAME,
-    Batch,
-    Columns,
-    Kind,
-    Tube,
-    blank,
-    legend,
-    metres,
-    number,
-    text,
-    texts,
-)
-from layers.types import Field
+from layers.kinds import table
+from layers.kinds.base import Batch, Columns, blank, metres, number
+
+TABLE = table.of("pipeline")
 
 #: Diameters (mm) and depths (m, negative above ground) beyond these are mistakes of unit.
 LEAST_MM, MOST_MM = 5, 20_000
 HIGHEST_M, DEEPEST_M = -30, 200
 
 
-@dataclass(frozen=True, slots=True)
-class Medium:
-    """What is assumed of a medium: titles, colour, diameter (mm), depth of the axis (m), source words."""
-
-    zh: str
-    en: str
-    color: str
-    diameter_mm: float
-    depth_m: float
-    words: tuple[str, ...]
-
-
-MEDIA: Mapping[str, Medium] = {
-    "water": Medium(
-        "给水",
-        "Water",
-        "#1e88e5",
-        200,
-        1.8,
-        ("water", "drinking_water", "给水", "供水", "原水", "中水", "配水", "js"),
-    ),
-    "drainage": Medium(
-        "排水",
-        "Drainage",
-        "#6d4c33",
-        400,
-        2.5,
-        (
-            "drainage",
-            "sewage",
-            "sewer",
-            "wastewater",
-            "waste_water",
-            "rainwater",
-            "stormwater",
-            "drain",
-            "排水",
-            "雨水",
-            "污水",
-            "合流",
-            "雨污合流",
-            "ps",
-            "ys",
-            "ws",
-            "hs",
-        ),
-    ),
-    "gas": Medium(
-        "燃气",
-        "Gas",
-        "#d81b8c",
-        150,
-        1.0,
-        ("gas", "natural_gas", "燃气", "天然气", "煤气", "液化气", "rq", "tr", "mq"),
-    ),
-    "heat": Medium(
-        "热力",
-        "Heat",
-        "#fb8c00",
-        250,
-        1.3,
-        ("heat", "hot_water", "steam", "district_heating", "热力", "热水", "蒸汽", "rl", "rs", "zq"),
-    ),
-    "cooling": Medium(
-        "供冷", "Cooling", "#00acc1", 400, 1.5, ("cooling", "cold", "cold_water", "供冷", "冷水")
-    ),
-    "power": Medium(
-        "电力",
-        "Power",
-        "#e53935",
-        150,
-        0.8,
-        ("power", "electricity", "cable", "电力", "供电", "路灯", "dl", "gd", "ld"),
-    ),
-    "telecom": Medium(
-        "通信",
-        "Telecom",
-        "#43a047",
-        110,
-        0.7,
-        ("telecom", "communication", "telephone", "通信", "电信", "tx", "dx", "dh", "ds", "xx", "gb"),
-    ),
-    "industrial": Medium(
-        "工业",
-        "Industrial",
-        "#424242",
-        200,
-        1.5,
-        ("industrial", "oil", "fuel", "hydrogen", "oxygen", "工业", "gy"),
-    ),
-    "other": Medium("其他", "Other", "#6a3ab2", 150, 1.2, ("other", "其他", "综合管沟", "qt", "zh")),
-    "unknown": Medium("不明", "Unknown", "#8e8e93", 150, 1.2, ("unknown", "不明", "bm")),
-}
-
-_BY_WORD = {word: name for name, medium in MEDIA.items() for word in (name, *medium.words)}
-
-ALIASES: Mapping[str, tuple[str, ...]] = {
-    "medium": (
-        "medium",
-        "type",
-        "substance",
-        "utility",
-        "network_type",
-        "管线类别",
-        "管线类型",
-        "管线种类",
-        "管类",
-        "介质",
-    ),
-    "diameter_mm": ("diameter_mm", "diameter", "管径", "断面尺寸", "管径或断面尺寸", "GJ"),
-    "depth_m": ("depth_m", "depth"),
-    "cover": ("埋深", "MS"),
-    "cover_start": ("起点埋深", "起始埋深", "QDMS"),
-    "cover_end": ("终点埋深", "终止埋深", "ZDMS"),
-    "name": ("name", "名称", "管线名称"),
-}
-
-_SOURCES = {
-    "measured": {"zh-CN": "实测", "en": "measured"},
-    "default": {"zh-CN": "默认(推定)", "en": "default (assumed)"},
-}
 _SECTION = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*[x×*X]\s*(\d+(?:\.\d+)?)\s*(?:mm)?\s*$")
 _DN = re.compile(r"^\s*(?:DN|D|d|Φ|φ|ø|Ø)\s*(\d+(?:\.\d+)?)\s*(?:mm)?\s*$")
 _TO_MM = {
@@ -191,10 +57,9 @@ def diameter(value: Any) -> tuple[float, str | None] | None:
 
 def _medium(batch: Batch) -> list[str]:
     out = []
-    for i, value in enumerate(batch.first(ALIASES["medium"])):
-        word = (text(value) or "").casefold()
-        medium = _BY_WORD.get(word)
-        if word and medium is None:
+    for i, value in enumerate(TABLE.values(batch, "medium")):
+        medium = TABLE.code("medium", value)
+        if medium is None and not blank(value):
             batch.note(i, "medium.unknown", f"medium {shown(value)} is not known; kept as other")
             medium = "other"
         out.append(medium or "unknown")
@@ -203,11 +68,12 @@ def _medium(batch: Batch) -> list[str]:
 
 def _diameters(batch: Batch, media: list[str]) -> tuple[list[float], list[str]]:
     sizes, sources = [], []
-    given = batch.first(("diameter_source",))
-    for i, value in enumerate(batch.first(ALIASES["diameter_mm"])):
+    defaults = TABLE.figures["diameter_mm"]
+    given = TABLE.values(batch, "diameter_source")
+    for i, value in enumerate(TABLE.values(batch, "diameter_mm")):
         size = None if blank(value) else _diameter(batch, i, value)
         assumed = size is None or given[i] == "default"
-        sizes.append(MEDIA[media[i]].diameter_mm if size is None else round(size, 2))
+        sizes.append(defaults.of(media[i]) if size is None else round(size, 2))
         sources.append("default" if assumed else "measured")
     return sizes, sources
 
@@ -228,9 +94,10 @@ def _diameter(batch: Batch, i: int, value: Any) -> float | None:
 
 def _depths(batch: Batch, media: list[str], sizes: list[float]) -> tuple[list[float], list[str]]:
     depths, sources = [], []
-    axis, cover = batch.first(ALIASES["depth_m"]), batch.first(ALIASES["cover"])
-    ends = batch.first(ALIASES["cover_start"]), batch.first(ALIASES["cover_end"])
-    given, location = batch.first(("depth_source",)), batch.first(("location",))
+    defaults = TABLE.figures["depth_m"]
+    axis, cover = TABLE.values(batch, "depth_m"), TABLE.values(batch, "cover")
+    ends = TABLE.values(batch, "cover_start"), TABLE.values(batch, "cover_end")
+    given, location = TABLE.values(batch, "depth_source"), TABLE.values(batch, "location")
     for i, medium in enumerate(media):
         depth = _depth(batch, i, axis[i], None)
         if depth is None:
@@ -240,7 +107,7 @@ def _depths(batch: Batch, media: list[str], sizes: list[float]) -> tuple[list[fl
         assumed = depth is None or given[i] == "default"
         if depth is None:
             over = str(location[i] or "").casefold() in ("overground", "overhead", "架空", "地上")
-            depth = -sizes[i] / 2000 if over else MEDIA[medium].depth_m
+            depth = -sizes[i] / 2000 if over else defaults.of(medium)
         depths.append(round(depth, 3))
         sources.append("default" if assumed else "measured")
     return depths, sources
@@ -268,45 +135,8 @@ def normalise(batch: Batch) -> Columns:
         "diameter_source": list(size_sources),
         "depth_m": list(depths),
         "depth_source": list(depth_sources),
-        "name": texts(batch.first(ALIASES["name"])),
+        "name": TABLE.texts(batch, "name"),
     }
 
 
-KIND = Kind(
-    id="pipeline",
-    title={"zh-CN": "地下管线", "en": "Pipelines"},
-    group=GROUPS["survey"],
-    body=Tube("depth_m", "diameter_mm"),
-    fields=(
-        Field(
-            "medium",
-            "string",
-            {"zh-CN": "管类", "en": "Medium"},
-            codes={name: {"zh-CN": m.zh, "en": m.en} for name, m in MEDIA.items()},
-        ),
-        Field("diameter_mm", "number", {"zh-CN": "管径", "en": "Diameter"}, "mm"),
-        Field("diameter_source", "string", {"zh-CN": "管径来源", "en": "Diameter source"}, codes=_SOURCES),
-        Field("depth_m", "number", {"zh-CN": "埋深(管轴)", "en": "Depth of axis"}, "m"),
-        Field("depth_source", "string", {"zh-CN": "埋深来源", "en": "Depth source"}, codes=_SOURCES),
-        NAME,
-    ),
-    aliases=ALIASES,
-    normalise=normalise,
-    style={
-        "color": {
-            "property": "medium",
-            "values": {name: m.color for name, m in MEDIA.items()},
-            "default": MEDIA["unknown"].color,
-        },
-        "width": 3,
-        "legend": [
-            *(legend(m.zh, m.en, m.color, name) for name, m in MEDIA.items()),
-            legend("埋深默认(推定)", "Depth assumed", "#8e8e93", assumed=True),
-        ],
-        "assumed": {"property": "depth_source", "values": ["default"]},
-    },
-    geometry=frozenset({"line"}),
-    signature=("管径", "埋深", "管线类别", "起点埋深", "diameter_mm", "man_made=pipeline"),
-    buried=True,
-    provenance=("diameter_source", "depth_source"),
-)
+KIND = TABLE.kind("pipeline", normalise)

@@ -1,0 +1,359 @@
+"""The tables of kinds and code lists: ``config/kinds/ID.yml`` and ``config/codes/NAME.yml``.
+
+A kind's table holds what is data of it: titles, fields with the names that sources give them, code lists,
+what is assumed where a source says nothing, and how the page draws it. Its module beside this one holds
+the checks and chains. What a standard says stands with its clause, and whether its text was seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, model_validator
+
+from layers import shipped, strict
+from layers.kinds.base import GROUPS, Batch, Body, Columns, Kind, Prism, Tube, text, texts
+from layers.strict import At, Strict
+from layers.types import Field as LayerField
+from layers.types import FieldType
+
+type Color = Annotated[str, Field(pattern=r"^#[0-9a-f]{6}$")]
+
+
+def _both(titles: dict[str, str]) -> dict[str, str]:
+    if set(titles) != {"zh-CN", "en"}:
+        raise ValueError("a title in zh-CN and one in en")
+    return titles
+
+
+type Both = Annotated[dict[str, str], AfterValidator(_both)]
+
+
+class Source(Strict):
+    """Where a table comes from; ``verified``: whether the standard's own text was seen."""
+
+    standard: str
+    clause: str | None = None
+    verified: bool = False
+
+
+class Code(Strict):
+    """One code: its titles, its colour on the map, further words by which sources name it."""
+
+    title: Both
+    color: Color | None = None
+    words: tuple[str, ...] = ()
+
+
+class CodeList(Strict):
+    """``config/codes/NAME.yml``: a closed list of codes."""
+
+    title: Both
+    source: Source | None = None
+    codes: Annotated[dict[str, Code], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _no_word_twice(self) -> Self:
+        owners: dict[str, str] = {}
+        for code, word in self._named():
+            if owners.setdefault(word, code) != code:
+                raise At(("codes", code), f"the word {word} means {owners[word]} already")
+        return self
+
+    def _named(self) -> Iterator[tuple[str, str]]:
+        """(code, one of the words that mean it): itself, its titles and its further words, case folded."""
+        for code, entry in self.codes.items():
+            for word in (code, *entry.title.values(), *entry.words):
+                yield code, word.casefold()
+
+    @cached_property
+    def words(self) -> Mapping[str, str]:
+        """Word (case folded) → code."""
+        return {word: code for code, word in self._named()}
+
+    def find(self, value: Any) -> str | None:
+        """The code that a source's value means."""
+        return self.words.get((text(value) or "").casefold())
+
+
+def _code_list(name: object, info: ValidationInfo) -> object:
+    if not isinstance(name, str):
+        return name
+    own = info.context and info.context["folder"]
+    places = [folder for folder in (own and own.parent / "codes", shipped.folder("codes")) if folder]
+    for folder in places:
+        if (file := folder / f"{name}.yml").is_file():
+            return _codes_of(file)
+    known = {file.stem for folder in places for file in folder.glob("*.yml")}
+    raise ValueError(f"there is no code list {name}{strict.hint(name, known)}")
+
+
+@cache
+def _codes_of(file: Path) -> CodeList:
+    return strict.read(file, CodeList, f"codes/{file.name}")
+
+
+type Codes = Annotated[CodeList, BeforeValidator(_code_list)]
+
+
+class FieldRow(Strict):
+    """One field: ``aliases`` are columns of sources that hold it, in any case; the first filled one counts.
+
+    ``tags`` tell the code by another column, ``column`` (filled) or ``column=value``; the first counts."""
+
+    title: Both
+    type: FieldType = "string"
+    unit: str | None = None
+    codes: Codes | None = None
+    read_only: bool = False
+    aliases: tuple[str, ...] = ()
+    tags: dict[str, str] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _tags_are_codes(self) -> Self:
+        for tag, code in self.tags.items():
+            if self.codes is None or code not in self.codes.codes:
+                raise At(("tags", tag), f"{code} is none of the field's codes")
+        return self
+
+    def field(self, name: str) -> LayerField:
+        """As a layer has it."""
+        codes = {code: entry.title for code, entry in self.codes.codes.items()} if self.codes else None
+        return LayerField(name, self.type, self.title, self.unit, codes, self.read_only)
+
+
+class Assumed(Strict):
+    """What a field is taken to be where a source says nothing, by the value of the field or input ``by``."""
+
+    by: str
+    values: dict[str, float]
+    default: float | None = None
+
+    def of(self, value: str) -> float:
+        """The figure for a value. Raises KeyError where there is neither one nor a default."""
+        figure = self.values.get(value, self.default)
+        if figure is None:
+            raise KeyError(value)
+        return figure
+
+
+class Rows(Strict):
+    """Fields, further inputs (columns that the chains read) and assumptions; several kinds may share some."""
+
+    fields: dict[str, FieldRow] = Field(default_factory=dict)
+    inputs: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    assumed: dict[str, Assumed] = Field(default_factory=dict)
+
+
+def _part(name: object, info: ValidationInfo) -> object:
+    if not isinstance(name, str):
+        return name
+    folder = (info.context and info.context["folder"]) or shipped.folder("kinds")
+    return strict.read(folder / "parts" / f"{name}.yml", Rows, f"kinds/parts/{name}.yml")
+
+
+type Part = Annotated[Rows, BeforeValidator(_part)]
+
+
+class ColorRule(Strict):
+    """One colour, or one by the value of a property: without ``values`` those of the property's codes."""
+
+    property: str | None = None
+    values: dict[str, Color] = Field(default_factory=dict)
+    default: Color
+
+
+class LegendLine(Strict):
+    """One line of the legend; ``assumed`` marks what no source says."""
+
+    title: Both
+    color: Color
+    value: str | None = None
+    assumed: bool = False
+
+
+class AssumedWhere(Strict):
+    """Features whose property has one of these values are drawn as assumed."""
+
+    property: str
+    values: tuple[str, ...]
+
+
+class Style(Strict):
+    """How the page draws a kind by default; ``width`` and ``size`` in pixels."""
+
+    color: ColorRule
+    legend: tuple[LegendLine, ...] = ()
+    width: int | float | None = None
+    size: int | float | None = None
+    assumed: AssumedWhere | None = None
+
+
+class Table(Rows):
+    """``config/kinds/ID.yml``; the words of :class:`layers.kinds.base.Kind` mean the same here.
+
+    ``rank``: of several kinds whose signature a source bears, the lowest is taken."""
+
+    title: Both
+    group: Literal["base", "survey", "special", "cim"]
+    source: Source | None = None
+    rank: int = 100
+    include: tuple[Part, ...] = ()
+    style: Style
+    prism: Prism | None = None
+    tube: Tube | None = None
+    geometry: frozenset[Literal["point", "line", "polygon"]] = frozenset()
+    key: tuple[str, ...] = ()
+    signature: tuple[str, ...] = ()
+    formats: tuple[str, ...] = ()
+    flat: bool = False
+    buried: bool = False
+    provenance: tuple[str, ...] = ()
+    label: tuple[tuple[str, ...], ...] = (("name",),)
+    searched: tuple[str, ...] = ("name",)
+    locates: bool = False
+    part_of: str | None = None
+    parent: str | None = None
+
+    @model_validator(mode="after")
+    def _names_its_own_fields(self) -> Self:
+        for path, name in self._references():
+            if name not in self.rows:
+                raise At(path, f"there is no field {name}{strict.hint(name, self.rows)}")
+        for name, assumed in self.figures.items():
+            row = self.rows.get(assumed.by)
+            left = set(row.codes.codes) - set(assumed.values) if row and row.codes else set()
+            if left and assumed.default is None:
+                raise At(("assumed", name), f"nothing is assumed for {', '.join(sorted(left))}")
+        return self
+
+    def _references(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
+        """(path, field named there)."""
+        for key in ("key", "provenance", "searched"):
+            yield from (((key, i), name) for i, name in enumerate(getattr(self, key)))
+        yield from ((("label", i), name) for i, names in enumerate(self.label) for name in names)
+        if self.parent:
+            yield ("parent",), self.parent
+        if self.style.color.property:
+            yield ("style", "color", "property"), self.style.color.property
+        if self.style.assumed:
+            yield ("style", "assumed", "property"), self.style.assumed.property
+        if self.prism:
+            yield from ((("prism", key), getattr(self.prism, key)) for key in ("low", "high"))
+        if self.tube:
+            yield from ((("tube", key), getattr(self.tube, key)) for key in ("depth", "diameter"))
+
+    @cached_property
+    def rows(self) -> Mapping[str, FieldRow]:
+        """All fields by name, those of the included parts first."""
+        return {name: row for part in (*self.include, self) for name, row in part.fields.items()}
+
+    @cached_property
+    def figures(self) -> Mapping[str, Assumed]:
+        """All that is assumed, by field."""
+        return {name: one for part in (*self.include, self) for name, one in part.assumed.items()}
+
+    @cached_property
+    def aliases(self) -> Mapping[str, tuple[str, ...]]:
+        """Columns of sources by field or input; a field without has those of the input of its name."""
+        found: dict[str, tuple[str, ...]] = {}
+        for part in (*self.include, self):
+            found |= part.inputs
+            found |= {name: row.aliases for name, row in part.fields.items() if row.aliases}
+        return {name: (name,) for name in self.rows} | found
+
+    def values(self, batch: Batch, name: str) -> list[Any]:
+        """A field's or input's first filled value of each row."""
+        return batch.first(self.aliases[name])
+
+    def texts(self, batch: Batch, name: str) -> list[str | None]:
+        """The same as trimmed text."""
+        return texts(self.values(batch, name))
+
+    def code(self, name: str, value: Any) -> str | None:
+        """The code of a field that a source's value means."""
+        codes = self.rows[name].codes
+        return codes.find(value) if codes else None
+
+    def tagged(self, batch: Batch, name: str) -> list[str | None]:
+        """The code of a field that the tags of each row tell."""
+        out: list[str | None] = [None] * len(batch)
+        for tag, code in self.rows[name].tags.items():
+            column, _, wanted = tag.partition("=")
+            for i, value in enumerate(batch.first((column,))):
+                if out[i] is None and (value == wanted if wanted else bool(text(value))):
+                    out[i] = code
+        return out
+
+    def kind(
+        self,
+        kind_id: str,
+        normalise: Callable[[Batch], Columns],
+        mesh: Callable[[Batch, Columns], list[bytes | None]] | None = None,
+    ) -> Kind:
+        """The kind that this table and its functions make."""
+        body: Body | None = self.prism or self.tube
+        same = {name: getattr(self, name) for name in _SAME}
+        fields = tuple(row.field(name) for name, row in self.rows.items())
+        return Kind(
+            id=kind_id,
+            group=GROUPS[self.group],
+            body=body,
+            fields=fields,
+            normalise=normalise,
+            style=self._style(),
+            mesh=mesh,
+            **same,
+        )
+
+    def _style(self) -> Mapping[str, Any]:
+        """As ``/config.json`` gives it."""
+        rule, own = self.style.color, self.style
+        row = self.rows[rule.property] if rule.property else None
+        codes = row.codes.codes if row and row.codes and not rule.values else {}
+        colored = {code: entry for code, entry in codes.items() if entry.color}
+        lines: list[dict[str, Any]] = [
+            *({"title": entry.title, "color": entry.color, "value": code} for code, entry in colored.items()),
+            *(line.model_dump(exclude_defaults=True) for line in own.legend),
+        ]
+        values = rule.values or {line["value"]: line["color"] for line in lines[: len(colored)]}
+        sizes = {key: size for key in ("width", "size") if (size := getattr(own, key)) is not None}
+        return {
+            "color": {"property": rule.property, "values": values, "default": rule.default},
+            "legend": lines,
+            "assumed": own.assumed.model_dump() if own.assumed else None,
+            **sizes,
+        }
+
+
+#: What a table says in the words of :class:`Kind`.
+_SAME = (
+    "title",
+    "geometry",
+    "key",
+    "signature",
+    "rank",
+    "formats",
+    "flat",
+    "buried",
+    "provenance",
+    "label",
+    "searched",
+    "locates",
+    "part_of",
+    "parent",
+)
+
+
+@cache
+def read(file: Path) -> Table:
+    """A kind's table. Raises NotFound, BadConfig."""
+    return strict.read(file, Table, f"kinds/{file.name}")
+
+
+def of(kind_id: str) -> Table:
+    """The table of a kind that comes with the project."""
+    return read(shipped.folder("kinds") / f"{kind_id}.yml")
