@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from layers.errors import BadFile, BadParameter, Exists
-from layers.model import Report
+from layers.model import Report, has_features
 from layers.store.base import Store
 from twin import settings, template
 from twin.access.keys import ACTIONS, Keys
@@ -115,25 +115,21 @@ def layers(city: Path, *, as_json: bool) -> None:
     """List the layers."""
     said = settings.load(city)
     with _store(said, city) as store:
-        found = store.layers()
+        found = store.all_layers()
         broken = unreadable(said, store)
     for reason in broken.values():
         print(f"twin: {reason}", file=sys.stderr)
     if as_json:
         _json([dataclasses.asdict(layer) for layer in found])
         return
-    table = Table("id", "kind", "title", "geometry", "features", "generation", "CRS of source")
+    table = Table(
+        "id", "kind", "title", "form", "geometry", "features", "generation", "CRS of source", "heights from"
+    )
     for layer in found:
         title = " / ".join(dict.fromkeys(layer.title.values()))
-        table.add_row(
-            layer.id,
-            layer.kind,
-            title,
-            layer.geometry_type,
-            str(layer.count),
-            str(layer.generation),
-            layer.crs,
-        )
+        geometry, count = (layer.geometry_type, str(layer.count)) if has_features(layer) else ("", "")
+        words = (layer.id, layer.kind, title, layer.form, geometry, count, str(layer.generation))
+        table.add_row(*words, layer.crs, layer.vertical_datum)
     out.print(table)
 
 

@@ -100,13 +100,16 @@ class Store(Protocol):
         """Log rows with seq > since, ascending."""
 
     def layers(self) -> list[Layer]:
-        """Every published layer, by id."""
+        """Every published layer of features, by id."""
 
     def all_layers(self) -> list[AnyLayer]:
         """Every layer of every form, by id."""
 
+    def any_layer(self, layer_id: str) -> AnyLayer:
+        """One layer of any form. Raises NotFound."""
+
     def layer(self, layer_id: str) -> Layer:
-        """One layer. Raises NotFound."""
+        """One layer of features. Raises NotFound, also for one of another form, as all that follow do."""
 
     def interval(self, layer_id: str) -> Interval:
         """The first and the last value of the layer's time field, in the form of its type (``YYYY-MM-DD``,

@@ -55,6 +55,7 @@ def test_every_form_is_listed_by_id(opener: Callable[[], Store]) -> None:
         assert (aerial.vertical_datum, ground.vertical_datum) == ("", "N2000 height")
         assert mesh.extent is None
         assert aerial.generation == 1
+        assert [each.any_layer(layer.id) for layer in found] == found
         assert aerial.seq > ground.seq > 0
 
 
@@ -76,6 +77,8 @@ def test_a_dropped_record_is_gone_and_its_generations_are_not_used_again(store: 
     assert store.all_layers() == []
     assert store.report("ortho") is None
     assert store.changes(0)[-1].old == BOX
+    with pytest.raises(NotFound, match="there is no layer ortho"):
+        store.any_layer("ortho")
     with pytest.raises(NotFound):
         store.drop("ortho")
     assert store.record(form()) == 2
@@ -114,6 +117,7 @@ def test_what_cannot_be_recorded(store: Store, changes: dict[str, Any], rule: st
 
 def _asked(store: Store) -> Iterator[Callable[[], object]]:
     feature = {"type": "Feature", "geometry": None, "properties": {}}
+    yield lambda: store.layer("ortho")
     yield lambda: store.items("ortho", Query())
     yield lambda: store.select("ortho", Query())
     yield lambda: store.count("ortho", Query(), 10)
@@ -132,6 +136,7 @@ def _asked(store: Store) -> Iterator[Callable[[], object]]:
 def test_a_layer_of_another_form_has_no_features(opener: Callable[[], Store]) -> None:
     opener().record(form())
     store = opener()
+    assert store.any_layer("ortho").form == "coverage"
     for ask in _asked(store):
         with pytest.raises(NotFound, match="layer ortho is a coverage: it has no features"):
             ask()

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from layers.cql import ast
 from layers.cql.parse import parse as parse_filter
 from layers.errors import NotEditable, NotFound, shown
-from layers.model import Change, Item, Layer, Page, Rows, Selection
+from layers.model import AnyLayer, Change, Item, Layer, Page, Rows, Selection, has_features
 from layers.query import Query
 from layers.store.base import Store
 from layers.store.compile import envelope
@@ -77,10 +77,22 @@ class NarrowedView(View):
 
     def _part(self, layer_id: str) -> _Narrowed:
         """Raises NotFound."""
-        layer = self._store.layer(layer_id)
+        layer = self._source(layer_id)
         return _narrowed(layer, self._share(layer))
 
-    def _seen(self, source: Layer) -> PublishedLayer | None:
+    def _source(self, layer_id: str) -> Layer:
+        try:
+            return self._store.layer(layer_id)
+        except NotFound:
+            self.any_layer(layer_id)  # what form a layer has is not told of one that is not seen
+            raise
+
+    def _record(self, source: AnyLayer) -> PublishedLayer[AnyLayer] | None:
+        """All of it or nothing: neither fields nor conditions fit a layer without features."""
+        share = self._rules.share(self.rights, source)
+        return super()._record(source) if share is not None and share.whole else None
+
+    def _seen(self, source: Layer) -> PublishedLayer[Layer] | None:
         share = self._rules.share(self.rights, source)
         if share is None:
             return None
@@ -110,7 +122,7 @@ class NarrowedView(View):
         if names is None:
             return query
         wanted = names if query.properties is None else tuple(n for n in query.properties if n in names)
-        time = self._store.layer(layer_id).time_field
+        time = self._source(layer_id).time_field
         datetime = query.datetime if time in names else None
         return replace(query, properties=wanted, words_in=names, datetime=datetime)
 
@@ -153,9 +165,16 @@ class NarrowedView(View):
             box = self._part(change.layer).box
         except NotFound:
             # a layer that is gone was seen if it was known here
-            return self._known.pop(change.layer, None) is not None
+            return self._known.pop(change.layer, None) is not None or self._is_record(change.layer)
         boxes = [one for one in (change.old, change.new) if one is not None]
         return box is None or not boxes or any(_meet(box, one) for one in boxes)
+
+    def _is_record(self, layer_id: str) -> bool:
+        """Whether a layer of another form than features is seen under this id."""
+        try:
+            return not has_features(self.any_layer(layer_id))
+        except NotFound:
+            return False
 
     def interval(self, layer_id: str) -> Interval:
         """As :meth:`View.interval`; not known where only some features are seen."""
@@ -228,12 +247,12 @@ class NarrowedView(View):
         return super().delete(layer_id, fid, if_match, actor)
 
     def _must_edit(self, layer_id: str) -> None:
-        if not self._share(self._store.layer(layer_id)).whole:
+        if not self._share(self._source(layer_id)).whole:
             raise NotEditable(f"layer {layer_id} is not edited: {PART}")
 
 
 def _unknown(layer_id: str) -> NotFound:
-    return NotFound(f"no layer {shown(layer_id)!r}")
+    return NotFound(f"there is no layer {shown(layer_id)}")
 
 
 def _narrowed(layer: Layer, share: Share) -> _Narrowed:

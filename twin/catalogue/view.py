@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from layers.errors import NotFound, shown
-from layers.model import Change, Item, Layer, Page, Rows, Selection
+from layers.model import AnyLayer, Change, Item, Layer, Page, Rows, Selection, has_features
 from layers.query import Query
 from layers.store.base import Store
 from layers.types import CRS84, Interval
@@ -29,7 +29,7 @@ class _Known:
     """A layer as the store gave it, and what was made of that."""
 
     source: Layer
-    published: PublishedLayer
+    published: PublishedLayer[Layer]
 
 
 class View:
@@ -80,28 +80,54 @@ class View:
         return changes
 
     def layers(self) -> list[Layer]:
-        """Every layer that is seen, by id."""
+        """Every layer of features that is seen, by id."""
         return [one.layer for one in self._all()]
 
     def layer(self, layer_id: str) -> Layer:
-        """One layer. Raises NotFound, alike where there is none and where it is not seen."""
+        """One layer of features. Raises NotFound, alike where there is none and where it is not seen."""
         return self.published(layer_id).layer
 
-    def published(self, layer_id: str) -> PublishedLayer:
-        """One layer with what the city says of it. Raises NotFound."""
-        found = self._published(self._store.layer(layer_id))
+    def all_layers(self) -> list[AnyLayer]:
+        """Every layer of every form that is seen, by id."""
+        return [one.layer for one in self._all_published()]
+
+    def any_layer(self, layer_id: str) -> AnyLayer:
+        """One layer of any form. Raises NotFound, as :meth:`layer`."""
+        found = self._of_any_form(self._store.any_layer(layer_id))
         if found is None:
-            raise NotFound(f"no layer {shown(layer_id)!r}")
+            raise NotFound(f"there is no layer {shown(layer_id)}")
+        return found.layer
+
+    def published(self, layer_id: str) -> PublishedLayer[Layer]:
+        """One layer of features with what the city says of it. Raises NotFound."""
+        found = self._published(self._source(layer_id))
+        if found is None:
+            raise NotFound(f"there is no layer {shown(layer_id)}")
         return found
 
-    def all_published(self) -> list[PublishedLayer]:
-        """The layers as the city lists them."""
-        return sorted(self._all(), key=lambda one: one.order)
+    def all_published(self) -> list[PublishedLayer[AnyLayer]]:
+        """The layers of every form as the city lists them."""
+        return sorted(self._all_published(), key=lambda one: one.order)
 
-    def _all(self) -> list[PublishedLayer]:
+    def _all_published(self) -> list[PublishedLayer[AnyLayer]]:
+        sources = self._store.all_layers()
+        return [one for layer in sources if (one := self._of_any_form(layer)) is not None]
+
+    def _of_any_form(self, source: AnyLayer) -> PublishedLayer[AnyLayer] | None:
+        return self._published(source) if has_features(source) else self._record(source)
+
+    def _record(self, source: AnyLayer) -> PublishedLayer[AnyLayer] | None:
+        """What is seen of a layer of another form than features."""
+        return published(source, self._settings)
+
+    def _source(self, layer_id: str) -> Layer:
+        """The layer as the store has it. Raises NotFound."""
+        return self._store.layer(layer_id)
+
+    def _all(self) -> list[PublishedLayer[Layer]]:
         return [one for layer in self._store.layers() if (one := self._published(layer)) is not None]
 
-    def _published(self, source: Layer) -> PublishedLayer | None:
+    def _published(self, source: Layer) -> PublishedLayer[Layer] | None:
         known = self._known.get(source.id)
         if known is not None and (known.source is source or known.source == source):
             return known.published
@@ -110,7 +136,7 @@ class View:
             self._known[source.id] = _Known(source, found)
         return found
 
-    def _seen(self, source: Layer) -> PublishedLayer | None:
+    def _seen(self, source: Layer) -> PublishedLayer[Layer] | None:
         return published(source, self._settings)
 
     def interval(self, layer_id: str) -> Interval:

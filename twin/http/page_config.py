@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from layers import kinds
+from layers.model import AnyLayer, Layer, has_features
 from layers.types import Bbox, Field
 from tiles.scheme import MAX_ZOOM
 
@@ -81,7 +82,7 @@ def overview(extent: Bbox | None) -> dict[str, float]:
     return {"lon": (west + east) / 2, "lat": lat, "height": distance, "heading": 0.0, "pitch": -45.0}
 
 
-def layer_entry(published: PublishedLayer) -> dict[str, Any]:
+def layer_entry(published: PublishedLayer[AnyLayer]) -> dict[str, Any]:
     """One layer: what it is called, how it is drawn and from where."""
     layer = published.layer
     kind = kinds.known(layer.kind)
@@ -90,19 +91,40 @@ def layer_entry(published: PublishedLayer) -> dict[str, Any]:
         "kind": layer.kind,
         "group": dict(kind.group),
         "title": {**kind.title, **layer.title},
-        "geometryType": layer.geometry_type,
-        "count": layer.count,
+        "form": layer.form,
+        "verticalDatum": layer.vertical_datum or None,
         "extent": list(layer.extent) if layer.extent else None,
         "visible": published.visible,
         "locking": "strict" if published.strict else "default",
-        "editable": "update" in layer.edits,
-        "fields": [field_entry(field) for field in layer.fields],
         "style": dict(published.style),
-        "vector": {"url": f"/tiles/{layer.id}/{{z}}/{{x}}/{{y}}.mvt", "minzoom": 0, "maxzoom": MAX_ZOOM},
-        "scene": {"url": f"/3dtiles/{layer.id}/tileset.json"} if kind.body is not None else None,
         "buried": kind.buried,
         "label": [list(fields) for fields in kind.label],
+        **(_of_features(layer) if has_features(layer) else _WITHOUT_FEATURES),
     }
+
+
+def _of_features(layer: Layer) -> dict[str, Any]:
+    """What the page must know of a layer of features besides."""
+    solid = kinds.known(layer.kind).body is not None
+    return {
+        "geometryType": layer.geometry_type,
+        "count": layer.count,
+        "editable": "update" in layer.edits,
+        "fields": [field_entry(field) for field in layer.fields],
+        "vector": {"url": f"/tiles/{layer.id}/{{z}}/{{x}}/{{y}}.mvt", "minzoom": 0, "maxzoom": MAX_ZOOM},
+        "scene": {"url": f"/3dtiles/{layer.id}/tileset.json"} if solid else None,
+    }
+
+
+#: The same words of a layer that has none: the page lists it, and draws it where it knows the form.
+_WITHOUT_FEATURES: dict[str, Any] = {
+    "geometryType": "",
+    "count": 0,
+    "editable": False,
+    "fields": [],
+    "vector": None,
+    "scene": None,
+}
 
 
 def field_entry(field: Field) -> dict[str, Any]:

@@ -282,6 +282,17 @@ class GeoPackageStore:
             found += [other_forms.layer(row, view.layer_seq(row[0])) for row in view.forms.values()]
             return sorted(found, key=lambda layer: layer.id)
 
+    def any_layer(self, layer_id: str) -> AnyLayer:
+        """One layer of any form. Raises NotFound; Unavailable when another program left it half replaced."""
+        row = self._current().forms.get(layer_id)
+        if row is None:
+            return self.layer(layer_id)
+        with self._reading(None) as view:
+            row = view.forms.get(layer_id)
+            if row is not None:
+                return other_forms.layer(row, view.layer_seq(layer_id))
+            return view.summary(_table(view, layer_id), self._summaries)
+
     def layer(self, layer_id: str) -> Layer:
         """One layer. Raises NotFound; Unavailable when another program left it half replaced."""
         view = self._current()

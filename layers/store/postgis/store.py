@@ -107,6 +107,15 @@ class PostgisStore:
         found += self._catalogue.call(lambda con: forms.layers(con, self._schema))
         return sorted(found, key=lambda layer: layer.id)
 
+    def any_layer(self, layer_id: str) -> AnyLayer:
+        """One layer of any form. Raises NotFound; Unavailable when another program left it half replaced."""
+        self._catalogue.state()
+        if layer_id not in self._catalogue.known().tables:
+            found = self._catalogue.call(lambda con: forms.layers(con, self._schema, layer_id))
+            if found:
+                return found[0]
+        return self.layer(layer_id)
+
     def layer(self, layer_id: str) -> Layer:
         """One layer. Raises NotFound; Unavailable when another program left it half replaced."""
 
