@@ -24,6 +24,7 @@ from layers.errors import BadFile, BadParameter, shown
 from layers.model import Problem
 from layers.read import warm
 from layers.read.base import Limits, Options
+from layers.source import NOTHING, Declared
 
 __all__ = ["FORMATS", "Limits", "Reading", "identify", "read"]
 
@@ -140,20 +141,18 @@ def _agrees(path: Path, found: str) -> None:
 
 
 @contextmanager
-def read(
-    path: Path, *, layer: str | None = None, encoding: str | None = None, limits: Limits | None = None
-) -> Iterator[Reading]:
+def read(path: Path, declared: Declared = NOTHING, *, limits: Limits | None = None) -> Iterator[Reading]:
     """Read a file in the limited child; the batches last as long as the context.
 
     Raises BadFile (refused, damaged, beyond a limit) and BadParameter (unknown encoding).
     """
     limits = limits or Limits()
     real, found = identify(path, limits)
-    if encoding is not None:
-        _check_encoding(encoding)
+    if declared.encoding is not None:
+        _check_encoding(declared.encoding)
     with tempfile.TemporaryDirectory(prefix="twin-read-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
-        Options(str(real), found, layer, encoding, limits).save(folder)
+        Options(str(real), found, declared, limits).save(folder)
         result = _child(folder, limits)
         if refused := result.get("refused"):
             raise BadFile(refused["rule"], refused["reason"].replace(str(real), path.name).replace(name, ""))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from layers.kinds import Batch, Kind
 from layers.model import Layer, Problem, Report
 from layers.place import Place
 from layers.place import source as source_crs
+from layers.source import NOTHING, UTC, Declared
 from layers.store.base import LayerSpec, Store
 from layers.times import Times
 from layers.types import LAYER_ID, GeometryType, Titles
@@ -36,27 +37,19 @@ from layers.types import LAYER_ID, GeometryType, Titles
 type Progress = Callable[[str, int, int], None]
 
 MODES = ("create", "replace", "append")
-#: Of times that name no zone, where nobody says one.
-UTC = "UTC"
 
 
 def check(
     path: Path,
+    declared: Declared = NOTHING,
     *,
-    layer_id: str | None = None,
-    kind: str | None = None,
-    source_layer: str | None = None,
-    crs: str | None = None,
-    encoding: str | None = None,
-    time_zone: str = UTC,
-    time_field: str | None = None,
+    layer_id: str = "",
     limits: Limits | None = None,
     progress: Progress | None = None,
 ) -> Report:
     """What a load of this file would find; nothing is written. Raises BadFile, BadParameter."""
-    with guard.read(path, layer=source_layer, encoding=encoding, limits=limits) as reading:
-        fill = Fill(_times(reading, time_zone, time_field))
-        source = _Source(reading, path, kind, crs, layer_id or "", fill, progress or _silent)
+    with guard.read(path, declared, limits=limits) as reading:
+        source = _Source(reading, path, declared, layer_id, progress or _silent)
         source.clean()
         for _ in source.staged():
             pass
@@ -66,14 +59,9 @@ def check(
 def run(
     store: Store,
     path: Path,
+    declared: Declared = NOTHING,
     *,
     layer_id: str,
-    kind: str | None = None,
-    source_layer: str | None = None,
-    crs: str | None = None,
-    encoding: str | None = None,
-    time_zone: str = UTC,
-    time_field: str | None = None,
     mode: str = "create",
     title: Titles | None = None,
     limits: Limits | None = None,
@@ -82,16 +70,15 @@ def run(
     """Load a file as a layer and keep its report in the store.
 
     ``mode`` create refuses an id that is there, replace makes a new generation (rows that match
-    keep their fid), append adds to it. Times that name no zone are read in ``time_zone`` (IANA).
-    ``time_field`` names the column that ``datetime=`` filters by; without it the layer keeps the one it
-    has, else takes the only column of dates or times. Raises BadFile, BadParameter, Exists, NotFound
-    (append to no layer), ReadOnly.
+    keep their fid), append adds to it. Without a declared ``time_field`` the layer keeps the one it has,
+    else takes the only column of dates or times. Raises BadFile, BadParameter, Exists, NotFound (append
+    to no layer), ReadOnly.
     """
     present = _permitted(store, layer_id, mode)
-    kind = kind or (present.kind if present else None)
-    with guard.read(path, layer=source_layer, encoding=encoding, limits=limits) as reading:
-        fill = Fill(_times(reading, time_zone, time_field))
-        source = _Source(reading, path, kind, crs, layer_id, fill, progress or _silent)
+    if present and not declared.kind:
+        declared = replace(declared, kind=present.kind)
+    with guard.read(path, declared, limits=limits) as reading:
+        source = _Source(reading, path, declared, layer_id, progress or _silent)
         source.clean(present, append=mode == "append")
         spec = source.spec(title or (present.title if present else {}))
         memory = relate.Memory(store, layer_id, source.kind.id) if present else None
@@ -135,10 +122,6 @@ def _permitted(store: Store, layer_id: str, mode: str) -> Layer | None:
     return present
 
 
-def _times(reading: Reading, zone: str, wanted: str | None) -> Times:
-    return Times(reading.meta["times"], reading.meta["guess_times"], zone, wanted)
-
-
 def _silent(_what: str, _done: int, _all: int) -> None:
     """No progress."""
 
@@ -150,10 +133,8 @@ class _Source:
         self,
         reading: Reading,
         path: Path,
-        kind: str | None,
-        crs: str | None,
+        declared: Declared,
         layer_id: str,
-        fill: Fill,
         progress: Progress,
     ) -> None:
         self._reading = reading
@@ -163,11 +144,13 @@ class _Source:
         self.findings = Findings()
         for problem in reading.problems:
             self.findings.add(problem)
-        self.kind = kinds.get(kind) if kind else self._guess()
+        self.kind = kinds.get(declared.kind) if declared.kind else self._guess()
         self._vertical = ""
-        self._crs, place = self._place(crs)
+        self._crs, place = self._place(declared.crs)
         self._cleaner = Cleaner(self.kind, place, self.findings)
-        self._fill = fill
+        meta = reading.meta
+        zone = declared.time_zone or UTC
+        self._fill = Fill(Times(meta["times"], meta["guess_times"], zone, declared.time_field))
         self._parts = 0
         self._plan: Plan | None = None
         self._geometry: GeometryType = "Geometry"
@@ -378,13 +361,8 @@ def manifest(
         run(
             store,
             entry.file,
+            entry.declared.in_zone(time_zone),
             layer_id=entry.id,
-            kind=entry.kind,
-            source_layer=entry.layer,
-            crs=entry.crs,
-            encoding=entry.encoding,
-            time_zone=entry.time_zone or time_zone,
-            time_field=entry.time_field,
             mode=mode,
             title=entry.title,
             limits=limits,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, ClassVar, Self
 
 from pydantic import AfterValidator, ConfigDict, ValidationInfo, model_validator
 
 from layers import strict
+from layers.source import Declared
 from layers.strict import Strict
 from layers.types import LAYER_ID
 
@@ -27,21 +28,20 @@ def _beside(file: Path, info: ValidationInfo) -> Path:
     return folder / file
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One file of a manifest."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry(Declared):
+    """One file of a manifest, and what it declares of it."""
 
     __pydantic_config__: ClassVar[ConfigDict] = strict.CONFIG
 
     id: Annotated[str, AfterValidator(_layer_id)]
     file: Annotated[Path, AfterValidator(_beside)]
-    kind: str | None = None
     title: Mapping[str, str] = field(default_factory=dict)
-    layer: str | None = None
-    crs: str | None = None
-    encoding: str | None = None
-    time_zone: str | None = None
-    time_field: str | None = None
+
+    @property
+    def declared(self) -> Declared:
+        """What it declares, alone."""
+        return Declared(**{each.name: getattr(self, each.name) for each in fields(Declared)})
 
 
 class Manifest(Strict):

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from layers.errors import TwinError
+from layers.source import Declared
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -72,8 +73,10 @@ def check(
     """Read files and say what they are; writes nothing; exit 1 if one cannot be loaded."""
     from twin import verbs
 
-    says = verbs.Says(layer, kind, crs, encoding, time_zone, time_field)
-    sys.exit(verbs.check(files, says, as_json=as_json))
+    declared = Declared(
+        layer=layer, kind=kind, crs=crs, encoding=encoding, time_zone=time_zone, time_field=time_field
+    )
+    sys.exit(verbs.check(files, declared, as_json=as_json))
 
 
 @app.command()
@@ -105,8 +108,10 @@ def load(
         return
     if file is None or layer_id is None:
         raise typer.BadParameter("a FILE needs --as ID")
-    says = verbs.Says(layer, kind, crs, encoding, time_zone, time_field)
-    verbs.load_file(city, file, layer_id, says, mode=mode, as_json=as_json)
+    declared = Declared(
+        layer=layer, kind=kind, crs=crs, encoding=encoding, time_zone=time_zone, time_field=time_field
+    )
+    verbs.load_file(city, file, layer_id, declared, mode=mode, as_json=as_json)
 
 
 @app.command()

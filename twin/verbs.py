@@ -15,6 +15,7 @@ from rich.table import Table
 
 from layers.errors import BadFile, BadParameter, Exists
 from layers.model import Report, has_features
+from layers.source import Declared
 from layers.store.base import Store
 from twin import settings, template
 from twin.access.keys import ACTIONS, Keys
@@ -23,22 +24,6 @@ from twin.city import unreadable
 SHOWN_PROBLEMS = 20
 WIDTH = 200  # of a table that no terminal shows
 out = Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else WIDTH)
-
-
-@dataclasses.dataclass(frozen=True)
-class Says:
-    """What the caller says of a file."""
-
-    source_layer: str | None = None
-    kind: str | None = None
-    crs: str | None = None
-    encoding: str | None = None
-    time_zone: str | None = None
-    time_field: str | None = None
-
-    def options(self, time_zone: str) -> dict[str, Any]:
-        """As the arguments of :func:`layers.load.run`; the zone is the one given where none is said."""
-        return dataclasses.asdict(self) | {"time_zone": self.time_zone or time_zone}
 
 
 def init(folder: Path, title: str, store: str | None = None) -> str:
@@ -54,7 +39,7 @@ def init(folder: Path, title: str, store: str | None = None) -> str:
     return key
 
 
-def check(files: list[Path], says: Says, *, as_json: bool) -> int:
+def check(files: list[Path], declared: Declared, *, as_json: bool) -> int:
     """Report on each file; the exit code: 0 when all can be loaded, else 1."""
     from layers import load
 
@@ -62,7 +47,7 @@ def check(files: list[Path], says: Says, *, as_json: bool) -> int:
     told: list[dict[str, Any]] = []
     for file in files:
         try:
-            report = load.check(file, **says.options(load.UTC))
+            report = load.check(file, declared)
             told.append({"file": file.name, "loadable": report.kept > 0, **dataclasses.asdict(report)})
             if not as_json:
                 show(
@@ -91,13 +76,13 @@ def _store(said: settings.CitySettings, city: Path) -> Iterator[Store]:
         store.close()
 
 
-def load_file(city: Path, file: Path, layer_id: str, says: Says, *, mode: str, as_json: bool) -> None:
+def load_file(city: Path, file: Path, layer_id: str, declared: Declared, *, mode: str, as_json: bool) -> None:
     """Load one file into the city and print its report."""
     from layers import load
 
     said = settings.load(city)
     with _store(said, city) as store:
-        report = load.run(store, file, layer_id=layer_id, mode=mode, **says.options(said.time_zone))
+        report = load.run(store, file, declared.in_zone(said.time_zone), layer_id=layer_id, mode=mode)
     _tell([report], as_json)
 
 

@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from layers.errors import BadFile
 from layers.model import Problem
+from layers.source import NOTHING, Declared
 
 #: The GDAL drivers that a reading process may open files with.
 WANTED_DRIVERS = frozenset({"GPKG", "GeoJSON", "GeoJSONSeq", "FlatGeobuf", "ESRI Shapefile"})
@@ -38,19 +39,19 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What a caller says of a file. ``format`` is what the guard found by content."""
+    """What a reader is told. ``format`` is what the guard found by content."""
 
     path: str
     format: str
-    layer: str | None = None
-    encoding: str | None = None
+    declared: Declared = NOTHING
     limits: Limits = field(default_factory=Limits)
 
     @classmethod
     def load(cls, folder: Path) -> Options:
         """Read the options that the guard left in the work folder."""
         raw: dict[str, Any] = orjson.loads((folder / "options.json").read_bytes())
-        return cls(**{**raw, "limits": Limits(**raw["limits"])})
+        declared, limits = Declared(**raw["declared"]), Limits(**raw["limits"])
+        return cls(**{**raw, "declared": declared, "limits": limits})
 
     def save(self, folder: Path) -> None:
         """Leave the options for the child."""

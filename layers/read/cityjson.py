@@ -151,7 +151,7 @@ class _Objects:
                     "cityjson.object", "the city object is not an object with a type", row, object_id
                 )
                 continue
-            if self._options.layer and self._kind(thing) != self._options.layer:
+            if self._options.declared.layer and self._kind(thing) != self._options.declared.layer:
                 continue
             geometry = self._best(thing)
             if geometry is None:

@@ -59,7 +59,7 @@ class Place(NamedTuple):
 def read(path: Path, options: Options, sink: Sink) -> None:
     """Read a table. Raises BadFile: encoding.wrong, csv.columns, csv.damaged, limit.columns."""
     csv.field_size_limit(_MOST_CELL)
-    encoding = options.encoding or _encoding(path, sink)
+    encoding = options.declared.encoding or _encoding(path, sink)
     sink.meta.update(driver="CSV", encoding=encoding)
     try:
         dialect = _dialect(path, encoding)

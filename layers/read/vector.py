@@ -57,11 +57,11 @@ def refuse_foreign_drivers() -> None:
 
 def read(path: Path, options: Options, sink: Sink, driver: str) -> None:
     """Read one layer of a file. Raises BadFile."""
-    encoding = options.encoding
+    encoding = options.declared.encoding
     if driver == "ESRI Shapefile":
         encoding = _dbf_encoding(path, options, sink)
     try:
-        layer = _choose(path, options.layer)
+        layer = _choose(path, options.declared.layer)
         info = pyogrio.read_info(path, layer=layer, encoding=encoding)
         if info["driver"] != driver:
             raise BadFile("file.disguised", f"the content was opened as {info['driver']}, not as {driver}")
@@ -337,8 +337,8 @@ def _dbf_encoding(path: Path, options: Options, sink: Sink) -> str | None:
     for ending in (".shx", ".dbf"):
         if not _beside(path, ending):
             raise BadFile("shapefile.incomplete", f"the file {path.stem}{ending} is missing beside the .shp")
-    if options.encoding:
-        return options.encoding
+    if options.declared.encoding:
+        return options.declared.encoding
     if _beside(path, ".cpg"):
         return None
     dbf = _beside(path, ".dbf")

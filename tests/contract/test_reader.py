@@ -17,6 +17,7 @@ from layers import guard, load
 from layers.batch import ROW, SOURCE_ID, WKB
 from layers.errors import BadFile
 from layers.model import Report
+from layers.source import NOTHING, Declared
 
 NAMES = ["泵站", "Brücke", "plain"]
 COORDS = [(114.3, 30.5), (114.31, 30.51), (114.32, 30.52)]
@@ -60,10 +61,10 @@ def _csv(folder: Path) -> Path:
     return file
 
 
-def outcome(file: Path, **options: Any) -> tuple[str | None, Report | None]:
+def outcome(file: Path, declared: Declared = NOTHING) -> tuple[str | None, Report | None]:
     """(why it was refused, None) or (None, the report); anything else is an error of ours."""
     try:
-        return None, load.check(file, **options)
+        return None, load.check(file, declared)
     except BadFile as error:
         return str(error), None
 
@@ -123,7 +124,7 @@ def test_every_format_survives_being_cut_anywhere(tmp_path: Path, form: str) -> 
 
 
 def test_a_dbf_without_a_code_page(shared_data: Path) -> None:
-    report = load.check(shared_data / "broken/gbk/shiyan_gbk.shp", crs="EPSG:4490", kind="boundary")
+    report = load.check(shared_data / "broken/gbk/shiyan_gbk.shp", Declared(kind="boundary", crs="EPSG:4490"))
     assert (report.kept, report.repaired, report.quarantined) == (8, 6, 0)
     assert report.encoding == "GB18030"
     assert "encoding.sniffed" in {p.rule for p in report.problems}
@@ -144,7 +145,7 @@ def test_the_corpus_of_broken_files(shared_data: Path) -> None:
     """Each is refused with a rule or loaded with a report; none ends the process or is taken in silence."""
     folder = shared_data / "broken"
     for file in sorted(p for p in folder.rglob("*") if p.is_file()):
-        refused, report = outcome(file, crs="EPSG:4490")
+        refused, report = outcome(file, Declared(crs="EPSG:4490"))
         if report is None:
             assert refused
             assert str(folder) not in refused

@@ -14,6 +14,7 @@ import shapely
 from layers import load
 from layers.errors import BadConfig, BadFile, BadParameter, Exists, NotFound
 from layers.query import Query
+from layers.source import Declared
 from layers.store import geopackage
 
 HELSINKI = Path(__file__).parents[4] / "config/demo/helsinki"
@@ -94,9 +95,9 @@ def test_a_second_load_changes_nothing(store: Any) -> None:
 
 
 def test_parts_and_buildings_relate_whichever_comes_first(store: Any) -> None:
-    load.run(store, HELSINKI / "building_parts.geojson", layer_id="parts", kind="cim")
+    load.run(store, HELSINKI / "building_parts.geojson", Declared(kind="cim"), layer_id="parts")
     assert set(store.rows("parts").properties["building_id"]) == {None}
-    report = load.run(store, HELSINKI / "buildings.geojson", layer_id="houses", kind="building")
+    report = load.run(store, HELSINKI / "buildings.geojson", Declared(kind="building"), layer_id="houses")
     assert sum(v is not None for v in store.rows("parts").properties["building_id"]) == 120
     assert sum(store.rows("houses").properties["has_parts"]) == 54
     assert "parts.cover" in {p.rule for p in report.problems}
@@ -165,7 +166,7 @@ def test_bad_rows_are_quarantined_with_rule_row_and_reason(store: Any, tmp_path:
         feature(polygon([[[200, 60], [201, 60], [201, 61], [200, 60]]]), "far"),
         feature(polygon([[[24.9, 60.1], [24.91, 60.1], [24.91, 60.11], [24.9, 60.11]]]), "open"),
     )
-    report = load.run(store, file, layer_id="houses", kind="building")
+    report = load.run(store, file, Declared(kind="building"), layer_id="houses")
     assert (report.read, report.kept, report.repaired, report.quarantined) == (9, 3, 1, 6)
     told = {(p.source_id, p.row, p.rule, p.action) for p in report.problems}
     assert told >= {
@@ -205,11 +206,11 @@ def test_plane_coordinates_called_geojson(tmp_path: Path) -> None:
     file = collection(tmp_path / "a.geojson", feature(point(25496500, 6672500), "a"))
     with pytest.raises(BadFile, match=r"crs\.implausible.*declare the CRS"):
         load.check(file)
-    report = load.check(file, crs="EPSG:3879")
+    report = load.check(file, Declared(crs="EPSG:3879"))
     assert (report.kept, report.crs) == (1, "EPSG:3879")
     assert "crs.declared" in {p.rule for p in report.problems}
     with pytest.raises(BadFile, match=r"crs\.unknown"):
-        load.check(file, crs="EPSG:999999")
+        load.check(file, Declared(crs="EPSG:999999"))
 
 
 def test_mixed_geometry_and_heights(store: Any, tmp_path: Path) -> None:
@@ -250,7 +251,7 @@ def test_names_that_collide_are_kept_apart(store: Any, tmp_path: Path) -> None:
     file = collection(
         tmp_path / "a.geojson", feature(polygon(SQUARE), "a", fid=9, levels="3;4", Use="x", rowid=1)
     )
-    load.run(store, file, layer_id="houses", kind="building")
+    load.run(store, file, Declared(kind="building"), layer_id="houses")
     (item,) = json.loads(b"[" + store.items("houses", Query()).features + b"]")
     found = item["properties"]
     assert (found["levels"], found["levels_src"], found["fid_src"], found["rowid_src"]) == (4, "3;4", 9, 1)
@@ -285,11 +286,13 @@ def test_integer_feature_ids_are_source_ids_and_invented_ones_are_not(store: Any
 
 
 def test_the_stores_own_file_reads_back_alike(store: Any, tmp_path: Path) -> None:
-    load.run(store, HELSINKI / "pipelines.geojson", layer_id="pipes", kind="pipeline")
+    load.run(store, HELSINKI / "pipelines.geojson", Declared(kind="pipeline"), layer_id="pipes")
     before = json.loads(b"[" + store.items("pipes", Query(limit=100)).features + b"]")
     store.close()
     again = geopackage.open(tmp_path / "again.gpkg")
-    report = load.run(again, tmp_path / "city.gpkg", layer_id="pipes", kind="pipeline", source_layer="pipes")
+    report = load.run(
+        again, tmp_path / "city.gpkg", Declared(layer="pipes", kind="pipeline"), layer_id="pipes"
+    )
     assert report.sources["diameter_source"] == {"measured": 38, "default": 40}
     after = json.loads(b"[" + again.items("pipes", Query(limit=100)).features + b"]")
     assert after == before
@@ -312,8 +315,8 @@ def test_a_file_of_several_layers_asks_which(tmp_path: Path, store: Any) -> None
     with pytest.raises(BadFile, match=r"layer\.choose.*one, two"):
         load.check(tmp_path / "city.gpkg")
     with pytest.raises(BadFile, match=r"layer\.unknown.*three"):
-        load.check(tmp_path / "city.gpkg", source_layer="three")
-    assert load.check(tmp_path / "city.gpkg", source_layer="two").kept == 1
+        load.check(tmp_path / "city.gpkg", Declared(layer="three"))
+    assert load.check(tmp_path / "city.gpkg", Declared(layer="two")).kept == 1
 
 
 @pytest.mark.parametrize(

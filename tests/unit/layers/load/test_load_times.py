@@ -17,6 +17,7 @@ from layers import load
 from layers.errors import BadFile, BadParameter
 from layers.model import Report
 from layers.query import Query
+from layers.source import Declared
 from layers.store import geopackage
 from layers.store.base import Store
 
@@ -93,9 +94,9 @@ def lines(path: Path, columns: Mapping[str, Sequence[Any]]) -> Path:
     return whole
 
 
-def run(store: Store, path: Path, **options: Any) -> Report:
-    said: dict[str, Any] = {"layer_id": "things", "kind": "feature", "time_zone": "Asia/Shanghai"}
-    return load.run(store, path, **(said | options))
+def run(store: Store, path: Path, layer_id: str = "things", mode: str = "create", **declared: str) -> Report:
+    words = {"kind": "feature", "time_zone": "Asia/Shanghai"} | declared
+    return load.run(store, path, Declared(**words), layer_id=layer_id, mode=mode)
 
 
 def types(store: Store) -> dict[str, str]:

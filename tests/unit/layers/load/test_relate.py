@@ -14,6 +14,7 @@ import shapely
 from layers import load
 from layers.model import Mesh
 from layers.relate import covered, remainder
+from layers.source import Declared
 from layers.store import geopackage
 from tests.gdal_edit import edit
 
@@ -90,18 +91,18 @@ def test_a_part_goes_to_the_smallest_building_and_leaves_when_it_moves(store: An
         feature("far", box(200, 0, 220, 20), height=9),
     )
     parts = write(tmp_path / "parts.geojson", feature("p", box(2, 2, 12, 12), height=20, building_id=None))
-    load.run(store, houses, layer_id="houses", kind="building")
-    load.run(store, parts, layer_id="parts", kind="cim")
+    load.run(store, houses, Declared(kind="building"), layer_id="houses")
+    load.run(store, parts, Declared(kind="cim"), layer_id="parts")
     assert store.rows("parts").properties["building_id"] == ["small"]
     assert store.rows("houses").properties["has_parts"] == [False, True, False]
     assert set(store.rows("houses", meshes=True).meshes) == {2}
     write(parts, feature("p", box(202, 2, 212, 12), height=20))
-    load.run(store, parts, layer_id="parts", kind="cim", mode="replace")
+    load.run(store, parts, Declared(kind="cim"), layer_id="parts", mode="replace")
     assert store.rows("parts").properties["building_id"] == ["far"]
     assert store.rows("houses").properties["has_parts"] == [False, False, True]
     assert set(store.rows("houses", meshes=True).meshes) == {3}
     write(parts, feature("p", box(502, 2, 512, 12), height=20))
-    report = load.run(store, parts, layer_id="parts", kind="cim", mode="replace")
+    report = load.run(store, parts, Declared(kind="cim"), layer_id="parts", mode="replace")
     assert store.rows("parts").properties["building_id"] == [None]
     assert store.rows("houses").properties["has_parts"] == [False, False, False]
     assert "part.no_building" in {p.rule for p in report.problems}
@@ -116,19 +117,19 @@ def test_curves_of_another_program_cost_themselves_only(store: Any, tmp_path: Pa
         tmp_path / "parts.geojson",
         *(feature(f"p{i}", box(i * 100 + 2, 2, i * 100 + 12, 12), height=20) for i in range(3)),
     )
-    load.run(store, houses, layer_id="houses", kind="building")
-    load.run(store, parts, layer_id="parts", kind="cim")
+    load.run(store, houses, Declared(kind="building"), layer_id="houses")
+    load.run(store, parts, Declared(kind="cim"), layer_id="parts")
     assert store.rows("parts").properties["building_id"] == ["h0", "h1", "h2"]
     bodies = {fid: mesh.to_bytes() for fid, mesh in store.rows("houses", meshes=True).meshes.items()}
     round_ = "CURVEPOLYGON (CIRCULARSTRING (24.94 60.17, 24.95 60.18, 24.96 60.17, 24.95 60.16, 24.94 60.17))"
     edit(tmp_path / "city.gpkg", "bend", "houses", 1, round_)
     edit(tmp_path / "city.gpkg", "bend", "parts", 2, round_)
 
-    load.run(store, parts, layer_id="new", kind="cim")  # relates all layers, and reads what the others hold
+    # relates all layers, and reads what the others hold
+    load.run(store, parts, Declared(kind="cim"), layer_id="new")
     assert store.rows("new").properties["building_id"] == [None, "h1", "h2"]
-    load.run(
-        store, houses, layer_id="houses", kind="building", mode="replace"
-    )  # remembers, and mends the curve
+    # remembers, and mends the curve
+    load.run(store, houses, Declared(kind="building"), layer_id="houses", mode="replace")
     assert store.rows("houses").properties["has_parts"] == [True, True, True]
     assert store.rows("new").properties["building_id"] == ["h0", "h1", "h2"]
     assert store.rows("houses", meshes=True).meshes[3].to_bytes() == bodies[3]

@@ -20,6 +20,7 @@ from layers.guard import Reading
 from layers.model import Mesh, Surface
 from layers.read import cityjson
 from layers.read.base import Options, Sink
+from layers.source import Declared
 
 GOLDEN = Path(__file__).parents[3] / "golden/two_houses.city.json"
 
@@ -156,7 +157,7 @@ def test_no_crs_is_refused_and_can_be_declared(tmp_path: Path) -> None:
     file = changed(tmp_path, lambda c: c.pop("metadata"))
     with pytest.raises(BadFile, match=r"crs\.missing"):
         load.check(file)
-    assert load.check(file, crs="EPSG:3879").kept == 4
+    assert load.check(file, Declared(crs="EPSG:3879")).kept == 4
 
 
 BROKEN: list[Any] = [

@@ -11,6 +11,7 @@ import pytest
 import shapely
 
 from layers import load
+from layers.source import Declared
 from layers.store import geopackage
 from tests.unit.layers.load.test_load_times import by_gdal
 
@@ -44,7 +45,7 @@ def test_arcs_are_lines(tmp_path: Path) -> None:
     con.commit()
     con.close()
     store = geopackage.open(tmp_path / "city.gpkg")
-    report = load.run(store, file, layer_id="things", kind="feature")
+    report = load.run(store, file, Declared(kind="feature"), layer_id="things")
     rows = store.rows("things")
     found = dict(zip(rows.properties["name"], shapely.from_wkb(list(rows.wkb)), strict=True))
     store.close()

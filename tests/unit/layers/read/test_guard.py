@@ -21,6 +21,7 @@ from layers.errors import BadFile, BadParameter
 from layers.guard import Limits
 from layers.read import warm
 from layers.read.base import WANTED_DRIVERS
+from layers.source import Declared
 
 POINT = {
     "type": "Feature",
@@ -192,6 +193,6 @@ def test_no_child_and_no_folder_is_left(tmp_path: Path, monkeypatch: pytest.Monk
 def test_an_unknown_encoding_is_a_bad_parameter(tmp_path: Path) -> None:
     with (
         pytest.raises(BadParameter, match="encoding=klingon"),
-        guard.read(written(tmp_path / "a.geojson", GEOJSON), encoding="klingon"),
+        guard.read(written(tmp_path / "a.geojson", GEOJSON), Declared(encoding="klingon")),
     ):
         pass

@@ -12,10 +12,13 @@ from layers import guard, load
 from layers.batch import ROW, SOURCE_ID, WKB
 from layers.errors import BadFile
 from layers.model import Problem
+from layers.source import NOTHING, Declared
 
 
-def rows(path: Path, **options: Any) -> tuple[list[dict[str, Any]], list[Problem], dict[str, Any]]:
-    with guard.read(path, **options) as reading:
+def rows(
+    path: Path, declared: Declared = NOTHING
+) -> tuple[list[dict[str, Any]], list[Problem], dict[str, Any]]:
+    with guard.read(path, declared) as reading:
         return [r for t in reading.batches() for r in t.to_pylist()], reading.problems, reading.meta
 
 
@@ -50,7 +53,7 @@ def test_encodings_are_found(tmp_path: Path, encoding: str, told: str) -> None:
 def test_a_wrong_declared_encoding_is_refused(tmp_path: Path) -> None:
     file = table(tmp_path, "名称,经度,纬度\n茅箭区,110.8,32.6\n", "gb18030")
     with pytest.raises(BadFile, match=r"encoding\.wrong"):
-        rows(file, encoding="utf-8")
+        rows(file, Declared(encoding="utf-8"))
 
 
 def test_types_and_codes(tmp_path: Path) -> None:
@@ -107,9 +110,9 @@ def test_plane_coordinates_need_a_crs(tmp_path: Path) -> None:
     file = table(tmp_path, "x,y\n529000,3378000\n")
     with pytest.raises(BadFile, match=r"crs\.missing"):
         load.check(file)
-    assert load.check(file, crs="EPSG:4547").kept == 1
+    assert load.check(file, Declared(crs="EPSG:4547")).kept == 1
     with pytest.raises(BadFile, match=r"crs\.implausible"):
-        load.check(file, crs="EPSG:4326")
+        load.check(file, Declared(crs="EPSG:4326"))
 
 
 def test_names_that_say_longitude_are_a_crs_and_are_told(tmp_path: Path) -> None:
