@@ -143,7 +143,7 @@ class Tiles:
                 # a list read before a change must not outlive it
                 self._layers = known if heard == self._heard else None
         if layer_id not in known:
-            raise NotFound(f"no layer {shown(layer_id)!r}")
+            raise NotFound(f"there is no layer {shown(layer_id)}")
         return known[layer_id]
 
     def _reach(self, layer_id: str) -> float:

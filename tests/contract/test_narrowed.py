@@ -1,0 +1,120 @@
+"""A view narrowed by rights gives of either store only what is seen, by every verb."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, cast
+
+import numpy as np
+import orjson
+import pytest
+
+from layers.errors import NotEditable, NotFound
+from layers.query import Query
+from layers.store.base import Store
+from layers.types import Field
+from tests.storing import features, grid, load, spec
+from twin.access.rights import WHOLE, Share
+from twin.catalogue.narrow import NarrowedView
+from twin.settings import parse
+
+NAMES = ("name", "code", "built")
+FIELDS = (Field("name", "string"), Field("code", "string"), Field("built", "date"))
+WEST = 'S_INTERSECTS("geometry", BBOX(24.99, 59.99, 25.0455, 60.05))'
+
+
+class Rules:
+    """Nothing of one layer, the names in the west of another, all of the rest."""
+
+    def class_of(self, name: str | None, may: object) -> str:
+        return "guest"
+
+    def share(self, rights: str, layer: Any) -> Share | None:
+        return {"secret": None, "buildings": Share(frozenset({"name"}), WEST)}.get(layer.id, WHOLE)
+
+
+@pytest.fixture
+def view(store: Store) -> NarrowedView:
+    rows = [
+        {name: value for name, value in one.items() if name != "levels"}
+        for one in grid(20, code="c7", built="1999-03-02")
+    ]
+    load(store, spec(fields=FIELDS, time_field="built"), rows)
+    load(store, spec("secret"), grid(2))
+    load(store, spec("open"), grid(2))
+    return NarrowedView(store, parse(""), cast(Callable[..., Any], None), "guest", Rules())
+
+
+def number(store: Store, name: str) -> int:
+    """The id of the building of that name."""
+    return next(int(one["id"]) for one in features(store) if one["properties"]["name"] == name)
+
+
+def test_layers_fields_counts_and_extent_are_those_of_what_is_seen(view):
+    assert [layer.id for layer in view.layers()] == ["buildings", "open"]
+    layer = view.layer("buildings")
+    assert [field.name for field in layer.fields] == ["source_id", "name"]
+    assert (layer.count, layer.edits, layer.time_field) == (10, (), None)
+    assert layer.extent is not None
+    assert layer.extent[2] <= 25.0455
+    with pytest.raises(NotFound):
+        view.layer("secret")
+
+
+def test_every_reading_gives_only_what_is_seen(view, store):
+    everything = Query(limit=100)
+    page = view.items("buildings", everything)
+    assert (page.returned, page.matched) == (10, 10)
+    for one in orjson.loads(b"[" + page.features + b"]"):
+        assert set(one["properties"]) == {"source_id", "name"}
+    assert len(view.select("buildings", everything).rows.fids) == 10
+    assert view.count("buildings", everything, 100) == 10
+    batches = list(view.scan("buildings", Query(limit=None)))
+    assert sum(len(rows.fids) for rows in batches) == 10
+    assert all(set(rows.properties) == {"source_id", "name"} for rows in batches)
+    rows = view.rows("buildings")
+    assert len(rows.fids) == 10
+    assert set(rows.properties) == {"source_id", "name"}
+    both = [number(store, "house 0"), number(store, "house 7")]
+    assert np.array_equal(view.rows("buildings", both).fids, both[:1])
+    assert view.interval("buildings") == (None, None)
+
+
+def test_words_and_times_do_not_ask_hidden_fields(view, store):
+    assert store.items("buildings", Query(words=("c7",))).returned == 20
+    assert view.items("buildings", Query(words=("c7",))).returned == 0
+    later = Query(datetime=("2001-01-01", None))
+    assert store.items("buildings", later).returned == 0
+    assert view.items("buildings", later).returned == 10
+
+
+def test_a_feature_outside_is_one_that_is_not_there(view, store):
+    near, far = number(store, "house 0"), number(store, "house 7")
+    item = view.item("buildings", near)
+    assert item.revision == store.revision("buildings", near) == view.revision("buildings", near)
+    assert set(orjson.loads(item.body)["properties"]) == {"source_id", "name"}
+    for ask in (view.item, view.revision, view.actors):
+        with pytest.raises(NotFound):
+            ask("buildings", far)
+        with pytest.raises(NotFound):
+            ask("secret", 1)
+
+
+def test_changes_are_those_of_what_is_seen(view, store):
+    since = store.seq()
+    for layer, fid in (("secret", 1), ("buildings", number(store, "house 7"))):
+        store.patch(layer, fid, {"properties": {"name": "other"}})
+    assert view.changes(since) == []
+    near = number(store, "house 0")
+    store.patch("buildings", near, {"properties": {"name": "other"}})
+    assert [(one.layer, one.fid) for one in view.changes(since)] == [("buildings", near)]
+
+
+def test_a_part_is_not_edited_and_a_whole_layer_is(view, store):
+    near = number(store, "house 0")
+    patch = {"properties": {"name": "other"}}
+    for layer in ("buildings", "secret"):
+        with pytest.raises((NotEditable, NotFound)):
+            view.patch(layer, near, patch, None, "guest")
+    assert view.patch("open", 1, patch, None, "guest") == store.revision("open", 1)
+    assert view.actors("open", 1)[0][1] == "guest"

@@ -1,0 +1,284 @@
+"""The door for a right: ten lines given to ``open_city`` hide a layer, fields and an area at every endpoint.
+
+No file of the project but ``twin/access/rights.py`` says what a caller sees; these are rules from outside.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from layers.types import Field
+from layers.write import FORMATS
+from tests.storing import features, grid, load, spec
+from twin import app
+from twin.access.rights import ALL, WHOLE, Share
+from twin.city import City
+from twin.template import template
+
+ITEMS = "/ogc/collections/buildings/items"
+AREA = 'S_INTERSECTS("geometry", BBOX(24.99, 59.99, 25.0455, 60.05))'
+
+
+class Guests:
+    """Whoever has no key sees neither the layer ``secret`` nor most fields and the east of ``buildings``."""
+
+    def class_of(self, name: str | None, may: object) -> str:
+        return "guest" if name is None else ALL
+
+    def share(self, rights: str, layer: Any) -> Share | None:
+        if layer.id == "secret":
+            return None
+        return Share(frozenset({"name", "height_m"}), AREA) if layer.id == "buildings" else WHOLE
+
+
+@dataclass
+class Opened:
+    """A city with those rules, its front door, and the headers of one who sees all."""
+
+    city: City
+    front: Any
+    chief: dict[str, str]
+    runner: asyncio.Runner
+
+    def get(self, path: str, *, chief: bool = False, method: str = "GET", **more: Any) -> httpx.Response:
+        """One request."""
+        headers = {**(self.chief if chief else {}), **more.pop("headers", {})}
+
+        async def run() -> httpx.Response:
+            transport = httpx.ASGITransport(app=self.front)
+            async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+                return await client.request(method, path, headers=headers, **more)
+
+        return self.runner.run(run())
+
+
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Opened]:
+    folder: Path = tmp_path_factory.mktemp("rights")
+    (folder / "city.yml").write_text(template("Town"), "utf-8")
+    city = app.open_city(folder, rights=Guests())
+    fields = tuple(Field(name, "string") for name in ("name", "vault_code", "vault_made"))
+    words = {"fields": (*fields, Field("height_m", "number"), Field("built", "date")), "time_field": "built"}
+    more = {"height_m": 9.5, "built": "1999-03-02", "vault_code": "v123", "vault_made": "here"}
+    rows = [{name: value for name, value in one.items() if name != "levels"} for one in grid(40, **more)]
+    load(city.store, spec(**words), rows)
+    load(city.store, spec("secret", title={"en": "Secret"}), grid(3))
+    load(city.store, spec("open", kind="feature", title={"en": "Open"}), grid(1))
+    with asyncio.Runner() as runner:
+        yield Opened(city, app.build(city), {"authorization": f"Bearer {city.keys.add('chief')}"}, runner)
+    city.live.stop()
+    city.close()
+
+
+#: Of everything that shows something of a layer: the address, and whether a hidden field's name, a hidden
+#: value or a hidden feature stands in it for who sees all.
+DOCUMENTS = (
+    "",
+    "/schema",
+    "/schema/geojson",
+    "/queryables",
+    "/sortables",
+    "/tiles",
+    "/tiles/WebMercatorQuad",
+)
+PAGES = (
+    "/ogc/collections",
+    "/ogc/collections?f=html",
+    "/ogc/api",
+    "/ogc/api?f=html",
+    *(f"/ogc/collections/buildings{part}" for part in DOCUMENTS),
+    *(f"/ogc/collections/buildings{part}?f=html" for part in DOCUMENTS),
+    *(f"{ITEMS}?limit=100&f={form}" for form in ("json", "html", "csv", "fgb")),
+    f"{ITEMS}?limit=100&profile=jsonfg",
+    f"{ITEMS}?limit=100&crs=EPSG:3879",
+    f"{ITEMS}?limit=100&filter=name LIKE 'house%25'",
+    f"{ITEMS}?limit=100&bbox=25,60,26,61",
+    f"{ITEMS}?limit=100&sortby=-name",
+    f"{ITEMS}/1",
+    f"{ITEMS}/1?f=html",
+    f"{ITEMS}/1?profile=jsonfg",
+    *(f"/ogc/collections/buildings/download?f={form}" for form in FORMATS),
+    "/search?q=house&limit=50",
+    "/tiles/buildings.json",
+    "/tiles/buildings/14/9329/4757.mvt",
+    "/tiles/buildings,open/10/583/297.mvt",
+    "/ogc/collections/buildings/tiles/WebMercatorQuad/14/4757/9329",
+    "/3dtiles/buildings/tileset.json",
+    "/config.json",
+    "/health/ready",
+)
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_nothing_hidden_stands_in_any_answer(opened, path):
+    whole, part = opened.get(path, chief=True), opened.get(path)
+    assert (whole.status_code, part.status_code) == (200, 200), (whole.text[:300], part.text[:300])
+    for word in (b"secret", b"Secret", b"vault_code", b"v123", b"1999-03-02", b"house 7", b"house 39"):
+        assert word not in part.content, word
+    if "etag" in whole.headers:
+        assert whole.headers["etag"] != part.headers["etag"] or whole.content == part.content
+        again = opened.get(path, headers={"if-none-match": whole.headers["etag"]})
+        assert again.status_code == 200 or whole.content == part.content
+        assert opened.get(path, headers={"if-none-match": part.headers["etag"]}).status_code == 304
+
+
+def test_hidden_words_do_stand_in_what_the_chief_reads(opened):
+    told = b"".join(opened.get(path, chief=True).content for path in PAGES)
+    for word in (b"secret", b"Secret", b"vault_code", b"v123", b"1999-03-02", b"house 7", b"house 39"):
+        assert word in told
+
+
+def test_only_the_seen_features_and_fields_are_counted_and_given(opened):
+    page = opened.get(f"{ITEMS}?limit=100").json()
+    assert (page["numberMatched"], page["numberReturned"]) == (20, 20)
+    assert set(page["features"][0]["properties"]) == {"source_id", "name", "height_m"}
+    described = opened.get("/config.json").json()["layers"]
+    assert [(one["id"], one["count"], one["editable"]) for one in described] == [
+        ("buildings", 20, False),
+        ("open", 1, True),
+    ]
+    assert opened.get("/ogc/collections/buildings").json()["extent"]["spatial"]["bbox"][0][2] <= 25.0455
+    assert opened.get("/health/ready").json()["features"] == 21
+
+
+PLACES = (
+    "/ogc/collections/{}",
+    "/ogc/collections/{}/schema",
+    "/ogc/collections/{}/items",
+    "/ogc/collections/{}/items/1",
+    "/ogc/collections/{}/items/1?f=html",
+    "/ogc/collections/{}/download",
+    "/ogc/collections/{}/tiles/WebMercatorQuad/14/4757/9329",
+    "/tiles/{}.json",
+    "/tiles/{}/14/9329/4757.mvt",
+    "/tiles/open,{}/14/9329/4757.mvt",
+    "/3dtiles/{}/tileset.json",
+    "/3dtiles/{}/14/9329/4757.glb",
+)
+
+
+@pytest.mark.parametrize("path", PLACES)
+def test_a_hidden_layer_is_answered_as_one_that_is_not_there(opened, path):
+    hidden, missing = opened.get(path.format("secret")), opened.get(path.format("absent"))
+    assert hidden.status_code == missing.status_code == 404
+    assert hidden.text.replace("secret", "absent") == missing.text
+    assert opened.get(path.format("secret"), chief=True).status_code in (200, 204, 404)
+    assert opened.get(path.format("secret"), chief=True).text.count("no layer") == 0
+
+
+def test_a_hidden_feature_is_answered_as_one_that_is_not_there(opened):
+    east = opened.get(f"{ITEMS}?limit=1&filter=name='house 7'", chief=True).json()["features"][0]["id"]
+    hidden, missing = opened.get(f"{ITEMS}/{east}"), opened.get(f"{ITEMS}/99999")
+    assert hidden.status_code == missing.status_code == 404
+    assert hidden.text.replace(str(east), "99999") == missing.text
+    for form in ("?f=html", "?profile=jsonfg"):
+        assert opened.get(f"{ITEMS}/{east}{form}").status_code == 404
+
+
+@pytest.mark.parametrize(
+    "query", ["vault_code=7", "filter=vault_code>'3'", "sortby=vault_code", "properties=vault_code"]
+)
+def test_a_hidden_field_is_answered_as_one_that_is_not_there(opened, query):
+    hidden, missing = (
+        opened.get(f"{ITEMS}?{query}"),
+        opened.get(f"{ITEMS}?{query.replace('vault_code', 'nosuch')}"),
+    )
+    assert hidden.status_code == missing.status_code == 400
+    assert hidden.text.replace("vault_code", "nosuch") == missing.text
+
+
+def test_free_text_and_time_do_not_search_what_is_hidden(opened):
+    assert opened.get(f"{ITEMS}?q=house 7", chief=True).json()["numberMatched"] > 0
+    assert opened.get(f"{ITEMS}?q=house 7").json()["numberMatched"] == 0
+    assert opened.get(f"{ITEMS}?datetime=2021-01-01T00:00:00Z/..").json()["numberMatched"] == 20
+    assert opened.get("/search?q=house 7").json()["features"] == []
+    assert opened.get("/search?q=house 7", chief=True).json()["features"]
+
+
+def test_who_sees_a_part_does_not_edit_it(opened):
+    editor = {"x-api-key": "wrong"}
+    body = {"type": "Feature", "geometry": None, "properties": {"name": "x"}}
+    media = {"content-type": "application/geo+json"}
+    assert opened.get(ITEMS, method="POST", json=body, headers={**editor, **media}).status_code == 401
+    assert opened.get(ITEMS, method="OPTIONS").headers["allow"] == "GET, HEAD, OPTIONS"
+    assert "POST" in opened.get(ITEMS, method="OPTIONS", chief=True).headers["allow"]
+
+
+async def _listen(front: Any, headers: dict[str, str], until: bytes, ready: asyncio.Event) -> bytes:
+    """What a stream sends, up to a word in it."""
+    heard, done = bytearray(), asyncio.Event()
+
+    async def receive() -> dict[str, Any]:
+        await done.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        heard.extend(message.get("body", b""))
+        if b"event: snapshot" in heard:
+            ready.set()
+        if until in heard:
+            done.set()
+
+    given = [(b"host", b"localhost"), *((k.encode(), v.encode()) for k, v in headers.items())]
+    scope = {"type": "http", "method": "GET", "path": "/stream", "query_string": b"", "headers": given}
+    async with asyncio.timeout(20):
+        await front({**scope, "http_version": "1.1", "scheme": "http"}, receive, send)
+    return bytes(heard)
+
+
+def test_a_stream_tells_of_what_its_reader_sees(tmp_path):
+    (tmp_path / "city.yml").write_text(template("Town"), "utf-8")
+    city = app.open_city(tmp_path, rights=Guests())
+    fields = tuple(Field(name, "string") for name in ("name", "vault_code"))
+    rows = [{name: value for name, value in one.items() if name != "levels"} for one in grid(10)]
+    load(city.store, spec(fields=fields), rows)
+    load(city.store, spec("secret"), grid(3))
+    front, chief = app.build(city), {"authorization": f"Bearer {city.keys.add('chief')}"}
+
+    def edit(layer: str, number: int) -> None:
+        (fid,) = (
+            one["id"] for one in features(city.store, layer) if one["properties"]["name"] == f"house {number}"
+        )
+        city.store.patch(layer, fid, {"properties": {"name": f"house {number}"[::-1]}})
+
+    async def main() -> tuple[bytes, bytes, httpx.Response]:
+        ends, started = asyncio.Queue[dict[str, Any]](), asyncio.Event()
+        ends.put_nowait({"type": "lifespan.startup"})
+
+        async def said(message: Any) -> None:
+            started.set()
+
+        life = asyncio.create_task(front({"type": "lifespan"}, ends.get, said))
+        await started.wait()
+        readies = asyncio.Event(), asyncio.Event()
+        last = b"/tiles/buildings/14/9329/4757.mvt"
+        heard = [
+            asyncio.create_task(_listen(front, h, last, r)) for h, r in zip(({}, chief), readies, strict=True)
+        ]
+        for ready in readies:
+            await ready.wait()
+        edit("secret", 1)
+        edit("buildings", 7)
+        edit("buildings", 0)
+        guest, other = await asyncio.gather(*heard)
+        transport = httpx.ASGITransport(app=front)
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            tile = await client.get(last.decode())
+        ends.put_nowait({"type": "lifespan.shutdown"})
+        await life
+        return guest, other, tile
+
+    guest, other, tile = asyncio.run(main())
+    for hidden in (b"secret", b"/tiles/buildings/14/9332/4757.mvt"):
+        assert hidden in other
+        assert hidden not in guest
+    # the version that it was told of is the one that it is served
+    assert f'.mvt","version":{tile.headers["etag"]}'.encode() in guest
+    assert tile.headers["etag"].encode() not in other
