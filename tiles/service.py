@@ -25,6 +25,7 @@ from tiles import freshness, scheme
 from tiles.cache import Cache
 from tiles.columns import Columns
 from tiles.freshness import Freshness
+from tiles.ground import FLAT, Ground
 from tiles.scene import build
 from tiles.scene.tileset import tileset
 from tiles.scene.tree import Node, Tree
@@ -102,9 +103,9 @@ class Tiles:
     """Vector and 3D tiles of all layers of a store. Safe to use from several threads."""
 
     def __init__(
-        self, store: Source, derived: Path, ground: float = 0.0, caches: Caches | None = None
+        self, store: Source, derived: Path, ground: Ground = FLAT, caches: Caches | None = None
     ) -> None:
-        """``derived`` is the folder of files that can be made again; ``ground`` the drawn surface (m);
+        """``derived`` is the folder of files that can be made again; ``ground`` the drawn surface;
         ``caches`` is what is shared with the tiles of other views of the same store."""
         caches = caches or Caches()
         self._store = store
@@ -165,7 +166,7 @@ class Tiles:
 
     def _scene_etag(self, version: int) -> str:
         # other ground, other bytes
-        raised = f".{self._ground:g}" if self._ground else ""
+        raised = f".{self._ground.key}" if self._ground.key else ""
         return f'"{self._store.epoch}{EDITION}{raised}-{version}"'
 
     # -- vector tiles ------------------------------------------------------------------------
@@ -267,7 +268,7 @@ class Tiles:
         if not len(snapshot.boxes):
             return None
         low, high = build.span(self._body(layer_id), snapshot.numbers)
-        return make_tree(snapshot.boxes, self._ground + low, self._ground + high)
+        return make_tree(snapshot.boxes, low, high, self._ground)
 
     def glb_etag(self, layer_id: str, z: int, x: int, y: int) -> str:
         """The ETag of a node as of the last ``freshness.update``. Raises NotFound."""

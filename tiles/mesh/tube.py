@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from layers.model import Surface
 from tiles import geocentric
 from tiles.batch import LINE, Batch
+from tiles.ground import FLAT, Ground
 from tiles.mesh import body
 from tiles.mesh.body import Body, unit
 from tiles.scheme import Floats
@@ -19,8 +20,9 @@ MITRE_LIMIT = 4.0
 NEAR = 1e-3
 
 
-def tube(batch: Batch, height: Floats, radius: Floats) -> Body:
-    """Tubes along the lines of a batch; ``height`` (n,) of the axis (ellipsoidal m), ``radius`` (n,) m.
+def tube(batch: Batch, height: Floats, radius: Floats, ground: Ground = FLAT) -> Body:
+    """Tubes along the lines of a batch; ``height`` (n,) of the axis above the ground, which it follows
+    from point to point, and ``radius`` (n,), in metres.
 
     The cross-section stands on the bisector plane of each joint, capped at both ends. Features
     that are no lines, or have no positive radius, give nothing."""
@@ -30,7 +32,8 @@ def tube(batch: Batch, height: Floats, radius: Floats) -> Body:
         return body.empty()
     lon, lat = lines.lonlat()
     part_row = np.repeat(np.arange(len(rows)), np.diff(lines.parts))
-    axis = geocentric.ecef(lon, lat, np.repeat(height[rows][part_row], np.diff(lines.coords)))
+    above = np.repeat(height[rows][part_row], np.diff(lines.coords))
+    axis = geocentric.ecef(lon, lat, ground.at(lon, lat) + above)
     kept, coords = _distinct(axis, lines.coords)
     parts = np.flatnonzero(np.diff(coords) >= 2)
     if not len(parts):

@@ -11,6 +11,7 @@ from layers.kinds import Prism, Tube
 from layers.model import Mesh
 from tiles import geocentric, scheme
 from tiles.batch import Batch
+from tiles.ground import Ground
 from tiles.mesh import body as bodies
 from tiles.mesh.body import Body
 from tiles.mesh.extrude import extrude
@@ -53,7 +54,7 @@ def span(rule: Rule, numbers: Callable[[str], Floats]) -> tuple[float, float]:
     return min(end, 0.0), max(end, 0.0)
 
 
-def node(batch: Batch, at: Node, rule: Rule, ground: float, meshes: Meshes) -> bytes:
+def node(batch: Batch, at: Node, rule: Rule, ground: Ground, meshes: Meshes) -> bytes:
     """The GLB of a node. ``rule`` is the body of the layer's kind.
 
     ``meshes`` gives the stored meshes of fids; a feature without one is extruded."""
@@ -61,14 +62,13 @@ def node(batch: Batch, at: Node, rule: Rule, ground: float, meshes: Meshes) -> b
     stored = isinstance(rule, Prism) and rule.stored
     found = meshes(batch.fids.tolist()) if stored and len(batch) else left
     shape = _bodies(batch, rule, ground, found) if len(batch) else bodies.empty()
-    west, south, east, north = scheme.tile_bounds(*at)
-    centre = geocentric.ecef(np.array((west + east) / 2), np.array((south + north) / 2), ground)
+    centre = _centre(at, ground)
     if not len(shape.triangles):
         return glb(_tiny(at, ground), metadata.single(NO_FEATURE), 1, centre)
     return glb(shape, metadata.table(batch), len(batch), centre, colours=stored)
 
 
-def _bodies(batch: Batch, rule: Rule, ground: float, found: Mapping[int, Mesh]) -> Body:
+def _bodies(batch: Batch, rule: Rule, ground: Ground, found: Mapping[int, Mesh]) -> Body:
     if isinstance(rule, Tube):
         return _tubes(batch, rule, ground)
     if not found:
@@ -83,11 +83,12 @@ def _bodies(batch: Batch, rule: Rule, ground: float, found: Mapping[int, Mesh]) 
     )
 
 
-def _prisms(batch: Batch, rule: Prism, ground: float) -> Body:
+def _prisms(batch: Batch, rule: Prism, ground: Ground) -> Body:
     low = np.nan_to_num(batch.numbers(rule.low), nan=0.0)
     high = batch.numbers(rule.high)
     high = np.where(high > low, high, low + SLAB)
-    return extrude(batch, ground + low, ground + high)
+    foot = _under(batch, ground)
+    return extrude(batch, foot + low, foot + high)
 
 
 def _shifted(body: Body, rows: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Body:
@@ -95,25 +96,37 @@ def _shifted(body: Body, rows: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Bo
     return Body(body.positions, body.normals, body.triangles, rows[body.rows], body.surfaces)
 
 
-def _tubes(batch: Batch, rule: Tube, ground: float) -> Body:
+def _tubes(batch: Batch, rule: Tube, ground: Ground) -> Body:
     depth = np.nan_to_num(batch.numbers(rule.depth), nan=0.0)
     radius = np.nan_to_num(batch.numbers(rule.diameter), nan=0.0) / 2000
-    return tube(batch, ground - depth, np.where(radius > 0, radius, SLAB / 2))
+    return tube(batch, -depth, np.where(radius > 0, radius, SLAB / 2), ground)
 
 
-def _lifts(batch: Batch, rule: Prism, meshes: Mapping[int, Mesh], ground: float) -> dict[int, float]:
+def _lifts(batch: Batch, rule: Prism, meshes: Mapping[int, Mesh], ground: Ground) -> dict[int, float]:
     """Metres that bring each mesh's underside to its low end above the drawn ground."""
-    low: Floats = np.nan_to_num(batch.numbers(rule.low), nan=0.0)
+    low: Floats = _under(batch, ground) + np.nan_to_num(batch.numbers(rule.low), nan=0.0)
     return {
-        row: ground + float(low[row]) - (float(mesh.positions[:, 2].min()) if len(mesh.positions) else 0.0)
+        row: float(low[row]) - (float(mesh.positions[:, 2].min()) if len(mesh.positions) else 0.0)
         for row, mesh in meshes.items()
     }
 
 
-def _tiny(at: Node, ground: float) -> Body:
-    """A box too small to see at the middle of a cell: an empty file never loads in a client."""
+def _under(batch: Batch, ground: Ground) -> Floats:
+    """The ground (n,) on which each feature stands, upright: that at the middle of its box."""
+    west, north, east, south = batch.boxes.T
+    return ground.at(*scheme.lonlat((west + east) / 2, (north + south) / 2))
+
+
+def _centre(at: Node, ground: Ground) -> Floats:
+    """The middle of a cell, on the ground."""
     west, south, east, north = scheme.tile_bounds(*at)
-    middle = geocentric.ecef(np.array((west + east) / 2), np.array((south + north) / 2), ground)
+    lon, lat = np.array((west + east) / 2), np.array((south + north) / 2)
+    return geocentric.ecef(lon, lat, ground.at(lon, lat))
+
+
+def _tiny(at: Node, ground: Ground) -> Body:
+    """A box too small to see at the middle of a cell: an empty file never loads in a client."""
+    middle = _centre(at, ground)
     corners = np.array([[x, y, z] for x in (0, 1) for y in (0, 1) for z in (0, 1)], float)
     faces = np.array([[0, 1, 3, 2], [4, 6, 7, 5], [0, 4, 5, 1], [2, 3, 7, 6], [0, 2, 6, 4], [1, 5, 7, 3]])
     quads = (corners[faces] - 0.5) * TINY

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from layers.types import Bbox
 from tiles import scheme
+from tiles.ground import FLAT, Ground
 from tiles.scheme import CIRCUMFERENCE, SCENE_ZOOMS, Floats
 
 type Node = tuple[int, int, int]
@@ -72,14 +73,15 @@ class Tree:
     """The declared cells of a layer: those of z16 in ``cells``, and their ancestors.
 
     ``only`` limits a sparse layer to the z14 cells (x, y) that hold something. ``reach`` (m) is
-    how far the largest feature may stick out of its z14 cell; ``low`` and ``high`` are
-    ellipsoidal metres."""
+    how far the largest feature may stick out of its z14 cell; ``low`` and ``high`` are metres above
+    ``ground``."""
 
     cells: scheme.Cells
     only: frozenset[tuple[int, int]] | None
     reach: float
     low: float
     high: float
+    ground: Ground
 
     def holds(self, node: Node) -> bool:
         """Whether the node is declared."""
@@ -118,28 +120,28 @@ class Tree:
                 yield child
 
     def region(self, node: Node) -> list[float]:
-        """Bounding region: west, south, east, north (radians), low, high (m), with headroom."""
+        """Bounding region: west, south, east, north (radians), low, high (ellipsoidal m), with headroom."""
         z, x, y = node
         margin = {14: self.reach, 15: BOUNDS[0] / 2, 16: BOUNDS[1] / 2}[z] + SLACK * (17 - z)
         west, south, east, north = np.radians(scheme.tile_bounds(z, x, y))
         north_south = margin / _MERIDIAN_RADIUS
         east_west = north_south / np.cos(max(abs(south), abs(north)))
-        return [
+        around = (
             float(west - east_west),
             float(max(south - north_south, -np.pi / 2)),
             float(east + east_west),
             float(min(north + north_south, np.pi / 2)),
-            self.low,
-            self.high,
-        ]
+        )
+        lowest, highest = self.ground.between(tuple(np.degrees(around).tolist()))
+        return [*around, lowest + self.low, highest + self.high]
 
     def _level(self, z: int) -> scheme.Cells:
         by, c = SCENE_ZOOMS[-1] - z, self.cells
         return scheme.Cells(z, c.x0 >> by, c.y0 >> by, c.x1 >> by, c.y1 >> by)
 
 
-def tree(boxes: Floats, low: float, high: float) -> Tree:
-    """The tree for world boxes (n, 4), n > 0, of features between two heights (m).
+def tree(boxes: Floats, low: float, high: float, ground: Ground = FLAT) -> Tree:
+    """The tree for world boxes (n, 4), n > 0, of features between two heights (m) above the ground.
 
     Bounds are taken in coarse steps, so that ordinary edits leave the tree as it is."""
     largest = float(sizes(boxes).max())
@@ -160,4 +162,5 @@ def tree(boxes: Floats, low: float, high: float) -> Tree:
         reach,
         float(step * np.floor(low / step)) - BELOW,
         float(step * np.ceil(high / step)) + ABOVE,
+        ground,
     )

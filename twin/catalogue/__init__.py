@@ -7,6 +7,7 @@ import zlib
 from pathlib import Path
 
 from layers.store.base import Store
+from tiles.ground import Constant
 from tiles.service import Caches, Tiles
 from twin.access.caller import Caller
 from twin.access.rights import ALL, Rights
@@ -22,6 +23,7 @@ class Catalogue:
         """``derived`` is the folder of files that can be made again."""
         self._store, self._settings, self._derived = store, settings, derived
         self.rights = rights
+        self._ground = Constant(settings.heights.ground)
         self._caches = Caches()
         self._lock = threading.Lock()
         self._views: dict[str, View] = {ALL: View(store, settings, self._tiles)}
@@ -50,4 +52,4 @@ class Catalogue:
         folder = self._derived
         if view.rights != ALL:
             folder = folder / "rights" / f"{zlib.crc32(view.rights.encode()):08x}"
-        return Tiles(view, folder, self._settings.heights.ground, self._caches)
+        return Tiles(view, folder, self._ground, self._caches)

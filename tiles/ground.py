@@ -1,0 +1,49 @@
+"""The ground: the surface that a page draws, and on which bodies stand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from layers.types import Bbox
+from tiles.scheme import Floats
+
+
+class Ground(Protocol):
+    """A height for every place, in metres above the ellipsoid of the map. Asked from several threads."""
+
+    @property
+    def key(self) -> str:
+        """A short text of letters, digits and dots, part of ETags: another surface, another text."""
+
+    def at(self, lon: Floats, lat: Floats) -> Floats:
+        """The heights (m, in the shape of ``lon``) at longitudes and latitudes in degrees."""
+
+    def between(self, box: Bbox) -> tuple[float, float]:
+        """The lowest and the highest height (m) within a box of degrees."""
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """The same height (m) everywhere: what a globe without terrain draws."""
+
+    height: float = 0.0
+
+    @property
+    def key(self) -> str:
+        """The height; empty for the bare ellipsoid."""
+        return f"{self.height:g}" if self.height else ""
+
+    def at(self, lon: Floats, lat: Floats) -> Floats:
+        """As :meth:`Ground.at`."""
+        return np.full(np.shape(lon), self.height)
+
+    def between(self, box: Bbox) -> tuple[float, float]:
+        """As :meth:`Ground.between`."""
+        return self.height, self.height
+
+
+#: The bare ellipsoid.
+FLAT = Constant()
