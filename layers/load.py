@@ -26,10 +26,11 @@ from layers.columns import Fill, Plan, cells, geometry_type, plan
 from layers.errors import BadFile, BadParameter, Exists, NotFound
 from layers.guard import Limits, Reading
 from layers.kinds import Batch, Kind
-from layers.model import Layer, Problem, Report
+from layers.model import Layer, Problem, Report, has_features
 from layers.place import Place
 from layers.place import source as source_crs
 from layers.source import NOTHING, UTC, Declared
+from layers.store import forms
 from layers.store.base import LayerSpec, Store
 from layers.times import Times
 from layers.types import LAYER_ID, GeometryType, Titles
@@ -110,11 +111,13 @@ def _permitted(store: Store, layer_id: str, mode: str) -> Layer | None:
     if mode not in MODES:
         raise BadParameter("mode", mode, f"one of {', '.join(MODES)}")
     try:
-        present = store.layer(layer_id)
+        present = store.any_layer(layer_id)
     except NotFound:
         if mode == "append":
             raise
         return None
+    if not has_features(present):
+        raise forms.taken(layer_id, present.form)
     if mode == "create":
         raise Exists(
             f"layer {layer_id} exists already; use --replace for a new generation or --append to add to it"

@@ -16,6 +16,7 @@ from layers.errors import BadConfig, BadFile, BadParameter, Exists, NotFound
 from layers.query import Query
 from layers.source import Declared
 from layers.store import geopackage
+from layers.store.base import FormSpec
 
 HELSINKI = Path(__file__).parents[4] / "config/demo/helsinki"
 SQUARE = [[[24.9, 60.1], [24.91, 60.1], [24.91, 60.11], [24.9, 60.11], [24.9, 60.1]]]
@@ -211,6 +212,31 @@ def test_plane_coordinates_called_geojson(tmp_path: Path) -> None:
     assert "crs.declared" in {p.rule for p in report.problems}
     with pytest.raises(BadFile, match=r"crs\.unknown"):
         load.check(file, Declared(crs="EPSG:999999"))
+
+
+def test_a_layer_knows_what_its_heights_count_from(store: Any, tmp_path: Path) -> None:
+    one = collection(tmp_path / "one.geojson", feature(point(385000, 6672000, 12.5), "a"))
+    two = collection(tmp_path / "two.geojson", feature(point(385010, 6672000, 13.5), "b"))
+
+    def loaded(file: Path, crs: str, mode: str) -> tuple[str, list[str]]:
+        report = load.run(store, file, Declared(crs=crs), layer_id="wells", mode=mode)
+        rules = [p.rule for p in report.problems if p.rule.startswith("datum.")]
+        return store.layer("wells").vertical_datum, rules
+
+    n2000, n60, none = "EPSG:3903", "EPSG:3902", "EPSG:5048"
+    assert loaded(one, n2000, "create") == ("N2000 height", ["datum.vertical"])
+    assert loaded(two, none, "append") == ("N2000 height", [])
+    assert loaded(two, n60, "append") == ("N2000 height", ["datum.vertical", "datum.mixed"])
+    assert loaded(one, n60, "replace") == ("N60 height", ["datum.vertical"])
+    assert loaded(one, none, "replace") == ("", [])
+
+
+def test_nothing_is_loaded_into_a_layer_of_another_form(store: Any, tmp_path: Path) -> None:
+    store.record(FormSpec("ortho", "coverage", "raster", {}, "EPSG:3879"))
+    file = collection(tmp_path / "a.geojson", feature(point(25, 60), "a"))
+    for mode in load.MODES:
+        with pytest.raises(Exists, match="of the form coverage"):
+            load.run(store, file, layer_id="ortho", mode=mode)
 
 
 def test_mixed_geometry_and_heights(store: Any, tmp_path: Path) -> None:
