@@ -9,19 +9,19 @@ import logging
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from layers.errors import BadParameter, NotAllowed, ReadOnly, TwinError, Unavailable
 from layers.store.base import Store
 from layers.store.open import open_store
 from twin import settings
-from twin.access.caller import CALLER, Callers
+from twin.access.caller import CALLER, Caller, Callers
 from twin.access.keys import Keys
-from twin.access.rights import EVERYBODY, Rights
+from twin.access.rights import ALL, EVERYBODY, Rights
+from twin.access.sessions import Sessions
 from twin.city import City
 from twin.http import errors, respond
-from twin.http.respond import ASGIApp, Receive, Scope, Send
+from twin.http.respond import ASGIApp, Message, Receive, Scope, Send
 from twin.live.refresh import Watcher
 
 log = logging.getLogger("twin")
@@ -35,9 +35,12 @@ ROOMS = {
     "stream": "twin.http.stream",
     "incidents": "twin.http.incidents",
     "search": "twin.http.search",
+    "session": "twin.http.session",
     "health": "twin.http.health",
 }
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+#: In the place of ``no-cache`` where an answer is not everybody's.
+_PRIVATE = [(b"cache-control", b"private, no-cache"), (b"vary", b"Authorization, X-Api-Key, Cookie")]
 #: Between two attempts to reach a database at start.
 RETRY_SECONDS = 0.5
 #: Host headers found right before, so that the check of a repeated one is a look-up.
@@ -67,6 +70,7 @@ def open_city(folder: Path, patience: float = 0.0, rights: Rights = EVERYBODY) -
         incidents=Incidents(live.ingest, live.file, bus, ZoneInfo(conf.time_zone)),
         bus=bus,
         keys=Keys(folder),
+        sessions=Sessions(folder),
     )
 
 
@@ -103,7 +107,7 @@ class Front:
         self._hosts = city.hosts()
         self._known: set[str] = set()
         self._watcher = Watcher(city)
-        self._callers = Callers(city.keys, city.catalogue.rights)
+        self._callers = Callers(city.keys, city.sessions, city.catalogue.rights)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request, or the lifespan."""
@@ -117,9 +121,11 @@ class Front:
         room = self._rooms.get(scope["path"][1:].partition("/")[0], self._page)
         try:
             self._check_host(scope)
+            scope[CALLER] = caller = self._callers.of(scope)
             if scope["method"] not in SAFE:
-                self._check_origin(scope)
-            scope[CALLER] = self._callers.of(scope)
+                self._check_origin(scope, caller)
+            if caller.rights != ALL:
+                send = _private(send)
             await room(scope, receive, send)
         except TwinError as error:
             await _answer(send, errors.problem(error))
@@ -148,10 +154,20 @@ class Front:
             return
         raise NotAllowed("this server does not answer to that Host; add it to allowed_hosts in city.yml")
 
-    def _check_origin(self, scope: Scope) -> None:
+    def _check_origin(self, scope: Scope, caller: Caller) -> None:
+        """A write that a browser sends is taken from our own page alone: scheme, host and port count.
+
+        Programs send no Origin; a browser that sends the cookie of a session does, or says in
+        Sec-Fetch-Site where the request comes from (Fetch Metadata, section 2.3)."""
         origin = respond.header(scope, b"origin")
-        if origin is not None and _origin_host(origin) not in self._hosts:
-            raise NotAllowed("writes from that Origin are not taken; add it to allowed_hosts in city.yml")
+        if origin is None:
+            if caller.by_cookie and respond.header(scope, b"sec-fetch-site") != "same-origin":
+                raise NotAllowed("a session writes from its own page only: the request has no Origin")
+        elif respond.origin(origin) not in respond.own_origins(self._city, scope):
+            raise NotAllowed(
+                "writes are taken from this server's own pages only, and that Origin is another; behind a"
+                " proxy, set `url` or `trusted_proxies` in city.yml"
+            )
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         city = self._city
@@ -170,12 +186,17 @@ class Front:
         await send({"type": "lifespan.shutdown.complete"})
 
 
-def _origin_host(origin: str) -> str | None:
-    """The host name of an Origin header; None for ``null`` and for what is no origin."""
-    try:
-        return urlsplit(origin).hostname
-    except ValueError:
-        return None
+def _private(send: Send) -> Send:
+    """The answers to one who does not see all are kept by no cache that others share."""
+
+    async def wrapped(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = [pair for pair in message["headers"] if pair != (b"cache-control", b"no-cache")]
+            if len(headers) < len(message["headers"]):
+                message = {**message, "headers": [*headers, *_PRIVATE]}
+        await send(message)
+
+    return wrapped
 
 
 async def _answer(send: Send, answer: tuple[int, respond.Headers, bytes]) -> None:

@@ -19,6 +19,7 @@ from layers.errors import Busy, NotFound, Unavailable
 from layers.store import cancellation
 from layers.store.base import Store
 from twin.access.keys import Keys
+from twin.access.sessions import Sessions
 from twin.live.times import iso, now_ms
 from twin.settings import CitySettings
 from twin.threads import Threads
@@ -55,6 +56,7 @@ class City:
     incidents: Incidents
     bus: Bus
     keys: Keys
+    sessions: Sessions
     pool: Threads = field(default_factory=lambda: Threads(8, "twin-work"))
     readers: Threads = field(init=False)
     makers: Threads = field(default_factory=lambda: Threads(8, "twin-make"))

@@ -124,6 +124,7 @@ def test_nothing_hidden_stands_in_any_answer(opened, path):
         assert word not in part.content, word
     if "etag" in whole.headers:
         assert whole.headers["etag"] != part.headers["etag"] or whole.content == part.content
+        assert part.headers.get("cache-control") in ("private, no-cache", None)
         again = opened.get(path, headers={"if-none-match": whole.headers["etag"]})
         assert again.status_code == 200 or whole.content == part.content
         assert opened.get(path, headers={"if-none-match": part.headers["etag"]}).status_code == 304

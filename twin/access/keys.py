@@ -12,15 +12,15 @@ import binascii
 import hashlib
 import hmac
 import json
-import os
 import secrets
 import time
 from collections.abc import Iterable, Mapping, MutableMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from layers.errors import Exists, NoKey, NotFound, Unavailable
+from twin.access import private
 
 type Action = Literal["edit", "observe", "incident"]
 ACTIONS: tuple[Action, ...] = ("edit", "observe", "incident")
@@ -29,10 +29,11 @@ FILE = "keys.json"
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """Who acts: the key's name and what it may do."""
+    """Who acts: the key's name, what it may do, and the digest by which it is kept."""
 
     name: str
     may: tuple[Action, ...]
+    digest: str = field(repr=False)
 
 
 class Keys:
@@ -54,7 +55,8 @@ class Keys:
         if name in self.names():
             raise Exists(f"a key named {name!r} exists")
         secret = "twk_" + secrets.token_urlsafe(32)
-        self._keys[_digest(secret)] = Key(name, tuple(may))
+        digest = _digest(secret)
+        self._keys[digest] = Key(name, tuple(may), digest)
         self._write()
         return secret
 
@@ -75,12 +77,18 @@ class Keys:
         secret = _given(scope)
         if secret is None:
             return None
+        key = self.known(_digest(secret))
+        if key is None:
+            raise NoKey("the key is not known to this city")
+        return key
+
+    def known(self, digest: str) -> Key | None:
+        """The key of that digest, None when there is no such key (any more). Raises Unavailable."""
         self._read()
-        digest = _digest(secret)
         for known, key in self._keys.items():
             if hmac.compare_digest(known, digest):
                 return key
-        raise NoKey("the key is not known to this city")
+        return None
 
     def _read(self) -> None:
         try:
@@ -92,7 +100,7 @@ class Keys:
             return
         try:
             rows = json.loads(self._file.read_text("utf-8"))
-            self._keys = {row["sha256"]: Key(row["name"], tuple(row["may"])) for row in rows}
+            self._keys = {one.digest: one for row in rows if (one := _key(row))}
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise Unavailable("the keys of this city cannot be read: its keys.json is damaged") from error
         self._mtime = mtime
@@ -102,14 +110,12 @@ class Keys:
             {"name": key.name, "sha256": digest, "may": list(key.may), "written": int(time.time())}
             for digest, key in self._keys.items()
         ]
-        part = self._file.with_suffix(".part")
-        handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(handle, "w", encoding="utf-8") as out:
-            json.dump(rows, out, indent=1)
-            out.flush()
-            os.fsync(out.fileno())
-        part.replace(self._file)
+        private.write(self._file, rows)
         self._mtime = -1.0
+
+
+def _key(row: Mapping[str, Any]) -> Key:
+    return Key(row["name"], tuple(row["may"]), row["sha256"])
 
 
 def _digest(secret: str) -> str:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Awaitable, Callable, Collection, Iterable, MutableMapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlsplit
 
 import orjson
 
@@ -223,10 +223,13 @@ def host_name(host: str) -> str | None:
 
 
 def base_url(city: City, scope: Scope) -> str:
-    """Where links begin, without a trailing slash: ``url`` of city.yml, else what a trusted proxy says it
-    was asked for (of several in a row, the first), else the checked Host."""
-    if city.settings.url:
-        return city.settings.url.rstrip("/")
+    """Where links begin, without a trailing slash: ``url`` of city.yml, else where it was asked."""
+    return city.settings.url.rstrip("/") if city.settings.url else asked_url(city, scope)
+
+
+def asked_url(city: City, scope: Scope) -> str:
+    """The address that a request was sent to: what a trusted proxy says it was asked for (of several in a
+    row, the first), else the checked Host."""
     scheme = scope["scheme"]
     host = header(scope, b"host")
     if city.trusts(scope):
@@ -235,3 +238,26 @@ def base_url(city: City, scope: Scope) -> str:
         scheme = proto if proto in ("http", "https") else scheme
         host = name if host_name(name) is not None else host
     return f"{scheme}://{host or '127.0.0.1'}"
+
+
+type Origin = tuple[str, str, int]
+_PORTS = {"http": 80, "https": 443}
+
+
+def origin(url: str) -> Origin | None:
+    """Scheme, host and port of an address or an Origin header (RFC 6454); None for ``null`` and for what is
+    no origin."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port or _PORTS.get(parts.scheme)
+    except ValueError:
+        return None
+    if port is None or not parts.hostname:
+        return None
+    return parts.scheme, parts.hostname.lower(), port
+
+
+def own_origins(city: City, scope: Scope) -> set[Origin | None]:
+    """The origins of our own pages: the public address, and that which was asked."""
+    urls = [asked_url(city, scope), *([city.settings.url] if city.settings.url else ())]
+    return {origin(url) for url in urls} - {None}

@@ -3,6 +3,7 @@
 import base64
 import json
 import stat
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,7 @@ from twin.access import caller
 from twin.access.caller import CALLER, Callers
 from twin.access.keys import FILE, Action, Keys
 from twin.access.rights import EVERYBODY
+from twin.access.sessions import Sessions
 
 
 def scope(*headers: tuple[bytes, bytes]) -> dict[str, object]:
@@ -23,7 +25,7 @@ def bearer(key: str) -> dict[str, object]:
 
 def require(keys: Keys, given: dict[str, object], action: Action) -> str:
     """The name of the caller that the front door finds and a room asks for."""
-    given[CALLER] = Callers(keys, EVERYBODY).of(given)
+    given[CALLER] = Callers(keys, Sessions(Path()), EVERYBODY).of(given)
     return caller.require(given, action)
 
 

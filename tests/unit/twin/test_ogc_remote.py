@@ -102,7 +102,7 @@ def ask(city, method, path, query="", body=None, **headers):
         sent.append(message)
 
     async def run():
-        scope[CALLER] = Callers(city.keys, EVERYBODY).of(scope)
+        scope[CALLER] = Callers(city.keys, city.sessions, EVERYBODY).of(scope)
         await make(city)(scope, receive, send)
 
     asyncio.run(run())

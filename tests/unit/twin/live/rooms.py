@@ -16,6 +16,7 @@ from twin import settings
 from twin.access.caller import CALLER, Callers
 from twin.access.keys import Keys
 from twin.access.rights import EVERYBODY
+from twin.access.sessions import Sessions
 from twin.city import City
 from twin.http import errors, incidents, respond, sensorthings, stream
 from twin.http.respond import ASGIApp, Receive, Scope, Send
@@ -33,14 +34,17 @@ class Room:
         self.folder = folder
         self.keys = Keys(folder)
         self.key = self.keys.add("tester") if not self.keys.names() else ""
+        self.sessions = Sessions(folder)
         self.bus = Bus()
         conf = settings.parse(THEMES)
         self.live = Live(folder, conf, self.bus)
         none = cast(Any, SimpleNamespace())
         zone = ZoneInfo(conf.time_zone)
         self.incidents = Incidents(self.live.ingest, self.live.file, self.bus, zone)
-        self.city = City(folder, conf, none, none, self.live, self.incidents, self.bus, self.keys)
-        self.callers = Callers(self.keys, EVERYBODY)
+        self.city = City(
+            folder, conf, none, none, self.live, self.incidents, self.bus, self.keys, self.sessions
+        )
+        self.callers = Callers(self.keys, self.sessions, EVERYBODY)
         self._rooms: dict[str, ASGIApp] = {
             "sta": sensorthings.make(self.city),
             "incidents": incidents.make(self.city),
