@@ -134,8 +134,10 @@ def _inside(model: Any, part: str | int) -> Iterator[Any]:
         yield fields[str(part)]
         return
     origin, arguments = get_origin(model), get_args(model)
-    if isinstance(origin, type) and issubclass(origin, Mapping | Sequence):
-        yield arguments[1 if issubclass(origin, Mapping) else 0]
+    if isinstance(origin, type) and issubclass(origin, Mapping) and isinstance(part, str):
+        yield arguments[1]
+    elif isinstance(origin, type) and issubclass(origin, Sequence) and isinstance(part, int):
+        yield arguments[0]
 
 
 def _fields(model: Any) -> dict[str, Any]:

@@ -17,11 +17,23 @@ from typing import IO
 
 import httpx
 
+from layers import strict
 from tests import launcher
+from twin.settings import CitySettings
 
 ROOT = Path(__file__).resolve().parent.parent
 HELSINKI = ROOT / "config" / "demo" / "helsinki"
 READY_SECONDS = 60
+
+
+def setting_paths(path: tuple[str | int, ...] = ()) -> list[str]:
+    """The path of every setting of city.yml; ``ID`` stands for any layer, 0 for any member of a list."""
+    found = []
+    for key in strict.keys(CitySettings, path):
+        here = (*path, key)
+        found.append(".".join(map(str, here)))
+        found += [*setting_paths(here), *setting_paths((*here, "ID")), *setting_paths((*here, 0))]
+    return found
 
 
 def copy_city(source: Path, target: Path) -> Path:
