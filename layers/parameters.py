@@ -14,9 +14,10 @@ from layers.cql import limits
 from layers.cql.ast import FID
 from layers.cql.parse import LANGUAGES
 from layers.errors import BadParameter
+from layers.instants import day, instant
 from layers.model import Layer
 from layers.types import CRS84, Field, Interval, Sort
-from layers.values import day, instant, stored
+from layers.values import stored
 
 DEFAULT_LIMIT = 100
 MAX_LIMIT = 10_000

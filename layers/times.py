@@ -12,22 +12,18 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
+from datetime import datetime, time, tzinfo
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from layers import values
+from layers import instants
 from layers.errors import BadParameter, shown
 from layers.kinds.base import Batch, blank
 from layers.model import Problem
 from layers.types import FieldType
 
-_TIME = re.compile(
-    r"(\d{4})([-/])(\d{1,2})\2(\d{1,2})"
-    r"(?:(?:[Tt]| +)(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,9}))?)? ?([Zz]|[+-]\d{2}(?::?\d{2})?)?)?"
-)
 #: How some databases write that there is no date.
 _NO_DATE = re.compile(r"0000[-/]00[-/]00(?:[Tt ][0:.]*[Zz]?)?")
 _SHAPE = r"^\s*\d{4}[-/]\d{1,2}[-/]\d{1,2}"
@@ -43,38 +39,13 @@ def zone(name: str) -> tzinfo:
         ) from error
 
 
-def read(text: str) -> date | datetime | None:
-    """A date, or a time with the zone that the text names (None without one); None for any other text."""
-    match = _TIME.fullmatch(text.strip())
-    if match is None:
-        return None
-    year, _, month, day_, hour, minute, second, fraction, offset = match.groups()
-    try:
-        day = date(int(year), int(month), int(day_))
-        if hour is None:
-            return day
-        micro = int((fraction or "0")[:6].ljust(6, "0"))
-        clock = time(int(hour), int(minute), int(second or 0), micro, tzinfo=_offset(offset))
-    except ValueError:
-        return None
-    return datetime.combine(day, clock)
-
-
-def _offset(text: str | None) -> tzinfo | None:
-    """``Z``, ``+08``, ``+0800``, ``+08:00``. Raises ValueError from 24 hours on."""
-    if text is None or text in "Zz":
-        return None if text is None else UTC
-    minutes = int(text[1:3]) * 60 + int(text[3:].removeprefix(":") or 0)
-    return timezone(timedelta(minutes=-minutes if text[0] == "-" else minutes))
-
-
 def utc(value: datetime, local: tzinfo) -> str | None:
     """A time as ``YYYY-MM-DDThh:mm:ss.sssZ``; one without a zone is read in ``local``, the first of the two
     where a clock was set back. None where it lies beyond the years 1 to 9999 in UTC."""
     try:
         moment = value if value.tzinfo else value.replace(tzinfo=local)
-        return str(values.stored("datetime", moment))
-    except ValueError:
+        return instants.utc(moment)
+    except (OverflowError, ValueError):
         return None
 
 
@@ -94,14 +65,14 @@ class Seen:
         for text in texts:
             if blank(text) or _NO_DATE.fullmatch(text.strip()):
                 continue
-            found = read(text)
+            found = instants.written(text)
             if isinstance(found, datetime):
                 midnight = found.tzinfo is None and found.time() == time()
                 self.midnights |= midnight
                 self.moments |= not midnight
             elif found is not None:
                 self.days = True
-            elif self.unreal is None and _TIME.fullmatch(text.strip()):
+            elif self.unreal is None and instants.is_written(text):
                 self.unreal = text
             else:
                 self.other = True
@@ -191,7 +162,7 @@ class Times:
 
     def _stored(self, text: str, type_: FieldType) -> tuple[str | None, bool]:
         """The value as the store keeps it, and whether the zone had to be assumed."""
-        found = read(text)
+        found = instants.written(text)
         if found is None:
             return None, False
         if type_ == "date":

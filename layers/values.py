@@ -3,55 +3,15 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any
 
 import orjson
 
+from layers import instants
 from layers.errors import shown
 from layers.types import FieldType
-
-_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
-_INSTANT = re.compile(
-    r"(\d{4}-\d{2}-\d{2})[Tt ](\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?)([Zz]|[+-]\d{2}:?\d{2})"
-)
-_LEAP = slice(17, 19)
-
-
-def instant(text: str) -> str:
-    """An RFC 3339 date-time with zone as ``YYYY-MM-DDThh:mm:ss.sssZ``. Raises ValueError.
-
-    A leap second is the second after it, as in POSIX time (RFC 3339, section 5.6 and appendix D)."""
-    given = text.strip().upper()
-    if not _INSTANT.fullmatch(given):
-        raise ValueError(f"{shown(text)} is not a date and time with a zone (RFC 3339)")
-    try:
-        if given[_LEAP] != "60":
-            return _utc(datetime.fromisoformat(given))
-        last = datetime.fromisoformat(f"{given[:17]}59{given[19:]}")
-        found = _utc(last + timedelta(seconds=1))
-    except (ValueError, OverflowError):
-        raise ValueError(f"{shown(text)} is not a date and time of the calendar") from None
-    if found[8:19] != "01T00:00:00":
-        raise ValueError(f"{shown(text)} is not a leap second: those end a month in UTC")
-    return found
-
-
-def day(text: str) -> str:
-    """An RFC 3339 full-date. Raises ValueError."""
-    if not _DAY.fullmatch(text.strip()):
-        raise ValueError(f"{shown(text)} is not a date (YYYY-MM-DD)")
-    try:
-        return date.fromisoformat(text.strip()).isoformat()
-    except ValueError:
-        raise ValueError(f"{shown(text)} is not a date of the calendar") from None
-
-
-def _utc(value: datetime) -> str:
-    moment = value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
-    return moment.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
 def stored(kind: FieldType, value: Any) -> str | int | float | None:
@@ -70,13 +30,13 @@ def stored(kind: FieldType, value: Any) -> str | int | float | None:
     if kind == "date":
         if isinstance(value, date):
             return value.isoformat()[:10]
-        return day(_text(value))
+        return instants.day(_text(value))
     if kind == "array":
         return array(value)
     if not isinstance(value, datetime):
-        return instant(_text(value))
+        return instants.instant(_text(value))
     try:
-        return _utc(value)
+        return instants.utc(value)
     except OverflowError:
         raise ValueError(f"{value} is not a date and time of the calendar in UTC") from None
 

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from layers import values
+from layers import instants
 from layers.cql import ast
 from layers.cql.functions import FUNCTIONS
 from layers.errors import shown
@@ -55,16 +55,16 @@ def tagged(node: Mapping[str, Any]) -> ast.Value:
     text = node[name]
     if not isinstance(text, str):
         raise ValueError(f"{name.upper()} takes a text")
-    return ast.Value(values.day(text), "date") if name == "date" else _timestamp(text)
+    return ast.Value(instants.day(text), "date") if name == "date" else _timestamp(text)
 
 
 def _timestamp(text: str) -> ast.Value:
-    return ast.Value(values.instant(text), "datetime")
+    return ast.Value(instants.instant(text), "datetime")
 
 
 def time_literal(text: str) -> ast.Value:
     """A text as a date (10 characters), else as a timestamp. Raises ValueError."""
-    return ast.Value(values.day(text), "date") if len(text) == 10 else _timestamp(text)
+    return ast.Value(instants.day(text), "date") if len(text) == 10 else _timestamp(text)
 
 
 def whole(number: int | float) -> int | float | None:

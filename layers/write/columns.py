@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 
+from layers import instants
 from layers.model import Layer, Rows
 from layers.types import Field, FieldType
 
@@ -113,7 +114,7 @@ def day(value: object) -> date | None:
 def moment(value: object) -> datetime | None:
     """A stored instant in UTC; one without a zone counts as UTC. None for what is none."""
     try:
-        read = datetime.fromisoformat(text(value))
+        read = instants.moment(text(value))
         return read.astimezone(UTC) if read.tzinfo else read.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
         return None
@@ -124,7 +125,7 @@ def instant(value: object) -> str | None:
     if isinstance(value, str) and len(value) == 24 and value[10] == "T" and value[23] == "Z":
         return value
     read = moment(value)
-    return None if read is None else f"{read:%Y-%m-%dT%H:%M:%S}.{read.microsecond // 1000:03d}Z"
+    return None if read is None else instants.utc(read)
 
 
 def calendar(value: object) -> str | None:

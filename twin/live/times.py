@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime, timedelta
 
+from layers import instants
 from layers.errors import BadBody, shown
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -30,7 +31,7 @@ def parse(text: object, name: str) -> int:
     if not isinstance(text, str):
         raise BadBody(f"{name}: an ISO 8601 time with a zone, as 2026-11-22T12:00:00Z")
     try:
-        moment = datetime.fromisoformat(text)
+        moment = instants.moment(text)
     except ValueError as error:
         raise BadBody(f"{name}={shown(text)}: not an ISO 8601 time") from error
     if moment.tzinfo is None:

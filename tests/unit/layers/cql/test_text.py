@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from layers.cql.text import read
+from layers.instants import instant
 from layers.model import Layer
-from layers.values import instant
 from tests import queries
 from tests.unit.layers.cql import writing
 
