@@ -16,6 +16,7 @@ from layers import load as loading
 from layers import query
 from layers.errors import BadBody
 from layers.query import Query
+from layers.source import Declared
 from layers.store.base import Store
 from layers.store.database import Database, Registered
 from layers.store.open import open_store
@@ -38,8 +39,8 @@ POINTS = spec("things", kind="feature", geometry_type="Point", time_field="seen"
 def things(store: Store, tmp_path: Path) -> Store:
     """A layer of a CSV with a date and a time; its time is the date."""
     (tmp_path / "things.csv").write_text(CSV, "utf-8")
-    said = {"kind": "feature", "time_zone": "Asia/Shanghai", "time_field": "built"}
-    loading.run(store, tmp_path / "things.csv", layer_id="things", **said)
+    declared = Declared(kind="feature", time_zone="Asia/Shanghai", time_field="built")
+    loading.run(store, tmp_path / "things.csv", declared, layer_id="things")
     return store
 
 
@@ -153,9 +154,8 @@ def test_a_download_that_is_loaded_again_changes_nothing(store: Store, tmp_path:
         with zipfile.ZipFile(path) as archive:
             archive.extractall(tmp_path)
         (path,) = tmp_path.glob("*.shp")
-    report = loading.run(
-        store, path, layer_id="things", kind="feature", mode="replace", time_zone="Asia/Tokyo"
-    )
+    declared = Declared(kind="feature", time_zone="Asia/Tokyo")
+    report = loading.run(store, path, declared, layer_id="things", mode="replace")
     assert (report.unchanged, report.created, report.updated, report.deleted) == (4, 0, 0, 0)
     assert (report.time_zone, report.time_field) == ("", "seen")
     assert {f.name: f.type for f in store.layer("things").fields} == {f.name: f.type for f in layer.fields}

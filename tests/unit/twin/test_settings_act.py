@@ -66,7 +66,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     feature = {"type": "Feature", "properties": {"name": "a"}, "geometry": place}
     (made / "posts.geojson").write_text(json.dumps({"type": "FeatureCollection", "features": [feature]}))
     store = open_store(made)
-    load.run(store, made / "posts.geojson", layer_id="posts", kind="feature")
+    load.run(store, made / "posts.geojson", layer_id="posts")
     store.close()
     (made / "key").write_text(Keys(made).add("tester"))
     return made
