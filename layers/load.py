@@ -161,8 +161,8 @@ class _Source:
 
     def _guess(self) -> Kind:
         """The kind by the columns and shapes of the first batch, noted."""
-        if (kind := kinds.of_format(self._reading.meta["driver"])) is not None:
-            return kind
+        if known := self._reading.meta["kind"]:
+            return kinds.get(known)
         first = next(self._reading.batches(), None)
         if first is None:
             return kinds.KINDS["feature"]
@@ -339,6 +339,11 @@ def _batch(table: pa.Table) -> Batch:
 
 
 def _sha256(path: Path) -> str:
+    """Of a file's bytes; of a folder's, over the names and digests of its files."""
+    if path.is_dir():
+        files = sorted(each for each in path.rglob("*") if each.is_file())
+        lines = (f"{_sha256(each)}  {each.relative_to(path).as_posix()}\n" for each in files)
+        return hashlib.sha256("".join(lines).encode()).hexdigest()
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -20,7 +20,6 @@ __all__ = [
     "get",
     "guess",
     "known",
-    "of_format",
     "register",
     "signature_columns",
 ]
@@ -69,11 +68,6 @@ def register(kind: Kind) -> None:
 def known(kind_id: str) -> Kind:
     """The kind of that id, ``feature`` where there is none: a store may hold a kind of another edition."""
     return KINDS.get(kind_id) or KINDS["feature"]
-
-
-def of_format(driver: str) -> Kind | None:
-    """The kind of all files of a reader's driver, if it has one."""
-    return next((kind for kind in KINDS.values() if driver in kind.formats), None)
 
 
 def get(kind_id: str) -> Kind:

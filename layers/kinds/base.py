@@ -100,8 +100,7 @@ class Kind:
     ``key`` are the fields that identify a row that has no source id.
     ``style`` is the page's default style (colour rule, width or size, legend, assumed values).
     ``signature`` are source columns that tell the kind when the caller does not; of several kinds that
-    a source could be, the one of lowest ``rank`` is taken. ``formats`` are the file formats whose files
-    are of this kind (a reader's driver).
+    a source could be, the one of lowest ``rank`` is taken.
     ``flat``: a footprint's own heights are dropped, since fields or a mesh hold them.
     ``buried``: lies under the ground, and is drawn there.
     ``provenance`` are fields that say where another field's value came from; a load counts them.
@@ -124,7 +123,6 @@ class Kind:
     signature: tuple[str, ...] = ()
     rank: int = 100
     mesh: Callable[[Batch, Columns], list[bytes | None]] | None = None
-    formats: tuple[str, ...] = ()
     flat: bool = False
     buried: bool = False
     provenance: tuple[str, ...] = ()

@@ -208,7 +208,6 @@ class Table(Rows):
     geometry: frozenset[Literal["point", "line", "polygon"]] = frozenset()
     key: tuple[str, ...] = ()
     signature: tuple[str, ...] = ()
-    formats: tuple[str, ...] = ()
     flat: bool = False
     buried: bool = False
     provenance: tuple[str, ...] = ()
@@ -336,7 +335,6 @@ _SAME = (
     "key",
     "signature",
     "rank",
-    "formats",
     "flat",
     "buried",
     "provenance",

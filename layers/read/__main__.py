@@ -20,10 +20,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from layers.read import child, vector
+from layers.read import child, registry
 
-#: What pyarrow imports at its first array and numpy at need: else each child would import it anew.
-_LATE_IMPORTS = ("numpy.ma", "dateutil.relativedelta")
+#: What readers and libraries import at need: else each child would import it anew.
+_LATE_IMPORTS = ("layers.read.vector", "numpy.ma", "dateutil.relativedelta")
 #: Bytes of a request; a path has at most 4096.
 _MESSAGE = 8192
 
@@ -130,9 +130,44 @@ def _tell(answer: socket.socket, number: int) -> None:
         return  # the owner is gone
 
 
+def limit_drivers() -> None:
+    """Let GDAL load with no driver that no reader wants. Raises RuntimeError when that cannot be.
+
+    Its list is asked of another process: in this one it takes OGR_SKIP only before it loads.
+    """
+    wanted = registry.drivers()
+    if "pyogrio" in sys.modules:
+        raise RuntimeError("a reader loads GDAL when it is imported; it must wait until it reads")
+    os.environ["OGR_SKIP"] = ",".join(sorted(_installed() - wanted))
+    import pyogrio
+
+    if foreign := set(pyogrio.list_drivers()) - wanted:
+        raise RuntimeError(f"this GDAL does not let its drivers be limited: {sorted(foreign)}")
+
+
+def _installed() -> set[str]:
+    """The vector drivers of the installed GDAL, listed in a fork."""
+    end, start = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.close(end)
+            import pyogrio
+
+            with open(start, "w") as out:
+                out.write("\n".join(pyogrio.list_drivers()))
+        finally:
+            os._exit(0)
+    os.close(start)
+    with open(end) as listed:
+        found = set(listed.read().splitlines())
+    os.waitpid(pid, 0)
+    return found
+
+
 def main(descriptor: int) -> None:
     """Serve the owner at the other end of an inherited socket."""
-    vector.refuse_foreign_drivers()
+    limit_drivers()
     for name in _LATE_IMPORTS:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)

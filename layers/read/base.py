@@ -7,6 +7,7 @@ A reader runs in the guarded child only (``layers.guard``). It hands its batches
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,10 @@ from typing import Any
 import orjson
 import pyarrow as pa
 
-from layers.errors import BadFile
+from layers.errors import BadFile, shown
 from layers.model import Problem
 from layers.source import NOTHING, Declared
 
-#: The GDAL drivers that a reading process may open files with.
-WANTED_DRIVERS = frozenset({"GPKG", "GeoJSON", "GeoJSONSeq", "FlatGeobuf", "ESRI Shapefile"})
 BATCH_ROWS = 10_000
 #: Findings that are told one by one; lost rows beyond them are counted.
 MOST_PROBLEMS = 10_000
@@ -27,7 +26,9 @@ MOST_PROBLEMS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Ceilings for one file: bytes, vertices a feature, nesting, seconds of CPU, bytes of memory."""
+    """Ceilings for one source: bytes (of a file, and of all that a zip archive unpacks to), vertices a
+    feature, nesting, seconds of CPU, bytes of memory, columns, files in a folder or zip archive, and how
+    many times its packed size an archive may unpack to."""
 
     size: int = 2 << 30
     vertices: int = 1_000_000
@@ -35,14 +36,15 @@ class Limits:
     seconds: int = 600
     memory: int = 6 << 30
     columns: int = 2000
+    members: int = 10_000
+    ratio: int = 300
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What a reader is told. ``format`` is what the guard found by content."""
+    """The source, what its owner declares of it, and the ceilings."""
 
     path: str
-    format: str
     declared: Declared = NOTHING
     limits: Limits = field(default_factory=Limits)
 
@@ -58,6 +60,35 @@ class Options:
         (folder / "options.json").write_bytes(orjson.dumps(asdict(self)))
 
 
+@dataclass(frozen=True, slots=True)
+class SourceLayer:
+    """A layer inside a source: its name, how many features it has (None: not known without reading them),
+    and its type of geometry."""
+
+    name: str
+    features: int | None = None
+    geometry: str = ""
+
+
+#: Names that a reason lists.
+_LISTED = 20
+
+
+class SeveralLayers(BadFile):
+    """A source has several layers and none was named; ``layers`` are they."""
+
+    def __init__(self, layers: Sequence[SourceLayer]) -> None:
+        self.layers = tuple(layers)
+        names = ", ".join(shown(each.name) for each in self.layers[:_LISTED])
+        super().__init__("layer.choose", f"the file has {len(self.layers)} layers; name one: {names}")
+
+
+def unknown_layer(wanted: str, names: Sequence[str]) -> BadFile:
+    """Why a layer that was named cannot be read."""
+    has = ", ".join(shown(name) for name in names[:_LISTED])
+    return BadFile("layer.unknown", f"the file has no layer {shown(wanted)}; it has {has}")
+
+
 class Sink:
     """Collects what a reader finds: batches as files, meta and problems as one JSON at the end."""
 
@@ -66,6 +97,7 @@ class Sink:
         self.meta: dict[str, Any] = {"driver": "", "crs": None, "encoding": "", "layer": "", "batches": 0}
         # columns that the file types as date or datetime (given as text), and whether its text may be such
         self.meta.update(times={}, guess_times=True)
+        self.meta["kind"] = None  # what the rows are, where the format says it
         self.problems: list[Problem] = []
         self.dropped = 0
 
@@ -105,7 +137,8 @@ def save_result(folder: Path, result: dict[str, Any]) -> None:
 
 def refuse(folder: Path, error: BadFile) -> None:
     """Tell the parent that the file is refused."""
-    save_result(folder, {"refused": {"rule": error.rule, "reason": error.reason}})
+    layers = [asdict(each) for each in error.layers] if isinstance(error, SeveralLayers) else []
+    save_result(folder, {"refused": {"rule": error.rule, "reason": error.reason, "layers": layers}})
 
 
 def valid_text(table: pa.Table, sink: Sink) -> pa.Table:

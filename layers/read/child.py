@@ -1,4 +1,4 @@
-"""The guarded child of one file: ceilings first, then its reader by format. See ``layers.guard``."""
+"""The guarded child of one source: ceilings first, then its reader. See ``layers.guard``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import traceback
 from pathlib import Path
 
 from layers.errors import BadFile
-from layers.read import cityjson, scan, table, vector
+from layers.read import sources
 from layers.read.base import Options, Sink, refuse
 
 #: prctl(PR_SET_PDEATHSIG): the child dies with the warm reader that forked it.
@@ -71,7 +71,7 @@ def read(folder: Path) -> None:
     options = Options.load(folder)
     sink = Sink(folder)
     try:
-        _read(options, sink)
+        sources.read(options, sink, folder)
         sink.finish()
     except BadFile as error:
         refuse(folder, error)
@@ -79,23 +79,3 @@ def read(folder: Path) -> None:
         refuse(folder, BadFile("limit.memory", "reading needs more memory than the limit allows"))
     except RecursionError:
         refuse(folder, BadFile("limit.depth", "the file is nested too deeply"))
-
-
-def _read(options: Options, sink: Sink) -> None:
-    """Choose the reader by format and, for JSON, by what the outermost object says it is."""
-    path = Path(options.path)
-    if options.format == "csv":
-        table.read(path, options, sink)
-    elif options.format == "json":
-        if path.suffix.casefold() in (".jsonl", ".geojsonl"):
-            cityjson.refuse_sequence(path)
-            vector.read(path, options, sink, "GeoJSONSeq")
-            return
-        outline = scan.scan(path, options.limits.depth)
-        if outline.value("type") in ("CityJSON", "CityJSONFeature"):
-            cityjson.read(path, options, sink)
-        else:
-            vector.check_geojson(path, outline)
-            vector.read(path, options, sink, "GeoJSON")
-    else:
-        vector.read(path, options, sink, vector.DRIVERS[options.format])

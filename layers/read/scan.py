@@ -7,6 +7,7 @@ grammar; the parser that follows does.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +34,12 @@ class Outline:
         """The string after the first top-level string equal to ``key``."""
         following = dict(zip(self.strings[-2::-1], self.strings[:0:-1], strict=True))
         return following.get(key)
+
+
+@cache
+def outline_of(path: Path, max_depth: int) -> Outline:
+    """:func:`scan` once a file, for a process that reads and ends."""
+    return scan(path, max_depth)
 
 
 def scan(path: Path, max_depth: int) -> Outline:

@@ -1,11 +1,9 @@
-"""GeoJSON, GeoPackage, FlatGeobuf and Shapefile through pyogrio's Arrow stream."""
+"""What GDAL reads, through pyogrio's Arrow stream. Importing this loads GDAL: see ``layers.read.gdal``."""
 
 from __future__ import annotations
 
-import os
-import re
-import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,58 +17,56 @@ from pyogrio.errors import DataLayerError, DataSourceError, FeatureError
 
 from layers.batch import ROW, SOURCE_ID, WKB
 from layers.errors import BadFile, shown
-from layers.read.base import BATCH_ROWS, WANTED_DRIVERS, Options, Sink, sniff
-from layers.read.scan import Outline
+from layers.read.base import BATCH_ROWS, Options, SeveralLayers, Sink, SourceLayer, unknown_layer
 from layers.types import FieldType
 
-DRIVERS: Mapping[str, str] = {"gpkg": "GPKG", "fgb": "FlatGeobuf", "shp": "ESRI Shapefile"}
 #: Drivers whose formats have types for dates and times: what they give as text is text.
 _TYPED = frozenset({"GPKG", "FlatGeobuf"})
-_GEOJSON_TYPES = frozenset({"FeatureCollection", "Feature"})
-_GEOMETRY_TYPES = frozenset(
-    {"Point", "MultiPoint", "LineString", "MultiLineString", "Polygon", "MultiPolygon", "GeometryCollection"}
-)
 #: Layers a file may list before it is taken for hostile.
 _MOST_LAYERS = 1000
 
 
-def check_geojson(path: Path, outline: Outline) -> None:
-    """Refuse JSON that is not GeoJSON (RFC 7946 section 3) by its top-level ``type``."""
-    kind = outline.value("type")
-    if kind in _GEOJSON_TYPES | _GEOMETRY_TYPES:
-        return
-    what = f'its "type" is {shown(kind)}' if kind else 'it has no "type"'
-    raise BadFile("json.not_geojson", f"{shown(path.name)} is JSON but neither GeoJSON nor CityJSON: {what}")
-
-
-def refuse_foreign_drivers() -> None:
-    """Run again with every unwanted GDAL driver skipped, should this GDAL know one we did not list."""
-    foreign = set(pyogrio.list_drivers()) - WANTED_DRIVERS
-    if not foreign:
-        return
-    if os.environ.get("TWIN_SKIPPED_ALL"):
-        raise BadFile("reader.drivers", "this GDAL build does not let its drivers be limited")
-    skip = ",".join((os.environ.get("OGR_SKIP", ""), *sorted(foreign)))
-    environment = {**os.environ, "OGR_SKIP": skip, "TWIN_SKIPPED_ALL": "1"}
-    os.execve(sys.executable, [sys.executable, "-P", "-m", "layers.read", *sys.argv[1:]], environment)  # noqa: S606
-
-
-def read(path: Path, options: Options, sink: Sink, driver: str) -> None:
-    """Read one layer of a file. Raises BadFile."""
-    encoding = options.declared.encoding
-    if driver == "ESRI Shapefile":
-        encoding = _dbf_encoding(path, options, sink)
-    try:
-        layer = _choose(path, options.declared.layer)
+def read(
+    path: Path, options: Options, sink: Sink, driver: str, *, encoding: str | None, numbered: bool = False
+) -> None:
+    """Read one layer of a file. ``numbered``: the driver's feature ids are the file's own. Raises BadFile."""
+    with _damage():
+        layer = _choose(path, options.declared.layer, driver)
         info = pyogrio.read_info(path, layer=layer, encoding=encoding)
-        if info["driver"] != driver:
-            raise BadFile("file.disguised", f"the content was opened as {info['driver']}, not as {driver}")
+        _check_driver(info["driver"], driver)
         sink.meta.update(
             driver=driver, crs=info["crs"], encoding=encoding or info["encoding"] or "UTF-8", layer=layer
         )
-        _stream(path, layer, encoding, options, sink, driver)
+        _stream(path, layer, encoding, options, sink, driver, numbered)
+
+
+def layers(path: Path, driver: str) -> list[SourceLayer]:
+    """The layers of a file that have geometry, or all where none has. Raises BadFile."""
+    with _damage():
+        found = pyogrio.list_layers(path)
+        if len(found) > _MOST_LAYERS:
+            raise BadFile("limit.layers", f"the file lists {len(found)} layers")
+        chosen = [name for name, geometry in found if geometry is not None] or [name for name, _ in found]
+        listed = []
+        for name in map(str, chosen):
+            info = pyogrio.read_info(path, layer=name, force_feature_count=True)
+            _check_driver(info["driver"], driver)
+            listed.append(SourceLayer(name, info["features"], str(info["geometry_type"])))
+        return listed
+
+
+@contextmanager
+def _damage() -> Iterator[None]:
+    """What GDAL cannot read is refused."""
+    try:
+        yield
     except (DataSourceError, DataLayerError, FeatureError, pa.ArrowException) as error:
         raise BadFile("file.damaged", f"GDAL cannot read the file: {_first_line(error)}") from error
+
+
+def _check_driver(opened: str, wanted: str) -> None:
+    if opened != wanted:
+        raise BadFile("file.disguised", f"the content was opened as {opened}, not as {wanted}")
 
 
 def _first_line(error: Exception) -> str:
@@ -79,30 +75,30 @@ def _first_line(error: Exception) -> str:
     )
 
 
-def _choose(path: Path, wanted: str | None) -> str:
+def _choose(path: Path, wanted: str | None, driver: str) -> str:
     """The layer to read: the wanted one, or the only one that has geometry."""
-    found = pyogrio.list_layers(path)
-    if len(found) > _MOST_LAYERS:
-        raise BadFile("limit.layers", f"the file lists {len(found)} layers")
-    names = [str(name) for name, _ in found]
     if wanted is not None:
+        names = [str(name) for name, _ in pyogrio.list_layers(path)]
         if wanted not in names:
-            raise BadFile(
-                "layer.unknown", f"the file has no layer {shown(wanted)}; it has {', '.join(names[:20])}"
-            )
+            raise unknown_layer(wanted, names)
         return wanted
-    spatial = [str(name) for name, geometry in found if geometry is not None] or names
-    if not spatial:
+    found = layers(path, driver)
+    if not found:
         raise BadFile("layer.none", "the file has no layer")
-    if len(spatial) > 1:
-        raise BadFile(
-            "layer.choose", f"the file has {len(spatial)} layers; name one: {', '.join(spatial[:20])}"
-        )
-    return spatial[0]
+    if len(found) > 1:
+        raise SeveralLayers(found)
+    return found[0].name
 
 
-def _stream(path: Path, layer: str, encoding: str | None, options: Options, sink: Sink, driver: str) -> None:
-    numbered = driver in ("GPKG", "GeoJSON", "GeoJSONSeq") and (driver == "GPKG" or _has_integer_ids(path))
+def _stream(
+    path: Path,
+    layer: str,
+    encoding: str | None,
+    options: Options,
+    sink: Sink,
+    driver: str,
+    numbered: bool,
+) -> None:
     more: dict[str, Any] = {"encoding": encoding} if encoding and driver == "ESRI Shapefile" else {}
     if driver == "GeoJSON":
         more["DATE_AS_STRING"] = "YES"  # GDAL makes 1 March of 2020-02-30, and a time of a date among times
@@ -299,68 +295,3 @@ def arrays(values: list[Any]) -> pa.Array | None:
         return None
     texts = [None if v is None else [orjson.dumps(m, default=str).decode() for m in v] for v in values]
     return pa.array(texts, pa.list_(pa.string()))
-
-
-def _has_integer_ids(path: Path) -> bool:
-    """Whether the features of a GeoJSON file carry integer ids; GDAL invents them where they are absent."""
-    with path.open("rb") as file:
-        head = file.read(1 << 20)
-    feature = re.search(rb'\{[^{}]*?"type"\s*:\s*"Feature"', head)
-    if feature is None:
-        return False
-    part = _first_object(head, feature.start())
-    if part is None:
-        return False
-    try:
-        value = orjson.loads(part)
-    except orjson.JSONDecodeError:
-        return False
-    return isinstance(value, dict) and isinstance(value.get("id"), int)
-
-
-def _first_object(data: bytes, start: int) -> bytes | None:
-    """The JSON object that begins at a position, if it ends within the data."""
-    depth = 0
-    for match in re.finditer(rb'"(?:[^"\\]|\\.)*"|[{}]', data[start:]):
-        token = match.group()
-        if token == b"{":
-            depth += 1
-        elif token == b"}":
-            depth -= 1
-            if depth == 0:
-                return data[start : start + match.end()]
-    return None
-
-
-def _dbf_encoding(path: Path, options: Options, sink: Sink) -> str | None:
-    """The text encoding of a Shapefile: declared, else .cpg, else sniffed from the .dbf and reported."""
-    for ending in (".shx", ".dbf"):
-        if not _beside(path, ending):
-            raise BadFile("shapefile.incomplete", f"the file {path.stem}{ending} is missing beside the .shp")
-    if options.declared.encoding:
-        return options.declared.encoding
-    if _beside(path, ".cpg"):
-        return None
-    dbf = _beside(path, ".dbf")
-    if dbf is None:
-        return None
-    with dbf.open("rb") as file:
-        head = file.read(32)
-        file.seek(int.from_bytes(head[8:10], "little"))
-        runs = _fields(file.read(4 << 20))
-    if not runs:
-        return "UTF-8"
-    found = sniff(runs)
-    sink.note("encoding.sniffed", f"the Shapefile names no encoding; its text was read as {found.upper()}")
-    return found.upper()
-
-
-def _fields(data: bytes) -> list[bytes]:
-    """Runs of text between blanks; a run that the block or a field end may have cut is left out."""
-    return [run for run in re.split(rb"[ \x00-\x1f]+", data)[:-1] if any(b > 127 for b in run)]
-
-
-def _beside(path: Path, ending: str) -> Path | None:
-    """The sidecar of that ending in either case."""
-    found = (path.with_suffix(e) for e in (ending, ending.upper()))
-    return next((p for p in found if p.is_file()), None)

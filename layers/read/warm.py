@@ -18,13 +18,6 @@ from pathlib import Path
 
 import layers
 
-#: Every unwanted vector driver of the pyogrio wheel (GDAL 3.12); the reader adds what a newer one brings.
-_SKIPPED_DRIVERS = (
-    "ADBC,AIVector,AVCBin,AVCE00,AmigoCloud,CAD,CSV,CSW,Carto,DGN,DXF,EDIGEO,EEDA,ESRIJSON,Elasticsearch,GDALG,GML,"
-    "GPSBabel,GPX,GTFS,GeoRSS,HTTP,Idrisi,JML,JSONFG,KML,LIBKML,LVBAG,MBTiles,MEM,MVT,MapInfo File,"
-    "MapML,Memory,MiraMonVector,NAS,NGW,OAPIF,ODS,OGCAPI,OGR_GMT,OGR_PDS,OGR_VRT,OSM,OpenFileGDB,PCIDSK,PDF,PDS4,"
-    "PGDUMP,PLSCENES,PMTiles,S57,SQLite,SXF,Selafin,TopoJSON,VDV,VFK,VICAR,WAsP,WFS,XLS,XLSX"
-)
 #: Seconds for a start, which a busy machine makes long, and for an end that was asked for.
 _START, _END = 120.0, 10.0
 
@@ -34,14 +27,13 @@ class Died(Exception):
 
 
 def environment() -> dict[str, str]:
-    """The warm reader's whole environment; a child adds its own HOME and TMPDIR."""
+    """The warm reader's whole environment; it adds OGR_SKIP itself, and a child its own HOME and TMPDIR."""
     return {
         "PATH": "/usr/bin:/bin",
         "LANG": "C.UTF-8",
         "PYTHONUTF8": "1",
         "PYTHONPATH": str(Path(layers.__file__).resolve().parent.parent),
         "PYTHONDONTWRITEBYTECODE": "1",
-        "OGR_SKIP": _SKIPPED_DRIVERS,
         "GDAL_DRIVER_PATH": "disable",
         "GDAL_PAM_ENABLED": "NO",
         "GDAL_NUM_THREADS": "1",

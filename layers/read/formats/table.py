@@ -15,7 +15,8 @@ import shapely
 from layers.batch import ROW, SOURCE_ID, WKB
 from layers.errors import BadFile, shown
 from layers.kinds.base import blank, number
-from layers.read.base import BATCH_ROWS, Options, Sink, sniff
+from layers.read.base import BATCH_ROWS, Options, Sink, SourceLayer, sniff
+from layers.read.format import Format, Reader
 
 #: Names of column pairs (first = east or longitude), and whether they say longitude/latitude.
 _PAIRS: tuple[tuple[tuple[str, ...], tuple[str, ...], bool], ...] = (
@@ -75,7 +76,7 @@ def read(path: Path, options: Options, sink: Sink) -> None:
         raise BadFile("csv.damaged", f"the table cannot be read: {error}") from error
 
 
-def _encoding(path: Path, sink: Sink) -> str:
+def _encoding(path: Path, sink: Sink | None = None) -> str:
     """By byte order mark, else sniffed on the whole text and reported."""
     data = path.read_bytes()
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
@@ -83,7 +84,7 @@ def _encoding(path: Path, sink: Sink) -> str:
     if data.startswith(b"\xef\xbb\xbf"):
         return "utf-8-sig"
     found = sniff([data])
-    if found != "utf-8":
+    if found != "utf-8" and sink is not None:
         sink.note("encoding.sniffed", f"the table's text was read as {found.upper()}")
     return found
 
@@ -118,22 +119,30 @@ def _header(path: Path, encoding: str, delimiter: str, options: Options) -> list
     return names
 
 
-def _place(header: list[str], rows: Callable[[], Iterator[list[str]]], sink: Sink) -> Place:
-    """Where the coordinates are. Raises BadFile csv.columns."""
+def _columns(header: list[str]) -> tuple[tuple[int, int] | None, int | None, bool] | None:
+    """Indices of a pair of coordinates and of WKT, and whether the pair is longitude and latitude by name."""
     lower = [name.casefold() for name in header]
     wkt = next((lower.index(n) for n in _WKT if n in lower), None)
     for first, second, geographic in _PAIRS:
         x = next((lower.index(n) for n in first if n in lower), None)
         y = next((lower.index(n) for n in second if n in lower), None)
-        if x is None or y is None:
-            continue
-        if geographic:
-            sink.meta["crs_of_columns"] = "EPSG:4326"
-        return Place((x, y), wkt if wkt is not None and _holds_wkt(rows(), wkt) else None)
-    if wkt is not None:
-        return Place(None, wkt)
-    names = shown(", ".join(header))
-    raise BadFile("csv.columns", f"no coordinate columns (lon/lat, 经度/纬度, x/y or wkt) among: {names}")
+        if x is not None and y is not None:
+            return (x, y), wkt, geographic
+    return None if wkt is None else (None, wkt, False)
+
+
+def _place(header: list[str], rows: Callable[[], Iterator[list[str]]], sink: Sink) -> Place:
+    """Where the coordinates are. Raises BadFile csv.columns."""
+    found = _columns(header)
+    if found is None:
+        names = shown(", ".join(header))
+        raise BadFile("csv.columns", f"no coordinate columns (lon/lat, 经度/纬度, x/y or wkt) among: {names}")
+    pair, wkt, geographic = found
+    if geographic:
+        sink.meta["crs_of_columns"] = "EPSG:4326"
+    if pair is not None and wkt is not None and not _holds_wkt(rows(), wkt):
+        wkt = None
+    return Place(pair, wkt)
 
 
 def _holds_wkt(rows: Iterator[list[str]], column: int) -> bool:
@@ -232,3 +241,30 @@ def _table(
         cells = (k[2][i] for k in kept)
         out[name] = pa.array([None if blank(c) else as_type(c) for c in cells], kind)
     return pa.table(out)
+
+
+def layers(path: Path, options: Options) -> list[SourceLayer]:
+    """The table as the one layer of its file; none where no columns hold coordinates."""
+    encoding = options.declared.encoding or _encoding(path)
+    try:
+        dialect = _dialect(path, encoding)
+        header = _header(path, encoding, dialect, options)
+        if _columns(header) is None:
+            return []
+        count = sum(any(cell.strip() for cell in row) for row in _rows(path, encoding, dialect))
+    except (UnicodeError, csv.Error):
+        return []
+    return [SourceLayer(path.stem, count, "")]
+
+
+FORMATS: tuple[Format, ...] = (
+    Reader(
+        name="csv",
+        titles={"en": "CSV table", "zh-CN": "CSV 表格"},
+        endings=(".csv", ".tsv", ".txt"),
+        recognise=lambda sample: sample.is_text,
+        read=read,
+        layers=layers,
+        last=True,
+    ),
+)

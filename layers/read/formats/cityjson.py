@@ -23,8 +23,11 @@ from numpy.typing import NDArray
 from layers.batch import MESH, ROW, SOURCE_ID, WKB
 from layers.errors import BadFile, shown
 from layers.model import Surface
-from layers.read.base import BATCH_ROWS, Options, Sink
+from layers.read.base import BATCH_ROWS, Limits, Options, Sink
 from layers.read.faces import Faces, Shell, footprint, infer, triangulated
+from layers.read.format import Format, Reader
+from layers.read.formats.geojson import ENDINGS, is_json
+from layers.read.scan import outline_of
 
 VERSIONS = ("1.1", "2.0")
 SEMANTICS: Mapping[str, Surface] = {
@@ -80,14 +83,9 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else orjson.dumps(value).decode()
 
 
-def refuse_sequence(path: Path) -> None:
-    """Say so when a line-delimited file is CityJSONSeq, which is not read."""
-    with path.open("rb") as file:
-        head = file.read(65_536)
-    if b'"CityJSON"' in head or b'"CityJSONFeature"' in head:
-        raise BadFile(
-            "cityjson.sequence", "CityJSON text sequences are not read yet; join them to one CityJSON file"
-        )
+def _is_cityjson(path: Path, limits: Limits) -> bool:
+    """By the top-level ``type``. Raises BadFile json.*."""
+    return outline_of(path, limits.depth).value("type") in ("CityJSON", "CityJSONFeature")
 
 
 def read(path: Path, options: Options, sink: Sink) -> None:
@@ -103,7 +101,7 @@ def read(path: Path, options: Options, sink: Sink) -> None:
     metadata = city.get("metadata")
     reference = metadata.get("referenceSystem") if isinstance(metadata, dict) else None
     sink.meta.update(
-        driver="CityJSON", encoding="utf-8", crs=reference if isinstance(reference, str) else None
+        driver="CityJSON", kind="cim", encoding="utf-8", crs=reference if isinstance(reference, str) else None
     )
     _write(_Objects(city, vertices, options, sink), sink, options.limits.columns)
 
@@ -317,3 +315,15 @@ def _write(objects: _Objects, sink: Sink, most_columns: int) -> None:
         table.update({name: column.array(part, types[name]) for name, column in columns.items()})
         sink.batch(pa.table(table))
     sink.meta["features"] = len(rows)
+
+
+FORMATS: tuple[Format, ...] = (
+    Reader(
+        name="cityjson",
+        titles={"en": "CityJSON", "zh-CN": "CityJSON"},
+        endings=ENDINGS,
+        recognise=is_json,
+        confirm=_is_cityjson,
+        read=read,
+    ),
+)

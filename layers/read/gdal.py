@@ -1,0 +1,31 @@
+"""Reading and listing by a GDAL driver. GDAL itself loads at the first call: not before its other drivers
+are switched off."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from layers.read.base import Options, Sink, SourceLayer
+
+
+def reading(driver: str, *, numbered: bool = False) -> Callable[[Path, Options, Sink], None]:
+    """The ``read`` of a format that needs nothing but its driver; ``numbered`` as in ``vector.read``."""
+
+    def read(path: Path, options: Options, sink: Sink) -> None:
+        from layers.read import vector
+
+        vector.read(path, options, sink, driver, encoding=options.declared.encoding, numbered=numbered)
+
+    return read
+
+
+def listing(driver: str) -> Callable[[Path, Options], list[SourceLayer]]:
+    """The ``layers`` of a format that a driver reads."""
+
+    def layers(path: Path, options: Options) -> list[SourceLayer]:
+        from layers.read import vector
+
+        return vector.layers(path, driver)
+
+    return layers

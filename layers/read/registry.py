@@ -1,0 +1,88 @@
+"""The formats that are read and those that are refused: each says what recognises it.
+
+A module of ``layers.read.formats`` declares a tuple ``FORMATS``. A package outside the project does the
+same and names it as an entry point of the group ``onemap_twin.readers``
+(https://packaging.python.org/en/latest/specifications/entry-points/). Only the reading processes ask here.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Iterator
+from functools import cache
+from importlib.metadata import entry_points
+
+from layers.errors import BadFile, shown
+from layers.read import formats
+from layers.read.base import Limits
+from layers.read.format import Format, Reader, Refused
+from layers.read.sample import ZIP, Sample
+
+GROUP = "onemap_twin.readers"
+
+
+@cache
+def known() -> tuple[Format, ...]:
+    """All formats in the order in which they are asked."""
+    modules = [
+        importlib.import_module(f"{formats.__name__}.{module.name}")
+        for module in pkgutil.iter_modules(formats.__path__)
+    ]
+    outside = [point.load() for point in entry_points(group=GROUP)]
+    every = [each for declared in (*outside, *(m.FORMATS for m in modules)) for each in declared]
+    return tuple(sorted(every, key=_turn))
+
+
+def _turn(each: Format) -> int:
+    if isinstance(each, Refused):
+        return 0 if each.first else 2
+    return 3 if each.last else 1
+
+
+def readers() -> Iterator[Reader]:
+    """Those that are read."""
+    return (each for each in known() if isinstance(each, Reader))
+
+
+def drivers() -> frozenset[str]:
+    """The GDAL drivers that the readers want."""
+    return frozenset().union(*(each.drivers for each in readers()))
+
+
+def choose(sample: Sample, limits: Limits) -> Reader | None:
+    """The reader of a file or folder by its content; None for a folder or zip that is but a container.
+
+    Raises BadFile with the rule of the first format that refuses it, and file.disguised or file.type where
+    the name has an ending that does not go with the content.
+    """
+    for each in known():
+        if not each.recognise(sample):
+            continue
+        if isinstance(each, Refused):
+            reason = each.reason if isinstance(each.reason, str) else each.reason(sample, limits)
+            raise BadFile(each.rule, f"the file is {reason}")
+        if each.confirm is None or each.confirm(sample.path, limits):
+            _agrees(sample, each)
+            return each
+    if sample.inside is None:
+        raise BadFile("file.type", "the file is binary and of no type that is read")
+    if sample.inside == "zip":
+        _agrees(sample, None)
+    return None
+
+
+def _agrees(sample: Sample, found: Reader | None) -> None:
+    """Refuse a file whose name claims another type than its content shows; ``found`` is None for a zip."""
+    ending = sample.path.suffix.casefold()
+    if ending in (found.endings if found else (ZIP,)):
+        return
+    claimed = next((each.title for each in readers() if ending in each.endings), None)
+    if ending == ZIP:
+        claimed = "zip archive"
+    name = shown(sample.path.name)
+    if claimed is None:
+        endings = " ".join(dict.fromkeys(e for each in readers() for e in each.endings))
+        raise BadFile("file.type", f"{name} has none of the endings that are read: {endings} {ZIP}")
+    what = "a zip archive" if found is None else "no such file" if found.last else f"a {found.title}"
+    raise BadFile("file.disguised", f"the name {name} says {claimed} but the content is {what}")

@@ -1,0 +1,65 @@
+"""What a file or folder shows before anything parses it."""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Self
+
+from layers.errors import BadFile, shown
+
+ZIP = ".zip"
+_HEAD = 4096
+_ZIP_MAGIC = b"PK\x03\x04"
+_BOMS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """The first 4096 bytes of a file; of a folder or a zip archive also the names of what is inside."""
+
+    path: Path
+    head: bytes = b""
+    inside: Literal["folder", "zip"] | None = None
+    names: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, path: Path) -> Self:
+        """Look at a file or folder. Raises BadFile file.unreadable, file.empty, zip.damaged."""
+        try:
+            if path.is_dir():
+                return cls(path, inside="folder", names=tuple(sorted(each.name for each in path.iterdir())))
+            with path.open("rb") as file:
+                head = file.read(_HEAD)
+        except OSError as error:
+            raise BadFile(
+                "file.unreadable", f"{shown(path.name)} cannot be read: {error.strerror}"
+            ) from error
+        if not head:
+            raise BadFile("file.empty", f"{shown(path.name)} is empty")
+        if not head.startswith(_ZIP_MAGIC):
+            return cls(path, head)
+        try:
+            with zipfile.ZipFile(path) as archive:
+                return cls(path, head, "zip", tuple(archive.namelist()))
+        except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
+            raise BadFile("zip.damaged", f"the zip archive cannot be read: {error}") from error
+
+    @property
+    def text(self) -> bytes:
+        """The head without a byte order mark and leading blanks."""
+        text = self.head
+        for bom in _BOMS:
+            text = text.removeprefix(bom)
+        return text.lstrip(b" \t\r\n")
+
+    @property
+    def is_text(self) -> bool:
+        """Whether the head can be text: it has no zero byte, or says it is UTF-16."""
+        return bool(self.head) and (b"\x00" not in self.head or self.head.startswith(_BOMS[1:]))
+
+    @property
+    def ending(self) -> str:
+        """The ending of the name, in small letters, with its dot."""
+        return self.path.suffix.casefold()

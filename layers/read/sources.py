@@ -1,0 +1,128 @@
+"""A source is a file, or a folder or zip archive of files; it is read as the one layer that was named."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from layers.errors import BadFile, shown
+from layers.read import registry, zipped
+from layers.read.base import Limits, Options, SeveralLayers, Sink, SourceLayer, unknown_layer
+from layers.read.format import Reader
+from layers.read.sample import Sample
+
+#: Folders that some programs put into an archive beside what was packed.
+_JUNK = frozenset({"__MACOSX"})
+_DEEPEST = 16
+#: Files that are not read whose reasons are told.
+_MOST_TOLD = 5
+
+
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """A layer that can be named, the file (or the folder of a format that is one) and its layer there."""
+
+    shown: SourceLayer
+    reader: Reader
+    path: Path
+    inner: str | None
+
+
+def read(options: Options, sink: Sink, work: Path) -> None:
+    """Read a source; a zip archive is unpacked into the work folder. Raises BadFile."""
+    path = Path(options.path)
+    sample = Sample.of(path)
+    reader = registry.choose(sample, options.limits)
+    if reader is not None:
+        reader.read(path, options, sink)
+        return
+    folder, what = path, "folder"
+    if sample.inside == "zip":
+        folder, what = work / "unpacked", "zip archive"
+        zipped.unpack(path, folder, options.limits)
+    search = _Search(options.limits)
+    search.look(folder)
+    chosen = _chosen(_choices(search.parts, folder, options), search, options, what)
+    for name, error in search.others[:_MOST_TOLD]:
+        sink.note("source.ignored", f"{shown(name)} is not read: {error.reason}")
+    if len(search.others) > _MOST_TOLD:
+        sink.note("source.ignored", f"{len(search.others) - _MOST_TOLD} more files are not read")
+    declared = replace(options.declared, layer=chosen.inner)
+    chosen.reader.read(chosen.path, replace(options, path=str(chosen.path), declared=declared), sink)
+
+
+class _Search:
+    """Goes through a folder for what is read."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._seen = 0
+        self._beside = {ending for each in registry.readers() for ending in each.beside}
+        self.parts: list[tuple[Reader, Path]] = []
+        #: Names of files that are not read, and why.
+        self.others: list[tuple[str, BadFile]] = []
+
+    def look(self, folder: Path, depth: int = 0) -> None:
+        """Find what is read in a folder, and in those inside it. Raises BadFile limit.members."""
+        for path in sorted(folder.iterdir()):
+            if path.name.startswith(".") or path.name in _JUNK:
+                continue
+            self._seen += 1
+            if self._seen > self._limits.members:
+                raise BadFile("limit.members", f"the folder holds more than {self._limits.members} files")
+            if path.is_file():
+                self._take(path)
+            elif path.is_dir() and not path.is_symlink() and not self._take(path) and depth < _DEEPEST:
+                self.look(path, depth + 1)
+
+    def _take(self, path: Path) -> bool:
+        """Whether a file or folder is of a format that is read."""
+        try:
+            sample = Sample.of(path)
+            if path.is_file() and path.stat().st_size > self._limits.size:
+                raise BadFile("limit.bytes", f"it has more than {self._limits.size} bytes")
+            reader = registry.choose(sample, self._limits)
+            if reader is None and sample.inside == "zip":
+                raise BadFile("zip.nested", "it is a zip archive; unpack it, or load it alone")
+        except BadFile as error:
+            if path.suffix.casefold() not in self._beside:
+                self.others.append((path.name, error))
+            return False
+        if reader is None:
+            return False
+        self.parts.append((reader, path))
+        return True
+
+
+def _choices(parts: list[tuple[Reader, Path]], folder: Path, options: Options) -> list[_Choice]:
+    """The layers of all files: named after their file where it has one, else file/layer; of a single file as
+    they are named there. Files of one name are told apart by their path."""
+    stems = Counter(path.stem.casefold() for _, path in parts)
+    found: list[_Choice] = []
+    for reader, path in parts:
+        name = path.stem if stems[path.stem.casefold()] == 1 else path.relative_to(folder).as_posix()
+        if reader.layers is None:
+            found.append(_Choice(SourceLayer(name), reader, path, None))
+            continue
+        inside = reader.layers(path, replace(options, path=str(path)))
+        for each in inside:
+            many = f"{name}/{each.name}" if len(inside) > 1 else name
+            label = each.name if len(parts) == 1 else many
+            found.append(_Choice(replace(each, name=label), reader, path, each.name))
+    return found
+
+
+def _chosen(found: list[_Choice], search: _Search, options: Options, what: str) -> _Choice:
+    """The layer that was named, or the only one. Raises BadFile."""
+    if not found:
+        rule = "file.directory" if what == "folder" else "file.zip"
+        why = "".join(f"; {shown(name)}: {error.reason}" for name, error in search.others[:1])
+        raise BadFile(rule, f"the {what} holds no file of a type that is read{why}")
+    wanted = options.declared.layer
+    if wanted is None and len(found) > 1:
+        raise SeveralLayers([each.shown for each in found])
+    for each in found:
+        if wanted in (None, each.shown.name):
+            return each
+    raise unknown_layer(wanted or "", [each.shown.name for each in found])

@@ -1,0 +1,87 @@
+"""Zip archives: what is inside is checked by the directory of the archive before a byte is unpacked."""
+
+from __future__ import annotations
+
+import stat
+import zipfile
+import zlib
+from pathlib import Path, PurePosixPath
+
+from layers.errors import BadFile, shown
+from layers.read.base import Limits
+
+#: Bytes that an archive may always unpack to: a small table of blanks packs as well as a bomb.
+_SMALL = 64 << 20
+_METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
+_ENCRYPTED = 0x1
+_UTF8 = 0x800
+_BLOCK = 1 << 20
+
+
+def unpack(path: Path, folder: Path, limits: Limits) -> None:
+    """Unpack an archive into a new folder.
+
+    Raises BadFile: zip.damaged, zip.encrypted, zip.path (a name that leads out of the folder), zip.link,
+    zip.method, zip.nested, zip.bomb, limit.members, limit.bytes.
+    """
+    folder.mkdir()
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = [each for each in archive.infolist() if not each.is_dir()]
+            _check_sizes(members, path.stat().st_size, limits)
+            names = [_checked(member) for member in members]
+            if len({name.casefold() for name in names}) < len(names):
+                raise BadFile("zip.path", "the zip archive holds two files of one name")
+            for member, name in zip(members, names, strict=True):
+                _write(archive, member, folder / name)
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError) as error:
+        raise BadFile("zip.damaged", f"the zip archive cannot be read: {shown(error)}") from error
+
+
+def _check_sizes(members: list[zipfile.ZipInfo], packed: int, limits: Limits) -> None:
+    """By the sizes that the archive declares: unpacking ends at them."""
+    if len(members) > limits.members:
+        raise BadFile("limit.members", f"the zip archive holds more than {limits.members} files")
+    size = sum(member.file_size for member in members)
+    if size > limits.size:
+        raise BadFile("limit.bytes", f"the zip archive unpacks to {size} bytes, the limit is {limits.size}")
+    if size > _SMALL and size > packed * limits.ratio:
+        raise BadFile("zip.bomb", f"the zip archive unpacks to more than {limits.ratio} times its size")
+
+
+def _checked(member: zipfile.ZipInfo) -> str:
+    """The member's name, which leads to a place inside the folder. Raises BadFile."""
+    name = _name(member)
+    parts = PurePosixPath(name).parts
+    if member.flag_bits & _ENCRYPTED:
+        raise BadFile("zip.encrypted", "the zip archive is encrypted; unpack it first")
+    if not parts or ".." in parts or parts[0] == "/" or "\\" in name or ":" in name or "\x00" in name:
+        raise BadFile("zip.path", f"the zip archive holds a file outside itself: {shown(name)}")
+    if stat.S_IFMT(member.external_attr >> 16) not in (0, stat.S_IFREG):
+        raise BadFile("zip.link", f"the zip archive holds a link or a device: {shown(name)}")
+    if member.compress_type not in _METHODS:
+        raise BadFile("zip.method", f"{shown(name)} is packed by a method that is not read; only deflate is")
+    if parts[-1].casefold().endswith(".zip"):
+        raise BadFile("zip.nested", f"the zip archive holds another, {shown(name)}; unpack it first")
+    return "/".join(parts)
+
+
+def _name(member: zipfile.ZipInfo) -> str:
+    """A name without the UTF-8 mark is UTF-8 all the same, or GB18030 (Windows in Chinese), else of code page
+    437 as the standard says (APPNOTE 6.3.10, appendix D)."""
+    if member.flag_bits & _UTF8:
+        return member.filename
+    raw = member.filename.encode("cp437", "replace")
+    for encoding in ("utf-8", "gb18030"):
+        try:
+            return raw.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+    return member.filename
+
+
+def _write(archive: zipfile.ZipFile, member: zipfile.ZipInfo, to: Path) -> None:
+    to.parent.mkdir(parents=True, exist_ok=True)
+    with archive.open(member) as packed, to.open("xb") as out:
+        while block := packed.read(_BLOCK):
+            out.write(block)
