@@ -133,14 +133,6 @@ class Kind:
     parent: str | None = None
 
 
-GROUPS: Mapping[str, Titles] = {
-    "base": {"zh-CN": "时空基础", "en": "Base data"},
-    "survey": {"zh-CN": "资源调查", "en": "Surveys"},
-    "special": {"zh-CN": "公共专题", "en": "Public services"},
-    "cim": {"zh-CN": "CIM成果", "en": "City model"},
-}
-
-
 def blank(value: Any) -> bool:
     """Null, NaN, or text that stands for nothing (dBASE writers leave ``nan`` and spaces)."""
     if value is None:

@@ -15,88 +15,12 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, model_validator
 
 from layers import shipped, strict
-from layers.kinds.base import GROUPS, Batch, Body, Columns, Kind, Prism, Tube, text, texts
+from layers.kinds.base import Batch, Columns, Kind, Prism, Tube, text, texts
+from layers.kinds.codes import Both, Codes, named
+from layers.kinds.style import Style
 from layers.strict import At, Strict
 from layers.types import Field as LayerField
 from layers.types import FieldType
-
-type Color = Annotated[str, Field(pattern=r"^#[0-9a-f]{6}$")]
-
-
-def _both(titles: dict[str, str]) -> dict[str, str]:
-    if set(titles) != {"zh-CN", "en"}:
-        raise ValueError("a title in zh-CN and one in en")
-    return titles
-
-
-type Both = Annotated[dict[str, str], AfterValidator(_both)]
-
-
-class Source(Strict):
-    """Where a table comes from; ``verified``: whether the standard's own text was seen."""
-
-    standard: str
-    clause: str | None = None
-    verified: bool = False
-
-
-class Code(Strict):
-    """One code: its titles, its colour on the map, further words by which sources name it."""
-
-    title: Both
-    color: Color | None = None
-    words: tuple[str, ...] = ()
-
-
-class CodeList(Strict):
-    """``config/codes/NAME.yml``: a closed list of codes."""
-
-    title: Both
-    source: Source | None = None
-    codes: Annotated[dict[str, Code], Field(min_length=1)]
-
-    @model_validator(mode="after")
-    def _no_word_twice(self) -> Self:
-        owners: dict[str, str] = {}
-        for code, word in self._named():
-            if owners.setdefault(word, code) != code:
-                raise At(("codes", code), f"the word {word} means {owners[word]} already")
-        return self
-
-    def _named(self) -> Iterator[tuple[str, str]]:
-        """(code, one of the words that mean it): itself, its titles and its further words, case folded."""
-        for code, entry in self.codes.items():
-            for word in (code, *entry.title.values(), *entry.words):
-                yield code, word.casefold()
-
-    @cached_property
-    def words(self) -> Mapping[str, str]:
-        """Word (case folded) → code."""
-        return {word: code for code, word in self._named()}
-
-    def find(self, value: Any) -> str | None:
-        """The code that a source's value means."""
-        return self.words.get((text(value) or "").casefold())
-
-
-def _code_list(name: object, info: ValidationInfo) -> object:
-    if not isinstance(name, str):
-        return name
-    own = info.context and info.context["folder"]
-    places = [folder for folder in (own and own.parent / "codes", shipped.folder("codes")) if folder]
-    for folder in places:
-        if (file := folder / f"{name}.yml").is_file():
-            return _codes_of(file)
-    known = {file.stem for folder in places for file in folder.glob("*.yml")}
-    raise ValueError(f"there is no code list {name}{strict.hint(name, known)}")
-
-
-@cache
-def _codes_of(file: Path) -> CodeList:
-    return strict.read(file, CodeList, f"codes/{file.name}")
-
-
-type Codes = Annotated[CodeList, BeforeValidator(_code_list)]
 
 
 class FieldRow(Strict):
@@ -158,38 +82,11 @@ def _part(name: object, info: ValidationInfo) -> object:
 type Part = Annotated[Rows, BeforeValidator(_part)]
 
 
-class ColorRule(Strict):
-    """One colour, or one by the value of a property: without ``values`` those of the property's codes."""
-
-    property: str | None = None
-    values: dict[str, Color] = Field(default_factory=dict)
-    default: Color
-
-
-class LegendLine(Strict):
-    """One line of the legend; ``assumed`` marks what no source says."""
-
-    title: Both
-    color: Color
-    value: str | None = None
-    assumed: bool = False
-
-
-class AssumedWhere(Strict):
-    """Features whose property has one of these values are drawn as assumed."""
-
-    property: str
-    values: tuple[str, ...]
-
-
-class Style(Strict):
-    """How the page draws a kind by default; ``width`` and ``size`` in pixels."""
-
-    color: ColorRule
-    legend: tuple[LegendLine, ...] = ()
-    width: int | float | None = None
-    size: int | float | None = None
-    assumed: AssumedWhere | None = None
+def _group(name: str) -> str:
+    groups = named("layer_group").codes
+    if name not in groups:
+        raise ValueError(f"there is no group {name}{strict.hint(name, groups)}")
+    return name
 
 
 class Table(Rows):
@@ -198,8 +95,7 @@ class Table(Rows):
     ``rank``: of several kinds whose signature a source bears, the lowest is taken."""
 
     title: Both
-    group: Literal["base", "survey", "special", "cim"]
-    source: Source | None = None
+    group: Annotated[str, AfterValidator(_group)]
     rank: int = 100
     include: tuple[Part, ...] = ()
     style: Style
@@ -294,38 +190,17 @@ class Table(Rows):
         mesh: Callable[[Batch, Columns], list[bytes | None]] | None = None,
     ) -> Kind:
         """The kind that this table and its functions make."""
-        body: Body | None = self.prism or self.tube
-        same = {name: getattr(self, name) for name in _SAME}
-        fields = tuple(row.field(name) for name, row in self.rows.items())
+        drawn_by = self.rows.get(self.style.color.property or "")
         return Kind(
             id=kind_id,
-            group=GROUPS[self.group],
-            body=body,
-            fields=fields,
+            group=named("layer_group").codes[self.group].title,
+            body=self.prism or self.tube,
+            fields=tuple(row.field(name) for name, row in self.rows.items()),
             normalise=normalise,
-            style=self._style(),
+            style=self.style.document(drawn_by.codes if drawn_by else None),
             mesh=mesh,
-            **same,
+            **{name: getattr(self, name) for name in _SAME},
         )
-
-    def _style(self) -> Mapping[str, Any]:
-        """As ``/config.json`` gives it."""
-        rule, own = self.style.color, self.style
-        row = self.rows[rule.property] if rule.property else None
-        codes = row.codes.codes if row and row.codes and not rule.values else {}
-        colored = {code: entry for code, entry in codes.items() if entry.color}
-        lines: list[dict[str, Any]] = [
-            *({"title": entry.title, "color": entry.color, "value": code} for code, entry in colored.items()),
-            *(line.model_dump(exclude_defaults=True) for line in own.legend),
-        ]
-        values = rule.values or {line["value"]: line["color"] for line in lines[: len(colored)]}
-        sizes = {key: size for key in ("width", "size") if (size := getattr(own, key)) is not None}
-        return {
-            "color": {"property": rule.property, "values": values, "default": rule.default},
-            "legend": lines,
-            "assumed": own.assumed.model_dump() if own.assumed else None,
-            **sizes,
-        }
 
 
 #: What a table says in the words of :class:`Kind`.

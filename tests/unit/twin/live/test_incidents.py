@@ -5,8 +5,9 @@ from datetime import datetime
 from itertools import pairwise
 
 import pytest
-from pydantic import ValidationError
 
+from layers import strict
+from layers.errors import BadConfig
 from twin.incidents import workflow
 from twin.incidents.workflow import Workflow
 
@@ -43,22 +44,31 @@ def test_the_table_has_the_states_of_the_trade_in_both_languages():
         assert set(part.title) == {"en", "zh-CN"}
 
 
-def test_a_table_that_leads_nowhere_is_refused():
-    good = {
-        "title": {},
-        "initial": "a",
-        "states": {"a": {"title": {}}, "b": {"title": {}, "final": True}},
-        "actions": {"go": {"title": {}, "from": ["a"], "to": "b"}},
-    }
-    Workflow.model_validate(good)
-    for spoil in (
-        {"initial": "x"},
-        {"states": good["states"] | {"c": {"title": {}}}},
-        {"actions": {"go": {"title": {}, "from": ["a"], "to": "x"}}},
-        {"actions": good["actions"] | {"back": {"title": {}, "from": ["b"], "to": "a"}}},
-    ):
-        with pytest.raises(ValidationError):
-            Workflow.model_validate(good | spoil)
+COURSE = """
+title: {}
+initial: a
+states:
+  a: {title: {}}
+  b: {title: {}, final: true}
+actions:
+  go: {title: {}, from: [a], to: b}
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("initial: a", "initial: x", r"line 4: states: no action leads to a, x"),
+        ("actions:", "  c: {title: {}}\nactions:", r"line 4: states: no action leads to c"),
+        ("to: b", "to: bb", r"line 8: actions\.go: there is no state bb, did you mean `b`\?"),
+        ("from: [a]", "from: [b]", r"line 8: actions\.go: the action leaves a final state"),
+        ("from: [a]", "form: [a]", r"line 8: actions\.go\.form: unknown key, did you mean `from`\?"),
+    ],
+)
+def test_a_course_that_leads_nowhere_is_refused(old, new, words):
+    strict.parse(COURSE, Workflow, "city.yml")
+    with pytest.raises(BadConfig, match=rf"city\.yml {words}"):
+        strict.parse(COURSE.replace(old, new), Workflow, "city.yml")
 
 
 def test_an_incident_goes_its_whole_way_and_each_move_is_logged(room):

@@ -1,0 +1,62 @@
+"""How the page draws a kind by default: the section ``style`` of its table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import Field
+
+from layers.kinds.codes import Both, CodeList, Color
+from layers.strict import Strict
+
+
+class ColorRule(Strict):
+    """One colour, or one by the value of a property: without ``values`` those of the property's codes."""
+
+    property: str | None = None
+    values: dict[str, Color] = Field(default_factory=dict)
+    default: Color
+
+
+class LegendLine(Strict):
+    """One line of the legend; ``assumed`` marks what no source says."""
+
+    title: Both
+    color: Color
+    value: str | None = None
+    assumed: bool = False
+
+
+class AssumedWhere(Strict):
+    """Features whose property has one of these values are drawn as assumed."""
+
+    property: str
+    values: tuple[str, ...]
+
+
+class Style(Strict):
+    """How the page draws a kind by default; ``width`` and ``size`` in pixels."""
+
+    color: ColorRule
+    legend: tuple[LegendLine, ...] = ()
+    width: int | float | None = None
+    size: int | float | None = None
+    assumed: AssumedWhere | None = None
+
+    def document(self, codes: CodeList | None) -> Mapping[str, Any]:
+        """As ``/config.json`` gives it; ``codes`` are those of the property that tells the colour."""
+        listed = codes.codes if codes and not self.color.values else {}
+        lines: list[dict[str, Any]] = [
+            {"title": entry.title, "color": entry.color, "value": code}
+            for code, entry in listed.items()
+            if entry.color
+        ]
+        colors = self.color.values or {line["value"]: line["color"] for line in lines}
+        sizes = {key: size for key in ("width", "size") if (size := getattr(self, key)) is not None}
+        return {
+            "color": {"property": self.color.property, "values": colors, "default": self.color.default},
+            "legend": [*lines, *(line.model_dump(exclude_defaults=True) for line in self.legend)],
+            "assumed": self.assumed.model_dump() if self.assumed else None,
+            **sizes,
+        }
