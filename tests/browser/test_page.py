@@ -10,10 +10,12 @@ from tests.browser.conftest import Tab, feature, new_tab
 from tests.support import Server, until
 
 
-def test_the_key_leaves_the_address_and_stays_in_the_tab(tab: Tab):
+def test_the_key_leaves_the_address_and_the_page_goes_on_with_a_session(tab: Tab):
     assert tab.server.key not in tab.page.url
     assert "key=" not in tab.page.url
-    assert tab.js("sessionStorage.getItem('twin.key')") == tab.server.key
+    assert tab.js("sessionStorage.length + localStorage.length") == 0
+    assert tab.js("document.cookie") == ""
+    assert tab.js("fetch('session').then(answer => answer.json())")["name"] == "test"
 
 
 def test_the_credits_carry_the_notice_of_the_data(tab: Tab):

@@ -1,6 +1,4 @@
-/** Requests to the server: one error shape, the key where the page has one, ETags kept for editing. */
-
-import { key } from './link';
+/** Requests to the server: one error shape, ETags kept for editing. The session of the page goes with each. */
 
 export class ApiError extends Error {
   constructor(
@@ -18,11 +16,7 @@ interface Problem {
 }
 
 async function request(url: string, init: RequestInit = {}): Promise<Response> {
-  const headers = new Headers(init.headers);
-  const method = init.method ?? 'GET';
-  const secret = key();
-  if (method !== 'GET' && secret) headers.set('Authorization', `Bearer ${secret}`);
-  const response = await fetch(url, { ...init, headers });
+  const response = await fetch(url, init);
   if (response.ok) return response;
   const problem = (await response.json().catch(() => ({}))) as Problem;
   throw new ApiError(

@@ -3,8 +3,6 @@
 import type { CityConfig, Lang } from './config';
 import type { LayerState, Selection, State, Store, View } from './state';
 
-const KEY_SLOT = 'twin.key';
-
 function numbers(text: string | null, count: number): number[] | null {
   const parts = (text ?? '').split(',').map(Number);
   return parts.length === count && parts.every(Number.isFinite) ? parts : null;
@@ -108,7 +106,6 @@ export function mirrorLink(store: Store, config: CityConfig): void {
     else history.replaceState(null, '', hash);
   });
   const restore = (): void => {
-    takeKey();
     restoring = true;
     const { left, lang: _lang, ...rest } = readLink(location.hash, config);
     store.set({ ...rest, lang: _lang, left: left ?? store.get().left });
@@ -119,20 +116,17 @@ export function mirrorLink(store: Store, config: CityConfig): void {
   history.replaceState(null, '', writeLink(store.get()));
 }
 
-/** A key in the fragment is kept for this tab only and leaves the address at once. */
-export function takeKey(): void {
+export const hasKey = (hash: string): boolean => new URLSearchParams(hash.replace(/^#/, '')).has('key');
+
+/** The key of the fragment, which leaves the address at once; null where it names none. */
+export function takeKey(): string | null {
   const params = new URLSearchParams(location.hash.replace(/^#/, ''));
   const key = params.get('key');
-  if (key === null) return;
-  if (key) sessionStorage.setItem(KEY_SLOT, key);
-  else sessionStorage.removeItem(KEY_SLOT);
+  if (key === null) return null;
   const kept = location.hash
     .replace(/^#/, '')
     .split('&')
     .filter((part) => !part.startsWith('key='));
   history.replaceState(null, '', kept.length > 0 ? `#${kept.join('&')}` : location.pathname + location.search);
-}
-
-export function key(): string | null {
-  return sessionStorage.getItem(KEY_SLOT);
+  return key;
 }

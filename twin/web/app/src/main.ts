@@ -6,7 +6,7 @@ import { t, titleOf, useLanguage } from './i18n';
 import { listenToKeys } from './keyboard';
 import { AddressLabels } from './layers/labels';
 import { LayerSet, localUrl } from './layers/layers';
-import { mirrorLink, readLink, takeKey } from './link';
+import { hasKey, mirrorLink, readLink } from './link';
 import { Incidents } from './live/incidents';
 import { Sensors } from './live/sensors';
 import { LiveStream } from './live/stream';
@@ -15,6 +15,7 @@ import { Picker } from './map/pick';
 import { openScene, supportsWebGL2 } from './map/scene';
 import { followUnderground } from './map/underground';
 import { Shell } from './panels/shell';
+import { openSession } from './session';
 import { Store } from './state';
 import './style.css';
 
@@ -123,8 +124,15 @@ function follow(app: App, notices: HTMLElement): void {
   }
 }
 
+/** Another link in this tab. One with the key of somebody else opens the page anew: all that it holds is what
+ * its last reader may see. */
+async function revisit(app: App): Promise<void> {
+  if (hasKey(location.hash) && (await openSession())) location.reload();
+  else await visit(app, location.hash);
+}
+
 async function start(): Promise<void> {
-  takeKey();
+  await openSession();
   const config = await fetchConfig();
   const link = location.hash;
   const store = new Store(readLink(link, config));
@@ -154,7 +162,7 @@ async function start(): Promise<void> {
   if (map) listenToClicks(app, map);
   listenToKeys(app);
   installHook(app);
-  window.addEventListener('hashchange', () => void visit(app, location.hash));
+  window.addEventListener('hashchange', () => void revisit(app));
   await visit(app, link);
 }
 

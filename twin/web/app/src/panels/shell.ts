@@ -3,7 +3,7 @@
 import { html, nothing, type PropertyDeclarations, type TemplateResult } from 'lit';
 import type { Lang } from '../config';
 import { t, titleOf } from '../i18n';
-import { key } from '../link';
+import { isKnown } from '../session';
 import './feature/feature-card';
 import './incident/incident-card';
 import './incident-list/incident-list';
@@ -37,7 +37,7 @@ export class Shell extends Panel {
         <h1>${titleOf(app.config.title)}</h1>
         <twin-search .app=${app}></twin-search>
         <span class="space"></span>
-        ${key() ? html`<span class="mark key" title=${t('key.present')}>${t('key')}</span>` : nothing}
+        ${isKnown() ? html`<span class="mark key" title=${t('key.present')}>${t('key')}</span>` : nothing}
         <button
           class="text"
           data-panel="incidents"

@@ -5,7 +5,7 @@ import { ApiError, getFeature, patchFeature, type Feature } from '../../api';
 import { layerConfig, select } from '../../app';
 import type { FieldConfig, LayerConfig } from '../../config';
 import { t, titleOf } from '../../i18n';
-import { key } from '../../link';
+import { may } from '../../session';
 import { attributeGroups, editable, featureTitle, parseInput } from './attributes';
 import { Panel } from '../panel';
 
@@ -101,7 +101,7 @@ export class FeatureCard extends Panel {
           </dl>
         </section>`,
       )}
-      ${key() && editable(layer).length > 0
+      ${may('edit') && editable(layer).length > 0
         ? html`<button class="action" data-action="edit" @click=${() => (this.editing = true)}>${t('edit')}</button>`
         : nothing}`;
   }

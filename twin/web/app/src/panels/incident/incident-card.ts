@@ -4,7 +4,7 @@ import { html, nothing, type PropertyDeclarations, type PropertyValues, type Tem
 import { ApiError, getJson, postAction } from '../../api';
 import { levelName, select } from '../../app';
 import { dateTime, t, titleOf } from '../../i18n';
-import { key } from '../../link';
+import { may } from '../../session';
 import type { Incident } from '../../live/stream';
 import { Panel } from '../panel';
 import { levelSign } from '../sign';
@@ -110,7 +110,7 @@ export class IncidentCard extends Panel {
   }
 
   private moves(incident: Incident): TemplateResult {
-    if (!key()) return html`${nothing}`;
+    if (!may('incident')) return html`${nothing}`;
     if (this.asking) return this.noteForm(incident, this.asking);
     return html`<div class="buttons">
       ${incident.actions.map(
