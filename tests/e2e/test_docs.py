@@ -1,4 +1,8 @@
-"""The commands of the documentation that ask a server do what they say."""
+"""Every command of the documentation is run, and does what it says.
+
+Blocks that ask a server are sent to one; the other blocks of a page are run in their order in one folder, as a
+reader would. Left to their own tests: docker (test_compose.py) and what ``make demo`` and ``make test`` do.
+"""
 
 import os
 import re
@@ -8,42 +12,121 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import ROOT, Server
+from tests.postgres import TEMPLATE, Cluster, private
+from tests.support import HELSINKI, ROOT, Server
 
 ADDRESS = "http://127.0.0.1:8080"
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-#: In the order of the pages: what one block makes, the next may use.
-BLOCKS = [
-    pytest.param(block, id=f"{page.stem}-{number}")
+FENCE = re.compile(r"^ *```(\w*)\n(.*?)^ *```", re.S | re.M)
+COMMAND = re.compile(r"^ *(\$ )?(twin|make|curl|psql|docker|pg_dump|ogrinfo|ogr2ogr) ", re.M)
+SHELL_BLOCKS = {
+    f"{page.stem}-{number}": block
     for page in PAGES
-    for number, block in enumerate(re.findall(r"```sh\n(.*?)```", page.read_text("utf-8"), re.S))
-    if f"{ADDRESS}/" in block
-]
-#: A refusal ends the block; programs that a machine may lack are left out.
-SHELL = """
+    for number, (language, block) in enumerate(FENCE.findall(page.read_text("utf-8")))
+    if language == "sh"
+}
+ASKING = {name: block for name, block in SHELL_BLOCKS.items() if f"{ADDRESS}/" in block}
+DOCKER = {name for name, block in SHELL_BLOCKS.items() if re.search(r"^docker ", block, re.M)}
+WALKS = {
+    page.stem: [
+        block
+        for name, block in SHELL_BLOCKS.items()
+        if name.rpartition("-")[0] == page.stem and name not in ASKING and name not in DOCKER
+    ]
+    for page in PAGES
+}
+#: A refusal ends the block.
+ASK = """
 set -e
 curl() { command curl --fail-with-body -sS "$@"; }
-ogrinfo() { :; }
 """
+#: A server runs until it says that it serves; of make, what it would do is enough.
+WALK = """
+set -e
+make() { command make -C "$ROOT" -n "$@" > /dev/null; }
+twin() {
+    [ "$1" = serve ] || { command twin "$@"; return; }
+    local log; log=$(mktemp -p .)
+    command twin "$@" --port 0 > "$log" & local server=$!
+    for _ in $(seq 600); do grep -q Serving "$log" && break; sleep 0.1; done
+    kill "$server"; wait "$server" || true
+    grep -q Serving "$log"
+}
+"""
+ENDED = "\nfor job in $(jobs -p); do wait $job; done\n"
 
 
-@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
-@pytest.mark.parametrize("block", BLOCKS)
-def test_a_block_of_commands_is_taken(server: Server, block: str, tmp_path: Path):
-    etag = server.http.get("/ogc/collections/buildings/items/1").headers["etag"]
-    script = SHELL + block.replace(ADDRESS, server.url).replace('"<etag of the feature>"', etag)
+def run(script: str, folder: Path, **environment: str) -> None:
     done = subprocess.run(
         ["bash", "-c", script],
         capture_output=True,
         text=True,
-        timeout=60,
-        cwd=tmp_path,
-        env={**os.environ, "KEY": server.key},
+        timeout=150,
+        cwd=folder,
+        env={**os.environ, **environment},
     )
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+
+
+def missing(block: str) -> list[str]:
+    """Programs that the block runs and this machine lacks."""
+    words = set(re.findall(r"^(?:\w+=\S+ )*(\w+)", block, re.M)) & {"curl", "ogrinfo", "sqlite3"}
+    return [word for word in words if shutil.which(word) is None]
+
+
+@pytest.mark.parametrize("name", ASKING)
+def test_a_block_that_asks_a_server_is_answered(server: Server, name: str, tmp_path: Path):
+    if lacking := missing(ASKING[name]):
+        pytest.skip(f"not installed: {', '.join(lacking)} (make deps)")
+    etag = server.http.get("/ogc/collections/buildings/items/1").headers["etag"]
+    block = ASKING[name].replace(ADDRESS, server.url).replace('"<etag of the feature>"', etag)
+    run(ASK + block, tmp_path, KEY=server.key)
     for file in tmp_path.iterdir():
         assert file.stat().st_size > 0, file.name
 
 
+@pytest.fixture
+def cluster() -> Cluster:
+    """A cluster of the test's own: roles belong to a whole cluster."""
+    with private() as running:
+        yield running
+
+
+@pytest.mark.parametrize("page", [page for page, blocks in WALKS.items() if blocks])
+def test_the_blocks_of_a_page_are_run_one_after_another(
+    page: str, tmp_path: Path, request: pytest.FixtureRequest
+):
+    text = "".join(f"{block}{ENDED}" for block in WALKS[page])
+    if lacking := missing(text):
+        pytest.skip(f"not installed: {', '.join(lacking)} (make deps)")
+    for name in ("config", "docker", ".venv"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    for name in ("streets", "more"):
+        shutil.copy(HELSINKI / "roads.geojson", tmp_path / f"{name}.geojson")
+    if "twin init" not in text:
+        text = "twin init mycity > /dev/null\n" + text
+    path = [str(ROOT / ".venv" / "bin")]
+    environment = {"ROOT": str(ROOT)}
+    if "createdb" in text:
+        own: Cluster = request.getfixturevalue("cluster")
+        text = text.replace("db.example.org", f"127.0.0.1:{own.port}")
+        path.append(str(own.bin))
+        environment |= {"PGHOST": "127.0.0.1", "PGPORT": str(own.port), "PGUSER": "twin"}
+        with own.connect("postgres") as con:
+            con.execute(f"CREATE DATABASE twin_new TEMPLATE {TEMPLATE}")
+    run(WALK + text, tmp_path, PATH=os.pathsep.join([*path, os.environ["PATH"]]), **environment)
+
+
+def test_docker_has_its_own_tests():
+    assert {name.rpartition("-")[0] for name in DOCKER} == {"deploying"}
+
+
+def test_no_command_stands_in_a_block_that_nobody_runs():
+    for page in PAGES:
+        for language, block in FENCE.findall(page.read_text("utf-8")):
+            assert language == "sh" or not COMMAND.search(block), f"{page.name}: {block}"
+
+
 def test_there_are_such_blocks():
-    assert len(BLOCKS) >= 5
+    assert len(ASKING) >= 5
+    assert sum(map(len, WALKS.values())) >= 5
