@@ -1,7 +1,7 @@
 """Every command of the documentation is run, and does what it says.
 
-Blocks that ask a server are sent to one; the other blocks of a page are run in their order in one folder, as a
-reader would. Left to their own tests: docker (test_compose.py) and what ``make demo`` and ``make test`` do.
+Blocks that ask a server are sent to one; the other blocks of a page are run in their order in one folder, as
+a reader would. Left to their own tests: docker (test_compose.py), what ``make demo`` and ``make test`` do.
 """
 
 import os

@@ -1,11 +1,14 @@
 """The reference is complete: every verb, option, setting and address stands in it."""
 
 import re
+from pathlib import Path
 
 import pytest
 from typer.main import get_command
 
+from layers import manifest
 from tests.support import ROOT, setting_paths
+from twin import settings
 from twin.app import ROOMS
 from twin.cli import app
 
@@ -26,6 +29,49 @@ def test_every_verb_is_documented(verb: str):
     first, _, second = verb.partition(" ")
     assert re.search(rf"`twin {first}\b", REFERENCE)
     assert second in REFERENCE
+
+
+FENCED = re.compile(r"^ *```(\w*)\n(.*?)^ *```", re.S | re.M)
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def mentioned() -> list[str]:
+    """The commands that stand within sentences and tables; those in blocks are run by tests/e2e."""
+    texts = [FENCED.sub("", page.read_text("utf-8")) for page in PAGES]
+    return sorted({found for text in texts for found in re.findall(r"`twin ([a-z][^`]*)`", text)})
+
+
+@pytest.mark.parametrize("line", mentioned())
+def test_every_mentioned_command_is_one(line: str):
+    words = line.split()
+    command = get_command(app)
+    while words and words[0] in getattr(command, "commands", {}):
+        command = command.commands[words.pop(0)]  # type: ignore[attr-defined]
+    assert command.params, f"twin {line}: no such verb"
+    options = {option for parameter in command.params for option in parameter.opts}
+    assert {word for word in words if word.startswith("--")} <= options | {"--help"}
+
+
+def examples(language: str) -> list[object]:
+    return [
+        pytest.param(block, id=f"{page.stem}-{number}")
+        for page in PAGES
+        for number, (found, block) in enumerate(FENCED.findall(page.read_text("utf-8")))
+        if found == language
+    ]
+
+
+@pytest.mark.parametrize("block", examples("yaml"))
+def test_every_example_of_a_file_can_be_read(block: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    for name in re.findall(r"\$\{(\w+)\}", block):
+        monkeypatch.setenv(name, "secret")
+    if block.startswith("# load.yml"):
+        (tmp_path / "load.yml").write_text(block, "utf-8")
+        assert manifest.read(tmp_path / "load.yml").layers
+    else:
+        store = "store: postgresql://host/db\n" if "table:" in block else ""
+        (tmp_path / "city.yml").write_text(store + block, "utf-8")
+        assert settings.load(tmp_path)
 
 
 @pytest.mark.parametrize("path", setting_paths())
