@@ -23,8 +23,8 @@ import pyarrow as pa
 from layers.errors import BadFile, BadParameter, shown
 from layers.model import Problem
 from layers.read import warm
-from layers.read.base import Limits, Options, SeveralLayers, SourceLayer
-from layers.source import NOTHING, Declared
+from layers.read.base import Limits, Options
+from layers.source import NOTHING, Declared, SeveralLayers, SourceLayer
 
 __all__ = ["Limits", "Reading", "read"]
 

@@ -1,8 +1,12 @@
-"""What whoever loads a source declares of it, from the command line or a manifest down to the reader."""
+"""What whoever loads a source declares of it, from the command line or a manifest down to the reader; and the
+layers that a source has."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+
+from layers.errors import BadFile, shown
 
 #: Of times that name no zone, where nobody declares one.
 UTC = "UTC"
@@ -31,3 +35,32 @@ class Declared:
 
 
 NOTHING = Declared()
+
+
+@dataclass(frozen=True, slots=True)
+class SourceLayer:
+    """A layer inside a source: its name, how many features it has (None: not known without reading them),
+    and its type of geometry."""
+
+    name: str
+    features: int | None = None
+    geometry: str = ""
+
+
+#: Names that a reason lists.
+_LISTED = 20
+
+
+class SeveralLayers(BadFile):
+    """A source has several layers and none was named; ``layers`` are they."""
+
+    def __init__(self, layers: Sequence[SourceLayer]) -> None:
+        self.layers = tuple(layers)
+        names = ", ".join(shown(each.name) for each in self.layers[:_LISTED])
+        super().__init__("layer.choose", f"the file has {len(self.layers)} layers; name one: {names}")
+
+
+def unknown_layer(wanted: str, names: Sequence[str]) -> BadFile:
+    """Why a layer that was named cannot be read."""
+    has = ", ".join(shown(name) for name in names[:_LISTED])
+    return BadFile("layer.unknown", f"the file has no layer {shown(wanted)}; it has {has}")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from rich.table import Table
 
 from layers.errors import BadFile, BadParameter, Exists
 from layers.model import Report, has_features
-from layers.source import Declared
+from layers.source import Declared, SeveralLayers, SourceLayer
 from layers.store.base import Store
 from twin import settings, template
 from twin.access.keys import ACTIONS, Keys
@@ -57,12 +58,24 @@ def check(files: list[Path], declared: Declared, *, as_json: bool) -> int:
             code = code if report.kept else 1
         except BadFile as error:
             code = 1
-            told.append({"file": file.name, "loadable": False, "rule": error.rule, "reason": error.reason})
+            inside = error.layers if isinstance(error, SeveralLayers) else ()
+            entry = {"file": file.name, "loadable": False, "rule": error.rule, "reason": error.reason}
+            if inside:
+                entry["layers"] = [dataclasses.asdict(layer) for layer in inside]
+            told.append(entry)
             if not as_json:
                 out.print(f"{file.name}: cannot be loaded: {error}", markup=False)
+                _list_layers(inside)
     if as_json:
         _json(told)
     return code
+
+
+def _list_layers(layers: Sequence[SourceLayer]) -> None:
+    """Print what can be named with --layer."""
+    for layer in layers:
+        count = "" if layer.features is None else f": {layer.features} features"
+        out.print(f"  --layer {shlex.quote(layer.name)}{count}  {layer.geometry}".rstrip(), markup=False)
 
 
 @contextmanager

@@ -7,7 +7,6 @@ A reader runs in the guarded child only (``layers.guard``). It hands its batches
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,9 +14,9 @@ from typing import Any
 import orjson
 import pyarrow as pa
 
-from layers.errors import BadFile, shown
+from layers.errors import BadFile
 from layers.model import Problem
-from layers.source import NOTHING, Declared
+from layers.source import NOTHING, Declared, SeveralLayers
 
 BATCH_ROWS = 10_000
 #: Findings that are told one by one; lost rows beyond them are counted.
@@ -58,35 +57,6 @@ class Options:
     def save(self, folder: Path) -> None:
         """Leave the options for the child."""
         (folder / "options.json").write_bytes(orjson.dumps(asdict(self)))
-
-
-@dataclass(frozen=True, slots=True)
-class SourceLayer:
-    """A layer inside a source: its name, how many features it has (None: not known without reading them),
-    and its type of geometry."""
-
-    name: str
-    features: int | None = None
-    geometry: str = ""
-
-
-#: Names that a reason lists.
-_LISTED = 20
-
-
-class SeveralLayers(BadFile):
-    """A source has several layers and none was named; ``layers`` are they."""
-
-    def __init__(self, layers: Sequence[SourceLayer]) -> None:
-        self.layers = tuple(layers)
-        names = ", ".join(shown(each.name) for each in self.layers[:_LISTED])
-        super().__init__("layer.choose", f"the file has {len(self.layers)} layers; name one: {names}")
-
-
-def unknown_layer(wanted: str, names: Sequence[str]) -> BadFile:
-    """Why a layer that was named cannot be read."""
-    has = ", ".join(shown(name) for name in names[:_LISTED])
-    return BadFile("layer.unknown", f"the file has no layer {shown(wanted)}; it has {has}")
 
 
 class Sink:

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from layers.read.base import Limits, Options, Sink, SourceLayer
+from layers.read.base import Limits, Options, Sink
 from layers.read.sample import Sample
+from layers.source import SourceLayer
 from layers.types import Titles
 
 

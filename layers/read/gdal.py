@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from layers.read.base import Options, Sink, SourceLayer
+from layers.read.base import Options, Sink
+from layers.source import SourceLayer
 
 
 def reading(driver: str, *, numbered: bool = False) -> Callable[[Path, Options, Sink], None]:

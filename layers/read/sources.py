@@ -8,9 +8,10 @@ from pathlib import Path
 
 from layers.errors import BadFile, shown
 from layers.read import registry, zipped
-from layers.read.base import Limits, Options, SeveralLayers, Sink, SourceLayer, unknown_layer
+from layers.read.base import Limits, Options, Sink
 from layers.read.format import Reader
 from layers.read.sample import Sample
+from layers.source import SeveralLayers, SourceLayer, unknown_layer
 
 #: Folders that some programs put into an archive beside what was packed.
 _JUNK = frozenset({"__MACOSX"})

@@ -17,7 +17,8 @@ from pyogrio.errors import DataLayerError, DataSourceError, FeatureError
 
 from layers.batch import ROW, SOURCE_ID, WKB
 from layers.errors import BadFile, shown
-from layers.read.base import BATCH_ROWS, Options, SeveralLayers, Sink, SourceLayer, unknown_layer
+from layers.read.base import BATCH_ROWS, Options, Sink
+from layers.source import SeveralLayers, SourceLayer, unknown_layer
 from layers.types import FieldType
 
 #: Drivers whose formats have types for dates and times: what they give as text is text.
@@ -43,16 +44,20 @@ def read(
 def layers(path: Path, driver: str) -> list[SourceLayer]:
     """The layers of a file that have geometry, or all where none has. Raises BadFile."""
     with _damage():
-        found = pyogrio.list_layers(path)
-        if len(found) > _MOST_LAYERS:
-            raise BadFile("limit.layers", f"the file lists {len(found)} layers")
-        chosen = [name for name, geometry in found if geometry is not None] or [name for name, _ in found]
         listed = []
-        for name in map(str, chosen):
+        for name in _spatial(path):
             info = pyogrio.read_info(path, layer=name, force_feature_count=True)
             _check_driver(info["driver"], driver)
             listed.append(SourceLayer(name, info["features"], str(info["geometry_type"])))
         return listed
+
+
+def _spatial(path: Path) -> list[str]:
+    """The names of the layers that have geometry, or of all where none has. Raises BadFile limit.layers."""
+    found = pyogrio.list_layers(path)
+    if len(found) > _MOST_LAYERS:
+        raise BadFile("limit.layers", f"the file lists {len(found)} layers")
+    return [str(name) for name, geometry in found if geometry is not None] or [str(name) for name, _ in found]
 
 
 @contextmanager
@@ -82,12 +87,12 @@ def _choose(path: Path, wanted: str | None, driver: str) -> str:
         if wanted not in names:
             raise unknown_layer(wanted, names)
         return wanted
-    found = layers(path, driver)
-    if not found:
+    names = _spatial(path)
+    if not names:
         raise BadFile("layer.none", "the file has no layer")
-    if len(found) > 1:
-        raise SeveralLayers(found)
-    return found[0].name
+    if len(names) > 1:
+        raise SeveralLayers(layers(path, driver))
+    return names[0]
 
 
 def _stream(

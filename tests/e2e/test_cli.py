@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import zipfile
 
 import psutil
 import pytest
@@ -72,15 +73,34 @@ def test_check_tells_each_file_and_writes_nothing(tmp_path):
     (tmp_path / "good.geojson").write_text(collection(feature("a")))
     (tmp_path / "empty.geojson").write_text("")
     (tmp_path / "vrt.geojson").write_text('<OGRVRTDataSource><OGRVRTLayer name="x"/></OGRVRTDataSource>')
-    names = ["good.geojson", "empty.geojson", "vrt.geojson", "absent.geojson"]
+    (tmp_path / "folder").mkdir()
+    names = ["good.geojson", "empty.geojson", "vrt.geojson", "absent.geojson", "folder"]
     before = sorted(tmp_path.iterdir())
-    done = twin("check", *(str(tmp_path / name) for name in names), str(tmp_path), "--json", check=False)
+    done = twin("check", *(str(tmp_path / name) for name in names), "--json", check=False)
     assert done.returncode == 1
     told = json.loads(done.stdout)
     assert [one["loadable"] for one in told] == [True, False, False, False, False]
     assert all(one["rule"] and one["reason"] for one in told[1:])
     assert sorted(tmp_path.iterdir()) == before
     assert twin("check", str(HELSINKI / "pipelines.geojson")).returncode == 0
+
+
+def test_check_lists_the_layers_of_a_source_and_load_takes_the_one_that_is_named(city, tmp_path):
+    source = tmp_path / "town.zip"
+    with zipfile.ZipFile(source, "w") as out:
+        out.writestr("houses.geojson", collection(feature("a"), feature("b")))
+        out.writestr("old houses.geojson", collection(feature("c")))
+    listed = twin("check", str(source), check=False)
+    assert listed.returncode == 1
+    assert "--layer houses: 2 features" in listed.stdout
+    assert "--layer 'old houses': 1 features" in listed.stdout
+    told = json.loads(twin("check", str(source), "--json", check=False).stdout)
+    assert [(one["name"], one["features"]) for one in told[0]["layers"]] == [("houses", 2), ("old houses", 1)]
+    load = ("load", str(source), "--as", "houses", "--city", str(city))
+    unnamed = twin(*load, check=False)
+    assert unnamed.returncode == 1
+    assert "houses, old houses" in unnamed.stderr
+    assert "kept 2" in twin(*load, "--layer", "houses").stdout
 
 
 def test_keys_are_made_listed_and_removed(city):

@@ -15,8 +15,9 @@ import shapely
 from layers.batch import ROW, SOURCE_ID, WKB
 from layers.errors import BadFile, shown
 from layers.kinds.base import blank, number
-from layers.read.base import BATCH_ROWS, Options, Sink, SourceLayer, sniff
+from layers.read.base import BATCH_ROWS, Options, Sink, sniff
 from layers.read.format import Format, Reader
+from layers.source import SourceLayer
 
 #: Names of column pairs (first = east or longitude), and whether they say longitude/latitude.
 _PAIRS: tuple[tuple[tuple[str, ...], tuple[str, ...], bool], ...] = (
