@@ -35,6 +35,7 @@ __all__ = [
     "Parameter",
     "Query",
     "cursor_text",
+    "expected",
     "filters",
     "parse",
     "parse_download",
@@ -70,6 +71,21 @@ class Query:
     offset: int = 0
     after: Cursor | None = None
     crs: str = CRS84
+
+
+def expected(layer: Layer, box: Bbox) -> float:
+    """How many features a box would meet if they lay evenly in the layer's extent; no more than a guess."""
+    if layer.extent is None:
+        return 0.0
+    west, south, east, north = layer.extent
+    box_west, box_south, box_east, box_north = box
+    if box_west > box_east:
+        box_east = 180.0  # across the antimeridian: its larger part tells enough
+    width = min(east, box_east) - max(west, box_west)
+    height = min(north, box_north) - max(south, box_south)
+    if width < 0 or height < 0:
+        return 0.0
+    return layer.count * width * height / max((east - west) * (north - south), 1e-18)
 
 
 def parse(layer: Layer, pairs: Iterable[tuple[str, str]]) -> Query:

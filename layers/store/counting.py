@@ -13,7 +13,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
 
 from layers.model import Layer
-from layers.query import Query
+from layers.query import Query, expected
 from layers.types import Bbox
 
 _KEPT = 256
@@ -33,21 +33,6 @@ class Budget:
 
 
 ORDINARY = Budget()
-
-
-def expected(layer: Layer, box: Bbox) -> float:
-    """How many features a box would meet if they lay evenly in the layer's extent; no more than a guess."""
-    if layer.extent is None:
-        return 0.0
-    west, south, east, north = layer.extent
-    box_west, box_south, box_east, box_north = box
-    if box_west > box_east:
-        box_east = 180.0  # across the antimeridian: its larger part tells enough
-    width = min(east, box_east) - max(west, box_west)
-    height = min(north, box_north) - max(south, box_south)
-    if width < 0 or height < 0:
-        return 0.0
-    return layer.count * width * height / max((east - west) * (north - south), 1e-18)
 
 
 def holds(box: Bbox, extent: Bbox | None) -> bool:

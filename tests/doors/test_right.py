@@ -283,3 +283,8 @@ def test_a_stream_tells_of_what_its_reader_sees(tmp_path):
     # the version that it was told of is the one that it is served
     assert f'.mvt","version":{tile.headers["etag"]}'.encode() in guest
     assert tile.headers["etag"].encode() not in other
+
+
+def test_no_room_of_http_reads_the_store_past_the_catalogue():
+    for file in (Path(app.__file__).parent / "http").rglob("*.py"):
+        assert "city.store" not in file.read_text("utf-8"), file.name

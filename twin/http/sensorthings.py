@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
 import orjson
 
-from layers.errors import BadBody, BadParameter, NotFound
+from layers.errors import NotFound
 from layers.observations.series import Observation
 from twin.access import caller
 from twin.city import City
@@ -18,17 +15,15 @@ from twin.http import respond
 from twin.http.errors import WrongMedia, WrongMethod
 from twin.http.respond import ASGIApp, Receive, Scope, Send
 from twin.live.ingest import Transaction
-from twin.live.times import now_ms
-from twin.things import observe, options, paths
+from twin.things import paths
 from twin.things.model import CONFORMANCE, OBSERVATIONS, SETS
-from twin.things.paths import Target
-from twin.things.read import Reader, observation
+from twin.things.read import observation
+from twin.things.service import Things, Value
 from twin.things.write import Writer
 
 ROOT = "/sta/v1.1"
 ENTITY_BYTES = 1_000_000
 ARRAY_BYTES = 32_000_000
-_FEATURE = "SELECT 1 FROM feature_of_interest WHERE id = ?"
 _JSON = [(b"content-type", b"application/json"), (b"cache-control", b"no-cache"), *respond.CORS]
 
 
@@ -40,6 +35,7 @@ def make(city: City) -> ASGIApp:
 class _Room:
     def __init__(self, city: City) -> None:
         self._city = city
+        self._things = Things(city.live)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope["path"]
@@ -90,28 +86,15 @@ class _Room:
         await respond.send(send, status, body, headers)
 
     def _read(self, rest: str, pairs: list[tuple[str, str]], base: str) -> tuple[int, bytes, respond.Headers]:
-        with self._city.live.file.reading() as conn, _simple_enough():
-            target = paths.resolve(conn, rest)
-            given = options.parse(pairs, target.entity, many=target.id is None)
-            reader = Reader(conn, base)
-            if target.prop is not None and target.id is not None:
-                return _property(reader, target)
-            if target.ref:
-                given = options.Options(given.top, given.skip, given.count, given.filter, given.orderby)
-            if target.id is not None:
-                found: dict[str, Any] = reader.one(target.entity, target.id, given)
-            else:
-                found = reader.set(target.entity, given, target.parent)
-            if target.ref:
-                found = _links(found)
-            return 200, orjson.dumps(found), _JSON
+        found = self._things.read(rest, pairs, base)
+        return _property(found) if isinstance(found, Value) else (200, orjson.dumps(found), _JSON)
 
     async def _post(self, scope: Scope, receive: Receive, send: Send, rest: str) -> None:
         caller.require(scope, "observe")
         respond.query_map(scope, ())
         body = await _body(scope, receive, ENTITY_BYTES)
         base = self._base(scope)
-        quick = self._quick(rest, body)
+        quick = self._things.lone(rest, body)
         if quick is not None:
             entity = OBSERVATIONS
             made = (await self._city.live.ingest.put(lambda tx: tx.append([quick])))[0]
@@ -122,23 +105,6 @@ class _Room:
         location = (b"location", f"{base}/{entity.set}({made})".encode())
         await respond.send(send, 201, answer, [*_JSON, location])
 
-    def _quick(self, rest: str, body: Any) -> Observation | None:
-        """A lone observation of a known datastream is checked without the database."""
-        if not isinstance(body, dict) or body.get("FeatureOfInterest") is not None:
-            return None
-        streams = self._city.live.streams
-        if rest == "Observations":
-            id_ = observe.reference(body.get("Datastream"), "Datastream")
-        elif rest.startswith("Datastreams(") and rest.endswith(")/Observations") and "Datastream" not in body:
-            digits = rest[len("Datastreams(") : -len(")/Observations")]
-            id_ = int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 17 else 0
-        else:
-            return None
-        stream = streams.get(id_)
-        if stream is None and rest == "Observations":
-            raise BadBody(f"Datastream: no Datastream {id_}")
-        return observe.decode(body, stream, now_ms()) if stream else None
-
     def _create(self, rest: str, body: object, tx: Transaction) -> tuple[Any, int]:
         target = paths.resolve(tx.conn, rest)
         if target.id is not None or target.prop is not None or target.ref:
@@ -146,8 +112,7 @@ class _Room:
         return target.entity, Writer(self._city.live, tx).create(target, body)
 
     def _made(self, name: str, id_: int, base: str) -> bytes:
-        with self._city.live.file.reading() as conn:
-            return orjson.dumps(Reader(conn, base).one(SETS[name], id_, options.Options()))
+        return orjson.dumps(self._things.entity(name, id_, base))
 
     async def _patch(self, scope: Scope, receive: Receive, send: Send, rest: str) -> None:
         caller.require(scope, "observe")
@@ -170,69 +135,29 @@ class _Room:
         caller.require(scope, "observe")
         respond.query_map(scope, ())
         raw = await _raw(scope, receive, ARRAY_BYTES)
-        rows = await self._city.run(self._decode_arrays, raw)
+        rows = await self._city.run(self._rows, raw)
         good = [row for row in rows if isinstance(row, Observation)]
         ids = iter(await self._city.live.ingest.put(lambda tx: tx.append(good), len(good)) if good else [])
         link = f"{self._base(scope)}/Observations("
         answer = [row if isinstance(row, str) else f"{link}{next(ids)})" for row in rows]
         await respond.send(send, 201, orjson.dumps(answer), _JSON)
 
-    def _decode_arrays(self, raw: bytes) -> list[Observation | str]:
-        live = self._city.live
-        rows = observe.decode_arrays(respond.read_json(raw), live.streams.get, now_ms())
-        # the feature that a datastream stands at is known; only one a row names itself is looked up
-        asked = {
-            row.feature
-            for row in rows
-            if isinstance(row, Observation) and row.feature != live.streams[row.datastream].feature
-        }
-        if not asked:
-            return rows
-        with live.file.reading() as conn:
-            wrong = {f for f in asked if not conn.execute(_FEATURE, (f,)).fetchone()}
-        return [
-            f"error no FeatureOfInterest {row.feature}"
-            if isinstance(row, Observation) and row.feature in wrong
-            else row
-            for row in rows
-        ]
+    def _rows(self, raw: bytes) -> list[Observation | str]:
+        return self._things.rows(respond.read_json(raw))
 
 
-@contextmanager
-def _simple_enough() -> Iterator[None]:
-    """SQLite bounds its own parser; what the option parser lets through beyond it is the client's."""
-    try:
-        yield
-    except sqlite3.OperationalError as error:
-        if "parser stack overflow" in str(error) or "too large" in str(error):
-            raise BadParameter("$filter", "", "too many nested parts") from error
-        raise
-
-
-def _property(reader: Reader, target: Target) -> tuple[int, bytes, respond.Headers]:
+def _property(found: Value) -> tuple[int, bytes, respond.Headers]:
     """``Things(1)/name`` and ``Things(1)/name/$value`` (clause 9.2.5)."""
-    prop = target.prop
-    if prop is None or target.id is None:
-        raise NotFound("no such property")
-    found = reader.one(target.entity, target.id, options.Options(select=(prop.name,)))
-    value = found.get(prop.name)
+    value = found.value
     if value is None:
         return 204, b"", [*respond.CORS]
-    if not target.raw:
-        return 200, orjson.dumps({prop.name: value}), _JSON
+    if not found.raw:
+        return 200, orjson.dumps({found.prop.name: value}), _JSON
     # a JSON text is given bare, as the media type says
     bare = orjson.loads(orjson.dumps(value))
     text = bare.encode() if isinstance(bare, str) else orjson.dumps(value)
     plain = [(b"content-type", b"text/plain; charset=utf-8"), (b"cache-control", b"no-cache"), *respond.CORS]
     return 200, text, plain
-
-
-def _links(found: dict[str, Any]) -> dict[str, Any]:
-    """``$ref``: self links instead of entities."""
-    if "value" not in found:
-        return {"@iot.selfLink": found["@iot.selfLink"]}
-    kept = {k: v for k, v in found.items() if k != "value"}
-    return kept | {"value": [{"@iot.selfLink": v["@iot.selfLink"]} for v in found["value"]]}
 
 
 async def _body(

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from layers.model import Layer
-from layers.query import Query
-from layers.store.counting import expected
+from layers.query import Query, expected
 from twin.http import formats
 from twin.http.formats import Representation
 from twin.http.ogc.links import Pairs

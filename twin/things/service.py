@@ -1,0 +1,122 @@
+"""What a protocol asks of things and observations: read a path, decode what is sent. No HTTP in it.
+
+Writing is :class:`twin.things.write.Writer`, inside a transaction of :mod:`twin.live.ingest`.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from layers.errors import BadBody, BadParameter
+from layers.observations.series import Observation
+from twin.live import Live
+from twin.live.times import now_ms
+from twin.things import observe, options, paths
+from twin.things.model import SETS, Prop
+from twin.things.read import Reader
+
+_FEATURE = "SELECT 1 FROM feature_of_interest WHERE id = ?"
+_DATASTREAM = "Datastreams("
+_ITS_OBSERVATIONS = ")/Observations"
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """One property of an entity: None where it has no value; ``raw`` asks for the bare value
+    (OGC 18-088 clause 9.2.5)."""
+
+    prop: Prop
+    value: Any
+    raw: bool
+
+
+class Things:
+    """The things of a city. Its methods block, but :meth:`lone` does not."""
+
+    def __init__(self, live: Live) -> None:
+        self._live = live
+
+    def read(self, path: str, pairs: Sequence[tuple[str, str]], base: str) -> dict[str, Any] | Value:
+        """What a resource path names, with query options; ``base`` is the service root of links. Raises
+        NotFound, BadParameter."""
+        with self._live.file.reading() as conn, _simple_enough():
+            target = paths.resolve(conn, path)
+            given = options.parse(pairs, target.entity, many=target.id is None)
+            reader = Reader(conn, base)
+            if target.prop is not None and target.id is not None:
+                found = reader.one(target.entity, target.id, options.Options(select=(target.prop.name,)))
+                return Value(target.prop, found.get(target.prop.name), target.raw)
+            if target.ref:
+                given = options.Options(given.top, given.skip, given.count, given.filter, given.orderby)
+            if target.id is not None:
+                found = reader.one(target.entity, target.id, given)
+            else:
+                found = reader.set(target.entity, given, target.parent)
+            return _links(found) if target.ref else found
+
+    def entity(self, name: str, id_: int, base: str) -> dict[str, Any]:
+        """One entity of a set. Raises NotFound."""
+        with self._live.file.reading() as conn:
+            return Reader(conn, base).one(SETS[name], id_, options.Options())
+
+    def lone(self, path: str, body: Any) -> Observation | None:
+        """A lone observation of a known datastream, checked without the database; None for all else.
+        Raises BadBody."""
+        if not isinstance(body, dict) or body.get("FeatureOfInterest") is not None:
+            return None
+        if path == "Observations":
+            id_ = observe.reference(body.get("Datastream"), "Datastream")
+        elif path.startswith(_DATASTREAM) and path.endswith(_ITS_OBSERVATIONS) and "Datastream" not in body:
+            digits = path[len(_DATASTREAM) : -len(_ITS_OBSERVATIONS)]
+            id_ = int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 17 else 0
+        else:
+            return None
+        stream = self._live.streams.get(id_)
+        if stream is None and path == "Observations":
+            raise BadBody(f"Datastream: no Datastream {id_}")
+        return observe.decode(body, stream, now_ms()) if stream else None
+
+    def rows(self, body: Any) -> list[Observation | str]:
+        """The rows of a data array (OGC 18-088 clause 12.2): observations, and of bad ones the reason.
+        Raises BadBody."""
+        streams = self._live.streams
+        rows = observe.decode_arrays(body, streams.get, now_ms())
+        # the feature that a datastream stands at is known; only one a row names itself is looked up
+        asked = {
+            row.feature
+            for row in rows
+            if isinstance(row, Observation) and row.feature != streams[row.datastream].feature
+        }
+        if not asked:
+            return rows
+        with self._live.file.reading() as conn:
+            wrong = {f for f in asked if not conn.execute(_FEATURE, (f,)).fetchone()}
+        return [
+            f"error no FeatureOfInterest {row.feature}"
+            if isinstance(row, Observation) and row.feature in wrong
+            else row
+            for row in rows
+        ]
+
+
+@contextmanager
+def _simple_enough() -> Iterator[None]:
+    """SQLite bounds its own parser; what the option parser lets through beyond it is the client's."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if "parser stack overflow" in str(error) or "too large" in str(error):
+            raise BadParameter("$filter", "", "too many nested parts") from error
+        raise
+
+
+def _links(found: dict[str, Any]) -> dict[str, Any]:
+    """``$ref``: self links instead of entities."""
+    if "value" not in found:
+        return {"@iot.selfLink": found["@iot.selfLink"]}
+    kept = {k: v for k, v in found.items() if k != "value"}
+    return kept | {"value": [{"@iot.selfLink": v["@iot.selfLink"]} for v in found["value"]]}
