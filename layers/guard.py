@@ -98,8 +98,9 @@ def _child(folder: Path, limits: Limits) -> dict[str, Any]:
         code = warm.READER.run(folder, limits.seconds * 2)
     except TimeoutError:
         raise BadFile("limit.time", f"reading took longer than {limits.seconds * 2} s") from None
-    except warm.Died:
-        raise BadFile("reader.died", "the reader ended without an answer; try again") from None
+    except warm.Died as error:
+        why = str(error) or "try again"
+        raise BadFile("reader.died", f"the reading process ended without an answer: {why}") from None
     answer = folder / "result.json"
     if answer.is_file():
         result: dict[str, Any] = orjson.loads(answer.read_bytes())

@@ -66,7 +66,14 @@ class _Search:
 
     def look(self, folder: Path, depth: int = 0) -> None:
         """Find what is read in a folder, and in those inside it. Raises BadFile limit.members."""
-        for path in sorted(folder.iterdir()):
+        try:
+            inside = sorted(folder.iterdir())
+        except OSError as error:
+            self.others.append(
+                (folder.name, BadFile("file.unreadable", f"it cannot be read: {error.strerror}"))
+            )
+            return
+        for path in inside:
             if path.name.startswith(".") or path.name in _JUNK:
                 continue
             self._seen += 1

@@ -12,18 +12,22 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Mapping
 from pathlib import Path
+from typing import IO
 
 import layers
 
 #: Seconds for a start, which a busy machine makes long, and for an end that was asked for.
 _START, _END = 120.0, 10.0
+#: Bytes of what it printed that are looked at.
+_LAST = 4096
 
 
 class Died(Exception):
-    """The warm reader ended, or could not fork, before it had an answer."""
+    """The warm reader ended, or could not fork, before it had an answer; with the last that it printed."""
 
 
 def environment() -> dict[str, str]:
@@ -54,6 +58,7 @@ class WarmReader:
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
+        self._printed: IO[bytes] | None = None
         self._waiting: set[socket.socket] = set()
 
     def run(self, folder: Path, seconds: float) -> int:
@@ -65,14 +70,17 @@ class WarmReader:
         for _ in range(2):
             with contextlib.suppress(Died):
                 return self._once(folder, seconds)
-        raise Died
+        raise Died(self._last_words())
 
     def close(self) -> None:
         """End the process and every child of it."""
         with self._lock:
             process, self._process = self._process, None
             control, self._control = self._control, None
+            printed, self._printed = self._printed, None
         _end(process, control)
+        if printed is not None:
+            printed.close()
 
     def forget(self) -> None:
         """In a fork of the owner: the process stays the owner's."""
@@ -83,7 +91,9 @@ class WarmReader:
             answer.close()
         if self._process is not None:
             self._process.returncode = 0  # not ours to wait for
-        self._process = self._control = None
+        if self._printed is not None:
+            self._printed.close()
+        self._process = self._control = self._printed = None
         self._waiting = set()
 
     def _once(self, folder: Path, seconds: float) -> int:
@@ -122,6 +132,9 @@ class WarmReader:
 
     def _start(self) -> tuple[subprocess.Popen[bytes], socket.socket]:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        if self._printed is not None:
+            self._printed.close()
+        self._printed = tempfile.TemporaryFile()  # noqa: SIM115  # it lasts as long as the process
         with theirs:
             process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "layers.read", str(theirs.fileno())],
@@ -130,10 +143,19 @@ class WarmReader:
                 pass_fds=(theirs.fileno(),),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
+                stderr=self._printed,
                 start_new_session=True,
             )
         return process, ours
+
+    def _last_words(self) -> str:
+        """The last line that the process printed, which is why it cannot start."""
+        with self._lock:
+            if self._printed is None:
+                return ""
+            size = os.fstat(self._printed.fileno()).st_size
+            text = os.pread(self._printed.fileno(), _LAST, max(0, size - _LAST)).decode("utf-8", "replace")
+        return next(reversed(text.strip().splitlines()), "")
 
 
 def _heard(answer: socket.socket, seconds: float) -> int:

@@ -38,8 +38,8 @@ FORMATS = (
 
 
 @pytest.fixture
-def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The package as an installer leaves it, where the reading process finds packages."""
+def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The package as an installer leaves it, where the reading process finds packages; its module."""
     site = tmp_path / "site"
     (site / "xyn-1.dist-info").mkdir(parents=True)
     (site / "xyn-1.dist-info/METADATA").write_text("Metadata-Version: 2.1\nName: xyn\nVersion: 1\n")
@@ -48,7 +48,7 @@ def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     environment = warm.environment()
     reader = warm.WarmReader(environment | {"PYTHONPATH": f"{environment['PYTHONPATH']}:{site}"})
     monkeypatch.setattr(warm, "READER", reader)
-    yield
+    yield site / "xyn.py"
     reader.close()
 
 
@@ -83,3 +83,10 @@ def test_what_it_refuses_is_refused(tmp_path: Path, name: str, text: str, rule: 
     with pytest.raises(BadFile) as caught:
         load.check(tmp_path / name)
     assert caught.value.rule == rule
+
+
+def test_a_package_that_cannot_be_imported_is_named(tmp_path: Path, plugin: Path) -> None:
+    plugin.write_text("import no_such_package\n")
+    (tmp_path / "a.csv").write_text("lon,lat\n1,2\n")
+    with pytest.raises(BadFile, match=r"reader\.died: .*No module named 'no_such_package'"):
+        load.check(tmp_path / "a.csv")
