@@ -36,13 +36,15 @@ class AssumedWhere(Strict):
 
 
 class Style(Strict):
-    """How the page draws a kind by default; ``width`` and ``size`` in pixels."""
+    """How the page draws a kind by default; ``width`` and ``size`` in pixels. Of the fields of ``label`` the
+    first filled one is written on the map."""
 
     color: ColorRule
     legend: tuple[LegendLine, ...] = ()
     width: int | float | None = None
     size: int | float | None = None
     assumed: AssumedWhere | None = None
+    label: tuple[str, ...] = ()
 
     def document(self, codes: CodeList | None) -> Mapping[str, Any]:
         """As ``/config.json`` gives it; ``codes`` are those of the property that tells the colour."""
@@ -58,5 +60,6 @@ class Style(Strict):
             "color": {"property": self.color.property, "values": colors, "default": self.color.default},
             "legend": [*lines, *(line.model_dump(exclude_defaults=True) for line in self.legend)],
             "assumed": self.assumed.model_dump() if self.assumed else None,
+            "label": list(self.label),
             **sizes,
         }

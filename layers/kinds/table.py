@@ -134,6 +134,7 @@ class Table(Rows):
             yield ("parent",), self.parent
         if self.style.color.property:
             yield ("style", "color", "property"), self.style.color.property
+        yield from ((("style", "label", i), name) for i, name in enumerate(self.style.label))
         if self.style.assumed:
             yield ("style", "assumed", "property"), self.style.assumed.property
         if self.prism:

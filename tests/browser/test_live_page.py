@@ -148,6 +148,29 @@ def test_a_click_on_the_sensor_shows_its_day_and_its_thresholds(tab: Tab, sensor
     tab.page.keyboard.press("Escape")
 
 
+def test_observations_redraw_the_panels_that_show_them_and_no_other(tab: Tab, sensor: int):
+    tab.js("window.twin.set({left: 'layers', right: 'incidents', lang: 'en'})")
+    tab.page.locator("twin-layers [data-layer=sensors]").wait_for()
+    tab.page.locator("twin-incidents .scroll").wait_for()
+    before = tab.js("window.twin.renders()")
+    now = datetime.now(UTC)
+    for i in range(5):
+        value = FOUL + 1 + i
+        _observe(tab.server, sensor, value, now + timedelta(seconds=i))
+        until(
+            lambda value=value: tab.js("id => window.twin.sensor(id).value", sensor) == value, 5, "the value"
+        )
+    after = tab.js("window.twin.renders()")
+    for still in ("twin-layers", "twin-shell", "twin-tools"):
+        assert after[still] == before[still], still
+    tab.js("id => window.twin.set({selection: {type: 'sensor', id}, right: 'card'})", sensor)
+    tab.page.locator("twin-sensor .chart[data-status=ready]").wait_for()
+    shown = tab.js("window.twin.renders()")["twin-sensor"]
+    _observe(tab.server, sensor, FOUL, now + timedelta(seconds=10))
+    until(lambda: tab.js("window.twin.renders()")["twin-sensor"] > shown, 5, "the card")
+    tab.js("window.twin.set({left: null, right: null, selection: null})")
+
+
 def test_a_new_incident_appears_in_the_list_and_on_the_map_and_is_handled_there(tab: Tab):
     tab.js("window.twin.set({lang: 'en', right: 'incidents'})")
     body = {"title": "Water main burst", "level": 1, "lon": LON + 0.001, "lat": LAT, "class": "water"}

@@ -179,6 +179,50 @@ def test_a_deep_link_restores_the_whole_view(tab: Tab, mode: str):
     assert tab.pick(there.lon, there.lat, height) == feature("buildings", there.fid)
 
 
+def test_panels_open_by_link_and_the_link_says_which_are_open(tab: Tab):
+    tab.open("p=legend,incidents&lang=en")
+    tab.page.get_by_role("tab", name="Legend", selected=True).wait_for()
+    tab.page.locator("twin-incidents.drawer.right").wait_for()
+    assert "p=legend,incidents" in tab.page.url
+    tab.page.keyboard.press("i")
+    tab.page.keyboard.press("l")
+    assert tab.page.locator(".drawer").count() == 0
+    assert "p=" not in tab.page.url.split("#")[1]
+
+
+def test_a_panel_whose_code_cannot_be_had_says_so_and_is_tried_again(browser: Browser, server: Server):
+    tab = new_tab(browser, server)
+    tab.open("l=&lang=zh-CN", key=False)
+    tab.expected += ["ERR_FAILED", "could not be loaded", "Failed to load"]
+    tab.page.route("**/incident-list-*.js", lambda route: route.abort())
+    tab.page.keyboard.press("i")
+    message = tab.page.locator(".drawer.right .message")
+    message.wait_for()
+    assert "加载失败" in message.inner_text()
+    tab.page.unroute("**/incident-list-*.js")
+    tab.page.locator(".drawer.right .action").click()
+    tab.page.locator("twin-incidents.drawer.right").wait_for()
+    assert tab.unexpected() == []
+    tab.page.context.close()
+
+
+def test_the_dark_set_follows_the_system_and_the_switch_is_kept(browser: Browser, server: Server):
+    tab = new_tab(browser, server, color_scheme="dark")
+    tab.open("l=roads", key=False)
+    paper = "getComputedStyle(document.querySelector('header.bar')).backgroundColor"
+    dark = tab.js(paper)
+    assert tab.page.get_attribute("html", "data-theme") == "dark"
+    tab.page.keyboard.press("d")
+    assert tab.page.get_attribute("html", "data-theme") == "light"
+    assert tab.js(paper) == "rgb(255, 255, 255)" != dark
+    tab.open("l=roads", key=False)
+    assert tab.page.get_attribute("html", "data-theme") == "light"
+    tab.page.locator("[data-tool=theme]").click()
+    assert tab.js(paper) == dark
+    assert tab.complaints == []
+    tab.page.context.close()
+
+
 def test_editing_sends_the_revision_and_tells_when_it_was_overtaken(tab: Tab):
     there = places.building(tab.server, small=True)
     tab.open(f"v={there.lon:.6f},{there.lat:.6f},300,0,-50&l=buildings&s=buildings:{there.fid}&lang=en")

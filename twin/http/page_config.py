@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from layers import kinds
+from layers.kinds.base import Body, Prism, Tube
 from layers.model import AnyLayer, Layer, has_features
 from layers.types import Bbox, Field
 from tiles.scheme import MAX_ZOOM
@@ -105,14 +106,24 @@ def layer_entry(published: PublishedLayer[AnyLayer]) -> dict[str, Any]:
 
 def _of_features(layer: Layer) -> dict[str, Any]:
     """What the page must know of a layer of features besides."""
-    solid = kinds.known(layer.kind).body is not None
     return {
         "geometryType": layer.geometry_type,
         "count": layer.count,
         "editable": "update" in layer.edits,
         "fields": [field_entry(field) for field in layer.fields],
         "vector": {"url": f"/tiles/{layer.id}/{{z}}/{{x}}/{{y}}.mvt", "minzoom": 0, "maxzoom": MAX_ZOOM},
-        "scene": {"url": f"/3dtiles/{layer.id}/tileset.json"} if solid else None,
+        "scene": _solids(layer.id, kinds.known(layer.kind).body),
+    }
+
+
+def _solids(layer_id: str, body: Body | None) -> dict[str, Any] | None:
+    """Where the solids of a layer are, and what they are like; None where it has none."""
+    if body is None:
+        return None
+    return {
+        "url": f"/3dtiles/{layer_id}/tileset.json",
+        "body": "tube" if isinstance(body, Tube) else "prism",
+        "painted": isinstance(body, Prism) and body.stored,
     }
 
 

@@ -1,10 +1,16 @@
 """The words of the page: both languages have all of them, and each is used."""
 
+import importlib
 import json
+import pkgutil
 import re
 from pathlib import Path
 
 import pytest
+
+import twin
+from layers import errors
+from twin.incidents import workflow
 
 SOURCES = Path(__file__).parents[3] / "twin" / "web" / "app" / "src"
 LANGUAGES = ("en", "zh-CN")
@@ -53,3 +59,35 @@ def test_words_that_the_project_does_not_use_are_absent():
     text = json.dumps(_words("zh-CN"), ensure_ascii=False)
     for wrong in ("告警", "事故", "警报", "图层树"):
         assert wrong not in text
+
+
+def _codes() -> set[str]:
+    """Every code an error answer can carry: those of the error classes, and those that are sent by hand."""
+    for module in pkgutil.walk_packages(twin.__path__, "twin."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+    classes = [errors.TwinError]
+    for cls in classes:
+        classes += cls.__subclasses__()
+    codes = {cls.code for cls in classes if cls.__module__.partition(".")[0] in ("layers", "tiles", "twin")}
+    for file in Path(twin.__file__).parent.rglob("*.py"):
+        text = file.read_text("utf-8")
+        codes |= set(re.findall(r"(?:errors\.body|_refuse)\(\d+, \"(\w+)\"", text))
+    return codes
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_code_that_the_server_can_send_has_its_wording(language):
+    codes = _codes()
+    assert {"InvalidBody", "MethodNotAllowed", "HeadTooLarge", "RequestTimeout", "ServerError"} <= codes
+    words = _words(language)
+    assert {code for code in codes if f"error.{code}" not in words} == set()
+    worded = {name.removeprefix("error.") for name in words if name.startswith("error.")}
+    assert worded - codes == {"Network"}
+
+
+def test_every_state_and_move_of_a_case_has_its_wording():
+    city = workflow.load()
+    rows = [*city.states.values(), *city.actions.values()]
+    for row in rows:
+        assert set(row.title) >= set(LANGUAGES), row

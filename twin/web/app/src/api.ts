@@ -1,8 +1,10 @@
 /** Requests to the server: one error shape, ETags kept for editing. The session of the page goes with each. */
 
 export class ApiError extends Error {
+  /** `code` names the kind of error: the page has words for it. The message is the server's own. */
   constructor(
     readonly status: number,
+    readonly code: string,
     message: string,
   ) {
     super(message);
@@ -10,6 +12,7 @@ export class ApiError extends Error {
 }
 
 interface Problem {
+  code?: string;
   detail?: string;
   description?: string;
   title?: string;
@@ -21,6 +24,7 @@ async function request(url: string, init: RequestInit = {}): Promise<Response> {
   const problem = (await response.json().catch(() => ({}))) as Problem;
   throw new ApiError(
     response.status,
+    problem.code ?? '',
     problem.detail ?? problem.description ?? problem.title ?? response.statusText,
   );
 }

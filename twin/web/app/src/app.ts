@@ -5,11 +5,13 @@ import { getFeature } from './api';
 import type { CityConfig, LayerConfig } from './config';
 import type { LayerSet } from './layers/layers';
 import type { Incidents } from './live/incidents';
+import type { LiveLayer } from './live/layer';
 import type { Sensors } from './live/sensors';
 import type { Incident, LiveStream } from './live/stream';
 import type { CityCamera } from './map/camera';
+import type { Ground } from './map/ground';
 import type { Picker } from './map/pick';
-import type { FeatureSelection, Selection, Store } from './state';
+import { CARD, isFeature, type FeatureSelection, type Selection, type Store } from './state';
 
 /** The least distance from which a place is looked at, in metres. */
 const NEAR = 350;
@@ -28,10 +30,13 @@ export interface App {
   store: Store;
   /** Absent where the browser has no WebGL 2: lists and search still work. */
   map: MapParts | null;
+  ground: Ground;
   sensors: Sensors;
   incidents: Incidents;
+  /** All that come over the stream, as the layer tree lists them. */
+  live: readonly LiveLayer[];
   stream: LiveStream | null;
-  /** `change`: live data changed. `swap`: a tile of the layer in `detail` was redrawn. */
+  /** `swap`: a tile of the layer in `detail` was redrawn. */
   events: EventTarget;
 }
 
@@ -41,7 +46,7 @@ export function layerConfig(app: App, id: string): LayerConfig | undefined {
 
 export function select(app: App, selection: Selection | null): void {
   const { right } = app.store.get();
-  app.store.set({ selection, right: selection ? 'card' : right === 'card' ? null : right });
+  app.store.set({ selection, right: selection ? CARD : right === CARD ? null : right });
 }
 
 /** Where to look at coordinates from, as GeoJSON nests them: the middle of their box, and how far away. */
@@ -80,7 +85,7 @@ export function goTo(app: App, coordinates: unknown, feature: FeatureSelection |
 /** Goes to the feature that a link names without saying from where to look (`#s=layer:fid`). */
 export async function visit(app: App, hash: string): Promise<void> {
   const { selection } = app.store.get();
-  if (selection?.type !== 'feature' || new URLSearchParams(hash.replace(/^#/, '')).has('v')) return;
+  if (!isFeature(selection) || new URLSearchParams(hash.replace(/^#/, '')).has('v')) return;
   try {
     const { value } = await getFeature(selection.layer, selection.fid);
     goTo(app, value.geometry?.coordinates, selection);

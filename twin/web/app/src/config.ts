@@ -1,5 +1,7 @@
 /** What the server says of the city: the shape of /config.json. */
 
+import { signal } from '@preact/signals-core';
+
 export type Lang = 'zh-CN' | 'en';
 export type Titles = Partial<Record<string, string>>;
 export type Severity = 'red' | 'orange' | 'yellow' | 'blue';
@@ -27,6 +29,8 @@ export interface LayerStyle {
   size?: number;
   legend: LegendEntry[];
   assumed?: { property: string; values: string[] } | null;
+  /** The properties whose first filled one is written beside the feature in the view from above. */
+  label?: string[];
 }
 
 export interface LayerConfig {
@@ -39,12 +43,17 @@ export interface LayerConfig {
   extent: [number, number, number, number] | null;
   visible: boolean;
   locking: 'default' | 'strict';
+  /** It lies under the ground: seen in underground mode, hidden by the street otherwise. */
+  buried: boolean;
+  /** Ways to call a feature, best first: the fields of the first whose first field is filled. */
+  label: string[][];
   /** False for a view, or a table that the server may only read. */
   editable: boolean;
   fields: FieldConfig[];
   style: LayerStyle;
   vector: { url: string; minzoom: number; maxzoom: number } | null;
-  scene: { url: string } | null;
+  /** `painted`: the bodies bring their own colours. */
+  scene: { url: string; body: 'prism' | 'tube'; painted: boolean } | null;
 }
 
 export interface Threshold {
@@ -81,4 +90,16 @@ export async function fetchConfig(): Promise<CityConfig> {
   const response = await fetch('config.json', { headers: { Accept: 'application/json' } });
   if (!response.ok) throw new Error(`config.json: ${response.status}`);
   return (await response.json()) as CityConfig;
+}
+
+/** The same object, whose list of layers is followed by whoever reads it while drawing. */
+export function followLayers(config: CityConfig): CityConfig {
+  const layers = signal(config.layers);
+  return Object.defineProperty(config, 'layers', {
+    get: () => layers.value,
+    set: (value: LayerConfig[]) => {
+      layers.value = value;
+    },
+    enumerable: true,
+  });
 }

@@ -17,12 +17,15 @@
  * clip(layer, [lon,lat,…]) cuts a layer's solids by a polygon (none: undefined)
  * scene                    the engine's scene
  * cacheEntries()           size of the engine's resource cache
+ * renders()                how often the panels of each tag were drawn since the page was opened
  */
 
 import { Cartesian2, ClippingPolygon, ClippingPolygonCollection, ResourceCache, Cartesian3 } from '@cesium/engine';
 import type { App } from './app';
+import { Tiled } from './layers/tiled';
 import { sceneReady } from './map/ready';
 import type { TileRefresher } from './map/refresher';
+import { renders } from './panels/panel';
 import type { Selection, State } from './state';
 
 export interface TwinHook {
@@ -41,6 +44,7 @@ export interface TwinHook {
   trim(layer: string, form: 'scene' | 'vector'): void;
   clip(layer: string, lonLat?: number[]): void;
   cacheEntries(): number;
+  renders(): Record<string, number>;
   readonly scene: unknown;
 }
 
@@ -52,8 +56,10 @@ declare global {
 
 export function installHook(app: App): void {
   const { map, store, sensors, incidents } = app;
+  const tiled = () =>
+    (map?.layers.drawn() ?? []).flatMap(({ drawn, ...where }) => (drawn instanceof Tiled ? [{ ...where, drawn }] : []));
   const drawn = (layer: string, form: string) =>
-    map?.layers.refreshers().find((one) => one.layer === layer && one.form === form);
+    tiled().find((one) => one.layer === layer && one.form === form)?.drawn;
   window.twin = {
     async ready(timeout = 60_000) {
       if (!map) return;
@@ -62,33 +68,33 @@ export function installHook(app: App): void {
         if (performance.now() > end) throw new Error('a layer could not be opened in time');
         await new Promise((resolve) => setTimeout(resolve, 50));
       }
-      await sceneReady(map.scene, () => map.layers.shown(), end - performance.now());
+      await sceneReady(map.scene, () => map.layers.settled, end - performance.now());
     },
-    pick(lon, lat, height = app.config.ground) {
+    pick(lon, lat, height = app.ground.at(lon, lat)) {
       const position = map?.picker.window(lon, lat, height);
       return position ? map!.picker.at(position) : undefined;
     },
     pickWindow: (x, y) => map?.picker.at(new Cartesian2(x, y)) ?? null,
-    attributes(lon, lat, height = app.config.ground) {
+    attributes(lon, lat, height = app.ground.at(lon, lat)) {
       const position = map?.picker.window(lon, lat, height);
       return position ? map!.picker.attributes(position) : null;
     },
-    window(lon, lat, height = app.config.ground) {
+    window(lon, lat, height = app.ground.at(lon, lat)) {
       const position = map?.picker.window(lon, lat, height);
       return position ? { x: position.x, y: position.y } : null;
     },
-    state: () => store.get(),
+    state: () => ({ ...store.get() }),
     set: (patch) => store.set(patch),
     counts: () => ({
       sensors: sensors.all.size,
       incidents: incidents.all.size,
-      pins: incidents.pinned.length,
-      states: sensors.counts(),
+      pins: incidents.pinned.value.length,
+      states: sensors.counts.value,
     }),
     sensor: (id) => sensors.all.get(id),
     incident: (id) => incidents.all.get(id),
     tiles: () =>
-      (map?.layers.refreshers() ?? []).map(({ layer, form, refresher }) => ({
+      tiled().map(({ layer, form, drawn: { refresher } }) => ({
         layer,
         form,
         urls: refresher.loadedUrls,
@@ -112,6 +118,7 @@ export function installHook(app: App): void {
       tileset.clippingPolygons = new ClippingPolygonCollection({ polygons: [polygon] });
     },
     cacheEntries: () => Object.keys(ResourceCache.cacheEntries).length,
+    renders: () => Object.fromEntries(renders),
     scene: map?.scene,
   };
 }

@@ -1,35 +1,51 @@
-/** Keys: / search, L layers, I incidents, U underground, 2 and 3, N north, + and −, Esc closes. */
+/** Keys: those that panels and tools declare, and Esc, which closes what was opened last. */
 
 import { select, type App } from './app';
-import type { SearchPanel } from './panels/search/search';
+import { panels, toggled, type PanelEntry } from './panels/registry';
+import { CARD, PICK } from './state';
+import { tools } from './tools/registry';
+
+type Action = (app: App) => void;
 
 function typing(target: EventTarget | null): boolean {
   return target instanceof Element && target.closest('input:not([type=checkbox]):not([type=range]), textarea, select') !== null;
 }
 
-export function listenToKeys(app: App): void {
+function openByKey(entry: PanelEntry): Action {
+  if (entry.side === 'bar') return () => document.querySelector<HTMLElement>(entry.tag)?.focus();
+  return ({ store }) => store.set(toggled(store.get(), entry));
+}
+
+function closeLast(app: App): void {
   const { store } = app;
-  const actions: Record<string, () => void> = {
-    '/': () => document.querySelector<SearchPanel>('twin-search')?.focus(),
-    l: () => store.set({ left: store.get().left ? null : 'layers' }),
-    i: () => store.set({ right: store.get().right === 'incidents' ? null : 'incidents' }),
-    u: () => store.set({ underground: !store.get().underground, mode: '3d' }),
-    '2': () => store.set({ mode: '2d' }),
-    '3': () => store.set({ mode: '3d' }),
-    n: () => app.map?.camera.north(),
-    '+': () => app.map?.camera.zoom(0.6),
-    '-': () => app.map?.camera.zoom(1.7),
-    escape: () => {
-      if (store.get().right === 'card') select(app, null);
-      else if (store.get().right) store.set({ right: null });
-      else store.set({ left: null });
-    },
+  const { pointer, right } = store.get();
+  if (pointer !== PICK) store.set({ pointer: PICK });
+  else if (right === CARD) select(app, null);
+  else if (right) store.set({ right: null });
+  else store.set({ left: null });
+}
+
+/** Key → what it does. Throws when two entries want the same key. */
+export function bindings(): Map<string, Action> {
+  const found = new Map<string, Action>([['escape', closeLast]]);
+  const bind = (id: string, key: string, action: Action): void => {
+    if (found.has(key)) throw new Error(`${id}: the key ${key} is taken`);
+    found.set(key, action);
   };
+  for (const entry of panels.all()) if (entry.key) bind(entry.id, entry.key, openByKey(entry));
+  for (const tool of tools.all()) {
+    for (const [key, action] of Object.entries(tool.keys ?? {})) bind(tool.id, key, action);
+  }
+  return found;
+}
+
+export function listenToKeys(app: App): void {
+  const actions = bindings();
   document.addEventListener('keydown', (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;
-    const action = actions[event.key.toLowerCase()];
+    const action = actions.get(event.key.toLowerCase());
     if (!action) return;
     event.preventDefault();
-    action();
+    action(app);
   });
 }

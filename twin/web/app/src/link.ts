@@ -1,7 +1,13 @@
-/** The state as the fragment of the address, and back: a copied link restores the whole view. */
+/**
+ * The state as the fragment of the address, and back: a copied link restores the whole view.
+ *
+ * v=lon,lat,distance,heading,pitch  m=2d|3d  u=1  l=layer,layer:opacity  off=live,live  p=panel,panel
+ * s=layer:fid | sensor:id | incident:id; a layer that is called like one of those, or any: s=feature:layer:fid
+ */
 
 import type { CityConfig, Lang } from './config';
-import type { LayerState, Selection, State, Store, View } from './state';
+import { liveTypes, panels } from './panels/registry';
+import { CARD, isFeature, PICK, type LayerState, type Selection, type State, type Store, type View } from './state';
 
 function numbers(text: string | null, count: number): number[] | null {
   const parts = (text ?? '').split(',').map(Number);
@@ -18,12 +24,18 @@ function parseView(text: string | null): View | null {
 }
 
 function parseSelection(text: string | null, config: CityConfig): Selection | null {
-  const match = /^([a-z][a-z0-9_]*):(-?\d{1,15})$/.exec(text ?? '');
+  const match = /^(feature:)?([a-z][a-z0-9_]*):(-?\d{1,15})$/.exec(text ?? '');
   if (!match) return null;
-  const [, name, digits] = match as unknown as [string, string, string];
+  const [, explicit, name, digits] = match as unknown as [string, string | undefined, string, string];
   const id = Number(digits);
-  if (name === 'sensor' || name === 'incident') return { type: name, id };
+  if (!explicit && liveTypes().has(name)) return { type: name, id };
   return config.layers.some((layer) => layer.id === name) ? { type: 'feature', layer: name, fid: id } : null;
+}
+
+function writeSelection(selection: Selection): string {
+  if (!isFeature(selection)) return `s=${selection.type}:${selection.id}`;
+  const { layer, fid } = selection;
+  return liveTypes().has(layer) ? `s=feature:${layer}:${fid}` : `s=${layer}:${fid}`;
 }
 
 function parseLayers(text: string | null, config: CityConfig): Record<string, LayerState> {
@@ -44,6 +56,19 @@ function parseLayers(text: string | null, config: CityConfig): Record<string, La
   );
 }
 
+function list(text: string | null): string[] {
+  return (text ?? '').split(',').filter(Boolean);
+}
+
+/** The panels that a link opens: the first named on each side, with the pointer mode of the last of them. */
+function parsePanels(text: string | null): Pick<State, 'left' | 'right' | 'pointer'> {
+  const open = list(text).flatMap((id) => panels.get(id) ?? []);
+  const on = (side: 'left' | 'right'): string | null =>
+    open.find((entry) => entry.side === side && !entry.card)?.id ?? null;
+  const pointer = open.findLast((entry) => entry.pointer)?.pointer ?? PICK;
+  return { left: on('left'), right: on('right'), pointer };
+}
+
 function preferredLanguage(config: CityConfig): Lang {
   const wanted = navigator.language.toLowerCase().startsWith('zh') ? 'zh-CN' : 'en';
   return config.languages.includes(wanted) ? wanted : (config.languages[0] ?? 'en');
@@ -52,20 +77,18 @@ function preferredLanguage(config: CityConfig): Lang {
 export function readLink(hash: string, config: CityConfig): State {
   const params = new URLSearchParams(hash.replace(/^#/, ''));
   const lang = params.get('lang') as Lang | null;
-  const listed = params.get('l');
   const selection = parseSelection(params.get('s'), config);
-  const off = new Set((params.get('off') ?? '').split(','));
+  const open = parsePanels(params.get('p'));
   return {
     lang: lang && config.languages.includes(lang) ? lang : preferredLanguage(config),
     mode: params.get('m') === '2d' ? '2d' : '3d',
     underground: params.get('u') === '1',
     view: parseView(params.get('v')) ?? config.view,
-    layers: parseLayers(listed, config),
-    sensors: !off.has('sensors'),
-    incidents: !off.has('incidents'),
+    layers: parseLayers(params.get('l'), config),
+    live: Object.fromEntries(list(params.get('off')).map((id) => [id, false])),
     selection,
-    left: null,
-    right: selection ? 'card' : null,
+    ...open,
+    right: selection ? CARD : open.right,
   };
 }
 
@@ -74,7 +97,7 @@ function round(value: number, digits: number): string {
 }
 
 export function writeLink(state: Readonly<State>): string {
-  const { view, selection } = state;
+  const { view, selection, left, right } = state;
   const layers = Object.entries(state.layers)
     .filter(([, layer]) => layer.visible)
     .map(([id, layer]) => (layer.opacity === 1 ? id : `${id}:${round(layer.opacity, 2)}`));
@@ -84,13 +107,11 @@ export function writeLink(state: Readonly<State>): string {
     `l=${layers.join(',')}`,
   ];
   if (state.underground) parts.push('u=1');
-  const off = [state.sensors ? '' : 'sensors', state.incidents ? '' : 'incidents'].filter(Boolean);
+  const off = Object.entries(state.live).flatMap(([id, shown]) => (shown ? [] : [id]));
   if (off.length > 0) parts.push(`off=${off.join(',')}`);
-  if (selection) {
-    parts.push(
-      selection.type === 'feature' ? `s=${selection.layer}:${selection.fid}` : `s=${selection.type}:${selection.id}`,
-    );
-  }
+  const open = [left, right === CARD ? null : right].filter((id) => id !== null);
+  if (open.length > 0) parts.push(`p=${open.join(',')}`);
+  if (selection) parts.push(writeSelection(selection));
   parts.push(`lang=${state.lang}`);
   return `#${parts.join('&')}`;
 }
@@ -107,26 +128,12 @@ export function mirrorLink(store: Store, config: CityConfig): void {
   });
   const restore = (): void => {
     restoring = true;
-    const { left, lang: _lang, ...rest } = readLink(location.hash, config);
-    store.set({ ...rest, lang: _lang, left: left ?? store.get().left });
+    const state = readLink(location.hash, config);
+    // a link that says nothing of it leaves the tree as it stands
+    store.set({ ...state, left: state.left ?? store.get().left });
     restoring = false;
   };
   window.addEventListener('popstate', restore);
   window.addEventListener('hashchange', restore);
   history.replaceState(null, '', writeLink(store.get()));
-}
-
-export const hasKey = (hash: string): boolean => new URLSearchParams(hash.replace(/^#/, '')).has('key');
-
-/** The key of the fragment, which leaves the address at once; null where it names none. */
-export function takeKey(): string | null {
-  const params = new URLSearchParams(location.hash.replace(/^#/, ''));
-  const key = params.get('key');
-  if (key === null) return null;
-  const kept = location.hash
-    .replace(/^#/, '')
-    .split('&')
-    .filter((part) => !part.startsWith('key='));
-  history.replaceState(null, '', kept.length > 0 ? `#${kept.join('&')}` : location.pathname + location.search);
-  return key;
 }

@@ -1,88 +1,75 @@
-import { ScreenSpaceEventHandler, ScreenSpaceEventType, type Cartesian2 } from '@cesium/engine';
 import { select, visit, type App, type MapParts } from './app';
-import { fetchConfig, type CityConfig } from './config';
+import { fetchConfig, followLayers, type CityConfig } from './config';
 import { installHook } from './hook';
 import { t, titleOf, useLanguage } from './i18n';
 import { listenToKeys } from './keyboard';
+import { localUrl } from './layers/form';
 import { AddressLabels } from './layers/labels';
-import { LayerSet, localUrl } from './layers/layers';
-import { hasKey, mirrorLink, readLink } from './link';
+import { LayerSet } from './layers/layers';
+import { hasKey } from './key';
+import { mirrorLink, readLink } from './link';
+import { IncidentPins } from './live/incident-pins';
 import { Incidents } from './live/incidents';
+import type { LiveSigns } from './live/layer';
+import { SensorSigns } from './live/sensor-signs';
 import { Sensors } from './live/sensors';
 import { LiveStream } from './live/stream';
 import { CityCamera } from './map/camera';
+import { flatGround, type Ground } from './map/ground';
 import { Picker } from './map/pick';
+import { listenToPointer, pointerModes } from './map/pointer';
 import { openScene, supportsWebGL2 } from './map/scene';
 import { followUnderground } from './map/underground';
 import { Shell } from './panels/shell';
 import { openSession } from './session';
-import { Store } from './state';
+import { PICK, Store } from './state';
+import { followTheme } from './tokens';
 import './style.css';
 
-function openMap(container: HTMLElement, credits: HTMLElement, config: CityConfig, store: Store): MapParts {
+pointerModes.register({
+  id: PICK,
+  click: (app, position, touch) => select(app, app.map?.picker.at(position, touch) ?? null),
+});
+
+function openMap(container: HTMLElement, credits: HTMLElement, config: CityConfig, store: Store, ground: Ground): MapParts {
   const widget = openScene(container, credits, config);
   const { scene } = widget;
-  const camera = new CityCamera(widget, config, store);
-  const layers = new LayerSet(scene, config, store);
+  const camera = new CityCamera(widget, config, store, ground);
+  const layers = new LayerSet(scene, config, store, ground);
   followUnderground(scene, store);
-  new AddressLabels(scene, config, store);
+  new AddressLabels(scene, config, store, ground);
   return { widget, scene, camera, layers, picker: new Picker(scene, layers) };
-}
-
-function listenToClicks(app: App, map: MapParts): void {
-  const handler = new ScreenSpaceEventHandler(map.scene.canvas);
-  const click = (event: { position: Cartesian2 }): void => {
-    const touch = window.matchMedia('(pointer: coarse)').matches;
-    select(app, map.picker.at(event.position, touch));
-  };
-  handler.setInputAction(click, ScreenSpaceEventType.LEFT_CLICK);
 }
 
 /** After `layers`: what the server says of that layer now; other settings need a reload of the page. */
 async function layerPublished(app: App, id: string): Promise<void> {
   const fresh = (await fetchConfig()).layers.find((layer) => layer.id === id);
   if (!fresh) return;
-  const at = app.config.layers.findIndex((layer) => layer.id === id);
-  if (at >= 0) app.config.layers[at] = fresh;
-  else {
-    app.config.layers.push(fresh);
-    const { layers } = app.store.get();
-    app.store.set({ layers: { ...layers, [id]: { visible: fresh.visible, opacity: 1 } } });
+  const { config, store } = app;
+  if (config.layers.some((layer) => layer.id === id)) {
+    config.layers = config.layers.map((layer) => (layer.id === id ? fresh : layer));
+  } else {
+    config.layers = [...config.layers, fresh];
+    store.set({ layers: { ...store.get().layers, [id]: { visible: fresh.visible, opacity: 1 } } });
   }
   await app.map?.layers.reload(fresh);
-  app.events.dispatchEvent(new Event('change'));
 }
 
 function openStream(app: App): LiveStream {
-  const changed = (): boolean => app.events.dispatchEvent(new Event('change'));
-  const stream = new LiveStream(
-    localUrl(app.config.stream),
-    {
-      snapshot: (data) => {
-        app.sensors.replace(data.sensors);
-        app.incidents.replace(data.incidents);
-        if (stream.snapshots > 1) app.map?.layers.refreshAll();
-        changed();
-      },
-      sensors: (data) => {
-        app.sensors.merge(data);
-        changed();
-      },
-      obs: (data) => {
-        app.sensors.observe(data);
-        changed();
-      },
-      incident: (data) => {
-        app.incidents.put(data);
-        changed();
-      },
-      tiles: (list) => {
-        for (const { url, version } of list) app.map?.layers.tileChanged(url, version);
-      },
-      layers: ({ id }) => void layerPublished(app, id),
+  const stream = new LiveStream(localUrl(app.config.stream), {
+    snapshot: (data) => {
+      app.sensors.replace(data.sensors);
+      app.incidents.replace(data.incidents);
+      if (stream.snapshots > 1) app.map?.layers.refreshAll();
     },
-    changed,
-  );
+    sensors: (data) => app.sensors.merge(data),
+    obs: (data) => app.sensors.observe(data),
+    incident: (data) => app.incidents.put(data),
+    tiles: (list) => {
+      for (const { url, version } of list) app.map?.layers.tileChanged(url, version);
+    },
+    layers: ({ id }) => void layerPublished(app, id),
+  });
   return stream;
 }
 
@@ -106,19 +93,20 @@ function showCredits(config: CityConfig, element: HTMLElement): void {
   element.replaceChildren(...notices);
 }
 
-function follow(app: App, notices: HTMLElement): void {
+function follow(app: App, notices: HTMLElement, signs: ReadonlyMap<string, LiveSigns>): void {
   const { store, config, map } = app;
   const apply = (): void => {
-    const { lang, sensors, incidents } = store.get();
+    const { lang, live } = store.get();
     useLanguage(lang, config.timeZone);
     document.title = titleOf(config.title, 'OneMap Twin');
     document.querySelector('#map')?.setAttribute('aria-label', t('map'));
     showCredits(config, notices);
-    app.sensors.show = sensors;
-    app.incidents.show = incidents;
+    for (const [id, sign] of signs) sign.show = live[id] ?? true;
   };
   apply();
-  store.subscribe(apply);
+  store.subscribe((_state, changed) => {
+    if (changed.has('lang') || changed.has('live')) apply();
+  });
   if (map) {
     map.layers.onSwap = (layer) => app.events.dispatchEvent(new CustomEvent('swap', { detail: layer }));
   }
@@ -132,8 +120,9 @@ async function revisit(app: App): Promise<void> {
 }
 
 async function start(): Promise<void> {
+  followTheme(document.documentElement);
   await openSession();
-  const config = await fetchConfig();
+  const config = followLayers(await fetchConfig());
   const link = location.hash;
   const store = new Store(readLink(link, config));
   useLanguage(store.get().lang, config.timeZone);
@@ -142,24 +131,24 @@ async function start(): Promise<void> {
   const engineCredits = document.createElement('div');
   const notices = document.createElement('div');
   footer.append(notices, engineCredits);
-  const map = supportsWebGL2() ? openMap(container, engineCredits, config, store) : null;
-  const scene = map?.scene ?? null;
-  const app: App = {
-    config,
-    store,
-    map,
-    sensors: new Sensors(scene, config.ground),
-    incidents: new Incidents(scene, config.ground, (id) => config.workflow.states[id]?.final === true),
-    stream: null,
-    events: new EventTarget(),
-  };
-  follow(app, notices);
+  const ground = flatGround(config.ground);
+  const map = supportsWebGL2() ? openMap(container, engineCredits, config, store, ground) : null;
+  const sensors = new Sensors();
+  const incidents = new Incidents((id) => config.workflow.states[id]?.final === true);
+  const live = [sensors, incidents];
+  const app: App = { config, store, map, ground, sensors, incidents, live, stream: null, events: new EventTarget() };
+  const signs = new Map<string, LiveSigns>();
+  if (map) {
+    signs.set(sensors.id, new SensorSigns(map.scene, ground, sensors));
+    signs.set(incidents.id, new IncidentPins(map.scene, ground, incidents));
+  }
+  follow(app, notices, signs);
   mirrorLink(store, config);
   app.stream = openStream(app);
   const shell = new Shell();
   shell.app = app;
   document.querySelector('#panels')!.append(shell);
-  if (map) listenToClicks(app, map);
+  if (map) listenToPointer(app, map.scene.canvas);
   listenToKeys(app);
   installHook(app);
   window.addEventListener('hashchange', () => void revisit(app));

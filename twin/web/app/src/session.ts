@@ -1,7 +1,7 @@
 /** Who the page acts as. Its key is taken from the address once and traded for a session: a cookie that no
  * script reads, and that tiles and the stream carry too. */
 
-import { takeKey } from './link';
+import { takeKey } from './key';
 
 export type Action = 'edit' | 'observe' | 'incident';
 

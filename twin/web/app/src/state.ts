@@ -1,5 +1,9 @@
-/** The one state of the page. Panels and the map subscribe to it; the address bar mirrors it. */
+/**
+ * The one state of the page. The address bar mirrors it, the map subscribes to it, and what a panel reads of
+ * it while it is drawn is what the panel is drawn again for.
+ */
 
+import { batch, signal, type Signal } from '@preact/signals-core';
 import type { Lang } from './config';
 
 export type Mode = '2d' | '3d';
@@ -8,10 +12,12 @@ export interface FeatureSelection {
   layer: string;
   fid: number;
 }
-export type Selection =
-  | FeatureSelection
-  | { type: 'sensor'; id: number }
-  | { type: 'incident'; id: number };
+/** Something of a live layer; its type names the card (`sensor`, `incident`). */
+export interface LiveSelection {
+  type: string;
+  id: number;
+}
+export type Selection = FeatureSelection | LiveSelection;
 
 /** Degrees, metres above the ellipsoid; heading clockwise from north, pitch −90 looks straight down. */
 export interface View {
@@ -33,43 +39,69 @@ export interface State {
   underground: boolean;
   view: View;
   layers: Readonly<Record<string, LayerState>>;
-  sensors: boolean;
-  incidents: boolean;
+  /** Which live layers are shown, by id; those that are not named are. */
+  live: Readonly<Record<string, boolean>>;
   selection: Selection | null;
-  left: 'layers' | 'legend' | null;
-  right: 'card' | 'incidents' | null;
+  /** The mode that owns the pointer: `map/pointer.ts`. */
+  pointer: string;
+  /** Ids of the open panels; on the right `card` stands for the card of what is selected. */
+  left: string | null;
+  right: string | null;
 }
+
+export const CARD = 'card';
+export const PICK = 'pick';
 
 type Listener = (state: Readonly<State>, changed: ReadonlySet<keyof State>) => void;
 
 export class Store {
   private readonly listeners = new Set<Listener>();
+  private readonly signals = new Map<keyof State, Signal<unknown>>();
+  private readonly tracked: Readonly<State>;
 
-  constructor(private state: State) {}
+  constructor(state: State) {
+    const descriptors: PropertyDescriptorMap = {};
+    for (const name of Object.keys(state) as (keyof State)[]) {
+      const held = signal<unknown>(state[name]);
+      this.signals.set(name, held);
+      descriptors[name] = { get: () => held.value, enumerable: true };
+    }
+    this.tracked = Object.defineProperties({}, descriptors) as State;
+  }
 
+  /** The state as it is at each reading; a panel follows the members that it reads. */
   get(): Readonly<State> {
-    return this.state;
+    return this.tracked;
   }
 
   set(patch: Partial<State>): void {
     const changed = new Set<keyof State>();
-    for (const key of Object.keys(patch) as (keyof State)[]) {
-      if (patch[key] !== this.state[key]) changed.add(key);
-    }
+    batch(() => {
+      for (const name of Object.keys(patch) as (keyof State)[]) {
+        const held = this.signals.get(name);
+        if (!held || held.peek() === patch[name]) continue;
+        changed.add(name);
+        held.value = patch[name];
+      }
+    });
     if (changed.size === 0) return;
-    this.state = { ...this.state, ...patch };
-    for (const listener of [...this.listeners]) listener(this.state, changed);
+    for (const listener of [...this.listeners]) listener(this.tracked, changed);
   }
 
   setLayer(id: string, patch: Partial<LayerState>): void {
-    const layer = this.state.layers[id];
-    if (layer) this.set({ layers: { ...this.state.layers, [id]: { ...layer, ...patch } } });
+    const { layers } = this.tracked;
+    const layer = layers[id];
+    if (layer) this.set({ layers: { ...layers, [id]: { ...layer, ...patch } } });
   }
 
   subscribe(listener: Listener): () => void {
     this.listeners.add(listener);
     return () => this.listeners.delete(listener);
   }
+}
+
+export function isFeature(selection: Selection | null): selection is FeatureSelection {
+  return selection?.type === 'feature';
 }
 
 export function sameSelection(a: Selection | null, b: Selection | null): boolean {

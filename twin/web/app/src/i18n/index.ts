@@ -1,5 +1,6 @@
 /** Words of the interface in the languages of the page; titles of data come from the server. */
 
+import { signal } from '@preact/signals-core';
 import type { Lang, Titles } from '../config';
 import en from './en.json';
 import zh from './zh-CN.json';
@@ -7,44 +8,49 @@ import zh from './zh-CN.json';
 export type Word = keyof typeof en;
 
 const catalogues: Record<Lang, Record<Word, string>> = { en, 'zh-CN': zh };
-let current: Lang = 'en';
+/** Whoever asks for a word while drawing follows the language. */
+const current = signal<Lang>('en');
 let zone = 'UTC';
 
 export function useLanguage(lang: Lang, timeZone: string): void {
-  current = lang;
+  current.value = lang;
   zone = timeZone;
   document.documentElement.lang = lang;
 }
 
 export function language(): Lang {
-  return current;
+  return current.value;
 }
 
 export function t(word: Word, values: Record<string, string | number> = {}): string {
-  return catalogues[current][word].replace(/\{(\w+)\}/g, (_, name: string) => String(values[name] ?? ''));
+  return catalogues[current.value][word].replace(/\{(\w+)\}/g, (_, name: string) => String(values[name] ?? ''));
+}
+
+export function hasWord(name: string): name is Word {
+  return Object.hasOwn(en, name);
 }
 
 /** The title in the page's language, else in any. */
 export function titleOf(titles: Titles | string | null | undefined, fallback = ''): string {
   if (!titles) return fallback;
   if (typeof titles === 'string') return titles;
-  return titles[current] ?? titles['en'] ?? Object.values(titles)[0] ?? fallback;
+  return titles[current.value] ?? titles['en'] ?? Object.values(titles)[0] ?? fallback;
 }
 
 const time: Intl.DateTimeFormatOptions = { hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23' };
 
 export function dateTime(at: number | string): string {
   const options: Intl.DateTimeFormatOptions = { ...time, year: 'numeric', month: '2-digit', day: '2-digit', timeZone: zone };
-  return new Intl.DateTimeFormat(current, options).format(new Date(at));
+  return new Intl.DateTimeFormat(current.value, options).format(new Date(at));
 }
 
 export function clock(at: number, seconds = false): string {
   const options: Intl.DateTimeFormatOptions = { hour: '2-digit', minute: '2-digit', hourCycle: 'h23', timeZone: zone };
-  return new Intl.DateTimeFormat(current, seconds ? { ...options, second: '2-digit' } : options).format(new Date(at));
+  return new Intl.DateTimeFormat(current.value, seconds ? { ...options, second: '2-digit' } : options).format(new Date(at));
 }
 
 export function decimal(value: number, digits = 2): string {
-  return new Intl.NumberFormat(current, { maximumFractionDigits: digits }).format(value);
+  return new Intl.NumberFormat(current.value, { maximumFractionDigits: digits }).format(value);
 }
 
 export function ago(at: number, now: number): string {

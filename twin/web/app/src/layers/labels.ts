@@ -1,5 +1,5 @@
 /**
- * House numbers in the view from above, where the address layer is shown: vector tiles carry no labels.
+ * House numbers in the view from above, where a layer that has labels is shown: vector tiles carry none.
  * Not in 3D: the engine tests labels against the ground only, so those inside a building would cover its roof.
  */
 
@@ -14,8 +14,11 @@ import {
   type Scene,
 } from '@cesium/engine';
 import { getJson, type Feature } from '../api';
-import type { CityConfig } from '../config';
+import { effect } from '@preact/signals-core';
+import type { CityConfig, LayerConfig } from '../config';
+import type { Ground } from '../map/ground';
 import type { Store } from '../state';
+import { color } from '../tokens';
 
 const FARTHEST = 700;
 const MOST = 300;
@@ -23,19 +26,22 @@ const DELAY_MS = 400;
 
 export class AddressLabels {
   private readonly labels: LabelCollection;
-  private readonly layer: string | undefined;
+  private readonly layer: LayerConfig | undefined;
+  private features: Feature[] = [];
   private timer = 0;
   private drawn = '';
   private request: AbortController | null = null;
 
   constructor(
     private readonly scene: Scene,
-    private readonly config: CityConfig,
+    config: CityConfig,
     private readonly store: Store,
+    private readonly ground: Ground,
   ) {
-    this.layer = config.layers.find((layer) => layer.kind === 'address')?.id;
+    this.layer = config.layers.find((layer) => layer.style.label?.length);
     this.labels = scene.primitives.add(new LabelCollection({ scene })) as LabelCollection;
     if (!this.layer) return;
+    effect(() => this.draw());
     store.subscribe((_state, changed) => {
       if (!changed.has('view') && !changed.has('layers') && !changed.has('mode')) return;
       clearTimeout(this.timer);
@@ -46,14 +52,16 @@ export class AddressLabels {
 
   private async update(): Promise<void> {
     const { layers, mode, view } = this.store.get();
-    const shown = mode === '2d' && this.layer !== undefined && layers[this.layer]?.visible === true && view.height <= FARTHEST;
+    const shown = mode === '2d' && this.layer !== undefined && layers[this.layer.id]?.visible === true && view.height <= FARTHEST;
     const box = shown ? this.box() : null;
     if ((box ?? '') === this.drawn) return;
     this.drawn = box ?? '';
     this.request?.abort();
     this.request = new AbortController();
     const features = box ? await this.fetch(box, this.request.signal) : [];
-    if (features) this.draw(features);
+    if (!features) return;
+    this.features = features;
+    this.draw();
   }
 
   /** The ground in view, at most a kilometre around what the camera looks at. */
@@ -77,7 +85,7 @@ export class AddressLabels {
 
   private async fetch(bbox: string, signal: AbortSignal): Promise<Feature[] | null> {
     try {
-      const url = `ogc/collections/${this.layer}/items?bbox=${bbox}&limit=${MOST}`;
+      const url = `ogc/collections/${this.layer?.id}/items?bbox=${bbox}&limit=${MOST}`;
       return (await getJson<{ features: Feature[] }>(url, { signal })).features;
     } catch {
       // labels are an extra: the map is whole without them, and the next move asks again
@@ -86,19 +94,22 @@ export class AddressLabels {
     }
   }
 
-  private draw(features: Feature[]): void {
+  private draw(): void {
+    const fillColor = Color.fromCssColorString(color('label'));
+    const outlineColor = Color.fromCssColorString(color('halo'));
+    const names = this.layer?.style.label ?? [];
     this.labels.removeAll();
-    for (const { geometry, properties } of features) {
-      const text = properties['number'] ?? properties['name'];
+    for (const { geometry, properties } of this.features) {
+      const text = names.map((name) => properties[name]).find((value) => value !== null && value !== undefined);
       if (geometry?.type !== 'Point' || typeof text !== 'string') continue;
       const [lon, lat] = geometry.coordinates as [number, number];
       this.labels.add({
-        position: Cartesian3.fromDegrees(lon, lat, this.config.ground + 1),
+        position: Cartesian3.fromDegrees(lon, lat, this.ground.at(lon, lat) + 1),
         text,
         font: '12px system-ui, "Noto Sans CJK SC", sans-serif',
         style: LabelStyle.FILL_AND_OUTLINE,
-        fillColor: Color.fromCssColorString('#33404a'),
-        outlineColor: Color.WHITE,
+        fillColor,
+        outlineColor,
         outlineWidth: 3,
         verticalOrigin: VerticalOrigin.BOTTOM,
         pixelOffset: new Cartesian2(0, -5),

@@ -1,39 +1,30 @@
-/** Incidents: the list of those that are known, and pins for the open ones. */
+/** Incidents: the list of those that are known. Their pins on the map: `incident-pins.ts`. */
 
-import { type Billboard, BillboardCollection, Cartesian3, VerticalOrigin, type Scene } from '@cesium/engine';
+import { batch, computed, signal } from '@preact/signals-core';
+import { bump, Cells } from './cells';
+import type { LiveLayer } from './layer';
 import type { Incident } from './stream';
-import { incidentImage } from './symbols';
 
-export class Incidents {
+/** What the map must follow. */
+export interface IncidentView {
+  put(incident: Incident): void;
+  remove(id: number): void;
+  settle(): void;
+}
+
+export class Incidents implements LiveLayer {
+  readonly id = 'incidents';
+  readonly title = 'live.incidents';
   readonly all = new Map<number, Incident>();
-  private readonly pins = new Map<number, Billboard>();
-  private readonly collection: BillboardCollection;
-  private readonly images = new Map([1, 2, 3, 4].map((level) => [level, incidentImage(level)]));
+  private readonly cells = new Cells();
+  private readonly version = signal(0);
+  private view: IncidentView | null = null;
 
-  constructor(
-    private readonly scene: Scene | null,
-    private readonly ground: number,
-    private readonly isFinal: (status: string) => boolean,
-  ) {
-    this.collection = new BillboardCollection(scene ? { scene } : {});
-    if (scene) scene.primitives.add(this.collection);
-  }
-
-  set show(value: boolean) {
-    this.collection.show = value;
-    this.scene?.requestRender();
-  }
-
-  get pinned(): number[] {
-    return [...this.pins.keys()];
-  }
-
-  isOpen(incident: Incident): boolean {
-    return !this.isFinal(incident.status);
-  }
+  constructor(private readonly isFinal: (status: string) => boolean) {}
 
   /** Open ones first, then by level (1 is the worst), then the newest. */
-  sorted(): Incident[] {
+  readonly sorted = computed(() => {
+    void this.version.value;
     return [...this.all.values()].sort(
       (a, b) =>
         Number(this.isOpen(b)) - Number(this.isOpen(a)) ||
@@ -41,49 +32,65 @@ export class Incidents {
         b.reported.localeCompare(a.reported) ||
         b.id - a.id,
     );
+  });
+
+  readonly open = computed(() => this.sorted.value.filter((incident) => this.isOpen(incident)).length);
+
+  /** The ids of those that have a pin: open ones with a place. */
+  readonly pinned = computed(() => this.sorted.value.filter((one) => this.hasPin(one)).map(({ id }) => id));
+
+  get count(): number {
+    return this.pinned.value.length;
+  }
+
+  isOpen(incident: Incident): boolean {
+    return !this.isFinal(incident.status);
+  }
+
+  /** One of them; whoever reads it while it is drawn follows this one alone. */
+  get(id: number): Incident | undefined {
+    this.cells.track(id);
+    return this.all.get(id);
+  }
+
+  show(view: IncidentView): void {
+    this.view = view;
+    for (const incident of this.all.values()) this.pin(incident);
+    view.settle();
   }
 
   replace(list: Incident[]): void {
-    this.all.clear();
-    for (const id of [...this.pins.keys()]) this.unpin(id);
-    for (const incident of list) this.put(incident);
+    batch(() => {
+      for (const id of this.all.keys()) {
+        this.view?.remove(id);
+        this.cells.touch(id);
+      }
+      this.all.clear();
+      for (const incident of list) this.put(incident);
+      bump(this.version);
+    });
+    this.view?.settle();
   }
 
   /** Newer knowledge of one incident; an answer that was overtaken by an event is ignored. */
   put(incident: Incident): void {
     const known = this.all.get(incident.id);
     if (known && known.revision > incident.revision) return;
-    this.all.set(incident.id, incident);
-    this.pin(incident);
-    this.scene?.requestRender();
+    batch(() => {
+      this.all.set(incident.id, incident);
+      this.pin(incident);
+      this.cells.touch(incident.id);
+      bump(this.version);
+    });
+    this.view?.settle();
   }
 
-  private unpin(id: number): void {
-    const pin = this.pins.get(id);
-    if (pin) this.collection.remove(pin);
-    this.pins.delete(id);
+  private hasPin(incident: Incident): boolean {
+    return incident.lon !== null && incident.lat !== null && this.isOpen(incident);
   }
 
   private pin(incident: Incident): void {
-    const { id, lon, lat, level } = incident;
-    if (!this.scene) return;
-    if (lon === null || lat === null || !this.isOpen(incident)) {
-      this.unpin(id);
-      return;
-    }
-    const position = Cartesian3.fromDegrees(lon, lat, this.ground + 1);
-    const pin =
-      this.pins.get(id) ??
-      this.collection.add({
-        position,
-        id: { kind: 'incident', id },
-        width: 34,
-        height: 34,
-        verticalOrigin: VerticalOrigin.BOTTOM,
-        disableDepthTestDistance: Number.POSITIVE_INFINITY,
-      });
-    pin.position = position;
-    pin.setImage(`level${level}`, this.images.get(level) ?? this.images.get(4)!);
-    this.pins.set(id, pin);
+    if (this.hasPin(incident)) this.view?.put(incident);
+    else this.view?.remove(incident.id);
   }
 }

@@ -1,6 +1,7 @@
 /** The event stream: one connection, resumed by the browser with Last-Event-ID. */
 
-import type { SensorState } from './symbols';
+import { signal } from '@preact/signals-core';
+import type { SensorState } from './states';
 
 export interface SensorColumns {
   id: number[];
@@ -52,15 +53,15 @@ const REOPEN_MS = 5000;
 
 export class LiveStream {
   private source: EventSource | null = null;
-  /** Whether the connection is up, and when the last observation came (ms; 0 for none yet). */
-  connected = false;
+  /** Whether the connection is up. */
+  readonly connected = signal(false);
+  /** When the last observation came (ms; 0 for none yet). */
   heard = 0;
   snapshots = 0;
 
   constructor(
     private readonly url: string,
     private readonly handlers: Handlers,
-    private readonly onStatus: () => void,
   ) {
     this.open();
     window.addEventListener('pagehide', () => this.source?.close());
@@ -89,7 +90,6 @@ export class LiveStream {
   }
 
   private status(connected: boolean): void {
-    this.connected = connected;
-    this.onStatus();
+    this.connected.value = connected;
   }
 }

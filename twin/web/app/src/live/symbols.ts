@@ -1,20 +1,27 @@
 /** Drawn signs of sensors and incidents: colour and shape say the same, so neither is needed alone. */
 
-import type { Severity } from '../config';
+import { color, type Token } from '../tokens';
+import type { SensorState } from './states';
 
-export type SensorState = 'ok' | 'stale' | Severity;
-
-export const COLORS: Record<SensorState, string> = {
-  red: '#c1121f',
-  orange: '#e07a00',
-  yellow: '#e3b505',
-  blue: '#1d6fb8',
-  ok: '#4b5563',
-  stale: '#4b5563',
+const STATE_TOKENS: Record<SensorState, Token> = {
+  red: 'red',
+  orange: 'orange',
+  yellow: 'yellow',
+  blue: 'blue',
+  ok: 'ok',
+  stale: 'ok',
 };
-
 /** Incident level 1 is the worst. */
-export const LEVEL_COLORS: Record<number, string> = { 1: '#c1121f', 2: '#e07a00', 3: '#e3b505', 4: '#1d6fb8' };
+const LEVEL_TOKENS: Record<number, 'red' | 'orange' | 'yellow' | 'blue'> = { 1: 'red', 2: 'orange', 3: 'yellow', 4: 'blue' };
+
+export function stateColor(state: SensorState): string {
+  return color(STATE_TOKENS[state]);
+}
+
+export function levelColors(level: number): { fill: string; text: string } {
+  const token = LEVEL_TOKENS[level] ?? 'blue';
+  return { fill: color(token), text: color(`on-${token}`) };
+}
 
 const SHAPES: Record<SensorState, (size: number) => string> = {
   red: (s) => `M${s / 2} ${s * 0.08}L${s * 0.96} ${s * 0.9}H${s * 0.04}Z`,
@@ -49,13 +56,13 @@ export function sensorImage(state: SensorState): HTMLCanvasElement {
   context.translate(4, 4);
   context.lineJoin = 'round';
   context.lineWidth = 6;
-  context.strokeStyle = '#ffffff';
+  context.strokeStyle = color('halo');
   context.stroke(path);
-  context.fillStyle = state === 'stale' ? '#ffffff' : COLORS[state];
+  context.fillStyle = state === 'stale' ? color('halo') : stateColor(state);
   context.fill(path);
   if (state === 'stale') {
     context.lineWidth = 3.5;
-    context.strokeStyle = COLORS.stale;
+    context.strokeStyle = stateColor(state);
     context.stroke(path);
   }
   return context.canvas;
@@ -65,12 +72,13 @@ export function sensorImage(state: SensorState): HTMLCanvasElement {
 export function incidentImage(level: number): HTMLCanvasElement {
   const context = canvas(64);
   const pin = new Path2D('M32 62C22 48 11 38 11 25a21 21 0 1 1 42 0C53 38 42 48 32 62Z');
-  context.fillStyle = LEVEL_COLORS[level] ?? COLORS.ok;
-  context.strokeStyle = '#ffffff';
+  const { fill, text } = levelColors(level);
+  context.fillStyle = fill;
+  context.strokeStyle = color('halo');
   context.lineWidth = 4;
   context.stroke(pin);
   context.fill(pin);
-  context.fillStyle = level === 3 ? '#20262c' : '#ffffff';
+  context.fillStyle = text;
   context.font = '700 26px system-ui, sans-serif';
   context.textAlign = 'center';
   context.textBaseline = 'middle';

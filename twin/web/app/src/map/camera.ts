@@ -15,6 +15,7 @@ import {
 } from '@cesium/engine';
 import type { CityConfig } from '../config';
 import type { Mode, State, Store, View } from '../state';
+import type { Ground } from './ground';
 
 const NEAREST = 20;
 const FLIGHT_SECONDS = 1.2;
@@ -43,6 +44,7 @@ export class CityCamera {
     widget: CesiumWidget,
     private readonly config: CityConfig,
     private readonly store: Store,
+    private readonly ground: Ground,
   ) {
     this.scene = widget.scene;
     this.limit = farthest(config.surroundings);
@@ -106,7 +108,8 @@ export class CityCamera {
   }
 
   private sphere(view: View): BoundingSphere {
-    return new BoundingSphere(Cartesian3.fromDegrees(view.lon, view.lat, this.config.ground), 0);
+    const { lon, lat } = view;
+    return new BoundingSphere(Cartesian3.fromDegrees(lon, lat, this.ground.at(lon, lat)), 0);
   }
 
   private offset(view: View): HeadingPitchRange {

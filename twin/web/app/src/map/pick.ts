@@ -10,13 +10,11 @@ const FINGER_BOX = 17;
 
 interface PickedFeature {
   getProperty(name: string): unknown;
-  tileset?: unknown;
-  content?: { tileset: unknown };
 }
 
 /** The id that a symbol of the live collections carries. */
 export interface SymbolId {
-  kind: 'sensor' | 'incident';
+  kind: string;
   id: number;
 }
 
@@ -60,7 +58,7 @@ export class Picker {
     if (isSymbol(id)) return { type: id.kind, id: id.id };
     const feature = picked as PickedFeature;
     if (typeof feature.getProperty !== 'function') return null;
-    const layer = this.layers.layerOf(feature.content?.tileset ?? feature.tileset);
+    const layer = this.layers.layerOf(picked);
     const fid = Number(feature.getProperty('fid'));
     return layer && Number.isInteger(fid) && fid >= 0 ? { type: 'feature', layer: layer.id, fid } : null;
   }

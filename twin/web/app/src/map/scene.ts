@@ -17,9 +17,9 @@ import {
   buildModuleUrl,
 } from '@cesium/engine';
 import '@cesium/engine/Source/Widget/CesiumWidget.css';
+import { effect } from '@preact/signals-core';
 import type { CityConfig } from '../config';
-
-const PAPER = Color.fromCssColorString('#f4f5f3');
+import { color, shade } from '../tokens';
 
 export function supportsWebGL2(): boolean {
   return document.createElement('canvas').getContext('webgl2') !== null;
@@ -51,7 +51,7 @@ export function openScene(container: HTMLElement, credits: HTMLElement, config: 
   const widget = new CesiumWidget(container, {
     baseLayer: ImageryLayer.fromProviderAsync(
       TileMapServiceImageryProvider.fromUrl(buildModuleUrl('Assets/Textures/NaturalEarthII')),
-      { alpha: 0.12, saturation: 0.3, brightness: 1.2 },
+      { alpha: 0.12, saturation: 0.3 },
     ),
     terrainProvider: new EllipsoidTerrainProvider(),
     requestRenderMode: true,
@@ -67,8 +67,14 @@ export function openScene(container: HTMLElement, credits: HTMLElement, config: 
     contextOptions: { webgl: { alpha: false, powerPreference: 'high-performance' } },
   });
   const { scene } = widget;
-  scene.backgroundColor = Color.fromCssColorString('#dfe7ee');
-  scene.globe.baseColor = PAPER;
+  effect(() => {
+    scene.backgroundColor = Color.fromCssColorString(color('sky'));
+    scene.globe.baseColor = Color.fromCssColorString(color('ground'));
+    const base = widget.imageryLayers.get(0);
+    // the picture of the world is there to give the paper a tint, by day and by night
+    if (base) base.brightness = shade.value === 'dark' ? 0.5 : 1.2;
+    scene.requestRender();
+  });
   scene.globe.showGroundAtmosphere = false;
   scene.globe.enableLighting = false;
   // the default lets what lies under the street shine through it

@@ -1,63 +1,71 @@
 /** Where the panels stand: bar above, drawers left and right, tools and strip below. */
 
-import { html, nothing, type PropertyDeclarations, type TemplateResult } from 'lit';
+import { signal } from '@preact/signals-core';
+import { html, nothing, type TemplateResult } from 'lit';
+import { html as tagged, unsafeStatic, type StaticValue } from 'lit/static-html.js';
 import type { Lang } from '../config';
 import { t, titleOf } from '../i18n';
 import { isKnown } from '../session';
-import './feature/feature-card';
-import './incident/incident-card';
-import './incident-list/incident-list';
-import './layer-tree/layer-tree';
-import { Panel } from './panel';
-import './search/search';
-import './sensor/sensor-card';
-import './strip';
 import '../tools/tools';
+import { Panel } from './panel';
+import { isOpen, label, openPanel, panels, toggled, type PanelEntry } from './registry';
+import './strip';
 
 const LANGUAGES: Record<Lang, string> = { 'zh-CN': '中文', en: 'EN' };
+const tags = new Map<string, StaticValue>();
+
+/** One value a tag: the template is made anew for another. */
+function staticTag(tag: string): StaticValue {
+  const known = tags.get(tag) ?? unsafeStatic(tag);
+  tags.set(tag, known);
+  return known;
+}
 
 export class Shell extends Panel {
-  static override properties: PropertyDeclarations = { ...Panel.properties };
+  /** Chunks that could not be loaded, by tag. */
+  private readonly failed = signal<ReadonlySet<string>>(new Set());
+  private readonly ready = signal(0);
 
   protected override render(): TemplateResult {
     const { app } = this;
-    const { left, right } = app.store.get();
+    const on = (side: PanelEntry['side']): PanelEntry[] => panels.all().filter((entry) => entry.side === side);
     return html`<header class="bar">
-        <button
-          class="icon"
-          aria-label=${t('layers')}
-          title="${t('layers')} (L)"
-          aria-pressed=${left !== null}
-          @click=${() => app.store.set({ left: left ? null : 'layers' })}
-        >
-          <svg viewBox="0 0 16 16" aria-hidden="true">
-            <path d="M8 2l6.5 3.2L8 8.4 1.5 5.2zM1.5 8L8 11.2 14.5 8M1.5 10.8L8 14l6.5-3.2" fill="none" stroke="currentColor" stroke-width="1.3" stroke-linejoin="round"></path>
-          </svg>
-        </button>
+        ${on('left').map((entry) => this.button(entry))}
         <h1>${titleOf(app.config.title)}</h1>
-        <twin-search .app=${app}></twin-search>
+        ${on('bar').map((entry) => this.element(entry, ''))}
         <span class="space"></span>
         ${isKnown() ? html`<span class="mark key" title=${t('key.present')}>${t('key')}</span>` : nothing}
-        <button
-          class="text"
-          data-panel="incidents"
-          aria-pressed=${right === 'incidents'}
-          title="${t('incidents')} (I)"
-          @click=${() => app.store.set({ right: right === 'incidents' ? null : 'incidents' })}
-        >
-          ${t('incidents')}
-        </button>
-        ${this.languages()}
+        ${on('right').map((entry) => this.button(entry))} ${this.languages()}
       </header>
-      ${left ? html`<twin-layers class="drawer left" .app=${app}></twin-layers>` : nothing} ${this.rightDrawer()}
+      ${this.drawer('left')} ${this.drawer('right')}
       <twin-tools class="tools" .app=${app}></twin-tools>
       <twin-strip class="strip" .app=${app}></twin-strip>
       ${app.map ? nothing : html`<p class="nogl" role="alert">${t('nogl')}</p>`}`;
   }
 
-  private languages(): TemplateResult {
+  private button(entry: PanelEntry): TemplateResult | typeof nothing {
+    if (!entry.button) return nothing;
+    const { store } = this.app;
+    const title = label(entry.title);
+    return html`<button
+      class=${entry.icon ? 'icon' : 'text'}
+      data-panel=${entry.id}
+      aria-label=${title}
+      aria-pressed=${isOpen(store.get(), entry)}
+      title=${entry.key ? `${title} (${entry.key.toUpperCase()})` : title}
+      @click=${() => store.set(toggled(store.get(), entry))}
+    >
+      ${entry.icon
+        ? html`<svg viewBox="0 0 16 16" aria-hidden="true">
+            <path d=${entry.icon} fill="none" stroke="currentColor" stroke-width="1.3" stroke-linejoin="round"></path>
+          </svg>`
+        : title}
+    </button>`;
+  }
+
+  private languages(): TemplateResult | typeof nothing {
     const { config, store } = this.app;
-    if (config.languages.length < 2) return html`${nothing}`;
+    if (config.languages.length < 2) return nothing;
     const { lang } = store.get();
     return html`<select
       class="language"
@@ -68,23 +76,49 @@ export class Shell extends Panel {
     </select>`;
   }
 
-  private rightDrawer(): TemplateResult {
+  private drawer(side: 'left' | 'right'): TemplateResult | typeof nothing {
+    const entry = openPanel(this.app.store.get(), side);
+    if (!entry) return nothing;
+    const place = `drawer ${side} ${entry.tall ? 'tall' : ''}`;
+    void this.ready.value;
+    if (customElements.get(entry.tag)) return this.element(entry, place);
+    if (!this.failed.value.has(entry.tag)) void this.load(entry);
+    return html`<section class=${place} data-loading=${entry.id}>
+      <header>
+        <h2>${label(entry.title)}</h2>
+        <button class="close" aria-label=${t('close')} @click=${() => this.app.store.set({ [side]: null })}>×</button>
+      </header>
+      ${this.failed.value.has(entry.tag)
+        ? html`<div class="scroll">
+            <p class="message" role="alert">${t('panel.failed')}</p>
+            <button class="action" @click=${() => void this.load(entry)}>${t('panel.again')}</button>
+          </div>`
+        : nothing}
+    </section>`;
+  }
+
+  private element({ tag, card }: PanelEntry, place: string): TemplateResult {
     const { app } = this;
-    const { right, selection } = app.store.get();
-    if (right === 'incidents') return html`<twin-incidents class="drawer right" .app=${app}></twin-incidents>`;
-    if (right !== 'card' || !selection) return html`${nothing}`;
-    if (selection.type === 'sensor') {
-      return html`<twin-sensor class="drawer right" .app=${app} .sensor=${selection.id}></twin-sensor>`;
+    const name = staticTag(tag);
+    const selection = card ? app.store.get().selection : null;
+    return tagged`<${name} class=${place} .app=${app} .selection=${selection}></${name}>`;
+  }
+
+  private async load(entry: PanelEntry): Promise<void> {
+    const mark = (failed: boolean): void => {
+      const tagsFailed = new Set(this.failed.peek());
+      if (failed) tagsFailed.add(entry.tag);
+      else tagsFailed.delete(entry.tag);
+      this.failed.value = tagsFailed;
+    };
+    try {
+      await entry.load();
+      mark(false);
+      this.ready.value += 1;
+    } catch (error) {
+      console.warn(`the panel ${entry.id} could not be loaded`, error);
+      mark(true);
     }
-    if (selection.type === 'incident') {
-      return html`<twin-incident class="drawer right" .app=${app} .incident=${selection.id}></twin-incident>`;
-    }
-    return html`<twin-feature
-      class="drawer right"
-      .app=${app}
-      .layer=${selection.layer}
-      .fid=${selection.fid}
-    ></twin-feature>`;
   }
 }
 customElements.define('twin-shell', Shell);

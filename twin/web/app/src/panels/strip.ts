@@ -2,7 +2,7 @@
 
 import { html, nothing, type TemplateResult } from 'lit';
 import { ago, t } from '../i18n';
-import type { SensorState } from '../live/symbols';
+import type { SensorState } from '../live/states';
 import { Panel } from './panel';
 import { sensorSign } from './sign';
 
@@ -23,27 +23,25 @@ export class StatusStrip extends Panel {
 
   private connection(): string {
     const { stream } = this.app;
-    if (!stream?.connected) return t('strip.offline');
+    if (!stream?.connected.value) return t('strip.offline');
     return stream.heard > 0 ? `${t('strip.live')} · ${ago(stream.heard, Date.now())}` : t('strip.live');
   }
 
   protected override render(): TemplateResult {
     const { sensors, incidents, stream } = this.app;
-    const counts = sensors.counts();
-    const open = [...incidents.all.values()].filter((one) => incidents.isOpen(one)).length;
-    const live = stream?.connected ?? false;
-    const simulated = [...sensors.all.values()].some((sensor) => sensor.simulated);
+    const counts = sensors.counts.value;
+    const live = stream?.connected.value ?? false;
     return html`<span class="live" data-live=${live}>
         <i></i>${this.connection()}
       </span>
-      ${simulated ? html`<span class="mark">${t('simulated')}</span>` : nothing}
+      ${sensors.simulated.value ? html`<span class="mark">${t('simulated')}</span>` : nothing}
       <span class="counts">
         ${SHOWN.filter((state) => counts[state] > 0).map(
           (state) => html`<span title=${t(`state.${state}`)} data-state=${state}>${sensorSign(state)}${counts[state]}</span>`,
         )}
       </span>
       <button class="link" @click=${() => this.app.store.set({ right: 'incidents' })}>
-        ${t('strip.incidents', { n: open })}
+        ${t('strip.incidents', { n: incidents.open.value })}
       </button>`;
   }
 }

@@ -92,9 +92,9 @@ function companion(name: string, properties: Record<string, unknown>): boolean {
 
 export function featureTitle(layer: LayerConfig, fid: number, properties: Record<string, unknown>): string {
   const text = (name: string): string => (typeof properties[name] === 'string' ? (properties[name] as string) : '');
-  const address = text('full_address') || [text('street'), text('number')].filter(Boolean).join(' ');
-  const street = [text('addr:street'), text('addr:housenumber')].filter(Boolean).join(' ');
-  return text('name') || address || street || `${titleOf(layer.title, layer.id)} ${fid}`;
+  const joined = (names: string[]): string => names.map(text).filter(Boolean).join(' ');
+  const named = layer.label.find(([first]) => first !== undefined && text(first));
+  return (named && joined(named)) || joined(['addr:street', 'addr:housenumber']) || `${titleOf(layer.title, layer.id)} ${fid}`;
 }
 
 /** Fields that the card lets someone edit: what the kind defines, not keys nor derived marks; the source's

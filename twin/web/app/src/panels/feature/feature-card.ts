@@ -1,28 +1,33 @@
 /** The card of a picked feature, with a small form where the page has a key. */
 
 import { html, nothing, type PropertyDeclarations, type PropertyValues, type TemplateResult } from 'lit';
-import { ApiError, getFeature, patchFeature, type Feature } from '../../api';
+import { getFeature, patchFeature, type Feature } from '../../api';
 import { layerConfig, select } from '../../app';
 import type { FieldConfig, LayerConfig } from '../../config';
-import { t, titleOf } from '../../i18n';
+import { t, titleOf, type Word } from '../../i18n';
 import { may } from '../../session';
 import { attributeGroups, editable, featureTitle, parseInput } from './attributes';
+import { message } from '../message';
 import { Panel } from '../panel';
+import type { FeatureSelection } from '../../state';
+
+const WORDS: Readonly<Record<string, Word>> = {
+  NotFound: 'feature.gone',
+  PreconditionFailed: 'edit.stale',
+  Unauthorized: 'edit.key',
+  Forbidden: 'edit.key',
+};
 
 export class FeatureCard extends Panel {
   static override properties: PropertyDeclarations = {
     ...Panel.properties,
-    layer: { type: String },
-    fid: { type: Number },
     feature: { state: true },
     editing: { state: true },
-    message: { state: true },
+    error: { state: true },
   };
-  declare layer: string;
-  declare fid: number;
   declare feature: Feature | null;
   declare editing: boolean;
-  declare message: string;
+  declare error: unknown;
   private etag: string | null = null;
   private turn = 0;
 
@@ -30,7 +35,15 @@ export class FeatureCard extends Panel {
     super();
     this.feature = null;
     this.editing = false;
-    this.message = '';
+    this.error = null;
+  }
+
+  private get layer(): string {
+    return (this.selection as FeatureSelection).layer;
+  }
+
+  private get fid(): number {
+    return (this.selection as FeatureSelection).fid;
   }
 
   override connectedCallback(): void {
@@ -44,7 +57,7 @@ export class FeatureCard extends Panel {
   }
 
   protected override willUpdate(changed: PropertyValues): void {
-    if (!changed.has('layer') && !changed.has('fid')) return;
+    if (!changed.has('selection')) return;
     this.editing = false;
     this.feature = null;
     void this.load();
@@ -57,7 +70,7 @@ export class FeatureCard extends Panel {
 
   private async load(): Promise<void> {
     const turn = ++this.turn;
-    this.message = '';
+    this.error = null;
     try {
       const { value, etag } = await getFeature(this.layer, this.fid);
       if (turn !== this.turn) return;
@@ -66,7 +79,7 @@ export class FeatureCard extends Panel {
     } catch (error) {
       if (turn !== this.turn) return;
       this.feature = null;
-      this.message = error instanceof ApiError && error.status === 404 ? t('feature.gone') : t('feature.failed');
+      this.error = error;
     }
   }
 
@@ -82,7 +95,7 @@ export class FeatureCard extends Panel {
         <button class="close" aria-label=${t('close')} @click=${() => select(this.app, null)}>×</button>
       </header>
       <div class="scroll" data-layer=${this.layer} data-fid=${this.fid}>
-        ${this.message ? html`<p class="message" role="alert">${this.message}</p>` : nothing}
+        ${message(this.error, WORDS)}
         ${this.feature ? (this.editing ? this.form(layer, this.feature) : this.details(layer, this.feature)) : nothing}
       </div>`;
   }
@@ -157,15 +170,8 @@ export class FeatureCard extends Panel {
       this.editing = false;
       await this.load();
     } catch (error) {
-      this.message = this.reason(error);
+      this.error = error;
     }
-  }
-
-  private reason(error: unknown): string {
-    if (!(error instanceof ApiError)) return error instanceof Error ? error.message : String(error);
-    if (error.status === 412) return t('edit.stale');
-    if (error.status === 401 || error.status === 403) return t('edit.key');
-    return error.message;
   }
 }
 customElements.define('twin-feature', FeatureCard);

@@ -3,7 +3,9 @@
 import { html, nothing, type PropertyDeclarations, type TemplateResult } from 'lit';
 import { levelName, showIncident } from '../../app';
 import { ago, t, titleOf } from '../../i18n';
+import { now } from '../../live/clock';
 import type { Incident } from '../../live/stream';
+import { sameSelection } from '../../state';
 import { Panel } from '../panel';
 import { levelSign } from '../sign';
 
@@ -20,7 +22,7 @@ export class IncidentsPanel extends Panel {
 
   protected override render(): TemplateResult {
     const { incidents, store } = this.app;
-    const list = incidents.sorted().filter((incident) => this.closed || incidents.isOpen(incident));
+    const list = incidents.sorted.value.filter((incident) => this.closed || incidents.isOpen(incident));
     return html`<header>
         <h2>${t('incidents')}</h2>
         <label class="switch">
@@ -43,7 +45,7 @@ export class IncidentsPanel extends Panel {
 
   private row(incident: Incident): TemplateResult {
     const { selection } = this.app.store.get();
-    const chosen = selection?.type === 'incident' && selection.id === incident.id;
+    const chosen = sameSelection(selection, { type: 'incident', id: incident.id });
     const status = titleOf(this.app.config.workflow.states[incident.status]?.title, incident.status);
     return html`<li>
       <button
@@ -58,7 +60,7 @@ export class IncidentsPanel extends Panel {
         <span class="title">${incident.title}</span>
         <span class="status">${status}</span>
         <small>
-          ${t(levelName(incident.level))} · ${ago(Date.parse(incident.reported), Date.now())}
+          ${t(levelName(incident.level))} · ${ago(Date.parse(incident.reported), now.value)}
           ${incident.address ? html` · ${incident.address}` : nothing}
           ${incident.simulated ? html`<span class="mark">${t('simulated')}</span>` : nothing}
         </small>

@@ -1,11 +1,13 @@
 /** The card of an incident: what is known, the moves allowed now, and who did what. */
 
 import { html, nothing, type PropertyDeclarations, type PropertyValues, type TemplateResult } from 'lit';
-import { ApiError, getJson, postAction } from '../../api';
+import { getJson, postAction } from '../../api';
 import { levelName, select } from '../../app';
 import { dateTime, t, titleOf } from '../../i18n';
 import { may } from '../../session';
 import type { Incident } from '../../live/stream';
+import type { LiveSelection } from '../../state';
+import { message } from '../message';
 import { Panel } from '../panel';
 import { levelSign } from '../sign';
 
@@ -14,27 +16,29 @@ type Action = Incident['actions'][number];
 export class IncidentCard extends Panel {
   static override properties: PropertyDeclarations = {
     ...Panel.properties,
-    incident: { type: Number },
     log: { state: true },
-    message: { state: true },
+    error: { state: true },
     asking: { state: true },
   };
-  declare incident: number;
   declare log: NonNullable<Incident['log']>;
-  declare message: string;
+  declare error: unknown;
   declare asking: Action | null;
   private seen = -1;
 
   constructor() {
     super();
     this.log = [];
-    this.message = '';
+    this.error = null;
     this.asking = null;
   }
 
+  private get incident(): number {
+    return (this.selection as LiveSelection).id;
+  }
+
   protected override willUpdate(changed: PropertyValues): void {
-    const revision = this.app.incidents.all.get(this.incident)?.revision ?? 0;
-    if (changed.has('incident')) {
+    const revision = this.app.incidents.get(this.incident)?.revision ?? 0;
+    if (changed.has('selection')) {
       this.log = [];
       this.asking = null;
     } else if (revision === this.seen) return;
@@ -48,17 +52,17 @@ export class IncidentCard extends Panel {
       const incident = await getJson<Incident>(`incidents/${id}`);
       if (id !== this.incident) return;
       this.log = incident.log ?? [];
-      this.message = '';
+      this.error = null;
       this.app.incidents.put(incident);
       this.seen = this.app.incidents.all.get(id)?.revision ?? incident.revision;
       this.requestUpdate();
     } catch (error) {
-      if (id === this.incident) this.message = error instanceof ApiError ? error.message : t('feature.failed');
+      if (id === this.incident) this.error = error;
     }
   }
 
   protected override render(): TemplateResult {
-    const incident = this.app.incidents.all.get(this.incident);
+    const incident = this.app.incidents.get(this.incident);
     return html`<header>
         <div>
           <small>${t('live.incident')} ${incident?.code ?? ''}
@@ -68,7 +72,7 @@ export class IncidentCard extends Panel {
         <button class="close" aria-label=${t('close')} @click=${() => select(this.app, null)}>×</button>
       </header>
       <div class="scroll" data-incident=${this.incident}>
-        ${this.message ? html`<p class="message" role="alert">${this.message}</p>` : nothing}
+        ${message(this.error, { PreconditionFailed: 'incident.stale' })}
         ${incident ? this.body(incident) : nothing}
       </div>`;
   }
@@ -150,17 +154,12 @@ export class IncidentCard extends Panel {
       const body = note ? { action: action.action, note } : { action: action.action };
       const moved = await postAction<Incident>(`incidents/${incident.id}/actions`, body, `"${incident.revision}"`);
       this.asking = null;
-      this.message = '';
+      this.error = null;
       this.app.incidents.put(moved);
       this.seen = -1;
       this.requestUpdate();
     } catch (error) {
-      this.message =
-        error instanceof ApiError && error.status === 412
-          ? t('incident.stale')
-          : error instanceof Error
-            ? error.message
-            : String(error);
+      this.error = error;
     }
   }
 }

@@ -3,7 +3,9 @@
 import { html, nothing, type TemplateResult } from 'lit';
 import type { LayerConfig, LegendEntry } from '../../config';
 import { decimal, t, titleOf } from '../../i18n';
-import type { SensorState } from '../../live/symbols';
+import type { LiveLayer } from '../../live/layer';
+import type { SensorState } from '../../live/states';
+import { dataColor } from '../../tokens';
 import { Panel } from '../panel';
 import { sensorSign } from '../sign';
 
@@ -47,8 +49,7 @@ export class LayersPanel extends Panel {
       )}
       <section class="group">
         <h3>${t('group.live')}</h3>
-        ${this.liveRow('sensors', this.app.sensors.all.size)}
-        ${this.liveRow('incidents', this.app.incidents.pinned.length)}
+        ${this.app.live.map((layer) => this.liveRow(layer))}
       </section>`;
   }
 
@@ -94,16 +95,17 @@ export class LayersPanel extends Panel {
     </div>`;
   }
 
-  private liveRow(name: 'sensors' | 'incidents', count: number): TemplateResult {
+  private liveRow({ id, title, count }: LiveLayer): TemplateResult {
     const { store } = this.app;
-    return html`<div class="layer" data-layer=${name}>
+    const { live } = store.get();
+    return html`<div class="layer" data-layer=${id}>
       <label>
         <input
           type="checkbox"
-          .checked=${store.get()[name]}
-          @change=${(event: Event) => store.set({ [name]: (event.target as HTMLInputElement).checked })}
+          .checked=${live[id] ?? true}
+          @change=${(event: Event) => store.set({ live: { ...live, [id]: (event.target as HTMLInputElement).checked } })}
         />
-        <span class="name">${t(`live.${name}`)}</span><span class="count">${count}</span>
+        <span class="name">${t(title)}</span><span class="count">${count}</span>
       </label>
     </div>`;
   }
@@ -111,7 +113,7 @@ export class LayersPanel extends Panel {
   private swatch(entry: LegendEntry | undefined): TemplateResult {
     return html`<span
       class="swatch ${entry?.assumed ? 'assumed' : ''}"
-      style="--color:${entry?.color ?? '#999999'}"
+      style="--color:${dataColor(entry?.color ?? '#999999')}"
     ></span>`;
   }
 

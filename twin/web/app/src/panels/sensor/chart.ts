@@ -5,7 +5,8 @@ import 'uplot/dist/uPlot.min.css';
 import { getJson } from '../../api';
 import type { Threshold } from '../../config';
 import { clock, dateTime, decimal, t } from '../../i18n';
-import { COLORS } from '../../live/symbols';
+import { stateColor } from '../../live/symbols';
+import { color } from '../../tokens';
 
 export const DAY_MS = 86_400_000;
 const PAGE = 1000;
@@ -86,7 +87,7 @@ function drawThresholds(plot: uPlot, thresholds: Threshold[]): void {
   for (const threshold of thresholds) {
     const y = Math.round(plot.valToPos(threshold.raise, 'y', true));
     if (y < bbox.top || y > bbox.top + bbox.height) continue;
-    ctx.strokeStyle = COLORS[threshold.level];
+    ctx.strokeStyle = stateColor(threshold.level);
     ctx.beginPath();
     ctx.moveTo(bbox.left, y);
     ctx.lineTo(bbox.left + bbox.width, y);
@@ -96,7 +97,7 @@ function drawThresholds(plot: uPlot, thresholds: Threshold[]): void {
 }
 
 export function drawChart(host: HTMLElement, series: Series, unit: string, thresholds: Threshold[]): uPlot {
-  const axis = { stroke: '#5b6670', font: '11px system-ui, sans-serif', grid: { stroke: '#e6eaee', width: 1 } };
+  const axis = { stroke: color('soft'), font: '11px system-ui, sans-serif', grid: { stroke: color('grid'), width: 1 } };
   const options: uPlot.Options = {
     width: Math.max(host.clientWidth, 240),
     height: 190,
@@ -114,7 +115,7 @@ export function drawChart(host: HTMLElement, series: Series, unit: string, thres
       { value: (_plot, at) => (at === null ? '' : dateTime(at * 1000)), label: t('chart.time') },
       {
         label: unit || t('chart.value'),
-        stroke: '#1d6fb8',
+        stroke: color('accent'),
         width: 1.5,
         points: { show: false },
         value: (_plot, value) => (value === null ? '–' : decimal(value, 3)),

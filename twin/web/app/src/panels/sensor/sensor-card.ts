@@ -7,16 +7,16 @@ import type { ObservedPropertyConfig, Threshold } from '../../config';
 import { dateTime, decimal, language, t, titleOf } from '../../i18n';
 import type { Sensor } from '../../live/sensors';
 import { DAY_MS, drawChart, observations, withGaps, type Series } from './chart';
+import type { LiveSelection } from '../../state';
+import { shade } from '../../tokens';
 import { Panel } from '../panel';
 import { sensorSign } from '../sign';
 
 export class SensorCard extends Panel {
   static override properties: PropertyDeclarations = {
     ...Panel.properties,
-    sensor: { type: Number },
     status: { state: true },
   };
-  declare sensor: number;
   declare status: 'loading' | 'ready' | 'empty' | 'failed';
   private series: Series = { times: [], values: [] };
   private plot: uPlot | null = null;
@@ -28,6 +28,10 @@ export class SensorCard extends Panel {
     this.status = 'loading';
   }
 
+  private get sensor(): number {
+    return (this.selection as LiveSelection).id;
+  }
+
   override disconnectedCallback(): void {
     super.disconnectedCallback();
     this.request?.abort();
@@ -35,8 +39,8 @@ export class SensorCard extends Panel {
   }
 
   protected override willUpdate(changed: PropertyValues): void {
-    if (changed.has('sensor')) void this.load();
-    const known = this.app.sensors.all.get(this.sensor);
+    if (changed.has('selection')) void this.load();
+    const known = this.app.sensors.get(this.sensor);
     if (known?.time && this.status !== 'loading') this.observe(known);
   }
 
@@ -45,7 +49,7 @@ export class SensorCard extends Panel {
   }
 
   private get property(): ObservedPropertyConfig | undefined {
-    return this.app.config.thresholds[this.app.sensors.all.get(this.sensor)?.property ?? ''];
+    return this.app.config.thresholds[this.app.sensors.get(this.sensor)?.property ?? ''];
   }
 
   private async load(): Promise<void> {
@@ -72,7 +76,7 @@ export class SensorCard extends Panel {
   }
 
   protected override render(): TemplateResult {
-    const sensor = this.app.sensors.all.get(this.sensor);
+    const sensor = this.app.sensors.get(this.sensor);
     return html`<header>
         <div>
           <small>${t('live.sensor')} ${sensor?.simulated ? html`<span class="mark">${t('simulated')}</span>` : nothing}</small>
@@ -127,7 +131,7 @@ export class SensorCard extends Panel {
   private draw(): void {
     const host = this.querySelector<HTMLElement>('.chart');
     if (!host) return;
-    const mark = `${this.sensor} ${language()} ${this.status}`;
+    const mark = `${this.sensor} ${language()} ${this.status} ${shade.value}`;
     const series = withGaps(this.series, this.property?.period ?? 0);
     if (this.plot && this.drawn === mark) {
       this.plot.setData([series.times, series.values]);
@@ -137,7 +141,7 @@ export class SensorCard extends Panel {
     this.plot = null;
     this.drawn = mark;
     if (this.status !== 'ready') return;
-    const unit = this.app.sensors.all.get(this.sensor)?.unit ?? '';
+    const unit = this.app.sensors.get(this.sensor)?.unit ?? '';
     this.plot = drawChart(host, series, unit, this.property?.thresholds ?? []);
   }
 }

@@ -1,0 +1,76 @@
+/** What a form of a layer is: how such a layer is opened, styled, shown, refreshed and picked. */
+
+import type { Scene } from '@cesium/engine';
+import type { CityConfig, LayerConfig } from '../config';
+import type { Ground } from '../map/ground';
+import type { Entry } from '../registry';
+import type { State } from '../state';
+
+export interface FormContext {
+  readonly scene: Scene;
+  readonly config: CityConfig;
+  readonly ground: Ground;
+  /**
+   * The address of a layer's own path. Every address of a layer that was loaded again carries a number: while
+   * the old tiles are still drawn, the engine would give their buffers to the new ones of the same address.
+   */
+  url(layer: LayerConfig, path: string): string;
+  /** To be called after a part of the picture was exchanged. */
+  swapped(layer: LayerConfig): void;
+}
+
+/** How a layer looks now. */
+export interface Look {
+  opacity: number;
+  /** The fid of the chosen feature, if it is of this layer. */
+  selected: number | null;
+  /** One looks under the street. */
+  under: boolean;
+}
+
+/** A layer that is on the map in one form. */
+export interface Drawn {
+  show: boolean;
+  /** Whether it shows what the view needs. */
+  readonly settled: boolean;
+  /** False where it must be opened anew for every change. */
+  readonly refreshable: boolean;
+  add(): void;
+  remove(): void;
+  style(look: Look): void;
+  /** Where it stands in this state; `level` is its place among the layers, 0 the lowest. */
+  place(state: Readonly<State>, level: number): void;
+  /** Whether this is what the engine says was picked. */
+  owns(picked: unknown): boolean;
+  /** One tile has new bytes. */
+  changed(url: string, version: string): void;
+  /** Nothing that is loaded can be trusted to be the newest. */
+  refreshAll(): void;
+  /** The camera came to rest. */
+  trim(): void;
+}
+
+export interface Form extends Entry {
+  /** Whether the server offers the layer so. */
+  offered(layer: LayerConfig): boolean;
+  /** The folder of its tiles in their addresses: `/{folder}/{layer}/…`. */
+  readonly folder: string;
+  /** Whether a layer that is switched on is drawn so in this state. */
+  wanted(layer: LayerConfig, state: Readonly<State>): boolean;
+  open(layer: LayerConfig, context: FormContext): Promise<Drawn | null>;
+}
+
+/** Areas under lines under points. */
+export function rank(layer: LayerConfig): number {
+  if (layer.geometryType.includes('Point')) return 2;
+  if (layer.geometryType.includes('Line')) return 1;
+  return 0;
+}
+
+export function isUnder(state: Readonly<State>): boolean {
+  return state.underground && state.mode === '3d';
+}
+
+export function localUrl(path: string): string {
+  return new URL(path.replace(/^\//, ''), document.baseURI).href;
+}

@@ -1,0 +1,92 @@
+/** Points, lines and areas: a layer as vector tiles. */
+
+import { Cartesian3, Matrix4, MVTDataProvider, Rectangle, type Cesium3DTileset } from '@cesium/engine';
+import type { LayerConfig } from '../../config';
+import type { Ground } from '../../map/ground';
+import type { State } from '../../state';
+import { isUnder, localUrl, rank, type Form, type FormContext, type Look } from '../form';
+import { vectorStyle } from '../style';
+import { Tiled } from '../tiled';
+
+/** Metres between two vector layers, so that one is over the other and all are over the globe. */
+const STEP = 0.25;
+const LOWEST_ZOOM = 14;
+const HIGHEST_ZOOM = 16;
+/** Metres under the ground of the lines that stand for pipes from afar, over the tubes; how far afar is. */
+const BURIED_DEPTH = 0.4;
+const TUBES_FROM = 180;
+/** Vector tiles report no memory use, so the engine never drops any by itself. */
+const MOST_TILES = 200;
+
+class Shapes extends Tiled {
+  private readonly ground: Ground;
+  private readonly middle: [lon: number, lat: number];
+
+  constructor(layer: LayerConfig, tileset: Cesium3DTileset, provider: MVTDataProvider, context: FormContext) {
+    super(layer, tileset, provider, context);
+    const { lon, lat } = context.config.view;
+    const [west, south, east, north] = layer.extent ?? [lon, lat, lon, lat];
+    this.ground = context.ground;
+    this.middle = [(west + east) / 2, (south + north) / 2];
+  }
+
+  style({ opacity, selected, under }: Look): void {
+    this.tileset.style = vectorStyle(this.layer, opacity, selected, under);
+  }
+
+  /** The tiles are built at height 0; this carries them to the ground and over each other. */
+  override place(state: Readonly<State>, level: number): void {
+    const [lon, lat] = this.middle;
+    const up = Cartesian3.normalize(Cartesian3.fromDegrees(lon, lat), new Cartesian3());
+    const under = this.layer.buried && state.mode === '3d';
+    const height = this.ground.at(lon, lat) + (under ? -BURIED_DEPTH : STEP * (level + 1));
+    this.tileset.modelMatrix = Matrix4.fromTranslation(Cartesian3.multiplyByScalar(up, height, new Cartesian3()));
+  }
+
+  override trim(): void {
+    if (this.refresher.loadedUrls.length > MOST_TILES) this.tileset.trimLoadedTiles();
+  }
+}
+
+async function open(layer: LayerConfig, context: FormContext): Promise<Shapes | null> {
+  const { url, minzoom, maxzoom } = layer.vector!;
+  const extent = layer.extent ?? context.config.surroundings;
+  const maxZoom = Math.min(maxzoom, HIGHEST_ZOOM);
+  const provider = await MVTDataProvider.fromUrl(context.url(layer, decodeURI(localUrl(url))), {
+    extent: Rectangle.fromDegrees(...padded(extent)),
+    minZoom: Math.min(Math.max(minzoom, LOWEST_ZOOM), maxZoom),
+    maxZoom,
+  });
+  const { tileset } = provider;
+  if (!tileset) return null;
+  tileset.maximumScreenSpaceError = 5;
+  return new Shapes(layer, tileset, provider, context);
+}
+
+/** Room for features that an edit moves beyond today's extent: the tile tree cannot grow later. */
+function padded([west, south, east, north]: readonly number[] & { length: 4 }): [number, number, number, number] {
+  const margin = 0.01;
+  return [
+    Math.max(west! - margin, -180),
+    Math.max(south! - margin, -85),
+    Math.min(east! + margin, 180),
+    Math.min(north! + margin, 85),
+  ];
+}
+
+const form: Form = {
+  id: 'vector',
+  folder: 'tiles',
+  offered: (layer) => layer.vector !== null,
+  /**
+   * Where there are solids, only from above; and from afar underground, where a tube is thinner than a pixel.
+   * Of what is on the street only lines stay there, to find one's way.
+   */
+  wanted(layer, state) {
+    if (!layer.scene) return !isUnder(state) || layer.buried || rank(layer) === 1;
+    return state.mode === '2d' || (layer.buried && state.underground && state.view.height > TUBES_FROM);
+  },
+  open,
+};
+
+export default form;

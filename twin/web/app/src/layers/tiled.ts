@@ -1,0 +1,71 @@
+/** What every form has in common whose tiles the engine keeps as a tileset. */
+
+import type { Cesium3DTileset, Scene } from '@cesium/engine';
+import type { LayerConfig } from '../config';
+import { TileRefresher } from '../map/refresher';
+import type { State } from '../state';
+import type { Drawn, FormContext, Look } from './form';
+
+export abstract class Tiled implements Drawn {
+  readonly refresher: TileRefresher;
+  protected readonly scene: Scene;
+
+  /** `primitive` is what the scene holds: the tileset, or what made it. */
+  constructor(
+    protected readonly layer: LayerConfig,
+    readonly tileset: Cesium3DTileset,
+    private readonly primitive: object,
+    context: FormContext,
+  ) {
+    this.scene = context.scene;
+    this.refresher = new TileRefresher(context.scene, tileset, { onSwap: () => context.swapped(layer) });
+  }
+
+  abstract style(look: Look): void;
+
+  place(_state: Readonly<State>, _level: number): void {
+    // solids stand where they are
+  }
+
+  trim(): void {
+    // the engine drops what is over its cache
+  }
+
+  get show(): boolean {
+    return this.tileset.show;
+  }
+
+  set show(value: boolean) {
+    this.tileset.show = value;
+  }
+
+  get settled(): boolean {
+    return this.tileset.isDestroyed() || this.tileset.tilesLoaded;
+  }
+
+  get refreshable(): boolean {
+    return this.refresher.usable !== false;
+  }
+
+  add(): void {
+    this.scene.primitives.add(this.primitive);
+  }
+
+  remove(): void {
+    this.scene.primitives.remove(this.refresher);
+    this.scene.primitives.remove(this.primitive);
+  }
+
+  owns(picked: unknown): boolean {
+    const { content, tileset } = picked as { content?: { tileset: unknown }; tileset?: unknown };
+    return (content?.tileset ?? tileset) === this.tileset;
+  }
+
+  changed(url: string, version: string): void {
+    this.refresher.changed(url, version);
+  }
+
+  refreshAll(): void {
+    this.refresher.refreshAll();
+  }
+}

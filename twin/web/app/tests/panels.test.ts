@@ -1,0 +1,41 @@
+import { expect, test } from 'vitest';
+import { useLanguage } from '../src/i18n';
+import { renders } from '../src/panels/panel';
+import { panels } from '../src/panels/registry';
+import { Shell } from '../src/panels/shell';
+import { city, incident, layer, page, sensors } from './city';
+
+/** All that is due has been drawn. */
+async function drawn(): Promise<void> {
+  for (let i = 0; i < 5; i += 1) await new Promise((resolve) => setTimeout(resolve));
+}
+
+test('a panel is drawn again for what it shows, and for nothing else', async () => {
+  const app = page(city(layer('roads')), '#lang=en&p=layers,incidents');
+  app.sensors.replace(sensors(1, 2));
+  app.incidents.replace([incident(1)]);
+  for (const entry of panels.all()) await entry.load();
+  const shell = new Shell();
+  shell.app = app;
+  document.body.append(shell);
+  await drawn();
+  const before = new Map(renders);
+  const since = (tag: string): number => (renders.get(tag) ?? 0) - (before.get(tag) ?? 0);
+  for (let i = 0; i < 20; i += 1) {
+    app.sensors.observe({ id: [1], value: [i], time: [2000 + i], state: [i % 2 ? 'red' : 'ok'] });
+    await drawn();
+  }
+  expect(since('twin-layers')).toBe(0);
+  expect(since('twin-incidents')).toBe(0);
+  expect(since('twin-shell')).toBe(0);
+  expect(since('twin-tools')).toBe(0);
+  expect(since('twin-strip')).toBeGreaterThanOrEqual(19);
+  app.incidents.put(incident(2));
+  await drawn();
+  // the tree counts the pins
+  expect([since('twin-incidents'), since('twin-layers')]).toEqual([1, 1]);
+  useLanguage('zh-CN', 'UTC');
+  await drawn();
+  expect(since('twin-layers')).toBe(2);
+  shell.remove();
+});

@@ -1,0 +1,68 @@
+import { afterEach, expect, test } from 'vitest';
+import { paler, sceneStyle, vectorStyle } from '../src/layers/style';
+import { theme } from '../src/tokens';
+import { layer } from './city';
+
+const plan = layer('plan', {
+  style: {
+    color: { property: 'use', values: { shop: '#ff0000' }, default: '#336699' },
+    legend: [],
+    assumed: { property: 'use_source', values: ['default'] },
+  },
+});
+
+/** The colour rules of a style, as the engine got them. */
+function rules(style: ReturnType<typeof sceneStyle>): [string, string][] {
+  const { color } = style.style as { color: { conditions: [string, string][] } };
+  return JSON.parse(JSON.stringify(color.conditions)) as [string, string][];
+}
+
+afterEach(() => {
+  theme.value = 'light';
+});
+
+test('what is chosen comes first, then what is assumed, then the values, then the rest', () => {
+  theme.value = 'light';
+  expect(rules(vectorStyle(plan, 1, 7, false))).toEqual([
+    ['${fid} === 7', "color('#ffd21f')"],
+    ["${use} === 'shop' && (${use_source} === 'default')", "color('#ff8080')"],
+    ["${use} === 'shop'", "color('#ff0000')"],
+    ["${use_source} === 'default'", "color('#99b3cc')"],
+    ['true', "color('#336699')"],
+  ]);
+});
+
+test('opacity fades all but the chosen one, which stays in sight', () => {
+  const faded = rules(vectorStyle(plan, 0.3, 7, false));
+  expect(faded[0]![1]).toContain('0.8');
+  expect(faded.at(-1)![1]).toBe("color('#336699', 0.3)");
+});
+
+test('bodies that bring their colours are drawn in them', () => {
+  const painted = layer('model', { scene: { url: '/', body: 'prism', painted: true } });
+  expect(rules(sceneStyle(painted, 1, null))).toEqual([['true', "color('#ffffff')"]]);
+});
+
+test('underground, only what is buried keeps its colour', () => {
+  const street = rules(vectorStyle(layer('road'), 1, null, true)).at(-1)![1];
+  const pipe = rules(vectorStyle(layer('pipe', { buried: true }), 1, null, true)).at(-1)![1];
+  expect(pipe).toBe("color('#336699')");
+  expect(street).not.toBe(pipe);
+});
+
+test('by night the colours of the data go towards the ground', () => {
+  const day = paler('#336699');
+  theme.value = 'dark';
+  expect(paler('#336699')).not.toBe(day);
+  expect(rules(vectorStyle(layer('road'), 1, null, false))).not.toEqual([['true', "color('#336699')"]]);
+});
+
+test.each(["St. John's", 'a\\b', '"', `'"'`])('the engine finds the value %s', (value) => {
+  const odd = layer('odd', { style: { color: { property: 'use', values: { [value]: '#ff0000' }, default: '#000000' }, legend: [] } });
+  const style = vectorStyle(odd, 1, null, false);
+  const red = (use: string): number => {
+    const feature = { getProperty: () => use, getPropertyInherited: () => use, hasProperty: () => true };
+    return (style.color as unknown as { evaluateColor(of: unknown): { red: number } }).evaluateColor(feature).red;
+  };
+  expect([red(value), red('another')]).toEqual([1, 0]);
+});
