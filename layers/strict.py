@@ -73,8 +73,8 @@ def parse[M](text: str, model: type[M], name: str, folder: Path | None = None) -
         of_model = [_fault(fault, document, model) for fault in error.errors(include_url=False)]
         faults += [fault for fault in of_model if fault[0] not in spoiled]
     if faults:
-        told = sorted((line, f"{_dotted(path)}: {reason}") for path, line, reason in faults)
-        raise BadConfig("\n".join(f"{name} line {line}: {reason}" for line, reason in told))
+        lines = sorted((line, f"{_dotted(path)}: {reason}") for path, line, reason in faults)
+        raise BadConfig("\n".join(f"{name} line {line}: {reason}" for line, reason in lines))
     assert result is not None
     return result
 

@@ -69,7 +69,10 @@ class CodeList(Strict):
 
     def find(self, value: Any) -> str | None:
         """The code that a source's value means."""
-        return self.words.get((text(value) or "").casefold())
+        if value is None:
+            return None
+        found = self.words.get(value) if isinstance(value, str) else None
+        return found or self.words.get((text(value) or "").casefold())
 
 
 def _code_list(name: object, info: ValidationInfo) -> object:

@@ -7,6 +7,7 @@ from typing import Any
 
 from layers.errors import shown
 from layers.kinds.base import STOREY_M, Batch, Columns, blank, metres, storeys
+from layers.kinds.codes import named
 from layers.kinds.table import Assumed, Table
 
 #: Above the tallest structure on earth; a larger figure is a unit mistake.
@@ -15,7 +16,6 @@ LEAST_M = 0.1
 MOST_STOREYS = 250.0
 #: How far the underside of a part may lie below ground.
 LOWEST_M, LOWEST_STOREY = -50.0, -10.0
-_SOURCES = ("measured", "levels", "default")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ def normalise(batch: Batch, table: Table) -> Columns:
     the kind's table includes; each row says which link of the chain it got."""
     raw = {name: table.values(batch, name) for name in ("height_m", "levels", "min_height_m", "min_level")}
     given, uses = table.values(batch, "height_source"), table.values(batch, "use")
-    assumed = table.figures["height_m"]
+    assumed, sources = table.figures["height_m"], named("height_source")
     out: Columns = {name: [] for name in ("height_m", "height_source", "min_height_m", "levels")}
     for i in range(len(batch)):
         read = _Read(
@@ -43,7 +43,7 @@ def normalise(batch: Batch, table: Table) -> Columns:
             _checked(batch, i, "levels", raw["levels"][i], storeys, 0.0, MOST_STOREYS),
             _checked(batch, i, "min_height", raw["min_height_m"][i], metres, LOWEST_M, HIGHEST_M),
             _checked(batch, i, "min_level", raw["min_level"][i], storeys, LOWEST_STOREY, MOST_STOREYS),
-            given[i] if given[i] in _SOURCES else None,
+            sources.find(given[i]),
             str(uses[i] or "").casefold(),
         )
         height, source, bottom = _chain(batch, i, read, assumed)

@@ -12,10 +12,11 @@ import re
 from typing import Any
 
 from layers.errors import shown
-from layers.kinds import table
+from layers.kinds import codes, table
 from layers.kinds.base import Batch, Columns, blank, metres, number
 
 TABLE = table.of("pipeline")
+_LOCATIONS = codes.named("pipe_location")
 
 #: Diameters (mm) and depths (m, negative above ground) beyond these are mistakes of unit.
 LEAST_MM, MOST_MM = 5, 20_000
@@ -106,7 +107,7 @@ def _depths(batch: Batch, media: list[str], sizes: list[float]) -> tuple[list[fl
             depth = _depth(batch, i, sum(both) / len(both) if both else None, half)
         assumed = depth is None or given[i] == "default"
         if depth is None:
-            over = str(location[i] or "").casefold() in ("overground", "overhead", "架空", "地上")
+            over = _LOCATIONS.find(location[i]) == "above"
             depth = -sizes[i] / 2000 if over else defaults.of(medium)
         depths.append(round(depth, 3))
         sources.append("default" if assumed else "measured")

@@ -177,8 +177,11 @@ class Table(Rows):
     def tagged(self, batch: Batch, name: str) -> list[str | None]:
         """The code of a field that the tags of each row tell."""
         out: list[str | None] = [None] * len(batch)
+        present = {column.casefold() for column in batch.columns}
         for tag, code in self.rows[name].tags.items():
             column, _, wanted = tag.partition("=")
+            if column.casefold() not in present:
+                continue
             for i, value in enumerate(batch.first((column,))):
                 if out[i] is None and (value == wanted if wanted else bool(text(value))):
                     out[i] = code

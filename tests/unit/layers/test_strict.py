@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import time
 from collections.abc import Mapping
@@ -10,6 +11,9 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 import pytest
+import yaml
+from hypothesis import example, given
+from hypothesis import strategies as st
 from pydantic import ConfigDict, Field, model_validator
 
 from layers import strict, yamltext
@@ -127,6 +131,34 @@ def test_what_is_too_large_is_refused_soon(text: str, limit: str) -> None:
     assert time.process_time() - start < 10
 
 
+#: Without line breaks of Unicode: libyaml and PyYAML's own parser fold those differently.
+TEXTS = st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"]))
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | TEXTS | st.dates(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXTS, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(VALUES)
+def test_what_yaml_writes_is_read_as_yaml_reads_it(value: Any) -> None:
+    text = yaml.safe_dump(value, allow_unicode=True)
+    assert yamltext.parse(text).value == yaml.safe_load(text) == value
+
+
+@given(st.text(max_size=60) | st.text(st.sampled_from("a:-[]{}&*!|>#? \n\"'1,%@`~<\t"), max_size=60))
+@example("? ")
+@example("- ? a\n  : b")
+@example("<<: *a")
+@example("&a [&b {c: *b}, *a]")
+@example("!!set {a, b}")
+@example("= ")
+@example("!<tag:yaml.org,2002:int> x")
+def test_any_text_is_read_or_refused(text: str) -> None:
+    with contextlib.suppress(BadConfig):
+        parse(text)
+
+
 def test_a_file_is_read_beside_its_folder(tmp_path: Path) -> None:
     with pytest.raises(NotFound, match=r"b\.yml does not exist"):
         strict.read(tmp_path / "b.yml", Bicycle)
@@ -140,8 +172,6 @@ def test_a_file_is_read_beside_its_folder(tmp_path: Path) -> None:
 
 
 def test_with_python_s_own_parser_it_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    import yaml
-
     loader: Any = yaml.SafeLoader
     monkeypatch.setattr(yamltext, "_LOADER", loader)
     assert parse("wheels: [&w {spokes: 8}, *w]\nmass: 3").weight == 3

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
-from layers import manifest
+from layers import kinds, manifest
 from tests.support import ROOT, setting_paths
 from twin import settings
 from twin.app import ROOMS
@@ -84,6 +84,16 @@ def test_every_setting_is_documented(path: str):
 @pytest.mark.parametrize("room", ROOMS)
 def test_every_address_is_in_the_readme(room: str):
     assert f"`/{room}" in README
+
+
+def test_every_kind_is_documented():
+    text = (ROOT / "docs" / "loading.md").read_text("utf-8")
+    table = text[text.index("## Kinds") : text.index("## The report")]
+    first = " ".join(line.split("|")[1] for line in table.splitlines() if line.startswith("|"))
+    for kind in kinds.KINDS.values():
+        assert re.search(rf"\b{kind.id}\b", first), kind.id
+        for field in kind.provenance:
+            assert f"`{field}`" in table, field
 
 
 def test_make_verbs_are_documented():

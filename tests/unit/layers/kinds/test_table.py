@@ -55,9 +55,11 @@ def test_every_table_has_its_module_and_every_list_is_used() -> None:
     }
     tables = {file.stem for file in shipped.folder("kinds").glob("*.yml")}
     assert modules == tables == set(kinds.KINDS)
-    text = "".join(file.read_text("utf-8") for file in shipped.folder("kinds").rglob("*.yml"))
+    texts = [file.read_text("utf-8") for file in shipped.folder("kinds").rglob("*.yml")]
+    texts += [file.read_text("utf-8") for file in Path(kinds.__file__).parent.glob("*.py")]
     for file in shipped.folder("codes").glob("*.yml"):
-        assert f"codes: {file.stem}" in text or file.stem == "layer_group", file.stem
+        named = f"codes: {file.stem}", f'named("{file.stem}")'
+        assert any(words in text for text in texts for words in named), file.stem
 
 
 def test_a_value_means_a_code_by_id_title_or_word_in_any_case(folder: Path) -> None:
