@@ -15,7 +15,7 @@ from layers.errors import BadParameter, NotAllowed, ReadOnly, TwinError, Unavail
 from layers.store.base import Store
 from layers.store.open import open_store
 from twin import settings
-from twin.access.caller import CALLER, Caller, Callers
+from twin.access.caller import CALLER, NAMES, Caller, Callers
 from twin.access.keys import Keys
 from twin.access.rights import ALL, EVERYBODY, Rights
 from twin.access.sessions import Sessions
@@ -43,6 +43,8 @@ SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _PRIVATE = [(b"cache-control", b"private, no-cache"), (b"vary", b"Authorization, X-Api-Key, Cookie")]
 #: Between two attempts to reach a database at start.
 RETRY_SECONDS = 0.5
+#: Headers that say who is asked and who asks: most requests have but a Host that was found right before.
+_TELLING = NAMES | {b"host"}
 #: Host headers found right before, so that the check of a repeated one is a look-up.
 KNOWN_HOSTS = 100
 
@@ -105,7 +107,7 @@ class Front:
         self._rooms = rooms
         self._page = page
         self._hosts = city.hosts()
-        self._known: set[str] = set()
+        self._known: set[tuple[bytes, bytes]] = set()
         self._watcher = Watcher(city)
         self._callers = Callers(city.keys, city.sessions, city.catalogue.rights)
 
@@ -120,8 +122,13 @@ class Front:
             return
         room = self._rooms.get(scope["path"][1:].partition("/")[0], self._page)
         try:
-            self._check_host(scope)
-            scope[CALLER] = caller = self._callers.of(scope)
+            telling = [pair for pair in scope["headers"] if pair[0] in _TELLING]
+            if len(telling) == 1 and telling[0] in self._known:
+                caller = self._callers.anonymous
+            else:
+                self._check_host(scope)
+                caller = self._callers.of(scope)
+            scope[CALLER] = caller
             if scope["method"] not in SAFE:
                 self._check_origin(scope, caller)
             if caller.rights != ALL:
@@ -136,19 +143,19 @@ class Front:
 
     def _check_host(self, scope: Scope) -> None:
         """DNS rebinding makes a foreign page same-origin with a loopback server: the Host tells."""
-        given = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
+        given = [pair for pair in scope["headers"] if pair[0] == b"host"]
         if len(given) > 1:
-            raise BadParameter("Host", ", ".join(given), "given more than once (RFC 9112, section 3.2)")
-        host = given[0] if given else None
-        if host in self._known:
-            return
-        if host is None:
+            hosts = ", ".join(value.decode("latin-1") for _, value in given)
+            raise BadParameter("Host", hosts, "given more than once (RFC 9112, section 3.2)")
+        if not given:
             if scope["http_version"] == "1.1":
                 raise BadParameter("Host", "", "a request of HTTP/1.1 names its host (RFC 9112, section 3.2)")
             return
-        if respond.host_name(host) in self._hosts:
+        if given[0] in self._known:
+            return
+        if respond.host_name(given[0][1].decode("latin-1")) in self._hosts:
             if len(self._known) < KNOWN_HOSTS:
-                self._known.add(host)
+                self._known.add(given[0])
             return
         if scope["path"].startswith("/health/"):
             return

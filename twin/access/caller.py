@@ -14,7 +14,7 @@ from twin.access.sessions import Sessions
 #: Where the caller lies in the scope of a request.
 CALLER = "twin.caller"
 #: Headers by which a caller may be known.
-_NAMES = frozenset({b"authorization", b"x-api-key", b"cookie"})
+NAMES = frozenset({b"authorization", b"x-api-key", b"cookie"})
 type Scope = Mapping[str, Any] | MutableMapping[str, Any]
 
 
@@ -45,7 +45,7 @@ class Callers:
         """The caller of a request. Raises nothing: a key that is not known makes nobody of a reader, and is
         refused where one is needed (:func:`require`)."""
         for name, _ in scope["headers"]:
-            if name in _NAMES:
+            if name in NAMES:
                 return self._named(scope)
         return self.anonymous
 

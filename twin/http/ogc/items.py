@@ -20,6 +20,7 @@ from layers.model import Item, Layer
 from layers.query import Query
 from layers.types import CRS84, Cursor
 from twin.access.caller import CALLER
+from twin.access.rights import ALL
 from twin.http import answers, formats, negotiate, respond
 from twin.http.answers import Answer
 from twin.http.context import Context, Link, link_header
@@ -112,8 +113,9 @@ class Items:
         city = self._city
         base = respond.base_url(city, scope) + "/ogc"
         html = form.media == HTML
+        view = city.catalogue.of(scope[CALLER])
         return Asked(
-            city.catalogue.of(scope[CALLER]),
+            view,
             layer_id,
             base + scope["path"].removeprefix("/ogc"),
             base,
@@ -125,7 +127,8 @@ class Items:
             wanted,
             respond.header(scope, b"if-none-match"),
             negotiate.language(scope, city.settings.languages) if html else "",
-            cost.of_request(pairs, form),
+            # a view that is narrowed filters every page
+            cost.of_request(pairs, form) if view.rights == ALL else "heavy",
         )
 
     def _page(self, asked: Asked) -> Answer | None:
