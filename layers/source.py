@@ -39,8 +39,8 @@ NOTHING = Declared()
 
 @dataclass(frozen=True, slots=True)
 class SourceLayer:
-    """A layer inside a source: its name, how many features it has (None: not known without reading them),
-    and its type of geometry."""
+    """A layer inside a source: its name (empty where it has none but its file's), how many features it has
+    (None: not known without reading them), and its type of geometry."""
 
     name: str
     features: int | None = None

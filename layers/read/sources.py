@@ -44,7 +44,7 @@ def read(options: Options, sink: Sink, work: Path) -> None:
         zipped.unpack(path, folder, options.limits)
     search = _Search(options.limits)
     search.look(folder)
-    chosen = _chosen(_choices(search.parts, folder, options), search, options, what)
+    chosen = _chosen(_choices(search, folder, options), search, options, what)
     for name, error in search.others[:_MOST_TOLD]:
         sink.note("source.ignored", f"{shown(name)} is not read: {error.reason}")
     if len(search.others) > _MOST_TOLD:
@@ -103,21 +103,27 @@ class _Search:
         return True
 
 
-def _choices(parts: list[tuple[Reader, Path]], folder: Path, options: Options) -> list[_Choice]:
+def _choices(search: _Search, folder: Path, options: Options) -> list[_Choice]:
     """The layers of all files: named after their file where it has one, else file/layer; of a single file as
-    they are named there. Files of one name are told apart by their path."""
+    they are named there. Files of one name are told apart by their path.
+
+    A file whose layers cannot be listed is one of the others, but for a single one. Raises BadFile."""
+    parts = search.parts
     stems = Counter(path.stem.casefold() for _, path in parts)
     found: list[_Choice] = []
     for reader, path in parts:
         name = path.stem if stems[path.stem.casefold()] == 1 else path.relative_to(folder).as_posix()
-        if reader.layers is None:
-            found.append(_Choice(SourceLayer(name), reader, path, None))
+        try:
+            inside = reader.layers(path, options) if reader.layers else [SourceLayer("")]
+        except BadFile as error:
+            if len(parts) == 1:
+                raise
+            search.others.append((path.name, error))
             continue
-        inside = reader.layers(path, replace(options, path=str(path)))
         for each in inside:
             many = f"{name}/{each.name}" if len(inside) > 1 else name
-            label = each.name if len(parts) == 1 else many
-            found.append(_Choice(replace(each, name=label), reader, path, each.name))
+            label = each.name if each.name and len(parts) == 1 else many
+            found.append(_Choice(replace(each, name=label), reader, path, each.name or None))
     return found
 
 

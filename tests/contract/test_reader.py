@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,15 @@ def _gdal(folder: Path, name: str, driver: str) -> Path:
     return folder / name
 
 
+def _zip(folder: Path) -> Path:
+    with zipfile.ZipFile(folder / "a.zip", "w", zipfile.ZIP_DEFLATED) as out:
+        out.write(_geojson(folder), "town/a.geojson")
+    (folder / "a.geojson").unlink()
+    return folder / "a.zip"
+
+
 MAKERS: dict[str, Any] = {
+    "zip": _zip,
     "geojson": _geojson,
     "geojsonl": _lines,
     "csv": _csv,

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from layers.read.faces import Faces, Shell, footprint, infer, triangulated
 from layers.read.format import Format, Reader
 from layers.read.formats.geojson import ENDINGS, is_json
 from layers.read.scan import outline_of
+from layers.source import NOTHING, SourceLayer
 
 VERSIONS = ("1.1", "2.0")
 SEMANTICS: Mapping[str, Surface] = {
@@ -91,12 +92,7 @@ def _is_cityjson(path: Path, limits: Limits) -> bool:
 def read(path: Path, options: Options, sink: Sink) -> None:
     """Read a file. Raises BadFile cityjson.version, cityjson.shape, cityjson.vertices, json.syntax,
     limit.columns."""
-    gc.disable()  # orjson builds millions of lists; collecting between them is most of the time
-    try:
-        city = orjson.loads(path.read_bytes())
-    except orjson.JSONDecodeError as error:
-        raise BadFile("json.syntax", f"line {error.lineno}, column {error.colno}: {error.msg}") from error
-    _check(city)
+    city = _load(path)
     vertices = _vertices(city)
     metadata = city.get("metadata")
     reference = metadata.get("referenceSystem") if isinstance(metadata, dict) else None
@@ -104,6 +100,25 @@ def read(path: Path, options: Options, sink: Sink) -> None:
         driver="CityJSON", kind="cim", encoding="utf-8", crs=reference if isinstance(reference, str) else None
     )
     _write(_Objects(city, vertices, options, sink), sink, options.limits.columns)
+
+
+def layers(path: Path, options: Options) -> list[SourceLayer]:
+    """The file as one layer. Raises BadFile."""
+    whole = replace(options, declared=NOTHING)
+    objects = _Objects(_load(path), np.empty((0, 3)), whole, Sink(path.parent))
+    return [SourceLayer("", sum(1 for _ in objects.bodies()), "Solid")]
+
+
+def _load(path: Path) -> dict[str, Any]:
+    """The file's outermost object. Raises BadFile."""
+    gc.disable()  # orjson builds millions of lists; collecting between them is most of the time
+    try:
+        city = orjson.loads(path.read_bytes())
+    except orjson.JSONDecodeError as error:
+        raise BadFile("json.syntax", f"line {error.lineno}, column {error.colno}: {error.msg}") from error
+    _check(city)
+    loaded: dict[str, Any] = city
+    return loaded
 
 
 def _check(city: Any) -> None:
@@ -143,6 +158,11 @@ class _Objects:
 
     def __iter__(self) -> Iterator[tuple[int, str, Shell, bytes, dict[str, Any]]]:
         """(row, id, body, footprint WKB, attributes) of every object that has a body."""
+        for body in self.bodies():
+            yield from self._feature(*body)
+
+    def bodies(self) -> Iterator[tuple[int, str, Mapping[str, Any], Mapping[str, Any]]]:
+        """(row, id, object, geometry) of every object that is a feature; those that cannot be are dropped."""
         for row, (object_id, thing) in enumerate(self._objects.items(), 1):
             if not isinstance(thing, dict) or not isinstance(thing.get("type"), str):
                 self._sink.drop(
@@ -158,7 +178,7 @@ class _Objects:
                 continue
             if self._better_children(thing, geometry):
                 continue
-            yield from self._feature(row, object_id, thing, geometry)
+            yield row, object_id, thing, geometry
 
     def _feature(
         self, row: int, object_id: str, thing: Mapping[str, Any], geometry: Mapping[str, Any]
@@ -325,5 +345,6 @@ FORMATS: tuple[Format, ...] = (
         recognise=is_json,
         confirm=_is_cityjson,
         read=read,
+        layers=layers,
     ),
 )

@@ -255,7 +255,7 @@ def layers(path: Path, options: Options) -> list[SourceLayer]:
         count = sum(any(cell.strip() for cell in row) for row in _rows(path, encoding, dialect))
     except (UnicodeError, csv.Error):
         return []
-    return [SourceLayer(path.stem, count, "")]
+    return [SourceLayer("", count, "Point")]
 
 
 FORMATS: tuple[Format, ...] = (

@@ -96,7 +96,7 @@ def test_several_layers_are_listed_with_their_counts_and_one_is_named(tmp_path: 
     for source in (archive(tmp_path / "a.zip", members), folder(tmp_path / "b", members)):
         error = refused(source)
         assert isinstance(error, SeveralLayers)
-        assert error.layers == (SourceLayer("streets", 1, "Point"), SourceLayer("houses", 2, ""))
+        assert error.layers == (SourceLayer("streets", 1, "Point"), SourceLayer("houses", 2, "Point"))
         assert "streets, houses" in error.reason
         assert rows(source, "houses") == ["A", "B"]
         assert rows(source, "streets") == ["x"]
@@ -109,6 +109,39 @@ def test_files_of_one_name_are_told_apart_by_their_path(tmp_path: Path) -> None:
     assert isinstance(error, SeveralLayers)
     assert [each.name for each in error.layers] == ["x/roads.geojson", "y/roads.geojson"]
     assert rows(source, "y/roads.geojson") == ["y"]
+
+
+GEOPACKAGE = """
+import sys, numpy as np, pyogrio.raw, shapely
+for layer, count in (("pipes", 1), ("valves", 2)):
+    points = shapely.to_wkb(shapely.points([(114.3, 30.5)] * count))
+    pyogrio.raw.write(sys.argv[1], points, [np.array([layer] * count, dtype=object)], ["name"], layer=layer,
+                      geometry_type="Point", crs="EPSG:4326", driver="GPKG", append=layer == "valves")
+"""
+
+
+def test_layers_of_a_geopackage_in_an_archive(tmp_path: Path) -> None:
+    file = tmp_path / "water.gpkg"
+    subprocess.run([sys.executable, "-c", GEOPACKAGE, str(file)], check=True, timeout=60)
+    error = refused(file)
+    assert isinstance(error, SeveralLayers)
+    assert error.layers == (SourceLayer("pipes", 1, "Point"), SourceLayer("valves", 2, "Point"))
+    alone = archive(tmp_path / "alone.zip", {"water.gpkg": file.read_bytes()})
+    assert rows(alone, "valves") == ["valves"] * 2
+    city = (Path(__file__).parents[3] / "golden/two_houses.city.json").read_bytes()
+    members = {"water.gpkg": file.read_bytes(), "city.json": city, "cut.shp": b"\0\0\x27\x0a"}
+    source = archive(tmp_path / "town.zip", members)
+    error = refused(source)
+    assert isinstance(error, SeveralLayers)
+    assert [(each.name, each.features) for each in error.layers] == [
+        ("city", 4),
+        ("water/pipes", 1),
+        ("water/valves", 2),
+    ]
+    assert rows(source, "water/pipes") == ["pipes"]
+    with guard.read(source, Declared(layer="city")) as reading:
+        assert reading.meta["kind"] == "cim"
+        assert any("cut.shp is not read" in p.reason for p in reading.problems)
 
 
 def test_names_of_windows_in_chinese(tmp_path: Path) -> None:
