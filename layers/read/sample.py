@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import struct
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Self
@@ -10,6 +12,11 @@ from typing import Literal, Self
 from layers.errors import BadFile, shown
 
 ZIP = ".zip"
+#: What the standard library raises at an archive that is not as it says.
+ZIP_FAULTS = (
+    *(zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError),
+    *(NotImplementedError, ValueError),
+)
 _HEAD = 4096
 _ZIP_MAGIC = b"PK\x03\x04"
 _BOMS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
@@ -43,8 +50,8 @@ class Sample:
         try:
             with zipfile.ZipFile(path) as archive:
                 return cls(path, head, "zip", tuple(archive.namelist()))
-        except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
-            raise BadFile("zip.damaged", f"the zip archive cannot be read: {error}") from error
+        except ZIP_FAULTS as error:
+            raise BadFile("zip.damaged", f"the zip archive cannot be read: {shown(error)}") from error
 
     @property
     def text(self) -> bytes:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import stat
 import zipfile
-import zlib
 from pathlib import Path, PurePosixPath
 
 from layers.errors import BadFile, shown
 from layers.read.base import Limits
+from layers.read.sample import ZIP_FAULTS
 
 #: Bytes that an archive may always unpack to: a small table of blanks packs as well as a bomb.
 _SMALL = 64 << 20
@@ -16,13 +17,14 @@ _METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
 _ENCRYPTED = 0x1
 _UTF8 = 0x800
 _BLOCK = 1 << 20
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 def unpack(path: Path, folder: Path, limits: Limits) -> None:
     """Unpack an archive into a new folder.
 
     Raises BadFile: zip.damaged, zip.encrypted, zip.path (a name that leads out of the folder), zip.link,
-    zip.method, zip.nested, zip.bomb, limit.members, limit.bytes.
+    zip.method, zip.nested, zip.bomb, limit.members, limit.bytes, limit.disk.
     """
     folder.mkdir()
     try:
@@ -34,7 +36,9 @@ def unpack(path: Path, folder: Path, limits: Limits) -> None:
                 raise BadFile("zip.path", "the zip archive holds two files of one name")
             for member, name in zip(members, names, strict=True):
                 _write(archive, member, folder / name)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError) as error:
+    except ZIP_FAULTS as error:
+        if isinstance(error, OSError) and error.errno in _FULL:
+            raise BadFile("limit.disk", "there is no room to unpack the zip archive") from error
         raise BadFile("zip.damaged", f"the zip archive cannot be read: {shown(error)}") from error
 
 

@@ -32,6 +32,8 @@ def read(path, options, sink):
 
 FORMATS = (
     Reader("xyn", {"en": "Numbered points"}, (".xyn",), lambda sample: sample.head.startswith(b"XYN2"), read),
+    Reader("xyd", {"en": "Folder of them"}, (".xyd",), lambda sample: "all.xyn" in sample.names,
+           lambda path, options, sink: read(path / "all.xyn", options, sink)),
     Refused(lambda sample: sample.head.startswith(b"XYN1"), "file.type", "XYN 1, which is no more read"),
 )
 """
@@ -66,6 +68,16 @@ def test_a_file_of_a_new_format_is_loaded(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     file.rename(tmp_path / "folder/doors.xyn")
     assert load.check(tmp_path / "folder", Declared(layer="doors")).kept == 2
+
+
+@pytest.mark.usefixtures("plugin")
+def test_a_format_may_be_a_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "town/doors.xyd"
+    folder.mkdir(parents=True)
+    (folder / "all.xyn").write_text("XYN2\n24.9 60.2 7a\n")
+    (folder / "more.csv").write_text("lon,lat\n1,2\n")
+    assert load.check(folder).driver == "XYN"
+    assert load.check(tmp_path / "town").driver == "XYN"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,93 @@
+"""The registry: what every format says of itself, and whom a sample belongs to."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from layers.errors import BadFile
+from layers.guard import Limits
+from layers.read import registry, warm
+from layers.read.format import Reader, Refused
+from layers.read.sample import Sample
+
+HEADS = {
+    "gpkg": ("a.gpkg", b"SQLite format 3\x00" + b"\0" * 52 + b"GPKG" + b"\0" * 100),
+    "fgb": ("a.fgb", b"fgb\x03fgb\x00"),
+    "shp": ("A.SHP", b"\x00\x00\x27\x0a" + b"\0" * 96),
+    "geojson": ("a.json", b'\xef\xbb\xbf {"type": "FeatureCollection", "features": []}'),
+    "geojsonseq": ("a.geojsonl", b'\x1e{"type": "Feature"}\n'),
+    "cityjson": ("a.city.json", b'{"type": "CityJSON"}'),
+    "csv": ("a.csv", b"lon,lat\n1,2\n"),
+}
+
+
+def chosen(path: Path, content: bytes) -> Reader | None:
+    path.write_bytes(content)
+    return registry.choose(Sample.of(path), Limits())
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_each_reader_is_chosen_by_content(tmp_path: Path, name: str) -> None:
+    file, content = HEADS[name]
+    reader = chosen(tmp_path / file, content)
+    assert reader is not None
+    assert reader.name == name
+
+
+def test_each_declares_what_a_person_and_gdal_need() -> None:
+    readers = list(registry.readers())
+    assert {reader.name for reader in readers} == set(HEADS)
+    assert len({reader.name for reader in readers}) == len(readers)
+    for reader in readers:
+        assert {"en", "zh-CN"} <= set(reader.titles)
+        assert all(ending.startswith(".") and ending == ending.casefold() for ending in reader.endings)
+    assert registry.drivers() == {"GPKG", "FlatGeobuf", "ESRI Shapefile", "GeoJSON", "GeoJSONSeq"}
+
+
+def test_what_is_never_read_is_asked_first_and_what_has_no_mark_last() -> None:
+    turns = [
+        ("refused" if each.first else "refused later")
+        if isinstance(each, Refused)
+        else ("last" if each.last else "reader")
+        for each in registry.known()
+    ]
+    order = ["refused", "reader", "refused later", "last"]
+    assert turns == sorted(turns, key=order.index)
+    assert set(turns) == set(order)
+
+
+@pytest.mark.parametrize(
+    ("content", "rule", "said"),
+    [
+        (b"7z\xbc\xaf\x27\x1c\x00", "file.compressed", "7z"),
+        (b"Rar!\x1a\x07\x00", "file.compressed", "RAR"),
+        (b"\x1f\x8b\x08", "file.compressed", "gzip"),
+        (b"\x89PNG\r\n", "file.type", "PNG"),
+        (b"ISO-10303-21;", "file.type", "IFC"),
+        (b"<kml/>", "file.type", "XML"),
+        (b"\x00\x01", "file.type", "binary"),
+    ],
+)
+def test_what_is_refused_says_what_it_is(tmp_path: Path, content: bytes, rule: str, said: str) -> None:
+    with pytest.raises(BadFile) as caught:
+        chosen(tmp_path / "a.geojson", content)
+    assert (caught.value.rule, said in caught.value.reason) == (rule, True)
+
+
+def test_a_driver_that_cannot_be_switched_off_ends_the_reading_process() -> None:
+    """GDAL that is loaded already takes no OGR_SKIP any more."""
+    code = "import pyogrio\nfrom layers.read.__main__ import limit_drivers\nlimit_drivers()\n"
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        env=warm.environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert run.returncode == 1
+    assert "a reader loads GDAL when it is imported" in run.stderr
