@@ -61,7 +61,7 @@ def open_city(folder: Path, patience: float = 0.0, rights: Rights = EVERYBODY) -
 
     conf = settings.load(folder)
     store = _store(folder, conf, patience)
-    bus = Bus()
+    bus, keys, sessions = Bus(), Keys(folder), Sessions(folder)
     live = Live(folder, conf, bus)
     return City(
         folder=folder,
@@ -71,8 +71,9 @@ def open_city(folder: Path, patience: float = 0.0, rights: Rights = EVERYBODY) -
         live=live,
         incidents=Incidents(live.ingest, live.file, bus, ZoneInfo(conf.time_zone)),
         bus=bus,
-        keys=Keys(folder),
-        sessions=Sessions(folder),
+        keys=keys,
+        sessions=sessions,
+        callers=Callers(keys, sessions, rights),
     )
 
 
@@ -109,7 +110,7 @@ class Front:
         self._hosts = city.hosts()
         self._known: set[tuple[bytes, bytes]] = set()
         self._watcher = Watcher(city)
-        self._callers = Callers(city.keys, city.sessions, city.catalogue.rights)
+        self._callers = city.callers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request, or the lifespan."""

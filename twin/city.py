@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from layers.errors import Busy, NotFound, Unavailable
 from layers.store import cancellation
 from layers.store.base import Store
+from twin.access.caller import Callers
 from twin.access.keys import Keys
 from twin.access.sessions import Sessions
 from twin.live.times import iso, now_ms
@@ -57,6 +58,7 @@ class City:
     bus: Bus
     keys: Keys
     sessions: Sessions
+    callers: Callers
     pool: Threads = field(default_factory=lambda: Threads(8, "twin-work"))
     readers: Threads = field(init=False)
     makers: Threads = field(default_factory=lambda: Threads(8, "twin-make"))

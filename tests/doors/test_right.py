@@ -20,6 +20,7 @@ from tests.storing import features, grid, load, spec
 from twin import app
 from twin.access.rights import ALL, WHOLE, Share
 from twin.city import City
+from twin.http import stream
 from twin.template import template
 
 ITEMS = "/ogc/collections/buildings/items"
@@ -283,6 +284,31 @@ def test_a_stream_tells_of_what_its_reader_sees(tmp_path):
     # the version that it was told of is the one that it is served
     assert f'.mvt","version":{tile.headers["etag"]}'.encode() in guest
     assert tile.headers["etag"].encode() not in other
+
+
+def test_a_session_sees_what_its_key_sees(opened):
+    answer = opened.get("/session", method="POST", chief=True)
+    cookie = {"cookie": answer.headers["set-cookie"].partition(";")[0]}
+    for path in ("/tiles/secret.json", "/3dtiles/secret/tileset.json", "/tiles/secret/14/9329/4757.mvt"):
+        assert (opened.get(path).status_code, opened.get(path, headers=cookie).status_code) == (404, 200)
+    mine, theirs = opened.get("/config.json", headers=cookie), opened.get("/config.json", chief=True)
+    assert mine.content == theirs.content
+
+
+def test_a_stream_ends_when_the_key_of_its_session_is_removed(opened, monkeypatch):
+    monkeypatch.setattr(stream, "RECHECK_SECONDS", 0.05)
+    key = opened.city.keys.add("leaver")
+    answer = opened.get("/session", method="POST", headers={"authorization": f"Bearer {key}"})
+    cookie = {"cookie": answer.headers["set-cookie"].partition(";")[0]}
+
+    async def main() -> None:
+        ready = asyncio.Event()
+        heard = asyncio.create_task(_listen(opened.front, cookie, b"never said", ready))
+        await ready.wait()
+        opened.city.keys.remove("leaver")
+        await heard
+
+    opened.runner.run(main())
 
 
 def test_no_room_of_http_reads_the_store_past_the_catalogue():

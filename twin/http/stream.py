@@ -14,6 +14,8 @@ from twin.http.respond import ASGIApp, Receive, Scope, Send
 from twin.live.bus import MAX_CLIENTS, Client, encode
 
 HEARTBEAT_SECONDS = 15.0
+#: How soon a stream ends whose reader's key was removed, or who sees something else by now.
+RECHECK_SECONDS = 5.0
 STALLED_SECONDS = 30.0
 _HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -48,16 +50,19 @@ class _Room:
         client, whole = bus.subscribe(last, scope[CALLER].rights)
         try:
             await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
-            await self._until_gone(client, whole, receive, send)
+            await self._until_gone(client, whole, scope, receive, send)
         finally:
             bus.unsubscribe(client)
 
-    async def _until_gone(self, client: Client, whole: bool, receive: Receive, send: Send) -> None:
-        """Feed the client until it goes away, stalls, or the server stops."""
+    async def _until_gone(
+        self, client: Client, whole: bool, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        """Feed the client until it goes away, stalls, is somebody else, or the server stops."""
         tasks = [
             asyncio.create_task(self._feed(client, whole, send)),
             asyncio.create_task(respond.gone(receive)),
             asyncio.create_task(self._city.bus.closed.wait()),
+            asyncio.create_task(self._until_other(scope)),
         ]
         done, rest = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in rest:
@@ -70,6 +75,12 @@ class _Room:
             # a body that ends well lets the server close without waiting; the peer may be gone
             with contextlib.suppress(OSError):
                 await send({"type": "http.response.body", "body": b""})
+
+    async def _until_other(self, scope: Scope) -> None:
+        """Until the request would be another caller's than it was."""
+        caller, callers = scope[CALLER], self._city.callers
+        while callers.of(scope) == caller:
+            await asyncio.sleep(RECHECK_SECONDS)
 
     async def _feed(self, client: Client, whole: bool, send: Send) -> None:
         if not whole:

@@ -13,7 +13,7 @@ import shapely
 from layers.batch import SOURCE_ID, WKB
 from layers.store.base import LayerSpec
 from layers.types import Field
-from twin.access.caller import CALLER, Callers
+from twin.access.caller import CALLER
 from twin.access.rights import EVERYBODY
 from twin.app import open_city
 from twin.catalogue import Catalogue
@@ -102,7 +102,7 @@ def ask(city, method, path, query="", body=None, **headers):
         sent.append(message)
 
     async def run():
-        scope[CALLER] = Callers(city.keys, city.sessions, EVERYBODY).of(scope)
+        scope[CALLER] = city.callers.of(scope)
         await make(city)(scope, receive, send)
 
     asyncio.run(run())

@@ -41,10 +41,9 @@ class Room:
         none = cast(Any, SimpleNamespace())
         zone = ZoneInfo(conf.time_zone)
         self.incidents = Incidents(self.live.ingest, self.live.file, self.bus, zone)
-        self.city = City(
-            folder, conf, none, none, self.live, self.incidents, self.bus, self.keys, self.sessions
-        )
         self.callers = Callers(self.keys, self.sessions, EVERYBODY)
+        access = self.keys, self.sessions, self.callers
+        self.city = City(folder, conf, none, none, self.live, self.incidents, self.bus, *access)
         self._rooms: dict[str, ASGIApp] = {
             "sta": sensorthings.make(self.city),
             "incidents": incidents.make(self.city),
