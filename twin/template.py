@@ -77,6 +77,7 @@ heights:
 #   write_seconds: 30
 # A table of that database as a layer, where it lies: under `layers`, beside title and locking,
 #   wells: {{table: gis.wells, kind: feature, fid: gid, geometry: geom, time_field: measured}}
+#   deep:  {{table: gis.deep_wells, fid: gid, refresh: 10}}   # a view: read again every 10 s
 # limits: {{heavy_queries: 4}}                # long queries at a time
 
 # Sensors: thresholds, units and titles by theme (files in themes/ of this folder, or built-in names).

@@ -60,7 +60,8 @@ class Registered:
 
     ``table`` may be qualified by a schema. ``fid`` names a unique integer column, ``geometry`` the
     geometry column, ``time_field`` the one of the features' time; None takes the primary key, the only
-    geometry column, and the only column of dates or times if there is one."""
+    geometry column, and the only column of dates or times if there is one. What no trigger of ours follows
+    is copied, and compared with the copy every ``refresh`` seconds."""
 
     __pydantic_config__: ClassVar[ConfigDict] = CONFIG
 
@@ -70,6 +71,7 @@ class Registered:
     fid: str | None = None
     geometry: str | None = None
     time_field: str | None = None
+    refresh: Annotated[float, Field(ge=1, le=86_400)] = 10.0
 
 
 @dataclass(frozen=True, slots=True)

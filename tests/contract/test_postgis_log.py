@@ -251,7 +251,7 @@ def test_a_table_that_another_program_replaced(store: Store, url: str) -> None:
     ("damage", "reason"),
     [
         ("ALTER TABLE city.buildings RENAME COLUMN geom TO shape", "no geometry column"),
-        ("ALTER TABLE city.buildings DROP COLUMN fid", "no unique integer"),
+        ("ALTER TABLE city.buildings DROP COLUMN fid", "no plain table with a unique integer"),
         ("DROP TABLE city.buildings; CREATE VIEW city.buildings AS SELECT 1 AS fid", "no plain table"),
     ],
 )

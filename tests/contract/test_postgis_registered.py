@@ -44,7 +44,7 @@ INSERT INTO public.道路 VALUES
 """
 TABLES = {
     "pumps": Registered("gis.Pump Stations", kind="pipeline", title={"en": "Pumps"}, time_field="seen"),
-    "big": Registered("gis.big", fid="Id"),
+    "big": Registered("gis.big", fid="Id", refresh=0.3),
     "roads": Registered("道路", kind="road"),
 }
 TM35 = pyproj.Transformer.from_crs("EPSG:3067", "OGC:CRS84", always_xy=True)
@@ -201,12 +201,9 @@ def test_a_view_is_read_and_follows_its_tables(store: Store, database: Database)
         store.patch("big", 12, {"properties": {"width": 1}})
     before = store.revision("big", 12)
     run(database.url, 'UPDATE gis."Pump Stations" SET "管径" = 1 WHERE "Id" = 12')
-    assert 12 not in fids(store, "big")
+    until(lambda: 12 not in fids(store, "big"), what="the view", seconds=4)
     assert store.layer("big").count == 10
-    assert store.revision("big", 11) > before
-    assert [(c.layer, c.fid) for c in store.changes(before)][-2:] == [("big", None), ("pumps", 12)] or [
-        (c.layer, c.fid) for c in store.changes(before)
-    ][-2:] == [("pumps", 12), ("big", None)]
+    assert {(c.layer, c.fid) for c in store.changes(before)} >= {("pumps", 12), ("big", 12)}
 
 
 def test_edits_in_sql_are_logged(store: Store, database: Database) -> None:
@@ -226,7 +223,6 @@ def test_what_cannot_be_published_says_why(opened: Callable[..., Store], databas
         "CREATE TABLE keyless (a text, geom geometry(Point, 4326));"
         "CREATE TABLE nowhere (id int PRIMARY KEY, geom geometry);"
         "INSERT INTO nowhere VALUES (1, ST_MakePoint(1, 2));"
-        "CREATE MATERIALIZED VIEW kept AS SELECT * FROM 道路;"
         "CREATE TABLE two (id int PRIMARY KEY, a geometry(Point, 4326), b geometry(Point, 4326));",
     )
     store = opened(
@@ -234,7 +230,6 @@ def test_what_cannot_be_published_says_why(opened: Callable[..., Store], databas
             "gone": Registered("not.there"),
             "keyless": Registered("keyless"),
             "nowhere": Registered("nowhere"),
-            "kept": Registered("kept", fid="编号"),
             "two": Registered("two"),
             "fine": Registered("two", geometry="b"),
         }
@@ -243,7 +238,6 @@ def test_what_cannot_be_published_says_why(opened: Callable[..., Store], databas
         "gone": "not there",
         "keyless": "primary key",
         "nowhere": "SRID 0",
-        "kept": "only tables and views",
         "two": "geometry",
     }
     for layer, reason in reasons.items():
@@ -283,6 +277,7 @@ def test_rows_that_make_the_database_fail(store: Store, database: Database) -> N
         ' SELECT "Id", ("管径" / ("管径" - 12.25))::numeric(8,2) AS width, shape'
         ' FROM gis."Pump Stations" WHERE "管径" > 10',
     )
+    until(lambda: "big" not in [layer.id for layer in store.layers()], what="the division", seconds=4)
     for call in (
         lambda: store.items("big", Query()),
         lambda: store.item("big", 12),
@@ -317,11 +312,11 @@ def test_a_table_of_another_owner(
         "hidden": Registered("gis.Pump Stations"),
     }
     store = opened(url=postgres.url(name, role), tables=tables)
-    assert [layer.id for layer in store.layers()] == ["fenced"]
-    assert fids(store, "fenced") == [1]
-    for layer, right in (("roads", "TRIGGER"), ("hidden", "SELECT")):
-        with pytest.raises(Unavailable, match=right):
-            store.items(layer, Query())
+    assert [layer.id for layer in store.layers()] == ["fenced", "roads"]  # without TRIGGER it is copied
+    assert (fids(store, "fenced"), fids(store, "roads")) == ([1], [7, 9])
+    assert store.layer("roads").edits == ()
+    with pytest.raises(Unavailable, match="SELECT"):
+        store.items("hidden", Query())
     since = store.seq()
     run(database.url, "DELETE FROM gis.fenced")
     assert [c.fid for c in store.changes(since)] == [1]

@@ -26,7 +26,7 @@ layers:
     title: {{en: Wells, zh-CN: 检查井}}
     kind: component
     locking: strict
-  deep_wells: {{table: gis.deep, fid: gid, geometry: shape}}
+  deep_wells: {{table: gis.deep, fid: gid, geometry: shape, refresh: 1}}
 """
 TABLES = """
 CREATE SCHEMA gis;
@@ -116,7 +116,7 @@ def test_a_registered_table_is_read_edited_and_watched(running: Server, postgres
         assert after.json()["properties"]["Depth m"] == 99.5
         until(
             lambda: running.http.get("/ogc/collections/deep_wells/items").json()["numberMatched"] == 11,
-            seconds=2,
+            seconds=4,
             what="the view",
         )
 
@@ -138,7 +138,9 @@ def test_what_cannot_be_edited_says_so_before_and_after(running: Server, postgre
 
     for refused in answers():
         assert (refused.status_code, refused.headers["allow"]) == (405, "GET, HEAD, OPTIONS")
-        assert "deep_wells is not edited so: it is a view" in refused.json()["detail"]
+        assert (
+            "deep_wells is not edited so: what it shows is read again every 1 s" in refused.json()["detail"]
+        )
     for path in (base, f"{base}/50"):
         assert http.options(path, headers=running.auth).headers["allow"] == "GET, HEAD, OPTIONS"
     assert http.patch(f"{base}/50", json={}, headers={"content-type": "x/y"}).status_code == 401

@@ -23,7 +23,7 @@ from layers.errors import BadParameter, Busy, NotFound, Unavailable, shown
 from layers.store import layer_record
 from layers.store.database import Database
 from layers.store.forms import no_features
-from layers.store.postgis import ddl, epoch, forms, layer_table, log, read, registered, repair, rights, schema
+from layers.store.postgis import ddl, epoch, forms, layer_table, log, read, refresh, registered, repair, rights, schema
 from layers.store.postgis.connection import Connection, Lost, connect, postgres_errors, quoted
 from layers.store.postgis.ddl import Place
 from layers.store.postgis.layer_table import Table
@@ -75,6 +75,9 @@ class Catalogue:
         self._lock = threading.Lock()
         self.sessions = Sessions(database, self._check)
         self.listener = Listener(self._listen, self._look)
+        self._refresher = refresh.Refresher(
+            lambda: self.sessions.single(write=True), self.place, self.sessions.watched
+        )
         try:
             with postgres_errors():
                 self._prepare()
@@ -83,6 +86,8 @@ class Catalogue:
             self.sessions.close()
             raise
         self.listener.start()
+        if database.tables:
+            self._refresher.start()
 
     # Opening
 
@@ -105,6 +110,7 @@ class Catalogue:
                 ddl.rebase(self.place(con))
                 registered.sync(self.place(con), self.database.tables)
                 self.grant(con)
+            refresh.refresh_due(self.place(con))
             self._compare(con)
         finally:
             con.close()
@@ -144,6 +150,7 @@ class Catalogue:
     def close(self) -> None:
         """Close every connection."""
         self._keep_mark(at_once=True)
+        self._refresher.close()
         self.listener.close()
         self.sessions.close()
 

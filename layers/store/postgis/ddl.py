@@ -113,7 +113,7 @@ def set_high(place: Place, layer: str, fid: int) -> None:
 def create_triggers(place: Place, layer: str) -> None:
     """Put the log function and the triggers of a layer of our own in place."""
     relation = place.relation(layer)
-    made = schema.logging(place.schema, place.postgis, layer, [relation], "fid", "geom", 4326, True)
+    made = schema.logging(place.schema, place.postgis, layer, relation, "fid", "geom", 4326, True)
     for sql in (
         schema.drop_logging(place.schema, layer),
         *made,
@@ -212,7 +212,8 @@ def drop(place: Place, table: Table) -> None:
         if table.state != MISSING:
             place.con.execute(f"DROP TABLE IF EXISTS {table.raw} CASCADE")
         place.con.execute(f"DROP TABLE IF EXISTS {table.mesh}")
+    place.con.execute(f"DROP TABLE IF EXISTS {table.copy}")
     place.con.execute(schema.drop_logging(place.schema, table.id))
-    for own in ("twin_layers WHERE id", "twin_reports WHERE layer"):
+    for own in ("twin_layers WHERE id", "twin_reports WHERE layer", "twin_refresh WHERE layer"):
         place.con.execute(f"DELETE FROM {place.s}.{own} = %s", (table.id,))
     log_whole(place, table.id, -count, box, None)

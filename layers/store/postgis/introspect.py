@@ -14,16 +14,22 @@ from typing import Any
 from layers.store.layer_record import MISSING, OK
 from layers.store.postgis.connection import bound, quoted
 from layers.store.postgis.layer_table import Column, Source, field_type
-from layers.store.postgis.schema import HIDDEN
+from layers.store.postgis.schema import HIDDEN, OPERATIONS
 from layers.types import GeometryType
 
-#: Of each layer: table oid, kind of relation, key, geometry column, property columns, checks, our triggers,
-#: what was done to those triggers, to views, policies and heirs; which files and labels hold the rows, and
-#: who was granted what of another program's.
-#: ``d`` is every relation whose rows the layer shows: what a view reads, partitions, and heirs.
+#: Of each layer: table oid, whether it has a whole number as its id, whether our triggers can follow it, its
+#: geometry column, property columns, checks, our triggers and what was done to them, which file and labels
+#: hold the rows. A trigger is put on a plain table with a key: a statement on a table's parent or child would
+#: not fire it, a subscription does not, and under row-level security clients see other rows than it does.
 _FACTS = """
-SELECT l.id, l.source IS NULL, c.oid::bigint, c.relkind::text, k.attnum IS NOT NULL, g.atttypmod, a.columns,
-  x.checks, r.triggers, concat_ws('/', r.touched, d.touched), concat_ws('/', d.files, e.labels), d.heirs
+SELECT l.id, l.source IS NULL, c.oid::bigint, k.attnum IS NOT NULL, c.relkind = 'r' AND k.attnotnull
+    AND EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisunique AND i.indimmediate
+      AND i.indisvalid AND i.indpred IS NULL AND i.indnkeyatts = 1 AND i.indkey[0] = k.attnum)
+    AND (l.source IS NULL OR (NOT c.relrowsecurity AND has_table_privilege(c.oid, 'TRIGGER')
+      AND has_table_privilege(c.oid, 'SELECT')
+      AND NOT EXISTS (SELECT FROM pg_inherits i WHERE c.oid IN (i.inhparent, i.inhrelid))
+      AND NOT EXISTS (SELECT FROM pg_subscription_rel s WHERE s.srrelid = c.oid))),
+  g.atttypmod, a.columns, x.checks, r.triggers, r.touched, concat_ws('/', c.relfilenode, e.labels)
 FROM {s}.twin_layers l
 LEFT JOIN LATERAL (SELECT l.source::json AS j) o ON true
 LEFT JOIN pg_namespace n ON n.nspname = coalesce(o.j->>'schema', %(schema)s)
@@ -32,9 +38,6 @@ LEFT JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = coalesce(o.j->>'t
 LEFT JOIN pg_attribute k ON k.attrelid = c.oid AND NOT k.attisdropped AND k.attnum > 0
   AND k.attname = coalesce(o.j->>'fid', 'fid')
   AND k.atttypid IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype)
-  AND (c.relkind = 'v' OR (k.attnotnull AND EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid
-    AND i.indisunique AND i.indimmediate AND i.indisvalid AND i.indpred IS NULL AND i.indnkeyatts = 1
-    AND i.indkey[0] = k.attnum)))
 LEFT JOIN pg_attribute g ON g.attrelid = c.oid AND NOT g.attisdropped
   AND g.attname = coalesce(o.j->>'geometry', 'geom') AND g.atttypid = '{p}.geometry'::regtype
 LEFT JOIN LATERAL (SELECT json_agg(json_build_array(attname, format_type(atttypid, NULL),
@@ -43,26 +46,10 @@ LEFT JOIN LATERAL (SELECT json_agg(json_build_array(attname, format_type(atttypi
     AND attname NOT IN (coalesce(o.j->>'fid', 'fid'), coalesce(o.j->>'geometry', 'geom'))) a ON true
 LEFT JOIN LATERAL (SELECT string_agg(oid::text, ',' ORDER BY oid) AS checks FROM pg_constraint
   WHERE conrelid = c.oid AND contype = 'c') x ON true
-LEFT JOIN LATERAL (SELECT string_agg(CASE WHEN tgrelid = c.oid THEN '' ELSE tgrelid::text END
-    || ':' || tgtype || ':' || tgenabled::text, ',' ORDER BY tgrelid, tgtype) AS triggers,
-    string_agg(xmin::text, ',' ORDER BY tgrelid, tgtype) AS touched
-  FROM pg_trigger WHERE NOT tgisinternal
+LEFT JOIN LATERAL (SELECT string_agg(tgtype || ':' || tgenabled::text, ',' ORDER BY tgtype) AS triggers,
+    string_agg(xmin::text, ',' ORDER BY tgtype) AS touched
+  FROM pg_trigger WHERE NOT tgisinternal AND tgrelid = c.oid
     AND tgfoid = to_regprocedure(quote_ident(%(schema)s) || '.' || quote_ident(l.logger) || '()')) r ON true
-LEFT JOIN LATERAL (WITH RECURSIVE d(oid) AS (SELECT c.oid UNION SELECT s.oid FROM d, LATERAL (
-      SELECT p.refobjid AS oid FROM pg_rewrite w JOIN pg_depend p ON p.classid = 'pg_rewrite'::regclass
-        AND p.objid = w.oid AND p.refclassid = 'pg_class'::regclass WHERE w.ev_class = d.oid
-      UNION ALL SELECT i.inhrelid FROM pg_inherits i WHERE i.inhparent = d.oid) s)
-  SELECT string_agg(d.oid || ':' || b.relrowsecurity || coalesce((SELECT string_agg(w.xmin::text, '+'
-        ORDER BY w.oid) FROM pg_rewrite w WHERE w.ev_class = d.oid), '')
-      || coalesce((SELECT string_agg(f.xmin::text, '+' ORDER BY f.oid) FROM pg_rewrite w JOIN pg_depend p
-          ON p.classid = 'pg_rewrite'::regclass AND p.objid = w.oid AND p.refclassid = 'pg_proc'::regclass
-        JOIN pg_proc f ON f.oid = p.refobjid WHERE w.ev_class = d.oid), '')
-      || coalesce((SELECT string_agg(y.xmin::text, '+' ORDER BY y.oid) FROM pg_policy y
-        WHERE y.polrelid = d.oid), ''), ',' ORDER BY d.oid) AS touched,
-    string_agg(b.relfilenode || CASE WHEN l.source IS NULL THEN '' ELSE coalesce(b.relacl::text, '') END,
-      ',' ORDER BY d.oid) AS files,
-    bool_or(b.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = d.oid)) AS heirs
-  FROM d JOIN pg_class b ON b.oid = d.oid) d ON true
 LEFT JOIN LATERAL (SELECT string_agg(m.oid || ':' || m.enumlabel, ',' ORDER BY m.oid) AS labels
   FROM pg_attribute f JOIN pg_type t ON t.oid = f.atttypid JOIN pg_enum m ON m.enumtypid IN (t.oid, t.typelem)
   WHERE f.attrelid = c.oid AND NOT f.attisdropped) e ON true
@@ -75,27 +62,30 @@ class Facts:
     """What the database says of one layer's table now."""
 
     layer: str
+    own: bool  # made by a load, not registered
     oid: int | None
-    relkind: str | None
-    keyed: bool
+    numbered: bool  # it has a column of whole numbers where the key is looked for
+    followed: bool  # that is a key, and triggers of ours can tell of every change
     typmod: int | None  # of the geometry column; None when there is none
     columns: tuple[Column, ...]
     checks: str | None
-    triggers: str | None  # those that call the layer's log function, on whatever table
-    touched: str = (
-        ""  # moves when those triggers, a view, a policy or an heir may have let rows change unseen
-    )
+    triggers: str | None  # those of the table that call the layer's log function
+    touched: str | None  # moves when those triggers may have been off for a while
     rewritten: str = ""  # moves when the rows were written anew, or a label of theirs renamed
-    heirs: bool = False  # rows of other tables are read, too, which its own key does not count
 
     @property
     def signature(self) -> str:
-        """Words that move when a program alters the table or its triggers: see :class:`Signature`."""
+        """Words that move when a program alters the table or its triggers."""
         columns = ",".join(f"{c.name}:{c.pg}:{c.fixed:d}" for c in self.columns)
-        heirs = "heirs" if self.heirs else "-"
-        words = (self.oid or 0, self.relkind, self.typmod, heirs, _digest(self.triggers))
-        rest = _digest(f"{self.keyed} {self.checks} {self.rewritten} {columns}")
-        return " ".join(map(str, (*words, _digest(self.touched), rest)))
+        rest = _digest(f"{self.numbered} {self.checks} {self.rewritten if self.followed else ''} {columns}")
+        words = (self.oid or 0, self.typmod, "followed" if self.followed else "copied")
+        return " ".join(map(str, (*words, _digest(self.triggers), _digest(self.touched), rest)))
+
+    @property
+    def triggered(self) -> bool:
+        """Whether all our triggers are there and on; an owner may have enabled them always."""
+        found = [one.split(":")[1] for one in (self.triggers or "").split(",") if one]
+        return len(found) == len(OPERATIONS) and set(found) <= {"O", "A"}
 
 
 def _digest(text: str | None) -> str:
@@ -105,7 +95,7 @@ def _digest(text: str | None) -> str:
 def replaced(now: str, before: str) -> bool:
     """Whether the table is another one, or our triggers were off."""
     new, old = now.split(" "), before.split(" ")
-    return len(old) != len(new) or (new[0], new[4]) != (old[0], old[4])
+    return len(old) != len(new) or (new[0], new[3]) != (old[0], old[3])
 
 
 def restored(now: str, before: str) -> bool:
@@ -113,12 +103,12 @@ def restored(now: str, before: str) -> bool:
 
     Whatever else makes a table anew leaves it without them."""
     new, old = now.split(" "), before.split(" ")
-    return len(old) == len(new) and new[0] != old[0] and new[4] == old[4] != _digest(None)
+    return len(old) == len(new) and new[0] != old[0] and new[3] == old[3] != _digest(None)
 
 
 def unseen(now: str, before: str) -> bool:
     """Whether rows may have come or gone without a trigger that told it."""
-    return replaced(now, before) or now.split(" ")[5] != before.split(" ")[5]
+    return replaced(now, before) or now.split(" ")[4] != before.split(" ")[4]
 
 
 def facts(con: Any, schema: str, postgis: str) -> dict[str, Facts]:
@@ -129,17 +119,14 @@ def facts(con: Any, schema: str, postgis: str) -> dict[str, Facts]:
 
 
 def _facts(row: tuple[Any, ...]) -> Facts:
-    layer, own, oid, relkind, keyed, typmod, columns, checks, triggers = row[:9]
-    touched, rewritten, heirs = row[9:]
+    layer, own, oid, numbered, followed, typmod, columns, *rest = row
     found = [
         Column(name, pg, kind, fixed)
         for name, pg, fixed in json.loads(columns or "[]")
         if (kind := field_type(pg, own))
     ]
     ordered = tuple(sorted(found, key=lambda c: c.name != "source_id"))
-    return Facts(
-        layer, oid, relkind, bool(keyed), typmod, ordered, checks, triggers, touched, rewritten, bool(heirs)
-    )
+    return Facts(layer, own, oid, numbered, bool(followed), typmod, ordered, *rest)
 
 
 def geometry(
@@ -168,19 +155,16 @@ def state(found: Facts, srid: int, source: Source | None) -> str:
     """OK, MISSING, or what keeps the layer from being read."""
     if found.oid is None:
         return MISSING if source is None else "the table or view is not there"
-    if source is None and found.relkind != "r":
-        return "it is no plain table"
-    if found.relkind not in ("r", "p", "v"):
-        return "only tables and views can be registered: no trigger follows another kind"
-    if not found.keyed:
-        name = "fid" if source is None else source.fid
-        return f"it has no unique integer column {name} without nulls"
+    if not (found.numbered if source else found.followed):
+        if source is not None:
+            return f"it has no column of whole numbers {source.fid}"
+        return "it is no plain table with a unique integer column fid without nulls"
     if found.typmod is None:
         return "it has no geometry column " + ("geom" if source is None else source.geometry)
-    if source is None and srid != 4326:
+    if srid != (4326 if source is None else source.srid):
+        if source is not None:
+            return "the CRS of its geometry changed"
         return "its coordinates are not longitude and latitude (EPSG:4326)"
-    if source is not None and srid != source.srid:
-        return "the CRS of its geometry changed"
     return OK
 
 

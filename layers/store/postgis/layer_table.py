@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, cast
 
@@ -16,11 +16,12 @@ from layers.store.layer_record import LOAD_AGAIN
 from layers.store.postgis import shape
 from layers.store.postgis.connection import bound, quoted
 from layers.store.postgis.rights import ALL, Rights
-from layers.store.postgis.schema import COLUMN_TYPES, mesh_table, short
+from layers.store.postgis.schema import COLUMN_TYPES, copy_table, mesh_table, short
 from layers.types import Bbox, EditKind, Field, FieldType, GeometryType, Titles, only_time
 
 #: What a value is cast to before its column judges its length: these names alone mean a length of 1.
 _OF_ANY_LENGTH = {"character": "bpchar", "bit": "bit varying"}
+COPY_FID, COPY_GEOMETRY = "twin_fid", "twin_geom"  # columns of a copy, beside those of its source
 _INSTANTS = ("timestamp with time zone[]", "timestamp without time zone[]")
 
 
@@ -87,7 +88,12 @@ class Source:
     fid: str
     geometry: str
     srid: int
-    view: bool = False
+    refresh: float = 10.0
+
+    @property
+    def relation(self) -> str:
+        """The table or view, quoted."""
+        return f"{quoted(self.schema)}.{quoted(self.table)}"
 
 
 @dataclass(frozen=True)
@@ -114,8 +120,8 @@ class Table:
     base_count: int
     oid: int
     source: Source | None = None
+    copied: bool = False  # the rows are a copy of what the source shows: see ``copied``
     loose: bool = False  # the geometry column takes more than the API can say: see ``shape``
-    scanned: bool = False  # the log does not count the rows that this store sees, nor an index bound them
     rights: Rights = ALL
     vertical_datum: str = ""
 
@@ -128,8 +134,18 @@ class Table:
     def raw(self) -> str:
         """The relation for a statement without parameters."""
         if self.source is not None:
-            return f"{quoted(self.source.schema)}.{quoted(self.source.table)}"
+            return self.copy if self.copied else self.source.relation
         return f"{quoted(self.schema)}.{quoted(self.id)}"
+
+    @property
+    def copy(self) -> str:
+        """The copy of a registered relation, quoted, where there is one."""
+        return f"{quoted(self.schema)}.{quoted(copy_table(self.id))}"
+
+    @property
+    def live(self) -> bool:
+        """Whether the rows lie in a table of another program, which our triggers follow."""
+        return self.source is not None and not self.copied
 
     @cached_property
     def relation(self) -> str:
@@ -139,12 +155,12 @@ class Table:
     @property
     def fid_column(self) -> str:
         """Name of the key column."""
-        return "fid" if self.source is None else self.source.fid
+        return "fid" if self.source is None else COPY_FID if self.copied else self.source.fid
 
     @property
     def geom_column(self) -> str:
         """Name of the geometry column."""
-        return "geom" if self.source is None else self.source.geometry
+        return "geom" if self.source is None else COPY_GEOMETRY if self.copied else self.source.geometry
 
     @cached_property
     def fid(self) -> str:
@@ -169,20 +185,16 @@ class Table:
 
     @property
     def edits(self) -> tuple[EditKind, ...]:
-        """What may be done to single features: nothing, in a view."""
-        return () if self.is_view else self.rights.edits
-
-    @property
-    def is_view(self) -> bool:
-        """Whether it is a view of another program."""
-        return self.source is not None and self.source.view
+        """What may be done to single features: nothing, in a copy."""
+        return () if self.copied else self.rights.edits
 
     @property
     def fixed_because(self) -> str:
         """Why not everything may be done, for whoever runs the server; empty when all may."""
-        if self.is_view:
+        if self.copied and self.source is not None:
             return (
-                "it is a view of the database, which is only read; register the table behind it to edit that"
+                f"what it shows is read again every {self.source.refresh:g} s; only a table with a whole"
+                " number as its key is edited, where this server may put its triggers"
             )
         return self.rights.lacking
 
@@ -224,15 +236,21 @@ _SELECT = (
 def tables(con: Any, schema: str, known: Mapping[str, Rights] | None = None) -> dict[str, Table]:
     """Every layer the store knows, by id, usable or not; with the rights on it, where they are known."""
     rows = con.execute(_SELECT.format(s=quoted(schema))).fetchall()
-    return {row[0]: _table(schema, row, (known or {}).get(row[0], ALL)) for row in rows}
+    copies = "SELECT relname, oid::bigint FROM pg_class WHERE relnamespace = to_regnamespace(%s)"
+    oids = dict(con.execute(f"{copies} AND left(relname, 10) = 'twin_copy_'", (quoted(schema),)).fetchall())
+    return {row[0]: _table(schema, row, (known or {}).get(row[0], ALL), oids) for row in rows}
 
 
-def _table(schema: str, row: tuple[Any, ...], rights: Rights) -> Table:
+def _table(schema: str, row: tuple[Any, ...], rights: Rights, copies: Mapping[str, int]) -> Table:
     (layer, kind, title, fields, columns, geometry, crs, time_field, key, generation) = row[:10]
     state, source, base_seq, base_count, signature, datum = row[10:]
     found = [Column(*c) for c in json.loads(columns)]
+    oid, typmod, follows = [*signature.split(" "), "", ""][:3]
+    copied = source is not None and follows == "copied"
+    if copied:
+        found = [replace(c, pg=COLUMN_TYPES[c.type]) for c in found]
+        oid = str(copies.get(copy_table(layer), 0))
     merged, named = merge(json.loads(fields), found)
-    oid, relkind, typmod, heirs = [*signature.split(" "), "", "", ""][:4]
     return Table(
         id=layer,
         schema=schema,
@@ -250,8 +268,8 @@ def _table(schema: str, row: tuple[Any, ...], rights: Rights) -> Table:
         base_count=base_count,
         oid=int(oid or 0),
         source=None if source is None else Source(**json.loads(source)),
-        loose=source is not None and shape.is_loose(typmod),
-        scanned=source is not None and (relkind != "r" or heirs == "heirs" or rights.partial),
+        copied=copied,
+        loose=source is not None and not copied and shape.is_loose(typmod),
         rights=rights,
         vertical_datum=datum,
     )

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 from psycopg.types.numeric import Int8
 
-from layers.errors import Unreadable
 from layers.model import Mesh, Rows
 from layers.query import Query
 from layers.store import compile, geojson
@@ -96,7 +95,7 @@ def within(table: Table, bbox: Bbox, void: bool) -> tuple[str, list[Any]]:
     west, south, east, north = bbox
     boxes = [bbox] if west <= east else [(west, south, 180.0, north), (-180.0, south, east, north)]
     # 17-069r4, /req/core/fc-bbox-response C: features without a geometry match every box
-    placeless = f" OR {table.void}" if void or table.source is None else ""
+    placeless = f" OR {table.void}" if void or not table.live else ""
     if table.srid != 4326:
         sql, values_ = project.within(table, boxes)
         return f" AND ({sql}{placeless})", values_
@@ -146,7 +145,6 @@ def bodies(table: Table, found: Found, crs: str) -> list[bytes]:
     """GeoJSON of the rows of a page."""
     if not found.rows:
         return []
-    _distinct(table, [row[0] for row in found.rows])
     count = 2 + len(found.fields)
     shapes = project.to_lonlat(table, geometries([row[1] for row in found.rows]))
     values = (row[2:count] for row in found.rows)
@@ -220,7 +218,6 @@ def placeless(con: Connection, table: Table) -> tuple[State, bool]:
 def as_columns(table: Table, fields: Sequence[Field], rows: Sequence[tuple[Any, ...]]) -> Rows:
     """Rows of a page whose geometries are WKB as columns. Raises Unreadable."""
     columns = list(zip(*rows, strict=True)) or [()] * (2 + len(fields))
-    _distinct(table, columns[0])
     wkb: Sequence[bytes | None] = columns[1]
     if table.srid != 4326:
         wkb = project.wkb(table, geometries(list(wkb)))
@@ -229,14 +226,6 @@ def as_columns(table: Table, fields: Sequence[Field], rows: Sequence[tuple[Any, 
         wkb=list(wkb),
         properties={f.name: list(v) for f, v in zip(fields, columns[2:], strict=False)},
     )
-
-
-def _distinct(table: Table, fids: Sequence[int | None]) -> None:
-    """Raises Unreadable where a view, or a table with heirs, gives two features one id, or one none."""
-    if table.scanned and (None in fids or len(set(fids)) != len(fids)):
-        raise Unreadable(
-            f"layer {table.id} cannot be read: its column {table.fid_column} is null, or not unique"
-        )
 
 
 def hold(con: Connection, relation: str) -> None:

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import psycopg
 
 from layers.errors import BadFile, BadParameter
 from layers.store.database import Registered
-from layers.store.postgis import ddl, forms, introspect, layer_table, repair, schema, watched
+from layers.store.postgis import copied, ddl, forms, introspect, layer_table, repair, schema
 from layers.store.postgis.connection import quoted
 from layers.store.postgis.ddl import Place
 from layers.store.postgis.layer_table import Source, Table
@@ -66,6 +66,7 @@ def _register(place: Place, layer: str, entry: Registered, known: Table | None) 
         " time_field = excluded.time_field, source = excluded.source, state = excluded.state, signature = ''",
         (layer, *words, schema.log_function(layer), problem or "it was not looked at yet"),
     )
+    place.con.execute(schema.drop_logging(place.schema, layer))
     if problem:
         now = ddl.facts(place)[layer]
         place.con.execute(
@@ -86,7 +87,7 @@ def _resolve(place: Place, entry: Registered) -> tuple[Source, str]:
     """Where the table lies, and what keeps it from being published (empty when nothing does)."""
     namespace, _, name = entry.table.rpartition(".")
     rows = place.con.execute(
-        "SELECT c.oid::bigint, n.nspname, c.relname, c.relkind::text FROM pg_class c JOIN pg_namespace n"
+        "SELECT c.oid::bigint, n.nspname, c.relname FROM pg_class c JOIN pg_namespace n"
         " ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'v', 'p', 'm', 'f') AND"
         " ((c.relname = %s AND n.nspname = %s) OR (c.relname = %s AND n.nspname NOT LIKE 'pg\\_%%'"
         "   AND n.nspname <> 'information_schema') OR c.oid = to_regclass(%s))"
@@ -96,13 +97,13 @@ def _resolve(place: Place, entry: Registered) -> tuple[Source, str]:
     guess = Source(namespace or "public", name, entry.fid or "fid", entry.geometry or "geom", 0)
     if not rows:
         return guess, "the table or view is not there"
-    oid, namespace, name, kind = rows[0]
+    oid, namespace, name = rows[0]
     fid = entry.fid or _key(place, oid)
     shape = entry.geometry or _geometry(place, oid)
     if fid is None or shape is None:
         missing = "fid: it has no primary key of one integer" if fid is None else "geometry: it has not one"
         return Source(namespace, name, fid or "fid", shape or "geom", 0), f"name its {missing} column"
-    source = Source(namespace, name, fid, shape, 0, kind == "v")
+    source = Source(namespace, name, fid, shape, 0, entry.refresh)
     return _with_crs(place, oid, source)
 
 
@@ -116,15 +117,14 @@ def _as_written(table: str) -> str | None:
 def _with_crs(place: Place, oid: int, source: Source) -> tuple[Source, str]:
     import layers.crs as crs_
 
-    relation = f"{quoted(source.schema)}.{quoted(source.table)}"
     try:
         with place.con.transaction():
-            _, srid = introspect.geometry(place.con, place.postgis, oid, relation, source.geometry)
+            _, srid = introspect.geometry(place.con, place.postgis, oid, source.relation, source.geometry)
     except psycopg.errors.InsufficientPrivilege:
-        return source, watched.NO_SELECT
+        return source, copied.NO_SELECT
     except psycopg.errors.UndefinedColumn:
         return source, f"it has no column {source.geometry}"
-    source = Source(source.schema, source.table, source.fid, source.geometry, srid, source.view)
+    source = replace(source, srid=srid)
     if not srid:
         return source, "its geometries have no CRS (SRID 0)"
     try:
@@ -157,7 +157,7 @@ def _geometry(place: Place, oid: int) -> str | None:
 def grant(place: Place, role: str) -> None:
     """Let the reading role read the registered tables, where this server may say so."""
     for table in layer_table.tables(place.con, place.schema).values():
-        if table.source is None:
+        if table.source is None or table.copied:
             continue
         for sql in (
             f"GRANT USAGE ON SCHEMA {quoted(table.source.schema)} TO {role}",

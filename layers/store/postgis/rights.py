@@ -12,11 +12,9 @@ from layers.types import EDITS, EditKind
 
 @dataclass(frozen=True, slots=True)
 class Rights:
-    """What the writing role may do to a table's rows, and whether row-level security hides some from
-    the reading one."""
+    """What the writing role may do to a table's rows."""
 
     edits: tuple[EditKind, ...]
-    partial: bool = False
 
     @property
     def lacking(self) -> str:
@@ -33,8 +31,7 @@ _RIGHT: Mapping[EditKind, str] = {"create": "INSERT", "update": "UPDATE", "delet
 # An edit locks its row first, which takes UPDATE on some column.
 _RIGHTS = """
 SELECT l.id, has_any_column_privilege(%s, c.oid, 'INSERT'), has_any_column_privilege(%s, c.oid, 'UPDATE'),
-  has_any_column_privilege(%s, c.oid, 'UPDATE') AND has_table_privilege(%s, c.oid, 'DELETE'),
-  row_security_active(c.oid)
+  has_any_column_privilege(%s, c.oid, 'UPDATE') AND has_table_privilege(%s, c.oid, 'DELETE')
 FROM {s}.twin_layers l
 LEFT JOIN LATERAL (SELECT l.source::json AS j) o ON true
 JOIN pg_namespace n ON n.nspname = coalesce(o.j->>'schema', %s)
@@ -47,6 +44,5 @@ def rights(con: Any, schema: str, writer: str) -> dict[str, Rights]:
     """The rights on every layer that has a table, by id; ``con`` is one of the reading role."""
     rows = con.execute(_RIGHTS.format(s=bound(schema)), (writer,) * 4 + (schema,)).fetchall()
     return {
-        row[0]: Rights(tuple(kind for kind, may in zip(EDITS, row[1:4], strict=True) if may), row[4])
-        for row in rows
+        row[0]: Rights(tuple(kind for kind, may in zip(EDITS, row[1:4], strict=True) if may)) for row in rows
     }

@@ -16,7 +16,6 @@ right on our tables. The triggers are ENABLE ALWAYS: they fire under session_rep
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
 
 from layers.errors import Unavailable
 from layers.store.postgis.connection import Connection, literal, quoted
@@ -93,6 +92,8 @@ CREATE TABLE {s}.twin_forms (id text COLLATE "C" PRIMARY KEY, form text NOT NULL
 CREATE TABLE {s}.twin_history (layer text COLLATE "C" PRIMARY KEY, high_fid bigint NOT NULL,
   generation bigint NOT NULL);
 CREATE TABLE {s}.twin_reports (layer text COLLATE "C" PRIMARY KEY, report text NOT NULL);
+CREATE TABLE {s}.twin_refresh (layer text COLLATE "C" PRIMARY KEY, every double precision NOT NULL,
+  due timestamptz NOT NULL);
 CREATE TABLE {s}.twin_stages (name text PRIMARY KEY, lock bigint NOT NULL);
 CREATE FUNCTION {s}.twin_number() RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp AS $body$
@@ -171,6 +172,11 @@ def mesh_table(layer: str) -> str:
     return short(f"twin_mesh_{layer}")
 
 
+def copy_table(layer: str) -> str:
+    """Name of the table that holds a copy of a registered relation's rows."""
+    return short(f"twin_copy_{layer}")
+
+
 def log_function(layer: str) -> str:
     """Name of the function that logs changes of a layer."""
     return short(f"twin_log_{layer}")
@@ -197,34 +203,17 @@ def logging(
     schema: str,
     postgis: str,
     layer: str,
-    relations: Iterable[str],
+    relation: str,
     fid: str,
     geom: str,
     srid: int,
     mesh: bool,
 ) -> list[str]:
-    """The log function of a table and the four triggers on it and on each of its partitions and heirs: a
-    statement fires those of the table that it names. ``fid`` and ``geom`` are column names."""
+    """The log function of a table and the four triggers on it. ``fid`` and ``geom`` are column names."""
     function = f"{quoted(schema)}.{quoted(log_function(layer))}()"
     body = _body(schema, postgis, layer, quoted(fid), quoted(geom), srid, mesh)
     statements = [f"CREATE FUNCTION {function} {_FUNCTION}{body}$body$"]
-    for relation in relations:
-        statements += [_trigger(schema, layer, relation, o, _TRANSITION[o]) for o in OPERATIONS]
-    return statements
-
-
-def whole_logging(schema: str, layer: str, relations: Iterable[str]) -> list[str]:
-    """For a view: triggers on the tables it reads, each logging the layer as changed whole."""
-    s, name = quoted(schema), literal(layer)
-    body = (
-        f"BEGIN\n INSERT INTO {s}.twin_pending (xid, first, layer, delta)"
-        f" SELECT pg_current_xact_id(), true, {name}, 0 WHERE NOT EXISTS (SELECT FROM {s}.twin_pending"
-        f" WHERE xid = pg_current_xact_id() AND layer = {name});\n RETURN NULL;\nEND "
-    )
-    statements = [f"CREATE FUNCTION {s}.{quoted(log_function(layer))}() {_FUNCTION}{body}$body$"]
-    for relation in relations:
-        statements += [_trigger(schema, layer, relation, operation, "") for operation in OPERATIONS]
-    return statements
+    return [*statements, *(_trigger(schema, layer, relation, o, _TRANSITION[o]) for o in OPERATIONS)]
 
 
 def log_trigger(schema: str, layer: str, operation: str) -> str:
@@ -289,8 +278,7 @@ def _body(schema: str, postgis: str, layer: str, fid: str, geom: str, srid: int,
  made bigint := 0;
 BEGIN
  IF TG_OP = 'TRUNCATE' THEN
-  -- TRUNCATE fires the triggers of every heir, too
-  EXECUTE format('SELECT count(*) FROM ONLY %I.%I', TG_TABLE_SCHEMA, TG_TABLE_NAME) INTO gone;
+  EXECUTE format('SELECT count(*) FROM %I.%I', TG_TABLE_SCHEMA, TG_TABLE_NAME) INTO gone;
   {put}VALUES (mine, true, {name}, NULL, -gone, {none}, {none});
   {f"DELETE FROM {meshes};" if mesh else ""}
   RETURN NULL;

@@ -65,9 +65,9 @@ class Summary:
     def _extent(self, con: Connection, table: Table) -> Bbox | None:
         postgis = self._sessions.postgis
         found = None
-        if not table.scanned and not table.loose:
+        if not table.loose:
             found = layer_table.index_extent(con, table.raw, table.geom_column, postgis)
-        if found is None and table.source is not None:
+        if found is None and table.live:
             found = layer_table.exact_extent(con, table, postgis)
         return None if found is None else project.box_to_lonlat(table, found)
 
@@ -76,9 +76,7 @@ class Summary:
         kept = self._counts.get(table.id)
         if kept is not None and kept[0] is table and kept[1] == seq:
             return kept[2]
-        if table.scanned:
-            count = self._one(con, f"SELECT count(*) FROM {table.relation} t", ())
-        elif kept is not None and kept[0] is table and 0 < seq - kept[1] < _FEW:
+        if kept is not None and kept[0] is table and 0 < seq - kept[1] < _FEW:
             sql = f"SELECT coalesce(sum(delta), 0)::bigint FROM {self._s}.twin_changes"
             values = (table.id, Int8(kept[1]), Int8(seq))
             count = kept[2] + self._one(con, f"{sql} WHERE layer = %s AND seq > %s AND seq <= %s", values)
@@ -122,7 +120,7 @@ class Summary:
         self, con: Connection, table: Table, query: Query, wkb: bool, counter: Counter, about: Layer
     ) -> read.Found:
         seconds = self._sessions.database.read_seconds
-        if table.source is None or query.bbox is None:
+        if not table.live or query.bbox is None:
             return page.page(con, Asked(table, query, wkb), counter, about, seconds)
         kept = self._voids.get(table.id)
         seq, void = kept[1:] if kept is not None and kept[0] is table else (-1, True)

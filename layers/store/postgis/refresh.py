@@ -1,0 +1,67 @@
+"""One thread a process that reads copied relations again when they are due."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
+
+import psycopg
+
+from layers.errors import TwinError
+from layers.store.postgis import copied, repair
+from layers.store.postgis.connection import Connection, shut
+from layers.store.postgis.ddl import Place
+
+LOOK_S = 0.25
+
+
+def refresh_due(place: Place) -> None:
+    """Compare each copy whose time has come; what cannot be compared is made anew, if it can be read."""
+    for layer in copied.due(place):
+        if not copied.refresh(place, layer):
+            with place.con.transaction():
+                repair.repair(place, [layer], again=True)
+
+
+class Refresher:
+    """``make`` connects for writing; ``watched`` ends a call when the server falls silent."""
+
+    def __init__(
+        self,
+        make: Callable[[], Connection],
+        place: Callable[[Connection], Place],
+        watched: Callable[[Connection, float | None], AbstractContextManager[None]],
+    ) -> None:
+        self._make, self._place, self._watched = make, place, watched
+        self._closed = threading.Event()
+        self._con: Connection | None = None
+        self._thread = threading.Thread(target=self._run, name="postgis-refresh", daemon=True)
+
+    def start(self) -> None:
+        """Begin; a database that is away is waited for."""
+        self._thread.start()
+
+    def _run(self) -> None:
+        while not self._closed.wait(LOOK_S):
+            try:
+                con = self._con = self._con or self._make()
+                with self._watched(con, None):
+                    refresh_due(self._place(con))
+            except (psycopg.Error, TwinError):
+                self._drop()
+        self._drop()
+
+    def _drop(self) -> None:
+        con, self._con = self._con, None
+        if con is not None:
+            with suppress(psycopg.Error):
+                con.close()
+
+    def close(self) -> None:
+        """End; a comparison that runs is given up."""
+        self._closed.set()
+        if self._con is not None:
+            shut(self._con)
+        if self._thread.is_alive():
+            self._thread.join(3)
