@@ -168,7 +168,7 @@ class Page:
     """A page of features: their GeoJSON joined by commas, counts, and where the next begins.
 
     ``next_after`` is the cursor of the last feature of this page when more follow, else None.
-    ``matched`` is None where it would take too long to count, see :mod:`layers.store.counting`.
+    ``matched`` is None where it was not counted, see :mod:`layers.store.counting`.
     A page that would be very large holds fewer features than were asked for, and has a cursor.
     """
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from layers.store.counting import ORDINARY, Budget
+from layers.store.counting import FEW
 from layers.store.database import Database
 
 if TYPE_CHECKING:
@@ -15,16 +15,17 @@ if TYPE_CHECKING:
 def open_store(
     folder: Path,
     database: Database | None = None,
-    counting: Budget = ORDINARY,
+    few: int = FEW,
     crs_also: tuple[str, ...] = (),
 ) -> Store:
-    """Open the city's store; ``crs_also`` are CRSs (``EPSG:n``) in which every layer is offered, too.
+    """Open the city's store; ``crs_also`` are CRSs (``EPSG:n``) in which every layer is offered, too. Up to
+    ``few`` candidates of a query are gathered, and so counted.
 
     Raises Unavailable, ReadOnly."""
     if database is None:
         from layers.store import geopackage
 
-        return geopackage.open(folder / "city.gpkg", counting=counting, crs_also=crs_also)
+        return geopackage.open(folder / "city.gpkg", few=few, crs_also=crs_also)
     from layers.store import postgis
 
-    return postgis.open(database, folder / "derived" / "database.mark", counting, crs_also)
+    return postgis.open(database, folder / "derived" / "database.mark", few, crs_also)

@@ -125,7 +125,7 @@ def measure(question: Question, servers: Sequence[Target], floor: Target) -> Res
         question, [case.target.name for case in cases], turns(counted, ROUNDS), sum(sizes) // len(sizes)
     )
     if question.same is not identity:
-        result.matched = sum(json.loads(body)["numberMatched"] for body in bodies) / len(bodies)
+        result.matched = sum(json.loads(body).get("numberMatched", 0) for body in bodies) / len(bodies)
     return result
 
 

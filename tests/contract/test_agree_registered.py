@@ -19,7 +19,7 @@ from layers.errors import BadParameter
 from layers.query import Query
 from layers.store import geopackage
 from layers.store.base import LayerSpec, Store
-from layers.store.counting import Budget
+from layers.store.counting import FEW
 from layers.store.database import Database, Registered
 from layers.store.open import open_store
 from layers.types import Bbox, Field
@@ -59,7 +59,7 @@ def stores(
 ) -> Iterator[tuple[int, Store, Store]]:
     """The EPSG code, and both stores; of one grid also as if the table were too large to be gathered."""
     srid: int = abs(request.param)
-    counting = Budget(few=0) if request.param < 0 else Budget()
+    few = 0 if request.param < 0 else FEW
     url = postgres.database()
     made = np.array(shapes(Random(srid), PLACES[srid], 120), object)
     moved = crs.shapes_from_lonlat(made, f"EPSG:{srid}")
@@ -74,7 +74,7 @@ def stores(
         con.execute("INSERT INTO places VALUES (900, NULL)")
         con.execute("CREATE INDEX ON places USING gist (geom)")
     folder = tmp_path_factory.mktemp("registered")
-    database = open_store(folder, Database(url, tables={"places": Registered("places")}), counting)
+    database = open_store(folder, Database(url, tables={"places": Registered("places")}), few)
     embedded = geopackage.open(folder / "city.gpkg")
     spec = LayerSpec("places", "feature", {}, (Field("name", "string"),), "Geometry", "EPSG:4326")
     load(embedded, spec, [row(None, s) for s in made.tolist()])

@@ -63,23 +63,23 @@ def west(points: list[tuple[float, float]]) -> list[int]:
     return [number for number, (lon, _) in enumerate(points, 1) if lon <= 24.96]
 
 
-def walked(server: Server, asked: dict[str, str], matched: int) -> list[int]:
-    """The ids of every page in order; each page tells how many match."""
+def walked(server: Server, asked: dict[str, str]) -> list[int]:
+    """The ids of every page in order; none tells how many match, for they would have to be counted."""
     answer = server.http.get(ITEMS, params=asked)
     seen = list[int]()
     while True:
         page = answer.json()
-        assert page["numberMatched"] == matched
+        assert "numberMatched" not in page
         seen += [feature["id"] for feature in page["features"]]
         if "next" not in answer.links:
             return seen
         answer = server.http.get(answer.links["next"]["url"])
 
 
-def test_a_wide_box_is_counted_and_paged(running: Server, points: list[tuple[float, float]]):
+def test_a_wide_box_is_paged(running: Server, points: list[tuple[float, float]]):
     expected = west(points)
     assert len(expected) > 20_000
-    assert walked(running, {"bbox": WEST, "limit": "5000"}, len(expected)) == expected
+    assert walked(running, {"bbox": WEST, "limit": "5000"}) == expected
 
 
 def test_a_page_has_ten_thousand_features_whatever_is_asked(running: Server):
@@ -92,13 +92,11 @@ def test_a_page_has_ten_thousand_features_whatever_is_asked(running: Server):
 
 
 @pytest.mark.parametrize("order", ["", "-rank"])
-def test_a_filter_of_much_is_counted_and_paged(
-    running: Server, points: list[tuple[float, float]], order: str
-):
+def test_a_filter_of_much_is_paged(running: Server, points: list[tuple[float, float]], order: str):
     expected = [fid for fid in west(points) if (fid - 1) % 10 >= 3]
     asked = {"bbox": WEST, "filter": "rank >= 3", "limit": "9000"} | ({"sortby": order} if order else {})
     assert len(expected) > 20_000
-    seen = walked(running, asked, len(expected))
+    seen = walked(running, asked)
     assert seen == (sorted(expected, key=lambda fid: (-((fid - 1) % 10), fid)) if order else expected)
 
 

@@ -15,7 +15,6 @@ import orjson
 from layers.model import Layer, Mesh, Page, Rows, Selection
 from layers.query import Query
 from layers.store import geojson
-from layers.store.counting import Counter
 from layers.store.geopackage import blob, selection
 from layers.store.geopackage.catalog import Table
 from layers.store.geopackage.view import View, encode, listed
@@ -27,9 +26,7 @@ PAGE_BYTES = 64 * 2**20
 _CHUNK = 500  # features between two looks at the size
 
 
-def page(
-    view: View, table: Table, query: Query, layer: Layer, counter: Counter
-) -> tuple[Page, dict[int, bytes]]:
+def page(view: View, table: Table, query: Query, layer: Layer, few: int) -> tuple[Page, dict[int, bytes]]:
     """A page, and the GeoJSON that had to be made for it (to be kept by the caller).
 
     ``layer`` is the table's summary at this snapshot."""
@@ -38,7 +35,7 @@ def page(
         stored = _stored(view, table, query, layer.count)
         if stored is not None:
             return stored, {}
-    chosen = selection.choose(view, table, query, layer, counter)
+    chosen = selection.choose(view, table, query, layer, few)
     parts: list[bytes] = []
     made: dict[int, bytes] = {}
     given = 0
@@ -138,10 +135,10 @@ def _only(body: bytes, names: Sequence[str]) -> bytes:
     return body[:at] + orjson.dumps({name: values.get(name) for name in names}) + b"}"
 
 
-def select(view: View, table: Table, query: Query, layer: Layer, counter: Counter) -> Selection:
+def select(view: View, table: Table, query: Query, layer: Layer, few: int) -> Selection:
     """A page as columns, in the order of the query."""
     wanted = chosen_fields(table, query)
-    chosen = selection.choose(view, table, query, layer, counter)
+    chosen = selection.choose(view, table, query, layer, few)
     found: list[Any] = []
     size = 0
     for fids in _chunks(chosen.fids):

@@ -2,7 +2,7 @@
 
 Few candidates are gathered whole: a narrow box, or a small layer. Of more only the page is looked for: by
 walking the table in the order of the ids as long as that may find it, else by asking SQLite for all in
-order with a limit. What that leaves uncounted is counted within a budget.
+order with a limit.
 """
 
 # Identifiers come quoted from the catalog and values are bound: ruff cannot see that.
@@ -10,7 +10,6 @@ order with a limit. What that leaves uncounted is counted within a budget.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,8 +22,7 @@ from numpy.typing import NDArray
 from layers.model import Layer
 from layers.query import Query
 from layers.store import compile, geojson
-from layers.store.cancellation import is_stopped
-from layers.store.counting import Budget, Counter, is_wide, told_by_page
+from layers.store.counting import is_wide, told_by_page
 from layers.store.geopackage import boxes
 from layers.store.geopackage.catalog import Table
 from layers.store.geopackage.filter import Sqlite
@@ -55,7 +53,7 @@ class Source:
     values: list[Any]
 
 
-def choose(view: View, table: Table, query: Query, layer: Layer, counter: Counter) -> Chosen:
+def choose(view: View, table: Table, query: Query, layer: Layer, few: int) -> Chosen:
     """The page of a query. ``layer`` is the table's summary at this snapshot.
 
     Raises BadParameter: a property that is not a field."""
@@ -63,7 +61,6 @@ def choose(view: View, table: Table, query: Query, layer: Layer, counter: Counte
     if not asked.parts and not asked.where:
         page = _page(view, table, query, Source(f"FROM {table.name} t WHERE 1", []))
         return Chosen(page.fids, page.more, layer.count)
-    few = counter.budget.few
     wide = query.bbox is not None and is_wide(layer, query.bbox, few)
     found = asked.few(few) if layer.count <= few or (not wide and asked.is_narrow(few)) else None
     if found is not None and not query.sort:
@@ -76,11 +73,7 @@ def choose(view: View, table: Table, query: Query, layer: Layer, counter: Counte
         return Chosen(page.fids, page.more, len(found))
     walked = None if query.sort else asked.walk()
     page = walked or _page(view, table, query, asked.source(whole=bool(query.sort)))
-    matched = told_by_page(query, len(page.fids), page.more)
-    if matched is None:
-        moment = view.epoch, layer.id, layer.seq, layer.generation
-        matched = counter.count(moment, query, lambda: asked.within(counter.budget))
-    return Chosen(page.fids, page.more, matched)
+    return Chosen(page.fids, page.more, told_by_page(query, len(page.fids), page.more))
 
 
 def count(view: View, table: Table, query: Query, layer: Layer, most: int) -> int | None:
@@ -255,30 +248,11 @@ class _Asked:
         join = f"FROM {found} r JOIN {table.name} t ON t.fid = r.fid WHERE 1{where}"
         return Source(join, [*bound, *self._values])
 
-    def within(self, budget: Budget) -> int | None:
-        """How many match; None when that is more, or takes longer to find out, than the budget allows."""
-        try:
-            with self._view.spending(budget.seconds):
-                found = self.count(budget.matches)
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT or is_stopped():
-                raise
-            return None
-        return found if found <= budget.matches else None
-
     def count(self, most: int) -> int:
         """How many match, right up to ``most``."""
-        if len(self.parts) != 1 or self.where:
-            source = self.source(whole=False)
-            sql = f"SELECT count(*) FROM (SELECT 1 {source.sql} LIMIT ?)"
-            return int(self._one(sql, (*source.values, most + 1)))
-        (part,), (outside,) = self.parts, self._outside
-        sql = f"SELECT count(*) FROM (SELECT 1 FROM {self._table.rtree} r WHERE {part.sql} LIMIT ?)"
-        found = int(self._one(sql, (*part.values, most + 1 + len(outside)))) - len(outside)
-        if self._with_unplaced:
-            sql = "SELECT count(*) FROM twin_unplaced u WHERE u.layer = ?"
-            found += int(self._one(sql, (self._table.id,)))
-        return found
+        source = self.source(whole=False)
+        sql = f"SELECT count(*) FROM (SELECT 1 {source.sql} LIMIT ?)"
+        return int(self._one(sql, (*source.values, most + 1)))
 
     def _one(self, sql: str, values: Sequence[Any]) -> Any:
         return self._view.con.execute(sql, values).fetchone()[0]

@@ -22,7 +22,6 @@ from layers.query import Query
 from layers.store import forms as other_forms
 from layers.store import layer_record
 from layers.store.base import FormSpec, LayerSpec, Published, Stage
-from layers.store.counting import Budget, Counter
 from layers.store.geopackage import (
     catalog,
     edit,
@@ -53,7 +52,7 @@ LOOK_S = 0.05  # between two looks whether the file is still at its place
 class GeoPackageStore:
     """Implements :class:`layers.store.base.Store`. Made by :func:`layers.store.geopackage.open`."""
 
-    def __init__(self, path: Path, *, read_only: bool, counting: Budget, crs_also: tuple[str, ...]) -> None:
+    def __init__(self, path: Path, *, read_only: bool, few: int, crs_also: tuple[str, ...]) -> None:
         self._path = path
         self._crs_also = crs_also
         self._read_only = read_only
@@ -68,7 +67,7 @@ class GeoPackageStore:
         self._views: list[tuple[threading.Thread, View]] = []
         self._scans: WeakSet[scan.Cursor] = WeakSet()
         self._summaries: dict[str, tuple[tuple[int, str], Layer]] = {}
-        self._counter = Counter(counting)
+        self._few = few
         self._verified: tuple[int, str] = (-1, "")  # the shape in which every layer was found in order
         self._pruned = 0  # see log.pruned
         self._busy_until = 0.0
@@ -313,7 +312,7 @@ class GeoPackageStore:
         """A page of features. Raises NotFound, BadParameter (unknown property), Busy (time limit)."""
         with self._reading() as view:
             table = _table(view, layer_id)
-            page, made = read.page(view, table, query, view.summary(table, self._summaries), self._counter)
+            page, made = read.page(view, table, query, view.summary(table, self._summaries), self._few)
             seq = view.seq
         self._fill(table, made, seq)
         return page
@@ -322,7 +321,7 @@ class GeoPackageStore:
         """The same page as columns; ``query.crs`` is not applied (WKB is lon/lat)."""
         with self._reading() as view:
             table = _table(view, layer_id)
-            return read.select(view, table, query, view.summary(table, self._summaries), self._counter)
+            return read.select(view, table, query, view.summary(table, self._summaries), self._few)
 
     def count(self, layer_id: str, query: Query, most: int) -> int | None:
         """How many features a query selects; None when they are more than ``most``. Raises as ``items``."""

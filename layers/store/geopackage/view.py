@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -20,7 +19,6 @@ from layers.store.cancellation import is_stopped
 from layers.store.geopackage import blob, catalog, forms
 from layers.store.geopackage.catalog import Finding, Table
 
-_PATIENCE = 4  # seconds to wait for one of CPU
 _PROGRESS_STEPS = 2_000  # virtual machine steps between two looks at the clock; a step may call us
 
 
@@ -42,27 +40,15 @@ class View:
         self.revisions: dict[tuple[str, int], int] = {}  # asked for at this snapshot
         self._seqs: dict[str, int] = {}
         self._unplaced: dict[str, bool] = {}
-        self._deadline = self._spent = float("inf")
+        self._deadline = float("inf")
         con.set_progress_handler(self._expired, _PROGRESS_STEPS)
 
     def _expired(self) -> int:
-        late = time.monotonic() > self._deadline or time.thread_time() > self._spent
-        return int(late or is_stopped())
+        return int(time.monotonic() > self._deadline or is_stopped())
 
     def limit(self, seconds: float | None) -> None:
         """Interrupt statements of this connection that run longer; None for no limit."""
         self._deadline = float("inf") if seconds is None else time.monotonic() + seconds
-
-    @contextmanager
-    def spending(self, seconds: float) -> Iterator[None]:
-        """Interrupt a statement that takes this thread more than so many seconds of CPU, which are not
-        charged to the limit: a busy machine then changes nothing in what is found out."""
-        began, deadline = time.monotonic(), self._deadline
-        self._spent, self._deadline = time.thread_time() + seconds, began + _PATIENCE * seconds
-        try:
-            yield
-        finally:
-            self._spent, self._deadline = float("inf"), deadline + time.monotonic() - began
 
     def data_version(self) -> int:
         """Moves whenever another connection, of any process, committed; begins the snapshot."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from layers.store.counting import ORDINARY, Budget
+from layers.store.counting import FEW
 from layers.store.database import Database
 from layers.store.postgis.store import PostgisStore
 
@@ -14,13 +14,15 @@ __all__ = ["PostgisStore", "open"]
 def open(
     database: Database,
     mark: Path | None = None,
-    counting: Budget = ORDINARY,
+    few: int = FEW,
     crs_also: tuple[str, ...] = (),
 ) -> PostgisStore:
     """Open the city in a database, making an empty one where there is none.
 
     ``mark`` is a file in the city's folder that remembers what was shown, so that a database put back to
-    an earlier state is noticed also after a restart. ``counting`` bounds what counting the matches of a
-    query may cost. Raises Unavailable (not reachable, no PostGIS, another format), BadParameter (an address
-    or schema that is none)."""
-    return PostgisStore(database, mark, counting, crs_also)
+    an earlier state is noticed also after a restart. Up to ``few`` candidates of a query are
+    gathered, and so counted.
+
+    Raises Unavailable (not reachable, no PostGIS, another format), BadParameter (an address or schema that
+    is none)."""
+    return PostgisStore(database, mark, few, crs_also)

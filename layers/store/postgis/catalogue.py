@@ -23,7 +23,19 @@ from layers.errors import BadParameter, Busy, NotFound, Unavailable, shown
 from layers.store import layer_record
 from layers.store.database import Database
 from layers.store.forms import no_features
-from layers.store.postgis import ddl, epoch, forms, layer_table, log, read, refresh, registered, repair, rights, schema
+from layers.store.postgis import (
+    ddl,
+    epoch,
+    forms,
+    layer_table,
+    log,
+    read,
+    refresh,
+    registered,
+    repair,
+    rights,
+    schema,
+)
 from layers.store.postgis.connection import Connection, Lost, connect, postgres_errors, quoted
 from layers.store.postgis.ddl import Place
 from layers.store.postgis.layer_table import Table

@@ -1,4 +1,4 @@
-"""Pages of features: of few candidates by one statement, of many by a transaction that counts at the end."""
+"""Pages of features: of few candidates by one statement that counts them, of many by a search."""
 
 # Identifiers come quoted from the catalog and values are bound: ruff cannot see that.
 # ruff: noqa: S608
@@ -9,13 +9,10 @@ import time
 from dataclasses import dataclass, replace
 from typing import Any
 
-import psycopg
-
 from layers.model import Layer
 from layers.query import Query
 from layers.store import compile
-from layers.store.cancellation import is_stopped
-from layers.store.counting import Budget, Counter, is_wide, told_by_page
+from layers.store.counting import is_wide, told_by_page
 from layers.store.layer_record import chosen_fields
 from layers.store.postgis import read
 from layers.store.postgis.connection import Connection, ReadingErrors
@@ -25,6 +22,7 @@ from layers.store.postgis.read import Found, State
 from layers.types import Field
 
 _KEPT = 500  # statements of a table
+TRIED = 1_000_000  # features of a layer on all of which conditions may be tried, when a box seems to have few
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,22 +84,21 @@ class Asked:
         return Found(moment, self.fields, given, matched, next_after)
 
 
-def page(con: Connection, asked: Asked, counter: Counter, about: Layer, seconds: float) -> Found:
+def page(con: Connection, asked: Asked, few: int, about: Layer, seconds: float) -> Found:
     """The features of a page within so many seconds. ``about``: the layer at this moment or one before.
 
     Raises BadParameter: an unknown property, a filter that cannot be computed."""
     began = time.monotonic()
-    few, query = counter.budget.few, asked.query
+    query = asked.query
     if query.bbox is not None:
         gather = about.count <= few or not is_wide(about, query.bbox, few)
     else:
         gather = about.count <= few or not (query.sort or asked.others()[0])
     if gather:
-        # a layer that can be counted whole can be tried whole
-        found = gathered(con, asked, few, about.count > counter.budget.matches)
+        found = gathered(con, asked, few, about.count > TRIED)
         if found is not None:
             return found
-    return searched(con, asked, counter, began + seconds)
+    return searched(con, asked, began + seconds)
 
 
 def gathered(con: Connection, asked: Asked, few: int, bounded: bool) -> Found | None:
@@ -168,8 +165,8 @@ def _keys(asked: Asked, few: int, bounded: bool) -> tuple[str, str, list[Any], b
     return head, matched, [*order_values, *follow_values, *tried_values, *inner_values], False
 
 
-def searched(con: Connection, asked: Asked, counter: Counter, until: float) -> Found:
-    """The page by a search that ends when it is full, and then the count, within the budget; of one moment.
+def searched(con: Connection, asked: Asked, until: float) -> Found:
+    """The page by a search that ends when it is full.
 
     The planner knows whether to walk the table in order or to gather by an index and sort."""
     table, query = asked.table, asked.query
@@ -185,40 +182,12 @@ def searched(con: Connection, asked: Asked, counter: Counter, until: float) -> F
         f" ORDER BY {order} {asked.end}) SELECT s.state, NULL, p.* FROM s {rows}"
     )
     with con.transaction(), ReadingErrors(asked.query):
-        con.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-        read.hold(con, table.raw)
-        _limit(con, until - time.monotonic())
+        con.execute(f"SET LOCAL statement_timeout = {max(1, int((until - time.monotonic()) * 1000))}")
         bound = [*values, *follow_values, *order_values, *order_values]
         found = asked.found(con.execute(sql, bound, binary=True, prepare=False).fetchall())
         if not conditions:
             return replace(found, whole=True)
-        matched = told_by_page(query, len(found.rows), found.next_after is not None)
-        if matched is None:
-            moment = found.state
-            key = moment.epoch, table.id, moment.layer_seq, table.generation
-            matched = counter.count(
-                key, query, lambda: _within(con, asked.source, conditions, values, counter.budget, until)
-            )
-        return replace(found, matched=matched)
-
-
-def _limit(con: Connection, seconds: float) -> None:
-    con.execute(f"SET LOCAL statement_timeout = {max(1, int(seconds * 1000))}")
-
-
-def _within(
-    con: Connection, source: str, conditions: str, values: list[Any], budget: Budget, until: float
-) -> int | None:
-    """How many match; None when that is more, or takes longer to find out, than the budget allows."""
-    try:
-        with con.transaction():  # a savepoint: what is cancelled undoes no more
-            _limit(con, min(budget.seconds, until - time.monotonic()))
-            found = _counted(con, source, conditions, values, budget.matches)
-    except psycopg.errors.QueryCanceled:
-        if is_stopped():
-            raise
-        return None
-    return found if found <= budget.matches else None
+        return replace(found, matched=told_by_page(query, len(found.rows), found.next_after is not None))
 
 
 def _counted(con: Connection, source: str, conditions: str, values: list[Any], most: int) -> int:

@@ -18,7 +18,6 @@ from layers.query import Query
 from layers.store import forms as other_forms
 from layers.store import layer_record
 from layers.store.base import FormSpec, LayerSpec, Published, Stage
-from layers.store.counting import Budget, Counter
 from layers.store.database import Database
 from layers.store.postgis import ddl, edit, forms, layer_table, log, page, publish, read
 from layers.store.postgis.catalogue import CHANGED, TRIES, Catalogue
@@ -34,13 +33,11 @@ from layers.types import CRS84, Interval
 class PostgisStore:
     """Implements :class:`layers.store.base.Store`. Made by :func:`layers.store.postgis.open`."""
 
-    def __init__(
-        self, database: Database, mark: Path | None, counting: Budget, crs_also: tuple[str, ...]
-    ) -> None:
+    def __init__(self, database: Database, mark: Path | None, few: int, crs_also: tuple[str, ...]) -> None:
         self._s = bound(database.schema)
         self._schema = database.schema
         self._closed = False
-        self._counter = Counter(counting)
+        self._few = few
         self._stages: weakref.WeakSet[PostgisStage] = weakref.WeakSet()
         self._scans: set[Connection] = set()
         self._catalogue = Catalogue(database, mark)
@@ -156,7 +153,7 @@ class PostgisStore:
         self, layer_id: str, query: Query, *, wkb: bool
     ) -> tuple[Table, tuple[read.Found, int | None]]:
         def ask(con: Connection, table: Table) -> tuple[State, tuple[read.Found, int | None]]:
-            found, matched = self._summary.page(con, table, query, wkb, self._counter)
+            found, matched = self._summary.page(con, table, query, wkb, self._few)
             return found.state, (found, matched)
 
         return self._catalogue.of(layer_id, ask)

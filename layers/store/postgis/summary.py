@@ -13,7 +13,7 @@ from psycopg.types.numeric import Int8
 from layers.model import Layer
 from layers.query import Query
 from layers.store import layer_record
-from layers.store.counting import Counter, holds
+from layers.store.counting import holds
 from layers.store.postgis import layer_table, page, project, read
 from layers.store.postgis.connection import Connection, ReadingErrors, bound
 from layers.store.postgis.layer_table import Table
@@ -103,33 +103,33 @@ class Summary:
         return 0 if row is None else int(row[0])
 
     def page(
-        self, con: Connection, table: Table, query: Query, wkb: bool, counter: Counter
+        self, con: Connection, table: Table, query: Query, wkb: bool, few: int
     ) -> tuple[read.Found, int | None]:
         """A page, and how many features match, where that was counted.
 
         The spatial index of a registered table is asked for missing geometries once a change."""
         about = self._about(con, table)
         if query.bbox is not None and table.srid == 4326 and holds(query.bbox, about.extent):
-            found = self._page(con, table, replace(query, bbox=None), wkb, counter, about)
+            found = self._page(con, table, replace(query, bbox=None), wkb, few, about)
             if found.state.layer_seq == about.seq:
                 return found, self._matched(con, table, found)
-        found = self._page(con, table, query, wkb, counter, about)
+        found = self._page(con, table, query, wkb, few, about)
         return found, self._matched(con, table, found)
 
     def _page(
-        self, con: Connection, table: Table, query: Query, wkb: bool, counter: Counter, about: Layer
+        self, con: Connection, table: Table, query: Query, wkb: bool, few: int, about: Layer
     ) -> read.Found:
         seconds = self._sessions.database.read_seconds
         if not table.live or query.bbox is None:
-            return page.page(con, Asked(table, query, wkb), counter, about, seconds)
+            return page.page(con, Asked(table, query, wkb), few, about, seconds)
         kept = self._voids.get(table.id)
         seq, void = kept[1:] if kept is not None and kept[0] is table else (-1, True)
-        found = page.page(con, Asked(table, query, wkb, void), counter, about, seconds)
+        found = page.page(con, Asked(table, query, wkb, void), few, about, seconds)
         if found.state.layer_seq != seq:
             moment, now = read.placeless(con, table)
             self._voids[table.id] = (table, moment.layer_seq, now)
             if now and not void:
-                return page.page(con, Asked(table, query, wkb), counter, about, seconds)
+                return page.page(con, Asked(table, query, wkb), few, about, seconds)
         return found
 
     def _about(self, con: Connection, table: Table) -> Layer:

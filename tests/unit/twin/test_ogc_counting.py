@@ -10,7 +10,6 @@ import httpx
 import pytest
 
 from layers.store import geopackage
-from layers.store.counting import Budget
 from tests.storing import grid, load, spec
 from twin import app
 from twin.access.rights import EVERYBODY
@@ -24,12 +23,12 @@ FEW = {"bbox": "24.9999,59,25.0005,61", "limit": "2"}
 
 @pytest.fixture
 def city(tmp_path: Path) -> Iterator[City]:
-    """A city with 40 buildings whose store counts up to 5."""
+    """A city with 40 buildings whose store gathers up to 5."""
     (tmp_path / "city.yml").write_text("title: {en: Test}\n", "utf-8")
     opened = app.open_city(tmp_path)
     load(opened.store, spec(), grid(40))
     opened.store.close()
-    opened.store = geopackage.open(tmp_path / "city.gpkg", counting=Budget(few=0, matches=5))
+    opened.store = geopackage.open(tmp_path / "city.gpkg", few=5)
     opened.catalogue = Catalogue(opened.store, opened.settings, EVERYBODY, tmp_path / "derived")
     yield opened
     opened.live.stop()

@@ -7,7 +7,7 @@ import pytest
 from layers import parameters
 from layers.cql import limits
 from layers.store import feature
-from layers.store.counting import Budget
+from layers.store.counting import FEW
 from layers.store.database import Database
 from layers.store.geopackage import store
 from tests.support import ROOT
@@ -39,7 +39,7 @@ def told(row):
         ("`sortby`", [parameters.MAX_SORT]),
         ("`q`", [parameters.MAX_WORDS, parameters.MAX_WORD]),
         ("body of a write", [edit.MAX_BODY, feature.MAX_VERTICES, int(respond.BODY_SECONDS)]),
-        ("`numberMatched`", [Budget().matches, int(Budget().seconds)]),
+        ("`numberMatched`", [FEW]),
         ("time for one query", [int(store.READ_SECONDS)]),
         ("queries at a time", [parse("").limits.heavy_queries, int(city.PLACE_SECONDS)]),
         (

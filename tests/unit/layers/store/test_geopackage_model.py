@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from layers.errors import NotFound, Stale
 from layers.query import Query
 from layers.store import geopackage
-from layers.store.counting import Budget
+from layers.store.counting import FEW
 from layers.store.geopackage import boxes, read, selection
 from layers.types import Cursor, Sort
 from tests.storing import batch, fids, load, row, spec
@@ -48,8 +48,8 @@ def store(
     request: pytest.FixtureRequest, shapes: list[Any], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[geopackage.GeoPackageStore]:
     """Once as it is, then with every bound so low that nearly every answer is beyond it."""
-    budget = Budget() if request.param == "few" else Budget(few=2)
-    made = geopackage.open(tmp_path_factory.mktemp("model") / "city.gpkg", counting=budget)
+    few = FEW if request.param == "few" else 2
+    made = geopackage.open(tmp_path_factory.mktemp("model") / "city.gpkg", few=few)
     with pytest.MonkeyPatch.context() as patched:
         if request.param != "few":
             patched.setattr(boxes, "_HANDFUL", 0)
