@@ -115,11 +115,32 @@ def load(
 
 
 @app.command()
-def layers(city: CityDir = DEFAULT_CITY, as_json: AsJson = False) -> None:
-    """List the city's layers."""
+def layers(
+    city: CityDir = DEFAULT_CITY,
+    report: Annotated[
+        str | None, typer.Option("--report", metavar="ID", help="Print the report of this layer's last load.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the city's layers, or print what the last load of one found."""
     from twin import verbs
 
-    verbs.layers(city, as_json=as_json)
+    if report is None:
+        verbs.layers(city, as_json=as_json)
+    else:
+        verbs.report(city, report, as_json=as_json)
+
+
+@app.command()
+def drop(
+    layer_id: Annotated[str, typer.Argument(metavar="ID", help="The layer.")],
+    city: CityDir = DEFAULT_CITY,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Remove a layer from the city, also beside a running server; asks first."""
+    from twin import verbs
+
+    verbs.drop(city, layer_id, ask=None if yes else lambda question: typer.confirm(question, abort=True))
 
 
 @app.command()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import shlex
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,8 @@ import orjson
 from rich.console import Console
 from rich.table import Table
 
-from layers.errors import BadFile, BadParameter, Exists
-from layers.model import Report, has_features
+from layers.errors import BadFile, BadParameter, Exists, NotFound, shown
+from layers.model import Problem, Report, has_features
 from layers.source import Declared, SeveralLayers, SourceLayer
 from layers.store.base import Store
 from twin import settings, template
@@ -129,6 +129,31 @@ def layers(city: Path, *, as_json: bool) -> None:
         words = (layer.id, layer.kind, title, layer.form, geometry, count, str(layer.generation))
         table.add_row(*words, layer.crs, layer.vertical_datum)
     out.print(table)
+
+
+def report(city: Path, layer_id: str, *, as_json: bool) -> None:
+    """Print the report of a layer's last load. Raises NotFound: no such layer, or one that no load made."""
+    with _store(settings.load(city), city) as store:
+        known = any(layer.id == layer_id for layer in store.all_layers())
+        found = store.report(layer_id)
+    if found is None:
+        why = "was not made by a load" if known else "is not there"
+        raise NotFound(f"no report: layer {shown(layer_id)} {why}")
+    problems = [Problem(**problem) for problem in found["problems"]]
+    _tell([Report(**{**found, "problems": problems})], as_json)
+
+
+def drop(city: Path, layer_id: str, *, ask: Callable[[str], object] | None) -> None:
+    """Remove a layer; ``ask`` puts a question and does not return if the answer is no.
+
+    Raises NotFound, Conflict (a table that city.yml names), ReadOnly."""
+    with _store(settings.load(city), city) as store:
+        layer = next((one for one in store.all_layers() if one.id == layer_id), None)
+        if ask is not None and layer is not None:
+            what = f"{layer.count} features" if has_features(layer) else f"a {layer.form}"
+            ask(f"Remove layer {layer_id} ({what}) from the city? This cannot be undone")
+        store.drop(layer_id)
+    print(f"Layer {layer_id} is removed.")
 
 
 def key_add(city: Path, name: str, may: list[str] | None) -> None:

@@ -198,7 +198,8 @@ class Store(Protocol):
         features has the id), ReadOnly."""
 
     def drop(self, layer_id: str) -> None:
-        """Remove a layer, or the record of one of another form. Raises NotFound, ReadOnly."""
+        """Remove a layer, or the record of one of another form. Raises NotFound, ReadOnly, and Conflict for a
+        table of another program that the settings name."""
 
     def report(self, layer_id: str) -> Mapping[str, Any] | None:
         """The report of the layer's last load, as stored by ``save_report``."""

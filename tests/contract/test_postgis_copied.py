@@ -111,7 +111,7 @@ CHANGES = {
     "another definition": "CREATE OR REPLACE VIEW deep AS SELECT id, name, geom FROM wells WHERE id > 4",
     "another column": "CREATE OR REPLACE VIEW deep AS SELECT id, name, geom, 1 AS n FROM wells WHERE id > 4",
     "another view": "DROP VIEW deep CASCADE; CREATE VIEW deep AS SELECT id, geom FROM wells WHERE id > 4",
-    "another table": "CREATE TABLE fives (id int); INSERT INTO fives VALUES (5); CREATE OR REPLACE VIEW deep AS"
+    "another table": "CREATE TABLE fives AS SELECT 5 AS id; CREATE OR REPLACE VIEW deep AS"
     " SELECT id, name, geom FROM wells JOIN fives USING (id)",
     "another function": "CREATE OR REPLACE FUNCTION lowest() RETURNS int STABLE LANGUAGE sql AS 'SELECT 4'",
 }

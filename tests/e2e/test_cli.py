@@ -44,6 +44,38 @@ def test_a_city_from_nothing(city, tmp_path):
     assert "houses" in twin("layers", "--city", str(city)).stdout
 
 
+def test_the_report_of_the_last_load_is_kept(city, tmp_path):
+    source = tmp_path / "houses.geojson"
+    source.write_text(collection(feature("a"), feature("b"), feature("c", "null")))
+    done = twin("load", str(source), "--as", "houses", "--kind", "building", "--city", str(city), "--json")
+    again = twin("layers", "--report", "houses", "--city", str(city), "--json")
+    assert json.loads(again.stdout) == json.loads(done.stdout)
+    told = twin("layers", "--report", "houses", "--city", str(city)).stdout
+    assert "houses ← houses.geojson" in told
+    assert "read 3, kept 2, repaired 0, quarantined 1" in told
+    refused = twin("layers", "--report", "nowhere", "--city", str(city), check=False)
+    assert (refused.returncode, refused.stderr.count("\n")) == (1, 1)
+    assert "layer nowhere is not there" in refused.stderr
+
+
+def test_a_layer_is_dropped_beside_a_running_server(city, tmp_path, serve):
+    source = tmp_path / "houses.geojson"
+    source.write_text(collection(feature("a"), feature("b")))
+    for layer in ("houses", "sheds"):
+        twin("load", str(source), "--as", layer, "--kind", "building", "--city", str(city))
+    server = serve(city)
+    assert server.http.get("/ogc/collections/houses/items").json()["numberMatched"] == 2
+    refused = twin("drop", "houses", "--city", str(city), check=False)  # nobody answers the question
+    assert refused.returncode == 1
+    assert "Remove layer houses (2 features)" in refused.stdout + refused.stderr
+    assert server.http.get("/ogc/collections/houses").status_code == 200
+    assert "houses is removed" in twin("drop", "houses", "--yes", "--city", str(city)).stdout
+    assert server.http.get("/ogc/collections/houses/items").status_code == 404
+    collections = server.http.get("/ogc/collections").json()["collections"]
+    assert [one["id"] for one in collections] == ["sheds"]
+    assert twin("drop", "houses", "--yes", "--city", str(city), check=False).returncode == 1
+
+
 def test_an_id_that_exists_needs_to_be_told_what_to_do(city, tmp_path):
     source = tmp_path / "houses.geojson"
     source.write_text(collection(feature("a")))

@@ -210,6 +210,13 @@ def test_a_table_that_is_dropped_takes_no_other_layer_with_it(
     assert layers == ["wells"]
 
 
+def test_a_table_of_another_program_is_not_dropped(running: Server):
+    refused = twin("drop", "wells", "--yes", "--city", str(running.folder), check=False)
+    assert refused.returncode == 1
+    assert "layer wells is a table that city.yml names: take it out there" in refused.stderr
+    assert running.http.get("/ogc/collections/wells/items").json()["numberMatched"] == 50
+
+
 def test_a_layer_taken_out_of_the_settings_is_gone_and_its_table_stays(
     running: Server, postgres: Cluster, database: str
 ):

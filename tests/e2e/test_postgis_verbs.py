@@ -35,6 +35,9 @@ def test_init_load_layers_append_and_replace(postgres: Cluster, tmp_path: Path):
     (layer,) = json.loads(twin("layers", "--city", city, "--json").stdout)
     assert (layer["id"], layer["count"]) == ("assets", report["created"])
     assert not (tmp_path / "city" / "city.gpkg").exists()
+    assert json.loads(twin("layers", "--report", "assets", "--city", city, "--json").stdout) == [added]
+    twin("drop", "assets", "--yes", "--city", city)
+    assert json.loads(twin("layers", "--city", city, "--json").stdout) == []
 
 
 def test_cities_share_a_database_by_schema(postgres: Cluster, tmp_path: Path):

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from layers.errors import Busy, NotFound, Unreadable, shown
+from layers.errors import Busy, Conflict, NotFound, Unreadable, shown
 from layers.model import AnyLayer, Change, Item, Layer, Page, Rows, Selection
 from layers.query import Query
 from layers.store import forms as other_forms
@@ -334,6 +334,8 @@ class PostgisStore:
         table = self._catalogue.learn().tables.get(layer_id)
         with self._sessions.writing() as con, con.transaction():
             place = self._catalogue.place(con)
+            if table is not None and table.source is not None:
+                raise Conflict(f"layer {layer_id} is a table that city.yml names: take it out there")
             if table is not None:
                 ddl.drop(place, table)
                 ddl.touch(place)
