@@ -9,6 +9,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
+import shapely
 
 from layers.model import Page
 from layers.query import Query
@@ -97,7 +98,8 @@ def test_every_page_of_a_walk_says_the_same(opened: Opened) -> None:
     load(store, spec(), grid(40))
     asked = Query(limit=5, bbox=WIDE)
     assert {page.matched for page in walk(store, "buildings", asked)} == {24}
-    store.create("buildings", {"type": "Feature", "geometry": None, "properties": {"name": "placeless"}})
+    inside = shapely.geometry.mapping(square(24.5, 60))
+    store.create("buildings", {"type": "Feature", "geometry": inside, "properties": {"name": "one more"}})
     pages = walk(store, "buildings", asked)
     assert {page.matched for page in pages} == {None}
     assert [page.returned for page in pages] == [5] * 5

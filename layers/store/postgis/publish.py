@@ -1,7 +1,5 @@
 """A stage becomes the layer's new generation, in one transaction.
 
-Rows are matched to the present ones, so that a feature keeps its fid: by source id; else, where one
-of the two has none, by geometry and key together, then by key alone. What did not change is not touched.
 Other writers of the layer wait for that transaction; readers do not, unless the fields of the layer change.
 """
 
@@ -18,18 +16,18 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 import psycopg
-from psycopg.types.numeric import Int8
 
-from layers.errors import BadFile, Busy, Exists
-from layers.store import layer_record, staged
+from layers.errors import Busy, Exists
+from layers.store import layer_record, matching, staged
 from layers.store.base import Published
 from layers.store.forms import taken
+from layers.store.matching import Script
 from layers.store.postgis import ddl, forms, layer_table, repair, schema
 from layers.store.postgis.connection import Connection, literal, quoted
 from layers.store.postgis.ddl import Place
 from layers.store.postgis.layer_table import Table
 from layers.store.postgis.stage import PostgisStage
-from layers.store.staged import LOGGED_EACH, Plan
+from layers.store.staged import Plan
 from layers.types import Bbox, Field
 
 _WAIT_S = 60.0  # for transactions that edit the layer, or read fields that change, to end
@@ -78,7 +76,7 @@ def _prepare(place: Place, stage: PostgisStage, mode: str) -> Prepared | None:
             or present.state != layer_record.OK
         ):
             return None
-        _, _, add = _altered(present, stage, mode)
+        add = _altered(present, stage, mode).add
         prefix = f"{schema.HIDDEN}{secrets.token_hex(4)}_"
         added = {field.name: f"{prefix}{i}" for i, field in enumerate(add)}
         other = present.geometry_type != staged.geometry_type(
@@ -197,14 +195,14 @@ def _first(place: Place, stage: PostgisStage) -> Plan:
     count = int(place.one(f"SELECT count(*) FROM {stage.table}"))
     ddl.create_table(place, layer, stage.fields, high + 1)
     con.execute("SET LOCAL maintenance_work_mem = '256MB'")
-    _insert(place, stage, {}, f"n + {high}", "true")
+    script = _script(place, stage)
+    matching.insert(script, _columns(stage, {}), f"n + {high}", "true")
     if count:
         ddl.set_high(place, layer, int(place.one(f"SELECT max(fid) FROM {place.relation(layer)}")))
     ddl.check_geometry(place, layer, stage.spec.geometry_type, scan=True)
     timed = any(f.name == stage.spec.time_field for f in stage.fields)
     ddl.create_indexes(place, layer, stage.spec.time_field if timed else None)
-    mesh = f"{place.s}.{quoted(schema.mesh_table(layer))}"
-    con.execute(f"INSERT INTO {mesh} SELECT n + {high}, mesh FROM {stage.table} WHERE mesh IS NOT NULL")
+    matching.meshes(script, f"n + {high}", "true")
     con.execute(f"ANALYZE {place.relation(layer)}")
     ddl.create_triggers(place, layer)
     return Plan(count, 0, 0, 0, True)
@@ -220,7 +218,8 @@ def _replace(
 ) -> tuple[tuple[Field, ...], Plan]:
     """Match, then make the table what the stage says; the log row, where it is one for all, included."""
     con = place.con
-    fields, drop, add = _altered(present, stage, mode)
+    change = _altered(present, stage, mode)
+    fields, drop, add = change.fields, change.drop, change.add
     added = {} if prepared is None else prepared.added
     other = geometry_type != present.geometry_type
     if {f.name for f in add} != set(added) or (other and (prepared is None or prepared.unchecked is None)):
@@ -247,148 +246,63 @@ def _replace(
     return fields, plan
 
 
-def _altered(
-    present: Table, stage: PostgisStage, mode: str
-) -> tuple[tuple[Field, ...], list[str], list[Field]]:
-    """The fields of the new generation, and the columns to drop and to add for them."""
-    wanted = {f.name: f for f in stage.fields}
-    have = {f.name: f for f in present.fields if f.name in present.columns}
-    folded = {name.lower(): name for name in have}
-    drop: list[str] = []
-    if mode == "append":
-        clash = [n for n, f in wanted.items() if n in have and have[n].type != f.type]
-        if clash:
-            raise BadFile("store.field-type", f"{clash[0]} has another type in the layer")
-        fields = (*present.fields, *(f for f in stage.fields if f.name not in have))
-    else:
-        fields = stage.fields
-        drop = [n for n, f in have.items() if n not in wanted or wanted[n].type != f.type]
-    for name in drop:
-        del folded[name.lower()]
-    add = [f for f in fields if f.name.lower() not in folded]
-    other = [f for f in fields if folded.get(f.name.lower(), f.name) != f.name]
-    if other:
-        raise BadFile("store.field-name", f"{other[0].name} differs only in case from a column of the layer")
-    return fields, drop, add
+def _altered(present: Table, stage: PostgisStage, mode: str) -> matching.Altered:
+    return matching.altered(_in_table(present), present.fields, stage.fields, mode)
 
 
-def _match(place: Place, present: Table, stage: PostgisStage, mode: str, altered: bool) -> Plan:
-    """Give each staged row its fid and state (0 unchanged, 1 created, 2 updated), and count."""
-    con, table, rows = place.con, present.raw, stage.table
+def _in_table(present: Table) -> dict[str, Field]:
+    """The fields that have a column in the layer's table."""
+    return {f.name: f for f in present.fields if f.name in present.columns}
+
+
+def _script(place: Place, stage: PostgisStage) -> Script:
+    layer = stage.spec.id
+    return Script(
+        place.con.execute,
+        rows=stage.table,
+        table=place.relation(layer),
+        mesh=f"{place.s}.{quoted(schema.mesh_table(layer))}",
+        distinct="IS DISTINCT FROM",
+        raw="::bytea",
+        key=lambda columns: f"jsonb_build_array({', '.join(columns)})::text",
+    )
+
+
+def _match(place: Place, present: Table, stage: PostgisStage, mode: str, changed: bool) -> Plan:
+    """Give each staged row its fid and state, and count."""
+    script = _script(place, stage)
     if present.columns.get("source_id") is not None:
-        con.execute(
-            f"UPDATE {rows} s SET fid = t.fid FROM (SELECT source_id, min(fid) AS fid FROM {table}"
-            " WHERE source_id IS NOT NULL GROUP BY source_id) t WHERE t.source_id = s.source_id"
-        )
-    con.execute(f"CREATE INDEX ON {rows} (fid)")
-    con.execute(f"ANALYZE {rows}")
-    types = {f.name: f.type for f in present.fields if f.name in present.columns}
-    shared = [
-        (f, column)
-        for f, column in zip(stage.fields[1:], stage.columns, strict=True)
-        if types.get(f.name) == f.type
-    ]
-    keys = [(f, column) for f, column in shared if f.name in stage.spec.key]
-    _pair(place, present, rows, keys, True)
-    if keys:
-        _pair(place, present, rows, keys, False)
-    high = _high_fid(place, present.id, True)
-    con.execute(
-        f"UPDATE {rows} s SET state = 1, fid = %s + new.r FROM (SELECT n, row_number() OVER (ORDER BY n) AS r"
-        f" FROM {rows} WHERE fid IS NULL) new WHERE new.n = s.n",
-        (Int8(high),),
-    )
-    columns = [f"t.{quoted(schema.short(f.name))} IS DISTINCT FROM s.{column}" for f, column in shared]
-    missing = [
-        f"s.{c} IS NOT NULL"
-        for f, c in zip(stage.fields[1:], stage.columns, strict=True)
-        if types.get(f.name) != f.type
-    ]
-    differs = ["t.geom::bytea IS DISTINCT FROM s.geom::bytea", "t.source_id IS DISTINCT FROM s.source_id"]
-    differs += [*columns, *missing]
-    con.execute(
-        f"UPDATE {rows} s SET state = CASE WHEN {' OR '.join(differs)} OR m.body IS DISTINCT FROM s.mesh"
-        f" THEN 2 ELSE 0 END FROM {table} t LEFT JOIN {present.mesh} m ON m.fid = t.fid"
-        " WHERE s.state IS NULL AND t.fid = s.fid"
-    )
-    return _plan(place, table, rows, mode, altered)
-
-
-def _plan(place: Place, table: str, rows: str, mode: str, altered: bool) -> Plan:
-    counts: dict[int, int] = dict(
-        place.con.execute(f"SELECT state, count(*) FROM {rows} GROUP BY state").fetchall()
-    )
-    deleted = 0
-    if mode != "append":
-        gone = f"SELECT count(*) FROM {table} t WHERE NOT EXISTS (SELECT FROM {rows} s WHERE s.fid = t.fid)"
-        deleted = int(place.one(gone))
-    created, updated, unchanged = counts.get(1, 0), counts.get(2, 0), counts.get(0, 0)
-    whole = altered or created + updated + deleted > LOGGED_EACH
-    return Plan(created, updated, unchanged, deleted, whole)
-
-
-def _pair(place: Place, present: Table, rows: str, keys: list[tuple[Field, str]], by_geometry: bool) -> None:
-    """Match rows where one side has no source id; the n-th of equal ones with the n-th."""
-    free = f"NOT EXISTS (SELECT FROM {rows} x WHERE x.fid = t.fid) AND t.geom IS NOT NULL"
-    left = place.one(f"SELECT EXISTS (SELECT FROM {rows} WHERE fid IS NULL)")
-    if not left or not place.one(f"SELECT EXISTS (SELECT FROM {present.raw} t WHERE {free})"):
-        return
-    theirs = ", ".join(f"t.{quoted(schema.short(f.name))}" for f, _ in keys)
-    ours = ", ".join(f"s.{column}" for _, column in keys)
-    geometry = ("t.geom::bytea", "s.geom::bytea") if by_geometry else ("''::bytea", "''::bytea")
-    place.con.execute(
-        f"WITH s AS MATERIALIZED (SELECT s.n, {geometry[1]} AS g, jsonb_build_array({ours})::text AS k,"
-        f" s.source_id IS NULL AS bare, row_number() OVER (PARTITION BY {geometry[1]},"
-        f" jsonb_build_array({ours})::text ORDER BY s.n) AS r FROM {rows} s WHERE s.fid IS NULL),"
-        f" t AS MATERIALIZED (SELECT t.fid, {geometry[0]} AS g, jsonb_build_array({theirs})::text AS k,"
-        f" t.source_id IS NULL AS bare, row_number() OVER (PARTITION BY {geometry[0]},"
-        f" jsonb_build_array({theirs})::text ORDER BY t.fid) AS r FROM {present.raw} t WHERE {free})"
-        f" UPDATE {rows} x SET fid = t.fid FROM s JOIN t ON s.k = t.k AND s.g = t.g AND s.r = t.r"
-        " WHERE (s.bare OR t.bare) AND x.n = s.n"
-    )
+        matching.by_source(script)
+    place.con.execute(f"CREATE INDEX ON {stage.table} (fid)")
+    place.con.execute(f"ANALYZE {stage.table}")
+    known = _in_table(present)
+    shared: list[tuple[str, str]] = []
+    keys: list[tuple[str, str]] = []
+    gained: list[str] = []
+    for field, pair in zip(stage.fields[1:], _columns(stage, {}), strict=True):
+        if field.name not in known or known[field.name].type != field.type:
+            gained.append(pair[1])
+            continue
+        shared.append(pair)
+        if field.name in stage.spec.key:
+            keys.append(pair)
+    matching.match(script, shared, gained, keys, _high_fid(place, present.id, True))
+    return matching.plan(script, mode, changed=changed)
 
 
 def _apply(place: Place, present: Table, stage: PostgisStage, plan: Plan, added: Mapping[str, str]) -> None:
     """Write the difference; the triggers log it."""
-    con, table, rows = place.con, present.raw, stage.table
+    script, columns = _script(place, stage), _columns(stage, added)
     if plan.deleted:
-        con.execute(f"DELETE FROM {table} t WHERE NOT EXISTS (SELECT FROM {rows} s WHERE s.fid = t.fid)")
+        place.con.execute(f"DELETE FROM {present.raw} t WHERE {script.gone}")
     if plan.updated:
-        pairs = ["geom = s.geom", "source_id = s.source_id"]
-        pairs += [f"{column} = s.{staged}" for column, staged in _columns(stage, added)]
-        con.execute(
-            f"UPDATE {table} t SET {', '.join(pairs)} FROM {rows} s WHERE s.state = 2 AND s.fid = t.fid"
-        )
+        matching.update(script, columns)
     if plan.created:
-        _insert(place, stage, added)
-        high = int(place.one(f"SELECT max(fid) FROM {rows} WHERE state = 1"))
+        matching.insert(script, columns)
+        high = int(place.one(f"SELECT max(fid) FROM {stage.table} WHERE state = 1"))
         ddl.set_high(place, present.id, max(high, ddl.high_fid(place, present.id)))
     if plan.created or plan.updated:
-        _meshes(place, stage)
-
-
-def _insert(
-    place: Place,
-    stage: PostgisStage,
-    added: Mapping[str, str],
-    fid: str = "fid",
-    chosen: str = "state = 1",
-) -> None:
-    columns = _columns(stage, added)
-    names = "".join(f", {name}" for name, _ in columns)
-    staged = "".join(f", {column}" for _, column in columns)
-    place.con.execute(
-        f"INSERT INTO {place.relation(stage.spec.id)} (fid, geom, source_id{names})"
-        f" SELECT {fid}, geom, source_id{staged} FROM {stage.table} WHERE {chosen} ORDER BY n"
-    )
-
-
-def _meshes(place: Place, stage: PostgisStage) -> None:
-    mesh = f"{place.s}.{quoted(schema.mesh_table(stage.spec.id))}"
-    place.con.execute(f"DELETE FROM {mesh} m USING {stage.table} s WHERE s.fid = m.fid AND s.state = 2")
-    place.con.execute(
-        f"INSERT INTO {mesh} SELECT fid, mesh FROM {stage.table} WHERE mesh IS NOT NULL AND state IN (1, 2)"
-    )
+        matching.meshes(script)
 
 
 def _extent(place: Place, layer: str) -> Bbox | None:
