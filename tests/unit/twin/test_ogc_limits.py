@@ -9,7 +9,7 @@ from layers.cql import limits
 from layers.store import feature
 from layers.store.counting import FEW
 from layers.store.database import Database
-from layers.store.geopackage import store
+from layers.store.geopackage import snapshot
 from tests.support import ROOT
 from twin import city, transport
 from twin.http import respond
@@ -40,7 +40,7 @@ def told(row):
         ("`q`", [parameters.MAX_WORDS, parameters.MAX_WORD]),
         ("body of a write", [edit.MAX_BODY, feature.MAX_VERTICES, int(respond.BODY_SECONDS)]),
         ("`numberMatched`", [FEW]),
-        ("time for one query", [int(store.READ_SECONDS)]),
+        ("time for one query", [int(snapshot.READ_SECONDS)]),
         ("queries at a time", [parse("").limits.heavy_queries, int(city.PLACE_SECONDS)]),
         (
             "downloads at a time",
@@ -59,7 +59,7 @@ def test_each_limit_is_the_documented_one(row, numbers):
 
 
 def test_both_stores_have_one_time_limit():
-    assert Database("postgresql://x").read_seconds == store.READ_SECONDS
+    assert Database("postgresql://x").read_seconds == snapshot.READ_SECONDS
 
 
 def test_the_page_that_waits_for_nobody_is_the_documented_one():
