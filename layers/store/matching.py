@@ -117,20 +117,23 @@ def _pair(script: Script, keys: Sequence[tuple[str, str]], *, by_geometry: bool)
         return
     if not script.one(f"SELECT EXISTS (SELECT 1 FROM {script.table} t WHERE {free})"):
         return
-    theirs, ours = (
-        f"{f'{alias}.geom{script.raw}' if by_geometry else '1'} AS g, "
-        f"{script.key([f'{alias}.{pair[side]}' for pair in keys])} AS k"
-        for side, alias in enumerate(("t", "s"))
-    )
+    # one sort of both sides: SQLite would join them by comparing each with each
+    union = f"{_side(script, 's', keys, by_geometry)}, s.n AS n, NULL AS fid FROM {script.rows} s"
+    union += f" WHERE s.fid IS NULL UNION ALL {_side(script, 't', keys, by_geometry)}, NULL, t.fid"
     script.run(
-        f"UPDATE {script.rows} AS x SET fid = m.fid FROM (WITH"
-        f" s AS MATERIALIZED (SELECT q.*, row_number() OVER (PARTITION BY g, k ORDER BY n) AS r FROM"
-        f" (SELECT s.n, s.source_id IS NULL AS bare, {ours} FROM {script.rows} s WHERE s.fid IS NULL) q),"
-        f" t AS MATERIALIZED (SELECT q.*, row_number() OVER (PARTITION BY g, k ORDER BY fid) AS r FROM"
-        f" (SELECT t.fid, t.source_id IS NULL AS bare, {theirs} FROM {script.table} t WHERE {free}) q)"
-        " SELECT s.n, t.fid FROM s JOIN t ON s.k = t.k AND s.g = t.g AND s.r = t.r WHERE s.bare OR t.bare) m"
-        " WHERE m.n = x.n"
+        f"UPDATE {script.rows} AS x SET fid = m.fid FROM (SELECT max(n) AS n, max(fid) AS fid FROM"
+        " (SELECT q.*, row_number() OVER (PARTITION BY fid IS NULL, g, k ORDER BY n, fid) AS r FROM"
+        f" ({union} FROM {script.table} t WHERE {free}) q) p"
+        " GROUP BY g, k, r HAVING count(*) = 2 AND max(bare) = 1) m WHERE m.n = x.n"
     )
+
+
+def _side(script: Script, alias: str, keys: Sequence[tuple[str, str]], by_geometry: bool) -> str:
+    """Of features (t) or staged rows (s): what equal ones share, and whether they lack a source id."""
+    geometry = f"{alias}.geom{script.raw}" if by_geometry else "1"
+    key = script.key([f"{alias}.{pair[alias == 's']}" for pair in keys])
+    bare = f"CASE WHEN {alias}.source_id IS NULL THEN 1 ELSE 0 END"
+    return f"SELECT {geometry} AS g, {key} AS k, {bare} AS bare"
 
 
 def plan(script: Script, mode: str, *, changed: bool) -> Plan:
