@@ -15,8 +15,6 @@ FEW = 20_000
 _SURELY = 4  # times as many as could be gathered
 
 
-
-
 def holds(box: Bbox, extent: Bbox | None) -> bool:
     """Whether a box holds every feature of a layer with that extent."""
     return extent is not None and (
