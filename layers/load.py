@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 import shapely
 
-from layers import guard, kinds, relate, wkb
+from layers import guard, kinds, wkb
 from layers import manifest as manifests
 from layers.batch import MESH, ROW, SOURCE_ID, WKB
 from layers.clean import Cleaner, Findings, implausible
@@ -82,10 +82,9 @@ def run(
         source = _Source(reading, path, declared, layer_id, progress or _silent)
         source.clean(present, append=mode == "append")
         spec = source.spec(title or (present.title if present else {}))
-        memory = relate.Memory(store, layer_id, source.kind.id) if present else None
         stage = store.stage(spec)
         try:
-            for table in source.staged(memory):
+            for table in source.staged():
                 stage.add(table)
             published = store.publish(stage, mode=mode)
         except BaseException:
@@ -95,9 +94,6 @@ def run(
     report.generation = published.generation
     report.created, report.updated = published.created, published.updated
     report.unchanged, report.deleted = published.unchanged, published.deleted
-    if source.kind.id in ("building", "cim"):
-        for problem in relate.update(store, layer_id):
-            report.add(problem)
     store.save_report(layer_id, asdict(report))
     return report
 
@@ -274,7 +270,7 @@ class _Source:
             vertical_datum=self._vertical,
         )
 
-    def staged(self, memory: relate.Memory | None = None) -> Iterator[pa.Table]:
+    def staged(self) -> Iterator[pa.Table]:
         """Second pass: the kind's fields and bodies, batch by batch, as the stage wants them."""
         assert self._plan is not None
         done = 0
@@ -283,8 +279,6 @@ class _Source:
                 continue
             batch = _batch(table)
             values = self.kind.normalise(batch)
-            if memory is not None:
-                memory.recall(batch, values)
             meshes = table[MESH].to_pylist() if MESH in table.column_names else None
             if meshes is None and self.kind.mesh is not None:
                 meshes = self.kind.mesh(batch, values)
@@ -294,7 +288,7 @@ class _Source:
                 self.findings.add(problem)
             done += len(table)
             self._progress("stage", done, self._cleaner.kept)
-            yield memory.bodies(staged) if memory is not None and meshes is None else staged
+            yield staged
 
     def _count(self, values: Mapping[str, list[Any]]) -> None:
         for name in self.kind.provenance:

@@ -68,6 +68,13 @@ class Batch:
         """Longitude and latitude (degrees) of every coordinate."""
         return lonlat(self.xy[:, 0], self.xy[:, 1])
 
+    def texts(self, name: str) -> list[str | None]:
+        """A property as texts (n,); None for null and where there is no such property."""
+        prop = self.props.get(name)
+        if prop is None:
+            return [None] * len(self)
+        return [None if code < 0 else prop.values.text_of(code) for code in prop.codes.tolist()]
+
     def numbers(self, name: str, default: float = np.nan) -> Floats:
         """A numeric property as float64 (n,); null, another type or no such property is ``default``."""
         out = np.full(len(self), default)
@@ -76,6 +83,29 @@ class Batch:
             known = prop.codes >= 0
             out[known] = prop.values.numbers[prop.codes[known]]
         return out
+
+
+def polygons(batch: Batch) -> NDArray[Any]:
+    """The polygons of a batch as shapely multipolygons in lon/lat (n,); None for other features."""
+    rows = np.flatnonzero(batch.dims == POLYGON)
+    out = np.full(len(batch), None, dtype=object)
+    if not len(rows):
+        return out
+    own = batch.take(rows)
+    rings = own.coords + np.arange(len(own.coords))
+    first = np.flatnonzero(own.outer)
+    of_polygon = np.append(first, len(own.outer))
+    of_feature = np.searchsorted(first, own.parts)
+    out[rows] = shapely.from_ragged_array(
+        shapely.GeometryType.MULTIPOLYGON, _closed(own), (rings, of_polygon, of_feature)
+    )
+    return out
+
+
+def _closed(batch: Batch) -> Floats:
+    """Longitude, latitude of every ring's points with the first repeated at its end."""
+    points = np.column_stack(batch.lonlat())
+    return np.insert(points, batch.coords[1:], points[batch.coords[:-1]], axis=0)
 
 
 def concat(first: Batch, second: Batch) -> Batch:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -80,8 +80,11 @@ class Snapshot:
     generation: int
 
     @cached_property
-    def _base_nodes(self) -> NDArray[np.int64]:
-        return tree.nodes(self.base.boxes)
+    def _base_nodes(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The rows of the file ordered by their 3D node, and those nodes, each as one number."""
+        keys = _node_keys(tree.nodes(self.base.boxes))
+        order = np.argsort(keys, kind="stable")
+        return order, keys[order]
 
     @cached_property
     def boxes(self) -> Floats:
@@ -102,17 +105,62 @@ class Snapshot:
 
     def node(self, node: tree.Node) -> Batch:
         """The features of a 3D node, ordered by fid."""
-        rows = np.flatnonzero((self._base_nodes == node).all(axis=1))
-        hits = None
-        if self.patch is not None:
-            hits = np.flatnonzero((tree.nodes(self.patch.boxes) == node).all(axis=1))
-        return self._select(rows, hits)
+        return self._select(*self._node_rows(node))
 
-    def _select(self, rows: NDArray[np.int64], hits: NDArray[np.int64] | None) -> Batch:
-        found = self.base.take(rows[self.live[rows]])
+    def node_boxes(self, node: tree.Node) -> tuple[NDArray[np.int64], Floats]:
+        """The fids (n,) and world boxes (n, 4) of the features of a 3D node, in no set order."""
+        rows, hits = self._node_rows(node)
+        rows = rows[self.live[rows]]
+        fids, boxes = self.base.fids[rows], self.base.boxes[rows]
+        if hits is None or self.patch is None:
+            return fids, boxes
+        return np.concatenate([fids, self.patch.fids[hits]]), np.concatenate([boxes, self.patch.boxes[hits]])
+
+    def meeting(self, boxes: Floats, names: Sequence[str]) -> Batch:
+        """The features whose box meets one of some world boxes (n, 4), n > 0, ordered by fid, with some
+        of their properties alone."""
+        hull = scheme.hull(boxes)
+        rows = self.index.search(hull)
+        rows = rows[scheme.meets_any(self.base.boxes[rows], boxes)]
+        hits = None if self.patch is None else np.flatnonzero(scheme.meets_any(self.patch.boxes, boxes))
+        return self._select(rows, hits, names)
+
+    def feature(self, fid: int) -> Floats | None:
+        """The world box (4,) of one feature, None where it is not there or has no geometry."""
+        for batch, live in ((self.patch, None), (self.base, self.live)):
+            if batch is None:
+                continue
+            row = int(np.searchsorted(batch.fids, fid))
+            if row < len(batch) and batch.fids[row] == fid and (live is None or live[row]):
+                return np.asarray(batch.boxes[row])
+        return None
+
+    def _node_rows(self, node: tree.Node) -> tuple[NDArray[np.int64], NDArray[np.int64] | None]:
+        wanted = _node_keys(np.array([node], np.int64))[0]
+        order, keys = self._base_nodes
+        rows = order[np.searchsorted(keys, wanted) : np.searchsorted(keys, wanted, "right")]
+        if self.patch is None:
+            return rows, None
+        return rows, np.flatnonzero(_node_keys(tree.nodes(self.patch.boxes)) == wanted)
+
+    def _select(
+        self, rows: NDArray[np.int64], hits: NDArray[np.int64] | None, names: Sequence[str] | None = None
+    ) -> Batch:
+        found = _narrowed(self.base, names).take(rows[self.live[rows]])
         if self.patch is None or hits is None or not len(hits):
             return found
-        return batches.concat(found, self.patch.take(hits))
+        return batches.concat(found, _narrowed(self.patch, names).take(hits))
+
+
+def _narrowed(batch: Batch, names: Sequence[str] | None) -> Batch:
+    if names is None:
+        return batch
+    return replace(batch, props={name: batch.props[name] for name in names if name in batch.props})
+
+
+def _node_keys(nodes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Nodes (n, 3) as one number each: five bits of zoom, 29 of each index."""
+    return np.asarray(nodes[:, 0] << 58 | nodes[:, 1] << 29 | nodes[:, 2])
 
 
 class Columns:

@@ -50,6 +50,13 @@ class Values:
         numbers = self.numbers if self.kind == "s" else self.numbers[codes]
         return Values(self.kind, blob, offsets, text, numbers)
 
+    def text_of(self, code: int) -> str:
+        """One value as text."""
+        if self.kind != "s":
+            return str(self.numbers[code])
+        end = int(self.offsets[code + 1])
+        return self.blob[end - int(self.text[code]) : end].tobytes().decode()
+
     def entries(self) -> list[bytes]:
         """Each entry as bytes."""
         raw = self.blob.tobytes()

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import shapely
 from numpy.typing import NDArray
 
 from layers.errors import NotFound, shown
@@ -25,6 +26,9 @@ CIRCUMFERENCE = 2 * np.pi * 6_378_137.0
 MAX_ZOOM = 16
 #: Zooms of the nodes of the 3D tree, largest features first.
 SCENE_ZOOMS = (14, 15, 16)
+
+#: Pairs of boxes that are compared one with the other; of more, a tree is made.
+_FEW = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +92,24 @@ def meets(boxes: Floats, box: Bbox) -> NDArray[np.bool_]:
     return (
         (boxes[:, 0] <= box[2]) & (boxes[:, 2] >= box[0]) & (boxes[:, 1] <= box[3]) & (boxes[:, 3] >= box[1])
     )
+
+
+def meets_any(boxes: Floats, others: Floats) -> NDArray[np.bool_]:
+    """Which world boxes (n, 4) meet at least one of some others (m, 4), edges included."""
+    if len(boxes) * len(others) <= _FEW:
+        a, b = boxes[:, None], others[None]
+        met = (a[..., :2] <= b[..., 2:]) & (a[..., 2:] >= b[..., :2])
+        return np.asarray(met.all(axis=2).any(axis=1))
+    out = np.zeros(len(boxes), bool)
+    out[shapely.STRtree(shapely.box(*boxes.T)).query(shapely.box(*others.T))[1]] = True
+    return out
+
+
+def hull(boxes: Floats) -> Bbox:
+    """The box around world boxes (n, 4), n > 0."""
+    west, north = boxes[:, :2].min(axis=0).tolist()
+    east, south = boxes[:, 2:].max(axis=0).tolist()
+    return west, north, east, south
 
 
 def check_tile(z: int, x: int, y: int, zooms: tuple[int, int] = (0, MAX_ZOOM)) -> None:

@@ -18,14 +18,16 @@ from isal import igzip
 
 from layers import kinds
 from layers.errors import BadParameter, NotFound, shown
-from layers.kinds import Body
+from layers.kinds import Body, Prism
 from layers.model import Change, Layer, Mesh
+from layers.parts import Remainders
 from layers.types import REST
 from tiles import freshness, scheme
 from tiles.cache import Cache
-from tiles.columns import Columns
+from tiles.columns import Columns, Snapshot
 from tiles.freshness import Freshness
 from tiles.ground import FLAT, Ground
+from tiles.relations import Relations, State
 from tiles.scene import build
 from tiles.scene.tileset import tileset
 from tiles.scene.tree import Node, Tree
@@ -40,6 +42,8 @@ EDITION = ""
 MOST_LAYERS = 32
 #: Tiles told one by one in one change set; beyond it the layer is told as a whole.
 MOST_TOLD = 400
+#: Nodes of which the parts' mark is remembered.
+MOST_MARKS = 65_536
 CACHE_BYTES = 256 << 20
 FRAGMENT_BYTES = 64 << 20
 _GZIP_LEVEL = 1
@@ -117,7 +121,9 @@ class Tiles:
         self._heard = 0
         self._scenes: dict[str, _Scene] = {}
         self._cache, self._fragments = caches.tiles, caches.fragments
+        self._marks: dict[tuple[str, Node], tuple[tuple[str, State], str]] = {}
         self.freshness = Freshness(store, self._hear, self._reach)
+        self.relations = Relations(self._all_layers, self._snapshot, self.freshness)
         self.freshness.update()
 
     # -- freshness ---------------------------------------------------------------------------
@@ -138,14 +144,21 @@ class Tiles:
         """The layer as listed at the last change. Raises NotFound."""
         known = self._layers
         if known is None or layer_id not in known:
-            heard = self._heard
-            known = {layer.id: layer for layer in self._store.layers()}
-            with self._lock:
-                # a list read before a change must not outlive it
-                self._layers = known if heard == self._heard else None
+            known = self._listed()
         if layer_id not in known:
             raise NotFound(f"there is no layer {shown(layer_id)}")
         return known[layer_id]
+
+    def _all_layers(self) -> Mapping[str, Layer]:
+        return self._layers or self._listed()
+
+    def _listed(self) -> Mapping[str, Layer]:
+        heard = self._heard
+        known = {layer.id: layer for layer in self._store.layers()}
+        with self._lock:
+            # a list read before a change must not outlive it
+            self._layers = known if heard == self._heard else None
+        return known
 
     def _reach(self, layer_id: str) -> float:
         """Parts of a tile by which the layer's features are drawn over its edge: only lines are."""
@@ -161,13 +174,17 @@ class Tiles:
                 self._columns[layer_id] = Columns(self._store, layer_id, self._folder / f"{layer_id}.cols")
             return self._columns[layer_id]
 
+    def _snapshot(self, layer_id: str) -> Snapshot:
+        return self._layer_columns(layer_id).snapshot()
+
     def _etag(self, version: int) -> str:
         return f'"{self._store.epoch}{EDITION}-{version}"'
 
-    def _scene_etag(self, version: int) -> str:
-        # other ground, other bytes
+    def _scene_etag(self, version: int, mark: str = "") -> str:
+        # other ground, other bytes; other parts, other remainders
         raised = f".{self._ground.key}" if self._ground.key else ""
-        return f'"{self._store.epoch}{EDITION}{raised}-{version}"'
+        parted = f".{mark}" if mark else ""
+        return f'"{self._store.epoch}{EDITION}{raised}{parted}-{version}"'
 
     # -- vector tiles ------------------------------------------------------------------------
 
@@ -202,7 +219,7 @@ class Tiles:
         return self._fragments.make((layer_id, z, x, y, version), lambda: self._encode(layer_id, z, x, y))
 
     def _encode(self, layer_id: str, z: int, x: int, y: int) -> _Fragment:
-        snapshot = self._layer_columns(layer_id).snapshot()
+        snapshot = self._snapshot(layer_id)
         found = snapshot.window(scheme.tile_box(z, x, y, self._reach(layer_id)))
         batch, dropped = overview.thin(found, z)
         return _Fragment(encode.layer(layer_id, batch, z, x, y), dropped)
@@ -264,7 +281,7 @@ class Tiles:
         return found
 
     def _tree(self, layer_id: str) -> Tree | None:
-        snapshot = self._layer_columns(layer_id).snapshot()
+        snapshot = self._snapshot(layer_id)
         if not len(snapshot.boxes):
             return None
         low, high = build.span(self._body(layer_id), snapshot.numbers)
@@ -274,7 +291,32 @@ class Tiles:
         """The ETag of a node as of the last ``freshness.update``. Raises NotFound."""
         self._body(layer_id)
         scheme.check_tile(z, x, y, (SCENE_ZOOMS[0], SCENE_ZOOMS[-1]))
-        return self._scene_etag(self.freshness.scene(layer_id, z, x, y))
+        return self._node_etag(layer_id, (z, x, y))
+
+    def glb_etag_known(self, layer_id: str, z: int, x: int, y: int) -> str | None:
+        """As :meth:`glb_etag`, without a look at any feature; None where it needs one."""
+        state = self.relations.state(layer_id)
+        if state is not None:
+            known = self._marks.get((layer_id, (z, x, y)))
+            if known is None or known[0] != (self._store.epoch, state):
+                return None
+        return self.glb_etag(layer_id, z, x, y)
+
+    def _node_etag(self, layer_id: str, node: Node) -> str:
+        """Of its features' newest number, and the parts that are drawn in their place."""
+        return self._scene_etag(self.freshness.scene(layer_id, *node), self._mark(layer_id, node))
+
+    def _mark(self, layer_id: str, node: Node) -> str:
+        family = self.relations.state(layer_id)
+        if family is None:
+            return ""
+        state, known = (self._store.epoch, family), self._marks.get((layer_id, node))
+        if known is None or known[0] != state:
+            known = state, self.relations.mark(layer_id, node)
+            if len(self._marks) >= MOST_MARKS:
+                self._marks.clear()
+            self._marks[layer_id, node] = known
+        return known[1]
 
     def glb_held(self, layer_id: str, z: int, x: int, y: int, etag: str) -> Tile | None:
         """The node of that ETag if it is in memory."""
@@ -291,8 +333,11 @@ class Tiles:
         def meshes(fids: Sequence[int]) -> Mapping[int, Mesh]:
             return self._store.rows(layer_id, fids, meshes=True).meshes
 
-        batch = self._layer_columns(layer_id).snapshot().node(node)
-        body = build.node(batch, node, self._body(layer_id), self._ground, meshes)
+        batch, rule = self._snapshot(layer_id).node(node), self._body(layer_id)
+        left: Remainders | None = None
+        if isinstance(rule, Prism):
+            left = self.relations.remainders(layer_id, batch, *build.ends(batch, rule))
+        body = build.node(batch, node, rule, self._ground, meshes, left)
         return Tile(igzip.compress(body, _GZIP_LEVEL, mtime=0), etag)
 
     # -- what to tell open pages -------------------------------------------------------------
@@ -303,6 +348,7 @@ class Tiles:
         A layer is told as a whole when it changed as a whole, in too many tiles, or beyond the 3D
         tree that pages hold. The versions are served from now on."""
         self.freshness.update()
+        changes = list(changes)
         by_layer: dict[str, list[Change]] = {}
         for change in changes:
             by_layer.setdefault(change.layer, []).append(change)
@@ -312,7 +358,25 @@ class Tiles:
                 found.layers.append(layer_id)
             else:
                 found.tiles.extend(self._touched(layer_id, mine))
+        self._related(changes, found)
         return found
+
+    def _related(self, changes: Iterable[Change], found: Changed) -> None:
+        """Add the nodes whose features have other parts than before."""
+        told = {entry["url"] for entry in found.tiles}
+        for layer_id, nodes in self.relations.touched(changes).items():
+            if layer_id in found.layers or not self.has_scene(self._layer(layer_id)):
+                continue
+            if nodes is None or len(nodes) > MOST_TOLD:
+                found.layers.append(layer_id)
+            else:
+                entries = [self._node_entry(layer_id, node) for node in sorted(nodes)]
+                found.tiles.extend(entry for entry in entries if entry["url"] not in told)
+
+    def _node_entry(self, layer_id: str, node: Node) -> dict[str, str]:
+        z, x, y = node
+        version = self._node_etag(layer_id, node).strip('"')
+        return {"url": f"/3dtiles/{layer_id}/{z}/{x}/{y}.glb", "version": version}
 
     def _outgrown(self, layer_id: str, changes: list[Change]) -> bool:
         if len(changes) > MOST_TOLD:
@@ -343,13 +407,7 @@ class Tiles:
         ]
         if self.has_scene(self._layer(layer_id)):
             nodes = dict.fromkeys(node for change in changes for node in freshness.touched_nodes(change))
-            found += [
-                {
-                    "url": f"/3dtiles/{layer_id}/{z}/{x}/{y}.glb",
-                    "version": self._scene_etag(self.freshness.scene(layer_id, z, x, y)).strip('"'),
-                }
-                for z, x, y in nodes
-            ]
+            found += [self._node_entry(layer_id, node) for node in nodes]
         return found
 
 

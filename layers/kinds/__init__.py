@@ -20,6 +20,7 @@ __all__ = [
     "get",
     "guess",
     "known",
+    "parts_of",
     "register",
     "signature_columns",
 ]
@@ -68,6 +69,11 @@ def register(kind: Kind) -> None:
 def known(kind_id: str) -> Kind:
     """The kind of that id, ``feature`` where there is none: a store may hold a kind of another edition."""
     return KINDS.get(kind_id) or KINDS["feature"]
+
+
+def parts_of(kind_id: str) -> frozenset[str]:
+    """The kinds whose features may be parts of features of this kind."""
+    return frozenset(kind.id for kind in KINDS.values() if kind.part_of == kind_id)
 
 
 def get(kind_id: str) -> Kind:

@@ -1,4 +1,4 @@
-"""Buildings: footprints that are extruded; one that has CIM parts keeps its data only."""
+"""Buildings: footprints that are extruded; of one with parts, what the parts leave over is drawn."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ TABLE = table.of("building")
 
 
 def normalise(batch: Batch) -> Columns:
-    """height_m, height_source, min_height_m, levels, has_parts, name, use."""
+    """height_m, height_source, min_height_m, levels, name, use."""
     out = heights.normalise(batch, TABLE)
-    out["has_parts"] = [False] * len(batch)
     out["name"] = TABLE.texts(batch, "name")
     out["use"] = [None if v in ("yes", "no") else v for v in TABLE.texts(batch, "use")]
     return out

@@ -42,12 +42,7 @@ def building(server: Server, *, small: bool = False) -> Place:
     """A building that no other solid touches: the one with the largest roof, or one of middling size."""
     every = items(server, "buildings")
     solids = STRtree([shape(i["geometry"]) for i in [*every, *items(server, "building_parts")]])
-    found = [
-        i
-        for i in every
-        if not i["properties"]["has_parts"]
-        and len(solids.query(shape(i["geometry"]), predicate="intersects")) == 1
-    ]
+    found = [i for i in every if len(solids.query(shape(i["geometry"]), predicate="intersects")) == 1]
     found.sort(key=lambda i: shape(i["geometry"]).area)
     chosen = found[len(found) // 2] if small else found[-1]
     point = shape(chosen["geometry"]).representative_point()

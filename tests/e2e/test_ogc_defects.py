@@ -128,7 +128,7 @@ def test_head_etag_and_cache_control(server):
     [
         ("height_m", "high"),
         ("height_m", "1e999"),
-        ("has_parts", "2"),
+        ("levels", "2;3"),
         ("offset", "9" * 25),
         ("filter", "name = '\x00'"),
     ],

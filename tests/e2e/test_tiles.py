@@ -217,7 +217,7 @@ def test_the_whole_scene_is_valid_and_complete(server: Server, layer: str) -> No
     items = _items(server, layer)
     assert len(items) == SCENES[layer]
     # a building that has parts is drawn by them; only what they leave over of it is drawn beside
-    whole = {item["id"] for item in items if not item["properties"].get("has_parts")}
+    whole = {item["id"] for item in items} - (with_parts(server) if layer == "buildings" else set())
     assert seen >= whole
     assert len(seen - whole) == REMAINDERS.get(layer, 0)
 
@@ -225,13 +225,14 @@ def test_the_whole_scene_is_valid_and_complete(server: Server, layer: str) -> No
 def test_a_building_with_parts_is_not_drawn_twice(server: Server) -> None:
     """What is left of it lies within its footprint and is smaller than the whole prism."""
     by_id = {item["id"]: item for item in _items(server, "buildings")}
+    parted = with_parts(server)
     to_geodetic = Transformer.from_crs(4978, 4979, always_xy=True)
     left: list[float] = []
     prisms: list[float] = []
     for uri in gltf.check_tileset(server.http.get("/3dtiles/buildings/tileset.json").json()):
         found = gltf.read(server.http.get(f"/3dtiles/buildings/{uri}").content)
         for row, fid in enumerate(found.table["fid"]):
-            if fid < 0 or not by_id[fid]["properties"]["has_parts"]:
+            if fid < 0 or fid not in parted:
                 continue
             mine = found.ids == row
             lon, lat, _ = to_geodetic.transform(*found.positions[mine].T)
@@ -253,14 +254,32 @@ def _items(server: Server, layer: str) -> list[dict[str, Any]]:
     return list(answer.json()["features"])
 
 
+def owners_of_parts(server: Server) -> dict[int, int]:
+    """The building of each part: the smallest that holds a point of it."""
+    shapes = {item["id"]: shapely.geometry.shape(item["geometry"]) for item in _items(server, "buildings")}
+    out = {}
+    for part in _items(server, "building_parts"):
+        point = shapely.geometry.shape(part["geometry"]).representative_point()
+        holding = [fid for fid, shape in shapes.items() if shape.contains(point)]
+        if holding:
+            out[part["id"]] = min(holding, key=lambda fid: shapes[fid].area)
+    return out
+
+
+def with_parts(server: Server) -> set[int]:
+    """The buildings that have parts."""
+    return set(owners_of_parts(server).values())
+
+
 def test_bodies_stand_on_their_footprints(server: Server) -> None:
     to_geodetic = Transformer.from_crs(4978, 4979, always_xy=True)
     by_id = {item["id"]: item for item in _items(server, "buildings")}
+    parted = with_parts(server)
     found = gltf.read(server.http.get("/3dtiles/buildings/16/37308/18969.glb").content)
     lon, lat, height = to_geodetic.transform(*found.positions.T)
     for row, fid in enumerate(found.table["fid"]):
         mine = found.ids == row
-        if by_id[fid]["properties"]["has_parts"]:
+        if fid in parted:
             continue
         ring = np.array(by_id[fid]["geometry"]["coordinates"][0])
         assert lon[mine].min() == pytest.approx(ring[:, 0].min(), abs=1e-7)
@@ -348,3 +367,29 @@ def test_an_edit_by_gdal_is_served(helsinki: Path, serve: Callable[..., Server],
     tile = next(url for url in changed if "/tiles/buildings/16/" in url)
     heights = {f["id"]: f["properties"]["height_m"] for f in features(server.http.get(tile), "buildings")}
     assert heights[item["id"]] == 99
+
+
+def test_a_deleted_part_leaves_no_hole(helsinki: Path, serve: Callable[..., Server]) -> None:
+    """Its building is drawn whole at once, all other tiles stay; no client can mark one as having parts."""
+    server = serve(helsinki)
+    owners = owners_of_parts(server)
+    part, fid = next((part, fid) for part, fid in owners.items() if list(owners.values()).count(fid) == 1)
+    held = versions(server)
+    patch = server.http.patch(
+        f"/ogc/collections/buildings/items/{fid}",
+        content=b'{"properties": {"has_parts": true}}',
+        headers=server.auth | {"content-type": "application/merge-patch+json"},
+    )
+    assert patch.status_code == 400, patch.text
+    gone = server.http.delete(f"/ogc/collections/building_parts/items/{part}", headers=server.auth)
+    assert gone.status_code == 204, gone.text
+    (glb,) = renewed(server, held)
+    item = server.http.get(f"/ogc/collections/buildings/items/{fid}").json()
+    found = gltf.read(server.http.get(glb).content)
+    mine = found.ids == found.table["fid"].index(fid)
+    body = trimesh.Trimesh(found.positions, found.triangles[mine[found.triangles[:, 0]]])
+    outline = shapely.transform(
+        shapely.geometry.shape(item["geometry"]), lambda xy: xy * [55_500.0, 111_300.0]
+    )
+    low, high = item["properties"]["min_height_m"] or 0.0, item["properties"]["height_m"]
+    assert body.volume == pytest.approx(outline.area * (high - low), rel=0.02)

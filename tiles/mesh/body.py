@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +46,11 @@ def join(bodies: Sequence[Body]) -> Body:
         np.concatenate([np.empty(0, np.int64), *(body.rows for body in bodies)]),
         np.concatenate([np.empty(0, np.uint8), *(body.surfaces for body in bodies)]),
     )
+
+
+def renumber(body: Body, rows: NDArray[np.int64]) -> Body:
+    """The body with its rows numbered by their place among some ascending rows, which hold them all."""
+    return replace(body, rows=np.searchsorted(rows, body.rows))
 
 
 def unit(vectors: Floats) -> Floats:

@@ -9,6 +9,8 @@ import numpy as np
 from layers.kinds import Body as Rule
 from layers.kinds import Prism, Tube
 from layers.model import Mesh
+from layers.parts import Remainders
+from tiles import batch as batches
 from tiles import geocentric, scheme
 from tiles.batch import Batch
 from tiles.ground import Ground
@@ -32,21 +34,6 @@ TINY = 0.01
 NO_FEATURE = -1
 
 
-def drawn(batch: Batch, meshes: Meshes) -> tuple[Batch, Mapping[int, Mesh]]:
-    """The features that 3D shows, and the remaining bodies of buildings with parts.
-
-    A building whose CIM parts are drawn is not drawn twice: only the mesh of what its parts leave
-    over stands for it (layers.relate), and nothing where they leave nothing."""
-    prop = batch.props.get("has_parts")
-    if prop is None or prop.values.kind != "b" or not len(prop.values):
-        return batch, {}
-    covered = (prop.codes >= 0) & (prop.values.numbers[prop.codes] == 1)
-    if not covered.any():
-        return batch, {}
-    left = meshes(batch.fids[covered].tolist())
-    return batch.take(np.flatnonzero(~covered | np.isin(batch.fids, list(left)))), left
-
-
 def span(rule: Rule, numbers: Callable[[str], Floats]) -> tuple[float, float]:
     """The lowest and the highest point (m above ground, 0 among them) of bodies with these numbers."""
     field, sign = (rule.depth, -1.0) if isinstance(rule, Tube) else (rule.high, 1.0)
@@ -54,41 +41,55 @@ def span(rule: Rule, numbers: Callable[[str], Floats]) -> tuple[float, float]:
     return min(end, 0.0), max(end, 0.0)
 
 
-def node(batch: Batch, at: Node, rule: Rule, ground: Ground, meshes: Meshes) -> bytes:
+def ends(batch: Batch, rule: Prism) -> tuple[Floats, Floats]:
+    """Low and high end (m above ground) of the prism of every feature."""
+    low = np.nan_to_num(batch.numbers(rule.low), nan=0.0)
+    high = batch.numbers(rule.high)
+    return low, np.where(high > low, high, low + SLAB)
+
+
+def node(
+    batch: Batch, at: Node, rule: Rule, ground: Ground, meshes: Meshes, left: Remainders | None = None
+) -> bytes:
     """The GLB of a node. ``rule`` is the body of the layer's kind.
 
-    ``meshes`` gives the stored meshes of fids; a feature without one is extruded."""
-    batch, left = drawn(batch, meshes)
+    ``meshes`` gives the stored meshes of fids; a feature without one is extruded. ``left`` is what is
+    drawn of features whose parts are drawn by another layer."""
     stored = isinstance(rule, Prism) and rule.stored
-    found = meshes(batch.fids.tolist()) if stored and len(batch) else left
-    shape = _bodies(batch, rule, ground, found) if len(batch) else bodies.empty()
+    found = meshes(batch.fids.tolist()) if stored and len(batch) else {}
+    shape = _bodies(batch, rule, ground, found, left) if len(batch) else bodies.empty()
     centre = _centre(at, ground)
     if not len(shape.triangles):
         return glb(_tiny(at, ground), metadata.single(NO_FEATURE), 1, centre)
+    if left is not None:
+        # a feature of which nothing is left has no row in the table
+        drawn = np.setdiff1d(np.arange(len(batch)), np.setdiff1d(left.with_parts, left.whole))
+        batch, shape = batch.take(drawn), bodies.renumber(shape, drawn)
     return glb(shape, metadata.table(batch), len(batch), centre, colours=stored)
 
 
-def _bodies(batch: Batch, rule: Rule, ground: Ground, found: Mapping[int, Mesh]) -> Body:
+def _bodies(
+    batch: Batch, rule: Rule, ground: Ground, found: Mapping[int, Mesh], left: Remainders | None
+) -> Body:
     if isinstance(rule, Tube):
         return _tubes(batch, rule, ground)
-    if not found:
-        return _prisms(batch, rule, ground)
-    rows = {row: found[fid] for row, fid in enumerate(batch.fids.tolist()) if fid in found}
-    stored = surface(rows, _lifts(batch, rule, rows, ground))
-    bare = np.array([row for row in range(len(batch)) if row not in rows], np.int64)
-    return (
-        bodies.join([stored, _shifted(_prisms(batch.take(bare), rule, ground), bare)])
-        if len(bare)
-        else stored
-    )
-
-
-def _prisms(batch: Batch, rule: Prism, ground: Ground) -> Body:
-    low = np.nan_to_num(batch.numbers(rule.low), nan=0.0)
-    high = batch.numbers(rule.high)
-    high = np.where(high > low, high, low + SLAB)
+    low, high = ends(batch, rule)
     foot = _under(batch, ground)
-    return extrude(batch, foot + low, foot + high)
+    low += foot
+    high += foot
+    if left is None and not found:
+        return extrude(batch, low, high)
+    split = set() if left is None else set(left.with_parts.tolist())
+    rows = enumerate(batch.fids.tolist())
+    own = {row: found[fid] for row, fid in rows if fid in found and row not in split}
+    high[[*split, *own]] = -np.inf  # these have other bodies
+    several = [extrude(batch, low, high)]
+    if own:
+        several.append(surface(own, _lifts(own, low)))
+    if left is not None:
+        pieces = batches.from_shapes(left.whole, left.shape)
+        several.append(_shifted(extrude(pieces, low[left.whole], foot[left.whole] + left.top), left.whole))
+    return bodies.join(several)
 
 
 def _shifted(body: Body, rows: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Body:
@@ -102,9 +103,8 @@ def _tubes(batch: Batch, rule: Tube, ground: Ground) -> Body:
     return tube(batch, -depth, np.where(radius > 0, radius, SLAB / 2), ground)
 
 
-def _lifts(batch: Batch, rule: Prism, meshes: Mapping[int, Mesh], ground: Ground) -> dict[int, float]:
-    """Metres that bring each mesh's underside to its low end above the drawn ground."""
-    low: Floats = _under(batch, ground) + np.nan_to_num(batch.numbers(rule.low), nan=0.0)
+def _lifts(meshes: Mapping[int, Mesh], low: Floats) -> dict[int, float]:
+    """Metres that bring each mesh's underside to the low end of its row."""
     return {
         row: float(low[row]) - (float(mesh.positions[:, 2].min()) if len(mesh.positions) else 0.0)
         for row, mesh in meshes.items()

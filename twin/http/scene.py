@@ -42,7 +42,7 @@ async def _node(city: City, scope: Scope, send: Send, layer: str, z: int, x: int
     tiles = view.tiles
     if tiles is None:
         tiles = await city.aside(view.make_tiles)
-    etag = await version(city, view.local, tiles, tiles.glb_etag, layer, z, x, y)
+    etag = await version(city, view.local, tiles, tiles.glb_etag, layer, z, x, y, known=tiles.glb_etag_known)
     if await fresh(scope, send, etag):
         return
     made = tiles.glb_held(layer, z, x, y, etag)

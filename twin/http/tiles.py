@@ -82,12 +82,20 @@ async def _tile(city: City, scope: Scope, send: Send, ids: tuple[str, ...], z: s
     await deliver(scope, send, made, MVT)
 
 
-async def version(city: City, local: bool, tiles: Tiles, etag: Callable[..., str], *at: Any) -> str:
+async def version(
+    city: City,
+    local: bool,
+    tiles: Tiles,
+    etag: Callable[..., str],
+    *at: Any,
+    known: Callable[..., str | None] | None = None,
+) -> str:
     """The ETag of a tile once what the change log has got is taken in; a long log is read beside the
-    event loop, and so is all that a database must be asked for."""
+    event loop, and so is all that a database must be asked for. ``known`` gives the ETag where it
+    takes no work, for one that may take some."""
     fresh = tiles.freshness
-    if local and fresh.current():
-        return etag(*at)
+    if local and fresh.current() and (now := (known or etag)(*at)) is not None:
+        return now
 
     def newest() -> str:
         fresh.update()

@@ -15,7 +15,7 @@ from layers.batch import MESH, SOURCE_ID, WKB
 from layers.model import Mesh
 from layers.store import geopackage
 from layers.store.base import LayerSpec, Store
-from layers.types import Field, GeometryType
+from layers.types import Field, FieldType, GeometryType
 
 _ARROW = {"string": pa.string(), "integer": pa.int64(), "number": pa.float64(), "boolean": pa.bool_()}
 
@@ -34,7 +34,7 @@ def put(
     """Publish shapely geometries as a layer, with the columns that its kind knows."""
     types = {field.name: field for field in kinds.get(kind).fields}
     given = dict(columns or {})
-    fields = tuple(types.get(name, Field(name, "string")) for name in given)
+    fields = tuple(types.get(name, Field(name, _type(given[name]))) for name in given)
     family: GeometryType = shapes[0].geom_type
     stage = store.stage(LayerSpec(layer, kind, {"en": layer}, fields, family, "EPSG:4326"))
     table: dict[str, pa.Array] = {
@@ -47,6 +47,10 @@ def put(
         table[field.name] = pa.array(given[field.name], _ARROW[field.type])
     stage.add(pa.table(table))
     store.publish(stage, mode=mode)
+
+
+def _type(column: Sequence[Any]) -> FieldType:
+    return "boolean" if any(isinstance(value, bool) for value in column) else "string"
 
 
 @pytest.fixture

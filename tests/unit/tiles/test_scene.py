@@ -101,7 +101,7 @@ def test_the_table_carries_every_type(store: Store, tmp_path: Path) -> None:
         "levels": [3, 4, None, 1],
         "height_source": ["measured", "default", "levels", "measured"],
         "use": [None] * 4,
-        "has_parts": [False, None, False, False],
+        "listed": [False, None, False, False],
         "addr:street": ["a", "b", "c", "d"],
         "街道": ["x", None, None, None],
     }
@@ -114,7 +114,7 @@ def test_the_table_carries_every_type(store: Store, tmp_path: Path) -> None:
         if name == "use":
             # text that is empty in the whole tile has no legal buffer
             assert name not in found.table
-        elif name == "has_parts":
+        elif name == "listed":
             assert found.table[name] == ["false", None, "false", "false"]
         else:
             assert found.table[name] == column

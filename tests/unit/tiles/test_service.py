@@ -34,7 +34,7 @@ def shapes(n: int = 30) -> list[Any]:
 
 @pytest.fixture
 def city(store: Store) -> Store:
-    """Thirty buildings of 10 m, one of which has parts."""
+    """Thirty buildings of 10 m."""
     put(
         store,
         "buildings",
@@ -43,7 +43,6 @@ def city(store: Store) -> Store:
         {
             "height_m": [10.0] * 30,
             "name": [f"house {i}" for i in range(30)],
-            "has_parts": [i == 7 for i in range(30)],
         },
     )
     return store
@@ -251,8 +250,7 @@ def test_tileset_declares_every_node_and_holds_every_vertex(tiles: Tiles) -> Non
         found = gltf.read(tiles.glb("buildings", z, x, y).plain())
         check_inside(found, node["boundingVolume"]["region"])
         seen += [fid for fid in found.table["fid"] if fid > 0]
-    # fid 8 has parts, which are drawn instead
-    assert sorted(seen) == [fid for fid in range(1, 31) if fid != 8]
+    assert sorted(seen) == list(range(1, 31))
 
 
 def check_inside(found: gltf.File, region: list[float]) -> None:
@@ -313,7 +311,7 @@ def test_a_deleted_feature_leaves_its_tiles(tiles: Tiles, city: Store) -> None:
         "buildings",
         "building",
         [s for i, s in enumerate(shapes()) if i + 1 != gone],
-        {"height_m": [10.0] * 29, "name": ["x"] * 29, "has_parts": [False] * 29},
+        {"height_m": [10.0] * 29, "name": ["x"] * 29},
         mode="replace",
     )
     assert all(f["properties"]["name"] == "x" for f in features(tiles, tile))

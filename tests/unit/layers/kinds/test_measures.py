@@ -99,7 +99,6 @@ def test_height_chain_names_its_link() -> None:
     assert out["height_m"] == [12.13, 12.8, 9.6, 3.2, 6.4]
     assert out["height_source"] == ["measured", "levels", "default", "default", "levels"]
     assert out["use"] == [None, None, None, "garage", None]
-    assert out["has_parts"] == [False] * 5
 
 
 def test_height_problems_are_told() -> None:

@@ -101,7 +101,7 @@ export function featureTitle(layer: LayerConfig, fid: number, properties: Record
  * own where the kind defines none, as for a table of another department. */
 export function editable(layer: LayerConfig): FieldConfig[] {
   if (!layer.editable) return [];
-  const kept = new Set(['source_id', 'has_parts', 'building_id', 'other']);
+  const kept = new Set(['source_id', 'building_id', 'other']);
   const open = layer.fields.filter(
     (field) => !kept.has(field.name) && !field.readOnly && field.type !== 'array',
   );

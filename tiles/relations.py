@@ -1,0 +1,263 @@
+"""Which parts a building has, derived from the columns of the layers as they are now.
+
+Nothing of it is kept: the features near a place decide, by the rule of :mod:`layers.parts`. A feature's
+parts follow from the parts whose box meets its own, and the whole of a part from the wholes whose box
+meets the part's. What is drawn of wholes bears a mark, a digest of the parts that they have: the same
+after a restart, another one after an edit that changes them, and the old one after its undo.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from layers import kinds, parts
+from layers.errors import NotFound
+from layers.kinds import Prism
+from layers.model import Change, Layer
+from tiles import freshness as fresh
+from tiles.batch import Batch, polygons
+from tiles.columns import Snapshot
+from tiles.freshness import Freshness
+from tiles.scene import tree
+from tiles.scheme import Floats
+
+type Feature = tuple[str, int]
+_SOURCE_ID = "source_id"
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """The layers of wholes of one kind, and the layers whose features may be parts of them."""
+
+    wholes: tuple[str, ...]
+    parts: tuple[str, ...]
+
+
+#: A family and the newest number of the log of its layers.
+type State = tuple[Family, int]
+
+
+@dataclass(slots=True)
+class _State:
+    """The families by kind of the wholes, of these layers at this number of the log."""
+
+    layers: Mapping[str, Layer]
+    seq: int
+    families: dict[str, State | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Features:
+    """Features of several layers: id and geometry, and one text and one number of each."""
+
+    ids: list[Feature]
+    boxes: Floats
+    shapes: NDArray[np.object_]
+    names: list[str | None]
+    low: Floats
+
+
+class Relations:
+    """Wholes and parts of all layers. Safe to use from several threads."""
+
+    def __init__(
+        self,
+        layers: Callable[[], Mapping[str, Layer]],
+        snapshot: Callable[[str], Snapshot],
+        freshness: Freshness,
+    ) -> None:
+        self._layers = layers
+        self._snapshot = snapshot
+        self._freshness = freshness
+        self._state: _State = _State({}, -1)
+
+    # -- which layers ------------------------------------------------------------------------
+
+    def of_wholes(self, layer_id: str) -> Family | None:
+        """The family in which the layer's features are wholes; None where nothing can be their part."""
+        layers = self._layers()
+        layer = layers.get(layer_id)
+        return None if layer is None else self._family(layers, layer.kind)
+
+    def of_parts(self, layer_id: str) -> Family | None:
+        """The family in which the layer's features are parts."""
+        layers = self._layers()
+        layer = layers.get(layer_id)
+        whole = None if layer is None else kinds.known(layer.kind).part_of
+        return None if whole is None else self._family(layers, whole)
+
+    def _family(self, layers: Mapping[str, Layer], whole: str) -> Family | None:
+        found = self._known(layers, whole)
+        return None if found is None else found[0]
+
+    def _known(self, layers: Mapping[str, Layer], whole: str) -> State | None:
+        state = self._state
+        if state.layers is not layers or state.seq != self._freshness.seq:
+            state = self._state = _State(layers, self._freshness.seq)
+        if whole not in state.families:
+            wholes = sorted(id_ for id_, layer in layers.items() if layer.kind == whole)
+            own = sorted(id_ for id_, layer in layers.items() if kinds.known(layer.kind).part_of == whole)
+            newest = max((self._freshness.layer(id_) for id_ in (*wholes, *own)), default=0)
+            state.families[whole] = (Family(tuple(wholes), tuple(own)), newest) if wholes and own else None
+        return state.families[whole]
+
+    def state(self, layer_id: str) -> State | None:
+        """What changes whenever a mark of the layer's nodes may; None where no feature has parts."""
+        layers = self._layers()
+        layer = layers.get(layer_id)
+        return None if layer is None else self._known(layers, layer.kind)
+
+    # -- what belongs to what ----------------------------------------------------------------
+
+    def remainders(self, layer_id: str, batch: Batch, low: Floats, high: Floats) -> parts.Remainders | None:
+        """What their parts leave over of the features of a batch, by row; None where none has parts.
+
+        ``low`` and ``high`` (n,) are the ends of the features' bodies (m above ground)."""
+        family = self.of_wholes(layer_id)
+        if family is None or not len(batch):
+            return None
+        members, wholes, owner = self._related(family, batch.boxes)
+        rows = {(layer_id, fid): row for row, fid in enumerate(batch.fids.tolist())}
+        row = np.array([rows.get(feature, -1) for feature in wholes.ids] + [-1], np.int64)
+        mine = np.flatnonzero(row[owner] >= 0)  # the last stands for no whole
+        if not len(mine):
+            return None
+        used, of = np.unique(owner[mine], return_inverse=True)
+        at = row[used]
+        left = parts.remainders(
+            wholes.shapes[used], low[at], high[at], members.shapes[mine], of, members.low[mine]
+        )
+        return parts.Remainders(at, at[left.whole], left.shape, left.top)
+
+    def parts(self, layer_id: str, fid: int) -> list[Feature]:
+        """The parts of a feature."""
+        family = self.of_wholes(layer_id)
+        box = self._snapshot(layer_id).feature(fid) if family else None
+        if family is None or box is None:
+            return []
+        members, wholes, owner = self._related(family, box[None])
+        return [
+            members.ids[p]
+            for p, w in enumerate(owner.tolist())
+            if w >= 0 and wholes.ids[w] == (layer_id, fid)
+        ]
+
+    def whole(self, layer_id: str, fid: int) -> Feature | None:
+        """The whole of which a feature is a part."""
+        family = self.of_parts(layer_id)
+        box = self._snapshot(layer_id).feature(fid) if family else None
+        if family is None or box is None:
+            return None
+        members, wholes, owner = self._related(family, box[None])
+        whole = next((w for p, w in enumerate(owner.tolist()) if members.ids[p] == (layer_id, fid)), -1)
+        return None if whole < 0 else wholes.ids[whole]
+
+    def _related(self, family: Family, boxes: Floats) -> tuple[_Features, _Features, NDArray[np.int64]]:
+        """The parts that meet some boxes, the wholes that may hold them, and the whole of every part."""
+        members = self._features(family.parts, boxes, part=True)
+        wholes = self._features(family.wholes, members.boxes, part=False)
+        return members, wholes, parts.owners(members.shapes, wholes.shapes, members.names, wholes.names)
+
+    def _features(self, layer_ids: Iterable[str], boxes: Floats, *, part: bool) -> _Features:
+        """The polygons of some layers whose box meets one of some world boxes."""
+        out = _Features([], np.empty((0, 4)), np.empty(0, dtype=object), [], np.empty(0))
+        layers = self._layers()
+        for layer_id in layer_ids:
+            kind = kinds.known(layers[layer_id].kind)
+            name = (kind.parent or "") if part else _SOURCE_ID
+            low = kind.body.low if isinstance(kind.body, Prism) else ""
+            batch = self._near(layer_id, boxes, (name, low))
+            if batch is None:
+                continue
+            shapes = polygons(batch)
+            kept = np.flatnonzero(~shapely.is_missing(shapes))
+            names = batch.texts(name)
+            out = _Features(
+                [*out.ids, *((layer_id, fid) for fid in batch.fids[kept].tolist())],
+                np.concatenate([out.boxes, batch.boxes[kept]]),
+                np.concatenate([out.shapes, shapes[kept]]),
+                [*out.names, *(names[i] for i in kept.tolist())],
+                np.concatenate([out.low, batch.numbers(low, 0.0)[kept]]),
+            )
+        return out
+
+    # -- how new it is -----------------------------------------------------------------------
+
+    def mark(self, layer_id: str, node: tree.Node) -> str:
+        """A digest of the parts that the features of a 3D node have; empty where they have none."""
+        family = self.of_wholes(layer_id)
+        if family is None:
+            return ""
+        fids, boxes = self._snapshot(layer_id).node_boxes(node)
+        members, wholes, owner = self._related(family, boxes)
+        drawn = {(layer_id, fid) for fid in fids.tolist()}
+        digest = hashlib.blake2b(digest_size=6)
+        for part in np.flatnonzero(owner >= 0).tolist():
+            whole = wholes.ids[owner[part]]
+            if whole in drawn:
+                low = float(members.low[part])
+                digest.update(struct.pack("<qd", whole[1], low) + shapely.to_wkb(members.shapes[part]))
+        untouched = hashlib.blake2b(digest_size=6).digest()
+        return "" if digest.digest() == untouched else digest.hexdigest()
+
+    def touched(self, changes: Iterable[Change]) -> dict[str, set[tree.Node] | None]:
+        """The 3D nodes, by layer, of wholes whose parts these changes may have changed; None for all."""
+        by_layer: dict[str, list[Change]] = {}
+        for change in changes:
+            by_layer.setdefault(change.layer, []).append(change)
+        out: dict[str, set[tree.Node] | None] = {}
+        for family in self._families_touched(by_layer):
+            boxes = self._touched_boxes(family, by_layer)
+            for layer_id in family.wholes:
+                if boxes is None:
+                    out[layer_id] = None
+                elif len(boxes):
+                    met = self._meeting((layer_id,), boxes)
+                    out[layer_id] = {(z, x, y) for z, x, y in tree.nodes(met).tolist()}
+        return out
+
+    def _families_touched(self, by_layer: Mapping[str, Sequence[Change]]) -> list[Family]:
+        """The families of which a layer changed. Where the last layer of parts has gone, one without."""
+        layers = self._layers()
+        out: dict[str, Family] = {}
+        for layer_id in layers:
+            kind = layers[layer_id].kind
+            family = self.of_wholes(layer_id)
+            if family is None and not by_layer.keys() <= layers.keys() and kinds.parts_of(kind):
+                family = Family(tuple(sorted(id_ for id_ in layers if layers[id_].kind == kind)), ())
+            if family is not None:
+                out[kind] = family
+        return list(out.values())
+
+    def _touched_boxes(self, family: Family, by_layer: Mapping[str, Sequence[Change]]) -> Floats | None:
+        """Boxes of changed parts, and of parts near changed wholes; None where a change names no box."""
+        # a layer that is gone may have held parts
+        gone = by_layer.keys() - self._layers().keys()
+        members = [c for id_ in (*family.parts, *sorted(gone)) for c in by_layer.get(id_, ())]
+        wholes = [c for id_ in family.wholes for c in by_layer.get(id_, ())]
+        if any(c.old is None and c.new is None for c in (*members, *wholes)):
+            return None
+        return np.concatenate([_boxes(members), self._meeting(family.parts, _boxes(wholes))])
+
+    def _meeting(self, layer_ids: Iterable[str], boxes: Floats) -> Floats:
+        """The boxes of the features of some layers that meet one of some world boxes."""
+        met = [batch.boxes for id_ in layer_ids if (batch := self._near(id_, boxes, ())) is not None]
+        return np.concatenate([np.empty((0, 4)), *met])
+
+    def _near(self, layer_id: str, boxes: Floats, names: Sequence[str]) -> Batch | None:
+        """The features of a layer that meet one of some world boxes; None where the layer has just gone."""
+        try:
+            return self._snapshot(layer_id).meeting(boxes, names) if len(boxes) else None
+        except NotFound:
+            return None
+
+
+def _boxes(changes: Iterable[Change]) -> Floats:
+    return np.array([box for c in changes for box in fresh.world_boxes_of(c)], float).reshape(-1, 4)
