@@ -87,7 +87,9 @@ def _limit(text: str) -> int:
     return min(int(digits[:20]), MAX_LIMIT)
 
 
-def _between(low: int, high: int) -> Callable[[str], int]:
+def between(low: int, high: int) -> Callable[[str], int]:
+    """A parser of whole numbers within a range."""
+
     def parse(text: str) -> int:
         if not _WHOLE.fullmatch(text) or not low <= int(text) <= high:
             raise ValueError(f"a whole number from {low} to {high}")
@@ -207,7 +209,7 @@ PARAMETERS: dict[str, Parameter] = {
             "offset",
             "How many matching features to skip. Following `next` links is faster and stable under edits.",
             {"type": "integer", "minimum": 0, "maximum": MAX_OFFSET, "default": 0},
-            _between(0, MAX_OFFSET),
+            between(0, MAX_OFFSET),
         ),
         Parameter(
             "after",

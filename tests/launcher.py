@@ -232,8 +232,7 @@ def main() -> None:
         importlib.import_module(name)
     from twin import app, cli
 
-    for room in app.ROOMS.values():
-        importlib.import_module(room)
+    app.makers()  # imports the rooms
     if len(os.listdir("/proc/self/task")) > 1:
         sys.exit("a module that is imported here starts threads")
     gc.collect()

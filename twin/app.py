@@ -7,7 +7,7 @@ import contextlib
 import importlib
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -20,24 +20,26 @@ from twin.access.keys import Keys
 from twin.access.rights import ALL, EVERYBODY, Rights
 from twin.access.sessions import Sessions
 from twin.city import City
-from twin.http import errors, respond
-from twin.http.respond import ASGIApp, Message, Receive, Scope, Send
+from twin.http import answers, errors, respond
+from twin.http.respond import Headers, Message, Receive, Scope, Send
+from twin.http.room import Make, Routes, Site
 from twin.live.refresh import Watcher
 
 log = logging.getLogger("twin")
 
-#: First path segment → module with ``make(city) -> ASGIApp``. The page answers the rest.
-ROOMS = {
-    "ogc": "twin.http.ogc",
-    "tiles": "twin.http.tiles",
-    "3dtiles": "twin.http.scene",
-    "sta": "twin.http.sensorthings",
-    "stream": "twin.http.stream",
-    "incidents": "twin.http.incidents",
-    "search": "twin.http.search",
-    "session": "twin.http.session",
-    "health": "twin.http.health",
-}
+#: The rooms, as modules with ``make(site) -> Sequence[Room]``.
+ROOMS = (
+    "twin.http.ogc",
+    "twin.http.tiles",
+    "twin.http.scene",
+    "twin.http.sensorthings",
+    "twin.http.incidents",
+    "twin.http.stream",
+    "twin.http.search",
+    "twin.http.session",
+    "twin.http.health",
+    "twin.http.page",
+)
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 #: In the place of ``no-cache`` where an answer is not everybody's.
 _PRIVATE = [(b"cache-control", b"private, no-cache"), (b"vary", b"Authorization, X-Api-Key, Cookie")]
@@ -93,24 +95,30 @@ def _store(folder: Path, conf: settings.CitySettings, patience: float) -> Store:
             time.sleep(RETRY_SECONDS)
 
 
-def build(city: City) -> ASGIApp:
-    """The ASGI application of an open city."""
-    rooms = {name: importlib.import_module(module).make(city) for name, module in ROOMS.items()}
-    page = importlib.import_module("twin.http.page").make(city)
-    return Front(city, rooms, page)
+def makers() -> list[Make]:
+    """What makes the rooms of ``ROOMS``; each is imported here."""
+    return [importlib.import_module(module).make for module in ROOMS]
+
+
+def build(city: City, rooms: Iterable[Make] | None = None) -> Front:
+    """The ASGI application of an open city, of all rooms or of those given."""
+    site = Site(city)
+    for make in makers() if rooms is None else rooms:
+        site.rooms.extend(make(site))
+    return Front(site)
 
 
 class Front:
-    """Checks who is asked and who asks, hands the request to its room, answers what the room raises."""
+    """Checks who is asked and who asks, finds the route of the request, answers what is raised."""
 
-    def __init__(self, city: City, rooms: Mapping[str, ASGIApp], page: ASGIApp) -> None:
-        self._city = city
-        self._rooms = rooms
-        self._page = page
-        self._hosts = city.hosts()
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        self._city = site.city
+        self._find = Routes(site.rooms).find
+        self._hosts = site.city.hosts()
         self._known: set[tuple[bytes, bytes]] = set()
-        self._watcher = Watcher(city)
-        self._callers = city.callers
+        self._watcher = Watcher(site.city)
+        self._callers = site.city.callers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request, or the lifespan."""
@@ -121,7 +129,6 @@ class Front:
             await receive()
             await send({"type": "websocket.close", "code": 1000})
             return
-        room = self._rooms.get(scope["path"][1:].partition("/")[0], self._page)
         try:
             telling = [pair for pair in scope["headers"] if pair[0] in _TELLING]
             if len(telling) == 1 and telling[0] in self._known:
@@ -134,7 +141,12 @@ class Front:
                 self._check_origin(scope, caller)
             if caller.rights != ALL:
                 send = _private(send)
-            await room(scope, receive, send)
+            target, values = self._find(scope["path"])
+            handler = target.handlers.get(scope["method"])
+            if handler is None:
+                await target.other(scope, send, values)
+            else:
+                await handler(scope, receive, send, *values)
         except TwinError as error:
             await _answer(send, errors.problem(error))
         except Exception:
@@ -207,10 +219,10 @@ def _private(send: Send) -> Send:
     return wrapped
 
 
-async def _answer(send: Send, answer: tuple[int, respond.Headers, bytes]) -> None:
+async def _answer(send: Send, answer: tuple[int, Headers, bytes]) -> None:
     status, headers, body = answer
     try:
-        await respond.send(send, status, body, [*headers, *respond.CORS])
+        await answers.send(send, status, body, headers)
     except RuntimeError:
         # the room had begun its answer: the connection must be cut, not completed
         log.warning("an answer that had begun could not be completed")

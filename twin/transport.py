@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from twin.http import errors, respond
+from twin.http import answers, errors, respond
 from twin.http.respond import Receive, Scope, Send
 
 #: Bytes of a request's head (request line and headers), and how long it may take to arrive.
@@ -178,7 +178,7 @@ class Protocol(HttpToolsProtocol):
 
     async def _too_large(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The application that answers a head which came whole but too large."""
-        await respond.send(send, 431, errors.body(431, "HeadTooLarge", self._told()), _CLOSING)
+        await answers.send(send, 431, errors.body(431, "HeadTooLarge", self._told()), _CLOSING)
 
     def _refuse(self, status: int, code: str, detail: str) -> None:
         """Answer a head that nobody will see whole, and end the connection (RFC 9112 section 9.6)."""
@@ -189,7 +189,8 @@ class Protocol(HttpToolsProtocol):
             self.transport.close()
             return
         body = errors.body(status, code, detail)
-        headers = [*self.server_state.default_headers, *_CLOSING, (b"content-length", b"%d" % len(body))]
+        length = (b"content-length", b"%d" % len(body))
+        headers = [*self.server_state.default_headers, *_CLOSING, *answers.ALWAYS, length]
         lines = (b"%b: %b\r\n" % header for header in headers)
         self.transport.write(b"".join((STATUS_LINE[status], *lines, b"\r\n", body)))
         self.transport.write_eof()
@@ -199,5 +200,4 @@ class Protocol(HttpToolsProtocol):
 _CLOSING: respond.Headers = [
     (b"content-type", b"application/problem+json"),
     (b"connection", b"close"),
-    *respond.CORS,
 ]

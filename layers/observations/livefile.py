@@ -20,7 +20,7 @@ from urllib.parse import quote
 
 from layers.errors import ReadOnly, Unavailable
 
-FORMAT = 1
+FORMAT = 2
 READ_SECONDS = 5.0
 BUSY_SECONDS = 3.0
 
@@ -117,6 +117,7 @@ SCHEMA = "\n".join(
         _INCIDENTS,
         "CREATE TABLE twin_live (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;",
         f"INSERT INTO twin_live VALUES ('format', '{FORMAT}');",  # noqa: S608
+        "INSERT INTO twin_live VALUES ('epoch', lower(hex(randomblob(4))));",
         "COMMIT;",
     )
 )
@@ -141,6 +142,8 @@ class LiveFile:
         self._uri = f"file:{quote(str(self._path))}"
         self.read_only = not self._writable()
         self._keep = self._prepare()
+        #: The history that revisions in this file count in.
+        self.epoch: str = self._keep.execute("SELECT value FROM twin_live WHERE key='epoch'").fetchone()[0]
 
     def _writable(self) -> bool:
         if not os.access(self._path.parent, os.W_OK):

@@ -95,9 +95,13 @@ def test_oas30_oas_impl(api):
     needs(api, "oas30")
     for path, method, operation in api.operations():
         if method == "get" and "{" not in path and "200" in operation["responses"]:
-            answer = api.ask(api.root + path.rstrip("/"))
-            assert answer.status_code == 200, told(answer)
             described = api.resolve(operation["responses"]["200"])
+            needed = any(api.resolve(one).get("required") for one in operation.get("parameters", []))
+            if needed or "text/event-stream" in described["content"]:
+                continue  # it cannot be asked without more, or has no end
+            servers = api.document["paths"][path].get("servers", [{"url": api.root}])
+            answer = api.ask(servers[0]["url"].rstrip("/") + path.rstrip("/"))
+            assert answer.status_code == 200, told(answer)
             assert media(answer) in {one.partition(";")[0] for one in described["content"]}, told(answer)
 
 

@@ -93,7 +93,7 @@ def test_nothing_else_is_served(server: Server, target: str):
 def test_the_page_takes_no_writes(server: Server):
     answer = server.http.post("/", json={})
     assert answer.status_code == 405
-    assert answer.headers["allow"] == "GET, HEAD"
+    assert answer.headers["allow"] == "GET, HEAD, OPTIONS"
 
 
 def test_the_configuration_says_how_to_draw_every_layer(server: Server):

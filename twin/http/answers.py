@@ -1,17 +1,22 @@
-"""Bytes out: compressed where it pays, with the headers every answer of this API has."""
+"""Every answer leaves through here: whole, made smaller where it pays, unchanged, or begun and streamed.
+
+One rule for all: any origin may read (CORS), no browser may guess a type (nosniff), and Vary names what
+the answer was chosen by. A 304 has neither of the first two but the origin: the client keeps the others
+of the answer that it has (RFC 9110, section 15.4.5)."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
 from isal import isal_zlib
 
-from twin.http import respond
-from twin.http.respond import CORS, Headers, Scope, Send
+from twin.http import etags, respond
+from twin.http.respond import Headers, Scope, Send
 
 #: Below this many bytes compressing costs more than it saves.
 WORTH = 1024
@@ -24,17 +29,30 @@ BROTLI_QUALITY = 4
 BROTLI_LARGE = LARGE // 5
 #: The largest window (2^15), and 16 for a gzip header and trailer (zlib, deflateInit2).
 _GZIP_WINDOW = 15 + 16
+
+ORIGIN = (b"access-control-allow-origin", b"*")
+#: What every answer has but a 304.
+ALWAYS: Headers = [
+    ORIGIN,
+    (
+        b"access-control-expose-headers",
+        b"Allow, Content-Crs, Content-Disposition, ETag, Features-Dropped, Link, Location, "
+        b"OGC-NumberMatched, OGC-NumberReturned, Retry-After",
+    ),
+    (b"x-content-type-options", b"nosniff"),
+]
+VARY_CODING = (b"vary", b"Accept-Encoding")
 VARY = (b"vary", b"Accept, Accept-Encoding")
 VARY_LANGUAGE = (b"vary", b"Accept, Accept-Encoding, Accept-Language")
 FRESH = (b"cache-control", b"no-cache")
-#: Headers of a 304 beside its ETag (RFC 9110, section 15.4.5); the client keeps the others of the answer
-#: it has.
-NOT_MODIFIED: Headers = [VARY, FRESH, (b"access-control-allow-origin", b"*")]
+_ALWAYS_FRESH: Headers = [*ALWAYS, FRESH]
 #: Pages have no script and load nothing: a name in the data can do nothing on them.
 HTML_HEADERS: Headers = [
     (b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"),
-    (b"x-content-type-options", b"nosniff"),
 ]
+JSON = (b"content-type", b"application/json")
+GEOJSON = (b"content-type", b"application/geo+json")
+type Header = tuple[bytes, bytes]
 
 
 @dataclass(slots=True)
@@ -45,9 +63,129 @@ class Answer:
     parts: Sequence[bytes] | None = None
 
 
-def unchanged(etag: str) -> Answer:
+async def start(to: Send, status: int, headers: Iterable[Header]) -> None:
+    """The head of an answer whose body follows."""
+    await to({"type": "http.response.start", "status": status, "headers": [*headers, *ALWAYS]})
+
+
+async def send(to: Send, status: int, body: bytes = b"", headers: Iterable[Header] = ()) -> None:
+    """One whole answer as it is, with its length (a 204 has none: RFC 9110 section 8.6)."""
+    length = [] if status == 204 else [(b"content-length", b"%d" % len(body))]
+    await start(to, status, [*headers, *length])
+    await to({"type": "http.response.body", "body": body})
+
+
+async def exactly(scope: Scope, to: Send, body: bytes, headers: Iterable[Header]) -> None:
+    """A 200 to GET or HEAD with this body and these headers, caching among them: nothing is compressed."""
+    await start(to, 200, [*headers, (b"content-length", b"%d" % len(body))])
+    await to({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+
+
+def unchanged(etag: str, vary: Header = VARY) -> Answer:
     """A 304."""
-    return Answer([(b"etag", etag.encode()), *NOT_MODIFIED])
+    return Answer([(b"etag", etag.encode()), vary, FRESH, ORIGIN])
+
+
+async def not_modified(to: Send, etag: str, vary: Header = VARY_CODING) -> None:
+    """Send a 304 with the ETag, as RFC 9110 section 15.4.5 asks."""
+    headers = [(b"etag", etag.encode()), vary, FRESH, ORIGIN]
+    await to({"type": "http.response.start", "status": 304, "headers": headers})
+    await to({"type": "http.response.body", "body": b""})
+
+
+async def fresh(scope: Scope, to: Send, etag: str, vary: Header = VARY_CODING) -> bool:
+    """Answer 304 when the client holds this version; True when done."""
+    given = respond.header(scope, b"if-none-match")
+    if given is None or not etags.matches(given, etag):
+        return False
+    await not_modified(to, etag, vary)
+    return True
+
+
+async def answer(scope: Scope, to: Send, found: Answer) -> None:
+    """Send what a reading call answered."""
+    if found.parts is None:
+        await to({"type": "http.response.start", "status": 304, "headers": found.headers})
+        await to({"type": "http.response.body", "body": b""})
+        return
+    await give(scope, to, found.parts, found.headers)
+
+
+async def give(
+    scope: Scope, to: Send, parts: Sequence[bytes], headers: Iterable[Header], status: int = 200
+) -> None:
+    """An answer to GET or HEAD (HEAD: the same headers without the body), compressed where it pays.
+
+    The body comes in parts, because joining a megabyte costs as much as sending it."""
+    length = sum(map(len, parts))
+    coding = respond.encoding(scope) if length > WORTH else None
+    if coding is not None:
+        pack, large = (gzip, LARGE) if coding == "gzip" else (brotli, BROTLI_LARGE)
+        parts = (pack(parts) if length < large else await asyncio.to_thread(pack, parts),)
+        length = len(parts[0])
+        headers = [*headers, (b"content-encoding", coding.encode())]
+    headers = [*headers, *_ALWAYS_FRESH, (b"content-length", b"%d" % length)]
+    await to({"type": "http.response.start", "status": status, "headers": headers})
+    if scope["method"] == "HEAD":
+        parts = (b"",)
+    elif length < SMALL:
+        parts = (b"".join(parts),)
+    for part in parts[:-1]:
+        await to({"type": "http.response.body", "body": part, "more_body": True})
+    await to({"type": "http.response.body", "body": parts[-1]})
+
+
+async def give_json(
+    scope: Scope,
+    to: Send,
+    value: object,
+    headers: Iterable[Header] = (),
+    status: int = 200,
+    media: Header = JSON,
+    vary: Header = VARY_CODING,
+) -> None:
+    """A value as JSON."""
+    await give(scope, to, (orjson.dumps(value),), [media, vary, *headers], status)
+
+
+async def give_document(scope: Scope, to: Send, body: bytes, media: str, lang: str) -> None:
+    """A document that is cheap to make: its ETag is a hash of it, so it can never be stale."""
+    etag = f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
+    if await fresh(scope, to, etag, VARY_LANGUAGE):
+        return
+    headers: Headers = [
+        (b"etag", etag.encode()),
+        VARY_LANGUAGE,
+        (b"content-language", lang.encode()),
+    ]
+    if media == "text/html":
+        headers += HTML_HEADERS
+        media += "; charset=utf-8"
+    await give(scope, to, (body,), [(b"content-type", media.encode()), *headers])
+
+
+async def give_packed(
+    scope: Scope,
+    to: Send,
+    packed: bytes,
+    plain: Callable[[], bytes],
+    etag: str,
+    headers: Iterable[Header],
+) -> None:
+    """A body that is kept as gzip, as it is or, where the client takes none, unpacked.
+
+    The plain bytes are another representation of the same state, so they bear the tag as a weak one
+    (RFC 9110, section 8.8.3.3)."""
+    if respond.accepts_gzip(scope):
+        body = packed
+        own: Headers = [(b"etag", etag.encode()), (b"content-encoding", b"gzip")]
+    else:
+        body = plain()
+        own = [(b"etag", b"W/" + etag.encode())]
+    length = (b"content-length", b"%d" % len(body))
+    start_ = [*own, length, *headers, VARY_CODING, *_ALWAYS_FRESH]
+    await to({"type": "http.response.start", "status": 200, "headers": start_})
+    await to({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
 
 
 def packer() -> Any:
@@ -67,51 +205,3 @@ def brotli(parts: Sequence[bytes]) -> bytes:
 
     packed: bytes = coder.compress(b"".join(parts), quality=BROTLI_QUALITY)
     return packed
-
-
-async def answer(scope: Scope, send: Send, found: Answer) -> None:
-    """Send what a reading call answered."""
-    if found.parts is None:
-        await send({"type": "http.response.start", "status": 304, "headers": found.headers})
-        await send({"type": "http.response.body", "body": b""})
-        return
-    await give(scope, send, found.parts, found.headers)
-
-
-async def give(scope: Scope, send: Send, parts: Sequence[bytes], headers: Headers) -> None:
-    """A 200 answer to GET or HEAD (HEAD: the same headers without the body).
-
-    The body comes in parts, because joining a megabyte costs as much as sending it."""
-    length = sum(map(len, parts))
-    coding = respond.encoding(scope) if length > WORTH else None
-    if coding is not None:
-        pack, large = (gzip, LARGE) if coding == "gzip" else (brotli, BROTLI_LARGE)
-        parts = (pack(parts) if length < large else await asyncio.to_thread(pack, parts),)
-        length = len(parts[0])
-        headers = [*headers, (b"content-encoding", coding.encode())]
-    headers = [*headers, *CORS, FRESH, (b"content-length", b"%d" % length)]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
-    if scope["method"] == "HEAD":
-        parts = (b"",)
-    elif length < SMALL:
-        parts = (b"".join(parts),)
-    for part in parts[:-1]:
-        await send({"type": "http.response.body", "body": part, "more_body": True})
-    await send({"type": "http.response.body", "body": parts[-1]})
-
-
-async def give_document(scope: Scope, send: Send, body: bytes, media: str, lang: str) -> None:
-    """A document that is cheap to make: its ETag is a hash of it, so it can never be stale."""
-    etag = f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
-    headers: Headers = [
-        (b"etag", etag.encode()),
-        VARY_LANGUAGE,
-        (b"content-language", lang.encode()),
-    ]
-    if respond.etag_matches(respond.header(scope, b"if-none-match"), etag):
-        await respond.not_modified(send, etag, [*headers[1:], FRESH, *CORS])
-        return
-    if media == "text/html":
-        headers += HTML_HEADERS
-        media += "; charset=utf-8"
-    await give(scope, send, (body,), [(b"content-type", media.encode()), *headers])

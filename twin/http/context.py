@@ -19,14 +19,19 @@ REL = "http://www.opengis.net/def/rel/ogc/1.0"
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The city, what the caller sees of it, where links begin (``https://host/ogc``), the language and the
-    path asked for."""
+    """The city, what the caller sees of it, where the OGC API begins (``https://host/ogc``), the language and
+    the path asked for below it."""
 
     city: City
     view: View
     base: str
     lang: str
     path: str
+
+    @property
+    def root(self) -> str:
+        """Where the server begins (``https://host``)."""
+        return self.base.removesuffix("/ogc")
 
     def title(self, layer: Layer) -> str:
         """A layer's title in the language of the request, else its id."""

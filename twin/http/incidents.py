@@ -3,145 +3,251 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from layers.errors import BadParameter, NotFound
+from layers.errors import NotFound, shown
+from layers.parameters import Parameter, between
 from twin.access import caller
 from twin.city import City
-from twin.http import respond
-from twin.http.errors import WrongMedia, WrongMethod
-from twin.http.respond import ASGIApp, Receive, Scope, Send
-from twin.incidents import feature
+from twin.http import answers, etags, respond
+from twin.http.context import Context, Link, link
+from twin.http.formats import GEOJSON, JSON
+from twin.http.openapi_parts import (
+    array_of,
+    get,
+    header_parameter,
+    object_of,
+    ok,
+    path_parameter,
+    reference,
+    write,
+)
+from twin.http.respond import Receive, Scope, Send
+from twin.http.room import Room, Route, Site
+from twin.incidents import LENGTHS, feature
 from twin.live import times
 
 BODY_BYTES = 64_000
-MAX_LIMIT = 1_000
-_REVISION = re.compile(r'^(?:W/)?"?(?:[^"]*-)?(\d{1,15})"?$')
-_ID = re.compile(r"^[1-9]\d{0,15}$")
-_FRESH = [(b"cache-control", b"no-cache")]
+DEFAULT_LIMIT, MAX_LIMIT = 100, 1_000
+SHAPES = ("json", "geojson")
+_ID = re.compile(r"[1-9][0-9]{0,15}")
 
 
-def make(city: City) -> ASGIApp:
-    """The ASGI callable for /incidents."""
-    return _Room(city)
+def make(site: Site) -> Sequence[Room]:
+    """The list, one incident, and its moves."""
+    cases = Cases(site.city)
+    routes = (
+        Route(
+            "/incidents",
+            {"GET": cases.list, "POST": cases.report},
+            cases.describe_list,
+            takes={"POST": JSON},
+            slash=True,
+        ),
+        Route("/incidents/{incident}", {"GET": cases.one}, cases.describe_one),
+        Route("/incidents/{incident}/actions", {"POST": cases.act}, cases.describe_act, takes={"POST": JSON}),
+    )
+    return (Room("incidents", ("Incidents", "事件"), routes, _links, schemas=_schemas),)
 
 
-class _Room:
-    def __init__(self, city: City) -> None:
-        self._city = city
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        method = scope["method"]
-        parts = [part for part in scope["path"].split("/")[2:] if part]
-        post = (not parts) or parts[1:] == ["actions"]
-        get = len(parts) < 2
-        allow = (
-            "GET, HEAD, POST, OPTIONS" if post and get else "POST, OPTIONS" if post else "GET, HEAD, OPTIONS"
-        )
-        if len(parts) > 2 or not (post or get) or (parts and not _ID.match(parts[0])):
-            raise NotFound("the resources here are /incidents, /incidents/{id}, /incidents/{id}/actions")
-        if method == "OPTIONS":
-            await respond.send(send, 204, b"", [(b"allow", allow.encode()), *_preflight(allow)])
-        elif method in ("GET", "HEAD") and get:
-            await (self._one(scope, send, int(parts[0])) if parts else self._list(scope, send))
-        elif method == "POST" and post:
-            await self._post(scope, receive, send, int(parts[0]) if parts else None)
-        else:
-            raise WrongMethod(method, allow)
-
-    async def _list(self, scope: Scope, send: Send) -> None:
-        given = respond.query_map(scope, ("status", "level", "limit", "since", "f"))
-        incidents = self._city.incidents
-        status = given.get("status")
-        if status is not None and status not in incidents.workflow.states:
-            raise BadParameter("status", status, "one of " + ", ".join(incidents.workflow.states))
-        level = _integer(given, "level", 1, 4)
-        limit = _integer(given, "limit", 1, MAX_LIMIT) or 100
-        since = _time(given.get("since"))
-        shape = _shape(given)
-        found, matched = await self._city.run(
-            incidents.find, status=status, level=level, since=since, limit=limit
-        )
-        counts = {"numberMatched": matched, "numberReturned": len(found)}
-        if shape == "geojson":
-            body = {"type": "FeatureCollection", "features": [feature(i) for i in found], **counts}
-            await _geojson(send, body)
-        else:
-            await respond.send_json(send, {"incidents": found, **counts}, headers=_FRESH)
-
-    async def _one(self, scope: Scope, send: Send, incident: int) -> None:
-        shape = _shape(respond.query_map(scope, ("f",)))
-        found = await self._city.run(self._city.incidents.get, incident)
-        etag = f'"{found["revision"]}"'
-        headers = [(b"etag", etag.encode()), *_FRESH]
-        if respond.etag_matches(respond.header(scope, b"if-none-match"), etag):
-            await respond.not_modified(send, etag, _FRESH)
-        elif shape == "geojson":
-            await _geojson(send, feature(found), headers)
-        else:
-            await respond.send_json(send, found, headers=headers)
-
-    async def _post(self, scope: Scope, receive: Receive, send: Send, incident: int | None) -> None:
-        name = caller.require(scope, "incident")
-        respond.query_map(scope, ())
-        media = (respond.header(scope, b"content-type") or "").partition(";")[0].strip().lower()
-        if media != "application/json":
-            raise WrongMedia("the body must be application/json")
-        body = respond.read_json(await respond.read_body(scope, receive, BODY_BYTES))
-        incidents = self._city.incidents
-        if incident is not None:
-            found = await incidents.act(incident, body, name, _if_match(scope))
-            headers = [(b"etag", f'"{found["revision"]}"'.encode())]
-            await respond.send_json(send, found, headers=headers)
-            return
-        found = await incidents.report(body, name)
-        location = f"{respond.base_url(self._city, scope)}/incidents/{found['id']}"
-        headers = [(b"location", location.encode()), (b"etag", b'"1"')]
-        await respond.send_json(send, found, 201, headers)
-
-
-async def _geojson(send: Send, body: object, headers: respond.Headers = _FRESH) -> None:
-    import orjson
-
-    media = [(b"content-type", b"application/geo+json"), *respond.CORS]
-    await respond.send(send, 200, orjson.dumps(body), [*media, *headers])
-
-
-def _preflight(allow: str) -> respond.Headers:
+def _links(context: Context) -> list[Link]:
+    here, title = f"{context.root}/incidents", context.say("Incidents", "事件")
     return [
-        *respond.CORS,
-        (b"access-control-allow-methods", allow.encode()),
-        (b"access-control-allow-headers", b"Authorization, Content-Type, If-Match, X-Api-Key"),
+        link("related", here, JSON, title),
+        link("related", f"{here}?f=geojson", GEOJSON, f"{title} (GeoJSON)"),
     ]
 
 
-def _shape(given: dict[str, str]) -> str:
-    shape = given.get("f", "json")
-    if shape not in ("json", "geojson"):
-        raise BadParameter("f", shape, "json or geojson")
-    return shape
+class Cases:
+    """The handlers, and what the API document says of them."""
+
+    def __init__(self, city: City) -> None:
+        self._city = city
+        self._states = tuple(city.incidents.workflow.states)
+        self._parameters = parameters(self._states)
+        self._shape = {"f": self._parameters["f"]}
+
+    async def list(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The newest incidents."""
+        given = respond.query_values(scope, self._parameters)
+        shape, limit = given.pop("f", "json"), given.pop("limit", DEFAULT_LIMIT)
+        found, matched = await self._city.run(self._city.incidents.find, limit=limit, **given)
+        counts = {"numberMatched": matched, "numberReturned": len(found)}
+        if shape == "geojson":
+            body = {"type": "FeatureCollection", "features": [feature(i) for i in found], **counts}
+            await answers.give_json(scope, send, body, media=answers.GEOJSON)
+        else:
+            await answers.give_json(scope, send, {"incidents": found, **counts})
+
+    async def one(self, scope: Scope, receive: Receive, send: Send, incident: str) -> None:
+        """One incident with its log. Raises NotFound."""
+        shape = respond.query_values(scope, self._shape).get("f", "json")
+        found = await self._city.run(self._city.incidents.get, _id(incident))
+        etag = self._etag(found)
+        if await answers.fresh(scope, send, etag):
+            return
+        body, media = (feature(found), answers.GEOJSON) if shape == "geojson" else (found, answers.JSON)
+        await answers.give_json(scope, send, body, [(b"etag", etag.encode())], media=media)
+
+    async def report(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """A new incident: 201 with its address."""
+        key, body = await self._read(scope, receive)
+        found = await self._city.incidents.report(body, key)
+        location = f"{respond.base_url(self._city, scope)}/incidents/{found['id']}"
+        headers = [(b"location", location.encode()), (b"etag", self._etag(found).encode())]
+        await answers.give_json(scope, send, found, headers, 201)
+
+    async def act(self, scope: Scope, receive: Receive, send: Send, incident: str) -> None:
+        """A move of one incident."""
+        key, body = await self._read(scope, receive)
+        incidents = self._city.incidents
+        known = etags.revisions(respond.header(scope, b"if-match"), incidents.epoch)
+        found = await incidents.act(_id(incident), body, key, known)
+        await answers.give_json(scope, send, found, [(b"etag", self._etag(found).encode())])
+
+    async def _read(self, scope: Scope, receive: Receive) -> tuple[str, Any]:
+        """The name of the key and the body."""
+        name = caller.require(scope, "incident")
+        respond.query_map(scope, ())
+        return name, await respond.json_body(scope, receive, BODY_BYTES, JSON)
+
+    def _etag(self, incident: Mapping[str, Any]) -> str:
+        return etags.tag(self._city.incidents.epoch, incident["revision"])
+
+    def describe_list(self, context: Context) -> dict[str, Any]:
+        """The path item of the list."""
+        say = context.say
+        summary = say("The newest incidents", "最新事件")
+        content = {JSON: "incidents", GEOJSON: "featureCollection"}
+        given = [one.openapi() for one in self._parameters.values()]
+        made = ok(say("The incident", "事件"), {JSON: "incident"}) | {"headers": _header("Location", "ETag")}
+        return {
+            "get": get("incidents.list", "incidents", summary, ok(summary, content), given),
+            "post": write(
+                "incidents.report",
+                "incidents",
+                say("Report an incident", "上报事件"),
+                {"201": made},
+                {JSON: "incidentReport"},
+            ),
+        }
+
+    def describe_one(self, context: Context) -> dict[str, Any]:
+        """The path item of an incident."""
+        summary = context.say("One incident with its log", "单个事件及日志")
+        found = ok(summary, {JSON: "incident", GEOJSON: {"type": "object"}}) | {"headers": _header("ETag")}
+        given = [self._shape["f"].openapi()]
+        return {"parameters": [_path()], "get": get("incidents.get", "incidents", summary, found, given)}
+
+    def describe_act(self, context: Context) -> dict[str, Any]:
+        """The path item of the moves."""
+        summary = context.say("Move an incident along the workflow", "事件流转")
+        done = ok(context.say("The incident after it", "流转后的事件"), {JSON: "incident"})
+        if_match = header_parameter(
+            "If-Match",
+            "The ETag of the incident as it was read; its revision number alone is taken too",
+            {"type": "string", "pattern": etags.PATTERN},
+        )
+        return {
+            "parameters": [_path()],
+            "post": write(
+                "incidents.act",
+                "incidents",
+                summary,
+                {"200": done | {"headers": _header("ETag")}},
+                {JSON: "incidentAction"},
+                [if_match],
+                (409, 412),
+            ),
+        }
 
 
-def _integer(given: dict[str, str], name: str, least: int, most: int) -> int | None:
-    text = given.get(name)
-    if text is None:
-        return None
-    if not re.fullmatch(r"[0-9]{1,9}", text) or not least <= int(text) <= most:
-        raise BadParameter(name, text, f"an integer from {least} to {most}")
+def parameters(states: Sequence[str]) -> dict[str, Parameter]:
+    """The parameters of the list, for a workflow of these states."""
+    table = (
+        Parameter(
+            "status",
+            "Only incidents in this state.",
+            {"type": "string", "enum": list(states)},
+            _one_of(states),
+        ),
+        Parameter(
+            "level",
+            "Only incidents of this level, 1 the worst.",
+            {"type": "integer", "minimum": 1, "maximum": 4},
+            between(1, 4),
+        ),
+        Parameter(
+            "since",
+            "Only incidents that changed at this instant or later (RFC 3339).",
+            {"type": "string", "format": "date-time"},
+            # a plus sign that was not percent-encoded arrives as a space
+            lambda text: times.parse(text.replace(" ", "+"), "since"),
+        ),
+        Parameter(
+            "limit",
+            "How many at most.",
+            {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT},
+            between(1, MAX_LIMIT),
+        ),
+        Parameter("f", "The representation.", {"type": "string", "enum": list(SHAPES)}, _one_of(SHAPES)),
+    )
+    return {one.name: one for one in table}
+
+
+def _one_of(known: Sequence[str]) -> Any:
+    def parse(text: str) -> str:
+        if text not in known:
+            raise ValueError("one of " + ", ".join(known))
+        return text
+
+    return parse
+
+
+def _id(text: str) -> int:
+    if not _ID.fullmatch(text):
+        raise NotFound(f"no incident {shown(text)}")
     return int(text)
 
 
-def _time(text: str | None) -> int | None:
-    if text is None:
-        return None
-    # a plus sign that was not percent-encoded arrives as a space
-    return times.parse(text.replace(" ", "+"), "since")
+def _path() -> dict[str, Any]:
+    return path_parameter("incident", {"type": "integer", "minimum": 1, "format": "int64"}, "Its id")
 
 
-def _if_match(scope: Scope) -> int | None:
-    given = respond.header(scope, b"if-match")
-    if given is None or given.strip() == "*":
-        return None
-    match = _REVISION.match(given.strip())
-    if match is None:
-        raise BadParameter("If-Match", given, 'the revision of the incident, as "3"')
-    return int(match[1])
+def _header(*names: str) -> dict[str, Any]:
+    return {name: {"description": name, "schema": {"type": "string"}} for name in names}
+
+
+def _schemas(context: Context) -> dict[str, Any]:
+    text = {"type": "string"}
+    words: dict[str, Any] = {
+        name: {"type": "string", "maxLength": most, "nullable": True} for name, most in LENGTHS.items()
+    }
+    place = {
+        name: {"type": "number", "minimum": -most, "maximum": most, "nullable": True}
+        for name, most in (("lon", 180), ("lat", 90))
+    }
+    members: dict[str, Any] = {
+        **words,
+        "title": {"type": "string", "minLength": 1, "maxLength": LENGTHS["title"]},
+        "level": {"type": "integer", "minimum": 1, "maximum": 4, "nullable": True},
+        **place,
+        "simulated": {"type": "boolean", "nullable": True},
+        "sensor": {"type": "integer", "nullable": True},
+    }
+    times_ = {name: {"type": "string", "format": "date-time"} for name in ("reported", "changed")}
+    number = {"type": "integer", "minimum": 1}
+    own = {"id": number, "code": text, "status": text, "revision": number, **times_}
+    listed = {name: array_of({"type": "object"}) for name in ("actions", "log")}
+    count = {"type": "integer", "minimum": 0}
+    return {
+        "incident": object_of({**own, **members, **listed}, "id code title level status revision"),
+        "incidents": object_of(
+            {"incidents": array_of(reference("incident")), "numberMatched": count, "numberReturned": count},
+            "incidents numberMatched numberReturned",
+        ),
+        "incidentReport": object_of(members, "title") | {"additionalProperties": False},
+        "incidentAction": object_of({"action": text, "note": text | {"maxLength": 4000}}, "action")
+        | {"additionalProperties": False},
+    }

@@ -5,17 +5,22 @@ No ``$ref`` leaves the document: validators and the official test suites run wit
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from twin.http.formats import HTML, PROFILES, Offer, names
 
 PROBLEM = "application/problem+json"
-_TEXT: dict[str, Any] = {"type": "string"}
+TEXT: dict[str, Any] = {"type": "string"}
+BINARY: dict[str, Any] = {"type": "string", "format": "binary"}
+#: The ways to send a key.
+SECURITY: list[dict[str, list[str]]] = [{"bearer": []}, {"basic": []}, {"header": []}]
 #: RFC 9457 members, and OGC's two beside them.
 _PROBLEM = ("type", "title", "status", "detail", "code", "description")
 #: Errors that any reading may answer; the address alone decides which.
 READING = (400, 403, 404, 406, 503)
+#: Errors that any writing may answer.
+WRITING = (400, 401, 403, 404, 413, 415, 503)
 
 
 def reference(name: str) -> dict[str, Any]:
@@ -67,6 +72,16 @@ def path_parameter(name: str, schema: dict[str, Any], description: str) -> dict[
     return {"name": name, "in": "path", "required": True, "description": description, "schema": schema}
 
 
+def tile_place(most: int) -> list[dict[str, Any]]:
+    """Zoom, column and row of a tile in a path, at most as deep as ``most``."""
+    index = {"type": "integer", "minimum": 0, "maximum": 2**most - 1}
+    return [
+        path_parameter("z", index | {"maximum": most}, "The zoom level"),
+        path_parameter("x", index, "The column, from the west"),
+        path_parameter("y", index, "The row, from the north"),
+    ]
+
+
 def header_parameter(name: str, description: str, schema: dict[str, Any]) -> dict[str, Any]:
     """A header that may be sent."""
     return {"name": name, "in": "header", "required": False, "description": description, "schema": schema}
@@ -92,14 +107,44 @@ def get(
     }
 
 
-def answer(description: str, content: Mapping[str, Any]) -> dict[str, Any]:
-    """A 200 response: media type → name of a schema, or a whole media type object.
-
-    Every one has an HTML form (Features Part 1, /req/html/definition)."""
-    told = {
-        media: {"schema": reference(one)} if isinstance(one, str) else one for media, one in content.items()
+def ok(description: str, content: Mapping[str, Any]) -> dict[str, Any]:
+    """A 200 response: media type → name of a schema of the document, or a schema."""
+    schemas_ = {
+        media: reference(one) if isinstance(one, str) else dict(one) for media, one in content.items()
     }
-    return {"description": description, "content": told | {HTML: {"schema": _TEXT}}}
+    return {
+        "description": description,
+        "content": {media: {"schema": schema} for media, schema in schemas_.items()},
+    }
+
+
+def answer(description: str, content: Mapping[str, Any]) -> dict[str, Any]:
+    """A 200 response that has an HTML form too (Features Part 1, /req/html/definition)."""
+    return ok(description, {**content, HTML: TEXT})
+
+
+def write(
+    operation: str,
+    tag: str,
+    summary: str,
+    responses_: Mapping[str, Any],
+    body: Mapping[str, Any],
+    parameters: Sequence[dict[str, Any]] = (),
+    more: tuple[int, ...] = (),
+) -> dict[str, Any]:
+    """A writing operation: media type → schema of its body; ``more`` are the errors of its own."""
+    found: dict[str, Any] = {
+        "operationId": operation,
+        "tags": [tag],
+        "summary": summary,
+        "security": SECURITY,
+        "responses": {**responses_, **errors(*WRITING, *more)},
+    }
+    if parameters:
+        found["parameters"] = list(parameters)
+    if body:
+        found["requestBody"] = {"required": True, "content": ok("", body)["content"]}
+    return found
 
 
 def errors(*statuses: int) -> dict[str, Any]:
@@ -132,7 +177,7 @@ def responses() -> dict[str, Any]:
 
 
 def _header(description: str) -> dict[str, Any]:
-    return {"description": description, "required": True, "schema": _TEXT}
+    return {"description": description, "required": True, "schema": TEXT}
 
 
 def security_schemes() -> dict[str, Any]:
@@ -154,13 +199,13 @@ def security_schemes() -> dict[str, Any]:
 def schemas() -> dict[str, Any]:
     """``components.schemas`` but for those of the layers."""
     links = array_of(reference("link"))
-    texts = array_of(_TEXT)
+    texts = array_of(TEXT)
     return {
         "problem": object_of(
-            {**dict.fromkeys(_PROBLEM, _TEXT), "status": {"type": "integer"}}, " ".join(_PROBLEM)
+            {**dict.fromkeys(_PROBLEM, TEXT), "status": {"type": "integer"}}, " ".join(_PROBLEM)
         ),
-        "link": object_of({"href": _TEXT, "rel": _TEXT, "type": _TEXT, "title": _TEXT}, "href rel"),
-        "landingPage": object_of({"title": _TEXT, "description": _TEXT, "links": links}, "links"),
+        "link": object_of({"href": TEXT, "rel": TEXT, "type": TEXT, "title": TEXT}, "href rel"),
+        "landingPage": object_of({"title": TEXT, "description": TEXT, "links": links}, "links"),
         "conformance": object_of({"conformsTo": texts}, "conformsTo"),
         "functions": object_of({"functions": array_of(_function()), "links": links}, "functions"),
         "collections": object_of(
@@ -169,14 +214,14 @@ def schemas() -> dict[str, Any]:
         ),
         "collection": object_of(
             {
-                "id": _TEXT,
-                "title": _TEXT,
-                "description": _TEXT,
-                "itemType": _TEXT,
+                "id": TEXT,
+                "title": TEXT,
+                "description": TEXT,
+                "itemType": TEXT,
                 "links": links,
                 "extent": {"type": "object"},
                 "crs": texts,
-                "storageCrs": _TEXT,
+                "storageCrs": TEXT,
             },
             "id links",
         ),
@@ -188,19 +233,19 @@ def schemas() -> dict[str, Any]:
             },
             "type features",
         ),
-        "jsonfg": object_of({"type": _TEXT, "conformsTo": texts, "featureType": _TEXT}, "type conformsTo"),
+        "jsonfg": object_of({"type": TEXT, "conformsTo": texts, "featureType": TEXT}, "type conformsTo"),
         **_geometries(),
     }
 
 
 def _function() -> dict[str, Any]:
-    argument = object_of({"title": _TEXT, "description": _TEXT, "type": array_of(_TEXT)}, "type")
+    argument = object_of({"title": TEXT, "description": TEXT, "type": array_of(TEXT)}, "type")
     return object_of(
         {
-            "name": _TEXT,
-            "description": _TEXT,
+            "name": TEXT,
+            "description": TEXT,
             "arguments": array_of(argument),
-            "returns": array_of(_TEXT),
+            "returns": array_of(TEXT),
         },
         "name returns",
     )

@@ -8,23 +8,26 @@ from __future__ import annotations
 
 import contextlib
 import zlib
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import orjson
-from isal import igzip
 
 from layers.errors import NotFound, Unavailable, shown
 from twin.access.caller import CALLER
 from twin.access.rights import ALL
-from twin.http import page_config, respond
-from twin.http.errors import WrongMethod
+from twin.http import answers, page_config, respond
+from twin.http.context import Context
+from twin.http.formats import JSON
+from twin.http.openapi_parts import get, ok
+from twin.http.room import Room, Route, Site
 
 if TYPE_CHECKING:
     from twin.catalogue.view import View
     from twin.city import City
-    from twin.http.respond import ASGIApp, Headers, Receive, Scope, Send
+    from twin.http.respond import Headers, Receive, Scope, Send
 
 STATIC = Path(__file__).parent.parent / "web" / "static"
 TYPES = {
@@ -41,7 +44,9 @@ TYPES = {
     ".wasm": b"application/wasm",
     ".xml": b"application/xml",
 }
-FOREVER = b"public, max-age=31536000, immutable"
+FOREVER = (b"cache-control", b"public, max-age=31536000, immutable")
+#: The page at ``/`` is another thing for a client of the API.
+_VARY = answers.VARY
 #: The engine decodes in workers and styles through the CSSOM; everything comes from this server.
 POLICY = "; ".join(
     (
@@ -58,7 +63,6 @@ POLICY = "; ".join(
 ).encode("ascii")
 GUARDS: tuple[tuple[bytes, bytes], ...] = (
     (b"content-security-policy", POLICY),
-    (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"same-origin"),
 )
 NOT_BUILT = b"""\
@@ -92,9 +96,20 @@ def assets(static: Path) -> dict[str, Asset]:
     return found
 
 
-def make(city: City, static: Path = STATIC) -> ASGIApp:
-    """The ASGI callable for every path that belongs to no other room."""
-    return Page(city, static)
+def make(site: Site) -> Sequence[Room]:
+    """The page, its files and its document: every path that belongs to no other room."""
+    page = Page(site.city, STATIC)
+    routes = (
+        Route("/", {"GET": page.landing}),
+        Route("/config.json", {"GET": page.config}, _describe),
+        Route("/{file...}", {"GET": page.file}, allow=page.allowed),
+    )
+    return (Room("page", ("The page", "页面"), routes),)
+
+
+def _describe(context: Context) -> dict[str, Any]:
+    summary = context.say("What the page must know of the city", "页面所需的城市信息")
+    return {"get": get("page.config", "page", summary, ok(summary, {JSON: "document"}), [])}
 
 
 class Page:
@@ -112,18 +127,6 @@ class Page:
                 self._config_bodies[ALL] = orjson.dumps(page_config.document(city, city.catalogue.whole))
         self._look()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One request. Raises NotFound, WrongMethod, BadParameter."""
-        if scope["method"] not in ("GET", "HEAD"):
-            raise WrongMethod(scope["method"], "GET, HEAD")
-        path = scope["path"]
-        if path == "/":
-            await self._landing(scope, send)
-        elif path == "/config.json":
-            await self._config(scope, send)
-        else:
-            await self._asset(scope, send, path)
-
     def _look(self) -> None:
         """Find the files again when the page was built since: a server need not be restarted for it."""
         try:
@@ -134,31 +137,37 @@ class Page:
             self._assets = assets(self._static)
             self._built = built
 
-    async def _landing(self, scope: Scope, send: Send) -> None:
+    async def landing(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The page, or for a client of the API its landing page."""
         if wants_json(scope):
             location = f"{respond.base_url(self._city, scope)}/ogc"
-            await respond.send(send, 303, b"", [(b"location", location.encode("latin-1")), *respond.CORS])
+            await answers.send(send, 303, b"", [(b"location", location.encode("latin-1")), _VARY])
             return
         self._look()
         if "/index.html" not in self._assets:
-            await _send(scope, send, NOT_BUILT, [(b"content-type", b"text/plain; charset=utf-8")], status=503)
+            text = (b"content-type", b"text/plain; charset=utf-8")
+            await answers.give(scope, send, (NOT_BUILT,), [text, _VARY], 503)
             return
         await self._asset(scope, send, "/index.html")
 
-    async def _config(self, scope: Scope, send: Send) -> None:
+    async def config(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """``/config.json``."""
         respond.query_map(scope, ())
         body = await self._document(self._city.catalogue.of(scope[CALLER]))
         etag = f'"{zlib.crc32(body):08x}"'
-        headers: Headers = [(b"cache-control", b"no-cache"), *respond.CORS]
-        if respond.etag_matches(respond.header(scope, b"if-none-match"), etag):
-            await respond.not_modified(send, etag, headers)
-            return
-        headers += [(b"content-type", b"application/json"), (b"vary", b"accept-encoding")]
-        headers.append((b"etag", etag.encode("ascii")))
-        if respond.accepts_gzip(scope):
-            body = igzip.compress(body, 1)
-            headers.append((b"content-encoding", b"gzip"))
-        await _send(scope, send, body, headers)
+        if not await answers.fresh(scope, send, etag):
+            headers = [answers.JSON, answers.VARY_CODING, (b"etag", etag.encode("ascii"))]
+            await answers.give(scope, send, (body,), headers)
+
+    async def file(self, scope: Scope, receive: Receive, send: Send, file: str) -> None:
+        """A built file. Raises NotFound."""
+        await self._asset(scope, send, f"/{file}")
+
+    async def allowed(self, scope: Scope, file: str) -> Collection[str]:
+        """What may be done with a built file. Raises NotFound."""
+        if f"/{file}" not in self._assets:
+            raise _nothing_at(scope["path"])
+        return ("GET",)
 
     async def _document(self, view: View) -> bytes:
         """``/config.json``; while the store cannot be read, as it was last: sensors and incidents do not
@@ -175,38 +184,28 @@ class Page:
     async def _asset(self, scope: Scope, send: Send, path: str) -> None:
         asset = self._assets.get(path)
         if asset is None:
-            raise NotFound(f"there is nothing at {shown(path)}")
+            raise _nothing_at(scope["path"])
         packed = asset.packed if respond.accepts_gzip(scope) else None
         try:
             body = await self._city.run((packed or asset.path).read_bytes)
         except FileNotFoundError as error:
             raise NotFound("the page was rebuilt: reload it") from error
-        headers: Headers = [(b"content-type", asset.media), (b"x-content-type-options", b"nosniff")]
-        if asset.packed:
-            headers.append((b"vary", b"accept-encoding"))
+        headers: Headers = [(b"content-type", asset.media)]
         if packed:
             headers.append((b"content-encoding", b"gzip"))
-        if not path.startswith("/assets/"):
-            await self._revalidated(scope, send, body, headers)
-            return
-        await _send(scope, send, body, [*headers, (b"cache-control", FOREVER)])
-
-    async def _revalidated(self, scope: Scope, send: Send, body: bytes, headers: Headers) -> None:
-        """A file whose name stays when its content changes: the browser asks each time."""
-        etag = f'"{zlib.crc32(body):08x}"'
-        kept = [(b"cache-control", b"no-cache"), (b"vary", b"accept, accept-encoding"), *GUARDS]
-        if respond.etag_matches(respond.header(scope, b"if-none-match"), etag):
-            await respond.not_modified(send, etag, kept)
-            return
-        own = [pair for pair in headers if pair[0] not in (b"vary", b"x-content-type-options")]
-        await _send(scope, send, body, [*own, *kept, (b"etag", etag.encode("ascii"))])
+        if path.startswith("/assets/"):
+            headers += [FOREVER, *([answers.VARY_CODING] if asset.packed else [])]
+        else:
+            # a file whose name stays when its content changes: the browser asks each time
+            etag = f'"{zlib.crc32(body):08x}"'
+            if await answers.fresh(scope, send, etag, _VARY):
+                return
+            headers += [answers.FRESH, _VARY, *GUARDS, (b"etag", etag.encode("ascii"))]
+        await answers.exactly(scope, send, body, headers)
 
 
-async def _send(scope: Scope, send: Send, body: bytes, headers: Headers, status: int = 200) -> None:
-    """The answer; HEAD gets its headers alone."""
-    start = [*headers, (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": status, "headers": start})
-    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+def _nothing_at(path: str) -> NotFound:
+    return NotFound(f"there is nothing at {shown(path)}")
 
 
 def wants_json(scope: Scope) -> bool:

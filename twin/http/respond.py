@@ -1,20 +1,21 @@
-"""What every HTTP module needs of a request and an answer, on plain ASGI."""
+"""What every HTTP module needs of a request, on plain ASGI."""
 
 from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Collection, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import parse_qsl, urlsplit
 
 import orjson
 
-from layers.errors import BadBody, BadParameter, TooLarge
-from twin.http.errors import Late
+from layers.errors import BadBody, BadParameter, TooLarge, shown
+from twin.http.errors import Late, WrongMedia
 
 if TYPE_CHECKING:
+    from layers.parameters import Parameter
     from twin.city import City
 
 type Scope = MutableMapping[str, Any]
@@ -33,47 +34,6 @@ MAX_WEIGHTED, MAX_ENCODING = 40, 200
 
 _HOST = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9._-]+))(?::[0-9]{1,5})?")
 
-CORS: Headers = [
-    (b"access-control-allow-origin", b"*"),
-    (
-        b"access-control-expose-headers",
-        b"ETag, Link, Location, Content-Crs, Content-Disposition, OGC-NumberMatched, OGC-NumberReturned",
-    ),
-]
-
-
-async def send(
-    send: Send, status: int, body: bytes = b"", headers: Iterable[tuple[bytes, bytes]] = ()
-) -> None:
-    """One whole answer; Content-Length is added."""
-    await send(
-        {
-            "type": "http.response.start",
-            "status": status,
-            "headers": [*headers, (b"content-length", str(len(body)).encode())],
-        }
-    )
-    await send({"type": "http.response.body", "body": body})
-
-
-async def send_json(
-    to: Send, value: object, status: int = 200, headers: Iterable[tuple[bytes, bytes]] = ()
-) -> None:
-    """One JSON answer with open CORS."""
-    await send(to, status, orjson.dumps(value), [(b"content-type", b"application/json"), *CORS, *headers])
-
-
-async def not_modified(to: Send, etag: str, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
-    """304 with the ETag, as RFC 9110 section 15.4.5 asks."""
-    await to(
-        {
-            "type": "http.response.start",
-            "status": 304,
-            "headers": [(b"etag", etag.encode("ascii")), *headers],
-        }
-    )
-    await to({"type": "http.response.body", "body": b""})
-
 
 def header(scope: Scope, name: bytes) -> str | None:
     """The first header of that (lower-case) name, or None."""
@@ -81,15 +41,6 @@ def header(scope: Scope, name: bytes) -> str | None:
         if key == name:
             return str(value.decode("latin-1"))
     return None
-
-
-def etag_matches(given: str | None, etag: str) -> bool:
-    """Whether an If-None-Match value names this ETag (weak comparison, RFC 9110 section 8.8.3.2)."""
-    if not given:
-        return False
-    if given == etag or given == f"W/{etag}" or given.strip() == "*":
-        return True
-    return "," in given and any(part.strip().removeprefix("W/") == etag for part in given.split(","))
 
 
 def accepts_gzip(scope: Scope) -> bool:
@@ -171,6 +122,13 @@ def query_map(scope: Scope, known: Collection[str]) -> dict[str, str]:
     return found
 
 
+def query_values(scope: Scope, table: Mapping[str, Parameter]) -> dict[str, Any]:
+    """The query string as the typed values of the parameters in a table, by name.
+
+    Raises BadParameter on an unknown or repeated one, and on a value that it does not take."""
+    return {name: table[name].read(text) for name, text in query_map(scope, table).items()}
+
+
 async def gone(receive: Receive) -> None:
     """Return when the client goes away. For requests whose body nobody reads."""
     while (await receive())["type"] != "http.disconnect":
@@ -204,6 +162,27 @@ async def _whole(receive: Receive, limit: int) -> bytes:
         parts.append(chunk)
         if not message.get("more_body"):
             return b"".join(parts)
+
+
+async def json_body(scope: Scope, receive: Receive, limit: int, *media: str) -> Any:
+    """The body of a request as JSON. Raises WrongMedia for one of none of these media types or a compressed
+    one (RFC 9110, sections 8.3 and 8.4), BadBody, TooLarge, Late."""
+    return read_json(await body_of(scope, receive, limit, *media))
+
+
+async def body_of(scope: Scope, receive: Receive, limit: int, *media: str) -> bytes:
+    """The body of a request, of one of these media types. Raises as ``json_body``."""
+    taken = " or ".join(media)
+    given = header(scope, b"content-type")
+    if given is None:
+        raise BadBody(f"Content-Type: is missing; {scope['method']} takes {taken} here")
+    named = given.partition(";")[0].strip().lower()
+    if named not in media:
+        raise WrongMedia(f"Content-Type: {shown(named) or 'empty'}: {scope['method']} takes {taken} here")
+    coding = header(scope, b"content-encoding")
+    if coding is not None and coding.strip().lower() not in ("", "identity"):
+        raise WrongMedia(f"Content-Encoding: {shown(coding)}: a body is taken as it is, not compressed")
+    return await read_body(scope, receive, limit)
 
 
 def read_json(body: bytes) -> Any:

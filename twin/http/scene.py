@@ -2,50 +2,79 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
-from layers.errors import NotFound, shown
+from layers import kinds
+from tiles.scheme import MAX_ZOOM
 from twin.access.caller import CALLER
-from twin.http.respond import ASGIApp, Receive, Scope, Send
-from twin.http.tiles import JSON, deliver, fresh, preflight, version, whole
+from twin.http import answers
+from twin.http.context import Context, Link, link
+from twin.http.openapi_parts import BINARY, get, ok, path_parameter, tile_place
+from twin.http.respond import Receive, Scope, Send
+from twin.http.room import Room, Route, Site
+from twin.http.tiles import JSON, check_parameters, deliver, tiles_of, version, version_parameter, whole
 
 if TYPE_CHECKING:
-    from twin.city import City
+    from layers.model import Layer
 
-GLB = b"model/gltf-binary"
+GLB = "model/gltf-binary"
+#: As 3D GeoVolumes servers name a tileset; clients choose the link by it.
+TILESET = "application/json+3dtiles"
+REL = "http://www.opengis.net/def/rel/ogc/0.0/tileset-3dtiles"
 
 
-def make(city: City) -> ASGIApp:
+def make(site: Site) -> Sequence[Room]:
     """The routes of the 3D tiles."""
+    city = site.city
 
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        if await preflight(scope, send):
+    async def tileset(scope: Scope, receive: Receive, send: Send, layer: str) -> None:
+        check_parameters(scope)
+        tiles = await tiles_of(city, scope)
+        await deliver(scope, send, await city.aside(tiles.tileset, layer), JSON)
+
+    async def node(scope: Scope, receive: Receive, send: Send, layer: str, z: str, x: str, y: str) -> None:
+        check_parameters(scope)
+        at = layer, whole(z), whole(x), whole(y)
+        view = city.catalogue.of(scope[CALLER])
+        tiles = view.tiles
+        if tiles is None:
+            tiles = await city.aside(view.make_tiles)
+        etag = await version(city, view.local, tiles, tiles.glb_etag, *at, known=tiles.glb_etag_known)
+        if await answers.fresh(scope, send, etag):
             return
-        parts = scope["path"].split("/")
-        if len(parts) == 4 and parts[3] == "tileset.json":
-            view = city.catalogue.of(scope[CALLER])
-            tiles = view.tiles
-            if tiles is None:
-                tiles = await city.aside(view.make_tiles)
-            await deliver(scope, send, await city.aside(tiles.tileset, parts[2]), JSON)
-            return
-        if len(parts) == 6 and parts[5].endswith(".glb"):
-            await _node(city, scope, send, parts[2], whole(parts[3]), whole(parts[4]), whole(parts[5][:-4]))
-            return
-        raise NotFound(f"no such 3D tile resource: {shown(scope['path'])}")
+        made = tiles.glb_held(*at, etag)
+        if made is None:
+            made = await city.aside(tiles.glb, *at)
+        await deliver(scope, send, made, GLB)
 
-    return app
+    routes = (
+        Route("/3dtiles/{layer}/tileset.json", {"GET": tileset}, _describe_tileset),
+        Route("/3dtiles/{layer}/{z}/{x}/{y}.glb", {"GET": node}, _describe_node),
+    )
+    return (Room("3dtiles", ("3D Tiles 1.1", "三维瓦片（3D Tiles 1.1）"), routes, collection=_links),)
 
 
-async def _node(city: City, scope: Scope, send: Send, layer: str, z: int, x: int, y: int) -> None:
-    view = city.catalogue.of(scope[CALLER])
-    tiles = view.tiles
-    if tiles is None:
-        tiles = await city.aside(view.make_tiles)
-    etag = await version(city, view.local, tiles, tiles.glb_etag, layer, z, x, y, known=tiles.glb_etag_known)
-    if await fresh(scope, send, etag):
-        return
-    made = tiles.glb_held(layer, z, x, y, etag)
-    if made is None:
-        made = await city.aside(tiles.glb, layer, z, x, y)
-    await deliver(scope, send, made, GLB)
+def _links(context: Context, layer: Layer) -> list[Link]:
+    if kinds.known(layer.kind).body is None:
+        return []
+    href = f"{context.root}/3dtiles/{layer.id}/tileset.json"
+    return [link(REL, href, TILESET, context.say("3D Tiles", "三维瓦片"))]
+
+
+def _layer(context: Context) -> dict[str, Any]:
+    known = [layer.id for layer in context.view.layers() if kinds.known(layer.kind).body is not None]
+    return path_parameter("layer", {"type": "string", **({"enum": known} if known else {})}, "A layer's id")
+
+
+def _describe_tileset(context: Context) -> dict[str, Any]:
+    summary = context.say("The tileset of a layer", "图层的瓦片集")
+    parameters = [_layer(context), version_parameter()]
+    return {"get": get("3dtiles.tileset", "3dtiles", summary, ok(summary, {JSON: "document"}), parameters)}
+
+
+def _describe_node(context: Context) -> dict[str, Any]:
+    summary = context.say("The bodies of one tile as binary glTF 2.0", "一个瓦片的实体（glTF 2.0）")
+    parameters = [_layer(context), *tile_place(MAX_ZOOM), version_parameter()]
+    found = get("3dtiles.node", "3dtiles", summary, ok(summary, {GLB: BINARY}), parameters)
+    return {"get": found}

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
-from layers.errors import BadParameter, Busy, NotFound
+from layers.errors import Busy
+from layers.parameters import Parameter
 from layers.types import Bbox
 from twin.access.caller import CALLER
 from twin.catalogue.search_index import Entry, Index
 from twin.http import answers, respond
-from twin.http.errors import WrongMethod
+from twin.http.context import Context, Link, link
+from twin.http.formats import GEOJSON
+from twin.http.openapi_parts import get, ok
 from twin.http.page_config import union
-from twin.http.respond import ASGIApp, Receive, Scope, Send
+from twin.http.respond import Receive, Scope, Send
+from twin.http.room import Room, Route, Site
 
 if TYPE_CHECKING:
     from twin.catalogue.view import View
@@ -32,42 +35,84 @@ _PAIR = re.compile(
 _LATITUDE, _NEGATIVE = frozenset("NS北南"), frozenset("SW南西")
 
 
-def make(city: City) -> ASGIApp:
-    """The ASGI callable at /search."""
-    # one a class of rights: what is hidden from it is not in it
-    indexes: dict[str, Index] = {}
-    # an index answers one at a time, and the first search makes it: who waits must not hold a thread
-    turn = asyncio.Lock()
+def _text(text: str) -> str:
+    if not text.strip() or len(text.strip()) > LONGEST:
+        raise ValueError(f"required: 1 to {LONGEST} characters")
+    return text.strip()
 
-    async def find(view: View, text: str, limit: int) -> list[dict[str, Any]]:
+
+def _limit(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text) > 0):
+        raise ValueError(f"a whole number from 1; more than {MOST} gives {MOST}")
+    return min(int(text), MOST)
+
+
+PARAMETERS: dict[str, Parameter] = {
+    one.name: one
+    for one in (
+        Parameter(
+            "q",
+            "An address, words of a name, or coordinates.",
+            {"type": "string", "minLength": 1, "maxLength": LONGEST},
+            _text,
+        ),
+        Parameter(
+            "limit",
+            "How many places at most.",
+            {"type": "integer", "minimum": 1, "maximum": MOST, "default": DEFAULT},
+            _limit,
+        ),
+    )
+}
+
+
+def make(site: Site) -> Sequence[Room]:
+    """The search."""
+    route = Route("/search", {"GET": Search(site.city).answer}, _describe)
+    return (Room("search", ("Search", "搜索"), (route,), _links),)
+
+
+def _links(context: Context) -> list[Link]:
+    title = context.say("Addresses, names of features, coordinates", "地址、要素名称、坐标")
+    return [link("search", f"{context.root}/search?q={{q}}", GEOJSON, title, templated=True)]
+
+
+def _describe(context: Context) -> dict[str, Any]:
+    summary = context.say("Addresses, features by name, and coordinates", "按地址、名称或坐标查找")
+    parameters = [one.openapi() for one in PARAMETERS.values()]
+    parameters[0]["required"] = True
+    return {"get": get("search", "search", summary, ok(summary, {GEOJSON: "featureCollection"}), parameters)}
+
+
+class Search:
+    """Answers searches from an index, which the first of them makes."""
+
+    def __init__(self, city: City) -> None:
+        self._city = city
+        # one a class of rights: what is hidden from it is not in it
+        self._indexes: dict[str, Index] = {}
+        # an index answers one at a time: who waits must not hold a thread
+        self._turn = asyncio.Lock()
+
+    async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One search. Raises BadParameter, Busy."""
+        given = respond.query_values(scope, PARAMETERS)
+        text, limit = given.get("q") or PARAMETERS["q"].read(""), given.get("limit", DEFAULT)
+        found = (await self._find(self._city.catalogue.of(scope[CALLER]), text, limit))[:limit]
+        body = {"type": "FeatureCollection", "numberReturned": len(found), "features": found}
+        await answers.give_json(scope, send, body, media=answers.GEOJSON)
+
+    async def _find(self, view: View, text: str, limit: int) -> list[dict[str, Any]]:
         try:
             async with asyncio.timeout(TURN_SECONDS):
-                await turn.acquire()
+                await self._turn.acquire()
         except TimeoutError as error:
             raise Busy("the index of the search is being made; try again soon") from error
         try:
-            index = indexes.setdefault(view.rights, Index(view))
-            return await city.aside(_found, view, index, text, limit)
+            index = self._indexes.setdefault(view.rights, Index(view))
+            return await self._city.aside(_found, view, index, text, limit)
         finally:
-            turn.release()
-
-    async def search(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["path"] != "/search":
-            raise NotFound("the search is at /search")
-        if scope["method"] not in ("GET", "HEAD"):
-            raise WrongMethod(scope["method"], "GET, HEAD")
-        asked = respond.query_map(scope, ("q", "limit"))
-        text, limit = _text(asked), _limit(asked)
-        found = await find(city.catalogue.of(scope[CALLER]), text, limit)
-        body = {"type": "FeatureCollection", "numberReturned": len(found[:limit]), "features": found[:limit]}
-        await answers.give(
-            scope,
-            send,
-            (orjson.dumps(body),),
-            [(b"content-type", b"application/geo+json"), (b"vary", b"Accept-Encoding")],
-        )
-
-    return search
+            self._turn.release()
 
 
 def _found(view: View, index: Index, text: str, limit: int) -> list[dict[str, Any]]:
@@ -105,22 +150,6 @@ def coordinates(text: str, extent: Bbox | None) -> list[tuple[float, float]]:
 def _within(pair: tuple[float, float], extent: Bbox) -> bool:
     west, south, east, north = extent
     return west - 1 <= pair[0] <= east + 1 and south - 1 <= pair[1] <= north + 1
-
-
-def _text(asked: dict[str, str]) -> str:
-    text = asked.get("q", "").strip()
-    if not text or len(text) > LONGEST:
-        raise BadParameter("q", text, f"required: 1 to {LONGEST} characters")
-    return text
-
-
-def _limit(asked: dict[str, str]) -> int:
-    given = asked.get("limit")
-    if given is None:
-        return DEFAULT
-    if not (given.isascii() and given.isdigit() and len(given) < 10 and int(given) > 0):
-        raise BadParameter("limit", given, f"a whole number from 1; more than {MOST} gives {MOST}")
-    return min(int(given), MOST)
 
 
 def _coordinate(pair: tuple[float, float]) -> dict[str, Any]:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 import orjson
 
-from layers.errors import NotFound
 from layers.observations.series import Observation
 from twin.access import caller
 from twin.city import City
-from twin.http import respond
-from twin.http.errors import WrongMedia, WrongMethod
-from twin.http.respond import ASGIApp, Receive, Scope, Send
+from twin.http import answers, respond, sensorthings_paths
+from twin.http.context import Context, Link, link
+from twin.http.errors import WrongMethod
+from twin.http.formats import JSON, MERGE_PATCH
+from twin.http.respond import Receive, Scope, Send
+from twin.http.room import Room, Route, Site, allowed
+from twin.http.sensorthings_paths import ROOT
 from twin.live.ingest import Transaction
 from twin.things import paths
 from twin.things.model import CONFORMANCE, OBSERVATIONS, SETS
@@ -21,78 +25,82 @@ from twin.things.read import observation
 from twin.things.service import Things, Value
 from twin.things.write import Writer
 
-ROOT = "/sta/v1.1"
 ENTITY_BYTES = 1_000_000
 ARRAY_BYTES = 32_000_000
-_JSON = [(b"content-type", b"application/json"), (b"cache-control", b"no-cache"), *respond.CORS]
 
 
-def make(city: City) -> ASGIApp:
-    """The ASGI callable for /sta."""
-    return _Room(city)
+def make(site: Site) -> Sequence[Room]:
+    """The service document, every set below it, and CreateObservations."""
+    api = SensorThings(site.city)
+    below = {"GET": api.read, "POST": api.create, "PATCH": api.change}
+    routes = (
+        Route(ROOT, {"GET": api.root}, sensorthings_paths.root, slash=True),
+        Route(
+            f"{ROOT}/CreateObservations",
+            {"POST": api.create_observations},
+            sensorthings_paths.arrays,
+            takes={"POST": JSON},
+        ),
+        Route(
+            f"{ROOT}/{{resource...}}",
+            below,
+            describe_all=sensorthings_paths.entities,
+            takes={"POST": JSON, "PATCH": MERGE_PATCH},
+        ),
+    )
+    title = ("OGC SensorThings API 1.1", "OGC SensorThings API 1.1（物联感知）")
+    return (Room("sta", title, routes, _links, schemas=sensorthings_paths.schemas),)
 
 
-class _Room:
+def _links(context: Context) -> list[Link]:
+    # its root is what RFC 5023, section 8 calls a service document
+    return [link("service", context.root + ROOT, JSON, "OGC SensorThings API 1.1")]
+
+
+class SensorThings:
+    """The handlers."""
+
     def __init__(self, city: City) -> None:
         self._city = city
         self._things = Things(city.live)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        path: str = scope["path"]
-        if path != ROOT and not path.startswith(ROOT + "/"):
-            raise NotFound(f"the service root is {ROOT}")
-        rest = path[len(ROOT) :].strip("/")
-        method = scope["method"]
-        if method == "OPTIONS":
-            await self._options(send)
-        elif rest == "CreateObservations":
-            if method != "POST":
-                raise WrongMethod(method, "POST, OPTIONS")
-            await self._arrays(scope, receive, send)
-        elif method in ("GET", "HEAD"):
-            await (self._get(scope, send, rest) if rest else self._root(scope, send))
-        elif rest and method == "POST":
-            await self._post(scope, receive, send, rest)
-        elif rest and method == "PATCH":
-            await self._patch(scope, receive, send, rest)
-        else:
-            raise WrongMethod(method, "GET, HEAD, POST, PATCH, OPTIONS" if rest else "GET, HEAD, OPTIONS")
-
     def _base(self, scope: Scope) -> str:
         return respond.base_url(self._city, scope) + ROOT
 
-    async def _options(self, send: Send) -> None:
-        allow = b"GET, HEAD, POST, PATCH, OPTIONS"
-        headers = [
-            (b"allow", allow),
-            (b"access-control-allow-methods", allow),
-            (b"access-control-allow-headers", b"Authorization, Content-Type, X-Api-Key"),
-            *respond.CORS,
-        ]
-        await respond.send(send, 204, b"", headers)
-
-    async def _root(self, scope: Scope, send: Send) -> None:
+    async def root(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The service document (clause 9.2.1)."""
         respond.query_map(scope, ())
         base = self._base(scope)
         body = {
             "value": [{"name": name, "url": f"{base}/{name}"} for name in SETS],
             "serverSettings": {"conformance": CONFORMANCE},
         }
-        await respond.send(send, 200, orjson.dumps(body), _JSON)
+        await answers.give_json(scope, send, body)
 
-    async def _get(self, scope: Scope, send: Send, rest: str) -> None:
-        pairs = respond.query_pairs(scope)
-        status, body, headers = await self._city.run(self._read, rest, pairs, self._base(scope))
-        await respond.send(send, status, body, headers)
+    async def read(self, scope: Scope, receive: Receive, send: Send, resource: str) -> None:
+        """A set, an entity, a property or its value. Raises NotFound, BadParameter."""
+        rest, pairs = resource.strip("/"), respond.query_pairs(scope)
+        if not rest:
+            await self.root(scope, receive, send)
+            return
+        media, body = await self._city.run(self._read, rest, pairs, self._base(scope))
+        if body is None:
+            await answers.send(send, 204, b"", [answers.FRESH])
+        else:
+            await answers.give(scope, send, (body,), [media, answers.VARY_CODING])
 
-    def _read(self, rest: str, pairs: list[tuple[str, str]], base: str) -> tuple[int, bytes, respond.Headers]:
+    def _read(
+        self, rest: str, pairs: list[tuple[str, str]], base: str
+    ) -> tuple[answers.Header, bytes | None]:
         found = self._things.read(rest, pairs, base)
-        return _property(found) if isinstance(found, Value) else (200, orjson.dumps(found), _JSON)
+        return _property(found) if isinstance(found, Value) else (answers.JSON, orjson.dumps(found))
 
-    async def _post(self, scope: Scope, receive: Receive, send: Send, rest: str) -> None:
+    async def create(self, scope: Scope, receive: Receive, send: Send, resource: str) -> None:
+        """A new entity: 201 with its address. Raises BadBody, NotFound, WrongMethod."""
+        rest = resource.strip("/")
         caller.require(scope, "observe")
         respond.query_map(scope, ())
-        body = await _body(scope, receive, ENTITY_BYTES)
+        body = await respond.json_body(scope, receive, ENTITY_BYTES, JSON)
         base = self._base(scope)
         quick = self._things.lone(rest, body)
         if quick is not None:
@@ -103,73 +111,58 @@ class _Room:
             entity, made = await self._city.live.ingest.put(partial(self._create, rest, body))
             answer = await self._city.run(self._made, entity.set, made, base)
         location = (b"location", f"{base}/{entity.set}({made})".encode())
-        await respond.send(send, 201, answer, [*_JSON, location])
+        await answers.send(send, 201, answer, [answers.JSON, answers.FRESH, location])
 
     def _create(self, rest: str, body: object, tx: Transaction) -> tuple[Any, int]:
         target = paths.resolve(tx.conn, rest)
         if target.id is not None or target.prop is not None or target.ref:
-            raise WrongMethod("POST", "GET, HEAD, PATCH, OPTIONS")
+            raise WrongMethod("POST", allowed(("GET", "PATCH")))
         return target.entity, Writer(self._city.live, tx).create(target, body)
 
     def _made(self, name: str, id_: int, base: str) -> bytes:
         return orjson.dumps(self._things.entity(name, id_, base))
 
-    async def _patch(self, scope: Scope, receive: Receive, send: Send, rest: str) -> None:
+    async def change(self, scope: Scope, receive: Receive, send: Send, resource: str) -> None:
+        """Some properties of an entity anew. Raises BadBody, NotFound, WrongMethod."""
+        rest = resource.strip("/")
         caller.require(scope, "observe")
         respond.query_map(scope, ())
-        media = ("application/json", "application/merge-patch+json")
-        body = await _body(scope, receive, ENTITY_BYTES, media)
+        body = await respond.json_body(scope, receive, ENTITY_BYTES, JSON, MERGE_PATCH)
         entity, id_ = await self._city.live.ingest.put(partial(self._change, rest, body))
         answer = await self._city.run(self._made, entity.set, id_, self._base(scope))
-        await respond.send(send, 200, answer, _JSON)
+        await answers.send(send, 200, answer, [answers.JSON, answers.FRESH])
 
     def _change(self, rest: str, body: object, tx: Transaction) -> tuple[Any, int]:
         target = paths.resolve(tx.conn, rest)
         if target.id is None or target.prop is not None or target.ref or target.entity is OBSERVATIONS:
-            raise WrongMethod("PATCH", "GET, HEAD, OPTIONS")
+            raise WrongMethod("PATCH", allowed(("GET",)))
         Writer(self._city.live, tx).patch(target.entity, target.id, body)
         return target.entity, target.id
 
-    async def _arrays(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def create_observations(self, scope: Scope, receive: Receive, send: Send) -> None:
         """CreateObservations: good rows are kept in one transaction, bad ones reported by row."""
         caller.require(scope, "observe")
         respond.query_map(scope, ())
-        raw = await _raw(scope, receive, ARRAY_BYTES)
+        raw = await respond.body_of(scope, receive, ARRAY_BYTES, JSON)
         rows = await self._city.run(self._rows, raw)
         good = [row for row in rows if isinstance(row, Observation)]
         ids = iter(await self._city.live.ingest.put(lambda tx: tx.append(good), len(good)) if good else [])
         link = f"{self._base(scope)}/Observations("
         answer = [row if isinstance(row, str) else f"{link}{next(ids)})" for row in rows]
-        await respond.send(send, 201, orjson.dumps(answer), _JSON)
+        await answers.send(send, 201, orjson.dumps(answer), [answers.JSON, answers.FRESH])
 
     def _rows(self, raw: bytes) -> list[Observation | str]:
         return self._things.rows(respond.read_json(raw))
 
 
-def _property(found: Value) -> tuple[int, bytes, respond.Headers]:
-    """``Things(1)/name`` and ``Things(1)/name/$value`` (clause 9.2.5)."""
+def _property(found: Value) -> tuple[answers.Header, bytes | None]:
+    """``Things(1)/name`` and ``Things(1)/name/$value`` (clause 9.2.5); no body for one without a value."""
     value = found.value
     if value is None:
-        return 204, b"", [*respond.CORS]
+        return answers.JSON, None
     if not found.raw:
-        return 200, orjson.dumps({found.prop.name: value}), _JSON
+        return answers.JSON, orjson.dumps({found.prop.name: value})
     # a JSON text is given bare, as the media type says
     bare = orjson.loads(orjson.dumps(value))
     text = bare.encode() if isinstance(bare, str) else orjson.dumps(value)
-    plain = [(b"content-type", b"text/plain; charset=utf-8"), (b"cache-control", b"no-cache"), *respond.CORS]
-    return 200, text, plain
-
-
-async def _body(
-    scope: Scope, receive: Receive, limit: int, media: tuple[str, ...] = ("application/json",)
-) -> Any:
-    return respond.read_json(await _raw(scope, receive, limit, media))
-
-
-async def _raw(
-    scope: Scope, receive: Receive, limit: int, media: tuple[str, ...] = ("application/json",)
-) -> bytes:
-    given = (respond.header(scope, b"content-type") or "").partition(";")[0].strip().lower()
-    if given not in media:
-        raise WrongMedia(f"the body must be {' or '.join(media)}")
-    return await respond.read_body(scope, receive, limit)
+    return (b"content-type", b"text/plain; charset=utf-8"), text

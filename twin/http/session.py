@@ -2,47 +2,70 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from layers.errors import NoKey, NotFound
+from layers.errors import NoKey
 from twin.access.caller import CALLER, Caller, cookie
 from twin.access.sessions import SECONDS
-from twin.http import respond
-from twin.http.errors import WrongMethod
-from twin.http.respond import ASGIApp, Headers, Receive, Scope, Send
+from twin.http import answers, respond
+from twin.http.context import Context
+from twin.http.formats import JSON
+from twin.http.openapi_parts import array_of, errors, get, object_of, ok, write
+from twin.http.respond import Headers, Receive, Scope, Send
+from twin.http.room import Room, Route, Site
 
 if TYPE_CHECKING:
     from twin.city import City
 
-METHODS = "GET, HEAD, POST, DELETE, OPTIONS"
-#: Whoever asks is told of himself: nothing of it is kept, and no other origin reads it.
+#: Whoever asks is told of himself: nothing of it is kept. Another origin reads what nobody is told: with a
+#: cookie a browser gives it no answer that every origin may read (Fetch, section 4.9).
 _OWN: Headers = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
 
 
-def make(city: City) -> ASGIApp:
-    """The ASGI callable at /session."""
+def make(site: Site) -> Sequence[Room]:
+    """The session of whoever asks."""
+    city = site.city
 
-    async def session(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["path"] != "/session":
-            raise NotFound("the one session is /session")
+    async def read(scope: Scope, receive: Receive, send: Send) -> None:
         respond.query_map(scope, ())
-        caller: Caller = scope[CALLER]
-        match scope["method"]:
-            case "GET" | "HEAD":
-                body = b"" if scope["method"] == "HEAD" else orjson.dumps(_public(caller))
-                await respond.send(send, 200, body, _OWN)
-            case "POST":
-                await _open(city, scope, send, caller)
-            case "DELETE":
-                await _close(city, scope, send)
-            case "OPTIONS":
-                await respond.send(send, 204, b"", [(b"allow", METHODS.encode())])
-            case method:
-                raise WrongMethod(method, METHODS)
+        await answers.exactly(scope, send, orjson.dumps(_public(scope[CALLER])), _OWN)
 
-    return session
+    async def begin(scope: Scope, receive: Receive, send: Send) -> None:
+        respond.query_map(scope, ())
+        await _open(city, scope, send, scope[CALLER])
+
+    async def end(scope: Scope, receive: Receive, send: Send) -> None:
+        respond.query_map(scope, ())
+        await _close(city, scope, send)
+
+    route = Route("/session", {"GET": read, "POST": begin, "DELETE": end}, _describe)
+    return (Room("session", ("Sessions of pages", "页面会话"), (route,), schemas=_schemas),)
+
+
+def _schemas(context: Context) -> dict[str, Any]:
+    text = {"type": "string"}
+    return {"session": object_of({"name": text | {"nullable": True}, "may": array_of(text)}, "name may")}
+
+
+def _describe(context: Context) -> dict[str, Any]:
+    say = context.say
+    cookie_ = {"Set-Cookie": {"description": "The session", "schema": {"type": "string"}}}
+    opened = ok(say("The session is open", "会话已建立"), {JSON: "session"}) | {"headers": cookie_}
+    closed = {"description": say("The session is over", "会话已结束"), "headers": cookie_}
+    whose = say("Who asks, and what it may do", "当前身份与权限")
+    return {
+        "get": get("session.get", "session", whose, ok(whose, {JSON: "session"}), []),
+        "post": write("session.open", "session", say("Open a session", "建立会话"), {"201": opened}, {}),
+        "delete": {
+            "operationId": "session.close",
+            "tags": ["session"],
+            "summary": say("Close the session", "结束会话"),
+            "responses": {"204": closed, **errors(400, 403, 503)},
+        },
+    }
 
 
 async def _open(city: City, scope: Scope, send: Send, caller: Caller) -> None:
@@ -53,7 +76,7 @@ async def _open(city: City, scope: Scope, send: Send, caller: Caller) -> None:
         raise NoKey("a session is opened with a key: Authorization: Bearer <key>")
     token = await city.run(city.sessions.open, caller.key)
     set_cookie = _cookie(city, scope, token, SECONDS)
-    await respond.send(send, 201, orjson.dumps(_public(caller)), [*_OWN, set_cookie])
+    await answers.send(send, 201, orjson.dumps(_public(caller)), [*_OWN, set_cookie])
 
 
 async def _close(city: City, scope: Scope, send: Send) -> None:
@@ -61,7 +84,7 @@ async def _close(city: City, scope: Scope, send: Send) -> None:
     token = cookie(scope, city.sessions.cookie)
     if token is not None:
         await city.run(city.sessions.close, token)
-    await respond.send(send, 204, b"", [*_OWN[1:], _cookie(city, scope, "", 0)])
+    await answers.send(send, 204, b"", [*_OWN[1:], _cookie(city, scope, "", 0)])
 
 
 def _public(caller: Caller) -> dict[str, object]:

@@ -4,52 +4,73 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Sequence
+from typing import Any
 
-from layers.errors import Busy, NotFound
+from layers.errors import Busy
 from twin.access.caller import CALLER
 from twin.city import City
-from twin.http import respond
-from twin.http.errors import WrongMethod
-from twin.http.respond import ASGIApp, Receive, Scope, Send
+from twin.http import answers, respond
+from twin.http.context import Context, Link, link
+from twin.http.openapi_parts import get, header_parameter, ok, query_parameter
+from twin.http.respond import Receive, Scope, Send
+from twin.http.room import Room, Route, Site
 from twin.live.bus import MAX_CLIENTS, Client, encode
 
 HEARTBEAT_SECONDS = 15.0
 #: How soon a stream ends whose reader's key was removed, or who sees something else by now.
 RECHECK_SECONDS = 5.0
 STALLED_SECONDS = 30.0
+MEDIA = "text/event-stream"
 _HEADERS = [
-    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"content-type", MEDIA.encode() + b"; charset=utf-8"),
     (b"cache-control", b"no-store"),
     (b"x-accel-buffering", b"no"),
-    *respond.CORS,
 ]
 
 
-def make(city: City) -> ASGIApp:
-    """The ASGI callable for /stream."""
-    return _Room(city)
+def make(site: Site) -> Sequence[Room]:
+    """The one stream."""
+    route = Route("/stream", {"GET": Stream(site.city).open}, _describe)
+    return (Room("stream", ("Changes as they happen", "实时推送"), (route,), _links),)
 
 
-class _Room:
+def _links(context: Context) -> list[Link]:
+    # RFC 5989, section 3.2
+    title = context.say("Changes as they happen", "实时推送")
+    return [link("monitor", f"{context.root}/stream", MEDIA, title)]
+
+
+def _describe(context: Context) -> dict[str, Any]:
+    summary = context.say("A snapshot, then what changes, as server-sent events", "快照与后续变化（SSE）")
+    text = {"type": "string", "maxLength": 200}
+    known = "The last event that was received: the stream goes on after it"
+    parameters = [
+        query_parameter("last_event_id", text, known),
+        header_parameter("Last-Event-ID", known, text),
+    ]
+    return {"get": get("stream", "stream", summary, ok(summary, {MEDIA: {"type": "string"}}), parameters)}
+
+
+class Stream:
+    """Opens streams until there are too many."""
+
     def __init__(self, city: City) -> None:
         self._city = city
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["path"] != "/stream":
-            raise NotFound("the one stream is /stream")
-        if scope["method"] not in ("GET", "HEAD"):
-            raise WrongMethod(scope["method"], "GET, HEAD")
+    async def open(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One stream, until the client goes away. Raises BadParameter, Busy."""
         given = respond.query_map(scope, ("last_event_id",))
         bus = self._city.bus
         if bus.clients >= MAX_CLIENTS:
             raise Busy(f"{MAX_CLIENTS} streams are open already")
         if scope["method"] == "HEAD":
-            await respond.send(send, 200, b"", _HEADERS)
+            await answers.send(send, 200, b"", _HEADERS)
             return
         last = respond.header(scope, b"last-event-id") or given.get("last_event_id")
         client, whole = bus.subscribe(last, scope[CALLER].rights)
         try:
-            await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
+            await answers.start(send, 200, _HEADERS)
             await self._until_gone(client, whole, scope, receive, send)
         finally:
             bus.unsubscribe(client)

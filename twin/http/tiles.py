@@ -2,84 +2,106 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from layers.errors import NotFound, shown
+from tiles.scheme import MAX_ZOOM
 from tiles.service import Tile, Tiles, layer_ids
 from twin.access.caller import CALLER
-from twin.http import respond
-from twin.http.errors import WrongMethod
-from twin.http.respond import CORS, ASGIApp, Headers, Receive, Scope, Send
+from twin.http import answers, respond
+from twin.http.context import Context
+from twin.http.openapi_parts import BINARY, get, ok, path_parameter, query_parameter, tile_place
+from twin.http.respond import Headers, Receive, Scope, Send
+from twin.http.room import Room, Route, Site
 
 if TYPE_CHECKING:
     from twin.city import City
 
-MVT = b"application/vnd.mapbox-vector-tile"
-JSON = b"application/json"
-METHODS = "GET, HEAD, OPTIONS"
+MVT = "application/vnd.mapbox-vector-tile"
+JSON = "application/json"
 #: Features that the budget of a tile left out, where it left out any.
 DROPPED = b"features-dropped"
 #: Parameters that a tile URL may carry: clients add ``v`` to tell generations apart.
 PARAMETERS = frozenset({"v"})
-_COMMON: Headers = [
-    (b"cache-control", b"no-cache"),
-    (b"vary", b"Accept-Encoding"),
-    (b"access-control-allow-origin", b"*"),
-    (b"access-control-expose-headers", b"ETag, Features-Dropped"),
-    (b"timing-allow-origin", b"*"),
-]
-#: Headers of a 304 beside its ETag; the client keeps the others of the answer it has.
-_NOT_MODIFIED: Headers = _COMMON[:3]
+#: Pages of other origins may see how long a tile took, as a map that tunes itself wants to know.
+_TIMING = (b"timing-allow-origin", b"*")
 _DIGITS = 9
 
 
-def make(city: City) -> ASGIApp:
+def make(site: Site) -> Sequence[Room]:
     """``/tiles/{ids}/{z}/{x}/{y}.mvt`` (also ``.pbf``) and ``/tiles/{ids}.json``."""
+    city = site.city
 
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        if await preflight(scope, send):
-            return
-        parts = scope["path"].split("/")
-        if len(parts) == 6:
-            name, _, extension = parts[5].rpartition(".")
-            if extension in ("mvt", "pbf"):
-                await _tile(city, scope, send, layer_ids(parts[2]), parts[3], parts[4], name)
-                return
-        if len(parts) == 3 and parts[2].endswith(".json"):
-            base = respond.base_url(city, scope)
-            view = city.catalogue.of(scope[CALLER])
-            tiles = view.tiles
-            if tiles is None:
-                tiles = await city.aside(view.make_tiles)
-            made = await city.aside(tiles.tilejson, layer_ids(parts[2][:-5]), base)
-            await deliver(scope, send, made, JSON)
-            return
-        raise NotFound(f"no such tile resource: {shown(scope['path'])}")
+    async def tile(scope: Scope, receive: Receive, send: Send, layers: str, z: str, x: str, y: str) -> None:
+        await vector_tile(city, scope, send, layer_ids(layers), z, x, y)
 
-    return app
+    async def tilejson(scope: Scope, receive: Receive, send: Send, layers: str) -> None:
+        check_parameters(scope)
+        base = respond.base_url(city, scope)
+        tiles = await tiles_of(city, scope)
+        await deliver(scope, send, await city.aside(tiles.tilejson, layer_ids(layers), base), JSON)
+
+    place = "/tiles/{layers}/{z}/{x}/{y}"
+    routes = (
+        Route(f"{place}.mvt", {"GET": tile}, partial(_describe_tile, "mvt")),
+        Route(f"{place}.pbf", {"GET": tile}, partial(_describe_tile, "pbf")),
+        Route("/tiles/{layers}.json", {"GET": tilejson}, _describe_tilejson),
+    )
+    return (Room("tiles", ("Vector tiles by zoom, column and row", "矢量瓦片（z/x/y）"), routes),)
 
 
-async def vector_tile(city: City, scope: Scope, send: Send, layer: str, z: str, x: str, y: str) -> None:
-    """One vector tile of one layer for another route (the OGC path orders z/y/x). Raises NotFound,
+def _describe_tile(extension: str, context: Context) -> dict[str, Any]:
+    summary = context.say("A vector tile of one or several layers", "一个或多个图层的矢量瓦片")
+    parameters = [_layers(), *tile_place(MAX_ZOOM), version_parameter()]
+    found = get(f"tiles.{extension}", "tiles", summary, ok(summary, {MVT: BINARY}), parameters)
+    found["responses"]["204"] = {"description": "The tile is empty"}
+    return {"get": found}
+
+
+def _describe_tilejson(context: Context) -> dict[str, Any]:
+    summary = context.say("TileJSON 3.0 of one or several layers", "一个或多个图层的 TileJSON 3.0")
+    parameters = [_layers(), version_parameter()]
+    return {"get": get("tiles.tilejson", "tiles", summary, ok(summary, {JSON: "document"}), parameters)}
+
+
+def _layers() -> dict[str, Any]:
+    one = "[a-z][a-z0-9_]{0,62}"
+    schema = {"type": "string", "pattern": f"^{one}(,{one})*$"}
+    return path_parameter("layers", schema, "Ids of layers, separated by commas")
+
+
+def version_parameter() -> dict[str, Any]:
+    """The parameter ``v`` of a tile."""
+    return query_parameter("v", {"type": "string"}, "Anything: an address of its own for each version")
+
+
+async def vector_tile(
+    city: City, scope: Scope, send: Send, ids: tuple[str, ...], z: str, x: str, y: str, empty: int = 204
+) -> None:
+    """One vector tile of some layers; ``empty`` is the status of one without features. Raises NotFound,
     BadParameter."""
-    if not await preflight(scope, send):
-        await _tile(city, scope, send, (layer,), z, x, y)
-
-
-async def _tile(city: City, scope: Scope, send: Send, ids: tuple[str, ...], z: str, x: str, y: str) -> None:
+    check_parameters(scope)
     at = whole(z), whole(x), whole(y)
     view = city.catalogue.of(scope[CALLER])
     tiles = view.tiles
     if tiles is None:
         tiles = await city.aside(view.make_tiles)
     etag = await version(city, view.local, tiles, tiles.vector_etag, ids, *at)
-    if await fresh(scope, send, etag):
+    if await answers.fresh(scope, send, etag):
         return
     made = tiles.vector_held(ids, *at, etag)
     if made is None:
         made = await city.aside(tiles.vector, ids, *at)
-    await deliver(scope, send, made, MVT)
+    await deliver(scope, send, made, MVT, empty)
+
+
+async def tiles_of(city: City, scope: Scope) -> Tiles:
+    """The tiles of what the caller sees."""
+    view = city.catalogue.of(scope[CALLER])
+    tiles = view.tiles
+    return await city.aside(view.make_tiles) if tiles is None else tiles
 
 
 async def version(
@@ -111,62 +133,22 @@ def whole(text: str) -> int:
     raise NotFound(f"no tile at index {shown(text)!r}: whole numbers from 0")
 
 
-async def preflight(scope: Scope, send: Send) -> bool:
-    """Answer OPTIONS; True when done. Raises WrongMethod, and BadParameter for an unknown parameter."""
-    method = scope["method"]
-    if method == "OPTIONS":
-        allow = METHODS.encode()
-        headers: Headers = [
-            (b"allow", allow),
-            (b"access-control-allow-methods", allow),
-            (b"access-control-allow-headers", b"*"),
-            *CORS,
-        ]
-        await send({"type": "http.response.start", "status": 204, "headers": headers})
-        await send({"type": "http.response.body", "body": b""})
-        return True
-    if method not in ("GET", "HEAD"):
-        raise WrongMethod(method, METHODS)
+def check_parameters(scope: Scope) -> None:
+    """Raises BadParameter for a parameter that tiles do not know."""
     if scope["query_string"]:
         respond.query_map(scope, PARAMETERS)
-    return False
 
 
-async def fresh(scope: Scope, send: Send, etag: str) -> bool:
-    """Answer 304 when the client holds this version; True when done."""
-    given = respond.header(scope, b"if-none-match")
-    if given is None or not respond.etag_matches(given, etag):
-        return False
-    await respond.not_modified(send, etag, _NOT_MODIFIED)
-    return True
-
-
-async def deliver(scope: Scope, send: Send, tile: Tile, media: bytes) -> None:
-    """A made tile: 304, 204 for an empty one, or its bytes, gzipped where the client takes it.
-
-    The plain bytes are another representation of the same state, so they bear the tag as a weak
-    one (RFC 9110, section 8.8.3.3)."""
-    if await fresh(scope, send, tile.etag):
+async def deliver(scope: Scope, send: Send, tile: Tile, media: str, empty: int = 204) -> None:
+    """A made tile: 304, ``empty`` for one of nothing, or its bytes."""
+    if await answers.fresh(scope, send, tile.etag):
         return
-    etag = tile.etag.encode()
-    if not tile.body:
-        await _start(send, 204, [(b"etag", etag), *_dropped(tile), *_COMMON])
-        await send({"type": "http.response.body", "body": b""})
+    headers: Headers = [(b"content-type", media.encode()), _TIMING]
+    if tile.dropped:
+        headers.append((DROPPED, b"%d" % tile.dropped))
+    if tile.body:
+        await answers.give_packed(scope, send, tile.body, tile.plain, tile.etag, headers)
         return
-    if respond.accepts_gzip(scope):
-        body = tile.body
-        headers: Headers = [(b"etag", etag), (b"content-encoding", b"gzip")]
-    else:
-        body = tile.plain()
-        headers = [(b"etag", b"W/" + etag)]
-    headers += [(b"content-type", media), (b"content-length", b"%d" % len(body)), *_dropped(tile), *_COMMON]
-    await _start(send, 200, headers)
-    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
-
-
-async def _start(send: Send, status: int, headers: Headers) -> None:
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-
-
-def _dropped(tile: Tile) -> Headers:
-    return [(DROPPED, b"%d" % tile.dropped)] if tile.dropped else []
+    headers = headers[1:] if empty == 204 else headers
+    etag = (b"etag", tile.etag.encode())
+    await answers.send(send, empty, b"", [etag, *headers, answers.VARY_CODING, answers.FRESH])

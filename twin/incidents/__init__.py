@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -37,14 +37,23 @@ class Incidents:
         self._zone = zone
         self.workflow = workflow.load()
 
+    @property
+    def epoch(self) -> str:
+        """The history that revisions count in: it ends when the file is made anew."""
+        return self._file.epoch
+
     async def report(self, body: object, actor: str) -> dict[str, Any]:
         """Make an incident. Raises BadBody naming every fault, ReadOnly, Busy."""
         checked = check(body)
         made: dict[str, Any] = await self._ingest.put(partial(self._report, checked, actor))
         return made
 
-    async def act(self, incident: int, body: object, actor: str, if_match: int | None) -> dict[str, Any]:
-        """Move an incident. Raises NotFound, BadBody, Conflict, Stale, ReadOnly, Busy."""
+    async def act(
+        self, incident: int, body: object, actor: str, if_match: Collection[int] | None
+    ) -> dict[str, Any]:
+        """Move an incident that is at one of the revisions ``if_match``; None for any.
+
+        Raises NotFound, BadBody, Conflict, Stale, ReadOnly, Busy."""
         action, note = check_action(body)
         moved: dict[str, Any] = await self._ingest.put(
             partial(self._act, incident, action, note, actor, if_match)
@@ -131,11 +140,17 @@ class Incidents:
         return self._tell(tx, new)
 
     def _act(
-        self, incident: int, action: str, note: str, actor: str, if_match: int | None, tx: Transaction
+        self,
+        incident: int,
+        action: str,
+        note: str,
+        actor: str,
+        if_match: Collection[int] | None,
+        tx: Transaction,
     ) -> dict[str, Any]:
         row = self._public(_row(tx.conn, incident))
-        if if_match is not None and if_match != row["revision"]:
-            raise Stale(f"the incident is at revision {row['revision']}, not {if_match}: read it again")
+        if if_match is not None and row["revision"] not in if_match:
+            raise Stale(f"the incident has changed: read it again; its revision is {row['revision']}")
         to = self.workflow.move(row["status"], action, note)
         now = times.now_ms()
         tx.conn.execute(

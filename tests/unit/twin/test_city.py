@@ -220,7 +220,7 @@ def test_searches_that_wait_for_the_index_hold_no_thread(opened: City, monkeypat
     gate = Gate()
     monkeypatch.setattr(search, "_found", lambda city, index, text, limit: [gate() and {}])
     monkeypatch.setattr(search, "TURN_SECONDS", 0.2)
-    find = search.make(opened)
+    find = search.Search(opened).answer
 
     async def room(scope: Any, receive: Any, send: Any) -> None:
         await find({**scope, CALLER: Caller()}, receive, send)

@@ -9,7 +9,6 @@ from typer.main import get_command
 from layers import kinds, manifest
 from tests.support import ROOT, setting_paths
 from twin import settings
-from twin.app import ROOMS
 from twin.cli import app
 
 REFERENCE = (ROOT / "docs" / "reference.md").read_text("utf-8")
@@ -79,11 +78,6 @@ def test_every_setting_is_documented(path: str):
     table = REFERENCE[REFERENCE.index("## city.yml") : REFERENCE.index("An unknown key")]
     of_section = "".join(line for line in table.splitlines() if line.startswith(f"| `{path.split('.')[0]}"))
     assert re.search(rf"[`.]{path.split('.')[-1]}\b", of_section)
-
-
-@pytest.mark.parametrize("room", ROOMS)
-def test_every_address_is_in_the_readme(room: str):
-    assert f"`/{room}" in README
 
 
 def test_every_kind_is_documented():

@@ -20,20 +20,21 @@ from layers.store.base import LayerSpec
 from layers.types import Field
 from tests.support import ROOT
 from twin.catalogue.view import View
-from twin.http import formats, negotiate, respond
+from twin.http import formats, negotiate, ogc, respond
 from twin.http.context import Context, link_header
 from twin.http.ogc import (
-    conformance,
+    common,
     cost,
-    documents,
     edit,
+    features,
     links,
     openapi,
-    pages,
     schemas,
     tilesets,
 )
 from twin.http.ogc.ids import feature_id
+from twin.http.ogc.pages import Document
+from twin.http.room import Site
 from twin.settings import parse
 
 FIELDS = (
@@ -87,8 +88,16 @@ def context(store, settings="", lang="en"):
     return Context(SimpleNamespace(settings=conf), view, "https://map.example/ogc", lang, "")
 
 
-def test_the_api_document_is_valid_and_true_to_the_parsing_table(store):
-    document = openapi.document(context(store))
+@pytest.fixture(scope="module")
+def site(store, tmp_path_factory):
+    city = SimpleNamespace(store=store, settings=parse(""), folder=tmp_path_factory.mktemp("folder"))
+    made = Site(city)
+    made.rooms.extend(ogc.make(made))
+    return made
+
+
+def test_the_api_document_is_valid_and_true_to_the_parsing_table(store, site):
+    document = openapi.document(context(store), site.rooms)
     openapi_spec_validator.validate(document)
     layer = store.layer("things")
     parameters = document["paths"]["/collections/things/items"]["get"]["parameters"]
@@ -100,9 +109,9 @@ def test_the_api_document_is_valid_and_true_to_the_parsing_table(store):
     assert document["servers"] == [{"url": "https://map.example/ogc"}]
 
 
-def test_the_api_document_says_where_if_match_is_required(store):
+def test_the_api_document_says_where_if_match_is_required(store, site):
     for settings, required in (("", False), ("layers: {things: {locking: strict}}", True)):
-        document = openapi.document(context(store, settings))
+        document = openapi.document(context(store, settings), site.rooms)
         path = document["paths"]["/collections/things/items/{featureId}"]
         for method in ("put", "patch", "delete"):
             (if_match,) = [one for one in path[method]["parameters"] if one["name"] == "If-Match"]
@@ -111,8 +120,8 @@ def test_the_api_document_says_where_if_match_is_required(store):
     assert document["paths"]["/collections/things/items"]["post"]["security"]
 
 
-def test_the_api_document_types_what_may_be_written(store):
-    found = openapi.document(context(store))["components"]["schemas"]
+def test_the_api_document_types_what_may_be_written(store, site):
+    found = openapi.document(context(store), site.rooms)["components"]["schemas"]
     new = found["things.newFeature"]["properties"]["properties"]
     assert new["additionalProperties"] is False
     assert set(new["properties"]) == {"source_id", *(field.name for field in FIELDS)}
@@ -125,10 +134,10 @@ def test_the_api_document_types_what_may_be_written(store):
     assert "id" in found["things.feature"]["required"]
 
 
-def test_an_empty_city_has_a_valid_document_too(tmp_path):
+def test_an_empty_city_has_a_valid_document_too(tmp_path, site):
     opened = geopackage.open(tmp_path / "city.gpkg")
-    openapi_spec_validator.validate(openapi.document(context(opened)))
-    assert documents.collections(context(opened), opened.layers())["collections"] == []
+    openapi_spec_validator.validate(openapi.document(context(opened), site.rooms))
+    assert common.Documents(site).collections(context(opened))["collections"] == []
     opened.close()
 
 
@@ -203,7 +212,7 @@ def test_a_property_named_id_hides_no_role(store):
 def test_functions_are_listed_with_their_types(store):
     from layers.cql.functions import FUNCTIONS
 
-    found = documents.functions(context(store))["functions"]
+    found = schemas.functions(context(store))["functions"]
     assert [one["name"] for one in found] == list(FUNCTIONS)
     by_name = {one["name"]: one for one in found}
     assert by_name["upper"]["returns"] == ["string"]
@@ -218,7 +227,8 @@ def test_the_geojson_schema_never_narrows_an_integer(store):
     assert found["depth_m"] == {"type": "number"}
 
 
-def test_a_collection_lists_its_crs_and_time(store):
+def test_a_collection_lists_its_crs_and_time(store, site):
+    documents = common.Documents(site)
     found = documents.collection(context(store), store.layer("things"))
     assert found["crs"][0].endswith("CRS84")
     assert "http://www.opengis.net/def/crs/EPSG/0/3879" in found["crs"]
@@ -229,12 +239,12 @@ def test_a_collection_lists_its_crs_and_time(store):
 
 def test_the_tile_matrix_set_is_the_registered_one():
     """Annex D.1 of OGC 17-083r4 gives these numbers."""
-    found = tilesets.tile_matrix_set("WebMercatorQuad")["tileMatrices"]
+    found = tilesets.tile_matrix_set(None, "WebMercatorQuad")["tileMatrices"]
     assert found[0]["scaleDenominator"] == pytest.approx(559082264.028717, rel=1e-12)
     assert found[18]["cellSize"] == pytest.approx(0.597164283559817, rel=1e-9)
     assert (found[18]["matrixWidth"], found[18]["id"]) == (262144, "18")
     with pytest.raises(NotFound):
-        tilesets.tile_matrix_set("WorldCRS84Quad")
+        tilesets.tile_matrix_set(None, "WorldCRS84Quad")
 
 
 @pytest.mark.parametrize(
@@ -255,11 +265,11 @@ def test_a_box_that_matches_much_is_heavy(box, count, wide):
     assert cost.is_wide(layer, Query(bbox=box)) is wide
 
 
-def test_declared_classes_are_uris_once_each():
-    assert len(set(conformance.CLASSES)) == len(conformance.CLASSES)
-    assert all(
-        uri.startswith("http://www.opengis.net/spec/") and "/conf/" in uri for uri in conformance.CLASSES
-    )
+def test_declared_classes_are_uris_once_each(store, site):
+    declared = [uri for room in site.rooms for uri in room.conformance]
+    assert common.Documents(site).conformance(context(store))["conformsTo"] == declared
+    assert len(set(declared)) == len(declared)
+    assert all(uri.startswith("http://www.opengis.net/spec/") and "/conf/" in uri for uri in declared)
 
 
 @pytest.mark.parametrize("text", ["", "x", "-", "-0", "-01", "+1", "1.0", "01", "٣", "1 ", "9" * 19, "1e3"])
@@ -406,22 +416,20 @@ def test_content_crs_that_is_not_offered_or_a_geometry_that_is_none(store):
             edit._to_lonlat({"geometry": geometry}, layer, "<http://www.opengis.net/def/crs/EPSG/0/3857>")
 
 
-def test_every_template_is_used_and_every_used_one_exists():
+def test_every_template_is_used_and_every_used_one_exists(site, monkeypatch):
     folder = ROOT / "twin" / "http" / "ogc" / "templates"
     there = {str(path.relative_to(folder)) for path in folder.rglob("*.html")}
-    paths = (
-        [],
-        ["conformance"],
-        ["api"],
-        ["collections"],
-        ["collections", "x"],
-        ["collections", "x", "schema"],
-        ["collections", "x", "queryables"],
-        ["collections", "x", "sortables"],
-        ["functions"],
-        ["collections", "x", "tiles"],
-    )
-    used = {pages.find(path).template for path in paths}
+    used = set()
+
+    class Seen(Document):
+        def __init__(self, *args, **more):
+            super().__init__(*args, **more)
+            used.add(self.template)
+
+    for module in (common, features, tilesets):
+        monkeypatch.setattr(module, "Document", Seen)
+    ogc.make(site)
+    used |= {one.template for one in (*features.DOCUMENTS, *tilesets.DOCUMENTS)}
     by_pygeoapi = {"collections/items/index.html", "collections/items/item.html", "exception.html"}
     assert there == used | by_pygeoapi | {"_base.html", "_say.html"}
     for path in there:

@@ -17,7 +17,8 @@ from twin.access.caller import CALLER
 from twin.access.rights import EVERYBODY
 from twin.app import open_city
 from twin.catalogue import Catalogue
-from twin.http.ogc import make
+from twin.http import ogc
+from twin.http.room import Routes, Site
 
 ITEMS = "/ogc/collections/things/items"
 POINT = {"type": "Point", "coordinates": [24.94, 60.17]}
@@ -103,7 +104,11 @@ def ask(city, method, path, query="", body=None, **headers):
 
     async def run():
         scope[CALLER] = city.callers.of(scope)
-        await make(city)(scope, receive, send)
+        target, values = Routes(ogc.make(Site(city))).find(path)
+        if method in target.handlers:
+            await target.handlers[method](scope, receive, send, *values)
+        else:
+            await target.other(scope, send, values)
 
     asyncio.run(run())
     told = {name.decode(): value.decode() for name, value in sent[0]["headers"]}

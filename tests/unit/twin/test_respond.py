@@ -8,7 +8,7 @@ import pytest
 from layers import errors
 from layers.errors import BadBody, BadParameter, TooLarge
 from twin.http import errors as http_errors
-from twin.http import respond
+from twin.http import etags, respond
 
 
 def scope(*headers: tuple[bytes, bytes], query: bytes = b"") -> dict[str, object]:
@@ -30,7 +30,7 @@ def scope(*headers: tuple[bytes, bytes], query: bytes = b"") -> dict[str, object
     ],
 )
 def test_if_none_match(given: str | None, matches: bool):
-    assert respond.etag_matches(given, '"e-1"') is matches
+    assert etags.matches(given, '"e-1"') is matches
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 from uvicorn.server import ServerState
 
 from twin import server
-from twin.http import respond
+from twin.http import answers, respond
 from twin.http.respond import Receive, Scope, Send
 from twin.transport import Protocol
 
@@ -33,7 +33,7 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
         await asyncio.sleep(2 * SECONDS)
     if scope["path"] == "/body":
         await respond.read_body(scope, receive, 1_000_000)
-    await respond.send(send, 200, scope["path"].encode())
+    await answers.send(send, 200, scope["path"].encode())
 
 
 def talk(one: Talk) -> None:

@@ -24,11 +24,11 @@ from layers.model import Layer
 from layers.query import Query
 from layers.write import FORMATS, Format
 from twin.access.caller import CALLER
-from twin.http import answers, negotiate, respond
+from twin.http import answers, etags, negotiate, respond
 from twin.http.formats import Offer, Representation
 from twin.http.ogc import download_job, scratch
 from twin.http.ogc.download_job import Gone, Job
-from twin.http.respond import CORS, Headers, Receive, Scope, Send
+from twin.http.respond import Headers, Receive, Scope, Send
 
 if TYPE_CHECKING:
     from twin.catalogue.view import View
@@ -71,9 +71,9 @@ class Download:
         form = FORMATS[negotiate.representation(scope, forms.get("f"), OFFER).name]
         query = queries.parse_download(layer, pairs)
         lang = negotiate.language(scope, city.settings.languages)
-        etag = f'"{view.epoch}-{layer.seq}-{form.name}-{lang}"'
-        if respond.etag_matches(respond.header(scope, b"if-none-match"), etag):
-            await respond.not_modified(send, f"W/{etag}", answers.NOT_MODIFIED)
+        etag = etags.tag(view.epoch, layer.seq, f"{form.name}-{lang}")
+        if etags.matches(respond.header(scope, b"if-none-match"), etag):
+            await answers.not_modified(send, f"W/{etag}", answers.VARY_LANGUAGE)
             return
         if layer.count > download_job.MOST_FEATURES:
             await self._count(view, layer, query)
@@ -86,7 +86,7 @@ class Download:
         if packed:
             headers.append((b"content-encoding", b"gzip"))
         if scope["method"] == "HEAD":
-            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            await answers.start(send, 200, headers)
             await send({"type": "http.response.body", "body": b""})
             return
         if query.properties is not None:
@@ -173,9 +173,8 @@ def _headers(layer: Layer, form: Format, crs: str, etag: str) -> Headers:
         (b"content-disposition", f"attachment; filename=\"{plain}\"; filename*=UTF-8''{told}".encode()),
         (b"etag", f"W/{etag}".encode()),
         (b"content-crs", f"<{crs}>".encode()),
-        (b"cache-control", b"no-cache"),
+        answers.FRESH,
         answers.VARY_LANGUAGE,
-        *CORS,
     ]
 
 

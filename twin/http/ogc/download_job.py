@@ -90,7 +90,7 @@ class Job:
     async def begin(self, send: Send, headers: Headers) -> None:
         """Send the head of the answer: from here on there is no other answer."""
         self.begun = True
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await answers.start(send, 200, headers)
 
     async def beside(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run one step in a thread of the downloads; the steps of one download never overlap."""

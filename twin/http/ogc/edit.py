@@ -1,4 +1,4 @@
-"""Changing features: POST, PUT, PATCH, DELETE, and what OPTIONS says of them.
+"""Changing features: POST, PUT, PATCH, DELETE, and which of them who may use.
 
 Follows OGC API Features Part 4 (OGC 20-002r1) with RFC 7396 merge patches and the feature's revision
 as ETag. Clients differ: some send no If-Match, or Content-Crs without its angle brackets; both are
@@ -7,8 +7,7 @@ taken. Everything that needs the store happens in one call in a writer thread.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,11 +20,12 @@ from layers.model import Layer
 from layers.types import CRS84, EditKind
 from twin.access import caller
 from twin.access.caller import CALLER
-from twin.http import respond
-from twin.http.errors import WrongMedia, WrongMethod
+from twin.http import answers, etags, respond
+from twin.http.errors import WrongMethod
 from twin.http.formats import GEOJSON, MERGE_PATCH
 from twin.http.ogc.ids import feature_id
-from twin.http.respond import CORS, Headers, Receive, Scope, Send
+from twin.http.respond import Headers, Receive, Scope, Send
+from twin.http.room import allowed
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,17 +35,14 @@ if TYPE_CHECKING:
     from twin.city import City
 
 MAX_BODY = 1_048_576
-READ = "GET, HEAD, OPTIONS"
 #: The methods that do it, of the features of a layer and of one feature.
-ON_ITEMS: Mapping[EditKind, str] = {"create": "POST"}
-ON_ITEM: Mapping[EditKind, str] = {"update": "PUT, PATCH", "delete": "DELETE"}
+ON_ITEMS: Mapping[EditKind, Collection[str]] = {"create": ("POST",)}
+ON_ITEM: Mapping[EditKind, Collection[str]] = {"update": ("PUT", "PATCH"), "delete": ("DELETE",)}
 KINDS: Mapping[str, EditKind] = {"POST": "create", "PUT": "update", "PATCH": "update", "DELETE": "delete"}
 #: The media type that the body of each method has; DELETE has none.
 TAKES = {"POST": GEOJSON, "PUT": GEOJSON, "PATCH": MERGE_PATCH}
 #: How far a position may be from where it comes back to after a transformation and its inverse.
 _SAME_METRES, _SAME_DEGREES = 0.01, 1e-7
-_TAG = re.compile(r'^(?:W/)?"?(?:([0-9A-Za-z_]+)-)?(\d{1,18})(?:-[a-z]+)?"?$')
-_QUOTED = re.compile(r'^(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"$')
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +61,7 @@ class Change:
 
 
 class Edit:
-    """``POST`` on ``/ogc/collections/{id}/items``, ``PUT``, ``PATCH``, ``DELETE`` on one feature, and
-    ``OPTIONS`` on both."""
+    """``POST`` on ``/ogc/collections/{id}/items``, and ``PUT``, ``PATCH``, ``DELETE`` on one feature."""
 
     def __init__(self, city: City) -> None:
         self._city = city
@@ -75,25 +71,30 @@ class Edit:
         change = await self._read(scope, receive, layer_id, None)
         fid, revision = await self._city.write(self._create, change)
         here = f"{respond.base_url(self._city, scope)}/ogc/collections/{layer_id}/items/{fid}"
-        headers: Headers = [(b"location", here.encode()), _etag(change.view, revision), *CORS]
-        await respond.send(send, 201, b"", headers)
+        headers: Headers = [(b"location", here.encode()), _etag(change.view, revision)]
+        await answers.send(send, 201, b"", headers)
 
     async def change(self, scope: Scope, receive: Receive, send: Send, layer_id: str, text: str) -> None:
         """Replace, patch or delete one feature: 204, with the new ETag where the feature is still there."""
         change = await self._read(scope, receive, layer_id, text)
         revision = await self._city.write(self._change, change)
-        headers: Headers = [*CORS] if change.method == "DELETE" else [_etag(change.view, revision), *CORS]
-        await send({"type": "http.response.start", "status": 204, "headers": headers})
-        await send({"type": "http.response.body", "body": b""})
+        await answers.send(
+            send, 204, b"", [] if change.method == "DELETE" else [_etag(change.view, revision)]
+        )
 
-    async def options(self, scope: Scope, send: Send, layer_id: str, methods: Mapping[EditKind, str]) -> None:
-        """What this caller may do here: an editor shows or hides its tools by it.
+    async def allowed(
+        self, scope: Scope, layer_id: str, methods: Mapping[EditKind, Collection[str]]
+    ) -> Collection[str]:
+        """The methods of a layer's features; asked for by OPTIONS, those that this caller may use: an editor
+        shows or hides its tools by it.
 
         A feature's id is not looked up: clients ask for ``unknown_id`` in an empty layer."""
         view = self._city.catalogue.of(scope[CALLER])
         layer = await self._city.read(view.layer, layer_id)
         may = "edit" in scope[CALLER].may and not view.read_only
-        await options(send, allowed(layer, methods) if may else READ)
+        if scope["method"] == "OPTIONS" and not may:
+            return ("GET",)
+        return _methods(layer, methods)
 
     async def _read(self, scope: Scope, receive: Receive, layer_id: str, text: str | None) -> Change:
         actor = caller.require(scope, "edit")
@@ -102,9 +103,7 @@ class Edit:
         method = scope["method"]
         body: dict[str, Any] = {}
         if method in TAKES:
-            _check_media(scope, TAKES[method])
-            _check_coding(scope)
-            given = respond.read_json(await respond.read_body(scope, receive, MAX_BODY))
+            given = await respond.json_body(scope, receive, MAX_BODY, TAKES[method])
             body = _checked(given, fid, whole=method != "PATCH")
         conditions = b"content-crs", b"if-match", b"if-none-match"
         crs, if_match, if_none_match = (respond.header(scope, name) for name in conditions)
@@ -147,17 +146,15 @@ class Edit:
         """The revision that If-Match names; None without a condition.
 
         Raises BadParameter, NotFound, Stale, and Unconditional where the layer's locking is strict."""
-        given = change.if_match
-        if given is None or given.strip() == "*":
+        revisions = etags.revisions(change.if_match, change.view.epoch)
+        if revisions is None:
             if change.view.published(layer.id).strict:
                 raise Unconditional(
                     f"layer {layer.id} is changed only with If-Match: the ETag of the feature"
                 )
             return None
-        tags = [tag for part in given.split(",") if (tag := part.strip())] or [given]
-        revisions = {_revision(change.view, tag) for tag in tags} - {None}
         if len(revisions) == 1:
-            return revisions.pop()
+            return next(iter(revisions))
         current = change.view.revision(layer.id, fid)
         if current not in revisions:
             raise Stale(f"feature {fid} of {layer.id} has changed: read it again; its revision is {current}")
@@ -168,28 +165,17 @@ class Edit:
         if change.if_none_match is None:
             return
         current = change.view.revision(layer.id, fid)
-        if respond.etag_matches(change.if_none_match, _etag(change.view, current)[1].decode()):
+        if etags.matches(change.if_none_match, etags.tag(change.view.epoch, current)):
             raise Stale(f"feature {fid} of {layer.id} is what If-None-Match excludes: revision {current}")
 
 
 def _etag(view: View, revision: int) -> tuple[bytes, bytes]:
-    return b"etag", f'"{view.epoch}-{revision}"'.encode()
+    return b"etag", etags.tag(view.epoch, revision).encode()
 
 
-def _revision(view: View, tag: str) -> int | None:
-    """The revision of one entity tag; None when it is of another history of the store, or not ours."""
-    found = _TAG.match(tag)
-    if found is None:
-        if _QUOTED.match(tag):
-            return None
-        raise BadParameter("If-Match", tag, "the ETag of the feature, or its revision number")
-    epoch, revision = found.groups()
-    return int(revision) if epoch in (None, view.epoch) else None
-
-
-def allowed(layer: Layer, methods: Mapping[EditKind, str]) -> str:
-    """The value of Allow for an editor."""
-    return ", ".join([READ, *(names for kind, names in methods.items() if kind in layer.edits)])
+def _methods(layer: Layer, methods: Mapping[EditKind, Collection[str]]) -> list[str]:
+    """The methods that the layer lets be used, whoever asks."""
+    return ["GET", *(one for kind, names in methods.items() if kind in layer.edits for one in names)]
 
 
 def _is_part(geometry: Any) -> bool:
@@ -197,46 +183,11 @@ def _is_part(geometry: Any) -> bool:
     return isinstance(geometry, dict) and not geometry.keys() >= {"type", "coordinates"}
 
 
-def _editable(layer: Layer, change: Change, methods: Mapping[EditKind, str]) -> None:
+def _editable(layer: Layer, change: Change, methods: Mapping[EditKind, Collection[str]]) -> None:
     """Raises WrongMethod: the layer is not changed so, whoever asks (RFC 9110, section 15.5.6)."""
     if KINDS[change.method] not in layer.edits:
         reason = f"layer {layer.id} is not edited so: {layer.fixed_because}"
-        raise WrongMethod(change.method, allowed(layer, methods), reason)
-
-
-async def options(send: Send, allow: str) -> None:
-    """An answer to OPTIONS. Foreign origins may read; their writes are refused, so none is announced."""
-    headers: Headers = [
-        (b"allow", allow.encode()),
-        (b"access-control-allow-methods", READ.encode()),
-        (
-            b"access-control-allow-headers",
-            b"Accept, Accept-Language, Authorization, If-None-Match, X-Api-Key",
-        ),
-        (b"access-control-max-age", b"86400"),
-        *CORS,
-    ]
-    if "POST" in allow:
-        headers.append((b"accept-post", GEOJSON.encode()))
-    if "PATCH" in allow:
-        headers.append((b"accept-patch", MERGE_PATCH.encode()))
-    await respond.send(send, 200, b"", headers)
-
-
-def _check_media(scope: Scope, wanted: str) -> None:
-    header = respond.header(scope, b"content-type")
-    if header is None:
-        raise BadBody(f"Content-Type: is missing; {scope['method']} takes {wanted}")
-    given = header.partition(";")[0].strip().lower()
-    if given != wanted:
-        raise WrongMedia(f"Content-Type: {shown(given) or 'empty'}: {scope['method']} takes {wanted}")
-
-
-def _check_coding(scope: Scope) -> None:
-    """Raises WrongMedia for a compressed body (RFC 9110, section 8.4)."""
-    given = respond.header(scope, b"content-encoding")
-    if given is not None and given.strip().lower() not in ("", "identity"):
-        raise WrongMedia(f"Content-Encoding: {shown(given)}: a body is taken as it is, not compressed")
+        raise WrongMethod(change.method, allowed(_methods(layer, methods)), reason)
 
 
 def _checked(body: Any, fid: int | None, *, whole: bool) -> dict[str, Any]:

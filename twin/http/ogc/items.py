@@ -21,7 +21,7 @@ from layers.query import Query
 from layers.types import CRS84, Cursor
 from twin.access.caller import CALLER
 from twin.access.rights import ALL
-from twin.http import answers, formats, negotiate, respond
+from twin.http import answers, etags, formats, negotiate, respond
 from twin.http.answers import Answer
 from twin.http.context import Context, Link, link_header
 from twin.http.formats import GEOJSON, HTML, Offer, Representation
@@ -78,7 +78,7 @@ class Items:
             assert found is not None
         await answers.answer(scope, send, found)
 
-    async def feature(self, scope: Scope, send: Send, layer_id: str, text: str) -> None:
+    async def feature(self, scope: Scope, receive: Receive, send: Send, layer_id: str, text: str) -> None:
         """One feature (Features Part 1, clause 7.17). Its ETag is its revision."""
         fid = feature_id(layer_id, text)
         city = self._city
@@ -140,8 +140,8 @@ class Items:
             return self._page_html(asked, layer, query)
         # the body has a time stamp: equal ETags mean equal features, not equal bytes, so it is weak
         kind = asked.form.name
-        etag = f'"{view.epoch}-{layer.seq}"' if kind == "json" else f'"{view.epoch}-{layer.seq}-{kind}"'
-        if respond.etag_matches(asked.none_match, etag):
+        etag = etags.tag(view.epoch, layer.seq, "" if kind == "json" else kind)
+        if etags.matches(asked.none_match, etag):
             return answers.unchanged(f"W/{etag}")
         if asked.cost != "heavy" and cost.is_wide(layer, query):
             return None
@@ -183,8 +183,8 @@ class Items:
         Each look at the store costs system calls or a round trip, so this takes one."""
         none_match = respond.header(scope, b"if-none-match")
         if none_match is not None:
-            etag = f'"{view.epoch}-{view.revision(layer_id, fid)}"'
-            if respond.etag_matches(none_match, etag):
+            etag = etags.tag(view.epoch, view.revision(layer_id, fid))
+            if etags.matches(none_match, etag):
                 return answers.unchanged(etag)
         item = view.item(layer_id, fid)
         here = f"{respond.base_url(self._city, scope)}/ogc/collections/{layer_id}/items"
@@ -196,10 +196,10 @@ class Items:
         crs = queries.parse_item(view.layer(layer_id), asked.pairs)
         fg = asked.form.name == "jsonfg"
         # another form of the same address is another representation (RFC 9110 section 8.8.3)
-        form = "-jsonfg" if fg else ""
+        form = "jsonfg" if fg else ""
         if asked.none_match is not None:
-            etag = f'"{view.epoch}-{view.revision(layer_id, fid)}{form}"'
-            if respond.etag_matches(asked.none_match, etag):
+            etag = etags.tag(view.epoch, view.revision(layer_id, fid), form)
+            if etags.matches(asked.none_match, etag):
                 return answers.unchanged(etag)
         item = view.item(layer_id, fid, crs)
         found = links.of_feature(asked.here, asked.told, formats.FEATURE, asked.form, asked.given)
@@ -238,7 +238,7 @@ def _feature_answer(
 ) -> Answer:
     headers: Headers = [
         (b"content-type", media.encode()),
-        (b"etag", f'"{view.epoch}-{item.revision}{form}"'.encode()),
+        (b"etag", etags.tag(view.epoch, item.revision, form).encode()),
         (b"content-crs", b"<%s>" % crs.encode()),
         (b"link", header),
         answers.VARY,

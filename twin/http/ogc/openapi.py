@@ -1,53 +1,49 @@
 """The API document at ``/ogc/api``: OpenAPI 3.0, one path a layer written out, no outside ``$ref``.
 
-3.0 on purpose: the official suites and several clients read nothing newer. The parameters come
-from the one strict table that also parses requests (``layers.query``), so the document is true.
+3.0 on purpose: the official suites and several clients read nothing newer. Its paths are what the rooms
+declare with their routes, and parameters come from the tables that also parse requests, so it is true.
+The OGC API is its server; a path beside it has a server of its own (OpenAPI 3.0.3, Path Item Object).
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from twin.http.context import Context
-from twin.http.formats import DOCUMENT, JSON, OPENAPI, PAGE
+from twin.http.formats import PAGE
 from twin.http.negotiate import text
 from twin.http.ogc import openapi_layer
-from twin.http.ogc.documents import TMS
-from twin.http.openapi_parts import (
-    answer,
-    form,
-    get,
-    path_parameter,
-    profile,
-    responses,
-    schemas,
-    security_schemes,
-)
+from twin.http.openapi_parts import form, profile, responses, schemas, security_schemes
+from twin.http.room import Room
 
 VERSION = "3.0.3"
+ROOT = "/ogc"
 
 
-def document(context: Context) -> dict[str, Any]:
+def document(context: Context, rooms: Sequence[Room]) -> dict[str, Any]:
     """The whole document for the catalogue as it is now."""
-    layers = context.view.layers()
-    paths, typed = _fixed_paths(context), schemas()
-    for layer in layers:
-        paths |= openapi_layer.paths(context, layer)
-        typed |= openapi_layer.schemas(layer)
+    paths: dict[str, Any] = {}
+    typed = schemas()
+    for room in rooms:
+        for route in room.routes:
+            for path, item in route.paths(context).items():
+                paths |= _placed(context, path, item)
+        typed |= room.schemas(context)
     return {
         "openapi": VERSION,
         "info": {
             "title": text(context.city.settings.title, context.lang, "City"),
             "description": context.say(
-                "Layers of the city: features, their schemas, downloads and vector tiles.",
-                "城市图层：要素、模式、下载与矢量瓦片。",
+                "Layers of the city: features, schemas, downloads and tiles; live sensors and incidents.",
+                "城市图层：要素、模式、下载与瓦片；实时感知与事件。",
             ),
             "version": "1.0.0",
         },
         "servers": [{"url": context.base}],
         "tags": [
-            {"name": "city"},
-            *({"name": layer.id, "description": context.title(layer)} for layer in layers),
+            *({"name": room.name, "description": context.say(*room.title)} for room in rooms),
+            *({"name": layer.id, "description": context.title(layer)} for layer in context.view.layers()),
         ],
         "paths": paths,
         "components": {
@@ -61,23 +57,8 @@ def document(context: Context) -> dict[str, Any]:
     }
 
 
-def _fixed_paths(context: Context) -> dict[str, Any]:
-    say = context.say
-
-    def one(operation: str, summary: str, schema: str, media: str = JSON) -> dict[str, Any]:
-        ok = answer(summary, {media: schema})
-        return {"get": get(operation, "city", summary, ok, [form(DOCUMENT)])}
-
-    matrix_set = one("getTileMatrixSet", say("A tile matrix set", "瓦片矩阵集"), "document")
-    matrix_set["parameters"] = [
-        path_parameter("tileMatrixSetId", {"type": "string", "enum": [TMS]}, "The set's id")
-    ]
-    return {
-        "/": one("getLandingPage", say("Landing page", "首页"), "landingPage"),
-        "/conformance": one("getConformance", say("Conformance classes", "符合性类"), "conformance"),
-        "/api": one("getApi", say("This document", "本文档"), "document", OPENAPI),
-        "/functions": one("getFunctions", say("Functions of filters", "过滤函数"), "functions"),
-        "/collections": one("getCollections", say("The layers", "图层列表"), "collections"),
-        "/tileMatrixSets": one("getTileMatrixSets", say("Tile matrix sets", "瓦片矩阵集"), "document"),
-        "/tileMatrixSets/{tileMatrixSetId}": matrix_set,
-    }
+def _placed(context: Context, path: str, item: Mapping[str, Any]) -> dict[str, Any]:
+    """A path item under the path that the document has for a path of the server."""
+    if path == ROOT or path.startswith(f"{ROOT}/"):
+        return {path.removeprefix(ROOT) or "/": dict(item)}
+    return {path: {"servers": [{"url": context.root}], **item}}

@@ -8,16 +8,16 @@ from layers import query as queries
 from layers.crs import supported
 from layers.model import Layer
 from layers.types import Field
-from twin.http import formats
+from twin.http import etags, formats
 from twin.http.context import Context
-from twin.http.formats import GEOJSON, HTML, JSON, MERGE_PATCH, SCHEMA
+from twin.http.formats import GEOJSON, HTML, MERGE_PATCH
 from twin.http.negotiate import text
 from twin.http.ogc import schemas as schemas_
-from twin.http.ogc.documents import TMS
 from twin.http.ogc.download import OFFER
 from twin.http.ogc.edit import KINDS
-from twin.http.ogc.tilesets import MVT
 from twin.http.openapi_parts import (
+    BINARY,
+    TEXT,
     answer,
     array_of,
     errors,
@@ -29,38 +29,17 @@ from twin.http.openapi_parts import (
     path_parameter,
     profile,
     reference,
+    write,
 )
 
-SECURITY: list[dict[str, list[str]]] = [{"bearer": []}, {"basic": []}, {"header": []}]
 _MATCHED = "How many features match; left out where counting them would take long"
-_BINARY = {"type": "string", "format": "binary"}
 #: Files that are text.
 _FILES = {GEOJSON: reference("featureCollection"), formats.CSV: {"type": "string"}}
 
 
-def paths(context: Context, layer: Layer) -> dict[str, Any]:
-    """Every path of a layer."""
-    here, say = f"/collections/{layer.id}", context.say
-
-    def one(name: str, summary: str, schema: str, media: str = JSON) -> dict[str, Any]:
-        ok = answer(summary, {media: schema})
-        return {"get": get(f"{layer.id}.{name}", layer.id, summary, ok, [form(formats.DOCUMENT)])}
-
-    return {
-        here: one("getCollection", say("The layer", "图层"), "collection"),
-        f"{here}/schema": one("getSchema", say("Its schema", "模式"), "document", SCHEMA),
-        f"{here}/schema/geojson": one(
-            "getGeojsonSchema", say("Its schema as GeoJSON", "GeoJSON 模式"), "document", SCHEMA
-        ),
-        f"{here}/queryables": one("getQueryables", say("Its queryables", "可查询属性"), "document", SCHEMA),
-        f"{here}/sortables": one("getSortables", say("Its sortables", "可排序属性"), "document", SCHEMA),
-        f"{here}/items": _items(context, layer),
-        f"{here}/items/{{featureId}}": _item(context, layer),
-        f"{here}/download": {"get": _download(context, layer)},
-        f"{here}/tiles": one("getTilesets", say("Its tilesets", "瓦片集"), "document"),
-        f"{here}/tiles/{TMS}": one("getTileset", say("Its tileset metadata", "瓦片集元数据"), "document"),
-        f"{here}/tiles/{TMS}/{{tileMatrix}}/{{tileRow}}/{{tileCol}}": {"get": _tile(context, layer)},
-    }
+def all_schemas(context: Context) -> dict[str, Any]:
+    """The schemas of the features of every layer."""
+    return {name: one for layer in context.view.layers() for name, one in schemas(layer).items()}
 
 
 def schemas(layer: Layer) -> dict[str, Any]:
@@ -128,7 +107,8 @@ def _by_property(context: Context, layer: Layer) -> list[dict[str, Any]]:
     ]
 
 
-def _items(context: Context, layer: Layer) -> dict[str, Any]:
+def items(context: Context, layer: Layer) -> dict[str, Any]:
+    """The path item of a layer's features."""
     say = context.say
     summary = say("Features of the layer", "图层要素")
     ok = answer(summary, {GEOJSON: f"{layer.id}.features"} | _other(formats.PAGE))
@@ -141,8 +121,14 @@ def _items(context: Context, layer: Layer) -> dict[str, Any]:
     given = [*standard(layer), *_by_property(context, layer), profile(), form(formats.PAGE)]
     found = {
         "get": get(f"{layer.id}.getFeatures", layer.id, summary, ok, given),
-        "post": _write(f"{layer.id}.createFeature", layer, say("Add a feature", "新增要素"), (409,))
-        | {"requestBody": _body(GEOJSON, f"{layer.id}.newFeature"), "parameters": [_content_crs(layer)]},
+        "post": _write(
+            f"{layer.id}.createFeature",
+            layer,
+            say("Add a feature", "新增要素"),
+            {GEOJSON: f"{layer.id}.newFeature"},
+            (409,),
+        )
+        | {"parameters": [_content_crs(layer)]},
         "options": _options(f"{layer.id}.items.options", layer),
     }
     return _possible(layer, found)
@@ -150,31 +136,34 @@ def _items(context: Context, layer: Layer) -> dict[str, Any]:
 
 def _possible(layer: Layer, operations: dict[str, Any]) -> dict[str, Any]:
     """The operations of a path without those that nobody may do to the layer."""
-    written = {kind.lower(): what for kind, what in KINDS.items()}
+    written = {method.lower(): kind for method, kind in KINDS.items()}
     return {name: one for name, one in operations.items() if written.get(name) in (None, *layer.edits)}
 
 
-def _item(context: Context, layer: Layer) -> dict[str, Any]:
+def item(context: Context, layer: Layer) -> dict[str, Any]:
+    """The path item of one feature."""
     say = context.say
     crs = next(one for one in standard(layer) if one["name"] == "crs")
     ok = answer(say("The feature", "要素"), {GEOJSON: f"{layer.id}.feature"} | _other(formats.FEATURE))
     if_match = header_parameter(
         "If-Match",
         "The ETag of the feature as it was read; its revision number alone is taken too",
-        {"type": "string", "pattern": r'^(\*|(W/)?"[!#-~]*"|[0-9]{1,18})$'},
+        {"type": "string", "pattern": etags.PATTERN},
     )
     if_match["required"] = context.view.published(layer.id).strict
-    put = _write(f"{layer.id}.replaceFeature", layer, say("Replace a feature", "替换要素"), (409, 412, 428))
-    patch = _write(f"{layer.id}.updateFeature", layer, say("Change a feature", "更新要素"), (409, 412, 428))
-    delete = _write(f"{layer.id}.deleteFeature", layer, say("Delete a feature", "删除要素"), (412, 428))
+    new, part = {GEOJSON: f"{layer.id}.newFeature"}, {MERGE_PATCH: f"{layer.id}.patch"}
+    more = (409, 412, 428)
+    put = _write(f"{layer.id}.replaceFeature", layer, say("Replace a feature", "替换要素"), new, more)
+    patch = _write(f"{layer.id}.updateFeature", layer, say("Change a feature", "更新要素"), part, more)
+    delete = _write(f"{layer.id}.deleteFeature", layer, say("Delete a feature", "删除要素"), {}, (412, 428))
     written = [_content_crs(layer), if_match]
     fid = {"type": "integer", "format": "int64"}
     given = [crs, profile(), form(formats.FEATURE)]
     found = {
         "parameters": [path_parameter("featureId", fid, "The feature's id")],
         "get": get(f"{layer.id}.getFeature", layer.id, say("One feature", "单个要素"), ok, given),
-        "put": put | {"requestBody": _body(GEOJSON, f"{layer.id}.newFeature"), "parameters": written},
-        "patch": patch | {"requestBody": _body(MERGE_PATCH, f"{layer.id}.patch"), "parameters": written},
+        "put": put | {"parameters": written},
+        "patch": patch | {"parameters": written},
         "delete": delete | {"parameters": [if_match]},
         # clients ask for ``unknown_id`` in an empty layer
         "options": _options(f"{layer.id}.item.options", layer)
@@ -188,9 +177,9 @@ def _other(offer: formats.Offer) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for one in offer:
         if one.media == formats.JSONFG:
-            found[one.media] = {"schema": reference("jsonfg")}
+            found[one.media] = reference("jsonfg")
         elif one.media not in (GEOJSON, HTML):
-            found[one.media] = {"schema": {"type": "string"} if one.media == formats.CSV else _BINARY}
+            found[one.media] = TEXT if one.media == formats.CSV else BINARY
     return found
 
 
@@ -200,25 +189,17 @@ def _content_crs(layer: Layer) -> dict[str, Any]:
     return header_parameter("Content-Crs", "The CRS of the geometry in the body", schema)
 
 
-def _body(media: str, schema: str) -> dict[str, Any]:
-    return {"required": True, "content": {media: {"schema": reference(schema)}}}
-
-
-def _write(operation: str, layer: Layer, summary: str, more: tuple[int, ...]) -> dict[str, Any]:
+def _write(
+    operation: str, layer: Layer, summary: str, body: dict[str, Any], more: tuple[int, ...]
+) -> dict[str, Any]:
     etag = {"ETag": {"description": "The new revision", "schema": {"type": "string"}}}
-    ok: dict[str, Any] = {"204": {"description": "Done", "headers": etag}}
+    done: dict[str, Any] = {"204": {"description": "Done", "headers": etag}}
     if operation.endswith("createFeature"):
         where = {"Location": {"description": "The new feature", "schema": {"type": "string"}}}
-        ok = {"201": {"description": "Created", "headers": where | etag}}
+        done = {"201": {"description": "Created", "headers": where | etag}}
     elif operation.endswith("deleteFeature"):
-        ok = {"204": {"description": "Deleted"}}
-    return {
-        "operationId": operation,
-        "tags": [layer.id],
-        "summary": summary,
-        "security": SECURITY,
-        "responses": ok | errors(400, 401, 403, 404, 413, 415, 503, *more),
-    }
+        done = {"204": {"description": "Deleted"}}
+    return write(operation, layer.id, summary, done, body, more=more)
 
 
 def _options(operation: str, layer: Layer) -> dict[str, Any]:
@@ -231,26 +212,15 @@ def _options(operation: str, layer: Layer) -> dict[str, Any]:
     }
 
 
-def _download(context: Context, layer: Layer) -> dict[str, Any]:
+def download(context: Context, layer: Layer) -> dict[str, Any]:
+    """The path item of a layer's download."""
     summary = context.say("Everything that matches, as one file", "符合条件的全部要素（文件）")
     ok: dict[str, Any] = {
         "description": summary,
-        "content": {one.media: {"schema": _FILES.get(one.media, _BINARY)} for one in OFFER},
+        "content": {one.media: {"schema": _FILES.get(one.media, BINARY)} for one in OFFER},
     }
     given = [one for one in standard(layer) if one["name"] not in queries.PAGING]
     given += [*_by_property(context, layer), form(OFFER)]
     found = get(f"{layer.id}.download", layer.id, summary, ok, given)
     found["responses"] |= errors(409, 413)
-    return found
-
-
-def _tile(context: Context, layer: Layer) -> dict[str, Any]:
-    summary = context.say("A vector tile", "矢量瓦片")
-    ok: dict[str, Any] = {"description": summary, "content": {MVT: {"schema": _BINARY}}}
-    place = {"type": "integer", "minimum": 0}
-    parameters = [
-        path_parameter("tileMatrix", {"type": "string"}, "The zoom level"),
-        path_parameter("tileRow", place, "The row, from the north"),
-        path_parameter("tileCol", place, "The column, from the west"),
-    ]
-    return get(f"{layer.id}.vector.getTile", layer.id, summary, ok, parameters)
+    return {"get": found}

@@ -1,75 +1,132 @@
-"""The documents of the API: path → what builds it, its media type and its HTML template."""
+"""Documents as JSON and HTML: made when they are asked for, kept while the catalogue stays as it is."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
-from layers.errors import NotFound, shown
+import orjson
+
+from layers.model import Layer
+from twin.access.caller import CALLER
+from twin.http import answers, negotiate, respond
 from twin.http.context import Context
-from twin.http.formats import JSON, OPENAPI, SCHEMA
-from twin.http.ogc import documents, openapi, schemas, tilesets
+from twin.http.formats import DOCUMENT, HTML, JSON
+from twin.http.ogc.pygeoapi_host import Host
+from twin.http.openapi_parts import answer, form, get
+from twin.http.respond import Receive, Scope, Send
+from twin.http.room import Route
 
-type Build = Callable[[Context], dict[str, Any]]
+if TYPE_CHECKING:
+    from twin.catalogue.view import View
+    from twin.city import City
+
+#: Class of rights, path, address of the API, language and form of a document.
+type Key = tuple[str, str, str, str, str]
+#: Documents kept as bytes; each is good for as long as the catalogue is equal to the one it was made of.
+KEPT = 64
+#: The part of a path that stands for a layer.
+LAYER = "{layer}"
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
-    """One document. Its HTML form is the plain one (the JSON, readable) unless it has its own."""
+class Document:
+    """A document: where it is, what builds it, and what the API document says of it.
 
-    build: Build
+    ``build`` is called with the context, with the layer where the path has ``{layer}``, and with the other
+    values of the path. ``schema`` names one of the API document. Its HTML form is the plain one (the JSON,
+    readable) unless it has its own ``template``."""
+
+    path: str
+    build: Callable[..., dict[str, Any]]
+    operation: str
+    title: tuple[str, str]
+    schema: str = "document"
     media: str = JSON
     template: str = "document.html"
-    extra: Mapping[str, str] | None = None
+    parameters: Sequence[Mapping[str, Any]] = ()
+
+    def describe(self, context: Context) -> dict[str, Any]:
+        """Its path item, where it is of the whole city."""
+        return self._item(context, self.operation, "city")
+
+    def of_layers(self, context: Context) -> dict[str, dict[str, Any]]:
+        """Its path items, one of each layer."""
+        layers = context.view.layers()
+        return {
+            self.path.replace(LAYER, layer.id): self._item(context, f"{layer.id}.{self.operation}", layer.id)
+            for layer in layers
+        }
+
+    def _item(self, context: Context, operation: str, tag: str) -> dict[str, Any]:
+        summary = context.say(*self.title)
+        found = {
+            "get": get(operation, tag, summary, answer(summary, {self.media: self.schema}), [form(DOCUMENT)])
+        }
+        return found | ({"parameters": list(self.parameters)} if self.parameters else {})
 
 
-def find(segments: Sequence[str]) -> Page:
-    """The document at the path segments below /ogc. Raises NotFound."""
-    match segments:
-        case [] | [""]:
-            return Page(documents.landing, template="landing_page.html")
-        case ["conformance"]:
-            return Page(documents.conformance, template="conformance.html")
-        case ["api"]:
-            return Page(openapi.document, OPENAPI, "api.html")
-        case ["collections"]:
-            return Page(_collections, template="collections/index.html")
-        case ["functions"]:
-            return Page(documents.functions, template="functions.html")
-        case ["tileMatrixSets"]:
-            return Page(tilesets.tile_matrix_sets)
-        case ["tileMatrixSets", name]:
-            return Page(lambda _: tilesets.tile_matrix_set(name))
-        case ["collections", layer_id, *rest]:
-            return _of_layer(layer_id, rest)
-    raise NotFound(f"there is nothing at {shown('/ogc/' + '/'.join(segments))}")
+@dataclass(slots=True)
+class Pages:
+    """Answers for documents; one object a server."""
 
+    city: City
+    host: Host
+    _kept: dict[Key, tuple[list[Layer], bytes]] = field(default_factory=dict)
 
-def _of_layer(layer_id: str, rest: Sequence[str]) -> Page:
-    def layered(build: Callable[..., dict[str, Any]], *args: str) -> Build:
-        return lambda context: build(context, context.view.layer(layer_id), *args)
+    def route(self, document: Document, *, slash: bool = False) -> Route:
+        """The route of a document."""
 
-    match rest:
-        case []:
-            return Page(layered(documents.collection), template="collections/collection.html")
-        case ["schema"]:
-            extra = {"layer_id": layer_id, "page": "schema"}
-            return Page(layered(schemas.schema), SCHEMA, "collections/schema.html", extra)
-        case ["schema", "geojson"]:
-            return Page(layered(schemas.geojson), SCHEMA, extra={"layer_id": layer_id})
-        case ["queryables"]:
-            extra = {"layer_id": layer_id, "page": "queryables"}
-            return Page(layered(schemas.queryables), SCHEMA, "collections/schema.html", extra)
-        case ["sortables"]:
-            extra = {"layer_id": layer_id, "page": "sortables"}
-            return Page(layered(schemas.sortables), SCHEMA, "collections/schema.html", extra)
-        case ["tiles"]:
-            return Page(layered(tilesets.tilesets), extra={"layer_id": layer_id})
-        case ["tiles", name]:
-            return Page(layered(tilesets.tileset, name), extra={"layer_id": layer_id})
-    raise NotFound(f"a layer has no {shown('/'.join(rest))!r}")
+        async def give(scope: Scope, receive: Receive, send: Send, *values: str) -> None:
+            await self._give(scope, send, document, values)
 
+        methods = {"GET": give}
+        if LAYER in document.path:
+            return Route(document.path, methods, describe_all=document.of_layers, slash=slash)
+        return Route(document.path, methods, document.describe, slash=slash)
 
-def _collections(context: Context) -> dict[str, Any]:
-    return documents.collections(context, context.view.layers())
+    async def _give(self, scope: Scope, send: Send, document: Document, values: Sequence[str]) -> None:
+        city = self.city
+        f = respond.query_map(scope, ("f",)).get("f")
+        kind = negotiate.representation(scope, f, DOCUMENT).name
+        lang = negotiate.language(scope, city.settings.languages)
+        path = scope["path"].removeprefix("/ogc").rstrip("/")
+        view = city.catalogue.of(scope[CALLER])
+        context = Context(city, view, respond.base_url(city, scope) + "/ogc", lang, path)
+        key = (view.rights, path, context.base, lang, kind)
+        body = await city.read(self._known, key, view)
+        if body is None:
+            body = await city.aside(self._made, key, context, document, values)
+        await answers.give_document(scope, send, body, HTML if kind == "html" else document.media, lang)
+
+    def _known(self, key: Key, view: View) -> bytes | None:
+        kept = self._kept.get(key)
+        return kept[1] if kept is not None and kept[0] == view.layers() else None
+
+    def _made(self, key: Key, context: Context, document: Document, values: Sequence[str]) -> bytes:
+        catalogue = context.view.layers()
+        body = self._render(context, document, values, key[-1])
+        while len(self._kept) >= KEPT:
+            self._kept.pop(next(iter(self._kept)), None)
+        self._kept[key] = catalogue, body
+        return body
+
+    def _render(self, context: Context, document: Document, values: Sequence[str], kind: str) -> bytes:
+        shown: dict[str, Any] = {}
+        if LAYER in document.path:
+            layer = context.view.layer(values[0])
+            found = document.build(context, layer, *values[1:])
+            shown = {"layer_id": layer.id, "page": document.path.rsplit("/", 1)[-1]}
+        else:
+            found = document.build(context, *values)
+        if kind == "json":
+            return orjson.dumps(found)
+        whole = {
+            **found,
+            **shown,
+            "path": context.path,
+            "heading": found.get("title") or context.path.rsplit("/", 1)[-1],
+            "json": orjson.dumps(found, option=orjson.OPT_INDENT_2).decode(),
+        }
+        return self.host.page(context, document.template, whole)

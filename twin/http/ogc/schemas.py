@@ -174,3 +174,21 @@ def codes(field: Field) -> list[str] | list[int]:
     """The codes in the type of their field, for code tables have text keys; empty without a table."""
     found = list(field.codes or ())
     return [int(code) for code in found] if field.type == "integer" else found
+
+
+def functions(context: Context) -> dict[str, Any]:
+    """``/ogc/functions``: what a filter may call (Features Part 3, clause 8; CQL2, Functions)."""
+    from layers.cql.functions import FUNCTIONS
+
+    return {
+        "functions": [
+            {
+                "name": one.name,
+                "description": one.description,
+                "arguments": [{"title": arg.title, "type": sorted(arg.types)} for arg in one.arguments],
+                "returns": [one.returns],
+            }
+            for one in FUNCTIONS.values()
+        ],
+        "links": context.self_links(),
+    }

@@ -1,7 +1,6 @@
-"""Tilesets of a layer and the tile matrix set they use (OGC API Tiles Part 1; OGC 17-083r4).
+"""OGC API Tiles Part 1 as one room: tilesets, their tiles, and the tile matrix set they use (OGC 17-083r4).
 
-The tiles themselves are made by ``twin.http.tiles``; here is what describes them.
-"""
+The tiles themselves are made by ``twin.http.tiles``."""
 
 from __future__ import annotations
 
@@ -11,12 +10,18 @@ from layers.errors import NotFound, shown
 from layers.model import Layer
 from layers.types import CRS84
 from tiles.scheme import MAX_ZOOM
-from twin.http.context import REL, Context, link
+from twin.access.caller import CALLER
+from twin.http.context import REL, Context, Link, link
 from twin.http.formats import JSON, SCHEMA
-from twin.http.ogc.documents import TMS
+from twin.http.ogc.conformance import classes
+from twin.http.ogc.pages import Document, Pages
 from twin.http.ogc.schemas import dimension, json_type, properties
+from twin.http.openapi_parts import BINARY, get, ok, path_parameter
+from twin.http.respond import Receive, Scope, Send
+from twin.http.room import Paths, Room, Route, Site
+from twin.http.tiles import MVT, vector_tile, version_parameter
 
-MVT = "application/vnd.mapbox-vector-tile"
+TMS = "WebMercatorQuad"
 WEB_MERCATOR = "http://www.opengis.net/def/crs/EPSG/0/3857"
 TMS_URI = f"http://www.opengis.net/def/tilematrixset/OGC/1.0/{TMS}"
 #: Half the circumference of the WGS 84 ellipsoid's equator (m).
@@ -24,6 +29,62 @@ HALF = 20_037_508.342789244
 DEFINED_ZOOMS = 24
 #: Metres a pixel of the OGC standardised rendering pixel (OGC 17-083r4, clause 6.1.1.1).
 PIXEL = 0.00028
+
+
+CLASSES = classes(
+    {
+        "ogcapi-tiles-1/1.0": "core tileset tilesets-list geodata-tilesets mvt oas30",
+        "tms/2.0": "tilematrixset json-tilematrixset",
+    }
+)
+_LAYER = "/ogc/collections/{layer}"
+
+
+def room(site: Site, pages: Pages) -> Room:
+    """The routes of tiles below /ogc, with their links and classes."""
+    city = site.city
+
+    async def tile(scope: Scope, receive: Receive, send: Send, layer: str, z: str, y: str, x: str) -> None:
+        """By row and column (clause 8): the order differs from the XYZ alias. An empty tile is 200 with no
+        bytes here: clients of the OGC path take 204 for an error."""
+        await city.read(city.catalogue.of(scope[CALLER]).layer, layer)
+        await vector_tile(city, scope, send, (layer,), z, x, y, empty=200)
+
+    place = f"tiles/{TMS}/{{tileMatrix}}/{{tileRow}}/{{tileCol}}"
+
+    def describe(context: Context) -> Paths:
+        layers = context.view.layers()
+        return {f"/ogc/collections/{layer.id}/{place}": _describe_tile(context, layer) for layer in layers}
+
+    routes = (
+        *(pages.route(one) for one in DOCUMENTS),
+        Route(f"{_LAYER}/{place}", {"GET": tile}, describe_all=describe),
+    )
+    title = ("Tiles of the layers", "图层瓦片")
+    return Room("ogc-tiles", title, routes, _landing_links, _collection_links, CLASSES)
+
+
+def _landing_links(context: Context) -> list[Link]:
+    title = context.say("Tile matrix sets", "瓦片矩阵集")
+    return [link(f"{REL}/tiling-schemes", f"{context.base}/tileMatrixSets", JSON, title)]
+
+
+def _collection_links(context: Context, layer: Layer) -> list[Link]:
+    href = f"{context.base}/collections/{layer.id}/tiles"
+    return [link(f"{REL}/tilesets-vector", href, JSON, context.say("Vector tiles", "矢量瓦片"))]
+
+
+def _describe_tile(context: Context, layer: Layer) -> dict[str, Any]:
+    summary = context.say("A vector tile", "矢量瓦片")
+    place = {"type": "integer", "minimum": 0}
+    parameters = [
+        path_parameter("tileMatrix", {"type": "string"}, "The zoom level"),
+        path_parameter("tileRow", place, "The row, from the north"),
+        path_parameter("tileCol", place, "The column, from the west"),
+        version_parameter(),
+    ]
+    operation = f"{layer.id}.vector.getTile"
+    return {"get": get(operation, layer.id, summary, ok(summary, {MVT: BINARY}), parameters)}
 
 
 def tile_matrix_sets(context: Context) -> dict[str, Any]:
@@ -44,7 +105,7 @@ def tile_matrix_sets(context: Context) -> dict[str, Any]:
     }
 
 
-def tile_matrix_set(name: str) -> dict[str, Any]:
+def tile_matrix_set(context: Context, name: str) -> dict[str, Any]:
     """``/ogc/tileMatrixSets/WebMercatorQuad`` (OGC 17-083r4, annex D.1). Raises NotFound."""
     if name != TMS:
         raise NotFound(f"no tile matrix set {shown(name)!r}; there is {TMS}")
@@ -87,10 +148,8 @@ def tilesets(context: Context, layer: Layer) -> dict[str, Any]:
     }
 
 
-def tileset(context: Context, layer: Layer, name: str) -> dict[str, Any]:
-    """``…/tiles/WebMercatorQuad``: the tileset metadata (clause 9). Raises NotFound."""
-    if name != TMS:
-        raise NotFound(f"layer {layer.id} has no tileset {shown(name)!r}; it has {TMS}")
+def tileset(context: Context, layer: Layer) -> dict[str, Any]:
+    """``…/tiles/WebMercatorQuad``: the tileset metadata (clause 9)."""
     here = f"{context.base}/collections/{layer.id}"
     found = _summary(context, layer)
     found["links"] = [
@@ -142,3 +201,19 @@ def _vector_layer(context: Context, layer: Layer) -> dict[str, Any]:
     if (dimensions := dimension(layer)) is not None:
         found["geometryDimension"] = dimensions
     return found
+
+
+DOCUMENTS = (
+    Document(
+        "/ogc/tileMatrixSets", tile_matrix_sets, "getTileMatrixSets", ("Tile matrix sets", "瓦片矩阵集")
+    ),
+    Document(
+        "/ogc/tileMatrixSets/{tileMatrixSetId}",
+        tile_matrix_set,
+        "getTileMatrixSet",
+        ("A tile matrix set", "瓦片矩阵集"),
+        parameters=(path_parameter("tileMatrixSetId", {"type": "string", "enum": [TMS]}, "The set's id"),),
+    ),
+    Document(f"{_LAYER}/tiles", tilesets, "getTilesets", ("Its tilesets", "瓦片集")),
+    Document(f"{_LAYER}/tiles/{TMS}", tileset, "getTileset", ("Its tileset metadata", "瓦片集元数据")),
+)

@@ -11,15 +11,14 @@ from zoneinfo import ZoneInfo
 
 import httpx
 
-from layers.errors import TwinError
 from twin import settings
-from twin.access.caller import CALLER, Callers
+from twin.access.caller import Callers
 from twin.access.keys import Keys
 from twin.access.rights import EVERYBODY
 from twin.access.sessions import Sessions
+from twin.app import build
 from twin.city import City
-from twin.http import errors, incidents, respond, sensorthings, stream
-from twin.http.respond import ASGIApp, Receive, Scope, Send
+from twin.http import incidents, sensorthings, stream
 from twin.incidents import Incidents
 from twin.live import Live
 from twin.live.bus import Bus
@@ -38,32 +37,20 @@ class Room:
         self.bus = Bus()
         conf = settings.parse(THEMES)
         self.live = Live(folder, conf, self.bus)
-        none = cast(Any, SimpleNamespace())
+        none = cast(Any, SimpleNamespace(epoch="none", seq=lambda: 0, local=True))
         zone = ZoneInfo(conf.time_zone)
         self.incidents = Incidents(self.live.ingest, self.live.file, self.bus, zone)
         self.callers = Callers(self.keys, self.sessions, EVERYBODY)
         access = self.keys, self.sessions, self.callers
         self.city = City(folder, conf, none, none, self.live, self.incidents, self.bus, *access)
-        self._rooms: dict[str, ASGIApp] = {
-            "sta": sensorthings.make(self.city),
-            "incidents": incidents.make(self.city),
-            "stream": stream.make(self.city),
-        }
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        scope[CALLER] = self.callers.of(scope)
-        try:
-            await self._rooms[scope["path"].split("/")[1]](scope, receive, send)
-        except TwinError as error:
-            status, headers, body = errors.problem(error)
-            await respond.send(send, status, body, headers)
+        self.front = build(self.city, rooms=[sensorthings.make, incidents.make, stream.make])
 
     def run[T](self, scenario: Callable[[httpx.AsyncClient], Awaitable[T]]) -> T:
         """Run a scenario against the started rooms."""
 
         async def main() -> T:
             self.bus.bind(asyncio.get_running_loop())
-            transport = httpx.ASGITransport(app=cast(Any, self))
+            transport = httpx.ASGITransport(app=cast(Any, self.front))
             auth = {"authorization": f"Bearer {self.key}"}
             async with httpx.AsyncClient(
                 transport=transport, base_url="http://127.0.0.1", headers=auth, timeout=20

@@ -1,0 +1,340 @@
+"""What every room declares is what is served: methods, headers, links, conformance, the API document."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any, cast
+
+import httpx
+import openapi_spec_validator
+import pytest
+
+from layers.errors import NotFound
+from tests.support import ROOT, twin
+from twin import app
+from twin.http.context import Context
+from twin.http.room import METHODS, Room, Route, Routes
+
+HOUSE = {
+    "type": "Feature",
+    "properties": {"source_id": "a", "height": 12.0},
+    "geometry": {
+        "type": "Polygon",
+        "coordinates": [[[24.94, 60.17], [24.941, 60.17], [24.941, 60.171], [24.94, 60.17]]],
+    },
+}
+#: A value for every part of a path; z, x and y are of a tile that holds the house.
+VALUES = {
+    "{layer}": "houses",
+    "{layers}": "houses",
+    "{feature}": "1",
+    "{z}": "14",
+    "{x}": "9327",
+    "{y}": "4742",
+    "{tileMatrix}": "14",
+    "{tileCol}": "9327",
+    "{tileRow}": "4742",
+    "{tileMatrixSetId}": "WebMercatorQuad",
+    "{incident}": "1",
+    "{resource...}": "Things",
+    "{file...}": "index.html",
+}
+#: Without an end.
+ENDLESS = "/stream"
+URL = "http://127.0.0.1"
+
+
+@pytest.fixture(scope="module")
+def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[app.Front]:
+    folder = tmp_path_factory.mktemp("rooms")
+    file = folder / "houses.geojson"
+    file.write_text(json.dumps({"type": "FeatureCollection", "features": [HOUSE]}))
+    twin("init", str(folder / "city"))
+    twin("load", str(file), "--as", "houses", "--kind", "building", "--city", str(folder / "city"))
+    city = app.open_city(folder / "city")
+    made = app.build(city)
+    city.live.start()
+    key = city.keys.add("tester")
+
+    async def report(client: httpx.AsyncClient) -> None:
+        await client.post("/incidents", json={"title": "x"}, headers={"x-api-key": key})
+
+    ask(made, report)
+    yield made
+    city.live.stop()
+    city.close()
+
+
+def ask[T](front: app.Front, scenario: Callable[[httpx.AsyncClient], Awaitable[T]]) -> T:
+    """Run a scenario against the application."""
+
+    async def main() -> T:
+        front.site.city.bus.bind(asyncio.get_running_loop())
+        transport = httpx.ASGITransport(app=cast(Any, front))
+        async with httpx.AsyncClient(transport=transport, base_url=URL, timeout=60) as client:
+            return await scenario(client)
+
+    return asyncio.run(main())
+
+
+def routes(front: app.Front) -> list[Route]:
+    return [route for room in front.site.rooms for route in room.routes]
+
+
+def example(path: str) -> str:
+    """An address that a template of a path fits."""
+    for name, value in VALUES.items():
+        path = path.replace(name, value)
+    assert "{" not in path, path
+    return f"{path}?q=a" if path == "/search" else path
+
+
+def check_headers(answer: httpx.Response) -> None:
+    told = (answer.request.method, answer.request.url)
+    assert answer.headers["access-control-allow-origin"] == "*", told
+    assert answer.headers["x-content-type-options"] == "nosniff", told
+
+
+def context(front: app.Front) -> Context:
+    city = front.site.city
+    return Context(city, city.catalogue.whole, f"{URL}/ogc", "en", "")
+
+
+def document(front: app.Front) -> dict[str, Any]:
+    async def read(client: httpx.AsyncClient) -> dict[str, Any]:
+        return (await client.get("/ogc/api?f=json")).json()
+
+    return ask(front, read)
+
+
+def served(document: dict[str, Any]) -> dict[str, Any]:
+    """The path items by path of the server."""
+    found = {}
+    for path, item in document["paths"].items():
+        (server,) = item.get("servers", document["servers"])
+        whole = server["url"].removeprefix(URL) + path
+        found[whole.removesuffix("/") or "/"] = item
+    return found
+
+
+def path_parameters(item: dict[str, Any]) -> set[str]:
+    """The names that a path item and its operations declare for the path."""
+    holders = [item, *(one for one in item.values() if isinstance(one, dict))]
+    given = [parameter for one in holders for parameter in one.get("parameters", [])]
+    return {parameter["name"] for parameter in given if parameter["in"] == "path"}
+
+
+def test_every_route_answers_options_and_refuses_other_methods(front: app.Front):
+    async def walk(client: httpx.AsyncClient) -> None:
+        for route in routes(front):
+            path, have = example(route.path), {*route.methods, "OPTIONS"}
+            have |= {"HEAD"} if "GET" in have else set()
+            if "{file" in route.path and (await client.head(path)).status_code == 404:
+                continue  # the page of this checkout is not built
+            options = await client.options(path)
+            assert options.status_code == 200, path
+            assert options.content == b""
+            check_headers(options)
+            allow = options.headers["allow"].split(", ")
+            assert set(allow) <= have, path
+            assert {"GET", "HEAD"} <= set(allow) or "GET" not in route.methods
+            assert allow == sorted(allow, key=METHODS.index)
+            for name in ("methods", "headers"):
+                assert options.headers[f"access-control-allow-{name}"]
+            for method in {"POST", "PUT", "PATCH", "DELETE", "TRACE", "GET"} - have:
+                refused = await client.request(method, path)
+                assert refused.status_code == 405, (method, path)
+                assert set(refused.headers["allow"].split(", ")) <= have, path
+                assert refused.json()["code"] == "MethodNotAllowed"
+                check_headers(refused)
+
+    ask(front, walk)
+
+
+def test_head_is_get_without_its_body(front: app.Front):
+    async def walk(client: httpx.AsyncClient) -> None:
+        for route in routes(front):
+            path = example(route.path)
+            if "GET" not in route.methods or "{file" in route.path:
+                continue
+            head = await client.head(path)
+            assert head.content == b"", path
+            check_headers(head)
+            if path == ENDLESS:
+                continue
+            got = await client.get(path)
+            assert got.status_code in (200, 303), f"{path}: {got.text[:200]}"
+            check_headers(got)
+            assert head.status_code == got.status_code
+            # a page of features says when it was made
+            moving = {"content-length"} if path.endswith("/items") else set()
+            for name in set(got.headers) - moving:
+                assert head.headers[name] == got.headers[name], (path, name)
+            # what no cache keeps needs not say what it was chosen by
+            assert "vary" in got.headers or got.headers["cache-control"] == "no-store", path
+
+    ask(front, walk)
+
+
+def test_a_parameter_that_nobody_knows_is_refused(front: app.Front):
+    async def walk(client: httpx.AsyncClient) -> None:
+        for route in routes(front):
+            if "GET" in route.methods and route.paths(context(front)):
+                answer = await client.get(example(route.path), params={"nobody": "1"})
+                assert answer.status_code == 400, route.path
+                assert "nobody" in answer.json()["detail"]
+
+    ask(front, walk)
+
+
+def test_an_unknown_path_is_404_whatever_the_method(front: app.Front):
+    async def walk(client: httpx.AsyncClient) -> None:
+        for path in (
+            *("/nothing", "/ogc/nothing", "/ogc/collections/houses/nothing", "/tiles", "/tiles/json"),
+            *(
+                "/tiles/houses/1/2/3.png",
+                "/3dtiles/houses",
+                "/sta",
+                "/incidents/1/2",
+                "/stream/x",
+                "/searches",
+            ),
+            *("/search/", "/health", "/health/dead", "/config.json/", "//", "/ogc/collections/"),
+        ):
+            for method in ("GET", "HEAD", "POST", "DELETE", "OPTIONS"):
+                answer = await client.request(method, f"{URL}{path}")
+                assert answer.status_code == 404, (method, path)
+                check_headers(answer)
+                if method == "GET":
+                    assert answer.json()["code"] == "NotFound"
+
+    ask(front, walk)
+
+
+def test_every_path_that_is_served_is_in_the_api_document_and_the_other_way_round(front: app.Front):
+    written = document(front)
+    openapi_spec_validator.validate(written)
+    assert "://" not in " ".join(re.findall(r'"\$ref": ?"([^"]*)"', json.dumps(written)))
+    items = served(written)
+    find = Routes(front.site.rooms).find
+    verbs = {method.lower() for method in METHODS}
+    for path, item in items.items():
+        target, _ = find(re.sub(r"\{\w+\}", "1", path))
+        assert target.route.paths(context(front)), path
+        assert {verb.upper() for verb in verbs & set(item)} <= {*target.handlers, "OPTIONS"}, path
+    for route in routes(front):
+        paths = route.paths(context(front))
+        assert paths or route.path in ("/", "/{file...}"), f"{route.path} is not in the API document"
+        assert paths.keys() <= items.keys()
+        said = {verb.upper() for item in paths.values() for verb in verbs & set(item)}
+        assert not paths or set(route.methods) <= said, route.path
+        names = {name for path in paths for name in re.findall(r"\{(\w+)\}", path)}
+        assert names == {name for item in paths.values() for name in path_parameters(item)}, route.path
+
+
+def test_each_operation_has_a_name_of_its_own(front: app.Front):
+    found = [
+        operation["operationId"]
+        for item in document(front)["paths"].values()
+        for operation in item.values()
+        if isinstance(operation, dict) and "operationId" in operation
+    ]
+    assert len(found) == len(set(found))
+
+
+def test_landing_page_and_collections_name_the_other_rooms(front: app.Front):
+    async def read(client: httpx.AsyncClient) -> tuple[Any, Any]:
+        landing = (await client.get("/ogc?f=json")).json()["links"]
+        return landing, (await client.get("/ogc/collections/houses?f=json")).json()["links"]
+
+    landing, collection = ask(front, read)
+    by_href = {one["href"].removeprefix(URL): one["rel"] for one in landing}
+    assert by_href["/sta/v1.1"] == "service"
+    assert by_href["/incidents"] == "related"
+    assert by_href["/stream"] == "monitor"
+    assert by_href["/health/ready"] == "status"
+    assert by_href["/search?q={q}"] == "search"
+    tileset = next(one for one in collection if one["href"] == f"{URL}/3dtiles/houses/tileset.json")
+    assert tileset["type"] == "application/json+3dtiles"
+    # every link of either leads somewhere, but for those that are templates or have no end
+    links = [one["href"] for one in [*landing, *collection] if not one.get("templated")]
+
+    async def follow(client: httpx.AsyncClient) -> None:
+        for href in links:
+            answer = await (client.head if href.endswith(ENDLESS) or "/download" in href else client.get)(
+                href
+            )
+            assert answer.status_code == 200, href
+
+    ask(front, follow)
+
+
+def test_no_writing_method_is_announced_to_a_page_of_another_origin(front: app.Front):
+    async def walk(client: httpx.AsyncClient) -> None:
+        for path in ("/incidents", "/sta/v1.1/Things"):
+            foreign = await client.options(path, headers={"origin": "https://elsewhere.example"})
+            assert "POST" in foreign.headers["allow"]
+            assert foreign.headers["access-control-allow-methods"] == "GET, HEAD, OPTIONS"
+            assert "Authorization" in foreign.headers["access-control-allow-headers"]
+            assert foreign.headers["accept-post"] == "application/json"
+
+    ask(front, walk)
+
+
+def test_every_address_is_in_the_readme(front: app.Front):
+    readme = (ROOT / "README.md").read_text("utf-8")
+    for first in {route.path.split("/")[1] for route in routes(front)} - {"", "config.json", "{file...}"}:
+        assert f"`/{first}" in readme, first
+
+
+async def nothing(*_: object) -> None:
+    """A handler."""
+
+
+def room(*paths: str) -> Room:
+    return Room("x", ("x", "x"), tuple(Route(path, {"GET": nothing}) for path in paths))
+
+
+@pytest.mark.parametrize(
+    ("path", "route", "values"),
+    [
+        ("/a", "/a", []),
+        ("/a/b", "/a/b", []),
+        ("/a/c", "/a/{one}", ["c"]),
+        ("/a/c/d", "/a/{one}/d", ["c"]),
+        ("/a/c.json", "/a/{one}.json", ["c"]),
+        ("/a/.json", "/a/{one}", [".json"]),
+        ("/a/json", "/a/{one}", ["json"]),
+        ("/a/c/1.mvt", "/a/{one}/{two}.mvt", ["c", "1"]),
+        ("/t/", "/t/{rest...}", [""]),
+        ("/t/x/y", "/t/{rest...}", ["x/y"]),
+        ("/t/fixed", "/t/fixed", []),
+        ("/t/fixed/more", "/t/{rest...}", ["fixed/more"]),
+        ("/a/c/1.pbf", None, []),
+        ("/a/c/d/e", None, []),
+        ("/b", None, []),
+        ("*", None, []),
+        ("", None, []),
+    ],
+)
+def test_the_route_of_a_path(path: str, route: str | None, values: list[str]):
+    table = Routes(
+        [
+            room("/a", "/a/b", "/a/{one}", "/a/{one}/d", "/a/{one}.json"),
+            room("/a/{one}/{two}.mvt", "/t/{rest...}", "/t/fixed"),
+        ]
+    )
+    if route is None:
+        with pytest.raises(NotFound):
+            table.find(path)
+        return
+    target, found = table.find(path)
+    assert (target.route.path, found) == (route, values)
+
+
+def test_two_routes_of_one_path_are_a_mistake():
+    with pytest.raises(ValueError, match="/a"):
+        Routes([room("/a"), room("/a")])

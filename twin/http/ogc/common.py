@@ -1,0 +1,172 @@
+"""What every OGC API has: landing page, conformance, API document, collections. All of it is made of what
+the rooms declare."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from layers.crs import COMMON, supported, uri
+from layers.model import Layer
+from layers.types import CRS84, Interval
+from twin.http.context import REL, Context, Link, link
+from twin.http.formats import HTML, JSON, OPENAPI
+from twin.http.negotiate import text
+from twin.http.ogc import openapi
+from twin.http.ogc.conformance import classes
+from twin.http.ogc.pages import Document, Pages
+from twin.http.room import Room, Site
+
+CLASSES = classes(
+    {"ogcapi-common-1/1.0": "core landing-page json html oas30", "ogcapi-common-2/1.0": "collections"}
+)
+_WORLD = (-180.0, -90.0, 180.0, 90.0)
+
+
+def room(site: Site, pages: Pages) -> Room:
+    """The room whose documents name all rooms of the site."""
+    documents = Documents(site)
+    landing = Document(
+        "/ogc",
+        documents.landing,
+        "getLandingPage",
+        ("Landing page", "首页"),
+        "landingPage",
+        template="landing_page.html",
+    )
+    others = (
+        Document(
+            "/ogc/conformance",
+            documents.conformance,
+            "getConformance",
+            ("Conformance classes", "符合性类"),
+            "conformance",
+            template="conformance.html",
+        ),
+        Document(
+            "/ogc/api",
+            documents.api,
+            "getApi",
+            ("This document", "本文档"),
+            media=OPENAPI,
+            template="api.html",
+        ),
+        Document(
+            "/ogc/collections",
+            documents.collections,
+            "getCollections",
+            ("The layers", "图层列表"),
+            "collections",
+            template="collections/index.html",
+        ),
+        Document(
+            "/ogc/collections/{layer}",
+            documents.collection,
+            "getCollection",
+            ("The layer", "图层"),
+            "collection",
+            template="collections/collection.html",
+        ),
+    )
+    routes = (pages.route(landing, slash=True), *(pages.route(one) for one in others))
+    return Room("city", ("The city", "城市"), routes, _landing_links, _collection_links, CLASSES)
+
+
+def _landing_links(context: Context) -> list[Link]:
+    say, base = context.say, context.base
+    return [
+        *context.self_links(),
+        link("service-desc", f"{base}/api", OPENAPI, say("API definition", "接口定义（OpenAPI）")),
+        link("service-doc", f"{base}/api?f=html", HTML, say("API documentation", "接口文档")),
+        link("conformance", f"{base}/conformance", JSON, say("Conformance classes", "符合性类")),
+        link(f"{REL}/conformance", f"{base}/conformance", JSON, say("Conformance classes", "符合性类")),
+        link("data", f"{base}/collections", JSON, say("Layers", "图层")),
+        link(f"{REL}/data", f"{base}/collections", JSON, say("Layers", "图层")),
+    ]
+
+
+def _collection_links(context: Context, layer: Layer) -> list[Link]:
+    here, say = f"{context.base}/collections/{layer.id}", context.say
+    return [
+        link("self", f"{here}?f=json", JSON, say("This layer as JSON", "本图层（JSON）")),
+        link("alternate", f"{here}?f=html", HTML, say("This layer as HTML", "本图层（网页）")),
+    ]
+
+
+class Documents:
+    """The documents of Common Part 1 and Part 2 over all rooms of a site."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+
+    def landing(self, context: Context) -> dict[str, Any]:
+        """``/ogc`` (Features Part 1, clause 7.2; Common Part 1, clause 9)."""
+        settings = context.city.settings
+        return {
+            "title": text(settings.title, context.lang, "City"),
+            "description": context.say(
+                "Layers of the city as OGC API Features and Tiles; live sensors and incidents beside them.",
+                "城市图层的 OGC API 要素与瓦片服务，以及实时感知与事件接口。",
+            ),
+            "attribution": " · ".join(credit.text for credit in settings.credits),
+            "links": [one for room in self._site.rooms for one in room.landing(context)],
+        }
+
+    def conformance(self, context: Context) -> dict[str, Any]:
+        """``/ogc/conformance``."""
+        declared = [one for room in self._site.rooms for one in room.conformance]
+        return {"conformsTo": list(dict.fromkeys(declared)), "links": context.self_links()}
+
+    def api(self, context: Context) -> dict[str, Any]:
+        """``/ogc/api``."""
+        return openapi.document(context, self._site.rooms)
+
+    def collections(self, context: Context) -> dict[str, Any]:
+        """``/ogc/collections``; the global CRS list is referred to by each one as ``#/crs``."""
+        layers = context.view.layers()
+        return {
+            "links": context.self_links(),
+            "crs": list(COMMON),
+            "numberMatched": len(layers),
+            "numberReturned": len(layers),
+            "collections": [self.collection(context, layer) for layer in layers],
+        }
+
+    def collection(self, context: Context, layer: Layer) -> dict[str, Any]:
+        """``/ogc/collections/{id}`` (Features Part 1 clause 7.14, Part 2 clause 6.2)."""
+        found: dict[str, Any] = {
+            "id": layer.id,
+            "title": context.title(layer),
+            "description": _description(context, layer),
+            "itemType": "feature",
+            "crs": list(supported(layer)),
+            "storageCrs": uri(layer.storage_crs),
+            "links": [one for room in self._site.rooms for one in room.collection(context, layer)],
+            "extent": {"spatial": {"bbox": [_extent(layer)], "crs": CRS84}},
+        }
+        if layer.time_field:
+            found["extent"]["temporal"] = {"interval": [_interval(context.view.interval(layer.id))]}
+        if credits_ := [credit.text for credit in context.city.settings.credits]:
+            found["attribution"] = " · ".join(credits_)
+        return found
+
+
+def _extent(layer: Layer) -> list[float]:
+    """The layer's box, or the world's; an index rounds outward, so it is cut to ±180, ±90."""
+    west, south, east, north = layer.extent or _WORLD
+    return [max(west, -180.0), max(south, -90.0), min(east, 180.0), min(north, 90.0)]
+
+
+def _interval(interval: Interval) -> list[str | None]:
+    """RFC 3339 date-times (Features Part 1, clause 7.13.2, extent): a date is its whole day in UTC."""
+    clocks = ("T00:00:00.000Z", "T23:59:59.999Z")
+    return [
+        f"{end}{clock}" if end is not None and len(end) == 10 else end
+        for end, clock in zip(interval, clocks, strict=True)
+    ]
+
+
+def _description(context: Context, layer: Layer) -> str:
+    return context.say(
+        f"{context.title(layer)}: {layer.count} features of kind {layer.kind}",
+        f"{context.title(layer)}：{layer.count} 个要素（{layer.kind}）",
+    )
