@@ -22,8 +22,8 @@ def _layer_id(text: str) -> str:
 
 
 def _beside(file: Path, info: ValidationInfo) -> Path:
-    folder: Path = info.context["folder"].resolve() if info.context else Path()
-    if not (folder / file).resolve().is_relative_to(folder):
+    folder = Path((info.context or {}).get("folder") or ".")
+    if not (folder / file).resolve().is_relative_to(folder.resolve()):
         raise ValueError("must name a file in the manifest's folder")
     return folder / file
 

@@ -43,11 +43,14 @@ def read[M](file: Path, model: type[M], name: str | None = None) -> M:
     in ``info.context["folder"]``. Raises NotFound, BadConfig."""
     name = name or file.name
     try:
-        data = file.read_bytes()
+        with file.open("rb") as opened:
+            data = opened.read(yamltext.MOST_BYTES + 1)
     except FileNotFoundError:
         raise NotFound(f"{shown(name)} does not exist") from None
     except OSError as error:
         raise BadConfig(f"{shown(name)} cannot be read: {error.strerror}") from None
+    if len(data) > yamltext.MOST_BYTES:
+        raise BadConfig(f"{shown(name)}: more than {yamltext.MOST_BYTES} bytes")
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

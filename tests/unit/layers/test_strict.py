@@ -169,6 +169,8 @@ def test_a_file_is_read_beside_its_folder(tmp_path: Path) -> None:
         strict.read(tmp_path / "b.yml", Bicycle, "bikes")
     with pytest.raises(BadConfig, match="cannot be read"):
         strict.read(tmp_path, Bicycle)
+    with pytest.raises(BadConfig, match="zero: more than 4000000 bytes"):
+        strict.read(Path("/dev/zero"), Bicycle)
 
 
 def test_with_python_s_own_parser_it_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
