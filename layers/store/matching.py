@@ -113,7 +113,14 @@ def match(
 def _pair(script: Script, keys: Sequence[tuple[str, str]], *, by_geometry: bool) -> None:
     """Match rows where one side has no source id; the n-th of equal ones with the n-th."""
     free = f"{script.gone} AND t.geom IS NOT NULL"
-    if not script.one(f"SELECT EXISTS (SELECT 1 FROM {script.rows} WHERE fid IS NULL)"):
+    left, named = script.run(
+        f"SELECT count(*), count(source_id) FROM {script.rows} WHERE fid IS NULL"
+    ).fetchone()
+    if not left:
+        return
+    # where all of these have a source id, only a feature without one can be theirs
+    bare = f"SELECT EXISTS (SELECT 1 FROM {script.table} WHERE source_id IS NULL)"
+    if left == named and not script.one(bare):
         return
     if not script.one(f"SELECT EXISTS (SELECT 1 FROM {script.table} t WHERE {free})"):
         return

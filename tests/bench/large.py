@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
+
+import shapely
 
 from tests.bench import cities
-from tests.bench.data import Town
+from tests.bench.data import LAYER, ORIGIN, STEP, Town
 from tests.bench.features import GPKG, ITEMS, Question, questions
 from tests.bench.measure import Case, Connection, Target, per_request, rss_mb, turns, usage
 from tests.bench.processes import one_core, target
@@ -31,6 +35,7 @@ def figures(small: Town, large: Town, folder: Path) -> Iterator[Row]:
     """Serve both towns at once and let them take turns."""
     cities.town(folder / "small", small)
     yield from _load(folder / "large", large)
+    yield from _add(folder / "large", large)
     with ExitStack() as stack:
         stack.enter_context(one_core())
         started = time.perf_counter()
@@ -51,6 +56,40 @@ def _load(folder: Path, town: Town) -> Iterator[Row]:
         size = (folder / "city.gpkg").stat().st_size / 1e9
         made = f"{time.perf_counter() - started:.0f} s"
         yield Row(f"{town.count:,} features loaded (wall)", made, "stated", f"{size:.1f} GB")
+
+
+def _add(folder: Path, town: Town) -> Iterator[Row]:
+    """Ten buildings more: a layer of their own, and into the large one; what it costs this process."""
+    from layers import load
+    from layers.source import Declared
+    from layers.store import geopackage
+
+    file = folder / "ten.geojson"
+    file.write_text(json.dumps({"type": "FeatureCollection", "features": [_house(i) for i in range(10)]}))
+    store = geopackage.open(folder / "city.gpkg")
+    try:
+        for what, layer, mode, kind in (
+            ("beside", "ten_more", "create", "building"),
+            ("among", LAYER, "append", "feature"),
+        ):
+            before = time.process_time()
+            load.run(store, file, Declared(kind=kind), layer_id=layer, mode=mode)
+            spent = time.process_time() - before
+            name = f"loading 10 buildings {what} {town.count:,} (CPU)"
+            yield at_most(name, spent, 1, "without the reader's process", " s")
+        store.drop("ten_more")
+        for fid in range(town.count + 1, town.count + 11):
+            store.delete(LAYER, fid)
+    finally:
+        store.close()
+
+
+def _house(number: int) -> dict[str, Any]:
+    west, south = ORIGIN[0] + number * STEP[0], ORIGIN[1] - STEP[1]
+    shape = shapely.box(west, south, west + STEP[0] / 2, south + STEP[1] / 2)
+    properties = {"name": f"New {number}", "height": 9.5, "built": "2026-01-01"}
+    geometry = shapely.geometry.mapping(shape)
+    return {"type": "Feature", "id": f"new{number}", "geometry": geometry, "properties": properties}
 
 
 def _compare(few: Target, many: Target, small: Town, large: Town) -> Iterator[Row]:
