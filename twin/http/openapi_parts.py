@@ -222,6 +222,7 @@ def schemas() -> dict[str, Any]:
                 "extent": {"type": "object"},
                 "crs": texts,
                 "storageCrs": TEXT,
+                "verticalDatum": TEXT,
             },
             "id links",
         ),

@@ -12,13 +12,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from layers.errors import NotFound, shown
+from layers.model import has_features
 from twin.http import answers
 from twin.http.context import Context, Link
 from twin.http.errors import WrongMethod
 from twin.http.respond import Headers, Scope, Send
 
 if TYPE_CHECKING:
-    from layers.model import Layer
+    from layers.model import AnyLayer, Layer
     from twin.city import City
 
 #: Called with scope, receive, send and the values of the path, in its order.
@@ -27,6 +28,8 @@ type Handler = Callable[..., Awaitable[None]]
 type Allow = Callable[..., Awaitable[Collection[str]]]
 #: An OpenAPI path item, by path.
 type Paths = Mapping[str, Mapping[str, Any]]
+#: The links of one layer, of whatever form.
+type LinksOfLayer = Callable[[Context, AnyLayer], list[Link]]
 type Make = Callable[[Site], Sequence[Room]]
 
 READING = ("GET", "HEAD", "OPTIONS")
@@ -72,8 +75,17 @@ def _no_links(context: Context) -> list[Link]:
     return []
 
 
-def _no_links_of_layer(context: Context, layer: Layer) -> list[Link]:
+def _no_links_of_layer(context: Context, layer: AnyLayer) -> list[Link]:
     return []
+
+
+def of_features(links: Callable[[Context, Layer], list[Link]]) -> LinksOfLayer:
+    """The links of a layer that has features; none of one of another form."""
+
+    def of_layer(context: Context, layer: AnyLayer) -> list[Link]:
+        return links(context, layer) if has_features(layer) else []
+
+    return of_layer
 
 
 def _no_schemas(context: Context) -> dict[str, Any]:
@@ -89,7 +101,7 @@ class Room:
     title: tuple[str, str]
     routes: tuple[Route, ...]
     landing: Callable[[Context], list[Link]] = _no_links
-    collection: Callable[[Context, Layer], list[Link]] = _no_links_of_layer
+    collection: LinksOfLayer = _no_links_of_layer
     conformance: tuple[str, ...] = ()
     schemas: Callable[[Context], Mapping[str, Any]] = _no_schemas
 

@@ -12,7 +12,7 @@ from twin.http import answers
 from twin.http.context import Context, Link, link
 from twin.http.openapi_parts import BINARY, get, ok, path_parameter, tile_place
 from twin.http.respond import Receive, Scope, Send
-from twin.http.room import Room, Route, Site
+from twin.http.room import Room, Route, Site, of_features
 from twin.http.tiles import JSON, check_parameters, deliver, tiles_of, version, version_parameter, whole
 
 if TYPE_CHECKING:
@@ -52,7 +52,9 @@ def make(site: Site) -> Sequence[Room]:
         Route("/3dtiles/{layer}/tileset.json", {"GET": tileset}, _describe_tileset),
         Route("/3dtiles/{layer}/{z}/{x}/{y}.glb", {"GET": node}, _describe_node),
     )
-    return (Room("3dtiles", ("3D Tiles 1.1", "三维瓦片（3D Tiles 1.1）"), routes, collection=_links),)
+    return (
+        Room("3dtiles", ("3D Tiles 1.1", "三维瓦片（3D Tiles 1.1）"), routes, collection=of_features(_links)),
+    )
 
 
 def _links(context: Context, layer: Layer) -> list[Link]:

@@ -3,11 +3,12 @@ the rooms declare."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from layers.crs import COMMON, supported, uri
-from layers.model import Layer
-from layers.types import CRS84, Interval
+from layers.model import AnyLayer, has_features
+from layers.types import CRS84, Form, Interval
 from twin.http.context import REL, Context, Link, link
 from twin.http.formats import HTML, JSON, OPENAPI
 from twin.http.negotiate import text
@@ -19,6 +20,12 @@ from twin.http.room import Room, Site
 CLASSES = classes(
     {"ogcapi-common-1/1.0": "core landing-page json html oas30", "ogcapi-common-2/1.0": "collections"}
 )
+#: What a layer without features is called.
+_FORMS: Mapping[Form, tuple[str, str]] = {
+    "coverage": ("a coverage", "栅格覆盖"),
+    "surface": ("a surface", "地表面"),
+    "scene": ("a 3D scene", "三维场景"),
+}
 _WORLD = (-180.0, -90.0, 180.0, 90.0)
 
 
@@ -65,6 +72,7 @@ def room(site: Site, pages: Pages) -> Room:
             ("The layer", "图层"),
             "collection",
             template="collections/collection.html",
+            any_form=True,
         ),
     )
     routes = (pages.route(landing, slash=True), *(pages.route(one) for one in others))
@@ -84,7 +92,7 @@ def _landing_links(context: Context) -> list[Link]:
     ]
 
 
-def _collection_links(context: Context, layer: Layer) -> list[Link]:
+def _collection_links(context: Context, layer: AnyLayer) -> list[Link]:
     here, say = f"{context.base}/collections/{layer.id}", context.say
     return [
         link("self", f"{here}?f=json", JSON, say("This layer as JSON", "本图层（JSON）")),
@@ -122,7 +130,7 @@ class Documents:
 
     def collections(self, context: Context) -> dict[str, Any]:
         """``/ogc/collections``; the global CRS list is referred to by each one as ``#/crs``."""
-        layers = context.view.layers()
+        layers = context.view.all_layers()
         return {
             "links": context.self_links(),
             "crs": list(COMMON),
@@ -131,26 +139,31 @@ class Documents:
             "collections": [self.collection(context, layer) for layer in layers],
         }
 
-    def collection(self, context: Context, layer: Layer) -> dict[str, Any]:
+    def collection(self, context: Context, layer: AnyLayer) -> dict[str, Any]:
         """``/ogc/collections/{id}`` (Features Part 1 clause 7.14, Part 2 clause 6.2)."""
         found: dict[str, Any] = {
             "id": layer.id,
             "title": context.title(layer),
             "description": _description(context, layer),
-            "itemType": "feature",
-            "crs": list(supported(layer)),
-            "storageCrs": uri(layer.storage_crs),
             "links": [one for room in self._site.rooms for one in room.collection(context, layer)],
             "extent": {"spatial": {"bbox": [_extent(layer)], "crs": CRS84}},
         }
-        if layer.time_field:
-            found["extent"]["temporal"] = {"interval": [_interval(context.view.interval(layer.id))]}
+        if has_features(layer):
+            found |= {
+                "itemType": "feature",
+                "crs": list(supported(layer)),
+                "storageCrs": uri(layer.storage_crs),
+            }
+            if layer.time_field:
+                found["extent"]["temporal"] = {"interval": [_interval(context.view.interval(layer.id))]}
+        if layer.vertical_datum:
+            found["verticalDatum"] = layer.vertical_datum
         if credits_ := [credit.text for credit in context.city.settings.credits]:
             found["attribution"] = " · ".join(credits_)
         return found
 
 
-def _extent(layer: Layer) -> list[float]:
+def _extent(layer: AnyLayer) -> list[float]:
     """The layer's box, or the world's; an index rounds outward, so it is cut to ±180, ±90."""
     west, south, east, north = layer.extent or _WORLD
     return [max(west, -180.0), max(south, -90.0), min(east, 180.0), min(north, 90.0)]
@@ -165,8 +178,14 @@ def _interval(interval: Interval) -> list[str | None]:
     ]
 
 
-def _description(context: Context, layer: Layer) -> str:
-    return context.say(
-        f"{context.title(layer)}: {layer.count} features of kind {layer.kind}",
-        f"{context.title(layer)}：{layer.count} 个要素（{layer.kind}）",
-    )
+def _description(context: Context, layer: AnyLayer) -> str:
+    title, datum = context.title(layer), layer.vertical_datum
+    if has_features(layer):
+        said = context.say(
+            f"{title}: {layer.count} features of kind {layer.kind}",
+            f"{title}：{layer.count} 个要素（{layer.kind}）",
+        )
+    else:
+        form = context.say(*_FORMS[layer.form])
+        said = context.say(f"{title}: {form} in {layer.crs}", f"{title}：{form}（{layer.crs}）")
+    return said + context.say(f"; heights from {datum}", f"；高程基准 {datum}") if datum else said

@@ -17,7 +17,7 @@ from twin.http.ogc.edit import ON_ITEM, ON_ITEMS, Edit
 from twin.http.ogc.items import Items
 from twin.http.ogc.pages import Document, Pages
 from twin.http.respond import Scope
-from twin.http.room import Allow, Paths, Room, Route, Site
+from twin.http.room import Allow, Paths, Room, Route, Site, of_features
 
 CLASSES = classes(
     {
@@ -109,7 +109,13 @@ def room(site: Site, pages: Pages) -> Room:
     )
     title = ("Features of the layers", "图层要素")
     return Room(
-        "features", title, routes, _landing_links, _collection_links, CLASSES, openapi_layer.all_schemas
+        "features",
+        title,
+        routes,
+        _landing_links,
+        of_features(_collection_links),
+        CLASSES,
+        openapi_layer.all_schemas,
     )
 
 

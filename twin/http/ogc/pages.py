@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from layers.model import Layer
+from layers.model import AnyLayer
 from twin.access.caller import CALLER
 from twin.http import answers, negotiate, respond
 from twin.http.context import Context
@@ -46,6 +46,8 @@ class Document:
     media: str = JSON
     template: str = "document.html"
     parameters: Sequence[Mapping[str, Any]] = ()
+    #: Whether layers without features have it, too.
+    any_form: bool = False
 
     def describe(self, context: Context) -> dict[str, Any]:
         """Its path item, where it is of the whole city."""
@@ -53,7 +55,8 @@ class Document:
 
     def of_layers(self, context: Context) -> dict[str, dict[str, Any]]:
         """Its path items, one of each layer."""
-        layers = context.view.layers()
+        view = context.view
+        layers: Sequence[AnyLayer] = view.all_layers() if self.any_form else view.layers()
         return {
             self.path.replace(LAYER, layer.id): self._item(context, f"{layer.id}.{self.operation}", layer.id)
             for layer in layers
@@ -73,7 +76,7 @@ class Pages:
 
     city: City
     host: Host
-    _kept: dict[Key, tuple[list[Layer], bytes]] = field(default_factory=dict)
+    _kept: dict[Key, tuple[list[AnyLayer], bytes]] = field(default_factory=dict)
 
     def route(self, document: Document, *, slash: bool = False) -> Route:
         """The route of a document."""
@@ -102,10 +105,10 @@ class Pages:
 
     def _known(self, key: Key, view: View) -> bytes | None:
         kept = self._kept.get(key)
-        return kept[1] if kept is not None and kept[0] == view.layers() else None
+        return kept[1] if kept is not None and kept[0] == view.all_layers() else None
 
     def _made(self, key: Key, context: Context, document: Document, values: Sequence[str]) -> bytes:
-        catalogue = context.view.layers()
+        catalogue = context.view.all_layers()
         body = self._render(context, document, values, key[-1])
         while len(self._kept) >= KEPT:
             self._kept.pop(next(iter(self._kept)), None)
@@ -115,7 +118,8 @@ class Pages:
     def _render(self, context: Context, document: Document, values: Sequence[str], kind: str) -> bytes:
         shown: dict[str, Any] = {}
         if LAYER in document.path:
-            layer = context.view.layer(values[0])
+            view = context.view
+            layer = view.any_layer(values[0]) if document.any_form else view.layer(values[0])
             found = document.build(context, layer, *values[1:])
             shown = {"layer_id": layer.id, "page": document.path.rsplit("/", 1)[-1]}
         else:

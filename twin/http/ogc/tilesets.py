@@ -18,7 +18,7 @@ from twin.http.ogc.pages import Document, Pages
 from twin.http.ogc.schemas import dimension, json_type, properties
 from twin.http.openapi_parts import BINARY, get, ok, path_parameter
 from twin.http.respond import Receive, Scope, Send
-from twin.http.room import Paths, Room, Route, Site
+from twin.http.room import Paths, Room, Route, Site, of_features
 from twin.http.tiles import MVT, vector_tile, version_parameter
 
 TMS = "WebMercatorQuad"
@@ -61,7 +61,7 @@ def room(site: Site, pages: Pages) -> Room:
         Route(f"{_LAYER}/{place}", {"GET": tile}, describe_all=describe),
     )
     title = ("Tiles of the layers", "图层瓦片")
-    return Room("ogc-tiles", title, routes, _landing_links, _collection_links, CLASSES)
+    return Room("ogc-tiles", title, routes, _landing_links, of_features(_collection_links), CLASSES)
 
 
 def _landing_links(context: Context) -> list[Link]:
