@@ -6,6 +6,7 @@ No file of the project but ``twin/access/rights.py`` says what a caller sees; th
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from layers.types import Field
 from layers.write import FORMATS
 from tests.storing import features, grid, load, spec
 from twin import app
+from twin.access.caller import Caller
 from twin.access.rights import ALL, WHOLE, Share
 from twin.city import City
 from twin.http import stream
@@ -307,6 +309,31 @@ def test_a_stream_ends_when_the_key_of_its_session_is_removed(opened, monkeypatc
         await ready.wait()
         opened.city.keys.remove("leaver")
         await heard
+
+    opened.runner.run(main())
+
+
+def test_a_key_that_is_not_known_reads_a_stream_as_nobody(opened, monkeypatch):
+    monkeypatch.setattr(stream, "RECHECK_SECONDS", 0.01)
+    looks, again, of = itertools.count(), asyncio.Event(), opened.city.callers.of
+
+    def counted(scope: Any) -> Caller:
+        if next(looks) == 3:
+            again.set()
+        found: Caller = of(scope)
+        return found
+
+    monkeypatch.setattr(opened.city.callers, "of", counted)
+
+    async def main() -> None:
+        ready = asyncio.Event()
+        reader = {"authorization": "Bearer twk_wrong"}
+        heard = asyncio.create_task(_listen(opened.front, reader, b"event: incident", ready))
+        await ready.wait()
+        await again.wait()
+        opened.city.bus.bind(asyncio.get_running_loop())
+        opened.city.bus.publish("incident", {"id": 1})
+        assert b"event: incident" in await heard
 
     opened.runner.run(main())
 

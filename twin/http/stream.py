@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from layers.errors import Busy
-from twin.access.caller import CALLER
+from twin.access.caller import CALLER, Caller
 from twin.city import City
 from twin.http import answers, respond
 from twin.http.context import Context, Link, link
@@ -99,9 +99,11 @@ class Stream:
 
     async def _until_other(self, scope: Scope) -> None:
         """Until the request would be another caller's than it was."""
-        caller, callers = scope[CALLER], self._city.callers
-        while callers.of(scope) == caller:
+        began: Caller = scope[CALLER]
+        now = began
+        while (now.name, now.rights) == (began.name, began.rights):
             await asyncio.sleep(RECHECK_SECONDS)
+            now = self._city.callers.of(scope)
 
     async def _feed(self, client: Client, whole: bool, send: Send) -> None:
         if not whole:
