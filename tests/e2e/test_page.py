@@ -56,6 +56,15 @@ def test_hashed_files_are_kept_for_ever_and_packed(server: Server):
     assert head.content == b""
 
 
+def test_the_first_load_is_the_engine_and_little_else(server: Server):
+    """Panels and charts are chunks of their own; the limit is what one script with all of them weighed."""
+    text = server.http.get(_script(server), headers={"accept-encoding": "identity"}).text
+    assert len(gzip.compress(text.encode(), 9)) < 1_095_272
+    assert "twin-strip" in text
+    for later in ("twin-incidents", "twin-sensor", "twin-feature", "twin-incident", "twin-layers"):
+        assert f"customElements.define(`{later}`" not in text
+
+
 def test_the_engine_brings_its_workers_and_the_base_map(server: Server):
     engine = "/assets/cesium-26.3.0"
     assert server.http.get(f"{engine}/Workers/createVerticesFromHeightmap.js").status_code == 200

@@ -42,6 +42,7 @@ const light = {
   selected: '#ffd21f',
   sky: '#dfe7ee',
   ground: '#f4f5f3',
+  glass: '#525252',
   pale: '#ffffff',
   label: '#33404a',
   grid: '#e6eaee',
@@ -83,6 +84,7 @@ const dark: Record<Token, string> = {
   selected: '#ffd21f',
   sky: '#11161a',
   ground: '#252c33',
+  glass: '#15191c',
   pale: '#3a434c',
   label: '#dbe2e8',
   grid: '#2d363e',
@@ -132,13 +134,16 @@ export function mixed(from: string, to: string, share: number): string {
   return `#${parts.map((part) => part.toString(16).padStart(2, '0')).join('')}`;
 }
 
-/** How far a colour of the data goes towards the ground by night: pale streets would outshine all else. */
-const NIGHT = 0.35;
+/** How far white goes towards the ground by night, and a darker colour less: pale streets would outshine all else. */
+const NIGHT = 0.45;
 const PLAIN = /^#[0-9a-f]{6}$/i;
 
 /** A colour of the data, which the server states for a light map (`#rrggbb`), as the theme shows it. */
 export function dataColor(stated: string): string {
-  return shade.value === 'dark' && PLAIN.test(stated) ? mixed(stated, color('ground'), NIGHT) : stated;
+  if (shade.value !== 'dark' || !PLAIN.test(stated)) return stated;
+  const parts = channels(stated);
+  const lightness = (Math.max(...parts) + Math.min(...parts)) / 510;
+  return mixed(stated, color('ground'), NIGHT * lightness);
 }
 
 /** Gives the document the colours, now and after each switch. */

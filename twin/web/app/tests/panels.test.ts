@@ -1,6 +1,8 @@
+import { signal } from '@preact/signals-core';
+import { html, type TemplateResult } from 'lit';
 import { expect, test } from 'vitest';
 import { useLanguage } from '../src/i18n';
-import { renders } from '../src/panels/panel';
+import { Panel, renders } from '../src/panels/panel';
 import { panels } from '../src/panels/registry';
 import { Shell } from '../src/panels/shell';
 import { city, incident, layer, page, sensors } from './city';
@@ -38,4 +40,39 @@ test('a panel is drawn again for what it shows, and for nothing else', async () 
   await drawn();
   expect(since('twin-layers')).toBe(2);
   shell.remove();
+});
+
+test('a panel that could not be drawn is drawn again when what it read has changed', async () => {
+  const value = signal<string | null>(null);
+  const thrown: unknown[] = [];
+  class Fragile extends Panel {
+    /** Lit would hand the error to the console of the page. */
+    protected override scheduleUpdate(): void {
+      try {
+        void super.scheduleUpdate();
+      } catch (error) {
+        thrown.push(error);
+      }
+    }
+
+    protected override render(): TemplateResult {
+      return html`<p>${value.value!.length}</p>`;
+    }
+  }
+  customElements.define('test-fragile', Fragile);
+  const panel = new Fragile();
+  panel.app = page(city());
+  document.body.append(panel);
+  await drawn();
+  expect(thrown).toHaveLength(1);
+  value.value = 'four';
+  await drawn();
+  expect(panel.textContent).toBe('4');
+  panel.remove();
+  value.value = 'seven';
+  await drawn();
+  expect(panel.textContent).toBe('4');
+  document.body.append(panel);
+  await drawn();
+  expect(panel.textContent).toBe('5');
 });

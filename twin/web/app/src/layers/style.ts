@@ -22,13 +22,10 @@ export function paler(color: string): string {
   return mixed(color, themed('pale'), 0.5);
 }
 
-/** The ground as glass over the dark inside of the globe. */
-const GLASS = '#525252';
-
-/** What is on the street while one looks under it: nearly the colour of the dark ground. */
+/** What is on the street while one looks under it: nearly the colour of the ground as glass. */
 function muted(layer: LayerConfig): LayerConfig {
   const { color } = layer.style;
-  const dim = (shade: string): string => mixed(shade, GLASS, 0.78);
+  const dim = (shade: string): string => mixed(shade, themed('glass'), 0.78);
   const values = Object.fromEntries(Object.entries(color.values).map(([value, shade]) => [value, dim(shade)]));
   return { ...layer, style: { ...layer.style, color: { ...color, values, default: dim(color.default) } } };
 }

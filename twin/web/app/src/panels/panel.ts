@@ -35,11 +35,12 @@ export abstract class Panel extends LitElement {
     this.stop = null;
   }
 
-  /** Signals read from willUpdate() to updated() are followed until the next update. */
+  /** Signals read from willUpdate() to updated() are followed until the next update, also where one throws. */
   protected override performUpdate(): void {
     if (!this.isUpdatePending) return;
     this.stop?.();
     let drawn = false;
+    let failure: { error: unknown } | null = null;
     this.stop = effect(() => {
       if (drawn) {
         this.requestUpdate();
@@ -47,7 +48,12 @@ export abstract class Panel extends LitElement {
       }
       drawn = true;
       renders.set(this.localName, (renders.get(this.localName) ?? 0) + 1);
-      super.performUpdate();
+      try {
+        super.performUpdate();
+      } catch (error) {
+        failure = { error };
+      }
     });
+    if (failure) throw (failure as { error: unknown }).error;
   }
 }

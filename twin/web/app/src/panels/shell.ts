@@ -3,6 +3,7 @@
 import { signal } from '@preact/signals-core';
 import { html, nothing, type TemplateResult } from 'lit';
 import { html as tagged, unsafeStatic, type StaticValue } from 'lit/static-html.js';
+import { select } from '../app';
 import type { Lang } from '../config';
 import { t, titleOf } from '../i18n';
 import { isKnown } from '../session';
@@ -86,7 +87,7 @@ export class Shell extends Panel {
     return html`<section class=${place} data-loading=${entry.id}>
       <header>
         <h2>${label(entry.title)}</h2>
-        <button class="close" aria-label=${t('close')} @click=${() => this.app.store.set({ [side]: null })}>×</button>
+        <button class="close" aria-label=${t('close')} @click=${() => this.close(entry)}>×</button>
       </header>
       ${this.failed.value.has(entry.tag)
         ? html`<div class="scroll">
@@ -95,6 +96,12 @@ export class Shell extends Panel {
           </div>`
         : nothing}
     </section>`;
+  }
+
+  private close(entry: PanelEntry): void {
+    const { store } = this.app;
+    if (entry.card) select(this.app, null);
+    else store.set(toggled(store.get(), entry));
   }
 
   private element({ tag, card }: PanelEntry, place: string): TemplateResult {
