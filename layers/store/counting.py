@@ -27,7 +27,7 @@ def is_wide(layer: Layer, box: Bbox, few: int) -> bool:
     return expected(layer, box) > _SURELY * few
 
 
-def told_by_page(query: Query, given: int, more: bool) -> int | None:
+def matched_by_page(query: Query, given: int, more: bool) -> int | None:
     """How many match, where a page of ``given`` features tells it by itself: it begins and ends with them."""
     if more or query.after is not None or (not given and query.offset):
         return None

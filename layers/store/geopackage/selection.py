@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from layers.model import Layer
 from layers.query import Query
 from layers.store import compile, geojson
-from layers.store.counting import is_wide, told_by_page
+from layers.store.counting import is_wide, matched_by_page
 from layers.store.geopackage import boxes
 from layers.store.geopackage.catalog import Table
 from layers.store.geopackage.filter import Sqlite
@@ -46,7 +46,7 @@ class Chosen:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class Subquery:
     """``FROM … WHERE …`` of the matching features, with the alias ``t`` for their table."""
 
     sql: str
@@ -57,28 +57,28 @@ def choose(view: View, table: Table, query: Query, layer: Layer, few: int) -> Ch
     """The page of a query. ``layer`` is the table's summary at this snapshot.
 
     Raises BadParameter: a property that is not a field."""
-    asked = _Asked(view, table, query, layer)
+    asked = _Condition(view, table, query, layer)
     if not asked.parts and not asked.where:
-        page = _page(view, table, query, Source(f"FROM {table.name} t WHERE 1", []))
+        page = _page(view, table, query, Subquery(f"FROM {table.name} t WHERE 1", []))
         return Chosen(page.fids, page.more, layer.count)
     wide = query.bbox is not None and is_wide(layer, query.bbox, few)
     found = asked.few(few) if layer.count <= few or (not wide and asked.is_narrow(few)) else None
     if found is not None and not query.sort:
         return _slice(np.sort(np.array(found, np.int64)), query)
     if found is not None:
-        source = Source(
+        source = Subquery(
             f"FROM json_each(?) e CROSS JOIN {table.name} t ON t.fid = e.value WHERE 1", [listed(found)]
         )
         page = _page(view, table, query, source)
         return Chosen(page.fids, page.more, len(found))
     walked = None if query.sort else asked.walk()
     page = walked or _page(view, table, query, asked.source(whole=bool(query.sort)))
-    return Chosen(page.fids, page.more, told_by_page(query, len(page.fids), page.more))
+    return Chosen(page.fids, page.more, matched_by_page(query, len(page.fids), page.more))
 
 
 def count(view: View, table: Table, query: Query, layer: Layer, most: int) -> int | None:
     """How many features a query selects; None when they are more than ``most``. Raises as :func:`choose`."""
-    asked = _Asked(view, table, query, layer)
+    asked = _Condition(view, table, query, layer)
     found = asked.count(most) if asked.parts or asked.where else layer.count
     return found if found <= most else None
 
@@ -92,7 +92,7 @@ def _slice(found: NDArray[np.int64], query: Query) -> Chosen:
     return Chosen(fids, bool(fids) and start + len(fids) < len(found), len(found))
 
 
-def _page(view: View, table: Table, query: Query, source: Source) -> Chosen:
+def _page(view: View, table: Table, query: Query, source: Subquery) -> Chosen:
     """One page in the order of the query, with one feature more to see whether any follow."""
     limit = query.limit or 0
     after, bound = compile.after(Sqlite(table), query)
@@ -115,19 +115,19 @@ def cursor(view: View, table: Table, query: Query, fid: int) -> Cursor:
     return (*(geojson.boolean(v) if f and f.type == "boolean" else v for f, v in values), fid)  # type: ignore[arg-type]
 
 
-def ordered(view: View, table: Table, query: Query, layer: Layer) -> Source:
+def ordered(view: View, table: Table, query: Query, layer: Layer) -> Subquery:
     """Everything a query selects, as a subquery of fids ``q`` in its order, for a whole download."""
-    source = _Asked(view, table, query, layer).source(whole=bool(query.sort))
+    source = _Condition(view, table, query, layer).source(whole=bool(query.sort))
     order, keys = compile.order(Sqlite(table), query)
     # a LIMIT keeps SQLite from dropping the order, and from sorting whole rows instead of their keys
-    return Source(
+    return Subquery(
         f"FROM (SELECT t.fid AS fid {source.sql} ORDER BY {order} LIMIT -1) q"
         f" CROSS JOIN {table.name} t ON t.fid = q.fid",
         [*source.values, *keys],
     )
 
 
-class _Asked:
+class _Condition:
     """What a query asks of a layer at one snapshot."""
 
     def __init__(self, view: View, table: Table, query: Query, layer: Layer) -> None:
@@ -228,11 +228,11 @@ class _Asked:
             values.append(self._table.id)
         return (f" AND ({' OR '.join(either)})" if either else ""), values
 
-    def source(self, *, whole: bool) -> Source:
+    def source(self, *, whole: bool) -> Subquery:
         """The matching features by way of the R-tree. ``whole``: every column is needed, not just the fid."""
         table, where = self._table, self.where
         if not self.parts:
-            return Source(f"FROM {table.name} t WHERE 1{where}", [*self._values])
+            return Subquery(f"FROM {table.name} t WHERE 1{where}", [*self._values])
         ids: list[str] = []
         bound: list[Any] = []
         for part, outside in zip(self.parts, self._outside, strict=True):
@@ -244,9 +244,9 @@ class _Asked:
             bound.append(table.id)
         found = f"({' UNION '.join(ids)})"
         if not where and not whole:
-            return Source(f"FROM {found} t WHERE 1", bound)
+            return Subquery(f"FROM {found} t WHERE 1", bound)
         join = f"FROM {found} r JOIN {table.name} t ON t.fid = r.fid WHERE 1{where}"
-        return Source(join, [*bound, *self._values])
+        return Subquery(join, [*bound, *self._values])
 
     def count(self, most: int) -> int:
         """How many match, right up to ``most``."""

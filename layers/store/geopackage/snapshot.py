@@ -107,7 +107,7 @@ class Snapshots:
             return view
         with sqlite_errors():
             stale = view.data_version() != view.version
-        if stale or self._unsettled(view):
+        if stale or self._is_unverified(view):
             self._renewed(view)
         else:
             view.header = header
@@ -135,14 +135,14 @@ class Snapshots:
         """Begin a read transaction in which the view's knowledge is the snapshot's."""
         for _ in range(3):
             view.con.execute("BEGIN")
-            if view.data_version() == view.version and not self._unsettled(view):
+            if view.data_version() == view.version and not self._is_unverified(view):
                 return
             view.con.execute("COMMIT")
             self._renewed(view)
         view.con.execute("BEGIN")  # written to without pause: what the snapshot holds is good enough
         view.renew(view.data_version())
 
-    def _unsettled(self, view: View) -> bool:
+    def _is_unverified(self, view: View) -> bool:
         return view.shape != self._verified and time.monotonic() > self._busy_until
 
     def _renewed(self, view: View) -> None:
@@ -153,7 +153,7 @@ class Snapshots:
                 view.header = self.header()
                 with _snapshot(view.con):
                     view.renew(view.data_version())
-                if not self._unsettled(view):
+                if not self._is_unverified(view):
                     break
                 self._verify(view)
         self._epoch = view.epoch

@@ -177,15 +177,15 @@ class Catalogue:
 
         for _ in range(TRIES):
             moment = self.call(ask)
-            if self.settled(moment):
+            if self.is_current(moment):
                 return moment
         raise Busy("the city's database is being restored, or the address for reading leads to another one")
 
-    def settled(self, moment: State) -> bool:
+    def is_current(self, moment: State) -> bool:
         """Whether an answer of this moment may be shown; what is newer is remembered, what is known goes."""
         known = self._known
         if self._doubted or (known is not None and moment.meta != known.meta):
-            self._settle(moment)
+            self._begin_again(moment)
             return False
         if known is None or known.stamp != moment.stamp:
             self.learn()
@@ -211,7 +211,7 @@ class Catalogue:
                 return
         self._doubted = True
 
-    def _settle(self, moment: State) -> None:
+    def _begin_again(self, moment: State) -> None:
         """Give a database that was restored its new epoch, and forget what was known of the old one."""
         with self._lock:
             if not self._doubted and (self._known is None or self._known.meta == moment.meta):
@@ -285,7 +285,7 @@ class Catalogue:
                 continue
             if moment.oid != table.oid:
                 self.repair()
-            elif self.settled(moment):
+            elif self.is_current(moment):
                 return table, answer
         raise Busy(f"layer {layer_id} is being replaced; try again")
 
@@ -318,11 +318,11 @@ class Catalogue:
                 newest = read.state(row[0]).seq
                 self.listener.tell(newest)
                 log.prune(self.place(con), newest)
-            self._mend(con)
-        self._regard()
+            self._repair_moved(con)
+        self._check_rights()
         self._keep_mark()
 
-    def _regard(self) -> None:
+    def _check_rights(self) -> None:
         """Notice rights that were granted or taken."""
         known = self._known
         if known is not None:
@@ -330,7 +330,7 @@ class Catalogue:
             if any(table.rights != now.get(layer, rights.ALL) for layer, table in known.tables.items()):
                 self.learn()
 
-    def _mend(self, con: Connection) -> None:
+    def _repair_moved(self, con: Connection) -> None:
         place = self.place(con)
         if layers := ddl.moved(place):
             with con.transaction():
@@ -340,6 +340,6 @@ class Catalogue:
     def repair(self) -> None:
         """Look what another program did to the tables, put them in order, and read the catalogue again."""
         with own_tables(), self.sessions.writing() as con:
-            self._mend(con)
+            self._repair_moved(con)
         self.sessions.forget()  # their prepared statements were planned for other tables
         self.learn()

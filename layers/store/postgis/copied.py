@@ -36,9 +36,9 @@ def make(place: Place, table: Table, found: Facts) -> str:
     )
     state = update(place, table, found)
     if state == OK:
-        void = shape.void_sql(COPY_GEOMETRY, f"{place.postgis}.")
+        unplaced = shape.null_geometry_sql(COPY_GEOMETRY, f"{place.postgis}.")
         place.con.execute(f"CREATE INDEX ON {table.copy} USING gist ({COPY_GEOMETRY})")
-        place.con.execute(f"CREATE INDEX ON {table.copy} ({COPY_FID}) WHERE {void}")
+        place.con.execute(f"CREATE INDEX ON {table.copy} ({COPY_FID}) WHERE {unplaced}")
         place.con.execute(f"ANALYZE {table.copy}")
         for sql in schema.logging(
             place.schema, place.postgis, table.id, table.copy, COPY_FID, COPY_GEOMETRY, table.srid, False

@@ -81,10 +81,10 @@ def check_geometry(place: Place, layer: str, geometry_type: str, *, scan: bool) 
 def create_indexes(place: Place, layer: str, time_field: str | None) -> None:
     """By place, by having none, by source id, and by time where the layer has one."""
     relation = place.relation(layer)
-    void = shape.void_sql("geom", f"{place.postgis}.")
+    unplaced = shape.null_geometry_sql("geom", f"{place.postgis}.")
     wanted = {
         "place": "USING gist (geom)",
-        "void": f"(fid) WHERE {void}",
+        "unplaced": f"(fid) WHERE {unplaced}",
         "source": "(source_id)",
         "time": None if time_field is None else f"({quoted(short(time_field))})",
     }
@@ -158,7 +158,7 @@ def moved(place: Place) -> list[str]:
     return [layer for layer, signature in known if layer in found and found[layer].signature != signature]
 
 
-def settle(place: Place, layer: str) -> None:
+def remember_signature(place: Place, layer: str) -> None:
     """Remember the present facts of a layer as in order."""
     found = facts(place)[layer]
     place.con.execute(

@@ -138,7 +138,7 @@ class Postgis(Dialect):
         if found is None or (found.cut and op in ("s_contains", "s_equals")):
             return self._apart(op == "s_disjoint")
         related = sql(f"{_RELATIONS[op]}({{}}, {{}})", self.geometry(), _bound(found))
-        if self.table.loose and op != "s_disjoint":  # no index is of what is made of a column
+        if self.table.untyped and op != "s_disjoint":  # no index is of what is made of a column
             return sql("({} && {} AND {})", Sql(self.table.geom), _bound(found), related)
         return related
 

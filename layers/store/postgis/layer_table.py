@@ -121,7 +121,7 @@ class Table:
     oid: int
     source: Source | None = None
     copied: bool = False  # the rows are a copy of what the source shows: see ``copied``
-    loose: bool = False  # the geometry column takes more than the API can say: see ``shape``
+    untyped: bool = False  # the geometry column takes more than the API can say: see ``shape``
     rights: Rights = ALL
     vertical_datum: str = ""
 
@@ -174,14 +174,14 @@ class Table:
 
     @cached_property
     def shape(self) -> str:
-        """SQL of the geometry that clients see, in ``srid``: of a loose column lines for arcs, polygons for
-        surfaces, nothing of M, and null for what lies in another CRS, where it would be taken for a guess."""
-        return shape.plain(self.geom, self.srid) if self.loose else self.geom
+        """SQL of the geometry that clients see, in ``srid``. Of an untyped column: lines for arcs, polygons
+        for surfaces, nothing of M, and null for what lies in another CRS, where it would be taken for a guess."""
+        return shape.plain(self.geom, self.srid) if self.untyped else self.geom
 
     @cached_property
-    def void(self) -> str:
+    def null_geometry(self) -> str:
         """SQL of whether a feature has no place."""
-        return shape.void_sql(self.shape)
+        return shape.null_geometry_sql(self.shape)
 
     @property
     def edits(self) -> tuple[EditKind, ...]:
@@ -269,7 +269,7 @@ def _table(schema: str, row: tuple[Any, ...], rights: Rights, copies: Mapping[st
         oid=int(oid or 0),
         source=None if source is None else Source(**json.loads(source)),
         copied=copied,
-        loose=source is not None and not copied and shape.is_loose(typmod),
+        untyped=source is not None and not copied and shape.is_untyped(typmod),
         rights=rights,
         vertical_datum=datum,
     )

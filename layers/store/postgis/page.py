@@ -12,7 +12,7 @@ from typing import Any
 from layers.model import Layer
 from layers.query import Query
 from layers.store import compile
-from layers.store.counting import is_wide, told_by_page
+from layers.store.counting import is_wide, matched_by_page
 from layers.store.layer_record import chosen_fields
 from layers.store.postgis import read
 from layers.store.postgis.connection import Connection, ReadingErrors
@@ -26,13 +26,13 @@ TRIED = 1_000_000  # features of a layer on all of which conditions may be tried
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """A query of a layer. ``void``: whether a registered table may have features without a geometry."""
+class PageRequest:
+    """A query of a layer. ``unplaced``: whether a registered table may have features without a geometry."""
 
     table: Table
     query: Query
     wkb: bool
-    void: bool = True
+    unplaced: bool = True
 
     @property
     def fields(self) -> tuple[Field, ...]:
@@ -51,7 +51,9 @@ class Asked:
 
     def box(self) -> tuple[str, list[Any]]:
         """The condition of the box, and its values."""
-        return ("", []) if self.query.bbox is None else read.within(self.table, self.query.bbox, self.void)
+        if self.query.bbox is None:
+            return "", []
+        return read.within(self.table, self.query.bbox, self.unplaced)
 
     def others(self) -> tuple[str, list[Any]]:
         """All other conditions, and their values."""
@@ -84,7 +86,7 @@ class Asked:
         return Found(moment, self.fields, given, matched, next_after)
 
 
-def page(con: Connection, asked: Asked, few: int, about: Layer, seconds: float) -> Found:
+def page(con: Connection, asked: PageRequest, few: int, about: Layer, seconds: float) -> Found:
     """The features of a page within so many seconds. ``about``: the layer at this moment or one before.
 
     Raises BadParameter: an unknown property, a filter that cannot be computed."""
@@ -101,7 +103,7 @@ def page(con: Connection, asked: Asked, few: int, about: Layer, seconds: float) 
     return searched(con, asked, began + seconds)
 
 
-def gathered(con: Connection, asked: Asked, few: int, bounded: bool) -> Found | None:
+def gathered(con: Connection, asked: PageRequest, few: int, bounded: bool) -> Found | None:
     """The page by one statement that gathers every match; None where that are more than ``few`` or, if it
     shall be ``bounded``, a box has more features on which the other conditions would have to be tried.
 
@@ -128,7 +130,7 @@ def gathered(con: Connection, asked: Asked, few: int, bounded: bool) -> Found | 
     return replace(asked.found(rows_), whole=whole)
 
 
-def _keys(asked: Asked, few: int, bounded: bool) -> tuple[str, str, list[Any], bool]:
+def _keys(asked: PageRequest, few: int, bounded: bool) -> tuple[str, str, list[Any], bool]:
     """CTEs that end in ``k``, the keys of a page and their order ``n``; SQL of how many match, null for too
     many; the values; whether there is no condition.
 
@@ -165,7 +167,7 @@ def _keys(asked: Asked, few: int, bounded: bool) -> tuple[str, str, list[Any], b
     return head, matched, [*order_values, *follow_values, *tried_values, *inner_values], False
 
 
-def searched(con: Connection, asked: Asked, until: float) -> Found:
+def searched(con: Connection, asked: PageRequest, until: float) -> Found:
     """The page by a search that ends when it is full.
 
     The planner knows whether to walk the table in order or to gather by an index and sort."""
@@ -187,7 +189,7 @@ def searched(con: Connection, asked: Asked, until: float) -> Found:
         found = asked.found(con.execute(sql, bound, binary=True, prepare=False).fetchall())
         if not conditions:
             return replace(found, whole=True)
-        return replace(found, matched=told_by_page(query, len(found.rows), found.next_after is not None))
+        return replace(found, matched=matched_by_page(query, len(found.rows), found.next_after is not None))
 
 
 def _counted(con: Connection, source: str, conditions: str, values: list[Any], most: int) -> int:
@@ -197,7 +199,7 @@ def _counted(con: Connection, source: str, conditions: str, values: list[Any], m
     return 0 if row is None else int(row[0])
 
 
-def count(con: Connection, asked: Asked, most: int) -> tuple[State, int]:
+def count(con: Connection, asked: PageRequest, most: int) -> tuple[State, int]:
     """How many features a query selects, right up to ``most``, and the moment of it."""
     table = asked.table
     (box, box_values), (others, values) = asked.box(), asked.others()

@@ -90,7 +90,7 @@ def within(table: Table, boxes: Sequence[Bbox]) -> tuple[str, list[Any]]:
         except BadParameter as error:
             raise Unreadable(f"layer {table.id} cannot be read in longitude and latitude") from error
         if found is not None:
-            near = f"{table.geom} && %s AND " if table.loose else ""
+            near = f"{table.geom} && %s AND " if table.untyped else ""
             parts.append(f"({near}ST_Intersects({table.shape}, %s))")
             values += [Ewkb(found.ewkb)] * (2 if near else 1)
     return " OR ".join(parts) or "false", values

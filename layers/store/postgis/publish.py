@@ -93,7 +93,7 @@ def _prepare(place: Place, stage: PostgisStage, mode: str) -> Prepared | None:
             place.con.execute(f"ALTER TABLE {present.raw} ADD COLUMN {column}")
         if other:
             ddl.check_geometry(place, layer, "Geometry", scan=False)
-            ddl.settle(place, layer)
+            ddl.remember_signature(place, layer)
         return Prepared(added, present.geometry_type if other else None)
 
 
@@ -114,7 +114,7 @@ def _undo(place: Place, layer: str, prepared: Prepared) -> None:
             place.con.execute(f"ALTER TABLE {place.relation(layer)} DROP COLUMN IF EXISTS {quoted(name)}")
         if prepared.unchecked is not None:
             ddl.check_geometry(place, layer, prepared.unchecked, scan=False)
-            ddl.settle(place, layer)
+            ddl.remember_signature(place, layer)
 
 
 def _lock(place: Place, relation: str, mode: str) -> None:
@@ -345,7 +345,7 @@ def _register(
             schema.log_function(layer),
         ),
     )
-    ddl.settle(place, layer)
+    ddl.remember_signature(place, layer)
     if present is not None and not plan.whole and place.one(told) != before:
         ddl.log_whole(place, layer, 0, None, _extent(place, layer))
     ddl.touch(place)

@@ -80,29 +80,29 @@ def shape_sql(table: Table, wkb: bool) -> str:
     return f"ST_AsBinary({table.shape}, 'NDR')" if wkb and table.srid == 4326 else table.shape
 
 
-def selection(table: Table, query: Query, void: bool = True) -> tuple[str, list[Any]]:
+def selection(table: Table, query: Query, unplaced: bool = True) -> tuple[str, list[Any]]:
     """SQL conditions of a query but its cursor, and their values."""
     plain = not (query.filter or query.equals or query.words or query.datetime)
     sql, values = ("", []) if plain else compile.where(Postgis(table), query)
     if query.bbox is None:
         return sql, values
-    box, bound_ = within(table, query.bbox, void)
+    box, bound_ = within(table, query.bbox, unplaced)
     return box + sql, [*bound_, *values]
 
 
-def within(table: Table, bbox: Bbox, void: bool) -> tuple[str, list[Any]]:
+def within(table: Table, bbox: Bbox, unplaced: bool) -> tuple[str, list[Any]]:
     """Features that intersect a box; one that crosses the antimeridian (west > east) is two boxes."""
     west, south, east, north = bbox
     boxes = [bbox] if west <= east else [(west, south, 180.0, north), (-180.0, south, east, north)]
     # 17-069r4, /req/core/fc-bbox-response C: features without a geometry match every box
-    placeless = f" OR {table.void}" if void or not table.live else ""
+    placeless = f" OR {table.null_geometry}" if unplaced or not table.live else ""
     if table.srid != 4326:
         sql, values_ = project.within(table, boxes)
         return f" AND ({sql}{placeless})", values_
     parts, values = [], list[Any]()
     for box in boxes:
         inner, area = inside(box), envelope(box)
-        if inner is None or table.loose:
+        if inner is None or table.untyped:
             parts.append(f"({table.geom} && %s AND ST_Intersects({table.shape}, %s))")
             values += [area, area]
         else:  # CASE, not OR: the planner would search the index once for each
@@ -206,7 +206,7 @@ def revision(con: Connection, table: Table, fid: int) -> tuple[State, int, bool]
 def placeless(con: Connection, table: Table) -> tuple[State, bool]:
     """Whether a registered table has a feature without a geometry."""
     row = con.execute(
-        f"SELECT s.state, EXISTS (SELECT FROM {table.relation} t WHERE {table.void})"
+        f"SELECT s.state, EXISTS (SELECT FROM {table.relation} t WHERE {table.null_geometry})"
         f" FROM ({state_sql(table.schema, table.id, table.relation)}) s",
         (),
         binary=True,

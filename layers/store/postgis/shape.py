@@ -21,7 +21,7 @@ def plain(geom: str, srid: int) -> str:
 _FIRST, _LAST = 1, 6  # type numbers of PostGIS from Point to MultiPolygon
 
 
-def is_loose(typmod: str) -> bool:
+def is_untyped(typmod: str) -> bool:
     """Whether a geometry column (its type modifier: postgis/gserialized_typmod.c) takes any CRS, measures,
     or types that GeoJSON does not have."""
     mod = int(typmod) if typmod.lstrip("-").isdigit() else -1
@@ -29,7 +29,7 @@ def is_loose(typmod: str) -> bool:
     return mod < 0 or bool(mod & 1) or not srid or not _FIRST <= kind <= _LAST
 
 
-def void_sql(geom: str, postgis: str = "") -> str:
+def null_geometry_sql(geom: str, postgis: str = "") -> str:
     """SQL of whether a feature has no place: the condition of the index of those.
 
     Written so that the planner takes it for rare, and cannot look for it in the spatial index, all of which

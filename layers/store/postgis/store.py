@@ -23,7 +23,7 @@ from layers.store.postgis import ddl, edit, forms, layer_table, log, page, publi
 from layers.store.postgis.catalogue import CHANGED, TRIES, Catalogue
 from layers.store.postgis.connection import Connection, bound, shut
 from layers.store.postgis.layer_table import Table
-from layers.store.postgis.page import Asked
+from layers.store.postgis.page import PageRequest
 from layers.store.postgis.read import State
 from layers.store.postgis.stage import PostgisStage
 from layers.store.postgis.summary import Summary
@@ -161,7 +161,7 @@ class PostgisStore:
     def count(self, layer_id: str, query: Query, most: int) -> int | None:
         """How many features a query selects; None when they are more than ``most``. Raises as ``items``."""
         found = self._catalogue.of(
-            layer_id, lambda con, t: page.count(con, Asked(t, query, wkb=False), most)
+            layer_id, lambda con, t: page.count(con, PageRequest(t, query, wkb=False), most)
         )[1]
         return found if found <= most else None
 
@@ -238,7 +238,7 @@ class PostgisStore:
                 continue
             if moment.oid != table.oid:
                 self._catalogue.repair()
-            elif self._catalogue.settled(moment):
+            elif self._catalogue.is_current(moment):
                 return found
         raise Busy(f"layer {layer_id} is being replaced; try again")
 

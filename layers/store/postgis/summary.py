@@ -17,7 +17,7 @@ from layers.store.counting import holds
 from layers.store.postgis import layer_table, page, project, read
 from layers.store.postgis.connection import Connection, ReadingErrors, bound
 from layers.store.postgis.layer_table import Table
-from layers.store.postgis.page import Asked
+from layers.store.postgis.page import PageRequest
 from layers.store.postgis.read import State
 from layers.store.postgis.session import Sessions
 from layers.types import Bbox, Interval
@@ -37,7 +37,7 @@ class Summary:
         self._layers: dict[str, tuple[Table, Layer]] = {}
         self._counts: dict[str, tuple[Table, int, int]] = {}
         self._intervals: dict[str, tuple[Table, int, Interval]] = {}
-        self._voids: dict[str, tuple[Table, int, bool]] = {}
+        self._null_geometries: dict[str, tuple[Table, int, bool]] = {}
 
     def layer(self, con: Connection, table: Table, moment: State) -> Layer:
         """The public words of a layer at a moment."""
@@ -65,7 +65,7 @@ class Summary:
     def _extent(self, con: Connection, table: Table) -> Bbox | None:
         postgis = self._sessions.postgis
         found = None
-        if not table.loose:
+        if not table.untyped:
             found = layer_table.index_extent(con, table.raw, table.geom_column, postgis)
         if found is None and table.live:
             found = layer_table.exact_extent(con, table, postgis)
@@ -121,15 +121,15 @@ class Summary:
     ) -> read.Found:
         seconds = self._sessions.database.read_seconds
         if not table.live or query.bbox is None:
-            return page.page(con, Asked(table, query, wkb), few, about, seconds)
-        kept = self._voids.get(table.id)
-        seq, void = kept[1:] if kept is not None and kept[0] is table else (-1, True)
-        found = page.page(con, Asked(table, query, wkb, void), few, about, seconds)
+            return page.page(con, PageRequest(table, query, wkb), few, about, seconds)
+        kept = self._null_geometries.get(table.id)
+        seq, unplaced = kept[1:] if kept is not None and kept[0] is table else (-1, True)
+        found = page.page(con, PageRequest(table, query, wkb, unplaced), few, about, seconds)
         if found.state.layer_seq != seq:
             moment, now = read.placeless(con, table)
-            self._voids[table.id] = (table, moment.layer_seq, now)
-            if now and not void:
-                return page.page(con, Asked(table, query, wkb), few, about, seconds)
+            self._null_geometries[table.id] = (table, moment.layer_seq, now)
+            if now and not unplaced:
+                return page.page(con, PageRequest(table, query, wkb), few, about, seconds)
         return found
 
     def _about(self, con: Connection, table: Table) -> Layer:
