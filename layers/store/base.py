@@ -6,7 +6,7 @@ an implementation keeps one connection a thread for reading and one for writing.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -187,9 +187,6 @@ class Store(Protocol):
 
     def actors(self, layer_id: str, fid: int) -> list[tuple[int, str, str]]:
         """Who edited a feature through this program: (revision, name, UTC instant), newest first."""
-
-    def set_values(self, layer_id: str, values: Iterable[tuple[int, Mapping[str, Any]]]) -> None:
-        """Set properties of several features in one transaction (used by loads to relate layers)."""
 
     def record(self, spec: FormSpec) -> int:
         """Record a layer of another form than features, or a new generation of it, which is returned.

@@ -149,10 +149,8 @@ def same(table: Table, present: NDArray[Any], shape: Any) -> bool:
     return geojson.geometries(present) == geojson.geometries(sent)
 
 
-def properties(table: Table, value: object, *, coded: bool = True) -> dict[str, Any]:
-    """The properties that a body names, as column values. Raises BadBody naming every fault.
-
-    ``coded``: a field with a code list takes only its codes."""
+def properties(table: Table, value: object) -> dict[str, Any]:
+    """The properties that a body names, as column values. Raises BadBody naming every fault."""
     if value is None:
         return {}
     if not isinstance(value, Mapping):
@@ -169,8 +167,7 @@ def properties(table: Table, value: object, *, coded: bool = True) -> dict[str, 
             if field.type == "array" and isinstance(given, str):  # a file has a list as text, JSON has lists
                 raise ValueError(f"{shown(given)} is not a list")
             out[field.name] = None if given is None else stored(field.type, given)
-            if coded:
-                _one_of(field, out[field.name])
+            _one_of(field, out[field.name])
         except ValueError as error:
             faults.append(f"{field.name}: {error}")
     if faults:

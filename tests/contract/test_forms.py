@@ -130,7 +130,6 @@ def _asked(store: Store) -> Iterator[Callable[[], object]]:
     yield lambda: store.replace("ortho", 1, feature)
     yield lambda: store.patch("ortho", 1, {"properties": {}})
     yield lambda: store.delete("ortho", 1)
-    yield lambda: store.set_values("ortho", [(1, {})])
 
 
 def test_a_layer_of_another_form_has_no_features(opener: Callable[[], Store]) -> None:

@@ -10,7 +10,6 @@ import shapely
 
 from layers.batch import MESH
 from layers.errors import (
-    BadBody,
     BadFile,
     BadParameter,
     Exists,
@@ -348,17 +347,6 @@ def test_rows_as_columns(store: Store) -> None:
     assert rows.properties["source_id"] == ["a", "b"]
     assert store.rows("buildings", [2, 99]).fids.tolist() == [2]
     assert store.rows("buildings", []).fids.tolist() == []
-
-
-def test_set_values(store: Store) -> None:
-    load(store, spec(), grid(3))
-    since = store.seq()
-    store.set_values("buildings", [(1, {"listed": True}), (2, {"listed": None}), (99, {"listed": True})])
-    assert [c.fid for c in store.changes(since)] == [1]
-    assert one(store, 1)["properties"]["listed"] is True
-    with pytest.raises(BadBody):
-        store.set_values("buildings", [(3, {"listed": True}), (1, {"nosuch": 1})])
-    assert one(store, 3)["properties"]["listed"] is None
 
 
 def test_reports(store: Store) -> None:

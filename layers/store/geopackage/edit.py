@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -143,27 +143,6 @@ def _set(con: sqlite3.Connection, table: Table, fid: int, columns: Mapping[str, 
     # An edit that names nothing still counts as one: fid=fid fires the triggers.
     assignments = ", ".join(f"{quoted(name)}=?" for name in columns) or "fid=fid"
     con.execute(f"UPDATE {table.name} SET {assignments} WHERE fid=?", (*columns.values(), fid))
-
-
-def set_values(
-    con: sqlite3.Connection, table: Table, values: Iterable[tuple[int, Mapping[str, Any]]]
-) -> None:
-    """Set properties of several features in one transaction; equal values are not logged. Raises BadBody."""
-    changed: list[int] = []
-    with transaction(con):
-        for fid, named in values:
-            columns = feature.properties(table, named, coded=False)
-            if not columns:
-                continue
-            assignments = ", ".join(f"{quoted(name)}=?" for name in columns)
-            differs = " OR ".join(f"{quoted(name)} IS NOT ?" for name in columns)
-            cursor = con.execute(
-                f"UPDATE {table.name} SET {assignments} WHERE fid=? AND ({differs})",
-                (*columns.values(), fid, *columns.values()),
-            )
-            if cursor.rowcount:
-                changed.append(fid)
-        keep(con, table, encode(con, table, changed))
 
 
 def keep(con: sqlite3.Connection, table: Table, made: Mapping[int, bytes]) -> None:

@@ -10,7 +10,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -374,11 +374,6 @@ class GeoPackageStore:
         """Who edited a feature through this program: (revision, name, UTC instant), newest first."""
         with self._now.reading() as view:
             return log.actors(view.con, layer_id, fid)
-
-    def set_values(self, layer_id: str, values: Iterable[tuple[int, Mapping[str, Any]]]) -> None:
-        """Set properties of several features in one transaction. Raises NotFound, BadBody, ReadOnly."""
-        with self._writing() as con:
-            edit.set_values(con, self._table(layer_id), values)
 
     def record(self, spec: FormSpec) -> int:
         """Record a layer of another form than features; its generation. Raises BadFile, Exists, ReadOnly."""

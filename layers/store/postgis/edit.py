@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -237,21 +237,3 @@ def revision(con: Connection, table: Table, fid: int) -> int:
     row = con.execute(f"SELECT {revision_sql(table)}", (Int8(fid),)).fetchone()
     assert row is not None
     return int(row[0])
-
-
-def set_values(con: Connection, table: Table, values: Iterable[tuple[int, Mapping[str, Any]]]) -> None:
-    """Set properties of several features in one transaction; equal values are not logged. Raises BadBody."""
-    _editable(table, "update")
-    with _changing(con, table):
-        for fid, named in values:
-            columns = _columns(table, feature.properties(table, named, coded=False))
-            if not columns:
-                continue
-            marks = [(bound(name), mark) for name, (mark, _) in columns.items()]
-            assignments = ", ".join(f"{name} = {mark}" for name, mark in marks)
-            differs = " OR ".join(f"t.{name} IS DISTINCT FROM {mark}" for name, mark in marks)
-            given = [value for _, value in columns.values()]
-            con.execute(
-                f"UPDATE {table.relation} AS t SET {assignments} WHERE {table.fid} = %s AND ({differs})",
-                (*given, Int8(fid), *given),
-            )

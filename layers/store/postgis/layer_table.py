@@ -175,7 +175,7 @@ class Table:
     @cached_property
     def shape(self) -> str:
         """SQL of the geometry that clients see, in ``srid``. Of an untyped column: lines for arcs, polygons
-        for surfaces, nothing of M, and null for what lies in another CRS, where it would be taken for a guess."""
+        for surfaces, nothing of M, and null for what lies in another CRS: it would be taken for a guess."""
         return shape.plain(self.geom, self.srid) if self.untyped else self.geom
 
     @cached_property

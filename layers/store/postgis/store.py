@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import weakref
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -315,11 +315,6 @@ class PostgisStore:
     def actors(self, layer_id: str, fid: int) -> list[tuple[int, str, str]]:
         """Who edited a feature through this program: (revision, name, UTC instant), newest first."""
         return self._catalogue.call(lambda con: log.actors(con, self._schema, layer_id, fid))
-
-    def set_values(self, layer_id: str, values: Iterable[tuple[int, Mapping[str, Any]]]) -> None:
-        """Set properties of several features in one transaction. Raises NotFound, BadBody, ReadOnly."""
-        with self._writing(layer_id) as (con, table):
-            edit.set_values(con, table, values)
 
     def record(self, spec: FormSpec) -> int:
         """Record a layer of another form than features; its generation. Raises BadFile, Exists."""

@@ -294,7 +294,8 @@ def test_changed_names_the_versions_that_are_served(tiles: Tiles, city: Store) -
 
 def test_many_changes_reload_the_layer(tiles: Tiles, city: Store) -> None:
     since = city.seq()
-    city.set_values("buildings", [(fid, {"height_m": 12.0}) for fid in range(1, 31)])
+    for fid in range(1, 31):
+        city.patch("buildings", fid, {"properties": {"height_m": 12.0}})
     few = tiles.changed(city.changes(since))
     assert few.layers == []
     assert len(few.tiles) == len({entry["url"] for entry in few.tiles})

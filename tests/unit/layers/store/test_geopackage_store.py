@@ -141,12 +141,15 @@ def test_an_edit_does_not_wait_for_ever(store: GeoPackageStore, monkeypatch: pyt
     monkeypatch.setattr(store_, "WRITE_WAIT_S", 0.05)
     held, done = threading.Event(), threading.Event()
 
-    def endless() -> Iterator[tuple[int, dict[str, object]]]:
-        yield 1, {"listed": True}
-        held.set()
-        assert done.wait(20)
+    class Slow(dict[str, object]):
+        """A body that takes its time to be read."""
 
-    slow = threading.Thread(target=lambda: store.set_values("buildings", endless()))
+        def __contains__(self, name: object) -> bool:
+            held.set()
+            assert done.wait(20)
+            return super().__contains__(name)
+
+    slow = threading.Thread(target=lambda: store.patch("buildings", 1, Slow(properties={"listed": True})))
     slow.start()
     try:
         assert held.wait(20)
