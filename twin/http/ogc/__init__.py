@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from twin.http.ogc import common, features, tilesets
+from twin.http.ogc import common, features, history, tilesets
 from twin.http.ogc.pages import Pages
 from twin.http.ogc.pygeoapi_host import Host
 from twin.http.room import Room, Site
@@ -13,4 +13,9 @@ from twin.http.room import Room, Site
 def make(site: Site) -> Sequence[Room]:
     """The rooms below /ogc; they share the documents that are kept and their rendering as HTML."""
     pages = Pages(site.city, Host(site.city))
-    return (common.room(site, pages), features.room(site, pages), tilesets.room(site, pages))
+    return (
+        common.room(site, pages),
+        features.room(site, pages),
+        history.room(site),
+        tilesets.room(site, pages),
+    )
