@@ -64,7 +64,8 @@ class Server:
         """Serve until the control socket ends; then no child is left."""
         while self._owned:
             for key, _ in self._selector.select():
-                if key.fd in self._selector.get_map():  # an earlier event may have ended this one
+                # An earlier event may have ended this one, and its descriptor may be another's by now.
+                if self._selector.get_map().get(key.fd) is key:
                     key.data()
         for each in list(self._children.values()):
             each.kill()
