@@ -1,7 +1,8 @@
 """The warm reader: imports once, then forks a guarded child for each file. See ``layers.read.warm``.
 
 It talks over sockets that keep messages apart. The control socket brings a work folder and, with it, a
-socket for the answer: first the child's process id, then the code it ended with (negative: the signal).
+socket for the answer: first the child's process id (0: there can be none), then the code it ended with
+(negative: the signal).
 An answer socket whose other end was shut ends the child; the control socket's end, when the owner is
 gone, ends them all.
 """
@@ -85,6 +86,7 @@ class Server:
         try:
             pid = os.fork()
         except OSError:
+            _tell(answer, 0)
             answer.close()
             return
         if pid == 0:

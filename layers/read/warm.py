@@ -101,9 +101,13 @@ class WarmReader:
         self._waiting.add(ours)
         try:
             with theirs:
-                self._ask(folder, theirs)
-            _heard(ours, _START)
+                asked = self._ask(folder, theirs)
+            if not _heard(ours, _START):
+                raise Died
             return _heard(ours, seconds)
+        except EOFError as error:
+            self._bury(asked)
+            raise Died from error
         finally:
             # Whatever ended the wait, the child is gone before its folder is.
             with contextlib.suppress(OSError):
@@ -115,8 +119,10 @@ class WarmReader:
             self._waiting.discard(ours)
             ours.close()
 
-    def _ask(self, folder: Path, answer: socket.socket) -> None:
-        """Send a work folder, to a new process where the last one has ended. Raises Died."""
+    def _ask(self, folder: Path, answer: socket.socket) -> socket.socket:
+        """Send a work folder, to a new process where the last one has ended; the socket that took it.
+
+        Raises Died."""
         with self._lock:
             for _ in range(2):
                 if self._control is None:
@@ -127,8 +133,15 @@ class WarmReader:
                     _end(self._process, self._control)
                     self._process = self._control = None
                 else:
-                    return
+                    return self._control
         raise Died
+
+    def _bury(self, asked: socket.socket) -> None:
+        """Let go of a process that was seen to end: for a moment it still takes what it will not answer."""
+        with self._lock:
+            if self._control is asked:
+                _end(self._process, self._control)
+                self._process = self._control = None
 
     def _start(self) -> tuple[subprocess.Popen[bytes], socket.socket]:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -159,14 +172,14 @@ class WarmReader:
 
 
 def _heard(answer: socket.socket, seconds: float) -> int:
-    """The next number of an answer. Raises Died, TimeoutError."""
+    """The next number of an answer. Raises EOFError when its writer is gone, TimeoutError."""
     answer.settimeout(seconds)
     try:
         message = answer.recv(64)
     except ConnectionError as error:
-        raise Died from error
+        raise EOFError from error
     if not message:
-        raise Died
+        raise EOFError
     return int(message)
 
 

@@ -115,6 +115,22 @@ def test_one_that_was_killed_while_idle_is_replaced(tmp_path: Path, reader: warm
     assert not first.is_running()
 
 
+def test_one_that_is_killed_while_it_reads_is_replaced_unseen(
+    tmp_path: Path, reader: warm.WarmReader
+) -> None:
+    file = tmp_path / "some.csv"
+    file.write_text("lon,lat,name\n" + "1,2,a\n" * 20_000)
+    _rows(_file(tmp_path))
+    for _ in range(4):
+        process = _process(reader)
+        with ThreadPoolExecutor(3) as pool:
+            found = [pool.submit(_rows, file) for _ in range(3)]
+            while not process.children():
+                assert not all(each.done() for each in found)
+            process.kill()
+            assert [each.result() for each in found] == [20_000] * 3
+
+
 def test_a_wait_that_is_broken_off_ends_the_child(tmp_path: Path, reader: warm.WarmReader) -> None:
     _rows(_file(tmp_path))
     process, slow = _process(reader), _slow(tmp_path)
