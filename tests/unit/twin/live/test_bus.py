@@ -163,3 +163,34 @@ def test_frames_reach_a_client_in_the_order_of_their_numbers_whoever_publishes()
         assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
 
     with_bus(scenario)
+
+
+def test_a_frame_for_a_class_of_rights_reaches_its_readers_alone():
+    async def scenario(bus):
+        whole, _ = bus.subscribe()
+        guest, _ = bus.subscribe(rights="guest")
+        bus.publish("tiles", ["all"], "")
+        bus.publish("tiles", ["some"], "guest")
+        bus.publish("incident", {"id": 1})
+        assert [f[2] for f in await settle(whole, 2)] == [["all"], {"id": 1}]
+        assert [f[2] for f in await settle(guest, 2)] == [["some"], {"id": 1}]
+        assert bus.audiences == ["", "guest"]
+
+    with_bus(scenario)
+
+
+def test_a_replay_gives_a_class_its_own_frames_and_none_from_before_it_was_told():
+    async def scenario(bus):
+        bus.publish("incident", {"id": 0})
+        o, c = bus.at
+        bus.publish("tiles", ["all"], "")
+        # what changed for guests was not said before there was one
+        assert bus.subscribe(f"o{o}.c{c}", "guest")[1] is False
+        o, c = bus.at
+        bus.publish("tiles", ["some"], "guest")
+        bus.publish("tiles", ["more"], "")
+        again, whole = bus.subscribe(f"o{o}.c{c}", "guest")
+        assert whole
+        assert [f[2] for f in frames(again.take())] == [["some"]]
+
+    with_bus(scenario)
