@@ -323,6 +323,21 @@ def test_a_table_without_the_right_to_triggers_is_copied_until_it_is_granted(
     assert [c.fid for c in store.changes(since)] == [2]  # in the very next answer
 
 
+def test_a_table_that_this_server_may_no_longer_read(foreign: Foreign, postgres: Cluster) -> None:
+    foreign.run(WELLS)
+    store = foreign.open("wells", url=guest(foreign, postgres, "SELECT, TRIGGER"))
+    assert len(fids(store, "wells")) == 5
+    foreign.run(f"REVOKE SELECT ON wells FROM guest_{foreign.name}")
+    until(lambda: store.layers() == [], seconds=4, what="the right that was taken")
+    with pytest.raises(Unavailable, match="may not read it; grant it SELECT"):
+        store.items("wells", Query())
+    foreign.run(f"GRANT SELECT ON wells TO guest_{foreign.name}")
+    until(lambda: store.layers(), seconds=4, what="the right")
+    since = store.seq()
+    foreign.run("DELETE FROM wells WHERE id = 3")
+    assert [c.fid for c in store.changes(since)] == [3]
+
+
 def test_a_view_that_this_server_may_not_read(foreign: Foreign, postgres: Cluster) -> None:
     foreign.run(WELLS)
     store = foreign.open(deep=soon("deep", "id"), url=guest(foreign, postgres, "SELECT"))

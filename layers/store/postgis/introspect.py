@@ -62,7 +62,6 @@ class Facts:
     """What the database says of one layer's table now."""
 
     layer: str
-    own: bool  # made by a load, not registered
     oid: int | None
     numbered: bool  # it has a column of whole numbers where the key is looked for
     followed: bool  # that is a key, and triggers of ours can tell of every change
@@ -126,7 +125,7 @@ def _facts(row: tuple[Any, ...]) -> Facts:
         if (kind := field_type(pg, own))
     ]
     ordered = tuple(sorted(found, key=lambda c: c.name != "source_id"))
-    return Facts(layer, own, oid, numbered, bool(followed), typmod, ordered, *rest)
+    return Facts(layer, oid, numbered, bool(followed), typmod, ordered, *rest)
 
 
 def geometry(

@@ -36,14 +36,8 @@ def repair(place: Place, layers: Sequence[str], *, touched: bool = True, again: 
 
 def _repair(place: Place, table: Table, found: Facts, signature: str) -> bool:
     """Whether anything is not as it was."""
-    kind, srid = table.geometry_type, 0
     source = table.source
-    if found.oid is not None and found.typmod is not None:
-        relation = table.raw if source is None else source.relation
-        kind, srid = introspect.geometry(
-            place.con, place.postgis, found.oid, relation, source.geometry if source else "geom", table.srid
-        )
-    state = introspect.state(found, srid or table.srid, source)
+    kind, state = _geometry(place, table, found)
     replaced, unseen = (test(found.signature, signature) for test in (introspect.replaced, introspect.unseen))
     before = int(place.one(f"SELECT {ddl.count_sql(place.s, table.id)}"))
     if source is not None:
@@ -78,6 +72,23 @@ def _repair(place: Place, table: Table, found: Facts, signature: str) -> bool:
         delta = (int(place.one(f"SELECT count(*) FROM {rows}")) if state == OK else 0) - before
     ddl.log_whole(place, table.id, delta, None, None)
     return True
+
+
+def _geometry(place: Place, table: Table, found: Facts) -> tuple[str, str]:
+    """The geometry type of a layer's table, and the state that follows from what it is."""
+    if found.oid is None or found.typmod is None:
+        return table.geometry_type, introspect.state(found, table.srid, table.source)
+    relation, column = table.raw, "geom"
+    if table.source is not None:
+        relation, column = table.source.relation, table.source.geometry
+    try:
+        with place.con.transaction():
+            kind, srid = introspect.geometry(
+                place.con, place.postgis, found.oid, relation, column, table.srid
+            )
+    except psycopg.errors.InsufficientPrivilege:
+        return table.geometry_type, copied.NO_SELECT
+    return kind, introspect.state(found, srid or table.srid, table.source)
 
 
 def follow(place: Place, table: Table, found: Facts) -> str:
