@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -175,6 +176,28 @@ def test_a_hidden_layer_is_answered_as_one_that_is_not_there(opened, path):
     assert hidden.text.replace("secret", "absent") == missing.text
     assert opened.get(path.format("secret"), chief=True).status_code in (200, 204, 404)
     assert opened.get(path.format("secret"), chief=True).text.count("no layer") == 0
+
+
+#: A place of the city for each value in the path of a route.
+VALUES = {
+    "feature": "1",
+    **dict.fromkeys(("z", "tileMatrix"), "14"),
+    **dict.fromkeys(("x", "tileCol"), "9329"),
+    **dict.fromkeys(("y", "tileRow"), "4757"),
+}
+
+
+def test_no_route_of_any_room_tells_a_hidden_layer_from_one_that_is_not_there(opened):
+    routes = [route for room in opened.front.site.rooms for route in room.routes if "{layer" in route.path]
+    assert len(routes) > 10
+    for route in routes:
+        path = re.sub(r"\{layers?\}", "{}", route.path)
+        path = re.sub(r"\{(\w+)\}", lambda found: VALUES[found[1]], path)
+        for method in (*route.methods, "OPTIONS"):
+            hidden, missing = (opened.get(path.format(one), method=method) for one in ("secret", "absent"))
+            assert hidden.status_code == missing.status_code, (method, path)
+            assert hidden.text.replace("secret", "absent") == missing.text, (method, path)
+            assert hidden.status_code in (401, 404) or method == "OPTIONS", (method, path)
 
 
 def test_a_hidden_feature_is_answered_as_one_that_is_not_there(opened):
