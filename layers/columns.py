@@ -20,7 +20,7 @@ import shapely
 from layers.batch import MESH, SOURCE_ID, WKB
 from layers.errors import BadParameter
 from layers.kinds.base import Batch, Columns, Kind, blank
-from layers.model import Layer
+from layers.model import FeatureLayer
 from layers.times import Times
 from layers.types import REST, Field, FieldType, GeometryType, only_time
 
@@ -170,7 +170,7 @@ def _cell(value: Any, kind: FieldType) -> Any:
     return str(value) if kind == "string" and not isinstance(value, str) else value
 
 
-def plan(kind: Kind, fill: Fill, present: Layer | None = None, *, append: bool = False) -> Plan:
+def plan(kind: Kind, fill: Fill, present: FeatureLayer | None = None, *, append: bool = False) -> Plan:
     """Decide the columns of a layer from how the source fills its own.
 
     ``present`` is the layer as it is now, to which the source is added if ``append``. Raises BadParameter

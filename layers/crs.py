@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from layers.errors import BadFile, BadParameter, shown
-from layers.model import Layer
+from layers.model import FeatureLayer
 from layers.types import CRS84, Bbox
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def uri(text: str) -> str:
 COMMON = (CRS84, uri("EPSG:4326"), uri("EPSG:3857"))
 
 
-def supported(layer: Layer) -> tuple[str, ...]:
+def supported(layer: FeatureLayer) -> tuple[str, ...]:
     """URIs in which features of the layer are offered: CRS84 first, then its source CRS, those of the
     city, and the web ones."""
     own: list[str] = []

@@ -26,7 +26,7 @@ from layers.columns import Fill, Plan, cells, geometry_type, plan
 from layers.errors import BadFile, BadParameter, Exists, NotFound
 from layers.guard import Limits, Reading
 from layers.kinds import Batch, Kind
-from layers.model import Layer, Problem, Report, has_features
+from layers.model import FeatureLayer, Problem, Report, has_features
 from layers.place import Place
 from layers.place import source as source_crs
 from layers.source import NOTHING, UTC, Declared
@@ -98,7 +98,7 @@ def run(
     return report
 
 
-def _permitted(store: Store, layer_id: str, mode: str) -> Layer | None:
+def _permitted(store: Store, layer_id: str, mode: str) -> FeatureLayer | None:
     """The layer as it is now, or None; refuses before any work is done.
 
     Raises BadParameter, Exists (create), NotFound (append)."""
@@ -107,7 +107,7 @@ def _permitted(store: Store, layer_id: str, mode: str) -> Layer | None:
     if mode not in MODES:
         raise BadParameter("mode", mode, f"one of {', '.join(MODES)}")
     try:
-        present = store.any_layer(layer_id)
+        present = store.layer(layer_id)
     except NotFound:
         if mode == "append":
             raise
@@ -212,7 +212,7 @@ class _Source:
             )
         return label, place
 
-    def clean(self, present: Layer | None = None, *, append: bool = False) -> None:
+    def clean(self, present: FeatureLayer | None = None, *, append: bool = False) -> None:
         """First pass: clean every batch and learn how the columns are filled; then decide those of the
         layer, of which ``present`` is what there is. Raises BadFile, BadParameter."""
         total = self._reading.meta.get("features", 0)

@@ -7,7 +7,7 @@ the layer's vertical datum, unless a name says otherwise.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, Literal, TypeGuard
@@ -15,7 +15,6 @@ from typing import Any, Literal, TypeGuard
 import numpy as np
 from numpy.typing import NDArray
 
-from layers.errors import NotFound
 from layers.types import (
     EDITS,
     Bbox,
@@ -29,7 +28,7 @@ from layers.types import (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AnyLayer:
+class Layer:
     """A named, typed part of a city as the store records it now: what is true of every form.
 
     ``extent`` is in lon/lat, None for an empty layer. ``crs`` is the recorded source CRS (``EPSG:n``),
@@ -50,7 +49,7 @@ class AnyLayer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Layer(AnyLayer):
+class FeatureLayer(Layer):
     """A layer of features: rows of a store.
 
     ``storage_crs`` is the CRS in which features are kept: another than longitude/latitude for a table that
@@ -74,22 +73,10 @@ class Layer(AnyLayer):
         return next((f for f in self.fields if f.name == name), None)
 
 
-def has_features(layer: AnyLayer) -> TypeGuard[Layer]:
+def has_features(layer: Layer) -> TypeGuard[FeatureLayer]:
     """Whether a layer has features, and so items, fields, tiles of them, downloads and edits. Everything
     that is true of features only asks here."""
     return layer.form == "features"
-
-
-def feature_layers(layers: Iterable[AnyLayer]) -> list[Layer]:
-    """Those of some layers that have features."""
-    return [layer for layer in layers if has_features(layer)]
-
-
-def with_features(layer: AnyLayer) -> Layer:
-    """The same layer. Raises NotFound for one of another form: it has no features."""
-    if has_features(layer):
-        return layer
-    raise NotFound(f"layer {layer.id} is a {layer.form}: it has no features")
 
 
 class Surface(IntEnum):

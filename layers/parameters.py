@@ -15,7 +15,7 @@ from layers.cql.ast import FID
 from layers.cql.parse import LANGUAGES
 from layers.errors import BadParameter
 from layers.instants import day, instant
-from layers.model import Layer
+from layers.model import FeatureLayer
 from layers.types import CRS84, Field, Interval, Sort
 from layers.values import stored
 
@@ -272,7 +272,7 @@ _SCHEMAS: dict[str, dict[str, Any]] = {
 }
 
 
-def filters(layer: Layer) -> dict[str, Parameter]:
+def filters(layer: FeatureLayer) -> dict[str, Parameter]:
     """The property filters of a layer, by field name, and ``id``, the feature's own number where no property
     has that name; none for an array or a field named like a parameter."""
     own = {f.name: _filter(f) for f in layer.fields if f.name not in RESERVED and f.type != "array"}

@@ -12,7 +12,7 @@ from layers.cql.ast import FID, Predicate
 from layers.cql.parse import LANGUAGES
 from layers.cql.parse import parse as parse_filter
 from layers.errors import BadParameter
-from layers.model import Layer
+from layers.model import FeatureLayer
 from layers.parameters import (
     DEFAULT_LIMIT,
     MAX_LIMIT,
@@ -73,7 +73,7 @@ class Query:
     crs: str = CRS84
 
 
-def expected(layer: Layer, box: Bbox) -> float:
+def expected(layer: FeatureLayer, box: Bbox) -> float:
     """How many features a box would meet if they lay evenly in the layer's extent; no more than a guess."""
     if layer.extent is None:
         return 0.0
@@ -88,7 +88,7 @@ def expected(layer: Layer, box: Bbox) -> float:
     return layer.count * width * height / max((east - west) * (north - south), 1e-18)
 
 
-def parse(layer: Layer, pairs: Iterable[tuple[str, str]]) -> Query:
+def parse(layer: FeatureLayer, pairs: Iterable[tuple[str, str]]) -> Query:
     """A checked query from decoded (name, value) pairs, without ``f``.
 
     Raises BadParameter: unknown or repeated name, malformed value, CRS that is not offered, a filter,
@@ -100,7 +100,7 @@ def parse(layer: Layer, pairs: Iterable[tuple[str, str]]) -> Query:
     )
 
 
-def parse_download(layer: Layer, pairs: Iterable[tuple[str, str]]) -> Query:
+def parse_download(layer: FeatureLayer, pairs: Iterable[tuple[str, str]]) -> Query:
     """As :func:`parse`, for everything that matches: ``limit`` is None, and there are no parameters of a
     page (:data:`PAGING`)."""
     values, raw, equals = _read(layer, pairs, PAGING)
@@ -111,7 +111,7 @@ type _Equals = list[tuple[str, str | int | float | bool]]
 
 
 def _read(
-    layer: Layer, pairs: Iterable[tuple[str, str]], without: frozenset[str]
+    layer: FeatureLayer, pairs: Iterable[tuple[str, str]], without: frozenset[str]
 ) -> tuple[dict[str, Any], dict[str, str], _Equals]:
     """Values by parameter, texts by name, and the property filters, each given once."""
     table: dict[str, Parameter] | None = None
@@ -134,7 +134,7 @@ def _read(
 
 
 def _query(
-    layer: Layer,
+    layer: FeatureLayer,
     values: Mapping[str, Any],
     raw: Mapping[str, str],
     equals: _Equals,
@@ -160,13 +160,13 @@ def _query(
     )
 
 
-def sortables(layer: Layer) -> tuple[Field, ...]:
+def sortables(layer: FeatureLayer) -> tuple[Field, ...]:
     """The fields by which features can be sorted: the id of the feature, and all properties but arrays."""
     own = tuple(f for f in layer.fields if f.type != "array")
     return own if layer.field(FID.name) is not None else (FID, *own)
 
 
-def _sorted(layer: Layer, values: Mapping[str, Any], raw: Mapping[str, str]) -> tuple[Sort, ...]:
+def _sorted(layer: FeatureLayer, values: Mapping[str, Any], raw: Mapping[str, str]) -> tuple[Sort, ...]:
     keys: tuple[Sort, ...] = values.get("sortby", ())
     if keys:
         allowed = [f.name for f in sortables(layer)]
@@ -179,7 +179,9 @@ def _sorted(layer: Layer, values: Mapping[str, Any], raw: Mapping[str, str]) -> 
     return keys
 
 
-def _selected(layer: Layer, values: Mapping[str, Any], raw: Mapping[str, str]) -> tuple[str, ...] | None:
+def _selected(
+    layer: FeatureLayer, values: Mapping[str, Any], raw: Mapping[str, str]
+) -> tuple[str, ...] | None:
     names: tuple[str, ...] | None = values.get("properties")
     for name in names or ():
         if layer.field(name) is None:
@@ -188,7 +190,7 @@ def _selected(layer: Layer, values: Mapping[str, Any], raw: Mapping[str, str]) -
     return names
 
 
-def _after(layer: Layer, sort: tuple[Sort, ...], raw: Mapping[str, str]) -> Cursor | None:
+def _after(layer: FeatureLayer, sort: tuple[Sort, ...], raw: Mapping[str, str]) -> Cursor | None:
     if "after" not in raw:
         return None
     fields = {f.name: f for f in sortables(layer)} if sort else {}
@@ -200,7 +202,7 @@ def cursor_text(query: Query, after: Cursor) -> str:
     return cursor.encoded(query.sort, after)
 
 
-def parse_item(layer: Layer, pairs: Iterable[tuple[str, str]]) -> str:
+def parse_item(layer: FeatureLayer, pairs: Iterable[tuple[str, str]]) -> str:
     """The output CRS of a request for one item: ``crs`` is its only parameter. Raises BadParameter."""
     crs = CRS84
     seen = False
@@ -223,14 +225,14 @@ def _closed(interval: Interval | None) -> Interval | None:
     return None if interval == (None, None) else interval
 
 
-def _offered(layer: Layer, name: str, values: Mapping[str, Any], raw: Mapping[str, str]) -> str:
+def _offered(layer: FeatureLayer, name: str, values: Mapping[str, Any], raw: Mapping[str, str]) -> str:
     uri: str = values.get(name, CRS84)
     if uri != CRS84 and uri not in (offered := crs_.supported(layer)):
         raise BadParameter(name, raw[name], "one of " + ", ".join(offered))
     return uri
 
 
-def _bbox(layer: Layer, values: Mapping[str, Any], raw: Mapping[str, str]) -> Bbox | None:
+def _bbox(layer: FeatureLayer, values: Mapping[str, Any], raw: Mapping[str, str]) -> Bbox | None:
     crs = _offered(layer, "bbox-crs", values, raw)
     box: Bbox | None = values.get("bbox")
     if box is None:

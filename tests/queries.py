@@ -18,7 +18,7 @@ import shapely
 
 from layers.batch import SOURCE_ID, WKB
 from layers.cql.parse import parse
-from layers.model import Layer
+from layers.model import FeatureLayer
 from layers.query import Query
 from layers.store.base import LayerSpec
 from layers.store.geopackage.connection import register
@@ -186,7 +186,7 @@ def _listed(value: list[Any] | None) -> str | None:
 class Maker:
     """Makes queries for a layer with the fields of :data:`FIELDS`."""
 
-    def __init__(self, rng: Random, layer: Layer) -> None:
+    def __init__(self, rng: Random, layer: FeatureLayer) -> None:
         self.rng = rng
         self.layer = layer
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from layers.model import Change, Layer
+from layers.model import Change, FeatureLayer
 from layers.types import Bbox
 from tiles import batch as batches
 from tiles import columnfile, scheme
@@ -202,7 +202,7 @@ class Columns:
                 pending, stale, marked = self._pending, self._stale, self._marked
                 self._pending, self._stale = set(), False
             try:
-                self._snapshot = self._renewed(self._store.layer(self._layer), pending, stale)
+                self._snapshot = self._renewed(self._store.feature_layer(self._layer), pending, stale)
             except BaseException:
                 with self._marks:
                     self._pending |= pending
@@ -211,7 +211,7 @@ class Columns:
             self._shown = marked
             return self._snapshot
 
-    def _renewed(self, layer: Layer, pending: set[int], stale: bool) -> Snapshot:
+    def _renewed(self, layer: FeatureLayer, pending: set[int], stale: bool) -> Snapshot:
         known = self._snapshot
         if known is None and not stale:
             known, since = self._open(layer)
@@ -221,7 +221,7 @@ class Columns:
             return self._build(layer)
         return self._patched(known, layer, np.array(sorted(pending), np.int64)) if pending else known
 
-    def _tag(self, layer: Layer) -> columnfile.Tag:
+    def _tag(self, layer: FeatureLayer) -> columnfile.Tag:
         fields = [[field.name, field.type] for field in layer.fields]
         return {
             "format": FORMAT,
@@ -231,7 +231,7 @@ class Columns:
             "fields": fields,
         }
 
-    def _open(self, layer: Layer) -> tuple[Snapshot | None, set[int]]:
+    def _open(self, layer: FeatureLayer) -> tuple[Snapshot | None, set[int]]:
         """The columns of the file and the features changed since; None if it does not fit the store."""
         found = columnfile.read(self._file)
         if found is None:
@@ -249,7 +249,7 @@ class Columns:
             since = page[-1].seq
         return _snapshot(batch, layer.generation), pending
 
-    def _build(self, layer: Layer) -> Snapshot:
+    def _build(self, layer: FeatureLayer) -> Snapshot:
         """All columns from the store, and the file where it can be written."""
         # the number comes first: what is logged while the rows are read is read again
         tag = self._tag(layer) | {"seq": self._store.seq()}
@@ -263,7 +263,7 @@ class Columns:
             mapped = None
         return _snapshot(mapped[0] if mapped else batch, layer.generation)
 
-    def _patched(self, known: Snapshot, layer: Layer, fids: NDArray[np.int64]) -> Snapshot:
+    def _patched(self, known: Snapshot, layer: FeatureLayer, fids: NDArray[np.int64]) -> Snapshot:
         fresh = batches.from_rows(self._store.rows(self._layer, fids.tolist()), layer.fields)
         if _kinds(fresh) != _kinds(known.base):
             # another program gave the table another column

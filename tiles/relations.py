@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from layers import kinds, parts
 from layers.errors import NotFound
 from layers.kinds import Prism
-from layers.model import Change, Layer
+from layers.model import Change, FeatureLayer
 from tiles import freshness as fresh
 from tiles.batch import Batch, polygons
 from tiles.columns import Snapshot
@@ -48,7 +48,7 @@ type State = tuple[Family, int]
 class _State:
     """The families by kind of the wholes, of these layers at this number of the log."""
 
-    layers: Mapping[str, Layer]
+    layers: Mapping[str, FeatureLayer]
     seq: int
     families: dict[str, State | None] = field(default_factory=dict)
 
@@ -69,7 +69,7 @@ class Relations:
 
     def __init__(
         self,
-        layers: Callable[[], Mapping[str, Layer]],
+        layers: Callable[[], Mapping[str, FeatureLayer]],
         snapshot: Callable[[str], Snapshot],
         freshness: Freshness,
     ) -> None:
@@ -93,11 +93,11 @@ class Relations:
         whole = None if layer is None else kinds.known(layer.kind).part_of
         return None if whole is None else self._family(layers, whole)
 
-    def _family(self, layers: Mapping[str, Layer], whole: str) -> Family | None:
+    def _family(self, layers: Mapping[str, FeatureLayer], whole: str) -> Family | None:
         found = self._known(layers, whole)
         return None if found is None else found[0]
 
-    def _known(self, layers: Mapping[str, Layer], whole: str) -> State | None:
+    def _known(self, layers: Mapping[str, FeatureLayer], whole: str) -> State | None:
         state = self._state
         if state.layers is not layers or state.seq != self._freshness.seq:
             state = self._state = _State(layers, self._freshness.seq)

@@ -19,7 +19,7 @@ from isal import igzip
 from layers import kinds
 from layers.errors import BadParameter, NotFound, shown
 from layers.kinds import Body, Prism
-from layers.model import Change, Layer, Mesh
+from layers.model import Change, FeatureLayer, Mesh
 from layers.parts import Remainders
 from layers.types import REST
 from tiles import freshness, scheme
@@ -117,7 +117,7 @@ class Tiles:
         self._ground = ground
         self._lock = threading.Lock()
         self._columns: dict[str, Columns] = {}
-        self._layers: Mapping[str, Layer] | None = None
+        self._layers: Mapping[str, FeatureLayer] | None = None
         self._heard = 0
         self._scenes: dict[str, _Scene] = {}
         self._cache, self._fragments = caches.tiles, caches.fragments
@@ -140,7 +140,7 @@ class Tiles:
                 if layer_id in self._columns:
                     self._columns[layer_id].mark(found)
 
-    def _layer(self, layer_id: str) -> Layer:
+    def _layer(self, layer_id: str) -> FeatureLayer:
         """The layer as listed at the last change. Raises NotFound."""
         known = self._layers
         if known is None or layer_id not in known:
@@ -149,12 +149,12 @@ class Tiles:
             raise NotFound(f"there is no layer {shown(layer_id)}")
         return known[layer_id]
 
-    def _all_layers(self) -> Mapping[str, Layer]:
+    def _all_layers(self) -> Mapping[str, FeatureLayer]:
         return self._layers or self._listed()
 
-    def _listed(self) -> Mapping[str, Layer]:
+    def _listed(self) -> Mapping[str, FeatureLayer]:
         heard = self._heard
-        known = {layer.id: layer for layer in self._store.layers()}
+        known = {layer.id: layer for layer in self._store.feature_layers()}
         with self._lock:
             # a list read before a change must not outlive it
             self._layers = known if heard == self._heard else None
@@ -256,7 +256,7 @@ class Tiles:
             raise NotFound(f"layer {shown(layer_id)!r} has no 3D tiles: its kind is {layer.kind}")
         return body
 
-    def has_scene(self, layer: Layer) -> bool:
+    def has_scene(self, layer: FeatureLayer) -> bool:
         """Whether a layer of this kind has 3D tiles."""
         return kinds.known(layer.kind).body is not None
 
@@ -427,7 +427,7 @@ def _covers(known: Tree | None, fresh: Tree | None) -> bool:
     return known.covers(fresh)
 
 
-def _vector_layer(layer: Layer) -> dict[str, object]:
+def _vector_layer(layer: FeatureLayer) -> dict[str, object]:
     fields = {field.name: _TYPES.get(field.type, "String") for field in layer.fields if field.name != REST}
     return {
         "id": layer.id,

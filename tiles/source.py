@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from layers.model import Change, Layer, Rows
+from layers.model import Change, FeatureLayer, Rows
 
 
 class Source(Protocol):
@@ -21,10 +21,10 @@ class Source(Protocol):
     def changes(self, since: int, limit: int = 10_000) -> list[Change]:
         """Log rows with seq > since, ascending."""
 
-    def layers(self) -> list[Layer]:
+    def feature_layers(self) -> list[FeatureLayer]:
         """Every layer, by id."""
 
-    def layer(self, layer_id: str) -> Layer:
+    def feature_layer(self, layer_id: str) -> FeatureLayer:
         """One layer. Raises NotFound."""
 
     def rows(self, layer_id: str, fids: Sequence[int] | None = None, *, meshes: bool = False) -> Rows:

@@ -181,7 +181,7 @@ def unreadable(settings: CitySettings, store: Store) -> dict[str, str]:
         if not said.table:
             continue
         try:
-            store.layer(layer_id)
+            store.feature_layer(layer_id)
         except (NotFound, Unavailable) as error:
             found[layer_id] = str(error)
     return found

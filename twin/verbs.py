@@ -113,7 +113,7 @@ def layers(city: Path, *, as_json: bool) -> None:
     """List the layers."""
     said = settings.load(city)
     with _store(said, city) as store:
-        found = store.all_layers()
+        found = store.layers()
         broken = unreadable(said, store)
     for reason in broken.values():
         print(f"twin: {reason}", file=sys.stderr)
@@ -134,7 +134,7 @@ def layers(city: Path, *, as_json: bool) -> None:
 def report(city: Path, layer_id: str, *, as_json: bool) -> None:
     """Print the report of a layer's last load. Raises NotFound: no such layer, or one that no load made."""
     with _store(settings.load(city), city) as store:
-        known = any(layer.id == layer_id for layer in store.all_layers())
+        known = any(layer.id == layer_id for layer in store.layers())
         found = store.report(layer_id)
     if found is None:
         why = "was not made by a load" if known else "is not there"
@@ -148,7 +148,7 @@ def drop(city: Path, layer_id: str, *, ask: Callable[[str], object] | None) -> N
 
     Raises NotFound, Conflict (a table that city.yml names), ReadOnly."""
     with _store(settings.load(city), city) as store:
-        layer = next((one for one in store.all_layers() if one.id == layer_id), None)
+        layer = next((one for one in store.layers() if one.id == layer_id), None)
         if ask is not None and layer is not None:
             what = f"{layer.count} features" if has_features(layer) else f"a {layer.form}"
             ask(f"Remove layer {layer_id} ({what}) from the city? This cannot be undone")

@@ -11,13 +11,13 @@ from layers.cql import ast, limits
 from layers.cql.text import number, read
 from layers.cql.typed import Walk
 from layers.errors import BadParameter, shown
-from layers.model import Layer
+from layers.model import FeatureLayer
 from layers.types import CRS84
 
 LANGUAGES = ("cql2-text", "cql2-json")
 
 
-def parse(text: str, lang: str, layer: Layer, crs: str = CRS84) -> ast.Predicate:
+def parse(text: str, lang: str, layer: FeatureLayer, crs: str = CRS84) -> ast.Predicate:
     """A filter as an expression typed against the layer.
 
     ``crs`` is that of the geometry literals (URI), in the axis order of its authority. Raises

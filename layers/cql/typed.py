@@ -36,7 +36,7 @@ from layers.cql.checks import (
 from layers.cql.functions import FUNCTIONS
 from layers.cql.limits import MAX_DEPTH
 from layers.errors import shown
-from layers.model import Layer
+from layers.model import FeatureLayer
 from layers.types import CRS84, Field
 
 GEOMETRY_NAMES = ("geometry", "geom")
@@ -55,7 +55,7 @@ _MOST_MEMBERS = 99
 class Walk:
     """One filter against one layer."""
 
-    def __init__(self, layer: Layer, crs: str = CRS84) -> None:
+    def __init__(self, layer: FeatureLayer, crs: str = CRS84) -> None:
         self._fields = {f.name: f for f in layer.fields}
         self._crs = crs
 

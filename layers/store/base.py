@@ -10,7 +10,7 @@ from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from layers.model import AnyLayer, Change, Item, Layer, Page, Rows, Selection
+from layers.model import Change, FeatureLayer, Item, Layer, Page, Rows, Selection
 from layers.query import Query
 from layers.types import Bbox, Field, Form, GeometryType, Interval, Titles
 
@@ -99,16 +99,16 @@ class Store(Protocol):
     def changes(self, since: int, limit: int = 10_000) -> list[Change]:
         """Log rows with seq > since, ascending."""
 
-    def layers(self) -> list[Layer]:
+    def feature_layers(self) -> list[FeatureLayer]:
         """Every published layer of features, by id."""
 
-    def all_layers(self) -> list[AnyLayer]:
+    def layers(self) -> list[Layer]:
         """Every layer of every form, by id."""
 
-    def any_layer(self, layer_id: str) -> AnyLayer:
+    def layer(self, layer_id: str) -> Layer:
         """One layer of any form. Raises NotFound."""
 
-    def layer(self, layer_id: str) -> Layer:
+    def feature_layer(self, layer_id: str) -> FeatureLayer:
         """One layer of features. Raises NotFound, also for one of another form, as all that follow do."""
 
     def interval(self, layer_id: str) -> Interval:

@@ -6,7 +6,7 @@ page leave the number out (17-069r4, /rec/core/fc-numberMatched), so what is bey
 
 from __future__ import annotations
 
-from layers.model import Layer
+from layers.model import FeatureLayer
 from layers.query import Query, expected
 from layers.types import Bbox
 
@@ -22,7 +22,7 @@ def holds(box: Bbox, extent: Bbox | None) -> bool:
     )
 
 
-def is_wide(layer: Layer, box: Bbox, few: int) -> bool:
+def is_wide(layer: FeatureLayer, box: Bbox, few: int) -> bool:
     """Whether to gather what a box meets would likely be in vain."""
     return expected(layer, box) > _SURELY * few
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 from layers.errors import BadFile, Exists, NotFound
-from layers.model import AnyLayer
+from layers.model import Layer
 from layers.store import staged
 from layers.store.base import FormSpec
 from layers.types import Bbox
@@ -34,10 +34,10 @@ def values(spec: FormSpec, generation: int) -> tuple[Any, ...]:
     return (spec.id, spec.form, spec.kind, title, spec.crs, spec.vertical_datum, *box, generation)
 
 
-def layer(row: Sequence[Any], seq: int) -> AnyLayer:
+def layer(row: Sequence[Any], seq: int) -> Layer:
     """The public words of a record, from the values of :data:`COLUMNS`."""
     layer_id, form, kind, title, crs, vertical_datum, *box, generation = row
-    return AnyLayer(
+    return Layer(
         id=layer_id,
         form=form,
         kind=kind,

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from layers.crs import LABEL84
 from layers.errors import BadParameter, NotFound, Unreadable
-from layers.model import Layer
+from layers.model import FeatureLayer
 from layers.query import Query
 from layers.types import EDITS, Bbox, EditKind, Field, GeometryType, Titles
 
@@ -52,11 +52,11 @@ def layer(
     fixed_because: str = "",
     crs_also: tuple[str, ...] = (),
     in_place: bool = False,
-) -> Layer:
+) -> FeatureLayer:
     """The public words of a layer, with what is true of its rows now.
 
     ``in_place``: its rows are kept in their own CRS."""
-    return Layer(
+    return FeatureLayer(
         id=record.id,
         kind=record.kind,
         title=record.title,

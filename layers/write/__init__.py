@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from layers.model import Layer, Rows
+from layers.model import FeatureLayer, Rows
 from layers.types import CRS84, Titles
 
 
@@ -53,7 +53,7 @@ _SHP = Format(
 FORMATS: dict[str, Format] = {one.name: one for one in (_GEOJSON, _FLATGEOBUF, _CSV, _GPKG, _PARQUET, _SHP)}
 
 
-def localized(layer: Layer, lang: str) -> Layer:
+def localized(layer: FeatureLayer, lang: str) -> FeatureLayer:
     """The layer with its titles of that language first: a file shows the first title there is."""
 
     def first(titles: Titles) -> Titles:
@@ -70,7 +70,7 @@ def localized(layer: Layer, lang: str) -> Layer:
     return replace(layer, title=first(layer.title), fields=tuple(fields))
 
 
-def page(name: str, layer: Layer, rows: Rows, crs: str = CRS84) -> bytes:
+def page(name: str, layer: FeatureLayer, rows: Rows, crs: str = CRS84) -> bytes:
     """A whole file of one batch. Raises KeyError for a format that has no pages, BadFile for the CRS."""
     from layers.write import reference
 
@@ -88,7 +88,7 @@ def page(name: str, layer: Layer, rows: Rows, crs: str = CRS84) -> bytes:
 
 def stream(
     name: str,
-    layer: Layer,
+    layer: FeatureLayer,
     batches: Iterable[Rows],
     survey: Iterable[Rows] | None = None,
     crs: str = CRS84,
@@ -116,7 +116,7 @@ def stream(
     raise KeyError(name)
 
 
-def write(name: str, layer: Layer, batches: Iterable[Rows], path: Path, crs: str = CRS84) -> None:
+def write(name: str, layer: FeatureLayer, batches: Iterable[Rows], path: Path, crs: str = CRS84) -> None:
     """Make a file; other files that this needs meanwhile lie beside it.
 
     Raises KeyError for a format that is streamed, TooLarge beyond what the format holds, OSError, BadFile

@@ -10,21 +10,21 @@ from typing import Any
 import orjson
 
 from layers import instants
-from layers.model import Layer, Rows
+from layers.model import FeatureLayer, Rows
 from layers.types import Field, FieldType
 
 FID = "fid"
 GEOMETRY = "geometry"
 
 
-def fields(layer: Layer, rows: Rows | None) -> tuple[Field, ...]:
+def fields(layer: FeatureLayer, rows: Rows | None) -> tuple[Field, ...]:
     """The fields that the rows carry, in the order of the layer; all of them while there are no rows."""
     if rows is None:
         return layer.fields
     return tuple(f for f in layer.fields if f.name in rows.properties)
 
 
-def begun(layer: Layer, batches: Iterable[Rows]) -> tuple[tuple[Field, ...], Iterator[Rows]]:
+def begun(layer: FeatureLayer, batches: Iterable[Rows]) -> tuple[tuple[Field, ...], Iterator[Rows]]:
     """The fields that the first batch carries, as :func:`fields` gives them, and all the batches."""
     rest = iter(batches)
     first = next(rest, None)

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
-from layers.model import Layer, Rows
+from layers.model import FeatureLayer, Rows
 from layers.types import CRS84, Field, FieldType
 from layers.write import columns, flatgeometry, reference, shapes
 from layers.write.flatbuffer import Piece, Scalar, Slot, root, table, text, vector
@@ -36,7 +36,7 @@ _COUNT = struct.Struct("<I")
 _FEATURE = struct.Struct("<IIHHHHiIII")
 
 
-def page(layer: Layer, rows: Rows, crs: str = CRS84) -> bytes:
+def page(layer: FeatureLayer, rows: Rows, crs: str = CRS84) -> bytes:
     """A whole file of one batch; its header tells how many features it has."""
     fields = columns.fields(layer, rows)
     wkb = shapes.iso(rows.wkb)
@@ -45,7 +45,7 @@ def page(layer: Layer, rows: Rows, crs: str = CRS84) -> bytes:
 
 
 def stream(
-    layer: Layer, batches: Iterable[Rows], survey: Iterable[Rows] | None = None, crs: str = CRS84
+    layer: FeatureLayer, batches: Iterable[Rows], survey: Iterable[Rows] | None = None, crs: str = CRS84
 ) -> Iterator[bytes]:
     """A whole file of many batches, in pieces; its header leaves the number of features open.
 
@@ -80,13 +80,13 @@ class _Form:
     high: bool
 
     @classmethod
-    def of(cls, layer: Layer, kinds: Set[int]) -> _Form:
+    def of(cls, layer: FeatureLayer, kinds: Set[int]) -> _Form:
         own = shapes.CODES[layer.geometry_type]
         fits = all(own in (kind % 1000, flatgeometry.MULTI.get(kind % 1000)) for kind in kinds)
         return cls(own if fits else 0, any(kind > 1000 for kind in kinds))
 
 
-def header(layer: Layer, fields: Sequence[Field], form: _Form, crs: str, count: int = 0) -> bytes:
+def header(layer: FeatureLayer, fields: Sequence[Field], form: _Form, crs: str, count: int = 0) -> bytes:
     """The magic bytes and the Header; ``count`` 0 where it is not known."""
     fid = columns.free(columns.FID, (f.name for f in fields))
     flags: list[Slot] = [None, None, None, None, Scalar("?", False), Scalar("?", True), Scalar("?", True)]

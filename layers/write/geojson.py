@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 
 import orjson
 
-from layers.model import Layer, Rows
+from layers.model import FeatureLayer, Rows
 from layers.store import geojson
 from layers.types import CRS84
 from layers.write import columns, reference, shapes
@@ -18,7 +18,7 @@ from layers.write import columns, reference, shapes
 _END = b"]}\n"
 
 
-def stream(layer: Layer, batches: Iterable[Rows], crs: str = CRS84) -> Iterator[bytes]:
+def stream(layer: FeatureLayer, batches: Iterable[Rows], crs: str = CRS84) -> Iterator[bytes]:
     """A FeatureCollection, one piece a batch; only a complete one ends with its closing brackets."""
     begin = before = _begin(crs)
     decimals = reference.decimals(crs)

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from layers.model import Layer, Rows
+from layers.model import FeatureLayer, Rows
 from layers.store.geopackage import blob, schema
 from layers.store.geopackage.connection import literal, quoted
 from layers.types import CRS84, Field
@@ -36,7 +36,7 @@ _SCHEMA = (
 _EXTENSION = "http://www.geopackage.org/spec121/#extension_schema"
 
 
-def write(layer: Layer, batches: Iterable[Rows], path: Path, crs: str = CRS84) -> None:
+def write(layer: FeatureLayer, batches: Iterable[Rows], path: Path, crs: str = CRS84) -> None:
     """Make the file. Raises OSError when it cannot be written."""
     try:
         con = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
@@ -51,7 +51,7 @@ def write(layer: Layer, batches: Iterable[Rows], path: Path, crs: str = CRS84) -
         raise OSError(f"the GeoPackage cannot be written: {error}") from error
 
 
-def _fill(con: sqlite3.Connection, layer: Layer, batches: Iterable[Rows], crs: str) -> None:
+def _fill(con: sqlite3.Connection, layer: FeatureLayer, batches: Iterable[Rows], crs: str) -> None:
     fields, batches = columns.begun(layer, batches)
     con.execute("BEGIN")
     out = _Out(con, layer, fields, crs)
@@ -64,7 +64,9 @@ def _fill(con: sqlite3.Connection, layer: Layer, batches: Iterable[Rows], crs: s
 class _Out:
     """The table being filled, and what its registration will say of it."""
 
-    def __init__(self, con: sqlite3.Connection, layer: Layer, fields: Sequence[Field], crs: str) -> None:
+    def __init__(
+        self, con: sqlite3.Connection, layer: FeatureLayer, fields: Sequence[Field], crs: str
+    ) -> None:
         self._con, self._layer, self._fields = con, layer, fields
         self._srs = reference.code(crs)
         self._names = columns.distinct([f.name for f in fields], ("fid", "geom"))

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from layers.model import Layer, Rows
+from layers.model import FeatureLayer, Rows
 from layers.types import CRS84, Field, FieldType
 from layers.write import columns, reference, shapes
 
@@ -33,7 +33,7 @@ _BOX = pa.struct([(side, pa.float64()) for side in _SIDES])
 BOX = "bbox"
 
 
-def write(layer: Layer, batches: Iterable[Rows], path: Path, crs: str = CRS84) -> None:
+def write(layer: FeatureLayer, batches: Iterable[Rows], path: Path, crs: str = CRS84) -> None:
     """Make the file. Raises OSError when the disk is full."""
     fields, batches = columns.begun(layer, batches)
     out = _Out(layer, fields, path, crs)
@@ -48,7 +48,7 @@ def write(layer: Layer, batches: Iterable[Rows], path: Path, crs: str = CRS84) -
 class _Out:
     """The file being written, and what its metadata will say of the geometries."""
 
-    def __init__(self, layer: Layer, fields: Sequence[Field], path: Path, crs: str) -> None:
+    def __init__(self, layer: FeatureLayer, fields: Sequence[Field], path: Path, crs: str) -> None:
         self._fields = fields
         self._crs = crs
         names = [f.name for f in fields]

@@ -23,7 +23,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from layers.errors import TooLarge
-from layers.model import Layer, Rows
+from layers.model import FeatureLayer, Rows
 from layers.types import CRS84, Field
 from layers.write import columns, dbf, reference, shapes
 from layers.write.table import guarded
@@ -43,7 +43,7 @@ _RECORD = struct.Struct(">ii")
 _NULL = struct.pack("<i", 0)
 
 
-def write(layer: Layer, batches: Iterable[Rows], path: Path, crs: str = CRS84) -> None:
+def write(layer: FeatureLayer, batches: Iterable[Rows], path: Path, crs: str = CRS84) -> None:
     """Make the zip. Raises TooLarge beyond what the format can hold, OSError."""
     with tempfile.TemporaryDirectory(prefix="shp-", dir=path.parent) as name, ExitStack() as files:
         fields, batches = columns.begun(layer, batches)
@@ -72,7 +72,7 @@ def _class(kind: int) -> str:
 class _Set:
     """The file sets of one layer."""
 
-    def __init__(self, layer: Layer, fields: Sequence[Field], folder: Path, files: ExitStack) -> None:
+    def __init__(self, layer: FeatureLayer, fields: Sequence[Field], folder: Path, files: ExitStack) -> None:
         names = [f.name for f in fields]
         fid = Field(columns.free(columns.FID, names), "integer", {"en": "Feature id"})
         self._fields = (fid, *fields)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from layers.crs import is_geographic
-from layers.model import Layer, Rows
+from layers.model import FeatureLayer, Rows
 from layers.types import CRS84, Field
 from layers.write import columns, reference, shapes
 
@@ -29,12 +29,12 @@ _NUMBERS = frozenset({int, float})
 _SUSPECT = frozenset("'=@+-＝＠＋－ \t\r\n\v\f\u00a0\u3000")
 
 
-def page(layer: Layer, rows: Rows, crs: str = CRS84) -> bytes:
+def page(layer: FeatureLayer, rows: Rows, crs: str = CRS84) -> bytes:
     """A whole file of one batch."""
     return b"".join(stream(layer, [rows], crs))
 
 
-def stream(layer: Layer, batches: Iterable[Rows], crs: str = CRS84) -> Iterator[bytes]:
+def stream(layer: FeatureLayer, batches: Iterable[Rows], crs: str = CRS84) -> Iterator[bytes]:
     """A whole file of many batches, one piece a batch."""
     begun = False
     for rows in batches:
@@ -54,7 +54,7 @@ def guarded(value: str) -> str:
     return "'" + value if _FORMULA.match(value) else value
 
 
-def _point_columns(layer: Layer, fields: Sequence[Field], crs: str) -> list[str]:
+def _point_columns(layer: FeatureLayer, fields: Sequence[Field], crs: str) -> list[str]:
     """The columns that points get for their coordinates beside the WKT; none where a property has such
     a name."""
     given = ["lon", "lat"] if is_geographic(crs) else ["x", "y"]
@@ -62,7 +62,7 @@ def _point_columns(layer: Layer, fields: Sequence[Field], crs: str) -> list[str]
     return given if layer.geometry_type == "Point" and not names & set(given) else []
 
 
-def _head(layer: Layer, fields: Sequence[Field], crs: str) -> bytes:
+def _head(layer: FeatureLayer, fields: Sequence[Field], crs: str) -> bytes:
     names = [f.name for f in fields]
     own = [columns.free(one, names) for one in (columns.FID, columns.GEOMETRY, CRS)]
     told = [] if crs == CRS84 else own[2:]
@@ -70,7 +70,7 @@ def _head(layer: Layer, fields: Sequence[Field], crs: str) -> bytes:
     return BOM + _text([[own[0], *(_quoted(guarded(name)) for name in names), *points, own[1], *told]])
 
 
-def _rows(layer: Layer, fields: Sequence[Field], rows: Rows, crs: str) -> bytes:
+def _rows(layer: FeatureLayer, fields: Sequence[Field], rows: Rows, crs: str) -> bytes:
     import shapely
 
     found = shapes.parse(shapes.iso(rows.wkb))

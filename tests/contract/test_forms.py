@@ -37,7 +37,7 @@ def test_every_form_is_listed_by_id(opener: Callable[[], Store]) -> None:
     store.record(form("aerial"))
     store.record(form("mesh", form="scene", kind="scene", extent=None))
     for each in (store, other, opener()):
-        found = each.all_layers()
+        found = each.layers()
         told = [(layer.id, layer.form, layer.kind) for layer in found]
         assert told == [
             ("aerial", "coverage", "raster"),
@@ -55,7 +55,7 @@ def test_every_form_is_listed_by_id(opener: Callable[[], Store]) -> None:
         assert (aerial.vertical_datum, ground.vertical_datum) == ("", "N2000 height")
         assert mesh.extent is None
         assert aerial.generation == 1
-        assert [each.any_layer(layer.id) for layer in found] == found
+        assert [each.layer(layer.id) for layer in found] == found
         assert aerial.seq > ground.seq > 0
 
 
@@ -63,7 +63,7 @@ def test_a_record_is_renewed_and_logged(store: Store) -> None:
     store.record(form())
     before = store.seq()
     assert store.record(form(extent=OTHER, title={"en": "Newer"})) == 2
-    (layer,) = store.all_layers()
+    (layer,) = store.layers()
     assert (layer.generation, layer.extent, layer.title["en"]) == (2, OTHER, "Newer")
     (change,) = store.changes(before)
     assert (change.layer, change.fid, change.old, change.new) == ("ortho", None, BOX, OTHER)
@@ -74,11 +74,11 @@ def test_a_dropped_record_is_gone_and_its_generations_are_not_used_again(store: 
     store.record(form())
     store.save_report("ortho", {"read": 1})
     store.drop("ortho")
-    assert store.all_layers() == []
+    assert store.layers() == []
     assert store.report("ortho") is None
     assert store.changes(0)[-1].old == BOX
     with pytest.raises(NotFound, match="there is no layer ortho"):
-        store.any_layer("ortho")
+        store.layer("ortho")
     with pytest.raises(NotFound):
         store.drop("ortho")
     assert store.record(form()) == 2
@@ -97,7 +97,7 @@ def test_an_id_has_one_form(store: Store) -> None:
             store.publish(stage, mode=mode)
         stage.drop()
     assert len(fids(store)) == 2
-    assert [layer.form for layer in store.all_layers()] == ["features", "coverage"]
+    assert [layer.form for layer in store.layers()] == ["features", "coverage"]
 
 
 @pytest.mark.parametrize(
@@ -112,12 +112,12 @@ def test_what_cannot_be_recorded(store: Store, changes: dict[str, Any], rule: st
     with pytest.raises(BadFile) as caught:
         store.record(form(**changes))
     assert caught.value.rule == rule
-    assert store.all_layers() == []
+    assert store.layers() == []
 
 
 def _asked(store: Store) -> Iterator[Callable[[], object]]:
     feature = {"type": "Feature", "geometry": None, "properties": {}}
-    yield lambda: store.layer("ortho")
+    yield lambda: store.feature_layer("ortho")
     yield lambda: store.items("ortho", Query())
     yield lambda: store.select("ortho", Query())
     yield lambda: store.count("ortho", Query(), 10)
@@ -135,7 +135,7 @@ def _asked(store: Store) -> Iterator[Callable[[], object]]:
 def test_a_layer_of_another_form_has_no_features(opener: Callable[[], Store]) -> None:
     opener().record(form())
     store = opener()
-    assert store.any_layer("ortho").form == "coverage"
+    assert store.layer("ortho").form == "coverage"
     for ask in _asked(store):
         with pytest.raises(NotFound, match="layer ortho is a coverage: it has no features"):
             ask()
@@ -145,9 +145,9 @@ def test_a_layer_of_features_records_its_vertical_datum(opener: Callable[[], Sto
     store = opener()
     load(store, spec(vertical_datum="N2000 height"), grid(2))
     load(store, spec("parcels"), grid(1))
-    known = {layer.id: layer.vertical_datum for layer in opener().layers()}
+    known = {layer.id: layer.vertical_datum for layer in opener().feature_layers()}
     assert known == {"buildings": "N2000 height", "parcels": ""}
     before = store.seq()
     load(store, spec(vertical_datum="EVRF2019 height"), grid(2))
-    assert store.layer("buildings").vertical_datum == "EVRF2019 height"
+    assert store.feature_layer("buildings").vertical_datum == "EVRF2019 height"
     assert [(c.layer, c.fid) for c in store.changes(before)] == [("buildings", None)]

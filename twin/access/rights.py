@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from layers.model import AnyLayer
+    from layers.model import Layer
     from twin.access.keys import Action
 
 #: The class of those who see all.
@@ -44,7 +44,7 @@ class Rights(Protocol):
         see all. ``name`` is that of the key, None for who has none. Rules that change give other texts:
         what is kept of answers is kept by class."""
 
-    def share(self, rights: str, layer: AnyLayer) -> Share | None:
+    def share(self, rights: str, layer: Layer) -> Share | None:
         """What a class sees of a layer; None where it sees nothing of it. Never asked of :data:`ALL`."""
 
 
@@ -55,7 +55,7 @@ class Everybody:
         """As :meth:`Rights.class_of`."""
         return ALL
 
-    def share(self, rights: str, layer: AnyLayer) -> Share | None:
+    def share(self, rights: str, layer: Layer) -> Share | None:
         """As :meth:`Rights.share`."""
         return WHOLE
 

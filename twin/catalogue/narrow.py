@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from layers.cql import ast
 from layers.cql.parse import parse as parse_filter
 from layers.errors import NotEditable, NotFound, shown
-from layers.model import AnyLayer, Change, Item, Layer, Page, Rows, Selection, has_features
+from layers.model import Change, FeatureLayer, Item, Layer, Page, Rows, Selection, has_features
 from layers.query import Query
 from layers.store.base import Store
 from layers.store.compile import envelope
@@ -69,7 +69,7 @@ class NarrowedView(View):
 
     # -- what is seen ------------------------------------------------------------------------
 
-    def _share(self, layer: Layer) -> Share:
+    def _share(self, layer: FeatureLayer) -> Share:
         share = self._rules.share(self.rights, layer)
         if share is None:
             raise _unknown(layer.id)
@@ -80,19 +80,19 @@ class NarrowedView(View):
         layer = self._source(layer_id)
         return _narrowed(layer, self._share(layer))
 
-    def _source(self, layer_id: str) -> Layer:
+    def _source(self, layer_id: str) -> FeatureLayer:
         try:
-            return self._store.layer(layer_id)
+            return self._store.feature_layer(layer_id)
         except NotFound:
-            self.any_layer(layer_id)  # what form a layer has is not told of one that is not seen
+            self.layer(layer_id)  # what form a layer has is not told of one that is not seen
             raise
 
-    def _record(self, source: AnyLayer) -> PublishedLayer[AnyLayer] | None:
+    def _record(self, source: Layer) -> PublishedLayer[Layer] | None:
         """All of it or nothing: neither fields nor conditions fit a layer without features."""
         share = self._rules.share(self.rights, source)
         return super()._record(source) if share is not None and share.whole else None
 
-    def _seen(self, source: Layer) -> PublishedLayer[Layer] | None:
+    def _seen(self, source: FeatureLayer) -> PublishedLayer[FeatureLayer] | None:
         share = self._rules.share(self.rights, source)
         if share is None:
             return None
@@ -172,13 +172,13 @@ class NarrowedView(View):
     def _is_record(self, layer_id: str) -> bool:
         """Whether a layer of another form than features is seen under this id."""
         try:
-            return not has_features(self.any_layer(layer_id))
+            return not has_features(self.layer(layer_id))
         except NotFound:
             return False
 
     def interval(self, layer_id: str) -> Interval:
         """As :meth:`View.interval`; not known where only some features are seen."""
-        part, layer = self._part(layer_id), self.layer(layer_id)
+        part, layer = self._part(layer_id), self.feature_layer(layer_id)
         return self._store.interval(layer_id) if part.where is None and layer.time_field else (None, None)
 
     def items(self, layer_id: str, query: Query) -> Page:
@@ -255,7 +255,7 @@ def _unknown(layer_id: str) -> NotFound:
     return NotFound(f"there is no layer {shown(layer_id)}")
 
 
-def _narrowed(layer: Layer, share: Share) -> _Narrowed:
+def _narrowed(layer: FeatureLayer, share: Share) -> _Narrowed:
     if share == WHOLE:
         return _Narrowed(None, None, None)
     names = None

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from layers import kinds
-from layers.model import AnyLayer
+from layers.model import Layer
 from twin.settings import CitySettings
 
 
 @dataclass(frozen=True, slots=True)
-class PublishedLayer[L: AnyLayer]:
+class PublishedLayer[L: Layer]:
     """``layer`` is the store's, with the titles of ``city.yml`` over those of its load, language by
     language, and narrowed to what the caller sees. ``strict``: changed only with If-Match. ``visible``: shown
     when the page opens. ``style``: that of the kind with the city's over it. ``rank``: the place in
@@ -30,7 +30,7 @@ class PublishedLayer[L: AnyLayer]:
         return self.rank, self.layer.id
 
 
-def published[L: AnyLayer](layer: L, settings: CitySettings) -> PublishedLayer[L]:
+def published[L: Layer](layer: L, settings: CitySettings) -> PublishedLayer[L]:
     """What a city publishes as a layer."""
     kind = kinds.known(layer.kind)
     own = settings.layers.get(layer.id)

@@ -16,7 +16,7 @@ from typing import Any
 
 from layers import kinds, wkb
 from layers.kinds import Kind
-from layers.model import Layer, Rows
+from layers.model import FeatureLayer, Rows
 from layers.types import Bbox
 from tiles.source import Source
 
@@ -141,7 +141,7 @@ class Index:
         seq = self._store.seq()
         if seq == self._seq:
             return
-        layers = {layer.id: layer for layer in self._store.layers()}
+        layers = {layer.id: layer for layer in self._store.feature_layers()}
         whole, single = self._changed(layers)
         for layer_id in whole:
             for key in [key for key in self._at if key[0] == layer_id]:
@@ -155,7 +155,7 @@ class Index:
         self._seq = seq
         self._compact()
 
-    def _changed(self, layers: Mapping[str, Layer]) -> tuple[set[str], dict[str, set[int]]]:
+    def _changed(self, layers: Mapping[str, FeatureLayer]) -> tuple[set[str], dict[str, set[int]]]:
         """Layers to read anew, and single features of the others."""
         if self._seq < 0:
             return set(layers), {}
@@ -171,7 +171,7 @@ class Index:
             since = changes[-1].seq
         return whole, {layer_id: fids for layer_id, fids in single.items() if layer_id not in whole}
 
-    def _add(self, layer: Layer, fids: Sequence[int] | None) -> None:
+    def _add(self, layer: FeatureLayer, fids: Sequence[int] | None) -> None:
         kind = kinds.known(layer.kind)
         if not any(layer.field(name) for name in kind.searched):
             return

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from layers.errors import NotFound, shown
-from layers.model import AnyLayer, Change, Item, Layer, Page, Rows, Selection, has_features
+from layers.model import Change, FeatureLayer, Item, Layer, Page, Rows, Selection, has_features
 from layers.query import Query
 from layers.store.base import Store
 from layers.types import CRS84, Interval
@@ -28,8 +28,8 @@ type Feature = Mapping[str, Any]
 class _Known:
     """A layer as the store gave it, and what was made of that."""
 
-    source: Layer
-    published: PublishedLayer[Layer]
+    source: FeatureLayer
+    published: PublishedLayer[FeatureLayer]
 
 
 class View:
@@ -79,55 +79,55 @@ class View:
         """Those of some changes that are of what is seen."""
         return changes
 
-    def layers(self) -> list[Layer]:
+    def feature_layers(self) -> list[FeatureLayer]:
         """Every layer of features that is seen, by id."""
         return [one.layer for one in self._all()]
 
-    def layer(self, layer_id: str) -> Layer:
+    def feature_layer(self, layer_id: str) -> FeatureLayer:
         """One layer of features. Raises NotFound, alike where there is none and where it is not seen."""
         return self.published(layer_id).layer
 
-    def all_layers(self) -> list[AnyLayer]:
+    def layers(self) -> list[Layer]:
         """Every layer of every form that is seen, by id."""
         return [one.layer for one in self._all_published()]
 
-    def any_layer(self, layer_id: str) -> AnyLayer:
-        """One layer of any form. Raises NotFound, as :meth:`layer`."""
-        found = self._of_any_form(self._store.any_layer(layer_id))
+    def layer(self, layer_id: str) -> Layer:
+        """One layer of any form. Raises NotFound, as :meth:`feature_layer`."""
+        found = self._of_any_form(self._store.layer(layer_id))
         if found is None:
             raise NotFound(f"there is no layer {shown(layer_id)}")
         return found.layer
 
-    def published(self, layer_id: str) -> PublishedLayer[Layer]:
+    def published(self, layer_id: str) -> PublishedLayer[FeatureLayer]:
         """One layer of features with what the city says of it. Raises NotFound."""
         found = self._published(self._source(layer_id))
         if found is None:
             raise NotFound(f"there is no layer {shown(layer_id)}")
         return found
 
-    def all_published(self) -> list[PublishedLayer[AnyLayer]]:
+    def all_published(self) -> list[PublishedLayer[Layer]]:
         """The layers of every form as the city lists them."""
         return sorted(self._all_published(), key=lambda one: one.order)
 
-    def _all_published(self) -> list[PublishedLayer[AnyLayer]]:
-        sources = self._store.all_layers()
+    def _all_published(self) -> list[PublishedLayer[Layer]]:
+        sources = self._store.layers()
         return [one for layer in sources if (one := self._of_any_form(layer)) is not None]
 
-    def _of_any_form(self, source: AnyLayer) -> PublishedLayer[AnyLayer] | None:
+    def _of_any_form(self, source: Layer) -> PublishedLayer[Layer] | None:
         return self._published(source) if has_features(source) else self._record(source)
 
-    def _record(self, source: AnyLayer) -> PublishedLayer[AnyLayer] | None:
+    def _record(self, source: Layer) -> PublishedLayer[Layer] | None:
         """What is seen of a layer of another form than features."""
         return published(source, self._settings)
 
-    def _source(self, layer_id: str) -> Layer:
+    def _source(self, layer_id: str) -> FeatureLayer:
         """The layer as the store has it. Raises NotFound."""
-        return self._store.layer(layer_id)
+        return self._store.feature_layer(layer_id)
 
-    def _all(self) -> list[PublishedLayer[Layer]]:
-        return [one for layer in self._store.layers() if (one := self._published(layer)) is not None]
+    def _all(self) -> list[PublishedLayer[FeatureLayer]]:
+        return [one for layer in self._store.feature_layers() if (one := self._published(layer)) is not None]
 
-    def _published(self, source: Layer) -> PublishedLayer[Layer] | None:
+    def _published(self, source: FeatureLayer) -> PublishedLayer[FeatureLayer] | None:
         known = self._known.get(source.id)
         if known is not None and (known.source is source or known.source == source):
             return known.published
@@ -136,7 +136,7 @@ class View:
             self._known[source.id] = _Known(source, found)
         return found
 
-    def _seen(self, source: Layer) -> PublishedLayer[Layer] | None:
+    def _seen(self, source: FeatureLayer) -> PublishedLayer[FeatureLayer] | None:
         return published(source, self._settings)
 
     def interval(self, layer_id: str) -> Interval:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from layers.model import AnyLayer
+from layers.model import Layer
 from twin.http.formats import HTML, JSON
 from twin.http.negotiate import text
 
@@ -33,7 +33,7 @@ class Context:
         """Where the server begins (``https://host``)."""
         return self.base.removesuffix("/ogc")
 
-    def title(self, layer: AnyLayer) -> str:
+    def title(self, layer: Layer) -> str:
         """A layer's title in the language of the request, else its id."""
         return text(layer.title, self.lang, layer.id)
 

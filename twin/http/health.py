@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from layers.errors import TwinError
-from layers.model import feature_layers
+from layers.model import has_features
 from twin.access.caller import CALLER, Caller
 from twin.access.rights import ALL
 from twin.city import City
@@ -67,7 +67,7 @@ async def _ready(city: City, caller: Caller) -> tuple[int, dict[str, object]]:
     unready."""
     try:
         view = city.catalogue.of(caller)
-        layers = await city.read(view.all_layers)
+        layers = await city.read(view.layers)
         seq = await city.read(view.seq)
         broken = await city.read(city.unreadable) if caller.rights == ALL else {}
     except TwinError as error:
@@ -75,7 +75,7 @@ async def _ready(city: City, caller: Caller) -> tuple[int, dict[str, object]]:
     return 200, {
         "status": "ready",
         "layers": len(layers),
-        "features": sum(layer.count for layer in feature_layers(layers)),
+        "features": sum(layer.count for layer in layers if has_features(layer)),
         "seq": seq,
         "read_only": view.read_only,
         "unreadable": broken,

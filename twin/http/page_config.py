@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from layers import kinds
 from layers.kinds.base import Body, Prism, Tube
-from layers.model import AnyLayer, Layer, has_features
+from layers.model import FeatureLayer, Layer, has_features
 from layers.types import Bbox, Field
 from tiles.scheme import MAX_ZOOM
 
@@ -83,7 +83,7 @@ def overview(extent: Bbox | None) -> dict[str, float]:
     return {"lon": (west + east) / 2, "lat": lat, "height": distance, "heading": 0.0, "pitch": -45.0}
 
 
-def layer_entry(published: PublishedLayer[AnyLayer]) -> dict[str, Any]:
+def layer_entry(published: PublishedLayer[Layer]) -> dict[str, Any]:
     """One layer: what it is called, how it is drawn and from where."""
     layer = published.layer
     kind = kinds.known(layer.kind)
@@ -104,7 +104,7 @@ def layer_entry(published: PublishedLayer[AnyLayer]) -> dict[str, Any]:
     }
 
 
-def _of_features(layer: Layer) -> dict[str, Any]:
+def _of_features(layer: FeatureLayer) -> dict[str, Any]:
     """What the page must know of a layer of features besides."""
     return {
         "geometryType": layer.geometry_type,

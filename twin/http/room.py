@@ -19,7 +19,7 @@ from twin.http.errors import WrongMethod
 from twin.http.respond import Headers, Scope, Send
 
 if TYPE_CHECKING:
-    from layers.model import AnyLayer, Layer
+    from layers.model import FeatureLayer, Layer
     from twin.city import City
 
 #: Called with scope, receive, send and the values of the path, in its order.
@@ -29,7 +29,7 @@ type Allow = Callable[..., Awaitable[Collection[str]]]
 #: An OpenAPI path item, by path.
 type Paths = Mapping[str, Mapping[str, Any]]
 #: The links of one layer, of whatever form.
-type LinksOfLayer = Callable[[Context, AnyLayer], list[Link]]
+type LinksOfLayer = Callable[[Context, Layer], list[Link]]
 type Make = Callable[[Site], Sequence[Room]]
 
 READING = ("GET", "HEAD", "OPTIONS")
@@ -75,14 +75,14 @@ def _no_links(context: Context) -> list[Link]:
     return []
 
 
-def _no_links_of_layer(context: Context, layer: AnyLayer) -> list[Link]:
+def _no_links_of_layer(context: Context, layer: Layer) -> list[Link]:
     return []
 
 
-def of_features(links: Callable[[Context, Layer], list[Link]]) -> LinksOfLayer:
+def of_features(links: Callable[[Context, FeatureLayer], list[Link]]) -> LinksOfLayer:
     """The links of a layer that has features; none of one of another form."""
 
-    def of_layer(context: Context, layer: AnyLayer) -> list[Link]:
+    def of_layer(context: Context, layer: Layer) -> list[Link]:
         return links(context, layer) if has_features(layer) else []
 
     return of_layer

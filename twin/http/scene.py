@@ -16,7 +16,7 @@ from twin.http.room import Room, Route, Site, of_features
 from twin.http.tiles import JSON, check_parameters, deliver, tiles_of, version, version_parameter, whole
 
 if TYPE_CHECKING:
-    from layers.model import Layer
+    from layers.model import FeatureLayer
 
 GLB = "model/gltf-binary"
 #: As 3D GeoVolumes servers name a tileset; clients choose the link by it.
@@ -57,7 +57,7 @@ def make(site: Site) -> Sequence[Room]:
     )
 
 
-def _links(context: Context, layer: Layer) -> list[Link]:
+def _links(context: Context, layer: FeatureLayer) -> list[Link]:
     if kinds.known(layer.kind).body is None:
         return []
     href = f"{context.root}/3dtiles/{layer.id}/tileset.json"
@@ -65,7 +65,7 @@ def _links(context: Context, layer: Layer) -> list[Link]:
 
 
 def _layer(context: Context) -> dict[str, Any]:
-    known = [layer.id for layer in context.view.layers() if kinds.known(layer.kind).body is not None]
+    known = [layer.id for layer in context.view.feature_layers() if kinds.known(layer.kind).body is not None]
     return path_parameter("layer", {"type": "string", **({"enum": known} if known else {})}, "A layer's id")
 
 

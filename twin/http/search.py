@@ -118,7 +118,7 @@ class Search:
 def _found(view: View, index: Index, text: str, limit: int) -> list[dict[str, Any]]:
     """The place that a text names by its coordinates, else the features found by words."""
     if _PAIR.match(text):
-        extent = union(layer.extent for layer in view.all_layers())
+        extent = union(layer.extent for layer in view.layers())
         places = [_coordinate(pair) for pair in coordinates(text, extent)]
         if places:
             return places

@@ -121,7 +121,7 @@ def _changed(view: View, changes: list[Change] | None) -> tuple[Changed, dict[st
     """What changed of what is seen. None for the changes is another history under the same address, as after
     a restore: every layer is new."""
     changed = view.make_tiles().changed(view.seen(changes or []))
-    layers = view.all_layers() if changed.layers or changes is None else []
+    layers = view.layers() if changed.layers or changes is None else []
     if changes is None:
         changed.layers.extend(layer.id for layer in layers)
     return changed, {layer.id: layer.generation for layer in layers}

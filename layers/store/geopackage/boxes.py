@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from layers.model import Layer
+from layers.model import FeatureLayer
 from layers.query import Query
 from layers.store import compile
 from layers.store.counting import holds
@@ -50,7 +50,7 @@ class Part:
         return _outside(view, table, self.boxes[0], about) if self.exact and about != 0 else set()
 
 
-def parts(query: Query, layer: Layer) -> tuple[Part, ...]:
+def parts(query: Query, layer: FeatureLayer) -> tuple[Part, ...]:
     """What a query asks of places: nothing; a part; or two, for a box across the antimeridian.
 
     Beside the box itself there is the one outside which no feature can match the filter. One that holds

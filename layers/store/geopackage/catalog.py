@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
-from layers.model import Layer
+from layers.model import FeatureLayer
 from layers.store import layer_record
 from layers.store.geopackage import schema
 from layers.store.geopackage.connection import quoted
@@ -145,7 +145,7 @@ def shape(con: sqlite3.Connection) -> tuple[int, str]:
     return int(version), repr(rows)
 
 
-def summary(con: sqlite3.Connection, table: Table, seq: int, crs_also: tuple[str, ...]) -> Layer:
+def summary(con: sqlite3.Connection, table: Table, seq: int, crs_also: tuple[str, ...]) -> FeatureLayer:
     """The public words of a layer with its count and extent now."""
     return layer_record.layer(
         table,

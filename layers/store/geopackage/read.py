@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from layers.model import Layer, Mesh, Page, Rows, Selection
+from layers.model import FeatureLayer, Mesh, Page, Rows, Selection
 from layers.query import Query
 from layers.store import geojson
 from layers.store.geopackage import blob, selection
@@ -26,7 +26,9 @@ PAGE_BYTES = 64 * 2**20
 _CHUNK = 500  # features between two looks at the size
 
 
-def page(view: View, table: Table, query: Query, layer: Layer, few: int) -> tuple[Page, dict[int, bytes]]:
+def page(
+    view: View, table: Table, query: Query, layer: FeatureLayer, few: int
+) -> tuple[Page, dict[int, bytes]]:
     """A page, and the GeoJSON that had to be made for it (to be kept by the caller).
 
     ``layer`` is the table's summary at this snapshot."""
@@ -135,7 +137,7 @@ def _only(body: bytes, names: Sequence[str]) -> bytes:
     return body[:at] + orjson.dumps({name: values.get(name) for name in names}) + b"}"
 
 
-def select(view: View, table: Table, query: Query, layer: Layer, few: int) -> Selection:
+def select(view: View, table: Table, query: Query, layer: FeatureLayer, few: int) -> Selection:
     """A page as columns, in the order of the query."""
     wanted = chosen_fields(table, query)
     chosen = selection.choose(view, table, query, layer, few)

@@ -17,7 +17,7 @@ from functools import partial
 from typing import Any
 
 from layers.errors import TwinError, Unavailable
-from layers.model import Layer, Rows
+from layers.model import FeatureLayer, Rows
 from layers.query import Query
 from layers.store.geopackage import read, selection
 from layers.store.geopackage.catalog import Table
@@ -82,7 +82,7 @@ class Cursor:
                 self._view.con.close()
 
 
-def open(view: View, table: Table, query: Query, layer: Layer) -> Cursor:
+def open(view: View, table: Table, query: Query, layer: FeatureLayer) -> Cursor:
     """Begin a scan. Raises BadParameter."""
     fields = chosen_fields(table, query)
     source = selection.ordered(view, table, query, layer)

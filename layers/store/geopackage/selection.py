@@ -19,7 +19,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from layers.model import Layer
+from layers.model import FeatureLayer
 from layers.query import Query
 from layers.store import compile, geojson
 from layers.store.counting import is_wide, matched_by_page
@@ -53,7 +53,7 @@ class Subquery:
     values: list[Any]
 
 
-def choose(view: View, table: Table, query: Query, layer: Layer, few: int) -> Chosen:
+def choose(view: View, table: Table, query: Query, layer: FeatureLayer, few: int) -> Chosen:
     """The page of a query. ``layer`` is the table's summary at this snapshot.
 
     Raises BadParameter: a property that is not a field."""
@@ -76,7 +76,7 @@ def choose(view: View, table: Table, query: Query, layer: Layer, few: int) -> Ch
     return Chosen(page.fids, page.more, matched_by_page(query, len(page.fids), page.more))
 
 
-def count(view: View, table: Table, query: Query, layer: Layer, most: int) -> int | None:
+def count(view: View, table: Table, query: Query, layer: FeatureLayer, most: int) -> int | None:
     """How many features a query selects; None when they are more than ``most``. Raises as :func:`choose`."""
     asked = _Condition(view, table, query, layer)
     found = asked.count(most) if asked.parts or asked.where else layer.count
@@ -115,7 +115,7 @@ def cursor(view: View, table: Table, query: Query, fid: int) -> Cursor:
     return (*(geojson.boolean(v) if f and f.type == "boolean" else v for f, v in values), fid)  # type: ignore[arg-type]
 
 
-def ordered(view: View, table: Table, query: Query, layer: Layer) -> Subquery:
+def ordered(view: View, table: Table, query: Query, layer: FeatureLayer) -> Subquery:
     """Everything a query selects, as a subquery of fids ``q`` in its order, for a whole download."""
     source = _Condition(view, table, query, layer).source(whole=bool(query.sort))
     order, keys = compile.order(Sqlite(table), query)
@@ -130,7 +130,7 @@ def ordered(view: View, table: Table, query: Query, layer: Layer) -> Subquery:
 class _Condition:
     """What a query asks of a layer at one snapshot."""
 
-    def __init__(self, view: View, table: Table, query: Query, layer: Layer) -> None:
+    def __init__(self, view: View, table: Table, query: Query, layer: FeatureLayer) -> None:
         self._view, self._table, self._query = view, table, query
         self.parts = boxes.parts(query, layer)
         self.where, self._values = compile.where(Sqlite(table), query)

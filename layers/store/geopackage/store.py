@@ -17,7 +17,7 @@ from typing import Any
 from weakref import WeakSet
 
 from layers.errors import Busy, NotFound, ReadOnly, TwinError, Unavailable, shown
-from layers.model import AnyLayer, Change, Item, Layer, Page, Rows, Selection
+from layers.model import Change, FeatureLayer, Item, Layer, Page, Rows, Selection
 from layers.query import Query
 from layers.store import forms as other_forms
 from layers.store import layer_record
@@ -55,7 +55,7 @@ class GeoPackageStore:
         self._lock = threading.RLock()  # the two writing connections; held as long as a write waits or runs
         self._scans: WeakSet[scan.Cursor] = WeakSet()
         self._scans_lock = threading.Lock()
-        self._summaries: dict[str, tuple[tuple[int, str], Layer]] = {}
+        self._summaries: dict[str, tuple[tuple[int, str], FeatureLayer]] = {}
         self._few = few
         self._pruned = 0  # see log.pruned
         self._closed = False
@@ -120,33 +120,33 @@ class GeoPackageStore:
         with self._now.reading() as view:
             return log.changes(view.con, since, limit)
 
-    def layers(self) -> list[Layer]:
-        """Every published layer that can be read, by id."""
+    def feature_layers(self) -> list[FeatureLayer]:
+        """Every layer of features that can be read, by id."""
         with self._now.reading(None) as view:
             usable = [t for t in view.tables.values() if t.state == layer_record.OK]
             return [view.summary(table, self._summaries) for table in usable]
 
-    def all_layers(self) -> list[AnyLayer]:
+    def layers(self) -> list[Layer]:
         """Every layer of every form that can be read, by id."""
         with self._now.reading(None) as view:
             usable = [t for t in view.tables.values() if t.state == layer_record.OK]
-            found: list[AnyLayer] = [view.summary(table, self._summaries) for table in usable]
+            found: list[Layer] = [view.summary(table, self._summaries) for table in usable]
             found += [other_forms.layer(row, view.layer_seq(row[0])) for row in view.forms.values()]
             return sorted(found, key=lambda layer: layer.id)
 
-    def any_layer(self, layer_id: str) -> AnyLayer:
+    def layer(self, layer_id: str) -> Layer:
         """One layer of any form. Raises NotFound; Unavailable when another program left it half replaced."""
         row = self._now.current().forms.get(layer_id)
         if row is None:
-            return self.layer(layer_id)
+            return self.feature_layer(layer_id)
         with self._now.reading(None) as view:
             row = view.forms.get(layer_id)
             if row is not None:
                 return other_forms.layer(row, view.layer_seq(layer_id))
             return view.summary(_table(view, layer_id), self._summaries)
 
-    def layer(self, layer_id: str) -> Layer:
-        """One layer. Raises NotFound; Unavailable when another program left it half replaced."""
+    def feature_layer(self, layer_id: str) -> FeatureLayer:
+        """One layer of features. Raises NotFound; Unavailable when another program left it half replaced."""
         view = self._now.current()
         table = _table(view, layer_id)
         kept = self._summaries.get(layer_id)

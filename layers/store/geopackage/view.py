@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from layers.model import Layer
+from layers.model import FeatureLayer
 from layers.store import geojson
 from layers.store.cancellation import is_stopped
 from layers.store.geopackage import blob, catalog, forms
@@ -85,7 +85,7 @@ class View:
             seq = self._seqs[layer] = row[0] or 0
         return seq
 
-    def summary(self, table: Table, cache: dict[str, tuple[tuple[int, str], Layer]]) -> Layer:
+    def summary(self, table: Table, cache: dict[str, tuple[tuple[int, str], FeatureLayer]]) -> FeatureLayer:
         """The layer's public words; the cache, shared by all threads, is keyed by what they depend on."""
         key = (self.layer_seq(table.id), self.stamp)
         kept = cache.get(table.id)

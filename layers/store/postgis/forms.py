@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from layers.model import AnyLayer
+from layers.model import Layer
 from layers.store import forms
 from layers.store.base import FormSpec
 from layers.store.postgis import ddl, schema
@@ -16,7 +16,7 @@ from layers.store.postgis.ddl import Place
 from layers.types import Bbox
 
 
-def layers(con: Any, city: str, layer: str | None = None) -> list[AnyLayer]:
+def layers(con: Any, city: str, layer: str | None = None) -> list[Layer]:
     """The recorded layers, or the one of an id, of one moment, by id."""
     s = bound(city)
     newest = f"(SELECT coalesce(max(seq), 0) FROM {s}.twin_changes c WHERE c.layer = f.id)"

@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import Any
 
-from layers.model import Layer
+from layers.model import FeatureLayer
 from layers.query import Query
 from layers.store import compile
 from layers.store.counting import is_wide, matched_by_page
@@ -86,7 +86,7 @@ class PageRequest:
         return Found(moment, self.fields, given, matched, next_after)
 
 
-def page(con: Connection, asked: PageRequest, few: int, about: Layer, seconds: float) -> Found:
+def page(con: Connection, asked: PageRequest, few: int, about: FeatureLayer, seconds: float) -> Found:
     """The features of a page within so many seconds. ``about``: the layer at this moment or one before.
 
     Raises BadParameter: an unknown property, a filter that cannot be computed."""

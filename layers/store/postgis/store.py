@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from layers.errors import Busy, Conflict, NotFound, Unreadable, shown
-from layers.model import AnyLayer, Change, Item, Layer, Page, Rows, Selection
+from layers.model import Change, FeatureLayer, Item, Layer, Page, Rows, Selection
 from layers.query import Query
 from layers.store import forms as other_forms
 from layers.store import layer_record
@@ -88,35 +88,35 @@ class PostgisStore:
         """Log rows with seq > since, ascending."""
         return self._catalogue.call(lambda con: log.changes(con, self._schema, since, limit))
 
-    def layers(self) -> list[Layer]:
-        """Every published layer that can be read, by id."""
+    def feature_layers(self) -> list[FeatureLayer]:
+        """Every layer of features that can be read, by id."""
         self._catalogue.state()
         usable = [t.id for t in self._catalogue.known().tables.values() if t.state == layer_record.OK]
         found = []
         for layer_id in usable:
             with suppress(NotFound, Unreadable):
-                found.append(self.layer(layer_id))
+                found.append(self.feature_layer(layer_id))
         return found
 
-    def all_layers(self) -> list[AnyLayer]:
+    def layers(self) -> list[Layer]:
         """Every layer of every form that can be read, by id."""
-        found: list[AnyLayer] = [*self.layers()]
+        found: list[Layer] = [*self.feature_layers()]
         found += self._catalogue.call(lambda con: forms.layers(con, self._schema))
         return sorted(found, key=lambda layer: layer.id)
 
-    def any_layer(self, layer_id: str) -> AnyLayer:
+    def layer(self, layer_id: str) -> Layer:
         """One layer of any form. Raises NotFound; Unavailable when another program left it half replaced."""
         self._catalogue.state()
         if layer_id not in self._catalogue.known().tables:
             found = self._catalogue.call(lambda con: forms.layers(con, self._schema, layer_id))
             if found:
                 return found[0]
-        return self.layer(layer_id)
+        return self.feature_layer(layer_id)
 
-    def layer(self, layer_id: str) -> Layer:
-        """One layer. Raises NotFound; Unavailable when another program left it half replaced."""
+    def feature_layer(self, layer_id: str) -> FeatureLayer:
+        """One layer of features. Raises NotFound; Unavailable when another program left it half replaced."""
 
-        def ask(con: Connection, table: Table) -> tuple[State, Layer]:
+        def ask(con: Connection, table: Table) -> tuple[State, FeatureLayer]:
             sql = read.state_sql(table.schema, table.id, table.relation)
             row = con.execute(sql, (), binary=True).fetchone()
             assert row is not None
@@ -167,7 +167,7 @@ class PostgisStore:
 
     def scan(self, layer_id: str, query: Query, size: int = 5_000) -> Generator[Rows]:
         """Everything a query selects, of one moment, in batches; see the protocol."""
-        self.layer(layer_id)
+        self.feature_layer(layer_id)
         con = self._sessions.single(write=False)
         self._scans.add(con)
         try:

@@ -10,7 +10,7 @@ from typing import Any
 
 from psycopg.types.numeric import Int8
 
-from layers.model import Layer
+from layers.model import FeatureLayer
 from layers.query import Query
 from layers.store import layer_record
 from layers.store.counting import holds
@@ -34,12 +34,12 @@ class Summary:
         self._s = bound(schema)
         self._sessions = sessions
         self._crs_also = crs_also
-        self._layers: dict[str, tuple[Table, Layer]] = {}
+        self._layers: dict[str, tuple[Table, FeatureLayer]] = {}
         self._counts: dict[str, tuple[Table, int, int]] = {}
         self._intervals: dict[str, tuple[Table, int, Interval]] = {}
         self._null_geometries: dict[str, tuple[Table, int, bool]] = {}
 
-    def layer(self, con: Connection, table: Table, moment: State) -> Layer:
+    def layer(self, con: Connection, table: Table, moment: State) -> FeatureLayer:
         """The public words of a layer at a moment."""
         kept = self._layers.get(table.id)
         if kept is None or kept[0] is not table or kept[1].seq != moment.layer_seq:
@@ -47,7 +47,7 @@ class Summary:
                 kept = self._layers[table.id] = (table, self._made(con, table, moment))
         return kept[1]
 
-    def _made(self, con: Connection, table: Table, moment: State) -> Layer:
+    def _made(self, con: Connection, table: Table, moment: State) -> FeatureLayer:
         count = self.count(con, table, moment.layer_seq)
         box = self._extent(con, table)
         extent = _within_world(box) if count and box is not None else None
@@ -117,7 +117,7 @@ class Summary:
         return found, self._matched(con, table, found)
 
     def _page(
-        self, con: Connection, table: Table, query: Query, wkb: bool, few: int, about: Layer
+        self, con: Connection, table: Table, query: Query, wkb: bool, few: int, about: FeatureLayer
     ) -> read.Found:
         seconds = self._sessions.database.read_seconds
         if not table.live or query.bbox is None:
@@ -132,7 +132,7 @@ class Summary:
                 return page.page(con, PageRequest(table, query, wkb), few, about, seconds)
         return found
 
-    def _about(self, con: Connection, table: Table) -> Layer:
+    def _about(self, con: Connection, table: Table) -> FeatureLayer:
         """The words of a layer as they were when it was last looked at."""
         kept = self._layers.get(table.id)
         if kept is not None and kept[0] is table:

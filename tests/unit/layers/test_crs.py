@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from layers import crs
 from layers.errors import BadFile, BadParameter
-from layers.model import Layer
+from layers.model import FeatureLayer
 from layers.types import CRS84
 
 
@@ -140,7 +140,7 @@ def test_shapes_keep_heights_and_mix() -> None:
 
 
 def offered(source: str, *also: str) -> list[str]:
-    layer = Layer(
+    layer = FeatureLayer(
         id="a",
         kind="road",
         title={},

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from layers.cql.parse import parse as parse_filter
 from layers.errors import BadParameter
-from layers.model import Layer
+from layers.model import FeatureLayer
 from layers.query import (
     MAX_LIMIT,
     PARAMETERS,
@@ -28,7 +28,7 @@ from layers.query import (
 )
 from layers.types import CRS84, Cursor, Field, Sort
 
-LAYER = Layer(
+LAYER = FeatureLayer(
     id="buildings",
     kind="building",
     title={"en": "Buildings"},

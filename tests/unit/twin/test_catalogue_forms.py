@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from layers.errors import NotFound
-from layers.model import AnyLayer
+from layers.model import Layer
 from layers.query import Query
 from layers.store.base import FormSpec, Store
 from layers.store.open import open_store
@@ -29,7 +29,7 @@ class Rules:
     def class_of(self, name: str | None, may: object) -> str:
         return ALL
 
-    def share(self, rights: str, layer: AnyLayer) -> Share | None:
+    def share(self, rights: str, layer: Layer) -> Share | None:
         return self.shares.get(layer.id, WHOLE)
 
 
@@ -49,13 +49,13 @@ def narrowed(store: Store, folder: Path, **shares: Share | None) -> View:
 
 def test_what_the_city_says_of_a_coverage(store: Store, tmp_path: Path) -> None:
     for view in (narrowed(store, tmp_path), Catalogue(store, parse(""), Rules(), tmp_path / "d").whole):
-        assert [layer.id for layer in view.all_layers()] == ["buildings", "ortho"]
-        assert [layer.id for layer in view.layers()] == ["buildings"]
-        assert view.any_layer("buildings") == view.layer("buildings")
+        assert [layer.id for layer in view.layers()] == ["buildings", "ortho"]
+        assert [layer.id for layer in view.feature_layers()] == ["buildings"]
+        assert view.layer("buildings") == view.feature_layer("buildings")
     mine = narrowed(store, tmp_path)
     (first, _) = mine.all_published()
     assert (first.layer.id, first.visible) == ("ortho", False)
-    assert dict(mine.any_layer("ortho").title) == {"en": "Orthophoto", "zh-CN": "正射影像"}
+    assert dict(mine.layer("ortho").title) == {"en": "Orthophoto", "zh-CN": "正射影像"}
 
 
 @pytest.mark.parametrize("share", [None, Share(frozenset({"name"})), Share(where="levels > 3")])
@@ -63,9 +63,9 @@ def test_a_coverage_of_which_not_all_is_seen_is_not_there(
     store: Store, tmp_path: Path, share: Share | None
 ) -> None:
     view = narrowed(store, tmp_path, ortho=share)
-    assert [layer.id for layer in view.all_layers()] == ["buildings"]
+    assert [layer.id for layer in view.layers()] == ["buildings"]
     asked = (
-        view.any_layer,
+        view.layer,
         view.layer,
         lambda name: view.items(name, Query()),
         lambda name: view.item(name, 1),

@@ -13,7 +13,7 @@ import shapely
 from layers import query as queries
 from layers.batch import SOURCE_ID, WKB
 from layers.errors import BadBody, BadParameter, NotFound
-from layers.model import Layer
+from layers.model import FeatureLayer
 from layers.query import Query
 from layers.store import geopackage
 from layers.store.base import LayerSpec
@@ -48,7 +48,7 @@ FIELDS = (
     Field("limit", "integer"),
     Field("tags", "array"),
 )
-LAYER = Layer(
+LAYER = FeatureLayer(
     id="some",
     kind="feature",
     title={},

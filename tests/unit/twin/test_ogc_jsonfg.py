@@ -4,7 +4,7 @@ import orjson
 import pytest
 
 from layers.errors import BadParameter
-from layers.model import Layer
+from layers.model import FeatureLayer
 from layers.query import Query
 from layers.types import CRS84, Field
 from twin.http.ogc import jsonfg
@@ -16,7 +16,7 @@ POINT = {"type": "Point", "coordinates": [24.9, 60.1]}
 
 def layer(time_field=None, kind="Point", time_type="datetime"):
     fields = (Field("name", "string"), Field("seen", time_type), Field("number", "integer"))
-    return Layer(
+    return FeatureLayer(
         id="things",
         kind="feature",
         title={},

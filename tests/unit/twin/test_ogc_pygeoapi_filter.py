@@ -7,11 +7,11 @@ from pygeofilter.parsers.cql2_text import parse as read_there
 
 from layers.cql.parse import parse
 from layers.errors import BadParameter
-from layers.model import Layer
+from layers.model import FeatureLayer
 from layers.types import Field
 from twin.http.ogc.pygeoapi_filter import as_cql2
 
-LAYER = Layer(
+LAYER = FeatureLayer(
     id="things",
     kind="feature",
     title={},

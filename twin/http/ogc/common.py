@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from layers.crs import COMMON, supported, uri
-from layers.model import AnyLayer, has_features
+from layers.model import Layer, has_features
 from layers.types import CRS84, Form, Interval
 from twin.http.context import REL, Context, Link, link
 from twin.http.formats import HTML, JSON, OPENAPI
@@ -92,7 +92,7 @@ def _landing_links(context: Context) -> list[Link]:
     ]
 
 
-def _collection_links(context: Context, layer: AnyLayer) -> list[Link]:
+def _collection_links(context: Context, layer: Layer) -> list[Link]:
     here, say = f"{context.base}/collections/{layer.id}", context.say
     return [
         link("self", f"{here}?f=json", JSON, say("This layer as JSON", "本图层（JSON）")),
@@ -130,7 +130,7 @@ class Documents:
 
     def collections(self, context: Context) -> dict[str, Any]:
         """``/ogc/collections``; the global CRS list is referred to by each one as ``#/crs``."""
-        layers = context.view.all_layers()
+        layers = context.view.layers()
         return {
             "links": context.self_links(),
             "crs": list(COMMON),
@@ -139,7 +139,7 @@ class Documents:
             "collections": [self.collection(context, layer) for layer in layers],
         }
 
-    def collection(self, context: Context, layer: AnyLayer) -> dict[str, Any]:
+    def collection(self, context: Context, layer: Layer) -> dict[str, Any]:
         """``/ogc/collections/{id}`` (Features Part 1 clause 7.14, Part 2 clause 6.2)."""
         found: dict[str, Any] = {
             "id": layer.id,
@@ -163,7 +163,7 @@ class Documents:
         return found
 
 
-def _extent(layer: AnyLayer) -> list[float]:
+def _extent(layer: Layer) -> list[float]:
     """The layer's box, or the world's; an index rounds outward, so it is cut to ±180, ±90."""
     west, south, east, north = layer.extent or _WORLD
     return [max(west, -180.0), max(south, -90.0), min(east, 180.0), min(north, 90.0)]
@@ -178,7 +178,7 @@ def _interval(interval: Interval) -> list[str | None]:
     ]
 
 
-def _description(context: Context, layer: AnyLayer) -> str:
+def _description(context: Context, layer: Layer) -> str:
     title, datum = context.title(layer), layer.vertical_datum
     if has_features(layer):
         said = context.say(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from layers.model import Layer
+from layers.model import FeatureLayer
 from layers.query import Query, expected
 from twin.http import formats
 from twin.http.formats import Representation
@@ -35,6 +35,6 @@ def of_request(pairs: Pairs, form: Representation) -> Cost:
     return cost
 
 
-def is_wide(layer: Layer, query: Query) -> bool:
+def is_wide(layer: FeatureLayer, query: Query) -> bool:
     """Whether a box is likely to match so many features that counting them takes milliseconds."""
     return query.bbox is not None and expected(layer, query.bbox) > QUICK

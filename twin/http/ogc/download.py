@@ -20,7 +20,7 @@ from urllib.parse import quote
 from layers import query as queries
 from layers import write
 from layers.errors import Busy, TooLarge, TwinError, Unavailable
-from layers.model import Layer
+from layers.model import FeatureLayer
 from layers.query import Query
 from layers.write import FORMATS, Format
 from twin.access.caller import CALLER
@@ -66,7 +66,7 @@ class Download:
         """Answer GET or HEAD. Raises NotFound, BadParameter, NotAcceptable, TooLarge, Busy, Unavailable."""
         city = self._city
         view = city.catalogue.of(scope[CALLER])
-        layer = await city.read(view.layer, layer_id)
+        layer = await city.read(view.feature_layer, layer_id)
         forms, pairs = negotiate.chosen(respond.query_pairs(scope), ("f",))
         form = FORMATS[negotiate.representation(scope, forms.get("f"), OFFER).name]
         query = queries.parse_download(layer, pairs)
@@ -99,7 +99,7 @@ class Download:
                 )
                 await self._run(give, job)
 
-    async def _count(self, view: View, layer: Layer, query: Query) -> None:
+    async def _count(self, view: View, layer: FeatureLayer, query: Query) -> None:
         most = download_job.MOST_FEATURES
         if await self._city.read(view.count, layer.id, query, most, heavy=True) is None:
             raise TooLarge(f"more than {most} features match: {download_job.ASK_FOR_LESS}")
@@ -161,7 +161,7 @@ class Download:
             file.close()
 
 
-def _headers(layer: Layer, form: Format, crs: str, etag: str) -> Headers:
+def _headers(layer: FeatureLayer, form: Format, crs: str, etag: str) -> Headers:
     """The headers of a file that bears the title of the layer; its id for clients that take only ASCII."""
     (title,) = layer.title.values()
     name = _UNSAFE.sub("_", title).strip(" .") or layer.id

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, BinaryIO, ParamSpec, TypeVar
 
 from layers import write
 from layers.errors import Conflict, TooLarge, Unavailable
-from layers.model import Layer, Rows
+from layers.model import FeatureLayer, Rows
 from layers.query import Query
 from layers.write import Format
 from twin.http import answers, respond
@@ -51,7 +51,7 @@ class Job:
         self,
         city: City,
         view: View,
-        layer: Layer,
+        layer: FeatureLayer,
         query: Query,
         form: Format,
         threads: ThreadPoolExecutor,
@@ -153,7 +153,7 @@ class Job:
 
     def _check_generation(self) -> None:
         """Fields and rows, and the rows of two scans, are of one load. Raises Conflict."""
-        now = self._view.layer(self.layer.id).generation
+        now = self._view.feature_layer(self.layer.id).generation
         if now != self.layer.generation:
             raise Conflict(f"layer {self.layer.id} was loaded anew at this moment; try again")
 

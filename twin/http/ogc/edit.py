@@ -16,7 +16,7 @@ import orjson
 from layers import crs as crs_
 from layers import query as queries
 from layers.errors import BadBody, BadFile, BadParameter, Stale, Unconditional, shown
-from layers.model import Layer
+from layers.model import FeatureLayer
 from layers.types import CRS84, EditKind
 from twin.access import caller
 from twin.access.caller import CALLER
@@ -90,7 +90,7 @@ class Edit:
 
         A feature's id is not looked up: clients ask for ``unknown_id`` in an empty layer."""
         view = self._city.catalogue.of(scope[CALLER])
-        layer = await self._city.read(view.layer, layer_id)
+        layer = await self._city.read(view.feature_layer, layer_id)
         may = "edit" in scope[CALLER].may and not view.read_only
         if scope["method"] == "OPTIONS" and not may:
             return ("GET",)
@@ -111,14 +111,14 @@ class Edit:
         return Change(view, method, layer_id, fid, body, crs, if_match, if_none_match, actor)
 
     def _create(self, change: Change) -> tuple[int, int]:
-        layer = change.view.layer(change.layer_id)
+        layer = change.view.feature_layer(change.layer_id)
         _editable(layer, change, ON_ITEMS)
         feature = _to_lonlat(change.body, layer, change.content_crs)
         return change.view.create(change.layer_id, feature, change.actor)
 
     def _change(self, change: Change) -> int:
         view, fid = change.view, change.fid
-        layer = view.layer(change.layer_id)
+        layer = view.feature_layer(change.layer_id)
         assert fid is not None
         _editable(layer, change, ON_ITEM)
         if_match = self._if_match(change, layer, fid)
@@ -133,7 +133,7 @@ class Edit:
         call = view.replace if change.method == "PUT" else view.patch
         return call(layer.id, fid, feature, if_match, change.actor)
 
-    def _merged(self, change: Change, layer: Layer, fid: int) -> tuple[dict[str, Any], int]:
+    def _merged(self, change: Change, layer: FeatureLayer, fid: int) -> tuple[dict[str, Any], int]:
         """A patch with a whole geometry, its part of one merged into the geometry that there is (RFC 7396,
         section 2) in the CRS of the request, and the revision that must still be the current one."""
         item = change.view.item(layer.id, fid, _content_crs(layer, change.content_crs))
@@ -142,7 +142,7 @@ class Edit:
         kept = {name: value for name, value in merged.items() if value is not None}
         return change.body | {"geometry": kept}, item.revision
 
-    def _if_match(self, change: Change, layer: Layer, fid: int) -> int | None:
+    def _if_match(self, change: Change, layer: FeatureLayer, fid: int) -> int | None:
         """The revision that If-Match names; None without a condition.
 
         Raises BadParameter, NotFound, Stale, and Unconditional where the layer's locking is strict."""
@@ -160,7 +160,7 @@ class Edit:
             raise Stale(f"feature {fid} of {layer.id} has changed: read it again; its revision is {current}")
         return current
 
-    def _if_none_match(self, change: Change, layer: Layer, fid: int) -> None:
+    def _if_none_match(self, change: Change, layer: FeatureLayer, fid: int) -> None:
         """Raises Stale where If-None-Match names the feature as it is (RFC 9110, section 13.1.2)."""
         if change.if_none_match is None:
             return
@@ -173,7 +173,7 @@ def _etag(view: View, revision: int) -> tuple[bytes, bytes]:
     return b"etag", etags.tag(view.epoch, revision).encode()
 
 
-def _methods(layer: Layer, methods: Mapping[EditKind, Collection[str]]) -> list[str]:
+def _methods(layer: FeatureLayer, methods: Mapping[EditKind, Collection[str]]) -> list[str]:
     """The methods that the layer lets be used, whoever asks."""
     return ["GET", *(one for kind, names in methods.items() if kind in layer.edits for one in names)]
 
@@ -183,7 +183,7 @@ def _is_part(geometry: Any) -> bool:
     return isinstance(geometry, dict) and not geometry.keys() >= {"type", "coordinates"}
 
 
-def _editable(layer: Layer, change: Change, methods: Mapping[EditKind, Collection[str]]) -> None:
+def _editable(layer: FeatureLayer, change: Change, methods: Mapping[EditKind, Collection[str]]) -> None:
     """Raises WrongMethod: the layer is not changed so, whoever asks (RFC 9110, section 15.5.6)."""
     if KINDS[change.method] not in layer.edits:
         reason = f"layer {layer.id} is not edited so: {layer.fixed_because}"
@@ -207,7 +207,7 @@ def _checked(body: Any, fid: int | None, *, whole: bool) -> dict[str, Any]:
     return {name: value for name, value in body.items() if name in ("type", "geometry", "properties")}
 
 
-def _to_lonlat(feature: dict[str, Any], layer: Layer, header: str | None) -> dict[str, Any]:
+def _to_lonlat(feature: dict[str, Any], layer: FeatureLayer, header: str | None) -> dict[str, Any]:
     """The feature with its geometry in lon/lat. Raises BadParameter for a CRS the layer does not offer."""
     wanted = _content_crs(layer, header)
     if wanted == CRS84 or feature.get("geometry") is None:
@@ -215,7 +215,7 @@ def _to_lonlat(feature: dict[str, Any], layer: Layer, header: str | None) -> dic
     return feature | {"geometry": _geometry_to_lonlat(feature["geometry"], wanted)}
 
 
-def _content_crs(layer: Layer, header: str | None) -> str:
+def _content_crs(layer: FeatureLayer, header: str | None) -> str:
     """The CRS that a Content-Crs header names; CRS84 without one. Raises BadParameter for one that the
     layer does not offer."""
     if header is None:

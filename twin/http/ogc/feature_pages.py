@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from layers import query as queries
-from layers.model import Layer
+from layers.model import FeatureLayer
 from layers.query import Query
 from layers.types import Field
 from layers.write import FORMATS
@@ -25,7 +25,7 @@ _SHAPE = frozenset({*queries.PAGING, "sortby", "properties", "crs", "filter-lang
 _READ_BY = {"filter": ("filter-lang", "filter-crs"), "bbox": ("bbox-crs",)}
 
 
-def of_page(context: Context, layer: Layer, query: Query, here: str, pairs: Pairs) -> dict[str, Any]:
+def of_page(context: Context, layer: FeatureLayer, query: Query, here: str, pairs: Pairs) -> dict[str, Any]:
     """For a page at the address ``here`` with these parameters, ``f`` apart."""
     whole = _without(pairs, *queries.PAGING)
     sortable = {one.name for one in queries.sortables(layer)}
@@ -73,7 +73,9 @@ def of_page(context: Context, layer: Layer, query: Query, here: str, pairs: Pair
     }
 
 
-def of_feature(context: Context, layer: Layer, query: Query, here: str, pairs: Pairs) -> dict[str, Any]:
+def of_feature(
+    context: Context, layer: FeatureLayer, query: Query, here: str, pairs: Pairs
+) -> dict[str, Any]:
     """For the page of one feature."""
     return {
         **_both(context, layer, query),
@@ -86,7 +88,7 @@ def of_feature(context: Context, layer: Layer, query: Query, here: str, pairs: P
     }
 
 
-def _both(context: Context, layer: Layer, query: Query) -> dict[str, Any]:
+def _both(context: Context, layer: FeatureLayer, query: Query) -> dict[str, Any]:
     """``sketch`` draws features, ``cells`` gives the value of each column as it is shown and as it is."""
     label = context.say(f"Drawing of {context.title(layer)}", f"{context.title(layer)}示意图")
     titles = [(one.name, _titles(context, one)) for one in _shown(layer, query)]
@@ -117,7 +119,7 @@ def _titles(context: Context, field: Field) -> dict[str, str]:
     return {code: text(told, context.lang, code) for code, told in (field.codes or {}).items()}
 
 
-def _shown(layer: Layer, query: Query) -> list[Field]:
+def _shown(layer: FeatureLayer, query: Query) -> list[Field]:
     wanted = query.properties
     return [one for one in properties(layer) if wanted is None or one.name in wanted]
 
@@ -144,7 +146,7 @@ def _without(pairs: Pairs, *names: str) -> Pairs:
     return [pair for pair in pairs if pair[0] not in names]
 
 
-def _example(layer: Layer) -> str:
+def _example(layer: FeatureLayer) -> str:
     """A filter that this layer understands."""
     numbers = (one.name for one in layer.fields if one.type in ("number", "integer"))
     return next((f'"{name}" > 10' for name in numbers), "id > 10")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from layers.model import Layer
+from layers.model import FeatureLayer
 from layers.types import EditKind
 from layers.write import FORMATS, Format
 from twin.http.context import REL, Context, Link, link
@@ -127,12 +127,12 @@ def _allow(edit: Edit, methods: Mapping[EditKind, Collection[str]]) -> Allow:
 
 
 def _of_layers(
-    below: str, describe: Callable[[Context, Layer], dict[str, Any]]
+    below: str, describe: Callable[[Context, FeatureLayer], dict[str, Any]]
 ) -> Callable[[Context], Paths]:
     def paths(context: Context) -> Paths:
         return {
             f"/ogc/collections/{layer.id}/{below}": describe(context, layer)
-            for layer in context.view.layers()
+            for layer in context.view.feature_layers()
         }
 
     return paths
@@ -143,7 +143,7 @@ def _landing_links(context: Context) -> list[Link]:
     return [link(f"{REL}/functions", f"{context.base}/functions", JSON, title)]
 
 
-def _collection_links(context: Context, layer: Layer) -> list[Link]:
+def _collection_links(context: Context, layer: FeatureLayer) -> list[Link]:
     here, say = f"{context.base}/collections/{layer.id}", context.say
     return [
         link("items", f"{here}/items", GEOJSON, say("Features as GeoJSON", "要素（GeoJSON）")),

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from layers import query as queries
-from layers.model import Item, Layer
+from layers.model import FeatureLayer, Item
 from layers.query import Query
 from layers.types import CRS84, Cursor
 from twin.access.caller import CALLER
@@ -134,7 +134,7 @@ class Items:
     def _page(self, asked: Asked) -> Answer | None:
         """The answer; None where the layer shows that reading it is heavy, which the request did not."""
         view = asked.view
-        layer = view.layer(asked.layer_id)
+        layer = view.feature_layer(asked.layer_id)
         query = queries.parse(layer, asked.pairs)
         if asked.form.media == HTML:
             return self._page_html(asked, layer, query)
@@ -149,7 +149,7 @@ class Items:
             return self._page_json(asked, layer, query, etag)
         return self._page_columns(asked, layer, query, etag)
 
-    def _page_json(self, asked: Asked, layer: Layer, query: Query, etag: str) -> Answer:
+    def _page_json(self, asked: Asked, layer: FeatureLayer, query: Query, etag: str) -> Answer:
         fg = asked.form.name == "jsonfg"
         page = asked.view.items(layer.id, jsonfg.wanted(layer, query) if fg else query)
         found = _page_links(asked, query, page.next_after)
@@ -167,7 +167,7 @@ class Items:
         )
         return Answer(_page_headers(asked, query, etag, page.matched, page.returned, found), parts)
 
-    def _page_columns(self, asked: Asked, layer: Layer, query: Query, etag: str) -> Answer:
+    def _page_columns(self, asked: Asked, layer: FeatureLayer, query: Query, etag: str) -> Answer:
         """FlatGeobuf or CSV: counts and links are in the headers alone."""
         from layers import write
 
@@ -193,7 +193,7 @@ class Items:
 
     def _feature(self, asked: Asked, fid: int) -> Answer:
         view, layer_id = asked.view, asked.layer_id
-        crs = queries.parse_item(view.layer(layer_id), asked.pairs)
+        crs = queries.parse_item(view.feature_layer(layer_id), asked.pairs)
         fg = asked.form.name == "jsonfg"
         # another form of the same address is another representation (RFC 9110 section 8.8.3)
         form = "jsonfg" if fg else ""
@@ -206,11 +206,11 @@ class Items:
         body = item.body
         if fg:
             schema = f"{asked.base}/collections/{layer_id}/schema"
-            body = jsonfg.feature(view.layer(layer_id), crs, body, schema)
+            body = jsonfg.feature(view.feature_layer(layer_id), crs, body, schema)
         told = orjson.dumps(found + links.profiled(asked.profile))
         return _feature_answer(view, item, crs, asked.media, body, told, link_header(found), form)
 
-    def _page_html(self, asked: Asked, layer: Layer, query: Query) -> Answer:
+    def _page_html(self, asked: Asked, layer: FeatureLayer, query: Query) -> Answer:
         context = Context(self._city, asked.view, asked.base, asked.lang, asked.here[len(asked.base) :])
         extra = feature_pages.of_page(context, layer, query, asked.here, asked.pairs)
 
@@ -222,7 +222,7 @@ class Items:
         return _html(self._host.items(context, layer.id, query, extra, next_href), context, query)
 
     def _feature_html(self, asked: Asked, fid: int) -> Answer:
-        layer = asked.view.layer(asked.layer_id)
+        layer = asked.view.feature_layer(asked.layer_id)
         query = Query(crs=queries.parse_item(layer, asked.pairs))
         context = Context(self._city, asked.view, asked.base, asked.lang, asked.here[len(asked.base) :])
         extra = feature_pages.of_feature(context, layer, query, asked.here, asked.pairs)

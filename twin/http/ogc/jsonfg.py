@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from layers.errors import BadParameter
-from layers.model import Layer
+from layers.model import FeatureLayer
 from layers.query import Query
 from layers.types import CRS84
 from twin.http.formats import PROFILE, PROFILES
@@ -41,7 +41,7 @@ def profile(text: str | None) -> str | None:
     return chosen[0]
 
 
-def wanted(layer: Layer, query: Query) -> Query:
+def wanted(layer: FeatureLayer, query: Query) -> Query:
     """The query with the time among its properties: ``time`` is told even where they leave it out."""
     time = layer.time_field
     if time is None or query.properties is None or time in query.properties:
@@ -49,7 +49,7 @@ def wanted(layer: Layer, query: Query) -> Query:
     return replace(query, properties=(*query.properties, time))
 
 
-def collection(layer: Layer, query: Query, features: bytes, schema: str) -> tuple[bytes, bytes]:
+def collection(layer: FeatureLayer, query: Query, features: bytes, schema: str) -> tuple[bytes, bytes]:
     """The features of a page (GeoJSON joined by commas) and the members of their root object.
 
     The second part begins with a comma, for the end of the FeatureCollection. ``schema`` is the
@@ -64,19 +64,19 @@ def collection(layer: Layer, query: Query, features: bytes, schema: str) -> tupl
     return orjson.dumps(made)[1:-1], b"," + orjson.dumps(root)[1:-1]
 
 
-def feature(layer: Layer, crs: str, body: bytes, schema: str) -> bytes:
+def feature(layer: FeatureLayer, crs: str, body: bytes, schema: str) -> bytes:
     """One feature; its own root object."""
     return orjson.dumps(_feature(layer, orjson.loads(body), crs, None) | _root(layer, crs, schema))
 
 
-def _root(layer: Layer, crs: str, schema: str) -> dict[str, Any]:
+def _root(layer: FeatureLayer, crs: str, schema: str) -> dict[str, Any]:
     """``coordRefSys`` only beside a ``place``: without it the CRS follows from the dimension, which a
     layer may mix (clause 8, CRS84 or CRS84h)."""
     found: dict[str, Any] = {"conformsTo": list(CONFORMS), "featureType": layer.id, "featureSchema": schema}
     return found if crs == CRS84 else found | {"coordRefSys": crs}
 
 
-def _feature(layer: Layer, one: dict[str, Any], crs: str, hidden: str | None) -> dict[str, Any]:
+def _feature(layer: FeatureLayer, one: dict[str, Any], crs: str, hidden: str | None) -> dict[str, Any]:
     """``place`` never holds lon/lat, ``geometry`` nothing else (/req/core/place-geometries)."""
     found = {"type": "Feature", "id": one["id"], "time": _time(layer, one["properties"])}
     found |= (
@@ -89,7 +89,7 @@ def _feature(layer: Layer, one: dict[str, Any], crs: str, hidden: str | None) ->
     return found | {"properties": one["properties"]}
 
 
-def _time(layer: Layer, properties: Mapping[str, Any]) -> dict[str, str] | None:
+def _time(layer: FeatureLayer, properties: Mapping[str, Any]) -> dict[str, str] | None:
     field = layer.field(layer.time_field) if layer.time_field else None
     value = properties.get(field.name) if field else None
     if field is None or not isinstance(value, str):

@@ -43,7 +43,7 @@ def document(context: Context, rooms: Sequence[Room]) -> dict[str, Any]:
         "servers": [{"url": context.base}],
         "tags": [
             *({"name": room.name, "description": context.say(*room.title)} for room in rooms),
-            *({"name": layer.id, "description": context.title(layer)} for layer in context.view.all_layers()),
+            *({"name": layer.id, "description": context.title(layer)} for layer in context.view.layers()),
         ],
         "paths": paths,
         "components": {

@@ -6,7 +6,7 @@ from typing import Any
 
 from layers import query as queries
 from layers.crs import supported
-from layers.model import Layer
+from layers.model import FeatureLayer
 from layers.types import Field
 from twin.http import etags, formats
 from twin.http.context import Context
@@ -39,10 +39,10 @@ _FILES = {GEOJSON: reference("featureCollection"), formats.CSV: {"type": "string
 
 def all_schemas(context: Context) -> dict[str, Any]:
     """The schemas of the features of every layer."""
-    return {name: one for layer in context.view.layers() for name, one in schemas(layer).items()}
+    return {name: one for layer in context.view.feature_layers() for name, one in schemas(layer).items()}
 
 
-def schemas(layer: Layer) -> dict[str, Any]:
+def schemas(layer: FeatureLayer) -> dict[str, Any]:
     """The schemas of a layer's features: as they are read, new, and as a patch."""
     properties = {
         one.name: schemas_.json_type(one) | {"nullable": True} for one in schemas_.properties(layer)
@@ -76,7 +76,7 @@ def schemas(layer: Layer) -> dict[str, Any]:
     }
 
 
-def _geometry(layer: Layer) -> dict[str, Any]:
+def _geometry(layer: FeatureLayer) -> dict[str, Any]:
     """What a layer takes as a geometry: one of its type, or of the single one of a multiple type."""
     kind = layer.geometry_type
     if kind == "Geometry":
@@ -90,7 +90,7 @@ def _writable(schema: dict[str, Any], field: Field) -> dict[str, Any]:
     return schema | ({"enum": [*codes, None]} if codes else {})
 
 
-def standard(layer: Layer | None) -> list[dict[str, Any]]:
+def standard(layer: FeatureLayer | None) -> list[dict[str, Any]]:
     """The parameters of an items path but for its properties, from the parsing table."""
     found = [one.openapi() for one in queries.PARAMETERS.values()]
     for one in found:
@@ -99,7 +99,7 @@ def standard(layer: Layer | None) -> list[dict[str, Any]]:
     return found
 
 
-def _by_property(context: Context, layer: Layer) -> list[dict[str, Any]]:
+def _by_property(context: Context, layer: FeatureLayer) -> list[dict[str, Any]]:
     known = queries.filters(layer)
     return [
         known[one.name].openapi() | {"description": text(one.title, context.lang, one.name)}
@@ -107,7 +107,7 @@ def _by_property(context: Context, layer: Layer) -> list[dict[str, Any]]:
     ]
 
 
-def items(context: Context, layer: Layer) -> dict[str, Any]:
+def items(context: Context, layer: FeatureLayer) -> dict[str, Any]:
     """The path item of a layer's features."""
     say = context.say
     summary = say("Features of the layer", "图层要素")
@@ -134,13 +134,13 @@ def items(context: Context, layer: Layer) -> dict[str, Any]:
     return _possible(layer, found)
 
 
-def _possible(layer: Layer, operations: dict[str, Any]) -> dict[str, Any]:
+def _possible(layer: FeatureLayer, operations: dict[str, Any]) -> dict[str, Any]:
     """The operations of a path without those that nobody may do to the layer."""
     written = {method.lower(): kind for method, kind in KINDS.items()}
     return {name: one for name, one in operations.items() if written.get(name) in (None, *layer.edits)}
 
 
-def item(context: Context, layer: Layer) -> dict[str, Any]:
+def item(context: Context, layer: FeatureLayer) -> dict[str, Any]:
     """The path item of one feature."""
     say = context.say
     crs = next(one for one in standard(layer) if one["name"] == "crs")
@@ -183,14 +183,14 @@ def _other(offer: formats.Offer) -> dict[str, Any]:
     return found
 
 
-def _content_crs(layer: Layer) -> dict[str, Any]:
+def _content_crs(layer: FeatureLayer) -> dict[str, Any]:
     uris = list(supported(layer))
     schema = {"type": "string", "enum": [f"<{uri}>" for uri in uris] + uris}
     return header_parameter("Content-Crs", "The CRS of the geometry in the body", schema)
 
 
 def _write(
-    operation: str, layer: Layer, summary: str, body: dict[str, Any], more: tuple[int, ...]
+    operation: str, layer: FeatureLayer, summary: str, body: dict[str, Any], more: tuple[int, ...]
 ) -> dict[str, Any]:
     etag = {"ETag": {"description": "The new revision", "schema": {"type": "string"}}}
     done: dict[str, Any] = {"204": {"description": "Done", "headers": etag}}
@@ -202,7 +202,7 @@ def _write(
     return write(operation, layer.id, summary, done, body, more=more)
 
 
-def _options(operation: str, layer: Layer) -> dict[str, Any]:
+def _options(operation: str, layer: FeatureLayer) -> dict[str, Any]:
     allow = {"Allow": {"description": "The methods", "required": True, "schema": {"type": "string"}}}
     return {
         "operationId": operation,
@@ -212,7 +212,7 @@ def _options(operation: str, layer: Layer) -> dict[str, Any]:
     }
 
 
-def download(context: Context, layer: Layer) -> dict[str, Any]:
+def download(context: Context, layer: FeatureLayer) -> dict[str, Any]:
     """The path item of a layer's download."""
     summary = context.say("Everything that matches, as one file", "符合条件的全部要素（文件）")
     ok: dict[str, Any] = {

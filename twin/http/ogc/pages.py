@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from layers.model import AnyLayer
+from layers.model import Layer
 from twin.access.caller import CALLER
 from twin.http import answers, negotiate, respond
 from twin.http.context import Context
@@ -56,7 +56,7 @@ class Document:
     def of_layers(self, context: Context) -> dict[str, dict[str, Any]]:
         """Its path items, one of each layer."""
         view = context.view
-        layers: Sequence[AnyLayer] = view.all_layers() if self.any_form else view.layers()
+        layers: Sequence[Layer] = view.layers() if self.any_form else view.feature_layers()
         return {
             self.path.replace(LAYER, layer.id): self._item(context, f"{layer.id}.{self.operation}", layer.id)
             for layer in layers
@@ -76,7 +76,7 @@ class Pages:
 
     city: City
     host: Host
-    _kept: dict[Key, tuple[list[AnyLayer], bytes]] = field(default_factory=dict)
+    _kept: dict[Key, tuple[list[Layer], bytes]] = field(default_factory=dict)
 
     def route(self, document: Document, *, slash: bool = False) -> Route:
         """The route of a document."""
@@ -105,10 +105,10 @@ class Pages:
 
     def _known(self, key: Key, view: View) -> bytes | None:
         kept = self._kept.get(key)
-        return kept[1] if kept is not None and kept[0] == view.all_layers() else None
+        return kept[1] if kept is not None and kept[0] == view.layers() else None
 
     def _made(self, key: Key, context: Context, document: Document, values: Sequence[str]) -> bytes:
-        catalogue = context.view.all_layers()
+        catalogue = context.view.layers()
         body = self._render(context, document, values, key[-1])
         while len(self._kept) >= KEPT:
             self._kept.pop(next(iter(self._kept)), None)
@@ -119,7 +119,7 @@ class Pages:
         shown: dict[str, Any] = {}
         if LAYER in document.path:
             view = context.view
-            layer = view.any_layer(values[0]) if document.any_form else view.layer(values[0])
+            layer = view.layer(values[0]) if document.any_form else view.feature_layer(values[0])
             found = document.build(context, layer, *values[1:])
             shown = {"layer_id": layer.id, "page": document.path.rsplit("/", 1)[-1]}
         else:

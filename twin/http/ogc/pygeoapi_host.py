@@ -18,7 +18,7 @@ import orjson
 
 from layers.crs import supported
 from layers.errors import BadInput, NotFound, TwinError
-from layers.model import Layer
+from layers.model import FeatureLayer
 from layers.query import DEFAULT_LIMIT, MAX_LIMIT, Query
 from layers.types import CRS84, Cursor
 from twin.http.context import Context
@@ -121,7 +121,7 @@ class Host:
         return [credit.model_dump() for credit in self._city.settings.credits]
 
     def _api(self, base: str, view: View) -> Any:
-        layers = view.layers()
+        layers = view.feature_layers()
         catalogue = tuple((layer.id, layer.generation, layer.fields, layer.time_field) for layer in layers)
         key = (base, view.rights)
         with self._lock:
@@ -170,11 +170,11 @@ def _config(city: City, view: View, base: str) -> dict[str, Any]:
         },
         "logging": {"level": "CRITICAL"},
         "metadata": {"identification": {"title": title, "description": title, "keywords": [], "url": base}},
-        "resources": {layer.id: _resource(view, layer) for layer in view.layers()},
+        "resources": {layer.id: _resource(view, layer) for layer in view.feature_layers()},
     }
 
 
-def _resource(view: View, layer: Layer) -> dict[str, Any]:
+def _resource(view: View, layer: FeatureLayer) -> dict[str, Any]:
     from twin.http.ogc.pygeoapi_provider import LiveData
 
     title = dict(layer.title) or {"en": layer.id}

@@ -16,7 +16,7 @@ from pygeoapi.provider.base import BaseProvider, ProviderInvalidQueryError, Prov
 
 from layers import query as queries
 from layers.errors import BadParameter, NotFound
-from layers.model import Layer, Page
+from layers.model import FeatureLayer, Page
 from layers.query import Query
 from layers.types import CRS84, Cursor
 from twin.catalogue.view import View
@@ -55,7 +55,7 @@ class StoreProvider(BaseProvider):  # type: ignore[misc]
         super().__init__(provider_def)
         live: LiveData = provider_def["data"]
         self._view = live.view
-        self._layer: Layer = live.view.layer(live.layer_id)
+        self._layer: FeatureLayer = live.view.feature_layer(live.layer_id)
         self._fields: dict[str, dict[str, Any]] = {}
         self.get_fields()
 

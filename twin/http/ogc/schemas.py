@@ -8,7 +8,7 @@ from typing import Any
 
 from layers import query as queries
 from layers.cql.ast import FID
-from layers.model import Layer
+from layers.model import FeatureLayer
 from layers.types import SOURCE_FIELD, Field
 from twin.http.context import Context
 from twin.http.negotiate import text
@@ -33,12 +33,12 @@ _EITHER = {
 }
 
 
-def properties(layer: Layer) -> tuple[Field, ...]:
+def properties(layer: FeatureLayer) -> tuple[Field, ...]:
     """The properties of a layer's features, ``source_id`` first."""
     return (SOURCE_FIELD, *(one for one in layer.fields if one.name != SOURCE_FIELD.name))
 
 
-def parameters(layer: Layer) -> tuple[Field, ...]:
+def parameters(layer: FeatureLayer) -> tuple[Field, ...]:
     """What is a query parameter: the id and the properties, but no lists, and none named like a parameter
     of ours."""
     known = queries.filters(layer)
@@ -58,12 +58,12 @@ def json_type(field: Field) -> dict[str, Any]:
     return schema
 
 
-def dimension(layer: Layer) -> int | None:
+def dimension(layer: FeatureLayer) -> int | None:
     """0 for points, 1 for lines, 2 for areas; None for a layer that mixes them."""
     return _DIMENSIONS.get(layer.geometry_type.removeprefix("Multi"))
 
 
-def schema(context: Context, layer: Layer) -> dict[str, Any]:
+def schema(context: Context, layer: FeatureLayer) -> dict[str, Any]:
     """``…/schema``: what is returned and, but for what is ``readOnly``, received.
 
     A null property is there and null."""
@@ -72,7 +72,7 @@ def schema(context: Context, layer: Layer) -> dict[str, Any]:
     return _document(context, layer, "schema", found)
 
 
-def queryables(context: Context, layer: Layer) -> dict[str, Any]:
+def queryables(context: Context, layer: FeatureLayer) -> dict[str, Any]:
     """``…/queryables``: the properties that a filter may name; single values are query parameters too.
 
     ``additionalProperties`` false says that any other name is refused."""
@@ -81,7 +81,7 @@ def queryables(context: Context, layer: Layer) -> dict[str, Any]:
     return _document(context, layer, "queryables", found)
 
 
-def sortables(context: Context, layer: Layer) -> dict[str, Any]:
+def sortables(context: Context, layer: FeatureLayer) -> dict[str, Any]:
     """``…/sortables``: the properties that ``sortby`` may name."""
     found = {
         one.name: _id(context) if one is FID else _property(context, layer, one)
@@ -90,7 +90,7 @@ def sortables(context: Context, layer: Layer) -> dict[str, Any]:
     return _document(context, layer, "sortables", found)
 
 
-def geojson(context: Context, layer: Layer) -> dict[str, Any]:
+def geojson(context: Context, layer: FeatureLayer) -> dict[str, Any]:
     """``…/schema/geojson``: a feature as GeoJSON has it, linked as ``describedby``.
 
     GDAL types its columns by this; without it, by the first 20 features. It knows no wide integer
@@ -114,7 +114,7 @@ def geojson(context: Context, layer: Layer) -> dict[str, Any]:
     }
 
 
-def _document(context: Context, layer: Layer, name: str, found: dict[str, Any]) -> dict[str, Any]:
+def _document(context: Context, layer: FeatureLayer, name: str, found: dict[str, Any]) -> dict[str, Any]:
     return {
         "$schema": DRAFT,
         "$id": f"{context.base}/collections/{layer.id}/{name}",
@@ -127,7 +127,7 @@ def _document(context: Context, layer: Layer, name: str, found: dict[str, Any]) 
     }
 
 
-def _free(layer: Layer, name: str) -> str:
+def _free(layer: FeatureLayer, name: str) -> str:
     """A name for what is not a property, when a property has it already."""
     while layer.field(name) is not None:
         name += "_"
@@ -143,7 +143,7 @@ def _id(context: Context) -> dict[str, Any]:
     }
 
 
-def _geometry(context: Context, layer: Layer) -> dict[str, Any]:
+def _geometry(context: Context, layer: FeatureLayer) -> dict[str, Any]:
     kind = _EITHER.get(layer.geometry_type) or _GEOMETRIES[layer.geometry_type]
     return {
         "title": context.say("Geometry", "几何"),
@@ -152,7 +152,7 @@ def _geometry(context: Context, layer: Layer) -> dict[str, Any]:
     }
 
 
-def _property(context: Context, layer: Layer, field: Field) -> dict[str, Any]:
+def _property(context: Context, layer: FeatureLayer, field: Field) -> dict[str, Any]:
     found: dict[str, Any] = {"title": text(field.title, context.lang, field.name), **json_type(field)}
     if field.title:
         found["x-titles"] = dict(field.title)

@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from layers.errors import NotFound, shown
-from layers.model import Layer
+from layers.model import FeatureLayer
 from layers.types import CRS84
 from tiles.scheme import MAX_ZOOM
 from twin.access.caller import CALLER
@@ -53,7 +53,7 @@ def room(site: Site, pages: Pages) -> Room:
     place = f"tiles/{TMS}/{{tileMatrix}}/{{tileRow}}/{{tileCol}}"
 
     def describe(context: Context) -> Paths:
-        layers = context.view.layers()
+        layers = context.view.feature_layers()
         return {f"/ogc/collections/{layer.id}/{place}": _describe_tile(context, layer) for layer in layers}
 
     routes = (
@@ -69,12 +69,12 @@ def _landing_links(context: Context) -> list[Link]:
     return [link(f"{REL}/tiling-schemes", f"{context.base}/tileMatrixSets", JSON, title)]
 
 
-def _collection_links(context: Context, layer: Layer) -> list[Link]:
+def _collection_links(context: Context, layer: FeatureLayer) -> list[Link]:
     href = f"{context.base}/collections/{layer.id}/tiles"
     return [link(f"{REL}/tilesets-vector", href, JSON, context.say("Vector tiles", "矢量瓦片"))]
 
 
-def _describe_tile(context: Context, layer: Layer) -> dict[str, Any]:
+def _describe_tile(context: Context, layer: FeatureLayer) -> dict[str, Any]:
     summary = context.say("A vector tile", "矢量瓦片")
     place = {"type": "integer", "minimum": 0}
     parameters = [
@@ -135,7 +135,7 @@ def _matrix(zoom: int) -> dict[str, Any]:
     }
 
 
-def tilesets(context: Context, layer: Layer) -> dict[str, Any]:
+def tilesets(context: Context, layer: FeatureLayer) -> dict[str, Any]:
     """``…/tiles``: the list, of one (clause 10, tilesets-list)."""
     here = f"{context.base}/collections/{layer.id}"
     return {
@@ -148,7 +148,7 @@ def tilesets(context: Context, layer: Layer) -> dict[str, Any]:
     }
 
 
-def tileset(context: Context, layer: Layer) -> dict[str, Any]:
+def tileset(context: Context, layer: FeatureLayer) -> dict[str, Any]:
     """``…/tiles/WebMercatorQuad``: the tileset metadata (clause 9)."""
     here = f"{context.base}/collections/{layer.id}"
     found = _summary(context, layer)
@@ -171,7 +171,7 @@ def tileset(context: Context, layer: Layer) -> dict[str, Any]:
     return found
 
 
-def _summary(context: Context, layer: Layer) -> dict[str, Any]:
+def _summary(context: Context, layer: FeatureLayer) -> dict[str, Any]:
     here = f"{context.base}/collections/{layer.id}/tiles/{TMS}"
     return {
         "title": context.title(layer),
@@ -186,7 +186,7 @@ def _summary(context: Context, layer: Layer) -> dict[str, Any]:
     }
 
 
-def _vector_layer(context: Context, layer: Layer) -> dict[str, Any]:
+def _vector_layer(context: Context, layer: FeatureLayer) -> dict[str, Any]:
     found: dict[str, Any] = {
         "id": layer.id,
         "title": context.title(layer),

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from layers.model import Layer
+from layers.model import FeatureLayer
 from layers.types import Field
 
-LAYER = Layer(
+LAYER = FeatureLayer(
     id="places",
     kind="feature",
     title={},

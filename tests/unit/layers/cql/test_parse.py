@@ -12,7 +12,7 @@ from layers.cql import ast
 from layers.cql.limits import MAX_BYTES
 from layers.cql.parse import parse
 from layers.errors import BadParameter
-from layers.model import Layer
+from layers.model import FeatureLayer
 from layers.types import Field
 from tests.unit.layers.cql.places import LAYER
 
@@ -375,7 +375,7 @@ def test_a_geometry_of_json_may_have_a_bbox() -> None:
 
 def test_a_property_named_id_comes_before_the_id_of_the_feature() -> None:
     own = Field("id", "string")
-    layer = Layer(
+    layer = FeatureLayer(
         id="x",
         kind="feature",
         title={},

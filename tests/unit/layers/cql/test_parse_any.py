@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from layers.cql import ast
 from layers.cql.parse import parse
 from layers.errors import BadParameter
-from layers.model import Layer
+from layers.model import FeatureLayer
 from layers.types import Field
 from tests import queries
 from tests.unit.layers.cql import writing
 from tests.unit.layers.cql.places import LAYER
 
-EVERYTHING = Layer(
+EVERYTHING = FeatureLayer(
     id="everything",
     kind="feature",
     title={},
@@ -46,7 +46,7 @@ def test_text_and_json_of_one_expression_are_the_same(seed: int) -> None:
         assert found == parse(orjson.dumps(node).decode(), "cql2-json", EVERYTHING)
 
 
-def attempt(filter_: str, lang: str, layer: Layer = LAYER) -> tuple[ast.Predicate | None, str]:
+def attempt(filter_: str, lang: str, layer: FeatureLayer = LAYER) -> tuple[ast.Predicate | None, str]:
     """The expression, or the reason against it; a mistake names the parameter."""
     try:
         return parse(filter_, lang, layer), ""

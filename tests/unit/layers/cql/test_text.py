@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 from layers.cql.text import read
 from layers.instants import instant
-from layers.model import Layer
+from layers.model import FeatureLayer
 from tests import queries
 from tests.unit.layers.cql import writing
 
-EVERYTHING = Layer(
+EVERYTHING = FeatureLayer(
     id="everything",
     kind="feature",
     title={},

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import shapely
 
-from layers.model import Layer, Rows
+from layers.model import FeatureLayer, Rows
 from layers.types import Field
 from layers.write import FORMATS, stream, write
 
@@ -21,7 +21,7 @@ FIELDS = (
     *(Field(f"whole_{i}", "integer") for i in range(2)),
     Field("seen", "datetime"),
 )
-LAYER = Layer(
+LAYER = FeatureLayer(
     id="many",
     kind="building",
     title={"en": "Many"},

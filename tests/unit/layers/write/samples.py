@@ -12,7 +12,7 @@ import orjson
 import shapely
 from hypothesis import strategies as st
 
-from layers.model import Layer, Rows
+from layers.model import FeatureLayer, Rows
 from layers.types import Field, GeometryType
 from layers.write import FORMATS, stream, write
 from tests import storing
@@ -73,10 +73,12 @@ tables = st.lists(
 )
 
 
-def layer(geometry: GeometryType = "Point", fields: Sequence[Field] = FIELDS, name: str = "places") -> Layer:
+def layer(
+    geometry: GeometryType = "Point", fields: Sequence[Field] = FIELDS, name: str = "places"
+) -> FeatureLayer:
     """A layer as a store tells of it."""
     title = {"en": "Places", "zh-CN": "地点"}
-    return Layer(
+    return FeatureLayer(
         id=name,
         kind="feature",
         title=title,
@@ -101,7 +103,7 @@ def rows(shapes: Sequence[Any], values: Sequence[dict[str, Any]] | None = None, 
     )
 
 
-def file(name: str, of: Layer, batches: Iterable[Rows], folder: Path) -> Path:
+def file(name: str, of: FeatureLayer, batches: Iterable[Rows], folder: Path) -> Path:
     """The layer as a file of that format."""
     form = FORMATS[name]
     path = folder / f"{of.id}.{form.extension}"
