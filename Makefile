@@ -68,7 +68,7 @@ conformance: env
 drill: env
 	TWIN_CRASH_ROUNDS=200 $(BIN)/python -m pytest --timeout 3600 tests/crash
 	TWIN_FUZZ_ROUNDS=20000 TWIN_SCHEMATHESIS_EXAMPLES=150 TWIN_SCHEMATHESIS_SECONDS=3000 \
-		TWIN_SCHEMATHESIS_LAYERS='.*' $(BIN)/python -m pytest --timeout 3600 tests/fuzz
+		TWIN_SCHEMATHESIS_LAYERS='.*' TWIN_SCHEMATHESIS_SETS='.*' $(BIN)/python -m pytest --timeout 3600 tests/fuzz
 
 wheel: env
 	rm -rf dist && $(BIN)/python -m hatchling build

@@ -58,8 +58,8 @@ PARAMETERS: dict[str, Parameter] = {
         ),
         Parameter(
             "limit",
-            "How many places at most.",
-            {"type": "integer", "minimum": 1, "maximum": MOST, "default": DEFAULT},
+            f"How many places at most; more than {MOST} counts as {MOST}.",
+            {"type": "integer", "minimum": 1, "default": DEFAULT},
             _limit,
         ),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 from typing import Any
 
@@ -45,6 +45,7 @@ def make(site: Site) -> Sequence[Room]:
             f"{ROOT}/{{resource...}}",
             below,
             describe_all=sensorthings_paths.entities,
+            allow=api.allowed,
             takes={"POST": JSON, "PATCH": MERGE_PATCH},
         ),
     )
@@ -77,6 +78,10 @@ class SensorThings:
         }
         await answers.give_json(scope, send, body)
 
+    async def allowed(self, scope: Scope, resource: str) -> Collection[str]:
+        """What may be done with a resource, by the form of its path. Raises NotFound."""
+        return paths.methods(resource)
+
     async def read(self, scope: Scope, receive: Receive, send: Send, resource: str) -> None:
         """A set, an entity, a property or its value. Raises NotFound, BadParameter."""
         rest, pairs = resource.strip("/"), respond.query_pairs(scope)
@@ -97,7 +102,7 @@ class SensorThings:
 
     async def create(self, scope: Scope, receive: Receive, send: Send, resource: str) -> None:
         """A new entity: 201 with its address. Raises BadBody, NotFound, WrongMethod."""
-        rest = resource.strip("/")
+        rest = _checked(scope, resource)
         caller.require(scope, "observe")
         respond.query_map(scope, ())
         body = await respond.json_body(scope, receive, ENTITY_BYTES, JSON)
@@ -115,8 +120,6 @@ class SensorThings:
 
     def _create(self, rest: str, body: object, tx: Transaction) -> tuple[Any, int]:
         target = paths.resolve(tx.conn, rest)
-        if target.id is not None or target.prop is not None or target.ref:
-            raise WrongMethod("POST", allowed(("GET", "PATCH")))
         return target.entity, Writer(self._city.live, tx).create(target, body)
 
     def _made(self, name: str, id_: int, base: str) -> bytes:
@@ -124,7 +127,7 @@ class SensorThings:
 
     async def change(self, scope: Scope, receive: Receive, send: Send, resource: str) -> None:
         """Some properties of an entity anew. Raises BadBody, NotFound, WrongMethod."""
-        rest = resource.strip("/")
+        rest = _checked(scope, resource)
         caller.require(scope, "observe")
         respond.query_map(scope, ())
         body = await respond.json_body(scope, receive, ENTITY_BYTES, JSON, MERGE_PATCH)
@@ -134,8 +137,7 @@ class SensorThings:
 
     def _change(self, rest: str, body: object, tx: Transaction) -> tuple[Any, int]:
         target = paths.resolve(tx.conn, rest)
-        if target.id is None or target.prop is not None or target.ref or target.entity is OBSERVATIONS:
-            raise WrongMethod("PATCH", allowed(("GET",)))
+        assert target.id is not None  # by the form of the path
         Writer(self._city.live, tx).patch(target.entity, target.id, body)
         return target.entity, target.id
 
@@ -153,6 +155,14 @@ class SensorThings:
 
     def _rows(self, raw: bytes) -> list[Observation | str]:
         return self._things.rows(respond.read_json(raw))
+
+
+def _checked(scope: Scope, resource: str) -> str:
+    """The resource, of one that may be written so. Raises NotFound, WrongMethod."""
+    methods = paths.methods(resource)
+    if scope["method"] not in methods:
+        raise WrongMethod(scope["method"], allowed(methods))
+    return resource.strip("/")
 
 
 def _property(found: Value) -> tuple[answers.Header, bytes | None]:

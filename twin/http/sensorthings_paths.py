@@ -106,7 +106,7 @@ def _of_set(entity: Entity) -> dict[str, dict[str, Any]]:
     return {
         here: {"get": _read_set(name, entity), "post": _create(name, entity)},
         f"{here}/$ref": {"get": _read_set(f"{name}.refs", entity, "$expand")},
-        one: {"parameters": key, "get": _read_one(name, entity), **_change(entity)},
+        one: {"parameters": key, "get": _read_one(name, entity), **_change(name, entity)},
         f"{one}/$ref": {"parameters": key, "get": _read_one(f"{name}.ref", entity)},
         f"{one}/{{property}}": {"parameters": key + parameters, "get": prop},
         f"{one}/{{property}}/$value": {"parameters": key + parameters, "get": value},
@@ -118,7 +118,7 @@ def _of_nav(entity: Entity, nav: Nav) -> dict[str, Any]:
     target, name = SETS[nav.target], f"{entity.set}.{nav.name}"
     if nav.many:
         return {"get": _read_set(name, target), "post": _create(name, target)}
-    return {"get": _read_one(name, target)}
+    return {"get": _read_one(name, target), **_change(name, target)}
 
 
 def _read_set(name: str, entity: Entity, without: str = "") -> dict[str, Any]:
@@ -152,13 +152,13 @@ def _create(name: str, entity: Entity) -> dict[str, Any]:
     return write(f"sta.{name}.create", TAG, f"Add to {entity.set}", {"201": made}, body)
 
 
-def _change(entity: Entity) -> dict[str, Any]:
+def _change(name: str, entity: Entity) -> dict[str, Any]:
     if entity is OBSERVATIONS:
         return {}
     done = ok(f"The {entity.single}", {JSON: "sta.entity"})
     some = {"type": "object", "minProperties": 1}
     body = {JSON: some, MERGE_PATCH: some}
-    return {"patch": write(f"sta.{entity.set}.change", TAG, f"Change a {entity.single}", {"200": done}, body)}
+    return {"patch": write(f"sta.{name}.change", TAG, f"Change a {entity.single}", {"200": done}, body)}
 
 
 def _key() -> dict[str, Any]:

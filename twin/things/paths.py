@@ -7,7 +7,7 @@ import sqlite3
 from dataclasses import dataclass
 
 from layers.errors import NotFound, shown
-from twin.things.model import SETS, Entity, Nav, Prop
+from twin.things.model import OBSERVATIONS, SETS, Entity, Nav, Prop
 
 _SEGMENT = re.compile(r"^([A-Za-z]+)(?:\((\d{1,16})\))?$")
 MAX_SEGMENTS = 8
@@ -51,6 +51,28 @@ def resolve(conn: sqlite3.Connection, path: str) -> Target:
     for i, segment in enumerate(segments[1:], 2):
         target = _step(conn, target, segment, last=i == len(segments))
     return target
+
+
+def methods(path: str) -> tuple[str, ...]:
+    """What may be done at a path, by its form alone. Raises NotFound for one that names nothing."""
+    segments = path.strip("/").split("/")
+    if len(segments) > MAX_SEGMENTS:
+        raise NotFound(f"a path has at most {MAX_SEGMENTS} parts")
+    name, key = _split(segments[0])
+    if name not in SETS:
+        raise NotFound(f"no set {shown(name)}; there are {', '.join(SETS)}")
+    entity, many = SETS[name], key is None
+    for segment in segments[1:]:
+        if segment in ("$ref", "$value") or entity.prop(segment) is not None:
+            return ("GET",)
+        name, key = _split(segment)
+        nav = entity.nav(name)
+        if nav is None:
+            raise NotFound(f"{entity.single} has no {shown(name)}")
+        entity, many = SETS[nav.target], nav.many and key is None
+    if many:
+        return "GET", "POST"
+    return ("GET",) if entity is OBSERVATIONS else ("GET", "PATCH")
 
 
 def _split(segment: str) -> tuple[str, int | None]:
