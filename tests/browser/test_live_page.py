@@ -153,10 +153,9 @@ def test_observations_redraw_the_panels_that_show_them_and_no_other(tab: Tab, se
     tab.page.locator("twin-layers [data-layer=sensors]").wait_for()
     tab.page.locator("twin-incidents .scroll").wait_for()
     before = tab.js("window.twin.renders()")
-    now = datetime.now(UTC)
     for i in range(5):
         value = FOUL + 1 + i
-        _observe(tab.server, sensor, value, now + timedelta(seconds=i))
+        _observe(tab.server, sensor, value, datetime.now(UTC))
         until(
             lambda value=value: tab.js("id => window.twin.sensor(id).value", sensor) == value, 5, "the value"
         )
@@ -166,7 +165,7 @@ def test_observations_redraw_the_panels_that_show_them_and_no_other(tab: Tab, se
     tab.js("id => window.twin.set({selection: {type: 'sensor', id}, right: 'card'})", sensor)
     tab.page.locator("twin-sensor .chart[data-status=ready]").wait_for()
     shown = tab.js("window.twin.renders()")["twin-sensor"]
-    _observe(tab.server, sensor, FOUL, now + timedelta(seconds=10))
+    _observe(tab.server, sensor, FOUL, datetime.now(UTC))
     until(lambda: tab.js("window.twin.renders()")["twin-sensor"] > shown, 5, "the card")
     tab.js("window.twin.set({left: null, right: null, selection: null})")
 
