@@ -74,6 +74,8 @@ def test_a_toy_api_is_linked_declared_described_and_served(city: City):
             assert here in [one["href"] for one in (await read("/ogc"))["links"]]
             assert here in [one["href"] for one in (await read("/ogc/collections/points"))["links"]]
             assert CLASS in (await read("/ogc/conformance"))["conformsTo"]
+            page = await client.get("/ogc", params={"f": "html"})
+            assert f'<a href="{here}">Toy</a>' in page.text
             document = await read("/ogc/api")
             openapi_spec_validator.validate(document)
             assert document["paths"]["/toy"]["get"]["operationId"] == "toy.count"
