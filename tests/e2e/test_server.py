@@ -4,6 +4,7 @@ import os
 import shutil
 import sqlite3
 
+import httpx
 import pytest
 
 from tests.support import Server, twin, until
@@ -99,6 +100,21 @@ def test_a_foreign_host_or_origin_is_refused(server):
         )
         assert write.status_code == 403, origin
         assert write.json()["code"] == "Forbidden"
+
+
+def test_a_page_goes_on_with_the_cookie_of_its_session(server):
+    with httpx.Client(base_url=server.url, timeout=30) as page:
+        assert page.post("/session", headers=server.auth).status_code == 201
+        assert page.get("/session").json()["name"] == "test"
+        report = {"title": "x", "class": "other", "level": 4}
+        assert page.post("/incidents", json=report).status_code == 403
+        own = {"origin": server.url}
+        assert page.post("/incidents", json=report, headers=own).status_code == 201
+        with page.stream("GET", "/stream") as stream:
+            assert "event: snapshot" in (line for line in stream.iter_lines())
+        assert page.delete("/session", headers=own).status_code == 204
+        assert page.get("/session").json()["name"] is None
+        assert page.post("/incidents", json=report, headers=own).status_code == 401
 
 
 def test_a_websocket_is_declined_without_a_word_in_the_log(server):

@@ -5,18 +5,17 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any
 
 from layers.errors import ReadOnly
 
 
-def write(path: Path, rows: list[dict[str, Any]]) -> None:
-    """Put a JSON list in the place of the file, synced. Raises ReadOnly."""
+def write(path: Path, value: object) -> None:
+    """Put a JSON text in the place of the file, synced. Raises ReadOnly."""
     part = path.with_suffix(".part")
     try:
         handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(handle, "w", encoding="utf-8") as out:
-            json.dump(rows, out, indent=1)
+            json.dump(value, out, indent=1)
             out.flush()
             os.fsync(out.fileno())
         part.replace(path)

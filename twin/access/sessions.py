@@ -1,14 +1,15 @@
 """Sessions of browsers: what stands for a key where a page cannot send one (tiles, the stream).
 
-A session is 256 random bits in a cookie; kept is its SHA-256, the digest of the key it was opened with, and
-its end. They lie in a file beside the keys, so that a restart ends none, and every request looks the key up
-again, so that a removed key ends its sessions at once. One server has a city (``city.lock``), so its memory
-is the truth and the file is only read at the start.
+A session is a signed token in a cookie: the digest of the key it was opened with, its end and a number of its
+own. The secret that signs lies in a file beside the keys, so that a restart ends no session, and servers
+of one city whose folders are copies know each other's. Every request looks the key up again, so a
+removed key ends its sessions at once; those that were closed before their end are remembered till then.
 """
 
 from __future__ import annotations
 
 import hashlib
+import hmac
 import json
 import logging
 import secrets
@@ -21,9 +22,8 @@ from twin.access import private
 
 log = logging.getLogger("twin")
 FILE = "sessions.json"
-#: How long a session lasts, and how many there are; the oldest end first.
+#: How long a session lasts.
 SECONDS = 30 * 24 * 3600
-MOST = 10_000
 
 
 class Sessions:
@@ -32,47 +32,55 @@ class Sessions:
     def __init__(self, folder: Path) -> None:
         self._file = folder / FILE
         self._lock = threading.Lock()
-        # digest of the session → digest of the key, end (s since 1970); in the order of their beginning
-        self._known: Mapping[str, tuple[str, float]] = self._read()
+        # the number of a closed session → when it would have ended (s since 1970)
+        self._secret, self._closed = self._read()
         #: Cookies do not know ports: two cities on one host need two names.
-        self.cookie = "twin_" + hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:8]
+        self.cookie = _name(self._secret)
 
     def open(self, key: str) -> str:
         """A new session for the key of that digest. Raises ReadOnly."""
-        token = secrets.token_urlsafe(32)
         with self._lock:
-            now = time.time()
-            known = {name: one for name, one in self._known.items() if one[1] > now}
-            self._keep(dict([*known.items(), (_digest(token), (key, now + SECONDS))][-MOST:]))
-        return token
+            if not self._secret:
+                self._keep(secrets.token_urlsafe(32), {})
+        told = f"{key}.{int(time.time() + SECONDS)}.{secrets.token_urlsafe(12)}"
+        return f"{told}.{self._signature(told)}"
 
     def key(self, token: str) -> str | None:
-        """The digest of the key of a session; None for one that is not known or has ended."""
-        found = self._known.get(_digest(token))
-        return found[0] if found is not None and found[1] > time.time() else None
+        """The digest of the key of a session; None for one that is not ours, or is over."""
+        told, _, signature = token.rpartition(".")
+        if not self._secret or not hmac.compare_digest(signature.encode(), self._signature(told).encode()):
+            return None
+        key, end, number = told.split(".")
+        return key if int(end) > time.time() and number not in self._closed else None
 
     def close(self, token: str) -> None:
-        """End a session. Raises ReadOnly."""
+        """End a session, wherever its cookie may lie. Raises ReadOnly."""
+        if self.key(token) is None:
+            return
+        _, end, number, _ = token.split(".")
         with self._lock:
-            known = dict(self._known)
-            if known.pop(_digest(token), None) is not None:
-                self._keep(known)
+            now = time.time()
+            closed = {one: until for one, until in self._closed.items() if until > now}
+            self._keep(self._secret, closed | {number: int(end)})
 
-    def _keep(self, known: Mapping[str, tuple[str, float]]) -> None:
-        rows = [{"sha256": name, "key": key, "end": int(end)} for name, (key, end) in known.items()]
-        private.write(self._file, rows)
-        self._known = known
+    def _signature(self, told: str) -> str:
+        return hmac.new(self._secret.encode(), told.encode("utf-8", "surrogateescape"), "sha256").hexdigest()
 
-    def _read(self) -> dict[str, tuple[str, float]]:
+    def _keep(self, secret: str, closed: Mapping[str, int]) -> None:
+        private.write(self._file, {"secret": secret, "closed": dict(closed)})
+        self._secret, self._closed, self.cookie = secret, closed, _name(secret)
+
+    def _read(self) -> tuple[str, Mapping[str, int]]:
         try:
-            rows = json.loads(self._file.read_text("utf-8"))
-            return {str(row["sha256"]): (str(row["key"]), float(row["end"])) for row in rows}
+            kept = json.loads(self._file.read_text("utf-8"))
+            return str(kept["secret"]), {str(one): int(end) for one, end in kept["closed"].items()}
         except FileNotFoundError:
-            return {}
-        except (OSError, ValueError, KeyError, TypeError):
+            return "", {}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             log.warning("%s is damaged: pages must be opened with their key again", FILE)
-            return {}
+            return "", {}
 
 
-def _digest(token: str) -> str:
-    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).hexdigest()
+def _name(secret: str) -> str:
+    """The name of the cookie."""
+    return "twin_" + hashlib.sha256(f"name {secret}".encode()).hexdigest()[:8]

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -145,23 +146,46 @@ def test_the_public_address_is_an_origin_of_ours(tmp_path):
     city.close()
 
 
-def test_a_restart_ends_no_session_and_the_file_holds_no_token(tmp_path):
-    token = Sessions(tmp_path).open("digest")
+def test_a_restart_ends_no_session_and_opens_none_that_was_closed(tmp_path):
+    first = Sessions(tmp_path)
+    token, other = first.open("digest"), first.open("digest")
     assert token not in (tmp_path / FILE).read_text()
     assert stat.S_IMODE((tmp_path / FILE).stat().st_mode) == 0o600
     again = Sessions(tmp_path)
-    assert again.key(token) == "digest"
+    assert (again.key(token), again.cookie) == ("digest", first.cookie)
     again.close(token)
-    assert Sessions(tmp_path).key(token) is None
-    assert again.cookie != Sessions(tmp_path / "other").cookie
+    again.close(token)
+    assert [Sessions(tmp_path).key(one) for one in (token, other)] == [None, "digest"]
 
 
-def test_sessions_end_by_themselves_and_are_not_too_many(tmp_path, monkeypatch):
-    monkeypatch.setattr(sessions, "MOST", 2)
+def test_a_copy_of_the_folder_knows_its_sessions_and_another_city_does_not(tmp_path):
+    token = Sessions(tmp_path).open("digest")
+    (tmp_path / "copy").mkdir()
+    shutil.copy(tmp_path / FILE, tmp_path / "copy")
+    assert Sessions(tmp_path / "copy").key(token) == "digest"
+    (tmp_path / "other").mkdir()
+    other = Sessions(tmp_path / "other")
+    other.open("digest")
+    assert other.key(token) is None
+    assert other.cookie != Sessions(tmp_path).cookie
+
+
+@pytest.mark.parametrize(
+    "token", ["", ".", "a.1.b.c", "digest.9999999999.number.", "\udce9.1.2.3", "x" * 5000]
+)
+def test_what_was_not_signed_here_is_no_session(tmp_path, token):
     kept = Sessions(tmp_path)
-    first, second, third = kept.open("a"), kept.open("b"), kept.open("c")
-    assert [kept.key(one) for one in (first, second, third)] == [None, "b", "c"]
+    assert kept.key(token) is None
+    good = kept.open("digest")
+    kept.close(token)
+    assert kept.key(token) is None
+    assert kept.key(good.replace("digest", "chief")) is None
+    assert kept.key(good) == "digest"
+
+
+def test_sessions_end_by_themselves(tmp_path, monkeypatch):
     monkeypatch.setattr(sessions, "SECONDS", -1)
+    kept = Sessions(tmp_path)
     assert kept.key(kept.open("d")) is None
 
 
