@@ -131,8 +131,9 @@ def _chosen(found: list[_Choice], search: _Search, options: Options, what: str) 
     """The layer that was named, or the only one. Raises BadFile."""
     if not found:
         rule = "file.directory" if what == "folder" else "file.zip"
-        why = "".join(f"; {shown(name)}: {error.reason}" for name, error in search.others[:1])
-        raise BadFile(rule, f"the {what} holds no file of a type that is read{why}")
+        names = ", ".join(shown(name) for name, _ in search.others[:_MOST_TOLD])
+        why = f"; {names}: {search.others[0][1].reason}" if len(search.others) == 1 else f": {names}"
+        raise BadFile(rule, f"the {what} holds no file of a type that is read{why if names else ''}")
     wanted = options.declared.layer
     if wanted is None and len(found) > 1:
         raise SeveralLayers([each.shown for each in found])
