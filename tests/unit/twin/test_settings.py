@@ -142,6 +142,7 @@ store:
 layers:
   buildings: {visible: false}
   wells: {table: gis.wells, kind: component, title: {en: Wells}, fid: gid, geometry: geom, time_field: at}
+  deep: {table: gis.deep, fid: gid, refresh: 60}
 """
     database = settings.parse(text).database()
     assert database is not None
@@ -149,9 +150,14 @@ layers:
     assert (database.schema, database.readers, database.writers) == ("wuhan", 3, 2)
     assert (database.read_seconds, database.write_seconds) == (1.5, 60)
     wells = database.tables["wells"]
-    assert list(database.tables) == ["wells"]
+    assert list(database.tables) == ["wells", "deep"]
     assert (wells.table, wells.kind, wells.title) == ("gis.wells", "component", {"en": "Wells"})
     assert (wells.fid, wells.geometry, wells.time_field) == ("gid", "geom", "at")
+    assert (wells.refresh, database.tables["deep"].refresh) == (10, 60)
+    with pytest.raises(BadConfig, match=r"layers\.deep\.refresh"):
+        settings.parse(text.replace("refresh: 60", "refresh: 0.1"))
+    with pytest.raises(BadConfig, match="refresh: only beside `table`"):
+        settings.parse("layers: {buildings: {refresh: 5}}")
 
 
 def test_passwords_come_from_the_environment_whatever_their_characters(monkeypatch):
