@@ -54,8 +54,8 @@ def make(site: Site) -> Sequence[Room]:
 
 
 def _links(context: Context) -> list[Link]:
-    # its root is what RFC 5023, section 8 calls a service document
-    return [link("service", context.root + ROOT, JSON, "OGC SensorThings API 1.1")]
+    # not ``service``: clients of OGC APIs, QGIS among them, take that for the link to the API document
+    return [link("related", context.root + ROOT, JSON, "OGC SensorThings API 1.1")]
 
 
 class SensorThings:

@@ -257,7 +257,7 @@ def test_landing_page_and_collections_name_the_other_rooms(front: app.Front):
 
     landing, collection = ask(front, read)
     by_href = {one["href"].removeprefix(URL): one["rel"] for one in landing}
-    assert by_href["/sta/v1.1"] == "service"
+    assert by_href["/sta/v1.1"] == "related"
     assert by_href["/incidents"] == "related"
     assert by_href["/stream"] == "monitor"
     assert by_href["/health/ready"] == "status"
