@@ -91,7 +91,7 @@ class Freshness:
         self._memo: dict[tuple[str, int, int, int], int] = {}
         self.seq = 0
         self._seen = -1
-        self._epoch = store.epoch
+        self.epoch = store.epoch
 
     def current(self) -> bool:
         """Whether :meth:`update` would find nothing. Costs one ``store.seq()``."""
@@ -103,7 +103,7 @@ class Freshness:
         if now == self._seen:
             return []
         with self._lock:
-            found = self._restart() if now < self.seq or self._store.epoch != self._epoch else []
+            found = self._restart() if now < self.seq or self._store.epoch != self.epoch else []
             while page := self._store.changes(self.seq, _PAGE):
                 if self._listen:
                     self._listen(page)
@@ -120,7 +120,7 @@ class Freshness:
         gone = [Change(0, layer, None, None, None) for layer in self._layers]
         if self._listen:
             self._listen(gone)
-        self._layers, self.seq, self._epoch = {}, 0, self._store.epoch
+        self._layers, self.seq, self.epoch = {}, 0, self._store.epoch
         self._memo.clear()
         return gone
 

@@ -30,6 +30,8 @@ from tiles.scheme import Floats
 
 type Feature = tuple[str, int]
 _SOURCE_ID = "source_id"
+#: Nodes of which the relation is kept for a moment.
+_HELD = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +42,8 @@ class Family:
     parts: tuple[str, ...]
 
 
-#: A family and the newest number of the log of its layers.
-type State = tuple[Family, int]
+#: A family, the newest number of the log of its layers, and the epoch of the log.
+type State = tuple[Family, int, str]
 
 
 @dataclass(slots=True)
@@ -64,6 +66,10 @@ class _Features:
     low: Floats
 
 
+#: Parts, wholes, and the whole of every part.
+type _Related = tuple[_Features, _Features, NDArray[np.int64]]
+
+
 class Relations:
     """Wholes and parts of all layers. Safe to use from several threads."""
 
@@ -77,6 +83,7 @@ class Relations:
         self._snapshot = snapshot
         self._freshness = freshness
         self._state: _State = _State({}, -1)
+        self._held: dict[tuple[str, tree.Node], tuple[State, _Related]] = {}
 
     # -- which layers ------------------------------------------------------------------------
 
@@ -105,7 +112,9 @@ class Relations:
             wholes = sorted(id_ for id_, layer in layers.items() if layer.kind == whole)
             own = sorted(id_ for id_, layer in layers.items() if kinds.known(layer.kind).part_of == whole)
             newest = max((self._freshness.layer(id_) for id_ in (*wholes, *own)), default=0)
-            state.families[whole] = (Family(tuple(wholes), tuple(own)), newest) if wholes and own else None
+            family = Family(tuple(wholes), tuple(own))
+            known = (family, newest, self._freshness.epoch) if wholes and own else None
+            state.families[whole] = known
         return state.families[whole]
 
     def state(self, layer_id: str) -> State | None:
@@ -116,14 +125,16 @@ class Relations:
 
     # -- what belongs to what ----------------------------------------------------------------
 
-    def remainders(self, layer_id: str, batch: Batch, low: Floats, high: Floats) -> parts.Remainders | None:
-        """What their parts leave over of the features of a batch, by row; None where none has parts.
+    def remainders(
+        self, layer_id: str, node: tree.Node, batch: Batch, low: Floats, high: Floats
+    ) -> parts.Remainders | None:
+        """What their parts leave over of the features of a 3D node, by row; None where none has parts.
 
         ``low`` and ``high`` (n,) are the ends of the features' bodies (m above ground)."""
-        family = self.of_wholes(layer_id)
-        if family is None or not len(batch):
+        state = self.state(layer_id)
+        if state is None or not len(batch):
             return None
-        members, wholes, owner = self._related(family, batch.boxes)
+        members, wholes, owner = self._of_node(layer_id, node, state, batch.boxes)
         rows = {(layer_id, fid): row for row, fid in enumerate(batch.fids.tolist())}
         row = np.array([rows.get(feature, -1) for feature in wholes.ids] + [-1], np.int64)
         mine = np.flatnonzero(row[owner] >= 0)  # the last stands for no whole
@@ -159,7 +170,17 @@ class Relations:
         whole = next((w for p, w in enumerate(owner.tolist()) if members.ids[p] == (layer_id, fid)), -1)
         return None if whole < 0 else wholes.ids[whole]
 
-    def _related(self, family: Family, boxes: Floats) -> tuple[_Features, _Features, NDArray[np.int64]]:
+    def _of_node(self, layer_id: str, node: tree.Node, state: State, boxes: Floats) -> _Related:
+        """As ``_related``; kept a moment: whoever asks for a node's mark then asks for its body."""
+        held = self._held.get((layer_id, node))
+        if held is None or held[0] != state:
+            held = state, self._related(state[0], boxes)
+            if len(self._held) >= _HELD:
+                self._held.clear()
+            self._held[layer_id, node] = held
+        return held[1]
+
+    def _related(self, family: Family, boxes: Floats) -> _Related:
         """The parts that meet some boxes, the wholes that may hold them, and the whole of every part."""
         members = self._features(family.parts, boxes, part=True)
         wholes = self._features(family.wholes, members.boxes, part=False)
@@ -192,11 +213,11 @@ class Relations:
 
     def mark(self, layer_id: str, node: tree.Node) -> str:
         """A digest of the parts that the features of a 3D node have; empty where they have none."""
-        family = self.of_wholes(layer_id)
-        if family is None:
+        state = self.state(layer_id)
+        if state is None:
             return ""
         fids, boxes = self._snapshot(layer_id).node_boxes(node)
-        members, wholes, owner = self._related(family, boxes)
+        members, wholes, owner = self._of_node(layer_id, node, state, boxes)
         drawn = {(layer_id, fid) for fid in fids.tolist()}
         digest = hashlib.blake2b(digest_size=6)
         for part in np.flatnonzero(owner >= 0).tolist():

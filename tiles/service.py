@@ -121,7 +121,7 @@ class Tiles:
         self._heard = 0
         self._scenes: dict[str, _Scene] = {}
         self._cache, self._fragments = caches.tiles, caches.fragments
-        self._marks: dict[tuple[str, Node], tuple[tuple[str, State], str]] = {}
+        self._marks: dict[tuple[str, Node], tuple[State, str]] = {}
         self.freshness = Freshness(store, self._hear, self._reach)
         self.relations = Relations(self._all_layers, self._snapshot, self.freshness)
         self.freshness.update()
@@ -296,21 +296,22 @@ class Tiles:
     def glb_etag_known(self, layer_id: str, z: int, x: int, y: int) -> str | None:
         """As :meth:`glb_etag`, without a look at any feature; None where it needs one."""
         state = self.relations.state(layer_id)
-        if state is not None:
-            known = self._marks.get((layer_id, (z, x, y)))
-            if known is None or known[0] != (self._store.epoch, state):
-                return None
-        return self.glb_etag(layer_id, z, x, y)
+        if state is None:
+            return self.glb_etag(layer_id, z, x, y)
+        known = self._marks.get((layer_id, (z, x, y)))
+        if known is None or known[0] != state:
+            return None
+        return self._scene_etag(self.freshness.scene(layer_id, z, x, y), known[1])
 
     def _node_etag(self, layer_id: str, node: Node) -> str:
         """Of its features' newest number, and the parts that are drawn in their place."""
         return self._scene_etag(self.freshness.scene(layer_id, *node), self._mark(layer_id, node))
 
     def _mark(self, layer_id: str, node: Node) -> str:
-        family = self.relations.state(layer_id)
-        if family is None:
+        state = self.relations.state(layer_id)
+        if state is None:
             return ""
-        state, known = (self._store.epoch, family), self._marks.get((layer_id, node))
+        known = self._marks.get((layer_id, node))
         if known is None or known[0] != state:
             known = state, self.relations.mark(layer_id, node)
             if len(self._marks) >= MOST_MARKS:
@@ -336,7 +337,7 @@ class Tiles:
         batch, rule = self._snapshot(layer_id).node(node), self._body(layer_id)
         left: Remainders | None = None
         if isinstance(rule, Prism):
-            left = self.relations.remainders(layer_id, batch, *build.ends(batch, rule))
+            left = self.relations.remainders(layer_id, node, batch, *build.ends(batch, rule))
         body = build.node(batch, node, rule, self._ground, meshes, left)
         return Tile(igzip.compress(body, _GZIP_LEVEL, mtime=0), etag)
 

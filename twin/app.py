@@ -30,6 +30,7 @@ log = logging.getLogger("twin")
 #: The rooms, as modules with ``make(site) -> Sequence[Room]``.
 ROOMS = (
     "twin.http.ogc",
+    "twin.http.related",
     "twin.http.tiles",
     "twin.http.scene",
     "twin.http.sensorthings",

@@ -177,7 +177,8 @@ def check_relation(store: Store, tiles: Tiles) -> None:
         )
         rule = tiles._body(layer.id)
         low, high = build.ends(batch, rule)  # type: ignore[arg-type]
-        left = relations.remainders(layer.id, batch, low, high)
+        relations._held.clear()  # all features at once, as if in one node
+        left = relations.remainders(layer.id, (0, 0, 0), batch, low, high)
         for at, fid in enumerate(batch.fids.tolist()):
             mine = wholes.get((layer.id, fid), [])
             assert relations.parts(layer.id, fid) == sorted(mine)
