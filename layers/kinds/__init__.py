@@ -20,6 +20,7 @@ __all__ = [
     "get",
     "guess",
     "known",
+    "may_relate",
     "parts_of",
     "register",
     "signature_columns",
@@ -74,6 +75,11 @@ def known(kind_id: str) -> Kind:
 def parts_of(kind_id: str) -> frozenset[str]:
     """The kinds whose features may be parts of features of this kind."""
     return frozenset(kind.id for kind in KINDS.values() if kind.part_of == kind_id)
+
+
+def may_relate(kind_id: str) -> bool:
+    """Whether features of this kind may have parts or be parts."""
+    return known(kind_id).part_of is not None or bool(parts_of(kind_id))
 
 
 def get(kind_id: str) -> Kind:

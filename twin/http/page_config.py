@@ -113,7 +113,15 @@ def _of_features(layer: FeatureLayer) -> dict[str, Any]:
         "fields": [field_entry(field) for field in layer.fields],
         "vector": {"url": f"/tiles/{layer.id}/{{z}}/{{x}}/{{y}}.mvt", "minzoom": 0, "maxzoom": MAX_ZOOM},
         "scene": _solids(layer.id, kinds.known(layer.kind).body),
+        "related": f"/ogc/collections/{layer.id}/items/{{fid}}/related"
+        if kinds.may_relate(layer.kind)
+        else None,
     }
+
+
+def _related(layer_id: str) -> str:
+    """Where to ask for the parts and the whole of a feature."""
+    return f"/ogc/collections/{layer_id}/items/{{fid}}/related"
 
 
 def _solids(layer_id: str, body: Body | None) -> dict[str, Any] | None:
@@ -135,6 +143,7 @@ _WITHOUT_FEATURES: dict[str, Any] = {
     "fields": [],
     "vector": None,
     "scene": None,
+    "related": None,
 }
 
 

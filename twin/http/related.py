@@ -21,7 +21,7 @@ from twin.http.respond import Receive, Scope, Send
 from twin.http.room import Paths, Room, Route, Site
 
 if TYPE_CHECKING:
-    from layers.model import AnyLayer
+    from layers.model import Layer
     from tiles.relations import Feature
 
 #: Relation types of DCMI Metadata Terms.
@@ -47,11 +47,6 @@ def make(site: Site) -> Sequence[Room]:
     return (Room("related", ("Wholes and parts", "整体与部件"), (route,), collection=_links),)
 
 
-def may_relate(layer: AnyLayer) -> bool:
-    """Whether features of the layer's kind may have parts or be parts."""
-    return kinds.known(layer.kind).part_of is not None or bool(kinds.parts_of(layer.kind))
-
-
 def _document(context: Context, layer_id: str, fid: int) -> bytes:
     """Raises NotFound."""
     context.view.revision(layer_id, fid)
@@ -73,8 +68,8 @@ def _link(context: Context, rel: str, feature: Feature) -> Link:
     return link(rel, href, GEOJSON, f"{context.title(context.view.layer(layer_id))} {fid}")
 
 
-def _links(context: Context, layer: AnyLayer) -> list[Link]:
-    if not may_relate(layer):
+def _links(context: Context, layer: Layer) -> list[Link]:
+    if not kinds.may_relate(layer.kind):
         return []
     href = f"{context.base}/collections/{layer.id}/items/{{featureId}}/related"
     title = context.say("The parts of a feature, and its whole", "要素的部件与所属整体")
@@ -87,7 +82,7 @@ def _describe(context: Context) -> Paths:
     fid = path_parameter("featureId", {"type": "integer", "format": "int64"}, "The feature's id")
     found: dict[str, dict[str, Any]] = {}
     for layer in context.view.layers():
-        if may_relate(layer):
+        if kinds.may_relate(layer.kind):
             operation = get(f"{layer.id}.getRelated", layer.id, summary, answer, [fid])
             found[_ITEM.format(layer.id, "{featureId}") + "/related"] = {"get": operation}
     return found

@@ -53,6 +53,25 @@ export async function getFeature(layer: string, fid: number): Promise<Versioned<
   return { value: (await response.json()) as Feature, etag: response.headers.get('ETag') };
 }
 
+export interface Related {
+  relation: 'hasPart' | 'isPartOf';
+  layer: string;
+  fid: number;
+}
+
+/** The parts of a feature and its whole, as they are now. */
+export async function getRelated(url: string, fid: number): Promise<Related[]> {
+  const address = url.replace('{fid}', String(fid)).replace(/^\//, '');
+  const { links } = await getJson<{ links: { rel: string; href: string }[] }>(address, { cache: 'no-cache' });
+  return links.flatMap(({ rel, href }) => {
+    const relation = /^http:\/\/purl\.org\/dc\/terms\/(hasPart|isPartOf)$/.exec(rel)?.[1];
+    const item = /\/collections\/([^/]+)\/items\/(-?\d+)$/.exec(href);
+    return relation && item
+      ? [{ relation: relation as Related['relation'], layer: item[1]!, fid: Number(item[2]) }]
+      : [];
+  });
+}
+
 /** RFC 7396 merge-patch of properties; throws ApiError 412 when someone else was quicker. */
 export async function patchFeature(
   layer: string,

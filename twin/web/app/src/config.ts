@@ -54,6 +54,8 @@ export interface LayerConfig {
   vector: { url: string; minzoom: number; maxzoom: number } | null;
   /** `painted`: the bodies bring their own colours. */
   scene: { url: string; body: 'prism' | 'tube'; painted: boolean } | null;
+  /** Where to ask for a feature's parts and whole, with {fid}; null where it can have none. */
+  related: string | null;
 }
 
 export interface Threshold {

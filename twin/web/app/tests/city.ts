@@ -26,6 +26,7 @@ export function layer(id: string, more: Partial<LayerConfig> = {}): LayerConfig 
     fields: [],
     style: { color: { property: null, values: {}, default: '#336699' }, legend: [{ title: { en: id }, color: '#336699' }] },
     vector: { url: `/tiles/${id}/{z}/{x}/{y}.mvt`, minzoom: 0, maxzoom: 22 },
+    related: null,
     scene: null,
     ...more,
   };

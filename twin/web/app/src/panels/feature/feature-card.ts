@@ -1,7 +1,7 @@
 /** The card of a picked feature, with a small form where the page has a key. */
 
 import { html, nothing, type PropertyDeclarations, type PropertyValues, type TemplateResult } from 'lit';
-import { getFeature, patchFeature, type Feature } from '../../api';
+import { getFeature, getRelated, patchFeature, type Feature, type Related } from '../../api';
 import { layerConfig, select } from '../../app';
 import type { FieldConfig, LayerConfig } from '../../config';
 import { t, titleOf, type Word } from '../../i18n';
@@ -22,10 +22,12 @@ export class FeatureCard extends Panel {
   static override properties: PropertyDeclarations = {
     ...Panel.properties,
     feature: { state: true },
+    related: { state: true },
     editing: { state: true },
     error: { state: true },
   };
   declare feature: Feature | null;
+  declare related: Related[];
   declare editing: boolean;
   declare error: unknown;
   private etag: string | null = null;
@@ -34,6 +36,7 @@ export class FeatureCard extends Panel {
   constructor() {
     super();
     this.feature = null;
+    this.related = [];
     this.editing = false;
     this.error = null;
   }
@@ -60,6 +63,7 @@ export class FeatureCard extends Panel {
     if (!changed.has('selection')) return;
     this.editing = false;
     this.feature = null;
+    this.related = [];
     void this.load();
   }
 
@@ -76,6 +80,9 @@ export class FeatureCard extends Panel {
       if (turn !== this.turn) return;
       this.feature = value;
       this.etag = etag;
+      const url = layerConfig(this.app, this.layer)?.related;
+      const related = url ? await getRelated(url, this.fid) : [];
+      if (turn === this.turn) this.related = related;
     } catch (error) {
       if (turn !== this.turn) return;
       this.feature = null;
@@ -114,9 +121,31 @@ export class FeatureCard extends Panel {
           </dl>
         </section>`,
       )}
+      ${this.relations('isPartOf', t('feature.whole'))} ${this.relations('hasPart', t('feature.parts'))}
       ${may('edit') && editable(layer).length > 0
         ? html`<button class="action" data-action="edit" @click=${() => (this.editing = true)}>${t('edit')}</button>`
         : nothing}`;
+  }
+
+  private relations(relation: Related['relation'], title: string): TemplateResult {
+    const found = this.related.filter((one) => one.relation === relation);
+    if (found.length === 0) return html`${nothing}`;
+    const name = (one: Related): string => {
+      const layer = layerConfig(this.app, one.layer);
+      return `${layer ? titleOf(layer.title, layer.id) : one.layer} ${one.fid}`;
+    };
+    return html`<section class="group" data-relation=${relation}>
+      <h3>${title}</h3>
+      ${found.map(
+        (one) => html`<button
+          class="action"
+          data-feature=${`${one.layer}/${one.fid}`}
+          @click=${() => select(this.app, { type: 'feature', layer: one.layer, fid: one.fid })}
+        >
+          ${name(one)}
+        </button>`,
+      )}
+    </section>`;
   }
 
   private form(layer: LayerConfig, feature: Feature): TemplateResult {
