@@ -14,12 +14,16 @@ import pytest
 import shapely
 
 from layers.store.base import Store
+from layers.store.database import Registered
 from layers.types import Field
+from tests.contract.registering import Foreign, foreign
 from tests.storing import load, row, spec
 from tiles import scheme
 from tiles.relations import Feature
 from tiles.scene import build, tree
 from tiles.service import Tiles
+
+__all__ = ["foreign"]
 
 HOUSE = (Field("height_m", "number"), Field("min_height_m", "number"))
 PART = (*HOUSE, Field("building_id", "string"))
@@ -270,3 +274,33 @@ def test_dropping_the_parts_draws_the_buildings_whole(store: Store, tmp_path: Pa
     told = tiles.changed(store.changes(since))
     assert tiles.glb("houses", *node).body == whole.body
     assert {entry["url"] for entry in told.tiles} >= {"/3dtiles/houses/{}/{}/{}.glb".format(*node)}
+
+
+def test_a_registered_table_of_buildings_has_parts(foreign: Foreign, tmp_path: Path) -> None:
+    """The table is another department's, in its own CRS, and only read."""
+    lon, lat = CORNER
+    foreign.run("CREATE EXTENSION IF NOT EXISTS postgis")
+    foreign.run(
+        "CREATE TABLE houses (id integer PRIMARY KEY, height_m float8, min_height_m float8,"
+        " geom geometry(Polygon, 3879))"
+    )
+    for fid, east in ((1, 0.0), (2, 0.01)):
+        box = f"ST_MakeEnvelope({lon + east}, {lat}, {lon + east + 0.001}, {lat + 0.001}, 4326)"
+        foreign.run(f"INSERT INTO houses VALUES ({fid}, 10, 0, ST_Transform({box}, 3879))")
+    store = foreign.open(houses=Registered("houses", kind="building"))
+    values = {"height_m": 10.0, "min_height_m": 0.0, "building_id": None}
+    inside = shapely.box(lon + 0.0002, lat + 0.0002, lon + 0.0008, lat + 0.0008)
+    load(store, spec("parts", kind="cim", fields=PART, crs="EPSG:4326"), [row("p", inside, **values)])
+    tiles = Tiles(store, tmp_path / "d")
+    assert tiles.relations.parts("houses", 1) == [("parts", 1)]
+    assert tiles.relations.whole("parts", 1) == ("houses", 1)
+    at = tree.node_of(tuple(scheme.world_boxes(np.array([[lon, lat, lon + 0.001, lat + 0.001]]))[0]))
+    before = tiles.glb("houses", *at)
+    foreign.run("UPDATE houses SET geom = ST_Translate(geom, 2000, 0) WHERE id = 1")
+    tiles.freshness.update()
+    assert tiles.relations.whole("parts", 1) is None
+    assert tiles.relations.parts("houses", 1) == []
+    assert tiles.glb("houses", *at).etag != before.etag
+    store.delete("parts", 1)
+    tiles.freshness.update()
+    assert tiles.relations.parts("houses", 2) == []
