@@ -80,7 +80,7 @@ def _history(view: View, layer_id: str, text: str) -> dict[str, Any]:
 def _paths(context: Context) -> Paths:
     return {
         f"/ogc/collections/{layer.id}/items/{{featureId}}/history": _path(context, layer)
-        for layer in context.view.layers()
+        for layer in context.view.feature_layers()
     }
 
 
