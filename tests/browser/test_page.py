@@ -223,6 +223,18 @@ def test_the_dark_set_follows_the_system_and_the_switch_is_kept(browser: Browser
     tab.page.context.close()
 
 
+def test_the_card_leads_from_a_part_to_its_building_and_back(tab: Tab):
+    there = places.part(tab.server)
+    tab.open(
+        f"v={there.lon:.6f},{there.lat:.6f},300,0,-50&l=building_parts&s=building_parts:{there.fid}&lang=en"
+    )
+    card = tab.page.locator("twin-feature")
+    card.locator("[data-relation=isPartOf] button").click()
+    card.locator(f"[data-relation=hasPart] [data-feature='building_parts/{there.fid}']").click()
+    card.locator("[data-relation=isPartOf] button").wait_for()
+    assert tab.js("window.twin.state().selection") == feature("building_parts", there.fid)
+
+
 def test_editing_sends_the_revision_and_tells_when_it_was_overtaken(tab: Tab):
     there = places.building(tab.server, small=True)
     tab.open(f"v={there.lon:.6f},{there.lat:.6f},300,0,-50&l=buildings&s=buildings:{there.fid}&lang=en")
