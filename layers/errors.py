@@ -27,6 +27,7 @@ Messages are for clients: never a file path, a stack trace or an SQL text.
 from __future__ import annotations
 
 import json
+from typing import Any
 
 SHOWN = 80
 
@@ -48,6 +49,17 @@ class TwinError(Exception):
     """Base of every error the project raises on purpose."""
 
     code = "ServerError"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # as it is, not made anew by a constructor that takes other arguments: it crosses between processes
+        return _again, (type(self), self.args, vars(self))
+
+
+def _again(cls: type[TwinError], args: tuple[Any, ...], members: dict[str, Any]) -> TwinError:
+    error = cls.__new__(cls, *args)
+    error.args = args
+    vars(error).update(members)
+    return error
 
 
 class BadInput(TwinError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import queue
 import shutil
@@ -10,10 +11,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import httpx
 
@@ -66,6 +67,26 @@ def twin(*arguments: str, check: bool = True, cwd: Path | None = None) -> subpro
             f"twin {' '.join(arguments)} exited {done.returncode}:\n{done.stdout}{done.stderr}"
         )
     return done
+
+
+@contextlib.contextmanager
+def event_loop() -> Iterator[Callable[[Coroutine[Any, Any, Any]], Any]]:
+    """A loop that runs as a server's does, in a thread: it gives a call that waits for a coroutine in it."""
+    loops: queue.SimpleQueue[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = queue.SimpleQueue()
+
+    async def main() -> None:
+        over = asyncio.Event()
+        loops.put((asyncio.get_running_loop(), over))
+        await over.wait()
+
+    thread = threading.Thread(target=asyncio.run, args=(main(),))
+    thread.start()
+    loop, over = loops.get()
+    try:
+        yield lambda coroutine: asyncio.run_coroutine_threadsafe(coroutine, loop).result()
+    finally:
+        loop.call_soon_threadsafe(over.set)
+        thread.join()
 
 
 def until(condition: Callable[[], object], seconds: float = 10.0, what: str = "the condition") -> object:

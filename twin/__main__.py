@@ -2,4 +2,6 @@
 
 from twin.cli import main
 
-main()
+# a process of the pool imports this module, too
+if __name__ == "__main__":
+    main()

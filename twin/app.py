@@ -38,6 +38,7 @@ ROOMS = (
     "twin.http.stream",
     "twin.http.search",
     "twin.http.session",
+    "twin.http.jobs",
     "twin.http.health",
     "twin.http.page",
 )
@@ -59,6 +60,7 @@ def open_city(folder: Path, patience: float = 0.0, rights: Rights = EVERYBODY) -
     of what each caller sees."""
     from twin.catalogue import Catalogue
     from twin.incidents import Incidents
+    from twin.jobs import Jobs
     from twin.live import Live
     from twin.live.bus import Bus
 
@@ -77,6 +79,7 @@ def open_city(folder: Path, patience: float = 0.0, rights: Rights = EVERYBODY) -
         keys=keys,
         sessions=sessions,
         callers=Callers(keys, sessions, rights),
+        jobs=Jobs(folder, rights),
     )
 
 
@@ -195,12 +198,14 @@ class Front:
         await receive()
         city.bus.bind(asyncio.get_running_loop())
         city.live.start()
+        await city.jobs.recover()
         watching = asyncio.create_task(self._watcher.run())
         await send({"type": "lifespan.startup.complete"})
         await receive()
         watching.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await watching
+        await city.jobs.stop()
         await city.run(city.live.stop)
         self._watcher.close()
         city.close()

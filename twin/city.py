@@ -28,6 +28,7 @@ from twin.threads import Threads
 if TYPE_CHECKING:
     from twin.catalogue import Catalogue
     from twin.incidents import Incidents
+    from twin.jobs import Jobs
     from twin.live import Live
     from twin.live.bus import Bus
 
@@ -59,6 +60,7 @@ class City:
     keys: Keys
     sessions: Sessions
     callers: Callers
+    jobs: Jobs
     pool: Threads = field(default_factory=lambda: Threads(8, "twin-work"))
     readers: Threads = field(init=False)
     makers: Threads = field(default_factory=lambda: Threads(8, "twin-make"))
@@ -155,6 +157,7 @@ class City:
         """End the threads once their calls have ended, then close the store."""
         for pool in (self.pool, self.readers, self.makers, self.writers):
             pool.close()
+        self.jobs.close()
         self.store.close()
 
     def unreadable(self) -> dict[str, str]:

@@ -105,7 +105,7 @@ def get(server: Server, path: str = DOWNLOAD, **parameters: str) -> httpx.Respon
 
 def left(server: Server) -> list[Path]:
     """What lies in the folder of files that are being made."""
-    folder = server.folder / "derived" / "downloads"
+    folder = server.folder / "derived" / "jobs"
     return list(folder.iterdir()) if folder.exists() else []
 
 

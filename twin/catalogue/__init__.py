@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 from layers.store.base import Store
@@ -16,6 +17,15 @@ from twin.catalogue.view import View
 from twin.settings import CitySettings
 
 
+def view_of(
+    store: Store, settings: CitySettings, tiles: Callable[[View], Tiles], rights: str, rules: Rights
+) -> View:
+    """What a class of rights sees of a store; ``tiles`` makes its tiles when they are asked for."""
+    if rights == ALL:
+        return View(store, settings, tiles)
+    return NarrowedView(store, settings, tiles, rights, rules)
+
+
 class Catalogue:
     """Views of one store by class of rights. Safe to use from several threads."""
 
@@ -26,7 +36,7 @@ class Catalogue:
         self._ground = Constant(settings.heights.ground)
         self._caches = Caches()
         self._lock = threading.Lock()
-        self._views: dict[str, View] = {ALL: View(store, settings, self._tiles)}
+        self._views: dict[str, View] = {ALL: view_of(store, settings, self._tiles, ALL, rights)}
         # made now, so that no request waits for it
         self.whole.make_tiles()
 
@@ -43,9 +53,7 @@ class Catalogue:
         """What a class of rights sees."""
         with self._lock:
             if rights not in self._views:
-                self._views[rights] = NarrowedView(
-                    self._store, self._settings, self._tiles, rights, self.rights
-                )
+                self._views[rights] = view_of(self._store, self._settings, self._tiles, rights, self.rights)
             return self._views[rights]
 
     def _tiles(self, view: View) -> Tiles:

@@ -10,13 +10,12 @@ import asyncio
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import orjson
-from isal import isal_zlib
 
 from twin.http import etags, respond
 from twin.http.respond import Headers, Scope, Send
+from twin.packing import packer
 
 #: Below this many bytes compressing costs more than it saves.
 WORTH = 1024
@@ -27,8 +26,6 @@ LARGE = 1_048_576
 BROTLI_QUALITY = 4
 #: brotli at that quality costs about five times as much as our gzip.
 BROTLI_LARGE = LARGE // 5
-#: The largest window (2^15), and 16 for a gzip header and trailer (zlib, deflateInit2).
-_GZIP_WINDOW = 15 + 16
 
 ORIGIN = (b"access-control-allow-origin", b"*")
 #: What every answer has but a 304.
@@ -186,11 +183,6 @@ async def give_packed(
     start_ = [*own, length, *headers, VARY_CODING, *_ALWAYS_FRESH]
     await to({"type": "http.response.start", "status": 200, "headers": start_})
     await to({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
-
-
-def packer() -> Any:
-    """A compressor of one gzip member, level 1: the fastest level of ISA-L that still shrinks JSON well."""
-    return isal_zlib.compressobj(1, isal_zlib.DEFLATED, _GZIP_WINDOW)
 
 
 def gzip(parts: Sequence[bytes]) -> bytes:

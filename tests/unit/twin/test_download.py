@@ -5,22 +5,23 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from layers.errors import Busy, Conflict, TooLarge, Unavailable
-from layers.query import Query
 from layers.write import FORMATS
 from tests.storing import FIELDS, grid, load, spec
+from tests.support import event_loop
 from twin import app
 from twin.access.caller import CALLER, Caller
 from twin.city import City
-from twin.http.ogc import download, download_job, scratch
+from twin.http.ogc import download
 from twin.http.ogc.download import Download
-from twin.http.ogc.download_job import Job
+from twin.jobs import scratch, taking
+from twin.jobs.work import Context
+from twin.jobs.works import download as work
 
 
 @pytest.fixture
@@ -75,11 +76,11 @@ type Ask = Callable[..., None]
 def ask(city: City) -> Iterator[Ask]:
     """Answer requests one after the other, all in one event loop, as a server does."""
     made = Download(city)
-    with asyncio.Runner() as runner:
+    with event_loop() as run:
 
         def call(*clients: Client) -> None:
             for client in clients:
-                runner.run(made.give(client.scope, client.receive, client.send, "buildings"))
+                run(made.give(client.scope, client.receive, client.send, "buildings"))
 
         yield call
 
@@ -93,7 +94,7 @@ def test_it_works_as_it_is(ask: Ask) -> None:
 
 @pytest.mark.parametrize("name", ["geojson", "gpkg"])
 def test_too_many_features(ask: Ask, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    monkeypatch.setattr(download_job, "MOST_FEATURES", 10)
+    monkeypatch.setattr(work, "MOST_FEATURES", 10)
     client = Client(f"f={name}")
     with pytest.raises(TooLarge, match=r"more than 10 features match: .*bbox"):
         ask(client)
@@ -105,13 +106,13 @@ def test_too_many_features(ask: Ask, monkeypatch: pytest.MonkeyPatch, name: str)
 
 @pytest.mark.parametrize("name", ["gpkg", "parquet", "shp"])
 def test_too_large_a_file(city: City, ask: Ask, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    monkeypatch.setattr(download_job, "MOST_BYTES", 500)
+    monkeypatch.setattr(work, "MOST_BYTES", 500)
     with pytest.raises(TooLarge, match="bbox"):
         ask(Client(f"f={name}"))
     streamed = Client("f=csv")
     ask(streamed)
     assert streamed.whole
-    assert not any((city.folder / "derived" / "downloads").iterdir())
+    assert not any((city.folder / "derived" / "jobs").iterdir())
 
 
 def test_some_of_the_disk_stays_free(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,7 +139,8 @@ def test_a_client_that_takes_nothing(
 def test_a_client_that_takes_for_ever(
     ask: Ask, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(download, "MOST_SECONDS", 0.2)
+    ask(Client("f=csv"))  # the process is there from here on
+    monkeypatch.setattr(download, "MOST_SECONDS", 3)
     slow = Client("f=csv", takes=False)
     ask(slow)
     assert not slow.whole
@@ -152,6 +154,9 @@ def test_a_client_that_takes_for_ever(
 
 def test_places(city: City, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(download, "PLACE_SECONDS", 0.1)
+    # what fits into the pipe waits there, and its job is done
+    monkeypatch.setattr(taking, "PIPE_BYTES", 4096)
+    load(city.store, spec(), grid(500))
 
     async def run() -> None:
         made = Download(city)
@@ -172,15 +177,13 @@ def test_places(city: City, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_fields_and_rows_are_of_one_load(city: City, name: str) -> None:
+def test_fields_and_rows_are_of_one_load(city: City, name: str, tmp_path: Path) -> None:
     """A load that comes between the answer's first look at the layer and its rows."""
-    layer = city.store.layer("buildings")
+    generation = city.store.layer("buildings").generation
     load(city.store, spec(fields=FIELDS[:1]), [one | {"name": "new"} for one in grid(25)])
-    space = scratch.Scratch(city.folder / "derived" / "downloads")
-    with ThreadPoolExecutor(1) as threads:
-        job = Job(city, city.catalogue.whole, layer, Query(limit=None), FORMATS[name], threads)
-        with pytest.raises(Conflict, match="loaded anew"):
-            job.made(space)
+    given = work.Input("buildings", generation, "Buildings", [], name, "en")
+    with pytest.raises(Conflict, match="loaded anew"):
+        work.run(given, Context(city.catalogue.whole, tmp_path, []))
 
 
 def test_a_client_that_is_gone_already(ask: Ask) -> None:

@@ -13,7 +13,8 @@ from layers.store.geopackage import snapshot
 from tests.support import ROOT
 from twin import city, transport
 from twin.http import respond
-from twin.http.ogc import cost, download, download_job, edit
+from twin.http.ogc import cost, download, edit
+from twin.jobs.works import download as work
 from twin.settings import parse
 
 REFERENCE = (ROOT / "docs" / "reference.md").read_text("utf-8")
@@ -45,10 +46,10 @@ def told(row):
         (
             "downloads at a time",
             [
-                download.PLACES,
+                work.PLACES,
                 int(download.PLACE_SECONDS),
-                download_job.MOST_FEATURES,
-                download_job.MOST_BYTES >> 30,
+                work.MOST_FEATURES,
+                work.MOST_BYTES >> 30,
                 int(download.MOST_SECONDS),
             ],
         ),

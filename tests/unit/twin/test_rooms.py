@@ -17,6 +17,7 @@ from tests.support import ROOT, twin
 from twin import app
 from twin.http.context import Context
 from twin.http.room import METHODS, Room, Route, Routes
+from twin.jobs.table import Record, Table, instant
 
 HOUSE = {
     "type": "Feature",
@@ -28,6 +29,7 @@ HOUSE = {
 }
 #: A value for every part of a path; z, x and y are of a tile that holds the house.
 VALUES = {
+    "{jobId}": "known",
     "{layer}": "houses",
     "{layers}": "houses",
     "{feature}": "1",
@@ -60,6 +62,9 @@ def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[app.Front]:
     made = app.build(city)
     city.live.start()
     key = city.keys.add("tester")
+    table = Table(city.folder)
+    table.put(Record("known", "download", {}, None, "", kept=False, created=instant(), state="successful"))
+    table.close()
 
     async def report(client: httpx.AsyncClient) -> None:
         await client.post("/incidents", json={"title": "x"}, headers={"x-api-key": key})

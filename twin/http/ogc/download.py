@@ -1,34 +1,35 @@
-"""A whole layer, or what a query selects of it, as one file.
+"""A whole layer, or what a query selects of it, as one file: a job, and what it makes sent to who waits.
 
-Everything is of one moment (``Store.scan``). What can be streamed is sent while it is read; the other
-formats are made as a file first. The work has threads of its own, so that reading never waits for it.
 A file that breaks off is never ended cleanly: the connection is cut.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import re
-from collections.abc import AsyncIterator, Coroutine
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+import msgspec
+
 from layers import query as queries
-from layers import write
 from layers.errors import Busy, TooLarge, TwinError, Unavailable
 from layers.model import FeatureLayer
 from layers.query import Query
 from layers.write import FORMATS, Format
-from twin.access.caller import CALLER
+from twin.access.caller import CALLER, Caller
 from twin.http import answers, etags, negotiate, respond
 from twin.http.formats import Offer, Representation
-from twin.http.ogc import download_job, scratch
-from twin.http.ogc.download_job import Gone, Job
 from twin.http.respond import Headers, Receive, Scope, Send
+from twin.jobs import Ended, Job, scratch
+from twin.jobs.taking import FileTaker, PipeTaker
+from twin.jobs.works import download
+from twin.jobs.works.download import localized
 
 if TYPE_CHECKING:
     from twin.catalogue.view import View
@@ -36,8 +37,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("twin")
 
-#: Downloads at one time, and how long one waits for its turn.
-PLACES = 2
+#: How long a download waits for its turn.
 PLACE_SECONDS = 5.0
 FILE_PIECE = 1 << 20
 #: A client that takes nothing for so long is gone.
@@ -53,19 +53,34 @@ OFFER: Offer = tuple(
 )
 
 
+@dataclass(slots=True)
+class _Answer:
+    """What is sent to one client, and whether it has begun: from there on there is no other answer."""
+
+    send: Send
+    headers: Headers
+    begun: bool = False
+
+    async def begin(self, *more: tuple[bytes, bytes]) -> None:
+        self.begun = True
+        await answers.start(self.send, 200, [*self.headers, *more])
+
+    async def give(self, body: bytes, *, more: bool) -> None:
+        async with asyncio.timeout(STALLED_SECONDS):
+            await self.send({"type": "http.response.body", "body": body, "more_body": more})
+
+
 class Download:
-    """``/ogc/collections/{id}/download``. One object a server: it holds the places."""
+    """``/ogc/collections/{id}/download``."""
 
     def __init__(self, city: City) -> None:
         self._city = city
-        self._places = asyncio.Semaphore(PLACES)
-        self._threads = ThreadPoolExecutor(PLACES, "twin-download")
-        self._scratch = scratch.Scratch(city.folder / "derived" / "downloads")
 
     async def give(self, scope: Scope, receive: Receive, send: Send, layer_id: str) -> None:
         """Answer GET or HEAD. Raises NotFound, BadParameter, NotAcceptable, TooLarge, Busy, Unavailable."""
         city = self._city
-        view = city.catalogue.of(scope[CALLER])
+        caller: Caller = scope[CALLER]
+        view = city.catalogue.of(caller)
         layer = await city.read(view.feature_layer, layer_id)
         forms, pairs = negotiate.chosen(respond.query_pairs(scope), ("f",))
         form = FORMATS[negotiate.representation(scope, forms.get("f"), OFFER).name]
@@ -75,90 +90,108 @@ class Download:
         if etags.matches(respond.header(scope, b"if-none-match"), etag):
             await answers.not_modified(send, f"W/{etag}", answers.VARY_LANGUAGE)
             return
-        if layer.count > download_job.MOST_FEATURES:
+        if layer.count > download.MOST_FEATURES:
             await self._count(view, layer, query)
         title = negotiate.text(layer.title, lang, layer.id)
-        layer = replace(write.localized(layer, lang), title={lang: title})
         # before HTTP/1.1 nothing but its length tells whether an answer is whole
-        streamed = form.streamed and scope.get("http_version") != "1.0"
-        packed = streamed and respond.accepts_gzip(scope)
-        headers = _headers(layer, form, query.crs, etag)
+        piped = form.streamed and scope.get("http_version") != "1.0"
+        packed = piped and respond.accepts_gzip(scope)
+        answer = _Answer(send, _headers(localized(layer, query, lang, title), form, query.crs, etag))
         if packed:
-            headers.append((b"content-encoding", b"gzip"))
+            answer.headers.append((b"content-encoding", b"gzip"))
         if scope["method"] == "HEAD":
-            await answers.start(send, 200, headers)
+            await answers.start(send, 200, answer.headers)
             await send({"type": "http.response.body", "body": b""})
             return
-        if query.properties is not None:
-            layer = replace(layer, fields=tuple(f for f in layer.fields if f.name in query.properties))
-        async with self._place():
-            job = Job(city, view, layer, query, form, self._threads)
-            async with job.watched(receive):
-                give = (
-                    self._stream(send, job, headers, packed) if streamed else self._file(send, job, headers)
-                )
-                await self._run(give, job)
+        given = download.Input(
+            layer.id, layer.generation, title, list(pairs), form.name, lang, piped, packed,
+            download.MOST_FEATURES, download.MOST_BYTES, scratch.RESERVE_BYTES,
+        )  # fmt: skip
+        await self._run(answer, given, caller, receive)
 
     async def _count(self, view: View, layer: FeatureLayer, query: Query) -> None:
-        most = download_job.MOST_FEATURES
+        most = download.MOST_FEATURES
         if await self._city.read(view.count, layer.id, query, most, heavy=True) is None:
-            raise TooLarge(f"more than {most} features match: {download_job.ASK_FOR_LESS}")
+            raise TooLarge(f"more than {most} features match: {download.ASK_FOR_LESS}")
 
-    @asynccontextmanager
-    async def _place(self) -> AsyncIterator[None]:
-        try:
-            async with asyncio.timeout(PLACE_SECONDS):
-                await self._places.acquire()
-        except TimeoutError as error:
-            raise Busy(f"{PLACES} downloads are being made at this moment; try again soon") from error
-        try:
-            yield
-        finally:
-            self._places.release()
-
-    async def _run(self, give: Coroutine[Any, Any, None], job: Job) -> None:
+    async def _run(self, answer: _Answer, given: download.Input, caller: Caller, receive: Receive) -> None:
         """Give the file. Once the answer has begun, what goes wrong is told to the operator only: the
         answer is left incomplete, and the server cuts the connection."""
+        taker = PipeTaker() if given.piped else FileTaker()
         try:
-            async with asyncio.timeout(MOST_SECONDS):
-                await give
-        except Gone:
-            if self._city.bus.closed.is_set() and not job.begun:
+            async with asyncio.timeout(MOST_SECONDS), self._job(given, caller, taker, receive) as job:
+                if isinstance(taker, PipeTaker):
+                    await _stream(answer, taker, job)
+                else:
+                    await self._file(answer, taker, job)
+        except Ended:
+            if self._city.bus.closed.is_set() and not answer.begun:
                 raise Unavailable("the server is stopping; try again soon") from None
         except TimeoutError:
-            if not job.begun:
-                raise Unavailable(f"this download takes too long; {download_job.ASK_FOR_LESS}") from None
-            log.warning("a download of layer %s broke off: its client is too slow", job.layer.id)
+            if not answer.begun:
+                raise Unavailable(f"this download takes too long; {download.ASK_FOR_LESS}") from None
+            log.warning("a download of layer %s broke off: its client is too slow", given.layer)
+        except Busy as error:
+            raise Busy(
+                f"{download.PLACES} downloads are being made at this moment; try again soon"
+            ) from error
         except TwinError as error:
-            if not job.begun:
+            if not answer.begun:
                 raise
-            log.warning("a download of layer %s broke off: %s", job.layer.id, error)
-
-    async def _stream(self, send: Send, job: Job, headers: Headers, packed: bool) -> None:
-        pieces = job.pieces(packed)
-        try:
-            # what goes wrong mostly does so before the first piece, when there is a whole answer for it
-            piece = await job.beside(next, pieces, None)
-            await job.begin(send, headers)
-            while piece is not None:
-                await _send(send, piece, more=True)
-                piece = await job.beside(next, pieces, None)
-            await _send(send, b"", more=False)
+            log.warning("a download of layer %s broke off: %s", given.layer, error)
         finally:
-            await job.beside(pieces.close)
+            taker.close()
 
-    async def _file(self, send: Send, job: Job, headers: Headers) -> None:
-        file, size = await job.beside(job.made, self._scratch)
+    @asynccontextmanager
+    async def _job(
+        self, given: download.Input, caller: Caller, taker: PipeTaker | FileTaker, receive: Receive
+    ) -> AsyncIterator[Job]:
+        """The job, ended with the block, and when the client goes away or the server stops."""
+        jobs = self._city.jobs
+        told: dict[str, Any] = msgspec.to_builtins(given)
+        job = await jobs.start(download.WORK.id, told, caller, patience=PLACE_SECONDS, taker=taker)
+        watch = asyncio.create_task(self._watch(receive, job))
         try:
-            length = (b"content-length", b"%d" % size)
-            await job.begin(send, [*headers, length])
-            left = size
-            while left > 0:
-                piece = await job.beside(file.read, min(FILE_PIECE, left))
-                left -= len(piece)
-                await _send(send, piece, more=left > 0)
+            yield job
         finally:
-            file.close()
+            watch.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await watch
+            await jobs.drop(job)
+
+    async def _watch(self, receive: Receive, job: Job) -> None:
+        ends = [
+            asyncio.create_task(respond.gone(receive)),
+            asyncio.create_task(self._city.bus.closed.wait()),
+        ]
+        try:
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            await self._city.jobs.drop(job)
+        finally:
+            for one in ends:
+                one.cancel()
+
+    async def _file(self, answer: _Answer, taker: FileTaker, job: Job) -> None:
+        await job.result()
+        assert taker.file is not None
+        await answer.begin((b"content-length", b"%d" % taker.size))
+        left = taker.size
+        while left > 0:
+            piece = await self._city.run(taker.file.read, min(FILE_PIECE, left))
+            left -= len(piece)
+            await answer.give(piece, more=left > 0)
+
+
+async def _stream(answer: _Answer, taker: PipeTaker, job: Job) -> None:
+    async with contextlib.aclosing(taker.pieces(job)) as pieces:
+        # what goes wrong mostly does so before the first piece, when there is a whole answer for it
+        async for piece in pieces:
+            if not answer.begun:
+                await answer.begin()
+            await answer.give(piece, more=True)
+        if not answer.begun:
+            await answer.begin()
+        await answer.give(b"", more=False)
 
 
 def _headers(layer: FeatureLayer, form: Format, crs: str, etag: str) -> Headers:
@@ -176,8 +209,3 @@ def _headers(layer: FeatureLayer, form: Format, crs: str, etag: str) -> Headers:
         answers.FRESH,
         answers.VARY_LANGUAGE,
     ]
-
-
-async def _send(send: Send, body: bytes, *, more: bool) -> None:
-    async with asyncio.timeout(STALLED_SECONDS):
-        await send({"type": "http.response.body", "body": body, "more_body": more})

@@ -1,4 +1,4 @@
-"""Files that live as long as one request: removed when it ends, or at the next start after a crash."""
+"""Folders that live as long as one job: removed when it ends, or at the next start after a crash."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def _elsewhere() -> Iterator[Path]:
         yield Path(name)
 
 
-def check_room(folder: Path) -> None:
-    """Raises Unavailable when the disk has little left."""
-    if shutil.disk_usage(folder).free < RESERVE_BYTES:
+def check_room(folder: Path, reserve: int = RESERVE_BYTES) -> None:
+    """Raises Unavailable when the disk has less than ``reserve`` bytes left."""
+    if shutil.disk_usage(folder).free < reserve:
         raise Unavailable(NO_ROOM)
