@@ -62,10 +62,12 @@ class Stage(Protocol):
     """Rows written beside a layer in short transactions, seen by no reader until published."""
 
     def add(self, batch: pa.Table) -> None:
-        """Write one batch (columns: SOURCE_ID, WKB, optional MESH, and the spec's fields)."""
+        """Write one batch (columns: SOURCE_ID, WKB, optional MESH, and the spec's fields).
+
+        Raises BadFile: a source id twice, a geometry or value that does not fit."""
 
     def drop(self) -> None:
-        """Forget the stage. A stage whose process died is dropped at the next open."""
+        """Forget the stage; may be called again. A stage whose process died is dropped at the next open."""
 
 
 class Store(Protocol):
@@ -106,10 +108,10 @@ class Store(Protocol):
         """Every layer of every form, by id."""
 
     def layer(self, layer_id: str) -> Layer:
-        """One layer of any form. Raises NotFound."""
+        """One layer of any form. Raises NotFound; Unavailable when another program left it half replaced."""
 
     def feature_layer(self, layer_id: str) -> FeatureLayer:
-        """One layer of features. Raises NotFound, also for one of another form, as all that follow do."""
+        """One layer of features. Raises as ``layer``, NotFound also for another form, as what follows."""
 
     def interval(self, layer_id: str) -> Interval:
         """The first and the last value of the layer's time field, in the form of its type (``YYYY-MM-DD``,
@@ -139,13 +141,13 @@ class Store(Protocol):
         """The revision of one feature. Raises NotFound."""
 
     def rows(self, layer_id: str, fids: Sequence[int] | None = None, *, meshes: bool = False) -> Rows:
-        """All features (or those of ``fids`` that exist) as columns, for the tilers."""
+        """Features (all, or those of ``fids``) with a geometry, as columns, for the tilers. No time limit."""
 
     def stage(self, spec: LayerSpec) -> Stage:
-        """Begin a load. Raises ReadOnly."""
+        """Begin a load. Raises ReadOnly, BadFile (an id or field name a table cannot have)."""
 
     def publish(self, stage: Stage, *, mode: str = "replace") -> Published:
-        """Make a stage the layer's new generation in one transaction.
+        """Make a stage the layer's new generation in one transaction; the stage is used up.
 
         mode ``create`` raises Exists when the layer is there; ``replace`` matches rows by
         source id, else by the spec's key, keeps their fids and deletes the rest; ``append``
@@ -205,4 +207,4 @@ class Store(Protocol):
         """Keep the report of a load."""
 
     def close(self) -> None:
-        """Close every connection."""
+        """Close every connection; a call of another thread that still runs ends with Unavailable."""

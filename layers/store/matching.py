@@ -5,9 +5,6 @@ else, where one of the two has none, by geometry and key together, then by key a
 What did not change is not touched.
 """
 
-# Identifiers come quoted from the catalog: ruff cannot see that.
-# ruff: noqa: S608
-
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence

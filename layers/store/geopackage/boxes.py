@@ -4,9 +4,6 @@ The geometry is read only for those whose box meets a corner of the query's or r
 without a place meets every box (17-069r4, /req/core/fc-bbox-response C).
 """
 
-# Identifiers come quoted from the catalog and values are bound: ruff cannot see that.
-# ruff: noqa: S608
-
 from __future__ import annotations
 
 from collections.abc import Sequence

@@ -1,8 +1,5 @@
 """Layers of other forms than features in the file: their records, and nothing else of them."""
 
-# Only constants are put into SQL: ruff cannot see that.
-# ruff: noqa: S608
-
 from __future__ import annotations
 
 import sqlite3

@@ -1,8 +1,5 @@
 """The first and the last time of a layer."""
 
-# Identifiers come quoted from the catalog and values are bound: ruff cannot see that.
-# ruff: noqa: S608
-
 from __future__ import annotations
 
 import sqlite3

@@ -1,8 +1,5 @@
 """A stage becomes the layer's new generation, in one transaction of the city's file."""
 
-# Identifiers come quoted from the catalog and values are bound: ruff cannot see that.
-# ruff: noqa: S608
-
 from __future__ import annotations
 
 import json

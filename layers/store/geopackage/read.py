@@ -1,8 +1,5 @@
 """Pages and items: the bytes, or the columns, of the features that were chosen."""
 
-# Identifiers come quoted from the catalog and values are bound: ruff cannot see that.
-# ruff: noqa: S608
-
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence

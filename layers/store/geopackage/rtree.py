@@ -5,9 +5,6 @@ each, then cells of a 64-bit number and four 32-bit floats, big-endian throughou
 Sort-Tile-Recursive (Leutenegger, Lopez, Edgington: STR, ICDE 1997).
 """
 
-# Identifiers come quoted from the catalog and values are bound: ruff cannot see that.
-# ruff: noqa: S608
-
 from __future__ import annotations
 
 import sqlite3

@@ -1,8 +1,5 @@
 """The tables of the file: what GeoPackage 1.3 prescribes, and our own ``twin_`` tables beside it."""
 
-# Identifiers come quoted from the catalog and values are bound: ruff cannot see that.
-# ruff: noqa: S608
-
 from __future__ import annotations
 
 import sqlite3

@@ -5,9 +5,6 @@ walking the table in the order of the ids as long as that may find it, else by a
 order with a limit.
 """
 
-# Identifiers come quoted from the catalog and values are bound: ruff cannot see that.
-# ruff: noqa: S608
-
 from __future__ import annotations
 
 from collections.abc import Sequence

@@ -5,9 +5,6 @@ attaches the stage and moves it in one transaction. The stage is locked (flock) 
 process lives, so the next open can tell an abandoned one and remove it.
 """
 
-# Identifiers come quoted from the catalog and values are bound: ruff cannot see that.
-# ruff: noqa: S608
-
 from __future__ import annotations
 
 import contextlib
@@ -21,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from layers.errors import BadFile
 from layers.lockfile import hold
 from layers.store import geojson, staged
-from layers.store.base import LayerSpec
+from layers.store.base import LayerSpec, Stage
 from layers.store.geopackage import blob
 from layers.store.geopackage.connection import sqlite_errors
 from layers.store.geopackage.schema import COLUMN_TYPES
@@ -31,7 +28,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-class GeoPackageStage:
+class GeoPackageStage(Stage):
     """Implements :class:`layers.store.base.Stage`."""
 
     def __init__(self, folder: Path, spec: LayerSpec) -> None:
@@ -61,7 +58,6 @@ class GeoPackageStage:
         con.execute("CREATE UNIQUE INDEX one_source ON rows (source_id) WHERE source_id IS NOT NULL")
 
     def add(self, batch: pa.Table) -> None:
-        """Write one batch. Raises BadFile: a source id twice, a geometry or value that does not fit."""
         if self._con is None:
             raise ValueError("the stage was dropped or published")
         rows = _rows(batch, self.spec, self.fields)
@@ -83,13 +79,11 @@ class GeoPackageStage:
             self._con.execute("COMMIT")
 
     def close(self) -> None:
-        """End writing; the file stays for the publish."""
         if self._con is not None:
             self._con.close()
             self._con = None
 
     def drop(self) -> None:
-        """Forget the stage. May be called again."""
         self.close()
         if self._lock is not None:
             _remove(self.path)

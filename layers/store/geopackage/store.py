@@ -1,8 +1,5 @@
 """The store of an embedded city: one GeoPackage file, edited by us, QGIS and GDAL alike."""
 
-# Identifiers come quoted from the catalog and values are bound: ruff cannot see that.
-# ruff: noqa: S608
-
 from __future__ import annotations
 
 import json
@@ -21,7 +18,7 @@ from layers.model import Change, FeatureLayer, Item, Layer, Page, Rows, Selectio
 from layers.query import Query
 from layers.store import forms as other_forms
 from layers.store import layer_record
-from layers.store.base import FormSpec, LayerSpec, Published, Stage
+from layers.store.base import FormSpec, LayerSpec, Published, Stage, Store
 from layers.store.geopackage import (
     catalog,
     edit,
@@ -45,7 +42,7 @@ from layers.types import CRS84, Interval
 KEPT_REVISIONS = 20_000  # a thread, asked since the last change
 
 
-class GeoPackageStore:
+class GeoPackageStore(Store):
     """Implements :class:`layers.store.base.Store`. Made by :func:`layers.store.geopackage.open`."""
 
     def __init__(self, path: Path, *, read_only: bool, few: int, crs_also: tuple[str, ...]) -> None:
@@ -72,7 +69,6 @@ class GeoPackageStore:
         self._now.start(opening.begin_epoch(con, path, mark, read_only=read_only))
 
     def close(self) -> None:
-        """Close every connection; a call of another thread that still runs ends with Unavailable."""
         with self._lock, self._scans_lock:
             self._closed = True
             self._now.close()
@@ -94,20 +90,16 @@ class GeoPackageStore:
 
     @property
     def read_only(self) -> bool:
-        """True when the city folder cannot be written; writes then raise ReadOnly."""
         return self._read_only
 
     @property
     def local(self) -> bool:
-        """True: a plain read costs microseconds."""
         return True
 
     def seq(self) -> int:
-        """The newest number of the change log, exact at the moment of the call."""
         return self._now.current().seq
 
     def wait(self, since: int, seconds: float) -> int:
-        """Wait until the log goes beyond ``since``, or the time is over; its newest number."""
         until = time.monotonic() + seconds
         while (newest := self.seq()) <= since and (left := until - time.monotonic()) > 0:
             time.sleep(min(left, LOOK_S))
@@ -116,18 +108,15 @@ class GeoPackageStore:
     # Reading
 
     def changes(self, since: int, limit: int = 10_000) -> list[Change]:
-        """Log rows with seq > since, ascending; see :mod:`layers.store.geopackage.log`."""
         with self._now.reading() as view:
             return log.changes(view.con, since, limit)
 
     def feature_layers(self) -> list[FeatureLayer]:
-        """Every layer of features that can be read, by id."""
         with self._now.reading(None) as view:
             usable = [t for t in view.tables.values() if t.state == layer_record.OK]
             return [view.summary(table, self._summaries) for table in usable]
 
     def layers(self) -> list[Layer]:
-        """Every layer of every form that can be read, by id."""
         with self._now.reading(None) as view:
             usable = [t for t in view.tables.values() if t.state == layer_record.OK]
             found: list[Layer] = [view.summary(table, self._summaries) for table in usable]
@@ -135,7 +124,6 @@ class GeoPackageStore:
             return sorted(found, key=lambda layer: layer.id)
 
     def layer(self, layer_id: str) -> Layer:
-        """One layer of any form. Raises NotFound; Unavailable when another program left it half replaced."""
         row = self._now.current().forms.get(layer_id)
         if row is None:
             return self.feature_layer(layer_id)
@@ -146,7 +134,6 @@ class GeoPackageStore:
             return view.summary(_table(view, layer_id), self._summaries)
 
     def feature_layer(self, layer_id: str) -> FeatureLayer:
-        """One layer of features. Raises NotFound; Unavailable when another program left it half replaced."""
         view = self._now.current()
         table = _table(view, layer_id)
         kept = self._summaries.get(layer_id)
@@ -157,12 +144,10 @@ class GeoPackageStore:
             return view.summary(table, self._summaries)
 
     def interval(self, layer_id: str) -> Interval:
-        """The first and the last value of the layer's time field. Raises NotFound."""
         with self._now.reading() as view:
             return interval.interval(view.con, _table(view, layer_id))
 
     def items(self, layer_id: str, query: Query) -> Page:
-        """A page of features. Raises NotFound, BadParameter (unknown property), Busy (time limit)."""
         with self._now.reading() as view:
             table = _table(view, layer_id)
             page, made = read.page(view, table, query, view.summary(table, self._summaries), self._few)
@@ -171,21 +156,16 @@ class GeoPackageStore:
         return page
 
     def select(self, layer_id: str, query: Query) -> Selection:
-        """The same page as columns; ``query.crs`` is not applied (WKB is lon/lat)."""
         with self._now.reading() as view:
             table = _table(view, layer_id)
             return read.select(view, table, query, view.summary(table, self._summaries), self._few)
 
     def count(self, layer_id: str, query: Query, most: int) -> int | None:
-        """How many features a query selects; None when they are more than ``most``. Raises as ``items``."""
         with self._now.reading() as view:
             table = _table(view, layer_id)
             return selection.count(view, table, query, view.summary(table, self._summaries), most)
 
     def scan(self, layer_id: str, query: Query, size: int = 5_000) -> Generator[Rows]:
-        """Everything a query selects, of one moment, in batches; see :mod:`layers.store.geopackage.scan`.
-
-        Raises as ``items`` when the first batch is asked for."""
         self._now.same_file()
         view = self._now.fresh()
         try:
@@ -204,7 +184,6 @@ class GeoPackageStore:
         yield from scan.batches(cursor, table, query, size)
 
     def item(self, layer_id: str, fid: int, crs: str = CRS84) -> Item:
-        """One feature. Raises NotFound."""
         kept = self._kept(layer_id, fid) if crs == CRS84 else None
         if kept is not None:
             return kept
@@ -240,7 +219,6 @@ class GeoPackageStore:
         return Item(row[0], fid, row[1])
 
     def revision(self, layer_id: str, fid: int) -> int:
-        """The revision of one feature. Raises NotFound."""
         view = self._now.current()
         known = view.revisions.get((layer_id, fid))
         if known is not None:
@@ -257,7 +235,6 @@ class GeoPackageStore:
         return number
 
     def rows(self, layer_id: str, fids: Sequence[int] | None = None, *, meshes: bool = False) -> Rows:
-        """Features that have a geometry, as columns, for the tilers. No time limit."""
         with self._now.reading(None) as view:
             return read.rows(view, _table(view, layer_id), fids, meshes)
 
@@ -321,13 +298,11 @@ class GeoPackageStore:
                 self._pruned = log.prune(con)
 
     def stage(self, spec: LayerSpec) -> Stage:
-        """Begin a load. Raises ReadOnly, BadFile (an id or field name a table cannot have)."""
         if self._read_only:
             raise ReadOnly("the city folder cannot be written")
         return GeoPackageStage(self._derived / "stage", spec)
 
     def publish(self, stage: Stage, *, mode: str = "replace") -> Published:
-        """Make a stage the layer's new generation in one transaction; the stage is used up."""
         if not isinstance(stage, GeoPackageStage):
             raise TypeError("not a stage of this store")
         try:
@@ -337,12 +312,10 @@ class GeoPackageStore:
             stage.drop()
 
     def create(self, layer_id: str, feature: Mapping[str, Any], actor: str | None = None) -> tuple[int, int]:
-        """POST: a new feature. Returns its fid and revision. Raises BadBody, Exists."""
         with self._writing() as con:
             return edit.create(con, self._table(layer_id), feature, actor)
 
     def delete(self, layer_id: str, fid: int, if_match: int | None = None, actor: str | None = None) -> int:
-        """DELETE: the feature and its mesh. Returns the log number. Raises NotFound, Stale."""
         with self._writing() as con:
             return edit.delete(con, self._table(layer_id), fid, if_match, actor)
 
@@ -354,7 +327,6 @@ class GeoPackageStore:
         if_match: int | None = None,
         actor: str | None = None,
     ) -> int:
-        """PUT: the whole feature (GeoJSON). Returns the new revision."""
         with self._writing() as con:
             return edit.replace(con, self._table(layer_id), fid, feature, if_match, actor)
 
@@ -366,23 +338,19 @@ class GeoPackageStore:
         if_match: int | None = None,
         actor: str | None = None,
     ) -> int:
-        """PATCH: RFC 7396 merge-patch of ``properties`` and/or ``geometry``; as ``replace``."""
         with self._writing() as con:
             return edit.patch(con, self._table(layer_id), fid, patch, if_match, actor)
 
     def actors(self, layer_id: str, fid: int) -> list[tuple[int, str, str]]:
-        """Who edited a feature through this program: (revision, name, UTC instant), newest first."""
         with self._now.reading() as view:
             return log.actors(view.con, layer_id, fid)
 
     def record(self, spec: FormSpec) -> int:
-        """Record a layer of another form than features; its generation. Raises BadFile, Exists, ReadOnly."""
         other_forms.check(spec)
         with self._writing() as con, transaction(con):
             return forms.record(con, spec)
 
     def drop(self, layer_id: str) -> None:
-        """Remove a layer. Raises NotFound, ReadOnly."""
         with self._writing() as con:
             if layer_id not in self._now.current().tables:
                 with transaction(con):
@@ -398,14 +366,12 @@ class GeoPackageStore:
                 catalog.touch(con)
 
     def report(self, layer_id: str) -> Mapping[str, Any] | None:
-        """The report of the layer's last load, as stored by ``save_report``."""
         with self._now.reading() as view:
             row = view.con.execute("SELECT report FROM twin_reports WHERE layer=?", (layer_id,)).fetchone()
         found: Mapping[str, Any] | None = json.loads(row[0]) if row else None
         return found
 
     def save_report(self, layer_id: str, report: Mapping[str, Any]) -> None:
-        """Keep the report of a load."""
         text = json.dumps(report, ensure_ascii=False, default=str)
         with self._writing() as con, transaction(con):
             con.execute("INSERT OR REPLACE INTO twin_reports VALUES (?,?)", (layer_id, text))

@@ -1,8 +1,5 @@
 """One thread's reading connection, and what it knows of the store at its present snapshot."""
 
-# Identifiers come quoted from the catalog and values are bound: ruff cannot see that.
-# ruff: noqa: S608
-
 from __future__ import annotations
 
 import sqlite3

@@ -5,9 +5,6 @@ an outdated catalogue, or in a history that is not the one shown before, is not 
 brought up to date, and the question asked again.
 """
 
-# Identifiers come quoted from the catalog and values are bound: ruff cannot see that.
-# ruff: noqa: S608
-
 from __future__ import annotations
 
 import threading

@@ -4,9 +4,6 @@ Every ``refresh`` seconds the rows are compared with the copy, and only what dif
 copy's own triggers log that, so ETags, tiles and pages follow as for any layer, and are true of the copy.
 """
 
-# Identifiers come quoted from the catalog and values are bound: ruff cannot see that.
-# ruff: noqa: S608
-
 from __future__ import annotations
 
 import time

@@ -1,8 +1,5 @@
 """The tables of layers: made, checked against what other programs did to them, repaired, removed."""
 
-# Identifiers come quoted from the catalog and values are bound: ruff cannot see that.
-# ruff: noqa: S608
-
 from __future__ import annotations
 
 from collections.abc import Sequence

@@ -1,8 +1,5 @@
 """Edits of single features: one transaction each, logged by the triggers like any other program's."""
 
-# Identifiers come quoted from the catalog and values are bound: ruff cannot see that.
-# ruff: noqa: S608
-
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping

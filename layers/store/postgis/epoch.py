@@ -8,9 +8,6 @@ process of this city folder before, has shown: each log row carries a random non
 agree, the store gets a new epoch.
 """
 
-# Identifiers are quoted and values are bound: ruff cannot see that.
-# ruff: noqa: S608
-
 from __future__ import annotations
 
 import contextlib

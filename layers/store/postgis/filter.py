@@ -6,8 +6,6 @@ guarded; ``OFFSET 0`` keeps the planner from writing an operand out once for eac
 """
 
 # Every text here is a constant or an identifier quoted by the catalogue, and values are bound.
-# ruff: noqa: S608
-
 from __future__ import annotations
 
 from collections.abc import Sequence

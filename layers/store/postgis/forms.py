@@ -1,8 +1,5 @@
 """Layers of other forms than features in the database: their records, and nothing else of them."""
 
-# The schema is quoted and values are bound: ruff cannot see that.
-# ruff: noqa: S608
-
 from __future__ import annotations
 
 from typing import Any

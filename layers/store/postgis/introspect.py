@@ -1,8 +1,5 @@
 """What the database says of the layers' tables: compared, to see what other programs did to them."""
 
-# Identifiers come quoted from the catalog and values are bound: ruff cannot see that.
-# ruff: noqa: S608
-
 from __future__ import annotations
 
 import hashlib

@@ -1,8 +1,5 @@
 """What the database says of its layers, and whether that is still true after other programs changed it."""
 
-# Identifiers come quoted from the catalog and values are bound: ruff cannot see that.
-# ruff: noqa: S608
-
 from __future__ import annotations
 
 import json

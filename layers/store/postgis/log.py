@@ -5,9 +5,6 @@ no ETag changes. Whoever last read the log before the number in ``twin_pruned`` 
 and is told that the layer changed as a whole. Counts are moved to the layers' bases before rows go.
 """
 
-# Identifiers come quoted from the catalog and values are bound: ruff cannot see that.
-# ruff: noqa: S608
-
 from __future__ import annotations
 
 from psycopg.types.numeric import Int8

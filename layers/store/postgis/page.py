@@ -1,8 +1,5 @@
 """Pages of features: of few candidates by one statement that counts them, of many by a search."""
 
-# Identifiers come quoted from the catalog and values are bound: ruff cannot see that.
-# ruff: noqa: S608
-
 from __future__ import annotations
 
 import time

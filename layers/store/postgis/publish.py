@@ -3,9 +3,6 @@
 Other writers of the layer wait for that transaction; readers do not, unless the fields of the layer change.
 """
 
-# Identifiers come quoted from the catalog and values are bound: ruff cannot see that.
-# ruff: noqa: S608
-
 from __future__ import annotations
 
 import json

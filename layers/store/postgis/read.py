@@ -1,8 +1,5 @@
 """What reading has in common, and single features: a statement also tells of which moment its answer is."""
 
-# Identifiers come quoted from the catalog and values are bound: ruff cannot see that.
-# ruff: noqa: S608
-
 from __future__ import annotations
 
 import struct

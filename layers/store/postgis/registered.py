@@ -1,8 +1,5 @@
 """Tables and views of other programs, published as layers where they lie, in their own CRS."""
 
-# Identifiers come quoted from the catalog and values are bound: ruff cannot see that.
-# ruff: noqa: S608
-
 from __future__ import annotations
 
 import json

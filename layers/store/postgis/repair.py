@@ -1,8 +1,5 @@
 """What other programs did to the tables of layers, put right, or why it cannot be."""
 
-# Identifiers come quoted from the catalog and values are bound: ruff cannot see that.
-# ruff: noqa: S608
-
 from __future__ import annotations
 
 from collections.abc import Sequence

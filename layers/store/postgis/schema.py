@@ -10,9 +10,6 @@ The functions run as the owner of the schema with a fixed search path, so whoeve
 right on our tables. The triggers are ENABLE ALWAYS: they fire under session_replication_role = replica, too.
 """
 
-# Identifiers are quoted and values are bound: ruff cannot see that.
-# ruff: noqa: S608
-
 from __future__ import annotations
 
 import hashlib

@@ -1,8 +1,5 @@
 """Geometry columns of other programs hold more than the API can say: what clients see of them."""
 
-# Identifiers come quoted from the catalog: ruff cannot see that.
-# ruff: noqa: S608
-
 from __future__ import annotations
 
 

@@ -4,9 +4,6 @@ The stage has a connection of its own for as long as it lives, which holds an ad
 tells by it which stages were abandoned, and removes them.
 """
 
-# Identifiers come quoted from the catalog and values are bound: ruff cannot see that.
-# ruff: noqa: S608
-
 from __future__ import annotations
 
 import secrets
@@ -18,7 +15,7 @@ import psycopg
 
 from layers.errors import BadFile, TwinError
 from layers.store import staged
-from layers.store.base import LayerSpec
+from layers.store.base import LayerSpec, Stage
 from layers.store.postgis.connection import Connection, quoted
 from layers.store.postgis.schema import COLUMN_TYPES
 
@@ -26,7 +23,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-class PostgisStage:
+class PostgisStage(Stage):
     """Implements :class:`layers.store.base.Stage`. ``con`` is the stage's own, ready for writing."""
 
     def __init__(
@@ -66,7 +63,6 @@ class PostgisStage:
         self.con.execute(f"CREATE UNIQUE INDEX ON {self.table} (source_id) WHERE source_id IS NOT NULL")
 
     def add(self, batch: pa.Table) -> None:
-        """Write one batch. Raises BadFile: a source id twice, a geometry or value that does not fit."""
         import shapely
 
         if self._dropped:
@@ -89,7 +85,6 @@ class PostgisStage:
                 copy.write_row((shape, *values, mesh))
 
     def drop(self) -> None:
-        """Forget the stage. May be called again."""
         if self._dropped:
             return
         self._dropped = True

@@ -1,8 +1,5 @@
 """The store of a city in PostGIS: several servers, loads, QGIS and psql work on it at once."""
 
-# Identifiers come quoted from the catalog and values are bound: ruff cannot see that.
-# ruff: noqa: S608
-
 from __future__ import annotations
 
 import json
@@ -17,7 +14,7 @@ from layers.model import Change, FeatureLayer, Item, Layer, Page, Rows, Selectio
 from layers.query import Query
 from layers.store import forms as other_forms
 from layers.store import layer_record
-from layers.store.base import FormSpec, LayerSpec, Published, Stage
+from layers.store.base import FormSpec, LayerSpec, Published, Stage, Store
 from layers.store.database import Database
 from layers.store.postgis import ddl, edit, forms, layer_table, log, page, publish, read
 from layers.store.postgis.catalogue import CHANGED, TRIES, Catalogue
@@ -30,7 +27,7 @@ from layers.store.postgis.summary import Summary
 from layers.types import CRS84, Interval
 
 
-class PostgisStore:
+class PostgisStore(Store):
     """Implements :class:`layers.store.base.Store`. Made by :func:`layers.store.postgis.open`."""
 
     def __init__(self, database: Database, mark: Path | None, few: int, crs_also: tuple[str, ...]) -> None:
@@ -45,7 +42,6 @@ class PostgisStore:
         self._summary = Summary(database.schema, self._sessions, crs_also)
 
     def close(self) -> None:
-        """Close every connection; a call of another thread that still runs ends with Unavailable."""
         if self._closed:
             return
         self._closed = True
@@ -71,25 +67,20 @@ class PostgisStore:
 
     @property
     def local(self) -> bool:
-        """False: a database is behind a socket."""
         return False
 
     def seq(self) -> int:
-        """The newest number of the change log, exact at the moment of the call."""
         return self._catalogue.state().seq
 
     def wait(self, since: int, seconds: float) -> int:
-        """Wait until a number above ``since`` is known, or the time is over: the newest known one."""
         return self._catalogue.listener.wait(since, seconds)
 
     # Reading
 
     def changes(self, since: int, limit: int = 10_000) -> list[Change]:
-        """Log rows with seq > since, ascending."""
         return self._catalogue.call(lambda con: log.changes(con, self._schema, since, limit))
 
     def feature_layers(self) -> list[FeatureLayer]:
-        """Every layer of features that can be read, by id."""
         self._catalogue.state()
         usable = [t.id for t in self._catalogue.known().tables.values() if t.state == layer_record.OK]
         found = []
@@ -99,13 +90,11 @@ class PostgisStore:
         return found
 
     def layers(self) -> list[Layer]:
-        """Every layer of every form that can be read, by id."""
         found: list[Layer] = [*self.feature_layers()]
         found += self._catalogue.call(lambda con: forms.layers(con, self._schema))
         return sorted(found, key=lambda layer: layer.id)
 
     def layer(self, layer_id: str) -> Layer:
-        """One layer of any form. Raises NotFound; Unavailable when another program left it half replaced."""
         self._catalogue.state()
         if layer_id not in self._catalogue.known().tables:
             found = self._catalogue.call(lambda con: forms.layers(con, self._schema, layer_id))
@@ -114,8 +103,6 @@ class PostgisStore:
         return self.feature_layer(layer_id)
 
     def feature_layer(self, layer_id: str) -> FeatureLayer:
-        """One layer of features. Raises NotFound; Unavailable when another program left it half replaced."""
-
         def ask(con: Connection, table: Table) -> tuple[State, FeatureLayer]:
             sql = read.state_sql(table.schema, table.id, table.relation)
             row = con.execute(sql, (), binary=True).fetchone()
@@ -126,8 +113,6 @@ class PostgisStore:
         return self._catalogue.of(layer_id, ask)[1]
 
     def interval(self, layer_id: str) -> Interval:
-        """The first and the last value of the layer's time field. Raises NotFound."""
-
         def ask(con: Connection, table: Table) -> tuple[State, Interval]:
             row = con.execute(
                 read.state_sql(table.schema, table.id, table.relation), (), binary=True
@@ -139,13 +124,11 @@ class PostgisStore:
         return self._catalogue.of(layer_id, ask)[1]
 
     def items(self, layer_id: str, query: Query) -> Page:
-        """A page of features. Raises NotFound, BadParameter (unknown property), Busy (time limit)."""
         table, (found, matched) = self._found(layer_id, query, wkb=False)
         bodies = read.bodies(table, found, query.crs)
         return Page(b",".join(bodies), len(bodies), matched, found.next_after)
 
     def select(self, layer_id: str, query: Query) -> Selection:
-        """The same page as columns; ``query.crs`` is not applied (WKB is lon/lat)."""
         table, (found, matched) = self._found(layer_id, query, wkb=True)
         return Selection(read.as_columns(table, found.fields, found.rows), matched, found.next_after)
 
@@ -159,14 +142,12 @@ class PostgisStore:
         return self._catalogue.of(layer_id, ask)
 
     def count(self, layer_id: str, query: Query, most: int) -> int | None:
-        """How many features a query selects; None when they are more than ``most``. Raises as ``items``."""
         found = self._catalogue.of(
             layer_id, lambda con, t: page.count(con, PageRequest(t, query, wkb=False), most)
         )[1]
         return found if found <= most else None
 
     def scan(self, layer_id: str, query: Query, size: int = 5_000) -> Generator[Rows]:
-        """Everything a query selects, of one moment, in batches; see the protocol."""
         self.feature_layer(layer_id)
         con = self._sessions.single(write=False)
         self._scans.add(con)
@@ -200,8 +181,6 @@ class PostgisStore:
         return read.batches(con, found.usable(), query, size)
 
     def item(self, layer_id: str, fid: int, crs: str = CRS84) -> Item:
-        """One feature. Raises NotFound."""
-
         def ask(con: Connection, table: Table) -> tuple[State, tuple[int, read.Found]]:
             moment, number, found = read.item(con, table, fid if abs(fid) < 2**63 else -1)
             return moment, (number, found)
@@ -213,8 +192,6 @@ class PostgisStore:
         return Item(bodies[0], fid, number)
 
     def revision(self, layer_id: str, fid: int) -> int:
-        """The revision of one feature. Raises NotFound."""
-
         def ask(con: Connection, table: Table) -> tuple[State, tuple[int, bool]]:
             moment, number, there = read.revision(con, table, fid if abs(fid) < 2**63 else -1)
             return moment, (number, there)
@@ -225,7 +202,6 @@ class PostgisStore:
         return number
 
     def rows(self, layer_id: str, fids: Sequence[int] | None = None, *, meshes: bool = False) -> Rows:
-        """Features that have a geometry, as columns, for the tilers. No time limit."""
         for attempt in range(TRIES):
             table = self._catalogue.table(layer_id)
             try:
@@ -257,7 +233,6 @@ class PostgisStore:
             raise Busy(f"layer {layer_id} is being replaced; try again") from error
 
     def stage(self, spec: LayerSpec) -> Stage:
-        """Begin a load. Raises ReadOnly, BadFile (an id or field name a table cannot have)."""
         self._catalogue.state()
         con = self._sessions.single(write=True)
         try:
@@ -269,7 +244,6 @@ class PostgisStore:
         return made
 
     def publish(self, stage: Stage, *, mode: str = "replace") -> Published:
-        """Make a stage the layer's new generation in one transaction; the stage is used up."""
         if not isinstance(stage, PostgisStage):
             raise TypeError("not a stage of this store")
         try:
@@ -279,12 +253,10 @@ class PostgisStore:
             stage.drop()
 
     def create(self, layer_id: str, feature: Mapping[str, Any], actor: str | None = None) -> tuple[int, int]:
-        """POST: a new feature (GeoJSON without id). Returns its fid and revision."""
         with self._writing(layer_id) as (con, table):
             return edit.create(con, table, feature, actor)
 
     def delete(self, layer_id: str, fid: int, if_match: int | None = None, actor: str | None = None) -> int:
-        """DELETE: the feature and its mesh. Returns the log number."""
         with self._writing(layer_id) as (con, table):
             return edit.delete(con, table, fid, if_match, actor)
 
@@ -296,7 +268,6 @@ class PostgisStore:
         if_match: int | None = None,
         actor: str | None = None,
     ) -> int:
-        """PUT: the whole feature (GeoJSON). Returns the new revision."""
         with self._writing(layer_id) as (con, table):
             return edit.replace(con, table, fid, feature, if_match, actor)
 
@@ -308,23 +279,19 @@ class PostgisStore:
         if_match: int | None = None,
         actor: str | None = None,
     ) -> int:
-        """PATCH: RFC 7396 merge-patch of ``properties`` and/or ``geometry``; as ``replace``."""
         with self._writing(layer_id) as (con, table):
             return edit.patch(con, table, fid, patch, if_match, actor)
 
     def actors(self, layer_id: str, fid: int) -> list[tuple[int, str, str]]:
-        """Who edited a feature through this program: (revision, name, UTC instant), newest first."""
         return self._catalogue.call(lambda con: log.actors(con, self._schema, layer_id, fid))
 
     def record(self, spec: FormSpec) -> int:
-        """Record a layer of another form than features; its generation. Raises BadFile, Exists."""
         other_forms.check(spec)
         self._catalogue.state()
         with self._sessions.writing() as con, con.transaction():
             return forms.record(self._catalogue.place(con), spec)
 
     def drop(self, layer_id: str) -> None:
-        """Remove a layer, or the record of one of another form. Raises NotFound, ReadOnly."""
         self._catalogue.state()
         table = self._catalogue.learn().tables.get(layer_id)
         with self._sessions.writing() as con, con.transaction():
@@ -338,14 +305,12 @@ class PostgisStore:
                 raise NotFound(f"there is no layer {shown(layer_id)}")
 
     def report(self, layer_id: str) -> Mapping[str, Any] | None:
-        """The report of the layer's last load, as stored by ``save_report``."""
         sql = f"SELECT report FROM {self._s}.twin_reports WHERE layer = %s"
         row = self._catalogue.call(lambda con: con.execute(sql, (layer_id,)).fetchone())
         found: Mapping[str, Any] | None = json.loads(row[0]) if row else None
         return found
 
     def save_report(self, layer_id: str, report: Mapping[str, Any]) -> None:
-        """Keep the report of a load."""
         text = json.dumps(report, ensure_ascii=False, default=str).replace("\\u0000", "\ufffd")
         sql = (
             f"INSERT INTO {self._s}.twin_reports VALUES (%s, %s)"

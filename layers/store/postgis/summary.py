@@ -1,8 +1,5 @@
 """What is known of a layer as a whole, kept from one change of it to the next: count, extent, gaps."""
 
-# Identifiers come quoted from the catalog and values are bound: ruff cannot see that.
-# ruff: noqa: S608
-
 from __future__ import annotations
 
 from dataclasses import replace
