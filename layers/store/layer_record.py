@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Self
 
 from layers.crs import LABEL84
 from layers.errors import BadParameter, NotFound, Unreadable
@@ -18,28 +19,38 @@ MISSING = "missing"
 LOAD_AGAIN = "load it again with twin load --replace"
 
 
-class Record(Protocol):
+@dataclass(frozen=True, slots=True)
+class Record:
     """A layer as a store's catalogue has it."""
 
+    id: str
+    kind: str
+    title: Titles
+    fields: tuple[Field, ...]
+    geometry_type: GeometryType
+    crs: str
+    time_field: str | None
+    key: tuple[str, ...]
+    generation: int
+    state: str
+    vertical_datum: str
+
     @property
-    def id(self) -> str: ...
-    @property
-    def kind(self) -> str: ...
-    @property
-    def title(self) -> Titles: ...
-    @property
-    def fields(self) -> tuple[Field, ...]: ...
-    @property
-    def geometry_type(self) -> GeometryType: ...
-    @property
-    def crs(self) -> str: ...
-    @property
-    def vertical_datum(self) -> str: ...
-    @property
-    def time_field(self) -> str | None: ...
-    @property
-    def generation(self) -> int: ...
-    def field(self, name: str) -> Field | None: ...
+    def remedy(self) -> str:
+        """What an operator can do where the layer cannot be read."""
+        return LOAD_AGAIN
+
+    def field(self, name: str) -> Field | None:
+        """The field of that name, or None."""
+        return next((f for f in self.fields if f.name == name), None)
+
+    def usable(self) -> Self:
+        """Itself. Raises NotFound when its table is gone, Unreadable when its state is not in order."""
+        if self.state == MISSING:
+            raise NotFound(f"layer {self.id} was removed from the store by another program; {LOAD_AGAIN}")
+        if self.state != OK:
+            raise Unreadable(f"layer {self.id} cannot be read: {self.state}; {self.remedy}")
+        return self
 
 
 def layer(
@@ -74,14 +85,6 @@ def layer(
         crs_also=crs_also,
         storage_crs=record.crs if in_place else LABEL84,
     )
-
-
-def check_usable(layer_id: str, state: str, remedy: str = LOAD_AGAIN) -> None:
-    """Raises NotFound when a layer's table is gone, Unreadable when its state is not in order."""
-    if state == MISSING:
-        raise NotFound(f"layer {layer_id} was removed from the store by another program; {LOAD_AGAIN}")
-    if state != OK:
-        raise Unreadable(f"layer {layer_id} cannot be read: {state}; {remedy}")
 
 
 def chosen_fields(record: Record, query: Query) -> tuple[Field, ...]:

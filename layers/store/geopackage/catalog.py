@@ -13,25 +13,14 @@ from layers.model import FeatureLayer
 from layers.store import layer_record
 from layers.store.geopackage import schema
 from layers.store.geopackage.connection import quoted
-from layers.store.layer_record import MISSING, OK
-from layers.types import Bbox, Field, FieldType, GeometryType, Titles
+from layers.store.layer_record import MISSING, OK, Record
+from layers.types import Bbox, Field, FieldType, GeometryType
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class Table(Record):
     """One layer as it lies in the file: its words, its property columns, its readiness."""
 
-    id: str
-    kind: str
-    title: Titles
-    fields: tuple[Field, ...]
-    geometry_type: GeometryType
-    crs: str
-    time_field: str | None
-    key: tuple[str, ...]
-    generation: int
-    state: str
-    vertical_datum: str
     trusted: bool = True  # False: a read-only file whose GeoJSON may lag behind its rows
 
     @property
@@ -62,15 +51,6 @@ class Table:
     def named(self, fields: tuple[Field, ...]) -> str:
         """Quoted columns of some fields, of alias ``t``, each preceded by a comma."""
         return "".join(f", t.{quoted(f.name)}" for f in fields)
-
-    def field(self, name: str) -> Field | None:
-        """The field of that name, or None."""
-        return next((f for f in self.fields if f.name == name), None)
-
-    def usable(self) -> Table:
-        """Itself. Raises as :func:`layers.store.layer_record.check_usable`."""
-        layer_record.check_usable(self.id, self.state)
-        return self
 
 
 def tables(con: sqlite3.Connection) -> dict[str, Table]:

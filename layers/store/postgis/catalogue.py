@@ -165,15 +165,8 @@ class Catalogue:
 
     def state(self) -> State:
         """The present moment. Raises Unavailable, Busy."""
-
-        def ask(con: Connection) -> State:
-            row = con.execute(read.state_sql(self.schema), (), binary=True).fetchone()
-            if row is None:
-                raise Unavailable("the city's database is not a store of OneMap Twin")
-            return read.state(row[0])
-
         for _ in range(TRIES):
-            moment = self.call(ask)
+            moment = self.call(lambda con: read.moment(con, self.schema))
             if self.is_current(moment):
                 return moment
         raise Busy("the city's database is being restored, or the address for reading leads to another one")
@@ -236,9 +229,7 @@ class Catalogue:
         def ask(con: Connection) -> Known:
             with con.transaction():
                 con.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-                row = con.execute(read.state_sql(self.schema), (), binary=True).fetchone()
-                assert row is not None
-                moment = read.state(row[0])
+                moment = read.moment(con, self.schema)
                 return Known(
                     moment.meta, moment.stamp, layer_table.tables(con, self.schema, self._rights(con))
                 )

@@ -8,13 +8,12 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, cast
 
-from layers.store import layer_record
-from layers.store.layer_record import LOAD_AGAIN
+from layers.store.layer_record import LOAD_AGAIN, Record
 from layers.store.postgis import shape
 from layers.store.postgis.connection import bound, quoted
 from layers.store.postgis.rights import ALL, Rights
 from layers.store.postgis.schema import COLUMN_TYPES, copy_table, mesh_table, short
-from layers.types import Bbox, EditKind, Field, FieldType, GeometryType, Titles, only_time
+from layers.types import Bbox, EditKind, Field, FieldType, GeometryType, only_time
 
 #: What a value is cast to before its column judges its length: these names alone mean a length of 1.
 _OF_ANY_LENGTH = {"character": "bpchar", "bit": "bit varying"}
@@ -94,33 +93,20 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Table:
+class Table(Record):
     """One layer as it lies in the database.
 
     ``relation``, ``fid``, ``geom`` and what :meth:`column` gives are SQL for a statement with
     parameters, whose ``FROM`` names the relation ``t``. Geometries are in ``srid``, x first;
     ``crs`` is the CRS that clients are told."""
 
-    id: str
     schema: str
-    kind: str
-    title: Titles
-    fields: tuple[Field, ...]
     columns: Mapping[str, Column]
-    geometry_type: GeometryType
-    crs: str
-    time_field: str | None
-    key: tuple[str, ...]
-    generation: int
-    state: str
-    base_seq: int
-    base_count: int
     oid: int
     source: Source | None = None
     copied: bool = False  # the rows are a copy of what the source shows: see ``copied``
     untyped: bool = False  # the geometry column takes more than the API can say: see ``shape``
     rights: Rights = ALL
-    vertical_datum: str = ""
 
     @property
     def srid(self) -> int:
@@ -212,21 +198,14 @@ class Table:
         found = self.columns.get(name)
         return "NULL::text" if found is None else found.read
 
-    def field(self, name: str) -> Field | None:
-        """The field of that name, or None."""
-        return next((f for f in self.fields if f.name == name), None)
-
-    def usable(self) -> Table:
-        """Itself. Raises as :func:`layers.store.layer_record.check_usable`."""
-        remedy = LOAD_AGAIN if self.source is None else "see the settings of the layer"
-        layer_record.check_usable(self.id, self.state, remedy)
-        return self
+    @property
+    def remedy(self) -> str:
+        return LOAD_AGAIN if self.source is None else "see the settings of the layer"
 
 
 _SELECT = (
     "SELECT id, kind, title, fields, columns, geometry_type, crs, time_field, key, generation,"
-    " state, source, base_seq, base_count, signature,"
-    " vertical_datum FROM {s}.twin_layers ORDER BY id"
+    " state, source, signature, vertical_datum FROM {s}.twin_layers ORDER BY id"
 )
 
 
@@ -240,7 +219,7 @@ def tables(con: Any, schema: str, known: Mapping[str, Rights] | None = None) -> 
 
 def _table(schema: str, row: tuple[Any, ...], rights: Rights, copies: Mapping[str, int]) -> Table:
     (layer, kind, title, fields, columns, geometry, crs, time_field, key, generation) = row[:10]
-    state, source, base_seq, base_count, signature, datum = row[10:]
+    state, source, signature, datum = row[10:]
     found = [Column(*c) for c in json.loads(columns)]
     oid, typmod, follows = [*signature.split(" "), "", ""][:3]
     copied = source is not None and follows == "copied"
@@ -261,8 +240,6 @@ def _table(schema: str, row: tuple[Any, ...], rights: Rights, copies: Mapping[st
         key=tuple(json.loads(key)),
         generation=generation,
         state=state,
-        base_seq=base_seq,
-        base_count=base_count,
         oid=int(oid or 0),
         source=None if source is None else Source(**json.loads(source)),
         copied=copied,

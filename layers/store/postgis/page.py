@@ -189,13 +189,6 @@ def searched(con: Connection, asked: PageRequest, until: float) -> Found:
         return replace(found, matched=matched_by_page(query, len(found.rows), found.next_after is not None))
 
 
-def _counted(con: Connection, source: str, conditions: str, values: list[Any], most: int) -> int:
-    """How many match, right up to ``most``."""
-    sql = f"SELECT count(*) FROM (SELECT FROM {source} WHERE true{conditions} LIMIT {most + 1}) m"
-    row = con.execute(sql, values, binary=True, prepare=False).fetchone()
-    return 0 if row is None else int(row[0])
-
-
 def count(con: Connection, asked: PageRequest, most: int) -> tuple[State, int]:
     """How many features a query selects, right up to ``most``, and the moment of it."""
     table = asked.table
@@ -203,7 +196,7 @@ def count(con: Connection, asked: PageRequest, most: int) -> tuple[State, int]:
     with con.transaction(), ReadingErrors(asked.query):
         con.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         read.hold(con, table.raw)
-        moment = con.execute(read.state_sql(table.schema, table.id, table.relation), ()).fetchone()
-        assert moment is not None
-        found = _counted(con, asked.source, box + others, [*box_values, *values], most)
-        return read.state(moment[0]), found
+        moment = read.moment(con, table.schema, table)
+        sql = f"SELECT count(*) FROM (SELECT FROM {asked.source} WHERE true{box + others} LIMIT {most + 1}) m"
+        row = con.execute(sql, [*box_values, *values], binary=True, prepare=False).fetchone()
+        return moment, 0 if row is None else int(row[0])

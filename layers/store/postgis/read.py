@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from psycopg.types.numeric import Int8
 
+from layers.errors import Unavailable
 from layers.model import Mesh, Rows
 from layers.query import Query
 from layers.store import compile, geojson
@@ -56,6 +57,15 @@ def state(text: str) -> State:
     """What :func:`state_sql` gives."""
     epoch, *numbers = text.split("|")
     return State(epoch, *map(int, numbers))
+
+
+def moment(con: Connection, schema: str, table: Table | None = None) -> State:
+    """The present moment, of a layer too where its table is given. Raises Unavailable."""
+    layer, relation = (None, None) if table is None else (table.id, table.relation)
+    row = con.execute(state_sql(schema, layer, relation), (), binary=True).fetchone()
+    if row is None:
+        raise Unavailable("the city's database is not a store of OneMap Twin")
+    return state(row[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,9 +181,9 @@ def item(con: Connection, table: Table, fid: int) -> tuple[State, int, Found]:
         )
     with ReadingErrors():
         found = con.execute(sql, (Int8(fid), Int8(fid)), binary=True).fetchall()
-    row, moment = found[0], state(found[0][0])
+    row, now = found[0], state(found[0][0])
     rows = [one[2:] for one in found if one[2] is not None]
-    return moment, row[1], Found(moment, table.fields, rows)
+    return now, row[1], Found(now, table.fields, rows)
 
 
 def revision_sql(table: Table) -> str:
@@ -236,8 +246,7 @@ def everything(con: Connection, table: Table, fids: Sequence[int] | None, meshes
     chosen, values = ("", []) if fids is None else (f" AND {table.fid} = ANY(%s)", [[int(f) for f in fids]])
     columns = "".join(f", {table.column(f)}" for f in table.fields)
     hold(con, table.raw)
-    sql = f"SELECT state FROM ({state_sql(table.schema, table.id, table.relation)}) s"
-    moment = state(con.execute(sql, ()).fetchone()[0])  # type: ignore[index]
+    now = moment(con, table.schema, table)
     with ReadingErrors():
         rows = con.execute(
             f"SELECT {table.fid}, {shape_sql(table, True)}{columns} FROM {table.relation} t"
@@ -247,7 +256,7 @@ def everything(con: Connection, table: Table, fids: Sequence[int] | None, meshes
         ).fetchall()
     found = as_columns(table, table.fields, rows)
     bodies_ = _meshes(con, table, fids) if meshes and table.source is None else {}
-    return moment, Rows(found.fids, found.wkb, found.properties, bodies_)
+    return now, Rows(found.fids, found.wkb, found.properties, bodies_)
 
 
 def _meshes(con: Connection, table: Table, fids: Sequence[int] | None) -> dict[int, Mesh]:

@@ -104,21 +104,14 @@ class PostgisStore(Store):
 
     def feature_layer(self, layer_id: str) -> FeatureLayer:
         def ask(con: Connection, table: Table) -> tuple[State, FeatureLayer]:
-            sql = read.state_sql(table.schema, table.id, table.relation)
-            row = con.execute(sql, (), binary=True).fetchone()
-            assert row is not None
-            moment = read.state(row[0])
+            moment = read.moment(con, table.schema, table)
             return moment, self._summary.layer(con, table, moment)
 
         return self._catalogue.of(layer_id, ask)[1]
 
     def interval(self, layer_id: str) -> Interval:
         def ask(con: Connection, table: Table) -> tuple[State, Interval]:
-            row = con.execute(
-                read.state_sql(table.schema, table.id, table.relation), (), binary=True
-            ).fetchone()
-            assert row is not None
-            moment = read.state(row[0])
+            moment = read.moment(con, table.schema, table)
             return moment, self._summary.interval(con, table, moment.layer_seq)
 
         return self._catalogue.of(layer_id, ask)[1]

@@ -134,10 +134,7 @@ class Summary:
         kept = self._layers.get(table.id)
         if kept is not None and kept[0] is table:
             return kept[1]
-        sql = read.state_sql(table.schema, table.id, table.relation)
-        row = con.execute(sql, (), binary=True).fetchone()
-        assert row is not None
-        return self.layer(con, table, read.state(row[0]))
+        return self.layer(con, table, read.moment(con, table.schema, table))
 
     def _matched(self, con: Connection, table: Table, found: read.Found) -> int | None:
         return self.count(con, table, found.state.layer_seq) if found.whole else found.matched
