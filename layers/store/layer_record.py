@@ -36,6 +36,21 @@ class Record:
     vertical_datum: str
 
     @property
+    def edits(self) -> tuple[EditKind, ...]:
+        """What may be done to single features."""
+        return EDITS
+
+    @property
+    def fixed_because(self) -> str:
+        """Why not everything may be done, for whoever runs the server; empty when all may."""
+        return ""
+
+    @property
+    def storage_crs(self) -> str:
+        """The CRS in which the rows are kept."""
+        return LABEL84
+
+    @property
     def remedy(self) -> str:
         """What an operator can do where the layer cannot be read."""
         return LOAD_AGAIN
@@ -59,14 +74,9 @@ def layer(
     extent: Bbox | None,
     count: int,
     seq: int,
-    edits: tuple[EditKind, ...] = EDITS,
-    fixed_because: str = "",
-    crs_also: tuple[str, ...] = (),
-    in_place: bool = False,
+    crs_also: tuple[str, ...],
 ) -> FeatureLayer:
-    """The public words of a layer, with what is true of its rows now.
-
-    ``in_place``: its rows are kept in their own CRS."""
+    """The public words of a layer, with what is true of its rows now."""
     return FeatureLayer(
         id=record.id,
         kind=record.kind,
@@ -80,10 +90,10 @@ def layer(
         generation=record.generation,
         seq=seq,
         time_field=record.time_field,
-        edits=edits,
-        fixed_because=fixed_because,
+        edits=record.edits,
+        fixed_because=record.fixed_because,
         crs_also=crs_also,
-        storage_crs=record.crs if in_place else LABEL84,
+        storage_crs=record.storage_crs,
     )
 
 

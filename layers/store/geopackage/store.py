@@ -18,7 +18,8 @@ from layers.model import Change, FeatureLayer, Item, Layer, Page, Rows, Selectio
 from layers.query import Query
 from layers.store import forms as other_forms
 from layers.store import layer_record
-from layers.store.base import FormSpec, LayerSpec, Published, Stage, Store
+from layers.store.base import FormSpec, LayerSpec, Published, Stage
+from layers.store.edit import EditedStore
 from layers.store.geopackage import (
     catalog,
     edit,
@@ -42,7 +43,7 @@ from layers.types import CRS84, Interval
 KEPT_REVISIONS = 20_000  # a thread, asked since the last change
 
 
-class GeoPackageStore(Store):
+class GeoPackageStore(EditedStore):
     """Implements :class:`layers.store.base.Store`. Made by :func:`layers.store.geopackage.open`."""
 
     def __init__(self, path: Path, *, read_only: bool, few: int, crs_also: tuple[str, ...]) -> None:
@@ -311,35 +312,10 @@ class GeoPackageStore(Store):
         finally:
             stage.drop()
 
-    def create(self, layer_id: str, feature: Mapping[str, Any], actor: str | None = None) -> tuple[int, int]:
+    @contextmanager
+    def _editor(self, layer_id: str) -> Iterator[edit.GeoPackageEditor]:
         with self._writing() as con:
-            return edit.create(con, self._table(layer_id), feature, actor)
-
-    def delete(self, layer_id: str, fid: int, if_match: int | None = None, actor: str | None = None) -> int:
-        with self._writing() as con:
-            return edit.delete(con, self._table(layer_id), fid, if_match, actor)
-
-    def replace(
-        self,
-        layer_id: str,
-        fid: int,
-        feature: Mapping[str, Any],
-        if_match: int | None = None,
-        actor: str | None = None,
-    ) -> int:
-        with self._writing() as con:
-            return edit.replace(con, self._table(layer_id), fid, feature, if_match, actor)
-
-    def patch(
-        self,
-        layer_id: str,
-        fid: int,
-        patch: Mapping[str, Any],
-        if_match: int | None = None,
-        actor: str | None = None,
-    ) -> int:
-        with self._writing() as con:
-            return edit.patch(con, self._table(layer_id), fid, patch, if_match, actor)
+            yield edit.GeoPackageEditor(con, _table(self._now.current(), layer_id))
 
     def actors(self, layer_id: str, fid: int) -> list[tuple[int, str, str]]:
         with self._now.reading() as view:
@@ -375,9 +351,6 @@ class GeoPackageStore(Store):
         text = json.dumps(report, ensure_ascii=False, default=str)
         with self._writing() as con, transaction(con):
             con.execute("INSERT OR REPLACE INTO twin_reports VALUES (?,?)", (layer_id, text))
-
-    def _table(self, layer_id: str) -> Table:
-        return _table(self._now.current(), layer_id)
 
 
 def _table(view: View, layer_id: str) -> Table:

@@ -168,12 +168,10 @@ class Table(Record):
 
     @property
     def edits(self) -> tuple[EditKind, ...]:
-        """What may be done to single features: nothing, in a copy."""
         return () if self.copied else self.rights.edits
 
     @property
     def fixed_because(self) -> str:
-        """Why not everything may be done, for whoever runs the server; empty when all may."""
         if self.copied and self.source is not None:
             return (
                 f"what it shows is read again every {self.source.refresh:g} s; only a table with a whole"
@@ -197,6 +195,10 @@ class Table(Record):
         name = field if isinstance(field, str) else field.name
         found = self.columns.get(name)
         return "NULL::text" if found is None else found.read
+
+    @property
+    def storage_crs(self) -> str:
+        return super().storage_crs if self.source is None else self.crs
 
     @property
     def remedy(self) -> str:

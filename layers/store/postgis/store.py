@@ -14,8 +14,9 @@ from layers.model import Change, FeatureLayer, Item, Layer, Page, Rows, Selectio
 from layers.query import Query
 from layers.store import forms as other_forms
 from layers.store import layer_record
-from layers.store.base import FormSpec, LayerSpec, Published, Stage, Store
+from layers.store.base import FormSpec, LayerSpec, Published, Stage
 from layers.store.database import Database
+from layers.store.edit import EditedStore
 from layers.store.postgis import ddl, edit, forms, layer_table, log, page, publish, read
 from layers.store.postgis.catalogue import CHANGED, TRIES, Catalogue
 from layers.store.postgis.connection import Connection, bound, shut
@@ -27,7 +28,7 @@ from layers.store.postgis.summary import Summary
 from layers.types import CRS84, Interval
 
 
-class PostgisStore(Store):
+class PostgisStore(EditedStore):
     """Implements :class:`layers.store.base.Store`. Made by :func:`layers.store.postgis.open`."""
 
     def __init__(self, database: Database, mark: Path | None, few: int, crs_also: tuple[str, ...]) -> None:
@@ -214,13 +215,13 @@ class PostgisStore(Store):
     # Writing
 
     @contextmanager
-    def _writing(self, layer_id: str) -> Iterator[tuple[Connection, Table]]:
-        """A connection, and the table as the catalogue of this moment describes it."""
+    def _editor(self, layer_id: str) -> Iterator[edit.PostgisEditor]:
+        """With the table as the catalogue of this moment describes it."""
         self._catalogue.state()
         table = self._catalogue.table(layer_id)
         try:
             with self._sessions.writing() as con:
-                yield con, table
+                yield edit.PostgisEditor(con, table)
         except CHANGED as error:
             self._catalogue.repair()
             raise Busy(f"layer {layer_id} is being replaced; try again") from error
@@ -244,36 +245,6 @@ class PostgisStore(Store):
                 return publish.publish(stage.con, stage, mode, self._sessions.postgis)
         finally:
             stage.drop()
-
-    def create(self, layer_id: str, feature: Mapping[str, Any], actor: str | None = None) -> tuple[int, int]:
-        with self._writing(layer_id) as (con, table):
-            return edit.create(con, table, feature, actor)
-
-    def delete(self, layer_id: str, fid: int, if_match: int | None = None, actor: str | None = None) -> int:
-        with self._writing(layer_id) as (con, table):
-            return edit.delete(con, table, fid, if_match, actor)
-
-    def replace(
-        self,
-        layer_id: str,
-        fid: int,
-        feature: Mapping[str, Any],
-        if_match: int | None = None,
-        actor: str | None = None,
-    ) -> int:
-        with self._writing(layer_id) as (con, table):
-            return edit.replace(con, table, fid, feature, if_match, actor)
-
-    def patch(
-        self,
-        layer_id: str,
-        fid: int,
-        patch: Mapping[str, Any],
-        if_match: int | None = None,
-        actor: str | None = None,
-    ) -> int:
-        with self._writing(layer_id) as (con, table):
-            return edit.patch(con, table, fid, patch, if_match, actor)
 
     def actors(self, layer_id: str, fid: int) -> list[tuple[int, str, str]]:
         return self._catalogue.call(lambda con: log.actors(con, self._schema, layer_id, fid))

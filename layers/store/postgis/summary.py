@@ -53,10 +53,7 @@ class Summary:
             extent=extent,
             count=count,
             seq=moment.layer_seq,
-            edits=table.edits,
-            fixed_because=table.fixed_because,
             crs_also=self._crs_also,
-            in_place=table.source is not None,
         )
 
     def _extent(self, con: Connection, table: Table) -> Bbox | None:
