@@ -319,6 +319,14 @@ def _time_type(node: ast.Scalar | ast.Interval) -> FieldType:
     return end.type
 
 
+def boxes(box: Bbox) -> list[Bbox]:
+    """A box; one that crosses the antimeridian (west > east) is two."""
+    west, south, east, north = box
+    if west <= east:
+        return [box]
+    return [(west, south, 180.0, north), (-180.0, south, east, north)]
+
+
 def envelope(query: Query) -> Bbox | None:
     """The box (lon/lat) outside which no feature can match the filter; None where the filter sets none.
 

@@ -9,7 +9,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from layers.types import Field
+from layers.types import CRS84, Field
 
 DEGREE_DECIMALS = 9  # 0.1 mm
 METRE_DECIMALS = 4  # 0.1 mm
@@ -94,6 +94,18 @@ def tails(
     """What follows the id in each Feature: geometry, properties, closing brace."""
     pairs = zip(geometries(shapes, decimals), properties(fields, rows), strict=True)
     return [b',"geometry":' + g.encode() + b',"properties":' + p + b"}" for g, p in pairs]
+
+
+def projected(
+    shapes: NDArray[Any], fields: Sequence[Field], rows: Iterable[Sequence[Any]], crs: str
+) -> list[bytes]:
+    """:func:`tails` of lon/lat shapes in a CRS, in the axis order of its authority."""
+    if crs == CRS84:
+        return tails(shapes, fields, rows)
+    import layers.crs as crs_
+
+    decimals = DEGREE_DECIMALS if crs_.is_geographic(crs) else METRE_DECIMALS
+    return tails(crs_.shapes_from_lonlat(shapes, crs), fields, rows, decimals)
 
 
 def feature(fid: int, tail: bytes) -> bytes:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from layers.cql import geometry
 from layers.model import FeatureLayer
 from layers.query import Query
 from layers.store import compile
@@ -56,15 +56,7 @@ def parts(query: Query, layer: FeatureLayer) -> tuple[Part, ...]:
     beside = () if near is None or holds(near, layer.extent) else (near,)
     if query.bbox is None or holds(query.bbox, layer.extent):
         return (Part(beside, False),) if beside else ()
-    return tuple(Part((box, *beside), True) for box in _boxes(query.bbox))
-
-
-def _boxes(box: Bbox) -> list[Bbox]:
-    """A box; one that crosses the antimeridian (west > east) is two."""
-    west, south, east, north = box
-    if west <= east:
-        return [box]
-    return [(west, south, 180.0, north), (-180.0, south, east, north)]
+    return tuple(Part((box, *beside), True) for box in compile.boxes(query.bbox))
 
 
 _OVERLAP = "r.maxx >= ? AND r.minx <= ? AND r.maxy >= ? AND r.miny <= ?"
@@ -128,19 +120,8 @@ def _apart(box: Bbox, rows: Sequence[tuple[int, bytes]]) -> list[int]:
     """Those of the features, fid and blob, whose geometry does not meet the box."""
     import shapely
 
-    area = _area(box)
+    area = geometry.box(*box)
     if len(rows) > 10:  # preparing costs what ten tests do
         shapely.prepare(area)
     hits = shapely.intersects(area, blob.shapes([row[1] for row in rows]))
     return [row[0] for row, hit in zip(rows, hits.tolist(), strict=True) if not hit]
-
-
-def _area(bbox: Bbox) -> Any:
-    import shapely
-
-    west, south, east, north = bbox
-    if west == east and south == north:
-        return shapely.Point(west, south)
-    if west == east or south == north:
-        return shapely.LineString([(west, south), (east, north)])
-    return shapely.box(west, south, east, north)

@@ -171,16 +171,13 @@ def texts(view: View, table: Table, fids: list[int]) -> tuple[list[bytes], dict[
 
 def projected(view: View, table: Table, fids: list[int], crs: str, fields: tuple[Field, ...]) -> list[bytes]:
     """GeoJSON of features in another CRS, in the axis order of its authority, with some of their fields."""
-    import layers.crs as crs_
-
     rows = view.fetch(
         f"SELECT t.fid, t.geom{table.named(fields)} FROM json_each(?) e"
         f" CROSS JOIN {table.name} t ON t.fid = e.value",
         (listed(fids),),
     )
-    shapes = crs_.shapes_from_lonlat(blob.shapes([row[1] for row in rows]), crs)
-    decimals = geojson.DEGREE_DECIMALS if crs_.is_geographic(crs) else geojson.METRE_DECIMALS
-    tails = geojson.tails(shapes, fields, (row[2:] for row in rows), decimals)
+    shapes = blob.shapes([row[1] for row in rows])
+    tails = geojson.projected(shapes, fields, (row[2:] for row in rows), crs)
     return [geojson.feature(row[0], tail) for row, tail in zip(rows, tails, strict=True)]
 
 

@@ -5,7 +5,6 @@ PostgreSQL ends a statement with an error where a number leaves the range of dou
 guarded; ``OFFSET 0`` keeps the planner from writing an operand out once for each time it is named.
 """
 
-# Every text here is a constant or an identifier quoted by the catalogue, and values are bound.
 from __future__ import annotations
 
 from collections.abc import Sequence

@@ -64,13 +64,7 @@ def _projected(shape: Any, crs: str) -> Any:
     import shapely
 
     try:
-        swapped = crs_.swaps(crs)
-
-        def move(xy: Any) -> Any:
-            out = crs_.from_lonlat(xy, crs)
-            return out[:, [1, 0]] if swapped else out
-
-        moved = shapely.transform(shape, move)
+        moved = shapely.transform(shape, lambda xy: crs_.from_lonlat(xy, crs, x_first=True))
     except BadFile as error:
         raise BadParameter("filter", crs, "a geometry cannot be brought into the layer's CRS") from error
     found = shapely.get_coordinates(moved)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from layers.cql import geometry
 from layers.errors import BadFile, BadParameter, Unreadable
 from layers.store.postgis.layer_table import Table
 from layers.store.postgis.literal import literal
@@ -63,30 +64,18 @@ def ewkb(table: Table, shape: Any) -> Ewkb | None:
     if shape is None:
         return None
     if table.srid != 4326:
-        name = f"EPSG:{table.srid}"
         one = np.empty(1, dtype=object)
         one[0] = shape
-        shape = crs_.shapes_from_lonlat(one, name)[0]
-        if crs_.swaps(name):
-            flip = lambda xyz: xyz[:, [1, 0, *range(2, xyz.shape[1])]]  # noqa: E731
-            shape = shapely.transform(shape, flip, include_z=bool(shapely.has_z(shape)))
+        shape = crs_.shapes_from_lonlat(one, f"EPSG:{table.srid}", x_first=True)[0]
     return Ewkb(shapely.to_wkb(shapely.set_srid(shape, table.srid), include_srid=True))
 
 
 def within(table: Table, boxes: Sequence[Bbox]) -> tuple[str, list[Any]]:
     """Whether a feature intersects one of the boxes (lon/lat), whose edges bend as the table's CRS does."""
-    import shapely
-
     parts, values = [], []
-    for west, south, east, north in boxes:
-        if west == east and south == north:
-            area = shapely.Point(west, south)
-        elif west == east or south == north:
-            area = shapely.LineString([(west, south), (east, north)])
-        else:
-            area = shapely.box(west, south, east, north)
+    for box in boxes:
         try:
-            found = literal(area, table.srid)
+            found = literal(geometry.box(*box), table.srid)
         except BadParameter as error:
             raise Unreadable(f"layer {table.id} cannot be read in longitude and latitude") from error
         if found is not None:

@@ -21,7 +21,7 @@ from layers.store.postgis.connection import Connection, ReadingErrors, bound, li
 from layers.store.postgis.filter import Postgis
 from layers.store.postgis.layer_table import Table
 from layers.store.postgis.values import Ewkb, geometries
-from layers.types import CRS84, Bbox, Cursor, Field
+from layers.types import Bbox, Cursor, Field
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +98,8 @@ def selection(table: Table, query: Query, unplaced: bool = True) -> tuple[str, l
 
 
 def within(table: Table, bbox: Bbox, unplaced: bool) -> tuple[str, list[Any]]:
-    """Features that intersect a box; one that crosses the antimeridian (west > east) is two boxes."""
-    west, south, east, north = bbox
-    boxes = [bbox] if west <= east else [(west, south, 180.0, north), (-180.0, south, east, north)]
+    """Features that intersect a box."""
+    boxes = compile.boxes(bbox)
     # 17-069r4, /req/core/fc-bbox-response C: features without a geometry match every box
     placeless = f" OR {table.null_geometry}" if unplaced or not table.live else ""
     if table.srid != 4326:
@@ -155,18 +154,8 @@ def bodies(table: Table, found: Found, crs: str) -> list[bytes]:
     count = 2 + len(found.fields)
     shapes = project.to_lonlat(table, geometries([row[1] for row in found.rows]))
     values = (row[2:count] for row in found.rows)
-    if crs == CRS84:
-        tails = geojson.tails(shapes, found.fields, values)
-    else:
-        tails = _projected(shapes, found.fields, values, crs)
+    tails = geojson.projected(shapes, found.fields, values, crs)
     return [geojson.feature(row[0], tail) for row, tail in zip(found.rows, tails, strict=True)]
-
-
-def _projected(shapes: Any, fields: Sequence[Field], values: Iterator[Any], crs: str) -> list[bytes]:
-    import layers.crs as crs_
-
-    decimals = geojson.DEGREE_DECIMALS if crs_.is_geographic(crs) else geojson.METRE_DECIMALS
-    return geojson.tails(crs_.shapes_from_lonlat(shapes, crs), fields, values, decimals)
 
 
 def item(con: Connection, table: Table, fid: int) -> tuple[State, int, Found]:
