@@ -40,6 +40,7 @@ from layers.store.postgis.listen import Listener
 from layers.store.postgis.read import State
 from layers.store.postgis.session import Sessions
 from layers.store.postgis.stage import sweep
+from layers.types import EDITS
 
 TRIES = 4
 _MARK_S = 0.5  # between two writings of the mark
@@ -315,7 +316,7 @@ class Catalogue:
         known = self._known
         if known is not None:
             now = self.call(self._rights)
-            if any(table.rights != now.get(layer, rights.ALL) for layer, table in known.tables.items()):
+            if any(table.rights != now.get(layer, EDITS) for layer, table in known.tables.items()):
                 self.learn()
 
     def _repair_moved(self, con: Connection) -> None:

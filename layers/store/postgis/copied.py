@@ -37,10 +37,7 @@ def make(place: Place, table: Table, found: Facts) -> str:
         place.con.execute(f"CREATE INDEX ON {table.copy} USING gist ({COPY_GEOMETRY})")
         place.con.execute(f"CREATE INDEX ON {table.copy} ({COPY_FID}) WHERE {unplaced}")
         place.con.execute(f"ANALYZE {table.copy}")
-        for sql in schema.logging(
-            place.schema, place.postgis, table.id, table.copy, COPY_FID, COPY_GEOMETRY, table.srid, False
-        ):
-            place.con.execute(sql)
+        ddl.log_by_triggers(place, table.id, table.copy, COPY_FID, COPY_GEOMETRY, table.srid)
     else:
         place.con.execute(f"DROP TABLE {table.copy}")
     place.con.execute(

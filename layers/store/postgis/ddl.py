@@ -107,15 +107,25 @@ def set_high(place: Place, layer: str, fid: int) -> None:
         remember(place, layer, fid, 0)
 
 
+def drop_logging(place: Place, layer: str) -> None:
+    """Remove the log function of a layer and every trigger that calls it."""
+    function = f"{place.s}.{quoted(schema.log_function(layer))}()"
+    place.con.execute(f"DROP FUNCTION IF EXISTS {function} CASCADE")
+
+
+def log_by_triggers(place: Place, layer: str, relation: str, fid: str, geom: str, srid: int) -> None:
+    """Put the log function and the triggers of a layer on a relation of another program, or a copy of it."""
+    drop_logging(place, layer)
+    for sql in schema.logging(place.schema, place.postgis, layer, relation, fid, geom, srid, False):
+        place.con.execute(sql)
+
+
 def create_triggers(place: Place, layer: str) -> None:
     """Put the log function and the triggers of a layer of our own in place."""
+    drop_logging(place, layer)
     relation = place.relation(layer)
     made = schema.logging(place.schema, place.postgis, layer, relation, "fid", "geom", 4326, True)
-    for sql in (
-        schema.drop_logging(place.schema, layer),
-        *made,
-        *schema.always(place.schema, layer, relation),
-    ):
+    for sql in (*made, *schema.always(place.schema, layer, relation)):
         place.con.execute(sql)
 
 
@@ -210,7 +220,7 @@ def drop(place: Place, table: Table) -> None:
             place.con.execute(f"DROP TABLE IF EXISTS {table.raw} CASCADE")
         place.con.execute(f"DROP TABLE IF EXISTS {table.mesh}")
     place.con.execute(f"DROP TABLE IF EXISTS {table.copy}")
-    place.con.execute(schema.drop_logging(place.schema, table.id))
+    drop_logging(place, table.id)
     for own in ("twin_layers WHERE id", "twin_reports WHERE layer", "twin_refresh WHERE layer"):
         place.con.execute(f"DELETE FROM {place.s}.{own} = %s", (table.id,))
     log_whole(place, table.id, -count, box, None)

@@ -11,9 +11,9 @@ from typing import Any, cast
 from layers.store.layer_record import LOAD_AGAIN, Record
 from layers.store.postgis import shape
 from layers.store.postgis.connection import bound, quoted
-from layers.store.postgis.rights import ALL, Rights
+from layers.store.postgis.rights import Rights, lacking
 from layers.store.postgis.schema import COLUMN_TYPES, copy_table, mesh_table, short
-from layers.types import Bbox, EditKind, Field, FieldType, GeometryType, only_time
+from layers.types import EDITS, Bbox, EditKind, Field, FieldType, GeometryType, only_time
 
 #: What a value is cast to before its column judges its length: these names alone mean a length of 1.
 _OF_ANY_LENGTH = {"character": "bpchar", "bit": "bit varying"}
@@ -106,7 +106,7 @@ class Table(Record):
     source: Source | None = None
     copied: bool = False  # the rows are a copy of what the source shows: see ``copied``
     untyped: bool = False  # the geometry column takes more than the API can say: see ``shape``
-    rights: Rights = ALL
+    rights: Rights = EDITS
 
     @property
     def srid(self) -> int:
@@ -168,7 +168,7 @@ class Table(Record):
 
     @property
     def edits(self) -> tuple[EditKind, ...]:
-        return () if self.copied else self.rights.edits
+        return () if self.copied else self.rights
 
     @property
     def fixed_because(self) -> str:
@@ -177,7 +177,7 @@ class Table(Record):
                 f"what it shows is read again every {self.source.refresh:g} s; only a table with a whole"
                 " number as its key is edited, where this server may put its triggers"
             )
-        return self.rights.lacking
+        return lacking(self.rights)
 
     @cached_property
     def mesh(self) -> str:
@@ -216,7 +216,7 @@ def tables(con: Any, schema: str, known: Mapping[str, Rights] | None = None) -> 
     rows = con.execute(_SELECT.format(s=quoted(schema))).fetchall()
     copies = "SELECT relname, oid::bigint FROM pg_class WHERE relnamespace = to_regnamespace(%s)"
     oids = dict(con.execute(f"{copies} AND left(relname, 10) = 'twin_copy_'", (quoted(schema),)).fetchall())
-    return {row[0]: _table(schema, row, (known or {}).get(row[0], ALL), oids) for row in rows}
+    return {row[0]: _table(schema, row, (known or {}).get(row[0], EDITS), oids) for row in rows}
 
 
 def _table(schema: str, row: tuple[Any, ...], rights: Rights, copies: Mapping[str, int]) -> Table:

@@ -63,7 +63,7 @@ def _register(place: Place, layer: str, entry: Registered, known: Table | None) 
         " time_field = excluded.time_field, source = excluded.source, state = excluded.state, signature = ''",
         (layer, *words, schema.log_function(layer), problem or "it was not looked at yet"),
     )
-    place.con.execute(schema.drop_logging(place.schema, layer))
+    ddl.drop_logging(place, layer)
     if problem:
         now = ddl.facts(place)[layer]
         place.con.execute(

@@ -92,19 +92,16 @@ def follow(place: Place, table: Table, found: Facts) -> str:
     """Follow a table of another program by triggers, or copy what it shows; the layer's state."""
     assert table.source is not None
     if not found.followed:
-        place.con.execute(schema.drop_logging(place.schema, table.id))
+        ddl.drop_logging(place, table.id)
         return copied.make(place, table, found)
     copied.drop(place, table)
     source = table.source
     try:
         with place.con.transaction():
             if not found.triggered:
-                place.con.execute(schema.drop_logging(place.schema, table.id))
-                for sql in schema.logging(
-                    place.schema, place.postgis, table.id, source.relation, source.fid, source.geometry,
-                    source.srid, False,
-                ):  # fmt: skip
-                    place.con.execute(sql)
+                ddl.log_by_triggers(
+                    place, table.id, source.relation, source.fid, source.geometry, source.srid
+                )
             if place.one("SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = %s", (found.oid,)):
                 for sql in schema.always(place.schema, table.id, source.relation):
                     place.con.execute(sql)

@@ -3,29 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from layers.store.postgis.connection import bound
 from layers.types import EDITS, EditKind
 
+#: What the writing role may do to a table's rows.
+type Rights = tuple[EditKind, ...]
 
-@dataclass(frozen=True, slots=True)
-class Rights:
-    """What the writing role may do to a table's rows."""
-
-    edits: tuple[EditKind, ...]
-
-    @property
-    def lacking(self) -> str:
-        """What the operator must grant so that everything may be done; empty when all may."""
-        lacks = ", ".join(_RIGHT[kind] for kind in EDITS if kind not in self.edits)
-        return (
-            f"this server's role in the database has no right to {lacks} its rows; grant it" if lacks else ""
-        )
-
-
-ALL = Rights(EDITS)
 _RIGHT: Mapping[EditKind, str] = {"create": "INSERT", "update": "UPDATE", "delete": "DELETE"}
 
 # An edit locks its row first, which takes UPDATE on some column.
@@ -40,9 +25,13 @@ JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = coalesce(o.j->>'table'
 """
 
 
+def lacking(rights: Rights) -> str:
+    """What the operator must grant so that everything may be done; empty when all may."""
+    lacks = ", ".join(_RIGHT[kind] for kind in EDITS if kind not in rights)
+    return f"this server's role in the database has no right to {lacks} its rows; grant it" if lacks else ""
+
+
 def rights(con: Any, schema: str, writer: str) -> dict[str, Rights]:
     """The rights on every layer that has a table, by id; ``con`` is one of the reading role."""
     rows = con.execute(_RIGHTS.format(s=bound(schema)), (writer,) * 4 + (schema,)).fetchall()
-    return {
-        row[0]: Rights(tuple(kind for kind, may in zip(EDITS, row[1:4], strict=True) if may)) for row in rows
-    }
+    return {row[0]: tuple(kind for kind, may in zip(EDITS, row[1:], strict=True) if may) for row in rows}

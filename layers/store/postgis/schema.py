@@ -191,11 +191,6 @@ _FUNCTION = (
 )
 
 
-def drop_logging(schema: str, layer: str) -> str:
-    """Remove the log function of a layer and every trigger that calls it."""
-    return f"DROP FUNCTION IF EXISTS {quoted(schema)}.{quoted(log_function(layer))}() CASCADE"
-
-
 def logging(
     schema: str,
     postgis: str,

@@ -43,29 +43,25 @@ class Sessions:
     def _bare(self, con: Connection) -> None:
         con.execute("SET statement_timeout = '2s'")
 
-    def _common(self, con: Connection, statement: float, lock: float) -> None:
+    def _common(self, con: Connection, statement: float, lock: float, read_only: bool = False) -> None:
         values.prepare(con, self.geometry)
         con.execute(
             f"SET search_path = {self.postgis}; SET timezone = 'UTC'; SET client_encoding = 'UTF8';"
             f" SET statement_timeout = {int(statement * 1000)}; SET lock_timeout = {int(lock * 1000)};"
             " SET idle_in_transaction_session_timeout = '60s'; SET jit = off;"
-            " SET standard_conforming_strings = on; SET max_parallel_workers_per_gather = 0"
+            " SET standard_conforming_strings = on; SET max_parallel_workers_per_gather = 0;"
+            # Each statement is of one moment. Not REPEATABLE READ: its moment would be before the wait for a
+            # lock, and a table that was rewritten meanwhile would look empty.
+            " SET default_transaction_isolation = 'read committed';"
+            f" SET default_transaction_read_only = {'on' if read_only else 'off'}"
         )
 
     def _reading(self, con: Connection) -> None:
-        self._common(con, self.database.read_seconds, _LOCK_S)
-        # A statement of its own is of one moment. Not REPEATABLE READ: its moment would be before the wait
-        # for a lock, and a table that was rewritten meanwhile would look empty.
-        con.execute(
-            "SET default_transaction_read_only = on; SET default_transaction_isolation = 'read committed'"
-        )
+        self._common(con, self.database.read_seconds, _LOCK_S, read_only=True)
         self._check(con)
 
     def _writing(self, con: Connection) -> None:
         self._common(con, self.database.write_seconds, min(10.0, self.database.write_seconds))
-        con.execute(
-            "SET default_transaction_read_only = off; SET default_transaction_isolation = 'read committed'"
-        )
         self._check(con)
 
     def reading(self) -> Use:
