@@ -11,7 +11,8 @@ from layers.crs import LABEL84
 from layers.errors import BadParameter, NotFound, Unreadable
 from layers.model import FeatureLayer
 from layers.query import Query
-from layers.types import EDITS, Bbox, EditKind, Field, GeometryType, Titles
+from layers.store.base import LayerSpec
+from layers.types import EDITS, Bbox, EditKind, Field, Titles
 
 #: States of a layer; any other text is the reason why it cannot be read.
 OK = "ok"
@@ -19,21 +20,12 @@ MISSING = "missing"
 LOAD_AGAIN = "load it again with twin load --replace"
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
-    """A layer as a store's catalogue has it."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record(LayerSpec):
+    """A layer as a store's catalogue has it: what was said of it, and what became of that."""
 
-    id: str
-    kind: str
-    title: Titles
-    fields: tuple[Field, ...]
-    geometry_type: GeometryType
-    crs: str
-    time_field: str | None
-    key: tuple[str, ...]
     generation: int
     state: str
-    vertical_datum: str
 
     @property
     def edits(self) -> tuple[EditKind, ...]:
@@ -105,6 +97,17 @@ def chosen_fields(record: Record, query: Query) -> tuple[Field, ...]:
         if record.field(name) is None:
             raise BadParameter("properties", name, f"layer {record.id} has no such property")
     return tuple(f for f in record.fields if f.name in query.properties)
+
+
+#: Columns of ``twin_layers`` that hold what a load says, in both stores.
+WORDS = "kind, title, geometry_type, crs, time_field, key, vertical_datum, fields"
+
+
+def words(spec: LayerSpec, geometry_type: str, fields: Sequence[Field]) -> tuple[str | None, ...]:
+    """The values of :data:`WORDS` after a load, which may have changed the type and the fields."""
+    title, key = json.dumps(dict(spec.title), ensure_ascii=False), json.dumps(list(spec.key))
+    named = (spec.kind, title, geometry_type, spec.crs, spec.time_field, key, spec.vertical_datum)
+    return (*named, dump_fields(fields))
 
 
 def dump_fields(fields: Sequence[Field]) -> str:

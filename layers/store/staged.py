@@ -69,6 +69,11 @@ def fields(spec: LayerSpec) -> tuple[Field, ...]:
     return found
 
 
+def twice() -> BadFile:
+    """The refusal of a source id that an earlier row of the load has."""
+    return BadFile("store.duplicate-source-id", "two rows of the load have the same source id")
+
+
 def check_mode(mode: str) -> None:
     """Raises ValueError for what is no mode of :meth:`layers.store.base.Store.publish`."""
     if mode not in ("create", "replace", "append"):

@@ -17,7 +17,7 @@ from layers.store.layer_record import MISSING, OK, Record
 from layers.types import Bbox, Field, FieldType, GeometryType
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Table(Record):
     """One layer as it lies in the file: its words, its property columns, its readiness."""
 

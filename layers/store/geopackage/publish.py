@@ -69,9 +69,7 @@ def _publish(con: sqlite3.Connection, stage: GeoPackageStage, mode: str) -> Publ
 def _words(con: sqlite3.Connection, layer: str) -> tuple[object, ...] | None:
     """What is told of a layer besides its rows and its generation."""
     row: tuple[object, ...] | None = con.execute(
-        "SELECT kind, title, geometry_type, crs, time_field, key, fields, columns, vertical_datum"
-        " FROM twin_layers WHERE id=?",
-        (layer,),
+        f"SELECT {layer_record.WORDS}, columns FROM twin_layers WHERE id=?", (layer,)
     ).fetchone()
     return row
 
@@ -90,20 +88,17 @@ def retire(con: sqlite3.Connection, layer: str) -> None:
 
 
 def _generation(con: sqlite3.Connection, layer: str) -> int:
-    row = con.execute(
-        "SELECT max(coalesce((SELECT generation FROM twin_layers WHERE id=:layer), 0),"
-        " coalesce((SELECT generation FROM twin_history WHERE layer=:layer), 0))",
-        {"layer": layer},
-    ).fetchone()
-    return int(row[0])
+    return _highest(con, layer, "generation FROM twin_layers WHERE id", "generation")
 
 
 def _high_fid(con: sqlite3.Connection, layer: str) -> int:
-    row = con.execute(
-        "SELECT max(coalesce((SELECT seq FROM sqlite_sequence WHERE name=:layer), 0),"
-        " coalesce((SELECT high_fid FROM twin_history WHERE layer=:layer), 0))",
-        {"layer": layer},
-    ).fetchone()
+    return _highest(con, layer, "seq FROM sqlite_sequence WHERE name", "high_fid")
+
+
+def _highest(con: sqlite3.Connection, layer: str, present: str, remembered: str) -> int:
+    """The greater of what a layer has and what its history remembers."""
+    both = f"SELECT {present}=:layer UNION ALL SELECT {remembered} FROM twin_history WHERE layer=:layer"
+    row = con.execute(f"SELECT max(n) FROM (SELECT 0 AS n UNION ALL {both})", {"layer": layer}).fetchone()
     return int(row[0])
 
 
@@ -244,22 +239,11 @@ def _register(
 ) -> None:
     """What the store and GeoPackage say of the layer. ``whole``: it was filled without its triggers."""
     spec, layer = stage.spec, stage.spec.id
+    columns = json.dumps(catalog.columns(con, layer))
     con.execute(
-        "INSERT OR REPLACE INTO twin_layers VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
-        (
-            layer,
-            spec.kind,
-            json.dumps(dict(spec.title), ensure_ascii=False),
-            geometry_type,
-            spec.crs,
-            spec.time_field,
-            json.dumps(list(spec.key)),
-            generation,
-            layer_record.dump_fields(fields),
-            json.dumps(catalog.columns(con, layer)),
-            layer_record.OK,
-            spec.vertical_datum,
-        ),
+        f"INSERT OR REPLACE INTO twin_layers (id, generation, state, columns, {layer_record.WORDS})"
+        " VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
+        (layer, generation, layer_record.OK, columns, *layer_record.words(spec, geometry_type, fields)),
     )
     box: Bbox | tuple[None, ...] = catalog.extent(con, layer) or (None, None, None, None)
     con.execute(

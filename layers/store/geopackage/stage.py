@@ -15,7 +15,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from layers.errors import BadFile
 from layers.lockfile import hold
 from layers.store import geojson, staged
 from layers.store.base import LayerSpec, Stage
@@ -61,21 +60,17 @@ class GeoPackageStage(Stage):
         if self._con is None:
             raise ValueError("the stage was dropped or published")
         rows = _rows(batch, self.spec, self.fields)
-        marks = ",".join("?" * (9 + len(self.fields)))
-        names = ",".join(f"p{i}" for i in range(len(self.fields) - 1))
-        sql = (
-            "INSERT INTO rows (geom, minx, maxx, miny, maxy, high, source_id"
-            f"{',' if names else ''}{names}, tail, mesh) VALUES ({marks[:-2]})"
-        )
+        named = "".join(f", p{i}" for i in range(len(self.fields) - 1))
+        marks = ",".join("?" * (8 + len(self.fields)))
+        names = f"geom, minx, maxx, miny, maxy, high, source_id{named}, tail, mesh"
+        sql = f"INSERT INTO rows ({names}) VALUES ({marks})"
         with sqlite_errors():
             self._con.execute("BEGIN")
             try:
                 self._con.executemany(sql, rows)
             except sqlite3.IntegrityError as error:
                 self._con.execute("COMMIT")
-                raise BadFile(
-                    "store.duplicate-source-id", "two rows of the load have the same source id"
-                ) from error
+                raise staged.twice() from error
             self._con.execute("COMMIT")
 
     def close(self) -> None:

@@ -24,7 +24,6 @@ from layers.store.geopackage import (
     catalog,
     edit,
     forms,
-    interval,
     log,
     opening,
     publish,
@@ -146,7 +145,7 @@ class GeoPackageStore(EditedStore):
 
     def interval(self, layer_id: str) -> Interval:
         with self._now.reading() as view:
-            return interval.interval(view.con, _table(view, layer_id))
+            return read.interval(view.con, _table(view, layer_id))
 
     def items(self, layer_id: str, query: Query) -> Page:
         with self._now.reading() as view:

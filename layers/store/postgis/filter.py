@@ -13,18 +13,11 @@ from typing import Any
 from layers.cql import ast
 from layers.store.compile import Dialect, Sql, joined, listed, sql
 from layers.store.postgis.literal import Literal, literal
+from layers.store.postgis.schema import COLUMN_TYPES
 from layers.types import Field, FieldType
 
 _C = 'COLLATE "C"'
 _ICU = 'COLLATE "und-x-icu"'
-_CASTS: dict[FieldType, str] = {
-    "string": "text",
-    "integer": "bigint",
-    "number": "double precision",
-    "boolean": "boolean",
-    "date": "date",
-    "datetime": "timestamptz",
-}
 _PARTS = frozenset({"year", "month", "day", "hour", "minute", "second"})
 _PLAIN = {"trim": "btrim({}, ' ')", "char_length": "char_length({})::bigint", "abs": "abs({})"}
 _WHOLE = {"floor": "floor({})", "ceil": "ceil({})"}
@@ -74,7 +67,7 @@ class Postgis(Dialect):
         if type_ == "integer" and isinstance(value, float):  # beyond 64 bits
             return Sql("%s::numeric", (int(value),))
         bound: Any = float(value) if type_ == "number" else bool(value) if type_ == "boolean" else value
-        return Sql(f"%s::{_CASTS[type_]}", (bound,))
+        return Sql(f"%s::{COLUMN_TYPES[type_]}", (bound,))
 
     def truth(self, value: bool) -> Sql:
         return Sql("TRUE" if value else "FALSE")

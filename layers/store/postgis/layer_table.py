@@ -92,7 +92,7 @@ class Source:
         return f"{quoted(self.schema)}.{quoted(self.table)}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Table(Record):
     """One layer as it lies in the database.
 

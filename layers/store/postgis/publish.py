@@ -5,7 +5,6 @@ Other writers of the layer wait for that transaction; readers do not, unless the
 
 from __future__ import annotations
 
-import json
 import secrets
 import time
 from collections.abc import Mapping
@@ -18,6 +17,7 @@ from layers.errors import Busy, Exists
 from layers.store import layer_record, matching, staged
 from layers.store.base import Published
 from layers.store.forms import taken
+from layers.store.layer_record import WORDS
 from layers.store.matching import Script
 from layers.store.postgis import ddl, forms, layer_table, repair, schema
 from layers.store.postgis.connection import Connection, literal, quoted
@@ -306,9 +306,6 @@ def _extent(place: Place, layer: str) -> Bbox | None:
     return layer_table.index_extent(place.con, place.relation(layer), "geom", place.postgis)
 
 
-_WORDS = "kind, title, geometry_type, crs, time_field, key, fields, vertical_datum"
-
-
 def _register(
     place: Place,
     stage: PostgisStage,
@@ -320,27 +317,15 @@ def _register(
 ) -> None:
     """What the store says of the layer; a change of its words alone is logged as one of the whole."""
     spec, layer, con = stage.spec, stage.spec.id, place.con
-    told = f"SELECT ROW({_WORDS})::text FROM {place.s}.twin_layers WHERE id = {literal(layer)}"
+    told = f"SELECT ROW({WORDS})::text FROM {place.s}.twin_layers WHERE id = {literal(layer)}"
     before = place.one(told)
     con.execute(
-        f"INSERT INTO {place.s}.twin_layers AS l (id, {_WORDS}, generation, logger, state, signature,"
+        f"INSERT INTO {place.s}.twin_layers AS l (id, {WORDS}, generation, logger, state, signature,"
         " columns, base_seq, base_count) VALUES (%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,'ok','','[]',0,0)"
         " ON CONFLICT (id) DO UPDATE SET "
-        + ", ".join(f"{name.strip()} = excluded.{name.strip()}" for name in _WORDS.split(","))
+        + ", ".join(f"{name.strip()} = excluded.{name.strip()}" for name in WORDS.split(","))
         + ", generation = excluded.generation, state = 'ok'",
-        (
-            layer,
-            spec.kind,
-            json.dumps(dict(spec.title), ensure_ascii=False),
-            geometry_type,
-            spec.crs,
-            spec.time_field,
-            json.dumps(list(spec.key)),
-            layer_record.dump_fields(fields),
-            spec.vertical_datum,
-            generation,
-            schema.log_function(layer),
-        ),
+        (layer, *layer_record.words(spec, geometry_type, fields), generation, schema.log_function(layer)),
     )
     ddl.remember_signature(place, layer)
     if present is not None and not plan.whole and place.one(told) != before:

@@ -74,7 +74,7 @@ class PostgisStage(Stage):
             try:
                 self._copy(names, shapes, found)
             except psycopg.errors.UniqueViolation as error:
-                raise _twice() from error
+                raise staged.twice() from error
             except psycopg.DataError as error:
                 raise BadFile("store.value", "a value does not fit its column in the database") from error
 
@@ -92,10 +92,6 @@ class PostgisStage(Stage):
             self.con.execute(f"DROP TABLE IF EXISTS {self.table}")
             self.con.execute(f"DELETE FROM {quoted(self.schema)}.twin_stages WHERE name = %s", (self._name,))
         self.con.close()
-
-
-def _twice() -> BadFile:
-    return BadFile("store.duplicate-source-id", "two rows of the load have the same source id")
 
 
 def sweep(con: Connection, schema: str) -> None:
