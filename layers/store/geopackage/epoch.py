@@ -11,27 +11,12 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import secrets
 import sqlite3
-from dataclasses import dataclass
 from pathlib import Path
 
+from layers.store.mark import Mark, parsed
+
 _SIZE = 512  # within one sector
-
-
-def fresh() -> str:
-    """A new epoch: 48 random bits, hexadecimal."""
-    return secrets.token_hex(6)
-
-
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """The newest log row that was shown to anyone."""
-
-    epoch: str
-    seq: int
-    nonce: int
-    inode: int
 
 
 def of(con: sqlite3.Connection, store: Path) -> Mark:
@@ -40,21 +25,6 @@ def of(con: sqlite3.Connection, store: Path) -> Mark:
     row = con.execute("SELECT seq, nonce FROM twin_changes ORDER BY seq DESC LIMIT 1").fetchone()
     seq, nonce = row or (0, 0)
     return Mark(epoch, seq, nonce, store.stat().st_ino)
-
-
-def read(path: Path) -> Mark | None:
-    """The mark that was kept, or None when there is none that can be read."""
-    try:
-        return _parsed(path.read_bytes())
-    except OSError:
-        return None
-
-
-def _parsed(text: bytes) -> Mark | None:
-    try:
-        return Mark(**json.loads(text))
-    except (ValueError, TypeError):
-        return None
 
 
 def continues(con: sqlite3.Connection, kept: Mark | None, now: Mark) -> bool:
@@ -82,7 +52,7 @@ class Keeper:
         file = self._opened()
         fcntl.flock(file, fcntl.LOCK_EX)
         try:
-            kept = _parsed(os.pread(file, _SIZE, 0))
+            kept = parsed(os.pread(file, _SIZE, 0))
             if kept and kept.epoch == mark.epoch and kept.inode == mark.inode and kept.seq >= mark.seq:
                 return
             text = json.dumps({s: getattr(mark, s) for s in Mark.__slots__})

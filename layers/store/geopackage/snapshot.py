@@ -14,6 +14,7 @@ from layers.errors import Unavailable
 from layers.store.geopackage import catalog, epoch, walindex
 from layers.store.geopackage.connection import Mode, connect, sqlite_errors
 from layers.store.geopackage.view import View
+from layers.store.mark import Mark, fresh_epoch
 
 READ_SECONDS = 5.0
 REPAIR_WAIT_S = 0.25
@@ -180,10 +181,10 @@ class Snapshots:
             return
         with self._mark_lock:
             try:
-                self._keeper.keep(epoch.Mark(view.epoch, view.seq, view.nonce, self._inode))
+                self._keeper.keep(Mark(view.epoch, view.seq, view.nonce, self._inode))
             except OSError:
                 # No mark can be kept: ETags of this process then hold for this process only.
-                self._private_epoch = self._private_epoch or epoch.fresh()
+                self._private_epoch = self._private_epoch or fresh_epoch()
             self._marked = max(self._marked, view.seq)
 
 

@@ -20,6 +20,8 @@ from layers.errors import BadParameter, Busy, NotFound, Unavailable, shown
 from layers.store import layer_record
 from layers.store.database import Database
 from layers.store.forms import no_features
+from layers.store.mark import fresh_epoch
+from layers.store.mark import read as read_mark
 from layers.store.postgis import (
     ddl,
     epoch,
@@ -79,7 +81,7 @@ class Catalogue:
         self.epoch = ""
         self._mark_path = mark
         self._marked_at = 0.0
-        self._shown = epoch.read(mark)
+        self._shown = read_mark(mark)
         self._known: Known | None = None
         self._doubted = False
         self._lock = threading.Lock()
@@ -107,7 +109,7 @@ class Catalogue:
             with con.transaction():
                 con.execute("SELECT pg_advisory_xact_lock(%s)", (schema.key(self.schema, "open"),))
                 if not schema.exists(con, self.schema):
-                    schema.create(con, self.schema, epoch.fresh(), "")
+                    schema.create(con, self.schema, fresh_epoch(), "")
                     con.execute(
                         f"UPDATE {quoted(self.schema)}.twin_meta SET origin = %s",
                         (epoch.origin(con, self.schema),),

@@ -33,12 +33,11 @@ def integrity(table: Table, error: psycopg.IntegrityError) -> TwinError:
 
 def _is_referred(table: Table, error: psycopg.Error) -> bool:
     """Whether rows of another table refer to the feature: the diagnostics then name that table."""
-    own = (table.schema, table.id) if table.source is None else (table.source.schema, table.source.table)
-    return (error.diag.schema_name, error.diag.table_name) != own
+    return (error.diag.schema_name, error.diag.table_name) != (table.rows.schema, table.rows.table)
 
 
 def _property(table: Table, column: str | None) -> str:
-    if column == table.geom_column:
+    if column == table.rows.geometry:
         return "geometry"
     return next((name for name, one in table.columns.items() if one.name == column), column or "a value")
 
@@ -57,8 +56,8 @@ def value(
     """A value that its column cannot take. PostgreSQL rarely says which, so each is tried by itself."""
     named = error.diag.column_name
     faults = [named] if named else [c for c, (mark, given) in columns.items() if not _taken(con, mark, given)]
-    if not faults and table.geom_column in columns:
-        faults = [table.geom_column]
+    if not faults and table.rows.geometry in columns:
+        faults = [table.rows.geometry]
     which = "".join(f"{_property(table, one)}: " for one in faults[:1])
     where = "" if which == "geometry: " else "properties: "
     return BadBody(f"{where}{which}a value does not fit the table's column")

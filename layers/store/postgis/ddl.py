@@ -211,6 +211,9 @@ def remember(place: Place, layer: str, high: int, generation: int) -> None:
 def drop(place: Place, table: Table) -> None:
     """Everything of a layer except its history and the change log, which learns that it is gone."""
     count = int(place.one(f"SELECT {count_sql(place.s, table.id)}") or 0)
+    # the rows first, as whoever repairs or compares does: in the other order two would wait for each other
+    for own in ("twin_layers WHERE id", "twin_reports WHERE layer", "twin_refresh WHERE layer"):
+        place.con.execute(f"DELETE FROM {place.s}.{own} = %s", (table.id,))
     box = None
     if table.source is None:
         if table.state == OK:
@@ -221,6 +224,4 @@ def drop(place: Place, table: Table) -> None:
         place.con.execute(f"DROP TABLE IF EXISTS {table.mesh}")
     place.con.execute(f"DROP TABLE IF EXISTS {table.copy}")
     drop_logging(place, table.id)
-    for own in ("twin_layers WHERE id", "twin_reports WHERE layer", "twin_refresh WHERE layer"):
-        place.con.execute(f"DELETE FROM {place.s}.{own} = %s", (table.id,))
     log_whole(place, table.id, -count, box, None)

@@ -48,7 +48,7 @@ class PostgisEditor(Editor):
             with self._con.transaction():
                 yield
         except psycopg.errors.NotNullViolation as error:
-            if error.diag.column_name == table.fid_column:
+            if error.diag.column_name == table.rows.fid:
                 raise self._no_number() from error
             raise constraint_errors.integrity(table, error) from error
         except psycopg.IntegrityError as error:
@@ -63,7 +63,7 @@ class PostgisEditor(Editor):
     def _no_number(self) -> NotEditable:
         table = self._table
         return NotEditable(
-            f"layer {table.id} takes no new features: its column {table.fid_column} numbers none by itself"
+            f"layer {table.id} takes no new features: its column {table.rows.fid} numbers none by itself"
         )
 
     def lock(self, fid: int) -> tuple[bytes | None, str | None] | None:
@@ -126,7 +126,7 @@ class PostgisEditor(Editor):
     def update(self, fid: int, shape: Any, values: Mapping[str, Any]) -> None:
         table, columns = self._table, self._named(shape, values)
         # An edit that names nothing still counts as one: the triggers fire for an assignment to itself.
-        own = f"{bound(table.fid_column)} = {table.fid}"
+        own = f"{bound(table.rows.fid)} = {table.fid}"
         assignments = ", ".join(f"{bound(name)} = {mark}" for name, (mark, _) in columns.items()) or own
         self._con.execute(
             f"UPDATE {table.relation} AS t SET {assignments} WHERE {table.fid} = %s",
@@ -141,7 +141,7 @@ class PostgisEditor(Editor):
                 text = None if value is None else value if isinstance(value, str) else repr(value)
                 columns[column.name] = (column.write, text)
         if shape is not KEEP:
-            columns[self._table.geom_column] = ("%s", project.ewkb(self._table, shape))
+            columns[self._table.rows.geometry] = ("%s", project.ewkb(self._table, shape))
         return columns
 
     def remove(self, fid: int) -> None:

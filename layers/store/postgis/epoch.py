@@ -13,21 +13,16 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import secrets
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import psycopg
 
+from layers.store.mark import Mark, fresh_epoch
 from layers.store.postgis.connection import Connection, literal, quoted, refuse_standby
 from layers.store.postgis.read import State
 
 _FORMER = 13 * 100  # characters: the last hundred epochs
-
-
-def fresh() -> str:
-    """A new epoch: 48 random bits, hexadecimal."""
-    return secrets.token_hex(6)
 
 
 def origin(con: Connection, schema: str) -> str:
@@ -56,15 +51,6 @@ def is_same(con: Connection, other: Connection, schema: str) -> bool:
         return False
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """The newest log row that was shown to anyone."""
-
-    epoch: str
-    seq: int
-    nonce: int
-
-
 def continues(con: Connection, schema: str, shown: Mark | None) -> bool:
     """Whether the database is the one it says it is, and its log still holds the row that was shown."""
     s = quoted(schema)
@@ -91,23 +77,13 @@ def renew(con: Connection, schema: str, shown: Mark | None) -> None:
             con.execute(
                 f"UPDATE {s}.twin_meta SET former = left(concat_ws(' ', epoch, former), {_FORMER}),"
                 " epoch = %s, origin = %s, stamp = stamp + 1",
-                (fresh(), origin(con, schema)),
+                (fresh_epoch(), origin(con, schema)),
             )
 
 
 def mark(state: State) -> Mark:
     """The mark of a moment."""
     return Mark(state.epoch, state.seq, state.nonce)
-
-
-def read(path: Path | None) -> Mark | None:
-    """The mark that was kept, or None when there is none that can be read."""
-    if path is None:
-        return None
-    try:
-        return Mark(**json.loads(path.read_bytes()))
-    except (OSError, ValueError, TypeError):
-        return None
 
 
 def write(path: Path | None, kept: Mark) -> None:

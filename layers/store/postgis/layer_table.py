@@ -77,7 +77,7 @@ def _double(raw: str) -> str:
 
 @dataclass(frozen=True)
 class Source:
-    """Where a registered layer lies: a table or view of another program, and its own CRS."""
+    """Where rows lie, in which CRS: of a registered layer a table or view of another program."""
 
     schema: str
     table: str
@@ -108,17 +108,24 @@ class Table(Record):
     untyped: bool = False  # the geometry column takes more than the API can say: see ``shape``
     rights: Rights = EDITS
 
-    @property
+    @cached_property
+    def rows(self) -> Source:
+        """Where the rows lie: in a table of our own, in another program's, or in the copy of that."""
+        if self.source is None:
+            return Source(self.schema, self.id, "fid", "geom", 4326)
+        if self.copied:
+            return Source(self.schema, copy_table(self.id), COPY_FID, COPY_GEOMETRY, self.source.srid)
+        return self.source
+
+    @cached_property
     def srid(self) -> int:
         """EPSG code of the stored geometries."""
-        return 4326 if self.source is None else self.source.srid
+        return self.rows.srid
 
     @cached_property
     def raw(self) -> str:
         """The relation for a statement without parameters."""
-        if self.source is not None:
-            return self.copy if self.copied else self.source.relation
-        return f"{quoted(self.schema)}.{quoted(self.id)}"
+        return self.rows.relation
 
     @property
     def copy(self) -> str:
@@ -135,25 +142,15 @@ class Table(Record):
         """The table or view, quoted."""
         return self.raw.replace("%", "%%")
 
-    @property
-    def fid_column(self) -> str:
-        """Name of the key column."""
-        return "fid" if self.source is None else COPY_FID if self.copied else self.source.fid
-
-    @property
-    def geom_column(self) -> str:
-        """Name of the geometry column."""
-        return "geom" if self.source is None else COPY_GEOMETRY if self.copied else self.source.geometry
-
     @cached_property
     def fid(self) -> str:
         """SQL of the feature id."""
-        return f"t.{bound(self.fid_column)}"
+        return f"t.{bound(self.rows.fid)}"
 
     @cached_property
     def geom(self) -> str:
         """SQL of the geometry, in ``srid``."""
-        return f"t.{bound(self.geom_column)}"
+        return f"t.{bound(self.rows.geometry)}"
 
     @cached_property
     def shape(self) -> str:

@@ -158,7 +158,7 @@ def bodies(table: Table, found: Found, crs: str) -> list[bytes]:
     return [geojson.feature(row[0], tail) for row, tail in zip(found.rows, tails, strict=True)]
 
 
-def item(con: Connection, table: Table, fid: int) -> tuple[State, int, Found]:
+def item(con: Connection, table: Table, fid: int) -> tuple[State, tuple[int, Found]]:
     """One feature with its revision, in one statement; no row when it is not there."""
     sql = table.memo.get("item")
     if sql is None:
@@ -172,7 +172,7 @@ def item(con: Connection, table: Table, fid: int) -> tuple[State, int, Found]:
         found = con.execute(sql, (Int8(fid), Int8(fid)), binary=True).fetchall()
     row, now = found[0], state(found[0][0])
     rows = [one[2:] for one in found if one[2] is not None]
-    return now, row[1], Found(now, table.fields, rows)
+    return now, (row[1], Found(now, table.fields, rows))
 
 
 def revision_sql(table: Table) -> str:
@@ -185,7 +185,7 @@ def revision_sql(table: Table) -> str:
     )
 
 
-def revision(con: Connection, table: Table, fid: int) -> tuple[State, int, bool]:
+def revision(con: Connection, table: Table, fid: int) -> tuple[State, tuple[int, bool]]:
     """The revision of a feature, and whether it is there."""
     sql = table.memo.get("revision")
     if sql is None:
@@ -196,7 +196,7 @@ def revision(con: Connection, table: Table, fid: int) -> tuple[State, int, bool]
         )
     row = con.execute(sql, (Int8(fid), Int8(fid)), binary=True).fetchone()
     assert row is not None
-    return state(row[0]), row[1], row[2]
+    return state(row[0]), (row[1], row[2])
 
 
 def placeless(con: Connection, table: Table) -> tuple[State, bool]:

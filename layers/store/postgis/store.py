@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import weakref
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -104,18 +104,17 @@ class PostgisStore(EditedStore):
         return self.feature_layer(layer_id)
 
     def feature_layer(self, layer_id: str) -> FeatureLayer:
-        def ask(con: Connection, table: Table) -> tuple[State, FeatureLayer]:
-            moment = read.moment(con, table.schema, table)
-            return moment, self._summary.layer(con, table, moment)
-
-        return self._catalogue.of(layer_id, ask)[1]
+        return self._of_moment(layer_id, self._summary.layer)
 
     def interval(self, layer_id: str) -> Interval:
-        def ask(con: Connection, table: Table) -> tuple[State, Interval]:
-            moment = read.moment(con, table.schema, table)
-            return moment, self._summary.interval(con, table, moment.layer_seq)
+        return self._of_moment(layer_id, self._summary.interval)
 
-        return self._catalogue.of(layer_id, ask)[1]
+    def _of_moment[T](self, layer_id: str, ask: Callable[[Connection, Table, State], T]) -> T:
+        def asked(con: Connection, table: Table) -> tuple[State, T]:
+            moment = read.moment(con, table.schema, table)
+            return moment, ask(con, table, moment)
+
+        return self._catalogue.of(layer_id, asked)[1]
 
     def items(self, layer_id: str, query: Query) -> Page:
         table, (found, matched) = self._found(layer_id, query, wkb=False)
@@ -175,22 +174,16 @@ class PostgisStore(EditedStore):
         return read.batches(con, found.usable(), query, size)
 
     def item(self, layer_id: str, fid: int, crs: str = CRS84) -> Item:
-        def ask(con: Connection, table: Table) -> tuple[State, tuple[int, read.Found]]:
-            moment, number, found = read.item(con, table, fid if abs(fid) < 2**63 else -1)
-            return moment, (number, found)
-
-        table, (number, found) = self._catalogue.of(layer_id, ask)
+        known = fid if abs(fid) < 2**63 else -1
+        table, (number, found) = self._catalogue.of(layer_id, lambda con, t: read.item(con, t, known))
         bodies = read.bodies(table, found, crs)
         if not bodies or abs(fid) >= 2**63:
             raise NotFound(f"layer {layer_id} has no feature {shown(fid)}")
         return Item(bodies[0], fid, number)
 
     def revision(self, layer_id: str, fid: int) -> int:
-        def ask(con: Connection, table: Table) -> tuple[State, tuple[int, bool]]:
-            moment, number, there = read.revision(con, table, fid if abs(fid) < 2**63 else -1)
-            return moment, (number, there)
-
-        _, (number, there) = self._catalogue.of(layer_id, ask)
+        known = fid if abs(fid) < 2**63 else -1
+        _, (number, there) = self._catalogue.of(layer_id, lambda con, t: read.revision(con, t, known))
         if not there or abs(fid) >= 2**63:
             raise NotFound(f"layer {layer_id} has no feature {shown(fid)}")
         return number

@@ -60,7 +60,7 @@ class Summary:
         postgis = self._sessions.postgis
         found = None
         if not table.untyped:
-            found = layer_table.index_extent(con, table.raw, table.geom_column, postgis)
+            found = layer_table.index_extent(con, table.raw, table.rows.geometry, postgis)
         if found is None and table.live:
             found = layer_table.exact_extent(con, table, postgis)
         return None if found is None else project.box_to_lonlat(table, found)
@@ -85,9 +85,9 @@ class Summary:
             self._counts[table.id] = (table, seq, count)
         return count
 
-    def interval(self, con: Connection, table: Table, seq: int) -> Interval:
-        """The first and the last time of a layer at a log number; infinity is an open end."""
-        kept = self._intervals.get(table.id)
+    def interval(self, con: Connection, table: Table, moment: State) -> Interval:
+        """The first and the last time of a layer at a moment; infinity is an open end."""
+        kept, seq = self._intervals.get(table.id), moment.layer_seq
         if kept is None or kept[0] is not table or kept[1] != seq:
             kept = self._intervals[table.id] = (table, seq, _interval(con, table))
         return kept[2]

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from layers.errors import BadBody, Busy, Exists, ReadOnly, Unavailable
+from layers.store import mark
 from layers.store.postgis import connection, epoch, read, schema, values
 from layers.store.postgis.introspect import geometry_type
 from layers.store.postgis.layer_table import Column, field_type, merge
@@ -194,11 +195,11 @@ def test_failures_of_the_server(error: str, expected: type | None) -> None:
 
 
 def test_a_mark_that_cannot_be_read_is_none(tmp_path: Any) -> None:
-    kept = epoch.Mark("abc", 7, -3)
+    kept = mark.Mark("abc", 7, -3)
     path = tmp_path / "derived" / "database.mark"
-    assert epoch.read(path) is None
+    assert mark.read(path) is None
     epoch.write(path, kept)
-    assert epoch.read(path) == kept
+    assert mark.read(path) == kept
     path.write_text("{")
-    assert epoch.read(path) is None
-    assert epoch.read(None) is None
+    assert mark.read(path) is None
+    assert mark.read(None) is None
