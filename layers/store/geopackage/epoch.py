@@ -14,7 +14,9 @@ import os
 import sqlite3
 from pathlib import Path
 
-from layers.store.mark import Mark, parsed
+from layers.store.geopackage import catalog
+from layers.store.geopackage.connection import sqlite_errors, transaction
+from layers.store.mark import Mark, fresh_epoch, parsed, read
 
 _SIZE = 512  # within one sector
 
@@ -35,6 +37,24 @@ def continues(con: sqlite3.Connection, kept: Mark | None, now: Mark) -> bool:
         return True
     row = con.execute("SELECT nonce FROM twin_changes WHERE seq=?", (kept.seq,)).fetchone()
     return row is not None and row[0] == kept.nonce
+
+
+def begin(con: sqlite3.Connection, path: Path, mark: Path, *, read_only: bool) -> str | None:
+    """Renew the epoch unless the mark shows that the file continues its history.
+
+    Gives the epoch that holds for this process alone, where the file cannot be written."""
+    kept = read(mark)
+    with sqlite_errors():
+        if continues(con, kept, of(con, path)):
+            return None
+    if read_only:
+        return fresh_epoch()
+    with transaction(con):
+        # another process may have opened it at the same moment and been first
+        if not continues(con, read(mark), of(con, path)):
+            con.execute("UPDATE twin_meta SET value=? WHERE key='epoch'", (fresh_epoch(),))
+            catalog.touch(con)
+    return None
 
 
 class Keeper:

@@ -6,10 +6,10 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
+from layers.model import Layer
 from layers.store import forms
 from layers.store.base import FormSpec
 from layers.store.geopackage import catalog
-from layers.types import Bbox
 
 
 def records(con: sqlite3.Connection) -> dict[str, Sequence[Any]]:
@@ -18,45 +18,35 @@ def records(con: sqlite3.Connection) -> dict[str, Sequence[Any]]:
     return {row[0]: row for row in rows}
 
 
+def present(con: sqlite3.Connection, layer: str) -> Layer | None:
+    """The recorded layer of an id; None where there is no record."""
+    row = records(con).get(layer)
+    return None if row is None else forms.layer(row, 0)
+
+
 def record(con: sqlite3.Connection, spec: FormSpec) -> int:
     """Put a record in place inside the caller's transaction; the layer's new generation. Raises Exists."""
     if con.execute("SELECT 1 FROM twin_layers WHERE id=?", (spec.id,)).fetchone() is not None:
         raise forms.taken(spec.id, "features")
-    present = _present(con, spec.id)
+    known = present(con, spec.id)
     gone = con.execute("SELECT generation FROM twin_history WHERE layer=?", (spec.id,)).fetchone()
-    generation = 1 + max(present[1] if present else 0, gone[0] if gone else 0)
+    generation = 1 + max(known.generation if known else 0, gone[0] if gone else 0)
     values = forms.values(spec, generation)
     marks = ",".join("?" * len(values))
     con.execute(f"INSERT OR REPLACE INTO twin_forms ({forms.COLUMNS}) VALUES ({marks})", values)
-    catalog.log_whole(con, spec.id, present[0] if present else None, spec.extent)
+    catalog.log_whole(con, spec.id, known.extent if known else None, spec.extent)
     catalog.touch(con)
     return generation
 
 
 def drop(con: sqlite3.Connection, layer: str) -> bool:
     """Remove a record inside the caller's transaction; whether there was one."""
-    present = _present(con, layer)
-    if present is None:
+    known = present(con, layer)
+    if known is None:
         return False
     con.execute("DELETE FROM twin_forms WHERE id=?", (layer,))
     con.execute("DELETE FROM twin_reports WHERE layer=?", (layer,))
-    catalog.remember(con, layer, 0, present[1])
-    catalog.log_whole(con, layer, present[0], None)
+    catalog.remember(con, layer, 0, known.generation)
+    catalog.log_whole(con, layer, known.extent, None)
     catalog.touch(con)
     return True
-
-
-def form(con: sqlite3.Connection, layer: str) -> str | None:
-    """The form of a recorded layer; None where there is no record."""
-    row = con.execute("SELECT form FROM twin_forms WHERE id=?", (layer,)).fetchone()
-    return None if row is None else str(row[0])
-
-
-def _present(con: sqlite3.Connection, layer: str) -> tuple[Bbox | None, int] | None:
-    """Extent and generation of a record."""
-    row = con.execute(
-        "SELECT minx, miny, maxx, maxy, generation FROM twin_forms WHERE id=?", (layer,)
-    ).fetchone()
-    if row is None:
-        return None
-    return (None if row[0] is None else (row[0], row[1], row[2], row[3])), row[4]

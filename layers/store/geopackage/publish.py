@@ -36,8 +36,8 @@ def publish(con: sqlite3.Connection, stage: GeoPackageStage, mode: str) -> Publi
 def _publish(con: sqlite3.Connection, stage: GeoPackageStage, mode: str) -> Published:
     catalog.repair(con, [f for f in catalog.examine(con) if f.layer == stage.spec.id])
     layer = stage.spec.id
-    if (form := forms.form(con, layer)) is not None:
-        raise taken(layer, form)
+    if (other := forms.present(con, layer)) is not None:
+        raise taken(layer, other.form)
     present = catalog.tables(con).get(layer)
     if mode == "create" and present is not None:
         raise Exists(f"layer {layer} exists already; use --replace or --append")

@@ -6,7 +6,8 @@ import sqlite3
 from collections.abc import Sequence
 
 from layers.errors import Unavailable
-from layers.store.geopackage.connection import literal, quoted
+from layers.store.geopackage.connection import literal, quoted, sqlite_errors, transaction
+from layers.store.mark import fresh_epoch
 from layers.types import Field, FieldType
 
 FORMAT = 5
@@ -119,6 +120,26 @@ def _run(con: sqlite3.Connection, script: str) -> None:
     for statement in script.split(";\n"):
         if statement.strip():
             con.execute(statement)
+
+
+def prepare(con: sqlite3.Connection) -> None:
+    """Make the tables of an empty file, and check the form.
+
+    Raises Unavailable: not a city's file, or of a form this program does not know."""
+    with sqlite_errors():
+        empty = _is_empty(con)
+    if empty:
+        with transaction(con):
+            if _is_empty(con):
+                create(con, fresh_epoch())
+        with sqlite_errors():
+            con.execute("PRAGMA wal_checkpoint")  # GDAL looks for "GPKG" in the file itself
+    with sqlite_errors():
+        check(con)
+
+
+def _is_empty(con: sqlite3.Connection) -> bool:
+    return bool(con.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0)
 
 
 def check(con: sqlite3.Connection) -> None:

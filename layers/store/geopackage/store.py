@@ -23,9 +23,9 @@ from layers.store.edit import EditedStore
 from layers.store.geopackage import (
     catalog,
     edit,
+    epoch,
     forms,
     log,
-    opening,
     publish,
     read,
     scan,
@@ -63,10 +63,10 @@ class GeoPackageStore(EditedStore):
         mark = self._derived / f"{path.stem}.mark"
         self._now = Snapshots(path, crs_also, mark, None if read_only else self._repair)
         con = self._writer or self._now.view().con
-        opening.prepare(con)
+        schema.prepare(con)
         if not read_only:
             sweep(self._derived / "stage")
-        self._now.start(opening.begin_epoch(con, path, mark, read_only=read_only))
+        self._now.start(epoch.begin(con, path, mark, read_only=read_only))
 
     def close(self) -> None:
         with self._lock, self._scans_lock:

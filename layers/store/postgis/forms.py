@@ -10,7 +10,6 @@ from layers.store.base import FormSpec
 from layers.store.postgis import ddl, schema
 from layers.store.postgis.connection import bound
 from layers.store.postgis.ddl import Place
-from layers.types import Bbox
 
 
 def layers(con: Any, city: str, layer: str | None = None) -> list[Layer]:
@@ -25,14 +24,19 @@ def layers(con: Any, city: str, layer: str | None = None) -> list[Layer]:
     return [forms.layer(row[1:], row[0]) for row in rows]
 
 
+def present(place: Place, layer: str) -> Layer | None:
+    """The recorded layer of an id; None where there is no record."""
+    return next(iter(layers(place.con, place.schema, layer)), None)
+
+
 def record(place: Place, spec: FormSpec) -> int:
     """Put a record in place inside the caller's transaction; the layer's new generation. Raises Exists."""
     hold(place, spec.id)
     if place.one(f"SELECT 1 FROM {place.s}.twin_layers WHERE id = %s", (spec.id,)) is not None:
         raise forms.taken(spec.id, "features")
-    present = _present(place, spec.id)
+    known = present(place, spec.id)
     gone = place.one(f"SELECT generation FROM {place.s}.twin_history WHERE layer = %s", (spec.id,))
-    generation = 1 + max(present[1] if present else 0, gone or 0)
+    generation = 1 + max(known.generation if known else 0, gone or 0)
     values = forms.values(spec, generation)
     names = forms.COLUMNS.split(", ")
     renewed = ", ".join(f"{name} = excluded.{name}" for name in names[1:])
@@ -41,20 +45,20 @@ def record(place: Place, spec: FormSpec) -> int:
         f" ON CONFLICT (id) DO UPDATE SET {renewed}",
         values,
     )
-    ddl.log_whole(place, spec.id, 0, present[0] if present else None, spec.extent)
+    ddl.log_whole(place, spec.id, 0, known.extent if known else None, spec.extent)
     ddl.touch(place)
     return generation
 
 
 def drop(place: Place, layer: str) -> bool:
     """Remove a record inside the caller's transaction; whether there was one."""
-    present = _present(place, layer)
-    if present is None:
+    known = present(place, layer)
+    if known is None:
         return False
     for own in ("twin_forms WHERE id", "twin_reports WHERE layer"):
         place.con.execute(f"DELETE FROM {place.s}.{own} = %s", (layer,))
-    ddl.remember(place, layer, 0, present[1])
-    ddl.log_whole(place, layer, 0, present[0], None)
+    ddl.remember(place, layer, 0, known.generation)
+    ddl.log_whole(place, layer, 0, known.extent, None)
     ddl.touch(place)
     return True
 
@@ -62,19 +66,3 @@ def drop(place: Place, layer: str) -> bool:
 def hold(place: Place, layer: str) -> None:
     """Keep others from making a layer of that id, till the transaction ends."""
     place.con.execute("SELECT pg_advisory_xact_lock(%s)", (schema.key(place.schema, f"layer {layer}"),))
-
-
-def form(place: Place, layer: str) -> str | None:
-    """The form of a recorded layer; None where there is no record."""
-    found = place.one(f"SELECT form FROM {place.s}.twin_forms WHERE id = %s", (layer,))
-    return None if found is None else str(found)
-
-
-def _present(place: Place, layer: str) -> tuple[Bbox | None, int] | None:
-    """Extent and generation of a record."""
-    row = place.con.execute(
-        f"SELECT minx, miny, maxx, maxy, generation FROM {place.s}.twin_forms WHERE id = %s", (layer,)
-    ).fetchone()
-    if row is None:
-        return None
-    return (None if row[0] is None else (row[0], row[1], row[2], row[3])), row[4]

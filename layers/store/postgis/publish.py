@@ -134,8 +134,8 @@ def _publish(place: Place, stage: PostgisStage, mode: str, prepared: Prepared | 
     con, layer = place.con, stage.spec.id
     repair.repair(place, [layer], touched=False)
     present = layer_table.tables(con, place.schema).get(layer)
-    if (form := forms.form(place, layer)) is not None:
-        raise taken(layer, form)
+    if (other := forms.present(place, layer)) is not None:
+        raise taken(layer, other.form)
     if mode == "create" and present is not None:
         raise Exists(f"layer {layer} exists already; use --replace or --append")
     if present is not None and present.source is not None:

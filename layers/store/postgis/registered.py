@@ -39,8 +39,10 @@ def sync(place: Place, wanted: Mapping[str, Registered]) -> None:
             raise BadParameter(
                 f"layers.{layer}.table", entry.table, "a loaded layer has this id; take another"
             )
-        if (form := forms.form(place, layer)) is not None:
-            raise BadParameter(f"layers.{layer}.table", entry.table, f"a {form} has this id; take another")
+        if (other := forms.present(place, layer)) is not None:
+            raise BadParameter(
+                f"layers.{layer}.table", entry.table, f"a {other.form} has this id; take another"
+            )
         _register(place, layer, entry, known)
 
 
