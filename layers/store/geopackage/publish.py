@@ -44,7 +44,7 @@ def _publish(con: sqlite3.Connection, stage: GeoPackageStage, mode: str) -> Publ
     if present is not None and present.state != layer_record.OK:
         if mode == "append":
             present.usable()
-        _forget(con, layer)
+        forget(con, layer)
         present = None
     generation = _generation(con, layer) + 1
     if present is None:
@@ -74,17 +74,10 @@ def _words(con: sqlite3.Connection, layer: str) -> tuple[object, ...] | None:
     return row
 
 
-def _forget(con: sqlite3.Connection, layer: str) -> None:
-    """Clear the remains of a layer that another program left half replaced."""
-    retire(con, layer)
+def forget(con: sqlite3.Connection, layer: str) -> None:
+    """Remove a layer, or what another program left of it; no fid or generation of it is used again."""
+    catalog.remember(con, layer, _high_fid(con, layer), _generation(con, layer))
     schema.drop_layer(con, layer)
-
-
-def retire(con: sqlite3.Connection, layer: str) -> None:
-    """Remember the highest fid and generation of a layer, so that neither is used again."""
-    high = con.execute("SELECT seq FROM sqlite_sequence WHERE name=?", (layer,)).fetchone()
-    known = con.execute("SELECT generation FROM twin_layers WHERE id=?", (layer,)).fetchone()
-    catalog.remember(con, layer, high[0] if high else 0, known[0] if known else 0)
 
 
 def _generation(con: sqlite3.Connection, layer: str) -> int:

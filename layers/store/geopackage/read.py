@@ -17,7 +17,7 @@ from layers.store.geopackage import blob, selection
 from layers.store.geopackage.catalog import Table
 from layers.store.geopackage.connection import quoted
 from layers.store.geopackage.filter import INSTANT, shifted
-from layers.store.geopackage.view import View, encode, listed
+from layers.store.geopackage.view import View, encode, fetch, listed
 from layers.store.layer_record import chosen_fields
 from layers.types import CRS84, Cursor, Field, Interval
 
@@ -144,17 +144,19 @@ def select(view: View, table: Table, query: Query, layer: FeatureLayer, few: int
     found: list[Any] = []
     size = 0
     for fids in _chunks(chosen.fids):
-        rows = view.fetch(
-            f"SELECT t.fid, t.geom{table.named(wanted)} FROM json_each(?) e"
-            f" CROSS JOIN {table.name} t ON t.fid = e.value",
-            (listed(fids),),
-        )
+        rows = _rows(view, table, fids, wanted)
         found += rows
         size += sum(len(row[1] or b"") for row in rows)
         if size > PAGE_BYTES:
             break
     after = chosen.fids[len(found) - 1] if found and (len(found) < len(chosen.fids) or chosen.more) else None
     return Selection(columns(wanted, found), chosen.matched, _cursor(view, table, query, after))
+
+
+def _rows(view: View, table: Table, fids: list[int], fields: tuple[Field, ...]) -> list[Any]:
+    """Fid, blob and some values of features in their order."""
+    sql = f"SELECT t.fid, t.geom{table.named(fields)} FROM json_each(?) e"
+    return fetch(view.con, f"{sql} CROSS JOIN {table.name} t ON t.fid = e.value", (listed(fids),))
 
 
 def texts(view: View, table: Table, fids: list[int]) -> tuple[list[bytes], dict[int, bytes]]:
@@ -174,11 +176,7 @@ def texts(view: View, table: Table, fids: list[int]) -> tuple[list[bytes], dict[
 
 def projected(view: View, table: Table, fids: list[int], crs: str, fields: tuple[Field, ...]) -> list[bytes]:
     """GeoJSON of features in another CRS, in the axis order of its authority, with some of their fields."""
-    rows = view.fetch(
-        f"SELECT t.fid, t.geom{table.named(fields)} FROM json_each(?) e"
-        f" CROSS JOIN {table.name} t ON t.fid = e.value",
-        (listed(fids),),
-    )
+    rows = _rows(view, table, fids, fields)
     shapes = blob.shapes([row[1] for row in rows])
     tails = geojson.projected(shapes, fields, (row[2:] for row in rows), crs)
     return [geojson.feature(row[0], tail) for row, tail in zip(rows, tails, strict=True)]
@@ -188,7 +186,8 @@ def rows(view: View, table: Table, fids: Sequence[int] | None, meshes: bool) -> 
     """Features that have a geometry, as columns."""
     chosen = "" if fids is None else " AND t.fid IN (SELECT value FROM json_each(?))"
     bound = () if fids is None else (listed(int(f) for f in fids),)
-    found = view.fetch(
+    found = fetch(
+        view.con,
         f"SELECT t.fid, t.geom{table.columns} FROM {table.name} t"
         f" WHERE t.geom IS NOT NULL AND NOT ST_IsEmpty(t.geom){chosen} ORDER BY t.fid",
         bound,

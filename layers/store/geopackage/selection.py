@@ -23,7 +23,7 @@ from layers.store.counting import is_wide, matched_by_page
 from layers.store.geopackage import boxes
 from layers.store.geopackage.catalog import Table
 from layers.store.geopackage.filter import Sqlite
-from layers.store.geopackage.view import View, listed
+from layers.store.geopackage.view import View, fetch, listed
 from layers.types import Cursor
 
 #: Rows that are walked at least before the page is looked for in another way: about 20 ms.
@@ -106,7 +106,7 @@ def cursor(view: View, table: Table, query: Query, fid: int) -> Cursor:
     if not query.sort:
         return (fid,)
     keys = compile.sort_values(Sqlite(table), query)
-    row = view.fetch(f"SELECT t.fid{keys} FROM {table.name} t WHERE t.fid = ?", (fid,))[0]
+    row = fetch(view.con, f"SELECT t.fid{keys} FROM {table.name} t WHERE t.fid = ?", (fid,))[0]
     fields = [table.field(key.field) for key in query.sort]
     values = zip(fields, row[1:], strict=True)
     return (*(geojson.boolean(v) if f and f.type == "boolean" else v for f, v in values), fid)  # type: ignore[arg-type]

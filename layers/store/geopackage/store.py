@@ -326,19 +326,15 @@ class GeoPackageStore(EditedStore):
             return forms.record(con, spec)
 
     def drop(self, layer_id: str) -> None:
-        with self._writing() as con:
-            if layer_id not in self._now.current().tables:
-                with transaction(con):
-                    if not forms.drop(con, layer_id):
-                        raise NotFound(f"there is no layer {shown(layer_id)}")
-                return
-            with transaction(con):
-                known = con.execute("SELECT state FROM twin_layers WHERE id=?", (layer_id,)).fetchone()
+        with self._writing() as con, transaction(con):
+            known = con.execute("SELECT state FROM twin_layers WHERE id=?", (layer_id,)).fetchone()
+            if known is not None:
                 box = catalog.extent(con, layer_id) if known == (layer_record.OK,) else None
-                publish.retire(con, layer_id)
-                schema.drop_layer(con, layer_id)
+                publish.forget(con, layer_id)
                 catalog.log_whole(con, layer_id, box, None)
                 catalog.touch(con)
+            elif not forms.drop(con, layer_id):
+                raise NotFound(f"there is no layer {shown(layer_id)}")
 
     def report(self, layer_id: str) -> Mapping[str, Any] | None:
         with self._now.reading() as view:

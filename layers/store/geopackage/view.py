@@ -98,13 +98,9 @@ class View:
             known = self._unplaced[table.id] = bool(self.con.execute(sql, (table.id,)).fetchone()[0])
         return known
 
-    def fetch(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
-        """All rows. Text that is not UTF-8, written by another program, is read with replacements."""
-        return fetch(self.con, sql, parameters)
-
 
 def fetch(con: sqlite3.Connection, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
-    """All rows of a statement, decoding bad UTF-8 leniently when there is any."""
+    """All rows. Text that is not UTF-8, written by another program, is read with replacements."""
     try:
         return con.execute(sql, parameters).fetchall()
     except sqlite3.OperationalError as error:

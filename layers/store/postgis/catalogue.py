@@ -87,9 +87,7 @@ class Catalogue:
         self._lock = threading.Lock()
         self.sessions = Sessions(database, self._check)
         self.listener = Listener(self._listen, self._look)
-        self._refresher = refresh.Refresher(
-            lambda: self.sessions.single(write=True), self.place, self.sessions.watched
-        )
+        self._refresher = refresh.Refresher(self.sessions, self.place)
         try:
             with postgres_errors():
                 self._prepare()
@@ -304,11 +302,9 @@ class Catalogue:
     def _look(self, con: Connection) -> None:
         """Of the listening thread: what was missed, and what no notification tells."""
         with self.sessions.watched(con, 2.0):
-            row = con.execute(read.state_sql(self.schema), (), binary=True).fetchone()
-            if row is not None:
-                newest = read.state(row[0]).seq
-                self.listener.tell(newest)
-                log.prune(self.place(con), newest)
+            newest = read.moment(con, self.schema).seq
+            self.listener.tell(newest)
+            log.prune(self.place(con), newest)
             self._repair_moved(con)
         self._check_rights()
         self._keep_mark()

@@ -77,8 +77,7 @@ class PostgisEditor(Editor):
         return row
 
     def shapes(self, stored: bytes | None) -> NDArray[Any]:
-        found: NDArray[Any] = project.to_lonlat(self._table, geometries([stored]))
-        return found
+        return project.to_lonlat(self._table, geometries([stored]))
 
     def is_taken(self, source: str, fid: int | None) -> bool:
         table = self._table

@@ -150,16 +150,16 @@ def geometry(
 def state(found: Facts, srid: int, source: Source | None) -> str:
     """OK, MISSING, or what keeps the layer from being read."""
     if found.oid is None:
-        return MISSING if source is None else "the table or view is not there"
-    if not (found.numbered if source else found.followed):
-        if source is not None:
-            return f"it has no column of whole numbers {source.fid}"
+        return "the table or view is not there" if source else MISSING
+    if source and not found.numbered:
+        return f"it has no column of whole numbers {source.fid}"
+    if not source and not found.followed:
         return "it is no plain table with a unique integer column fid without nulls"
     if found.typmod is None:
-        return "it has no geometry column " + ("geom" if source is None else source.geometry)
-    if srid != (4326 if source is None else source.srid):
-        if source is not None:
-            return "the CRS of its geometry changed"
+        return f"it has no geometry column {source.geometry if source else 'geom'}"
+    if source and srid != source.srid:
+        return "the CRS of its geometry changed"
+    if not source and srid != 4326:
         return "its coordinates are not longitude and latitude (EPSG:4326)"
     return OK
 

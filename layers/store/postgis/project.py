@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from numpy.typing import NDArray
+
 from layers.cql import geometry
 from layers.errors import BadFile, BadParameter, Unreadable
 from layers.store.postgis.layer_table import Table
@@ -13,7 +15,7 @@ from layers.store.postgis.values import Ewkb
 from layers.types import Bbox
 
 
-def to_lonlat(table: Table, shapes: Any) -> Any:
+def to_lonlat(table: Table, shapes: NDArray[Any]) -> NDArray[Any]:
     """Shapes of a table as lon/lat; None for one that cannot be brought there."""
     if table.srid == 4326:
         return shapes
@@ -35,14 +37,8 @@ def to_lonlat(table: Table, shapes: Any) -> Any:
         out[:, 0], out[:, 1] = first.transform(out[:, 0], out[:, 1])
         return out
 
-    out = shapes.copy()
-    high = shapely.has_z(shapes)
-    for chosen, z in ((~high, False), (high, True)):
-        if chosen.any():
-            out[chosen] = shapely.transform(shapes[chosen], move, include_z=z)
-    bounds = shapely.bounds(out)
-    lost = np.isinf(bounds).any(axis=1)
-    out[lost] = None
+    out = crs_.mapped(shapes, move)
+    out[np.isinf(shapely.bounds(out)).any(axis=1)] = None
     return out
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from contextlib import AbstractContextManager, suppress
+from contextlib import suppress
 
 import psycopg
 
@@ -12,6 +12,7 @@ from layers.errors import TwinError
 from layers.store.postgis import copied, repair
 from layers.store.postgis.connection import Connection, shut
 from layers.store.postgis.ddl import Place
+from layers.store.postgis.session import Sessions
 
 LOOK_S = 0.25
 
@@ -25,15 +26,10 @@ def refresh_due(place: Place) -> None:
 
 
 class Refresher:
-    """``make`` connects for writing; ``watched`` ends a call when the server falls silent."""
+    """On a connection of its own; ``place`` says where its DDL happens."""
 
-    def __init__(
-        self,
-        make: Callable[[], Connection],
-        place: Callable[[Connection], Place],
-        watched: Callable[[Connection, float | None], AbstractContextManager[None]],
-    ) -> None:
-        self._make, self._place, self._watched = make, place, watched
+    def __init__(self, sessions: Sessions, place: Callable[[Connection], Place]) -> None:
+        self._sessions, self._place = sessions, place
         self._closed = threading.Event()
         self._con: Connection | None = None
         self._thread = threading.Thread(target=self._run, name="postgis-refresh", daemon=True)
@@ -45,8 +41,8 @@ class Refresher:
     def _run(self) -> None:
         while not self._closed.wait(LOOK_S):
             try:
-                con = self._con = self._con or self._make()
-                with self._watched(con, None):
+                con = self._con = self._con or self._sessions.single(write=True)
+                with self._sessions.watched(con, None):
                     refresh_due(self._place(con))
             except (psycopg.Error, TwinError):
                 self._drop()

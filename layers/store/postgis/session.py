@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
@@ -34,6 +34,7 @@ class Sessions:
         self._check = check
         self._closed = False
         self.guard = Guard(database.url, self._bare)
+        self.watched = self.guard.watched  # a call on a connection of one's own
         self._writers = self._pool(database.url, database.writers, self._writing)
         self._readers = self._pool(database.read_url or database.url, database.readers, self._reading)
 
@@ -86,10 +87,6 @@ class Sessions:
         if write:
             return connect(self.database.url, self._writing)
         return connect(self.database.read_url or self.database.url, self._reading)
-
-    def watched(self, con: Connection, seconds: float | None) -> AbstractContextManager[None]:
-        """A call on a connection of one's own, ended when the server falls silent."""
-        return self.guard.watched(con, seconds)
 
     def forget(self) -> None:
         """Close the idle connections: one was found dead."""
