@@ -151,7 +151,8 @@ def test_a_city_folder_is_not_made_twice(city):
     assert "already" in again.stderr
 
 
-def test_ctrl_c_stops_the_demo_and_its_simulator(tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_the_demo_and_its_simulator(tmp_path, number):
     said = tmp_path / "said"
     with said.open("w") as out:
         process = subprocess.Popen(
@@ -164,7 +165,7 @@ def test_ctrl_c_stops_the_demo_and_its_simulator(tmp_path):
         until(lambda: "Simulating" in said.read_text(), seconds=90, what="the simulator")
         players = psutil.Process(process.pid).children(recursive=True)
         assert any("simulate" in player.cmdline() for player in players)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         process.wait(20)
         until(lambda: not any(player.is_running() for player in players), what="the simulator's end")
         assert "Traceback" not in said.read_text()

@@ -39,6 +39,8 @@ def demo(name: str, folder: Path, host: str, port: int, *, simulator: bool, stor
         if simulator:
             players.append(_simulator(url, simulator_key))
 
+    # left to itself, SIGTERM ends this process at once and leaves the simulator
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         server.serve(folder, host, port, ready)
     finally:
