@@ -8,12 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from layers.errors import TwinError
+from layers.errors import Conflict
 from twin.jobs import work
 from twin.jobs.table import Record
 
 
-class Ended(TwinError):
+class Ended(Conflict):
     """The job was ended before it was done."""
 
     code = "Dismissed"

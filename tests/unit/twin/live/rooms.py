@@ -20,6 +20,7 @@ from twin.app import build
 from twin.city import City
 from twin.http import incidents, sensorthings, stream
 from twin.incidents import Incidents
+from twin.jobs import Jobs
 from twin.live import Live
 from twin.live.bus import Bus
 
@@ -41,7 +42,8 @@ class Room:
         zone = ZoneInfo(conf.time_zone)
         self.incidents = Incidents(self.live.ingest, self.live.file, self.bus, zone)
         self.callers = Callers(self.keys, self.sessions, EVERYBODY)
-        access = self.keys, self.sessions, self.callers
+        self.jobs = Jobs(folder, EVERYBODY)
+        access = self.keys, self.sessions, self.callers, self.jobs
         self.city = City(folder, conf, none, none, self.live, self.incidents, self.bus, *access)
         self.front = build(self.city, rooms=[sensorthings.make, incidents.make, stream.make])
 
@@ -62,6 +64,7 @@ class Room:
     def close(self) -> None:
         self.live.stop()
         self.city.pool.close()
+        self.jobs.close()
 
 
 def thing(name: str = "gauge", prop: str = "water_level", **properties: Any) -> dict[str, Any]:
