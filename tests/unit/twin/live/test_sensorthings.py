@@ -389,10 +389,10 @@ def test_silence_makes_a_sensor_stale_and_says_so(room):
         await client.post(f"{ROOT}/Observations", json={**STREAM, "result": 1.0})
         told = b""
         async with asyncio.timeout(5):
-            while b'"stale"' not in told:
+            # it may be stale, and told so, before a slow machine has taken the observation
+            while b'"stale"' not in told or room.live.streams[1].state != "stale":
                 await subscriber.wake.wait()
                 told += subscriber.take()
-        assert room.live.streams[1].state == "stale"
         await client.post(f"{ROOT}/Observations", json={**STREAM, "result": 1.0})
         assert room.live.streams[1].time is not None
 
