@@ -25,6 +25,8 @@ from twin.settings import CitySettings
 ROOT = Path(__file__).resolve().parent.parent
 HELSINKI = ROOT / "config" / "demo" / "helsinki"
 READY_SECONDS = 60
+#: A prefix of a server's start: as a user starts it, with nothing imported yet.
+COLD = ("env",)
 
 
 def setting_paths(path: tuple[str | int, ...] = ()) -> list[str]:
@@ -117,7 +119,7 @@ class Server:
     def start(cls, folder: Path, *options: str, clean: bool = True, prefix: tuple[str, ...] = ()) -> Server:
         """Start it and wait for the line that tells its address.
 
-        ``prefix`` is a command before it (``env`` for a start with nothing imported yet)."""
+        ``prefix`` is a command before it."""
         key = fresh_key(folder)
         arguments = ["serve", "--city", str(folder), "--port", "0", *options]
         process = _cold(prefix, arguments) if prefix else launcher.start(arguments)

@@ -19,7 +19,7 @@ from tests.bench.measure import Target
 from tests.bench.peers import install
 from tests.bench.processes import module, one_core, running, target
 from tests.bench.report import Row
-from tests.support import Server
+from tests.support import COLD, Server
 
 SMALL, LARGE = Town(56), Town(396)
 PEERS = (features.PYGEOAPI, features.TIPG)
@@ -57,8 +57,8 @@ def _features(folder: Path) -> str:
         stack.enter_context(one_core(*postgres))
         floor = stack.enter_context(running(features.FLOOR, module("tests.bench.floor")))
         own = {
-            features.GPKG: (Server.start(folder / "small"), ()),
-            features.POSTGIS: (Server.start(folder / "postgis"), postgres),
+            features.GPKG: (Server.start(folder / "small", prefix=COLD), ()),
+            features.POSTGIS: (Server.start(folder / "postgis", prefix=COLD), postgres),
         }
         servers = []
         for name, (server, others) in own.items():
@@ -120,7 +120,7 @@ def _helsinki(folder: Path) -> str:
         floor = stack.enter_context(running("floor", module("tests.bench.floor")))
         pygeoapi = module("tests.bench.pygeoapi_path", str(copy))
         peer = stack.enter_context(running("pygeoapi", pygeoapi))
-        server = Server.start(city)
+        server = Server.start(city, prefix=COLD)
         stack.callback(server.stop)
         for measure in helsinki.HTTP:
             rows += _told(measure(target("ours", server), floor, peer))

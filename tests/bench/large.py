@@ -17,7 +17,7 @@ from tests.bench.features import GPKG, ITEMS, Question, questions
 from tests.bench.measure import Case, Connection, Target, per_request, rss_mb, turns, usage
 from tests.bench.processes import one_core, target
 from tests.bench.report import Row, at_most
-from tests.support import Server
+from tests.support import COLD, Server
 
 ROUNDS = 7
 EDITS = 50
@@ -39,10 +39,10 @@ def figures(small: Town, large: Town, folder: Path) -> Iterator[Row]:
     with ExitStack() as stack:
         stack.enter_context(one_core())
         started = time.perf_counter()
-        many = Server.start(folder / "large")
+        many = Server.start(folder / "large", prefix=COLD)
         stack.callback(many.stop)
         yield Row("start to ready (wall)", f"{time.perf_counter() - started:.2f} s", "stated")
-        few = Server.start(folder / "small")
+        few = Server.start(folder / "small", prefix=COLD)
         stack.callback(few.stop)
         yield from _compare(target(GPKG, few), target(GPKG, many), small, large)
         yield from _edits(few, many, small, large)

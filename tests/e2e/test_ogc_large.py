@@ -113,13 +113,15 @@ def test_slow_queries_hold_up_no_light_one(running: Server):
         asked: list[Future[tuple[float, httpx.Response]]] = []
         for _ in range(PLACES + 2):
             asked.append(pool.submit(slow, running))
-        took = []
-        for number in range(50):
+        took: list[float] = []
+        # of the six, two are refused first; until another ends, the places are taken
+        while sum(one.done() for one in asked) <= 2 and len(took) < 50:
+            number = len(took)
             path = (f"{ITEMS}/{number + 1}", f"{ITEMS}?limit=10", f"{ITEMS}?bbox=24.95,60.2,24.951,60.201")
             before = time.monotonic()
             assert running.http.get(path[number % 3]).status_code == 200
             took.append(time.monotonic() - before)
-        assert sum(one.done() for one in asked) <= 2
+        assert len(took) >= 10
         answers = [one.result() for one in asked]
     assert max(took) < SECONDS
     for _, answer in answers:

@@ -115,7 +115,5 @@ def _describe_job(context: Context) -> dict[str, Any]:
     return {
         "parameters": [name],
         "get": get("jobs.get", "jobs", words, ok(words, {JSON: "job"}), []),
-        "delete": write(
-            "jobs.dismiss", "jobs", say("End a job", "终止作业"), {"200": ok(ended, {JSON: "job"})}, {}
-        ),
+        "delete": write("jobs.dismiss", "jobs", ended, {"200": ok(ended, {JSON: "job"})}, {}, more=(409,)),
     }
