@@ -53,6 +53,8 @@ twin() {
     grep -q Serving "$log"
 }
 """
+#: A page of commands starts a dozen programs; a busy machine takes its time for each.
+SECONDS = 400
 ENDED = "\nfor job in $(jobs -p); do wait $job; done\n"
 
 
@@ -61,7 +63,7 @@ def run(script: str, folder: Path, **environment: str) -> None:
         ["bash", "-c", script],
         capture_output=True,
         text=True,
-        timeout=150,
+        timeout=SECONDS,
         cwd=folder,
         env={**os.environ, **environment},
     )
@@ -92,6 +94,7 @@ def cluster() -> Cluster:
         yield running
 
 
+@pytest.mark.timeout(SECONDS + 30)
 @pytest.mark.parametrize("page", [page for page, blocks in WALKS.items() if blocks])
 def test_the_blocks_of_a_page_are_run_one_after_another(
     page: str, tmp_path: Path, request: pytest.FixtureRequest

@@ -18,7 +18,7 @@ LAYERS = os.environ.get("TWIN_SCHEMATHESIS_LAYERS", f"({ODD}|pipelines)(/|$)")
 #: Of SensorThings, this set and what lies below it; ``make drill`` takes all.
 SETS = os.environ.get("TWIN_SCHEMATHESIS_SETS", "Observations")
 PATHS = rf"^/(?!collections/|sta/)|^/collections/{LAYERS}|^/sta/v1.1(/{SETS}|/Create|$)"
-SECONDS = int(os.environ.get("TWIN_SCHEMATHESIS_SECONDS", "170"))
+SECONDS = int(os.environ.get("TWIN_SCHEMATHESIS_SECONDS", "400"))
 
 
 @pytest.mark.timeout(SECONDS + 60)
