@@ -63,7 +63,7 @@ def key(schema: str, what: str) -> int:
 def tables(schema: str) -> str:
     """DDL of our own tables and of the functions that number changes."""
     s = quoted(schema)
-    return f"""
+    own = f"""
 CREATE TABLE {s}.twin_meta (one boolean PRIMARY KEY DEFAULT true CHECK (one), format integer NOT NULL,
   epoch text NOT NULL, stamp bigint NOT NULL, origin text NOT NULL, former text NOT NULL DEFAULT '',
   pruned bigint NOT NULL DEFAULT 0);
@@ -92,7 +92,14 @@ CREATE TABLE {s}.twin_reports (layer text COLLATE "C" PRIMARY KEY, report text N
 CREATE TABLE {s}.twin_refresh (layer text COLLATE "C" PRIMARY KEY, every double precision NOT NULL,
   due timestamptz NOT NULL);
 CREATE TABLE {s}.twin_stages (name text PRIMARY KEY, lock bigint NOT NULL);
-CREATE FUNCTION {s}.twin_number() RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER
+"""
+    return own + _numbering(schema)
+
+
+def _numbering(schema: str) -> str:
+    """DDL of the functions that give a transaction's changes their numbers when it commits."""
+    s = quoted(schema)
+    return f"""CREATE FUNCTION {s}.twin_number() RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp AS $body$
 DECLARE
   newest bigint;
