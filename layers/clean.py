@@ -128,11 +128,22 @@ class Cleaner:
         blobs = table[WKB].to_pylist()
         absent = np.array([b is None for b in blobs], bool)
         drop(absent, "geometry.missing", "the feature has no geometry")
+        faults = [None if b is None else wkb.fault(b) for b in blobs]
+        drop(
+            np.array([f == wkb.TOO_DEEP for f in faults], bool),
+            "geometry.depth",
+            f"{wkb.TOO_DEEP}; draw it anew, or leave it out",
+        )
+        drop(np.array([f is not None for f in faults], bool), "geometry.unreadable", lambda i: str(faults[i]))
         geometry: Geometries = wkb.shapes(blobs, "fix")
-        undecoded = shapely.is_missing(geometry) & ~absent
+        undecoded = shapely.is_missing(geometry) & keep
         nan = np.array([b is not None and any(mark in b for mark in _NANS) for b in blobs], bool)
         drop(undecoded & nan, "geometry.nan", "a coordinate is not a finite number")
-        drop(undecoded, "geometry.unreadable", "the geometry cannot be decoded")
+        drop(
+            undecoded,
+            "geometry.unreadable",
+            lambda i: f"the geometry, a {wkb.kind(blobs[i])}, cannot be decoded",
+        )
         drop(
             shapely.is_empty(geometry),
             "geometry.nan",

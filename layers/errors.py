@@ -168,7 +168,7 @@ class Busy(Unavailable):
 
 
 class Unreadable(Unavailable):
-    """One layer cannot be read until the operator acts; the others can."""
+    """One layer or feature cannot be read until the operator acts; the others can."""
 
     code = "Unreadable"
 

@@ -14,7 +14,6 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import shapely
 
@@ -326,10 +325,8 @@ def _most_common(column: pa.ChunkedArray) -> str:
 
 def _batch(table: pa.Table) -> Batch:
     columns = {n: cells(table[n]) for n in table.column_names if not n.startswith("__")}
-    shapes = shapely.from_wkb(np.array(table[WKB].to_pylist(), dtype=object))
-    return Batch(
-        columns, table[ROW].to_pylist(), table[SOURCE_ID].to_pylist(), np.asarray(shapes, dtype=object)
-    )
+    shapes = wkb.shapes(table[WKB].to_pylist())
+    return Batch(columns, table[ROW].to_pylist(), table[SOURCE_ID].to_pylist(), shapes)
 
 
 def _sha256(path: Path) -> str:

@@ -1,32 +1,133 @@
-"""Geometries out of bytes that any program may have stored."""
+"""Geometries out of bytes that any program may have stored.
+
+No native parser sees bytes that :func:`fault` has not gone through: GEOS and GDAL call themselves for each
+geometry inside another, so that some thousand of them end the process.
+"""
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+#: Geometries inside one another, the outermost counted; what people draw has three.
+MOST_DEPTH = 16
+TOO_DEEP = f"the geometry holds geometries inside one another more than {MOST_DEPTH} deep"
+SHORT = "the geometry's bytes end before what they announce"
+NO_WKB = "the geometry's bytes are no well-known binary"
+
+#: Names of the type codes (ISO 13249-3, OGC 06-103r4 table 7).
+NAMES = {
+    1: "Point",
+    2: "LineString",
+    3: "Polygon",
+    4: "MultiPoint",
+    5: "MultiLineString",
+    6: "MultiPolygon",
+    7: "GeometryCollection",
+    8: "CircularString",
+    9: "CompoundCurve",
+    10: "CurvePolygon",
+    11: "MultiCurve",
+    12: "MultiSurface",
+    15: "PolyhedralSurface",
+    16: "TIN",
+    17: "Triangle",
+}
+_POINT, _LINES, _RINGS = 1, frozenset({2, 8}), frozenset({3, 17})
+_INT = {0: struct.Struct(">I"), 1: struct.Struct("<I")}
+#: Bytes of the smallest geometry inside another: byte order, type, count.
+_LEAST = 9
+
+
+def _forms() -> dict[int, tuple[int, int, int]]:
+    """Type code as written → (type, bytes of a position, bytes before what follows): in thousands as ISO
+    13249-3 has heights and measures, or in the high bits as EWKB has them and the SRID."""
+    found = {}
+    for base in NAMES:
+        for thousand in range(4):
+            for flags in range(8):
+                high, measured = thousand & 1 or flags & 4, thousand & 2 or flags & 2
+                width = 16 + 8 * bool(high) + 8 * bool(measured)
+                head = 9 if flags & 1 else 5
+                found[base + 1000 * thousand + (flags << 29)] = base, width, head
+    return found
+
+
+_FORMS = _forms()
+
+
+def fault(wkb: bytes) -> str | None:
+    """Why WKB or EWKB cannot be read: nested too deep, shorter than its counts say, of no known type.
+
+    Goes through the heads of all geometries and rings, never through their positions."""
+    size, at = len(wkb), 0
+    left = [1]  # geometries still to come, a level
+    try:
+        while left:
+            if not left[-1]:
+                left.pop()
+                continue
+            left[-1] -= 1
+            number = _INT[wkb[at]].unpack_from
+            base, width, head = _FORMS[number(wkb, at + 1)[0]]
+            at += head
+            if base == _POINT:
+                at += width
+                continue
+            count = number(wkb, at)[0]
+            at += 4
+            if base in _LINES:
+                at += count * width
+            elif base in _RINGS:
+                if count * 4 > size - at:
+                    return SHORT
+                for _ in range(count):
+                    at += 4 + number(wkb, at)[0] * width
+            else:
+                if count * _LEAST > size - at:
+                    return SHORT
+                if count and len(left) >= MOST_DEPTH:
+                    return TOO_DEEP
+                left.append(count)
+    except (IndexError, struct.error):
+        return SHORT
+    except KeyError:
+        return NO_WKB
+    return SHORT if at > size else None
+
+
+def kind(wkb: bytes) -> str:
+    """The name of the type of what :func:`fault` found nothing in."""
+    return NAMES[_FORMS[_INT[wkb[0]].unpack_from(wkb, 1)[0]][0]]
+
 
 def shapes(wkb: Sequence[bytes | None], on_invalid: Literal["ignore", "fix"] = "ignore") -> NDArray[Any]:
     """WKB or EWKB as an object array of shapely geometries; None for null and for what cannot be read:
-    damaged bytes, and the curves and surfaces that shapely has no types for.
+    bytes with a :func:`fault`, and the curves and surfaces that shapely has no types for.
 
     ``fix`` closes open rings instead of giving them up."""
     import shapely
 
+    sound = [None if one is None or fault(one) else one for one in wkb]
     try:
-        return np.asarray(shapely.from_wkb(list(wkb), on_invalid=on_invalid), dtype=object)
+        return np.asarray(shapely.from_wkb(sound, on_invalid=on_invalid), dtype=object)
     except NotImplementedError:
         # what shapely raises for a curve; it ends the call for the others, too
-        found = np.empty(len(wkb), object)
-        found[:] = [shape(one, on_invalid) for one in wkb]
+        found = np.empty(len(sound), object)
+        found[:] = [_shape(one, on_invalid) for one in sound]
         return found
 
 
-def shape(wkb: bytes | None, on_invalid: Literal["ignore", "fix"] = "ignore") -> Any:
-    """As :func:`shapes`, for one; NotImplementedError is what shapely raises for a curve."""
+def shape(wkb: bytes | None) -> Any:
+    """As :func:`shapes`, for one."""
+    return None if wkb is None or fault(wkb) else _shape(wkb, "ignore")
+
+
+def _shape(wkb: bytes | None, on_invalid: Literal["ignore", "fix"]) -> Any:
     import shapely
 
     try:

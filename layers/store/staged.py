@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from layers import wkb
 from layers.batch import MESH, SOURCE_ID, WKB
 from layers.errors import BadFile
 from layers.store.base import LayerSpec
@@ -113,15 +114,12 @@ def _column(field: Field, values: Sequence[Any]) -> list[Any]:
         raise BadFile("store.value", f"{field.name}: {error}") from error
 
 
-def _shapes(wkb: list[bytes], geometry_type: str) -> NDArray[Any]:
+def _shapes(found: list[bytes], geometry_type: str) -> NDArray[Any]:
     import shapely
 
-    try:
-        shapes = np.asarray(shapely.from_wkb(wkb), dtype=object)
-    except shapely.errors.ShapelyError as error:
-        raise BadFile("store.geometry", "a geometry is not readable WKB") from error
+    shapes = wkb.shapes(found)
     if shapely.is_missing(shapes).any():
-        raise BadFile("store.geometry", "a row has no geometry")
+        raise BadFile("store.geometry", "a row has no geometry, or none that is readable WKB")
     return promote(shapes, geometry_type)
 
 

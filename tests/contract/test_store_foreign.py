@@ -15,7 +15,7 @@ import shapely
 
 from layers import query
 from layers.batch import MESH
-from layers.errors import NotFound, Unavailable
+from layers.errors import NotFound, Unavailable, Unreadable
 from layers.query import Query
 from layers.store import geopackage
 from layers.store.geopackage import GeoPackageStore
@@ -362,7 +362,9 @@ def test_values_that_do_not_fit_their_column_are_shown(path: Path) -> None:
 def test_broken_geometry_blob_does_not_break_the_layer(path: Path) -> None:
     edit(path, "sql", "UPDATE buildings SET geom = x'00112233' WHERE fid = 3")
     store = geopackage.open(path)
-    assert one(store, 3)["geometry"] is None
+    assert {f["id"] for f in features(store) if f["geometry"] is None} == {3}
+    with pytest.raises(Unreadable, match="feature 3 of layer buildings .* no GeoPackage geometry"):
+        one(store, 3)
     assert 3 not in store.rows("buildings").fids
     assert set(fids(store, bbox=(25, 60, 26, 61))) >= {1, 2, 4, 5, 6, 7, 8, 9, 10}
     store.patch("buildings", 3, {"geometry": json.loads(shape(25, 60))})

@@ -76,12 +76,16 @@ def wkb(blob: bytes) -> bytes:
     return blob[8 + _ENVELOPE_BYTES[kind] :]
 
 
+def fault(blob: object) -> str | None:
+    """Why what lies in a geometry column cannot be read; see :func:`layers.wkb.fault`."""
+    if not isinstance(blob, bytes) or len(blob) < 13 or blob[:2] != b"GP" or (blob[3] >> 1) & 7 > 4:
+        return "the geometry is no GeoPackage geometry"
+    return wkb_.fault(blob[8 + _ENVELOPE_BYTES[(blob[3] >> 1) & 7] :])
+
+
 def present(blob: bytes | None) -> bytes | None:
-    """The WKB inside a blob; None for a null, an empty or an unreadable one."""
-    if not isinstance(blob, bytes) or len(blob) < 13 or blob[:2] != b"GP" or blob[3] & _EMPTY:
-        return None
-    kind = (blob[3] >> 1) & 7
-    return blob[8 + _ENVELOPE_BYTES[kind] :] if kind <= 4 else None
+    """The WKB inside a blob that has no :func:`fault`; None for a null or an empty one."""
+    return None if blob is None or blob[3] & _EMPTY else blob[8 + _ENVELOPE_BYTES[(blob[3] >> 1) & 7] :]
 
 
 def envelope(blob: bytes | None) -> Envelope | None:

@@ -51,7 +51,7 @@ class GeoPackageEditor(Editor):
                 raise
             raise Unavailable("the layer has no feature id left, or the disk is full") from error
         assert fid is not None
-        keep(self._con, self._table, encode(self._con, self._table, [fid]))
+        keep(self._con, self._table, encode(self._con, self._table, [fid])[1])
         return fid
 
     def update(self, fid: int, shape: Any, values: Mapping[str, Any]) -> None:
@@ -60,7 +60,7 @@ class GeoPackageEditor(Editor):
         assignments = ", ".join(f"{quoted(name)}=?" for name in columns) or "fid=fid"
         sql = f"UPDATE {self._table.name} SET {assignments} WHERE fid=?"
         self._con.execute(sql, (*columns.values(), fid))
-        keep(self._con, self._table, encode(self._con, self._table, [fid]))
+        keep(self._con, self._table, encode(self._con, self._table, [fid])[1])
 
     def remove(self, fid: int) -> None:
         self._con.execute(f"DELETE FROM {self._table.name} WHERE fid=?", (fid,))

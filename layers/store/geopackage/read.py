@@ -12,7 +12,7 @@ import orjson
 
 from layers.model import FeatureLayer, Mesh, Page, Rows, Selection
 from layers.query import Query
-from layers.store import geojson
+from layers.store import geojson, unreadable
 from layers.store.geopackage import blob, selection
 from layers.store.geopackage.catalog import Table
 from layers.store.geopackage.connection import quoted
@@ -150,7 +150,7 @@ def select(view: View, table: Table, query: Query, layer: FeatureLayer, few: int
         if size > PAGE_BYTES:
             break
     after = chosen.fids[len(found) - 1] if found and (len(found) < len(chosen.fids) or chosen.more) else None
-    return Selection(columns(wanted, found), chosen.matched, _cursor(view, table, query, after))
+    return Selection(columns(table, wanted, found), chosen.matched, _cursor(view, table, query, after))
 
 
 def _rows(view: View, table: Table, fids: list[int], fields: tuple[Field, ...]) -> list[Any]:
@@ -160,7 +160,7 @@ def _rows(view: View, table: Table, fids: list[int], fields: tuple[Field, ...]) 
 
 
 def texts(view: View, table: Table, fids: list[int]) -> tuple[list[bytes], dict[int, bytes]]:
-    """GeoJSON of features in their order, and the part of it that had to be made now."""
+    """GeoJSON of features in their order, and the part of it that had to be made now and may be kept."""
     kept: dict[int, bytes] = {}
     if table.trusted:
         kept = dict(
@@ -169,15 +169,16 @@ def texts(view: View, table: Table, fids: list[int]) -> tuple[list[bytes], dict[
                 (listed(fids),),
             ).fetchall()
         )
-    made = encode(view.con, table, [f for f in fids if f not in kept]) if len(kept) < len(fids) else {}
+    missing = [fid for fid in fids if fid not in kept]
+    made, lasting = encode(view.con, table, missing) if missing else ({}, {})
     kept |= made
-    return [kept[fid] for fid in fids if fid in kept], made
+    return [kept[fid] for fid in fids if fid in kept], lasting
 
 
 def projected(view: View, table: Table, fids: list[int], crs: str, fields: tuple[Field, ...]) -> list[bytes]:
     """GeoJSON of features in another CRS, in the axis order of its authority, with some of their fields."""
     rows = _rows(view, table, fids, fields)
-    shapes = blob.shapes([row[1] for row in rows])
+    shapes = blob.shapes(_sound(table, rows))
     tails = geojson.projected(shapes, fields, (row[2:] for row in rows), crs)
     return [geojson.feature(row[0], tail) for row, tail in zip(rows, tails, strict=True)]
 
@@ -192,11 +193,22 @@ def rows(view: View, table: Table, fids: Sequence[int] | None, meshes: bool) -> 
         f" WHERE t.geom IS NOT NULL AND NOT ST_IsEmpty(t.geom){chosen} ORDER BY t.fid",
         bound,
     )
-    taken = columns(table.fields, found)
+    taken = unreadable.placed(columns(table, table.fields, found))
     return replace(taken, meshes=_meshes(view, table, fids)) if meshes else taken
 
 
-def columns(fields: Sequence[Field], found: Sequence[Sequence[Any]]) -> Rows:
+def fault(view: View, table: Table, fid: int) -> str | None:
+    """Why the geometry of a feature cannot be read; None where it can, or there is none."""
+    found = view.con.execute(f"SELECT geom FROM {table.name} WHERE fid=?", (fid,)).fetchone()
+    return None if found is None or found[0] is None else blob.fault(found[0])
+
+
+def _sound(table: Table, rows: Sequence[Sequence[Any]]) -> list[bytes | None]:
+    """The geometries of rows of fid, blob and values, without those that cannot be read."""
+    return unreadable.sound(table.id, (row[0] for row in rows), [row[1] for row in rows], blob.fault)
+
+
+def columns(table: Table, fields: Sequence[Field], found: Sequence[Sequence[Any]]) -> Rows:
     """Rows of fid, blob and values as columns. A geometry that is empty or unreadable is None."""
     taken = list(zip(*found, strict=True)) or [()] * (2 + len(fields))
     properties = {
@@ -205,7 +217,7 @@ def columns(fields: Sequence[Field], found: Sequence[Sequence[Any]]) -> Rows:
     }
     return Rows(
         fids=np.asarray(taken[0], np.int64),
-        wkb=[blob.present(value) for value in taken[1]],
+        wkb=[blob.present(value) for value in _sound(table, found)],
         properties=properties,
     )
 

@@ -97,7 +97,7 @@ def batches(cursor: Cursor, table: Table, query: Query, size: int) -> Generator[
     timer.start()
     try:
         while rows := cursor.take(size):
-            yield read.columns(fields, rows)
+            yield read.columns(table, fields, rows)
     finally:
         timer.cancel()
         cursor.close()

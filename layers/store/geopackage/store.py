@@ -17,7 +17,7 @@ from layers.errors import Busy, NotFound, ReadOnly, TwinError, Unavailable, show
 from layers.model import Change, FeatureLayer, Item, Layer, Page, Rows, Selection
 from layers.query import Query
 from layers.store import forms as other_forms
-from layers.store import layer_record
+from layers.store import layer_record, unreadable
 from layers.store.base import FormSpec, LayerSpec, Published, Stage
 from layers.store.edit import EditedStore
 from layers.store.geopackage import (
@@ -197,9 +197,12 @@ class GeoPackageStore(EditedStore):
                 bodies, made = read.texts(view, table, [fid])
             else:
                 bodies = read.projected(view, table, [fid], crs, table.fields)
+            fault = read.fault(view, table, fid) if bodies else None
             seq = view.seq
         if not bodies:
             raise NotFound(f"layer {layer_id} has no feature {shown(fid)}")
+        if fault:
+            raise unreadable.refusal(layer_id, fid, fault)
         self._fill(table, made, seq)
         return Item(bodies[0], fid, number)
 

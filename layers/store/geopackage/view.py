@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from layers.model import FeatureLayer
-from layers.store import geojson
+from layers.store import geojson, unreadable
 from layers.store.cancellation import is_stopped
 from layers.store.geopackage import blob, catalog, forms
 from layers.store.geopackage.catalog import Finding, Table
@@ -119,8 +119,11 @@ def listed(fids: Iterable[int]) -> str:
     return orjson.dumps(list(fids)).decode()
 
 
-def encode(con: sqlite3.Connection, table: Table, fids: Iterable[int]) -> dict[int, bytes]:
-    """GeoJSON of features made from their rows, fid → Feature."""
+def encode(
+    con: sqlite3.Connection, table: Table, fids: Iterable[int]
+) -> tuple[dict[int, bytes], dict[int, bytes]]:
+    """GeoJSON of features made from their rows, fid → Feature; and that part of it which may be kept: a
+    feature whose geometry cannot be read is looked at anew each time, so that who asks for it is told."""
     rows = fetch(
         con,
         f"SELECT t.fid, t.geom{table.columns} FROM {table.name} t"
@@ -128,7 +131,9 @@ def encode(con: sqlite3.Connection, table: Table, fids: Iterable[int]) -> dict[i
         (listed(fids),),
     )
     if not rows:
-        return {}
-    shapes = blob.shapes([row[1] for row in rows])
-    tails = geojson.tails(shapes, table.fields, (row[2:] for row in rows))
-    return {row[0]: geojson.feature(row[0], tail) for row, tail in zip(rows, tails, strict=True)}
+        return {}, {}
+    sound = unreadable.sound(table.id, (row[0] for row in rows), [row[1] for row in rows], blob.fault)
+    tails = geojson.tails(blob.shapes(sound), table.fields, (row[2:] for row in rows))
+    made = {row[0]: geojson.feature(row[0], tail) for row, tail in zip(rows, tails, strict=True)}
+    lost = {row[0] for row, one in zip(rows, sound, strict=True) if one is None and row[1] is not None}
+    return made, {fid: text for fid, text in made.items() if fid not in lost} if lost else made

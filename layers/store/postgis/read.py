@@ -14,7 +14,7 @@ from psycopg.types.numeric import Int8
 from layers.errors import Unavailable
 from layers.model import Mesh, Rows
 from layers.query import Query
-from layers.store import compile, geojson
+from layers.store import compile, geojson, unreadable
 from layers.store.layer_record import chosen_fields
 from layers.store.postgis import project
 from layers.store.postgis.connection import Connection, ReadingErrors, bound, literal
@@ -152,7 +152,9 @@ def bodies(table: Table, found: Found, crs: str) -> list[bytes]:
     if not found.rows:
         return []
     count = 2 + len(found.fields)
-    shapes = project.to_lonlat(table, geometries([row[1] for row in found.rows]))
+    stored = [row[1] for row in found.rows]
+    sound = unreadable.sound(table.id, (row[0] for row in found.rows), stored)
+    shapes = project.to_lonlat(table, geometries(sound))
     values = (row[2:count] for row in found.rows)
     tails = geojson.projected(shapes, found.fields, values, crs)
     return [geojson.feature(row[0], tail) for row, tail in zip(found.rows, tails, strict=True)]
@@ -214,12 +216,12 @@ def placeless(con: Connection, table: Table) -> tuple[State, bool]:
 def as_columns(table: Table, fields: Sequence[Field], rows: Sequence[tuple[Any, ...]]) -> Rows:
     """Rows of a page whose geometries are WKB as columns. Raises Unreadable."""
     columns = list(zip(*rows, strict=True)) or [()] * (2 + len(fields))
-    wkb: Sequence[bytes | None] = columns[1]
+    wkb = unreadable.sound(table.id, columns[0], columns[1])
     if table.srid != 4326:
-        wkb = project.wkb(table, geometries(list(wkb)))
+        wkb = project.wkb(table, geometries(wkb))
     return Rows(
         fids=np.asarray(columns[0], np.int64),
-        wkb=list(wkb),
+        wkb=wkb,
         properties={f.name: list(v) for f, v in zip(fields, columns[2:], strict=False)},
     )
 
@@ -243,7 +245,7 @@ def everything(con: Connection, table: Table, fids: Sequence[int] | None, meshes
             values,
             binary=True,
         ).fetchall()
-    found = as_columns(table, table.fields, rows)
+    found = unreadable.placed(as_columns(table, table.fields, rows))
     bodies_ = _meshes(con, table, fids) if meshes and table.source is None else {}
     return now, Rows(found.fids, found.wkb, found.properties, bodies_)
 

@@ -13,7 +13,7 @@ from layers.errors import Busy, Conflict, NotFound, Unreadable, shown
 from layers.model import Change, FeatureLayer, Item, Layer, Page, Rows, Selection
 from layers.query import Query
 from layers.store import forms as other_forms
-from layers.store import layer_record
+from layers.store import layer_record, unreadable
 from layers.store.base import FormSpec, LayerSpec, Published, Stage
 from layers.store.database import Database
 from layers.store.edit import EditedStore
@@ -26,6 +26,7 @@ from layers.store.postgis.read import State
 from layers.store.postgis.stage import PostgisStage
 from layers.store.postgis.summary import Summary
 from layers.types import CRS84, Interval
+from layers.wkb import fault
 
 
 class PostgisStore(EditedStore):
@@ -179,6 +180,9 @@ class PostgisStore(EditedStore):
         bodies = read.bodies(table, found, crs)
         if not bodies or abs(fid) >= 2**63:
             raise NotFound(f"layer {layer_id} has no feature {shown(fid)}")
+        geometry = found.rows[0][1]
+        if geometry is not None and (why := fault(geometry)):
+            raise unreadable.refusal(layer_id, fid, why)
         return Item(bodies[0], fid, number)
 
     def revision(self, layer_id: str, fid: int) -> int:

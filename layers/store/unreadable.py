@@ -1,0 +1,62 @@
+"""Geometries that another program stored and that are read by nobody: told once each, their rows served."""
+
+from __future__ import annotations
+
+import logging
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from threading import Lock
+
+from layers.errors import Unreadable
+from layers.model import Rows
+from layers.wkb import fault
+
+log = logging.getLogger("twin")
+#: Features that are remembered as told.
+_MOST = 10_000
+_told: OrderedDict[tuple[str, int, str], None] = OrderedDict()
+_lock = Lock()
+
+
+def sound(
+    layer: str,
+    fids: Iterable[int],
+    stored: Sequence[bytes | None],
+    fault: Callable[[bytes], str | None] = fault,
+) -> list[bytes | None]:
+    """The stored geometries of some features with None for those that have a ``fault``."""
+    out: list[bytes | None] = []
+    for fid, one in zip(fids, stored, strict=True):
+        why = None if one is None else fault(one)
+        if why is not None:
+            _tell(layer, int(fid), why)
+        out.append(None if why else one)
+    return out
+
+
+def placed(rows: Rows) -> Rows:
+    """Those of the rows that have a geometry."""
+    kept = [at for at, one in enumerate(rows.wkb) if one is not None]
+    if len(kept) == len(rows.wkb):
+        return rows
+    values = {name: [column[at] for at in kept] for name, column in rows.properties.items()}
+    return replace(rows, fids=rows.fids[kept], wkb=[rows.wkb[at] for at in kept], properties=values)
+
+
+def refusal(layer: str, fid: int, why: str) -> Unreadable:
+    """The answer to who asks for such a feature alone."""
+    return Unreadable(f"feature {fid} of layer {layer} was stored by another program, and {why}")
+
+
+def _tell(layer: str, fid: int, why: str) -> None:
+    """One line in the log for a feature, while it is remembered."""
+    with _lock:
+        key = layer, fid, why
+        known = key in _told
+        _told[key] = None
+        _told.move_to_end(key)
+        if len(_told) > _MOST:
+            _told.popitem(last=False)
+    if not known:
+        log.warning("%s; it is served without geometry until it is corrected", refusal(layer, fid, why))
