@@ -135,7 +135,7 @@ class Store(Protocol):
         batch."""
 
     def item(self, layer_id: str, fid: int, crs: str = ...) -> Item:
-        """One feature. Raises NotFound, Unreadable (another program stored a geometry that cannot be read)."""
+        """One feature. Raises NotFound, Unreadable (its geometry, of another program, cannot be read)."""
 
     def revision(self, layer_id: str, fid: int) -> int:
         """The revision of one feature. Raises NotFound."""

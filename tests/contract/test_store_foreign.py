@@ -363,7 +363,7 @@ def test_broken_geometry_blob_does_not_break_the_layer(path: Path) -> None:
     edit(path, "sql", "UPDATE buildings SET geom = x'00112233' WHERE fid = 3")
     store = geopackage.open(path)
     assert {f["id"] for f in features(store) if f["geometry"] is None} == {3}
-    with pytest.raises(Unreadable, match="feature 3 of layer buildings .* no GeoPackage geometry"):
+    with pytest.raises(Unreadable, match=r"feature 3 of layer buildings .* no GeoPackage geometry"):
         one(store, 3)
     assert 3 not in store.rows("buildings").fids
     assert set(fids(store, bbox=(25, 60, 26, 61))) >= {1, 2, 4, 5, 6, 7, 8, 9, 10}

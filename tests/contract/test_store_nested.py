@@ -71,7 +71,7 @@ def test_every_road_of_reading_stands(
                 wanted = query.parse(layer, [("filter", text), ("limit", "100")])
                 assert set(fids(store, filter=wanted.filter)) >= set(others)
             for crs in ("http://www.opengis.net/def/crs/OGC/1.3/CRS84", "EPSG:3067"):
-                with pytest.raises(Unreadable, match=f"feature {BAD} .*16 deep"):
+                with pytest.raises(Unreadable, match=rf"feature {BAD} .*16 deep"):
                     store.item("buildings", BAD, crs)
             assert json.loads(store.item("buildings", 1).body)["geometry"]["type"] == "Polygon"
     told = [record.getMessage() for record in caplog.records]

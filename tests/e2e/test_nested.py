@@ -36,11 +36,13 @@ ROUTES = (
 def test_the_server_stands_and_tells_of_the_row(tmp_path: Path) -> None:
     folder = init(tmp_path / "city")
     rows = [
-        {"type": "Feature", "properties": {"name": f"house {n}"}, "geometry": json.loads(shapely.to_geojson(s))}
-        for n, s in enumerate([square(25 + i / 500, 60) for i in range(5)])
-    ]  # fmt: skip
+        {"properties": {"name": f"house {n}"}, "geometry": shapely.geometry.mapping(square(25 + n / 500, 60))}
+        for n in range(5)
+    ]
     source = tmp_path / "houses.geojson"
-    source.write_text(json.dumps({"type": "FeatureCollection", "features": rows}))
+    source.write_text(
+        json.dumps({"type": "FeatureCollection", "features": [{"type": "Feature", **row} for row in rows]})
+    )
     twin("load", str(source), "--as", "buildings", "--kind", "building", "--city", str(folder))
     con = sqlite3.connect(folder / "city.gpkg")
     for name in ("IsEmpty", "MinX", "MaxX", "MinY", "MaxY"):
