@@ -1,7 +1,9 @@
-"""A batch as one memory-mapped file: a header, then the arrays, each on a 64-byte boundary.
+"""A batch as one file: a header, then the arrays, each on a 64-byte boundary with a checksum of its own.
 
 The file is written beside its place, synced and renamed; what it was made from is in the header.
-A file that is torn, of another format, or made from something else is not opened.
+A file that is torn, altered, of another format, or made from something else is not opened. What is opened
+is a private copy, so whatever becomes of the file afterwards, nobody who reads the batch sees it: a page
+of a shared mapping that another program cut off would end the process (SIGBUS, mmap(2)).
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ import struct
 import tempfile
 import zlib
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import orjson
@@ -23,9 +25,12 @@ from tiles.dictionary import Property, Values
 
 type Tag = dict[str, Any]
 
-_MAGIC = b"TWINCOL1"
+_MAGIC = b"TWINCOL2"
 _HEAD = struct.Struct("<8sIIQ")  # magic, header length, CRC-32 of the header, file length
 _ALIGN = 64
+#: A larger file is copied to one without a name and mapped, so that the kernel may drop its pages; a smaller
+#: one is read into memory.
+IN_MEMORY = 2**20
 _ARRAYS = ("fids", "dims", "parts", "coords", "outer", "xy", "boxes", "measure")
 
 
@@ -35,7 +40,7 @@ def write(file: Path, batch: Batch, tag: Tag) -> None:
     entries: list[dict[str, Any]] = []
     at = 0
     for array in arrays:
-        entries.append({"dtype": array.dtype.str, "shape": array.shape, "at": at})
+        entries.append({"dtype": array.dtype.str, "shape": array.shape, "at": at, "crc": _check(array)})
         at += array.nbytes + -array.nbytes % _ALIGN
     props = [[name, prop.values.kind] for name, prop in batch.props.items()]
     header = orjson.dumps({"tag": tag, "props": props, "arrays": entries})
@@ -58,22 +63,55 @@ def write(file: Path, batch: Batch, tag: Tag) -> None:
 
 
 def read(file: Path) -> tuple[Batch, Tag] | None:
-    """The batch, mapped, and its tag; None when there is no whole file of this format."""
+    """The batch and its tag; None when there is no whole file of this format."""
     try:
         with file.open("rb") as source:
-            head = source.read(_HEAD.size)
-            if len(head) < _HEAD.size:
+            found = source.read(_HEAD.size)
+            if len(found) < _HEAD.size:
                 return None
-            magic, length, check, total = _HEAD.unpack(head)
-            header = source.read(length) if magic == _MAGIC else b""
+            magic, length, check, total = _HEAD.unpack(found)
+            if magic != _MAGIC or os.fstat(source.fileno()).st_size != total or length > total:
+                return None
+            header = source.read(length)
+            if zlib.crc32(header) != check:
+                return None
+            data = _private(source, _start(length), total)
     except OSError:
         return None
-    if magic != _MAGIC or zlib.crc32(header) != check or file.stat().st_size != total:
-        return None
     described = orjson.loads(header)
-    data = np.memmap(file, np.uint8, "r", _start(length)) if total > _start(length) else np.empty(0, np.uint8)
     arrays = [_array(data, entry) for entry in described["arrays"]]
+    if any(_check(array) != entry["crc"] for array, entry in zip(arrays, described["arrays"], strict=True)):
+        return None
     return _restore(arrays, described["props"]), described["tag"]
+
+
+def _private(source: IO[bytes], start: int, end: int) -> NDArray[np.uint8]:
+    """The bytes of an open file from start to end where nobody else reaches them. Raises OSError, also when
+    the file has become shorter."""
+    if end - start > IN_MEMORY:
+        # a full or foreign disk leaves the memory
+        with contextlib.suppress(OSError), tempfile.TemporaryFile(dir=Path(source.name).parent) as copy:
+            _copy(source.fileno(), copy.fileno(), end)
+            return np.memmap(copy, np.uint8, "r", start, (end - start,))
+    source.seek(start)
+    data = np.fromfile(source, np.uint8, end - start)
+    if len(data) < end - start:
+        raise OSError("the file was cut while it was read")
+    return data
+
+
+def _copy(source: int, target: int, size: int) -> None:
+    done = 0
+    while done < size:
+        # a filesystem that can (btrfs, XFS) copies no bytes here
+        part = os.copy_file_range(source, target, size - done, done, done)
+        if not part:
+            raise OSError("the file was cut while it was copied")
+        done += part
+
+
+def _check(array: NDArray[Any]) -> int:
+    return zlib.crc32(array.reshape(-1).view(np.uint8))
 
 
 def _start(header: int) -> int:

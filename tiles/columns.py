@@ -257,11 +257,11 @@ class Columns:
         self.builds += 1
         try:
             columnfile.write(self._file, batch, tag)
-            mapped = columnfile.read(self._file)
         except OSError as error:
             log.debug("columns of %s stay in memory: %s", self._layer, error.strerror)
-            mapped = None
-        return _snapshot(mapped[0] if mapped else batch, layer.generation)
+            return _snapshot(batch, layer.generation)
+        kept = columnfile.read(self._file)
+        return _snapshot(kept[0] if kept else batch, layer.generation)
 
     def _patched(self, known: Snapshot, layer: FeatureLayer, fids: NDArray[np.int64]) -> Snapshot:
         fresh = batches.from_rows(self._store.rows(self._layer, fids.tolist()), layer.fields)

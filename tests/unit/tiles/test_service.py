@@ -175,7 +175,7 @@ def test_columns_are_kept_and_patched(tiles: Tiles, city: Store, tmp_path: Path)
     assert other._layer_columns("buildings").builds == 0
 
 
-@pytest.mark.parametrize("harm", ["torn", "foreign", "empty", "stale"])
+@pytest.mark.parametrize("harm", ["torn", "foreign", "empty", "flipped", "stale"])
 def test_columns_that_do_not_fit_are_made_again(tiles: Tiles, city: Store, tmp_path: Path, harm: str) -> None:
     tile = next(t for t in all_tiles((14, 14)) if features(tiles, t))
     body = tiles.vector(("buildings",), *tile).body
@@ -187,6 +187,9 @@ def test_columns_that_do_not_fit_are_made_again(tiles: Tiles, city: Store, tmp_p
         file.write_bytes(raw.replace(city.epoch.encode(), b"0" * len(city.epoch)))
     elif harm == "empty":
         file.write_bytes(b"")
+    elif harm == "flipped":
+        at = len(raw) * 3 // 4
+        file.write_bytes(raw[:at] + bytes(byte ^ 0x55 for byte in raw[at : at + 20]) + raw[at + 20 :])
     else:
         put(
             city,
