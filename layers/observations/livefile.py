@@ -2,187 +2,332 @@
 
 One SQLite file in WAL mode holds SensorThings entities, observations, the latest value and rule
 state of each datastream, incidents and their log: SQLite commits are not atomic across files, and
-an acknowledged observation must never be there without the state it caused. It is a GeoPackage
-(OGC 12-128r18), so that QGIS lists its incidents as a point layer.
+an acknowledged observation must never be there without the state it caused.
+
+What is acknowledged must be in the file that is read after the next start. So whether it is still the
+file that was opened, as we left it, is asked before and after each commit (:meth:`LiveFile.changed`), and
+one that was deleted, replaced or damaged is opened anew (:meth:`LiveFile.renew`) by the rules of a start:
+what cannot be used is kept beside it, what can be read of it taken over, and ``told`` says so.
 """
 
 from __future__ import annotations
 
+import contextlib
+import json
+import logging
 import os
+import secrets
 import sqlite3
-import struct
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from layers.errors import ReadOnly, Unavailable
+from layers.observations import rescue
+from layers.observations.tables import FORMAT, SCHEMA
 
-FORMAT = 2
+log = logging.getLogger("twin")
+
 READ_SECONDS = 5.0
 BUSY_SECONDS = 3.0
-
-_SRS = """
-CREATE TABLE gpkg_spatial_ref_sys (srs_name TEXT NOT NULL, srs_id INTEGER PRIMARY KEY,
-  organization TEXT NOT NULL, organization_coordsys_id INTEGER NOT NULL, definition TEXT NOT NULL,
-  description TEXT);
-CREATE TABLE gpkg_contents (table_name TEXT NOT NULL PRIMARY KEY, data_type TEXT NOT NULL,
-  identifier TEXT UNIQUE, description TEXT DEFAULT '',
-  last_change DATETIME NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ','now')),
-  min_x DOUBLE, min_y DOUBLE, max_x DOUBLE, max_y DOUBLE, srs_id INTEGER
-  REFERENCES gpkg_spatial_ref_sys(srs_id));
-CREATE TABLE gpkg_geometry_columns (table_name TEXT NOT NULL UNIQUE REFERENCES gpkg_contents(table_name),
-  column_name TEXT NOT NULL, geometry_type_name TEXT NOT NULL, srs_id INTEGER NOT NULL
-  REFERENCES gpkg_spatial_ref_sys(srs_id), z TINYINT NOT NULL, m TINYINT NOT NULL,
-  PRIMARY KEY (table_name, column_name));
-INSERT INTO gpkg_spatial_ref_sys VALUES
- ('Undefined Cartesian', -1, 'NONE', -1, 'undefined', NULL),
- ('Undefined geographic', 0, 'NONE', 0, 'undefined', NULL),
- ('WGS 84', 4326, 'EPSG', 4326, 'GEOGCS["WGS 84",DATUM["WGS_1984",SPHEROID["WGS 84",6378137,298.257223563,
-AUTHORITY["EPSG","7030"]],AUTHORITY["EPSG","6326"]],PRIMEM["Greenwich",0,AUTHORITY["EPSG","8901"]],
-UNIT["degree",0.0174532925199433,AUTHORITY["EPSG","9122"]],AUTHORITY["EPSG","4326"]]', NULL);
-INSERT INTO gpkg_contents (table_name, data_type, identifier, srs_id)
- VALUES ('incident', 'features', 'incident', 4326), ('incident_log', 'attributes', 'incident_log', NULL),
-        ('datastream', 'attributes', 'datastream', NULL), ('latest', 'attributes', 'latest', NULL);
-INSERT INTO gpkg_geometry_columns VALUES ('incident', 'geom', 'POINT', 4326, 0, 0);
-"""
-
-_THINGS = """
-CREATE TABLE thing (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, description TEXT NOT NULL,
-  properties TEXT);
-CREATE TABLE location (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, description TEXT NOT NULL,
-  encodingType TEXT NOT NULL, location TEXT NOT NULL, properties TEXT, foi INTEGER);
-CREATE TABLE thing_location (thing INTEGER NOT NULL, location INTEGER NOT NULL,
-  PRIMARY KEY (thing, location)) WITHOUT ROWID;
-CREATE INDEX thing_location_back ON thing_location (location);
-CREATE TABLE historical_location (id INTEGER PRIMARY KEY AUTOINCREMENT, time INTEGER NOT NULL,
-  thing INTEGER NOT NULL);
-CREATE INDEX historical_location_thing ON historical_location (thing);
-CREATE TABLE historical_location_location (historical INTEGER NOT NULL, location INTEGER NOT NULL,
-  PRIMARY KEY (historical, location)) WITHOUT ROWID;
-CREATE INDEX historical_location_back ON historical_location_location (location);
-CREATE TABLE sensor (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, description TEXT NOT NULL,
-  encodingType TEXT NOT NULL, metadata TEXT NOT NULL, properties TEXT);
-CREATE TABLE observed_property (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL,
-  definition TEXT NOT NULL, description TEXT NOT NULL, properties TEXT);
-CREATE TABLE feature_of_interest (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL,
-  description TEXT NOT NULL, encodingType TEXT NOT NULL, feature TEXT NOT NULL, properties TEXT);
-CREATE TABLE datastream (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL,
-  description TEXT NOT NULL, observationType TEXT NOT NULL, unitOfMeasurement TEXT NOT NULL,
-  observedArea TEXT, properties TEXT, thing INTEGER NOT NULL, sensor INTEGER NOT NULL,
-  observed_property INTEGER NOT NULL);
-CREATE INDEX datastream_thing ON datastream (thing);
-CREATE INDEX datastream_sensor ON datastream (sensor);
-CREATE INDEX datastream_property ON datastream (observed_property);
-"""
-
-# Clustered by (datastream, time): 24 h of one stream is one range of leaves. The id index grows at
-# its right end only. `num` has no affinity on purpose: an integer stays an integer.
-_SERIES = """
-CREATE TABLE observation (ds INTEGER NOT NULL, t INTEGER NOT NULL, n INTEGER NOT NULL, id INTEGER NOT NULL,
-  t_end INTEGER, rt INTEGER, num, txt TEXT, extra TEXT, foi INTEGER,
-  PRIMARY KEY (ds, t, n)) WITHOUT ROWID;
-CREATE UNIQUE INDEX observation_id ON observation (id);
-CREATE TABLE latest (ds INTEGER PRIMARY KEY, id INTEGER NOT NULL, t INTEGER NOT NULL, num, txt TEXT,
-  first INTEGER NOT NULL, count INTEGER NOT NULL, raised INTEGER NOT NULL DEFAULT 0, since INTEGER);
-"""
-
-_INCIDENTS = """
-CREATE TABLE incident (id INTEGER PRIMARY KEY AUTOINCREMENT, geom BLOB, code TEXT NOT NULL UNIQUE,
-  title TEXT NOT NULL, description TEXT NOT NULL, class TEXT NOT NULL, level INTEGER NOT NULL,
-  status TEXT NOT NULL, lon REAL, lat REAL, address TEXT, source TEXT NOT NULL,
-  simulated BOOLEAN NOT NULL, sensor INTEGER, reported INTEGER NOT NULL, changed INTEGER NOT NULL,
-  revision INTEGER NOT NULL);
-CREATE INDEX incident_changed ON incident (changed);
-CREATE TABLE incident_log (seq INTEGER PRIMARY KEY AUTOINCREMENT, incident INTEGER NOT NULL,
-  at INTEGER NOT NULL, actor TEXT NOT NULL, action TEXT NOT NULL, "from" TEXT, "to" TEXT NOT NULL,
-  note TEXT NOT NULL);
-CREATE INDEX incident_log_incident ON incident_log (incident);
-CREATE TRIGGER incident_log_append_only_u BEFORE UPDATE ON incident_log
-  BEGIN SELECT RAISE(ABORT, 'the incident log is append-only'); END;
-CREATE TRIGGER incident_log_append_only_d BEFORE DELETE ON incident_log
-  BEGIN SELECT RAISE(ABORT, 'the incident log is append-only'); END;
-"""
+#: How long a reader waits while the file is opened anew.
+RENEW_SECONDS = 10.0
+#: Pages (estimated) that the log holds before they are folded into the file, as SQLite's own default.
+FOLD_PAGES = 1000
+DAMAGED = "the live data cannot be read: live.gpkg is damaged"
 
 
-SCHEMA = "\n".join(
-    (
-        "BEGIN IMMEDIATE;",
-        "PRAGMA application_id=0x47504B47; PRAGMA user_version=10300;",
-        _SRS,
-        _THINGS,
-        _SERIES,
-        _INCIDENTS,
-        "CREATE TABLE twin_live (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;",
-        f"INSERT INTO twin_live VALUES ('format', '{FORMAT}');",  # noqa: S608
-        "INSERT INTO twin_live VALUES ('epoch', lower(hex(randomblob(4))));",
-        "COMMIT;",
-    )
-)
+@dataclass(frozen=True, slots=True)
+class _Stamp:
+    """Which file it is, and how we left it."""
 
-
-def point(lon: float, lat: float) -> bytes:
-    """A GeoPackage point blob in EPSG:4326, without envelope (OGC 12-128r18 clause 2.1.3)."""
-    return struct.pack("<2sBBiBIdd", b"GP", 0, 1, 4326, 1, 1, lon, lat)
+    device: int
+    inode: int
+    size: int
+    changed: int
 
 
 class LiveFile:
     """The open file: one connection a reading thread, one for the writer thread.
 
     Where the folder cannot be written the file is opened for reading, or, when there is none yet,
-    an empty one is kept in memory; ``read_only`` says so."""
+    an empty one is kept in memory; ``read_only`` says so. ``told`` is what befell the file and was mended
+    since the start, None where nothing did."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / "live.gpkg"
+        self._mark = folder / "derived" / "live.mark"
         self._local = threading.local()
-        self._guard = threading.Lock()
+        self._guard = threading.Condition()
         self._open: list[sqlite3.Connection] = []
+        self._reading = self._opened = 0
+        self._renewing = self._suspect = False
+        self._stamp: _Stamp | None = None
+        # numbers that only the file as we folded it last holds
+        self._folded: tuple[str, ...] = ()
+        self._unfolded = 0
         self._uri = f"file:{quote(str(self._path))}"
+        self.told: str | None = None
         self.read_only = not self._writable()
         self._keep = self._prepare()
         #: The history that revisions in this file count in.
-        self.epoch: str = self._keep.execute("SELECT value FROM twin_live WHERE key='epoch'").fetchone()[0]
+        self.epoch = self._epoch()
 
     def _writable(self) -> bool:
         if not os.access(self._path.parent, os.W_OK):
             return False
         return not self._path.exists() or os.access(self._path, os.W_OK)
 
+    def _epoch(self) -> str:
+        epoch: str = self._keep.execute("SELECT value FROM twin_live WHERE key='epoch'").fetchone()[0]
+        return epoch
+
+    # -- opening
+
     def _prepare(self) -> sqlite3.Connection:
-        """Make or check the schema; the connection returned keeps an in-memory file alive."""
+        """Open, make or mend the file; the connection returned keeps an in-memory file alive."""
         if self.read_only:
-            if not self._path.exists():
-                self._uri = f"file:live-{id(self)}?mode=memory&cache=shared"
-                keep = self._connect(self._uri)
-                self._make(keep)
-                return keep
-            return self._open_read_only()
+            return self._open_read_only() if self._path.exists() else self._in_memory()
+        self._without_foreign_log()
+        reason = self._unfit()
+        if reason is not None:
+            self._mend(reason, None)
         conn = self._connect(self._uri + "?mode=rwc")
         conn.execute("PRAGMA journal_mode=WAL")
         conn.execute("PRAGMA synchronous=FULL")
+        # only we fold the log, so that a file that changes otherwise is noticed
+        conn.execute("PRAGMA wal_autocheckpoint=0")
         if not conn.execute("SELECT 1 FROM sqlite_master WHERE name='observation'").fetchone():
-            self._make(conn)
-        found = conn.execute("SELECT value FROM twin_live WHERE key='format'").fetchone()[0]
-        if int(found) != FORMAT:
-            raise Unavailable(f"live.gpkg has format {found}; this server reads format {FORMAT}")
+            conn.executescript(SCHEMA)
+        self._remember(conn)
         return conn
+
+    def _in_memory(self) -> sqlite3.Connection:
+        self._uri = f"file:live-{id(self)}?mode=memory&cache=shared"
+        keep = self._connect(self._uri)
+        keep.executescript(SCHEMA)
+        return keep
 
     def _open_read_only(self) -> sqlite3.Connection:
         # a WAL file in a folder without write access opens only as immutable (sqlite.org/wal.html)
         for mode in ("?mode=ro", "?immutable=1&mode=ro"):
+            conn = self._connect(self._uri + mode)
             try:
-                conn = self._connect(self._uri + mode)
-                conn.execute("SELECT 1 FROM observation LIMIT 1").fetchone()
+                reason = rescue.damage(conn, self._path.stat().st_size)
             except sqlite3.OperationalError:
                 continue
-            self._uri += mode
-            return conn
+            if reason is None:
+                self._uri += mode
+                return conn
+            self._tell(f"live.gpkg cannot be used ({reason}) and this folder cannot be written: no live data")
+            return self._in_memory()
         raise Unavailable("live.gpkg cannot be read")
 
-    def _make(self, conn: sqlite3.Connection) -> None:
-        conn.executescript(SCHEMA)
+    def _unfit(self) -> str | None:
+        """Why the file that lies there is not one to go on with; None for one that is, or a first start.
+        Raises Unavailable where it cannot be told."""
+        if not self._path.exists():
+            return "it is gone" if self._kept_mark() is not None else None
+        size = self._path.stat().st_size
+        if not size:
+            # SQLite takes it for a new one, and drops its log
+            return "it is empty"
+        try:
+            with contextlib.closing(self._plain("?mode=ro")) as conn:
+                reason = rescue.damage(conn, size)
+                if reason == "it is of another format":
+                    self._refuse_format(conn)
+                return reason
+        except sqlite3.Error as error:
+            if rescue.is_damage(error):
+                return "it cannot be opened"
+            raise Unavailable("live.gpkg cannot be opened now: another program holds it") from error
+
+    def _refuse_format(self, conn: sqlite3.Connection) -> None:
+        """A file of another edition of this program is no damage: to begin anew would hide its data."""
+        found = dict(conn.execute("SELECT key, value FROM twin_live")).get("format", "")
+        if str(found).isdigit() and int(found) != FORMAT:
+            raise Unavailable(f"live.gpkg has format {found}; this server reads format {FORMAT}")
+
+    def _plain(self, mode: str) -> sqlite3.Connection:
+        return sqlite3.connect(self._uri + mode, uri=True, isolation_level=None, timeout=BUSY_SECONDS)
+
+    def _without_foreign_log(self) -> None:
+        """SQLite would merge the log of a file that was replaced while no server ran into this one."""
+        mark, log_file = self._kept_mark(), Path(f"{self._path}-wal")
+        if mark is None or not log_file.exists() or log_file.stat().st_ino != mark["log"]:
+            return
+        if not self._path.exists() or self._folded_number() in mark["folded"]:
+            return
+        kept = rescue.free_name(log_file, "foreign")
+        log_file.rename(kept)
+        self._tell(f"live.gpkg was replaced: the log of the file before it is kept as {kept.name}")
+
+    def _folded_number(self) -> str | None:
+        """The number in the file itself, without its log.
+
+        What closes here lets go of every lock that this process has on the file (fcntl(2)), so all
+        connections are opened anew behind it."""
+        if not self._path.stat().st_size:
+            return None
+        try:
+            with contextlib.closing(self._plain("?mode=ro&immutable=1")) as conn:
+                conn.execute("PRAGMA writable_schema=ON")
+                found = conn.execute("SELECT value FROM twin_live WHERE key='folded'").fetchone()
+                return None if found is None else str(found[0])
+        except sqlite3.Error:
+            return None
+
+    # -- what befalls it
+
+    def changed(self) -> bool:
+        """Whether the file is another, or not as we left it: what is committed now may not be in the file
+        that is read after the next start."""
+        return self._suspect or (not self.read_only and _stamp(self._path) != self._stamp)
+
+    def suspect(self) -> None:
+        """Something that was read is damaged: look before the next commit."""
+        self._suspect = True
+
+    def renew(self) -> bool:
+        """Open the file anew if it is another or damaged; whether it was. For the writer thread alone.
+
+        Raises OSError, sqlite3.Error where neither works; the next call tries again."""
+        now = _stamp(self._path)
+        if now is None:
+            self._alone(lambda: self._mend("it was deleted while it was open", self._keep))
+        elif self._stamp is None or now.inode != self._stamp.inode:
+            self._alone(self._adopt)
+        elif now == self._stamp and self._sound(now):
+            self._suspect = False
+            return False
+        else:
+            self._alone(lambda: self._judge(now))
+        return True
+
+    def _judge(self, now: _Stamp) -> None:
+        """The same file, written by another: folded, damaged, or with another's contents."""
+        if not now.size or not self._sound(now):
+            self._mend("it was damaged while it was open", self._keep)
+        elif self._folded_number() not in self._folded:
+            self._overwritten()
+
+    def _overwritten(self) -> None:
+        """The file has the contents of another: the log that lies beside it is not of those."""
+        kept = rescue.free_name(self._path, "replaced")
+        for end in ("-wal", "-shm"):
+            with contextlib.suppress(FileNotFoundError):
+                os.rename(f"{self._path}{end}", f"{kept}{end}")
+        # SQLite folds no log into a file that has moved
+        away = self._path.with_suffix(".part")
+        self._path.rename(away)
+        self._close()
+        away.rename(self._path)
+        self._tell(
+            f"live.gpkg was written over while it was open: the log of before is kept as {kept.name}-wal"
+        )
+
+    def _sound(self, now: _Stamp) -> bool:
+        """Whether the file of our connection is whole, as another program reads it."""
+        if not now.size:
+            return False
+        try:
+            with contextlib.closing(self._plain("?mode=ro")) as conn:
+                return rescue.damage(conn, now.size) is None
+        except sqlite3.Error as error:
+            if rescue.is_damage(error):
+                return False
+            raise
+
+    def _alone(self, call: Callable[[], None]) -> None:
+        """Run a call while nobody reads, then open the file that lies there now."""
+        with self._guard:
+            self._renewing = True
+            self._guard.wait_for(lambda: not self._reading, READ_SECONDS + 1)
+        try:
+            call()
+            self._close()
+            self._keep = self._prepare()
+            self.epoch = self._epoch()
+            self._suspect = False
+        finally:
+            with self._guard:
+                self._renewing = False
+                self._opened += 1
+                self._guard.notify_all()
+
+    def _mend(self, reason: str, source: sqlite3.Connection | None) -> None:
+        """Put a file in its place that holds what can be read; what lay there is kept. Raises OSError,
+        sqlite3.Error."""
+        part = self._path.with_suffix(".part")
+        taken = rescue.Taken(0, whole=False)
+        with contextlib.closing(rescue.make(part)) as target:
+            if source is not None:
+                taken = rescue.take_over(source, target)
+            elif self._path.exists() and self._path.stat().st_size:
+                with contextlib.suppress(sqlite3.Error), contextlib.closing(self._plain("?mode=ro")) as conn:
+                    taken = rescue.take_over(conn, target)
+        there = self._path.exists()
+        kept = rescue.aside(self._path, "damaged" if there else "left")
+        # SQLite folds no log into a file that has moved, so what is kept stays as it is
+        self._close()
+        part.replace(self._path)
+        _sync(self._path.parent)
+        rows = "all" if taken.whole else "what can be read,"
+        what = f"{rows} {taken.rows} rows were taken over" if taken.rows else "live data begins anew"
+        self._tell(f"live.gpkg: {reason}; {what}" + (f"; the file is kept as {kept}" if there else ""))
+
+    def _adopt(self) -> None:
+        """Another file lies there: it is the one from now on; what the one before held is kept."""
+        kept = rescue.free_name(self._path, "replaced")
+        with contextlib.closing(rescue.make(kept)) as target:
+            rescue.take_over(self._keep, target)
+        mark, log_file = self._kept_mark(), Path(f"{self._path}-wal")
+        if mark is None or _inode(log_file) == mark["log"]:
+            for end in ("-wal", "-shm"):
+                Path(f"{self._path}{end}").unlink(missing_ok=True)
+        self._close()
+        self._tell(f"live.gpkg was replaced while it was open: what it held is kept as {kept.name}")
+
+    def _tell(self, what: str) -> None:
+        log.warning("%s", what)
+        self.told = what
+
+    # -- the mark
+
+    def _remember(self, conn: sqlite3.Connection) -> None:
+        """Fold the log into the file, and keep which file and log we go on with, also for the next start."""
+        number = secrets.token_hex(8)
+        with contextlib.suppress(sqlite3.OperationalError):  # another program writes: the next time does it
+            found = conn.execute("SELECT value FROM twin_live WHERE key='folded'").fetchone()
+            conn.execute("INSERT OR REPLACE INTO twin_live VALUES ('folded', ?)", (number,))
+            self._folded = (number, *(found or ("None",)))
+            self._write_mark()
+            _, pages, done = conn.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+            if pages == done:
+                self._folded = (number,)
+        self._write_mark()
+        self._stamp = _stamp(self._path)
+
+    def _write_mark(self) -> None:
+        mark = {"log": _inode(Path(f"{self._path}-wal")), "folded": self._folded}
+        with contextlib.suppress(OSError):
+            self._mark.parent.mkdir(exist_ok=True)
+            self._mark.write_text(json.dumps(mark), "ascii")
+
+    def _kept_mark(self) -> dict[str, Any] | None:
+        try:
+            kept = json.loads(self._mark.read_text("ascii"))
+            return {"log": int(kept["log"] or 0), "folded": tuple(map(str, kept["folded"]))}
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    # -- connections
 
     def _connect(self, uri: str) -> sqlite3.Connection:
         conn = sqlite3.connect(
@@ -203,32 +348,92 @@ class LiveFile:
             raise ReadOnly("the city folder cannot be written: live data is served for reading only")
         return self._keep
 
+    def fold(self, rows: int) -> None:
+        """After each commit of the writer: now and then fold its log into the file."""
+        self._unfolded += 5 + rows // 16
+        if self._unfolded >= FOLD_PAGES and not self.changed():
+            self._unfolded = 0
+            self._remember(self._keep)
+
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """This thread's reading connection inside one snapshot.
 
-        Raises Unavailable when the statements together take longer than 5 s."""
-        conn: sqlite3.Connection | None = getattr(self._local, "conn", None)
-        if conn is None:
-            uri = self._uri if "?" in self._uri else self._uri + "?mode=ro"
-            conn = self._local.conn = self._connect(uri)
+        Raises Unavailable when the statements together take longer than 5 s, or the file is damaged."""
         deadline = time.monotonic() + READ_SECONDS
-        conn.set_progress_handler(lambda: time.monotonic() > deadline, 20_000)
-        conn.execute("BEGIN")
+        conn: sqlite3.Connection | None = None
+        self._begin_reading()
         try:
+            conn = self._reader()
+            conn.set_progress_handler(lambda: time.monotonic() > deadline, 20_000)
+            conn.execute("BEGIN")
             yield conn
-        except sqlite3.OperationalError as error:
-            if time.monotonic() > deadline:
+        except sqlite3.Error as error:
+            if rescue.is_damage(error):
+                self.suspect()
+                raise Unavailable(DAMAGED) from error
+            if time.monotonic() > deadline and isinstance(error, sqlite3.OperationalError):
                 raise Unavailable(f"the query took longer than {READ_SECONDS:g} s: narrow it") from error
             raise
         finally:
-            conn.set_progress_handler(None, 0)
-            if conn.in_transaction:
-                conn.execute("ROLLBACK")
+            if conn is not None:
+                _end(conn)
+            with self._guard:
+                self._reading -= 1
+                if self._renewing:
+                    self._guard.notify_all()
+
+    def _begin_reading(self) -> None:
+        with self._guard:
+            if self._renewing and not self._guard.wait_for(lambda: not self._renewing, RENEW_SECONDS):
+                raise Unavailable("live.gpkg is opened anew: try again in a moment")
+            self._reading += 1
+
+    def _reader(self) -> sqlite3.Connection:
+        conn: sqlite3.Connection | None = getattr(self._local, "conn", None)
+        if conn is None or self._local.opened != self._opened:
+            uri = self._uri if "?" in self._uri else self._uri + "?mode=ro"
+            conn = self._local.conn = self._connect(uri)
+            self._local.opened = self._opened
+        return conn
 
     def close(self) -> None:
         """Close every connection; the last one folds the WAL into the file."""
+        self._close()
+
+    def _close(self) -> None:
         with self._guard:
             for conn in reversed(self._open):
                 conn.close()
             self._open.clear()
+
+
+def _end(conn: sqlite3.Connection) -> None:
+    # of a damaged file nothing more can be asked
+    with contextlib.suppress(sqlite3.Error):
+        conn.set_progress_handler(None, 0)
+        if conn.in_transaction:
+            conn.execute("ROLLBACK")
+
+
+def _stamp(path: Path) -> _Stamp | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return _Stamp(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
+
+
+def _inode(path: Path) -> int | None:
+    try:
+        return path.stat().st_ino
+    except OSError:
+        return None
+
+
+def _sync(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

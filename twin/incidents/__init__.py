@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import sqlite3
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from layers.errors import BadBody, NotFound, Stale, shown
-from layers.observations.livefile import LiveFile, point
+from layers.errors import BadBody, NotFound, Stale, Unavailable, shown
+from layers.observations.livefile import LiveFile
+from layers.observations.tables import point
 from twin.incidents import workflow
 from twin.live import times
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from twin.live.bus import Bus
     from twin.live.ingest import Ingest, Transaction
 
+log = logging.getLogger("twin")
 COLUMNS = (
     "id, code, title, description, class, level, status, lon, lat, address, source, simulated, reported, "
     "changed, revision, sensor"
@@ -36,6 +39,8 @@ class Incidents:
         self._bus = bus
         self._zone = zone
         self.workflow = workflow.load()
+        # the ids of rows that cannot be shown, told once
+        self._spoilt: set[object] = set()
 
     @property
     def epoch(self) -> str:
@@ -79,7 +84,7 @@ class Incidents:
                 f"SELECT {COLUMNS} FROM incident {where} ORDER BY id DESC LIMIT ?",  # noqa: S608
                 [*values, limit],
             ).fetchall()
-        return [self._public(row) for row in rows], count
+        return self._readable(rows), count
 
     def board(self, most_open: int = 500, most_ended: int = 100) -> list[dict[str, Any]]:
         """What an open page begins with, newest first: the open incidents, and the last that ended."""
@@ -94,7 +99,7 @@ class Incidents:
                     (*final, limit),
                 )
             ]
-        return [self._public(row) for row in sorted(rows, reverse=True)]
+        return self._readable(sorted(rows, key=lambda row: int(row[0]), reverse=True))
 
     def get(self, incident: int) -> dict[str, Any]:
         """One incident with its log. Raises NotFound."""
@@ -164,7 +169,26 @@ class Incidents:
         tx.after.append(partial(self._bus.publish, "incident", public))
         return public
 
+    def _readable(self, rows: Iterable[tuple[Any, ...]]) -> list[dict[str, Any]]:
+        """Rows as they are shown; one that another program spoilt is told in the log, and hides no other."""
+        found: list[dict[str, Any]] = []
+        for row in rows:
+            try:
+                found.append(self._public(row))
+            except Unavailable as error:
+                if row[0] not in self._spoilt:
+                    log.warning("%s", error)
+                self._spoilt.add(row[0])
+        return found
+
     def _public(self, row: tuple[Any, ...]) -> dict[str, Any]:
+        """A row as it is shown. Raises Unavailable for one that holds what no incident has."""
+        try:
+            return self._shown(row)
+        except (TypeError, ValueError, KeyError, OverflowError) as error:
+            raise Unavailable(f"incident {row[0]} cannot be read: its row in live.gpkg is damaged") from error
+
+    def _shown(self, row: tuple[Any, ...]) -> dict[str, Any]:
         names = [name.strip() for name in COLUMNS.split(",")]
         found = dict(zip(names, row, strict=True))
         found["simulated"] = bool(found["simulated"])

@@ -35,7 +35,7 @@ class Live:
         self.file = LiveFile(folder)
         self.streams: dict[int, Stream] = {}
         self._lock = threading.Lock()
-        self.ingest = Ingest(self.file, self._step, self._moved)
+        self.ingest = Ingest(self.file, self._step, self._moved, self._renewed)
         with self.file.reading() as conn:
             self._fill(registry.read(conn, self.themes))
         self._stop = threading.Event()
@@ -83,6 +83,15 @@ class Live:
         tx.settle.append(lambda: self._fill(fresh))
         tx.after.append(lambda: self.bus.publish("sensors", self.sensors(fresh)))
 
+    def _renewed(self) -> None:
+        """The file was opened anew: read it as at a start, and have every open page begin anew."""
+        with self.file.reading() as conn:
+            fresh = registry.read(conn, self.themes)
+        with self._lock:
+            self.streams = {}
+        self._fill(fresh)
+        self.bus.restart()
+
     def _fill(self, fresh: Iterable[Stream]) -> None:
         now = now_ms()
         latest = self.ingest.series.latest
@@ -127,6 +136,8 @@ class Live:
 
     def _watch_silence(self) -> None:
         while not self._stop.wait(STALE_CHECK_SECONDS):
+            if self.file.changed():
+                self.ingest.look()
             now = now_ms()
             with self._lock:
                 self._publish([s for s in self.streams.values() if s.judge(now)])

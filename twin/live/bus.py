@@ -58,11 +58,16 @@ class Client:
         if self.lost:
             return
         if self.size + len(data) > CLIENT_BYTES:
-            self.waiting.clear()
-            self.size, self.lost = 0, True
+            self.lose()
         else:
             self.waiting.append(data)
             self.size += len(data)
+            self.wake.set()
+
+    def lose(self) -> None:
+        """What waits is not sent: a snapshot comes in its place."""
+        self.waiting.clear()
+        self.size, self.lost = 0, True
         self.wake.set()
 
     def take(self) -> bytes:
@@ -108,6 +113,19 @@ class Bus:
             return
         with self._lock:
             self._send(event, data, event in ("tiles", "layers"), rights)
+
+    def restart(self) -> None:
+        """Have every open page begin with a new snapshot: what was told before holds no more."""
+        with self._lock:
+            self._ring.clear()
+            self._ring_bytes = 0
+            self._pending.clear()
+            self._at = (self._at[0] + 1, self._at[1])
+        self._call(self._lose)
+
+    def _lose(self) -> None:
+        for client in self._clients:
+            client.lose()
 
     def close(self) -> None:
         """End every open stream; a server that stops must not wait for them."""

@@ -7,6 +7,7 @@ and a flood shares its syncs. A job's future is resolved only after the commit t
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import sqlite3
 import threading
@@ -17,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from layers.errors import Busy, TwinError, Unavailable
+from layers.observations import rescue
 from layers.observations.livefile import LiveFile
 from layers.observations.series import Latest, Observation, Series, Step
 
@@ -59,15 +61,25 @@ class _Job:
 
 class Ingest:
     """The writer thread. ``moved`` is called after each commit, before its acknowledgement, with the
-    datastreams that moved; what it returns is called behind the acknowledgement."""
+    datastreams that moved; what it returns is called behind the acknowledgement. ``renewed`` is called when
+    the file was opened anew: whatever memory holds of it is of another."""
 
     def __init__(
-        self, file: LiveFile, step: Step, moved: Callable[[dict[int, Latest]], Callable[[], None]]
+        self,
+        file: LiveFile,
+        step: Step,
+        moved: Callable[[dict[int, Latest]], Callable[[], None]],
+        renewed: Callable[[], None] = lambda: None,
     ) -> None:
         self._file = file
+        self._step = step
         with file.reading() as conn:
             self.series = Series(conn, step)
         self._moved = moved
+        self._renewed = renewed
+        #: Why nothing can be stored now, None where it can.
+        self.failing: str | None = None
+        self._poked = False
         self._jobs: deque[_Job] = deque()
         self._rows = 0
         self._ready = threading.Condition()
@@ -109,15 +121,26 @@ class Ingest:
         """Queue work and wait until it is committed. Raises as :meth:`submit`, and what work raised."""
         return await asyncio.shield(asyncio.wrap_future(self.submit(work, rows)))
 
-    def _run(self) -> None:
-        conn = self._file.writer()
-        while group := self._take():
-            self._write(conn, group)
-
-    def _take(self) -> list[_Job]:
-        """The next group: at least one job, empty only when the writer stops."""
+    def look(self) -> None:
+        """Have the writer see whether the file is still the one it opened, also while nothing is written."""
         with self._ready:
-            self._ready.wait_for(lambda: self._jobs or self._stopping)
+            self._poked = True
+            self._ready.notify()
+
+    def _run(self) -> None:
+        while (group := self._take()) is not None:
+            if self._file.changed() and not self._renew():
+                self._fail(group)
+            elif group:
+                self._write(self._file.writer(), group)
+
+    def _take(self) -> list[_Job] | None:
+        """The next group, without a job when there is something to look at; None when the writer stops."""
+        with self._ready:
+            self._ready.wait_for(lambda: self._jobs or self._stopping or self._poked)
+            self._poked = False
+            if self._stopping and not self._jobs:
+                return None
             group: list[_Job] = []
             rows = 0
             while self._jobs and len(group) < GROUP_JOBS and (not group or rows < GROUP_ROWS):
@@ -125,6 +148,27 @@ class Ingest:
                 rows += group[-1].rows
             self._rows -= rows
             return group
+
+    def _renew(self) -> bool:
+        """Go on with the file that lies there now; whether that went well."""
+        try:
+            if self._file.renew():
+                with self._file.reading() as conn:
+                    self.series = Series(conn, self._step)
+                self._renewed()
+        except (OSError, sqlite3.Error, TwinError) as error:
+            self._failed(f"live.gpkg was deleted, replaced or damaged, and cannot be put right: {error}")
+            return False
+        return True
+
+    def _failed(self, why: str) -> None:
+        if self.failing != why:
+            log.warning("live data could not be stored: %s", why)
+        self.failing = why
+
+    def _fail(self, group: list[_Job]) -> None:
+        for job in group:
+            job.future.set_exception(Unavailable("the data could not be stored now: try again"))
 
     def _write(self, conn: sqlite3.Connection, group: list[_Job]) -> None:
         tx = Transaction(conn, self.series)
@@ -134,13 +178,21 @@ class Ingest:
             answers.extend(self._one(tx, job) for job in group)
             conn.execute("COMMIT")
         except sqlite3.Error as error:
-            log.warning("live data could not be stored: %s", error)
-            if conn.in_transaction:
-                conn.execute("ROLLBACK")
+            self._failed(str(error))
+            if rescue.is_damage(error):
+                self._file.suspect()
+            with contextlib.suppress(sqlite3.Error):
+                if conn.in_transaction:
+                    conn.execute("ROLLBACK")
             self.series.rolled_back()
-            for job in group:
-                job.future.set_exception(Unavailable("the data could not be stored now: try again"))
+            self._fail(group)
             return
+        if self._file.changed():
+            # what was committed may not be in the file that is read after the next start
+            self.series.rolled_back()
+            self._fail(group)
+            return
+        self.failing = None
         self.series.committed()
         self._guarded(tx.settle)
         if tx.moved:
@@ -151,6 +203,7 @@ class Ingest:
             else:
                 job.future.set_exception(failure)
         self._guarded(tx.after)
+        self._guarded([lambda: self._file.fold(sum(job.rows for job in group))])
 
     def _one(self, tx: Transaction, job: _Job) -> tuple[_Job, Any, BaseException | None]:
         """One job inside its savepoint: what it raises undoes it alone."""
@@ -159,9 +212,11 @@ class Ingest:
         tx.conn.execute("SAVEPOINT job")
         try:
             result = job.work(tx)
-        except sqlite3.OperationalError:
-            raise
         except Exception as error:
+            if isinstance(error, sqlite3.OperationalError):
+                raise
+            if isinstance(error, sqlite3.Error) and rescue.is_damage(error):
+                raise
             tx.conn.execute("ROLLBACK TO job")
             tx.conn.execute("RELEASE job")
             self.series.reset(mark)

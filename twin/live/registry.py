@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
@@ -13,6 +14,8 @@ from layers.errors import BadBody
 from layers.observations.series import Latest
 from twin.live.rules import Rule, override
 from twin.live.themes import Themes
+
+log = logging.getLogger("twin")
 
 MEASUREMENT = "http://www.opengis.net/def/observationType/OGC-OM/2.0/OM_Measurement"
 COUNT = "http://www.opengis.net/def/observationType/OGC-OM/2.0/OM_CountObservation"
@@ -75,12 +78,20 @@ def first_position(location: object) -> tuple[float, float] | None:
 def read(conn: sqlite3.Connection, themes: Themes, ids: Collection[int] | None = None) -> list[Stream]:
     """The datastreams (all, or those of ``ids``) as they are kept."""
     if ids is None:
-        return [_stream(row, themes) for row in conn.execute(_READ)]
+        return list(_readable(conn.execute(_READ), themes))
     found: list[Stream] = []
     for part in _parts(sorted(ids)):
         marks = ",".join("?" * len(part))
-        found += [_stream(row, themes) for row in conn.execute(f"{_READ} WHERE d.id IN ({marks})", part)]
+        found += _readable(conn.execute(f"{_READ} WHERE d.id IN ({marks})", part), themes)
     return found
+
+
+def _readable(rows: Iterable[tuple[Any, ...]], themes: Themes) -> Iterable[Stream]:
+    for row in rows:
+        try:
+            yield _stream(row, themes)
+        except (ValueError, TypeError, AttributeError):
+            log.warning("datastream %s cannot be read: its row in live.gpkg is damaged", row[0])
 
 
 def _parts(ids: list[int], size: int = 500) -> Iterable[list[int]]:
