@@ -8,6 +8,7 @@ import struct
 from pathlib import Path
 
 import shapely
+from shapely.geometry import mapping
 
 from tests.storing import square
 from tests.support import Server, init, twin
@@ -36,13 +37,15 @@ ROUTES = (
 def test_the_server_stands_and_tells_of_the_row(tmp_path: Path) -> None:
     folder = init(tmp_path / "city")
     rows = [
-        {"properties": {"name": f"house {n}"}, "geometry": shapely.geometry.mapping(square(25 + n / 500, 60))}
+        {
+            "type": "Feature",
+            "properties": {"name": f"house {n}"},
+            "geometry": mapping(square(25 + n / 500, 60)),
+        }
         for n in range(5)
     ]
     source = tmp_path / "houses.geojson"
-    source.write_text(
-        json.dumps({"type": "FeatureCollection", "features": [{"type": "Feature", **row} for row in rows]})
-    )
+    source.write_text(json.dumps({"type": "FeatureCollection", "features": rows}))
     twin("load", str(source), "--as", "buildings", "--kind", "building", "--city", str(folder))
     con = sqlite3.connect(folder / "city.gpkg")
     for name in ("IsEmpty", "MinX", "MaxX", "MinY", "MaxY"):
