@@ -27,15 +27,34 @@ Messages are for clients: never a file path, a stack trace or an SQL text.
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 SHOWN = 80
+#: The folders of an absolute path in a text.
+_FOLDERS = re.compile(r"(?<![\w:/.])/(?:[^/\s'\"]+/)+")
 
 
 def shown(value: object) -> str:
-    """A client's value, shortened so that an answer or log line stays readable; as JSON where it came so."""
-    text = _json(value) if isinstance(value, bool | dict | list | None) else str(value)
+    """A client's value on one line, shortened so that an answer or log line stays readable; as JSON where it
+    came so."""
+    text = _line(_json(value) if isinstance(value, bool | dict | list | None) else str(value))
     return text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"
+
+
+def scrubbed(text: str, *folders: str) -> str:
+    """What a library says, as one line that names no folder: neither these, however it writes their names,
+    nor that of any absolute path."""
+    line = _line(text)
+    for folder in sorted(folders, key=len, reverse=True):
+        for written in (folder, repr(folder)[1:-1], json.dumps(folder)[1:-1]):
+            line = line.replace(_line(written).rstrip("/") + "/", "")
+    return _FOLDERS.sub("", line)
+
+
+def _line(text: str) -> str:
+    """The text with a blank for each line break and other sign that does not print."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)
 
 
 def _json(value: object) -> str:

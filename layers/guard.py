@@ -20,10 +20,10 @@ from typing import Any
 import orjson
 import pyarrow as pa
 
-from layers.errors import BadFile, BadParameter, shown
+from layers.errors import BadFile, BadParameter, scrubbed, shown
 from layers.model import Problem
 from layers.read import warm
-from layers.read.base import Limits, Options
+from layers.read.base import AGAIN, Limits, Options
 from layers.source import NOTHING, Declared, SeveralLayers, SourceLayer
 
 __all__ = ["Limits", "Reading", "read"]
@@ -80,7 +80,7 @@ def read(path: Path, declared: Declared = NOTHING, *, limits: Limits | None = No
         if refused := result.get("refused"):
             if refused["layers"]:
                 raise SeveralLayers([SourceLayer(**each) for each in refused["layers"]])
-            raise BadFile(refused["rule"], refused["reason"].replace(str(whole), path.name).replace(name, ""))
+            raise BadFile(refused["rule"], scrubbed(refused["reason"], str(whole.parent), name))
         problems = [Problem(**p) for p in result.pop("problems")]
         yield Reading(folder, result, problems)
 
@@ -106,8 +106,7 @@ def _child(folder: Path, limits: Limits) -> dict[str, Any]:
         result: dict[str, Any] = orjson.loads(answer.read_bytes())
         return result
     if code in (-signal.SIGXCPU, -signal.SIGKILL):
-        raise BadFile("limit.time", f"reading took more than {limits.seconds} s of CPU or too much memory")
-    raise BadFile(
-        "reader.died",
-        f"the reader ended without an answer (code {code}); the file is damaged or beyond a limit",
-    )
+        reason = f"reading took more than {limits.seconds} s of CPU or too much memory"
+        raise BadFile("limit.time", f"{reason}; split the file, or save it as a GeoPackage and load that")
+    reason = f"the file ended its reader (code {code}): it is damaged, or needs more memory than the limit"
+    raise BadFile("reader.died", f"{reason}; {AGAIN}; the city is as it was")

@@ -37,6 +37,8 @@ from layers.types import LAYER_ID, GeometryType, Titles
 type Progress = Callable[[str, int, int], None]
 
 MODES = ("create", "replace", "append")
+#: Rows that a check looks at: seconds, whatever the file holds.
+CHECKED = 100_000
 
 
 def check(
@@ -46,9 +48,12 @@ def check(
     layer_id: str = "",
     limits: Limits | None = None,
     progress: Progress | None = None,
+    rows: int | None = CHECKED,
 ) -> Report:
-    """What a load of this file would find; nothing is written. Raises BadFile, BadParameter."""
-    with guard.read(path, declared, limits=limits) as reading:
+    """What a load of this file would find, of so many ``rows`` of it (None: all); nothing is written.
+
+    Raises BadFile, BadParameter."""
+    with guard.read(path, declared, limits=replace(limits or Limits(), rows=rows)) as reading:
         source = _Source(reading, path, declared, layer_id, progress or _silent)
         source.clean()
         for _ in source.staged():
@@ -226,7 +231,8 @@ class _Source:
         if not self._cleaner.kept:
             first = next((p for p in self.findings.kept if p.action == "quarantined"), None)
             why = f"; the first: {first.rule}: {first.reason}" if first else ""
-            raise BadFile("file.nothing_kept", f"none of the {self._cleaner.read} rows can be kept{why}")
+            read = self._cleaner.read + self._reading.meta["dropped"]
+            raise BadFile("file.nothing_kept", f"none of the {read} rows can be kept{why}")
         self._plan = plan(self.kind, self._fill, present, append=append)
         if present is not None and append:
             self._keep_datum(present.vertical_datum)

@@ -68,6 +68,7 @@ def check(
     kind: Annotated[str | None, typer.Option(help="What the rows are: building, pipeline, …")] = None,
     time_zone: TimeZone = None,
     time_field: TimeField = None,
+    whole: Annotated[bool, typer.Option("--whole", help="Look at every row, not at the first.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Read files and say what they are; writes nothing; exit 1 if one cannot be loaded."""
@@ -76,7 +77,7 @@ def check(
     declared = Declared(
         layer=layer, kind=kind, crs=crs, encoding=encoding, time_zone=time_zone, time_field=time_field
     )
-    sys.exit(verbs.check(files, declared, as_json=as_json))
+    sys.exit(verbs.check(files, declared, whole=whole, as_json=as_json))
 
 
 @app.command()

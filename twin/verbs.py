@@ -40,21 +40,19 @@ def init(folder: Path, title: str, store: str | None = None) -> str:
     return key
 
 
-def check(files: list[Path], declared: Declared, *, as_json: bool) -> int:
-    """Report on each file; the exit code: 0 when all can be loaded, else 1."""
+def check(files: list[Path], declared: Declared, *, whole: bool, as_json: bool) -> int:
+    """Report on each file, on all its rows if ``whole``; the exit code: 0 when all can be loaded, else 1."""
     from layers import load
 
     code = 0
     told: list[dict[str, Any]] = []
     for file in files:
+        name = shown(file.name)
         try:
-            report = load.check(file, declared)
+            report = load.check(file, declared, rows=None if whole else load.CHECKED)
             told.append({"file": file.name, "loadable": report.kept > 0, **dataclasses.asdict(report)})
             if not as_json:
-                show(
-                    report,
-                    title=f"{file.name}: can be loaded" if report.kept else f"{file.name}: nothing to keep",
-                )
+                show(report, title=f"{name}: can be loaded" if report.kept else f"{name}: nothing to keep")
             code = code if report.kept else 1
         except BadFile as error:
             code = 1
@@ -64,7 +62,7 @@ def check(files: list[Path], declared: Declared, *, as_json: bool) -> int:
                 entry["layers"] = [dataclasses.asdict(layer) for layer in inside]
             told.append(entry)
             if not as_json:
-                out.print(f"{file.name}: cannot be loaded: {error}", markup=False)
+                out.print(f"{name}: cannot be loaded: {error}", markup=False)
                 _list_layers(inside)
     if as_json:
         _json(told)
@@ -216,7 +214,7 @@ def _tell(reports: list[Report], as_json: bool) -> None:
         _json([dataclasses.asdict(report) for report in reports])
         return
     for report in reports:
-        show(report, title=f"{report.layer} ← {report.source}")
+        show(report, title=f"{report.layer} ← {shown(report.source)}")
 
 
 def _json(value: object) -> None:

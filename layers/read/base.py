@@ -19,6 +19,8 @@ from layers.model import Problem
 from layers.source import NOTHING, Declared, SeveralLayers
 
 BATCH_ROWS = 10_000
+#: What whoever has a file that cannot be read may do.
+AGAIN = "open it in the program that it came from and export it anew, best as a GeoPackage"
 #: Findings that are told one by one; lost rows beyond them are counted.
 MOST_PROBLEMS = 10_000
 
@@ -26,8 +28,9 @@ MOST_PROBLEMS = 10_000
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Ceilings for one source: bytes (of a file, and of all that a zip archive unpacks to), vertices a
-    feature, nesting, seconds of CPU, bytes of memory, columns, files in a folder or zip archive, and how
-    many times its packed size an archive may unpack to."""
+    feature, nesting, seconds of CPU, bytes of memory, columns, files in a folder or zip archive, how
+    many times its packed size an archive may unpack to; seconds of CPU for a view of a database. ``rows`` is
+    no ceiling: so many are read, and no more (None: all)."""
 
     size: int = 2 << 30
     vertices: int = 1_000_000
@@ -37,6 +40,8 @@ class Limits:
     columns: int = 2000
     members: int = 10_000
     ratio: int = 300
+    view_seconds: int = 10
+    rows: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +86,13 @@ class Sink:
         ):
             out.write_table(table)
         self.meta["batches"] = number + 1
+
+    def enough(self, limits: Limits, read: int) -> bool:
+        """Whether so many rows are as many as were wanted; it is noted then that there may be more."""
+        if limits.rows is None or read < limits.rows:
+            return False
+        self.note("check.rows", f"the first {read} rows were looked at; a load looks at all")
+        return True
 
     def note(self, rule: str, reason: str, row: int = 0, source_id: str | None = None) -> None:
         """Record a finding that costs no row."""

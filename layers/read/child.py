@@ -12,9 +12,9 @@ import sys
 import traceback
 from pathlib import Path
 
-from layers.errors import BadFile
+from layers.errors import BadFile, scrubbed, shown
 from layers.read import sources
-from layers.read.base import Options, Sink, refuse
+from layers.read.base import AGAIN, Options, Sink, refuse
 
 #: prctl(PR_SET_PDEATHSIG): the child dies with the warm reader that forked it.
 _PR_SET_PDEATHSIG = 1
@@ -79,3 +79,9 @@ def read(folder: Path) -> None:
         refuse(folder, BadFile("limit.memory", "reading needs more memory than the limit allows"))
     except RecursionError:
         refuse(folder, BadFile("limit.depth", "the file is nested too deeply"))
+    except Exception as error:
+        # whatever a reader did not foresee in a file that somebody made: a reason, and never a dead reader
+        traceback.print_exc()
+        path = Path(options.path)
+        why = scrubbed(f"{type(error).__name__}: {error}", str(path.parent), str(folder))
+        refuse(folder, BadFile("file.damaged", f"the file cannot be read ({shown(why)}); {AGAIN}"))

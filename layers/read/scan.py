@@ -43,11 +43,15 @@ def outline_of(path: Path, max_depth: int) -> Outline:
 
 
 def scan(path: Path, max_depth: int) -> Outline:
-    """Scan a JSON file. Raises BadFile json.truncated, json.unbalanced or json.depth."""
+    """Scan a JSON file. Raises BadFile json.syntax, json.truncated, json.unbalanced or json.depth."""
     outline = Outline()
     depth, quoted, carry = 0, False, b""
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK):
+            if (zero := chunk.find(0)) >= 0:
+                at = file.tell() - len(chunk) + zero + 1
+                reason = f"byte {at} is zero, which JSON has nowhere: the file is not whole, or no UTF-8"
+                raise BadFile("json.syntax", f"{reason}; copy or export it anew")
             data = carry + chunk
             tail = len(data) - len(data.rstrip(b"\\"))
             carry = data[len(data) - tail :] if tail else b""

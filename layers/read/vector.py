@@ -16,8 +16,8 @@ import pyogrio.raw
 from pyogrio.errors import DataLayerError, DataSourceError, FeatureError
 
 from layers.batch import ROW, SOURCE_ID, WKB
-from layers.errors import BadFile, shown
-from layers.read.base import BATCH_ROWS, Options, Sink
+from layers.errors import BadFile, scrubbed, shown
+from layers.read.base import AGAIN, BATCH_ROWS, Options, Sink
 from layers.source import SeveralLayers, SourceLayer, unknown_layer
 from layers.types import FieldType
 
@@ -25,48 +25,74 @@ from layers.types import FieldType
 _TYPED = frozenset({"GPKG", "FlatGeobuf"})
 #: Layers a file may list before it is taken for hostile.
 _MOST_LAYERS = 1000
+#: Layers that a reason names.
+_LISTED = 20
 
 
 def read(
-    path: Path, options: Options, sink: Sink, driver: str, *, encoding: str | None, numbered: bool = False
+    path: Path,
+    options: Options,
+    sink: Sink,
+    driver: str,
+    *,
+    encoding: str | None,
+    numbered: bool = False,
+    views: frozenset[str] = frozenset(),
 ) -> None:
-    """Read one layer of a file. ``numbered``: the driver's feature ids are the file's own. Raises BadFile."""
-    with _damage():
-        layer = _choose(path, options.declared.layer, driver)
+    """Read one layer of a file. ``numbered``: the driver's feature ids are the file's own; ``views``: layers
+    that are read only where they are named. Raises BadFile."""
+    with _damage(path):
+        layer = _choose(path, options.declared.layer, driver, views)
         info = pyogrio.read_info(path, layer=layer, encoding=encoding)
         _check_driver(info["driver"], driver)
         sink.meta.update(
             driver=driver, crs=info["crs"], encoding=encoding or info["encoding"] or "UTF-8", layer=layer
         )
-        _stream(path, layer, encoding, options, sink, driver, numbered)
+        fields = [str(name) for name in info["fields"]]
+        binary = [n for n, kind in zip(fields, info["ogr_types"], strict=True) if kind == "OFTBinary"]
+        for name in binary:
+            sink.note("column.binary", f"{shown(name)} holds bytes, which no property can; it is left out")
+        columns = [name for name in fields if name not in binary] if binary else None
+        _stream(path, layer, encoding, options, sink, driver, numbered, columns)
 
 
-def layers(path: Path, driver: str) -> list[SourceLayer]:
-    """The layers of a file that have geometry, or all where none has. Raises BadFile."""
-    with _damage():
+def layers(path: Path, driver: str, views: frozenset[str] = frozenset()) -> list[SourceLayer]:
+    """The layers of a file that have geometry, or all where none has, but for ``views``. Raises BadFile."""
+    with _damage(path):
         listed = []
-        for name in _spatial(path):
+        for name in _spatial(path, views):
             info = pyogrio.read_info(path, layer=name, force_feature_count=True)
             _check_driver(info["driver"], driver)
             listed.append(SourceLayer(name, info["features"], str(info["geometry_type"])))
         return listed
 
 
-def _spatial(path: Path) -> list[str]:
-    """The names of the layers that have geometry, or of all where none has. Raises BadFile limit.layers."""
-    found = pyogrio.list_layers(path)
-    if len(found) > _MOST_LAYERS:
-        raise BadFile("limit.layers", f"the file lists {len(found)} layers")
-    return [str(name) for name, geometry in found if geometry is not None] or [str(name) for name, _ in found]
+def _spatial(path: Path, views: frozenset[str]) -> list[str]:
+    """The names of the layers that have geometry, or of all where none has, without ``views``.
+
+    Raises BadFile limit.layers, layer.view (there are views only)."""
+    every = pyogrio.list_layers(path)
+    if len(every) > _MOST_LAYERS:
+        raise BadFile("limit.layers", f"the file lists {len(every)} layers")
+    spatial = [str(name) for name, geometry in every if geometry is not None]
+    found = [name for name in spatial or [str(name) for name, _ in every] if name not in views]
+    if spatial and not found:
+        listed = ", ".join(shown(name) for name in spatial[:_LISTED])
+        raise BadFile(
+            "layer.view", f"the file has views only; name one that you trust with --layer: {listed}"
+        )
+    return found
 
 
 @contextmanager
-def _damage() -> Iterator[None]:
+def _damage(path: Path) -> Iterator[None]:
     """What GDAL cannot read is refused."""
     try:
         yield
-    except (DataSourceError, DataLayerError, FeatureError, pa.ArrowException) as error:
-        raise BadFile("file.damaged", f"GDAL cannot read the file: {_first_line(error)}") from error
+    except (DataSourceError, DataLayerError, FeatureError, pa.ArrowException, OSError, RuntimeError) as error:
+        why = scrubbed(str(error), str(path.parent)).split("; It might help")[0] or type(error).__name__
+        reason = f"GDAL cannot read the file: {shown(why)}; {AGAIN}"
+        raise BadFile("file.damaged", reason) from error
 
 
 def _check_driver(opened: str, wanted: str) -> None:
@@ -74,24 +100,18 @@ def _check_driver(opened: str, wanted: str) -> None:
         raise BadFile("file.disguised", f"the content was opened as {opened}, not as {wanted}")
 
 
-def _first_line(error: Exception) -> str:
-    return (
-        shown(str(error).splitlines()[0].split("; It might help")[0]) if str(error) else type(error).__name__
-    )
-
-
-def _choose(path: Path, wanted: str | None, driver: str) -> str:
+def _choose(path: Path, wanted: str | None, driver: str, views: frozenset[str]) -> str:
     """The layer to read: the wanted one, or the only one that has geometry."""
     if wanted is not None:
         names = [str(name) for name, _ in pyogrio.list_layers(path)]
         if wanted not in names:
             raise unknown_layer(wanted, names)
         return wanted
-    names = _spatial(path)
+    names = _spatial(path, views)
     if not names:
         raise BadFile("layer.none", "the file has no layer")
     if len(names) > 1:
-        raise SeveralLayers(layers(path, driver))
+        raise SeveralLayers(layers(path, driver, views))
     return names[0]
 
 
@@ -103,6 +123,7 @@ def _stream(
     sink: Sink,
     driver: str,
     numbered: bool,
+    columns: list[str] | None,
 ) -> None:
     more: dict[str, Any] = {"encoding": encoding} if encoding and driver == "ESRI Shapefile" else {}
     if driver == "GeoJSON":
@@ -115,6 +136,7 @@ def _stream(
         use_pyarrow=True,
         return_fids=True,
         batch_size=BATCH_ROWS,
+        columns=columns,
         datetime_as_string=True,  # as Arrow timestamps they lose whether they named a zone
         **more,
     ) as (meta, reader):
@@ -130,6 +152,8 @@ def _stream(
             if len(table):
                 sink.batch(_shape(table, geometry, fid, row, numbered, driver, options, sink))
             row += len(table)
+            if sink.enough(options.limits, row - 1):
+                break
     sink.meta["features"] = row - 1
 
 

@@ -194,10 +194,13 @@ class _Objects:
                 )
                 return
             shell, lost = triangulated(faces, self._vertices)
-        except (TypeError, ValueError, IndexError, KeyError, AttributeError):
-            self._sink.drop(
-                "geometry.unreadable", "the boundaries do not fit the geometry's type", row, object_id
-            )
+        except (IndexError, OverflowError):
+            reason = "the boundaries name a vertex that the file does not have"
+            self._sink.drop("geometry.unreadable", reason, row, object_id)
+            return
+        except (TypeError, ValueError, KeyError, AttributeError):
+            reason = "the boundaries do not fit the geometry's type"
+            self._sink.drop("geometry.unreadable", reason, row, object_id)
             return
         if lost:
             self._sink.note(

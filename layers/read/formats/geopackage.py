@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from layers.read import gdal
+from pathlib import Path
+
+from layers.read import views
+from layers.read.base import Options, Sink
 from layers.read.format import Format, Reader, Refused
 from layers.read.sample import Sample
+from layers.source import SourceLayer
 
 _APPLICATION_IDS = (b"GPKG", b"GP10", b"GP11")
 
@@ -17,14 +21,31 @@ def _is_geopackage(sample: Sample) -> bool:
     return _is_database(sample) and sample.head[68:72] in _APPLICATION_IDS
 
 
+def _read(path: Path, options: Options, sink: Sink) -> None:
+    """A table, or a view that was named. Raises BadFile, among others limit.view."""
+    from layers.read import vector
+
+    computed, wanted = views.names(path), options.declared.layer
+    if wanted in computed and wanted is not None:
+        views.ends(path, wanted, options.limits)
+    encoding = options.declared.encoding
+    vector.read(path, options, sink, "GPKG", encoding=encoding, numbered=True, views=computed)
+
+
+def _layers(path: Path, _options: Options) -> list[SourceLayer]:
+    from layers.read import vector
+
+    return vector.layers(path, "GPKG", views.names(path))
+
+
 FORMATS: tuple[Format, ...] = (
     Reader(
         name="gpkg",
         titles={"en": "GeoPackage", "zh-CN": "GeoPackage"},
         endings=(".gpkg",),
         recognise=_is_geopackage,
-        read=gdal.reading("GPKG", numbered=True),
-        layers=gdal.listing("GPKG"),
+        read=_read,
+        layers=_layers,
         drivers=frozenset({"GPKG"}),
         beside=(".gpkg-wal", ".gpkg-shm", ".gpkg-journal"),
     ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -67,7 +68,7 @@ def read(path: Path, options: Options, sink: Sink) -> None:
         dialect = _dialect(path, encoding)
         header = _header(path, encoding, dialect, options)
         place = _place(header, lambda: _rows(path, encoding, dialect), sink)
-        kinds = _types(path, encoding, dialect, header)
+        kinds = _types(path, encoding, dialect, header, options.limits.rows)
         rows = _rows(path, encoding, dialect)
         columns = {i: (name, kinds[i]) for i, name in enumerate(header) if i not in place.columns}
         _batches(rows, len(header), columns, place, options, sink)
@@ -152,11 +153,13 @@ def _holds_wkt(rows: Iterator[list[str]], column: int) -> bool:
     return _SHAPE.match(next(filled, "")) is not None
 
 
-def _types(path: Path, encoding: str, delimiter: str, header: list[str]) -> list[pa.DataType]:
+def _types(
+    path: Path, encoding: str, delimiter: str, header: list[str], most: int | None
+) -> list[pa.DataType]:
     """int64, float64, bool or text a column; a number with a leading zero is a code, so text."""
     found: list[list[tuple[pa.DataType, re.Pattern[str]]]] = [list(_READ) for _ in header]
     seen = [False] * len(header)
-    for row in _rows(path, encoding, delimiter):
+    for row in islice(_rows(path, encoding, delimiter), most):
         for i, cell in enumerate(row[: len(header)]):
             if blank(cell):
                 continue
@@ -177,6 +180,8 @@ def _batches(
     kept: list[tuple[int, bytes, list[str]]] = []
     number_of_row = 0
     for number_of_row, row in enumerate(rows, 1):
+        if sink.enough(options.limits, number_of_row - 1):
+            break
         if not any(cell.strip() for cell in row):
             continue
         if len(row) != width:

@@ -1,0 +1,70 @@
+"""What a database computes when it is read: views, and columns that follow from others.
+
+Somebody wrote them, and one may never end or make of nothing what no memory holds. So they are read only
+where they are asked for by name, and first tried: with a clock, and with values of a bounded length.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+import time
+from pathlib import Path
+from urllib.parse import quote
+
+from layers.errors import BadFile, shown
+from layers.read.base import Limits
+
+#: Bytes of one value.
+_LONGEST = 64 << 20
+_STEPS = 10_000  # virtual machine steps between two looks at the clock
+_INSTEAD = "save what it shows as a table in the program that made it, and load that"
+_COMPUTED = re.compile(r"\bAS\s*\(", re.IGNORECASE)
+
+
+def names(path: Path) -> frozenset[str]:
+    """The views of an SQLite database and its tables with computed columns; none where it is damaged."""
+    con = _open(path)
+    try:
+        found = con.execute("SELECT name, type, sql FROM sqlite_master WHERE type IN ('view', 'table')")
+        return frozenset(n for n, kind, sql in found if kind == "view" or _COMPUTED.search(sql or ""))
+    except sqlite3.DatabaseError:
+        return frozenset()
+    finally:
+        con.close()
+
+
+def ends(path: Path, name: str, limits: Limits) -> None:
+    """Go through all of a view once. Raises BadFile limit.view."""
+    con = _open(path)
+    until = time.process_time() + limits.view_seconds
+    con.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST)
+    con.set_progress_handler(lambda: int(time.process_time() > until), _STEPS)
+    con.text_factory = bytes
+    called = name.replace('"', '""')
+    try:
+        rows = con.execute(f'SELECT * FROM "{called}"')  # noqa: S608
+        while rows.fetchone() is not None:
+            if time.process_time() > until:
+                raise BadFile("limit.view", _too_long(name, limits))
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
+            raise BadFile("limit.view", _too_long(name, limits)) from error
+        raise BadFile("view.failed", f"{shown(name)} cannot be read: {shown(error)}; {_INSTEAD}") from error
+    except sqlite3.DataError as error:
+        reason = f"{shown(name)} has a value of more than {_LONGEST >> 20} MiB"
+        raise BadFile("limit.view", f"{reason}; {_INSTEAD}") from error
+    except (sqlite3.DatabaseError, MemoryError) as error:
+        raise BadFile("view.failed", f"{shown(name)} cannot be read: {shown(error)}; {_INSTEAD}") from error
+    finally:
+        con.close()
+
+
+def _too_long(name: str, limits: Limits) -> str:
+    return f"{shown(name)} has not ended after {limits.view_seconds} s; {_INSTEAD}"
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    """For reading. A database that nobody has open is taken as it lies, so that no file is made beside it."""
+    mode = "mode=ro" if path.with_name(path.name + "-wal").exists() else "mode=ro&immutable=1"
+    return sqlite3.connect(f"file:{quote(str(path))}?{mode}", uri=True)
