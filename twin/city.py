@@ -78,12 +78,9 @@ class City:
         self._places = asyncio.Semaphore(heavy)
 
     def snapshot(self) -> dict[str, object]:
-        """What a page needs to begin: every sensor, the open incidents, the last that ended."""
-        return {
-            "time": iso(now_ms()),
-            "sensors": self.live.sensors(),
-            "incidents": self.incidents.board(),
-        }
+        """What a page needs to begin: every sensor, the worst of the open incidents, how many are open, the
+        last that ended."""
+        return {"time": iso(now_ms()), "sensors": self.live.sensors(), **self.incidents.board()}
 
     async def run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run blocking work that needs no store beside the event loop. Raises Busy."""

@@ -41,6 +41,9 @@ RENEW_SECONDS = 10.0
 FOLD_PAGES = 1000
 DAMAGED = "the live data cannot be read: live.gpkg is damaged"
 
+# No part of the format: which are open, the worst first, without reading those that ended.
+_FINDING = "CREATE INDEX IF NOT EXISTS incident_open ON incident (status, level, id)"
+
 
 @dataclass(frozen=True, slots=True)
 class _Stamp:
@@ -104,6 +107,7 @@ class LiveFile:
         conn.execute("PRAGMA wal_autocheckpoint=0")
         if not conn.execute("SELECT 1 FROM sqlite_master WHERE name='observation'").fetchone():
             conn.executescript(SCHEMA)
+        conn.execute(_FINDING)
         self._remember(conn)
         return conn
 

@@ -65,11 +65,11 @@ def test_the_first_load_is_the_engine_and_little_else(server: Server):
         assert f"customElements.define(`{later}`" not in text
 
 
-def test_the_engine_brings_its_workers_and_the_base_map(server: Server):
+def test_the_engine_brings_its_workers_and_its_data(server: Server):
     engine = "/assets/cesium-26.3.0"
     assert server.http.get(f"{engine}/Workers/createVerticesFromHeightmap.js").status_code == 200
-    tiles = server.http.get(f"{engine}/Assets/Textures/NaturalEarthII/tilemapresource.xml")
-    assert tiles.headers["content-type"] == "application/xml"
+    heights = server.http.get(f"{engine}/Assets/approximateTerrainHeights.json")
+    assert heights.headers["content-type"] == "application/json"
 
 
 @pytest.mark.parametrize(

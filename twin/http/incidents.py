@@ -29,7 +29,7 @@ from twin.incidents import LENGTHS, feature
 from twin.live import times
 
 BODY_BYTES = 64_000
-DEFAULT_LIMIT, MAX_LIMIT = 100, 1_000
+DEFAULT_LIMIT, MAX_LIMIT, MAX_OFFSET = 100, 1_000, 100_000
 SHAPES = ("json", "geojson")
 _ID = re.compile(r"[1-9][0-9]{0,15}")
 
@@ -72,7 +72,8 @@ class Cases:
         """The newest incidents."""
         given = respond.query_values(scope, self._parameters)
         shape, limit = given.pop("f", "json"), given.pop("limit", DEFAULT_LIMIT)
-        found, matched = await self._city.run(self._city.incidents.find, limit=limit, **given)
+        open_ = given.pop("open", None)
+        found, matched = await self._city.run(self._city.incidents.find, limit=limit, open_=open_, **given)
         counts = {"numberMatched": matched, "numberReturned": len(found)}
         if shape == "geojson":
             body = {"type": "FeatureCollection", "features": [feature(i) for i in found], **counts}
@@ -186,6 +187,18 @@ def parameters(states: Sequence[str]) -> dict[str, Parameter]:
             lambda text: times.parse(text.replace(" ", "+"), "since"),
         ),
         Parameter(
+            "open",
+            "Only incidents that have not ended, the worst first (true), or that have (false).",
+            {"type": "boolean"},
+            _truth,
+        ),
+        Parameter(
+            "offset",
+            "How many to leave out at the beginning.",
+            {"type": "integer", "minimum": 0, "maximum": MAX_OFFSET, "default": 0},
+            between(0, MAX_OFFSET),
+        ),
+        Parameter(
             "limit",
             "How many at most.",
             {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT},
@@ -194,6 +207,12 @@ def parameters(states: Sequence[str]) -> dict[str, Parameter]:
         Parameter("f", "The representation.", {"type": "string", "enum": list(SHAPES)}, _one_of(SHAPES)),
     )
     return {one.name: one for one in table}
+
+
+def _truth(text: str) -> bool:
+    if text not in ("true", "false"):
+        raise ValueError("true or false")
+    return text == "true"
 
 
 def _one_of(known: Sequence[str]) -> Any:

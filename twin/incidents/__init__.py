@@ -71,35 +71,52 @@ class Incidents:
         status: str | None = None,
         level: int | None = None,
         since: int | None = None,
+        open_: bool | None = None,
         limit: int = 100,
+        offset: int = 0,
     ) -> tuple[list[dict[str, Any]], int]:
-        """The newest incidents and how many match. ``since`` (ms) is compared with the last change."""
+        """The newest incidents and how many match; of the open ones the worst first. ``since`` (ms) is
+        compared with the last change."""
         wanted = [("status=?", status), ("level=?", level), ("changed>=?", since)]
         parts = [(sql, value) for sql, value in wanted if value is not None]
-        where = "WHERE " + " AND ".join(sql for sql, _ in parts) if parts else ""
-        values = [value for _, value in parts]
+        tests, values = [sql for sql, _ in parts], [value for _, value in parts]
+        if open_ is not None:
+            tests.append(_among(self.workflow.ending(not open_)))
+        where = "WHERE " + " AND ".join(tests) if tests else ""
+        order = "level, id DESC" if open_ else "id DESC"
         with self._file.reading() as conn:
             count = conn.execute(f"SELECT count(*) FROM incident {where}", values).fetchone()[0]  # noqa: S608
             rows = conn.execute(
-                f"SELECT {COLUMNS} FROM incident {where} ORDER BY id DESC LIMIT ?",  # noqa: S608
-                [*values, limit],
+                f"SELECT {COLUMNS} FROM incident {where} ORDER BY {order} LIMIT ? OFFSET ?",  # noqa: S608
+                [*values, limit, offset],
             ).fetchall()
         return self._readable(rows), count
 
-    def board(self, most_open: int = 500, most_ended: int = 100) -> list[dict[str, Any]]:
-        """What an open page begins with, newest first: the open incidents, and the last that ended."""
-        final = [name for name, state in self.workflow.states.items() if state.final]
-        marks = ",".join("?" * len(final))
+    def board(self, most_open: int = 500, most_ended: int = 100) -> dict[str, Any]:
+        """What an open page begins with: ``incidents``, the open ones, the worst first and of a level the
+        newest, then the last that ended; ``open_incidents``, how many are open, as :func:`_counts`."""
+        parts = ((False, "level, id DESC", most_open), (True, "changed DESC, id DESC", most_ended))
         with self._file.reading() as conn:
             rows = [
                 row
-                for test, limit in (("NOT IN", most_open), ("IN", most_ended))
+                for final, order, limit in parts
                 for row in conn.execute(
-                    f"SELECT {COLUMNS} FROM incident WHERE status {test} ({marks}) ORDER BY id DESC LIMIT ?",  # noqa: S608
-                    (*final, limit),
+                    f"SELECT {COLUMNS} FROM incident WHERE {_among(self.workflow.ending(final))} "  # noqa: S608
+                    f"ORDER BY {order} LIMIT ?",
+                    (limit,),
                 )
             ]
-        return self._readable(sorted(rows, key=lambda row: int(row[0]), reverse=True))
+            counts = self._counts(conn)
+        return {"incidents": self._readable(rows), "open_incidents": counts}
+
+    def _counts(self, conn: sqlite3.Connection) -> dict[str, int]:
+        """How many incidents are open, by level (``"1"``, the worst, to ``"4"``)."""
+        counts = dict.fromkeys("1234", 0)
+        rows = conn.execute(
+            f"SELECT level, count(*) FROM incident WHERE {_among(self.workflow.ending(False))} GROUP BY level"  # noqa: S608
+        )
+        counts.update((str(level), count) for level, count in rows)
+        return counts
 
     def get(self, incident: int) -> dict[str, Any]:
         """One incident with its log. Raises NotFound."""
@@ -167,6 +184,8 @@ class Incidents:
     def _tell(self, tx: Transaction, incident: int) -> dict[str, Any]:
         public = self._public(_row(tx.conn, incident))
         tx.after.append(partial(self._bus.publish, "incident", public))
+        # stated, not added up by who hears it: a page knows the worst few hundred, and may hear of one twice
+        tx.after.append(partial(self._bus.publish, "open_incidents", self._counts(tx.conn)))
         return public
 
     def _readable(self, rows: Iterable[tuple[Any, ...]]) -> list[dict[str, Any]]:
@@ -196,6 +215,11 @@ class Incidents:
         found["changed"] = times.iso(found["changed"])
         found["actions"] = self.workflow.allowed(found["status"])
         return found
+
+
+def _among(states: Collection[str]) -> str:
+    """The test of a status, as SQL."""
+    return "status IN ({})".format(",".join("'{}'".format(name.replace("'", "''")) for name in states))
 
 
 def _row(conn: sqlite3.Connection, incident: int) -> tuple[Any, ...]:

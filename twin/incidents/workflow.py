@@ -51,6 +51,10 @@ class Workflow(Strict):
             raise At(("states",), f"no action leads to {', '.join(sorted(set(self.states) ^ named))}")
         return self
 
+    def ending(self, final: bool) -> tuple[str, ...]:
+        """The states in which a case has ended, or those in which it is open."""
+        return tuple(name for name, state in self.states.items() if state.final == final)
+
     def allowed(self, status: str) -> list[dict[str, object]]:
         """The moves out of a state, in the table's order."""
         return [

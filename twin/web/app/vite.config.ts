@@ -9,7 +9,7 @@ const out = resolve(import.meta.dirname, '../static');
 
 /** The engine's run-time files live under its version, so that they may be cached for ever like hashed ones. */
 const engineFolder = `assets/cesium-${version}`;
-const unused = /SkyBox|moonSmall|LensFlare|DirtMask|\.map$/;
+const unused = /SkyBox|NaturalEarthII|moonSmall|LensFlare|DirtMask|\.map$/;
 const compressible = /\.(js|css|json|svg|html|xml|wasm)$/;
 
 function filesOf(folder: string): string[] {

@@ -251,14 +251,45 @@ def test_an_incident_is_told_to_open_pages(room):
     room.run(scenario)
 
 
-def test_a_page_begins_with_all_that_is_open_and_the_last_that_ended(room):
+def _board(room, **most):
+    return [i["id"] for i in room.incidents.board(**most)["incidents"]]
+
+
+def test_a_page_begins_with_the_worst_that_is_open_and_the_last_that_ended(room):
     async def scenario(client):
-        for _ in range(6):
-            await report(client)
-        for incident in (2, 3, 5):
+        for level in (1, 4, 3, 2, 4, 2):
+            await report(client, level=level)
+        assert _board(room) == [1, 6, 4, 3, 5, 2]
+        for incident in (6, 2, 3):
             await act(client, incident, "void", "a test")
-        assert [i["id"] for i in room.incidents.board()] == [6, 5, 4, 3, 2, 1]
-        assert [i["id"] for i in room.incidents.board(most_ended=1)] == [6, 5, 4, 1]
-        assert [i["id"] for i in room.incidents.board(most_open=2, most_ended=0)] == [6, 4]
+        # of those that ended the last one first, however old it is
+        assert _board(room) == [1, 4, 5, 3, 2, 6]
+        assert _board(room, most_ended=1) == [1, 4, 5, 3]
+        assert _board(room, most_open=1, most_ended=0) == [1]
+
+    room.run(scenario)
+
+
+def test_the_oldest_of_the_worst_level_is_told_among_thousands_and_the_count_is_true(room):
+    """Of 2 003 the newest 500 were shown as all there are; the one of level 1 was not among them."""
+
+    async def scenario(client):
+        await report(client, level=1)
+        for _ in range(12):
+            await report(client, level=4)
+        board = room.incidents.board(most_open=5)
+        assert board["incidents"][0]["level"] == 1
+        assert len(board["incidents"]) == 5
+        assert board["open_incidents"] == {"1": 1, "2": 0, "3": 0, "4": 12}
+        subscriber, _ = room.bus.subscribe()
+        await act(client, 1, "void", "a test")
+        await subscriber.wake.wait()
+        assert b"event: open_incidents" in (told := subscriber.take())
+        assert b'{"1":0,"2":0,"3":0,"4":12}' in told
+        listed = (await client.get("/incidents?open=true&limit=10&offset=10")).json()
+        assert (listed["numberMatched"], [i["id"] for i in listed["incidents"]]) == (12, [3, 2])
+        ended = (await client.get("/incidents?open=false")).json()
+        assert [i["id"] for i in ended["incidents"]] == [1]
+        assert (await client.get("/incidents?open=maybe")).status_code == 400
 
     room.run(scenario)

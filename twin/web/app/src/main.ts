@@ -18,7 +18,8 @@ import { CityCamera } from './map/camera';
 import { flatGround, type Ground } from './map/ground';
 import { Picker } from './map/pick';
 import { listenToPointer, pointerModes } from './map/pointer';
-import { openScene, supportsWebGL2 } from './map/scene';
+import { findRenderer, type Renderer } from './map/renderer';
+import { openScene } from './map/scene';
 import { followUnderground } from './map/underground';
 import { Shell } from './panels/shell';
 import { openSession } from './session';
@@ -31,8 +32,15 @@ pointerModes.register({
   click: (app, position, touch) => select(app, app.map?.picker.at(position, touch) ?? null),
 });
 
-function openMap(container: HTMLElement, credits: HTMLElement, config: CityConfig, store: Store, ground: Ground): MapParts {
-  const widget = openScene(container, credits, config);
+function openMap(
+  container: HTMLElement,
+  credits: HTMLElement,
+  config: CityConfig,
+  store: Store,
+  ground: Ground,
+  renderer: Renderer,
+): MapParts {
+  const widget = openScene(container, credits, config, renderer);
   const { scene } = widget;
   const camera = new CityCamera(widget, config, store, ground);
   const layers = new LayerSet(scene, config, store, ground);
@@ -132,7 +140,8 @@ async function start(): Promise<void> {
   const notices = document.createElement('div');
   footer.append(notices, engineCredits);
   const ground = flatGround(config.ground);
-  const map = supportsWebGL2() ? openMap(container, engineCredits, config, store, ground) : null;
+  const renderer = findRenderer();
+  const map = renderer ? openMap(container, engineCredits, config, store, ground, renderer) : null;
   const sensors = new Sensors();
   const incidents = new Incidents((id) => config.workflow.states[id]?.final === true);
   const live = [sensors, incidents];

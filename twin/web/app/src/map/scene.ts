@@ -8,22 +8,16 @@ import {
   DirectionalLight,
   EllipsoidTerrainProvider,
   ImageBasedLighting,
-  ImageryLayer,
   Ion,
   Matrix4,
   RequestScheduler,
-  TileMapServiceImageryProvider,
   Transforms,
-  buildModuleUrl,
 } from '@cesium/engine';
 import '@cesium/engine/Source/Widget/CesiumWidget.css';
 import { effect } from '@preact/signals-core';
 import type { CityConfig } from '../config';
-import { color, shade } from '../tokens';
-
-export function supportsWebGL2(): boolean {
-  return document.createElement('canvas').getContext('webgl2') !== null;
-}
+import { color } from '../tokens';
+import { quality, type Renderer } from './renderer';
 
 /** Light from the south-west, 50° high, whatever the hour: shading is for reading shapes. */
 function cityLight(lon: number, lat: number): DirectionalLight {
@@ -44,19 +38,33 @@ export function ambientLight(): ImageBasedLighting {
   return light;
 }
 
-export function openScene(container: HTMLElement, credits: HTMLElement, config: CityConfig): CesiumWidget {
+/** Draws as sharply as the screen on which the window stands, also after it went to another. */
+function followScreen(widget: CesiumWidget, { software }: Renderer): void {
+  const apply = (): void => {
+    const { scale } = quality(window.devicePixelRatio, software);
+    widget.resolutionScale = scale / window.devicePixelRatio;
+    widget.scene.requestRender();
+  };
+  apply();
+  window.addEventListener('resize', apply);
+}
+
+export function openScene(
+  container: HTMLElement,
+  credits: HTMLElement,
+  config: CityConfig,
+  renderer: Renderer,
+): CesiumWidget {
   Ion.defaultAccessToken = '';
   // one origin serves everything; more requests in flight only delay the live stream
   RequestScheduler.maximumRequestsPerServer = 5;
   const widget = new CesiumWidget(container, {
-    baseLayer: ImageryLayer.fromProviderAsync(
-      TileMapServiceImageryProvider.fromUrl(buildModuleUrl('Assets/Textures/NaturalEarthII')),
-      { alpha: 0.12, saturation: 0.3 },
-    ),
+    baseLayer: false,
     terrainProvider: new EllipsoidTerrainProvider(),
     requestRenderMode: true,
     maximumRenderTimeChange: Infinity,
-    msaaSamples: window.devicePixelRatio > 1 ? 1 : 4,
+    useBrowserRecommendedResolution: false,
+    msaaSamples: quality(window.devicePixelRatio, renderer.software).samples,
     // vector tiles are drawn as translucent even when they are not: blended without order, areas would
     // shine through the points on them; their heights already order them
     orderIndependentTranslucency: false,
@@ -70,9 +78,6 @@ export function openScene(container: HTMLElement, credits: HTMLElement, config: 
   effect(() => {
     scene.backgroundColor = Color.fromCssColorString(color('sky'));
     scene.globe.baseColor = Color.fromCssColorString(color('ground'));
-    const base = widget.imageryLayers.get(0);
-    // the picture of the world is there to give the paper a tint, by day and by night
-    if (base) base.brightness = shade.value === 'dark' ? 0.5 : 1.2;
     scene.requestRender();
   });
   scene.globe.showGroundAtmosphere = false;
@@ -82,7 +87,7 @@ export function openScene(container: HTMLElement, credits: HTMLElement, config: 
   scene.fog.enabled = false;
   scene.highDynamicRange = false;
   scene.light = cityLight(config.view.lon, config.view.lat);
-  widget.resolutionScale = Math.min(1, 1.5 / window.devicePixelRatio);
+  followScreen(widget, renderer);
   scene.renderError.addEventListener((_scene: unknown, error: unknown) => console.error('render error', error));
   return widget;
 }
