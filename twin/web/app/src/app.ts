@@ -1,7 +1,7 @@
 /** What the panels share: the city, the state, the map and the live data. */
 
 import type { CesiumWidget, Scene } from '@cesium/engine';
-import { getFeature } from './api';
+import { getFeature, getJson } from './api';
 import type { CityConfig, LayerConfig } from './config';
 import type { LayerSet } from './layers/layers';
 import type { Incidents } from './live/incidents';
@@ -11,10 +11,12 @@ import type { Incident, LiveStream } from './live/stream';
 import type { CityCamera } from './map/camera';
 import type { Ground } from './map/ground';
 import type { Picker } from './map/pick';
-import { CARD, isFeature, type FeatureSelection, type Selection, type Store } from './state';
+import { isFeature, sameSelection, type FeatureSelection, type LiveSelection, type Selection, type Store } from './state';
 
 /** The least distance from which a place is looked at, in metres. */
 const NEAR = 350;
+/** From how far a sensor or an incident is looked at. */
+const LIVE_RANGE = 500;
 const METRES_PER_DEGREE = 111_320;
 
 export interface MapParts {
@@ -36,7 +38,9 @@ export interface App {
   /** All that come over the stream, as the layer tree lists them. */
   live: readonly LiveLayer[];
   stream: LiveStream | null;
-  /** `swap`: a tile of the layer in `detail` was redrawn. */
+  /** Settles when the first snapshot of the live data is there. */
+  known: Promise<void>;
+  /** `swap`: a tile of the layer in `detail` was redrawn; `back`: the server answers again. */
   events: EventTarget;
 }
 
@@ -45,8 +49,7 @@ export function layerConfig(app: App, id: string): LayerConfig | undefined {
 }
 
 export function select(app: App, selection: Selection | null): void {
-  const { right } = app.store.get();
-  app.store.set({ selection, right: selection ? CARD : right === CARD ? null : right });
+  app.store.set({ selection });
 }
 
 /** Where to look at coordinates from, as GeoJSON nests them: the middle of their box, and how far away. */
@@ -75,29 +78,47 @@ function overview(coordinates: unknown): [lon: number, lat: number, range: numbe
 /** Goes to a place and, where it is that of a feature, chooses this and shows its layer. */
 export function goTo(app: App, coordinates: unknown, feature: FeatureSelection | null): void {
   if (feature) {
-    app.store.setLayer(feature.layer, { visible: true });
     select(app, feature);
+    if (!sameSelection(app.store.get().selection, feature)) return;
+    app.store.setLayer(feature.layer, { visible: true });
   }
   const at = overview(coordinates);
   if (at) app.map?.camera.flyTo(...at);
 }
 
-/** Goes to the feature that a link names without saying from where to look (`#s=layer:fid`). */
+/** The place of something of a live layer, when it is known; null where it has none. */
+async function livePlace(app: App, { type, id }: LiveSelection): Promise<[number, number] | null> {
+  if (type === 'incident') {
+    const { lon, lat } = app.incidents.all.get(id) ?? (await getJson<Incident>(`incidents/${id}`));
+    return lon === null || lat === null ? null : [lon, lat];
+  }
+  await app.known;
+  const sensor = app.sensors.all.get(id);
+  return sensor?.lon == null || sensor.lat == null ? null : [sensor.lon, sensor.lat];
+}
+
+/** Goes to what a link names without saying from where to look (`#s=layer:fid`, `#s=incident:id`). */
 export async function visit(app: App, hash: string): Promise<void> {
   const { selection } = app.store.get();
-  if (!isFeature(selection) || new URLSearchParams(hash.replace(/^#/, '')).has('v')) return;
+  if (!selection || new URLSearchParams(hash.replace(/^#/, '')).has('v')) return;
   try {
+    if (!isFeature(selection)) {
+      const at = await livePlace(app, selection);
+      if (at && sameSelection(selection, app.store.get().selection)) app.map?.camera.flyTo(...at, LIVE_RANGE);
+      return;
+    }
     const { value } = await getFeature(selection.layer, selection.fid);
     goTo(app, value.geometry?.coordinates, selection);
   } catch {
-    // the card tells what is wrong with the feature
+    // the card tells what is wrong
   }
 }
 
 /** Chooses an incident and goes there. */
-export function showIncident(app: App, incident: Incident): void {
-  select(app, { type: 'incident', id: incident.id });
-  if (incident.lon !== null && incident.lat !== null) app.map?.camera.flyTo(incident.lon, incident.lat, 500);
+export function showIncident(app: App, { id, lon, lat }: Incident): void {
+  select(app, { type: 'incident', id });
+  const { selection } = app.store.get();
+  if (lon !== null && lat !== null && sameSelection(selection, { type: 'incident', id })) app.map?.camera.flyTo(lon, lat, LIVE_RANGE);
 }
 
 export function levelName(level: number): `level.${1 | 2 | 3 | 4}` {

@@ -2,7 +2,7 @@
 
 import { select, type App } from './app';
 import { panels, toggled, type PanelEntry } from './panels/registry';
-import { CARD, PICK } from './state';
+import { PICK } from './state';
 import { tools } from './tools/registry';
 
 type Action = (app: App) => void;
@@ -18,9 +18,9 @@ function openByKey(entry: PanelEntry): Action {
 
 function closeLast(app: App): void {
   const { store } = app;
-  const { pointer, right } = store.get();
+  const { pointer, right, selection } = store.get();
   if (pointer !== PICK) store.set({ pointer: PICK });
-  else if (right === CARD) select(app, null);
+  else if (selection) select(app, null);
   else if (right) store.set({ right: null });
   else store.set({ left: null });
 }

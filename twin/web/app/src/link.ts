@@ -7,7 +7,7 @@
 
 import type { CityConfig, Lang } from './config';
 import { liveTypes, panels } from './panels/registry';
-import { CARD, isFeature, PICK, type LayerState, type Selection, type State, type Store, type View } from './state';
+import { isFeature, PICK, type LayerState, type Selection, type State, type Store, type View } from './state';
 
 function numbers(text: string | null, count: number): number[] | null {
   const parts = (text ?? '').split(',').map(Number);
@@ -88,7 +88,6 @@ export function readLink(hash: string, config: CityConfig): State {
     live: Object.fromEntries(list(params.get('off')).map((id) => [id, false])),
     selection,
     ...open,
-    right: selection ? CARD : open.right,
   };
 }
 
@@ -109,7 +108,7 @@ export function writeLink(state: Readonly<State>): string {
   if (state.underground) parts.push('u=1');
   const off = Object.entries(state.live).flatMap(([id, shown]) => (shown ? [] : [id]));
   if (off.length > 0) parts.push(`off=${off.join(',')}`);
-  const open = [left, right === CARD ? null : right].filter((id) => id !== null);
+  const open = [left, right].filter((id) => id !== null);
   if (open.length > 0) parts.push(`p=${open.join(',')}`);
   if (selection) parts.push(writeSelection(selection));
   parts.push(`lang=${state.lang}`);
@@ -129,9 +128,12 @@ export function mirrorLink(store: Store, config: CityConfig): void {
   const restore = (): void => {
     restoring = true;
     const state = readLink(location.hash, config);
-    // a link that says nothing of it leaves the tree as it stands
-    store.set({ ...state, left: state.left ?? store.get().left });
+    const { left, right } = store.get();
+    // a link that says nothing of them leaves tree and list as they stand
+    store.set({ ...state, left: state.left ?? left, right: state.right ?? right });
     restoring = false;
+    // the address must not name what is not shown yet, as something is typed in the card
+    if (store.draft.waiting.peek()) history.pushState(null, '', writeLink(store.get()));
   };
   window.addEventListener('popstate', restore);
   window.addEventListener('hashchange', restore);

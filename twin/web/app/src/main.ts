@@ -1,5 +1,7 @@
 import { select, visit, type App, type MapParts } from './app';
+import { effect } from '@preact/signals-core';
 import { fetchConfig, followLayers, type CityConfig } from './config';
+import { askBeforeLeaving } from './draft';
 import { installHook } from './hook';
 import { t, titleOf, useLanguage } from './i18n';
 import { listenToKeys } from './keyboard';
@@ -63,20 +65,26 @@ async function layerPublished(app: App, id: string): Promise<void> {
   await app.map?.layers.reload(fresh);
 }
 
-function openStream(app: App): LiveStream {
+function openStream(app: App, known: () => void): LiveStream {
   const stream = new LiveStream(localUrl(app.config.stream), {
     snapshot: (data) => {
       app.sensors.replace(data.sensors);
       app.incidents.replace(data.incidents);
+      app.incidents.counted(data.open_incidents);
+      known();
       if (stream.snapshots > 1) app.map?.layers.refreshAll();
     },
     sensors: (data) => app.sensors.merge(data),
     obs: (data) => app.sensors.observe(data),
     incident: (data) => app.incidents.put(data),
+    open_incidents: (data) => app.incidents.counted(data),
     tiles: (list) => {
       for (const { url, version } of list) app.map?.layers.tileChanged(url, version);
     },
     layers: ({ id }) => void layerPublished(app, id),
+  });
+  effect(() => {
+    if (stream.connected.value) app.events.dispatchEvent(new Event('back'));
   });
   return stream;
 }
@@ -145,7 +153,21 @@ async function start(): Promise<void> {
   const sensors = new Sensors();
   const incidents = new Incidents((id) => config.workflow.states[id]?.final === true);
   const live = [sensors, incidents];
-  const app: App = { config, store, map, ground, sensors, incidents, live, stream: null, events: new EventTarget() };
+  let known = (): void => undefined;
+  const app: App = {
+    config,
+    store,
+    map,
+    ground,
+    sensors,
+    incidents,
+    live,
+    stream: null,
+    known: new Promise((resolve) => {
+      known = resolve;
+    }),
+    events: new EventTarget(),
+  };
   const signs = new Map<string, LiveSigns>();
   if (map) {
     signs.set(sensors.id, new SensorSigns(map.scene, ground, sensors));
@@ -153,7 +175,8 @@ async function start(): Promise<void> {
   }
   follow(app, notices, signs);
   mirrorLink(store, config);
-  app.stream = openStream(app);
+  app.stream = openStream(app, known);
+  askBeforeLeaving(store.draft);
   const shell = new Shell();
   shell.app = app;
   document.querySelector('#panels')!.append(shell);

@@ -5,6 +5,7 @@
 
 import { batch, signal, type Signal } from '@preact/signals-core';
 import type { Lang } from './config';
+import { Draft } from './draft';
 
 export type Mode = '2d' | '3d';
 export interface FeatureSelection {
@@ -44,12 +45,11 @@ export interface State {
   selection: Selection | null;
   /** The mode that owns the pointer: `map/pointer.ts`. */
   pointer: string;
-  /** Ids of the open panels; on the right `card` stands for the card of what is selected. */
+  /** Ids of the open panels; the card of what is selected stands beside them. */
   left: string | null;
   right: string | null;
 }
 
-export const CARD = 'card';
 export const PICK = 'pick';
 
 type Listener = (state: Readonly<State>, changed: ReadonlySet<keyof State>) => void;
@@ -58,6 +58,8 @@ export class Store {
   private readonly listeners = new Set<Listener>();
   private readonly signals = new Map<keyof State, Signal<unknown>>();
   private readonly tracked: Readonly<State>;
+  /** Holds back a change of what is selected while something is typed. */
+  readonly draft = new Draft<Partial<State>>();
 
   constructor(state: State) {
     const descriptors: PropertyDescriptorMap = {};
@@ -75,6 +77,8 @@ export class Store {
   }
 
   set(patch: Partial<State>): void {
+    const { selection = null } = this.tracked;
+    if (patch.selection !== undefined && !sameSelection(selection, patch.selection) && this.draft.stops(patch)) return;
     const changed = new Set<keyof State>();
     batch(() => {
       for (const name of Object.keys(patch) as (keyof State)[]) {

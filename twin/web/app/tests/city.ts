@@ -63,6 +63,7 @@ export function page(config: CityConfig, hash = '#lang=en'): App {
     incidents,
     live: [sensors, incidents],
     stream: null,
+    known: Promise.resolve(),
     events: new EventTarget(),
   };
 }

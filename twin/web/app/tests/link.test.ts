@@ -42,7 +42,7 @@ test.each(['roads:5', 'sensor:5', 'feature:sensor:5'])('the selection %s is writ
 });
 
 test('a selection opens its card over the panel that the link names', () => {
-  expect(readLink('#s=roads:5&p=layers,incidents', config)).toMatchObject({ left: 'layers', right: 'card' });
+  expect(readLink('#s=roads:5&p=layers,incidents', config)).toMatchObject({ left: 'layers', right: 'incidents' });
 });
 
 test.each(['v=1,2,3', 'v=181,0,1,0,-45', 'v=a,b,c,d,e', 'v=0,0,1,0,-95', 'l=roads:7', 'p=nothing,card', 'm=4d', 'lang=xx'])(

@@ -13,6 +13,7 @@ async function drawn(): Promise<void> {
 }
 
 test('a panel is drawn again for what it shows, and for nothing else', async () => {
+  useLanguage('en', 'UTC');
   const app = page(city(layer('roads')), '#lang=en&p=layers,incidents');
   app.sensors.replace(sensors(1, 2));
   app.incidents.replace([incident(1)]);

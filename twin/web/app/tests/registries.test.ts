@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { bindings } from '../src/keyboard';
 import { forms } from '../src/layers/registry';
-import { cardOf, isOpen, liveTypes, openPanel, panels, toggled } from '../src/panels/registry';
+import { cardOf, isOpen, liveTypes, openCard, panels, toggled } from '../src/panels/registry';
 import { Registry } from '../src/registry';
 import { readLink } from '../src/link';
 import { tools } from '../src/tools/registry';
@@ -39,8 +39,8 @@ test('the keys of the page are each bound once', () => {
 test('each type of selection has its card', () => {
   expect(cardOf('feature')?.tag).toBe('twin-feature');
   expect(liveTypes()).toEqual(new Set(['sensor', 'incident']));
-  expect(openPanel({ ...state, right: 'card', selection: { type: 'sensor', id: 1 } }, 'right')?.id).toBe('sensor');
-  expect(openPanel({ ...state, right: 'card' }, 'right')).toBeUndefined();
+  expect(openCard({ ...state, selection: { type: 'sensor', id: 1 } })?.id).toBe('sensor');
+  expect(openCard(state)).toBeUndefined();
 });
 
 test('a panel is closed by what opened it, also where another shares its element', () => {

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { ApiError } from '../src/api';
-import { ago, titleOf, useLanguage } from '../src/i18n';
+import { ago, t, titleOf, useLanguage } from '../src/i18n';
 import en from '../src/i18n/en.json';
 import { explain } from '../src/i18n/errors';
 import zh from '../src/i18n/zh-CN.json';
@@ -33,9 +33,18 @@ test('a panel may say it in its own words', () => {
   expect(explain(new ApiError(404, 'NotFound', 'x'), { NotFound: 'feature.gone' }).text).toBe(en['feature.gone']);
 });
 
-test('a code that the page does not know leaves the words of the server', () => {
-  expect(explain(new ApiError(418, 'Teapot', 'short and stout'))).toEqual({ text: 'short and stout', detail: null });
-  expect(explain(new ApiError(502, '', 'Bad Gateway')).text).toBe('Bad Gateway');
+test('of a code that the page does not know the status is told in its language, the words of the server beside', () => {
+  useLanguage('zh-CN', 'UTC');
+  expect(explain(new ApiError(418, 'Teapot', 'short and stout'))).toEqual({ text: zh['error.InvalidRequest'], detail: 'short and stout' });
+  expect(explain(new ApiError(502, '', 'Bad Gateway')).text).toBe(zh['error.Unavailable']);
+  expect(explain(new ApiError(409, 'New', '')).text).toBe(zh['error.Conflict']);
+});
+
+test('one is not many, where the language tells them apart', () => {
+  useLanguage('en', 'UTC');
+  expect([0, 1, 2].map((n) => t('strip.incidents', { n }))).toEqual(['0 open incidents', '1 open incident', '2 open incidents']);
+  useLanguage('zh-CN', 'UTC');
+  expect(t('strip.incidents', { n: 1 })).toBe('未结事件 1 件');
 });
 
 test('nobody answered, or the page itself complains', () => {

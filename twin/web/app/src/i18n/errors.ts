@@ -12,7 +12,22 @@ export interface Explanation {
 /** Codes whose detail names the member that is wrong. */
 const NAMING = new Set(['InvalidValue', 'InvalidParameterValue', 'InvalidBody', 'InvalidFile']);
 
-/** `words` are what a panel says of some codes in its own place; an unknown code leaves the server's words. */
+/** What an answer means whose code the page does not know: a proxy's, or that of a newer server. */
+const BY_STATUS: Readonly<Record<number, Word>> = {
+  401: 'error.Unauthorized',
+  403: 'error.Forbidden',
+  404: 'error.NotFound',
+  409: 'error.Conflict',
+  412: 'error.PreconditionFailed',
+  413: 'error.TooLarge',
+  429: 'error.Busy',
+};
+
+function byStatus(status: number): Word {
+  return BY_STATUS[status] ?? (status >= 500 ? 'error.Unavailable' : 'error.InvalidRequest');
+}
+
+/** `words` are what a panel says of some codes in its own place; of an unknown code the status is told. */
 export function explain(error: unknown, words: Readonly<Record<string, Word>> = {}): Explanation {
   if (!(error instanceof ApiError)) {
     // fetch() rejects with a TypeError when nobody answered
@@ -22,6 +37,6 @@ export function explain(error: unknown, words: Readonly<Record<string, Word>> = 
   const own = words[error.code];
   if (own) return { text: t(own), detail: null };
   const name = `error.${error.code}`;
-  if (!hasWord(name)) return { text: error.message, detail: null };
+  if (!hasWord(name)) return { text: t(byStatus(error.status)), detail: error.message || null };
   return { text: t(name), detail: NAMING.has(error.code) ? error.message : null };
 }

@@ -22,8 +22,19 @@ export function language(): Lang {
   return current.value;
 }
 
+/** `{n, plural, one {case} other {cases}}`, the ICU form, without nesting. */
+const PLURAL = /\{(\w+), plural, ((?:\w+ \{[^{}]*\} ?)+)\}/g;
+
+function plural(lang: Lang, count: number, forms: string): string {
+  const found = new Map([...forms.matchAll(/(\w+) \{([^{}]*)\}/g)].map(([, rule, text]) => [rule, text ?? '']));
+  return found.get(new Intl.PluralRules(lang).select(count)) ?? found.get('other') ?? '';
+}
+
 export function t(word: Word, values: Record<string, string | number> = {}): string {
-  return catalogues[current.value][word].replace(/\{(\w+)\}/g, (_, name: string) => String(values[name] ?? ''));
+  const lang = current.value;
+  return catalogues[lang][word]
+    .replace(PLURAL, (_, name: string, forms: string) => plural(lang, Number(values[name]), forms))
+    .replace(/\{(\w+)\}/g, (_, name: string) => String(values[name] ?? ''));
 }
 
 export function hasWord(name: string): name is Word {

@@ -3,7 +3,7 @@
 import { batch, computed, signal } from '@preact/signals-core';
 import { bump, Cells } from './cells';
 import type { LiveLayer } from './layer';
-import type { Incident } from './stream';
+import type { Incident, OpenCounts } from './stream';
 
 /** What the map must follow. */
 export interface IncidentView {
@@ -18,6 +18,7 @@ export class Incidents implements LiveLayer {
   readonly all = new Map<number, Incident>();
   private readonly cells = new Cells();
   private readonly version = signal(0);
+  private readonly counts = signal<OpenCounts | null>(null);
   private view: IncidentView | null = null;
 
   constructor(private readonly isFinal: (status: string) => boolean) {}
@@ -34,7 +35,17 @@ export class Incidents implements LiveLayer {
     );
   });
 
-  readonly open = computed(() => this.sorted.value.filter((incident) => this.isOpen(incident)).length);
+  /** How many are open, as the server counts them; those that are known until it has said so. */
+  readonly open = computed(() => {
+    const counts = this.counts.value;
+    if (counts) return Object.values(counts).reduce((sum, count) => sum + count, 0);
+    return this.knownOpen.value;
+  });
+
+  readonly knownOpen = computed(() => this.sorted.value.filter((incident) => this.isOpen(incident)).length);
+
+  /** How many are open of which nothing else is known here. */
+  readonly unknown = computed(() => Math.max(0, this.open.value - this.knownOpen.value));
 
   /** The ids of those that have a pin: open ones with a place. */
   readonly pinned = computed(() => this.sorted.value.filter((one) => this.hasPin(one)).map(({ id }) => id));
@@ -83,6 +94,17 @@ export class Incidents implements LiveLayer {
       bump(this.version);
     });
     this.view?.settle();
+  }
+
+  /** What the server says of how many are open. */
+  counted(counts: OpenCounts): void {
+    this.counts.value = counts;
+  }
+
+  putAll(list: readonly Incident[]): void {
+    batch(() => {
+      for (const incident of list) this.put(incident);
+    });
   }
 
   private hasPin(incident: Incident): boolean {

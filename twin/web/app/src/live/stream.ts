@@ -37,8 +37,12 @@ export interface Incident {
   log?: { at: string; actor: string; action: string; from: string | null; to: string; note: string | null }[];
 }
 
+/** How many incidents are open, by level; the server counts also those that the page does not know. */
+export type OpenCounts = Record<string, number>;
+
 export interface StreamEvents {
-  snapshot: { time: string; sensors: SensorColumns; incidents: Incident[] };
+  snapshot: { time: string; sensors: SensorColumns; incidents: Incident[]; open_incidents: OpenCounts };
+  open_incidents: OpenCounts;
   obs: { id: number[]; value: (number | null)[]; time: (number | null)[]; state: SensorState[] };
   sensors: SensorColumns;
   incident: Incident;

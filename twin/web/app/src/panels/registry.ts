@@ -6,7 +6,7 @@
 import type { Titles } from '../config';
 import { t, titleOf, type Word } from '../i18n';
 import { Registry, type Entry } from '../registry';
-import { CARD, PICK, type State } from '../state';
+import { PICK, type State } from '../state';
 
 /** A word of the page, or the words themselves. */
 export type Label = Word | Titles;
@@ -44,8 +44,13 @@ export function label(title: Label): string {
 
 /** The panel that is open on that side. */
 export function openPanel(state: Readonly<State>, side: 'left' | 'right'): PanelEntry | undefined {
-  if (side === 'right' && state.right === CARD) return cardOf(state.selection?.type);
-  return panels.get(state[side]);
+  const entry = panels.get(state[side]);
+  return entry?.side === side ? entry : undefined;
+}
+
+/** The card of what is selected. */
+export function openCard(state: Readonly<State>): PanelEntry | undefined {
+  return cardOf(state.selection?.type);
 }
 
 export function cardOf(type: string | undefined): PanelEntry | undefined {

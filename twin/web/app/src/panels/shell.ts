@@ -1,7 +1,7 @@
 /** Where the panels stand: bar above, drawers left and right, tools and strip below. */
 
 import { signal } from '@preact/signals-core';
-import { html, nothing, type TemplateResult } from 'lit';
+import { html, nothing, type PropertyValues, type TemplateResult } from 'lit';
 import { html as tagged, unsafeStatic, type StaticValue } from 'lit/static-html.js';
 import { select } from '../app';
 import type { Lang } from '../config';
@@ -9,7 +9,7 @@ import { t, titleOf } from '../i18n';
 import { isKnown } from '../session';
 import '../tools/tools';
 import { Panel } from './panel';
-import { isOpen, label, openPanel, panels, toggled, type PanelEntry } from './registry';
+import { isOpen, label, openCard, openPanel, panels, toggled, type PanelEntry } from './registry';
 import './strip';
 
 const LANGUAGES: Record<Lang, string> = { 'zh-CN': '中文', en: 'EN' };
@@ -26,9 +26,13 @@ export class Shell extends Panel {
   /** Chunks that could not be loaded, by tag. */
   private readonly failed = signal<ReadonlySet<string>>(new Set());
   private readonly ready = signal(0);
+  /** What had the focus when a card opened: it gets it back. */
+  private opener: HTMLElement | null = null;
+  private hadCard = false;
 
   protected override render(): TemplateResult {
     const { app } = this;
+    const { store } = app;
     const on = (side: PanelEntry['side']): PanelEntry[] => panels.all().filter((entry) => entry.side === side);
     return html`<header class="bar">
         ${on('left').map((entry) => this.button(entry))}
@@ -38,10 +42,11 @@ export class Shell extends Panel {
         ${isKnown() ? html`<span class="mark key" title=${t('key.present')}>${t('key')}</span>` : nothing}
         ${on('right').map((entry) => this.button(entry))} ${this.languages()}
       </header>
-      ${this.drawer('left')} ${this.drawer('right')}
+      ${this.drawer(openPanel(store.get(), 'left'), 'left')} ${this.drawer(openPanel(store.get(), 'right'), 'right')}
+      ${this.drawer(openCard(store.get()), 'right card')}
       <twin-tools class="tools" .app=${app}></twin-tools>
       <twin-strip class="strip" .app=${app}></twin-strip>
-      ${app.map ? nothing : html`<p class="nogl" role="alert">${t('nogl')}</p>`}`;
+      ${app.map ? nothing : html`<p class="nogl" role="status">${t('nogl')}</p>`} ${this.question()}`;
   }
 
   private button(entry: PanelEntry): TemplateResult | typeof nothing {
@@ -77,8 +82,39 @@ export class Shell extends Panel {
     </select>`;
   }
 
-  private drawer(side: 'left' | 'right'): TemplateResult | typeof nothing {
-    const entry = openPanel(this.app.store.get(), side);
+  protected override willUpdate(_changed: PropertyValues): void {
+    const hasCard = openCard(this.app.store.get()) !== undefined;
+    if (hasCard && !this.hadCard) this.opener = document.activeElement as HTMLElement | null;
+    this.hadCard = hasCard;
+  }
+
+  protected override updated(_changed: PropertyValues): void {
+    const dialog = this.querySelector('dialog');
+    if (dialog && !dialog.open) dialog.showModal();
+    if (this.hadCard || document.activeElement !== document.body) return;
+    if (this.opener?.isConnected && this.opener !== document.body) this.opener.focus();
+    this.opener = null;
+  }
+
+  /** Before text that was not sent is dropped. */
+  private question(): TemplateResult | typeof nothing {
+    const { store } = this.app;
+    const { draft } = store;
+    if (!draft.waiting.value) return nothing;
+    const drop = (): void => {
+      const patch = draft.drop();
+      if (patch) store.set(patch);
+    };
+    return html`<dialog class="question" aria-labelledby="question" @cancel=${() => draft.keep()}>
+      <p id="question">${t('draft.question')}</p>
+      <div class="buttons">
+        <button class="action primary" data-action="keep" @click=${() => draft.keep()}>${t('draft.keep')}</button>
+        <button class="action" data-action="drop" @click=${drop}>${t('draft.drop')}</button>
+      </div>
+    </dialog>`;
+  }
+
+  private drawer(entry: PanelEntry | undefined, side: string): TemplateResult | typeof nothing {
     if (!entry) return nothing;
     const place = `drawer ${side} ${entry.tall ? 'tall' : ''}`;
     void this.ready.value;

@@ -9,6 +9,7 @@ import { may } from '../../session';
 import { attributeGroups, editable, featureTitle, parseInput } from './attributes';
 import { message } from '../message';
 import { Panel } from '../panel';
+import { passes, Recovery } from '../recovery';
 import type { FeatureSelection } from '../../state';
 
 const WORDS: Readonly<Record<string, Word>> = {
@@ -32,6 +33,8 @@ export class FeatureCard extends Panel {
   declare error: unknown;
   private etag: string | null = null;
   private turn = 0;
+  private recovery: Recovery | null = null;
+  private release: (() => void) | null = null;
 
   constructor() {
     super();
@@ -52,16 +55,19 @@ export class FeatureCard extends Panel {
   override connectedCallback(): void {
     super.connectedCallback();
     this.app.events.addEventListener('swap', this.swapped);
+    this.recovery = new Recovery(this.app.events, () => void this.load());
   }
 
   override disconnectedCallback(): void {
     super.disconnectedCallback();
     this.app.events.removeEventListener('swap', this.swapped);
+    this.recovery?.end();
+    this.edit(false);
   }
 
   protected override willUpdate(changed: PropertyValues): void {
     if (!changed.has('selection')) return;
-    this.editing = false;
+    this.edit(false);
     this.feature = null;
     this.related = [];
     void this.load();
@@ -78,6 +84,7 @@ export class FeatureCard extends Panel {
     try {
       const { value, etag } = await getFeature(this.layer, this.fid);
       if (turn !== this.turn) return;
+      this.recovery?.done();
       this.feature = value;
       this.etag = etag;
       const url = layerConfig(this.app, this.layer)?.related;
@@ -85,9 +92,23 @@ export class FeatureCard extends Panel {
       if (turn === this.turn) this.related = related;
     } catch (error) {
       if (turn !== this.turn) return;
-      this.feature = null;
+      if (!passes(error)) this.feature = null;
       this.error = error;
+      this.recovery?.failed(error);
     }
+  }
+
+  /** Opens or closes the form; what is typed in it is not dropped unasked. */
+  private edit(on: boolean): void {
+    this.release?.();
+    this.release = on ? this.app.store.draft.hold(() => this.changes().length > 0) : null;
+    this.editing = on;
+  }
+
+  private changes(): (HTMLInputElement | HTMLSelectElement)[] {
+    return [...this.querySelectorAll<HTMLInputElement | HTMLSelectElement>('form [data-was]')].filter(
+      (input) => input.value !== input.dataset['was'],
+    );
   }
 
   protected override render(): TemplateResult {
@@ -102,7 +123,8 @@ export class FeatureCard extends Panel {
         <button class="close" aria-label=${t('close')} @click=${() => select(this.app, null)}>×</button>
       </header>
       <div class="scroll" data-layer=${this.layer} data-fid=${this.fid}>
-        ${message(this.error, WORDS)}
+        ${message(this.error, WORDS, this.feature ? undefined : () => void this.load())}
+        ${this.feature || this.error ? nothing : html`<p class="empty">${t('chart.loading')}</p>`}
         ${this.feature ? (this.editing ? this.form(layer, this.feature) : this.details(layer, this.feature)) : nothing}
       </div>`;
   }
@@ -123,7 +145,7 @@ export class FeatureCard extends Panel {
       )}
       ${this.relations('isPartOf', t('feature.whole'))} ${this.relations('hasPart', t('feature.parts'))}
       ${may('edit') && editable(layer).length > 0
-        ? html`<button class="action" data-action="edit" @click=${() => (this.editing = true)}>${t('edit')}</button>`
+        ? html`<button class="action" data-action="edit" @click=${() => this.edit(true)}>${t('edit')}</button>`
         : nothing}`;
   }
 
@@ -158,7 +180,7 @@ export class FeatureCard extends Panel {
           type="button"
           data-action="cancel"
           @click=${() => {
-            this.editing = false;
+            this.edit(false);
             void this.load();
           }}
         >
@@ -196,7 +218,7 @@ export class FeatureCard extends Panel {
         if (input.value !== input.dataset['was']) patch[field.name] = parseInput(field, input.value);
       }
       if (Object.keys(patch).length > 0) await patchFeature(this.layer, this.fid, patch, this.etag ?? '"0"');
-      this.editing = false;
+      this.edit(false);
       await this.load();
     } catch (error) {
       this.error = error;

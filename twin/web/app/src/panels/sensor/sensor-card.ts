@@ -10,6 +10,7 @@ import { DAY_MS, drawChart, observations, withGaps, type Series } from './chart'
 import type { LiveSelection } from '../../state';
 import { shade } from '../../tokens';
 import { Panel } from '../panel';
+import { Recovery } from '../recovery';
 import { sensorSign } from '../sign';
 
 export class SensorCard extends Panel {
@@ -22,6 +23,7 @@ export class SensorCard extends Panel {
   private plot: uPlot | null = null;
   private drawn = '';
   private request: AbortController | null = null;
+  private recovery: Recovery | null = null;
 
   constructor() {
     super();
@@ -32,8 +34,14 @@ export class SensorCard extends Panel {
     return (this.selection as LiveSelection).id;
   }
 
+  override connectedCallback(): void {
+    super.connectedCallback();
+    this.recovery = new Recovery(this.app.events, () => void this.load());
+  }
+
   override disconnectedCallback(): void {
     super.disconnectedCallback();
+    this.recovery?.end();
     this.request?.abort();
     this.plot?.destroy();
   }
@@ -60,8 +68,11 @@ export class SensorCard extends Panel {
     try {
       this.series = await observations(this.sensor, Date.now() - DAY_MS, request.signal);
       this.status = this.series.times.length > 0 ? 'ready' : 'empty';
-    } catch {
-      if (!request.signal.aborted) this.status = 'failed';
+      this.recovery?.done();
+    } catch (error) {
+      if (request.signal.aborted) return;
+      this.status = 'failed';
+      this.recovery?.failed(error);
     }
     this.drawn = '';
   }
@@ -89,6 +100,9 @@ export class SensorCard extends Panel {
         <section class="group">
           <h3>${t('chart.day')}</h3>
           ${this.status === 'ready' ? nothing : html`<p class="empty">${t(`chart.${this.status}`)}</p>`}
+          ${this.status === 'failed'
+            ? html`<button class="action" data-action="again" @click=${() => void this.load()}>${t('panel.again')}</button>`
+            : nothing}
           <div class="chart" data-status=${this.status} data-points=${this.series.times.length}></div>
         </section>
         ${this.thresholds()}
