@@ -115,7 +115,7 @@ class Incidents:
         rows = conn.execute(
             f"SELECT level, count(*) FROM incident WHERE {_among(self.workflow.ending(False))} GROUP BY level"  # noqa: S608
         )
-        counts.update((str(level), count) for level, count in rows)
+        counts.update((str(level), count) for level, count in rows if str(level) in counts)
         return counts
 
     def get(self, incident: int) -> dict[str, Any]:
