@@ -16,6 +16,7 @@ from layers.model import Change, FeatureLayer
 from layers.types import Bbox
 from tiles import batch as batches
 from tiles import columnfile, scheme
+from tiles import extent as extents
 from tiles.batch import Batch
 from tiles.scene import tree
 from tiles.scheme import Floats
@@ -91,6 +92,13 @@ class Snapshot:
         """The world boxes of all features, in no set order."""
         own = self.base.boxes[self.live]
         return own if self.patch is None else np.concatenate([own, self.patch.boxes])
+
+    @cached_property
+    def spans(self) -> Floats:
+        """West and east (world units) of all features, wide ones by their parts: see :mod:`tiles.extent`."""
+        own = self.base if self.live.all() else self.base.take(np.flatnonzero(self.live))
+        found = extents.spans(own)
+        return found if self.patch is None else np.concatenate([found, extents.spans(self.patch)])
 
     def numbers(self, name: str) -> Floats:
         """A numeric property of all features in the order of ``boxes``; NaN for null."""

@@ -19,10 +19,10 @@ from tiles import scheme
 from tiles.scene import tree
 from tiles.scheme import MAX_ZOOM, SCENE_ZOOMS, Floats
 from tiles.source import Source
-from tiles.vector.clip import EXTENT, LINE_BUFFER
+from tiles.vector import clip
 
-#: Parts of a tile by which a line, drawn wide, reaches over the edge of the tiles it lies in.
-BUFFER = LINE_BUFFER / EXTENT
+#: Parts of a tile by which features are drawn over the edge of the tiles they lie in.
+BUFFER = clip.BUFFER / clip.EXTENT
 #: Log rows remembered a layer; beyond it the older half counts as a change of the whole layer.
 REMEMBERED = 200_000
 _PAGE = 10_000
@@ -78,14 +78,10 @@ class Freshness:
         self,
         store: Source,
         listen: Callable[[list[Change]], None] | None = None,
-        reach: Callable[[str], float] = lambda _: BUFFER,
     ) -> None:
-        """``listen`` is told of new log rows before any version shows them.
-
-        ``reach`` gives the parts of a tile by which features of a layer are drawn over its edge."""
+        """``listen`` is told of new log rows before any version shows them."""
         self._store = store
         self._listen = listen
-        self._reach = reach
         self._lock = threading.Lock()
         self._layers: dict[str, _History] = {}
         self._memo: dict[tuple[str, int, int, int], int] = {}
@@ -143,7 +139,7 @@ class Freshness:
         key = (layer, z, x, y)
         known = self._memo.get(key)
         if known is None:
-            box = scheme.tile_box(z, x, y, self._reach(layer))
+            box = scheme.tile_box(z, x, y, BUFFER)
             with self._lock:
                 history = self._layers.get(layer)
                 known = history.touching(box) if history else 0
@@ -182,12 +178,12 @@ def world_boxes_of(change: Change) -> list[Bbox]:
     return [tuple(row) for row in scheme.world_boxes(given).tolist()]
 
 
-def touched(change: Change, reach: float = BUFFER) -> Iterator[tuple[int, int, int]]:
+def touched(change: Change) -> Iterator[tuple[int, int, int]]:
     """The vector tiles (z, x, y) of all zooms that a change of one feature touches, each once."""
     seen: set[tuple[int, int, int]] = set()
     for box in world_boxes_of(change):
         for z in range(MAX_ZOOM + 1):
-            for tile in scheme.cells(box, z, reach):
+            for tile in scheme.cells(box, z, BUFFER):
                 if tile not in seen:
                     seen.add(tile)
                     yield tile

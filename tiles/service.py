@@ -21,8 +21,8 @@ from layers.errors import BadParameter, NotFound, shown
 from layers.kinds import Body, Prism
 from layers.model import Change, FeatureLayer, Mesh
 from layers.parts import Remainders
-from layers.types import REST
-from tiles import freshness, scheme
+from layers.types import REST, Bbox
+from tiles import extent, freshness, scheme
 from tiles.cache import Cache
 from tiles.columns import Columns, Snapshot
 from tiles.freshness import Freshness
@@ -35,9 +35,10 @@ from tiles.scene.tree import tree as make_tree
 from tiles.scheme import MAX_ZOOM, SCENE_ZOOMS
 from tiles.source import Source
 from tiles.vector import encode, overview
+from tiles.vector.clip import Clip
 
 #: Joined to the epoch in every ETag; to be changed whenever the same features give other bytes.
-EDITION = ""
+EDITION = ".2"
 #: Layers that one tile may join.
 MOST_LAYERS = 32
 #: Tiles told one by one in one change set; beyond it the layer is told as a whole.
@@ -107,11 +108,21 @@ class Tiles:
     """Vector and 3D tiles of all layers of a store. Safe to use from several threads."""
 
     def __init__(
-        self, store: Source, derived: Path, ground: Ground = FLAT, caches: Caches | None = None
+        self,
+        store: Source,
+        derived: Path,
+        ground: Ground = FLAT,
+        caches: Caches | None = None,
+        copyright_: str = "",
     ) -> None:
         """``derived`` is the folder of files that can be made again; ``ground`` the drawn surface;
-        ``caches`` is what is shared with the tiles of other views of the same store."""
+        ``caches`` is what is shared with the tiles of other views of the same store; ``copyright_`` stands in
+        every file of 3D tiles."""
         caches = caches or Caches()
+        self._copyright = copyright_
+        # another ground or another notice, other bytes
+        self._scene_form = f".{ground.key}" if ground.key else ""
+        self._scene_form += f".c{zlib.crc32(copyright_.encode()):08x}" if copyright_ else ""
         self._store = store
         self._folder = derived / "columns"
         self._ground = ground
@@ -122,7 +133,7 @@ class Tiles:
         self._scenes: dict[str, _Scene] = {}
         self._cache, self._fragments = caches.tiles, caches.fragments
         self._marks: dict[tuple[str, Node], tuple[State, str]] = {}
-        self.freshness = Freshness(store, self._hear, self._reach)
+        self.freshness = Freshness(store, self._hear)
         self.relations = Relations(self._all_layers, self._snapshot, self.freshness)
         self.freshness.update()
 
@@ -160,14 +171,6 @@ class Tiles:
             self._layers = known if heard == self._heard else None
         return known
 
-    def _reach(self, layer_id: str) -> float:
-        """Parts of a tile by which the layer's features are drawn over its edge: only lines are."""
-        try:
-            family = self._layer(layer_id).geometry_type
-        except NotFound:
-            return freshness.BUFFER
-        return 0.0 if family.endswith(("Point", "Polygon")) else freshness.BUFFER
-
     def _layer_columns(self, layer_id: str) -> Columns:
         with self._lock:
             if layer_id not in self._columns:
@@ -177,55 +180,54 @@ class Tiles:
     def _snapshot(self, layer_id: str) -> Snapshot:
         return self._layer_columns(layer_id).snapshot()
 
-    def _etag(self, version: int) -> str:
-        return f'"{self._store.epoch}{EDITION}-{version}"'
+    def _etag(self, version: int, clip: Clip = "buffer") -> str:
+        form = "" if clip == "buffer" else f"-{clip}"
+        return f'"{self._store.epoch}{EDITION}-{version}{form}"'
 
     def _scene_etag(self, version: int, mark: str = "") -> str:
-        # other ground, other bytes; other parts, other remainders
-        raised = f".{self._ground.key}" if self._ground.key else ""
+        # other parts, other remainders
         parted = f".{mark}" if mark else ""
-        return f'"{self._store.epoch}{EDITION}{raised}{parted}-{version}"'
+        return f'"{self._store.epoch}{EDITION}{self._scene_form}{parted}-{version}"'
 
     # -- vector tiles ------------------------------------------------------------------------
 
-    def vector_etag(self, ids: Sequence[str], z: int, x: int, y: int) -> str:
+    def vector_etag(self, ids: Sequence[str], z: int, x: int, y: int, clip: Clip = "buffer") -> str:
         """The ETag of a vector tile as of the last ``freshness.update``; encodes nothing. Raises NotFound."""
         for layer_id in ids:
             self._layer(layer_id)
         scheme.check_tile(z, x, y)
-        return self._etag(self.freshness.vector(ids, z, x, y))
+        return self._etag(self.freshness.vector(ids, z, x, y), clip)
 
     def vector_held(self, ids: Sequence[str], z: int, x: int, y: int, etag: str) -> Tile | None:
         """The tile of that ETag if it is in memory."""
         return self._cache.get((ids, z, x, y, etag))
 
-    def vector(self, ids: Sequence[str], z: int, x: int, y: int) -> Tile:
-        """One vector tile of one or more layers. Raises NotFound."""
+    def vector(self, ids: Sequence[str], z: int, x: int, y: int, clip: Clip = "buffer") -> Tile:
+        """One vector tile of one or more layers, cut at its edge in one of two ways. Raises NotFound."""
         self.freshness.update()
         ids = tuple(ids)
-        etag = self.vector_etag(ids, z, x, y)
-        return self._cache.make((ids, z, x, y, etag), lambda: self._join(ids, z, x, y, etag))
+        etag = self.vector_etag(ids, z, x, y, clip)
+        return self._cache.make((ids, z, x, y, etag), lambda: self._join(ids, (z, x, y), clip, etag))
 
-    def _join(self, ids: tuple[str, ...], z: int, x: int, y: int, etag: str) -> Tile:
-        parts = [self._fragment(layer_id, z, x, y, len(ids) > 1) for layer_id in ids]
+    def _join(self, ids: tuple[str, ...], at: tuple[int, int, int], clip: Clip, etag: str) -> Tile:
+        parts = [self._fragment(layer_id, at, clip, len(ids) > 1) for layer_id in ids]
         body = b"".join(part.body for part in parts)
         packed = igzip.compress(body, _GZIP_LEVEL, mtime=0) if body else b""
         return Tile(packed, etag, sum(part.dropped for part in parts))
 
-    def _fragment(self, layer_id: str, z: int, x: int, y: int, keep: bool) -> _Fragment:
+    def _fragment(self, layer_id: str, at: tuple[int, int, int], clip: Clip, keep: bool) -> _Fragment:
         if not keep:
-            return self._encode(layer_id, z, x, y)
-        version = self._etag(self.freshness.vector((layer_id,), z, x, y))
-        return self._fragments.make((layer_id, z, x, y, version), lambda: self._encode(layer_id, z, x, y))
+            return self._encode(layer_id, at, clip)
+        version = self._etag(self.freshness.vector((layer_id,), *at), clip)
+        return self._fragments.make((layer_id, *at, version), lambda: self._encode(layer_id, at, clip))
 
-    def _encode(self, layer_id: str, z: int, x: int, y: int) -> _Fragment:
-        snapshot = self._snapshot(layer_id)
-        found = snapshot.window(scheme.tile_box(z, x, y, self._reach(layer_id)))
-        batch, dropped = overview.thin(found, z)
-        return _Fragment(encode.layer(layer_id, batch, z, x, y), dropped)
+    def _encode(self, layer_id: str, at: tuple[int, int, int], clip: Clip) -> _Fragment:
+        found = self._snapshot(layer_id).window(scheme.tile_box(*at, freshness.BUFFER))
+        batch, dropped = overview.thin(found, at[0])
+        return _Fragment(encode.layer(layer_id, batch, *at, clip), dropped)
 
-    def tilejson(self, ids: Sequence[str], base_url: str) -> Tile:
-        """TileJSON 3.0.0 of one or more layers. Raises NotFound."""
+    def tilejson(self, ids: Sequence[str], base_url: str, attribution: str = "") -> Tile:
+        """TileJSON 3.0.0 of one or more layers; ``attribution`` is HTML. Raises NotFound."""
         self.freshness.update()
         layers = [self._layer(layer_id) for layer_id in ids]
         joined = ",".join(ids)
@@ -237,10 +239,17 @@ class Tiles:
             "maxzoom": MAX_ZOOM,
             "vector_layers": [_vector_layer(layer) for layer in layers],
         }
+        if attribution:
+            document["attribution"] = attribution
         boxes = np.array([layer.extent for layer in layers if layer.extent is not None])
         if len(boxes):
             document["bounds"] = [*boxes[:, :2].min(axis=0).tolist(), *boxes[:, 2:].max(axis=0).tolist()]
         return self._document(orjson.dumps(document))
+
+    def crossing(self, layer_id: str, box: Bbox) -> Bbox:
+        """A layer's box (degrees), west > east where it lies across the antimeridian. Raises NotFound."""
+        self.freshness.update()
+        return extent.crossing(box, self._snapshot(layer_id).spans)
 
     def _document(self, body: bytes) -> Tile:
         etag = f'"{self._store.epoch}-{zlib.crc32(body):08x}"'
@@ -276,7 +285,7 @@ class Tiles:
             # pages hold this tree: keep it while everything fits into it
             found = _Scene(known.tree, known.document, seq)
         else:
-            found = _Scene(fresh, self._document(tileset(fresh)), seq)
+            found = _Scene(fresh, self._document(tileset(fresh, self._copyright)), seq)
         self._scenes[layer_id] = found
         return found
 
@@ -338,7 +347,7 @@ class Tiles:
         left: Remainders | None = None
         if isinstance(rule, Prism):
             left = self.relations.remainders(layer_id, node, batch, *build.ends(batch, rule))
-        body = build.node(batch, node, rule, self._ground, meshes, left)
+        body = build.node(batch, node, rule, self._ground, meshes, left, self._copyright)
         return Tile(igzip.compress(body, _GZIP_LEVEL, mtime=0), etag)
 
     # -- what to tell open pages -------------------------------------------------------------
@@ -383,9 +392,8 @@ class Tiles:
         if len(changes) > MOST_TOLD:
             return True
         tiles: set[tuple[int, int, int]] = set()
-        reach = self._reach(layer_id)
         for change in changes:
-            for tile in freshness.touched(change, reach):
+            for tile in freshness.touched(change):
                 tiles.add(tile)
                 if len(tiles) > MOST_TOLD:
                     return True
@@ -397,8 +405,7 @@ class Tiles:
         return known is not None and self.has_scene(layer) and self._scene(layer_id).tree is not known.tree
 
     def _touched(self, layer_id: str, changes: list[Change]) -> list[dict[str, str]]:
-        reach = self._reach(layer_id)
-        tiles = dict.fromkeys(tile for change in changes for tile in freshness.touched(change, reach))
+        tiles = dict.fromkeys(tile for change in changes for tile in freshness.touched(change))
         found = [
             {
                 "url": f"/tiles/{layer_id}/{z}/{x}/{y}.mvt",

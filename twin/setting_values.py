@@ -43,6 +43,25 @@ def address(url: str | None) -> str | None:
     return url
 
 
+#: Schemes of an address that a page may lead to.
+LINKED = ("http", "https", "mailto")
+_NO_ADDRESS = re.compile(r"[\x00-\x20\x7f<>\"]")
+
+
+def link(url: str | None) -> str | None:
+    """An address that pages lead to; none that runs something, such as ``javascript:``."""
+    if url is None:
+        return None
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme in LINKED and bool(parts.path if parts.scheme == "mailto" else parts.hostname)
+    except ValueError:
+        good = False
+    if not good or _NO_ADDRESS.search(url):
+        raise ValueError(f"not an address of one of the schemes {', '.join(LINKED)}")
+    return url
+
+
 def from_environment(text: str) -> str:
     """The address of a database with every ``${VAR}`` replaced, so that passwords stay out of the file.
     Inside an address a value is percent-encoded: a password may hold any character. Raises ValueError."""

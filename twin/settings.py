@@ -64,7 +64,7 @@ class Credit(Strict):
     """A notice that the page and the landing page must show."""
 
     text: str
-    url: str | None = None
+    url: Annotated[str | None, AfterValidator(values.link)] = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +107,11 @@ class CitySettings(Strict):
     themes: tuple[str, ...] = ()
     store: Annotated[DatabaseSettings | None, BeforeValidator(_store)] = Field(default=None, repr=False)
     limits: Limits = Limits()
+
+    @property
+    def attribution(self) -> str:
+        """The credits as one line of plain text."""
+        return " · ".join(credit.text for credit in self.credits)
 
     @model_validator(mode="after")
     def _tables_lie_in_the_store(self) -> Self:

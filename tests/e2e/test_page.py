@@ -126,7 +126,7 @@ def test_the_configuration_says_how_to_draw_every_layer(server: Server):
     for layer in layers.values():
         assert set(layer["title"]) >= {"zh-CN", "en"}
         assert layer["style"]["legend"]
-        assert layer["vector"]["url"].endswith("/{z}/{x}/{y}.mvt")
+        assert layer["vector"]["url"].endswith("/{z}/{x}/{y}.mvt?clip=exact")
     assert layers["addresses"]["visible"] is False
     assert any(entry.get("assumed") for entry in layers["pipelines"]["style"]["legend"])
     assert "OpenStreetMap" in config["credits"][0]["text"]

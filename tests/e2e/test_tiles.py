@@ -81,6 +81,53 @@ def test_headers_and_encodings(server: Server) -> None:
     assert server.http.get(url_of("buildings", *TILE).replace(".mvt", ".pbf")).content == packed.content
 
 
+def test_a_tile_is_cut_with_a_buffer_or_exactly(server: Server) -> None:
+    """QGIS and MapLibre draw the outline of what is in a tile: with the exact cut, walls along its edges."""
+    kept, exact = (server.http.get(url_of("buildings", *TILE), params=p) for p in ({}, {"clip": "exact"}))
+    reach = [
+        (min(xy), max(xy))
+        for answer in (kept, exact)
+        for xy in [
+            [
+                float(value)
+                for feature in features(answer, "buildings")
+                for value in shapely.get_coordinates(shapely.geometry.shape(feature["geometry"])).ravel()
+            ]
+        ]
+    ]
+    assert reach[0] == (-64, 4160)
+    assert reach[1] == (0, 4096)
+    assert exact.headers["etag"] != kept.headers["etag"]
+    again = {"if-none-match": exact.headers["etag"]}
+    assert (
+        server.http.get(url_of("buildings", *TILE), params={"clip": "exact"}, headers=again).status_code
+        == 304
+    )
+    assert server.http.get(url_of("buildings", *TILE), headers=again).status_code == 200
+    assert server.http.get(url_of("buildings", *TILE), params={"clip": "buffer"}).content == kept.content
+
+
+def test_a_tile_at_its_ogc_path_has_one_form(server: Server) -> None:
+    z, x, y = TILE
+    path = f"/ogc/collections/buildings/tiles/WebMercatorQuad/{z}/{y}/{x}"
+    plain = server.http.get(path)
+    for form in ("mvt", "pbf", "application/vnd.mapbox-vector-tile"):
+        found = server.http.get(path, params={"f": form})
+        assert (found.status_code, found.content) == (200, plain.content)
+        assert found.headers["content-type"] == "application/vnd.mapbox-vector-tile"
+    assert server.http.get(path, params={"f": "png"}).status_code == 400
+
+
+def test_the_credits_go_with_the_tiles(server: Server) -> None:
+    credit = server.http.get("/config.json").json()["credits"][0]
+    told = server.http.get("/tiles/buildings.json").json()["attribution"]
+    assert credit["text"] in told
+    assert f'href="{credit["url"]}"' in told
+    assert credit["text"] in server.http.get("/3dtiles/buildings/tileset.json").json()["asset"]["copyright"]
+    glb = gltf.read(server.http.get("/3dtiles/buildings/16/37308/18969.glb").content)
+    assert credit["text"] in glb.document["asset"]["copyright"]
+
+
 def test_not_modified(server: Server) -> None:
     for url in (
         url_of("buildings", *TILE),
@@ -148,6 +195,11 @@ def test_a_joined_tile(server: Server) -> None:
         ("/tiles/" + ",".join(f"l{i}" for i in range(40)) + "/0/0/0.mvt", 400),
         ("/tiles/buildings/16/0/0.mvt?bbox=1", 400),
         ("/tiles/buildings/16/0/0.mvt?v=1", 204),
+        ("/tiles/buildings/16/0/0.mvt?v=1&clip=exact", 204),
+        ("/tiles/buildings/16/0/0.mvt?clip=rough", 400),
+        ("/tiles/buildings/16/0/0.mvt?clip=exact&clip=exact", 400),
+        ("/tiles/buildings/16/0/0.mvt?f=mvt", 400),
+        ("/tiles/buildings.json?clip=exact", 400),
         ("/3dtiles/nowhere/tileset.json", 404),
         ("/3dtiles/addresses/tileset.json", 404),
         ("/3dtiles/buildings/13/0/0.glb", 404),

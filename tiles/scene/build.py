@@ -49,7 +49,13 @@ def ends(batch: Batch, rule: Prism) -> tuple[Floats, Floats]:
 
 
 def node(
-    batch: Batch, at: Node, rule: Rule, ground: Ground, meshes: Meshes, left: Remainders | None = None
+    batch: Batch,
+    at: Node,
+    rule: Rule,
+    ground: Ground,
+    meshes: Meshes,
+    left: Remainders | None = None,
+    copyright_: str = "",
 ) -> bytes:
     """The GLB of a node. ``rule`` is the body of the layer's kind.
 
@@ -60,12 +66,13 @@ def node(
     shape = _bodies(batch, rule, ground, found, left) if len(batch) else bodies.empty()
     centre = _centre(at, ground)
     if not len(shape.triangles):
-        return glb(_tiny(at, ground), metadata.single(NO_FEATURE), 1, centre)
+        return glb(_tiny(at, ground), metadata.single(NO_FEATURE), 1, centre, copyright_=copyright_)
     if left is not None:
         # a feature of which nothing is left has no row in the table
         drawn = np.setdiff1d(np.arange(len(batch)), np.setdiff1d(left.with_parts, left.whole))
         batch, shape = batch.take(drawn), bodies.renumber(shape, drawn)
-    return glb(shape, metadata.table(batch), len(batch), centre, colours=stored)
+    table = metadata.table(batch)
+    return glb(shape, table, len(batch), centre, colours=stored, copyright_=copyright_)
 
 
 def _bodies(

@@ -70,20 +70,26 @@ class _Buffer:
 
 
 def glb(
-    body: Body, table: Mapping[str, Column], count: int, centre: Floats, *, colours: bool = False
+    body: Body,
+    table: Mapping[str, Column],
+    count: int,
+    centre: Floats,
+    *,
+    colours: bool = False,
+    copyright_: str = "",
 ) -> bytes:
     """The file of one tile.
 
     ``centre`` (3,) geocentric metres becomes the node's translation, positions are float32
     relative to it; ``count`` is the number of rows of the table, ``body.rows`` index them;
-    ``colours`` adds the surface colours as COLOR_0."""
+    ``colours`` adds the surface colours as COLOR_0; ``copyright_`` is shown by clients (glTF 2.0, 5.9)."""
     buffer = _Buffer()
     primitive = _primitive(buffer, body, centre, colours)
     primitive["extensions"] = {
         "EXT_mesh_features": {"featureIds": [{"featureCount": count, "attribute": 0, "propertyTable": 0}]}
     }
     document = {
-        "asset": {"version": "2.0", "generator": "onemap-twin"},
+        "asset": asset("2.0", copyright_) | {"generator": "onemap-twin"},
         "extensionsUsed": ["EXT_mesh_features", "EXT_structural_metadata"],
         "extensions": {"EXT_structural_metadata": _metadata(buffer, table, count)},
         "scene": 0,
@@ -96,6 +102,11 @@ def glb(
         "buffers": [{"byteLength": buffer.size}],
     }
     return _container(orjson.dumps(document), b"".join(buffer.parts))
+
+
+def asset(version: str, copyright_: str) -> dict[str, Any]:
+    """The ``asset`` of a glTF file or of a tileset: its version and, where there is one, the notice."""
+    return {"version": version} | ({"copyright": copyright_} if copyright_ else {})
 
 
 def _primitive(buffer: _Buffer, body: Body, centre: Floats, colours: bool) -> dict[str, Any]:

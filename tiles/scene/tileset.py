@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import orjson
 
+from tiles.scene.glb import asset
 from tiles.scene.tree import ERRORS, ROOT_ERROR, Node, Tree
 
 
-def tileset(tree: Tree | None) -> bytes:
+def tileset(tree: Tree | None, copyright_: str = "") -> bytes:
     """The document; a layer without features has a root without content."""
     nodes = [_node(tree, node) for node in tree.roots()] if tree else []
     root: dict[str, object] = {
@@ -17,7 +18,7 @@ def tileset(tree: Tree | None) -> bytes:
     }
     if nodes:
         root["children"] = nodes
-    return orjson.dumps({"asset": {"version": "1.1"}, "geometricError": ROOT_ERROR, "root": root})
+    return orjson.dumps({"asset": asset("1.1", copyright_), "geometricError": ROOT_ERROR, "root": root})
 
 
 def _node(tree: Tree, node: Node) -> dict[str, object]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Literal
 
 import numpy as np
 import shapely
@@ -14,14 +15,19 @@ from tiles.scheme import Floats
 
 #: Side of a tile in its own units (MVT 2.1, clause 4.1).
 EXTENT = 4096
-#: Tile units by which lines reach beyond the edge, so that wide strokes have no gaps. Polygons and
-#: points have none: a client that fills two neighbours translucently would show the strip twice.
-LINE_BUFFER = 64
+#: Tile units by which a tile reaches beyond its edge, as renderers expect: the edge of a cut area, half of
+#: a wide stroke or of a symbol lies where nothing is drawn.
+BUFFER = 64
+#: How a tile is cut: with the buffer, or exactly, for a client that draws all of a tile, as globes do. There
+#: two neighbours would show the strip of an area and a point twice; lines keep it, or they had gaps.
+type Clip = Literal["buffer", "exact"]
+#: Tile units beyond the edge that are kept of points, lines and polygons.
+MARGINS: Mapping[Clip, tuple[int, int, int]] = {"buffer": (BUFFER, BUFFER, BUFFER), "exact": (0, BUFFER, 0)}
 
 
-def split(batch: Batch, boxes: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def split(batch: Batch, boxes: Floats, clip: Clip = "buffer") -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Rows wholly inside their clip box, and rows that may cross it. ``boxes`` are in tile units."""
-    margin = np.where(batch.dims == LINE, LINE_BUFFER, 0)
+    margin = np.array(MARGINS[clip])[batch.dims]
     inside = (
         (boxes[:, 0] >= -margin)
         & (boxes[:, 1] >= -margin)
@@ -31,43 +37,46 @@ def split(batch: Batch, boxes: Floats) -> tuple[NDArray[np.int64], NDArray[np.in
     # a point on the east or south edge belongs to the neighbour
     crossing = ~inside & (batch.dims != POINT)
     points = batch.dims == POINT
-    owned = points & inside & (boxes[:, 2] < EXTENT) & (boxes[:, 3] < EXTENT)
+    owned = points & inside & (boxes[:, 2:] < EXTENT + MARGINS[clip][POINT]).all(axis=1)
     multi = points & ~owned & (np.diff(batch.parts) > 1)
     return np.flatnonzero((inside & ~points) | owned), np.flatnonzero(crossing | multi)
 
 
-def cut(batch: Batch, units: Floats) -> Flat:
+def cut(batch: Batch, units: Floats, clip: Clip = "buffer") -> Flat:
     """The features of a batch cut at their clip box, in tile units; one with nothing left has no part.
 
     ``units`` float64 (m, 2) are the batch's coordinates in tile units. Parts of a lower dimension
     (of a polygon that only touches the edge) are dropped."""
     shapes = np.empty(len(batch), object)
-    for dim, clip in ((POINT, _points), (LINE, _lines), (POLYGON, _polygons)):
+    for dim, within in ((POINT, _points), (LINE, _lines), (POLYGON, _polygons)):
         rows = np.flatnonzero(batch.dims == dim)
         if len(rows):
             part = batch.take(rows)
             index, _ = slices(batch.coords[batch.parts], rows)
-            shapes[rows] = clip(part, units[index])
+            shapes[rows] = within(part, units[index], MARGINS[clip][dim])
     # tile units run south, so what is positive there is counter-clockwise to shapely
     return explode(shapes, batch.dims, exterior_cw=False)
 
 
-def _points(batch: Batch, units: Floats) -> NDArray[Any]:
-    owned = ((units >= 0) & (units < EXTENT)).all(axis=1)
+def _points(batch: Batch, units: Floats, margin: int) -> NDArray[Any]:
+    owned = ((units >= -margin) & (units < EXTENT + margin)).all(axis=1)
     kept = np.concatenate([[0], np.cumsum(owned)])
     return np.asarray(
         shapely.from_ragged_array(shapely.GeometryType.MULTIPOINT, units[owned], (kept[batch.parts],))
     )
 
 
-def _lines(batch: Batch, units: Floats) -> NDArray[Any]:
+def _lines(batch: Batch, units: Floats, margin: int) -> NDArray[Any]:
     kind = shapely.GeometryType.MULTILINESTRING
     shapes = shapely.from_ragged_array(kind, units, (batch.coords, batch.parts))
-    low, high = -LINE_BUFFER, EXTENT + LINE_BUFFER
-    return np.asarray(shapely.clip_by_rect(shapes, low, low, high, high))
+    return np.asarray(shapely.clip_by_rect(shapes, *_window(margin)))
 
 
-def _polygons(batch: Batch, units: Floats) -> NDArray[Any]:
+def _window(margin: int) -> tuple[int, int, int, int]:
+    return -margin, -margin, EXTENT + margin, EXTENT + margin
+
+
+def _polygons(batch: Batch, units: Floats, margin: int) -> NDArray[Any]:
     sizes = np.diff(batch.coords)
     # from_ragged_array wants closed rings: each part is followed by its first point
     index, coords = _closed(batch.coords, sizes)
@@ -76,10 +85,10 @@ def _polygons(batch: Batch, units: Floats) -> NDArray[Any]:
     features = np.searchsorted(polygons, batch.parts)
     shapes = shapely.from_ragged_array(kind, units[index], (coords, polygons, features))
     try:
-        return np.asarray(shapely.clip_by_rect(shapes, 0, 0, EXTENT, EXTENT))
+        return np.asarray(shapely.clip_by_rect(shapes, *_window(margin)))
     except shapely.errors.GEOSException:
         # a polygon that crosses itself cannot be cut as it is
-        return np.asarray(shapely.intersection(shapely.make_valid(shapes), shapely.box(0, 0, EXTENT, EXTENT)))
+        return np.asarray(shapely.intersection(shapely.make_valid(shapes), shapely.box(*_window(margin))))
 
 
 def _closed(

@@ -17,7 +17,7 @@ from tiles.batch import POINT, POLYGON, Batch, successor
 from tiles.dictionary import Property, slices, varint
 from tiles.scheme import Floats
 from tiles.vector import clip, wire
-from tiles.vector.clip import EXTENT
+from tiles.vector.clip import EXTENT, Clip
 from tiles.vector.wire import Words
 
 MOVE_TO, LINE_TO, CLOSE_PATH = 1, 2, 7
@@ -38,9 +38,9 @@ class Drawn:
     xy: NDArray[np.int64]
 
 
-def layer(name: str, batch: Batch, z: int, x: int, y: int) -> bytes:
+def layer(name: str, batch: Batch, z: int, x: int, y: int, how: Clip = "buffer") -> bytes:
     """The layer message of a tile with its key and length; empty when nothing is drawn in it."""
-    drawn = draw(batch, z, x, y)
+    drawn = draw(batch, z, x, y, how)
     if not len(drawn.rows):
         return b""
     props = {key: prop.take(drawn.rows).compact() for key, prop in batch.props.items()}
@@ -63,19 +63,19 @@ def layer(name: str, batch: Batch, z: int, x: int, y: int) -> bytes:
     return b"\x1a" + varint(len(body)) + body
 
 
-def draw(batch: Batch, z: int, x: int, y: int) -> Drawn:
+def draw(batch: Batch, z: int, x: int, y: int, how: Clip = "buffer") -> Drawn:
     """The batch in the units of a tile: clipped, rounded, and without what rounding collapsed."""
     scale = EXTENT * float(1 << z)
     origin = np.array([x, y], float) * EXTENT
     boxes = batch.boxes * scale - np.tile(origin, 2)
-    whole, crossing = clip.split(batch, boxes)
+    whole, crossing = clip.split(batch, boxes, how)
     inside = batch if len(whole) == len(batch) else batch.take(whole)
     parts, coords, outer = inside.parts, inside.coords, inside.outer
     units = inside.xy * scale - origin
     rows, dims = whole, inside.dims
     if len(crossing):
         outside = batch.take(crossing)
-        flat = clip.cut(outside, outside.xy * scale - origin)
+        flat = clip.cut(outside, outside.xy * scale - origin, how)
         rows, dims = np.concatenate([whole, crossing]), np.concatenate([dims, outside.dims])
         parts = np.concatenate([parts, flat.parts[1:] + parts[-1]])
         coords = np.concatenate([coords, flat.coords[1:] + coords[-1]])

@@ -60,4 +60,4 @@ class Catalogue:
         folder = self._derived
         if view.rights != ALL:
             folder = folder / "rights" / f"{zlib.crc32(view.rights.encode()):08x}"
-        return Tiles(view, folder, self._ground, self._caches)
+        return Tiles(view, folder, self._ground, self._caches, self._settings.attribution)

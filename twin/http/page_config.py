@@ -111,7 +111,7 @@ def _of_features(layer: FeatureLayer) -> dict[str, Any]:
         "count": layer.count,
         "editable": "update" in layer.edits,
         "fields": [field_entry(field) for field in layer.fields],
-        "vector": {"url": f"/tiles/{layer.id}/{{z}}/{{x}}/{{y}}.mvt", "minzoom": 0, "maxzoom": MAX_ZOOM},
+        "vector": {"url": _vector(layer.id), "minzoom": 0, "maxzoom": MAX_ZOOM},
         "scene": _solids(layer.id, kinds.known(layer.kind).body),
         "related": f"/ogc/collections/{layer.id}/items/{{fid}}/related"
         if kinds.may_relate(layer.kind)
@@ -119,9 +119,9 @@ def _of_features(layer: FeatureLayer) -> dict[str, Any]:
     }
 
 
-def _related(layer_id: str) -> str:
-    """Where to ask for the parts and the whole of a feature."""
-    return f"/ogc/collections/{layer_id}/items/{{fid}}/related"
+def _vector(layer_id: str) -> str:
+    """The template of a layer's tiles, cut exactly: the globe draws all that is in a tile."""
+    return f"/tiles/{layer_id}/{{z}}/{{x}}/{{y}}.mvt?clip=exact"
 
 
 def _solids(layer_id: str, body: Body | None) -> dict[str, Any] | None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import partial
-from typing import TYPE_CHECKING, Any
+import html
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Any, get_args
 
-from layers.errors import NotFound, shown
+from layers.errors import BadParameter, NotFound, shown
 from tiles.scheme import MAX_ZOOM
 from tiles.service import Tile, Tiles, layer_ids
+from tiles.vector.clip import BUFFER, EXTENT, Clip
 from twin.access.caller import CALLER
 from twin.http import answers, respond
 from twin.http.context import Context
@@ -18,6 +20,7 @@ from twin.http.room import Room, Route, Site
 
 if TYPE_CHECKING:
     from twin.city import City
+    from twin.settings import Credit
 
 MVT = "application/vnd.mapbox-vector-tile"
 JSON = "application/json"
@@ -25,6 +28,11 @@ JSON = "application/json"
 DROPPED = b"features-dropped"
 #: Parameters that a tile URL may carry: clients add ``v`` to tell generations apart.
 PARAMETERS = frozenset({"v"})
+CLIPS: tuple[Clip, ...] = get_args(Clip.__value__)
+#: Parameters of a vector tile.
+OF_VECTOR = PARAMETERS | {"clip"}
+#: The names of the one form that a tile at an OGC path has.
+FORMS = ("mvt", "pbf", MVT)
 #: Pages of other origins may see how long a tile took, as a map that tunes itself wants to know.
 _TIMING = (b"timing-allow-origin", b"*")
 _DIGITS = 9
@@ -41,7 +49,8 @@ def make(site: Site) -> Sequence[Room]:
         check_parameters(scope)
         base = respond.base_url(city, scope)
         tiles = await tiles_of(city, scope)
-        await deliver(scope, send, await city.aside(tiles.tilejson, layer_ids(layers), base), JSON)
+        notice = attribution(city.settings.credits)
+        await deliver(scope, send, await city.aside(tiles.tilejson, layer_ids(layers), base, notice), JSON)
 
     place = "/tiles/{layers}/{z}/{x}/{y}"
     routes = (
@@ -54,7 +63,7 @@ def make(site: Site) -> Sequence[Room]:
 
 def _describe_tile(extension: str, context: Context) -> dict[str, Any]:
     summary = context.say("A vector tile of one or several layers", "一个或多个图层的矢量瓦片")
-    parameters = [_layers(), *tile_place(MAX_ZOOM), version_parameter()]
+    parameters = [_layers(), *tile_place(MAX_ZOOM), clip_parameter(), version_parameter()]
     found = get(f"tiles.{extension}", "tiles", summary, ok(summary, {MVT: BINARY}), parameters)
     found["responses"]["204"] = {"description": "The tile is empty"}
     return {"get": found}
@@ -77,24 +86,70 @@ def version_parameter() -> dict[str, Any]:
     return query_parameter("v", {"type": "string"}, "Anything: an address of its own for each version")
 
 
+def clip_parameter() -> dict[str, Any]:
+    """The parameter ``clip`` of a vector tile."""
+    told = (
+        f"How the tile is cut: with {BUFFER} of {EXTENT} units around it, as renderers of maps expect, or"
+        " exactly at its edge, for clients that draw all of a tile (areas and points; lines keep the buffer)"
+    )
+    return query_parameter("clip", {"type": "string", "enum": list(CLIPS), "default": CLIPS[0]}, told)
+
+
+def form_parameter() -> dict[str, Any]:
+    """The parameter ``f`` of a tile, which has one form."""
+    return query_parameter("f", {"type": "string", "enum": list(FORMS[:2])}, "The representation")
+
+
+def attribution(credits_: Iterable[Credit]) -> str:
+    """The credits as HTML, which is what clients take a TileJSON's ``attribution`` for."""
+
+    def one(credit: Credit) -> str:
+        text = html.escape(credit.text)
+        return f'<a href="{html.escape(credit.url)}">{text}</a>' if credit.url else text
+
+    return " · ".join(map(one, credits_))
+
+
 async def vector_tile(
-    city: City, scope: Scope, send: Send, ids: tuple[str, ...], z: str, x: str, y: str, empty: int = 204
+    city: City,
+    scope: Scope,
+    send: Send,
+    ids: tuple[str, ...],
+    z: str,
+    x: str,
+    y: str,
+    empty: int = 204,
+    known: frozenset[str] = OF_VECTOR,
 ) -> None:
-    """One vector tile of some layers; ``empty`` is the status of one without features. Raises NotFound,
-    BadParameter."""
-    check_parameters(scope)
+    """One vector tile of some layers; ``empty`` is the status of one without features, ``known`` the
+    parameters that it has here. Raises NotFound, BadParameter."""
+    raw = scope["query_string"]
+    clip = _clip(raw, known) if raw else CLIPS[0]
     at = whole(z), whole(x), whole(y)
     view = city.catalogue.of(scope[CALLER])
     tiles = view.tiles
     if tiles is None:
         tiles = await city.aside(view.make_tiles)
-    etag = await version(city, view.local, tiles, tiles.vector_etag, ids, *at)
+    etag = await version(city, view.local, tiles, tiles.vector_etag, ids, *at, clip)
     if await answers.fresh(scope, send, etag):
         return
     made = tiles.vector_held(ids, *at, etag)
     if made is None:
-        made = await city.aside(tiles.vector, ids, *at)
+        made = await city.aside(tiles.vector, ids, *at, clip)
     await deliver(scope, send, made, MVT, empty)
+
+
+@lru_cache(maxsize=256)
+def _clip(raw: bytes, known: frozenset[str]) -> Clip:
+    """How a query string asks a tile to be cut: pages ask for hundreds of tiles with the same one."""
+    given = respond.query_map({"query_string": raw}, known)
+    if given.get("f", FORMS[0]).replace(" ", "+") not in FORMS:
+        raise BadParameter("f", given["f"], "one of " + ", ".join(FORMS))
+    wanted = given.get("clip", CLIPS[0])
+    for clip in CLIPS:
+        if clip == wanted:
+            return clip
+    raise BadParameter("clip", wanted, "one of " + ", ".join(CLIPS))
 
 
 async def tiles_of(city: City, scope: Scope) -> Tiles:

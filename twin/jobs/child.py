@@ -56,7 +56,8 @@ def perform(order: Order) -> Mapping[str, Any] | TwinError:
         with contextlib.closing(store):
 
             def tiles(view: View) -> Tiles:
-                return Tiles(view, order.city / "derived", Constant(conf.heights.ground), Caches())
+                ground = Constant(conf.heights.ground)
+                return Tiles(view, order.city / "derived", ground, Caches(), conf.attribution)
 
             view = catalogue.view_of(store, conf, tiles, order.rights, order.rules)
             return kind.run(kind.read(order.input), Context(view, order.folder, []))

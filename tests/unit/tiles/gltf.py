@@ -140,7 +140,7 @@ def _values(
 
 def check_tileset(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Check a tileset; its nodes by content URI. Raises AssertionError."""
-    assert document["asset"] == {"version": "1.1"}
+    assert document["asset"]["version"] == "1.1"
     found: dict[str, dict[str, Any]] = {}
     _walk(document["root"], document["geometricError"], None, found)
     return found

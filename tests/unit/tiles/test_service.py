@@ -86,7 +86,7 @@ def test_an_edit_renews_its_tiles_and_no_others(tiles: Tiles, city: Store) -> No
     since = city.seq()
     moved(city, 1, square(LON + 0.0041, LAT + 0.0001))
     after = {t: etag(tiles, *t) for t in all_tiles()}
-    expected = {t for change in city.changes(since) for t in freshness.touched(change, 0.0)}
+    expected = {t for change in city.changes(since) for t in freshness.touched(change)}
     renewed = {t for t in before if before[t] != after[t]}
     assert renewed == expected & set(before)
     assert {z for z, _, _ in renewed} == set(range(17))
@@ -128,14 +128,25 @@ def test_a_line_near_the_edge_renews_the_neighbour_that_draws_it(store: Store, t
     assert tiles.vector(("pipes",), *west).etag != after[west].etag
 
 
-def test_a_building_near_the_edge_leaves_the_neighbour(store: Store, tmp_path: Path) -> None:
-    lon, lat, west, east = near_edge(20)
+@pytest.mark.parametrize(("units", "both"), [(20, True), (63, True), (66, False), (200, False)])
+def test_a_building_near_the_edge_renews_the_neighbour_that_draws_it(
+    store: Store, tmp_path: Path, units: float, both: bool
+) -> None:
+    lon, lat, west, east = near_edge(units)
     put(store, "buildings", "building", [shapely.box(lon - 1e-4, lat, lon, lat + 1e-4)], {"height_m": [3.0]})
     tiles = Tiles(store, tmp_path / "d")
     before = {t: tiles.vector(("buildings",), *t) for t in (west, east)}
+    since = store.seq()
     store.patch("buildings", 1, {"properties": {"height_m": 4.0}})
-    assert tiles.vector(("buildings",), *east) == before[east]
-    assert tiles.vector(("buildings",), *west).etag != before[west].etag
+    told = {entry["url"] for entry in tiles.changed(store.changes(since)).tiles}
+    for tile, renewed in ((west, True), (east, both)):
+        assert bool(features(tiles, tile)) == renewed
+        assert (tiles.vector(("buildings",), *tile) != before[tile]) == renewed
+        assert ("/tiles/buildings/{}/{}/{}.mvt".format(*tile) in told) == renewed
+    # the exact cut has a tag of its own, and the same number
+    exact = tiles.vector(("buildings",), *east, "exact")
+    assert not exact.body
+    assert exact.etag == tiles.vector(("buildings",), *east).etag[:-1] + '-exact"'
 
 
 def test_an_edit_renews_its_nodes_and_no_others(tiles: Tiles, city: Store) -> None:
@@ -349,4 +360,21 @@ def test_tilejson(tiles: Tiles) -> None:
     assert document["tilejson"] == "3.0.0"
     assert document["tiles"] == ["http://example.test/tiles/buildings/{z}/{x}/{y}.mvt"]
     assert document["vector_layers"][0]["fields"]["height_m"] == "Number"
+    assert "attribution" not in document
+    credited = json.loads(tiles.tilejson(("buildings",), "", "&copy; the city").plain())
+    assert credited["attribution"] == "&copy; the city"
     assert document["bounds"] == pytest.approx([LON, LAT, LON + 5 * STEP + 0.0002, LAT + 4 * STEP + 0.0002])
+
+
+def test_the_notice_stands_in_every_file_of_3d_tiles_and_marks_its_etag(city: Store, tmp_path: Path) -> None:
+    bare = Tiles(city, tmp_path / "d")
+    noted = Tiles(city, tmp_path / "d", copyright_="© 兰江市 & others")
+    document = json.loads(noted.tileset("buildings").plain())
+    assert document["asset"] == {"version": "1.1", "copyright": "© 兰江市 & others"}
+    assert json.loads(bare.tileset("buildings").plain())["asset"] == {"version": "1.1"}
+    # an empty node and one with buildings
+    for node in (all_nodes()[0], *gltf.check_tileset(document)):
+        z, x, y = node if isinstance(node, tuple) else map(int, node.removesuffix(".glb").split("/"))
+        made = noted.glb("buildings", z, x, y)
+        assert gltf.read(made.plain()).document["asset"]["copyright"] == "© 兰江市 & others"
+        assert made.etag != bare.glb("buildings", z, x, y).etag

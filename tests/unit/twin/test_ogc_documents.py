@@ -19,6 +19,7 @@ from layers.store import geopackage
 from layers.store.base import LayerSpec
 from layers.types import Field
 from tests.support import ROOT
+from tiles.service import Tiles
 from twin.catalogue.view import View
 from twin.http import formats, negotiate, ogc, respond
 from twin.http.context import Context, link_header
@@ -235,6 +236,44 @@ def test_a_collection_lists_its_crs_and_time(store, site):
     assert found["extent"]["temporal"]["interval"] == [[None, None]]
     titled = context(store, "layers: {things: {title: {en: My things}}}")
     assert documents.collection(titled, titled.view.layer("things"))["title"] == "My things"
+
+
+def places(folder, shapes):
+    opened = geopackage.open(folder / "city.gpkg")
+    stage = opened.stage(LayerSpec("places", "feature", {"en": "Places"}, (), "Point", "EPSG:4326"))
+    columns = {
+        SOURCE_ID: pa.array([str(i) for i in range(len(shapes))]),
+        WKB: pa.array([shapely.to_wkb(shape) for shape in shapes], pa.binary()),
+    }
+    stage.add(pa.table(columns))
+    opened.publish(stage, mode="create")
+    view = View(opened, parse(""), lambda seen: Tiles(seen, folder))
+    return replace(context(opened), view=view), view.layer("places")
+
+
+def test_an_empty_layer_states_no_extent(tmp_path, site):
+    on, layer = places(tmp_path, [])
+    assert "extent" not in common.Documents(site).collection(on, layer)
+    assert "boundingBox" not in tilesets.tileset(on, layer)
+
+
+def test_the_extent_of_a_layer_across_the_antimeridian_has_west_beyond_east(tmp_path, site):
+    file = ROOT / "tests" / "found" / "serve" / "10-antimeridian.geojson"
+    found = orjson.loads(file.read_bytes())["features"]
+    on, layer = places(tmp_path, [shapely.geometry.shape(one["geometry"]) for one in found])
+    ((west, south, east, north),) = common.Documents(site).collection(on, layer)["extent"]["spatial"]["bbox"]
+    assert (west, east) == (179.9, -179.95)
+    assert (south, north) == pytest.approx((-16.9, -16.8), abs=1e-5)
+    corners = tilesets.tileset(on, layer)["boundingBox"]
+    assert corners["lowerLeft"] == [west, south]
+    assert corners["upperRight"] == [east, north]
+
+
+def test_gdal_before_3_7_finds_the_schema_by_the_letters_that_it_compares(store, site):
+    found = common.Documents(site).collection(context(store), store.layer("things"))["links"]
+    by = {rel: [one for one in found if one["rel"] == rel] for rel in ("describedby", "describedBy")}
+    assert len(by["describedby"]) == len(by["describedBy"]) == 1
+    assert {**by["describedby"][0], "rel": ""} == {**by["describedBy"][0], "rel": ""}
 
 
 def test_the_tile_matrix_set_is_the_registered_one():

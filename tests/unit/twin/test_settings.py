@@ -52,6 +52,22 @@ def test_the_demo_city_is_valid():
         ("languages: [klingon]\n", r"line 1: languages"),
         ("title: {en: A}\nurl: 'http://['\n", r"line 2: url: .*address"),
         ("url: map.example.org\n", r"line 1: url: .*address"),
+        *(
+            (f"credits:\n- text: A\n  url: {url}\n", r"line 3: credits\.0\.url: .*http, https, mailto")
+            for url in (
+                '"javascript:alert(1)"',
+                '"JavaScript:alert(1)"',
+                '" javascript:alert(1)"',
+                '"java\\nscript:alert(1)"',
+                '"https://a.example/\\nx"',
+                "data:text/html,x",
+                "file:///etc/passwd",
+                "//a.example",
+                "https://",
+                '"mailto:"',
+                "a.example",
+            )
+        ),
         (
             "title: {en: A}\nstore: mysql://u:p@h/d\n",
             r"line 2: store\.url: not an address such as postgresql",

@@ -12,7 +12,7 @@ from layers.types import CRS84, Form, Interval
 from twin.http.context import REL, Context, Link, link
 from twin.http.formats import HTML, JSON, OPENAPI
 from twin.http.negotiate import text
-from twin.http.ogc import openapi
+from twin.http.ogc import extent, openapi
 from twin.http.ogc.conformance import classes
 from twin.http.ogc.pages import Document, Pages
 from twin.http.room import Room, Site
@@ -26,7 +26,6 @@ _FORMS: Mapping[Form, tuple[str, str]] = {
     "surface": ("a surface", "地表面"),
     "scene": ("a 3D scene", "三维场景"),
 }
-_WORLD = (-180.0, -90.0, 180.0, 90.0)
 
 
 def room(site: Site, pages: Pages) -> Room:
@@ -115,7 +114,7 @@ class Documents:
                 "Layers of the city as OGC API Features and Tiles; live sensors and incidents beside them.",
                 "城市图层的 OGC API 要素与瓦片服务，以及实时感知与事件接口。",
             ),
-            "attribution": " · ".join(credit.text for credit in settings.credits),
+            "attribution": settings.attribution,
             "links": [one for room in self._site.rooms for one in room.landing(context)],
         }
 
@@ -146,27 +145,30 @@ class Documents:
             "title": context.title(layer),
             "description": _description(context, layer),
             "links": [one for room in self._site.rooms for one in room.collection(context, layer)],
-            "extent": {"spatial": {"bbox": [_extent(layer)], "crs": CRS84}},
         }
+        if extent_ := _extent(context, layer):
+            found["extent"] = extent_
         if has_features(layer):
             found |= {
                 "itemType": "feature",
                 "crs": list(supported(layer)),
                 "storageCrs": uri(layer.storage_crs),
             }
-            if layer.time_field:
-                found["extent"]["temporal"] = {"interval": [_interval(context.view.interval(layer.id))]}
         if layer.vertical_datum:
             found["verticalDatum"] = layer.vertical_datum
-        if credits_ := [credit.text for credit in context.city.settings.credits]:
-            found["attribution"] = " · ".join(credits_)
+        if attribution := context.city.settings.attribution:
+            found["attribution"] = attribution
         return found
 
 
-def _extent(layer: Layer) -> list[float]:
-    """The layer's box, or the world's; an index rounds outward, so it is cut to ±180, ±90."""
-    west, south, east, north = layer.extent or _WORLD
-    return [max(west, -180.0), max(south, -90.0), min(east, 180.0), min(north, 90.0)]
+def _extent(context: Context, layer: Layer) -> dict[str, Any]:
+    """What is known of it in space and time: nothing of an empty layer."""
+    found: dict[str, Any] = {}
+    if box := extent.of(context, layer):
+        found["spatial"] = {"bbox": [list(box)], "crs": CRS84}
+    if has_features(layer) and layer.time_field:
+        found["temporal"] = {"interval": [_interval(context.view.interval(layer.id))]}
+    return found
 
 
 def _interval(interval: Interval) -> list[str | None]:

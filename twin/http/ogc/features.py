@@ -151,6 +151,8 @@ def _collection_links(context: Context, layer: FeatureLayer) -> list[Link]:
         *(_download_link(context, here, one) for one in FORMATS.values()),
         link(f"{REL}/schema", f"{here}/schema", SCHEMA, say("Schema", "模式")),
         link("describedby", f"{here}/schema/geojson", SCHEMA, say("GeoJSON schema", "GeoJSON 模式")),
+        # GDAL before 3.7 compares the letters, and without a schema cuts integers to 32 bits
+        link("describedBy", f"{here}/schema/geojson", SCHEMA, say("GeoJSON schema", "GeoJSON 模式")),
         link(f"{REL}/queryables", f"{here}/queryables", SCHEMA, say("Queryables", "可查询属性")),
         link(f"{REL}/sortables", f"{here}/sortables", SCHEMA, say("Sortables", "可排序属性")),
     ]

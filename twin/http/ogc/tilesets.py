@@ -13,13 +13,14 @@ from tiles.scheme import MAX_ZOOM
 from twin.access.caller import CALLER
 from twin.http.context import REL, Context, Link, link
 from twin.http.formats import JSON, SCHEMA
+from twin.http.ogc import extent
 from twin.http.ogc.conformance import classes
 from twin.http.ogc.pages import Document, Pages
 from twin.http.ogc.schemas import dimension, json_type, properties
 from twin.http.openapi_parts import BINARY, get, ok, path_parameter
 from twin.http.respond import Receive, Scope, Send
 from twin.http.room import Paths, Room, Route, Site, of_features
-from twin.http.tiles import MVT, vector_tile, version_parameter
+from twin.http.tiles import MVT, OF_VECTOR, clip_parameter, form_parameter, vector_tile, version_parameter
 
 TMS = "WebMercatorQuad"
 WEB_MERCATOR = "http://www.opengis.net/def/crs/EPSG/0/3857"
@@ -48,7 +49,7 @@ def room(site: Site, pages: Pages) -> Room:
         """By row and column (clause 8): the order differs from the XYZ alias. An empty tile is 200 with no
         bytes here: clients of the OGC path take 204 for an error."""
         await city.read(city.catalogue.of(scope[CALLER]).layer, layer)
-        await vector_tile(city, scope, send, (layer,), z, x, y, empty=200)
+        await vector_tile(city, scope, send, (layer,), z, x, y, empty=200, known=OF_VECTOR | {"f"})
 
     place = f"tiles/{TMS}/{{tileMatrix}}/{{tileRow}}/{{tileCol}}"
 
@@ -81,6 +82,8 @@ def _describe_tile(context: Context, layer: FeatureLayer) -> dict[str, Any]:
         path_parameter("tileMatrix", {"type": "string"}, "The zoom level"),
         path_parameter("tileRow", place, "The row, from the north"),
         path_parameter("tileCol", place, "The column, from the west"),
+        form_parameter(),
+        clip_parameter(),
         version_parameter(),
     ]
     operation = f"{layer.id}.vector.getTile"
@@ -164,8 +167,8 @@ def tileset(context: Context, layer: FeatureLayer) -> dict[str, Any]:
         link("geodata", here, JSON, context.title(layer)),
         link(f"{REL}/schema", f"{here}/schema", SCHEMA, context.say("Schema", "模式")),
     ]
-    if layer.extent is not None:
-        west, south, east, north = layer.extent
+    if box := extent.of(context, layer):
+        west, south, east, north = box
         found["boundingBox"] = {"lowerLeft": [west, south], "upperRight": [east, north], "crs": CRS84}
     found["layers"] = [_vector_layer(context, layer)]
     return found

@@ -46,7 +46,7 @@ export class LayerSet {
       ground,
       url: (layer, path) => {
         const generation = this.generations.get(layer.id);
-        return generation ? `${path}?v=${generation}` : path;
+        return generation ? `${path}${path.includes('?') ? '&' : '?'}v=${generation}` : path;
       },
       swapped: (layer) => this.onSwap(layer.id),
     };

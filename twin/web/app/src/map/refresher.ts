@@ -81,11 +81,17 @@ function plainUrl(tile: EngineTile): string | null {
   return url ? new URL(url, document.baseURI).href : null;
 }
 
-/** Whether an ETag value `epoch-n` is older than the wanted one of the same epoch. */
+/** As the engine asks for it, parameters too: they choose how a tile is cut. */
+function fullUrl(tile: EngineTile): string | null {
+  const url = tile._contentResource?.getUrlComponent(true);
+  return url ? new URL(url, document.baseURI).href : null;
+}
+
+/** Whether an ETag value `epoch-n`, or `epoch-n-form`, is older than the wanted one of the same epoch. */
 export function isOlder(etag: string | null, wanted: string): boolean {
   const parse = (text: string): [string, number] => {
-    const at = text.lastIndexOf('-');
-    return [text.slice(0, at), Number(text.slice(at + 1))];
+    const [, epoch = '', number = ''] = /^(.*)-(\d+)(?:-[a-z]+)?$/.exec(text) ?? [];
+    return [epoch, Number(number)];
   };
   if (!etag) return false;
   const [epoch, number] = parse(etag.replace(/^W\//, '').replaceAll('"', ''));
@@ -244,9 +250,10 @@ export class TileRefresher {
   /** One attempt; false asks for another one later. The old tile stays until the new one is ready. */
   private async refresh(url: string, version: string): Promise<boolean> {
     let bytes: ArrayBuffer;
+    const held = this.tiles.get(url);
     await gate.enter();
     try {
-      const response = await fetch(url, { cache: 'no-cache' });
+      const response = await fetch((held && fullUrl(held)) ?? url, { cache: 'no-cache' });
       if (!response.ok && response.status !== 404) return false;
       // behind several servers one may not have seen the change yet
       if (isOlder(response.headers.get('ETag'), version)) return false;

@@ -1,0 +1,46 @@
+"""Where a layer lies that may lie on both sides of the antimeridian."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from layers.types import Bbox
+from tiles import scheme
+from tiles.batch import Batch
+from tiles.scheme import Floats
+
+#: World units of half the globe: a feature or layer as wide may be one that the antimeridian parts.
+HALF = 0.5
+
+
+def spans(batch: Batch) -> Floats:
+    """West and east (world units) of what may stand alone, (k, 2): features, and the parts of wide ones."""
+    spans_ = batch.boxes[:, [0, 2]]
+    wide = spans_[:, 1] - spans_[:, 0] > HALF
+    if not wide.any():
+        return spans_
+    parted = batch.take(np.flatnonzero(wide))
+    x, starts = parted.xy[:, 0], parted.coords[:-1]
+    parts = np.stack([np.minimum.reduceat(x, starts), np.maximum.reduceat(x, starts)], axis=1)
+    return np.concatenate([spans_[~wide], parts])
+
+
+def across(found: Floats) -> tuple[float, float] | None:
+    """West and east (world units), west > east, of spans (k, 2) that lie within half the globe across the
+    antimeridian (RFC 7946, section 5.2); None where they do not."""
+    ordered = found[np.argsort(found[:, 0], kind="stable")]
+    reached = np.maximum.accumulate(ordered[:, 1])
+    gaps = ordered[1:, 0] - reached[:-1]
+    if not len(gaps) or gaps.max() <= HALF:
+        return None
+    at = int(gaps.argmax())
+    return float(ordered[at + 1, 0]), float(reached[at])
+
+
+def crossing(box: Bbox, found: Floats) -> Bbox:
+    """A layer's box (degrees) with west > east where its spans (world units) lie so."""
+    ends = across(found)
+    if ends is None:
+        return box
+    west, east = scheme.lonlat(np.array(ends), np.zeros(2))[0].round(9).tolist()
+    return west, box[1], east, box[3]
