@@ -45,6 +45,12 @@ ID_COLUMNS = (
     "osm_id",
     "id",
 )
+_MULTI: dict[str, Callable[..., shapely.Geometry]] = {
+    "point": shapely.multipoints,
+    "line": shapely.multilinestrings,
+    "polygon": shapely.multipolygons,
+}
+_APART = "make a feature of each in the program that it came from"
 #: Problems kept of one rule; the rest is counted in a last line.
 KEPT_PER_RULE = 100
 _EDGE = 1e-9
@@ -142,7 +148,7 @@ class Cleaner:
         drop(
             undecoded,
             "geometry.unreadable",
-            lambda i: f"the geometry, a {wkb.kind(blobs[i])}, cannot be decoded",
+            lambda i: f"the geometry, a {wkb.kind_of(blobs[i])}, cannot be decoded",
         )
         drop(
             shapely.is_empty(geometry),
@@ -150,6 +156,8 @@ class Cleaner:
             "the geometry is empty or its coordinates are not numbers",
         )
         drop(~_finite(geometry), "geometry.nan", "a coordinate is not a finite number")
+        geometry = wkb.without_measures(geometry)
+        self._gather(geometry, table, drop, keep)
         families = np.array(
             [_FAMILY.get(t, "collection") for t in shapely.get_type_id(geometry)], dtype=object
         )
@@ -171,6 +179,27 @@ class Cleaner:
             outside, "geometry.range", "a coordinate lies outside longitude ±180, latitude ±90; check the CRS"
         )
         return geometry
+
+    def _gather(
+        self, geometry: Geometries, table: pa.Table, drop: Callable[..., None], keep: NDArray[np.bool_]
+    ) -> None:
+        """Collections of one family as one geometry of it; no layer keeps another, so those are set aside."""
+        chosen = np.flatnonzero(keep & (shapely.get_type_id(geometry) == G.GEOMETRYCOLLECTION))
+        mixed = np.zeros(len(geometry), bool)
+        reasons: dict[int, str] = {}
+        for i in chosen.tolist():
+            members = _members(geometry[i])
+            families = sorted({_FAMILY[shapely.get_type_id(one)] for one in members})
+            if len(families) != 1:
+                mixed[i] = True
+                reasons[i] = f"a collection of {' and '.join(families)} is more than one feature; {_APART}"
+                continue
+            geometry[i] = _MULTI[families[0]]([part for one in members for part in shapely.get_parts(one)])
+            reason = f"the collection holds {families[0]}s only; kept as one geometry of them"
+            row = int(table[ROW][i].as_py())
+            self.findings.add(Problem("geometry.collection", row, reason, "repaired"))
+            self.repaired += 1
+        drop(mixed, "geometry.collection", lambda i: reasons[i])
 
     def _meshes(
         self, table: pa.Table, keep: NDArray[np.bool_], rows: NDArray[np.int64], ids: list[str | None]
@@ -258,6 +287,13 @@ def source_ids(table: pa.Table) -> list[str | None]:
         kinds = table["osm_type"].to_pylist()
         return [f"{k}/{v}" if k and v else v for k, v in zip(kinds, values, strict=True)]
     return values
+
+
+def _members(shape: shapely.Geometry) -> list[shapely.Geometry]:
+    """The geometries in a collection, and in those inside it, but for empty ones."""
+    if shape.geom_type != "GeometryCollection":
+        return [] if shape.is_empty else [shape]
+    return [one for part in shape.geoms for one in _members(part)]
 
 
 def _finite(geometry: Geometries) -> NDArray[np.bool_]:

@@ -25,11 +25,12 @@ from layers.columns import Fill, Plan, cells, geometry_type, plan
 from layers.errors import BadFile, BadParameter, Exists, NotFound
 from layers.guard import Limits, Reading
 from layers.kinds import Batch, Kind
+from layers.kinds.base import Columns, Prism
 from layers.model import FeatureLayer, Problem, Report, has_features
 from layers.place import Place
 from layers.place import source as source_crs
 from layers.source import NOTHING, UTC, Declared
-from layers.store import forms
+from layers.store import forms, staged
 from layers.store.base import LayerSpec, Store
 from layers.times import Times
 from layers.types import LAYER_ID, GeometryType, Titles
@@ -39,6 +40,8 @@ type Progress = Callable[[str, int, int], None]
 MODES = ("create", "replace", "append")
 #: Rows that a check looks at: seconds, whatever the file holds.
 CHECKED = 100_000
+#: What a layer is called that is not going to be.
+_CHECKED = "checked"
 
 
 def check(
@@ -56,8 +59,10 @@ def check(
     with guard.read(path, declared, limits=replace(limits or Limits(), rows=rows)) as reading:
         source = _Source(reading, path, declared, layer_id, progress or _silent)
         source.clean()
-        for _ in source.staged():
-            pass
+        spec = source.spec({}, layer_id or _CHECKED)
+        fields = staged.fields(spec)
+        for table in source.staged():
+            staged.decode(table, spec, fields)  # what a store would refuse, a check does, too
         return source.report()
 
 
@@ -85,7 +90,7 @@ def run(
     with guard.read(path, declared, limits=limits) as reading:
         source = _Source(reading, path, declared, layer_id, progress or _silent)
         source.clean(present, append=mode == "append")
-        spec = source.spec(title or (present.title if present else {}))
+        spec = source.spec(title or (present.title if present else {}), layer_id)
         stage = store.stage(spec)
         try:
             for table in source.staged():
@@ -260,11 +265,11 @@ class _Source:
             with pa.memory_map(str(self._reading.folder / f"clean-{number:06}.arrow")) as source:
                 yield pa.ipc.open_file(source).read_all()
 
-    def spec(self, title: Titles) -> LayerSpec:
+    def spec(self, title: Titles, layer_id: str) -> LayerSpec:
         """What the store is told of the layer."""
         assert self._plan is not None
         return LayerSpec(
-            id=self._layer_id,
+            id=layer_id,
             kind=self.kind.id,
             title=title or {**self.kind.title},
             fields=self._plan.fields,
@@ -284,9 +289,7 @@ class _Source:
                 continue
             batch = _batch(table)
             values = self.kind.normalise(batch)
-            meshes = table[MESH].to_pylist() if MESH in table.column_names else None
-            if meshes is None and self.kind.mesh is not None:
-                meshes = self.kind.mesh(batch, values)
+            meshes = self._meshes(table, batch, values)
             self._count(values)
             staged = self._plan.table(batch, values, meshes, self._geometry)
             for problem in batch.problems:
@@ -294,6 +297,17 @@ class _Source:
             done += len(table)
             self._progress("stage", done, self._cleaner.kept)
             yield staged
+
+    def _meshes(self, table: pa.Table, batch: Batch, values: Columns) -> list[bytes | None] | None:
+        """The bodies that came with the rows, else those that the kind makes."""
+        own = table[MESH].to_pylist() if MESH in table.column_names else None
+        if own is not None and not (isinstance(self.kind.body, Prism) and self.kind.body.stored):
+            reason = f"bodies are kept, but {self.kind.id} draws its own; load with --kind cim to draw them"
+            self.findings.add(Problem("mesh.not_drawn", 0, reason, "noted"))
+        if self.kind.mesh is None or (own is not None and all(one is not None for one in own)):
+            return own
+        made = self.kind.mesh(batch, values)
+        return made if own is None else [o or m for o, m in zip(own, made, strict=True)]
 
     def _count(self, values: Mapping[str, list[Any]]) -> None:
         for name in self.kind.provenance:

@@ -7,7 +7,7 @@ geometry inside another, so that some thousand of them end the process.
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -100,9 +100,41 @@ def fault(wkb: bytes) -> str | None:
     return SHORT if at > size else None
 
 
-def kind(wkb: bytes) -> str:
-    """The name of the type of what :func:`fault` found nothing in."""
-    return NAMES[_FORMS[_INT[wkb[0]].unpack_from(wkb, 1)[0]][0]]
+def kind_of(head: bytes) -> str | None:
+    """The name of the type that the first five bytes tell, None where they tell none."""
+    order = _INT.get(head[0]) if len(head) >= 5 else None
+    form = _FORMS.get(order.unpack_from(head, 1)[0]) if order else None
+    return NAMES[form[0]] if form else None
+
+
+def parts(wkb: bytes) -> Iterator[tuple[str, list[NDArray[np.float64]]]]:
+    """Each geometry in what :func:`fault` found nothing in, the outermost first: the name of its type, and of
+    a polygon or triangle its rings, positions (n, 2 to 4)."""
+    at, left = 0, 1
+    while left:
+        left -= 1
+        order = "<" if wkb[at] else ">"
+        number = _INT[wkb[at]].unpack_from
+        base, width, head = _FORMS[number(wkb, at + 1)[0]]
+        at += head
+        if base == _POINT:
+            at += width
+            yield NAMES[base], []
+            continue
+        count = number(wkb, at)[0]
+        at += 4
+        rings = []
+        if base in _LINES:
+            at += count * width
+        elif base in _RINGS:
+            for _ in range(count):
+                size = number(wkb, at)[0]
+                flat = np.frombuffer(wkb, f"{order}f8", size * width // 8, at + 4)
+                rings.append(flat.reshape(size, width // 8).astype(np.float64))
+                at += 4 + size * width
+        else:
+            left += count
+        yield NAMES[base], rings
 
 
 def shapes(wkb: Sequence[bytes | None], on_invalid: Literal["ignore", "fix"] = "ignore") -> NDArray[Any]:
@@ -134,3 +166,18 @@ def _shape(wkb: bytes | None, on_invalid: Literal["ignore", "fix"]) -> Any:
         return shapely.from_wkb(wkb, on_invalid=on_invalid)
     except NotImplementedError:
         return None
+
+
+def without_measures(shapes: NDArray[Any]) -> NDArray[Any]:
+    """Shapely geometries without M, which no layer keeps; their heights stay."""
+    import shapely
+
+    measured = shapely.has_m(shapes)
+    if not measured.any():
+        return shapes
+    out = shapes.copy()
+    high = measured & shapely.has_z(shapes)
+    # through WKB: shapely.transform makes heights beside measures NaN, and force_3d zero
+    out[high] = shapely.from_wkb(shapely.to_wkb(shapes[high], output_dimension=3))
+    out[measured & ~high] = shapely.force_2d(shapes[measured & ~high])
+    return out

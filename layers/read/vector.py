@@ -15,9 +15,11 @@ import pyogrio
 import pyogrio.raw
 from pyogrio.errors import DataLayerError, DataSourceError, FeatureError
 
-from layers.batch import ROW, SOURCE_ID, WKB
+from layers.batch import MESH, ROW, SOURCE_ID, WKB
 from layers.errors import BadFile, scrubbed, shown
+from layers.read import surfaces
 from layers.read.base import AGAIN, BATCH_ROWS, Options, Sink
+from layers.read.frame import is_degrees
 from layers.source import SeveralLayers, SourceLayer, unknown_layer
 from layers.types import FieldType
 
@@ -48,12 +50,13 @@ def read(
         sink.meta.update(
             driver=driver, crs=info["crs"], encoding=encoding or info["encoding"] or "UTF-8", layer=layer
         )
+        degrees = is_degrees(options.declared.crs or info["crs"])
         fields = [str(name) for name in info["fields"]]
         binary = [n for n, kind in zip(fields, info["ogr_types"], strict=True) if kind == "OFTBinary"]
         for name in binary:
             sink.note("column.binary", f"{shown(name)} holds bytes, which no property can; it is left out")
         columns = [name for name in fields if name not in binary] if binary else None
-        _stream(path, layer, encoding, options, sink, driver, numbered, columns)
+        _stream(path, layer, encoding, options, sink, driver, numbered, columns, degrees)
 
 
 def layers(path: Path, driver: str, views: frozenset[str] = frozenset()) -> list[SourceLayer]:
@@ -124,12 +127,13 @@ def _stream(
     driver: str,
     numbered: bool,
     columns: list[str] | None,
+    degrees: bool,
 ) -> None:
     more: dict[str, Any] = {"encoding": encoding} if encoding and driver == "ESRI Shapefile" else {}
     if driver == "GeoJSON":
         more["DATE_AS_STRING"] = "YES"  # GDAL makes 1 March of 2020-02-30, and a time of a date among times
     sink.meta["guess_times"] = driver not in _TYPED
-    row = 1
+    row, bodies = 1, 0
     with pyogrio.raw.open_arrow(
         path,
         layer=layer,
@@ -150,11 +154,16 @@ def _stream(
             table = _as_written(pa.Table.from_batches([batch]), fid, odd)
             table = _linear(table, geometry, fid, path, layer)
             if len(table):
-                sink.batch(_shape(table, geometry, fid, row, numbered, driver, options, sink))
+                made = _shape(table, geometry, fid, row, numbered, driver, options, sink)
+                made, count = _with_bodies(made, row, sink, degrees)
+                sink.batch(made)
+                bodies += count
             row += len(table)
             if sink.enough(options.limits, row - 1):
                 break
     sink.meta["features"] = row - 1
+    if bodies and bodies == row - 1:
+        sink.meta["kind"] = "cim"
 
 
 def _times(schema: pa.Schema) -> dict[str, FieldType]:
@@ -259,6 +268,22 @@ def _shape(
     for name in names:
         columns[name] = _flat(table[name].combine_chunks())
     return pa.table(columns)
+
+
+def _with_bodies(table: pa.Table, row: int, sink: Sink, degrees: bool) -> tuple[pa.Table, int]:
+    """The batch with surfaces in space as bodies over their footprints, and how many there are."""
+    heads = pc.unique(pc.binary_slice(table[WKB], 0, 5)).to_pylist()
+    if not any(head and surfaces.may_be(head) for head in heads):
+        return table, 0
+    found = surfaces.convert(table[WKB].to_pylist(), row, sink, degrees=degrees)
+    table = table.set_column(table.column_names.index(WKB), WKB, pa.array(found.footprints, pa.binary()))
+    if not any(found.bodies):
+        return table, 0
+    columns = {MESH: pa.array(found.bodies, pa.binary())}
+    columns |= {name: pa.array(values, pa.float64()) for name, values in found.heights().items()}
+    for name in columns.keys() - set(table.column_names):
+        table = table.append_column(name, columns[name])
+    return table, sum(one is not None for one in found.bodies)
 
 
 def _told(names: Iterable[str]) -> bool:

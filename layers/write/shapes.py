@@ -101,12 +101,7 @@ def encode(shapes: NDArray[Any]) -> list[bytes | None]:
     """Shapely geometries as little-endian ISO WKB without measures, None for null and empty ones."""
     import shapely
 
-    measured = shapely.has_m(shapes)
-    if measured.any():
-        shapes = shapes.copy()
-        for high in (False, True):
-            chosen = measured & (shapely.has_z(shapes) == high)
-            shapes[chosen] = shapely.transform(shapes[chosen], lambda xyz: xyz, include_z=high)
+    shapes = wkb_.without_measures(shapes)
     void = shapely.is_missing(shapes) | shapely.is_empty(shapes)
     made = shapely.to_wkb(shapes, byte_order=1, flavor="iso", output_dimension=3)
     return [None if none else one for none, one in zip(void.tolist(), made.tolist(), strict=True)]

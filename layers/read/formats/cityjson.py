@@ -1,7 +1,7 @@
 """CityJSON 1.1 and 2.0: solids and surfaces with their semantics as meshes.
 
-One feature a city object that has a body; its highest level of detail is taken. A parent whose
-children carry a body of at least its level gives them its attributes and is no feature of its
+One feature a city object; its highest level of detail is taken, of surfaces before lines and points. A
+parent whose children carry a body of at least its level gives them its attributes and is no feature of its
 own. Positions stay in the source CRS here; z stays in its vertical datum.
 Source: CityJSON specification 2.0.1, https://www.cityjson.org/specs/2.0.1/.
 """
@@ -9,7 +9,7 @@ Source: CityJSON specification 2.0.1, https://www.cityjson.org/specs/2.0.1/.
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -24,11 +24,14 @@ from layers.batch import MESH, ROW, SOURCE_ID, WKB
 from layers.errors import BadFile, shown
 from layers.model import Surface
 from layers.read.base import BATCH_ROWS, Limits, Options, Sink
-from layers.read.faces import Faces, Shell, footprint, infer, triangulated
+from layers.read.faces import Faces, Shell
 from layers.read.format import Format, Reader
 from layers.read.formats.geojson import ENDINGS, is_json
+from layers.read.frame import body, is_degrees, metres_of_degrees
 from layers.read.scan import outline_of
 from layers.source import NOTHING, SourceLayer
+
+type Floats = NDArray[np.float64]
 
 VERSIONS = ("1.1", "2.0")
 SEMANTICS: Mapping[str, Surface] = {
@@ -44,6 +47,8 @@ SEMANTICS: Mapping[str, Surface] = {
     "Window": Surface.WINDOW,
     "Door": Surface.DOOR,
 }
+#: What has no surfaces, and so no body.
+_FLAT = ("MultiPoint", "MultiLineString")
 #: Depth of a geometry's boundaries above the face (a list of rings).
 _NESTING = {
     "MultiSurface": 0,
@@ -144,6 +149,18 @@ def _vertices(city: Mapping[str, Any]) -> NDArray[np.float64]:
     return np.asarray(raw * scale + move)
 
 
+def _templates(city: Mapping[str, Any]) -> tuple[list[Any], Floats]:
+    """The templates of a file and their vertices (n, 3), which are not scaled. Raises BadFile."""
+    found = city.get("geometry-templates")
+    if not isinstance(found, dict) or not isinstance(found.get("templates"), list):
+        return [], np.empty((0, 3))
+    try:
+        return found["templates"], np.array(found.get("vertices-templates"), np.float64).reshape(-1, 3)
+    except (TypeError, ValueError) as error:
+        reason = "vertices-templates is missing or holds what is no triple of numbers"
+        raise BadFile("cityjson.vertices", reason) from error
+
+
 class _Objects:
     """The city objects of a file as features, one after the other."""
 
@@ -154,12 +171,17 @@ class _Objects:
         self._vertices = vertices
         self._options = options
         self._sink = sink
+        self._templates, self._template_vertices = _templates(city)
+        self._degrees = is_degrees(options.declared.crs or sink.meta["crs"])
         self.inferred = 0
 
-    def __iter__(self) -> Iterator[tuple[int, str, Shell, bytes, dict[str, Any]]]:
-        """(row, id, body, footprint WKB, attributes) of every object that has a body."""
-        for body in self.bodies():
-            yield from self._feature(*body)
+    def __iter__(self) -> Iterator[tuple[int, str, Shell | None, bytes, dict[str, Any]]]:
+        """(row, id, body, footprint WKB, attributes) of every object; points and lines have no body."""
+        for row, object_id, thing, geometry in self.bodies():
+            if geometry["type"] in _FLAT:
+                yield from self._plain(row, object_id, thing, geometry)
+            else:
+                yield from self._feature(row, object_id, thing, geometry)
 
     def bodies(self) -> Iterator[tuple[int, str, Mapping[str, Any], Mapping[str, Any]]]:
         """(row, id, object, geometry) of every object that is a feature; those that cannot be are dropped."""
@@ -173,8 +195,11 @@ class _Objects:
                 continue
             geometry = self._best(thing)
             if geometry is None:
-                if not self._told_by_children(thing):
-                    self._sink.drop("geometry.missing", "the city object has no surfaces", row, object_id)
+                if self._told_by_children(thing):
+                    continue
+                geometry = _highest(thing, _FLAT)
+            if geometry is None:
+                self._sink.drop("geometry.missing", _why_none(thing), row, object_id)
                 continue
             if self._better_children(thing, geometry):
                 continue
@@ -184,6 +209,7 @@ class _Objects:
         self, row: int, object_id: str, thing: Mapping[str, Any], geometry: Mapping[str, Any]
     ) -> Iterator[tuple[int, str, Shell, bytes, dict[str, Any]]]:
         try:
+            geometry, vertices = self._placed(geometry)
             faces = _faces(geometry)
             if sum(len(ring) for face in faces.rings for ring in face) > self._options.limits.vertices:
                 self._sink.drop(
@@ -193,7 +219,8 @@ class _Objects:
                     object_id,
                 )
                 return
-            shell, lost = triangulated(faces, self._vertices)
+            solid = geometry["type"] != "MultiSurface"
+            made = body(faces, vertices, degrees=self._degrees, solid=solid)
         except (IndexError, OverflowError):
             reason = "the boundaries name a vertex that the file does not have"
             self._sink.drop("geometry.unreadable", reason, row, object_id)
@@ -202,37 +229,68 @@ class _Objects:
             reason = "the boundaries do not fit the geometry's type"
             self._sink.drop("geometry.unreadable", reason, row, object_id)
             return
-        if lost:
-            self._sink.note(
-                "surface.degenerate", f"{lost} surfaces have no area and are left out", row, object_id
-            )
-        if not len(shell.triangles):
+        if made.lost:
+            reason = f"{made.lost} surfaces have no area and are left out"
+            self._sink.note("surface.degenerate", reason, row, object_id)
+        if not len(made.shell.triangles):
             self._sink.drop("geometry.degenerate", "no surface of the body has an area", row, object_id)
             return
-        if not faces.semantic and geometry["type"] != "MultiSurface":
-            shell = infer(shell)
-            self.inferred += 1
-        base = footprint(shell)
-        if base is None:
+        self.inferred += made.inferred
+        if made.footprint is None:
             self._sink.drop("geometry.degenerate", "the body has no footprint", row, object_id)
             return
-        yield row, object_id, shell, shapely.to_wkb(base), self._attributes(thing, geometry, shell)
+        attributes = self._attributes(thing, geometry, made.shell)
+        yield row, object_id, made.shell, shapely.to_wkb(made.footprint), attributes
 
     def _kind(self, thing: Mapping[str, Any]) -> str:
         return str(thing["type"]).removesuffix("Part")
 
     def _best(self, thing: Mapping[str, Any]) -> Mapping[str, Any] | None:
-        """The geometry with surfaces of the highest level of detail."""
+        """The geometry with surfaces of the highest level of detail, or the place of a template that has."""
         found = thing.get("geometry")
-        usable = [
-            g
-            for g in (found if isinstance(found, list) else ())
-            if isinstance(g, dict)
-            and g.get("type") in _NESTING
-            and isinstance(g.get("boundaries"), list)
-            and g["boundaries"]
-        ]
-        return max(usable, key=_level, default=None)
+        usable = [g for g in (found if isinstance(found, list) else ()) if self._has_surfaces(g)]
+        return max(usable, key=self._level, default=None)
+
+    def _has_surfaces(self, geometry: Any) -> bool:
+        if isinstance(geometry, dict) and geometry.get("type") == "GeometryInstance":
+            return _is_filled(self._template(geometry), _NESTING)
+        return _is_filled(geometry, _NESTING)
+
+    def _template(self, instance: Mapping[str, Any]) -> Any:
+        """The template that an instance names (section 3.4), None where there is none."""
+        at: Any = instance.get("template")
+        known = isinstance(at, int) and 0 <= at < len(self._templates)
+        return self._templates[at] if known else None
+
+    def _level(self, geometry: Mapping[str, Any]) -> float:
+        return _level(self._template(geometry) if geometry["type"] == "GeometryInstance" else geometry)
+
+    def _placed(self, geometry: Mapping[str, Any]) -> tuple[Mapping[str, Any], Floats]:
+        """A geometry with surfaces, and the vertices that it names: a template's are turned by the matrix and
+        moved to the reference point. Raises as the faces do."""
+        if geometry["type"] != "GeometryInstance":
+            return geometry, self._vertices
+        (at,) = geometry["boundaries"]
+        matrix = np.array(geometry["transformationMatrix"], np.float64).reshape(4, 4)
+        if not isinstance(at, int) or not 0 <= at < len(self._vertices):
+            raise IndexError("the reference point is no vertex of the file")
+        point = self._vertices[at]
+        local = self._template_vertices @ matrix[:3, :3].T + matrix[:3, 3]
+        return self._template(geometry), point + (
+            local / metres_of_degrees(point) if self._degrees else local
+        )
+
+    def _plain(
+        self, row: int, object_id: str, thing: Mapping[str, Any], geometry: Mapping[str, Any]
+    ) -> Iterator[tuple[int, str, None, bytes, dict[str, Any]]]:
+        """Points or lines, which have no body."""
+        try:
+            made = _points_or_lines(geometry, self._vertices)
+        except (TypeError, ValueError, IndexError, OverflowError):
+            reason = "the boundaries do not fit the geometry's type"
+            self._sink.drop("geometry.unreadable", reason, row, object_id)
+            return
+        yield row, object_id, None, shapely.to_wkb(made), self._attributes(thing, geometry, None)
 
     def _children(self, thing: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         found = (self._objects.get(c) for c in thing.get("children") or () if isinstance(c, str))
@@ -243,14 +301,14 @@ class _Objects:
 
     def _better_children(self, thing: Mapping[str, Any], geometry: Mapping[str, Any]) -> bool:
         levels = [
-            _level(g)
+            self._level(g)
             for c in self._children(thing)
             if str(c.get("type", "")).endswith("Part") and (g := self._best(c))
         ]
-        return bool(levels) and max(levels) >= _level(geometry)
+        return bool(levels) and max(levels) >= self._level(geometry)
 
     def _attributes(
-        self, thing: Mapping[str, Any], geometry: Mapping[str, Any], shell: Shell
+        self, thing: Mapping[str, Any], geometry: Mapping[str, Any], shell: Shell | None
     ) -> dict[str, Any]:
         """The object's attributes over those of its parents, and what its place in the file says."""
         out: dict[str, Any] = {}
@@ -262,9 +320,51 @@ class _Objects:
         out["lod"] = str(geometry.get("lod", ""))
         if parents:
             out["building_id"] = parents[0]
-        out["mesh_height_m"] = round(float(np.ptp(shell.positions[:, 2])), 3)
-        out["base_m"] = round(float(shell.positions[:, 2].min()), 3)
+        if shell is not None:
+            out["mesh_height_m"] = round(float(np.ptp(shell.positions[:, 2])), 3)
+            out["base_m"] = round(float(shell.positions[:, 2].min()), 3)
         return out
+
+
+def _is_filled(geometry: Any, types: Collection[Any]) -> bool:
+    """Whether a geometry is of one of these types, and has boundaries."""
+    if not isinstance(geometry, dict) or geometry.get("type") not in types:
+        return False
+    return isinstance(geometry.get("boundaries"), list) and bool(geometry["boundaries"])
+
+
+def _highest(thing: Mapping[str, Any], types: Collection[Any]) -> Mapping[str, Any] | None:
+    """The geometry of one of these types of the highest level of detail."""
+    found = thing.get("geometry")
+    return max(
+        (g for g in (found if isinstance(found, list) else ()) if _is_filled(g, types)),
+        key=_level,
+        default=None,
+    )
+
+
+def _why_none(thing: Mapping[str, Any]) -> str:
+    """Why a city object has no geometry that is read."""
+    found = thing.get("geometry")
+    kinds = {str(g.get("type")) for g in (found if isinstance(found, list) else ()) if isinstance(g, dict)}
+    return f"nothing is read of its {shown(', '.join(sorted(kinds)))}" if kinds else "it has no geometry"
+
+
+def _points_or_lines(geometry: Mapping[str, Any], vertices: Floats) -> shapely.Geometry:
+    """A MultiPoint or MultiLineString (section 3.2), single where it has one member. Raises IndexError,
+    TypeError, ValueError, OverflowError."""
+    points = geometry["type"] == "MultiPoint"
+    lines = [
+        np.array(line, np.int64) for line in ([geometry["boundaries"]] if points else geometry["boundaries"])
+    ]
+    for line in lines:
+        if line.ndim != 1 or line.min() < 0 or line.max() >= len(vertices):
+            raise IndexError("a boundary names a vertex that is not there")
+    if points:
+        many = shapely.multipoints(vertices[lines[0]])
+    else:
+        many = shapely.multilinestrings([shapely.linestrings(vertices[line]) for line in lines])
+    return many.geoms[0] if len(many.geoms) == 1 else many
 
 
 def _own(thing: Any) -> dict[str, Any]:
@@ -309,7 +409,7 @@ def _write(objects: _Objects, sink: Sink, most_columns: int) -> None:
     Raises BadFile limit.columns."""
     rows: list[int] = []
     ids: list[str] = []
-    bodies: list[bytes] = []
+    bodies: list[bytes | None] = []
     bases: list[bytes] = []
     columns: dict[str, _Column] = {}
     for row, object_id, shell, base, attributes in objects:
@@ -319,13 +419,15 @@ def _write(objects: _Objects, sink: Sink, most_columns: int) -> None:
             raise BadFile("limit.columns", f"the city objects have more than {most_columns} attributes")
         rows.append(row)
         ids.append(object_id)
-        bodies.append(shell.mesh().to_bytes())
+        bodies.append(None if shell is None else shell.mesh().to_bytes())
         bases.append(base)
     if objects.inferred:
         sink.note(
             "semantics.inferred",
             f"{objects.inferred} solids name no surfaces; roof, wall and ground follow from their slope",
         )
+    if not any(bodies):
+        sink.meta["kind"] = None
     types = {name: column.type() for name, column in columns.items()}
     for start in range(0, len(rows), BATCH_ROWS):
         part = range(start, min(start + BATCH_ROWS, len(rows)))

@@ -1,0 +1,92 @@
+"""Inputs that went wrong: a check and a load say the same of each, and what is right.
+
+Rows count from 1. ``rules`` are those of rows that are set aside, with the row; ``notes`` are the other rules
+that must be told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import shapely
+
+from layers import load
+from layers.model import Report
+from layers.source import NOTHING, Declared
+from layers.store import geopackage
+from layers.store.base import Store
+
+FOUND = Path(__file__).resolve().parents[1] / "found"
+
+
+@dataclass(frozen=True)
+class Case:
+    file: str
+    kept: int
+    aside: tuple[tuple[str, int], ...] = ()
+    notes: frozenset[str] = field(default_factory=frozenset)
+    declared: Declared = NOTHING
+
+
+CASES = [
+    Case("load/05-geometrycollection.geojson", 3, (("geometry.collection", 4), ("geometry.missing", 5))),
+    Case("serve/07-one-collection-in-a-mixed-layer.geojson", 2, (("geometry.collection", 3),)),
+    Case("load/14-templates.city.json", 3),
+    Case("load/14b-geographic.city.json", 1),
+    Case("load/15-tin.gpkg", 3),
+    Case("load/19-polyline-zm.shp", 2),
+]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    made = geopackage.open(tmp_path / "city.gpkg")
+    yield made
+    made.close()
+
+
+def aside(report: Report) -> tuple[tuple[str, int], ...]:
+    return tuple(sorted((p.rule, p.row) for p in report.problems if p.action == "quarantined"))
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.file)
+def test_check_and_load_say_the_same(case: Case, store: Store) -> None:
+    checked = load.check(FOUND / case.file, case.declared)
+    loaded = load.run(store, FOUND / case.file, case.declared, layer_id="found")
+    for report in (checked, loaded):
+        assert report.kept == case.kept
+        assert aside(report) == case.aside
+        assert report.quarantined == len(case.aside)
+        assert case.notes <= {p.rule for p in report.problems}
+    assert [(p.rule, p.row) for p in checked.problems] == [(p.rule, p.row) for p in loaded.problems]
+    assert store.feature_layer("found").count == case.kept
+
+
+def test_heights_of_positions_with_measures_stay(store: Store) -> None:
+    load.run(store, FOUND / "load/19-polyline-zm.shp", layer_id="pipes")
+    shapes = [shapely.from_wkb(blob) for blob in store.rows("pipes").wkb]
+    assert [shapely.get_coordinates(s, include_z=True)[:, 2].tolist() for s in shapes] == [
+        [22.5, 21.5],
+        [20.5, 19.5],
+    ]
+    assert not any(s.has_m for s in shapes)
+
+
+@pytest.mark.parametrize(("file", "spans"), [
+    ("load/15-tin.gpkg", None),
+    ("load/14b-geographic.city.json", [10.0]),
+    ("load/14-templates.city.json", [10.0, 5.0, 5.0]),
+])  # fmt: skip
+def test_bodies_stand_on_their_footprints(file: str, spans: list[float] | None, store: Store) -> None:
+    load.run(store, FOUND / file, layer_id="bodies")
+    rows = store.rows("bodies", meshes=True)
+    assert sorted(rows.meshes) == sorted(rows.fids)
+    for fid, blob in zip(rows.fids.tolist(), rows.wkb, strict=True):
+        base, mesh = shapely.from_wkb(blob), rows.meshes[fid]
+        low, high = mesh.positions.min(axis=0), mesh.positions.max(axis=0)
+        assert base.bounds == pytest.approx((*low[:2], *high[:2]), abs=2e-8)
+        assert base.area > 0
+    assert rows.properties["height_m"] == (spans or rows.properties["height_m"])
+    assert set(rows.properties["height_source"]) == {"measured"}
