@@ -130,11 +130,12 @@ def without(batch: Batch, fids: NDArray[np.int64]) -> Batch:
 
 
 def from_rows(rows: Rows, fields: Sequence[Field]) -> Batch:
-    """Columns of a store's rows. Features without a geometry are left out."""
+    """Columns of a store's rows. Features without a geometry are left out; a collection, which another
+    program stored, has a row for its points, its lines and its polygons each, all of one fid."""
     shapes = shapely.force_2d(wkb.shapes(rows.wkb))
     kept = np.flatnonzero(~(shapely.is_missing(shapes) | shapely.is_empty(shapes)))
-    shapes = shapes[kept]
-    batch = from_shapes(np.asarray(rows.fids)[kept], shapes)
+    kept, dims = _dimensions(shapes, kept)
+    batch = from_shapes(np.asarray(rows.fids)[kept], shapes[kept], dims)
     types: dict[str, FieldType] = {field.name: field.type for field in fields}
     props = {FID: _property(batch.fids.tolist(), "integer")}
     for name, column in rows.properties.items():
@@ -143,13 +144,36 @@ def from_rows(rows: Rows, fields: Sequence[Field]) -> Batch:
     return replace(batch, props=props)
 
 
+def _dimensions(shapes: NDArray[Any], kept: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+    """Rows of geometries, once for each dimension that is in them, and that dimension."""
+    dims = shapely.get_dimensions(shapes[kept]).astype(np.uint8)
+    chosen = np.flatnonzero(shapely.get_type_id(shapes[kept]) == shapely.GeometryType.GEOMETRYCOLLECTION)
+    found = [(kept[at], lower) for at in chosen.tolist() for lower in _inside(shapes[kept[at]]) - {dims[at]}]
+    if not found:
+        return kept, dims
+    rows = np.concatenate([kept, [row for row, _ in found]])
+    dims = np.concatenate([dims, [lower for _, lower in found]]).astype(np.uint8)
+    order = np.lexsort((dims, rows))
+    return rows[order], dims[order]
+
+
+def _inside(shape: Any) -> set[int]:
+    """The dimensions of what a collection holds."""
+    if shape.geom_type == "GeometryCollection":
+        return set().union(*(_inside(one) for one in shape.geoms))
+    return set() if shape.is_empty else {int(shapely.get_dimensions(shape))}
+
+
 def _property(column: list[Any], type_: FieldType) -> Property:
     return dictionary.encode(column, type_)
 
 
-def from_shapes(fids: NDArray[np.int64], shapes: NDArray[Any]) -> Batch:
-    """Columns of shapely geometries in lon/lat, without properties."""
-    dims = shapely.get_dimensions(shapes).astype(np.uint8)
+def from_shapes(
+    fids: NDArray[np.int64], shapes: NDArray[Any], dims: NDArray[np.uint8] | None = None
+) -> Batch:
+    """Columns of shapely geometries in lon/lat, without properties. ``dims``: what is taken of a collection,
+    else what is of its highest dimension."""
+    dims = shapely.get_dimensions(shapes).astype(np.uint8) if dims is None else dims
     flat = explode(shapes, dims, exterior_cw=True)
     xy = np.stack(world(flat.xy[:, 0], flat.xy[:, 1]), axis=1)
     boxes = _boxes(xy, flat.coords[flat.parts[:-1]])

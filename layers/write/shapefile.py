@@ -1,7 +1,8 @@
 """Shapefiles (ESRI, 1998) in one zip: a file set for each type of geometry that occurs, with a legend.
 
 The format has one type of geometry a file, names of 10 bytes, texts of 254 bytes, no date-times and
-2 GB: ``fields.csv`` in the zip tells what became of each property. Attributes are kept beside the
+2 GB: ``fields.csv`` in the zip tells what became of each property, ``left_out.csv`` which features have a
+geometry that no file of it holds: their rows are there, with a null shape. Attributes are kept beside the
 geometries until all are known, because columns have the width of their widest value.
 """
 
@@ -62,10 +63,10 @@ def _pack(folder: Path, path: Path) -> None:
             one.unlink()
 
 
-def _class(kind: int) -> str:
-    """The file that a geometry goes into. Raises TooLarge for a collection."""
+def _class(kind: int) -> str | None:
+    """The file that a geometry goes into; None for a collection, which goes into none."""
     if kind % 1000 == shapes.COLLECTION:
-        raise TooLarge("a Shapefile cannot hold geometry collections; ask for geojson or gpkg")
+        return None
     return _CLASSES[kind % 1000] + ("_z" if kind > 1000 else "")
 
 
@@ -80,12 +81,17 @@ class _Set:
             raise TooLarge(f"a Shapefile has at most {MOST_COLUMNS} columns; choose some with properties=")
         self._layer, self._folder, self._files = layer, folder, files
         self._parts: dict[str, _Part] = {}
+        self._left_out: list[int] = []
 
     def add(self, rows: Rows) -> None:
         """Share the rows of a batch out by the type of their geometry."""
         wkb = shapes.iso(rows.wkb)
         found = shapes.parse(wkb)
         names = [None if one is None else _class(shapes.kind(one)) for one in wkb]
+        for i, (one, name) in enumerate(zip(wkb, names, strict=True)):
+            if one is not None and name is None:
+                self._left_out.append(int(rows.fids[i]))
+                found[i] = None
         default = self._default(names)
         places = [name or default for name in names]
         values = [rows.fids.tolist(), *(rows.properties[f.name] for f in self._fields[1:])]
@@ -119,9 +125,15 @@ class _Set:
             (self._folder / f"{given}.prj").write_text(prj)
             (self._folder / f"{given}.cpg").write_text("UTF-8")
             legend += [(f"{given}.dbf", *line) for line in part.legend()]
+        self._table("fields.csv", [_CSV_HEAD, *legend])
+        if self._left_out:
+            why = "a Shapefile holds no geometry collection; ask for geojson or gpkg"
+            self._table("left_out.csv", [("fid", "reason"), *((fid, why) for fid in self._left_out)])
+
+    def _table(self, name: str, rows: Sequence[Sequence[object]]) -> None:
         text = io.StringIO()
-        csv.writer(text).writerows([_CSV_HEAD, *legend])
-        (self._folder / "fields.csv").write_text(text.getvalue(), "utf-8-sig", newline="")
+        csv.writer(text).writerows(rows)
+        (self._folder / name).write_text(text.getvalue(), "utf-8-sig", newline="")
 
 
 class _Part:

@@ -63,12 +63,12 @@ def test_counts_are_held_against_the_bytes_left(blob: bytes) -> None:
 
 
 def test_what_is_no_wkb() -> None:
-    for blob in (
+    for odd in (
         b"\x02" + POINT[1:],
         b"\x01" + struct.pack("<II", 99, 0),
         b"\x01" + struct.pack("<II", 4001, 0),
     ):
-        assert wkb.fault(blob) == wkb.NO_WKB
+        assert wkb.fault(odd) == wkb.NO_WKB
 
 
 SHAPES = st.sampled_from(

@@ -58,6 +58,18 @@ def decoded(batch: Batch, z: int = Z, x: int = X, y: int = Y, clip: Clip = "buff
     return {f["id"]: shapely.geometry.shape(f["geometry"]) for f in found["features"]}
 
 
+def test_all_parts_of_a_collection_are_drawn() -> None:
+    area = shapely.box(*at(0.1, 0.1), *at(0.4, 0.4))
+    line = shapely.LineString([at(0.5, 0.5), at(0.9, 0.9)])
+    inner = shapely.GeometryCollection([shapely.Point(at(0.5, 0.2)), line])
+    batch = make([shapely.Point(at(0.6, 0.6)), shapely.GeometryCollection([area, inner])], name=["a", "b"])
+    assert batch.fids.tolist() == [1, 2, 2, 2]
+    assert batch.texts("name") == ["a", "b", "b", "b"]
+    found = mapbox_vector_tile.decode(encode.layer("layer", batch, Z, X, Y))["layer"]["features"]
+    drawn = sorted((f["id"], f["geometry"]["type"]) for f in found)
+    assert drawn == [(1, "Point"), (2, "LineString"), (2, "Point"), (2, "Polygon")]
+
+
 spot = st.tuples(st.floats(-0.6, 1.6), st.floats(-0.6, 1.6))
 
 

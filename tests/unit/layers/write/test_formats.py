@@ -247,7 +247,7 @@ def test_damaged_geometries_cost_themselves_only(data: st.DataObject, tmp_path: 
     for name in FORMATS:
         try:
             path = file(name, layer(kind), [batch], tmp_path)
-        except TooLarge:  # a collection in a Shapefile
+        except TooLarge:
             assert name == "shp"
             continue
         if name == "flatgeobuf":

@@ -163,9 +163,18 @@ def test_what_the_format_cannot_hold_is_refused(tmp_path: Path, monkeypatch: pyt
     many = [Field(f"f{i}", "integer") for i in range(255)]
     with pytest.raises(TooLarge, match="255 columns"):
         file("shp", layer("Point", many), [rows(point, [{f.name: 1 for f in many}])], tmp_path)
-    with pytest.raises(TooLarge, match="collections"):
-        file("shp", layer("Geometry"), [rows([shapely.GeometryCollection(point)])], tmp_path)
     monkeypatch.setattr(shapefile, "MOST_BYTES", 100_000)
     with pytest.raises(TooLarge, match="2 GB"):
         file("shp", layer(), (rows(point * 500, first=i * 500 + 1) for i in range(1000)), tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_collection_is_left_out_and_told(tmp_path: Path, gdal: Gdal) -> None:
+    shapes = [shapely.Point(1, 2), shapely.GeometryCollection([shapely.Point(1, 2)]), shapely.Point(3, 4)]
+    path = file("shp", layer("Geometry"), [rows(shapes)], tmp_path)
+    read = one(gdal, path)
+    assert [f[1] is None for f in read.features] == [False, True, False]
+    with zipfile.ZipFile(path) as archive:
+        told = list(csv.DictReader(io.StringIO(archive.read("left_out.csv").decode("utf-8-sig"))))
+    assert [row["fid"] for row in told] == ["2"]
+    assert "geojson or gpkg" in told[0]["reason"]
