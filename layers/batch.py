@@ -2,7 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 ROW = "__row"  # 1-based number of the row in its file; readers give it, a stage does not take it
 SOURCE_ID = "__source_id"  # string, nullable
+FID = "__fid"  # the file's own number of a row as text, nullable; the column may be absent
 WKB = "__wkb"  # binary, lon/lat(/height), never null in a stage
 MESH = "__mesh"  # binary (layers.model.Mesh.to_bytes), nullable; the column may be absent
+OWN = frozenset({ROW, SOURCE_ID, FID, WKB, MESH})
+
+
+def properties(names: Iterable[str]) -> list[str]:
+    """The columns of a batch that the data has."""
+    return [name for name in names if name not in OWN]
+
+
+def apart(names: Iterable[str]) -> list[str]:
+    """Columns of a source as a batch calls them: none is empty, equal to another or one of our own."""
+    taken: set[str] = set(OWN)
+    out = []
+    for index, name in enumerate(names, 1):
+        called = name.replace("\x00", "") or f"column_{index}"
+        while called in taken:
+            called += "_"
+        taken.add(called)
+        out.append(called)
+    return out

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from shapely import GeometryType as G
 
 from layers import wkb
-from layers.batch import MESH, ROW, SOURCE_ID, WKB
+from layers.batch import FID, MESH, ROW, SOURCE_ID, WKB
 from layers.crs import mapped
 from layers.errors import BadFile, shown
-from layers.kinds.base import Kind, text
+from layers.identity import Identity
+from layers.kinds.base import Kind
 from layers.model import Mesh, Problem, Report
 from layers.place import Place
 
@@ -32,19 +33,6 @@ _FAMILY = {
     G.POLYGON: "polygon",
     G.MULTIPOLYGON: "polygon",
 }
-#: Columns that identify a row, best first; compared without regard to case.
-ID_COLUMNS = (
-    "source_id",
-    "gml_id",
-    "gml:id",
-    "标准编码",
-    "标识码",
-    "uuid",
-    "globalid",
-    "@id",
-    "osm_id",
-    "id",
-)
 _MULTI: dict[str, Callable[..., shapely.Geometry]] = {
     "point": shapely.multipoints,
     "line": shapely.multilinestrings,
@@ -81,12 +69,6 @@ class Findings:
                 report.add(Problem(rule, 0, more, action))  # type: ignore[arg-type]
 
 
-def id_column(names: Iterable[str]) -> str | None:
-    """The column that identifies rows, if a source has one of the known names."""
-    lower = {name.casefold(): name for name in reversed(list(names))}
-    return next((lower[name] for name in ID_COLUMNS if name in lower), None)
-
-
 @dataclass(slots=True)
 class Cleaner:
     """Cleans the batches of one file. ``place`` turns source x, y (z) into lon/lat degrees (z)."""
@@ -94,6 +76,7 @@ class Cleaner:
     kind: Kind
     place: Place | None
     findings: Findings
+    identity: Identity
     read: int = 0
     kept: int = 0
     repaired: int = 0
@@ -105,7 +88,7 @@ class Cleaner:
     def clean(self, table: pa.Table) -> pa.Table:
         """The kept rows of one batch, geometry as lon/lat WKB, source ids filled."""
         rows = table[ROW].to_numpy()
-        ids = source_ids(table)
+        ids = self.identity.of(table)
         keep = np.ones(len(table), bool)
         self.read += len(table)
 
@@ -265,30 +248,6 @@ class Cleaner:
         geometry[polygons] = shapely.orient_polygons(geometry[polygons])
 
 
-def source_ids(table: pa.Table) -> list[str | None]:
-    """Source id of every row: a column ``source_id``, else the reader's own, else a column of another known
-    name, else the file's fid.
-
-    The first is what a store calls it, so a file that it wrote finds its features again. An OSM id is only
-    unique with its type, which is put before it."""
-    own: list[str | None] = table[SOURCE_ID].to_pylist()
-    names = [n for n in table.column_names if not n.startswith("__")]
-    if told := next((n for n in names if n.casefold() == "source_id"), None):
-        return [text(v) or o for v, o in zip(table[told].to_pylist(), own, strict=True)]
-    if any(v is not None for v in own):
-        return own
-    column = id_column(names)
-    if column is None:
-        if "__fid" in table.column_names:
-            own = table["__fid"].to_pylist()
-        return own
-    values = [text(v) for v in table[column].to_pylist()]
-    if column.casefold() == "osm_id" and "osm_type" in names:
-        kinds = table["osm_type"].to_pylist()
-        return [f"{k}/{v}" if k and v else v for k, v in zip(kinds, values, strict=True)]
-    return values
-
-
 def _members(shape: shapely.Geometry) -> list[shapely.Geometry]:
     """The geometries in a collection, and in those inside it, but for empty ones."""
     if shape.geom_type != "GeometryCollection":
@@ -345,7 +304,7 @@ def _replaced(
 ) -> pa.Table:
     """The kept rows of a table with new geometry, ids and meshes."""
     columns: dict[str, Any] = {
-        name: table[name].filter(pa.array(keep)) for name in table.column_names if name != "__fid"
+        name: table[name].filter(pa.array(keep)) for name in table.column_names if name != FID
     }
     blobs = shapely.to_wkb(geometry[keep], include_srid=False, flavor="iso")
     columns[WKB] = pa.array(list(blobs), pa.binary())

@@ -1,14 +1,15 @@
 """Which columns a layer gets, and cleaned rows turned into them.
 
-The kind's normalised fields come first, then the source's columns under their own names. A
-source column that is rarely filled is folded into one JSON text column, ``other``, so that a
-table stays readable; nothing is lost.
+The kind's normalised fields come first, then the source's columns under their own names. Where each
+row has columns of its own, as tags are, those that are rarely filled are folded into one JSON text column,
+``other``; a table that a person laid out keeps all of its columns. What is published under another name
+or folded is told.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,17 +18,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import shapely
 
-from layers.batch import MESH, SOURCE_ID, WKB
-from layers.errors import BadParameter
-from layers.kinds.base import Batch, Columns, Kind, blank
-from layers.model import FeatureLayer
+from layers.batch import MESH, SOURCE_ID, WKB, properties
+from layers.errors import BadParameter, shown
+from layers.kinds.base import Batch, Columns, Kind, blank, named
+from layers.model import FeatureLayer, Problem
 from layers.times import Times
 from layers.types import REST, Field, FieldType, GeometryType, only_time
 
-#: A source column filled in less than this share of the rows is folded.
+#: A tag that is filled in less than this share of the rows is folded.
 RARE = 0.05
-#: Columns a layer may have in all.
-MOST = 40
+#: Digits that every client keeps: a whole number of more is a code (ECMA-262 has them as doubles).
+_DIGITS = 15
 _RESERVED = frozenset({"fid", "geom", "source_id", "rowid", "ogc_fid", REST})
 
 _ARROW: Mapping[str, pa.DataType] = {
@@ -64,22 +65,42 @@ class Fill:
     rows: int = 0
     filled: Counter[str] = field(default_factory=Counter)
     types: dict[str, FieldType] = field(default_factory=dict)
+    #: Columns of whole numbers that are codes, by their length.
+    codes: set[str] = field(default_factory=set)
+    #: Columns of which the source does not even say a type.
+    unknown: set[str] = field(default_factory=set)
+    #: Whether a column ``other`` holds what an earlier load folded.
+    rest: bool = True
 
     def add(self, table: pa.Table) -> None:
         """Count the filled values of every source column of one batch."""
         self.rows += len(table)
         self.times.add(table)
-        for name in table.column_names:
-            if name.startswith("__"):
-                continue
+        for name in properties(table.column_names):
             column = table[name]
             count = len(column) - column.null_count
             if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
                 count -= int(pc.sum(pc.equal(pc.utf8_trim_whitespace(column), "")).as_py() or 0)
             self.filled[name] += count
             found = _type(column.type)
-            if self.types.setdefault(name, found) != found:
-                self.types[name] = "string"
+            if pa.types.is_null(column.type):
+                self.unknown.add(name)
+            if found == "integer" and _long(column):
+                self.codes.add(name)
+            if (before := self.types.setdefault(name, found)) != found:
+                self.types[name] = "number" if {before, found} == {"integer", "number"} else "string"
+            if name == REST:
+                self.rest = self.rest and all(map(_is_folded, column.to_pylist()))
+
+
+def _long(column: pa.ChunkedArray) -> bool:
+    """Whether a whole number has more digits than a code may have to be a number."""
+    ends = pc.min_max(column).as_py()
+    return any(end is not None and abs(end) >= 10**_DIGITS for end in ends.values())
+
+
+def _is_folded(value: Any) -> bool:
+    return blank(value) or (isinstance(value, str) and REST not in _unfolded(value))
 
 
 def _type(kind: pa.DataType) -> FieldType:
@@ -104,7 +125,8 @@ def cells(column: pa.ChunkedArray) -> list[Any]:
 class Plan:
     """The columns of a layer: the kind's fields, source column → published name, and what is folded.
 
-    ``types`` are those of the source's columns, ``time_field`` is the published name of the layer's time."""
+    ``types`` are those of the source's columns, ``time_field`` is the published name of the layer's time,
+    ``problems`` say which columns are called otherwise, folded or left out."""
 
     kind: Kind
     kept: Mapping[str, str]
@@ -113,6 +135,7 @@ class Plan:
     fields: tuple[Field, ...]
     times: Times
     time_field: str | None
+    problems: tuple[Problem, ...] = ()
 
     def table(
         self, batch: Batch, values: Columns, meshes: Sequence[bytes | None] | None, geometry: GeometryType
@@ -170,46 +193,105 @@ def _cell(value: Any, kind: FieldType) -> Any:
     return str(value) if kind == "string" and not isinstance(value, str) else value
 
 
-def plan(kind: Kind, fill: Fill, present: FeatureLayer | None = None, *, append: bool = False) -> Plan:
+def plan(
+    kind: Kind,
+    fill: Fill,
+    present: FeatureLayer | None = None,
+    *,
+    append: bool = False,
+    bag: bool = False,
+    ours: Collection[str] = (),
+) -> Plan:
     """Decide the columns of a layer from how the source fills its own.
 
-    ``present`` is the layer as it is now, to which the source is added if ``append``. Raises BadParameter
-    when the time field that is asked for is no column of dates or times."""
-    own = {f.name.casefold(): f for f in kind.fields}
-    taken = set(own) | _RESERVED
-    kept: dict[str, str] = {}
-    folded = [REST] if REST in fill.filled else []
-    room = MOST - len(kind.fields) - 2
-    ours = _of_the_store(fill.filled)
+    ``present`` is the layer as it is now, to which the source is added if ``append``. ``bag``: each row has
+    columns of its own. ``ours`` are columns that are no properties. Raises BadParameter when the time field
+    that is asked for is no column of dates or times."""
     wanted = fill.times.wanted
-    for name, count in sorted(fill.filled.items(), key=lambda item: (item[0] != wanted, -item[1])):
-        if count == 0 or name == REST or _same(name, own, fill):
-            continue
-        if name in ours:
-            continue
-        if name != wanted and (count < RARE * fill.rows or len(kept) >= room):
-            folded.append(name)
-            continue
-        published = name if name.casefold() not in taken else f"{name}_src"
-        while published.casefold() in taken:
-            published += "_"
-        taken.add(published.casefold())
-        kept[name] = published
-    kept = {name: kept[name] for name in fill.filled if name in kept}
+    rest = REST in fill.filled and fill.rest
+    told = _told(kind, fill)
+    data = [n for n in fill.filled if n not in ours and n not in told and not (rest and n == REST)]
+    void = [n for n in data if not fill.filled[n] and (bag or n in fill.unknown)]
+    folded = [n for n in data if bag and n != wanted and 0 < fill.filled[n] < RARE * fill.rows]
+    kept = _published([n for n in data if n not in {*void, *folded}], kind, present)
     stays = present.fields if present is not None and append else ()
-    types = fill.types | _times(fill, kept, stays)
+    types = fill.types | _codes(fill, kept, stays) | _times(fill, kept, stays)
     fields = [*kind.fields, *(Field(published, types[name]) for name, published in kept.items())]
-    if folded:
+    if folded or rest:
         fields.append(Field(REST, "string", {"zh-CN": "其他属性", "en": "Other properties"}))
     had = present.time_field if present is not None else None
     time = _time_field(wanted, kept, (*fields, *stays), had)
-    return Plan(kind, kept, tuple(folded), types, tuple(fields), fill.times, time)
+    problems = (*_renamed(kept), *_folded(folded), *_unfilled(void))
+    columns = (*folded, *((REST,) if rest else ()))
+    return Plan(kind, kept, columns, types, tuple(fields), fill.times, time, problems)
 
 
-def _of_the_store(names: Iterable[str]) -> set[str]:
-    """Columns that a store adds to every layer: the source id, and beside it the number of the feature."""
-    ours = {name for name in names if name.casefold() == "source_id"}
-    return ours | {name for name in names if ours and name.casefold() == "fid"}
+def _published(names: Sequence[str], kind: Kind, present: FeatureLayer | None) -> dict[str, str]:
+    """Source column → name of its field. No two names differ in case alone, since SQLite's columns cannot:
+    what the layer has goes first, then what comes first in the file; the others get ``_src`` beside a field
+    of ours and ``_`` beside one of the file, in every store."""
+    ours = {f.name.casefold() for f in kind.fields} | _RESERVED
+    spelled = {} if present is None else {f.name.casefold(): f.name for f in present.fields}
+    taken = set(ours)
+    out: dict[str, str] = {}
+    for name in sorted(names, key=lambda name: spelled.get(name.casefold()) != name):
+        if name.casefold() not in taken:
+            out[name] = spelled.get(name.casefold(), name)
+            taken.add(name.casefold())
+    for name in names:
+        if name in out:
+            continue
+        published = f"{name}_src" if name.casefold() in ours else f"{name}_"
+        while published.casefold() in taken:
+            published += "_"
+        taken.add(published.casefold())
+        out[name] = published
+    return {name: out[name] for name in names}
+
+
+def _told(kind: Kind, fill: Fill) -> set[str]:
+    """Source columns that are wholly told by the kind's field of the same name."""
+    numeric = ("integer", "number")
+    out = set()
+    for spec in kind.fields:
+        name = named(fill.filled, spec.name)
+        if name is None:
+            continue
+        found = fill.types[name]
+        if name not in fill.codes and (
+            found == spec.type or not fill.filled[name] or (spec.type == "number" and found in numeric)
+        ):
+            out.add(name)
+    return out
+
+
+def _renamed(kept: Mapping[str, str]) -> Iterator[Problem]:
+    """Which columns are published under another name."""
+    pairs = [f"{name} is {published}" for name, published in kept.items() if name != published]
+    if pairs:
+        reason = f"the layer has other names for columns of the file: {', '.join(map(shown, pairs))}"
+        yield Problem("column.renamed", 0, reason, "noted")
+
+
+def _folded(names: Sequence[str]) -> Iterator[Problem]:
+    if names:
+        reason = (
+            f"{len(names)} columns are filled in fewer than {RARE:.0%} of the rows, and are members of the"
+            f" JSON text in {REST} (filter it with LIKE): {', '.join(map(shown, names))}"
+        )
+        yield Problem("column.folded", 0, reason, "noted")
+
+
+def _unfilled(names: Collection[str]) -> Iterator[Problem]:
+    if names:
+        reason = f"no row fills these columns, and they are left out: {', '.join(map(shown, names))}"
+        yield Problem("column.empty", 0, reason, "noted")
+
+
+def _codes(fill: Fill, kept: Mapping[str, str], stays: Sequence[Field]) -> dict[str, FieldType]:
+    """Codes are text, but for those that are added to a field of numbers."""
+    there = {f.name: f.type for f in stays}
+    return {n: "string" for n in fill.codes if n in kept and there.get(kept[n]) != "integer"}
 
 
 def _times(fill: Fill, kept: Mapping[str, str], stays: Sequence[Field]) -> dict[str, FieldType]:
@@ -237,15 +319,6 @@ def _time_field(
         there = ", ".join(names) or "there is none"
         raise BadParameter("time_field", wanted, f"expected a column of dates or times: {there}")
     return name
-
-
-def _same(name: str, own: Mapping[str, Field], fill: Fill) -> bool:
-    """Whether a source column is wholly told by the kind's field of the same name."""
-    spec = own.get(name.casefold())
-    if spec is None:
-        return False
-    numeric = ("integer", "number")
-    return spec.type == fill.types[name] or (spec.type == "number" and fill.types[name] in numeric)
 
 
 def geometry_type(types: Counter[int]) -> GeometryType:

@@ -17,13 +17,14 @@ from typing import Any
 import pyarrow as pa
 import shapely
 
-from layers import guard, kinds, wkb
+from layers import guard, identity, kinds, wkb
 from layers import manifest as manifests
-from layers.batch import MESH, ROW, SOURCE_ID, WKB
+from layers.batch import MESH, ROW, SOURCE_ID, WKB, properties
 from layers.clean import Cleaner, Findings, implausible
 from layers.columns import Fill, Plan, cells, geometry_type, plan
 from layers.errors import BadFile, BadParameter, Exists, NotFound
 from layers.guard import Limits, Reading
+from layers.identity import Identity
 from layers.kinds import Batch, Kind
 from layers.kinds.base import Columns, Prism
 from layers.model import FeatureLayer, Problem, Report, has_features
@@ -155,14 +156,24 @@ class _Source:
         self.kind = kinds.get(declared.kind) if declared.kind else self._guess()
         self._vertical = ""
         self._crs, place = self._place(declared.crs)
-        self._cleaner = Cleaner(self.kind, place, self.findings)
         meta = reading.meta
+        self._identity = self._identify(declared.id_field)
+        self._cleaner = Cleaner(self.kind, place, self.findings, self._identity)
         zone = declared.time_zone or UTC
         self._fill = Fill(Times(meta["times"], meta["guess_times"], zone, declared.time_field))
         self._parts = 0
         self._plan: Plan | None = None
         self._geometry: GeometryType = "Geometry"
         self._sources: dict[str, Counter[str]] = {}
+
+    def _identify(self, wanted: str | None) -> Identity:
+        """What tells the rows apart, and what is to be said of it. Raises BadParameter."""
+        first = next(self._reading.batches(), None)
+        names = [] if first is None else first.column_names
+        found = identity.choose(self._reading.batches, names, wanted)
+        for problem in found.problems():
+            self.findings.add(problem)
+        return found
 
     def _guess(self) -> Kind:
         """The kind by the columns and shapes of the first batch, noted."""
@@ -171,7 +182,7 @@ class _Source:
         first = next(self._reading.batches(), None)
         if first is None:
             return kinds.KINDS["feature"]
-        names = [n for n in first.column_names if not n.startswith("__")]
+        names = properties(first.column_names)
         filled = {n: 1 - first[n].null_count / len(first) for n in names}
         common = {n: _most_common(first[n]) for n in kinds.signature_columns() if n in names}
         shapes = wkb.shapes(first[WKB].to_pylist())
@@ -238,7 +249,10 @@ class _Source:
             why = f"; the first: {first.rule}: {first.reason}" if first else ""
             read = self._cleaner.read + self._reading.meta["dropped"]
             raise BadFile("file.nothing_kept", f"none of the {read} rows can be kept{why}")
-        self._plan = plan(self.kind, self._fill, present, append=append)
+        bag, ours = self._reading.meta["bag"], self._identity.ours
+        self._plan = plan(self.kind, self._fill, present, append=append, bag=bag, ours=ours)
+        for problem in self._plan.problems:
+            self.findings.add(problem)
         if present is not None and append:
             self._keep_datum(present.vertical_datum)
         had = present.time_field if present is not None else None
@@ -324,6 +338,7 @@ class _Source:
             driver=meta["driver"],
             crs=self._crs,
             encoding=meta["encoding"],
+            identity=self._identity.title,
             time_zone=times.zone_name if times.local.total() else "",
             time_field=(self._plan and self._plan.time_field) or "",
             read=cleaner.read + meta["dropped"],
@@ -344,7 +359,7 @@ def _most_common(column: pa.ChunkedArray) -> str:
 
 
 def _batch(table: pa.Table) -> Batch:
-    columns = {n: cells(table[n]) for n in table.column_names if not n.startswith("__")}
+    columns = {n: cells(table[n]) for n in properties(table.column_names)}
     shapes = wkb.shapes(table[WKB].to_pylist())
     return Batch(columns, table[ROW].to_pylist(), table[SOURCE_ID].to_pylist(), shapes)
 

@@ -213,6 +213,8 @@ class Problem:
 class Report:
     """What a load found and did. Counts are of features.
 
+    ``identity`` says what the source ids are: a column, the feature's own id, the file's own number of the
+    row, or none.
     ``time_zone`` is the one in which times that name none were read, empty where there were no such;
     ``time_field`` is the layer's time, empty where it has none."""
 
@@ -223,6 +225,7 @@ class Report:
     driver: str = ""
     crs: str = ""
     encoding: str = ""
+    identity: str = ""
     time_zone: str = ""
     time_field: str = ""
     read: int = 0

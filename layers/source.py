@@ -24,6 +24,8 @@ class Declared:
     crs: str | None = None
     #: The text encoding, such as GB18030.
     encoding: str | None = None
+    #: The column that identifies a row, or ``none``.
+    id_field: str | None = None
     #: The IANA zone of times that name none.
     time_zone: str | None = None
     #: The column that ``datetime=`` filters by.

@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from layers import instants
+from layers.batch import properties
 from layers.errors import BadParameter, shown
 from layers.kinds.base import Batch, blank
 from layers.model import Problem
@@ -118,9 +119,9 @@ class Times:
 
     def add(self, table: pa.Table) -> None:
         """Look at one batch."""
-        for name in table.column_names:
+        for name in properties(table.column_names):
             column = table[name]
-            if name.startswith("__") or not _is_text(column.type):
+            if not _is_text(column.type):
                 continue
             seen = self.seen.setdefault(name, Seen())
             sure = name in self.declared or name == self.wanted

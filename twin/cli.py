@@ -32,6 +32,10 @@ TimeZone = Annotated[
     str | None, typer.Option(help="The zone of times that name none, such as Asia/Shanghai.")
 ]
 TimeField = Annotated[str | None, typer.Option(help="The column that is the features' time.")]
+IdField = Annotated[
+    str | None,
+    typer.Option("--id", metavar="FIELD|none", help="The column that identifies a row, or none."),
+]
 DEFAULT_CITY = Path("city")
 
 
@@ -66,6 +70,7 @@ def check(
     crs: Annotated[str | None, typer.Option(help="The file's CRS, where it does not say.")] = None,
     encoding: Annotated[str | None, typer.Option(help="The text encoding, where it is not UTF-8.")] = None,
     kind: Annotated[str | None, typer.Option(help="What the rows are: building, pipeline, …")] = None,
+    id_field: IdField = None,
     time_zone: TimeZone = None,
     time_field: TimeField = None,
     whole: Annotated[bool, typer.Option("--whole", help="Look at every row, not at the first.")] = False,
@@ -75,7 +80,13 @@ def check(
     from twin import verbs
 
     declared = Declared(
-        layer=layer, kind=kind, crs=crs, encoding=encoding, time_zone=time_zone, time_field=time_field
+        layer=layer,
+        kind=kind,
+        crs=crs,
+        encoding=encoding,
+        id_field=id_field,
+        time_zone=time_zone,
+        time_field=time_field,
     )
     sys.exit(verbs.check(files, declared, whole=whole, as_json=as_json))
 
@@ -89,6 +100,7 @@ def load(
     kind: Annotated[str | None, typer.Option(help="What the rows are: building, pipeline, …")] = None,
     crs: Annotated[str | None, typer.Option(help="The file's CRS, where it does not say.")] = None,
     encoding: Annotated[str | None, typer.Option(help="The text encoding, where it is not UTF-8.")] = None,
+    id_field: IdField = None,
     time_zone: TimeZone = None,
     time_field: TimeField = None,
     replace: Annotated[bool, typer.Option("--replace", help="The file is the layer's new whole.")] = False,
@@ -110,7 +122,13 @@ def load(
     if file is None or layer_id is None:
         raise typer.BadParameter("a FILE needs --as ID")
     declared = Declared(
-        layer=layer, kind=kind, crs=crs, encoding=encoding, time_zone=time_zone, time_field=time_field
+        layer=layer,
+        kind=kind,
+        crs=crs,
+        encoding=encoding,
+        id_field=id_field,
+        time_zone=time_zone,
+        time_field=time_field,
     )
     verbs.load_file(city, file, layer_id, declared, mode=mode, as_json=as_json)
 

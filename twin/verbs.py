@@ -186,6 +186,7 @@ def show(report: Report, title: str) -> None:
         "driver": report.driver,
         "CRS": report.crs,
         "encoding": report.encoding,
+        "source id": report.identity,
         "times in": report.time_zone,
         "time field": report.time_field,
     }

@@ -58,9 +58,9 @@ class Batch:
         return len(self.rows)
 
     def first(self, aliases: Iterable[str]) -> list[Any]:
-        """The first filled value of each row among the columns of these names (any case)."""
-        names = {name.casefold(): name for name in reversed(list(self.columns))}
-        found = [self.columns[names[a.casefold()]] for a in aliases if a.casefold() in names]
+        """The first filled value of each row among the columns of these names (:func:`named`)."""
+        names = (named(self.columns, alias) for alias in aliases)
+        found = [self.columns[name] for name in names if name is not None]
         values: list[Any] = [None] * len(self)
         for column in reversed(found):
             values = [v if blank(new) else new for v, new in zip(values, column, strict=True)]
@@ -131,6 +131,13 @@ class Kind:
     locates: bool = False
     part_of: str | None = None
     parent: str | None = None
+
+
+def named(names: Iterable[str], wanted: str) -> str | None:
+    """The column of a name: as it is written, else the first that is in any case."""
+    wanted_any = wanted.casefold()
+    alike = [name for name in names if name.casefold() == wanted_any]
+    return wanted if wanted in alike else next(iter(alike), None)
 
 
 def blank(value: Any) -> bool:

@@ -72,6 +72,8 @@ class Sink:
         self.meta: dict[str, Any] = {"driver": "", "crs": None, "encoding": "", "layer": "", "batches": 0}
         # columns that the file types as date or datetime (given as text), and whether its text may be such
         self.meta.update(times={}, guess_times=True)
+        # whether each row has columns of its own, as tags are, or all have those that a person laid out
+        self.meta["bag"] = False
         self.meta["kind"] = None  # what the rows are, where the format says it
         self.problems: list[Problem] = []
         self.dropped = 0

@@ -26,7 +26,7 @@ class Reader:
     endings: tuple[str, ...]
     recognise: Callable[[Sample], bool]
     read: Callable[[Path, Options, Sink], None]
-    confirm: Callable[[Path, Limits], bool] | None = None
+    confirm: Callable[[Sample, Limits], bool] | None = None
     layers: Callable[[Path, Options], list[SourceLayer]] | None = None
     #: The GDAL drivers that it opens files with; all others are switched off.
     drivers: frozenset[str] = frozenset()

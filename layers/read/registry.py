@@ -62,7 +62,7 @@ def choose(sample: Sample, limits: Limits) -> Reader | None:
         if isinstance(each, Refused):
             reason = each.reason if isinstance(each.reason, str) else each.reason(sample, limits)
             raise BadFile(each.rule, f"the file is {reason}")
-        if each.confirm is None or each.confirm(sample.path, limits):
+        if each.confirm is None or each.confirm(sample, limits):
             _agrees(sample, each)
             return each
     if sample.inside is None:

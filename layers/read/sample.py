@@ -24,15 +24,17 @@ _BOMS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """The first 4096 bytes of a file; of a folder or a zip archive also the names of what is inside."""
+    """The first 4096 bytes of a file; of a folder or a zip archive also the names of what is inside.
+    ``encoding`` is that of its text, where one was declared."""
 
     path: Path
     head: bytes = b""
     inside: Literal["folder", "zip"] | None = None
     names: tuple[str, ...] = ()
+    encoding: str | None = None
 
     @classmethod
-    def of(cls, path: Path) -> Self:
+    def of(cls, path: Path, encoding: str | None = None) -> Self:
         """Look at a file or folder. Raises BadFile file.unreadable, file.empty, zip.damaged."""
         try:
             if path.is_dir():
@@ -46,7 +48,7 @@ class Sample:
         if not head:
             raise BadFile("file.empty", f"{shown(path.name)} is empty")
         if not head.startswith(_ZIP_MAGIC):
-            return cls(path, head)
+            return cls(path, head, encoding=encoding)
         try:
             with zipfile.ZipFile(path) as archive:
                 return cls(path, head, "zip", tuple(archive.namelist()))
@@ -59,6 +61,8 @@ class Sample:
         text = self.head
         for bom in _BOMS:
             text = text.removeprefix(bom)
+        if self.head.startswith(_BOMS[1:]):
+            text = text.replace(b"\x00", b"")
         return text.lstrip(b" \t\r\n")
 
     @property

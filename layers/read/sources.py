@@ -33,7 +33,7 @@ class _Choice:
 def read(options: Options, sink: Sink, work: Path) -> None:
     """Read a source; a zip archive is unpacked into the work folder. Raises BadFile."""
     path = Path(options.path)
-    sample = Sample.of(path)
+    sample = Sample.of(path, options.declared.encoding)
     reader = registry.choose(sample, options.limits)
     if reader is not None:
         reader.read(path, options, sink)
@@ -42,7 +42,7 @@ def read(options: Options, sink: Sink, work: Path) -> None:
     if sample.inside == "zip":
         folder, what = work / "unpacked", "zip archive"
         zipped.unpack(path, folder, options.limits)
-    search = _Search(options.limits)
+    search = _Search(options.limits, options.declared.encoding)
     search.look(folder)
     chosen = _chosen(_choices(search, folder, options), search, options, what)
     for name, error in search.others[:_MOST_TOLD]:
@@ -56,8 +56,9 @@ def read(options: Options, sink: Sink, work: Path) -> None:
 class _Search:
     """Goes through a folder for what is read."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, encoding: str | None) -> None:
         self._limits = limits
+        self._encoding = encoding
         self._seen = 0
         self._beside = {ending for each in registry.readers() for ending in each.beside}
         self.parts: list[tuple[Reader, Path]] = []
@@ -87,7 +88,7 @@ class _Search:
     def _take(self, path: Path) -> bool:
         """Whether a file or folder is of a format that is read."""
         try:
-            sample = Sample.of(path)
+            sample = Sample.of(path, self._encoding)
             if path.is_file() and path.stat().st_size > self._limits.size:
                 raise BadFile("limit.bytes", f"it has more than {self._limits.size} bytes")
             reader = registry.choose(sample, self._limits)

@@ -8,27 +8,30 @@ Source: CityJSON specification 2.0.1, https://www.cityjson.org/specs/2.0.1/.
 
 from __future__ import annotations
 
+import codecs
 import gc
+import json
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import orjson
 import pyarrow as pa
 import shapely
 from numpy.typing import NDArray
 
-from layers.batch import MESH, ROW, SOURCE_ID, WKB
+from layers.batch import MESH, ROW, SOURCE_ID, WKB, apart
 from layers.errors import BadFile, shown
 from layers.model import Surface
 from layers.read.base import BATCH_ROWS, Limits, Options, Sink
 from layers.read.faces import Faces, Shell
 from layers.read.format import Format, Reader
-from layers.read.formats.geojson import ENDINGS, is_json
+from layers.read.formats.geojson import ENDINGS, is_json, outlined
 from layers.read.frame import body, is_degrees, metres_of_degrees
-from layers.read.scan import outline_of
+from layers.read.jsontext import loads, utf8
+from layers.read.sample import Sample
+from layers.read.values import Column
 from layers.source import NOTHING, SourceLayer
 
 type Floats = NDArray[np.float64]
@@ -59,58 +62,30 @@ _NESTING = {
 }
 
 
-@dataclass(slots=True)
-class _Column:
-    """The values of one attribute over the features of the file."""
-
-    values: dict[int, Any] = field(default_factory=dict)
-
-    def type(self) -> pa.DataType:
-        """The type that all values share: bool, int64, float64, else text."""
-        values = self.values.values()
-        kinds = set(map(type, values))
-        if kinds <= {bool}:
-            return pa.bool_()
-        if kinds == {int} and all(-(2**63) <= v < 2**63 for v in values):
-            return pa.int64()
-        return pa.float64() if kinds <= {int, float} else pa.string()
-
-    def array(self, rows: range, kind: pa.DataType) -> pa.Array:
-        """The values of some rows as :meth:`type` says."""
-        found = [self.values.get(i) for i in rows]
-        if kind == pa.float64():
-            found = [None if v is None else float(v) for v in found]
-        elif kind == pa.string():
-            found = [None if v is None else _text(v) for v in found]
-        return pa.array(found, kind)
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else orjson.dumps(value).decode()
-
-
-def _is_cityjson(path: Path, limits: Limits) -> bool:
-    """By the top-level ``type``. Raises BadFile json.*."""
-    return outline_of(path, limits.depth).value("type") in ("CityJSON", "CityJSONFeature")
+def _is_cityjson(sample: Sample, limits: Limits) -> bool:
+    """By the ``type`` of a single text. Raises BadFile json.*."""
+    outline = outlined(sample, limits)
+    return len(outline.values) == 1 and outline.value("type") in ("CityJSON", "CityJSONFeature")
 
 
 def read(path: Path, options: Options, sink: Sink) -> None:
     """Read a file. Raises BadFile cityjson.version, cityjson.shape, cityjson.vertices, json.syntax,
     limit.columns."""
-    city = _load(path)
+    text = utf8(path, options.declared.encoding)
+    text.tell(sink)
+    city = _load(text.path)
     vertices = _vertices(city)
     metadata = city.get("metadata")
     reference = metadata.get("referenceSystem") if isinstance(metadata, dict) else None
-    sink.meta.update(
-        driver="CityJSON", kind="cim", encoding="utf-8", crs=reference if isinstance(reference, str) else None
-    )
+    sink.meta.update(driver="CityJSON", kind="cim", crs=reference if isinstance(reference, str) else None)
     _write(_Objects(city, vertices, options, sink), sink, options.limits.columns)
 
 
 def layers(path: Path, options: Options) -> list[SourceLayer]:
     """The file as one layer. Raises BadFile."""
     whole = replace(options, declared=NOTHING)
-    objects = _Objects(_load(path), np.empty((0, 3)), whole, Sink(path.parent))
+    city = _load(utf8(path, options.declared.encoding).path)
+    objects = _Objects(city, np.empty((0, 3)), whole, Sink(path.parent))
     return [SourceLayer("", sum(1 for _ in objects.bodies()), "Solid")]
 
 
@@ -118,8 +93,8 @@ def _load(path: Path) -> dict[str, Any]:
     """The file's outermost object. Raises BadFile."""
     gc.disable()  # orjson builds millions of lists; collecting between them is most of the time
     try:
-        city = orjson.loads(path.read_bytes())
-    except orjson.JSONDecodeError as error:
+        city = loads(path.read_bytes().removeprefix(codecs.BOM_UTF8))
+    except json.JSONDecodeError as error:
         raise BadFile("json.syntax", f"line {error.lineno}, column {error.colno}: {error.msg}") from error
     _check(city)
     loaded: dict[str, Any] = city
@@ -411,10 +386,12 @@ def _write(objects: _Objects, sink: Sink, most_columns: int) -> None:
     ids: list[str] = []
     bodies: list[bytes | None] = []
     bases: list[bytes] = []
-    columns: dict[str, _Column] = {}
+    columns: dict[str, Column] = {}
+    values: list[dict[str, Any]] = []
     for row, object_id, shell, base, attributes in objects:
         for name, value in attributes.items():
-            columns.setdefault(name, _Column()).values[len(rows)] = value
+            columns.setdefault(name, Column()).add(value)
+        values.append(attributes)
         if len(columns) > most_columns:
             raise BadFile("limit.columns", f"the city objects have more than {most_columns} attributes")
         rows.append(row)
@@ -428,7 +405,8 @@ def _write(objects: _Objects, sink: Sink, most_columns: int) -> None:
         )
     if not any(bodies):
         sink.meta["kind"] = None
-    types = {name: column.type() for name, column in columns.items()}
+    names = apart(columns)
+    sink.meta["bag"] = any(column.present < len(rows) for column in columns.values())
     for start in range(0, len(rows), BATCH_ROWS):
         part = range(start, min(start + BATCH_ROWS, len(rows)))
         table: dict[str, Any] = {
@@ -437,7 +415,8 @@ def _write(objects: _Objects, sink: Sink, most_columns: int) -> None:
             SOURCE_ID: pa.array([ids[i] for i in part], pa.string()),
             MESH: pa.array([bodies[i] for i in part], pa.binary()),
         }
-        table.update({name: column.array(part, types[name]) for name, column in columns.items()})
+        for called, (name, column) in zip(names, columns.items(), strict=True):
+            table[called] = column.array([values[i].get(name) for i in part])
         sink.batch(pa.table(table))
     sink.meta["features"] = len(rows)
 

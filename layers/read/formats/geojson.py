@@ -1,102 +1,306 @@
-"""GeoJSON (RFC 7946) as one text, and as one feature a line (RFC 8142)."""
+"""GeoJSON (RFC 7946) as one text, and as texts one after the other: by lines, printed over several, or each
+behind a record separator (RFC 8142)."""
 
 from __future__ import annotations
 
-import re
+import mmap
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-import orjson
+import numpy as np
+import pyarrow as pa
 
+from layers.batch import FID, ROW, SOURCE_ID, WKB, apart
 from layers.errors import BadFile, shown
-from layers.read import gdal
-from layers.read.base import Limits, Options, Sink
+from layers.identity import OURS
+from layers.read import geojsonshape
+from layers.read.base import BATCH_ROWS, Limits, Options, Sink
 from layers.read.format import Format, Reader, Refused
+from layers.read.jsontext import loads, utf8
 from layers.read.sample import Sample
-from layers.read.scan import outline_of
+from layers.read.scan import Outline, outline_of
+from layers.read.values import Column
+from layers.source import SourceLayer
 
-#: Both JSON formats are found under each of these names.
-ENDINGS = (".geojson", ".json", ".cityjson")
-SEQUENCE_ENDINGS = (".jsonl", ".geojsonl")
-_TYPES = frozenset(
+#: All JSON formats are found under each of these names.
+ENDINGS = (".geojson", ".json", ".cityjson", ".jsonl", ".geojsonl", ".geojsons", ".geojsonseq", ".ndjson")
+_GEOMETRIES = frozenset(
     {
-        *("FeatureCollection", "Feature", "Point", "MultiPoint", "LineString", "MultiLineString"),
+        *("Point", "MultiPoint", "LineString", "MultiLineString"),
         *("Polygon", "MultiPolygon", "GeometryCollection"),
     }
 )
+_TYPES = _GEOMETRIES | {"FeatureCollection", "Feature"}
+#: Members of a feature that are no properties, and of which nothing is lost.
+_MEMBERS = frozenset({"type", "id", "geometry", "properties", "bbox"})
+_BLANK = b" \t\r\n\x1e"
+#: Members that a reason names.
+_LISTED = 20
 
 
 def is_json(sample: Sample) -> bool:
     """Whether the text begins as a JSON object does."""
-    return sample.text.startswith((b"{", b"\x1e{"))
+    return sample.text.startswith((b"{", b"\x1e"))
+
+
+def outlined(sample: Sample, limits: Limits) -> Outline:
+    """Where what lies in a JSON file, once in UTF-8. Raises BadFile json.*."""
+    return outline_of(utf8(sample.path, sample.encoding).path, limits.depth)
+
+
+def _is_one(sample: Sample, limits: Limits) -> bool:
+    """By the ``type`` of a single text (RFC 7946, section 3)."""
+    outline = outlined(sample, limits)
+    return len(outline.values) == 1 and not _is_sequence(sample) and outline.value("type") in _TYPES
+
+
+def _is_several(sample: Sample, limits: Limits) -> bool:
+    outline = outlined(sample, limits)
+    kinds = _TYPES | {"CityJSON", "CityJSONFeature"}
+    return (len(outline.values) > 1 or _is_sequence(sample)) and outline.value("type") in kinds
 
 
 def _is_sequence(sample: Sample) -> bool:
-    return is_json(sample) and sample.ending in SEQUENCE_ENDINGS
-
-
-def _is_geojson(path: Path, limits: Limits) -> bool:
-    """By the top-level ``type`` (RFC 7946 section 3). Raises BadFile json.*."""
-    return outline_of(path, limits.depth).value("type") in _TYPES
+    """Whether a single text may be the only one of several."""
+    return sample.text.startswith(b"\x1e") or sample.ending in (".jsonl", ".geojsonl", ".ndjson")
 
 
 def _other(sample: Sample, limits: Limits) -> str:
     """What JSON is that no reader took."""
-    kind = outline_of(sample.path, limits.depth).value("type")
+    kind = outlined(sample, limits).value("type")
     what = f'its "type" is {shown(kind)}' if kind else 'it has no "type"'
     return f"JSON but neither GeoJSON nor CityJSON: {what}"
 
 
 def read(path: Path, options: Options, sink: Sink) -> None:
-    """Read one GeoJSON text. Raises BadFile."""
-    from layers.read import vector
-
-    numbered, encoding = _has_integer_ids(path), options.declared.encoding
-    vector.read(path, options, sink, "GeoJSON", encoding=encoding, numbered=numbered)
-
-
-def read_sequence(path: Path, options: Options, sink: Sink) -> None:
-    """Read a sequence of features. Raises BadFile, among others cityjson.sequence."""
-    from layers.read import vector
-
-    with path.open("rb") as file:
-        head = file.read(65_536)
-    if b'"CityJSON"' in head or b'"CityJSONFeature"' in head:
+    """Read one GeoJSON text, or several. Raises BadFile: file.damaged, limit.columns, cityjson.sequence."""
+    text = utf8(path, options.declared.encoding)
+    outline = outline_of(text.path, options.limits.depth)
+    several = len(outline.values) > 1
+    if several and outline.value("type") in ("CityJSON", "CityJSONFeature"):
         raise BadFile(
             "cityjson.sequence", "CityJSON text sequences are not read yet; join them to one CityJSON file"
         )
-    numbered, encoding = _has_integer_ids(path), options.declared.encoding
-    vector.read(path, options, sink, "GeoJSONSeq", encoding=encoding, numbered=numbered)
+    text.tell(sink)
+    with text.path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        source = _Source(data, outline, sink)
+        sink.meta.update(driver="GeoJSONSeq" if several else "GeoJSON", crs=source.crs())
+        columns = _learn(source, options)
+        _write(source, columns, options, sink)
 
 
-def _has_integer_ids(path: Path) -> bool:
-    """Whether the features of a GeoJSON file carry integer ids; GDAL invents them where they are absent."""
-    with path.open("rb") as file:
-        head = file.read(1 << 20)
-    feature = re.search(rb'\{[^{}]*?"type"\s*:\s*"Feature"', head)
-    if feature is None:
-        return False
-    part = _first_object(head, feature.start())
-    if part is None:
-        return False
+def layers(path: Path, options: Options) -> list[SourceLayer]:
+    """The file as one layer. Raises BadFile json.*."""
+    text = utf8(path, options.declared.encoding)
+    outline = outline_of(text.path, options.limits.depth)
+    with text.path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        kinds: set[str] = set()
+        count = 0
+        for batch in _Source(data, outline, Sink(path.parent)).batches():
+            count += len(batch)
+            shapes = (feature.get("geometry") for _, feature in batch)
+            kinds.update(str(shape.get("type")) for shape in shapes if isinstance(shape, dict))
+    return [SourceLayer("", count, kinds.pop() if len(kinds) == 1 else "Unknown")]
+
+
+class _Source:
+    """The features of a file, in the order of the file."""
+
+    def __init__(self, data: mmap.mmap, outline: Outline, sink: Sink) -> None:
+        self._data = data
+        self._outline = outline
+        self._sink = sink
+        self._one = len(outline.values) == 1
+        #: Rows that are no feature, told once.
+        self._told: set[int] = set()
+
+    def crs(self) -> str | None:
+        """What the member ``crs`` of 2008 says, null where it is not known; WGS 84 without that member."""
+        if not self._one or "crs" not in self._outline.members:
+            return "EPSG:4326"
+        span = self._outline.span("crs")
+        found = loads(self._data[slice(*span)]) if span else None
+        says = found.get("properties") if isinstance(found, dict) else None
+        if not isinstance(says, dict):
+            return None
+        name = says.get("name", says.get("code"))
+        return f"EPSG:{name}" if isinstance(name, int) else name if isinstance(name, str) else None
+
+    def batches(self, most: int | None = None) -> Iterator[list[tuple[int, Mapping[str, Any]]]]:
+        """(row, feature) of some features at a time, of about the first ``most``. Raises BadFile
+        file.damaged."""
+        outline = self._outline
+        whole = self._one and outline.value("type") == "FeatureCollection"
+        spans = outline.inside("features") if whole else outline.values
+        row = 0
+        for start in range(0, len(spans), BATCH_ROWS):
+            out = []
+            for value in self._values(spans[start : start + BATCH_ROWS], row):
+                for feature in _features(value):
+                    row += 1
+                    if isinstance(feature, Mapping):
+                        out.append((row, feature))
+                    else:
+                        self._drop(row, "the text is no GeoJSON feature")
+            yield out
+            if most is not None and row >= most:
+                return
+
+    def _values(self, spans: np.ndarray, row: int) -> Iterator[Any]:
+        """The JSON values of some spans; None for one of several that cannot be read."""
+        parts = [self._data[start:end] for start, end in spans.tolist()]
+        try:
+            yield from loads(b"[" + b",".join(parts) + b"]")
+            return
+        except ValueError:
+            pass
+        for number, part in enumerate(parts, row + 1):
+            try:
+                value = loads(part)
+            except ValueError as error:
+                if self._one:
+                    raise BadFile("file.damaged", f"feature {number} is not JSON: {shown(error)}") from error
+                value = None
+            yield value
+
+    def _drop(self, row: int, reason: str) -> None:
+        if row not in self._told:
+            self._told.add(row)
+            self._sink.drop("json.syntax", reason, row)
+
+
+def _features(value: Any) -> Iterator[Any]:
+    """The features that a GeoJSON text holds; None for what is none."""
+    kind = value.get("type") if isinstance(value, dict) else None
+    if kind == "FeatureCollection" and isinstance(value.get("features"), list):
+        for member in value["features"]:
+            yield from _features(member)
+    elif kind in _GEOMETRIES:
+        yield {"type": "Feature", "geometry": value, "properties": {}}
+    else:
+        yield value if kind == "Feature" else None
+
+
+def _properties(feature: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Those of a feature; of one that has no such member (section 3.2 demands it) its other members."""
+    if "properties" not in feature:
+        return {name: value for name, value in feature.items() if name not in _MEMBERS}
+    found = feature["properties"]
+    return found if isinstance(found, dict) else {}
+
+
+@dataclass(slots=True)
+class _Learnt:
+    """What all features say: columns, whether ids merely count them or some are whole numbers, members
+    beside properties."""
+
+    columns: dict[str, Column] = field(default_factory=dict)
+    counted: bool = True
+    whole: bool = False
+    rows: int = 0
+    others: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def numbers(self) -> bool:
+        """Whether the ids are numbers of rows: they count them, or are those of the store which wrote the
+        file and kept the source's own as a property."""
+        return self.counted or (self.whole and any(name.casefold() == OURS for name in self.columns))
+
+
+def _learn(source: _Source, options: Options) -> _Learnt:
+    """First pass. Raises BadFile limit.columns."""
+    learnt = _Learnt()
+    columns = learnt.columns
+    for batch in source.batches(options.limits.rows):
+        for _, feature in batch:
+            for name, value in _properties(feature).items():
+                column = columns.get(name)
+                if column is None:
+                    column = columns[name] = Column()
+                column.add(value)
+            learnt.counted = learnt.counted and _id(feature) in (str(learnt.rows), str(learnt.rows + 1))
+            learnt.whole = learnt.whole or type(feature.get("id")) is int
+            learnt.rows += 1
+            if "properties" in feature and not feature.keys() <= _MEMBERS:
+                for name in feature.keys() - _MEMBERS:
+                    learnt.others[name] = learnt.others.get(name, 0) + 1
+        if len(columns) > options.limits.columns:
+            raise BadFile("limit.columns", f"the file has more than {options.limits.columns} columns")
+    return learnt
+
+
+def _write(source: _Source, learnt: _Learnt, options: Options, sink: Sink) -> None:
+    """Second pass: the batches, and what is to be said of the whole."""
+    names = dict(zip(learnt.columns, apart(learnt.columns), strict=True))
+    sink.meta["bag"] = any(column.present < learnt.rows for column in learnt.columns.values())
+    measured = rows = 0
+    for batch in source.batches(options.limits.rows):
+        shapes = []
+        for row, feature in batch:
+            blob, measures = _shape(feature, row, options, sink)
+            shapes.append(blob)
+            measured += measures
+            rows = row
+        if batch:
+            sink.batch(_table(batch, shapes, learnt, names))
+        if sink.enough(options.limits, rows):
+            break
+    sink.meta["features"] = rows
+    if measured:
+        sink.note("geometry.measure", f"positions of {measured} rows have a fourth number, which is left out")
+    if learnt.others:
+        told = ", ".join(f"{shown(n)} ({count})" for n, count in list(learnt.others.items())[:_LISTED])
+        reason = f"members of features that are no properties are left out (rows): {told}"
+        sink.note("column.member", reason)
+    if renamed := [f"{shown(name)} is {shown(to)}" for name, to in names.items() if name != to]:
+        sink.note("column.renamed", f"columns are called otherwise: {', '.join(renamed)}")
+
+
+def _shape(feature: Mapping[str, Any], row: int, options: Options, sink: Sink) -> tuple[bytes | None, bool]:
+    """A feature's WKB, None where it has none or one that cannot be read, and whether it lost measures."""
+    geometry = feature.get("geometry")
+    if geometry is None:
+        return None, False
     try:
-        value = orjson.loads(part)
-    except orjson.JSONDecodeError:
-        return False
-    return isinstance(value, dict) and isinstance(value.get("id"), int)
+        blob, measured = geojsonshape.wkb(geometry)
+    except (ValueError, OverflowError, TypeError) as error:
+        sink.note("geometry.unreadable", f"the geometry cannot be read: {shown(error)}", row, _id(feature))
+        return None, False
+    if len(blob) > options.limits.vertices * 16 + 64:
+        sink.note("limit.vertices", f"the geometry has more than {options.limits.vertices} vertices", row)
+        return None, False
+    return blob, measured
 
 
-def _first_object(data: bytes, start: int) -> bytes | None:
-    """The JSON object that begins at a position, if it ends within the data."""
-    depth = 0
-    for match in re.finditer(rb'"(?:[^"\\]|\\.)*"|[{}]', data[start:]):
-        token = match.group()
-        if token == b"{":
-            depth += 1
-        elif token == b"}":
-            depth -= 1
-            if depth == 0:
-                return data[start : start + match.end()]
-    return None
+def _id(feature: Mapping[str, Any]) -> str | None:
+    """The feature's own id: a text or a number (section 3.2)."""
+    value = feature.get("id")
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return None if value is None or isinstance(value, bool | list | dict) or value == "" else str(value)
+
+
+def _table(
+    batch: list[tuple[int, Mapping[str, Any]]],
+    shapes: list[bytes | None],
+    learnt: _Learnt,
+    names: Mapping[str, str],
+) -> pa.Table:
+    """The reader's table."""
+    ids = pa.array([_id(feature) for _, feature in batch], pa.string())
+    none = pa.nulls(len(batch), pa.string())
+    out: dict[str, Any] = {
+        ROW: pa.array([row for row, _ in batch], pa.int64()),
+        WKB: pa.array(shapes, pa.binary()),
+        SOURCE_ID: none if learnt.numbers else ids,
+        FID: ids if learnt.numbers else none,
+    }
+    found = [_properties(feature) for _, feature in batch]
+    for name, column in learnt.columns.items():
+        out[names[name]] = column.array([each.get(name) for each in found])
+    return pa.table(out)
 
 
 FORMATS: tuple[Format, ...] = (
@@ -104,20 +308,19 @@ FORMATS: tuple[Format, ...] = (
         name="geojson",
         titles={"en": "GeoJSON", "zh-CN": "GeoJSON"},
         endings=ENDINGS,
-        recognise=lambda sample: is_json(sample) and not _is_sequence(sample),
-        confirm=_is_geojson,
+        recognise=is_json,
+        confirm=_is_one,
         read=read,
-        layers=gdal.listing("GeoJSON"),
-        drivers=frozenset({"GeoJSON"}),
+        layers=layers,
     ),
     Reader(
         name="geojsonseq",
         titles={"en": "GeoJSON lines", "zh-CN": "GeoJSON 行"},
-        endings=SEQUENCE_ENDINGS,
-        recognise=_is_sequence,
-        read=read_sequence,
-        layers=gdal.listing("GeoJSONSeq"),
-        drivers=frozenset({"GeoJSONSeq"}),
+        endings=ENDINGS,
+        recognise=is_json,
+        confirm=_is_several,
+        read=read,
+        layers=layers,
     ),
     Refused(is_json, "json.not_geojson", _other),
 )

@@ -35,8 +35,8 @@ _MOST_NESTING = 16
 _MOST_CELL = 4 << 20
 #: What every filled cell of a column looks like, the narrowest first; any other column is text.
 _READ: tuple[tuple[pa.DataType, re.Pattern[str]], ...] = (
-    (pa.int64(), re.compile(r"^-?(0|[1-9]\d{0,17})$")),
-    (pa.float64(), re.compile(r"^-?(0|[1-9]\d{0,17}|(0|[1-9]\d*)\.\d+([eE][+-]?\d{1,3})?)$")),
+    (pa.int64(), re.compile(r"^-?(0|[1-9]\d{0,14})$")),
+    (pa.float64(), re.compile(r"^-?(0|[1-9]\d{0,14}|(0|[1-9]\d*)\.\d+([eE][+-]?\d{1,3})?)$")),
     (pa.bool_(), re.compile(r"^(true|false)$", re.IGNORECASE)),
 )
 _VALUES: Mapping[pa.DataType, Callable[[str], Any]] = {

@@ -61,7 +61,7 @@ def test_all_of_helsinki(store: Any) -> None:
     assert reports["buildings"].sources["height_source"] == {"measured": 16, "levels": 138, "default": 292}
     assert reports["pipelines"].sources["diameter_source"] == {"measured": 38, "default": 40}
     rules = Counter(p.rule for p in reports["pipelines"].problems)
-    assert rules == {"diameter.converted": 2, "diameter.unreadable": 1}
+    assert rules == {"diameter.converted": 2, "diameter.unreadable": 1, "column.folded": 1}
     media = Counter(store.rows("pipelines").properties["medium"])
     assert media == {"water": 42, "heat": 20, "gas": 10, "cooling": 5, "unknown": 1}
     classes = Counter(store.rows("street_assets").properties["class"])
@@ -158,20 +158,19 @@ def test_bad_rows_are_quarantined_with_rule_row_and_reason(store: Any, tmp_path:
         feature(polygon(BOW_TIE), "crossed"),
         feature(None, "bare"),
         feature(polygon([[[nan, 60], [24.9, 60], [24.9, 60.1], [nan, 60]]]), "nan"),
-        feature(polygon(SQUARE), "good"),
+        feature(polygon(SQUARE), "equal"),
         feature(point(24.9, 60.1), "dot"),
         feature(polygon([[[24.9, 60.1], [24.91, 60.1], [24.9, 60.1], [24.9, 60.1]]]), "flat"),
         feature(polygon([[[200, 60], [201, 60], [201, 61], [200, 60]]]), "far"),
         feature(polygon([[[24.9, 60.1], [24.91, 60.1], [24.91, 60.11], [24.9, 60.11]]]), "open"),
     )
     report = load.run(store, file, Declared(kind="building"), layer_id="houses")
-    assert (report.read, report.kept, report.repaired, report.quarantined) == (9, 3, 1, 6)
+    assert (report.read, report.kept, report.repaired, report.quarantined) == (9, 4, 1, 5)
     told = {(p.source_id, p.row, p.rule, p.action) for p in report.problems}
     assert told >= {
         ("crossed", 2, "geometry.invalid", "repaired"),
         ("bare", 3, "geometry.missing", "quarantined"),
         ("nan", 4, "geometry.nan", "quarantined"),
-        ("good", 5, "id.duplicate", "quarantined"),
         ("dot", 6, "geometry.type", "quarantined"),
         ("flat", 7, "geometry.degenerate", "quarantined"),
         ("far", 8, "geometry.range", "quarantined"),

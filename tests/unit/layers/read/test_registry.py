@@ -45,7 +45,7 @@ def test_each_declares_what_a_person_and_gdal_need() -> None:
     for reader in readers:
         assert {"en", "zh-CN"} <= set(reader.titles)
         assert all(ending.startswith(".") and ending == ending.casefold() for ending in reader.endings)
-    assert registry.drivers() == {"GPKG", "FlatGeobuf", "ESRI Shapefile", "GeoJSON", "GeoJSONSeq"}
+    assert registry.drivers() == {"GPKG", "FlatGeobuf", "ESRI Shapefile"}
 
 
 def test_what_is_never_read_is_asked_first_and_what_has_no_mark_last() -> None:

@@ -1,0 +1,160 @@
+"""Which column tells the rows of a source apart: proven on the rows, never assumed from a name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from layers.batch import FID, ROW, SOURCE_ID, WKB, properties
+from layers.errors import BadParameter, shown
+from layers.kinds.base import text
+from layers.model import Problem
+
+#: What a declaration says for: rows have no source id.
+NONE = "none"
+#: What a store calls the source id; a file that it wrote has it beside its own number, the fid.
+OURS = "source_id"
+#: Columns that may identify a row, best first; compared without regard to case.
+_NAMES = (
+    *("gml_id", "gml:id", "标准编码", "标识码", "bsm", "uuid", "guid", "globalid", "global_id"),
+    *("@id", "osm_id", "id", "objectid", "objectid_1", "oid", "fid", "ogc_fid"),
+)
+_TITLES = {SOURCE_ID: "the feature's own id", FID: "the file's own number of the row"}
+
+type Batches = Callable[[], Iterator[pa.Table]]
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """``column`` of the batches holds the source ids, none where it is None. ``declared``: a row that
+    repeats one is set aside; else none does. ``ours`` are columns of a file that a store wrote, which
+    are no properties; ``rejected`` says why columns that are called like an id are none."""
+
+    column: str | None
+    declared: bool = False
+    ours: frozenset[str] = frozenset()
+    rejected: tuple[str, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """What a report calls it."""
+        if self.column is None:
+            return NONE
+        return _TITLES.get(self.column, self.column)
+
+    def of(self, table: pa.Table) -> list[str | None]:
+        """The source id of every row of a batch."""
+        return [None] * len(table) if self.column is None else _texts(table, self.column)
+
+    def problems(self) -> list[Problem]:
+        """What is to be said of the choice: nothing where the source says its ids itself."""
+        out = []
+        if fid := next((name for name in self.ours if name.casefold() != OURS), None):
+            reason = f"a store wrote the file; {fid} is its number of a feature there, and is left out"
+            out.append(Problem("column.own", 0, reason, "noted"))
+        plain = self.declared or self.column in (None, SOURCE_ID) or self.column in self.ours
+        if self.rejected or not plain:
+            chosen = "rows have no source id" if self.column is None else f"the source id is {self.title}"
+            reason = "; ".join((chosen, *self.rejected))
+            out.append(Problem("id.chosen", 0, reason, "noted"))
+        return out
+
+
+def choose(batches: Batches, names: Iterable[str], wanted: str | None = None) -> Identity:
+    """The identity of a source's rows. ``names`` are the columns of its batches.
+
+    ``wanted`` is a column, or ``none``. Else the first that is filled in every row and different in each:
+    a column ``source_id`` (it alone may have blanks: a store's features need none), the id that the format
+    gives a feature, columns of known names, and the file's own number of a row. Rows without a geometry,
+    which no layer takes, prove nothing. Raises BadParameter for a wanted column that is not there."""
+    columns = list(names)
+    data = properties(columns)
+    if wanted is not None and wanted.casefold() == NONE and NONE not in data:
+        return Identity(None, declared=True)
+    if wanted is not None:
+        return Identity(_named(wanted, columns), declared=True)
+    rejected: list[str] = []
+    ours: frozenset[str] = frozenset()
+    if own := next((name for name in data if name.casefold() == OURS), None):
+        fault = _fault(batches, own, blanks=True)
+        if fault is None or fault == _BLANK:
+            ours = frozenset({own, *(name for name in data if name.casefold() == "fid")})
+        if fault is None:
+            return Identity(own, ours=ours)
+        rejected += [fault] if fault != _BLANK else []
+    for column in _candidates(columns, data):
+        if column in ours or (column == FID and ours):
+            continue  # the number is that of the store which wrote the file
+        fault = _fault(batches, column)
+        if fault is None:
+            return Identity(column, ours=ours, rejected=tuple(rejected))
+        rejected += [fault] if fault != _BLANK else []
+    return Identity(None, ours=ours, rejected=tuple(rejected))
+
+
+def _named(wanted: str, columns: list[str]) -> str:
+    data = properties(columns)
+    alike = [name for name in data if name.casefold() == wanted.casefold()]
+    if wanted in data:
+        return wanted
+    if len(alike) == 1:
+        return alike[0]
+    if not alike and wanted.casefold() in ("id", "fid"):  # what formats call that of a feature
+        return FID if FID in columns and wanted.casefold() == "fid" else SOURCE_ID
+    raise BadParameter(
+        "id_field", wanted, f"a column of the file, or {NONE}: {', '.join(map(shown, data[:20]))}"
+    )
+
+
+def _candidates(columns: list[str], data: list[str]) -> list[str]:
+    """Columns that may identify a row, best first."""
+    known = [name for word in _NAMES for name in data if name.casefold() == word]
+    return [SOURCE_ID, *known, *((FID,) if FID in columns else ())]
+
+
+#: Said of a column that has no value at all.
+_BLANK = "blank"
+
+
+def _fault(batches: Batches, column: str, *, blanks: bool = False) -> str | None:
+    """Why a column does not identify the rows; None if it does."""
+    seen: dict[str, int] = {}
+    empty = 0
+    title = _TITLES.get(column, shown(column))
+    for table in batches():
+        placed = pc.is_valid(table[WKB]).to_pylist()
+        rows = table[ROW].to_pylist()
+        for row, value, counts in zip(rows, _texts(table, column), placed, strict=True):
+            if not counts:
+                continue
+            if value is None:
+                empty = empty or row
+            elif value in seen:
+                return f"{title} is {shown(value)} in rows {seen[value]} and {row}"
+            else:
+                seen[value] = row
+            if empty and seen and not blanks:
+                return f"{title} is empty in row {empty}"
+    return None if seen else _BLANK
+
+
+def _texts(table: pa.Table, column: str) -> list[str | None]:
+    """A column as source ids. Where a ``source_id`` says nothing the feature's own id does; an OSM id is
+    unique with its type only, which is put before it."""
+    if column not in table.column_names:
+        return [None] * len(table)
+    found = table[column].to_pylist()
+    if column in (SOURCE_ID, FID):
+        return list(found)
+    values = [text(value) for value in found]
+    if column.casefold() == OURS:
+        return [value or own for value, own in zip(values, table[SOURCE_ID].to_pylist(), strict=True)]
+    if column.casefold() == "osm_id" and "osm_type" in table.column_names:
+        kinds = table["osm_type"].to_pylist()
+        return [
+            f"{kind}/{value}" if kind and value else value for kind, value in zip(kinds, values, strict=True)
+        ]
+    return values

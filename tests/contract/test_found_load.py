@@ -1,0 +1,136 @@
+"""Files of ``tests/found`` that once went wrong: each with what is right."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from layers import load
+from layers.model import Report
+from layers.query import Query
+from layers.source import NOTHING, Declared
+from layers.store import geopackage
+
+FOUND = Path(__file__).parents[1] / "found"
+
+
+@dataclass(frozen=True)
+class Right:
+    """What a load of a file gives: rows kept, identity, rules that it tells (at least), and values of some
+    properties, by name, in the order of the rows."""
+
+    file: str
+    kept: int
+    identity: str = "none"
+    declared: Declared = NOTHING
+    told: tuple[str, ...] = ()
+    values: Mapping[str, list[Any]] = field(default_factory=dict)
+    silent: tuple[str, ...] = ()  # rules that it does not tell
+
+
+RIGHT = (
+    Right(
+        "load/01-arcgis-id-zero.shp",
+        5,
+        told=("id.chosen", "encoding.sniffed"),
+        values={"Id": [0] * 5, "name": [f"井{i}" for i in range(5)]},
+    ),
+    Right("load/01c-property-id-text.geojson", 4, told=("id.chosen",), values={"id": ["路灯"] * 4}),
+    Right("load/01e-dup-feature-ids.geojson", 4, told=("id.chosen",), values={"source_id": [None] * 4}),
+    Right(
+        "load/07-sixty-columns.csv",
+        30,
+        values={f"属性{i + 1}": [f"v{r}_{i}" for r in range(30)] for i in range(60)},
+    ),
+    Right(
+        "load/10-long-codes.csv",
+        4,
+        values={"地址编码": [f"42010600100100012{i}" for i in range(4)]},
+    ),
+    Right("load/13-newline.geojson", 4, values={"n": [0, 1, 2, 3]}),
+    Right("load/13c-newline.ndjson", 4, values={"n": [0, 1, 2, 3]}),
+    Right("load/03g-gbk.geojson", 4, told=("encoding.sniffed",)),
+    Right("load/03g-gbk.geojson", 4, declared=Declared(encoding="GBK"), silent=("encoding.sniffed",)),
+    Right(
+        "load/16-name-Name.geojson",
+        1,
+        identity="ID",
+        told=("column.renamed",),
+        values={"name": ["解放大道"], "Name_src": ["folder-1"], "ID": [5], "Id_": [6]},
+    ),
+    Right(
+        "serve/06-integer-property-id.geojson",
+        3,
+        identity="id",
+        values={"id": [11, 22, 33], "source_id": ["11", "22", "33"]},
+    ),
+    Right(
+        "serve/06-case-twins.geojson",
+        2,
+        identity="the feature's own id",
+        told=("column.renamed",),
+        values={
+            "name": ["Rautatientori", "Kaisaniemi"],
+            "NAME_src": ["RAUTATIENTORI", "KAISANIEMI"],
+            "fixme": ["check", None],
+            "FIXME_": ["survey 2026", "survey 2027"],
+            "ID": ["A-1", "A-2"],
+        },
+    ),
+    Right(
+        "serve/14-names.geojson",
+        30,
+        identity="the feature's own id",
+        values={"id": [f"S/{i}" for i in range(30)], "fid_src": list(range(900, 930))},
+    ),
+)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Any]:
+    opened = geopackage.open(tmp_path / "city.gpkg")
+    yield opened
+    opened.close()
+
+
+def rows(store: Any, layer_id: str = "found") -> list[dict[str, Any]]:
+    """The properties of all features as a client gets them."""
+    page = store.items(layer_id, Query(limit=1000)).features
+    return [feature["properties"] for feature in json.loads(b"[" + page + b"]")]
+
+
+@pytest.mark.parametrize("right", RIGHT, ids=lambda right: f"{right.file}{right.declared.encoding or ''}")
+def test_what_went_wrong_is_right(store: Any, right: Right) -> None:
+    checked = load.check(FOUND / right.file, right.declared, layer_id="found")
+    report = load.run(store, FOUND / right.file, right.declared, layer_id="found")
+    for each in (checked, report):
+        assert (each.kept, each.quarantined, each.identity) == (
+            right.kept,
+            each.read - right.kept,
+            right.identity,
+        )
+        rules = [problem.rule for problem in each.problems]
+        assert set(right.told) <= set(rules)
+        assert not set(right.silent) & set(rules)
+    found = rows(store)
+    assert {name: [row[name] for row in found] for name in right.values} == dict(right.values)
+    assert_all_is_told(store, report)
+
+
+def assert_all_is_told(store: Any, report: Report) -> None:
+    """No two columns differ in case alone, and each is one that a filter takes."""
+    names = [f.name for f in store.layer(report.layer).fields]
+    assert len({name.casefold() for name in names}) == len(names)
+
+
+def test_the_property_id_finds_its_features_next_year(store: Any) -> None:
+    load.run(store, FOUND / "serve/06-integer-property-id.geojson", layer_id="found")
+    again = FOUND / "serve/06-integer-property-id-next-year.geojson"
+    report = load.run(store, again, layer_id="found", mode="replace")
+    assert (report.created, report.updated, report.unchanged, report.deleted) == (0, 3, 0, 0)
+    assert [row["name"] for row in rows(store)] == ["t1 moved", "t2 moved", "t3 moved"]
