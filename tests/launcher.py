@@ -1,9 +1,9 @@
 """Real ``twin`` processes without the second of CPU that the imports of each cost.
 
 A warm parent (one a session) has imported what a server and the verbs import, and forks. The child is a
-process of its own that runs ``twin.cli.main`` with its own arguments, working directory, environment and
-pipes; it shares nothing with others but the modules that were loaded. Tests of the start itself, the wheel
-and the demo run ``python -m twin``.
+process of its own that runs ``twin.cli.main``, or a module of the tests, with its own arguments, working
+directory, environment and pipes; it shares nothing with others but the modules that were loaded. Tests of
+the start itself, the wheel and the demo run ``python -m twin``.
 """
 
 from __future__ import annotations
@@ -116,10 +116,11 @@ class Process:
         return self.returncode
 
 
-def start(arguments: Sequence[str], cwd: Path = ROOT) -> Process:
-    """Start ``twin`` with these arguments in a process of its own."""
+def start(arguments: Sequence[str], cwd: Path = ROOT, program: str = "twin") -> Process:
+    """Start ``twin``, or the ``main()`` of a module of the tests, with these arguments in a process of its
+    own."""
     with _lock:
-        return _parent().start(arguments, cwd, os.environ)
+        return _parent().start([program, *arguments], cwd, os.environ)
 
 
 _lock = threading.Lock()
@@ -230,7 +231,7 @@ def serve(orders: socket.socket) -> list[str]:
 
 
 def main() -> None:
-    """Import, then fork for every order; a child goes on as ``twin``."""
+    """Import, then fork for every order; a child goes on as the program that it names."""
     orders = socket.socket(fileno=int(sys.argv[1]))
     for name in WARM:
         importlib.import_module(name)
@@ -241,9 +242,14 @@ def main() -> None:
         sys.exit("a module that is imported here starts threads")
     gc.collect()
     gc.freeze()
-    sys.argv = [str(ROOT / "twin" / "__main__.py"), *serve(orders)]
+    program, *arguments = serve(orders)
     gc.unfreeze()
-    cli.main()
+    if program == "twin":
+        sys.argv = [str(ROOT / "twin" / "__main__.py"), *arguments]
+        cli.main()
+    else:
+        sys.argv = [program, *arguments]
+        importlib.import_module(program).main()
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Patches, creates and deletes features in turn, and tells each edit once the store acknowledged it.
 
-Run: python editor.py STORE FIRST (its path holds the tests' root packages, see test_edit_killed)."""
+Arguments: STORE FIRST."""
 
 from __future__ import annotations
 
@@ -24,7 +24,3 @@ def main() -> None:
             print("created", made[-1], flush=True)
         store.delete("buildings", made[0])
         print("deleted", made[0], flush=True)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,7 +1,4 @@
-"""Loads one generation after the other until it is killed. Run: python loader.py STORE BASE_COUNT FIRST
-
-Its path holds the tests folder itself: other distributions install a package named tests too.
-"""
+"""Loads one generation after the other until it is killed. Arguments: STORE BASE_COUNT FIRST."""
 
 from __future__ import annotations
 
@@ -9,9 +6,9 @@ import itertools
 import sys
 
 import shapely
-from storing import batch, count, row, spec
 
 from layers.store import geopackage
+from tests.storing import batch, count, row, spec
 
 
 def main() -> None:
@@ -29,7 +26,3 @@ def main() -> None:
             stage.add(batch(rows[start : start + 1000]))
         print("staged", flush=True)
         print(store.publish(stage).generation, flush=True)
-
-
-if __name__ == "__main__":
-    main()

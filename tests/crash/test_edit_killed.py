@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import random
 import sqlite3
 import subprocess
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from layers.store import geopackage
+from tests import launcher
 from tests.storing import fids, grid, load, one, spec
-from tests.support import ROOT
 
 KILLS = 20
 
@@ -40,13 +38,7 @@ class Told:
 
 def edit_and_kill(path: Path, told: Told, chance: random.Random) -> None:
     """Take in every edit that was acknowledged before the kill."""
-    editor = subprocess.Popen(
-        [sys.executable, str(Path(__file__).with_name("editor.py")), str(path), str(told.level + 1)],
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )
-    assert editor.stdout is not None
+    editor = launcher.start([str(path), str(told.level + 1)], program="tests.crash.editor")
     try:
         assert editor.stdout.readline() == "ready\n"
         told.take(editor.stdout.readline())
@@ -58,6 +50,8 @@ def edit_and_kill(path: Path, told: Told, chance: random.Random) -> None:
         for line in editor.stdout.read().split("\n")[:-1]:
             told.take(line)
         editor.stdout.close()
+        assert editor.stderr.read() == ""
+        editor.stderr.close()
 
 
 def test_kill_the_editor(tmp_path: Path) -> None:

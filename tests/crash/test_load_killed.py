@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import random
 import sqlite3
 import subprocess
-import sys
 import threading
 from pathlib import Path
 
@@ -16,8 +14,8 @@ import shapely
 from layers.query import Query
 from layers.store import geopackage
 from layers.store.geopackage import GeoPackageStore
+from tests import launcher
 from tests.storing import count, features, load, row, spec
-from tests.support import ROOT
 
 
 def check(store: GeoPackageStore, base: int) -> int:
@@ -72,14 +70,7 @@ def whole(path: Path) -> None:
 
 def load_and_kill(path: Path, base: int, first: int, chance: random.Random) -> list[int]:
     """Kill a loader while it stages or publishes; the generations it said were published."""
-    roots = f"{ROOT}{os.pathsep}{ROOT / 'tests'}"
-    loader = subprocess.Popen(
-        [sys.executable, str(Path(__file__).with_name("loader.py")), str(path), str(base), str(first)],
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": roots},
-    )
-    assert loader.stdout is not None
+    loader = launcher.start([str(path), str(base), str(first)], program="tests.crash.loader")
     lines: list[str] = []
     moment = chance.choice(["ready", "staged", "staged", "published"])
     try:
@@ -94,6 +85,8 @@ def load_and_kill(path: Path, base: int, first: int, chance: random.Random) -> l
         loader.wait(10)
         lines += loader.stdout.read().split()
         loader.stdout.close()
+        assert loader.stderr.read() == ""
+        loader.stderr.close()
     return [int(line) for line in lines if line.isdigit()]
 
 
