@@ -11,13 +11,7 @@ import pytest
 
 from tests.postgres import Cluster, private
 from tests.support import HELSINKI, ROOT, Server, city_at, copy_city, init, twin
-from tests.templates import made_once
-
-#: All that decides what a loaded Helsinki is.
-LOADED_BY = tuple(
-    ROOT / name for name in ("config", "layers", "requirements.txt", "twin/cli.py", "twin/verbs.py")
-)
-
+from tests.templates import LOADED_BY, made_once
 
 #: Folders whose files take minutes come first, so that workers side by side end together.
 LONGEST = ("browser", "crash", "fuzz", "e2e", "conformance", "contract")

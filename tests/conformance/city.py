@@ -15,8 +15,10 @@ from layers.store.base import LayerSpec
 from layers.store.database import Database
 from layers.store.open import open_store
 from layers.types import Field
+from tests.postgres import Cluster
 from tests.storing import load, row
-from tests.support import HELSINKI, twin
+from tests.support import HELSINKI, ROOT, copy_city, twin
+from tests.templates import LOADED_BY, made_once
 
 DATA = Path(__file__).parent / "cql2"
 COUNTRIES = "ne_110m_admin_0_countries"
@@ -49,20 +51,34 @@ FIELDS = {
 }
 
 
+def made(folder: Path, cluster: Cluster | None = None) -> Path:
+    """A city folder of one's own, its features in a new database of a cluster where one is given. It is
+    loaded once a machine."""
+
+    def load_it(into: Path) -> None:
+        if cluster is None:
+            build(into / "city")
+            return
+        url = cluster.database()
+        build(into / "city", url)
+        cluster.dump(url, into / "dump")
+
+    sources = (*LOADED_BY, HELSINKI, Path(__file__).parent, ROOT / "tests" / "storing.py")
+    if cluster is None:
+        return copy_city(made_once("conformance", sources, load_it) / "city", folder)
+    template = made_once("conformance-postgis", (*sources, cluster.bin / "postgres"), load_it)
+    city = copy_city(template / "city", folder)
+    _settle(city, cluster.restored(template / "dump"))
+    return city
+
+
 def build(folder: Path, url: str | None = None) -> Path:
     """Make the city folder and load it, into the database of ``url`` where that is given.
 
     Helsinki's layers take the road of every load; the others go to the store with the types that the
     standard's data has, which GeoJSON cannot carry."""
     twin("init", str(folder))
-    settings: dict[str, Any] = {
-        "title": {"en": "Conformance", "zh-CN": "一致性测试"},
-        "languages": ["en", "zh-CN"],
-        "heights": {"ground": 0},
-    }
-    if url:
-        settings["store"] = url
-    (folder / "city.yml").write_text(yaml.safe_dump(settings, allow_unicode=True), "utf-8")
+    _settle(folder, url)
     sources = folder / "sources"
     sources.mkdir()
     entries = []
@@ -86,6 +102,17 @@ def build(folder: Path, url: str | None = None) -> Path:
     finally:
         store.close()
     return folder
+
+
+def _settle(folder: Path, url: str | None) -> None:
+    settings: dict[str, Any] = {
+        "title": {"en": "Conformance", "zh-CN": "一致性测试"},
+        "languages": ["en", "zh-CN"],
+        "heights": {"ground": 0},
+    }
+    if url:
+        settings["store"] = url
+    (folder / "city.yml").write_text(yaml.safe_dump(settings, allow_unicode=True), "utf-8")
 
 
 def source(layer: str) -> list[dict[str, Any]]:

@@ -30,14 +30,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def api(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     """An API seen from outside. The log of ours must be clean at the end."""
     folder = tmp_path_factory.mktemp(request.param) / "city"
-    url = None if request.param == "geopackage" else request.getfixturevalue("postgres").database()
     if request.param in CONTROLS:
+        url = request.getfixturevalue("postgres").database()
         with controls.served(request.param, url, folder) as root:
             found = Api(root, ours=False, only=controls.TABLES)
             yield found
             found.close()
         return
-    running = Server.start(city.build(folder, url))
+    cluster = None if request.param == "geopackage" else request.getfixturevalue("postgres")
+    running = Server.start(city.made(folder, cluster))
     found = Api(f"{running.url}/ogc")
     yield found
     found.close()

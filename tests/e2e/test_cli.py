@@ -1,15 +1,13 @@
 """The command line as a surveyor types it: reports, exit codes, one line for a mistake."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
 import zipfile
 
 import psutil
 import pytest
 
+from tests import launcher
 from tests.support import HELSINKI, twin, until
 
 SQUARE = (
@@ -153,21 +151,14 @@ def test_a_city_folder_is_not_made_twice(city):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_stops_the_demo_and_its_simulator(tmp_path, number):
-    said = tmp_path / "said"
-    with said.open("w") as out:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "twin", "demo", "--port", "0", "--dir", str(tmp_path / "demo")],
-            stdout=out,
-            stderr=out,
-            env={**os.environ, "PYTHONUNBUFFERED": "1"},
-        )
+    process = launcher.start(["demo", "--port", "0", "--dir", str(tmp_path / "demo")])
     try:
-        until(lambda: "Simulating" in said.read_text(), seconds=90, what="the simulator")
+        assert any("Simulating" in line for line in process.stdout)
         players = psutil.Process(process.pid).children(recursive=True)
         assert any("simulate" in player.cmdline() for player in players)
         process.send_signal(number)
         process.wait(20)
         until(lambda: not any(player.is_running() for player in players), what="the simulator's end")
-        assert "Traceback" not in said.read_text()
+        assert "Traceback" not in process.stderr.read()
     finally:
         process.kill()

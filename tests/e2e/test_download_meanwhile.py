@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import resource
 import signal
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
@@ -146,7 +147,8 @@ def test_a_store_that_breaks_cuts_the_stream(own: Path, serve: Start) -> None:
 @pytest.mark.parametrize("name", FILES)
 def test_a_full_disk_is_told_and_leaves_nothing(own: Path, name: str, serve: Start) -> None:
     """A file may not grow beyond 400 kB here, which a writer cannot tell from a full disk."""
-    server = serve(own, clean=False, prefix=("prlimit", "--fsize=400000"))
+    server = serve(own, clean=False)
+    resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (400_000, 400_000))
     answer = get(server, f=name)
     assert answer.status_code == 503, answer.text[:300]
     assert "no room" in answer.json()["detail"]

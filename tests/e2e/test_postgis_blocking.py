@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import random
 import sqlite3
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,7 +16,7 @@ import psycopg
 import pytest
 
 from tests.postgres import Cluster
-from tests.support import ROOT, Server, city_at, twin
+from tests.support import Server, city_at, twin
 
 ROWS = 50_000
 SECONDS = 1.0
@@ -114,12 +112,7 @@ class Reader:
 
 def test_a_load_of_50000_rows_holds_up_no_reader(running: Server, files: dict[str, Path]):
     with Reader(running).during():
-        done = subprocess.run(
-            [sys.executable, "-m", "twin", "load", str(files["many"]), "--as", "shops", "--replace",
-             "--city", str(running.folder)],
-            cwd=ROOT, capture_output=True, text=True, timeout=150,
-        )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+        twin("load", str(files["many"]), "--as", "shops", "--replace", "--city", str(running.folder))
     answer = running.http.get("/ogc/collections/shops/items?limit=1")
     assert answer.json()["numberMatched"] == ROWS
 

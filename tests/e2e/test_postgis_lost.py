@@ -3,8 +3,6 @@ the server recovers by itself."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -16,8 +14,9 @@ import psycopg
 import pytest
 
 from layers.errors import Unavailable
+from tests import launcher
 from tests.postgres import Cluster, private
-from tests.support import HELSINKI, ROOT, Server, city_at, twin, until
+from tests.support import HELSINKI, Server, city_at, twin, until
 from twin import app
 
 #: 2 s are promised; the client and a busy machine may add to it
@@ -256,16 +255,8 @@ def database_of(folder: Path) -> str:
 def test_a_server_waits_for_a_database_that_is_not_up_yet(cluster: Cluster, loaded: Path, tmp_path: Path):
     folder = city_at(tmp_path / "own", database_of(loaded))
     cluster.down()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "twin", "serve", "--city", str(folder), "--port", "0"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=ROOT,
-    )
+    process = launcher.start(["serve", "--city", str(folder), "--port", "0"])
     try:
-        assert process.stderr is not None
-        assert process.stdout is not None
         said = process.stderr.readline()
         assert "waiting up to 30 s for the database" in said
         cluster.up()

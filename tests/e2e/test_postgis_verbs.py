@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import httpx
 import pytest
 
+from tests import launcher
 from tests.postgres import Cluster
-from tests.support import HELSINKI, ROOT, twin
+from tests.support import HELSINKI, twin
 
 
 def test_init_load_layers_append_and_replace(postgres: Cluster, tmp_path: Path):
@@ -77,14 +75,9 @@ def test_a_database_that_cannot_be_used_is_told_in_one_line(
 def test_the_demo_in_a_database(postgres: Cluster, tmp_path: Path):
     folder, store = str(tmp_path / "demo"), postgres.database()
     for start in ("first", "second"):
-        process = subprocess.Popen(
-            [sys.executable, "-m", "twin", "demo", "--port", "0", "--dir", folder, "--no-simulator",
-             "--store", store],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT,
-            env={**os.environ, "PYTHONUNBUFFERED": "1"},
-        )  # fmt: skip
+        options = ["--port", "0", "--dir", folder, "--no-simulator", "--store", store]
+        process = launcher.start(["demo", *options])
         try:
-            assert process.stdout is not None
             lines = iter(process.stdout)
             said = []
             for line in lines:

@@ -26,13 +26,9 @@ def fuzzed(
 ) -> Iterator[dict[str, Fuzzed]]:
     """By store: a real server on the city under test. The logs must be clean at the end, but for what
     the HTTP parser says of bytes that are no HTTP."""
-    stores: dict[str, str | None] = {
-        "geopackage": None,
-        "postgis": request.getfixturevalue("postgres").database(),
-    }
     found: dict[str, Fuzzed] = {}
-    for store, url in stores.items():
-        server = Server.start(city.build(tmp_path_factory.mktemp(f"fuzz-{store}") / "city", url))
+    for store, cluster in (("geopackage", None), ("postgis", request.getfixturevalue("postgres"))):
+        server = Server.start(city.made(tmp_path_factory.mktemp(f"fuzz-{store}") / "city", cluster))
         found[store] = Fuzzed(server, Api(f"{server.url}/ogc"))
     yield found
     for one in found.values():

@@ -11,7 +11,7 @@ import pytest
 from tests.fuzz.requests import Request, Requests
 
 #: How many requests a run sends to each store; ``make drill`` sends more.
-ROUNDS = int(os.environ.get("TWIN_FUZZ_ROUNDS", "900"))
+ROUNDS = int(os.environ.get("TWIN_FUZZ_ROUNDS", "450"))
 SEED = os.environ.get("TWIN_FUZZ_SEED", "1")
 PROBLEM = {"type", "title", "status", "detail", "code", "description"}
 #: Types of which every byte is the same.

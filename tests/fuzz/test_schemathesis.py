@@ -13,7 +13,7 @@ from tests.conformance.city import ODD
 
 HERE = Path(__file__).parent / "schemathesis"
 #: Cases an operation, over two layers and all that is not of a layer; ``make drill`` takes all and more.
-EXAMPLES = int(os.environ.get("TWIN_SCHEMATHESIS_EXAMPLES", "15"))
+EXAMPLES = int(os.environ.get("TWIN_SCHEMATHESIS_EXAMPLES", "5"))
 LAYERS = os.environ.get("TWIN_SCHEMATHESIS_LAYERS", f"({ODD}|pipelines)(/|$)")
 #: Of SensorThings, this set and what lies below it; ``make drill`` takes all.
 SETS = os.environ.get("TWIN_SCHEMATHESIS_SETS", "Observations")
