@@ -36,15 +36,20 @@ class AssumedWhere(Strict):
 
 
 class Style(Strict):
-    """How the page draws a kind by default; ``width`` and ``size`` in pixels. Of the fields of ``label`` the
-    first filled one is written on the map."""
+    """How the page draws a kind by default; ``width`` and ``size`` in pixels, ``widths`` by the value that
+    tells the colour. Of the fields of ``label`` the first filled one is written on the map, from
+    ``label_from`` to ``label_within`` metres away; only in the view from above where ``label_flat``."""
 
     color: ColorRule
     legend: tuple[LegendLine, ...] = ()
     width: int | float | None = None
     size: int | float | None = None
     assumed: AssumedWhere | None = None
+    widths: dict[str, float] = Field(default_factory=dict)
     label: tuple[str, ...] = ()
+    label_from: int = Field(default=0, ge=0)
+    label_within: int = Field(default=700, gt=0)
+    label_flat: bool = False
 
     def document(self, codes: CodeList | None) -> Mapping[str, Any]:
         """As ``/config.json`` gives it; ``codes`` are those of the property that tells the colour."""
@@ -60,6 +65,10 @@ class Style(Strict):
             "color": {"property": self.color.property, "values": colors, "default": self.color.default},
             "legend": [*lines, *(line.model_dump(exclude_defaults=True) for line in self.legend)],
             "assumed": self.assumed.model_dump() if self.assumed else None,
+            "widths": self.widths,
             "label": list(self.label),
+            "labelFrom": self.label_from,
+            "labelWithin": self.label_within,
+            "labelFlat": self.label_flat,
             **sizes,
         }

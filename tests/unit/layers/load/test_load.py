@@ -57,6 +57,8 @@ def test_all_of_helsinki(store: Any) -> None:
         "addresses": (1462, 1462),
         "street_assets": (1074, 1074),
         "roads": (2577, 2577),
+        "land_cover": (270, 270),
+        "places": (7, 7),
     }
     assert reports["buildings"].sources["height_source"] == {"measured": 16, "levels": 138, "default": 292}
     assert reports["pipelines"].sources["diameter_source"] == {"measured": 38, "default": 40}

@@ -26,11 +26,17 @@ export interface LegendEntry {
 export interface LayerStyle {
   color: { property: string | null; values: Record<string, string>; default: string };
   width?: number;
+  /** By the value that tells the colour. */
+  widths?: Record<string, number>;
   size?: number;
   legend: LegendEntry[];
   assumed?: { property: string; values: string[] } | null;
-  /** The properties whose first filled one is written beside the feature in the view from above. */
+  /** The properties whose first filled one is written on the map, seen from so far to so far in metres; only
+   * from above where it says so. */
   label?: string[];
+  labelFrom?: number;
+  labelWithin?: number;
+  labelFlat?: boolean;
 }
 
 export interface LayerConfig {

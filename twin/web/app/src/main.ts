@@ -6,11 +6,12 @@ import { installHook } from './hook';
 import { t, titleOf, useLanguage } from './i18n';
 import { listenToKeys } from './keyboard';
 import { localUrl } from './layers/form';
-import { AddressLabels } from './layers/labels';
+import { MapNames, type Obstacle } from './layers/labels';
 import { LayerSet } from './layers/layers';
 import { hasKey } from './key';
 import { mirrorLink, readLink } from './link';
 import { IncidentPins } from './live/incident-pins';
+import { ChosenSign } from './live/chosen';
 import { Incidents } from './live/incidents';
 import type { LiveSigns } from './live/layer';
 import { SensorSigns } from './live/sensor-signs';
@@ -47,7 +48,6 @@ function openMap(
   const camera = new CityCamera(widget, config, store, ground);
   const layers = new LayerSet(scene, config, store, ground);
   followUnderground(scene, store);
-  new AddressLabels(scene, config, store, ground);
   return { widget, scene, camera, layers, picker: new Picker(scene, layers) };
 }
 
@@ -170,8 +170,14 @@ async function start(): Promise<void> {
   };
   const signs = new Map<string, LiveSigns>();
   if (map) {
-    signs.set(sensors.id, new SensorSigns(map.scene, ground, sensors));
-    signs.set(incidents.id, new IncidentPins(map.scene, ground, incidents));
+    // of signs in one place the engine keeps the first: the chosen one, then cases, then sensors
+    new ChosenSign(app, map.scene);
+    const pins = new IncidentPins(map.scene, ground, incidents);
+    const stations = new SensorSigns(map.scene, ground, sensors);
+    signs.set(incidents.id, pins);
+    signs.set(sensors.id, stations);
+    const obstacles = (): Obstacle[] => [...pins.places(), ...stations.places()];
+    new MapNames(map.scene, config, store, ground, obstacles);
   }
   follow(app, notices, signs);
   mirrorLink(store, config);

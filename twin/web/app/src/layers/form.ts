@@ -60,11 +60,15 @@ export interface Form extends Entry {
   open(layer: LayerConfig, context: FormContext): Promise<Drawn | null>;
 }
 
-/** Areas under lines under points. */
+export function isLine(layer: LayerConfig): boolean {
+  return layer.geometryType.includes('Line');
+}
+
+/** What covers the ground, then what is on it, then what stands on it, what lies in it, points. */
 export function rank(layer: LayerConfig): number {
-  if (layer.geometryType.includes('Point')) return 2;
-  if (layer.geometryType.includes('Line')) return 1;
-  return 0;
+  if (layer.geometryType.includes('Point')) return 4;
+  if (isLine(layer)) return layer.buried ? 3 : 1;
+  return layer.scene ? 2 : 0;
 }
 
 export function isUnder(state: Readonly<State>): boolean {

@@ -83,14 +83,23 @@ export function vectorStyle(
   // not by opacity: the ground is glass now, and what is drawn before it would hide it
   const layer = underground && !shown.buried ? muted(shown) : shown;
   const size = layer.style.size ?? 6;
-  const width = (layer.style.width ?? 2) + (underground && layer.buried ? 2 : 0);
   const grown = (value: number): string =>
     selected === null ? `${value}` : `\${fid} === ${selected} ? ${value + 4} : ${value}`;
   return new Cesium3DTileStyle({
     color: { conditions: colorConditions(layer, opacity, selected) },
-    lineWidth: grown(width),
+    lineWidth: { conditions: widthConditions(layer, underground && layer.buried ? 2 : 0, grown) },
     pointSize: grown(size),
     pointOutlineColor: paint(themed('halo'), opacity),
     pointOutlineWidth: '1',
   });
+}
+
+/** `more` pixels than the style says. */
+function widthConditions({ style }: LayerConfig, more: number, grown: (value: number) => string): [string, string][] {
+  const { property } = style.color;
+  const listed = property ? Object.entries(style.widths ?? {}) : [];
+  return [
+    ...listed.map(([value, width]): [string, string] => [`\${${property}} === ${literal(value)}`, grown(width + more)]),
+    ['true', grown((style.width ?? 2) + more)],
+  ];
 }

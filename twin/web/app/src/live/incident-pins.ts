@@ -4,13 +4,17 @@ import { effect } from '@preact/signals-core';
 import { BillboardCollection, Cartesian3, VerticalOrigin, type Billboard, type Scene } from '@cesium/engine';
 import type { Ground } from '../map/ground';
 import type { Incidents, IncidentView } from './incidents';
+import type { Obstacle } from '../layers/labels';
 import type { LiveSigns } from './layer';
 import type { Incident } from './stream';
 import { incidentImage } from './symbols';
 
 const LEVELS = [1, 2, 3, 4];
 /** Metres above the ground. */
-const ABOVE = 1;
+export const PIN_ABOVE = 1;
+const SIZE = 34;
+/** More of them cover the map anyway. */
+export const MOST_KEPT_CLEAR = 300;
 
 export class IncidentPins implements IncidentView, LiveSigns {
   private readonly pins = new Map<number, Billboard>();
@@ -39,7 +43,7 @@ export class IncidentPins implements IncidentView, LiveSigns {
   }
 
   put({ id, lon, lat, level }: Incident): void {
-    const position = Cartesian3.fromDegrees(lon!, lat!, this.ground.at(lon!, lat!) + ABOVE);
+    const position = Cartesian3.fromDegrees(lon!, lat!, this.ground.at(lon!, lat!) + PIN_ABOVE);
     const pin = this.pins.get(id) ?? this.add(id, position);
     pin.position = position;
     this.paint(pin, level);
@@ -55,12 +59,18 @@ export class IncidentPins implements IncidentView, LiveSigns {
     this.scene.requestRender();
   }
 
+  /** What no name may cover, as long as they are few. */
+  places(): Obstacle[] {
+    if (!this.show || this.pins.size > MOST_KEPT_CLEAR) return [];
+    return [...this.pins.values()].map(({ position }) => ({ position, size: SIZE }));
+  }
+
   private add(id: number, position: Cartesian3): Billboard {
     const pin = this.collection.add({
       position,
       id: { kind: 'incident', id },
-      width: 34,
-      height: 34,
+      width: SIZE,
+      height: SIZE,
       verticalOrigin: VerticalOrigin.BOTTOM,
       disableDepthTestDistance: Number.POSITIVE_INFINITY,
     });

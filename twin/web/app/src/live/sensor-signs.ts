@@ -1,18 +1,27 @@
-/** The signs of the sensors on the map: one collection, never an Entity each. */
+/** The signs of the sensors on the map: one for each place, which shows the worst state that is measured there. */
 
 import { effect } from '@preact/signals-core';
 import { BillboardCollection, Cartesian3, HeightReference, type Billboard, type Scene } from '@cesium/engine';
+import type { Obstacle } from '../layers/labels';
 import type { Ground } from '../map/ground';
+import { MOST_KEPT_CLEAR } from './incident-pins';
 import type { LiveSigns } from './layer';
-import type { Sensor, Sensors, SensorView } from './sensors';
+import { placeOf, worst, type Sensor, type Sensors, type SensorView } from './sensors';
 import { STATES, type SensorState } from './states';
 import { sensorImage } from './symbols';
 
 /** Metres above the ground. */
-const ABOVE = 2;
+export const SENSOR_ABOVE = 2;
+
+interface Station {
+  members: Set<number>;
+  sign: Billboard;
+}
 
 export class SensorSigns implements SensorView, LiveSigns {
-  private readonly signs = new Map<number, Billboard>();
+  private readonly stations = new Map<string, Station>();
+  /** The place of each sensor that has a sign. */
+  private readonly placed = new Map<number, string>();
   private readonly collection: BillboardCollection;
   private images = new Map<SensorState, HTMLCanvasElement>();
   /** Names the pictures to the engine, which keeps them by name. */
@@ -37,46 +46,64 @@ export class SensorSigns implements SensorView, LiveSigns {
     this.scene.requestRender();
   }
 
+  /** What no name may cover, as long as they are few. */
+  places(): Obstacle[] {
+    if (!this.show || this.stations.size > MOST_KEPT_CLEAR) return [];
+    return [...this.stations.values()].map(({ sign }) => ({ position: sign.position, size: sign.height ?? 0 }));
+  }
+
   put(sensor: Sensor): void {
-    if (sensor.lon === null || sensor.lat === null) {
-      this.remove(sensor.id);
-      return;
-    }
-    const { lon, lat, id } = sensor;
-    const position = Cartesian3.fromDegrees(lon, lat, this.ground.at(lon, lat) + ABOVE);
-    const sign = this.signs.get(id) ?? this.add(id, position);
-    sign.position = position;
-    this.paint(sign, sensor.state);
+    const place = placeOf(sensor);
+    const before = this.placed.get(sensor.id);
+    if (before !== undefined && before !== place) this.remove(sensor.id);
+    if (place === null) return;
+    const station = this.stations.get(place) ?? this.open(place, sensor);
+    station.members.add(sensor.id);
+    this.placed.set(sensor.id, place);
+    this.paint(station);
   }
 
   remove(id: number): void {
-    const sign = this.signs.get(id);
-    if (sign) this.collection.remove(sign);
-    this.signs.delete(id);
+    const place = this.placed.get(id);
+    const station = place === undefined ? undefined : this.stations.get(place);
+    if (place === undefined || !station) return;
+    this.placed.delete(id);
+    station.members.delete(id);
+    if (station.members.size > 0) {
+      this.paint(station);
+      return;
+    }
+    this.collection.remove(station.sign);
+    this.stations.delete(place);
   }
 
   repaint(sensor: Sensor): void {
-    const sign = this.signs.get(sensor.id);
-    if (sign) this.paint(sign, sensor.state);
+    const station = this.stations.get(this.placed.get(sensor.id) ?? '');
+    if (station) this.paint(station);
   }
 
   settle(): void {
     this.scene.requestRender();
   }
 
-  private add(id: number, position: Cartesian3): Billboard {
+  private open(place: string, { id, lon, lat }: Sensor): Station {
     const sign = this.collection.add({
-      position,
+      position: Cartesian3.fromDegrees(lon!, lat!, this.ground.at(lon!, lat!) + SENSOR_ABOVE),
       id: { kind: 'sensor', id },
       heightReference: HeightReference.NONE,
       // a raised sensor behind a building must still be seen
       disableDepthTestDistance: Number.POSITIVE_INFINITY,
     });
-    this.signs.set(id, sign);
-    return sign;
+    const station = { members: new Set<number>(), sign };
+    this.stations.set(place, station);
+    return station;
   }
 
-  private paint(sign: Billboard, state: SensorState): void {
+  private paint({ members, sign }: Station): void {
+    const shown = worst([...members].flatMap((id) => this.sensors.all.get(id) ?? []));
+    if (!shown) return;
+    const { id, state } = shown;
+    if ((sign.id as { id: number }).id !== id) sign.id = { kind: 'sensor', id };
     sign.setImage(`${state} ${this.edition}`, this.images.get(state)!);
     const raised = state !== 'ok' && state !== 'stale';
     sign.width = sign.height = raised ? 26 : 22;
@@ -86,7 +113,7 @@ export class SensorSigns implements SensorView, LiveSigns {
   private repaintAll(): void {
     this.images = new Map(STATES.map((state) => [state, sensorImage(state)]));
     this.edition += 1;
-    for (const id of this.signs.keys()) this.repaint(this.sensors.all.get(id)!);
+    for (const station of this.stations.values()) this.paint(station);
     this.settle();
   }
 }

@@ -63,6 +63,14 @@ export class Sensors implements LiveLayer {
     return this.all.get(id);
   }
 
+  /** All that stand where this one does, itself included, in the order of their ids. */
+  station(sensor: Sensor): Sensor[] {
+    void this.members.value;
+    const place = placeOf(sensor);
+    const found = [...this.all.values()].filter((one) => one.id === sensor.id || (place !== null && placeOf(one) === place));
+    return found.sort((a, b) => a.id - b.id);
+  }
+
   show(view: SensorView): void {
     this.view = view;
     for (const sensor of this.all.values()) view.put(sensor);
@@ -115,6 +123,20 @@ export class Sensors implements LiveLayer {
     // a value alone changes no sign: the scene rests
     if (repainted) this.view?.settle();
   }
+}
+
+/** Names the place of a sensor, which it may share with others of its station; null where it has none. */
+export function placeOf({ lon, lat }: Sensor): string | null {
+  return lon === null || lat === null ? null : `${lon},${lat}`;
+}
+
+/** The one whose state is the worst; of several the first. */
+export function worst(sensors: readonly Sensor[]): Sensor | undefined {
+  const [first, ...rest] = sensors;
+  return rest.reduce(
+    (found, one) => (found && STATES.indexOf(one.state) > STATES.indexOf(found.state) ? one : found),
+    first,
+  );
 }
 
 function row(columns: SensorColumns, id: number, i: number): Sensor {

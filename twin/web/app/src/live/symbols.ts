@@ -68,6 +68,31 @@ export function sensorImage(state: SensorState): HTMLCanvasElement {
   return context.canvas;
 }
 
+/** A broad line in the colour of what is chosen between two dark ones, which show on any ground. */
+function outline(context: CanvasRenderingContext2D, path: Path2D): HTMLCanvasElement {
+  context.lineJoin = 'round';
+  for (const [width, stroke] of [[13, color('ink')], [8, color('selected')]] as const) {
+    context.lineWidth = width;
+    context.strokeStyle = stroke;
+    context.stroke(path);
+  }
+  return context.canvas;
+}
+
+/** 104-pixel ring around a sensor, for a billboard drawn at half that size. */
+export function ringMark(): HTMLCanvasElement {
+  const ring = new Path2D();
+  ring.arc(52, 52, 38, 0, 2 * Math.PI);
+  return outline(canvas(104), ring);
+}
+
+/** 104-pixel outline of a pin with room for the pin in it; the foot is where the pin's is. */
+export function pinMark(): HTMLCanvasElement {
+  const context = canvas(104);
+  context.translate(18, 40);
+  return outline(context, new Path2D('M34 62C21 50 5 42 5 23a29 29 0 1 1 58 0C63 42 47 50 34 62Z'));
+}
+
 /** 64-pixel pin of an incident with its level. */
 export function incidentImage(level: number): HTMLCanvasElement {
   const context = canvas(64);

@@ -4,7 +4,7 @@ import { Cartesian3, Matrix4, MVTDataProvider, Rectangle, type Cesium3DTileset }
 import type { LayerConfig } from '../../config';
 import type { Ground } from '../../map/ground';
 import type { State } from '../../state';
-import { isUnder, localUrl, rank, type Form, type FormContext, type Look } from '../form';
+import { isLine, isUnder, localUrl, type Form, type FormContext, type Look } from '../form';
 import { vectorStyle } from '../style';
 import { Tiled } from '../tiled';
 
@@ -83,7 +83,7 @@ const form: Form = {
    * Of what is on the street only lines stay there, to find one's way.
    */
   wanted(layer, state) {
-    if (!layer.scene) return !isUnder(state) || layer.buried || rank(layer) === 1;
+    if (!layer.scene) return !isUnder(state) || layer.buried || isLine(layer);
     return state.mode === '2d' || (layer.buried && state.underground && state.view.height > TUBES_FROM);
   },
   open,

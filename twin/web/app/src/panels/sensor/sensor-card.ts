@@ -96,7 +96,7 @@ export class SensorCard extends Panel {
         <button class="close" aria-label=${t('close')} @click=${() => select(this.app, null)}>×</button>
       </header>
       <div class="scroll" data-sensor=${this.sensor}>
-        ${sensor ? this.reading(sensor) : html`<p class="message">${t('sensor.unknown')}</p>`}
+        ${sensor ? html`${this.station(sensor)}${this.reading(sensor)}` : html`<p class="message">${t('sensor.unknown')}</p>`}
         <section class="group">
           <h3>${t('chart.day')}</h3>
           ${this.status === 'ready' ? nothing : html`<p class="empty">${t(`chart.${this.status}`)}</p>`}
@@ -107,6 +107,24 @@ export class SensorCard extends Panel {
         </section>
         ${this.thresholds()}
       </div>`;
+  }
+
+  /** What else is measured in the same place. */
+  private station(sensor: Sensor): TemplateResult | typeof nothing {
+    const all = this.app.sensors.station(sensor);
+    if (all.length < 2) return nothing;
+    return html`<div class="buttons station" role="group" aria-label=${t('sensor.station')}>
+      ${all.map(
+        (one) => html`<button
+          class="action"
+          data-sensor=${one.id}
+          aria-pressed=${one.id === sensor.id}
+          @click=${() => select(this.app, { type: 'sensor', id: one.id })}
+        >
+          ${sensorSign(one.state)} ${titleOf(this.app.config.thresholds[one.property]?.title, one.property || one.name)}
+        </button>`,
+      )}
+    </div>`;
   }
 
   private reading(sensor: Sensor): TemplateResult {

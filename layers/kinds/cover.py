@@ -1,0 +1,17 @@
+"""Land cover: water, woods, greens and squares as areas, with a class and a name."""
+
+from __future__ import annotations
+
+from layers.kinds import table
+from layers.kinds.base import Batch, Columns
+
+TABLE = table.of("cover")
+
+
+def normalise(batch: Batch) -> Columns:
+    """class, name."""
+    classes = [TABLE.code("class", value) or "other" for value in TABLE.values(batch, "class")]
+    return {"class": list(classes), "name": TABLE.texts(batch, "name")}
+
+
+KIND = TABLE.kind("cover", normalise)
