@@ -41,6 +41,10 @@ type Progress = Callable[[str, int, int], None]
 MODES = ("create", "replace", "append")
 #: Rows that a check looks at: seconds, whatever the file holds.
 CHECKED = 100_000
+_VAGUE = (
+    "{} rows are new: they have no source id, and their key or place is not theirs alone, so none of them is"
+    " taken for a feature of before; a column of ids would tell them apart"
+)
 #: What a layer is called that is not going to be.
 _CHECKED = "checked"
 
@@ -100,6 +104,8 @@ def run(
         except BaseException:
             stage.drop()
             raise
+        if published.vague:
+            source.findings.add(Problem("match.vague", 0, _VAGUE.format(published.vague), "noted"))
         report = source.report()
     report.generation = published.generation
     report.created, report.updated = published.created, published.updated

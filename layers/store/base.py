@@ -48,7 +48,10 @@ class FormSpec:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """What a publish did: the new generation, counts, and the log number it ended at."""
+    """What a publish did: the new generation, counts, and the log number it ended at.
+
+    ``vague`` of the created may be features of the layer: they have no source id, and share what tells
+    features apart with others."""
 
     generation: int
     created: int
@@ -56,6 +59,7 @@ class Published:
     unchanged: int
     deleted: int
     seq: int
+    vague: int = 0
 
 
 class Stage(Protocol):

@@ -1,8 +1,9 @@
 """How a stage renews a layer: which staged row is which feature, what changed, what is gone.
 
 One script for every store, whose SQL they all read. A feature keeps its fid: rows are matched by source id;
-else, where one of the two has none, by geometry and key together, then by key alone; else the row is new.
-What did not change is not touched.
+else, where one of the two has none, by geometry and key together where one feature and one row have them;
+then those that are alike in all; then by key alone, where no other has it; else the row is new. So no
+feature's fid goes to another. What did not change is not touched.
 """
 
 from __future__ import annotations
@@ -85,14 +86,13 @@ def match(
     gained: Sequence[str],
     keys: Sequence[tuple[str, str]],
     high: int,
-) -> None:
+) -> int:
     """Give each staged row its fid and state (0 unchanged, 1 created, 2 updated); by source they have theirs.
 
     ``shared`` are the (layer's, stage's) columns of properties, ``keys`` those of them that tell features
-    apart; ``gained`` are stage's columns that the layer has not. New features get fids above ``high``."""
-    _pair(script, keys, by_geometry=True)
-    if keys:
-        _pair(script, keys, by_geometry=False)
+    apart; ``gained`` are stage's columns that the layer has not. New features get fids above ``high``.
+    How many rows are new because what would tell them apart is not theirs alone."""
+    vague = _pair_all(script, shared, keys)
     script.run(
         f"UPDATE {script.rows} AS s SET state = 1, fid = {high} + m.r FROM (SELECT n, row_number() OVER"
         f" (ORDER BY n) AS r FROM {script.rows} WHERE fid IS NULL) m WHERE m.n = s.n"
@@ -105,49 +105,103 @@ def match(
         f" s.mesh THEN 2 ELSE 0 END FROM {script.table} t LEFT JOIN {script.mesh} m ON m.fid = t.fid"
         " WHERE s.state IS NULL AND t.fid = s.fid"
     )
+    return vague
 
 
-def _pair(script: Script, keys: Sequence[tuple[str, str]], *, by_geometry: bool) -> None:
-    """Match rows where one side has no source id; the n-th of equal ones with the n-th."""
-    free = f"{script.gone} AND t.geom IS NOT NULL"
+#: One row of the stage and one feature, both free, of which one has no source id.
+_ONE_OF_EACH = "count(*) = 2 AND count(n) = 1 AND max(bare) = 1 AND min(free) = 1"
+#: Some of both are free, and they are more than one of each.
+_VAGUE = "count(*) > 2 AND count(free_row) > 0 AND count(free_feature) > 0 AND max(bare) = 1"
+
+
+def _pair_all(script: Script, shared: Sequence[tuple[str, str]], keys: Sequence[tuple[str, str]]) -> int:
+    """Match rows where one side has no source id; how many are left whose key, or place where the layer has
+    no key, is not theirs alone."""
+    if not _may_pair(script):
+        return 0
+    place = _sides(script, keys, by_geometry=True)
+    _assign(script, place, "g, k")
+    if _vague(script, place):
+        # alike in all: whichever is whichever, nothing is handed on
+        alike = _sides(script, shared, by_geometry=True)
+        order = "row_number() OVER (PARTITION BY n IS NULL, g, k ORDER BY n, fid)"
+        _assign(script, f"SELECT q.*, {order} AS r FROM ({alike}) q", "g, k, r")
+    if not keys:
+        return _vague(script, place)
+    key = _sides(script, keys, by_geometry=False)
+    _assign(script, key, "g, k")
+    return _vague(script, key)
+
+
+def _may_pair(script: Script) -> bool:
+    """Whether there are rows without a feature, features without a row, and one of them has no source id."""
     left, named = script.run(
         f"SELECT count(*), count(source_id) FROM {script.rows} WHERE fid IS NULL"
     ).fetchone()
     if not left:
-        return
+        return False
     # where all of these have a source id, only a feature without one can be theirs
     bare = f"SELECT EXISTS (SELECT 1 FROM {script.table} WHERE source_id IS NULL)"
     if left == named and not script.one(bare):
-        return
-    if not script.one(f"SELECT EXISTS (SELECT 1 FROM {script.table} t WHERE {free})"):
-        return
-    # one sort of both sides: SQLite would join them by comparing each with each
-    union = f"{_side(script, 's', keys, by_geometry)}, s.n AS n, NULL AS fid FROM {script.rows} s"
-    union += f" WHERE s.fid IS NULL UNION ALL {_side(script, 't', keys, by_geometry)}, NULL, t.fid"
-    script.run(
-        f"UPDATE {script.rows} AS x SET fid = m.fid FROM (SELECT max(n) AS n, max(fid) AS fid FROM"
-        " (SELECT q.*, row_number() OVER (PARTITION BY fid IS NULL, g, k ORDER BY n, fid) AS r FROM"
-        f" ({union} FROM {script.table} t WHERE {free}) q) p"
-        " GROUP BY g, k, r HAVING count(*) = 2 AND max(bare) = 1) m WHERE m.n = x.n"
+        return False
+    return bool(script.one(f"SELECT EXISTS (SELECT 1 FROM {script.table} t WHERE {_free(script)})"))
+
+
+def _free(script: Script) -> str:
+    return f"{script.gone} AND t.geom IS NOT NULL"
+
+
+def _assign(script: Script, sides: str, group: str) -> None:
+    """Give rows the features that are alone with them in a group."""
+    pairs = f"SELECT max(n) AS n, max(fid) AS fid FROM ({sides}) p GROUP BY {group} HAVING {_ONE_OF_EACH}"
+    script.run(f"UPDATE {script.rows} AS x SET fid = m.fid FROM ({pairs}) m WHERE m.n = x.n")
+
+
+def _vague(script: Script, sides: str) -> int:
+    """How many free rows share what tells features apart with several free features, or with other rows."""
+    free = "CASE WHEN free = 1 THEN n END AS free_row, CASE WHEN free = 1 THEN fid END AS free_feature"
+    groups = f"SELECT count(free_row) AS c FROM (SELECT q.*, {free} FROM ({sides}) q) p GROUP BY g, k"
+    return int(script.one(f"SELECT coalesce(sum(c), 0) FROM ({groups} HAVING {_VAGUE}) v"))
+
+
+def _sides(script: Script, columns: Sequence[tuple[str, str]], *, by_geometry: bool) -> str:
+    """Rows and features one after the other: one sort of both, since SQLite would join them by comparing each
+    with each. By geometry the free ones: rows without a feature, and features without a row. By key alone all
+    that have one: it tells features apart only where no other has it."""
+    rows, features = (
+        "CASE WHEN s.fid IS NULL THEN 1 ELSE 0 END",
+        f"CASE WHEN {_free(script)} THEN 1 ELSE 0 END",
+    )
+    of_rows = f"{_side(script, 's', columns, by_geometry)}, s.n AS n, NULL AS fid, {rows} AS free"
+    of_features = f"{_side(script, 't', columns, by_geometry)}, NULL, t.fid, {features}"
+    if by_geometry:
+        chosen = ["s.fid IS NULL", _free(script)]
+    else:
+        chosen = [" OR ".join(f"{side}.{pair[side == 's']} IS NOT NULL" for pair in columns) for side in "st"]
+    return (
+        f"{of_rows} FROM {script.rows} s WHERE {chosen[0]}"
+        f" UNION ALL {of_features} FROM {script.table} t WHERE {chosen[1]}"
     )
 
 
-def _side(script: Script, alias: str, keys: Sequence[tuple[str, str]], by_geometry: bool) -> str:
+def _side(script: Script, alias: str, columns: Sequence[tuple[str, str]], by_geometry: bool) -> str:
     """Of features (t) or staged rows (s): what equal ones share, and whether they lack a source id."""
     geometry = f"{alias}.geom{script.raw}" if by_geometry else "1"
-    key = script.key([f"{alias}.{pair[alias == 's']}" for pair in keys])
+    key = script.key([f"{alias}.{pair[alias == 's']}" for pair in columns])
     bare = f"CASE WHEN {alias}.source_id IS NULL THEN 1 ELSE 0 END"
     return f"SELECT {geometry} AS g, {key} AS k, {bare} AS bare"
 
 
-def plan(script: Script, mode: str, *, changed: bool) -> Plan:
-    """Count what is to be done. ``changed``: columns of the layer came or went."""
+def plan(script: Script, mode: str, *, changed: bool, vague: int) -> Plan:
+    """Count what is to be done. ``changed``: columns of the layer came or went; ``vague`` as of
+    :func:`match`."""
     counts = dict(script.run(f"SELECT state, count(*) FROM {script.rows} GROUP BY state").fetchall())
     deleted = 0
     if mode != "append":
         deleted = int(script.one(f"SELECT count(*) FROM {script.table} t WHERE {script.gone}"))
     made, updated, unchanged = counts.get(1, 0), counts.get(2, 0), counts.get(0, 0)
-    return Plan(made, updated, unchanged, deleted, changed or made + updated + deleted > LOGGED_EACH)
+    whole = changed or made + updated + deleted > LOGGED_EACH
+    return Plan(made, updated, unchanged, deleted, whole, vague)
 
 
 def update(script: Script, columns: Sequence[tuple[str, str]]) -> None:

@@ -30,13 +30,15 @@ LOGGED_EACH = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a publish will do: counts of rows, and whether the log gets one row for all of them."""
+    """What a publish will do: counts of rows, whether the log gets one row for all of them, and how many of
+    the created ones may be known features, which nothing tells."""
 
     created: int
     updated: int
     unchanged: int
     deleted: int
     whole: bool
+    vague: int = 0
 
 
 @dataclass(frozen=True, slots=True)

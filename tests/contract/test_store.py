@@ -241,6 +241,32 @@ def test_rows_without_source_id_match_by_key_and_geometry(store: Store) -> None:
     ] or shapely.equals(shapely.geometry.shape(one(store, 2)["geometry"]), square(27, 60))
 
 
+def test_a_key_that_others_have_hands_no_fid_on(store: Store) -> None:
+    words = spec(key=("name",))
+
+    def at(lon: float, name: str | None, levels: int | None = None) -> dict[str, Any]:
+        return row(None, square(lon, 60), name=name, levels=levels)
+
+    load(store, words, [at(25, "twin", 1), at(25.1, "twin", 2), at(25.2, "alone", 3), at(25.3, None, 4)])
+    # a twin as it was, one moved, one alone that moved; and a row whose lack of a name is no key
+    done = load(store, words, [at(25, "twin", 1), at(26, "twin", 2), at(26.2, "alone", 3), at(26.3, None, 4)])
+    assert (done.unchanged, done.updated, done.created, done.deleted) == (1, 1, 2, 2)
+    assert done.vague == 1
+    assert {f["id"]: f["properties"]["levels"] for f in features(store)} == {1: 1, 3: 3, 5: 2, 6: 4}
+
+
+def test_of_rows_alike_each_finds_its_own_feature_or_none(store: Store) -> None:
+    same = square(25, 60)
+    first = [row(None, same, name=name) for name in ("a", "b", "b", "c")]
+    load(store, spec(), first)
+    done = load(store, spec(), [first[2], first[3], first[1]])  # a is gone, the others are who they were
+    assert (done.unchanged, done.deleted, done.vague) == (3, 1, 0)
+    assert {f["id"]: f["properties"]["name"] for f in features(store)} == {2: "b", 3: "b", 4: "c"}
+    done = load(store, spec(), [first[1], row(None, same, name="d"), row(None, same, name="e")])
+    assert (done.unchanged, done.created, done.deleted, done.vague) == (1, 2, 2, 2)
+    assert [f["properties"]["name"] for f in features(store)] == ["b", "d", "e"]
+
+
 def test_create_and_append(store: Store) -> None:
     load(store, spec(), grid(3), "create")
     with pytest.raises(Exists):

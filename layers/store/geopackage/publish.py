@@ -63,7 +63,7 @@ def _publish(con: sqlite3.Connection, stage: GeoPackageStage, mode: str) -> Publ
     _register(con, stage, present, generation, fields, geometry_type, plan.whole)
     if present is not None and not plan.whole and _words(con, layer) != before:
         seq = catalog.log_whole(con, layer, None, catalog.extent(con, layer))
-    return Published(generation, plan.created, plan.updated, plan.unchanged, plan.deleted, seq)
+    return Published(generation, plan.created, plan.updated, plan.unchanged, plan.deleted, seq, plan.vague)
 
 
 def _words(con: sqlite3.Connection, layer: str) -> tuple[object, ...] | None:
@@ -150,8 +150,8 @@ def _match(con: sqlite3.Connection, stage: GeoPackageStage, mode: str, changed: 
     keys = [
         pair for field, pair in zip(stage.fields[1:], columns, strict=True) if field.name in stage.spec.key
     ]
-    matching.match(script, columns, (), keys, _high_fid(con, layer))
-    return matching.plan(script, mode, changed=changed)
+    vague = matching.match(script, columns, (), keys, _high_fid(con, layer))
+    return matching.plan(script, mode, changed=changed, vague=vague)
 
 
 def _apply(con: sqlite3.Connection, stage: GeoPackageStage, plan: Plan, same: bool) -> int:

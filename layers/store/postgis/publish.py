@@ -157,7 +157,8 @@ def _publish(place: Place, stage: PostgisStage, mode: str, prepared: Prepared | 
     _register(place, stage, generation, fields, geometry_type, present, plan)
     numbered = place.one(f"SELECT {place.s}.twin_number()")
     newest = place.one(f"SELECT coalesce(max(seq), 0) FROM {place.s}.twin_changes")
-    return Published(generation, plan.created, plan.updated, plan.unchanged, plan.deleted, numbered or newest)
+    last = numbered or newest
+    return Published(generation, plan.created, plan.updated, plan.unchanged, plan.deleted, last, plan.vague)
 
 
 def _generation(place: Place, layer: str) -> int:
@@ -283,8 +284,8 @@ def _match(place: Place, present: Table, stage: PostgisStage, mode: str, changed
         shared.append(pair)
         if field.name in stage.spec.key:
             keys.append(pair)
-    matching.match(script, shared, gained, keys, _high_fid(place, present.id, True))
-    return matching.plan(script, mode, changed=changed)
+    vague = matching.match(script, shared, gained, keys, _high_fid(place, present.id, True))
+    return matching.plan(script, mode, changed=changed, vague=vague)
 
 
 def _apply(place: Place, present: Table, stage: PostgisStage, plan: Plan, added: Mapping[str, str]) -> None:
