@@ -90,7 +90,8 @@ class _Scene:
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """Tiles to fetch again (``url``, ``version``: the ETag without quotes), and layers to load anew."""
+    """Tiles to fetch again (``url`` below the server's address, ``version``: the ETag without quotes), and
+    layers to load anew."""
 
     tiles: list[dict[str, str]]
     layers: list[str]
@@ -386,7 +387,7 @@ class Tiles:
     def _node_entry(self, layer_id: str, node: Node) -> dict[str, str]:
         z, x, y = node
         version = self._node_etag(layer_id, node).strip('"')
-        return {"url": f"/3dtiles/{layer_id}/{z}/{x}/{y}.glb", "version": version}
+        return {"url": f"3dtiles/{layer_id}/{z}/{x}/{y}.glb", "version": version}
 
     def _outgrown(self, layer_id: str, changes: list[Change]) -> bool:
         if len(changes) > MOST_TOLD:
@@ -408,7 +409,7 @@ class Tiles:
         tiles = dict.fromkeys(tile for change in changes for tile in freshness.touched(change))
         found = [
             {
-                "url": f"/tiles/{layer_id}/{z}/{x}/{y}.mvt",
+                "url": f"tiles/{layer_id}/{z}/{x}/{y}.mvt",
                 "version": self._etag(self.freshness.vector((layer_id,), z, x, y)).strip('"'),
             }
             for z, x, y in tiles

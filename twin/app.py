@@ -20,7 +20,7 @@ from twin.access.keys import Keys
 from twin.access.rights import ALL, EVERYBODY, Rights
 from twin.access.sessions import Sessions
 from twin.city import City
-from twin.http import answers, errors, respond
+from twin.http import answers, errors, forwarded, respond
 from twin.http.respond import Headers, Message, Receive, Scope, Send
 from twin.http.room import Make, Routes, Site
 from twin.live.refresh import Watcher
@@ -119,7 +119,7 @@ class Front:
         self.site = site
         self._city = site.city
         self._find = Routes(site.rooms).find
-        self._hosts = site.city.hosts()
+        self._hosts = site.city.hosts
         self._known: set[tuple[bytes, bytes]] = set()
         self._watcher = Watcher(site.city)
         self._callers = site.city.callers
@@ -170,7 +170,7 @@ class Front:
             return
         if given[0] in self._known:
             return
-        if respond.host_name(given[0][1].decode("latin-1")) in self._hosts:
+        if forwarded.host_name(given[0][1].decode("latin-1")) in self._hosts:
             if len(self._known) < KNOWN_HOSTS:
                 self._known.add(given[0])
             return

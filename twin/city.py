@@ -10,7 +10,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from urllib.parse import urlsplit
@@ -161,13 +161,18 @@ class City:
         """As :func:`unreadable`, of this city."""
         return unreadable(self.settings, self.store)
 
+    @cached_property
     def hosts(self) -> frozenset[str]:
         """The host names this server answers to."""
         public = urlsplit(self.settings.url).hostname if self.settings.url else None
-        return LOOPBACK | set(self.settings.allowed_hosts) | ({public} if public else set())
+        return (
+            LOOPBACK
+            | {host.lower() for host in self.settings.allowed_hosts}
+            | ({public} if public else set())
+        )
 
     def trusts(self, scope: Mapping[str, Any]) -> bool:
-        """Whether the peer is a proxy whose X-Forwarded-* headers are believed."""
+        """Whether the peer is a proxy whose headers of :mod:`twin.http.forwarded` are believed."""
         client = scope.get("client") or ("",)
         return client[0] in self.settings.trusted_proxies
 

@@ -31,21 +31,28 @@ def crs(text: str) -> str:
         raise ValueError(error.reason) from error
 
 
+#: What stands in no address.
+_NO_ADDRESS = re.compile(r"[\x00-\x20\x7f<>\"]")
+#: The path of a public address.
+_PATH = re.compile(r"(?:/[A-Za-z0-9._~-]+)*/?")
+
+
 def address(url: str | None) -> str | None:
-    """A public address of this server."""
+    """A public address of this server; it may have a path, below which a proxy shows the server."""
     try:
         parts = urlsplit(url or "http://none")
-        good = parts.scheme in ("http", "https") and bool(parts.hostname)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
         good = False
-    if not good:
-        raise ValueError("not an address such as https://map.example.org")
+    if not good or _NO_ADDRESS.search(url or ""):
+        raise ValueError("not an address such as https://map.example.org or https://example.org/map")
+    if parts.query or parts.fragment or parts.username is not None or not _PATH.fullmatch(parts.path):
+        raise ValueError("an address has a host and a path of letters, digits, . _ ~ - and nothing else")
     return url
 
 
 #: Schemes of an address that a page may lead to.
 LINKED = ("http", "https", "mailto")
-_NO_ADDRESS = re.compile(r"[\x00-\x20\x7f<>\"]")
 
 
 def link(url: str | None) -> str | None:

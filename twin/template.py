@@ -42,7 +42,7 @@ title:
 # The public address, once the server stands behind a proxy: links in answers begin with it.
 # url: https://map.example.org
 # allowed_hosts: [map.example.org]       # further names that this server answers to
-# trusted_proxies: [127.0.0.1]           # whose X-Forwarded-* headers are believed
+# trusted_proxies: [127.0.0.1]           # whose X-Forwarded-* and Forwarded headers are believed
 
 # The city's own grid: every layer is offered in it, too.
 # crs: EPSG:4547

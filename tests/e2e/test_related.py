@@ -53,7 +53,7 @@ def test_each_leads_to_the_other(helsinki: Path, serve: Callable[..., Server]) -
 def test_it_is_declared_where_there_is_something_to_ask(helsinki: Path, serve: Callable[..., Server]) -> None:
     server = serve(helsinki)
     told = {one["id"]: one["related"] for one in server.http.get("/config.json").json()["layers"]}
-    assert told["buildings"] == "/ogc/collections/buildings/items/{fid}/related"
+    assert told["buildings"] == "ogc/collections/buildings/items/{fid}/related"
     assert told["roads"] is None
     for layer, there in (("buildings", True), ("building_parts", True), ("roads", False)):
         links = server.http.get(f"/ogc/collections/{layer}").json()["links"]

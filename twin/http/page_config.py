@@ -30,7 +30,9 @@ METRES_PER_DEGREE = 111_320.0
 
 
 def document(city: City, view: View) -> dict[str, Any]:
-    """The whole document, of what is seen; layers in the order of city.yml, then by id."""
+    """The whole document, of what is seen; layers in the order of city.yml, then by id.
+
+    Its addresses are relative to its own, so they hold behind whatever path a proxy shows the server."""
     settings = city.settings
     published = view.all_published()
     extent = union(one.layer.extent for one in published)
@@ -47,7 +49,7 @@ def document(city: City, view: View) -> dict[str, Any]:
         "levels": list(LEVELS),
         "workflow": city.incidents.workflow.public(),
         "thresholds": city.live.themes.public(),
-        "stream": "/stream",
+        "stream": "stream",
     }
 
 
@@ -113,7 +115,7 @@ def _of_features(layer: FeatureLayer) -> dict[str, Any]:
         "fields": [field_entry(field) for field in layer.fields],
         "vector": {"url": _vector(layer.id), "minzoom": 0, "maxzoom": MAX_ZOOM},
         "scene": _solids(layer.id, kinds.known(layer.kind).body),
-        "related": f"/ogc/collections/{layer.id}/items/{{fid}}/related"
+        "related": f"ogc/collections/{layer.id}/items/{{fid}}/related"
         if kinds.may_relate(layer.kind)
         else None,
     }
@@ -121,7 +123,7 @@ def _of_features(layer: FeatureLayer) -> dict[str, Any]:
 
 def _vector(layer_id: str) -> str:
     """The template of a layer's tiles, cut exactly: the globe draws all that is in a tile."""
-    return f"/tiles/{layer_id}/{{z}}/{{x}}/{{y}}.mvt?clip=exact"
+    return f"tiles/{layer_id}/{{z}}/{{x}}/{{y}}.mvt?clip=exact"
 
 
 def _solids(layer_id: str, body: Body | None) -> dict[str, Any] | None:
@@ -129,7 +131,7 @@ def _solids(layer_id: str, body: Body | None) -> dict[str, Any] | None:
     if body is None:
         return None
     return {
-        "url": f"/3dtiles/{layer_id}/tileset.json",
+        "url": f"3dtiles/{layer_id}/tileset.json",
         "body": "tube" if isinstance(body, Tube) else "prism",
         "painted": isinstance(body, Prism) and body.stored,
     }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
@@ -11,7 +10,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 import orjson
 
-from layers.errors import BadBody, BadParameter, TooLarge, shown
+from layers.errors import BadBody, BadParameter, NotAllowed, TooLarge, shown
+from twin.http import forwarded
 from twin.http.errors import Late, WrongMedia
 
 if TYPE_CHECKING:
@@ -31,8 +31,6 @@ MAX_QUERY, MAX_FIELDS = 16_384, 100
 BODY_SECONDS = 60.0
 #: Entries of an Accept-like header that are read, and characters of an Accept-Encoding that are.
 MAX_WEIGHTED, MAX_ENCODING = 40, 200
-
-_HOST = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9._-]+))(?::[0-9]{1,5})?")
 
 
 def header(scope: Scope, name: bytes) -> str | None:
@@ -193,30 +191,32 @@ def read_json(body: bytes) -> Any:
         raise BadBody(f"not JSON: {error}") from error
 
 
-def host_name(host: str) -> str | None:
-    """The host name of a Host header, lower-case; None for what is not a name and a port.
-
-    The whole header begins the links of the answers, so nothing else may stand in it."""
-    found = _HOST.fullmatch(host)
-    return (found["six"] or found["name"]).lower() if found else None
-
-
 def base_url(city: City, scope: Scope) -> str:
-    """Where links begin, without a trailing slash: ``url`` of city.yml, else where it was asked."""
+    """Where links begin, without a trailing slash: ``url`` of city.yml, else where it was asked.
+
+    Raises as ``asked_url``."""
     return city.settings.url.rstrip("/") if city.settings.url else asked_url(city, scope)
 
 
 def asked_url(city: City, scope: Scope) -> str:
-    """The address that a request was sent to: what a trusted proxy says it was asked for (of several in a
-    row, the first), else the checked Host."""
-    scheme = scope["scheme"]
-    host = header(scope, b"host")
+    """The address that a request was sent to: what a trusted proxy says it was asked for, else the checked
+    Host.
+
+    Raises NotAllowed where nothing but a host that this server does not answer to is known of it: a proxy
+    hands on what a client made up."""
+    scheme, host, prefix = scope["scheme"], header(scope, b"host"), ""
     if city.trusts(scope):
-        names = b"x-forwarded-proto", b"x-forwarded-host"
-        proto, name = ((header(scope, one) or "").partition(",")[0].strip() for one in names)
-        scheme = proto if proto in ("http", "https") else scheme
-        host = name if host_name(name) is not None else host
-    return f"{scheme}://{host or '127.0.0.1'}"
+        told = forwarded.read(scope["headers"])
+        scheme, prefix = told.scheme or scheme, told.prefix
+        if told.host is not None:
+            if forwarded.host_name(told.host) in city.hosts:
+                host = told.host
+            elif not city.settings.url:
+                raise NotAllowed(
+                    "this server does not answer to the host that the proxy was asked for; add it to"
+                    " allowed_hosts in city.yml, or set url"
+                )
+    return f"{scheme}://{host or '127.0.0.1'}{prefix}"
 
 
 type Origin = tuple[str, str, int]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import orjson
 
@@ -93,6 +94,10 @@ def _public(caller: Caller) -> dict[str, object]:
 
 def _cookie(city: City, scope: Scope, token: str, seconds: int) -> tuple[bytes, bytes]:
     """Set-Cookie (RFC 6265): no script reads it, no other site sends it."""
-    secure = "; Secure" if respond.base_url(city, scope).startswith("https:") else ""
-    value = f"{city.sessions.cookie}={token}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}"
+    base = urlsplit(respond.base_url(city, scope))
+    secure = "; Secure" if base.scheme == "https" else ""
+    path = f"{base.path}/"
+    value = (
+        f"{city.sessions.cookie}={token}; Path={path}; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}"
+    )
     return b"set-cookie", value.encode("ascii")

@@ -13,7 +13,7 @@ from layers.errors import Busy, NotFound, Unavailable
 from twin import app, city, threads
 from twin.access.caller import CALLER, Caller
 from twin.city import City
-from twin.http import respond, search
+from twin.http import search
 from twin.template import template
 
 
@@ -50,28 +50,6 @@ class Gate:
         async with asyncio.timeout(10):
             while self.inside != count:
                 await asyncio.sleep(0.001)
-
-
-@pytest.mark.parametrize(
-    ("peer", "headers", "base"),
-    [
-        ("10.0.0.1", {}, "http://inner:8080"),
-        ("10.0.0.1", {"proto": "https", "host": "map.example.org"}, "https://map.example.org"),
-        ("10.0.0.1", {"proto": "https, http", "host": "map.example.org, inner"}, "https://map.example.org"),
-        ("10.0.0.1", {"proto": "javascript", "host": "x/'><b>"}, "http://inner:8080"),
-        ("10.0.0.2", {"proto": "https", "host": "map.example.org"}, "http://inner:8080"),
-    ],
-)
-def test_links_begin_with_what_a_trusted_proxy_was_asked_for(tmp_path, peer, headers, base):
-    (tmp_path / "city.yml").write_text("trusted_proxies: [10.0.0.1]\n", "utf-8")
-    behind = app.open_city(tmp_path)
-    said = [(f"x-forwarded-{name}".encode(), value.encode()) for name, value in headers.items()]
-    scope = {"scheme": "http", "client": (peer, 1), "headers": [(b"host", b"inner:8080"), *said]}
-    try:
-        assert respond.base_url(behind, scope) == base
-    finally:
-        behind.close()
-        behind.live.stop()
 
 
 def test_a_light_read_of_a_local_store_stays_in_the_thread_of_the_caller(opened: City):

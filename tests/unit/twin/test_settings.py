@@ -52,6 +52,10 @@ def test_the_demo_city_is_valid():
         ("languages: [klingon]\n", r"line 1: languages"),
         ("title: {en: A}\nurl: 'http://['\n", r"line 2: url: .*address"),
         ("url: map.example.org\n", r"line 1: url: .*address"),
+        ("url: 'https://map.example.org/a b'\n", r"line 1: url: .*address"),
+        ("url: https://map.example.org/map?x=1\n", r"line 1: url: .*a host and a path"),
+        ("url: 'https://map.example.org/#x'\n", r"line 1: url: .*a host and a path"),
+        ("url: https://me:pw@map.example.org/\n", r"line 1: url: .*a host and a path"),
         *(
             (f"credits:\n- text: A\n  url: {url}\n", r"line 3: credits\.0\.url: .*http, https, mailto")
             for url in (

@@ -25,7 +25,7 @@ export function layer(id: string, more: Partial<LayerConfig> = {}): LayerConfig 
     label: [['name']],
     fields: [],
     style: { color: { property: null, values: {}, default: '#336699' }, legend: [{ title: { en: id }, color: '#336699' }] },
-    vector: { url: `/tiles/${id}/{z}/{x}/{y}.mvt`, minzoom: 0, maxzoom: 22 },
+    vector: { url: `tiles/${id}/{z}/{x}/{y}.mvt`, minzoom: 0, maxzoom: 22 },
     related: null,
     scene: null,
     ...more,
@@ -46,7 +46,7 @@ export function city(...layers: LayerConfig[]): CityConfig {
     levels: [],
     workflow: { states: { reported: { title: { en: 'Reported' } }, closed: { title: { en: 'Closed' }, final: true } }, actions: {} },
     thresholds: {},
-    stream: '/stream',
+    stream: 'stream',
   });
 }
 

@@ -88,8 +88,8 @@ export class LayerSet {
   /** From /stream: one tile has new bytes. */
   tileChanged(path: string, version: string): void {
     const url = localUrl(path);
-    const form = forms.all().find(({ folder }) => url.includes(`/${folder}/`));
-    const id = form && new RegExp(`/${form.folder}/([^/]+)/`).exec(url)?.[1];
+    const [folder, id] = path.replace(/^\//, '').split('/');
+    const form = forms.all().find((one) => one.folder === folder);
     const entry = form && this.entries.get(`${form.id}:${id}`);
     if (entry?.drawn?.refreshable === false) {
       this.reloadSoon(entry.layer);

@@ -1,0 +1,69 @@
+"""What a trusted proxy says of the address that a client asked for.
+
+``X-Forwarded-Proto``, ``-Host`` and ``-Prefix``; where neither of the first two is there, ``Forwarded``
+(RFC 7239). Of several proxies in a row the first value is that of the client's own. What is no scheme, host
+or path counts as not said: all of it begins the links of the answers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+type Pairs = Iterable[tuple[bytes, bytes]]
+
+_HOST = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9._-]+))(?::[0-9]{1,5})?")
+_PREFIX = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~-]+)+")
+_WORD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+_PAIR = re.compile(rf'\s*({_WORD})=(?:({_WORD})|"((?:[^"\\]|\\.)*)")\s*(;|,|$)')
+#: Characters of a header that are read.
+LONGEST = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Scheme and host with its port, None where not said; the path before that of this server, without a
+    slash at its end."""
+
+    scheme: str | None
+    host: str | None
+    prefix: str
+
+
+def read(headers: Pairs) -> Told:
+    """What the headers of a request say; whether they are to be believed is the caller's to know."""
+    given = {name: value.decode("latin-1") for name, value in reversed([*headers])}
+    scheme, host = _first(given, b"x-forwarded-proto"), _first(given, b"x-forwarded-host")
+    if not scheme and not host:
+        said = dict(_pairs(given.get(b"forwarded", "")))
+        scheme, host = said.get("proto", ""), said.get("host", "")
+    scheme = scheme.lower()
+    prefix = _first(given, b"x-forwarded-prefix").rstrip("/")
+    return Told(
+        scheme if scheme in ("http", "https") else None,
+        host if host_name(host) is not None else None,
+        prefix if _PREFIX.fullmatch(prefix) else "",
+    )
+
+
+def host_name(host: str) -> str | None:
+    """The host name of a Host header, lower-case; None for what is not a name and a port.
+
+    The whole header begins the links of the answers, so nothing else may stand in it."""
+    found = _HOST.fullmatch(host)
+    return (found["six"] or found["name"]).lower() if found else None
+
+
+def _first(given: Mapping[bytes, str], name: bytes) -> str:
+    return given.get(name, "").partition(",")[0].strip()
+
+
+def _pairs(value: str) -> Iterator[tuple[str, str]]:
+    """Names (lower-case) and values of the first element of a Forwarded header (RFC 7239, section 4)."""
+    at, value = 0, value[:LONGEST]
+    while found := _PAIR.match(value, at):
+        name, token, quoted, end = found.groups()
+        yield name.lower(), token if token is not None else re.sub(r"\\(.)", r"\1", quoted)
+        if end != ";":
+            return
+        at = found.end()
