@@ -9,8 +9,10 @@ import io
 import json
 import socket
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
+import httpx
 import numpy as np
 import pyarrow.parquet as pq
 import pyproj
@@ -116,13 +118,19 @@ def test_headers(served: Server, name: str) -> None:
         assert told == f"attachment; filename=\"bu{file}\"; filename*=UTF-8''Bu{file}"
         assert answer.headers["access-control-allow-origin"] == "*"
         assert "accept" in answer.headers["vary"].lower()
-        assert answer.headers["etag"].startswith('W/"')
-        if method == "HEAD":
-            assert answer.content == b""
-        elif form.streamed:
-            assert answer.headers["transfer-encoding"] == "chunked"
+        if method == "GET":
+            streamed = form.streamed
+            assert answer.headers["etag"].startswith('W/"') == streamed
+            assert ("accept-ranges" in answer.headers) != streamed
+            length = len(answer.content)
+            if streamed:
+                assert answer.headers["transfer-encoding"] == "chunked"
+            else:
+                assert int(answer.headers["content-length"]) == length
         else:
-            assert int(answer.headers["content-length"]) == len(answer.content)
+            assert answer.content == b""
+            assert answer.headers["accept-ranges"] == "bytes"
+            assert int(answer.headers["content-length"]) == length
     again = served.http.get(DOWNLOAD, headers={"accept": form.media, "if-none-match": answer.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")
 
@@ -143,15 +151,19 @@ def test_the_name_is_the_title_in_the_language_of_the_client(
 
 
 def test_the_default_is_geojson_and_is_packed_where_the_client_takes_it(served: Server) -> None:
-    box = {"bbox": "25,60,25.01,60.01"}
+    box = {"bbox": "25,60,25.011,60.011"}  # which no other test has asked for as a file
     plain = served.http.get(DOWNLOAD, params=box, headers={"accept": "*/*", "accept-encoding": "identity"})
     assert plain.headers["content-type"] == "application/geo+json"
     assert "content-encoding" not in plain.headers
-    head = served.http.head(DOWNLOAD, params=box, headers={"accept-encoding": "gzip"})
-    assert head.headers["content-encoding"] == "gzip"
     with served.http.stream("GET", DOWNLOAD, params=box, headers={"accept-encoding": "gzip"}) as packed:
         assert packed.headers["content-encoding"] == "gzip"
         assert gzip.decompress(b"".join(packed.iter_raw())) == plain.content
+    # who was told the length of the file gets that file
+    head = served.http.head(DOWNLOAD, params=box, headers={"accept-encoding": "gzip"})
+    assert "content-encoding" not in head.headers
+    whole = served.http.get(DOWNLOAD, params=box, headers={"accept-encoding": "gzip"})
+    assert int(head.headers["content-length"]) == len(whole.content) == len(plain.content)
+    assert whole.headers["etag"] == head.headers["etag"]
     made = served.http.get(DOWNLOAD, params={**box, "f": "parquet"}, headers={"accept-encoding": "gzip"})
     assert "content-encoding" not in made.headers
 
@@ -167,6 +179,88 @@ def test_an_old_proxy_gets_a_length(served: Server) -> None:
         body = answer.read()
     assert int(answer.getheader("content-length", "0")) == len(body)
     assert body == get(served, bbox="25,60,25.01,60.01").content
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_part_of_a_file_is_of_the_file_whose_length_was_told(served: Server, name: str) -> None:
+    query = {"f": name, "bbox": "25.02,60.02,25.03,60.03"}
+
+    def part(given: str, **headers: str) -> httpx.Response:
+        return served.http.get(DOWNLOAD, params=query, headers={"range": given, **headers})
+
+    first = part("bytes=0-99")
+    head = served.http.head(DOWNLOAD, params=query)
+    size, etag = int(head.headers["content-length"]), head.headers["etag"]
+    assert size > 400
+    assert not etag.startswith("W/")
+    assert (first.status_code, len(first.content)) == (206, 100)
+    assert first.headers["content-range"] == f"bytes 0-99/{size}"
+    assert first.headers["etag"] == etag
+    assert "content-encoding" not in first.headers
+    whole = served.http.get(DOWNLOAD, params=query).content
+    assert len(whole) == size
+    for given, wanted in (
+        ("bytes=0-99", whole[:100]),
+        ("bytes=100-", whole[100:]),
+        ("bytes=-7", whole[-7:]),
+        (f"bytes=-{size + 5}", whole),
+        (f"bytes={size - 1}-{size + 500}", whole[-1:]),
+        ("Bytes=5-5", whole[5:6]),
+    ):
+        found = part(given)
+        assert (found.status_code, found.content) == (206, wanted), given
+        assert int(found.headers["content-length"]) == len(wanted)
+    for given in (f"bytes={size}-", "bytes=-0", f"bytes={size + 1}-{size + 9}"):
+        found = part(given)
+        assert (found.status_code, found.headers["content-range"]) == (416, f"bytes */{size}"), given
+    # what is no single range of bytes is passed over, and so is one of another file
+    for given in ("bytes=0-1,5-6", "bytes=9-5", "bytes=-", "items=0-5", "bytes=a-b", ""):
+        assert part(given).status_code == 200, given
+    assert part("bytes=0-9", **{"if-range": etag}).status_code == 206
+    for given in ('"other"', f"W/{etag}", "Sat, 28 Nov 2026 00:00:00 GMT"):
+        other = part("bytes=0-9", **{"if-range": given})
+        assert (other.status_code, other.content) == (200, whole), given
+    assert part("bytes=0-9", **{"if-none-match": etag}).status_code == 304
+    assert left(served) == []
+
+
+def test_programs_open_files_where_they_lie(served: Server, gdal: Gdal) -> None:
+    """They ask for the length and read the parts that they need."""
+    (read,) = gdal.read(f"/vsicurl/{served.url}{DOWNLOAD}?f=fgb")
+    assert len(read.features) == MANY
+    table = pq.ParquetFile(Parts(f"{served.url}{DOWNLOAD}?f=parquet"))
+    assert table.metadata.num_rows == MANY
+
+
+class Parts(io.RawIOBase):
+    """A file on the web, read by ranges alone."""
+
+    def __init__(self, url: str) -> None:
+        self._url, self._at = url, 0
+        self._size = int(httpx.head(url).headers["content-length"])
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        self._at = offset + (0, self._at, self._size)[whence]
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        last = min(self._at + len(buffer), self._size) - 1
+        if last < self._at:
+            return 0
+        found = httpx.get(self._url, headers={"range": f"bytes={self._at}-{last}"})
+        assert found.status_code == 206
+        buffer[: len(found.content)] = found.content
+        self._at += len(found.content)
+        return len(found.content)
 
 
 @pytest.mark.parametrize(

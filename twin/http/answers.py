@@ -33,8 +33,8 @@ ALWAYS: Headers = [
     ORIGIN,
     (
         b"access-control-expose-headers",
-        b"Allow, Content-Crs, Content-Disposition, ETag, Features-Dropped, Link, Location, "
-        b"OGC-NumberMatched, OGC-NumberReturned, Retry-After",
+        b"Accept-Ranges, Allow, Content-Crs, Content-Disposition, Content-Range, ETag, Features-Dropped, Link, "
+        b"Location, OGC-NumberMatched, OGC-NumberReturned, Retry-After",
     ),
     (b"x-content-type-options", b"nosniff"),
 ]

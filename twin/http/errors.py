@@ -55,7 +55,17 @@ class Late(errors.BadInput):
     code = "RequestTimeout"
 
 
-STATUS |= {Late: 408, NotAcceptable: 406, WrongMedia: 415, WrongMethod: 405}
+class WrongRange(errors.BadInput):
+    """Nothing of the range that is asked for is there (RFC 9110 section 15.5.17); ``size`` is in bytes."""
+
+    code = "RangeNotSatisfiable"
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        super().__init__(f"Range: the file has {size} bytes")
+
+
+STATUS |= {Late: 408, NotAcceptable: 406, WrongMedia: 415, WrongMethod: 405, WrongRange: 416}
 
 
 def status_of(error: errors.TwinError) -> int:
@@ -74,6 +84,8 @@ def problem(error: errors.TwinError) -> tuple[int, Headers, bytes]:
         headers.append((b"connection", b"close"))
     if status == 503:
         headers.append((b"retry-after", b"2"))
+    if isinstance(error, WrongRange):
+        headers.append((b"content-range", b"bytes */%d" % error.size))
     if isinstance(error, WrongMethod):
         headers.append((b"allow", error.allow.encode("ascii")))
     return status, headers, body(status, error.code, str(error))

@@ -164,6 +164,7 @@ def responses() -> dict[str, Any]:
         "412": "If-Match does not name the current revision",
         "413": "The body, or the answer, is too large",
         "415": "The media type of the body is not taken here",
+        "416": "Nothing of the range of bytes is there; Content-Range tells the length",
         "428": "This layer is changed only with If-Match",
         "503": "Not now: the server is busy, the city is read-only, or its database does not answer",
     }

@@ -36,7 +36,7 @@ READING = ("GET", "HEAD", "OPTIONS")
 #: How Allow lists methods.
 METHODS = (*READING, "POST", "PUT", "PATCH", "DELETE")
 #: Request headers that a page of another origin may send.
-_ASKED = b"Accept, Accept-Language, Authorization, If-None-Match, Last-Event-ID, X-Api-Key"
+_ASKED = b"Accept, Accept-Language, Authorization, If-None-Match, If-Range, Last-Event-ID, Range, X-Api-Key"
 _PREFLIGHT: Headers = [
     (b"access-control-allow-methods", ", ".join(READING).encode()),
     (b"access-control-allow-headers", _ASKED),

@@ -26,6 +26,7 @@ from twin.access.rights import Rights
 from twin.jobs import registry
 from twin.jobs.child import BEGUN, Order, perform
 from twin.jobs.job import Ended, Job, Taker
+from twin.jobs.kept import Kept
 from twin.jobs.scratch import Scratch
 from twin.jobs.table import Record, Table, instant
 from twin.jobs.work import Work
@@ -47,6 +48,8 @@ class Jobs:
     def __init__(self, city: Path, rules: Rights) -> None:
         self._city, self._rules = city, rules
         self._table = Table(city)
+        #: Files that jobs have made, for whoever asks for them again.
+        self.kept = Kept()
         self._scratch = Scratch(city / "derived" / "jobs")
         self._files = Threads(1, "twin-jobs")
         self._running: dict[str, Job] = {}
@@ -113,10 +116,12 @@ class Jobs:
     async def stop(self) -> None:
         """End what runs; what waits and is kept is begun again after the next start."""
         self._closing = True
+        self.kept.close()
         await asyncio.gather(*map(self.drop, list(self._running.values())))
 
     def close(self) -> None:
-        """Close the table. Nothing runs any more."""
+        """Close the table and the kept files. Nothing runs any more."""
+        self.kept.close()
         self._files.close()
         self._table.close()
 

@@ -213,3 +213,20 @@ def test_what_the_dead_left_is_removed_and_the_living_keep_theirs(tmp_path: Path
         assert kept.is_dir()
         assert not left.exists()
     assert list((tmp_path / "downloads").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("title", "name"),
+    [
+        ("Pipes", "Pipes"),
+        ("建筑/物", "建筑_物"),
+        ("two\r\nlines\u2028three", "two_lines_three"),
+        ('a: "b" <c>', "a_ _b_ _c_"),
+        ("\u202egpj.exe", "_gpj.exe"),
+        ("lone \ud800", "lone _"),
+        (" . ", ""),
+        ("管" * 300, "管" * 60),
+    ],
+)
+def test_a_title_as_the_name_of_a_file(title: str, name: str) -> None:
+    assert download.file_name(title) == name

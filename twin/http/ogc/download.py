@@ -1,6 +1,8 @@
 """A whole layer, or what a query selects of it, as one file: a job, and what it makes sent to who waits.
 
-A file that breaks off is never ended cleanly: the connection is cut.
+What can be streamed is sent while it is made. A client that asks for the length of a file (HEAD) or for a
+part of it (Range) gets it from the file as a whole, which is then kept for its next requests. A file that
+breaks off is never ended cleanly: the connection is cut.
 """
 
 from __future__ import annotations
@@ -8,9 +10,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -23,10 +26,12 @@ from layers.model import FeatureLayer
 from layers.query import Query
 from layers.write import FORMATS, Format
 from twin.access.caller import CALLER, Caller
-from twin.http import answers, etags, negotiate, respond
+from twin.http import answers, etags, negotiate, ranges, respond
+from twin.http.errors import WrongRange
 from twin.http.formats import Offer, Representation
 from twin.http.respond import Headers, Receive, Scope, Send
 from twin.jobs import Ended, Job, scratch
+from twin.jobs.kept import Held, Made
 from twin.jobs.taking import FileTaker, PipeTaker
 from twin.jobs.works import download
 from twin.jobs.works.download import localized
@@ -44,7 +49,11 @@ FILE_PIECE = 1 << 20
 STALLED_SECONDS = 60.0
 #: A download keeps a moment of the store alive, so it must end.
 MOST_SECONDS = 3600.0
-_UNSAFE = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|]+')
+#: What stands in no file name, and the most characters of one: at three bytes each it fits into a folder.
+_UNSAFE = re.compile(r'[/\\:*?"<>|]+')
+_LONGEST = 60
+#: The mark of a kept file at the end of its ETag.
+_MARK = re.compile(r'\.[0-9a-f]{8}"')
 
 #: What a download can be, the default first: also for links and the API document.
 OFFER: Offer = tuple(
@@ -61,9 +70,9 @@ class _Answer:
     headers: Headers
     begun: bool = False
 
-    async def begin(self, *more: tuple[bytes, bytes]) -> None:
+    async def begin(self, *more: tuple[bytes, bytes], status: int = 200) -> None:
         self.begun = True
-        await answers.start(self.send, 200, [*self.headers, *more])
+        await answers.start(self.send, status, [*self.headers, *more])
 
     async def give(self, body: bytes, *, more: bool) -> None:
         async with asyncio.timeout(STALLED_SECONDS):
@@ -77,7 +86,8 @@ class Download:
         self._city = city
 
     async def give(self, scope: Scope, receive: Receive, send: Send, layer_id: str) -> None:
-        """Answer GET or HEAD. Raises NotFound, BadParameter, NotAcceptable, TooLarge, Busy, Unavailable."""
+        """Answer GET or HEAD. Raises NotFound, BadParameter, NotAcceptable, TooLarge, Busy, Unavailable,
+        WrongRange."""
         city = self._city
         caller: Caller = scope[CALLER]
         view = city.catalogue.of(caller)
@@ -87,7 +97,8 @@ class Download:
         query = queries.parse_download(layer, pairs)
         lang = negotiate.language(scope, city.settings.languages)
         etag = etags.tag(view.epoch, layer.seq, f"{form.name}-{lang}")
-        if etags.matches(respond.header(scope, b"if-none-match"), etag):
+        none_match = respond.header(scope, b"if-none-match")
+        if none_match and etags.matches(_MARK.sub('"', none_match), etag):
             await answers.not_modified(send, f"W/{etag}", answers.VARY_LANGUAGE)
             return
         if layer.count > download.MOST_FEATURES:
@@ -95,42 +106,85 @@ class Download:
         title = negotiate.text(layer.title, lang, layer.id)
         # before HTTP/1.1 nothing but its length tells whether an answer is whole
         piped = form.streamed and scope.get("http_version") != "1.0"
-        packed = piped and respond.accepts_gzip(scope)
-        answer = _Answer(send, _headers(localized(layer, query, lang, title), form, query.crs, etag))
-        if packed:
-            answer.headers.append((b"content-encoding", b"gzip"))
+        answer = _Answer(send, _headers(localized(layer, query, lang, title), form, query.crs))
+        given = download.Input(
+            layer.id, layer.generation, title, list(pairs), form.name, lang, False, False,
+            download.MOST_FEATURES, download.MOST_BYTES, scratch.RESERVE_BYTES,
+        )  # fmt: skip
+        key = (view.rights, etag, *given.parameters)
+        if not piped or key in city.jobs.kept or scope["method"] == "HEAD" or ranges.asked(scope):
+            try:
+                await self._whole(scope, answer, key, etag, given, caller, receive)
+                return
+            except (TooLarge, Unavailable):
+                # what is no file can still be streamed
+                if not piped or answer.begun:
+                    raise
+        answer.headers.append((b"etag", f"W/{etag}".encode()))
         if scope["method"] == "HEAD":
             await answers.start(send, 200, answer.headers)
             await send({"type": "http.response.body", "body": b""})
             return
-        given = download.Input(
-            layer.id, layer.generation, title, list(pairs), form.name, lang, piped, packed,
-            download.MOST_FEATURES, download.MOST_BYTES, scratch.RESERVE_BYTES,
-        )  # fmt: skip
-        await self._run(answer, given, caller, receive)
+        packed = respond.accepts_gzip(scope)
+        if packed:
+            answer.headers.append((b"content-encoding", b"gzip"))
+        await self._piped(answer, msgspec.structs.replace(given, piped=True, packed=packed), caller, receive)
 
     async def _count(self, view: View, layer: FeatureLayer, query: Query) -> None:
         most = download.MOST_FEATURES
         if await self._city.read(view.count, layer.id, query, most, heavy=True) is None:
             raise TooLarge(f"more than {most} features match: {download.ASK_FOR_LESS}")
 
-    async def _run(self, answer: _Answer, given: download.Input, caller: Caller, receive: Receive) -> None:
-        """Give the file. Once the answer has begun, what goes wrong is told to the operator only: the
-        answer is left incomplete, and the server cuts the connection."""
-        taker = PipeTaker() if given.piped else FileTaker()
+    async def _whole(
+        self,
+        scope: Scope,
+        answer: _Answer,
+        key: tuple[object, ...],
+        etag: str,
+        given: download.Input,
+        caller: Caller,
+        receive: Receive,
+    ) -> None:
+        """Give the file, or the part of it that is asked for, from where it is kept."""
+
+        async def make() -> Made:
+            taker = FileTaker()
+            try:
+                async with self._job(given, caller, taker, receive) as job:
+                    await job.result()
+            except BaseException:
+                taker.close()
+                raise
+            assert taker.file is not None
+            return taker.file, taker.size
+
+        with self._told(answer, given.layer):
+            async with asyncio.timeout(MOST_SECONDS), self._city.jobs.kept.of(key, make) as held:
+                await self._file(scope, answer, held, f'{etag[:-1]}.{held.mark}"')
+
+    async def _piped(self, answer: _Answer, given: download.Input, caller: Caller, receive: Receive) -> None:
+        """Give what is written while it is written."""
+        taker = PipeTaker()
         try:
-            async with asyncio.timeout(MOST_SECONDS), self._job(given, caller, taker, receive) as job:
-                if isinstance(taker, PipeTaker):
+            with self._told(answer, given.layer):
+                async with asyncio.timeout(MOST_SECONDS), self._job(given, caller, taker, receive) as job:
                     await _stream(answer, taker, job)
-                else:
-                    await self._file(answer, taker, job)
+        finally:
+            taker.close()
+
+    @contextmanager
+    def _told(self, answer: _Answer, layer_id: str) -> Iterator[None]:
+        """What goes wrong, as its client is told. Once the answer has begun, the operator alone is: it
+        is left incomplete, and the server cuts the connection."""
+        try:
+            yield
         except Ended:
             if self._city.bus.closed.is_set() and not answer.begun:
                 raise Unavailable("the server is stopping; try again soon") from None
         except TimeoutError:
             if not answer.begun:
                 raise Unavailable(f"this download takes too long; {download.ASK_FOR_LESS}") from None
-            log.warning("a download of layer %s broke off: its client is too slow", given.layer)
+            log.warning("a download of layer %s broke off: its client is too slow", layer_id)
         except Busy as error:
             raise Busy(
                 f"{download.PLACES} downloads are being made at this moment; try again soon"
@@ -138,9 +192,7 @@ class Download:
         except TwinError as error:
             if not answer.begun:
                 raise
-            log.warning("a download of layer %s broke off: %s", given.layer, error)
-        finally:
-            taker.close()
+            log.warning("a download of layer %s broke off: %s", layer_id, error)
 
     @asynccontextmanager
     async def _job(
@@ -171,15 +223,28 @@ class Download:
             for one in ends:
                 one.cancel()
 
-    async def _file(self, answer: _Answer, taker: FileTaker, job: Job) -> None:
-        await job.result()
-        assert taker.file is not None
-        await answer.begin((b"content-length", b"%d" % taker.size))
-        left = taker.size
-        while left > 0:
-            piece = await self._city.run(taker.file.read, min(FILE_PIECE, left))
-            left -= len(piece)
-            await answer.give(piece, more=left > 0)
+    async def _file(self, scope: Scope, answer: _Answer, held: Held, etag: str) -> None:
+        """The whole file or a part of it. Raises WrongRange."""
+        status, first, last = 200, 0, held.size - 1
+        headers: Headers = [(b"accept-ranges", b"bytes"), (b"etag", etag.encode())]
+        wanted = ranges.asked(scope)
+        if wanted is not None and ranges.holds(scope, etag):
+            part = ranges.within(wanted, held.size)
+            if part is None:
+                raise WrongRange(held.size)
+            status, (first, last) = 206, part
+            headers.append((b"content-range", b"bytes %d-%d/%d" % (first, last, held.size)))
+        await answer.begin(*headers, (b"content-length", b"%d" % (last + 1 - first)), status=status)
+        if scope["method"] == "HEAD" or last < first:
+            await answer.give(b"", more=False)
+            return
+        file = held.file.fileno()
+        while first <= last:
+            piece = await self._city.run(os.pread, file, min(FILE_PIECE, last + 1 - first), first)
+            if not piece:
+                raise Unavailable("a kept file is shorter than it was")
+            first += len(piece)
+            await answer.give(piece, more=first <= last)
 
 
 async def _stream(answer: _Answer, taker: PipeTaker, job: Job) -> None:
@@ -194,17 +259,22 @@ async def _stream(answer: _Answer, taker: PipeTaker, job: Job) -> None:
         await answer.give(b"", more=False)
 
 
-def _headers(layer: FeatureLayer, form: Format, crs: str, etag: str) -> Headers:
+def file_name(title: str) -> str:
+    """A title as the name of a file, without what file systems refuse or a reader cannot see; it may be
+    empty."""
+    seen = "".join(char if char.isprintable() else "_" for char in title)
+    return re.sub("_{2,}", "_", _UNSAFE.sub("_", seen))[:_LONGEST].strip(" .")
+
+
+def _headers(layer: FeatureLayer, form: Format, crs: str) -> Headers:
     """The headers of a file that bears the title of the layer; its id for clients that take only ASCII."""
     (title,) = layer.title.values()
-    name = _UNSAFE.sub("_", title).strip(" .") or layer.id
-    told = quote(f"{name}.{form.extension}", safe="")
+    told = quote(f"{file_name(title) or layer.id}.{form.extension}", safe="")
     plain = f"{layer.id}.{form.extension}"
     media = form.media + ("; charset=utf-8" if form.media.startswith("text/") else "")
     return [
         (b"content-type", media.encode()),
         (b"content-disposition", f"attachment; filename=\"{plain}\"; filename*=UTF-8''{told}".encode()),
-        (b"etag", f"W/{etag}".encode()),
         (b"content-crs", f"<{crs}>".encode()),
         answers.FRESH,
         answers.VARY_LANGUAGE,

@@ -221,6 +221,7 @@ def download(context: Context, layer: FeatureLayer) -> dict[str, Any]:
     }
     given = [one for one in standard(layer) if one["name"] not in queries.PAGING]
     given += [*_by_property(context, layer), form(OFFER)]
+    given.append(header_parameter("Range", "One range of bytes", {"type": "string"}))
     found = get(f"{layer.id}.download", layer.id, summary, ok, given)
-    found["responses"] |= errors(409, 413)
+    found["responses"] |= {"206": ok | {"description": "The part"}, **errors(409, 413, 416)}
     return {"get": found}

@@ -1,0 +1,44 @@
+"""Single byte ranges (RFC 9110, section 14)."""
+
+from __future__ import annotations
+
+import re
+
+from twin.http import respond
+from twin.http.respond import Scope
+
+#: First and last byte, both included, as asked for: one of the two may be open.
+type Asked = tuple[int | None, int | None]
+
+_RANGE = re.compile(r"bytes\s*=\s*(\d{0,18})\s*-\s*(\d{0,18})\s*", re.IGNORECASE | re.ASCII)
+
+
+def asked(scope: Scope) -> Asked | None:
+    """The one range that a GET asks for; None for none, for several, and for what is no range of bytes,
+    which a server passes over (section 14.2)."""
+    given = respond.header(scope, b"range")
+    found = None if given is None or scope["method"] != "GET" else _RANGE.fullmatch(given)
+    if found is None:
+        return None
+    first, last = (int(one) if one else None for one in found.groups())
+    if (first is None and last is None) or (first is not None and last is not None and last < first):
+        return None
+    return first, last
+
+
+def holds(scope: Scope, etag: str) -> bool:
+    """Whether the condition of a range holds: no If-Range, or the strong ETag of this very file
+    (section 13.1.5). A date never does, for files have none."""
+    given = respond.header(scope, b"if-range")
+    return given is None or given.strip() == etag
+
+
+def within(wanted: Asked, size: int) -> tuple[int, int] | None:
+    """First and last byte of a range in a file; None where nothing of it is there (section 15.5.17)."""
+    first, last = wanted
+    if first is None:
+        assert last is not None
+        return (max(size - last, 0), size - 1) if last and size else None
+    if first >= size:
+        return None
+    return first, size - 1 if last is None else min(last, size - 1)
