@@ -33,8 +33,8 @@ ALWAYS: Headers = [
     ORIGIN,
     (
         b"access-control-expose-headers",
-        b"Accept-Ranges, Allow, Content-Crs, Content-Disposition, Content-Range, ETag, Features-Dropped, Link, "
-        b"Location, OGC-NumberMatched, OGC-NumberReturned, Retry-After",
+        b"Accept-Ranges, Allow, Content-Crs, Content-Disposition, Content-Range, ETag, Features-Dropped, "
+        b"Link, Location, OGC-NumberMatched, OGC-NumberReturned, Retry-After",
     ),
     (b"x-content-type-options", b"nosniff"),
 ]

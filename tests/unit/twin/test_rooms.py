@@ -69,14 +69,16 @@ def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[app.Front]:
     async def report(client: httpx.AsyncClient) -> None:
         await client.post("/incidents", json={"title": "x"}, headers={"x-api-key": key})
 
-    ask(made, report)
-    yield made
+    with asyncio.Runner() as runner:
+        RUNNERS[made] = runner
+        ask(made, report)
+        yield made
     city.live.stop()
     city.close()
 
 
 def ask[T](front: app.Front, scenario: Callable[[httpx.AsyncClient], Awaitable[T]]) -> T:
-    """Run a scenario against the application."""
+    """Run a scenario against the application, all in one event loop, as in a server."""
 
     async def main() -> T:
         front.site.city.bus.bind(asyncio.get_running_loop())
@@ -84,7 +86,10 @@ def ask[T](front: app.Front, scenario: Callable[[httpx.AsyncClient], Awaitable[T
         async with httpx.AsyncClient(transport=transport, base_url=URL, timeout=60) as client:
             return await scenario(client)
 
-    return asyncio.run(main())
+    return RUNNERS[front].run(main())
+
+
+RUNNERS: dict[app.Front, asyncio.Runner] = {}
 
 
 def routes(front: app.Front) -> list[Route]:
