@@ -103,7 +103,8 @@ class Kind:
     a source could be, the one of lowest ``rank`` is taken.
     ``flat``: a footprint's own heights are dropped, since fields or a mesh hold them.
     ``buried``: lies under the ground, and is drawn there.
-    ``provenance`` are fields that say where another field's value came from; a load counts them.
+    ``provenance`` are fields that say where another field's value came from, each with that field; a load
+    counts them, and an edit keeps them true (see :mod:`layers.kinds.edited`).
     ``label`` are ways to call a feature, best first: the fields of the first whose first field is
     filled, with spaces between. ``searched`` are the fields that its label is found by.
     ``locates``: a feature says where something is; a search puts it before one that is called alike.
@@ -125,7 +126,7 @@ class Kind:
     mesh: Callable[[Batch, Columns], list[bytes | None]] | None = None
     flat: bool = False
     buried: bool = False
-    provenance: tuple[str, ...] = ()
+    provenance: Mapping[str, str] = field(default_factory=dict)
     label: tuple[tuple[str, ...], ...] = (("name",),)
     searched: tuple[str, ...] = ("name",)
     locates: bool = False

@@ -106,7 +106,7 @@ class Table(Rows):
     signature: tuple[str, ...] = ()
     flat: bool = False
     buried: bool = False
-    provenance: tuple[str, ...] = ()
+    provenance: dict[str, str] = Field(default_factory=dict)
     label: tuple[tuple[str, ...], ...] = (("name",),)
     searched: tuple[str, ...] = ("name",)
     locates: bool = False
@@ -127,8 +127,13 @@ class Table(Rows):
 
     def _references(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
         """(path, field named there)."""
-        for key in ("key", "provenance", "searched"):
+        for key in ("key", "searched"):
             yield from (((key, i), name) for i, name in enumerate(getattr(self, key)))
+        yield from (
+            (("provenance", source), one)
+            for source, name in self.provenance.items()
+            for one in (source, name)
+        )
         yield from ((("label", i), name) for i, names in enumerate(self.label) for name in names)
         if self.parent:
             yield ("parent",), self.parent

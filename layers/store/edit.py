@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from typing import Any
 
 from numpy.typing import NDArray
 
+from layers import kinds
 from layers.errors import BadBody, Exists, NotEditable, NotFound, Stale, shown
+from layers.kinds import edited
 from layers.store import feature
 from layers.store.base import Store
 from layers.store.layer_record import Record
 from layers.types import EditKind
+from layers.values import stored
 
 #: In place of a geometry that stays as it is.
 KEEP = object()
@@ -28,6 +31,7 @@ class Editor(ABC):
         """POST. Returns the fid, never used before, and the revision."""
         self._permit("create", 0)
         shape, values = feature.new(self.table, body)
+        values = self._settled(values, None, shape)
         with self.changing():
             self._free_source(None, None, values)
             fid = self.insert(shape, values)
@@ -60,10 +64,25 @@ class Editor(ABC):
         with self.changing():
             present, source = self._present(fid, if_match)
             self._free_source(fid, source, values)
+            if kinds.known(self.table.kind).provenance:
+                placed = self.shapes(present)[0] if shape is KEEP else shape
+                values = self._settled(values, self.row(fid), placed)
             if shape is not KEEP and feature.same(self.table, self.shapes(present), shape):
                 shape = KEEP
             self.update(fid, shape, values)
             return self._number(fid, actor)
+
+    def _settled(
+        self, values: dict[str, Any], present: Mapping[str, Any] | None, shape: Any
+    ) -> dict[str, Any]:
+        """The values of an edit with what follows from them by the layer's kind."""
+        fields = {f.name: f for f in self.table.fields if not f.read_only}
+        found = edited.settled(kinds.known(self.table.kind), fields, values, present, shape)
+        for name, value in found.items():
+            if name not in values or value != values[name]:
+                with suppress(ValueError):  # a column of another type than the kind's keeps what was sent
+                    values[name] = None if value is None else stored(fields[name].type, value)
+        return values
 
     def _permit(self, kind: EditKind, fid: int) -> None:
         if kind not in self.table.edits:
@@ -103,6 +122,10 @@ class Editor(ABC):
     @abstractmethod
     def lock(self, fid: int) -> tuple[bytes | None, str | None] | None:
         """Stored geometry and source id of a feature that no other may write now; None for no feature."""
+
+    @abstractmethod
+    def row(self, fid: int) -> dict[str, Any]:
+        """The values of a feature by field: numbers, texts, times as text."""
 
     @abstractmethod
     def shapes(self, stored: bytes | None) -> NDArray[Any]:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import shapely
 
+from layers import kinds
 from layers.errors import (
     BadBody,
     Exists,
@@ -204,3 +205,32 @@ def test_singles_become_multi_where_the_layer_is_multi(store: Store) -> None:
     assert one(store, 1)["geometry"]["type"] == "MultiPolygon"
     store.patch("buildings", 1, {"geometry": polygon(2, 2)})
     assert one(store, 1)["geometry"]["type"] == "MultiPolygon"
+
+
+def test_how_a_value_is_known_goes_with_the_value(store: Store) -> None:
+    """A height given by hand is measured by hand; one that nobody gives comes from the kind's chain."""
+    fields = tuple(f for f in kinds.get("building").fields if f.name != "use")
+    load(
+        store,
+        spec(fields=fields),
+        [row("b1", square(25, 60), height_m=9.6, height_source="default", min_height_m=0.0)],
+    )
+
+    def known() -> tuple[Any, ...]:
+        found = one(store, 1)["properties"]
+        return tuple(found[name] for name in ("height_m", "height_source", "levels"))
+
+    store.patch("buildings", 1, {"properties": {"levels": 5}})
+    assert known() == (16.0, "levels", 5)
+    store.patch("buildings", 1, {"properties": {"height_m": 21.5}})
+    assert known() == (21.5, "measured", 5)
+    store.patch("buildings", 1, {"properties": {"name": "x"}})
+    assert known() == (21.5, "measured", 5)
+    store.patch("buildings", 1, {"properties": {"height_m": None}})
+    assert known() == (16.0, "levels", 5)
+    whole = one(store, 1)
+    store.replace("buildings", 1, whole | {"properties": whole["properties"] | {"height_m": 17}})
+    assert known() == (17, "measured", 5)
+    made, _ = store.create("buildings", {"type": "Feature", "geometry": polygon(24, 59), "properties": {}})
+    new = one(store, made)["properties"]
+    assert (new["height_m"], new["height_source"], new["min_height_m"]) == (9.6, "default", 0)

@@ -33,6 +33,12 @@ class GeoPackageEditor(Editor):
         row: tuple[bytes | None, str | None] | None = self._con.execute(sql, (fid,)).fetchone()
         return row
 
+    def row(self, fid: int) -> dict[str, Any]:
+        names = [field.name for field in self._table.fields]
+        columns = ", ".join(map(quoted, names))
+        row = self._con.execute(f"SELECT {columns} FROM {self._table.name} WHERE fid=?", (fid,)).fetchone()
+        return dict(zip(names, row, strict=True))
+
     def shapes(self, stored: bytes | None) -> NDArray[Any]:
         return blob.shapes([stored])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from decimal import Decimal
 from typing import Any
 
 import psycopg
@@ -75,6 +76,15 @@ class PostgisEditor(Editor):
             binary=True,
         ).fetchone()
         return row
+
+    def row(self, fid: int) -> dict[str, Any]:
+        table = self._table
+        names = [field.name for field in table.fields]
+        columns = ", ".join(map(table.column, names))
+        sql = f"SELECT {columns} FROM {table.relation} t WHERE {table.fid} = %s"
+        row = self._con.execute(sql, (Int8(fid),)).fetchone()
+        assert row is not None
+        return {name: _plain(value) for name, value in zip(names, row, strict=True)}
 
     def shapes(self, stored: bytes | None) -> NDArray[Any]:
         return project.to_lonlat(self._table, geometries([stored]))
@@ -163,3 +173,8 @@ class PostgisEditor(Editor):
             " VALUES (%s, %s, %s, %s)",
             (self._table.id, Int8(fid), Int8(number), actor),
         )
+
+
+def _plain(value: Any) -> Any:
+    """A value of a column as a kind's chain reads it."""
+    return float(value) if isinstance(value, Decimal) else value

@@ -86,8 +86,13 @@ function mainAttribute(field: FieldConfig, value: unknown, properties: Record<st
 
 /** Whether `height_source` has its `height_m` beside it, which then carries the word. */
 function companion(name: string, properties: Record<string, unknown>): boolean {
+  return values(name).some((key) => properties[key] !== null && properties[key] !== undefined);
+}
+
+/** The fields that `height_source` may tell the origin of. */
+function values(name: string): string[] {
   const stem = name.replace(/_source$/, '');
-  return [`${stem}_m`, `${stem}_mm`].some((key) => properties[key] !== null && properties[key] !== undefined);
+  return [`${stem}_m`, `${stem}_mm`];
 }
 
 export function featureTitle(layer: LayerConfig, fid: number, properties: Record<string, unknown>): string {
@@ -102,8 +107,11 @@ export function featureTitle(layer: LayerConfig, fid: number, properties: Record
 export function editable(layer: LayerConfig): FieldConfig[] {
   if (!layer.editable) return [];
   const kept = new Set(['source_id', 'building_id', 'other']);
+  const named = new Set(layer.fields.map(({ name }) => name));
+  // how a value is known follows from who gives it: the server says so with each edit
+  const follows = (name: string): boolean => name.endsWith('_source') && values(name).some((one) => named.has(one));
   const open = layer.fields.filter(
-    (field) => !kept.has(field.name) && !field.readOnly && field.type !== 'array',
+    (field) => !kept.has(field.name) && !field.readOnly && field.type !== 'array' && !follows(field.name),
   );
   const defined = open.filter(hasTitle);
   return defined.length > 0 ? defined : open;
