@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from pathlib import Path
 from typing import Any, cast
 
 import httpx
@@ -86,7 +87,9 @@ def behind(tmp_path):
     text = "trusted_proxies: [10.0.0.1]\nallowed_hosts: [map.example.org]\n"
     (tmp_path / "city.yml").write_text(text, "utf-8")
     city = app.open_city(tmp_path)
-    yield city
+    with asyncio.Runner() as runner:
+        RUNNERS[city.folder] = runner
+        yield city
     city.close()
     city.live.stop()
 
@@ -102,7 +105,11 @@ def ask(city, method, path, headers=None, peer="10.0.0.1", **more) -> httpx.Resp
         async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
             return await client.request(method, path, headers=headers or {}, **more)
 
-    return asyncio.run(main())
+    return RUNNERS[city.folder].run(main())
+
+
+#: One event loop a city, as in a server.
+RUNNERS: dict[Path, asyncio.Runner] = {}
 
 
 def addresses(value: Any) -> list[str]:
