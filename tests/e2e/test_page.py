@@ -117,6 +117,8 @@ def test_the_configuration_says_how_to_draw_every_layer(server: Server):
         "pipelines": 78,
         "street_assets": 1074,
         "roads": 2577,
+        "land_cover": 270,
+        "places": 7,
     }
     assert {name for name, layer in layers.items() if layer["scene"]} == {
         "buildings",

@@ -130,7 +130,7 @@ def test_a_websocket_is_declined_without_a_word_in_the_log(server):
 def test_health_tells_what_is_served(server):
     assert server.http.get("/health/live").json() == {"status": "live"}
     ready = server.http.get("/health/ready").json()
-    assert ready["layers"] == 6
+    assert ready["layers"] == 8
     assert ready["features"] == 446 + 126 + 1462 + 78 + 1074 + 2577
     assert server.http.get("/health/nothing").status_code == 404
 
