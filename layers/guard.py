@@ -11,9 +11,9 @@ from __future__ import annotations
 import signal
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,17 +31,29 @@ __all__ = ["Limits", "Reading", "read"]
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A file as the child read it: meta, findings and the batches, while the context lasts."""
+    """A file as the child read it: meta, findings and the batches, while the context lasts.
+
+    ``names``: columns of the file that have another name here."""
 
     folder: Path
     meta: dict[str, Any]
     problems: list[Problem] = field(default_factory=list)
+    names: Mapping[str, str] = field(default_factory=dict)
 
     def batches(self) -> Iterator[pa.Table]:
         """The batches in file order."""
         for number in range(self.meta["batches"]):
             with pa.memory_map(str(self.folder / f"{number:06}.arrow")) as source:
-                yield pa.ipc.open_file(source).read_all()
+                table = pa.ipc.open_file(source).read_all()
+                yield table.rename_columns([self.names.get(name, name) for name in table.column_names])
+
+    def called(self, names: Mapping[str, str]) -> Reading:
+        """The same with those columns renamed whose new name no other has."""
+        first = next(self.batches(), None)
+        present = set() if first is None else set(first.column_names)
+        new = {old: name for old, name in names.items() if old in present and name not in present}
+        times = {new.get(name, name): kind for name, kind in self.meta["times"].items()}
+        return replace(self, meta={**self.meta, "times": times}, names={**self.names, **new})
 
 
 def _reachable(path: Path, limits: Limits) -> Path:

@@ -152,7 +152,8 @@ class _Source:
         layer_id: str,
         progress: Progress,
     ) -> None:
-        self._reading = reading
+        reading = reading.called(reading.meta["names"])
+        self._reading = reading.called(kinds.long_names() if reading.meta["short"] else {})
         self._path = path
         self._layer_id = layer_id
         self._progress = progress
@@ -162,7 +163,7 @@ class _Source:
         self.kind = kinds.get(declared.kind) if declared.kind else self._guess()
         self._vertical = ""
         self._crs, place = self._place(declared.crs)
-        meta = reading.meta
+        meta = self._reading.meta
         self._identity = self._identify(declared.id_field)
         self._cleaner = Cleaner(self.kind, place, self.findings, self._identity)
         zone = declared.time_zone or UTC

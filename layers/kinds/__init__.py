@@ -20,11 +20,16 @@ __all__ = [
     "get",
     "guess",
     "known",
+    "long_names",
     "may_relate",
     "parts_of",
     "register",
     "signature_columns",
 ]
+
+
+#: Bytes of a column's name in dBASE.
+_DBF_NAME = 10
 
 
 class _Kinds(Mapping[str, Kind]):
@@ -87,6 +92,15 @@ def get(kind_id: str) -> Kind:
     if kind_id not in KINDS:
         raise BadParameter("kind", kind_id, f"one of {', '.join(KINDS)}")
     return KINDS[kind_id]
+
+
+def long_names() -> dict[str, str]:
+    """What a file of names of ten bytes makes of the longer names of fields → those, where it is one only."""
+    found: dict[str, set[str]] = {}
+    for name in {field.name for kind in KINDS.values() for field in kind.fields}:
+        if len(name.encode()) > _DBF_NAME:
+            found.setdefault(name.encode()[:_DBF_NAME].decode("utf-8", "ignore"), set()).add(name)
+    return {short: next(iter(names)) for short, names in found.items() if len(names) == 1}
 
 
 def signature_columns() -> tuple[str, ...]:

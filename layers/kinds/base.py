@@ -66,6 +66,12 @@ class Batch:
             values = [v if blank(new) else new for v, new in zip(values, column, strict=True)]
         return values
 
+    def lost(self, aliases: Iterable[str]) -> list[bool]:
+        """Of each row, whether columns of these names are there and none is filled."""
+        names = {name.casefold() for name in self.columns}
+        aliases = [alias for alias in aliases if alias.casefold() in names]
+        return [bool(aliases) and blank(value) for value in self.first(aliases)]
+
     def note(self, index: int, rule: str, reason: str) -> None:
         """Record a finding on one row; the row is kept."""
         self.problems.append(Problem(rule, self.rows[index], reason, "noted", self.ids[index]))

@@ -170,6 +170,10 @@ class Table(Rows):
         """A field's or input's first filled value of each row."""
         return batch.first(self.aliases[name])
 
+    def lost(self, batch: Batch, name: str) -> list[bool]:
+        """Of each row, whether the source has the field and the row does not: what it tells is not known."""
+        return batch.lost(self.aliases[name])
+
     def texts(self, batch: Batch, name: str) -> list[str | None]:
         """The same as trimmed text."""
         return texts(self.values(batch, name))

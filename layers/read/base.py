@@ -74,6 +74,8 @@ class Sink:
         self.meta.update(times={}, guess_times=True)
         # whether each row has columns of its own, as tags are, or all have those that a person laid out
         self.meta["bag"] = False
+        # columns that a file of names of ten bytes has cut short → their names, and whether it is such a file
+        self.meta.update(names={}, short=False)
         self.meta["kind"] = None  # what the rows are, where the format says it
         self.problems: list[Problem] = []
         self.dropped = 0

@@ -14,9 +14,11 @@ import shapely
 
 from layers import load
 from layers.model import Report
+from layers.query import Query
 from layers.source import NOTHING, Declared
 from layers.store import geopackage
 from layers.store.base import Store
+from layers.write import write
 
 FOUND = Path(__file__).resolve().parents[1] / "found"
 
@@ -90,3 +92,28 @@ def test_bodies_stand_on_their_footprints(file: str, spans: list[float] | None, 
         assert base.area > 0
     assert rows.properties["height_m"] == (spans or rows.properties["height_m"])
     assert set(rows.properties["height_source"]) == {"measured"}
+
+
+def test_our_own_shapefile_comes_back_as_it_was(store: Store, tmp_path: Path) -> None:
+    source = FOUND / "load/04-own-shapefile-download.shp"
+    assert load.check(source, Declared(kind="pipeline")).sources["depth_source"] == {"default": 3}
+    load.run(store, source, Declared(kind="pipeline"), layer_id="pipes")
+    write("shp", store.feature_layer("pipes"), store.scan("pipes", Query()), tmp_path / "pipes.shp.zip")
+    (tmp_path / "pipes.shp.zip").rename(tmp_path / "pipes.zip")
+    load.run(store, tmp_path / "pipes.zip", Declared(kind="pipeline"), layer_id="again")
+    first, again = store.rows("pipes").properties, store.rows("again").properties
+    assert first["depth_source"] == again["depth_source"] == ["default"] * 3
+    assert {k: v for k, v in again.items() if any(v)} == {k: v for k, v in first.items() if any(v)}
+
+
+def test_a_source_that_a_row_has_lost_is_not_measured(tmp_path: Path) -> None:
+    table = tmp_path / "pipes.csv"
+    table.write_text(
+        "wkt,depth_m,depth_source,diameter_mm\n"
+        '"LINESTRING (25 60, 25.1 60)",1.5,measured,200\n"LINESTRING (25 60, 25.2 60)",1.5,,300\n'
+    )
+    report = load.check(table, Declared(kind="pipeline", crs="EPSG:4326"))
+    assert report.sources == {
+        "depth_source": {"measured": 1, "default": 1},
+        "diameter_source": {"measured": 2},
+    }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 from pathlib import Path
 
@@ -10,12 +12,35 @@ from layers.read import gdal
 from layers.read.base import Options, Sink, sniff
 from layers.read.format import Format, Reader
 
+#: Bytes of a legend of ours.
+_MOST_LEGEND = 1 << 20
+
 
 def read(path: Path, options: Options, sink: Sink) -> None:
     """Read a Shapefile. Raises BadFile shapefile.incomplete, file.damaged."""
     from layers.read import vector
 
+    sink.meta.update(names=_legend(path), short=True)
     vector.read(path, options, sink, "ESRI Shapefile", encoding=_dbf_encoding(path, options, sink))
+
+
+def _legend(path: Path) -> dict[str, str]:
+    """Column → property, as ``fields.csv`` beside a download of ours tells it; see layers.write.shapefile."""
+    legend = path.with_name("fields.csv")
+    if not legend.is_file() or legend.stat().st_size > _MOST_LEGEND:
+        return {}
+    try:
+        lines = list(csv.DictReader(io.StringIO(legend.read_text("utf-8-sig"))))
+    except (OSError, UnicodeError, csv.Error):
+        return {}
+    own = [line for line in lines if line.get("file") == f"{path.stem}.dbf"]
+    # an apostrophe keeps a spreadsheet from running a name as a formula
+    found = {
+        one["column"]: one["property"].removeprefix("'")
+        for one in own
+        if one.get("column") and one.get("property")
+    }
+    return found if len(set(found.values())) == len(found) else {}
 
 
 def _dbf_encoding(path: Path, options: Options, sink: Sink) -> str | None:
