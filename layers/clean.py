@@ -15,6 +15,7 @@ from shapely import GeometryType as G
 
 from layers import wkb
 from layers.batch import FID, MESH, ROW, SOURCE_ID, WKB
+from layers.bulk import Bulk, is_zero
 from layers.crs import mapped
 from layers.errors import BadFile, shown
 from layers.identity import Identity
@@ -38,6 +39,7 @@ _MULTI: dict[str, Callable[..., shapely.Geometry]] = {
     "line": shapely.multilinestrings,
     "polygon": shapely.multipolygons,
 }
+_UNMEASURED = "the point lies at 0, 0 and the others far from there: it was not measured"
 _APART = "make a feature of each in the program that it came from"
 #: Problems kept of one rule; the rest is counted in a last line.
 KEPT_PER_RULE = 100
@@ -83,6 +85,7 @@ class Cleaner:
     quarantined: int = 0
     types: Counter[int] = field(default_factory=Counter)
     beyond: int = 0
+    bulk: Bulk = field(default_factory=Bulk)
     _seen: set[str] = field(default_factory=set)
 
     def clean(self, table: pa.Table) -> pa.Table:
@@ -155,13 +158,30 @@ class Cleaner:
         geometry[~keep] = None
         if self.kind.flat:
             geometry = shapely.force_2d(geometry)
+        zero = is_zero(geometry)
         geometry = _placed(geometry, self.place)
         outside = _outside(geometry)
         self.beyond += int((outside & keep).sum())
         drop(
             outside, "geometry.range", "a coordinate lies outside longitude ±180, latitude ±90; check the CRS"
         )
+        geometry[~keep] = None
+        self.bulk.add(geometry, zero, table[ROW].to_numpy())
         return geometry
+
+    def unmeasured(self) -> NDArray[np.int64]:
+        """The rows, once all were cleaned, that are set aside because they lie at 0, 0 and all others far
+        from there."""
+        types = self.bulk.unmeasured()
+        if not types:
+            return np.empty(0, np.int64)
+        for row in sorted(self.bulk.zeros):
+            self.findings.add(Problem("geometry.zero", row, _UNMEASURED, "quarantined"))
+        self.types.subtract(types)
+        self.types = +self.types
+        self.kept -= types.total()
+        self.quarantined += types.total()
+        return np.array(sorted(self.bulk.zeros), np.int64)
 
     def _gather(
         self, geometry: Geometries, table: pa.Table, drop: Callable[..., None], keep: NDArray[np.bool_]

@@ -14,6 +14,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import shapely
 
@@ -22,13 +23,13 @@ from layers import manifest as manifests
 from layers.batch import MESH, ROW, SOURCE_ID, WKB, properties
 from layers.clean import Cleaner, Findings, implausible
 from layers.columns import Fill, Plan, cells, geometry_type, plan
-from layers.errors import BadFile, BadParameter, Exists, NotFound
+from layers.errors import BadFile, BadParameter, Exists, NotFound, shown
 from layers.guard import Limits, Reading
 from layers.identity import Identity
 from layers.kinds import Batch, Kind
 from layers.kinds.base import Columns, Prism
 from layers.model import FeatureLayer, Problem, Report, has_features
-from layers.place import Place
+from layers.place import Place, crs_name, undefined
 from layers.place import source as source_crs
 from layers.source import NOTHING, UTC, Declared
 from layers.store import forms, staged
@@ -45,6 +46,8 @@ _VAGUE = (
     "{} rows are new: they have no source id, and their key or place is not theirs alone, so none of them is"
     " taken for a feature of before; a column of ids would tell them apart"
 )
+_NO_CRS = "the file names no CRS"
+_WKT = ("PROJCRS", "GEOGCRS", "BOUNDCRS")
 #: What a layer is called that is not going to be.
 _CHECKED = "checked"
 
@@ -169,6 +172,7 @@ class _Source:
         zone = declared.time_zone or UTC
         self._fill = Fill(Times(meta["times"], meta["guess_times"], zone, declared.time_field))
         self._parts = 0
+        self._aside = np.empty(0, np.int64)
         self._plan: Plan | None = None
         self._geometry: GeometryType = "Geometry"
         self._sources: dict[str, Counter[str]] = {}
@@ -220,8 +224,10 @@ class _Source:
                     "noted",
                 )
             )
-        if code is None:
-            raise BadFile("crs.missing", "the file names no CRS; declare it, for example --crs EPSG:4490")
+        nowhere = undefined(code) if code and not declared else None
+        if code is None or nowhere:
+            what = f"the file's CRS, {shown(nowhere)}, does not say where it lies" if nowhere else _NO_CRS
+            raise BadFile("crs.missing", f"{what}; declare it, for example --crs EPSG:4490")
         if declared and meta["crs"] and declared.casefold() != str(meta["crs"]).casefold():
             self.findings.add(
                 Problem(
@@ -232,6 +238,9 @@ class _Source:
                 )
             )
         label, place, vertical = source_crs(code)
+        if label.startswith(_WKT):
+            reason = f"the file's own definition of {shown(crs_name(label))}, which has no code, is used"
+            self.findings.add(Problem("crs.own", 0, reason, "noted"))
         if vertical:
             self._vertical = vertical
             self.findings.add(
@@ -251,6 +260,7 @@ class _Source:
         if not self._cleaner.read and not self._reading.meta["dropped"]:
             raise BadFile("file.no_features", "the file holds no features")
         implausible(self._cleaner)
+        self._aside = self._cleaner.unmeasured()
         if not self._cleaner.kept:
             first = next((p for p in self.findings.kept if p.action == "quarantined"), None)
             why = f"; the first: {first.rule}: {first.reason}" if first else ""
@@ -284,7 +294,10 @@ class _Source:
     def _cleaned(self) -> Iterator[pa.Table]:
         for number in range(self._parts):
             with pa.memory_map(str(self._reading.folder / f"clean-{number:06}.arrow")) as source:
-                yield pa.ipc.open_file(source).read_all()
+                table = pa.ipc.open_file(source).read_all()
+                if len(self._aside):
+                    table = table.filter(~np.isin(table[ROW].to_numpy(), self._aside))
+                yield table
 
     def spec(self, title: Titles, layer_id: str) -> LayerSpec:
         """What the store is told of the layer."""
@@ -352,6 +365,7 @@ class _Source:
             kept=cleaner.kept,
             repaired=cleaner.repaired,
             quarantined=cleaner.quarantined + meta["dropped"],
+            bulk=cleaner.bulk.box(),
             sources={name: dict(count) for name, count in self._sources.items()},
         )
         for problem in times.problems():

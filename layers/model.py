@@ -211,7 +211,8 @@ class Problem:
 
 @dataclass(slots=True)
 class Report:
-    """What a load found and did. Counts are of features.
+    """What a load found and did. Counts are of features. ``bulk`` is the box of most features in lon/lat,
+    None where none lies far from the others.
 
     ``identity`` says what the source ids are: a column, the feature's own id, the file's own number of the
     row, or none.
@@ -237,6 +238,7 @@ class Report:
     unchanged: int = 0
     deleted: int = 0
     generation: int = 0
+    bulk: Bbox | None = None
     sources: dict[str, dict[str, int]] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 

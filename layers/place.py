@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from layers.errors import BadFile, BadParameter, shown
+from layers.errors import BadFile, BadParameter
 
 type Place = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
@@ -19,21 +19,36 @@ def source(code: str) -> tuple[str, Place | None, str | None]:
     """(recorded CRS, transform or None, name of the vertical datum or None) of a declared or found CRS.
 
     ``code`` is ``EPSG:n``, a CRS URI, or WKT as a file carries it. A compound CRS is split: its
-    heights stay in their datum. Raises BadFile crs.unknown, crs.kind, crs.inaccurate.
+    heights stay in their datum. A definition of one's own that has no code, as a city's grid on its own
+    meridian, is recorded as WKT 2. Raises BadFile crs.unknown, crs.kind, crs.inaccurate.
     """
     if code.upper() in ("EPSG:4326", "OGC:CRS84", "CRS84"):
         return code.upper(), None, None
     from layers import crs
 
-    horizontal = crs.definition(code)
-    label = _label(code)
-    if label is None:
-        raise BadFile(
-            "crs.unknown", f"the CRS {shown(horizontal.name)} has no EPSG code; declare one as EPSG:n"
-        )
+    label = _label(code) or crs.definition(code).to_wkt()
     if not crs.transformers(label):
         return label, None, _vertical(code)
     return label, _place(label), _vertical(code)
+
+
+def crs_name(label: str) -> str:
+    """What people call a recorded CRS: its code, or the name in its definition."""
+    return label.split('"', 2)[1] if '"' in label else label
+
+
+def undefined(code: str) -> str | None:
+    """The name of a CRS that does not say where on earth it lies: a plane of its own, or one that a program
+    wrote for want of another. None for any that does, or that is not known."""
+    import pyproj
+    from pyproj.exceptions import CRSError
+
+    try:
+        found = pyproj.CRS.from_user_input(code)
+    except CRSError:
+        return None
+    vague = found.name.casefold().startswith(("undefined", "unknown"))
+    return found.name if vague or found.type_name == "Engineering CRS" else None
 
 
 def _place(label: str) -> Place:

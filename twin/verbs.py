@@ -16,6 +16,7 @@ from rich.table import Table
 
 from layers.errors import BadFile, BadParameter, Exists, NotFound, shown
 from layers.model import Problem, Report, has_features
+from layers.place import crs_name
 from layers.source import Declared, SeveralLayers, SourceLayer
 from layers.store.base import Store
 from twin import settings, template
@@ -125,7 +126,7 @@ def layers(city: Path, *, as_json: bool) -> None:
         title = " / ".join(dict.fromkeys(layer.title.values()))
         geometry, count = (layer.geometry_type, str(layer.count)) if has_features(layer) else ("", "")
         words = (layer.id, layer.kind, title, layer.form, geometry, count, str(layer.generation))
-        table.add_row(*words, layer.crs, layer.vertical_datum)
+        table.add_row(*words, crs_name(layer.crs), layer.vertical_datum)
     out.print(table)
 
 
@@ -184,7 +185,7 @@ def show(report: Report, title: str) -> None:
     facts: Mapping[str, object] = {
         "kind": report.kind,
         "driver": report.driver,
-        "CRS": report.crs,
+        "CRS": crs_name(report.crs),
         "encoding": report.encoding,
         "source id": report.identity,
         "times in": report.time_zone,

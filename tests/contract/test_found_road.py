@@ -9,16 +9,26 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import pytest
 import shapely
+from hypothesis import given
+from hypothesis import strategies as st
 
 from layers import load
+from layers.bulk import Bulk
+from layers.crs import supported
+from layers.errors import BadFile
 from layers.model import Report
+from layers.place import crs_name
 from layers.query import Query
 from layers.source import NOTHING, Declared
 from layers.store import geopackage
 from layers.store.base import Store
 from layers.write import write
+from tests.storing import features
+from twin.catalogue.view import View
+from twin.settings import CitySettings
 
 FOUND = Path(__file__).resolve().parents[1] / "found"
 
@@ -35,6 +45,8 @@ class Case:
 CASES = [
     Case("load/05-geometrycollection.geojson", 3, (("geometry.collection", 4), ("geometry.missing", 5))),
     Case("serve/07-one-collection-in-a-mixed-layer.geojson", 2, (("geometry.collection", 3),)),
+    Case("load/06-zero-zero.csv", 8, (("geometry.zero", 9), ("geometry.zero", 10))),
+    Case("load/08-local-meridian.shp", 3, notes=frozenset({"crs.own"})),
     Case("load/14-templates.city.json", 3),
     Case("load/14b-geographic.city.json", 1),
     Case("load/15-tin.gpkg", 3),
@@ -117,3 +129,51 @@ def test_a_source_that_a_row_has_lost_is_not_measured(tmp_path: Path) -> None:
         "depth_source": {"measured": 1, "default": 1},
         "diameter_source": {"measured": 2},
     }
+
+
+def test_a_plane_of_its_own_asks_for_the_crs() -> None:
+    with pytest.raises(BadFile, match=r"Undefined Cartesian SRS.* declare it, for example --crs") as caught:
+        load.check(FOUND / "load/08c-undefined-cartesian.gpkg")
+    assert caught.value.rule == "crs.missing"
+    report = load.check(FOUND / "load/08c-undefined-cartesian.gpkg", Declared(crs="EPSG:4547"))
+    assert report.kept == report.read
+
+
+def test_a_grid_without_a_code_is_placed_by_its_own_definition(store: Store) -> None:
+    load.run(store, FOUND / "load/08-local-meridian.shp", layer_id="pipes")
+    layer = store.feature_layer("pipes")
+    assert layer.extent == pytest.approx((114.3, 30.6, 114.35, 30.61), abs=0.05)
+    assert crs_name(layer.crs) == "Wuhan_Local_CM_114_20"
+    assert supported(layer)[0].endswith("CRS84")
+
+
+def test_a_city_opens_where_most_of_it_lies(tmp_path: Path, store: Store) -> None:
+    table = tmp_path / "lamps.csv"
+    rows = [f"{114.3 + i % 30 / 1000},{30.59 + i // 30 / 1000}" for i in range(900)]
+    table.write_text("lon,lat\n" + "\n".join([*rows, "0,0", "-170.5,12.25"]))
+    report = load.run(store, table, layer_id="lamps")
+    assert (report.kept, aside(report)) == (901, (("geometry.zero", 901),))
+    layer = store.feature_layer("lamps")
+    assert layer.extent is not None
+    assert layer.extent[0] == pytest.approx(-170.5)
+    view = View(store, CitySettings(), lambda _: pytest.fail("no tiles are needed"))
+    assert view.bulk(layer) == pytest.approx((114.3, 30.59, 114.329, 30.619))
+    store.delete("lamps", 1)
+    (kept,) = [f for f in features(store, "lamps") if f["geometry"]["coordinates"][0] < 0]
+    store.delete("lamps", kept["id"])
+    assert view.bulk(store.feature_layer("lamps")) == pytest.approx((114.3, 30.59, 114.329, 30.619))
+
+
+@given(st.integers(0, 3), st.integers(20, 200), st.floats(-170, 170), st.floats(-80, 80))
+def test_the_bulk_holds_all_but_outliers(outliers: int, count: int, lon: float, lat: float) -> None:
+    spread = np.random.default_rng(count).random((count, 2)) * 0.1 + (lon, lat)
+    far = np.array([[lon + 9, lat - 9]] * outliers).reshape(-1, 2)
+    found = Bulk()
+    points = shapely.points(np.concatenate([spread, far]))
+    found.add(points, np.zeros(len(points), bool), np.arange(len(points)))
+    box = found.box()
+    few = outliers and outliers / (count + outliers) < 0.025
+    if not outliers:
+        assert box is None
+    if few:
+        assert box == pytest.approx((*spread.min(axis=0), *spread.max(axis=0)))

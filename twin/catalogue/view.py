@@ -11,11 +11,12 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from layers.bulk import within
 from layers.errors import NotFound, shown
 from layers.model import Change, FeatureLayer, Item, Layer, Page, Rows, Selection, has_features
 from layers.query import Query
 from layers.store.base import Store
-from layers.types import CRS84, Interval
+from layers.types import CRS84, Bbox, Interval
 from tiles.service import Tiles
 from twin.access.rights import ALL
 from twin.catalogue.published import PublishedLayer, published
@@ -40,6 +41,7 @@ class View:
     def __init__(self, store: Store, settings: CitySettings, tiles: Callable[[View], Tiles]) -> None:
         self._store, self._settings, self._build = store, settings, tiles
         self._known: dict[str, _Known] = {}
+        self._bulks: dict[tuple[str, int], Bbox | None] = {}
         self._lock = threading.Lock()
         self.tiles: Tiles | None = None
 
@@ -66,6 +68,15 @@ class View:
             return self.tiles
 
     # -- layers ------------------------------------------------------------------------------
+
+    def bulk(self, layer: Layer) -> Bbox | None:
+        """Where most features of a layer lie, as its last load found it, within its extent; see
+        :mod:`layers.bulk`."""
+        key = layer.id, layer.generation
+        if key not in self._bulks:
+            told = (self._store.report(layer.id) or {}).get("bulk")
+            self._bulks[key] = (told[0], told[1], told[2], told[3]) if told else None
+        return within(self._bulks[key], layer.extent)
 
     def seq(self) -> int:
         """As :meth:`Store.seq`."""

@@ -36,11 +36,12 @@ def document(city: City, view: View) -> dict[str, Any]:
     settings = city.settings
     published = view.all_published()
     extent = union(one.layer.extent for one in published)
+    bulk = union(view.bulk(one.layer) for one in published)
     return {
         "title": settings.title,
         "languages": list(settings.languages),
         "timeZone": settings.time_zone,
-        "view": settings.view.model_dump() if settings.view else overview(extent),
+        "view": settings.view.model_dump() if settings.view else overview(bulk),
         "surroundings": list(settings.surroundings or around(extent)),
         "ground": settings.heights.ground,
         "credits": [credit.model_dump() for credit in settings.credits],
