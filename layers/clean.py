@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -86,6 +86,8 @@ class Cleaner:
     types: Counter[int] = field(default_factory=Counter)
     beyond: int = 0
     bulk: Bulk = field(default_factory=Bulk)
+    #: Geometries that lost something of their positions.
+    lost: Counter[str] = field(default_factory=Counter)
     _seen: set[str] = field(default_factory=set)
 
     def clean(self, table: pa.Table) -> pa.Table:
@@ -142,6 +144,7 @@ class Cleaner:
             "the geometry is empty or its coordinates are not numbers",
         )
         drop(~_finite(geometry), "geometry.nan", "a coordinate is not a finite number")
+        self.lost["measures"] += int((shapely.has_m(geometry) & keep).sum())
         geometry = wkb.without_measures(geometry)
         self._gather(geometry, table, drop, keep)
         families = np.array(
@@ -156,10 +159,14 @@ class Cleaner:
                 lambda i: f"a {families[i]} is not the {wanted} that {self.kind.id} needs",
             )
         geometry[~keep] = None
+        high = shapely.has_z(geometry)
         if self.kind.flat:
+            self.lost["flat"] += int(high.sum())
             geometry = shapely.force_2d(geometry)
         zero = is_zero(geometry)
         geometry = _placed(geometry, self.place)
+        if not self.kind.flat:
+            self.lost["heights"] += int((high & ~shapely.has_z(geometry)).sum())
         outside = _outside(geometry)
         self.beyond += int((outside & keep).sum())
         drop(
@@ -332,6 +339,19 @@ def _replaced(
     if meshes is not None:
         columns[MESH] = pa.array([m for m, k in zip(meshes, keep, strict=True) if k], pa.binary())
     return pa.table(columns)
+
+
+def losses(cleaner: Cleaner) -> Iterator[Problem]:
+    """What positions had and no layer keeps."""
+    reasons = {
+        "measures": "{} geometries have measures (M), which are left out",
+        "flat": "{} geometries have heights (Z), which are left out: those of a "
+        + f"{cleaner.kind.id} are its fields",
+        "heights": "{} geometries have positions without a height among others, and lose all of theirs",
+    }
+    for what, reason in reasons.items():
+        if count := cleaner.lost[what]:
+            yield Problem(f"geometry.{what}", 0, reason.format(count), "noted")
 
 
 def implausible(cleaner: Cleaner) -> None:

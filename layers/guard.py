@@ -24,6 +24,7 @@ from layers.errors import BadFile, BadParameter, scrubbed, shown
 from layers.model import Problem
 from layers.read import warm
 from layers.read.base import AGAIN, Limits, Options
+from layers.read.encodings import codec
 from layers.source import NOTHING, Declared, SeveralLayers, SourceLayer
 
 __all__ = ["Limits", "Reading", "read"]
@@ -98,10 +99,8 @@ def read(path: Path, declared: Declared = NOTHING, *, limits: Limits | None = No
 
 
 def _check_encoding(encoding: str) -> None:
-    try:
-        "".encode(encoding)
-    except LookupError as error:
-        raise BadParameter("encoding", encoding, "a known text encoding such as UTF-8 or GB18030") from error
+    if codec(encoding) is None and encoding.casefold() != "ascii":
+        raise BadParameter("encoding", encoding, "a known text encoding such as UTF-8 or GB18030")
 
 
 def _child(folder: Path, limits: Limits) -> dict[str, Any]:

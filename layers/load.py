@@ -21,7 +21,7 @@ import shapely
 from layers import guard, identity, kinds, wkb
 from layers import manifest as manifests
 from layers.batch import MESH, ROW, SOURCE_ID, WKB, properties
-from layers.clean import Cleaner, Findings, implausible
+from layers.clean import Cleaner, Findings, implausible, losses
 from layers.columns import Fill, Plan, cells, geometry_type, plan
 from layers.errors import BadFile, BadParameter, Exists, NotFound, shown
 from layers.guard import Limits, Reading
@@ -261,6 +261,8 @@ class _Source:
             raise BadFile("file.no_features", "the file holds no features")
         implausible(self._cleaner)
         self._aside = self._cleaner.unmeasured()
+        for problem in losses(self._cleaner):
+            self.findings.add(problem)
         if not self._cleaner.kept:
             first = next((p for p in self.findings.kept if p.action == "quarantined"), None)
             why = f"; the first: {first.rule}: {first.reason}" if first else ""

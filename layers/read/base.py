@@ -7,6 +7,7 @@ A reader runs in the guarded child only (``layers.guard``). It hands its batches
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,17 @@ from typing import Any
 import orjson
 import pyarrow as pa
 
-from layers.errors import BadFile
+from layers.batch import apart
+from layers.errors import BadFile, shown
 from layers.model import Problem
+from layers.read.encodings import decoded, sniff
 from layers.source import NOTHING, Declared, SeveralLayers
 
 BATCH_ROWS = 10_000
 #: What whoever has a file that cannot be read may do.
 AGAIN = "open it in the program that it came from and export it anew, best as a GeoPackage"
+#: Members that a reason names.
+_LISTED = 20
 #: Findings that are told one by one; lost rows beyond them are counted.
 MOST_PROBLEMS = 10_000
 
@@ -79,6 +84,8 @@ class Sink:
         self.meta["kind"] = None  # what the rows are, where the format says it
         self.problems: list[Problem] = []
         self.dropped = 0
+        #: Of texts that are not UTF-8 although their format is; None where nobody declared one.
+        self.encoding: str | None = None
 
     def batch(self, table: pa.Table) -> None:
         """Write one batch (ROW, WKB, SOURCE_ID, optional MESH, then the source's columns)."""
@@ -90,6 +97,25 @@ class Sink:
         ):
             out.write_table(table)
         self.meta["batches"] = number + 1
+
+    def called(self, names: Iterable[str]) -> list[str]:
+        """Columns of a source as the batches call them (:func:`layers.batch.apart`); others are noted."""
+        read = list(names)
+        out = apart(read)
+        self.renamed([(name, to) for name, to in zip(read, out, strict=True) if name != to])
+        return out
+
+    def renamed(self, pairs: Sequence[tuple[str, str]]) -> None:
+        """Note which columns are called otherwise than in the file."""
+        if pairs:
+            told = ", ".join(f"{shown(name)} is {shown(to)}" for name, to in pairs)
+            self.note("column.renamed", f"columns are called otherwise: {told}")
+
+    def members(self, counts: Mapping[str, int]) -> None:
+        """Note what objects have beside their properties, and in how many rows."""
+        if counts:
+            told = ", ".join(f"{shown(name)} ({count})" for name, count in list(counts.items())[:_LISTED])
+            self.note("column.member", f"members that are no properties are left out (rows): {told}")
 
     def enough(self, limits: Limits, read: int) -> bool:
         """Whether so many rows are as many as were wanted; it is noted then that there may be more."""
@@ -128,7 +154,8 @@ def refuse(folder: Path, error: BadFile) -> None:
 
 
 def valid_text(table: pa.Table, sink: Sink) -> pa.Table:
-    """The same table with text that is valid UTF-8; bytes that are not are replaced and noted."""
+    """The same table with text that is valid UTF-8. Of a column that is not, texts are read as what was
+    declared, else as all of them together say; what even that cannot read is replaced. All is noted."""
     for index, name in enumerate(table.column_names):
         column = table.column(index)
         if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
@@ -136,20 +163,22 @@ def valid_text(table: pa.Table, sink: Sink) -> pa.Table:
         with contextlib.suppress(pa.ArrowInvalid):
             column.validate(full=True)
             continue
-        raw = column.combine_chunks().cast(
-            pa.binary() if pa.types.is_string(column.type) else pa.large_binary()
+        raw = (
+            column.combine_chunks()
+            .cast(pa.binary() if pa.types.is_string(column.type) else pa.large_binary())
+            .to_pylist()
         )
-        fixed = [None if v is None else v.decode("utf-8", "replace") for v in raw.to_pylist()]
+        high = [text for text in raw if text is not None and not text.isascii()]
+        encoding = sink.encoding or sniff(high)
+        fixed = [None if v is None else _text(v, encoding) for v in raw]
         table = table.set_column(index, name, pa.array(fixed, pa.string()))
-        sink.note("text.encoding", f"column {name} holds bytes that are not text; declare the encoding")
+        how = "and were replaced" if encoding == "utf-8" else f"and were read as {encoding.upper()}"
+        sink.note("text.encoding", f"{name}: some texts are not UTF-8, {how}")
     return table
 
 
-def sniff(chunks: list[bytes]) -> str:
-    """The encoding of text bytes: UTF-8 strictly, else GB18030, else Latin-1."""
-    data = b"".join(chunks)
-    for name in ("utf-8", "gb18030"):
-        with contextlib.suppress(UnicodeDecodeError):
-            data.decode(name)
-            return name
-    return "latin-1"
+def _text(raw: bytes, encoding: str) -> str:
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return decoded(raw, encoding)[0]

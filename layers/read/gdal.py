@@ -10,13 +10,13 @@ from layers.read.base import Options, Sink
 from layers.source import SourceLayer
 
 
-def reading(driver: str, *, numbered: bool = False) -> Callable[[Path, Options, Sink], None]:
-    """The ``read`` of a format that needs nothing but its driver; ``numbered`` as in ``vector.read``."""
+def reading(driver: str) -> Callable[[Path, Options, Sink], None]:
+    """The ``read`` of a format that needs nothing but its driver."""
 
     def read(path: Path, options: Options, sink: Sink) -> None:
         from layers.read import vector
 
-        vector.read(path, options, sink, driver, encoding=options.declared.encoding, numbered=numbered)
+        vector.read(path, options, sink, driver)
 
     return read
 

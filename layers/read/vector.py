@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,13 @@ import pyogrio
 import pyogrio.raw
 from pyogrio.errors import DataLayerError, DataSourceError, FeatureError
 
-from layers.batch import MESH, ROW, SOURCE_ID, WKB
+from layers.batch import FID, MESH, ROW, SOURCE_ID, WKB, properties
 from layers.errors import BadFile, scrubbed, shown
-from layers.read import surfaces
+from layers.read import days, surfaces
 from layers.read.base import AGAIN, BATCH_ROWS, Options, Sink
+from layers.read.days import Odd
+from layers.read.dbf import RAW, Texts
+from layers.read.encodings import codec
 from layers.read.frame import is_degrees
 from layers.source import SeveralLayers, SourceLayer, unknown_layer
 from layers.types import FieldType
@@ -27,8 +31,27 @@ from layers.types import FieldType
 _TYPED = frozenset({"GPKG", "FlatGeobuf"})
 #: Layers a file may list before it is taken for hostile.
 _MOST_LAYERS = 1000
+#: What programs call the number of a row that they give it; a key of another name is a column of its owner's.
+_ROW_NUMBERS = frozenset({"fid", "ogc_fid", "rowid"})
 #: Layers that a reason names.
 _LISTED = 20
+
+
+@dataclass(frozen=True, slots=True)
+class _Layer:
+    """A layer that is read: what GDAL calls it, its feature ids and its columns."""
+
+    path: Path
+    name: str
+    driver: str
+    #: The column of the feature ids, where they are the file's own: a view without a key has none.
+    key: str | None
+    #: The columns that are read; None for all.
+    columns: list[str] | None
+    #: The texts of a format whose encoding is not fixed.
+    texts: Texts | None
+    #: Whether its coordinates are degrees.
+    degrees: bool
 
 
 def read(
@@ -37,26 +60,31 @@ def read(
     sink: Sink,
     driver: str,
     *,
-    encoding: str | None,
-    numbered: bool = False,
+    texts: Texts | None = None,
     views: frozenset[str] = frozenset(),
 ) -> None:
-    """Read one layer of a file. ``numbered``: the driver's feature ids are the file's own; ``views``: layers
-    that are read only where they are named. Raises BadFile."""
+    """Read one layer of a file. ``texts``: its names and cells are in that encoding, not in UTF-8; ``views``:
+    layers that are read only where they are named. Raises BadFile."""
+    declared = options.declared
     with _damage(path):
-        layer = _choose(path, options.declared.layer, driver, views)
-        info = pyogrio.read_info(path, layer=layer, encoding=encoding)
+        name = _choose(path, declared.layer, driver, views)
+        info = pyogrio.read_info(path, layer=name, encoding=RAW if texts else None)
         _check_driver(info["driver"], driver)
-        sink.meta.update(
-            driver=driver, crs=info["crs"], encoding=encoding or info["encoding"] or "UTF-8", layer=layer
-        )
-        degrees = is_degrees(options.declared.crs or info["crs"])
-        fields = [str(name) for name in info["fields"]]
+        encoding = texts.encoding.title if texts else "UTF-8"
+        sink.meta.update(driver=driver, crs=info["crs"], encoding=encoding, layer=name)
+        if texts is None and declared.encoding is not None:
+            sink.encoding = codec(declared.encoding)
+            if sink.encoding != "utf-8":
+                reason = f"texts of a {driver} are UTF-8; {declared.encoding} is used where they are not"
+                sink.note("encoding.fixed", reason)
+        fields = [str(each) for each in info["fields"]]
         binary = [n for n, kind in zip(fields, info["ogr_types"], strict=True) if kind == "OFTBinary"]
-        for name in binary:
-            sink.note("column.binary", f"{shown(name)} holds bytes, which no property can; it is left out")
-        columns = [name for name in fields if name not in binary] if binary else None
-        _stream(path, layer, encoding, options, sink, driver, numbered, columns, degrees)
+        for each in binary:
+            sink.note("column.binary", f"{shown(each)} holds bytes, which no property can; it is left out")
+        columns = [each for each in fields if each not in binary] if binary else None
+        key = (info["fid_column"] or None) if driver == "GPKG" else None
+        degrees = is_degrees(declared.crs or info["crs"])
+        _stream(_Layer(path, name, driver, key, columns, texts, degrees), options, sink)
 
 
 def layers(path: Path, driver: str, views: frozenset[str] = frozenset()) -> list[SourceLayer]:
@@ -64,7 +92,8 @@ def layers(path: Path, driver: str, views: frozenset[str] = frozenset()) -> list
     with _damage(path):
         listed = []
         for name in _spatial(path, views):
-            info = pyogrio.read_info(path, layer=name, force_feature_count=True)
+            raw = RAW if driver == "ESRI Shapefile" else None
+            info = pyogrio.read_info(path, layer=name, force_feature_count=True, encoding=raw)
             _check_driver(info["driver"], driver)
             listed.append(SourceLayer(name, info["features"], str(info["geometry_type"])))
         return listed
@@ -118,44 +147,34 @@ def _choose(path: Path, wanted: str | None, driver: str, views: frozenset[str]) 
     return names[0]
 
 
-def _stream(
-    path: Path,
-    layer: str,
-    encoding: str | None,
-    options: Options,
-    sink: Sink,
-    driver: str,
-    numbered: bool,
-    columns: list[str] | None,
-    degrees: bool,
-) -> None:
-    more: dict[str, Any] = {"encoding": encoding} if encoding and driver == "ESRI Shapefile" else {}
-    if driver == "GeoJSON":
-        more["DATE_AS_STRING"] = "YES"  # GDAL makes 1 March of 2020-02-30, and a time of a date among times
-    sink.meta["guess_times"] = driver not in _TYPED
+def _stream(layer: _Layer, options: Options, sink: Sink) -> None:
+    sink.meta["guess_times"] = layer.driver not in _TYPED
     row, bodies = 1, 0
     with pyogrio.raw.open_arrow(
-        path,
-        layer=layer,
+        layer.path,
+        layer=layer.name,
         use_pyarrow=True,
         return_fids=True,
         batch_size=BATCH_ROWS,
-        columns=columns,
+        columns=layer.columns,
         datetime_as_string=True,  # as Arrow timestamps they lose whether they named a zone
-        **more,
+        **({"encoding": RAW} if layer.texts else {}),
     ) as (meta, reader):
-        geometry = meta["geometry_name"] or "wkb_geometry"
-        sink.meta["times"] = _times(reader.schema)
         if len(reader.schema.names) > options.limits.columns:
             raise BadFile("limit.columns", f"the file has more than {options.limits.columns} columns")
-        fid = meta["fid_column"] or "OGC_FID"
-        odd = _odd_days(path, layer, fid, sink.meta["times"]) if driver == "GPKG" else {}
+        named = _Named.of(reader.schema, meta["geometry_name"] or "wkb_geometry", layer, sink)
+        sink.meta["times"] = _times(reader.schema, named.names)
+        odd: Odd = {}
+        if layer.driver == "GPKG":
+            dates = {to: name for to, name in named.columns.items() if sink.meta["times"].get(to) == "date"}
+            found = days.odd(layer.path, layer.name, layer.key, dates.values())
+            odd = {to: found[name] for to, name in dates.items()}
         for batch in reader:
-            table = _as_written(pa.Table.from_batches([batch]), fid, odd)
-            table = _linear(table, geometry, fid, path, layer)
+            table = named.table(pa.Table.from_batches([batch]), row, sink)
+            table = days.as_written(table, table[FID], odd)
+            table = _linear(table, layer, row)
             if len(table):
-                made = _shape(table, geometry, fid, row, numbered, driver, options, sink)
-                made, count = _with_bodies(made, row, sink, degrees)
+                made, count = _with_bodies(_shape(table, row, layer, options, sink), row, sink, layer.degrees)
                 sink.batch(made)
                 bodies += count
             row += len(table)
@@ -166,67 +185,75 @@ def _stream(
         sink.meta["kind"] = "cim"
 
 
-def _times(schema: pa.Schema) -> dict[str, FieldType]:
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """GDAL's columns under our names: the feature ids first, the geometry, where there is one, last."""
+
+    layer: _Layer
+    names: list[str]
+    #: Our name of each column → GDAL's.
+    columns: Mapping[str, str]
+
+    @classmethod
+    def of(cls, schema: pa.Schema, geometry: str, layer: _Layer, sink: Sink) -> _Named:
+        """Notes which columns are called otherwise than in the file."""
+        place = schema.names[-1] == geometry and not pa.types.is_string(schema.field(len(schema) - 1).type)
+        raw = schema.names[1:-1] if place else schema.names[1:]
+        read = [layer.texts.name(name) for name in raw] if layer.texts else raw
+        called = sink.called(read)
+        return cls(layer, [FID, *called, *((WKB,) if place else ())], dict(zip(called, raw, strict=True)))
+
+    def table(self, found: pa.Table, row: int, sink: Sink) -> pa.Table:
+        """A batch, of which ``row`` is the first row: texts read as what they are, rows of a layer without
+        a key numbered from 0."""
+        table = found.rename_columns(self.names)
+        texts = self.layer.texts
+        if texts is not None:
+            records = table[FID].to_numpy()
+            for index, name in enumerate(self.columns):
+                column = texts.column(index, table[name].combine_chunks(), records, name, sink)
+                table = table.set_column(index + 1, name, column)
+        if self.layer.driver == "GPKG" and self.layer.key is None:
+            table = table.set_column(0, FID, pa.array(range(row - 1, row - 1 + len(table)), pa.int64()))
+        return table
+
+
+def _times(schema: pa.Schema, names: list[str]) -> dict[str, FieldType]:
     """The columns that the file types as dates or times."""
     out: dict[str, FieldType] = {}
-    for column in schema:
+    for column, name in zip(schema, names, strict=True):
         if pa.types.is_date(column.type):
-            out[column.name] = "date"
+            out[name] = "date"
         elif (column.metadata or {}).get(b"GDAL:OGR:type") == b"DateTime":
-            out[column.name] = "datetime"
+            out[name] = "datetime"
     return out
 
 
-def _odd_days(path: Path, layer: str, fid: str, times: Mapping[str, FieldType]) -> dict[str, dict[int, str]]:
-    """Column → fid → text of what a GeoPackage holds in a DATE column beside dates.
-
-    GDAL gives 1970-01-01 for it, and 1 March for 30 February."""
-    odd: dict[str, dict[int, str]] = {}
-    for name in (n for n, kind in times.items() if kind == "date"):
-        column, key, table = (f'"{n.replace('"', '""')}"' for n in (name, fid, layer))
-        sql = (
-            f"SELECT {key} + 0 AS at, CAST({column} AS TEXT) AS text FROM {table}"  # noqa: S608
-            f" WHERE {column} IS NOT NULL AND date({column}) IS NOT {column}"
-        )
-        _, found = pyogrio.raw.read_arrow(path, sql=sql, read_geometry=False)
-        texts = [t.decode("utf-8", "replace") for t in found["text"].cast(pa.binary()).to_pylist()]
-        odd[name] = dict(zip(found["at"].to_pylist(), texts, strict=True))
-    return odd
-
-
-def _as_written(table: pa.Table, fid: str, odd: Mapping[str, Mapping[int, str]]) -> pa.Table:
-    """Days as text, those that GDAL could not read as the file has them."""
-    for index, column in enumerate(table.schema):
-        if not pa.types.is_date(column.type):
-            continue
-        days = table.column(index)
-        texts = np.datetime_as_string(days.cast(pa.int32()).fill_null(0).to_numpy().astype("M8[D]"))
-        found = pc.if_else(days.is_valid(), pa.chunked_array([pa.array(texts, pa.string())]), None)
-        if written := odd.get(column.name):
-            pairs = zip(table[fid].to_pylist(), found.to_pylist(), strict=True)
-            found = pa.array([written.get(key, text) for key, text in pairs], pa.string())
-        table = table.set_column(index, column.name, found)
-    return table
-
-
-def _linear(table: pa.Table, geometry: str, fid: str, path: Path, layer: str) -> pa.Table:
+def _linear(table: pa.Table, layer: _Layer, row: int) -> pa.Table:
     """The batch with curves as lines: GDAL makes them so only of features that are read one by one."""
-    if geometry not in table.column_names:
+    if WKB not in table.column_names:
         return table
-    index = table.column_names.index(geometry)
+    index = table.column_names.index(WKB)
     column = pa.chunked_array([_storage(c) for c in table.column(index).chunks]).combine_chunks()
     heads = pc.binary_slice(column, 0, 5)
     curved = [h for h in pc.unique(heads).to_pylist() if h and _is_curve(h)]
     if not curved:
         return table
     chosen = np.flatnonzero(pc.is_in(heads, pa.array(curved, heads.type)).to_numpy(zero_copy_only=False))
-    fids = table[fid].to_numpy()[chosen]
-    _, read, shapes, _ = pyogrio.raw.read(path, layer=layer, fids=fids, columns=[], return_fids=True)
-    by_fid = dict(zip(read.tolist(), shapes.tolist(), strict=True))
     out = column.to_pylist()
-    for at, key in zip(chosen.tolist(), fids.tolist(), strict=True):
-        out[at] = by_fid[key]
-    return table.set_column(index, geometry, pa.array(out, pa.binary()))
+    if layer.driver == "GPKG" and layer.key is None:  # a view's rows have no number to be asked by
+        part = {"skip_features": row - 1, "max_features": len(table)}
+        _, _, shapes, _ = pyogrio.raw.read(layer.path, layer=layer.name, columns=[], **part)
+        by_fid = dict(enumerate(shapes.tolist(), row - 1))
+    else:
+        fids = table[FID].to_numpy()[chosen]
+        where = {"layer": layer.name, "fids": fids, "columns": [], "return_fids": True}
+        _, read, shapes, _ = pyogrio.raw.read(layer.path, **where)
+        by_fid = dict(zip(read.tolist(), shapes.tolist(), strict=True))
+    keys = table[FID].to_pylist()
+    for at in chosen.tolist():
+        out[at] = by_fid[keys[at]]
+    return table.set_column(index, WKB, pa.array(out, pa.binary()))
 
 
 def _is_curve(head: bytes) -> bool:
@@ -239,33 +266,19 @@ def _storage(array: pa.Array) -> pa.Array:
     return array.storage if isinstance(array, pa.ExtensionArray) else array
 
 
-def _shape(
-    table: pa.Table,
-    geometry: str,
-    fid: str,
-    row: int,
-    numbered: bool,
-    driver: str,
-    options: Options,
-    sink: Sink,
-) -> pa.Table:
+def _shape(table: pa.Table, row: int, layer: _Layer, options: Options, sink: Sink) -> pa.Table:
     """The reader's table from GDAL's: reserved columns first, nested values as JSON text."""
     columns: dict[str, Any] = {ROW: pa.array(np.arange(row, row + len(table), dtype=np.int64))}
-    wkb = table[geometry] if geometry in table.column_names else pa.nulls(len(table), pa.binary())
+    wkb = table[WKB] if WKB in table.column_names else pa.nulls(len(table), pa.binary())
     columns[WKB] = _bounded(
         wkb.combine_chunks() if isinstance(wkb, pa.ChunkedArray) else wkb, row, options, sink
     )
-    names = [n for n in table.column_names if n not in (geometry, fid)]
     columns[SOURCE_ID] = pa.nulls(len(table), pa.string())
-    if driver.startswith("GeoJSON") and "id" in names and pa.types.is_string(table["id"].type):
-        columns[SOURCE_ID] = table["id"].combine_chunks()
-        names.remove("id")
-    elif numbered and fid in table.column_names and not (driver != "GPKG" and _told(names)):
-        columns[SOURCE_ID] = pc.cast(table[fid], pa.string()).combine_chunks()
-        if driver == "GPKG":
-            columns["__fid"] = columns[SOURCE_ID]
-            columns[SOURCE_ID] = pa.nulls(len(table), pa.string())
-    for name in names:
+    if layer.key is not None:
+        columns[FID] = pc.cast(table[FID], pa.string()).combine_chunks()
+        if layer.key.casefold() not in _ROW_NUMBERS and layer.key not in table.column_names:
+            columns[layer.key] = table[FID].combine_chunks()
+    for name in properties(table.column_names):
         columns[name] = _flat(table[name].combine_chunks())
     return pa.table(columns)
 
@@ -284,12 +297,6 @@ def _with_bodies(table: pa.Table, row: int, sink: Sink, degrees: bool) -> tuple[
     for name in columns.keys() - set(table.column_names):
         table = table.append_column(name, columns[name])
     return table, sum(one is not None for one in found.bodies)
-
-
-def _told(names: Iterable[str]) -> bool:
-    """Whether the properties have a source id: then numbers of features are those of a store, not the
-    source's."""
-    return any(name.casefold() == "source_id" for name in names)
 
 
 def _bounded(wkb: pa.Array, row: int, options: Options, sink: Sink) -> pa.Array:

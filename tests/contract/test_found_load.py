@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 from layers import load
+from layers.cql.parse import parse
+from layers.errors import BadParameter
 from layers.model import Report
 from layers.query import Query
 from layers.source import NOTHING, Declared
@@ -31,7 +33,11 @@ class Right:
     told: tuple[str, ...] = ()
     values: Mapping[str, list[Any]] = field(default_factory=dict)
     silent: tuple[str, ...] = ()  # rules that it does not tell
+    kind: str = "feature"
 
+
+FID = "the file's own number of the row"
+DAYS = {"检测": ["2020-01-01", None, "2020-01-03"]}
 
 RIGHT = (
     Right(
@@ -51,6 +57,39 @@ RIGHT = (
         "load/10-long-codes.csv",
         4,
         values={"地址编码": [f"42010600100100012{i}" for i in range(4)]},
+    ),
+    Right("load/02-views.gpkg", 3, declared=Declared(layer="v"), told=("time.unreadable",), values=DAYS),
+    Right("load/02-views.gpkg", 3, FID, Declared(layer="v2"), told=("time.unreadable",), values=DAYS),
+    Right("load/02-views.gpkg", 3, FID, Declared(layer="wells"), told=("time.unreadable",), values=DAYS),
+    Right(
+        "load/03-gbk-names-only.shp",
+        3,
+        told=("encoding.sniffed",),
+        values={
+            "管径": [300, 400, 200],
+            "起点埋深": [1.5, 2.0, 1.1],
+            "终点埋深": [1.7, 2.2, 1.1],
+            "建设年代": [2001, 2005, 1999],
+            "depth_source": ["measured"] * 3,
+        },
+        kind="pipeline",
+    ),
+    Right(
+        "load/03b-utf8-names-cut.shp",
+        3,
+        silent=("encoding.sniffed",),
+        values={
+            "管线类": ["给水", "污水", "燃气"],
+            "起点埋": [1.5, 2.0, 1.1],
+            "终点埋": [1.7, 2.2, 1.1],
+            "权属单": ["自来水公司", "排水公司", "燃气公司"],
+        },
+    ),
+    Right(
+        "load/03d-cpg-oem.shp",
+        2,
+        told=("encoding.sniffed",),
+        values={"管线类别": ["给水", "污水"], "name": ["自来水", "排水"]},
     ),
     Right("load/13-newline.geojson", 4, values={"n": [0, 1, 2, 3]}),
     Right("load/13c-newline.ndjson", 4, values={"n": [0, 1, 2, 3]}),
@@ -104,7 +143,7 @@ def rows(store: Any, layer_id: str = "found") -> list[dict[str, Any]]:
     return [feature["properties"] for feature in json.loads(b"[" + page + b"]")]
 
 
-@pytest.mark.parametrize("right", RIGHT, ids=lambda right: f"{right.file}{right.declared.encoding or ''}")
+@pytest.mark.parametrize("right", RIGHT, ids=lambda right: right.file)
 def test_what_went_wrong_is_right(store: Any, right: Right) -> None:
     checked = load.check(FOUND / right.file, right.declared, layer_id="found")
     report = load.run(store, FOUND / right.file, right.declared, layer_id="found")
@@ -114,6 +153,7 @@ def test_what_went_wrong_is_right(store: Any, right: Right) -> None:
             each.read - right.kept,
             right.identity,
         )
+        assert each.kind == right.kind
         rules = [problem.rule for problem in each.problems]
         assert set(right.told) <= set(rules)
         assert not set(right.silent) & set(rules)
@@ -134,3 +174,50 @@ def test_the_property_id_finds_its_features_next_year(store: Any) -> None:
     report = load.run(store, again, layer_id="found", mode="replace")
     assert (report.created, report.updated, report.unchanged, report.deleted) == (0, 3, 0, 0)
     assert [row["name"] for row in rows(store)] == ["t1 moved", "t2 moved", "t3 moved"]
+
+
+def test_heights_of_a_line_with_measures(store: Any) -> None:
+    report = load.run(store, FOUND / "load/19-polyline-zm.shp", layer_id="found")
+    page = store.items("found", Query()).features
+    first = json.loads(b"[" + page + b"]")[0]["geometry"]["coordinates"]
+    assert [position[2] for position in first] == [22.5, 21.5]
+    assert (report.kept, report.crs) == (2, "EPSG:4547")
+
+
+def test_a_column_that_is_named_identifies_rows_or_none_does(store: Any, tmp_path: Path) -> None:
+    file = tmp_path / "a.csv"
+    file.write_text("lon,lat,id,code\n1,2,1,a\n1,3,2,b\n1,4,3,a\n1,5,4,\n", "utf-8")
+    guessed = load.check(file)
+    assert (guessed.identity, guessed.kept) == ("id", 4)
+    none = load.check(file, Declared(id_field="none"))
+    assert (none.identity, none.kept) == ("none", 4)
+    named = load.run(store, file, Declared(id_field="code"), layer_id="found")
+    assert (named.identity, named.kept, named.quarantined) == ("code", 3, 1)
+    assert [(p.rule, p.row) for p in named.problems if p.action == "quarantined"] == [("id.duplicate", 3)]
+    assert [(row["source_id"], row["id"]) for row in rows(store)] == [("a", 1), ("b", 2), (None, 4)]
+    with pytest.raises(BadParameter, match="id_field"):
+        load.check(file, Declared(id_field="nothing"))
+
+
+def test_what_is_folded_is_told_and_a_filter_reaches_it(store: Any, tmp_path: Path) -> None:
+    tags: list[dict[str, Any]] = [{"highway": "lamp", "n": i} for i in range(40)]
+    tags[7]["fixme"] = "check"
+    features = [
+        {"type": "Feature", "properties": t, "geometry": {"type": "Point", "coordinates": [25, 60]}}
+        for t in tags
+    ]
+    file = tmp_path / "a.geojson"
+    file.write_text(json.dumps({"type": "FeatureCollection", "features": features}), "utf-8")
+    report = load.run(store, file, layer_id="found")
+    (told,) = [p.reason for p in report.problems if p.rule == "column.folded"]
+    assert "fixme" in told
+    layer = store.layer("found")
+    where = parse('other LIKE \'%"fixme":"check"%\'', "cql2-text", layer)
+    page = store.items("found", Query(filter=where))
+    assert json.loads(page.features)["properties"]["n"] == 7
+    # the same column of a table stays one, however rarely it is filled
+    table = tmp_path / "a.csv"
+    lines = [f"25,60,{i},{'check' if i == 7 else ''}" for i in range(40)]
+    table.write_text("\n".join(["lon,lat,n,fixme", *lines]), "utf-8")
+    load.run(store, table, layer_id="table")
+    assert store.layer("table").field("fixme") is not None

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,12 @@ import shapely
 
 from layers import guard, load
 from layers.batch import ROW, SOURCE_ID, WKB
+from layers.cql.parse import parse
 from layers.errors import BadFile
 from layers.model import Report
+from layers.query import Query
 from layers.source import NOTHING, Declared
+from layers.store.base import Store
 
 NAMES = ["泵站", "Brücke", "plain"]
 COORDS = [(114.3, 30.5), (114.31, 30.51), (114.32, 30.52)]
@@ -161,3 +165,148 @@ def test_the_corpus_of_broken_files(shared_data: Path) -> None:
         else:
             assert report.problems
             assert report.kept + report.quarantined == report.read
+
+
+#: Names that meet others: of stores, of readers, of each other, of what GDAL calls its own columns.
+ODD = (
+    *("id", "Id", "fid", "geom", "name", "NAME", "OGC_FID", "wkb_geometry", "__row", "__wkb", "__v", "other"),
+    *("source_id", "a b", "管径", "empty", "rowid", "OBJECTID", "uuid"),
+)
+WRITE_ODD = """
+import json, sys, numpy as np, pyogrio.raw, shapely
+path, driver, names = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
+points = shapely.to_wkb(shapely.points([(114.3, 30.5), (114.31, 30.51)]))
+columns = [np.array([None, None] if n == "empty" else [f"{n} 1", f"{n} 1"], dtype=object) for n in names]
+pyogrio.raw.write(path, points, columns, names, geometry_type="Point", crs="EPSG:4326", driver=driver,
+                  **({"layer_options": {"FID": "key"}} if driver == "GPKG" else {}))
+"""
+
+
+def _odd_by_gdal(file: Path, driver: str, names: Sequence[str]) -> Path:
+    run = [sys.executable, "-c", WRITE_ODD, str(file), driver, json.dumps(names)]
+    subprocess.run(run, check=True, timeout=60)
+    return file
+
+
+def _odd_json(folder: Path, ending: str) -> Path:
+    values: dict[str, Any] = {n: None if n == "empty" else f"{n} 1" for n in ODD}
+    feature = {"type": "Feature", "properties": values, "geometry": {"type": "Point", "coordinates": [1, 2]}}
+    file = folder / f"odd{ending}"
+    lines = [json.dumps(feature), json.dumps(feature)]
+    whole = f'{{"type": "FeatureCollection", "features": [{", ".join(lines)}]}}'
+    file.write_text(whole if ending == ".geojson" else "\n".join(lines), "utf-8")
+    return file
+
+
+def _odd_cityjson(folder: Path) -> Path:
+    values: dict[str, Any] = {n: None if n == "empty" else f"{n} 1" for n in ODD}
+    ring = [[0, 1, 2, 3]]
+    shape = {"type": "MultiSurface", "lod": "1", "boundaries": [ring]}
+    thing = {"type": "Building", "attributes": values, "geometry": [shape]}
+    city = {
+        "type": "CityJSON",
+        "version": "2.0",
+        "transform": {"scale": [1, 1, 1], "translate": [500_000, 3_000_000, 0]},
+        "metadata": {"referenceSystem": "https://www.opengis.net/def/crs/EPSG/0/4547"},
+        "CityObjects": {"b1": thing, "b2": thing},
+        "vertices": [[0, 0, 0], [9, 0, 0], [9, 9, 0], [0, 9, 0]],
+    }
+    file = folder / "odd.city.json"
+    file.write_text(json.dumps(city), "utf-8")
+    return file
+
+
+def _odd_csv(folder: Path) -> Path:
+    file = folder / "odd.csv"
+    row = ",".join("" if n == "empty" else f"{n} 1" for n in ODD)
+    file.write_text(f"lon,lat,{','.join(ODD)}\n1,2,{row}\n1,2,{row}\n", "utf-8")
+    return file
+
+
+#: Without what GDAL itself cannot write: two names that differ in case alone, or that it takes for its own.
+_PLAIN = tuple(n for n in ODD if n not in ("Id", "NAME", "fid", "geom", "OGC_FID", "rowid"))
+ODD_MAKERS: dict[str, tuple[Any, tuple[str, ...]]] = {
+    "geojson": (lambda folder: _odd_json(folder, ".geojson"), ODD),
+    "ndjson": (lambda folder: _odd_json(folder, ".ndjson"), ODD),
+    "cityjson": (_odd_cityjson, ODD),
+    "csv": (_odd_csv, ODD),
+    "gpkg": (lambda folder: _odd_by_gdal(folder / "odd.gpkg", "GPKG", _PLAIN), (*_PLAIN, "key")),
+    "fgb": (lambda folder: _odd_by_gdal(folder / "odd.fgb", "FlatGeobuf", ODD), ODD),
+    "shp": (
+        lambda folder: _odd_by_gdal(folder / "odd.shp", "ESRI Shapefile", [n[:10] for n in _PLAIN]),
+        tuple(n[:10] for n in _PLAIN),
+    ),
+}
+
+
+@pytest.mark.parametrize("form", ODD_MAKERS)
+def test_every_column_is_published_or_told(tmp_path: Path, store: Store, form: str) -> None:
+    make, names = ODD_MAKERS[form]
+    report = load.run(store, make(tmp_path), layer_id="odd")
+    assert (report.kept, report.quarantined) == (2, 0)
+    layer = store.layer("odd")
+    fields = {f.name for f in layer.fields}
+    notes = " ".join(p.reason for p in report.problems)
+    untold = [n for n in names if n not in fields and n not in notes]
+    assert untold == []
+    assert len({name.casefold() for name in fields}) == len(fields)
+    # each value is somewhere, and found by a filter on the field where it is
+    (first, _) = json.loads(b"[" + store.items("odd", Query()).features + b"]")
+    for name in names:
+        if name in ("empty", "key"):
+            continue
+        (field, *_) = [f for f, value in first["properties"].items() if value == f"{name} 1"]
+        where = parse(f"\"{field}\" = '{name} 1'", "cql2-text", layer)
+        assert store.items("odd", Query(filter=where)).returned == 2
+
+
+def test_a_wide_table_keeps_every_column(tmp_path: Path, store: Store) -> None:
+    names = [f"属性{i}" for i in range(200)]
+    file = tmp_path / "wide.csv"
+    lines = [
+        ",".join(("1", "2", *(f"v{r}" if i % 50 == r % 50 else "" for i in range(200)))) for r in range(99)
+    ]
+    file.write_text("\n".join((",".join(("lon", "lat", *names)), *lines)), "utf-8")
+    load.run(store, file, layer_id="wide")
+    layer = store.layer("wide")
+    assert set(names) <= {f.name for f in layer.fields}
+    for name, value in (("属性0", "v50"), ("属性199", "v49")):
+        where = parse(f"\"{name}\" = '{value}'", "cql2-text", layer)
+        assert store.items("wide", Query(filter=where)).returned == 1
+
+
+@pytest.mark.parametrize("form", ["geojson", "ndjson", "csv", "gpkg", "fgb", "shp", "cityjson"])
+def test_long_codes_are_text_to_the_last_digit(tmp_path: Path, store: Store, form: str) -> None:
+    """Whole numbers beyond 15 digits are codes, which no client may round."""
+    codes = [420106001001000121, 420106001001000122]
+    file = {
+        "cityjson": lambda: _changed(_odd_cityjson(tmp_path), '"id 1"', str(codes[0])),
+        "geojson": lambda: _changed(_odd_json(tmp_path, ".geojson"), '"id 1"', str(codes[0])),
+        "ndjson": lambda: _changed(_odd_json(tmp_path, ".ndjson"), '"id 1"', str(codes[0])),
+        "csv": lambda: _changed(_odd_csv(tmp_path), "id 1", str(codes[0])),
+    }.get(form, lambda: _codes(tmp_path / f"codes.{form}", codes[0]))()
+    load.run(store, file, layer_id="codes")
+    layer = store.layer("codes")
+    found = layer.field("id")
+    assert found is not None
+    assert found.type == "string"
+    page = store.items("codes", Query()).features
+    assert [f["properties"]["id"] for f in json.loads(b"[" + page + b"]")] == [str(codes[0])] * 2
+
+
+def _changed(file: Path, old: str, new: str) -> Path:
+    file.write_text(file.read_text("utf-8").replace(old, new), "utf-8")
+    return file
+
+
+def _codes(file: Path, code: int) -> Path:
+    write = """
+import sys, numpy as np, pyogrio.raw, shapely
+path, driver, code = sys.argv[1], sys.argv[2], int(sys.argv[3])
+points = shapely.to_wkb(shapely.points([(114.3, 30.5), (114.31, 30.51)]))
+pyogrio.raw.write(path, points, [np.array([code, code])], ["id"], geometry_type="Point", crs="EPSG:4326",
+                  driver=driver)
+"""
+    driver = {".gpkg": "GPKG", ".fgb": "FlatGeobuf", ".shp": "ESRI Shapefile"}[file.suffix]
+    subprocess.run([sys.executable, "-c", write, str(file), driver, str(code)], check=True, timeout=60)
+    return file

@@ -11,6 +11,7 @@ from __future__ import annotations
 import codecs
 import gc
 import json
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +22,7 @@ import pyarrow as pa
 import shapely
 from numpy.typing import NDArray
 
-from layers.batch import MESH, ROW, SOURCE_ID, WKB, apart
+from layers.batch import MESH, ROW, SOURCE_ID, WKB
 from layers.errors import BadFile, shown
 from layers.model import Surface
 from layers.read.base import BATCH_ROWS, Limits, Options, Sink
@@ -36,6 +37,12 @@ from layers.source import NOTHING, SourceLayer
 
 type Floats = NDArray[np.float64]
 
+#: Columns that say what an object's place in the file is.
+_SAID = frozenset({"object_type", "lod", "building_id", "mesh_height_m", "base_m"})
+#: Members of a city object of which nothing is lost (sections 2.2 and 2.3).
+_MEMBERS = frozenset(
+    {"type", "attributes", "geometry", "geographicalExtent", "parents", "children", "children_roles"}
+)
 VERSIONS = ("1.1", "2.0")
 SEMANTICS: Mapping[str, Surface] = {
     "GroundSurface": Surface.GROUND,
@@ -149,6 +156,9 @@ class _Objects:
         self._templates, self._template_vertices = _templates(city)
         self._degrees = is_degrees(options.declared.crs or sink.meta["crs"])
         self.inferred = 0
+        #: Attributes that are called as what is said here, and members that are left out, by objects.
+        self.renamed: set[str] = set()
+        self.members: Counter[str] = Counter()
 
     def __iter__(self) -> Iterator[tuple[int, str, Shell | None, bytes, dict[str, Any]]]:
         """(row, id, body, footprint WKB, attributes) of every object; points and lines have no body."""
@@ -290,7 +300,12 @@ class _Objects:
         parents = [p for p in thing.get("parents") or () if isinstance(p, str)]
         for parent in parents:
             out.update(_own(self._objects.get(parent)))
-        out.update(_own(thing))
+        out.update({n: v for n, v in _own(thing).items() if v is not None or n not in out})
+        for name in out.keys() & _SAID:
+            out[f"{name}_"] = out.pop(name)
+            self.renamed.add(name)
+        for name in thing.keys() - _MEMBERS:
+            self.members[str(name)] += 1
         out["object_type"] = thing["type"]
         out["lod"] = str(geometry.get("lod", ""))
         if parents:
@@ -346,7 +361,7 @@ def _own(thing: Any) -> dict[str, Any]:
     attributes = thing.get("attributes") if isinstance(thing, dict) else None
     if not isinstance(attributes, dict):
         return {}
-    return {str(k): v for k, v in attributes.items() if v is not None and v != ""}
+    return {str(k): v if v != "" else None for k, v in attributes.items()}
 
 
 def _level(geometry: Mapping[str, Any]) -> float:
@@ -405,8 +420,10 @@ def _write(objects: _Objects, sink: Sink, most_columns: int) -> None:
         )
     if not any(bodies):
         sink.meta["kind"] = None
-    names = apart(columns)
-    sink.meta["bag"] = any(column.present < len(rows) for column in columns.values())
+    names = sink.called(columns)
+    sink.renamed([(name, f"{name}_") for name in sorted(objects.renamed)])
+    sink.members(objects.members)
+    sink.meta["bag"] = any(c.present < len(rows) for name, c in columns.items() if name not in _SAID)
     for start in range(0, len(rows), BATCH_ROWS):
         part = range(start, min(start + BATCH_ROWS, len(rows)))
         table: dict[str, Any] = {

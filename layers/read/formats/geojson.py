@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from layers.batch import FID, ROW, SOURCE_ID, WKB, apart
+from layers.batch import FID, ROW, SOURCE_ID, WKB
 from layers.errors import BadFile, shown
 from layers.identity import OURS
 from layers.read import geojsonshape
@@ -36,8 +36,6 @@ _TYPES = _GEOMETRIES | {"FeatureCollection", "Feature"}
 #: Members of a feature that are no properties, and of which nothing is lost.
 _MEMBERS = frozenset({"type", "id", "geometry", "properties", "bbox"})
 _BLANK = b" \t\r\n\x1e"
-#: Members that a reason names.
-_LISTED = 20
 
 
 def is_json(sample: Sample) -> bool:
@@ -233,44 +231,45 @@ def _learn(source: _Source, options: Options) -> _Learnt:
 
 def _write(source: _Source, learnt: _Learnt, options: Options, sink: Sink) -> None:
     """Second pass: the batches, and what is to be said of the whole."""
-    names = dict(zip(learnt.columns, apart(learnt.columns), strict=True))
+    names = dict(zip(learnt.columns, sink.called(learnt.columns), strict=True))
     sink.meta["bag"] = any(column.present < learnt.rows for column in learnt.columns.values())
     measured = rows = 0
     for batch in source.batches(options.limits.rows):
-        shapes = []
+        shapes, kept = [], []
         for row, feature in batch:
-            blob, measures = _shape(feature, row, options, sink)
-            shapes.append(blob)
-            measured += measures
             rows = row
-        if batch:
-            sink.batch(_table(batch, shapes, learnt, names))
+            try:
+                blob, measures = _shape(feature, options)
+            except BadFile as error:
+                sink.drop(error.rule, error.reason, row, _id(feature))
+                continue
+            except (ValueError, OverflowError, TypeError) as error:
+                reason = f"the geometry cannot be read: {shown(error)}"
+                sink.drop("geometry.unreadable", reason, row, _id(feature))
+                continue
+            shapes.append(blob)
+            kept.append((row, feature))
+            measured += measures
+        if kept:
+            sink.batch(_table(kept, shapes, learnt, names))
         if sink.enough(options.limits, rows):
             break
     sink.meta["features"] = rows
     if measured:
-        sink.note("geometry.measure", f"positions of {measured} rows have a fourth number, which is left out")
-    if learnt.others:
-        told = ", ".join(f"{shown(n)} ({count})" for n, count in list(learnt.others.items())[:_LISTED])
-        reason = f"members of features that are no properties are left out (rows): {told}"
-        sink.note("column.member", reason)
-    if renamed := [f"{shown(name)} is {shown(to)}" for name, to in names.items() if name != to]:
-        sink.note("column.renamed", f"columns are called otherwise: {', '.join(renamed)}")
+        sink.note("geometry.measures", f"positions of {measured} rows have a fourth number; it is left out")
+    sink.members(learnt.others)
 
 
-def _shape(feature: Mapping[str, Any], row: int, options: Options, sink: Sink) -> tuple[bytes | None, bool]:
-    """A feature's WKB, None where it has none or one that cannot be read, and whether it lost measures."""
+def _shape(feature: Mapping[str, Any], options: Options) -> tuple[bytes | None, bool]:
+    """A feature's WKB, None where it has none, and whether it lost measures. Raises BadFile
+    limit.vertices; ValueError, OverflowError, TypeError for what is no geometry."""
     geometry = feature.get("geometry")
     if geometry is None:
         return None, False
-    try:
-        blob, measured = geojsonshape.wkb(geometry)
-    except (ValueError, OverflowError, TypeError) as error:
-        sink.note("geometry.unreadable", f"the geometry cannot be read: {shown(error)}", row, _id(feature))
-        return None, False
+    blob, measured = geojsonshape.wkb(geometry)
     if len(blob) > options.limits.vertices * 16 + 64:
-        sink.note("limit.vertices", f"the geometry has more than {options.limits.vertices} vertices", row)
-        return None, False
+        most = options.limits.vertices
+        raise BadFile("limit.vertices", f"the geometry has more than {most} vertices")
     return blob, measured
 
 

@@ -28,8 +28,7 @@ def _read(path: Path, options: Options, sink: Sink) -> None:
     computed, wanted = views.names(path), options.declared.layer
     if wanted in computed and wanted is not None:
         views.ends(path, wanted, options.limits)
-    encoding = options.declared.encoding
-    vector.read(path, options, sink, "GPKG", encoding=encoding, numbered=True, views=computed)
+    vector.read(path, options, sink, "GPKG", views=computed)
 
 
 def _layers(path: Path, _options: Options) -> list[SourceLayer]:

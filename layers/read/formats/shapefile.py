@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 from pathlib import Path
 
 from layers.errors import BadFile
 from layers.read import gdal
-from layers.read.base import Options, Sink, sniff
+from layers.read.base import Options, Sink
+from layers.read.dbf import Dbf, Texts
+from layers.read.encodings import Encoding, choose, sniff
 from layers.read.format import Format, Reader
 
 #: Bytes of a legend of ours.
@@ -17,11 +18,14 @@ _MOST_LEGEND = 1 << 20
 
 
 def read(path: Path, options: Options, sink: Sink) -> None:
-    """Read a Shapefile. Raises BadFile shapefile.incomplete, file.damaged."""
+    """Read a Shapefile. Raises BadFile shapefile.incomplete, encoding.wrong, file.damaged."""
     from layers.read import vector
 
+    for ending in (".shx", ".dbf"):
+        if not _beside(path, ending):
+            raise BadFile("shapefile.incomplete", f"the file {path.stem}{ending} is missing beside the .shp")
     sink.meta.update(names=_legend(path), short=True)
-    vector.read(path, options, sink, "ESRI Shapefile", encoding=_dbf_encoding(path, options, sink))
+    vector.read(path, options, sink, "ESRI Shapefile", texts=_texts(path, options, sink))
 
 
 def _legend(path: Path) -> dict[str, str]:
@@ -43,32 +47,24 @@ def _legend(path: Path) -> dict[str, str]:
     return found if len(set(found.values())) == len(found) else {}
 
 
-def _dbf_encoding(path: Path, options: Options, sink: Sink) -> str | None:
-    """The text encoding of a Shapefile: declared, else .cpg, else sniffed from the .dbf and reported."""
-    for ending in (".shx", ".dbf"):
-        if not _beside(path, ending):
-            raise BadFile("shapefile.incomplete", f"the file {path.stem}{ending} is missing beside the .shp")
-    if options.declared.encoding:
-        return options.declared.encoding
-    if _beside(path, ".cpg"):
-        return None
-    dbf = _beside(path, ".dbf")
+def _texts(path: Path, options: Options, sink: Sink) -> Texts | None:
+    """The texts of the .dbf in their encoding: declared, else as the .cpg says if that is true, else as the
+    header of the .dbf says, if they are not UTF-8, else by their bytes, which is reported."""
+    dbf, cpg = _beside(path, ".dbf"), _beside(path, ".cpg")
     if dbf is None:
         return None
-    with dbf.open("rb") as file:
-        head = file.read(32)
-        file.seek(int.from_bytes(head[8:10], "little"))
-        runs = _fields(file.read(4 << 20))
-    if not runs:
-        return "UTF-8"
-    found = sniff(runs)
-    sink.note("encoding.sniffed", f"the Shapefile names no encoding; its text was read as {found.upper()}")
-    return found.upper()
-
-
-def _fields(data: bytes) -> list[bytes]:
-    """Runs of text between blanks; a run that the block or a field end may have cut is left out."""
-    return [run for run in re.split(rb"[ \x00-\x1f]+", data)[:-1] if any(b > 127 for b in run)]
+    table = Dbf(dbf)
+    word = None if cpg is None else cpg.read_bytes()[:100].decode("latin-1")
+    found = table.texts()
+    chosen = choose(found, options.declared.encoding, word)
+    if all(text.isascii() for text in found):
+        return Texts(table, Encoding("utf-8"))
+    if options.declared.encoding is None and (word is None or chosen.said):
+        if table.word is not None and sniff(found) != "utf-8":
+            chosen = Encoding(choose(found, None, table.word).name, chosen.said)
+        why = f"the .cpg {chosen.said}" if chosen.said else "the Shapefile names no encoding"
+        sink.note("encoding.sniffed", f"{why}; its text was read as {chosen.title}")
+    return Texts(table, chosen)
 
 
 def _beside(path: Path, ending: str) -> Path | None:

@@ -16,7 +16,8 @@ import shapely
 from layers.batch import ROW, SOURCE_ID, WKB
 from layers.errors import BadFile, shown
 from layers.kinds.base import blank, number
-from layers.read.base import BATCH_ROWS, Options, Sink, sniff
+from layers.read.base import BATCH_ROWS, Options, Sink
+from layers.read.encodings import choose, codec
 from layers.read.format import Format, Reader
 from layers.source import SourceLayer
 
@@ -29,6 +30,8 @@ _WKT = ("wkt", "geometry", "geom", "the_geom", "wkt_geom")
 _SHAPE = re.compile(
     r"\s*(SRID=\d+;)?\s*(POINT|LINESTRING|POLYGON|MULTI\w+|GEOMETRYCOLLECTION)\b", re.IGNORECASE
 )
+_BOMS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"\xef\xbb\xbf": "utf-8-sig"}
+_HIGH_LINES = re.compile(rb"[^\r\n]*[\x80-\xff][^\r\n]*")
 #: Parentheses of a WKT text within each other; GEOS reads them by recursion.
 _MOST_NESTING = 16
 #: Characters of a cell: a geometry as text is long.
@@ -47,6 +50,9 @@ _VALUES: Mapping[pa.DataType, Callable[[str], Any]] = {
 }
 
 
+type Rows = Iterator[list[str]]
+
+
 class Place(NamedTuple):
     """Indices of the two columns of coordinates, of that of WKT, or of both: WKT may say more."""
 
@@ -62,14 +68,15 @@ class Place(NamedTuple):
 def read(path: Path, options: Options, sink: Sink) -> None:
     """Read a table. Raises BadFile: encoding.wrong, csv.columns, csv.damaged, limit.columns."""
     csv.field_size_limit(_MOST_CELL)
-    encoding = options.declared.encoding or _encoding(path, sink)
+    found = _encoding(path, options.declared.encoding, sink)
+    encoding = found.name
     sink.meta.update(driver="CSV", encoding=encoding)
     try:
         dialect = _dialect(path, encoding)
-        header = _header(path, encoding, dialect, options)
+        header = _header(path, encoding, dialect, options, sink)
         place = _place(header, lambda: _rows(path, encoding, dialect), sink)
         kinds = _types(path, encoding, dialect, header, options.limits.rows)
-        rows = _rows(path, encoding, dialect)
+        rows = _watched(_rows(path, encoding, dialect), header, found, sink)
         columns = {i: (name, kinds[i]) for i, name in enumerate(header) if i not in place.columns}
         _batches(rows, len(header), columns, place, options, sink)
     except UnicodeError as error:
@@ -78,47 +85,63 @@ def read(path: Path, options: Options, sink: Sink) -> None:
         raise BadFile("csv.damaged", f"the table cannot be read: {error}") from error
 
 
-def _encoding(path: Path, sink: Sink | None = None) -> str:
-    """By byte order mark, else sniffed on the whole text and reported."""
+class _Encoding(NamedTuple):
+    """The codec, and whether it reads all of the text: bytes that it cannot are replaced."""
+
+    name: str
+    whole: bool
+
+
+def _encoding(path: Path, declared: str | None, sink: Sink | None = None) -> _Encoding:
+    """As declared, else by byte order mark, else by all of the text, which is reported. Raises BadFile
+    encoding.wrong."""
     data = path.read_bytes()
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return "utf-16"
-    if data.startswith(b"\xef\xbb\xbf"):
-        return "utf-8-sig"
-    found = sniff([data])
-    if found != "utf-8" and sink is not None:
-        sink.note("encoding.sniffed", f"the table's text was read as {found.upper()}")
-    return found
+    name = codec(declared) if declared is not None else None
+    if name is None or name == "utf-8":
+        name = next((called for mark, called in _BOMS.items() if data.startswith(mark)), name)
+    if name is None or not name.startswith(("utf-16", "utf-32", "utf-8-sig")):
+        name = choose([data] if data.isascii() else _HIGH_LINES.findall(data), declared).name
+        if name != "utf-8" and declared is None and sink is not None:
+            sink.note("encoding.sniffed", f"the table's text was read as {name.upper()}")
+    try:
+        data.decode(name)
+    except UnicodeDecodeError:
+        return _Encoding(name, False)
+    return _Encoding(name, True)
+
+
+def _watched(rows: Iterator[list[str]], header: list[str], encoding: _Encoding, sink: Sink) -> Rows:
+    """The rows; notes which cells could not be read."""
+    for at, row in enumerate(rows, 1):
+        if not encoding.whole:
+            bad = [name for name, cell in zip(header, row, strict=False) if "\ufffd" in cell]
+            for name in bad:
+                title = encoding.name.upper()
+                reason = f"{name}: some bytes are no text in {title}, and were replaced"
+                sink.note("text.encoding", reason, at)
+        yield row
 
 
 def _dialect(path: Path, encoding: str) -> str:
     """The delimiter that cuts the header line into most cells."""
-    with path.open(encoding=encoding, newline="") as file:
+    with path.open(encoding=encoding, errors="replace", newline="") as file:
         line = file.readline(1 << 20)
     return max(",;\t|", key=line.count)
 
 
 def _rows(path: Path, encoding: str, delimiter: str) -> Iterator[list[str]]:
-    with path.open(encoding=encoding, newline="") as file:
+    with path.open(encoding=encoding, errors="replace", newline="") as file:
         reader = csv.reader(file, delimiter=delimiter)
         next(reader, None)
         yield from reader
 
 
-def _header(path: Path, encoding: str, delimiter: str, options: Options) -> list[str]:
-    with path.open(encoding=encoding, newline="") as file:
+def _header(path: Path, encoding: str, delimiter: str, options: Options, sink: Sink) -> list[str]:
+    with path.open(encoding=encoding, errors="replace", newline="") as file:
         header = [name.strip() for name in next(csv.reader(file, delimiter=delimiter), [])]
     if len(header) > options.limits.columns:
         raise BadFile("limit.columns", f"the table has more than {options.limits.columns} columns")
-    taken: set[str] = set()
-    names = []
-    for index, name in enumerate(header, 1):
-        name = name or f"column_{index}"
-        while name.casefold() in taken:
-            name += "_"
-        taken.add(name.casefold())
-        names.append(name)
-    return names
+    return sink.called(header)
 
 
 def _columns(header: list[str]) -> tuple[tuple[int, int] | None, int | None, bool] | None:
@@ -251,10 +274,10 @@ def _table(
 
 def layers(path: Path, options: Options) -> list[SourceLayer]:
     """The table as the one layer of its file; none where no columns hold coordinates."""
-    encoding = options.declared.encoding or _encoding(path)
+    encoding = _encoding(path, options.declared.encoding).name
     try:
         dialect = _dialect(path, encoding)
-        header = _header(path, encoding, dialect, options)
+        header = _header(path, encoding, dialect, options, Sink(path.parent))
         if _columns(header) is None:
             return []
         count = sum(any(cell.strip() for cell in row) for row in _rows(path, encoding, dialect))

@@ -122,8 +122,10 @@ def test_names_that_say_longitude_are_a_crs_and_are_told(tmp_path: Path) -> None
 
 
 def test_names_that_repeat_or_are_empty_stay_apart(tmp_path: Path) -> None:
-    found, _, _ = rows(table(tmp_path, "lon,lat,a,A,\n1,2,3,4,5\n"))
-    assert {k: v for k, v in found[0].items() if not k.startswith("__")} == {"a": 3, "A_": 4, "column_5": 5}
+    found, problems, _ = rows(table(tmp_path, "lon,lat,a,A,a,\n1,2,3,4,5,6\n"))
+    named = {k: v for k, v in found[0].items() if not k.startswith("__")}
+    assert named == {"a": 3, "A": 4, "a_": 5, "column_6": 6}
+    assert [p.rule for p in problems] == ["column.renamed"]
 
 
 @pytest.mark.parametrize("text", ["lon,lat\n", "lon,lat", "lon,lat\n\n\n"])

@@ -1,0 +1,132 @@
+"""dBASE III tables beside a Shapefile: what GDAL does not say of them, their raw texts and long numbers.
+
+GDAL is asked for Latin-1, which keeps every byte as a character; which encoding it is in is decided here, of
+all names and cells. Source: dBASE file format, https://www.loc.gov/preservation/digital/formats/fdd/fdd000325.shtml.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from layers.read.base import Sink
+from layers.read.encodings import Encoding, decoded
+
+#: What GDAL is told, and every byte survives.
+RAW = "ISO-8859-1"
+#: Digits that GDAL reads as a whole number; of more it makes a number with a fraction, and rounds it.
+_DIGITS = 18
+_BLOCK = 8 << 20
+_WHOLE = re.compile(rb"[+-]?\d+")
+#: What the byte 29 of the header says (of those values that programs do not write by default).
+_PAGES = {
+    **{0x4D: "936", 0x7A: "936", 0x4F: "950", 0x78: "950", 0x13: "932", 0x7B: "932", 0x4E: "949"},
+    **{0x79: "949", 0xC8: "1250", 0xC9: "1251", 0xCA: "1254", 0xCB: "1253", 0x26: "866", 0x65: "866"},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A column: its name as bytes, its type, and where it lies in a record."""
+
+    name: bytes
+    type: str
+    start: int
+    width: int
+    decimals: int
+
+
+class Dbf:
+    """A table; one that is cut off has as many records as are whole. Raises OSError."""
+
+    def __init__(self, path: Path) -> None:
+        with path.open("rb") as file:
+            head = file.read(32)
+            self._start = int.from_bytes(head[8:10], "little")
+            described = file.read(max(self._start - 32, 0))
+        self.word = _PAGES.get(head[29]) if len(head) == 32 else None
+        self._size = int.from_bytes(head[10:12], "little")
+        self.fields = list(_fields(described))
+        whole = max(path.stat().st_size - self._start, 0) // self._size if self._size else 0
+        count = min(int.from_bytes(head[4:8], "little"), whole)
+        self._records: NDArray[np.uint8] = np.empty((0, 0), np.uint8)
+        if count:
+            self._records = np.memmap(path, np.uint8, "r", self._start, (count, self._size))
+
+    def texts(self) -> list[bytes]:
+        """All names, and the distinct cells that are not ASCII."""
+        found = {field.name for field in self.fields}
+        step = max(_BLOCK // max(self._size, 1), 1)
+        for field in (f for f in self.fields if f.type not in "NFDLIO@+"):
+            for start in range(0, len(self._records), step):
+                cells = self._cells(field, slice(start, start + step))
+                high = (cells.view(np.uint8).reshape(len(cells), -1) > 127).any(axis=1)
+                found.update(cell.rstrip(b" ") for cell in np.unique(cells[high]).tolist())
+        return list(found)
+
+    def _cells(self, field: Field, rows: slice | NDArray[np.int64]) -> NDArray[np.bytes_]:
+        block = np.ascontiguousarray(self._records[rows, field.start : field.start + field.width])
+        return block.view(f"S{field.width}").reshape(-1)
+
+    def long(self, field: Field, rows: NDArray[np.int64]) -> pa.Array | None:
+        """Whole numbers that GDAL rounds, to the last digit: as text; None where some are no such."""
+        if field.type not in "NF" or field.decimals or field.width <= _DIGITS or len(rows) == 0:
+            return None
+        if int(rows.max()) >= len(self._records):
+            return None
+        cells = [cell.strip(b" \x00") for cell in self._cells(field, rows).tolist()]
+        if any(cell and not _WHOLE.fullmatch(cell) for cell in cells):
+            return None
+        if all(len(cell) <= _DIGITS for cell in cells):
+            return pa.array([int(cell) if cell else None for cell in cells], pa.int64())
+        return pa.array([cell.decode() if cell else None for cell in cells], pa.string())
+
+
+def _fields(described: bytes) -> Iterator[Field]:
+    start = 1  # behind the mark of a deleted record
+    for at in range(0, len(described) - 31, 32):
+        one = described[at : at + 32]
+        if one[0] == 0x0D:
+            return
+        kind = chr(one[11])
+        width, decimals = one[16], one[17]
+        if kind == "C":
+            width, decimals = width + 256 * decimals, 0
+        yield Field(one[:11].split(b"\x00")[0].rstrip(b" "), kind, start, width, decimals)
+        start += width
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """The names and cells of a table in its encoding."""
+
+    table: Dbf
+    encoding: Encoding
+
+    def name(self, raw: str) -> str:
+        """A column's name, which may be cut inside a character."""
+        return decoded(raw.encode("latin-1", "replace"), self.encoding.name)[0].rstrip("\ufffd")
+
+    def column(self, index: int, found: pa.Array, rows: NDArray[np.int64], name: str, sink: Sink) -> pa.Array:
+        """A column as GDAL gave it (of records counted from 0), read as what it is."""
+        long = self.table.long(self.table.fields[index], rows) if index < len(self.table.fields) else None
+        if long is not None:
+            return long
+        if not pa.types.is_string(found.type):
+            return found
+        coded = found.dictionary_encode()
+        raw = coded.dictionary.to_pylist()
+        read = [decoded(text.encode("latin-1", "replace"), self.encoding.name) for text in raw]
+        bad = {number for number, (_, whole) in enumerate(read) if not whole}
+        if bad:
+            for row, code in enumerate(coded.indices.to_pylist()):
+                if code in bad:
+                    reason = f"{name}: some bytes are no text in {self.encoding.title}, and were replaced"
+                    sink.note("text.encoding", reason, int(rows[row]) + 1)
+        return pa.array([text for text, _ in read], pa.string()).take(coded.indices)
