@@ -1,5 +1,6 @@
 """The page opens by itself, shows what the city has, and remembers its state in the address."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,8 @@ from playwright.sync_api import Browser
 from tests.browser import places
 from tests.browser.conftest import Tab, feature, new_tab
 from tests.support import Server, until
+
+APP = Path(__file__).parents[2] / "twin" / "web" / "app"
 
 
 def test_the_key_leaves_the_address_and_the_page_goes_on_with_a_session(tab: Tab):
@@ -188,6 +191,32 @@ def test_panels_open_by_link_and_the_link_says_which_are_open(tab: Tab):
     tab.page.keyboard.press("l")
     assert tab.page.locator(".drawer").count() == 0
     assert "p=" not in tab.page.url.split("#")[1]
+
+
+def test_axe_finds_nothing_in_panels_cards_and_forms(tab: Tab):
+    there = places.building(tab.server)
+    tab.js((APP / "node_modules/axe-core/axe.min.js").read_text("utf-8"))
+    check = (
+        "axe.run(document, {resultTypes: ['violations']}).then(({violations}) => violations.map(v => v.id))"
+    )
+    tab.js("window.twin.set({lang: 'en', left: 'layers', right: 'incidents'})")
+    tab.page.locator("twin-layers [data-layer=roads]").wait_for()
+    tab.page.locator("twin-incidents .scroll").wait_for()
+    assert tab.js(check) == []
+    tab.js(
+        "window.twin.set({left: 'legend', selection: " + json.dumps(feature("buildings", there.fid)) + "})"
+    )
+    tab.page.locator("twin-feature [data-action=edit]").click()
+    tab.page.locator("twin-feature input[name=name]").fill("typed and not sent")
+    assert tab.js(check) == []
+    # the unsent text is kept until its writer lets it go
+    tab.page.locator("twin-feature .close").click()
+    tab.page.locator("dialog").wait_for()
+    assert tab.js(check) == []
+    tab.page.locator("dialog [data-action=drop]").click()
+    assert tab.js("window.twin.state().selection") is None
+    assert tab.page.locator("twin-incidents").is_visible()
+    tab.js("window.twin.set({left: null, right: null})")
 
 
 def test_a_panel_whose_code_cannot_be_had_says_so_and_is_tried_again(browser: Browser, server: Server):

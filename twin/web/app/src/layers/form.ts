@@ -17,6 +17,8 @@ export interface FormContext {
   url(layer: LayerConfig, path: string): string;
   /** To be called after a part of the picture was exchanged. */
   swapped(layer: LayerConfig): void;
+  /** To be called when parts begin or cease to fail. */
+  progressed(): void;
 }
 
 /** How a layer looks now. */
@@ -33,6 +35,8 @@ export interface Drawn {
   show: boolean;
   /** Whether it shows what the view needs. */
   readonly settled: boolean;
+  /** The HTTP status with which the last of it failed that was asked for (0: no answer); null where it came. */
+  readonly failure: number | null;
   /** False where it must be opened anew for every change. */
   readonly refreshable: boolean;
   add(): void;

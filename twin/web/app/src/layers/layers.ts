@@ -1,12 +1,13 @@
 /** The layers on the map, each in the forms that the server offers, made when first shown. */
 
-import { effect, untracked } from '@preact/signals-core';
+import { effect, signal, untracked } from '@preact/signals-core';
 import type { Scene } from '@cesium/engine';
 import type { CityConfig, LayerConfig } from '../config';
 import type { Ground } from '../map/ground';
 import { frame } from '../map/ready';
 import { isFeature, type State, type Store } from '../state';
 import { shade } from '../tokens';
+import type { Progress } from './reasons';
 import { isUnder, localUrl, rank, type Drawn, type Form, type FormContext } from './form';
 import { forms } from './registry';
 
@@ -18,6 +19,8 @@ interface Shown {
   next: Drawn | null;
   loading: Promise<void> | null;
   styled: string;
+  /** It could not be opened: the status, 0 without an answer. */
+  failure: number | null;
 }
 
 /** Changes that come together are answered by one reload. */
@@ -31,6 +34,7 @@ export class LayerSet {
   private readonly soon = new Set<string>();
   private readonly context: FormContext;
   private reloading: Promise<void> = Promise.resolve();
+  private readonly progresses = signal(0);
   /** Called after a tile was exchanged: a kept feature of it is no longer valid. */
   onSwap: (layer: string) => void = () => undefined;
 
@@ -49,6 +53,7 @@ export class LayerSet {
         return generation ? `${path}${path.includes('?') ? '&' : '?'}v=${generation}` : path;
       },
       swapped: (layer) => this.onSwap(layer.id),
+      progressed: () => this.progressed(),
     };
     this.order = [...config.layers].sort((a, b) => rank(a) - rank(b)).map((layer) => layer.id);
     for (const layer of config.layers) this.register(layer);
@@ -77,6 +82,20 @@ export class LayerSet {
   get complete(): boolean {
     const state = this.store.get();
     return [...this.entries.values()].every((entry) => !wanted(entry, state) || entry.drawn !== null);
+  }
+
+  /** How far a layer is that is switched on; followed by whoever reads it while it is drawn. */
+  progress(id: string): Progress {
+    void this.progresses.value;
+    const state = this.store.get();
+    const entries = [...this.entries.values()].filter((entry) => entry.layer.id === id && wanted(entry, state));
+    const failure = entries.map(({ drawn, failure: own }) => drawn?.failure ?? own).find((status) => status !== null);
+    if (failure !== undefined && failure !== null) return failure;
+    return entries.some(({ drawn }) => drawn === null) ? 'opening' : 'open';
+  }
+
+  private progressed(): void {
+    this.progresses.value = this.progresses.peek() + 1;
   }
 
   drawn(): { layer: string; form: string; drawn: Drawn }[] {
@@ -154,7 +173,7 @@ export class LayerSet {
       const known = this.entries.get(key);
       if (known) known.layer = layer;
       else if (form.offered(layer)) {
-        this.entries.set(key, { layer, form, drawn: null, next: null, loading: null, styled: '' });
+        this.entries.set(key, { layer, form, drawn: null, next: null, loading: null, styled: '', failure: null });
       }
     }
   }
@@ -179,14 +198,21 @@ export class LayerSet {
       if (!drawn) return;
       entry.drawn = drawn;
       drawn.add();
+      this.progressed();
       this.show();
     });
   }
 
-  private async make({ layer, form }: Shown): Promise<Drawn | null> {
+  private async make(entry: Shown): Promise<Drawn | null> {
+    const { layer, form } = entry;
     try {
-      return await form.open(layer, this.context);
+      const drawn = await form.open(layer, this.context);
+      entry.failure = null;
+      return drawn;
     } catch (error) {
+      const { statusCode } = error as { statusCode?: number };
+      entry.failure = statusCode ?? 0;
+      this.progressed();
       console.warn(`layer ${layer.id} could not be opened; trying again`, error);
       setTimeout(() => this.show(), RETRY_MS);
       return null;

@@ -9,6 +9,8 @@ import type { Drawn, FormContext, Look } from './form';
 export abstract class Tiled implements Drawn {
   readonly refresher: TileRefresher;
   protected readonly scene: Scene;
+  private lastFailure: number | null = null;
+  private readonly progressed: () => void;
 
   /** `primitive` is what the scene holds: the tileset, or what made it. */
   constructor(
@@ -18,7 +20,21 @@ export abstract class Tiled implements Drawn {
     context: FormContext,
   ) {
     this.scene = context.scene;
+    this.progressed = () => context.progressed();
+    tileset.tileFailed.addEventListener(({ message }: { message?: string }) => this.failed(statusOf(message)));
+    tileset.tileLoad.addEventListener(() => this.failed(null));
     this.refresher = new TileRefresher(context.scene, tileset, { onSwap: () => context.swapped(layer) });
+  }
+
+  /** One tile that fails among others is no empty view. */
+  get failure(): number | null {
+    return this.refresher.loadedUrls.length === 0 ? this.lastFailure : null;
+  }
+
+  private failed(status: number | null): void {
+    if (status === this.lastFailure) return;
+    this.lastFailure = status;
+    this.progressed();
   }
 
   abstract style(look: Look): void;
@@ -68,4 +84,9 @@ export abstract class Tiled implements Drawn {
   refreshAll(): void {
     this.refresher.refreshAll();
   }
+}
+
+/** The engine tells a status only within its words. */
+export function statusOf(message: string | undefined): number {
+  return Number(/Status Code: (\d{3})/.exec(message ?? '')?.[1] ?? 0);
 }

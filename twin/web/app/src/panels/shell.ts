@@ -11,6 +11,7 @@ import '../tools/tools';
 import { Panel } from './panel';
 import { isOpen, label, openCard, openPanel, panels, toggled, type PanelEntry } from './registry';
 import './strip';
+import './why';
 
 const LANGUAGES: Record<Lang, string> = { 'zh-CN': '中文', en: 'EN' };
 const tags = new Map<string, StaticValue>();
@@ -44,8 +45,9 @@ export class Shell extends Panel {
       </header>
       ${this.drawer(openPanel(store.get(), 'left'), 'left')} ${this.drawer(openPanel(store.get(), 'right'), 'right')}
       ${this.drawer(openCard(store.get()), 'right card')}
-      <twin-tools class="tools" .app=${app}></twin-tools>
-      <twin-strip class="strip" .app=${app}></twin-strip>
+      <twin-why class="notice" role="status" .app=${app}></twin-why>
+      <twin-tools class="tools" role="region" aria-label=${t('tools')} .app=${app}></twin-tools>
+      <twin-strip class="strip" role="region" aria-label=${t('strip')} .app=${app}></twin-strip>
       ${app.map ? nothing : html`<p class="nogl" role="status">${t('nogl')}</p>`} ${this.question()}`;
   }
 
@@ -121,10 +123,10 @@ export class Shell extends Panel {
     if (customElements.get(entry.tag)) return this.element(entry, place);
     if (!this.failed.value.has(entry.tag)) void this.load(entry);
     return html`<section class=${place} data-loading=${entry.id}>
-      <header>
+      <div class="header">
         <h2>${label(entry.title)}</h2>
         <button class="close" aria-label=${t('close')} @click=${() => this.close(entry)}>×</button>
-      </header>
+      </div>
       ${this.failed.value.has(entry.tag)
         ? html`<div class="scroll">
             <p class="message" role="alert">${t('panel.failed')}</p>
@@ -140,11 +142,12 @@ export class Shell extends Panel {
     else store.set(toggled(store.get(), entry));
   }
 
-  private element({ tag, card }: PanelEntry, place: string): TemplateResult {
+  private element({ tag, card, side, title }: PanelEntry, place: string): TemplateResult {
     const { app } = this;
     const name = staticTag(tag);
     const selection = card ? app.store.get().selection : null;
-    return tagged`<${name} class=${place} .app=${app} .selection=${selection}></${name}>`;
+    const role = side === 'bar' ? 'search' : 'region';
+    return tagged`<${name} class=${place} role=${role} aria-label=${label(title)} .app=${app} .selection=${selection}></${name}>`;
   }
 
   private async load(entry: PanelEntry): Promise<void> {

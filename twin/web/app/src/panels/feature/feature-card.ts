@@ -115,14 +115,14 @@ export class FeatureCard extends Panel {
     const layer = layerConfig(this.app, this.layer);
     if (!layer) return html`${nothing}`;
     const title = this.feature ? featureTitle(layer, this.fid, this.feature.properties) : `${this.fid}`;
-    return html`<header>
+    return html`<div class="header">
         <div>
           <small>${titleOf(layer.title, layer.id)}</small>
           <h2>${title}</h2>
         </div>
         <button class="close" aria-label=${t('close')} @click=${() => select(this.app, null)}>×</button>
-      </header>
-      <div class="scroll" data-layer=${this.layer} data-fid=${this.fid}>
+      </div>
+      <div class="scroll" tabindex="0" data-layer=${this.layer} data-fid=${this.fid}>
         ${message(this.error, WORDS, this.feature ? undefined : () => void this.load())}
         ${this.feature || this.error ? nothing : html`<p class="empty">${t('chart.loading')}</p>`}
         ${this.feature ? (this.editing ? this.form(layer, this.feature) : this.details(layer, this.feature)) : nothing}

@@ -69,7 +69,7 @@ export class IncidentsPanel extends Panel {
     const { list, waiting } = this.rows();
     const unlisted = list.length - Math.min(list.length, this.most);
     const { enter, leave, focusIn, focusOut } = this.engaged;
-    return html`<header>
+    return html`<div class="header">
         <h2>${t('incidents')}</h2>
         <label class="switch">
           <input
@@ -79,9 +79,9 @@ export class IncidentsPanel extends Panel {
           />${t('incidents.closed')}
         </label>
         <button class="close" aria-label=${t('close')} @click=${() => store.set({ right: null })}>×</button>
-      </header>
+      </div>
       <p class="told" role="status">${waiting > 0 ? t('incidents.waiting', { n: waiting }) : nothing}</p>
-      <div class="scroll">
+      <div class="scroll" tabindex="0">
         <ul
           class="incidents"
           @pointerenter=${enter}

@@ -96,15 +96,15 @@ export class IncidentCard extends Panel {
 
   protected override render(): TemplateResult {
     const incident = this.app.incidents.get(this.incident);
-    return html`<header>
+    return html`<div class="header">
         <div>
           <small>${t('live.incident')} ${incident?.code ?? ''}
             ${incident?.simulated ? html`<span class="mark">${t('simulated')}</span>` : nothing}</small>
           <h2>${incident?.title ?? this.incident}</h2>
         </div>
         <button class="close" aria-label=${t('close')} @click=${() => select(this.app, null)}>×</button>
-      </header>
-      <div class="scroll" data-incident=${this.incident}>
+      </div>
+      <div class="scroll" tabindex="0" data-incident=${this.incident}>
         ${incident ? this.body(incident) : message(this.error, { NotFound: 'incident.gone' }, () => void this.load())}
       </div>`;
   }

@@ -1,13 +1,16 @@
 /** Layer tree (图层目录) and legend. */
 
 import { html, nothing, type TemplateResult } from 'lit';
+import { levelName } from '../../app';
 import type { LayerConfig, LegendEntry } from '../../config';
 import { decimal, t, titleOf } from '../../i18n';
 import type { LiveLayer } from '../../live/layer';
 import type { SensorState } from '../../live/states';
 import { dataColor } from '../../tokens';
 import { Panel } from '../panel';
-import { sensorSign } from '../sign';
+import { whyNot } from '../../layers/reasons';
+import { levelSign, sensorSign } from '../sign';
+import { progressOf, why } from '../why';
 
 const STATES: SensorState[] = ['ok', 'blue', 'yellow', 'orange', 'red', 'stale'];
 
@@ -15,19 +18,24 @@ export class LayersPanel extends Panel {
   protected override render(): TemplateResult {
     const { left } = this.app.store.get();
     return html`
-      <header class="tabs" role="tablist">
-        ${(['layers', 'legend'] as const).map(
-          (tab) => html`<button
-            role="tab"
-            aria-selected=${left === tab}
-            @click=${() => this.app.store.set({ left: tab })}
-          >
-            ${t(`tab.${tab}`)}
-          </button>`,
-        )}
+      <h2 class="unseen">${t('layers')}</h2>
+      <div class="head">
+        <div class="tabs" role="tablist" aria-label=${t('tab.layers')}>
+          ${(['layers', 'legend'] as const).map(
+            (tab) => html`<button
+              role="tab"
+              id="tab-${tab}"
+              aria-controls="tabpanel"
+              aria-selected=${left === tab}
+              @click=${() => this.app.store.set({ left: tab })}
+            >
+              ${t(`tab.${tab}`)}
+            </button>`,
+          )}
+        </div>
         <button class="close" aria-label=${t('close')} @click=${() => this.app.store.set({ left: null })}>×</button>
-      </header>
-      <div class="scroll">${left === 'legend' ? this.legend() : this.tree()}</div>
+      </div>
+      <div class="scroll" role="tabpanel" id="tabpanel" aria-labelledby="tab-${left === 'legend' ? 'legend' : 'layers'}" tabindex="0">${left === 'legend' ? this.legend() : this.tree()}</div>
     `;
   }
 
@@ -78,6 +86,7 @@ export class LayersPanel extends Panel {
           >⤓</a
         >
       </div>
+      ${state.visible ? why(this.app, whyNot(layer, store.get(), progressOf(this.app, layer.id)), layer) : nothing}
       ${state.visible
         ? html`<input
             class="opacity"
@@ -120,7 +129,8 @@ export class LayersPanel extends Panel {
   private legend(): TemplateResult {
     const { layers } = this.app.store.get();
     const visible = this.app.config.layers.filter((layer) => layers[layer.id]?.visible);
-    return html`${visible.map(
+    return html`${visible.length === 0 ? why(this.app, { word: 'why.off', step: 'usual' }) : nothing}
+      ${visible.map(
         (layer) => html`<section class="group">
           <h3>${titleOf(layer.title, layer.id)}</h3>
           ${layer.style.legend.map(
@@ -135,6 +145,12 @@ export class LayersPanel extends Panel {
         <h3>${t('live.sensors')}</h3>
         ${STATES.map(
           (state) => html`<div class="entry">${sensorSign(state)}<span class="name">${t(`state.${state}`)}</span></div>`,
+        )}
+      </section>
+      <section class="group">
+        <h3>${t('live.incidents')}</h3>
+        ${[1, 2, 3, 4].map(
+          (level) => html`<div class="entry">${levelSign(level)}<span class="name">${t(levelName(level))}</span></div>`,
         )}
       </section>`;
   }

@@ -57,7 +57,9 @@ export class SearchPanel extends Panel {
         : html`<ul id="search-hits" role="listbox">
             ${this.hits.map((hit, i) => this.row(hit, i))}
             ${this.hits.length === 0
-              ? html`<li class="empty">${t(this.failed ? 'search.failed' : 'search.none')}</li>`
+              ? html`<li class="empty" role="option" aria-disabled="true" aria-selected="false">
+                  ${t(this.failed ? 'search.failed' : 'search.none')}
+                </li>`
               : nothing}
           </ul>`}`;
   }

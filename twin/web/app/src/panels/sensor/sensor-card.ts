@@ -88,14 +88,14 @@ export class SensorCard extends Panel {
 
   protected override render(): TemplateResult {
     const sensor = this.app.sensors.get(this.sensor);
-    return html`<header>
+    return html`<div class="header">
         <div>
           <small>${t('live.sensor')} ${sensor?.simulated ? html`<span class="mark">${t('simulated')}</span>` : nothing}</small>
           <h2>${sensor?.name ?? this.sensor}</h2>
         </div>
         <button class="close" aria-label=${t('close')} @click=${() => select(this.app, null)}>×</button>
-      </header>
-      <div class="scroll" data-sensor=${this.sensor}>
+      </div>
+      <div class="scroll" tabindex="0" data-sensor=${this.sensor}>
         ${sensor ? html`${this.station(sensor)}${this.reading(sensor)}` : html`<p class="message">${t('sensor.unknown')}</p>`}
         <section class="group">
           <h3>${t('chart.day')}</h3>

@@ -1,0 +1,73 @@
+/** A reason for an empty view with its next step, and what this does. */
+
+import { html, nothing, type TemplateResult } from 'lit';
+import { goTo, type App } from '../app';
+import type { LayerConfig } from '../config';
+import { t, type Word } from '../i18n';
+import type { Progress, Reason, Step } from '../layers/reasons';
+import { Panel } from './panel';
+import { whyEmpty } from '../layers/reasons';
+
+const WORDS: Record<Step, Word> = {
+  layers: 'step.layers',
+  usual: 'step.usual',
+  data: 'step.data',
+  go: 'step.go',
+  closer: 'step.closer',
+  surface: 'step.surface',
+  under: 'step.under',
+  again: 'panel.again',
+  home: 'step.home',
+};
+
+/** How far a layer is; without a map none is under way. */
+export function progressOf({ map }: App, id: string): Progress {
+  return map?.layers.progress(id) ?? 'open';
+}
+
+function usual(app: App): void {
+  const layers = Object.fromEntries(app.config.layers.map(({ id, visible }) => [id, { visible, opacity: 1 }]));
+  const none = !app.config.layers.some(({ visible }) => visible);
+  app.store.set({ layers: none ? Object.fromEntries(Object.keys(layers).map((id) => [id, { visible: true, opacity: 1 }])) : layers });
+}
+
+function take(app: App, step: Step, layer: LayerConfig | null): void {
+  const { map, store } = app;
+  if (step === 'layers') store.set({ left: 'layers' });
+  else if (step === 'usual') usual(app);
+  else if (step === 'go' && layer?.extent) goTo(app, corners(layer.extent), null);
+  else if (step === 'home') store.set({ view: app.config.view });
+  else if (step === 'closer') map?.camera.zoom(0.4);
+  else if (step === 'surface') store.set({ underground: false });
+  else if (step === 'under') store.set({ underground: true, mode: '3d' });
+  else if (step === 'again' && layer) void map?.layers.reload(layer);
+  else if (step === 'again') for (const one of app.config.layers) void map?.layers.reload(one);
+}
+
+function corners([west, south, east, north]: readonly [number, number, number, number]): number[][] {
+  return [[west, south], [east, north]];
+}
+
+export function why(app: App, reason: Reason | null, layer: LayerConfig | null = null): TemplateResult | typeof nothing {
+  if (!reason) return nothing;
+  const { word, step } = reason;
+  const needsMap = step !== null && step !== 'data' && step !== 'layers' && step !== 'usual';
+  return html`<p class="why" data-why=${word}>
+    ${t(word)}
+    ${step === null || (needsMap && !app.map)
+      ? nothing
+      : step === 'data'
+        ? html`<a class="link" href="ogc/collections/${layer?.id ?? ''}?f=html" target="_blank">${t(WORDS[step])}</a>`
+        : html`<button class="link" data-step=${step} @click=${() => take(app, step, layer)}>${t(WORDS[step])}</button>`}
+  </p>`;
+}
+
+/** Over the map while nothing is on it. */
+export class EmptyNotice extends Panel {
+  protected override render(): TemplateResult {
+    const { app } = this;
+    const reason = app.map ? whyEmpty(app.config, app.store.get(), (id) => progressOf(app, id)) : null;
+    return html`${why(app, reason)}`;
+  }
+}
+customElements.define('twin-why', EmptyNotice);
