@@ -87,17 +87,18 @@ export function vectorStyle(
     selected === null ? `${value}` : `\${fid} === ${selected} ? ${value + 4} : ${value}`;
   return new Cesium3DTileStyle({
     color: { conditions: colorConditions(layer, opacity, selected) },
-    lineWidth: { conditions: widthConditions(layer, underground && layer.buried ? 2 : 0, grown) },
+    lineWidth: { conditions: widthConditions(layer, underground, grown) },
     pointSize: grown(size),
     pointOutlineColor: paint(themed('halo'), opacity),
     pointOutlineWidth: '1',
   });
 }
 
-/** `more` pixels than the style says. */
-function widthConditions({ style }: LayerConfig, more: number, grown: (value: number) => string): [string, string][] {
+/** Under the street what lies there is broader than the style says, and the streets over it are all narrow. */
+function widthConditions({ buried, style }: LayerConfig, underground: boolean, grown: (value: number) => string): [string, string][] {
   const { property } = style.color;
-  const listed = property ? Object.entries(style.widths ?? {}) : [];
+  const listed = property && (buried || !underground) ? Object.entries(style.widths ?? {}) : [];
+  const more = underground && buried ? 2 : 0;
   return [
     ...listed.map(([value, width]): [string, string] => [`\${${property}} === ${literal(value)}`, grown(width + more)]),
     ['true', grown((style.width ?? 2) + more)],

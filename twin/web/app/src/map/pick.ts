@@ -7,6 +7,8 @@ import type { Selection } from '../state';
 /** Pipes and roads are a few pixels wide; a finger is wider. */
 const BOX = 9;
 const FINGER_BOX = 17;
+/** What lies over one another under a pixel, at most. */
+const DEEPEST = 4;
 
 interface PickedFeature {
   getProperty(name: string): unknown;
@@ -31,7 +33,19 @@ export class Picker {
   /** Exactly there first, then the nearest in a small box around. */
   at(position: Cartesian2, touch = false): Selection | null {
     const box = touch ? FINGER_BOX : BOX;
+    if (this.scene.globe.translucency.enabled) return this.under(position, box);
     return this.read(this.scene.pick(position, 1, 1)) ?? this.read(this.scene.pick(position, box, box));
+  }
+
+  /** Under the street what lies there is meant, not the street over it. */
+  private under(position: Cartesian2, box: number): Selection | null {
+    for (const size of [1, box]) {
+      const found = this.scene.drillPick(position, DEEPEST, size, size) as unknown[];
+      const meant = found.find((one) => isSymbol((one as { id?: unknown }).id) || this.layers.layerOf(one as object)?.buried);
+      const selection = this.read(meant ?? found[0]);
+      if (selection && (meant || size === box)) return selection;
+    }
+    return null;
   }
 
   /** Attributes that the drawn feature under a pixel carries, as the tile has them. */
