@@ -10,6 +10,7 @@ import type { CityConfig, LayerConfig } from '../config';
 import type { Ground } from '../map/ground';
 import type { Store } from '../state';
 import { color } from '../tokens';
+import { isUnder } from './form';
 import { isLabelled, isWritten, namesOf, Room, type Name } from './names';
 
 const MOST = 1000;
@@ -33,6 +34,7 @@ interface Look {
   font: string;
   size: number;
   fill: string;
+  halo: string;
 }
 
 /** A sign on the map that no name may cover. */
@@ -139,7 +141,7 @@ export class MapNames {
     }
     let left = MOST_WRITTEN;
     for (const { layer, names } of this.sheets.filter((sheet) => isWritten(sheet.layer, this.store.get()))) {
-      const look = lookOf(layer);
+      const look = lookOf(layer, isUnder(this.store.get()));
       context.font = look.font;
       for (const name of names) {
         if (left > 0 && this.write(context, room, look, name)) left -= 1;
@@ -197,7 +199,7 @@ export class MapNames {
     context.textBaseline = 'middle';
     context.lineJoin = 'round';
     context.lineWidth = 3;
-    context.strokeStyle = color('halo');
+    context.strokeStyle = look.halo;
     context.strokeText(text, 0, 0);
     context.fillStyle = look.fill;
     context.fillText(text, 0, 0);
@@ -206,13 +208,13 @@ export class MapNames {
   }
 }
 
-/** Towns and districts in larger letters, lines and house numbers in small ones. */
-function lookOf({ geometryType, style }: LayerConfig): Look {
-  if (!geometryType.includes('Point')) return { font: `500 12px ${FAMILY}`, size: 12, fill: color('label') };
+/** Towns and districts in larger letters, house numbers in smaller ones; light on the glass of the ground. */
+function lookOf({ geometryType, style }: LayerConfig, under: boolean): Look {
+  const halo = color(under ? 'glass' : 'halo');
+  const fill = color(under ? 'on-glass' : 'label');
+  if (!geometryType.includes('Point')) return { font: `500 12px ${FAMILY}`, size: 12, fill, halo };
   const far = (style.labelWithin ?? 0) > 5000;
-  return far
-    ? { font: `600 15px ${FAMILY}`, size: 16, fill: color('label') }
-    : { font: `11px ${FAMILY}`, size: 11, fill: color('soft') };
+  return far ? { font: `600 15px ${FAMILY}`, size: 16, fill, halo } : { font: `11px ${FAMILY}`, size: 11, fill: color('soft'), halo };
 }
 
 function contains([west, south, east, north]: number[], inner: number[]): boolean {

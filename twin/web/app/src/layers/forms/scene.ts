@@ -1,6 +1,6 @@
 /** Solids: a layer as 3D Tiles. */
 
-import { Cesium3DTileset, Resource } from '@cesium/engine';
+import { Cesium3DTileset, CustomShader, Resource } from '@cesium/engine';
 import type { LayerConfig } from '../../config';
 import { ambientLight } from '../../map/scene';
 import { isUnder, localUrl, type Form, type FormContext, type Look } from '../form';
@@ -11,6 +11,22 @@ class Solids extends Tiled {
   style({ opacity, selected }: Look): void {
     this.tileset.style = sceneStyle(this.layer, opacity, selected);
   }
+}
+
+/** A pipe is never thinner than so many pixels: a tube of 200 mm would be a broken hairline from 80 m on. */
+const THINNEST = 3.5;
+/** Metres: about the radius that a tube has anyway. */
+const RADIUS = 0.1;
+
+function readableTubes(): CustomShader {
+  return new CustomShader({
+    vertexShaderText: `
+      void vertexMain(VertexInput vsInput, inout czm_modelVertexOutput vsOutput) {
+        float metres = czm_metersPerPixel(czm_modelView * vec4(vsInput.attributes.positionMC, 1.0));
+        float grown = max(0.0, ${(THINNEST / 2).toFixed(2)} * metres - ${RADIUS.toFixed(2)});
+        vsOutput.positionMC += normalize(vsInput.attributes.normalMC) * grown;
+      }`,
+  });
 }
 
 async function open(layer: LayerConfig, context: FormContext): Promise<Solids> {
@@ -31,6 +47,7 @@ async function open(layer: LayerConfig, context: FormContext): Promise<Solids> {
     // a pipe seen from the other side of its own end is still a pipe
     backFaceCulling: layer.scene!.body !== 'tube',
   });
+  if (layer.scene!.body === 'tube') tileset.customShader = readableTubes();
   return new Solids(layer, tileset, tileset, context);
 }
 

@@ -14,7 +14,7 @@ const LOWEST_ZOOM = 14;
 const HIGHEST_ZOOM = 16;
 /** Metres under the ground of the lines that stand for pipes from afar, over the tubes; how far afar is. */
 const BURIED_DEPTH = 0.4;
-const TUBES_FROM = 180;
+const TUBES_FROM = 450;
 /** Vector tiles report no memory use, so the engine never drops any by itself. */
 const MOST_TILES = 200;
 
