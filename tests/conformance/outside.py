@@ -6,6 +6,7 @@ Nothing here knows the server: no path is built but by the templates of the stan
 
 from __future__ import annotations
 
+import http.client
 import math
 import re
 from collections.abc import Iterator
@@ -52,6 +53,8 @@ class Api:
         self.ours = ours
         self.only = only
         self.http = httpx.Client(timeout=30, follow_redirects=True)
+        #: Filters are asked by the ten thousand: it costs a tenth of what the other client does.
+        self.plain = http.client.HTTPConnection(urlsplit(root).netloc, timeout=30)
         self._features: dict[str, list[Json]] = {}
         #: What filters have selected so far, by language: many tests ask the same.
         self.answers: dict[str, dict[tuple[str, str], frozenset[Any]]] = {}
@@ -59,6 +62,7 @@ class Api:
     def close(self) -> None:
         """Close the connections."""
         self.http.close()
+        self.plain.close()
 
     def ask(
         self, href: str, accept: str | None = None, method: str = "GET", **params: object
