@@ -137,7 +137,7 @@ export function mixed(from: string, to: string, share: number): string {
 }
 
 /** How far white goes towards the ground by night, and a darker colour less: pale streets would outshine all else. */
-const NIGHT = 0.45;
+const NIGHT = 0.68;
 const PLAIN = /^#[0-9a-f]{6}$/i;
 
 /** A colour of the data, which the server states for a light map (`#rrggbb`), as the theme shows it. */

@@ -24,7 +24,7 @@ const TEXT: [Token, Token][] = [
   ['soft', 'paper'], ['soft', 'hover'], ['soft', 'field'], ['soft', 'warn-paper'],
   ['accent', 'paper'], ['on-accent', 'accent'], ['on-tint', 'tint'],
   ['on-red', 'red'], ['on-orange', 'orange'], ['on-yellow', 'yellow'], ['on-blue', 'blue'],
-  ['label', 'halo'], ['label', 'ground'],
+  ['label', 'halo'], ['label', 'ground'], ['on-glass', 'glass'],
 ];
 /** Signs and the edges of controls (WCAG 2.2, 1.4.11). A yellow or orange sign has its shape and its word. */
 const MARKS: [Token, Token][] = [
