@@ -233,9 +233,12 @@ def _published(names: Sequence[str], kind: Kind, present: FeatureLayer | None) -
     ours = {f.name.casefold() for f in kind.fields} | _RESERVED
     spelled = {} if present is None else {f.name.casefold(): f.name for f in present.fields}
     taken = set(ours)
-    out: dict[str, str] = {}
+    # a name that a former file had beside its twin stays what it was called then
+    former = {f.name for f in present.fields} if present is not None else set()
+    out = {n: f"{n}_" for n in names if n not in former and f"{n}_" in former and n.casefold() not in ours}
+    taken |= {name.casefold() for name in out.values()}
     for name in sorted(names, key=lambda name: spelled.get(name.casefold()) != name):
-        if name.casefold() not in taken:
+        if name not in out and name.casefold() not in taken:
             out[name] = spelled.get(name.casefold(), name)
             taken.add(name.casefold())
     for name in names:

@@ -14,6 +14,7 @@ from typing import Any
 
 import orjson
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from layers.batch import apart
 from layers.errors import BadFile, shown
@@ -162,6 +163,9 @@ def valid_text(table: pa.Table, sink: Sink) -> pa.Table:
             continue
         with contextlib.suppress(pa.ArrowInvalid):
             column.validate(full=True)
+            if pc.any(pc.match_substring(column, "\x00")).as_py():
+                table = table.set_column(index, name, pc.replace_substring(column, "\x00", ""))
+                sink.note("text.null", f"{name}: null characters, which no text may have, are left out")
             continue
         raw = (
             column.combine_chunks()

@@ -3,7 +3,7 @@ Importing this loads GDAL."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,7 @@ type Odd = Mapping[str, Mapping[int, str]]
 def odd(path: Path, layer: str, key: str | None, columns: Iterable[str]) -> dict[str, dict[int, str]]:
     """DATE column → key of the row → text of what lies there beside dates.
 
-    ``key`` is the column of GDAL's feature ids. Where there is none, as in a view, rows are counted from 0 in
+    ``key`` is the column of GDAL's feature ids. Where it is None, as of a view, rows are counted from 0 in
     their order, which is that of a statement that reads all columns as GDAL does."""
     found: dict[str, dict[int, str]] = {}
     table = _quoted(layer)
@@ -42,7 +42,7 @@ def _quoted(name: str) -> str:
     return f'"{name.replace('"', '""')}"'
 
 
-def as_written(table: pa.Table, keys: pa.ChunkedArray, odd: Odd) -> pa.Table:
+def as_written(table: pa.Table, keys: Sequence[int], odd: Odd) -> pa.Table:
     """Days as text, those that GDAL could not read as the file has them; ``keys`` are those of the rows."""
     for index, column in enumerate(table.schema):
         if not pa.types.is_date(column.type):
@@ -51,7 +51,7 @@ def as_written(table: pa.Table, keys: pa.ChunkedArray, odd: Odd) -> pa.Table:
         texts = np.datetime_as_string(days.cast(pa.int32()).fill_null(0).to_numpy().astype("M8[D]"))
         found = pc.if_else(days.is_valid(), pa.chunked_array([pa.array(texts, pa.string())]), None)
         if written := odd.get(column.name):
-            pairs = zip(keys.to_pylist(), found.to_pylist(), strict=True)
+            pairs = zip(keys, found.to_pylist(), strict=True)
             found = pa.array([written.get(key, text) for key, text in pairs], pa.string())
         table = table.set_column(index, column.name, found)
     return table

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,6 +22,8 @@ class Column:
     fits: bool = True
     #: Whether all lists hold scalars only.
     flat: bool = True
+    #: Texts that hold half a character (a surrogate without its other), which is replaced.
+    halves: int = 0
 
     def add(self, value: Any) -> None:
         """Learn of a value."""
@@ -48,18 +52,34 @@ class Column:
         """Some values as :meth:`type` says."""
         kind = self.type()
         if kind == pa.float64():
-            values = [None if v is None else float(v) for v in values]
+            values = [None if v is None or not math.isfinite(v) else float(v) for v in values]
         elif kind == pa.string():
-            values = [None if v is None else text(v) for v in values]
+            values = [None if v is None else self._text(v) for v in values]
         elif pa.types.is_list(kind):
-            values = [None if v is None else [text(m, quoted=True) for m in v] for v in values]
+            values = [None if v is None else [self._member(m) for m in v] for v in values]
         return pa.array(values, kind)
 
+    def _text(self, value: Any) -> str:
+        """A text as it is, anything else as JSON."""
+        if isinstance(value, str):
+            return value if value.isascii() else self._whole(value)
+        if type(value) is int:
+            return str(value)
+        try:
+            return orjson.dumps(value).decode()
+        except TypeError:  # a number beyond 64 bits, or half a character
+            return self._whole(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
 
-def text(value: Any, *, quoted: bool = False) -> str:
-    """A text as it is, unless ``quoted``; anything else as JSON."""
-    if isinstance(value, str) and not quoted:
-        return value
-    if type(value) is int:
-        return str(value)
-    return orjson.dumps(value, default=str).decode()
+    def _member(self, value: Any) -> str:
+        """A member of a list as JSON; no array keeps a null character."""
+        plain = self._whole(value).replace("\x00", "") if isinstance(value, str) else value
+        return orjson.dumps(plain).decode() if isinstance(plain, str) else self._text(plain)
+
+    def _whole(self, text: str) -> str:
+        """A text without halves of characters, which are counted."""
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            self.halves += 1
+            return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        return text

@@ -46,6 +46,8 @@ class _Layer:
     driver: str
     #: The column of the feature ids, where they are the file's own: a view without a key has none.
     key: str | None
+    #: Whether rows are told apart by their order alone: those of a view have no number, or one several times.
+    ordered: bool
     #: The columns that are read; None for all.
     columns: list[str] | None
     #: The texts of a format whose encoding is not fixed.
@@ -84,7 +86,8 @@ def read(
         columns = [each for each in fields if each not in binary] if binary else None
         key = (info["fid_column"] or None) if driver == "GPKG" else None
         degrees = is_degrees(declared.crs or info["crs"])
-        _stream(_Layer(path, name, driver, key, columns, texts, degrees), options, sink)
+        ordered = driver == "GPKG" and (key is None or name in views)
+        _stream(_Layer(path, name, driver, key, ordered, columns, texts, degrees), options, sink)
 
 
 def layers(path: Path, driver: str, views: frozenset[str] = frozenset()) -> list[SourceLayer]:
@@ -167,12 +170,13 @@ def _stream(layer: _Layer, options: Options, sink: Sink) -> None:
         odd: Odd = {}
         if layer.driver == "GPKG":
             dates = {to: name for to, name in named.columns.items() if sink.meta["times"].get(to) == "date"}
-            found = days.odd(layer.path, layer.name, layer.key, dates.values())
+            found = days.odd(layer.path, layer.name, None if layer.ordered else layer.key, dates.values())
             odd = {to: found[name] for to, name in dates.items()}
         for batch in reader:
-            table = named.table(pa.Table.from_batches([batch]), row, sink)
-            table = days.as_written(table, table[FID], odd)
-            table = _linear(table, layer, row)
+            table = named.table(pa.Table.from_batches([batch]), sink)
+            keys = list(range(row - 1, row - 1 + len(table))) if layer.ordered else table[FID].to_pylist()
+            table = days.as_written(table, keys, odd)
+            table = _linear(table, layer, keys)
             if len(table):
                 made, count = _with_bodies(_shape(table, row, layer, options, sink), row, sink, layer.degrees)
                 sink.batch(made)
@@ -203,9 +207,8 @@ class _Named:
         called = sink.called(read)
         return cls(layer, [FID, *called, *((WKB,) if place else ())], dict(zip(called, raw, strict=True)))
 
-    def table(self, found: pa.Table, row: int, sink: Sink) -> pa.Table:
-        """A batch, of which ``row`` is the first row: texts read as what they are, rows of a layer without
-        a key numbered from 0."""
+    def table(self, found: pa.Table, sink: Sink) -> pa.Table:
+        """A batch, its texts read as what they are."""
         table = found.rename_columns(self.names)
         texts = self.layer.texts
         if texts is not None:
@@ -213,8 +216,6 @@ class _Named:
             for index, name in enumerate(self.columns):
                 column = texts.column(index, table[name].combine_chunks(), records, name, sink)
                 table = table.set_column(index + 1, name, column)
-        if self.layer.driver == "GPKG" and self.layer.key is None:
-            table = table.set_column(0, FID, pa.array(range(row - 1, row - 1 + len(table)), pa.int64()))
         return table
 
 
@@ -229,8 +230,9 @@ def _times(schema: pa.Schema, names: list[str]) -> dict[str, FieldType]:
     return out
 
 
-def _linear(table: pa.Table, layer: _Layer, row: int) -> pa.Table:
-    """The batch with curves as lines: GDAL makes them so only of features that are read one by one."""
+def _linear(table: pa.Table, layer: _Layer, keys: list[int]) -> pa.Table:
+    """The batch with curves as lines: GDAL makes them so only of features that are read one by one. ``keys``
+    are the feature ids of the rows, or their numbers from 0 where the layer's rows are ordered."""
     if WKB not in table.column_names:
         return table
     index = table.column_names.index(WKB)
@@ -241,16 +243,15 @@ def _linear(table: pa.Table, layer: _Layer, row: int) -> pa.Table:
         return table
     chosen = np.flatnonzero(pc.is_in(heads, pa.array(curved, heads.type)).to_numpy(zero_copy_only=False))
     out = column.to_pylist()
-    if layer.driver == "GPKG" and layer.key is None:  # a view's rows have no number to be asked by
-        part = {"skip_features": row - 1, "max_features": len(table)}
+    if layer.ordered:
+        part = {"skip_features": keys[0], "max_features": len(table)}
         _, _, shapes, _ = pyogrio.raw.read(layer.path, layer=layer.name, columns=[], **part)
-        by_fid = dict(enumerate(shapes.tolist(), row - 1))
+        by_fid = dict(enumerate(shapes.tolist(), keys[0]))
     else:
-        fids = table[FID].to_numpy()[chosen]
+        fids = np.array(keys)[chosen]
         where = {"layer": layer.name, "fids": fids, "columns": [], "return_fids": True}
         _, read, shapes, _ = pyogrio.raw.read(layer.path, **where)
         by_fid = dict(zip(read.tolist(), shapes.tolist(), strict=True))
-    keys = table[FID].to_pylist()
     for at in chosen.tolist():
         out[at] = by_fid[keys[at]]
     return table.set_column(index, WKB, pa.array(out, pa.binary()))

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sqlite3
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -221,3 +224,39 @@ def test_what_is_folded_is_told_and_a_filter_reaches_it(store: Any, tmp_path: Pa
     table.write_text("\n".join(["lon,lat,n,fixme", *lines]), "utf-8")
     load.run(store, table, layer_id="table")
     assert store.layer("table").field("fixme") is not None
+
+
+def test_a_view_that_repeats_numbers_and_dates_keeps_all_rows(tmp_path: Path) -> None:
+    """A join gives one number to several rows: it identifies none, and each has its own date."""
+    file = tmp_path / "a.gpkg"
+    shutil.copy(FOUND / "load/02-views.gpkg", file)
+    with closing(sqlite3.connect(file)) as con, con:
+        con.execute("CREATE VIEW j AS SELECT w.fid, w.名称, x.检测, w.geom FROM wells w, wells x")
+        con.execute(
+            "INSERT INTO gpkg_contents (table_name, data_type, identifier, srs_id)"
+            " SELECT 'j', 'features', 'j', srs_id FROM gpkg_contents WHERE table_name = 'wells'"
+        )
+        con.execute(
+            "INSERT INTO gpkg_geometry_columns SELECT 'j', column_name, geometry_type_name, srs_id, z, m"
+            " FROM gpkg_geometry_columns WHERE table_name = 'wells'"
+        )
+    report = load.check(file, Declared(layer="j"))
+    assert (report.kept, report.identity) == (9, "none")
+    assert [p.row for p in report.problems if p.rule == "time.unreadable"] == [2, 5, 8]
+
+
+def test_names_of_twins_stay_what_they_were(store: Any, tmp_path: Path) -> None:
+    file = tmp_path / "a.csv"
+
+    def loaded(header: str, mode: str) -> dict[str, Any]:
+        cells = ",".join(f"<{name}>" for name in header.split(","))
+        file.write_text(f"lon,lat,{header}\n1,2,{cells}\n", "utf-8")
+        load.run(store, file, layer_id="found", mode=mode)
+        found = rows(store)[-1]
+        return {name: value for name, value in found.items() if value and name != "source_id"}
+
+    first = {"code": "<code>", "CODE_": "<CODE>"}
+    assert loaded("code,CODE", "create") == first
+    assert loaded("CODE,code", "replace") == first
+    assert loaded("CODE", "append") == first  # the feature of that place
+    assert loaded("Code", "replace") == {"code": "<Code>"}

@@ -3,7 +3,10 @@ behind a record separator (RFC 8142)."""
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import mmap
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,12 +38,20 @@ _GEOMETRIES = frozenset(
 _TYPES = _GEOMETRIES | {"FeatureCollection", "Feature"}
 #: Members of a feature that are no properties, and of which nothing is lost.
 _MEMBERS = frozenset({"type", "id", "geometry", "properties", "bbox"})
-_BLANK = b" \t\r\n\x1e"
+#: Bytes of a file that is parsed once, not once for its columns and once for its rows.
+_SMALL = 64 << 20
+#: What may lie between texts (commas too, as people cut arrays into lines), and what parts them.
+_BETWEEN = b" \t\r\n\x1e,\xef\xbb\xbf"
+_APART = re.compile(rb"[\s\x1e,]*[\r\n\x1e,][\s\x1e,]*")
 
 
 def is_json(sample: Sample) -> bool:
     """Whether the text begins as a JSON object does."""
     return sample.text.startswith((b"{", b"\x1e"))
+
+
+def _is_array(sample: Sample) -> bool:
+    return sample.text.startswith(b"[") and sample.text[1:].lstrip().startswith(b"{")
 
 
 def outlined(sample: Sample, limits: Limits) -> Outline:
@@ -74,6 +85,7 @@ def _other(sample: Sample, limits: Limits) -> str:
 
 def read(path: Path, options: Options, sink: Sink) -> None:
     """Read one GeoJSON text, or several. Raises BadFile: file.damaged, limit.columns, cityjson.sequence."""
+    gc.disable()  # millions of lists are built and kept; collecting between them is half of the time
     text = utf8(path, options.declared.encoding)
     outline = outline_of(text.path, options.limits.depth)
     several = len(outline.values) > 1
@@ -85,8 +97,10 @@ def read(path: Path, options: Options, sink: Sink) -> None:
     with text.path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         source = _Source(data, outline, sink)
         sink.meta.update(driver="GeoJSONSeq" if several else "GeoJSON", crs=source.crs())
-        columns = _learn(source, options)
-        _write(source, columns, options, sink)
+        if len(data) <= _SMALL:
+            source.keep(options.limits.rows)
+        learnt = _learn(source, options)
+        _write(source, learnt, options, sink)
 
 
 def layers(path: Path, options: Options) -> list[SourceLayer]:
@@ -111,6 +125,9 @@ class _Source:
         self._outline = outline
         self._sink = sink
         self._one = len(outline.values) == 1
+        #: Whether the features are members of one array.
+        self._listed = self._one and outline.value("type") == "FeatureCollection"
+        self._kept: list[list[tuple[int, Mapping[str, Any]]]] | None = None
         #: Rows that are no feature, told once.
         self._told: set[int] = set()
 
@@ -126,42 +143,70 @@ class _Source:
         name = says.get("name", says.get("code"))
         return f"EPSG:{name}" if isinstance(name, int) else name if isinstance(name, str) else None
 
+    def keep(self, most: int | None) -> None:
+        """Read the features once for all; as objects they take ten times the bytes of the file."""
+        self._kept = list(self.batches(most))
+
     def batches(self, most: int | None = None) -> Iterator[list[tuple[int, Mapping[str, Any]]]]:
         """(row, feature) of some features at a time, of about the first ``most``. Raises BadFile
         file.damaged."""
+        if self._kept is not None:
+            yield from self._kept
+            return
         outline = self._outline
-        whole = self._one and outline.value("type") == "FeatureCollection"
-        spans = outline.inside("features") if whole else outline.values
+        spans = outline.inside("features") if self._listed else outline.values
+        listed = self._listed and "features" in outline.members
+        before = outline.members["features"][0] + 1 if listed else 0
         row = 0
         for start in range(0, len(spans), BATCH_ROWS):
             out = []
-            for value in self._values(spans[start : start + BATCH_ROWS], row):
+            for value in self._values(spans[start : start + BATCH_ROWS], before):
                 for feature in _features(value):
                     row += 1
                     if isinstance(feature, Mapping):
                         out.append((row, feature))
                     else:
                         self._drop(row, "the text is no GeoJSON feature")
+            before = int(spans[min(start + BATCH_ROWS, len(spans)) - 1, 1])
             yield out
             if most is not None and row >= most:
                 return
+        end = outline.span("features") if self._listed else None
+        tail = self._data[before : end[1] - 1 if end else len(self._data)].strip(_BETWEEN)
+        for number, junk in enumerate(_APART.split(tail) if tail else (), row + 1):
+            self._drop(number, f"{shown(junk.decode('utf-8', 'replace'))} is no GeoJSON feature")
 
-    def _values(self, spans: np.ndarray, row: int) -> Iterator[Any]:
-        """The JSON values of some spans; None for one of several that cannot be read."""
-        parts = [self._data[start:end] for start, end in spans.tolist()]
+    def _values(self, spans: np.ndarray, before: int) -> Iterator[Any]:
+        """The JSON values of some spans, the first behind an offset, and of what lies between them: None for
+        one of several that cannot be read, and for what is no object."""
+        if self._listed:
+            first, last = int(spans[0, 0]), int(spans[-1, 1])
+            with contextlib.suppress(ValueError):
+                values = loads(b"[" + self._data[first:last] + b"]")
+                if len(values) == len(spans) and not self._data[before:first].strip(_BETWEEN):
+                    yield from values
+                    return
+        places = spans.tolist()
+        parts = [self._data[start:end] for start, end in places]
+        starts = (start for start, _ in places)
+        ends = (before, *(end for _, end in places))
+        gaps = [self._data[end:start].strip(_BETWEEN) for end, start in zip(ends, starts, strict=False)]
         try:
-            yield from loads(b"[" + b",".join(parts) + b"]")
-            return
+            values = loads(b"[" + b",".join(parts) + b"]")
         except ValueError:
-            pass
-        for number, part in enumerate(parts, row + 1):
-            try:
-                value = loads(part)
-            except ValueError as error:
-                if self._one:
-                    raise BadFile("file.damaged", f"feature {number} is not JSON: {shown(error)}") from error
-                value = None
+            values = [self._value(part) for part in parts]
+        for gap, value in zip(gaps, values, strict=True):
+            yield from (None for junk in _APART.split(gap) if junk)
             yield value
+
+    def _value(self, part: bytes) -> Any:
+        try:
+            return loads(part)
+        except ValueError as error:
+            if self._one:
+                reason = f"{shown(part.decode('utf-8', 'replace'))} is not JSON: {shown(error)}"
+                raise BadFile("file.damaged", reason) from error
+            return None
 
     def _drop(self, row: int, reason: str) -> None:
         if row not in self._told:
@@ -258,6 +303,10 @@ def _write(source: _Source, learnt: _Learnt, options: Options, sink: Sink) -> No
     if measured:
         sink.note("geometry.measures", f"positions of {measured} rows have a fourth number; it is left out")
     sink.members(learnt.others)
+    for name, column in learnt.columns.items():
+        if column.halves:
+            reason = f"{names[name]}: {column.halves} texts have half a character, which was replaced"
+            sink.note("text.encoding", reason)
 
 
 def _shape(feature: Mapping[str, Any], options: Options) -> tuple[bytes | None, bool]:
@@ -322,4 +371,5 @@ FORMATS: tuple[Format, ...] = (
         layers=layers,
     ),
     Refused(is_json, "json.not_geojson", _other),
+    Refused(_is_array, "json.not_geojson", "JSON but no GeoJSON: an array; make a FeatureCollection of it"),
 )
