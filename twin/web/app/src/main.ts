@@ -117,6 +117,9 @@ function follow(app: App, notices: HTMLElement, signs: ReadonlyMap<string, LiveS
     document.title = titleOf(config.title, 'OneMap Twin');
     document.querySelector('#map')?.setAttribute('aria-label', t('map'));
     showCredits(config, notices);
+    // the engine knows no other language
+    const more = document.querySelector('#credits .cesium-credit-expand-link');
+    if (more) more.textContent = t('credits.more');
     for (const [id, sign] of signs) sign.show = live[id] ?? true;
   };
   apply();

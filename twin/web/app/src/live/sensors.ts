@@ -68,6 +68,7 @@ export class Sensors implements LiveLayer {
     void this.members.value;
     const place = placeOf(sensor);
     const found = [...this.all.values()].filter((one) => one.id === sensor.id || (place !== null && placeOf(one) === place));
+    for (const { id } of found) this.cells.track(id);
     return found.sort((a, b) => a.id - b.id);
   }
 
