@@ -18,9 +18,10 @@ from layers.batch import FID, MESH, ROW, SOURCE_ID, WKB
 from layers.bulk import Bulk, is_zero
 from layers.crs import mapped
 from layers.errors import BadFile, shown
+from layers.findings import Findings
 from layers.identity import Identity
 from layers.kinds.base import Kind
-from layers.model import Mesh, Problem, Report
+from layers.model import Mesh, Problem
 from layers.place import Place
 
 type Geometries = NDArray[np.object_]
@@ -40,35 +41,9 @@ _MULTI: dict[str, Callable[..., shapely.Geometry]] = {
     "polygon": shapely.multipolygons,
 }
 _UNMEASURED = "the point lies at 0, 0 and the others far from there: it was not measured"
-_APART = "make a feature of each in the program that it came from"
-#: Problems kept of one rule; the rest is counted in a last line.
-KEPT_PER_RULE = 100
 _EDGE = 1e-9
 #: The quiet NaN of either sign as WKB holds it; a ring that begins with one never closes for GEOS.
 _NANS = (b"\0\0\0\0\0\0\xf8\x7f", b"\0\0\0\0\0\0\xf8\xff")
-
-
-class Findings:
-    """Problems of a load, capped a rule so that a report stays readable."""
-
-    def __init__(self) -> None:
-        self.kept: list[Problem] = []
-        self.counts: Counter[tuple[str, str]] = Counter()
-
-    def add(self, problem: Problem) -> None:
-        """Count a problem and keep it while its rule is below the cap."""
-        self.counts[problem.rule, problem.action] += 1
-        if self.counts[problem.rule, problem.action] <= KEPT_PER_RULE:
-            self.kept.append(problem)
-
-    def into(self, report: Report) -> None:
-        """Put the problems in a report, with a line for each rule that went beyond the cap."""
-        for problem in self.kept:
-            report.add(problem)
-        for (rule, action), count in self.counts.items():
-            if count > KEPT_PER_RULE:
-                more = f"and {count - KEPT_PER_RULE} more rows of this rule"
-                report.add(Problem(rule, 0, more, action))  # type: ignore[arg-type]
 
 
 @dataclass(slots=True)
@@ -126,7 +101,7 @@ class Cleaner:
         drop(
             np.array([f == wkb.TOO_DEEP for f in faults], bool),
             "geometry.depth",
-            f"{wkb.TOO_DEEP}; draw it anew, or leave it out",
+            wkb.TOO_DEEP,
         )
         drop(np.array([f is not None for f in faults], bool), "geometry.unreadable", lambda i: str(faults[i]))
         geometry: Geometries = wkb.shapes(blobs, "fix")
@@ -202,7 +177,7 @@ class Cleaner:
             families = sorted({_FAMILY[shapely.get_type_id(one)] for one in members})
             if len(families) != 1:
                 mixed[i] = True
-                reasons[i] = f"a collection of {' and '.join(families)} is more than one feature; {_APART}"
+                reasons[i] = f"a collection of {' and '.join(families) or 'nothing'} is no one feature"
                 continue
             geometry[i] = _MULTI[families[0]]([part for one in members for part in shapely.get_parts(one)])
             reason = f"the collection holds {families[0]}s only; kept as one geometry of them"

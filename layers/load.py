@@ -21,9 +21,10 @@ import shapely
 from layers import guard, identity, kinds, wkb
 from layers import manifest as manifests
 from layers.batch import MESH, ROW, SOURCE_ID, WKB, properties
-from layers.clean import Cleaner, Findings, implausible, losses
+from layers.clean import Cleaner, implausible, losses
 from layers.columns import Fill, Plan, cells, geometry_type, plan
 from layers.errors import BadFile, BadParameter, Exists, NotFound, shown
+from layers.findings import Findings, Named
 from layers.guard import Limits, Reading
 from layers.identity import Identity
 from layers.kinds import Batch, Kind
@@ -31,6 +32,7 @@ from layers.kinds.base import Columns, Prism
 from layers.model import FeatureLayer, Problem, Report, has_features
 from layers.place import Place, crs_name, undefined
 from layers.place import source as source_crs
+from layers.rules import ADVICE
 from layers.source import NOTHING, UTC, Declared
 from layers.store import forms, staged
 from layers.store.base import LayerSpec, Store
@@ -60,8 +62,10 @@ def check(
     limits: Limits | None = None,
     progress: Progress | None = None,
     rows: int | None = CHECKED,
+    aside: Path | None = None,
 ) -> Report:
-    """What a load of this file would find, of so many ``rows`` of it (None: all); nothing is written.
+    """What a load of this file would find, of so many ``rows`` of it (None: all); nothing is written, but
+    those that would be set aside to the file ``aside``.
 
     Raises BadFile, BadParameter."""
     with guard.read(path, declared, limits=replace(limits or Limits(), rows=rows)) as reading:
@@ -71,7 +75,7 @@ def check(
         fields = staged.fields(spec)
         for table in source.staged():
             staged.decode(table, spec, fields)  # what a store would refuse, a check does, too
-        return source.report()
+        return source.report(aside)
 
 
 def run(
@@ -84,8 +88,10 @@ def run(
     title: Titles | None = None,
     limits: Limits | None = None,
     progress: Progress | None = None,
+    aside: Path | None = None,
 ) -> Report:
-    """Load a file as a layer and keep its report in the store.
+    """Load a file as a layer and keep its report in the store, and the rows that were set aside in the file
+    ``aside``.
 
     ``mode`` create refuses an id that is there, replace makes a new generation (rows that match
     keep their fid), append adds to it. Without a declared ``time_field`` the layer keeps the one it has,
@@ -109,7 +115,7 @@ def run(
             raise
         if published.vague:
             source.findings.add(Problem("match.vague", 0, _VAGUE.format(published.vague), "noted"))
-        report = source.report()
+        report = source.report(aside)
     report.generation = published.generation
     report.created, report.updated = published.created, published.updated
     report.unchanged, report.deleted = published.unchanged, published.deleted
@@ -266,6 +272,8 @@ class _Source:
         if not self._cleaner.kept:
             first = next((p for p in self.findings.kept if p.action == "quarantined"), None)
             why = f"; the first: {first.rule}: {first.reason}" if first else ""
+            if first and first.rule in ADVICE:
+                why += f"; {ADVICE[first.rule]}"
             read = self._cleaner.read + self._reading.meta["dropped"]
             raise BadFile("file.nothing_kept", f"none of the {read} rows can be kept{why}")
         bag, ours = self._reading.meta["bag"], self._identity.ours
@@ -349,8 +357,8 @@ class _Source:
         for name in self.kind.provenance:
             self._sources.setdefault(name, Counter()).update(values[name])
 
-    def report(self) -> Report:
-        """What was found, asked for once at the end."""
+    def report(self, aside: Path | None) -> Report:
+        """What was found, asked for once at the end; the rows that were set aside are written."""
         meta, cleaner, times = self._reading.meta, self._cleaner, self._fill.times
         report = Report(
             layer=self._layer_id,
@@ -372,8 +380,23 @@ class _Source:
         )
         for problem in times.problems():
             self.findings.add(problem)
-        self.findings.into(report)
+        report.aside = self._give_back(aside)
+        self.findings.into(report, Named(*meta["rows"]), self._reading.batches())
         return report
+
+    def _give_back(self, aside: Path | None) -> str:
+        """Write the rows that were set aside; the name of the file, empty where there are none."""
+        if aside is None:
+            return ""
+        meta, batches = self._reading.meta, self._reading.batches()
+        try:
+            aside.unlink(missing_ok=True)
+            given = self.findings.give_back(aside, Named(*meta["rows"]), batches, meta["lost"])
+            return aside.name if given else ""
+        except OSError as error:
+            reason = f"the rows that were set aside cannot be written: {error.strerror}"
+            self.findings.add(Problem("aside.unwritten", 0, reason, "noted"))
+            return ""
 
 
 def _most_common(column: pa.ChunkedArray) -> str:
@@ -405,10 +428,11 @@ def manifest(
     time_zone: str = UTC,
     limits: Limits | None = None,
     progress: Progress | None = None,
+    aside: Path | None = None,
 ) -> list[Report]:
     """Load every file a manifest names; with ``mode`` create, no file is read when one id is taken.
 
-    ``time_zone`` is that of entries that say none.
+    ``time_zone`` is that of entries that say none; ``aside`` is a folder for the rows that are set aside.
     Raises what :func:`run` raises, and NotFound or BadConfig for a manifest that cannot be used.
     """
     wanted = manifests.read(path)
@@ -424,6 +448,7 @@ def manifest(
             title=entry.title,
             limits=limits,
             progress=progress,
+            aside=None if aside is None else aside / f"{entry.id}.csv",
         )
         for entry in wanted.layers
     ]

@@ -200,19 +200,22 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One finding of a load: a stable rule id, the row (1-based, 0 = the file), the reason."""
+    """One finding of a load: a stable rule id, the row (1-based, 0 = the file), the reason; ``at`` is what
+    the program that shows the file calls the row (``line 7`` of a table, ``FID 12``)."""
 
     rule: str
     row: int
     reason: str
     action: Literal["noted", "repaired", "quarantined"]
     source_id: str | None = None
+    at: str = ""
 
 
 @dataclass(slots=True)
 class Report:
     """What a load found and did. Counts are of features. ``bulk`` is the box of most features in lon/lat,
-    None where none lies far from the others.
+    None where none lies far from the others. ``counts`` tells of each action and rule how often it came;
+    ``aside`` names the file of the rows that were set aside.
 
     ``identity`` says what the source ids are: a column, the feature's own id, the file's own number of the
     row, or none.
@@ -239,7 +242,9 @@ class Report:
     deleted: int = 0
     generation: int = 0
     bulk: Bbox | None = None
+    aside: str = ""
     sources: dict[str, dict[str, int]] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
     def add(self, problem: Problem) -> None:

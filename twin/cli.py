@@ -74,6 +74,9 @@ def check(
     time_zone: TimeZone = None,
     time_field: TimeField = None,
     whole: Annotated[bool, typer.Option("--whole", help="Look at every row, not at the first.")] = False,
+    aside: Annotated[
+        Path | None, typer.Option(help="A new CSV for the rows that would be set aside.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Read files and say what they are; writes nothing; exit 1 if one cannot be loaded."""
@@ -88,7 +91,9 @@ def check(
         time_zone=time_zone,
         time_field=time_field,
     )
-    sys.exit(verbs.check(files, declared, whole=whole, as_json=as_json))
+    if aside is not None and (len(files) > 1 or aside.exists()):
+        raise typer.BadParameter("--aside goes with one FILE, and names a file that is not there yet")
+    sys.exit(verbs.check(files, declared, whole=whole, aside=aside, as_json=as_json))
 
 
 @app.command()

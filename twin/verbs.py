@@ -14,6 +14,7 @@ import orjson
 from rich.console import Console
 from rich.table import Table
 
+from layers import rules
 from layers.errors import BadFile, BadParameter, Exists, NotFound, shown
 from layers.model import Problem, Report, has_features
 from layers.place import crs_name
@@ -23,7 +24,10 @@ from twin import settings, template
 from twin.access.keys import ACTIONS, Keys
 from twin.city import unreadable
 
-SHOWN_PROBLEMS = 20
+#: Findings of one rule that are shown; ``--json`` has more.
+SHOWN_EXAMPLES = 3
+#: The folder in a city of the rows that loads have set aside, a table a layer.
+ASIDE = "aside"
 WIDTH = 200  # of a table that no terminal shows
 out = Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else WIDTH)
 
@@ -41,8 +45,10 @@ def init(folder: Path, title: str, store: str | None = None) -> str:
     return key
 
 
-def check(files: list[Path], declared: Declared, *, whole: bool, as_json: bool) -> int:
-    """Report on each file, on all its rows if ``whole``; the exit code: 0 when all can be loaded, else 1."""
+def check(files: list[Path], declared: Declared, *, whole: bool, aside: Path | None, as_json: bool) -> int:
+    """Report on each file, on all its rows if ``whole``, and write those of one file that would be set aside.
+
+    The exit code: 0 when all can be loaded, else 1."""
     from layers import load
 
     code = 0
@@ -50,7 +56,7 @@ def check(files: list[Path], declared: Declared, *, whole: bool, as_json: bool) 
     for file in files:
         name = shown(file.name)
         try:
-            report = load.check(file, declared, rows=None if whole else load.CHECKED)
+            report = load.check(file, declared, rows=None if whole else load.CHECKED, aside=aside)
             told.append({"file": file.name, "loadable": report.kept > 0, **dataclasses.asdict(report)})
             if not as_json:
                 show(report, title=f"{name}: can be loaded" if report.kept else f"{name}: nothing to keep")
@@ -94,7 +100,14 @@ def load_file(city: Path, file: Path, layer_id: str, declared: Declared, *, mode
 
     said = settings.load(city)
     with _store(said, city) as store:
-        report = load.run(store, file, declared.in_zone(said.time_zone), layer_id=layer_id, mode=mode)
+        report = load.run(
+            store,
+            file,
+            declared.in_zone(said.time_zone),
+            layer_id=layer_id,
+            mode=mode,
+            aside=city / ASIDE / f"{layer_id}.csv",
+        )
     _tell([report], as_json)
 
 
@@ -104,7 +117,7 @@ def load_manifest(city: Path, manifest: Path, *, mode: str, as_json: bool) -> No
 
     said = settings.load(city)
     with _store(said, city) as store:
-        reports = load.manifest(store, manifest, mode=mode, time_zone=said.time_zone)
+        reports = load.manifest(store, manifest, mode=mode, time_zone=said.time_zone, aside=city / ASIDE)
     _tell(reports, as_json)
 
 
@@ -180,8 +193,10 @@ def key_remove(city: Path, name: str) -> None:
 
 
 def show(report: Report, title: str) -> None:
-    """Print a report for people."""
-    out.print(title, style="bold", markup=False)
+    """Print a report for people; what became of the rows stands in its first line."""
+    lost = f", {report.quarantined} set aside" if report.quarantined else ""
+    mended = f", {report.repaired} repaired" if report.repaired else ""
+    out.print(f"{title}: {report.read} rows, {report.kept} kept{lost}{mended}", style="bold", markup=False)
     facts: Mapping[str, object] = {
         "kind": report.kind,
         "driver": report.driver,
@@ -192,10 +207,6 @@ def show(report: Report, title: str) -> None:
         "time field": report.time_field,
     }
     out.print("  " + ", ".join(f"{k} {v}" for k, v in facts.items() if v), markup=False)
-    out.print(
-        f"  read {report.read}, kept {report.kept}, "
-        f"repaired {report.repaired}, quarantined {report.quarantined}"
-    )
     if report.generation:
         out.print(
             f"  generation {report.generation}: {report.created} new, {report.updated} changed, "
@@ -203,12 +214,30 @@ def show(report: Report, title: str) -> None:
         )
     for name, counts in report.sources.items():
         out.print(f"  {name}: " + ", ".join(f"{k} {v}" for k, v in counts.items()), markup=False)
-    for problem in report.problems[:SHOWN_PROBLEMS]:
-        row = f" row {problem.row}" if problem.row else ""
-        of = f" ({problem.source_id})" if problem.source_id else ""
-        out.print(f"  {problem.action} {problem.rule}{row}{of}: {problem.reason}", markup=False)
-    if len(report.problems) > SHOWN_PROBLEMS:
-        out.print(f"  … and {len(report.problems) - SHOWN_PROBLEMS} more; --json prints all")
+    _show_findings(report)
+    if report.aside:
+        out.print(f"  the rows that were set aside: {ASIDE}/{report.aside}", markup=False)
+
+
+_WORDS = {"quarantined": "set aside", "repaired": "repaired", "noted": "noted"}
+
+
+def _show_findings(report: Report) -> None:
+    """Rule by rule, lost rows first: how often, some examples, and what to do."""
+    groups: dict[tuple[str, str], list[Problem]] = {}
+    for problem in report.problems:
+        groups.setdefault((problem.action, problem.rule), []).append(problem)
+    order = list(_WORDS)
+    for (action, rule), found in sorted(groups.items(), key=lambda item: order.index(item[0][0])):
+        count = report.counts.get(f"{action} {rule}", len(found))
+        rows = f", {count} rows" if count > 1 else ""
+        out.print(f"  {_WORDS[action]} {rule}{rows}", markup=False)
+        for problem in found[:SHOWN_EXAMPLES]:
+            at = problem.at or (f"row {problem.row}" if problem.row else "")
+            of = f" ({shown(problem.source_id)})" if problem.source_id else ""
+            out.print(f"    {at}{of}{': ' if at or of else ''}{problem.reason}", markup=False)
+        if advice := rules.ADVICE.get(rule):
+            out.print(f"    → {advice}", markup=False)
 
 
 def _tell(reports: list[Report], as_json: bool) -> None:

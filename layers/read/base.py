@@ -82,11 +82,15 @@ class Sink:
         self.meta["bag"] = False
         # columns that a file of names of ten bytes has cut short → their names, and whether it is such a file
         self.meta.update(names={}, short=False)
+        # what the program that shows the file calls a row, and the number of its first
+        self.meta["rows"] = ("row", 1)
         self.meta["kind"] = None  # what the rows are, where the format says it
         self.problems: list[Problem] = []
         self.dropped = 0
         #: Of texts that are not UTF-8 although their format is; None where nobody declared one.
         self.encoding: str | None = None
+        #: Row → what it holds, of rows that were dropped, so that they can be given back.
+        self.lost: dict[int, Mapping[str, str]] = {}
 
     def batch(self, table: pa.Table) -> None:
         """Write one batch (ROW, WKB, SOURCE_ID, optional MESH, then the source's columns)."""
@@ -129,6 +133,11 @@ class Sink:
         """Record a finding that costs no row."""
         self.problems.append(Problem(rule, row, reason, "noted", source_id))
 
+    def lose(self, row: int, values: Mapping[str, str]) -> None:
+        """Keep what a dropped row holds, of as many as are told."""
+        if len(self.lost) < MOST_PROBLEMS:
+            self.lost[row] = values
+
     def drop(self, rule: str, reason: str, row: int, source_id: str | None = None) -> None:
         """Record a row that could not be read."""
         self.dropped += 1
@@ -137,7 +146,8 @@ class Sink:
 
     def finish(self) -> None:
         """Write the result file; without it the parent takes the child for dead."""
-        result = {**self.meta, "dropped": self.dropped, "problems": [asdict(p) for p in self.problems]}
+        problems, lost = [asdict(p) for p in self.problems], list(self.lost.items())
+        result = {**self.meta, "dropped": self.dropped, "problems": problems, "lost": lost}
         save_result(self.folder, result)
 
 

@@ -152,6 +152,7 @@ def _choose(path: Path, wanted: str | None, driver: str, views: frozenset[str]) 
 
 def _stream(layer: _Layer, options: Options, sink: Sink) -> None:
     sink.meta["guess_times"] = layer.driver not in _TYPED
+    sink.meta["rows"] = ("FID", 0)
     row, bodies = 1, 0
     with pyogrio.raw.open_arrow(
         layer.path,

@@ -49,8 +49,10 @@ def test_the_report_of_the_last_load_is_kept(city, tmp_path):
     again = twin("layers", "--report", "houses", "--city", str(city), "--json")
     assert json.loads(again.stdout) == json.loads(done.stdout)
     told = twin("layers", "--report", "houses", "--city", str(city)).stdout
-    assert "houses ← houses.geojson" in told
-    assert "read 3, kept 2, repaired 0, quarantined 1" in told
+    assert "houses ← houses.geojson: 3 rows, 2 kept, 1 set aside\n" in told
+    assert "set aside geometry.missing\n    row 3 (c): the feature has no geometry\n    → " in told
+    given_back = (city / "aside" / "houses.csv").read_text("utf-8-sig").splitlines()
+    assert [line.split(",")[:2] for line in given_back[1:]] == [["row 3", "geometry.missing"]]
     refused = twin("layers", "--report", "nowhere", "--city", str(city), check=False)
     assert (refused.returncode, refused.stderr.count("\n")) == (1, 1)
     assert "layer nowhere is not there" in refused.stderr

@@ -70,6 +70,7 @@ def read(path: Path, options: Options, sink: Sink) -> None:
     csv.field_size_limit(_MOST_CELL)
     found = _encoding(path, options.declared.encoding, sink)
     encoding = found.name
+    sink.meta["rows"] = ("line", 2)
     sink.meta.update(driver="CSV", encoding=encoding)
     try:
         dialect = _dialect(path, encoding)
@@ -78,7 +79,7 @@ def read(path: Path, options: Options, sink: Sink) -> None:
         kinds = _types(path, encoding, dialect, header, options.limits.rows)
         rows = _watched(_rows(path, encoding, dialect), header, found, sink)
         columns = {i: (name, kinds[i]) for i, name in enumerate(header) if i not in place.columns}
-        _batches(rows, len(header), columns, place, options, sink)
+        _batches(rows, header, columns, place, options, sink)
     except UnicodeError as error:
         raise BadFile("encoding.wrong", f"the text is not {encoding}; declare the right encoding") from error
     except csv.Error as error:
@@ -194,7 +195,7 @@ def _types(
 
 def _batches(
     rows: Iterator[list[str]],
-    width: int,
+    header: list[str],
     columns: Mapping[int, tuple[str, pa.DataType]],
     place: Place,
     options: Options,
@@ -207,12 +208,15 @@ def _batches(
             break
         if not any(cell.strip() for cell in row):
             continue
-        if len(row) != width:
-            sink.drop("row.cells", f"the row has {len(row)} cells, the header {width}", number_of_row)
+        if len(row) != len(header):
+            sink.drop("row.cells", f"the row has {len(row)} cells, the header {len(header)}", number_of_row)
+            sink.lose(number_of_row, dict(zip(header, row, strict=False)))
             continue
         geometry = _geometry(row, place, options, sink, number_of_row)
         if geometry is not None:
             kept.append((number_of_row, geometry, row))
+        else:
+            sink.lose(number_of_row, dict(zip(header, row, strict=True)))
         if len(kept) == BATCH_ROWS:
             sink.batch(_table(kept, columns))
             kept = []
