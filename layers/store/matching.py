@@ -110,8 +110,8 @@ def match(
 
 #: One row of the stage and one feature, both free, of which one has no source id.
 _ONE_OF_EACH = "count(*) = 2 AND count(n) = 1 AND max(bare) = 1 AND min(free) = 1"
-#: Some of both are free, and they are more than one of each.
-_VAGUE = "count(*) > 2 AND count(free_row) > 0 AND count(free_feature) > 0 AND max(bare) = 1"
+#: Some of both are left, which they are not where they were one of each.
+_VAGUE = "count(free_row) > 0 AND count(free_feature) > 0 AND max(bare) = 1"
 
 
 def _pair_all(script: Script, shared: Sequence[tuple[str, str]], keys: Sequence[tuple[str, str]]) -> int:
@@ -158,7 +158,7 @@ def _assign(script: Script, sides: str, group: str) -> None:
 
 
 def _vague(script: Script, sides: str) -> int:
-    """How many free rows share what tells features apart with several free features, or with other rows."""
+    """How many free rows share with free features what would tell them apart, were it theirs alone."""
     free = "CASE WHEN free = 1 THEN n END AS free_row, CASE WHEN free = 1 THEN fid END AS free_feature"
     groups = f"SELECT count(free_row) AS c FROM (SELECT q.*, {free} FROM ({sides}) q) p GROUP BY g, k"
     return int(script.one(f"SELECT coalesce(sum(c), 0) FROM ({groups} HAVING {_VAGUE}) v"))

@@ -177,3 +177,18 @@ def test_the_bulk_holds_all_but_outliers(outliers: int, count: int, lon: float, 
         assert box is None
     if few:
         assert box == pytest.approx((*spread.min(axis=0), *spread.max(axis=0)))
+
+
+def test_rows_that_nothing_tells_apart_are_new_and_counted(store: Store, tmp_path: Path) -> None:
+    table = tmp_path / "lamps.csv"
+    table.write_text("name,lon,lat\n" + "a,25,60\nb,25,60\nc,25.1,60\n")
+    load.run(store, table, layer_id="lamps")
+    table.write_text("name,lon,lat\n" + "d,25,60\nb,25,60\nc,25.1,60\n")
+    again = load.run(store, table, layer_id="lamps", mode="replace")
+    assert (again.unchanged, again.created, again.deleted) == (2, 1, 1)
+    assert [p.reason[:11] for p in again.problems if p.rule == "match.vague"] == ["1 rows are "]
+    table.write_text("name,lon,lat\n" + "e,25,60\nf,25,60\nc,25.1,60\n")
+    again = load.run(store, table, layer_id="lamps", mode="replace")
+    assert (again.unchanged, again.created, again.deleted) == (1, 2, 2)
+    (vague,) = [p.reason for p in again.problems if p.rule == "match.vague"]
+    assert vague.startswith("2 rows are new")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import pytest
 
 from layers.cql.parse import parse
-from layers.errors import BadBody, Conflict, Exists, NotAllowed, NotEditable, Unavailable
+from layers.errors import BadBody, Conflict, Exists, NotAllowed, NotEditable, Unavailable, Unreadable
 from layers.query import Query
+from layers.store import unreadable
 from layers.store.base import Store
 from layers.store.database import Registered
 from layers.types import EDITS
@@ -318,3 +320,27 @@ def test_views_are_only_read(foreign: Foreign) -> None:
         ):
             with pytest.raises(NotEditable, match="read again every 10 s"):
                 call()
+
+
+def test_a_geometry_nested_too_deep_costs_itself_only(
+    foreign: Foreign, caplog: pytest.LogCaptureFixture
+) -> None:
+    nested = "GEOMETRYCOLLECTION(" * 20 + "POINT(25 60)" + ")" * 20
+    foreign.run(
+        "CREATE TABLE deep (id int PRIMARY KEY, name text, geom geometry);"
+        f" INSERT INTO deep VALUES (1, 'a', {point()}), (2, 'b', 'SRID=4326;{nested}'), (3, 'c', {point()})"
+    )
+    store = foreign.open("deep")
+    unreadable._told.clear()
+    with caplog.at_level(logging.WARNING):
+        for _ in range(2):
+            assert {f["id"]: f["geometry"] is None for f in features(store, "deep")} == {
+                1: False,
+                2: True,
+                3: False,
+            }
+            assert store.rows("deep").fids.tolist() == [1, 3]
+            assert [n for rows in store.scan("deep", Query()) for n in rows.fids] == [1, 2, 3]
+            with pytest.raises(Unreadable, match="feature 2 of layer deep"):
+                store.item("deep", 2)
+    assert len([r for r in caplog.records if "16 deep" in r.getMessage()]) == 1

@@ -77,6 +77,9 @@ def test_every_road_of_reading_stands(
     told = [record.getMessage() for record in caplog.records]
     assert len(told) == 1
     assert f"feature {BAD} of layer buildings" in told[0]
+    store.patch("buildings", BAD, {"properties": {"name": "named"}})  # what does not touch it is written
+    with pytest.raises(Unreadable):
+        store.item("buildings", BAD)
     store.patch("buildings", BAD, {"geometry": json.loads(shapely.to_geojson(square(25, 60)))})
     assert json.loads(store.item("buildings", BAD).body)["geometry"]["type"] == "Polygon"
     store.close()

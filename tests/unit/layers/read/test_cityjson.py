@@ -235,3 +235,90 @@ def test_delft_and_rotterdam(shared_data: Path) -> None:
     assert (rotterdam.read, rotterdam.kept) == (853, 853)
     one = features(shared_data / "delft_nl/delft_1b.json")
     assert solid(next(iter(one.values()))).volume > 0
+
+
+def instance(template: Any, at: Any, *matrix: float) -> dict[str, Any]:
+    return {
+        "type": "GeometryInstance",
+        "template": template,
+        "boundaries": [at],
+        "transformationMatrix": list(matrix or np.eye(4).reshape(-1)),
+    }
+
+
+def with_trees(city: dict[str, Any], *instances: dict[str, Any]) -> None:
+    """Trees of one template, a tetrahedron of 2 m by 2 m and 6 m height."""
+    city["geometry-templates"] = {
+        "templates": [
+            {
+                "type": "Solid",
+                "lod": "2",
+                "boundaries": [[[[0, 2, 1]], [[0, 1, 3]], [[1, 2, 3]], [[2, 0, 3]]]],
+            }
+        ],
+        "vertices-templates": [[0, 0, 0], [2, 0, 0], [0, 2, 0], [0, 0, 6]],
+    }
+    for number, one in enumerate(instances):
+        city["CityObjects"][f"tree-{number}"] = {"type": "SolitaryVegetationObject", "geometry": [one]}
+
+
+def test_instances_of_a_template_stand_where_they_are_put(tmp_path: Path) -> None:
+    turned = (0, -3, 0, 0, 3, 0, 0, 0, 0, 0, 0.5, 10, 0, 0, 0, 1)  # a quarter to the left, thrice as wide
+    plain, wide = instance(0, 0), instance(0, 1, *turned)
+    found = features(changed(tmp_path, lambda city: with_trees(city, plain, wide)))
+    city = json.loads(GOLDEN.read_text("utf-8"))
+    scale, move = (np.array(city["transform"][name]) for name in ("scale", "translate"))
+    points = [np.array(vertex) * scale + move for vertex in city["vertices"][:2]]
+    for name, point, spans in (
+        ("tree-0", points[0], ((0, 2), (0, 2), (0, 6))),
+        ("tree-1", points[1], ((-6, 0), (0, 6), (10, 13))),
+    ):
+        positions = Mesh.from_bytes(found[name][MESH]).positions - point
+        assert positions.min(axis=0) == pytest.approx([low for low, _ in spans], abs=1e-6)
+        assert positions.max(axis=0) == pytest.approx([high for _, high in spans], abs=1e-6)
+        assert solid(found[name]).is_watertight
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        instance(7, 0),
+        instance(-1, 0),
+        instance("x", 0),
+        instance(0, 10**30),
+        instance(0, "a"),
+        instance(0, 0, 1, 2),
+        {"type": "GeometryInstance", "template": 0},
+        {"type": "GeometryInstance", "template": 0, "boundaries": [0]},
+    ],
+)
+def test_an_instance_of_nothing_costs_itself_only(tmp_path: Path, broken: dict[str, Any]) -> None:
+    found = read(changed(tmp_path, lambda city: with_trees(city, instance(0, 0), broken)))
+    assert [p.source_id for p in found.problems if p.action == "quarantined"] == ["tree-1"]
+    assert "tree-0" in [row[SOURCE_ID] for table in found.batches() for row in table.to_pylist()]
+
+
+def test_points_and_lines_are_read_where_there_are_no_surfaces(tmp_path: Path) -> None:
+    def change(city: dict[str, Any]) -> None:
+        city["CityObjects"] = {
+            "lamp": {"type": "CityFurniture", "geometry": [{"type": "MultiPoint", "boundaries": [0]}]},
+            "lamps": {"type": "CityFurniture", "geometry": [{"type": "MultiPoint", "boundaries": [0, 1]}]},
+            "kerb": {"type": "Road", "geometry": [{"type": "MultiLineString", "boundaries": [[0, 1, 2]]}]},
+            "odd": {"type": "Road", "geometry": [{"type": "MultiLineString", "boundaries": [[0, 10**30]]}]},
+            "none": {"type": "Road", "geometry": [{"type": "Curve", "boundaries": [0]}]},
+        }
+
+    path = changed(tmp_path, change)
+    found = features(path)
+    shapes = {name: shapely.from_wkb(row[WKB]) for name, row in found.items()}
+    assert {name: shape.geom_type for name, shape in shapes.items()} == {
+        "lamp": "Point",
+        "lamps": "MultiPoint",
+        "kerb": "LineString",
+    }
+    assert all(shape.has_z for shape in shapes.values())
+    told = {p.source_id: p.reason for p in read(path).problems if p.action == "quarantined"}
+    assert set(told) == {"odd", "none"}
+    assert "Curve" in told["none"]
+    report = load.check(path)
+    assert (report.kind, report.kept) == ("feature", 3)
