@@ -58,12 +58,21 @@ def _forms() -> dict[int, tuple[int, int, int]]:
 
 
 _FORMS = _forms()
+#: The first five bytes of little-endian ISO points, lines and polygons, which is what most geometries are.
+_PLAIN = {
+    struct.pack("<BI", 1, base + 1000 * thousand): _FORMS[base + 1000 * thousand][:2]
+    for base in (1, 2, 3)
+    for thousand in range(4)
+}
 
 
 def fault(wkb: bytes) -> str | None:
     """Why WKB or EWKB cannot be read: nested too deep, shorter than its counts say, of no known type.
 
     Goes through the heads of all geometries and rings, never through their positions."""
+    plain = _PLAIN.get(wkb[:5])
+    if plain is not None:
+        return _plain(wkb, *plain)
     size, at = len(wkb), 0
     left = [1]  # geometries still to come, a level
     try:
@@ -98,6 +107,25 @@ def fault(wkb: bytes) -> str | None:
     except KeyError:
         return NO_WKB
     return SHORT if at > size else None
+
+
+def _plain(wkb: bytes, base: int, width: int) -> str | None:
+    """:func:`fault` of a point, line or polygon alone."""
+    size = len(wkb)
+    if base == _POINT:
+        return None if size >= 5 + width else SHORT
+    if size < _LEAST:
+        return SHORT
+    count, at = _INT[1].unpack_from(wkb, 5)[0], 9
+    if base in _LINES:
+        return None if at + count * width <= size else SHORT
+    if count * 4 > size - at:
+        return SHORT
+    for _ in range(count):
+        if at + 4 > size:
+            return SHORT
+        at += 4 + _INT[1].unpack_from(wkb, at)[0] * width
+    return None if at <= size else SHORT
 
 
 def kind_of(head: bytes) -> str | None:

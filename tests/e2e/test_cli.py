@@ -132,7 +132,7 @@ def test_check_lists_the_layers_of_a_source_and_load_takes_the_one_that_is_named
     unnamed = twin(*load, check=False)
     assert unnamed.returncode == 1
     assert "houses, old houses" in unnamed.stderr
-    assert "kept 2" in twin(*load, "--layer", "houses").stdout
+    assert "2 rows, 2 kept" in twin(*load, "--layer", "houses").stdout
 
 
 def test_keys_are_made_listed_and_removed(city):
