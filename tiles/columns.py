@@ -138,9 +138,9 @@ class Snapshot:
         for batch, live in ((self.patch, None), (self.base, self.live)):
             if batch is None:
                 continue
-            row = int(np.searchsorted(batch.fids, fid))
-            if row < len(batch) and batch.fids[row] == fid and (live is None or live[row]):
-                return np.asarray(batch.boxes[row])
+            row, end = np.searchsorted(batch.fids, [fid, fid + 1]).tolist()  # a collection has several
+            if row < end and (live is None or live[row]):
+                return np.array(scheme.hull(batch.boxes[row:end]))
         return None
 
     def _node_rows(self, node: tree.Node) -> tuple[NDArray[np.int64], NDArray[np.int64] | None]:
