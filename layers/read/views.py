@@ -19,6 +19,7 @@ from layers.read.base import Limits
 _LONGEST = 64 << 20
 _STEPS = 10_000  # virtual machine steps between two looks at the clock
 _INSTEAD = "save what it shows as a table in the program that made it, and load that"
+_UNKNOWN = re.compile(r"no such function: (\w+)")
 _COMPUTED = re.compile(r"\bAS\s*\(", re.IGNORECASE)
 
 
@@ -35,12 +36,22 @@ def names(path: Path) -> frozenset[str]:
 
 
 def ends(path: Path, name: str, limits: Limits) -> None:
-    """Go through all of a view once. Raises BadFile limit.view."""
+    """Go through all of a view once. Raises BadFile limit.view, view.failed."""
     con = _open(path)
     until = time.process_time() + limits.view_seconds
     con.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST)
     con.set_progress_handler(lambda: int(time.process_time() > until), _STEPS)
     con.text_factory = bytes
+    try:
+        while (missing := _gone_through(con, name, until, limits)) is not None:
+            # GDAL knows it; what it gives is as long as what it is given, or shorter
+            con.create_function(missing, -1, lambda *given: given[0] if given else None)
+    finally:
+        con.close()
+
+
+def _gone_through(con: sqlite3.Connection, name: str, until: float, limits: Limits) -> str | None:
+    """Read all rows; the name of a function that is not known here, None at the end. Raises BadFile."""
     called = name.replace('"', '""')
     try:
         rows = con.execute(f'SELECT * FROM "{called}"')  # noqa: S608
@@ -48,6 +59,8 @@ def ends(path: Path, name: str, limits: Limits) -> None:
             if time.process_time() > until:
                 raise BadFile("limit.view", _too_long(name, limits))
     except sqlite3.OperationalError as error:
+        if (unknown := _UNKNOWN.search(str(error))) is not None:
+            return unknown[1]
         if error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
             raise BadFile("limit.view", _too_long(name, limits)) from error
         raise BadFile("view.failed", f"{shown(name)} cannot be read: {shown(error)}; {_INSTEAD}") from error
@@ -56,8 +69,7 @@ def ends(path: Path, name: str, limits: Limits) -> None:
         raise BadFile("limit.view", f"{reason}; {_INSTEAD}") from error
     except (sqlite3.DatabaseError, MemoryError) as error:
         raise BadFile("view.failed", f"{shown(name)} cannot be read: {shown(error)}; {_INSTEAD}") from error
-    finally:
-        con.close()
+    return None
 
 
 def _too_long(name: str, limits: Limits) -> str:

@@ -95,7 +95,7 @@ def test_a_view_that_ends_is_read_where_it_is_named(tmp_path: Path) -> None:
     con = sqlite3.connect(path)
     con.execute("DROP VIEW v")
     con.execute("ALTER TABLE pts ADD COLUMN bytes BLOB")
-    con.execute("CREATE VIEW v AS SELECT fid, geom, name, bytes FROM pts")
+    con.execute("CREATE VIEW v AS SELECT fid, geom, name, bytes, ST_MinX(geom) + 1 AS x FROM pts")
     con.commit()
     con.close()
     with guard.read(path, Declared(layer="v")) as reading:
