@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -74,6 +75,31 @@ class Bulk:
         west, south = boxes[:, :2].min(axis=0).tolist()
         east, north = boxes[:, 2:].max(axis=0).tolist()
         return west, south, east, north
+
+
+def most(boxes: Iterable[tuple[Bbox, int]]) -> Bbox | None:
+    """The box around boxes of so many features each, but for those far from all others that hold few of all
+    features. None where there is no box."""
+    left = sorted(boxes, key=lambda one: -one[1])
+    if not left:
+        return None
+    total = sum(count for _, count in left)
+    found = left.pop(0)[0]
+    while near := [one for one in left if _apart(one[0], found) <= _FAR]:
+        left = [one for one in left if one not in near]
+        found = _hull([found, *(box for box, _ in near)])
+    few = sum(count for _, count in left) * 100 <= _TAIL * total
+    return found if few else _hull([found, *(box for box, _ in left)])
+
+
+def _hull(boxes: Sequence[Bbox]) -> Bbox:
+    west, south, east, north = zip(*boxes, strict=True)
+    return min(west), min(south), max(east), max(north)
+
+
+def _apart(one: Bbox, other: Bbox) -> float:
+    """Degrees between two boxes, along the axis on which they are farther from each other."""
+    return max(one[0] - other[2], other[0] - one[2], one[1] - other[3], other[1] - one[3])
 
 
 def is_zero(shapes: NDArray[Any]) -> NDArray[np.bool_]:

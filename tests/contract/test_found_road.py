@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from layers import load
-from layers.bulk import Bulk
+from layers.bulk import Bulk, most
 from layers.crs import supported
 from layers.errors import BadFile
 from layers.model import Report
@@ -192,3 +192,13 @@ def test_rows_that_nothing_tells_apart_are_new_and_counted(store: Store, tmp_pat
     assert (again.unchanged, again.created, again.deleted) == (1, 2, 2)
     (vague,) = [p.reason for p in again.problems if p.rule == "match.vague"]
     assert vague.startswith("2 rows are new")
+
+
+def test_a_layer_far_away_does_not_move_the_page() -> None:
+    city, near, far = (114.2, 30.5, 114.4, 30.7), (114.5, 30.6, 114.6, 30.8), (-3.0, 40.0, -2.9, 40.1)
+    around = (114.2, 30.5, 114.6, 30.8)
+    assert most([(near, 10), (far, 3), (city, 5000)]) == around
+    assert most([(near, 10), (city, 5000)]) == around
+    assert most([(far, 400), (city, 5000)]) == (-3.0, 30.5, 114.4, 40.1)
+    assert most([(far, 3)]) == far
+    assert most([]) is None

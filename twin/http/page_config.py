@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from layers import kinds
+from layers.bulk import most
 from layers.kinds.base import Body, Prism, Tube
 from layers.model import FeatureLayer, Layer, has_features
 from layers.types import Bbox, Field
@@ -36,7 +37,8 @@ def document(city: City, view: View) -> dict[str, Any]:
     settings = city.settings
     published = view.all_published()
     extent = union(one.layer.extent for one in published)
-    bulk = union(view.bulk(one.layer) for one in published)
+    found = [(view.bulk(one.layer), one.layer) for one in published]
+    bulk = most((box, layer.count if has_features(layer) else 1) for box, layer in found if box is not None)
     return {
         "title": settings.title,
         "languages": list(settings.languages),
