@@ -10,6 +10,7 @@ TwinError
 ├── NotFound                no such layer, feature, thing, tile
 ├── NotAllowed              the caller may not do this
 │   ├── NoKey               the caller did not say who it is, or with a wrong key
+│   ├── TooMany             the caller asks too often
 │   └── NotEditable         nobody may do this to the layer
 ├── Conflict                the state does not permit it
 │   ├── Exists              the id is taken
@@ -142,6 +143,12 @@ class NoKey(NotAllowed):
     """A write needs a named key and none, or a wrong one, was given."""
 
     code = "Unauthorized"
+
+
+class TooMany(NotAllowed):
+    """The caller has asked for the same too often."""
+
+    code = "TooManyRequests"
 
 
 class NotEditable(NotAllowed):

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from layers.errors import BadParameter, NotAllowed, ReadOnly, TwinError, Unavailable
 from layers.store.base import Store
 from layers.store.open import open_store
-from twin import settings
+from twin import parts, settings
 from twin.access.caller import CALLER, NAMES, Caller, Callers
 from twin.access.keys import Keys
 from twin.access.rights import ALL, EVERYBODY, Rights
@@ -24,6 +24,7 @@ from twin.http import answers, errors, forwarded, respond
 from twin.http.respond import Headers, Message, Receive, Scope, Send
 from twin.http.room import Make, Routes, Site
 from twin.live.refresh import Watcher
+from twin.load import Load
 
 log = logging.getLogger("twin")
 
@@ -122,7 +123,13 @@ class Front:
         self._hosts = site.city.hosts
         self._known: set[tuple[bytes, bytes]] = set()
         self._watcher = Watcher(site.city)
+        self._load = site.city.load
         self._callers = site.city.callers
+
+    @property
+    def load(self) -> Load:
+        """What waits in this server."""
+        return self._load
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request, or the lifespan."""
@@ -133,6 +140,7 @@ class Front:
             await receive()
             await send({"type": "websocket.close", "code": 1000})
             return
+        self._load.begin()
         try:
             telling = [pair for pair in scope["headers"] if pair[0] in _TELLING]
             if len(telling) == 1 and telling[0] in self._known:
@@ -152,7 +160,14 @@ class Front:
             else:
                 await handler(scope, receive, send, *values)
         except TwinError as error:
-            await _answer(send, errors.problem(error))
+            answer = errors.problem(error)
+            self._load.refused[answer[0]] += 1
+            await _answer(send, answer)
+        except asyncio.CancelledError:
+            if not self._city.bus.closed.is_set():
+                raise
+            # the server stops and has waited for as long as it says
+            await _answer(send, errors.problem(Unavailable("the server is stopping; try again soon")))
         except Exception:
             log.exception("unexpected error on %s %s", scope["method"], scope["path"])
             body = errors.body(500, "ServerError", "an unexpected error; the server's log has it")
@@ -187,7 +202,7 @@ class Front:
         if origin is None:
             if caller.by_cookie and respond.header(scope, b"sec-fetch-site") != "same-origin":
                 raise NotAllowed("a session writes from its own page only: the request has no Origin")
-        elif respond.origin(origin) not in respond.own_origins(self._city, scope):
+        elif respond.given_origin(scope) not in respond.own_origins(self._city, scope):
             raise NotAllowed(
                 "writes are taken from this server's own pages only, and that Origin is another; behind a"
                 " proxy, set `url` or `trusted_proxies` in city.yml"
@@ -199,7 +214,7 @@ class Front:
         city.bus.bind(asyncio.get_running_loop())
         city.live.start()
         await city.jobs.recover()
-        watching = asyncio.create_task(self._watcher.run())
+        watching = asyncio.gather(self._watcher.run(), parts.watch(city))
         await send({"type": "lifespan.startup.complete"})
         await receive()
         watching.cancel()

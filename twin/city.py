@@ -22,6 +22,7 @@ from twin.access.caller import Callers
 from twin.access.keys import Keys
 from twin.access.sessions import Sessions
 from twin.live.times import iso, now_ms
+from twin.load import Load, Pace
 from twin.settings import CitySettings
 from twin.threads import Threads
 
@@ -47,8 +48,9 @@ class City:
 
     ``pool`` does what needs no store (live data, files), ``readers``, ``makers`` and ``writers`` wait for
     the store: a database that does not answer must not hold up the rest of the server, nor the building of
-    a layer's tiles a page of features. ``lost`` says why the store cannot be reached now, and then no call
-    is begun that would wait for it."""
+    a layer's tiles a page of features. ``sensing`` answers questions about things, which anybody may make as
+    long as he likes: nothing else waits behind them. ``lost`` says why the store cannot be reached now, and
+    then no call is begun that would wait for it."""
 
     folder: Path
     settings: CitySettings
@@ -62,10 +64,14 @@ class City:
     callers: Callers
     jobs: Jobs
     pool: Threads = field(default_factory=lambda: Threads(8, "twin-work"))
+    sensing: Threads = field(default_factory=lambda: Threads(4, "twin-sense", modest=True))
     readers: Threads = field(init=False)
     makers: Threads = field(default_factory=lambda: Threads(8, "twin-make"))
     writers: Threads = field(init=False)
     lost: str | None = None
+    load: Load = field(default_factory=Load)
+    _heavy: Pace = field(default_factory=Pace)
+    _heavy_waiting: int = 0
     _silent: tuple[float, str] = (0.0, "")
     _places: asyncio.Semaphore = field(init=False)
 
@@ -81,6 +87,19 @@ class City:
         """What a page needs to begin: every sensor, the worst of the open incidents, how many are open, the
         last that ended."""
         return {"time": iso(now_ms()), "sensors": self.live.sensors(), **self.incidents.board()}
+
+    async def sense(
+        self, call: Callable[..., T], *args: Any, gone: Callable[[], Awaitable[None]] | None = None
+    ) -> T:
+        """Run a question about things, ended soon after ``gone`` has returned. Raises Busy at once where it
+        would wait for longer than 2 s, and what the call raises."""
+        async with _noticed(gone) as stop:
+
+            def stoppable() -> T:
+                with cancellation.stoppable(stop):
+                    return call(*args)
+
+            return await self.sensing.run(stoppable)
 
     async def run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run blocking work that needs no store beside the event loop. Raises Busy."""
@@ -106,18 +125,32 @@ class City:
         if not heavy:
             return await self.readers.run(self._begin, time.monotonic(), call, args)
         async with _noticed(gone) as stop:
-            try:
-                async with asyncio.timeout(PLACE_SECONDS):
-                    await self._places.acquire()
-            except TimeoutError as error:
-                raise Busy("too many long queries run at this moment; try again soon") from error
+            await self._place()
 
             def stoppable(*given: Any) -> T:
-                with cancellation.stoppable(stop):
-                    return call(*given)
+                begun = time.monotonic()
+                try:
+                    with cancellation.stoppable(stop):
+                        return call(*given)
+                finally:
+                    self._heavy.took(time.monotonic() - begun)
 
             free = self._places.release
             return await self.readers.run(self._begin, time.monotonic(), stoppable, args, after=free)
+
+    async def _place(self) -> None:
+        """A place of a heavy query. Raises Busy: after a while, or at once where it would take longer."""
+        told = "too many long queries run at this moment; try again soon"
+        if self._heavy_waiting * self._heavy.mean / self.settings.limits.heavy_queries > PLACE_SECONDS:
+            raise Busy(told)
+        self._heavy_waiting += 1
+        try:
+            async with asyncio.timeout(PLACE_SECONDS):
+                await self._places.acquire()
+        except TimeoutError as error:
+            raise Busy(told) from error
+        finally:
+            self._heavy_waiting -= 1
 
     async def aside(self, call: Callable[..., T], *args: Any) -> T:
         """Run a call that makes something of what it reads (a tile, a page in HTML) in a thread, wherever
@@ -152,7 +185,7 @@ class City:
 
     def close(self) -> None:
         """End the threads once their calls have ended, then close the store."""
-        for pool in (self.pool, self.readers, self.makers, self.writers):
+        for pool in (self.pool, self.sensing, self.readers, self.makers, self.writers):
             pool.close()
         self.jobs.close()
         self.store.close()
@@ -205,6 +238,8 @@ async def _noticed(gone: Callable[[], Awaitable[None]] | None) -> AsyncIterator[
     try:
         yield stop
     finally:
+        # who stops waiting, as when the server stops, lets the call end, too
+        stop.set()
         if task is not None:
             task.cancel()
 
@@ -215,6 +250,7 @@ class Lock:
     def __init__(self, folder: Path) -> None:
         self._file = folder / "city.lock"
         self._handle: int | None = None
+        self._folder_handle: int | None = None
 
     def take(self) -> None:
         """Take the lock. Raises Busy when another server has it; a read-only folder has no lock."""
@@ -228,12 +264,33 @@ class Lock:
             pid = os.pread(handle, 20, 0).decode("ascii", "replace").strip() or "?"
             os.close(handle)
             raise Busy(f"another server (process {pid}) serves this city already") from error
+        try:
+            # a file can be deleted while it is locked, and the next server then locks another
+            self._folder_handle = _folder_lock(self._file.parent)
+        except BlockingIOError as error:
+            os.close(handle)
+            raise Busy("another server serves this city already; its city.lock was deleted") from error
         os.ftruncate(handle, 0)
         os.pwrite(handle, str(os.getpid()).encode(), 0)
         self._handle = handle
 
     def release(self) -> None:
         """Give the lock back."""
-        if self._handle is not None:
-            os.close(self._handle)
-            self._handle = None
+        for handle in (self._handle, self._folder_handle):
+            if handle is not None:
+                os.close(handle)
+        self._handle = self._folder_handle = None
+
+
+def _folder_lock(folder: Path) -> int | None:
+    """A lock of the folder itself; None where the filesystem has none (NFS). Raises BlockingIOError."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        raise
+    except OSError:
+        os.close(handle)
+        return None
+    return handle

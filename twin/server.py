@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import ctypes
 import errno
@@ -15,13 +16,14 @@ from pathlib import Path
 import uvicorn
 
 from layers.errors import Busy
-from twin import app
+from twin import app, connections
 from twin.city import Lock
 from twin.http.respond import ASGIApp
 from twin.transport import Protocol
 
 log = logging.getLogger("twin")
-SHUTDOWN_SECONDS = 3
+#: How long a stop waits for answers that were begun, and then for those that are told of it.
+SHUTDOWN_SECONDS, LAST_SECONDS = 5.0, 1.0
 #: How long a start waits for a database that is not up yet.
 PATIENCE_SECONDS = 30.0
 #: Parameters of mallopt(3), and how much free memory the process keeps.
@@ -49,6 +51,17 @@ class Server(uvicorn.Server):
         """A stream never ends by itself, so it is told first."""
         self._stopping()
         await super().shutdown(sockets)
+
+    async def _wait_tasks_to_complete(self) -> None:
+        """Wait for answers as long as is said; whoever still waits then is told (503)."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(SHUTDOWN_SECONDS):
+                await super()._wait_tasks_to_complete()
+        if tasks := set(self.server_state.tasks):
+            log.warning("%d requests were not answered within %g s of the stop", len(tasks), SHUTDOWN_SECONDS)
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks, timeout=LAST_SECONDS)
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -81,7 +94,7 @@ def config(application: ASGIApp) -> uvicorn.Config:
         log_level="warning",
         access_log=False,
         server_header=False,
-        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+        timeout_graceful_shutdown=int(SHUTDOWN_SECONDS + 2 * LAST_SECONDS),
         proxy_headers=False,
     )
 
@@ -103,6 +116,7 @@ def serve(folder: Path, host: str, port: int, ready: Callable[[str], None] | Non
     # a lost database is told once, by us; the driver would tell each attempt to reach it
     logging.getLogger("psycopg").setLevel(logging.CRITICAL)
     keep_freed_memory()
+    connections.OPEN.most = connections.descriptors()
     lock = Lock(folder)
     lock.take()
     try:

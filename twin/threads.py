@@ -8,16 +8,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import queue
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from layers.errors import Busy
+from twin.load import Pace
 
-#: How long a call waits for a thread.
-THREAD_SECONDS = 10.0
+#: How long a call waits for a thread, and how long a wait is begun at all, by what calls took lately.
+THREAD_SECONDS, WORTH_SECONDS = 10.0, 2.0
+#: How much less of a busy processor modest threads get (setpriority(2), of a thread on Linux).
+MODEST = 10
+BUSY = "every worker of this server is busy; try again soon"
 
 
 @dataclass(eq=False, slots=True)
@@ -33,19 +39,27 @@ class _Job:
 
 
 class Threads:
-    """Up to ``size`` threads, started when they are needed. For one event loop, and called in it."""
+    """Up to ``size`` threads, started when they are needed. For one event loop, and called in it.
 
-    def __init__(self, size: int, name: str) -> None:
-        self._size, self._name = size, name
+    ``modest`` ones leave a busy processor to the others."""
+
+    def __init__(self, size: int, name: str, *, modest: bool = False) -> None:
+        self._size, self._name, self._modest = size, name, modest
+        self._pace = Pace()
         self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
         self._unsettled = 0
 
     async def run[T](self, call: Callable[..., T], *args: Any, after: Callable[[], None] | None = None) -> T:
-        """What a call gives or raises. Raises Busy when no thread begins it in time.
+        """What a call gives or raises. Raises Busy when no thread begins it in time, at once where that can
+        be told by what waits before it.
 
         ``after`` is called in the event loop once the call has ended, or will never begin, whether or
         not anybody still waits for it."""
+        if (self._unsettled - self._size) * self._pace.mean > WORTH_SECONDS * self._size:
+            if after is not None:
+                after()
+            raise Busy(BUSY)
         loop = asyncio.get_running_loop()
         job = _Job(call, args, loop, loop.create_future(), after)
         self._unsettled += 1
@@ -79,15 +93,20 @@ class Threads:
         thread.start()
 
     def _work(self) -> None:
+        if self._modest:
+            with contextlib.suppress(OSError):
+                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), MODEST)
         while job := self._queue.get():
             if not job.claim.acquire(blocking=False):
                 continue
             given: Any = None
             error: BaseException | None = None
+            begun = time.monotonic()
             try:
                 given = job.call(*job.args)
             except BaseException as raised:
                 error = raised
+            self._pace.took(time.monotonic() - begun)
             # a loop that has ended needs no answer
             with contextlib.suppress(RuntimeError):
                 job.loop.call_soon_threadsafe(self._settle, job, given, error)
@@ -95,7 +114,7 @@ class Threads:
 
     def _drop(self, job: _Job) -> None:
         if job.claim.acquire(blocking=False):
-            self._settle(job, None, Busy("every worker of this server is busy; try again soon"))
+            self._settle(job, None, Busy(BUSY))
 
     def _settle(self, job: _Job, given: Any, error: BaseException | None) -> None:
         self._unsettled -= 1

@@ -8,8 +8,10 @@ from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from twin import connections
 from twin.http import answers, errors, respond
 from twin.http.respond import Receive, Scope, Send
+from twin.load import Load
 
 #: Bytes of a request's head (request line and headers), and how long it may take to arrive.
 MAX_HEAD, HEAD_SECONDS = 65_536, 20.0
@@ -77,6 +79,9 @@ class Protocol(HttpToolsProtocol):
     max_head = MAX_HEAD
     head_seconds = HEAD_SECONDS
 
+    #: Requests that are answered however much waits: who asks for these must not be turned away.
+    first = (b"GET /health/", b"GET /incidents", b"GET /stream", b"GET /metrics")
+
     #: Runs while no whole head is being answered, except in the keep-alive time.
     _clock: asyncio.TimerHandle | None = None
     #: The scope of a head that has not ended, and the bytes of it after the read it began in.
@@ -90,16 +95,34 @@ class Protocol(HttpToolsProtocol):
         """A client has connected."""
         super().connection_made(transport)
         self.transport = cast(asyncio.Transport, OneWrite(transport, self.loop))
+        self._load = getattr(self.app, "load", None) or Load()
+        self._load.connections += 1
         self._start()
+        connections.OPEN.enter(self, self.client[0] if self.client else "")
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone."""
         self._stop()
+        self._load.connections -= 1
+        connections.OPEN.leave(self)
         super().connection_lost(exc)
+
+    @property
+    def idle(self) -> bool:
+        """Whether no request is being answered."""
+        return not self._answering()
+
+    def drop(self) -> None:
+        """Close the connection: its place is needed."""
+        self._stop()
+        self._refused = True
+        self.transport.close()
 
     def data_received(self, data: bytes) -> None:
         """Some bytes of a request, or of several."""
         if self._refused:
+            return
+        if self._load.full and self._sheds(data):
             return
         self._read = len(data)
         super().data_received(data)
@@ -110,6 +133,23 @@ class Protocol(HttpToolsProtocol):
         else:
             self._waiting()
 
+    def _sheds(self, data: bytes) -> bool:
+        """Answer 503 to a whole request for reading, before anything is parsed: a server that is asked for
+        more than it can do does less of it the more it does for those it turns away."""
+        if not data.startswith(b"GET /") or not data.endswith(b"\r\n\r\n") or data.startswith(self.first):
+            return False
+        if self._answering() or self._in_head() or data.count(b"\r\n\r\n") > 1 or b"lose\r\n" in data:
+            return False
+        self._load.shed += 1
+        self._unset_keepalive_if_required()
+        if self._clock is not None:
+            self._stop()
+        self.transport.write(_SHED)
+        self.timeout_keep_alive_task = self.loop.call_later(
+            self.timeout_keep_alive, self.timeout_keep_alive_handler
+        )
+        return True
+
     def on_headers_complete(self) -> None:
         """A head is whole."""
         # one that began in this read is no longer than it
@@ -117,6 +157,11 @@ class Protocol(HttpToolsProtocol):
         if may_be and self._head_bytes() > self.max_head:
             self.app = self._too_large
         super().on_headers_complete()
+
+    def _start_asgi_task(self, cycle: Any, app: Any) -> None:
+        if app is self.config.loaded_app:
+            self._load.come()
+        super()._start_asgi_task(cycle, app)
 
     def send_400_response(self, msg: str) -> None:
         """What came is no HTTP."""
@@ -197,6 +242,15 @@ class Protocol(HttpToolsProtocol):
         self._clock = self.loop.call_later(LINGER_SECONDS, self.transport.close)
 
 
+_BUSY = errors.body(503, "Busy", "more is asked for than this server can do; try again soon")
+_BUSY_HEADERS: respond.Headers = [
+    (b"content-type", b"application/problem+json"),
+    (b"retry-after", b"2"),
+    (b"cache-control", b"no-store"),
+    *answers.ALWAYS,
+    (b"content-length", b"%d" % len(_BUSY)),
+]
+_SHED = b"".join((STATUS_LINE[503], *(b"%b: %b\r\n" % header for header in _BUSY_HEADERS), b"\r\n", _BUSY))
 _CLOSING: respond.Headers = [
     (b"content-type", b"application/problem+json"),
     (b"connection", b"close"),

@@ -126,14 +126,15 @@ def fids(name: str, body: bytes, folder: Path, gdal: Gdal) -> list[int]:
 class Slow:
     """A client that takes the head of an answer and then only what it is told to."""
 
-    def __init__(self, server: Server, path: str) -> None:
+    def __init__(self, server: Server, path: str, key: str = "") -> None:
         address = urlsplit(server.url)
         assert address.hostname is not None
         self.socket = socket.socket()
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16_384)
         self.socket.settimeout(60)
         self.socket.connect((address.hostname, address.port))
-        self.socket.sendall(f"GET {path} HTTP/1.1\r\nHost: {address.netloc}\r\n\r\n".encode())
+        own = f"X-Api-Key: {key}\r\n" if key else ""
+        self.socket.sendall(f"GET {path} HTTP/1.1\r\nHost: {address.netloc}\r\n{own}\r\n".encode())
         self.answer = http.client.HTTPResponse(self.socket)
         self.answer.begin()
 
@@ -143,8 +144,8 @@ class Slow:
 
 
 @contextmanager
-def slow(server: Server, path: str) -> Iterator[Slow]:
-    client = Slow(server, path)
+def slow(server: Server, path: str, key: str = "") -> Iterator[Slow]:
+    client = Slow(server, path, key)
     try:
         yield client
     finally:

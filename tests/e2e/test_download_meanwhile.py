@@ -66,9 +66,12 @@ def test_one_moment_whatever_happens_meanwhile(served: Server) -> None:
 
 def test_two_at_a_time_and_a_client_that_goes_gives_its_place_back(served: Server) -> None:
     with ExitStack() as clients:
-        for _ in range(2):
-            clients.enter_context(slow(served, DOWNLOAD))
-        refused = get(served)
+        clients.enter_context(slow(served, DOWNLOAD))
+        # without a key an address has one place, so that it never has all
+        again = get(served)
+        assert (again.status_code, "your address" in again.json()["detail"]) == (503, True)
+        clients.enter_context(slow(served, DOWNLOAD, served.key))
+        refused = served.http.get(DOWNLOAD, headers=served.auth)
         assert refused.status_code == 503
         assert refused.headers["retry-after"]
         assert "2 downloads" in refused.json()["detail"]

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, MutableMapping
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from layers.errors import NoKey, NotAllowed, TwinError, Unavailable
-from twin.access.keys import Action, Keys
-from twin.access.rights import ALL, Rights
+from layers.errors import NoKey, NotAllowed, TooMany, TwinError, Unavailable
+from twin.access.keys import Keys
+from twin.access.rights import ALL, Action, Objects, Rights
 from twin.access.sessions import Sessions
+
+log = logging.getLogger("twin")
 
 #: Where the caller lies in the scope of a request.
 CALLER = "twin.caller"
@@ -24,7 +29,7 @@ class Caller:
 
     ``by_cookie`` marks one who is known by a session: a browser sends that by itself, so a request that
     writes must prove that our own page made it. ``problem`` is why a key that was given is not one; ``key``
-    the digest of the key."""
+    the digest of the key; ``of`` the things and datastreams that it may act on, None for all."""
 
     name: str | None = None
     may: tuple[Action, ...] = ()
@@ -32,6 +37,15 @@ class Caller:
     by_cookie: bool = False
     problem: TwinError | None = None
     key: str | None = field(default=None, repr=False)
+    of: Objects | None = None
+
+    def check(self, action: Action, thing: int | None = None, stream: int | None = None) -> None:
+        """Raises NotAllowed where the caller may not do this, or not to that thing or datastream."""
+        if action not in self.may:
+            raise NotAllowed(f"the key {self.name!r} may not {action}")
+        if self.of is not None and not self.of.hold(thing, stream):
+            told = ", ".join(self.of.texts()) or "nothing"
+            raise NotAllowed(f"the key {self.name!r} may {action} only {told}")
 
 
 class Callers:
@@ -39,7 +53,13 @@ class Callers:
 
     def __init__(self, keys: Keys, sessions: Sessions, rights: Rights) -> None:
         self._keys, self._sessions, self._rights = keys, sessions, rights
+        self._wrong = Wrong()
         self.anonymous = Caller(rights=rights.class_of(None, ()))
+
+    @property
+    def wrong(self) -> int:
+        """Requests with a key that is not one, since the start."""
+        return self._wrong.total
 
     def of(self, scope: Scope) -> Caller:
         """The caller of a request. Raises nothing: a key that is not known makes nobody of a reader, and is
@@ -59,12 +79,45 @@ class Callers:
                 token = cookie(scope, self._sessions.cookie)
                 digest = None if token is None else self._sessions.key(token)
                 key = None if digest is None else self._keys.known(digest)
-        except (NoKey, Unavailable) as error:
+        except NoKey as error:
+            return Caller(rights=self.anonymous.rights, problem=self._wrong.again(scope) or error)
+        except Unavailable as error:
             return Caller(rights=self.anonymous.rights, problem=error)
         if key is None:
             return self.anonymous
         rights = self._rights.class_of(key.name, key.may)
-        return Caller(key.name, key.may, rights, by_cookie, key=key.digest)
+        return Caller(key.name, key.may, rights, by_cookie, key=key.digest, of=key.of)
+
+
+class Wrong:
+    """Keys that are none, by the address of the peer: beyond some a minute they are not answered one by one.
+
+    A key is 256 random bits and is not found by trying; what is bounded is the noise. Right keys of the same
+    address are taken all the same: behind a proxy it is everybody's."""
+
+    MOST, SECONDS = 30, 60.0
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._since = clock()
+        self._counted: Counter[str] = Counter()
+        #: All, since the start.
+        self.total = 0
+
+    def again(self, scope: Scope) -> TooMany | None:
+        """One more; what is to be told instead of the usual, where there are too many."""
+        address = str((scope.get("client") or ("?",))[0])
+        now = self._clock()
+        if now - self._since >= self.SECONDS:
+            self._since = now
+            self._counted.clear()
+        self.total += 1
+        self._counted[address] += 1
+        if self._counted[address] < self.MOST:
+            return None
+        if self._counted[address] == self.MOST:
+            log.warning("%d wrong keys in a minute from %s: more are refused (429)", self.MOST, address)
+        return TooMany("too many wrong keys from this address; try again in a minute")
 
 
 def cookie(scope: Scope, name: str) -> str | None:
@@ -84,16 +137,23 @@ def of(scope: Scope) -> Caller:
     return caller
 
 
-def require(scope: Scope, action: Action) -> str:
-    """The name of a caller that may do ``action``. Raises NoKey, NotAllowed, Unavailable."""
+def named(scope: Scope, what: str = "this") -> Caller:
+    """A caller that has a key. Raises NoKey, Unavailable."""
     caller = of(scope)
     if caller.problem is not None:
         raise caller.problem
     if caller.name is None:
         raise NoKey(
-            "writing needs a named key: Authorization: Bearer <key>, Basic with it as password,"
+            f"{what} needs a named key: Authorization: Bearer <key>, Basic with it as password,"
             " or X-Api-Key: <key>"
         )
-    if action not in caller.may:
-        raise NotAllowed(f"the key {caller.name!r} may not {action}")
+    return caller
+
+
+def require(scope: Scope, *actions: Action) -> str:
+    """The name of a caller that may do one of these actions. Raises NoKey, NotAllowed, Unavailable."""
+    caller = named(scope, "writing")
+    if not any(action in caller.may for action in actions):
+        raise NotAllowed(f"the key {caller.name!r} may not {' or '.join(actions)}")
+    assert caller.name is not None
     return caller.name

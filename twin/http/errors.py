@@ -19,6 +19,7 @@ STATUS: dict[type[errors.TwinError], int] = {
     errors.BadInput: 400,
     errors.NotFound: 404,
     errors.NoKey: 401,
+    errors.TooMany: 429,
     errors.NotAllowed: 403,
     errors.Stale: 412,
     errors.Unconditional: 428,
@@ -86,6 +87,8 @@ def problem(error: errors.TwinError) -> tuple[int, Headers, bytes]:
         headers.append((b"retry-after", b"2"))
     if isinstance(error, WrongRange):
         headers.append((b"content-range", b"bytes */%d" % error.size))
+    if status == 429:
+        headers.append((b"retry-after", b"60"))
     if isinstance(error, WrongMethod):
         headers.append((b"allow", error.allow.encode("ascii")))
     return status, headers, body(status, error.code, str(error))

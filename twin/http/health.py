@@ -1,4 +1,4 @@
-"""/health/live (the process answers) and /health/ready (it can do its work)."""
+"""/health/live (the process answers), /health/ready (it can do its work, part by part) and /metrics."""
 
 from __future__ import annotations
 
@@ -7,20 +7,24 @@ from typing import Any
 
 from layers.errors import TwinError
 from layers.model import has_features
+from twin import metrics, parts
+from twin.access import caller
 from twin.access.caller import CALLER, Caller
 from twin.access.rights import ALL
 from twin.city import City
 from twin.http import answers, respond
 from twin.http.context import Context, Link, link
 from twin.http.formats import JSON
-from twin.http.openapi_parts import get, object_of, ok
+from twin.http.openapi_parts import SECURITY, get, object_of, ok
 from twin.http.respond import Receive, Scope, Send
 from twin.http.room import Room, Route, Site
+from twin.parts import OK, Part
 
 
 def make(site: Site) -> Sequence[Room]:
-    """The two checks."""
+    """The two checks, and the figures."""
     city = site.city
+    known = metrics.Figures(city)
 
     async def live(scope: Scope, receive: Receive, send: Send) -> None:
         respond.query_map(scope, ())
@@ -32,9 +36,19 @@ def make(site: Site) -> Sequence[Room]:
         retry = [(b"retry-after", b"2")] if status == 503 else []
         await answers.give_json(scope, send, body, retry, status)
 
+    async def figures(scope: Scope, receive: Receive, send: Send) -> None:
+        # who may act on the city may see how busy it is; behind a proxy every peer is loopback, so the
+        # address of the peer says nothing
+        respond.query_map(scope, ())
+        caller.named(scope)
+        body = await city.run(known.text)
+        media = (b"content-type", metrics.MEDIA.encode())
+        await answers.give(scope, send, (body,), [media, answers.VARY_CODING])
+
     routes = (
         Route("/health/live", {"GET": live}, _describe_live),
         Route("/health/ready", {"GET": ready}, _describe_ready),
+        Route("/metrics", {"GET": figures}, _describe_metrics),
     )
     return (Room("health", ("State of the server", "服务状态"), routes, _links),)
 
@@ -54,29 +68,43 @@ def _describe_live(context: Context) -> dict[str, Any]:
 
 
 def _describe_ready(context: Context) -> dict[str, Any]:
-    summary = context.say("The server can do its work", "服务可用")
-    found = get("health.ready", "health", summary, ok(summary, {JSON: _status("ready")}), [])
+    summary = context.say("The server can do its work, part by part", "服务各部分是否可用")
+    found = get("health.ready", "health", summary, ok(summary, {JSON: _status("ready", "degraded")}), [])
     found["responses"]["503"] = ok("It cannot", {JSON: _status("not ready")})
     return {"get": found}
 
 
+def _describe_metrics(context: Context) -> dict[str, Any]:
+    summary = context.say(
+        "Figures of this server in the text format of Prometheus", "运行指标（Prometheus 文本格式）"
+    )
+    found = get("metrics", "health", summary, ok(summary, {metrics.MEDIA: {"type": "string"}}), [])
+    return {"get": found | {"security": SECURITY}}
+
+
 async def _ready(city: City, caller: Caller) -> tuple[int, dict[str, object]]:
-    """200 with the state of each part, 503 when the store cannot be read.
+    """200 with the state of each part, 503 when one that is read by everybody cannot be.
 
     A table of the city that cannot be read is named (to those who see all), and does not make the server
-    unready."""
+    unready; nor does a full disk: what can be read is read, and a proxy must not send its readers away."""
+    facts: dict[str, object] = {}
+    found = await city.run(parts.of, city)
     try:
         view = city.catalogue.of(caller)
         layers = await city.read(view.layers)
-        seq = await city.read(view.seq)
-        broken = await city.read(city.unreadable) if caller.rights == ALL else {}
+        facts = {
+            "layers": len(layers),
+            "features": sum(layer.count for layer in layers if has_features(layer)),
+            "seq": await city.read(view.seq),
+            "read_only": view.read_only,
+            "unreadable": await city.read(city.unreadable) if caller.rights == ALL else {},
+        }
+        found["store"] = OK
     except TwinError as error:
-        return 503, {"status": "not ready", "store": str(error)}
-    return 200, {
-        "status": "ready",
-        "layers": len(layers),
-        "features": sum(layer.count for layer in layers if has_features(layer)),
-        "seq": seq,
-        "read_only": view.read_only,
-        "unreadable": broken,
-    }
+        facts = {"store": str(error)}
+        found["store"] = Part("failed", str(error))
+    told = {"parts": {name: part.told() for name, part in sorted(found.items())}}
+    states = {part.status for part in found.values()}
+    if "failed" in states:
+        return 503, {"status": "not ready", **facts, **told}
+    return 200, {"status": "degraded" if "degraded" in states else "ready", **facts, **told}

@@ -27,6 +27,8 @@ type Headers = list[tuple[bytes, bytes]]
 
 #: Bytes of a query string, and how many parameters it may hold.
 MAX_QUERY, MAX_FIELDS = 16_384, 100
+#: Characters of the address of a client.
+MAX_ADDRESS = 64
 #: How long a body may take to arrive whole.
 BODY_SECONDS = 60.0
 #: Entries of an Accept-like header that are read, and characters of an Accept-Encoding that are.
@@ -219,13 +221,22 @@ def asked_url(city: City, scope: Scope) -> str:
     return f"{scheme}://{host or '127.0.0.1'}{prefix}"
 
 
+def client(city: City, scope: Scope) -> str:
+    """The address that a request comes from; behind trusted proxies the nearest one that is none of them."""
+    peer = (scope.get("client") or ("",))[0]
+    if not city.trusts(scope):
+        return str(peer)
+    told = [one.strip() for one in (header(scope, b"x-forwarded-for") or "").split(",")]
+    far = (one for one in reversed(told) if one and one not in city.settings.trusted_proxies)
+    return next(far, str(peer))[:MAX_ADDRESS]
+
+
 type Origin = tuple[str, str, int]
 _PORTS = {"http": 80, "https": 443}
 
 
 def origin(url: str) -> Origin | None:
-    """Scheme, host and port of an address or an Origin header (RFC 6454); None for ``null`` and for what is
-    no origin."""
+    """Scheme, host and port of an address; None for what has none."""
     try:
         parts = urlsplit(url)
         port = parts.port or _PORTS.get(parts.scheme)
@@ -234,6 +245,17 @@ def origin(url: str) -> Origin | None:
     if port is None or not parts.hostname:
         return None
     return parts.scheme, parts.hostname.lower(), port
+
+
+def given_origin(scope: Scope) -> Origin | None:
+    """What the one Origin header says, as RFC 6454 section 6.2 writes it: scheme, host, port and nothing
+    else; None for ``null``, for another form and for several."""
+    given = [value for name, value in scope["headers"] if name == b"origin"]
+    text = given[0].decode("latin-1") if len(given) == 1 else ""
+    scheme, _, host = text.partition("://")
+    if scheme not in _PORTS or _HOST.fullmatch(host) is None:
+        return None
+    return origin(text)
 
 
 def own_origins(city: City, scope: Scope) -> set[Origin | None]:

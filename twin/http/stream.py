@@ -7,7 +7,6 @@ import contextlib
 from collections.abc import Sequence
 from typing import Any
 
-from layers.errors import Busy
 from twin.access.caller import CALLER, Caller
 from twin.city import City
 from twin.http import answers, respond
@@ -16,6 +15,7 @@ from twin.http.openapi_parts import get, header_parameter, ok, query_parameter
 from twin.http.respond import Receive, Scope, Send
 from twin.http.room import Room, Route, Site
 from twin.live.bus import MAX_CLIENTS, Client, encode
+from twin.load import Shares
 
 HEARTBEAT_SECONDS = 15.0
 #: How soon a stream ends whose reader's key was removed, or who sees something else by now.
@@ -57,23 +57,23 @@ class Stream:
 
     def __init__(self, city: City) -> None:
         self._city = city
+        self._places = Shares(MAX_CLIENTS, MAX_CLIENTS // 10, "streams")
 
     async def open(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One stream, until the client goes away. Raises BadParameter, Busy."""
         given = respond.query_map(scope, ("last_event_id",))
         bus = self._city.bus
-        if bus.clients >= MAX_CLIENTS:
-            raise Busy(f"{MAX_CLIENTS} streams are open already")
-        if scope["method"] == "HEAD":
-            await answers.send(send, 200, b"", _HEADERS)
-            return
-        last = respond.header(scope, b"last-event-id") or given.get("last_event_id")
-        client, whole = bus.subscribe(last, scope[CALLER].rights)
-        try:
-            await answers.start(send, 200, _HEADERS)
-            await self._until_gone(client, whole, scope, receive, send)
-        finally:
-            bus.unsubscribe(client)
+        with self._places.place(respond.client(self._city, scope)):
+            if scope["method"] == "HEAD":
+                await answers.send(send, 200, b"", _HEADERS)
+                return
+            last = respond.header(scope, b"last-event-id") or given.get("last_event_id")
+            client, whole = bus.subscribe(last, scope[CALLER].rights)
+            try:
+                await answers.start(send, 200, _HEADERS)
+                await self._until_gone(client, whole, scope, receive, send)
+            finally:
+                bus.unsubscribe(client)
 
     async def _until_gone(
         self, client: Client, whole: bool, scope: Scope, receive: Receive, send: Send

@@ -38,8 +38,9 @@ def city(tmp_path: Path) -> Iterator[City]:
 class Client:
     """One request, and what it was answered."""
 
-    def __init__(self, query: str = "", *, takes: bool = True) -> None:
+    def __init__(self, query: str = "", *, takes: bool = True, address: str = "10.0.0.1") -> None:
         self.scope = {
+            "client": (address, 1),
             "type": "http",
             "method": "GET",
             "path": "/ogc/collections/buildings/download",
@@ -136,6 +137,25 @@ def test_a_client_that_takes_nothing(
     assert following.whole
 
 
+def test_a_client_that_takes_little_gives_its_place_back(
+    ask: Ask, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(download, "GRACE_SECONDS", 0.2)
+    monkeypatch.setattr(download, "LEAST_RATE", 1e9)
+
+    class Trickle(Client):
+        async def send(self, message: Any) -> None:
+            await super().send(message)
+            await asyncio.sleep(0.15)
+
+    slow, quick = Trickle("f=gpkg"), Client("f=gpkg")
+    monkeypatch.setattr(download, "FILE_PIECE", 4096)
+    ask(slow, quick)
+    assert not slow.whole
+    assert "too slow" in caplog.text
+    assert quick.whole
+
+
 def test_a_client_that_takes_for_ever(
     ask: Ask, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -160,13 +180,16 @@ def test_places(city: City, monkeypatch: pytest.MonkeyPatch) -> None:
 
     async def run() -> None:
         made = Download(city)
-        slow = [Client("f=geojson", takes=False) for _ in range(2)]
+        slow = [Client("f=geojson", takes=False, address=address) for address in ("a", "b")]
         tasks = [asyncio.create_task(made.give(c.scope, c.receive, c.send, "buildings")) for c in slow]
         while not all(c.messages for c in slow):
             await asyncio.sleep(0.01)
         late = Client("f=geojson")
         with pytest.raises(Busy, match="2 downloads"):
             await made.give(late.scope, late.receive, late.send, "buildings")
+        greedy = Client("f=geojson", address="a")
+        with pytest.raises(Busy, match="your address"):
+            await made.give(greedy.scope, greedy.receive, greedy.send, "buildings")
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

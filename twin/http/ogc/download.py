@@ -12,6 +12,7 @@ import contextlib
 import logging
 import os
 import re
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -35,6 +36,7 @@ from twin.jobs.kept import Held, Made
 from twin.jobs.taking import FileTaker, PipeTaker
 from twin.jobs.works import download
 from twin.jobs.works.download import localized
+from twin.load import NoShare, Shares
 
 if TYPE_CHECKING:
     from twin.catalogue.view import View
@@ -45,8 +47,12 @@ log = logging.getLogger("twin")
 #: How long a download waits for its turn.
 PLACE_SECONDS = 5.0
 FILE_PIECE = 1 << 20
+#: Downloads without a key that run or wait.
+KEYLESS = 100
 #: A client that takes nothing for so long is gone.
 STALLED_SECONDS = 60.0
+#: A place is not held for a client that takes less than so many bytes a second, after a while.
+LEAST_RATE, GRACE_SECONDS = 32_768, 20.0
 #: A download keeps a moment of the store alive, so it must end.
 MOST_SECONDS = 3600.0
 #: What stands in no file name, and the most characters of one: at three bytes each it fits into a folder.
@@ -68,15 +74,23 @@ class _Answer:
 
     send: Send
     headers: Headers
+    address: str
     begun: bool = False
+    #: How long the client has had us wait, and for how many bytes.
+    waited: float = 0.0
+    size: int = 0
 
     async def begin(self, *more: tuple[bytes, bytes], status: int = 200) -> None:
         self.begun = True
         await answers.start(self.send, status, [*self.headers, *more])
 
     async def give(self, body: bytes, *, more: bool) -> None:
-        async with asyncio.timeout(STALLED_SECONDS):
+        allowed = GRACE_SECONDS + self.size / LEAST_RATE - self.waited
+        begun = time.monotonic()
+        async with asyncio.timeout(min(STALLED_SECONDS, allowed + len(body) / LEAST_RATE)):
             await self.send({"type": "http.response.body", "body": body, "more_body": more})
+        self.waited += time.monotonic() - begun
+        self.size += len(body)
 
 
 class Download:
@@ -84,6 +98,8 @@ class Download:
 
     def __init__(self, city: City) -> None:
         self._city = city
+        # without a key nobody has all places: the pool's are for all
+        self._places = Shares(KEYLESS, download.PLACES - 1, "downloads", free=0)
 
     async def give(self, scope: Scope, receive: Receive, send: Send, layer_id: str) -> None:
         """Answer GET or HEAD. Raises NotFound, BadParameter, NotAcceptable, TooLarge, Busy, Unavailable,
@@ -106,7 +122,8 @@ class Download:
         title = negotiate.text(layer.title, lang, layer.id)
         # before HTTP/1.1 nothing but its length tells whether an answer is whole
         piped = form.streamed and scope.get("http_version") != "1.0"
-        answer = _Answer(send, _headers(localized(layer, query, lang, title), form, query.crs))
+        headers = _headers(localized(layer, query, lang, title), form, query.crs)
+        answer = _Answer(send, headers, respond.client(city, scope))
         given = download.Input(
             layer.id, layer.generation, title, list(pairs), form.name, lang, False, False,
             download.MOST_FEATURES, download.MOST_BYTES, scratch.RESERVE_BYTES,
@@ -150,7 +167,7 @@ class Download:
         async def make() -> Made:
             taker = FileTaker()
             try:
-                async with self._job(given, caller, taker, receive) as job:
+                async with self._job(given, caller, taker, receive, answer.address) as job:
                     await job.result()
             except BaseException:
                 taker.close()
@@ -167,7 +184,8 @@ class Download:
         taker = PipeTaker()
         try:
             with self._told(answer, given.layer):
-                async with asyncio.timeout(MOST_SECONDS), self._job(given, caller, taker, receive) as job:
+                job_ = self._job(given, caller, taker, receive, answer.address)
+                async with asyncio.timeout(MOST_SECONDS), job_ as job:
                     await _stream(answer, taker, job)
         finally:
             taker.close()
@@ -185,6 +203,8 @@ class Download:
             if not answer.begun:
                 raise Unavailable(f"this download takes too long; {download.ASK_FOR_LESS}") from None
             log.warning("a download of layer %s broke off: its client is too slow", layer_id)
+        except NoShare:
+            raise
         except Busy as error:
             raise Busy(
                 f"{download.PLACES} downloads are being made at this moment; try again soon"
@@ -196,9 +216,24 @@ class Download:
 
     @asynccontextmanager
     async def _job(
-        self, given: download.Input, caller: Caller, taker: PipeTaker | FileTaker, receive: Receive
+        self,
+        given: download.Input,
+        caller: Caller,
+        taker: PipeTaker | FileTaker,
+        receive: Receive,
+        address: str,
     ) -> AsyncIterator[Job]:
         """The job, ended with the block, and when the client goes away or the server stops."""
+        with contextlib.ExitStack() as share:
+            if caller.name is None:
+                share.enter_context(self._places.place(address))
+            async with self._shared(given, caller, taker, receive) as job:
+                yield job
+
+    @asynccontextmanager
+    async def _shared(
+        self, given: download.Input, caller: Caller, taker: PipeTaker | FileTaker, receive: Receive
+    ) -> AsyncIterator[Job]:
         jobs = self._city.jobs
         told: dict[str, Any] = msgspec.to_builtins(given)
         job = await jobs.start(download.WORK.id, told, caller, patience=PLACE_SECONDS, taker=taker)

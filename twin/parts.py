@@ -1,0 +1,132 @@
+"""The parts of a server that can fail by themselves, and how each is now.
+
+A part that is ``failed`` keeps everybody from something that is read; one that is ``degraded`` is served
+with less: without writing, without a file that could be made again, or after something was put right that
+the operator must know of."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from layers.errors import TwinError
+from twin.live import times
+
+if TYPE_CHECKING:
+    from twin.city import City
+
+log = logging.getLogger("twin")
+
+type Status = Literal["ok", "degraded", "failed"]
+#: With less room on the disk than this, a city's writes are soon refused.
+LOW_BYTES = 256 << 20
+#: How often the log is told of a part whose state has changed.
+WATCH_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """How one part is; ``reason`` where it is not ok. Never a path: anybody may read it."""
+
+    status: Status = "ok"
+    reason: str | None = None
+
+    def told(self) -> dict[str, str]:
+        """As JSON."""
+        return {"status": self.status} | ({"reason": self.reason} if self.reason else {})
+
+
+OK = Part()
+
+
+def of(city: City) -> dict[str, Part]:
+    """Every part but the store, by name. Blocks for a moment: it looks at the disk."""
+    return {
+        "room": _room(city),
+        "live": _live(city),
+        "writer": _writer(city),
+        "derived": _derived(city),
+        "keys": _keys(city),
+        "clock": _clock(),
+    }
+
+
+def _room(city: City) -> Part:
+    try:
+        free = shutil.disk_usage(city.folder).free
+    except OSError as error:
+        return Part("degraded", f"the city folder cannot be looked at: {error.strerror}")
+    if free >= LOW_BYTES:
+        return OK
+    return Part("degraded", f"less than {LOW_BYTES >> 20} MB of room are left for the city folder")
+
+
+def _live(city: City) -> Part:
+    try:
+        with city.live.file.reading() as conn:
+            conn.execute("SELECT count(*) FROM datastream").fetchone()
+    except TwinError as error:
+        return Part("failed", str(error))
+    told = city.live.file.told
+    return OK if told is None else Part("degraded", told)
+
+
+def _writer(city: City) -> Part:
+    if city.live.read_only:
+        return Part("degraded", "the city folder cannot be written: live data is served for reading only")
+    if city.live.ingest.failing is not None:
+        return Part("degraded", "live data could not be stored when it was tried last")
+    return OK
+
+
+def _derived(city: City) -> Part:
+    folder = city.folder / "derived"
+    if os.access(folder if folder.exists() else city.folder, os.W_OK):
+        return OK
+    return Part("degraded", "derived files cannot be written: columns are kept in memory")
+
+
+def _keys(city: City) -> Part:
+    try:
+        if city.keys.names():
+            return OK
+    except TwinError as error:
+        return Part("degraded", str(error))
+    return Part("degraded", "there is no key: nobody may write")
+
+
+def _clock() -> Part:
+    leap = times.CLOCK.leap
+    if not leap:
+        return OK
+    return Part("degraded", f"the clock was set by {leap:+.0f} s: live data goes on by the time before")
+
+
+async def watch(city: City) -> None:
+    """Tell the log of each change of a part, until cancelled."""
+    before: Mapping[str, Part] = {}
+    while True:
+        try:
+            now = await city.run(of, city)
+        except TwinError:
+            now = dict(before)
+        tell(before, now)
+        before = now
+        await asyncio.sleep(WATCH_SECONDS)
+
+
+def tell(before: Mapping[str, Part], now: Mapping[str, Part]) -> None:
+    """Log what has changed; what is told elsewhere (live data, its writer) is not told twice."""
+    for name, part in now.items():
+        was = before.get(name, OK)
+        if name in ("live", "writer", "clock") or was.status == part.status:
+            continue
+        if part.status == "ok":
+            log.warning("%s: in order again", name)
+        else:
+            log.warning("%s: %s", name, part.reason)
