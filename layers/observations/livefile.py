@@ -27,9 +27,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from layers.errors import ReadOnly, Unavailable
+from layers import damage
+from layers.errors import Busy, ReadOnly, Unavailable
 from layers.observations import rescue
 from layers.observations.tables import FORMAT, SCHEMA
+from layers.store import cancellation
 
 log = logging.getLogger("twin")
 
@@ -148,7 +150,7 @@ class LiveFile:
                     self._refuse_format(conn)
                 return reason
         except sqlite3.Error as error:
-            if rescue.is_damage(error):
+            if damage.is_damage(error):
                 return "it cannot be opened"
             raise Unavailable("live.gpkg cannot be opened now: another program holds it") from error
 
@@ -168,7 +170,7 @@ class LiveFile:
             return
         if not self._path.exists() or self._folded_number() in mark["folded"]:
             return
-        kept = rescue.free_name(log_file, "foreign")
+        kept = damage.free_name(log_file, "foreign")
         log_file.rename(kept)
         self._tell(f"live.gpkg was replaced: the log of the file before it is kept as {kept.name}")
 
@@ -223,7 +225,7 @@ class LiveFile:
 
     def _overwritten(self) -> None:
         """The file has the contents of another: the log that lies beside it is not of those."""
-        kept = rescue.free_name(self._path, "replaced")
+        kept = damage.free_name(self._path, "replaced")
         for end in ("-wal", "-shm"):
             with contextlib.suppress(FileNotFoundError):
                 os.rename(f"{self._path}{end}", f"{kept}{end}")
@@ -244,7 +246,7 @@ class LiveFile:
             with contextlib.closing(self._plain("?mode=ro")) as conn:
                 return rescue.damage(conn, now.size) is None
         except sqlite3.Error as error:
-            if rescue.is_damage(error):
+            if damage.is_damage(error):
                 return False
             raise
 
@@ -277,7 +279,7 @@ class LiveFile:
                 with contextlib.suppress(sqlite3.Error), contextlib.closing(self._plain("?mode=ro")) as conn:
                     taken = rescue.take_over(conn, target)
         there = self._path.exists()
-        kept = rescue.aside(self._path, "damaged" if there else "left")
+        kept = damage.aside(self._path, "damaged" if there else "left")
         # SQLite folds no log into a file that has moved, so what is kept stays as it is
         self._close()
         part.replace(self._path)
@@ -288,7 +290,7 @@ class LiveFile:
 
     def _adopt(self) -> None:
         """Another file lies there: it is the one from now on; what the one before held is kept."""
-        kept = rescue.free_name(self._path, "replaced")
+        kept = damage.free_name(self._path, "replaced")
         with contextlib.closing(rescue.make(kept)) as target:
             rescue.take_over(self._keep, target)
         mark, log_file = self._kept_mark(), Path(f"{self._path}-wal")
@@ -363,19 +365,25 @@ class LiveFile:
     def reading(self) -> Iterator[sqlite3.Connection]:
         """This thread's reading connection inside one snapshot.
 
-        Raises Unavailable when the statements together take longer than 5 s, or the file is damaged."""
+        Raises Unavailable when the statements together take longer than 5 s, or the file is damaged, Busy
+        when nobody waits any more (:mod:`layers.store.cancellation`)."""
         deadline = time.monotonic() + READ_SECONDS
         conn: sqlite3.Connection | None = None
         self._begin_reading()
         try:
             conn = self._reader()
-            conn.set_progress_handler(lambda: time.monotonic() > deadline, 20_000)
+            stop = cancellation.current()
+            conn.set_progress_handler(
+                lambda: time.monotonic() > deadline or (stop is not None and stop.is_set()), 20_000
+            )
             conn.execute("BEGIN")
             yield conn
         except sqlite3.Error as error:
-            if rescue.is_damage(error):
+            if damage.is_damage(error):
                 self.suspect()
                 raise Unavailable(DAMAGED) from error
+            if cancellation.is_stopped():
+                raise Busy("nobody waits any more for what was read") from error
             if time.monotonic() > deadline and isinstance(error, sqlite3.OperationalError):
                 raise Unavailable(f"the query took longer than {READ_SECONDS:g} s: narrow it") from error
             raise

@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
+from layers.damage import is_damage
 from layers.observations.tables import FORMAT, SCHEMA
 
 #: Files beyond this many bytes are not walked whole when they are opened: a second of reading.
 WALKED = 256 * 2**20
-#: What a file without use answers (sqlite.org/rescode.html).
-_DAMAGED = frozenset(
-    {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN}
-)
-_OPTIONAL = ("-wal", "-shm")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +21,6 @@ class Taken:
 
     rows: int
     whole: bool
-
-
-def is_damage(error: sqlite3.Error) -> bool:
-    """Whether an error says that the file is damaged, rather than locked, full or asked something wrong."""
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED
 
 
 def damage(conn: sqlite3.Connection, size: int) -> str | None:
@@ -103,18 +92,3 @@ def _until_broken(
         broken.append(error)
     finally:
         source.text_factory = str
-
-
-def aside(path: Path, why: str) -> str:
-    """Move a file and its log out of the way; the name under which it is kept. Raises OSError."""
-    kept = free_name(path, why)
-    for end in ("", *_OPTIONAL):
-        with contextlib.suppress(FileNotFoundError):
-            os.rename(f"{path}{end}", f"{kept}{end}")
-    return kept.name
-
-
-def free_name(path: Path, why: str) -> Path:
-    """A name beside the file that says what it is and since when."""
-    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%f")[:-3]
-    return path.with_name(f"{path.name}.{why}-{stamp}Z")

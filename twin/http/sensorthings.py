@@ -10,6 +10,7 @@ import orjson
 
 from layers.observations.series import Observation
 from twin.access import caller
+from twin.access.caller import Caller
 from twin.city import City
 from twin.http import answers, respond, sensorthings_paths
 from twin.http.context import Context, Link, link
@@ -88,7 +89,8 @@ class SensorThings:
         if not rest:
             await self.root(scope, receive, send)
             return
-        media, body = await self._city.run(self._read, rest, pairs, self._base(scope))
+        gone = partial(respond.gone, receive)
+        media, body = await self._city.sense(self._read, rest, pairs, self._base(scope), gone=gone)
         if body is None:
             await answers.send(send, 204, b"", [answers.FRESH])
         else:
@@ -103,24 +105,24 @@ class SensorThings:
     async def create(self, scope: Scope, receive: Receive, send: Send, resource: str) -> None:
         """A new entity: 201 with its address. Raises BadBody, NotFound, WrongMethod."""
         rest = _checked(scope, resource)
-        caller.require(scope, "observe")
+        caller.require(scope, "observe", "configure")
         respond.query_map(scope, ())
         body = await respond.json_body(scope, receive, ENTITY_BYTES, JSON)
-        base = self._base(scope)
-        quick = self._things.lone(rest, body)
+        base, who = self._base(scope), caller.of(scope)
+        quick = self._things.lone(rest, body, who)
         if quick is not None:
             entity = OBSERVATIONS
-            made = (await self._city.live.ingest.put(lambda tx: tx.append([quick])))[0]
-            answer = orjson.dumps(observation(base, made, quick))
+            made, late = await self._city.live.ingest.put(partial(_append, quick))
+            answer = orjson.dumps(observation(base, made, quick, late=late))
         else:
-            entity, made = await self._city.live.ingest.put(partial(self._create, rest, body))
+            entity, made = await self._city.live.ingest.put(partial(self._create, rest, body, who))
             answer = await self._city.run(self._made, entity.set, made, base)
         location = (b"location", f"{base}/{entity.set}({made})".encode())
         await answers.send(send, 201, answer, [answers.JSON, answers.FRESH, location])
 
-    def _create(self, rest: str, body: object, tx: Transaction) -> tuple[Any, int]:
+    def _create(self, rest: str, body: object, who: Caller, tx: Transaction) -> tuple[Any, int]:
         target = paths.resolve(tx.conn, rest)
-        return target.entity, Writer(self._city.live, tx).create(target, body)
+        return target.entity, Writer(self._city.live, tx, who).create(target, body)
 
     def _made(self, name: str, id_: int, base: str) -> bytes:
         return orjson.dumps(self._things.entity(name, id_, base))
@@ -128,17 +130,18 @@ class SensorThings:
     async def change(self, scope: Scope, receive: Receive, send: Send, resource: str) -> None:
         """Some properties of an entity anew. Raises BadBody, NotFound, WrongMethod."""
         rest = _checked(scope, resource)
-        caller.require(scope, "observe")
+        caller.require(scope, "configure")
         respond.query_map(scope, ())
         body = await respond.json_body(scope, receive, ENTITY_BYTES, JSON, MERGE_PATCH)
-        entity, id_ = await self._city.live.ingest.put(partial(self._change, rest, body))
+        changing = partial(self._change, rest, body, caller.of(scope))
+        entity, id_ = await self._city.live.ingest.put(changing)
         answer = await self._city.run(self._made, entity.set, id_, self._base(scope))
         await answers.send(send, 200, answer, [answers.JSON, answers.FRESH])
 
-    def _change(self, rest: str, body: object, tx: Transaction) -> tuple[Any, int]:
+    def _change(self, rest: str, body: object, who: Caller, tx: Transaction) -> tuple[Any, int]:
         target = paths.resolve(tx.conn, rest)
         assert target.id is not None  # by the form of the path
-        Writer(self._city.live, tx).patch(target.entity, target.id, body)
+        Writer(self._city.live, tx, who).patch(target.entity, target.id, body)
         return target.entity, target.id
 
     async def create_observations(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -146,15 +149,21 @@ class SensorThings:
         caller.require(scope, "observe")
         respond.query_map(scope, ())
         raw = await respond.body_of(scope, receive, ARRAY_BYTES, JSON)
-        rows = await self._city.run(self._rows, raw)
+        rows = await self._city.run(self._rows, raw, caller.of(scope))
         good = [row for row in rows if isinstance(row, Observation)]
         ids = iter(await self._city.live.ingest.put(lambda tx: tx.append(good), len(good)) if good else [])
         link = f"{self._base(scope)}/Observations("
         answer = [row if isinstance(row, str) else f"{link}{next(ids)})" for row in rows]
         await answers.send(send, 201, orjson.dumps(answer), [answers.JSON, answers.FRESH])
 
-    def _rows(self, raw: bytes) -> list[Observation | str]:
-        return self._things.rows(respond.read_json(raw))
+    def _rows(self, raw: bytes, who: Caller) -> list[Observation | str]:
+        return self._things.rows(respond.read_json(raw), who)
+
+
+def _append(one: Observation, tx: Transaction) -> tuple[int, bool]:
+    """Keep one observation: its id, and whether it came late."""
+    (made,) = tx.append([one])
+    return made, made in tx.late
 
 
 def _checked(scope: Scope, resource: str) -> str:

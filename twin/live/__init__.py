@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from layers.observations.livefile import LiveFile
 from layers.observations.series import Latest
-from twin.live import registry, themes
+from twin.live import registry, themes, times
 from twin.live.bus import Bus
 from twin.live.ingest import Ingest, Transaction
 from twin.live.registry import Stream
@@ -35,7 +35,7 @@ class Live:
         self.file = LiveFile(folder)
         self.streams: dict[int, Stream] = {}
         self._lock = threading.Lock()
-        self.ingest = Ingest(self.file, self._step, self._moved, self._renewed)
+        self.ingest = Ingest(self.file, self._step, self._moved, self._renewed, now_ms)
         with self.file.reading() as conn:
             self._fill(registry.read(conn, self.themes))
         self._stop = threading.Event()
@@ -49,6 +49,8 @@ class Live:
     def start(self) -> None:
         """Start the writer and the watch for silent sensors."""
         self.ingest.start()
+        # the file may hold values of a time to come, of a clock that was wrong
+        self.ingest.look()
         self._watch = threading.Thread(target=self._watch_silence, name="live-stale", daemon=True)
         self._watch.start()
 
@@ -136,8 +138,8 @@ class Live:
 
     def _watch_silence(self) -> None:
         while not self._stop.wait(STALE_CHECK_SECONDS):
-            if self.file.changed():
-                self.ingest.look()
             now = now_ms()
+            if self.file.changed() or self.ingest.series.due(now) or times.CLOCK.believed():
+                self.ingest.look()
             with self._lock:
                 self._publish([s for s in self.streams.values() if s.judge(now)])

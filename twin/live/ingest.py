@@ -17,10 +17,10 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
+from layers.damage import is_damage
 from layers.errors import Busy, TwinError, Unavailable
-from layers.observations import rescue
 from layers.observations.livefile import LiveFile
-from layers.observations.series import Latest, Observation, Series, Step
+from layers.observations.series import ALWAYS, Latest, Observation, Series, Step
 
 log = logging.getLogger("twin")
 
@@ -38,14 +38,19 @@ class Transaction:
 
     conn: sqlite3.Connection
     series: Series
+    #: The moment (ms) after which a value is not due yet.
+    now: int = ALWAYS
     moved: dict[int, Latest] = field(default_factory=dict)
+    #: The ids of observations that were older than the newest when they came.
+    late: set[int] = field(default_factory=set)
     settle: list[Callable[[], None]] = field(default_factory=list)
     after: list[Callable[[], None]] = field(default_factory=list)
 
     def append(self, rows: Iterable[Observation]) -> list[int]:
         """Keep observations; their ids, in order."""
-        done = self.series.append(self.conn, rows)
+        done = self.series.append(self.conn, rows, self.now)
         self.moved.update(done.moved)
+        self.late |= done.late
         return done.ids
 
 
@@ -62,7 +67,8 @@ class _Job:
 class Ingest:
     """The writer thread. ``moved`` is called after each commit, before its acknowledgement, with the
     datastreams that moved; what it returns is called behind the acknowledgement. ``renewed`` is called when
-    the file was opened anew: whatever memory holds of it is of another."""
+    the file was opened anew: whatever memory holds of it is of another. ``clock`` gives the moment (ms) after
+    which a value is not due yet."""
 
     def __init__(
         self,
@@ -70,6 +76,7 @@ class Ingest:
         step: Step,
         moved: Callable[[dict[int, Latest]], Callable[[], None]],
         renewed: Callable[[], None] = lambda: None,
+        clock: Callable[[], int] = lambda: ALWAYS,
     ) -> None:
         self._file = file
         self._step = step
@@ -77,8 +84,11 @@ class Ingest:
             self.series = Series(conn, step)
         self._moved = moved
         self._renewed = renewed
+        self._clock = clock
         #: Why nothing can be stored now, None where it can.
         self.failing: str | None = None
+        #: Commits, and rows committed, since the start.
+        self.commits = self.rows = 0
         self._poked = False
         self._jobs: deque[_Job] = deque()
         self._rows = 0
@@ -121,6 +131,11 @@ class Ingest:
         """Queue work and wait until it is committed. Raises as :meth:`submit`, and what work raised."""
         return await asyncio.shield(asyncio.wrap_future(self.submit(work, rows)))
 
+    @property
+    def waiting(self) -> int:
+        """Jobs that wait for their commit."""
+        return len(self._jobs)
+
     def look(self) -> None:
         """Have the writer see whether the file is still the one it opened, also while nothing is written."""
         with self._ready:
@@ -131,7 +146,7 @@ class Ingest:
         while (group := self._take()) is not None:
             if self._file.changed() and not self._renew():
                 self._fail(group)
-            elif group:
+            elif group or self.series.due(self._clock()) or self.series.ahead_of(self._clock()):
                 self._write(self._file.writer(), group)
 
     def _take(self) -> list[_Job] | None:
@@ -171,15 +186,20 @@ class Ingest:
             job.future.set_exception(Unavailable("the data could not be stored now: try again"))
 
     def _write(self, conn: sqlite3.Connection, group: list[_Job]) -> None:
-        tx = Transaction(conn, self.series)
+        tx = Transaction(conn, self.series, self._clock())
         answers: list[tuple[_Job, Any, BaseException | None]] = []
         try:
             conn.execute("BEGIN IMMEDIATE")
+            if not group:
+                # looked at when nothing is written: to ask each time would cost a walk over all
+                tx.moved.update(self.series.set_back(conn, tx.now))
+            if self.series.due(tx.now):
+                tx.moved.update(self.series.fall_due(conn, tx.now))
             answers.extend(self._one(tx, job) for job in group)
             conn.execute("COMMIT")
         except sqlite3.Error as error:
             self._failed(str(error))
-            if rescue.is_damage(error):
+            if is_damage(error):
                 self._file.suspect()
             with contextlib.suppress(sqlite3.Error):
                 if conn.in_transaction:
@@ -193,6 +213,8 @@ class Ingest:
             self._fail(group)
             return
         self.failing = None
+        self.commits += 1
+        self.rows += sum(job.rows for job in group)
         self.series.committed()
         self._guarded(tx.settle)
         if tx.moved:
@@ -215,7 +237,7 @@ class Ingest:
         except Exception as error:
             if isinstance(error, sqlite3.OperationalError):
                 raise
-            if isinstance(error, sqlite3.Error) and rescue.is_damage(error):
+            if isinstance(error, sqlite3.Error) and is_damage(error):
                 raise
             tx.conn.execute("ROLLBACK TO job")
             tx.conn.execute("RELEASE job")

@@ -44,6 +44,7 @@ class Stream:
     lat: float | None
     rule: Rule
     feature: int | None
+    thing: int = 0
     value: float | int | None = None
     time: int | None = None
     raised: int = 0
@@ -51,8 +52,10 @@ class Stream:
 
     def take(self, last: Latest | None) -> None:
         """The newest value as kept."""
-        if last is not None:
-            self.value, self.time, self.raised = last.number, last.time, last.raised
+        if last is None:
+            return
+        time = last.time if last.id else None
+        self.value, self.time, self.raised = last.number, time, last.raised
 
     def judge(self, now: int) -> bool:
         """Work out the state at a moment (ms); whether it changed."""
@@ -100,7 +103,7 @@ def _parts(ids: list[int], size: int = 500) -> Iterable[list[int]]:
 
 
 def _stream(row: tuple[Any, ...], themes: Themes) -> Stream:
-    id_, name, kind, unit, properties, _thing, prop, definition, thing_properties, location, foi = row
+    id_, name, kind, unit, properties, thing_id, prop, definition, thing_properties, location, foi = row
     own: dict[str, Any] = orjson.loads(properties) if properties else {}
     thing: dict[str, Any] = orjson.loads(thing_properties) if thing_properties else {}
     key = themes.property_of(prop, definition)
@@ -123,4 +126,5 @@ def _stream(row: tuple[Any, ...], themes: Themes) -> Stream:
         lat=at[1] if at else None,
         rule=rule,
         feature=foi,
+        thing=thing_id,
     )

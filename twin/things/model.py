@@ -62,6 +62,17 @@ class Entity:
         return next((n for n in self.navs if n.name == name), None)
 
 
+# an observation that came late says so among its parameters
+_PARAMETERS = (
+    "CASE WHEN {a}.n < 4294967296 THEN json_extract({a}.extra, '$.parameters') "
+    "ELSE json_set(coalesce(json_extract({a}.extra, '$.parameters'), '{}'), '$.late', json('true')) END"
+)
+_WITH_LATE = (
+    "CASE WHEN {a}.n < 4294967296 THEN {a}.extra ELSE json_set(coalesce({a}.extra, '{}'), '$.parameters', "
+    "json_set(coalesce(json_extract({a}.extra, '$.parameters'), '{}'), '$.late', json('true'))) END"
+)
+
+
 def _text(name: str, required: bool = True) -> Prop:
     return Prop(name, required=required)
 
@@ -176,7 +187,7 @@ _ALL = (
             Prop("result", "result", ("{a}.num", "{a}.txt"), required=True),
             Prop("resultQuality", "extra", ("json_extract({a}.extra, '$.resultQuality')", "{a}.extra")),
             Prop("validTime", "extra", ("json_extract({a}.extra, '$.validTime')", "{a}.extra")),
-            Prop("parameters", "extra", ("json_extract({a}.extra, '$.parameters')", "{a}.extra")),
+            Prop("parameters", "extra", (_PARAMETERS, _WITH_LATE)),
         ),
         (
             _one("Datastream", "Datastreams", "ds"),

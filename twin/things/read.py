@@ -155,11 +155,11 @@ class Reader:
         ]
 
 
-def observation(base: str, id_: int, kept: Observation) -> dict[str, Any]:
+def observation(base: str, id_: int, kept: Observation, *, late: bool = False) -> dict[str, Any]:
     """An observation as :class:`Reader` would give it back, from what was just kept: a read less."""
     link = f"{base}/Observations({id_})"
     end = None if kept.end == kept.time else kept.end
-    found = {
+    found: dict[str, Any] = {
         "@iot.id": id_,
         "@iot.selfLink": link,
         "phenomenonTime": times.interval(kept.time, end),
@@ -167,6 +167,8 @@ def observation(base: str, id_: int, kept: Observation) -> dict[str, Any]:
         "result": kept.number if kept.text is None else orjson.Fragment(kept.text),
     }
     found |= orjson.loads(kept.extra) if kept.extra else {}
+    if late:
+        found["parameters"] = {**found.get("parameters", {}), "late": True}
     found["Datastream@iot.navigationLink"] = f"{link}/Datastream"
     found["FeatureOfInterest@iot.navigationLink"] = f"{link}/FeatureOfInterest"
     return found

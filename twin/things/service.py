@@ -13,7 +13,9 @@ from typing import Any
 
 from layers.errors import BadBody, BadParameter
 from layers.observations.series import Observation
+from twin.access.caller import Caller
 from twin.live import Live
+from twin.live.registry import Stream
 from twin.live.times import now_ms
 from twin.things import observe, options, paths
 from twin.things.model import SETS, Prop
@@ -63,9 +65,9 @@ class Things:
         with self._live.file.reading() as conn:
             return Reader(conn, base).one(SETS[name], id_, options.Options())
 
-    def lone(self, path: str, body: Any) -> Observation | None:
+    def lone(self, path: str, body: Any, who: Caller) -> Observation | None:
         """A lone observation of a known datastream, checked without the database; None for all else.
-        Raises BadBody."""
+        Raises BadBody, NotAllowed."""
         if not isinstance(body, dict) or body.get("FeatureOfInterest") is not None:
             return None
         if path == "Observations":
@@ -78,13 +80,22 @@ class Things:
         stream = self._live.streams.get(id_)
         if stream is None and path == "Observations":
             raise BadBody(f"Datastream: no Datastream {id_}")
-        return observe.decode(body, stream, now_ms()) if stream else None
+        if stream is None:
+            return None
+        who.check("observe", stream.thing, id_)
+        return observe.decode(body, stream, now_ms())
 
-    def rows(self, body: Any) -> list[Observation | str]:
+    def rows(self, body: Any, who: Caller) -> list[Observation | str]:
         """The rows of a data array (OGC 18-088 clause 12.2): observations, and of bad ones the reason.
         Raises BadBody."""
         streams = self._live.streams
-        rows = observe.decode_arrays(body, streams.get, now_ms())
+
+        def find(id_: int) -> Stream | None:
+            stream = streams.get(id_)
+            who.check("observe", stream.thing if stream else None, id_)
+            return stream
+
+        rows = observe.decode_arrays(body, find, now_ms())
         # the feature that a datastream stands at is known; only one a row names itself is looked up
         asked = {
             row.feature

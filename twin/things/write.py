@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from layers.errors import BadBody, NotFound, shown
+from twin.access.caller import Caller
 from twin.live import Live, registry, times
 from twin.live.ingest import Transaction
 from twin.live.registry import first_position
@@ -39,6 +40,7 @@ class Writer:
 
     live: Live
     tx: Transaction
+    who: Caller
     told: set[int] = field(default_factory=set)
 
     @property
@@ -47,7 +49,9 @@ class Writer:
         return self.tx.conn
 
     def create(self, target: Target, body: object) -> int:
-        """POST to a set, or to a set below an entity. Raises BadBody, NotFound."""
+        """POST to a set, or to a set below an entity. Raises BadBody, NotFound, NotAllowed."""
+        if target.entity is not OBSERVATIONS:
+            self._configures(*((target.parent.entity, target.parent.id) if target.parent else (None, 0)))
         preset: dict[str, int] = {}
         linked: Target | None = None
         if target.parent is not None:
@@ -63,7 +67,8 @@ class Writer:
         return new
 
     def patch(self, entity: Entity, id_: int, body: object) -> None:
-        """PATCH: the properties named replace those kept. Raises BadBody."""
+        """PATCH: the properties named replace those kept. Raises BadBody, NotAllowed."""
+        self._configures(entity, id_)
         if not isinstance(body, dict) or not body:
             raise BadBody("an object with the properties to change is required")
         columns: dict[str, object] = {}
@@ -72,11 +77,19 @@ class Writer:
             if prop is None or prop.derived:
                 raise BadBody(f"{shown(name)}: cannot be changed here")
             columns[prop.name] = _column(prop, value)
-        self._check(entity, body)
+        self._check(entity, self._placed(entity, id_) | body)
         names = ", ".join(f"{name} = ?" for name in columns)
         self.conn.execute(f"UPDATE {entity.table} SET {names} WHERE id = ?", (*columns.values(), id_))  # noqa: S608
         self._affect(entity, id_)
         self._tell()
+
+    def _configures(self, entity: Entity | None, id_: int) -> None:
+        """Whether the caller may say what this, or what is made below it, is. Raises NotAllowed."""
+        thing, stream = (id_ if entity is SETS[name] else None for name in ("Things", "Datastreams"))
+        if stream is not None:
+            row = self.conn.execute("SELECT thing FROM datastream WHERE id = ?", (stream,)).fetchone()
+            thing = row[0] if row else None
+        self.who.check("configure", thing, stream)
 
     def _create(self, entity: Entity, body: object, preset: Mapping[str, int], depth: int) -> int:
         if not isinstance(body, dict):
@@ -86,8 +99,8 @@ class Writer:
         if entity is OBSERVATIONS:
             return self._observation(body, preset, depth)
         self._known(entity, body)
-        self._check(entity, body)
         columns = {prop.name: _column(prop, body.get(prop.name)) for prop in entity.props if not prop.derived}
+        self._check(entity, body)
         for nav in entity.navs:
             if not nav.many:
                 columns[nav.column] = self._one(entity, nav, body, preset, depth)
@@ -114,8 +127,17 @@ class Writer:
         if missing:
             raise BadBody(f"{entity.single}: {', '.join(missing)} is required")
 
+    def _placed(self, entity: Entity, id_: int) -> dict[str, Any]:
+        """What is kept of where an entity lies: a part that is changed must fit the rest."""
+        place = {"Locations": "location", "FeaturesOfInterest": "feature"}.get(entity.set)
+        if place is None:
+            return {}
+        select = f"SELECT encodingType, {place} FROM {entity.table} WHERE id = ?"  # noqa: S608
+        media, text = self.conn.execute(select, (id_,)).fetchone()
+        return {"encodingType": media, place: orjson.loads(text)}
+
     def _check(self, entity: Entity, body: Mapping[str, Any]) -> None:
-        """Rules beyond the type of one property."""
+        """Rules beyond the type of one property, which was checked before."""
         if entity is DATASTREAMS and isinstance(body.get("properties"), dict):
             override(body["properties"], Rule())
         media = body.get("encodingType")
@@ -211,6 +233,7 @@ class Writer:
         found = registry.read(self.conn, self.live.themes, [ds])
         if not found:
             raise NotFound(f"no Datastream {ds}")
+        self.who.check("observe", found[0].thing, ds)
         feature = preset.get("FeatureOfInterest")
         if body.get("FeatureOfInterest") is not None:
             target = SETS["FeaturesOfInterest"]

@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 from layers.errors import ReadOnly, Unavailable
 from layers.observations import series
 from layers.observations.livefile import LiveFile
-from layers.observations.series import Observation, Series
+from layers.observations.series import ALWAYS, LATE, Observation, Series
 
 
-def fill(file, kept, rows):
+def fill(file, kept, rows, now=ALWAYS):
     conn = file.writer()
     conn.execute("BEGIN IMMEDIATE")
-    done = kept.append(conn, rows)
+    done = kept.append(conn, rows, now)
     conn.execute("COMMIT")
     kept.committed()
     return done
@@ -167,3 +167,90 @@ def test_a_folder_that_cannot_be_written_is_served_for_reading(tmp_path, monkeyp
     assert stored(none) == []
     none.close()
     assert list(empty.iterdir()) == []
+
+
+def test_a_value_of_a_time_to_come_is_kept_and_becomes_the_newest_when_it_is_due(file):
+    """A calm value dated ahead moves nothing and silences no rule; the file remembers it."""
+    seen = []
+
+    def step(datastream, value, raised):
+        seen.append(value)
+        return int(value > 5)
+
+    kept = Series(file.writer(), step)
+    fill(file, kept, [Observation(1, 10, 1.0), Observation(1, 290, 0.0), Observation(2, 300, 7.0)], now=20)
+    assert (kept.latest[1].time, kept.latest[1].count, kept.latest[2].id) == (10, 2, 0)
+    done = fill(file, kept, [Observation(1, 15, 9999.0)], now=20)
+    assert (done.moved[1].number, done.moved[1].raised, done.late) == (9999.0, 1, frozenset())
+    assert fill(file, kept, [Observation(1, 290, 0.0)], now=20).ids == [2], "a redelivery is known"
+    assert not kept.due(289)
+    for series_ in (kept, Series(file.writer(), step)):
+        assert series_.due(290)
+        conn = file.writer()
+        conn.execute("BEGIN IMMEDIATE")
+        moved = series_.fall_due(conn, 290)
+        assert (moved[1].time, moved[1].number, moved[1].raised, moved[1].count) == (290, 0.0, 0, 3)
+        conn.execute("ROLLBACK")
+        series_.rolled_back()
+        assert series_.due(290), "what was rolled back is due again"
+    conn.execute("BEGIN IMMEDIATE")
+    assert set(kept.fall_due(conn, 300)) == {1, 2}
+    conn.execute("COMMIT")
+    kept.committed()
+    assert (kept.latest[2].number, kept.latest[2].count) == (7.0, 1)
+    assert not kept.due(10**9)
+    assert seen == [1.0, 9999.0, 0.0, 0.0, 0.0, 7.0]
+
+
+def test_a_clock_that_was_ahead_leaves_no_newest_value_of_a_time_to_come(file):
+    kept = Series(file.writer(), lambda ds, value, raised: int(value > 5))
+    fill(file, kept, [Observation(1, 10, 9.0), Observation(1, 7200, 1.0), Observation(2, 7300, 1.0)])
+    assert kept.ahead_of(20)
+    conn = file.writer()
+    conn.execute("BEGIN IMMEDIATE")
+    moved = kept.set_back(conn, 20)
+    conn.execute("COMMIT")
+    kept.committed()
+    assert (moved[1].time, moved[1].number, moved[1].raised, moved[1].count) == (10, 9.0, 1, 2)
+    assert moved[2].id == 0
+    assert not kept.ahead_of(20)
+    assert kept.due(7200)
+    assert fill(file, kept, [Observation(1, 30, 3.0)], now=40).moved[1].number == 3.0
+
+
+def test_what_comes_late_bears_a_mark_and_is_known_when_it_comes_again(file):
+    kept = Series(file.writer())
+    fill(file, kept, [Observation(1, 100, 1.0), Observation(1, 100, 2.0)])
+    done = fill(file, kept, [Observation(1, 50, 3.0), Observation(1, 50, 4.0)])
+    assert done.late == set(done.ids)
+    assert fill(file, kept, [Observation(1, 50, 3.0), Observation(1, 50, 4.0)]).ids == done.ids
+    with file.reading() as conn:
+        rows = conn.execute(
+            "SELECT num, n / ?, n % ? FROM observation ORDER BY t, n", (LATE, LATE)
+        ).fetchall()
+    assert rows == [(3.0, 1, 0), (4.0, 1, 1), (1.0, 0, 0), (2.0, 0, 1)]
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(st.integers(1, 2), st.integers(0, 9), st.integers(0, 2)), max_size=25), st.data())
+def test_whatever_the_order_the_newest_is_the_newest_that_is_due(tmp_path_factory, sent, data):
+    file = LiveFile(tmp_path_factory.mktemp("live"))
+    kept = Series(file.writer())
+    now = 0
+    for row in sent:
+        now = max(now, data.draw(st.integers(0, 9)))
+        conn = file.writer()
+        conn.execute("BEGIN IMMEDIATE")
+        kept.fall_due(conn, now)
+        kept.append(conn, [Observation(*row)], now)
+        conn.execute("COMMIT")
+        kept.committed()
+        if data.draw(st.integers(0, 5)) == 0:
+            kept = Series(file.writer())
+    for ds in {row[0] for row in sent}:
+        times = sorted({row for row in sent if row[0] == ds})
+        due = [t for _, t, _ in times if t <= now]
+        last = kept.latest[ds]
+        assert (last.time if last.id else None) == max(due, default=None)
+        assert (last.count, last.first) == (len(times), min(t for _, t, _ in times))
+    file.close()

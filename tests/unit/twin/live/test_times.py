@@ -51,3 +51,50 @@ def test_an_interval_ends_after_it_begins():
 @given(st.integers(times.EARLIEST, times.LATEST - 1))
 def test_every_millisecond_comes_back(ms):
     assert times.parse(times.iso(ms), "t") == ms
+
+
+class Hands:
+    """A wall clock and a steady one, in seconds."""
+
+    def __init__(self):
+        self.wall = self.steady = 1_000_000.0
+        self.clock = times.Clock(lambda: int(self.wall * 1e9), lambda: int(self.steady * 1e9))
+
+    def go(self, seconds, leap=0.0):
+        self.wall += seconds + leap
+        self.steady += seconds
+        return self.clock.now_ms() / 1000
+
+
+@pytest.mark.parametrize("leap", [7200, -3600])
+def test_a_clock_that_leaps_for_a_moment_moves_nothing(leap, caplog):
+    hands = Hands()
+    assert hands.go(5) == 1_000_005
+    assert hands.go(1, leap) == 1_000_006
+    assert hands.clock.leap == pytest.approx(leap)
+    assert hands.go(60) == 1_000_066
+    assert hands.go(1, -leap) == 1_000_067
+    assert (hands.clock.leap, hands.clock.believed()) == (0, False)
+    assert [one.split(":")[0] for one in caplog.messages] == [
+        f"the clock was set by {leap:+} s",
+        "the clock is right again",
+    ]
+
+
+@pytest.mark.parametrize("leap", [7200, -3600])
+def test_a_clock_that_stays_where_it_was_set_is_believed(leap, caplog):
+    hands = Hands()
+    hands.go(1, leap)
+    assert hands.go(300) == 1_000_301
+    assert hands.go(301) == 1_000_602 + leap
+    assert (hands.clock.believed(), hands.clock.believed(), hands.clock.leap) == (True, False, 0)
+    assert hands.go(10) == 1_000_612 + leap
+    assert len(caplog.messages) == 2
+
+
+def test_a_clock_that_drifts_is_followed(caplog):
+    hands = Hands()
+    for _ in range(100):
+        hands.go(60, 0.03)
+    assert hands.go(0) == pytest.approx(hands.wall, abs=0.002)
+    assert not caplog.messages
