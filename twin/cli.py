@@ -215,13 +215,18 @@ def simulate(
 @key_app.command("add")
 def key_add(
     name: str,
-    may: Annotated[list[str] | None, typer.Option(help="edit, observe, incident; all without it.")] = None,
+    may: Annotated[
+        list[str] | None, typer.Option(help="edit, observe, configure, incident; all without it.")
+    ] = None,
+    of: Annotated[
+        list[str] | None, typer.Option(help="Things(3) or Datastreams(7): observe and configure these alone.")
+    ] = None,
     city: CityDir = DEFAULT_CITY,
 ) -> None:
     """Make a key and print it, this once."""
     from twin import verbs
 
-    verbs.key_add(city, name, may)
+    verbs.key_add(city, name, may, of)
 
 
 @key_app.command("list")

@@ -21,7 +21,8 @@ from layers.place import crs_name
 from layers.source import Declared, SeveralLayers, SourceLayer
 from layers.store.base import Store
 from twin import settings, template
-from twin.access.keys import ACTIONS, Keys
+from twin.access.keys import Keys
+from twin.access.rights import ACTIONS, Objects
 from twin.city import unreadable
 
 #: Findings of one rule that are shown; ``--json`` has more.
@@ -168,14 +169,14 @@ def drop(city: Path, layer_id: str, *, ask: Callable[[str], object] | None) -> N
     print(f"Layer {layer_id} is removed.")
 
 
-def key_add(city: Path, name: str, may: list[str] | None) -> None:
+def key_add(city: Path, name: str, may: list[str] | None, of: list[str] | None = None) -> None:
     """Make a key and print it. Raises BadParameter, Exists."""
     settings.load(city)
     actions = [action for action in ACTIONS if may is None or action in may]
     unknown = [action for action in may or () if action not in ACTIONS]
     if unknown:
         raise BadParameter("may", unknown[0], "one of " + ", ".join(ACTIONS))
-    print(Keys(city).add(name, actions))
+    print(Keys(city).add(name, actions, Objects.named(of) if of else None))
 
 
 def key_list(city: Path) -> None:

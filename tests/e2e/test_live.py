@@ -274,7 +274,7 @@ def test_the_simulator_waits_for_a_server_that_is_away(simulated, serve):
     server = serve(simulated)
     port = server.url.rsplit(":", 1)[1]
     # a key of its own: the test's is made anew with each server
-    key = Keys(simulated).add("simulator", ["observe", "incident"])
+    key = Keys(simulated).add("simulator", ["observe", "configure", "incident"])
     with playing(server, "--sensors", "5", "--key", key) as player:
         lines = []
         reader = threading.Thread(target=lambda: lines.extend(player.stdout), daemon=True)

@@ -12,28 +12,34 @@ import binascii
 import hashlib
 import hmac
 import json
+import logging
+import re
 import secrets
 import time
 from collections.abc import Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from layers.errors import Exists, NoKey, NotFound, Unavailable
+from layers.errors import BadParameter, Exists, NoKey, NotFound, Unavailable
 from twin.access import private
+from twin.access.rights import ACTIONS, Action, Objects
 
-type Action = Literal["edit", "observe", "incident"]
-ACTIONS: tuple[Action, ...] = ("edit", "observe", "incident")
 FILE = "keys.json"
+DAMAGED = "the keys of this city cannot be read: its keys.json is damaged"
+_DIGEST = re.compile("[0-9a-f]{64}")
+log = logging.getLogger("twin")
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """Who acts: the key's name, what it may do, and the digest by which it is kept."""
+    """Who acts: the key's name, what it may do, the digest by which it is kept, and the things and
+    datastreams that it may do it to (None: all)."""
 
     name: str
     may: tuple[Action, ...]
     digest: str = field(repr=False)
+    of: Objects | None = None
 
 
 class Keys:
@@ -43,32 +49,32 @@ class Keys:
         self._file = folder / FILE
         self._mtime = -1.0
         self._keys: dict[str, Key] = {}
+        # entries that are none: they are left where they are, and the others hold
+        self._damaged = 0
 
     def names(self) -> list[str]:
-        """The names of all keys."""
-        self._read()
+        """The names of all keys. Raises Unavailable when not all can be read."""
+        self._whole()
         return sorted(key.name for key in self._keys.values())
 
-    def add(self, name: str, may: Iterable[Action] = ACTIONS) -> str:
-        """Make a key and return it; it is shown this once and kept only as a hash. Raises Exists."""
-        self._read()
+    def add(self, name: str, may: Iterable[Action] = ACTIONS, of: Objects | None = None) -> str:
+        """Make a key and return it; it is shown this once and kept only as a hash. Raises Exists, ReadOnly,
+        Unavailable when the file is damaged: it is not written over."""
+        self._whole()
         if name in self.names():
             raise Exists(f"a key named {name!r} exists")
         secret = "twk_" + secrets.token_urlsafe(32)
         digest = _digest(secret)
-        self._keys[digest] = Key(name, tuple(may), digest)
-        self._write()
+        self._write({**self._keys, digest: Key(name, tuple(may), digest, of)})
         return secret
 
     def remove(self, name: str) -> None:
-        """Remove a key. Raises NotFound."""
-        self._read()
+        """Remove a key. Raises NotFound, ReadOnly, Unavailable as :meth:`add`."""
+        self._whole()
         found = [digest for digest, key in self._keys.items() if key.name == name]
         if not found:
             raise NotFound(f"no key named {name!r}")
-        for digest in found:
-            del self._keys[digest]
-        self._write()
+        self._write({digest: key for digest, key in self._keys.items() if digest not in found})
 
     def who(self, scope: Mapping[str, Any] | MutableMapping[str, Any]) -> Key | None:
         """The key a request carries (Bearer, Basic password or X-Api-Key), None without one.
@@ -88,34 +94,66 @@ class Keys:
         for known, key in self._keys.items():
             if hmac.compare_digest(known, digest):
                 return key
+        if self._damaged:
+            # it may be one of those
+            raise Unavailable(DAMAGED)
         return None
+
+    def _whole(self) -> None:
+        self._read()
+        if self._damaged:
+            raise Unavailable(DAMAGED)
 
     def _read(self) -> None:
         try:
             mtime = self._file.stat().st_mtime_ns
         except FileNotFoundError:
-            self._keys, self._mtime = {}, -1.0
+            self._keys, self._mtime, self._damaged = {}, -1.0, 0
             return
         if mtime == self._mtime:
             return
         try:
             rows = json.loads(self._file.read_text("utf-8"))
-            self._keys = {one.digest: one for row in rows if (one := _key(row))}
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise Unavailable("the keys of this city cannot be read: its keys.json is damaged") from error
+        except (OSError, ValueError, RecursionError) as error:
+            raise Unavailable(DAMAGED) from error
+        if not isinstance(rows, list):
+            raise Unavailable(DAMAGED)
+        found = [_key(row) for row in rows]
+        self._keys = {key.digest: key for key in found if key is not None}
+        self._damaged = sum(key is None for key in found)
+        if self._damaged:
+            log.warning(
+                "keys.json: %d of its %d entries are damaged and left alone", self._damaged, len(rows)
+            )
         self._mtime = mtime
 
-    def _write(self) -> None:
+    def _write(self, keys: Mapping[str, Key]) -> None:
         rows = [
             {"name": key.name, "sha256": digest, "may": list(key.may), "written": int(time.time())}
-            for digest, key in self._keys.items()
+            | ({} if key.of is None else {"of": key.of.texts()})
+            for digest, key in keys.items()
         ]
         private.write(self._file, rows)
         self._mtime = -1.0
 
 
-def _key(row: Mapping[str, Any]) -> Key:
-    return Key(row["name"], tuple(row["may"]), row["sha256"])
+def _key(row: object) -> Key | None:
+    """The key that an entry of the file is, None for one that is none."""
+    if not isinstance(row, dict):
+        return None
+    name, may, digest = row.get("name"), row.get("may"), row.get("sha256")
+    if not isinstance(name, str) or not isinstance(digest, str) or _DIGEST.fullmatch(digest) is None:
+        return None
+    if not isinstance(may, list) or not all(isinstance(action, str) for action in may):
+        return None
+    of = row.get("of")
+    if of is not None and (not isinstance(of, list) or not all(isinstance(one, str) for one in of)):
+        return None
+    try:
+        objects = None if of is None else Objects.named(of)
+    except BadParameter:
+        return None
+    return Key(name, tuple(action for action in ACTIONS if action in may), digest, objects)
 
 
 def _digest(secret: str) -> str:

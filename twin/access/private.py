@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from pathlib import Path
@@ -20,4 +21,6 @@ def write(path: Path, value: object) -> None:
             os.fsync(out.fileno())
         part.replace(path)
     except OSError as error:
+        with contextlib.suppress(OSError):
+            part.unlink()
         raise ReadOnly(f"{path.name} cannot be written: {error.strerror}") from error

@@ -15,7 +15,8 @@ from layers.errors import Exists, NotFound
 from layers.store.database import Database
 from layers.store.open import open_store
 from twin import server, settings, template, verbs
-from twin.access.keys import Action, Keys
+from twin.access.keys import Keys
+from twin.access.rights import Action
 
 
 def demo(name: str, folder: Path, host: str, port: int, *, simulator: bool, store: str | None = None) -> None:
@@ -32,8 +33,8 @@ def demo(name: str, folder: Path, host: str, port: int, *, simulator: bool, stor
 
     def ready(url: str) -> None:
         # the city is ours only now: a second demo of the same folder must not take the first one's keys
-        page_key = _fresh_key(folder, "page", ("edit", "observe", "incident"))
-        simulator_key = _fresh_key(folder, "simulator", ("observe", "incident"))
+        page_key = _fresh_key(folder, "page", ("edit", "observe", "configure", "incident"))
+        simulator_key = _fresh_key(folder, "simulator", ("observe", "configure", "incident"))
         print(f"\n  The map of {name}:  {url}/#key={page_key}\n  OGC API:  {url}/ogc\n", flush=True)
         print("  Ctrl-C stops the server" + (" and the simulator." if simulator else "."), flush=True)
         if simulator:

@@ -89,7 +89,8 @@ async def _close(city: City, scope: Scope, send: Send) -> None:
 
 
 def _public(caller: Caller) -> dict[str, object]:
-    return {"name": caller.name, "may": list(caller.may)}
+    of = {} if caller.of is None else {"of": caller.of.texts()}
+    return {"name": caller.name, "may": list(caller.may), **of}
 
 
 def _cookie(city: City, scope: Scope, token: str, seconds: int) -> tuple[bytes, bytes]:

@@ -60,7 +60,11 @@ class Jobs:
 
     async def recover(self) -> None:
         """Begin what was accepted before the server ended."""
-        for record in await self._files.run(self._table.recover):
+        try:
+            left = await self._files.run(self._table.recover)
+        except Unavailable:
+            left = []  # what a damaged table held is told in the log
+        for record in left:
             with contextlib.suppress(NotFound):
                 self._begin(Job(record), registry.find(record.work), None)
 
@@ -227,7 +231,7 @@ class Jobs:
         """Keep a record; a full disk costs the record, not the job."""
         try:
             await self._files.run(self._table.put, record)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, Unavailable) as error:
             log.warning("the record of a job could not be kept: %s", error)
 
 

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import sqlite3
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
+
+from layers.damage import aside, is_damage
+from layers.errors import Unavailable
+
+log = logging.getLogger("twin")
 
 #: As OGC API - Processes Part 1 (OGC 18-062r2), clause 7.12, names them.
 type State = Literal["accepted", "running", "successful", "failed", "dismissed"]
@@ -56,16 +64,14 @@ class Table:
 
     def __init__(self, folder: Path) -> None:
         self._lock = threading.Lock()
-        try:
-            self._con = _open(str(folder / FILE))
-        except sqlite3.OperationalError:
-            self._con = _open(":memory:")
+        self._path = folder / FILE
+        self._con, self._inode = self._opened()
 
     def put(self, record: Record) -> None:
         """Keep a record as it is now. Raises sqlite3.Error when the disk does not take it."""
         row = record.id, record.created, record.state, msgspec.json.encode(record).decode()
-        with self._lock, self._con:
-            self._con.execute("INSERT OR REPLACE INTO job VALUES (?, ?, ?, ?)", row)
+        with self._connected() as con, con:
+            con.execute("INSERT OR REPLACE INTO job VALUES (?, ?, ?, ?)", row)
 
     def get(self, job_id: str) -> Record | None:
         """The record of a job."""
@@ -78,8 +84,8 @@ class Table:
 
     def recover(self) -> list[Record]:
         """After a start: forget what is old, mark what was interrupted; the jobs that are to be begun."""
-        with self._lock, self._con:
-            self._con.execute("DELETE FROM job WHERE created < ?", (instant(KEPT),))
+        with self._connected() as con, con:
+            con.execute("DELETE FROM job WHERE created < ?", (instant(KEPT),))
         waiting = []
         for record in self._records("WHERE state IN ('accepted', 'running') ORDER BY created, id"):
             if record.state == "accepted" and record.kept:
@@ -95,9 +101,58 @@ class Table:
             self._con.close()
 
     def _records(self, where: str, *values: object) -> list[Record]:
+        with self._connected() as con:
+            rows = con.execute(f"SELECT record FROM job {where}", values).fetchall()  # noqa: S608
+        found = []
+        for (text,) in rows:
+            with contextlib.suppress(msgspec.DecodeError):
+                found.append(msgspec.json.decode(text, type=Record))
+        return found
+
+    @contextmanager
+    def _connected(self) -> Iterator[sqlite3.Connection]:
+        """The connection, of the file that lies there; one that is damaged is set aside.
+
+        Raises Unavailable for what was asked of a damaged file: it is well when it is asked again."""
         with self._lock:
-            rows = self._con.execute(f"SELECT record FROM job {where}", values).fetchall()  # noqa: S608
-        return [msgspec.json.decode(text, type=Record) for (text,) in rows]
+            if self._inode != _inode(self._path):
+                self._con.close()
+                self._con, self._inode = self._opened()
+            try:
+                yield self._con
+            except sqlite3.Error as error:
+                if not is_damage(error):
+                    raise
+                self._anew()
+                raise Unavailable("the table of jobs was damaged and begins anew: ask again") from error
+
+    def _anew(self) -> None:
+        self._aside()
+        self._con.close()
+        self._con, self._inode = self._opened()
+
+    def _aside(self) -> None:
+        with contextlib.suppress(OSError):
+            kept = aside(self._path, "damaged")
+            log.warning("%s is damaged: it is kept as %s, and begins anew", FILE, kept)
+
+    def _opened(self) -> tuple[sqlite3.Connection, int | None]:
+        """A connection, and the number of its file; None where it is in memory."""
+        for _ in range(2):
+            try:
+                return _open(str(self._path)), _inode(self._path)
+            except sqlite3.OperationalError:
+                break
+            except sqlite3.DatabaseError:
+                self._aside()
+        return _open(":memory:"), _inode(self._path)
+
+
+def _inode(path: Path) -> int | None:
+    try:
+        return path.stat().st_ino
+    except OSError:
+        return None
 
 
 def _open(name: str) -> sqlite3.Connection:
@@ -111,7 +166,7 @@ def _open(name: str) -> sqlite3.Connection:
             " state TEXT NOT NULL, record TEXT NOT NULL) STRICT"
         )
         con.execute("BEGIN IMMEDIATE").connection.rollback()  # a file that is there may be read-only
-    except sqlite3.OperationalError:
+    except sqlite3.Error:
         con.close()
         raise
     return con

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import itertools
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -179,3 +180,12 @@ def test_with_python_s_own_parser_it_is_the_same(monkeypatch: pytest.MonkeyPatch
     assert parse("wheels: [&w {spokes: 8}, *w]\nmass: 3").weight == 3
     assert "nested more than 32 deep" in faults("[" * 5000)[0]
     assert faults("mass: 1\nmass: 2\n") == ["b.yml line 2: mass: the key stands in line 1 already"]
+
+
+def test_an_alias_of_itself_and_one_that_explodes_are_refused_with_their_line() -> None:
+    with pytest.raises(BadConfig, match="f line 2: "):
+        strict.parse("name: a\nown: &x [*x]\n", dict, "f")
+    rows = ["a: &a [x, x, x, x, x, x, x, x, x]"]
+    rows += [f"{b}: &{b} [{', '.join(['*' + a] * 9)}]" for a, b in itertools.pairwise("abcdefghijkl")]
+    with pytest.raises(BadConfig, match="f line 6: more than"):
+        strict.parse("\n".join(rows), dict, "f")

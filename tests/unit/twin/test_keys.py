@@ -3,15 +3,18 @@
 import base64
 import json
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from layers.errors import Exists, NoKey, NotAllowed, NotFound, Unavailable
+from tests.support import ROOT
 from twin.access import caller
 from twin.access.caller import CALLER, Callers
-from twin.access.keys import FILE, Action, Keys
-from twin.access.rights import EVERYBODY
+from twin.access.keys import FILE, Keys
+from twin.access.rights import EVERYBODY, Action, Objects
 from twin.access.sessions import Sessions
 
 
@@ -110,3 +113,55 @@ def test_names_are_unique_and_known(tmp_path):
     with pytest.raises(NotFound):
         keys.remove("nobody")
     assert keys.names() == ["duty"]
+
+
+def test_an_entry_that_is_none_leaves_the_others_and_the_file_as_they_are(tmp_path, caplog):
+    good = Keys(tmp_path).add("duty")
+    rows = json.loads((tmp_path / FILE).read_text())
+    for bad in (
+        None,
+        7,
+        {"name": "x", "sha256": None, "may": []},
+        {"name": "x", "sha256": "00", "may": None},
+    ):
+        text = json.dumps([*rows, bad])
+        (tmp_path / FILE).write_text(text)
+        keys = Keys(tmp_path)
+        assert require(keys, bearer(good), "edit") == "duty"
+        with pytest.raises(Unavailable, match=r"keys\.json"):
+            require(keys, bearer("twk_other"), "edit")
+        for change in (lambda: keys.add("new"), lambda: keys.remove("duty")):  # noqa: B023
+            with pytest.raises(Unavailable, match=r"keys\.json"):
+                change()
+        assert (tmp_path / FILE).read_text() == text
+    assert "1 of its 2 entries" in caplog.text
+
+
+def test_a_disk_without_room_leaves_the_file_as_it_was(tmp_path):
+    """As a full disk would: a limit of the size of files, which is of a process."""
+    (tmp_path / "city.yml").write_text("title: {en: Town}\n")
+    key = Keys(tmp_path).add("duty")
+    before = (tmp_path / FILE).read_bytes()
+    done = subprocess.run(
+        ["/bin/sh", "-c", f"ulimit -f 0; exec {sys.executable} -m twin key add second --city {tmp_path}"],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("twin: ")
+    assert "Traceback" not in done.stderr
+    assert (tmp_path / FILE).read_bytes() == before
+    assert not (tmp_path / "keys.part").exists()
+    assert require(Keys(tmp_path), bearer(key), "edit") == "duty"
+
+
+def test_what_a_key_is_limited_to_is_kept_with_it(tmp_path):
+    objects = Objects.named(["Datastreams(7)", "Things(3)", "Things(2)"])
+    Keys(tmp_path).add("meter", ["observe"], objects)
+    assert json.loads((tmp_path / FILE).read_text())[0]["of"] == ["Things(2)", "Things(3)", "Datastreams(7)"]
+    again = Keys(tmp_path)
+    again.add("second")
+    (digest,) = [row["sha256"] for row in json.loads((tmp_path / FILE).read_text()) if row["name"] == "meter"]
+    assert again.known(digest).of == objects

@@ -3,7 +3,7 @@
 
 import { takeKey } from './key';
 
-export type Action = 'edit' | 'observe' | 'incident';
+export type Action = 'edit' | 'observe' | 'configure' | 'incident';
 
 interface Caller {
   name: string | null;
