@@ -19,8 +19,8 @@ type Step = Callable[[int, float, int], int]
 
 #: Added to ``n`` of an observation that is older than the newest that was due when it came.
 LATE = 2**32
-#: Later than every time.
-ALWAYS = 2**62
+#: Later, and earlier, than every time.
+ALWAYS, NEVER = 2**62, -(2**62)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +112,7 @@ class Series:
         ``now``, before it is due."""
         ids: list[int] = []
         late: set[int] = set()
+        horizon = self._horizon
         batch: list[tuple[object, ...]] = []
         touched: set[int] = set()
         moved: dict[int, Latest] = {}
@@ -158,19 +159,25 @@ class Series:
         return Appended(ids, moved, frozenset(late))
 
     def _advance(self, row: Observation, last: Latest | None, new_id: int, now: int) -> Latest:
+        """The state of a datastream with one row more. Of every row: no step here is for nothing."""
+        time, ds = row.time, row.datastream
         if last is None:
-            last = Latest(0, row.time, None, None, row.time, 0)
-        counted = replace(last, first=min(last.first, row.time), count=last.count + 1)
-        if row.time > now:
-            self._coming.append((row.time, new_id, row.datastream, row.number, row.text))
-            self._horizon[row.datastream] = max(row.time, self._horizon.get(row.datastream, row.time))
-            return counted
-        return self._shown(row.datastream, counted, new_id, row.time, row.number, row.text)
+            last = Latest(0, time, None, None, time, 0)
+        first, count = last.first if last.first < time else time, last.count + 1
+        if time > now:
+            self._coming.append((time, new_id, ds, row.number, row.text))
+            self._horizon[ds] = max(time, self._horizon.get(ds, time))
+        elif not last.id or time >= last.time:
+            before = last.raised
+            raised = before if row.number is None else self._step(ds, row.number, before)
+            since = time if not last.id or raised != before else last.since
+            return Latest(new_id, time, row.number, row.text, first, count, raised, since)
+        return Latest(last.id, last.time, last.number, last.text, first, count, last.raised, last.since)
 
     def _shown(
         self, ds: int, last: Latest, new_id: int, time: int, number: float | int | None, text: str | None
     ) -> Latest:
-        """The state of a datastream with a value that is due, if it is its newest."""
+        """The state of a datastream with a value that is due and was counted before, if it is its newest."""
         if last.id and time < last.time:
             return last
         raised = last.raised if number is None else self._step(ds, number, last.raised)
@@ -228,6 +235,8 @@ class Series:
         for value in self._coming:
             heapq.heappush(self._ahead, value)
         self._coming, self._fallen = [], []
+        if not self._ahead:
+            self._horizon.clear()
 
     def rolled_back(self) -> None:
         """The transaction is gone: forget what was pending."""
