@@ -119,9 +119,7 @@ class Series:
         for row in rows:
             last = self._pending.get(row.datastream) or self.latest.get(row.datastream)
             n = 0
-            if last is not None and row.time <= max(
-                last.time, self._horizon.get(row.datastream, row.time - 1)
-            ):
+            if last is not None and (row.time <= last.time or row.time <= horizon.get(row.datastream, NEVER)):
                 if batch:
                     conn.executemany(INSERT, batch)
                     batch.clear()
