@@ -42,6 +42,8 @@ class Part:
 
 
 OK = Part()
+#: The parts that nothing else tells the log of.
+TOLD = frozenset({"room"})
 
 
 def of(city: City) -> dict[str, Part]:
@@ -121,10 +123,11 @@ async def watch(city: City) -> None:
 
 
 def tell(before: Mapping[str, Part], now: Mapping[str, Part]) -> None:
-    """Log what has changed; what is told elsewhere (live data, its writer) is not told twice."""
+    """Log what has changed and is told nowhere else: the others have told it where it befell them, and a
+    folder that cannot be written is as somebody set it."""
     for name, part in now.items():
         was = before.get(name, OK)
-        if name in ("live", "writer", "clock") or was.status == part.status:
+        if name not in TOLD or was.status == part.status:
             continue
         if part.status == "ok":
             log.warning("%s: in order again", name)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import uvicorn
 
-from layers.errors import Busy
+from layers.errors import Busy, Unavailable
 from twin import app, connections
 from twin.city import Lock
 from twin.http.respond import ASGIApp
@@ -123,8 +123,9 @@ def serve(folder: Path, host: str, port: int, ready: Callable[[str], None] | Non
         sock = bind(host, port)
         url = address(sock)
         city = app.open_city(folder, PATIENCE_SECONDS)
-        for reason in city.unreadable().values():
-            log.warning("%s", reason)
+        with contextlib.suppress(Unavailable):  # told already
+            for reason in city.unreadable().values():
+                log.warning("%s", reason)
 
         def announce() -> None:
             # what was imported stays: a collector that walks it again costs 20 ms a time

@@ -46,11 +46,19 @@ def test_no_city_there_says_how_to_make_one(tmp_path):
     assert "twin init" in done.stderr
 
 
-def test_a_store_that_is_no_geopackage_is_told(helsinki):
+def test_a_store_that_is_no_geopackage_is_told_and_the_rest_is_served(helsinki, serve):
     (helsinki / "city.gpkg").write_bytes(b"this is not a database" * 100)
-    done = twin("serve", "--city", str(helsinki), "--port", "0", check=False)
-    assert done.returncode == 1
-    assert "Traceback" not in done.stderr
+    server = serve(helsinki, clean=False)
+    ready = server.http.get("/health/ready")
+    assert (ready.status_code, ready.json()["parts"]["store"]["status"]) == (503, "failed")
+    assert server.http.get("/ogc/collections/buildings/items").status_code == 503
+    for path in ("/", "/incidents", "/sta/v1.1/Things", "/health/live"):
+        assert server.http.get(path).status_code == 200, path
+    report = server.http.post("/incidents", json={"title": "burst"}, headers=server.auth)
+    assert report.status_code == 201
+    server.stop()
+    assert [line for line in server.log if "city.gpkg" in line]
+    assert "Traceback" not in "".join(server.log)
 
 
 @pytest.mark.skipif(

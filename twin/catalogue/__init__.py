@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import zlib
 from collections.abc import Callable
 from pathlib import Path
 
+from layers.errors import Unavailable
 from layers.store.base import Store
 from tiles.ground import Constant
 from tiles.service import Caches, Tiles
@@ -37,8 +39,9 @@ class Catalogue:
         self._caches = Caches()
         self._lock = threading.Lock()
         self._views: dict[str, View] = {ALL: view_of(store, settings, self._tiles, ALL, rights)}
-        # made now, so that no request waits for it
-        self.whole.make_tiles()
+        # made now, so that no request waits for it; of a store that cannot be read, by who asks
+        with contextlib.suppress(Unavailable):
+            self.whole.make_tiles()
 
     @property
     def whole(self) -> View:

@@ -42,7 +42,10 @@ class Watcher:
 
     def __init__(self, city: Watched) -> None:
         self._city = city
-        self._since = city.store.seq()
+        try:
+            self._since = city.store.seq()
+        except TwinError:
+            self._since = 0
         self._epoch = city.store.epoch
         self._failing = False
         # its own thread: a wait must not take the place of a reader, nor stand in line for one

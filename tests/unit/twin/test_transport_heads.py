@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 from uvicorn.server import ServerState
 
-from twin import server
+from twin import connections, server
 from twin.http import answers, respond
 from twin.http.respond import Receive, Scope, Send
 from twin.load import Load
@@ -249,3 +249,23 @@ def test_a_server_with_too_much_to_do_says_so_before_it_reads_what_is_asked(
     talk(one)
     assert full.requests == 0
     assert full.connections == 0
+
+
+def test_who_holds_every_connection_makes_room_for_the_next(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(connections.OPEN, "most", 5)
+
+    async def one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        address = writer.get_extra_info("peername")[:2]
+        idle = [await asyncio.open_connection(*address) for _ in range(8)]
+        for probe_reader, probe in idle[-2:]:
+            probe.write(HEAD + b"\r\n")
+            assert await body_of(probe_reader) == b"/"
+        assert await reader.read() == b"", "the oldest was closed"
+        for _, other in idle:
+            other.close()
+
+    talk(one)
+    assert [message for message in caplog.messages if "connections are open" in message]
+    assert len(connections.OPEN) == 0
