@@ -103,7 +103,9 @@ class Shares:
                     "%s: %d of %d places are held, %d by %s", self.what, taken, self.most, own, address
                 )
             whose = "your address" if own >= self.share else "others"
-            raise NoShare(f"{self.what}: all places that there are for you are held by {whose}; try again soon")
+            raise NoShare(
+                f"{self.what}: all places that there are for you are held by {whose}; try again soon"
+            )
         self._held[address] += 1
         try:
             yield
