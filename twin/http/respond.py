@@ -253,7 +253,7 @@ def given_origin(scope: Scope) -> Origin | None:
     given = [value for name, value in scope["headers"] if name == b"origin"]
     text = given[0].decode("latin-1") if len(given) == 1 else ""
     scheme, _, host = text.partition("://")
-    if scheme not in _PORTS or _HOST.fullmatch(host) is None:
+    if scheme not in _PORTS or forwarded.host_name(host) is None:
         return None
     return origin(text)
 
