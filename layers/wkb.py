@@ -174,7 +174,9 @@ def shapes(wkb: Sequence[bytes | None], on_invalid: Literal["ignore", "fix"] = "
 
     sound = [None if one is None or fault(one) else one for one in wkb]
     try:
-        return np.asarray(shapely.from_wkb(sound, on_invalid=on_invalid), dtype=object)
+        # a signalling NaN is the data's, and is found with what else is not finite
+        with np.errstate(invalid="ignore"):
+            return np.asarray(shapely.from_wkb(sound, on_invalid=on_invalid), dtype=object)
     except NotImplementedError:
         # what shapely raises for a curve; it ends the call for the others, too
         found = np.empty(len(sound), object)

@@ -139,7 +139,7 @@ def test_health_tells_what_is_served(server):
     assert server.http.get("/health/live").json() == {"status": "live"}
     ready = server.http.get("/health/ready").json()
     assert ready["layers"] == 8
-    assert ready["features"] == 446 + 126 + 1462 + 78 + 1074 + 2577
+    assert ready["features"] == 446 + 126 + 1462 + 78 + 1074 + 2577 + 270 + 7
     assert server.http.get("/health/nothing").status_code == 404
 
 

@@ -104,3 +104,9 @@ def test_any_bytes_are_judged(data: bytes) -> None:
     if wkb.fault(data) is None:
         list(wkb.parts(data))
     assert len(wkb.shapes([data])) == 1
+
+
+def test_a_signalling_nan_is_data_not_a_warning() -> None:
+    """0x7ff0000000000001: numpy warned of it, on every reader's standard error."""
+    point = struct.pack("<BIQd", 1, 1, 0x7FF0000000000001, 1.0)
+    assert wkb.shapes([point])[0].y == 1.0
