@@ -63,12 +63,16 @@ class Dbf:
         """All names, and the distinct cells that are not ASCII."""
         found = {field.name for field in self.fields}
         step = max(_BLOCK // max(self._size, 1), 1)
-        for field in (f for f in self.fields if f.type not in "NFDLIO@+"):
+        for field in (f for f in self.fields if f.type not in "NFDLIO@+" and self._holds(f)):
             for start in range(0, len(self._records), step):
                 cells = self._cells(field, slice(start, start + step))
                 high = (cells.view(np.uint8).reshape(len(cells), -1) > 127).any(axis=1)
                 found.update(cell.rstrip(b" ") for cell in np.unique(cells[high]).tolist())
         return list(found)
+
+    def _holds(self, field: Field) -> bool:
+        """Whether a record has room for a field, as it has not where the header is damaged."""
+        return field.width > 0 and field.start + field.width <= self._size
 
     def _cells(self, field: Field, rows: slice | NDArray[np.int64]) -> NDArray[np.bytes_]:
         block = np.ascontiguousarray(self._records[rows, field.start : field.start + field.width])
@@ -78,7 +82,7 @@ class Dbf:
         """Whole numbers that GDAL rounds, to the last digit: as text; None where some are no such."""
         if field.type not in "NF" or field.decimals or field.width <= _DIGITS or len(rows) == 0:
             return None
-        if int(rows.max()) >= len(self._records):
+        if int(rows.max()) >= len(self._records) or not self._holds(field):
             return None
         cells = [cell.strip(b" \x00") for cell in self._cells(field, rows).tolist()]
         if any(cell and not _WHOLE.fullmatch(cell) for cell in cells):

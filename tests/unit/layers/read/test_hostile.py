@@ -118,3 +118,20 @@ def test_what_a_reader_did_not_foresee_is_a_reason(
     assert found["rule"] == "file.damaged"
     assert "ZeroDivisionError: x.gpkg: division by zero" in found["reason"]
     assert "ZeroDivisionError" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("at", [10, 32 + 16, 64 + 16, 96 + 16])
+@pytest.mark.parametrize("value", [0, 1, 7, 255])
+def test_a_damaged_header_of_a_dbf_is_a_reason(at: int, value: int, tmp_path: Path) -> None:
+    own = FOUND.parent / "load"
+    for ending in ("shp", "shx", "dbf", "prj", "cpg"):
+        shutil.copy(own / f"04-own-shapefile-download.{ending}", tmp_path / f"own.{ending}")
+    data = bytearray((tmp_path / "own.dbf").read_bytes())
+    data[at] = value
+    (tmp_path / "own.dbf").write_bytes(data)
+    reason = ""
+    try:
+        load.check(tmp_path / "own.shp")
+    except BadFile as error:
+        reason = error.reason
+    assert "Error" not in reason
