@@ -128,6 +128,8 @@ def _damage(path: Path) -> Iterator[None]:
         why = scrubbed(str(error), str(path.parent)).split("; It might help")[0] or type(error).__name__
         reason = f"GDAL cannot read the file: {shown(why)}; {AGAIN}"
         raise BadFile("file.damaged", reason) from error
+    except UnicodeError as error:
+        raise BadFile("file.damaged", f"a name or text of the file is no UTF-8; {AGAIN}") from error
 
 
 def _check_driver(opened: str, wanted: str) -> None:

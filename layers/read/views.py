@@ -26,10 +26,11 @@ _COMPUTED = re.compile(r"\bAS\s*\(", re.IGNORECASE)
 def names(path: Path) -> frozenset[str]:
     """The views of an SQLite database and its tables with computed columns; none where it is damaged."""
     con = _open(path)
+    con.text_factory = lambda raw: raw.decode("utf-8", "replace")
     try:
         found = con.execute("SELECT name, type, sql FROM sqlite_master WHERE type IN ('view', 'table')")
         return frozenset(n for n, kind, sql in found if kind == "view" or _COMPUTED.search(sql or ""))
-    except sqlite3.DatabaseError:
+    except (sqlite3.DatabaseError, UnicodeError):  # even what SQLite says may be the file's bytes
         return frozenset()
     finally:
         con.close()
@@ -67,7 +68,7 @@ def _gone_through(con: sqlite3.Connection, name: str, until: float, limits: Limi
     except sqlite3.DataError as error:
         reason = f"{shown(name)} has a value of more than {_LONGEST >> 20} MiB"
         raise BadFile("limit.view", f"{reason}; {_INSTEAD}") from error
-    except (sqlite3.DatabaseError, MemoryError) as error:
+    except (sqlite3.DatabaseError, UnicodeError, MemoryError) as error:
         raise BadFile("view.failed", f"{shown(name)} cannot be read: {shown(error)}; {_INSTEAD}") from error
     return None
 
