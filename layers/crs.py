@@ -30,7 +30,10 @@ WORST_ACCURACY_M = 5.0
 _MARGIN_DEGREES = 0.5  # areas of use follow borders; a city on one may reach over it
 _STRAY_DEGREES = 5.0
 _MAX_TEXT = 20_000  # PROJ needs more than a second for a text of 100 kB
-_CGCS2000_DATUM = "China 2000"
+#: What programs call the datum of CGCS2000, in letters and digits alone.
+_CGCS2000 = frozenset(
+    {"china2000", "dchina2000", "cgcs2000", "dcgcs2000", "chinageodeticcoordinatesystem2000"}
+)
 _WGS84 = "World Geodetic System 1984"
 
 _URI = re.compile(r"https?://www\.opengis\.net/def/crs/([A-Za-z]+)/([0-9.]+)/([A-Za-z0-9]+)")
@@ -96,6 +99,11 @@ def horizontal(text: str) -> str:
     return short
 
 
+def _called(text: str) -> str:
+    """What a message calls a CRS: its code, or the name in its definition."""
+    return shown(text.split('"', 2)[1] if '"' in text else text)
+
+
 @lru_cache(maxsize=64)
 def definition(text: str) -> pyproj.CRS:
     """The horizontal CRS of a code, URI or WKT. Raises BadFile: unknown, or not of the Earth's surface."""
@@ -115,7 +123,7 @@ def definition(text: str) -> pyproj.CRS:
     if found.is_compound:
         found = found.sub_crs_list[0]
     if found.is_geocentric or not (found.is_geographic or found.is_projected):
-        raise BadFile("crs.kind", f"{shown(text)} is neither geographic nor projected")
+        raise BadFile("crs.kind", f"{_called(text)} is neither geographic nor projected")
     return found.to_2d()
 
 
@@ -144,7 +152,7 @@ def transformers(text: str) -> tuple[Transformer, ...]:
     crs = definition(text)
     geodetic = crs.geodetic_crs
     datum = (geodetic.datum.name if geodetic is not None and geodetic.datum is not None else "") or ""
-    own = datum == _CGCS2000_DATUM or datum.startswith(_WGS84)
+    own = re.sub(r"[^a-z0-9]", "", datum.casefold()) in _CGCS2000 or datum.startswith(_WGS84)
     if own and crs.is_geographic and crs.prime_meridian is not None and crs.prime_meridian.longitude == 0:
         return ()
     if own:  # the same datum: an exact conversion, no datum operation
@@ -156,7 +164,7 @@ def transformers(text: str) -> tuple[Transformer, ...]:
     if not good:
         known = [t.accuracy for t in group.transformers if t.accuracy > 0]
         best = f"the best known one is good to {min(known):g} m" if known else "none is known"
-        raise BadFile("crs.inaccurate", f"no accurate way from {shown(text)} to WGS 84: {best}")
+        raise BadFile("crs.inaccurate", f"no accurate way from {_called(text)} to WGS 84: {best}")
     return good
 
 
@@ -185,7 +193,7 @@ def to_lonlat(coordinates: NDArray[np.float64], text: str) -> NDArray[np.float64
             out[:, 0], out[:, 1] = x, y
             out[~(finite & _inside(operation, x, y, _STRAY_DEGREES)), :2] = np.inf
             return out
-    raise BadFile("crs.area", f"the data lies outside the area of use of {shown(text)}")
+    raise BadFile("crs.area", f"the data lies outside the area of use of {_called(text)}")
 
 
 def _inside(operation: Transformer, lon: Any, lat: Any, margin: float) -> NDArray[np.bool_]:

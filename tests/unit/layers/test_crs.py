@@ -10,7 +10,7 @@ import shapely
 from hypothesis import given
 from hypothesis import strategies as st
 
-from layers import crs
+from layers import crs, place
 from layers.errors import BadFile, BadParameter
 from layers.model import FeatureLayer
 from layers.types import CRS84
@@ -211,3 +211,29 @@ def test_a_polygon_that_ends_at_the_antimeridian_stays_on_its_side():
     mended = crs.on_its_side(lonlat, np.array([sent], object), "EPSG:3857", 1e-3)
     assert mended[0].bounds[0] > 179
     assert mended[0].bounds[2] == 180
+
+
+OWN = (
+    'PROJCS["own grid",GEOGCS["GCS",DATUM["{}",SPHEROID["CGCS2000",6378137.0,298.257222101]],'
+    'PRIMEM["Greenwich",0.0],UNIT["Degree",0.0174532925199433]],PROJECTION["Gauss_Kruger"],'
+    'PARAMETER["False_Easting",800000.0],PARAMETER["False_Northing",-3000000.0],'
+    'PARAMETER["Central_Meridian",114.333333333333],PARAMETER["Scale_Factor",1.0],'
+    'PARAMETER["Latitude_Of_Origin",0.0],UNIT["Meter",1.0]]'
+)
+
+
+DATUMS = ["D_China_2000", "CGCS2000", "China_Geodetic_Coordinate_System_2000", "WGS_1984"]
+
+
+@pytest.mark.parametrize("datum", DATUMS)
+def test_a_grid_of_ones_own_is_placed_as_it_says(datum: str) -> None:
+    label, at, vertical = place.source(OWN.format(datum))
+    assert (place.crs_name(label), vertical) == ("own grid", None)
+    assert at is not None
+    found = at(np.array([[797_000.0, 386_000.0]]))
+    assert found[0] == pytest.approx([114.30205276, 30.59433239], abs=1e-8)
+
+
+def test_a_grid_on_an_unknown_datum_is_refused_by_its_name() -> None:
+    with pytest.raises(BadFile, match="no accurate way from own grid"):
+        place.source(OWN.format("Local_1931"))
