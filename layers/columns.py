@@ -20,7 +20,7 @@ import shapely
 
 from layers.batch import MESH, SOURCE_ID, WKB, properties
 from layers.errors import BadParameter, shown
-from layers.kinds.base import Batch, Columns, Kind, blank, named
+from layers.kinds.base import Batch, Columns, Kind, blank, named, text
 from layers.model import FeatureLayer, Problem
 from layers.times import Times
 from layers.types import REST, Field, FieldType, GeometryType, only_time
@@ -62,11 +62,15 @@ class Fill:
     the layer's time."""
 
     times: Times
+    #: Codes of the kind's fields, by the name of the field in small letters.
+    coded: Mapping[str, Collection[str]] = field(default_factory=dict)
     rows: int = 0
     filled: Counter[str] = field(default_factory=Counter)
     types: dict[str, FieldType] = field(default_factory=dict)
     #: Columns of whole numbers that are codes, by their length.
     codes: set[str] = field(default_factory=set)
+    #: Columns that are called like a field of codes, and hold other words.
+    foreign: set[str] = field(default_factory=set)
     #: Columns of which the source does not even say a type.
     unknown: set[str] = field(default_factory=set)
     #: Whether a column ``other`` holds what an earlier load folded.
@@ -89,6 +93,11 @@ class Fill:
                 self.codes.add(name)
             if (before := self.types.setdefault(name, found)) != found:
                 self.types[name] = "number" if {before, found} == {"integer", "number"} else "string"
+            codes = self.coded.get(name.casefold())
+            if codes is not None and name not in self.foreign:
+                words = (text(value) for value in pc.unique(column).to_pylist())
+                if any(word is not None and word not in codes for word in words):
+                    self.foreign.add(name)
             if name == REST:
                 self.rest = self.rest and all(map(_is_folded, column.to_pylist()))
 
@@ -171,8 +180,8 @@ class Plan:
         for i in range(len(batch)):
             row = _unfolded(before[i]) if before is not None else {}
             row.update({name: column[i] for name, column in columns if not blank(column[i])})
-            text = orjson.dumps(row, option=orjson.OPT_SORT_KEYS, default=str).decode() if row else None
-            out.append(text)
+            folded = orjson.dumps(row, option=orjson.OPT_SORT_KEYS, default=str).decode() if row else None
+            out.append(folded)
         return out
 
 
@@ -261,7 +270,7 @@ def _told(kind: Kind, fill: Fill) -> set[str]:
         if name is None:
             continue
         found = fill.types[name]
-        if name not in fill.codes and (
+        if name not in fill.codes | fill.foreign and (
             found == spec.type or not fill.filled[name] or (spec.type == "number" and found in numeric)
         ):
             out.add(name)

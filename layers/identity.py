@@ -75,7 +75,10 @@ def choose(batches: Batches, names: Iterable[str], wanted: str | None = None) ->
     if wanted is not None and wanted.casefold() == NONE and NONE not in data:
         return Identity(None, declared=True)
     if wanted is not None:
-        return Identity(_named(wanted, columns), declared=True)
+        column = _named(wanted, columns)
+        if column == SOURCE_ID and FID in columns and _fault(batches, SOURCE_ID) == _BLANK:
+            column = FID  # ids that merely count the features
+        return Identity(column, declared=True)
     rejected: list[str] = []
     ours: frozenset[str] = frozenset()
     if own := next((name for name in data if name.casefold() == OURS), None):

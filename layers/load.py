@@ -176,7 +176,8 @@ class _Source:
         self._identity = self._identify(declared.id_field)
         self._cleaner = Cleaner(self.kind, place, self.findings, self._identity)
         zone = declared.time_zone or UTC
-        self._fill = Fill(Times(meta["times"], meta["guess_times"], zone, declared.time_field))
+        coded = {f.name.casefold(): f.codes for f in self.kind.fields if f.codes}
+        self._fill = Fill(Times(meta["times"], meta["guess_times"], zone, declared.time_field), coded)
         self._parts = 0
         self._aside = np.empty(0, np.int64)
         self._plan: Plan | None = None
@@ -217,6 +218,9 @@ class _Source:
     def _place(self, declared: str | None) -> tuple[str, Place | None]:
         """(recorded CRS, transform to lon/lat or None): declared, else the file's, else refused."""
         meta = self._reading.meta
+        if columns := meta.get("place_columns"):
+            reason = f"the geometry is made of {' and '.join(map(shown, columns))}, which are no properties"
+            self.findings.add(Problem("geometry.columns", 0, reason, "noted"))
         if not meta["batches"]:
             return declared or meta["crs"] or "EPSG:4326", None
         code = declared or meta["crs"]

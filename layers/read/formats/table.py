@@ -168,7 +168,9 @@ def _place(header: list[str], rows: Callable[[], Iterator[list[str]]], sink: Sin
         sink.meta["crs_of_columns"] = "EPSG:4326"
     if pair is not None and wkt is not None and not _holds_wkt(rows(), wkt):
         wkt = None
-    return Place(pair, wkt)
+    place = Place(pair, wkt)
+    sink.meta["place_columns"] = [header[index] for index in sorted(place.columns)]
+    return place
 
 
 def _holds_wkt(rows: Iterator[list[str]], column: int) -> bool:
