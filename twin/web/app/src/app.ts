@@ -17,6 +17,9 @@ import { isFeature, sameSelection, type FeatureSelection, type LiveSelection, ty
 const NEAR = 350;
 /** From how far a sensor or an incident is looked at. */
 const LIVE_RANGE = 500;
+/** A drawer on the right with its margin, and from which width on two of them stand beside the map (style.css). */
+const DRAWER = 350;
+const SIDE_BY_SIDE = 1000;
 const METRES_PER_DEGREE = 111_320;
 
 export interface MapParts {
@@ -114,11 +117,17 @@ export async function visit(app: App, hash: string): Promise<void> {
   }
 }
 
+/** The pixels on the right that list and card cover, where the map is seen beside them. */
+export function covered({ store }: Pick<App, 'store'>, width = window.innerWidth): number {
+  const { right, selection } = store.get();
+  return width > SIDE_BY_SIDE ? DRAWER * (Number(right !== null) + Number(selection !== null)) : 0;
+}
+
 /** Chooses an incident and goes there. */
 export function showIncident(app: App, { id, lon, lat }: Incident): void {
   select(app, { type: 'incident', id });
   const { selection } = app.store.get();
-  if (lon !== null && lat !== null && sameSelection(selection, { type: 'incident', id })) app.map?.camera.flyTo(lon, lat, LIVE_RANGE);
+  if (lon !== null && lat !== null && sameSelection(selection, { type: 'incident', id })) app.map?.camera.flyTo(lon, lat, LIVE_RANGE, covered(app) / 2);
 }
 
 export function levelName(level: number): `level.${1 | 2 | 3 | 4}` {

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import type { App } from '../src/app';
-import { select, visit } from '../src/app';
+import { covered, select, visit } from '../src/app';
+import { beside } from '../src/map/camera';
 import type { Incident } from '../src/live/stream';
 import { useLanguage } from '../src/i18n';
 import { panels } from '../src/panels/registry';
@@ -230,4 +231,14 @@ test('a link that names an incident or a sensor alone goes there', async () => {
   expect(flights).toEqual([[24.91, 60.11, 500]]);
   await visit(app, '#v=24.9,60.1,500,0,-45&s=incident:5');
   expect(flights).toHaveLength(1);
+});
+
+test('what is chosen stands beside the panels, not under them', async () => {
+  const app = page(city(layer('roads')), '#lang=en&p=incidents&s=incident:5');
+  await open(app);
+  expect([covered(app, 1440), covered(app, 640)]).toEqual([700, 0]);
+  app.store.set({ right: null });
+  expect(covered(app, 1440)).toBe(350);
+  expect(beside(0, 10).map(Math.round)).toEqual([10, -0]);
+  expect(beside(90, 10).map(Math.round)).toEqual([0, -10]);
 });

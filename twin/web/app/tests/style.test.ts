@@ -1,5 +1,5 @@
 import { afterEach, expect, test } from 'vitest';
-import { paler, sceneStyle, vectorStyle } from '../src/layers/style';
+import { layerColor, paler, sceneStyle, vectorStyle } from '../src/layers/style';
 import { theme } from '../src/tokens';
 import { layer } from './city';
 
@@ -65,4 +65,12 @@ test.each(["St. John's", 'a\\b', '"', `'"'`])('the engine finds the value %s', (
     return (style.color as unknown as { evaluateColor(of: unknown): { red: number } }).evaluateColor(feature).red;
   };
   expect([red(value), red('another')]).toEqual([1, 0]);
+});
+
+test('by night what covers the ground recedes into it, what stands on it does not', () => {
+  const houses = layer('houses', { scene: { url: '/', body: 'prism', painted: false } });
+  expect(layerColor(layer('cover'), '#d0c4ac')).toBe('#d0c4ac');
+  theme.value = 'dark';
+  const [cover, house] = [layer('cover'), houses].map((one) => Number.parseInt(layerColor(one, '#d0c4ac').slice(1, 3), 16));
+  expect(house! - cover!).toBeGreaterThan(30);
 });

@@ -2,7 +2,8 @@
 
 import { Cesium3DTileStyle } from '@cesium/engine';
 import type { LayerConfig } from '../config';
-import { color as themed, dataColor, mixed } from '../tokens';
+import { color as themed, dataColor, mixed, shade } from '../tokens';
+import { rank } from './form';
 
 /** The row of the placeholder in an empty 3D cell; it is never drawn nor picked. */
 export const NO_FEATURE = -1;
@@ -15,6 +16,15 @@ function literal(value: string): string {
 
 function paint(color: string, opacity: number): string {
   return opacity < 1 ? `color(${literal(color)}, ${opacity})` : `color(${literal(color)})`;
+}
+
+/** How far what covers the ground recedes into it by night: what stands on it must be told from it. */
+const RECEDING = 0.5;
+
+/** A colour that the server states for a layer, as the theme shows it on the map and in the legend. */
+export function layerColor(layer: LayerConfig, stated: string): string {
+  const shown = dataColor(stated);
+  return shade.value === 'dark' && shown !== stated && rank(layer) === 0 ? mixed(shown, themed('ground'), RECEDING) : shown;
 }
 
 /** What is assumed is drawn half-way to white (by night to the ground), as its legend entry is hatched. */
@@ -49,7 +59,7 @@ function colorConditions(
   plain = layer.style.color.default,
 ): [string, string][] {
   const { color } = layer.style;
-  const data = (stated: string): string => paint(dataColor(stated), opacity);
+  const data = (stated: string): string => paint(layerColor(layer, stated), opacity);
   const conditions: [string, string][] = [];
   if (selected !== null) conditions.push([`\${fid} === ${selected}`, paint(themed('selected'), Math.max(opacity, 0.8))]);
   const assumed = isAssumed(layer);

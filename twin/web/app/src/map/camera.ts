@@ -9,6 +9,7 @@ import {
   Math as CesiumMath,
   Matrix4,
   OrthographicFrustum,
+  PerspectiveFrustum,
   Transforms,
   type CesiumWidget,
   type Scene,
@@ -19,6 +20,7 @@ import type { Ground } from './ground';
 
 const NEAREST = 20;
 const FLIGHT_SECONDS = 1.2;
+const METRES_PER_DEGREE = 111_320;
 
 function still(): boolean {
   return window.matchMedia('(prefers-reduced-motion: reduce)').matches;
@@ -31,6 +33,12 @@ function farthest(surroundings: CityConfig['surroundings']): number {
     1500,
     Cartesian3.distance(Cartesian3.fromDegrees(west, south), Cartesian3.fromDegrees(east, north)) * 1.1,
   );
+}
+
+/** So many metres to the right of the picture, as metres east and north; the heading is in degrees. */
+export function beside(heading: number, metres: number): [east: number, north: number] {
+  const angle = CesiumMath.toRadians(heading);
+  return [Math.cos(angle) * metres, -Math.sin(angle) * metres];
 }
 
 export class CityCamera {
@@ -82,9 +90,12 @@ export class CityCamera {
     };
   }
 
-  flyTo(lon: number, lat: number, range: number): void {
+  /** `aside`: how many pixels left of the middle it shall stand, because panels cover the right. */
+  flyTo(lon: number, lat: number, range: number, aside = 0): void {
     const now = this.view();
-    const target = { ...now, lon, lat, height: Math.min(Math.max(range, NEAREST), this.limit) };
+    const [east, north] = beside(now.heading, aside * this.metresPerPixel(range));
+    const scale = Math.cos(CesiumMath.toRadians(lat));
+    const target = { ...now, lon: lon + east / METRES_PER_DEGREE / scale, lat: lat + north / METRES_PER_DEGREE, height: Math.min(Math.max(range, NEAREST), this.limit) };
     if (this.mode === '2d' || still()) {
       this.place(target);
       this.settle();
@@ -94,6 +105,13 @@ export class CityCamera {
       duration: FLIGHT_SECONDS,
       offset: this.offset(target),
     });
+  }
+
+  private metresPerPixel(range: number): number {
+    const { clientWidth } = this.scene.canvas;
+    const { frustum } = this.scene.camera;
+    const wide = frustum instanceof PerspectiveFrustum ? 2 * range * Math.tan((frustum.fov ?? 1) / 2) : range;
+    return wide / Math.max(clientWidth, 1);
   }
 
   zoom(factor: number): void {

@@ -6,8 +6,8 @@ import type { LayerConfig, LegendEntry } from '../../config';
 import { decimal, t, titleOf } from '../../i18n';
 import type { LiveLayer } from '../../live/layer';
 import type { SensorState } from '../../live/states';
-import { dataColor } from '../../tokens';
 import { Panel } from '../panel';
+import { layerColor } from '../../layers/style';
 import { whyNot } from '../../layers/reasons';
 import { levelSign, sensorSign } from '../sign';
 import { progressOf, why } from '../why';
@@ -74,7 +74,7 @@ export class LayersPanel extends Panel {
             @change=${(event: Event) =>
               store.setLayer(layer.id, { visible: (event.target as HTMLInputElement).checked })}
           />
-          ${this.swatch(layer.style.legend[0])}<span class="name">${title}</span>
+          ${this.swatch(layer, layer.style.legend[0])}<span class="name">${title}</span>
           <span class="count">${decimal(layer.count, 0)}</span>
         </label>
         <a
@@ -119,10 +119,10 @@ export class LayersPanel extends Panel {
     </div>`;
   }
 
-  private swatch(entry: LegendEntry | undefined): TemplateResult {
+  private swatch(layer: LayerConfig, entry: LegendEntry | undefined): TemplateResult {
     return html`<span
       class="swatch ${entry?.assumed ? 'assumed' : ''}"
-      style="--color:${dataColor(entry?.color ?? '#999999')}"
+      style="--color:${layerColor(layer, entry?.color ?? '#999999')}"
     ></span>`;
   }
 
@@ -135,7 +135,7 @@ export class LayersPanel extends Panel {
           <h3>${titleOf(layer.title, layer.id)}</h3>
           ${layer.style.legend.map(
             (entry) => html`<div class="entry">
-              ${this.swatch(entry)}<span class="name">${titleOf(entry.title)}</span>
+              ${this.swatch(layer, entry)}<span class="name">${titleOf(entry.title)}</span>
               ${entry.assumed ? html`<span class="mark">${t('assumed')}</span>` : nothing}
             </div>`,
           )}

@@ -121,7 +121,7 @@ export class SensorCard extends Panel {
           aria-pressed=${one.id === sensor.id}
           @click=${() => select(this.app, { type: 'sensor', id: one.id })}
         >
-          ${sensorSign(one.state)} ${titleOf(this.app.config.thresholds[one.property]?.title, one.property || one.name)}
+          ${sensorSign(one.state)} ${one.name}
         </button>`,
       )}
     </div>`;
