@@ -37,7 +37,7 @@ from layers.source import NOTHING, UTC, Declared
 from layers.store import forms, staged
 from layers.store.base import LayerSpec, Store
 from layers.times import Times
-from layers.types import LAYER_ID, GeometryType, Titles
+from layers.types import LAYER_ID, LIVE_LAYERS, GeometryType, Titles
 
 type Progress = Callable[[str, int, int], None]
 
@@ -129,6 +129,8 @@ def _permitted(store: Store, layer_id: str, mode: str) -> FeatureLayer | None:
     Raises BadParameter, Exists (create), NotFound (append)."""
     if not LAYER_ID.match(layer_id):
         raise BadParameter("as", layer_id, f"a layer id matches {LAYER_ID.pattern}")
+    if layer_id in LIVE_LAYERS:
+        raise BadParameter("as", layer_id, "this name is taken by a collection of live data")
     if mode not in MODES:
         raise BadParameter("mode", mode, f"one of {', '.join(MODES)}")
     try:

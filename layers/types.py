@@ -13,6 +13,9 @@ from typing import Literal
 LAYER_ID = re.compile(r"^[a-z][a-z0-9_]{0,62}$")
 CRS84 = "http://www.opengis.net/def/crs/OGC/1.3/CRS84"
 
+#: Collections of the API that are no layers: what changes by the second. Their names are taken.
+LIVE_LAYERS = ("incidents", "observations_latest")
+
 type Bbox = tuple[float, float, float, float]
 #: Two ends in time: dates, or instants in UTC (ISO 8601); None where one is open or not known.
 type Interval = tuple[str | None, str | None]

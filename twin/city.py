@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from twin.jobs import Jobs
     from twin.live import Live
     from twin.live.bus import Bus
+    from twin.live_layers import LiveLayers
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -72,10 +73,15 @@ class City:
     load: Load = field(default_factory=Load)
     _heavy: Pace = field(default_factory=Pace)
     _heavy_waiting: int = 0
+    #: Incidents and latest observations as layers that are read.
+    live_layers: LiveLayers = field(init=False)
     _silent: tuple[float, str] = (0.0, "")
     _places: asyncio.Semaphore = field(init=False)
 
     def __post_init__(self) -> None:
+        from twin.live_layers import LiveLayers
+
+        self.live_layers = LiveLayers(self.live, self.incidents, self.settings)
         database = self.settings.database()
         light, writing = (database.readers, database.writers) if database else (0, 4)
         heavy = self.settings.limits.heavy_queries
@@ -187,6 +193,7 @@ class City:
         """End the threads once their calls have ended, then close the store."""
         for pool in (self.pool, self.sensing, self.readers, self.makers, self.writers):
             pool.close()
+        self.live_layers.close()
         self.jobs.close()
         self.store.close()
 

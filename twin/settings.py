@@ -16,7 +16,7 @@ from layers import strict
 from layers.errors import BadConfig, NotFound
 from layers.store.database import Database, DatabaseSettings, Registered
 from layers.strict import Strict
-from layers.types import LAYER_ID
+from layers.types import LAYER_ID, LIVE_LAYERS
 from twin import setting_values as values
 
 FILE = "city.yml"
@@ -26,6 +26,8 @@ def _layer_ids(layers: dict[str, LayerSettings]) -> dict[str, LayerSettings]:
     for layer_id in layers:
         if not LAYER_ID.match(layer_id):
             raise ValueError(f"layer id {layer_id!r} must match {LAYER_ID.pattern}")
+        if layer_id in LIVE_LAYERS:
+            raise ValueError(f"layer id {layer_id!r} is taken by a collection of live data")
     return layers
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from layers.store.base import FormSpec
 from layers.store.open import open_store
+from layers.types import LIVE_LAYERS
 from tests.storing import grid, load, spec
 from twin.app import build, open_city
 
@@ -63,7 +64,7 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, httpx.Respons
 
 def test_collections_list_every_form(answers: dict[str, httpx.Response]) -> None:
     found = {one["id"]: one for one in answers["/ogc/collections"].json()["collections"]}
-    assert list(found) == ["buildings", "ortho", "shell"]
+    assert list(found) == ["buildings", "ortho", "shell", *LIVE_LAYERS]
     assert found["ortho"] == answers["/ogc/collections/ortho"].json()
     assert found["ortho"]["title"] == "俯视"
     assert found["ortho"]["extent"]["spatial"]["bbox"] == [list(BOX)]

@@ -13,6 +13,7 @@ import httpx
 import psycopg
 import pytest
 
+from layers.types import LIVE_LAYERS
 from tests.postgres import Cluster
 from tests.support import HELSINKI, Server, twin, until
 
@@ -207,7 +208,7 @@ def test_a_table_that_is_dropped_takes_no_other_layer_with_it(
         gone()
     assert seen == {200}
     layers = [layer["id"] for layer in running.http.get("/ogc/collections").json()["collections"]]
-    assert layers == ["wells"]
+    assert layers == ["wells", *LIVE_LAYERS]
 
 
 def test_a_table_of_another_program_is_not_dropped(running: Server):

@@ -54,8 +54,11 @@ def begun(server: Server, **parameters: str) -> list[str | None]:
 def test_the_collection_tells_its_time(server: Server) -> None:
     extent = server.http.get("/ogc/collections/works").json()["extent"]
     assert extent["temporal"]["interval"] == [["2019-07-01T00:00:00.000Z", "2022-02-02T23:59:59.999Z"]]
-    listed = server.http.get("/ogc/collections").json()["collections"]
-    assert [c["extent"]["temporal"]["interval"][0][0][:10] for c in listed] == ["2019-12-31", "2019-07-01"]
+    listed = server.http.get("/ogc/collections").json()["collections"][:2]
+    assert [c["extent"]["temporal"]["interval"][0][0][:10] for c in listed] == [
+        "2019-12-31",
+        "2019-07-01",
+    ]
     schema = server.http.get("/ogc/collections/pipes/schema").json()["properties"]
     assert (schema["竣工日期"]["format"], schema["竣工日期"]["x-ogc-role"]) == ("date", "primary-instant")
     assert schema["巡检时间"]["format"] == "date-time"

@@ -88,6 +88,10 @@ def of_features(links: Callable[[Context, FeatureLayer], list[Link]]) -> LinksOf
     return of_layer
 
 
+def _no_collections(context: Context) -> list[dict[str, Any]]:
+    return []
+
+
 def _no_schemas(context: Context) -> dict[str, Any]:
     return {}
 
@@ -104,6 +108,8 @@ class Room:
     collection: LinksOfLayer = _no_links_of_layer
     conformance: tuple[str, ...] = ()
     schemas: Callable[[Context], Mapping[str, Any]] = _no_schemas
+    #: Collections that are no layers of the store, as the collections document has them.
+    collections: Callable[[Context], list[dict[str, Any]]] = _no_collections
 
 
 @dataclass(slots=True)

@@ -92,6 +92,14 @@ class Incidents:
             ).fetchall()
         return self._readable(rows), count
 
+    def mark(self) -> tuple[int, int]:
+        """Something that moves with every report and every move."""
+        with self._file.reading() as conn:
+            count, moves = conn.execute(
+                "SELECT count(*), coalesce(sum(revision), 0) FROM incident"
+            ).fetchone()
+        return count, moves
+
     def board(self, most_open: int = 500, most_ended: int = 100) -> dict[str, Any]:
         """What an open page begins with: ``incidents``, the open ones, the worst first and of a level the
         newest, then the last that ended; ``open_incidents``, how many are open, as :func:`_counts`."""

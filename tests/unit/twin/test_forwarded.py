@@ -167,7 +167,7 @@ def test_every_link_lies_below_the_prefix(town, path):
         assert "map.example.org/" not in value.replace(f"{BASE}/", "")
     # and each of them is there when the proxy has taken the prefix off
     for one in told[:40]:
-        if "{" not in one:
+        if "{" not in one and "/download" not in one:
             assert ask(town, "HEAD", one.removeprefix(BASE) or "/", PREFIXED).status_code < 400, one
 
 

@@ -17,7 +17,7 @@ from layers.model import FeatureLayer
 from layers.query import Query
 from layers.store import geopackage
 from layers.store.base import LayerSpec
-from layers.types import Field
+from layers.types import LIVE_LAYERS, Field
 from tests.support import ROOT
 from tiles.service import Tiles
 from twin.catalogue.view import View
@@ -36,6 +36,7 @@ from twin.http.ogc import (
 from twin.http.ogc.ids import feature_id
 from twin.http.ogc.pages import Document
 from twin.http.room import Site
+from twin.live_layers import LiveLayers
 from twin.settings import parse
 
 FIELDS = (
@@ -91,10 +92,12 @@ def context(store, settings="", lang="en"):
 
 @pytest.fixture(scope="module")
 def site(store, tmp_path_factory):
-    city = SimpleNamespace(store=store, settings=parse(""), folder=tmp_path_factory.mktemp("folder"))
-    made = Site(city)
+    live = LiveLayers(None, None, parse(""))
+    folder = tmp_path_factory.mktemp("folder")
+    made = Site(SimpleNamespace(store=store, settings=parse(""), folder=folder, live_layers=live))
     made.rooms.extend(ogc.make(made))
-    return made
+    yield made
+    live.close()
 
 
 def test_the_api_document_is_valid_and_true_to_the_parsing_table(store, site):
@@ -138,7 +141,8 @@ def test_the_api_document_types_what_may_be_written(store, site):
 def test_an_empty_city_has_a_valid_document_too(tmp_path, site):
     opened = geopackage.open(tmp_path / "city.gpkg")
     openapi_spec_validator.validate(openapi.document(context(opened), site.rooms))
-    assert common.Documents(site).collections(context(opened))["collections"] == []
+    listed = common.Documents(site).collections(context(opened))["collections"]
+    assert [one["id"] for one in listed] == list(LIVE_LAYERS)
     opened.close()
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from layers.errors import NotFound
 from tests.support import ROOT, twin
+from tests.unit.twin.live.rooms import thing
 from twin import app
 from twin.http.context import Context
 from twin.http.room import METHODS, Room, Route, Routes
@@ -33,6 +34,7 @@ VALUES = {
     "{layer}": "houses",
     "{layers}": "houses",
     "{feature}": "1",
+    "{featureId}": "1",
     "{z}": "14",
     "{x}": "9327",
     "{y}": "4742",
@@ -67,7 +69,12 @@ def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[app.Front]:
     table.close()
 
     async def report(client: httpx.AsyncClient) -> None:
-        await client.post("/incidents", json={"title": "x"}, headers={"x-api-key": key})
+        for path, body in (
+            ("/incidents", {"title": "x"}),
+            ("/sta/v1.1/Things", thing()),
+            ("/sta/v1.1/Datastreams(1)/Observations", {"result": 1}),
+        ):
+            assert (await client.post(path, json=body, headers={"x-api-key": key})).status_code == 201
 
     with asyncio.Runner() as runner:
         RUNNERS[made] = runner

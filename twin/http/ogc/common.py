@@ -129,13 +129,14 @@ class Documents:
 
     def collections(self, context: Context) -> dict[str, Any]:
         """``/ogc/collections``; the global CRS list is referred to by each one as ``#/crs``."""
-        layers = context.view.layers()
+        found = [self.collection(context, layer) for layer in context.view.layers()]
+        found += [one for room in self._site.rooms for one in room.collections(context)]
         return {
             "links": context.self_links(),
             "crs": list(COMMON),
-            "numberMatched": len(layers),
-            "numberReturned": len(layers),
-            "collections": [self.collection(context, layer) for layer in layers],
+            "numberMatched": len(found),
+            "numberReturned": len(found),
+            "collections": found,
         }
 
     def collection(self, context: Context, layer: Layer) -> dict[str, Any]:

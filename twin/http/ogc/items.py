@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
@@ -210,9 +210,17 @@ class Items:
         told = orjson.dumps(found + links.profiled(asked.profile))
         return _feature_answer(view, item, crs, asked.media, body, told, link_header(found), form)
 
+    def _of_page(self, extra: dict[str, Any], layer: FeatureLayer) -> dict[str, Any]:
+        """What the HTML of a page shows beside its features."""
+        return extra
+
+    def _of_feature(self, extra: dict[str, Any], layer: FeatureLayer, fid: int) -> dict[str, Any]:
+        """What the HTML of a feature shows beside it; ``selection`` is what the map calls it."""
+        return extra | {"selection": f"{layer.id}:{fid}"}
+
     def _page_html(self, asked: Asked, layer: FeatureLayer, query: Query) -> Answer:
         context = Context(self._city, asked.view, asked.base, asked.lang, asked.here[len(asked.base) :])
-        extra = feature_pages.of_page(context, layer, query, asked.here, asked.pairs)
+        extra = self._of_page(feature_pages.of_page(context, layer, query, asked.here, asked.pairs), layer)
 
         def next_href(after: Cursor | None) -> str | None:
             if after is None:
@@ -226,6 +234,7 @@ class Items:
         query = Query(crs=queries.parse_item(layer, asked.pairs))
         context = Context(self._city, asked.view, asked.base, asked.lang, asked.here[len(asked.base) :])
         extra = feature_pages.of_feature(context, layer, query, asked.here, asked.pairs)
+        extra = self._of_feature(extra, layer, fid)
         return _html(self._host.item(context, layer.id, fid, query, extra), context, query)
 
 
