@@ -10,9 +10,9 @@ from layers.errors import NotFound, shown
 from layers.parameters import Parameter, between
 from twin.access import caller
 from twin.city import City
-from twin.http import answers, etags, respond
+from twin.http import answers, etags, readable, respond
 from twin.http.context import Context, Link, link
-from twin.http.formats import GEOJSON, JSON
+from twin.http.formats import GEOJSON, HTML, JSON
 from twin.http.openapi_parts import (
     array_of,
     get,
@@ -30,7 +30,8 @@ from twin.live import times
 
 BODY_BYTES = 64_000
 DEFAULT_LIMIT, MAX_LIMIT, MAX_OFFSET = 100, 1_000, 100_000
-SHAPES = ("json", "geojson")
+SHAPES = ("json", "geojson", readable.HTML)
+_TITLE = ("Incidents", "事件")
 _ID = re.compile(r"[1-9][0-9]{0,15}")
 
 
@@ -48,14 +49,15 @@ def make(site: Site) -> Sequence[Room]:
         Route("/incidents/{incident}", {"GET": cases.one}, cases.describe_one),
         Route("/incidents/{incident}/actions", {"POST": cases.act}, cases.describe_act, takes={"POST": JSON}),
     )
-    return (Room("incidents", ("Incidents", "事件"), routes, _links, schemas=_schemas),)
+    return (Room("incidents", _TITLE, routes, _links, schemas=_schemas),)
 
 
 def _links(context: Context) -> list[Link]:
-    here, title = f"{context.root}/incidents", context.say("Incidents", "事件")
+    here, title = f"{context.root}/incidents", context.say(*_TITLE)
     return [
         link("related", here, JSON, title),
         link("related", f"{here}?f=geojson", GEOJSON, f"{title} (GeoJSON)"),
+        link("related", f"{here}?f=html", HTML, f"{title} (HTML)"),
     ]
 
 
@@ -71,25 +73,43 @@ class Cases:
     async def list(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The newest incidents."""
         given = respond.query_values(scope, self._parameters)
+        html = readable.wanted(scope, given.get("f"))
         shape, limit = given.pop("f", "json"), given.pop("limit", DEFAULT_LIMIT)
         open_ = given.pop("open", None)
         found, matched = await self._city.run(self._city.incidents.find, limit=limit, open_=open_, **given)
         counts = {"numberMatched": matched, "numberReturned": len(found)}
-        if shape == "geojson":
+        if html:
+            await self._readable(scope, send, _TITLE, {"incidents": found, **counts})
+        elif shape == "geojson":
             body = {"type": "FeatureCollection", "features": [feature(i) for i in found], **counts}
-            await answers.give_json(scope, send, body, media=answers.GEOJSON)
+            await answers.give_json(scope, send, body, media=answers.GEOJSON, vary=answers.VARY)
         else:
-            await answers.give_json(scope, send, {"incidents": found, **counts})
+            await answers.give_json(scope, send, {"incidents": found, **counts}, vary=answers.VARY)
 
     async def one(self, scope: Scope, receive: Receive, send: Send, incident: str) -> None:
         """One incident with its log. Raises NotFound."""
-        shape = respond.query_values(scope, self._shape).get("f", "json")
+        f = respond.query_values(scope, self._shape).get("f")
+        shape = f or "json"
         found = await self._city.run(self._city.incidents.get, _id(incident))
+        if readable.wanted(scope, f):
+            title = (f"Incident {found['code']}", f"事件 {found['code']}")
+            await self._readable(scope, send, title, found)
+            return
         etag = self._etag(found)
-        if await answers.fresh(scope, send, etag):
+        if await answers.fresh(scope, send, etag, answers.VARY):
             return
         body, media = (feature(found), answers.GEOJSON) if shape == "geojson" else (found, answers.JSON)
-        await answers.give_json(scope, send, body, [(b"etag", etag.encode())], media=media)
+        headers = [(b"etag", etag.encode())]
+        await answers.give_json(scope, send, body, headers, media=media, vary=answers.VARY)
+
+    async def _readable(
+        self, scope: Scope, send: Send, title: tuple[str, str], document: Mapping[str, Any]
+    ) -> None:
+        """The same as a page, which leads to the table of all incidents."""
+        base = respond.base_url(self._city, scope)
+        path, table = scope["path"].rstrip("/"), f"{base}/ogc/collections/incidents/items?f=html"
+        leads = [link("related", table, HTML, "As a table, with a filter · 表格")]
+        await readable.give(self._city, scope, send, title, document, f"{base}{path}?f=json", leads)
 
     async def report(self, scope: Scope, receive: Receive, send: Send) -> None:
         """A new incident: 201 with its address."""
@@ -120,7 +140,7 @@ class Cases:
         """The path item of the list."""
         say = context.say
         summary = say("The newest incidents", "最新事件")
-        content = {JSON: "incidents", GEOJSON: "featureCollection"}
+        content = {JSON: "incidents", GEOJSON: "featureCollection", HTML: {"type": "string"}}
         given = [one.openapi() for one in self._parameters.values()]
         made = ok(say("The incident", "事件"), {JSON: "incident"}) | {"headers": _header("Location", "ETag")}
         return {
@@ -137,7 +157,8 @@ class Cases:
     def describe_one(self, context: Context) -> dict[str, Any]:
         """The path item of an incident."""
         summary = context.say("One incident with its log", "单个事件及日志")
-        found = ok(summary, {JSON: "incident", GEOJSON: {"type": "object"}}) | {"headers": _header("ETag")}
+        content = {JSON: "incident", GEOJSON: {"type": "object"}, HTML: {"type": "string"}}
+        found = ok(summary, content) | {"headers": _header("ETag")}
         given = [self._shape["f"].openapi()]
         return {"parameters": [_path()], "get": get("incidents.get", "incidents", summary, found, given)}
 

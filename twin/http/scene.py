@@ -53,7 +53,13 @@ def make(site: Site) -> Sequence[Room]:
         Route("/3dtiles/{layer}/{z}/{x}/{y}.glb", {"GET": node}, _describe_node),
     )
     return (
-        Room("3dtiles", ("3D Tiles 1.1", "三维瓦片（3D Tiles 1.1）"), routes, collection=of_features(_links)),
+        Room(
+            "3dtiles",
+            ("3D Tiles 1.1", "三维瓦片（3D Tiles 1.1）"),
+            routes,
+            _landing_links,
+            collection=of_features(_links),
+        ),
     )
 
 
@@ -62,6 +68,15 @@ def _links(context: Context, layer: FeatureLayer) -> list[Link]:
         return []
     href = f"{context.root}/3dtiles/{layer.id}/tileset.json"
     return [link(REL, href, TILESET, context.say("3D Tiles", "三维瓦片"))]
+
+
+def _landing_links(context: Context) -> list[Link]:
+    """Of every layer that has bodies: a map of the city in 3D is made of these."""
+    return [
+        one | {"title": f"{one['title']}: {context.title(layer)}"}
+        for layer in context.view.feature_layers()
+        for one in _links(context, layer)
+    ]
 
 
 def _layer(context: Context) -> dict[str, Any]:

@@ -8,14 +8,15 @@ from typing import Any
 
 import orjson
 
+from layers.errors import BadParameter
 from layers.observations.series import Observation
 from twin.access import caller
 from twin.access.caller import Caller
 from twin.city import City
-from twin.http import answers, respond, sensorthings_paths
+from twin.http import answers, readable, respond, sensorthings_paths
 from twin.http.context import Context, Link, link
 from twin.http.errors import WrongMethod
-from twin.http.formats import JSON, MERGE_PATCH
+from twin.http.formats import HTML, JSON, MERGE_PATCH
 from twin.http.respond import Receive, Scope, Send
 from twin.http.room import Room, Route, Site, allowed
 from twin.http.sensorthings_paths import ROOT
@@ -28,6 +29,7 @@ from twin.things.write import Writer
 
 ENTITY_BYTES = 1_000_000
 ARRAY_BYTES = 32_000_000
+TITLE = ("OGC SensorThings API 1.1", "OGC SensorThings API 1.1（物联感知）")
 
 
 def make(site: Site) -> Sequence[Room]:
@@ -50,13 +52,13 @@ def make(site: Site) -> Sequence[Room]:
             takes={"POST": JSON, "PATCH": MERGE_PATCH},
         ),
     )
-    title = ("OGC SensorThings API 1.1", "OGC SensorThings API 1.1（物联感知）")
-    return (Room("sta", title, routes, _links, schemas=sensorthings_paths.schemas),)
+    return (Room("sta", TITLE, routes, _links, schemas=sensorthings_paths.schemas),)
 
 
 def _links(context: Context) -> list[Link]:
     # not ``service``: clients of OGC APIs, QGIS among them, take that for the link to the API document
-    return [link("related", context.root + ROOT, JSON, "OGC SensorThings API 1.1")]
+    here, title = context.root + ROOT, context.say(*TITLE)
+    return [link("related", here, JSON, title), link("related", f"{here}?f=html", HTML, f"{title} (HTML)")]
 
 
 class SensorThings:
@@ -71,13 +73,19 @@ class SensorThings:
 
     async def root(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The service document (clause 9.2.1)."""
-        respond.query_map(scope, ())
+        f = respond.query_map(scope, ("f",)).get("f")
+        if f not in (None, "json", readable.HTML):
+            raise BadParameter("f", f, "one of json, html")
         base = self._base(scope)
         body = {
             "value": [{"name": name, "url": f"{base}/{name}"} for name in SETS],
             "serverSettings": {"conformance": CONFORMANCE},
         }
-        await answers.give_json(scope, send, body)
+        if readable.wanted(scope, f):
+            leads = [link("item", f"{base}/{name}", JSON, name) for name in SETS]
+            await readable.give(self._city, scope, send, TITLE, body, f"{base}?f=json", leads)
+        else:
+            await answers.give_json(scope, send, body, vary=answers.VARY)
 
     async def allowed(self, scope: Scope, resource: str) -> Collection[str]:
         """What may be done with a resource, by the form of its path. Raises NotFound."""

@@ -8,6 +8,7 @@ from twin.http.context import Context
 from twin.http.formats import JSON, MERGE_PATCH
 from twin.http.openapi_parts import (
     TEXT,
+    answer,
     array_of,
     get,
     object_of,
@@ -72,7 +73,8 @@ def _sent(entity: Entity) -> dict[str, Any]:
 def root(context: Context) -> dict[str, Any]:
     """The service document."""
     summary = context.say("The sets of entities", "实体集")
-    return {"get": get("sta.root", TAG, summary, ok(summary, {JSON: "sta.root"}), [])}
+    forms = query_parameter("f", {"type": "string", "enum": ["json", "html"]}, "The representation")
+    return {"get": get("sta.root", TAG, summary, answer(summary, {JSON: "sta.root"}), [forms])}
 
 
 def arrays(context: Context) -> dict[str, Any]:

@@ -7,18 +7,21 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, get_args
 
+import orjson
+
 from layers.errors import BadParameter, NotFound, shown
 from tiles.scheme import MAX_ZOOM
-from tiles.service import Tile, Tiles, layer_ids
+from tiles.service import MOST_LAYERS, Tile, Tiles, layer_ids
 from tiles.vector.clip import BUFFER, EXTENT, Clip
 from twin.access.caller import CALLER
-from twin.http import answers, respond
-from twin.http.context import Context
+from twin.http import answers, readable, respond
+from twin.http.context import Context, Link, link
 from twin.http.openapi_parts import BINARY, get, ok, path_parameter, query_parameter, tile_place
 from twin.http.respond import Headers, Receive, Scope, Send
-from twin.http.room import Room, Route, Site
+from twin.http.room import Room, Route, Site, of_features
 
 if TYPE_CHECKING:
+    from layers.model import FeatureLayer
     from twin.city import City
     from twin.settings import Credit
 
@@ -46,11 +49,20 @@ def make(site: Site) -> Sequence[Room]:
         await vector_tile(city, scope, send, layer_ids(layers), z, x, y)
 
     async def tilejson(scope: Scope, receive: Receive, send: Send, layers: str) -> None:
-        check_parameters(scope)
+        f = respond.query_map(scope, PARAMETERS | {"f"}).get("f") if scope["query_string"] else None
+        if f not in (None, "json", readable.HTML):
+            raise BadParameter("f", f, "one of json, html")
         base = respond.base_url(city, scope)
         tiles = await tiles_of(city, scope)
         notice = attribution(city.settings.credits)
-        await deliver(scope, send, await city.aside(tiles.tilejson, layer_ids(layers), base, notice), JSON)
+        made = await city.aside(tiles.tilejson, layer_ids(layers), base, notice)
+        if f != readable.HTML:
+            await deliver(scope, send, made, JSON)
+            return
+        here = f"{base}/tiles/{layers}"
+        template = link("xyz", f"{here}/{{z}}/{{x}}/{{y}}.mvt", MVT, "XYZ", templated=True)
+        document = orjson.loads(made.plain())
+        await readable.give(city, scope, send, ("TileJSON", "TileJSON"), document, f"{here}.json", [template])
 
     place = "/tiles/{layers}/{z}/{x}/{y}"
     routes = (
@@ -58,7 +70,26 @@ def make(site: Site) -> Sequence[Room]:
         Route(f"{place}.pbf", {"GET": tile}, partial(_describe_tile, "pbf")),
         Route("/tiles/{layers}.json", {"GET": tilejson}, _describe_tilejson),
     )
-    return (Room("tiles", ("Vector tiles by zoom, column and row", "矢量瓦片（z/x/y）"), routes),)
+    title = ("Vector tiles by zoom, column and row", "矢量瓦片（z/x/y）")
+    return (Room("tiles", title, routes, _landing_links, of_features(_links)),)
+
+
+def _landing_links(context: Context) -> list[Link]:
+    layers = [layer.id for layer in context.view.feature_layers()][:MOST_LAYERS]
+    if not layers:
+        return []
+    title = context.say("TileJSON of all layers", "全部图层的 TileJSON")
+    return [link("tilejson", f"{context.root}/tiles/{','.join(layers)}.json", JSON, title)]
+
+
+def _links(context: Context, layer: FeatureLayer) -> list[Link]:
+    """As map servers name them (the STAC extension *web map links*)."""
+    here, say = f"{context.root}/tiles/{layer.id}", context.say
+    template = f"{here}/{{z}}/{{x}}/{{y}}.mvt"
+    return [
+        link("tilejson", f"{here}.json", JSON, "TileJSON"),
+        link("xyz", template, MVT, say("Vector tiles, z/x/y", "矢量瓦片（z/x/y）"), templated=True),
+    ]
 
 
 def _describe_tile(extension: str, context: Context) -> dict[str, Any]:
@@ -71,7 +102,8 @@ def _describe_tile(extension: str, context: Context) -> dict[str, Any]:
 
 def _describe_tilejson(context: Context) -> dict[str, Any]:
     summary = context.say("TileJSON 3.0 of one or several layers", "一个或多个图层的 TileJSON 3.0")
-    parameters = [_layers(), version_parameter()]
+    forms = query_parameter("f", {"type": "string", "enum": ["json", readable.HTML]}, "The representation")
+    parameters = [_layers(), forms, version_parameter()]
     return {"get": get("tiles.tilejson", "tiles", summary, ok(summary, {JSON: "document"}), parameters)}
 
 

@@ -294,6 +294,55 @@ def test_landing_page_and_collections_name_the_other_rooms(front: app.Front):
     ask(front, follow)
 
 
+def test_no_link_is_hidden(front: app.Front):
+    """3D tiles, SensorThings, incidents, TileJSON: from the landing page, and what is of a layer from it."""
+
+    async def read(client: httpx.AsyncClient) -> list[httpx.Response]:
+        paths = "/ogc", "/ogc/collections/houses", "/ogc/collections/houses/tiles"
+        return [await client.get(path, params={"f": f}) for path in paths for f in ("json", "html")]
+
+    landing, landing_html, layer, layer_html, tiles, tiles_html = ask(front, read)
+    template = f"{URL}/tiles/houses/{{z}}/{{x}}/{{y}}.mvt"
+    of_layer = {f"{URL}/3dtiles/houses/tileset.json", f"{URL}/tiles/houses.json"}
+    of_city = of_layer | {f"{URL}/sta/v1.1", f"{URL}/incidents", f"{URL}/incidents?f=html", f"{URL}/stream"}
+    assert of_city <= {one["href"] for one in landing.json()["links"]}
+    assert all(f'href="{href}"' in landing_html.text for href in of_city - {f"{URL}/stream"})
+    links = {one["href"]: one for one in layer.json()["links"]}
+    assert of_layer | {f"{URL}/ogc"} <= links.keys()
+    assert links[template]["templated"] is True
+    assert all(f'href="{href}"' in layer_html.text for href in of_layer)
+    assert {one["href"] for one in tiles.json()["links"]} >= {template, f"{URL}/tiles/houses.json"}
+    # shown to be copied
+    assert f'readonly size="90" value="{template}"' in tiles_html.text
+    assert "/tiles/WebMercatorQuad/{tileMatrix}/{tileRow}/{tileCol}" in tiles_html.text
+
+
+@pytest.mark.parametrize(
+    ("path", "shown"),
+    [
+        ("/incidents", "/ogc/collections/incidents/items?f=html"),
+        ("/incidents/1", "/ogc/collections/incidents/items?f=html"),
+        ("/sta/v1.1", "/sta/v1.1/Datastreams"),
+        ("/tiles/houses.json", "/tiles/houses/{z}/{x}/{y}.mvt"),
+    ],
+)
+def test_a_person_can_read_it(front: app.Front, path: str, shown: str):
+    async def read(client: httpx.AsyncClient) -> list[httpx.Response]:
+        browser = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+        asked = [await client.get(path, params={"f": f}) for f in ("html", "json", "xml")]
+        return [*asked, await client.get(path), await client.get(path, headers=browser)]
+
+    html, plain, bad, default, browser = ask(front, read)
+    assert (html.status_code, html.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert URL + shown in html.text
+    assert "default-src 'none'" in html.headers["content-security-policy"]
+    assert plain.json() == default.json()
+    assert bad.status_code == 400
+    if not path.endswith(".json"):
+        assert browser.headers["content-type"] == "text/html; charset=utf-8"
+        assert "Accept" in default.headers["vary"]
+
+
 def test_no_writing_method_is_announced_to_a_page_of_another_origin(front: app.Front):
     async def walk(client: httpx.AsyncClient) -> None:
         for path in ("/incidents", "/sta/v1.1/Things"):

@@ -96,6 +96,7 @@ def _collection_links(context: Context, layer: Layer) -> list[Link]:
     return [
         link("self", f"{here}?f=json", JSON, say("This layer as JSON", "本图层（JSON）")),
         link("alternate", f"{here}?f=html", HTML, say("This layer as HTML", "本图层（网页）")),
+        link("root", context.base, JSON, say("All interfaces of the city", "城市全部接口")),
     ]
 
 

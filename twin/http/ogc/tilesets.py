@@ -146,6 +146,7 @@ def tilesets(context: Context, layer: FeatureLayer) -> dict[str, Any]:
         "links": [
             link("self", f"{here}/tiles", JSON, "Tilesets"),
             link("geodata", here, JSON, context.title(layer)),
+            *_templates(context, layer),
         ],
         "tilesets": [_summary(context, layer)],
     }
@@ -157,13 +158,7 @@ def tileset(context: Context, layer: FeatureLayer) -> dict[str, Any]:
     found = _summary(context, layer)
     found["links"] = [
         *found["links"],
-        link(
-            "item",
-            f"{here}/tiles/{TMS}/{{tileMatrix}}/{{tileRow}}/{{tileCol}}",
-            MVT,
-            context.say("Vector tiles", "矢量瓦片"),
-            templated=True,
-        ),
+        *_templates(context, layer),
         link("geodata", here, JSON, context.title(layer)),
         link(f"{REL}/schema", f"{here}/schema", SCHEMA, context.say("Schema", "模式")),
     ]
@@ -172,6 +167,18 @@ def tileset(context: Context, layer: FeatureLayer) -> dict[str, Any]:
         found["boundingBox"] = {"lowerLeft": [west, south], "upperRight": [east, north], "crs": CRS84}
     found["layers"] = [_vector_layer(context, layer)]
     return found
+
+
+def _templates(context: Context, layer: FeatureLayer) -> list[Link]:
+    """The addresses of the tiles, row first as the OGC has it, and column first as maps have it."""
+    here, say = f"{context.base}/collections/{layer.id}/tiles/{TMS}", context.say
+    by_row = f"{here}/{{tileMatrix}}/{{tileRow}}/{{tileCol}}"
+    by_column = f"{context.root}/tiles/{layer.id}/{{z}}/{{x}}/{{y}}.mvt"
+    return [
+        link("item", by_row, MVT, say("Vector tiles", "矢量瓦片"), templated=True),
+        link("xyz", by_column, MVT, say("Vector tiles, z/x/y", "矢量瓦片（z/x/y）"), templated=True),
+        link("tilejson", f"{context.root}/tiles/{layer.id}.json", JSON, "TileJSON"),
+    ]
 
 
 def _summary(context: Context, layer: FeatureLayer) -> dict[str, Any]:
