@@ -94,6 +94,12 @@ class Snapshot:
         return own if self.patch is None else np.concatenate([own, self.patch.boxes])
 
     @cached_property
+    def fids(self) -> NDArray[np.int64]:
+        """The ids of all features in the order of ``boxes``."""
+        own = self.base.fids[self.live]
+        return own if self.patch is None else np.concatenate([own, self.patch.fids])
+
+    @cached_property
     def spans(self) -> Floats:
         """West and east (world units) of all features, wide ones by their parts: see :mod:`tiles.extent`."""
         own = self.base if self.live.all() else self.base.take(np.flatnonzero(self.live))

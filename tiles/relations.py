@@ -147,6 +147,22 @@ class Relations:
         )
         return parts.Remainders(at, at[left.whole], left.shape, left.top)
 
+    def raised(self, layer_id: str, boxes: Floats, high: Floats) -> Floats:
+        """The high ends (n,) of features with world boxes (n, 4) where one with parts may be drawn up to the
+        underside of a part that begins above it."""
+        family = self.of_wholes(layer_id)
+        if family is None or not len(boxes):
+            return high
+        out = high.copy()
+        near = shapely.STRtree(shapely.box(*boxes.T))
+        for part in family.parts:
+            snapshot, rule = self._snapshot(part), kinds.known(self._layers()[part].kind).body
+            if isinstance(rule, Prism) and len(snapshot.boxes):
+                bottom = np.nan_to_num(snapshot.numbers(rule.low), nan=0.0)
+                its, whole = near.query(shapely.box(*snapshot.boxes.T))
+                np.maximum.at(out, whole, bottom[its])
+        return out
+
     def parts(self, layer_id: str, fid: int) -> list[Feature]:
         """The parts of a feature."""
         family = self.of_wholes(layer_id)

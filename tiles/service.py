@@ -11,10 +11,12 @@ import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import orjson
 from isal import igzip
+from numpy.typing import NDArray
 
 from layers import kinds
 from layers.errors import BadParameter, NotFound, shown
@@ -28,7 +30,7 @@ from tiles.columns import Columns, Snapshot
 from tiles.freshness import Freshness
 from tiles.ground import FLAT, Ground
 from tiles.relations import Relations, State
-from tiles.scene import build
+from tiles.scene import build, fit
 from tiles.scene.tileset import tileset
 from tiles.scene.tree import Node, Tree
 from tiles.scene.tree import tree as make_tree
@@ -45,6 +47,11 @@ MOST_LAYERS = 32
 MOST_TOLD = 400
 #: Nodes of which the parts' mark is remembered.
 MOST_MARKS = 65_536
+#: Meshes that are read at a time.
+MESHES = 500
+#: How the boxes of a tileset are: as its content is, or with room for edits, for a page that holds it while
+#: nodes change.
+type Bounds = Literal["content", "edits"]
 CACHE_BYTES = 256 << 20
 FRAGMENT_BYTES = 64 << 20
 _GZIP_LEVEL = 1
@@ -134,6 +141,8 @@ class Tiles:
         self._scenes: dict[str, _Scene] = {}
         self._cache, self._fragments = caches.tiles, caches.fragments
         self._marks: dict[tuple[str, Node], tuple[State, str]] = {}
+        self._fitted: dict[str, tuple[object, Tile]] = {}
+        self._meshed: dict[str, tuple[int, dict[int, float]]] = {}
         self.freshness = Freshness(store, self._hear)
         self.relations = Relations(self._all_layers, self._snapshot, self.freshness)
         self.freshness.update()
@@ -270,11 +279,40 @@ class Tiles:
         """Whether a layer of this kind has 3D tiles."""
         return kinds.known(layer.kind).body is not None
 
-    def tileset(self, layer_id: str) -> Tile:
-        """``tileset.json`` of a layer. Raises NotFound."""
+    def tileset(self, layer_id: str, bounds: Bounds = "content") -> Tile:
+        """``tileset.json`` of a layer, in boxes that fit what is there, or with room for edits of it. Raises
+        NotFound."""
         self.freshness.update()
-        self._body(layer_id)
-        return self._scene(layer_id).document
+        rule = self._body(layer_id)
+        if bounds == "edits":
+            return self._scene(layer_id).document
+        state = self.freshness.layer(layer_id), self.relations.state(layer_id)
+        known = self._fitted.get(layer_id)
+        if known is None or known[0] != state:
+            known = self._fitted[layer_id] = state, self._fit(layer_id, rule)
+        return known[1]
+
+    def _fit(self, layer_id: str, rule: Body) -> Tile:
+        snapshot = self._snapshot(layer_id)
+        low, high = build.reach(rule, snapshot.numbers)
+        if isinstance(rule, Prism) and rule.stored:
+            # a mesh stands on the low end, however high the feature's field says it is
+            high = np.maximum(high, low + self._heights(layer_id, snapshot))
+        high = self.relations.raised(layer_id, snapshot.boxes, high)
+        return self._document(fit.tileset(snapshot.boxes, low, high, self._ground, self._copyright))
+
+    def _heights(self, layer_id: str, snapshot: Snapshot) -> NDArray[np.float64]:
+        """The heights (m) of the features' meshes in the order of the snapshot, 0 for one without. A mesh is
+        of one load: an edit may only take it away."""
+        known = self._meshed.get(layer_id)
+        if known is None or known[0] != snapshot.generation:
+            heights: dict[int, float] = {}
+            for at in range(0, len(snapshot.fids), MESHES):
+                some = snapshot.fids[at : at + MESHES].tolist()
+                for fid, mesh in self._store.rows(layer_id, some, meshes=True).meshes.items():
+                    heights[fid] = float(np.ptp(mesh.positions[:, 2])) if len(mesh.positions) else 0.0
+            known = self._meshed[layer_id] = snapshot.generation, heights
+        return np.array([known[1].get(fid, 0.0) for fid in snapshot.fids.tolist()])
 
     def _scene(self, layer_id: str) -> _Scene:
         seq = self.freshness.layer(layer_id)

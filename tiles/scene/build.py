@@ -41,11 +41,19 @@ def span(rule: Rule, numbers: Callable[[str], Floats]) -> tuple[float, float]:
     return min(end, 0.0), max(end, 0.0)
 
 
+def reach(rule: Rule, numbers: Callable[[str], Floats]) -> tuple[Floats, Floats]:
+    """The lowest and the highest point (m above ground) of the body of each feature, without its mesh."""
+    if isinstance(rule, Tube):
+        depth = np.nan_to_num(numbers(rule.depth), nan=0.0)
+        radius = np.maximum(np.nan_to_num(numbers(rule.diameter), nan=0.0) / 2000, SLAB / 2)
+        return -depth - radius, -depth + radius
+    low, high = np.nan_to_num(numbers(rule.low), nan=0.0), numbers(rule.high)
+    return low, np.where(high > low, high, low + SLAB)
+
+
 def ends(batch: Batch, rule: Prism) -> tuple[Floats, Floats]:
     """Low and high end (m above ground) of the prism of every feature."""
-    low = np.nan_to_num(batch.numbers(rule.low), nan=0.0)
-    high = batch.numbers(rule.high)
-    return low, np.where(high > low, high, low + SLAB)
+    return reach(rule, batch.numbers)
 
 
 def node(

@@ -134,7 +134,8 @@ def _solids(layer_id: str, body: Body | None) -> dict[str, Any] | None:
     if body is None:
         return None
     return {
-        "url": f"3dtiles/{layer_id}/tileset.json",
+        # the page holds the tree while edits change its nodes
+        "url": f"3dtiles/{layer_id}/tileset.json?bounds=edits",
         "body": "tube" if isinstance(body, Tube) else "prism",
         "painted": isinstance(body, Prism) and body.stored,
     }

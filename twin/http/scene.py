@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from layers import kinds
+from layers.errors import BadParameter
 from tiles.scheme import MAX_ZOOM
+from tiles.service import Bounds
 from twin.access.caller import CALLER
-from twin.http import answers
+from twin.http import answers, respond
 from twin.http.context import Context, Link, link
-from twin.http.openapi_parts import BINARY, get, ok, path_parameter, tile_place
+from twin.http.openapi_parts import BINARY, get, ok, path_parameter, query_parameter, tile_place
 from twin.http.respond import Receive, Scope, Send
 from twin.http.room import Room, Route, Site, of_features
-from twin.http.tiles import JSON, check_parameters, deliver, tiles_of, version, version_parameter, whole
+from twin.http.tiles import JSON, PARAMETERS, deliver, tiles_of, version, version_parameter, whole
 
 if TYPE_CHECKING:
     from layers.model import FeatureLayer
 
 GLB = "model/gltf-binary"
+BOUNDS: tuple[Bounds, ...] = get_args(Bounds.__value__)
 #: As 3D GeoVolumes servers name a tileset; clients choose the link by it.
 TILESET = "application/json+3dtiles"
 REL = "http://www.opengis.net/def/rel/ogc/0.0/tileset-3dtiles"
@@ -29,12 +32,12 @@ def make(site: Site) -> Sequence[Room]:
     city = site.city
 
     async def tileset(scope: Scope, receive: Receive, send: Send, layer: str) -> None:
-        check_parameters(scope)
+        bounds = _bounds(scope)
         tiles = await tiles_of(city, scope)
-        await deliver(scope, send, await city.aside(tiles.tileset, layer), JSON)
+        await deliver(scope, send, await city.aside(tiles.tileset, layer, bounds), JSON)
 
     async def node(scope: Scope, receive: Receive, send: Send, layer: str, z: str, x: str, y: str) -> None:
-        check_parameters(scope)
+        _bounds(scope)
         at = layer, whole(z), whole(x), whole(y)
         view = city.catalogue.of(scope[CALLER])
         tiles = view.tiles
@@ -70,10 +73,30 @@ def _links(context: Context, layer: FeatureLayer) -> list[Link]:
     return [link(REL, href, TILESET, context.say("3D Tiles", "三维瓦片"))]
 
 
+def _bounds(scope: Scope) -> Bounds:
+    """How the boxes of a tileset are to be. Clients hand its parameters on to its nodes, where they say
+    nothing. Raises BadParameter."""
+    if not scope["query_string"]:
+        return BOUNDS[0]
+    wanted = respond.query_map(scope, PARAMETERS | {"bounds"}).get("bounds", BOUNDS[0])
+    for bounds in BOUNDS:
+        if bounds == wanted:
+            return bounds
+    raise BadParameter("bounds", wanted, "one of " + ", ".join(BOUNDS))
+
+
+def _bounds_parameter() -> dict[str, Any]:
+    told = (
+        "How the boxes of the tree are: as its content is, or with room above and below, and cells that are"
+        " empty, for a page that exchanges single nodes of the tree that it holds"
+    )
+    return query_parameter("bounds", {"type": "string", "enum": list(BOUNDS), "default": BOUNDS[0]}, told)
+
+
 def _landing_links(context: Context) -> list[Link]:
     """Of every layer that has bodies: a map of the city in 3D is made of these."""
     return [
-        one | {"title": f"{one['title']}: {context.title(layer)}"}
+        one | {"type": JSON, "title": f"{one['title']}: {context.title(layer)}"}
         for layer in context.view.feature_layers()
         for one in _links(context, layer)
     ]
@@ -86,12 +109,12 @@ def _layer(context: Context) -> dict[str, Any]:
 
 def _describe_tileset(context: Context) -> dict[str, Any]:
     summary = context.say("The tileset of a layer", "图层的瓦片集")
-    parameters = [_layer(context), version_parameter()]
+    parameters = [_layer(context), _bounds_parameter(), version_parameter()]
     return {"get": get("3dtiles.tileset", "3dtiles", summary, ok(summary, {JSON: "document"}), parameters)}
 
 
 def _describe_node(context: Context) -> dict[str, Any]:
     summary = context.say("The bodies of one tile as binary glTF 2.0", "一个瓦片的实体（glTF 2.0）")
-    parameters = [_layer(context), *tile_place(MAX_ZOOM), version_parameter()]
+    parameters = [_layer(context), *tile_place(MAX_ZOOM), _bounds_parameter(), version_parameter()]
     found = get("3dtiles.node", "3dtiles", summary, ok(summary, {GLB: BINARY}), parameters)
     return {"get": found}

@@ -257,7 +257,7 @@ def test_unknown_layers_and_tiles(tiles: Tiles) -> None:
 
 
 def test_tileset_declares_every_node_and_holds_every_vertex(tiles: Tiles) -> None:
-    nodes = gltf.check_tileset(json.loads(tiles.tileset("buildings").plain()))
+    nodes = gltf.check_tileset(json.loads(tiles.tileset("buildings", "edits").plain()))
     seen: list[int] = []
     for uri, node in nodes.items():
         z, x, y = map(int, uri.removesuffix(".glb").split("/"))
@@ -265,6 +265,38 @@ def test_tileset_declares_every_node_and_holds_every_vertex(tiles: Tiles) -> Non
         check_inside(found, node["boundingVolume"]["region"])
         seen += [fid for fid in found.table["fid"] if fid > 0]
     assert sorted(seen) == list(range(1, 31))
+
+
+def test_boxes_fit_what_is_there(tiles: Tiles, city: Store) -> None:
+    """Clients zoom to them and reckon distances from them; only nodes that hold something are declared."""
+    city.patch("buildings", 7, {"properties": {"height_m": 42.0}})
+    document = json.loads(tiles.tileset("buildings").plain())
+    nodes = gltf.check_tileset(document)
+    assert document["root"]["boundingVolume"]["region"][4:] == [-0.5, 42.5]
+    seen: list[int] = []
+    for uri, node in nodes.items():
+        z, x, y = map(int, uri.removesuffix(".glb").split("/"))
+        found = gltf.read(tiles.glb("buildings", z, x, y).plain())
+        fids = [fid for fid in found.table["fid"] if fid > 0]
+        assert fids
+        seen += fids
+        region = node["boundingVolume"]["region"]
+        check_inside(found, region)
+        if not node.get("children"):
+            assert region[4:] == [-0.5, 42.5 if 7 in fids else 10.5]
+    assert sorted(seen) == list(range(1, 31))
+    # an edit is in the next document, and not in the one that pages hold
+    held = tiles.tileset("buildings", "edits")
+    city.patch("buildings", 7, {"properties": {"height_m": 52.0}})
+    assert json.loads(tiles.tileset("buildings").plain())["root"]["boundingVolume"]["region"][5] == 52.5
+    assert tiles.tileset("buildings", "edits") == held
+
+
+def test_a_layer_without_bodies_has_a_tileset(store: Store, tmp_path: Path) -> None:
+    put(store, "buildings", "building", [shapely.box(24, 60, 24.1, 60.1)], {"height_m": [3.0]})
+    store.delete("buildings", 1)
+    document = json.loads(Tiles(store, tmp_path / "d").tileset("buildings").plain())
+    assert gltf.check_tileset(document) == {}
 
 
 def check_inside(found: gltf.File, region: list[float]) -> None:
@@ -280,18 +312,18 @@ def check_inside(found: gltf.File, region: list[float]) -> None:
 
 
 def test_a_feature_beyond_the_tree_reloads_the_layer(tiles: Tiles, city: Store) -> None:
-    first = tiles.tileset("buildings")
+    first = tiles.tileset("buildings", "edits")
     since = city.seq()
     moved(city, 4, square(LON + 0.001, LAT + 0.001))
     inside = city.changes(since)
     assert tiles.changed(inside).layers == []
-    assert tiles.tileset("buildings") == first
+    assert tiles.tileset("buildings", "edits") == first
     since = city.seq()
     moved(city, 4, square(LON + 0.2, LAT))
     outside = city.changes(since)
     told = tiles.changed(outside)
     assert (told.layers, told.tiles) == (["buildings"], [])
-    assert tiles.tileset("buildings").etag != first.etag
+    assert tiles.tileset("buildings", "edits").etag != first.etag
 
 
 def test_changed_names_the_versions_that_are_served(tiles: Tiles, city: Store) -> None:
