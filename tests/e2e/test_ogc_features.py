@@ -17,6 +17,8 @@ LAYERS = {
     "pipelines": 78,
     "street_assets": 1074,
     "roads": 2577,
+    "land_cover": 270,
+    "places": 7,
 }
 OPENAPI = "application/vnd.oai.openapi+json;version=3.0"
 CENTRE = "24.935,60.165,24.955,60.175"
