@@ -81,7 +81,7 @@ class City:
     def __post_init__(self) -> None:
         from twin.live_layers import LiveLayers
 
-        self.live_layers = LiveLayers(self.live, self.incidents, self.settings)
+        self.live_layers = LiveLayers(self.live, self.incidents, self.settings, self.folder / "derived")
         database = self.settings.database()
         light, writing = (database.readers, database.writers) if database else (0, 4)
         heavy = self.settings.limits.heavy_queries

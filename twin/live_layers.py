@@ -6,9 +6,9 @@ is brought up to date when somebody asks."""
 
 from __future__ import annotations
 
-import tempfile
 import threading
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ from layers.types import LIVE_LAYERS, Field, FieldType
 from tiles.service import Tiles
 from twin.catalogue.published import PublishedLayer
 from twin.catalogue.view import View
+from twin.jobs.scratch import Scratch
 from twin.live.times import iso
 
 if TYPE_CHECKING:
@@ -73,11 +74,13 @@ _OF_OBSERVATIONS = (
 class LiveLayers:
     """The mirror of one server; made when it is first asked for. Safe to use from several threads."""
 
-    def __init__(self, live: Live, incidents: Incidents, settings: CitySettings) -> None:
+    def __init__(self, live: Live, incidents: Incidents, settings: CitySettings, derived: Path) -> None:
+        """``derived`` is the folder of files that can be made again."""
         self._live, self._incidents, self._settings = live, incidents, settings
+        self._derived = derived
         self._lock = threading.Lock()
         self._mirror: Mirror | None = None
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._folder: AbstractContextManager[Path] | None = None
         self._view: View | None = None
         self._mark: object = None
 
@@ -104,12 +107,13 @@ class LiveLayers:
         with self._lock:
             if self._mirror is not None and self._folder is not None:
                 self._mirror.close()
-                self._folder.cleanup()
+                self._folder.__exit__(None, None, None)
             self._mirror = self._folder = self._view = None
 
     def _make(self) -> View:
-        self._folder = tempfile.TemporaryDirectory(prefix="twin-live-", ignore_cleanup_errors=True)
-        self._mirror = Mirror(Path(self._folder.name), _SPECS, (self._settings.crs,))
+        # what a server that was killed has left goes with the next one
+        self._folder = Scratch(self._derived / "live").folder()
+        self._mirror = Mirror(self._folder.__enter__(), _SPECS, (self._settings.crs,))
         self._view = _LiveView(self._mirror.store, self._settings, _no_tiles)
         return self._view
 

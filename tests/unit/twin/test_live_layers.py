@@ -51,6 +51,7 @@ def ask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ask]:
         yield call
     city.live.stop()
     city.close()
+    assert list((folder / "derived" / "live").iterdir()) == []
 
 
 def ids(answer: httpx.Response) -> list[int]:

@@ -92,8 +92,8 @@ def context(store, settings="", lang="en"):
 
 @pytest.fixture(scope="module")
 def site(store, tmp_path_factory):
-    live = LiveLayers(None, None, parse(""))
     folder = tmp_path_factory.mktemp("folder")
+    live = LiveLayers(None, None, parse(""), folder)
     made = Site(SimpleNamespace(store=store, settings=parse(""), folder=folder, live_layers=live))
     made.rooms.extend(ogc.make(made))
     yield made
