@@ -313,7 +313,7 @@ def test_no_link_is_hidden(front: app.Front):
     assert all(f'href="{href}"' in layer_html.text for href in of_layer)
     assert {one["href"] for one in tiles.json()["links"]} >= {template, f"{URL}/tiles/houses.json"}
     # shown to be copied
-    assert f'readonly size="90" value="{template}"' in tiles_html.text
+    assert f'<code class="address">{template}</code>' in tiles_html.text
     assert "/tiles/WebMercatorQuad/{tileMatrix}/{tileRow}/{tileCol}" in tiles_html.text
 
 

@@ -128,7 +128,10 @@ def _documents(layer_id: str) -> list[Document]:
         name: str, build: Any, title: tuple[str, str], template: str = "collections/schema.html"
     ) -> Document:
         operation = f"{layer_id}.get{name.title().replace('/', '')}"
-        return Document(f"{here}/{name}", of_layer(build), operation, title, "document", SCHEMA, template)
+        made = of_layer(build)
+        return Document(
+            f"{here}/{name}", made, operation, title, "document", SCHEMA, template, collection=layer_id
+        )
 
     return [
         Document(
@@ -138,6 +141,7 @@ def _documents(layer_id: str) -> list[Document]:
             ("The collection", "集合"),
             "collection",
             template="collections/collection.html",
+            collection=layer_id,
         ),
         schema("schema", schemas.schema, ("Its schema", "模式")),
         schema("schema/geojson", schemas.geojson, ("Its schema as GeoJSON", "GeoJSON 模式"), "document.html"),

@@ -41,10 +41,7 @@ def document(context: Context, rooms: Sequence[Room]) -> dict[str, Any]:
             "version": "1.0.0",
         },
         "servers": [{"url": context.base}],
-        "tags": [
-            *({"name": room.name, "description": context.say(*room.title)} for room in rooms),
-            *({"name": layer.id, "description": context.title(layer)} for layer in context.view.layers()),
-        ],
+        "tags": [{"name": name, "description": title} for name, title in _tags(context, rooms).items()],
         "paths": paths,
         "components": {
             "parameters": {
@@ -55,6 +52,13 @@ def document(context: Context, rooms: Sequence[Room]) -> dict[str, Any]:
             "securitySchemes": security_schemes(),
         },
     }
+
+
+def _tags(context: Context, rooms: Sequence[Room]) -> dict[str, str]:
+    """Titles by tag: the rooms, the layers, and the collections that are none."""
+    others = {one["id"]: one["title"] for room in rooms for one in room.collections(context)}
+    layers = {layer.id: context.title(layer) for layer in context.view.layers()}
+    return {**others, **{room.name: context.say(*room.title) for room in rooms}, **layers}
 
 
 def _placed(context: Context, path: str, item: Mapping[str, Any]) -> dict[str, Any]:

@@ -48,10 +48,12 @@ class Document:
     parameters: Sequence[Mapping[str, Any]] = ()
     #: Whether layers without features have it, too.
     any_form: bool = False
+    #: The collection that it is of, where the path names it.
+    collection: str | None = None
 
     def describe(self, context: Context) -> dict[str, Any]:
-        """Its path item, where it is of the whole city."""
-        return self._item(context, self.operation, "city")
+        """Its path item, where it is of no layer."""
+        return self._item(context, self.operation, self.collection or "city")
 
     def of_layers(self, context: Context) -> dict[str, dict[str, Any]]:
         """Its path items, one of each layer."""
@@ -124,6 +126,8 @@ class Pages:
             shown = {"layer_id": layer.id, "page": document.path.rsplit("/", 1)[-1]}
         else:
             found = document.build(context, *values)
+            if document.collection is not None:
+                shown = {"layer_id": document.collection, "page": document.path.rsplit("/", 1)[-1]}
         if kind == "json":
             return orjson.dumps(found)
         whole = {
