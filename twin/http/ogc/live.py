@@ -3,7 +3,7 @@ layer, reported and moved elsewhere."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
@@ -55,12 +55,16 @@ class _Door:
         return getattr(self._city, name)
 
     async def read(
-        self, call: Callable[..., Any], *args: Any, heavy: bool = False, gone: object = None
+        self,
+        call: Callable[..., Any],
+        *args: Any,
+        heavy: bool = False,
+        gone: Callable[[], Awaitable[None]] | None = None,
     ) -> Any:
-        return await self._city.run(call, *args) if heavy else call(*args)
+        return await self._city.sense(call, *args, gone=gone) if heavy else call(*args)
 
     async def aside(self, call: Callable[..., Any], *args: Any) -> Any:
-        return await self._city.run(call, *args)
+        return await self._city.sense(call, *args)
 
 
 class _LiveItems(Items):
@@ -95,7 +99,7 @@ def _routes(city: City, layer_id: str, pages: Pages, items: Items) -> list[Route
 
     def fresh(handler: Handler) -> Handler:
         async def handle(scope: Scope, receive: Receive, send: Send, *values: str) -> None:
-            await city.run(city.live_layers.refresh, layer_id)
+            await city.sense(city.live_layers.refresh, layer_id)
             await handler(scope, receive, send, *values)
 
         return handle
