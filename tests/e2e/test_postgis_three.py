@@ -271,7 +271,7 @@ def test_the_streams_of_the_others_tell_of_an_edit_within_a_second(three: list[S
             edit(f"told {number}")
             done = time.monotonic()
             for n, listener in enumerate(listeners):
-                assert listener.told("tiles", "/tiles/buildings/16/", done), f"server {n} in round {number}"
+                assert listener.told("tiles", "tiles/buildings/16/", done), f"server {n} in round {number}"
 
 
 def test_a_load_is_told_to_every_stream(three: list[Server]):
