@@ -142,21 +142,21 @@ def test_a_failing_server_leaves_the_old_tile_and_is_asked_again(tab: Tab, tower
         else:
             route.continue_()
 
-    tab.page.route(url, fail)
+    tab.page.route(f"{url}*", fail)
     _patch(tab.server, "buildings", tower.fid, {"properties": {"use": "after the failure"}})
     # a call into the page lets its route handlers run
     until(lambda: tab.js("true") and len(failures) >= 2, 20, "the failures")
     assert tab.pick(tower.lon, tower.lat, TALL) == feature("buildings", tower.fid)
     until(lambda: _drawn(tab, tower).get("use") == "after the failure", 20, "the recovery")
     assert len(failures) == 3
-    tab.page.unroute(url)
+    tab.page.unroute(f"{url}*")
 
 
 def test_a_tile_that_is_dropped_while_it_is_refreshed_does_no_harm(tab: Tab, tower: Place):
     tab.look(tower.lon, tower.lat, 700, pitch=-70)
     url = _node(tab, tower)
     held: list[Route] = []
-    tab.page.route(url, lambda route: held.append(route))
+    tab.page.route(f"{url}*", lambda route: held.append(route))
     _patch(tab.server, "buildings", tower.fid, {"properties": {"use": "while dropped"}})
     until(lambda: tab.js("true") and held, 20, "the request")
     tab.look(24.90, 60.14, 300)
@@ -165,7 +165,7 @@ def test_a_tile_that_is_dropped_while_it_is_refreshed_does_no_harm(tab: Tab, tow
     until(lambda: url not in _loaded(tab), 20, "the dropped tile")
     for route in held:
         route.continue_()
-    tab.page.unroute(url)
+    tab.page.unroute(f"{url}*")
     until(
         lambda: not tab.js("window.twin.refresher('buildings', 'scene').busy"), 20, "the end of the refresh"
     )

@@ -17,8 +17,9 @@ from layers.store.open import open_store
 from layers.types import Field
 from tests.postgres import Cluster
 from tests.storing import load, row
-from tests.support import HELSINKI, ROOT, copy_city, twin
+from tests.support import HELSINKI, ROOT, Server, copy_city, twin
 from tests.templates import LOADED_BY, made_once
+from tests.unit.twin.live.rooms import thing
 
 DATA = Path(__file__).parent / "cql2"
 COUNTRIES = "ne_110m_admin_0_countries"
@@ -113,6 +114,22 @@ def _settle(folder: Path, url: str | None) -> None:
     if url:
         settings["store"] = url
     (folder / "city.yml").write_text(yaml.safe_dump(settings, allow_unicode=True), "utf-8")
+
+
+def observe(server: Server) -> None:
+    """What makes the collections of live data have features: incidents, and observations of gauges."""
+    far = thing("far gauge")
+    far["Locations"][0]["location"] = {"type": "Point", "coordinates": [24.99, 60.21]}
+    observed = [{"result": 1.25, "Datastream": {"@iot.id": n}} for n in (1, 2)]
+    incident = {"title": "井盖", "class": "other", "level": 2, "lon": 24.95, "lat": 60.17}
+    for path, body in (
+        ("/incidents", incident),
+        ("/incidents", {**incident, "lon": 24.99, "lat": 60.21}),
+        *(("/sta/v1.1/Things", one) for one in (thing(), far)),
+        *(("/sta/v1.1/Observations", one) for one in observed),
+    ):
+        done = server.http.post(path, json=body, headers=server.auth)
+        assert done.status_code == 201, done.text
 
 
 def source(layer: str) -> list[dict[str, Any]]:

@@ -39,6 +39,7 @@ def api(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
         return
     cluster = None if request.param == "geopackage" else request.getfixturevalue("postgres")
     running = Server.start(city.made(folder, cluster))
+    city.observe(running)
     found = Api(f"{running.url}/ogc")
     yield found
     found.close()

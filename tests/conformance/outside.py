@@ -105,6 +105,11 @@ class Api:
             if one.get("itemType", "feature") == "feature" and one["id"].endswith(self.only)
         ]
 
+    def editable(self) -> list[Json]:
+        """The collections whose features may be put: not those of live data."""
+        path = "/collections/{}/items/{{featureId}}"
+        return [one for one in self.collections if "put" in self.path(path.format(one["id"]))]
+
     @cached_property
     def document(self) -> Json:
         """The API document, found as the official suite finds it: by the exact type of OpenAPI 3.0."""

@@ -162,7 +162,7 @@ def moment(text_):
 
 def stamp(at, zone="Z"):
     """A time as RFC 3339 writes it, its clock reading left as it is."""
-    return at.strftime("%Y-%m-%dT%H:%M:%S") + zone
+    return at.replace(tzinfo=None).isoformat(timespec="milliseconds" if at.microsecond else "seconds") + zone
 
 
 def test_core_fc_links(api):

@@ -190,6 +190,8 @@ def test_the_landing_page_lives_with_and_without_a_slash(api):
 def test_an_extent_is_asked_for_as_a_box(api):
     """The box of the extent, as published, matches every feature that has a geometry."""
     for collection in api.collections:
+        if "extent" not in collection:
+            continue  # the suite asks for a box only where one is told
         box = collection["extent"]["spatial"]["bbox"][0]
         found = api.matching(collection, bbox=",".join(map(repr, box)))
         assert found == {one["id"] for one in api.features(collection)}, collection["id"]

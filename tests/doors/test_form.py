@@ -68,7 +68,7 @@ def test_collections_list_every_form(answers: dict[str, httpx.Response]) -> None
     assert found["ortho"] == answers["/ogc/collections/ortho"].json()
     assert found["ortho"]["title"] == "俯视"
     assert found["ortho"]["extent"]["spatial"]["bbox"] == [list(BOX)]
-    assert [one["rel"] for one in found["ortho"]["links"]] == ["self", "alternate"]
+    assert [one["rel"] for one in found["ortho"]["links"]] == ["self", "alternate", "root"]
     assert "itemType" not in found["ortho"]
     assert found["buildings"]["itemType"] == "feature"
     for one in ("ortho", "buildings"):

@@ -52,7 +52,7 @@ class Requests:
     def __init__(self, api: Api, seed: int | str, key: str) -> None:
         self.api, self.key = api, key
         self.chance = Random(seed)
-        self.collections = api.collections
+        self.collections = api.editable()
         self.queryables = {one["id"]: api.queryables(one) for one in self.collections}
         self.geometry = {one["id"]: spatial(api, one) for one in self.collections}
         self.values = {one["id"]: self._values(one) for one in self.collections}
