@@ -80,7 +80,7 @@ def open_city(folder: Path, patience: float = 0.0, rights: Rights = EVERYBODY) -
         bus=bus,
         keys=keys,
         sessions=sessions,
-        callers=Callers(keys, sessions, rights),
+        callers=Callers(keys, sessions, rights, conf.limits.wrong_keys),
         jobs=Jobs(folder, rights),
     )
 

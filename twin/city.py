@@ -97,8 +97,8 @@ class City:
     async def sense(
         self, call: Callable[..., T], *args: Any, gone: Callable[[], Awaitable[None]] | None = None
     ) -> T:
-        """Run a question about things, ended soon after ``gone`` has returned. Raises Busy at once where it
-        would wait for longer than 2 s, and what the call raises."""
+        """Run a question about things, ended soon after ``gone`` has returned. Raises Busy where it
+        waits for 10 s, at once behind many where it would wait for 2 s, and what the call raises."""
         async with _noticed(gone) as stop:
 
             def stoppable() -> T:
@@ -147,7 +147,7 @@ class City:
     async def _place(self) -> None:
         """A place of a heavy query. Raises Busy: after a while, or at once where it would take longer."""
         told = "too many long queries run at this moment; try again soon"
-        if self._heavy_waiting * self._heavy.mean / self.settings.limits.heavy_queries > PLACE_SECONDS:
+        if self._heavy.too_long(self._heavy_waiting, self.settings.limits.heavy_queries, PLACE_SECONDS):
             raise Busy(told)
         self._heavy_waiting += 1
         try:

@@ -14,24 +14,35 @@ log = logging.getLogger("twin")
 
 #: How long a request may wait for its turn on the event loop.
 TURN_SECONDS = 0.05
-#: The weight of the newest measurement in a mean: of turns, which are many, and of calls.
-_TURN, CALL = 0.05, 0.2
+#: As many wait always, however long: what a few open pages ask at once. A browser has 6 connections, the
+#: map's engine asks for up to 18 tiles through a proxy.
+BURST = 32
+#: The weight of the newest measurement in a mean.
+NEWEST = 0.05
+#: What one turn counts for at most (seconds): a pause of the machine is no work.
+_LONGEST_TURN = 0.01
 #: How often the log is told of the same distress.
 TOLD_SECONDS = 60.0
 
 
 class Pace:
-    """The mean time that one piece of work takes (seconds), as measured lately."""
+    """The mean time that one piece of work takes (seconds), as measured lately. One piece counts for no more
+    than ``longest``: what took long once, at a cold start or beside other programs, tells little."""
 
-    __slots__ = ("_newest", "mean")
+    __slots__ = ("_longest", "mean")
 
-    def __init__(self, newest: float = CALL) -> None:
-        self._newest = newest
+    def __init__(self, longest: float = 1.0) -> None:
+        self._longest = longest
         self.mean = 0.0
 
     def took(self, seconds: float) -> None:
         """One piece more was done."""
-        self.mean += (seconds - self.mean) * self._newest
+        self.mean += (min(seconds, self._longest) - self.mean) * NEWEST
+
+    def too_long(self, waiting: int, places: int, seconds: float) -> bool:
+        """Whether one more would wait for longer than ``seconds`` behind those that wait for ``places``.
+        Never behind no more than a burst: a few pages on a slow machine are slow, and not refused."""
+        return waiting >= BURST and waiting * self.mean > seconds * places
 
 
 class Load:
@@ -44,7 +55,7 @@ class Load:
         self._clock = clock
         self._waiting = 0
         self._last: float | None = None
-        self._turn = Pace(_TURN)
+        self._turn = Pace(_LONGEST_TURN)
         self.requests = self.shed = self.connections = 0
         #: Requests that were refused, by status.
         self.refused: Counter[int] = Counter()
@@ -71,7 +82,7 @@ class Load:
     @property
     def full(self) -> bool:
         """Whether one more would wait for too long."""
-        return self._waiting * self._turn.mean > TURN_SECONDS
+        return self._turn.too_long(self._waiting, 1, TURN_SECONDS)
 
 
 class NoShare(Busy):

@@ -18,6 +18,7 @@ from layers.store.database import Database, DatabaseSettings, Registered
 from layers.strict import Strict
 from layers.types import LAYER_ID, LIVE_LAYERS
 from twin import setting_values as values
+from twin.access.caller import WRONG_KEYS
 
 FILE = "city.yml"
 
@@ -83,6 +84,7 @@ class Limits(Strict):
     """What this server does at one time."""
 
     heavy_queries: int = Field(default=4, ge=1, le=64)
+    wrong_keys: int = Field(default=WRONG_KEYS, ge=1)
 
 
 type Layers = Annotated[

@@ -78,7 +78,7 @@ heights:
 # A table of that database as a layer, where it lies: under `layers`, beside title and locking,
 #   wells: {{table: gis.wells, kind: feature, fid: gid, geometry: geom, time_field: measured}}
 #   deep:  {{table: gis.deep_wells, fid: gid, refresh: 10}}   # a view: read again every 10 s
-# limits: {{heavy_queries: 4}}                # long queries at a time
+# limits: {{heavy_queries: 4, wrong_keys: 300}}   # long queries at a time; wrong keys a minute of one address
 
 # Sensors: thresholds, units and titles by theme (files in themes/ of this folder, or built-in names).
 themes: [water, gas, air, traffic]

@@ -51,12 +51,12 @@ class Threads:
         self._unsettled = 0
 
     async def run[T](self, call: Callable[..., T], *args: Any, after: Callable[[], None] | None = None) -> T:
-        """What a call gives or raises. Raises Busy when no thread begins it in time, at once where that can
-        be told by what waits before it.
+        """What a call gives or raises. Raises Busy when no thread begins it in time, at once where more
+        than a burst waits before it and that can be told by what calls took.
 
         ``after`` is called in the event loop once the call has ended, or will never begin, whether or
         not anybody still waits for it."""
-        if (self._unsettled - self._size) * self._pace.mean > WORTH_SECONDS * self._size:
+        if self._pace.too_long(self._unsettled - self._size, self._size, WORTH_SECONDS):
             if after is not None:
                 after()
             raise Busy(BUSY)

@@ -20,6 +20,8 @@ log = logging.getLogger("twin")
 CALLER = "twin.caller"
 #: Headers by which a caller may be known.
 NAMES = frozenset({b"authorization", b"x-api-key", b"cookie"})
+#: Wrong keys of one address in a minute that are answered one by one, where ``city.yml`` does not say.
+WRONG_KEYS = 300
 type Scope = Mapping[str, Any] | MutableMapping[str, Any]
 
 
@@ -51,9 +53,9 @@ class Caller:
 class Callers:
     """Requests to callers, by the keys, sessions and rights of one city."""
 
-    def __init__(self, keys: Keys, sessions: Sessions, rights: Rights) -> None:
+    def __init__(self, keys: Keys, sessions: Sessions, rights: Rights, wrong_keys: int = WRONG_KEYS) -> None:
         self._keys, self._sessions, self._rights = keys, sessions, rights
-        self._wrong = Wrong()
+        self._wrong = Wrong(wrong_keys)
         self.anonymous = Caller(rights=rights.class_of(None, ()))
 
     @property
@@ -90,15 +92,15 @@ class Callers:
 
 
 class Wrong:
-    """Keys that are none, by the address of the peer: beyond some a minute they are not answered one by one.
+    """Keys that are none, by the address of the peer: beyond ``most`` a minute they are answered as one.
 
     A key is 256 random bits and is not found by trying; what is bounded is the noise. Right keys of the same
     address are taken all the same: behind a proxy it is everybody's."""
 
-    MOST, SECONDS = 30, 60.0
+    SECONDS = 60.0
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
+    def __init__(self, most: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._most, self._clock = most, clock
         self._since = clock()
         self._counted: Counter[str] = Counter()
         #: All, since the start.
@@ -113,10 +115,11 @@ class Wrong:
             self._counted.clear()
         self.total += 1
         self._counted[address] += 1
-        if self._counted[address] < self.MOST:
+        beyond = self._counted[address] - self._most
+        if beyond <= 0:
             return None
-        if self._counted[address] == self.MOST:
-            log.warning("%d wrong keys in a minute from %s: more are refused (429)", self.MOST, address)
+        if beyond == 1:
+            log.warning("%d wrong keys in a minute from %s: more are refused (429)", self._most, address)
         return TooMany("too many wrong keys from this address; try again in a minute")
 
 

@@ -15,7 +15,7 @@ from twin.city import City
 from twin.http import answers, respond
 from twin.http.context import Context, Link, link
 from twin.http.formats import JSON
-from twin.http.openapi_parts import SECURITY, get, object_of, ok
+from twin.http.openapi_parts import get, keyed, object_of, ok
 from twin.http.respond import Receive, Scope, Send
 from twin.http.room import Room, Route, Site
 from twin.parts import OK, Part
@@ -79,7 +79,7 @@ def _describe_metrics(context: Context) -> dict[str, Any]:
         "Figures of this server in the text format of Prometheus", "运行指标（Prometheus 文本格式）"
     )
     found = get("metrics", "health", summary, ok(summary, {metrics.MEDIA: {"type": "string"}}), [])
-    return {"get": found | {"security": SECURITY}}
+    return {"get": keyed(found)}
 
 
 async def _ready(city: City, caller: Caller) -> tuple[int, dict[str, object]]:

@@ -20,7 +20,7 @@ _PROBLEM = ("type", "title", "status", "detail", "code", "description")
 #: Errors that any reading may answer; the address alone decides which.
 READING = (400, 403, 404, 406, 503)
 #: Errors that any writing may answer.
-WRITING = (400, 401, 403, 404, 413, 415, 503)
+WRITING = (400, 403, 404, 413, 415, 503)
 
 
 def reference(name: str) -> dict[str, Any]:
@@ -137,14 +137,19 @@ def write(
         "operationId": operation,
         "tags": [tag],
         "summary": summary,
-        "security": SECURITY,
         "responses": {**responses_, **errors(*WRITING, *more)},
     }
     if parameters:
         found["parameters"] = list(parameters)
     if body:
         found["requestBody"] = {"required": True, "content": ok("", body)["content"]}
-    return found
+    return keyed(found)
+
+
+def keyed(operation: Mapping[str, Any]) -> dict[str, Any]:
+    """An operation that needs a key: it may be absent or wrong (401), or one of too many wrong ones (429)."""
+    responses_ = {**operation["responses"], **errors(401, 429)}
+    return {**operation, "security": SECURITY, "responses": dict(sorted(responses_.items()))}
 
 
 def errors(*statuses: int) -> dict[str, Any]:
@@ -156,7 +161,7 @@ def responses() -> dict[str, Any]:
     """``components.responses``: the one error shape, by status."""
     told = {
         "400": "A parameter or the body is wrong; the answer names it and what is allowed",
-        "401": "Writing needs a named key",
+        "401": "This needs a named key",
         "403": "The key may not do this, or the Host or Origin is foreign",
         "404": "There is no such thing",
         "406": "None of the accepted media types can be given",
@@ -166,6 +171,7 @@ def responses() -> dict[str, Any]:
         "415": "The media type of the body is not taken here",
         "416": "Nothing of the range of bytes is there; Content-Range tells the length",
         "428": "This layer is changed only with If-Match",
+        "429": "Too many wrong keys from this address; right ones are taken",
         "503": "Not now: the server is busy, the city is read-only, or its database does not answer",
     }
     found: dict[str, Any] = {
@@ -173,7 +179,8 @@ def responses() -> dict[str, Any]:
         for status, text in told.items()
     }
     found["e401"]["headers"] = {"WWW-Authenticate": _header("How to send a key")}
-    found["e503"]["headers"] = {"Retry-After": _header("Seconds until it is worth trying again")}
+    for status in ("e429", "e503"):
+        found[status]["headers"] = {"Retry-After": _header("Seconds until it is worth trying again")}
     return found
 
 

@@ -19,7 +19,9 @@ from twin.template import template
 
 @pytest.fixture
 def opened(tmp_path) -> Iterator[City]:
-    text = template("Town").replace("# limits: {heavy_queries: 4}", "limits: {heavy_queries: 2}")
+    text = template("Town").replace(
+        "# limits: {heavy_queries: 4, wrong_keys: 300}", "limits: {heavy_queries: 2}"
+    )
     (tmp_path / "city.yml").write_text(text, "utf-8")
     found = app.open_city(tmp_path)
     yield found

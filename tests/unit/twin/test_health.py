@@ -18,7 +18,6 @@ from prometheus_client.parser import text_string_to_metric_families
 from layers.errors import Busy
 from tests.support import until
 from twin import app, parts, server
-from twin.access.caller import Wrong
 from twin.city import City, Lock
 from twin.http import answers, respond
 from twin.http.room import Room, Route, Site
@@ -30,7 +29,7 @@ URL = "http://127.0.0.1"
 
 @pytest.fixture
 def city(tmp_path: Path) -> Iterator[City]:
-    (tmp_path / "city.yml").write_text(template("Town"), "utf-8")
+    (tmp_path / "city.yml").write_text(f"{template('Town')}limits: {{wrong_keys: 30}}\n", "utf-8")
     opened = app.open_city(tmp_path)
     opened.live.start()
     yield opened
@@ -138,11 +137,15 @@ def test_many_wrong_keys_are_refused_as_one_and_told_once(
             answer = await client.post("/incidents", json={"title": "x"}, headers={"x-api-key": f"twk_{i}"})
             found.append(answer.status_code)
         assert answer.headers["retry-after"] == "60"
+        document = (await client.get("/ogc/api?f=json")).json()
+        for path, method in (("/incidents", "post"), ("/metrics", "get"), ("/session", "post")):
+            assert {"401", "429"} <= document["paths"][path][method]["responses"].keys()
+        assert "Retry-After" in document["components"]["responses"]["e429"]["headers"]
         right = await client.post("/incidents", json={"title": "x"}, headers={"x-api-key": key})
         return [*found, right.status_code]
 
     found = ask(city, scenario)
-    assert found == [401] * (Wrong.MOST - 1) + [429] * (41 - Wrong.MOST) + [201]
+    assert found == [401] * 30 + [429] * 10 + [201]
     assert len([one for one in caplog.messages if "wrong keys" in one]) == 1
     assert city.callers.wrong == 40
 

@@ -9,7 +9,7 @@ import pytest
 
 from layers.errors import Busy
 from twin.connections import Connections, descriptors
-from twin.load import TURN_SECONDS, Load, Shares, Told
+from twin.load import BURST, NEWEST, TURN_SECONDS, Load, Pace, Shares, Told
 from twin.threads import Threads
 
 
@@ -41,6 +41,48 @@ def test_a_turn_is_measured_while_others_wait_and_more_than_are_worth_it_are_too
     assert not load.full
     load.begin()
     assert load.requests == 400 + most + 1
+
+
+@pytest.mark.parametrize("seconds", [0.02, 0.3, 5.0])
+def test_the_requests_of_a_few_pages_wait_however_slow_the_machine_is(seconds: float) -> None:
+    clock = Clock()
+    load = Load(clock)
+    for _ in range(100):
+        while load._waiting < BURST:
+            assert not load.full
+            load.come()
+        while load._waiting:
+            load.begin()
+            clock.now += seconds
+    for _ in range(BURST):
+        load.come()
+    assert load.full, "one more than a burst would wait for long"
+
+
+def test_a_pause_among_quick_turns_refuses_nobody() -> None:
+    clock = Clock()
+    load = Load(clock)
+    for turn in range(400):
+        load.come()
+        load.come()
+        load.begin()
+        clock.now += 5.0 if turn == 399 else 0.0002
+        load.begin()
+    for _ in range(2 * BURST):
+        assert not load.full
+        load.come()
+
+
+@pytest.mark.parametrize("places", [1, 2, 4, 8])
+def test_what_took_long_once_at_a_cold_start_refuses_nobody_beyond_a_burst(places: int) -> None:
+    pace = Pace()
+    for _ in range(places):
+        pace.took(60.0)
+    assert not pace.too_long(BURST + places, places, 2.0)
+    for _ in range(round(3 / NEWEST)):
+        pace.took(60.0)
+    assert not pace.too_long(BURST - 1, places, 2.0)
+    assert pace.too_long(2 * BURST, places, 2.0)
 
 
 def test_beyond_the_free_places_an_address_has_its_share(caplog: pytest.LogCaptureFixture) -> None:
@@ -120,7 +162,7 @@ def test_who_would_wait_long_for_a_thread_is_told_at_once() -> None:
             nonlocal given
             given += 1
 
-        waiting = [asyncio.create_task(threads.run(time.sleep, 0.05)) for _ in range(7)]
+        waiting = [asyncio.create_task(threads.run(time.sleep, 0.05)) for _ in range(2 + BURST)]
         await asyncio.sleep(0)
         begun = time.monotonic()
         with pytest.raises(Busy):

@@ -51,7 +51,7 @@ BESIDE = {
 READ_IN = {
     "store.": "layers/store/postgis/*.py twin/city.py",
     "layers.ID.": "layers/store/postgis/*.py",
-    "limits.": "twin/city.py",
+    "limits.": "twin/city.py twin/app.py",
 }
 
 

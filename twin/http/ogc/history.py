@@ -13,9 +13,9 @@ from twin.http.context import Context
 from twin.http.formats import JSON
 from twin.http.ogc.ids import feature_id
 from twin.http.openapi_parts import (
-    SECURITY,
     array_of,
     errors,
+    keyed,
     object_of,
     ok,
     path_parameter,
@@ -89,11 +89,12 @@ def _path(context: Context, layer: Layer) -> dict[str, Any]:
     summary = say("Who edited the feature", "谁编辑过该要素")
     return {
         "parameters": [path_parameter("featureId", _WHOLE, say("The feature's id", "要素标识"))],
-        "get": {
-            "operationId": f"{layer.id}.getHistory",
-            "tags": [layer.id],
-            "summary": summary,
-            "security": SECURITY,
-            "responses": {"200": ok(summary, {JSON: "history"}), **errors(400, 401, 403, 404, 503)},
-        },
+        "get": keyed(
+            {
+                "operationId": f"{layer.id}.getHistory",
+                "tags": [layer.id],
+                "summary": summary,
+                "responses": {"200": ok(summary, {JSON: "history"}), **errors(400, 403, 404, 503)},
+            }
+        ),
     }
