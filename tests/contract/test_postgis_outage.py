@@ -16,6 +16,7 @@ from layers.query import Query
 from layers.store.base import Store
 from layers.store.database import Database
 from layers.store.open import open_store
+from layers.store.postgis.pool import Guard, Pool
 from tests.postgres import Cluster, private
 from tests.storing import batch, features, grid, load, one, row, spec, square
 from tests.support import until
@@ -222,3 +223,23 @@ def test_a_scan_is_of_one_moment_and_waits_for_nobody(store: Store, database: Da
     open_ = "SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in transaction%'"
     with psycopg.connect(database.url, autocommit=True) as con:
         until(lambda: con.execute(open_).fetchone() == (0,), what="the transaction to end")
+
+
+def test_a_connection_that_is_ended_while_it_is_made_costs_no_call(database: Database) -> None:
+    """By an administrator or a proxy: the server is there, and is not taken for lost."""
+    ended: list[bool] = []
+
+    def setup(con: psycopg.Connection[tuple[object, ...]]) -> None:
+        if not ended:
+            ended.append(True)
+            con.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+
+    guard = Guard(database.url, lambda con: None)
+    pool = Pool(database.url, 1, 1.0, setup, guard)
+    try:
+        with pool.connection(None) as con:
+            assert con.execute("SELECT 1").fetchone() == (1,)
+    finally:
+        pool.close()
+        guard.close()
+    assert ended

@@ -82,6 +82,8 @@ def _refused(error: BaseException) -> TwinError:
     """Why no connection was made; never the server's text, which names hosts and users."""
     if isinstance(error, errors.TooManyConnections) or "too many" in str(error):
         return Busy("the city's database has no free connection; try again")
+    if isinstance(error, errors.AdminShutdown) or "terminating connection" in str(error):
+        return Lost("the city's database does not answer")
     if isinstance(error, psycopg.Error) and "starting up" not in str(error):
         known = ("password", "role", "database", "pg_hba", "authentication")
         for word in known:
