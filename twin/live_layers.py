@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from layers.errors import NotFound
 from layers.model import FeatureLayer
 from layers.store.base import LayerSpec
 from layers.store.geopackage.mirror import Mirror, Row
@@ -148,7 +149,7 @@ class _LiveView(View):
 
 
 def _no_tiles(view: View) -> Tiles:
-    raise NotImplementedError("live layers have no tiles")
+    raise NotFound("collections of live data have no tiles")
 
 
 def _place(row: Mapping[str, Any]) -> tuple[float, float] | None:
