@@ -2,8 +2,9 @@
 
 A warm parent (one a session) has imported what a server and the verbs import, and forks. The child is a
 process of its own that runs ``twin.cli.main``, or a module of the tests, with its own arguments, working
-directory, environment and pipes; it shares nothing with others but the modules that were loaded. Tests of
-the start itself, the wheel and the demo run ``python -m twin``.
+directory, environment and pipes; it shares nothing with others but the modules that were loaded and the
+warm reader, which forks a guarded child for each file as ever. Tests of the start itself, the wheel and
+the demo run ``python -m twin``.
 """
 
 from __future__ import annotations
@@ -22,9 +23,10 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+import traceback
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, NoReturn
 
 ROOT = Path(__file__).resolve().parent.parent
 #: What a server and the verbs import in the end, most of it not before it is needed.
@@ -32,16 +34,33 @@ WARM = (
     "twin.verbs",
     "twin.server",
     "twin.http.page",
+    "twin.http.ogc.pygeoapi_provider",
     "twin.live",
     "tiles.service",
     "layers.load",
+    "layers.kinds.building",
+    "layers.kinds.component",
+    "layers.kinds.pipeline",
+    "layers.kinds.place",
+    "layers.kinds.road",
     "layers.store.geopackage.store",
     "layers.store.postgis.store",
+    "layers.write.table",
+    "dateutil.relativedelta",
+    "encodings.idna",
+    "encodings.utf_8_sig",
+    "mapbox_earcut",
+    "numpy.ma",
+    "pygeoapi.api.itemtypes",
     "pyproj",
+    "rich._emoji_codes",
     "rich.progress",
+    "typer._adapters",
+    "typer._click.decorators",
     "uvicorn.lifespan.on",
-    "uvicorn.loops.uvloop",
+    "uvicorn.loops.auto",
     "uvicorn.protocols.http.httptools_impl",
+    "uvicorn.protocols.websockets.auto",
 )
 _MESSAGE_BYTES = 1 << 20
 
@@ -235,21 +254,42 @@ def main() -> None:
     orders = socket.socket(fileno=int(sys.argv[1]))
     for name in WARM:
         importlib.import_module(name)
+    from layers.read import warm
     from twin import app, cli
 
     app.makers()  # imports the rooms
+    _, reader = warm.WarmReader(warm.environment())._start()
     if len(os.listdir("/proc/self/task")) > 1:
         sys.exit("a module that is imported here starts threads")
     gc.collect()
     gc.freeze()
     program, *arguments = serve(orders)
-    gc.unfreeze()
+    warm.READER._control = reader
     if program == "twin":
         sys.argv = [str(ROOT / "twin" / "__main__.py"), *arguments]
-        cli.main()
+        _end(cli.main)
     else:
         sys.argv = [program, *arguments]
-        importlib.import_module(program).main()
+        _end(importlib.import_module(program).main)
+
+
+def _end(main: Callable[[], object]) -> NoReturn:
+    """Run a program to its end, but for the taking apart of every module, which costs more than most verbs."""
+    code: object = 0
+    try:
+        main()
+    except SystemExit as end:
+        code = end.code
+    except BaseException:
+        traceback.print_exc()
+        code = 1
+    if isinstance(code, str):
+        print(code, file=sys.stderr)
+    threading._shutdown()  # type: ignore[attr-defined]  # waits for threads, as the end of the interpreter does
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code if isinstance(code, int) else int(code is not None))
 
 
 if __name__ == "__main__":

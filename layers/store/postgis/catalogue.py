@@ -39,6 +39,7 @@ from layers.store.postgis.connection import Connection, Lost, connect, postgres_
 from layers.store.postgis.ddl import Place
 from layers.store.postgis.layer_table import Table
 from layers.store.postgis.listen import Listener
+from layers.store.postgis.pool import Use
 from layers.store.postgis.read import State
 from layers.store.postgis.session import Sessions
 from layers.store.postgis.stage import sweep
@@ -251,12 +252,16 @@ class Catalogue:
 
     def read[T](self, ask: Callable[[Connection], T]) -> T:
         """A read on a pooled connection, tried again where a connection turns out to be dead."""
+        return self._twice(self.sessions.reading, ask)
+
+    def _twice[T](self, use: Callable[[], Use], ask: Callable[[Connection], T]) -> T:
+        """What may be done again, on a connection that may turn out to be dead."""
         try:
-            with self.sessions.reading() as con:
+            with use() as con:
                 return ask(con)
         except Lost:
             self.sessions.forget()
-        with self.sessions.reading() as con:
+        with use() as con:
             return ask(con)
 
     def of[T](self, layer_id: str, ask: Callable[[Connection, Table], tuple[State, T]]) -> tuple[Table, T]:
@@ -326,7 +331,7 @@ class Catalogue:
 
     def repair(self) -> None:
         """Look what another program did to the tables, put them in order, and read the catalogue again."""
-        with own_tables(), self.sessions.writing() as con:
-            self._repair_moved(con)
+        with own_tables():
+            self._twice(self.sessions.writing, self._repair_moved)
         self.sessions.forget()  # their prepared statements were planned for other tables
         self.learn()

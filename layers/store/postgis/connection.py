@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -27,15 +28,20 @@ _ALIVE = {
     "tcp_user_timeout": 5000,
 }
 
+#: What libpq says of a connection that was ended while it was made.
+_ENDED = ("terminating connection", "server closed the connection", "reset by peer")
+
 
 def connect(url: str, setup: Callable[[Connection], None], seconds: float = CONNECT_S) -> Connection:
     """A connection that commits each statement, made ready by ``setup``. Raises Unavailable, Busy.
 
     It is made in a thread of its own: resolving a name, or a server that takes the connection and then
-    says nothing, may last longer than anyone should wait."""
-    attempt = _Attempt(url, setup)
-    attempt.start()
-    return attempt.result(seconds)
+    says nothing, may last longer than anyone should wait. One that the server ends while it is made is
+    made again: the server is there, and ended this one alone."""
+    until = time.monotonic() + seconds
+    with suppress(Lost):
+        return _Attempt(url, setup).result(until)
+    return _Attempt(url, setup).result(until)
 
 
 class _Attempt(threading.Thread):
@@ -46,7 +52,8 @@ class _Attempt(threading.Thread):
         self._lock = threading.Lock()
         self._given_up = False
         self._made: Connection | None = None
-        self._error: BaseException | None = None
+        self._error: TwinError | None = None
+        self.start()
 
     def run(self) -> None:
         con: Connection | None = None
@@ -57,7 +64,7 @@ class _Attempt(threading.Thread):
             con = psycopg.connect(self._url, autocommit=True, prepare_threshold=2, **defaults)
             self._setup(con)
         except BaseException as error:
-            self._error = error
+            self._error = error if isinstance(error, TwinError) else _refused(error, con)
         with self._lock:
             if con is not None and (self._given_up or self._error is not None):
                 con.close()
@@ -65,24 +72,25 @@ class _Attempt(threading.Thread):
                 self._made = con
         self._done.set()
 
-    def result(self, seconds: float) -> Connection:
-        if not self._done.wait(seconds):
+    def result(self, until: float) -> Connection:
+        if not self._done.wait(max(0.0, until - time.monotonic())):
             with self._lock:
                 self._given_up = True
                 if self._made is not None:
                     self._made.close()
             raise Unavailable("the city's database does not answer")
         if self._error is not None:
-            raise self._error if isinstance(self._error, TwinError) else _refused(self._error)
+            raise self._error
         assert self._made is not None
         return self._made
 
 
-def _refused(error: BaseException) -> TwinError:
-    """Why no connection was made; never the server's text, which names hosts and users."""
+def _refused(error: BaseException, con: Connection | None) -> TwinError:
+    """Why there is no connection, or why the one there was could not be made ready; never the server's
+    text, which names hosts and users."""
     if isinstance(error, errors.TooManyConnections) or "too many" in str(error):
         return Busy("the city's database has no free connection; try again")
-    if isinstance(error, errors.AdminShutdown) or "terminating connection" in str(error):
+    if (con is not None and con.closed) or any(word in str(error) for word in _ENDED):
         return Lost("the city's database does not answer")
     if isinstance(error, psycopg.Error) and "starting up" not in str(error):
         known = ("password", "role", "database", "pg_hba", "authentication")

@@ -20,7 +20,7 @@ from psycopg.pq import TransactionStatus
 
 from layers.errors import Busy, Unavailable
 from layers.store import cancellation
-from layers.store.postgis.connection import CONNECT_S, Connection, Lost, connect, shut, translate
+from layers.store.postgis.connection import CONNECT_S, Connection, connect, shut, translate
 
 PATIENCE_S = 0.7  # a call that waits longer makes the guard look whether the server is there
 PROBE_S = 0.8
@@ -233,8 +233,6 @@ class Pool:
                 raise Unavailable("the city's database does not answer")
         seconds = max(0.2, CONNECT_S - (now - began))
         try:
-            with suppress(Lost):  # the server is there, and ended this one alone
-                return connect(self._url, self._setup, seconds)
             return connect(self._url, self._setup, seconds)
         except Unavailable:
             with self._lock:
