@@ -274,7 +274,7 @@ def main() -> None:
 
 
 def _end(main: Callable[[], object]) -> NoReturn:
-    """Run a program to its end, but for the taking apart of every module, which costs more than most verbs."""
+    """Run a program to its end, but for the teardown of every module, which costs more than most verbs."""
     code: object = 0
     try:
         main()
