@@ -37,6 +37,7 @@ ADVICE: Mapping[str, str] = {
     "diameter.unreadable": "give the diameter as a number of millimetres, or as DN300 or 300×400",
     "encoding.fixed": "nothing is to be done: the format has one encoding; save it again if texts look wrong",
     "encoding.sniffed": "declare it with --encoding if texts look wrong",
+    "geometry.bare": "nothing is to be done; export it anew for programs that show no geometry there",
     "geometry.collection": "make a feature of each part (QGIS: Multipart to singleparts)",
     "geometry.columns": "name the columns of coordinates lon and lat, or x and y, if others are meant",
     "geometry.degenerate": "draw the feature anew, or delete it",

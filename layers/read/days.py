@@ -20,14 +20,14 @@ def odd(path: Path, layer: str, key: str | None, columns: Iterable[str]) -> dict
     ``key`` is the column of GDAL's feature ids. Where it is None, as of a view, rows are counted from 0 in
     their order, which is that of a statement that reads all columns as GDAL does."""
     found: dict[str, dict[int, str]] = {}
-    table = _quoted(layer)
+    table = quoted(layer)
     for name in columns:
-        column = _quoted(name)
+        column = quoted(name)
         text = f"CASE WHEN date({column}) IS NOT {column} THEN CAST({column} AS TEXT) END AS twin_text"
         if key is None:
             sql = f"SELECT *, {text} FROM {table}"  # noqa: S608
         else:
-            at = f"{_quoted(key)} + 0 AS twin_at"
+            at = f"{quoted(key)} + 0 AS twin_at"
             sql = f"SELECT {at}, {text} FROM {table} WHERE date({column}) IS NOT {column}"  # noqa: S608
         wanted = ["twin_text"] if key is None else ["twin_at", "twin_text"]
         _, read = pyogrio.raw.read_arrow(path, sql=sql, read_geometry=False, columns=wanted)
@@ -38,7 +38,8 @@ def odd(path: Path, layer: str, key: str | None, columns: Iterable[str]) -> dict
     return found
 
 
-def _quoted(name: str) -> str:
+def quoted(name: str) -> str:
+    """A name as SQL has it."""
     return f'"{name.replace('"', '""')}"'
 
 

@@ -16,9 +16,10 @@ import pyogrio
 import pyogrio.raw
 from pyogrio.errors import DataLayerError, DataSourceError, FeatureError
 
+from layers import wkb as wkb_
 from layers.batch import FID, MESH, ROW, SOURCE_ID, WKB, properties
 from layers.errors import BadFile, scrubbed, shown
-from layers.read import days, surfaces
+from layers.read import days, surfaces, undecoded
 from layers.read.base import AGAIN, BATCH_ROWS, Options, Sink
 from layers.read.days import Odd
 from layers.read.dbf import RAW, Texts
@@ -48,6 +49,10 @@ class _Layer:
     key: str | None
     #: Whether rows are told apart by their order alone: those of a view have no number, or one several times.
     ordered: bool
+    #: The column of the geometries, where the format has a name for it.
+    place: str
+    #: Where the .shx of a Shapefile lies.
+    index: Path | None
     #: The columns that are read; None for all.
     columns: list[str] | None
     #: The texts of a format whose encoding is not fixed.
@@ -63,10 +68,12 @@ def read(
     driver: str,
     *,
     texts: Texts | None = None,
+    index: Path | None = None,
     views: frozenset[str] = frozenset(),
 ) -> None:
-    """Read one layer of a file. ``texts``: its names and cells are in that encoding, not in UTF-8; ``views``:
-    layers that are read only where they are named. Raises BadFile."""
+    """Read one layer of a file. ``texts``: its names and cells are in that encoding, not in UTF-8;
+    ``index``: where the .shx of a Shapefile lies; ``views``: layers that are read only where they are named.
+    Raises BadFile."""
     declared = options.declared
     with _damage(path):
         name = _choose(path, declared.layer, driver, views)
@@ -87,7 +94,9 @@ def read(
         key = (info["fid_column"] or None) if driver == "GPKG" else None
         degrees = is_degrees(declared.crs or info["crs"])
         ordered = driver == "GPKG" and (key is None or name in views)
-        _stream(_Layer(path, name, driver, key, ordered, columns, texts, degrees), options, sink)
+        place = info["geometry_name"] or ""
+        layer = _Layer(path, name, driver, key, ordered, place, index, columns, texts, degrees)
+        _stream(layer, options, sink)
 
 
 def layers(path: Path, driver: str, views: frozenset[str] = frozenset()) -> list[SourceLayer]:
@@ -180,6 +189,7 @@ def _stream(layer: _Layer, options: Options, sink: Sink) -> None:
             keys = list(range(row - 1, row - 1 + len(table))) if layer.ordered else table[FID].to_pylist()
             table = days.as_written(table, keys, odd)
             table = _linear(table, layer, keys)
+            table = _undecoded(table, layer, keys, row, sink)
             if len(table):
                 made, count = _with_bodies(_shape(table, row, layer, options, sink), row, sink, layer.degrees)
                 sink.batch(made)
@@ -258,6 +268,30 @@ def _linear(table: pa.Table, layer: _Layer, keys: list[int]) -> pa.Table:
     for at in chosen.tolist():
         out[at] = by_fid[keys[at]]
     return table.set_column(index, WKB, pa.array(out, pa.binary()))
+
+
+def _undecoded(table: pa.Table, layer: _Layer, keys: list[int], row: int, sink: Sink) -> pa.Table:
+    """The batch, from row number ``row`` on, with the file's own bytes where it has some and GDAL gives no
+    geometry: who reads them says what is wrong. Plain WKB, which lacks the format's header, is told."""
+    column = _storage(table[WKB].combine_chunks()) if WKB in table.column_names else pa.array([])
+    none = np.flatnonzero(column.is_null().to_numpy(zero_copy_only=False))
+    chosen = [keys[at] for at in none.tolist()]
+    if not chosen:
+        return table
+    if layer.driver == "GPKG" and layer.place:
+        key = None if layer.ordered else layer.key
+        found = undecoded.of_geopackage(layer.path, layer.name, layer.place, key, chosen)
+    elif layer.index is not None:
+        found = undecoded.of_shapefile(layer.path, layer.index, chosen)
+    else:
+        return table
+    for at, one in zip(none.tolist(), chosen, strict=True):
+        if one in found and wkb_.fault(found[one]) is None:
+            sink.note("geometry.bare", "the geometry lacks the header of its format, and was read", row + at)
+    out = column.to_pylist()
+    for at, one in zip(none.tolist(), chosen, strict=True):
+        out[at] = found.get(one)
+    return table.set_column(table.column_names.index(WKB), WKB, pa.array(out, pa.binary()))
 
 
 def _is_curve(head: bytes) -> bool:

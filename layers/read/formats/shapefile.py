@@ -25,7 +25,8 @@ def read(path: Path, options: Options, sink: Sink) -> None:
         if not _beside(path, ending):
             raise BadFile("shapefile.incomplete", f"the file {path.stem}{ending} is missing beside the .shp")
     sink.meta.update(names=_legend(path), short=True)
-    vector.read(path, options, sink, "ESRI Shapefile", texts=_texts(path, options, sink))
+    texts, index = _texts(path, options, sink), _beside(path, ".shx")
+    vector.read(path, options, sink, "ESRI Shapefile", texts=texts, index=index)
 
 
 def _legend(path: Path) -> dict[str, str]:
