@@ -16,10 +16,8 @@ import shapely
 
 from layers import wkb
 from layers.batch import FID, ROW, WKB, properties
-from layers.model import Problem, Report
+from layers.model import KEPT_PER_RULE, Problem, Report
 
-#: Problems kept of one rule; the rest is counted in a last line.
-KEPT_PER_RULE = 100
 #: Rows that were set aside whose number is kept, to be given back.
 MOST_ASIDE = 200_000
 #: What a spreadsheet would run as a formula.
@@ -55,6 +53,11 @@ class Findings:
         if problem.action == "quarantined" and problem.row and len(self.aside) < MOST_ASIDE:
             self.aside.setdefault(problem.row, (problem.rule, problem.reason))
 
+    def more(self, counts: Iterable[tuple[str, str, int]]) -> None:
+        """Count what a reader found, of which only the first problems of each rule were added."""
+        for rule, action, count in counts:
+            self.counts[rule, action] += max(count - KEPT_PER_RULE, 0)
+
     def into(self, report: Report, named: Named, batches: Iterable[pa.Table]) -> None:
         """Put the problems in a report, with a line for each rule that went beyond the cap. ``batches`` are
         the source's, of which fids name the rows where there are such."""
@@ -73,19 +76,20 @@ class Findings:
         path: Path,
         named: Named,
         batches: Iterable[pa.Table],
-        lost: Iterable[tuple[int, Mapping[str, Any]]],
+        lost: Iterable[tuple[int, str, str, Mapping[str, Any]]],
     ) -> bool:
         """Write the rows that were set aside as a table (CSV in UTF-8): how each is called, the rule, why,
-        its columns and its geometry. ``lost``: rows that the reader dropped, and what they hold. Whether
-        there were any. Raises OSError."""
-        if not self.aside:
-            return False
+        its columns and its geometry. ``lost``: rows that the reader dropped, their rule, the reason, and what
+        they hold. Whether there were any. Raises OSError."""
         found, columns = _taken(self.aside, batches)
-        for number, held in lost:
+        for number, rule, reason, held in lost:
+            self.aside.setdefault(number, (rule, reason))
             found[number] = dict(held)
             columns |= dict.fromkeys(held)
+        if not self.aside:
+            return False
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("w", encoding="utf-8-sig", newline="") as file:
+        with path.open("w", encoding="utf-8-sig", errors="replace", newline="") as file:
             out = csv.writer(file)
             out.writerow(["row", "rule", "reason", *map(_cell, columns), "wkt"])
             for row, (rule, reason) in sorted(self.aside.items()):
@@ -133,7 +137,8 @@ def _wkt(blob: bytes | None) -> str:
 
 
 def _cell(value: Any) -> str:
-    text = "" if value is None else str(value)
+    # the members of a list are JSON
+    text = "" if value is None else f"[{','.join(value)}]" if isinstance(value, list) else str(value)
     return f"'{text}" if text.startswith(_FORMULA) and not _is_number(text) else text
 
 

@@ -8,6 +8,7 @@ under any name makes GDAL read another file.
 
 from __future__ import annotations
 
+import json
 import signal
 import stat
 import tempfile
@@ -23,7 +24,7 @@ import pyarrow as pa
 from layers.errors import BadFile, BadParameter, scrubbed, shown
 from layers.model import Problem
 from layers.read import warm
-from layers.read.base import AGAIN, Limits, Options
+from layers.read.base import AGAIN, LOST, Limits, Options
 from layers.read.encodings import codec
 from layers.source import NOTHING, Declared, SeveralLayers, SourceLayer
 
@@ -47,6 +48,15 @@ class Reading:
             with pa.memory_map(str(self.folder / f"{number:06}.arrow")) as source:
                 table = pa.ipc.open_file(source).read_all()
                 yield table.rename_columns([self.names.get(name, name) for name in table.column_names])
+
+    def lost(self) -> Iterator[tuple[int, str, str, dict[str, str]]]:
+        """(row, rule, reason, values) of rows that the reader dropped, as far as they are kept."""
+        file = self.folder / LOST
+        if file.is_file():
+            with file.open("rb") as lines:
+                for line in lines:
+                    row, rule, reason, values = json.loads(line)
+                    yield row, rule, reason, {self.names.get(n, n): text for n, text in values.items()}
 
     def called(self, names: Mapping[str, str]) -> Reading:
         """The same with those columns renamed whose new name no other has."""

@@ -65,17 +65,17 @@ def check(
     aside: Path | None = None,
 ) -> Report:
     """What a load of this file would find, of so many ``rows`` of it (None: all); nothing is written, but
-    those that would be set aside to the file ``aside``.
+    those that would be set aside to the file ``aside``, also where nothing is kept.
 
     Raises BadFile, BadParameter."""
     with guard.read(path, declared, limits=replace(limits or Limits(), rows=rows)) as reading:
-        source = _Source(reading, path, declared, layer_id, progress or _silent)
+        source = _Source(reading, path, declared, layer_id, progress or _silent, aside)
         source.clean()
         spec = source.spec({}, layer_id or _CHECKED)
         fields = staged.fields(spec)
         for table in source.staged():
             staged.decode(table, spec, fields)  # what a store would refuse, a check does, too
-        return source.report(aside)
+        return source.report()
 
 
 def run(
@@ -90,8 +90,8 @@ def run(
     progress: Progress | None = None,
     aside: Path | None = None,
 ) -> Report:
-    """Load a file as a layer and keep its report in the store, and the rows that were set aside in the file
-    ``aside``.
+    """Load a file as a layer and keep its report in the store, and the rows that were set aside, also where
+    nothing is kept, in the file ``aside``.
 
     ``mode`` create refuses an id that is there, replace makes a new generation (rows that match
     keep their fid), append adds to it. Without a declared ``time_field`` the layer keeps the one it has,
@@ -102,7 +102,7 @@ def run(
     if present and not declared.kind:
         declared = replace(declared, kind=present.kind)
     with guard.read(path, declared, limits=limits) as reading:
-        source = _Source(reading, path, declared, layer_id, progress or _silent)
+        source = _Source(reading, path, declared, layer_id, progress or _silent, aside)
         source.clean(present, append=mode == "append")
         spec = source.spec(title or (present.title if present else {}), layer_id)
         stage = store.stage(spec)
@@ -115,7 +115,7 @@ def run(
             raise
         if published.vague:
             source.findings.add(Problem("match.vague", 0, _VAGUE.format(published.vague), "noted"))
-        report = source.report(aside)
+        report = source.report()
     report.generation = published.generation
     report.created, report.updated = published.created, published.updated
     report.unchanged, report.deleted = published.unchanged, published.deleted
@@ -162,15 +162,18 @@ class _Source:
         declared: Declared,
         layer_id: str,
         progress: Progress,
+        aside: Path | None,
     ) -> None:
         reading = reading.called(reading.meta["names"])
         self._reading = reading.called(kinds.long_names() if reading.meta["short"] else {})
         self._path = path
         self._layer_id = layer_id
         self._progress = progress
+        self._give_to = aside
         self.findings = Findings()
         for problem in reading.problems:
             self.findings.add(problem)
+        self.findings.more(reading.meta["counts"])
         self.kind = kinds.get(declared.kind) if declared.kind else self._guess()
         self._vertical = ""
         self._crs, place = self._place(declared.crs)
@@ -276,12 +279,7 @@ class _Source:
         for problem in losses(self._cleaner):
             self.findings.add(problem)
         if not self._cleaner.kept:
-            first = next((p for p in self.findings.kept if p.action == "quarantined"), None)
-            why = f"; the first: {first.rule}: {first.reason}" if first else ""
-            if first and first.rule in ADVICE:
-                why += f"; {ADVICE[first.rule]}"
-            read = self._cleaner.read + self._reading.meta["dropped"]
-            raise BadFile("file.nothing_kept", f"none of the {read} rows can be kept{why}")
+            raise self._nothing_kept()
         bag, ours = self._reading.meta["bag"], self._identity.ours
         self._plan = plan(self.kind, self._fill, present, append=append, bag=bag, ours=ours)
         for problem in self._plan.problems:
@@ -293,6 +291,17 @@ class _Source:
             reason = f"{had} was the layer's time, and is no date or time any more"
             self.findings.add(Problem("time.field", 0, reason, "noted"))
         self._geometry = geometry_type(self._cleaner.types)
+
+    def _nothing_kept(self) -> BadFile:
+        """Why there is no layer; the rows are given back all the same."""
+        first = next((p for p in self.findings.kept if p.action == "quarantined"), None)
+        why = f"; the first: {first.rule}: {first.reason}" if first else ""
+        if first and first.rule in ADVICE:
+            why += f"; {ADVICE[first.rule]}"
+        if (given := self._give_back()) and self._give_to is not None:
+            why += f"; all of them are in {shown(str(Path(self._give_to.parent.name, given)))}"
+        read = self._cleaner.read + self._reading.meta["dropped"]
+        return BadFile("file.nothing_kept", f"none of the {read} rows can be kept{why}")
 
     def _keep_datum(self, present: str) -> None:
         """Rows that are added do not change what the layer's heights count from."""
@@ -363,7 +372,7 @@ class _Source:
         for name in self.kind.provenance:
             self._sources.setdefault(name, Counter()).update(values[name])
 
-    def report(self, aside: Path | None) -> Report:
+    def report(self) -> Report:
         """What was found, asked for once at the end; the rows that were set aside are written."""
         meta, cleaner, times = self._reading.meta, self._cleaner, self._fill.times
         report = Report(
@@ -386,18 +395,20 @@ class _Source:
         )
         for problem in times.problems():
             self.findings.add(problem)
-        report.aside = self._give_back(aside)
+        report.aside = self._give_back()
         self.findings.into(report, Named(*meta["rows"]), self._reading.batches())
         return report
 
-    def _give_back(self, aside: Path | None) -> str:
+    def _give_back(self) -> str:
         """Write the rows that were set aside; the name of the file, empty where there are none."""
+        aside = self._give_to
         if aside is None:
             return ""
         meta, batches = self._reading.meta, self._reading.batches()
         try:
             aside.unlink(missing_ok=True)
-            given = self.findings.give_back(aside, Named(*meta["rows"]), batches, meta["lost"])
+            named, lost = Named(*meta["rows"]), self._reading.lost()
+            given = self.findings.give_back(aside, named, batches, lost)
             return aside.name if given else ""
         except OSError as error:
             reason = f"the rows that were set aside cannot be written: {error.strerror}"

@@ -198,6 +198,10 @@ class Change:
     new: Bbox | None
 
 
+#: Problems of a load that are kept of one rule; others are counted.
+KEPT_PER_RULE = 100
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """One finding of a load: a stable rule id, the row (1-based, 0 = the file), the reason; ``at`` is what

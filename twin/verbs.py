@@ -60,7 +60,8 @@ def check(files: list[Path], declared: Declared, *, whole: bool, aside: Path | N
             report = load.check(file, declared, rows=None if whole else load.CHECKED, aside=aside)
             told.append({"file": file.name, "loadable": report.kept > 0, **dataclasses.asdict(report)})
             if not as_json:
-                show(report, title=f"{name}: can be loaded" if report.kept else f"{name}: nothing to keep")
+                title = f"{name}: can be loaded" if report.kept else f"{name}: nothing to keep"
+                show(report, title, aside=aside)
             code = code if report.kept else 1
         except BadFile as error:
             code = 1
@@ -193,8 +194,9 @@ def key_remove(city: Path, name: str) -> None:
     print(f"The key {name} is no longer taken.")
 
 
-def show(report: Report, title: str) -> None:
-    """Print a report for people; what became of the rows stands in its first line."""
+def show(report: Report, title: str, *, aside: Path | None = None) -> None:
+    """Print a report for people; what became of the rows stands in its first line. ``aside``: where the rows
+    that were set aside are, if not in the city's folder."""
     lost = f", {report.quarantined} set aside" if report.quarantined else ""
     mended = f", {report.repaired} repaired" if report.repaired else ""
     out.print(f"{title}: {report.read} rows, {report.kept} kept{lost}{mended}", style="bold", markup=False)
@@ -217,7 +219,8 @@ def show(report: Report, title: str) -> None:
         out.print(f"  {name}: " + ", ".join(f"{k} {v}" for k, v in counts.items()), markup=False)
     _show_findings(report)
     if report.aside:
-        out.print(f"  the rows that were set aside: {ASIDE}/{report.aside}", markup=False)
+        where = aside or Path(ASIDE, report.aside)
+        out.print(f"  the rows that were set aside: {where}", markup=False)
 
 
 _WORDS = {"quarantined": "set aside", "repaired": "repaired", "noted": "noted"}

@@ -7,6 +7,8 @@ A reader runs in the guarded child only (``layers.guard``). It hands its batches
 from __future__ import annotations
 
 import contextlib
+import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -18,7 +20,7 @@ import pyarrow.compute as pc
 
 from layers.batch import apart
 from layers.errors import BadFile, shown
-from layers.model import Problem
+from layers.model import KEPT_PER_RULE, Problem
 from layers.read.encodings import decoded, sniff
 from layers.source import NOTHING, Declared, SeveralLayers
 
@@ -27,8 +29,10 @@ BATCH_ROWS = 10_000
 AGAIN = "open it in the program that it came from and export it anew, best as a GeoPackage"
 #: Members that a reason names.
 _LISTED = 20
-#: Findings that are told one by one; lost rows beyond them are counted.
-MOST_PROBLEMS = 10_000
+#: Rows that were dropped whose values are kept, to be given back, and the file of them.
+MOST_LOST = 200_000
+LOST = "lost.jsonl"
+_LOST_AT_ONCE = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +75,11 @@ class Options:
 
 
 class Sink:
-    """Collects what a reader finds: batches as files, meta and problems as one JSON at the end."""
+    """Collects what a reader finds: batches as files, meta and problems as one JSON at the end. Without a
+    folder nothing of it is kept, as where layers are only listed."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path | None) -> None:
+        self._folder = folder
         self.meta: dict[str, Any] = {"driver": "", "crs": None, "encoding": "", "layer": "", "batches": 0}
         # columns that the file types as date or datetime (given as text), and whether its text may be such
         self.meta.update(times={}, guess_times=True)
@@ -85,12 +90,19 @@ class Sink:
         # what the program that shows the file calls a row, and the number of its first
         self.meta["rows"] = ("row", 1)
         self.meta["kind"] = None  # what the rows are, where the format says it
+        #: Of each rule and action the first; how often each came.
         self.problems: list[Problem] = []
+        self.counts: Counter[tuple[str, str]] = Counter()
         self.dropped = 0
         #: Of texts that are not UTF-8 although their format is; None where nobody declared one.
         self.encoding: str | None = None
-        #: Row → what it holds, of rows that were dropped, so that they can be given back.
-        self.lost: dict[int, Mapping[str, str]] = {}
+        self._lost: list[bytes] = []
+
+    @property
+    def folder(self) -> Path:
+        """Where it is kept."""
+        assert self._folder is not None
+        return self._folder
 
     def batch(self, table: pa.Table) -> None:
         """Write one batch (ROW, WKB, SOURCE_ID, optional MESH, then the source's columns)."""
@@ -131,24 +143,51 @@ class Sink:
 
     def note(self, rule: str, reason: str, row: int = 0, source_id: str | None = None) -> None:
         """Record a finding that costs no row."""
-        self.problems.append(Problem(rule, row, reason, "noted", source_id))
+        self._tell(Problem(rule, row, reason, "noted", source_id))
 
-    def lose(self, row: int, values: Mapping[str, str]) -> None:
-        """Keep what a dropped row holds, of as many as are told."""
-        if len(self.lost) < MOST_PROBLEMS:
-            self.lost[row] = values
-
-    def drop(self, rule: str, reason: str, row: int, source_id: str | None = None) -> None:
-        """Record a row that could not be read."""
+    def drop(
+        self,
+        rule: str,
+        reason: str,
+        row: int,
+        source_id: str | None = None,
+        *,
+        held: Mapping[str, Any],
+    ) -> None:
+        """Record a row that could not be read, and what it holds, so that it can be given back."""
         self.dropped += 1
-        if len(self.problems) < MOST_PROBLEMS:
-            self.problems.append(Problem(rule, row, reason, "quarantined", source_id))
+        self._tell(Problem(rule, row, reason, "quarantined", source_id))
+        if self.dropped > MOST_LOST or self._folder is None:
+            return
+        texts = {name: _text_of(value) for name, value in held.items() if value is not None}
+        # in ASCII, where half a character has a form, too
+        self._lost.append(json.dumps([row, rule, reason, texts]).encode() + b"\n")
+        if len(self._lost) >= _LOST_AT_ONCE:
+            self._give_up()
+
+    def _tell(self, problem: Problem) -> None:
+        self.counts[problem.rule, problem.action] += 1
+        if self.counts[problem.rule, problem.action] <= KEPT_PER_RULE:
+            self.problems.append(problem)
+
+    def _give_up(self) -> None:
+        """Write what dropped rows hold."""
+        with (self.folder / LOST).open("ab") as file:
+            file.writelines(self._lost)
+        self._lost = []
 
     def finish(self) -> None:
         """Write the result file; without it the parent takes the child for dead."""
-        problems, lost = [asdict(p) for p in self.problems], list(self.lost.items())
-        result = {**self.meta, "dropped": self.dropped, "problems": problems, "lost": lost}
-        save_result(self.folder, result)
+        self._give_up()
+        problems = [asdict(p) for p in self.problems]
+        counts = [[*which, count] for which, count in self.counts.items()]
+        save_result(
+            self.folder, {**self.meta, "dropped": self.dropped, "problems": problems, "counts": counts}
+        )
+
+
+def _text_of(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
 
 
 def save_result(folder: Path, result: dict[str, Any]) -> None:

@@ -92,7 +92,7 @@ def layers(path: Path, options: Options) -> list[SourceLayer]:
     """The file as one layer. Raises BadFile."""
     whole = replace(options, declared=NOTHING)
     city = _load(utf8(path, options.declared.encoding).path)
-    objects = _Objects(city, np.empty((0, 3)), whole, Sink(path.parent))
+    objects = _Objects(city, np.empty((0, 3)), whole, Sink(None))
     return [SourceLayer("", sum(1 for _ in objects.bodies()), "Solid")]
 
 
@@ -172,9 +172,8 @@ class _Objects:
         """(row, id, object, geometry) of every object that is a feature; those that cannot be are dropped."""
         for row, (object_id, thing) in enumerate(self._objects.items(), 1):
             if not isinstance(thing, dict) or not isinstance(thing.get("type"), str):
-                self._sink.drop(
-                    "cityjson.object", "the city object is not an object with a type", row, object_id
-                )
+                reason = "the city object is not an object with a type"
+                self._drop("cityjson.object", reason, row, object_id)
                 continue
             if self._options.declared.layer and self._kind(thing) != self._options.declared.layer:
                 continue
@@ -184,7 +183,7 @@ class _Objects:
                     continue
                 geometry = _highest(thing, _FLAT)
             if geometry is None:
-                self._sink.drop("geometry.missing", _why_none(thing), row, object_id)
+                self._drop("geometry.missing", _why_none(thing), row, object_id)
                 continue
             if self._better_children(thing, geometry):
                 continue
@@ -197,35 +196,35 @@ class _Objects:
             geometry, vertices = self._placed(geometry)
             faces = _faces(geometry)
             if sum(len(ring) for face in faces.rings for ring in face) > self._options.limits.vertices:
-                self._sink.drop(
-                    "limit.vertices",
-                    f"the body has more than {self._options.limits.vertices} vertices",
-                    row,
-                    object_id,
-                )
+                reason = f"the body has more than {self._options.limits.vertices} vertices"
+                self._drop("limit.vertices", reason, row, object_id)
                 return
             solid = geometry["type"] != "MultiSurface"
             made = body(faces, vertices, degrees=self._degrees, solid=solid)
         except (IndexError, OverflowError):
             reason = "the boundaries name a vertex that the file does not have"
-            self._sink.drop("geometry.unreadable", reason, row, object_id)
+            self._drop("geometry.unreadable", reason, row, object_id)
             return
         except (TypeError, ValueError, KeyError, AttributeError):
             reason = "the boundaries do not fit the geometry's type"
-            self._sink.drop("geometry.unreadable", reason, row, object_id)
+            self._drop("geometry.unreadable", reason, row, object_id)
             return
         if made.lost:
             reason = f"{made.lost} surfaces have no area and are left out"
             self._sink.note("surface.degenerate", reason, row, object_id)
         if not len(made.shell.triangles):
-            self._sink.drop("geometry.degenerate", "no surface of the body has an area", row, object_id)
+            self._drop("geometry.degenerate", "no surface of the body has an area", row, object_id)
             return
         self.inferred += made.inferred
         if made.footprint is None:
-            self._sink.drop("geometry.degenerate", "the body has no footprint", row, object_id)
+            self._drop("geometry.degenerate", "the body has no footprint", row, object_id)
             return
         attributes = self._attributes(thing, geometry, made.shell)
         yield row, object_id, made.shell, shapely.to_wkb(made.footprint), attributes
+
+    def _drop(self, rule: str, reason: str, row: int, object_id: str) -> None:
+        held = {"id": object_id, **_own(self._objects[object_id])}
+        self._sink.drop(rule, reason, row, object_id, held=held)
 
     def _kind(self, thing: Mapping[str, Any]) -> str:
         return str(thing["type"]).removesuffix("Part")
@@ -273,7 +272,7 @@ class _Objects:
             made = _points_or_lines(geometry, self._vertices)
         except (TypeError, ValueError, IndexError, OverflowError):
             reason = "the boundaries do not fit the geometry's type"
-            self._sink.drop("geometry.unreadable", reason, row, object_id)
+            self._drop("geometry.unreadable", reason, row, object_id)
             return
         yield row, object_id, None, shapely.to_wkb(made), self._attributes(thing, geometry, None)
 

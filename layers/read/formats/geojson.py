@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import json
 import mmap
 import re
 from collections.abc import Iterator, Mapping
@@ -110,7 +111,7 @@ def layers(path: Path, options: Options) -> list[SourceLayer]:
     with text.path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         kinds: set[str] = set()
         count = 0
-        for batch in _Source(data, outline, Sink(path.parent)).batches():
+        for batch in _Source(data, outline, Sink(None)).batches():
             count += len(batch)
             shapes = (feature.get("geometry") for _, feature in batch)
             kinds.update(str(shape.get("type")) for shape in shapes if isinstance(shape, dict))
@@ -166,7 +167,7 @@ class _Source:
                     if isinstance(feature, Mapping):
                         out.append((row, feature))
                     else:
-                        self._drop(row, "the text is no GeoJSON feature")
+                        self._drop(row, "the text is no GeoJSON feature", feature)
             before = int(spans[min(start + BATCH_ROWS, len(spans)) - 1, 1])
             yield out
             if most is not None and row >= most:
@@ -174,11 +175,12 @@ class _Source:
         end = outline.span("features") if self._listed else None
         tail = self._data[before : end[1] - 1 if end else len(self._data)].strip(_BETWEEN)
         for number, junk in enumerate(_APART.split(tail) if tail else (), row + 1):
-            self._drop(number, f"{shown(junk.decode('utf-8', 'replace'))} is no GeoJSON feature")
+            text = junk.decode("utf-8", "replace")
+            self._drop(number, f"{shown(text)} is no GeoJSON feature", text)
 
     def _values(self, spans: np.ndarray, before: int) -> Iterator[Any]:
-        """The JSON values of some spans, the first behind an offset, and of what lies between them: None for
-        one of several that cannot be read, and for what is no object."""
+        """The JSON values of some spans, the first behind an offset, and of what lies between them. One of
+        several that cannot be read, and what is no object, is given as its text."""
         if self._listed:
             first, last = int(spans[0, 0]), int(spans[-1, 1])
             with contextlib.suppress(ValueError):
@@ -196,7 +198,7 @@ class _Source:
         except ValueError:
             values = [self._value(part) for part in parts]
         for gap, value in zip(gaps, values, strict=True):
-            yield from (None for junk in _APART.split(gap) if junk)
+            yield from (junk.decode("utf-8", "replace") for junk in _APART.split(gap) if junk)
             yield value
 
     def _value(self, part: bytes) -> Any:
@@ -206,16 +208,21 @@ class _Source:
             if self._one:
                 reason = f"{shown(part.decode('utf-8', 'replace'))} is not JSON: {shown(error)}"
                 raise BadFile("file.damaged", reason) from error
-            return None
+            return part.decode("utf-8", "replace")
 
-    def _drop(self, row: int, reason: str) -> None:
+    def _drop(self, row: int, reason: str, text: Any) -> None:
         if row not in self._told:
             self._told.add(row)
-            self._sink.drop("json.syntax", reason, row)
+            self._sink.drop("json.syntax", reason, row, held={"text": text})
+
+
+def _held(feature: Mapping[str, Any]) -> dict[str, Any]:
+    """What is given back of a feature that no layer can have."""
+    return {**_properties(feature), "geometry": feature.get("geometry")}
 
 
 def _features(value: Any) -> Iterator[Any]:
-    """The features that a GeoJSON text holds; None for what is none."""
+    """The features that a GeoJSON text holds; what is none as a text of it."""
     kind = value.get("type") if isinstance(value, dict) else None
     if kind == "FeatureCollection" and isinstance(value.get("features"), list):
         for member in value["features"]:
@@ -223,7 +230,7 @@ def _features(value: Any) -> Iterator[Any]:
     elif kind in _GEOMETRIES:
         yield {"type": "Feature", "geometry": value, "properties": {}}
     else:
-        yield value if kind == "Feature" else None
+        yield value if kind == "Feature" or isinstance(value, str) else json.dumps(value)
 
 
 def _properties(feature: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -286,11 +293,11 @@ def _write(source: _Source, learnt: _Learnt, options: Options, sink: Sink) -> No
             try:
                 blob, measures = _shape(feature, options)
             except BadFile as error:
-                sink.drop(error.rule, error.reason, row, _id(feature))
+                sink.drop(error.rule, error.reason, row, _id(feature), held=_held(feature))
                 continue
             except (ValueError, OverflowError, TypeError) as error:
                 reason = f"the geometry cannot be read: {shown(error)}"
-                sink.drop("geometry.unreadable", reason, row, _id(feature))
+                sink.drop("geometry.unreadable", reason, row, _id(feature), held=_held(feature))
                 continue
             shapes.append(blob)
             kept.append((row, feature))

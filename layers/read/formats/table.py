@@ -211,14 +211,13 @@ def _batches(
         if not any(cell.strip() for cell in row):
             continue
         if len(row) != len(header):
-            sink.drop("row.cells", f"the row has {len(row)} cells, the header {len(header)}", number_of_row)
-            sink.lose(number_of_row, dict(zip(header, row, strict=False)))
+            reason = f"the row has {len(row)} cells, the header {len(header)}"
+            sink.drop("row.cells", reason, number_of_row, held=_held(header, row))
             continue
-        geometry = _geometry(row, place, options, sink, number_of_row)
-        if geometry is not None:
-            kept.append((number_of_row, geometry, row))
-        else:
-            sink.lose(number_of_row, dict(zip(header, row, strict=True)))
+        try:
+            kept.append((number_of_row, _geometry(row, place, options), row))
+        except BadFile as error:
+            sink.drop(error.rule, error.reason, number_of_row, held=_held(header, row))
         if len(kept) == BATCH_ROWS:
             sink.batch(_table(kept, columns))
             kept = []
@@ -227,39 +226,41 @@ def _batches(
     sink.meta["features"] = number_of_row
 
 
-def _geometry(row: list[str], place: Place, options: Options, sink: Sink, at: int) -> bytes | None:
-    """The row's geometry as WKB, or None after quarantining the row."""
+def _held(header: list[str], row: list[str]) -> dict[str, str]:
+    """The cells of a row by their names; those that the header has none for as columns of a number."""
+    names = [*header, *(f"column_{number}" for number in range(len(header) + 1, len(row) + 1))]
+    return dict(zip(names, row, strict=False))
+
+
+def _geometry(row: list[str], place: Place, options: Options) -> bytes:
+    """The row's geometry as WKB. Raises BadFile, of the row alone."""
     if place.pair is None or (place.wkt is not None and not blank(row[place.wkt])):
-        return _from_wkt(row[place.wkt or 0], options, sink, at)
+        return _from_wkt(row[place.wkt or 0], options)
     x, y = place.pair
     east, north = number(row[x]), number(row[y])
     if east is None or north is None or east[1] or north[1]:
         if blank(row[x]) or blank(row[y]):
-            sink.drop("geometry.missing", "the row has no coordinates", at)
-        else:
-            sink.drop("geometry.unreadable", f"{shown(row[x])}, {shown(row[y])} are not coordinates", at)
-        return None
+            raise BadFile("geometry.missing", "the row has no coordinates")
+        raise BadFile("geometry.unreadable", f"{shown(row[x])}, {shown(row[y])} are not coordinates")
     point: bytes = shapely.to_wkb(shapely.Point(east[0], north[0]))
     return point
 
 
-def _from_wkt(text: str, options: Options, sink: Sink, at: int) -> bytes | None:
-    """WKT checked for size and nesting before GEOS sees it, which a deep nesting would end."""
+def _from_wkt(text: str, options: Options) -> bytes:
+    """WKT checked for size and nesting before GEOS sees it, which a deep nesting would end. Raises
+    BadFile."""
     if blank(text):
-        sink.drop("geometry.missing", "the row has no geometry", at)
-        return None
+        raise BadFile("geometry.missing", "the row has no geometry")
     depth = deepest = 0
     for mark in re.findall(r"[()]", text):
         depth += 1 if mark == "(" else -1
         deepest = max(deepest, depth)
     if deepest > _MOST_NESTING or text.count(",") > options.limits.vertices:
-        sink.drop("limit.depth", "the geometry is nested too deeply or has too many vertices", at)
-        return None
+        raise BadFile("limit.depth", "the geometry is nested too deeply or has too many vertices")
     try:
         wkb: bytes = shapely.to_wkb(shapely.from_wkt(re.sub(r"^\s*SRID=\d+;", "", text)))
-    except shapely.errors.GEOSException:
-        sink.drop("geometry.unreadable", f"{shown(text)} is not WKT", at)
-        return None
+    except shapely.errors.GEOSException as error:
+        raise BadFile("geometry.unreadable", f"{shown(text)} is not WKT") from error
     return wkb
 
 
@@ -283,7 +284,7 @@ def layers(path: Path, options: Options) -> list[SourceLayer]:
     encoding = _encoding(path, options.declared.encoding).name
     try:
         dialect = _dialect(path, encoding)
-        header = _header(path, encoding, dialect, options, Sink(path.parent))
+        header = _header(path, encoding, dialect, options, Sink(None))
         if _columns(header) is None:
             return []
         count = sum(any(cell.strip() for cell in row) for row in _rows(path, encoding, dialect))

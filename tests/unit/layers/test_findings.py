@@ -5,12 +5,15 @@ from __future__ import annotations
 import csv
 import shutil
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from layers import load
+from layers.errors import BadFile
 from layers.model import Report
+from layers.store import geopackage
 from twin import verbs
 
 FOUND = Path(__file__).resolve().parents[2] / "found"
@@ -53,6 +56,54 @@ def test_rows_are_given_back_with_their_rule(table: Path, tmp_path: Path) -> Non
     table.write_text("名称,lon,lat\n好,25,60\n")
     assert load.check(table, aside=aside).aside == ""
     assert not aside.exists()  # what an earlier load set aside is not told of this one
+
+
+def given(aside: Path) -> list[dict[str, str]]:
+    with aside.open(encoding="utf-8-sig", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_rows_are_given_back_also_where_nothing_is_kept(tmp_path: Path) -> None:
+    """All of them, however many, and each rule with its true count; no layer is made."""
+    table, aside = tmp_path / "lamps.csv", tmp_path / "aside" / "lamps.csv"
+    table.write_text("名称,lon,lat\n" + "".join(f"灯{i},,\n" for i in range(12_000)), "utf-8")
+    with (
+        closing(geopackage.open(tmp_path / "city.gpkg")) as store,
+        pytest.raises(BadFile, match=r"none of the 12000 rows .* all of them are in aside/lamps\.csv"),
+    ):
+        load.run(store, table, layer_id="lamps", aside=aside)
+    rows = given(aside)
+    assert len(rows) == 12_000
+    assert (rows[-1]["row"], rows[-1]["rule"], rows[-1]["名称"]) == (
+        "line 12001",
+        "geometry.missing",
+        "灯11999",
+    )
+    with table.open("a", encoding="utf-8") as file:
+        file.write("好,25,60\n")
+    report = load.check(table, aside=aside)
+    assert report.counts["quarantined geometry.missing"] == report.quarantined == 12_000
+    assert len(given(aside)) == 12_000
+
+
+def test_features_of_json_that_cannot_be_read_are_given_back(tmp_path: Path) -> None:
+    lines = (
+        '{"type":"Feature","properties":{"n":1,"l":["a",2]},"geometry":{"type":"Point","coordinates":["x",1]}}',
+        '{"type":"Feature","properties":{"n":2,"l":["a",2]},"geometry":null}',
+        '{"type":"Feature","properties":{"n":3}',
+        '{"a": 1}',
+    )
+    file, aside = tmp_path / "a.ndjson", tmp_path / "aside.csv"
+    file.write_text("\n".join((*lines[:2], lines[2] + ',"x":nul}', lines[3])))
+    with pytest.raises(BadFile, match=r"file\.nothing_kept"):
+        load.check(file, aside=aside)
+    assert [(r["row"], r["rule"], r["n"], r["l"], r["text"][:9]) for r in given(aside)] == [
+        ("row 1", "geometry.unreadable", "1", '["a", 2]', ""),
+        ("row 2", "geometry.missing", "2", '["a",2]', ""),
+        ("row 3", "json.syntax", "", "", '{"type":"'),
+        ("row 4", "json.syntax", "", "", '{"a": 1}'),
+    ]
+    assert given(aside)[0]["geometry"] == '{"type": "Point", "coordinates": ["x", 1]}'
 
 
 def test_the_values_of_a_row_come_back(tmp_path: Path) -> None:
