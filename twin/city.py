@@ -71,7 +71,7 @@ class City:
     writers: Threads = field(init=False)
     lost: str | None = None
     load: Load = field(default_factory=Load)
-    _heavy: Pace = field(default_factory=Pace)
+    _heavy: Pace = field(default_factory=lambda: Pace(2 * PLACE_SECONDS, 0.2))
     _heavy_waiting: int = 0
     #: Incidents and latest observations as layers that are read.
     live_layers: LiveLayers = field(init=False)
@@ -147,7 +147,8 @@ class City:
     async def _place(self) -> None:
         """A place of a heavy query. Raises Busy: after a while, or at once where it would take longer."""
         told = "too many long queries run at this moment; try again soon"
-        if self._heavy.too_long(self._heavy_waiting, self.settings.limits.heavy_queries, PLACE_SECONDS):
+        places, waiting = self.settings.limits.heavy_queries, self._heavy_waiting + 1
+        if self._places.locked() and self._heavy.too_long(waiting, places, PLACE_SECONDS):
             raise Busy(told)
         self._heavy_waiting += 1
         try:

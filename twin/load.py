@@ -9,80 +9,50 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from layers.errors import Busy
+from twin.turns import Turns
 
 log = logging.getLogger("twin")
 
-#: How long a request may wait for its turn on the event loop.
-TURN_SECONDS = 0.05
-#: As many wait always, however long: what a few open pages ask at once. A browser has 6 connections, the
-#: map's engine asks for up to 18 tiles through a proxy.
-BURST = 32
 #: The weight of the newest measurement in a mean.
 NEWEST = 0.05
-#: What one turn counts for at most (seconds): a pause of the machine is no work.
-_LONGEST_TURN = 0.01
 #: How often the log is told of the same distress.
 TOLD_SECONDS = 60.0
 
 
 class Pace:
-    """The mean time that one piece of work takes (seconds), as measured lately. One piece counts for no more
-    than ``longest``: what took long once, at a cold start or beside other programs, tells little."""
+    """The mean time that one piece of work takes (seconds), as measured lately. ``newest`` is the weight of
+    one piece, and ``longest`` what it counts for at most: what took long once, at a cold start or beside
+    other programs, tells little."""
 
-    __slots__ = ("_longest", "mean")
+    __slots__ = ("_longest", "_newest", "mean")
 
-    def __init__(self, longest: float = 1.0) -> None:
-        self._longest = longest
+    def __init__(self, longest: float = 1.0, newest: float = NEWEST) -> None:
+        self._longest, self._newest = longest, newest
         self.mean = 0.0
 
     def took(self, seconds: float) -> None:
         """One piece more was done."""
-        self.mean += (min(seconds, self._longest) - self.mean) * NEWEST
+        self.mean += (min(seconds, self._longest) - self.mean) * self._newest
 
     def too_long(self, waiting: int, places: int, seconds: float) -> bool:
-        """Whether one more would wait for longer than ``seconds`` behind those that wait for ``places``.
-        Never behind no more than a burst: a few pages on a slow machine are slow, and not refused."""
-        return waiting >= BURST and waiting * self.mean > seconds * places
+        """Whether the last of ``waiting`` waits for one of the ``places`` for longer than ``seconds``."""
+        return waiting * self.mean > seconds * places
 
 
 class Load:
-    """Requests that have come and wait for their turn on the event loop, and what is counted of them.
+    """What is counted of requests and connections. Called in the event loop alone."""
 
-    Called in the event loop alone. The time of one turn is measured between the beginnings of two requests
-    while others wait: that is all the work there is."""
-
-    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
-        self._clock = clock
-        self._waiting = 0
-        self._last: float | None = None
-        self._turn = Pace(_LONGEST_TURN)
+    def __init__(self) -> None:
+        #: Who waits for a turn on the event loop.
+        self.turns = Turns()
         self.requests = self.shed = self.connections = 0
         #: Requests that were refused, by status.
         self.refused: Counter[int] = Counter()
 
-    def come(self) -> None:
-        """A request has come whole and waits for its turn."""
-        self._waiting += 1
-
     def begin(self) -> None:
-        """It is the turn of one of those that wait."""
+        """A request is begun."""
         self.requests += 1
-        if not self._waiting:
-            # not of a connection of ours: a test's, or another server's
-            return
-        self._waiting -= 1
-        last, self._last = self._last, None
-        if self._waiting or last is not None:
-            now = self._clock()
-            if last is not None:
-                self._turn.took(now - last)
-            if self._waiting:
-                self._last = now
-
-    @property
-    def full(self) -> bool:
-        """Whether one more would wait for too long."""
-        return self._turn.too_long(self._waiting, 1, TURN_SECONDS)
+        self.turns.begin()
 
 
 class NoShare(Busy):

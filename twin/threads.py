@@ -18,8 +18,10 @@ from typing import Any
 
 from layers.errors import Busy
 from twin.load import Pace
+from twin.turns import BURST
 
-#: How long a call waits for a thread, and how long a wait is begun at all, by what calls took lately.
+#: How long a call waits for a thread, and how long a wait is begun at all beyond a burst. By what calls took
+#: lately, whoever would wait for longer is told at once.
 THREAD_SECONDS, WORTH_SECONDS = 10.0, 2.0
 #: How much less of a busy processor modest threads get (setpriority(2), of a thread on Linux).
 MODEST = 10
@@ -51,12 +53,15 @@ class Threads:
         self._unsettled = 0
 
     async def run[T](self, call: Callable[..., T], *args: Any, after: Callable[[], None] | None = None) -> T:
-        """What a call gives or raises. Raises Busy when no thread begins it in time, at once where more
-        than a burst waits before it and that can be told by what calls took.
+        """What a call gives or raises. Raises Busy when no thread begins it in time, at once where that can
+        be told by what calls took. A burst is what a few pages ask at once: its wait is begun however long
+        it takes less than ``THREAD_SECONDS``.
 
         ``after`` is called in the event loop once the call has ended, or will never begin, whether or
         not anybody still waits for it."""
-        if self._pace.too_long(self._unsettled - self._size, self._size, WORTH_SECONDS):
+        waiting = self._unsettled - self._size
+        worth = WORTH_SECONDS if waiting >= BURST else THREAD_SECONDS
+        if self._pace.too_long(waiting, self._size, worth):
             if after is not None:
                 after()
             raise Busy(BUSY)

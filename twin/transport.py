@@ -90,11 +90,16 @@ class Protocol(HttpToolsProtocol):
     #: The bytes of the present read.
     _read = 0
     _refused = False
+    #: A request that waits for its turn.
+    held: bytes | None = None
+    #: When the last refusal left (the loop's time).
+    _idle_since = 0.0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A client has connected."""
         super().connection_made(transport)
         self.transport = cast(asyncio.Transport, OneWrite(transport, self.loop))
+        self._bare = transport
         self._load = getattr(self.app, "load", None) or Load()
         self._load.connections += 1
         self._start()
@@ -103,6 +108,7 @@ class Protocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone."""
         self._stop()
+        self.held = None
         self._load.connections -= 1
         connections.OPEN.leave(self)
         super().connection_lost(exc)
@@ -110,7 +116,7 @@ class Protocol(HttpToolsProtocol):
     @property
     def idle(self) -> bool:
         """Whether no request is being answered."""
-        return not self._answering()
+        return self.held is None and not self._answering()
 
     def drop(self) -> None:
         """Close the connection: its place is needed."""
@@ -122,8 +128,16 @@ class Protocol(HttpToolsProtocol):
         """Some bytes of a request, or of several."""
         if self._refused:
             return
-        if self._load.full and self._sheds(data):
+        if self.held is not None:
+            # a client that does not wait for its answer does not wait for its turn
+            data, self.held = self.held + data, None
+        elif self._load.turns.busy and self._may_wait(data):
+            self.held = data
+            self._load.turns.wait(self, data, self.loop)
             return
+        self._take(data)
+
+    def _take(self, data: bytes) -> None:
         self._read = len(data)
         super().data_received(data)
         cycle = self.cycle
@@ -133,22 +147,49 @@ class Protocol(HttpToolsProtocol):
         else:
             self._waiting()
 
-    def _sheds(self, data: bytes) -> bool:
-        """Answer 503 to a whole request for reading, before anything is parsed: a server that is asked for
-        more than it can do does less of it the more it does for those it turns away."""
+    def _may_wait(self, data: bytes) -> bool:
+        """Whether this is one whole request for reading, which can be refused before anything is parsed: a
+        server that is asked for more than it can do does less of it the more it does for those it turns
+        away."""
         if not data.startswith(b"GET /") or not data.endswith(b"\r\n\r\n") or data.startswith(self.first):
             return False
-        if self._answering() or self._in_head() or data.count(b"\r\n\r\n") > 1 or b"lose\r\n" in data:
-            return False
+        whole = data.count(b"\r\n\r\n") == 1 and b"lose\r\n" not in data
+        return whole and not (self._answering() or self._in_head())
+
+    def proceed(self) -> None:
+        """Answer the request that waited."""
+        data, self.held = self.held, None
+        if data is not None and not self._refused:
+            self._take(data)
+
+    def refuse(self) -> None:
+        """503 for the request that waited; the connection stays."""
+        self.held = None
         self._load.shed += 1
-        self._unset_keepalive_if_required()
         if self._clock is not None:
             self._stop()
-        self.transport.write(_SHED)
-        self.timeout_keep_alive_task = self.loop.call_later(
-            self.timeout_keep_alive, self.timeout_keep_alive_handler
-        )
-        return True
+        # nothing is to follow in this step, so it need not wait for it
+        self._bare.write(_SHED)
+        self._idle_since = self.loop.time()
+        if self.timeout_keep_alive_task is None:
+            self._idle_for(self.timeout_keep_alive)
+
+    def timeout_keep_alive_handler(self) -> None:
+        """The connection was idle for as long as may be, or was refused something meanwhile: a timer that
+        is moved with each refusal costs as much as the refusal."""
+        left = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        if self.held is None and left <= 0:
+            super().timeout_keep_alive_handler()
+        else:
+            self._idle_for(max(left, 1.0))
+
+    def shutdown(self) -> None:
+        """The server stops: what waits is still answered."""
+        self.proceed()
+        super().shutdown()
+
+    def _idle_for(self, seconds: float) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
 
     def on_headers_complete(self) -> None:
         """A head is whole."""
@@ -160,7 +201,7 @@ class Protocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:
         if app is self.config.loaded_app:
-            self._load.come()
+            self._load.turns.come()
         super()._start_asgi_task(cycle, app)
 
     def send_400_response(self, msg: str) -> None:
@@ -209,7 +250,7 @@ class Protocol(HttpToolsProtocol):
             self._clock = None
 
     def _late(self) -> None:
-        if self._answering():
+        if self.held is not None or self._answering():
             # the head of a later request: its time begins when the answer before it has left
             self._start()
         elif self._in_head():
@@ -247,7 +288,8 @@ _BUSY_HEADERS: respond.Headers = [
     (b"content-type", b"application/problem+json"),
     (b"retry-after", b"2"),
     (b"cache-control", b"no-store"),
-    *answers.ALWAYS,
+    answers.ORIGIN,
+    (b"access-control-expose-headers", b"Retry-After"),
     (b"content-length", b"%d" % len(_BUSY)),
 ]
 _SHED = b"".join((STATUS_LINE[503], *(b"%b: %b\r\n" % header for header in _BUSY_HEADERS), b"\r\n", _BUSY))

@@ -13,7 +13,19 @@ from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
 
-from tests.bench import cities, database, features, files, helsinki, large, observations, report, wall, writer
+from tests.bench import (
+    cities,
+    database,
+    features,
+    files,
+    helsinki,
+    large,
+    observations,
+    overload,
+    report,
+    wall,
+    writer,
+)
 from tests.bench.data import LAYER, Town
 from tests.bench.measure import Target
 from tests.bench.peers import install
@@ -125,6 +137,11 @@ def _helsinki(folder: Path) -> str:
         for measure in helsinki.HTTP:
             rows += _told(measure(target("ours", server), floor, peer))
         rows += _told(observations.figures(server))
+        server.stop()
+    with ExitStack() as stack:
+        server = Server.start(city, prefix=COLD)
+        stack.callback(server.stop)
+        rows += _told(overload.figures(target("ours", server)))
     rows += _told([wall.densest_scene_tile(copy)])
     rows += _told([files.check_overhead(folder / "files")])
     rows += _told([wall.demo_to_page(folder / "demo")])

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import time
+import threading
 
 import pytest
 
 from layers.errors import Busy
 from twin.connections import Connections, descriptors
-from twin.load import BURST, NEWEST, TURN_SECONDS, Load, Pace, Shares, Told
-from twin.threads import Threads
+from twin.load import NEWEST, Pace, Shares, Told
+from twin.threads import THREAD_SECONDS, WORTH_SECONDS, Threads
+from twin.turns import BURST
 
 
 class Clock:
@@ -21,68 +22,17 @@ class Clock:
         return self.now
 
 
-def test_a_turn_is_measured_while_others_wait_and_more_than_are_worth_it_are_too_many() -> None:
-    clock = Clock()
-    load = Load(clock)
-    for _ in range(200):
-        load.come()
-        load.come()
-        load.begin()
-        clock.now += 0.001
-        load.begin()
-        clock.now += 5  # nobody waits: this is no work
-    most = 0
-    while not load.full:
-        load.come()
-        most += 1
-    assert most == pytest.approx(TURN_SECONDS / 0.001, abs=2)
-    for _ in range(most):
-        load.begin()
-    assert not load.full
-    load.begin()
-    assert load.requests == 400 + most + 1
-
-
-@pytest.mark.parametrize("seconds", [0.02, 0.3, 5.0])
-def test_the_requests_of_a_few_pages_wait_however_slow_the_machine_is(seconds: float) -> None:
-    clock = Clock()
-    load = Load(clock)
-    for _ in range(100):
-        while load._waiting < BURST:
-            assert not load.full
-            load.come()
-        while load._waiting:
-            load.begin()
-            clock.now += seconds
-    for _ in range(BURST):
-        load.come()
-    assert load.full, "one more than a burst would wait for long"
-
-
-def test_a_pause_among_quick_turns_refuses_nobody() -> None:
-    clock = Clock()
-    load = Load(clock)
-    for turn in range(400):
-        load.come()
-        load.come()
-        load.begin()
-        clock.now += 5.0 if turn == 399 else 0.0002
-        load.begin()
-    for _ in range(2 * BURST):
-        assert not load.full
-        load.come()
-
-
 @pytest.mark.parametrize("places", [1, 2, 4, 8])
 def test_what_took_long_once_at_a_cold_start_refuses_nobody_beyond_a_burst(places: int) -> None:
     pace = Pace()
     for _ in range(places):
         pace.took(60.0)
-    assert not pace.too_long(BURST + places, places, 2.0)
+    assert not pace.too_long(BURST + places, places, THREAD_SECONDS)
     for _ in range(round(3 / NEWEST)):
         pace.took(60.0)
-    assert not pace.too_long(BURST - 1, places, 2.0)
-    assert pace.too_long(2 * BURST, places, 2.0)
+    assert pace.mean <= 1
+    assert not pace.too_long(places, places, WORTH_SECONDS)
+    assert pace.too_long(3 * places, places, WORTH_SECONDS)
 
 
 def test_beyond_the_free_places_an_address_has_its_share(caplog: pytest.LogCaptureFixture) -> None:
@@ -150,26 +100,29 @@ def test_the_log_is_told_again_after_a_while() -> None:
     assert found == [True, False, False, True, False, True]
 
 
-def test_who_would_wait_long_for_a_thread_is_told_at_once() -> None:
+@pytest.mark.parametrize(("waiting", "mean"), [(BURST, 0.1), (30, 0.9)])
+def test_who_would_wait_long_for_a_thread_is_told_at_once(waiting: int, mean: float) -> None:
+    """Beyond a burst for more than 2 s, within it for more than what is waited at all."""
+
     async def main() -> None:
         threads = Threads(2, "few")
-        for _ in range(12):
-            await threads.run(time.sleep, 0.02)
-        threads._pace.mean = 1.0
+        end = threading.Event()
+        threads._pace.mean = mean
         given = 0
 
         def back() -> None:
             nonlocal given
             given += 1
 
-        waiting = [asyncio.create_task(threads.run(time.sleep, 0.05)) for _ in range(2 + BURST)]
+        calls = [asyncio.create_task(threads.run(end.wait, 10)) for _ in range(2 + waiting)]
         await asyncio.sleep(0)
-        begun = time.monotonic()
+        refused = [call for call in calls if call.done()]
+        assert len(refused) <= 10, "those before it wait"
         with pytest.raises(Busy):
-            await threads.run(time.sleep, 0.05, after=back)
-        assert time.monotonic() - begun < 0.04
+            await threads.run(end.wait, 10, after=back)
         assert given == 1, "its place is given back"
-        await asyncio.gather(*waiting)
+        end.set()
+        await asyncio.gather(*calls, return_exceptions=True)
         threads.close()
 
     asyncio.run(main())

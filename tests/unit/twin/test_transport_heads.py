@@ -14,7 +14,6 @@ from uvicorn.server import ServerState
 from twin import connections, server
 from twin.http import answers, respond
 from twin.http.respond import Receive, Scope, Send
-from twin.load import Load
 from twin.transport import Protocol
 
 type Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -214,41 +213,6 @@ def test_what_belongs_to_no_request_does_not_keep_a_connection() -> None:
         assert await rest == b""
 
     talk(one)
-
-
-def test_a_server_with_too_much_to_do_says_so_before_it_reads_what_is_asked(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Health, incidents and the stream are answered all the same, and the connection goes on."""
-    full = Load()
-    monkeypatch.setattr(Load, "full", property(lambda _: full.shed < 3))
-    monkeypatch.setattr(application, "load", full, raising=False)
-
-    async def one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        for _ in range(3):
-            writer.write(HEAD + b"\r\n")
-            head = await reader.readuntil(b"\r\n\r\n")
-            assert head.startswith(b"HTTP/1.1 503 ")
-            assert b"retry-after: 2\r\n" in head
-            (length,) = [line for line in head.split(b"\r\n") if line.startswith(b"content-length")]
-            body = await reader.readexactly(int(length.partition(b": ")[2]))
-            assert json.loads(body)["code"] == "Busy"
-            writer.write(b"GET /health/live HTTP/1.1\r\nHost: a\r\n\r\n")
-            assert await body_of(reader) == b"/health/live"
-        assert full.shed == 3
-        writer.write(HEAD + b"\r\n")
-        assert await body_of(reader) == b"/"
-        # and one that was cut in two is read
-        full.shed = 0
-        writer.write(HEAD)
-        await writer.drain()
-        await asyncio.sleep(0.05)
-        writer.write(b"\r\n")
-        assert await body_of(reader) == b"/"
-
-    talk(one)
-    assert full.requests == 0
-    assert full.connections == 0
 
 
 def test_who_holds_every_connection_makes_room_for_the_next(
