@@ -20,7 +20,7 @@ import shapely
 
 from layers.batch import MESH, SOURCE_ID, WKB, properties
 from layers.errors import BadParameter, shown
-from layers.kinds.base import Batch, Columns, Kind, blank, named, text
+from layers.kinds.base import Columns, Kind, SourceBatch, blank, named, text
 from layers.model import FeatureLayer, Problem
 from layers.times import Times
 from layers.types import REST, Field, FieldType, GeometryType, only_time
@@ -131,7 +131,7 @@ def cells(column: pa.ChunkedArray) -> list[Any]:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class ColumnPlan:
     """The columns of a layer: the kind's fields, source column → published name, and what is folded.
 
     ``types`` are those of the source's columns, ``time_field`` is the published name of the layer's time,
@@ -147,7 +147,11 @@ class Plan:
     problems: tuple[Problem, ...] = ()
 
     def table(
-        self, batch: Batch, values: Columns, meshes: Sequence[bytes | None] | None, geometry: GeometryType
+        self,
+        batch: SourceBatch,
+        values: Columns,
+        meshes: Sequence[bytes | None] | None,
+        geometry: GeometryType,
     ) -> pa.Table:
         """One batch as the store's stage wants it; notes on it what could not be read."""
         shapes = promoted(batch.geometry, geometry)
@@ -166,13 +170,13 @@ class Plan:
             out[MESH] = pa.array(meshes, pa.binary())
         return pa.table(out)
 
-    def _column(self, source: str, batch: Batch) -> list[Any]:
+    def _column(self, source: str, batch: SourceBatch) -> list[Any]:
         kind = self.types[source]
         if kind in ("date", "datetime"):
             return list(self.times.column(source, kind, batch))
         return [_cell(v, kind) for v in batch.columns[source]]
 
-    def _other(self, batch: Batch) -> list[str | None]:
+    def _other(self, batch: SourceBatch) -> list[str | None]:
         """The folded columns of every row as JSON; an ``other`` of an earlier load is unfolded first."""
         before = batch.columns.get(REST)
         out: list[str | None] = []
@@ -210,7 +214,7 @@ def plan(
     append: bool = False,
     bag: bool = False,
     ours: Collection[str] = (),
-) -> Plan:
+) -> ColumnPlan:
     """Decide the columns of a layer from how the source fills its own.
 
     ``present`` is the layer as it is now, to which the source is added if ``append``. ``bag``: each row has
@@ -232,7 +236,7 @@ def plan(
     time = _time_field(wanted, kept, (*fields, *stays), had)
     problems = (*_renamed(kept), *_folded(folded), *_unfilled(void))
     columns = (*folded, *((REST,) if rest else ()))
-    return Plan(kind, kept, columns, types, tuple(fields), fill.times, time, problems)
+    return ColumnPlan(kind, kept, columns, types, tuple(fields), fill.times, time, problems)
 
 
 def _published(names: Sequence[str], kind: Kind, present: FeatureLayer | None) -> dict[str, str]:

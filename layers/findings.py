@@ -25,7 +25,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
+class RowNaming:
     """How the program that shows a source calls its rows: a word, and the number of the first."""
 
     word: str = "row"
@@ -58,7 +58,7 @@ class Findings:
         for rule, action, count in counts:
             self.counts[rule, action] += max(count - KEPT_PER_RULE, 0)
 
-    def into(self, report: Report, named: Named, batches: Iterable[pa.Table]) -> None:
+    def into(self, report: Report, named: RowNaming, batches: Iterable[pa.Table]) -> None:
         """Put the problems in a report, with a line for each rule that went beyond the cap. ``batches`` are
         the source's, of which fids name the rows where there are such."""
         fids = _fids({p.row for p in self.kept if p.row}, batches)
@@ -74,7 +74,7 @@ class Findings:
     def give_back(
         self,
         path: Path,
-        named: Named,
+        named: RowNaming,
         batches: Iterable[pa.Table],
         lost: Iterable[tuple[int, str, str, Mapping[str, Any]]],
     ) -> bool:

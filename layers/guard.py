@@ -24,11 +24,11 @@ import pyarrow as pa
 from layers.errors import BadFile, BadParameter, scrubbed, shown
 from layers.model import Problem
 from layers.read import warm
-from layers.read.base import AGAIN, LOST, Limits, Options
+from layers.read.base import AGAIN, LOST, ReadLimits, ReadOptions
 from layers.read.encodings import codec
 from layers.source import NOTHING, Declared, SeveralLayers, SourceLayer
 
-__all__ = ["Limits", "Reading", "read"]
+__all__ = ["ReadLimits", "Reading", "read"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class Reading:
         return replace(self, meta={**self.meta, "times": times}, names={**self.names, **new})
 
 
-def _reachable(path: Path, limits: Limits) -> Path:
+def _reachable(path: Path, limits: ReadLimits) -> Path:
     """The whole path of a regular file or a folder. Raises BadFile with a stable rule id."""
     try:
         real = path.resolve(strict=True)
@@ -87,18 +87,18 @@ def _reachable(path: Path, limits: Limits) -> Path:
 
 
 @contextmanager
-def read(path: Path, declared: Declared = NOTHING, *, limits: Limits | None = None) -> Iterator[Reading]:
+def read(path: Path, declared: Declared = NOTHING, *, limits: ReadLimits | None = None) -> Iterator[Reading]:
     """Read a file, folder or zip archive in the limited child; the batches last as long as the context.
 
     Raises BadFile (refused, damaged, beyond a limit) and BadParameter (unknown encoding).
     """
-    limits = limits or Limits()
+    limits = limits or ReadLimits()
     whole = _reachable(path, limits)
     if declared.encoding is not None:
         _check_encoding(declared.encoding)
     with tempfile.TemporaryDirectory(prefix="twin-read-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
-        Options(str(whole), declared, limits).save(folder)
+        ReadOptions(str(whole), declared, limits).save(folder)
         result = _child(folder, limits)
         if refused := result.get("refused"):
             if refused["layers"]:
@@ -113,7 +113,7 @@ def _check_encoding(encoding: str) -> None:
         raise BadParameter("encoding", encoding, "a known text encoding such as UTF-8 or GB18030")
 
 
-def _child(folder: Path, limits: Limits) -> dict[str, Any]:
+def _child(folder: Path, limits: ReadLimits) -> dict[str, Any]:
     """Run the reader and return its result. Raises BadFile when it died."""
     try:
         code = warm.READER.run(folder, limits.seconds * 2)

@@ -22,12 +22,12 @@ from layers import guard, identity, kinds, wkb
 from layers import manifest as manifests
 from layers.batch import MESH, ROW, SOURCE_ID, WKB, properties
 from layers.clean import Cleaner, implausible, losses
-from layers.columns import Fill, Plan, cells, geometry_type, plan
+from layers.columns import ColumnPlan, Fill, cells, geometry_type, plan
 from layers.errors import BadFile, BadParameter, Exists, NotFound, shown
-from layers.findings import Findings, Named
-from layers.guard import Limits, Reading
+from layers.findings import Findings, RowNaming
+from layers.guard import Reading, ReadLimits
 from layers.identity import Identity
-from layers.kinds import Batch, Kind
+from layers.kinds import Kind, SourceBatch
 from layers.kinds.base import Columns, Prism
 from layers.model import FeatureLayer, Problem, Report, has_features
 from layers.place import Place, crs_name, undefined
@@ -59,7 +59,7 @@ def check(
     declared: Declared = NOTHING,
     *,
     layer_id: str = "",
-    limits: Limits | None = None,
+    limits: ReadLimits | None = None,
     progress: Progress | None = None,
     rows: int | None = CHECKED,
     aside: Path | None = None,
@@ -68,8 +68,8 @@ def check(
     those that would be set aside to the file ``aside``, also where nothing is kept.
 
     Raises BadFile, BadParameter."""
-    with guard.read(path, declared, limits=replace(limits or Limits(), rows=rows)) as reading:
-        source = _Source(reading, path, declared, layer_id, progress or _silent, aside)
+    with guard.read(path, declared, limits=replace(limits or ReadLimits(), rows=rows)) as reading:
+        source = _FileLoad(reading, path, declared, layer_id, progress or _silent, aside)
         source.clean()
         spec = source.spec({}, layer_id or _CHECKED)
         fields = staged.fields(spec)
@@ -86,7 +86,7 @@ def run(
     layer_id: str,
     mode: str = "create",
     title: Titles | None = None,
-    limits: Limits | None = None,
+    limits: ReadLimits | None = None,
     progress: Progress | None = None,
     aside: Path | None = None,
 ) -> Report:
@@ -102,7 +102,7 @@ def run(
     if present and not declared.kind:
         declared = replace(declared, kind=present.kind)
     with guard.read(path, declared, limits=limits) as reading:
-        source = _Source(reading, path, declared, layer_id, progress or _silent, aside)
+        source = _FileLoad(reading, path, declared, layer_id, progress or _silent, aside)
         source.clean(present, append=mode == "append")
         spec = source.spec(title or (present.title if present else {}), layer_id)
         stage = store.stage(spec)
@@ -152,7 +152,7 @@ def _silent(_what: str, _done: int, _all: int) -> None:
     """No progress."""
 
 
-class _Source:
+class _FileLoad:
     """One file on its way in."""
 
     def __init__(
@@ -185,7 +185,7 @@ class _Source:
         self._fill = Fill(Times(meta["times"], meta["guess_times"], zone, declared.time_field), coded)
         self._parts = 0
         self._aside = np.empty(0, np.int64)
-        self._plan: Plan | None = None
+        self._plan: ColumnPlan | None = None
         self._geometry: GeometryType = "Geometry"
         self._sources: dict[str, Counter[str]] = {}
 
@@ -357,7 +357,7 @@ class _Source:
             self._progress("stage", done, self._cleaner.kept)
             yield staged
 
-    def _meshes(self, table: pa.Table, batch: Batch, values: Columns) -> list[bytes | None] | None:
+    def _meshes(self, table: pa.Table, batch: SourceBatch, values: Columns) -> list[bytes | None] | None:
         """The bodies that came with the rows, else those that the kind makes."""
         own = table[MESH].to_pylist() if MESH in table.column_names else None
         if own is not None and not (isinstance(self.kind.body, Prism) and self.kind.body.stored):
@@ -396,7 +396,7 @@ class _Source:
         for problem in times.problems():
             self.findings.add(problem)
         report.aside = self._give_back()
-        self.findings.into(report, Named(*meta["rows"]), self._reading.batches())
+        self.findings.into(report, RowNaming(*meta["rows"]), self._reading.batches())
         return report
 
     def _give_back(self) -> str:
@@ -407,7 +407,7 @@ class _Source:
         meta, batches = self._reading.meta, self._reading.batches()
         try:
             aside.unlink(missing_ok=True)
-            named, lost = Named(*meta["rows"]), self._reading.lost()
+            named, lost = RowNaming(*meta["rows"]), self._reading.lost()
             given = self.findings.give_back(aside, named, batches, lost)
             return aside.name if given else ""
         except OSError as error:
@@ -421,10 +421,10 @@ def _most_common(column: pa.ChunkedArray) -> str:
     return str(counted[0][0]) if counted else ""
 
 
-def _batch(table: pa.Table) -> Batch:
+def _batch(table: pa.Table) -> SourceBatch:
     columns = {n: cells(table[n]) for n in properties(table.column_names)}
     shapes = wkb.shapes(table[WKB].to_pylist())
-    return Batch(columns, table[ROW].to_pylist(), table[SOURCE_ID].to_pylist(), shapes)
+    return SourceBatch(columns, table[ROW].to_pylist(), table[SOURCE_ID].to_pylist(), shapes)
 
 
 def _sha256(path: Path) -> str:
@@ -443,7 +443,7 @@ def manifest(
     *,
     mode: str = "create",
     time_zone: str = UTC,
-    limits: Limits | None = None,
+    limits: ReadLimits | None = None,
     progress: Progress | None = None,
     aside: Path | None = None,
 ) -> list[Report]:

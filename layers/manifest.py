@@ -29,7 +29,7 @@ def _beside(file: Path, info: ValidationInfo) -> Path:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry(Declared):
+class ManifestEntry(Declared):
     """One file of a manifest, and what it declares of it."""
 
     __pydantic_config__: ClassVar[ConfigDict] = strict.CONFIG
@@ -47,7 +47,7 @@ class Entry(Declared):
 class Manifest(Strict):
     """The whole of a ``load.yml``."""
 
-    layers: tuple[Entry, ...]
+    layers: tuple[ManifestEntry, ...]
 
     @model_validator(mode="after")
     def _each_once(self) -> Self:

@@ -151,7 +151,7 @@ class Rows:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class FeaturePage:
     """A page of features: their GeoJSON joined by commas, counts, and where the next begins.
 
     ``next_after`` is the cursor of the last feature of this page when more follow, else None.
@@ -167,7 +167,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """A page of features as columns, in the order of the query; see :class:`Page`."""
+    """A page of features as columns, in the order of the query; see :class:`FeaturePage`."""
 
     rows: Rows
     matched: int | None

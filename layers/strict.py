@@ -94,7 +94,7 @@ def hint(word: str, known: Iterable[str]) -> str:
     return f", did you mean `{near[0]}`?" if near else f"; known: {', '.join(words)}" if words else ""
 
 
-def _fault(fault: Any, document: yamltext.Document, model: Any) -> yamltext.Fault:
+def _fault(fault: Any, document: yamltext.YamlDocument, model: Any) -> yamltext.Fault:
     path: yamltext.Path = tuple(part for part in fault["loc"] if part != "[key]")
     error = fault.get("ctx", {}).get("error")
     if isinstance(error, At):

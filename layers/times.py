@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 from layers import instants
 from layers.batch import properties
 from layers.errors import BadParameter, shown
-from layers.kinds.base import Batch, blank
+from layers.kinds.base import SourceBatch, blank
 from layers.model import Problem
 from layers.types import FieldType
 
@@ -51,7 +51,7 @@ def utc(value: datetime, local: tzinfo) -> str | None:
 
 
 @dataclass(slots=True)
-class Seen:
+class ColumnTimes:
     """What the values of one column were read as so far."""
 
     days: bool = False
@@ -110,7 +110,7 @@ class Times:
     guess: bool
     zone_name: str
     wanted: str | None = None
-    seen: dict[str, Seen] = field(default_factory=dict)
+    seen: dict[str, ColumnTimes] = field(default_factory=dict)
     #: Times that named no zone, by column.
     local: Counter[str] = field(default_factory=Counter)
 
@@ -123,7 +123,7 @@ class Times:
             column = table[name]
             if not _is_text(column.type):
                 continue
-            seen = self.seen.setdefault(name, Seen())
+            seen = self.seen.setdefault(name, ColumnTimes())
             sure = name in self.declared or name == self.wanted
             if (seen.other and not sure) or not (sure or self.guess):
                 continue
@@ -135,7 +135,7 @@ class Times:
 
     def type(self, name: str) -> FieldType | None:
         """Date, datetime, or None for a column of neither."""
-        seen = self.seen.get(name, Seen())
+        seen = self.seen.get(name, ColumnTimes())
         if self.declared.get(name) == "date":
             return "date"
         if name in self.declared:
@@ -143,7 +143,7 @@ class Times:
         sure = self.guess and not seen.other and seen.doubt is None
         return seen.type if seen.dated and (sure or name == self.wanted) else None
 
-    def column(self, name: str, type_: FieldType, batch: Batch) -> list[str | None]:
+    def column(self, name: str, type_: FieldType, batch: SourceBatch) -> list[str | None]:
         """A column of a batch as the store keeps that type; what cannot be read is null, and noted."""
         known: dict[str, tuple[str | None, bool]] = {}
         out: list[str | None] = []

@@ -39,7 +39,7 @@ class Unparsable(Exception):
 
 
 @dataclass(slots=True)
-class Document:
+class YamlDocument:
     """``value``, the line of each path, and the faults that do not end the reading."""
 
     value: Any = None
@@ -65,12 +65,12 @@ class _Open:
     key_line: int = 0
 
 
-def parse(text: str) -> Document:
+def parse(text: str) -> YamlDocument:
     """Read one document. Raises Unparsable."""
     if len(text.encode()) > MOST_BYTES:
         raise Unparsable(None, f"more than {MOST_BYTES} bytes")
     try:
-        return _Reader().read(yaml.parse(text, _LOADER))
+        return _Composer().read(yaml.parse(text, _LOADER))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = min(mark.line + 1, text.count("\n") + 1) if mark else None
@@ -79,16 +79,16 @@ def parse(text: str) -> Document:
         raise Unparsable(None, "not YAML text") from None
 
 
-class _Reader:
+class _Composer:
     def __init__(self) -> None:
-        self.document = Document()
+        self.document = YamlDocument()
         self.open: list[_Open] = []
         self.anchors: dict[str, tuple[Any, int]] = {}
         self.count = 0
         self.resolver: Any = Resolver()
         self.constructor: Any = SafeConstructor()
 
-    def read(self, events: Iterator[yaml.Event]) -> Document:
+    def read(self, events: Iterator[yaml.Event]) -> YamlDocument:
         documents = 0
         for event in events:
             line = event.start_mark.line + 1 if event.start_mark else 1

@@ -1,6 +1,6 @@
 """A checked filter as types: what the parser makes and the stores compile.
 
-Every expression is typed against one layer: a :class:`Property` holds a field of the layer, literals
+Every expression is typed against one layer: a :class:`PropertyRef` holds a field of the layer, literals
 have the type of what they are compared with, geometries are in lon/lat (OGC:CRS84). A store may
 therefore compile without a check of its own. Class names and operators are those of CQL2
 (OGC 21-065r2, clauses 6 to 8).
@@ -46,7 +46,7 @@ FID = Field("id", "integer", {"en": "Feature id", "zh-CN": "要素编号"})
 
 
 @dataclass(frozen=True, slots=True)
-class Property:
+class PropertyRef:
     """The value of a field, or of :data:`FID`."""
 
     field: Field
@@ -89,7 +89,7 @@ class Folded:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class FunctionCall:
     """A function of :mod:`layers.cql.functions` over scalars."""
 
     name: str
@@ -97,8 +97,8 @@ class Call:
     type: FieldType
 
 
-type Scalar = Property | Value | Arith | Folded | Call
-SCALARS = (Property, Value, Arith, Folded, Call)
+type Scalar = PropertyRef | Value | Arith | Folded | FunctionCall
+SCALARS = (PropertyRef, Value, Arith, Folded, FunctionCall)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

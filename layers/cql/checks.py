@@ -144,11 +144,11 @@ def suggestion(name: str, names: Sequence[str] | Mapping[str, Any]) -> str:
 
 def told(node: ast.Scalar) -> str:
     """A scalar in a message."""
-    if isinstance(node, ast.Property):
+    if isinstance(node, ast.PropertyRef):
         return node.field.name
     if isinstance(node, ast.Value):
         return repr(shown(node.value)) if isinstance(node.value, str) else str(node.value).lower()
-    return node.name if isinstance(node, ast.Call) else "the result of an operation"
+    return node.name if isinstance(node, ast.FunctionCall) else "the result of an operation"
 
 
 def shown_node(node: Any) -> str:

@@ -60,13 +60,13 @@ def read(text: str) -> Any:
     last character of a text."""
     if "\\'" in text:
         try:
-            return _Reader(text, _ESCAPED).whole()
+            return _TextParser(text, _ESCAPED).whole()
         except ValueError:
             pass
-    return _Reader(text, _PLAIN).whole()
+    return _TextParser(text, _PLAIN).whole()
 
 
-class _Reader:
+class _TextParser:
     """Recursive descent with one token of foresight; what nests counts against MAX_DEPTH."""
 
     def __init__(self, text: str, pattern: re.Pattern[str]) -> None:

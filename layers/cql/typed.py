@@ -281,7 +281,7 @@ class Walk:
             raise ValueError(f"{shown_node(node)} is not an expression of CQL2")
         if "property" in node:
             members(node, "property")
-            return ast.Property(self._field(node["property"]))
+            return ast.PropertyRef(self._field(node["property"]))
         if "date" in node or "timestamp" in node:
             return tagged(node)
         if "op" in node:
@@ -314,7 +314,7 @@ class Walk:
             if value.type not in argument.types:
                 allowed = " or ".join(sorted(argument.types))
                 raise ValueError(f"{name} takes {allowed}; {told(value)} is {value.type}")
-        return ast.Call(name, found, function.returns)
+        return ast.FunctionCall(name, found, function.returns)
 
     def _field(self, name: Any) -> Field:
         field = self._fields.get(name) if isinstance(name, str) else None

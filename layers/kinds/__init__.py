@@ -7,15 +7,15 @@ from importlib import import_module
 
 from layers import shipped
 from layers.errors import BadParameter, Exists
-from layers.kinds.base import Batch, Body, Columns, Kind, Prism, Tube
+from layers.kinds.base import Body, Columns, Kind, Prism, SourceBatch, Tube
 
 __all__ = [
     "KINDS",
-    "Batch",
     "Body",
     "Columns",
     "Kind",
     "Prism",
+    "SourceBatch",
     "Tube",
     "get",
     "guess",

@@ -6,7 +6,7 @@ import re
 
 from layers.errors import shown
 from layers.kinds import table
-from layers.kinds.base import Batch, Columns
+from layers.kinds.base import Columns, SourceBatch
 
 TABLE = table.of("address")
 
@@ -26,7 +26,7 @@ def compose(
     return f"{head}, {tail}" if tail else head
 
 
-def normalise(batch: Batch) -> Columns:
+def normalise(batch: SourceBatch) -> Columns:
     """street, number, unit, postcode, city, name, full_address."""
     out: Columns = {name: list(TABLE.texts(batch, name)) for name in TABLE.rows}
     for i, full in enumerate(out["full_address"]):

@@ -41,7 +41,7 @@ _METRES = {
 
 
 @dataclass(slots=True)
-class Batch:
+class SourceBatch:
     """Some cleaned rows of a source: columns by their source name, geometry in lon/lat degrees.
 
     ``rows`` are the 1-based row numbers in the file, ``ids`` the source ids; both are used to
@@ -123,13 +123,13 @@ class Kind:
     group: Titles
     body: Body | None
     fields: tuple[Field, ...]
-    normalise: Callable[[Batch], Columns]
+    normalise: Callable[[SourceBatch], Columns]
     style: Mapping[str, Any]
     geometry: frozenset[str] = frozenset()
     key: tuple[str, ...] = ()
     signature: tuple[str, ...] = ()
     rank: int = 100
-    mesh: Callable[[Batch, Columns], list[bytes | None]] | None = None
+    mesh: Callable[[SourceBatch, Columns], list[bytes | None]] | None = None
     flat: bool = False
     buried: bool = False
     provenance: Mapping[str, str] = field(default_factory=dict)

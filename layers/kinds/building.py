@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from layers.kinds import heights, table
-from layers.kinds.base import Batch, Columns
+from layers.kinds.base import Columns, SourceBatch
 
 TABLE = table.of("building")
 
 
-def normalise(batch: Batch) -> Columns:
+def normalise(batch: SourceBatch) -> Columns:
     """height_m, height_source, min_height_m, levels, name, use."""
     out = heights.normalise(batch, TABLE)
     out["name"] = TABLE.texts(batch, "name")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from layers.kinds import heights, roofs, table
-from layers.kinds.base import Batch, Columns, metres
+from layers.kinds.base import Columns, SourceBatch, metres
 
 TABLE = table.of("cim")
 
 
-def normalise(batch: Batch) -> Columns:
+def normalise(batch: SourceBatch) -> Columns:
     """height_m, height_source, min_height_m, levels, roof_shape, roof_height_m, building_id, name."""
     out = heights.normalise(batch, TABLE)
     _by_mesh(batch, out)
@@ -20,7 +20,7 @@ def normalise(batch: Batch) -> Columns:
     return out
 
 
-def _by_mesh(batch: Batch, out: Columns) -> None:
+def _by_mesh(batch: SourceBatch, out: Columns) -> None:
     """A body that came with the source tells its own height, unless an attribute was measured."""
     for i, height in enumerate(batch.first(("mesh_height_m",))):
         if height is not None and out["height_source"][i] != "measured":

@@ -26,7 +26,7 @@ def _both(titles: dict[str, str]) -> dict[str, str]:
 type Both = Annotated[dict[str, str], AfterValidator(_both)]
 
 
-class Source(Strict):
+class StandardSource(Strict):
     """Where a table comes from; ``verified``: whether the standard's own text was seen."""
 
     standard: str
@@ -45,7 +45,7 @@ class Code(Strict):
 class CodeList(Strict):
     """``config/codes/NAME.yml``: a closed list of codes."""
 
-    source: Source | None = None
+    source: StandardSource | None = None
     codes: Annotated[dict[str, Code], Field(min_length=1)]
 
     @model_validator(mode="after")

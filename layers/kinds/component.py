@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from layers.errors import shown
 from layers.kinds import table
-from layers.kinds.base import Batch, Columns, blank
+from layers.kinds.base import Columns, SourceBatch, blank
 
 TABLE = table.of("component")
 
 
-def normalise(batch: Batch) -> Columns:
+def normalise(batch: SourceBatch) -> Columns:
     """class, name."""
     tagged = TABLE.tagged(batch, "class")
     out: list[str] = []

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from layers.kinds.base import Batch, Columns, Kind
+from layers.kinds.base import Columns, Kind, SourceBatch
 
 MEASURED = "measured"
 
@@ -72,4 +72,6 @@ def _chain(kind: Kind, row: Mapping[str, Any], shape: Any) -> dict[str, Any]:
     shapes = np.empty(1, dtype=object)
     shapes[0] = shape
     columns: Columns = {name: [value] for name, value in row.items() if value is not None}
-    return {name: values[0] for name, values in kind.normalise(Batch(columns, [1], [None], shapes)).items()}
+    return {
+        name: values[0] for name, values in kind.normalise(SourceBatch(columns, [1], [None], shapes)).items()
+    }

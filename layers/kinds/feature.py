@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from layers.kinds import table
-from layers.kinds.base import Batch, Columns
+from layers.kinds.base import Columns, SourceBatch
 
 TABLE = table.of("feature")
 
 
-def normalise(batch: Batch) -> Columns:
+def normalise(batch: SourceBatch) -> Columns:
     """name."""
     return {"name": TABLE.texts(batch, "name")}
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from layers.errors import shown
-from layers.kinds.base import STOREY_M, Batch, Columns, blank, metres, storeys
+from layers.kinds.base import STOREY_M, Columns, SourceBatch, blank, metres, storeys
 from layers.kinds.codes import named
-from layers.kinds.table import Assumed, Table
+from layers.kinds.table import Assumed, KindTable
 
 #: Above the tallest structure on earth; a larger figure is a unit mistake.
 HIGHEST_M = 1000.0
@@ -30,7 +30,7 @@ class _Read:
     use: str
 
 
-def normalise(batch: Batch, table: Table) -> Columns:
+def normalise(batch: SourceBatch, table: KindTable) -> Columns:
     """height_m, height_source, min_height_m, levels, as ``config/kinds/parts/heights.yml`` has them, which
     the kind's table includes; each row says which link of the chain it got."""
     raw = {name: table.values(batch, name) for name in ("height_m", "levels", "min_height_m", "min_level")}
@@ -55,7 +55,9 @@ def normalise(batch: Batch, table: Table) -> Columns:
     return out
 
 
-def _checked(batch: Batch, i: int, what: str, value: Any, read: Any, low: float, high: float) -> float | None:
+def _checked(
+    batch: SourceBatch, i: int, what: str, value: Any, read: Any, low: float, high: float
+) -> float | None:
     """The value as a number within its range, or None with a note."""
     if blank(value):
         return None
@@ -69,7 +71,7 @@ def _checked(batch: Batch, i: int, what: str, value: Any, read: Any, low: float,
     return result
 
 
-def _chain(batch: Batch, i: int, read: _Read, assumed: Assumed) -> tuple[float, str, float]:
+def _chain(batch: SourceBatch, i: int, read: _Read, assumed: Assumed) -> tuple[float, str, float]:
     """(height, source, height of the underside) of one row."""
     bottom = read.bottom if read.bottom is not None else (read.min_level or 0.0) * STOREY_M
     if read.height is not None:

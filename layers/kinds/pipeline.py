@@ -13,7 +13,7 @@ from typing import Any
 
 from layers.errors import shown
 from layers.kinds import codes, table
-from layers.kinds.base import Batch, Columns, blank, metres, number
+from layers.kinds.base import Columns, SourceBatch, blank, metres, number
 
 TABLE = table.of("pipeline")
 _LOCATIONS = codes.named("pipe_location")
@@ -56,7 +56,7 @@ def diameter(value: Any) -> tuple[float, str | None] | None:
     return read[0] * factor, "read as inches" if factor == 25.4 else None
 
 
-def _medium(batch: Batch) -> list[str]:
+def _medium(batch: SourceBatch) -> list[str]:
     out = []
     for i, value in enumerate(TABLE.values(batch, "medium")):
         medium = TABLE.code("medium", value)
@@ -67,7 +67,7 @@ def _medium(batch: Batch) -> list[str]:
     return out
 
 
-def _diameters(batch: Batch, media: list[str]) -> tuple[list[float], list[str]]:
+def _diameters(batch: SourceBatch, media: list[str]) -> tuple[list[float], list[str]]:
     sizes, sources = [], []
     defaults = TABLE.figures["diameter_mm"]
     given, lost = TABLE.values(batch, "diameter_source"), TABLE.lost(batch, "diameter_source")
@@ -79,7 +79,7 @@ def _diameters(batch: Batch, media: list[str]) -> tuple[list[float], list[str]]:
     return sizes, sources
 
 
-def _diameter(batch: Batch, i: int, value: Any) -> float | None:
+def _diameter(batch: SourceBatch, i: int, value: Any) -> float | None:
     read = diameter(value)
     if read is None:
         batch.note(i, "diameter.unreadable", f"diameter {shown(value)} is not a size; the default is used")
@@ -93,7 +93,7 @@ def _diameter(batch: Batch, i: int, value: Any) -> float | None:
     return read[0]
 
 
-def _depths(batch: Batch, media: list[str], sizes: list[float]) -> tuple[list[float], list[str]]:
+def _depths(batch: SourceBatch, media: list[str], sizes: list[float]) -> tuple[list[float], list[str]]:
     depths, sources = [], []
     defaults = TABLE.figures["depth_m"]
     axis, cover = TABLE.values(batch, "depth_m"), TABLE.values(batch, "cover")
@@ -115,7 +115,7 @@ def _depths(batch: Batch, media: list[str], sizes: list[float]) -> tuple[list[fl
     return depths, sources
 
 
-def _depth(batch: Batch, i: int, value: Any, half: float | None) -> float | None:
+def _depth(batch: SourceBatch, i: int, value: Any, half: float | None) -> float | None:
     if blank(value):
         return None
     depth = metres(value)
@@ -126,7 +126,7 @@ def _depth(batch: Batch, i: int, value: Any, half: float | None) -> float | None
     return depth + (half or 0.0)
 
 
-def normalise(batch: Batch) -> Columns:
+def normalise(batch: SourceBatch) -> Columns:
     """medium, diameter_mm, diameter_source, depth_m, depth_source, name."""
     media = _medium(batch)
     sizes, size_sources = _diameters(batch, media)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from layers.kinds import table
-from layers.kinds.base import Batch, Columns
+from layers.kinds.base import Columns, SourceBatch
 
 TABLE = table.of("place")
 
 
-def normalise(batch: Batch) -> Columns:
+def normalise(batch: SourceBatch) -> Columns:
     """class, name."""
     classes = [TABLE.code("class", value) or "other" for value in TABLE.values(batch, "class")]
     return {"class": list(classes), "name": TABLE.texts(batch, "name")}

@@ -16,7 +16,7 @@ import numpy as np
 import shapely
 
 from layers.errors import shown
-from layers.kinds.base import STOREY_M, Batch, Columns, metres, storeys
+from layers.kinds.base import STOREY_M, Columns, SourceBatch, metres, storeys
 from layers.kinds.solid import Floats, Line, Solid, lift, split, triangulate, turned
 from layers.model import Mesh
 
@@ -35,7 +35,7 @@ TURNED = {
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
+class FootprintFrame:
     """The rectangle about a footprint: centre, unit vector of the ridge, half length and half width (m)."""
 
     centre: Floats
@@ -61,14 +61,14 @@ def _profile(x: Floats, points: Sequence[tuple[float, float]]) -> Floats:
     return np.asarray(np.interp(x, [p[0] for p in points], [p[1] for p in points]))
 
 
-def _across(f: Frame, points: Sequence[tuple[float, float]]) -> Field2:
+def _across(f: FootprintFrame, points: Sequence[tuple[float, float]]) -> Field2:
     """A profile across the ridge: points are (distance from the ridge / half width, height 1..0)."""
     breaks = {sign * p[0] for p in points if p[0] < 1 for sign in (1, -1)}
     lines = [f.line(0, 1, -b * f.half_v) for b in sorted(breaks)]
     return lines, lambda _u, v: _profile(np.abs(v) / f.half_v, points)
 
 
-def _hips(f: Frame, points: Sequence[tuple[float, float]], start: float) -> Field2:
+def _hips(f: FootprintFrame, points: Sequence[tuple[float, float]], start: float) -> Field2:
     """Slopes from all four sides; ``start`` is the share of the height at which the gable is hipped."""
     shift = start * f.half_v
     lines = [f.line(0, 1, 0)] + [
@@ -88,7 +88,7 @@ def _hips(f: Frame, points: Sequence[tuple[float, float]], start: float) -> Fiel
 _STRAIGHT = ((0.0, 0.0), (1.0, 1.0))
 _ROUND = [(math.sin(a), math.cos(a)) for a in np.linspace(0, math.pi / 2, 7)]
 
-FIELDS: dict[str, Callable[[Frame], Field2]] = {
+FIELDS: dict[str, Callable[[FootprintFrame], Field2]] = {
     "gabled": lambda f: _across(f, [(0, 1), (1, 0)]),
     "round": lambda f: _across(f, _ROUND),
     "gambrel": lambda f: _across(f, [(0, 1), (0.6, 0.65), (1, 0)]),
@@ -102,7 +102,7 @@ _HIPPED = frozenset({"hipped", "half-hipped", "mansard"})
 SHAPES = frozenset({"flat", *FIELDS, *TURNED})
 
 
-def frame(polygon: shapely.Polygon, *, across: bool, direction: float | None) -> Frame:
+def frame(polygon: shapely.Polygon, *, across: bool, direction: float | None) -> FootprintFrame:
     """The frame of a footprint in local metres.
 
     The ridge follows the longer side, the shorter one when ``across``; ``direction`` (degrees
@@ -122,7 +122,7 @@ def frame(polygon: shapely.Polygon, *, across: bool, direction: float | None) ->
     normal = np.array([-along[1], along[0]])
     u, v = points @ along, points @ normal
     centre = along * (u.min() + u.max()) / 2 + normal * (v.min() + v.max()) / 2
-    return Frame(centre, along, float(np.ptp(u)) / 2, float(np.ptp(v)) / 2)
+    return FootprintFrame(centre, along, float(np.ptp(u)) / 2, float(np.ptp(v)) / 2)
 
 
 def _rings(polygon: shapely.Polygon) -> list[Floats]:
@@ -217,7 +217,7 @@ def _roof(
     return Roof(shape, max(rise or 0.0, 0.0), str(orientation or "").casefold() == "across", facing)
 
 
-def meshes(batch: Batch, columns: Columns) -> list[bytes | None]:
+def meshes(batch: SourceBatch, columns: Columns) -> list[bytes | None]:
     """The mesh blob of every row of a CIM layer, from the normalised columns and the roof tags."""
     levels = batch.first(("roof:levels", "roof_levels"))
     orientations = batch.first(("roof:orientation", "roof_orientation"))

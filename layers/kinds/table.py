@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, model_validator
 
 from layers import shipped, strict
-from layers.kinds.base import Batch, Columns, Kind, Prism, Tube, text, texts
+from layers.kinds.base import Columns, Kind, Prism, SourceBatch, Tube, text, texts
 from layers.kinds.codes import Both, Codes, named
 from layers.kinds.style import Style
 from layers.strict import At, Strict
@@ -64,7 +64,7 @@ class Assumed(Strict):
         return figure
 
 
-class Rows(Strict):
+class FieldTable(Strict):
     """Fields, further inputs (columns that the chains read) and assumptions; several kinds may share some."""
 
     fields: dict[str, FieldRow] = Field(default_factory=dict)
@@ -76,10 +76,10 @@ def _part(name: object, info: ValidationInfo) -> object:
     if not isinstance(name, str):
         return name
     folder = (info.context and info.context["folder"]) or shipped.folder("kinds")
-    return strict.read(folder / "parts" / f"{name}.yml", Rows, f"kinds/parts/{name}.yml")
+    return strict.read(folder / "parts" / f"{name}.yml", FieldTable, f"kinds/parts/{name}.yml")
 
 
-type Part = Annotated[Rows, BeforeValidator(_part)]
+type Part = Annotated[FieldTable, BeforeValidator(_part)]
 
 
 def _group(name: str) -> str:
@@ -89,7 +89,7 @@ def _group(name: str) -> str:
     return name
 
 
-class Table(Rows):
+class KindTable(FieldTable):
     """``config/kinds/ID.yml``; the words of :class:`layers.kinds.base.Kind` mean the same here.
 
     ``rank``: of several kinds whose signature a source bears, the lowest is taken."""
@@ -166,15 +166,15 @@ class Table(Rows):
             found |= {name: row.aliases for name, row in part.fields.items() if row.aliases}
         return {name: (name,) for name in self.rows} | found
 
-    def values(self, batch: Batch, name: str) -> list[Any]:
+    def values(self, batch: SourceBatch, name: str) -> list[Any]:
         """A field's or input's first filled value of each row."""
         return batch.first(self.aliases[name])
 
-    def lost(self, batch: Batch, name: str) -> list[bool]:
+    def lost(self, batch: SourceBatch, name: str) -> list[bool]:
         """Of each row, whether the source has the field and the row does not: what it tells is not known."""
         return batch.lost(self.aliases[name])
 
-    def texts(self, batch: Batch, name: str) -> list[str | None]:
+    def texts(self, batch: SourceBatch, name: str) -> list[str | None]:
         """The same as trimmed text."""
         return texts(self.values(batch, name))
 
@@ -183,7 +183,7 @@ class Table(Rows):
         codes = self.rows[name].codes
         return codes.find(value) if codes else None
 
-    def tagged(self, batch: Batch, name: str) -> list[str | None]:
+    def tagged(self, batch: SourceBatch, name: str) -> list[str | None]:
         """The code of a field that the tags of each row tell."""
         out: list[str | None] = [None] * len(batch)
         present = {column.casefold() for column in batch.columns}
@@ -199,8 +199,8 @@ class Table(Rows):
     def kind(
         self,
         kind_id: str,
-        normalise: Callable[[Batch], Columns],
-        mesh: Callable[[Batch, Columns], list[bytes | None]] | None = None,
+        normalise: Callable[[SourceBatch], Columns],
+        mesh: Callable[[SourceBatch, Columns], list[bytes | None]] | None = None,
     ) -> Kind:
         """The kind that this table and its functions make."""
         drawn_by = self.rows.get(self.style.color.property or "")
@@ -235,11 +235,11 @@ _SAME = (
 
 
 @cache
-def read(file: Path) -> Table:
+def read(file: Path) -> KindTable:
     """A kind's table. Raises NotFound, BadConfig."""
-    return strict.read(file, Table, f"kinds/{file.name}")
+    return strict.read(file, KindTable, f"kinds/{file.name}")
 
 
-def of(kind_id: str) -> Table:
+def of(kind_id: str) -> KindTable:
     """The table of a kind that comes with the project."""
     return read(shipped.folder("kinds") / f"{kind_id}.yml")

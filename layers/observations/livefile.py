@@ -271,7 +271,7 @@ class LiveFile:
         """Put a file in its place that holds what can be read; what lay there is kept. Raises OSError,
         sqlite3.Error."""
         part = self._path.with_suffix(".part")
-        taken = rescue.Taken(0, whole=False)
+        taken = rescue.RescueResult(0, whole=False)
         with contextlib.closing(rescue.make(part)) as target:
             if source is not None:
                 taken = rescue.take_over(source, target)

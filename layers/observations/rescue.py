@@ -16,7 +16,7 @@ WALKED = 256 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class RescueResult:
     """How many rows were taken over, and whether every table was read to its end."""
 
     rows: int
@@ -51,7 +51,7 @@ def make(path: Path) -> sqlite3.Connection:
     return conn
 
 
-def take_over(source: sqlite3.Connection, target: sqlite3.Connection) -> Taken:
+def take_over(source: sqlite3.Connection, target: sqlite3.Connection) -> RescueResult:
     """Copy what can be read of the tables of one file into those of another; a table whose middle cannot be
     read is read from both ends."""
     rows, whole = 0, True
@@ -79,7 +79,7 @@ def take_over(source: sqlite3.Connection, target: sqlite3.Connection) -> Taken:
         for row in _until_broken(source, "SELECT value FROM twin_live WHERE key = 'epoch'", []):
             target.execute("UPDATE twin_live SET value = ? WHERE key = 'epoch'", row)
     target.execute("COMMIT")
-    return Taken(rows, whole)
+    return RescueResult(rows, whole)
 
 
 def _until_broken(

@@ -51,7 +51,7 @@ class _Child:
         self.answer.close()
 
 
-class Server:
+class ForkServer:
     """Forks children until the owner is gone. Never waits for one of them alone."""
 
     def __init__(self, control: socket.socket) -> None:
@@ -178,7 +178,7 @@ def main(descriptor: int) -> None:
     control.set_inheritable(False)
     gc.collect()
     gc.freeze()  # else the first collection of every child copies what all could share
-    Server(control).run()
+    ForkServer(control).run()
 
 
 if __name__ == "__main__":

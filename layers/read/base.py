@@ -36,7 +36,7 @@ _LOST_AT_ONCE = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ReadLimits:
     """Ceilings for one source: bytes (of a file, and of all that a zip archive unpacks to), vertices a
     feature, nesting, seconds of CPU, bytes of memory, columns, files in a folder or zip archive, how
     many times its packed size an archive may unpack to; seconds of CPU for a view of a database. ``rows`` is
@@ -55,18 +55,18 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class ReadOptions:
     """The source, what its owner declares of it, and the ceilings."""
 
     path: str
     declared: Declared = NOTHING
-    limits: Limits = field(default_factory=Limits)
+    limits: ReadLimits = field(default_factory=ReadLimits)
 
     @classmethod
-    def load(cls, folder: Path) -> Options:
+    def load(cls, folder: Path) -> ReadOptions:
         """Read the options that the guard left in the work folder."""
         raw: dict[str, Any] = orjson.loads((folder / "options.json").read_bytes())
-        declared, limits = Declared(**raw["declared"]), Limits(**raw["limits"])
+        declared, limits = Declared(**raw["declared"]), ReadLimits(**raw["limits"])
         return cls(**{**raw, "declared": declared, "limits": limits})
 
     def save(self, folder: Path) -> None:
@@ -134,7 +134,7 @@ class Sink:
             told = ", ".join(f"{shown(name)} ({count})" for name, count in list(counts.items())[:_LISTED])
             self.note("column.member", f"members that are no properties are left out (rows): {told}")
 
-    def enough(self, limits: Limits, read: int) -> bool:
+    def enough(self, limits: ReadLimits, read: int) -> bool:
         """Whether so many rows are as many as were wanted; it is noted then that there may be more."""
         if limits.rows is None or read < limits.rows:
             return False

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from layers.errors import BadFile, scrubbed, shown
 from layers.read import sources
-from layers.read.base import AGAIN, Options, Sink, refuse
+from layers.read.base import AGAIN, ReadOptions, Sink, refuse
 
 #: prctl(PR_SET_PDEATHSIG): the child dies with the warm reader that forked it.
 _PR_SET_PDEATHSIG = 1
@@ -68,7 +68,7 @@ def confine(memory: int, seconds: int, size: int) -> None:
 
 def read(folder: Path) -> None:
     """Read the file that the options name; leave batches and a result in the folder."""
-    options = Options.load(folder)
+    options = ReadOptions.load(folder)
     sink = Sink(folder)
     try:
         sources.read(options, sink, folder)

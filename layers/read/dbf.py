@@ -32,7 +32,7 @@ _PAGES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
+class DbfField:
     """A column: its name as bytes, its type, and where it lies in a record."""
 
     name: bytes
@@ -70,15 +70,15 @@ class Dbf:
                 found.update(cell.rstrip(b" ") for cell in np.unique(cells[high]).tolist())
         return list(found)
 
-    def _holds(self, field: Field) -> bool:
+    def _holds(self, field: DbfField) -> bool:
         """Whether a record has room for a field, as it has not where the header is damaged."""
         return field.width > 0 and field.start + field.width <= self._size
 
-    def _cells(self, field: Field, rows: slice | NDArray[np.int64]) -> NDArray[np.bytes_]:
+    def _cells(self, field: DbfField, rows: slice | NDArray[np.int64]) -> NDArray[np.bytes_]:
         block = np.ascontiguousarray(self._records[rows, field.start : field.start + field.width])
         return block.view(f"S{field.width}").reshape(-1)
 
-    def long(self, field: Field, rows: NDArray[np.int64]) -> pa.Array | None:
+    def long(self, field: DbfField, rows: NDArray[np.int64]) -> pa.Array | None:
         """Whole numbers that GDAL rounds, to the last digit: as text; None where some are no such."""
         if field.type not in "NF" or field.decimals or field.width <= _DIGITS or len(rows) == 0:
             return None
@@ -92,7 +92,7 @@ class Dbf:
         return pa.array([cell.decode() if cell else None for cell in cells], pa.string())
 
 
-def _fields(described: bytes) -> Iterator[Field]:
+def _fields(described: bytes) -> Iterator[DbfField]:
     start = 1  # behind the mark of a deleted record
     for at in range(0, len(described) - 31, 32):
         one = described[at : at + 32]
@@ -102,7 +102,7 @@ def _fields(described: bytes) -> Iterator[Field]:
         width, decimals = one[16], one[17]
         if kind == "C":
             width, decimals = width + 256 * decimals, 0
-        yield Field(one[:11].split(b"\x00")[0].rstrip(b" "), kind, start, width, decimals)
+        yield DbfField(one[:11].split(b"\x00")[0].rstrip(b" "), kind, start, width, decimals)
         start += width
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from layers.read.base import Limits, Options, Sink
+from layers.read.base import ReadLimits, ReadOptions, Sink
 from layers.read.sample import Sample
 from layers.source import SourceLayer
 from layers.types import Titles
@@ -25,9 +25,9 @@ class Reader:
     titles: Titles
     endings: tuple[str, ...]
     recognise: Callable[[Sample], bool]
-    read: Callable[[Path, Options, Sink], None]
-    confirm: Callable[[Sample, Limits], bool] | None = None
-    layers: Callable[[Path, Options], list[SourceLayer]] | None = None
+    read: Callable[[Path, ReadOptions, Sink], None]
+    confirm: Callable[[Sample, ReadLimits], bool] | None = None
+    layers: Callable[[Path, ReadOptions], list[SourceLayer]] | None = None
     #: The GDAL drivers that it opens files with; all others are switched off.
     drivers: frozenset[str] = frozenset()
     #: Endings of files that lie beside one of this format and belong to it.
@@ -48,7 +48,7 @@ class Refused:
     recognise: Callable[[Sample], bool]
     rule: str
     #: What the file is, or a function that says it.
-    reason: str | Callable[[Sample, Limits], str]
+    reason: str | Callable[[Sample, ReadLimits], str]
     #: It is asked before every reader: it is never read, whatever else it looks like.
     first: bool = False
 

@@ -19,7 +19,7 @@ _LATITUDE_M, _LONGITUDE_M = 111_132.0, 111_320.0
 
 
 @dataclass(frozen=True, slots=True)
-class Body:
+class ShellBody:
     """What the faces of a geometry make: a body and the footprint below it, both in the source CRS."""
 
     shell: Shell
@@ -41,7 +41,7 @@ def is_degrees(crs: str | None) -> bool:
         return False
 
 
-def body(faces: Faces, vertices: Floats, *, degrees: bool, solid: bool) -> Body:
+def body(faces: Faces, vertices: Floats, *, degrees: bool, solid: bool) -> ShellBody:
     """Triangles and footprint of faces over vertices (n, 3) of the source CRS. ``solid``: where no surface is
     named, roof, wall and ground are told by their slope.
 
@@ -49,7 +49,7 @@ def body(faces: Faces, vertices: Floats, *, degrees: bool, solid: bool) -> Body:
     origin, scale = _frame(vertices) if degrees else (np.zeros(3), np.ones(3))
     shell, lost = triangulated(faces, (vertices - origin) * scale if degrees else vertices)
     if not len(shell.triangles):
-        return Body(shell, None, lost, False)
+        return ShellBody(shell, None, lost, False)
     inferred = solid and not faces.semantic
     if inferred:
         shell = infer(shell)
@@ -58,7 +58,7 @@ def body(faces: Faces, vertices: Floats, *, degrees: bool, solid: bool) -> Body:
         shell = replace(shell, positions=shell.positions / scale + origin)
         if base is not None:
             base = shapely.transform(base, lambda xy: xy / scale[:2] + origin[:2])
-    return Body(shell, base, lost, inferred)
+    return ShellBody(shell, base, lost, inferred)
 
 
 def metres_of_degrees(at: Floats) -> Floats:

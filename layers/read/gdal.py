@@ -6,14 +6,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from layers.read.base import Options, Sink
+from layers.read.base import ReadOptions, Sink
 from layers.source import SourceLayer
 
 
-def reading(driver: str) -> Callable[[Path, Options, Sink], None]:
+def reading(driver: str) -> Callable[[Path, ReadOptions, Sink], None]:
     """The ``read`` of a format that needs nothing but its driver."""
 
-    def read(path: Path, options: Options, sink: Sink) -> None:
+    def read(path: Path, options: ReadOptions, sink: Sink) -> None:
         from layers.read import vector
 
         vector.read(path, options, sink, driver)
@@ -21,10 +21,10 @@ def reading(driver: str) -> Callable[[Path, Options, Sink], None]:
     return read
 
 
-def listing(driver: str) -> Callable[[Path, Options], list[SourceLayer]]:
+def listing(driver: str) -> Callable[[Path, ReadOptions], list[SourceLayer]]:
     """The ``layers`` of a format that a driver reads."""
 
-    def layers(path: Path, options: Options) -> list[SourceLayer]:
+    def layers(path: Path, options: ReadOptions) -> list[SourceLayer]:
         from layers.read import vector
 
         return vector.layers(path, driver)

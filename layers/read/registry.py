@@ -15,7 +15,7 @@ from importlib.metadata import entry_points
 
 from layers.errors import BadFile, shown
 from layers.read import formats
-from layers.read.base import Limits
+from layers.read.base import ReadLimits
 from layers.read.format import Format, Reader, Refused
 from layers.read.sample import ZIP, Sample
 
@@ -50,7 +50,7 @@ def drivers() -> frozenset[str]:
     return frozenset().union(*(each.drivers for each in readers()))
 
 
-def choose(sample: Sample, limits: Limits) -> Reader | None:
+def choose(sample: Sample, limits: ReadLimits) -> Reader | None:
     """The reader of a file or folder by its content; None for a folder or zip that is but a container.
 
     Raises BadFile with the rule of the first format that refuses it, and file.disguised or file.type where

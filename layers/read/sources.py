@@ -8,7 +8,7 @@ from pathlib import Path
 
 from layers.errors import BadFile, shown
 from layers.read import registry, zipped
-from layers.read.base import Limits, Options, Sink
+from layers.read.base import ReadLimits, ReadOptions, Sink
 from layers.read.format import Reader
 from layers.read.sample import Sample
 from layers.source import SeveralLayers, SourceLayer, unknown_layer
@@ -30,7 +30,7 @@ class _Choice:
     inner: str | None
 
 
-def read(options: Options, sink: Sink, work: Path) -> None:
+def read(options: ReadOptions, sink: Sink, work: Path) -> None:
     """Read a source; a zip archive is unpacked into the work folder. Raises BadFile."""
     path = Path(options.path)
     sample = Sample.of(path, options.declared.encoding)
@@ -56,7 +56,7 @@ def read(options: Options, sink: Sink, work: Path) -> None:
 class _Search:
     """Goes through a folder for what is read."""
 
-    def __init__(self, limits: Limits, encoding: str | None) -> None:
+    def __init__(self, limits: ReadLimits, encoding: str | None) -> None:
         self._limits = limits
         self._encoding = encoding
         self._seen = 0
@@ -104,7 +104,7 @@ class _Search:
         return True
 
 
-def _choices(search: _Search, folder: Path, options: Options) -> list[_Choice]:
+def _choices(search: _Search, folder: Path, options: ReadOptions) -> list[_Choice]:
     """The layers of all files: named after their file where it has one, else file/layer; of a single file as
     they are named there. Files of one name are told apart by their path.
 
@@ -128,7 +128,7 @@ def _choices(search: _Search, folder: Path, options: Options) -> list[_Choice]:
     return found
 
 
-def _chosen(found: list[_Choice], search: _Search, options: Options, what: str) -> _Choice:
+def _chosen(found: list[_Choice], search: _Search, options: ReadOptions, what: str) -> _Choice:
     """The layer that was named, or the only one. Raises BadFile."""
     if not found:
         rule = "file.directory" if what == "folder" else "file.zip"

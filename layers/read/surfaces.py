@@ -14,7 +14,7 @@ from layers import wkb
 from layers.model import Surface
 from layers.read.base import Sink
 from layers.read.faces import Faces
-from layers.read.frame import Body, body
+from layers.read.frame import ShellBody, body
 
 type Ring = NDArray[np.float64]
 
@@ -75,7 +75,7 @@ def _faces(blob: bytes) -> list[list[Ring]] | None:
 
 def _made(
     faces: list[list[Ring]], blob: bytes, row: int, sink: Sink, degrees: bool
-) -> tuple[bytes, Body | None]:
+) -> tuple[bytes, ShellBody | None]:
     """Footprint and body; the geometry as it was where it can be none, which is told of it then."""
     flat = [ring for rings in faces for ring in rings]
     if not flat or any(ring.shape[1] < 3 for ring in flat):

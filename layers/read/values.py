@@ -13,7 +13,7 @@ import pyarrow as pa
 
 
 @dataclass(slots=True)
-class Column:
+class ColumnProfile:
     """What the values of a column are, learnt one by one; ``present`` counts those that are named at all."""
 
     present: int = 0

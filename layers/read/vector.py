@@ -20,7 +20,7 @@ from layers import wkb as wkb_
 from layers.batch import FID, MESH, ROW, SOURCE_ID, WKB, properties
 from layers.errors import BadFile, scrubbed, shown
 from layers.read import days, surfaces, undecoded
-from layers.read.base import AGAIN, BATCH_ROWS, Options, Sink
+from layers.read.base import AGAIN, BATCH_ROWS, ReadOptions, Sink
 from layers.read.days import Odd
 from layers.read.dbf import RAW, Texts
 from layers.read.encodings import codec
@@ -63,7 +63,7 @@ class _Layer:
 
 def read(
     path: Path,
-    options: Options,
+    options: ReadOptions,
     sink: Sink,
     driver: str,
     *,
@@ -161,7 +161,7 @@ def _choose(path: Path, wanted: str | None, driver: str, views: frozenset[str]) 
     return names[0]
 
 
-def _stream(layer: _Layer, options: Options, sink: Sink) -> None:
+def _stream(layer: _Layer, options: ReadOptions, sink: Sink) -> None:
     sink.meta["guess_times"] = layer.driver not in _TYPED
     sink.meta["rows"] = ("FID", 0)
     row, bodies = 1, 0
@@ -177,7 +177,7 @@ def _stream(layer: _Layer, options: Options, sink: Sink) -> None:
     ) as (meta, reader):
         if len(reader.schema.names) > options.limits.columns:
             raise BadFile("limit.columns", f"the file has more than {options.limits.columns} columns")
-        named = _Named.of(reader.schema, meta["geometry_name"] or "wkb_geometry", layer, sink)
+        named = _ColumnNames.of(reader.schema, meta["geometry_name"] or "wkb_geometry", layer, sink)
         sink.meta["times"] = _times(reader.schema, named.names)
         odd: Odd = {}
         if layer.driver == "GPKG":
@@ -203,7 +203,7 @@ def _stream(layer: _Layer, options: Options, sink: Sink) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Named:
+class _ColumnNames:
     """GDAL's columns under our names: the feature ids first, the geometry, where there is one, last."""
 
     layer: _Layer
@@ -212,7 +212,7 @@ class _Named:
     columns: Mapping[str, str]
 
     @classmethod
-    def of(cls, schema: pa.Schema, geometry: str, layer: _Layer, sink: Sink) -> _Named:
+    def of(cls, schema: pa.Schema, geometry: str, layer: _Layer, sink: Sink) -> _ColumnNames:
         """Notes which columns are called otherwise than in the file."""
         place = schema.names[-1] == geometry and not pa.types.is_string(schema.field(len(schema) - 1).type)
         raw = schema.names[1:-1] if place else schema.names[1:]
@@ -304,7 +304,7 @@ def _storage(array: pa.Array) -> pa.Array:
     return array.storage if isinstance(array, pa.ExtensionArray) else array
 
 
-def _shape(table: pa.Table, row: int, layer: _Layer, options: Options, sink: Sink) -> pa.Table:
+def _shape(table: pa.Table, row: int, layer: _Layer, options: ReadOptions, sink: Sink) -> pa.Table:
     """The reader's table from GDAL's: reserved columns first, nested values as JSON text."""
     columns: dict[str, Any] = {ROW: pa.array(np.arange(row, row + len(table), dtype=np.int64))}
     wkb = table[WKB] if WKB in table.column_names else pa.nulls(len(table), pa.binary())
@@ -337,7 +337,7 @@ def _with_bodies(table: pa.Table, row: int, sink: Sink, degrees: bool) -> tuple[
     return table, sum(one is not None for one in found.bodies)
 
 
-def _bounded(wkb: pa.Array, row: int, options: Options, sink: Sink) -> pa.Array:
+def _bounded(wkb: pa.Array, row: int, options: ReadOptions, sink: Sink) -> pa.Array:
     """The geometries with those of too many vertices taken out (16 bytes a vertex at least)."""
     wkb = _storage(wkb)
     sizes = pc.fill_null(pc.binary_length(wkb), 0)

@@ -13,7 +13,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from layers.errors import BadFile, shown
-from layers.read.base import Limits
+from layers.read.base import ReadLimits
 
 #: Bytes of one value.
 _LONGEST = 64 << 20
@@ -36,7 +36,7 @@ def names(path: Path) -> frozenset[str]:
         con.close()
 
 
-def ends(path: Path, name: str, limits: Limits) -> None:
+def ends(path: Path, name: str, limits: ReadLimits) -> None:
     """Go through all of a view once. Raises BadFile limit.view, view.failed."""
     con = _open(path)
     until = time.process_time() + limits.view_seconds
@@ -51,7 +51,7 @@ def ends(path: Path, name: str, limits: Limits) -> None:
         con.close()
 
 
-def _gone_through(con: sqlite3.Connection, name: str, until: float, limits: Limits) -> str | None:
+def _gone_through(con: sqlite3.Connection, name: str, until: float, limits: ReadLimits) -> str | None:
     """Read all rows; the name of a function that is not known here, None at the end. Raises BadFile."""
     called = name.replace('"', '""')
     try:
@@ -73,7 +73,7 @@ def _gone_through(con: sqlite3.Connection, name: str, until: float, limits: Limi
     return None
 
 
-def _too_long(name: str, limits: Limits) -> str:
+def _too_long(name: str, limits: ReadLimits) -> str:
     return f"{shown(name)} has not ended after {limits.view_seconds} s; {_INSTEAD}"
 
 

@@ -8,7 +8,7 @@ import zipfile
 from pathlib import Path, PurePosixPath
 
 from layers.errors import BadFile, shown
-from layers.read.base import Limits
+from layers.read.base import ReadLimits
 from layers.read.sample import ZIP_FAULTS
 
 #: Bytes that an archive may always unpack to: a small table of blanks packs as well as a bomb.
@@ -20,7 +20,7 @@ _BLOCK = 1 << 20
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
-def unpack(path: Path, folder: Path, limits: Limits) -> None:
+def unpack(path: Path, folder: Path, limits: ReadLimits) -> None:
     """Unpack an archive into a new folder.
 
     Raises BadFile: zip.damaged, zip.encrypted, zip.path (a name that leads out of the folder), zip.link,
@@ -42,7 +42,7 @@ def unpack(path: Path, folder: Path, limits: Limits) -> None:
         raise BadFile("zip.damaged", f"the zip archive cannot be read: {shown(error)}") from error
 
 
-def _check_sizes(members: list[zipfile.ZipInfo], packed: int, limits: Limits) -> None:
+def _check_sizes(members: list[zipfile.ZipInfo], packed: int, limits: ReadLimits) -> None:
     """By the sizes that the archive declares: unpacking ends at them."""
     if len(members) > limits.members:
         raise BadFile("limit.members", f"the zip archive holds more than {limits.members} files")

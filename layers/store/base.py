@@ -10,7 +10,7 @@ from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from layers.model import Change, FeatureLayer, Item, Layer, Page, Rows, Selection
+from layers.model import Change, FeatureLayer, FeaturePage, Item, Layer, Rows, Selection
 from layers.query import Query
 from layers.types import Bbox, Field, Form, GeometryType, Interval, Titles
 
@@ -121,7 +121,7 @@ class Store(Protocol):
         """The first and the last value of the layer's time field, in the form of its type (``YYYY-MM-DD``,
         or ``YYYY-MM-DDThh:mm:ss.sssZ``); None for an end that is not known or open. Raises NotFound."""
 
-    def items(self, layer_id: str, query: Query) -> Page:
+    def items(self, layer_id: str, query: Query) -> FeaturePage:
         """A page of features. Raises NotFound, BadParameter (unknown property), Busy (time limit)."""
 
     def select(self, layer_id: str, query: Query) -> Selection:

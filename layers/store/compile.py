@@ -189,7 +189,7 @@ class Dialect(ABC):
     def scalar(self, node: ast.Scalar) -> Sql:
         """A scalar in its own type."""
         match node:
-            case ast.Property(field):
+            case ast.PropertyRef(field):
                 return self.column(field)
             case ast.Value(value, type_):
                 return self.value(value, type_)
@@ -197,7 +197,7 @@ class Dialect(ABC):
                 return self.arithmetic(op, self._number(left), self._number(right))
             case ast.Folded(how, text):
                 return self.folded(how, self.scalar(text))
-            case ast.Call(name, arguments):
+            case ast.FunctionCall(name, arguments):
                 parts = [self._number(a) if a.type in _NUMERIC else self.scalar(a) for a in arguments]
                 return self.call(name, parts, [a.type for a in arguments])
 
@@ -357,7 +357,7 @@ def where(dialect: Dialect, query: Query) -> tuple[str, list[Any]]:
     parts = []
     for name, value in query.equals:
         field = _named(dialect.table, name, name, value)
-        column = dialect.scalar(ast.Property(field))
+        column = dialect.scalar(ast.PropertyRef(field))
         parts.append(sql("({} = {})", column, dialect.value(value, field.type)))
     if query.filter is not None:
         parts.append(dialect.predicate(query.filter))
@@ -381,7 +381,7 @@ def order(dialect: Dialect, query: Query) -> tuple[str, list[Any]]:
     for key in query.sort:
         field = _named(dialect.table, key.field, "sortby", key.field)
         direction = "DESC" if key.descending else "ASC"
-        column = dialect.ordered(dialect.scalar(ast.Property(field)), field.type)
+        column = dialect.ordered(dialect.scalar(ast.PropertyRef(field)), field.type)
         parts.append(sql(f"{{}} {direction} NULLS LAST", column))
     found = listed([*parts, sql("{} ASC", dialect.fid())])
     return found.text, list(found.values)
@@ -403,7 +403,7 @@ def after(dialect: Dialect, query: Query) -> tuple[str, list[Any]]:
     found = sql("({} > {})", dialect.fid(), dialect.value(fid, "integer"))
     for key, value in reversed(list(zip(query.sort, values, strict=True))):
         field = _named(dialect.table, key.field, "sortby", key.field)
-        column = dialect.ordered(dialect.scalar(ast.Property(field)), field.type)
+        column = dialect.ordered(dialect.scalar(ast.PropertyRef(field)), field.type)
         if value is None:
             found = sql("({} IS NULL AND {})", column, found)
             continue

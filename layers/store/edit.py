@@ -14,7 +14,7 @@ from layers.errors import BadBody, Exists, NotEditable, NotFound, Stale, shown
 from layers.kinds import edited
 from layers.store import feature
 from layers.store.base import Store
-from layers.store.layer_record import Record
+from layers.store.layer_record import LayerRecord
 from layers.types import EditKind
 from layers.values import stored
 
@@ -25,7 +25,7 @@ KEEP = object()
 class Editor(ABC):
     """One edit of a layer, through a connection that writes; what is abstract is a store's own SQL."""
 
-    table: Record
+    table: LayerRecord
 
     def create(self, body: Mapping[str, Any], actor: str | None) -> tuple[int, int]:
         """POST. Returns the fid, never used before, and the revision."""

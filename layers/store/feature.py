@@ -16,7 +16,7 @@ from layers.types import Field
 from layers.values import stored
 
 
-class Table(Protocol):
+class FeatureSchema(Protocol):
     """What a check needs of a layer: its columns and the type of its geometry."""
 
     @property
@@ -31,7 +31,7 @@ _CODES_SHOWN = 20
 _DEPTH = {"Point": 0, "MultiPoint": 1, "LineString": 1, "MultiLineString": 2, "Polygon": 2, "MultiPolygon": 3}
 
 
-def geometry(table: Table, value: object) -> Any:
+def geometry(table: FeatureSchema, value: object) -> Any:
     """A GeoJSON geometry as the shapely geometry that the layer keeps, or None for null.
 
     Raises BadBody: type, position, ring, range, validity or fit."""
@@ -114,7 +114,7 @@ def _polygon(rings: list[list[tuple[float, ...]]]) -> Any:
     return shapely.Polygon(rings[0], rings[1:])
 
 
-def _fit(shape: Any, table: Table) -> Any:
+def _fit(shape: Any, table: FeatureSchema) -> Any:
     import numpy as np
     import shapely
 
@@ -128,14 +128,14 @@ def _fit(shape: Any, table: Table) -> Any:
         raise BadBody(f"geometry: {error.reason}") from error
 
 
-def _kept(shapes: NDArray[Any], table: Table) -> NDArray[Any]:
+def _kept(shapes: NDArray[Any], table: FeatureSchema) -> NDArray[Any]:
     """Shapes as a load leaves them, with their rings turned as RFC 7946, section 3.1.6, asks."""
     import shapely
 
     return promote(shapely.orient_polygons(shapes), table.geometry_type)
 
 
-def same(table: Table, present: NDArray[Any], shape: Any) -> bool:
+def same(table: FeatureSchema, present: NDArray[Any], shape: Any) -> bool:
     """Whether a client sent back what it read: a geometry (or None) equal to the digits that are served of
     the one stored (an array of one). The stored digits, and a mesh made from them, are then kept."""
     import numpy as np
@@ -149,7 +149,7 @@ def same(table: Table, present: NDArray[Any], shape: Any) -> bool:
     return geojson.geometries(present) == geojson.geometries(sent)
 
 
-def properties(table: Table, value: object) -> dict[str, Any]:
+def properties(table: FeatureSchema, value: object) -> dict[str, Any]:
     """The properties that a body names, as column values. Raises BadBody naming every fault."""
     if value is None:
         return {}
@@ -182,7 +182,7 @@ def _one_of(field: Field, value: object) -> None:
         raise ValueError(f"{shown(value)} is not one of its codes: {known}{more}")
 
 
-def new(table: Table, feature: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+def new(table: FeatureSchema, feature: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
     """A complete Feature for POST: its geometry, and a value for each field.
 
     An ``id`` in it says nothing: the store gives the new feature its own (OGC 20-002r1, clause 6.3)."""
@@ -190,14 +190,14 @@ def new(table: Table, feature: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
     return shape, {f.name: None for f in table.fields} | given
 
 
-def whole(table: Table, fid: int, feature: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+def whole(table: FeatureSchema, fid: int, feature: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
     """A complete Feature for PUT: its geometry, and a value for each field but ``source_id``."""
     _same_id(fid, feature)
     shape, given = _complete(table, feature)
     return shape, {f.name: None for f in table.fields if f.name != "source_id"} | given
 
 
-def _complete(table: Table, feature: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+def _complete(table: FeatureSchema, feature: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
     if feature.get("type") != "Feature":
         raise BadBody("type: must be Feature")
     for name in ("geometry", "properties"):
@@ -206,7 +206,7 @@ def _complete(table: Table, feature: Mapping[str, Any]) -> tuple[Any, dict[str, 
     return _both(table, feature["geometry"], feature["properties"])
 
 
-def _both(table: Table, place: object, values: object) -> tuple[Any, dict[str, Any]]:
+def _both(table: FeatureSchema, place: object, values: object) -> tuple[Any, dict[str, Any]]:
     """Geometry and properties, so that a body with faults in both learns of all of them."""
     try:
         shape = geometry(table, place)
@@ -219,7 +219,7 @@ def _both(table: Table, place: object, values: object) -> tuple[Any, dict[str, A
     return shape, properties(table, values)
 
 
-def partial(table: Table, fid: int, patch: Mapping[str, Any]) -> tuple[bool, Any, dict[str, Any]]:
+def partial(table: FeatureSchema, fid: int, patch: Mapping[str, Any]) -> tuple[bool, Any, dict[str, Any]]:
     """A merge-patch: whether it names the geometry, the geometry, and the properties it names."""
     unknown = set(patch) - {"type", "id", "geometry", "properties"}
     if unknown:

@@ -21,7 +21,7 @@ LOAD_AGAIN = "load it again with twin load --replace"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Record(LayerSpec):
+class LayerRecord(LayerSpec):
     """A layer as a store's catalogue has it: what was said of it, and what became of that."""
 
     generation: int
@@ -61,7 +61,7 @@ class Record(LayerSpec):
 
 
 def layer(
-    record: Record,
+    record: LayerRecord,
     *,
     extent: Bbox | None,
     count: int,
@@ -89,7 +89,7 @@ def layer(
     )
 
 
-def chosen_fields(record: Record, query: Query) -> tuple[Field, ...]:
+def chosen_fields(record: LayerRecord, query: Query) -> tuple[Field, ...]:
     """The fields that a query wants, in the order of the layer. Raises BadParameter for another name."""
     if query.properties is None:
         return record.fields

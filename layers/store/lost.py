@@ -10,7 +10,7 @@ from layers.store.base import Store
 from layers.store.mark import fresh_epoch
 
 
-class _Lost:
+class _UnavailableStore:
     """Raises Unavailable whatever it is asked."""
 
     local = read_only = True
@@ -33,4 +33,4 @@ class _Lost:
 
 def lost(reason: str) -> Store:
     """A store that says why it cannot be read."""
-    return cast(Store, _Lost(reason))
+    return cast(Store, _UnavailableStore(reason))

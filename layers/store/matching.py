@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from layers.errors import BadFile
-from layers.store.staged import LOGGED_EACH, Plan
+from layers.store.staged import LOGGED_EACH, PublishPlan
 from layers.types import Field
 
 _GONE = "NOT EXISTS (SELECT 1 FROM {rows} s WHERE s.fid = t.fid)"
@@ -192,7 +192,7 @@ def _side(script: Script, alias: str, columns: Sequence[tuple[str, str]], by_geo
     return f"SELECT {geometry} AS g, {key} AS k, {bare} AS bare"
 
 
-def plan(script: Script, mode: str, *, changed: bool, vague: int) -> Plan:
+def plan(script: Script, mode: str, *, changed: bool, vague: int) -> PublishPlan:
     """Count what is to be done. ``changed``: columns of the layer came or went; ``vague`` as of
     :func:`match`."""
     counts = dict(script.run(f"SELECT state, count(*) FROM {script.rows} GROUP BY state").fetchall())
@@ -201,7 +201,7 @@ def plan(script: Script, mode: str, *, changed: bool, vague: int) -> Plan:
         deleted = int(script.one(f"SELECT count(*) FROM {script.table} t WHERE {script.gone}"))
     made, updated, unchanged = counts.get(1, 0), counts.get(2, 0), counts.get(0, 0)
     whole = changed or made + updated + deleted > LOGGED_EACH
-    return Plan(made, updated, unchanged, deleted, whole, vague)
+    return PublishPlan(made, updated, unchanged, deleted, whole, vague)
 
 
 def update(script: Script, columns: Sequence[tuple[str, str]]) -> None:

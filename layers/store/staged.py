@@ -29,7 +29,7 @@ LOGGED_EACH = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class PublishPlan:
     """What a publish will do: counts of rows, whether the log gets one row for all of them, and how many of
     the created ones may be known features, which nothing tells."""
 

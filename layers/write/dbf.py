@@ -29,7 +29,7 @@ _KINDS: dict[FieldType, tuple[bytes, int, int]] = {
 
 
 @dataclass(slots=True)
-class Column:
+class DbfColumn:
     """One column: the field, its short name, the width that its values need, how many were cut."""
 
     field: Field
@@ -102,7 +102,7 @@ def names(fields: Sequence[str]) -> list[str]:
     return found
 
 
-def head(described: Sequence[Column], count: int) -> bytes:
+def head(described: Sequence[DbfColumn], count: int) -> bytes:
     """The header of a table of so many records."""
     today = datetime.now(UTC)
     size = _HEAD.size + _FIELD.size * len(described) + 1
@@ -114,7 +114,7 @@ def head(described: Sequence[Column], count: int) -> bytes:
     return b"".join([*parts, b"\r"])
 
 
-def records(out: BinaryIO, described: Sequence[Column], cells: Sequence[Sequence[bytes]]) -> None:
+def records(out: BinaryIO, described: Sequence[DbfColumn], cells: Sequence[Sequence[bytes]]) -> None:
     """Write rows given as columns of cells."""
     padded = [column.padded(one) for column, one in zip(described, cells, strict=True)]
     out.writelines(b"".join((b" ", *row)) for row in zip(*padded, strict=True))

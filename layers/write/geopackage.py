@@ -54,14 +54,14 @@ def write(layer: FeatureLayer, batches: Iterable[Rows], path: Path, crs: str = C
 def _fill(con: sqlite3.Connection, layer: FeatureLayer, batches: Iterable[Rows], crs: str) -> None:
     fields, batches = columns.begun(layer, batches)
     con.execute("BEGIN")
-    out = _Out(con, layer, fields, crs)
+    out = _TableWriter(con, layer, fields, crs)
     for rows in batches:
         out.add(rows)
     out.finish()
     con.execute("COMMIT")
 
 
-class _Out:
+class _TableWriter:
     """The table being filled, and what its registration will say of it."""
 
     def __init__(

@@ -36,7 +36,7 @@ BOX = "bbox"
 def write(layer: FeatureLayer, batches: Iterable[Rows], path: Path, crs: str = CRS84) -> None:
     """Make the file. Raises OSError when the disk is full."""
     fields, batches = columns.begun(layer, batches)
-    out = _Out(layer, fields, path, crs)
+    out = _ParquetWriter(layer, fields, path, crs)
     try:
         for rows in batches:
             out.add(rows)
@@ -45,7 +45,7 @@ def write(layer: FeatureLayer, batches: Iterable[Rows], path: Path, crs: str = C
         out.close()
 
 
-class _Out:
+class _ParquetWriter:
     """The file being written, and what its metadata will say of the geometries."""
 
     def __init__(self, layer: FeatureLayer, fields: Sequence[Field], path: Path, crs: str) -> None:

@@ -144,7 +144,7 @@ class _Part:
         self._class = name.removesuffix("_z")
         self._high = name.endswith("_z")
         self._columns = [
-            dbf.Column(field, short)
+            dbf.DbfColumn(field, short)
             for field, short in zip(fields, dbf.names([f.name for f in fields]), strict=True)
         ]
         self._count = 0

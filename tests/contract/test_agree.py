@@ -9,7 +9,7 @@ from random import Random
 
 import pytest
 
-from layers.model import Page
+from layers.model import FeaturePage
 from layers.query import Query
 from layers.store import geopackage
 from layers.store.base import Store
@@ -67,7 +67,7 @@ def test_walks_of_pages_agree(stores: tuple[Store, Store], block: int) -> None:
         assert b",".join(p.features for p in pages if p.returned) == whole.features
 
 
-def walk(store: Store, query: Query) -> list[Page]:
+def walk(store: Store, query: Query) -> list[FeaturePage]:
     """All pages of a query."""
     pages = [store.items("everything", query)]
     while (after := pages[-1].next_after) is not None:

@@ -11,7 +11,7 @@ from random import Random
 import pytest
 import shapely
 
-from layers.model import Page
+from layers.model import FeaturePage
 from layers.query import Query
 from layers.store.base import Store
 from layers.store.database import Database
@@ -50,7 +50,7 @@ def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Opened]:
         store.close()
 
 
-def walk(store: Store, layer: str, query: Query) -> list[Page]:
+def walk(store: Store, layer: str, query: Query) -> list[FeaturePage]:
     """Every page from a query on."""
     pages = [store.items(layer, query)]
     while (after := pages[-1].next_after) is not None:

@@ -14,7 +14,7 @@ import pytest
 
 from layers import kinds, load
 from layers.kinds import table
-from layers.kinds.base import Batch, Columns
+from layers.kinds.base import Columns, SourceBatch
 from layers.store.open import open_store
 from twin.app import build, open_city
 
@@ -37,7 +37,7 @@ def register(folder: Path) -> None:
     (folder / "tree.yml").write_text(TABLE)
     trees = table.read(folder / "tree.yml")
 
-    def normalise(batch: Batch) -> Columns:
+    def normalise(batch: SourceBatch) -> Columns:
         crowns = [float(value) if value else None for value in trees.values(batch, "crown_m")]
         return {"name": trees.texts(batch, "name"), "crown_m": crowns}
 

@@ -13,7 +13,7 @@ import pytest
 
 from layers import load
 from layers.errors import BadFile
-from layers.read.base import Limits
+from layers.read.base import ReadLimits
 from tests.support import ROOT
 
 ROUNDS = int(os.environ.get("TWIN_FUZZ_FILES", "4"))
@@ -84,7 +84,7 @@ def test_a_spoilt_file_is_read_or_refused_with_a_reason(files: tuple[Path, ...],
 def refused(path: Path) -> tuple[str, str]:
     """The rule and the reason by which a file is refused; nothing where it is read."""
     try:
-        load.check(path, limits=Limits())
+        load.check(path, limits=ReadLimits())
     except BadFile as error:
         return error.rule, str(error)
     return "", ""

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from layers.cql import ast
 from layers.cql.parse import parse as parse_filter
 from layers.errors import NotEditable, NotFound, shown
-from layers.model import Change, FeatureLayer, Item, Layer, Page, Rows, Selection, has_features
+from layers.model import Change, FeatureLayer, FeaturePage, Item, Layer, Rows, Selection, has_features
 from layers.query import Query
 from layers.store.base import Store
 from layers.store.compile import envelope
@@ -181,7 +181,7 @@ class NarrowedView(View):
         part, layer = self._part(layer_id), self.feature_layer(layer_id)
         return self._store.interval(layer_id) if part.where is None and layer.time_field else (None, None)
 
-    def items(self, layer_id: str, query: Query) -> Page:
+    def items(self, layer_id: str, query: Query) -> FeaturePage:
         """As :meth:`View.items`."""
         return self._store.items(layer_id, self._query(layer_id, query))
 
@@ -271,7 +271,7 @@ def _both(one: ast.Predicate, other: ast.Predicate | None) -> ast.Predicate:
 
 
 def _among(fids: Sequence[int]) -> ast.Predicate:
-    return ast.In(ast.Property(ast.FID), tuple(ast.Value(int(fid), "integer") for fid in fids))
+    return ast.In(ast.PropertyRef(ast.FID), tuple(ast.Value(int(fid), "integer") for fid in fids))
 
 
 def _meet(one: Bbox, other: Bbox) -> bool:

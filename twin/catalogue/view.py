@@ -13,7 +13,7 @@ from typing import Any
 
 from layers.bulk import within
 from layers.errors import NotFound, shown
-from layers.model import Change, FeatureLayer, Item, Layer, Page, Rows, Selection, has_features
+from layers.model import Change, FeatureLayer, FeaturePage, Item, Layer, Rows, Selection, has_features
 from layers.query import Query
 from layers.store.base import Store
 from layers.types import CRS84, Bbox, Interval
@@ -156,7 +156,7 @@ class View:
 
     # -- reading -----------------------------------------------------------------------------
 
-    def items(self, layer_id: str, query: Query) -> Page:
+    def items(self, layer_id: str, query: Query) -> FeaturePage:
         """As :meth:`Store.items`."""
         return self._store.items(layer_id, query)
 

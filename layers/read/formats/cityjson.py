@@ -25,14 +25,14 @@ from numpy.typing import NDArray
 from layers.batch import MESH, ROW, SOURCE_ID, WKB
 from layers.errors import BadFile, shown
 from layers.model import Surface
-from layers.read.base import BATCH_ROWS, Limits, Options, Sink
+from layers.read.base import BATCH_ROWS, ReadLimits, ReadOptions, Sink
 from layers.read.faces import Faces, Shell
 from layers.read.format import Format, Reader
 from layers.read.formats.geojson import ENDINGS, is_json, outlined
 from layers.read.frame import body, is_degrees, metres_of_degrees
 from layers.read.jsontext import loads, utf8
 from layers.read.sample import Sample
-from layers.read.values import Column
+from layers.read.values import ColumnProfile
 from layers.source import NOTHING, SourceLayer
 
 type Floats = NDArray[np.float64]
@@ -69,13 +69,13 @@ _NESTING = {
 }
 
 
-def _is_cityjson(sample: Sample, limits: Limits) -> bool:
+def _is_cityjson(sample: Sample, limits: ReadLimits) -> bool:
     """By the ``type`` of a single text. Raises BadFile json.*."""
     outline = outlined(sample, limits)
     return len(outline.values) == 1 and outline.value("type") in ("CityJSON", "CityJSONFeature")
 
 
-def read(path: Path, options: Options, sink: Sink) -> None:
+def read(path: Path, options: ReadOptions, sink: Sink) -> None:
     """Read a file. Raises BadFile cityjson.version, cityjson.shape, cityjson.vertices, json.syntax,
     limit.columns."""
     text = utf8(path, options.declared.encoding)
@@ -88,7 +88,7 @@ def read(path: Path, options: Options, sink: Sink) -> None:
     _write(_Objects(city, vertices, options, sink), sink, options.limits.columns)
 
 
-def layers(path: Path, options: Options) -> list[SourceLayer]:
+def layers(path: Path, options: ReadOptions) -> list[SourceLayer]:
     """The file as one layer. Raises BadFile."""
     whole = replace(options, declared=NOTHING)
     city = _load(utf8(path, options.declared.encoding).path)
@@ -147,7 +147,7 @@ class _Objects:
     """The city objects of a file as features, one after the other."""
 
     def __init__(
-        self, city: Mapping[str, Any], vertices: NDArray[np.float64], options: Options, sink: Sink
+        self, city: Mapping[str, Any], vertices: NDArray[np.float64], options: ReadOptions, sink: Sink
     ) -> None:
         self._objects: Mapping[str, Any] = city["CityObjects"]
         self._vertices = vertices
@@ -400,11 +400,11 @@ def _write(objects: _Objects, sink: Sink, most_columns: int) -> None:
     ids: list[str] = []
     bodies: list[bytes | None] = []
     bases: list[bytes] = []
-    columns: dict[str, Column] = {}
+    columns: dict[str, ColumnProfile] = {}
     values: list[dict[str, Any]] = []
     for row, object_id, shell, base, attributes in objects:
         for name, value in attributes.items():
-            columns.setdefault(name, Column()).add(value)
+            columns.setdefault(name, ColumnProfile()).add(value)
         values.append(attributes)
         if len(columns) > most_columns:
             raise BadFile("limit.columns", f"the city objects have more than {most_columns} attributes")

@@ -20,12 +20,12 @@ from layers.batch import FID, ROW, SOURCE_ID, WKB
 from layers.errors import BadFile, shown
 from layers.identity import OURS
 from layers.read import geojsonshape
-from layers.read.base import BATCH_ROWS, Limits, Options, Sink
+from layers.read.base import BATCH_ROWS, ReadLimits, ReadOptions, Sink
 from layers.read.format import Format, Reader, Refused
 from layers.read.jsontext import loads, utf8
 from layers.read.sample import Sample
 from layers.read.scan import Outline, outline_of
-from layers.read.values import Column
+from layers.read.values import ColumnProfile
 from layers.source import SourceLayer
 
 #: All JSON formats are found under each of these names.
@@ -55,18 +55,18 @@ def _is_array(sample: Sample) -> bool:
     return sample.text.startswith(b"[") and sample.text[1:].lstrip().startswith(b"{")
 
 
-def outlined(sample: Sample, limits: Limits) -> Outline:
+def outlined(sample: Sample, limits: ReadLimits) -> Outline:
     """Where what lies in a JSON file, once in UTF-8. Raises BadFile json.*."""
     return outline_of(utf8(sample.path, sample.encoding).path, limits.depth)
 
 
-def _is_one(sample: Sample, limits: Limits) -> bool:
+def _is_one(sample: Sample, limits: ReadLimits) -> bool:
     """By the ``type`` of a single text (RFC 7946, section 3)."""
     outline = outlined(sample, limits)
     return len(outline.values) == 1 and not _is_sequence(sample) and outline.value("type") in _TYPES
 
 
-def _is_several(sample: Sample, limits: Limits) -> bool:
+def _is_several(sample: Sample, limits: ReadLimits) -> bool:
     outline = outlined(sample, limits)
     kinds = _TYPES | {"CityJSON", "CityJSONFeature"}
     return (len(outline.values) > 1 or _is_sequence(sample)) and outline.value("type") in kinds
@@ -77,14 +77,14 @@ def _is_sequence(sample: Sample) -> bool:
     return sample.text.startswith(b"\x1e") or sample.ending in (".jsonl", ".geojsonl", ".ndjson")
 
 
-def _other(sample: Sample, limits: Limits) -> str:
+def _other(sample: Sample, limits: ReadLimits) -> str:
     """What JSON is that no reader took."""
     kind = outlined(sample, limits).value("type")
     what = f'its "type" is {shown(kind)}' if kind else 'it has no "type"'
     return f"JSON but neither GeoJSON nor CityJSON: {what}"
 
 
-def read(path: Path, options: Options, sink: Sink) -> None:
+def read(path: Path, options: ReadOptions, sink: Sink) -> None:
     """Read one GeoJSON text, or several. Raises BadFile: file.damaged, limit.columns, cityjson.sequence."""
     gc.disable()  # millions of lists are built and kept; collecting between them is half of the time
     text = utf8(path, options.declared.encoding)
@@ -96,7 +96,7 @@ def read(path: Path, options: Options, sink: Sink) -> None:
         )
     text.tell(sink)
     with text.path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        source = _Source(data, outline, sink)
+        source = _FeatureStream(data, outline, sink)
         sink.meta.update(driver="GeoJSONSeq" if several else "GeoJSON", crs=source.crs())
         if len(data) <= _SMALL:
             source.keep(options.limits.rows)
@@ -104,21 +104,21 @@ def read(path: Path, options: Options, sink: Sink) -> None:
         _write(source, learnt, options, sink)
 
 
-def layers(path: Path, options: Options) -> list[SourceLayer]:
+def layers(path: Path, options: ReadOptions) -> list[SourceLayer]:
     """The file as one layer. Raises BadFile json.*."""
     text = utf8(path, options.declared.encoding)
     outline = outline_of(text.path, options.limits.depth)
     with text.path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         kinds: set[str] = set()
         count = 0
-        for batch in _Source(data, outline, Sink(None)).batches():
+        for batch in _FeatureStream(data, outline, Sink(None)).batches():
             count += len(batch)
             shapes = (feature.get("geometry") for _, feature in batch)
             kinds.update(str(shape.get("type")) for shape in shapes if isinstance(shape, dict))
     return [SourceLayer("", count, kinds.pop() if len(kinds) == 1 else "Unknown")]
 
 
-class _Source:
+class _FeatureStream:
     """The features of a file, in the order of the file."""
 
     def __init__(self, data: mmap.mmap, outline: Outline, sink: Sink) -> None:
@@ -246,7 +246,7 @@ class _Learnt:
     """What all features say: columns, whether ids merely count them or some are whole numbers, members
     beside properties."""
 
-    columns: dict[str, Column] = field(default_factory=dict)
+    columns: dict[str, ColumnProfile] = field(default_factory=dict)
     counted: bool = True
     whole: bool = False
     rows: int = 0
@@ -259,7 +259,7 @@ class _Learnt:
         return self.counted or (self.whole and any(name.casefold() == OURS for name in self.columns))
 
 
-def _learn(source: _Source, options: Options) -> _Learnt:
+def _learn(source: _FeatureStream, options: ReadOptions) -> _Learnt:
     """First pass. Raises BadFile limit.columns."""
     learnt = _Learnt()
     columns = learnt.columns
@@ -268,7 +268,7 @@ def _learn(source: _Source, options: Options) -> _Learnt:
             for name, value in _properties(feature).items():
                 column = columns.get(name)
                 if column is None:
-                    column = columns[name] = Column()
+                    column = columns[name] = ColumnProfile()
                 column.add(value)
             learnt.counted = learnt.counted and _id(feature) in (str(learnt.rows), str(learnt.rows + 1))
             learnt.whole = learnt.whole or type(feature.get("id")) is int
@@ -281,7 +281,7 @@ def _learn(source: _Source, options: Options) -> _Learnt:
     return learnt
 
 
-def _write(source: _Source, learnt: _Learnt, options: Options, sink: Sink) -> None:
+def _write(source: _FeatureStream, learnt: _Learnt, options: ReadOptions, sink: Sink) -> None:
     """Second pass: the batches, and what is to be said of the whole."""
     names = dict(zip(learnt.columns, sink.called(learnt.columns), strict=True))
     sink.meta["bag"] = any(column.present < learnt.rows for column in learnt.columns.values())
@@ -316,7 +316,7 @@ def _write(source: _Source, learnt: _Learnt, options: Options, sink: Sink) -> No
             sink.note("text.encoding", reason)
 
 
-def _shape(feature: Mapping[str, Any], options: Options) -> tuple[bytes | None, bool]:
+def _shape(feature: Mapping[str, Any], options: ReadOptions) -> tuple[bytes | None, bool]:
     """A feature's WKB, None where it has none, and whether it lost measures. Raises BadFile
     limit.vertices; ValueError, OverflowError, TypeError for what is no geometry."""
     geometry = feature.get("geometry")

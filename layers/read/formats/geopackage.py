@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from layers.read import views
-from layers.read.base import Options, Sink
+from layers.read.base import ReadOptions, Sink
 from layers.read.format import Format, Reader, Refused
 from layers.read.sample import Sample
 from layers.source import SourceLayer
@@ -21,7 +21,7 @@ def _is_geopackage(sample: Sample) -> bool:
     return _is_database(sample) and sample.head[68:72] in _APPLICATION_IDS
 
 
-def _read(path: Path, options: Options, sink: Sink) -> None:
+def _read(path: Path, options: ReadOptions, sink: Sink) -> None:
     """A table, or a view that was named. Raises BadFile, among others limit.view."""
     from layers.read import vector
 
@@ -31,7 +31,7 @@ def _read(path: Path, options: Options, sink: Sink) -> None:
     vector.read(path, options, sink, "GPKG", views=computed)
 
 
-def _layers(path: Path, _options: Options) -> list[SourceLayer]:
+def _layers(path: Path, _options: ReadOptions) -> list[SourceLayer]:
     from layers.read import vector
 
     return vector.layers(path, "GPKG", views.names(path))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from layers.errors import BadFile
 from layers.read import gdal
-from layers.read.base import Options, Sink
+from layers.read.base import ReadOptions, Sink
 from layers.read.dbf import Dbf, Texts
 from layers.read.encodings import Encoding, choose, sniff
 from layers.read.format import Format, Reader
@@ -17,7 +17,7 @@ from layers.read.format import Format, Reader
 _MOST_LEGEND = 1 << 20
 
 
-def read(path: Path, options: Options, sink: Sink) -> None:
+def read(path: Path, options: ReadOptions, sink: Sink) -> None:
     """Read a Shapefile. Raises BadFile shapefile.incomplete, encoding.wrong, file.damaged."""
     from layers.read import vector
 
@@ -48,7 +48,7 @@ def _legend(path: Path) -> dict[str, str]:
     return found if len(set(found.values())) == len(found) else {}
 
 
-def _texts(path: Path, options: Options, sink: Sink) -> Texts | None:
+def _texts(path: Path, options: ReadOptions, sink: Sink) -> Texts | None:
     """The texts of the .dbf in their encoding: declared, else as the .cpg says if that is true, else as the
     header of the .dbf says, if they are not UTF-8, else by their bytes, which is reported."""
     dbf, cpg = _beside(path, ".dbf"), _beside(path, ".cpg")

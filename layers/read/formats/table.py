@@ -16,7 +16,7 @@ import shapely
 from layers.batch import ROW, SOURCE_ID, WKB
 from layers.errors import BadFile, shown
 from layers.kinds.base import blank, number
-from layers.read.base import BATCH_ROWS, Options, Sink
+from layers.read.base import BATCH_ROWS, ReadOptions, Sink
 from layers.read.encodings import choose, codec
 from layers.read.format import Format, Reader
 from layers.source import SourceLayer
@@ -53,7 +53,7 @@ _VALUES: Mapping[pa.DataType, Callable[[str], Any]] = {
 type Rows = Iterator[list[str]]
 
 
-class Place(NamedTuple):
+class CoordinateColumns(NamedTuple):
     """Indices of the two columns of coordinates, of that of WKT, or of both: WKT may say more."""
 
     pair: tuple[int, int] | None
@@ -65,7 +65,7 @@ class Place(NamedTuple):
         return {*(self.pair or ()), *(() if self.wkt is None else (self.wkt,))}
 
 
-def read(path: Path, options: Options, sink: Sink) -> None:
+def read(path: Path, options: ReadOptions, sink: Sink) -> None:
     """Read a table. Raises BadFile: encoding.wrong, csv.columns, csv.damaged, limit.columns."""
     csv.field_size_limit(_MOST_CELL)
     found = _encoding(path, options.declared.encoding, sink)
@@ -137,7 +137,7 @@ def _rows(path: Path, encoding: str, delimiter: str) -> Iterator[list[str]]:
         yield from reader
 
 
-def _header(path: Path, encoding: str, delimiter: str, options: Options, sink: Sink) -> list[str]:
+def _header(path: Path, encoding: str, delimiter: str, options: ReadOptions, sink: Sink) -> list[str]:
     with path.open(encoding=encoding, errors="replace", newline="") as file:
         header = [name.strip() for name in next(csv.reader(file, delimiter=delimiter), [])]
     if len(header) > options.limits.columns:
@@ -157,7 +157,7 @@ def _columns(header: list[str]) -> tuple[tuple[int, int] | None, int | None, boo
     return None if wkt is None else (None, wkt, False)
 
 
-def _place(header: list[str], rows: Callable[[], Iterator[list[str]]], sink: Sink) -> Place:
+def _place(header: list[str], rows: Callable[[], Iterator[list[str]]], sink: Sink) -> CoordinateColumns:
     """Where the coordinates are. Raises BadFile csv.columns."""
     found = _columns(header)
     if found is None:
@@ -168,7 +168,7 @@ def _place(header: list[str], rows: Callable[[], Iterator[list[str]]], sink: Sin
         sink.meta["crs_of_columns"] = "EPSG:4326"
     if pair is not None and wkt is not None and not _holds_wkt(rows(), wkt):
         wkt = None
-    place = Place(pair, wkt)
+    place = CoordinateColumns(pair, wkt)
     sink.meta["place_columns"] = [header[index] for index in sorted(place.columns)]
     return place
 
@@ -199,8 +199,8 @@ def _batches(
     rows: Iterator[list[str]],
     header: list[str],
     columns: Mapping[int, tuple[str, pa.DataType]],
-    place: Place,
-    options: Options,
+    place: CoordinateColumns,
+    options: ReadOptions,
     sink: Sink,
 ) -> None:
     kept: list[tuple[int, bytes, list[str]]] = []
@@ -232,7 +232,7 @@ def _held(header: list[str], row: list[str]) -> dict[str, str]:
     return dict(zip(names, row, strict=False))
 
 
-def _geometry(row: list[str], place: Place, options: Options) -> bytes:
+def _geometry(row: list[str], place: CoordinateColumns, options: ReadOptions) -> bytes:
     """The row's geometry as WKB. Raises BadFile, of the row alone."""
     if place.pair is None or (place.wkt is not None and not blank(row[place.wkt])):
         return _from_wkt(row[place.wkt or 0], options)
@@ -246,7 +246,7 @@ def _geometry(row: list[str], place: Place, options: Options) -> bytes:
     return point
 
 
-def _from_wkt(text: str, options: Options) -> bytes:
+def _from_wkt(text: str, options: ReadOptions) -> bytes:
     """WKT checked for size and nesting before GEOS sees it, which a deep nesting would end. Raises
     BadFile."""
     if blank(text):
@@ -279,7 +279,7 @@ def _table(
     return pa.table(out)
 
 
-def layers(path: Path, options: Options) -> list[SourceLayer]:
+def layers(path: Path, options: ReadOptions) -> list[SourceLayer]:
     """The table as the one layer of its file; none where no columns hold coordinates."""
     encoding = _encoding(path, options.declared.encoding).name
     try:

@@ -15,8 +15,8 @@ from layers.query import Query
 from layers.store import compile
 from layers.store.counting import holds
 from layers.store.geopackage import blob
-from layers.store.geopackage.catalog import Table
-from layers.store.geopackage.view import View
+from layers.store.geopackage.catalog import FeatureTable
+from layers.store.geopackage.view import ReadView
 from layers.types import Bbox
 
 _HANDFUL = 300
@@ -24,7 +24,7 @@ _GEOMETRIES = 1_000  # read at once for the exact test
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class BoxCondition:
     """What the R-tree is asked: features whose boxes overlap all of these.
 
     ``exact``: a feature must meet the first of them, not just its box."""
@@ -42,12 +42,12 @@ class Part:
         """What :attr:`sql` binds."""
         return [value for box in self.boxes for value in _overlapping(box)]
 
-    def outside(self, view: View, table: Table, about: int | None = None) -> set[int]:
+    def outside(self, view: ReadView, table: FeatureTable, about: int | None = None) -> set[int]:
         """The features that the R-tree gives but that do not meet the box; of ``about`` so many it gives."""
         return _outside(view, table, self.boxes[0], about) if self.exact and about != 0 else set()
 
 
-def parts(query: Query, layer: FeatureLayer) -> tuple[Part, ...]:
+def parts(query: Query, layer: FeatureLayer) -> tuple[BoxCondition, ...]:
     """What a query asks of places: nothing; a part; or two, for a box across the antimeridian.
 
     Beside the box itself there is the one outside which no feature can match the filter. One that holds
@@ -55,8 +55,8 @@ def parts(query: Query, layer: FeatureLayer) -> tuple[Part, ...]:
     near = compile.envelope(query)
     beside = () if near is None or holds(near, layer.extent) else (near,)
     if query.bbox is None or holds(query.bbox, layer.extent):
-        return (Part(beside, False),) if beside else ()
-    return tuple(Part((box, *beside), True) for box in compile.boxes(query.bbox))
+        return (BoxCondition(beside, False),) if beside else ()
+    return tuple(BoxCondition((box, *beside), True) for box in compile.boxes(query.bbox))
 
 
 _OVERLAP = "r.maxx >= ? AND r.minx <= ? AND r.maxy >= ? AND r.miny <= ?"
@@ -102,7 +102,7 @@ def _frame(box: Bbox) -> list[Bbox]:
     ]
 
 
-def _outside(view: View, table: Table, box: Bbox, about: int | None) -> set[int]:
+def _outside(view: ReadView, table: FeatureTable, box: Bbox, about: int | None) -> set[int]:
     sql = (
         f"SELECT r.id, t.geom FROM {table.rtree} r LEFT JOIN {table.name} t ON t.fid = r.id"
         f" WHERE {_OVERLAP} AND NOT ({_SURE})"

@@ -13,12 +13,12 @@ from layers.model import FeatureLayer
 from layers.store import layer_record
 from layers.store.geopackage import schema
 from layers.store.geopackage.connection import quoted
-from layers.store.layer_record import MISSING, OK, Record
+from layers.store.layer_record import MISSING, OK, LayerRecord
 from layers.types import Bbox, Field, FieldType, GeometryType
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Table(Record):
+class FeatureTable(LayerRecord):
     """One layer as it lies in the file: its words, its property columns, its readiness."""
 
     trusted: bool = True  # False: a read-only file whose GeoJSON may lag behind its rows
@@ -53,7 +53,7 @@ class Table(Record):
         return "".join(f", t.{quoted(f.name)}" for f in fields)
 
 
-def tables(con: sqlite3.Connection) -> dict[str, Table]:
+def tables(con: sqlite3.Connection) -> dict[str, FeatureTable]:
     """Every layer the store knows, by id, usable or not."""
     rows = con.execute(
         "SELECT id, kind, title, fields, columns, geometry_type, crs, time_field, key, generation,"
@@ -62,9 +62,9 @@ def tables(con: sqlite3.Connection) -> dict[str, Table]:
     return {row[0]: _table(row) for row in rows}
 
 
-def _table(row: tuple[Any, ...]) -> Table:
+def _table(row: tuple[Any, ...]) -> FeatureTable:
     layer, kind, title, fields, columns, geometry, crs, time_field, key, generation, state, datum = row
-    return Table(
+    return FeatureTable(
         id=layer,
         kind=kind,
         title=json.loads(title),
@@ -122,7 +122,9 @@ def shape(con: sqlite3.Connection) -> tuple[int, str]:
     return int(version), repr(rows)
 
 
-def summary(con: sqlite3.Connection, table: Table, seq: int, crs_also: tuple[str, ...]) -> FeatureLayer:
+def summary(
+    con: sqlite3.Connection, table: FeatureTable, seq: int, crs_also: tuple[str, ...]
+) -> FeatureLayer:
     """The public words of a layer with its count and extent now."""
     return layer_record.layer(
         table,
@@ -133,7 +135,7 @@ def summary(con: sqlite3.Connection, table: Table, seq: int, crs_also: tuple[str
     )
 
 
-def count(con: sqlite3.Connection, table: Table) -> int:
+def count(con: sqlite3.Connection, table: FeatureTable) -> int:
     """How many features a layer has; no scan, unless the triggers that count are gone from a file that
     cannot be repaired."""
     row: tuple[int] | None = None

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from layers.errors import Unavailable
 from layers.store.edit import KEEP, Editor
 from layers.store.geopackage import blob
-from layers.store.geopackage.catalog import Table
+from layers.store.geopackage.catalog import FeatureTable
 from layers.store.geopackage.connection import quoted, transaction
 from layers.store.geopackage.view import encode
 
@@ -21,7 +21,7 @@ from layers.store.geopackage.view import encode
 class GeoPackageEditor(Editor):
     """Implements :class:`layers.store.edit.Editor`."""
 
-    def __init__(self, con: sqlite3.Connection, table: Table) -> None:
+    def __init__(self, con: sqlite3.Connection, table: FeatureTable) -> None:
         self._con, self._table = con, table
         self.table = table
 
@@ -87,7 +87,7 @@ def _columns(shape: Any, values: Mapping[str, Any]) -> dict[str, Any]:
     return {**values, "geom": None if shape is None else blob.encode(one)[0]}
 
 
-def keep(con: sqlite3.Connection, table: Table, made: Mapping[int, bytes]) -> None:
+def keep(con: sqlite3.Connection, table: FeatureTable, made: Mapping[int, bytes]) -> None:
     """Store GeoJSON that was made from the present rows, within the caller's transaction."""
     con.executemany(f"INSERT OR IGNORE INTO {table.json} VALUES (?,?)", made.items())
 

@@ -10,11 +10,11 @@ from layers.store import layer_record, matching, staged
 from layers.store.base import Published
 from layers.store.forms import taken
 from layers.store.geopackage import catalog, forms, rtree, schema
-from layers.store.geopackage.catalog import Table
+from layers.store.geopackage.catalog import FeatureTable
 from layers.store.geopackage.connection import quoted, transaction
 from layers.store.geopackage.stage import GeoPackageStage
 from layers.store.matching import Script
-from layers.store.staged import Plan
+from layers.store.staged import PublishPlan
 from layers.types import Bbox, Field
 
 
@@ -95,7 +95,7 @@ def _highest(con: sqlite3.Connection, layer: str, present: str, remembered: str)
     return int(row[0])
 
 
-def _first(con: sqlite3.Connection, stage: GeoPackageStage) -> tuple[Plan, int]:
+def _first(con: sqlite3.Connection, stage: GeoPackageStage) -> tuple[PublishPlan, int]:
     """Make the layer and fill it; one log row for the whole."""
     layer = stage.spec.id
     taken = con.execute("SELECT 1 FROM sqlite_master WHERE lower(name)=?", (layer,)).fetchone()
@@ -111,7 +111,7 @@ def _first(con: sqlite3.Connection, stage: GeoPackageStage) -> tuple[Plan, int]:
     schema.create_triggers(con, layer)
     count = con.execute("SELECT count(*) FROM stage.rows").fetchone()[0]
     seq = catalog.log_whole(con, layer, None, catalog.extent(con, layer))
-    return Plan(count, 0, 0, 0, True), seq
+    return PublishPlan(count, 0, 0, 0, True), seq
 
 
 def _script(con: sqlite3.Connection, layer: str) -> Script:
@@ -126,7 +126,7 @@ def _script(con: sqlite3.Connection, layer: str) -> Script:
     )
 
 
-def _alter(con: sqlite3.Connection, present: Table, change: matching.Altered) -> None:
+def _alter(con: sqlite3.Connection, present: FeatureTable, change: matching.Altered) -> None:
     """Make the table's columns those of the new generation."""
     for name in change.drop:
         schema.drop_index(con, present.id, name)
@@ -141,7 +141,7 @@ def _columns(stage: GeoPackageStage) -> list[tuple[str, str]]:
     return [(quoted(f.name), f"p{i}") for i, f in enumerate(stage.fields[1:])]
 
 
-def _match(con: sqlite3.Connection, stage: GeoPackageStage, mode: str, changed: bool) -> Plan:
+def _match(con: sqlite3.Connection, stage: GeoPackageStage, mode: str, changed: bool) -> PublishPlan:
     """Give each staged row its fid and state, and count."""
     script, layer = _script(con, stage.spec.id), stage.spec.id
     matching.by_source(script)
@@ -154,7 +154,7 @@ def _match(con: sqlite3.Connection, stage: GeoPackageStage, mode: str, changed: 
     return matching.plan(script, mode, changed=changed, vague=vague)
 
 
-def _apply(con: sqlite3.Connection, stage: GeoPackageStage, plan: Plan, same: bool) -> int:
+def _apply(con: sqlite3.Connection, stage: GeoPackageStage, plan: PublishPlan, same: bool) -> int:
     """Write the difference; the log number it ended at.
 
     ``same``: the layer's fields are the stage's, so the GeoJSON made in the stage is the layer's."""
@@ -180,7 +180,7 @@ def _apply(con: sqlite3.Connection, stage: GeoPackageStage, plan: Plan, same: bo
     return catalog.last_seq(con)
 
 
-def _delete(con: sqlite3.Connection, layer: str, plan: Plan) -> None:
+def _delete(con: sqlite3.Connection, layer: str, plan: PublishPlan) -> None:
     con.execute("CREATE TEMP TABLE gone (fid INTEGER PRIMARY KEY)")
     con.execute(
         f"INSERT INTO gone SELECT fid FROM {quoted(layer)} WHERE fid NOT IN (SELECT fid FROM stage.rows)"
@@ -196,7 +196,7 @@ _BOXES = "SELECT fid, minx, maxx, miny, maxy FROM stage.rows WHERE minx IS NOT N
 _MANY = 8  # one of so many features: from there on a whole R-tree is written sooner than changed
 
 
-def _reindex(con: sqlite3.Connection, layer: str, plan: Plan) -> None:
+def _reindex(con: sqlite3.Connection, layer: str, plan: PublishPlan) -> None:
     """Bring the R-tree to the staged rows and those that stay."""
     index = quoted(schema.rtree(layer))
     features = con.execute("SELECT features FROM twin_counts WHERE layer=?", (layer,)).fetchone()[0]
@@ -224,7 +224,7 @@ def _fill_json(con: sqlite3.Connection, layer: str, *, every: bool) -> None:
 def _register(
     con: sqlite3.Connection,
     stage: GeoPackageStage,
-    present: Table | None,
+    present: FeatureTable | None,
     generation: int,
     fields: tuple[Field, ...],
     geometry_type: str,

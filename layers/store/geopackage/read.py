@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 import orjson
 
-from layers.model import FeatureLayer, Mesh, Page, Rows, Selection
+from layers.model import FeatureLayer, FeaturePage, Mesh, Rows, Selection
 from layers.query import Query
 from layers.store import geojson, unreadable
 from layers.store.geopackage import blob, selection
-from layers.store.geopackage.catalog import Table
+from layers.store.geopackage.catalog import FeatureTable
 from layers.store.geopackage.connection import quoted
 from layers.store.geopackage.filter import INSTANT, shifted
-from layers.store.geopackage.view import View, encode, fetch, listed
+from layers.store.geopackage.view import ReadView, encode, fetch, listed
 from layers.store.layer_record import chosen_fields
 from layers.types import CRS84, Cursor, Field, Interval
 
@@ -27,8 +27,8 @@ _CHUNK = 500  # features between two looks at the size
 
 
 def page(
-    view: View, table: Table, query: Query, layer: FeatureLayer, few: int
-) -> tuple[Page, dict[int, bytes]]:
+    view: ReadView, table: FeatureTable, query: Query, layer: FeatureLayer, few: int
+) -> tuple[FeaturePage, dict[int, bytes]]:
     """A page, and the GeoJSON that had to be made for it (to be kept by the caller).
 
     ``layer`` is the table's summary at this snapshot."""
@@ -47,10 +47,10 @@ def page(
         if sum(map(len, parts)) > PAGE_BYTES:
             break
     after = chosen.fids[given - 1] if given < len(chosen.fids) or chosen.more else None
-    return Page(b",".join(parts), given, chosen.matched, _cursor(view, table, query, after)), made
+    return FeaturePage(b",".join(parts), given, chosen.matched, _cursor(view, table, query, after)), made
 
 
-def _cursor(view: View, table: Table, query: Query, fid: int | None) -> Cursor | None:
+def _cursor(view: ReadView, table: FeatureTable, query: Query, fid: int | None) -> Cursor | None:
     return None if fid is None else selection.cursor(view, table, query, fid)
 
 
@@ -58,13 +58,13 @@ def _chunks(fids: list[int]) -> Iterator[list[int]]:
     return (fids[start : start + _CHUNK] for start in range(0, len(fids), _CHUNK))
 
 
-def _plain(table: Table, query: Query) -> bool:
+def _plain(table: FeatureTable, query: Query) -> bool:
     """Whether the page is the layer's stored GeoJSON in order of fid, whatever the limit and offset."""
     conditions = query.bbox or query.equals or query.datetime or query.filter or query.words or query.sort
     return not conditions and query.properties is None and query.crs == CRS84 and table.trusted
 
 
-def _stored(view: View, table: Table, query: Query, count: int) -> Page | None:
+def _stored(view: ReadView, table: FeatureTable, query: Query, count: int) -> FeaturePage | None:
     """A page without conditions, its stored GeoJSON joined by SQLite; None where some is not stored.
 
     A thousand rows as Python objects cost twice what joining them does."""
@@ -87,17 +87,17 @@ def _stored(view: View, table: Table, query: Query, count: int) -> Page | None:
             break
     more = bool(parts) and _follows(view, table, after)
     given = (query.limit or 0) - left
-    return Page(b",".join(parts), given, count, (after,) if more else None)
+    return FeaturePage(b",".join(parts), given, count, (after,) if more else None)
 
 
-def _follows(view: View, table: Table, fid: Any) -> bool:
+def _follows(view: ReadView, table: FeatureTable, fid: Any) -> bool:
     found = view.con.execute(f"SELECT 1 FROM {table.name} t WHERE t.fid > ? LIMIT 1", (fid,)).fetchone()
     return found is not None
 
 
 def _part(
-    view: View,
-    table: Table,
+    view: ReadView,
+    table: FeatureTable,
     query: Query,
     fields: tuple[Field, ...],
     fids: list[int],
@@ -118,7 +118,7 @@ def _part(
     return b",".join(bodies)
 
 
-def _joined(view: View, table: Table, fids: list[int]) -> bytes | None:
+def _joined(view: ReadView, table: FeatureTable, fids: list[int]) -> bytes | None:
     kept, body = view.con.execute(
         "SELECT count(body), CAST(group_concat(body, ',') AS BLOB) FROM"
         f" (SELECT j.body AS body FROM json_each(?) e LEFT JOIN {table.json} j ON j.fid = e.value)",
@@ -137,7 +137,7 @@ def _only(body: bytes, names: Sequence[str]) -> bytes:
     return body[:at] + orjson.dumps({name: values.get(name) for name in names}) + b"}"
 
 
-def select(view: View, table: Table, query: Query, layer: FeatureLayer, few: int) -> Selection:
+def select(view: ReadView, table: FeatureTable, query: Query, layer: FeatureLayer, few: int) -> Selection:
     """A page as columns, in the order of the query."""
     wanted = chosen_fields(table, query)
     chosen = selection.choose(view, table, query, layer, few)
@@ -153,13 +153,13 @@ def select(view: View, table: Table, query: Query, layer: FeatureLayer, few: int
     return Selection(columns(table, wanted, found), chosen.matched, _cursor(view, table, query, after))
 
 
-def _rows(view: View, table: Table, fids: list[int], fields: tuple[Field, ...]) -> list[Any]:
+def _rows(view: ReadView, table: FeatureTable, fids: list[int], fields: tuple[Field, ...]) -> list[Any]:
     """Fid, blob and some values of features in their order."""
     sql = f"SELECT t.fid, t.geom{table.named(fields)} FROM json_each(?) e"
     return fetch(view.con, f"{sql} CROSS JOIN {table.name} t ON t.fid = e.value", (listed(fids),))
 
 
-def texts(view: View, table: Table, fids: list[int]) -> tuple[list[bytes], dict[int, bytes]]:
+def texts(view: ReadView, table: FeatureTable, fids: list[int]) -> tuple[list[bytes], dict[int, bytes]]:
     """GeoJSON of features in their order, and the part of it that had to be made now and may be kept."""
     kept: dict[int, bytes] = {}
     if table.trusted:
@@ -175,7 +175,9 @@ def texts(view: View, table: Table, fids: list[int]) -> tuple[list[bytes], dict[
     return [kept[fid] for fid in fids if fid in kept], lasting
 
 
-def projected(view: View, table: Table, fids: list[int], crs: str, fields: tuple[Field, ...]) -> list[bytes]:
+def projected(
+    view: ReadView, table: FeatureTable, fids: list[int], crs: str, fields: tuple[Field, ...]
+) -> list[bytes]:
     """GeoJSON of features in another CRS, in the axis order of its authority, with some of their fields."""
     rows = _rows(view, table, fids, fields)
     shapes = blob.shapes(_sound(table, rows))
@@ -183,7 +185,7 @@ def projected(view: View, table: Table, fids: list[int], crs: str, fields: tuple
     return [geojson.feature(row[0], tail) for row, tail in zip(rows, tails, strict=True)]
 
 
-def rows(view: View, table: Table, fids: Sequence[int] | None, meshes: bool) -> Rows:
+def rows(view: ReadView, table: FeatureTable, fids: Sequence[int] | None, meshes: bool) -> Rows:
     """Features that have a geometry, as columns."""
     chosen = "" if fids is None else " AND t.fid IN (SELECT value FROM json_each(?))"
     bound = () if fids is None else (listed(int(f) for f in fids),)
@@ -197,18 +199,18 @@ def rows(view: View, table: Table, fids: Sequence[int] | None, meshes: bool) -> 
     return replace(taken, meshes=_meshes(view, table, fids)) if meshes else taken
 
 
-def fault(view: View, table: Table, fid: int) -> str | None:
+def fault(view: ReadView, table: FeatureTable, fid: int) -> str | None:
     """Why the geometry of a feature cannot be read; None where it can, or there is none."""
     found = view.con.execute(f"SELECT geom FROM {table.name} WHERE fid=?", (fid,)).fetchone()
     return None if found is None or found[0] is None else blob.fault(found[0])
 
 
-def _sound(table: Table, rows: Sequence[Sequence[Any]]) -> list[bytes | None]:
+def _sound(table: FeatureTable, rows: Sequence[Sequence[Any]]) -> list[bytes | None]:
     """The geometries of rows of fid, blob and values, without those that cannot be read."""
     return unreadable.sound(table.id, (row[0] for row in rows), [row[1] for row in rows], blob.fault)
 
 
-def columns(table: Table, fields: Sequence[Field], found: Sequence[Sequence[Any]]) -> Rows:
+def columns(table: FeatureTable, fields: Sequence[Field], found: Sequence[Sequence[Any]]) -> Rows:
     """Rows of fid, blob and values as columns. A geometry that is empty or unreadable is None."""
     taken = list(zip(*found, strict=True)) or [()] * (2 + len(fields))
     properties = {
@@ -222,7 +224,7 @@ def columns(table: Table, fields: Sequence[Field], found: Sequence[Sequence[Any]
     )
 
 
-def _meshes(view: View, table: Table, fids: Sequence[int] | None) -> dict[int, Mesh]:
+def _meshes(view: ReadView, table: FeatureTable, fids: Sequence[int] | None) -> dict[int, Mesh]:
     chosen = "" if fids is None else " WHERE fid IN (SELECT value FROM json_each(?))"
     bound = () if fids is None else (listed(int(f) for f in fids),)
     found = view.con.execute(f"SELECT fid, body FROM {table.mesh}{chosen}", bound).fetchall()
@@ -233,7 +235,7 @@ def _meshes(view: View, table: Table, fids: Sequence[int] | None) -> dict[int, M
 _APART = 3
 
 
-def interval(con: sqlite3.Connection, table: Table) -> Interval:
+def interval(con: sqlite3.Connection, table: FeatureTable) -> Interval:
     """The least and the greatest value of the time field; None twice without such a field or value."""
     field = table.field(table.time_field or "")
     if field is None:
@@ -245,7 +247,7 @@ def interval(con: sqlite3.Connection, table: Table) -> Interval:
 
 
 def _end(
-    con: sqlite3.Connection, table: Table, column: str, wanted: str, end: str, operator: str, days: int
+    con: sqlite3.Connection, table: FeatureTable, column: str, wanted: str, end: str, operator: str, days: int
 ) -> str | None:
     """One end: by the index of the texts, among those whose text is near its end.
 

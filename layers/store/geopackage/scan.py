@@ -20,9 +20,9 @@ from layers.errors import TwinError, Unavailable
 from layers.model import FeatureLayer, Rows
 from layers.query import Query
 from layers.store.geopackage import read, selection
-from layers.store.geopackage.catalog import Table
+from layers.store.geopackage.catalog import FeatureTable
 from layers.store.geopackage.connection import sqlite_errors
-from layers.store.geopackage.view import View
+from layers.store.geopackage.view import ReadView
 from layers.store.layer_record import chosen_fields
 
 HOLD_S = 10.0
@@ -33,7 +33,7 @@ _BATCH_BYTES = 32 * 2**20
 class Cursor:
     """The rows of a scan, given by one thread while another may copy the rest of them aside."""
 
-    def __init__(self, view: View, sql: str, values: list[Any]) -> None:
+    def __init__(self, view: ReadView, sql: str, values: list[Any]) -> None:
         """``view`` has a read transaction open, and belongs to this object from now on."""
         self._view = view
         self._sql = sql
@@ -82,14 +82,14 @@ class Cursor:
                 self._view.con.close()
 
 
-def open(view: View, table: Table, query: Query, layer: FeatureLayer) -> Cursor:
+def open(view: ReadView, table: FeatureTable, query: Query, layer: FeatureLayer) -> Cursor:
     """Begin a scan. Raises BadParameter."""
     fields = chosen_fields(table, query)
     source = selection.ordered(view, table, query, layer)
     return Cursor(view, f"SELECT t.fid, t.geom{table.named(fields)} {source.sql}", source.values)
 
 
-def batches(cursor: Cursor, table: Table, query: Query, size: int) -> Generator[Rows]:
+def batches(cursor: Cursor, table: FeatureTable, query: Query, size: int) -> Generator[Rows]:
     """The rows of a scan as columns; it is closed at the end."""
     fields = chosen_fields(table, query)
     timer = threading.Timer(HOLD_S, cursor.set_aside)

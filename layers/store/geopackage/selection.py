@@ -21,9 +21,9 @@ from layers.query import Query
 from layers.store import compile, geojson
 from layers.store.counting import is_wide, matched_by_page
 from layers.store.geopackage import boxes
-from layers.store.geopackage.catalog import Table
+from layers.store.geopackage.catalog import FeatureTable
 from layers.store.geopackage.filter import Sqlite
-from layers.store.geopackage.view import View, fetch, listed
+from layers.store.geopackage.view import ReadView, fetch, listed
 from layers.types import Cursor
 
 #: Rows that are walked at least before the page is looked for in another way: about 20 ms.
@@ -50,7 +50,7 @@ class Subquery:
     values: list[Any]
 
 
-def choose(view: View, table: Table, query: Query, layer: FeatureLayer, few: int) -> Chosen:
+def choose(view: ReadView, table: FeatureTable, query: Query, layer: FeatureLayer, few: int) -> Chosen:
     """The page of a query. ``layer`` is the table's summary at this snapshot.
 
     Raises BadParameter: a property that is not a field."""
@@ -73,7 +73,7 @@ def choose(view: View, table: Table, query: Query, layer: FeatureLayer, few: int
     return Chosen(page.fids, page.more, matched_by_page(query, len(page.fids), page.more))
 
 
-def count(view: View, table: Table, query: Query, layer: FeatureLayer, most: int) -> int | None:
+def count(view: ReadView, table: FeatureTable, query: Query, layer: FeatureLayer, most: int) -> int | None:
     """How many features a query selects; None when they are more than ``most``. Raises as :func:`choose`."""
     asked = _Condition(view, table, query, layer)
     found = asked.count(most) if asked.parts or asked.where else layer.count
@@ -89,7 +89,7 @@ def _slice(found: NDArray[np.int64], query: Query) -> Chosen:
     return Chosen(fids, bool(fids) and start + len(fids) < len(found), len(found))
 
 
-def _page(view: View, table: Table, query: Query, source: Subquery) -> Chosen:
+def _page(view: ReadView, table: FeatureTable, query: Query, source: Subquery) -> Chosen:
     """One page in the order of the query, with one feature more to see whether any follow."""
     limit = query.limit or 0
     after, bound = compile.after(Sqlite(table), query)
@@ -101,7 +101,7 @@ def _page(view: View, table: Table, query: Query, source: Subquery) -> Chosen:
     return Chosen([row[0] for row in rows[:limit]], len(rows) > limit)
 
 
-def cursor(view: View, table: Table, query: Query, fid: int) -> Cursor:
+def cursor(view: ReadView, table: FeatureTable, query: Query, fid: int) -> Cursor:
     """The cursor of a feature: the values of the sort fields, then its fid."""
     if not query.sort:
         return (fid,)
@@ -112,7 +112,7 @@ def cursor(view: View, table: Table, query: Query, fid: int) -> Cursor:
     return (*(geojson.boolean(v) if f and f.type == "boolean" else v for f, v in values), fid)  # type: ignore[arg-type]
 
 
-def ordered(view: View, table: Table, query: Query, layer: FeatureLayer) -> Subquery:
+def ordered(view: ReadView, table: FeatureTable, query: Query, layer: FeatureLayer) -> Subquery:
     """Everything a query selects, as a subquery of fids ``q`` in its order, for a whole download."""
     source = _Condition(view, table, query, layer).source(whole=bool(query.sort))
     order, keys = compile.order(Sqlite(table), query)
@@ -127,7 +127,7 @@ def ordered(view: View, table: Table, query: Query, layer: FeatureLayer) -> Subq
 class _Condition:
     """What a query asks of a layer at one snapshot."""
 
-    def __init__(self, view: View, table: Table, query: Query, layer: FeatureLayer) -> None:
+    def __init__(self, view: ReadView, table: FeatureTable, query: Query, layer: FeatureLayer) -> None:
         self._view, self._table, self._query = view, table, query
         self.parts = boxes.parts(query, layer)
         self.where, self._values = compile.where(Sqlite(table), query)

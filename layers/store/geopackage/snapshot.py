@@ -13,7 +13,7 @@ from pathlib import Path
 from layers.errors import Unavailable
 from layers.store.geopackage import catalog, epoch, walindex
 from layers.store.geopackage.connection import Mode, connect, sqlite_errors
-from layers.store.geopackage.view import View
+from layers.store.geopackage.view import ReadView
 from layers.store.mark import Mark, fresh_epoch
 
 READ_SECONDS = 5.0
@@ -34,7 +34,7 @@ class Snapshots:
         self._local = threading.local()
         self._lock = threading.Lock()
         self._mark_lock = threading.Lock()
-        self._views: list[tuple[threading.Thread, View]] = []
+        self._views: list[tuple[threading.Thread, ReadView]] = []
         self._verified: tuple[int, str] = (-1, "")  # the shape in which every layer was found in order
         self._busy_until = 0.0
         self._marked = -1
@@ -66,11 +66,11 @@ class Snapshots:
         """As of the last look at the file."""
         return self._private_epoch or self._epoch
 
-    def view(self) -> View:
+    def view(self) -> ReadView:
         """This thread's connection. Raises Unavailable."""
         if self._closed:
             raise Unavailable("the store is closed")
-        view: View | None = getattr(self._local, "view", None)
+        view: ReadView | None = getattr(self._local, "view", None)
         if view is None:
             with self._lock:
                 for thread, old in self._views:
@@ -81,9 +81,9 @@ class Snapshots:
                 self._views = [*alive, (threading.current_thread(), view)]
         return view
 
-    def fresh(self) -> View:
+    def fresh(self) -> ReadView:
         """A connection of the caller's own."""
-        return View(connect(self._path, self._mode), self._crs_also)
+        return ReadView(connect(self._path, self._mode), self._crs_also)
 
     def same_file(self) -> None:
         """Refuse to go on with a file that is no longer at its place: its answers would be another city's."""
@@ -99,7 +99,7 @@ class Snapshots:
             self._looked = 0.0
             raise Unavailable("the city's store was replaced while it was open; restart the server")
 
-    def current(self) -> View:
+    def current(self) -> ReadView:
         """This thread's view, brought up to the file; outside a transaction."""
         self.same_file()
         view = self.view()
@@ -119,7 +119,7 @@ class Snapshots:
         return self._wal.header() if self._wal is not None else b""
 
     @contextmanager
-    def reading(self, seconds: float | None = READ_SECONDS) -> Iterator[View]:
+    def reading(self, seconds: float | None = READ_SECONDS) -> Iterator[ReadView]:
         """One read transaction: every answer is of one moment, the old generation whole or the new."""
         self.same_file()
         view = self.view()
@@ -132,7 +132,7 @@ class Snapshots:
                 view.limit(None)
                 view.con.execute("COMMIT")
 
-    def begin(self, view: View) -> None:
+    def begin(self, view: ReadView) -> None:
         """Begin a read transaction in which the view's knowledge is the snapshot's."""
         for _ in range(3):
             view.con.execute("BEGIN")
@@ -143,10 +143,10 @@ class Snapshots:
         view.con.execute("BEGIN")  # written to without pause: what the snapshot holds is good enough
         view.renew(view.data_version())
 
-    def _is_unverified(self, view: View) -> bool:
+    def _is_unverified(self, view: ReadView) -> bool:
         return view.shape != self._verified and time.monotonic() > self._busy_until
 
-    def _renewed(self, view: View) -> None:
+    def _renewed(self, view: ReadView) -> None:
         """Bring a view up to the file, verifying the layers when the schema moved."""
         with sqlite_errors():
             for _ in range(3):
@@ -160,7 +160,7 @@ class Snapshots:
         self._epoch = view.epoch
         self._remember(view)
 
-    def _verify(self, view: View) -> None:
+    def _verify(self, view: ReadView) -> None:
         """Find out what other programs did to the tables, and repair it where that is ours to do."""
         with _snapshot(view.con):
             shape = catalog.shape(view.con)
@@ -175,7 +175,7 @@ class Snapshots:
             self._busy_until = time.monotonic() + REPAIR_WAIT_S
             self._verified = self._repair() or self._verified
 
-    def _remember(self, view: View) -> None:
+    def _remember(self, view: ReadView) -> None:
         """Keep the mark before the number is shown, so that no later restore can show it again."""
         if view.seq <= self._marked or self._repair is None:
             return

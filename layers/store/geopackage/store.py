@@ -14,7 +14,7 @@ from typing import Any
 from weakref import WeakSet
 
 from layers.errors import Busy, NotFound, ReadOnly, TwinError, Unavailable, shown
-from layers.model import Change, FeatureLayer, Item, Layer, Page, Rows, Selection
+from layers.model import Change, FeatureLayer, FeaturePage, Item, Layer, Rows, Selection
 from layers.query import Query
 from layers.store import forms as other_forms
 from layers.store import layer_record, unreadable
@@ -32,11 +32,11 @@ from layers.store.geopackage import (
     schema,
     selection,
 )
-from layers.store.geopackage.catalog import Table
+from layers.store.geopackage.catalog import FeatureTable
 from layers.store.geopackage.connection import WRITE_WAIT_S, connect, sqlite_errors, transaction
 from layers.store.geopackage.snapshot import LOOK_S, REPAIR_WAIT_S, Snapshots
 from layers.store.geopackage.stage import GeoPackageStage, sweep
-from layers.store.geopackage.view import View
+from layers.store.geopackage.view import ReadView
 from layers.types import CRS84, Interval
 
 KEPT_REVISIONS = 20_000  # a thread, asked since the last change
@@ -147,7 +147,7 @@ class GeoPackageStore(EditedStore):
         with self._now.reading() as view:
             return read.interval(view.con, _table(view, layer_id))
 
-    def items(self, layer_id: str, query: Query) -> Page:
+    def items(self, layer_id: str, query: Query) -> FeaturePage:
         with self._now.reading() as view:
             table = _table(view, layer_id)
             page, made = read.page(view, table, query, view.summary(table, self._summaries), self._few)
@@ -241,7 +241,7 @@ class GeoPackageStore(EditedStore):
         with self._now.reading(None) as view:
             return read.rows(view, _table(view, layer_id), fids, meshes)
 
-    def _fill(self, table: Table, made: Mapping[int, bytes], seq: int) -> None:
+    def _fill(self, table: FeatureTable, made: Mapping[int, bytes], seq: int) -> None:
         """Keep GeoJSON that a read had to make, if nothing was written since; never waits."""
         if not made or self._read_only or not self._lock.acquire(blocking=False):
             return
@@ -351,7 +351,7 @@ class GeoPackageStore(EditedStore):
             con.execute("INSERT OR REPLACE INTO twin_reports VALUES (?,?)", (layer_id, text))
 
 
-def _table(view: View, layer_id: str) -> Table:
+def _table(view: ReadView, layer_id: str) -> FeatureTable:
     table = view.tables.get(layer_id)
     if table is None:
         if layer_id in view.forms:

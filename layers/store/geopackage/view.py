@@ -14,12 +14,12 @@ from layers.model import FeatureLayer
 from layers.store import geojson, unreadable
 from layers.store.cancellation import is_stopped
 from layers.store.geopackage import blob, catalog, forms
-from layers.store.geopackage.catalog import Finding, Table
+from layers.store.geopackage.catalog import FeatureTable, Finding
 
 _PROGRESS_STEPS = 2_000  # virtual machine steps between two looks at the clock; a step may call us
 
 
-class View:
+class ReadView:
     """A connection for reading, used by one thread; its knowledge is renewed when the file changed."""
 
     def __init__(self, con: sqlite3.Connection, crs_also: tuple[str, ...]) -> None:
@@ -32,7 +32,7 @@ class View:
         self.epoch = ""
         self.seq = 0
         self.nonce = 0
-        self.tables: dict[str, Table] = {}
+        self.tables: dict[str, FeatureTable] = {}
         self.forms: dict[str, Sequence[Any]] = {}  # records of layers of other forms
         self.revisions: dict[tuple[str, int], int] = {}  # asked for at this snapshot
         self._seqs: dict[str, int] = {}
@@ -82,7 +82,9 @@ class View:
             seq = self._seqs[layer] = row[0] or 0
         return seq
 
-    def summary(self, table: Table, cache: dict[str, tuple[tuple[int, str], FeatureLayer]]) -> FeatureLayer:
+    def summary(
+        self, table: FeatureTable, cache: dict[str, tuple[tuple[int, str], FeatureLayer]]
+    ) -> FeatureLayer:
         """The layer's public words; the cache, shared by all threads, is keyed by what they depend on."""
         key = (self.layer_seq(table.id), self.stamp)
         kept = cache.get(table.id)
@@ -90,7 +92,7 @@ class View:
             kept = cache[table.id] = (key, catalog.summary(self.con, table, key[0], self._crs_also))
         return kept[1]
 
-    def unplaced(self, table: Table) -> bool:
+    def unplaced(self, table: FeatureTable) -> bool:
         """Whether a layer has features without a place."""
         known = self._unplaced.get(table.id)
         if known is None:
@@ -120,7 +122,7 @@ def listed(fids: Iterable[int]) -> str:
 
 
 def encode(
-    con: sqlite3.Connection, table: Table, fids: Iterable[int]
+    con: sqlite3.Connection, table: FeatureTable, fids: Iterable[int]
 ) -> tuple[dict[int, bytes], dict[int, bytes]]:
     """GeoJSON of features made from their rows, fid → Feature; and that part of it which may be kept: a
     feature whose geometry cannot be read is looked at anew each time, so that who asks for it is told."""

@@ -1,7 +1,7 @@
 """What a process knows of a city in PostGIS, and how it stays true while others work on it.
 
-Every answer comes with the moment it was made at (:class:`layers.store.postgis.read.State`). One made with
-an outdated catalogue, or in a history that is not the one shown before, is not given: what is known is
+Every answer comes with the moment it was made at (:class:`layers.store.postgis.read.SnapshotState`). One made
+with an outdated catalogue, or in a history that is not the one shown before, is not given: what is known is
 brought up to date, and the question asked again.
 """
 
@@ -35,13 +35,13 @@ from layers.store.postgis import (
     rights,
     schema,
 )
-from layers.store.postgis.connection import Connection, Lost, connect, postgres_errors, quoted
-from layers.store.postgis.ddl import Place
-from layers.store.postgis.layer_table import Table
+from layers.store.postgis.connection import Connection, ConnectionLost, connect, postgres_errors, quoted
+from layers.store.postgis.ddl import DdlTarget
+from layers.store.postgis.layer_table import LayerTable
 from layers.store.postgis.listen import Listener
 from layers.store.postgis.pool import Use
-from layers.store.postgis.read import State
-from layers.store.postgis.session import Sessions
+from layers.store.postgis.read import SnapshotState
+from layers.store.postgis.session import DatabaseSessions
 from layers.store.postgis.stage import sweep
 from layers.types import EDITS
 
@@ -57,12 +57,12 @@ CHANGED = (
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class CatalogueSnapshot:
     """What a process knows of the layers, and the stamp under which it is true."""
 
     meta: int
     stamp: int
-    tables: Mapping[str, Table]
+    tables: Mapping[str, LayerTable]
 
 
 @contextmanager
@@ -73,7 +73,7 @@ def own_tables() -> Iterator[None]:
         raise Unavailable("the city's tables are not in the database") from error
 
 
-class Catalogue:
+class DatabaseCatalogue:
     """The connections of a city, its catalogue, its epoch, and the thread that watches for changes."""
 
     def __init__(self, database: Database, mark: Path | None) -> None:
@@ -83,10 +83,10 @@ class Catalogue:
         self._mark_path = mark
         self._marked_at = 0.0
         self._shown = read_mark(mark)
-        self._known: Known | None = None
+        self._known: CatalogueSnapshot | None = None
         self._doubted = False
         self._lock = threading.Lock()
-        self.sessions = Sessions(database, self._check)
+        self.sessions = DatabaseSessions(database, self._check)
         self.listener = Listener(self._listen, self._look)
         self._refresher = refresh.Refresher(self.sessions, self.place)
         try:
@@ -154,9 +154,9 @@ class Catalogue:
         con.execute(f"ALTER DEFAULT PRIVILEGES IN SCHEMA {s} GRANT SELECT ON TABLES TO {role}")
         registered.grant(self.place(con), role)
 
-    def place(self, con: Connection) -> Place:
+    def place(self, con: Connection) -> DdlTarget:
         """Where DDL happens."""
-        return Place(con, self.schema, self.sessions.postgis)
+        return DdlTarget(con, self.schema, self.sessions.postgis)
 
     def close(self) -> None:
         """Close every connection."""
@@ -165,7 +165,7 @@ class Catalogue:
         self.listener.close()
         self.sessions.close()
 
-    def state(self) -> State:
+    def state(self) -> SnapshotState:
         """The present moment. Raises Unavailable, Busy."""
         for _ in range(TRIES):
             moment = self.call(lambda con: read.moment(con, self.schema))
@@ -173,7 +173,7 @@ class Catalogue:
                 return moment
         raise Busy("the city's database is being restored, or the address for reading leads to another one")
 
-    def is_current(self, moment: State) -> bool:
+    def is_current(self, moment: SnapshotState) -> bool:
         """Whether an answer of this moment may be shown; what is newer is remembered, what is known goes."""
         known = self._known
         if self._doubted or (known is not None and moment.meta != known.meta):
@@ -203,7 +203,7 @@ class Catalogue:
                 return
         self._doubted = True
 
-    def _begin_again(self, moment: State) -> None:
+    def _begin_again(self, moment: SnapshotState) -> None:
         """Give a database that was restored its new epoch, and forget what was known of the old one."""
         with self._lock:
             if not self._doubted and (self._known is None or self._known.meta == moment.meta):
@@ -221,18 +221,18 @@ class Catalogue:
             self._doubted = False
             self.listener.reset(0)
 
-    def known(self) -> Known:
+    def known(self) -> CatalogueSnapshot:
         """What is known of the layers; as of the last look, so ask for the state before."""
         return self._known or self.learn()
 
-    def learn(self) -> Known:
+    def learn(self) -> CatalogueSnapshot:
         """Read the catalogue, of one moment."""
 
-        def ask(con: Connection) -> Known:
+        def ask(con: Connection) -> CatalogueSnapshot:
             with con.transaction():
                 con.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
                 moment = read.moment(con, self.schema)
-                return Known(
+                return CatalogueSnapshot(
                     moment.meta, moment.stamp, layer_table.tables(con, self.schema, self._rights(con))
                 )
 
@@ -259,12 +259,14 @@ class Catalogue:
         try:
             with use() as con:
                 return ask(con)
-        except Lost:
+        except ConnectionLost:
             self.sessions.forget()
         with use() as con:
             return ask(con)
 
-    def of[T](self, layer_id: str, ask: Callable[[Connection, Table], tuple[State, T]]) -> tuple[Table, T]:
+    def of[T](
+        self, layer_id: str, ask: Callable[[Connection, LayerTable], tuple[SnapshotState, T]]
+    ) -> tuple[LayerTable, T]:
         """A read of one layer, made with a catalogue that was true at the moment of the answer.
 
         Raises NotFound, Unavailable, Busy."""
@@ -283,7 +285,7 @@ class Catalogue:
                 return table, answer
         raise Busy(f"layer {layer_id} is being replaced; try again")
 
-    def table(self, layer_id: str) -> Table:
+    def table(self, layer_id: str) -> LayerTable:
         """The layer as it is known; what is not known, or broken, is looked for first."""
         known = self._known
         table = None if known is None else known.tables.get(layer_id)

@@ -39,7 +39,7 @@ def connect(url: str, setup: Callable[[Connection], None], seconds: float = CONN
     says nothing, may last longer than anyone should wait. One that the server ends while it is made is
     made again: the server is there, and ended this one alone."""
     until = time.monotonic() + seconds
-    with suppress(Lost):
+    with suppress(ConnectionLost):
         return _Attempt(url, setup).result(until)
     return _Attempt(url, setup).result(until)
 
@@ -91,7 +91,7 @@ def _refused(error: BaseException, con: Connection | None) -> TwinError:
     if isinstance(error, errors.TooManyConnections) or "too many" in str(error):
         return Busy("the city's database has no free connection; try again")
     if (con is not None and con.closed) or any(word in str(error) for word in _ENDED):
-        return Lost("the city's database does not answer")
+        return ConnectionLost("the city's database does not answer")
     if isinstance(error, psycopg.Error) and "starting up" not in str(error):
         known = ("password", "role", "database", "pg_hba", "authentication")
         for word in known:
@@ -106,7 +106,7 @@ def shut(con: Connection) -> None:
         same.shutdown(socket.SHUT_RDWR)
 
 
-class Lost(Unavailable):
+class ConnectionLost(Unavailable):
     """The connection ended under a call: the server was stopped, or ended it. A read may try again."""
 
 
@@ -132,7 +132,7 @@ def translate(error: psycopg.Error) -> TwinError | None:
     if isinstance(error, psycopg.IntegrityError):
         return BadBody("properties: the table's constraints do not permit this" + _which(error))
     if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
-        return Lost("the city's database does not answer")
+        return ConnectionLost("the city's database does not answer")
     return None
 
 

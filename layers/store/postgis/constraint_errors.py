@@ -10,11 +10,11 @@ from psycopg import errors
 
 from layers.errors import BadBody, Conflict, Exists, NotAllowed, TwinError
 from layers.store.postgis.connection import Connection
-from layers.store.postgis.layer_table import Table
+from layers.store.postgis.layer_table import LayerTable
 from layers.store.postgis.values import Ewkb
 
 
-def integrity(table: Table, error: psycopg.IntegrityError) -> TwinError:
+def integrity(table: LayerTable, error: psycopg.IntegrityError) -> TwinError:
     """What a broken constraint means: 409 where another row is in the way, else the body's fault."""
     column, name = error.diag.column_name, error.diag.constraint_name
     which = f" ({name})" if name else ""
@@ -31,18 +31,18 @@ def integrity(table: Table, error: psycopg.IntegrityError) -> TwinError:
     return BadBody(f"properties: the table's constraints do not permit this{which}")
 
 
-def _is_referred(table: Table, error: psycopg.Error) -> bool:
+def _is_referred(table: LayerTable, error: psycopg.Error) -> bool:
     """Whether rows of another table refer to the feature: the diagnostics then name that table."""
     return (error.diag.schema_name, error.diag.table_name) != (table.rows.schema, table.rows.table)
 
 
-def _property(table: Table, column: str | None) -> str:
+def _property(table: LayerTable, column: str | None) -> str:
     if column == table.rows.geometry:
         return "geometry"
     return next((name for name, one in table.columns.items() if one.name == column), column or "a value")
 
 
-def right(table: Table) -> TwinError:
+def right(table: LayerTable) -> TwinError:
     """A right that is lacking, or a policy of rows that forbids it."""
     return NotAllowed(
         f"the database does not let this server change layer {table.id} so: its role lacks a right there,"
@@ -51,7 +51,7 @@ def right(table: Table) -> TwinError:
 
 
 def value(
-    con: Connection, table: Table, columns: Mapping[str, tuple[str, Any]], error: psycopg.DataError
+    con: Connection, table: LayerTable, columns: Mapping[str, tuple[str, Any]], error: psycopg.DataError
 ) -> TwinError:
     """A value that its column cannot take. PostgreSQL rarely says which, so each is tried by itself."""
     named = error.diag.column_name

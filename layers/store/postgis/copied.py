@@ -13,16 +13,16 @@ import psycopg
 from layers.store.layer_record import OK
 from layers.store.postgis import ddl, layer_table, schema, shape
 from layers.store.postgis.connection import quoted
-from layers.store.postgis.ddl import Place
+from layers.store.postgis.ddl import DdlTarget
 from layers.store.postgis.introspect import Facts
-from layers.store.postgis.layer_table import COPY_FID, COPY_GEOMETRY, Table
+from layers.store.postgis.layer_table import COPY_FID, COPY_GEOMETRY, LayerTable
 
 NO_SELECT = "this server may not read it; grant it SELECT"
 READ_SECONDS = 60  # a relation that takes longer cannot be published
 _SHARE = 9  # times as long as a comparison took nothing is compared again
 
 
-def make(place: Place, table: Table, found: Facts) -> str:
+def make(place: DdlTarget, table: LayerTable, found: Facts) -> str:
     """Make the copy of a relation anew, with its triggers; the layer's state."""
     assert table.source is not None
     columns = "".join(f", {quoted(c.name)} {schema.COLUMN_TYPES[c.type]}" for c in found.columns)
@@ -47,13 +47,13 @@ def make(place: Place, table: Table, found: Facts) -> str:
     return state
 
 
-def drop(place: Place, table: Table) -> None:
+def drop(place: DdlTarget, table: LayerTable) -> None:
     """Forget the copy, if there is one."""
     place.con.execute(f"DROP TABLE IF EXISTS {table.copy}")
     place.con.execute(f"DELETE FROM {place.s}.twin_refresh WHERE layer = %s", (table.id,))
 
 
-def update(place: Place, table: Table, found: Facts) -> str:
+def update(place: DdlTarget, table: LayerTable, found: Facts) -> str:
     """Bring the copy to what the relation shows now, in one statement; the layer's state."""
     assert table.source is not None
     try:
@@ -73,7 +73,7 @@ def update(place: Place, table: Table, found: Facts) -> str:
     return OK if rows == ids else f"its column {table.source.fid} is not unique"
 
 
-def _difference(place: Place, table: Table, found: Facts) -> str:
+def _difference(place: DdlTarget, table: LayerTable, found: Facts) -> str:
     source = table.source
     assert source is not None
     names = [COPY_FID, COPY_GEOMETRY, *(quoted(c.name) for c in found.columns)]
@@ -96,7 +96,7 @@ def _difference(place: Place, table: Table, found: Facts) -> str:
     )
 
 
-def due(place: Place) -> list[str]:
+def due(place: DdlTarget) -> list[str]:
     """Claim the layers that are to be compared now; of several processes one gets each."""
     rows = place.con.execute(
         f"UPDATE {place.s}.twin_refresh SET due = clock_timestamp() + every * interval '1 second' WHERE layer"
@@ -106,7 +106,7 @@ def due(place: Place) -> list[str]:
     return [row[0] for row in rows]
 
 
-def refresh(place: Place, layer: str) -> bool:
+def refresh(place: DdlTarget, layer: str) -> bool:
     """Compare a layer's copy with its relation, in one transaction; False where it must be made anew."""
     began = time.monotonic()
     with place.con.transaction():

@@ -10,7 +10,7 @@ from layers.store.layer_record import MISSING, OK
 from layers.store.postgis import introspect, layer_table, schema, shape
 from layers.store.postgis.connection import Connection, literal, quoted
 from layers.store.postgis.introspect import Facts
-from layers.store.postgis.layer_table import Table
+from layers.store.postgis.layer_table import LayerTable
 from layers.store.postgis.schema import short
 from layers.types import Bbox, Field
 
@@ -19,7 +19,7 @@ TEXT = 'text COLLATE "C"'
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class DdlTarget:
     """Where DDL happens: a connection, the city's schema, the schema of PostGIS (quoted)."""
 
     con: Connection
@@ -46,7 +46,7 @@ def column_type(field: Field) -> str:
     return TEXT if field.type == "string" else schema.COLUMN_TYPES[field.type]
 
 
-def create_table(place: Place, layer: str, fields: Sequence[Field], start: int) -> None:
+def create_table(place: DdlTarget, layer: str, fields: Sequence[Field], start: int) -> None:
     """The feature table, without indexes and triggers: those come after the rows. Fids begin at ``start``."""
     columns = ", ".join(f"{quoted(short(f.name))} {column_type(f)}" for f in fields)
     place.con.execute(
@@ -57,14 +57,14 @@ def create_table(place: Place, layer: str, fields: Sequence[Field], start: int) 
     create_mesh_table(place, layer)
 
 
-def create_mesh_table(place: Place, layer: str) -> None:
+def create_mesh_table(place: DdlTarget, layer: str) -> None:
     """The bodies beside a feature table."""
     mesh = f"{place.s}.{quoted(schema.mesh_table(layer))}"
     place.con.execute(f"CREATE TABLE IF NOT EXISTS {mesh} (fid bigint PRIMARY KEY, body bytea NOT NULL)")
     place.con.execute(f"ALTER TABLE {mesh} ALTER COLUMN body SET STORAGE EXTERNAL")
 
 
-def check_geometry(place: Place, layer: str, geometry_type: str, *, scan: bool) -> None:
+def check_geometry(place: DdlTarget, layer: str, geometry_type: str, *, scan: bool) -> None:
     """Declare the geometry's type as a check, as the CRS is: a typed column would refuse a layer whose
     heights are partly absent. ``scan``: prove it of the rows now; a stage has checked them."""
     relation = place.relation(layer)
@@ -75,7 +75,7 @@ def check_geometry(place: Place, layer: str, geometry_type: str, *, scan: bool) 
         place.con.execute(f"ALTER TABLE {relation} ADD CONSTRAINT twin_type CHECK ({condition}){valid}")
 
 
-def create_indexes(place: Place, layer: str, time_field: str | None) -> None:
+def create_indexes(place: DdlTarget, layer: str, time_field: str | None) -> None:
     """By place, by having none, by source id, and by time where the layer has one."""
     relation = place.relation(layer)
     unplaced = shape.null_geometry_sql("geom", f"{place.postgis}.")
@@ -91,7 +91,7 @@ def create_indexes(place: Place, layer: str, time_field: str | None) -> None:
             place.con.execute(f"CREATE INDEX IF NOT EXISTS {index} ON {relation} {what}")
 
 
-def high_fid(place: Place, layer: str) -> int:
+def high_fid(place: DdlTarget, layer: str) -> int:
     """The highest fid that the table or its sequence ever gave out."""
     relation = place.relation(layer)
     serial = place.one("SELECT pg_get_serial_sequence(%s, 'fid')", (relation,))
@@ -99,7 +99,7 @@ def high_fid(place: Place, layer: str) -> int:
     return max(int(last or 0), int(place.one(f"SELECT coalesce(max(fid), 0) FROM {relation}")))
 
 
-def set_high(place: Place, layer: str, fid: int) -> None:
+def set_high(place: DdlTarget, layer: str, fid: int) -> None:
     """Let the table's own numbers go on after this one."""
     serial = place.one("SELECT pg_get_serial_sequence(%s, 'fid')", (place.relation(layer),))
     if serial is not None and fid > 0:
@@ -107,20 +107,20 @@ def set_high(place: Place, layer: str, fid: int) -> None:
         remember(place, layer, fid, 0)
 
 
-def drop_logging(place: Place, layer: str) -> None:
+def drop_logging(place: DdlTarget, layer: str) -> None:
     """Remove the log function of a layer and every trigger that calls it."""
     function = f"{place.s}.{quoted(schema.log_function(layer))}()"
     place.con.execute(f"DROP FUNCTION IF EXISTS {function} CASCADE")
 
 
-def log_by_triggers(place: Place, layer: str, relation: str, fid: str, geom: str, srid: int) -> None:
+def log_by_triggers(place: DdlTarget, layer: str, relation: str, fid: str, geom: str, srid: int) -> None:
     """Put the log function and the triggers of a layer on a relation of another program, or a copy of it."""
     drop_logging(place, layer)
     for sql in schema.logging(place.schema, place.postgis, layer, relation, fid, geom, srid, False):
         place.con.execute(sql)
 
 
-def create_triggers(place: Place, layer: str) -> None:
+def create_triggers(place: DdlTarget, layer: str) -> None:
     """Put the log function and the triggers of a layer of our own in place."""
     drop_logging(place, layer)
     relation = place.relation(layer)
@@ -129,7 +129,7 @@ def create_triggers(place: Place, layer: str) -> None:
         place.con.execute(sql)
 
 
-def log_whole(place: Place, layer: str, delta: int, old: Bbox | None, new: Bbox | None) -> None:
+def log_whole(place: DdlTarget, layer: str, delta: int, old: Bbox | None, new: Bbox | None) -> None:
     """Log a layer, or the region of it, as changed whole; ``delta`` is by how many features it grew."""
     none = (None, None, None, None)
     place.con.execute(
@@ -139,7 +139,7 @@ def log_whole(place: Place, layer: str, delta: int, old: Bbox | None, new: Bbox 
     )
 
 
-def touch(place: Place) -> None:
+def touch(place: DdlTarget) -> None:
     """Tell every process that what it knows of the layers is old."""
     place.con.execute(f"UPDATE {place.s}.twin_meta SET stamp = stamp + 1")
 
@@ -153,19 +153,19 @@ def count_sql(s: str, layer: str) -> str:
     )
 
 
-def facts(place: Place) -> dict[str, Facts]:
+def facts(place: DdlTarget) -> dict[str, Facts]:
     """What the database says of every layer now."""
     return introspect.facts(place.con, place.schema, place.postgis)
 
 
-def moved(place: Place) -> list[str]:
+def moved(place: DdlTarget) -> list[str]:
     """The layers whose table or triggers a program changed since they were found in order."""
     known = place.con.execute(f"SELECT id, signature FROM {place.s}.twin_layers").fetchall()
     found = facts(place)
     return [layer for layer, signature in known if layer in found and found[layer].signature != signature]
 
 
-def remember_signature(place: Place, layer: str) -> None:
+def remember_signature(place: DdlTarget, layer: str) -> None:
     """Remember the present facts of a layer as in order."""
     found = facts(place)[layer]
     place.con.execute(
@@ -174,7 +174,7 @@ def remember_signature(place: Place, layer: str) -> None:
     )
 
 
-def rebase(place: Place, above: int | None = None) -> None:
+def rebase(place: DdlTarget, above: int | None = None) -> None:
     """Sum the log into the count that each layer begins from, where it begins below a number.
 
     Without one, where it has become long: so that nobody has to add it up from zero."""
@@ -189,7 +189,7 @@ def rebase(place: Place, above: int | None = None) -> None:
     )
 
 
-def retire(place: Place, table: Table) -> None:
+def retire(place: DdlTarget, table: LayerTable) -> None:
     """Remember the highest fid and generation of a layer, so that neither is used again."""
     high = high_fid(place, table.id) if table.state == OK else 0
     logged = place.one(
@@ -198,7 +198,7 @@ def retire(place: Place, table: Table) -> None:
     remember(place, table.id, max(high, logged), table.generation)
 
 
-def remember(place: Place, layer: str, high: int, generation: int) -> None:
+def remember(place: DdlTarget, layer: str, high: int, generation: int) -> None:
     """Keep the highest fid and generation of a layer, so that neither is used again."""
     place.con.execute(
         f"INSERT INTO {place.s}.twin_history AS h VALUES (%s, %s, %s) ON CONFLICT (layer) DO UPDATE SET"
@@ -208,7 +208,7 @@ def remember(place: Place, layer: str, high: int, generation: int) -> None:
     )
 
 
-def drop(place: Place, table: Table) -> None:
+def drop(place: DdlTarget, table: LayerTable) -> None:
     """Everything of a layer except its history and the change log, which learns that it is gone."""
     count = int(place.one(f"SELECT {count_sql(place.s, table.id)}") or 0)
     # the rows first, as whoever repairs or compares does: in the other order two would wait for each other

@@ -15,7 +15,7 @@ from layers.errors import BadBody, Exists, NotEditable
 from layers.store.edit import KEEP, Editor
 from layers.store.postgis import constraint_errors, project
 from layers.store.postgis.connection import Connection, bound, literal
-from layers.store.postgis.layer_table import Table
+from layers.store.postgis.layer_table import LayerTable
 from layers.store.postgis.read import revision_sql
 from layers.store.postgis.values import geometries
 
@@ -27,7 +27,7 @@ _TRIES = 3
 class PostgisEditor(Editor):
     """Implements :class:`layers.store.edit.Editor`."""
 
-    def __init__(self, con: Connection, table: Table) -> None:
+    def __init__(self, con: Connection, table: LayerTable) -> None:
         self._con, self._table = con, table
         self.table = table
         self._columns: Columns = {}  # what the edit writes, to name the fault of a value

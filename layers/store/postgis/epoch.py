@@ -20,7 +20,7 @@ import psycopg
 
 from layers.store.mark import Mark, fresh_epoch
 from layers.store.postgis.connection import Connection, literal, quoted, refuse_standby
-from layers.store.postgis.read import State
+from layers.store.postgis.read import SnapshotState
 
 _FORMER = 13 * 100  # characters: the last hundred epochs
 
@@ -81,7 +81,7 @@ def renew(con: Connection, schema: str, shown: Mark | None) -> None:
             )
 
 
-def mark(state: State) -> Mark:
+def mark(state: SnapshotState) -> Mark:
     """The mark of a moment."""
     return Mark(state.epoch, state.seq, state.nonce)
 

@@ -9,7 +9,7 @@ from layers.store import forms
 from layers.store.base import FormSpec
 from layers.store.postgis import ddl, schema
 from layers.store.postgis.connection import bound
-from layers.store.postgis.ddl import Place
+from layers.store.postgis.ddl import DdlTarget
 
 
 def layers(con: Any, city: str, layer: str | None = None) -> list[Layer]:
@@ -24,12 +24,12 @@ def layers(con: Any, city: str, layer: str | None = None) -> list[Layer]:
     return [forms.layer(row[1:], row[0]) for row in rows]
 
 
-def present(place: Place, layer: str) -> Layer | None:
+def present(place: DdlTarget, layer: str) -> Layer | None:
     """The recorded layer of an id; None where there is no record."""
     return next(iter(layers(place.con, place.schema, layer)), None)
 
 
-def record(place: Place, spec: FormSpec) -> int:
+def record(place: DdlTarget, spec: FormSpec) -> int:
     """Put a record in place inside the caller's transaction; the layer's new generation. Raises Exists."""
     hold(place, spec.id)
     if place.one(f"SELECT 1 FROM {place.s}.twin_layers WHERE id = %s", (spec.id,)) is not None:
@@ -50,7 +50,7 @@ def record(place: Place, spec: FormSpec) -> int:
     return generation
 
 
-def drop(place: Place, layer: str) -> bool:
+def drop(place: DdlTarget, layer: str) -> bool:
     """Remove a record inside the caller's transaction; whether there was one."""
     known = present(place, layer)
     if known is None:
@@ -63,6 +63,6 @@ def drop(place: Place, layer: str) -> bool:
     return True
 
 
-def hold(place: Place, layer: str) -> None:
+def hold(place: DdlTarget, layer: str) -> None:
     """Keep others from making a layer of that id, till the transaction ends."""
     place.con.execute("SELECT pg_advisory_xact_lock(%s)", (schema.key(place.schema, f"layer {layer}"),))

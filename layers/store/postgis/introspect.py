@@ -10,7 +10,7 @@ from typing import Any
 
 from layers.store.layer_record import MISSING, OK
 from layers.store.postgis.connection import bound, quoted
-from layers.store.postgis.layer_table import Column, Source, field_type
+from layers.store.postgis.layer_table import TableColumn, TableSource, field_type
 from layers.store.postgis.schema import HIDDEN, OPERATIONS
 from layers.types import GeometryType
 
@@ -63,7 +63,7 @@ class Facts:
     numbered: bool  # it has a column of whole numbers where the key is looked for
     followed: bool  # that is a key, and triggers of ours can tell of every change
     typmod: int | None  # of the geometry column; None when there is none
-    columns: tuple[Column, ...]
+    columns: tuple[TableColumn, ...]
     checks: str | None
     triggers: str | None  # those of the table that call the layer's log function
     touched: str | None  # moves when those triggers may have been off for a while
@@ -117,7 +117,7 @@ def facts(con: Any, schema: str, postgis: str) -> dict[str, Facts]:
 def _facts(row: tuple[Any, ...]) -> Facts:
     layer, own, oid, numbered, followed, typmod, columns, *rest = row
     found = [
-        Column(name, pg, kind, fixed)
+        TableColumn(name, pg, kind, fixed)
         for name, pg, fixed in json.loads(columns or "[]")
         if (kind := field_type(pg, own))
     ]
@@ -147,7 +147,7 @@ def geometry(
     return geometry_type(kind), srid
 
 
-def state(found: Facts, srid: int, source: Source | None) -> str:
+def state(found: Facts, srid: int, source: TableSource | None) -> str:
     """OK, MISSING, or what keeps the layer from being read."""
     if found.oid is None:
         return "the table or view is not there" if source else MISSING

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, cast
 
-from layers.store.layer_record import LOAD_AGAIN, Record
+from layers.store.layer_record import LOAD_AGAIN, LayerRecord
 from layers.store.postgis import shape
 from layers.store.postgis.connection import bound, quoted
 from layers.store.postgis.rights import Rights, lacking
@@ -22,7 +22,7 @@ _INSTANTS = ("timestamp with time zone[]", "timestamp without time zone[]")
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class TableColumn:
     """A property column: its name, its PostgreSQL type, and the field type that clients see."""
 
     name: str
@@ -76,7 +76,7 @@ def _double(raw: str) -> str:
 
 
 @dataclass(frozen=True)
-class Source:
+class TableSource:
     """Where rows lie, in which CRS: of a registered layer a table or view of another program."""
 
     schema: str
@@ -93,7 +93,7 @@ class Source:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Table(Record):
+class LayerTable(LayerRecord):
     """One layer as it lies in the database.
 
     ``relation``, ``fid``, ``geom`` and what :meth:`column` gives are SQL for a statement with
@@ -101,20 +101,20 @@ class Table(Record):
     ``crs`` is the CRS that clients are told."""
 
     schema: str
-    columns: Mapping[str, Column]
+    columns: Mapping[str, TableColumn]
     oid: int
-    source: Source | None = None
+    source: TableSource | None = None
     copied: bool = False  # the rows are a copy of what the source shows: see ``copied``
     untyped: bool = False  # the geometry column takes more than the API can say: see ``shape``
     rights: Rights = EDITS
 
     @cached_property
-    def rows(self) -> Source:
+    def rows(self) -> TableSource:
         """Where the rows lie: in a table of our own, in another program's, or in the copy of that."""
         if self.source is None:
-            return Source(self.schema, self.id, "fid", "geom", 4326)
+            return TableSource(self.schema, self.id, "fid", "geom", 4326)
         if self.copied:
-            return Source(self.schema, copy_table(self.id), COPY_FID, COPY_GEOMETRY, self.source.srid)
+            return TableSource(self.schema, copy_table(self.id), COPY_FID, COPY_GEOMETRY, self.source.srid)
         return self.source
 
     @cached_property
@@ -208,7 +208,7 @@ _SELECT = (
 )
 
 
-def tables(con: Any, schema: str, known: Mapping[str, Rights] | None = None) -> dict[str, Table]:
+def tables(con: Any, schema: str, known: Mapping[str, Rights] | None = None) -> dict[str, LayerTable]:
     """Every layer the store knows, by id, usable or not; with the rights on it, where they are known."""
     rows = con.execute(_SELECT.format(s=quoted(schema))).fetchall()
     copies = "SELECT relname, oid::bigint FROM pg_class WHERE relnamespace = to_regnamespace(%s)"
@@ -216,17 +216,17 @@ def tables(con: Any, schema: str, known: Mapping[str, Rights] | None = None) -> 
     return {row[0]: _table(schema, row, (known or {}).get(row[0], EDITS), oids) for row in rows}
 
 
-def _table(schema: str, row: tuple[Any, ...], rights: Rights, copies: Mapping[str, int]) -> Table:
+def _table(schema: str, row: tuple[Any, ...], rights: Rights, copies: Mapping[str, int]) -> LayerTable:
     (layer, kind, title, fields, columns, geometry, crs, time_field, key, generation) = row[:10]
     state, source, signature, datum = row[10:]
-    found = [Column(*c) for c in json.loads(columns)]
+    found = [TableColumn(*c) for c in json.loads(columns)]
     oid, typmod, follows = [*signature.split(" "), "", ""][:3]
     copied = source is not None and follows == "copied"
     if copied:
         found = [replace(c, pg=COLUMN_TYPES[c.type]) for c in found]
         oid = str(copies.get(copy_table(layer), 0))
     merged, named = merge(json.loads(fields), found)
-    return Table(
+    return LayerTable(
         id=layer,
         schema=schema,
         kind=kind,
@@ -240,7 +240,7 @@ def _table(schema: str, row: tuple[Any, ...], rights: Rights, copies: Mapping[st
         generation=generation,
         state=state,
         oid=int(oid or 0),
-        source=None if source is None else Source(**json.loads(source)),
+        source=None if source is None else TableSource(**json.loads(source)),
         copied=copied,
         untyped=source is not None and not copied and shape.is_untyped(typmod),
         rights=rights,
@@ -249,8 +249,8 @@ def _table(schema: str, row: tuple[Any, ...], rights: Rights, copies: Mapping[st
 
 
 def merge(
-    stored: Sequence[Mapping[str, Any]], columns: Sequence[Column]
-) -> tuple[tuple[Field, ...], dict[str, Column]]:
+    stored: Sequence[Mapping[str, Any]], columns: Sequence[TableColumn]
+) -> tuple[tuple[Field, ...], dict[str, TableColumn]]:
     """The fields of the load that are still columns, in its order, then columns added by other programs."""
     by_name = {c.name: c for c in columns}
     known = [Field(**f) for f in stored if short(f["name"]) in by_name or f["name"] == "source_id"]
@@ -260,14 +260,14 @@ def merge(
     return tuple(fields), named | by_name
 
 
-def _retyped(field: Field, column: Column | None) -> Field:
+def _retyped(field: Field, column: TableColumn | None) -> Field:
     if column is None or (column.type == field.type and not column.fixed):
         return field
     codes = field.codes if column.type == field.type else None
     return Field(field.name, column.type, field.title, field.unit, codes, column.fixed)
 
 
-def dump_columns(columns: Sequence[Column]) -> str:
+def dump_columns(columns: Sequence[TableColumn]) -> str:
     """Columns as the text that ``tables`` reads."""
     return json.dumps([[c.name, c.pg, c.type, c.fixed] for c in columns], ensure_ascii=False)
 
@@ -312,7 +312,7 @@ def index_extent(con: Any, relation: str, column: str, postgis: str) -> Bbox | N
     return box(con.execute(f"SELECT {index_box_sql(postgis)}", (relation, column)).fetchone()[0])
 
 
-def exact_extent(con: Any, table: Table, postgis: str) -> Bbox | None:
+def exact_extent(con: Any, table: LayerTable, postgis: str) -> Bbox | None:
     """The box of all geometries, by a scan; in the table's CRS."""
     found = f"SELECT {postgis}.st_extent({table.shape}) FROM {table.relation} t"
     return box(con.execute(f"SELECT {_box_sql(postgis, f'({found})')}", ()).fetchone()[0])

@@ -12,7 +12,7 @@ from psycopg.types.numeric import Int8
 from layers.model import Change
 from layers.store.postgis import schema
 from layers.store.postgis.connection import Connection, bound
-from layers.store.postgis.ddl import Place, rebase
+from layers.store.postgis.ddl import DdlTarget, rebase
 
 KEPT = 200_000
 STEP = 5_000  # numbers looked at in one transaction
@@ -47,7 +47,7 @@ def actors(con: Connection, city: str, layer: str, fid: int) -> list[tuple[int, 
     ).fetchall()
 
 
-def prune(place: Place, newest: int) -> bool:
+def prune(place: DdlTarget, newest: int) -> bool:
     """Look at the next numbers of the log, in one transaction; whether there were any to look at.
 
     Of several processes one does."""
@@ -63,7 +63,7 @@ def prune(place: Place, newest: int) -> bool:
     return True
 
 
-def _step(place: Place, low: int, high: int) -> None:
+def _step(place: DdlTarget, low: int, high: int) -> None:
     s = place.s
     rebase(place, high)
     place.con.execute(

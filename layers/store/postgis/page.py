@@ -14,8 +14,8 @@ from layers.store.layer_record import chosen_fields
 from layers.store.postgis import read
 from layers.store.postgis.connection import Connection, ReadingErrors
 from layers.store.postgis.filter import Postgis
-from layers.store.postgis.layer_table import Table
-from layers.store.postgis.read import Found, State
+from layers.store.postgis.layer_table import LayerTable
+from layers.store.postgis.read import RowPage, SnapshotState
 from layers.types import Field
 
 _KEPT = 500  # statements of a table
@@ -26,7 +26,7 @@ TRIED = 1_000_000  # features of a layer on all of which conditions may be tried
 class PageRequest:
     """A query of a layer. ``unplaced``: whether a registered table may have features without a geometry."""
 
-    table: Table
+    table: LayerTable
     query: Query
     wkb: bool
     unplaced: bool = True
@@ -73,17 +73,17 @@ class PageRequest:
         names = [f"c{i}" for i in range(3 + len(self.fields) + len(self.query.sort))]
         return f"LEFT JOIN LATERAL ({sql}) p({', '.join(names)}) ON true ORDER BY p.{names[-1]}"
 
-    def found(self, rows: list[tuple[Any, ...]]) -> Found:
+    def found(self, rows: list[tuple[Any, ...]]) -> RowPage:
         """The page that rows of a moment, a count and what :meth:`row` gives are."""
         moment, matched = read.state(rows[0][0]), rows[0][1]
         given = [r[2:-1] for r in rows] if rows[0][2] is not None else []
         more = len(given) > (self.query.limit or 0)
         given = given[: self.query.limit]
         next_after = (*given[-1][2 + len(self.fields) :], given[-1][0]) if more else None
-        return Found(moment, self.fields, given, matched, next_after)
+        return RowPage(moment, self.fields, given, matched, next_after)
 
 
-def page(con: Connection, asked: PageRequest, few: int, about: FeatureLayer, seconds: float) -> Found:
+def page(con: Connection, asked: PageRequest, few: int, about: FeatureLayer, seconds: float) -> RowPage:
     """The features of a page within so many seconds. ``about``: the layer at this moment or one before.
 
     Raises BadParameter: an unknown property, a filter that cannot be computed."""
@@ -100,7 +100,7 @@ def page(con: Connection, asked: PageRequest, few: int, about: FeatureLayer, sec
     return searched(con, asked, began + seconds)
 
 
-def gathered(con: Connection, asked: PageRequest, few: int, bounded: bool) -> Found | None:
+def gathered(con: Connection, asked: PageRequest, few: int, bounded: bool) -> RowPage | None:
     """The page by one statement that gathers every match; None where that are more than ``few`` or, if it
     shall be ``bounded``, a box has more features on which the other conditions would have to be tried.
 
@@ -164,7 +164,7 @@ def _keys(asked: PageRequest, few: int, bounded: bool) -> tuple[str, str, list[A
     return head, matched, [*order_values, *follow_values, *tried_values, *inner_values], False
 
 
-def searched(con: Connection, asked: PageRequest, until: float) -> Found:
+def searched(con: Connection, asked: PageRequest, until: float) -> RowPage:
     """The page by a search that ends when it is full.
 
     The planner knows whether to walk the table in order or to gather by an index and sort."""
@@ -189,7 +189,7 @@ def searched(con: Connection, asked: PageRequest, until: float) -> Found:
         return replace(found, matched=matched_by_page(query, len(found.rows), found.next_after is not None))
 
 
-def count(con: Connection, asked: PageRequest, most: int) -> tuple[State, int]:
+def count(con: Connection, asked: PageRequest, most: int) -> tuple[SnapshotState, int]:
     """How many features a query selects, right up to ``most``, and the moment of it."""
     table = asked.table
     (box, box_values), (others, values) = asked.box(), asked.others()

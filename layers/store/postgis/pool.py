@@ -30,7 +30,7 @@ LOST_S = 0.5  # for so long after a failed attempt nobody tries to connect again
 
 
 @dataclass(eq=False, slots=True)
-class Call:
+class PendingCall:
     """A call that waits for the server: since when, until when at most, and while somebody waits for it."""
 
     con: Connection
@@ -47,16 +47,16 @@ class Guard:
 
     url: str
     setup: Callable[[Connection], None]
-    _calls: set[Call] = field(default_factory=set)
+    _calls: set[PendingCall] = field(default_factory=set)
     _lock: threading.Condition = field(default_factory=threading.Condition)
     _probe: Connection | None = None
     _thread: threading.Thread | None = None
     _closed: bool = False
 
-    def add(self, con: Connection, seconds: float | None) -> Call:
+    def add(self, con: Connection, seconds: float | None) -> PendingCall:
         """Watch a call that the server itself ends after ``seconds``, until it is removed."""
         now = time.monotonic()
-        call = Call(con, now, None if seconds is None else now + seconds + 1.0, cancellation.current())
+        call = PendingCall(con, now, None if seconds is None else now + seconds + 1.0, cancellation.current())
         with self._lock:
             self._calls.add(call)
             if self._thread is None:
@@ -64,7 +64,7 @@ class Guard:
                 self._thread.start()
         return call
 
-    def remove(self, call: Call, error: BaseException | None) -> None:
+    def remove(self, call: PendingCall, error: BaseException | None) -> None:
         """End the watch. Raises what an error of the call means, in the words of the error tree."""
         with self._lock:
             self._calls.discard(call)

@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 
 from layers.cql import geometry
 from layers.errors import BadFile, BadParameter, Unreadable
-from layers.store.postgis.layer_table import Table
+from layers.store.postgis.layer_table import LayerTable
 from layers.store.postgis.literal import literal
 from layers.store.postgis.values import Ewkb
 from layers.types import Bbox
 
 
-def to_lonlat(table: Table, shapes: NDArray[Any]) -> NDArray[Any]:
+def to_lonlat(table: LayerTable, shapes: NDArray[Any]) -> NDArray[Any]:
     """Shapes of a table as lon/lat; None for one that cannot be brought there."""
     if table.srid == 4326:
         return shapes
@@ -42,7 +42,7 @@ def to_lonlat(table: Table, shapes: NDArray[Any]) -> NDArray[Any]:
     return out
 
 
-def wkb(table: Table, shapes: Any) -> list[bytes | None]:
+def wkb(table: LayerTable, shapes: Any) -> list[bytes | None]:
     """Shapes of a table as ISO WKB in lon/lat."""
     import shapely
 
@@ -50,7 +50,7 @@ def wkb(table: Table, shapes: Any) -> list[bytes | None]:
     return list(shapely.to_wkb(moved, byte_order=1, flavor="iso", include_srid=False))
 
 
-def ewkb(table: Table, shape: Any) -> Ewkb | None:
+def ewkb(table: LayerTable, shape: Any) -> Ewkb | None:
     """A lon/lat shape as EWKB in the table's CRS, x first."""
     import numpy as np
     import shapely
@@ -66,7 +66,7 @@ def ewkb(table: Table, shape: Any) -> Ewkb | None:
     return Ewkb(shapely.to_wkb(shapely.set_srid(shape, table.srid), include_srid=True))
 
 
-def within(table: Table, boxes: Sequence[Bbox]) -> tuple[str, list[Any]]:
+def within(table: LayerTable, boxes: Sequence[Bbox]) -> tuple[str, list[Any]]:
     """Whether a feature intersects one of the boxes (lon/lat), whose edges bend as the table's CRS does."""
     parts, values = [], []
     for box in boxes:
@@ -81,7 +81,7 @@ def within(table: Table, boxes: Sequence[Bbox]) -> tuple[str, list[Any]]:
     return " OR ".join(parts) or "false", values
 
 
-def box_to_lonlat(table: Table, box: Bbox) -> Bbox | None:
+def box_to_lonlat(table: LayerTable, box: Bbox) -> Bbox | None:
     """A box in the table's CRS (x first) as the lon/lat box around its bent edges; None beyond its area."""
     if table.srid == 4326:
         return box

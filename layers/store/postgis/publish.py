@@ -21,10 +21,10 @@ from layers.store.layer_record import WORDS
 from layers.store.matching import Script
 from layers.store.postgis import ddl, forms, layer_table, repair, schema
 from layers.store.postgis.connection import Connection, literal, quoted
-from layers.store.postgis.ddl import Place
-from layers.store.postgis.layer_table import Table
+from layers.store.postgis.ddl import DdlTarget
+from layers.store.postgis.layer_table import LayerTable
 from layers.store.postgis.stage import PostgisStage
-from layers.store.staged import Plan
+from layers.store.staged import PublishPlan
 from layers.types import Bbox, Field
 
 _WAIT_S = 60.0  # for transactions that edit the layer, or read fields that change, to end
@@ -33,7 +33,7 @@ _WAIT_S = 60.0  # for transactions that edit the layer, or read fields that chan
 def publish(con: Connection, stage: PostgisStage, mode: str, postgis: str) -> Published:
     """Publish through the stage's own connection, to be closed then. Raises Exists, BadFile, Busy."""
     staged.check_mode(mode)
-    place = Place(con, stage.schema, postgis)
+    place = DdlTarget(con, stage.schema, postgis)
     con.execute(f"ANALYZE {stage.table}")
     con.execute("SELECT pg_advisory_lock(%s)", (schema.key(stage.schema, f"layer {stage.spec.id}"),))
     prepared = _prepare(place, stage, mode)
@@ -57,7 +57,7 @@ class Prepared:
     unchecked: str | None
 
 
-def _prepare(place: Place, stage: PostgisStage, mode: str) -> Prepared | None:
+def _prepare(place: DdlTarget, stage: PostgisStage, mode: str) -> Prepared | None:
     """Make room for new fields, in columns that no reader sees; None when none is needed.
 
     In a short transaction of its own: they are filled in the long one, and get their names at its end, so
@@ -94,7 +94,7 @@ def _prepare(place: Place, stage: PostgisStage, mode: str) -> Prepared | None:
         return Prepared(added, present.geometry_type if other else None)
 
 
-def _left_over(place: Place, present: Table) -> list[str]:
+def _left_over(place: DdlTarget, present: LayerTable) -> list[str]:
     """Columns of a publish that was killed: of this layer no other one is at work."""
     rows = place.con.execute(
         "SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND NOT attisdropped"
@@ -104,7 +104,7 @@ def _left_over(place: Place, present: Table) -> list[str]:
     return [row[0] for row in rows]
 
 
-def _undo(place: Place, layer: str, prepared: Prepared) -> None:
+def _undo(place: DdlTarget, layer: str, prepared: Prepared) -> None:
     with suppress(psycopg.Error, Busy), place.con.transaction():
         _lock(place, place.relation(layer), "ACCESS EXCLUSIVE")
         for name in prepared.added.values():
@@ -114,7 +114,7 @@ def _undo(place: Place, layer: str, prepared: Prepared) -> None:
             ddl.remember_signature(place, layer)
 
 
-def _lock(place: Place, relation: str, mode: str) -> None:
+def _lock(place: DdlTarget, relation: str, mode: str) -> None:
     """Lock a table till the transaction ends; nobody queues behind an attempt for long. Raises Busy."""
     until = time.monotonic() + _WAIT_S
     while True:
@@ -130,7 +130,7 @@ def _lock(place: Place, relation: str, mode: str) -> None:
         time.sleep(0.2)
 
 
-def _publish(place: Place, stage: PostgisStage, mode: str, prepared: Prepared | None) -> Published:
+def _publish(place: DdlTarget, stage: PostgisStage, mode: str, prepared: Prepared | None) -> Published:
     con, layer = place.con, stage.spec.id
     repair.repair(place, [layer], touched=False)
     present = layer_table.tables(con, place.schema).get(layer)
@@ -161,7 +161,7 @@ def _publish(place: Place, stage: PostgisStage, mode: str, prepared: Prepared | 
     return Published(generation, plan.created, plan.updated, plan.unchanged, plan.deleted, last, plan.vague)
 
 
-def _generation(place: Place, layer: str) -> int:
+def _generation(place: DdlTarget, layer: str) -> int:
     sql = (
         f"SELECT greatest((SELECT generation FROM {place.s}.twin_layers WHERE id = %s),"
         f" (SELECT generation FROM {place.s}.twin_history WHERE layer = %s), 0)"
@@ -169,7 +169,7 @@ def _generation(place: Place, layer: str) -> int:
     return int(place.one(sql, (layer, layer)))
 
 
-def _high_fid(place: Place, layer: str, there: bool) -> int:
+def _high_fid(place: DdlTarget, layer: str, there: bool) -> int:
     sql = (
         f"SELECT greatest((SELECT high_fid FROM {place.s}.twin_history WHERE layer = %s),"
         f" (SELECT max(fid) FROM {place.s}.twin_changes WHERE layer = %s), 0)"
@@ -184,7 +184,7 @@ def _columns(stage: PostgisStage, added: Mapping[str, str]) -> list[tuple[str, s
     return list(zip(names, stage.columns, strict=True))
 
 
-def _first(place: Place, stage: PostgisStage) -> Plan:
+def _first(place: DdlTarget, stage: PostgisStage) -> PublishPlan:
     """Make the layer and fill it; the triggers come last, the log gets one row for the whole."""
     con, layer = place.con, stage.spec.id
     if place.one("SELECT to_regclass(%s)", (f"{place.s}.{quoted(layer)}",)) is not None:
@@ -203,17 +203,17 @@ def _first(place: Place, stage: PostgisStage) -> Plan:
     matching.meshes(script, f"n + {high}", "true")
     con.execute(f"ANALYZE {place.relation(layer)}")
     ddl.create_triggers(place, layer)
-    return Plan(count, 0, 0, 0, True)
+    return PublishPlan(count, 0, 0, 0, True)
 
 
 def _replace(
-    place: Place,
-    present: Table,
+    place: DdlTarget,
+    present: LayerTable,
     stage: PostgisStage,
     mode: str,
     geometry_type: str,
     prepared: Prepared | None,
-) -> tuple[tuple[Field, ...], Plan]:
+) -> tuple[tuple[Field, ...], PublishPlan]:
     """Match, then make the table what the stage says; the log row, where it is one for all, included."""
     con = place.con
     change = _altered(present, stage, mode)
@@ -244,16 +244,16 @@ def _replace(
     return fields, plan
 
 
-def _altered(present: Table, stage: PostgisStage, mode: str) -> matching.Altered:
+def _altered(present: LayerTable, stage: PostgisStage, mode: str) -> matching.Altered:
     return matching.altered(_in_table(present), present.fields, stage.fields, mode)
 
 
-def _in_table(present: Table) -> dict[str, Field]:
+def _in_table(present: LayerTable) -> dict[str, Field]:
     """The fields that have a column in the layer's table."""
     return {f.name: f for f in present.fields if f.name in present.columns}
 
 
-def _script(place: Place, stage: PostgisStage) -> Script:
+def _script(place: DdlTarget, stage: PostgisStage) -> Script:
     layer = stage.spec.id
     return Script(
         place.con.execute,
@@ -266,7 +266,9 @@ def _script(place: Place, stage: PostgisStage) -> Script:
     )
 
 
-def _match(place: Place, present: Table, stage: PostgisStage, mode: str, changed: bool) -> Plan:
+def _match(
+    place: DdlTarget, present: LayerTable, stage: PostgisStage, mode: str, changed: bool
+) -> PublishPlan:
     """Give each staged row its fid and state, and count."""
     script = _script(place, stage)
     if present.columns.get("source_id") is not None:
@@ -288,7 +290,9 @@ def _match(place: Place, present: Table, stage: PostgisStage, mode: str, changed
     return matching.plan(script, mode, changed=changed, vague=vague)
 
 
-def _apply(place: Place, present: Table, stage: PostgisStage, plan: Plan, added: Mapping[str, str]) -> None:
+def _apply(
+    place: DdlTarget, present: LayerTable, stage: PostgisStage, plan: PublishPlan, added: Mapping[str, str]
+) -> None:
     """Write the difference; the triggers log it."""
     script, columns = _script(place, stage), _columns(stage, added)
     if plan.deleted:
@@ -303,18 +307,18 @@ def _apply(place: Place, present: Table, stage: PostgisStage, plan: Plan, added:
         matching.meshes(script)
 
 
-def _extent(place: Place, layer: str) -> Bbox | None:
+def _extent(place: DdlTarget, layer: str) -> Bbox | None:
     return layer_table.index_extent(place.con, place.relation(layer), "geom", place.postgis)
 
 
 def _register(
-    place: Place,
+    place: DdlTarget,
     stage: PostgisStage,
     generation: int,
     fields: tuple[Field, ...],
     geometry_type: str,
-    present: Table | None,
-    plan: Plan,
+    present: LayerTable | None,
+    plan: PublishPlan,
 ) -> None:
     """What the store says of the layer; a change of its words alone is logged as one of the whole."""
     spec, layer, con = stage.spec, stage.spec.id, place.con

@@ -19,13 +19,13 @@ from layers.store.layer_record import chosen_fields
 from layers.store.postgis import project
 from layers.store.postgis.connection import Connection, ReadingErrors, bound, literal
 from layers.store.postgis.filter import Postgis
-from layers.store.postgis.layer_table import Table
+from layers.store.postgis.layer_table import LayerTable
 from layers.store.postgis.values import Ewkb, geometries
 from layers.types import Bbox, Cursor, Field
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class SnapshotState:
     """The moment of an answer: which history, catalogue and log number it was made at."""
 
     epoch: str
@@ -53,13 +53,13 @@ def state_sql(schema: str, layer: str | None = None, relation: str | None = None
     )
 
 
-def state(text: str) -> State:
+def state(text: str) -> SnapshotState:
     """What :func:`state_sql` gives."""
     epoch, *numbers = text.split("|")
-    return State(epoch, *map(int, numbers))
+    return SnapshotState(epoch, *map(int, numbers))
 
 
-def moment(con: Connection, schema: str, table: Table | None = None) -> State:
+def moment(con: Connection, schema: str, table: LayerTable | None = None) -> SnapshotState:
     """The present moment, of a layer too where its table is given. Raises Unavailable."""
     layer, relation = (None, None) if table is None else (table.id, table.relation)
     row = con.execute(state_sql(schema, layer, relation), (), binary=True).fetchone()
@@ -69,12 +69,12 @@ def moment(con: Connection, schema: str, table: Table | None = None) -> State:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class RowPage:
     """A page as rows: fid, geometry, properties in the order of ``fields`` (then sort fields).
 
     ``matched`` is None where it was not counted; ``whole`` tells that every feature matches."""
 
-    state: State
+    state: SnapshotState
     fields: tuple[Field, ...]
     rows: list[tuple[Any, ...]]
     matched: int | None = None
@@ -82,12 +82,12 @@ class Found:
     whole: bool = False
 
 
-def shape_sql(table: Table, wkb: bool) -> str:
+def shape_sql(table: LayerTable, wkb: bool) -> str:
     """The geometry as EWKB, or as the ISO WKB that columns hold."""
     return f"ST_AsBinary({table.shape}, 'NDR')" if wkb and table.srid == 4326 else table.shape
 
 
-def selection(table: Table, query: Query, unplaced: bool = True) -> tuple[str, list[Any]]:
+def selection(table: LayerTable, query: Query, unplaced: bool = True) -> tuple[str, list[Any]]:
     """SQL conditions of a query but its cursor, and their values."""
     plain = not (query.filter or query.equals or query.words or query.datetime)
     sql, values = ("", []) if plain else compile.where(Postgis(table), query)
@@ -97,7 +97,7 @@ def selection(table: Table, query: Query, unplaced: bool = True) -> tuple[str, l
     return box + sql, [*bound_, *values]
 
 
-def within(table: Table, bbox: Bbox, unplaced: bool) -> tuple[str, list[Any]]:
+def within(table: LayerTable, bbox: Bbox, unplaced: bool) -> tuple[str, list[Any]]:
     """Features that intersect a box."""
     boxes = compile.boxes(bbox)
     # 17-069r4, /req/core/fc-bbox-response C: features without a geometry match every box
@@ -147,7 +147,7 @@ _ROUNDING = 5e-7  # four times the distance of neighbouring 32-bit floats
 _FLOAT32 = 1e38
 
 
-def bodies(table: Table, found: Found, crs: str) -> list[bytes]:
+def bodies(table: LayerTable, found: RowPage, crs: str) -> list[bytes]:
     """GeoJSON of the rows of a page."""
     if not found.rows:
         return []
@@ -160,7 +160,7 @@ def bodies(table: Table, found: Found, crs: str) -> list[bytes]:
     return [geojson.feature(row[0], tail) for row, tail in zip(found.rows, tails, strict=True)]
 
 
-def item(con: Connection, table: Table, fid: int) -> tuple[State, tuple[int, Found]]:
+def item(con: Connection, table: LayerTable, fid: int) -> tuple[SnapshotState, tuple[int, RowPage]]:
     """One feature with its revision, in one statement; no row when it is not there."""
     sql = table.memo.get("item")
     if sql is None:
@@ -174,10 +174,10 @@ def item(con: Connection, table: Table, fid: int) -> tuple[State, tuple[int, Fou
         found = con.execute(sql, (Int8(fid), Int8(fid)), binary=True).fetchall()
     row, now = found[0], state(found[0][0])
     rows = [one[2:] for one in found if one[2] is not None]
-    return now, (row[1], Found(now, table.fields, rows))
+    return now, (row[1], RowPage(now, table.fields, rows))
 
 
-def revision_sql(table: Table) -> str:
+def revision_sql(table: LayerTable) -> str:
     """The highest log number of a feature (the one parameter), or of its layer as a whole."""
     changes = f"{bound(table.schema)}.twin_changes"
     layer = literal(table.id)
@@ -187,7 +187,7 @@ def revision_sql(table: Table) -> str:
     )
 
 
-def revision(con: Connection, table: Table, fid: int) -> tuple[State, tuple[int, bool]]:
+def revision(con: Connection, table: LayerTable, fid: int) -> tuple[SnapshotState, tuple[int, bool]]:
     """The revision of a feature, and whether it is there."""
     sql = table.memo.get("revision")
     if sql is None:
@@ -201,7 +201,7 @@ def revision(con: Connection, table: Table, fid: int) -> tuple[State, tuple[int,
     return state(row[0]), (row[1], row[2])
 
 
-def placeless(con: Connection, table: Table) -> tuple[State, bool]:
+def placeless(con: Connection, table: LayerTable) -> tuple[SnapshotState, bool]:
     """Whether a registered table has a feature without a geometry."""
     row = con.execute(
         f"SELECT s.state, EXISTS (SELECT FROM {table.relation} t WHERE {table.null_geometry})"
@@ -213,7 +213,7 @@ def placeless(con: Connection, table: Table) -> tuple[State, bool]:
     return state(row[0]), row[1]
 
 
-def as_columns(table: Table, fields: Sequence[Field], rows: Sequence[tuple[Any, ...]]) -> Rows:
+def as_columns(table: LayerTable, fields: Sequence[Field], rows: Sequence[tuple[Any, ...]]) -> Rows:
     """Rows of a page whose geometries are WKB as columns. Raises Unreadable."""
     columns = list(zip(*rows, strict=True)) or [()] * (2 + len(fields))
     wkb = unreadable.sound(table.id, columns[0], columns[1])
@@ -232,7 +232,9 @@ def hold(con: Connection, relation: str) -> None:
     con.execute(f"LOCK TABLE {relation} IN ACCESS SHARE MODE")
 
 
-def everything(con: Connection, table: Table, fids: Sequence[int] | None, meshes: bool) -> tuple[State, Rows]:
+def everything(
+    con: Connection, table: LayerTable, fids: Sequence[int] | None, meshes: bool
+) -> tuple[SnapshotState, Rows]:
     """Features that have a geometry, as columns; within the caller's transaction."""
     chosen, values = ("", []) if fids is None else (f" AND {table.fid} = ANY(%s)", [[int(f) for f in fids]])
     columns = "".join(f", {table.column(f)}" for f in table.fields)
@@ -250,14 +252,14 @@ def everything(con: Connection, table: Table, fids: Sequence[int] | None, meshes
     return now, Rows(found.fids, found.wkb, found.properties, bodies_)
 
 
-def _meshes(con: Connection, table: Table, fids: Sequence[int] | None) -> dict[int, Mesh]:
+def _meshes(con: Connection, table: LayerTable, fids: Sequence[int] | None) -> dict[int, Mesh]:
     chosen, values = ("", []) if fids is None else (" WHERE fid = ANY(%s)", [[int(f) for f in fids]])
     mesh = table.mesh.replace("%", "%%")
     found = con.execute(f"SELECT fid, body FROM {mesh}{chosen} ORDER BY fid", values, binary=True).fetchall()
     return {fid: Mesh.from_bytes(bytes(body)) for fid, body in found}
 
 
-def batches(con: Connection, table: Table, query: Query, size: int) -> Iterator[Rows]:
+def batches(con: Connection, table: LayerTable, query: Query, size: int) -> Iterator[Rows]:
     """Everything a query selects, in batches, by a cursor of the caller's transaction."""
     fields = chosen_fields(table, query)
     columns = "".join(f", {table.column(f)}" for f in fields)

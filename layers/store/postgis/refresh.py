@@ -11,13 +11,13 @@ import psycopg
 from layers.errors import TwinError
 from layers.store.postgis import copied, repair
 from layers.store.postgis.connection import Connection, shut
-from layers.store.postgis.ddl import Place
-from layers.store.postgis.session import Sessions
+from layers.store.postgis.ddl import DdlTarget
+from layers.store.postgis.session import DatabaseSessions
 
 LOOK_S = 0.25
 
 
-def refresh_due(place: Place) -> None:
+def refresh_due(place: DdlTarget) -> None:
     """Compare each copy whose time has come; what cannot be compared is made anew, if it can be read."""
     for layer in copied.due(place):
         if not copied.refresh(place, layer):
@@ -28,7 +28,7 @@ def refresh_due(place: Place) -> None:
 class Refresher:
     """On a connection of its own; ``place`` says where its DDL happens."""
 
-    def __init__(self, sessions: Sessions, place: Callable[[Connection], Place]) -> None:
+    def __init__(self, sessions: DatabaseSessions, place: Callable[[Connection], DdlTarget]) -> None:
         self._sessions, self._place = sessions, place
         self._closed = threading.Event()
         self._con: Connection | None = None

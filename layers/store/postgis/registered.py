@@ -13,8 +13,8 @@ from layers.errors import BadFile, BadParameter
 from layers.store.database import Registered
 from layers.store.postgis import copied, ddl, forms, introspect, layer_table, repair, schema
 from layers.store.postgis.connection import quoted
-from layers.store.postgis.ddl import Place
-from layers.store.postgis.layer_table import Source, Table
+from layers.store.postgis.ddl import DdlTarget
+from layers.store.postgis.layer_table import LayerTable, TableSource
 
 _NO_GRANT = (
     psycopg.errors.InsufficientPrivilege,
@@ -23,7 +23,7 @@ _NO_GRANT = (
 )
 
 
-def sync(place: Place, wanted: Mapping[str, Registered]) -> None:
+def sync(place: DdlTarget, wanted: Mapping[str, Registered]) -> None:
     """Make the registered layers those of the settings, inside the caller's transaction.
 
     A table that cannot be published is a layer that says why. Raises BadParameter where a loaded layer has
@@ -46,7 +46,7 @@ def sync(place: Place, wanted: Mapping[str, Registered]) -> None:
         _register(place, layer, entry, known)
 
 
-def _register(place: Place, layer: str, entry: Registered, known: Table | None) -> None:
+def _register(place: DdlTarget, layer: str, entry: Registered, known: LayerTable | None) -> None:
     source, problem = _resolve(place, entry)
     words = (
         entry.kind,
@@ -76,13 +76,13 @@ def _register(place: Place, layer: str, entry: Registered, known: Table | None) 
         repair.repair(place, [layer])
 
 
-def _words(place: Place, layer: str) -> tuple[Any, ...] | None:
+def _words(place: DdlTarget, layer: str) -> tuple[Any, ...] | None:
     return place.con.execute(
         f"SELECT kind, title, crs, time_field, source FROM {place.s}.twin_layers WHERE id = %s", (layer,)
     ).fetchone()
 
 
-def _resolve(place: Place, entry: Registered) -> tuple[Source, str]:
+def _resolve(place: DdlTarget, entry: Registered) -> tuple[TableSource, str]:
     """Where the table lies, and what keeps it from being published (empty when nothing does)."""
     namespace, _, name = entry.table.rpartition(".")
     rows = place.con.execute(
@@ -93,7 +93,7 @@ def _resolve(place: Place, entry: Registered) -> tuple[Source, str]:
         " ORDER BY n.nspname = %s DESC, n.nspname = 'public' DESC",
         (name, namespace, entry.table, _as_written(entry.table), namespace),
     ).fetchall()
-    guess = Source(namespace or "public", name, entry.fid or "fid", entry.geometry or "geom", 0)
+    guess = TableSource(namespace or "public", name, entry.fid or "fid", entry.geometry or "geom", 0)
     if not rows:
         return guess, "the table or view is not there"
     oid, namespace, name = rows[0]
@@ -101,8 +101,8 @@ def _resolve(place: Place, entry: Registered) -> tuple[Source, str]:
     shape = entry.geometry or _geometry(place, oid)
     if fid is None or shape is None:
         missing = "fid: it has no primary key of one integer" if fid is None else "geometry: it has not one"
-        return Source(namespace, name, fid or "fid", shape or "geom", 0), f"name its {missing} column"
-    source = Source(namespace, name, fid, shape, 0, entry.refresh)
+        return TableSource(namespace, name, fid or "fid", shape or "geom", 0), f"name its {missing} column"
+    source = TableSource(namespace, name, fid, shape, 0, entry.refresh)
     return _with_crs(place, oid, source)
 
 
@@ -113,7 +113,7 @@ def _as_written(table: str) -> str | None:
     return table if plain.isidentifier() or (quotes and quotes % 2 == 0) else None
 
 
-def _with_crs(place: Place, oid: int, source: Source) -> tuple[Source, str]:
+def _with_crs(place: DdlTarget, oid: int, source: TableSource) -> tuple[TableSource, str]:
     import layers.crs as crs_
 
     try:
@@ -133,7 +133,7 @@ def _with_crs(place: Place, oid: int, source: Source) -> tuple[Source, str]:
     return source, ""
 
 
-def _key(place: Place, oid: int) -> str | None:
+def _key(place: DdlTarget, oid: int) -> str | None:
     found: str | None = place.one(
         "SELECT a.attname FROM pg_index i"
         " JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]"
@@ -144,7 +144,7 @@ def _key(place: Place, oid: int) -> str | None:
     return found
 
 
-def _geometry(place: Place, oid: int) -> str | None:
+def _geometry(place: DdlTarget, oid: int) -> str | None:
     rows = place.con.execute(
         "SELECT attname FROM pg_attribute WHERE attrelid = %s AND NOT attisdropped AND attnum > 0"
         f" AND atttypid = '{place.postgis}.geometry'::regtype",
@@ -153,7 +153,7 @@ def _geometry(place: Place, oid: int) -> str | None:
     return rows[0][0] if len(rows) == 1 else None
 
 
-def grant(place: Place, role: str) -> None:
+def grant(place: DdlTarget, role: str) -> None:
     """Let the reading role read the registered tables, where this server may say so."""
     for table in layer_table.tables(place.con, place.schema).values():
         if table.source is None or table.copied:

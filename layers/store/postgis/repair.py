@@ -8,13 +8,13 @@ import psycopg
 
 from layers.store.layer_record import OK
 from layers.store.postgis import copied, ddl, introspect, layer_table, schema
-from layers.store.postgis.ddl import Place
+from layers.store.postgis.ddl import DdlTarget
 from layers.store.postgis.introspect import Facts
-from layers.store.postgis.layer_table import Table
+from layers.store.postgis.layer_table import LayerTable
 from layers.store.postgis.schema import short
 
 
-def repair(place: Place, layers: Sequence[str], *, touched: bool = True, again: bool = False) -> None:
+def repair(place: DdlTarget, layers: Sequence[str], *, touched: bool = True, again: bool = False) -> None:
     """Put back what another program removed from these layers and log each such one as changed whole.
 
     Runs inside the caller's transaction; ``touched`` tells the other processes. ``again``: try also what
@@ -31,7 +31,7 @@ def repair(place: Place, layers: Sequence[str], *, touched: bool = True, again: 
         ddl.touch(place)
 
 
-def _repair(place: Place, table: Table, found: Facts, signature: str) -> bool:
+def _repair(place: DdlTarget, table: LayerTable, found: Facts, signature: str) -> bool:
     """Whether anything is not as it was."""
     source = table.source
     kind, state = _geometry(place, table, found)
@@ -71,7 +71,7 @@ def _repair(place: Place, table: Table, found: Facts, signature: str) -> bool:
     return True
 
 
-def _geometry(place: Place, table: Table, found: Facts) -> tuple[str, str]:
+def _geometry(place: DdlTarget, table: LayerTable, found: Facts) -> tuple[str, str]:
     """The geometry type of a layer's table, and the state that follows from what it is."""
     if found.oid is None or found.typmod is None:
         return table.geometry_type, introspect.state(found, table.srid, table.source)
@@ -88,7 +88,7 @@ def _geometry(place: Place, table: Table, found: Facts) -> tuple[str, str]:
     return kind, introspect.state(found, srid or table.srid, table.source)
 
 
-def follow(place: Place, table: Table, found: Facts) -> str:
+def follow(place: DdlTarget, table: LayerTable, found: Facts) -> str:
     """Follow a table of another program by triggers, or copy what it shows; the layer's state."""
     assert table.source is not None
     if not found.followed:
@@ -110,7 +110,7 @@ def follow(place: Place, table: Table, found: Facts) -> str:
     return OK
 
 
-def _adopt(place: Place, table: Table, found: Facts) -> None:
+def _adopt(place: DdlTarget, table: LayerTable, found: Facts) -> None:
     """Make a table that another program made, or took the triggers from, a layer's table again."""
     place.con.execute(f"LOCK TABLE {table.raw} IN SHARE ROW EXCLUSIVE MODE")
     if not any(c.name == "source_id" for c in found.columns):
@@ -121,6 +121,6 @@ def _adopt(place: Place, table: Table, found: Facts) -> None:
     ddl.create_triggers(place, table.id)
 
 
-def _forget_meshes(place: Place, table: Table) -> None:
+def _forget_meshes(place: DdlTarget, table: LayerTable) -> None:
     ddl.create_mesh_table(place, table.id)
     place.con.execute(f"DELETE FROM {table.mesh}")

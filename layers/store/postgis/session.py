@@ -19,7 +19,7 @@ _SCHEMA = re.compile(r"[a-z_][a-z0-9_]{0,39}")
 _LOCK_S = 1.5
 
 
-class Sessions:
+class DatabaseSessions:
     """Pools and single connections. ``check`` runs on each new one, before it serves anybody."""
 
     def __init__(self, database: Database, check: Callable[[Connection], None]) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from layers.errors import Busy, Conflict, NotFound, Unreadable, shown
-from layers.model import Change, FeatureLayer, Item, Layer, Page, Rows, Selection
+from layers.model import Change, FeatureLayer, FeaturePage, Item, Layer, Rows, Selection
 from layers.query import Query
 from layers.store import forms as other_forms
 from layers.store import layer_record, unreadable
@@ -18,11 +18,11 @@ from layers.store.base import FormSpec, LayerSpec, Published, Stage
 from layers.store.database import Database
 from layers.store.edit import EditedStore
 from layers.store.postgis import ddl, edit, forms, layer_table, log, page, publish, read
-from layers.store.postgis.catalogue import CHANGED, TRIES, Catalogue
+from layers.store.postgis.catalogue import CHANGED, TRIES, DatabaseCatalogue
 from layers.store.postgis.connection import Connection, bound, shut
-from layers.store.postgis.layer_table import Table
+from layers.store.postgis.layer_table import LayerTable
 from layers.store.postgis.page import PageRequest
-from layers.store.postgis.read import State
+from layers.store.postgis.read import SnapshotState
 from layers.store.postgis.stage import PostgisStage
 from layers.store.postgis.summary import Summary
 from layers.types import CRS84, Interval
@@ -39,7 +39,7 @@ class PostgisStore(EditedStore):
         self._few = few
         self._stages: weakref.WeakSet[PostgisStage] = weakref.WeakSet()
         self._scans: set[Connection] = set()
-        self._catalogue = Catalogue(database, mark)
+        self._catalogue = DatabaseCatalogue(database, mark)
         self._sessions = self._catalogue.sessions
         self._summary = Summary(database.schema, self._sessions, crs_also)
 
@@ -110,17 +110,17 @@ class PostgisStore(EditedStore):
     def interval(self, layer_id: str) -> Interval:
         return self._of_moment(layer_id, self._summary.interval)
 
-    def _of_moment[T](self, layer_id: str, ask: Callable[[Connection, Table, State], T]) -> T:
-        def asked(con: Connection, table: Table) -> tuple[State, T]:
+    def _of_moment[T](self, layer_id: str, ask: Callable[[Connection, LayerTable, SnapshotState], T]) -> T:
+        def asked(con: Connection, table: LayerTable) -> tuple[SnapshotState, T]:
             moment = read.moment(con, table.schema, table)
             return moment, ask(con, table, moment)
 
         return self._catalogue.of(layer_id, asked)[1]
 
-    def items(self, layer_id: str, query: Query) -> Page:
+    def items(self, layer_id: str, query: Query) -> FeaturePage:
         table, (found, matched) = self._found(layer_id, query, wkb=False)
         bodies = read.bodies(table, found, query.crs)
-        return Page(b",".join(bodies), len(bodies), matched, found.next_after)
+        return FeaturePage(b",".join(bodies), len(bodies), matched, found.next_after)
 
     def select(self, layer_id: str, query: Query) -> Selection:
         table, (found, matched) = self._found(layer_id, query, wkb=True)
@@ -128,8 +128,8 @@ class PostgisStore(EditedStore):
 
     def _found(
         self, layer_id: str, query: Query, *, wkb: bool
-    ) -> tuple[Table, tuple[read.Found, int | None]]:
-        def ask(con: Connection, table: Table) -> tuple[State, tuple[read.Found, int | None]]:
+    ) -> tuple[LayerTable, tuple[read.RowPage, int | None]]:
+        def ask(con: Connection, table: LayerTable) -> tuple[SnapshotState, tuple[read.RowPage, int | None]]:
             found, matched = self._summary.page(con, table, query, wkb, self._few)
             return found.state, (found, matched)
 

@@ -13,10 +13,10 @@ from layers.store import layer_record
 from layers.store.counting import holds
 from layers.store.postgis import layer_table, page, project, read
 from layers.store.postgis.connection import Connection, ReadingErrors, bound
-from layers.store.postgis.layer_table import Table
+from layers.store.postgis.layer_table import LayerTable
 from layers.store.postgis.page import PageRequest
-from layers.store.postgis.read import State
-from layers.store.postgis.session import Sessions
+from layers.store.postgis.read import SnapshotState
+from layers.store.postgis.session import DatabaseSessions
 from layers.types import Bbox, Interval
 
 _FEW = 10_000  # changes that are added up onto a count that is kept; from more on it begins at its base
@@ -27,16 +27,16 @@ class Summary:
 
     Each is kept with the table as it is known: another catalogue brings other tables."""
 
-    def __init__(self, schema: str, sessions: Sessions, crs_also: tuple[str, ...]) -> None:
+    def __init__(self, schema: str, sessions: DatabaseSessions, crs_also: tuple[str, ...]) -> None:
         self._s = bound(schema)
         self._sessions = sessions
         self._crs_also = crs_also
-        self._layers: dict[str, tuple[Table, FeatureLayer]] = {}
-        self._counts: dict[str, tuple[Table, int, int]] = {}
-        self._intervals: dict[str, tuple[Table, int, Interval]] = {}
-        self._null_geometries: dict[str, tuple[Table, int, bool]] = {}
+        self._layers: dict[str, tuple[LayerTable, FeatureLayer]] = {}
+        self._counts: dict[str, tuple[LayerTable, int, int]] = {}
+        self._intervals: dict[str, tuple[LayerTable, int, Interval]] = {}
+        self._null_geometries: dict[str, tuple[LayerTable, int, bool]] = {}
 
-    def layer(self, con: Connection, table: Table, moment: State) -> FeatureLayer:
+    def layer(self, con: Connection, table: LayerTable, moment: SnapshotState) -> FeatureLayer:
         """The public words of a layer at a moment."""
         kept = self._layers.get(table.id)
         if kept is None or kept[0] is not table or kept[1].seq != moment.layer_seq:
@@ -44,7 +44,7 @@ class Summary:
                 kept = self._layers[table.id] = (table, self._made(con, table, moment))
         return kept[1]
 
-    def _made(self, con: Connection, table: Table, moment: State) -> FeatureLayer:
+    def _made(self, con: Connection, table: LayerTable, moment: SnapshotState) -> FeatureLayer:
         count = self.count(con, table, moment.layer_seq)
         box = self._extent(con, table)
         extent = _within_world(box) if count and box is not None else None
@@ -56,7 +56,7 @@ class Summary:
             crs_also=self._crs_also,
         )
 
-    def _extent(self, con: Connection, table: Table) -> Bbox | None:
+    def _extent(self, con: Connection, table: LayerTable) -> Bbox | None:
         postgis = self._sessions.postgis
         found = None
         if not table.untyped:
@@ -65,7 +65,7 @@ class Summary:
             found = layer_table.exact_extent(con, table, postgis)
         return None if found is None else project.box_to_lonlat(table, found)
 
-    def count(self, con: Connection, table: Table, seq: int) -> int:
+    def count(self, con: Connection, table: LayerTable, seq: int) -> int:
         """How many features the layer had at a log number: the log keeps by how many each change grew it."""
         kept = self._counts.get(table.id)
         if kept is not None and kept[0] is table and kept[1] == seq:
@@ -85,7 +85,7 @@ class Summary:
             self._counts[table.id] = (table, seq, count)
         return count
 
-    def interval(self, con: Connection, table: Table, moment: State) -> Interval:
+    def interval(self, con: Connection, table: LayerTable, moment: SnapshotState) -> Interval:
         """The first and the last time of a layer at a moment; infinity is an open end."""
         kept, seq = self._intervals.get(table.id), moment.layer_seq
         if kept is None or kept[0] is not table or kept[1] != seq:
@@ -97,8 +97,8 @@ class Summary:
         return 0 if row is None else int(row[0])
 
     def page(
-        self, con: Connection, table: Table, query: Query, wkb: bool, few: int
-    ) -> tuple[read.Found, int | None]:
+        self, con: Connection, table: LayerTable, query: Query, wkb: bool, few: int
+    ) -> tuple[read.RowPage, int | None]:
         """A page, and how many features match, where that was counted.
 
         The spatial index of a registered table is asked for missing geometries once a change."""
@@ -111,8 +111,8 @@ class Summary:
         return found, self._matched(con, table, found)
 
     def _page(
-        self, con: Connection, table: Table, query: Query, wkb: bool, few: int, about: FeatureLayer
-    ) -> read.Found:
+        self, con: Connection, table: LayerTable, query: Query, wkb: bool, few: int, about: FeatureLayer
+    ) -> read.RowPage:
         seconds = self._sessions.database.read_seconds
         if not table.live or query.bbox is None:
             return page.page(con, PageRequest(table, query, wkb), few, about, seconds)
@@ -126,18 +126,18 @@ class Summary:
                 return page.page(con, PageRequest(table, query, wkb), few, about, seconds)
         return found
 
-    def _about(self, con: Connection, table: Table) -> FeatureLayer:
+    def _about(self, con: Connection, table: LayerTable) -> FeatureLayer:
         """The words of a layer as they were when it was last looked at."""
         kept = self._layers.get(table.id)
         if kept is not None and kept[0] is table:
             return kept[1]
         return self.layer(con, table, read.moment(con, table.schema, table))
 
-    def _matched(self, con: Connection, table: Table, found: read.Found) -> int | None:
+    def _matched(self, con: Connection, table: LayerTable, found: read.RowPage) -> int | None:
         return self.count(con, table, found.state.layer_seq) if found.whole else found.matched
 
 
-def _interval(con: Connection, table: Table) -> Interval:
+def _interval(con: Connection, table: LayerTable) -> Interval:
     column = table.columns.get(table.time_field or "")
     if column is None or column.type not in ("date", "datetime"):
         return None, None

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from layers import instants
 from layers.errors import BadParameter
 from layers.instants import written
-from layers.times import Seen, utc, zone
+from layers.times import ColumnTimes, utc, zone
 
 SHANGHAI = zone("Asia/Shanghai")
 OFFSETS = st.integers(-23 * 60 - 59, 23 * 60 + 59).map(lambda m: timezone(timedelta(minutes=m)))
@@ -130,20 +130,20 @@ def test_a_zone_that_is_none(name: str) -> None:
     ],
 )
 def test_what_a_column_is(texts: list[str], type_: str, doubt: str | None) -> None:
-    seen = Seen()
+    seen = ColumnTimes()
     seen.add(texts)
     assert (seen.type, seen.doubt, seen.dated, seen.other) == (type_, doubt, True, False)
 
 
 @pytest.mark.parametrize("texts", [["1234-56-78", "9999-99-99"], ["0000-00-00"], ["2020-01-01", "soon"], []])
 def test_what_no_column_of_dates_is(texts: list[str]) -> None:
-    seen = Seen()
+    seen = ColumnTimes()
     seen.add(texts)
     assert not seen.dated or seen.other
     assert seen.doubt is None
 
 
 def test_midnight_is_the_only_clock_time_that_stands_for_a_date() -> None:
-    seen = Seen()
+    seen = ColumnTimes()
     seen.add([datetime.combine(date(2020, 1, 1), time(microsecond=1)).isoformat()])
     assert seen.type == "datetime"

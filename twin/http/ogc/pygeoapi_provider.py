@@ -16,7 +16,7 @@ from pygeoapi.provider.base import BaseProvider, ProviderInvalidQueryError, Prov
 
 from layers import query as queries
 from layers.errors import BadParameter, NotFound
-from layers.model import FeatureLayer, Page
+from layers.model import FeatureLayer, FeaturePage
 from layers.query import Query
 from layers.types import CRS84, Cursor
 from twin.catalogue.view import View
@@ -133,7 +133,7 @@ def _crs(spec: Any) -> str:
     return spec.target_crs_uri if spec is not None else CRS84
 
 
-def _collection(page: Page) -> dict[str, Any]:
+def _collection(page: FeaturePage) -> dict[str, Any]:
     found = {
         "type": "FeatureCollection",
         "features": orjson.loads(b"[" + page.features + b"]"),

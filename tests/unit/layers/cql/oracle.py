@@ -167,7 +167,7 @@ def _like(text: str | None, pattern: str | None) -> bool | None:
 def scalar(node: ast.Scalar, row: Row) -> Any:
     """A value for one row; None for null."""
     match node:
-        case ast.Property(field):
+        case ast.PropertyRef(field):
             return row["fid"] if field is ast.FID else row[field.name]
         case ast.Value(value, type_):
             return float(value) if type_ == "number" else value
@@ -177,7 +177,7 @@ def scalar(node: ast.Scalar, row: Row) -> Any:
         case ast.Arith(op, left, right):
             a, b = scalar(left, row), scalar(right, row)
             return None if a is None or b is None else _arithmetic(op, float(a), float(b))
-        case ast.Call(name, arguments):
+        case ast.FunctionCall(name, arguments):
             values = [scalar(a, row) for a in arguments]
             return None if None in values else _CALLS[name](values[0])
 

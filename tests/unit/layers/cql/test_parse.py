@@ -16,8 +16,8 @@ from layers.model import FeatureLayer
 from layers.types import Field
 from tests.unit.layers.cql.places import LAYER
 
-NAME, LEVELS, HEIGHT = (ast.Property(LAYER.fields[i]) for i in (1, 4, 5))
-OPEN, BUILT, SEEN, TAGS, MARK = (ast.Property(LAYER.fields[i]) for i in (6, 7, 8, 9, 10))
+NAME, LEVELS, HEIGHT = (ast.PropertyRef(LAYER.fields[i]) for i in (1, 4, 5))
+OPEN, BUILT, SEEN, TAGS, MARK = (ast.PropertyRef(LAYER.fields[i]) for i in (6, 7, 8, 9, 10))
 EMPTY = ast.Array("a_overlaps", ast.Json("[]"), TAGS)
 HIGH = ast.Compare("=", HEIGHT, ast.Value(5, "integer"))
 WGS84 = "http://www.opengis.net/def/crs/EPSG/0/4326"
@@ -51,8 +51,8 @@ def string(value: str) -> ast.Value:
         ("open", ast.Truth(OPEN)),
         ("not open", ast.Not(ast.Truth(OPEN))),
         ("name = 'it''s'", ast.Compare("=", NAME, string("it's"))),
-        ("名称 <> '医院'", ast.Compare("<>", ast.Property(LAYER.fields[2]), string("医院"))),
-        ('"say ""x""" = \'😀\'', ast.Compare("=", ast.Property(LAYER.fields[3]), string("😀"))),
+        ("名称 <> '医院'", ast.Compare("<>", ast.PropertyRef(LAYER.fields[2]), string("医院"))),
+        ('"say ""x""" = \'😀\'', ast.Compare("=", ast.PropertyRef(LAYER.fields[3]), string("😀"))),
         ("levels = 3", ast.Compare("=", LEVELS, whole(3))),
         ("levels = 3.0", ast.Compare("=", LEVELS, whole(3))),
         ("levels = 9007199254740993", ast.Compare("=", LEVELS, whole(9007199254740993))),
@@ -64,7 +64,7 @@ def string(value: str) -> ast.Value:
         ("levels = -9223372036854775809", ast.Compare("=", LEVELS, whole(-(2.0**63) * (1 + 2**-52)))),
         ("height >= 1.5", ast.Compare(">=", HEIGHT, number(1.5))),
         ("height > levels", ast.Compare(">", HEIGHT, LEVELS)),
-        ("id = 7", ast.Compare("=", ast.Property(ast.FID), whole(7))),
+        ("id = 7", ast.Compare("=", ast.PropertyRef(ast.FID), whole(7))),
         ("-levels < 3", ast.Compare("<", ast.Arith("*", whole(-1), LEVELS), whole(3))),
         (
             "levels + 2 * 3 = 1",
@@ -94,8 +94,8 @@ def string(value: str) -> ast.Value:
             "name = 'C:\\' AND name = 'x'",
             ast.And((ast.Compare("=", NAME, string("C:\\")), ast.Compare("=", NAME, string("x")))),
         ),
-        ("floor(height) = 2", ast.Compare("=", ast.Call("floor", (HEIGHT,), "number"), whole(2))),
-        ("year(seen) = 2020", ast.Compare("=", ast.Call("year", (SEEN,), "integer"), whole(2020))),
+        ("floor(height) = 2", ast.Compare("=", ast.FunctionCall("floor", (HEIGHT,), "number"), whole(2))),
+        ("year(seen) = 2020", ast.Compare("=", ast.FunctionCall("year", (SEEN,), "integer"), whole(2020))),
         ("built = DATE('2020-01-01')", ast.Compare("=", BUILT, ast.Value("2020-01-01", "date"))),
         ("built = '2020-01-01'", ast.Compare("=", BUILT, ast.Value("2020-01-01", "date"))),
         (
@@ -174,7 +174,7 @@ def string(value: str) -> ast.Value:
         ("height = .5E1 OR name = 'O\\'.5'", ast.Or((HIGH, ast.Compare("=", NAME, string("O'.5"))))),
         ("height = .1e-300", ast.Compare("=", HEIGHT, number(1e-301))),
         ("_mark = 'x'", ast.Compare("=", MARK, string("x"))),
-        ("井（深） < 3", ast.Compare("<", ast.Property(LAYER.fields[11]), whole(3))),
+        ("井（深） < 3", ast.Compare("<", ast.PropertyRef(LAYER.fields[11]), whole(3))),
         ("NOT _mark LIKE '_x'", ast.Not(ast.Like(MARK, string("_x")))),
         (
             "S_INTERSECTS(geometry, POINT(2.5E1 .6e+2))",
@@ -387,7 +387,7 @@ def test_a_property_named_id_comes_before_the_id_of_the_feature() -> None:
         generation=1,
         seq=1,
     )
-    assert parse("id = 'a'", "cql2-text", layer) == ast.Compare("=", ast.Property(own), string("a"))
+    assert parse("id = 'a'", "cql2-text", layer) == ast.Compare("=", ast.PropertyRef(own), string("a"))
 
 
 # Geometries

@@ -11,17 +11,17 @@ import shapely
 
 from layers import kinds
 from layers.errors import BadParameter
-from layers.kinds import Batch
+from layers.kinds import SourceBatch
 from layers.kinds.address import compose
 from layers.kinds.base import blank, metres, number, storeys, text
 from layers.kinds.pipeline import diameter
 
 
-def batch(**columns: list[Any]) -> Batch:
+def batch(**columns: list[Any]) -> SourceBatch:
     named = {name.replace("__", ":"): values for name, values in columns.items()}
     n = len(next(iter(named.values())))
     shapes = np.array([shapely.box(i, 0, i + 1, 1) for i in range(n)], dtype=object)
-    return Batch(named, list(range(1, n + 1)), [f"id/{i}" for i in range(n)], shapes)
+    return SourceBatch(named, list(range(1, n + 1)), [f"id/{i}" for i in range(n)], shapes)
 
 
 @pytest.mark.parametrize(

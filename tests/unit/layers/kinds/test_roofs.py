@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from layers.kinds import cim
-from layers.kinds.base import Batch
+from layers.kinds.base import SourceBatch
 from layers.kinds.roofs import SHAPES, Roof, body, mesh
 from layers.model import Mesh, Surface
 
@@ -112,7 +112,7 @@ def test_all_of_helsinki_is_watertight() -> None:
     names = sorted({k for f in features for k in f["properties"]})
     shapes = np.array([shapely.geometry.shape(f["geometry"]) for f in features], dtype=object)
     columns = {n: [f["properties"].get(n) for f in features] for n in names}
-    batch = Batch(
+    batch = SourceBatch(
         columns, list(range(len(features))), [f["id"] for f in features], shapely.orient_polygons(shapes)
     )
     values = cim.KIND.normalise(batch)

@@ -42,7 +42,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def read(folder: Path, text: str) -> table.Table:
+def read(folder: Path, text: str) -> table.KindTable:
     file = folder / "kinds" / "tree.yml"
     file.write_text(text)
     table.read.cache_clear()

@@ -18,7 +18,7 @@ from layers.batch import MESH, ROW, SOURCE_ID, WKB
 from layers.errors import BadFile
 from layers.guard import Reading
 from layers.model import Mesh, Surface
-from layers.read.base import Options, Sink
+from layers.read.base import ReadOptions, Sink
 from layers.read.formats import cityjson
 from layers.source import Declared
 
@@ -29,7 +29,7 @@ def read(path: Path, layer: str | None = None) -> Reading:
     """The reader alone, in this process: a child a case would be slow."""
     folder = Path(mkdtemp(dir=path.parent if path != GOLDEN else None))
     sink = Sink(folder)
-    cityjson.read(path, Options(str(path), Declared(layer=layer)), sink)
+    cityjson.read(path, ReadOptions(str(path), Declared(layer=layer)), sink)
     return Reading(folder, sink.meta, sink.problems)
 
 

@@ -189,7 +189,7 @@ def test_numbers_are_exact() -> None:
 
 def test_both_passes_of_a_large_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file that is parsed twice gives what a small one does."""
-    from layers.read.base import Options, Sink
+    from layers.read.base import ReadOptions, Sink
     from layers.read.formats import geojson
 
     whole = {"type": "FeatureCollection", "features": [feature(i) for i in range(25)]}
@@ -199,5 +199,5 @@ def test_both_passes_of_a_large_file(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(geojson, "BATCH_ROWS", 10)
     monkeypatch.setattr(geojson.gc, "disable", lambda: None)
     sink = Sink(tmp_path)
-    geojson.read(file, Options(str(file)), sink)
+    geojson.read(file, ReadOptions(str(file)), sink)
     assert (sink.meta["batches"], sink.meta["features"], sink.problems) == (3, 25, [])

@@ -18,7 +18,7 @@ import pytest
 from layers import guard
 from layers.batch import SOURCE_ID
 from layers.errors import BadFile, BadParameter
-from layers.guard import Limits
+from layers.guard import ReadLimits
 from layers.read import registry, warm
 from layers.source import Declared
 
@@ -141,13 +141,13 @@ def test_a_database_that_only_looks_like_a_geopackage(tmp_path: Path) -> None:
 
 def test_limits(tmp_path: Path) -> None:
     file = written(tmp_path / "a.geojson", GEOJSON)
-    assert refused(file, limits=Limits(size=10)) == "limit.bytes"
-    assert refused(file, limits=Limits(memory=64 << 20)) in ("reader.died", "limit.memory")
+    assert refused(file, limits=ReadLimits(size=10)) == "limit.bytes"
+    assert refused(file, limits=ReadLimits(memory=64 << 20)) in ("reader.died", "limit.memory")
     line = {**POINT, "geometry": {"type": "LineString", "coordinates": [[i, 0] for i in range(100)]}}
     file = written(
         tmp_path / "b.geojson", json.dumps({"type": "FeatureCollection", "features": [POINT, line]})
     )
-    with guard.read(file, limits=Limits(vertices=50)) as reading:
+    with guard.read(file, limits=ReadLimits(vertices=50)) as reading:
         assert [(p.rule, p.row) for p in reading.problems] == [("limit.vertices", 2)]
 
 
@@ -155,7 +155,7 @@ def test_a_child_that_burns_time_is_killed(tmp_path: Path) -> None:
     cells = ",".join("1" for _ in range(200))
     header = ",".join(f"c{i}" for i in range(198)) + ",lon,lat"
     file = written(tmp_path / "a.csv", header + "\n" + (cells + "\n") * 100_000)
-    assert refused(file, limits=Limits(seconds=1)) == "limit.time"
+    assert refused(file, limits=ReadLimits(seconds=1)) == "limit.time"
 
 
 def test_the_child_has_no_network(tmp_path: Path) -> None:

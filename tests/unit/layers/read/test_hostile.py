@@ -11,16 +11,16 @@ import pytest
 
 from layers import guard, load
 from layers.errors import BadFile, scrubbed
-from layers.guard import Limits
+from layers.guard import ReadLimits
 from layers.read import child
-from layers.read.base import Options
+from layers.read.base import ReadOptions
 from layers.source import Declared
 
 FOUND = Path(__file__).resolve().parents[3] / "found" / "hostile"
 
 
 def refused(path: Path, layer: str | None = None) -> BadFile:
-    limits = Limits(view_seconds=1)
+    limits = ReadLimits(view_seconds=1)
     with pytest.raises(BadFile) as caught:
         load.check(path, Declared(layer=layer, crs="EPSG:4326"), limits=limits)
     assert str(path.parent) not in str(caught.value)
@@ -112,7 +112,7 @@ def test_what_a_reader_did_not_foresee_is_a_reason(
         raise ZeroDivisionError(f"{tmp_path}/city/x.gpkg: division by\nzero")
 
     monkeypatch.setattr(child.sources, "read", fail)
-    Options(str(tmp_path / "city" / "x.gpkg")).save(tmp_path)
+    ReadOptions(str(tmp_path / "city" / "x.gpkg")).save(tmp_path)
     child.read(tmp_path)
     found = json.loads((tmp_path / "result.json").read_text())["refused"]
     assert found["rule"] == "file.damaged"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from layers.errors import BadFile
-from layers.guard import Limits
+from layers.guard import ReadLimits
 from layers.read import registry, warm
 from layers.read.format import Reader, Refused
 from layers.read.sample import Sample
@@ -27,7 +27,7 @@ HEADS = {
 
 def chosen(path: Path, content: bytes) -> Reader | None:
     path.write_bytes(content)
-    return registry.choose(Sample.of(path), Limits())
+    return registry.choose(Sample.of(path), ReadLimits())
 
 
 @pytest.mark.parametrize("name", HEADS)

@@ -15,7 +15,7 @@ import pytest
 
 from layers import guard
 from layers.errors import BadFile
-from layers.guard import Limits
+from layers.guard import ReadLimits
 from layers.source import NOTHING, Declared, SeveralLayers, SourceLayer
 from tests.contract.test_reader import WRITE
 
@@ -50,7 +50,7 @@ def rows(path: Path, layer: str | None = None) -> list[str]:
 
 
 def refused(path: Path, declared: Declared = NOTHING, **limits: int) -> BadFile:
-    with pytest.raises(BadFile) as caught, guard.read(path, declared, limits=Limits(**limits)):
+    with pytest.raises(BadFile) as caught, guard.read(path, declared, limits=ReadLimits(**limits)):
         pass
     assert str(path.parent) not in caught.value.reason
     return caught.value

@@ -19,7 +19,7 @@ import pytest
 
 from layers import guard
 from layers.errors import BadFile
-from layers.guard import Limits
+from layers.guard import ReadLimits
 from layers.read import warm
 
 
@@ -90,7 +90,7 @@ def test_threads_share_it_good_files_and_hostile_ones(tmp_path: Path, reader: wa
                 _rows(cut)
             return caught.value.rule
         if number % 32 == 7:
-            with pytest.raises(BadFile) as caught, guard.read(slow, limits=Limits(seconds=1)):
+            with pytest.raises(BadFile) as caught, guard.read(slow, limits=ReadLimits(seconds=1)):
                 pass
             return caught.value.rule
         return _rows(good[number % 8])

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from layers.errors import BadFile
-from layers.guard import Limits
+from layers.guard import ReadLimits
 from layers.read import zipped
 from layers.read.sample import Sample
 
@@ -27,7 +27,7 @@ def _archive() -> bytes:
 
 
 WHOLE = _archive()
-LIMITS = Limits(size=1 << 20)
+LIMITS = ReadLimits(size=1 << 20)
 
 
 @settings(max_examples=400, deadline=None)

@@ -17,7 +17,7 @@ from layers.errors import BadBody, Busy, Exists, ReadOnly, Unavailable
 from layers.store import mark
 from layers.store.postgis import connection, epoch, read, schema, values
 from layers.store.postgis.introspect import geometry_type
-from layers.store.postgis.layer_table import Column, field_type, merge
+from layers.store.postgis.layer_table import TableColumn, field_type, merge
 from layers.types import Field
 from layers.values import stored
 
@@ -131,12 +131,12 @@ def test_types_of_columns(pg: str, own: bool, expected: str | None) -> None:
 
 
 def test_columns_are_read_and_written_in_their_own_type() -> None:
-    assert Column("a%b", "text", "string").read == 't."a%%b"'
-    assert Column("a", "real", "number").read == 't."a"::double precision'
-    assert 'CASE WHEN abs(t."a") <= 1.7e308' in Column("a", "numeric", "number").read
-    assert Column("a", "character", "string").write == "%s::text::bpchar"
-    assert Column("a", "timestamp without time zone", "datetime").read == "(t.\"a\" AT TIME ZONE 'UTC')"
-    assert Column("a", "uuid", "string").write == "%s::text::uuid"
+    assert TableColumn("a%b", "text", "string").read == 't."a%%b"'
+    assert TableColumn("a", "real", "number").read == 't."a"::double precision'
+    assert 'CASE WHEN abs(t."a") <= 1.7e308' in TableColumn("a", "numeric", "number").read
+    assert TableColumn("a", "character", "string").write == "%s::text::bpchar"
+    assert TableColumn("a", "timestamp without time zone", "datetime").read == "(t.\"a\" AT TIME ZONE 'UTC')"
+    assert TableColumn("a", "uuid", "string").write == "%s::text::uuid"
 
 
 def test_fields_are_those_of_the_load_then_those_that_others_added() -> None:
@@ -145,7 +145,7 @@ def test_fields_are_those_of_the_load_then_those_that_others_added() -> None:
         {"name": "height", "type": "number", "title": {"en": "Height"}, "unit": "m", "codes": None},
         {"name": "gone", "type": "string", "title": {}, "unit": None, "codes": None},
     ]
-    columns = [Column("height", "bigint", "integer"), Column("new", "text", "string")]
+    columns = [TableColumn("height", "bigint", "integer"), TableColumn("new", "text", "string")]
     fields, named = merge(known, columns)
     assert fields == (
         Field("source_id", "string"),
