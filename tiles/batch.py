@@ -14,7 +14,7 @@ from layers import wkb
 from layers.model import Rows
 from layers.types import REST, Field, FieldType
 from tiles import dictionary
-from tiles.dictionary import Property, slices
+from tiles.dictionary import DictionaryColumn, slices
 from tiles.scheme import Floats, lonlat, world
 
 POINT, LINE, POLYGON = 0, 1, 2
@@ -43,7 +43,7 @@ class Batch:
     xy: Floats
     boxes: Floats
     measure: Floats
-    props: Mapping[str, Property]
+    props: Mapping[str, DictionaryColumn]
 
     def __len__(self) -> int:
         return len(self.fids)
@@ -164,7 +164,7 @@ def _inside(shape: Any) -> set[int]:
     return set() if shape.is_empty else {int(shapely.get_dimensions(shape))}
 
 
-def _property(column: list[Any], type_: FieldType) -> Property:
+def _property(column: list[Any], type_: FieldType) -> DictionaryColumn:
     return dictionary.encode(column, type_)
 
 

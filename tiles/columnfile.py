@@ -21,7 +21,7 @@ import orjson
 from numpy.typing import NDArray
 
 from tiles.batch import Batch
-from tiles.dictionary import Property, Values
+from tiles.dictionary import DictionaryColumn, Values
 
 type Tag = dict[str, Any]
 
@@ -135,9 +135,9 @@ def _flatten(batch: Batch) -> list[NDArray[Any]]:
 
 
 def _restore(arrays: list[NDArray[Any]], props: list[list[Any]]) -> Batch:
-    found: dict[str, Property] = {}
+    found: dict[str, DictionaryColumn] = {}
     rest = arrays[len(_ARRAYS) :]
     for i, (name, kind) in enumerate(props):
         codes, blob, offsets, text, numbers = rest[5 * i : 5 * i + 5]
-        found[name] = Property(codes, Values(kind, blob, offsets, text, numbers))
+        found[name] = DictionaryColumn(codes, Values(kind, blob, offsets, text, numbers))
     return Batch(**dict(zip(_ARRAYS, arrays, strict=False)), props=found)

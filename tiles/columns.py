@@ -20,7 +20,7 @@ from tiles import extent as extents
 from tiles.batch import Batch
 from tiles.scene import tree
 from tiles.scheme import Floats
-from tiles.source import Source
+from tiles.source import FeatureSource
 
 log = logging.getLogger("tiles")
 
@@ -31,7 +31,7 @@ BLOCK = 256
 COMPACT_ROWS, COMPACT_SHARE = 2000, 0.05
 
 
-class Index:
+class SpatialIndex:
     """Boxes ordered along a Z-curve, with the box of every block of them."""
 
     def __init__(self, boxes: Floats) -> None:
@@ -75,7 +75,7 @@ class Snapshot:
     """A layer's columns at one moment: those of the file without the patched rows, and the patched ones."""
 
     base: Batch
-    index: Index
+    index: SpatialIndex
     live: NDArray[np.bool_]
     patch: Batch | None
     generation: int
@@ -180,7 +180,7 @@ def _node_keys(nodes: NDArray[np.int64]) -> NDArray[np.int64]:
 class Columns:
     """Keeps one layer's snapshot in step with the store. Safe to use from several threads."""
 
-    def __init__(self, store: Source, layer: str, file: Path) -> None:
+    def __init__(self, store: FeatureSource, layer: str, file: Path) -> None:
         self._store = store
         self._layer = layer
         self._file = file
@@ -294,4 +294,4 @@ def _kinds(batch: Batch) -> dict[str, str]:
 
 
 def _snapshot(batch: Batch, generation: int) -> Snapshot:
-    return Snapshot(batch, Index(batch.boxes), np.ones(len(batch), bool), None, generation)
+    return Snapshot(batch, SpatialIndex(batch.boxes), np.ones(len(batch), bool), None, generation)

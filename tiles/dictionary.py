@@ -64,17 +64,17 @@ class Values:
 
 
 @dataclass(frozen=True, slots=True)
-class Property:
+class DictionaryColumn:
     """One property of n features: int32 codes, −1 for null, and their values."""
 
     codes: NDArray[np.int32]
     values: Values
 
-    def take(self, rows: NDArray[np.int64]) -> Property:
+    def take(self, rows: NDArray[np.int64]) -> DictionaryColumn:
         """The property of these rows; the dictionary is shared."""
-        return Property(self.codes[rows], self.values)
+        return DictionaryColumn(self.codes[rows], self.values)
 
-    def compact(self) -> Property:
+    def compact(self) -> DictionaryColumn:
         """The same with a dictionary of the used values only, in order of first use."""
         if len(self.values) > _DENSE * len(self.codes):
             used, local = np.unique(self.codes.astype(np.int64), return_inverse=True)
@@ -90,7 +90,7 @@ class Property:
         order = order[: int((first[:-1] < len(local)).sum())]
         rank = np.full(len(used) + 1, -1, np.int32)
         rank[order] = np.arange(len(order), dtype=np.int32)
-        return Property(rank[local], self.values.take(used[order]))
+        return DictionaryColumn(rank[local], self.values.take(used[order]))
 
 
 def gather(
@@ -111,7 +111,7 @@ def slices(
     return np.arange(out[-1]) + np.repeat(offsets[rows] - out[:-1], lengths), out
 
 
-def encode(column: Sequence[Any], type_: FieldType) -> Property:
+def encode(column: Sequence[Any], type_: FieldType) -> DictionaryColumn:
     """A property from n Python values (None for null) of the declared type."""
     kind: Kind = {"integer": "i", "number": "d", "boolean": "b"}.get(type_, "s")  # type: ignore[assignment]
     seen: dict[Any, int] = {}
@@ -119,7 +119,7 @@ def encode(column: Sequence[Any], type_: FieldType) -> Property:
     codes = np.fromiter(
         (-1 if v is None else seen.setdefault(v, len(seen)) for v in typed), np.int32, len(column)
     )
-    return Property(codes, values(kind, seen))
+    return DictionaryColumn(codes, values(kind, seen))
 
 
 def values(kind: Kind, distinct: Iterable[Any]) -> Values:
@@ -139,7 +139,7 @@ def values(kind: Kind, distinct: Iterable[Any]) -> Values:
     )
 
 
-def merge(first: Property, second: Property) -> Property:
+def merge(first: DictionaryColumn, second: DictionaryColumn) -> DictionaryColumn:
     """The rows of two properties one after the other, with a dictionary of distinct values."""
     a, b = first.compact(), second.compact()
     if a.values.kind != b.values.kind:
@@ -157,7 +157,7 @@ def merge(first: Property, second: Property) -> Property:
         np.concatenate([a.values.text, extra.text]),
         np.concatenate([a.values.numbers, extra.numbers]),
     )
-    return Property(np.concatenate([a.codes, table[b.codes]]), joined)
+    return DictionaryColumn(np.concatenate([a.codes, table[b.codes]]), joined)
 
 
 def varint(value: int) -> bytes:

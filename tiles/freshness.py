@@ -18,7 +18,7 @@ from layers.types import Bbox
 from tiles import scheme
 from tiles.scene import tree
 from tiles.scheme import MAX_ZOOM, SCENE_ZOOMS, Floats
-from tiles.source import Source
+from tiles.source import FeatureSource
 from tiles.vector import clip
 
 #: Parts of a tile by which features are drawn over the edge of the tiles they lie in.
@@ -76,7 +76,7 @@ class Freshness:
 
     def __init__(
         self,
-        store: Source,
+        store: FeatureSource,
         listen: Callable[[list[Change]], None] | None = None,
     ) -> None:
         """``listen`` is told of new log rows before any version shows them."""

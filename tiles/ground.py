@@ -26,7 +26,7 @@ class Ground(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Constant:
+class ConstantGround:
     """The same height (m) everywhere: what a globe without terrain draws."""
 
     height: float = 0.0
@@ -46,4 +46,4 @@ class Constant:
 
 
 #: The bare ellipsoid.
-FLAT = Constant()
+FLAT = ConstantGround()

@@ -35,7 +35,7 @@ from tiles.scene.tileset import tileset
 from tiles.scene.tree import Node, Tree
 from tiles.scene.tree import tree as make_tree
 from tiles.scheme import MAX_ZOOM, SCENE_ZOOMS
-from tiles.source import Source
+from tiles.source import FeatureSource
 from tiles.vector import encode, overview
 from tiles.vector.clip import Clip
 
@@ -117,7 +117,7 @@ class Tiles:
 
     def __init__(
         self,
-        store: Source,
+        store: FeatureSource,
         derived: Path,
         ground: Ground = FLAT,
         caches: Caches | None = None,

@@ -8,7 +8,7 @@ from typing import Protocol
 from layers.model import Change, FeatureLayer, Rows
 
 
-class Source(Protocol):
+class FeatureSource(Protocol):
     """The verbs of :class:`layers.store.base.Store` that tiles are made with, with its errors."""
 
     @property

@@ -7,7 +7,7 @@ import logging
 import resource
 from typing import Protocol
 
-from twin.load import Told
+from twin.load import Reminder
 
 log = logging.getLogger("twin")
 
@@ -33,7 +33,7 @@ class Connections:
         self.most = most
         self._by_address: dict[str, dict[Connection, None]] = {}
         self._address: dict[Connection, str] = {}
-        self._told = Told()
+        self._told = Reminder()
 
     def __len__(self) -> int:
         return len(self._address)

@@ -67,7 +67,7 @@ class Shares:
         self.most, self.share, self.what = most, share, what
         self._free = most // 2 if free is None else free
         self._held: Counter[str] = Counter()
-        self._told = Told()
+        self._told = Reminder()
 
     @property
     def taken(self) -> int:
@@ -96,7 +96,7 @@ class Shares:
                 del self._held[address]
 
 
-class Told:
+class Reminder:
     """Whether it is time to tell the log again of something that goes on."""
 
     def __init__(self, seconds: float = TOLD_SECONDS, clock: Callable[[], float] = time.monotonic) -> None:

@@ -30,7 +30,7 @@ WATCH_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class PartStatus:
     """How one part is; ``reason`` where it is not ok. Never a path: anybody may read it."""
 
     status: Status = "ok"
@@ -41,12 +41,12 @@ class Part:
         return {"status": self.status} | ({"reason": self.reason} if self.reason else {})
 
 
-OK = Part()
+OK = PartStatus()
 #: The parts that nothing else tells the log of.
 TOLD = frozenset({"room"})
 
 
-def of(city: City) -> dict[str, Part]:
+def of(city: City) -> dict[str, PartStatus]:
     """Every part but the store, by name. Blocks for a moment: it looks at the disk."""
     return {
         "room": _room(city),
@@ -58,60 +58,62 @@ def of(city: City) -> dict[str, Part]:
     }
 
 
-def _room(city: City) -> Part:
+def _room(city: City) -> PartStatus:
     try:
         free = shutil.disk_usage(city.folder).free
     except OSError as error:
-        return Part("degraded", f"the city folder cannot be looked at: {error.strerror}")
+        return PartStatus("degraded", f"the city folder cannot be looked at: {error.strerror}")
     if free >= LOW_BYTES:
         return OK
-    return Part("degraded", f"less than {LOW_BYTES >> 20} MB of room are left for the city folder")
+    return PartStatus("degraded", f"less than {LOW_BYTES >> 20} MB of room are left for the city folder")
 
 
-def _live(city: City) -> Part:
+def _live(city: City) -> PartStatus:
     try:
         with city.live.file.reading() as conn:
             conn.execute("SELECT count(*) FROM datastream").fetchone()
     except TwinError as error:
-        return Part("failed", str(error))
+        return PartStatus("failed", str(error))
     told = city.live.file.told
-    return OK if told is None else Part("degraded", told)
+    return OK if told is None else PartStatus("degraded", told)
 
 
-def _writer(city: City) -> Part:
+def _writer(city: City) -> PartStatus:
     if city.live.read_only:
-        return Part("degraded", "the city folder cannot be written: live data is served for reading only")
+        return PartStatus(
+            "degraded", "the city folder cannot be written: live data is served for reading only"
+        )
     if city.live.ingest.failing is not None:
-        return Part("degraded", "live data could not be stored when it was tried last")
+        return PartStatus("degraded", "live data could not be stored when it was tried last")
     return OK
 
 
-def _derived(city: City) -> Part:
+def _derived(city: City) -> PartStatus:
     folder = city.folder / "derived"
     if os.access(folder if folder.exists() else city.folder, os.W_OK):
         return OK
-    return Part("degraded", "derived files cannot be written: columns are kept in memory")
+    return PartStatus("degraded", "derived files cannot be written: columns are kept in memory")
 
 
-def _keys(city: City) -> Part:
+def _keys(city: City) -> PartStatus:
     try:
         if city.keys.names():
             return OK
     except TwinError as error:
-        return Part("degraded", str(error))
-    return Part("degraded", "there is no key: nobody may write")
+        return PartStatus("degraded", str(error))
+    return PartStatus("degraded", "there is no key: nobody may write")
 
 
-def _clock() -> Part:
+def _clock() -> PartStatus:
     leap = times.CLOCK.leap
     if not leap:
         return OK
-    return Part("degraded", f"the clock was set by {leap:+.0f} s: live data goes on by the time before")
+    return PartStatus("degraded", f"the clock was set by {leap:+.0f} s: live data goes on by the time before")
 
 
 async def watch(city: City) -> None:
     """Tell the log of each change of a part, until cancelled."""
-    before: Mapping[str, Part] = {}
+    before: Mapping[str, PartStatus] = {}
     while True:
         try:
             now = await city.run(of, city)
@@ -122,7 +124,7 @@ async def watch(city: City) -> None:
         await asyncio.sleep(WATCH_SECONDS)
 
 
-def tell(before: Mapping[str, Part], now: Mapping[str, Part]) -> None:
+def tell(before: Mapping[str, PartStatus], now: Mapping[str, PartStatus]) -> None:
     """Log what has changed and is told nowhere else: the others have told it where it befell them, and a
     folder that cannot be written is as somebody set it."""
     for name, part in now.items():

@@ -47,7 +47,7 @@ def _of_a_table(value: object) -> object:
     return value
 
 
-class View(Strict):
+class StartView(Strict):
     """Where the page opens: camera target in degrees, height in metres, angles in degrees."""
 
     lon: float = Field(ge=-180, le=180)
@@ -103,7 +103,7 @@ class CitySettings(Strict):
     heights: Heights = Heights()
     languages: tuple[Literal["zh-CN", "en"], ...] = ("zh-CN", "en")
     time_zone: Annotated[str, AfterValidator(values.zone)] = "Asia/Shanghai"
-    view: View | None = None
+    view: StartView | None = None
     surroundings: tuple[float, float, float, float] | None = None
     credits: tuple[Credit, ...] = ()
     map_approval_no: str | None = None

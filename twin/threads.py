@@ -29,7 +29,7 @@ BUSY = "every worker of this server is busy; try again soon"
 
 
 @dataclass(eq=False, slots=True)
-class _Job:
+class _Call:
     """One call. Whoever takes ``claim`` decides what becomes of it: a thread begins it, or it is dropped."""
 
     call: Callable[..., Any]
@@ -48,7 +48,7 @@ class Threads:
     def __init__(self, size: int, name: str, *, modest: bool = False) -> None:
         self._size, self._name, self._modest = size, name, modest
         self._pace = Pace()
-        self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
         self._unsettled = 0
 
@@ -66,7 +66,7 @@ class Threads:
                 after()
             raise Busy(BUSY)
         loop = asyncio.get_running_loop()
-        job = _Job(call, args, loop, loop.create_future(), after)
+        job = _Call(call, args, loop, loop.create_future(), after)
         self._unsettled += 1
         if self._unsettled > len(self._threads) < self._size:
             self._start()
@@ -117,11 +117,11 @@ class Threads:
                 job.loop.call_soon_threadsafe(self._settle, job, given, error)
             del job, given, error
 
-    def _drop(self, job: _Job) -> None:
+    def _drop(self, job: _Call) -> None:
         if job.claim.acquire(blocking=False):
             self._settle(job, None, Busy(BUSY))
 
-    def _settle(self, job: _Job, given: Any, error: BaseException | None) -> None:
+    def _settle(self, job: _Call, given: Any, error: BaseException | None) -> None:
         self._unsettled -= 1
         if job.after is not None:
             job.after()

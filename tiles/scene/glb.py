@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from tiles import geocentric
 from tiles.mesh.body import Body
-from tiles.scene.metadata import Column
+from tiles.scene.metadata import PropertyColumn
 from tiles.scheme import Floats
 
 FLOAT, UNSIGNED_BYTE, UNSIGNED_SHORT, UNSIGNED_INT = 5126, 5121, 5123, 5125
@@ -71,7 +71,7 @@ class _Buffer:
 
 def glb(
     body: Body,
-    table: Mapping[str, Column],
+    table: Mapping[str, PropertyColumn],
     count: int,
     centre: Floats,
     *,
@@ -152,7 +152,7 @@ def _feature_ids(buffer: _Buffer, rows: NDArray[np.int64]) -> int:
     return buffer.accessor(view, FLOAT, len(rows), "SCALAR")
 
 
-def _metadata(buffer: _Buffer, table: Mapping[str, Column], count: int) -> dict[str, Any]:
+def _metadata(buffer: _Buffer, table: Mapping[str, PropertyColumn], count: int) -> dict[str, Any]:
     properties: dict[str, dict[str, Any]] = {}
     for key, column in table.items():
         entry: dict[str, Any] = {"values": buffer.view(column.values)}

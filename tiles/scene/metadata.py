@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiles.batch import Batch
-from tiles.dictionary import Property, gather
+from tiles.dictionary import DictionaryColumn, gather
 from tiles.scheme import Floats
 
 #: Stands for null in a number; no height, depth or count of a city is near it.
@@ -21,7 +21,7 @@ _ID = re.compile(r"[^A-Za-z0-9_]")
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class PropertyColumn:
     """One property: its schema entry and its buffers (values, and string offsets for text)."""
 
     schema: dict[str, Any]
@@ -29,24 +29,24 @@ class Column:
     offsets: bytes | None = None
 
 
-def table(batch: Batch) -> dict[str, Column]:
+def table(batch: Batch) -> dict[str, PropertyColumn]:
     """The properties of a batch by schema id; those without a value in the tile are left out."""
-    found: dict[str, Column] = {}
+    found: dict[str, PropertyColumn] = {}
     for name, prop in batch.props.items():
         if (prop.codes >= 0).any():
             column = _column(prop)
             if column is not None:
                 key = _key(name, found)
-                found[key] = Column({"name": name, **column.schema}, column.values, column.offsets)
+                found[key] = PropertyColumn({"name": name, **column.schema}, column.values, column.offsets)
     return found
 
 
-def single(fid: int) -> dict[str, Column]:
+def single(fid: int) -> dict[str, PropertyColumn]:
     """A table of one row with nothing but a feature id."""
     return {"fid": _integers(np.array([fid]), np.array([True]))}
 
 
-def _column(prop: Property) -> Column | None:
+def _column(prop: DictionaryColumn) -> PropertyColumn | None:
     known = prop.codes >= 0
     if prop.values.kind == "s":
         return _strings(prop)
@@ -58,7 +58,7 @@ def _column(prop: Property) -> Column | None:
     return _booleans(filled, known)
 
 
-def _strings(prop: Property) -> Column | None:
+def _strings(prop: DictionaryColumn) -> PropertyColumn | None:
     """UTF-8 text; null is empty text. A column empty in the whole tile has no legal buffer."""
     compact = prop.compact()
     values = compact.values
@@ -72,10 +72,10 @@ def _strings(prop: Property) -> Column | None:
     blob, _ = gather(values.blob, pieces, rows[rows >= 0])
     if not len(blob):
         return None
-    return Column({"type": "STRING", "noData": ""}, blob.tobytes(), bounds.tobytes())
+    return PropertyColumn({"type": "STRING", "noData": ""}, blob.tobytes(), bounds.tobytes())
 
 
-def _integers(numbers: NDArray[np.int64], known: NDArray[np.bool_]) -> Column:
+def _integers(numbers: NDArray[np.int64], known: NDArray[np.bool_]) -> PropertyColumn:
     """int32, or float64 beyond it: a 64-bit integer is a BigInt in JavaScript and breaks styles."""
     inside = (np.abs(numbers[known]) < 2**31).all()
     if not inside:
@@ -83,26 +83,26 @@ def _integers(numbers: NDArray[np.int64], known: NDArray[np.bool_]) -> Column:
     schema: dict[str, Any] = {"type": "SCALAR", "componentType": "INT32"}
     if not known.all():
         schema["noData"] = NO_INTEGER
-    return Column(schema, np.where(known, numbers, NO_INTEGER).astype("<i4").tobytes())
+    return PropertyColumn(schema, np.where(known, numbers, NO_INTEGER).astype("<i4").tobytes())
 
 
-def _floats(numbers: Floats, known: NDArray[np.bool_]) -> Column:
+def _floats(numbers: Floats, known: NDArray[np.bool_]) -> PropertyColumn:
     schema: dict[str, Any] = {"type": "SCALAR", "componentType": "FLOAT64"}
     if not known.all():
         schema["noData"] = NO_NUMBER
-    return Column(schema, np.where(known, numbers, NO_NUMBER).astype("<f8").tobytes())
+    return PropertyColumn(schema, np.where(known, numbers, NO_NUMBER).astype("<f8").tobytes())
 
 
-def _booleans(numbers: NDArray[np.uint8], known: NDArray[np.bool_]) -> Column:
+def _booleans(numbers: NDArray[np.uint8], known: NDArray[np.bool_]) -> PropertyColumn:
     """Bits when every row has a value; the extension knows no null of a boolean, text has one."""
     if known.all():
-        return Column({"type": "BOOLEAN"}, np.packbits(numbers, bitorder="little").tobytes())
+        return PropertyColumn({"type": "BOOLEAN"}, np.packbits(numbers, bitorder="little").tobytes())
     words = [b"true" if n else b"false" if k else b"" for n, k in zip(numbers & known, known, strict=True)]
     bounds = np.cumsum([0, *map(len, words)]).astype("<u4")
-    return Column({"type": "STRING", "noData": ""}, b"".join(words), bounds.tobytes())
+    return PropertyColumn({"type": "STRING", "noData": ""}, b"".join(words), bounds.tobytes())
 
 
-def _key(name: str, taken: Mapping[str, Column]) -> str:
+def _key(name: str, taken: Mapping[str, PropertyColumn]) -> str:
     """A schema id (letters, digits, underscore) for a column name, told apart from those taken."""
     plain = _ID.sub("_", name)
     if not plain or not (plain[0].isalpha() or plain[0] == "_"):

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiles.batch import POINT, POLYGON, Batch, successor
-from tiles.dictionary import Property, slices, varint
+from tiles.dictionary import DictionaryColumn, slices, varint
 from tiles.scheme import Floats
 from tiles.vector import clip, wire
 from tiles.vector.clip import EXTENT, Clip
@@ -24,7 +24,7 @@ MOVE_TO, LINE_TO, CLOSE_PATH = 1, 2, 7
 
 
 @dataclass(frozen=True, slots=True)
-class Drawn:
+class TileFeatures:
     """Features in tile units, ready to be written.
 
     rows int64 (n,) into the batch; dims uint8 (n,); parts (n + 1); coords (p + 1);
@@ -63,7 +63,7 @@ def layer(name: str, batch: Batch, z: int, x: int, y: int, how: Clip = "buffer")
     return b"\x1a" + varint(len(body)) + body
 
 
-def draw(batch: Batch, z: int, x: int, y: int, how: Clip = "buffer") -> Drawn:
+def draw(batch: Batch, z: int, x: int, y: int, how: Clip = "buffer") -> TileFeatures:
     """The batch in the units of a tile: clipped, rounded, and without what rounding collapsed."""
     scale = EXTENT * float(1 << z)
     origin = np.array([x, y], float) * EXTENT
@@ -90,7 +90,7 @@ def _rounded(
     coords: NDArray[np.int64],
     outer: NDArray[np.uint8],
     units: Floats,
-) -> Drawn:
+) -> TileFeatures:
     xy = np.rint(units).astype(np.int64)
     part_dim = np.repeat(dims, np.diff(parts))
     feature = np.repeat(np.arange(len(rows)), np.diff(parts))
@@ -105,7 +105,7 @@ def _rounded(
     index, coords = slices(coords, np.flatnonzero(kept))
     counts = np.bincount(feature[kept], minlength=len(rows))
     alive = counts > 0
-    return Drawn(
+    return TileFeatures(
         rows[alive],
         dims[alive],
         np.concatenate([[0], np.cumsum(counts[alive])]),
@@ -152,7 +152,7 @@ def _wound_right(
     return np.asarray(np.where(outer == 1, area > 0, area < 0))
 
 
-def _features(fids: NDArray[np.int64], drawn: Drawn, props: list[Property]) -> bytes:
+def _features(fids: NDArray[np.int64], drawn: TileFeatures, props: list[DictionaryColumn]) -> bytes:
     """The feature messages, each with its key and length."""
     n = len(fids)
     tags, tag_at = _tags(props, n)
@@ -184,7 +184,7 @@ def _fill(words: Words, at: NDArray[np.int64], *values: Any) -> None:
         words[at + offset] = value
 
 
-def _tags(props: list[Property], n: int) -> tuple[Words, NDArray[np.int64]]:
+def _tags(props: list[DictionaryColumn], n: int) -> tuple[Words, NDArray[np.int64]]:
     """Key and value indices of the features, nulls left out, and the offsets of each feature."""
     base, columns = 0, []
     for prop in props:
@@ -199,7 +199,7 @@ def _tags(props: list[Property], n: int) -> tuple[Words, NDArray[np.int64]]:
     return tags, np.concatenate([[0], np.cumsum(2 * counts)])
 
 
-def _geometry(drawn: Drawn) -> tuple[Words, NDArray[np.int64]]:
+def _geometry(drawn: TileFeatures) -> tuple[Words, NDArray[np.int64]]:
     """Commands and parameters (MVT 2.1, clause 4.3) and the offsets of each feature."""
     size = np.diff(drawn.coords)
     part_dim = np.repeat(drawn.dims, np.diff(drawn.parts))

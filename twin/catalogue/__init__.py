@@ -10,7 +10,7 @@ from pathlib import Path
 
 from layers.errors import Unavailable
 from layers.store.base import Store
-from tiles.ground import Constant
+from tiles.ground import ConstantGround
 from tiles.service import Caches, Tiles
 from twin.access.caller import Caller
 from twin.access.rights import ALL, Rights
@@ -35,7 +35,7 @@ class Catalogue:
         """``derived`` is the folder of files that can be made again."""
         self._store, self._settings, self._derived = store, settings, derived
         self.rights = rights
-        self._ground = Constant(settings.heights.ground)
+        self._ground = ConstantGround(settings.heights.ground)
         self._caches = Caches()
         self._lock = threading.Lock()
         self._views: dict[str, View] = {ALL: view_of(store, settings, self._tiles, ALL, rights)}

@@ -18,7 +18,7 @@ from layers import kinds, wkb
 from layers.kinds import Kind
 from layers.model import FeatureLayer, Rows
 from layers.types import Bbox
-from tiles.source import Source
+from tiles.source import FeatureSource
 
 _CJK = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\u3040-\u30ff\uac00-\ud7af"
 _WORDS = re.compile(rf"[{_CJK}]+|[^\W_{_CJK}]+")
@@ -30,7 +30,7 @@ SLACK = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class SearchEntry:
     """A feature that can be found: what is shown, and where it lies (lon, lat, degrees)."""
 
     layer: str
@@ -71,20 +71,20 @@ def title_of(kind: Kind, values: Mapping[str, Any]) -> str:
     return next((text for fields in kind.label if (text := _joined(fields, values))), "")
 
 
-class Index:
+class SearchIndex:
     """The index of one store, or of what is seen of it. Thread-safe; a search first takes in what has
     changed."""
 
-    def __init__(self, store: Source) -> None:
+    def __init__(self, store: FeatureSource) -> None:
         self._store = store
         self._lock = threading.Lock()
         self._seq = -1
-        self._entries: list[Entry | None] = []
+        self._entries: list[SearchEntry | None] = []
         self._at: dict[tuple[str, int], int] = {}
         self._postings: dict[str, list[int]] = {}
         self._vocabulary: list[str] = []
 
-    def search(self, text: str, limit: int) -> list[tuple[Entry, float]]:
+    def search(self, text: str, limit: int) -> list[tuple[SearchEntry, float]]:
         """The best entries with their score in (0, 1], best first."""
         asked = words(text)[:MAX_WORDS]
         if not asked:
@@ -124,10 +124,12 @@ class Index:
         cover = min(1.0, len(asked) / max(entry.words, 1))
         return -round(0.75 * fit + 0.2 * cover + (0.05 if kinds.known(entry.kind).locates else 0.0), 4)
 
-    def _distinct(self, found: Iterable[tuple[Entry | None, float]], limit: int) -> list[tuple[Entry, float]]:
+    def _distinct(
+        self, found: Iterable[tuple[SearchEntry | None, float]], limit: int
+    ) -> list[tuple[SearchEntry, float]]:
         """One result a name: a street of fifty segments is one street."""
         seen: set[tuple[str, str]] = set()
-        results: list[tuple[Entry, float]] = []
+        results: list[tuple[SearchEntry, float]] = []
         for entry, score in found:
             if entry is None or (entry.layer, entry.title) in seen:
                 continue
@@ -185,10 +187,10 @@ class Index:
                 continue
             found = indexed(text)
             lon, lat, bbox = place
-            entry = Entry(layer.id, layer.kind, int(rows.fids[at]), title, lon, lat, bbox, proper)
+            entry = SearchEntry(layer.id, layer.kind, int(rows.fids[at]), title, lon, lat, bbox, proper)
             self._put(entry, found)
 
-    def _put(self, entry: Entry, found: Iterable[str]) -> None:
+    def _put(self, entry: SearchEntry, found: Iterable[str]) -> None:
         number = len(self._entries)
         self._entries.append(entry)
         self._at[entry.layer, entry.fid] = number

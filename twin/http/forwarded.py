@@ -21,7 +21,7 @@ LONGEST = 2000
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Forwarded:
     """Scheme and host with its port, None where not said; the path before that of this server, without a
     slash at its end."""
 
@@ -30,7 +30,7 @@ class Told:
     prefix: str
 
 
-def read(headers: Pairs) -> Told:
+def read(headers: Pairs) -> Forwarded:
     """What the headers of a request say; whether they are to be believed is the caller's to know."""
     given = {name: value.decode("latin-1") for name, value in reversed([*headers])}
     scheme, host = _first(given, b"x-forwarded-proto"), _first(given, b"x-forwarded-host")
@@ -39,7 +39,7 @@ def read(headers: Pairs) -> Told:
         scheme, host = said.get("proto", ""), said.get("host", "")
     scheme = scheme.lower()
     prefix = _first(given, b"x-forwarded-prefix").rstrip("/")
-    return Told(
+    return Forwarded(
         scheme if scheme in ("http", "https") else None,
         host if host_name(host) is not None else None,
         prefix if _PREFIX.fullmatch(prefix) else "",

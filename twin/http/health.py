@@ -18,7 +18,7 @@ from twin.http.formats import JSON
 from twin.http.openapi_parts import get, keyed, object_of, ok
 from twin.http.respond import Receive, Scope, Send
 from twin.http.room import Room, Route, Site
-from twin.parts import OK, Part
+from twin.parts import OK, PartStatus
 
 
 def make(site: Site) -> Sequence[Room]:
@@ -102,7 +102,7 @@ async def _ready(city: City, caller: Caller) -> tuple[int, dict[str, object]]:
         found["store"] = OK
     except TwinError as error:
         facts = {"store": str(error)}
-        found["store"] = Part("failed", str(error))
+        found["store"] = PartStatus("failed", str(error))
     told = {"parts": {name: part.told() for name, part in sorted(found.items())}}
     states = {part.status for part in found.values()}
     if "failed" in states:

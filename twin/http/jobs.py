@@ -14,7 +14,7 @@ from twin.http.formats import JSON
 from twin.http.openapi_parts import array_of, get, object_of, ok, write
 from twin.http.respond import Receive, Scope, Send
 from twin.http.room import Room, Route, Site
-from twin.jobs.table import Record
+from twin.jobs.table import JobRecord
 
 REL = "http://www.opengis.net/def/rel/ogc/1.0/job-list"
 
@@ -57,7 +57,7 @@ def _known(scope: Scope) -> Caller:
     return caller
 
 
-def status(job: Record, base: str) -> dict[str, Any]:
+def status(job: JobRecord, base: str) -> dict[str, Any]:
     """The status document of a job (clause 7.12; members without a value are left out)."""
     document = {
         "jobID": job.id,

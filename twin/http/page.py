@@ -98,7 +98,7 @@ def assets(static: Path) -> dict[str, Asset]:
 
 def make(site: Site) -> Sequence[Room]:
     """The page, its files and its document: every path that belongs to no other room."""
-    page = Page(site.city, STATIC)
+    page = MapPage(site.city, STATIC)
     routes = (
         Route("/", {"GET": page.landing}),
         Route("/config.json", {"GET": page.config}, _describe),
@@ -112,7 +112,7 @@ def _describe(context: Context) -> dict[str, Any]:
     return {"get": get("page.config", "page", summary, ok(summary, {JSON: "document"}), [])}
 
 
-class Page:
+class MapPage:
     """Serves the built page of a city."""
 
     def __init__(self, city: City, static: Path) -> None:

@@ -120,7 +120,7 @@ class Site:
     rooms: list[Room] = field(default_factory=list)
 
 
-class Target:
+class RouteTarget:
     """A route made ready: its handlers by method, HEAD among them."""
 
     __slots__ = ("handlers", "route")
@@ -166,9 +166,9 @@ class _Node:
         self.depth = depth
         self.fixed: dict[str, _Node] = {}
         self.any: _Node | None = None
-        self.target: Target | None = None
-        self.by_extension: dict[str, Target] = {}
-        self.tail: Target | None = None
+        self.target: RouteTarget | None = None
+        self.by_extension: dict[str, RouteTarget] = {}
+        self.tail: RouteTarget | None = None
 
 
 class Routes:
@@ -181,7 +181,7 @@ class Routes:
                 self._add(route)
 
     def _add(self, route: Route) -> None:
-        target, node = Target(route), self._root
+        target, node = RouteTarget(route), self._root
         for segment in route.path.split("/")[1:]:
             value = _VALUE.fullmatch(segment)
             if value is None:
@@ -203,7 +203,7 @@ class Routes:
         if route.slash:
             node.fixed.setdefault("", _Node(node.depth + 1)).target = target
 
-    def find(self, path: str) -> tuple[Target, list[str]]:
+    def find(self, path: str) -> tuple[RouteTarget, list[str]]:
         """The route of a path and the values of its template. Raises NotFound."""
         node = self._root
         values: list[str] = []
@@ -228,10 +228,10 @@ class Routes:
             return node.target, values
         return self._tail(path, parts)
 
-    def _tail(self, path: str, parts: list[str]) -> tuple[Target, list[str]]:
+    def _tail(self, path: str, parts: list[str]) -> tuple[RouteTarget, list[str]]:
         """The nearest route that takes all that follows."""
         node: _Node | None = self._root
-        found: tuple[Target, list[str]] | None = None
+        found: tuple[RouteTarget, list[str]] | None = None
         values: list[str] = []
         for segment in (*parts[1:], ""):
             if node is None:

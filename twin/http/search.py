@@ -11,7 +11,7 @@ from layers.errors import Busy
 from layers.parameters import Parameter
 from layers.types import Bbox
 from twin.access.caller import CALLER
-from twin.catalogue.search_index import Entry, Index
+from twin.catalogue.search_index import SearchEntry, SearchIndex
 from twin.http import answers, respond
 from twin.http.context import Context, Link, link
 from twin.http.formats import GEOJSON
@@ -90,7 +90,7 @@ class Search:
     def __init__(self, city: City) -> None:
         self._city = city
         # one a class of rights: what is hidden from it is not in it
-        self._indexes: dict[str, Index] = {}
+        self._indexes: dict[str, SearchIndex] = {}
         # an index answers one at a time: who waits must not hold a thread
         self._turn = asyncio.Lock()
 
@@ -109,13 +109,13 @@ class Search:
         except TimeoutError as error:
             raise Busy("the index of the search is being made; try again soon") from error
         try:
-            index = self._indexes.setdefault(view.rights, Index(view))
+            index = self._indexes.setdefault(view.rights, SearchIndex(view))
             return await self._city.aside(_found, view, index, text, limit)
         finally:
             self._turn.release()
 
 
-def _found(view: View, index: Index, text: str, limit: int) -> list[dict[str, Any]]:
+def _found(view: View, index: SearchIndex, text: str, limit: int) -> list[dict[str, Any]]:
     """The place that a text names by its coordinates, else the features found by words."""
     if _PAIR.match(text):
         extent = union(layer.extent for layer in view.layers())
@@ -167,7 +167,7 @@ def _coordinate(pair: tuple[float, float]) -> dict[str, Any]:
     }
 
 
-def _feature(entry: Entry, score: float) -> dict[str, Any]:
+def _feature(entry: SearchEntry, score: float) -> dict[str, Any]:
     return {
         "type": "Feature",
         "id": f"{entry.layer}/{entry.fid}",

@@ -24,7 +24,7 @@ from twin.live.ingest import Transaction
 from twin.things import paths
 from twin.things.model import CONFORMANCE, OBSERVATIONS, SETS
 from twin.things.read import observation
-from twin.things.service import Things, Value
+from twin.things.service import PropertyValue, Things
 from twin.things.write import Writer
 
 ENTITY_BYTES = 1_000_000
@@ -108,7 +108,7 @@ class SensorThings:
         self, rest: str, pairs: list[tuple[str, str]], base: str
     ) -> tuple[answers.Header, bytes | None]:
         found = self._things.read(rest, pairs, base)
-        return _property(found) if isinstance(found, Value) else (answers.JSON, orjson.dumps(found))
+        return _property(found) if isinstance(found, PropertyValue) else (answers.JSON, orjson.dumps(found))
 
     async def create(self, scope: Scope, receive: Receive, send: Send, resource: str) -> None:
         """A new entity: 201 with its address. Raises BadBody, NotFound, WrongMethod."""
@@ -182,7 +182,7 @@ def _checked(scope: Scope, resource: str) -> str:
     return resource.strip("/")
 
 
-def _property(found: Value) -> tuple[answers.Header, bytes | None]:
+def _property(found: PropertyValue) -> tuple[answers.Header, bytes | None]:
     """``Things(1)/name`` and ``Things(1)/name/$value`` (clause 9.2.5); no body for one without a value."""
     value = found.value
     if value is None:

@@ -31,7 +31,7 @@ _HEADERS = [
 
 def make(site: Site) -> Sequence[Room]:
     """The one stream."""
-    route = Route("/stream", {"GET": Stream(site.city).open}, _describe)
+    route = Route("/stream", {"GET": EventStreams(site.city).open}, _describe)
     return (Room("stream", ("Changes as they happen", "实时推送"), (route,), _links),)
 
 
@@ -52,7 +52,7 @@ def _describe(context: Context) -> dict[str, Any]:
     return {"get": get("stream", "stream", summary, ok(summary, {MEDIA: {"type": "string"}}), parameters)}
 
 
-class Stream:
+class EventStreams:
     """Opens streams until there are too many."""
 
     def __init__(self, city: City) -> None:

@@ -26,9 +26,9 @@ from twin.access.rights import Rights
 from twin.jobs import registry
 from twin.jobs.child import BEGUN, Order, perform
 from twin.jobs.job import Ended, Job, Taker
-from twin.jobs.kept import Kept
+from twin.jobs.kept import FileCache
 from twin.jobs.scratch import Scratch
-from twin.jobs.table import Record, Table, instant
+from twin.jobs.table import JobRecord, JobTable, instant
 from twin.jobs.work import Work
 from twin.threads import Threads
 
@@ -47,9 +47,9 @@ class Jobs:
 
     def __init__(self, city: Path, rules: Rights) -> None:
         self._city, self._rules = city, rules
-        self._table = Table(city)
+        self._table = JobTable(city)
         #: Files that jobs have made, for whoever asks for them again.
-        self.kept = Kept()
+        self.kept = FileCache()
         self._scratch = Scratch(city / "derived" / "jobs")
         self._files = Threads(1, "twin-jobs")
         self._running: dict[str, Job] = {}
@@ -85,13 +85,13 @@ class Jobs:
         if kept and sum(job.record.kept for job in self._running.values()) >= WAITING:
             raise Busy(f"{WAITING} jobs wait already; try again later")
         name = secrets.token_hex(8)
-        record = Record(name, work_id, dict(given), caller.name, caller.rights, kept, instant())
+        record = JobRecord(name, work_id, dict(given), caller.name, caller.rights, kept, instant())
         await self._put(record)
         job = Job(record, taker)
         self._begin(job, kind, patience)
         return job
 
-    async def cancel(self, job_id: str, caller: Caller) -> Record:
+    async def cancel(self, job_id: str, caller: Caller) -> JobRecord:
         """End a job, whatever it does. Raises NotFound, Conflict when it has ended already."""
         await self.get(job_id, caller)
         job = self._running.get(job_id)
@@ -100,12 +100,12 @@ class Jobs:
         await asyncio.wait([job.task])
         return job.record
 
-    async def list(self, caller: Caller) -> list[Record]:
+    async def list(self, caller: Caller) -> list[JobRecord]:
         """The newest jobs that a caller may see: those of its own rights, without a key those of nobody."""
         records = await self._files.run(self._table.newest)
         return [self._now(one) for one in records if _shown(one, caller)]
 
-    async def get(self, job_id: str, caller: Caller) -> Record:
+    async def get(self, job_id: str, caller: Caller) -> JobRecord:
         """One job. Raises NotFound, alike where there is none and where it is not the caller's to see."""
         record = await self._files.run(self._table.get, job_id)
         if record is None or not _shown(record, caller):
@@ -129,7 +129,7 @@ class Jobs:
         self._files.close()
         self._table.close()
 
-    def _now(self, record: Record) -> Record:
+    def _now(self, record: JobRecord) -> JobRecord:
         job = self._running.get(record.id)
         return record if job is None else job.seen()
 
@@ -227,7 +227,7 @@ class Jobs:
         job.record = replace(job.record, ended=instant(), **changes)
         await asyncio.shield(self._put(job.record))
 
-    async def _put(self, record: Record) -> None:
+    async def _put(self, record: JobRecord) -> None:
         """Keep a record; a full disk costs the record, not the job."""
         try:
             await self._files.run(self._table.put, record)
@@ -235,7 +235,7 @@ class Jobs:
             log.warning("the record of a job could not be kept: %s", error)
 
 
-def _shown(record: Record, caller: Caller) -> bool:
+def _shown(record: JobRecord, caller: Caller) -> bool:
     return record.rights == caller.rights and (caller.name is not None or record.caller is None)
 
 

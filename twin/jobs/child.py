@@ -16,13 +16,13 @@ from typing import Any
 
 from layers.errors import TwinError
 from layers.store.open import open_store
-from tiles.ground import Constant
+from tiles.ground import ConstantGround
 from tiles.service import Caches, Tiles
 from twin import catalogue, settings
 from twin.access.rights import Rights
 from twin.catalogue.view import View
 from twin.jobs import registry
-from twin.jobs.work import Context
+from twin.jobs.work import WorkContext
 
 #: prctl(PR_SET_PDEATHSIG): no job outlives its server.
 _PR_SET_PDEATHSIG = 1
@@ -56,11 +56,11 @@ def perform(order: Order) -> Mapping[str, Any] | TwinError:
         with contextlib.closing(store):
 
             def tiles(view: View) -> Tiles:
-                ground = Constant(conf.heights.ground)
+                ground = ConstantGround(conf.heights.ground)
                 return Tiles(view, order.city / "derived", ground, Caches(), conf.attribution)
 
             view = catalogue.view_of(store, conf, tiles, order.rights, order.rules)
-            return kind.run(kind.read(order.input), Context(view, order.folder, []))
+            return kind.run(kind.read(order.input), WorkContext(view, order.folder, []))
     except TwinError as error:
         return error
 

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from layers.errors import Conflict
 from twin.jobs import work
-from twin.jobs.table import Record
+from twin.jobs.table import JobRecord
 
 
 class Ended(Conflict):
@@ -32,7 +32,7 @@ class Taker(Protocol):
 class Job:
     """One job that this server does: its record as it is now, its folder while it runs."""
 
-    def __init__(self, record: Record, taker: Taker | None = None) -> None:
+    def __init__(self, record: JobRecord, taker: Taker | None = None) -> None:
         self.record = record
         self.taker = taker
         self.folder: Path | None = None
@@ -51,7 +51,7 @@ class Job:
                 raise Ended("the job was ended before it was done") from None
             raise
 
-    def seen(self) -> Record:
+    def seen(self) -> JobRecord:
         """Its record, with how far it is."""
         if self.record.state != "running" or self.folder is None:
             return self.record

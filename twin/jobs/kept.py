@@ -31,7 +31,7 @@ class Held:
         self.timer: asyncio.TimerHandle | None = None
 
 
-class Kept:
+class FileCache:
     """Files by what they were made of. For one event loop, and called in it."""
 
     def __init__(self) -> None:

@@ -31,7 +31,7 @@ INTERRUPTED = "the server ended while the job ran"
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class JobRecord:
     """One job. Times are UTC (ISO 8601); ``progress`` is per cent; ``code`` and ``detail`` say why it
     failed; ``result`` is what its work returned. ``kept`` tells a job that goes on without anybody waiting
     for it, so that it is begun again after a restart."""
@@ -59,7 +59,7 @@ def instant(before: timedelta = timedelta()) -> str:
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-class Table:
+class JobTable:
     """The jobs of one city. Safe with threads; in memory where the folder cannot be written."""
 
     def __init__(self, folder: Path) -> None:
@@ -67,22 +67,22 @@ class Table:
         self._path = folder / FILE
         self._con, self._inode = self._opened()
 
-    def put(self, record: Record) -> None:
+    def put(self, record: JobRecord) -> None:
         """Keep a record as it is now. Raises sqlite3.Error when the disk does not take it."""
         row = record.id, record.created, record.state, msgspec.json.encode(record).decode()
         with self._connected() as con, con:
             con.execute("INSERT OR REPLACE INTO job VALUES (?, ?, ?, ?)", row)
 
-    def get(self, job_id: str) -> Record | None:
+    def get(self, job_id: str) -> JobRecord | None:
         """The record of a job."""
         found = self._records("WHERE id = ?", job_id)
         return found[0] if found else None
 
-    def newest(self) -> list[Record]:
+    def newest(self) -> list[JobRecord]:
         """The newest jobs first."""
         return self._records("ORDER BY created DESC, id LIMIT ?", LISTED)
 
-    def recover(self) -> list[Record]:
+    def recover(self) -> list[JobRecord]:
         """After a start: forget what is old, mark what was interrupted; the jobs that are to be begun."""
         with self._connected() as con, con:
             con.execute("DELETE FROM job WHERE created < ?", (instant(KEPT),))
@@ -100,13 +100,13 @@ class Table:
         with self._lock:
             self._con.close()
 
-    def _records(self, where: str, *values: object) -> list[Record]:
+    def _records(self, where: str, *values: object) -> list[JobRecord]:
         with self._connected() as con:
             rows = con.execute(f"SELECT record FROM job {where}", values).fetchall()  # noqa: S608
         found = []
         for (text,) in rows:
             with contextlib.suppress(msgspec.DecodeError):
-                found.append(msgspec.json.decode(text, type=Record))
+                found.append(msgspec.json.decode(text, type=JobRecord))
         return found
 
     @contextmanager

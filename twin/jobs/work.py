@@ -29,7 +29,7 @@ class Work:
     id: str
     title: Titles
     input: type[msgspec.Struct]
-    run: Callable[[Any, Context], Mapping[str, Any]]
+    run: Callable[[Any, WorkContext], Mapping[str, Any]]
     places: int = 1
 
     def read(self, given: Mapping[str, Any]) -> msgspec.Struct:
@@ -41,7 +41,7 @@ class Work:
 
 
 @dataclass(frozen=True, slots=True)
-class Context:
+class WorkContext:
     """What a running job has: the city as who asked sees it, and a folder of its own."""
 
     view: View

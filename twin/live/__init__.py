@@ -13,7 +13,7 @@ from layers.observations.series import Latest
 from twin.live import registry, themes, times
 from twin.live.bus import Bus
 from twin.live.ingest import Ingest, Transaction
-from twin.live.registry import Stream
+from twin.live.registry import Datastream
 from twin.live.times import now_ms
 
 if TYPE_CHECKING:
@@ -26,14 +26,14 @@ STALE_CHECK_SECONDS = 0.5
 class Live:
     """Built by ``twin.app``; ``start`` and ``stop`` are called from the lifespan.
 
-    ``streams`` (datastream id → :class:`Stream`) is changed only by the writer thread after a
+    ``streams`` (datastream id → :class:`Datastream`) is changed only by the writer thread after a
     commit and by the watch for silence; readers take what they find."""
 
     def __init__(self, folder: Path, settings: CitySettings, bus: Bus) -> None:
         self.bus = bus
         self.themes = themes.load(folder, settings.themes)
         self.file = LiveFile(folder)
-        self.streams: dict[int, Stream] = {}
+        self.streams: dict[int, Datastream] = {}
         self._lock = threading.Lock()
         self.ingest = Ingest(self.file, self._step, self._moved, self._renewed, now_ms)
         with self.file.reading() as conn:
@@ -62,7 +62,7 @@ class Live:
             self._watch.join()
         self.file.close()
 
-    def sensors(self, streams: Iterable[Stream] | None = None) -> dict[str, list[Any]]:
+    def sensors(self, streams: Iterable[Datastream] | None = None) -> dict[str, list[Any]]:
         """Sensors as columns, the form in which the page takes them."""
         found = list(self.streams.values()) if streams is None else list(streams)
         return {
@@ -94,7 +94,7 @@ class Live:
         self._fill(fresh)
         self.bus.restart()
 
-    def _fill(self, fresh: Iterable[Stream]) -> None:
+    def _fill(self, fresh: Iterable[Datastream]) -> None:
         now = now_ms()
         latest = self.ingest.series.latest
         with self._lock:
@@ -113,7 +113,7 @@ class Live:
     def _moved(self, moved: dict[int, Latest]) -> Callable[[], None]:
         """After a commit: the new values to memory; what is returned tells the pages."""
         now = now_ms()
-        told: list[Stream] = []
+        told: list[Datastream] = []
         with self._lock:
             for datastream, last in moved.items():
                 stream = self.streams.get(datastream)
@@ -124,7 +124,7 @@ class Live:
                 told.append(stream)
         return lambda: self._publish(told)
 
-    def _publish(self, streams: list[Stream]) -> None:
+    def _publish(self, streams: list[Datastream]) -> None:
         if streams:
             self.bus.publish(
                 "obs",

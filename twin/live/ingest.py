@@ -58,7 +58,7 @@ type Work = Callable[[Transaction], Any]
 
 
 @dataclass(frozen=True, slots=True)
-class _Job:
+class _PendingWrite:
     work: Work
     rows: int
     future: Future[Any]
@@ -90,7 +90,7 @@ class Ingest:
         #: Commits, and rows committed, since the start.
         self.commits = self.rows = 0
         self._poked = False
-        self._jobs: deque[_Job] = deque()
+        self._jobs: deque[_PendingWrite] = deque()
         self._rows = 0
         self._ready = threading.Condition()
         self._stopping = False
@@ -122,7 +122,7 @@ class Ingest:
             full = len(self._jobs) >= MAX_WAITING_JOBS or self._rows + rows > MAX_WAITING_ROWS
             if full and self._jobs:
                 raise Busy("too many observations are waiting to be stored: try again in a moment")
-            self._jobs.append(_Job(work, rows, future))
+            self._jobs.append(_PendingWrite(work, rows, future))
             self._rows += rows
             self._ready.notify()
         return future
@@ -149,14 +149,14 @@ class Ingest:
             elif group or self.series.due(self._clock()) or self.series.ahead_of(self._clock()):
                 self._write(self._file.writer(), group)
 
-    def _take(self) -> list[_Job] | None:
+    def _take(self) -> list[_PendingWrite] | None:
         """The next group, without a job when there is something to look at; None when the writer stops."""
         with self._ready:
             self._ready.wait_for(lambda: self._jobs or self._stopping or self._poked)
             self._poked = False
             if self._stopping and not self._jobs:
                 return None
-            group: list[_Job] = []
+            group: list[_PendingWrite] = []
             rows = 0
             while self._jobs and len(group) < GROUP_JOBS and (not group or rows < GROUP_ROWS):
                 group.append(self._jobs.popleft())
@@ -181,13 +181,13 @@ class Ingest:
             log.warning("live data could not be stored: %s", why)
         self.failing = why
 
-    def _fail(self, group: list[_Job]) -> None:
+    def _fail(self, group: list[_PendingWrite]) -> None:
         for job in group:
             job.future.set_exception(Unavailable("the data could not be stored now: try again"))
 
-    def _write(self, conn: sqlite3.Connection, group: list[_Job]) -> None:
+    def _write(self, conn: sqlite3.Connection, group: list[_PendingWrite]) -> None:
         tx = Transaction(conn, self.series, self._clock())
-        answers: list[tuple[_Job, Any, BaseException | None]] = []
+        answers: list[tuple[_PendingWrite, Any, BaseException | None]] = []
         try:
             conn.execute("BEGIN IMMEDIATE")
             if not group:
@@ -227,7 +227,7 @@ class Ingest:
         self._guarded(tx.after)
         self._guarded([lambda: self._file.fold(sum(job.rows for job in group))])
 
-    def _one(self, tx: Transaction, job: _Job) -> tuple[_Job, Any, BaseException | None]:
+    def _one(self, tx: Transaction, job: _PendingWrite) -> tuple[_PendingWrite, Any, BaseException | None]:
         """One job inside its savepoint: what it raises undoes it alone."""
         mark, moved = self.series.mark(), dict(tx.moved)
         settle, after = list(tx.settle), list(tx.after)

@@ -29,7 +29,7 @@ LEFT JOIN location l ON l.id = (SELECT max(location) FROM thing_location WHERE t
 
 
 @dataclass(slots=True)
-class Stream:
+class Datastream:
     """One datastream: what it is called, where it stands, its rule and newest value."""
 
     id: int
@@ -78,18 +78,18 @@ def first_position(location: object) -> tuple[float, float] | None:
     return None
 
 
-def read(conn: sqlite3.Connection, themes: Themes, ids: Collection[int] | None = None) -> list[Stream]:
+def read(conn: sqlite3.Connection, themes: Themes, ids: Collection[int] | None = None) -> list[Datastream]:
     """The datastreams (all, or those of ``ids``) as they are kept."""
     if ids is None:
         return list(_readable(conn.execute(_READ), themes))
-    found: list[Stream] = []
+    found: list[Datastream] = []
     for part in _parts(sorted(ids)):
         marks = ",".join("?" * len(part))
         found += _readable(conn.execute(f"{_READ} WHERE d.id IN ({marks})", part), themes)
     return found
 
 
-def _readable(rows: Iterable[tuple[Any, ...]], themes: Themes) -> Iterable[Stream]:
+def _readable(rows: Iterable[tuple[Any, ...]], themes: Themes) -> Iterable[Datastream]:
     for row in rows:
         try:
             yield _stream(row, themes)
@@ -102,7 +102,7 @@ def _parts(ids: list[int], size: int = 500) -> Iterable[list[int]]:
         yield ids[i : i + size]
 
 
-def _stream(row: tuple[Any, ...], themes: Themes) -> Stream:
+def _stream(row: tuple[Any, ...], themes: Themes) -> Datastream:
     id_, name, kind, unit, properties, thing_id, prop, definition, thing_properties, location, foi = row
     own: dict[str, Any] = orjson.loads(properties) if properties else {}
     thing: dict[str, Any] = orjson.loads(thing_properties) if thing_properties else {}
@@ -113,7 +113,7 @@ def _stream(row: tuple[Any, ...], themes: Themes) -> Stream:
     except BadBody:
         # checked when written; a theme's rule is the safe one for what another program wrote
         rule = themes.rule(key)
-    return Stream(
+    return Datastream(
         id=id_,
         name=name,
         property=key,

@@ -46,7 +46,7 @@ class ThresholdRow(Strict):
         return Threshold(self.level, self.side, self.raise_at, self.clear)
 
 
-class Property(Strict):
+class ObservedProperty(Strict):
     """One observed property: titles per language, unit, nominal period (s), thresholds."""
 
     title: dict[str, str]
@@ -64,7 +64,7 @@ class Theme(Strict):
     """The whole of a theme file."""
 
     title: dict[str, str]
-    properties: dict[str, Property]
+    properties: dict[str, ObservedProperty]
 
 
 class Themes:

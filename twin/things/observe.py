@@ -10,7 +10,7 @@ import orjson
 from layers.errors import BadBody, NotFound, TwinError, shown
 from layers.observations.series import Observation
 from twin.live import times
-from twin.live.registry import Stream
+from twin.live.registry import Datastream
 
 FUTURE_MS = 5 * 60_000
 MAX_TEXT = 64_000
@@ -21,10 +21,10 @@ MEMBERS = frozenset(
 _EXTRA = ("resultQuality", "validTime", "parameters")
 _COMPONENTS = MEMBERS - {"Datastream", "FeatureOfInterest"} | {"FeatureOfInterest/id"}
 
-type Find = Callable[[int], Stream | None]
+type Find = Callable[[int], Datastream | None]
 
 
-def decode(body: Mapping[str, Any], stream: Stream, now: int, feature: int | None = None) -> Observation:
+def decode(body: Mapping[str, Any], stream: Datastream, now: int, feature: int | None = None) -> Observation:
     """One observation, checked against its datastream. Raises BadBody naming the member."""
     if not MEMBERS.issuperset(body):
         unknown = next(name for name in body if name not in MEMBERS)
@@ -54,7 +54,7 @@ def decode(body: Mapping[str, Any], stream: Stream, now: int, feature: int | Non
     )
 
 
-def _result(value: object, stream: Stream) -> tuple[float | int | None, str | None]:
+def _result(value: object, stream: Datastream) -> tuple[float | int | None, str | None]:
     if isinstance(value, float) or (isinstance(value, int) and not isinstance(value, bool)):
         if stream.integer and isinstance(value, float) and not value.is_integer():
             raise BadBody(f"result={shown(value)}: this datastream counts, so an integer is required")
@@ -126,7 +126,7 @@ def _group(group: Mapping[str, Any], place: str, find: Find, now: int) -> Iterat
     return (_row(names, row, stream, now) for row in rows)
 
 
-def _row(names: Sequence[str], row: object, stream: Stream, now: int) -> Observation | str:
+def _row(names: Sequence[str], row: object, stream: Datastream, now: int) -> Observation | str:
     if not isinstance(row, list) or len(row) != len(names):
         return f"error a row needs {len(names)} values: {', '.join(names)}"
     body = dict(zip(names, row, strict=True))

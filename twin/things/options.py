@@ -22,7 +22,7 @@ _KNOWN = ("$select", "$expand", *_SETS_ONLY)
 
 
 @dataclass(slots=True)
-class Options:
+class QueryOptions:
     """The options of one set or entity; ``given`` keeps the texts, for next links."""
 
     top: int = DEFAULT_TOP
@@ -31,7 +31,7 @@ class Options:
     filter: Sql | None = None
     orderby: Sql = ("a.id", ())
     select: tuple[str, ...] = ()
-    expand: dict[str, tuple[Nav, Options]] = field(default_factory=dict)
+    expand: dict[str, tuple[Nav, QueryOptions]] = field(default_factory=dict)
     data_array: bool = False
     given: dict[str, str] = field(default_factory=dict)
     wanted: int | None = None
@@ -45,9 +45,9 @@ class Options:
         return "&".join(f"{k}={quote(v, safe="$(),;=:/@'")}" for k, v in rest.items())
 
 
-def parse(pairs: Iterable[tuple[str, str]], entity: Entity, *, many: bool, depth: int = 0) -> Options:
+def parse(pairs: Iterable[tuple[str, str]], entity: Entity, *, many: bool, depth: int = 0) -> QueryOptions:
     """Options of a request or of one ``$expand``. Raises BadParameter."""
-    options = Options(top=DEFAULT_TOP if depth == 0 or entity.set == "Observations" else MAX_TOP)
+    options = QueryOptions(top=DEFAULT_TOP if depth == 0 or entity.set == "Observations" else MAX_TOP)
     for raw, value in pairs:
         name = "$resultFormat" if raw == "resultFormat" else raw
         if name not in _KNOWN:
@@ -61,7 +61,7 @@ def parse(pairs: Iterable[tuple[str, str]], entity: Entity, *, many: bool, depth
     return options
 
 
-def _take(options: Options, name: str, value: str, entity: Entity, depth: int) -> None:
+def _take(options: QueryOptions, name: str, value: str, entity: Entity, depth: int) -> None:
     if name == "$top":
         most = MAX_TOP_OBSERVATIONS if entity.set == "Observations" else MAX_TOP
         options.wanted = _integer(name, value)
@@ -114,12 +114,12 @@ def _select(value: str, entity: Entity) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _expand(value: str, entity: Entity, depth: int) -> dict[str, tuple[Nav, Options]]:
+def _expand(value: str, entity: Entity, depth: int) -> dict[str, tuple[Nav, QueryOptions]]:
     if depth >= MAX_EXPAND_DEPTH:
         raise BadParameter("$expand", value, f"nested deeper than {MAX_EXPAND_DEPTH}")
     if len(value) > MAX_LENGTH:
         raise BadParameter("$expand", value, f"at most {MAX_LENGTH} characters")
-    found: dict[str, tuple[Nav, Options]] = {}
+    found: dict[str, tuple[Nav, QueryOptions]] = {}
     for part in split(value, ","):
         name, options = _one_expand(part.strip())
         nav = entity.nav(name)

@@ -23,7 +23,7 @@ class Parent:
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class ResourcePath:
     """What a path names: a set (``id`` None) or an entity, and what of it.
 
     ``parent`` is there for a set below an entity. ``prop`` names one property, ``raw`` its bare
@@ -37,7 +37,7 @@ class Target:
     ref: bool = False
 
 
-def resolve(conn: sqlite3.Connection, path: str) -> Target:
+def resolve(conn: sqlite3.Connection, path: str) -> ResourcePath:
     """Walk a path, checking that every entity on the way is there. Raises NotFound."""
     segments = path.strip("/").split("/")
     if len(segments) > MAX_SEGMENTS:
@@ -45,7 +45,7 @@ def resolve(conn: sqlite3.Connection, path: str) -> Target:
     name, key = _split(segments[0])
     if name not in SETS:
         raise NotFound(f"no set {shown(name)}; there are {', '.join(SETS)}")
-    target = Target(SETS[name])
+    target = ResourcePath(SETS[name])
     if key is not None:
         target = _entity(conn, target, key)
     for i, segment in enumerate(segments[1:], 2):
@@ -82,24 +82,24 @@ def _split(segment: str) -> tuple[str, int | None]:
     return match[1], int(match[2]) if match[2] else None
 
 
-def _step(conn: sqlite3.Connection, target: Target, segment: str, *, last: bool) -> Target:
+def _step(conn: sqlite3.Connection, target: ResourcePath, segment: str, *, last: bool) -> ResourcePath:
     if target.prop is not None:
         if segment == "$value" and last and not target.raw:
-            return Target(target.entity, target.id, prop=target.prop, raw=True)
+            return ResourcePath(target.entity, target.id, prop=target.prop, raw=True)
         raise NotFound(f"nothing lies below {target.prop.name} but $value")
     if segment == "$ref" and last:
-        return Target(target.entity, target.id, target.parent, ref=True)
+        return ResourcePath(target.entity, target.id, target.parent, ref=True)
     if target.id is None:
         raise NotFound(f"{target.entity.set} is a set: name one entity first, as {target.entity.set}(1)")
     prop = target.entity.prop(segment)
     if prop is not None:
-        return Target(target.entity, target.id, prop=prop)
+        return ResourcePath(target.entity, target.id, prop=prop)
     name, key = _split(segment)
     nav = target.entity.nav(name)
     if nav is None:
         raise NotFound(f"{target.entity.single} has no {shown(name)}")
     parent = Parent(target.entity, target.id, nav)
-    found = Target(SETS[nav.target], parent=parent)
+    found = ResourcePath(SETS[nav.target], parent=parent)
     if nav.many:
         return found if key is None else _entity(conn, found, key)
     if key is not None:
@@ -107,7 +107,7 @@ def _step(conn: sqlite3.Connection, target: Target, segment: str, *, last: bool)
     return _entity(conn, found, None)
 
 
-def _entity(conn: sqlite3.Connection, target: Target, key: int | None) -> Target:
+def _entity(conn: sqlite3.Connection, target: ResourcePath, key: int | None) -> ResourcePath:
     """The one entity of a set: by id, or (None) the only one a navigation leads to."""
     sql, params = source(target.entity, target.parent)
     if key is not None:
@@ -115,7 +115,7 @@ def _entity(conn: sqlite3.Connection, target: Target, key: int | None) -> Target
     row = conn.execute(f"SELECT a.id {sql} LIMIT 1", params).fetchone()
     if row is None:
         raise NotFound(f"no {target.entity.single}" + (f" {key}" if key is not None else "") + " there")
-    return Target(target.entity, int(row[0]))
+    return ResourcePath(target.entity, int(row[0]))
 
 
 def source(entity: Entity, parent: Parent | None) -> tuple[str, tuple[int, ...]]:

@@ -13,7 +13,7 @@ from layers.errors import BadParameter
 from layers.observations.series import Observation
 from twin.live import times
 from twin.things.model import DATASTREAMS, SETS, Entity, Prop
-from twin.things.options import Options
+from twin.things.options import QueryOptions
 from twin.things.paths import Parent, source
 
 MAX_ENTITIES = 50_000
@@ -21,7 +21,7 @@ COMPONENTS = ("id", "phenomenonTime", "resultTime", "result")
 
 
 @dataclass(slots=True)
-class Reader:
+class EntityReader:
     """One answer being made. ``base`` is the service root without a trailing slash."""
 
     conn: sqlite3.Connection
@@ -32,7 +32,7 @@ class Reader:
         """The self link of an entity."""
         return f"{self.base}/{entity.set}({id_})"
 
-    def set(self, entity: Entity, options: Options, parent: Parent | None) -> dict[str, Any]:
+    def set(self, entity: Entity, options: QueryOptions, parent: Parent | None) -> dict[str, Any]:
         """A page of a set: value, and where asked or needed count and next link."""
         rows = self._rows(entity, options, parent)
         more = len(rows) > options.top
@@ -51,7 +51,7 @@ class Reader:
             found["value"] = [self._entity(entity, row, options) for row in rows]
         return found
 
-    def one(self, entity: Entity, id_: int, options: Options) -> dict[str, Any]:
+    def one(self, entity: Entity, id_: int, options: QueryOptions) -> dict[str, Any]:
         """One entity that is there."""
         row = self.conn.execute(
             f"SELECT {_columns(entity)} FROM {entity.table} a WHERE a.id = ?",  # noqa: S608
@@ -59,7 +59,7 @@ class Reader:
         ).fetchone()
         return self._entity(entity, row, options)
 
-    def _rows(self, entity: Entity, options: Options, parent: Parent | None) -> list[tuple[Any, ...]]:
+    def _rows(self, entity: Entity, options: QueryOptions, parent: Parent | None) -> list[tuple[Any, ...]]:
         sql, params = _where(entity, options, parent)
         order, order_params = options.orderby
         if order == "a.id" and parent is not None and parent.entity is DATASTREAMS and parent.nav.many:
@@ -75,7 +75,7 @@ class Reader:
             )
         return found
 
-    def _count(self, entity: Entity, options: Options, parent: Parent | None) -> int:
+    def _count(self, entity: Entity, options: QueryOptions, parent: Parent | None) -> int:
         if entity.set == "Observations" and options.filter is None:
             # kept with each commit: counting rows would cost 100 ms a million
             if parent is None:
@@ -86,7 +86,7 @@ class Reader:
         sql, params = _where(entity, options, parent)
         return int(self.conn.execute(f"SELECT count(*) {sql}", params).fetchone()[0])
 
-    def _entity(self, entity: Entity, row: Sequence[Any], options: Options) -> dict[str, Any]:
+    def _entity(self, entity: Entity, row: Sequence[Any], options: QueryOptions) -> dict[str, Any]:
         id_ = row[0]
         selected = options.select
         link = self.link(entity, id_)
@@ -111,7 +111,7 @@ class Reader:
                 found[f"{nav.name}@iot.navigationLink"] = f"{link}/{nav.name}"
         return found
 
-    def _expanded(self, parent: Parent, options: Options) -> dict[str, Any]:
+    def _expanded(self, parent: Parent, options: QueryOptions) -> dict[str, Any]:
         name = parent.nav.name
         target = SETS[parent.nav.target]
         if parent.nav.many:
@@ -119,10 +119,10 @@ class Reader:
             found = {name: inner["value"]}
             found.update({f"{name}{key}": inner[key] for key in inner if key != "value"})
             return found
-        rows = self._rows(target, Options(top=1), parent)
+        rows = self._rows(target, QueryOptions(top=1), parent)
         return {name: self._entity(target, rows[0], options) if rows else None}
 
-    def _arrays(self, rows: Iterable[Sequence[Any]], options: Options) -> list[dict[str, Any]]:
+    def _arrays(self, rows: Iterable[Sequence[Any]], options: QueryOptions) -> list[dict[str, Any]]:
         """Observations as data arrays, one a datastream (clause 12.2)."""
         chosen = options.select or COMPONENTS
         names = ["id" if name == "@iot.id" else name for name in chosen]
@@ -156,7 +156,7 @@ class Reader:
 
 
 def observation(base: str, id_: int, kept: Observation, *, late: bool = False) -> dict[str, Any]:
-    """An observation as :class:`Reader` would give it back, from what was just kept: a read less."""
+    """An observation as :class:`EntityReader` would give it back, from what was just kept: a read less."""
     link = f"{base}/Observations({id_})"
     end = None if kept.end == kept.time else kept.end
     found: dict[str, Any] = {
@@ -181,7 +181,7 @@ def _columns(entity: Entity) -> str:
     return ", ".join(names)
 
 
-def _where(entity: Entity, options: Options, parent: Parent | None) -> tuple[str, tuple[Any, ...]]:
+def _where(entity: Entity, options: QueryOptions, parent: Parent | None) -> tuple[str, tuple[Any, ...]]:
     sql, params = source(entity, parent)
     if options.filter is None:
         return sql, params

@@ -15,11 +15,11 @@ from layers.errors import BadBody, BadParameter
 from layers.observations.series import Observation
 from twin.access.caller import Caller
 from twin.live import Live
-from twin.live.registry import Stream
+from twin.live.registry import Datastream
 from twin.live.times import now_ms
 from twin.things import observe, options, paths
 from twin.things.model import SETS, Prop
-from twin.things.read import Reader
+from twin.things.read import EntityReader
 
 _FEATURE = "SELECT 1 FROM feature_of_interest WHERE id = ?"
 _DATASTREAM = "Datastreams("
@@ -27,7 +27,7 @@ _ITS_OBSERVATIONS = ")/Observations"
 
 
 @dataclass(frozen=True, slots=True)
-class Value:
+class PropertyValue:
     """One property of an entity: None where it has no value; ``raw`` asks for the bare value
     (OGC 18-088 clause 9.2.5)."""
 
@@ -42,18 +42,18 @@ class Things:
     def __init__(self, live: Live) -> None:
         self._live = live
 
-    def read(self, path: str, pairs: Sequence[tuple[str, str]], base: str) -> dict[str, Any] | Value:
+    def read(self, path: str, pairs: Sequence[tuple[str, str]], base: str) -> dict[str, Any] | PropertyValue:
         """What a resource path names, with query options; ``base`` is the service root of links. Raises
         NotFound, BadParameter."""
         with self._live.file.reading() as conn, _simple_enough():
             target = paths.resolve(conn, path)
             given = options.parse(pairs, target.entity, many=target.id is None)
-            reader = Reader(conn, base)
+            reader = EntityReader(conn, base)
             if target.prop is not None and target.id is not None:
-                found = reader.one(target.entity, target.id, options.Options(select=(target.prop.name,)))
-                return Value(target.prop, found.get(target.prop.name), target.raw)
+                found = reader.one(target.entity, target.id, options.QueryOptions(select=(target.prop.name,)))
+                return PropertyValue(target.prop, found.get(target.prop.name), target.raw)
             if target.ref:
-                given = options.Options(given.top, given.skip, given.count, given.filter, given.orderby)
+                given = options.QueryOptions(given.top, given.skip, given.count, given.filter, given.orderby)
             if target.id is not None:
                 found = reader.one(target.entity, target.id, given)
             else:
@@ -63,7 +63,7 @@ class Things:
     def entity(self, name: str, id_: int, base: str) -> dict[str, Any]:
         """One entity of a set. Raises NotFound."""
         with self._live.file.reading() as conn:
-            return Reader(conn, base).one(SETS[name], id_, options.Options())
+            return EntityReader(conn, base).one(SETS[name], id_, options.QueryOptions())
 
     def lone(self, path: str, body: Any, who: Caller) -> Observation | None:
         """A lone observation of a known datastream, checked without the database; None for all else.
@@ -90,7 +90,7 @@ class Things:
         Raises BadBody."""
         streams = self._live.streams
 
-        def find(id_: int) -> Stream | None:
+        def find(id_: int) -> Datastream | None:
             stream = streams.get(id_)
             who.check("observe", stream.thing if stream else None, id_)
             return stream

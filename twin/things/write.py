@@ -18,7 +18,7 @@ from twin.live.registry import first_position
 from twin.live.rules import Rule, override
 from twin.things.model import DATASTREAMS, OBSERVATIONS, SETS, Entity, Nav, Prop
 from twin.things.observe import decode, reference
-from twin.things.paths import Target
+from twin.things.paths import ResourcePath
 
 MAX_TEXT = 10_000
 MAX_JSON = 100_000
@@ -48,12 +48,12 @@ class Writer:
         """The transaction's connection."""
         return self.tx.conn
 
-    def create(self, target: Target, body: object) -> int:
+    def create(self, target: ResourcePath, body: object) -> int:
         """POST to a set, or to a set below an entity. Raises BadBody, NotFound, NotAllowed."""
         if target.entity is not OBSERVATIONS:
             self._configures(*((target.parent.entity, target.parent.id) if target.parent else (None, 0)))
         preset: dict[str, int] = {}
-        linked: Target | None = None
+        linked: ResourcePath | None = None
         if target.parent is not None:
             nav = target.parent.nav
             if nav.back:

@@ -16,7 +16,7 @@ from layers.types import Field
 from tiles import batch as batches
 from tiles import dictionary, scheme
 from tiles.batch import Batch
-from tiles.dictionary import Property
+from tiles.dictionary import DictionaryColumn
 from tiles.dictionary import encode as encode_column
 from tiles.vector import encode, overview, wire
 from tiles.vector.clip import Clip
@@ -211,7 +211,7 @@ codes = st.lists(st.integers(-1, 30), min_size=1, max_size=40)
 @settings(deadline=None)
 def test_a_compact_dictionary_has_each_used_value_once_in_order(given_codes: list[int], wide: bool) -> None:
     names = [f"v{i}" for i in range(31 + 1000 * wide)]
-    prop = Property(np.array(given_codes, np.int32), dictionary.values("s", names)).compact()
+    prop = DictionaryColumn(np.array(given_codes, np.int32), dictionary.values("s", names)).compact()
     entries = dictionary.values("s", names).entries()
     used = list(dict.fromkeys(code for code in given_codes if code >= 0))
     assert prop.values.entries() == [entries[code] for code in used]

@@ -17,7 +17,7 @@ from layers.types import Bbox
 from tests.unit.tiles import gltf
 from tests.unit.tiles.conftest import put, square
 from tiles import scheme
-from tiles.ground import FLAT, Constant, Ground
+from tiles.ground import FLAT, ConstantGround, Ground
 from tiles.scene import tree
 from tiles.scheme import Floats
 from tiles.service import Tiles
@@ -43,11 +43,11 @@ TO_LONLAT = Transformer.from_crs(4978, 4979, always_xy=True)
 
 
 def test_a_constant_ground() -> None:
-    found = Constant(12.5)
+    found = ConstantGround(12.5)
     assert found.at(np.zeros(3), np.zeros(3)).tolist() == [12.5] * 3
     assert found.at(np.array(1.0), np.array(2.0)).shape == ()
     assert found.between((0, 0, 1, 1)) == (12.5, 12.5)
-    assert (found.key, FLAT.key, Constant(-3.25).key) == ("12.5", "", "-3.25")
+    assert (found.key, FLAT.key, ConstantGround(-3.25).key) == ("12.5", "", "-3.25")
 
 
 def test_boxes_of_the_tree_hold_the_ground_below_them() -> None:
@@ -101,7 +101,7 @@ def test_a_pipe_follows_the_ground_from_point_to_point(store: Store, tmp_path: P
 def test_another_ground_is_another_etag(store: Store, tmp_path: Path) -> None:
     shape = square(LON, LAT)
     put(store, "buildings", "building", [shape], {"height_m": [10.0]})
-    grounds: list[Ground] = [FLAT, Constant(3.0), SLOPE]
+    grounds: list[Ground] = [FLAT, ConstantGround(3.0), SLOPE]
     etags = [
         Tiles(store, tmp_path / str(i), g).glb_etag("buildings", 16, 0, 0) for i, g in enumerate(grounds)
     ]

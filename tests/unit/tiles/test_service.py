@@ -20,7 +20,7 @@ from tests.gdal_edit import edit
 from tests.unit.tiles import gltf
 from tests.unit.tiles.conftest import put, square
 from tiles import freshness, scheme
-from tiles.ground import Constant
+from tiles.ground import ConstantGround
 from tiles.service import Tiles, layer_ids
 
 LON, LAT = 24.94, 60.17
@@ -378,7 +378,7 @@ def test_a_column_added_by_gdal_appears_with_its_first_value(
 
 
 def test_ground_lifts_bodies_and_marks_the_etag(city: Store, tmp_path: Path) -> None:
-    flat, high = Tiles(city, tmp_path / "a"), Tiles(city, tmp_path / "b", Constant(25.0))
+    flat, high = Tiles(city, tmp_path / "a"), Tiles(city, tmp_path / "b", ConstantGround(25.0))
     node = next(n for n in all_nodes() if "height_m" in gltf.read(flat.glb("buildings", *n).plain()).table)
     low, up = (gltf.read(t.glb("buildings", *node).plain()) for t in (flat, high))
     assert np.allclose(

@@ -20,7 +20,7 @@ from twin.city import City
 from twin.http.ogc import download
 from twin.http.ogc.download import Download
 from twin.jobs import scratch, taking
-from twin.jobs.work import Context
+from twin.jobs.work import WorkContext
 from twin.jobs.works import download as work
 
 
@@ -206,7 +206,7 @@ def test_fields_and_rows_are_of_one_load(city: City, name: str, tmp_path: Path) 
     load(city.store, spec(fields=FIELDS[:1]), [one | {"name": "new"} for one in grid(25)])
     given = work.Input("buildings", generation, "Buildings", [], name, "en")
     with pytest.raises(Conflict, match="loaded anew"):
-        work.run(given, Context(city.catalogue.whole, tmp_path, []))
+        work.run(given, WorkContext(city.catalogue.whole, tmp_path, []))
 
 
 def test_a_client_that_is_gone_already(ask: Ask) -> None:

@@ -21,7 +21,7 @@ from twin import app, parts, server
 from twin.city import City, Lock
 from twin.http import answers, respond
 from twin.http.room import Room, Route, Site
-from twin.parts import Part
+from twin.parts import PartStatus
 from twin.template import template
 
 URL = "http://127.0.0.1"
@@ -93,7 +93,10 @@ def test_a_live_file_that_cannot_be_read_is_503(city: City, monkeypatch: pytest.
 def test_the_log_is_told_of_a_part_once_and_when_it_is_in_order_again(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    low = {"room": Part("degraded", "less than 256 MB"), "live": Part("degraded", "told elsewhere")}
+    low = {
+        "room": PartStatus("degraded", "less than 256 MB"),
+        "live": PartStatus("degraded", "told elsewhere"),
+    }
     parts.tell({}, low)
     parts.tell(low, low)
     parts.tell(low, {"room": parts.OK, "live": parts.OK})

@@ -9,7 +9,7 @@ import pytest
 
 from layers.errors import Busy
 from twin.connections import Connections, descriptors
-from twin.load import NEWEST, Pace, Shares, Told
+from twin.load import NEWEST, Pace, Reminder, Shares
 from twin.threads import THREAD_SECONDS, WORTH_SECONDS, Threads
 from twin.turns import BURST
 
@@ -92,7 +92,7 @@ def test_descriptors_are_raised_and_some_are_left() -> None:
 
 def test_the_log_is_told_again_after_a_while() -> None:
     clock = Clock()
-    told = Told(60, clock)
+    told = Reminder(60, clock)
     found = []
     for at in (0, 1, 59, 60, 61, 121):
         clock.now = at

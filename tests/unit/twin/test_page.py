@@ -48,7 +48,7 @@ def city(tmp_path: Path) -> Any:
 
 def test_a_page_that_is_not_built_says_how_and_is_found_once_it_is(city, tmp_path):
     static = tmp_path / "static"
-    room = page.Page(city, static).landing
+    room = page.MapPage(city, static).landing
     status, _, body = _get(room, "/", accept="text/html")
     assert status == 503
     assert b"make env" in body

@@ -18,7 +18,7 @@ from tests.unit.twin.live.rooms import thing
 from twin import app
 from twin.http.context import Context
 from twin.http.room import METHODS, Room, Route, Routes
-from twin.jobs.table import Record, Table, instant
+from twin.jobs.table import JobRecord, JobTable, instant
 
 HOUSE = {
     "type": "Feature",
@@ -64,8 +64,8 @@ def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[app.Front]:
     made = app.build(city)
     city.live.start()
     key = city.keys.add("tester")
-    table = Table(city.folder)
-    table.put(Record("known", "download", {}, None, "", kept=False, created=instant(), state="successful"))
+    table = JobTable(city.folder)
+    table.put(JobRecord("known", "download", {}, None, "", kept=False, created=instant(), state="successful"))
     table.close()
 
     async def report(client: httpx.AsyncClient) -> None:

@@ -10,7 +10,7 @@ from layers.store.base import LayerSpec
 from layers.types import Field
 from tests import gdal_edit
 from twin.catalogue import search_index
-from twin.catalogue.search_index import Index, fold, words
+from twin.catalogue.search_index import SearchIndex, fold, words
 from twin.http.search import coordinates
 
 ADDRESS = tuple(Field(name, "string") for name in ("street", "number", "full_address"))
@@ -98,7 +98,7 @@ def titles(index, text, limit=10):
 
 
 def test_house_numbers(store):
-    index = Index(store)
+    index = SearchIndex(store)
     assert titles(index, "toolonkatu 12")[0] == "Töölönkatu 12"
     assert titles(index, "toolonkatu 1")[0] == "Töölönkatu 1"
     assert titles(index, "Töölönkatu 12 B")[0] == "Töölönkatu 12 B"
@@ -106,28 +106,28 @@ def test_house_numbers(store):
 
 
 def test_postcode_and_city_do_not_push_an_exact_address_down(store):
-    assert titles(Index(store), "museokatu 5")[0] == "Museokatu 5, 00100 Helsinki"
-    assert titles(Index(store), "museokatu 5 00100") == ["Museokatu 5, 00100 Helsinki"]
+    assert titles(SearchIndex(store), "museokatu 5")[0] == "Museokatu 5, 00100 Helsinki"
+    assert titles(SearchIndex(store), "museokatu 5 00100") == ["Museokatu 5, 00100 Helsinki"]
 
 
 def test_a_name_is_one_result_a_layer(store):
-    found = Index(store).search("töölönk", 10)
+    found = SearchIndex(store).search("töölönk", 10)
     assert [entry.layer for entry, _ in found].count("roads") == 1
 
 
 @pytest.mark.parametrize("text", ["中山路", "中山路12号", "江汉区", "武汉 中山", "路"])
 def test_chinese_by_any_part(store, text):
-    assert titles(Index(store), text) == ["武汉市江汉区中山路12号"]
+    assert titles(SearchIndex(store), text) == ["武汉市江汉区中山路12号"]
 
 
 def test_scores_are_sorted_and_in_range(store):
-    found = [score for _, score in Index(store).search("toolonkatu 1", 10)]
+    found = [score for _, score in SearchIndex(store).search("toolonkatu 1", 10)]
     assert found == sorted(found, reverse=True)
     assert all(0 < score <= 1 for score in found)
 
 
 def test_edits_loads_and_drops_are_taken_in(store):
-    index = Index(store)
+    index = SearchIndex(store)
     assert titles(index, "kaivokatu") == []
     fid = next(entry.fid for entry, _ in index.search("toolonkatu 1", 1))
     store.patch("addresses", fid, {"properties": {"street": "Kaivokatu"}})
@@ -144,19 +144,19 @@ def test_edits_loads_and_drops_are_taken_in(store):
 
 
 def test_a_curve_of_another_program_costs_itself_only(store, tmp_path):
-    index = Index(store)
+    index = SearchIndex(store)
     before = titles(index, "toolonkatu")
     gdal_edit.edit(
         tmp_path / "city.gpkg", "bend", "addresses", 2, "CIRCULARSTRING (25 60, 25.1 60.1, 25.2 60)"
     )
-    for found in (titles(index, "toolonkatu"), titles(Index(store), "toolonkatu")):
+    for found in (titles(index, "toolonkatu"), titles(SearchIndex(store), "toolonkatu")):
         assert found == [title for title in before if title != "Töölönkatu 12"]
         assert len(found) == len(before) - 1
 
 
 def test_many_edits_do_not_make_the_index_grow(store, monkeypatch):
     monkeypatch.setattr(search_index, "SLACK", 10)
-    index = Index(store)
+    index = SearchIndex(store)
     fid = next(entry.fid for entry, _ in index.search("toolonkatu 1", 1))
     for number in range(60):
         store.patch("addresses", fid, {"properties": {"number": str(number)}})

@@ -46,7 +46,7 @@ _SAME_METRES, _SAME_DEGREES = 0.01, 1e-7
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class EditRequest:
     """A write as its request says it: nothing is looked up in the store."""
 
     view: View
@@ -96,7 +96,7 @@ class Edit:
             return ("GET",)
         return _methods(layer, methods)
 
-    async def _read(self, scope: Scope, receive: Receive, layer_id: str, text: str | None) -> Change:
+    async def _read(self, scope: Scope, receive: Receive, layer_id: str, text: str | None) -> EditRequest:
         actor = caller.require(scope, "edit")
         respond.query_map(scope, ())
         fid = None if text is None else feature_id(layer_id, text)
@@ -108,15 +108,15 @@ class Edit:
         conditions = b"content-crs", b"if-match", b"if-none-match"
         crs, if_match, if_none_match = (respond.header(scope, name) for name in conditions)
         view = self._city.catalogue.of(scope[CALLER])
-        return Change(view, method, layer_id, fid, body, crs, if_match, if_none_match, actor)
+        return EditRequest(view, method, layer_id, fid, body, crs, if_match, if_none_match, actor)
 
-    def _create(self, change: Change) -> tuple[int, int]:
+    def _create(self, change: EditRequest) -> tuple[int, int]:
         layer = change.view.feature_layer(change.layer_id)
         _editable(layer, change, ON_ITEMS)
         feature = _to_lonlat(change.body, layer, change.content_crs)
         return change.view.create(change.layer_id, feature, change.actor)
 
-    def _change(self, change: Change) -> int:
+    def _change(self, change: EditRequest) -> int:
         view, fid = change.view, change.fid
         layer = view.feature_layer(change.layer_id)
         assert fid is not None
@@ -133,7 +133,7 @@ class Edit:
         call = view.replace if change.method == "PUT" else view.patch
         return call(layer.id, fid, feature, if_match, change.actor)
 
-    def _merged(self, change: Change, layer: FeatureLayer, fid: int) -> tuple[dict[str, Any], int]:
+    def _merged(self, change: EditRequest, layer: FeatureLayer, fid: int) -> tuple[dict[str, Any], int]:
         """A patch with a whole geometry, its part of one merged into the geometry that there is (RFC 7396,
         section 2) in the CRS of the request, and the revision that must still be the current one."""
         item = change.view.item(layer.id, fid, _content_crs(layer, change.content_crs))
@@ -142,7 +142,7 @@ class Edit:
         kept = {name: value for name, value in merged.items() if value is not None}
         return change.body | {"geometry": kept}, item.revision
 
-    def _if_match(self, change: Change, layer: FeatureLayer, fid: int) -> int | None:
+    def _if_match(self, change: EditRequest, layer: FeatureLayer, fid: int) -> int | None:
         """The revision that If-Match names; None without a condition.
 
         Raises BadParameter, NotFound, Stale, and Unconditional where the layer's locking is strict."""
@@ -160,7 +160,7 @@ class Edit:
             raise Stale(f"feature {fid} of {layer.id} has changed: read it again; its revision is {current}")
         return current
 
-    def _if_none_match(self, change: Change, layer: FeatureLayer, fid: int) -> None:
+    def _if_none_match(self, change: EditRequest, layer: FeatureLayer, fid: int) -> None:
         """Raises Stale where If-None-Match names the feature as it is (RFC 9110, section 13.1.2)."""
         if change.if_none_match is None:
             return
@@ -183,7 +183,7 @@ def _is_part(geometry: Any) -> bool:
     return isinstance(geometry, dict) and not geometry.keys() >= {"type", "coordinates"}
 
 
-def _editable(layer: FeatureLayer, change: Change, methods: Mapping[EditKind, Collection[str]]) -> None:
+def _editable(layer: FeatureLayer, change: EditRequest, methods: Mapping[EditKind, Collection[str]]) -> None:
     """Raises WrongMethod: the layer is not changed so, whoever asks (RFC 9110, section 15.5.6)."""
     if KINDS[change.method] not in layer.edits:
         reason = f"layer {layer.id} is not edited so: {layer.fixed_because}"

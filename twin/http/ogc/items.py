@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True)
-class Asked:
+class ItemsRequest:
     """A request for features as its line and headers say it; nothing is looked up in the store."""
 
     view: View
@@ -97,7 +97,7 @@ class Items:
             found = await city.read(self._feature, asked, fid)
         await answers.answer(scope, send, found)
 
-    def _asked(self, scope: Scope, layer_id: str, offer: Offer) -> Asked:
+    def _asked(self, scope: Scope, layer_id: str, offer: Offer) -> ItemsRequest:
         f: str | None = None
         profile: str | None = None
         pairs: Pairs = []
@@ -114,7 +114,7 @@ class Items:
         base = respond.base_url(city, scope) + "/ogc"
         html = form.media == HTML
         view = city.catalogue.of(scope[CALLER])
-        return Asked(
+        return ItemsRequest(
             view,
             layer_id,
             base + scope["path"].removeprefix("/ogc"),
@@ -131,7 +131,7 @@ class Items:
             cost.of_request(pairs, form) if view.rights == ALL else "heavy",
         )
 
-    def _page(self, asked: Asked) -> Answer | None:
+    def _page(self, asked: ItemsRequest) -> Answer | None:
         """The answer; None where the layer shows that reading it is heavy, which the request did not."""
         view = asked.view
         layer = view.feature_layer(asked.layer_id)
@@ -149,7 +149,7 @@ class Items:
             return self._page_json(asked, layer, query, etag)
         return self._page_columns(asked, layer, query, etag)
 
-    def _page_json(self, asked: Asked, layer: FeatureLayer, query: Query, etag: str) -> Answer:
+    def _page_json(self, asked: ItemsRequest, layer: FeatureLayer, query: Query, etag: str) -> Answer:
         fg = asked.form.name == "jsonfg"
         page = asked.view.items(layer.id, jsonfg.wanted(layer, query) if fg else query)
         found = _page_links(asked, query, page.next_after)
@@ -167,7 +167,7 @@ class Items:
         )
         return Answer(_page_headers(asked, query, etag, page.matched, page.returned, found), parts)
 
-    def _page_columns(self, asked: Asked, layer: FeatureLayer, query: Query, etag: str) -> Answer:
+    def _page_columns(self, asked: ItemsRequest, layer: FeatureLayer, query: Query, etag: str) -> Answer:
         """FlatGeobuf or CSV: counts and links are in the headers alone."""
         from layers import write
 
@@ -191,7 +191,7 @@ class Items:
         told, header = links.of_plain_feature(here, fid, formats.FEATURE)
         return _feature_answer(view, item, CRS84, GEOJSON, item.body, told, header)
 
-    def _feature(self, asked: Asked, fid: int) -> Answer:
+    def _feature(self, asked: ItemsRequest, fid: int) -> Answer:
         view, layer_id = asked.view, asked.layer_id
         crs = queries.parse_item(view.feature_layer(layer_id), asked.pairs)
         fg = asked.form.name == "jsonfg"
@@ -218,7 +218,7 @@ class Items:
         """What the HTML of a feature shows beside it; ``selection`` is what the map calls it."""
         return extra | {"selection": f"{layer.id}:{fid}"}
 
-    def _page_html(self, asked: Asked, layer: FeatureLayer, query: Query) -> Answer:
+    def _page_html(self, asked: ItemsRequest, layer: FeatureLayer, query: Query) -> Answer:
         context = Context(self._city, asked.view, asked.base, asked.lang, asked.here[len(asked.base) :])
         extra = self._of_page(feature_pages.of_page(context, layer, query, asked.here, asked.pairs), layer)
 
@@ -229,7 +229,7 @@ class Items:
 
         return _html(self._host.items(context, layer.id, query, extra, next_href), context, query)
 
-    def _feature_html(self, asked: Asked, fid: int) -> Answer:
+    def _feature_html(self, asked: ItemsRequest, fid: int) -> Answer:
         layer = asked.view.feature_layer(asked.layer_id)
         query = Query(crs=queries.parse_item(layer, asked.pairs))
         context = Context(self._city, asked.view, asked.base, asked.lang, asked.here[len(asked.base) :])
@@ -255,13 +255,13 @@ def _feature_answer(
     return Answer(headers, (body[:-1] + b',"links":' + told + b"}",))
 
 
-def _page_links(asked: Asked, query: Query, after: Cursor | None) -> list[Link]:
+def _page_links(asked: ItemsRequest, query: Query, after: Cursor | None) -> list[Link]:
     cursor = None if after is None else queries.cursor_text(query, after)
     return links.of_page(asked.here, asked.told, asked.pairs, formats.PAGE, asked.form, asked.given, cursor)
 
 
 def _page_headers(
-    asked: Asked, query: Query, etag: str, matched: int | None, returned: int, found: list[Link]
+    asked: ItemsRequest, query: Query, etag: str, matched: int | None, returned: int, found: list[Link]
 ) -> Headers:
     header = links.of_header(found)
     return [

@@ -100,12 +100,12 @@ class Host:
     ) -> bytes:
         from pygeoapi.api import itemtypes
 
-        from twin.http.ogc.pygeoapi_provider import ASKED, Asked
+        from twin.http.ogc.pygeoapi_provider import ASKED, ParsedRequest
 
         api = self._api(context.base, context.view)
         request = _request(api, "", "text/html", context.lang)
         shown = {**extra, "base": context.base, "layer_id": layer_id, "credits": self._credits()}
-        token = ASKED.set(Asked(query, shown, next_href))
+        token = ASKED.set(ParsedRequest(query, shown, next_href))
         try:
             if fid is None:
                 _, status, content = itemtypes.get_collection_items(api, request, layer_id)

@@ -25,7 +25,7 @@ from twin.http.ogc.schemas import json_type, properties
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ParsedRequest:
     """A request that our own strict parser has read already, and what its page shows beside it."""
 
     query: Query
@@ -34,7 +34,7 @@ class Asked:
 
 
 #: Set around a call into pygeoapi whose query is ours; unset, the provider reads pygeoapi's arguments.
-ASKED: ContextVar[Asked | None] = ContextVar("asked", default=None)
+ASKED: ContextVar[ParsedRequest | None] = ContextVar("asked", default=None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from layers.query import Query
 from layers.write import FORMATS, Format
 from twin.jobs import scratch
 from twin.jobs.taking import PIPE
-from twin.jobs.work import Context, Work
+from twin.jobs.work import Work, WorkContext
 from twin.packing import packer
 
 log = logging.getLogger("twin")
@@ -58,7 +58,7 @@ class Input(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     reserve: int = scratch.RESERVE_BYTES
 
 
-def run(given: Input, context: Context) -> dict[str, object]:
+def run(given: Input, context: WorkContext) -> dict[str, object]:
     """Write the pipe, or a file; its name and size in bytes. Raises TooLarge, Unavailable, Conflict."""
     made = _Download(given, context)
     return made.piped() if given.piped else made.filed()
@@ -73,7 +73,7 @@ def localized(layer: FeatureLayer, query: Query, language: str, title: str) -> F
 
 
 class _Download:
-    def __init__(self, given: Input, context: Context) -> None:
+    def __init__(self, given: Input, context: WorkContext) -> None:
         layer = context.view.feature_layer(given.layer)
         self._given, self._context = given, context
         self._query = queries.parse_download(layer, given.parameters)

@@ -21,7 +21,7 @@ from twin import app
 from twin.access.caller import Caller
 from twin.city import City
 from twin.jobs import Ended
-from twin.jobs.table import FILE, INTERRUPTED, Record, Table, instant
+from twin.jobs.table import FILE, INTERRUPTED, JobRecord, JobTable, instant
 
 #: A kind of work as a package outside the project declares it.
 MODULE = """
@@ -175,17 +175,17 @@ def test_jobs_are_shown_to_those_of_the_same_rights(city: City, run: Run) -> Non
 
 
 def test_what_waited_is_begun_again_and_what_ran_is_failed(city: City, run: Run) -> None:
-    def left(name: str, **words: Any) -> Record:
-        return Record(name, "toy", {}, "ana", "", created=instant(), **words)
+    def left(name: str, **words: Any) -> JobRecord:
+        return JobRecord(name, "toy", {}, "ana", "", created=instant(), **words)
 
-    table = Table(city.folder)
+    table = JobTable(city.folder)
     table.put(left("waiting", kept=True))
     table.put(left("running", kept=True, state="running"))
     table.put(left("awaited", kept=False))
-    table.put(Record("old", "toy", {}, "ana", "", kept=True, created="2020-01-01T00:00:00.000Z"))
+    table.put(JobRecord("old", "toy", {}, "ana", "", kept=True, created="2020-01-01T00:00:00.000Z"))
     table.close()
 
-    async def recovered() -> dict[str, Record]:
+    async def recovered() -> dict[str, JobRecord]:
         await city.jobs.recover()
         for _ in range(600):
             found = {one.id: one for one in await city.jobs.list(ANA)}
@@ -204,14 +204,14 @@ def test_a_server_that_stops_leaves_what_waits_for_the_next(city: City, run: Run
     second = run(city.jobs.start("toy", {}, ANA))
     until(lambda: first.record.state == "running", 60)
     run(city.jobs.stop())
-    table = Table(city.folder)
+    table = JobTable(city.folder)
     assert [one.id for one in table.recover()] == [second.record.id]
     table.close()
 
 
 def test_a_folder_that_cannot_be_written_keeps_them_in_memory(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    table = Table(tmp_path / "file")
-    table.put(Record("a", "toy", {}, None, "", kept=True, created=instant()))
+    table = JobTable(tmp_path / "file")
+    table.put(JobRecord("a", "toy", {}, None, "", kept=True, created=instant()))
     assert [one.id for one in table.newest()] == ["a"]
     table.close()

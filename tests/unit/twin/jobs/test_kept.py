@@ -9,7 +9,7 @@ import pytest
 
 from layers.errors import TooLarge
 from twin.jobs import kept
-from twin.jobs.kept import Kept, Made
+from twin.jobs.kept import FileCache, Made
 
 
 class Maker:
@@ -33,7 +33,7 @@ class Maker:
 
 def test_a_file_is_made_once_for_all_who_ask_at_once(tmp_path: Path) -> None:
     async def run() -> None:
-        files, make = Kept(), Maker(tmp_path)
+        files, make = FileCache(), Maker(tmp_path)
 
         async def read() -> bytes:
             async with files.of("a", make) as held:
@@ -57,7 +57,7 @@ def test_a_file_is_made_once_for_all_who_ask_at_once(tmp_path: Path) -> None:
 
 def test_where_making_fails_the_next_who_waits_tries_anew(tmp_path: Path) -> None:
     async def run() -> None:
-        files, make = Kept(), Maker(tmp_path)
+        files, make = FileCache(), Maker(tmp_path)
         make.fails = 1
 
         async def read() -> int:
@@ -81,7 +81,7 @@ def test_it_is_closed_when_nobody_has_read_it_for_a_while(
     monkeypatch.setattr(kept, "KEPT_SECONDS", 0)
 
     async def run() -> None:
-        files, make = Kept(), Maker(tmp_path)
+        files, make = FileCache(), Maker(tmp_path)
         make.go.set()
         async with files.of("a", make) as held:
             files.close()
@@ -104,7 +104,7 @@ def test_the_one_read_longest_ago_makes_room(
     monkeypatch.setattr(kept, name, value)
 
     async def run() -> None:
-        files, make = Kept(), Maker(tmp_path)
+        files, make = FileCache(), Maker(tmp_path)
         make.go.set()
         for key in "abac":
             async with files.of(key, make):

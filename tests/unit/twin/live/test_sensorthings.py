@@ -295,7 +295,7 @@ def test_reading_back_by_options(room):
 
 
 def test_an_answer_that_would_be_huge_is_refused(room, monkeypatch):
-    monkeypatch.setattr("twin.things.service.Reader.__init__.__defaults__", (3,))
+    monkeypatch.setattr("twin.things.service.EntityReader.__init__.__defaults__", (3,))
 
     async def scenario(client):
         await made(client)
