@@ -7,7 +7,7 @@ parameter; column names come from the entity table only.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
@@ -31,6 +31,8 @@ _KEY = re.compile(r"[^\s()',/]+")
 _COMPARE = {"eq": "=", "ne": "<>", "gt": ">", "ge": ">=", "lt": "<", "le": "<="}
 _TERM = {"add": "+", "sub": "-"}
 _FACTOR = {"mul": "*", "div": "/", "mod": "%"}
+#: Members of GeoJSON that are no value.
+_SHAPE = frozenset({"coordinates", "geometry", "geometries", "bbox"})
 _WORDS = frozenset({*_COMPARE, *_TERM, *_FACTOR, "and", "or", "not"})
 
 type Params = tuple[Any, ...]
@@ -79,7 +81,9 @@ class Parser:
         self._tokenise()
         found: list[tuple[Operand, bool]] = []
         while True:
+            first = self.next
             value = self._primary()
+            self._check_order(self.tokens[first : self.next])
             if value.hops:
                 self._fail("ordering by another entity's property is not possible here")
             word = self._word("asc", "desc")
@@ -89,6 +93,17 @@ class Parser:
         if self.next < len(self.tokens) or len(found) > 4:
             self._fail("expected at most four properties, each with asc or desc, separated by commas")
         return found
+
+    def _check_order(self, path: Sequence[_Token]) -> None:
+        """An object and a geometry come before or after no other: answered in any order, it would seem so."""
+        names = [token.text for token in path if token.kind == "name"]
+        prop = self.entity.prop(names[0]) if names else None
+        if prop is None or not prop.parts:
+            return
+        if prop.parts == "geometry" and (len(names) == 1 or names[-1] in _SHAPE):
+            self._refuse(path[0].at, f"{prop.name} is a geometry, which has no order")
+        if len(names) == 1:
+            self._refuse(path[0].at, f"{prop.name} is an object: name a member of it, as in {prop.name}/name")
 
     # tokens
 

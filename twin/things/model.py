@@ -14,13 +14,17 @@ type Kind = Literal["text", "json", "time", "interval", "result", "extra"]
 
 @dataclass(frozen=True, slots=True)
 class Prop:
-    """One property: its kind, the SQL of its columns, and whether a new entity must have it."""
+    """One property: its kind, the SQL of its columns, and whether a new entity must have it.
+
+    ``parts`` tells what has no order and no value of its own: an object, of which some member may have, or
+    a geometry, none of whose coordinates have."""
 
     name: str
     kind: Kind = "text"
     columns: tuple[str, ...] = ()
     required: bool = False
     derived: bool = False
+    parts: Literal["", "object", "geometry"] = ""
 
     def sql(self, alias: str) -> tuple[str, ...]:
         """The columns under an alias."""
@@ -77,8 +81,12 @@ def _text(name: str, required: bool = True) -> Prop:
     return Prop(name, required=required)
 
 
-def _json(name: str, required: bool = False) -> Prop:
-    return Prop(name, "json", required=required)
+def _object(name: str, required: bool = False) -> Prop:
+    return Prop(name, "json", required=required, parts="object")
+
+
+def _geometry(name: str, required: bool = False) -> Prop:
+    return Prop(name, "json", required=required, parts="geometry")
 
 
 def _one(name: str, target: str, column: str, required: bool = True, back: str = "") -> Nav:
@@ -107,7 +115,7 @@ _ALL = (
         "Things",
         "Thing",
         "thing",
-        (_text("name"), _text("description"), _json("properties")),
+        (_text("name"), _text("description"), _object("properties")),
         (
             _linked("Locations", _THINGS, "thing", "location"),
             _many("HistoricalLocations", "thing", "Thing"),
@@ -122,8 +130,8 @@ _ALL = (
             _text("name"),
             _text("description"),
             _text("encodingType"),
-            _json("location", True),
-            _json("properties"),
+            _geometry("location", True),
+            _object("properties"),
         ),
         (
             _linked("Things", _THINGS, "location", "thing"),
@@ -145,10 +153,10 @@ _ALL = (
             _text("name"),
             _text("description"),
             _text("observationType"),
-            _json("unitOfMeasurement", True),
-            _json("observedArea"),
+            _object("unitOfMeasurement", True),
+            _geometry("observedArea"),
             Prop("phenomenonTime", "interval", _SPAN, derived=True),
-            _json("properties"),
+            _object("properties"),
         ),
         (
             _one("Thing", "Things", "thing"),
@@ -165,8 +173,8 @@ _ALL = (
             _text("name"),
             _text("description"),
             _text("encodingType"),
-            _json("metadata", True),
-            _json("properties"),
+            Prop("metadata", "json", required=True),
+            _object("properties"),
         ),
         (_many("Datastreams", "sensor", "Sensor"),),
     ),
@@ -174,7 +182,7 @@ _ALL = (
         "ObservedProperties",
         "ObservedProperty",
         "observed_property",
-        (_text("name"), _text("definition"), _text("description"), _json("properties")),
+        (_text("name"), _text("definition"), _text("description"), _object("properties")),
         (_many("Datastreams", "observed_property", "ObservedProperty"),),
     ),
     Entity(
@@ -187,7 +195,7 @@ _ALL = (
             Prop("result", "result", ("{a}.num", "{a}.txt"), required=True),
             Prop("resultQuality", "extra", ("json_extract({a}.extra, '$.resultQuality')", "{a}.extra")),
             Prop("validTime", "extra", ("json_extract({a}.extra, '$.validTime')", "{a}.extra")),
-            Prop("parameters", "extra", (_PARAMETERS, _WITH_LATE)),
+            Prop("parameters", "extra", (_PARAMETERS, _WITH_LATE), parts="object"),
         ),
         (
             _one("Datastream", "Datastreams", "ds"),
@@ -202,8 +210,8 @@ _ALL = (
             _text("name"),
             _text("description"),
             _text("encodingType"),
-            _json("feature", True),
-            _json("properties"),
+            _geometry("feature", True),
+            _object("properties"),
         ),
         (_many("Observations", "foi", "FeatureOfInterest"),),
     ),

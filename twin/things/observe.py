@@ -38,6 +38,11 @@ def decode(body: Mapping[str, Any], stream: Datastream, now: int, feature: int |
             f"phenomenonTime={times.iso(end or time)}: more than 5 minutes in the future (the server has "
             f"{times.iso(now)}); a datastream of forecasts says so in properties.forecast"
         )
+    if feature is None and stream.feature is None:
+        raise BadBody(
+            f"FeatureOfInterest: required (OGC 18-088 clause 8.2.7), as Thing {stream.thing} of Datastream "
+            f"{stream.id} has no Location that it could be made from: give the Thing one, or name a feature"
+        )
     result_time = body.get("resultTime")
     if "result" not in body:
         raise BadBody("result: required")

@@ -42,6 +42,9 @@ class Writer:
     tx: Transaction
     who: Caller
     told: set[int] = field(default_factory=set)
+    #: Nested observations: body, what its place says of it, depth. They are made once everything else is
+    #: linked, as the feature of an observation is where its thing stands by then.
+    later: list[tuple[object, Mapping[str, int], int]] = field(default_factory=list)
 
     @property
     def conn(self) -> sqlite3.Connection:
@@ -63,6 +66,8 @@ class Writer:
         new = self._create(target.entity, body, preset, 0)
         if linked is not None and linked.parent is not None:
             self._attach(linked.parent.entity, linked.parent.id, linked.parent.nav, [new])
+        for nested, place, depth in self.later:
+            self._create(OBSERVATIONS, nested, place, depth)
         self._tell()
         return new
 
@@ -176,6 +181,9 @@ class Writer:
         target = SETS[nav.target]
         preset = {nav.back: id_} if nav.back else {}
         if nav.back:
+            if target is OBSERVATIONS:
+                self.later += [(value, preset, depth + 1) for value in given]
+                return
             for value in given:
                 self._create(target, value, preset, depth + 1)
             return

@@ -209,6 +209,33 @@ def test_ordering(file):
             compile_orderby("$orderby", bad, THINGS)
 
 
+@pytest.mark.parametrize(
+    ("set_", "order", "why"),
+    [
+        ("Locations", "location", "geometry"),
+        ("Locations", "name,location desc", "geometry"),
+        ("Locations", "location/coordinates", "geometry"),
+        ("FeaturesOfInterest", "feature/geometry/coordinates", "geometry"),
+        ("Datastreams", "observedArea", "geometry"),
+        ("Datastreams", "unitOfMeasurement asc", "unitOfMeasurement/name"),
+        ("Things", "properties", "properties/name"),
+        ("Observations", "parameters", "parameters/name"),
+    ],
+)
+def test_what_has_no_order_is_refused_with_the_reason(set_, order, why):
+    with pytest.raises(BadParameter, match=why):
+        compile_orderby("$orderby", order, SETS[set_])
+
+
+def test_members_of_objects_have_an_order():
+    for set_, order in (
+        ("Locations", "location/type"),
+        ("Sensors", "metadata"),
+        ("Datastreams", "unitOfMeasurement/symbol"),
+    ):
+        assert compile_orderby("$orderby", order, SETS[set_])
+
+
 def test_the_newest_of_one_stream_is_read_along_the_key(file):
     order = compile_orderby("$orderby", "phenomenonTime desc", OBSERVATIONS)[0]
     with file.reading() as conn:

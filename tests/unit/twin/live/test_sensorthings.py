@@ -59,6 +59,47 @@ def test_a_deep_insert_makes_everything_and_links_it(room):
     room.run(scenario)
 
 
+def test_an_observation_is_of_a_feature_that_is_named_or_where_its_thing_stands(room):
+    """OGC 18-088 clause 8.2.7: of one and only one, made of the Thing's Location where none is named."""
+
+    async def scenario(client):
+        placeless = thing()
+        location = placeless.pop("Locations")[0]
+        assert (await client.post(f"{ROOT}/Things", json=placeless)).status_code == 201
+        for path, body in [
+            ("Observations", {**STREAM, "result": 1.0}),
+            ("Datastreams(1)/Observations", {"result": 1.0}),
+        ]:
+            refused = await client.post(f"{ROOT}/{path}", json=body)
+            assert refused.status_code == 400
+            assert "Thing 1 of Datastream 1 has no Location" in refused.json()["detail"]
+        rows = {**STREAM, "components": ["result"], "dataArray": [[1.0]]}
+        (told,) = (await client.post(f"{ROOT}/CreateObservations", json=[rows])).json()
+        assert told.startswith("error FeatureOfInterest: required")
+        nested = thing("other")
+        del nested["Locations"]
+        nested["Datastreams"][0]["Observations"] = [{"result": 2.0}]
+        assert (await client.post(f"{ROOT}/Things", json=nested)).status_code == 400
+        # the Thing stands there by the end of the request
+        made = await client.post(f"{ROOT}/Locations", json={**location, "Things": [nested]})
+        assert made.status_code == 201, made.text
+        named = {k: location[k] for k in ("name", "description", "encodingType")} | {
+            "feature": location["location"]
+        }
+        answer = await client.post(
+            f"{ROOT}/Observations", json={**STREAM, "result": 1.0, "FeatureOfInterest": named}
+        )
+        assert answer.status_code == 201
+        assert (await client.post(f"{ROOT}/Things(1)/Locations", json=location)).status_code == 201
+        answer = await client.post(f"{ROOT}/Observations", json={**STREAM, "result": 1.0})
+        assert answer.status_code == 201
+        refused = await client.get(f"{ROOT}/Locations?$orderby=location")
+        assert refused.status_code == 400
+        assert "geometry" in refused.json()["detail"]
+
+    room.run(scenario)
+
+
 def test_a_bad_inner_entity_undoes_the_whole_insert(room):
     async def scenario(client):
         for spoil in (
