@@ -101,7 +101,6 @@ def layer_entry(published: PublishedLayer[Layer]) -> dict[str, Any]:
         "verticalDatum": layer.vertical_datum or None,
         "extent": list(layer.extent) if layer.extent else None,
         "visible": published.visible,
-        "locking": "strict" if published.strict else "default",
         "style": dict(published.style),
         "buried": kind.buried,
         "label": [list(fields) for fields in kind.label],

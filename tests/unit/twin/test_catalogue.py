@@ -74,7 +74,6 @@ def test_every_room_tells_the_same_of_it(city):
     assert list(by_id) == ["roads", "buildings", "areas"]
     houses = by_id["buildings"]
     assert (houses["title"]["en"], houses["title"]["zh-CN"]) == ("Houses", "建筑")
-    assert (houses["locking"], by_id["areas"]["locking"]) == ("strict", "default")
     assert (houses["visible"], by_id["roads"]["visible"]) == (True, False)
     assert get(city, "/ogc/collections/buildings?f=json")["title"] in ("Houses", "建筑")
     (told,) = get(city, "/tiles/buildings.json")["vector_layers"]

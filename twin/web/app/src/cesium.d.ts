@@ -1,4 +1,15 @@
-import type { EngineTile, TileContent } from './map/internals';
+import type { EngineTile, FrameState, RuntimeContentCodec, TileContent } from './map/internals';
+import type { TileLayer } from './map/outlines';
+
+interface DecodedTile {
+  layers: TileLayer[];
+}
+
+interface TilePlace {
+  tileX: number;
+  tileY: number;
+  tileZ: number;
+}
 
 declare module '@cesium/engine' {
   export const Cesium3DTileContentFactory: {
@@ -8,4 +19,23 @@ declare module '@cesium/engine' {
     constructor(tileset: unknown, tile: unknown);
   }
   export const ResourceCache: { cacheEntries: Record<string, unknown> };
+  export const RenderState: { fromCache(state: object): object };
+  export const Pass: { OPAQUE: number; TRANSLUCENT: number };
+  export function decodeMVT(bytes: ArrayBuffer): DecodedTile;
+  /** Undefined where there is nothing to draw. */
+  export function buildVectorGltfFromMVT(decoded: DecodedTile, place: TilePlace, options: object): Uint8Array | undefined;
+  export const VectorGltf3DTileContent: {
+    fromGltf(tileset: unknown, tile: unknown, resource: unknown, glb: Uint8Array): Promise<TileContent>;
+  };
+  interface MVTDataProvider {
+    _createCodec(): RuntimeContentCodec;
+    destroy(): void;
+    update(frameState: FrameState): void;
+    prePassesUpdate(frameState: FrameState): void;
+    updateForPass(frameState: FrameState, passState: unknown): void;
+    postPassesUpdate(frameState: FrameState): void;
+  }
+  namespace MVTDataProvider {
+    function _parseTileCoordinates(url: string): TilePlace;
+  }
 }

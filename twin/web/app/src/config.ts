@@ -48,7 +48,6 @@ export interface LayerConfig {
   count: number;
   extent: [number, number, number, number] | null;
   visible: boolean;
-  locking: 'default' | 'strict';
   /** It lies under the ground: seen in underground mode, hidden by the street otherwise. */
   buried: boolean;
   /** Ways to call a feature, best first: the fields of the first whose first field is filled. */

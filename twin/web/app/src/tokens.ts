@@ -46,6 +46,7 @@ const light = {
   'on-glass': '#e6eaee',
   pale: '#ffffff',
   label: '#33404a',
+  outline: '#746c60',
   grid: '#e6eaee',
 };
 
@@ -89,6 +90,7 @@ const dark: Record<Token, string> = {
   'on-glass': '#dbe2e8',
   pale: '#3a434c',
   label: '#dbe2e8',
+  outline: '#8b97a3',
   grid: '#2d363e',
 };
 

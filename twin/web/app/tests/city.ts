@@ -19,7 +19,6 @@ export function layer(id: string, more: Partial<LayerConfig> = {}): LayerConfig 
     count: 3,
     extent: [24.9, 60.1, 25, 60.2],
     visible: true,
-    locking: 'default',
     editable: true,
     buried: false,
     label: [['name']],

@@ -1,6 +1,7 @@
 import { afterEach, expect, test } from 'vitest';
 import { layerColor, paler, sceneStyle, vectorStyle } from '../src/layers/style';
-import { theme } from '../src/tokens';
+import { TOKENS, theme } from '../src/tokens';
+import { OUTLINE } from '../src/map/outlines';
 import { layer } from './city';
 
 const plan = layer('plan', {
@@ -24,6 +25,7 @@ afterEach(() => {
 test('what is chosen comes first, then what is assumed, then the values, then the rest', () => {
   theme.value = 'light';
   expect(rules(vectorStyle(plan, 1, 7, false))).toEqual([
+    [`\${${OUTLINE}} === true`, `color('${TOKENS.light.outline}')`],
     ['${fid} === 7', "color('#ffd21f')"],
     ["${use} === 'shop' && (${use_source} === 'default')", "color('#ff8080')"],
     ["${use} === 'shop'", "color('#ff0000')"],
@@ -34,7 +36,7 @@ test('what is chosen comes first, then what is assumed, then the values, then th
 
 test('opacity fades all but the chosen one, which stays in sight', () => {
   const faded = rules(vectorStyle(plan, 0.3, 7, false));
-  expect(faded[0]![1]).toContain('0.8');
+  expect(faded[1]![1]).toContain('0.8');
   expect(faded.at(-1)![1]).toBe("color('#336699', 0.3)");
 });
 
@@ -54,7 +56,7 @@ test('by night the colours of the data go towards the ground', () => {
   const day = paler('#336699');
   theme.value = 'dark';
   expect(paler('#336699')).not.toBe(day);
-  expect(rules(vectorStyle(layer('road'), 1, null, false))).not.toEqual([['true', "color('#336699')"]]);
+  expect(rules(vectorStyle(layer('road'), 1, null, false)).at(-1)).not.toEqual(['true', "color('#336699')"]);
 });
 
 test.each(["St. John's", 'a\\b', '"', `'"'`])('the engine finds the value %s', (value) => {

@@ -30,6 +30,8 @@ const TEXT: [Token, Token][] = [
 const MARKS: [Token, Token][] = [
   ['edge', 'paper'], ['edge', 'field'], ['accent', 'paper'], ['red', 'paper'], ['blue', 'paper'], ['ok', 'paper'],
   ['live', 'paper'],
+  // alone it tells an area that is as pale as the ground from it
+  ['outline', 'ground'],
 ];
 
 const pairs = (list: [Token, Token][]): [Shade, Token, Token][] =>

@@ -3,6 +3,7 @@
 import type { Scene } from '@cesium/engine';
 import type { CityConfig, LayerConfig } from '../config';
 import type { Ground } from '../map/ground';
+import type { Painter } from '../map/painter';
 import type { Entry } from '../registry';
 import type { State } from '../state';
 
@@ -10,6 +11,8 @@ export interface FormContext {
   readonly scene: Scene;
   readonly config: CityConfig;
   readonly ground: Ground;
+  /** Draws what lies flat. */
+  readonly painter: Painter;
   /**
    * The address of a layer's own path. Every address of a layer that was loaded again carries a number: while
    * the old tiles are still drawn, the engine would give their buffers to the new ones of the same address.
@@ -73,6 +76,11 @@ export function rank(layer: LayerConfig): number {
   if (layer.geometryType.includes('Point')) return 4;
   if (isLine(layer)) return layer.buried ? 3 : 1;
   return layer.scene ? 2 : 0;
+}
+
+/** Whether a line runs around its areas: those that stand on the ground, and those of which some are paler. */
+export function isOutlined(layer: LayerConfig): boolean {
+  return layer.geometryType.includes('Polygon') && (layer.scene !== null || Boolean(layer.style.assumed));
 }
 
 export function isUnder(state: Readonly<State>): boolean {

@@ -4,6 +4,7 @@ import { effect, signal, untracked } from '@preact/signals-core';
 import type { Scene } from '@cesium/engine';
 import type { CityConfig, LayerConfig } from '../config';
 import type { Ground } from '../map/ground';
+import { Painter } from '../map/painter';
 import { frame } from '../map/ready';
 import { isFeature, type State, type Store } from '../state';
 import { shade } from '../tokens';
@@ -48,6 +49,7 @@ export class LayerSet {
       scene,
       config,
       ground,
+      painter: new Painter(scene),
       url: (layer, path) => {
         const generation = this.generations.get(layer.id);
         return generation ? `${path}${path.includes('?') ? '&' : '?'}v=${generation}` : path;

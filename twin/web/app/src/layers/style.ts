@@ -3,10 +3,15 @@
 import { Cesium3DTileStyle } from '@cesium/engine';
 import type { LayerConfig } from '../config';
 import { color as themed, dataColor, mixed, shade } from '../tokens';
+import { OUTLINE } from '../map/outlines';
 import { rank } from './form';
 
 /** The row of the placeholder in an empty 3D cell; it is never drawn nor picked. */
 export const NO_FEATURE = -1;
+
+/** The line around an area is the same for all: it alone tells pale ones from the ground (WCAG 2.2, 1.4.11). */
+const IS_OUTLINE = `\${${OUTLINE}} === true`;
+const OUTLINE_WIDTH = '1.2';
 
 /** The engine's language takes a backslash as it is and knows no escape: a quote is put together. */
 function literal(value: string): string {
@@ -96,8 +101,8 @@ export function vectorStyle(
   const grown = (value: number): string =>
     selected === null ? `${value}` : `\${fid} === ${selected} ? ${value + 4} : ${value}`;
   return new Cesium3DTileStyle({
-    color: { conditions: colorConditions(layer, opacity, selected) },
-    lineWidth: { conditions: widthConditions(layer, underground, grown) },
+    color: { conditions: [[IS_OUTLINE, paint(themed('outline'), opacity)], ...colorConditions(layer, opacity, selected)] },
+    lineWidth: { conditions: [[IS_OUTLINE, OUTLINE_WIDTH], ...widthConditions(layer, underground, grown)] },
     pointSize: grown(size),
     pointOutlineColor: paint(themed('halo'), opacity),
     pointOutlineWidth: '1',

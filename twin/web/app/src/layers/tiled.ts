@@ -6,17 +6,18 @@ import { TileRefresher } from '../map/refresher';
 import type { State } from '../state';
 import type { Drawn, FormContext, Look } from './form';
 
-export abstract class Tiled implements Drawn {
+export abstract class Tiled<Held extends object = object> implements Drawn {
   readonly refresher: TileRefresher;
   protected readonly scene: Scene;
   private lastFailure: number | null = null;
   private readonly progressed: () => void;
 
-  /** `primitive` is what the scene holds: the tileset, or what made it. */
+  /** `primitive` is what `home` holds and draws: the tileset, or what made it. */
   constructor(
     protected readonly layer: LayerConfig,
     readonly tileset: Cesium3DTileset,
-    private readonly primitive: object,
+    private readonly primitive: Held,
+    private readonly home: { add(held: Held): unknown; remove(held: Held): unknown },
     context: FormContext,
   ) {
     this.scene = context.scene;
@@ -64,12 +65,12 @@ export abstract class Tiled implements Drawn {
   }
 
   add(): void {
-    this.scene.primitives.add(this.primitive);
+    this.home.add(this.primitive);
   }
 
   remove(): void {
     this.scene.primitives.remove(this.refresher);
-    this.scene.primitives.remove(this.primitive);
+    this.home.remove(this.primitive);
   }
 
   owns(picked: unknown): boolean {

@@ -1,5 +1,5 @@
 /**
- * The private parts of @cesium/engine 26.3.0 that the tile refresher leans on, as types.
+ * The private parts of @cesium/engine 26.3.0 that tile refresher, painter and shapes lean on, as types.
  * The engine is pinned to that version; browser tests fail when one of these changes its meaning.
  */
 export interface TileContent {
@@ -32,9 +32,23 @@ export interface EngineTile {
   isDestroyed(): boolean;
 }
 
+export interface RuntimeContentCodec {
+  createContent(
+    tileset: unknown,
+    tile: EngineTile,
+    resource: import('@cesium/engine').Resource,
+    bytes: ArrayBuffer,
+  ): Promise<TileContent>;
+}
+
+/** What is drawn at once; `owner` made it. */
+export interface DrawCommand {
+  readonly owner: unknown;
+  pass: number;
+  renderState: object;
+}
+
 export interface EngineTileset {
   statistics: { incrementLoadCounts(content: TileContent): void; decrementLoadCounts(content: TileContent): void };
-  _runtimeContentCodec?: {
-    createContent(tileset: unknown, tile: EngineTile, resource: unknown, bytes: ArrayBuffer): Promise<TileContent>;
-  };
+  _runtimeContentCodec?: RuntimeContentCodec;
 }

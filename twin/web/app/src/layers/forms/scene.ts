@@ -48,7 +48,7 @@ async function open(layer: LayerConfig, context: FormContext): Promise<Solids> {
     backFaceCulling: layer.scene!.body !== 'tube',
   });
   if (layer.scene!.body === 'tube') tileset.customShader = readableTubes();
-  return new Solids(layer, tileset, tileset, context);
+  return new Solids(layer, tileset, tileset, context.scene.primitives, context);
 }
 
 const form: Form = {

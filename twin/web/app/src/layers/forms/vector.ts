@@ -1,10 +1,12 @@
 /** Points, lines and areas: a layer as vector tiles. */
 
-import { Cartesian3, Matrix4, MVTDataProvider, Rectangle, type Cesium3DTileset } from '@cesium/engine';
+import { Cartesian3, Matrix4, Rectangle, type Cesium3DTileset } from '@cesium/engine';
 import type { LayerConfig } from '../../config';
 import type { Ground } from '../../map/ground';
+import type { Painter } from '../../map/painter';
+import { ShapeTiles } from '../../map/shapes';
 import type { State } from '../../state';
-import { isLine, isUnder, localUrl, type Form, type FormContext, type Look } from '../form';
+import { isLine, isOutlined, isUnder, localUrl, type Form, type FormContext, type Look } from '../form';
 import { vectorStyle } from '../style';
 import { Tiled } from '../tiled';
 
@@ -18,12 +20,19 @@ const TUBES_FROM = 450;
 /** Vector tiles report no memory use, so the engine never drops any by itself. */
 const MOST_TILES = 200;
 
-class Shapes extends Tiled {
+class Shapes extends Tiled<ShapeTiles> {
   private readonly ground: Ground;
+  private readonly painter: Painter;
   private readonly middle: [lon: number, lat: number];
 
-  constructor(layer: LayerConfig, tileset: Cesium3DTileset, provider: MVTDataProvider, context: FormContext) {
-    super(layer, tileset, provider, context);
+  constructor(
+    layer: LayerConfig,
+    tileset: Cesium3DTileset,
+    private readonly provider: ShapeTiles,
+    context: FormContext,
+  ) {
+    super(layer, tileset, provider, context.painter, context);
+    this.painter = context.painter;
     const { lon, lat } = context.config.view;
     const [west, south, east, north] = layer.extent ?? [lon, lat, lon, lat];
     this.ground = context.ground;
@@ -36,6 +45,7 @@ class Shapes extends Tiled {
 
   /** The tiles are built at height 0; this carries them to the ground and over each other. */
   override place(state: Readonly<State>, level: number): void {
+    this.painter.place(this.provider, level);
     const [lon, lat] = this.middle;
     const up = Cartesian3.normalize(Cartesian3.fromDegrees(lon, lat), new Cartesian3());
     const under = this.layer.buried && state.mode === '3d';
@@ -52,11 +62,12 @@ async function open(layer: LayerConfig, context: FormContext): Promise<Shapes | 
   const { url, minzoom, maxzoom } = layer.vector!;
   const extent = layer.extent ?? context.config.surroundings;
   const maxZoom = Math.min(maxzoom, HIGHEST_ZOOM);
-  const provider = await MVTDataProvider.fromUrl(context.url(layer, decodeURI(localUrl(url))), {
+  const provider = (await ShapeTiles.fromUrl(context.url(layer, decodeURI(localUrl(url))), {
     extent: Rectangle.fromDegrees(...padded(extent)),
     minZoom: Math.min(Math.max(minzoom, LOWEST_ZOOM), maxZoom),
     maxZoom,
-  });
+  })) as ShapeTiles;
+  provider.outlined = isOutlined(layer);
   const { tileset } = provider;
   if (!tileset) return null;
   tileset.maximumScreenSpaceError = 5;

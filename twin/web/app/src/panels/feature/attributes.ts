@@ -106,7 +106,7 @@ export function featureTitle(layer: LayerConfig, fid: number, properties: Record
  * own where the kind defines none, as for a table of another department. */
 export function editable(layer: LayerConfig): FieldConfig[] {
   if (!layer.editable) return [];
-  const kept = new Set(['source_id', 'building_id', 'other']);
+  const kept = new Set(['source_id', 'other']);
   const named = new Set(layer.fields.map(({ name }) => name));
   // how a value is known follows from who gives it: the server says so with each edit
   const follows = (name: string): boolean => name.endsWith('_source') && values(name).some((one) => named.has(one));
