@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import NamedTuple
 
 from layers.errors import BadFile, shown
@@ -22,6 +24,26 @@ _PAGES = {
 _RUN = re.compile(rb"[\x80-\xff]+")
 #: The share of texts that must be whole in an encoding; those that are not cost a cell each.
 _MOST = 0.5
+
+
+#: Marks at the beginning of a text, the longer of two first (Unicode 16.0, section 23.8).
+_MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+#: What no text holds: controls but for blanks and the record separator, and what is no character.
+_NO_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1d\x1f\x7f-\x9f\ufdd0-\ufdef\ufffe\uffff]")
+#: The share of characters of ASCII in a text, at least.
+_LEAST = 0.08
+_WINDOWS = re.compile(rb"[\x80-\x9f]")
+_BLOCK = 8 << 20
+#: Bytes of a beginning.
+_HEAD = 4096
+#: Bytes of a line beyond which it is cut.
+_MOST_LINE = 64 << 20
 
 
 class Encoding(NamedTuple):
@@ -57,11 +79,101 @@ def codec(word: str) -> str | None:
     return None if name in ("ascii", "mbcs", "oem") else name
 
 
-def choose(texts: Sequence[bytes], declared: str | None, word: str | None = None) -> Encoding:
-    """The encoding of some texts, each a cell or a name, of which the last character may be cut.
+def marked(head: bytes) -> str | None:
+    """The codec that the beginning of a file tells: by a byte order mark; else, as UTF-16 or UTF-32, by where
+    its zero bytes lie, which no other text has. None where it tells none."""
+    for mark, name in _MARKS:
+        if head.startswith(mark):
+            return name
+    if b"\x00" not in head:
+        return None
+    found = {name: _ascii(head, name) for name in ("utf-32-le", "utf-32-be", "utf-16-le", "utf-16-be")}
+    name = max(found, key=lambda each: found[each])
+    return name if found[name] else None
+
+
+def _ascii(head: bytes, name: str) -> int:
+    """How many characters of ASCII are among those that bytes are in an encoding; 0 if they are no text in
+    it, where some separators and digits would be. In the other order of bytes no character is of ASCII."""
+    try:
+        text = codecs.getincrementaldecoder(name)().decode(head)
+    except UnicodeDecodeError:
+        return 0
+    found = sum(map(str.isascii, text))
+    whole = len(head) == _HEAD or len(head) == len(text.encode(name))
+    return found if whole and found > _LEAST * len(text) and not _NO_TEXT.search(text) else 0
+
+
+def of_beginning(path: Path, declared: str | None) -> str | None:
+    """The codec of a file whose beginning tells one (:func:`marked`), None for one that has to be found
+    otherwise. Raises BadFile encoding.wrong where another is declared."""
+    with path.open("rb") as file:
+        found = marked(file.read(_HEAD))
+    name = codec(declared) if declared is not None else None
+    if found is None or name in (None, "utf-8"):
+        return found
+    if found == "utf-8-sig" and not name.startswith(("utf-16", "utf-32")):
+        return None
+    if name[:6] != found[:6]:
+        raise BadFile("encoding.wrong", f"the text is {found.upper()}, not {declared}")
+    return found
+
+
+def text_of(raw: bytes) -> str:
+    """A small text, such as a file of one word beside another, in whatever encoding it is."""
+    return raw.decode(marked(raw[:_HEAD]) or sniff(raw.splitlines()), "replace")
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """The lines of a file of any size that are not ASCII, as often as they are asked for; ``ends`` are the
+    characters that end one."""
+
+    path: Path
+    ends: bytes = b"\r\n"
+    _read: dict[str, bool] = field(default_factory=dict)
+
+    def __iter__(self) -> Iterator[bytes]:
+        ends = re.escape(self.ends)
+        high = re.compile(rb"[^%b]*[\x80-\xff][^%b]*" % (ends, ends))
+        rest = b""
+        for block in self.blocks():
+            lines = rest + block
+            end = 1 + max(map(lines.rfind, self.ends))
+            if not end and len(lines) > _MOST_LINE:
+                end = len(lines)
+            rest, lines = lines[end:], lines[:end]
+            if not lines.isascii():
+                yield from high.findall(lines)
+        if not rest.isascii():
+            yield from high.findall(rest)
+
+    def blocks(self) -> Iterator[bytes]:
+        """All bytes of the file, some at a time."""
+        with self.path.open("rb") as file:
+            while block := file.read(_BLOCK):
+                yield block
+
+    def all_in(self, name: str) -> bool:
+        """Whether all of the file can be read in an encoding."""
+        if name not in self._read:
+            decoder = codecs.getincrementaldecoder(name)()
+            try:
+                for block in self.blocks():
+                    decoder.decode(block)
+                decoder.decode(b"", final=True)
+                self._read[name] = True
+            except UnicodeDecodeError:
+                self._read[name] = False
+        return self._read[name]
+
+
+def choose(texts: Iterable[bytes], declared: str | None, word: str | None = None) -> Encoding:
+    """The encoding of some texts, each a cell, a name or a line, of which the last character may be cut; they
+    are gone through more than once.
 
     ``word`` is what the file says. Raises BadFile encoding.wrong where the declared one is not theirs."""
-    high = [text for text in texts if not text.isascii()]
+    high = _high(texts)
     if declared is not None:
         name = codec(declared) or "utf-8"
         if _share(high, name) < _MOST:
@@ -77,16 +189,16 @@ def choose(texts: Sequence[bytes], declared: str | None, word: str | None = None
     return Encoding(found, why)
 
 
-def sniff(texts: Sequence[bytes]) -> str:
+def sniff(texts: Iterable[bytes]) -> str:
     """The encoding of texts that nobody names: UTF-8, GB18030, else Latin-1 (as Windows has it where the text
     uses that)."""
-    high = [text for text in texts if not text.isascii()]
+    high = _high(texts)
     if _share(high, "utf-8") >= _MOST:
         return "utf-8"
     chinese, latin = _evidence(high)
     if latin <= chinese and _share(high, "gb18030") >= _MOST:
         return "gb18030"
-    windows = any(0x80 <= byte < 0xA0 for text in high for byte in text)
+    windows = any(map(_WINDOWS.search, high))
     return "cp1252" if windows and _share(high, "cp1252") == 1 else "latin-1"
 
 
@@ -102,16 +214,25 @@ def decoded(raw: bytes, name: str) -> tuple[str, bool]:
         return raw.decode(name, "replace"), False
 
 
-def _share(high: Sequence[bytes], name: str) -> float:
+def _high(texts: Iterable[bytes]) -> Iterable[bytes]:
+    """Those of some texts that are not ASCII, to be gone through as often as one likes."""
+    return texts if isinstance(texts, Lines) else [text for text in texts if not text.isascii()]
+
+
+def _share(high: Iterable[bytes], name: str) -> float:
     """Of texts that are not ASCII those that can be read, 1 where there are none. One of which nothing but
     ASCII is left is not."""
-    if not high:
+    if isinstance(high, Lines) and high.all_in(name):
         return 1
-    whole = sum(read and not text.isascii() for text, read in (decoded(raw, name) for raw in high))
-    return whole / len(high)
+    count = whole = 0
+    for raw in high:
+        text, read = decoded(raw, name)
+        count += 1
+        whole += read and not text.isascii()
+    return whole / count if count else 1
 
 
-def _denies(high: Sequence[bytes], name: str) -> bool:
+def _denies(high: Iterable[bytes], name: str) -> bool:
     """Whether texts that a file calls Western are Chinese: any byte is a Western letter."""
     if name not in ("iso8859-1", "cp1252"):
         return False

@@ -11,6 +11,7 @@ import re
 import tempfile
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,8 @@ import orjson
 
 from layers.errors import shown
 from layers.read.base import Sink
-from layers.read.encodings import choose, codec
+from layers.read.encodings import Lines, choose, codec, of_beginning
 
-_BLOCK = 8 << 20
-_WIDE = {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 _DIGITS = bytes(0x30 if 0x30 <= code <= 0x39 else 0x20 for code in range(256))
 #: A whole number that orjson would round.
 _LONG = re.compile(rb"(?<![0-9.eE+-])-?[0-9]{19,}(?![0-9.eE])")
@@ -49,36 +48,22 @@ class Text:
 @cache
 def utf8(path: Path, declared: str | None) -> Text:
     """A JSON file in UTF-8, once a file, for a process that reads and ends. Raises BadFile encoding.wrong."""
-    if declared is None or codec(declared) in ("utf-8", None):
-        with path.open("rb") as file:
-            wide = _WIDE.get(file.read(2))
-        if wide is None and _is_utf8(path):
+    texts = Lines(path, b'"\r\n')
+    name = of_beginning(path, declared)
+    if name in (None, "utf-8-sig"):
+        if (declared is None or codec(declared) in ("utf-8", None)) and texts.all_in("utf-8"):
             return Text(path)
-        declared = wide or declared
-    data = path.read_bytes()
-    wide = codec(declared or "")
-    if wide is not None and wide.startswith(("utf-16", "utf-32")):
-        name = wide
-    else:
-        name = choose(re.split(rb'["\r\n]+', data), declared).name
-    text = data.decode(name, "replace")
+        name = choose(texts, declared).name
+    decoder = codecs.getincrementaldecoder(name)("replace")
     descriptor, copy = tempfile.mkstemp(suffix=path.suffix, dir=os.environ.get("TMPDIR"))
+    replaced = False
     with open(descriptor, "wb") as out:
-        out.write(text.encode("utf-8", "replace"))
-    replaced = "\ufffd" in text
-    return Text(Path(copy), name.upper(), declared is None, replaced)
-
-
-def _is_utf8(path: Path) -> bool:
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    try:
-        with path.open("rb") as file:
-            while block := file.read(_BLOCK):
-                decoder.decode(block)
-            decoder.decode(b"", final=True)
-    except UnicodeDecodeError:
-        return False
-    return True
+        for block in chain(texts.blocks(), (b"",)):
+            text = decoder.decode(block, final=not block)
+            replaced = replaced or "\ufffd" in text
+            out.write(text.encode("utf-8", "replace"))
+    found = declared is None and name not in ("utf-16", "utf-32")
+    return Text(Path(copy), name.upper(), found, replaced)
 
 
 def loads(data: bytes) -> Any:

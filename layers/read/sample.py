@@ -5,11 +5,13 @@ from __future__ import annotations
 import struct
 import zipfile
 import zlib
+from codecs import BOM_UTF8
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Self
 
 from layers.errors import BadFile, shown
+from layers.read.encodings import marked
 
 ZIP = ".zip"
 #: What the standard library raises at an archive that is not as it says.
@@ -19,7 +21,6 @@ ZIP_FAULTS = (
 )
 _HEAD = 4096
 _ZIP_MAGIC = b"PK\x03\x04"
-_BOMS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,18 +58,18 @@ class Sample:
 
     @property
     def text(self) -> bytes:
-        """The head without a byte order mark and leading blanks."""
-        text = self.head
-        for bom in _BOMS:
-            text = text.removeprefix(bom)
-        if self.head.startswith(_BOMS[1:]):
-            text = text.replace(b"\x00", b"")
+        """The head without a byte order mark and leading blanks; of UTF-16 as UTF-8."""
+        name = marked(self.head)
+        if name is None or name == "utf-8-sig":
+            text = self.head.removeprefix(BOM_UTF8)
+        else:
+            text = self.head.decode(name, "ignore").encode()
         return text.lstrip(b" \t\r\n")
 
     @property
     def is_text(self) -> bool:
-        """Whether the head can be text: it has no zero byte, or says it is UTF-16."""
-        return bool(self.head) and (b"\x00" not in self.head or self.head.startswith(_BOMS[1:]))
+        """Whether the head can be text: it has no zero byte, or is UTF-16."""
+        return bool(self.head) and (b"\x00" not in self.head or marked(self.head) is not None)
 
     @property
     def ending(self) -> str:

@@ -16,8 +16,8 @@ def _xml(*marks: bytes) -> Callable[[Sample], bool]:
     """XML in whose head one of the marks stands; without marks any XML."""
 
     def recognise(sample: Sample) -> bool:
-        lower = sample.head.lower()
-        return sample.text.startswith(b"<") and (not marks or any(mark in lower for mark in marks))
+        lower = sample.text.lower()
+        return lower.startswith(b"<") and (not marks or any(mark in lower for mark in marks))
 
     return recognise
 

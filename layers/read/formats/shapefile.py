@@ -10,7 +10,7 @@ from layers.errors import BadFile
 from layers.read import gdal
 from layers.read.base import ReadOptions, Sink
 from layers.read.dbf import Dbf, Texts
-from layers.read.encodings import Encoding, choose, sniff
+from layers.read.encodings import Encoding, choose, sniff, text_of
 from layers.read.format import Format, Reader
 
 #: Bytes of a legend of ours.
@@ -35,7 +35,7 @@ def _legend(path: Path) -> dict[str, str]:
     if not legend.is_file() or legend.stat().st_size > _MOST_LEGEND:
         return {}
     try:
-        lines = list(csv.DictReader(io.StringIO(legend.read_text("utf-8-sig"))))
+        lines = list(csv.DictReader(io.StringIO(text_of(legend.read_bytes()))))
     except (OSError, UnicodeError, csv.Error):
         return {}
     own = [line for line in lines if line.get("file") == f"{path.stem}.dbf"]
@@ -55,7 +55,7 @@ def _texts(path: Path, options: ReadOptions, sink: Sink) -> Texts | None:
     if dbf is None:
         return None
     table = Dbf(dbf)
-    word = None if cpg is None else cpg.read_bytes()[:100].decode("latin-1")
+    word = None if cpg is None else text_of(cpg.read_bytes()[:100])
     found = table.texts()
     chosen = choose(found, options.declared.encoding, word)
     if all(text.isascii() for text in found):

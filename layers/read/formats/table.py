@@ -17,7 +17,7 @@ from layers.batch import ROW, SOURCE_ID, WKB
 from layers.errors import BadFile, shown
 from layers.kinds.base import blank, number
 from layers.read.base import BATCH_ROWS, ReadOptions, Sink
-from layers.read.encodings import choose, codec
+from layers.read.encodings import Lines, choose, of_beginning
 from layers.read.format import Format, Reader
 from layers.source import SourceLayer
 
@@ -30,8 +30,6 @@ _WKT = ("wkt", "geometry", "geom", "the_geom", "wkt_geom")
 _SHAPE = re.compile(
     r"\s*(SRID=\d+;)?\s*(POINT|LINESTRING|POLYGON|MULTI\w+|GEOMETRYCOLLECTION)\b", re.IGNORECASE
 )
-_BOMS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"\xef\xbb\xbf": "utf-8-sig"}
-_HIGH_LINES = re.compile(rb"[^\r\n]*[\x80-\xff][^\r\n]*")
 #: Parentheses of a WKT text within each other; GEOS reads them by recursion.
 _MOST_NESTING = 16
 #: Characters of a cell: a geometry as text is long.
@@ -94,21 +92,16 @@ class _Encoding(NamedTuple):
 
 
 def _encoding(path: Path, declared: str | None, sink: Sink | None = None) -> _Encoding:
-    """As declared, else by byte order mark, else by all of the text, which is reported. Raises BadFile
+    """As declared, else by the beginning, else by all of the text, which is reported. Raises BadFile
     encoding.wrong."""
-    data = path.read_bytes()
-    name = codec(declared) if declared is not None else None
-    if name is None or name == "utf-8":
-        name = next((called for mark, called in _BOMS.items() if data.startswith(mark)), name)
-    if name is None or not name.startswith(("utf-16", "utf-32", "utf-8-sig")):
-        name = choose([data] if data.isascii() else _HIGH_LINES.findall(data), declared).name
-        if name != "utf-8" and declared is None and sink is not None:
-            sink.note("encoding.sniffed", f"the table's text was read as {name.upper()}")
-    try:
-        data.decode(name)
-    except UnicodeDecodeError:
-        return _Encoding(name, False)
-    return _Encoding(name, True)
+    lines = Lines(path)
+    name = of_beginning(path, declared)
+    if name is None:
+        name = choose(lines, declared).name
+    plain = name in ("utf-8", "utf-8-sig", "utf-16", "utf-32")
+    if not plain and declared is None and sink is not None:
+        sink.note("encoding.sniffed", f"the table's text was read as {name.upper()}")
+    return _Encoding(name, lines.all_in(name))
 
 
 def _watched(rows: Iterator[list[str]], header: list[str], encoding: _Encoding, sink: Sink) -> Rows:

@@ -14,7 +14,8 @@ import pytest
 from layers import guard
 from layers.errors import BadFile
 from layers.model import Problem
-from layers.read.encodings import codec, decoded, sniff
+from layers.read import encodings
+from layers.read.encodings import Lines, choose, codec, decoded, marked, sniff
 from layers.source import NOTHING, Declared
 
 VIEWS = Path(__file__).parents[3] / "found/load/02-views.gpkg"
@@ -62,6 +63,44 @@ def test_all_texts_decide_and_a_cut_one_is_whole() -> None:
     assert decoded("管线类别".encode()[:10], "utf-8") == ("管线类", True)
     assert decoded("管线类别".encode("gbk")[:7], "gb18030") == ("管线类", True)
     assert decoded(b"a\xffb", "utf-8") == ("a\ufffdb", False)
+
+
+@pytest.mark.parametrize("order", ["le", "be"])
+@pytest.mark.parametrize(
+    "text", ["名称,经度,纬度\r\n茅箭区,110.8,32.6\r\n", "a;b\n1;2\n", '{"a": "一丁"}', "UTF-8"]
+)
+def test_utf16_shows_by_where_its_zero_bytes_lie(text: str, order: str) -> None:
+    for name in ("utf-16", "utf-32"):
+        assert marked(text.encode(f"{name}-{order}")) == f"{name}-{order}"
+        assert marked(text.encode(name)) == name
+    assert marked(text.encode()) is None
+    assert marked(text.encode("gb18030")) is None
+    assert marked(text.encode("utf-8-sig")) == "utf-8-sig"
+
+
+@pytest.mark.parametrize(
+    "binary",
+    [b"\x00\x00\x27\x0a" + bytes(20), bytes(range(256)), b"MZ\x90\x00\x03\x00\x00\x00", b"\x00", b"a\x00b"],
+)
+def test_what_has_zero_bytes_elsewhere_is_no_text(binary: bytes) -> None:
+    assert marked(binary) is None
+
+
+def test_lines_of_a_file_of_any_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever a block ends: inside a line, or inside a character."""
+    lines = [f"{i},第{i}号井" if i % 3 else f"{i},a" for i in range(60)]
+    file = tmp_path / "a.csv"
+    for encoding, mark in (("utf-8", "\r\n"), ("gb18030", "\n"), ("gb18030", "\r")):
+        file.write_bytes(mark.join(lines).encode(encoding))
+        for size in (7, 64, 1 << 20):
+            monkeypatch.setattr(encodings, "_BLOCK", size)
+            found = Lines(file)
+            assert [line.decode(encoding) for line in found] == [each for each in lines if "号" in each]
+            assert found.all_in(encoding)
+            assert found.all_in("utf-8") == (encoding == "utf-8")
+            assert choose(found, None).name == encoding
+    file.write_bytes(b"only ASCII\n")
+    assert (list(Lines(file)), choose(Lines(file), None).name) == ([], "utf-8")
 
 
 def shapefile(
@@ -112,6 +151,13 @@ def test_a_bad_cell_costs_a_cell(tmp_path: Path) -> None:
     found, problems, encoding = read(shapefile(tmp_path, [("名称".encode(), "C", 20)], rows, "UTF-8"))
     assert [row["名称"] for row in found] == ["第0号井", "第1号井", "\ufffd\ufffd!", "第3号井"]
     assert ([(p.rule, p.row) for p in problems], encoding) == ([("text.encoding", 3)], "UTF-8")
+
+
+def test_a_cpg_that_a_shell_wrote_as_utf16(tmp_path: Path) -> None:
+    file = shapefile(tmp_path, [(b"name", "C", 20)], [["Größe".encode("latin-1")], [b"plain"]])
+    file.with_suffix(".cpg").write_bytes("ISO-8859-1\r\n".encode("utf-16"))
+    found, problems, _ = read(file)
+    assert ([row["name"] for row in found], problems) == (["Größe", "plain"], [])
 
 
 @pytest.mark.parametrize("cpg", ["ISO-8859-1", "UTF-8", "System", "no such word", None])
@@ -170,6 +216,11 @@ def features(*names: str) -> str:
     [
         ("utf-8-sig", None, "UTF-8"),
         ("utf-16", None, "UTF-16"),
+        ("utf-16-le", None, "UTF-16-LE"),
+        ("utf-16-be", None, "UTF-16-BE"),
+        ("utf-16-be", "UTF-16", "UTF-16-BE"),
+        ("utf-32", None, "UTF-32"),
+        ("utf-32-be", None, "UTF-32-BE"),
         ("gb18030", None, "GB18030"),
         ("gb18030", "936", "GB18030"),
         ("big5", "Big5", "BIG5"),
@@ -188,7 +239,8 @@ def test_json_in_other_encodings(
     found, problems, said = read(file, Declared(encoding=declared))
     assert [row["名"] for row in found] == ["功", "許功蓋", "道路"]
     assert said == told
-    assert [p.rule for p in problems] == (["encoding.sniffed"] if told == "GB18030" and not declared else [])
+    plain = told in ("UTF-8", "UTF-16", "UTF-32") or declared
+    assert [p.rule for p in problems] == ([] if plain else ["encoding.sniffed"])
 
 
 def test_texts_of_a_geopackage_that_are_not_utf8(tmp_path: Path) -> None:

@@ -41,19 +41,24 @@ def test_pairs_of_columns(tmp_path: Path, header: str) -> None:
 
 @pytest.mark.parametrize(
     ("encoding", "told"),
-    [("utf-8", "utf-8"), ("utf-8-sig", "utf-8-sig"), ("gb18030", "gb18030"), ("utf-16", "utf-16")],
+    [(e, e) for e in ("utf-8", "utf-8-sig", "gb18030", "utf-16", "utf-16-le", "utf-16-be")],
 )
 def test_encodings_are_found(tmp_path: Path, encoding: str, told: str) -> None:
     found, problems, meta = rows(table(tmp_path, "名称,经度,纬度\n茅箭区,110.8,32.6\n", encoding))
     assert found[0]["名称"] == "茅箭区"
     assert meta["encoding"] == told
-    assert any(p.rule == "encoding.sniffed" for p in problems) == (told == "gb18030")
+    assert any(p.rule == "encoding.sniffed" for p in problems) == (
+        told in ("gb18030", "utf-16-le", "utf-16-be")
+    )
 
 
 def test_a_wrong_declared_encoding_is_refused(tmp_path: Path) -> None:
     file = table(tmp_path, "名称,经度,纬度\n茅箭区,110.8,32.6\n", "gb18030")
     with pytest.raises(BadFile, match=r"encoding\.wrong"):
         rows(file, Declared(encoding="utf-8"))
+    file = table(tmp_path, "名称,经度,纬度\n茅箭区,110.8,32.6\n", "utf-16-le")
+    with pytest.raises(BadFile, match=r"encoding\.wrong: the text is UTF-16-LE, not GBK"):
+        rows(file, Declared(encoding="GBK"))
 
 
 def test_types_and_codes(tmp_path: Path) -> None:
