@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 
 from layers.types import Bbox
@@ -35,6 +37,18 @@ def across(found: Floats) -> tuple[float, float] | None:
         return None
     at = int(gaps.argmax())
     return float(ordered[at + 1, 0]), float(reached[at])
+
+
+def around(layers: Sequence[tuple[Bbox, Callable[[], Floats]]]) -> list[float]:
+    """The box of TileJSON (degrees, within ±180) around layers, each given as its box and what tells its
+    spans. Where one lies across the antimeridian it goes the whole way round: clients take no west beyond
+    east (TileJSON 3.0.0, section 3.4). The spans are asked for of wide layers only."""
+    boxes = np.array([box for box, _ in layers])
+    west, south = np.maximum(boxes[:, :2].min(axis=0), (-180.0, -90.0)).tolist()
+    east, north = np.minimum(boxes[:, 2:].max(axis=0), (180.0, 90.0)).tolist()
+    if any(box[2] - box[0] > 360 * HALF and across(found()) is not None for box, found in layers):
+        west, east = -180.0, 180.0
+    return [west, south, east, north]
 
 
 def crossing(box: Bbox, found: Floats) -> Bbox:

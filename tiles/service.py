@@ -10,6 +10,7 @@ import threading
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -251,15 +252,18 @@ class Tiles:
         }
         if attribution:
             document["attribution"] = attribution
-        boxes = np.array([layer.extent for layer in layers if layer.extent is not None])
-        if len(boxes):
-            document["bounds"] = [*boxes[:, :2].min(axis=0).tolist(), *boxes[:, 2:].max(axis=0).tolist()]
+        found = [(layer.extent, partial(self._spans, layer.id)) for layer in layers if layer.extent]
+        if found:
+            document["bounds"] = extent.around(found)
         return self._document(orjson.dumps(document))
 
     def crossing(self, layer_id: str, box: Bbox) -> Bbox:
         """A layer's box (degrees), west > east where it lies across the antimeridian. Raises NotFound."""
         self.freshness.update()
-        return extent.crossing(box, self._snapshot(layer_id).spans)
+        return extent.crossing(box, self._spans(layer_id))
+
+    def _spans(self, layer_id: str) -> NDArray[np.float64]:
+        return self._snapshot(layer_id).spans
 
     def _document(self, body: bytes) -> Tile:
         etag = f'"{self._store.epoch}-{zlib.crc32(body):08x}"'

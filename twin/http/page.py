@@ -170,13 +170,13 @@ class MapPage:
         return ("GET",)
 
     async def _document(self, view: View) -> bytes:
-        """``/config.json``; while the store cannot be read, as it was last: sensors and incidents do not
-        need the store, so the page must open without it."""
+        """``/config.json``; while the store cannot be read, as it was last, or without a layer: sensors and
+        incidents do not need the store, so the page must open without it."""
         try:
             document = await self._city.aside(page_config.document, self._city, view)
-        except Unavailable:
+        except Unavailable as error:
             if view.rights not in self._config_bodies:
-                raise
+                return orjson.dumps(page_config.without_features(self._city, str(error)))
         else:
             self._config_bodies[view.rights] = orjson.dumps(document)
         return self._config_bodies[view.rights]

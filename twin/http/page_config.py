@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from layers import kinds
@@ -12,6 +12,7 @@ from layers.kinds.base import Body, Prism, Tube
 from layers.model import FeatureLayer, Layer, has_features
 from layers.types import Bbox, Field
 from tiles.scheme import MAX_ZOOM
+from twin.http import across
 
 if TYPE_CHECKING:
     from twin.catalogue.published import PublishedLayer
@@ -31,14 +32,33 @@ METRES_PER_DEGREE = 111_320.0
 
 
 def document(city: City, view: View) -> dict[str, Any]:
-    """The whole document, of what is seen; layers in the order of city.yml, then by id.
+    """The whole document, of what is seen; layers in the order of city.yml, then by id. Raises Unavailable.
 
     Its addresses are relative to its own, so they hold behind whatever path a proxy shows the server."""
-    settings = city.settings
     published = view.all_published()
     extent = union(one.layer.extent for one in published)
-    found = [(view.bulk(one.layer), one.layer) for one in published]
-    bulk = most((box, layer.count if has_features(layer) else 1) for box, layer in found if box is not None)
+    found = [(_bulk(view, one.layer), one.layer) for one in published]
+    bulk = most(
+        _around_the_globe(
+            [(box, layer.count if has_features(layer) else 1) for box, layer in found if box is not None]
+        )
+    )
+    return _document(city, extent, bulk) | {"layers": [layer_entry(one) for one in published]}
+
+
+def without_features(city: City, reason: str) -> dict[str, Any]:
+    """The document while no layer can be read, and why: the page opens where the sensors are."""
+    places = (
+        (stream.lon, stream.lat, stream.lon, stream.lat)
+        for stream in list(city.live.streams.values())
+        if stream.lon is not None and stream.lat is not None
+    )
+    extent = union(places)
+    return _document(city, extent, extent) | {"layers": [], "unavailable": reason}
+
+
+def _document(city: City, extent: Bbox | None, bulk: Bbox | None) -> dict[str, Any]:
+    settings = city.settings
     return {
         "title": settings.title,
         "languages": list(settings.languages),
@@ -48,12 +68,29 @@ def document(city: City, view: View) -> dict[str, Any]:
         "ground": settings.heights.ground,
         "credits": [credit.model_dump() for credit in settings.credits],
         "mapApprovalNo": settings.map_approval_no,
-        "layers": [layer_entry(one) for one in published],
         "levels": list(LEVELS),
         "workflow": city.incidents.workflow.public(),
         "thresholds": city.live.themes.public(),
         "stream": "stream",
     }
+
+
+def _bulk(view: View, layer: Layer) -> Bbox | None:
+    """Where most of a layer lies, west > east across the antimeridian."""
+    box = view.bulk(layer)
+    return None if box is None else across.known(view, layer, box)
+
+
+def _around_the_globe(boxes: Sequence[tuple[Bbox, int]]) -> list[tuple[Bbox, int]]:
+    """Boxes on one side of the antimeridian, where one crosses it: those west of Greenwich are beyond 180."""
+    if all(west <= east for (west, _, east, _), _ in boxes):
+        return list(boxes)
+    found: list[tuple[Bbox, int]] = []
+    for (west, south, east, north), count in boxes:
+        end = east + 360 if west > east else east
+        turn = 360 if west + end < 0 else 0
+        found.append(((west + turn, south, end + turn, north), count))
+    return found
 
 
 def union(extents: Iterable[Bbox | None]) -> Bbox | None:
@@ -85,7 +122,8 @@ def overview(extent: Bbox | None) -> dict[str, float]:
     wide = (east - west) * METRES_PER_DEGREE * math.cos(math.radians(lat))
     high = (north - south) * METRES_PER_DEGREE
     distance = min(max(wide, high, 300.0), 20_000_000.0)
-    return {"lon": (west + east) / 2, "lat": lat, "height": distance, "heading": 0.0, "pitch": -45.0}
+    lon = ((west + east) / 2 + 180) % 360 - 180
+    return {"lon": lon, "lat": lat, "height": distance, "heading": 0.0, "pitch": -45.0}
 
 
 def layer_entry(published: PublishedLayer[Layer]) -> dict[str, Any]:

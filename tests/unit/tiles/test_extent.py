@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,20 @@ def of(store: Store, tmp_path: Path, shapes: list[Any]) -> tuple[float, ...]:
 def test_points_on_both_sides_lie_across_it(store: Store, tmp_path: Path) -> None:
     shapes = [shapely.geometry.shape(one["geometry"]) for one in json.loads(FOUND.read_text())["features"]]
     assert of(store, tmp_path, shapes) == (179.9, -90.0, -179.95, 90.0)
+
+
+def test_tilejson_goes_the_whole_way_round_where_a_layer_lies_across_it(store: Store, tmp_path: Path) -> None:
+    put(store, "places", "feature", [shapely.Point(179.9, -16.9), shapely.Point(-179.95, -16.8)])
+    put(store, "city", "feature", [shapely.Point(24.9, 60.1), shapely.Point(24.95, 60.2)])
+    tiles = Tiles(store, tmp_path / "d")
+
+    def bounds(*ids: str) -> list[float]:
+        found: list[float] = json.loads(gzip.decompress(tiles.tilejson(ids, "").body))["bounds"]
+        return found
+
+    assert bounds("places") == pytest.approx([-180, -16.9, 180, -16.8], abs=1e-5)
+    assert bounds("city") == pytest.approx([24.9, 60.1, 24.95, 60.2], abs=1e-5)
+    assert bounds("city", "places") == pytest.approx([-180, -16.9, 180, 60.2], abs=1e-5)
 
 
 def test_a_feature_that_is_parted_there_counts_by_its_parts(store: Store, tmp_path: Path) -> None:

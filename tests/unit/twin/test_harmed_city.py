@@ -198,6 +198,7 @@ def test_a_file_that_was_harmed_at_rest_ends_nothing(
         check(found, name)
         lost = name == "city.gpkg" and harm not in (replaced, flipped)
         assert found["/health/ready"] == found[ITEMS] == 503 or not lost
+        assert found["/config.json"] == 200, "the page opens, and says what it cannot show"
         told = ""
     assert not told or name == "city.yml", told
     assert len(told) < 300

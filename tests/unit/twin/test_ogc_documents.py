@@ -21,7 +21,7 @@ from layers.types import LIVE_LAYERS, Field
 from tests.support import ROOT
 from tiles.service import Tiles
 from twin.catalogue.view import View
-from twin.http import formats, negotiate, ogc, respond
+from twin.http import formats, negotiate, ogc, page_config, respond
 from twin.http.context import Context, link_header
 from twin.http.ogc import (
     common,
@@ -271,6 +271,22 @@ def test_the_extent_of_a_layer_across_the_antimeridian_has_west_beyond_east(tmp_
     corners = tilesets.tileset(on, layer)["boundingBox"]
     assert corners["lowerLeft"] == [west, south]
     assert corners["upperRight"] == [east, north]
+
+
+def test_the_page_opens_on_a_layer_across_the_antimeridian_and_not_over_africa(tmp_path):
+    shapes = [shapely.Point(179.9, -16.9), shapely.Point(-179.95, -16.8)]
+    on, layer = places(tmp_path, shapes)
+    box = page_config._bulk(on.view, layer)
+    ((west, south, east, north), count), *others = page_config._around_the_globe(
+        [(box, 2), ((177.0, -18.0, 178.0, -17.0), 5)]
+    )
+    assert (west, east, count) == (179.9, pytest.approx(180.05), 2)
+    assert others == [((177.0, -18.0, 178.0, -17.0), 5)]
+    view = page_config.overview((west, south, east, north))
+    assert view["lon"] == pytest.approx(179.975)
+    assert view["height"] < 20_000
+    assert page_config.overview((179.95, 0.0, 180.25, 1.0))["lon"] == pytest.approx(-179.9)
+    assert page_config._around_the_globe([((1.0, 2.0, 3.0, 4.0), 1)]) == [((1.0, 2.0, 3.0, 4.0), 1)]
 
 
 def test_gdal_before_3_7_finds_the_schema_by_the_letters_that_it_compares(store, site):

@@ -1,14 +1,18 @@
 """The page's files, the view of a city that says nothing of it, and the page that is not built."""
 
 import asyncio
+import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from layers.store.lost import lost
 from tests.support import twin
 from twin import app
 from twin.access.caller import CALLER, Caller
+from twin.catalogue.view import View
 from twin.http import page, page_config
 
 
@@ -73,6 +77,18 @@ def test_a_city_without_layers_opens_on_the_world(city):
     assert config["layers"] == []
     assert config["surroundings"] == [-180.0, -85.0, 180.0, 85.0]
     assert config["view"]["height"] > 1e6
+
+
+def test_a_city_whose_features_are_lost_opens_where_its_sensors_are_and_says_why(city):
+    place = {"lon": 24.95, "lat": 60.17}
+    city.live.streams = {1: SimpleNamespace(**place), 2: SimpleNamespace(lon=None, lat=None)}
+    view = View(lost("city.gpkg is empty"), city.settings, lambda seen: None)
+    city.catalogue.of = lambda _: view
+    status, _, body = _get(page.MapPage(city, Path("none")).config, "/config.json")
+    config = json.loads(body)
+    assert (status, config["layers"], config["unavailable"]) == (200, [], "city.gpkg is empty")
+    assert config["view"]["lon"] == pytest.approx(place["lon"])
+    assert config["view"]["height"] < 1000
 
 
 def test_the_overview_stands_off_as_far_as_the_layers_are_wide():

@@ -9,10 +9,11 @@ from typing import Any
 from layers.crs import COMMON, supported, uri
 from layers.model import Layer, has_features
 from layers.types import CRS84, Form, Interval
+from twin.http import across
 from twin.http.context import REL, Context, Link, link
 from twin.http.formats import HTML, JSON, OPENAPI
 from twin.http.negotiate import text
-from twin.http.ogc import extent, openapi
+from twin.http.ogc import openapi
 from twin.http.ogc.conformance import classes
 from twin.http.ogc.pages import Document, Pages
 from twin.http.room import Room, Site
@@ -166,7 +167,7 @@ class Documents:
 def _extent(context: Context, layer: Layer) -> dict[str, Any]:
     """What is known of it in space and time: nothing of an empty layer."""
     found: dict[str, Any] = {}
-    if box := extent.of(context, layer):
+    if box := across.extent(context.view, layer):
         found["spatial"] = {"bbox": [list(box)], "crs": CRS84}
     if has_features(layer) and layer.time_field:
         found["temporal"] = {"interval": [_interval(context.view.interval(layer.id))]}

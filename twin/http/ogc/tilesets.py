@@ -11,9 +11,9 @@ from layers.model import FeatureLayer
 from layers.types import CRS84
 from tiles.scheme import MAX_ZOOM
 from twin.access.caller import CALLER
+from twin.http import across
 from twin.http.context import REL, Context, Link, link
 from twin.http.formats import JSON, SCHEMA
-from twin.http.ogc import extent
 from twin.http.ogc.conformance import classes
 from twin.http.ogc.pages import Document, Pages
 from twin.http.ogc.schemas import dimension, json_type, properties
@@ -162,7 +162,7 @@ def tileset(context: Context, layer: FeatureLayer) -> dict[str, Any]:
         link("geodata", here, JSON, context.title(layer)),
         link(f"{REL}/schema", f"{here}/schema", SCHEMA, context.say("Schema", "模式")),
     ]
-    if box := extent.of(context, layer):
+    if box := across.extent(context.view, layer):
         west, south, east, north = box
         found["boundingBox"] = {"lowerLeft": [west, south], "upperRight": [east, north], "crs": CRS84}
     found["layers"] = [_vector_layer(context, layer)]

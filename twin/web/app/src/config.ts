@@ -87,6 +87,8 @@ export interface CityConfig {
   credits: { text: string; url?: string | null }[];
   mapApprovalNo: string | null;
   layers: LayerConfig[];
+  /** Why no layer can be read at this moment, for the log; absent where they can. */
+  unavailable?: string;
   levels: { id: string; title?: Titles }[];
   workflow: { states: Record<string, { title: Titles; final?: boolean }>; actions: Record<string, { title: Titles; note?: string }> };
   thresholds: Record<string, ObservedPropertyConfig>;

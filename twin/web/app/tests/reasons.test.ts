@@ -43,6 +43,7 @@ test('an empty map says why and what to do', () => {
   });
   expect(whyEmpty(config, state, open)).toBeNull();
   expect(whyEmpty(city(), state, open)?.word).toBe('why.nothing');
+  expect(whyEmpty({ ...city(), unavailable: 'city.gpkg is empty' }, state, open)).toEqual({ word: 'why.lost', step: 'reload' });
   expect(whyEmpty(config, off(), open)).toEqual({ word: 'why.off', step: 'usual' });
   expect(whyEmpty(config, { ...off('roads', 'houses'), view: away.view }, open)).toEqual({ word: 'why.elsewhere', step: 'home' });
   expect(whyEmpty(config, off('pipes'), open)).toEqual({ word: 'why.buried', step: 'under' });

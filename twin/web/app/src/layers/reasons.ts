@@ -6,7 +6,7 @@ import type { State, View } from '../state';
 import { isLine, isUnder } from './form';
 
 /** What a press on the button beside the reason does. */
-export type Step = 'layers' | 'usual' | 'data' | 'go' | 'closer' | 'surface' | 'under' | 'again' | 'home';
+export type Step = 'layers' | 'usual' | 'data' | 'go' | 'closer' | 'surface' | 'under' | 'again' | 'home' | 'reload';
 
 export interface Reason {
   word: Word;
@@ -62,6 +62,7 @@ export function whyNot(layer: LayerConfig, state: Readonly<State>, progress: Pro
 
 /** Why the whole map is empty; null where there is something to see. */
 export function whyEmpty(config: CityConfig, state: Readonly<State>, progress: (id: string) => Progress): Reason | null {
+  if (config.unavailable) return { word: 'why.lost', step: 'reload' };
   if (config.layers.length === 0) return { word: 'why.nothing', step: null };
   const on = config.layers.filter((layer) => state.layers[layer.id]?.visible);
   if (on.length === 0) return { word: 'why.off', step: 'usual' };

@@ -18,6 +18,7 @@ const WORDS: Record<Step, Word> = {
   under: 'step.under',
   again: 'panel.again',
   home: 'step.home',
+  reload: 'panel.again',
 };
 
 /** How far a layer is; without a map none is under way. */
@@ -40,6 +41,7 @@ function take(app: App, step: Step, layer: LayerConfig | null): void {
   else if (step === 'closer') map?.camera.zoom(0.4);
   else if (step === 'surface') store.set({ underground: false });
   else if (step === 'under') store.set({ underground: true, mode: '3d' });
+  else if (step === 'reload') location.reload();
   else if (step === 'again' && layer) void map?.layers.reload(layer);
   else if (step === 'again') for (const one of app.config.layers) void map?.layers.reload(one);
 }
