@@ -40,6 +40,8 @@ P = ParamSpec("P")
 PLACE_SECONDS = 2.0
 #: A call that ends with Unavailable after so long was not refused but left without an answer.
 SILENCE_SECONDS = 0.5
+#: After so long a call is watched for whether anybody still waits for it.
+WATCHED_SECONDS = 0.02
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -237,17 +239,25 @@ def unreadable(settings: CitySettings, store: Store) -> dict[str, str]:
 async def _noticed(gone: Callable[[], Awaitable[None]] | None) -> AsyncIterator[threading.Event]:
     """An event that is set when ``gone`` returns within the block."""
     stop = threading.Event()
+    task: asyncio.Task[None] | None = None
 
     async def watch(gone: Callable[[], Awaitable[None]]) -> None:
         await gone()
         stop.set()
 
-    task = None if gone is None else asyncio.create_task(watch(gone))
+    def begin(gone: Callable[[], Awaitable[None]]) -> None:
+        nonlocal task
+        task = asyncio.create_task(watch(gone))
+
+    # a task costs as much as a short call, which ends before anybody is gone
+    timer = None if gone is None else asyncio.get_running_loop().call_later(WATCHED_SECONDS, begin, gone)
     try:
         yield stop
     finally:
         # who stops waiting, as when the server stops, lets the call end, too
         stop.set()
+        if timer is not None:
+            timer.cancel()
         if task is not None:
             task.cancel()
 

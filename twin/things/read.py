@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import orjson
@@ -54,7 +55,7 @@ class EntityReader:
     def one(self, entity: Entity, id_: int, options: QueryOptions) -> dict[str, Any]:
         """One entity that is there."""
         row = self.conn.execute(
-            f"SELECT {_columns(entity)} FROM {entity.table} a WHERE a.id = ?",  # noqa: S608
+            f"SELECT {_columns(entity.set)} FROM {entity.table} a WHERE a.id = ?",  # noqa: S608
             (id_,),
         ).fetchone()
         return self._entity(entity, row, options)
@@ -65,7 +66,7 @@ class EntityReader:
         if order == "a.id" and parent is not None and parent.entity is DATASTREAMS and parent.nav.many:
             order = "a.t, a.n"
         found = self.conn.execute(
-            f"SELECT {_columns(entity)} {sql} ORDER BY {order} LIMIT ? OFFSET ?",
+            f"SELECT {_columns(entity.set)} {sql} ORDER BY {order} LIMIT ? OFFSET ?",
             (*params, *order_params, options.top + 1, options.skip),
         ).fetchall()
         self.left -= len(found)
@@ -95,16 +96,13 @@ class EntityReader:
             found["@iot.id"] = id_
         if not selected:
             found["@iot.selfLink"] = link
-        at = 1
-        for prop in entity.props:
-            width = len(prop.columns) or 1
-            if not selected or prop.name in selected:
-                value = render(prop, row[at : at + width])
-                if value is not None or prop.name in ("result", "resultTime"):
-                    found[prop.name] = value
-            at += width
+        for name, prop, part, always in _parts(entity.set):
+            if not selected or name in selected:
+                value = render(prop, row[part])
+                if value is not None or always:
+                    found[name] = value
         for nav in entity.navs:
-            expanded = options.expand.get(nav.name)
+            expanded = options.expand.get(nav.name) if options.expand else None
             if expanded is not None:
                 found.update(self._expanded(Parent(entity, id_, nav), expanded[1]))
             elif not selected or nav.name in selected:
@@ -174,11 +172,25 @@ def observation(base: str, id_: int, kept: Observation, *, late: bool = False) -
     return found
 
 
-def _columns(entity: Entity) -> str:
-    names = ["a.id", *(sql for prop in entity.props for sql in prop.sql("a"))]
-    if entity.set == "Observations":
+# of the name of a set: an entity's own hash is that of all its parts
+@cache
+def _columns(set_: str) -> str:
+    names = ["a.id", *(sql for prop in SETS[set_].props for sql in prop.sql("a"))]
+    if set_ == "Observations":
         names.append("a.ds")
     return ", ".join(names)
+
+
+@cache
+def _parts(set_: str) -> tuple[tuple[str, Prop, slice, bool], ...]:
+    """Each property of a set: name, itself, its columns in a row, whether it is told without a value."""
+    found: list[tuple[str, Prop, slice, bool]] = []
+    at = 1
+    for prop in SETS[set_].props:
+        end = at + (len(prop.columns) or 1)
+        found.append((prop.name, prop, slice(at, end), prop.name in ("result", "resultTime")))
+        at = end
+    return tuple(found)
 
 
 def _where(entity: Entity, options: QueryOptions, parent: Parent | None) -> tuple[str, tuple[Any, ...]]:
