@@ -93,6 +93,26 @@ def test_heavy_reads_are_bounded_and_the_next_one_is_told_to_come_again(opened: 
     asyncio.run(main())
 
 
+def test_who_would_wait_for_a_place_in_vain_is_told_so_at_once(opened: City):
+    """As far as can be told by what long queries took lately; while a place is free nobody is refused."""
+    gate = Gate()
+
+    async def main() -> None:
+        opened._heavy.mean = 4.0
+        two = [asyncio.create_task(opened.read(gate, number, heavy=True)) for number in (1, 2)]
+        await gate.holds(2)
+        opened._heavy.mean = 2.5
+        before = time.monotonic()
+        refused = [asyncio.create_task(opened.read(gate, 3, heavy=True)) for _ in range(2)]
+        with pytest.raises(Busy, match="long queries"):
+            await refused[1]
+        assert time.monotonic() - before < city.PLACE_SECONDS / 2
+        gate.open()
+        assert await asyncio.gather(*two, refused[0]) == [1, 2, 3]
+
+    asyncio.run(main())
+
+
 def test_a_heavy_read_that_nobody_waits_for_keeps_its_place_until_it_ends(opened: City, monkeypatch):
     monkeypatch.setattr(city, "PLACE_SECONDS", 0.1)
     gate = Gate()
