@@ -57,6 +57,7 @@ ADVICE: Mapping[str, str] = {
     "height.unreadable": "give the height as a number of metres",
     "id.chosen": "name another column with --id if these are not the ids",
     "id.duplicate": "give each row an id of its own, or name another column with --id",
+    "json.array": "nothing is to be done; other programs want a FeatureCollection",
     "json.syntax": "write each line as one feature",
     "kind.guessed": "say what the rows are with --kind",
     "levels.above_min": "correct the storeys, or the storey that the part begins at",

@@ -55,15 +55,34 @@ def _is_array(sample: Sample) -> bool:
     return sample.text.startswith(b"[") and sample.text[1:].lstrip().startswith(b"{")
 
 
+def _may_be_one(sample: Sample) -> bool:
+    return is_json(sample) or _is_array(sample)
+
+
 def outlined(sample: Sample, limits: ReadLimits) -> Outline:
     """Where what lies in a JSON file, once in UTF-8. Raises BadFile json.*."""
     return outline_of(utf8(sample.path, sample.encoding).path, limits.depth)
 
 
 def _is_one(sample: Sample, limits: ReadLimits) -> bool:
-    """By the ``type`` of a single text (RFC 7946, section 3)."""
+    """By the ``type`` of a single text (RFC 7946, section 3), or of the first object in an array."""
     outline = outlined(sample, limits)
+    if _is_array(sample):
+        return _is_array_of_features(utf8(sample.path, sample.encoding).path, outline)
     return len(outline.values) == 1 and not _is_sequence(sample) and outline.value("type") in _TYPES
+
+
+def _is_array_of_features(path: Path, outline: Outline) -> bool:
+    if len(outline.values) != 1 or not len(outline.spans[2]):
+        return False
+    start, end = outline.spans[2][0].tolist()
+    with path.open("rb") as file:
+        file.seek(start)
+        first = file.read(min(end - start, _SMALL))
+    with contextlib.suppress(ValueError):
+        found = loads(first)
+        return isinstance(found, dict) and found.get("type") in _TYPES
+    return False
 
 
 def _is_several(sample: Sample, limits: ReadLimits) -> bool:
@@ -97,6 +116,8 @@ def read(path: Path, options: ReadOptions, sink: Sink) -> None:
     text.tell(sink)
     with text.path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         source = _FeatureStream(data, outline, sink)
+        if source.is_array:
+            sink.note("json.array", "the file is an array of features; they were read as if of a collection")
         sink.meta.update(driver="GeoJSONSeq" if several else "GeoJSON", crs=source.crs())
         if len(data) <= _SMALL:
             source.keep(options.limits.rows)
@@ -126,8 +147,9 @@ class _FeatureStream:
         self._outline = outline
         self._sink = sink
         self._one = len(outline.values) == 1
+        self.is_array = self._one and data[outline.values[0, 0] : outline.values[0, 0] + 1] == b"["
         #: Whether the features are members of one array.
-        self._listed = self._one and outline.value("type") == "FeatureCollection"
+        self._listed = self.is_array or (self._one and outline.value("type") == "FeatureCollection")
         self._kept: list[list[tuple[int, Mapping[str, Any]]]] | None = None
         #: Rows that are no feature, told once.
         self._told: set[int] = set()
@@ -154,10 +176,7 @@ class _FeatureStream:
         if self._kept is not None:
             yield from self._kept
             return
-        outline = self._outline
-        spans = outline.inside("features") if self._listed else outline.values
-        listed = self._listed and "features" in outline.members
-        before = outline.members["features"][0] + 1 if listed else 0
+        spans, before, end = self._places()
         row = 0
         for start in range(0, len(spans), BATCH_ROWS):
             out = []
@@ -172,11 +191,22 @@ class _FeatureStream:
             yield out
             if most is not None and row >= most:
                 return
-        end = outline.span("features") if self._listed else None
-        tail = self._data[before : end[1] - 1 if end else len(self._data)].strip(_BETWEEN)
+        tail = self._data[before:end].strip(_BETWEEN)
         for number, junk in enumerate(_APART.split(tail) if tail else (), row + 1):
             text = junk.decode("utf-8", "replace")
             self._drop(number, f"{shown(text)} is no GeoJSON feature", text)
+
+    def _places(self) -> tuple[np.ndarray, int, int]:
+        """Where the features lie, and where what holds them begins and ends."""
+        outline = self._outline
+        if self.is_array:
+            start, end = outline.values[0].tolist()
+            return outline.spans[2], start + 1, end - 1
+        if not self._listed:
+            return outline.values, 0, len(self._data)
+        whole = outline.span("features")
+        start = outline.members.get("features", (-1, None))[0]
+        return outline.inside("features"), start + 1, whole[1] - 1 if whole else len(self._data)
 
     def _values(self, spans: np.ndarray, before: int) -> Iterator[Any]:
         """The JSON values of some spans, the first behind an offset, and of what lies between them. One of
@@ -363,7 +393,7 @@ FORMATS: tuple[Format, ...] = (
         name="geojson",
         titles={"en": "GeoJSON", "zh-CN": "GeoJSON"},
         endings=ENDINGS,
-        recognise=is_json,
+        recognise=_may_be_one,
         confirm=_is_one,
         read=read,
         layers=layers,
@@ -378,5 +408,5 @@ FORMATS: tuple[Format, ...] = (
         layers=layers,
     ),
     Refused(is_json, "json.not_geojson", _other),
-    Refused(_is_array, "json.not_geojson", "JSON but no GeoJSON: an array; make a FeatureCollection of it"),
+    Refused(_is_array, "json.not_geojson", "JSON but no GeoJSON: an array of something else than features"),
 )

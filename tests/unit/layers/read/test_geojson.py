@@ -73,8 +73,35 @@ def test_what_is_no_feature_costs_a_row(tmp_path: Path, text: str, bad: int) -> 
     assert problems == [("json.syntax", bad)]
 
 
-def test_an_array_and_a_cut_text_are_refused(tmp_path: Path) -> None:
-    for text, rule in ((f"[{ONE}]", "json.not_geojson"), (ONE[:-3], "json.truncated")):
+@pytest.mark.parametrize(
+    ("text", "bad"),
+    [
+        (f"[{ONE}, {TWO}]", None),
+        (f" [\n{ONE},\n{TWO}\n]\n", None),
+        (f"[{ONE}, null, {TWO}]", 2),
+        (f'[{ONE}, {{"type": "x"}}, {TWO}]', 2),
+        (f"[{ONE}, {TWO}, 5]", 3),
+        (f'[{{"type": "FeatureCollection", "features": [{ONE}, {TWO}]}}]', None),
+    ],
+)
+def test_an_array_of_features_is_read(tmp_path: Path, text: str, bad: int | None) -> None:
+    for name in ("a.geojson", "a.json", "a.ndjson"):
+        for encoding in ("utf-8", "utf-16-le"):
+            (tmp_path / name).write_text(text, encoding)
+            rows, problems = read(tmp_path / name)
+            assert [row["n"] for row in rows] == [1, 2]
+            assert [p for p in problems if not p[0].startswith("enc")] == [
+                ("json.array", 0),
+                *([("json.syntax", bad)] if bad else []),
+            ]
+
+
+def test_another_array_and_a_cut_text_are_refused(tmp_path: Path) -> None:
+    for text, rule in (
+        ('[{"lon": 1, "lat": 2}]', "json.not_geojson"),
+        (f"[{ONE}", "json.truncated"),
+        (ONE[:-3], "json.truncated"),
+    ):
         (tmp_path / "a.json").write_text(text, "utf-8")
         with pytest.raises(BadFile) as caught:
             read(tmp_path / "a.json")
