@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,6 +18,8 @@ from layers.model import Problem
 NONE = "none"
 #: What a store calls the source id; a file that it wrote has it beside its own number, the fid.
 OURS = "source_id"
+#: What a file of a store has first: the store's number of the feature. Elsewhere it is data.
+_NUMBER = "fid"
 #: Columns that may identify a row, best first; compared without regard to case.
 _NAMES = (
     *("gml_id", "gml:id", "标准编码", "标识码", "bsm", "uuid", "guid", "globalid", "global_id"),
@@ -29,14 +32,17 @@ type Batches = Callable[[], Iterator[pa.Table]]
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """``column`` of the batches holds the source ids, none where it is None. ``declared``: a row that
-    repeats one is set aside; else none does. ``ours`` are columns of a file that a store wrote, which
-    are no properties; ``rejected`` says why columns that are called like an id are none."""
+    """``column`` of the batches holds the source ids, none where it is None. ``declared`` is the word of
+    whoever said so, and then a row that repeats one is set aside; else none does. ``ours`` are columns of a
+    file that a store wrote, which are no properties; ``rejected`` says why columns that are called like an id
+    are none."""
 
     column: str | None
-    declared: bool = False
+    declared: str = ""
     ours: frozenset[str] = frozenset()
     rejected: tuple[str, ...] = ()
+    #: What the identity of the layer was before, where it is another.
+    before: str = ""
 
     @property
     def title(self) -> str:
@@ -55,11 +61,14 @@ class Identity:
         if fid := next((name for name in self.ours if name.casefold() != OURS), None):
             reason = f"a store wrote the file; {fid} is its number of a feature there, and is left out"
             out.append(Problem("column.own", 0, reason, "noted"))
-        plain = self.declared or self.column in (None, SOURCE_ID) or self.column in self.ours
+        plain = bool(self.declared) or self.column in (None, SOURCE_ID) or self.column in self.ours
         if self.rejected or not plain:
             chosen = "rows have no source id" if self.column is None else f"the source id is {self.title}"
             reason = "; ".join((chosen, *self.rejected))
             out.append(Problem("id.chosen", 0, reason, "noted"))
+        if self.before:
+            reason = f"the layer's source ids were {self.before}, those of the file are {self.title}"
+            out.append(Problem("id.differs", 0, reason, "noted"))
         return out
 
 
@@ -73,29 +82,57 @@ def choose(batches: Batches, names: Iterable[str], wanted: str | None = None) ->
     columns = list(names)
     data = properties(columns)
     if wanted is not None and wanted.casefold() == NONE and NONE not in data:
-        return Identity(None, declared=True)
+        return Identity(None, declared=wanted)
     if wanted is not None:
         column = _named(wanted, columns)
         if column == SOURCE_ID and FID in columns and _fault(batches, SOURCE_ID) == _BLANK:
             column = FID  # ids that merely count the features
-        return Identity(column, declared=True)
+        return Identity(column, declared=wanted)
     rejected: list[str] = []
     ours: frozenset[str] = frozenset()
     if own := next((name for name in data if name.casefold() == OURS), None):
         fault = _fault(batches, own, blanks=True)
         if fault is None or fault == _BLANK:
-            ours = frozenset({own, *(name for name in data if name.casefold() == "fid")})
+            ours = frozenset({own, *(name for name in data[:1] if name.casefold() == _NUMBER)})
         if fault is None:
             return Identity(own, ours=ours)
         rejected += [fault] if fault != _BLANK else []
     for column in _candidates(columns, data):
-        if column in ours or (column == FID and ours):
+        if column in ours or (ours and (column == FID or column.casefold() == _NUMBER)):
             continue  # the number is that of the store which wrote the file
         fault = _fault(batches, column)
         if fault is None:
             return Identity(column, ours=ours, rejected=tuple(rejected))
         rejected += [fault] if fault != _BLANK else []
     return Identity(None, ours=ours, rejected=tuple(rejected))
+
+
+def again(batches: Batches, names: Iterable[str], wanted: str | None, declared: str, before: str) -> Identity:
+    """The identity of rows for a layer that has one: ``before`` as a report tells it, which ``declared`` says
+    if it was declared. As :func:`choose`, but what was declared then stays so, and what was proven comes
+    first; where it cannot be so, ``before`` of the result tells it. Raises BadParameter."""
+    columns = list(names)
+    found = choose(batches, columns, wanted)
+    if any(name.casefold() == _NUMBER for name in found.ours):
+        return found  # a download, with the ids of the layer itself
+    if wanted is None and declared:
+        with contextlib.suppress(BadParameter):
+            found = choose(batches, columns, declared)
+    if found.title.casefold() == before.casefold() or not before:
+        return found
+    if wanted is None and not declared:
+        known = {title: column for column, title in _TITLES.items()}
+        column = known.get(before, before)
+        if column in columns and _fault(batches, column) is None:
+            return replace(found, column=column, rejected=())
+    return replace(found, before=before)
+
+
+def is_of_store(names: Iterable[str]) -> bool:
+    """Whether the columns are those of a file that a store wrote, whole or in part: it has the store's number
+    first, or a source id."""
+    found = [name.casefold() for name in properties(names)]
+    return found[:1] == [_NUMBER] or OURS in found
 
 
 def _named(wanted: str, columns: list[str]) -> str:

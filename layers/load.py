@@ -26,9 +26,9 @@ from layers.columns import ColumnPlan, Fill, cells, geometry_type, plan
 from layers.errors import BadFile, BadParameter, Exists, NotFound, shown
 from layers.findings import Findings, RowNaming
 from layers.guard import Reading, ReadLimits
-from layers.identity import Identity
+from layers.identity import Identity, is_of_store
 from layers.kinds import Kind, SourceBatch
-from layers.kinds.base import Columns, Prism
+from layers.kinds.base import Columns, Prism, named
 from layers.model import FeatureLayer, Problem, Report, has_features
 from layers.place import Place, crs_name, undefined
 from layers.place import source as source_crs
@@ -101,8 +101,9 @@ def run(
     present = _permitted(store, layer_id, mode)
     if present and not declared.kind:
         declared = replace(declared, kind=present.kind)
+    before = store.report(layer_id) if present else None
     with guard.read(path, declared, limits=limits) as reading:
-        source = _FileLoad(reading, path, declared, layer_id, progress or _silent, aside)
+        source = _FileLoad(reading, path, declared, layer_id, progress or _silent, aside, before)
         source.clean(present, append=mode == "append")
         spec = source.spec(title or (present.title if present else {}), layer_id)
         stage = store.stage(spec)
@@ -163,6 +164,7 @@ class _FileLoad:
         layer_id: str,
         progress: Progress,
         aside: Path | None,
+        before: Mapping[str, Any] | None = None,
     ) -> None:
         reading = reading.called(reading.meta["names"])
         self._reading = reading.called(kinds.long_names() if reading.meta["short"] else {})
@@ -178,25 +180,45 @@ class _FileLoad:
         self._vertical = ""
         self._crs, place = self._place(declared.crs)
         meta = self._reading.meta
-        self._identity = self._identify(declared.id_field)
+        self._identity = self._identify(declared.id_field, before or {})
         self._cleaner = Cleaner(self.kind, place, self.findings, self._identity)
         zone = declared.time_zone or UTC
         coded = {f.name.casefold(): f.codes for f in self.kind.fields if f.codes}
         self._fill = Fill(Times(meta["times"], meta["guess_times"], zone, declared.time_field), coded)
+        self._unsourced = self._find_unsourced()
         self._parts = 0
         self._aside = np.empty(0, np.int64)
         self._plan: ColumnPlan | None = None
         self._geometry: GeometryType = "Geometry"
         self._sources: dict[str, Counter[str]] = {}
 
-    def _identify(self, wanted: str | None) -> Identity:
-        """What tells the rows apart, and what is to be said of it. Raises BadParameter."""
+    def _identify(self, wanted: str | None, before: Mapping[str, Any]) -> Identity:
+        """What tells the rows apart, and what is to be said of it; ``before`` is the report of the layer's
+        last load. Raises BadParameter."""
         first = next(self._reading.batches(), None)
         names = [] if first is None else first.column_names
-        found = identity.choose(self._reading.batches, names, wanted)
+        was = before.get("id_field", ""), before.get("identity", "")
+        found = identity.again(self._reading.batches, names, wanted, *was)
         for problem in found.problems():
             self.findings.add(problem)
         return found
+
+    def _find_unsourced(self) -> tuple[str, ...]:
+        """Fields that say where a value came from which a file of a store has lost, beside the value: without
+        them it counts as assumed."""
+        first = next(self._reading.batches(), None)
+        names = [] if first is None else first.column_names
+        if not is_of_store(names):
+            return ()
+        lost = {
+            source: value
+            for source, value in self.kind.provenance.items()
+            if named(names, value) and not named(names, source)
+        }
+        for source, value in lost.items():
+            reason = f"a store wrote the file, which has no {source}: {value} counts as assumed"
+            self.findings.add(Problem("provenance.lost", 0, reason, "noted"))
+        return tuple(lost)
 
     def _guess(self) -> Kind:
         """The kind by the columns and shapes of the first batch, noted."""
@@ -346,7 +368,7 @@ class _FileLoad:
         for table in self._cleaned():
             if not len(table):
                 continue
-            batch = _batch(table)
+            batch = _batch(table, self._unsourced)
             values = self.kind.normalise(batch)
             meshes = self._meshes(table, batch, values)
             self._count(values)
@@ -384,6 +406,7 @@ class _FileLoad:
             crs=self._crs,
             encoding=meta["encoding"],
             identity=self._identity.title,
+            id_field=self._identity.declared,
             time_zone=times.zone_name if times.local.total() else "",
             time_field=(self._plan and self._plan.time_field) or "",
             read=cleaner.read + meta["dropped"],
@@ -421,8 +444,9 @@ def _most_common(column: pa.ChunkedArray) -> str:
     return str(counted[0][0]) if counted else ""
 
 
-def _batch(table: pa.Table) -> SourceBatch:
+def _batch(table: pa.Table, unsourced: tuple[str, ...]) -> SourceBatch:
     columns = {n: cells(table[n]) for n in properties(table.column_names)}
+    columns |= {name: [None] * len(table) for name in unsourced}
     shapes = wkb.shapes(table[WKB].to_pylist())
     return SourceBatch(columns, table[ROW].to_pylist(), table[SOURCE_ID].to_pylist(), shapes)
 

@@ -222,7 +222,8 @@ class Report:
     ``aside`` names the file of the rows that were set aside.
 
     ``identity`` says what the source ids are: a column, the feature's own id, the file's own number of the
-    row, or none.
+    row, or none; ``id_field`` is what was declared for that, now or for a load before, empty where it was
+    proven.
     ``time_zone`` is the one in which times that name none were read, empty where there were no such;
     ``time_field`` is the layer's time, empty where it has none."""
 
@@ -234,6 +235,7 @@ class Report:
     crs: str = ""
     encoding: str = ""
     identity: str = ""
+    id_field: str = ""
     time_zone: str = ""
     time_field: str = ""
     read: int = 0

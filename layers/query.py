@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from layers import crs as crs_
-from layers import cursor
+from layers import cursor, kinds
 from layers.cql.ast import FID, Predicate
 from layers.cql.parse import LANGUAGES
 from layers.cql.parse import parse as parse_filter
@@ -102,9 +102,15 @@ def parse(layer: FeatureLayer, pairs: Iterable[tuple[str, str]]) -> Query:
 
 def parse_download(layer: FeatureLayer, pairs: Iterable[tuple[str, str]]) -> Query:
     """As :func:`parse`, for everything that matches: ``limit`` is None, and there are no parameters of a
-    page (:data:`PAGING`)."""
+    page (:data:`PAGING`). A property goes with the one that says where its value came from."""
     values, raw, equals = _read(layer, pairs, PAGING)
-    return _query(layer, values, raw, equals, _sorted(layer, values, raw), None, None)
+    query = _query(layer, values, raw, equals, _sorted(layer, values, raw), None, None)
+    if query.properties is None:
+        return query
+    kind, wanted = kinds.KINDS.get(layer.kind), query.properties
+    sources = [source for source, of in kind.provenance.items() if of in wanted] if kind else []
+    found = [name for name in sources if name not in wanted and layer.field(name) is not None]
+    return replace(query, properties=(*wanted, *found))
 
 
 type _Equals = list[tuple[str, str | int | float | bool]]

@@ -17,9 +17,12 @@ from layers import load
 from layers.cql.parse import parse
 from layers.errors import BadParameter
 from layers.model import Report
-from layers.query import Query
+from layers.query import Query, parse_download
 from layers.source import NOTHING, Declared
 from layers.store import geopackage
+from layers.store.base import Store
+from layers.write import FORMATS, stream, write
+from twin.jobs.works.download import localized
 
 FOUND = Path(__file__).parents[1] / "found"
 
@@ -40,6 +43,7 @@ class Right:
 
 
 FID = "the file's own number of the row"
+PIPES = ((2, 1.5), (3, ""))
 DAYS = {"检测": ["2020-01-01", None, "2020-01-03"]}
 
 RIGHT = (
@@ -200,6 +204,72 @@ def test_a_column_that_is_named_identifies_rows_or_none_does(store: Any, tmp_pat
     assert [(row["source_id"], row["id"]) for row in rows(store)] == [("a", 1), ("b", 2), (None, 4)]
     with pytest.raises(BadParameter, match="id_field"):
         load.check(file, Declared(id_field="nothing"))
+
+
+def points(file: Path, *rows: str) -> Path:
+    file.write_text("\n".join(rows) + "\n", "utf-8")
+    return file
+
+
+def differs(report: Report) -> list[str]:
+    return [p.reason for p in report.problems if p.rule == "id.differs"]
+
+
+def test_what_was_proven_before_comes_first(store: Store, tmp_path: Path) -> None:
+    file = tmp_path / "a.csv"
+    header = "lon,lat,uuid,id"
+    load.run(store, points(file, header, "1,2,u,1", "1,3,u,2"), layer_id="found")
+    again = load.run(store, points(file, header, "5,2,u,1", "5,3,v,2"), layer_id="found", mode="replace")
+    assert (again.identity, again.updated, differs(again)) == ("id", 2, [])
+    other = load.run(store, points(file, header, "5,2,u,1", "5,3,v,1"), layer_id="found", mode="replace")
+    assert (other.identity, len(differs(other))) == ("uuid", 1)
+
+
+def test_a_column_fid_is_data_but_where_a_store_has_it(store: Store, tmp_path: Path) -> None:
+    file = points(tmp_path / "a.csv", "lon,lat,source_id,fid", "1,2,a,901", "1,3,b,902")
+    load.run(store, file, layer_id="found")
+    assert [(row["source_id"], row["fid_src"]) for row in rows(store)] == [("a", 901), ("b", 902)]
+    layer = store.feature_layer("found")
+    download = tmp_path / "b.csv"
+    download.write_bytes(b"".join(stream("csv", layer, store.scan("found", Query()))))
+    for mode in ("create", "replace"):  # as another layer, and as this one
+        report = load.run(store, download, layer_id="again", mode=mode)
+        assert [f.name for f in store.feature_layer("again").fields] == [f.name for f in layer.fields]
+        assert "column.own" in [p.rule for p in report.problems]
+
+
+@pytest.mark.parametrize("form", sorted(FORMATS.keys() - {"parquet"}))
+def test_a_value_goes_with_where_it_came_from(store: Store, tmp_path: Path, form: str) -> None:
+    """Downloaded with that property alone, and loaded again."""
+    file = points(tmp_path / "a.csv", "wkt,depth_m", *(f'"LINESTRING (1 {i}, 2 {i})",{d}' for i, d in PIPES))
+    pipes = Declared(kind="pipeline", crs="EPSG:4326")
+    first = load.run(store, file, pipes, layer_id="pipes")
+    assert first.sources["depth_source"] == {"default": 1, "measured": 1}
+    layer = store.feature_layer("pipes")
+    query = parse_download(layer, [("properties", "depth_m")])
+    made = tmp_path / f"b.{FORMATS[form].extension.removeprefix('shp.')}"
+    shown, batches = localized(layer, query, "en", "Pipes"), store.scan("pipes", query)
+    if FORMATS[form].streamed:
+        made.write_bytes(b"".join(stream(form, shown, batches)))
+    else:
+        write(form, shown, batches, made)
+    again = load.check(made, pipes)
+    assert again.sources["depth_source"] == first.sources["depth_source"]
+
+
+def test_a_file_of_a_store_that_lost_a_source_measured_nothing(tmp_path: Path) -> None:
+    lines = ('1,1.5,"LINESTRING (1 2, 2 2)"', '2,1.8,"LINESTRING (1 3, 2 3)"')
+    for header, lost in (
+        ("fid,depth_m,wkt", True),
+        ("fid,depth,wkt", False),  # another's name
+        ("depth_m,n,wkt", False),
+        ("depth_m,source_id,wkt", True),
+    ):
+        report = load.check(
+            points(tmp_path / "a.csv", header, *lines), Declared(kind="pipeline", crs="EPSG:4326")
+        )
+        assert (report.sources["depth_source"] == {"default": 2}) == lost
+        assert ("provenance.lost" in [p.rule for p in report.problems]) == lost
 
 
 def test_what_is_folded_is_told_and_a_filter_reaches_it(store: Any, tmp_path: Path) -> None:

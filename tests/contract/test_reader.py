@@ -321,3 +321,35 @@ def test_a_column_that_is_called_like_a_field_of_codes_keeps_its_words(tmp_path:
         assert {f.name for f in store.layer("pipes").fields if f.name.startswith("medium")} == fields
     page = store.items("pipes", Query()).features
     assert [f["properties"]["medium"] for f in json.loads(b"[" + page + b"]")] == ["water", "drainage"]
+
+
+def points(file: Path, *rows: str) -> Path:
+    file.write_text("\n".join(rows) + "\n", "utf-8")
+    return file
+
+
+def differs(report: Report) -> list[str]:
+    return [p.reason for p in report.problems if p.rule == "id.differs"]
+
+
+def test_a_layer_remembers_what_identified_its_rows(store: Store, tmp_path: Path) -> None:
+    file = tmp_path / "a.csv"
+
+    def loaded(*rows: str, id_field: str | None = None, mode: str = "replace") -> Report:
+        points(file, *rows)
+        return load.run(store, file, Declared(id_field=id_field), layer_id="found", mode=mode)
+
+    first = loaded("lon,lat,id,code", "1,2,1,a", "1,3,2,b", id_field="code", mode="create")
+    assert (first.identity, first.id_field) == ("code", "code")
+    # a column of the name id would be taken where nothing was said
+    again = loaded("lon,lat,id,code", "5,2,7,a", "5,3,8,b")
+    assert (again.identity, again.id_field, again.updated, differs(again)) == ("code", "code", 2, [])
+    added = loaded("lon,lat,id,code", "5,9,7,c", "6,2,9,a", mode="append")
+    assert (added.identity, added.created, added.updated) == ("code", 1, 1)
+    without = loaded("lon,lat,id", "5,2,7")
+    assert (without.identity, without.id_field) == ("id", "")
+    assert differs(without) == ["the layer's source ids were code, those of the file are id"]
+    none = loaded("lon,lat,id", "5,2,7", id_field="none")
+    assert differs(none) == ["the layer's source ids were id, those of the file are none"]
+    again = loaded("lon,lat,id", "5,2,7")
+    assert (again.identity, again.id_field, differs(again)) == ("none", "none", [])
