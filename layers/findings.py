@@ -16,12 +16,11 @@ import shapely
 
 from layers import wkb
 from layers.batch import FID, ROW, WKB, properties
+from layers.formula import guarded
 from layers.model import KEPT_PER_RULE, Problem, Report
 
 #: Rows that were set aside whose number is kept, to be given back.
 MOST_ASIDE = 200_000
-#: What a spreadsheet would run as a formula.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,12 +138,4 @@ def _wkt(blob: bytes | None) -> str:
 def _cell(value: Any) -> str:
     # the members of a list are JSON
     text = "" if value is None else f"[{','.join(value)}]" if isinstance(value, list) else str(value)
-    return f"'{text}" if text.startswith(_FORMULA) and not _is_number(text) else text
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+    return guarded(text)

@@ -76,6 +76,7 @@ ADVICE: Mapping[str, str] = {
     "min_level.unreadable": "give the storey that the part begins at as a number",
     "provenance.lost": "give the column back, filled with measured where the value was measured",
     "roof.flat": "give another roof form, or a footprint that it fits",
+    "row.quote": "close the quote, or leave it out; a quote in a quoted text is written twice",
     "row.cells": "give the row as many cells as the header; a text with a separator needs quotes",
     "semantics.inferred": "name roof, wall and ground in the source if slopes do not tell them",
     "source.ignored": "load the file alone if it is meant",
@@ -87,4 +88,5 @@ ADVICE: Mapping[str, str] = {
     "time.text": "write all values of the column as dates, or all as dates with a time",
     "time.unreadable": "write the time as 2020-01-31T08:30:00",
     "time.zone": "declare the zone with --time-zone if the clock was another",
+    "value.unreadable": "write numbers as digits that fit into the column, dates as YYYYMMDD",
 }

@@ -20,6 +20,10 @@ type Columns = dict[str, list[Any]]
 STOREY_M = 3.2
 
 _NUMBER = re.compile(r"^\s*([+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,3})?)\s*([^\d\s]*)\s*$")
+#: Commas that can but group digits by thousands.
+_GROUPED = re.compile(r"[+-]?\d{1,3}(,\d{3}){2,}(?![,\d])")
+#: Digits and signs of the width of Chinese characters.
+_WIDE = str.maketrans("０１２３４５６７８９．，－＋", "0123456789.,-+")
 _METRES = {
     "": 1.0,
     "m": 1.0,
@@ -163,7 +167,9 @@ def number(value: Any) -> tuple[float, str] | None:
     if isinstance(value, int | float):
         return (float(value), "") if math.isfinite(value) else None
     text = str(value).strip()
-    text = text.replace(",", "") if "." in text else text.replace(",", ".")
+    if not text.isascii():
+        text = text.translate(_WIDE)
+    text = text.replace(",", "" if "." in text or _GROUPED.match(text) else ".")
     match = _NUMBER.match(text)
     if match is None:
         return None

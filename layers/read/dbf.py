@@ -9,12 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from layers.errors import shown
 from layers.read.base import Sink
 from layers.read.encodings import Encoding, decoded
 
@@ -91,6 +93,43 @@ class Dbf:
             return pa.array([int(cell) if cell else None for cell in cells], pa.int64())
         return pa.array([cell.decode() if cell else None for cell in cells], pa.string())
 
+    def unread(self, index: int, found: pa.Array, rows: NDArray[np.int64]) -> Iterator[tuple[int, str]]:
+        """Row from 1 and cell of numbers that GDAL has no value for although something is there."""
+        none = rows[found.is_null().to_numpy(zero_copy_only=False)]
+        if index >= len(self.fields) or not len(none) or int(none.max()) >= len(self._records):
+            return
+        field = self.fields[index]
+        if field.type not in "NF" or not self._holds(field):
+            return
+        cells = self._cells(field, none)
+        if not (cells.view(np.uint8) > 0x20).any():
+            return
+        for row, cell in zip(none.tolist(), cells.tolist(), strict=True):
+            if cell.strip(b" \x00"):
+                yield row + 1, cell.decode("latin-1").strip()
+
+    def odd_dates(self, index: int) -> dict[int, str]:
+        """Record from 0 → what a column of dates holds beside dates, which GDAL takes for others."""
+        field = self.fields[index] if index < len(self.fields) else None
+        found: dict[int, str] = {}
+        if field is None or field.type != "D" or not self._holds(field):
+            return found
+        step = max(_BLOCK // max(self._size, 1), 1)
+        for start in range(0, len(self._records), step):
+            cells, which = np.unique(self._cells(field, slice(start, start + step)), return_inverse=True)
+            texts = [cell.decode("latin-1").strip() for cell in cells.tolist()]
+            bad = [number for number, text in enumerate(texts) if text.strip("0") and not _is_date(text)]
+            for at in np.flatnonzero(np.isin(which, bad)).tolist() if bad else ():
+                found[start + at] = texts[which[at]]
+        return found
+
+
+def _is_date(text: str) -> bool:
+    try:
+        return len(text) == 8 and text.isdigit() and bool(date.fromisoformat(text))
+    except ValueError:
+        return False
+
 
 def _fields(described: bytes) -> Iterator[DbfField]:
     start = 1  # behind the mark of a deleted record
@@ -123,6 +162,9 @@ class Texts:
         if long is not None:
             return long
         if not pa.types.is_string(found.type):
+            for row, cell in self.table.unread(index, found, rows):
+                reason = f"{name}: {shown(cell)} is no value of its type, and is left empty"
+                sink.note("value.unreadable", reason, row)
             return found
         coded = found.dictionary_encode()
         raw = coded.dictionary.to_pylist()

@@ -21,6 +21,11 @@ _PAGES = {
     **dict.fromkeys(("936", "51936", "52936", "54936"), "gb18030"),
     **{"65001": "utf-8", "28591": "iso8859-1", "20127": None},
 }
+#: Encodings in which two bytes are a character.
+_PAIRS = frozenset(
+    {"gb18030", "big5", "big5hkscs", "cp950", "cp949", "euc_kr", "euc_jp", "shift_jis", "cp932"}
+)
+_THREE = re.compile(rb"[\xe0-\xef][\x80-\xbf]{2}")
 _RUN = re.compile(rb"[\x80-\xff]+")
 #: The share of texts that must be whole in an encoding; those that are not cost a cell each.
 _MOST = 0.5
@@ -61,7 +66,8 @@ class Encoding(NamedTuple):
 def codec(word: str) -> str | None:
     """The codec that a word of a ``.cpg`` file or of a person means, the larger one of a family; None for
     one that names none."""
-    low = word.partition("(")[0].strip("\ufeff\x00 \t\r\n\"'").casefold().replace("gb_", "gb")
+    low = word.partition("(")[0].strip("\ufeff\x00 \t\r\n\"'").casefold()
+    low = low.replace("gb_", "gb").replace("gb ", "gb")
     if low in _NOTHING:
         return None
     if match := _ISO.fullmatch(low):
@@ -85,8 +91,9 @@ def marked(head: bytes) -> str | None:
     for mark, name in _MARKS:
         if head.startswith(mark):
             return name
-    if b"\x00" not in head:
-        return None
+    zeros = head.count(0)
+    if not zeros or (3 * zeros < len(head) and decoded(head.replace(b"\x00", b""), "utf-8")[1]):
+        return None  # some stray ones in a text
     found = {name: _ascii(head, name) for name in ("utf-32-le", "utf-32-be", "utf-16-le", "utf-16-be")}
     name = max(found, key=lambda each: found[each])
     return name if found[name] else None
@@ -180,12 +187,14 @@ def choose(texts: Iterable[bytes], declared: str | None, word: str | None = None
             raise BadFile("encoding.wrong", f"the text is not {declared}; declare the right encoding")
         return Encoding(name)
     named = codec(word) if word is not None else None
-    if named is not None and _share(high, named) >= _MOST and not _denies(high, named):
+    true = named is not None and _share(high, named) >= _MOST and not _denies(high, named)
+    if named is not None and true:
         return Encoding(named)
     found = sniff(high)
     if word is None:
         return Encoding(found)
     why = f"says {shown(word.strip())}, which " + ("its text is not" if named else "names no encoding")
+    why = why if word.strip() else "is empty"
     return Encoding(found, why)
 
 
@@ -233,11 +242,20 @@ def _share(high: Iterable[bytes], name: str) -> float:
 
 
 def _denies(high: Iterable[bytes], name: str) -> bool:
-    """Whether texts that a file calls Western are Chinese: any byte is a Western letter."""
+    """Whether texts speak against what a file calls them, although they can be read so: all of them are
+    UTF-8, which no others are by chance, or Chinese where any byte is a Western letter."""
+    if name != "utf-8" and _share(high, "utf-8") == 1 and _is_telling(high, name):
+        return True
     if name not in ("iso8859-1", "cp1252"):
         return False
     chinese, latin = _evidence(high)
     return latin == 0 and chinese > 1 and _share(high, "gb18030") == 1
+
+
+def _is_telling(high: Iterable[bytes], name: str) -> bool:
+    """Whether UTF-8 cannot be what an encoding makes by chance: a pair of bytes may be a character of an East
+    Asian one, three for each of some characters are not."""
+    return name not in _PAIRS or sum(len(_THREE.findall(text)) for text in high) >= 2
 
 
 def _evidence(high: Iterable[bytes]) -> tuple[int, int]:

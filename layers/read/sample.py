@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 import zipfile
 import zlib
@@ -20,6 +21,9 @@ ZIP_FAULTS = (
     *(NotImplementedError, ValueError),
 )
 _HEAD = 4096
+#: The share of zero bytes in a text, at most, and other bytes that none has.
+_FEW = 0.02
+_CONTROLS = re.compile(rb"[\x01-\x08\x0b\x0e-\x1d\x1f\x7f]")
 _ZIP_MAGIC = b"PK\x03\x04"
 
 
@@ -68,8 +72,12 @@ class Sample:
 
     @property
     def is_text(self) -> bool:
-        """Whether the head can be text: it has no zero byte, or is UTF-16."""
-        return bool(self.head) and (b"\x00" not in self.head or marked(self.head) is not None)
+        """Whether the head can be text: it has no zero byte, or is UTF-16; or has but a few, which some
+        program left in a text, and no other control character."""
+        zeros = self.head.count(0)
+        if not zeros or marked(self.head) is not None:
+            return bool(self.head)
+        return zeros <= 1 + _FEW * len(self.head) and not _CONTROLS.search(self.head)
 
     @property
     def ending(self) -> str:

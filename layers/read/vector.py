@@ -184,6 +184,9 @@ def _stream(layer: _Layer, options: ReadOptions, sink: Sink) -> None:
             dates = {to: name for to, name in named.columns.items() if sink.meta["times"].get(to) == "date"}
             found = days.odd(layer.path, layer.name, None if layer.ordered else layer.key, dates.values())
             odd = {to: found[name] for to, name in dates.items()}
+        elif layer.texts is not None:
+            dbf = layer.texts.table
+            odd = {to: dbf.odd_dates(i) for i, to in enumerate(named.columns) if to in sink.meta["times"]}
         for batch in reader:
             table = named.table(pa.Table.from_batches([batch]), sink)
             keys = list(range(row - 1, row - 1 + len(table))) if layer.ordered else table[FID].to_pylist()

@@ -24,10 +24,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from layers.errors import TooLarge
+from layers.formula import guarded
 from layers.model import FeatureLayer, Rows
 from layers.types import CRS84, Field
 from layers.write import columns, dbf, reference, shapes
-from layers.write.table import guarded
 
 #: The format counts in 16-bit words with 31 bits; most programs stop at half of that.
 MOST_BYTES = 2**31 - 1

@@ -12,16 +12,13 @@ from typing import Any
 import numpy as np
 
 from layers.crs import is_geographic
+from layers.formula import guarded
 from layers.model import FeatureLayer, Rows
 from layers.types import CRS84, Field
 from layers.write import columns, reference, shapes
 
 BOM = b"\xef\xbb\xbf"
 CRS = "crs"
-
-# A spreadsheet takes such a text for a formula; names and values come from whoever edited the data.
-# Signed numbers and telephone numbers are none.
-_FORMULA = re.compile(r"'*[ \v\f\u00a0\u3000]*(?:[=@\t\r\n＝＠]|[+\-＋－](?![\d\s().,/\-]*\Z))")
 
 _SPECIAL = re.compile(r'[",\r\n]')
 _NUMBERS = frozenset({int, float})
@@ -44,14 +41,6 @@ def stream(layer: FeatureLayer, batches: Iterable[Rows], crs: str = CRS84) -> It
         yield head + _rows(layer, fields, rows, crs)
     if not begun:
         yield _head(layer, columns.fields(layer, None), crs)
-
-
-def guarded(value: str) -> str:
-    """The text as a spreadsheet may see it: with an apostrophe before what it would run as a formula.
-
-    One that has apostrophes before such a beginning gets one more, so that taking one away from every
-    text of that look gives back the values as they were."""
-    return "'" + value if _FORMULA.match(value) else value
 
 
 def _point_columns(layer: FeatureLayer, fields: Sequence[Field], crs: str) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,10 +15,12 @@ import shapely
 
 from layers.batch import ROW, SOURCE_ID, WKB
 from layers.errors import BadFile, shown
+from layers.formula import unguarded
 from layers.kinds.base import blank, number
 from layers.read.base import BATCH_ROWS, ReadOptions, Sink
 from layers.read.encodings import Lines, choose, of_beginning
 from layers.read.format import Format, Reader
+from layers.read.records import Records
 from layers.source import SourceLayer
 
 #: Names of column pairs (first = east or longitude), and whether they say longitude/latitude.
@@ -32,8 +34,10 @@ _SHAPE = re.compile(
 )
 #: Parentheses of a WKT text within each other; GEOS reads them by recursion.
 _MOST_NESTING = 16
-#: Characters of a cell: a geometry as text is long.
-_MOST_CELL = 4 << 20
+#: A coordinate whose commas can but group its digits by thousands.
+_GROUPED = re.compile(r"\s*[+-]?\d{1,3}(,\d{3})+(,\d{3}|\.\d+)\s*")
+#: What a file of rows that were set aside has before their own columns (layers.findings).
+_ASIDE = ["row", "rule", "reason"]
 #: What every filled cell of a column looks like, the narrowest first; any other column is text.
 _READ: tuple[tuple[pa.DataType, re.Pattern[str]], ...] = (
     (pa.int64(), re.compile(r"^-?(0|[1-9]\d{0,14})$")),
@@ -56,6 +60,8 @@ class CoordinateColumns(NamedTuple):
 
     pair: tuple[int, int] | None
     wkt: int | None
+    #: Whether commas in numbers group their digits.
+    grouped: bool = False
 
     @property
     def columns(self) -> set[int]:
@@ -65,21 +71,22 @@ class CoordinateColumns(NamedTuple):
 
 def read(path: Path, options: ReadOptions, sink: Sink) -> None:
     """Read a table. Raises BadFile: encoding.wrong, csv.columns, csv.damaged, limit.columns."""
-    csv.field_size_limit(_MOST_CELL)
     found = _encoding(path, options.declared.encoding, sink)
-    encoding = found.name
-    sink.meta["rows"] = ("line", 2)
-    sink.meta.update(driver="CSV", encoding=encoding)
+    sink.meta.update(driver="CSV", encoding=found.name)
     try:
-        dialect = _dialect(path, encoding)
-        header = _header(path, encoding, dialect, options, sink)
-        place = _place(header, lambda: _rows(path, encoding, dialect), sink)
-        kinds = _types(path, encoding, dialect, header, options.limits.rows)
-        rows = _watched(_rows(path, encoding, dialect), header, found, sink)
-        columns = {i: (name, kinds[i]) for i, name in enumerate(header) if i not in place.columns}
-        _batches(rows, header, columns, place, options, sink)
+        table = Records.of(path, found.name)
+        sink.meta["rows"] = ("line", 2 + table.blank)
+        header = _header(table, options, sink)
+        place = _place(header, table.rows, sink)
+        kinds, grouped = _types(table, place, options.limits.rows)
+        rows = _watched(table, header, found, sink)
+        own = _own_columns(header, sink)
+        columns = {i: (n, kinds[i]) for i, n in enumerate(header) if i not in place.columns and i not in own}
+        _batches(rows, header, columns, place._replace(grouped=grouped), options, sink)
     except UnicodeError as error:
-        raise BadFile("encoding.wrong", f"the text is not {encoding}; declare the right encoding") from error
+        raise BadFile(
+            "encoding.wrong", f"the text is not {found.name}; declare the right encoding"
+        ) from error
     except csv.Error as error:
         raise BadFile("csv.damaged", f"the table cannot be read: {error}") from error
 
@@ -104,38 +111,45 @@ def _encoding(path: Path, declared: str | None, sink: Sink | None = None) -> _En
     return _Encoding(name, lines.all_in(name))
 
 
-def _watched(rows: Iterator[list[str]], header: list[str], encoding: _Encoding, sink: Sink) -> Rows:
-    """The rows; notes which cells could not be read."""
-    for at, row in enumerate(rows, 1):
+def _watched(table: Records, header: list[str], encoding: _Encoding, sink: Sink) -> Rows:
+    """The rows, texts of a download of ours as they were; notes which cells could not be read."""
+
+    def open_quote(at: int) -> None:
+        reason = "a quote opens and does not close: it was read as a character, and what is below as rows"
+        sink.note("row.quote", reason, at)
+
+    ours = _is_ours(table.header)
+    for at, row in enumerate(table.rows(open_quote), 1):
         if not encoding.whole:
             bad = [name for name, cell in zip(header, row, strict=False) if "\ufffd" in cell]
             for name in bad:
                 title = encoding.name.upper()
                 reason = f"{name}: some bytes are no text in {title}, and were replaced"
                 sink.note("text.encoding", reason, at)
-        yield row
+        yield [unguarded(cell) for cell in row] if ours else row
 
 
-def _dialect(path: Path, encoding: str) -> str:
-    """The delimiter that cuts the header line into most cells."""
-    with path.open(encoding=encoding, errors="replace", newline="") as file:
-        line = file.readline(1 << 20)
-    return max(",;\t|", key=line.count)
+def _own_columns(header: list[str], sink: Sink) -> frozenset[int]:
+    """The columns that a load put around the source's when it set rows aside."""
+    if header[:3] != _ASIDE or header[-1] not in _WKT:
+        return frozenset()
+    reason = "a load set the rows aside; row, rule and reason are what it said of them, and are left out"
+    sink.note("column.own", reason)
+    return frozenset({0, 1, 2, len(header) - 1})
 
 
-def _rows(path: Path, encoding: str, delimiter: str) -> Iterator[list[str]]:
-    with path.open(encoding=encoding, errors="replace", newline="") as file:
-        reader = csv.reader(file, delimiter=delimiter)
-        next(reader, None)
-        yield from reader
-
-
-def _header(path: Path, encoding: str, delimiter: str, options: ReadOptions, sink: Sink) -> list[str]:
-    with path.open(encoding=encoding, errors="replace", newline="") as file:
-        header = [name.strip() for name in next(csv.reader(file, delimiter=delimiter), [])]
-    if len(header) > options.limits.columns:
+def _header(table: Records, options: ReadOptions, sink: Sink) -> list[str]:
+    if not table.header:
+        raise BadFile("file.no_features", "the table has no row that is not blank")
+    if len(table.header) > options.limits.columns:
         raise BadFile("limit.columns", f"the table has more than {options.limits.columns} columns")
-    return sink.called(header)
+    ours = _is_ours(table.header)
+    return sink.called(map(unguarded, table.header) if ours else table.header)
+
+
+def _is_ours(header: Sequence[str]) -> bool:
+    """Whether a table is a download of ours or one of rows that were set aside: its texts are guarded."""
+    return list(header[:3]) == _ASIDE or header[0].casefold() == "fid"
 
 
 def _columns(header: list[str]) -> tuple[tuple[int, int] | None, int | None, bool] | None:
@@ -172,20 +186,23 @@ def _holds_wkt(rows: Iterator[list[str]], column: int) -> bool:
     return _SHAPE.match(next(filled, "")) is not None
 
 
-def _types(
-    path: Path, encoding: str, delimiter: str, header: list[str], most: int | None
-) -> list[pa.DataType]:
-    """int64, float64, bool or text a column; a number with a leading zero is a code, so text."""
-    found: list[list[tuple[pa.DataType, re.Pattern[str]]]] = [list(_READ) for _ in header]
-    seen = [False] * len(header)
-    for row in islice(_rows(path, encoding, delimiter), most):
-        for i, cell in enumerate(row[: len(header)]):
+def _types(table: Records, place: CoordinateColumns, most: int | None) -> tuple[list[pa.DataType], bool]:
+    """int64, float64, bool or text a column; a number with a leading zero is a code, so text. And whether
+    commas in coordinates group digits by thousands, as some of them show."""
+    size, grouped = len(table.header), False
+    found: list[list[tuple[pa.DataType, re.Pattern[str]]]] = [list(_READ) for _ in range(size)]
+    seen = [False] * size
+    for row in islice(table.rows(), most):
+        for i in place.pair or ():
+            grouped = grouped or (i < len(row) and _GROUPED.fullmatch(row[i]) is not None)
+        for i, cell in enumerate(row[:size]):
             if blank(cell):
                 continue
             seen[i] = True
             if found[i]:
                 found[i] = [one for one in found[i] if one[1].match(cell)]
-    return [left[0][0] if left and any_ else pa.string() for left, any_ in zip(found, seen, strict=True)]
+    types = [left[0][0] if left and any_ else pa.string() for left, any_ in zip(found, seen, strict=True)]
+    return types, grouped
 
 
 def _batches(
@@ -203,6 +220,8 @@ def _batches(
             break
         if not any(cell.strip() for cell in row):
             continue
+        if len(row) > len(header) and not any(map(str.strip, row[len(header) :])):
+            row = row[: len(header)]
         if len(row) != len(header):
             reason = f"the row has {len(row)} cells, the header {len(header)}"
             sink.drop("row.cells", reason, number_of_row, held=_held(header, row))
@@ -230,7 +249,7 @@ def _geometry(row: list[str], place: CoordinateColumns, options: ReadOptions) ->
     if place.pair is None or (place.wkt is not None and not blank(row[place.wkt])):
         return _from_wkt(row[place.wkt or 0], options)
     x, y = place.pair
-    east, north = number(row[x]), number(row[y])
+    east, north = (number(row[i].replace(",", "") if place.grouped else row[i]) for i in (x, y))
     if east is None or north is None or east[1] or north[1]:
         if blank(row[x]) or blank(row[y]):
             raise BadFile("geometry.missing", "the row has no coordinates")
@@ -252,7 +271,7 @@ def _from_wkt(text: str, options: ReadOptions) -> bytes:
         raise BadFile("limit.depth", "the geometry is nested too deeply or has too many vertices")
     try:
         wkb: bytes = shapely.to_wkb(shapely.from_wkt(re.sub(r"^\s*SRID=\d+;", "", text)))
-    except shapely.errors.GEOSException as error:
+    except (shapely.errors.GEOSException, NotImplementedError) as error:  # the latter of curves
         raise BadFile("geometry.unreadable", f"{shown(text)} is not WKT") from error
     return wkb
 
@@ -274,13 +293,11 @@ def _table(
 
 def layers(path: Path, options: ReadOptions) -> list[SourceLayer]:
     """The table as the one layer of its file; none where no columns hold coordinates."""
-    encoding = _encoding(path, options.declared.encoding).name
     try:
-        dialect = _dialect(path, encoding)
-        header = _header(path, encoding, dialect, options, Sink(None))
-        if _columns(header) is None:
+        table = Records.of(path, _encoding(path, options.declared.encoding).name)
+        if not table.header or _columns(_header(table, options, Sink(None))) is None:
             return []
-        count = sum(any(cell.strip() for cell in row) for row in _rows(path, encoding, dialect))
+        count = sum(any(cell.strip() for cell in row) for row in table.rows())
     except (UnicodeError, csv.Error):
         return []
     return [SourceLayer("", count, "Point")]

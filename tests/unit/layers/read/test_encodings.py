@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from layers import guard
+from layers import guard, load
 from layers.errors import BadFile
 from layers.model import Problem
 from layers.read import encodings
@@ -167,6 +167,33 @@ def test_a_cpg_that_is_not_true_is_not_believed(tmp_path: Path, cpg: str | None)
     found, problems, encoding = read(shapefile(tmp_path, columns, rows, cpg))
     assert [row["名称"] for row in found] == ["给水管", "污水管", "燃气管"]
     assert ([p.rule for p in problems], encoding) == (["encoding.sniffed"], "GB18030")
+
+
+@pytest.mark.parametrize("word", ["GBK", "GB 2312", "Big5", "MacRoman", "ANSI 1252", "UTF-16", ""])
+def test_utf8_is_no_other_by_chance(tmp_path: Path, word: str) -> None:
+    file = shapefile(tmp_path, [("名称".encode(), "C", 20)], [["给水".encode()], ["排水".encode()]], word)
+    found, problems, encoding = read(file)
+    assert ([row["名称"] for row in found], encoding) == (["给水", "排水"], "UTF-8")
+    assert [p.rule for p in problems] == ["encoding.sniffed"]
+    # two bytes that could be one character of UTF-8 are not telling
+    found, problems, _ = read(shapefile(tmp_path, [(b"name", "C", 9)], [["模".encode("gbk")]], "GBK"))
+    assert ([row["name"] for row in found], problems) == (["模"], [])
+
+
+def test_a_number_that_is_none_is_told(tmp_path: Path) -> None:
+    rows = [[b"********", b"20200131"], [b"12", b"20209999"], [b"", b"00000000"]]
+    found, problems, _ = read(shapefile(tmp_path, [(b"n", "N", 8), (b"d", "D", 8)], rows))
+    assert [row["n"] for row in found] == [None, 12, None]
+    assert [row["d"] for row in found] == [
+        "2020-01-31",
+        "20209999",
+        None,
+    ]  # a column of dates leaves it empty
+    assert [(p.rule, p.row) for p in problems] == [("value.unreadable", 1)]
+    report = load.check(tmp_path / "a.shp")
+    assert [(p.rule, p.row) for p in report.problems if p.rule == "time.unreadable"] == [
+        ("time.unreadable", 2)
+    ]
 
 
 def test_a_cpg_that_is_true_is_believed(tmp_path: Path) -> None:

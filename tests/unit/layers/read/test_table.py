@@ -67,6 +67,87 @@ def test_types_and_codes(tmp_path: Path) -> None:
     assert found[1]["n"] is None
 
 
+@pytest.mark.parametrize(
+    ("cells", "place"),
+    [
+        ('"500,000.5","3,390,000.25"', (500000.5, 3390000.25)),
+        ('"500,001","3,390,001"', (500001, 3390001)),
+        ("５００００１．５,3390001", (500001.5, 3390001)),
+    ],
+)
+def test_coordinates_as_people_write_them(tmp_path: Path, cells: str, place: tuple[float, float]) -> None:
+    """Commas that group by thousands in one row do so in all."""
+    file = table(tmp_path, f'x,y,n\n{cells},a\n"500,002","3,390,002",b\n')
+    found, _, _ = rows(file)
+    assert [shapely.get_coordinates(shapely.from_wkb(r[WKB])).tolist() for r in found] == [
+        [list(place)],
+        [[500002, 3390002]],
+    ]
+    file = table(tmp_path, 'x;y\n"500,5";"339,125"\n')
+    assert shapely.from_wkb(rows(file)[0][0][WKB]) == shapely.Point(500.5, 339.125)
+
+
+def test_blank_lines_above_the_header(tmp_path: Path) -> None:
+    file = table(tmp_path, "\r\n;;\r\nlon;lat;n\r\n1;2;a\r\n;;b\r\n1;2;c;;\r\n")
+    found, problems, meta = rows(file)
+    assert [row["n"] for row in found] == ["a", "c"]  # cells that are blank beyond the header are none
+    assert (tuple(meta["rows"]), [(p.rule, p.row) for p in problems]) == (
+        ("line", 4),
+        [("geometry.missing", 2)],
+    )
+    with pytest.raises(BadFile, match=r"file\.no_features"):
+        rows(table(tmp_path, "\n\n \n"))
+
+
+@pytest.mark.parametrize(
+    ("lines", "names"),
+    [
+        (['1,2,"a', "1,3,b"], ['"a', "b"]),  # to the end of the file
+        (['1,2,"a', "1,3,b", '1,4,"c', "1,5,d"], ['"a', "b", '"c', "d"]),
+        (
+            ['1,2,"a"', '1,3,"two', 'lines"', '1,4,"3"" pipe"', '1,5,5" pipe'],
+            ["a", "two\nlines", '3" pipe', '5" pipe'],
+        ),
+        (['1,2,"two', 'lines" ', "1,3,b"], ["two\nlines ", "b"]),
+    ],
+)
+def test_an_open_quote_swallows_no_row(tmp_path: Path, lines: list[str], names: list[str]) -> None:
+    found, problems, _ = rows(table(tmp_path, "\n".join(["lon,lat,n", *lines]) + "\n"))
+    assert [row["n"] for row in found] == names
+    opened = [i for i, name in enumerate(names, 1) if name.startswith('"')]
+    assert [(p.rule, p.row) for p in problems] == [("row.quote", row) for row in opened]
+
+
+def test_a_curve_in_wkt_costs_its_row(tmp_path: Path) -> None:
+    text = (
+        'wkt,n\n"CIRCULARSTRING (1 2, 2 3, 3 2)",a\n"TIN Z (((0 0 0,1 0 0,0 1 0,0 0 0)))",b\nPOINT (1 2),c\n'
+    )
+    found, problems, _ = rows(table(tmp_path, text))
+    assert [row["n"] for row in found] == ["c"]
+    assert [(p.rule, p.row) for p in problems] == [("geometry.unreadable", 1), ("geometry.unreadable", 2)]
+
+
+def test_zero_bytes_cost_no_file(tmp_path: Path) -> None:
+    found, problems, _ = rows(table(tmp_path, "lon,lat,n\n1,2,a\x00b\n1,3,c\n"))
+    assert [row["n"] for row in found] == ["ab", "c"]
+    assert [p.rule for p in problems] == ["text.null"]
+    with pytest.raises(BadFile, match=r"file\.type"):
+        rows(table(tmp_path, "lon,lat\n\x00\x01\x02\x00"))
+
+
+def test_what_was_set_aside_is_loaded_as_it_was(tmp_path: Path) -> None:
+    """With the guard of a spreadsheet taken away, and without what the load said of it."""
+    file, aside = table(tmp_path, "lon,lat,n\n,2,=1+1\n,3,'-a\n1,4,+358 40\n"), tmp_path / "aside.csv"
+    load.check(file, aside=aside)
+    aside.write_text(aside.read_text("utf-8-sig").replace(",,2", ",1,2").replace(",,3", ",1,3"), "utf-8-sig")
+    found, problems, _ = rows(aside)
+    assert [{k: v for k, v in row.items() if not k.startswith("__")} for row in found] == [
+        {"n": "=1+1"},
+        {"n": "'-a"},
+    ]
+    assert "column.own" in [p.rule for p in problems]
+
+
 def test_true_and_false(tmp_path: Path) -> None:
     found, _, _ = rows(table(tmp_path, "lon,lat,a,b,c\n1,2,true,TRUE,true\n3,4,False,,1\n"))
     assert [[r[k] for r in found] for k in "abc"] == [[True, False], [True, None], ["true", "1"]]

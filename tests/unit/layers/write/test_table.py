@@ -12,9 +12,9 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from layers.formula import guarded
 from layers.types import Field
 from layers.write import page, stream
-from layers.write.table import guarded
 from tests.unit.layers.write.samples import FIELDS, FULL, GEOMETRIES, layer, rows, tables
 
 
