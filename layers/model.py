@@ -73,6 +73,27 @@ class FeatureLayer(Layer):
         return next((f for f in self.fields if f.name == name), None)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asset:
+    """A file with content of a layer, as an asset of STAC 1.0: where it lies, what it is, of when.
+
+    ``href`` is a path below the city folder with ``/``, an absolute path (a file that is registered where it
+    lies), or an https address. ``media_type`` is empty where it is not known; ``time`` is a day or an instant
+    (``YYYY-MM-DD``, ``YYYY-MM-DDThh:mm:ss.sssZ``), None for what is true at any time. Clients are not told of
+    it: a path says more of a server than they need."""
+
+    href: str
+    media_type: str = ""
+    time: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContentLayer(Layer):
+    """A layer of another form than features: its content lies in ``assets``, and not in the store."""
+
+    assets: tuple[Asset, ...] = ()
+
+
 def has_features(layer: Layer) -> TypeGuard[FeatureLayer]:
     """Whether a layer has features, and so items, fields, tiles of them, downloads and edits. Everything
     that is true of features only asks here."""

@@ -10,7 +10,7 @@ from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from layers.model import Change, FeatureLayer, FeaturePage, Item, Layer, Rows, Selection
+from layers.model import Asset, Change, FeatureLayer, FeaturePage, Item, Layer, Rows, Selection
 from layers.query import Query
 from layers.types import Bbox, Field, Form, GeometryType, Interval, Titles
 
@@ -35,7 +35,8 @@ class LayerSpec:
 
 @dataclass(frozen=True, slots=True)
 class FormSpec:
-    """What is recorded of a layer of another form than features; ``extent`` is in lon/lat."""
+    """What is recorded of a layer of another form than features; ``extent`` is in lon/lat, ``assets`` are
+    where its content lies, in the order in which they are to be drawn."""
 
     id: str
     form: Form
@@ -44,6 +45,7 @@ class FormSpec:
     crs: str
     extent: Bbox | None = None
     vertical_datum: str = ""
+    assets: tuple[Asset, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +199,8 @@ class Store(Protocol):
     def record(self, spec: FormSpec) -> int:
         """Record a layer of another form than features, or a new generation of it, which is returned.
 
-        The change log gets one row for the whole. Raises BadFile (an id that is none), Exists (a layer of
+        The change log gets one row for the whole. Raises BadFile (an id that is none, an asset that lies
+        nowhere), Exists (a layer of
         features has the id), ReadOnly."""
 
     def drop(self, layer_id: str) -> None:

@@ -8,36 +8,60 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import PurePosixPath
 from typing import Any, cast
+from urllib.parse import urlsplit
 
+from layers import instants
 from layers.errors import BadFile, Exists, NotFound
-from layers.model import Layer
+from layers.model import Asset, ContentLayer
 from layers.store import staged
 from layers.store.base import FormSpec
 from layers.types import Bbox
 
 #: Columns of ``twin_forms``, in both stores.
-COLUMNS = "id, form, kind, title, crs, vertical_datum, minx, miny, maxx, maxy, generation"
+COLUMNS = "id, form, kind, title, crs, vertical_datum, minx, miny, maxx, maxy, generation, assets"
 
 
 def check(spec: FormSpec) -> None:
-    """Raises BadFile for what cannot be recorded: an id that is none, or a layer of features."""
+    """Raises BadFile for what cannot be recorded: an id that is none, a layer of features, an asset that lies
+    nowhere, or whose time is none."""
     staged.check_id(spec.id)
     if spec.form == "features":
         raise BadFile("store.form", f"{spec.id} has features: they are staged and published")
+    for asset in spec.assets:
+        if not _lies_somewhere(asset.href):
+            raise BadFile(
+                "store.asset",
+                f"{asset.href!r} is no path below the city folder, absolute path or https address",
+            )
+        if asset.time is not None and not instants.is_written(asset.time):
+            raise BadFile("store.asset", f"{asset.href}: {asset.time!r} is neither a date nor a timestamp")
+
+
+def _lies_somewhere(href: str) -> bool:
+    # GDAL opens /vsi… as whatever it names: an archive, an address, the memory of the process
+    if not href or "\\" in href or "\0" in href or href.startswith("/vsi"):
+        return False
+    if "://" in href:
+        address = urlsplit(href)
+        return address.scheme == "https" and bool(address.hostname)
+    return ".." not in PurePosixPath(href).parts
 
 
 def values(spec: FormSpec, generation: int) -> tuple[Any, ...]:
     """A record as the values of :data:`COLUMNS`."""
     title = json.dumps(dict(spec.title), ensure_ascii=False)
     box: Sequence[float | None] = spec.extent or (None, None, None, None)
-    return (spec.id, spec.form, spec.kind, title, spec.crs, spec.vertical_datum, *box, generation)
+    assets = json.dumps([asdict(asset) for asset in spec.assets], ensure_ascii=False)
+    return (spec.id, spec.form, spec.kind, title, spec.crs, spec.vertical_datum, *box, generation, assets)
 
 
-def layer(row: Sequence[Any], seq: int) -> Layer:
+def layer(row: Sequence[Any], seq: int) -> ContentLayer:
     """The public words of a record, from the values of :data:`COLUMNS`."""
-    layer_id, form, kind, title, crs, vertical_datum, *box, generation = row
-    return Layer(
+    layer_id, form, kind, title, crs, vertical_datum, *box, generation, assets = row
+    return ContentLayer(
         id=layer_id,
         form=form,
         kind=kind,
@@ -47,6 +71,7 @@ def layer(row: Sequence[Any], seq: int) -> Layer:
         extent=None if box[0] is None else cast(Bbox, tuple(box)),
         generation=generation,
         seq=seq,
+        assets=tuple(Asset(**asset) for asset in json.loads(assets)),
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from layers.errors import BadFile, Exists, NotFound
-from layers.model import has_features
+from layers.model import Asset, ContentLayer, has_features
 from layers.query import Query
 from layers.store.base import FormSpec, Store
 from tests.storing import fids, grid, load, spec
@@ -68,6 +68,36 @@ def test_a_record_is_renewed_and_logged(store: Store) -> None:
     (change,) = store.changes(before)
     assert (change.layer, change.fid, change.old, change.new) == ("ortho", None, BOX, OTHER)
     assert layer.seq == change.seq == store.seq()
+
+
+def test_where_the_content_lies_is_recorded(opener: Callable[[], Store]) -> None:
+    places = (
+        Asset(href="rasters/ortho/2023.tif", media_type="image/tiff; application=geotiff", time="2023-05-01"),
+        Asset(href="/mnt/archive/正射 2024.tif", time="2024-05-01T10:00:00.000Z"),
+        Asset(href="https://example.org/ortho.tif"),
+    )
+    opener().record(form(assets=places))
+    (layer,) = opener().layers()
+    assert isinstance(layer, ContentLayer)
+    assert layer.assets == places
+    opener().record(form(assets=places[1:]))
+    renewed = opener().layer("ortho")
+    assert isinstance(renewed, ContentLayer)
+    assert (renewed.generation, renewed.assets) == (2, places[1:])
+
+
+@pytest.mark.parametrize(
+    "href",
+    ["", "../other/ortho.tif", "a/../../b.tif", "/vsicurl/https://example.org/a.tif", "http://example.org/a.tif",
+     "s3://bucket/a.tif", "https:///a.tif", "a\\b.tif", "a\0.tif"],
+)  # fmt: skip
+def test_content_that_lies_nowhere_is_refused(store: Store, href: str) -> None:
+    with pytest.raises(BadFile) as caught:
+        store.record(form(assets=(Asset(href=href),)))
+    assert caught.value.rule == "store.asset"
+    with pytest.raises(BadFile, match="neither a date nor a timestamp"):
+        store.record(form(assets=(Asset(href="a.tif", time="last May"),)))
+    assert store.layers() == []
 
 
 def test_a_dropped_record_is_gone_and_its_generations_are_not_used_again(store: Store) -> None:

@@ -9,12 +9,14 @@ from typing import Any, cast
 import httpx
 import pytest
 
+from layers.model import Asset, ContentLayer
 from layers.store.base import FormSpec
 from layers.store.open import open_store
 from layers.types import LIVE_LAYERS
 from tests.storing import grid, load, spec
 from twin.app import build, open_city
 
+FILES = (Asset(href="rasters/ortho.tif"), Asset(href="/mnt/archive/ortho-2024.tif", time="2024-05-01"))
 BOX = (24.9, 60.1, 25.1, 60.2)
 WITHOUT = ("items", "schema", "queryables", "sortables", "tiles", "download", "3dtiles")
 
@@ -23,7 +25,7 @@ def register(folder: Path) -> None:
     """All that a layer of another form is to the rest of the program."""
     store = open_store(folder)
     title = {"en": "Orthophoto", "zh-CN": "正射影像"}
-    store.record(FormSpec("ortho", "coverage", "raster", title, "EPSG:3879", BOX, "N2000 height"))
+    store.record(FormSpec("ortho", "coverage", "raster", title, "EPSG:3879", BOX, "N2000 height", FILES))
     store.record(FormSpec("shell", "scene", "scene", {"en": "Shell"}, "EPSG:4979"))
     load(store, spec("buildings", vertical_datum="N2000 height"), grid(3))
     store.close()
@@ -78,6 +80,24 @@ def test_collections_list_every_form(answers: dict[str, httpx.Response]) -> None
     for page in ("/ogc/collections?f=html", "/ogc/collections/ortho?f=html"):
         assert "俯视" in answers[page].text
     assert "/ortho/items" not in answers["/ogc/collections/ortho?f=html"].text
+
+
+def test_the_room_that_serves_it_is_told_where_its_files_lie(tmp_path: Path) -> None:
+    (tmp_path / "city.yml").write_text("title: {en: Forms}\n")
+    register(tmp_path)
+    city = open_city(tmp_path)
+    try:
+        layer = city.catalogue.whole.layer("ortho")
+        assert isinstance(layer, ContentLayer)
+        assert layer.assets == FILES
+    finally:
+        city.close()
+
+
+def test_no_client_is_told_where_its_files_lie(answers: dict[str, httpx.Response]) -> None:
+    assert not [
+        path for path, answer in answers.items() if "ortho.tif" in answer.text or "/mnt/" in answer.text
+    ]
 
 
 def test_the_api_document_has_no_features_of_it(answers: dict[str, httpx.Response]) -> None:

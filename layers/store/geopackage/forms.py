@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
-from layers.model import Layer
+from layers.model import ContentLayer
 from layers.store import forms
 from layers.store.base import FormSpec
 from layers.store.geopackage import catalog
@@ -18,7 +18,7 @@ def records(con: sqlite3.Connection) -> dict[str, Sequence[Any]]:
     return {row[0]: row for row in rows}
 
 
-def present(con: sqlite3.Connection, layer: str) -> Layer | None:
+def present(con: sqlite3.Connection, layer: str) -> ContentLayer | None:
     """The recorded layer of an id; None where there is no record."""
     row = records(con).get(layer)
     return None if row is None else forms.layer(row, 0)

@@ -10,7 +10,7 @@ from layers.store.geopackage.connection import literal, quoted, sqlite_errors, t
 from layers.store.mark import fresh_epoch
 from layers.types import Field, FieldType
 
-FORMAT = 5
+FORMAT = 6
 APPLICATION_ID = 0x47504B47  # "GPKG"
 USER_VERSION = 10300  # GDAL 3.6 and QGIS 3.22 edit 1.3 without a warning, 1.4 with one
 
@@ -74,7 +74,7 @@ CREATE TABLE twin_layers (id TEXT PRIMARY KEY, kind TEXT NOT NULL, title TEXT NO
   state TEXT NOT NULL, vertical_datum TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE twin_forms (id TEXT PRIMARY KEY, form TEXT NOT NULL, kind TEXT NOT NULL, title TEXT NOT NULL,
   crs TEXT NOT NULL, vertical_datum TEXT NOT NULL, minx REAL, miny REAL, maxx REAL, maxy REAL,
-  generation INTEGER NOT NULL) WITHOUT ROWID;
+  generation INTEGER NOT NULL, assets TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE twin_counts (layer TEXT PRIMARY KEY, features INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE twin_unplaced (layer TEXT NOT NULL, fid INTEGER NOT NULL, PRIMARY KEY (layer, fid))
   WITHOUT ROWID;

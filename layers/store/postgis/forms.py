@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from layers.model import Layer
+from layers.model import ContentLayer
 from layers.store import forms
 from layers.store.base import FormSpec
 from layers.store.postgis import ddl, schema
@@ -12,7 +12,7 @@ from layers.store.postgis.connection import bound
 from layers.store.postgis.ddl import DdlTarget
 
 
-def layers(con: Any, city: str, layer: str | None = None) -> list[Layer]:
+def layers(con: Any, city: str, layer: str | None = None) -> list[ContentLayer]:
     """The recorded layers, or the one of an id, of one moment, by id."""
     s = bound(city)
     newest = f"(SELECT coalesce(max(seq), 0) FROM {s}.twin_changes c WHERE c.layer = f.id)"
@@ -24,7 +24,7 @@ def layers(con: Any, city: str, layer: str | None = None) -> list[Layer]:
     return [forms.layer(row[1:], row[0]) for row in rows]
 
 
-def present(place: DdlTarget, layer: str) -> Layer | None:
+def present(place: DdlTarget, layer: str) -> ContentLayer | None:
     """The recorded layer of an id; None where there is no record."""
     return next(iter(layers(place.con, place.schema, layer)), None)
 

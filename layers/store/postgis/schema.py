@@ -19,7 +19,7 @@ from layers.store.postgis.connection import Connection, literal, quoted
 from layers.store.staged import LOGGED_EACH
 from layers.types import FieldType
 
-FORMAT = 3
+FORMAT = 4
 HIDDEN = "twin_new_"  # how the columns that a publish is still filling begin
 _LONGEST = 63  # bytes of an identifier (NAMEDATALEN - 1)
 _SYSTEM = frozenset({"ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"})
@@ -85,7 +85,8 @@ CREATE TABLE {s}.twin_layers (id text COLLATE "C" PRIMARY KEY, kind text NOT NUL
   vertical_datum text NOT NULL DEFAULT '');
 CREATE TABLE {s}.twin_forms (id text COLLATE "C" PRIMARY KEY, form text NOT NULL, kind text NOT NULL,
   title text NOT NULL, crs text NOT NULL, vertical_datum text NOT NULL, minx double precision,
-  miny double precision, maxx double precision, maxy double precision, generation bigint NOT NULL);
+  miny double precision, maxx double precision, maxy double precision, generation bigint NOT NULL,
+  assets text NOT NULL);
 CREATE TABLE {s}.twin_history (layer text COLLATE "C" PRIMARY KEY, high_fid bigint NOT NULL,
   generation bigint NOT NULL);
 CREATE TABLE {s}.twin_reports (layer text COLLATE "C" PRIMARY KEY, report text NOT NULL);
