@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import os
 import sys
+from collections.abc import Callable
+from inspect import Parameter
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -28,15 +32,38 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 Store = Annotated[
     str | None, typer.Option(help="Address of a PostgreSQL database that is to hold the features.")
 ]
-TimeZone = Annotated[
-    str | None, typer.Option(help="The zone of times that name none, such as Asia/Shanghai.")
-]
-TimeField = Annotated[str | None, typer.Option(help="The column that is the features' time.")]
-IdField = Annotated[
-    str | None,
-    typer.Option("--id", metavar="FIELD|none", help="The column that identifies a row, or none."),
-]
+#: What is declared of a file: an option for each field of :class:`layers.source.Declared`.
+DECLARED = {
+    "layer": typer.Option(help="The layer inside the file."),
+    "kind": typer.Option(help="What the rows are: building, pipeline, …"),
+    "crs": typer.Option(help="The file's CRS, where it does not say."),
+    "encoding": typer.Option(help="The text encoding, where it is not UTF-8."),
+    "id_field": typer.Option("--id", metavar="FIELD|none", help="The column that identifies a row, or none."),
+    "time_zone": typer.Option(help="The zone of times that name none, such as Asia/Shanghai."),
+    "time_field": typer.Option(help="The column that is the features' time."),
+}
 DEFAULT_CITY = Path("city")
+
+
+def declaring(command: Callable[..., None]) -> Callable[..., None]:
+    """The command with the options of :data:`DECLARED` in place of its parameter ``declared``."""
+
+    @functools.wraps(command)
+    def declared(**arguments: Any) -> None:
+        command(declared=Declared(**{name: arguments.pop(name) for name in DECLARED}), **arguments)
+
+    signature = inspect.signature(command, eval_str=True)
+    options = [
+        Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[str | None, option])
+        for name, option in DECLARED.items()
+    ]
+    parameters: list[Parameter] = []
+    for one in signature.parameters.values():
+        parameters += options if one.name == "declared" else [one.replace(kind=Parameter.KEYWORD_ONLY)]
+    # typer reads both
+    declared.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    declared.__annotations__ = {one.name: one.annotation for one in parameters}
+    return declared
 
 
 def main() -> None:
@@ -64,15 +91,11 @@ def init(
 
 
 @app.command()
+@declaring
 def check(
     files: list[Path],
-    layer: Annotated[str | None, typer.Option(help="The layer inside the file.")] = None,
-    crs: Annotated[str | None, typer.Option(help="The file's CRS, where it does not say.")] = None,
-    encoding: Annotated[str | None, typer.Option(help="The text encoding, where it is not UTF-8.")] = None,
-    kind: Annotated[str | None, typer.Option(help="What the rows are: building, pipeline, …")] = None,
-    id_field: IdField = None,
-    time_zone: TimeZone = None,
-    time_field: TimeField = None,
+    *,
+    declared: Declared,
     whole: Annotated[bool, typer.Option("--whole", help="Look at every row, not at the first.")] = False,
     aside: Annotated[
         Path | None, typer.Option(help="A new CSV for the rows that would be set aside.")
@@ -82,32 +105,19 @@ def check(
     """Read files and say what they are; writes nothing; exit 1 if one cannot be loaded."""
     from twin import verbs
 
-    declared = Declared(
-        layer=layer,
-        kind=kind,
-        crs=crs,
-        encoding=encoding,
-        id_field=id_field,
-        time_zone=time_zone,
-        time_field=time_field,
-    )
     if aside is not None and (len(files) > 1 or aside.exists()):
         raise typer.BadParameter("--aside goes with one FILE, and names a file that is not there yet")
     sys.exit(verbs.check(files, declared, whole=whole, aside=aside, as_json=as_json))
 
 
 @app.command()
+@declaring
 def load(
     file: Annotated[Path | None, typer.Argument()] = None,
     layer_id: Annotated[str | None, typer.Option("--as", help="The layer's id.")] = None,
     manifest: Annotated[Path | None, typer.Option(help="A YAML file naming many files.")] = None,
-    layer: Annotated[str | None, typer.Option(help="The layer inside the file.")] = None,
-    kind: Annotated[str | None, typer.Option(help="What the rows are: building, pipeline, …")] = None,
-    crs: Annotated[str | None, typer.Option(help="The file's CRS, where it does not say.")] = None,
-    encoding: Annotated[str | None, typer.Option(help="The text encoding, where it is not UTF-8.")] = None,
-    id_field: IdField = None,
-    time_zone: TimeZone = None,
-    time_field: TimeField = None,
+    *,
+    declared: Declared,
     replace: Annotated[bool, typer.Option("--replace", help="The file is the layer's new whole.")] = False,
     append: Annotated[bool, typer.Option("--append", help="Add and update, delete nothing.")] = False,
     city: CityDir = DEFAULT_CITY,
@@ -126,15 +136,6 @@ def load(
         return
     if file is None or layer_id is None:
         raise typer.BadParameter("a FILE needs --as ID")
-    declared = Declared(
-        layer=layer,
-        kind=kind,
-        crs=crs,
-        encoding=encoding,
-        id_field=id_field,
-        time_zone=time_zone,
-        time_field=time_field,
-    )
     verbs.load_file(city, file, layer_id, declared, mode=mode, as_json=as_json)
 
 
