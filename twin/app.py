@@ -153,7 +153,7 @@ class Front:
             else:
                 self._check_host(scope)
                 caller = self._callers.of(scope)
-            scope[CALLER] = caller
+            scope[CALLER], scope[answers.BESIDE] = caller, self._city.run
             if scope["method"] not in SAFE:
                 self._check_origin(scope, caller)
             if caller.rights != ALL:

@@ -91,6 +91,12 @@ class City:
         self.writers = Threads(writing, "twin-write")
         self._places = asyncio.Semaphore(heavy)
 
+    @property
+    def pools(self) -> tuple[Threads, ...]:
+        """All that works beside the event loop, but for the writer of live data, the watcher and the jobs,
+        which are one thread each."""
+        return self.pool, self.sensing, self.readers, self.makers, self.writers
+
     def snapshot(self) -> dict[str, object]:
         """What a page needs to begin: every sensor, the worst of the open incidents, how many are open, the
         last that ended."""
@@ -194,7 +200,7 @@ class City:
 
     def close(self) -> None:
         """End the threads once their calls have ended, then close the store."""
-        for pool in (self.pool, self.sensing, self.readers, self.makers, self.writers):
+        for pool in self.pools:
             pool.close()
         self.live_layers.close()
         self.jobs.close()

@@ -6,9 +6,8 @@ of the answer that it has (RFC 9110, section 15.4.5)."""
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import orjson
@@ -50,6 +49,9 @@ HTML_HEADERS: Headers = [
 JSON = (b"content-type", b"application/json")
 GEOJSON = (b"content-type", b"application/geo+json")
 type Header = tuple[bytes, bytes]
+type Pack = Callable[[Sequence[bytes]], bytes]
+#: In a scope: what runs a long compression in a thread of the server.
+BESIDE = "twin.beside"
 
 
 @dataclass(slots=True)
@@ -118,7 +120,7 @@ async def give(
     coding = respond.encoding(scope) if length > WORTH else None
     if coding is not None:
         pack, large = (gzip, LARGE) if coding == "gzip" else (brotli, BROTLI_LARGE)
-        parts = (pack(parts) if length < large else await asyncio.to_thread(pack, parts),)
+        parts = (pack(parts) if length < large else await _beside(scope, pack, parts),)
         length = len(parts[0])
         headers = [*headers, (b"content-encoding", coding.encode())]
     headers = [*headers, *_ALWAYS_FRESH, (b"content-length", b"%d" % length)]
@@ -130,6 +132,11 @@ async def give(
     for part in parts[:-1]:
         await to({"type": "http.response.body", "body": part, "more_body": True})
     await to({"type": "http.response.body", "body": parts[-1]})
+
+
+async def _beside(scope: Scope, pack: Pack, parts: Sequence[bytes]) -> bytes:
+    run: Callable[[Pack, Sequence[bytes]], Awaitable[bytes]] = scope[BESIDE]
+    return await run(pack, parts)
 
 
 async def give_json(

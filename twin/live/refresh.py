@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Protocol
 
 from layers.errors import Busy, TwinError
+from twin.threads import Threads
 
 if TYPE_CHECKING:
     from layers.model import Change
@@ -49,7 +48,7 @@ class Watcher:
         self._epoch = city.store.epoch
         self._failing = False
         # its own thread: a wait must not take the place of a reader, nor stand in line for one
-        self._thread = ThreadPoolExecutor(1, "twin-watch")
+        self._thread = Threads(1, "twin-watch")
 
     async def run(self) -> None:
         """Until cancelled. A store that fails is reported once and tried again."""
@@ -66,14 +65,14 @@ class Watcher:
 
     def close(self) -> None:
         """End the watcher's thread."""
-        self._thread.shutdown(cancel_futures=True)
+        self._thread.close()
 
     async def _newest(self) -> int:
         """The newest log number, after a while. Raises Unavailable."""
         if self._city.store.local:
             await asyncio.sleep(POLL_SECONDS)
             return self._city.store.seq()
-        return await self._alone(self._waited)
+        return await self._thread.run(self._waited)
 
     def _waited(self) -> int:
         store = self._city.store
@@ -83,15 +82,12 @@ class Watcher:
 
     async def _tell(self) -> None:
         """Tell each class of rights what changed of what it sees."""
-        for rights, changed, generations in await self._alone(self._changes):
+        for rights, changed, generations in await self._thread.run(self._changes):
             for layer_id in changed.layers:
                 told = {"id": layer_id, "generation": generations.get(layer_id, 0)}
                 self._city.bus.publish("layers", told, rights)
             if changed.tiles:
                 self._city.bus.publish("tiles", changed.tiles, rights)
-
-    async def _alone[T](self, call: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, call)
 
     def _changes(self) -> list[tuple[str, Changed, dict[str, int]]]:
         """What open pages are to be told, by class of rights, and the generations of the layers."""

@@ -1,14 +1,17 @@
 """Requests and answers on plain ASGI: conditional requests, encodings, bodies with a cap, one error shape."""
 
 import asyncio
+import gzip
 import json
+import threading
 
 import pytest
 
 from layers import errors
 from layers.errors import BadBody, BadParameter, TooLarge
+from twin.http import answers, etags, respond
 from twin.http import errors as http_errors
-from twin.http import etags, respond
+from twin.threads import Threads
 
 
 def scope(*headers: tuple[bytes, bytes], query: bytes = b"") -> dict[str, object]:
@@ -148,3 +151,25 @@ def test_every_error_has_a_status_and_the_one_shape():
     assert set(json.loads(body)) == {"type", "title", "status", "detail", "code", "description"}
     status, headers, _ = http_errors.problem(errors.Busy("later"))
     assert (status, dict(headers)[b"retry-after"]) == (503, b"2")
+
+
+@pytest.mark.parametrize(("size", "thread"), [(answers.LARGE - 1, "MainThread"), (answers.LARGE, "twin-t-0")])
+def test_a_long_compression_is_done_by_a_thread_of_the_server(
+    monkeypatch: pytest.MonkeyPatch, size: int, thread: str
+) -> None:
+    threads, sent, where = Threads(1, "twin-t"), [], []
+    own = answers.gzip
+
+    def packed(parts: list[bytes]) -> bytes:
+        where.append(threading.current_thread().name)
+        return own(parts)
+
+    async def send(message: respond.Message) -> None:
+        sent.append(message)
+
+    monkeypatch.setattr(answers, "gzip", packed)
+    asked = scope((b"accept-encoding", b"gzip")) | {"method": "GET", answers.BESIDE: threads.run}
+    asyncio.run(answers.give(asked, send, [b"x" * size], []))
+    threads.close()
+    assert where == [thread]
+    assert gzip.decompress(sent[-1]["body"]) == b"x" * size
