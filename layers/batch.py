@@ -19,12 +19,12 @@ def properties(names: Iterable[str]) -> list[str]:
 
 def apart(names: Iterable[str]) -> list[str]:
     """Columns of a source as a batch calls them: none is empty, equal to another or one of our own."""
-    taken: set[str] = set(OWN)
+    used: set[str] = set(OWN)
     out = []
     for index, name in enumerate(names, 1):
         called = name.replace("\x00", "") or f"column_{index}"
-        while called in taken:
+        while called in used:
             called += "_"
-        taken.add(called)
+        used.add(called)
         out.append(called)
     return out

@@ -84,12 +84,12 @@ def most(boxes: Iterable[tuple[Bbox, int]]) -> Bbox | None:
     if not left:
         return None
     total = sum(count for _, count in left)
-    found = left.pop(0)[0]
-    while near := [one for one in left if _apart(one[0], found) <= _FAR]:
+    hull = left.pop(0)[0]
+    while near := [one for one in left if _apart(one[0], hull) <= _FAR]:
         left = [one for one in left if one not in near]
-        found = _hull([found, *(box for box, _ in near)])
+        hull = _hull([hull, *(box for box, _ in near)])
     few = sum(count for _, count in left) * 100 <= _TAIL * total
-    return found if few else _hull([found, *(box for box, _ in left)])
+    return hull if few else _hull([hull, *(box for box, _ in left)])
 
 
 def _hull(boxes: Sequence[Bbox]) -> Bbox:

@@ -86,13 +86,13 @@ class Fill:
             if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
                 count -= int(pc.sum(pc.equal(pc.utf8_trim_whitespace(column), "")).as_py() or 0)
             self.filled[name] += count
-            found = _type(column.type)
+            field_type = _type(column.type)
             if pa.types.is_null(column.type):
                 self.unknown.add(name)
-            if found == "integer" and _long(column):
+            if field_type == "integer" and _long(column):
                 self.codes.add(name)
-            if (before := self.types.setdefault(name, found)) != found:
-                self.types[name] = "number" if {before, found} == {"integer", "number"} else "string"
+            if (before := self.types.setdefault(name, field_type)) != field_type:
+                self.types[name] = "number" if {before, field_type} == {"integer", "number"} else "string"
             codes = self.coded.get(name.casefold())
             if codes is not None and name not in self.foreign:
                 words = (text(value) for value in pc.unique(column).to_pylist())
@@ -222,21 +222,21 @@ def plan(
     that is asked for is no column of dates or times."""
     wanted = fill.times.wanted
     rest = REST in fill.filled and fill.rest
-    told = _told(kind, fill)
-    data = [n for n in fill.filled if n not in ours and n not in told and not (rest and n == REST)]
+    notes = _told(kind, fill)
+    data = [n for n in fill.filled if n not in ours and n not in notes and not (rest and n == REST)]
     void = [n for n in data if not fill.filled[n] and (bag or n in fill.unknown)]
     folded = [n for n in data if bag and n != wanted and 0 < fill.filled[n] < RARE * fill.rows]
-    kept = _published([n for n in data if n not in {*void, *folded}], kind, present)
+    names = _published([n for n in data if n not in {*void, *folded}], kind, present)
     stays = present.fields if present is not None and append else ()
-    types = fill.types | _codes(fill, kept, stays) | _times(fill, kept, stays)
-    fields = [*kind.fields, *(Field(published, types[name]) for name, published in kept.items())]
+    types = fill.types | _codes(fill, names, stays) | _times(fill, names, stays)
+    fields = [*kind.fields, *(Field(published, types[name]) for name, published in names.items())]
     if folded or rest:
         fields.append(Field(REST, "string", {"zh-CN": "其他属性", "en": "Other properties"}))
     had = present.time_field if present is not None else None
-    time = _time_field(wanted, kept, (*fields, *stays), had)
-    problems = (*_renamed(kept), *_folded(folded), *_unfilled(void))
+    time = _time_field(wanted, names, (*fields, *stays), had)
+    problems = (*_renamed(names), *_folded(folded), *_unfilled(void))
     columns = (*folded, *((REST,) if rest else ()))
-    return ColumnPlan(kind, kept, columns, types, tuple(fields), fill.times, time, problems)
+    return ColumnPlan(kind, names, columns, types, tuple(fields), fill.times, time, problems)
 
 
 def _published(names: Sequence[str], kind: Kind, present: FeatureLayer | None) -> dict[str, str]:
@@ -245,22 +245,22 @@ def _published(names: Sequence[str], kind: Kind, present: FeatureLayer | None) -
     of ours and ``_`` beside one of the file, in every store."""
     ours = {f.name.casefold() for f in kind.fields} | _RESERVED
     spelled = {} if present is None else {f.name.casefold(): f.name for f in present.fields}
-    taken = set(ours)
+    used = set(ours)
     # a name that a former file had beside its twin stays what it was called then
     former = {f.name for f in present.fields} if present is not None else set()
     out = {n: f"{n}_" for n in names if n not in former and f"{n}_" in former and n.casefold() not in ours}
-    taken |= {name.casefold() for name in out.values()}
+    used |= {name.casefold() for name in out.values()}
     for name in sorted(names, key=lambda name: spelled.get(name.casefold()) != name):
-        if name not in out and name.casefold() not in taken:
+        if name not in out and name.casefold() not in used:
             out[name] = spelled.get(name.casefold(), name)
-            taken.add(name.casefold())
+            used.add(name.casefold())
     for name in names:
         if name in out:
             continue
         published = f"{name}_src" if name.casefold() in ours else f"{name}_"
-        while published.casefold() in taken:
+        while published.casefold() in used:
             published += "_"
-        taken.add(published.casefold())
+        used.add(published.casefold())
         out[name] = published
     return {name: out[name] for name in names}
 
@@ -273,17 +273,19 @@ def _told(kind: Kind, fill: Fill) -> set[str]:
         name = named(fill.filled, spec.name)
         if name is None:
             continue
-        found = fill.types[name]
+        field_type = fill.types[name]
         if name not in fill.codes | fill.foreign and (
-            found == spec.type or not fill.filled[name] or (spec.type == "number" and found in numeric)
+            field_type == spec.type
+            or not fill.filled[name]
+            or (spec.type == "number" and field_type in numeric)
         ):
             out.add(name)
     return out
 
 
-def _renamed(kept: Mapping[str, str]) -> Iterator[Problem]:
+def _renamed(names: Mapping[str, str]) -> Iterator[Problem]:
     """Which columns are published under another name."""
-    pairs = [f"{name} is {published}" for name, published in kept.items() if name != published]
+    pairs = [f"{name} is {published}" for name, published in names.items() if name != published]
     if pairs:
         reason = f"the layer has other names for columns of the file: {', '.join(map(shown, pairs))}"
         yield Problem("column.renamed", 0, reason, "noted")
@@ -304,33 +306,33 @@ def _unfilled(names: Collection[str]) -> Iterator[Problem]:
         yield Problem("column.empty", 0, reason, "noted")
 
 
-def _codes(fill: Fill, kept: Mapping[str, str], stays: Sequence[Field]) -> dict[str, FieldType]:
+def _codes(fill: Fill, published: Mapping[str, str], stays: Sequence[Field]) -> dict[str, FieldType]:
     """Codes are text, but for those that are added to a field of numbers."""
     there = {f.name: f.type for f in stays}
-    return {n: "string" for n in fill.codes if n in kept and there.get(kept[n]) != "integer"}
+    return {n: "string" for n in fill.codes if n in published and there.get(published[n]) != "integer"}
 
 
-def _times(fill: Fill, kept: Mapping[str, str], stays: Sequence[Field]) -> dict[str, FieldType]:
+def _times(fill: Fill, names: Mapping[str, str], stays: Sequence[Field]) -> dict[str, FieldType]:
     """The columns of dates and times. Where the fields that they are added to keep text, they stay text;
     where those keep times, dates become times."""
     there = {f.name: f.type for f in stays}
     out: dict[str, FieldType] = {}
-    for name, published in kept.items():
-        found = fill.times.type(name)
-        if found is not None and there.get(published) != "string":
-            out[name] = "datetime" if there.get(published) == "datetime" else found
+    for name, published in names.items():
+        field_type = fill.times.type(name)
+        if field_type is not None and there.get(published) != "string":
+            out[name] = "datetime" if there.get(published) == "datetime" else field_type
     return out
 
 
 def _time_field(
-    wanted: str | None, kept: Mapping[str, str], fields: Sequence[Field], had: str | None
+    wanted: str | None, published: Mapping[str, str], fields: Sequence[Field], had: str | None
 ) -> str | None:
     """The name of the layer's time: the wanted one, else the one it had, else the only one there is."""
     dated = list({f.name: f for f in fields if f.type in ("date", "datetime")}.values())
     names = [f.name for f in dated]
     if wanted is None:
         return had if had in names else only_time(dated)
-    name = kept.get(wanted, wanted)
+    name = published.get(wanted, wanted)
     if name not in names:
         there = ", ".join(names) or "there is none"
         raise BadParameter("time_field", wanted, f"expected a column of dates or times: {there}")

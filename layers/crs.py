@@ -78,10 +78,10 @@ def supported(layer: FeatureLayer) -> tuple[str, ...]:
     own: list[str] = []
     for text in (layer.crs, *layer.crs_also):
         with suppress(BadParameter, BadFile):  # one without a code (a WKT of its own) cannot be asked for
-            found = uri(text)
-            if found not in (*COMMON, *own):
+            code = uri(text)
+            if code not in (*COMMON, *own):
                 transformers(text)
-                own.append(found)
+                own.append(code)
     return (CRS84, *own, *COMMON[1:])
 
 
@@ -117,14 +117,14 @@ def definition(text: str) -> pyproj.CRS:
     except BadParameter:
         code = text
     try:
-        found = pyproj.CRS.from_user_input(code)
+        crs = pyproj.CRS.from_user_input(code)
     except CRSError as error:
         raise BadFile("crs.unknown", f"{shown(text)} is not a known coordinate system") from error
-    if found.is_compound:
-        found = found.sub_crs_list[0]
-    if found.is_geocentric or not (found.is_geographic or found.is_projected):
+    if crs.is_compound:
+        crs = crs.sub_crs_list[0]
+    if crs.is_geocentric or not (crs.is_geographic or crs.is_projected):
         raise BadFile("crs.kind", f"{_called(text)} is neither geographic nor projected")
-    return found.to_2d()
+    return crs.to_2d()
 
 
 def is_geographic(text: str) -> bool:
@@ -170,8 +170,8 @@ def transformers(text: str) -> tuple[Transformer, ...]:
 
 def accuracy(text: str) -> float:
     """Stated accuracy in metres of the operation to WGS 84; 0 for WGS 84 and CGCS2000. Raises BadFile."""
-    found = transformers(text)
-    return max(0.0, float(found[0].accuracy)) if found else 0.0
+    steps = transformers(text)
+    return max(0.0, float(steps[0].accuracy)) if steps else 0.0
 
 
 def to_lonlat(coordinates: NDArray[np.float64], text: str) -> NDArray[np.float64]:
@@ -180,11 +180,11 @@ def to_lonlat(coordinates: NDArray[np.float64], text: str) -> NDArray[np.float64
     A row that lands far outside the area of use, where inverse projections give nonsense, becomes
     infinite. Raises BadFile: no accurate operation, or the middle of the data lies outside the area
     where one is valid (``crs.area``), as with a wrongly declared CRS."""
-    found = transformers(text)
+    steps = transformers(text)
     out = np.array(coordinates, np.float64, copy=True)
-    if not found or not len(out):
+    if not steps or not len(out):
         return out
-    for operation in found:
+    for operation in steps:
         x, y = operation.transform(out[:, 0], out[:, 1])
         finite = np.isfinite(x) & np.isfinite(y)
         if not finite.any():
@@ -218,13 +218,13 @@ def shapes_to_lonlat(shapes: NDArray[Any], text: str) -> NDArray[Any]:
 def from_lonlat(coordinates: NDArray[np.float64], text: str, *, x_first: bool = False) -> NDArray[np.float64]:
     """Longitude/latitude (n, 2 or 3) to a CRS, in the axis order of its authority, or x (east) first;
     infinite where the CRS is not defined. Raises BadFile."""
-    found = () if text in (CRS84, LABEL84) else transformers(text)
+    steps = () if text in (CRS84, LABEL84) else transformers(text)
     out = np.array(coordinates, np.float64, copy=True)
-    if found and len(out):
+    if steps and len(out):
         lonlat = out[:, 0].copy(), out[:, 1].copy()
         middle = np.median(out[:, :2], axis=0)
         operation = next(
-            (t for t in found if _inside(t, middle[0], middle[1], _MARGIN_DEGREES).item()), found[0]
+            (t for t in steps if _inside(t, middle[0], middle[1], _MARGIN_DEGREES).item()), steps[0]
         )
         out[:, 0], out[:, 1] = operation.transform(*lonlat, direction="INVERSE")
     if swaps(text) and not x_first:
@@ -239,8 +239,8 @@ def shapes_from_lonlat(shapes: NDArray[Any], text: str, *, x_first: bool = False
     return mapped(shapes, lambda xyz: from_lonlat(xyz, text, x_first=x_first))
 
 
-def on_its_side(lonlat: NDArray[Any], given: NDArray[Any], text: str, tolerance: float) -> NDArray[Any]:
-    """``lonlat``, made from ``given``, with each position at ±180° on the side that it came from.
+def on_its_side(lonlat: NDArray[Any], source: NDArray[Any], text: str, tolerance: float) -> NDArray[Any]:
+    """``lonlat``, made from ``source``, with each position at ±180° on the side that it came from.
 
     A rounded digit beyond the edge of a world map is -180° to a projection: a polygon that ends at
     the antimeridian would span the Earth."""
@@ -251,7 +251,7 @@ def on_its_side(lonlat: NDArray[Any], given: NDArray[Any], text: str, tolerance:
     if not edge.any():
         return lonlat
     back = shapely.get_coordinates(shapes_from_lonlat(lonlat, text))
-    torn = edge & (np.abs(back - shapely.get_coordinates(given)) > tolerance).any(axis=1)
+    torn = edge & (np.abs(back - shapely.get_coordinates(source)) > tolerance).any(axis=1)
     positions[torn, 0] = -np.copysign(180.0, positions[torn, 0])
     return np.asarray(shapely.set_coordinates(lonlat.copy(), positions), dtype=object)
 
@@ -277,11 +277,11 @@ def bbox_to_lonlat(bbox: Bbox, text: str) -> Bbox:
     if text in (CRS84, LABEL84):
         return bbox
     west, south, east, north = (bbox[1], bbox[0], bbox[3], bbox[2]) if swaps(text) else bbox
-    found = transformers(text)
-    if not found:
+    steps = transformers(text)
+    if not steps:
         return west, south, east, north
     try:
-        edges = found[0].transform_bounds(west, south, east, north, densify_pts=21)
+        edges = steps[0].transform_bounds(west, south, east, north, densify_pts=21)
     except Exception as error:  # pyproj raises its own errors and RuntimeError here
         raise BadParameter("bbox", bbox, "the box lies outside its CRS") from error
     if not np.isfinite(edges).all():

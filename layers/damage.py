@@ -22,11 +22,11 @@ def is_damage(error: sqlite3.Error) -> bool:
 
 def aside(path: Path, why: str) -> str:
     """Move a file and its log out of the way; the name under which it is kept. Raises OSError."""
-    kept = free_name(path, why)
+    moved = free_name(path, why)
     for end in ("", *_BESIDE):
         with contextlib.suppress(FileNotFoundError):
-            os.rename(f"{path}{end}", f"{kept}{end}")
-    return kept.name
+            os.rename(f"{path}{end}", f"{moved}{end}")
+    return moved.name
 
 
 def free_name(path: Path, why: str) -> Path:

@@ -80,10 +80,10 @@ class Findings:
         """Write the rows that were set aside as a table (CSV in UTF-8): how each is called, the rule, why,
         its columns and its geometry. ``lost``: rows that the reader dropped, their rule, the reason, and what
         they hold. Whether there were any. Raises OSError."""
-        found, columns = _taken(self.aside, batches)
+        rows, columns = _taken(self.aside, batches)
         for number, rule, reason, held in lost:
             self.aside.setdefault(number, (rule, reason))
-            found[number] = dict(held)
+            rows[number] = dict(held)
             columns |= dict.fromkeys(held)
         if not self.aside:
             return False
@@ -92,7 +92,7 @@ class Findings:
             out = csv.writer(file)
             out.writerow(["row", "rule", "reason", *map(_cell, columns), "wkt"])
             for row, (rule, reason) in sorted(self.aside.items()):
-                values = found.get(row, {})
+                values = rows.get(row, {})
                 cells = [_cell(values.get(name)) for name in columns]
                 out.writerow([named.of(row, values.get(FID)), rule, reason, *cells, values.get(WKB, "")])
         return True
@@ -118,14 +118,14 @@ def _taken(
     """The values of some rows, and the names of all columns. A geometry is WKT, or hexadecimal digits where
     it cannot be read."""
     rows = np.fromiter(aside, np.int64)
-    found: dict[int, dict[str, Any]] = {}
+    by_number: dict[int, dict[str, Any]] = {}
     columns: dict[str, None] = {}
     for table in batches:
         columns |= dict.fromkeys(properties(table.column_names))
         for values in table.filter(pa.array(np.isin(table[ROW].to_numpy(), rows))).to_pylist():
             values[WKB] = _wkt(values.get(WKB))
-            found[values[ROW]] = values
-    return found, columns
+            by_number[values[ROW]] = values
+    return by_number, columns
 
 
 def _wkt(blob: bytes | None) -> str:

@@ -112,27 +112,27 @@ def again(batches: Batches, names: Iterable[str], wanted: str | None, declared: 
     if it was declared. As :func:`choose`, but what was declared then stays so, and what was proven comes
     first; where it cannot be so, ``before`` of the result tells it. Raises BadParameter."""
     columns = list(names)
-    found = choose(batches, columns, wanted)
-    if any(name.casefold() == _NUMBER for name in found.ours):
-        return found  # a download, with the ids of the layer itself
+    result = choose(batches, columns, wanted)
+    if any(name.casefold() == _NUMBER for name in result.ours):
+        return result  # a download, with the ids of the layer itself
     if wanted is None and declared:
         with contextlib.suppress(BadParameter):
-            found = choose(batches, columns, declared)
-    if found.title.casefold() == before.casefold() or not before:
-        return found
+            result = choose(batches, columns, declared)
+    if result.title.casefold() == before.casefold() or not before:
+        return result
     if wanted is None and not declared:
         known = {title: column for column, title in _TITLES.items()}
         column = known.get(before, before)
         if column in columns and _fault(batches, column) is None:
-            return replace(found, column=column, rejected=())
-    return replace(found, before=before)
+            return replace(result, column=column, rejected=())
+    return replace(result, before=before)
 
 
 def is_of_store(names: Iterable[str]) -> bool:
     """Whether the columns are those of a file that a store wrote, whole or in part: it has the store's number
     first, or a source id."""
-    found = [name.casefold() for name in properties(names)]
-    return found[:1] == [_NUMBER] or OURS in found
+    result = [name.casefold() for name in properties(names)]
+    return result[:1] == [_NUMBER] or OURS in result
 
 
 def _named(wanted: str, columns: list[str]) -> str:
@@ -186,10 +186,10 @@ def _texts(table: pa.Table, column: str) -> list[str | None]:
     unique with its type only, which is put before it."""
     if column not in table.column_names:
         return [None] * len(table)
-    found = table[column].to_pylist()
+    column_values = table[column].to_pylist()
     if column in (SOURCE_ID, FID):
-        return list(found)
-    values = [text(value) for value in found]
+        return list(column_values)
+    values = [text(value) for value in column_values]
     if column.casefold() == OURS:
         return [value or own for value, own in zip(values, table[SOURCE_ID].to_pylist(), strict=True)]
     if column.casefold() == "osm_id" and "osm_type" in table.column_names:

@@ -198,10 +198,10 @@ class _FileLoad:
         first = next(self._reading.batches(), None)
         names = [] if first is None else first.column_names
         was = before.get("id_field", ""), before.get("identity", "")
-        found = identity.again(self._reading.batches, names, wanted, *was)
-        for problem in found.problems():
+        chosen = identity.again(self._reading.batches, names, wanted, *was)
+        for problem in chosen.problems():
             self.findings.add(problem)
-        return found
+        return chosen
 
     def _find_unsourced(self) -> tuple[str, ...]:
         """Fields that say where a value came from which a file of a store has lost, beside the value: without
@@ -320,8 +320,8 @@ class _FileLoad:
         why = f"; the first: {first.rule}: {first.reason}" if first else ""
         if first and first.rule in ADVICE:
             why += f"; {ADVICE[first.rule]}"
-        if (given := self._give_back()) and self._give_to is not None:
-            why += f"; all of them are in {shown(str(Path(self._give_to.parent.name, given)))}"
+        if (returned := self._give_back()) and self._give_to is not None:
+            why += f"; all of them are in {shown(str(Path(self._give_to.parent.name, returned)))}"
         read = self._cleaner.read + self._reading.meta["dropped"]
         return BadFile("file.nothing_kept", f"none of the {read} rows can be kept{why}")
 
@@ -431,8 +431,8 @@ class _FileLoad:
         try:
             aside.unlink(missing_ok=True)
             named, lost = RowNaming(*meta["rows"]), self._reading.lost()
-            given = self.findings.give_back(aside, named, batches, lost)
-            return aside.name if given else ""
+            returned = self.findings.give_back(aside, named, batches, lost)
+            return aside.name if returned else ""
         except OSError as error:
             reason = f"the rows that were set aside cannot be written: {error.strerror}"
             self.findings.add(Problem("aside.unwritten", 0, reason, "noted"))

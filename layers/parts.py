@@ -106,11 +106,11 @@ def _remainders(
     whole = np.concatenate([np.arange(len(wholes)), owner[upper]])
     top = np.concatenate([high, bottom[upper]])
     pieces, piece = shapely.get_parts(np.concatenate([beside, under]), return_index=True)
-    kept = (shapely.get_type_id(pieces) == shapely.GeometryType.POLYGON) & (
+    keep = (shapely.get_type_id(pieces) == shapely.GeometryType.POLYGON) & (
         top[piece] > low[whole[piece]] + _LEVEL_M
     )
-    kept[kept] = _wide(pieces[kept])
-    return Remainders(np.arange(len(wholes)), whole[piece[kept]], pieces[kept], top[piece[kept]])
+    keep[keep] = _wide(pieces[keep])
+    return Remainders(np.arange(len(wholes)), whole[piece[keep]], pieces[keep], top[piece[keep]])
 
 
 def _table(owner: NDArray[np.int64], count: int) -> NDArray[np.int64]:

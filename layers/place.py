@@ -44,11 +44,11 @@ def undefined(code: str) -> str | None:
     from pyproj.exceptions import CRSError
 
     try:
-        found = pyproj.CRS.from_user_input(code)
+        crs = pyproj.CRS.from_user_input(code)
     except CRSError:
         return None
-    vague = found.name.casefold().startswith(("undefined", "unknown"))
-    return found.name if vague or found.type_name == "Engineering CRS" else None
+    vague = crs.name.casefold().startswith(("undefined", "unknown"))
+    return crs.name if vague or crs.type_name == "Engineering CRS" else None
 
 
 def _place(label: str) -> Place:
@@ -89,7 +89,7 @@ def _vertical(code: str) -> str | None:
         text = crs.label(code)
     except BadParameter:
         text = code
-    found = pyproj.CRS.from_user_input(text)
-    if found.is_compound:
-        return str(found.sub_crs_list[1].name)
-    return "ellipsoidal height" if len(found.axis_info) == 3 else None
+    parsed = pyproj.CRS.from_user_input(text)
+    if parsed.is_compound:
+        return str(parsed.sub_crs_list[1].name)
+    return "ellipsoidal height" if len(parsed.axis_info) == 3 else None

@@ -109,8 +109,8 @@ def parse_download(layer: FeatureLayer, pairs: Iterable[tuple[str, str]]) -> Que
         return query
     kind, wanted = kinds.KINDS.get(layer.kind), query.properties
     sources = [source for source, of in kind.provenance.items() if of in wanted] if kind else []
-    found = [name for name in sources if name not in wanted and layer.field(name) is not None]
-    return replace(query, properties=(*wanted, *found))
+    result = [name for name in sources if name not in wanted and layer.field(name) is not None]
+    return replace(query, properties=(*wanted, *result))
 
 
 type _Equals = list[tuple[str, str | int | float | bool]]
@@ -178,9 +178,9 @@ def _sorted(layer: FeatureLayer, values: Mapping[str, Any], raw: Mapping[str, st
         allowed = [f.name for f in sortables(layer)]
         for key in keys:
             if key.field not in allowed:
-                told = ", ".join(allowed[:40])
+                names = ", ".join(allowed[:40])
                 raise BadParameter(
-                    "sortby", raw["sortby"], f"no sortable property {key.field}; allowed are {told}"
+                    "sortby", raw["sortby"], f"no sortable property {key.field}; allowed are {names}"
                 )
     return keys
 
@@ -191,8 +191,8 @@ def _selected(
     names: tuple[str, ...] | None = values.get("properties")
     for name in names or ():
         if layer.field(name) is None:
-            told = ", ".join([f.name for f in layer.fields][:40])
-            raise BadParameter("properties", raw["properties"], f"no property {name}; allowed are {told}")
+            allowed = ", ".join([f.name for f in layer.fields][:40])
+            raise BadParameter("properties", raw["properties"], f"no property {name}; allowed are {allowed}")
     return names
 
 

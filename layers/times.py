@@ -66,12 +66,12 @@ class ColumnTimes:
         for text in texts:
             if blank(text) or _NO_DATE.fullmatch(text.strip()):
                 continue
-            found = instants.written(text)
-            if isinstance(found, datetime):
-                midnight = found.tzinfo is None and found.time() == time()
+            instant = instants.written(text)
+            if isinstance(instant, datetime):
+                midnight = instant.tzinfo is None and instant.time() == time()
                 self.midnights |= midnight
                 self.moments |= not midnight
-            elif found is not None:
+            elif instant is not None:
                 self.days = True
             elif self.unreal is None and instants.is_written(text):
                 self.unreal = text
@@ -163,14 +163,14 @@ class Times:
 
     def _stored(self, text: str, type_: FieldType) -> tuple[str | None, bool]:
         """The value as the store keeps it, and whether the zone had to be assumed."""
-        found = instants.written(text)
-        if found is None:
+        instant = instants.written(text)
+        if instant is None:
             return None, False
         if type_ == "date":
-            return found.isoformat()[:10], False
-        if not isinstance(found, datetime):
-            found = datetime.combine(found, time())
-        return utc(found, self._zone), found.tzinfo is None
+            return instant.isoformat()[:10], False
+        if not isinstance(instant, datetime):
+            instant = datetime.combine(instant, time())
+        return utc(instant, self._zone), instant.tzinfo is None
 
     def problems(self) -> list[Problem]:
         """What is to be said of whole columns: which zone was assumed, what was not taken for times."""

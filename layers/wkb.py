@@ -46,15 +46,15 @@ _LEAST = 9
 def _forms() -> dict[int, tuple[int, int, int]]:
     """Type code as written → (type, bytes of a position, bytes before what follows): in thousands as ISO
     13249-3 has heights and measures, or in the high bits as EWKB has them and the SRID."""
-    found = {}
+    forms = {}
     for base in NAMES:
         for thousand in range(4):
             for flags in range(8):
                 high, measured = thousand & 1 or flags & 4, thousand & 2 or flags & 2
                 width = 16 + 8 * bool(high) + 8 * bool(measured)
                 head = 9 if flags & 1 else 5
-                found[base + 1000 * thousand + (flags << 29)] = base, width, head
-    return found
+                forms[base + 1000 * thousand + (flags << 29)] = base, width, head
+    return forms
 
 
 _FORMS = _forms()
@@ -179,9 +179,9 @@ def shapes(wkb: Sequence[bytes | None], on_invalid: Literal["ignore", "fix"] = "
             return np.asarray(shapely.from_wkb(sound, on_invalid=on_invalid), dtype=object)
     except NotImplementedError:
         # what shapely raises for a curve; it ends the call for the others, too
-        found = np.empty(len(sound), object)
-        found[:] = [_shape(one, on_invalid) for one in sound]
-        return found
+        parsed = np.empty(len(sound), object)
+        parsed[:] = [_shape(one, on_invalid) for one in sound]
+        return parsed
 
 
 def shape(wkb: bytes | None) -> Any:

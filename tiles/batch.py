@@ -133,26 +133,30 @@ def from_rows(rows: Rows, fields: Sequence[Field]) -> Batch:
     """Columns of a store's rows. Features without a geometry are left out; a collection, which another
     program stored, has a row for its points, its lines and its polygons each, all of one fid."""
     shapes = shapely.force_2d(wkb.shapes(rows.wkb))
-    kept = np.flatnonzero(~(shapely.is_missing(shapes) | shapely.is_empty(shapes)))
-    kept, dims = _dimensions(shapes, kept)
-    batch = from_shapes(np.asarray(rows.fids)[kept], shapes[kept], dims)
+    present = np.flatnonzero(~(shapely.is_missing(shapes) | shapely.is_empty(shapes)))
+    present, dims = _dimensions(shapes, present)
+    batch = from_shapes(np.asarray(rows.fids)[present], shapes[present], dims)
     types: dict[str, FieldType] = {field.name: field.type for field in fields}
     props = {FID: _property(batch.fids.tolist(), "integer")}
     for name, column in rows.properties.items():
         if name not in HIDDEN:
-            props[name] = _property([column[i] for i in kept.tolist()], types.get(name, "string"))
+            props[name] = _property([column[i] for i in present.tolist()], types.get(name, "string"))
     return replace(batch, props=props)
 
 
-def _dimensions(shapes: NDArray[Any], kept: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+def _dimensions(
+    shapes: NDArray[Any], present: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
     """Rows of geometries, once for each dimension that is in them, and that dimension."""
-    dims = shapely.get_dimensions(shapes[kept]).astype(np.uint8)
-    chosen = np.flatnonzero(shapely.get_type_id(shapes[kept]) == shapely.GeometryType.GEOMETRYCOLLECTION)
-    found = [(kept[at], lower) for at in chosen.tolist() for lower in _inside(shapes[kept[at]]) - {dims[at]}]
-    if not found:
-        return kept, dims
-    rows = np.concatenate([kept, [row for row, _ in found]])
-    dims = np.concatenate([dims, [lower for _, lower in found]]).astype(np.uint8)
+    dims = shapely.get_dimensions(shapes[present]).astype(np.uint8)
+    chosen = np.flatnonzero(shapely.get_type_id(shapes[present]) == shapely.GeometryType.GEOMETRYCOLLECTION)
+    pairs = [
+        (present[at], lower) for at in chosen.tolist() for lower in _inside(shapes[present[at]]) - {dims[at]}
+    ]
+    if not pairs:
+        return present, dims
+    rows = np.concatenate([present, [row for row, _ in pairs]])
+    dims = np.concatenate([dims, [lower for _, lower in pairs]]).astype(np.uint8)
     order = np.lexsort((dims, rows))
     return rows[order], dims[order]
 

@@ -30,19 +30,19 @@ class Cache[T: Sized]:
     def get(self, key: Hashable) -> T | None:
         """What is held under the key."""
         with self._lock:
-            found = self._held.get(key)
-            if found is not None:
+            held = self._held.get(key)
+            if held is not None:
                 self._held.move_to_end(key)
-            return found
+            return held
 
     def make(self, key: Hashable, build: Callable[[], T]) -> T:
         """What is held under the key, else what ``build`` gives; concurrent callers share one build.
 
         What ``build`` raises is raised to all of them and not kept."""
         with self._lock:
-            found = self._held.get(key)
-            if found is not None:
-                return found
+            held = self._held.get(key)
+            if held is not None:
+                return held
             waiting = self._making.get(key)
             mine: Future[T] = Future()
             if waiting is None:

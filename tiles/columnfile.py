@@ -66,10 +66,10 @@ def read(file: Path) -> tuple[Batch, Tag] | None:
     """The batch and its tag; None when there is no whole file of this format."""
     try:
         with file.open("rb") as source:
-            found = source.read(_HEAD.size)
-            if len(found) < _HEAD.size:
+            head = source.read(_HEAD.size)
+            if len(head) < _HEAD.size:
                 return None
-            magic, length, check, total = _HEAD.unpack(found)
+            magic, length, check, total = _HEAD.unpack(head)
             if magic != _MAGIC or os.fstat(source.fileno()).st_size != total or length > total:
                 return None
             header = source.read(length)
@@ -122,8 +122,8 @@ def _start(header: int) -> int:
 def _array(data: NDArray[np.uint8], entry: dict[str, Any]) -> NDArray[Any]:
     dtype = np.dtype(entry["dtype"])
     size = int(np.prod(entry["shape"])) * dtype.itemsize
-    found: NDArray[Any] = np.asarray(data[entry["at"] : entry["at"] + size]).view(dtype)
-    return found.reshape(entry["shape"])
+    array: NDArray[Any] = np.asarray(data[entry["at"] : entry["at"] + size]).view(dtype)
+    return array.reshape(entry["shape"])
 
 
 def _flatten(batch: Batch) -> list[NDArray[Any]]:
@@ -135,9 +135,9 @@ def _flatten(batch: Batch) -> list[NDArray[Any]]:
 
 
 def _restore(arrays: list[NDArray[Any]], props: list[list[Any]]) -> Batch:
-    found: dict[str, DictionaryColumn] = {}
+    columns: dict[str, DictionaryColumn] = {}
     rest = arrays[len(_ARRAYS) :]
     for i, (name, kind) in enumerate(props):
         codes, blob, offsets, text, numbers = rest[5 * i : 5 * i + 5]
-        found[name] = DictionaryColumn(codes, Values(kind, blob, offsets, text, numbers))
-    return Batch(**dict(zip(_ARRAYS, arrays, strict=False)), props=found)
+        columns[name] = DictionaryColumn(codes, Values(kind, blob, offsets, text, numbers))
+    return Batch(**dict(zip(_ARRAYS, arrays, strict=False)), props=columns)

@@ -103,8 +103,8 @@ class Snapshot:
     def spans(self) -> Floats:
         """West and east (world units) of all features, wide ones by their parts: see :mod:`tiles.extent`."""
         own = self.base if self.live.all() else self.base.take(np.flatnonzero(self.live))
-        found = extents.spans(own)
-        return found if self.patch is None else np.concatenate([found, extents.spans(self.patch)])
+        heights = extents.spans(own)
+        return heights if self.patch is None else np.concatenate([heights, extents.spans(self.patch)])
 
     def numbers(self, name: str) -> Floats:
         """A numeric property of all features in the order of ``boxes``; NaN for null."""
@@ -160,10 +160,10 @@ class Snapshot:
     def _select(
         self, rows: NDArray[np.int64], hits: NDArray[np.int64] | None, names: Sequence[str] | None = None
     ) -> Batch:
-        found = _narrowed(self.base, names).take(rows[self.live[rows]])
+        batch = _narrowed(self.base, names).take(rows[self.live[rows]])
         if self.patch is None or hits is None or not len(hits):
-            return found
-        return batches.concat(found, _narrowed(self.patch, names).take(hits))
+            return batch
+        return batches.concat(batch, _narrowed(self.patch, names).take(hits))
 
 
 def _narrowed(batch: Batch, names: Sequence[str] | None) -> Batch:
@@ -247,10 +247,10 @@ class Columns:
 
     def _open(self, layer: FeatureLayer) -> tuple[Snapshot | None, set[int]]:
         """The columns of the file and the features changed since; None if it does not fit the store."""
-        found = columnfile.read(self._file)
-        if found is None:
+        read = columnfile.read(self._file)
+        if read is None:
             return None, set()
-        batch, tag = found
+        batch, tag = read
         since = tag.pop("seq", None)
         if tag != self._tag(layer) or not isinstance(since, int) or since > self._store.seq():
             return None, set()
@@ -274,8 +274,8 @@ class Columns:
         except OSError as error:
             log.debug("columns of %s stay in memory: %s", self._layer, error.strerror)
             return _snapshot(batch, layer.generation)
-        kept = columnfile.read(self._file)
-        return _snapshot(kept[0] if kept else batch, layer.generation)
+        stored = columnfile.read(self._file)
+        return _snapshot(stored[0] if stored else batch, layer.generation)
 
     def _patched(self, known: Snapshot, layer: FeatureLayer, fids: NDArray[np.int64]) -> Snapshot:
         fresh = batches.from_rows(self._store.rows(self._layer, fids.tolist()), layer.fields)

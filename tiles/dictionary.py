@@ -124,9 +124,9 @@ def encode(column: Sequence[Any], type_: FieldType) -> DictionaryColumn:
 
 def values(kind: Kind, distinct: Iterable[Any]) -> Values:
     """A dictionary of distinct values that are typed already."""
-    given = list(distinct)
-    texts = [v.encode("utf-8", "replace") for v in given] if kind == "s" else []
-    entries = [_entry(b"\x0a" + varint(len(t)) + t) for t in texts] or [_number(v, kind) for v in given]
+    every = list(distinct)
+    texts = [v.encode("utf-8", "replace") for v in every] if kind == "s" else []
+    entries = [_entry(b"\x0a" + varint(len(t)) + t) for t in texts] or [_number(v, kind) for v in every]
     offsets = np.zeros(len(entries) + 1, np.int64)
     np.cumsum([len(e) for e in entries], out=offsets[1:])
     dtype = {"i": np.int64, "d": np.float64, "b": np.uint8, "s": np.uint8}[kind]
@@ -135,7 +135,7 @@ def values(kind: Kind, distinct: Iterable[Any]) -> Values:
         np.frombuffer(b"".join(entries), np.uint8),
         offsets,
         np.array([len(t) for t in texts], np.uint32),
-        np.array([] if kind == "s" else given, dtype),
+        np.array([] if kind == "s" else every, dtype),
     )
 
 
@@ -145,9 +145,9 @@ def merge(first: DictionaryColumn, second: DictionaryColumn) -> DictionaryColumn
     if a.values.kind != b.values.kind:
         raise ValueError("properties of different types cannot be merged")
     where = {entry: code for code, entry in enumerate(a.values.entries())}
-    found = b.values.entries()
-    fresh = [code for code, entry in enumerate(found) if entry not in where]
-    table = np.array([where.get(entry, -1) for entry in found] + [-1], np.int32)
+    entries = b.values.entries()
+    fresh = [code for code, entry in enumerate(entries) if entry not in where]
+    table = np.array([where.get(entry, -1) for entry in entries] + [-1], np.int32)
     table[fresh] = np.arange(len(a.values), len(a.values) + len(fresh), dtype=np.int32)
     extra = b.values.take(np.array(fresh, np.int64))
     joined = Values(

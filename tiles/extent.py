@@ -27,10 +27,10 @@ def spans(batch: Batch) -> Floats:
     return np.concatenate([spans_[~wide], parts])
 
 
-def across(found: Floats) -> tuple[float, float] | None:
+def across(values: Floats) -> tuple[float, float] | None:
     """West and east (world units), west > east, of spans (k, 2) that lie within half the globe across the
     antimeridian (RFC 7946, section 5.2); None where they do not."""
-    ordered = found[np.argsort(found[:, 0], kind="stable")]
+    ordered = values[np.argsort(values[:, 0], kind="stable")]
     reached = np.maximum.accumulate(ordered[:, 1])
     gaps = ordered[1:, 0] - reached[:-1]
     if not len(gaps) or gaps.max() <= HALF:
@@ -46,14 +46,14 @@ def around(layers: Sequence[tuple[Bbox, Callable[[], Floats]]]) -> list[float]:
     boxes = np.array([box for box, _ in layers])
     west, south = np.maximum(boxes[:, :2].min(axis=0), (-180.0, -90.0)).tolist()
     east, north = np.minimum(boxes[:, 2:].max(axis=0), (180.0, 90.0)).tolist()
-    if any(box[2] - box[0] > 360 * HALF and across(found()) is not None for box, found in layers):
+    if any(box[2] - box[0] > 360 * HALF and across(result()) is not None for box, result in layers):
         west, east = -180.0, 180.0
     return [west, south, east, north]
 
 
-def crossing(box: Bbox, found: Floats) -> Bbox:
+def crossing(box: Bbox, values: Floats) -> Bbox:
     """A layer's box (degrees) with west > east where its spans (world units) lie so."""
-    ends = across(found)
+    ends = across(values)
     if ends is None:
         return box
     west, east = scheme.lonlat(np.array(ends), np.zeros(2))[0].round(9).tolist()

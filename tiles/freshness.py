@@ -99,17 +99,17 @@ class Freshness:
         if now == self._seen:
             return []
         with self._lock:
-            found = self._restart() if now < self.seq or self._store.epoch != self.epoch else []
+            changes = self._restart() if now < self.seq or self._store.epoch != self.epoch else []
             while page := self._store.changes(self.seq, _PAGE):
                 if self._listen:
                     self._listen(page)
                 self._take(page)
-                found += page
+                changes += page
                 self.seq = page[-1].seq
             self._seen = now
-            if found:
+            if changes:
                 self._memo.clear()
-            return found
+            return changes
 
     def _restart(self) -> list[Change]:
         """Another history under the same store: forget ours, and every layer is new."""
@@ -149,10 +149,10 @@ class Freshness:
         return known
 
     def _take(self, page: list[Change]) -> None:
-        given = [(i, box) for i, change in enumerate(page) for box in _boxes_of(change)]
-        boxes = scheme.world_boxes(np.array([box for _, box in given], float).reshape(-1, 4))
+        numbered = [(i, box) for i, change in enumerate(page) for box in _boxes_of(change)]
+        boxes = scheme.world_boxes(np.array([box for _, box in numbered], float).reshape(-1, 4))
         nodes = tree.nodes(boxes).tolist()
-        rows = iter(zip((i for i, _ in given), boxes.tolist(), nodes, strict=True))
+        rows = iter(zip((i for i, _ in numbered), boxes.tolist(), nodes, strict=True))
         row = next(rows, None)
         for i, change in enumerate(page):
             history = self._layers.setdefault(change.layer, _History())
@@ -174,8 +174,8 @@ def _boxes_of(change: Change) -> list[Bbox]:
 
 def world_boxes_of(change: Change) -> list[Bbox]:
     """Old and new box of a change in world units, those that there are."""
-    given = np.array(_boxes_of(change), float).reshape(-1, 4)
-    return [tuple(row) for row in scheme.world_boxes(given).tolist()]
+    boxes = np.array(_boxes_of(change), float).reshape(-1, 4)
+    return [tuple(row) for row in scheme.world_boxes(boxes).tolist()]
 
 
 def touched(change: Change) -> Iterator[tuple[int, int, int]]:

@@ -101,8 +101,8 @@ class Relations:
         return None if whole is None else self._family(layers, whole)
 
     def _family(self, layers: Mapping[str, FeatureLayer], whole: str) -> Family | None:
-        found = self._known(layers, whole)
-        return None if found is None else found[0]
+        family = self._known(layers, whole)
+        return None if family is None else family[0]
 
     def _known(self, layers: Mapping[str, FeatureLayer], whole: str) -> State | None:
         state = self._state
@@ -214,14 +214,14 @@ class Relations:
             if batch is None:
                 continue
             shapes = polygons(batch)
-            kept = np.flatnonzero(~shapely.is_missing(shapes))
+            present = np.flatnonzero(~shapely.is_missing(shapes))
             names = batch.texts(name)
             out = _Features(
-                [*out.ids, *((layer_id, fid) for fid in batch.fids[kept].tolist())],
-                np.concatenate([out.boxes, batch.boxes[kept]]),
-                np.concatenate([out.shapes, shapes[kept]]),
-                [*out.names, *(names[i] for i in kept.tolist())],
-                np.concatenate([out.low, batch.numbers(low, 0.0)[kept]]),
+                [*out.ids, *((layer_id, fid) for fid in batch.fids[present].tolist())],
+                np.concatenate([out.boxes, batch.boxes[present]]),
+                np.concatenate([out.shapes, shapes[present]]),
+                [*out.names, *(names[i] for i in present.tolist())],
+                np.concatenate([out.low, batch.numbers(low, 0.0)[present]]),
             )
         return out
 

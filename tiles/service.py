@@ -158,9 +158,9 @@ class Tiles:
         with self._lock:
             self._layers = None
             self._heard += 1
-            for layer_id, found in by_layer.items():
+            for layer_id, layer_changes in by_layer.items():
                 if layer_id in self._columns:
-                    self._columns[layer_id].mark(found)
+                    self._columns[layer_id].mark(layer_changes)
 
     def _layer(self, layer_id: str) -> FeatureLayer:
         """The layer as listed at the last change. Raises NotFound."""
@@ -233,8 +233,8 @@ class Tiles:
         return self._fragments.make((layer_id, *at, version), lambda: self._encode(layer_id, at, clip))
 
     def _encode(self, layer_id: str, at: tuple[int, int, int], clip: Clip) -> _Fragment:
-        found = self._snapshot(layer_id).window(scheme.tile_box(*at, freshness.BUFFER))
-        batch, dropped = overview.thin(found, at[0])
+        window = self._snapshot(layer_id).window(scheme.tile_box(*at, freshness.BUFFER))
+        batch, dropped = overview.thin(window, at[0])
         return _Fragment(encode.layer(layer_id, batch, *at, clip), dropped)
 
     def tilejson(self, ids: Sequence[str], base_url: str, attribution: str = "") -> Tile:
@@ -252,9 +252,9 @@ class Tiles:
         }
         if attribution:
             document["attribution"] = attribution
-        found = [(layer.extent, partial(self._spans, layer.id)) for layer in layers if layer.extent]
-        if found:
-            document["bounds"] = extent.around(found)
+        result = [(layer.extent, partial(self._spans, layer.id)) for layer in layers if layer.extent]
+        if result:
+            document["bounds"] = extent.around(result)
         return self._document(orjson.dumps(document))
 
     def crossing(self, layer_id: str, box: Bbox) -> Bbox:
@@ -326,11 +326,11 @@ class Tiles:
         fresh = self._tree(layer_id)
         if known is not None and _covers(known.tree, fresh):
             # pages hold this tree: keep it while everything fits into it
-            found = _Scene(known.tree, known.document, seq)
+            scene = _Scene(known.tree, known.document, seq)
         else:
-            found = _Scene(fresh, self._document(tileset(fresh, self._copyright)), seq)
-        self._scenes[layer_id] = found
-        return found
+            scene = _Scene(fresh, self._document(tileset(fresh, self._copyright)), seq)
+        self._scenes[layer_id] = scene
+        return scene
 
     def _tree(self, layer_id: str) -> Tree | None:
         snapshot = self._snapshot(layer_id)
@@ -405,26 +405,26 @@ class Tiles:
         by_layer: dict[str, list[Change]] = {}
         for change in changes:
             by_layer.setdefault(change.layer, []).append(change)
-        found = Changed([], [])
+        result = Changed([], [])
         for layer_id, mine in by_layer.items():
             if any(change.fid is None for change in mine) or self._outgrown(layer_id, mine):
-                found.layers.append(layer_id)
+                result.layers.append(layer_id)
             else:
-                found.tiles.extend(self._touched(layer_id, mine))
-        self._related(changes, found)
-        return found
+                result.tiles.extend(self._touched(layer_id, mine))
+        self._related(changes, result)
+        return result
 
-    def _related(self, changes: Iterable[Change], found: Changed) -> None:
+    def _related(self, changes: Iterable[Change], changed: Changed) -> None:
         """Add the nodes whose features have other parts than before."""
-        told = {entry["url"] for entry in found.tiles}
+        urls = {entry["url"] for entry in changed.tiles}
         for layer_id, nodes in self.relations.touched(changes).items():
-            if layer_id in found.layers or not self.has_scene(self._layer(layer_id)):
+            if layer_id in changed.layers or not self.has_scene(self._layer(layer_id)):
                 continue
             if nodes is None or len(nodes) > MOST_TOLD:
-                found.layers.append(layer_id)
+                changed.layers.append(layer_id)
             else:
                 entries = [self._node_entry(layer_id, node) for node in sorted(nodes)]
-                found.tiles.extend(entry for entry in entries if entry["url"] not in told)
+                changed.tiles.extend(entry for entry in entries if entry["url"] not in urls)
 
     def _node_entry(self, layer_id: str, node: Node) -> dict[str, str]:
         z, x, y = node
@@ -449,7 +449,7 @@ class Tiles:
 
     def _touched(self, layer_id: str, changes: list[Change]) -> list[dict[str, str]]:
         tiles = dict.fromkeys(tile for change in changes for tile in freshness.touched(change))
-        found = [
+        touched = [
             {
                 "url": f"tiles/{layer_id}/{z}/{x}/{y}.mvt",
                 "version": self._etag(self.freshness.vector((layer_id,), z, x, y)).strip('"'),
@@ -458,8 +458,8 @@ class Tiles:
         ]
         if self.has_scene(self._layer(layer_id)):
             nodes = dict.fromkeys(node for change in changes for node in freshness.touched_nodes(change))
-            found += [self._node_entry(layer_id, node) for node in nodes]
-        return found
+            touched += [self._node_entry(layer_id, node) for node in nodes]
+        return touched
 
 
 def layer_ids(text: str) -> tuple[str, ...]:

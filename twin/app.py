@@ -88,7 +88,7 @@ def open_city(folder: Path, patience: float = 0.0, rights: Rights = EVERYBODY) -
 def _store(folder: Path, conf: settings.CitySettings, patience: float) -> Store:
     database = conf.database()
     end = time.monotonic() + patience
-    told = False
+    reported = False
     while True:
         try:
             return open_store(folder, database, crs_also=(conf.crs,))
@@ -99,9 +99,9 @@ def _store(folder: Path, conf: settings.CitySettings, patience: float) -> Store:
                 return lost(str(error))
             if database is None or isinstance(error, ReadOnly) or time.monotonic() > end:
                 raise
-            if not told:
+            if not reported:
                 log.warning("waiting up to %.0f s for the database: %s", patience, error)
-            told = True
+            reported = True
             time.sleep(RETRY_SECONDS)
 
 
@@ -180,19 +180,19 @@ class Front:
 
     def _check_host(self, scope: Scope) -> None:
         """DNS rebinding makes a foreign page same-origin with a loopback server: the Host tells."""
-        given = [pair for pair in scope["headers"] if pair[0] == b"host"]
-        if len(given) > 1:
-            hosts = ", ".join(value.decode("latin-1") for _, value in given)
+        sent = [pair for pair in scope["headers"] if pair[0] == b"host"]
+        if len(sent) > 1:
+            hosts = ", ".join(value.decode("latin-1") for _, value in sent)
             raise BadParameter("Host", hosts, "given more than once (RFC 9112, section 3.2)")
-        if not given:
+        if not sent:
             if scope["http_version"] == "1.1":
                 raise BadParameter("Host", "", "a request of HTTP/1.1 names its host (RFC 9112, section 3.2)")
             return
-        if given[0] in self._known:
+        if sent[0] in self._known:
             return
-        if forwarded.host_name(given[0][1].decode("latin-1")) in self._hosts:
+        if forwarded.host_name(sent[0][1].decode("latin-1")) in self._hosts:
             if len(self._known) < KNOWN_HOSTS:
-                self._known.add(given[0])
+                self._known.add(sent[0])
             return
         if scope["path"].startswith("/health/"):
             return

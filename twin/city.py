@@ -141,11 +141,11 @@ class City:
         async with _noticed(gone) as stop:
             await self._place()
 
-            def stoppable(*given: Any) -> T:
+            def stoppable(*value: Any) -> T:
                 begun = time.monotonic()
                 try:
                     with cancellation.stoppable(stop):
-                        return call(*given)
+                        return call(*value)
                 finally:
                     self._heavy.took(time.monotonic() - begun)
 
@@ -154,16 +154,16 @@ class City:
 
     async def _place(self) -> None:
         """A place of a heavy query. Raises Busy: after a while, or at once where it would take longer."""
-        told = "too many long queries run at this moment; try again soon"
+        detail = "too many long queries run at this moment; try again soon"
         places, waiting = self.settings.limits.heavy_queries, self._heavy_waiting + 1
         if self._places.locked() and self._heavy.too_long(waiting, places, PLACE_SECONDS):
-            raise Busy(told)
+            raise Busy(detail)
         self._heavy_waiting += 1
         try:
             async with asyncio.timeout(PLACE_SECONDS):
                 await self._places.acquire()
         except TimeoutError as error:
-            raise Busy(told) from error
+            raise Busy(detail) from error
         finally:
             self._heavy_waiting -= 1
 
@@ -178,10 +178,10 @@ class City:
         self._reachable()
         return await self.writers.run(self._begin, time.monotonic(), call, args)
 
-    def _begin(self, asked: float, call: Callable[..., T], args: tuple[Any, ...]) -> T:
+    def _begin(self, since: float, call: Callable[..., T], args: tuple[Any, ...]) -> T:
         # asked again: the store may have been lost while the call waited for a thread
         self._reachable()
-        if asked < self._silent[0]:
+        if since < self._silent[0]:
             raise Unavailable(self._silent[1])
         begun = time.monotonic()
         try:
@@ -229,16 +229,16 @@ class City:
 def unreadable(settings: CitySettings, store: Store) -> dict[str, str]:
     """Why tables that city.yml names as layers cannot be read now, by layer. Raises Unavailable, Busy when
     the database cannot be asked."""
-    found: dict[str, str] = {}
+    problems: dict[str, str] = {}
     store.seq()  # a database that is away is no fault of its tables
-    for layer_id, said in settings.layers.items():
-        if not said.table:
+    for layer_id, layer_settings in settings.layers.items():
+        if not layer_settings.table:
             continue
         try:
             store.feature_layer(layer_id)
         except (NotFound, Unavailable) as error:
-            found[layer_id] = str(error)
-    return found
+            problems[layer_id] = str(error)
+    return problems
 
 
 @asynccontextmanager

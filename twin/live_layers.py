@@ -119,9 +119,9 @@ class LiveLayers:
         return self._view
 
     def _reported(self) -> dict[int, Row]:
-        found, _ = self._incidents.find(limit=2**62)
+        incidents, _ = self._incidents.find(limit=2**62)
         names = [field.name for field in _OF_INCIDENTS]
-        return {one["id"]: (_place(one), one["code"], tuple(map(one.get, names))) for one in found}
+        return {one["id"]: (_place(one), one["code"], tuple(map(one.get, names))) for one in incidents}
 
     def _observations(self) -> dict[int, Row]:
         latest = self._live.ingest.series.latest
@@ -141,11 +141,11 @@ class _LiveView(View):
     """Nobody edits these layers here."""
 
     def _seen(self, source: FeatureLayer) -> PublishedLayer[FeatureLayer] | None:
-        found = super()._seen(source)
-        if found is None:
+        published = super()._seen(source)
+        if published is None:
             return None
-        layer = replace(found.layer, edits=(), fixed_because=READ_ONLY[source.id])
-        return replace(found, layer=layer)
+        layer = replace(published.layer, edits=(), fixed_because=READ_ONLY[source.id])
+        return replace(published, layer=layer)
 
 
 def _no_tiles(view: View) -> Tiles:

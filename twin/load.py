@@ -77,11 +77,11 @@ class Shares:
     @contextmanager
     def place(self, address: str) -> Iterator[None]:
         """Hold one place. Raises Busy."""
-        taken, own = self.taken, self._held[address]
-        if taken >= self.most or (own >= self.share and taken >= self._free):
-            if taken >= self.most // 2 and self._told.due():
+        used, own = self.taken, self._held[address]
+        if used >= self.most or (own >= self.share and used >= self._free):
+            if used >= self.most // 2 and self._told.due():
                 log.warning(
-                    "%s: %d of %d places are held, %d by %s", self.what, taken, self.most, own, address
+                    "%s: %d of %d places are held, %d by %s", self.what, used, self.most, own, address
                 )
             whose = "your address" if own >= self.share else "others"
             raise NoShare(

@@ -48,10 +48,10 @@ class Figures:
             state.add_metric([name], float(part.status == "ok"))
         state.add_metric(["store"], float(self._stored()))
         yield state
-        for name, told, value in self._gauges():
-            yield GaugeMetricFamily(name, told, value)
-        for name, told, counted in self._counters():
-            yield CounterMetricFamily(name, told, counted)
+        for name, description, value in self._gauges():
+            yield GaugeMetricFamily(name, description, value)
+        for name, description, counted in self._counters():
+            yield CounterMetricFamily(name, description, counted)
         refused = CounterMetricFamily(
             "twin_refused", "Requests that were refused, by status", labels=["status"]
         )

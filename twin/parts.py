@@ -74,8 +74,8 @@ def _live(city: City) -> PartStatus:
             conn.execute("SELECT count(*) FROM datastream").fetchone()
     except TwinError as error:
         return PartStatus("failed", str(error))
-    told = city.live.file.told
-    return OK if told is None else PartStatus("degraded", told)
+    state = city.live.file.told
+    return OK if state is None else PartStatus("degraded", state)
 
 
 def _writer(city: City) -> PartStatus:

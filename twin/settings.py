@@ -41,9 +41,9 @@ def _store(value: object) -> object:
 def _of_a_table(value: object) -> object:
     """Refuses what is said of a table where no table is named."""
     if isinstance(value, dict) and "table" not in value:
-        said = sorted({"kind", "fid", "geometry", "time_field", "refresh"} & value.keys())
-        if said:
-            raise ValueError(f"{', '.join(said)}: only beside `table`; a load records its own")
+        members = sorted({"kind", "fid", "geometry", "time_field", "refresh"} & value.keys())
+        if members:
+            raise ValueError(f"{', '.join(members)}: only beside `table`; a load records its own")
     return value
 
 

@@ -104,30 +104,30 @@ class Threads:
         while job := self._queue.get():
             if not job.claim.acquire(blocking=False):
                 continue
-            given: Any = None
+            result: Any = None
             error: BaseException | None = None
             begun = time.monotonic()
             try:
-                given = job.call(*job.args)
+                result = job.call(*job.args)
             except BaseException as raised:
                 error = raised
             self._pace.took(time.monotonic() - begun)
             # a loop that has ended needs no answer
             with contextlib.suppress(RuntimeError):
-                job.loop.call_soon_threadsafe(self._settle, job, given, error)
-            del job, given, error
+                job.loop.call_soon_threadsafe(self._settle, job, result, error)
+            del job, result, error
 
     def _drop(self, job: _Call) -> None:
         if job.claim.acquire(blocking=False):
             self._settle(job, None, Busy(BUSY))
 
-    def _settle(self, job: _Call, given: Any, error: BaseException | None) -> None:
+    def _settle(self, job: _Call, result: Any, error: BaseException | None) -> None:
         self._unsettled -= 1
         if job.after is not None:
             job.after()
         if job.answer.done():
             return
         if error is None:
-            job.answer.set_result(given)
+            job.answer.set_result(result)
         else:
             job.answer.set_exception(error)

@@ -254,8 +254,8 @@ class Protocol(HttpToolsProtocol):
             # the head of a later request: its time begins when the answer before it has left
             self._start()
         elif self._in_head():
-            told = f"the head of the request was not whole after {self.head_seconds:g} s"
-            self._refuse(408, "RequestTimeout", told)
+            message = f"the head of the request was not whole after {self.head_seconds:g} s"
+            self._refuse(408, "RequestTimeout", message)
         else:
             self.transport.close()
 

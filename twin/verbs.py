@@ -53,12 +53,12 @@ def check(files: list[Path], declared: Declared, *, whole: bool, aside: Path | N
     from layers import load
 
     code = 0
-    told: list[dict[str, Any]] = []
+    reports: list[dict[str, Any]] = []
     for file in files:
         name = shown(file.name)
         try:
             report = load.check(file, declared, rows=None if whole else load.CHECKED, aside=aside)
-            told.append({"file": file.name, "loadable": report.kept > 0, **dataclasses.asdict(report)})
+            reports.append({"file": file.name, "loadable": report.kept > 0, **dataclasses.asdict(report)})
             if not as_json:
                 title = f"{name}: can be loaded" if report.kept else f"{name}: nothing to keep"
                 show(report, title, aside=aside)
@@ -69,12 +69,12 @@ def check(files: list[Path], declared: Declared, *, whole: bool, aside: Path | N
             entry = {"file": file.name, "loadable": False, "rule": error.rule, "reason": error.reason}
             if inside:
                 entry["layers"] = [dataclasses.asdict(layer) for layer in inside]
-            told.append(entry)
+            reports.append(entry)
             if not as_json:
                 out.print(f"{name}: cannot be loaded: {error}", markup=False)
                 _list_layers(inside)
     if as_json:
-        _json(told)
+        _json(reports)
     return code
 
 
@@ -86,10 +86,10 @@ def _list_layers(layers: Sequence[SourceLayer]) -> None:
 
 
 @contextmanager
-def _store(said: settings.CitySettings, city: Path) -> Iterator[Store]:
+def _store(city_settings: settings.CitySettings, city: Path) -> Iterator[Store]:
     from layers.store.open import open_store
 
-    store = open_store(city, said.database(), crs_also=(said.crs,))
+    store = open_store(city, city_settings.database(), crs_also=(city_settings.crs,))
     try:
         yield store
     finally:
@@ -100,12 +100,12 @@ def load_file(city: Path, file: Path, layer_id: str, declared: Declared, *, mode
     """Load one file into the city and print its report."""
     from layers import load
 
-    said = settings.load(city)
-    with _store(said, city) as store:
+    city_settings = settings.load(city)
+    with _store(city_settings, city) as store:
         report = load.run(
             store,
             file,
-            declared.in_zone(said.time_zone),
+            declared.in_zone(city_settings.time_zone),
             layer_id=layer_id,
             mode=mode,
             aside=city / ASIDE / f"{layer_id}.csv",
@@ -117,27 +117,29 @@ def load_manifest(city: Path, manifest: Path, *, mode: str, as_json: bool) -> No
     """Load every file a manifest names and print the reports."""
     from layers import load
 
-    said = settings.load(city)
-    with _store(said, city) as store:
-        reports = load.manifest(store, manifest, mode=mode, time_zone=said.time_zone, aside=city / ASIDE)
+    city_settings = settings.load(city)
+    with _store(city_settings, city) as store:
+        reports = load.manifest(
+            store, manifest, mode=mode, time_zone=city_settings.time_zone, aside=city / ASIDE
+        )
     _tell(reports, as_json)
 
 
 def layers(city: Path, *, as_json: bool) -> None:
     """List the layers."""
-    said = settings.load(city)
-    with _store(said, city) as store:
-        found = store.layers()
-        broken = unreadable(said, store)
+    city_settings = settings.load(city)
+    with _store(city_settings, city) as store:
+        rows = store.layers()
+        broken = unreadable(city_settings, store)
     for reason in broken.values():
         print(f"twin: {reason}", file=sys.stderr)
     if as_json:
-        _json([dataclasses.asdict(layer) for layer in found])
+        _json([dataclasses.asdict(layer) for layer in rows])
         return
     table = Table(
         "id", "kind", "title", "form", "geometry", "features", "generation", "CRS of source", "heights from"
     )
-    for layer in found:
+    for layer in rows:
         title = " / ".join(dict.fromkeys(layer.title.values()))
         geometry, count = (layer.geometry_type, str(layer.count)) if has_features(layer) else ("", "")
         words = (layer.id, layer.kind, title, layer.form, geometry, count, str(layer.generation))
@@ -149,12 +151,12 @@ def report(city: Path, layer_id: str, *, as_json: bool) -> None:
     """Print the report of a layer's last load. Raises NotFound: no such layer, or one that no load made."""
     with _store(settings.load(city), city) as store:
         known = any(layer.id == layer_id for layer in store.layers())
-        found = store.report(layer_id)
-    if found is None:
+        document = store.report(layer_id)
+    if document is None:
         why = "was not made by a load" if known else "is not there"
         raise NotFound(f"no report: layer {shown(layer_id)} {why}")
-    problems = [Problem(**problem) for problem in found["problems"]]
-    _tell([Report(**{**found, "problems": problems})], as_json)
+    problems = [Problem(**problem) for problem in document["problems"]]
+    _tell([Report(**{**document, "problems": problems})], as_json)
 
 
 def drop(city: Path, layer_id: str, *, ask: Callable[[str], object] | None) -> None:
@@ -232,11 +234,11 @@ def _show_findings(report: Report) -> None:
     for problem in report.problems:
         groups.setdefault((problem.action, problem.rule), []).append(problem)
     order = list(_WORDS)
-    for (action, rule), found in sorted(groups.items(), key=lambda item: order.index(item[0][0])):
-        count = report.counts.get(f"{action} {rule}", len(found))
+    for (action, rule), findings in sorted(groups.items(), key=lambda item: order.index(item[0][0])):
+        count = report.counts.get(f"{action} {rule}", len(findings))
         rows = f", {count} rows" if count > 1 else ""
         out.print(f"  {_WORDS[action]} {rule}{rows}", markup=False)
-        for problem in found[:SHOWN_EXAMPLES]:
+        for problem in findings[:SHOWN_EXAMPLES]:
             at = problem.at or (f"row {problem.row}" if problem.row else "")
             of = f" ({shown(problem.source_id)})" if problem.source_id else ""
             out.print(f"    {at}{of}{': ' if at or of else ''}{problem.reason}", markup=False)

@@ -86,10 +86,10 @@ def alike(value: ast.Scalar, other: ast.Scalar) -> ast.Scalar:
     """A text beside a date or timestamp, as such."""
     if value.type not in TIMES or not isinstance(other, ast.Value) or other.type != "string":
         return other
-    found = time_literal(str(other.value))
-    if value.type == "date" and found.type != "date":
+    literal = time_literal(str(other.value))
+    if value.type == "date" and literal.type != "date":
         raise ValueError(f"{shown(other.value)} is not a date (YYYY-MM-DD), as {told(value)} is")
-    return found
+    return literal
 
 
 def moment(node: ast.Scalar, clock: str) -> ast.Scalar:

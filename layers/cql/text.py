@@ -79,11 +79,11 @@ class _TextParser:
 
     def _split(self, pattern: re.Pattern[str]) -> Iterator[Token]:
         at, end = 0, len(self._text)
-        while (found := pattern.match(self._text, at)) is not None:
-            kind = str(found.lastgroup)
-            value = found[kind]
-            yield Token(kind, value, value.upper() if kind in ("word", "sign") else "", found.start(kind))
-            at = found.end()
+        while (match := pattern.match(self._text, at)) is not None:
+            kind = str(match.lastgroup)
+            value = match[kind]
+            yield Token(kind, value, value.upper() if kind in ("word", "sign") else "", match.start(kind))
+            at = match.end()
         at = end - len(self._text[at:].lstrip())
         yield Token("" if at == end else "unknown", "", "", at)
 
@@ -120,17 +120,17 @@ class _TextParser:
         self._depth += 1
         if self._depth > MAX_DEPTH:
             raise ValueError(f"a filter nests at most {MAX_DEPTH} levels deep")
-        found = read_()
+        node = read_()
         self._depth -= 1
-        return found
+        return node
 
     # Conditions
 
     def whole(self) -> Any:
-        found = self._either()
+        node = self._either()
         if self._next.kind:
             raise self._stop()
-        return found
+        return node
 
     def _either(self) -> Any:
         return self._joined("OR", self._both)
@@ -157,22 +157,22 @@ class _TextParser:
         if self._skip("IS"):
             negated = self._skip("NOT")
             self._expect("NULL")
-            found = {"op": "isNull", "args": [left]}
+            node = {"op": "isNull", "args": [left]}
         else:
             negated = self._skip("NOT")
             if self._skip("LIKE"):
-                found = {"op": "like", "args": [left, self._sum()]}
+                node = {"op": "like", "args": [left, self._sum()]}
             elif self._skip("BETWEEN"):
                 low = self._sum()
                 self._expect("AND")
-                found = {"op": "between", "args": [left, low, self._sum()]}
+                node = {"op": "between", "args": [left, low, self._sum()]}
             elif self._skip("IN"):
-                found = {"op": "in", "args": [left, self._nested(self._members)]}
+                node = {"op": "in", "args": [left, self._nested(self._members)]}
             elif negated:
                 raise self._stop()
             else:
                 return left
-        return {"op": "not", "args": [found]} if negated else found
+        return {"op": "not", "args": [node]} if negated else node
 
     # Arithmetic
 
@@ -186,11 +186,11 @@ class _TextParser:
         return self._chain(self._signed, "^")
 
     def _chain(self, part: Callable[[], Any], *signs: str) -> Any:
-        found = part()
+        node = part()
         while self._has(*signs):
             op = self._take().word.lower()
-            found = {"op": op, "args": [found, part()]}
-        return found
+            node = {"op": op, "args": [node, part()]}
+        return node
 
     def _signed(self) -> Any:
         if self._has("+"):
@@ -207,8 +207,8 @@ class _TextParser:
             self._skip("+")
         if self._next.kind != "number":
             raise self._stop()
-        found = number(self._take().value)
-        return -found if negative else found
+        value = number(self._take().value)
+        return -value if negative else value
 
     # Operands
 
@@ -244,31 +244,31 @@ class _TextParser:
         if self._tokens[self._place + 1].word == ")":
             self._place += 2
             return []
-        found = self._members()
-        return found[0] if len(found) == 1 else found
+        node = self._members()
+        return node[0] if len(node) == 1 else node
 
     def _members(self, part: Callable[[], Any] | None = None) -> list[Any]:
         part = part or self._either
         self._expect("(")
-        found = [part()]
+        nodes = [part()]
         while self._skip(","):
-            found.append(part())
+            nodes.append(part())
         self._expect(")")
-        return found
+        return nodes
 
     def _call(self, token: Token) -> Any:
         if token.word == "BBOX":
             return {"bbox": self._members(self._number)}
         if self._tokens[self._place + 1].word == ")":
             self._place += 2
-            found = []
+            arguments = []
         else:
-            found = self._members(self._array if token.word in _ARRAYS else None)
-        if token.word in ("DATE", "TIMESTAMP") and len(found) == 1:
-            return {token.word.lower(): found[0]}
+            arguments = self._members(self._array if token.word in _ARRAYS else None)
+        if token.word in ("DATE", "TIMESTAMP") and len(arguments) == 1:
+            return {token.word.lower(): arguments[0]}
         if token.word == "INTERVAL":
-            return {"interval": found}
-        return {"op": token.value, "args": found}
+            return {"interval": arguments}
+        return {"op": token.value, "args": arguments}
 
     def _array(self) -> Any:
         """An operand of an array function, or a member of an array: parentheses are an array, with one
@@ -313,31 +313,31 @@ class _TextParser:
         """A point of MULTIPOINT, in parentheses of its own or, as many write it, without."""
         if not self._skip("("):
             return self._position()
-        found = self._position()
+        position = self._position()
         self._expect(")")
-        return found
+        return position
 
     def _position(self) -> list[int | float]:
-        found = [self._number(), self._number()]
+        position = [self._number(), self._number()]
         if not self._has(",", ")"):
-            found.append(self._number())
-        return found
+            position.append(self._number())
+        return position
 
 
 def _pairs(tokens: list[Token]) -> dict[int, int]:
     """Where the parentheses that open at a token close."""
-    found, opened = {}, []
+    pairs, opened = {}, []
     for place, token in enumerate(tokens):
         if token.word == "(":
             opened.append(place)
         elif token.word == ")" and opened:
-            found[opened.pop()] = place
-    return found
+            pairs[opened.pop()] = place
+    return pairs
 
 
 def number(digits: str) -> int | float:
     """A number without sign: an int where it is whole, with every digit of it up to 1e40."""
-    found = float(digits)
-    if _EXACT <= found < _LONG and (exact := Decimal(digits)) == exact.to_integral_value():
+    value = float(digits)
+    if _EXACT <= value < _LONG and (exact := Decimal(digits)) == exact.to_integral_value():
         return int(exact)
-    return int(found) if found < _EXACT and found.is_integer() else found
+    return int(value) if value < _EXACT and value.is_integer() else value

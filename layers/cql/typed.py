@@ -69,8 +69,8 @@ class Walk:
             return ast.Constant(node)
         if isinstance(node, Mapping) and "op" in node:
             op, arguments = operation(node)
-            if (found := self._condition(op, arguments, depth + 1)) is not None:
-                return found
+            if (condition := self._condition(op, arguments, depth + 1)) is not None:
+                return condition
         scalar = self.scalar(node, depth)
         if scalar.type != "boolean":
             raise ValueError(f"{told(scalar)} is not a condition (true or false)")
@@ -160,8 +160,8 @@ class Walk:
             return ast.Constant(False)
         if isinstance(node, Mapping) and "op" in node:
             op, operands = operation(node)
-            if (found := self._condition(op, operands, depth + 1)) is not None:
-                return ast.IsNull(found)
+            if (condition := self._condition(op, operands, depth + 1)) is not None:
+                return ast.IsNull(condition)
         return ast.IsNull(self.scalar(node, depth))
 
     def _spatial(self, op: ast.SpatialOp, arguments: list[Any]) -> ast.Predicate:
@@ -195,10 +195,10 @@ class Walk:
     def _set(self, node: Any, depth: int) -> ast.Member:
         if isinstance(node, list):
             return self._array([self._member(n, depth + 1) for n in node])
-        found = self.scalar(node, depth)
-        if found.type != "array":
-            raise ValueError(f"{told(found)} is not an array")
-        return found
+        scalar = self.scalar(node, depth)
+        if scalar.type != "array":
+            raise ValueError(f"{told(scalar)} is not an array")
+        return scalar
 
     def _array(self, parts: list[ast.Member]) -> ast.Json | ast.Members:
         literals = [part.text for part in parts if isinstance(part, ast.Json)]
@@ -236,10 +236,10 @@ class Walk:
         return self._instant(node, depth)
 
     def _instant(self, node: Any, depth: int) -> ast.Scalar:
-        found = time_literal(node) if isinstance(node, str) else self.scalar(node, depth)
-        if found.type not in TIMES:
-            raise ValueError(f"{told(found)} is neither a date nor a timestamp")
-        return found
+        instant = time_literal(node) if isinstance(node, str) else self.scalar(node, depth)
+        if instant.type not in TIMES:
+            raise ValueError(f"{told(instant)} is neither a date nor a timestamp")
+        return instant
 
     def _interval(self, ends: Any, depth: int) -> ast.Interval:
         if not isinstance(ends, list) or len(ends) != 2:
@@ -309,12 +309,12 @@ class Walk:
                 raise ValueError(f"{operator(name)} stands where a value is expected")
             near = suggestion(name, FUNCTIONS)
             raise ValueError(f"there is no function {shown(name)}; {near}allowed are {', '.join(FUNCTIONS)}")
-        found = tuple(self.scalar(a, depth) for a in exactly(name, arguments, len(function.arguments)))
-        for argument, value in zip(function.arguments, found, strict=True):
+        scalars = tuple(self.scalar(a, depth) for a in exactly(name, arguments, len(function.arguments)))
+        for argument, value in zip(function.arguments, scalars, strict=True):
             if value.type not in argument.types:
                 allowed = " or ".join(sorted(argument.types))
                 raise ValueError(f"{name} takes {allowed}; {told(value)} is {value.type}")
-        return ast.FunctionCall(name, found, function.returns)
+        return ast.FunctionCall(name, scalars, function.returns)
 
     def _field(self, name: Any) -> Field:
         field = self._fields.get(name) if isinstance(name, str) else None

@@ -96,11 +96,11 @@ def get(kind_id: str) -> Kind:
 
 def long_names() -> dict[str, str]:
     """What a file of names of ten bytes makes of the longer names of fields → those, where it is one only."""
-    found: dict[str, set[str]] = {}
+    columns: dict[str, set[str]] = {}
     for name in {field.name for kind in KINDS.values() for field in kind.fields}:
         if len(name.encode()) > _DBF_NAME:
-            found.setdefault(name.encode()[:_DBF_NAME].decode("utf-8", "ignore"), set()).add(name)
-    return {short: next(iter(names)) for short, names in found.items() if len(names) == 1}
+            columns.setdefault(name.encode()[:_DBF_NAME].decode("utf-8", "ignore"), set()).add(name)
+    return {short: next(iter(names)) for short, names in columns.items() if len(names) == 1}
 
 
 def signature_columns() -> tuple[str, ...]:

@@ -64,9 +64,9 @@ class SourceBatch:
     def first(self, aliases: Iterable[str]) -> list[Any]:
         """The first filled value of each row among the columns of these names (:func:`named`)."""
         names = (named(self.columns, alias) for alias in aliases)
-        found = [self.columns[name] for name in names if name is not None]
+        columns = [self.columns[name] for name in names if name is not None]
         values: list[Any] = [None] * len(self)
-        for column in reversed(found):
+        for column in reversed(columns):
             values = [v if blank(new) else new for v, new in zip(values, column, strict=True)]
         return values
 

@@ -71,8 +71,8 @@ class CodeList(Strict):
         """The code that a source's value means."""
         if value is None:
             return None
-        found = self.words.get(value) if isinstance(value, str) else None
-        return found or self.words.get((text(value) or "").casefold())
+        code = self.words.get(value) if isinstance(value, str) else None
+        return code or self.words.get((text(value) or "").casefold())
 
 
 def _code_list(name: object, info: ValidationInfo) -> object:

@@ -19,24 +19,25 @@ MEASURED = "measured"
 def settled(
     kind: Kind,
     fields: Collection[str],
-    given: Mapping[str, Any],
+    changes: Mapping[str, Any],
     present: Mapping[str, Any] | None,
     shape: Any,
 ) -> dict[str, Any]:
     """The values that an edit writes, with those that follow from them.
 
-    ``fields`` are the layer's; ``given`` are the values that the edit names, ``present`` those of the feature
-    before it, None for a new one; ``shape`` is its geometry (shapely, lon/lat) or None. What an edit says of
-    how a value is known is kept, where it does more than repeat what was true of another value."""
-    out = dict(given)
+    ``fields`` are the layer's; ``changes`` are the values that the edit names, ``present`` those of the
+    feature before it, None for a new one; ``shape`` is its geometry (shapely, lon/lat) or None. What an
+    edit says of how a value is known is kept, where it does more than repeat what was true of another
+    value."""
+    out = dict(changes)
     pairs = [
         (source, name) for source, name in kind.provenance.items() if source in fields and name in fields
     ]
     if not pairs:
         return out
     before = present or {}
-    row = {**before, **given}
-    moved = {name for name, value in given.items() if value != before.get(name)}
+    row = {**before, **changes}
+    moved = {name for name, value in changes.items() if value != before.get(name)}
     if present is None:
         # the row as a load of it would be: other fields of the kind are filled, too
         made, paired = _chain(kind, row, shape), {one for pair in pairs for one in pair}
@@ -44,7 +45,7 @@ def settled(
         out |= {name: made[name] for name in filled if made.get(name) is not None}
         row |= out
     for source, name in pairs:
-        if given.get(name) is not None and name in moved:
+        if changes.get(name) is not None and name in moved:
             if row.get(source) is None or source not in moved:
                 out[source] = MEASURED
         elif row.get(name) is None or (

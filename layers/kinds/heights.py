@@ -34,7 +34,7 @@ def normalise(batch: SourceBatch, table: KindTable) -> Columns:
     """height_m, height_source, min_height_m, levels, as ``config/kinds/parts/heights.yml`` has them, which
     the kind's table includes; each row says which link of the chain it got."""
     raw = {name: table.values(batch, name) for name in ("height_m", "levels", "min_height_m", "min_level")}
-    given, uses = table.values(batch, "height_source"), table.values(batch, "use")
+    height_sources, uses = table.values(batch, "height_source"), table.values(batch, "use")
     lost = table.lost(batch, "height_source")
     assumed, sources = table.figures["height_m"], named("height_source")
     out: Columns = {name: [] for name in ("height_m", "height_source", "min_height_m", "levels")}
@@ -44,7 +44,7 @@ def normalise(batch: SourceBatch, table: KindTable) -> Columns:
             _checked(batch, i, "levels", raw["levels"][i], storeys, 0.0, MOST_STOREYS),
             _checked(batch, i, "min_height", raw["min_height_m"][i], metres, LOWEST_M, HIGHEST_M),
             _checked(batch, i, "min_level", raw["min_level"][i], storeys, LOWEST_STOREY, MOST_STOREYS),
-            "default" if lost[i] else sources.find(given[i]),
+            "default" if lost[i] else sources.find(height_sources[i]),
             str(uses[i] or "").casefold(),
         )
         height, source, bottom = _chain(batch, i, read, assumed)

@@ -70,10 +70,10 @@ def _medium(batch: SourceBatch) -> list[str]:
 def _diameters(batch: SourceBatch, media: list[str]) -> tuple[list[float], list[str]]:
     sizes, sources = [], []
     defaults = TABLE.figures["diameter_mm"]
-    given, lost = TABLE.values(batch, "diameter_source"), TABLE.lost(batch, "diameter_source")
+    diameter_sources, lost = TABLE.values(batch, "diameter_source"), TABLE.lost(batch, "diameter_source")
     for i, value in enumerate(TABLE.values(batch, "diameter_mm")):
         size = None if blank(value) else _diameter(batch, i, value)
-        assumed = size is None or given[i] == "default" or lost[i]
+        assumed = size is None or diameter_sources[i] == "default" or lost[i]
         sizes.append(defaults.of(media[i]) if size is None else round(size, 2))
         sources.append("default" if assumed else "measured")
     return sizes, sources
@@ -98,7 +98,7 @@ def _depths(batch: SourceBatch, media: list[str], sizes: list[float]) -> tuple[l
     defaults = TABLE.figures["depth_m"]
     axis, cover = TABLE.values(batch, "depth_m"), TABLE.values(batch, "cover")
     ends = TABLE.values(batch, "cover_start"), TABLE.values(batch, "cover_end")
-    given, location = TABLE.values(batch, "depth_source"), TABLE.values(batch, "location")
+    depth_sources, location = TABLE.values(batch, "depth_source"), TABLE.values(batch, "location")
     lost = TABLE.lost(batch, "depth_source")
     for i, medium in enumerate(media):
         depth = _depth(batch, i, axis[i], None)
@@ -106,7 +106,7 @@ def _depths(batch: SourceBatch, media: list[str], sizes: list[float]) -> tuple[l
             both = [d for d in (metres(cover[i]), metres(ends[0][i]), metres(ends[1][i])) if d is not None]
             half = sizes[i] / 2000 * (-1 if medium == "drainage" else 1)
             depth = _depth(batch, i, sum(both) / len(both) if both else None, half)
-        assumed = depth is None or given[i] == "default" or lost[i]
+        assumed = depth is None or depth_sources[i] == "default" or lost[i]
         if depth is None:
             over = _LOCATIONS.find(location[i]) == "above"
             depth = -sizes[i] / 2000 if over else defaults.of(medium)

@@ -160,11 +160,11 @@ class KindTable(FieldTable):
     @cached_property
     def aliases(self) -> Mapping[str, tuple[str, ...]]:
         """Columns of sources by field or input; a field without has those of the input of its name."""
-        found: dict[str, tuple[str, ...]] = {}
+        names: dict[str, tuple[str, ...]] = {}
         for part in (*self.include, self):
-            found |= part.inputs
-            found |= {name: row.aliases for name, row in part.fields.items() if row.aliases}
-        return {name: (name,) for name in self.rows} | found
+            names |= part.inputs
+            names |= {name: row.aliases for name, row in part.fields.items() if row.aliases}
+        return {name: (name,) for name in self.rows} | names
 
     def values(self, batch: SourceBatch, name: str) -> list[Any]:
         """A field's or input's first filled value of each row."""

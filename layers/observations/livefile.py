@@ -156,9 +156,9 @@ class LiveFile:
 
     def _refuse_format(self, conn: sqlite3.Connection) -> None:
         """A file of another edition of this program is no damage: to begin anew would hide its data."""
-        found = dict(conn.execute("SELECT key, value FROM twin_live")).get("format", "")
-        if str(found).isdigit() and int(found) != FORMAT:
-            raise Unavailable(f"live.gpkg has format {found}; this server reads format {FORMAT}")
+        version = dict(conn.execute("SELECT key, value FROM twin_live")).get("format", "")
+        if str(version).isdigit() and int(version) != FORMAT:
+            raise Unavailable(f"live.gpkg has format {version}; this server reads format {FORMAT}")
 
     def _plain(self, mode: str) -> sqlite3.Connection:
         return sqlite3.connect(self._uri + mode, uri=True, isolation_level=None, timeout=BUSY_SECONDS)
@@ -170,9 +170,9 @@ class LiveFile:
             return
         if not self._path.exists() or self._folded_number() in mark["folded"]:
             return
-        kept = damage.free_name(log_file, "foreign")
-        log_file.rename(kept)
-        self._tell(f"live.gpkg was replaced: the log of the file before it is kept as {kept.name}")
+        moved = damage.free_name(log_file, "foreign")
+        log_file.rename(moved)
+        self._tell(f"live.gpkg was replaced: the log of the file before it is kept as {moved.name}")
 
     def _folded_number(self) -> str | None:
         """The number in the file itself, without its log.
@@ -184,8 +184,8 @@ class LiveFile:
         try:
             with contextlib.closing(self._plain("?mode=ro&immutable=1")) as conn:
                 conn.execute("PRAGMA writable_schema=ON")
-                found = conn.execute("SELECT value FROM twin_live WHERE key='folded'").fetchone()
-                return None if found is None else str(found[0])
+                row = conn.execute("SELECT value FROM twin_live WHERE key='folded'").fetchone()
+                return None if row is None else str(row[0])
         except sqlite3.Error:
             return None
 
@@ -225,17 +225,17 @@ class LiveFile:
 
     def _overwritten(self) -> None:
         """The file has the contents of another: the log that lies beside it is not of those."""
-        kept = damage.free_name(self._path, "replaced")
+        moved = damage.free_name(self._path, "replaced")
         for end in ("-wal", "-shm"):
             with contextlib.suppress(FileNotFoundError):
-                os.rename(f"{self._path}{end}", f"{kept}{end}")
+                os.rename(f"{self._path}{end}", f"{moved}{end}")
         # SQLite folds no log into a file that has moved
         away = self._path.with_suffix(".part")
         self._path.rename(away)
         self._close()
         away.rename(self._path)
         self._tell(
-            f"live.gpkg was written over while it was open: the log of before is kept as {kept.name}-wal"
+            f"live.gpkg was written over while it was open: the log of before is kept as {moved.name}-wal"
         )
 
     def _sound(self, now: _Stamp) -> bool:
@@ -271,34 +271,34 @@ class LiveFile:
         """Put a file in its place that holds what can be read; what lay there is kept. Raises OSError,
         sqlite3.Error."""
         part = self._path.with_suffix(".part")
-        taken = rescue.RescueResult(0, whole=False)
+        rescued = rescue.RescueResult(0, whole=False)
         with contextlib.closing(rescue.make(part)) as target:
             if source is not None:
-                taken = rescue.take_over(source, target)
+                rescued = rescue.take_over(source, target)
             elif self._path.exists() and self._path.stat().st_size:
                 with contextlib.suppress(sqlite3.Error), contextlib.closing(self._plain("?mode=ro")) as conn:
-                    taken = rescue.take_over(conn, target)
+                    rescued = rescue.take_over(conn, target)
         there = self._path.exists()
-        kept = damage.aside(self._path, "damaged" if there else "left")
+        moved = damage.aside(self._path, "damaged" if there else "left")
         # SQLite folds no log into a file that has moved, so what is kept stays as it is
         self._close()
         part.replace(self._path)
         _sync(self._path.parent)
-        rows = "all" if taken.whole else "what can be read,"
-        what = f"{rows} {taken.rows} rows were taken over" if taken.rows else "live data begins anew"
-        self._tell(f"live.gpkg: {reason}; {what}" + (f"; the file is kept as {kept}" if there else ""))
+        rows = "all" if rescued.whole else "what can be read,"
+        what = f"{rows} {rescued.rows} rows were taken over" if rescued.rows else "live data begins anew"
+        self._tell(f"live.gpkg: {reason}; {what}" + (f"; the file is kept as {moved}" if there else ""))
 
     def _adopt(self) -> None:
         """Another file lies there: it is the one from now on; what the one before held is kept."""
-        kept = damage.free_name(self._path, "replaced")
-        with contextlib.closing(rescue.make(kept)) as target:
+        moved = damage.free_name(self._path, "replaced")
+        with contextlib.closing(rescue.make(moved)) as target:
             rescue.take_over(self._keep, target)
         mark, log_file = self._kept_mark(), Path(f"{self._path}-wal")
         if mark is None or _inode(log_file) == mark["log"]:
             for end in ("-wal", "-shm"):
                 Path(f"{self._path}{end}").unlink(missing_ok=True)
         self._close()
-        self._tell(f"live.gpkg was replaced while it was open: what it held is kept as {kept.name}")
+        self._tell(f"live.gpkg was replaced while it was open: what it held is kept as {moved.name}")
 
     def _tell(self, what: str) -> None:
         log.warning("%s", what)
@@ -310,9 +310,9 @@ class LiveFile:
         """Fold the log into the file, and keep which file and log we go on with, also for the next start."""
         number = secrets.token_hex(8)
         with contextlib.suppress(sqlite3.OperationalError):  # another program writes: the next time does it
-            found = conn.execute("SELECT value FROM twin_live WHERE key='folded'").fetchone()
+            row = conn.execute("SELECT value FROM twin_live WHERE key='folded'").fetchone()
             conn.execute("INSERT OR REPLACE INTO twin_live VALUES ('folded', ?)", (number,))
-            self._folded = (number, *(found or ("None",)))
+            self._folded = (number, *(row or ("None",)))
             self._write_mark()
             _, pages, done = conn.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
             if pages == done:
@@ -328,8 +328,8 @@ class LiveFile:
 
     def _kept_mark(self) -> dict[str, Any] | None:
         try:
-            kept = json.loads(self._mark.read_text("ascii"))
-            return {"log": int(kept["log"] or 0), "folded": tuple(map(str, kept["folded"]))}
+            recorded = json.loads(self._mark.read_text("ascii"))
+            return {"log": int(recorded["log"] or 0), "folded": tuple(map(str, recorded["folded"]))}
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
@@ -430,10 +430,10 @@ def _end(conn: sqlite3.Connection) -> None:
 
 def _stamp(path: Path) -> _Stamp | None:
     try:
-        found = path.stat()
+        status = path.stat()
     except OSError:
         return None
-    return _Stamp(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
+    return _Stamp(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
 
 
 def _inode(path: Path) -> int | None:

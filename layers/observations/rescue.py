@@ -27,8 +27,8 @@ def damage(conn: sqlite3.Connection, size: int) -> str | None:
     """Why a file of so many bytes is not one of live data, None where it is. Raises sqlite3.Error for what
     is no damage (locks, room)."""
     try:
-        found = dict(conn.execute("SELECT key, value FROM twin_live"))
-        known = int(found["format"]) == FORMAT and bool(found["epoch"])
+        meta = dict(conn.execute("SELECT key, value FROM twin_live"))
+        known = int(meta["format"]) == FORMAT and bool(meta["epoch"])
         if size <= WALKED:
             (state,) = conn.execute("PRAGMA quick_check(1)").fetchone()
             return None if state == "ok" and known else "its pages contradict each other"

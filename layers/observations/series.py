@@ -123,9 +123,9 @@ class Series:
                 if batch:
                     conn.executemany(INSERT, batch)
                     batch.clear()
-                found, n = _same(conn, row)
-                if found is not None:
-                    ids.append(found)
+                existing, n = _same(conn, row)
+                if existing is not None:
+                    ids.append(existing)
                     continue
             ids.append(self._next)
             if last is not None and last.id and row.time < last.time:
@@ -212,12 +212,12 @@ class Series:
         for ds, last in self.latest.items():
             if last.time <= now or not last.id:
                 continue
-            found = conn.execute(
+            row = conn.execute(
                 "SELECT id, t, num, txt FROM observation WHERE ds=? AND t<=? ORDER BY t DESC, n DESC LIMIT 1",
                 (ds, now),
             ).fetchone()
             none = replace(last, id=0, number=None, text=None, raised=0, since=None)
-            moved[ds] = self._pending[ds] = none if found is None else self._shown(ds, none, *found)
+            moved[ds] = self._pending[ds] = none if row is None else self._shown(ds, none, *row)
             self._coming += conn.execute(
                 "SELECT t, id, ds, num, txt FROM observation WHERE ds=? AND t>? AND t<=?",
                 (ds, now, last.time),
@@ -272,13 +272,13 @@ def _same(conn: sqlite3.Connection, row: Observation) -> tuple[int | None, int]:
     """The id of an equal observation, or None, and the next free ``n`` at that time."""
     n = 0
     wanted = (row.end, row.result_time, row.number, row.text, row.extra, row.feature)
-    for found in conn.execute(
+    for stored in conn.execute(
         "SELECT n, id, t_end, rt, num, txt, extra, foi FROM observation WHERE ds=? AND t=?",
         (row.datastream, row.time),
     ):
-        if found[2:] == wanted:
-            return int(found[1]), 0
-        n = max(n, found[0] % LATE + 1)
+        if stored[2:] == wanted:
+            return int(stored[1]), 0
+        n = max(n, stored[0] % LATE + 1)
     return None, n
 
 

@@ -163,9 +163,9 @@ def _installed() -> set[str]:
             os._exit(0)
     os.close(start)
     with open(end) as listed:
-        found = set(listed.read().splitlines())
+        installed = set(listed.read().splitlines())
     os.waitpid(pid, 0)
-    return found
+    return installed
 
 
 def main(descriptor: int) -> None:

@@ -125,14 +125,14 @@ class Sink:
     def renamed(self, pairs: Sequence[tuple[str, str]]) -> None:
         """Note which columns are called otherwise than in the file."""
         if pairs:
-            told = ", ".join(f"{shown(name)} is {shown(to)}" for name, to in pairs)
-            self.note("column.renamed", f"columns are called otherwise: {told}")
+            pairs_text = ", ".join(f"{shown(name)} is {shown(to)}" for name, to in pairs)
+            self.note("column.renamed", f"columns are called otherwise: {pairs_text}")
 
     def members(self, counts: Mapping[str, int]) -> None:
         """Note what objects have beside their properties, and in how many rows."""
         if counts:
-            told = ", ".join(f"{shown(name)} ({count})" for name, count in list(counts.items())[:_LISTED])
-            self.note("column.member", f"members that are no properties are left out (rows): {told}")
+            text = ", ".join(f"{shown(name)} ({count})" for name, count in list(counts.items())[:_LISTED])
+            self.note("column.member", f"members that are no properties are left out (rows): {text}")
 
     def enough(self, limits: ReadLimits, read: int) -> bool:
         """Whether so many rows are as many as were wanted; it is noted then that there may be more."""

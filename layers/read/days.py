@@ -19,7 +19,7 @@ def odd(path: Path, layer: str, key: str | None, columns: Iterable[str]) -> dict
 
     ``key`` is the column of GDAL's feature ids. Where it is None, as of a view, rows are counted from 0 in
     their order, which is that of a statement that reads all columns as GDAL does."""
-    found: dict[str, dict[int, str]] = {}
+    odd_days: dict[str, dict[int, str]] = {}
     table = quoted(layer)
     for name in columns:
         column = quoted(name)
@@ -34,8 +34,8 @@ def odd(path: Path, layer: str, key: str | None, columns: Iterable[str]) -> dict
         raw = read["twin_text"].cast(pa.binary()).to_pylist()
         keys = range(len(raw)) if key is None else read["twin_at"].to_pylist()
         pairs = zip(keys, raw, strict=True)
-        found[name] = {at: text.decode("utf-8", "replace") for at, text in pairs if text is not None}
-    return found
+        odd_days[name] = {at: text.decode("utf-8", "replace") for at, text in pairs if text is not None}
+    return odd_days
 
 
 def quoted(name: str) -> str:
@@ -50,9 +50,9 @@ def as_written(table: pa.Table, keys: Sequence[int], odd: Odd) -> pa.Table:
             continue
         days = table.column(index)
         texts = np.datetime_as_string(days.cast(pa.int32()).fill_null(0).to_numpy().astype("M8[D]"))
-        found = pc.if_else(days.is_valid(), pa.chunked_array([pa.array(texts, pa.string())]), None)
+        as_text = pc.if_else(days.is_valid(), pa.chunked_array([pa.array(texts, pa.string())]), None)
         if written := odd.get(column.name):
-            pairs = zip(keys, found.to_pylist(), strict=True)
-            found = pa.array([written.get(key, text) for key, text in pairs], pa.string())
-        table = table.set_column(index, column.name, found)
+            pairs = zip(keys, as_text.to_pylist(), strict=True)
+            as_text = pa.array([written.get(key, text) for key, text in pairs], pa.string())
+        table = table.set_column(index, column.name, as_text)
     return table

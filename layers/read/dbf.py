@@ -63,14 +63,14 @@ class Dbf:
 
     def texts(self) -> list[bytes]:
         """All names, and the distinct cells that are not ASCII."""
-        found = {field.name for field in self.fields}
+        names = {field.name for field in self.fields}
         step = max(_BLOCK // max(self._size, 1), 1)
         for field in (f for f in self.fields if f.type not in "NFDLIO@+" and self._holds(f)):
             for start in range(0, len(self._records), step):
                 cells = self._cells(field, slice(start, start + step))
                 high = (cells.view(np.uint8).reshape(len(cells), -1) > 127).any(axis=1)
-                found.update(cell.rstrip(b" ") for cell in np.unique(cells[high]).tolist())
-        return list(found)
+                names.update(cell.rstrip(b" ") for cell in np.unique(cells[high]).tolist())
+        return list(names)
 
     def _holds(self, field: DbfField) -> bool:
         """Whether a record has room for a field, as it has not where the header is damaged."""
@@ -93,9 +93,9 @@ class Dbf:
             return pa.array([int(cell) if cell else None for cell in cells], pa.int64())
         return pa.array([cell.decode() if cell else None for cell in cells], pa.string())
 
-    def unread(self, index: int, found: pa.Array, rows: NDArray[np.int64]) -> Iterator[tuple[int, str]]:
+    def unread(self, index: int, result: pa.Array, rows: NDArray[np.int64]) -> Iterator[tuple[int, str]]:
         """Row from 1 and cell of numbers that GDAL has no value for although something is there."""
-        none = rows[found.is_null().to_numpy(zero_copy_only=False)]
+        none = rows[result.is_null().to_numpy(zero_copy_only=False)]
         if index >= len(self.fields) or not len(none) or int(none.max()) >= len(self._records):
             return
         field = self.fields[index]
@@ -111,17 +111,17 @@ class Dbf:
     def odd_dates(self, index: int) -> dict[int, str]:
         """Record from 0 → what a column of dates holds beside dates, which GDAL takes for others."""
         field = self.fields[index] if index < len(self.fields) else None
-        found: dict[int, str] = {}
+        result: dict[int, str] = {}
         if field is None or field.type != "D" or not self._holds(field):
-            return found
+            return result
         step = max(_BLOCK // max(self._size, 1), 1)
         for start in range(0, len(self._records), step):
             cells, which = np.unique(self._cells(field, slice(start, start + step)), return_inverse=True)
             texts = [cell.decode("latin-1").strip() for cell in cells.tolist()]
             bad = [number for number, text in enumerate(texts) if text.strip("0") and not _is_date(text)]
             for at in np.flatnonzero(np.isin(which, bad)).tolist() if bad else ():
-                found[start + at] = texts[which[at]]
-        return found
+                result[start + at] = texts[which[at]]
+        return result
 
 
 def _is_date(text: str) -> bool:
@@ -156,17 +156,19 @@ class Texts:
         """A column's name, which may be cut inside a character."""
         return decoded(raw.encode("latin-1", "replace"), self.encoding.name)[0].rstrip("\ufffd")
 
-    def column(self, index: int, found: pa.Array, rows: NDArray[np.int64], name: str, sink: Sink) -> pa.Array:
+    def column(
+        self, index: int, undecoded: pa.Array, rows: NDArray[np.int64], name: str, sink: Sink
+    ) -> pa.Array:
         """A column as GDAL gave it (of records counted from 0), read as what it is."""
         long = self.table.long(self.table.fields[index], rows) if index < len(self.table.fields) else None
         if long is not None:
             return long
-        if not pa.types.is_string(found.type):
-            for row, cell in self.table.unread(index, found, rows):
+        if not pa.types.is_string(undecoded.type):
+            for row, cell in self.table.unread(index, undecoded, rows):
                 reason = f"{name}: {shown(cell)} is no value of its type, and is left empty"
                 sink.note("value.unreadable", reason, row)
-            return found
-        coded = found.dictionary_encode()
+            return undecoded
+        coded = undecoded.dictionary_encode()
         raw = coded.dictionary.to_pylist()
         read = [decoded(text.encode("latin-1", "replace"), self.encoding.name) for text in raw]
         bad = {number for number, (_, whole) in enumerate(read) if not whole}

@@ -94,9 +94,9 @@ def marked(head: bytes) -> str | None:
     zeros = head.count(0)
     if not zeros or (3 * zeros < len(head) and decoded(head.replace(b"\x00", b""), "utf-8")[1]):
         return None  # some stray ones in a text
-    found = {name: _ascii(head, name) for name in ("utf-32-le", "utf-32-be", "utf-16-le", "utf-16-be")}
-    name = max(found, key=lambda each: found[each])
-    return name if found[name] else None
+    result = {name: _ascii(head, name) for name in ("utf-32-le", "utf-32-be", "utf-16-le", "utf-16-be")}
+    name = max(result, key=lambda each: result[each])
+    return name if result[name] else None
 
 
 def _ascii(head: bytes, name: str) -> int:
@@ -106,24 +106,24 @@ def _ascii(head: bytes, name: str) -> int:
         text = codecs.getincrementaldecoder(name)().decode(head)
     except UnicodeDecodeError:
         return 0
-    found = sum(map(str.isascii, text))
+    result = sum(map(str.isascii, text))
     whole = len(head) == _HEAD or len(head) == len(text.encode(name))
-    return found if whole and found > _LEAST * len(text) and not _NO_TEXT.search(text) else 0
+    return result if whole and result > _LEAST * len(text) and not _NO_TEXT.search(text) else 0
 
 
 def of_beginning(path: Path, declared: str | None) -> str | None:
     """The codec of a file whose beginning tells one (:func:`marked`), None for one that has to be found
     otherwise. Raises BadFile encoding.wrong where another is declared."""
     with path.open("rb") as file:
-        found = marked(file.read(_HEAD))
+        result = marked(file.read(_HEAD))
     name = codec(declared) if declared is not None else None
-    if found is None or name in (None, "utf-8"):
-        return found
-    if found == "utf-8-sig" and not name.startswith(("utf-16", "utf-32")):
+    if result is None or name in (None, "utf-8"):
+        return result
+    if result == "utf-8-sig" and not name.startswith(("utf-16", "utf-32")):
         return None
-    if name[:6] != found[:6]:
-        raise BadFile("encoding.wrong", f"the text is {found.upper()}, not {declared}")
-    return found
+    if name[:6] != result[:6]:
+        raise BadFile("encoding.wrong", f"the text is {result.upper()}, not {declared}")
+    return result
 
 
 def text_of(raw: bytes) -> str:
@@ -190,12 +190,12 @@ def choose(texts: Iterable[bytes], declared: str | None, word: str | None = None
     true = named is not None and _share(high, named) >= _MOST and not _denies(high, named)
     if named is not None and true:
         return Encoding(named)
-    found = sniff(high)
+    sniffed = sniff(high)
     if word is None:
-        return Encoding(found)
+        return Encoding(sniffed)
     why = f"says {shown(word.strip())}, which " + ("its text is not" if named else "names no encoding")
     why = why if word.strip() else "is empty"
-    return Encoding(found, why)
+    return Encoding(sniffed, why)
 
 
 def sniff(texts: Iterable[bytes]) -> str:

@@ -66,9 +66,9 @@ def triangulated(faces: Faces, vertices: Floats) -> tuple[Shell, int]:
         triangles.append(cut)
         surfaces.append(np.full(len(cut), surface, np.uint8))
     if plain:
-        kept, codes = _plain(np.array(plain, np.int64), np.array(named, np.uint8), vertices)
-        lost += len(plain) - len(kept)
-        triangles.append(kept)
+        shell_faces, codes = _plain(np.array(plain, np.int64), np.array(named, np.uint8), vertices)
+        lost += len(plain) - len(shell_faces)
+        triangles.append(shell_faces)
         surfaces.append(codes)
     if not sum(map(len, triangles)):
         return Shell(np.empty((0, 3)), np.empty((0, 3), np.uint32), np.empty(0, np.uint8)), lost

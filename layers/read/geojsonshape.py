@@ -46,10 +46,10 @@ def _flattened(geometry: Any) -> list[tuple[int, Any]]:
         raise ValueError("it is no object")
     kind = geometry.get("type")
     if kind == "GeometryCollection":
-        found = geometry.get("geometries")
-        if not isinstance(found, list):
+        members = geometry.get("geometries")
+        if not isinstance(members, list):
             raise ValueError("the collection has no geometries")
-        return [one for member in found for one in _flattened(member)]
+        return [one for member in members for one in _flattened(member)]
     if not isinstance(kind, str) or kind not in _TYPES:
         raise ValueError("its type is none of RFC 7946")
     code, depth = _TYPES[kind]
@@ -67,19 +67,19 @@ def _nested(coordinates: Any, depth: int) -> Any:
     return [_nested(part, depth - 1) for part in coordinates]
 
 
-def _positions(found: list[Any]) -> Positions:
-    if not found:
+def _positions(positions: list[Any]) -> Positions:
+    if not positions:
         return np.empty((0, 2))
     try:
-        array = np.array(found)
+        array = np.array(positions)
     except ValueError:
         array = np.empty(0)
     if array.ndim == 2 and array.dtype.kind in "iuf" and array.shape[1] >= 2:
         return array.astype(np.float64)
-    size = max((len(each) for each in found if isinstance(each, list)), default=0)
+    size = max((len(each) for each in positions if isinstance(each, list)), default=0)
     if size < 2:
         raise ValueError("a position has two or three numbers")
-    return np.array([[*_numbers(each), *[np.nan] * (size - len(each))] for each in found], np.float64)
+    return np.array([[*_numbers(each), *[np.nan] * (size - len(each))] for each in positions], np.float64)
 
 
 def _numbers(position: Any) -> list[float]:

@@ -62,8 +62,8 @@ def utf8(path: Path, declared: str | None) -> Text:
             text = decoder.decode(block, final=not block)
             replaced = replaced or "\ufffd" in text
             out.write(text.encode("utf-8", "replace"))
-    found = declared is None and name not in ("utf-16", "utf-32")
-    return Text(Path(copy), name.upper(), found, replaced)
+    result = declared is None and name not in ("utf-16", "utf-32")
+    return Text(Path(copy), name.upper(), result, replaced)
 
 
 def loads(data: bytes) -> Any:

@@ -72,10 +72,11 @@ def choose(sample: Sample, limits: ReadLimits) -> Reader | None:
     return None
 
 
-def _agrees(sample: Sample, found: Reader | None) -> None:
-    """Refuse a file whose name claims another type than its content shows; ``found`` is None for a zip."""
+def _agrees(sample: Sample, recognised: Reader | None) -> None:
+    """Refuse a file whose name claims another type than its content shows; ``recognised`` is None for
+    a zip."""
     ending = sample.path.suffix.casefold()
-    if ending in (found.endings if found else (ZIP,)):
+    if ending in (recognised.endings if recognised else (ZIP,)):
         return
     claimed = next((each.title for each in readers() if ending in each.endings), None)
     if ending == ZIP:
@@ -84,5 +85,11 @@ def _agrees(sample: Sample, found: Reader | None) -> None:
     if claimed is None:
         endings = " ".join(dict.fromkeys(e for each in readers() for e in each.endings))
         raise BadFile("file.type", f"{name} has none of the endings that are read: {endings} {ZIP}")
-    what = "a zip archive" if found is None else "no such file" if found.last else f"a {found.title}"
+    what = (
+        "a zip archive"
+        if recognised is None
+        else "no such file"
+        if recognised.last
+        else f"a {recognised.title}"
+    )
     raise BadFile("file.disguised", f"the name {name} says {claimed} but the content is {what}")

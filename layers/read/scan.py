@@ -50,10 +50,10 @@ class Outline:
     def inside(self, key: str) -> Spans:
         """Where the objects and arrays lie that an array, a member of the first value, holds."""
         at = self.members.get(key, (-1, None))[0]
-        found = np.flatnonzero(self.spans[2][:, 0] == at)
-        if not len(found):
+        rows = np.flatnonzero(self.spans[2][:, 0] == at)
+        if not len(rows):
             return np.empty((0, 2), np.int64)
-        end = self.spans[2][found[0], 1]
+        end = self.spans[2][rows[0], 1]
         inner = self.spans[3]
         inside: Spans = inner[(inner[:, 0] > at) & (inner[:, 1] < end)]
         return inside
@@ -61,8 +61,8 @@ class Outline:
     def span(self, key: str) -> tuple[int, int] | None:
         """Where the object or array lies that a member of the first value is."""
         at = self.members.get(key, (-1, None))[0]
-        found = self.spans[2][self.spans[2][:, 0] == at]
-        return (int(found[0, 0]), int(found[0, 1])) if len(found) else None
+        rows = self.spans[2][self.spans[2][:, 0] == at]
+        return (int(rows[0, 0]), int(rows[0, 1])) if len(rows) else None
 
 
 @cache

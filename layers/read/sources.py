@@ -111,7 +111,7 @@ def _choices(search: _Search, folder: Path, options: ReadOptions) -> list[_Choic
     A file whose layers cannot be listed is one of the others, but for a single one. Raises BadFile."""
     parts = search.parts
     stems = Counter(path.stem.casefold() for _, path in parts)
-    found: list[_Choice] = []
+    choices: list[_Choice] = []
     for reader, path in parts:
         name = path.stem if stems[path.stem.casefold()] == 1 else path.relative_to(folder).as_posix()
         try:
@@ -124,21 +124,21 @@ def _choices(search: _Search, folder: Path, options: ReadOptions) -> list[_Choic
         for each in inside:
             many = f"{name}/{each.name}" if len(inside) > 1 else name
             label = each.name if each.name and len(parts) == 1 else many
-            found.append(_Choice(replace(each, name=label), reader, path, each.name or None))
-    return found
+            choices.append(_Choice(replace(each, name=label), reader, path, each.name or None))
+    return choices
 
 
-def _chosen(found: list[_Choice], search: _Search, options: ReadOptions, what: str) -> _Choice:
+def _chosen(choices: list[_Choice], search: _Search, options: ReadOptions, what: str) -> _Choice:
     """The layer that was named, or the only one. Raises BadFile."""
-    if not found:
+    if not choices:
         rule = "file.directory" if what == "folder" else "file.zip"
         names = ", ".join(shown(name) for name, _ in search.others[:_MOST_TOLD])
         why = f"; {names}: {search.others[0][1].reason}" if len(search.others) == 1 else f": {names}"
         raise BadFile(rule, f"the {what} holds no file of a type that is read{why if names else ''}")
     wanted = options.declared.layer
-    if wanted is None and len(found) > 1:
-        raise SeveralLayers([each.shown for each in found])
-    for each in found:
+    if wanted is None and len(choices) > 1:
+        raise SeveralLayers([each.shown for each in choices])
+    for each in choices:
         if wanted in (None, each.shown.name):
             return each
-    raise unknown_layer(wanted or "", [each.shown.name for each in found])
+    raise unknown_layer(wanted or "", [each.shown.name for each in choices])

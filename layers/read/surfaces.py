@@ -48,18 +48,18 @@ def may_be(head: bytes) -> bool:
 
 def convert(blobs: Sequence[bytes | None], row: int, sink: Sink, *, degrees: bool) -> Converted:
     """The geometries of a batch from row number ``row`` on. What has no heights becomes polygons."""
-    found = Converted(list(blobs), [None] * len(blobs), [None] * len(blobs))
+    converted = Converted(list(blobs), [None] * len(blobs), [None] * len(blobs))
     for at, blob in enumerate(blobs):
         if blob is None or not may_be(blob[:5]) or wkb.fault(blob):
             continue
         faces = _faces(blob)
         if faces is not None:
-            found.footprints[at], body = _made(faces, blob, row + at, sink, degrees)
+            converted.footprints[at], body = _made(faces, blob, row + at, sink, degrees)
             if body is not None:
-                found.bodies[at] = body.shell.mesh().to_bytes()
+                converted.bodies[at] = body.shell.mesh().to_bytes()
                 z = body.shell.positions[:, 2]
-                found.spans[at] = float(z.min()), float(z.max())
-    return found
+                converted.spans[at] = float(z.min()), float(z.max())
+    return converted
 
 
 def _faces(blob: bytes) -> list[list[Ring]] | None:

@@ -29,8 +29,8 @@ def of_geopackage(
     ``key`` is the column of GDAL's feature ids. Where it is None, as of a view, rows are counted from 0 in
     their order, and what lies there is given only if it has no header of a GeoPackage's geometry."""
     if key is None:
-        found = _of_view(path, layer, column)
-        return {at: found[at] for at in wanted if at in found}
+        raw = _of_view(path, layer, column)
+        return {at: raw[at] for at in wanted if at in raw}
     place, at = quoted(column), quoted(key)
     some = f"{at} IN ({', '.join(map(str, wanted))}) AND {place} IS NOT NULL"
     sql = f"SELECT {at} + 0 AS twin_at, {_hex(place)} AS twin_hex FROM {quoted(layer)} WHERE {some}"  # noqa: S608
@@ -48,8 +48,8 @@ def _of_view(path: Path, layer: str, column: str) -> dict[int, bytes]:
     case = f"CASE WHEN {place} IS NOT NULL AND NOT ({headed}) THEN {_hex(place)} END"
     sql = f"SELECT *, {case} AS twin_hex FROM {quoted(layer)}"  # noqa: S608
     _, read = pyogrio.raw.read_arrow(path, sql=sql, read_geometry=False, columns=["twin_hex"])
-    found = enumerate(read["twin_hex"].to_pylist())
-    return {at: bytes.fromhex(digits) for at, digits in found if digits is not None}
+    raw = enumerate(read["twin_hex"].to_pylist())
+    return {at: bytes.fromhex(digits) for at, digits in raw if digits is not None}
 
 
 def _hex(place: str) -> str:
@@ -59,7 +59,7 @@ def _hex(place: str) -> str:
 def of_shapefile(path: Path, index: Path, wanted: Sequence[int]) -> dict[int, bytes]:
     """Record, counted from 0 → its bytes (none where it lies outside the file), of those of ``wanted`` that
     are no null shape."""
-    found: dict[int, bytes] = {}
+    raw: dict[int, bytes] = {}
     with (
         index.open("rb") as places,
         path.open("rb") as file,
@@ -73,5 +73,5 @@ def of_shapefile(path: Path, index: Path, wanted: Sequence[int]) -> dict[int, by
             content = shp[start : start + min(size, _MOST)]
             if content[:4] != _NULL_SHAPE:
                 # a shape is no WKB, whatever its bytes may look like
-                found[record] = content if wkb.fault(content) else b"\xff" + content
-    return found
+                raw[record] = content if wkb.fault(content) else b"\xff" + content
+    return raw

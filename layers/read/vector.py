@@ -119,13 +119,13 @@ def _spatial(path: Path, views: frozenset[str]) -> list[str]:
     if len(every) > _MOST_LAYERS:
         raise BadFile("limit.layers", f"the file lists {len(every)} layers")
     spatial = [str(name) for name, geometry in every if geometry is not None]
-    found = [name for name in spatial or [str(name) for name, _ in every] if name not in views]
-    if spatial and not found:
+    names = [name for name in spatial or [str(name) for name, _ in every] if name not in views]
+    if spatial and not names:
         listed = ", ".join(shown(name) for name in spatial[:_LISTED])
         raise BadFile(
             "layer.view", f"the file has views only; name one that you trust with --layer: {listed}"
         )
-    return found
+    return names
 
 
 @contextmanager
@@ -182,8 +182,8 @@ def _stream(layer: _Layer, options: ReadOptions, sink: Sink) -> None:
         odd: Odd = {}
         if layer.driver == "GPKG":
             dates = {to: name for to, name in named.columns.items() if sink.meta["times"].get(to) == "date"}
-            found = days.odd(layer.path, layer.name, None if layer.ordered else layer.key, dates.values())
-            odd = {to: found[name] for to, name in dates.items()}
+            odd_days = days.odd(layer.path, layer.name, None if layer.ordered else layer.key, dates.values())
+            odd = {to: odd_days[name] for to, name in dates.items()}
         elif layer.texts is not None:
             dbf = layer.texts.table
             odd = {to: dbf.odd_dates(i) for i, to in enumerate(named.columns) if to in sink.meta["times"]}
@@ -223,9 +223,9 @@ class _ColumnNames:
         called = sink.called(read)
         return cls(layer, [FID, *called, *((WKB,) if place else ())], dict(zip(called, raw, strict=True)))
 
-    def table(self, found: pa.Table, sink: Sink) -> pa.Table:
+    def table(self, source: pa.Table, sink: Sink) -> pa.Table:
         """A batch, its texts read as what they are."""
-        table = found.rename_columns(self.names)
+        table = source.rename_columns(self.names)
         texts = self.layer.texts
         if texts is not None:
             records = table[FID].to_numpy()
@@ -283,17 +283,17 @@ def _undecoded(table: pa.Table, layer: _Layer, keys: list[int], row: int, sink: 
         return table
     if layer.driver == "GPKG" and layer.place:
         key = None if layer.ordered else layer.key
-        found = undecoded.of_geopackage(layer.path, layer.name, layer.place, key, chosen)
+        raw = undecoded.of_geopackage(layer.path, layer.name, layer.place, key, chosen)
     elif layer.index is not None:
-        found = undecoded.of_shapefile(layer.path, layer.index, chosen)
+        raw = undecoded.of_shapefile(layer.path, layer.index, chosen)
     else:
         return table
     for at, one in zip(none.tolist(), chosen, strict=True):
-        if one in found and wkb_.fault(found[one]) is None:
+        if one in raw and wkb_.fault(raw[one]) is None:
             sink.note("geometry.bare", "the geometry lacks the header of its format, and was read", row + at)
     out = column.to_pylist()
     for at, one in zip(none.tolist(), chosen, strict=True):
-        out[at] = found.get(one)
+        out[at] = raw.get(one)
     return table.set_column(table.column_names.index(WKB), WKB, pa.array(out, pa.binary()))
 
 
@@ -329,15 +329,15 @@ def _with_bodies(table: pa.Table, row: int, sink: Sink, degrees: bool) -> tuple[
     heads = pc.unique(pc.binary_slice(table[WKB], 0, 5)).to_pylist()
     if not any(head and surfaces.may_be(head) for head in heads):
         return table, 0
-    found = surfaces.convert(table[WKB].to_pylist(), row, sink, degrees=degrees)
-    table = table.set_column(table.column_names.index(WKB), WKB, pa.array(found.footprints, pa.binary()))
-    if not any(found.bodies):
+    converted = surfaces.convert(table[WKB].to_pylist(), row, sink, degrees=degrees)
+    table = table.set_column(table.column_names.index(WKB), WKB, pa.array(converted.footprints, pa.binary()))
+    if not any(converted.bodies):
         return table, 0
-    columns = {MESH: pa.array(found.bodies, pa.binary())}
-    columns |= {name: pa.array(values, pa.float64()) for name, values in found.heights().items()}
+    columns = {MESH: pa.array(converted.bodies, pa.binary())}
+    columns |= {name: pa.array(values, pa.float64()) for name, values in converted.heights().items()}
     for name in columns.keys() - set(table.column_names):
         table = table.append_column(name, columns[name])
-    return table, sum(one is not None for one in found.bodies)
+    return table, sum(one is not None for one in converted.bodies)
 
 
 def _bounded(wkb: pa.Array, row: int, options: ReadOptions, sink: Sink) -> pa.Array:
@@ -363,12 +363,12 @@ def _flat(array: pa.Array) -> pa.Array:
         array, kind = array.storage, array.type.storage_type
         if (
             json
-            and (found := arrays([None if t is None else _json(t) for t in array.to_pylist()])) is not None
+            and (column := arrays([None if t is None else _json(t) for t in array.to_pylist()])) is not None
         ):
-            return found
+            return column
     if pa.types.is_nested(kind):
-        if (found := arrays(array.to_pylist())) is not None:
-            return found
+        if (column := arrays(array.to_pylist())) is not None:
+            return column
         texts = [None if v is None else orjson.dumps(v, default=str).decode() for v in array.to_pylist()]
         return pa.array(texts, pa.string())
     if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):

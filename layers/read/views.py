@@ -28,8 +28,8 @@ def names(path: Path) -> frozenset[str]:
     con = _open(path)
     con.text_factory = lambda raw: raw.decode("utf-8", "replace")
     try:
-        found = con.execute("SELECT name, type, sql FROM sqlite_master WHERE type IN ('view', 'table')")
-        return frozenset(n for n, kind, sql in found if kind == "view" or _COMPUTED.search(sql or ""))
+        rows = con.execute("SELECT name, type, sql FROM sqlite_master WHERE type IN ('view', 'table')")
+        return frozenset(n for n, kind, sql in rows if kind == "view" or _COMPUTED.search(sql or ""))
     except (sqlite3.DatabaseError, UnicodeError):  # even what SQLite says may be the file's bytes
         return frozenset()
     finally:

@@ -101,12 +101,12 @@ class WarmReader:
         self._waiting.add(ours)
         try:
             with theirs:
-                asked = self._ask(folder, theirs)
+                connection = self._ask(folder, theirs)
             if not _heard(ours, _START):
                 raise Died
             return _heard(ours, seconds)
         except EOFError as error:
-            self._bury(asked)
+            self._bury(connection)
             raise Died from error
         finally:
             # Whatever ended the wait, the child is gone before its folder is.
@@ -136,10 +136,10 @@ class WarmReader:
                     return self._control
         raise Died
 
-    def _bury(self, asked: socket.socket) -> None:
+    def _bury(self, connection: socket.socket) -> None:
         """Let go of a process that was seen to end: for a moment it still takes what it will not answer."""
         with self._lock:
-            if self._control is asked:
+            if self._control is connection:
                 _end(self._process, self._control)
                 self._process = self._control = None
 

@@ -383,8 +383,8 @@ def order(dialect: Dialect, query: Query) -> tuple[str, list[Any]]:
         direction = "DESC" if key.descending else "ASC"
         column = dialect.ordered(dialect.scalar(ast.PropertyRef(field)), field.type)
         parts.append(sql(f"{{}} {direction} NULLS LAST", column))
-    found = listed([*parts, sql("{} ASC", dialect.fid())])
-    return found.text, list(found.values)
+    terms = listed([*parts, sql("{} ASC", dialect.fid())])
+    return terms.text, list(terms.values)
 
 
 def sort_values(dialect: Dialect, query: Query) -> str:
@@ -400,18 +400,18 @@ def after(dialect: Dialect, query: Query) -> tuple[str, list[Any]]:
     *values, fid = query.after
     if len(values) != len(query.sort) or not isinstance(fid, int):
         raise BadParameter("after", "…", "does not belong to this order; follow the link as it is")
-    found = sql("({} > {})", dialect.fid(), dialect.value(fid, "integer"))
+    condition = sql("({} > {})", dialect.fid(), dialect.value(fid, "integer"))
     for key, value in reversed(list(zip(query.sort, values, strict=True))):
         field = _named(dialect.table, key.field, "sortby", key.field)
         column = dialect.ordered(dialect.scalar(ast.PropertyRef(field)), field.type)
         if value is None:
-            found = sql("({} IS NULL AND {})", column, found)
+            condition = sql("({} IS NULL AND {})", column, condition)
             continue
         bound = dialect.ordered(dialect.value(value, field.type), field.type)
         op = "<" if key.descending else ">"
         follows = sql(f"({{}} {op} {{}} OR {{}} IS NULL)", column, bound, column)
-        found = sql("({} OR ({} = {} AND {}))", follows, column, bound, found)
-    return f" AND {found.text}", list(found.values)
+        condition = sql("({} OR ({} = {} AND {}))", follows, column, bound, condition)
+    return f" AND {condition.text}", list(condition.values)
 
 
 def _named(table: Any, name: str, parameter: str, value: object) -> Field:

@@ -27,8 +27,9 @@ def is_wide(layer: FeatureLayer, box: Bbox, few: int) -> bool:
     return expected(layer, box) > _SURELY * few
 
 
-def matched_by_page(query: Query, given: int, more: bool) -> int | None:
-    """How many match, where a page of ``given`` features tells it by itself: it begins and ends with them."""
-    if more or query.after is not None or (not given and query.offset):
+def matched_by_page(query: Query, returned: int, more: bool) -> int | None:
+    """How many match, where a page of ``returned`` features tells it by itself: it begins and ends with
+    them."""
+    if more or query.after is not None or (not returned and query.offset):
         return None
-    return query.offset + given
+    return query.offset + returned

@@ -77,8 +77,8 @@ class Editor(ABC):
     ) -> dict[str, Any]:
         """The values of an edit with what follows from them by the layer's kind."""
         fields = {f.name: f for f in self.table.fields if not f.read_only}
-        found = edited.settled(kinds.known(self.table.kind), fields, values, present, shape)
-        for name, value in found.items():
+        settled = edited.settled(kinds.known(self.table.kind), fields, values, present, shape)
+        for name, value in settled.items():
             if name not in values or value != values[name]:
                 with suppress(ValueError):  # a column of another type than the kind's keeps what was sent
                     values[name] = None if value is None else stored(fields[name].type, value)

@@ -156,17 +156,17 @@ def properties(table: FeatureSchema, value: object) -> dict[str, Any]:
     if not isinstance(value, Mapping):
         raise BadBody("properties: must be an object or null")
     faults, out = [], {}
-    for name, given in value.items():
+    for name, member in value.items():
         field = table.field(str(name))
         if field is None:
             faults.append(f"{shown(name)}: the layer has no such property")
             continue
         try:
-            if isinstance(given, float) and not math.isfinite(given):
+            if isinstance(member, float) and not math.isfinite(member):
                 raise ValueError("a number must be finite")
-            if field.type == "array" and isinstance(given, str):  # a file has a list as text, JSON has lists
-                raise ValueError(f"{shown(given)} is not a list")
-            out[field.name] = None if given is None else stored(field.type, given)
+            if field.type == "array" and isinstance(member, str):  # a file has a list as text, JSON has lists
+                raise ValueError(f"{shown(member)} is not a list")
+            out[field.name] = None if member is None else stored(field.type, member)
             _one_of(field, out[field.name])
         except ValueError as error:
             faults.append(f"{field.name}: {error}")
@@ -186,15 +186,15 @@ def new(table: FeatureSchema, feature: Mapping[str, Any]) -> tuple[Any, dict[str
     """A complete Feature for POST: its geometry, and a value for each field.
 
     An ``id`` in it says nothing: the store gives the new feature its own (OGC 20-002r1, clause 6.3)."""
-    shape, given = _complete(table, feature)
-    return shape, {f.name: None for f in table.fields} | given
+    shape, members = _complete(table, feature)
+    return shape, {f.name: None for f in table.fields} | members
 
 
 def whole(table: FeatureSchema, fid: int, feature: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
     """A complete Feature for PUT: its geometry, and a value for each field but ``source_id``."""
     _same_id(fid, feature)
-    shape, given = _complete(table, feature)
-    return shape, {f.name: None for f in table.fields if f.name != "source_id"} | given
+    shape, members = _complete(table, feature)
+    return shape, {f.name: None for f in table.fields if f.name != "source_id"} | members
 
 
 def _complete(table: FeatureSchema, feature: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:

@@ -76,10 +76,10 @@ def array(value: object) -> object:
     if not isinstance(value, str | bytes):
         return value
     try:
-        found = orjson.loads(value)
+        parsed = orjson.loads(value)
     except orjson.JSONDecodeError:
         return value
-    return found if isinstance(found, list) else value
+    return parsed if isinstance(parsed, list) else value
 
 
 _READ: dict[str, Callable[[object], object]] = {"boolean": boolean, "array": array}

@@ -60,16 +60,16 @@ def check_id(layer_id: str) -> None:
 def fields(spec: LayerSpec) -> tuple[Field, ...]:
     """``source_id`` and the fields of the spec. Raises BadFile for names a table cannot have."""
     check_id(spec.id)
-    found = (SOURCE_FIELD, *(f for f in spec.fields if f.name != "source_id"))
+    columns = (SOURCE_FIELD, *(f for f in spec.fields if f.name != "source_id"))
     seen: set[str] = set(_RESERVED)
-    for field in found:
+    for field in columns:
         folded = field.name.lower()  # SQLite compares column names without case
         if folded in seen or not field.name or "\x00" in field.name:
             raise BadFile("store.field-name", f"{field.name!r} is reserved, empty or there twice")
         if field.type not in _TYPES:
             raise BadFile("store.field-type", f"{field.name} has the unknown type {field.type}")
         seen.add(folded)
-    return found
+    return columns
 
 
 def twice() -> BadFile:
@@ -83,12 +83,12 @@ def check_mode(mode: str) -> None:
         raise ValueError(f"unknown mode {mode}")
 
 
-def geometry_type(present: str, given: str, mode: str) -> str:
+def geometry_type(present: str, declared: str, mode: str) -> str:
     """The geometry type of a layer that has one already, after a publish of a stage of another."""
-    if mode != "append" or present == given:
-        return given
-    if f"Multi{present}" == given or f"Multi{given}" == present:
-        return max(present, given, key=len)
+    if mode != "append" or present == declared:
+        return declared
+    if f"Multi{present}" == declared or f"Multi{declared}" == present:
+        return max(present, declared, key=len)
     return "Geometry"
 
 
@@ -116,10 +116,10 @@ def _column(field: Field, values: Sequence[Any]) -> list[Any]:
         raise BadFile("store.value", f"{field.name}: {error}") from error
 
 
-def _shapes(found: list[bytes], geometry_type: str) -> NDArray[Any]:
+def _shapes(blobs: list[bytes], geometry_type: str) -> NDArray[Any]:
     import shapely
 
-    shapes = wkb.shapes(found)
+    shapes = wkb.shapes(blobs)
     if shapely.is_missing(shapes).any():
         raise BadFile("store.geometry", "a row has no geometry, or none that is readable WKB")
     return promote(shapes, geometry_type)

@@ -37,11 +37,11 @@ def sound(
 
 def placed(rows: Rows) -> Rows:
     """Those of the rows that have a geometry."""
-    kept = [at for at, one in enumerate(rows.wkb) if one is not None]
-    if len(kept) == len(rows.wkb):
+    positions = [at for at, one in enumerate(rows.wkb) if one is not None]
+    if len(positions) == len(rows.wkb):
         return rows
-    values = {name: [column[at] for at in kept] for name, column in rows.properties.items()}
-    return replace(rows, fids=rows.fids[kept], wkb=[rows.wkb[at] for at in kept], properties=values)
+    values = {name: [column[at] for at in positions] for name, column in rows.properties.items()}
+    return replace(rows, fids=rows.fids[positions], wkb=[rows.wkb[at] for at in positions], properties=values)
 
 
 def refusal(layer: str, fid: int, why: str) -> Unreadable:

@@ -37,24 +37,24 @@ def _with_first(first: Rows, rest: Iterator[Rows]) -> Iterator[Rows]:
     yield from rest
 
 
-def free(name: str, taken: Iterable[str]) -> str:
+def free(name: str, used: Iterable[str]) -> str:
     """The name, or with the first ``_1``, ``_2``… that is not taken; case is not told apart."""
-    folded = {one.casefold() for one in taken}
-    found, number = name, 0
-    while found.casefold() in folded:
+    folded = {one.casefold() for one in used}
+    candidate, number = name, 0
+    while candidate.casefold() in folded:
         number += 1
-        found = f"{name}_{number}"
-    return found
+        candidate = f"{name}_{number}"
+    return candidate
 
 
-def distinct(names: Sequence[str], taken: Iterable[str] = ()) -> list[str]:
+def distinct(names: Sequence[str], reserved: Iterable[str] = ()) -> list[str]:
     """Names for formats that do not tell case apart: a later one that is taken gets a number."""
-    used = list(taken)
-    given = []
+    used = list(reserved)
+    result = []
     for name in names:
-        given.append(free(name, used))
-        used.append(given[-1])
-    return given
+        result.append(free(name, used))
+        used.append(result[-1])
+    return result
 
 
 def title(titles: Mapping[str, str]) -> str:

@@ -88,7 +88,7 @@ def shortened(raw: bytes, size: int) -> bytes:
 def names(fields: Sequence[str]) -> list[str]:
     """Names of at most 10 bytes, no two alike in any case; a number takes the place of the last letters."""
     used: set[str] = set()
-    found = []
+    result = []
     for name in fields:
         clean = name.replace("\x00", "") or "field"
         short = shortened(clean.encode("utf-8", "replace"), MAX_NAME).decode()
@@ -98,8 +98,8 @@ def names(fields: Sequence[str]) -> list[str]:
             tail = f"_{number}"
             short = shortened(clean.encode("utf-8", "replace"), MAX_NAME - len(tail)).decode() + tail
         used.add(short.casefold())
-        found.append(short)
-    return found
+        result.append(short)
+    return result
 
 
 def head(described: Sequence[DbfColumn], count: int) -> bytes:

@@ -66,10 +66,10 @@ def stream(
 
 
 def _kinds(batches: Iterable[Rows]) -> set[int]:
-    found: set[int] = set()
+    kinds: set[int] = set()
     for rows in batches:
-        found |= shapes.kinds(shapes.iso(rows.wkb))
-    return found
+        kinds |= shapes.kinds(shapes.iso(rows.wkb))
+    return kinds
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,5 +36,5 @@ def stream(layer: FeatureLayer, batches: Iterable[Rows], crs: str = CRS84) -> It
 
 
 def _begin(crs: str) -> bytes:
-    told = {} if crs == CRS84 else {"crs": {"type": "name", "properties": {"name": reference.urn(crs)}}}
-    return orjson.dumps({"type": "FeatureCollection", **told, "features": []})[: -len(b"]}")]
+    members = {} if crs == CRS84 else {"crs": {"type": "name", "properties": {"name": reference.urn(crs)}}}
+    return orjson.dumps({"type": "FeatureCollection", **members, "features": []})[: -len(b"]}")]

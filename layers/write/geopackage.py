@@ -96,10 +96,10 @@ class _TableWriter:
         """Insert the rows and their boxes."""
         import shapely
 
-        found = shapes.parse(shapes.iso(rows.wkb))
-        there = np.flatnonzero(~shapely.is_missing(found))
-        geometries: list[bytes | None] = [None] * len(found)
-        for i, one in zip(there.tolist(), blob.encode(found[there], self._srs), strict=True):
+        parsed = shapes.parse(shapes.iso(rows.wkb))
+        there = np.flatnonzero(~shapely.is_missing(parsed))
+        geometries: list[bytes | None] = [None] * len(parsed)
+        for i, one in zip(there.tolist(), blob.encode(parsed[there], self._srs), strict=True):
             geometries[i] = one
         cells: list[Sequence[Any]] = [rows.fids.tolist(), geometries]
         cells += [columns.plain(field, rows.properties[field.name]) for field in self._fields]
@@ -107,9 +107,9 @@ class _TableWriter:
         self._con.executemany(
             f"INSERT INTO {quoted(self._layer.id)} VALUES ({marks})", zip(*cells, strict=True)
         )
-        self._count += len(found)
-        self._high = self._high or bool(shapely.has_z(found).any())
-        self._index(rows.fids[there].tolist(), shapely.bounds(found[there]).reshape(-1, 4))
+        self._count += len(parsed)
+        self._high = self._high or bool(shapely.has_z(parsed).any())
+        self._index(rows.fids[there].tolist(), shapely.bounds(parsed[there]).reshape(-1, 4))
 
     def _index(self, fids: list[int], bounds: Any) -> None:
         sound = np.isfinite(bounds).all(axis=1)

@@ -74,13 +74,13 @@ class _ParquetWriter:
         import shapely
 
         wkb = shapes.iso(rows.wkb)
-        found = shapes.parse(wkb)
-        there = ~shapely.is_missing(found)
+        geometries = shapes.parse(wkb)
+        there = ~shapely.is_missing(geometries)
         wkb = [one if known else None for one, known in zip(wkb, there.tolist(), strict=True)]
         self._types |= {_named(kind) for kind in shapes.kinds(wkb)}
         arrays = [pa.array(rows.fids, pa.int64())]
         arrays += [_array(field, rows.properties[field.name]) for field in self._fields]
-        arrays += [pa.array(wkb, pa.binary()), self._boxes(found)]
+        arrays += [pa.array(wkb, pa.binary()), self._boxes(geometries)]
         self._held.append(pa.record_batch(arrays, schema=self._schema))
         if (
             sum(len(one) for one in self._held) >= GROUP_ROWS
@@ -94,10 +94,10 @@ class _ParquetWriter:
             self._file.write_table(pa.Table.from_batches(self._held))
             self._held.clear()
 
-    def _boxes(self, found: NDArray[Any]) -> pa.Array:
+    def _boxes(self, geometries: NDArray[Any]) -> pa.Array:
         import shapely
 
-        bounds = shapely.bounds(found).reshape(-1, 4)
+        bounds = shapely.bounds(geometries).reshape(-1, 4)
         none = ~np.isfinite(bounds).all(axis=1)
         if not none.all():
             self._bounds = shapes.around(self._bounds, bounds[~none])

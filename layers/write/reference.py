@@ -71,11 +71,11 @@ def wkt(crs: str, version: str) -> str:
     from pyproj.enums import WktVersion
     from pyproj.exceptions import CRSError
 
-    found = _definition(f"EPSG:{code(crs)}")
+    result = _definition(f"EPSG:{code(crs)}")
     try:
-        return str(found.to_wkt(WktVersion(version)))
+        return str(result.to_wkt(WktVersion(version)))
     except CRSError:
-        return str(found.to_2d().to_wkt(WktVersion(version)))
+        return str(result.to_2d().to_wkt(WktVersion(version)))
 
 
 def projjson(crs: str) -> dict[str, Any]:

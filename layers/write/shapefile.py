@@ -86,22 +86,22 @@ class _Set:
     def add(self, rows: Rows) -> None:
         """Share the rows of a batch out by the type of their geometry."""
         wkb = shapes.iso(rows.wkb)
-        found = shapes.parse(wkb)
+        geometries = shapes.parse(wkb)
         names = [None if one is None else _class(shapes.kind(one)) for one in wkb]
         for i, (one, name) in enumerate(zip(wkb, names, strict=True)):
             if one is not None and name is None:
                 self._left_out.append(int(rows.fids[i]))
-                found[i] = None
+                geometries[i] = None
         default = self._default(names)
         places = [name or default for name in names]
         values = [rows.fids.tolist(), *(rows.properties[f.name] for f in self._fields[1:])]
         present = sorted(set(places))
         if len(present) == 1:
-            self._part(present[0]).add(found, values)
+            self._part(present[0]).add(geometries, values)
             return
         for name in present:
             chosen = [i for i, one in enumerate(places) if one == name]
-            self._part(name).add(found[chosen], [[column[i] for i in chosen] for column in values])
+            self._part(name).add(geometries[chosen], [[column[i] for i in chosen] for column in values])
 
     def _part(self, name: str) -> _Part:
         if name not in self._parts:
@@ -118,13 +118,13 @@ class _Set:
         self._part(self._default(()))
         legend: list[tuple[object, ...]] = []
         for name, part in self._parts.items():
-            given = self._layer.id if len(self._parts) == 1 else f"{self._layer.id}_{name}"
+            stem = self._layer.id if len(self._parts) == 1 else f"{self._layer.id}_{name}"
             part.finish()
             for one in sorted(self._folder.glob(f"{name}.*")):
-                one.rename(self._folder / f"{given}{one.suffix}")
-            (self._folder / f"{given}.prj").write_text(prj)
-            (self._folder / f"{given}.cpg").write_text("UTF-8")
-            legend += [(f"{given}.dbf", *line) for line in part.legend()]
+                one.rename(self._folder / f"{stem}{one.suffix}")
+            (self._folder / f"{stem}.prj").write_text(prj)
+            (self._folder / f"{stem}.cpg").write_text("UTF-8")
+            legend += [(f"{stem}.dbf", *line) for line in part.legend()]
         self._table("fields.csv", [_CSV_HEAD, *legend])
         if self._left_out:
             why = "a Shapefile holds no geometry collection; ask for geojson or gpkg"
@@ -159,11 +159,11 @@ class _Part:
         self._schema = pa.schema([(str(i), pa.binary()) for i in range(len(fields))])
         self._spool = files.enter_context(pa.ipc.new_stream(str(self._kept), self._schema))
 
-    def add(self, found: NDArray[Any], values: Sequence[Sequence[Any]]) -> None:
+    def add(self, geometries: NDArray[Any], values: Sequence[Sequence[Any]]) -> None:
         """Write the geometries and keep the attributes. Raises TooLarge."""
         records: list[bytes] = []
         offsets = []
-        for body in _records(self._class, self._high, found):
+        for body in _records(self._class, self._high, geometries):
             self._count += 1
             words = len(body) // 2
             records += (_RECORD.pack(self._count, words), body)
@@ -171,20 +171,20 @@ class _Part:
             self._words += 4 + words
         self._shp.write(b"".join(records))
         self._shx.write(b"".join(offsets))
-        self._widen(found)
+        self._widen(geometries)
         cells = [column.cells(one) for column, one in zip(self._columns, values, strict=True)]
         arrays = [pa.array(one, pa.binary()) for one in cells]
         self._spool.write_batch(pa.record_batch(arrays, schema=self._schema))
         self._check()
 
-    def _widen(self, found: NDArray[Any]) -> None:
+    def _widen(self, geometries: NDArray[Any]) -> None:
         import shapely
 
-        bounds = shapely.bounds(found).reshape(-1, 4)
+        bounds = shapely.bounds(geometries).reshape(-1, 4)
         bounds = bounds[~np.isnan(bounds[:, 0])]
         if len(bounds):
             self._bounds = shapes.around(self._bounds, bounds)
-        if self._high and len(z := shapely.get_coordinates(found, include_z=True)[:, 2]):
+        if self._high and len(z := shapely.get_coordinates(geometries, include_z=True)[:, 2]):
             self._heights = [min(self._heights[0], z.min()), max(self._heights[1], z.max())]
 
     def _check(self) -> None:
@@ -224,29 +224,29 @@ class _Part:
         ]
 
 
-def _records(name: str, high: bool, found: NDArray[Any]) -> list[bytes]:
+def _records(name: str, high: bool, geometries: NDArray[Any]) -> list[bytes]:
     """The contents of the records of one class of geometry; a null shape for None."""
     import shapely
 
-    there = ~shapely.is_missing(found)
+    there = ~shapely.is_missing(geometries)
     if not there.all():
-        present = iter(_records(name, high, found[there]))
+        present = iter(_records(name, high, geometries[there]))
         return [next(present) if one else _NULL for one in there.tolist()]
-    if not len(found):
+    if not len(geometries):
         return []
     if name == "point":
-        return _points(high, found)
+        return _points(high, geometries)
     if name == "polygon":
-        found = shapely.orient_polygons(found, exterior_cw=True)
-    _, coordinates, offsets = shapely.to_ragged_array(found, include_z=high)
+        geometries = shapely.orient_polygons(geometries, exterior_cw=True)
+    _, coordinates, offsets = shapely.to_ragged_array(geometries, include_z=high)
     head = struct.pack("<i", _TYPES[name] + (_Z if high else 0))
-    boxes = shapely.bounds(found).tobytes()
+    boxes = shapely.bounds(geometries).tobytes()
     flat = np.ascontiguousarray(coordinates[:, :2]).tobytes()
-    parts, ends = _parts(offsets, len(found))
+    parts, ends = _parts(offsets, len(geometries))
     firsts = [ends[part] for part in parts]
-    heights = _heights(coordinates[:, 2], firsts) if high else [b""] * len(found)
+    heights = _heights(coordinates[:, 2], firsts) if high else [b""] * len(geometries)
     made = []
-    for i in range(len(found)):
+    for i in range(len(geometries)):
         first, last = firsts[i], firsts[i + 1]
         counts = struct.pack("<i", last - first)
         if name != "multipoint":
@@ -276,10 +276,10 @@ def _heights(z: NDArray[Any], firsts: Sequence[int]) -> list[bytes]:
     ]
 
 
-def _points(high: bool, found: NDArray[Any]) -> list[bytes]:
+def _points(high: bool, geometries: NDArray[Any]) -> list[bytes]:
     import shapely
 
-    coordinates = shapely.get_coordinates(found, include_z=high).tolist()
+    coordinates = shapely.get_coordinates(geometries, include_z=high).tolist()
     if high:  # the measure is not left out of a single point: below -1e38 means that there is none
         return [struct.pack("<i4d", _TYPES["point"] + _Z, *xyz, -1e39) for xyz in coordinates]
     return [struct.pack("<i2d", _TYPES["point"], *xy) for xy in coordinates]

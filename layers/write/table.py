@@ -46,29 +46,29 @@ def stream(layer: FeatureLayer, batches: Iterable[Rows], crs: str = CRS84) -> It
 def _point_columns(layer: FeatureLayer, fields: Sequence[Field], crs: str) -> list[str]:
     """The columns that points get for their coordinates beside the WKT; none where a property has such
     a name."""
-    given = ["lon", "lat"] if is_geographic(crs) else ["x", "y"]
+    default = ["lon", "lat"] if is_geographic(crs) else ["x", "y"]
     names = {f.name.casefold() for f in fields}
-    return given if layer.geometry_type == "Point" and not names & set(given) else []
+    return default if layer.geometry_type == "Point" and not names & set(default) else []
 
 
 def _head(layer: FeatureLayer, fields: Sequence[Field], crs: str) -> bytes:
     names = [f.name for f in fields]
     own = [columns.free(one, names) for one in (columns.FID, columns.GEOMETRY, CRS)]
-    told = [] if crs == CRS84 else own[2:]
+    crs_columns = [] if crs == CRS84 else own[2:]
     points = _point_columns(layer, fields, crs)
-    return BOM + _text([[own[0], *(_quoted(guarded(name)) for name in names), *points, own[1], *told]])
+    return BOM + _text([[own[0], *(_quoted(guarded(name)) for name in names), *points, own[1], *crs_columns]])
 
 
 def _rows(layer: FeatureLayer, fields: Sequence[Field], rows: Rows, crs: str) -> bytes:
     import shapely
 
-    found = shapes.parse(shapes.iso(rows.wkb))
+    geometries = shapes.parse(shapes.iso(rows.wkb))
     cells = [list(map(str, rows.fids.tolist()))]
     cells += [_cells(field, rows.properties[field.name]) for field in fields]
     decimals = reference.decimals(crs)
     if _point_columns(layer, fields, crs):
-        cells += [_ordinates(one(found), decimals) for one in (shapely.get_x, shapely.get_y)]
-    texts = shapely.to_wkt(found, rounding_precision=decimals).tolist()
+        cells += [_ordinates(one(geometries), decimals) for one in (shapely.get_x, shapely.get_y)]
+    texts = shapely.to_wkt(geometries, rounding_precision=decimals).tolist()
     cells.append(["" if text is None else f'"{text}"' for text in texts])
     if crs != CRS84:
         cells.append([reference.label(crs)] * len(texts))

@@ -100,8 +100,8 @@ def _ears(shapes: Batch, first: int, end: int) -> NDArray[np.int64]:
     xy = shapes.xy[at[0] : at[-1]]
     # metres near 0: ear clipping compares areas, and world units are about 1e-7 apart
     near = (xy - xy[0]) * 1e7
-    found = mapbox_earcut.triangulate_float64(near, (at[1:] - at[0]).astype(np.uint32))
-    triangles = np.asarray(found, np.int64).reshape(-1, 3)
+    ears = mapbox_earcut.triangulate_float64(near, (at[1:] - at[0]).astype(np.uint32))
+    triangles = np.asarray(ears, np.int64).reshape(-1, 3)
     a, b, c = near[triangles[:, 0]], near[triangles[:, 1]], near[triangles[:, 2]]
     turn = (b[:, 0] - a[:, 0]) * (c[:, 1] - a[:, 1]) - (b[:, 1] - a[:, 1]) * (c[:, 0] - a[:, 0])
     # world y runs south: what turns right there turns left on the map

@@ -24,13 +24,13 @@ def _one(mesh: Mesh, row: int, lift: float) -> Body:
     points = geocentric.ecef(mesh.positions[:, 0], mesh.positions[:, 1], mesh.positions[:, 2] + lift)
     corners = points[mesh.triangles]
     normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    kept = np.linalg.norm(normals, axis=1) > FLAT
-    corners, normals = corners[kept], body.unit(normals[kept])
+    keep = np.linalg.norm(normals, axis=1) > FLAT
+    corners, normals = corners[keep], body.unit(normals[keep])
     count = 3 * len(corners)
     return Body(
         corners.reshape(-1, 3),
         np.repeat(normals, 3, axis=0),
         np.arange(count).reshape(-1, 3),
         np.full(count, row, np.int64),
-        np.repeat(mesh.surfaces[kept], 3),
+        np.repeat(mesh.surfaces[keep], 3),
     )

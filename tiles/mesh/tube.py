@@ -34,23 +34,23 @@ def tube(batch: Batch, height: Floats, radius: Floats, ground: Ground = FLAT) ->
     part_row = np.repeat(np.arange(len(rows)), np.diff(lines.parts))
     above = np.repeat(height[rows][part_row], np.diff(lines.coords))
     axis = geocentric.ecef(lon, lat, ground.at(lon, lat) + above)
-    kept, coords = _distinct(axis, lines.coords)
+    keep, coords = _distinct(axis, lines.coords)
     parts = np.flatnonzero(np.diff(coords) >= 2)
     if not len(parts):
         return body.empty()
     use = body.spread(coords[:-1][parts], np.diff(coords)[parts])
-    axis, upward = axis[kept][use], geocentric.up(lon[kept][use], lat[kept][use])
+    axis, upward = axis[keep][use], geocentric.up(lon[keep][use], lat[keep][use])
     offsets = np.concatenate([[0], np.cumsum(np.diff(coords)[parts])])
     of = np.repeat(part_row[parts], np.diff(offsets))
     return _build(axis, upward, offsets, radius[rows][of], rows[of])
 
 
 def _distinct(axis: Floats, coords: NDArray[np.int64]) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
-    kept = np.ones(len(axis), bool)
-    kept[1:] = np.linalg.norm(np.diff(axis, axis=0), axis=1) > NEAR
-    kept[coords[:-1]] = True
-    total = np.concatenate([[0], np.cumsum(kept)])
-    return kept, total[coords]
+    keep = np.ones(len(axis), bool)
+    keep[1:] = np.linalg.norm(np.diff(axis, axis=0), axis=1) > NEAR
+    keep[coords[:-1]] = True
+    total = np.concatenate([[0], np.cumsum(keep)])
+    return keep, total[coords]
 
 
 def _build(

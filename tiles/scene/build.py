@@ -70,8 +70,8 @@ def node(
     ``meshes`` gives the stored meshes of fids; a feature without one is extruded. ``left`` is what is
     drawn of features whose parts are drawn by another layer."""
     stored = isinstance(rule, Prism) and rule.stored
-    found = meshes(batch.fids.tolist()) if stored and len(batch) else {}
-    shape = _bodies(batch, rule, ground, found, left) if len(batch) else bodies.empty()
+    stored_meshes = meshes(batch.fids.tolist()) if stored and len(batch) else {}
+    shape = _bodies(batch, rule, ground, stored_meshes, left) if len(batch) else bodies.empty()
     centre = _centre(at, ground)
     if not len(shape.triangles):
         return glb(_tiny(at, ground), metadata.single(NO_FEATURE), 1, centre, copyright_=copyright_)
@@ -84,7 +84,7 @@ def node(
 
 
 def _bodies(
-    batch: Batch, rule: Rule, ground: Ground, found: Mapping[int, Mesh], left: Remainders | None
+    batch: Batch, rule: Rule, ground: Ground, stored: Mapping[int, Mesh], left: Remainders | None
 ) -> Body:
     if isinstance(rule, Tube):
         return _tubes(batch, rule, ground)
@@ -92,11 +92,11 @@ def _bodies(
     foot = _under(batch, ground)
     low += foot
     high += foot
-    if left is None and not found:
+    if left is None and not stored:
         return extrude(batch, low, high)
     split = set() if left is None else set(left.with_parts.tolist())
     rows = enumerate(batch.fids.tolist())
-    own = {row: found[fid] for row, fid in rows if fid in found and row not in split}
+    own = {row: stored[fid] for row, fid in rows if fid in stored and row not in split}
     high[[*split, *own]] = -np.inf  # these have other bodies
     several = [extrude(batch, low, high)]
     if own:

@@ -47,15 +47,15 @@ def _node(node: Node, regions: dict[Node, Region], children: dict[Node, list[Nod
     z, x, y = node
     below = [_node(child, regions, children) for child in children.get(node, [])]
     own = [regions[node]] if node in regions else []
-    found: Json = {
+    document: Json = {
         "boundingVolume": {"region": _around([*own, *map(_region, below)])},
         "geometricError": ERRORS[z],
     }
     if own:
-        found["content"] = {"uri": f"{z}/{x}/{y}.glb"}
+        document["content"] = {"uri": f"{z}/{x}/{y}.glb"}
     if below:
-        found["children"] = below
-    return found
+        document["children"] = below
+    return document
 
 
 def _region(node: Json) -> Region:
@@ -80,11 +80,11 @@ def _regions(boxes: Floats, low: Floats, high: Floats, ground: Ground) -> dict[N
     )
     lows, highs = np.minimum.reduceat(low[order], starts), np.maximum.reduceat(high[order], starts)
     around = _degrees(np.stack(ends, axis=1))
-    found: dict[Node, Region] = {}
+    regions: dict[Node, Region] = {}
     for key, box, least, most in zip(keys.tolist(), around, lows.tolist(), highs.tolist(), strict=True):
         lowest, highest = ground.between(tuple(box.tolist()))
-        found[tuple(key)] = [*np.radians(box).tolist(), lowest + least - PAD, highest + most + PAD]
-    return found
+        regions[tuple(key)] = [*np.radians(box).tolist(), lowest + least - PAD, highest + most + PAD]
+    return regions
 
 
 def _degrees(boxes: Floats) -> Floats:

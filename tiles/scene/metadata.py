@@ -31,14 +31,14 @@ class PropertyColumn:
 
 def table(batch: Batch) -> dict[str, PropertyColumn]:
     """The properties of a batch by schema id; those without a value in the tile are left out."""
-    found: dict[str, PropertyColumn] = {}
+    columns: dict[str, PropertyColumn] = {}
     for name, prop in batch.props.items():
         if (prop.codes >= 0).any():
             column = _column(prop)
             if column is not None:
-                key = _key(name, found)
-                found[key] = PropertyColumn({"name": name, **column.schema}, column.values, column.offsets)
-    return found
+                key = _key(name, columns)
+                columns[key] = PropertyColumn({"name": name, **column.schema}, column.values, column.offsets)
+    return columns
 
 
 def single(fid: int) -> dict[str, PropertyColumn]:
@@ -102,12 +102,12 @@ def _booleans(numbers: NDArray[np.uint8], known: NDArray[np.bool_]) -> PropertyC
     return PropertyColumn({"type": "STRING", "noData": ""}, b"".join(words), bounds.tobytes())
 
 
-def _key(name: str, taken: Mapping[str, PropertyColumn]) -> str:
+def _key(name: str, columns: Mapping[str, PropertyColumn]) -> str:
     """A schema id (letters, digits, underscore) for a column name, told apart from those taken."""
     plain = _ID.sub("_", name)
     if not plain or not (plain[0].isalpha() or plain[0] == "_"):
         plain = f"_{plain}"
-    return next(key for key in _numbered(plain) if key not in taken)
+    return next(key for key in _numbered(plain) if key not in columns)
 
 
 def _numbered(name: str) -> Iterator[str]:

@@ -95,22 +95,22 @@ def _rounded(
     part_dim = np.repeat(dims, np.diff(parts))
     feature = np.repeat(np.arange(len(rows)), np.diff(parts))
     xy, coords = _distinct(xy, coords, part_dim)
-    kept = np.diff(coords) >= np.array([1, 2, 3])[part_dim]
+    keep = np.diff(coords) >= np.array([1, 2, 3])[part_dim]
     flat = part_dim == POLYGON
     if flat.any():
-        kept &= ~flat | _wound_right(xy, coords, outer)
+        keep &= ~flat | _wound_right(xy, coords, outer)
         # a hole goes with its exterior
         ring_of = np.cumsum(outer) - 1
-        kept &= kept[np.flatnonzero(outer)][ring_of]
-    index, coords = slices(coords, np.flatnonzero(kept))
-    counts = np.bincount(feature[kept], minlength=len(rows))
+        keep &= keep[np.flatnonzero(outer)][ring_of]
+    index, coords = slices(coords, np.flatnonzero(keep))
+    counts = np.bincount(feature[keep], minlength=len(rows))
     alive = counts > 0
     return TileFeatures(
         rows[alive],
         dims[alive],
         np.concatenate([[0], np.cumsum(counts[alive])]),
         coords,
-        outer[kept],
+        outer[keep],
         xy[index],
     )
 
@@ -136,9 +136,9 @@ def _distinct(
     inner[ends] = False
     gone[np.flatnonzero(inner) + 1] = True
     gone[ends] |= same[ends]
-    kept = ~gone
-    total = np.concatenate([[0], np.cumsum(kept)])
-    return xy[kept], total[coords]
+    keep = ~gone
+    total = np.concatenate([[0], np.cumsum(keep)])
+    return xy[keep], total[coords]
 
 
 def _wound_right(

@@ -28,16 +28,16 @@ def thin(batch: Batch, z: int) -> tuple[Batch, int]:
     over = len(batch) - BUDGET
     if over <= 0:
         return batch, 0
-    kept = np.argsort(-_rank(batch), kind="stable")[:BUDGET]
-    return batch.take(np.sort(kept)), over
+    keep = np.argsort(-_rank(batch), kind="stable")[:BUDGET]
+    return batch.take(np.sort(keep)), over
 
 
 def _visible(batch: Batch, z: int) -> Batch:
     unit = EXTENT * float(1 << z)
     size = batch.measure * np.where(batch.dims == POLYGON, unit * unit, unit)
     least = np.array([0.0, PIXEL, PIXEL * PIXEL])[batch.dims]
-    kept = (batch.dims == POINT) | (size >= least)
-    return batch if kept.all() else batch.take(np.flatnonzero(kept))
+    keep = (batch.dims == POINT) | (size >= least)
+    return batch if keep.all() else batch.take(np.flatnonzero(keep))
 
 
 def _rank(batch: Batch) -> Floats:

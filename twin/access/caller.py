@@ -46,8 +46,8 @@ class Caller:
         if action not in self.may:
             raise NotAllowed(f"the key {self.name!r} may not {action}")
         if self.of is not None and not self.of.hold(thing, stream):
-            told = ", ".join(self.of.texts()) or "nothing"
-            raise NotAllowed(f"the key {self.name!r} may {action} only {told}")
+            rights = ", ".join(self.of.texts()) or "nothing"
+            raise NotAllowed(f"the key {self.name!r} may {action} only {rights}")
 
 
 class Callers:

@@ -71,10 +71,10 @@ class Keys:
     def remove(self, name: str) -> None:
         """Remove a key. Raises NotFound, ReadOnly, Unavailable as :meth:`add`."""
         self._whole()
-        found = [digest for digest, key in self._keys.items() if key.name == name]
-        if not found:
+        digests = [digest for digest, key in self._keys.items() if key.name == name]
+        if not digests:
             raise NotFound(f"no key named {name!r}")
-        self._write({digest: key for digest, key in self._keys.items() if digest not in found})
+        self._write({digest: key for digest, key in self._keys.items() if digest not in digests})
 
     def who(self, scope: Mapping[str, Any] | MutableMapping[str, Any]) -> Key | None:
         """The key a request carries (Bearer, Basic password or X-Api-Key), None without one.
@@ -118,9 +118,9 @@ class Keys:
             raise Unavailable(DAMAGED) from error
         if not isinstance(rows, list):
             raise Unavailable(DAMAGED)
-        found = [_key(row) for row in rows]
-        self._keys = {key.digest: key for key in found if key is not None}
-        self._damaged = sum(key is None for key in found)
+        keys = [_key(row) for row in rows]
+        self._keys = {key.digest: key for key in keys if key is not None}
+        self._damaged = sum(key is None for key in keys)
         if self._damaged:
             log.warning(
                 "keys.json: %d of its %d entries are damaged and left alone", self._damaged, len(rows)

@@ -42,13 +42,13 @@ class Objects:
     @classmethod
     def named(cls, texts: Iterable[str]) -> Objects:
         """The objects that texts such as ``Things(3)`` and ``Datastreams(7)`` name. Raises BadParameter."""
-        found: dict[str, set[int]] = {"Things": set(), "Datastreams": set()}
+        ids: dict[str, set[int]] = {"Things": set(), "Datastreams": set()}
         for text in texts:
             match = _OBJECT.fullmatch(text)
             if match is None:
                 raise BadParameter("of", shown(text), "a thing or datastream, as Things(3) or Datastreams(7)")
-            found[match[1]].add(int(match[2]))
-        return cls(frozenset(found["Things"]), frozenset(found["Datastreams"]))
+            ids[match[1]].add(int(match[2]))
+        return cls(frozenset(ids["Things"]), frozenset(ids["Datastreams"]))
 
     def texts(self) -> list[str]:
         """As :meth:`named` takes them."""

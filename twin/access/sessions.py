@@ -42,15 +42,15 @@ class Sessions:
         with self._lock:
             if not self._secret:
                 self._keep(secrets.token_urlsafe(32), {})
-        told = f"{key}.{int(time.time() + SECONDS)}.{secrets.token_urlsafe(12)}"
-        return f"{told}.{self._signature(told)}"
+        payload = f"{key}.{int(time.time() + SECONDS)}.{secrets.token_urlsafe(12)}"
+        return f"{payload}.{self._signature(payload)}"
 
     def key(self, token: str) -> str | None:
         """The digest of the key of a session; None for one that is not ours, or is over."""
-        told, _, signature = token.rpartition(".")
-        if not self._secret or not hmac.compare_digest(signature.encode(), self._signature(told).encode()):
+        payload, _, signature = token.rpartition(".")
+        if not self._secret or not hmac.compare_digest(signature.encode(), self._signature(payload).encode()):
             return None
-        key, end, number = told.split(".")
+        key, end, number = payload.split(".")
         return key if int(end) > time.time() and number not in self._closed else None
 
     def close(self, token: str) -> None:
@@ -63,8 +63,10 @@ class Sessions:
             closed = {one: until for one, until in self._closed.items() if until > now}
             self._keep(self._secret, closed | {number: int(end)})
 
-    def _signature(self, told: str) -> str:
-        return hmac.new(self._secret.encode(), told.encode("utf-8", "surrogateescape"), "sha256").hexdigest()
+    def _signature(self, payload: str) -> str:
+        return hmac.new(
+            self._secret.encode(), payload.encode("utf-8", "surrogateescape"), "sha256"
+        ).hexdigest()
 
     def _keep(self, secret: str, closed: Mapping[str, int]) -> None:
         private.write(self._file, {"secret": secret, "closed": dict(closed)})
@@ -72,8 +74,8 @@ class Sessions:
 
     def _read(self) -> tuple[str, Mapping[str, int]]:
         try:
-            kept = json.loads(self._file.read_text("utf-8"))
-            return str(kept["secret"]), {str(one): int(end) for one, end in kept["closed"].items()}
+            stored = json.loads(self._file.read_text("utf-8"))
+            return str(stored["secret"]), {str(one): int(end) for one, end in stored["closed"].items()}
         except FileNotFoundError:
             return "", {}
         except (OSError, ValueError, KeyError, TypeError, AttributeError):

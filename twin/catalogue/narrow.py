@@ -96,12 +96,12 @@ class NarrowedView(View):
         share = self._rules.share(self.rights, source)
         if share is None:
             return None
-        found = super()._seen(source)
-        if found is None or share.whole:
-            return found
+        published = super()._seen(source)
+        if published is None or share.whole:
+            return published
         part = _narrowed(source, share)
         names = part.names
-        layer = replace(found.layer, edits=(), fixed_because=PART)
+        layer = replace(published.layer, edits=(), fixed_because=PART)
         if names is not None:
             layer = replace(layer, fields=tuple(f for f in layer.fields if f.name in names))
             if layer.time_field not in names:
@@ -111,7 +111,7 @@ class NarrowedView(View):
             layer = replace(
                 layer, count=source.count if count is None else count, extent=_within(part.box, layer.extent)
             )
-        return replace(found, layer=layer)
+        return replace(published, layer=layer)
 
     def _query(self, layer_id: str, query: Query) -> Query:
         """The query as the store is asked it. Raises NotFound."""
@@ -135,12 +135,12 @@ class NarrowedView(View):
             query = Query(filter=where, properties=(), limit=None)
             with closing(self._store.scan(layer_id, query)) as batches:
                 return sorted(fid for rows in batches for fid in rows.fids.tolist())
-        found: list[int] = []
+        visible: list[int] = []
         for at in range(0, len(fids), CHUNK):
             some = fids[at : at + CHUNK]
             query = Query(filter=_both(where, _among(some)), properties=(), limit=len(some))
-            found += self._store.select(layer_id, query).rows.fids.tolist()
-        return sorted(found)
+            visible += self._store.select(layer_id, query).rows.fids.tolist()
+        return sorted(visible)
 
     def _must_see(self, layer_id: str, fid: int) -> None:
         if not self._visible(layer_id, [fid]):
@@ -260,8 +260,8 @@ def _narrowed(layer: FeatureLayer, share: Share) -> _Narrowed:
         return _Narrowed(None, None, None)
     names = None
     if share.fields is not None:
-        kept = share.fields | {SOURCE_FIELD.name}
-        names = tuple(field.name for field in layer.fields if field.name in kept)
+        fields = share.fields | {SOURCE_FIELD.name}
+        names = tuple(field.name for field in layer.fields if field.name in fields)
     where = parse_filter(share.where, "cql2-text", layer) if share.where else None
     return _Narrowed(where, None if where is None else envelope(Query(filter=where)), names)
 

@@ -51,13 +51,13 @@ def fold(text: str) -> str:
 
 def words(text: str) -> list[str]:
     """The searchable words of a text: folded words, and pairs of characters of a Chinese run."""
-    found: list[str] = []
+    result: list[str] = []
     for run in _WORDS.findall(unicodedata.normalize("NFC", fold(text))):
         if _IS_CJK.match(run) and len(run) > 1:
-            found.extend(run[at : at + 2] for at in range(len(run) - 1))
+            result.extend(run[at : at + 2] for at in range(len(run) - 1))
         else:
-            found.append(run)
-    return found
+            result.append(run)
+    return result
 
 
 def indexed(text: str) -> list[str]:
@@ -86,19 +86,19 @@ class SearchIndex:
 
     def search(self, text: str, limit: int) -> list[tuple[SearchEntry, float]]:
         """The best entries with their score in (0, 1], best first."""
-        asked = words(text)[:MAX_WORDS]
-        if not asked:
+        terms = words(text)[:MAX_WORDS]
+        if not terms:
             return []
         with self._lock:
             self._refresh()
-            hits = self._matching(asked)
-            ranked = sorted(((self._score(number, weight, asked), number) for number, weight in hits.items()))
+            hits = self._matching(terms)
+            ranked = sorted(((self._score(number, weight, terms), number) for number, weight in hits.items()))
             return self._distinct(((self._entries[number], -score) for score, number in ranked), limit)
 
-    def _matching(self, asked: Sequence[str]) -> dict[int, float]:
+    def _matching(self, terms: Sequence[str]) -> dict[int, float]:
         """Entry number → summed weight, for the entries that have every word."""
         left: dict[int, float] | None = None
-        for word in sorted(asked, key=len, reverse=True):
+        for word in sorted(terms, key=len, reverse=True):
             weights: dict[int, float] = {}
             for known in self._beginning_with(word):
                 weight = EXACT if known == word else PREFIX * len(word) / len(known)
@@ -115,22 +115,22 @@ class SearchIndex:
         high = bisect.bisect_left(self._vocabulary, word + "\U0010ffff")
         return self._vocabulary[low:high]
 
-    def _score(self, number: int, weight: float, asked: Sequence[str]) -> float:
+    def _score(self, number: int, weight: float, terms: Sequence[str]) -> float:
         """Negative, so that sorting puts the best first: how well the words fit, how much is left over."""
         entry = self._entries[number]
         if entry is None:
             return 0.0
-        fit = weight / len(asked)
-        cover = min(1.0, len(asked) / max(entry.words, 1))
+        fit = weight / len(terms)
+        cover = min(1.0, len(terms) / max(entry.words, 1))
         return -round(0.75 * fit + 0.2 * cover + (0.05 if kinds.known(entry.kind).locates else 0.0), 4)
 
     def _distinct(
-        self, found: Iterable[tuple[SearchEntry | None, float]], limit: int
+        self, scored: Iterable[tuple[SearchEntry | None, float]], limit: int
     ) -> list[tuple[SearchEntry, float]]:
         """One result a name: a street of fifty segments is one street."""
         seen: set[tuple[str, str]] = set()
         results: list[tuple[SearchEntry, float]] = []
-        for entry, score in found:
+        for entry, score in scored:
             if entry is None or (entry.layer, entry.title) in seen:
                 continue
             seen.add((entry.layer, entry.title))
@@ -185,16 +185,16 @@ class SearchIndex:
         for (at, title, proper, text), place in zip(named, places, strict=True):
             if place is None:  # there is nothing to fly to
                 continue
-            found = indexed(text)
+            terms = indexed(text)
             lon, lat, bbox = place
             entry = SearchEntry(layer.id, layer.kind, int(rows.fids[at]), title, lon, lat, bbox, proper)
-            self._put(entry, found)
+            self._put(entry, terms)
 
-    def _put(self, entry: SearchEntry, found: Iterable[str]) -> None:
+    def _put(self, entry: SearchEntry, terms: Iterable[str]) -> None:
         number = len(self._entries)
         self._entries.append(entry)
         self._at[entry.layer, entry.fid] = number
-        for word in found:
+        for word in terms:
             self._postings.setdefault(word, []).append(number)
 
     def _remove(self, key: tuple[str, int]) -> None:
@@ -205,9 +205,9 @@ class SearchIndex:
     def _compact(self) -> None:
         """Forget removed entries once they are as many as the others; sort the vocabulary."""
         if len(self._entries) > 2 * len(self._at) + SLACK:
-            kept = [number for number, entry in enumerate(self._entries) if entry is not None]
-            moved = {old: new for new, old in enumerate(kept)}
-            self._entries = [self._entries[number] for number in kept]
+            live = [number for number, entry in enumerate(self._entries) if entry is not None]
+            moved = {old: new for new, old in enumerate(live)}
+            self._entries = [self._entries[number] for number in live]
             self._at = {key: moved[number] for key, number in self._at.items()}
             shrunk = {
                 word: [moved[number] for number in numbers if number in moved]

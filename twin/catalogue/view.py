@@ -74,8 +74,8 @@ class View:
         :mod:`layers.bulk`."""
         key = layer.id, layer.generation
         if key not in self._bulks:
-            told = (self._store.report(layer.id) or {}).get("bulk")
-            self._bulks[key] = (told[0], told[1], told[2], told[3]) if told else None
+            bulk = (self._store.report(layer.id) or {}).get("bulk")
+            self._bulks[key] = (bulk[0], bulk[1], bulk[2], bulk[3]) if bulk else None
         return within(self._bulks[key], layer.extent)
 
     def seq(self) -> int:
@@ -104,17 +104,17 @@ class View:
 
     def layer(self, layer_id: str) -> Layer:
         """One layer of any form. Raises NotFound, as :meth:`feature_layer`."""
-        found = self._of_any_form(self._store.layer(layer_id))
-        if found is None:
+        result = self._of_any_form(self._store.layer(layer_id))
+        if result is None:
             raise NotFound(f"there is no layer {shown(layer_id)}")
-        return found.layer
+        return result.layer
 
     def published(self, layer_id: str) -> PublishedLayer[FeatureLayer]:
         """One layer of features with what the city says of it. Raises NotFound."""
-        found = self._published(self._source(layer_id))
-        if found is None:
+        result = self._published(self._source(layer_id))
+        if result is None:
             raise NotFound(f"there is no layer {shown(layer_id)}")
-        return found
+        return result
 
     def all_published(self) -> list[PublishedLayer[Layer]]:
         """The layers of every form as the city lists them."""
@@ -142,10 +142,10 @@ class View:
         known = self._known.get(source.id)
         if known is not None and (known.source is source or known.source == source):
             return known.published
-        found = self._seen(source)
-        if found is not None:
-            self._known[source.id] = _Published(source, found)
-        return found
+        result = self._seen(source)
+        if result is not None:
+            self._known[source.id] = _Published(source, result)
+        return result
 
     def _seen(self, source: FeatureLayer) -> PublishedLayer[FeatureLayer] | None:
         return published(source, self._settings)

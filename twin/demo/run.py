@@ -75,14 +75,14 @@ def _make(name: str, folder: Path, store: str | None) -> None:
     if not (source / "load.yml").is_file():
         raise NotFound(f"no demo city named {name!r}")
     text = (source / "city.yml").read_text("utf-8") + template.stored(store)
-    said = settings.parse(text)
-    database = said.database()
+    city_settings = settings.parse(text)
+    database = city_settings.database()
     folder.mkdir(parents=True, exist_ok=True)
     # made under another name, so that an interrupted first start begins anew
     part = folder / "loading"
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir()
-    _load(part, database, source / "load.yml", said.time_zone)
+    _load(part, database, source / "load.yml", city_settings.time_zone)
     (folder / "city.yml").write_text(text, "utf-8")
     if database is None:
         (part / "city.gpkg").rename(folder / "city.gpkg")

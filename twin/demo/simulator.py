@@ -115,7 +115,7 @@ class Simulator:
             yield Played(f"{model.property}-{number + 1:03d}", model, spots[model.property][number])
 
     def _existing(self) -> dict[str, tuple[int, float | None]]:
-        found: dict[str, tuple[int, float | None]] = {}
+        existing: dict[str, tuple[int, float | None]] = {}
         url: str | None = "/sta/v1.1/Things"
         params: dict[str, str] | None = {
             "$filter": f"properties/simulator eq '{MARK}' and properties/seed eq {self.seed}",
@@ -128,9 +128,9 @@ class Simulator:
                 for stream in thing["Datastreams"]:
                     span = stream.get("phenomenonTime", "").rpartition("/")[2]
                     newest = datetime.fromisoformat(span).timestamp() if span else None
-                    found[thing["properties"]["key"]] = (stream["@iot.id"], newest)
+                    existing[thing["properties"]["key"]] = (stream["@iot.id"], newest)
             url, params = page.get("@iot.nextLink"), None
-        return found
+        return existing
 
     def _make(self, sensor: Played) -> int:
         title, unit, symbol, ucum = _TITLES[sensor.model.property]

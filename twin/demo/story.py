@@ -56,8 +56,8 @@ class Story:
     def begin(self, places: Sequence[tuple[float, float]]) -> None:
         """Take up what is there; a city without simulated incidents gets some, at all stages."""
         self._places = list(places)
-        found = self._http.get("/incidents", params={"limit": 1000}).raise_for_status().json()
-        mine = [i for i in found["incidents"] if i["simulated"]]
+        incidents = self._http.get("/incidents", params={"limit": 1000}).raise_for_status().json()
+        mine = [i for i in incidents["incidents"] if i["simulated"]]
         self._open = {i["id"]: i for i in mine if i["actions"]}
         self._alarmed = {i["sensor"] for i in self._open.values() if i["sensor"] is not None}
         self._count = len(mine)

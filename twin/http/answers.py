@@ -94,20 +94,20 @@ async def not_modified(to: Send, etag: str, vary: Header = VARY_CODING) -> None:
 
 async def fresh(scope: Scope, to: Send, etag: str, vary: Header = VARY_CODING) -> bool:
     """Answer 304 when the client holds this version; True when done."""
-    given = respond.header(scope, b"if-none-match")
-    if given is None or not etags.matches(given, etag):
+    condition = respond.header(scope, b"if-none-match")
+    if condition is None or not etags.matches(condition, etag):
         return False
     await not_modified(to, etag, vary)
     return True
 
 
-async def answer(scope: Scope, to: Send, found: Answer) -> None:
+async def answer(scope: Scope, to: Send, result: Answer) -> None:
     """Send what a reading call answered."""
-    if found.parts is None:
-        await to({"type": "http.response.start", "status": 304, "headers": found.headers})
+    if result.parts is None:
+        await to({"type": "http.response.start", "status": 304, "headers": result.headers})
         await to({"type": "http.response.body", "body": b""})
         return
-    await give(scope, to, found.parts, found.headers)
+    await give(scope, to, result.parts, result.headers)
 
 
 async def give(

@@ -20,13 +20,13 @@ def tag(epoch: str, revision: int, form: str = "") -> str:
     return f'"{epoch}-{revision}-{form}"' if form else f'"{epoch}-{revision}"'
 
 
-def matches(given: str | None, etag: str) -> bool:
+def matches(condition: str | None, etag: str) -> bool:
     """Whether an If-None-Match value names this ETag (weak comparison, RFC 9110 section 8.8.3.2)."""
-    if not given:
+    if not condition:
         return False
-    if given == etag or given == f"W/{etag}" or given.strip() == "*":
+    if condition == etag or condition == f"W/{etag}" or condition.strip() == "*":
         return True
-    return "," in given and any(part.strip().removeprefix("W/") == etag for part in given.split(","))
+    return "," in condition and any(part.strip().removeprefix("W/") == etag for part in condition.split(","))
 
 
 def revisions(if_match: str | None, epoch: str) -> frozenset[int] | None:
@@ -41,10 +41,10 @@ def revisions(if_match: str | None, epoch: str) -> frozenset[int] | None:
 
 
 def _revision(one: str, epoch: str) -> int | None:
-    found = _OURS.fullmatch(one)
-    if found is None:
+    match = _OURS.fullmatch(one)
+    if match is None:
         if _QUOTED.fullmatch(one):
             return None
         raise BadParameter("If-Match", one, "the ETag that was read, or its revision number")
-    of, revision = found.groups()
+    of, revision = match.groups()
     return int(revision) if of in (None, epoch) else None

@@ -32,13 +32,13 @@ class Forwarded:
 
 def read(headers: Pairs) -> Forwarded:
     """What the headers of a request say; whether they are to be believed is the caller's to know."""
-    given = {name: value.decode("latin-1") for name, value in reversed([*headers])}
-    scheme, host = _first(given, b"x-forwarded-proto"), _first(given, b"x-forwarded-host")
+    values = {name: value.decode("latin-1") for name, value in reversed([*headers])}
+    scheme, host = _first(values, b"x-forwarded-proto"), _first(values, b"x-forwarded-host")
     if not scheme and not host:
-        said = dict(_pairs(given.get(b"forwarded", "")))
-        scheme, host = said.get("proto", ""), said.get("host", "")
+        forwarded = dict(_pairs(values.get(b"forwarded", "")))
+        scheme, host = forwarded.get("proto", ""), forwarded.get("host", "")
     scheme = scheme.lower()
-    prefix = _first(given, b"x-forwarded-prefix").rstrip("/")
+    prefix = _first(values, b"x-forwarded-prefix").rstrip("/")
     return Forwarded(
         scheme if scheme in ("http", "https") else None,
         host if host_name(host) is not None else None,
@@ -50,20 +50,20 @@ def host_name(host: str) -> str | None:
     """The host name of a Host header, lower-case; None for what is not a name and a port.
 
     The whole header begins the links of the answers, so nothing else may stand in it."""
-    found = _HOST.fullmatch(host)
-    return (found["six"] or found["name"]).lower() if found else None
+    match = _HOST.fullmatch(host)
+    return (match["six"] or match["name"]).lower() if match else None
 
 
-def _first(given: Mapping[bytes, str], name: bytes) -> str:
-    return given.get(name, "").partition(",")[0].strip()
+def _first(headers: Mapping[bytes, str], name: bytes) -> str:
+    return headers.get(name, "").partition(",")[0].strip()
 
 
 def _pairs(value: str) -> Iterator[tuple[str, str]]:
     """Names (lower-case) and values of the first element of a Forwarded header (RFC 7239, section 4)."""
     at, value = 0, value[:LONGEST]
-    while found := _PAIR.match(value, at):
-        name, token, quoted, end = found.groups()
+    while match := _PAIR.match(value, at):
+        name, token, quoted, end = match.groups()
         yield name.lower(), token if token is not None else re.sub(r"\\(.)", r"\1", quoted)
         if end != ";":
             return
-        at = found.end()
+        at = match.end()

@@ -69,17 +69,17 @@ def _describe_live(context: Context) -> dict[str, Any]:
 
 def _describe_ready(context: Context) -> dict[str, Any]:
     summary = context.say("The server can do its work, part by part", "服务各部分是否可用")
-    found = get("health.ready", "health", summary, ok(summary, {JSON: _status("ready", "degraded")}), [])
-    found["responses"]["503"] = ok("It cannot", {JSON: _status("not ready")})
-    return {"get": found}
+    operation = get("health.ready", "health", summary, ok(summary, {JSON: _status("ready", "degraded")}), [])
+    operation["responses"]["503"] = ok("It cannot", {JSON: _status("not ready")})
+    return {"get": operation}
 
 
 def _describe_metrics(context: Context) -> dict[str, Any]:
     summary = context.say(
         "Figures of this server in the text format of Prometheus", "运行指标（Prometheus 文本格式）"
     )
-    found = get("metrics", "health", summary, ok(summary, {metrics.MEDIA: {"type": "string"}}), [])
-    return {"get": keyed(found)}
+    operation = get("metrics", "health", summary, ok(summary, {metrics.MEDIA: {"type": "string"}}), [])
+    return {"get": keyed(operation)}
 
 
 async def _ready(city: City, caller: Caller) -> tuple[int, dict[str, object]]:
@@ -103,8 +103,8 @@ async def _ready(city: City, caller: Caller) -> tuple[int, dict[str, object]]:
     except TwinError as error:
         facts = {"store": str(error)}
         found["store"] = PartStatus("failed", str(error))
-    told = {"parts": {name: part.told() for name, part in sorted(found.items())}}
+    document = {"parts": {name: part.told() for name, part in sorted(found.items())}}
     states = {part.status for part in found.values()}
     if "failed" in states:
-        return 503, {"status": "not ready", **facts, **told}
-    return 200, {"status": "degraded" if "degraded" in states else "ready", **facts, **told}
+        return 503, {"status": "not ready", **facts, **document}
+    return 200, {"status": "degraded" if "degraded" in states else "ready", **facts, **document}

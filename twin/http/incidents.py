@@ -72,33 +72,35 @@ class Cases:
 
     async def list(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The newest incidents."""
-        given = respond.query_values(scope, self._parameters)
-        html = readable.wanted(scope, given.get("f"))
-        shape, limit = given.pop("f", "json"), given.pop("limit", DEFAULT_LIMIT)
-        open_ = given.pop("open", None)
-        found, matched = await self._city.run(self._city.incidents.find, limit=limit, open_=open_, **given)
-        counts = {"numberMatched": matched, "numberReturned": len(found)}
+        query = respond.query_values(scope, self._parameters)
+        html = readable.wanted(scope, query.get("f"))
+        shape, limit = query.pop("f", "json"), query.pop("limit", DEFAULT_LIMIT)
+        open_ = query.pop("open", None)
+        incidents, matched = await self._city.run(
+            self._city.incidents.find, limit=limit, open_=open_, **query
+        )
+        counts = {"numberMatched": matched, "numberReturned": len(incidents)}
         if html:
-            await self._readable(scope, send, _TITLE, {"incidents": found, **counts})
+            await self._readable(scope, send, _TITLE, {"incidents": incidents, **counts})
         elif shape == "geojson":
-            body = {"type": "FeatureCollection", "features": [feature(i) for i in found], **counts}
+            body = {"type": "FeatureCollection", "features": [feature(i) for i in incidents], **counts}
             await answers.give_json(scope, send, body, media=answers.GEOJSON, vary=answers.VARY)
         else:
-            await answers.give_json(scope, send, {"incidents": found, **counts}, vary=answers.VARY)
+            await answers.give_json(scope, send, {"incidents": incidents, **counts}, vary=answers.VARY)
 
     async def one(self, scope: Scope, receive: Receive, send: Send, incident: str) -> None:
         """One incident with its log. Raises NotFound."""
         f = respond.query_values(scope, self._shape).get("f")
         shape = f or "json"
-        found = await self._city.run(self._city.incidents.get, _id(incident))
+        document = await self._city.run(self._city.incidents.get, _id(incident))
         if readable.wanted(scope, f):
-            title = (f"Incident {found['code']}", f"事件 {found['code']}")
-            await self._readable(scope, send, title, found)
+            title = (f"Incident {document['code']}", f"事件 {document['code']}")
+            await self._readable(scope, send, title, document)
             return
-        etag = self._etag(found)
+        etag = self._etag(document)
         if await answers.fresh(scope, send, etag, answers.VARY):
             return
-        body, media = (feature(found), answers.GEOJSON) if shape == "geojson" else (found, answers.JSON)
+        body, media = (feature(document), answers.GEOJSON) if shape == "geojson" else (document, answers.JSON)
         headers = [(b"etag", etag.encode())]
         await answers.give_json(scope, send, body, headers, media=media, vary=answers.VARY)
 
@@ -114,18 +116,18 @@ class Cases:
     async def report(self, scope: Scope, receive: Receive, send: Send) -> None:
         """A new incident: 201 with its address."""
         key, body = await self._read(scope, receive)
-        found = await self._city.incidents.report(body, key)
-        location = f"{respond.base_url(self._city, scope)}/incidents/{found['id']}"
-        headers = [(b"location", location.encode()), (b"etag", self._etag(found).encode())]
-        await answers.give_json(scope, send, found, headers, 201)
+        document = await self._city.incidents.report(body, key)
+        location = f"{respond.base_url(self._city, scope)}/incidents/{document['id']}"
+        headers = [(b"location", location.encode()), (b"etag", self._etag(document).encode())]
+        await answers.give_json(scope, send, document, headers, 201)
 
     async def act(self, scope: Scope, receive: Receive, send: Send, incident: str) -> None:
         """A move of one incident."""
         key, body = await self._read(scope, receive)
         incidents = self._city.incidents
         known = etags.revisions(respond.header(scope, b"if-match"), incidents.epoch)
-        found = await incidents.act(_id(incident), body, key, known)
-        await answers.give_json(scope, send, found, [(b"etag", self._etag(found).encode())])
+        document = await incidents.act(_id(incident), body, key, known)
+        await answers.give_json(scope, send, document, [(b"etag", self._etag(document).encode())])
 
     async def _read(self, scope: Scope, receive: Receive) -> tuple[str, Any]:
         """The name of the key and the body."""
@@ -158,9 +160,9 @@ class Cases:
         """The path item of an incident."""
         summary = context.say("One incident with its log", "单个事件及日志")
         content = {JSON: "incident", GEOJSON: {"type": "object"}, HTML: {"type": "string"}}
-        found = ok(summary, content) | {"headers": _header("ETag")}
+        responses = ok(summary, content) | {"headers": _header("ETag")}
         given = [self._shape["f"].openapi()]
-        return {"parameters": [_path()], "get": get("incidents.get", "incidents", summary, found, given)}
+        return {"parameters": [_path()], "get": get("incidents.get", "incidents", summary, responses, given)}
 
     def describe_act(self, context: Context) -> dict[str, Any]:
         """The path item of the moves."""

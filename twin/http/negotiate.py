@@ -28,11 +28,11 @@ def representation(scope: Scope, f: str | None, offer: Offer) -> Representation:
     accept = header(scope, b"accept")
     if not accept or accept == "*/*":
         return offer[0]
-    found = _remembered(accept, offer) if len(accept) < REMEMBERED else _best(accept, offer)
-    if found is None:
+    best = _remembered(accept, offer) if len(accept) < REMEMBERED else _best(accept, offer)
+    if best is None:
         media = ", ".join(one.media for one in offer)
         raise NotAcceptable(f"Accept: {shown(accept)}: none can be given here; offered: {media}")
-    return found
+    return best
 
 
 def chosen(
@@ -41,17 +41,17 @@ def chosen(
     """The parameters of these names, which choose a form, and all others.
 
     Raises BadParameter when one of the former is given twice."""
-    found: dict[str, str] = {}
+    parameters: dict[str, str] = {}
     others: list[tuple[str, str]] = []
     for pair in pairs:
         name, value = pair
         if name not in names:
             others.append(pair)
-        elif name in found:
+        elif name in parameters:
             raise BadParameter(name, value, "given more than once")
         else:
-            found[name] = value
-    return found, others
+            parameters[name] = value
+    return parameters, others
 
 
 def _best(accept: str, offer: Offer) -> Representation | None:
@@ -85,9 +85,9 @@ def _specificity(one: Representation, media: str) -> int:
 
 def language(scope: Scope, offered: Sequence[str]) -> str:
     """The best of the city's languages for Accept-Language; the city's first without a match."""
-    given = header(scope, b"accept-language")
-    if given:
-        for tag, value in weighted(given):
+    accepted = header(scope, b"accept-language")
+    if accepted:
+        for tag, value in weighted(accepted):
             if value <= 0:
                 continue
             for candidate in offered:

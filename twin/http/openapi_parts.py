@@ -35,8 +35,8 @@ def array_of(items: Mapping[str, Any]) -> dict[str, Any]:
 
 def object_of(properties: dict[str, Any], required: str) -> dict[str, Any]:
     """The schema of an object; ``required`` names its members, separated by spaces."""
-    found: dict[str, Any] = {"type": "object", "properties": properties}
-    return found | {"required": required.split()} if required else found
+    schema: dict[str, Any] = {"type": "object", "properties": properties}
+    return schema | {"required": required.split()} if required else schema
 
 
 # parameters
@@ -133,17 +133,17 @@ def write(
     more: tuple[int, ...] = (),
 ) -> dict[str, Any]:
     """A writing operation: media type → schema of its body; ``more`` are the errors of its own."""
-    found: dict[str, Any] = {
+    document: dict[str, Any] = {
         "operationId": operation,
         "tags": [tag],
         "summary": summary,
         "responses": {**responses_, **errors(*WRITING, *more)},
     }
     if parameters:
-        found["parameters"] = list(parameters)
+        document["parameters"] = list(parameters)
     if body:
-        found["requestBody"] = {"required": True, "content": ok("", body)["content"]}
-    return keyed(found)
+        document["requestBody"] = {"required": True, "content": ok("", body)["content"]}
+    return keyed(document)
 
 
 def keyed(operation: Mapping[str, Any]) -> dict[str, Any]:
@@ -159,7 +159,7 @@ def errors(*statuses: int) -> dict[str, Any]:
 
 def responses() -> dict[str, Any]:
     """``components.responses``: the one error shape, by status."""
-    told = {
+    descriptions = {
         "400": "A parameter or the body is wrong; the answer names it and what is allowed",
         "401": "This needs a named key",
         "403": "The key may not do this, or the Host or Origin is foreign",
@@ -174,14 +174,14 @@ def responses() -> dict[str, Any]:
         "429": "Too many wrong keys from this address; right ones are taken",
         "503": "Not now: the server is busy, the city is read-only, or its database does not answer",
     }
-    found: dict[str, Any] = {
+    problems: dict[str, Any] = {
         f"e{status}": {"description": text, "content": {PROBLEM: {"schema": reference("problem")}}}
-        for status, text in told.items()
+        for status, text in descriptions.items()
     }
-    found["e401"]["headers"] = {"WWW-Authenticate": _header("How to send a key")}
+    problems["e401"]["headers"] = {"WWW-Authenticate": _header("How to send a key")}
     for status in ("e429", "e503"):
-        found[status]["headers"] = {"Retry-After": _header("Seconds until it is worth trying again")}
-    return found
+        problems[status]["headers"] = {"Retry-After": _header("Seconds until it is worth trying again")}
+    return problems
 
 
 def _header(description: str) -> dict[str, Any]:
@@ -273,20 +273,20 @@ def _geometries() -> dict[str, Any]:
         "MultiLineString": {**array_of(line), "minItems": 1},
         "MultiPolygon": {**array_of(polygon), "minItems": 1},
     }
-    found = {
+    by_type = {
         f"geometry{name}": object_of(
             {"type": {"type": "string", "enum": [name]}, "coordinates": shape}, "type coordinates"
         )
         for name, shape in shapes.items()
     }
-    found["geometryCollection"] = object_of(
+    by_type["geometryCollection"] = object_of(
         {
             "type": {"type": "string", "enum": ["GeometryCollection"]},
-            "geometries": array_of({"oneOf": [reference(name) for name in found]}),
+            "geometries": array_of({"oneOf": [reference(name) for name in by_type]}),
         },
         "type geometries",
     )
-    return found | {"geometry": {"oneOf": [reference(name) for name in found]}}
+    return by_type | {"geometry": {"oneOf": [reference(name) for name in by_type]}}
 
 
 def feature_schema(

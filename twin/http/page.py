@@ -85,15 +85,15 @@ class Asset:
 
 def assets(static: Path) -> dict[str, Asset]:
     """URL path → file. Symbolic links are not followed."""
-    found: dict[str, Asset] = {}
+    by_path: dict[str, Asset] = {}
     for path in static.rglob("*"):
         if path.suffix == ".gz" or path.is_symlink() or not path.is_file():
             continue
         packed = path.with_name(path.name + ".gz")
-        found["/" + path.relative_to(static).as_posix()] = Asset(
+        by_path["/" + path.relative_to(static).as_posix()] = Asset(
             path, TYPES.get(path.suffix, b"application/octet-stream"), packed if packed.is_file() else None
         )
-    return found
+    return by_path
 
 
 def make(site: Site) -> Sequence[Room]:

@@ -37,10 +37,10 @@ def document(city: City, view: View) -> dict[str, Any]:
     Its addresses are relative to its own, so they hold behind whatever path a proxy shows the server."""
     published = view.all_published()
     extent = union(one.layer.extent for one in published)
-    found = [(_bulk(view, one.layer), one.layer) for one in published]
+    boxes = [(_bulk(view, one.layer), one.layer) for one in published]
     bulk = most(
         _around_the_globe(
-            [(box, layer.count if has_features(layer) else 1) for box, layer in found if box is not None]
+            [(box, layer.count if has_features(layer) else 1) for box, layer in boxes if box is not None]
         )
     )
     return _document(city, extent, bulk) | {"layers": [layer_entry(one) for one in published]}
@@ -85,12 +85,12 @@ def _around_the_globe(boxes: Sequence[tuple[Bbox, int]]) -> list[tuple[Bbox, int
     """Boxes on one side of the antimeridian, where one crosses it: those west of Greenwich are beyond 180."""
     if all(west <= east for (west, _, east, _), _ in boxes):
         return list(boxes)
-    found: list[tuple[Bbox, int]] = []
+    result: list[tuple[Bbox, int]] = []
     for (west, south, east, north), count in boxes:
         end = east + 360 if west > east else east
         turn = 360 if west + end < 0 else 0
-        found.append(((west + turn, south, end + turn, north), count))
-    return found
+        result.append(((west + turn, south, end + turn, north), count))
+    return result
 
 
 def union(extents: Iterable[Bbox | None]) -> Bbox | None:

@@ -16,11 +16,11 @@ _RANGE = re.compile(r"bytes\s*=\s*(\d{0,18})\s*-\s*(\d{0,18})\s*", re.IGNORECASE
 def asked(scope: Scope) -> Asked | None:
     """The one range that a GET asks for; None for none, for several, and for what is no range of bytes,
     which a server passes over (section 14.2)."""
-    given = respond.header(scope, b"range")
-    found = None if given is None or scope["method"] != "GET" else _RANGE.fullmatch(given)
-    if found is None:
+    value = respond.header(scope, b"range")
+    match = None if value is None or scope["method"] != "GET" else _RANGE.fullmatch(value)
+    if match is None:
         return None
-    first, last = (int(one) if one else None for one in found.groups())
+    first, last = (int(one) if one else None for one in match.groups())
     if (first is None and last is None) or (first is not None and last is not None and last < first):
         return None
     return first, last
@@ -29,8 +29,8 @@ def asked(scope: Scope) -> Asked | None:
 def holds(scope: Scope, etag: str) -> bool:
     """Whether the condition of a range holds: no If-Range, or the strong ETag of this very file
     (section 13.1.5). A date never does, for files have none."""
-    given = respond.header(scope, b"if-range")
-    return given is None or given.strip() == etag
+    condition = respond.header(scope, b"if-range")
+    return condition is None or condition.strip() == etag
 
 
 def within(wanted: Asked, size: int) -> tuple[int, int] | None:

@@ -80,9 +80,9 @@ def _describe(context: Context) -> Paths:
     summary = context.say("The parts of a feature, and that of which it is one", "要素的部件及其所属整体")
     answer = ok(summary, {JSON: object_of({"links": array_of(reference("link"))}, "links")})
     fid = path_parameter("featureId", {"type": "integer", "format": "int64"}, "The feature's id")
-    found: dict[str, dict[str, Any]] = {}
+    paths: dict[str, dict[str, Any]] = {}
     for layer in context.view.layers():
         if kinds.may_relate(layer.kind):
             operation = get(f"{layer.id}.getRelated", layer.id, summary, answer, [fid])
-            found[_ITEM.format(layer.id, "{featureId}") + "/related"] = {"get": operation}
-    return found
+            paths[_ITEM.format(layer.id, "{featureId}") + "/related"] = {"get": operation}
+    return paths

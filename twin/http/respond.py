@@ -61,26 +61,26 @@ def encoding(scope: Scope) -> Literal["gzip", "br"] | None:
 
 def _codings(scope: Scope) -> tuple[float, float]:
     """The weights of gzip and br, 0 where the client does not take it."""
-    given = header(scope, b"accept-encoding")
-    return _weights(given) if given and len(given) < MAX_ENCODING else (0.0, 0.0)
+    accepted = header(scope, b"accept-encoding")
+    return _weights(accepted) if accepted and len(accepted) < MAX_ENCODING else (0.0, 0.0)
 
 
 @lru_cache(maxsize=256)
-def _weights(given: str) -> tuple[float, float]:
-    found = dict(weighted(given))
-    other = found.get("*", 0.0)
-    return found.get("gzip", other), found.get("br", other)
+def _weights(accepted: str) -> tuple[float, float]:
+    weights = dict(weighted(accepted))
+    other = weights.get("*", 0.0)
+    return weights.get("gzip", other), weights.get("br", other)
 
 
 def weighted(value: str) -> list[tuple[str, float]]:
     """The entries of an Accept-like header, best first (RFC 9110 section 12.4.2), in lower case and
     without parameters."""
-    found: list[tuple[str, float]] = []
+    pairs: list[tuple[str, float]] = []
     for part in value.lower().split(",")[:MAX_WEIGHTED]:
         name, *params = (piece.strip() for piece in part.split(";"))
         if name:
-            found.append((name, next((_weight(one[2:]) for one in params if one.startswith("q=")), 1.0)))
-    return sorted(found, key=lambda entry: -entry[1])
+            pairs.append((name, next((_weight(one[2:]) for one in params if one.startswith("q=")), 1.0)))
+    return sorted(pairs, key=lambda entry: -entry[1])
 
 
 def _weight(text: str) -> float:
@@ -111,15 +111,15 @@ def query_map(scope: Scope, known: Collection[str]) -> dict[str, str]:
     """The query string as a dict of known parameters.
 
     Raises BadParameter on an unknown or repeated one."""
-    found: dict[str, str] = {}
+    values: dict[str, str] = {}
     for name, value in query_pairs(scope):
         if name not in known:
-            told = ", ".join(sorted(known)) or "there are none"
-            raise BadParameter(name, value, f"unknown parameter; known: {told}")
-        if name in found:
+            allowed = ", ".join(sorted(known)) or "there are none"
+            raise BadParameter(name, value, f"unknown parameter; known: {allowed}")
+        if name in values:
             raise BadParameter(name, value, "given more than once")
-        found[name] = value
-    return found
+        values[name] = value
+    return values
 
 
 def query_values(scope: Scope, table: Mapping[str, Parameter]) -> dict[str, Any]:
@@ -172,13 +172,13 @@ async def json_body(scope: Scope, receive: Receive, limit: int, *media: str) -> 
 
 async def body_of(scope: Scope, receive: Receive, limit: int, *media: str) -> bytes:
     """The body of a request, of one of these media types. Raises as ``json_body``."""
-    taken = " or ".join(media)
-    given = header(scope, b"content-type")
-    if given is None:
-        raise BadBody(f"Content-Type: is missing; {scope['method']} takes {taken} here")
-    named = given.partition(";")[0].strip().lower()
+    allowed = " or ".join(media)
+    content_type = header(scope, b"content-type")
+    if content_type is None:
+        raise BadBody(f"Content-Type: is missing; {scope['method']} takes {allowed} here")
+    named = content_type.partition(";")[0].strip().lower()
     if named not in media:
-        raise WrongMedia(f"Content-Type: {shown(named) or 'empty'}: {scope['method']} takes {taken} here")
+        raise WrongMedia(f"Content-Type: {shown(named) or 'empty'}: {scope['method']} takes {allowed} here")
     coding = header(scope, b"content-encoding")
     if coding is not None and coding.strip().lower() not in ("", "identity"):
         raise WrongMedia(f"Content-Encoding: {shown(coding)}: a body is taken as it is, not compressed")
@@ -208,11 +208,11 @@ def asked_url(city: City, scope: Scope) -> str:
     hands on what a client made up."""
     scheme, host, prefix = scope["scheme"], header(scope, b"host"), ""
     if city.trusts(scope):
-        told = forwarded.read(scope["headers"])
-        scheme, prefix = told.scheme or scheme, told.prefix
-        if told.host is not None:
-            if forwarded.host_name(told.host) in city.hosts:
-                host = told.host
+        proxy = forwarded.read(scope["headers"])
+        scheme, prefix = proxy.scheme or scheme, proxy.prefix
+        if proxy.host is not None:
+            if forwarded.host_name(proxy.host) in city.hosts:
+                host = proxy.host
             elif not city.settings.url:
                 raise NotAllowed(
                     "this server does not answer to the host that the proxy was asked for; add it to"
@@ -226,8 +226,8 @@ def client(city: City, scope: Scope) -> str:
     peer = (scope.get("client") or ("",))[0]
     if not city.trusts(scope):
         return str(peer)
-    told = [one.strip() for one in (header(scope, b"x-forwarded-for") or "").split(",")]
-    far = (one for one in reversed(told) if one and one not in city.settings.trusted_proxies)
+    addresses = [one.strip() for one in (header(scope, b"x-forwarded-for") or "").split(",")]
+    far = (one for one in reversed(addresses) if one and one not in city.settings.trusted_proxies)
     return next(far, str(peer))[:MAX_ADDRESS]
 
 
@@ -250,8 +250,8 @@ def origin(url: str) -> Origin | None:
 def given_origin(scope: Scope) -> Origin | None:
     """What the one Origin header says, as RFC 6454 section 6.2 writes it: scheme, host, port and nothing
     else; None for ``null``, for another form and for several."""
-    given = [value for name, value in scope["headers"] if name == b"origin"]
-    text = given[0].decode("latin-1") if len(given) == 1 else ""
+    origins = [value for name, value in scope["headers"] if name == b"origin"]
+    text = origins[0].decode("latin-1") if len(origins) == 1 else ""
     scheme, _, host = text.partition("://")
     if scheme not in _PORTS or forwarded.host_name(host) is None:
         return None

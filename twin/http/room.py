@@ -231,18 +231,18 @@ class Routes:
     def _tail(self, path: str, parts: list[str]) -> tuple[RouteTarget, list[str]]:
         """The nearest route that takes all that follows."""
         node: _Node | None = self._root
-        found: tuple[RouteTarget, list[str]] | None = None
+        best: tuple[RouteTarget, list[str]] | None = None
         values: list[str] = []
         for segment in (*parts[1:], ""):
             if node is None:
                 break
             if node.tail is not None:
-                found = node.tail, [*values, "/".join(parts[node.depth :])]
+                best = node.tail, [*values, "/".join(parts[node.depth :])]
             below = node.fixed.get(segment)
             if below is None and node.any is not None and segment:
                 below = node.any
                 values.append(segment)
             node = below
-        if found is None:
+        if best is None:
             raise NotFound(f"there is nothing at {shown(path)}")
-        return found
+        return best

@@ -86,11 +86,13 @@ def _bounds(scope: Scope) -> Bounds:
 
 
 def _bounds_parameter() -> dict[str, Any]:
-    told = (
+    description = (
         "How the boxes of the tree are: as its content is, or with room above and below, and cells that are"
         " empty, for a page that exchanges single nodes of the tree that it holds"
     )
-    return query_parameter("bounds", {"type": "string", "enum": list(BOUNDS), "default": BOUNDS[0]}, told)
+    return query_parameter(
+        "bounds", {"type": "string", "enum": list(BOUNDS), "default": BOUNDS[0]}, description
+    )
 
 
 def _landing_links(context: Context) -> list[Link]:
@@ -116,5 +118,5 @@ def _describe_tileset(context: Context) -> dict[str, Any]:
 def _describe_node(context: Context) -> dict[str, Any]:
     summary = context.say("The bodies of one tile as binary glTF 2.0", "一个瓦片的实体（glTF 2.0）")
     parameters = [_layer(context), *tile_place(MAX_ZOOM), _bounds_parameter(), version_parameter()]
-    found = get("3dtiles.node", "3dtiles", summary, ok(summary, {GLB: BINARY}), parameters)
-    return {"get": found}
+    operation = get("3dtiles.node", "3dtiles", summary, ok(summary, {GLB: BINARY}), parameters)
+    return {"get": operation}

@@ -96,10 +96,10 @@ class Search:
 
     async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One search. Raises BadParameter, Busy."""
-        given = respond.query_values(scope, PARAMETERS)
-        text, limit = given.get("q") or PARAMETERS["q"].read(""), given.get("limit", DEFAULT)
-        found = (await self._find(self._city.catalogue.of(scope[CALLER]), text, limit))[:limit]
-        body = {"type": "FeatureCollection", "numberReturned": len(found), "features": found}
+        parameters = respond.query_values(scope, PARAMETERS)
+        text, limit = parameters.get("q") or PARAMETERS["q"].read(""), parameters.get("limit", DEFAULT)
+        results = (await self._find(self._city.catalogue.of(scope[CALLER]), text, limit))[:limit]
+        body = {"type": "FeatureCollection", "numberReturned": len(results), "features": results}
         await answers.give_json(scope, send, body, media=answers.GEOJSON)
 
     async def _find(self, view: View, text: str, limit: int) -> list[dict[str, Any]]:
@@ -130,11 +130,11 @@ def coordinates(text: str, extent: Bbox | None) -> list[tuple[float, float]]:
 
     Without a letter for the hemisphere both orders are tried: the one that lies in the city
     wins, else latitude first, as people write it."""
-    found = _PAIR.match(text)
-    if found is None or "." not in text:
+    match = _PAIR.match(text)
+    if match is None or "." not in text:
         return []
-    one, two = float(found[1]), float(found[3])
-    mark_one, mark_two = (found[2] or "").upper(), (found[4] or "").upper()
+    one, two = float(match[1]), float(match[3])
+    mark_one, mark_two = (match[2] or "").upper(), (match[4] or "").upper()
     if mark_one or mark_two:
         one = -abs(one) if mark_one in _NEGATIVE else one
         two = -abs(two) if mark_two in _NEGATIVE else two

@@ -107,8 +107,10 @@ class SensorThings:
     def _read(
         self, rest: str, pairs: list[tuple[str, str]], base: str
     ) -> tuple[answers.Header, bytes | None]:
-        found = self._things.read(rest, pairs, base)
-        return _property(found) if isinstance(found, PropertyValue) else (answers.JSON, orjson.dumps(found))
+        entity = self._things.read(rest, pairs, base)
+        return (
+            _property(entity) if isinstance(entity, PropertyValue) else (answers.JSON, orjson.dumps(entity))
+        )
 
     async def create(self, scope: Scope, receive: Receive, send: Send, resource: str) -> None:
         """A new entity: 201 with its address. Raises BadBody, NotFound, WrongMethod."""
@@ -182,13 +184,13 @@ def _checked(scope: Scope, resource: str) -> str:
     return resource.strip("/")
 
 
-def _property(found: PropertyValue) -> tuple[answers.Header, bytes | None]:
+def _property(single: PropertyValue) -> tuple[answers.Header, bytes | None]:
     """``Things(1)/name`` and ``Things(1)/name/$value`` (clause 9.2.5); no body for one without a value."""
-    value = found.value
+    value = single.value
     if value is None:
         return answers.JSON, None
-    if not found.raw:
-        return answers.JSON, orjson.dumps({found.prop.name: value})
+    if not single.raw:
+        return answers.JSON, orjson.dumps({single.prop.name: value})
     # a JSON text is given bare, as the media type says
     bare = orjson.loads(orjson.dumps(value))
     text = bare.encode() if isinstance(bare, str) else orjson.dumps(value)

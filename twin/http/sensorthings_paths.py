@@ -87,10 +87,10 @@ def arrays(context: Context) -> dict[str, Any]:
 def entities(context: Context) -> dict[str, dict[str, Any]]:
     """Every set, its entities, their properties and what they lead to. A path may go on from there as deep
     as clause 9.2 lets it; that is not written out."""
-    found: dict[str, dict[str, Any]] = {}
+    paths: dict[str, dict[str, Any]] = {}
     for entity in SETS.values():
-        found |= _of_set(entity)
-    return found
+        paths |= _of_set(entity)
+    return paths
 
 
 def _of_set(entity: Entity) -> dict[str, dict[str, Any]]:

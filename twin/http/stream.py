@@ -61,13 +61,13 @@ class EventStreams:
 
     async def open(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One stream, until the client goes away. Raises BadParameter, Busy."""
-        given = respond.query_map(scope, ("last_event_id",))
+        parameters = respond.query_map(scope, ("last_event_id",))
         bus = self._city.bus
         with self._places.place(respond.client(self._city, scope)):
             if scope["method"] == "HEAD":
                 await answers.send(send, 200, b"", _HEADERS)
                 return
-            last = respond.header(scope, b"last-event-id") or given.get("last_event_id")
+            last = respond.header(scope, b"last-event-id") or parameters.get("last_event_id")
             client, whole = bus.subscribe(last, scope[CALLER].rights)
             try:
                 await answers.start(send, 200, _HEADERS)

@@ -95,9 +95,9 @@ def _links(context: Context, layer: FeatureLayer) -> list[Link]:
 def _describe_tile(extension: str, context: Context) -> dict[str, Any]:
     summary = context.say("A vector tile of one or several layers", "一个或多个图层的矢量瓦片")
     parameters = [_layers(), *tile_place(MAX_ZOOM), clip_parameter(), version_parameter()]
-    found = get(f"tiles.{extension}", "tiles", summary, ok(summary, {MVT: BINARY}), parameters)
-    found["responses"]["204"] = {"description": "The tile is empty"}
-    return {"get": found}
+    operation = get(f"tiles.{extension}", "tiles", summary, ok(summary, {MVT: BINARY}), parameters)
+    operation["responses"]["204"] = {"description": "The tile is empty"}
+    return {"get": operation}
 
 
 def _describe_tilejson(context: Context) -> dict[str, Any]:
@@ -120,11 +120,11 @@ def version_parameter() -> dict[str, Any]:
 
 def clip_parameter() -> dict[str, Any]:
     """The parameter ``clip`` of a vector tile."""
-    told = (
+    description = (
         f"How the tile is cut: with {BUFFER} of {EXTENT} units around it, as renderers of maps expect, or"
         " exactly at its edge, for clients that draw all of a tile (areas and points; lines keep the buffer)"
     )
-    return query_parameter("clip", {"type": "string", "enum": list(CLIPS), "default": CLIPS[0]}, told)
+    return query_parameter("clip", {"type": "string", "enum": list(CLIPS), "default": CLIPS[0]}, description)
 
 
 def form_parameter() -> dict[str, Any]:
@@ -174,10 +174,10 @@ async def vector_tile(
 @lru_cache(maxsize=256)
 def _clip(raw: bytes, known: frozenset[str]) -> Clip:
     """How a query string asks a tile to be cut: pages ask for hundreds of tiles with the same one."""
-    given = respond.query_map({"query_string": raw}, known)
-    if given.get("f", FORMS[0]).replace(" ", "+") not in FORMS:
-        raise BadParameter("f", given["f"], "one of " + ", ".join(FORMS))
-    wanted = given.get("clip", CLIPS[0])
+    parameters = respond.query_map({"query_string": raw}, known)
+    if parameters.get("f", FORMS[0]).replace(" ", "+") not in FORMS:
+        raise BadParameter("f", parameters["f"], "one of " + ", ".join(FORMS))
+    wanted = parameters.get("clip", CLIPS[0])
     for clip in CLIPS:
         if clip == wanted:
             return clip

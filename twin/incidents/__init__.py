@@ -129,8 +129,8 @@ class Incidents:
     def get(self, incident: int) -> dict[str, Any]:
         """One incident with its log. Raises NotFound."""
         with self._file.reading() as conn:
-            found = self._public(_row(conn, incident))
-            found["log"] = [
+            document = self._public(_row(conn, incident))
+            document["log"] = [
                 {
                     "at": times.iso(at),
                     "actor": actor,
@@ -145,7 +145,7 @@ class Incidents:
                     (incident,),
                 )
             ]
-        return found
+        return document
 
     def _report(self, body: Mapping[str, Any], actor: str, tx: Transaction) -> dict[str, Any]:
         sensor = body["sensor"]
@@ -198,15 +198,15 @@ class Incidents:
 
     def _readable(self, rows: Iterable[tuple[Any, ...]]) -> list[dict[str, Any]]:
         """Rows as they are shown; one that another program spoilt is told in the log, and hides no other."""
-        found: list[dict[str, Any]] = []
+        readable: list[dict[str, Any]] = []
         for row in rows:
             try:
-                found.append(self._public(row))
+                readable.append(self._public(row))
             except Unavailable as error:
                 if row[0] not in self._spoilt:
                     log.warning("%s", error)
                 self._spoilt.add(row[0])
-        return found
+        return readable
 
     def _public(self, row: tuple[Any, ...]) -> dict[str, Any]:
         """A row as it is shown. Raises Unavailable for one that holds what no incident has."""
@@ -217,12 +217,12 @@ class Incidents:
 
     def _shown(self, row: tuple[Any, ...]) -> dict[str, Any]:
         names = [name.strip() for name in COLUMNS.split(",")]
-        found = dict(zip(names, row, strict=True))
-        found["simulated"] = bool(found["simulated"])
-        found["reported"] = times.iso(found["reported"])
-        found["changed"] = times.iso(found["changed"])
-        found["actions"] = self.workflow.allowed(found["status"])
-        return found
+        document = dict(zip(names, row, strict=True))
+        document["simulated"] = bool(document["simulated"])
+        document["reported"] = times.iso(document["reported"])
+        document["changed"] = times.iso(document["changed"])
+        document["actions"] = self.workflow.allowed(document["status"])
+        return document
 
 
 def _among(states: Collection[str]) -> str:
@@ -260,25 +260,25 @@ def check(body: object) -> dict[str, Any]:
     """A report as sent, with defaults filled in. Raises BadBody naming every fault."""
     if not isinstance(body, dict):
         raise BadBody("an incident is a JSON object")
-    found: dict[str, Any] = {name: body.get(name) for name in MEMBERS}
+    members: dict[str, Any] = {name: body.get(name) for name in MEMBERS}
     faults = [f"{shown(name)}: not known here" for name in body if name not in MEMBERS]
     defaults = {"description": "", "class": "other", "level": 4, "source": "api", "simulated": False}
     for name, default in defaults.items():
-        if found[name] is None:
-            found[name] = default
-    faults += [fault for name, most in LENGTHS.items() if (fault := _text_fault(name, found[name], most))]
-    level = found["level"]
+        if members[name] is None:
+            members[name] = default
+    faults += [fault for name, most in LENGTHS.items() if (fault := _text_fault(name, members[name], most))]
+    level = members["level"]
     if not isinstance(level, int) or isinstance(level, bool) or not 1 <= level <= 4:
         faults.append(f"level={shown(level)}: 1 (worst) to 4")
-    if not isinstance(found["simulated"], bool):
+    if not isinstance(members["simulated"], bool):
         faults.append("simulated: true or false")
-    sensor = found["sensor"]
+    sensor = members["sensor"]
     if sensor is not None and (not isinstance(sensor, int) or isinstance(sensor, bool) or abs(sensor) >> 53):
         faults.append("sensor: the id of a datastream")
-    faults += _position_faults(found["lon"], found["lat"])
+    faults += _position_faults(members["lon"], members["lat"])
     if faults:
         raise BadBody("; ".join(faults))
-    return found
+    return members
 
 
 def _text_fault(name: str, value: object, most: int) -> str | None:

@@ -71,7 +71,7 @@ class Jobs:
     async def start(
         self,
         work_id: str,
-        given: Mapping[str, Any],
+        values: Mapping[str, Any],
         caller: Caller,
         *,
         patience: float | None = None,
@@ -80,12 +80,12 @@ class Jobs:
         """Begin a job. With ``patience`` somebody waits for it: it is Busy when it gets no place within so
         many seconds, and not begun again after a restart. Raises NotFound, BadParameter, Busy."""
         kind = registry.find(work_id)
-        kind.read(given)
-        kept = patience is None
-        if kept and sum(job.record.kept for job in self._running.values()) >= WAITING:
+        kind.read(values)
+        durable = patience is None
+        if durable and sum(job.record.kept for job in self._running.values()) >= WAITING:
             raise Busy(f"{WAITING} jobs wait already; try again later")
         name = secrets.token_hex(8)
-        record = JobRecord(name, work_id, dict(given), caller.name, caller.rights, kept, instant())
+        record = JobRecord(name, work_id, dict(values), caller.name, caller.rights, durable, instant())
         await self._put(record)
         job = Job(record, taker)
         self._begin(job, kind, patience)

@@ -75,8 +75,8 @@ class JobTable:
 
     def get(self, job_id: str) -> JobRecord | None:
         """The record of a job."""
-        found = self._records("WHERE id = ?", job_id)
-        return found[0] if found else None
+        records = self._records("WHERE id = ?", job_id)
+        return records[0] if records else None
 
     def newest(self) -> list[JobRecord]:
         """The newest jobs first."""
@@ -103,11 +103,11 @@ class JobTable:
     def _records(self, where: str, *values: object) -> list[JobRecord]:
         with self._connected() as con:
             rows = con.execute(f"SELECT record FROM job {where}", values).fetchall()  # noqa: S608
-        found = []
+        records = []
         for (text,) in rows:
             with contextlib.suppress(msgspec.DecodeError):
-                found.append(msgspec.json.decode(text, type=JobRecord))
-        return found
+                records.append(msgspec.json.decode(text, type=JobRecord))
+        return records
 
     @contextmanager
     def _connected(self) -> Iterator[sqlite3.Connection]:
@@ -133,8 +133,8 @@ class JobTable:
 
     def _aside(self) -> None:
         with contextlib.suppress(OSError):
-            kept = aside(self._path, "damaged")
-            log.warning("%s is damaged: it is kept as %s, and begins anew", FILE, kept)
+            moved = aside(self._path, "damaged")
+            log.warning("%s is damaged: it is kept as %s, and begins anew", FILE, moved)
 
     def _opened(self) -> tuple[sqlite3.Connection, int | None]:
         """A connection, and the number of its file; None where it is in memory."""

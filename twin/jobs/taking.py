@@ -60,17 +60,17 @@ class PipeTaker:
     async def pieces(self, job: Job) -> AsyncGenerator[bytes]:
         """What the work writes, until it is done. Raises what the job raises."""
         done = asyncio.ensure_future(job.result())
-        given = 0
+        sent = 0
         try:
             while True:
                 ended = done.done()
                 piece = self._read()
-                given += len(piece)
+                sent += len(piece)
                 if piece:
                     yield piece
                 elif not ended:
                     await self._wait(job, done)
-                elif done.result()["size"] == given:
+                elif done.result()["size"] == sent:
                     return
                 else:
                     raise Unavailable("a part of what the job made was lost")

@@ -32,12 +32,12 @@ class Work:
     run: Callable[[Any, WorkContext], Mapping[str, Any]]
     places: int = 1
 
-    def read(self, given: Mapping[str, Any]) -> msgspec.Struct:
+    def read(self, values: Mapping[str, Any]) -> msgspec.Struct:
         """The typed input. Raises BadParameter, naming the member."""
         try:
-            return msgspec.convert(given, self.input)
+            return msgspec.convert(values, self.input)
         except msgspec.ValidationError as error:
-            raise BadParameter("input", given, str(error)) from error
+            raise BadParameter("input", values, str(error)) from error
 
 
 @dataclass(frozen=True, slots=True)

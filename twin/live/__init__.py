@@ -64,18 +64,18 @@ class Live:
 
     def sensors(self, streams: Iterable[Datastream] | None = None) -> dict[str, list[Any]]:
         """Sensors as columns, the form in which the page takes them."""
-        found = list(self.streams.values()) if streams is None else list(streams)
+        chosen = list(self.streams.values()) if streams is None else list(streams)
         return {
-            "id": [s.id for s in found],
-            "name": [s.name for s in found],
-            "property": [s.property for s in found],
-            "unit": [s.unit for s in found],
-            "lon": [s.lon for s in found],
-            "lat": [s.lat for s in found],
-            "value": [s.value for s in found],
-            "time": [s.time for s in found],
-            "state": [s.state for s in found],
-            "simulated": [s.simulated for s in found],
+            "id": [s.id for s in chosen],
+            "name": [s.name for s in chosen],
+            "property": [s.property for s in chosen],
+            "unit": [s.unit for s in chosen],
+            "lon": [s.lon for s in chosen],
+            "lat": [s.lat for s in chosen],
+            "value": [s.value for s in chosen],
+            "time": [s.time for s in chosen],
+            "state": [s.state for s in chosen],
+            "simulated": [s.simulated for s in chosen],
         }
 
     def changed(self, tx: Transaction, ids: Collection[int]) -> None:
@@ -113,7 +113,7 @@ class Live:
     def _moved(self, moved: dict[int, Latest]) -> Callable[[], None]:
         """After a commit: the new values to memory; what is returned tells the pages."""
         now = now_ms()
-        told: list[Datastream] = []
+        changed: list[Datastream] = []
         with self._lock:
             for datastream, last in moved.items():
                 stream = self.streams.get(datastream)
@@ -121,8 +121,8 @@ class Live:
                     continue
                 stream.take(last)
                 stream.judge(now)
-                told.append(stream)
-        return lambda: self._publish(told)
+                changed.append(stream)
+        return lambda: self._publish(changed)
 
     def _publish(self, streams: list[Datastream]) -> None:
         if streams:

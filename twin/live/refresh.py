@@ -84,8 +84,8 @@ class Watcher:
         """Tell each class of rights what changed of what it sees."""
         for rights, changed, generations in await self._thread.run(self._changes):
             for layer_id in changed.layers:
-                told = {"id": layer_id, "generation": generations.get(layer_id, 0)}
-                self._city.bus.publish("layers", told, rights)
+                event = {"id": layer_id, "generation": generations.get(layer_id, 0)}
+                self._city.bus.publish("layers", event, rights)
             if changed.tiles:
                 self._city.bus.publish("tiles", changed.tiles, rights)
 

@@ -82,11 +82,11 @@ def read(conn: sqlite3.Connection, themes: Themes, ids: Collection[int] | None =
     """The datastreams (all, or those of ``ids``) as they are kept."""
     if ids is None:
         return list(_readable(conn.execute(_READ), themes))
-    found: list[Datastream] = []
+    streams: list[Datastream] = []
     for part in _parts(sorted(ids)):
         marks = ",".join("?" * len(part))
-        found += _readable(conn.execute(f"{_READ} WHERE d.id IN ({marks})", part), themes)
-    return found
+        streams += _readable(conn.execute(f"{_READ} WHERE d.id IN ({marks})", part), themes)
+    return streams
 
 
 def _readable(rows: Iterable[tuple[Any, ...]], themes: Themes) -> Iterable[Datastream]:

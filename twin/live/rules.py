@@ -65,8 +65,8 @@ class Rule:
 
     def state(self, raised: int) -> str:
         """The most severe raised level, or ``ok``."""
-        found = [t.level for i, t in enumerate(self.thresholds) if raised >> i & 1]
-        return max(found, key=LEVELS.index) if found else "ok"
+        levels = [t.level for i, t in enumerate(self.thresholds) if raised >> i & 1]
+        return max(levels, key=LEVELS.index) if levels else "ok"
 
     def stale(self, time: int | None, now: int) -> bool:
         """Whether the newest value (ms) is older than three periods; without any value, it is."""
@@ -79,7 +79,7 @@ def thresholds(rows: Iterable[Mapping[str, Any]], where: str) -> tuple[Threshold
     """Thresholds as data (level, side, raise, clear). Raises BadBody naming the faulty one."""
     if not isinstance(rows, list) or len(rows) > MAX_THRESHOLDS:
         raise BadBody(f"{where}: a list of at most {MAX_THRESHOLDS} thresholds")
-    found = []
+    result = []
     for i, row in enumerate(rows):
         try:
             if set(row) != {"level", "side", "raise", "clear"}:
@@ -87,10 +87,10 @@ def thresholds(rows: Iterable[Mapping[str, Any]], where: str) -> tuple[Threshold
             pair = [row["raise"], row["clear"]]
             if not all(isinstance(v, int | float) and not isinstance(v, bool) for v in pair):
                 raise ValueError("raise and clear are numbers")
-            found.append(Threshold(row["level"], row["side"], float(pair[0]), float(pair[1])))
+            result.append(Threshold(row["level"], row["side"], float(pair[0]), float(pair[1])))
         except (ValueError, TypeError) as error:
             raise BadBody(f"{where}[{i}]: {error}") from error
-    return tuple(found)
+    return tuple(result)
 
 
 def override(properties: Mapping[str, Any], base: Rule) -> Rule:

@@ -81,8 +81,8 @@ class Themes:
 
     def rule(self, key: str) -> Rule:
         """The rule of an observed property; without a theme nothing is raised and nothing is stale."""
-        found = self.properties.get(key)
-        return found.rule() if found else Rule()
+        observed = self.properties.get(key)
+        return observed.rule() if observed else Rule()
 
     def public(self) -> dict[str, object]:
         """Per observed property what the page draws: title, unit, period, thresholds."""

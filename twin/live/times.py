@@ -96,8 +96,8 @@ class Clock:
         if self._leapt is None or abs(self._leapt[0] - leap) >= LEAP_NS:
             self._leapt = leap, steady
             minutes = BELIEVED_NS // 60_000_000_000
-            told = "the clock was set by %+.0f s: live data goes on by the time before, for %d minutes"
-            log.warning(told, leap / 1e9, minutes)
+            message = "the clock was set by %+.0f s: live data goes on by the time before, for %d minutes"
+            log.warning(message, leap / 1e9, minutes)
         elif steady - self._leapt[1] > BELIEVED_NS:
             log.warning("the clock has stayed at its new time: live data goes by it now")
             self._anchor, self._leapt, self._believed = wall - steady, None, True
@@ -112,8 +112,8 @@ class Clock:
 
     def believed(self) -> bool:
         """Whether a leap was believed since this was asked last."""
-        found, self._believed = self._believed, False
-        return found
+        value, self._believed = self._believed, False
+        return value
 
 
 CLOCK = Clock()

@@ -70,16 +70,16 @@ class Parser:
     def filter(self) -> Sql:
         """The whole text as a condition. Raises BadParameter naming the position."""
         self._tokenise()
-        found = self._or()
+        condition = self._or()
         if self.next < len(self.tokens):
             self._fail("expected an operator or the end")
-        sql, params = self._condition(found)
+        sql, params = self._condition(condition)
         return f"({sql})", params
 
     def orderby(self) -> list[tuple[Operand, bool]]:
         """The whole text as (value, descending) pairs. Raises BadParameter."""
         self._tokenise()
-        found: list[tuple[Operand, bool]] = []
+        order: list[tuple[Operand, bool]] = []
         while True:
             first = self.next
             value = self._primary()
@@ -87,12 +87,12 @@ class Parser:
             if value.hops:
                 self._fail("ordering by another entity's property is not possible here")
             word = self._word("asc", "desc")
-            found.append((value, word == "desc"))
+            order.append((value, word == "desc"))
             if not self._mark(","):
                 break
-        if self.next < len(self.tokens) or len(found) > 4:
+        if self.next < len(self.tokens) or len(order) > 4:
             self._fail("expected at most four properties, each with asc or desc, separated by commas")
-        return found
+        return order
 
     def _check_order(self, path: Sequence[_Token]) -> None:
         """An object and a geometry come before or after no other: answered in any order, it would seem so."""
@@ -155,9 +155,9 @@ class Parser:
         self.depth += 1
         if self.depth > MAX_DEPTH:
             self._fail(f"nested deeper than {MAX_DEPTH}")
-        found = parse()
+        operand = parse()
         self.depth -= 1
-        return found
+        return operand
 
     # conditions
 
@@ -225,12 +225,12 @@ class Parser:
 
     def _arithmetic(self, words: dict[str, str], operand: Callable[[], Operand]) -> Operand:
         """Terms or factors, from left to right as in SQL."""
-        found = operand()
+        left = operand()
         word = self._word(*words)
         if word is None:
-            return found
-        sql, params = self._as("num", found)
-        hops = found.hops
+            return left
+        sql, params = self._as("num", left)
+        hops = left.hops
         while word is not None:
             right = operand()
             r_sql, r_params = self._as("num", right)
@@ -252,12 +252,12 @@ class Parser:
         if token is None:
             self._fail("expected a value")
         if self._mark("("):
-            found = self._deeper(self._or)
+            operand = self._deeper(self._or)
             self._need(")")
-            if "bool" in found.forms:
-                sql, params = found.forms["bool"]
-                return Operand({**found.forms, "bool": (f"({sql})", params)}, found.hops, found.text)
-            return found
+            if "bool" in operand.forms:
+                sql, params = operand.forms["bool"]
+                return Operand({**operand.forms, "bool": (f"({sql})", params)}, operand.hops, operand.text)
+            return operand
         self.next += 1
         if token.kind == "string":
             return Operand({"str": ("?", (token.text[1:-1].replace("''", "'"),))}, text=token.text)

@@ -75,14 +75,14 @@ def _result(value: object, stream: Datastream) -> tuple[float | int | None, str 
 
 
 def _extra(body: Mapping[str, Any]) -> str | None:
-    found = {name: body[name] for name in _EXTRA if body.get(name) is not None}
-    if not found:
+    extra = {name: body[name] for name in _EXTRA if body.get(name) is not None}
+    if not extra:
         return None
-    if "validTime" in found:
-        times.parse_interval(found["validTime"], "validTime")
-    if not isinstance(found.get("parameters", {}), dict):
+    if "validTime" in extra:
+        times.parse_interval(extra["validTime"], "validTime")
+    if not isinstance(extra.get("parameters", {}), dict):
         raise BadBody("parameters: an object is required")
-    text = orjson.dumps(found).decode()
+    text = orjson.dumps(extra).decode()
     if len(text) > MAX_TEXT:
         raise BadBody(f"resultQuality, validTime, parameters: together at most {MAX_TEXT} characters")
     return text
@@ -102,12 +102,12 @@ def decode_arrays(body: object, find: Find, now: int) -> list[Observation | str]
     Raises BadBody when the frame around the rows cannot be read."""
     if not isinstance(body, list):
         raise BadBody("a list of objects with Datastream, components and dataArray is required")
-    found: list[Observation | str] = []
+    rows: list[Observation | str] = []
     for i, group in enumerate(body):
         if not isinstance(group, dict):
             raise BadBody(f"[{i}]: an object is required")
-        found.extend(_group(group, f"[{i}]", find, now))
-    return found
+        rows.extend(_group(group, f"[{i}]", find, now))
+    return rows
 
 
 def _group(group: Mapping[str, Any], place: str, find: Find, now: int) -> Iterator[Observation | str]:

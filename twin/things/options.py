@@ -103,15 +103,15 @@ def _integer(name: str, value: str) -> int:
 
 
 def _select(value: str, entity: Entity) -> tuple[str, ...]:
-    found = []
+    names = []
     for part in value.split(","):
         name = part.strip()
         name = "@iot.id" if name == "id" else name
         if name != "@iot.id" and not entity.prop(name) and not entity.nav(name):
             known = ", ".join(["id", *(p.name for p in entity.props), *(n.name for n in entity.navs)])
             raise BadParameter("$select", name, f"not a property of {entity.single}; known: {known}")
-        found.append(name)
-    return tuple(found)
+        names.append(name)
+    return tuple(names)
 
 
 def _expand(value: str, entity: Entity, depth: int) -> dict[str, tuple[Nav, QueryOptions]]:
@@ -119,7 +119,7 @@ def _expand(value: str, entity: Entity, depth: int) -> dict[str, tuple[Nav, Quer
         raise BadParameter("$expand", value, f"nested deeper than {MAX_EXPAND_DEPTH}")
     if len(value) > MAX_LENGTH:
         raise BadParameter("$expand", value, f"at most {MAX_LENGTH} characters")
-    found: dict[str, tuple[Nav, QueryOptions]] = {}
+    expanded: dict[str, tuple[Nav, QueryOptions]] = {}
     for part in split(value, ","):
         name, options = _one_expand(part.strip())
         nav = entity.nav(name)
@@ -127,14 +127,14 @@ def _expand(value: str, entity: Entity, depth: int) -> dict[str, tuple[Nav, Quer
             known = ", ".join(n.name for n in entity.navs)
             raise BadParameter("$expand", name, f"{entity.single} does not lead there; known: {known}")
         parsed = parse(options, SETS[nav.target], many=nav.many, depth=depth + 1)
-        if name in found:
+        if name in expanded:
             # Datastreams/Sensor,Datastreams/ObservedProperty is one expansion with two below it
-            found[name][1].expand.update(parsed.expand)
+            expanded[name][1].expand.update(parsed.expand)
         else:
-            found[name] = (nav, parsed)
-    if len(found) > MAX_EXPANDS:
+            expanded[name] = (nav, parsed)
+    if len(expanded) > MAX_EXPANDS:
         raise BadParameter("$expand", value, f"at most {MAX_EXPANDS} expansions")
-    return found
+    return expanded
 
 
 def _one_expand(part: str) -> tuple[str, list[tuple[str, str]]]:

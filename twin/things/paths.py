@@ -99,12 +99,12 @@ def _step(conn: sqlite3.Connection, target: ResourcePath, segment: str, *, last:
     if nav is None:
         raise NotFound(f"{target.entity.single} has no {shown(name)}")
     parent = Parent(target.entity, target.id, nav)
-    found = ResourcePath(SETS[nav.target], parent=parent)
+    path = ResourcePath(SETS[nav.target], parent=parent)
     if nav.many:
-        return found if key is None else _entity(conn, found, key)
+        return path if key is None else _entity(conn, path, key)
     if key is not None:
         raise NotFound(f"{name} is one entity and takes no id")
-    return _entity(conn, found, None)
+    return _entity(conn, path, None)
 
 
 def _entity(conn: sqlite3.Connection, target: ResourcePath, key: int | None) -> ResourcePath:

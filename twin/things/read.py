@@ -38,19 +38,19 @@ class EntityReader:
         rows = self._rows(entity, options, parent)
         more = len(rows) > options.top
         rows = rows[: options.top]
-        found: dict[str, Any] = {}
+        document: dict[str, Any] = {}
         if options.count:
-            found["@iot.count"] = self._count(entity, options, parent)
+            document["@iot.count"] = self._count(entity, options, parent)
         if more and options.top:
             place = f"{self.link(parent.entity, parent.id)}/{parent.nav.name}" if parent else ""
-            found["@iot.nextLink"] = (
+            document["@iot.nextLink"] = (
                 f"{place or f'{self.base}/{entity.set}'}?{options.next_query(options.top)}"
             )
         if options.data_array:
-            found["value"] = self._arrays(rows, options)
+            document["value"] = self._arrays(rows, options)
         else:
-            found["value"] = [self._entity(entity, row, options) for row in rows]
-        return found
+            document["value"] = [self._entity(entity, row, options) for row in rows]
+        return document
 
     def one(self, entity: Entity, id_: int, options: QueryOptions) -> dict[str, Any]:
         """One entity that is there."""
@@ -65,16 +65,16 @@ class EntityReader:
         order, order_params = options.orderby
         if order == "a.id" and parent is not None and parent.entity is DATASTREAMS and parent.nav.many:
             order = "a.t, a.n"
-        found = self.conn.execute(
+        rows = self.conn.execute(
             f"SELECT {_columns(entity.set)} {sql} ORDER BY {order} LIMIT ? OFFSET ?",
             (*params, *order_params, options.top + 1, options.skip),
         ).fetchall()
-        self.left -= len(found)
+        self.left -= len(rows)
         if self.left < 0:
             raise BadParameter(
                 "$expand", "", f"the answer would hold more than {MAX_ENTITIES} entities: lower $top"
             )
-        return found
+        return rows
 
     def _count(self, entity: Entity, options: QueryOptions, parent: Parent | None) -> int:
         if entity.set == "Observations" and options.filter is None:
@@ -91,32 +91,32 @@ class EntityReader:
         id_ = row[0]
         selected = options.select
         link = self.link(entity, id_)
-        found: dict[str, Any] = {}
+        document: dict[str, Any] = {}
         if not selected or "@iot.id" in selected:
-            found["@iot.id"] = id_
+            document["@iot.id"] = id_
         if not selected:
-            found["@iot.selfLink"] = link
+            document["@iot.selfLink"] = link
         for name, prop, part, always in _parts(entity.set):
             if not selected or name in selected:
                 value = render(prop, row[part])
                 if value is not None or always:
-                    found[name] = value
+                    document[name] = value
         for nav in entity.navs:
             expanded = options.expand.get(nav.name) if options.expand else None
             if expanded is not None:
-                found.update(self._expanded(Parent(entity, id_, nav), expanded[1]))
+                document.update(self._expanded(Parent(entity, id_, nav), expanded[1]))
             elif not selected or nav.name in selected:
-                found[f"{nav.name}@iot.navigationLink"] = f"{link}/{nav.name}"
-        return found
+                document[f"{nav.name}@iot.navigationLink"] = f"{link}/{nav.name}"
+        return document
 
     def _expanded(self, parent: Parent, options: QueryOptions) -> dict[str, Any]:
         name = parent.nav.name
         target = SETS[parent.nav.target]
         if parent.nav.many:
             inner = self.set(target, options, parent)
-            found = {name: inner["value"]}
-            found.update({f"{name}{key}": inner[key] for key in inner if key != "value"})
-            return found
+            document = {name: inner["value"]}
+            document.update({f"{name}{key}": inner[key] for key in inner if key != "value"})
+            return document
         rows = self._rows(target, QueryOptions(top=1), parent)
         return {name: self._entity(target, rows[0], options) if rows else None}
 
@@ -153,23 +153,23 @@ class EntityReader:
         ]
 
 
-def observation(base: str, id_: int, kept: Observation, *, late: bool = False) -> dict[str, Any]:
+def observation(base: str, id_: int, row: Observation, *, late: bool = False) -> dict[str, Any]:
     """An observation as :class:`EntityReader` would give it back, from what was just kept: a read less."""
     link = f"{base}/Observations({id_})"
-    end = None if kept.end == kept.time else kept.end
-    found: dict[str, Any] = {
+    end = None if row.end == row.time else row.end
+    document: dict[str, Any] = {
         "@iot.id": id_,
         "@iot.selfLink": link,
-        "phenomenonTime": times.interval(kept.time, end),
-        "resultTime": None if kept.result_time is None else times.iso(kept.result_time),
-        "result": kept.number if kept.text is None else orjson.Fragment(kept.text),
+        "phenomenonTime": times.interval(row.time, end),
+        "resultTime": None if row.result_time is None else times.iso(row.result_time),
+        "result": row.number if row.text is None else orjson.Fragment(row.text),
     }
-    found |= orjson.loads(kept.extra) if kept.extra else {}
+    document |= orjson.loads(row.extra) if row.extra else {}
     if late:
-        found["parameters"] = {**found.get("parameters", {}), "late": True}
-    found["Datastream@iot.navigationLink"] = f"{link}/Datastream"
-    found["FeatureOfInterest@iot.navigationLink"] = f"{link}/FeatureOfInterest"
-    return found
+        document["parameters"] = {**document.get("parameters", {}), "late": True}
+    document["Datastream@iot.navigationLink"] = f"{link}/Datastream"
+    document["FeatureOfInterest@iot.navigationLink"] = f"{link}/FeatureOfInterest"
+    return document
 
 
 # of the name of a set: an entity's own hash is that of all its parts
@@ -184,13 +184,13 @@ def _columns(set_: str) -> str:
 @cache
 def _parts(set_: str) -> tuple[tuple[str, Prop, slice, bool], ...]:
     """Each property of a set: name, itself, its columns in a row, whether it is told without a value."""
-    found: list[tuple[str, Prop, slice, bool]] = []
+    result: list[tuple[str, Prop, slice, bool]] = []
     at = 1
     for prop in SETS[set_].props:
         end = at + (len(prop.columns) or 1)
-        found.append((prop.name, prop, slice(at, end), prop.name in ("result", "resultTime")))
+        result.append((prop.name, prop, slice(at, end), prop.name in ("result", "resultTime")))
         at = end
-    return tuple(found)
+    return tuple(result)
 
 
 def _where(entity: Entity, options: QueryOptions, parent: Parent | None) -> tuple[str, tuple[Any, ...]]:

@@ -47,18 +47,20 @@ class Things:
         NotFound, BadParameter."""
         with self._live.file.reading() as conn, _simple_enough():
             target = paths.resolve(conn, path)
-            given = options.parse(pairs, target.entity, many=target.id is None)
+            query = options.parse(pairs, target.entity, many=target.id is None)
             reader = EntityReader(conn, base)
             if target.prop is not None and target.id is not None:
-                found = reader.one(target.entity, target.id, options.QueryOptions(select=(target.prop.name,)))
-                return PropertyValue(target.prop, found.get(target.prop.name), target.raw)
+                document = reader.one(
+                    target.entity, target.id, options.QueryOptions(select=(target.prop.name,))
+                )
+                return PropertyValue(target.prop, document.get(target.prop.name), target.raw)
             if target.ref:
-                given = options.QueryOptions(given.top, given.skip, given.count, given.filter, given.orderby)
+                query = options.QueryOptions(query.top, query.skip, query.count, query.filter, query.orderby)
             if target.id is not None:
-                found = reader.one(target.entity, target.id, given)
+                document = reader.one(target.entity, target.id, query)
             else:
-                found = reader.set(target.entity, given, target.parent)
-            return _links(found) if target.ref else found
+                document = reader.set(target.entity, query, target.parent)
+            return _links(document) if target.ref else document
 
     def entity(self, name: str, id_: int, base: str) -> dict[str, Any]:
         """One entity of a set. Raises NotFound."""
@@ -97,15 +99,15 @@ class Things:
 
         rows = observe.decode_arrays(body, find, now_ms())
         # the feature that a datastream stands at is known; only one a row names itself is looked up
-        asked = {
+        features = {
             row.feature
             for row in rows
             if isinstance(row, Observation) and row.feature != streams[row.datastream].feature
         }
-        if not asked:
+        if not features:
             return rows
         with self._live.file.reading() as conn:
-            wrong = {f for f in asked if not conn.execute(_FEATURE, (f,)).fetchone()}
+            wrong = {f for f in features if not conn.execute(_FEATURE, (f,)).fetchone()}
         return [
             f"error no FeatureOfInterest {row.feature}"
             if isinstance(row, Observation) and row.feature in wrong
@@ -125,9 +127,9 @@ def _simple_enough() -> Iterator[None]:
         raise
 
 
-def _links(found: dict[str, Any]) -> dict[str, Any]:
+def _links(document: dict[str, Any]) -> dict[str, Any]:
     """``$ref``: self links instead of entities."""
-    if "value" not in found:
-        return {"@iot.selfLink": found["@iot.selfLink"]}
-    kept = {k: v for k, v in found.items() if k != "value"}
-    return kept | {"value": [{"@iot.selfLink": v["@iot.selfLink"]} for v in found["value"]]}
+    if "value" not in document:
+        return {"@iot.selfLink": document["@iot.selfLink"]}
+    members = {k: v for k, v in document.items() if k != "value"}
+    return members | {"value": [{"@iot.selfLink": v["@iot.selfLink"]} for v in document["value"]]}

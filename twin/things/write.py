@@ -154,40 +154,40 @@ class Writer:
         self, entity: Entity, nav: Nav, body: Mapping[str, Any], preset: Mapping[str, int], depth: int
     ) -> int | None:
         """A to-one navigation: given by the path, linked, or made."""
-        given = body.get(nav.name)
+        value = body.get(nav.name)
         if nav.name in preset:
-            if given is not None and reference(given, nav.name) != preset[nav.name]:
+            if value is not None and reference(value, nav.name) != preset[nav.name]:
                 raise BadBody(f"{nav.name}: differs from the one that the request nests this in")
             return preset[nav.name]
-        if given is None:
+        if value is None:
             if nav.required:
                 raise BadBody(f"{entity.single}: {nav.name} is required")
             return None
-        return self._link_or_create(SETS[nav.target], given, nav.name, {}, depth)
+        return self._link_or_create(SETS[nav.target], value, nav.name, {}, depth)
 
     def _link_or_create(
-        self, target: Entity, given: object, name: str, preset: Mapping[str, int], depth: int
+        self, target: Entity, value: object, name: str, preset: Mapping[str, int], depth: int
     ) -> int:
-        if isinstance(given, dict) and set(given) & {"@iot.id", "id"} and len(given) == 1:
-            id_ = reference(given, name)
+        if isinstance(value, dict) and set(value) & {"@iot.id", "id"} and len(value) == 1:
+            id_ = reference(value, name)
             if not self.conn.execute(f"SELECT 1 FROM {target.table} WHERE id = ?", (id_,)).fetchone():  # noqa: S608
                 raise BadBody(f"{name}: no {target.single} {id_}")
             return id_
-        return self._create(target, given, preset, depth + 1)
+        return self._create(target, value, preset, depth + 1)
 
-    def _many(self, entity: Entity, id_: int, nav: Nav, given: object, depth: int) -> None:
-        if not isinstance(given, list):
+    def _many(self, entity: Entity, id_: int, nav: Nav, links: object, depth: int) -> None:
+        if not isinstance(links, list):
             raise BadBody(f"{nav.name}: a list is required")
         target = SETS[nav.target]
         preset = {nav.back: id_} if nav.back else {}
         if nav.back:
             if target is OBSERVATIONS:
-                self.later += [(value, preset, depth + 1) for value in given]
+                self.later += [(value, preset, depth + 1) for value in links]
                 return
-            for value in given:
+            for value in links:
                 self._create(target, value, preset, depth + 1)
             return
-        made = [self._link_or_create(target, value, nav.name, {}, depth) for value in given]
+        made = [self._link_or_create(target, value, nav.name, {}, depth) for value in links]
         self._attach(entity, id_, nav, made)
 
     def _attach(self, entity: Entity, id_: int, nav: Nav, others: list[int]) -> None:
@@ -238,15 +238,15 @@ class Writer:
         ds = preset.get("Datastream")
         if ds is None:
             ds = reference(body.get("Datastream"), "Datastream")
-        found = registry.read(self.conn, self.live.themes, [ds])
-        if not found:
+        streams = registry.read(self.conn, self.live.themes, [ds])
+        if not streams:
             raise NotFound(f"no Datastream {ds}")
-        self.who.check("observe", found[0].thing, ds)
+        self.who.check("observe", streams[0].thing, ds)
         feature = preset.get("FeatureOfInterest")
         if body.get("FeatureOfInterest") is not None:
             target = SETS["FeaturesOfInterest"]
             feature = self._link_or_create(target, body["FeatureOfInterest"], "FeatureOfInterest", {}, depth)
-        return self.tx.append([decode(body, found[0], times.now_ms(), feature)])[0]
+        return self.tx.append([decode(body, streams[0], times.now_ms(), feature)])[0]
 
     def _affect(self, entity: Entity, id_: int) -> None:
         where = _AFFECTED.get(entity.set)

@@ -133,11 +133,13 @@ def _vertices(city: Mapping[str, Any]) -> NDArray[np.float64]:
 
 def _templates(city: Mapping[str, Any]) -> tuple[list[Any], Floats]:
     """The templates of a file and their vertices (n, 3), which are not scaled. Raises BadFile."""
-    found = city.get("geometry-templates")
-    if not isinstance(found, dict) or not isinstance(found.get("templates"), list):
+    templates = city.get("geometry-templates")
+    if not isinstance(templates, dict) or not isinstance(templates.get("templates"), list):
         return [], np.empty((0, 3))
     try:
-        return found["templates"], np.array(found.get("vertices-templates"), np.float64).reshape(-1, 3)
+        return templates["templates"], np.array(templates.get("vertices-templates"), np.float64).reshape(
+            -1, 3
+        )
     except (TypeError, ValueError) as error:
         reason = "vertices-templates is missing or holds what is no triple of numbers"
         raise BadFile("cityjson.vertices", reason) from error
@@ -231,8 +233,8 @@ class _Objects:
 
     def _best(self, thing: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """The geometry with surfaces of the highest level of detail, or the place of a template that has."""
-        found = thing.get("geometry")
-        usable = [g for g in (found if isinstance(found, list) else ()) if self._has_surfaces(g)]
+        geometries = thing.get("geometry")
+        usable = [g for g in (geometries if isinstance(geometries, list) else ()) if self._has_surfaces(g)]
         return max(usable, key=self._level, default=None)
 
     def _has_surfaces(self, geometry: Any) -> bool:
@@ -277,8 +279,8 @@ class _Objects:
         yield row, object_id, None, shapely.to_wkb(made), self._attributes(thing, geometry, None)
 
     def _children(self, thing: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-        found = (self._objects.get(c) for c in thing.get("children") or () if isinstance(c, str))
-        return [c for c in found if isinstance(c, dict)]
+        children = (self._objects.get(c) for c in thing.get("children") or () if isinstance(c, str))
+        return [c for c in children if isinstance(c, dict)]
 
     def _told_by_children(self, thing: Mapping[str, Any]) -> bool:
         return any(self._best(child) is not None for child in self._children(thing))
@@ -324,9 +326,9 @@ def _is_filled(geometry: Any, types: Collection[Any]) -> bool:
 
 def _highest(thing: Mapping[str, Any], types: Collection[Any]) -> Mapping[str, Any] | None:
     """The geometry of one of these types of the highest level of detail."""
-    found = thing.get("geometry")
+    geometries = thing.get("geometry")
     return max(
-        (g for g in (found if isinstance(found, list) else ()) if _is_filled(g, types)),
+        (g for g in (geometries if isinstance(geometries, list) else ()) if _is_filled(g, types)),
         key=_level,
         default=None,
     )
@@ -334,8 +336,12 @@ def _highest(thing: Mapping[str, Any], types: Collection[Any]) -> Mapping[str, A
 
 def _why_none(thing: Mapping[str, Any]) -> str:
     """Why a city object has no geometry that is read."""
-    found = thing.get("geometry")
-    kinds = {str(g.get("type")) for g in (found if isinstance(found, list) else ()) if isinstance(g, dict)}
+    geometries = thing.get("geometry")
+    kinds = {
+        str(g.get("type"))
+        for g in (geometries if isinstance(geometries, list) else ())
+        if isinstance(g, dict)
+    }
     return f"nothing is read of its {shown(', '.join(sorted(kinds)))}" if kinds else "it has no geometry"
 
 

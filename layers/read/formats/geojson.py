@@ -80,8 +80,8 @@ def _is_array_of_features(path: Path, outline: Outline) -> bool:
         file.seek(start)
         first = file.read(min(end - start, _SMALL))
     with contextlib.suppress(ValueError):
-        found = loads(first)
-        return isinstance(found, dict) and found.get("type") in _TYPES
+        result = loads(first)
+        return isinstance(result, dict) and result.get("type") in _TYPES
     return False
 
 
@@ -159,8 +159,8 @@ class _FeatureStream:
         if not self._one or "crs" not in self._outline.members:
             return "EPSG:4326"
         span = self._outline.span("crs")
-        found = loads(self._data[slice(*span)]) if span else None
-        says = found.get("properties") if isinstance(found, dict) else None
+        crs = loads(self._data[slice(*span)]) if span else None
+        says = crs.get("properties") if isinstance(crs, dict) else None
         if not isinstance(says, dict):
             return None
         name = says.get("name", says.get("code"))
@@ -267,8 +267,8 @@ def _properties(feature: Mapping[str, Any]) -> Mapping[str, Any]:
     """Those of a feature; of one that has no such member (section 3.2 demands it) its other members."""
     if "properties" not in feature:
         return {name: value for name, value in feature.items() if name not in _MEMBERS}
-    found = feature["properties"]
-    return found if isinstance(found, dict) else {}
+    properties = feature["properties"]
+    return properties if isinstance(properties, dict) else {}
 
 
 @dataclass(slots=True)
@@ -317,7 +317,7 @@ def _write(source: _FeatureStream, learnt: _Learnt, options: ReadOptions, sink: 
     sink.meta["bag"] = any(column.present < learnt.rows for column in learnt.columns.values())
     measured = rows = 0
     for batch in source.batches(options.limits.rows):
-        shapes, kept = [], []
+        shapes, numbers = [], []
         for row, feature in batch:
             rows = row
             try:
@@ -330,10 +330,10 @@ def _write(source: _FeatureStream, learnt: _Learnt, options: ReadOptions, sink: 
                 sink.drop("geometry.unreadable", reason, row, _id(feature), held=_held(feature))
                 continue
             shapes.append(blob)
-            kept.append((row, feature))
+            numbers.append((row, feature))
             measured += measures
-        if kept:
-            sink.batch(_table(kept, shapes, learnt, names))
+        if numbers:
+            sink.batch(_table(numbers, shapes, learnt, names))
         if sink.enough(options.limits, rows):
             break
     sink.meta["features"] = rows
@@ -382,9 +382,9 @@ def _table(
         SOURCE_ID: none if learnt.numbers else ids,
         FID: ids if learnt.numbers else none,
     }
-    found = [_properties(feature) for _, feature in batch]
+    properties = [_properties(feature) for _, feature in batch]
     for name, column in learnt.columns.items():
-        out[names[name]] = column.array([each.get(name) for each in found])
+        out[names[name]] = column.array([each.get(name) for each in properties])
     return pa.table(out)
 
 

@@ -40,12 +40,12 @@ def _legend(path: Path) -> dict[str, str]:
         return {}
     own = [line for line in lines if line.get("file") == f"{path.stem}.dbf"]
     # an apostrophe keeps a spreadsheet from running a name as a formula
-    found = {
+    names = {
         one["column"]: one["property"].removeprefix("'")
         for one in own
         if one.get("column") and one.get("property")
     }
-    return found if len(set(found.values())) == len(found) else {}
+    return names if len(set(names.values())) == len(names) else {}
 
 
 def _texts(path: Path, options: ReadOptions, sink: Sink) -> Texts | None:
@@ -56,13 +56,13 @@ def _texts(path: Path, options: ReadOptions, sink: Sink) -> Texts | None:
         return None
     table = Dbf(dbf)
     word = None if cpg is None else text_of(cpg.read_bytes()[:100])
-    found = table.texts()
-    chosen = choose(found, options.declared.encoding, word)
-    if all(text.isascii() for text in found):
+    texts = table.texts()
+    chosen = choose(texts, options.declared.encoding, word)
+    if all(text.isascii() for text in texts):
         return Texts(table, Encoding("utf-8"))
     if options.declared.encoding is None and (word is None or chosen.said):
-        if table.word is not None and sniff(found) != "utf-8":
-            chosen = Encoding(choose(found, None, table.word).name, chosen.said)
+        if table.word is not None and sniff(texts) != "utf-8":
+            chosen = Encoding(choose(texts, None, table.word).name, chosen.said)
         why = f"the .cpg {chosen.said}" if chosen.said else "the Shapefile names no encoding"
         sink.note("encoding.sniffed", f"{why}; its text was read as {chosen.title}")
     return Texts(table, chosen)
@@ -70,8 +70,8 @@ def _texts(path: Path, options: ReadOptions, sink: Sink) -> Texts | None:
 
 def _beside(path: Path, ending: str) -> Path | None:
     """The sidecar of that ending in either case."""
-    found = (path.with_suffix(e) for e in (ending, ending.upper()))
-    return next((p for p in found if p.is_file()), None)
+    paths = (path.with_suffix(e) for e in (ending, ending.upper()))
+    return next((p for p in paths if p.is_file()), None)
 
 
 FORMATS: tuple[Format, ...] = (

@@ -71,21 +71,21 @@ class CoordinateColumns(NamedTuple):
 
 def read(path: Path, options: ReadOptions, sink: Sink) -> None:
     """Read a table. Raises BadFile: encoding.wrong, csv.columns, csv.damaged, limit.columns."""
-    found = _encoding(path, options.declared.encoding, sink)
-    sink.meta.update(driver="CSV", encoding=found.name)
+    chosen = _encoding(path, options.declared.encoding, sink)
+    sink.meta.update(driver="CSV", encoding=chosen.name)
     try:
-        table = Records.of(path, found.name)
+        table = Records.of(path, chosen.name)
         sink.meta["rows"] = ("line", 2 + table.blank)
         header = _header(table, options, sink)
         place = _place(header, table.rows, sink)
         kinds, grouped = _types(table, place, options.limits.rows)
-        rows = _watched(table, header, found, sink)
+        rows = _watched(table, header, chosen, sink)
         own = _own_columns(header, sink)
         columns = {i: (n, kinds[i]) for i, n in enumerate(header) if i not in place.columns and i not in own}
         _batches(rows, header, columns, place._replace(grouped=grouped), options, sink)
     except UnicodeError as error:
         raise BadFile(
-            "encoding.wrong", f"the text is not {found.name}; declare the right encoding"
+            "encoding.wrong", f"the text is not {chosen.name}; declare the right encoding"
         ) from error
     except csv.Error as error:
         raise BadFile("csv.damaged", f"the table cannot be read: {error}") from error
@@ -166,11 +166,11 @@ def _columns(header: list[str]) -> tuple[tuple[int, int] | None, int | None, boo
 
 def _place(header: list[str], rows: Callable[[], Iterator[list[str]]], sink: Sink) -> CoordinateColumns:
     """Where the coordinates are. Raises BadFile csv.columns."""
-    found = _columns(header)
-    if found is None:
+    columns = _columns(header)
+    if columns is None:
         names = shown(", ".join(header))
         raise BadFile("csv.columns", f"no coordinate columns (lon/lat, 经度/纬度, x/y or wkt) among: {names}")
-    pair, wkt, geographic = found
+    pair, wkt, geographic = columns
     if geographic:
         sink.meta["crs_of_columns"] = "EPSG:4326"
     if pair is not None and wkt is not None and not _holds_wkt(rows(), wkt):
@@ -190,7 +190,7 @@ def _types(table: Records, place: CoordinateColumns, most: int | None) -> tuple[
     """int64, float64, bool or text a column; a number with a leading zero is a code, so text. And whether
     commas in coordinates group digits by thousands, as some of them show."""
     size, grouped = len(table.header), False
-    found: list[list[tuple[pa.DataType, re.Pattern[str]]]] = [list(_READ) for _ in range(size)]
+    candidates: list[list[tuple[pa.DataType, re.Pattern[str]]]] = [list(_READ) for _ in range(size)]
     seen = [False] * size
     for row in islice(table.rows(), most):
         for i in place.pair or ():
@@ -199,9 +199,11 @@ def _types(table: Records, place: CoordinateColumns, most: int | None) -> tuple[
             if blank(cell):
                 continue
             seen[i] = True
-            if found[i]:
-                found[i] = [one for one in found[i] if one[1].match(cell)]
-    types = [left[0][0] if left and any_ else pa.string() for left, any_ in zip(found, seen, strict=True)]
+            if candidates[i]:
+                candidates[i] = [one for one in candidates[i] if one[1].match(cell)]
+    types = [
+        left[0][0] if left and any_ else pa.string() for left, any_ in zip(candidates, seen, strict=True)
+    ]
     return types, grouped
 
 
@@ -213,7 +215,7 @@ def _batches(
     options: ReadOptions,
     sink: Sink,
 ) -> None:
-    kept: list[tuple[int, bytes, list[str]]] = []
+    pending: list[tuple[int, bytes, list[str]]] = []
     number_of_row = 0
     for number_of_row, row in enumerate(rows, 1):
         if sink.enough(options.limits, number_of_row - 1):
@@ -227,14 +229,14 @@ def _batches(
             sink.drop("row.cells", reason, number_of_row, held=_held(header, row))
             continue
         try:
-            kept.append((number_of_row, _geometry(row, place, options), row))
+            pending.append((number_of_row, _geometry(row, place, options), row))
         except BadFile as error:
             sink.drop(error.rule, error.reason, number_of_row, held=_held(header, row))
-        if len(kept) == BATCH_ROWS:
-            sink.batch(_table(kept, columns))
-            kept = []
-    if kept:
-        sink.batch(_table(kept, columns))
+        if len(pending) == BATCH_ROWS:
+            sink.batch(_table(pending, columns))
+            pending = []
+    if pending:
+        sink.batch(_table(pending, columns))
     sink.meta["features"] = number_of_row
 
 
@@ -277,16 +279,16 @@ def _from_wkt(text: str, options: ReadOptions) -> bytes:
 
 
 def _table(
-    kept: list[tuple[int, bytes, list[str]]], columns: Mapping[int, tuple[str, pa.DataType]]
+    rows: list[tuple[int, bytes, list[str]]], columns: Mapping[int, tuple[str, pa.DataType]]
 ) -> pa.Table:
     out: dict[str, Any] = {
-        ROW: pa.array(np.array([k[0] for k in kept], np.int64)),
-        WKB: pa.array([k[1] for k in kept], pa.binary()),
-        SOURCE_ID: pa.nulls(len(kept), pa.string()),
+        ROW: pa.array(np.array([k[0] for k in rows], np.int64)),
+        WKB: pa.array([k[1] for k in rows], pa.binary()),
+        SOURCE_ID: pa.nulls(len(rows), pa.string()),
     }
     for i, (name, kind) in columns.items():
         as_type = _VALUES[kind]
-        cells = (k[2][i] for k in kept)
+        cells = (k[2][i] for k in rows)
         out[name] = pa.array([None if blank(c) else as_type(c) for c in cells], kind)
     return pa.table(out)
 

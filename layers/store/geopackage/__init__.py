@@ -40,8 +40,8 @@ def _not_lost(path: Path) -> None:
         if path.stat().st_size == 0:
             raise Unavailable(f"{path.name} is empty (0 bytes): restore it from a copy")
         return
-    kept = mark.read(path.parent / "derived" / f"{path.stem}.mark")
-    if kept is not None and kept.seq > 0:
+    recorded = mark.read(path.parent / "derived" / f"{path.stem}.mark")
+    if recorded is not None and recorded.seq > 0:
         raise Unavailable(
             f"{path.name} is gone: restore it from a copy, or remove derived/{path.stem}.mark, too, to begin"
             " with an empty city"

@@ -93,10 +93,10 @@ def columns(con: sqlite3.Connection, layer: str) -> list[list[str]] | None:
     rows = con.execute(f"PRAGMA table_info({quoted(layer)})").fetchall()
     if not rows:
         return None
-    found = [
+    pairs = [
         [row[1], kind] for row in rows if (kind := _field_type(row[2])) and row[1] not in ("fid", "geom")
     ]
-    return sorted(found, key=lambda column: column[0] != "source_id")
+    return sorted(pairs, key=lambda column: column[0] != "source_id")
 
 
 def _field_type(declared: str) -> str | None:
@@ -192,23 +192,23 @@ def _examine(
     registered: Mapping[str, int],
 ) -> Finding:
     layer, known, state = row
-    found = columns(con, layer)
-    now = _state(con, layer, found, names, registered)
+    present = columns(con, layer)
+    now = _state(con, layer, present, names, registered)
     expected = schema.log_triggers(layer)
     gone = now != MISSING and any(names.get(("trigger", name)) != sql for name, sql in expected.items())
     stored = json.loads(known)
-    changed = gone or now != state or (found is not None and found != stored)
-    return Finding(layer, now, found if found is not None else stored, gone, changed)
+    changed = gone or now != state or (present is not None and present != stored)
+    return Finding(layer, now, present if present is not None else stored, gone, changed)
 
 
 def _state(
     con: sqlite3.Connection,
     layer: str,
-    found: list[list[str]] | None,
+    present: list[list[str]] | None,
     names: Mapping[tuple[str, str], str | None],
     registered: Mapping[str, int],
 ) -> str:
-    if found is None:
+    if present is None:
         return MISSING
     info = {row[1]: row for row in con.execute(f"PRAGMA table_info({quoted(layer)})")}
     if "fid" not in info or not info["fid"][5]:
@@ -229,26 +229,26 @@ def repair(con: sqlite3.Connection, findings: list[Finding]) -> None:
 
     Runs inside the caller's write transaction. An R-tree is never made here: GDAL makes its own
     when it closes, and would fail on one that is there."""
-    for found in findings:
-        if not found.changed:
+    for finding in findings:
+        if not finding.changed:
             continue
-        layer, known = found.layer, found.columns
-        if found.state != MISSING:
+        layer, known = finding.layer, finding.columns
+        if finding.state != MISSING:
             if ["source_id", "string"] not in known:
                 con.execute(f"ALTER TABLE {quoted(layer)} ADD COLUMN source_id TEXT")
                 known = columns(con, layer) or known
             schema.create_companions(con, layer)
         con.execute(f"DELETE FROM {quoted(schema.json_table(layer))}")
-        if found.replaced or found.state == MISSING:
+        if finding.replaced or finding.state == MISSING:
             con.execute(f"DELETE FROM {quoted(schema.mesh_table(layer))}")
-        if found.replaced and {"fid", "geom"} <= _names(con, layer):
+        if finding.replaced and {"fid", "geom"} <= _names(con, layer):
             for name, sql in schema.log_triggers(layer).items():
                 con.execute(f"DROP TRIGGER IF EXISTS {quoted(name)}")
                 con.execute(sql)
-        if found.state == OK:
+        if finding.state == OK:
             schema.recount(con, layer)
         con.execute(
-            "UPDATE twin_layers SET columns=?, state=? WHERE id=?", (json.dumps(known), found.state, layer)
+            "UPDATE twin_layers SET columns=?, state=? WHERE id=?", (json.dumps(known), finding.state, layer)
         )
         log_whole(con, layer, None, None)
     touch(con)

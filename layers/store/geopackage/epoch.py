@@ -29,23 +29,28 @@ def of(con: sqlite3.Connection, store: Path) -> Mark:
     return Mark(epoch, seq, nonce, store.stat().st_ino)
 
 
-def continues(con: sqlite3.Connection, kept: Mark | None, now: Mark) -> bool:
+def continues(con: sqlite3.Connection, recorded: Mark | None, now: Mark) -> bool:
     """Whether the log of the file still holds the row that the mark names."""
-    if kept is None or kept.epoch != now.epoch or kept.inode != now.inode or kept.seq > now.seq:
+    if (
+        recorded is None
+        or recorded.epoch != now.epoch
+        or recorded.inode != now.inode
+        or recorded.seq > now.seq
+    ):
         return False
-    if kept.seq == 0:
+    if recorded.seq == 0:
         return True
-    row = con.execute("SELECT nonce FROM twin_changes WHERE seq=?", (kept.seq,)).fetchone()
-    return row is not None and row[0] == kept.nonce
+    row = con.execute("SELECT nonce FROM twin_changes WHERE seq=?", (recorded.seq,)).fetchone()
+    return row is not None and row[0] == recorded.nonce
 
 
 def begin(con: sqlite3.Connection, path: Path, mark: Path, *, read_only: bool) -> str | None:
     """Renew the epoch unless the mark shows that the file continues its history.
 
     Gives the epoch that holds for this process alone, where the file cannot be written."""
-    kept = read(mark)
+    recorded = read(mark)
     with sqlite_errors():
-        if continues(con, kept, of(con, path)):
+        if continues(con, recorded, of(con, path)):
             return None
     if read_only:
         return fresh_epoch()
@@ -72,8 +77,13 @@ class Keeper:
         file = self._opened()
         fcntl.flock(file, fcntl.LOCK_EX)
         try:
-            kept = parsed(os.pread(file, _SIZE, 0))
-            if kept and kept.epoch == mark.epoch and kept.inode == mark.inode and kept.seq >= mark.seq:
+            recorded = parsed(os.pread(file, _SIZE, 0))
+            if (
+                recorded
+                and recorded.epoch == mark.epoch
+                and recorded.inode == mark.inode
+                and recorded.seq >= mark.seq
+            ):
                 return
             text = json.dumps({s: getattr(mark, s) for s in Mark.__slots__})
             os.pwrite(file, text.ljust(_SIZE).encode(), 0)

@@ -111,10 +111,10 @@ class Sqlite(Dialect):
         return Sql("?", (text,))
 
     def members(self, parts: Sequence[Sql], types: Sequence[FieldType]) -> Sql:
-        told = Sql("?", (",".join(types),))
+        kinds = Sql("?", (",".join(types),))
         plain = ("integer", "number", "boolean")
-        given = [p if t in plain else _raw(p) for p, t in zip(parts, types, strict=True)]
-        return sql("twin_members({}, {})", told, listed(given))
+        arguments = [p if t in plain else _raw(p) for p, t in zip(parts, types, strict=True)]
+        return sql("twin_members({}, {})", kinds, listed(arguments))
 
     def empty(self) -> Sql:
         return Sql("(t.geom IS NULL OR ST_IsEmpty(t.geom) IS NOT 0)")
@@ -125,5 +125,5 @@ class Sqlite(Dialect):
     def words(self, terms: Sequence[str], columns: Sequence[Sql]) -> Sql:
         folded = Sql("?", (orjson.dumps([fold.both(t) for t in terms]).decode(),))
         groups = [columns[i : i + _MOST_ARGUMENTS] for i in range(0, len(columns), _MOST_ARGUMENTS)]
-        found = [sql("twin_words({}, {})", folded, listed([_raw(c) for c in g])) for g in groups]
-        return joined("OR", found) if found else self.truth(False)
+        conditions = [sql("twin_words({}, {})", folded, listed([_raw(c) for c in g])) for g in groups]
+        return joined("OR", conditions) if conditions else self.truth(False)

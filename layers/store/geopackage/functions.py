@@ -80,8 +80,8 @@ def _at(run: _Part, text: str, start: int) -> bool:
 def _find(run: _Part, text: str, start: int, end: int) -> int:
     if isinstance(run, str):
         return text.find(run, start, end)
-    found = run.search(text, start, end)
-    return -1 if found is None else found.start()
+    match = run.search(text, start, end)
+    return -1 if match is None else match.start()
 
 
 def _matches(text: str, runs: list[tuple[_Part, int]], any_: bool) -> bool:
@@ -93,10 +93,10 @@ def _matches(text: str, runs: list[tuple[_Part, int]], any_: bool) -> bool:
     if start > end or not _at(first, text, 0) or not _at(last, text, end):
         return False
     for run, length in runs[1:-1]:
-        found = _find(run, text, start, end)
-        if found < 0:
+        at = _find(run, text, start, end)
+        if at < 0:
             return False
-        start = found + length
+        start = at + length
     return True
 
 
@@ -227,9 +227,9 @@ _NUMBERS: tuple[tuple[str, int, Callable[..., Any]], ...] = (
 @lru_cache(maxsize=64)
 def _set(text: bytes) -> frozenset[Any] | None:
     """The members of a JSON array, which are equal as JSON values are."""
-    found = _json(text)
+    members = _json(text)
     try:
-        return frozenset(map(_key, found)) if isinstance(found, list) else None
+        return frozenset(map(_key, members)) if isinstance(members, list) else None
     except RecursionError:
         return None
 
@@ -252,9 +252,9 @@ def _key(value: Any) -> Any:
 
 def _members(types: str, *values: Any) -> str | None:
     """A JSON array of values of these types."""
-    found = [_member(kind, value) for kind, value in zip(types.split(","), values, strict=True)]
+    members = [_member(kind, value) for kind, value in zip(types.split(","), values, strict=True)]
     try:
-        return orjson.dumps(found).decode()
+        return orjson.dumps(members).decode()
     except orjson.JSONEncodeError:  # a list of another program, nested beyond what can be written
         return None
 

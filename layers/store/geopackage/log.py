@@ -26,15 +26,15 @@ _SINCE = (
 def changes(con: sqlite3.Connection, since: int, limit: int) -> list[Change]:
     """Log rows with seq > since, ascending; one of a whole layer in place of those that are no longer."""
     rows = con.execute(_SINCE, {"since": since, "limit": limit}).fetchall()
-    found = [
+    result = [
         Change(r[0], r[1], r[2], r[3:7] if r[3] is not None else None, r[7:11] if r[7] is not None else None)
         for r in rows
     ]
     pruned = con.execute("SELECT seq, layer FROM twin_pruned WHERE seq > ?", (since,)).fetchall()
     if not pruned:
-        return found
-    found += [Change(seq, layer, None, None, None) for seq, layer in pruned]
-    return sorted(found, key=lambda change: change.seq)[:limit]
+        return result
+    result += [Change(seq, layer, None, None, None) for seq, layer in pruned]
+    return sorted(result, key=lambda change: change.seq)[:limit]
 
 
 def actors(con: sqlite3.Connection, layer: str, fid: int) -> list[tuple[int, str, str]]:

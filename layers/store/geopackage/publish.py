@@ -98,8 +98,8 @@ def _highest(con: sqlite3.Connection, layer: str, present: str, remembered: str)
 def _first(con: sqlite3.Connection, stage: GeoPackageStage) -> tuple[PublishPlan, int]:
     """Make the layer and fill it; one log row for the whole."""
     layer = stage.spec.id
-    taken = con.execute("SELECT 1 FROM sqlite_master WHERE lower(name)=?", (layer,)).fetchone()
-    if taken is not None:
+    occupied = con.execute("SELECT 1 FROM sqlite_master WHERE lower(name)=?", (layer,)).fetchone()
+    if occupied is not None:
         raise Exists(f"the store has a table {layer} of another program already")
     schema.create_layer(con, layer, stage.fields, stage.spec.geometry_type)
     con.execute("UPDATE stage.rows SET state=1, fid=n+?", (_high_fid(con, layer),))

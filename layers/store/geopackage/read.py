@@ -40,14 +40,14 @@ def page(
     chosen = selection.choose(view, table, query, layer, few)
     parts: list[bytes] = []
     made: dict[int, bytes] = {}
-    given = 0
+    returned = 0
     for fids in _chunks(chosen.fids):
         parts.append(_part(view, table, query, wanted, fids, made))
-        given += len(fids)
+        returned += len(fids)
         if sum(map(len, parts)) > PAGE_BYTES:
             break
-    after = chosen.fids[given - 1] if given < len(chosen.fids) or chosen.more else None
-    return FeaturePage(b",".join(parts), given, chosen.matched, _cursor(view, table, query, after)), made
+    after = chosen.fids[returned - 1] if returned < len(chosen.fids) or chosen.more else None
+    return FeaturePage(b",".join(parts), returned, chosen.matched, _cursor(view, table, query, after)), made
 
 
 def _cursor(view: ReadView, table: FeatureTable, query: Query, fid: int | None) -> Cursor | None:
@@ -71,13 +71,13 @@ def _stored(view: ReadView, table: FeatureTable, query: Query, count: int) -> Fe
     after = -(2**63) if query.after is None else query.after[-1]
     offset, left, size, parts = query.offset, query.limit or 0, 0, []
     while left and size <= PAGE_BYTES:
-        returned, kept, last, body = view.con.execute(
+        returned, stored, last, body = view.con.execute(
             "SELECT count(*), count(body), max(fid), CAST(group_concat(body, ',') AS BLOB) FROM"
             f" (SELECT t.fid AS fid, j.body AS body FROM {table.name} t"
             f" LEFT JOIN {table.json} j ON j.fid = t.fid WHERE t.fid > ? ORDER BY t.fid LIMIT ? OFFSET ?)",
             (after, min(left, _CHUNK), offset),
         ).fetchone()
-        if kept < returned:
+        if stored < returned:
             return None
         if not returned:
             break
@@ -86,13 +86,13 @@ def _stored(view: ReadView, table: FeatureTable, query: Query, count: int) -> Fe
         if returned < _CHUNK:
             break
     more = bool(parts) and _follows(view, table, after)
-    given = (query.limit or 0) - left
-    return FeaturePage(b",".join(parts), given, count, (after,) if more else None)
+    missing = (query.limit or 0) - left
+    return FeaturePage(b",".join(parts), missing, count, (after,) if more else None)
 
 
 def _follows(view: ReadView, table: FeatureTable, fid: Any) -> bool:
-    found = view.con.execute(f"SELECT 1 FROM {table.name} t WHERE t.fid > ? LIMIT 1", (fid,)).fetchone()
-    return found is not None
+    row = view.con.execute(f"SELECT 1 FROM {table.name} t WHERE t.fid > ? LIMIT 1", (fid,)).fetchone()
+    return row is not None
 
 
 def _part(
@@ -119,12 +119,12 @@ def _part(
 
 
 def _joined(view: ReadView, table: FeatureTable, fids: list[int]) -> bytes | None:
-    kept, body = view.con.execute(
+    stored, body = view.con.execute(
         "SELECT count(body), CAST(group_concat(body, ',') AS BLOB) FROM"
         f" (SELECT j.body AS body FROM json_each(?) e LEFT JOIN {table.json} j ON j.fid = e.value)",
         (listed(fids),),
     ).fetchone()
-    return body if kept == len(fids) else None
+    return body if stored == len(fids) else None
 
 
 _PROPERTIES = b',"properties":'
@@ -141,16 +141,20 @@ def select(view: ReadView, table: FeatureTable, query: Query, layer: FeatureLaye
     """A page as columns, in the order of the query."""
     wanted = chosen_fields(table, query)
     chosen = selection.choose(view, table, query, layer, few)
-    found: list[Any] = []
+    records: list[Any] = []
     size = 0
     for fids in _chunks(chosen.fids):
         rows = _rows(view, table, fids, wanted)
-        found += rows
+        records += rows
         size += sum(len(row[1] or b"") for row in rows)
         if size > PAGE_BYTES:
             break
-    after = chosen.fids[len(found) - 1] if found and (len(found) < len(chosen.fids) or chosen.more) else None
-    return Selection(columns(table, wanted, found), chosen.matched, _cursor(view, table, query, after))
+    after = (
+        chosen.fids[len(records) - 1]
+        if records and (len(records) < len(chosen.fids) or chosen.more)
+        else None
+    )
+    return Selection(columns(table, wanted, records), chosen.matched, _cursor(view, table, query, after))
 
 
 def _rows(view: ReadView, table: FeatureTable, fids: list[int], fields: tuple[Field, ...]) -> list[Any]:
@@ -161,18 +165,18 @@ def _rows(view: ReadView, table: FeatureTable, fids: list[int], fields: tuple[Fi
 
 def texts(view: ReadView, table: FeatureTable, fids: list[int]) -> tuple[list[bytes], dict[int, bytes]]:
     """GeoJSON of features in their order, and the part of it that had to be made now and may be kept."""
-    kept: dict[int, bytes] = {}
+    stored: dict[int, bytes] = {}
     if table.trusted:
-        kept = dict(
+        stored = dict(
             view.con.execute(
                 f"SELECT fid, body FROM {table.json} WHERE fid IN (SELECT value FROM json_each(?))",
                 (listed(fids),),
             ).fetchall()
         )
-    missing = [fid for fid in fids if fid not in kept]
+    missing = [fid for fid in fids if fid not in stored]
     made, lasting = encode(view.con, table, missing) if missing else ({}, {})
-    kept |= made
-    return [kept[fid] for fid in fids if fid in kept], lasting
+    stored |= made
+    return [stored[fid] for fid in fids if fid in stored], lasting
 
 
 def projected(
@@ -189,20 +193,20 @@ def rows(view: ReadView, table: FeatureTable, fids: Sequence[int] | None, meshes
     """Features that have a geometry, as columns."""
     chosen = "" if fids is None else " AND t.fid IN (SELECT value FROM json_each(?))"
     bound = () if fids is None else (listed(int(f) for f in fids),)
-    found = fetch(
+    records = fetch(
         view.con,
         f"SELECT t.fid, t.geom{table.columns} FROM {table.name} t"
         f" WHERE t.geom IS NOT NULL AND NOT ST_IsEmpty(t.geom){chosen} ORDER BY t.fid",
         bound,
     )
-    taken = unreadable.placed(columns(table, table.fields, found))
-    return replace(taken, meshes=_meshes(view, table, fids)) if meshes else taken
+    placed = unreadable.placed(columns(table, table.fields, records))
+    return replace(placed, meshes=_meshes(view, table, fids)) if meshes else placed
 
 
 def fault(view: ReadView, table: FeatureTable, fid: int) -> str | None:
     """Why the geometry of a feature cannot be read; None where it can, or there is none."""
-    found = view.con.execute(f"SELECT geom FROM {table.name} WHERE fid=?", (fid,)).fetchone()
-    return None if found is None or found[0] is None else blob.fault(found[0])
+    row = view.con.execute(f"SELECT geom FROM {table.name} WHERE fid=?", (fid,)).fetchone()
+    return None if row is None or row[0] is None else blob.fault(row[0])
 
 
 def _sound(table: FeatureTable, rows: Sequence[Sequence[Any]]) -> list[bytes | None]:
@@ -210,16 +214,16 @@ def _sound(table: FeatureTable, rows: Sequence[Sequence[Any]]) -> list[bytes | N
     return unreadable.sound(table.id, (row[0] for row in rows), [row[1] for row in rows], blob.fault)
 
 
-def columns(table: FeatureTable, fields: Sequence[Field], found: Sequence[Sequence[Any]]) -> Rows:
+def columns(table: FeatureTable, fields: Sequence[Field], records: Sequence[Sequence[Any]]) -> Rows:
     """Rows of fid, blob and values as columns. A geometry that is empty or unreadable is None."""
-    taken = list(zip(*found, strict=True)) or [()] * (2 + len(fields))
+    transposed = list(zip(*records, strict=True)) or [()] * (2 + len(fields))
     properties = {
         field.name: [geojson.boolean(v) for v in values] if field.type == "boolean" else list(values)
-        for field, values in zip(fields, taken[2:], strict=True)
+        for field, values in zip(fields, transposed[2:], strict=True)
     }
     return Rows(
-        fids=np.asarray(taken[0], np.int64),
-        wkb=[blob.present(value) for value in _sound(table, found)],
+        fids=np.asarray(transposed[0], np.int64),
+        wkb=[blob.present(value) for value in _sound(table, records)],
         properties=properties,
     )
 
@@ -227,8 +231,8 @@ def columns(table: FeatureTable, fields: Sequence[Field], found: Sequence[Sequen
 def _meshes(view: ReadView, table: FeatureTable, fids: Sequence[int] | None) -> dict[int, Mesh]:
     chosen = "" if fids is None else " WHERE fid IN (SELECT value FROM json_each(?))"
     bound = () if fids is None else (listed(int(f) for f in fids),)
-    found = view.con.execute(f"SELECT fid, body FROM {table.mesh}{chosen}", bound).fetchall()
-    return {fid: Mesh.from_bytes(body) for fid, body in found}
+    records = view.con.execute(f"SELECT fid, body FROM {table.mesh}{chosen}", bound).fetchall()
+    return {fid: Mesh.from_bytes(body) for fid, body in records}
 
 
 #: Texts of one moment in different zones are at most a day apart from it, in either direction.
@@ -254,10 +258,10 @@ def _end(
     Another program may have written what is no time: then all are looked at."""
     rough = con.execute(f"SELECT {end}({column}) FROM {table.name}").fetchone()[0]
     bound = shifted(rough[:10], days) if isinstance(rough, str) else None
-    found: str | None = None
+    value: str | None = None
     if bound is not None:
         near = f"SELECT {wanted} FROM {table.name} WHERE {column} {operator} ?"
-        found = con.execute(near, (bound,)).fetchone()[0]
-    if found is None and rough is not None:
-        found = con.execute(f"SELECT {wanted} FROM {table.name}").fetchone()[0]
-    return found
+        value = con.execute(near, (bound,)).fetchone()[0]
+    if value is None and rough is not None:
+        value = con.execute(f"SELECT {wanted} FROM {table.name}").fetchone()[0]
+    return value

@@ -99,8 +99,8 @@ def _read(value: bytes) -> Any:
 def _failure() -> type[Exception]:
     import shapely
 
-    found: type[Exception] = shapely.errors.ShapelyError
-    return found
+    failure: type[Exception] = shapely.errors.ShapelyError
+    return failure
 
 
 #: Name, number of arguments (geometry, handle), function; null for null and for what cannot be read.

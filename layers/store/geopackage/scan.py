@@ -49,16 +49,16 @@ class Cursor:
         with self._lock, sqlite_errors():
             if self._closed:
                 raise Unavailable("the store is closed")
-            taken: list[Any] = []
+            batch: list[Any] = []
             weight = 0
-            while len(taken) < size and weight < _BATCH_BYTES:
-                rows = self._rows.fetchmany(min(_STEP, size - len(taken)))
+            while len(batch) < size and weight < _BATCH_BYTES:
+                rows = self._rows.fetchmany(min(_STEP, size - len(batch)))
                 if not rows:
                     break
-                taken += rows
+                batch += rows
                 weight += sum(len(row[1] or b"") for row in rows)
-            self._given += len(taken)
-            return taken
+            self._given += len(batch)
+            return batch
 
     def set_aside(self) -> None:
         """Copy what is left and give the snapshot back. On a failure the scan keeps its snapshot."""

@@ -146,10 +146,10 @@ def check(con: sqlite3.Connection) -> None:
     """Refuse a file that is not a store of this format. Raises Unavailable."""
     if not con.execute("SELECT 1 FROM sqlite_master WHERE type='table' AND name='twin_meta'").fetchone():
         raise Unavailable("city.gpkg is not a store of OneMap Twin; load it with twin load instead")
-    found = con.execute("SELECT value FROM twin_meta WHERE key='format'").fetchone()
-    if found != (str(FORMAT),):
+    row = con.execute("SELECT value FROM twin_meta WHERE key='format'").fetchone()
+    if row != (str(FORMAT),):
         raise Unavailable(
-            f"city.gpkg has store format {found and found[0]}, this version reads {FORMAT}: load it anew"
+            f"city.gpkg has store format {row and row[0]}, this version reads {FORMAT}: load it anew"
         )
 
 

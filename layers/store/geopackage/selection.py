@@ -54,39 +54,39 @@ def choose(view: ReadView, table: FeatureTable, query: Query, layer: FeatureLaye
     """The page of a query. ``layer`` is the table's summary at this snapshot.
 
     Raises BadParameter: a property that is not a field."""
-    asked = _Condition(view, table, query, layer)
-    if not asked.parts and not asked.where:
+    condition = _Condition(view, table, query, layer)
+    if not condition.parts and not condition.where:
         page = _page(view, table, query, Subquery(f"FROM {table.name} t WHERE 1", []))
         return Chosen(page.fids, page.more, layer.count)
     wide = query.bbox is not None and is_wide(layer, query.bbox, few)
-    found = asked.few(few) if layer.count <= few or (not wide and asked.is_narrow(few)) else None
-    if found is not None and not query.sort:
-        return _slice(np.sort(np.array(found, np.int64)), query)
-    if found is not None:
+    fids = condition.few(few) if layer.count <= few or (not wide and condition.is_narrow(few)) else None
+    if fids is not None and not query.sort:
+        return _slice(np.sort(np.array(fids, np.int64)), query)
+    if fids is not None:
         source = Subquery(
-            f"FROM json_each(?) e CROSS JOIN {table.name} t ON t.fid = e.value WHERE 1", [listed(found)]
+            f"FROM json_each(?) e CROSS JOIN {table.name} t ON t.fid = e.value WHERE 1", [listed(fids)]
         )
         page = _page(view, table, query, source)
-        return Chosen(page.fids, page.more, len(found))
-    walked = None if query.sort else asked.walk()
-    page = walked or _page(view, table, query, asked.source(whole=bool(query.sort)))
+        return Chosen(page.fids, page.more, len(fids))
+    walked = None if query.sort else condition.walk()
+    page = walked or _page(view, table, query, condition.source(whole=bool(query.sort)))
     return Chosen(page.fids, page.more, matched_by_page(query, len(page.fids), page.more))
 
 
 def count(view: ReadView, table: FeatureTable, query: Query, layer: FeatureLayer, most: int) -> int | None:
     """How many features a query selects; None when they are more than ``most``. Raises as :func:`choose`."""
-    asked = _Condition(view, table, query, layer)
-    found = asked.count(most) if asked.parts or asked.where else layer.count
-    return found if found <= most else None
+    condition = _Condition(view, table, query, layer)
+    matched = condition.count(most) if condition.parts or condition.where else layer.count
+    return matched if matched <= most else None
 
 
-def _slice(found: NDArray[np.int64], query: Query) -> Chosen:
+def _slice(every: NDArray[np.int64], query: Query) -> Chosen:
     """The page of features that are all at hand, in order of fid."""
     start = query.offset
     if query.after is not None:
-        start += int(np.searchsorted(found, np.int64(str(query.after[-1])), side="right"))
-    fids = found[start : start + (query.limit or 0)].tolist()
-    return Chosen(fids, bool(fids) and start + len(fids) < len(found), len(found))
+        start += int(np.searchsorted(every, np.int64(str(query.after[-1])), side="right"))
+    fids = every[start : start + (query.limit or 0)].tolist()
+    return Chosen(fids, bool(fids) and start + len(fids) < len(every), len(every))
 
 
 def _page(view: ReadView, table: FeatureTable, query: Query, source: Subquery) -> Chosen:
@@ -167,26 +167,26 @@ class _Condition:
         all_: list[int] = []
         for part in self.parts:
             sql = f"SELECT r.id AS id FROM {table.rtree} r{join} WHERE {part.sql}{where}"
-            found = self._up_to(most, sql, (*part.values, *values))
-            if found is None:
+            fids = self._up_to(most, sql, (*part.values, *values))
+            if fids is None:
                 return None
             # a second walk of the R-tree costs less than a first one that gives the certainty of each
-            outside = part.outside(self._view, table, len(found))
-            all_ += [fid for fid in found if fid not in outside] if outside else found
+            outside = part.outside(self._view, table, len(fids))
+            all_ += [fid for fid in fids if fid not in outside] if outside else fids
         if self._with_unplaced:
             join = f" JOIN {table.name} t ON t.fid = u.fid" if where else ""
             sql = f"SELECT u.fid AS id FROM twin_unplaced u{join} WHERE u.layer = ?{where}"
-            found = self._up_to(most, sql, (table.id, *values))
-            if found is None:
+            fids = self._up_to(most, sql, (table.id, *values))
+            if fids is None:
                 return None
-            all_ += found
+            all_ += fids
         return all_ if len(self.parts) == 1 else list(set(all_))
 
     def _up_to(self, most: int, sql: str, values: Sequence[Any]) -> list[int] | None:
         row = self._view.con.execute(f"SELECT group_concat(id) FROM ({sql} LIMIT ?)", (*values, most + 1))
         text = row.fetchone()[0]
-        found: list[int] = [] if text is None else orjson.loads(f"[{text}]")
-        return found if len(found) <= most else None
+        fids: list[int] = [] if text is None else orjson.loads(f"[{text}]")
+        return fids if len(fids) <= most else None
 
     # Many
 
@@ -239,10 +239,10 @@ class _Condition:
         if self._with_unplaced:
             ids.append("SELECT u.fid FROM twin_unplaced u WHERE u.layer = ?")
             bound.append(table.id)
-        found = f"({' UNION '.join(ids)})"
+        subquery = f"({' UNION '.join(ids)})"
         if not where and not whole:
-            return Subquery(f"FROM {found} t WHERE 1", bound)
-        join = f"FROM {found} r JOIN {table.name} t ON t.fid = r.fid WHERE 1{where}"
+            return Subquery(f"FROM {subquery} t WHERE 1", bound)
+        join = f"FROM {subquery} r JOIN {table.name} t ON t.fid = r.fid WHERE 1{where}"
         return Subquery(join, [*bound, *self._values])
 
     def count(self, most: int) -> int:

@@ -87,12 +87,12 @@ class GeoPackageStage(Stage):
 
 
 def _rows(batch: pa.Table, spec: LayerSpec, fields: tuple[Field, ...]) -> Iterator[tuple[Any, ...]]:
-    found = staged.decode(batch, spec, fields)
-    tails = geojson.tails(found.shapes, fields, found.properties)
-    boxes, high = _boxes(found.shapes)
-    blobs = blob.encode(found.shapes)
-    for i, values in enumerate(found.properties):
-        yield (blobs[i], *boxes[i], high[i], *values, tails[i].decode(), found.meshes[i])
+    rows = staged.decode(batch, spec, fields)
+    tails = geojson.tails(rows.shapes, fields, rows.properties)
+    boxes, high = _boxes(rows.shapes)
+    blobs = blob.encode(rows.shapes)
+    for i, values in enumerate(rows.properties):
+        yield (blobs[i], *boxes[i], high[i], *values, tails[i].decode(), rows.meshes[i])
 
 
 def _boxes(shapes: Any) -> tuple[list[list[float | None]], list[int]]:

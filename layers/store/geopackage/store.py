@@ -119,9 +119,9 @@ class GeoPackageStore(EditedStore):
     def layers(self) -> list[Layer]:
         with self._now.reading(None) as view:
             usable = [t for t in view.tables.values() if t.state == layer_record.OK]
-            found: list[Layer] = [view.summary(table, self._summaries) for table in usable]
-            found += [other_forms.layer(row, view.layer_seq(row[0])) for row in view.forms.values()]
-            return sorted(found, key=lambda layer: layer.id)
+            summaries: list[Layer] = [view.summary(table, self._summaries) for table in usable]
+            summaries += [other_forms.layer(row, view.layer_seq(row[0])) for row in view.forms.values()]
+            return sorted(summaries, key=lambda layer: layer.id)
 
     def layer(self, layer_id: str) -> Layer:
         row = self._now.current().forms.get(layer_id)
@@ -136,9 +136,9 @@ class GeoPackageStore(EditedStore):
     def feature_layer(self, layer_id: str) -> FeatureLayer:
         view = self._now.current()
         table = _table(view, layer_id)
-        kept = self._summaries.get(layer_id)
-        if kept is not None and kept[0] == (view.layer_seq(layer_id), view.stamp):
-            return kept[1]
+        cached = self._summaries.get(layer_id)
+        if cached is not None and cached[0] == (view.layer_seq(layer_id), view.stamp):
+            return cached[1]
         with self._now.reading(None) as view:
             table = _table(view, layer_id)
             return view.summary(table, self._summaries)
@@ -184,9 +184,9 @@ class GeoPackageStore(EditedStore):
         yield from scan.batches(cursor, table, query, size)
 
     def item(self, layer_id: str, fid: int, crs: str = CRS84) -> Item:
-        kept = self._kept(layer_id, fid) if crs == CRS84 else None
-        if kept is not None:
-            return kept
+        stored = self._kept(layer_id, fid) if crs == CRS84 else None
+        if stored is not None:
+            return stored
         made: dict[int, bytes] = {}
         with self._now.reading() as view:
             table = _table(view, layer_id)
@@ -342,8 +342,8 @@ class GeoPackageStore(EditedStore):
     def report(self, layer_id: str) -> Mapping[str, Any] | None:
         with self._now.reading() as view:
             row = view.con.execute("SELECT report FROM twin_reports WHERE layer=?", (layer_id,)).fetchone()
-        found: Mapping[str, Any] | None = json.loads(row[0]) if row else None
-        return found
+        document: Mapping[str, Any] | None = json.loads(row[0]) if row else None
+        return document
 
     def save_report(self, layer_id: str, report: Mapping[str, Any]) -> None:
         text = json.dumps(report, ensure_ascii=False, default=str)

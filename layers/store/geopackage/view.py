@@ -70,9 +70,11 @@ class ReadView:
 
     def distrust(self, findings: Sequence[Finding]) -> None:
         """In a file that cannot be repaired: say so of broken layers, and make GeoJSON from the rows."""
-        for found in findings:
-            if found.changed:
-                self.tables[found.layer] = replace(self.tables[found.layer], state=found.state, trusted=False)
+        for finding in findings:
+            if finding.changed:
+                self.tables[finding.layer] = replace(
+                    self.tables[finding.layer], state=finding.state, trusted=False
+                )
 
     def layer_seq(self, layer: str) -> int:
         """The newest log number of one layer."""
@@ -87,10 +89,10 @@ class ReadView:
     ) -> FeatureLayer:
         """The layer's public words; the cache, shared by all threads, is keyed by what they depend on."""
         key = (self.layer_seq(table.id), self.stamp)
-        kept = cache.get(table.id)
-        if kept is None or kept[0] != key:
-            kept = cache[table.id] = (key, catalog.summary(self.con, table, key[0], self._crs_also))
-        return kept[1]
+        cached = cache.get(table.id)
+        if cached is None or cached[0] != key:
+            cached = cache[table.id] = (key, catalog.summary(self.con, table, key[0], self._crs_also))
+        return cached[1]
 
     def unplaced(self, table: FeatureTable) -> bool:
         """Whether a layer has features without a place."""

@@ -293,9 +293,9 @@ class DatabaseCatalogue:
             self.state()
             table = self.learn().tables.get(layer_id)
         if table is None:
-            found = self.call(lambda con: forms.layers(con, self.schema, layer_id))
-            if found:
-                raise no_features(layer_id, found[0].form)
+            others = self.call(lambda con: forms.layers(con, self.schema, layer_id))
+            if others:
+                raise no_features(layer_id, others[0].form)
             raise NotFound(f"there is no layer {shown(layer_id)}")
         return table.usable()
 

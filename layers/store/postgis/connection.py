@@ -58,9 +58,9 @@ class _Attempt(threading.Thread):
     def run(self) -> None:
         con: Connection | None = None
         try:
-            given = conninfo_to_dict(self._url)
-            defaults: dict[str, Any] = {k: v for k, v in _ALIVE.items() if k not in given}
-            defaults.setdefault("application_name", given.get("application_name", "onemap-twin"))
+            options = conninfo_to_dict(self._url)
+            defaults: dict[str, Any] = {k: v for k, v in _ALIVE.items() if k not in options}
+            defaults.setdefault("application_name", options.get("application_name", "onemap-twin"))
             con = psycopg.connect(self._url, autocommit=True, prepare_threshold=2, **defaults)
             self._setup(con)
         except BaseException as error:
@@ -147,10 +147,10 @@ def postgres_errors() -> Iterator[None]:
     try:
         yield
     except psycopg.Error as error:
-        found = translate(error)
-        if found is None:
+        translated = translate(error)
+        if translated is None:
             raise
-        raise found from error
+        raise translated from error
 
 
 class ReadingErrors:

@@ -55,7 +55,9 @@ def value(
 ) -> TwinError:
     """A value that its column cannot take. PostgreSQL rarely says which, so each is tried by itself."""
     named = error.diag.column_name
-    faults = [named] if named else [c for c, (mark, given) in columns.items() if not _taken(con, mark, given)]
+    faults = (
+        [named] if named else [c for c, (mark, values) in columns.items() if not _taken(con, mark, values)]
+    )
     if not faults and table.rows.geometry in columns:
         faults = [table.rows.geometry]
     which = "".join(f"{_property(table, one)}: " for one in faults[:1])
@@ -63,11 +65,11 @@ def value(
     return BadBody(f"{where}{which}a value does not fit the table's column")
 
 
-def _taken(con: Connection, mark: str, given: Any) -> bool:
-    if isinstance(given, Ewkb):
+def _taken(con: Connection, mark: str, member: Any) -> bool:
+    if isinstance(member, Ewkb):
         return True
     try:
-        con.execute(f"SELECT {mark}", (given,))
+        con.execute(f"SELECT {mark}", (member,))
     except psycopg.DataError:
         return False
     return True

@@ -22,16 +22,16 @@ READ_SECONDS = 60  # a relation that takes longer cannot be published
 _SHARE = 9  # times as long as a comparison took nothing is compared again
 
 
-def make(place: DdlTarget, table: LayerTable, found: Facts) -> str:
+def make(place: DdlTarget, table: LayerTable, facts: Facts) -> str:
     """Make the copy of a relation anew, with its triggers; the layer's state."""
     assert table.source is not None
-    columns = "".join(f", {quoted(c.name)} {schema.COLUMN_TYPES[c.type]}" for c in found.columns)
+    columns = "".join(f", {quoted(c.name)} {schema.COLUMN_TYPES[c.type]}" for c in facts.columns)
     drop(place, table)
     place.con.execute(
         f"CREATE TABLE {table.copy} ({COPY_FID} bigint PRIMARY KEY, {COPY_GEOMETRY} {place.postgis}.geometry"
         f"{columns})"
     )
-    state = update(place, table, found)
+    state = update(place, table, facts)
     if state == OK:
         unplaced = shape.null_geometry_sql(COPY_GEOMETRY, f"{place.postgis}.")
         place.con.execute(f"CREATE INDEX ON {table.copy} USING gist ({COPY_GEOMETRY})")
@@ -53,13 +53,13 @@ def drop(place: DdlTarget, table: LayerTable) -> None:
     place.con.execute(f"DELETE FROM {place.s}.twin_refresh WHERE layer = %s", (table.id,))
 
 
-def update(place: DdlTarget, table: LayerTable, found: Facts) -> str:
+def update(place: DdlTarget, table: LayerTable, facts: Facts) -> str:
     """Bring the copy to what the relation shows now, in one statement; the layer's state."""
     assert table.source is not None
     try:
         with place.con.transaction():
             place.con.execute(f"SET LOCAL statement_timeout = '{READ_SECONDS}s'")
-            rows, ids = place.con.execute(_difference(place, table, found)).fetchone() or (0, 0)
+            rows, ids = place.con.execute(_difference(place, table, facts)).fetchone() or (0, 0)
     except psycopg.errors.InsufficientPrivilege:
         return NO_SELECT
     except psycopg.errors.NotNullViolation:
@@ -73,13 +73,13 @@ def update(place: DdlTarget, table: LayerTable, found: Facts) -> str:
     return OK if rows == ids else f"its column {table.source.fid} is not unique"
 
 
-def _difference(place: DdlTarget, table: LayerTable, found: Facts) -> str:
+def _difference(place: DdlTarget, table: LayerTable, facts: Facts) -> str:
     source = table.source
     assert source is not None
-    names = [COPY_FID, COPY_GEOMETRY, *(quoted(c.name) for c in found.columns)]
+    names = [COPY_FID, COPY_GEOMETRY, *(quoted(c.name) for c in facts.columns)]
     # what is read has its percent signs doubled, for statements with parameters: this one has none
     read = [f"t.{quoted(source.fid)}", shape.plain(f"t.{quoted(source.geometry)}", source.srid)]
-    read += [c.read.replace("%%", "%") for c in found.columns]
+    read += [c.read.replace("%%", "%") for c in facts.columns]
     shown = ", ".join(f"{sql} AS {name}" for sql, name in zip(read, names, strict=True))
     # two geometries are the same when their bytes are: = rounds to float boxes in some versions
     compared = [f"{{0}}.{name}" if name != COPY_GEOMETRY else f"{{0}}.{name}::bytea" for name in names[1:]]
@@ -113,12 +113,12 @@ def refresh(place: DdlTarget, layer: str) -> bool:
         row = place.con.execute(
             f"SELECT signature FROM {place.s}.twin_layers WHERE id = %s FOR UPDATE", (layer,)
         ).fetchone()
-        found, table = ddl.facts(place).get(layer), layer_table.tables(place.con, place.schema).get(layer)
-        if row is None or found is None or table is None or not table.copied:
+        facts, table = ddl.facts(place).get(layer), layer_table.tables(place.con, place.schema).get(layer)
+        if row is None or facts is None or table is None or not table.copied:
             return True
-        if found.signature != row[0] or table.state != OK:
+        if facts.signature != row[0] or table.state != OK:
             return False
-        state = update(place, table, found)
+        state = update(place, table, facts)
         if state != OK:
             place.con.execute(f"UPDATE {place.s}.twin_layers SET state = %s WHERE id = %s", (state, layer))
             ddl.log_whole(place, layer, 0, None, None)

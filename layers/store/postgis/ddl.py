@@ -161,16 +161,16 @@ def facts(place: DdlTarget) -> dict[str, Facts]:
 def moved(place: DdlTarget) -> list[str]:
     """The layers whose table or triggers a program changed since they were found in order."""
     known = place.con.execute(f"SELECT id, signature FROM {place.s}.twin_layers").fetchall()
-    found = facts(place)
-    return [layer for layer, signature in known if layer in found and found[layer].signature != signature]
+    states = facts(place)
+    return [layer for layer, signature in known if layer in states and states[layer].signature != signature]
 
 
 def remember_signature(place: DdlTarget, layer: str) -> None:
     """Remember the present facts of a layer as in order."""
-    found = facts(place)[layer]
+    state = facts(place)[layer]
     place.con.execute(
         f"UPDATE {place.s}.twin_layers SET signature = %s, columns = %s WHERE id = %s",
-        (found.signature, layer_table.dump_columns(found.columns), layer),
+        (state.signature, layer_table.dump_columns(state.columns), layer),
     )
 
 

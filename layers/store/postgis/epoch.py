@@ -86,12 +86,12 @@ def mark(state: SnapshotState) -> Mark:
     return Mark(state.epoch, state.seq, state.nonce)
 
 
-def write(path: Path | None, kept: Mark) -> None:
+def write(path: Path | None, recorded: Mark) -> None:
     """Keep a mark, where the folder can be written."""
     if path is None:
         return
     with contextlib.suppress(OSError):
         path.parent.mkdir(exist_ok=True)
         temporary = path.with_suffix(f".{os.getpid()}.new")
-        temporary.write_text(json.dumps(asdict(kept)))
+        temporary.write_text(json.dumps(asdict(recorded)))
         os.replace(temporary, path)

@@ -124,12 +124,12 @@ class Postgis(Dialect):
         return sql("({} IS NULL OR ST_IsEmpty({}))", self.geometry(), self.geometry())
 
     def spatial(self, op: ast.SpatialOp, shape: Any) -> Sql:
-        found = literal(shape, self.table.srid)
-        if found is None or (found.cut and op in ("s_contains", "s_equals")):
+        bound = literal(shape, self.table.srid)
+        if bound is None or (bound.cut and op in ("s_contains", "s_equals")):
             return self._apart(op == "s_disjoint")
-        related = sql(f"{_RELATIONS[op]}({{}}, {{}})", self.geometry(), _bound(found))
+        related = sql(f"{_RELATIONS[op]}({{}}, {{}})", self.geometry(), _bound(bound))
         if self.table.untyped and op != "s_disjoint":  # no index is of what is made of a column
-            return sql("({} && {} AND {})", Sql(self.table.geom), _bound(found), related)
+            return sql("({} && {} AND {})", Sql(self.table.geom), _bound(bound), related)
         return related
 
     def _apart(self, disjoint: bool) -> Sql:
@@ -138,17 +138,17 @@ class Postgis(Dialect):
 
     def words(self, terms: Sequence[str], columns: Sequence[Sql]) -> Sql:
         text = self._both(sql("concat_ws(E'\\x01', {})", listed(columns))) if columns else Sql("''")
-        found = [self._both(Sql("%s::text", (term,))) for term in terms]
+        conditions = [self._both(Sql("%s::text", (term,))) for term in terms]
         hit = Sql("strpos(v.a, w.b) > 0")
-        rows = joined("UNION ALL", [sql("SELECT {} AS b", f) for f in found])
+        rows = joined("UNION ALL", [sql("SELECT {} AS b", f) for f in conditions])
         return sql("EXISTS (SELECT 1 FROM (SELECT {} AS a OFFSET 0) v, ({}) w WHERE {})", text, rows, hit)
 
     def _both(self, part: Sql) -> Sql:
         return self.folded("casei", self.folded("accenti", part))
 
 
-def _bound(found: Literal) -> Sql:
-    return Sql("ST_GeomFromEWKB(%s::bytea)", (found.ewkb,))
+def _bound(value: Literal) -> Sql:
+    return Sql("ST_GeomFromEWKB(%s::bytea)", (value.ewkb,))
 
 
 _SMALL = "abs(v.a) <= 1e304 AND abs(v.b) <= 1e304"

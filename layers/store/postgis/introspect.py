@@ -80,8 +80,8 @@ class Facts:
     @property
     def triggered(self) -> bool:
         """Whether all our triggers are there and on; an owner may have enabled them always."""
-        found = [one.split(":")[1] for one in (self.triggers or "").split(",") if one]
-        return len(found) == len(OPERATIONS) and set(found) <= {"O", "A"}
+        names = [one.split(":")[1] for one in (self.triggers or "").split(",") if one]
+        return len(names) == len(OPERATIONS) and set(names) <= {"O", "A"}
 
 
 def _digest(text: str | None) -> str:
@@ -116,12 +116,12 @@ def facts(con: Any, schema: str, postgis: str) -> dict[str, Facts]:
 
 def _facts(row: tuple[Any, ...]) -> Facts:
     layer, own, oid, numbered, followed, typmod, columns, *rest = row
-    found = [
+    table_columns = [
         TableColumn(name, pg, kind, fixed)
         for name, pg, fixed in json.loads(columns or "[]")
         if (kind := field_type(pg, own))
     ]
-    ordered = tuple(sorted(found, key=lambda c: c.name != "source_id"))
+    ordered = tuple(sorted(table_columns, key=lambda c: c.name != "source_id"))
     return Facts(layer, oid, numbered, bool(followed), typmod, ordered, *rest)
 
 
@@ -147,15 +147,15 @@ def geometry(
     return geometry_type(kind), srid
 
 
-def state(found: Facts, srid: int, source: TableSource | None) -> str:
+def state(relation: Facts, srid: int, source: TableSource | None) -> str:
     """OK, MISSING, or what keeps the layer from being read."""
-    if found.oid is None:
+    if relation.oid is None:
         return "the table or view is not there" if source else MISSING
-    if source and not found.numbered:
+    if source and not relation.numbered:
         return f"it has no column of whole numbers {source.fid}"
-    if not source and not found.followed:
+    if not source and not relation.followed:
         return "it is no plain table with a unique integer column fid without nulls"
-    if found.typmod is None:
+    if relation.typmod is None:
         return f"it has no geometry column {source.geometry if source else 'geom'}"
     if source and srid != source.srid:
         return "the CRS of its geometry changed"

@@ -190,8 +190,8 @@ class LayerTable(LayerRecord):
         """SQL of a field's value: text, bigint, double precision, boolean, date, timestamptz or jsonb;
         NULL of type text for the source id of a table that has none."""
         name = field if isinstance(field, str) else field.name
-        found = self.columns.get(name)
-        return "NULL::text" if found is None else found.read
+        column = self.columns.get(name)
+        return "NULL::text" if column is None else column.read
 
     @property
     def storage_crs(self) -> str:
@@ -219,13 +219,13 @@ def tables(con: Any, schema: str, known: Mapping[str, Rights] | None = None) -> 
 def _table(schema: str, row: tuple[Any, ...], rights: Rights, copies: Mapping[str, int]) -> LayerTable:
     (layer, kind, title, fields, columns, geometry, crs, time_field, key, generation) = row[:10]
     state, source, signature, datum = row[10:]
-    found = [TableColumn(*c) for c in json.loads(columns)]
+    present = [TableColumn(*c) for c in json.loads(columns)]
     oid, typmod, follows = [*signature.split(" "), "", ""][:3]
     copied = source is not None and follows == "copied"
     if copied:
-        found = [replace(c, pg=COLUMN_TYPES[c.type]) for c in found]
+        present = [replace(c, pg=COLUMN_TYPES[c.type]) for c in present]
         oid = str(copies.get(copy_table(layer), 0))
-    merged, named = merge(json.loads(fields), found)
+    merged, named = merge(json.loads(fields), present)
     return LayerTable(
         id=layer,
         schema=schema,
@@ -314,8 +314,8 @@ def index_extent(con: Any, relation: str, column: str, postgis: str) -> Bbox | N
 
 def exact_extent(con: Any, table: LayerTable, postgis: str) -> Bbox | None:
     """The box of all geometries, by a scan; in the table's CRS."""
-    found = f"SELECT {postgis}.st_extent({table.shape}) FROM {table.relation} t"
-    return box(con.execute(f"SELECT {_box_sql(postgis, f'({found})')}", ()).fetchone()[0])
+    sql = f"SELECT {postgis}.st_extent({table.shape}) FROM {table.relation} t"
+    return box(con.execute(f"SELECT {_box_sql(postgis, f'({sql})')}", ()).fetchone()[0])
 
 
 def _box_sql(postgis: str, value: str) -> str:

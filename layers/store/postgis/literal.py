@@ -67,5 +67,5 @@ def _projected(shape: Any, crs: str) -> Any:
         moved = shapely.transform(shape, lambda xy: crs_.from_lonlat(xy, crs, x_first=True))
     except BadFile as error:
         raise BadParameter("filter", crs, "a geometry cannot be brought into the layer's CRS") from error
-    found = shapely.get_coordinates(moved)
-    return moved if math.isfinite(float(np.abs(found).max())) else None
+    coordinates = shapely.get_coordinates(moved)
+    return moved if math.isfinite(float(np.abs(coordinates).max())) else None

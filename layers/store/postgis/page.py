@@ -76,41 +76,41 @@ class PageRequest:
     def found(self, rows: list[tuple[Any, ...]]) -> RowPage:
         """The page that rows of a moment, a count and what :meth:`row` gives are."""
         moment, matched = read.state(rows[0][0]), rows[0][1]
-        given = [r[2:-1] for r in rows] if rows[0][2] is not None else []
-        more = len(given) > (self.query.limit or 0)
-        given = given[: self.query.limit]
-        next_after = (*given[-1][2 + len(self.fields) :], given[-1][0]) if more else None
-        return RowPage(moment, self.fields, given, matched, next_after)
+        records = [r[2:-1] for r in rows] if rows[0][2] is not None else []
+        more = len(records) > (self.query.limit or 0)
+        records = records[: self.query.limit]
+        next_after = (*records[-1][2 + len(self.fields) :], records[-1][0]) if more else None
+        return RowPage(moment, self.fields, records, matched, next_after)
 
 
-def page(con: Connection, asked: PageRequest, few: int, about: FeatureLayer, seconds: float) -> RowPage:
+def page(con: Connection, request: PageRequest, few: int, about: FeatureLayer, seconds: float) -> RowPage:
     """The features of a page within so many seconds. ``about``: the layer at this moment or one before.
 
     Raises BadParameter: an unknown property, a filter that cannot be computed."""
     began = time.monotonic()
-    query = asked.query
+    query = request.query
     if query.bbox is not None:
         gather = about.count <= few or not is_wide(about, query.bbox, few)
     else:
-        gather = about.count <= few or not (query.sort or asked.others()[0])
+        gather = about.count <= few or not (query.sort or request.others()[0])
     if gather:
-        found = gathered(con, asked, few, about.count > TRIED)
-        if found is not None:
-            return found
-    return searched(con, asked, began + seconds)
+        rows = gathered(con, request, few, about.count > TRIED)
+        if rows is not None:
+            return rows
+    return searched(con, request, began + seconds)
 
 
-def gathered(con: Connection, asked: PageRequest, few: int, bounded: bool) -> RowPage | None:
+def gathered(con: Connection, request: PageRequest, few: int, bounded: bool) -> RowPage | None:
     """The page by one statement that gathers every match; None where that are more than ``few`` or, if it
     shall be ``bounded``, a box has more features on which the other conditions would have to be tried.
 
     Rows are matched once, as keys, and counted; only those of the page are fetched whole."""
-    table, query = asked.table, asked.query
-    head, last, values, whole = _keys(asked, few, bounded)
-    key = (query.properties, query.sort, asked.wkb, head)
+    table, query = request.table, request.query
+    head, last, values, whole = _keys(request, few, bounded)
+    key = (query.properties, query.sort, request.wkb, head)
     sql = table.memo.get(key)
     if sql is None:
-        rows = asked.row("k.n", f"k JOIN {asked.source} ON {table.fid} = k.id")
+        rows = request.row("k.n", f"k JOIN {request.source} ON {table.fid} = k.id")
         sql = (
             f"WITH s AS MATERIALIZED ({read.state_sql(table.schema, table.id, table.relation)}){head}"
             f" SELECT s.state, {last}, p.* FROM s {rows}"
@@ -120,30 +120,30 @@ def gathered(con: Connection, asked: PageRequest, few: int, bounded: bool) -> Ro
                 table.memo.clear()
             table.memo[key] = sql
     prepare = False if query.filter is not None or query.words else None
-    with ReadingErrors(asked.query):
+    with ReadingErrors(request.query):
         rows_ = con.execute(sql, values, binary=True, prepare=prepare).fetchall()
     if not whole and rows_[0][1] is None:
         return None
-    return replace(asked.found(rows_), whole=whole)
+    return replace(request.found(rows_), whole=whole)
 
 
-def _keys(asked: PageRequest, few: int, bounded: bool) -> tuple[str, str, list[Any], bool]:
+def _keys(request: PageRequest, few: int, bounded: bool) -> tuple[str, str, list[Any], bool]:
     """CTEs that end in ``k``, the keys of a page and their order ``n``; SQL of how many match, null for too
     many; the values; whether there is no condition.
 
     ``bounded``: no more than ``few`` features of a box are tried on the other conditions. It costs a
     quarter more, for else the cheaper of them spare the exact test of the box."""
-    table, query = asked.table, asked.query
-    (box, box_values), (others, values) = asked.box(), asked.others()
-    follow, follow_values = asked.after()
-    by = f"SELECT {table.fid} AS id, {table.fid} AS n FROM {asked.source} WHERE true"
+    table, query = request.table, request.query
+    (box, box_values), (others, values) = request.box(), request.others()
+    follow, follow_values = request.after()
+    by = f"SELECT {table.fid} AS id, {table.fid} AS n FROM {request.source} WHERE true"
     if not box and not others and not query.sort:
-        head = f", k AS MATERIALIZED ({by}{follow} ORDER BY n {asked.end})"
+        head = f", k AS MATERIALIZED ({by}{follow} ORDER BY n {request.end})"
         return head, "NULL::bigint", follow_values, True
     inner, inner_values, tried, tried_values = box + others, [*box_values, *values], "", list[Any]()
     if box and bounded:
         inner, inner_values, tried, tried_values = box, box_values, others, values
-    near = f"{asked.source} WHERE true{inner} LIMIT {few + 1}"
+    near = f"{request.source} WHERE true{inner} LIMIT {few + 1}"
     if tried or query.sort:
         near = f"(SELECT t.* FROM {near}) t"
     matched = f"(SELECT CASE WHEN count(*) <= {few} THEN count(*) FILTER (WHERE m.fits) END FROM m)"
@@ -152,51 +152,57 @@ def _keys(asked: PageRequest, few: int, bounded: bool) -> tuple[str, str, list[A
         later = "" if query.after is None else " AND m.id > %s::bigint"
         head = (
             f", m AS MATERIALIZED (SELECT {table.fid} AS id, {table.fid} AS n, {fits} FROM {near}),"
-            f" k AS MATERIALIZED (SELECT m.id, m.n FROM m WHERE m.fits{later} ORDER BY m.id {asked.end})"
+            f" k AS MATERIALIZED (SELECT m.id, m.n FROM m WHERE m.fits{later} ORDER BY m.id {request.end})"
         )
         return head, matched, [*tried_values, *inner_values, *(query.after or ())], False
-    order, order_values = asked.order()
+    order, order_values = request.order()
     place = f"row_number() OVER (ORDER BY {order}) AS n, true{follow} AS later"
     head = (
         f", m AS MATERIALIZED (SELECT {table.fid} AS id, {place}, {fits} FROM {near}),"
-        f" k AS MATERIALIZED (SELECT m.id, m.n FROM m WHERE m.later AND m.fits ORDER BY m.n {asked.end})"
+        f" k AS MATERIALIZED (SELECT m.id, m.n FROM m WHERE m.later AND m.fits ORDER BY m.n {request.end})"
     )
     return head, matched, [*order_values, *follow_values, *tried_values, *inner_values], False
 
 
-def searched(con: Connection, asked: PageRequest, until: float) -> RowPage:
+def searched(con: Connection, request: PageRequest, until: float) -> RowPage:
     """The page by a search that ends when it is full.
 
     The planner knows whether to walk the table in order or to gather by an index and sort."""
-    table, query = asked.table, asked.query
-    (box, box_values), (others, values) = asked.box(), asked.others()
+    table, query = request.table, request.query
+    (box, box_values), (others, values) = request.box(), request.others()
     conditions, values = box + others, [*box_values, *values]
-    follow, follow_values = asked.after()
-    order, order_values = asked.order()
-    rows = asked.row(f"row_number() OVER (ORDER BY {order})", f"k JOIN {asked.source} ON {table.fid} = k.id")
+    follow, follow_values = request.after()
+    order, order_values = request.order()
+    rows = request.row(
+        f"row_number() OVER (ORDER BY {order})", f"k JOIN {request.source} ON {table.fid} = k.id"
+    )
     moment_sql = read.state_sql(table.schema, table.id, table.relation)
     sql = (
         f"WITH s AS MATERIALIZED ({moment_sql}), k AS MATERIALIZED"
-        f" (SELECT {table.fid} AS id FROM {asked.source} WHERE true{conditions}{follow}"
-        f" ORDER BY {order} {asked.end}) SELECT s.state, NULL, p.* FROM s {rows}"
+        f" (SELECT {table.fid} AS id FROM {request.source} WHERE true{conditions}{follow}"
+        f" ORDER BY {order} {request.end}) SELECT s.state, NULL, p.* FROM s {rows}"
     )
-    with con.transaction(), ReadingErrors(asked.query):
+    with con.transaction(), ReadingErrors(request.query):
         con.execute(f"SET LOCAL statement_timeout = {max(1, int((until - time.monotonic()) * 1000))}")
         bound = [*values, *follow_values, *order_values, *order_values]
-        found = asked.found(con.execute(sql, bound, binary=True, prepare=False).fetchall())
+        result = request.found(con.execute(sql, bound, binary=True, prepare=False).fetchall())
         if not conditions:
-            return replace(found, whole=True)
-        return replace(found, matched=matched_by_page(query, len(found.rows), found.next_after is not None))
+            return replace(result, whole=True)
+        return replace(
+            result, matched=matched_by_page(query, len(result.rows), result.next_after is not None)
+        )
 
 
-def count(con: Connection, asked: PageRequest, most: int) -> tuple[SnapshotState, int]:
+def count(con: Connection, request: PageRequest, most: int) -> tuple[SnapshotState, int]:
     """How many features a query selects, right up to ``most``, and the moment of it."""
-    table = asked.table
-    (box, box_values), (others, values) = asked.box(), asked.others()
-    with con.transaction(), ReadingErrors(asked.query):
+    table = request.table
+    (box, box_values), (others, values) = request.box(), request.others()
+    with con.transaction(), ReadingErrors(request.query):
         con.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         read.hold(con, table.raw)
         moment = read.moment(con, table.schema, table)
-        sql = f"SELECT count(*) FROM (SELECT FROM {asked.source} WHERE true{box + others} LIMIT {most + 1}) m"
+        sql = (
+            f"SELECT count(*) FROM (SELECT FROM {request.source} WHERE true{box + others} LIMIT {most + 1}) m"
+        )
         row = con.execute(sql, [*box_values, *values], binary=True, prepare=False).fetchone()
         return moment, 0 if row is None else int(row[0])

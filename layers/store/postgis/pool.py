@@ -74,9 +74,9 @@ class Guard:
             return
         if call.shut:
             raise Unavailable("the city's database does not answer") from error
-        found = translate(error)
-        if found is not None:
-            raise found from error
+        translated = translate(error)
+        if translated is not None:
+            raise translated from error
 
     @contextmanager
     def watched(self, con: Connection, seconds: float | None) -> Iterator[None]:
@@ -243,10 +243,10 @@ class Pool:
         """Take a connection back; one that is not as it was is closed."""
         usable = not con.closed and con.pgconn.transaction_status == TransactionStatus.IDLE
         with self._lock:
-            kept = usable and not self._closed
-            if kept:
+            keep = usable and not self._closed
+            if keep:
                 self._idle.append(con)
-        if not kept:
+        if not keep:
             con.close()
         self._places.release()
 

@@ -71,13 +71,13 @@ def within(table: LayerTable, boxes: Sequence[Bbox]) -> tuple[str, list[Any]]:
     parts, values = [], []
     for box in boxes:
         try:
-            found = literal(geometry.box(*box), table.srid)
+            area = literal(geometry.box(*box), table.srid)
         except BadParameter as error:
             raise Unreadable(f"layer {table.id} cannot be read in longitude and latitude") from error
-        if found is not None:
+        if area is not None:
             near = f"{table.geom} && %s AND " if table.untyped else ""
             parts.append(f"({near}ST_Intersects({table.shape}, %s))")
-            values += [Ewkb(found.ewkb)] * (2 if near else 1)
+            values += [Ewkb(area.ewkb)] * (2 if near else 1)
     return " OR ".join(parts) or "false", values
 
 
@@ -93,7 +93,7 @@ def box_to_lonlat(table: LayerTable, box: Bbox) -> Bbox | None:
     if not operations:
         return box
     try:
-        found = operations[0].transform_bounds(*box, densify_pts=21)
+        lonlat = operations[0].transform_bounds(*box, densify_pts=21)
     except Exception:  # pyproj raises its own errors and RuntimeError here
         return None
-    return (found[0], found[1], found[2], found[3]) if all(map(math.isfinite, found)) else None
+    return (lonlat[0], lonlat[1], lonlat[2], lonlat[3]) if all(map(math.isfinite, lonlat)) else None

@@ -322,8 +322,8 @@ def _register(
 ) -> None:
     """What the store says of the layer; a change of its words alone is logged as one of the whole."""
     spec, layer, con = stage.spec, stage.spec.id, place.con
-    told = f"SELECT ROW({WORDS})::text FROM {place.s}.twin_layers WHERE id = {literal(layer)}"
-    before = place.one(told)
+    row = f"SELECT ROW({WORDS})::text FROM {place.s}.twin_layers WHERE id = {literal(layer)}"
+    before = place.one(row)
     con.execute(
         f"INSERT INTO {place.s}.twin_layers AS l (id, {WORDS}, generation, logger, state, signature,"
         " columns, base_seq, base_count) VALUES (%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,'ok','','[]',0,0)"
@@ -333,6 +333,6 @@ def _register(
         (layer, *layer_record.words(spec, geometry_type, fields), generation, schema.log_function(layer)),
     )
     ddl.remember_signature(place, layer)
-    if present is not None and not plan.whole and place.one(told) != before:
+    if present is not None and not plan.whole and place.one(row) != before:
         ddl.log_whole(place, layer, 0, None, _extent(place, layer))
     ddl.touch(place)

@@ -147,17 +147,17 @@ _ROUNDING = 5e-7  # four times the distance of neighbouring 32-bit floats
 _FLOAT32 = 1e38
 
 
-def bodies(table: LayerTable, found: RowPage, crs: str) -> list[bytes]:
+def bodies(table: LayerTable, page: RowPage, crs: str) -> list[bytes]:
     """GeoJSON of the rows of a page."""
-    if not found.rows:
+    if not page.rows:
         return []
-    count = 2 + len(found.fields)
-    stored = [row[1] for row in found.rows]
-    sound = unreadable.sound(table.id, (row[0] for row in found.rows), stored)
+    count = 2 + len(page.fields)
+    stored = [row[1] for row in page.rows]
+    sound = unreadable.sound(table.id, (row[0] for row in page.rows), stored)
     shapes = project.to_lonlat(table, geometries(sound))
-    values = (row[2:count] for row in found.rows)
-    tails = geojson.projected(shapes, found.fields, values, crs)
-    return [geojson.feature(row[0], tail) for row, tail in zip(found.rows, tails, strict=True)]
+    values = (row[2:count] for row in page.rows)
+    tails = geojson.projected(shapes, page.fields, values, crs)
+    return [geojson.feature(row[0], tail) for row, tail in zip(page.rows, tails, strict=True)]
 
 
 def item(con: Connection, table: LayerTable, fid: int) -> tuple[SnapshotState, tuple[int, RowPage]]:
@@ -171,9 +171,9 @@ def item(con: Connection, table: LayerTable, fid: int) -> tuple[SnapshotState, t
             f" LEFT JOIN {table.relation} t ON {table.fid} = %s"
         )
     with ReadingErrors():
-        found = con.execute(sql, (Int8(fid), Int8(fid)), binary=True).fetchall()
-    row, now = found[0], state(found[0][0])
-    rows = [one[2:] for one in found if one[2] is not None]
+        records = con.execute(sql, (Int8(fid), Int8(fid)), binary=True).fetchall()
+    row, now = records[0], state(records[0][0])
+    rows = [one[2:] for one in records if one[2] is not None]
     return now, (row[1], RowPage(now, table.fields, rows))
 
 
@@ -247,16 +247,18 @@ def everything(
             values,
             binary=True,
         ).fetchall()
-    found = unreadable.placed(as_columns(table, table.fields, rows))
+    placed = unreadable.placed(as_columns(table, table.fields, rows))
     bodies_ = _meshes(con, table, fids) if meshes and table.source is None else {}
-    return now, Rows(found.fids, found.wkb, found.properties, bodies_)
+    return now, Rows(placed.fids, placed.wkb, placed.properties, bodies_)
 
 
 def _meshes(con: Connection, table: LayerTable, fids: Sequence[int] | None) -> dict[int, Mesh]:
     chosen, values = ("", []) if fids is None else (" WHERE fid = ANY(%s)", [[int(f) for f in fids]])
     mesh = table.mesh.replace("%", "%%")
-    found = con.execute(f"SELECT fid, body FROM {mesh}{chosen} ORDER BY fid", values, binary=True).fetchall()
-    return {fid: Mesh.from_bytes(bytes(body)) for fid, body in found}
+    records = con.execute(
+        f"SELECT fid, body FROM {mesh}{chosen} ORDER BY fid", values, binary=True
+    ).fetchall()
+    return {fid: Mesh.from_bytes(bytes(body)) for fid, body in records}
 
 
 def batches(con: Connection, table: LayerTable, query: Query, size: int) -> Iterator[Rows]:

@@ -23,32 +23,32 @@ def repair(place: DdlTarget, layers: Sequence[str], *, touched: bool = True, aga
         f"SELECT id, signature FROM {place.s}.twin_layers WHERE id = ANY(%s) ORDER BY id FOR UPDATE",
         (list(layers),),
     ).fetchall()
-    found = ddl.facts(place)
-    broken = [(layer, signature) for layer, signature in rows if again or found[layer].signature != signature]
+    facts = ddl.facts(place)
+    broken = [(layer, signature) for layer, signature in rows if again or facts[layer].signature != signature]
     present = layer_table.tables(place.con, place.schema) if broken else {}
-    repaired = [_repair(place, present[layer], found[layer], signature) for layer, signature in broken]
+    repaired = [_repair(place, present[layer], facts[layer], signature) for layer, signature in broken]
     if any(repaired) and touched:
         ddl.touch(place)
 
 
-def _repair(place: DdlTarget, table: LayerTable, found: Facts, signature: str) -> bool:
+def _repair(place: DdlTarget, table: LayerTable, facts: Facts, signature: str) -> bool:
     """Whether anything is not as it was."""
     source = table.source
-    kind, state = _geometry(place, table, found)
-    replaced, unseen = (test(found.signature, signature) for test in (introspect.replaced, introspect.unseen))
+    kind, state = _geometry(place, table, facts)
+    replaced, unseen = (test(facts.signature, signature) for test in (introspect.replaced, introspect.unseen))
     before = int(place.one(f"SELECT {ddl.count_sql(place.s, table.id)}"))
     if source is not None:
-        state = follow(place, table, found) if state == OK else state
-        if state == table.state and state != OK and found.signature == signature:
+        state = follow(place, table, facts) if state == OK else state
+        if state == table.state and state != OK and facts.signature == signature:
             return False
         unseen = True
-    elif state == OK and introspect.restored(found.signature, signature):
+    elif state == OK and introspect.restored(facts.signature, signature):
         # its bodies were put back with it; those of features that were not are nobody's
         place.con.execute(
             f"DELETE FROM {table.mesh} m WHERE NOT EXISTS (SELECT FROM {table.raw} f WHERE f.fid = m.fid)"
         )
     elif state == OK and replaced:
-        _adopt(place, table, found)
+        _adopt(place, table, facts)
     elif state != OK or replaced:
         _forget_meshes(place, table)
     now = ddl.facts(place)[table.id]
@@ -71,38 +71,38 @@ def _repair(place: DdlTarget, table: LayerTable, found: Facts, signature: str) -
     return True
 
 
-def _geometry(place: DdlTarget, table: LayerTable, found: Facts) -> tuple[str, str]:
+def _geometry(place: DdlTarget, table: LayerTable, facts: Facts) -> tuple[str, str]:
     """The geometry type of a layer's table, and the state that follows from what it is."""
-    if found.oid is None or found.typmod is None:
-        return table.geometry_type, introspect.state(found, table.srid, table.source)
+    if facts.oid is None or facts.typmod is None:
+        return table.geometry_type, introspect.state(facts, table.srid, table.source)
     relation, column = table.raw, "geom"
     if table.source is not None:
         relation, column = table.source.relation, table.source.geometry
     try:
         with place.con.transaction():
             kind, srid = introspect.geometry(
-                place.con, place.postgis, found.oid, relation, column, table.srid
+                place.con, place.postgis, facts.oid, relation, column, table.srid
             )
     except psycopg.errors.InsufficientPrivilege:
         return table.geometry_type, copied.NO_SELECT
-    return kind, introspect.state(found, srid or table.srid, table.source)
+    return kind, introspect.state(facts, srid or table.srid, table.source)
 
 
-def follow(place: DdlTarget, table: LayerTable, found: Facts) -> str:
+def follow(place: DdlTarget, table: LayerTable, facts: Facts) -> str:
     """Follow a table of another program by triggers, or copy what it shows; the layer's state."""
     assert table.source is not None
-    if not found.followed:
+    if not facts.followed:
         ddl.drop_logging(place, table.id)
-        return copied.make(place, table, found)
+        return copied.make(place, table, facts)
     copied.drop(place, table)
     source = table.source
     try:
         with place.con.transaction():
-            if not found.triggered:
+            if not facts.triggered:
                 ddl.log_by_triggers(
                     place, table.id, source.relation, source.fid, source.geometry, source.srid
                 )
-            if place.one("SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = %s", (found.oid,)):
+            if place.one("SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = %s", (facts.oid,)):
                 for sql in schema.always(place.schema, table.id, source.relation):
                     place.con.execute(sql)
     except psycopg.errors.InsufficientPrivilege:  # of a schema
@@ -110,13 +110,13 @@ def follow(place: DdlTarget, table: LayerTable, found: Facts) -> str:
     return OK
 
 
-def _adopt(place: DdlTarget, table: LayerTable, found: Facts) -> None:
+def _adopt(place: DdlTarget, table: LayerTable, facts: Facts) -> None:
     """Make a table that another program made, or took the triggers from, a layer's table again."""
     place.con.execute(f"LOCK TABLE {table.raw} IN SHARE ROW EXCLUSIVE MODE")
-    if not any(c.name == "source_id" for c in found.columns):
+    if not any(c.name == "source_id" for c in facts.columns):
         place.con.execute(f"ALTER TABLE {table.raw} ADD COLUMN source_id {ddl.TEXT}")
     _forget_meshes(place, table)
-    time_field = next((c.name for c in found.columns if c.name == short(table.time_field or "")), None)
+    time_field = next((c.name for c in facts.columns if c.name == short(table.time_field or "")), None)
     ddl.create_indexes(place, table.id, time_field)
     ddl.create_triggers(place, table.id)
 

@@ -147,9 +147,9 @@ def exists(con: Connection, schema: str) -> bool:
     """Whether the schema holds a city. Raises Unavailable for one of another format."""
     if con.execute("SELECT to_regclass(%s)", (f"{quoted(schema)}.twin_meta",)).fetchone() == (None,):
         return False
-    found = con.execute(f"SELECT format FROM {quoted(schema)}.twin_meta").fetchone()
-    if found is None or found[0] != FORMAT:
-        raise Unavailable(f"the city's database has format {found and found[0]}; this version reads {FORMAT}")
+    row = con.execute(f"SELECT format FROM {quoted(schema)}.twin_meta").fetchone()
+    if row is None or row[0] != FORMAT:
+        raise Unavailable(f"the city's database has format {row and row[0]}; this version reads {FORMAT}")
     return True
 
 

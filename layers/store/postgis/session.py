@@ -111,9 +111,9 @@ class DatabaseSessions:
             if encoding != "UTF8":
                 raise Unavailable("the city's database must have the encoding UTF8")
             self.postgis = schema.extension(con)
-            found = con.execute("SELECT %s::regtype::oid", (f"{self.postgis}.geometry",)).fetchone()
-            assert found is not None
-            self.geometry = found[0]
+            oid = con.execute("SELECT %s::regtype::oid", (f"{self.postgis}.geometry",)).fetchone()
+            assert oid is not None
+            self.geometry = oid[0]
             self._common(con, 0, 30)
 
         return connect(self.database.url, find)

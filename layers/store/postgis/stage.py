@@ -67,21 +67,21 @@ class PostgisStage(Stage):
 
         if self._dropped:
             raise ValueError("the stage was dropped or published")
-        found = staged.decode(batch, self.spec, self.fields)
-        shapes = shapely.to_wkb(shapely.set_srid(found.shapes, 4326), hex=True, include_srid=True)
+        decoded = staged.decode(batch, self.spec, self.fields)
+        shapes = shapely.to_wkb(shapely.set_srid(decoded.shapes, 4326), hex=True, include_srid=True)
         names = ", ".join(["geom", "source_id", *self.columns, "mesh"])
         with self.watched():
             try:
-                self._copy(names, shapes, found)
+                self._copy(names, shapes, decoded)
             except psycopg.errors.UniqueViolation as error:
                 raise staged.twice() from error
             except psycopg.DataError as error:
                 raise BadFile("store.value", "a value does not fit its column in the database") from error
 
-    def _copy(self, names: str, shapes: Any, found: staged.Staged) -> None:
+    def _copy(self, names: str, shapes: Any, decoded: staged.Staged) -> None:
         sql = f"COPY {self.table} ({names}) FROM STDIN"
         with self.con.transaction(), self.con.cursor() as cursor, cursor.copy(sql) as copy:
-            for shape, values, mesh in zip(shapes, found.properties, found.meshes, strict=True):
+            for shape, values, mesh in zip(shapes, decoded.properties, decoded.meshes, strict=True):
                 copy.write_row((shape, *values, mesh))
 
     def drop(self) -> None:

@@ -85,23 +85,23 @@ class PostgisStore(EditedStore):
     def feature_layers(self) -> list[FeatureLayer]:
         self._catalogue.state()
         usable = [t.id for t in self._catalogue.known().tables.values() if t.state == layer_record.OK]
-        found = []
+        summaries = []
         for layer_id in usable:
             with suppress(NotFound, Unreadable):
-                found.append(self.feature_layer(layer_id))
-        return found
+                summaries.append(self.feature_layer(layer_id))
+        return summaries
 
     def layers(self) -> list[Layer]:
-        found: list[Layer] = [*self.feature_layers()]
-        found += self._catalogue.call(lambda con: forms.layers(con, self._schema))
-        return sorted(found, key=lambda layer: layer.id)
+        every: list[Layer] = [*self.feature_layers()]
+        every += self._catalogue.call(lambda con: forms.layers(con, self._schema))
+        return sorted(every, key=lambda layer: layer.id)
 
     def layer(self, layer_id: str) -> Layer:
         self._catalogue.state()
         if layer_id not in self._catalogue.known().tables:
-            found = self._catalogue.call(lambda con: forms.layers(con, self._schema, layer_id))
-            if found:
-                return found[0]
+            others = self._catalogue.call(lambda con: forms.layers(con, self._schema, layer_id))
+            if others:
+                return others[0]
         return self.feature_layer(layer_id)
 
     def feature_layer(self, layer_id: str) -> FeatureLayer:
@@ -118,28 +118,28 @@ class PostgisStore(EditedStore):
         return self._catalogue.of(layer_id, asked)[1]
 
     def items(self, layer_id: str, query: Query) -> FeaturePage:
-        table, (found, matched) = self._found(layer_id, query, wkb=False)
-        bodies = read.bodies(table, found, query.crs)
-        return FeaturePage(b",".join(bodies), len(bodies), matched, found.next_after)
+        table, (rows, matched) = self._found(layer_id, query, wkb=False)
+        bodies = read.bodies(table, rows, query.crs)
+        return FeaturePage(b",".join(bodies), len(bodies), matched, rows.next_after)
 
     def select(self, layer_id: str, query: Query) -> Selection:
-        table, (found, matched) = self._found(layer_id, query, wkb=True)
-        return Selection(read.as_columns(table, found.fields, found.rows), matched, found.next_after)
+        table, (rows, matched) = self._found(layer_id, query, wkb=True)
+        return Selection(read.as_columns(table, rows.fields, rows.rows), matched, rows.next_after)
 
     def _found(
         self, layer_id: str, query: Query, *, wkb: bool
     ) -> tuple[LayerTable, tuple[read.RowPage, int | None]]:
         def ask(con: Connection, table: LayerTable) -> tuple[SnapshotState, tuple[read.RowPage, int | None]]:
-            found, matched = self._summary.page(con, table, query, wkb, self._few)
-            return found.state, (found, matched)
+            rows, matched = self._summary.page(con, table, query, wkb, self._few)
+            return rows.state, (rows, matched)
 
         return self._catalogue.of(layer_id, ask)
 
     def count(self, layer_id: str, query: Query, most: int) -> int | None:
-        found = self._catalogue.of(
+        matched = self._catalogue.of(
             layer_id, lambda con, t: page.count(con, PageRequest(t, query, wkb=False), most)
         )[1]
-        return found if found <= most else None
+        return matched if matched <= most else None
 
     def scan(self, layer_id: str, query: Query, size: int = 5_000) -> Generator[Rows]:
         self.feature_layer(layer_id)
@@ -169,18 +169,18 @@ class PostgisStore(EditedStore):
             " SET LOCAL idle_in_transaction_session_timeout = 0"
         )
         read.hold(con, relation)
-        found = layer_table.tables(con, self._schema).get(layer_id)
-        if found is None:
+        tables = layer_table.tables(con, self._schema).get(layer_id)
+        if tables is None:
             raise NotFound(f"there is no layer {shown(layer_id)}")
-        return read.batches(con, found.usable(), query, size)
+        return read.batches(con, tables.usable(), query, size)
 
     def item(self, layer_id: str, fid: int, crs: str = CRS84) -> Item:
         known = fid if abs(fid) < 2**63 else -1
-        table, (number, found) = self._catalogue.of(layer_id, lambda con, t: read.item(con, t, known))
-        bodies = read.bodies(table, found, crs)
+        table, (number, row) = self._catalogue.of(layer_id, lambda con, t: read.item(con, t, known))
+        bodies = read.bodies(table, row, crs)
         if not bodies or abs(fid) >= 2**63:
             raise NotFound(f"layer {layer_id} has no feature {shown(fid)}")
-        geometry = found.rows[0][1]
+        geometry = row.rows[0][1]
         if geometry is not None and (why := fault(geometry)):
             raise unreadable.refusal(layer_id, fid, why)
         return Item(bodies[0], fid, number)
@@ -197,7 +197,7 @@ class PostgisStore(EditedStore):
             table = self._catalogue.table(layer_id)
             try:
                 with self._sessions.reading_long() as con:
-                    moment, found = read.everything(con, table, fids, meshes)
+                    moment, columns = read.everything(con, table, fids, meshes)
             except CHANGED:
                 if attempt == TRIES - 1:
                     raise
@@ -206,7 +206,7 @@ class PostgisStore(EditedStore):
             if moment.oid != table.oid:
                 self._catalogue.repair()
             elif self._catalogue.is_current(moment):
-                return found
+                return columns
         raise Busy(f"layer {layer_id} is being replaced; try again")
 
     # Writing
@@ -268,8 +268,8 @@ class PostgisStore(EditedStore):
     def report(self, layer_id: str) -> Mapping[str, Any] | None:
         sql = f"SELECT report FROM {self._s}.twin_reports WHERE layer = %s"
         row = self._catalogue.call(lambda con: con.execute(sql, (layer_id,)).fetchone())
-        found: Mapping[str, Any] | None = json.loads(row[0]) if row else None
-        return found
+        document: Mapping[str, Any] | None = json.loads(row[0]) if row else None
+        return document
 
     def save_report(self, layer_id: str, report: Mapping[str, Any]) -> None:
         text = json.dumps(report, ensure_ascii=False, default=str).replace("\\u0000", "\ufffd")

@@ -38,11 +38,11 @@ class Summary:
 
     def layer(self, con: Connection, table: LayerTable, moment: SnapshotState) -> FeatureLayer:
         """The public words of a layer at a moment."""
-        kept = self._layers.get(table.id)
-        if kept is None or kept[0] is not table or kept[1].seq != moment.layer_seq:
+        cached = self._layers.get(table.id)
+        if cached is None or cached[0] is not table or cached[1].seq != moment.layer_seq:
             with ReadingErrors():
-                kept = self._layers[table.id] = (table, self._made(con, table, moment))
-        return kept[1]
+                cached = self._layers[table.id] = (table, self._made(con, table, moment))
+        return cached[1]
 
     def _made(self, con: Connection, table: LayerTable, moment: SnapshotState) -> FeatureLayer:
         count = self.count(con, table, moment.layer_seq)
@@ -58,22 +58,22 @@ class Summary:
 
     def _extent(self, con: Connection, table: LayerTable) -> Bbox | None:
         postgis = self._sessions.postgis
-        found = None
+        extent = None
         if not table.untyped:
-            found = layer_table.index_extent(con, table.raw, table.rows.geometry, postgis)
-        if found is None and table.live:
-            found = layer_table.exact_extent(con, table, postgis)
-        return None if found is None else project.box_to_lonlat(table, found)
+            extent = layer_table.index_extent(con, table.raw, table.rows.geometry, postgis)
+        if extent is None and table.live:
+            extent = layer_table.exact_extent(con, table, postgis)
+        return None if extent is None else project.box_to_lonlat(table, extent)
 
     def count(self, con: Connection, table: LayerTable, seq: int) -> int:
         """How many features the layer had at a log number: the log keeps by how many each change grew it."""
-        kept = self._counts.get(table.id)
-        if kept is not None and kept[0] is table and kept[1] == seq:
-            return kept[2]
-        if kept is not None and kept[0] is table and 0 < seq - kept[1] < _FEW:
+        cached = self._counts.get(table.id)
+        if cached is not None and cached[0] is table and cached[1] == seq:
+            return cached[2]
+        if cached is not None and cached[0] is table and 0 < seq - cached[1] < _FEW:
             sql = f"SELECT coalesce(sum(delta), 0)::bigint FROM {self._s}.twin_changes"
-            values = (table.id, Int8(kept[1]), Int8(seq))
-            count = kept[2] + self._one(con, f"{sql} WHERE layer = %s AND seq > %s AND seq <= %s", values)
+            values = (table.id, Int8(cached[1]), Int8(seq))
+            count = cached[2] + self._one(con, f"{sql} WHERE layer = %s AND seq > %s AND seq <= %s", values)
         else:
             sql = (
                 f"SELECT (l.base_count + coalesce((SELECT sum(delta) FROM {self._s}.twin_changes c"
@@ -81,16 +81,16 @@ class Summary:
                 f" FROM {self._s}.twin_layers l WHERE l.id = %s"
             )
             count = self._one(con, sql, (Int8(seq), table.id))
-        if kept is None or kept[0] is not table or seq > kept[1]:
+        if cached is None or cached[0] is not table or seq > cached[1]:
             self._counts[table.id] = (table, seq, count)
         return count
 
     def interval(self, con: Connection, table: LayerTable, moment: SnapshotState) -> Interval:
         """The first and the last time of a layer at a moment; infinity is an open end."""
-        kept, seq = self._intervals.get(table.id), moment.layer_seq
-        if kept is None or kept[0] is not table or kept[1] != seq:
-            kept = self._intervals[table.id] = (table, seq, _interval(con, table))
-        return kept[2]
+        cached, seq = self._intervals.get(table.id), moment.layer_seq
+        if cached is None or cached[0] is not table or cached[1] != seq:
+            cached = self._intervals[table.id] = (table, seq, _interval(con, table))
+        return cached[2]
 
     def _one(self, con: Connection, sql: str, values: tuple[Any, ...]) -> int:
         row = con.execute(sql, values, binary=True).fetchone()
@@ -104,11 +104,11 @@ class Summary:
         The spatial index of a registered table is asked for missing geometries once a change."""
         about = self._about(con, table)
         if query.bbox is not None and table.srid == 4326 and holds(query.bbox, about.extent):
-            found = self._page(con, table, replace(query, bbox=None), wkb, few, about)
-            if found.state.layer_seq == about.seq:
-                return found, self._matched(con, table, found)
-        found = self._page(con, table, query, wkb, few, about)
-        return found, self._matched(con, table, found)
+            rows = self._page(con, table, replace(query, bbox=None), wkb, few, about)
+            if rows.state.layer_seq == about.seq:
+                return rows, self._matched(con, table, rows)
+        rows = self._page(con, table, query, wkb, few, about)
+        return rows, self._matched(con, table, rows)
 
     def _page(
         self, con: Connection, table: LayerTable, query: Query, wkb: bool, few: int, about: FeatureLayer
@@ -116,25 +116,25 @@ class Summary:
         seconds = self._sessions.database.read_seconds
         if not table.live or query.bbox is None:
             return page.page(con, PageRequest(table, query, wkb), few, about, seconds)
-        kept = self._null_geometries.get(table.id)
-        seq, unplaced = kept[1:] if kept is not None and kept[0] is table else (-1, True)
-        found = page.page(con, PageRequest(table, query, wkb, unplaced), few, about, seconds)
-        if found.state.layer_seq != seq:
+        cached = self._null_geometries.get(table.id)
+        seq, unplaced = cached[1:] if cached is not None and cached[0] is table else (-1, True)
+        rows = page.page(con, PageRequest(table, query, wkb, unplaced), few, about, seconds)
+        if rows.state.layer_seq != seq:
             moment, now = read.placeless(con, table)
             self._null_geometries[table.id] = (table, moment.layer_seq, now)
             if now and not unplaced:
                 return page.page(con, PageRequest(table, query, wkb), few, about, seconds)
-        return found
+        return rows
 
     def _about(self, con: Connection, table: LayerTable) -> FeatureLayer:
         """The words of a layer as they were when it was last looked at."""
-        kept = self._layers.get(table.id)
-        if kept is not None and kept[0] is table:
-            return kept[1]
+        cached = self._layers.get(table.id)
+        if cached is not None and cached[0] is table:
+            return cached[1]
         return self.layer(con, table, read.moment(con, table.schema, table))
 
-    def _matched(self, con: Connection, table: LayerTable, found: read.RowPage) -> int | None:
-        return self.count(con, table, found.state.layer_seq) if found.whole else found.matched
+    def _matched(self, con: Connection, table: LayerTable, rows: read.RowPage) -> int | None:
+        return self.count(con, table, rows.state.layer_seq) if rows.whole else rows.matched
 
 
 def _interval(con: Connection, table: LayerTable) -> Interval:

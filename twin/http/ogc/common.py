@@ -131,47 +131,47 @@ class Documents:
 
     def collections(self, context: Context) -> dict[str, Any]:
         """``/ogc/collections``; the global CRS list is referred to by each one as ``#/crs``."""
-        found = [self.collection(context, layer) for layer in context.view.layers()]
-        found += [one for room in self._site.rooms for one in room.collections(context)]
+        documents = [self.collection(context, layer) for layer in context.view.layers()]
+        documents += [one for room in self._site.rooms for one in room.collections(context)]
         return {
             "links": context.self_links(),
             "crs": list(COMMON),
-            "numberMatched": len(found),
-            "numberReturned": len(found),
-            "collections": found,
+            "numberMatched": len(documents),
+            "numberReturned": len(documents),
+            "collections": documents,
         }
 
     def collection(self, context: Context, layer: Layer) -> dict[str, Any]:
         """``/ogc/collections/{id}`` (Features Part 1 clause 7.14, Part 2 clause 6.2)."""
-        found: dict[str, Any] = {
+        document: dict[str, Any] = {
             "id": layer.id,
             "title": context.title(layer),
             "description": _description(context, layer),
             "links": [one for room in self._site.rooms for one in room.collection(context, layer)],
         }
         if extent_ := _extent(context, layer):
-            found["extent"] = extent_
+            document["extent"] = extent_
         if has_features(layer):
-            found |= {
+            document |= {
                 "itemType": "feature",
                 "crs": list(supported(layer)),
                 "storageCrs": uri(layer.storage_crs),
             }
         if layer.vertical_datum:
-            found["verticalDatum"] = layer.vertical_datum
+            document["verticalDatum"] = layer.vertical_datum
         if attribution := context.city.settings.attribution:
-            found["attribution"] = attribution
-        return found
+            document["attribution"] = attribution
+        return document
 
 
 def _extent(context: Context, layer: Layer) -> dict[str, Any]:
     """What is known of it in space and time: nothing of an empty layer."""
-    found: dict[str, Any] = {}
+    document: dict[str, Any] = {}
     if box := across.extent(context.view, layer):
-        found["spatial"] = {"bbox": [list(box)], "crs": CRS84}
+        document["spatial"] = {"bbox": [list(box)], "crs": CRS84}
     if has_features(layer) and layer.time_field:
-        found["temporal"] = {"interval": [_interval(context.view.interval(layer.id))]}
-    return found
+        document["temporal"] = {"interval": [_interval(context.view.interval(layer.id))]}
+    return document
 
 
 def _interval(interval: Interval) -> list[str | None]:
@@ -186,11 +186,13 @@ def _interval(interval: Interval) -> list[str | None]:
 def _description(context: Context, layer: Layer) -> str:
     title, datum = context.title(layer), layer.vertical_datum
     if has_features(layer):
-        said = context.say(
+        description = context.say(
             f"{title}: {layer.count} features of kind {layer.kind}",
             f"{title}：{layer.count} 个要素（{layer.kind}）",
         )
     else:
         form = context.say(*_FORMS[layer.form])
-        said = context.say(f"{title}: {form} in {layer.crs}", f"{title}：{form}（{layer.crs}）")
-    return said + context.say(f"; heights from {datum}", f"；高程基准 {datum}") if datum else said
+        description = context.say(f"{title}: {form} in {layer.crs}", f"{title}：{form}（{layer.crs}）")
+    return (
+        description + context.say(f"; heights from {datum}", f"；高程基准 {datum}") if datum else description
+    )

@@ -124,14 +124,14 @@ class Download:
         piped = form.streamed and scope.get("http_version") != "1.0"
         headers = _headers(localized(layer, query, lang, title), form, query.crs)
         answer = _Answer(send, headers, respond.client(city, scope))
-        given = download.Input(
+        request = download.Input(
             layer.id, layer.generation, title, list(pairs), form.name, lang, False, False,
             download.MOST_FEATURES, download.MOST_BYTES, scratch.RESERVE_BYTES,
         )  # fmt: skip
-        key = (view.rights, etag, *given.parameters)
+        key = (view.rights, etag, *request.parameters)
         if not piped or key in city.jobs.kept or scope["method"] == "HEAD" or ranges.asked(scope):
             try:
-                await self._whole(scope, answer, key, etag, given, caller, receive)
+                await self._whole(scope, answer, key, etag, request, caller, receive)
                 return
             except (TooLarge, Unavailable):
                 # what is no file can still be streamed
@@ -145,7 +145,9 @@ class Download:
         packed = respond.accepts_gzip(scope)
         if packed:
             answer.headers.append((b"content-encoding", b"gzip"))
-        await self._piped(answer, msgspec.structs.replace(given, piped=True, packed=packed), caller, receive)
+        await self._piped(
+            answer, msgspec.structs.replace(request, piped=True, packed=packed), caller, receive
+        )
 
     async def _count(self, view: View, layer: FeatureLayer, query: Query) -> None:
         most = download.MOST_FEATURES
@@ -158,7 +160,7 @@ class Download:
         answer: _Answer,
         key: tuple[object, ...],
         etag: str,
-        given: download.Input,
+        request: download.Input,
         caller: Caller,
         receive: Receive,
     ) -> None:
@@ -167,7 +169,7 @@ class Download:
         async def make() -> Made:
             taker = FileTaker()
             try:
-                async with self._job(given, caller, taker, receive, answer.address) as job:
+                async with self._job(request, caller, taker, receive, answer.address) as job:
                     await job.result()
             except BaseException:
                 taker.close()
@@ -175,16 +177,18 @@ class Download:
             assert taker.file is not None
             return taker.file, taker.size
 
-        with self._told(answer, given.layer):
+        with self._told(answer, request.layer):
             async with asyncio.timeout(MOST_SECONDS), self._city.jobs.kept.of(key, make) as held:
                 await self._file(scope, answer, held, f'{etag[:-1]}.{held.mark}"')
 
-    async def _piped(self, answer: _Answer, given: download.Input, caller: Caller, receive: Receive) -> None:
+    async def _piped(
+        self, answer: _Answer, request: download.Input, caller: Caller, receive: Receive
+    ) -> None:
         """Give what is written while it is written."""
         taker = PipeTaker()
         try:
-            with self._told(answer, given.layer):
-                job_ = self._job(given, caller, taker, receive, answer.address)
+            with self._told(answer, request.layer):
+                job_ = self._job(request, caller, taker, receive, answer.address)
                 async with asyncio.timeout(MOST_SECONDS), job_ as job:
                     await _stream(answer, taker, job)
         finally:
@@ -217,7 +221,7 @@ class Download:
     @asynccontextmanager
     async def _job(
         self,
-        given: download.Input,
+        request: download.Input,
         caller: Caller,
         taker: PipeTaker | FileTaker,
         receive: Receive,
@@ -227,16 +231,16 @@ class Download:
         with contextlib.ExitStack() as share:
             if caller.name is None:
                 share.enter_context(self._places.place(address))
-            async with self._shared(given, caller, taker, receive) as job:
+            async with self._shared(request, caller, taker, receive) as job:
                 yield job
 
     @asynccontextmanager
     async def _shared(
-        self, given: download.Input, caller: Caller, taker: PipeTaker | FileTaker, receive: Receive
+        self, request: download.Input, caller: Caller, taker: PipeTaker | FileTaker, receive: Receive
     ) -> AsyncIterator[Job]:
         jobs = self._city.jobs
-        told: dict[str, Any] = msgspec.to_builtins(given)
-        job = await jobs.start(download.WORK.id, told, caller, patience=PLACE_SECONDS, taker=taker)
+        document: dict[str, Any] = msgspec.to_builtins(request)
+        job = await jobs.start(download.WORK.id, document, caller, patience=PLACE_SECONDS, taker=taker)
         watch = asyncio.create_task(self._watch(receive, job))
         try:
             yield job
@@ -304,12 +308,12 @@ def file_name(title: str) -> str:
 def _headers(layer: FeatureLayer, form: Format, crs: str) -> Headers:
     """The headers of a file that bears the title of the layer; its id for clients that take only ASCII."""
     (title,) = layer.title.values()
-    told = quote(f"{file_name(title) or layer.id}.{form.extension}", safe="")
+    quoted = quote(f"{file_name(title) or layer.id}.{form.extension}", safe="")
     plain = f"{layer.id}.{form.extension}"
     media = form.media + ("; charset=utf-8" if form.media.startswith("text/") else "")
     return [
         (b"content-type", media.encode()),
-        (b"content-disposition", f"attachment; filename=\"{plain}\"; filename*=UTF-8''{told}".encode()),
+        (b"content-disposition", f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quoted}".encode()),
         (b"content-crs", f"<{crs}>".encode()),
         answers.FRESH,
         answers.VARY_LANGUAGE,

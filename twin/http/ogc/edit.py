@@ -103,8 +103,8 @@ class Edit:
         method = scope["method"]
         body: dict[str, Any] = {}
         if method in TAKES:
-            given = await respond.json_body(scope, receive, MAX_BODY, TAKES[method])
-            body = _checked(given, fid, whole=method != "PATCH")
+            sent = await respond.json_body(scope, receive, MAX_BODY, TAKES[method])
+            body = _checked(sent, fid, whole=method != "PATCH")
         conditions = b"content-crs", b"if-match", b"if-none-match"
         crs, if_match, if_none_match = (respond.header(scope, name) for name in conditions)
         view = self._city.catalogue.of(scope[CALLER])
@@ -137,10 +137,10 @@ class Edit:
         """A patch with a whole geometry, its part of one merged into the geometry that there is (RFC 7396,
         section 2) in the CRS of the request, and the revision that must still be the current one."""
         item = change.view.item(layer.id, fid, _content_crs(layer, change.content_crs))
-        found = orjson.loads(item.body)["geometry"] or {}
-        merged = found | change.body["geometry"]
-        kept = {name: value for name, value in merged.items() if value is not None}
-        return change.body | {"geometry": kept}, item.revision
+        geometry = orjson.loads(item.body)["geometry"] or {}
+        merged = geometry | change.body["geometry"]
+        properties = {name: value for name, value in merged.items() if value is not None}
+        return change.body | {"geometry": properties}, item.revision
 
     def _if_match(self, change: EditRequest, layer: FeatureLayer, fid: int) -> int | None:
         """The revision that If-Match names; None without a condition.
@@ -220,11 +220,11 @@ def _content_crs(layer: FeatureLayer, header: str | None) -> str:
     layer does not offer."""
     if header is None:
         return CRS84
-    given = header.strip().removeprefix("<").removesuffix(">")
+    uri = header.strip().removeprefix("<").removesuffix(">")
     try:
-        return queries.parse_item(layer, [("crs", given)])
+        return queries.parse_item(layer, [("crs", uri)])
     except BadParameter as error:
-        raise BadParameter("Content-Crs", given, "one of " + ", ".join(crs_.supported(layer))) from error
+        raise BadParameter("Content-Crs", uri, "one of " + ", ".join(crs_.supported(layer))) from error
 
 
 def _geometry_to_lonlat(geometry: Any, crs: str) -> Any:
@@ -235,11 +235,11 @@ def _geometry_to_lonlat(geometry: Any, crs: str) -> Any:
     import shapely
 
     try:
-        given = shapely.from_geojson(orjson.dumps(geometry))
+        parsed = shapely.from_geojson(orjson.dumps(geometry))
     except (shapely.GEOSException, ValueError, TypeError) as error:
         # a TypeError is orjson's for what nests too deep to be written
         raise BadBody("geometry: not a GeoJSON geometry") from error
-    shape = given
+    shape = parsed
     if crs_.swaps(crs):
         shape = shapely.transform(shape, _swapped, include_z=shape.has_z)
     try:
@@ -247,9 +247,9 @@ def _geometry_to_lonlat(geometry: Any, crs: str) -> Any:
     except BadFile as error:
         raise BadBody(f"geometry: {error.reason}") from error
     tolerance = _SAME_DEGREES if crs_.is_geographic(crs) else _SAME_METRES
-    lonlat = crs_.on_its_side(lonlat, _one(given), crs, tolerance)
+    lonlat = crs_.on_its_side(lonlat, _one(parsed), crs, tolerance)
     back = shapely.get_coordinates(crs_.shapes_from_lonlat(lonlat, crs))
-    if not np.allclose(back, shapely.get_coordinates(given), rtol=1e-9, atol=tolerance):
+    if not np.allclose(back, shapely.get_coordinates(parsed), rtol=1e-9, atol=tolerance):
         raise BadBody(f"geometry: a position lies outside {crs}")
     return orjson.loads(shapely.to_geojson(lonlat[0]))
 
@@ -257,9 +257,9 @@ def _geometry_to_lonlat(geometry: Any, crs: str) -> Any:
 def _one(shape: Any) -> NDArray[Any]:
     import numpy as np
 
-    found = np.empty(1, dtype=object)
-    found[0] = shape
-    return found
+    array = np.empty(1, dtype=object)
+    array[0] = shape
+    return array
 
 
 def _swapped(positions: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -30,8 +30,8 @@ def of_page(context: Context, layer: FeatureLayer, query: Query, here: str, pair
     whole = _without(pairs, *queries.PAGING)
     sortable = {one.name for one in queries.sortables(layer)}
 
-    def page(kept: Pairs) -> str:
-        return links.href(here, links.encoded(kept), "f=html")
+    def page(remaining: Pairs) -> str:
+        return links.href(here, links.encoded(remaining), "f=html")
 
     return {
         **_both(context, layer, query),
@@ -116,7 +116,7 @@ def _told(value: Any, no_yes: tuple[str, str]) -> str:
 
 
 def _titles(context: Context, field: Field) -> dict[str, str]:
-    return {code: text(told, context.lang, code) for code, told in (field.codes or {}).items()}
+    return {code: text(titles, context.lang, code) for code, titles in (field.codes or {}).items()}
 
 
 def _shown(layer: FeatureLayer, query: Query) -> list[Field]:

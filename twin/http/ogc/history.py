@@ -50,8 +50,8 @@ def room(site: Site) -> Room:
     async def history(scope: Scope, receive: Receive, send: Send, layer_id: str, text: str) -> None:
         respond.query_map(scope, ())
         _permitted(scope)
-        found = await city.read(_history, city.catalogue.of(scope[CALLER]), layer_id, text)
-        await answers.give_json(scope, send, found, [(b"cache-control", b"no-store")])
+        document = await city.read(_history, city.catalogue.of(scope[CALLER]), layer_id, text)
+        await answers.give_json(scope, send, document, [(b"cache-control", b"no-store")])
 
     path = "/ogc/collections/{layer}/items/{feature}/history"
     return Room(

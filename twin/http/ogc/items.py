@@ -64,19 +64,19 @@ class Items:
 
     async def page(self, scope: Scope, receive: Receive, send: Send, layer_id: str) -> None:
         """A page of features (Features Part 1, clauses 7.15 and 7.16)."""
-        asked = self._asked(scope, layer_id, formats.PAGE)
+        request = self._asked(scope, layer_id, formats.PAGE)
         city = self._city
-        found: Answer | None = None
-        if asked.cost == "aside":
-            found = await city.aside(self._page, asked)
-        elif asked.cost == "light":
-            found = await city.read(self._page, asked)
-        if found is None:
-            asked.cost = "heavy"
+        answer: Answer | None = None
+        if request.cost == "aside":
+            answer = await city.aside(self._page, request)
+        elif request.cost == "light":
+            answer = await city.read(self._page, request)
+        if answer is None:
+            request.cost = "heavy"
             gone = partial(respond.gone, receive)
-            found = await city.read(self._page, asked, heavy=True, gone=gone)
-            assert found is not None
-        await answers.answer(scope, send, found)
+            answer = await city.read(self._page, request, heavy=True, gone=gone)
+            assert answer is not None
+        await answers.answer(scope, send, answer)
 
     async def feature(self, scope: Scope, receive: Receive, send: Send, layer_id: str, text: str) -> None:
         """One feature (Features Part 1, clause 7.17). Its ETag is its revision."""
@@ -87,15 +87,15 @@ class Items:
             # city.read would do the same; a coroutine less is a tenth of what a 304 costs here
             view = city.catalogue.of(scope[CALLER])
             asked_of = view, scope, layer_id, fid
-            found = call(*asked_of) if view.local else await city.aside(call, *asked_of)
-            await answers.answer(scope, send, found)
+            answer = call(*asked_of) if view.local else await city.aside(call, *asked_of)
+            await answers.answer(scope, send, answer)
             return
-        asked = self._asked(scope, layer_id, formats.FEATURE)
-        if asked.form.media == HTML:
-            found = await city.aside(self._feature_html, asked, fid)
+        request = self._asked(scope, layer_id, formats.FEATURE)
+        if request.form.media == HTML:
+            answer = await city.aside(self._feature_html, request, fid)
         else:
-            found = await city.read(self._feature, asked, fid)
-        await answers.answer(scope, send, found)
+            answer = await city.read(self._feature, request, fid)
+        await answers.answer(scope, send, answer)
 
     def _asked(self, scope: Scope, layer_id: str, offer: Offer) -> ItemsRequest:
         f: str | None = None
@@ -106,7 +106,7 @@ class Items:
             f, profile = forms.get("f"), forms.get("profile")
         form = negotiate.representation(scope, f, offer)
         wanted = jsonfg.profile(profile) if profile is not None else None
-        given, media = links.form(f, profile), form.media
+        requested, media = links.form(f, profile), form.media
         if form.media == GEOJSON and wanted == "jsonfg":
             # profiles choose among the forms of one media type (OGC 21-045r1, clause 16)
             form = next(one for one in offer if one.media == formats.JSONFG)
@@ -123,7 +123,7 @@ class Items:
             pairs,
             form,
             media,
-            given,
+            requested,
             wanted,
             respond.header(scope, b"if-none-match"),
             negotiate.language(scope, city.settings.languages) if html else "",
@@ -131,51 +131,51 @@ class Items:
             cost.of_request(pairs, form) if view.rights == ALL else "heavy",
         )
 
-    def _page(self, asked: ItemsRequest) -> Answer | None:
+    def _page(self, request: ItemsRequest) -> Answer | None:
         """The answer; None where the layer shows that reading it is heavy, which the request did not."""
-        view = asked.view
-        layer = view.feature_layer(asked.layer_id)
-        query = queries.parse(layer, asked.pairs)
-        if asked.form.media == HTML:
-            return self._page_html(asked, layer, query)
+        view = request.view
+        layer = view.feature_layer(request.layer_id)
+        query = queries.parse(layer, request.pairs)
+        if request.form.media == HTML:
+            return self._page_html(request, layer, query)
         # the body has a time stamp: equal ETags mean equal features, not equal bytes, so it is weak
-        kind = asked.form.name
+        kind = request.form.name
         etag = etags.tag(view.epoch, layer.seq, "" if kind == "json" else kind)
-        if etags.matches(asked.none_match, etag):
+        if etags.matches(request.none_match, etag):
             return answers.unchanged(f"W/{etag}")
-        if asked.cost != "heavy" and cost.is_wide(layer, query):
+        if request.cost != "heavy" and cost.is_wide(layer, query):
             return None
         if kind in ("json", "jsonfg"):
-            return self._page_json(asked, layer, query, etag)
-        return self._page_columns(asked, layer, query, etag)
+            return self._page_json(request, layer, query, etag)
+        return self._page_columns(request, layer, query, etag)
 
-    def _page_json(self, asked: ItemsRequest, layer: FeatureLayer, query: Query, etag: str) -> Answer:
-        fg = asked.form.name == "jsonfg"
-        page = asked.view.items(layer.id, jsonfg.wanted(layer, query) if fg else query)
-        found = _page_links(asked, query, page.next_after)
+    def _page_json(self, request: ItemsRequest, layer: FeatureLayer, query: Query, etag: str) -> Answer:
+        fg = request.form.name == "jsonfg"
+        page = request.view.items(layer.id, jsonfg.wanted(layer, query) if fg else query)
+        page_links = _page_links(request, query, page.next_after)
         features, root = page.features, b""
         if fg:
-            schema = f"{asked.base}/collections/{layer.id}/schema"
+            schema = f"{request.base}/collections/{layer.id}/schema"
             features, root = jsonfg.collection(layer, query, features, schema)
         matched = b"" if page.matched is None else b'"numberMatched":%d,' % page.matched
         numbers = b'],%b"numberReturned":%d,"timeStamp":"' % (matched, page.returned)
-        told = b'","links":' + orjson.dumps(found + links.profiled(asked.profile))
+        tail = b'","links":' + orjson.dumps(page_links + links.profiled(request.profile))
         parts = (
             b'{"type":"FeatureCollection","features":[',
             features,
-            numbers + _now() + told + root + b"}",
+            numbers + _now() + tail + root + b"}",
         )
-        return Answer(_page_headers(asked, query, etag, page.matched, page.returned, found), parts)
+        return Answer(_page_headers(request, query, etag, page.matched, page.returned, page_links), parts)
 
-    def _page_columns(self, asked: ItemsRequest, layer: FeatureLayer, query: Query, etag: str) -> Answer:
+    def _page_columns(self, request: ItemsRequest, layer: FeatureLayer, query: Query, etag: str) -> Answer:
         """FlatGeobuf or CSV: counts and links are in the headers alone."""
         from layers import write
 
-        selection = asked.view.select(layer.id, query)
-        body = write.page(asked.form.name, layer, selection.rows, query.crs)
-        found = _page_links(asked, query, selection.next_after)
+        selection = request.view.select(layer.id, query)
+        body = write.page(request.form.name, layer, selection.rows, query.crs)
+        page_links = _page_links(request, query, selection.next_after)
         returned = len(selection.rows.fids)
-        return Answer(_page_headers(asked, query, etag, selection.matched, returned, found), (body,))
+        return Answer(_page_headers(request, query, etag, selection.matched, returned, page_links), (body,))
 
     def _plain_feature(self, view: View, scope: Scope, layer_id: str, fid: int) -> Answer:
         """A feature as GeoJSON, without parameters: what clients ask for most.
@@ -188,27 +188,29 @@ class Items:
                 return answers.unchanged(etag)
         item = view.item(layer_id, fid)
         here = f"{respond.base_url(self._city, scope)}/ogc/collections/{layer_id}/items"
-        told, header = links.of_plain_feature(here, fid, formats.FEATURE)
-        return _feature_answer(view, item, CRS84, GEOJSON, item.body, told, header)
+        tail, header = links.of_plain_feature(here, fid, formats.FEATURE)
+        return _feature_answer(view, item, CRS84, GEOJSON, item.body, tail, header)
 
-    def _feature(self, asked: ItemsRequest, fid: int) -> Answer:
-        view, layer_id = asked.view, asked.layer_id
-        crs = queries.parse_item(view.feature_layer(layer_id), asked.pairs)
-        fg = asked.form.name == "jsonfg"
+    def _feature(self, request: ItemsRequest, fid: int) -> Answer:
+        view, layer_id = request.view, request.layer_id
+        crs = queries.parse_item(view.feature_layer(layer_id), request.pairs)
+        fg = request.form.name == "jsonfg"
         # another form of the same address is another representation (RFC 9110 section 8.8.3)
         form = "jsonfg" if fg else ""
-        if asked.none_match is not None:
+        if request.none_match is not None:
             etag = etags.tag(view.epoch, view.revision(layer_id, fid), form)
-            if etags.matches(asked.none_match, etag):
+            if etags.matches(request.none_match, etag):
                 return answers.unchanged(etag)
         item = view.item(layer_id, fid, crs)
-        found = links.of_feature(asked.here, asked.told, formats.FEATURE, asked.form, asked.given)
+        item_links = links.of_feature(
+            request.here, request.told, formats.FEATURE, request.form, request.given
+        )
         body = item.body
         if fg:
-            schema = f"{asked.base}/collections/{layer_id}/schema"
+            schema = f"{request.base}/collections/{layer_id}/schema"
             body = jsonfg.feature(view.feature_layer(layer_id), crs, body, schema)
-        told = orjson.dumps(found + links.profiled(asked.profile))
-        return _feature_answer(view, item, crs, asked.media, body, told, link_header(found), form)
+        tail = orjson.dumps(item_links + links.profiled(request.profile))
+        return _feature_answer(view, item, crs, request.media, body, tail, link_header(item_links), form)
 
     def _of_page(self, extra: dict[str, Any], layer: FeatureLayer) -> dict[str, Any]:
         """What the HTML of a page shows beside its features."""
@@ -218,22 +220,28 @@ class Items:
         """What the HTML of a feature shows beside it; ``selection`` is what the map calls it."""
         return extra | {"selection": f"{layer.id}:{fid}"}
 
-    def _page_html(self, asked: ItemsRequest, layer: FeatureLayer, query: Query) -> Answer:
-        context = Context(self._city, asked.view, asked.base, asked.lang, asked.here[len(asked.base) :])
-        extra = self._of_page(feature_pages.of_page(context, layer, query, asked.here, asked.pairs), layer)
+    def _page_html(self, request: ItemsRequest, layer: FeatureLayer, query: Query) -> Answer:
+        context = Context(
+            self._city, request.view, request.base, request.lang, request.here[len(request.base) :]
+        )
+        extra = self._of_page(
+            feature_pages.of_page(context, layer, query, request.here, request.pairs), layer
+        )
 
         def next_href(after: Cursor | None) -> str | None:
             if after is None:
                 return None
-            return links.next_href(asked.here, asked.pairs, "f=html", queries.cursor_text(query, after))
+            return links.next_href(request.here, request.pairs, "f=html", queries.cursor_text(query, after))
 
         return _html(self._host.items(context, layer.id, query, extra, next_href), context, query)
 
-    def _feature_html(self, asked: ItemsRequest, fid: int) -> Answer:
-        layer = asked.view.feature_layer(asked.layer_id)
-        query = Query(crs=queries.parse_item(layer, asked.pairs))
-        context = Context(self._city, asked.view, asked.base, asked.lang, asked.here[len(asked.base) :])
-        extra = feature_pages.of_feature(context, layer, query, asked.here, asked.pairs)
+    def _feature_html(self, request: ItemsRequest, fid: int) -> Answer:
+        layer = request.view.feature_layer(request.layer_id)
+        query = Query(crs=queries.parse_item(layer, request.pairs))
+        context = Context(
+            self._city, request.view, request.base, request.lang, request.here[len(request.base) :]
+        )
+        extra = feature_pages.of_feature(context, layer, query, request.here, request.pairs)
         extra = self._of_feature(extra, layer, fid)
         return _html(self._host.item(context, layer.id, fid, query, extra), context, query)
 
@@ -243,7 +251,7 @@ def _is_geojson(scope: Scope) -> bool:
 
 
 def _feature_answer(
-    view: View, item: Item, crs: str, media: str, body: bytes, told: bytes, header: bytes, form: str = ""
+    view: View, item: Item, crs: str, media: str, body: bytes, tail: bytes, header: bytes, form: str = ""
 ) -> Answer:
     headers: Headers = [
         (b"content-type", media.encode()),
@@ -252,20 +260,22 @@ def _feature_answer(
         (b"link", header),
         answers.VARY,
     ]
-    return Answer(headers, (body[:-1] + b',"links":' + told + b"}",))
+    return Answer(headers, (body[:-1] + b',"links":' + tail + b"}",))
 
 
-def _page_links(asked: ItemsRequest, query: Query, after: Cursor | None) -> list[Link]:
+def _page_links(request: ItemsRequest, query: Query, after: Cursor | None) -> list[Link]:
     cursor = None if after is None else queries.cursor_text(query, after)
-    return links.of_page(asked.here, asked.told, asked.pairs, formats.PAGE, asked.form, asked.given, cursor)
+    return links.of_page(
+        request.here, request.told, request.pairs, formats.PAGE, request.form, request.given, cursor
+    )
 
 
 def _page_headers(
-    asked: ItemsRequest, query: Query, etag: str, matched: int | None, returned: int, found: list[Link]
+    request: ItemsRequest, query: Query, etag: str, matched: int | None, returned: int, page_links: list[Link]
 ) -> Headers:
-    header = links.of_header(found)
+    header = links.of_header(page_links)
     return [
-        (b"content-type", asked.media.encode()),
+        (b"content-type", request.media.encode()),
         (b"etag", b"W/" + etag.encode()),
         (b"content-crs", b"<%s>" % query.crs.encode()),
         *([(b"ogc-numbermatched", b"%d" % matched)] if matched is not None else ()),

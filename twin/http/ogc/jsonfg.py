@@ -72,21 +72,25 @@ def feature(layer: FeatureLayer, crs: str, body: bytes, schema: str) -> bytes:
 def _root(layer: FeatureLayer, crs: str, schema: str) -> dict[str, Any]:
     """``coordRefSys`` only beside a ``place``: without it the CRS follows from the dimension, which a
     layer may mix (clause 8, CRS84 or CRS84h)."""
-    found: dict[str, Any] = {"conformsTo": list(CONFORMS), "featureType": layer.id, "featureSchema": schema}
-    return found if crs == CRS84 else found | {"coordRefSys": crs}
+    document: dict[str, Any] = {
+        "conformsTo": list(CONFORMS),
+        "featureType": layer.id,
+        "featureSchema": schema,
+    }
+    return document if crs == CRS84 else document | {"coordRefSys": crs}
 
 
 def _feature(layer: FeatureLayer, one: dict[str, Any], crs: str, hidden: str | None) -> dict[str, Any]:
     """``place`` never holds lon/lat, ``geometry`` nothing else (/req/core/place-geometries)."""
-    found = {"type": "Feature", "id": one["id"], "time": _time(layer, one["properties"])}
-    found |= (
+    document = {"type": "Feature", "id": one["id"], "time": _time(layer, one["properties"])}
+    document |= (
         {"place": None, "geometry": one["geometry"]}
         if crs == CRS84
         else {"place": one["geometry"], "geometry": None}
     )
     if hidden is not None:
         del one["properties"][hidden]
-    return found | {"properties": one["properties"]}
+    return document | {"properties": one["properties"]}
 
 
 def _time(layer: FeatureLayer, properties: Mapping[str, Any]) -> dict[str, str] | None:

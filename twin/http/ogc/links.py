@@ -35,37 +35,39 @@ def repeated(raw: bytes, pairs: Pairs) -> str:
 
 def href(here: str, *queries: str) -> str:
     """An address with those of the query strings that are not empty."""
-    told = "&".join(filter(None, queries))
-    return f"{here}?{told}" if told else here
+    query = "&".join(filter(None, queries))
+    return f"{here}?{query}" if query else here
 
 
 def form(f: str | None, profile: str | None = None) -> str:
     """The parameters that choose a form, as a query string."""
-    told = [("profile", profile)] if profile else []
-    return encoded([*told, ("f", f)] if f else told)
+    pairs = [("profile", profile)] if profile else []
+    return encoded([*pairs, ("f", f)] if f else pairs)
 
 
 def of_page(
-    here: str, told: str, pairs: Pairs, offer: Offer, own: Representation, given: str, after: str | None
+    here: str, query: str, pairs: Pairs, offer: Offer, own: Representation, requested: str, after: str | None
 ) -> list[Link]:
     """self, alternate, collection and, where more follows ``after``, next.
 
-    ``here`` is the address of the items, ``told`` its parameters as a query string, ``given`` the form
+    ``here`` is the address of the items, ``query`` its parameters as a query string, ``requested`` the form
     as the client asked for it."""
-    links = _of(here, told, offer, own, given)
+    links = _of(here, query, offer, own, requested)
     links.append(link("collection", here[: -len("/items")], JSON, "The layer"))
     if after is not None:
         begun = any(name in PLACE for name, _ in pairs)
         following = (
-            next_href(here, pairs, given, after) if begun else href(here, told, f"after={after}", given)
+            next_href(here, pairs, requested, after)
+            if begun
+            else href(here, query, f"after={after}", requested)
         )
         links.append(link("next", following, own.media, "The next page"))
     return links
 
 
-def of_feature(here: str, told: str, offer: Offer, own: Representation, given: str) -> list[Link]:
+def of_feature(here: str, query: str, offer: Offer, own: Representation, requested: str) -> list[Link]:
     """self, alternate and collection of one feature at ``here``."""
-    links = _of(here, told, offer, own, given)
+    links = _of(here, query, offer, own, requested)
     links.append(link("collection", here.rsplit("/items/", 1)[0], JSON, "The layer"))
     return links
 
@@ -75,9 +77,9 @@ def of_plain_feature(items: str, fid: int, offer: Offer) -> tuple[bytes, bytes]:
 
     ``items`` is the address of the layer's features. The links differ in the id alone, so they are made
     once a layer: making them costs as much as the feature's own query."""
-    told, header = _plain(items, offer)
+    body, header = _plain(items, offer)
     number = b"%d" % fid
-    return told.replace(_FID, number), header.replace(_FID, number)
+    return body.replace(_FID, number), header.replace(_FID, number)
 
 
 #: Stands for the id; no address has a brace.
@@ -104,18 +106,18 @@ def profiled(profile: str | None) -> list[Link]:
     return [link("profile", PROFILE + profile, GEOJSON, f"The profile {profile}")]
 
 
-def next_href(here: str, pairs: Pairs, given: str, after: str) -> str:
+def next_href(here: str, pairs: Pairs, requested: str, after: str) -> str:
     """The keyset cursor replaces the offset: a page deep in a layer costs what the first one costs.
 
     A cursor is a number or base64url, which needs no escape."""
-    kept = [pair for pair in pairs if pair[0] not in PLACE]
-    return href(here, encoded(kept), f"after={after}", given)
+    remaining = [pair for pair in pairs if pair[0] not in PLACE]
+    return href(here, encoded(remaining), f"after={after}", requested)
 
 
-def _of(here: str, told: str, offer: Offer, own: Representation, given: str) -> list[Link]:
-    links = [link("self", href(here, told, given), own.media, f"This as {own.title[0]}")]
+def _of(here: str, query: str, offer: Offer, own: Representation, requested: str) -> list[Link]:
+    links = [link("self", href(here, query, requested), own.media, f"This as {own.title[0]}")]
     for other in offer:
         if other is not own:
-            address = href(here, told, f"f={other.name}")
+            address = href(here, query, f"f={other.name}")
             links.append(link("alternate", address, other.media, f"This as {other.title[0]}"))
     return links

@@ -92,11 +92,11 @@ def _writable(schema: dict[str, Any], field: Field) -> dict[str, Any]:
 
 def standard(layer: FeatureLayer | None) -> list[dict[str, Any]]:
     """The parameters of an items path but for its properties, from the parsing table."""
-    found = [one.openapi() for one in queries.PARAMETERS.values()]
-    for one in found:
+    parameters = [one.openapi() for one in queries.PARAMETERS.values()]
+    for one in parameters:
         if layer is not None and one["name"] in ("crs", "bbox-crs", "filter-crs"):
             one["schema"] |= {"enum": list(supported(layer))}
-    return found
+    return parameters
 
 
 def _by_property(context: Context, layer: FeatureLayer) -> list[dict[str, Any]]:
@@ -118,9 +118,9 @@ def items(context: Context, layer: FeatureLayer) -> dict[str, Any]:
         "OGC-NumberReturned": {"description": "How many are in this page", "schema": whole},
         "Link": {"description": "The links of the page, `next` among them", "schema": {"type": "string"}},
     }
-    given = [*standard(layer), *_by_property(context, layer), profile(), form(formats.PAGE)]
-    found = {
-        "get": get(f"{layer.id}.getFeatures", layer.id, summary, ok, given),
+    parameters = [*standard(layer), *_by_property(context, layer), profile(), form(formats.PAGE)]
+    path_item = {
+        "get": get(f"{layer.id}.getFeatures", layer.id, summary, ok, parameters),
         "post": _write(
             f"{layer.id}.createFeature",
             layer,
@@ -131,7 +131,7 @@ def items(context: Context, layer: FeatureLayer) -> dict[str, Any]:
         | {"parameters": [_content_crs(layer)]},
         "options": _options(f"{layer.id}.items.options", layer),
     }
-    return _possible(layer, found)
+    return _possible(layer, path_item)
 
 
 def _possible(layer: FeatureLayer, operations: dict[str, Any]) -> dict[str, Any]:
@@ -158,10 +158,10 @@ def item(context: Context, layer: FeatureLayer) -> dict[str, Any]:
     delete = _write(f"{layer.id}.deleteFeature", layer, say("Delete a feature", "删除要素"), {}, (412, 428))
     written = [_content_crs(layer), if_match]
     fid = {"type": "integer", "format": "int64"}
-    given = [crs, profile(), form(formats.FEATURE)]
-    found = {
+    parameters = [crs, profile(), form(formats.FEATURE)]
+    path_item = {
         "parameters": [path_parameter("featureId", fid, "The feature's id")],
-        "get": get(f"{layer.id}.getFeature", layer.id, say("One feature", "单个要素"), ok, given),
+        "get": get(f"{layer.id}.getFeature", layer.id, say("One feature", "单个要素"), ok, parameters),
         "put": put | {"parameters": written},
         "patch": patch | {"parameters": written},
         "delete": delete | {"parameters": [if_match]},
@@ -169,18 +169,18 @@ def item(context: Context, layer: FeatureLayer) -> dict[str, Any]:
         "options": _options(f"{layer.id}.item.options", layer)
         | {"parameters": [path_parameter("featureId", {"type": "string"}, "An id, or any word")]},
     }
-    return _possible(layer, found)
+    return _possible(layer, path_item)
 
 
 def _other(offer: formats.Offer) -> dict[str, Any]:
     """The content of the representations other than GeoJSON and HTML."""
-    found: dict[str, Any] = {}
+    responses: dict[str, Any] = {}
     for one in offer:
         if one.media == formats.JSONFG:
-            found[one.media] = reference("jsonfg")
+            responses[one.media] = reference("jsonfg")
         elif one.media not in (GEOJSON, HTML):
-            found[one.media] = TEXT if one.media == formats.CSV else BINARY
-    return found
+            responses[one.media] = TEXT if one.media == formats.CSV else BINARY
+    return responses
 
 
 def _content_crs(layer: FeatureLayer) -> dict[str, Any]:
@@ -219,9 +219,9 @@ def download(context: Context, layer: FeatureLayer) -> dict[str, Any]:
         "description": summary,
         "content": {one.media: {"schema": _FILES.get(one.media, BINARY)} for one in OFFER},
     }
-    given = [one for one in standard(layer) if one["name"] not in queries.PAGING]
-    given += [*_by_property(context, layer), form(OFFER)]
-    given.append(header_parameter("Range", "One range of bytes", {"type": "string"}))
-    found = get(f"{layer.id}.download", layer.id, summary, ok, given)
-    found["responses"] |= {"206": ok | {"description": "The part"}, **errors(409, 413, 416)}
-    return {"get": found}
+    parameters = [one for one in standard(layer) if one["name"] not in queries.PAGING]
+    parameters += [*_by_property(context, layer), form(OFFER)]
+    parameters.append(header_parameter("Range", "One range of bytes", {"type": "string"}))
+    operation = get(f"{layer.id}.download", layer.id, summary, ok, parameters)
+    operation["responses"] |= {"206": ok | {"description": "The part"}, **errors(409, 413, 416)}
+    return {"get": operation}

@@ -66,10 +66,10 @@ class Document:
 
     def _item(self, context: Context, operation: str, tag: str) -> dict[str, Any]:
         summary = context.say(*self.title)
-        found = {
+        path_item = {
             "get": get(operation, tag, summary, answer(summary, {self.media: self.schema}), [form(DOCUMENT)])
         }
-        return found | ({"parameters": list(self.parameters)} if self.parameters else {})
+        return path_item | ({"parameters": list(self.parameters)} if self.parameters else {})
 
 
 @dataclass(slots=True)
@@ -106,8 +106,8 @@ class Pages:
         await answers.give_document(scope, send, body, HTML if kind == "html" else document.media, lang)
 
     def _known(self, key: Key, view: View) -> bytes | None:
-        kept = self._kept.get(key)
-        return kept[1] if kept is not None and kept[0] == view.layers() else None
+        cached = self._kept.get(key)
+        return cached[1] if cached is not None and cached[0] == view.layers() else None
 
     def _made(self, key: Key, context: Context, document: Document, values: Sequence[str]) -> bytes:
         catalogue = context.view.layers()
@@ -122,19 +122,19 @@ class Pages:
         if LAYER in document.path:
             view = context.view
             layer = view.layer(values[0]) if document.any_form else view.feature_layer(values[0])
-            found = document.build(context, layer, *values[1:])
+            body = document.build(context, layer, *values[1:])
             shown = {"layer_id": layer.id, "page": document.path.rsplit("/", 1)[-1]}
         else:
-            found = document.build(context, *values)
+            body = document.build(context, *values)
             if document.collection is not None:
                 shown = {"layer_id": document.collection, "page": document.path.rsplit("/", 1)[-1]}
         if kind == "json":
-            return orjson.dumps(found)
+            return orjson.dumps(body)
         whole = {
-            **found,
+            **body,
             **shown,
             "path": context.path,
-            "heading": found.get("title") or context.path.rsplit("/", 1)[-1],
-            "json": orjson.dumps(found, option=orjson.OPT_INDENT_2).decode(),
+            "heading": body.get("title") or context.path.rsplit("/", 1)[-1],
+            "json": orjson.dumps(body, option=orjson.OPT_INDENT_2).decode(),
         }
         return self.host.page(context, document.template, whole)

@@ -72,5 +72,5 @@ def _op(name: str, *nodes: Any) -> dict[str, Any]:
     return {"op": name, "args": [as_cql2(one) for one in nodes]}
 
 
-def _unless(node: Any, told: dict[str, Any]) -> dict[str, Any]:
-    return {"op": "not", "args": [told]} if node.not_ else told
+def _unless(node: Any, condition: dict[str, Any]) -> dict[str, Any]:
+    return {"op": "not", "args": [condition]} if node.not_ else condition

@@ -222,9 +222,9 @@ def _request(api: Any, query_string: str, accept: str, lang: str) -> Any:
 
 def _error(status: int, content: str) -> TwinError:
     """A refusal of pygeoapi in our shape: our exception template writes it as JSON."""
-    told = orjson.loads(content)
+    document = orjson.loads(content)
     if status == 404:
-        return NotFound(told["description"])
+        return NotFound(document["description"])
     if status < 500:
-        return BadInput(told["description"])
-    raise RuntimeError(f"pygeoapi answered {status}: {told['code']}: {told['description']}")
+        return BadInput(document["description"])
+    raise RuntimeError(f"pygeoapi answered {status}: {document['code']}: {document['description']}")

@@ -65,28 +65,28 @@ class StoreProvider(BaseProvider):  # type: ignore[misc]
             self._fields = {field.name: json_type(field) for field in properties(self._layer)}
         return dict(self._fields)
 
-    def query(self, **asked: Any) -> dict[str, Any]:
+    def query(self, **request: Any) -> dict[str, Any]:
         """A page of features as a GeoJSON FeatureCollection."""
         prepared = ASKED.get()
         if prepared is not None:
             page = self._view.items(self._layer.id, prepared.query)
             return _collection(page) | prepared.extra | {"next_href": prepared.next_href(page.next_after)}
         try:
-            found = _collection(self._view.items(self._layer.id, self._read(**asked)))
-            return found if asked.get("resulttype") != "hits" else found | _NONE
+            collection = _collection(self._view.items(self._layer.id, self._read(**request)))
+            return collection if request.get("resulttype") != "hits" else collection | _NONE
         except BadParameter as error:
             raise ProviderInvalidQueryError(user_msg=str(error)) from error
 
-    def get(self, identifier: str, **asked: Any) -> dict[str, Any]:
+    def get(self, identifier: str, **request: Any) -> dict[str, Any]:
         """One feature as GeoJSON."""
         prepared = ASKED.get()
-        crs = prepared.query.crs if prepared else _crs(asked.get("crs_transform_spec"))
+        crs = prepared.query.crs if prepared else _crs(request.get("crs_transform_spec"))
         try:
             fid = feature_id(self._layer.id, identifier)
-            found: dict[str, Any] = orjson.loads(self._view.item(self._layer.id, fid, crs).body)
+            feature: dict[str, Any] = orjson.loads(self._view.item(self._layer.id, fid, crs).body)
         except NotFound as error:
             raise ProviderItemNotFoundError(user_msg=str(error)) from error
-        return found | (prepared.extra if prepared else {})
+        return feature | (prepared.extra if prepared else {})
 
     def _read(
         self,
@@ -134,9 +134,9 @@ def _crs(spec: Any) -> str:
 
 
 def _collection(page: FeaturePage) -> dict[str, Any]:
-    found = {
+    collection = {
         "type": "FeatureCollection",
         "features": orjson.loads(b"[" + page.features + b"]"),
         "numberReturned": page.returned,
     }
-    return found if page.matched is None else found | {"numberMatched": page.matched}
+    return collection if page.matched is None else collection | {"numberMatched": page.matched}

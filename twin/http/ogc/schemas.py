@@ -67,27 +67,27 @@ def schema(context: Context, layer: FeatureLayer) -> dict[str, Any]:
     """``…/schema``: what is returned and, but for what is ``readOnly``, received.
 
     A null property is there and null."""
-    found = {_free(layer, "id"): _id(context), _free(layer, "geometry"): _geometry(context, layer)}
-    found |= {field.name: _property(context, layer, field) for field in properties(layer)}
-    return _document(context, layer, "schema", found)
+    members = {_free(layer, "id"): _id(context), _free(layer, "geometry"): _geometry(context, layer)}
+    members |= {field.name: _property(context, layer, field) for field in properties(layer)}
+    return _document(context, layer, "schema", members)
 
 
 def queryables(context: Context, layer: FeatureLayer) -> dict[str, Any]:
     """``…/queryables``: the properties that a filter may name; single values are query parameters too.
 
     ``additionalProperties`` false says that any other name is refused."""
-    found = {"id": _id(context), "geometry": _geometry(context, layer)}
-    found |= {field.name: _property(context, layer, field) for field in properties(layer)}
-    return _document(context, layer, "queryables", found)
+    members = {"id": _id(context), "geometry": _geometry(context, layer)}
+    members |= {field.name: _property(context, layer, field) for field in properties(layer)}
+    return _document(context, layer, "queryables", members)
 
 
 def sortables(context: Context, layer: FeatureLayer) -> dict[str, Any]:
     """``…/sortables``: the properties that ``sortby`` may name."""
-    found = {
+    members = {
         one.name: _id(context) if one is FID else _property(context, layer, one)
         for one in queries.sortables(layer)
     }
-    return _document(context, layer, "sortables", found)
+    return _document(context, layer, "sortables", members)
 
 
 def geojson(context: Context, layer: FeatureLayer) -> dict[str, Any]:
@@ -96,7 +96,7 @@ def geojson(context: Context, layer: FeatureLayer) -> dict[str, Any]:
     GDAL types its columns by this; without it, by the first 20 features. It knows no wide integer
     here and silently cuts one at 2 147 483 647, so integers are numbers that are multiples of 1."""
     whole = {"type": "number", "multipleOf": 1}
-    found = {
+    members = {
         field.name: whole if field.type == "integer" else json_type(field) for field in properties(layer)
     }
     return {
@@ -109,19 +109,19 @@ def geojson(context: Context, layer: FeatureLayer) -> dict[str, Any]:
             "type": {"type": "string", "enum": ["Feature"]},
             "id": {"type": "integer"},
             "geometry": {},
-            "properties": {"type": "object", "properties": found},
+            "properties": {"type": "object", "properties": members},
         },
     }
 
 
-def _document(context: Context, layer: FeatureLayer, name: str, found: dict[str, Any]) -> dict[str, Any]:
+def _document(context: Context, layer: FeatureLayer, name: str, members: dict[str, Any]) -> dict[str, Any]:
     return {
         "$schema": DRAFT,
         "$id": f"{context.base}/collections/{layer.id}/{name}",
         "type": "object",
         "title": context.title(layer),
         "properties": {
-            key: one | {"x-ogc-propertySeq": place} for place, (key, one) in enumerate(found.items(), 1)
+            key: one | {"x-ogc-propertySeq": place} for place, (key, one) in enumerate(members.items(), 1)
         },
         "additionalProperties": False,
     }
@@ -153,27 +153,27 @@ def _geometry(context: Context, layer: FeatureLayer) -> dict[str, Any]:
 
 
 def _property(context: Context, layer: FeatureLayer, field: Field) -> dict[str, Any]:
-    found: dict[str, Any] = {"title": text(field.title, context.lang, field.name), **json_type(field)}
+    member: dict[str, Any] = {"title": text(field.title, context.lang, field.name), **json_type(field)}
     if field.title:
-        found["x-titles"] = dict(field.title)
+        member["x-titles"] = dict(field.title)
     if field.unit:
-        found |= {"x-ogc-unit": field.unit, "x-ogc-unitLang": "UCUM"}
+        member |= {"x-ogc-unit": field.unit, "x-ogc-unitLang": "UCUM"}
     if field.codes:
-        found["enum"] = codes(field)
-        found["x-enum-titles"] = {
+        member["enum"] = codes(field)
+        member["x-enum-titles"] = {
             code: text(titles, context.lang, code) for code, titles in field.codes.items()
         }
     if field.name == layer.time_field:
-        found["x-ogc-role"] = "primary-instant"
+        member["x-ogc-role"] = "primary-instant"
     if field.read_only:
-        found["readOnly"] = True
-    return found
+        member["readOnly"] = True
+    return member
 
 
 def codes(field: Field) -> list[str] | list[int]:
     """The codes in the type of their field, for code tables have text keys; empty without a table."""
-    found = list(field.codes or ())
-    return [int(code) for code in found] if field.type == "integer" else found
+    values = list(field.codes or ())
+    return [int(code) for code in values] if field.type == "integer" else values
 
 
 def functions(context: Context) -> dict[str, Any]:

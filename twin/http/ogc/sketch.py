@@ -51,13 +51,13 @@ def draw(features: Sequence[Mapping[str, Any]], crs: str, label: str) -> str:
 
 def _path(parts: list[tuple[list[tuple[int, int]], bool]]) -> str:
     """The parts of a feature; a single pixel is a line without length, which round ends show as a dot."""
-    told = ""
+    path = ""
     for (begin, *rest), area in parts:
         lines = "".join(f"L{x} {y}" for x, y in rest)
-        told += f"M{begin[0]} {begin[1]}{lines or 'h0'}{'Z' if area and lines else ''}"
+        path += f"M{begin[0]} {begin[1]}{lines or 'h0'}{'Z' if area and lines else ''}"
     dot = all(len(pixels) == 1 for pixels, _ in parts)
     looks = "dot" if dot else "area" if any(area for _, area in parts) else "line"
-    return f'<path class="{looks}" d="{told}"/>'
+    return f'<path class="{looks}" d="{path}"/>'
 
 
 def _parts(geometry: Mapping[str, Any] | None) -> Iterator[tuple[Part, bool]]:

@@ -155,18 +155,18 @@ def tilesets(context: Context, layer: FeatureLayer) -> dict[str, Any]:
 def tileset(context: Context, layer: FeatureLayer) -> dict[str, Any]:
     """``…/tiles/WebMercatorQuad``: the tileset metadata (clause 9)."""
     here = f"{context.base}/collections/{layer.id}"
-    found = _summary(context, layer)
-    found["links"] = [
-        *found["links"],
+    document = _summary(context, layer)
+    document["links"] = [
+        *document["links"],
         *_templates(context, layer),
         link("geodata", here, JSON, context.title(layer)),
         link(f"{REL}/schema", f"{here}/schema", SCHEMA, context.say("Schema", "模式")),
     ]
     if box := across.extent(context.view, layer):
         west, south, east, north = box
-        found["boundingBox"] = {"lowerLeft": [west, south], "upperRight": [east, north], "crs": CRS84}
-    found["layers"] = [_vector_layer(context, layer)]
-    return found
+        document["boundingBox"] = {"lowerLeft": [west, south], "upperRight": [east, north], "crs": CRS84}
+    document["layers"] = [_vector_layer(context, layer)]
+    return document
 
 
 def _templates(context: Context, layer: FeatureLayer) -> list[Link]:
@@ -197,7 +197,7 @@ def _summary(context: Context, layer: FeatureLayer) -> dict[str, Any]:
 
 
 def _vector_layer(context: Context, layer: FeatureLayer) -> dict[str, Any]:
-    found: dict[str, Any] = {
+    document: dict[str, Any] = {
         "id": layer.id,
         "title": context.title(layer),
         "dataType": "vector",
@@ -209,8 +209,8 @@ def _vector_layer(context: Context, layer: FeatureLayer) -> dict[str, Any]:
         },
     }
     if (dimensions := dimension(layer)) is not None:
-        found["geometryDimension"] = dimensions
-    return found
+        document["geometryDimension"] = dimensions
+    return document
 
 
 DOCUMENTS = (

@@ -58,10 +58,10 @@ class Input(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     reserve: int = scratch.RESERVE_BYTES
 
 
-def run(given: Input, context: WorkContext) -> dict[str, object]:
+def run(request: Input, context: WorkContext) -> dict[str, object]:
     """Write the pipe, or a file; its name and size in bytes. Raises TooLarge, Unavailable, Conflict."""
-    made = _Download(given, context)
-    return made.piped() if given.piped else made.filed()
+    made = _Download(request, context)
+    return made.piped() if request.piped else made.filed()
 
 
 def localized(layer: FeatureLayer, query: Query, language: str, title: str) -> FeatureLayer:
@@ -73,14 +73,14 @@ def localized(layer: FeatureLayer, query: Query, language: str, title: str) -> F
 
 
 class _Download:
-    def __init__(self, given: Input, context: WorkContext) -> None:
-        layer = context.view.feature_layer(given.layer)
-        self._given, self._context = given, context
-        self._query = queries.parse_download(layer, given.parameters)
-        self._form: Format = FORMATS[given.format]
+    def __init__(self, request: Input, context: WorkContext) -> None:
+        layer = context.view.feature_layer(request.layer)
+        self._given, self._context = request, context
+        self._query = queries.parse_download(layer, request.parameters)
+        self._form: Format = FORMATS[request.format]
         self._count = layer.count
         self._check_generation()
-        self._layer = localized(layer, self._query, given.language, given.title)
+        self._layer = localized(layer, self._query, request.language, request.title)
 
     def piped(self) -> dict[str, object]:
         size = 0
