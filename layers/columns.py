@@ -222,11 +222,11 @@ def plan(
     that is asked for is no column of dates or times."""
     wanted = fill.times.wanted
     rest = REST in fill.filled and fill.rest
-    notes = _told(kind, fill)
+    notes = _covered(kind, fill)
     data = [n for n in fill.filled if n not in ours and n not in notes and not (rest and n == REST)]
-    void = [n for n in data if not fill.filled[n] and (bag or n in fill.unknown)]
+    empty = [n for n in data if not fill.filled[n] and (bag or n in fill.unknown)]
     folded = [n for n in data if bag and n != wanted and 0 < fill.filled[n] < RARE * fill.rows]
-    names = _published([n for n in data if n not in {*void, *folded}], kind, present)
+    names = _published([n for n in data if n not in {*empty, *folded}], kind, present)
     stays = present.fields if present is not None and append else ()
     types = fill.types | _codes(fill, names, stays) | _times(fill, names, stays)
     fields = [*kind.fields, *(Field(published, types[name]) for name, published in names.items())]
@@ -234,7 +234,7 @@ def plan(
         fields.append(Field(REST, "string", {"zh-CN": "其他属性", "en": "Other properties"}))
     had = present.time_field if present is not None else None
     time = _time_field(wanted, names, (*fields, *stays), had)
-    problems = (*_renamed(names), *_folded(folded), *_unfilled(void))
+    problems = (*_renamed(names), *_folded(folded), *_unfilled(empty))
     columns = (*folded, *((REST,) if rest else ()))
     return ColumnPlan(kind, names, columns, types, tuple(fields), fill.times, time, problems)
 
@@ -265,7 +265,7 @@ def _published(names: Sequence[str], kind: Kind, present: FeatureLayer | None) -
     return {name: out[name] for name in names}
 
 
-def _told(kind: Kind, fill: Fill) -> set[str]:
+def _covered(kind: Kind, fill: Fill) -> set[str]:
     """Source columns that are wholly told by the kind's field of the same name."""
     numeric = ("integer", "number")
     out = set()

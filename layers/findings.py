@@ -80,7 +80,7 @@ class Findings:
         """Write the rows that were set aside as a table (CSV in UTF-8): how each is called, the rule, why,
         its columns and its geometry. ``lost``: rows that the reader dropped, their rule, the reason, and what
         they hold. Whether there were any. Raises OSError."""
-        rows, columns = _taken(self.aside, batches)
+        rows, columns = _rows_of(self.aside, batches)
         for number, rule, reason, held in lost:
             self.aside.setdefault(number, (rule, reason))
             rows[number] = dict(held)
@@ -112,7 +112,7 @@ def _fids(rows: set[int], batches: Iterable[pa.Table]) -> dict[int, str]:
     return out
 
 
-def _taken(
+def _rows_of(
     aside: Mapping[int, Any], batches: Iterable[pa.Table]
 ) -> tuple[dict[int, dict[str, Any]], dict[str, None]]:
     """The values of some rows, and the names of all columns. A geometry is WKT, or hexadecimal digits where

@@ -141,7 +141,7 @@ def _permitted(store: Store, layer_id: str, mode: str) -> FeatureLayer | None:
             raise
         return None
     if not has_features(present):
-        raise forms.taken(layer_id, present.form)
+        raise forms.in_use(layer_id, present.form)
     if mode == "create":
         raise Exists(
             f"layer {layer_id} exists already; use --replace for a new generation or --append to add to it"

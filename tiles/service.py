@@ -138,26 +138,26 @@ class Tiles:
         self._lock = threading.Lock()
         self._columns: dict[str, Columns] = {}
         self._layers: Mapping[str, FeatureLayer] | None = None
-        self._heard = 0
+        self._taken_in = 0
         self._scenes: dict[str, _Scene] = {}
         self._cache, self._fragments = caches.tiles, caches.fragments
         self._marks: dict[tuple[str, Node], tuple[State, str]] = {}
         self._fitted: dict[str, tuple[object, Tile]] = {}
         self._meshed: dict[str, tuple[int, dict[int, float]]] = {}
-        self.freshness = Freshness(store, self._hear)
+        self.freshness = Freshness(store, self._take_in)
         self.relations = Relations(self._all_layers, self._snapshot, self.freshness)
         self.freshness.update()
 
     # -- freshness ---------------------------------------------------------------------------
 
-    def _hear(self, changes: list[Change]) -> None:
+    def _take_in(self, changes: list[Change]) -> None:
         """Runs inside ``freshness.update`` before any new version can be seen."""
         by_layer: dict[str, list[Change]] = {}
         for change in changes:
             by_layer.setdefault(change.layer, []).append(change)
         with self._lock:
             self._layers = None
-            self._heard += 1
+            self._taken_in += 1
             for layer_id, layer_changes in by_layer.items():
                 if layer_id in self._columns:
                     self._columns[layer_id].mark(layer_changes)
@@ -175,11 +175,11 @@ class Tiles:
         return self._layers or self._listed()
 
     def _listed(self) -> Mapping[str, FeatureLayer]:
-        heard = self._heard
+        heard = self._taken_in
         known = {layer.id: layer for layer in self._store.feature_layers()}
         with self._lock:
             # a list read before a change must not outlive it
-            self._layers = known if heard == self._heard else None
+            self._layers = known if heard == self._taken_in else None
         return known
 
     def _layer_columns(self, layer_id: str) -> Columns:

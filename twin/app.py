@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from layers.errors import BadParameter, Busy, NotAllowed, ReadOnly, TwinError, Unavailable
 from layers.store.base import Store
-from layers.store.lost import lost
+from layers.store.lost import unavailable
 from layers.store.open import open_store
 from twin import parts, settings
 from twin.access.caller import CALLER, NAMES, Caller, Callers
@@ -96,7 +96,7 @@ def _store(folder: Path, conf: settings.CitySettings, patience: float) -> Store:
             if database is None and not isinstance(error, ReadOnly | Busy):
                 # sensors and incidents are none of its data: they are served
                 log.error("%s; restart the server then", error)
-                return lost(str(error))
+                return unavailable(str(error))
             if database is None or isinstance(error, ReadOnly) or time.monotonic() > end:
                 raise
             if not reported:

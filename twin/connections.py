@@ -33,7 +33,7 @@ class Connections:
         self.most = most
         self._by_address: dict[str, dict[Connection, None]] = {}
         self._address: dict[Connection, str] = {}
-        self._told = Reminder()
+        self._reminder = Reminder()
 
     def __len__(self) -> int:
         return len(self._address)
@@ -58,7 +58,7 @@ class Connections:
 
     def _make_room(self, newest: Connection) -> None:
         address, own = max(self._by_address.items(), key=lambda one: len(one[1]))
-        if self._told.due():
+        if self._reminder.due():
             log.warning(
                 "%d connections are open, the most there may be, %d of them from %s: idle ones are closed",
                 len(self._address),

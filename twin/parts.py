@@ -36,7 +36,7 @@ class PartStatus:
     status: Status = "ok"
     reason: str | None = None
 
-    def told(self) -> dict[str, str]:
+    def as_json(self) -> dict[str, str]:
         """As JSON."""
         return {"status": self.status} | ({"reason": self.reason} if self.reason else {})
 
@@ -74,7 +74,7 @@ def _live(city: City) -> PartStatus:
             conn.execute("SELECT count(*) FROM datastream").fetchone()
     except TwinError as error:
         return PartStatus("failed", str(error))
-    state = city.live.file.told
+    state = city.live.file.notice
     return OK if state is None else PartStatus("degraded", state)
 
 
@@ -119,12 +119,12 @@ async def watch(city: City) -> None:
             now = await city.run(of, city)
         except TwinError:
             now = dict(before)
-        tell(before, now)
+        log_changes(before, now)
         before = now
         await asyncio.sleep(WATCH_SECONDS)
 
 
-def tell(before: Mapping[str, PartStatus], now: Mapping[str, PartStatus]) -> None:
+def log_changes(before: Mapping[str, PartStatus], now: Mapping[str, PartStatus]) -> None:
     """Log what has changed and is told nowhere else: the others have told it where it befell them, and a
     folder that cannot be written is as somebody set it."""
     for name, part in now.items():

@@ -114,14 +114,14 @@ class Threads:
             self._pace.took(time.monotonic() - begun)
             # a loop that has ended needs no answer
             with contextlib.suppress(RuntimeError):
-                job.loop.call_soon_threadsafe(self._settle, job, result, error)
+                job.loop.call_soon_threadsafe(self._resolve, job, result, error)
             del job, result, error
 
     def _drop(self, job: _Call) -> None:
         if job.claim.acquire(blocking=False):
-            self._settle(job, None, Busy(BUSY))
+            self._resolve(job, None, Busy(BUSY))
 
-    def _settle(self, job: _Call, result: Any, error: BaseException | None) -> None:
+    def _resolve(self, job: _Call, result: Any, error: BaseException | None) -> None:
         self._unsettled -= 1
         if job.after is not None:
             job.after()

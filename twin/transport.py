@@ -228,7 +228,7 @@ class Protocol(HttpToolsProtocol):
             return
         self._size += self._read
         if self._size > self.max_head:
-            self._refuse(431, "HeadTooLarge", self._told())
+            self._refuse(431, "HeadTooLarge", self._too_large_text())
 
     def _head_bytes(self) -> int:
         """Of a head that is whole; ``: `` and CRLF count with each header."""
@@ -259,12 +259,12 @@ class Protocol(HttpToolsProtocol):
         else:
             self.transport.close()
 
-    def _told(self) -> str:
+    def _too_large_text(self) -> str:
         return f"the request line and headers have more than the {self.max_head} bytes taken here"
 
     async def _too_large(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The application that answers a head which came whole but too large."""
-        await answers.send(send, 431, errors.body(431, "HeadTooLarge", self._told()), _CLOSING)
+        await answers.send(send, 431, errors.body(431, "HeadTooLarge", self._too_large_text()), _CLOSING)
 
     def _refuse(self, status: int, code: str, detail: str) -> None:
         """Answer a head that nobody will see whole, and end the connection (RFC 9112 section 9.6)."""

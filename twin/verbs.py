@@ -110,7 +110,7 @@ def load_file(city: Path, file: Path, layer_id: str, declared: Declared, *, mode
             mode=mode,
             aside=city / ASIDE / f"{layer_id}.csv",
         )
-    _tell([report], as_json)
+    _print([report], as_json)
 
 
 def load_manifest(city: Path, manifest: Path, *, mode: str, as_json: bool) -> None:
@@ -122,7 +122,7 @@ def load_manifest(city: Path, manifest: Path, *, mode: str, as_json: bool) -> No
         reports = load.manifest(
             store, manifest, mode=mode, time_zone=city_settings.time_zone, aside=city / ASIDE
         )
-    _tell(reports, as_json)
+    _print(reports, as_json)
 
 
 def layers(city: Path, *, as_json: bool) -> None:
@@ -156,7 +156,7 @@ def report(city: Path, layer_id: str, *, as_json: bool) -> None:
         why = "was not made by a load" if known else "is not there"
         raise NotFound(f"no report: layer {shown(layer_id)} {why}")
     problems = [Problem(**problem) for problem in document["problems"]]
-    _tell([Report(**{**document, "problems": problems})], as_json)
+    _print([Report(**{**document, "problems": problems})], as_json)
 
 
 def drop(city: Path, layer_id: str, *, ask: Callable[[str], object] | None) -> None:
@@ -246,7 +246,7 @@ def _show_findings(report: Report) -> None:
             out.print(f"    → {advice}", markup=False)
 
 
-def _tell(reports: list[Report], as_json: bool) -> None:
+def _print(reports: list[Report], as_json: bool) -> None:
     if as_json:
         _json([dataclasses.asdict(report) for report in reports])
         return

@@ -88,7 +88,7 @@ def alike(value: ast.Scalar, other: ast.Scalar) -> ast.Scalar:
         return other
     literal = time_literal(str(other.value))
     if value.type == "date" and literal.type != "date":
-        raise ValueError(f"{shown(other.value)} is not a date (YYYY-MM-DD), as {told(value)} is")
+        raise ValueError(f"{shown(other.value)} is not a date (YYYY-MM-DD), as {described(value)} is")
     return literal
 
 
@@ -124,15 +124,15 @@ def same_type(op: str, left: ast.Scalar, right: ast.Scalar) -> None:
         if one.type == "datetime" and isinstance(other, ast.Value) and other.type == "date":
             return
     raise ValueError(
-        f"{operator(op)} compares values of one type; {told(left)} is {left.type}, "
-        f"{told(right)} is {right.type}"
+        f"{operator(op)} compares values of one type; {described(left)} is {left.type}, "
+        f"{described(right)} is {right.type}"
     )
 
 
 def of_type(op: str, value: ast.Scalar, kind: FieldType) -> None:
     """Raises ValueError unless a scalar is of that type."""
     if value.type != kind:
-        raise ValueError(f"{operator(op)} takes a {kind}; {told(value)} is {value.type}")
+        raise ValueError(f"{operator(op)} takes a {kind}; {described(value)} is {value.type}")
 
 
 def suggestion(name: str, names: Sequence[str] | Mapping[str, Any]) -> str:
@@ -142,7 +142,7 @@ def suggestion(name: str, names: Sequence[str] | Mapping[str, Any]) -> str:
     return f"did you mean {' or '.join(folded[c] for c in close)}? " if close else ""
 
 
-def told(node: ast.Scalar) -> str:
+def described(node: ast.Scalar) -> str:
     """A scalar in a message."""
     if isinstance(node, ast.PropertyRef):
         return node.field.name

@@ -19,6 +19,7 @@ from layers.cql.checks import (
     TIMES,
     alike,
     compared,
+    described,
     exactly,
     members,
     moment,
@@ -30,7 +31,6 @@ from layers.cql.checks import (
     suggestion,
     tagged,
     time_literal,
-    told,
     whole,
 )
 from layers.cql.functions import FUNCTIONS
@@ -73,7 +73,7 @@ class Walk:
                 return condition
         scalar = self.scalar(node, depth)
         if scalar.type != "boolean":
-            raise ValueError(f"{told(scalar)} is not a condition (true or false)")
+            raise ValueError(f"{described(scalar)} is not a condition (true or false)")
         return ast.Truth(scalar)
 
     def _condition(self, op: str, arguments: list[Any], depth: int) -> ast.Predicate | None:
@@ -197,7 +197,7 @@ class Walk:
             return self._array([self._member(n, depth + 1) for n in node])
         scalar = self.scalar(node, depth)
         if scalar.type != "array":
-            raise ValueError(f"{told(scalar)} is not an array")
+            raise ValueError(f"{described(scalar)} is not an array")
         return scalar
 
     def _array(self, parts: list[ast.Member]) -> ast.Json | ast.Members:
@@ -238,7 +238,7 @@ class Walk:
     def _instant(self, node: Any, depth: int) -> ast.Scalar:
         instant = time_literal(node) if isinstance(node, str) else self.scalar(node, depth)
         if instant.type not in TIMES:
-            raise ValueError(f"{told(instant)} is neither a date nor a timestamp")
+            raise ValueError(f"{described(instant)} is neither a date nor a timestamp")
         return instant
 
     def _interval(self, ends: Any, depth: int) -> ast.Interval:
@@ -294,7 +294,7 @@ class Walk:
             left, right = (self.scalar(a, depth) for a in exactly(op, arguments, 2))
             for side in (left, right):
                 if side.type not in NUMERIC:
-                    raise ValueError(f"{op} takes numbers; {told(side)} is none")
+                    raise ValueError(f"{op} takes numbers; {described(side)} is none")
             return ast.Arith(op, left, right)  # type: ignore[arg-type]
         if op in ("casei", "accenti"):
             (argument,) = (self.scalar(a, depth) for a in exactly(op, arguments, 1))
@@ -313,7 +313,7 @@ class Walk:
         for argument, value in zip(function.arguments, scalars, strict=True):
             if value.type not in argument.types:
                 allowed = " or ".join(sorted(argument.types))
-                raise ValueError(f"{name} takes {allowed}; {told(value)} is {value.type}")
+                raise ValueError(f"{name} takes {allowed}; {described(value)} is {value.type}")
         return ast.FunctionCall(name, scalars, function.returns)
 
     def _field(self, name: Any) -> Field:

@@ -26,7 +26,7 @@ class _Read:
     levels: float | None
     bottom: float | None
     min_level: float | None
-    given: str | None
+    stated: str | None
     use: str
 
 
@@ -76,9 +76,9 @@ def _chain(batch: SourceBatch, i: int, read: _Read, assumed: Assumed) -> tuple[f
     bottom = read.bottom if read.bottom is not None else (read.min_level or 0.0) * STOREY_M
     if read.height is not None:
         if read.height > bottom:
-            return read.height, read.given or "measured", bottom
+            return read.height, read.stated or "measured", bottom
         batch.note(i, "height.below_min", f"height {read.height:g} m is not above min_height {bottom:g} m")
-        return read.height, read.given or "measured", 0.0
+        return read.height, read.stated or "measured", 0.0
     if read.levels:
         top = read.levels * STOREY_M
         if top > bottom:

@@ -77,7 +77,7 @@ class LiveFile:
         self._folded: tuple[str, ...] = ()
         self._unfolded = 0
         self._uri = f"file:{quote(str(self._path))}"
-        self.told: str | None = None
+        self.notice: str | None = None
         self.read_only = not self._writable()
         self._keep = self._prepare()
         #: The history that revisions in this file count in.
@@ -101,7 +101,7 @@ class LiveFile:
         self._without_foreign_log()
         reason = self._unfit()
         if reason is not None:
-            self._mend(reason, None)
+            self._rebuild(reason, None)
         conn = self._connect(self._uri + "?mode=rwc")
         conn.execute("PRAGMA journal_mode=WAL")
         conn.execute("PRAGMA synchronous=FULL")
@@ -130,7 +130,9 @@ class LiveFile:
             if reason is None:
                 self._uri += mode
                 return conn
-            self._tell(f"live.gpkg cannot be used ({reason}) and this folder cannot be written: no live data")
+            self._report(
+                f"live.gpkg cannot be used ({reason}) and this folder cannot be written: no live data"
+            )
             return self._in_memory()
         raise Unavailable("live.gpkg cannot be read")
 
@@ -172,7 +174,7 @@ class LiveFile:
             return
         moved = damage.free_name(log_file, "foreign")
         log_file.rename(moved)
-        self._tell(f"live.gpkg was replaced: the log of the file before it is kept as {moved.name}")
+        self._report(f"live.gpkg was replaced: the log of the file before it is kept as {moved.name}")
 
     def _folded_number(self) -> str | None:
         """The number in the file itself, without its log.
@@ -206,7 +208,7 @@ class LiveFile:
         Raises OSError, sqlite3.Error where neither works; the next call tries again."""
         now = _stamp(self._path)
         if now is None:
-            self._alone(lambda: self._mend("it was deleted while it was open", self._keep))
+            self._alone(lambda: self._rebuild("it was deleted while it was open", self._keep))
         elif self._stamp is None or now.inode != self._stamp.inode:
             self._alone(self._adopt)
         elif now == self._stamp and self._sound(now):
@@ -219,7 +221,7 @@ class LiveFile:
     def _judge(self, now: _Stamp) -> None:
         """The same file, written by another: folded, damaged, or with another's contents."""
         if not now.size or not self._sound(now):
-            self._mend("it was damaged while it was open", self._keep)
+            self._rebuild("it was damaged while it was open", self._keep)
         elif self._folded_number() not in self._folded:
             self._overwritten()
 
@@ -234,7 +236,7 @@ class LiveFile:
         self._path.rename(away)
         self._close()
         away.rename(self._path)
-        self._tell(
+        self._report(
             f"live.gpkg was written over while it was open: the log of before is kept as {moved.name}-wal"
         )
 
@@ -267,7 +269,7 @@ class LiveFile:
                 self._opened += 1
                 self._guard.notify_all()
 
-    def _mend(self, reason: str, source: sqlite3.Connection | None) -> None:
+    def _rebuild(self, reason: str, source: sqlite3.Connection | None) -> None:
         """Put a file in its place that holds what can be read; what lay there is kept. Raises OSError,
         sqlite3.Error."""
         part = self._path.with_suffix(".part")
@@ -286,7 +288,7 @@ class LiveFile:
         _sync(self._path.parent)
         rows = "all" if rescued.whole else "what can be read,"
         what = f"{rows} {rescued.rows} rows were taken over" if rescued.rows else "live data begins anew"
-        self._tell(f"live.gpkg: {reason}; {what}" + (f"; the file is kept as {moved}" if there else ""))
+        self._report(f"live.gpkg: {reason}; {what}" + (f"; the file is kept as {moved}" if there else ""))
 
     def _adopt(self) -> None:
         """Another file lies there: it is the one from now on; what the one before held is kept."""
@@ -298,11 +300,11 @@ class LiveFile:
             for end in ("-wal", "-shm"):
                 Path(f"{self._path}{end}").unlink(missing_ok=True)
         self._close()
-        self._tell(f"live.gpkg was replaced while it was open: what it held is kept as {moved.name}")
+        self._report(f"live.gpkg was replaced while it was open: what it held is kept as {moved.name}")
 
-    def _tell(self, what: str) -> None:
+    def _report(self, what: str) -> None:
         log.warning("%s", what)
-        self.told = what
+        self.notice = what
 
     # -- the mark
 

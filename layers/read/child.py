@@ -26,7 +26,7 @@ def run(folder: Path, parent: int) -> int:
     ``parent`` is the process that forked it: one that is gone already has no use for the answer.
     """
     try:
-        _settle(folder)
+        _isolate(folder)
         limits = json.loads((folder / "options.json").read_bytes())["limits"]
         confine(limits["memory"], limits["seconds"], limits["size"] * 4)
         if os.getppid() != parent:
@@ -39,7 +39,7 @@ def run(folder: Path, parent: int) -> int:
     return 0
 
 
-def _settle(folder: Path) -> None:
+def _isolate(folder: Path) -> None:
     """A session of its own; the work folder as home and as the place of temporary files and of stderr."""
     os.setsid()
     os.chdir(folder)

@@ -55,7 +55,7 @@ class Encoding(NamedTuple):
     """The codec's name, and what a report is to say of it (empty where nothing)."""
 
     name: str
-    said: str = ""
+    evidence: str = ""
 
     @property
     def title(self) -> str:

@@ -54,7 +54,7 @@ def convert(blobs: Sequence[bytes | None], row: int, sink: Sink, *, degrees: boo
             continue
         faces = _faces(blob)
         if faces is not None:
-            converted.footprints[at], body = _made(faces, blob, row + at, sink, degrees)
+            converted.footprints[at], body = _converted(faces, blob, row + at, sink, degrees)
             if body is not None:
                 converted.bodies[at] = body.shell.mesh().to_bytes()
                 z = body.shell.positions[:, 2]
@@ -73,7 +73,7 @@ def _faces(blob: bytes) -> list[list[Ring]] | None:
     return faces if kinds & _SURFACES and kinds <= _GATHERED else None
 
 
-def _made(
+def _converted(
     faces: list[list[Ring]], blob: bytes, row: int, sink: Sink, degrees: bool
 ) -> tuple[bytes, ShellBody | None]:
     """Footprint and body; the geometry as it was where it can be none, which is told of it then."""

@@ -102,9 +102,9 @@ class WarmReader:
         try:
             with theirs:
                 connection = self._ask(folder, theirs)
-            if not _heard(ours, _START):
+            if not _receive(ours, _START):
                 raise Died
-            return _heard(ours, seconds)
+            return _receive(ours, seconds)
         except EOFError as error:
             self._bury(connection)
             raise Died from error
@@ -171,7 +171,7 @@ class WarmReader:
         return next(reversed(text.strip().splitlines()), "")
 
 
-def _heard(answer: socket.socket, seconds: float) -> int:
+def _receive(answer: socket.socket, seconds: float) -> int:
     """The next number of an answer. Raises EOFError when its writer is gone, TimeoutError."""
     answer.settimeout(seconds)
     try:

@@ -123,12 +123,12 @@ def _fit(shape: Any, table: FeatureSchema) -> Any:
     one = np.empty(1, dtype=object)
     one[0] = shape
     try:
-        return _kept(one, table)[0]
+        return _keep(one, table)[0]
     except BadFile as error:
         raise BadBody(f"geometry: {error.reason}") from error
 
 
-def _kept(shapes: NDArray[Any], table: FeatureSchema) -> NDArray[Any]:
+def _keep(shapes: NDArray[Any], table: FeatureSchema) -> NDArray[Any]:
     """Shapes as a load leaves them, with their rings turned as RFC 7946, section 3.1.6, asks."""
     import shapely
 
@@ -143,7 +143,7 @@ def same(table: FeatureSchema, present: NDArray[Any], shape: Any) -> bool:
     if present[0] is None or shape is None:
         return present[0] is None and shape is None
     with suppress(BadFile):
-        present = _kept(present, table)
+        present = _keep(present, table)
     sent = np.empty(1, dtype=object)
     sent[0] = shape
     return geojson.geometries(present) == geojson.geometries(sent)

@@ -75,7 +75,7 @@ def layer(row: Sequence[Any], seq: int) -> ContentLayer:
     )
 
 
-def taken(layer_id: str, form: str) -> Exists:
+def in_use(layer_id: str, form: str) -> Exists:
     """The refusal to give one id to layers of two forms."""
     return Exists(f"layer {layer_id} exists already, as one of the form {form}; drop it or take another id")
 

@@ -23,8 +23,8 @@ def geometries(shapes: NDArray[Any], decimals: int = DEGREE_DECIMALS) -> list[st
         return []
     rounded = round_to(shapes, decimals)
     texts = shapely.to_geojson(rounded).tolist()
-    void = shapely.is_empty(shapes).tolist()
-    return ["null" if text is None or void[i] else text for i, text in enumerate(texts)]
+    empty = shapely.is_empty(shapes).tolist()
+    return ["null" if text is None or empty[i] else text for i, text in enumerate(texts)]
 
 
 def round_to(shapes: NDArray[Any], decimals: int) -> NDArray[Any]:

@@ -31,6 +31,6 @@ class _UnavailableStore:
         """There is nothing to close."""
 
 
-def lost(reason: str) -> Store:
+def unavailable(reason: str) -> Store:
     """A store that says why it cannot be read."""
     return cast(Store, _UnavailableStore(reason))

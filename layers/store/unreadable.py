@@ -15,7 +15,7 @@ from layers.wkb import fault
 log = logging.getLogger("twin")
 #: Features that are remembered as told.
 _MOST = 10_000
-_told: OrderedDict[tuple[str, int, str], None] = OrderedDict()
+_logged: OrderedDict[tuple[str, int, str], None] = OrderedDict()
 _lock = Lock()
 
 
@@ -30,7 +30,7 @@ def sound(
     for fid, one in zip(fids, stored, strict=True):
         why = None if one is None else fault(one)
         if why is not None:
-            _tell(layer, int(fid), why)
+            _log(layer, int(fid), why)
         out.append(None if why else one)
     return out
 
@@ -49,14 +49,14 @@ def refusal(layer: str, fid: int, why: str) -> Unreadable:
     return Unreadable(f"feature {fid} of layer {layer} was stored by another program, and {why}")
 
 
-def _tell(layer: str, fid: int, why: str) -> None:
+def _log(layer: str, fid: int, why: str) -> None:
     """One line in the log for a feature, while it is remembered."""
     with _lock:
         key = layer, fid, why
-        known = key in _told
-        _told[key] = None
-        _told.move_to_end(key)
-        if len(_told) > _MOST:
-            _told.popitem(last=False)
+        known = key in _logged
+        _logged[key] = None
+        _logged.move_to_end(key)
+        if len(_logged) > _MOST:
+            _logged.popitem(last=False)
     if not known:
         log.warning("%s; it is served without geometry until it is corrected", refusal(layer, fid, why))

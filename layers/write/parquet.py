@@ -61,7 +61,7 @@ class _ParquetWriter:
         self._schema = pa.schema(
             [
                 pa.field(self._fid, pa.int64(), nullable=False),
-                *(pa.field(f.name, _ARROW[f.type], metadata=_told(f)) for f in fields),
+                *(pa.field(f.name, _ARROW[f.type], metadata=_descriptions(f)) for f in fields),
                 pa.field(self._geometry, pa.binary()),
                 pa.field(self._box, _BOX),
             ],
@@ -77,7 +77,7 @@ class _ParquetWriter:
         geometries = shapes.parse(wkb)
         there = ~shapely.is_missing(geometries)
         wkb = [one if known else None for one, known in zip(wkb, there.tolist(), strict=True)]
-        self._types |= {_named(kind) for kind in shapes.kinds(wkb)}
+        self._types |= {_type_name(kind) for kind in shapes.kinds(wkb)}
         arrays = [pa.array(rows.fids, pa.int64())]
         arrays += [_array(field, rows.properties[field.name]) for field in self._fields]
         arrays += [pa.array(wkb, pa.binary()), self._boxes(geometries)]
@@ -126,12 +126,12 @@ class _ParquetWriter:
         self._file.close()
 
 
-def _told(field: Field) -> dict[str, str] | None:
+def _descriptions(field: Field) -> dict[str, str] | None:
     words = {"title": columns.title(field.title), "description": columns.meaning(field)}
     return {name: text for name, text in words.items() if text} or None
 
 
-def _named(kind: int) -> str:
+def _type_name(kind: int) -> str:
     return shapes.NAMES[kind % 1000] + (" Z" if kind > 1000 else "")
 
 

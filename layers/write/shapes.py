@@ -61,12 +61,12 @@ def iso(wkb: Sequence[bytes | None]) -> list[bytes | None]:
     if not _MANY.isdisjoint(kind % 1000 for kind in present):
         _drop_voids(out)
     # an empty geometry has no bytes beyond its head, but for a point
-    return [None if one is None or (len(one) < 30 and _void(one)) else one for one in out]
+    return [None if one is None or (len(one) < 30 and _is_empty(one)) else one for one in out]
 
 
 def _drop_voids(wkb: list[bytes | None]) -> None:
     """Take the empty members out of what is made of several: formats have no place for them."""
-    suspect = [i for i, one in enumerate(wkb) if one is not None and any(void in one for void in _VOIDS)]
+    suspect = [i for i, one in enumerate(wkb) if one is not None and any(empty in one for empty in _VOIDS)]
     if suspect:
         whole = [_without_voids(shape) for shape in parse([wkb[i] for i in suspect])]
         for i, one in zip(suspect, encode(np.array([*whole, None], object)[:-1]), strict=True):
@@ -79,7 +79,7 @@ def _without_voids(shape: Any) -> Any:
     return type(shape)([_without_voids(one) for one in shape.geoms if not one.is_empty])
 
 
-def _void(wkb: bytes) -> bool:
+def _is_empty(wkb: bytes) -> bool:
     """Whether a geometry is empty: an empty point is a pair of NaN, anything else has no parts."""
     if wkb[1:3] in (b"\x01\x00", b"\xe9\x03"):
         return wkb[11:13] == b"\xf8\x7f"
@@ -102,6 +102,6 @@ def encode(shapes: NDArray[Any]) -> list[bytes | None]:
     import shapely
 
     shapes = wkb_.without_measures(shapes)
-    void = shapely.is_missing(shapes) | shapely.is_empty(shapes)
+    empty = shapely.is_missing(shapes) | shapely.is_empty(shapes)
     made = shapely.to_wkb(shapes, byte_order=1, flavor="iso", output_dimension=3)
-    return [None if none else one for none, one in zip(void.tolist(), made.tolist(), strict=True)]
+    return [None if none else one for none, one in zip(empty.tolist(), made.tolist(), strict=True)]

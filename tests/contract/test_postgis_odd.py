@@ -331,7 +331,7 @@ def test_a_geometry_nested_too_deep_costs_itself_only(
         f" INSERT INTO deep VALUES (1, 'a', {point()}), (2, 'b', 'SRID=4326;{nested}'), (3, 'c', {point()})"
     )
     store = foreign.open("deep")
-    unreadable._told.clear()
+    unreadable._logged.clear()
     with caplog.at_level(logging.WARNING):
         for _ in range(2):
             assert {f["id"]: f["geometry"] is None for f in features(store, "deep")} == {

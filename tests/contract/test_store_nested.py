@@ -46,7 +46,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
     foreign.execute("UPDATE buildings SET geom = ? WHERE fid = ?", (head + NESTED, BAD))
     foreign.commit()
     foreign.close()
-    unreadable._told.clear()
+    unreadable._logged.clear()
     yield made
     made.close()
 

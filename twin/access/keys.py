@@ -80,7 +80,7 @@ class Keys:
         """The key a request carries (Bearer, Basic password or X-Api-Key), None without one.
 
         Raises NoKey when one is given that is not known, Unavailable when the keys cannot be read."""
-        secret = _given(scope)
+        secret = _token_of(scope)
         if secret is None:
             return None
         key = self.known(_digest(secret))
@@ -160,7 +160,7 @@ def _digest(secret: str) -> str:
     return hashlib.sha256(secret.encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def _given(scope: Mapping[str, Any] | MutableMapping[str, Any]) -> str | None:
+def _token_of(scope: Mapping[str, Any] | MutableMapping[str, Any]) -> str | None:
     authorization: bytes | None = None
     for name, value in scope["headers"]:
         if name == b"x-api-key":

@@ -25,7 +25,7 @@ def demo(name: str, folder: Path, host: str, port: int, *, simulator: bool, stor
     ``store`` is the address of a database for its features. Raises NotFound, Exists (the folder is
     there and keeps them elsewhere)."""
     server.bind(host, port).close()  # a taken port is told before the load, not after it
-    if not _made(folder):
+    if not _exists(folder):
         _make(name, folder, store)
     elif store is not None and store != _store_of(folder):
         raise Exists("this demo folder keeps its features elsewhere: take another --dir")
@@ -59,7 +59,7 @@ def simulate(url: str, key: str, *, sensors: int, speed: float, seed: int) -> No
     simulator.run(url, key, seed=seed, speed=speed, sensors=sensors, stop=stop)
 
 
-def _made(folder: Path) -> bool:
+def _exists(folder: Path) -> bool:
     return (folder / "city.gpkg").exists() or _store_of(folder) is not None
 
 

@@ -103,7 +103,7 @@ async def _ready(city: City, caller: Caller) -> tuple[int, dict[str, object]]:
     except TwinError as error:
         facts = {"store": str(error)}
         found["store"] = PartStatus("failed", str(error))
-    document = {"parts": {name: part.told() for name, part in sorted(found.items())}}
+    document = {"parts": {name: part.as_json() for name, part in sorted(found.items())}}
     states = {part.status for part in found.values()}
     if "failed" in states:
         return 503, {"status": "not ready", **facts, **document}

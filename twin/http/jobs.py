@@ -37,7 +37,7 @@ def make(site: Site) -> Sequence[Room]:
 
     async def dismiss(scope: Scope, receive: Receive, send: Send, job_id: str) -> None:
         respond.query_map(scope, ())
-        job = await city.jobs.cancel(job_id, _known(scope))
+        job = await city.jobs.cancel(job_id, _identified(scope))
         await answers.give_json(scope, send, status(job, respond.base_url(city, scope)))
 
     routes = (
@@ -47,7 +47,7 @@ def make(site: Site) -> Sequence[Room]:
     return (Room("jobs", ("Jobs", "作业"), routes, landing=_landing, schemas=_schemas),)
 
 
-def _known(scope: Scope) -> Caller:
+def _identified(scope: Scope) -> Caller:
     """Whoever ends a job of others says who it is. Raises NoKey, Unavailable."""
     caller: Caller = scope[CALLER]
     if caller.problem is not None:

@@ -75,7 +75,7 @@ and reload. The interfaces answer meanwhile: /ogc, /tiles, /3dtiles, /sta/v1.1, 
 
 
 @dataclass(frozen=True, slots=True)
-class Asset:
+class PageFile:
     """One built file and, where it is worth it, its gzip sibling."""
 
     path: Path
@@ -83,14 +83,14 @@ class Asset:
     packed: Path | None
 
 
-def assets(static: Path) -> dict[str, Asset]:
+def assets(static: Path) -> dict[str, PageFile]:
     """URL path → file. Symbolic links are not followed."""
-    by_path: dict[str, Asset] = {}
+    by_path: dict[str, PageFile] = {}
     for path in static.rglob("*"):
         if path.suffix == ".gz" or path.is_symlink() or not path.is_file():
             continue
         packed = path.with_name(path.name + ".gz")
-        by_path["/" + path.relative_to(static).as_posix()] = Asset(
+        by_path["/" + path.relative_to(static).as_posix()] = PageFile(
             path, TYPES.get(path.suffix, b"application/octet-stream"), packed if packed.is_file() else None
         )
     return by_path
@@ -118,7 +118,7 @@ class MapPage:
     def __init__(self, city: City, static: Path) -> None:
         self._city = city
         self._static = static
-        self._assets: dict[str, Asset] = {}
+        self._assets: dict[str, PageFile] = {}
         self._built = 0
         self._config_bodies: dict[str, bytes] = {}
         if not city.catalogue.whole.local:

@@ -8,12 +8,12 @@ from twin.http import respond
 from twin.http.respond import Scope
 
 #: First and last byte, both included, as asked for: one of the two may be open.
-type Asked = tuple[int | None, int | None]
+type ByteRange = tuple[int | None, int | None]
 
 _RANGE = re.compile(r"bytes\s*=\s*(\d{0,18})\s*-\s*(\d{0,18})\s*", re.IGNORECASE | re.ASCII)
 
 
-def asked(scope: Scope) -> Asked | None:
+def requested(scope: Scope) -> ByteRange | None:
     """The one range that a GET asks for; None for none, for several, and for what is no range of bytes,
     which a server passes over (section 14.2)."""
     value = respond.header(scope, b"range")
@@ -33,7 +33,7 @@ def holds(scope: Scope, etag: str) -> bool:
     return condition is None or condition.strip() == etag
 
 
-def within(wanted: Asked, size: int) -> tuple[int, int] | None:
+def within(wanted: ByteRange, size: int) -> tuple[int, int] | None:
     """First and last byte of a range in a file; None where nothing of it is there (section 15.5.17)."""
     first, last = wanted
     if first is None:

@@ -110,12 +110,12 @@ class Search:
             raise Busy("the index of the search is being made; try again soon") from error
         try:
             index = self._indexes.setdefault(view.rights, SearchIndex(view))
-            return await self._city.aside(_found, view, index, text, limit)
+            return await self._city.aside(_hits, view, index, text, limit)
         finally:
             self._turn.release()
 
 
-def _found(view: View, index: SearchIndex, text: str, limit: int) -> list[dict[str, Any]]:
+def _hits(view: View, index: SearchIndex, text: str, limit: int) -> list[dict[str, Any]]:
     """The place that a text names by its coordinates, else the features found by words."""
     if _PAIR.match(text):
         extent = union(layer.extent for layer in view.layers())

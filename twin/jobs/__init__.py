@@ -136,7 +136,7 @@ class Jobs:
     def _begin(self, job: Job, kind: Work, patience: float | None) -> None:
         self._running[job.record.id] = job
         job.task = asyncio.create_task(self._do(job, kind, patience))
-        job.task.add_done_callback(_heard)
+        job.task.add_done_callback(_retrieve)
 
     async def _do(self, job: Job, kind: Work, patience: float | None) -> Mapping[str, Any]:
         """Wait for a place, do the work, keep what became of it."""
@@ -239,7 +239,7 @@ def _shown(record: JobRecord, caller: Caller) -> bool:
     return record.rights == caller.rights and (caller.name is not None or record.caller is None)
 
 
-def _heard(task: asyncio.Task[Any]) -> None:
+def _retrieve(task: asyncio.Task[Any]) -> None:
     """Nobody need wait for a job: what it raised is in its record."""
     if not task.cancelled():
         task.exception()

@@ -47,7 +47,7 @@ class Order:
 
 def perform(order: Order) -> Mapping[str, Any] | TwinError:
     """Do one job. Gives what its work returns, or the error that it raised on purpose."""
-    _settle(order.server)
+    _bind_to_server(order.server)
     (order.folder / BEGUN).touch()
     try:
         kind = registry.find(order.work)
@@ -66,7 +66,7 @@ def perform(order: Order) -> Mapping[str, Any] | TwinError:
 
 
 @functools.cache
-def _settle(server: int) -> None:
+def _bind_to_server(server: int) -> None:
     """Once a process: it ends with its server, and a Ctrl-C at the terminal is the server's to answer."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -33,12 +33,12 @@ class QueryOptions:
     select: tuple[str, ...] = ()
     expand: dict[str, tuple[Nav, QueryOptions]] = field(default_factory=dict)
     data_array: bool = False
-    given: dict[str, str] = field(default_factory=dict)
+    texts: dict[str, str] = field(default_factory=dict)
     wanted: int | None = None
 
     def next_query(self, returned: int) -> str:
         """The query string of the page after this one."""
-        rest = {k: v for k, v in self.given.items() if k not in ("$top", "$skip")}
+        rest = {k: v for k, v in self.texts.items() if k not in ("$top", "$skip")}
         if self.wanted is not None:
             rest["$top"] = str(self.wanted)
         rest["$skip"] = str(self.skip + returned)
@@ -52,11 +52,11 @@ def parse(pairs: Iterable[tuple[str, str]], entity: Entity, *, many: bool, depth
         name = "$resultFormat" if raw == "resultFormat" else raw
         if name not in _KNOWN:
             raise BadParameter(raw, value, "unknown option; known: " + ", ".join(_KNOWN))
-        if name in options.given:
+        if name in options.texts:
             raise BadParameter(name, value, "given more than once")
         if name in _SETS_ONLY and not many:
             raise BadParameter(name, value, "only sets take this option, and this is one entity")
-        options.given[name] = value
+        options.texts[name] = value
         _take(options, name, value, entity, depth)
     return options
 

@@ -152,7 +152,7 @@ class _FeatureStream:
         self._listed = self.is_array or (self._one and outline.value("type") == "FeatureCollection")
         self._kept: list[list[tuple[int, Mapping[str, Any]]]] | None = None
         #: Rows that are no feature, told once.
-        self._told: set[int] = set()
+        self._noted: set[int] = set()
 
     def crs(self) -> str | None:
         """What the member ``crs`` of 2008 says, null where it is not known; WGS 84 without that member."""
@@ -241,8 +241,8 @@ class _FeatureStream:
             return part.decode("utf-8", "replace")
 
     def _drop(self, row: int, reason: str, text: Any) -> None:
-        if row not in self._told:
-            self._told.add(row)
+        if row not in self._noted:
+            self._noted.add(row)
             self._sink.drop("json.syntax", reason, row, held={"text": text})
 
 

@@ -60,10 +60,10 @@ def _texts(path: Path, options: ReadOptions, sink: Sink) -> Texts | None:
     chosen = choose(texts, options.declared.encoding, word)
     if all(text.isascii() for text in texts):
         return Texts(table, Encoding("utf-8"))
-    if options.declared.encoding is None and (word is None or chosen.said):
+    if options.declared.encoding is None and (word is None or chosen.evidence):
         if table.word is not None and sniff(texts) != "utf-8":
-            chosen = Encoding(choose(texts, None, table.word).name, chosen.said)
-        why = f"the .cpg {chosen.said}" if chosen.said else "the Shapefile names no encoding"
+            chosen = Encoding(choose(texts, None, table.word).name, chosen.evidence)
+        why = f"the .cpg {chosen.evidence}" if chosen.evidence else "the Shapefile names no encoding"
         sink.note("encoding.sniffed", f"{why}; its text was read as {chosen.title}")
     return Texts(table, chosen)
 

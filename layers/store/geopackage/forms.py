@@ -27,7 +27,7 @@ def present(con: sqlite3.Connection, layer: str) -> ContentLayer | None:
 def record(con: sqlite3.Connection, spec: FormSpec) -> int:
     """Put a record in place inside the caller's transaction; the layer's new generation. Raises Exists."""
     if con.execute("SELECT 1 FROM twin_layers WHERE id=?", (spec.id,)).fetchone() is not None:
-        raise forms.taken(spec.id, "features")
+        raise forms.in_use(spec.id, "features")
     known = present(con, spec.id)
     gone = con.execute("SELECT generation FROM twin_history WHERE layer=?", (spec.id,)).fetchone()
     generation = 1 + max(known.generation if known else 0, gone[0] if gone else 0)

@@ -8,7 +8,7 @@ import sqlite3
 from layers.errors import Exists
 from layers.store import layer_record, matching, staged
 from layers.store.base import Published
-from layers.store.forms import taken
+from layers.store.forms import in_use
 from layers.store.geopackage import catalog, forms, rtree, schema
 from layers.store.geopackage.catalog import FeatureTable
 from layers.store.geopackage.connection import quoted, transaction
@@ -37,7 +37,7 @@ def _publish(con: sqlite3.Connection, stage: GeoPackageStage, mode: str) -> Publ
     catalog.repair(con, [f for f in catalog.examine(con) if f.layer == stage.spec.id])
     layer = stage.spec.id
     if (other := forms.present(con, layer)) is not None:
-        raise taken(layer, other.form)
+        raise in_use(layer, other.form)
     present = catalog.tables(con).get(layer)
     if mode == "create" and present is not None:
         raise Exists(f"layer {layer} exists already; use --replace or --append")

@@ -251,16 +251,16 @@ def rtree_triggers(layer: str) -> dict[str, str]:
     table, index = quoted(layer), quoted(rtree(layer))
     row = "NEW.fid, ST_MinX(NEW.geom), ST_MaxX(NEW.geom), ST_MinY(NEW.geom), ST_MaxY(NEW.geom)"
     full = "(NEW.geom NOT NULL AND NOT ST_IsEmpty(NEW.geom))"
-    void = "(NEW.geom ISNULL OR ST_IsEmpty(NEW.geom))"
+    missing = "(NEW.geom ISNULL OR ST_IsEmpty(NEW.geom))"
     put = f"INSERT OR REPLACE INTO {index} VALUES ({row});"
     drop = f"DELETE FROM {index} WHERE id=OLD.fid;"
     clear = f"DELETE FROM {index} WHERE id IN (OLD.fid, NEW.fid);"
     bodies = {
         "insert": f"AFTER INSERT ON {table} WHEN {full} BEGIN {put} END",
         "update1": f"AFTER UPDATE OF geom ON {table} WHEN OLD.fid = NEW.fid AND {full} BEGIN {put} END",
-        "update2": f"AFTER UPDATE OF geom ON {table} WHEN OLD.fid = NEW.fid AND {void} BEGIN {drop} END",
+        "update2": f"AFTER UPDATE OF geom ON {table} WHEN OLD.fid = NEW.fid AND {missing} BEGIN {drop} END",
         "update3": f"AFTER UPDATE ON {table} WHEN OLD.fid != NEW.fid AND {full} BEGIN {drop} {put} END",
-        "update4": f"AFTER UPDATE ON {table} WHEN OLD.fid != NEW.fid AND {void} BEGIN {clear} END",
+        "update4": f"AFTER UPDATE ON {table} WHEN OLD.fid != NEW.fid AND {missing} BEGIN {clear} END",
         "delete": f"AFTER DELETE ON {table} WHEN OLD.geom NOT NULL BEGIN {drop} END",
     }
     return _named({f"{rtree(layer)}_{name}": body for name, body in bodies.items()})

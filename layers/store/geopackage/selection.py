@@ -59,7 +59,7 @@ def choose(view: ReadView, table: FeatureTable, query: Query, layer: FeatureLaye
         page = _page(view, table, query, Subquery(f"FROM {table.name} t WHERE 1", []))
         return Chosen(page.fids, page.more, layer.count)
     wide = query.bbox is not None and is_wide(layer, query.bbox, few)
-    fids = condition.few(few) if layer.count <= few or (not wide and condition.is_narrow(few)) else None
+    fids = condition.up_to(few) if layer.count <= few or (not wide and condition.is_narrow(few)) else None
     if fids is not None and not query.sort:
         return _slice(np.sort(np.array(fids, np.int64)), query)
     if fids is not None:
@@ -158,7 +158,7 @@ class _Condition:
             for sql, values in sources
         )
 
-    def few(self, most: int) -> list[int] | None:
+    def up_to(self, most: int) -> list[int] | None:
         """The matching features in no order; None when they are more than ``most``."""
         table, where, values = self._table, self.where, self._values
         if not self.parts:

@@ -184,7 +184,7 @@ class GeoPackageStore(EditedStore):
         yield from scan.batches(cursor, table, query, size)
 
     def item(self, layer_id: str, fid: int, crs: str = CRS84) -> Item:
-        stored = self._kept(layer_id, fid) if crs == CRS84 else None
+        stored = self._stored_item(layer_id, fid) if crs == CRS84 else None
         if stored is not None:
             return stored
         made: dict[int, bytes] = {}
@@ -206,7 +206,7 @@ class GeoPackageStore(EditedStore):
         self._fill(table, made, seq)
         return Item(bodies[0], fid, number)
 
-    def _kept(self, layer_id: str, fid: int) -> Item | None:
+    def _stored_item(self, layer_id: str, fid: int) -> Item | None:
         """A feature whose text is kept, read without a transaction; None where that cannot be done.
 
         Statements between two looks at a WAL index that did not move are of one moment."""

@@ -56,7 +56,7 @@ def value(
     """A value that its column cannot take. PostgreSQL rarely says which, so each is tried by itself."""
     named = error.diag.column_name
     faults = (
-        [named] if named else [c for c, (mark, values) in columns.items() if not _taken(con, mark, values)]
+        [named] if named else [c for c, (mark, values) in columns.items() if not _occupied(con, mark, values)]
     )
     if not faults and table.rows.geometry in columns:
         faults = [table.rows.geometry]
@@ -65,7 +65,7 @@ def value(
     return BadBody(f"{where}{which}a value does not fit the table's column")
 
 
-def _taken(con: Connection, mark: str, member: Any) -> bool:
+def _occupied(con: Connection, mark: str, member: Any) -> bool:
     if isinstance(member, Ewkb):
         return True
     try:

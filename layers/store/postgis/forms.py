@@ -33,7 +33,7 @@ def record(place: DdlTarget, spec: FormSpec) -> int:
     """Put a record in place inside the caller's transaction; the layer's new generation. Raises Exists."""
     hold(place, spec.id)
     if place.one(f"SELECT 1 FROM {place.s}.twin_layers WHERE id = %s", (spec.id,)) is not None:
-        raise forms.taken(spec.id, "features")
+        raise forms.in_use(spec.id, "features")
     known = present(place, spec.id)
     gone = place.one(f"SELECT generation FROM {place.s}.twin_history WHERE layer = %s", (spec.id,))
     generation = 1 + max(known.generation if known else 0, gone or 0)

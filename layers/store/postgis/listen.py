@@ -28,7 +28,7 @@ class Listener:
     make: Callable[[], Connection]
     look: Callable[[Connection], None]
     newest: int = 0
-    _told: threading.Condition = field(default_factory=threading.Condition)
+    _changed: threading.Condition = field(default_factory=threading.Condition)
     _closed: bool = False
     _con: Connection | None = None
     _thread: threading.Thread | None = None
@@ -41,21 +41,21 @@ class Listener:
     def tell(self, seq: int) -> None:
         """A number was seen: wake those who wait for it."""
         if seq > self.newest:
-            with self._told:
+            with self._changed:
                 self.newest = max(seq, self.newest)
-                self._told.notify_all()
+                self._changed.notify_all()
 
     def wait(self, since: int, seconds: float) -> int:
         """Until a number above ``since`` is known, or the time is over: the newest known one."""
-        with self._told:
-            self._told.wait_for(lambda: self.newest > since or self._closed, max(0.0, seconds))
+        with self._changed:
+            self._changed.wait_for(lambda: self.newest > since or self._closed, max(0.0, seconds))
             return self.newest
 
     def reset(self, seq: int) -> None:
         """The history began anew: numbers may be lower than before."""
-        with self._told:
+        with self._changed:
             self.newest = seq
-            self._told.notify_all()
+            self._changed.notify_all()
 
     def _run(self) -> None:
         while not self._closed:
@@ -63,14 +63,14 @@ class Listener:
                 if self._con is None:
                     self._con = self.make()
                 self.look(self._con)
-                self._hear(self._con)
+                self._receive(self._con)
             except (psycopg.Error, TwinError):
                 self._drop()
-                with self._told:
+                with self._changed:
                     if not self._closed:
-                        self._told.wait(RETRY_S)
+                        self._changed.wait(RETRY_S)
 
-    def _hear(self, con: Connection) -> None:
+    def _receive(self, con: Connection) -> None:
         until = time.monotonic() + LOOK_S
         while not self._closed and (left := until - time.monotonic()) > 0:
             for note in con.notifies(timeout=left, stop_after=1):
@@ -85,9 +85,9 @@ class Listener:
 
     def close(self) -> None:
         """End; waiters return."""
-        with self._told:
+        with self._changed:
             self._closed = True
-            self._told.notify_all()
+            self._changed.notify_all()
         if self._con is not None:
             shut(self._con)
         if self._thread is not None and self._thread is not threading.current_thread():

@@ -73,7 +73,7 @@ class PageRequest:
         names = [f"c{i}" for i in range(3 + len(self.fields) + len(self.query.sort))]
         return f"LEFT JOIN LATERAL ({sql}) p({', '.join(names)}) ON true ORDER BY p.{names[-1]}"
 
-    def found(self, rows: list[tuple[Any, ...]]) -> RowPage:
+    def result(self, rows: list[tuple[Any, ...]]) -> RowPage:
         """The page that rows of a moment, a count and what :meth:`row` gives are."""
         moment, matched = read.state(rows[0][0]), rows[0][1]
         records = [r[2:-1] for r in rows] if rows[0][2] is not None else []
@@ -124,7 +124,7 @@ def gathered(con: Connection, request: PageRequest, few: int, bounded: bool) -> 
         rows_ = con.execute(sql, values, binary=True, prepare=prepare).fetchall()
     if not whole and rows_[0][1] is None:
         return None
-    return replace(request.found(rows_), whole=whole)
+    return replace(request.result(rows_), whole=whole)
 
 
 def _keys(request: PageRequest, few: int, bounded: bool) -> tuple[str, str, list[Any], bool]:
@@ -185,7 +185,7 @@ def searched(con: Connection, request: PageRequest, until: float) -> RowPage:
     with con.transaction(), ReadingErrors(request.query):
         con.execute(f"SET LOCAL statement_timeout = {max(1, int((until - time.monotonic()) * 1000))}")
         bound = [*values, *follow_values, *order_values, *order_values]
-        result = request.found(con.execute(sql, bound, binary=True, prepare=False).fetchall())
+        result = request.result(con.execute(sql, bound, binary=True, prepare=False).fetchall())
         if not conditions:
             return replace(result, whole=True)
         return replace(

@@ -16,7 +16,7 @@ import psycopg
 from layers.errors import Busy, Exists
 from layers.store import layer_record, matching, staged
 from layers.store.base import Published
-from layers.store.forms import taken
+from layers.store.forms import in_use
 from layers.store.layer_record import WORDS
 from layers.store.matching import Script
 from layers.store.postgis import ddl, forms, layer_table, repair, schema
@@ -135,7 +135,7 @@ def _publish(place: DdlTarget, stage: PostgisStage, mode: str, prepared: Prepare
     repair.repair(place, [layer], touched=False)
     present = layer_table.tables(con, place.schema).get(layer)
     if (other := forms.present(place, layer)) is not None:
-        raise taken(layer, other.form)
+        raise in_use(layer, other.form)
     if mode == "create" and present is not None:
         raise Exists(f"layer {layer} exists already; use --replace or --append")
     if present is not None and present.source is not None:

@@ -111,22 +111,22 @@ class PostgisStore(EditedStore):
         return self._of_moment(layer_id, self._summary.interval)
 
     def _of_moment[T](self, layer_id: str, ask: Callable[[Connection, LayerTable, SnapshotState], T]) -> T:
-        def asked(con: Connection, table: LayerTable) -> tuple[SnapshotState, T]:
+        def of_moment(con: Connection, table: LayerTable) -> tuple[SnapshotState, T]:
             moment = read.moment(con, table.schema, table)
             return moment, ask(con, table, moment)
 
-        return self._catalogue.of(layer_id, asked)[1]
+        return self._catalogue.of(layer_id, of_moment)[1]
 
     def items(self, layer_id: str, query: Query) -> FeaturePage:
-        table, (rows, matched) = self._found(layer_id, query, wkb=False)
+        table, (rows, matched) = self._page(layer_id, query, wkb=False)
         bodies = read.bodies(table, rows, query.crs)
         return FeaturePage(b",".join(bodies), len(bodies), matched, rows.next_after)
 
     def select(self, layer_id: str, query: Query) -> Selection:
-        table, (rows, matched) = self._found(layer_id, query, wkb=True)
+        table, (rows, matched) = self._page(layer_id, query, wkb=True)
         return Selection(read.as_columns(table, rows.fields, rows.rows), matched, rows.next_after)
 
-    def _found(
+    def _page(
         self, layer_id: str, query: Query, *, wkb: bool
     ) -> tuple[LayerTable, tuple[read.RowPage, int | None]]:
         def ask(con: Connection, table: LayerTable) -> tuple[SnapshotState, tuple[read.RowPage, int | None]]:

@@ -41,10 +41,10 @@ class Summary:
         cached = self._layers.get(table.id)
         if cached is None or cached[0] is not table or cached[1].seq != moment.layer_seq:
             with ReadingErrors():
-                cached = self._layers[table.id] = (table, self._made(con, table, moment))
+                cached = self._layers[table.id] = (table, self._summary(con, table, moment))
         return cached[1]
 
-    def _made(self, con: Connection, table: LayerTable, moment: SnapshotState) -> FeatureLayer:
+    def _summary(self, con: Connection, table: LayerTable, moment: SnapshotState) -> FeatureLayer:
         count = self.count(con, table, moment.layer_seq)
         box = self._extent(con, table)
         extent = _within_world(box) if count and box is not None else None

@@ -66,7 +66,7 @@ def test_each_part_is_told_and_what_cannot_be_read_is_503(
     assert (status, told["status"], told["parts"]["room"]["status"]) == (200, "degraded", "degraded")
     (city.folder / "live.gpkg").unlink()
     city.live.ingest.look()
-    until(lambda: city.live.file.told)
+    until(lambda: city.live.file.notice)
     status, told = ready(city)
     assert (status, told["parts"]["live"]["status"]) == (200, "degraded")
     assert "deleted" in told["parts"]["live"]["reason"]
@@ -97,9 +97,9 @@ def test_the_log_is_told_of_a_part_once_and_when_it_is_in_order_again(
         "room": PartStatus("degraded", "less than 256 MB"),
         "live": PartStatus("degraded", "told elsewhere"),
     }
-    parts.tell({}, low)
-    parts.tell(low, low)
-    parts.tell(low, {"room": parts.OK, "live": parts.OK})
+    parts.log_changes({}, low)
+    parts.log_changes(low, low)
+    parts.log_changes(low, {"room": parts.OK, "live": parts.OK})
     assert caplog.messages == ["room: less than 256 MB", "room: in order again"]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from layers.store.lost import lost
+from layers.store.lost import unavailable
 from tests.support import twin
 from twin import app
 from twin.access.caller import CALLER, Caller
@@ -82,7 +82,7 @@ def test_a_city_without_layers_opens_on_the_world(city):
 def test_a_city_whose_features_are_lost_opens_where_its_sensors_are_and_says_why(city):
     place = {"lon": 24.95, "lat": 60.17}
     city.live.streams = {1: SimpleNamespace(**place), 2: SimpleNamespace(lon=None, lat=None)}
-    view = View(lost("city.gpkg is empty"), city.settings, lambda seen: None)
+    view = View(unavailable("city.gpkg is empty"), city.settings, lambda seen: None)
     city.catalogue.of = lambda _: view
     status, _, body = _get(page.MapPage(city, Path("none")).config, "/config.json")
     config = json.loads(body)

@@ -129,7 +129,7 @@ class Download:
             download.MOST_FEATURES, download.MOST_BYTES, scratch.RESERVE_BYTES,
         )  # fmt: skip
         key = (view.rights, etag, *request.parameters)
-        if not piped or key in city.jobs.kept or scope["method"] == "HEAD" or ranges.asked(scope):
+        if not piped or key in city.jobs.kept or scope["method"] == "HEAD" or ranges.requested(scope):
             try:
                 await self._whole(scope, answer, key, etag, request, caller, receive)
                 return
@@ -177,7 +177,7 @@ class Download:
             assert taker.file is not None
             return taker.file, taker.size
 
-        with self._told(answer, request.layer):
+        with self._failures(answer, request.layer):
             async with asyncio.timeout(MOST_SECONDS), self._city.jobs.kept.of(key, make) as held:
                 await self._file(scope, answer, held, f'{etag[:-1]}.{held.mark}"')
 
@@ -187,7 +187,7 @@ class Download:
         """Give what is written while it is written."""
         taker = PipeTaker()
         try:
-            with self._told(answer, request.layer):
+            with self._failures(answer, request.layer):
                 job_ = self._job(request, caller, taker, receive, answer.address)
                 async with asyncio.timeout(MOST_SECONDS), job_ as job:
                     await _stream(answer, taker, job)
@@ -195,7 +195,7 @@ class Download:
             taker.close()
 
     @contextmanager
-    def _told(self, answer: _Answer, layer_id: str) -> Iterator[None]:
+    def _failures(self, answer: _Answer, layer_id: str) -> Iterator[None]:
         """What goes wrong, as its client is told. Once the answer has begun, the operator alone is: it
         is left incomplete, and the server cuts the connection."""
         try:
@@ -266,7 +266,7 @@ class Download:
         """The whole file or a part of it. Raises WrongRange."""
         status, first, last = 200, 0, held.size - 1
         headers: Headers = [(b"accept-ranges", b"bytes"), (b"etag", etag.encode())]
-        wanted = ranges.asked(scope)
+        wanted = ranges.requested(scope)
         if wanted is not None and ranges.holds(scope, etag):
             part = ranges.within(wanted, held.size)
             if part is None:

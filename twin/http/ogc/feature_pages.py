@@ -96,13 +96,13 @@ def _both(context: Context, layer: FeatureLayer, query: Query) -> dict[str, Any]
 
     def cells(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         for name, codes in titles:
-            value = _told(values.get(name), no_yes)
+            value = _cell(values.get(name), no_yes)
             yield codes.get(value, value), value
 
     return {"sketch": partial(sketch.draw, crs=query.crs, label=label), "cells": cells}
 
 
-def _told(value: Any, no_yes: tuple[str, str]) -> str:
+def _cell(value: Any, no_yes: tuple[str, str]) -> str:
     match value:
         case None:
             return ""
@@ -111,7 +111,7 @@ def _told(value: Any, no_yes: tuple[str, str]) -> str:
         case float() if value.is_integer() and abs(value) < 1e15:
             return str(int(value))
         case list():
-            return ", ".join(_told(one, no_yes) for one in value)
+            return ", ".join(_cell(one, no_yes) for one in value)
     return str(value)
 
 

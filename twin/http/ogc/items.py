@@ -44,11 +44,11 @@ class ItemsRequest:
     layer_id: str
     here: str
     base: str
-    told: str
+    query_text: str
     pairs: Pairs
     form: Representation
     media: str
-    given: str
+    requested: str
     profile: str | None
     none_match: str | None
     lang: str
@@ -64,7 +64,7 @@ class Items:
 
     async def page(self, scope: Scope, receive: Receive, send: Send, layer_id: str) -> None:
         """A page of features (Features Part 1, clauses 7.15 and 7.16)."""
-        request = self._asked(scope, layer_id, formats.PAGE)
+        request = self._request(scope, layer_id, formats.PAGE)
         city = self._city
         answer: Answer | None = None
         if request.cost == "aside":
@@ -90,14 +90,14 @@ class Items:
             answer = call(*asked_of) if view.local else await city.aside(call, *asked_of)
             await answers.answer(scope, send, answer)
             return
-        request = self._asked(scope, layer_id, formats.FEATURE)
+        request = self._request(scope, layer_id, formats.FEATURE)
         if request.form.media == HTML:
             answer = await city.aside(self._feature_html, request, fid)
         else:
             answer = await city.read(self._feature, request, fid)
         await answers.answer(scope, send, answer)
 
-    def _asked(self, scope: Scope, layer_id: str, offer: Offer) -> ItemsRequest:
+    def _request(self, scope: Scope, layer_id: str, offer: Offer) -> ItemsRequest:
         f: str | None = None
         profile: str | None = None
         pairs: Pairs = []
@@ -203,7 +203,7 @@ class Items:
                 return answers.unchanged(etag)
         item = view.item(layer_id, fid, crs)
         item_links = links.of_feature(
-            request.here, request.told, formats.FEATURE, request.form, request.given
+            request.here, request.query_text, formats.FEATURE, request.form, request.requested
         )
         body = item.body
         if fg:
@@ -266,7 +266,7 @@ def _feature_answer(
 def _page_links(request: ItemsRequest, query: Query, after: Cursor | None) -> list[Link]:
     cursor = None if after is None else queries.cursor_text(query, after)
     return links.of_page(
-        request.here, request.told, request.pairs, formats.PAGE, request.form, request.given, cursor
+        request.here, request.query_text, request.pairs, formats.PAGE, request.form, request.requested, cursor
     )
 
 

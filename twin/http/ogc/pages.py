@@ -78,7 +78,7 @@ class Pages:
 
     city: City
     host: Host
-    _kept: dict[Key, tuple[list[Layer], bytes]] = field(default_factory=dict)
+    _cache: dict[Key, tuple[list[Layer], bytes]] = field(default_factory=dict)
 
     def route(self, document: Document, *, slash: bool = False) -> Route:
         """The route of a document."""
@@ -100,21 +100,21 @@ class Pages:
         view = city.catalogue.of(scope[CALLER])
         context = Context(city, view, respond.base_url(city, scope) + "/ogc", lang, path)
         key = (view.rights, path, context.base, lang, kind)
-        body = await city.read(self._known, key, view)
+        body = await city.read(self._cached, key, view)
         if body is None:
             body = await city.aside(self._made, key, context, document, values)
         await answers.give_document(scope, send, body, HTML if kind == "html" else document.media, lang)
 
-    def _known(self, key: Key, view: View) -> bytes | None:
-        cached = self._kept.get(key)
+    def _cached(self, key: Key, view: View) -> bytes | None:
+        cached = self._cache.get(key)
         return cached[1] if cached is not None and cached[0] == view.layers() else None
 
     def _made(self, key: Key, context: Context, document: Document, values: Sequence[str]) -> bytes:
         catalogue = context.view.layers()
         body = self._render(context, document, values, key[-1])
-        while len(self._kept) >= KEPT:
-            self._kept.pop(next(iter(self._kept)), None)
-        self._kept[key] = catalogue, body
+        while len(self._cache) >= KEPT:
+            self._cache.pop(next(iter(self._cache)), None)
+        self._cache[key] = catalogue, body
         return body
 
     def _render(self, context: Context, document: Document, values: Sequence[str], kind: str) -> bytes:

@@ -85,8 +85,8 @@ def test_a_file_harmed_at_rest_is_kept_and_live_data_goes_on(
     harm(folder / "live.gpkg")
     harmed = (folder / "live.gpkg").read_bytes() if harm is not deleted else None
     file = LiveFile(folder)
-    assert file.told is not None
-    assert caplog.messages == [file.told]
+    assert file.notice is not None
+    assert caplog.messages == [file.notice]
     kept = [path.read_bytes() for path in folder.glob("live.gpkg.damaged-*[Z]")]
     assert kept == ([] if harmed is None else [harmed])
     found = set(observed(file))
@@ -95,7 +95,7 @@ def test_a_file_harmed_at_rest_is_kept_and_live_data_goes_on(
     assert len(found) > 100 or harm not in (truncated, flipped)
     file.close()
     again = LiveFile(folder)
-    assert again.told is None
+    assert again.notice is None
     assert set(observed(again)) == found
     again.close()
     assert before
@@ -106,7 +106,7 @@ def test_a_file_that_is_whole_is_left_alone(folder: Path, caplog: pytest.LogCapt
     epoch = file.epoch
     file.close()
     again = LiveFile(folder)
-    assert (again.told, again.epoch, len(observed(again))) == (None, epoch, 2000)
+    assert (again.notice, again.epoch, len(observed(again))) == (None, epoch, 2000)
     again.close()
     assert not caplog.messages
 
@@ -120,7 +120,7 @@ def test_the_log_of_a_file_that_was_put_back_at_rest_is_not_merged_into_it(folde
     shutil.copy(backup, killed / "live.gpkg")
     restored = LiveFile(killed)
     assert 9999 not in observed(restored)
-    assert restored.told is not None
+    assert restored.notice is not None
     assert list(killed.glob("live.gpkg-wal.foreign-*"))
     restored.close()
 
@@ -132,7 +132,7 @@ def test_a_killed_server_and_a_copy_of_its_folder_lose_nothing(folder: Path) -> 
     file.close()
     again = LiveFile(killed)
     assert 9999 in observed(again)
-    assert again.told is None
+    assert again.notice is None
     again.close()
 
 
@@ -209,7 +209,7 @@ def test_nothing_is_acknowledged_that_the_next_start_does_not_find(
     assert len(observed_or_none(file)) in (0, 2010, 2000)
     kept = [t for t in range(20_000, 20_020) if put(t)]
     assert len(kept) >= 19
-    assert file.told is not None
+    assert file.notice is not None
     ingest.stop()
     file.close()
     again = LiveFile(folder)
@@ -261,7 +261,7 @@ def test_another_program_that_folds_the_log_disturbs_nothing(
     other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     other.close()
     assert ingest.submit(lambda tx: tx.append([Observation(3, 30_001, 1.0)])).result(10)
-    assert (file.told, file.epoch, len(observed(file))) == (None, epoch, 2002)
+    assert (file.notice, file.epoch, len(observed(file))) == (None, epoch, 2002)
     assert not caplog.messages
 
 
@@ -276,7 +276,7 @@ def test_open_pages_begin_anew_and_what_was_there_is_there_again(room: Room) -> 
         assert not whole
         (room.folder / "live.gpkg").unlink()
         room.live.ingest.look()
-        until(lambda: room.live.file.told)
+        until(lambda: room.live.file.notice)
         found = (await client.get("/incidents")).json()
         assert [one["title"] for one in found["incidents"]] == ["burst"]
         tagged = await client.get("/incidents/1")
