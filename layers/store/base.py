@@ -200,8 +200,7 @@ class Store(Protocol):
         """Record a layer of another form than features, or a new generation of it, which is returned.
 
         The change log gets one row for the whole. Raises BadFile (an id that is none, an asset that lies
-        nowhere), Exists (a layer of
-        features has the id), ReadOnly."""
+        nowhere), Exists (a layer of features has the id), ReadOnly."""
 
     def drop(self, layer_id: str) -> None:
         """Remove a layer, or the record of one of another form. Raises NotFound, ReadOnly, and Conflict for a

@@ -220,12 +220,6 @@ def whole(text: str) -> int:
     raise NotFound(f"no tile at index {shown(text)!r}: whole numbers from 0")
 
 
-def check_parameters(scope: Scope) -> None:
-    """Raises BadParameter for a parameter that tiles do not know."""
-    if scope["query_string"]:
-        respond.query_map(scope, PARAMETERS)
-
-
 async def deliver(scope: Scope, send: Send, tile: Tile, media: str, empty: int = 204) -> None:
     """A made tile: 304, ``empty`` for one of nothing, or its bytes."""
     if await answers.fresh(scope, send, tile.etag):

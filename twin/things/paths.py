@@ -39,30 +39,20 @@ class ResourcePath:
 
 def resolve(conn: sqlite3.Connection, path: str) -> ResourcePath:
     """Walk a path, checking that every entity on the way is there. Raises NotFound."""
-    segments = path.strip("/").split("/")
-    if len(segments) > MAX_SEGMENTS:
-        raise NotFound(f"a path has at most {MAX_SEGMENTS} parts")
-    name, key = _split(segments[0])
-    if name not in SETS:
-        raise NotFound(f"no set {shown(name)}; there are {', '.join(SETS)}")
+    name, key, rest = _begun(path)
     target = ResourcePath(SETS[name])
     if key is not None:
         target = _entity(conn, target, key)
-    for i, segment in enumerate(segments[1:], 2):
-        target = _step(conn, target, segment, last=i == len(segments))
+    for i, segment in enumerate(rest, 1):
+        target = _step(conn, target, segment, last=i == len(rest))
     return target
 
 
 def methods(path: str) -> tuple[str, ...]:
     """What may be done at a path, by its form alone. Raises NotFound for one that names nothing."""
-    segments = path.strip("/").split("/")
-    if len(segments) > MAX_SEGMENTS:
-        raise NotFound(f"a path has at most {MAX_SEGMENTS} parts")
-    name, key = _split(segments[0])
-    if name not in SETS:
-        raise NotFound(f"no set {shown(name)}; there are {', '.join(SETS)}")
+    name, key, rest = _begun(path)
     entity, many = SETS[name], key is None
-    for segment in segments[1:]:
+    for segment in rest:
         if segment in ("$ref", "$value") or entity.prop(segment) is not None:
             return ("GET",)
         name, key = _split(segment)
@@ -73,6 +63,17 @@ def methods(path: str) -> tuple[str, ...]:
     if many:
         return "GET", "POST"
     return ("GET",) if entity is OBSERVATIONS else ("GET", "PATCH")
+
+
+def _begun(path: str) -> tuple[str, int | None, list[str]]:
+    """The set that a path begins with, the id in it, and the segments that follow. Raises NotFound."""
+    segments = path.strip("/").split("/")
+    if len(segments) > MAX_SEGMENTS:
+        raise NotFound(f"a path has at most {MAX_SEGMENTS} parts")
+    name, key = _split(segments[0])
+    if name not in SETS:
+        raise NotFound(f"no set {shown(name)}; there are {', '.join(SETS)}")
+    return name, key, segments[1:]
 
 
 def _split(segment: str) -> tuple[str, int | None]:

@@ -106,6 +106,13 @@ def shut(con: Connection) -> None:
         same.shutdown(socket.SHUT_RDWR)
 
 
+def discard(con: Connection | None) -> None:
+    """Close a connection, whatever has become of it."""
+    if con is not None:
+        with suppress(psycopg.Error):
+            con.close()
+
+
 class ConnectionLost(Unavailable):
     """The connection ended under a call: the server was stopped, or ended it. A read may try again."""
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import psycopg
 
 from layers.errors import TwinError
-from layers.store.postgis.connection import Connection, shut
+from layers.store.postgis.connection import Connection, discard, shut
 
 LOOK_S = 0.6  # between two looks at the tables
 RETRY_S = 0.3
@@ -79,9 +79,7 @@ class Listener:
 
     def _drop(self) -> None:
         con, self._con = self._con, None
-        if con is not None:
-            with suppress(psycopg.Error):
-                con.close()
+        discard(con)
 
     def close(self) -> None:
         """End; waiters return."""

@@ -20,7 +20,7 @@ from psycopg.pq import TransactionStatus
 
 from layers.errors import Busy, Unavailable
 from layers.store import cancellation
-from layers.store.postgis.connection import CONNECT_S, Connection, connect, shut, translate
+from layers.store.postgis.connection import CONNECT_S, Connection, connect, discard, shut, translate
 
 PATIENCE_S = 0.7  # a call that waits longer makes the guard look whether the server is there
 PROBE_S = 0.8
@@ -133,8 +133,7 @@ class Guard:
                 self._probe.execute("SELECT 1")
                 return True
             except psycopg.Error:
-                with suppress(psycopg.Error):
-                    self._probe.close()
+                discard(self._probe)
                 self._probe = None
             finally:
                 timer.cancel()
@@ -156,9 +155,7 @@ class Guard:
             self._lock.notify_all()
         if self._thread is not None:
             self._thread.join(PROBE_S + 1)
-        if self._probe is not None:
-            with suppress(psycopg.Error):
-                self._probe.close()
+        discard(self._probe)
 
 
 def _alive(con: Connection) -> bool:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 
 import psycopg
 
 from layers.errors import TwinError
 from layers.store.postgis import copied, repair
-from layers.store.postgis.connection import Connection, shut
+from layers.store.postgis.connection import Connection, discard, shut
 from layers.store.postgis.ddl import DdlTarget
 from layers.store.postgis.session import DatabaseSessions
 
@@ -50,9 +49,7 @@ class Refresher:
 
     def _drop(self) -> None:
         con, self._con = self._con, None
-        if con is not None:
-            with suppress(psycopg.Error):
-                con.close()
+        discard(con)
 
     def close(self) -> None:
         """End; a comparison that runs is given up."""

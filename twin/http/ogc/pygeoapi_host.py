@@ -134,14 +134,6 @@ class Host:
             return held.api
 
 
-def items_through_pygeoapi(city: City, layer_id: str, query_string: str) -> tuple[int, dict[str, Any]]:
-    """Status and JSON of an items request answered by pygeoapi's own path over our store.
-
-    Not reachable over HTTP; the differential test and the bench call it."""
-    status, content = Host(city).raw_items("http://127.0.0.1/ogc", layer_id, query_string)
-    return status, orjson.loads(content)
-
-
 def _build(city: City, view: View, base: str) -> Any:
     """A pygeoapi API over the present catalogue; its logging set-up must not touch ours."""
     from pygeoapi.api import API
