@@ -99,6 +99,18 @@ def test_make_verbs_are_documented():
         assert f"`make {verb}`" in told, verb
 
 
+def test_every_file_that_developers_are_sent_to_is_there():
+    text = (ROOT / "docs" / "developing.md").read_text("utf-8")
+    named = re.findall(r"`((?:config|docs|layers|tests|tiles|twin)/[^` ]*)`", text)
+    assert len(named) > 30
+    for name in named:
+        several = [
+            name.replace(part, one) for part in re.findall(r"{.*?}", name) for one in part[1:-1].split(",")
+        ]
+        for one in several or [name]:
+            assert any(ROOT.glob(re.sub(r"ID|NAME", "*", one.rstrip("/")))), one
+
+
 def test_links_between_the_pages_lead_somewhere():
     for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
         for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text("utf-8")):
