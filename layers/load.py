@@ -22,7 +22,7 @@ from layers import guard, identity, kinds, wkb
 from layers import manifest as manifests
 from layers.batch import MESH, ROW, SOURCE_ID, WKB, properties
 from layers.clean import Cleaner, implausible, losses
-from layers.columns import ColumnPlan, Fill, cells, geometry_type, plan
+from layers.column_plan import ColumnPlan, Fill, cells, geometry_type, plan
 from layers.errors import BadFile, BadParameter, Exists, NotFound, shown
 from layers.findings import Findings, RowNaming
 from layers.guard import Reading, ReadLimits

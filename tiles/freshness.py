@@ -16,9 +16,9 @@ import numpy as np
 from layers.model import Change
 from layers.types import Bbox
 from tiles import scheme
+from tiles.feature_source import FeatureSource
 from tiles.scene import tree
 from tiles.scheme import MAX_ZOOM, SCENE_ZOOMS, Floats
-from tiles.source import FeatureSource
 from tiles.vector import clip
 
 #: Parts of a tile by which features are drawn over the edge of the tiles they lie in.

@@ -23,10 +23,10 @@ from layers.kinds import Prism
 from layers.model import Change, FeatureLayer
 from tiles import freshness as fresh
 from tiles.batch import Batch, polygons
-from tiles.columns import Snapshot
 from tiles.freshness import Freshness
 from tiles.scene import tree
 from tiles.scheme import Floats
+from tiles.snapshots import Snapshot
 
 type Feature = tuple[str, int]
 _SOURCE_ID = "source_id"

@@ -27,7 +27,7 @@ from layers.parts import Remainders
 from layers.types import REST, Bbox
 from tiles import extent, freshness, scheme
 from tiles.cache import Cache
-from tiles.columns import Columns, Snapshot
+from tiles.feature_source import FeatureSource
 from tiles.freshness import Freshness
 from tiles.ground import FLAT, Ground
 from tiles.relations import Relations, State
@@ -36,7 +36,7 @@ from tiles.scene.tileset import tileset
 from tiles.scene.tree import Node, Tree
 from tiles.scene.tree import tree as make_tree
 from tiles.scheme import MAX_ZOOM, SCENE_ZOOMS
-from tiles.source import FeatureSource
+from tiles.snapshots import Columns, Snapshot
 from tiles.vector import encode, overview
 from tiles.vector.clip import Clip
 

@@ -15,7 +15,7 @@ from layers.errors import BadParameter, Busy, NotAllowed, ReadOnly, TwinError, U
 from layers.store.base import Store
 from layers.store.lost import unavailable
 from layers.store.open import open_store
-from twin import parts, settings
+from twin import part_status, settings
 from twin.access.caller import CALLER, NAMES, Caller, Callers
 from twin.access.keys import Keys
 from twin.access.rights import ALL, EVERYBODY, Rights
@@ -25,7 +25,7 @@ from twin.http import answers, errors, forwarded, respond
 from twin.http.respond import Headers, Message, Receive, Scope, Send
 from twin.http.room import Make, Routes, Site
 from twin.live.refresh import Watcher
-from twin.load import Load
+from twin.overload import Load
 
 log = logging.getLogger("twin")
 
@@ -219,7 +219,7 @@ class Front:
         city.bus.bind(asyncio.get_running_loop())
         city.live.start()
         await city.jobs.recover()
-        watching = asyncio.gather(self._watcher.run(), parts.watch(city))
+        watching = asyncio.gather(self._watcher.run(), part_status.watch(city))
         await send({"type": "lifespan.startup.complete"})
         await receive()
         watching.cancel()

@@ -21,8 +21,8 @@ from layers.store.base import Store
 from twin.access.caller import Callers
 from twin.access.keys import Keys
 from twin.access.sessions import Sessions
-from twin.live.times import iso, now_ms
-from twin.load import Load, Pace
+from twin.live.clock import iso, now_ms
+from twin.overload import Load, Pace
 from twin.settings import CitySettings
 from twin.threads import Threads
 

@@ -7,7 +7,7 @@ import logging
 import resource
 from typing import Protocol
 
-from twin.load import Reminder
+from twin.overload import Reminder
 
 log = logging.getLogger("twin")
 

@@ -22,7 +22,7 @@ from tiles.service import Tiles
 from twin.catalogue.published import PublishedLayer
 from twin.catalogue.view import View
 from twin.jobs.scratch import Scratch
-from twin.live.times import iso
+from twin.live.clock import iso
 
 if TYPE_CHECKING:
     from twin.incidents import Incidents

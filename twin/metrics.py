@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from layers.errors import TwinError
 from layers.model import has_features
-from twin import parts
+from twin import part_status
 
 if TYPE_CHECKING:
     from twin.city import City
@@ -44,7 +44,7 @@ class Figures:
         city = self._city
         yield InfoMetricFamily("twin", "The server", {"version": version("onemap-twin")})
         state = GaugeMetricFamily("twin_part_ok", "1 where a part is in order", labels=["part"])
-        for name, part in parts.of(city).items():
+        for name, part in part_status.of(city).items():
             state.add_metric([name], float(part.status == "ok"))
         state.add_metric(["store"], float(self._stored()))
         yield state

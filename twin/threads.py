@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from layers.errors import Busy
-from twin.load import Pace
+from twin.overload import Pace
 from twin.turns import BURST
 
 #: How long a call waits for a thread, and how long a wait is begun at all beyond a burst. By what calls took

@@ -11,7 +11,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from twin import connections
 from twin.http import answers, errors, respond
 from twin.http.respond import Receive, Scope, Send
-from twin.load import Load
+from twin.overload import Load
 
 #: Bytes of a request's head (request line and headers), and how long it may take to arrive.
 MAX_HEAD, HEAD_SECONDS = 65_536, 20.0

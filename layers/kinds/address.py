@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 
 from layers.errors import shown
-from layers.kinds import table
+from layers.kinds import kind_table
 from layers.kinds.base import Columns, SourceBatch
 
-TABLE = table.of("address")
+TABLE = kind_table.of("address")
 
 _HAN = re.compile(r"[\u4e00-\u9fff]")
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from layers.kinds import heights, table
+from layers.kinds import heights, kind_table
 from layers.kinds.base import Columns, SourceBatch
 
-TABLE = table.of("building")
+TABLE = kind_table.of("building")
 
 
 def normalise(batch: SourceBatch) -> Columns:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from layers.kinds import heights, roofs, table
+from layers.kinds import heights, kind_table, roofs
 from layers.kinds.base import Columns, SourceBatch, metres
 
-TABLE = table.of("cim")
+TABLE = kind_table.of("cim")
 
 
 def normalise(batch: SourceBatch) -> Columns:

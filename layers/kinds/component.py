@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from layers.errors import shown
-from layers.kinds import table
+from layers.kinds import kind_table
 from layers.kinds.base import Columns, SourceBatch, blank
 
-TABLE = table.of("component")
+TABLE = kind_table.of("component")
 
 
 def normalise(batch: SourceBatch) -> Columns:

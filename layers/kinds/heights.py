@@ -8,7 +8,7 @@ from typing import Any
 from layers.errors import shown
 from layers.kinds.base import STOREY_M, Columns, SourceBatch, blank, metres, storeys
 from layers.kinds.codes import named
-from layers.kinds.table import Assumed, KindTable
+from layers.kinds.kind_table import Assumed, KindTable
 
 #: Above the tallest structure on earth; a larger figure is a unit mistake.
 HIGHEST_M = 1000.0

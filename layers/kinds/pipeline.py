@@ -12,10 +12,10 @@ import re
 from typing import Any
 
 from layers.errors import shown
-from layers.kinds import codes, table
+from layers.kinds import codes, kind_table
 from layers.kinds.base import Columns, SourceBatch, blank, metres, number
 
-TABLE = table.of("pipeline")
+TABLE = kind_table.of("pipeline")
 _LOCATIONS = codes.named("pipe_location")
 
 #: Diameters (mm) and depths (m, negative above ground) beyond these are mistakes of unit.

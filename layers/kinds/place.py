@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from layers.kinds import table
+from layers.kinds import kind_table
 from layers.kinds.base import Columns, SourceBatch
 
-TABLE = table.of("place")
+TABLE = kind_table.of("place")
 
 
 def normalise(batch: SourceBatch) -> Columns:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, BinaryIO
 
 from layers.types import Field, FieldType
-from layers.write import columns
+from layers.write import column_names
 
 MAX_NAME, MAX_TEXT = 10, 254
 LEAST_DIGITS = 9  # so that whoever edits the table has room
@@ -46,7 +46,7 @@ class DbfColumn:
         """The values as they will be written, without padding; notes their width, and those cut."""
         kind, _, fixed = _KINDS[self.field.type]
         cell = _CELLS[self.field.type]
-        made = [b"" if v is None else cell(v) for v in columns.plain(self.field, values)]
+        made = [b"" if v is None else cell(v) for v in column_names.plain(self.field, values)]
         widest = max(map(len, made), default=0)
         if kind == b"C" and widest > MAX_TEXT:
             self.cut += sum(len(one) > MAX_TEXT for one in made)

@@ -14,7 +14,7 @@ from typing import Any
 
 from layers.model import FeatureLayer, Rows
 from layers.types import CRS84, Field, FieldType
-from layers.write import columns, flatgeometry, reference, shapes
+from layers.write import column_names, flatgeometry, reference, shapes
 from layers.write.flatbuffer import Piece, Scalar, Slot, root, table, text, vector
 
 MAGIC = b"fgb\x03fgb\x00"
@@ -38,7 +38,7 @@ _FEATURE = struct.Struct("<IIHHHHiIII")
 
 def page(layer: FeatureLayer, rows: Rows, crs: str = CRS84) -> bytes:
     """A whole file of one batch; its header tells how many features it has."""
-    fields = columns.fields(layer, rows)
+    fields = column_names.fields(layer, rows)
     wkb = shapes.iso(rows.wkb)
     form = _Form.of(layer, shapes.kinds(wkb))
     return b"".join([header(layer, fields, form, crs, len(rows.fids)), *_features(fields, form, rows, wkb)])
@@ -58,11 +58,11 @@ def stream(
         wkb = shapes.iso(rows.wkb)
         form = form or _Form.of(layer, shapes.kinds(wkb))
         if fields is None:
-            fields = columns.fields(layer, rows)
+            fields = column_names.fields(layer, rows)
             yield header(layer, fields, form, crs)
         yield b"".join(_features(fields, form, rows, wkb))
     if fields is None:
-        yield header(layer, columns.fields(layer, None), form or _Form.of(layer, set()), crs)
+        yield header(layer, column_names.fields(layer, None), form or _Form.of(layer, set()), crs)
 
 
 def _kinds(batches: Iterable[Rows]) -> set[int]:
@@ -88,21 +88,22 @@ class _Form:
 
 def header(layer: FeatureLayer, fields: Sequence[Field], form: _Form, crs: str, count: int = 0) -> bytes:
     """The magic bytes and the Header; ``count`` 0 where it is not known."""
-    fid = columns.free(columns.FID, (f.name for f in fields))
+    fid = column_names.free(column_names.FID, (f.name for f in fields))
     flags: list[Slot] = [None, None, None, None, Scalar("?", False), Scalar("?", True), Scalar("?", True)]
     described = [table([text(fid), Scalar("B", _LONG), text("Feature id"), *flags])]
     described += [_column(field) for field in fields]
     slots: list[Slot] = [text(layer.id), None, Scalar("B", form.kind), Scalar("?", form.high)]
     slots += [None, None, None, vector(described), Scalar("Q", count), Scalar("H", 0)]
     system = table([text("EPSG"), Scalar("i", reference.code(crs)), text(reference.name(crs))])
-    slots += [system, text(columns.title(layer.title))]
+    slots += [system, text(column_names.title(layer.title))]
     return MAGIC + root(table(slots))
 
 
 def _column(field: Field) -> Piece:
     slots: list[Slot] = [text(field.name), Scalar("B", _TYPES[field.type])]
     slots += [
-        text(words) if words else None for words in (columns.title(field.title), columns.meaning(field))
+        text(words) if words else None
+        for words in (column_names.title(field.title), column_names.meaning(field))
     ]
     return table(slots)
 
@@ -112,7 +113,7 @@ def _features(
 ) -> Iterator[bytes]:
     cells = [_cells(_LONG, 0, rows.fids.tolist())]
     for index, field in enumerate(fields, 1):
-        values = columns.plain(field, rows.properties[field.name])
+        values = column_names.plain(field, rows.properties[field.name])
         cells.append(_cells(_TYPES[field.type], index, values))
     for one, row in zip(wkb, zip(*cells, strict=True), strict=True):
         geometry = b"" if one is None else flatgeometry.encode(one, form.kind, form.high)

@@ -13,7 +13,7 @@ import orjson
 from layers.model import FeatureLayer, Rows
 from layers.store import geojson
 from layers.types import CRS84
-from layers.write import columns, reference, shapes
+from layers.write import column_names, reference, shapes
 
 _END = b"]}\n"
 
@@ -23,7 +23,7 @@ def stream(layer: FeatureLayer, batches: Iterable[Rows], crs: str = CRS84) -> It
     begin = before = _begin(crs)
     decimals = reference.decimals(crs)
     for rows in batches:
-        fields = columns.fields(layer, rows)
+        fields = column_names.fields(layer, rows)
         values = (
             zip(*(rows.properties[f.name] for f in fields), strict=True) if fields else [()] * len(rows.fids)
         )

@@ -20,7 +20,7 @@ from layers.model import FeatureLayer, Rows
 from layers.store.geopackage import blob, schema
 from layers.store.geopackage.connection import literal, quoted
 from layers.types import CRS84, Field
-from layers.write import columns, reference, shapes
+from layers.write import column_names, reference, shapes
 
 # OGC 12-128r18 annex F.9, tables 40 and 41.
 _SCHEMA = (
@@ -52,7 +52,7 @@ def write(layer: FeatureLayer, batches: Iterable[Rows], path: Path, crs: str = C
 
 
 def _fill(con: sqlite3.Connection, layer: FeatureLayer, batches: Iterable[Rows], crs: str) -> None:
-    fields, batches = columns.begun(layer, batches)
+    fields, batches = column_names.begun(layer, batches)
     con.execute("BEGIN")
     out = _TableWriter(con, layer, fields, crs)
     for rows in batches:
@@ -69,7 +69,7 @@ class _TableWriter:
     ) -> None:
         self._con, self._layer, self._fields = con, layer, fields
         self._srs = reference.code(crs)
-        self._names = columns.distinct([f.name for f in fields], ("fid", "geom"))
+        self._names = column_names.distinct([f.name for f in fields], ("fid", "geom"))
         self._count = 0
         self._high = False
         self._bounds = shapes.NOWHERE
@@ -102,7 +102,7 @@ class _TableWriter:
         for i, one in zip(there.tolist(), blob.encode(parsed[there], self._srs), strict=True):
             geometries[i] = one
         cells: list[Sequence[Any]] = [rows.fids.tolist(), geometries]
-        cells += [columns.plain(field, rows.properties[field.name]) for field in self._fields]
+        cells += [column_names.plain(field, rows.properties[field.name]) for field in self._fields]
         marks = ",".join("?" * len(cells))
         self._con.executemany(
             f"INSERT INTO {quoted(self._layer.id)} VALUES ({marks})", zip(*cells, strict=True)
@@ -130,7 +130,7 @@ class _TableWriter:
         con.execute(
             "INSERT INTO gpkg_contents (table_name, data_type, identifier, description, min_x, min_y, max_x,"
             " max_y, srs_id) VALUES (?,'features',?,?,?,?,?,?,?)",
-            (layer.id, columns.title(layer.title) or layer.id, "", *box, self._srs),
+            (layer.id, column_names.title(layer.title) or layer.id, "", *box, self._srs),
         )
         con.execute(
             "INSERT INTO gpkg_geometry_columns VALUES (?,'geom',?,?,?,0)",
@@ -158,7 +158,7 @@ class _TableWriter:
             )
         known: set[str] = set()
         for name, field in zip(self._names, self._fields, strict=True):
-            title, more = columns.title(field.title) or None, columns.meaning(field) or None
+            title, more = column_names.title(field.title) or None, column_names.meaning(field) or None
             codes = f"{layer.id}_{name}" if field.codes else None
             if title or more or codes:
                 short = None if title in known else title  # what GDAL and QGIS show; unique in a table
@@ -169,5 +169,5 @@ class _TableWriter:
                 )
             con.executemany(
                 "INSERT INTO gpkg_data_column_constraints VALUES (?,'enum',?,NULL,NULL,NULL,NULL,?)",
-                [(codes, code, columns.title(titles)) for code, titles in (field.codes or {}).items()],
+                [(codes, code, column_names.title(titles)) for code, titles in (field.codes or {}).items()],
             )

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from layers.model import FeatureLayer, Rows
 from layers.types import CRS84, Field, FieldType
-from layers.write import columns, reference, shapes
+from layers.write import column_names, reference, shapes
 
 _ARROW: Mapping[FieldType, pa.DataType] = {
     "string": pa.string(),
@@ -35,7 +35,7 @@ BOX = "bbox"
 
 def write(layer: FeatureLayer, batches: Iterable[Rows], path: Path, crs: str = CRS84) -> None:
     """Make the file. Raises OSError when the disk is full."""
-    fields, batches = columns.begun(layer, batches)
+    fields, batches = column_names.begun(layer, batches)
     out = _ParquetWriter(layer, fields, path, crs)
     try:
         for rows in batches:
@@ -53,7 +53,7 @@ class _ParquetWriter:
         self._crs = crs
         names = [f.name for f in fields]
         self._fid, self._geometry, self._box = (
-            columns.free(name, names) for name in (columns.FID, columns.GEOMETRY, BOX)
+            column_names.free(name, names) for name in (column_names.FID, column_names.GEOMETRY, BOX)
         )
         self._held: list[pa.RecordBatch] = []
         self._types: set[str] = set()
@@ -65,7 +65,7 @@ class _ParquetWriter:
                 pa.field(self._geometry, pa.binary()),
                 pa.field(self._box, _BOX),
             ],
-            metadata={"title": columns.title(layer.title)},
+            metadata={"title": column_names.title(layer.title)},
         )
         self._file = pq.ParquetWriter(path, self._schema, compression="zstd", write_statistics=True)
 
@@ -127,7 +127,7 @@ class _ParquetWriter:
 
 
 def _descriptions(field: Field) -> dict[str, str] | None:
-    words = {"title": columns.title(field.title), "description": columns.meaning(field)}
+    words = {"title": column_names.title(field.title), "description": column_names.meaning(field)}
     return {name: text for name, text in words.items() if text} or None
 
 
@@ -137,6 +137,6 @@ def _type_name(kind: int) -> str:
 
 def _array(field: Field, values: Sequence[Any]) -> pa.Array:
     if field.type in ("date", "datetime"):
-        read = columns.day if field.type == "date" else columns.moment
+        read = column_names.day if field.type == "date" else column_names.moment
         return pa.array([None if v is None else read(v) for v in values], _ARROW[field.type])
-    return pa.array(columns.plain(field, values), _ARROW[field.type])
+    return pa.array(column_names.plain(field, values), _ARROW[field.type])

@@ -27,7 +27,7 @@ from layers.errors import TooLarge
 from layers.formula import guarded
 from layers.model import FeatureLayer, Rows
 from layers.types import CRS84, Field
-from layers.write import columns, dbf, reference, shapes
+from layers.write import column_names, dbf, reference, shapes
 
 #: The format counts in 16-bit words with 31 bits; most programs stop at half of that.
 MOST_BYTES = 2**31 - 1
@@ -47,7 +47,7 @@ _NULL = struct.pack("<i", 0)
 def write(layer: FeatureLayer, batches: Iterable[Rows], path: Path, crs: str = CRS84) -> None:
     """Make the zip. Raises TooLarge beyond what the format can hold, OSError."""
     with tempfile.TemporaryDirectory(prefix="shp-", dir=path.parent) as name, ExitStack() as files:
-        fields, batches = columns.begun(layer, batches)
+        fields, batches = column_names.begun(layer, batches)
         out = _Set(layer, fields, Path(name), files)
         for rows in batches:
             out.add(rows)
@@ -75,7 +75,7 @@ class _Set:
 
     def __init__(self, layer: FeatureLayer, fields: Sequence[Field], folder: Path, files: ExitStack) -> None:
         names = [f.name for f in fields]
-        fid = Field(columns.free(columns.FID, names), "integer", {"en": "Feature id"})
+        fid = Field(column_names.free(column_names.FID, names), "integer", {"en": "Feature id"})
         self._fields = (fid, *fields)
         if len(self._fields) > MOST_COLUMNS:
             raise TooLarge(f"a Shapefile has at most {MOST_COLUMNS} columns; choose some with properties=")
@@ -218,7 +218,7 @@ class _Part:
         return [
             (
                 *(c.name, guarded(c.field.name), c.letter, c.width),
-                *(guarded(columns.title(c.field.title)), guarded(columns.meaning(c.field)), c.cut),
+                *(guarded(column_names.title(c.field.title)), guarded(column_names.meaning(c.field)), c.cut),
             )
             for c in self._columns
         ]

@@ -15,7 +15,7 @@ from layers.crs import is_geographic
 from layers.formula import guarded
 from layers.model import FeatureLayer, Rows
 from layers.types import CRS84, Field
-from layers.write import columns, reference, shapes
+from layers.write import column_names, reference, shapes
 
 BOM = b"\xef\xbb\xbf"
 CRS = "crs"
@@ -35,12 +35,12 @@ def stream(layer: FeatureLayer, batches: Iterable[Rows], crs: str = CRS84) -> It
     """A whole file of many batches, one piece a batch."""
     begun = False
     for rows in batches:
-        fields = columns.fields(layer, rows)
+        fields = column_names.fields(layer, rows)
         head = b"" if begun else _head(layer, fields, crs)
         begun = True
         yield head + _rows(layer, fields, rows, crs)
     if not begun:
-        yield _head(layer, columns.fields(layer, None), crs)
+        yield _head(layer, column_names.fields(layer, None), crs)
 
 
 def _point_columns(layer: FeatureLayer, fields: Sequence[Field], crs: str) -> list[str]:
@@ -53,7 +53,7 @@ def _point_columns(layer: FeatureLayer, fields: Sequence[Field], crs: str) -> li
 
 def _head(layer: FeatureLayer, fields: Sequence[Field], crs: str) -> bytes:
     names = [f.name for f in fields]
-    own = [columns.free(one, names) for one in (columns.FID, columns.GEOMETRY, CRS)]
+    own = [column_names.free(one, names) for one in (column_names.FID, column_names.GEOMETRY, CRS)]
     crs_columns = [] if crs == CRS84 else own[2:]
     points = _point_columns(layer, fields, crs)
     return BOM + _text([[own[0], *(_quoted(guarded(name)) for name in names), *points, own[1], *crs_columns]])
@@ -86,14 +86,14 @@ def _quoted(text: str) -> str:
 
 def _cells(field: Field, values: Sequence[Any]) -> list[str]:
     if field.type == "boolean":
-        values = [value if (known := columns.truth(value)) is None else known for value in values]
+        values = [value if (known := column_names.truth(value)) is None else known for value in values]
     elif field.type in ("integer", "number"):
         return ["" if v is None else repr(v) if type(v) in _NUMBERS else _cell(v) for v in values]
     return ["" if value is None else _cell(value) for value in values]
 
 
 def _cell(value: object) -> str:
-    text = value if type(value) is str else columns.text(value)
+    text = value if type(value) is str else column_names.text(value)
     return _quoted(guarded(text) if text[:1] in _SUSPECT else text)
 
 

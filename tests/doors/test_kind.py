@@ -13,7 +13,7 @@ import mapbox_vector_tile
 import pytest
 
 from layers import kinds, load
-from layers.kinds import table
+from layers.kinds import kind_table
 from layers.kinds.base import Columns, SourceBatch
 from layers.store.open import open_store
 from twin.app import build, open_city
@@ -35,7 +35,7 @@ style:
 def register(folder: Path) -> None:
     """All that a new kind is; in the project: layers/kinds/tree.py and config/kinds/tree.yml."""
     (folder / "tree.yml").write_text(TABLE)
-    trees = table.read(folder / "tree.yml")
+    trees = kind_table.read(folder / "tree.yml")
 
     def normalise(batch: SourceBatch) -> Columns:
         crowns = [float(value) if value else None for value in trees.values(batch, "crown_m")]

@@ -13,7 +13,7 @@ import pytest
 import shapely
 
 from layers import kinds, load
-from layers.kinds import table
+from layers.kinds import kind_table
 from layers.source import Declared
 from layers.store.open import open_store
 from twin.app import build, open_city
@@ -34,7 +34,7 @@ style:
 def register(folder: Path) -> None:
     """All that a new relation is: ``part_of`` in the table of a kind."""
     (folder / "terrace.yml").write_text(TABLE)
-    terraces = table.read(folder / "terrace.yml")
+    terraces = kind_table.read(folder / "terrace.yml")
     kinds.register(terraces.kind("terrace", lambda batch: {"name": terraces.texts(batch, "name")}))
 
 

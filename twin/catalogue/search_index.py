@@ -18,7 +18,7 @@ from layers import kinds, wkb
 from layers.kinds import Kind
 from layers.model import FeatureLayer, Rows
 from layers.types import Bbox
-from tiles.source import FeatureSource
+from tiles.feature_source import FeatureSource
 
 _CJK = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\u3040-\u30ff\uac00-\ud7af"
 _WORDS = re.compile(rf"[{_CJK}]+|[^\W_{_CJK}]+")

@@ -7,7 +7,7 @@ from typing import Any
 
 from layers.errors import TwinError
 from layers.model import has_features
-from twin import metrics, parts
+from twin import metrics, part_status
 from twin.access import caller
 from twin.access.caller import CALLER, Caller
 from twin.access.rights import ALL
@@ -18,7 +18,7 @@ from twin.http.formats import JSON
 from twin.http.openapi_parts import get, keyed, object_of, ok
 from twin.http.respond import Receive, Scope, Send
 from twin.http.room import Room, Route, Site
-from twin.parts import OK, PartStatus
+from twin.part_status import OK, PartStatus
 
 
 def make(site: Site) -> Sequence[Room]:
@@ -88,7 +88,7 @@ async def _ready(city: City, caller: Caller) -> tuple[int, dict[str, object]]:
     A table of the city that cannot be read is named (to those who see all), and does not make the server
     unready; nor does a full disk: what can be read is read, and a proxy must not send its readers away."""
     facts: dict[str, object] = {}
-    found = await city.run(parts.of, city)
+    found = await city.run(part_status.of, city)
     try:
         view = city.catalogue.of(caller)
         layers = await city.read(view.layers)

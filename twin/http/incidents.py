@@ -26,7 +26,7 @@ from twin.http.openapi_parts import (
 from twin.http.respond import Receive, Scope, Send
 from twin.http.room import Room, Route, Site
 from twin.incidents import LENGTHS, feature
-from twin.live import times
+from twin.live import clock
 
 BODY_BYTES = 64_000
 DEFAULT_LIMIT, MAX_LIMIT, MAX_OFFSET = 100, 1_000, 100_000
@@ -207,7 +207,7 @@ def parameters(states: Sequence[str]) -> dict[str, Parameter]:
             "Only incidents that changed at this instant or later (RFC 3339).",
             {"type": "string", "format": "date-time"},
             # a plus sign that was not percent-encoded arrives as a space
-            lambda text: times.parse(text.replace(" ", "+"), "since"),
+            lambda text: clock.parse(text.replace(" ", "+"), "since"),
         ),
         Parameter(
             "open",

@@ -14,7 +14,7 @@ from twin.http.formats import JSON
 from twin.http.openapi_parts import array_of, get, object_of, ok, write
 from twin.http.respond import Receive, Scope, Send
 from twin.http.room import Room, Route, Site
-from twin.jobs.table import JobRecord
+from twin.jobs.job_table import JobRecord
 
 REL = "http://www.opengis.net/def/rel/ogc/1.0/job-list"
 

@@ -15,7 +15,7 @@ from twin.http.openapi_parts import get, header_parameter, ok, query_parameter
 from twin.http.respond import Receive, Scope, Send
 from twin.http.room import Room, Route, Site
 from twin.live.bus import MAX_CLIENTS, Client, encode
-from twin.load import Shares
+from twin.overload import Shares
 
 HEARTBEAT_SECONDS = 15.0
 #: How soon a stream ends whose reader's key was removed, or who sees something else by now.

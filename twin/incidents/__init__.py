@@ -15,7 +15,7 @@ from layers.errors import BadBody, NotFound, Stale, Unavailable, shown
 from layers.observations.livefile import LiveFile
 from layers.observations.tables import point
 from twin.incidents import workflow
-from twin.live import times
+from twin.live import clock
 
 if TYPE_CHECKING:
     from twin.live.bus import Bus
@@ -132,7 +132,7 @@ class Incidents:
             document = self._public(_row(conn, incident))
             document["log"] = [
                 {
-                    "at": times.iso(at),
+                    "at": clock.iso(at),
                     "actor": actor,
                     "action": action,
                     "from": before,
@@ -153,7 +153,7 @@ class Incidents:
             known = tx.conn.execute("SELECT 1 FROM datastream WHERE id=?", (sensor,)).fetchone()
             if known is None:
                 raise BadBody(f"sensor={sensor}: no such datastream")
-        now = times.now_ms()
+        now = clock.now_ms()
         last = tx.conn.execute("SELECT seq FROM sqlite_sequence WHERE name='incident'").fetchone()
         new = (last[0] if last else 0) + 1
         code = f"{datetime.fromtimestamp(now / 1000, self._zone):%Y-%m%d}-{new:06d}"
@@ -182,7 +182,7 @@ class Incidents:
         if if_match is not None and row["revision"] not in if_match:
             raise Stale(f"the incident has changed: read it again; its revision is {row['revision']}")
         to = self.workflow.move(row["status"], action, note)
-        now = times.now_ms()
+        now = clock.now_ms()
         tx.conn.execute(
             "UPDATE incident SET status=?, changed=?, revision=revision+1 WHERE id=?", (to, now, incident)
         )
@@ -219,8 +219,8 @@ class Incidents:
         names = [name.strip() for name in COLUMNS.split(",")]
         document = dict(zip(names, row, strict=True))
         document["simulated"] = bool(document["simulated"])
-        document["reported"] = times.iso(document["reported"])
-        document["changed"] = times.iso(document["changed"])
+        document["reported"] = clock.iso(document["reported"])
+        document["changed"] = clock.iso(document["changed"])
         document["actions"] = self.workflow.allowed(document["status"])
         return document
 

@@ -26,9 +26,9 @@ from twin.access.rights import Rights
 from twin.jobs import registry
 from twin.jobs.child import BEGUN, Order, perform
 from twin.jobs.job import Ended, Job, Taker
+from twin.jobs.job_table import JobRecord, JobTable, instant
 from twin.jobs.kept import FileCache
 from twin.jobs.scratch import Scratch
-from twin.jobs.table import JobRecord, JobTable, instant
 from twin.jobs.work import Work
 from twin.threads import Threads
 

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from layers.errors import Conflict
 from twin.jobs import work
-from twin.jobs.table import JobRecord
+from twin.jobs.job_table import JobRecord
 
 
 class Ended(Conflict):

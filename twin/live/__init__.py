@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from layers.observations.livefile import LiveFile
 from layers.observations.series import Latest
-from twin.live import registry, themes, times
+from twin.live import clock, registry, themes
 from twin.live.bus import Bus
+from twin.live.clock import now_ms
 from twin.live.ingest import Ingest, Transaction
 from twin.live.registry import Datastream
-from twin.live.times import now_ms
 
 if TYPE_CHECKING:
     from twin.settings import CitySettings
@@ -139,7 +139,7 @@ class Live:
     def _watch_silence(self) -> None:
         while not self._stop.wait(STALE_CHECK_SECONDS):
             now = now_ms()
-            if self.file.changed() or self.ingest.series.due(now) or times.CLOCK.believed():
+            if self.file.changed() or self.ingest.series.due(now) or clock.CLOCK.believed():
                 self.ingest.look()
             with self._lock:
                 self._publish([s for s in self.streams.values() if s.judge(now)])

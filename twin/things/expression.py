@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from layers.errors import BadBody, BadParameter
-from twin.live.times import now_ms
-from twin.live.times import parse as parse_time
+from twin.live.clock import now_ms
+from twin.live.clock import parse as parse_time
 from twin.things.model import SETS, Entity, Prop
 
 MAX_LENGTH = 4_096

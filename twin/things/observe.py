@@ -9,7 +9,7 @@ import orjson
 
 from layers.errors import BadBody, NotFound, TwinError, shown
 from layers.observations.series import Observation
-from twin.live import times
+from twin.live import clock
 from twin.live.registry import Datastream
 
 FUTURE_MS = 5 * 60_000
@@ -32,11 +32,11 @@ def decode(body: Mapping[str, Any], stream: Datastream, now: int, feature: int |
             raise BadBody(f"{shown(unknown)}: not a member of an Observation")
     time, end = now, None
     if body.get("phenomenonTime") is not None:
-        time, end = times.parse_interval(body["phenomenonTime"], "phenomenonTime")
+        time, end = clock.parse_interval(body["phenomenonTime"], "phenomenonTime")
     if (end or time) > now + FUTURE_MS and not stream.forecast:
         raise BadBody(
-            f"phenomenonTime={times.iso(end or time)}: more than 5 minutes in the future (the server has "
-            f"{times.iso(now)}); a datastream of forecasts says so in properties.forecast"
+            f"phenomenonTime={clock.iso(end or time)}: more than 5 minutes in the future (the server has "
+            f"{clock.iso(now)}); a datastream of forecasts says so in properties.forecast"
         )
     if feature is None and stream.feature is None:
         raise BadBody(
@@ -53,7 +53,7 @@ def decode(body: Mapping[str, Any], stream: Datastream, now: int, feature: int |
         number,
         text,
         end,
-        None if result_time is None else times.parse(result_time, "resultTime"),
+        None if result_time is None else clock.parse(result_time, "resultTime"),
         _extra(body),
         feature if feature is not None else stream.feature,
     )
@@ -79,7 +79,7 @@ def _extra(body: Mapping[str, Any]) -> str | None:
     if not extra:
         return None
     if "validTime" in extra:
-        times.parse_interval(extra["validTime"], "validTime")
+        clock.parse_interval(extra["validTime"], "validTime")
     if not isinstance(extra.get("parameters", {}), dict):
         raise BadBody("parameters: an object is required")
     text = orjson.dumps(extra).decode()

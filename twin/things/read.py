@@ -12,7 +12,7 @@ import orjson
 
 from layers.errors import BadParameter
 from layers.observations.series import Observation
-from twin.live import times
+from twin.live import clock
 from twin.things.model import DATASTREAMS, SETS, Entity, Prop
 from twin.things.options import QueryOptions
 from twin.things.paths import Parent, source
@@ -160,8 +160,8 @@ def observation(base: str, id_: int, row: Observation, *, late: bool = False) ->
     document: dict[str, Any] = {
         "@iot.id": id_,
         "@iot.selfLink": link,
-        "phenomenonTime": times.interval(row.time, end),
-        "resultTime": None if row.result_time is None else times.iso(row.result_time),
+        "phenomenonTime": clock.interval(row.time, end),
+        "resultTime": None if row.result_time is None else clock.iso(row.result_time),
         "result": row.number if row.text is None else orjson.Fragment(row.text),
     }
     document |= orjson.loads(row.extra) if row.extra else {}
@@ -213,9 +213,9 @@ def render(prop: Prop, values: Sequence[Any]) -> Any:
     if prop.kind == "json":
         return orjson.Fragment(first)
     if prop.kind == "time":
-        return times.iso(first)
+        return clock.iso(first)
     if prop.kind == "interval":
-        return times.interval(first, _end(prop, first, values[1]))
+        return clock.interval(first, _end(prop, first, values[1]))
     return orjson.loads(values[1]).get(prop.name)
 
 

@@ -15,8 +15,8 @@ from layers.errors import BadBody, BadParameter
 from layers.observations.series import Observation
 from twin.access.caller import Caller
 from twin.live import Live
+from twin.live.clock import now_ms
 from twin.live.registry import Datastream
-from twin.live.times import now_ms
 from twin.things import observe, options, paths
 from twin.things.model import SETS, Prop
 from twin.things.read import EntityReader

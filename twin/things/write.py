@@ -12,7 +12,7 @@ import orjson
 
 from layers.errors import BadBody, NotFound, shown
 from twin.access.caller import Caller
-from twin.live import Live, registry, times
+from twin.live import Live, clock, registry
 from twin.live.ingest import Transaction
 from twin.live.registry import first_position
 from twin.live.rules import Rule, override
@@ -212,7 +212,7 @@ class Writer:
         if not locations:
             return
         made = self.conn.execute(
-            "INSERT INTO historical_location (time, thing) VALUES (?, ?)", (times.now_ms(), thing)
+            "INSERT INTO historical_location (time, thing) VALUES (?, ?)", (clock.now_ms(), thing)
         ).lastrowid
         self.conn.executemany(
             "INSERT INTO historical_location_location VALUES (?, ?)", [(made, x) for x in locations]
@@ -246,7 +246,7 @@ class Writer:
         if body.get("FeatureOfInterest") is not None:
             target = SETS["FeaturesOfInterest"]
             feature = self._link_or_create(target, body["FeatureOfInterest"], "FeatureOfInterest", {}, depth)
-        return self.tx.append([decode(body, streams[0], times.now_ms(), feature)])[0]
+        return self.tx.append([decode(body, streams[0], clock.now_ms(), feature)])[0]
 
     def _affect(self, entity: Entity, id_: int) -> None:
         where = _AFFECTED.get(entity.set)
@@ -266,7 +266,7 @@ def _column(prop: Prop, value: object) -> object:
             raise BadBody(f"{prop.name}: required")
         return None
     if prop.kind == "time":
-        return times.parse(value, prop.name)
+        return clock.parse(value, prop.name)
     if prop.kind == "text":
         if not isinstance(value, str) or len(value) > MAX_TEXT:
             raise BadBody(f"{prop.name}: a text of at most {MAX_TEXT} characters is required")

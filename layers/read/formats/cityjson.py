@@ -26,13 +26,13 @@ from layers.batch import MESH, ROW, SOURCE_ID, WKB
 from layers.errors import BadFile, shown
 from layers.model import Surface
 from layers.read.base import BATCH_ROWS, ReadLimits, ReadOptions, Sink
+from layers.read.column_profile import ColumnProfile
 from layers.read.faces import Faces, Shell
 from layers.read.format import Format, Reader
 from layers.read.formats.geojson import ENDINGS, is_json, outlined
 from layers.read.frame import body, is_degrees, metres_of_degrees
 from layers.read.jsontext import loads, utf8
 from layers.read.sample import Sample
-from layers.read.values import ColumnProfile
 from layers.source import NOTHING, SourceLayer
 
 type Floats = NDArray[np.float64]

@@ -21,11 +21,11 @@ from layers.errors import BadFile, shown
 from layers.identity import OURS
 from layers.read import geojsonshape
 from layers.read.base import BATCH_ROWS, ReadLimits, ReadOptions, Sink
+from layers.read.column_profile import ColumnProfile
 from layers.read.format import Format, Reader, Refused
 from layers.read.jsontext import loads, utf8
 from layers.read.sample import Sample
 from layers.read.scan import Outline, outline_of
-from layers.read.values import ColumnProfile
 from layers.source import SourceLayer
 
 #: All JSON formats are found under each of these names.

@@ -16,7 +16,7 @@ from layers.store import compile
 from layers.store.counting import holds
 from layers.store.geopackage import blob
 from layers.store.geopackage.catalog import FeatureTable
-from layers.store.geopackage.view import ReadView
+from layers.store.geopackage.read_view import ReadView
 from layers.types import Bbox
 
 _HANDFUL = 300

@@ -15,7 +15,7 @@ from layers.store.edit import KEEP, Editor
 from layers.store.geopackage import blob
 from layers.store.geopackage.catalog import FeatureTable
 from layers.store.geopackage.connection import quoted, transaction
-from layers.store.geopackage.view import encode
+from layers.store.geopackage.read_view import encode
 
 
 class GeoPackageEditor(Editor):

@@ -17,7 +17,7 @@ from layers.store.geopackage import blob, selection
 from layers.store.geopackage.catalog import FeatureTable
 from layers.store.geopackage.connection import quoted
 from layers.store.geopackage.filter import INSTANT, shifted
-from layers.store.geopackage.view import ReadView, encode, fetch, listed
+from layers.store.geopackage.read_view import ReadView, encode, fetch, listed
 from layers.store.layer_record import chosen_fields
 from layers.types import CRS84, Cursor, Field, Interval
 

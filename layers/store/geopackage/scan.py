@@ -22,7 +22,7 @@ from layers.query import Query
 from layers.store.geopackage import read, selection
 from layers.store.geopackage.catalog import FeatureTable
 from layers.store.geopackage.connection import sqlite_errors
-from layers.store.geopackage.view import ReadView
+from layers.store.geopackage.read_view import ReadView
 from layers.store.layer_record import chosen_fields
 
 HOLD_S = 10.0

@@ -23,7 +23,7 @@ from layers.store.counting import is_wide, matched_by_page
 from layers.store.geopackage import boxes
 from layers.store.geopackage.catalog import FeatureTable
 from layers.store.geopackage.filter import Sqlite
-from layers.store.geopackage.view import ReadView, fetch, listed
+from layers.store.geopackage.read_view import ReadView, fetch, listed
 from layers.types import Cursor
 
 #: Rows that are walked at least before the page is looked for in another way: about 20 ms.

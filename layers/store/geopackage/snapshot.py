@@ -13,7 +13,7 @@ from pathlib import Path
 from layers.errors import Unavailable
 from layers.store.geopackage import catalog, epoch, walindex
 from layers.store.geopackage.connection import Mode, connect, sqlite_errors
-from layers.store.geopackage.view import ReadView
+from layers.store.geopackage.read_view import ReadView
 from layers.store.mark import Mark, fresh_epoch
 
 READ_SECONDS = 5.0

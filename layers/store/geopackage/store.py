@@ -34,9 +34,9 @@ from layers.store.geopackage import (
 )
 from layers.store.geopackage.catalog import FeatureTable
 from layers.store.geopackage.connection import WRITE_WAIT_S, connect, sqlite_errors, transaction
+from layers.store.geopackage.read_view import ReadView
 from layers.store.geopackage.snapshot import LOOK_S, REPAIR_WAIT_S, Snapshots
 from layers.store.geopackage.stage import GeoPackageStage, sweep
-from layers.store.geopackage.view import ReadView
 from layers.types import CRS84, Interval
 
 KEPT_REVISIONS = 20_000  # a thread, asked since the last change

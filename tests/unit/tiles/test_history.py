@@ -14,7 +14,7 @@ import shapely
 
 from layers.store.base import Store
 from tests.unit.tiles.conftest import put, square
-from tiles import columns, scheme
+from tiles import scheme, snapshots
 from tiles.service import Tiles
 
 LON, LAT, STEP = 24.94, 60.17, 0.0006
@@ -62,7 +62,7 @@ def picture(tiles: Tiles) -> dict[Any, tuple[str, bytes]]:
 def test_patched_columns_give_the_tiles_of_fresh_ones(
     store: Store, tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(columns, "COMPACT_ROWS", 15)
+    monkeypatch.setattr(snapshots, "COMPACT_ROWS", 15)
     draw = random.Random(seed)
     loaded(store)
     live = Tiles(store, tmp_path / "live")

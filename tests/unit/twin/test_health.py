@@ -17,11 +17,11 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from layers.errors import Busy
 from tests.support import until
-from twin import app, parts, server
+from twin import app, part_status, server
 from twin.city import City, Lock
 from twin.http import answers, respond
 from twin.http.room import Room, Route, Site
-from twin.parts import PartStatus
+from twin.part_status import PartStatus
 from twin.template import template
 
 URL = "http://127.0.0.1"
@@ -61,7 +61,7 @@ def test_each_part_is_told_and_what_cannot_be_read_is_503(
     assert {part["status"] for part in told["parts"].values()} == {"ok"}
     assert set(told["parts"]) == {"clock", "derived", "keys", "live", "room", "store", "writer"}
 
-    monkeypatch.setattr(parts.shutil, "disk_usage", lambda _: SimpleNamespace(free=1000))
+    monkeypatch.setattr(part_status.shutil, "disk_usage", lambda _: SimpleNamespace(free=1000))
     status, told = ready(city)
     assert (status, told["status"], told["parts"]["room"]["status"]) == (200, "degraded", "degraded")
     (city.folder / "live.gpkg").unlink()
@@ -97,9 +97,9 @@ def test_the_log_is_told_of_a_part_once_and_when_it_is_in_order_again(
         "room": PartStatus("degraded", "less than 256 MB"),
         "live": PartStatus("degraded", "told elsewhere"),
     }
-    parts.log_changes({}, low)
-    parts.log_changes(low, low)
-    parts.log_changes(low, {"room": parts.OK, "live": parts.OK})
+    part_status.log_changes({}, low)
+    part_status.log_changes(low, low)
+    part_status.log_changes(low, {"room": part_status.OK, "live": part_status.OK})
     assert caplog.messages == ["room: less than 256 MB", "room: in order again"]
 
 

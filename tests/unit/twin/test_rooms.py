@@ -18,7 +18,7 @@ from tests.unit.twin.live.rooms import thing
 from twin import app
 from twin.http.context import Context
 from twin.http.room import METHODS, Room, Route, Routes
-from twin.jobs.table import JobRecord, JobTable, instant
+from twin.jobs.job_table import JobRecord, JobTable, instant
 
 HOUSE = {
     "type": "Feature",

@@ -15,7 +15,7 @@ from uvicorn.server import ServerState
 from twin import server, turns
 from twin.http import answers
 from twin.http.respond import Receive, Scope, Send
-from twin.load import Load
+from twin.overload import Load
 from twin.transport import Protocol
 from twin.turns import BURST, STEP, WAIT_SECONDS, Turns
 

@@ -36,7 +36,7 @@ from twin.jobs.kept import Held, Made
 from twin.jobs.taking import FileTaker, PipeTaker
 from twin.jobs.works import download
 from twin.jobs.works.download import localized
-from twin.load import NoShare, Shares
+from twin.overload import NoShare, Shares
 
 if TYPE_CHECKING:
     from twin.catalogue.view import View

@@ -21,7 +21,7 @@ from twin import app
 from twin.access.caller import Caller
 from twin.city import City
 from twin.jobs import Ended
-from twin.jobs.table import FILE, INTERRUPTED, JobRecord, JobTable, instant
+from twin.jobs.job_table import FILE, INTERRUPTED, JobRecord, JobTable, instant
 
 #: A kind of work as a package outside the project declares it.
 MODULE = """

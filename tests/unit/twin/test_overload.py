@@ -9,7 +9,7 @@ import pytest
 
 from layers.errors import Busy
 from twin.connections import Connections, descriptors
-from twin.load import NEWEST, Pace, Reminder, Shares
+from twin.overload import NEWEST, Pace, Reminder, Shares
 from twin.threads import THREAD_SECONDS, WORTH_SECONDS, Threads
 from twin.turns import BURST
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from layers.errors import TwinError
-from twin.live import times
+from twin.live import clock
 
 if TYPE_CHECKING:
     from twin.city import City
@@ -105,7 +105,7 @@ def _keys(city: City) -> PartStatus:
 
 
 def _clock() -> PartStatus:
-    leap = times.CLOCK.leap
+    leap = clock.CLOCK.leap
     if not leap:
         return OK
     return PartStatus("degraded", f"the clock was set by {leap:+.0f} s: live data goes on by the time before")

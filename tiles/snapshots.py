@@ -18,9 +18,9 @@ from tiles import batch as batches
 from tiles import columnfile, scheme
 from tiles import extent as extents
 from tiles.batch import Batch
+from tiles.feature_source import FeatureSource
 from tiles.scene import tree
 from tiles.scheme import Floats
-from tiles.source import FeatureSource
 
 log = logging.getLogger("tiles")
 

@@ -10,7 +10,7 @@ import pytest
 
 from layers import kinds, shipped
 from layers.errors import BadConfig, Exists
-from layers.kinds import table
+from layers.kinds import kind_table
 from layers.kinds.codes import CodeList
 
 TREE = """
@@ -42,11 +42,11 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def read(folder: Path, text: str) -> table.KindTable:
+def read(folder: Path, text: str) -> kind_table.KindTable:
     file = folder / "kinds" / "tree.yml"
     file.write_text(text)
-    table.read.cache_clear()
-    return table.read(file)
+    kind_table.read.cache_clear()
+    return kind_table.read(file)
 
 
 def test_every_table_has_its_module_and_every_list_is_used() -> None:
@@ -112,6 +112,7 @@ def test_a_kind_is_registered_once() -> None:
 
 def test_the_reader_s_process_reads_no_tables() -> None:
     """It starts for each file, and needs only what stands in ``layers.kinds.base``."""
-    code = "import sys, layers.read.__main__; print({'pydantic', 'layers.kinds.table'} & set(sys.modules))"
+    unwanted = "{'pydantic', 'layers.kinds.kind_table'}"
+    code = f"import sys, layers.read.__main__; print({unwanted} & set(sys.modules))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "set()"
