@@ -90,6 +90,9 @@ def read(
         binary = [n for n, kind in zip(fields, info["ogr_types"], strict=True) if kind == "OFTBinary"]
         for each in binary:
             sink.note("column.binary", f"{shown(each)} holds bytes, which no property can; it is left out")
+        if driver == "FlatGeobuf" and not info["capabilities"]["fast_spatial_filter"]:
+            # without an index geometries may be null, for which GDAL 3.12 gives arrays that end the reader
+            pyogrio.set_gdal_config_options({"OGR_FLATGEOBUF_STREAM_BASE_IMPL": "YES"})
         columns = [each for each in fields if each not in binary] if binary else None
         key = (info["fid_column"] or None) if driver == "GPKG" else None
         degrees = is_degrees(declared.crs or info["crs"])
@@ -190,6 +193,8 @@ def _stream(layer: _Layer, options: ReadOptions, sink: Sink) -> None:
         for batch in reader:
             table = named.table(pa.Table.from_batches([batch]), sink)
             keys = list(range(row - 1, row - 1 + len(table))) if layer.ordered else table[FID].to_pylist()
+            for each in table[WKB].chunks if WKB in table.column_names else ():
+                _storage(each).validate(full=True)
             table = days.as_written(table, keys, odd)
             table = _linear(table, layer, keys)
             table = _undecoded(table, layer, keys, row, sink)
