@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes.util
 import os
 import shutil
@@ -137,17 +138,24 @@ def feature(layer: str, fid: int) -> dict[str, object]:
     return {"type": "feature", "layer": layer, "fid": fid}
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """One browser a module: while it runs, Playwright's event loop is the thread's, and no test could
-    have one of its own; starting it takes less than a second."""
+@contextlib.contextmanager
+def running_browser(*more: str) -> Iterator[Browser]:
+    """A browser, with more arguments."""
     path = chromium()
     if path is None or not Path(path).exists():
         pytest.skip("Chromium is absent: make deps installs it (or set TWIN_CHROMIUM)")
     with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=path, headless=True, args=ARGUMENTS)
+        running = playwright.chromium.launch(executable_path=path, headless=True, args=[*ARGUMENTS, *more])
         yield running
         running.close()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """One browser a module: while it runs, Playwright's event loop is the thread's, and no test could
+    have one of its own; starting it takes less than a second."""
+    with running_browser() as running:
+        yield running
 
 
 def new_tab(browser: Browser, server: Server, **options: Any) -> Tab:

@@ -1,6 +1,5 @@
 """Sensors and incidents on an open page: what is posted over HTTP is seen without a reload."""
 
-import base64
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -8,8 +7,9 @@ from urllib.parse import urlsplit
 import pytest
 
 from layers.store import geopackage
-from tests.browser import places
+from tests.browser import places, small
 from tests.browser.conftest import Tab
+from tests.browser.pixels import colour
 from tests.support import Server, until
 
 LON, LAT = 24.9443, 60.1695
@@ -17,63 +17,10 @@ LON, LAT = 24.9443, 60.1695
 CLEAN, FOUL = 12.0, 400.0
 
 
-def _sensor(server: Server, name: str, *, simulated: bool) -> int:
-    """A thing with one PM2.5 datastream, as a device would make it; its datastream's id."""
-    theme = server.http.get("/config.json").json()["thresholds"]
-    key = next(name for name, prop in theme.items() if prop["unit"] == "µg/m³")
-    body = {
-        "name": name,
-        "description": "test",
-        "properties": {"simulated": simulated},
-        "Locations": [
-            {
-                "name": name,
-                "description": "test",
-                "encodingType": "application/geo+json",
-                "location": {"type": "Point", "coordinates": [LON, LAT]},
-            }
-        ],
-        "Datastreams": [
-            {
-                "name": name,
-                "description": "test",
-                "observationType": "http://www.opengis.net/def/observationType/OGC-OM/2.0/OM_Measurement",
-                "unitOfMeasurement": {"name": "µg/m³", "symbol": "µg/m³", "definition": "ucum:ug/m3"},
-                "ObservedProperty": {
-                    "name": key,
-                    "definition": f"urn:onemap-twin:observed-property:{key}",
-                    "description": "test",
-                },
-                "Sensor": {
-                    "name": "meter",
-                    "description": "test",
-                    "encodingType": "text/html",
-                    "metadata": "none",
-                },
-            }
-        ],
-    }
-    made = server.http.post("/sta/v1.1/Things", json=body, headers=server.auth)
-    assert made.status_code == 201, made.text
-    thing = made.headers["location"]
-    streams = server.http.get(thing + "/Datastreams").json()["value"]
-    return int(streams[0]["@iot.id"])
-
-
-def _observe(server: Server, datastream: int, value: float, at: datetime) -> None:
-    body = {
-        "phenomenonTime": at.isoformat(),
-        "result": value,
-        "Datastream": {"@iot.id": datastream},
-    }
-    made = server.http.post("/sta/v1.1/Observations", json=body, headers=server.auth)
-    assert made.status_code == 201, made.text
-
-
 @pytest.fixture(scope="module")
 def sensor(tab: Tab) -> int:
     """A sensor that is made while the page is open."""
-    found = _sensor(tab.server, "Air of the test", simulated=True)
+    found = small.sensor(tab.server, "Air of the test", LON, LAT, simulated=True)
     until(lambda: tab.js("id => window.twin.sensor(id)", found), 10, "the sensor on the page")
     return found
 
@@ -84,34 +31,19 @@ def _state(tab: Tab, datastream: int) -> str:
 
 def _pixel(tab: Tab, lon: float, lat: float) -> list[int]:
     """The colour at a place in the picture."""
-    at = tab.js("([lon, lat]) => window.twin.window(lon, lat, 2)", [lon, lat])
-    clip = {"x": at["x"] - 1, "y": at["y"] - 1, "width": 2, "height": 2}
-    return _mean(tab, tab.page.screenshot(clip=clip, animations="disabled"))
-
-
-def _mean(tab: Tab, png: bytes) -> list[int]:
-    script = """async data => {
-        const image = await createImageBitmap(await (await fetch('data:image/png;base64,' + data)).blob());
-        const canvas = new OffscreenCanvas(image.width, image.height).getContext('2d');
-        canvas.drawImage(image, 0, 0);
-        return [...canvas.getImageData(0, 0, 1, 1).data.slice(0, 3)];
-    }"""
-    decoder = tab.page.context.new_page()
-    try:
-        return list(decoder.evaluate(script, base64.b64encode(png).decode()))
-    finally:
-        decoder.close()
+    there = tab.js("([lon, lat]) => window.twin.window(lon, lat, 2)", [lon, lat])
+    return colour(tab, there["x"], there["y"])
 
 
 def test_an_observation_changes_the_sign_of_a_sensor(tab: Tab, sensor: int):
     tab.look(LON, LAT, 300)
     now = datetime.now(UTC)
-    _observe(tab.server, sensor, CLEAN, now - timedelta(seconds=30))
+    small.observe(tab.server, sensor, CLEAN, now - timedelta(seconds=30))
     until(lambda: _state(tab, sensor) == "ok", 10, "the sensor in its normal state")
     tab.ready()
     assert tab.pick(LON, LAT, 2) == {"type": "sensor", "id": sensor}
     grey = _pixel(tab, LON, LAT)
-    _observe(tab.server, sensor, FOUL, now)
+    small.observe(tab.server, sensor, FOUL, now)
     until(lambda: _state(tab, sensor) == "red", 5, "the raised threshold")
     tab.ready()
     red = _pixel(tab, LON, LAT)
@@ -143,7 +75,7 @@ def test_a_click_on_the_sensor_shows_its_day_and_its_thresholds(tab: Tab, sensor
     assert "µg/m³" in card
     assert tab.page.locator("twin-sensor .reading").get_attribute("data-state") == "red"
     before = int(chart.get_attribute("data-points") or 0)
-    _observe(tab.server, sensor, FOUL, datetime.now(UTC))
+    small.observe(tab.server, sensor, FOUL, datetime.now(UTC))
     until(lambda: int(chart.get_attribute("data-points") or 0) == before + 1, 5, "the new value in the chart")
     tab.page.keyboard.press("Escape")
 
@@ -155,7 +87,7 @@ def test_observations_redraw_the_panels_that_show_them_and_no_other(tab: Tab, se
     before = tab.js("window.twin.renders()")
     for i in range(5):
         value = FOUL + 1 + i
-        _observe(tab.server, sensor, value, datetime.now(UTC))
+        small.observe(tab.server, sensor, value, datetime.now(UTC))
         until(
             lambda value=value: tab.js("id => window.twin.sensor(id).value", sensor) == value, 5, "the value"
         )
@@ -165,7 +97,7 @@ def test_observations_redraw_the_panels_that_show_them_and_no_other(tab: Tab, se
     tab.js("id => window.twin.set({selection: {type: 'sensor', id}, right: 'card'})", sensor)
     tab.page.locator("twin-sensor .chart[data-status=ready]").wait_for()
     shown = tab.js("window.twin.renders()")["twin-sensor"]
-    _observe(tab.server, sensor, FOUL, datetime.now(UTC))
+    small.observe(tab.server, sensor, FOUL, datetime.now(UTC))
     until(lambda: tab.js("window.twin.renders()")["twin-sensor"] > shown, 5, "the card")
     tab.js("window.twin.set({left: null, right: null, selection: null})")
 
@@ -221,7 +153,7 @@ def test_a_server_that_comes_back_is_followed_again_and_what_was_edited_meanwhil
     try:
         assert again.url == tab.server.url
         until(lambda: tab.page.locator(".live").get_attribute("data-live") == "true", 30, "the connection")
-        _observe(again, sensor, CLEAN, datetime.now(UTC))
+        small.observe(again, sensor, CLEAN, datetime.now(UTC))
         until(lambda: _state(tab, sensor) == "ok", 20, "the observation")
         until(
             lambda: (

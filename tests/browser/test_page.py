@@ -219,22 +219,6 @@ def test_axe_finds_nothing_in_panels_cards_and_forms(tab: Tab):
     tab.js("window.twin.set({left: null, right: null})")
 
 
-def test_a_panel_whose_code_cannot_be_had_says_so_and_is_tried_again(browser: Browser, server: Server):
-    tab = new_tab(browser, server)
-    tab.open("l=&lang=zh-CN", key=False)
-    tab.expected += ["ERR_FAILED", "could not be loaded", "Failed to load"]
-    tab.page.route("**/incident-list-*.js", lambda route: route.abort())
-    tab.page.keyboard.press("i")
-    message = tab.page.locator(".drawer.right .message")
-    message.wait_for()
-    assert "加载失败" in message.inner_text()
-    tab.page.unroute("**/incident-list-*.js")
-    tab.page.locator(".drawer.right .action").click()
-    tab.page.locator("twin-incidents.drawer.right").wait_for()
-    assert tab.unexpected() == []
-    tab.page.context.close()
-
-
 def test_the_dark_set_follows_the_system_and_the_switch_is_kept(browser: Browser, server: Server):
     tab = new_tab(browser, server, color_scheme="dark")
     tab.open("l=", key=False)

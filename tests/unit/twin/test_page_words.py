@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import twin
-from layers import errors
+from layers import errors, kinds
 from twin.incidents import workflow
 
 SOURCES = Path(__file__).parents[3] / "twin" / "web" / "app" / "src"
@@ -99,3 +99,22 @@ def test_every_state_and_move_of_a_case_has_its_wording():
     rows = [*city.states.values(), *city.actions.values()]
     for row in rows:
         assert set(row.title) >= set(LANGUAGES), row
+
+
+def test_legend_and_card_have_one_word_for_one_provenance():
+    """What the legend marks as assumed is exactly what the card calls so."""
+    words = _words("en")
+    marked = 0
+    for kind in kinds.KINDS.values():
+        style = kind.style
+        if not (assumed := style.get("assumed")):
+            continue
+        marked += 1
+        assert {words[f"source.{value}"] for value in assumed["values"]} == {"assumed"}, kind.id
+        told = [entry for entry in style["legend"] if entry.get("assumed")]
+        assert told, kind.id
+        for entry in told:
+            assert {entry.get("value", "default")} <= set(assumed["values"]), kind.id
+            assert "assumed" in entry["title"]["en"], kind.id
+            assert "推定" in entry["title"]["zh-CN"], kind.id
+    assert marked >= 3

@@ -3,6 +3,7 @@
 import type { CesiumWidget, Scene } from '@cesium/engine';
 import { getFeature, getJson } from './api';
 import type { CityConfig, LayerConfig } from './config';
+import type { MapNames } from './layers/labels';
 import type { LayerSet } from './layers/layers';
 import type { Incidents } from './live/incidents';
 import type { LiveLayer } from './live/layer';
@@ -40,6 +41,8 @@ export interface App {
   incidents: Incidents;
   /** All that come over the stream, as the layer tree lists them. */
   live: readonly LiveLayer[];
+  /** What is written on the map. */
+  names: MapNames | null;
   stream: LiveStream | null;
   /** Settles when the first snapshot of the live data is there. */
   known: Promise<void>;

@@ -10,6 +10,7 @@
  * window(lon, lat, h?)     where that place is on the canvas (CSS pixels), or null
  * state()                  the state of the page      set(patch)  changes it as the interface would
  * counts()                 {sensors, incidents, pins, states}
+ * names()                  what is written on the map
  * sensor(id), incident(id) what the page knows of one
  * tiles()                  per layer and form: loaded tile URLs, exchanges done, refreshes under way
  * refresher(layer, form)   the TileRefresher, for changed(url, version)
@@ -37,6 +38,7 @@ export interface TwinHook {
   state(): Readonly<State>;
   set(patch: Partial<State>): void;
   counts(): { sensors: number; incidents: number; pins: number; states: Record<string, number> };
+  names(): readonly string[];
   sensor(id: number): unknown;
   incident(id: number): unknown;
   tiles(): { layer: string; form: string; urls: string[]; swaps: number; busy: boolean }[];
@@ -91,6 +93,7 @@ export function installHook(app: App): void {
       pins: incidents.pinned.value.length,
       states: sensors.counts.value,
     }),
+    names: () => app.names?.written ?? [],
     sensor: (id) => sensors.all.get(id),
     incident: (id) => incidents.all.get(id),
     tiles: () =>

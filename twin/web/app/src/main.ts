@@ -25,6 +25,7 @@ import { findRenderer, type Renderer } from './map/renderer';
 import { openScene } from './map/scene';
 import { followUnderground } from './map/underground';
 import { Shell } from './panels/shell';
+import { layerPublished } from './published';
 import { openSession } from './session';
 import { PICK, Store } from './state';
 import { followTheme } from './tokens';
@@ -49,20 +50,6 @@ function openMap(
   const layers = new LayerSet(scene, config, store, ground);
   followUnderground(scene, store);
   return { widget, scene, camera, layers, picker: new Picker(scene, layers) };
-}
-
-/** After `layers`: what the server says of that layer now; other settings need a reload of the page. */
-async function layerPublished(app: App, id: string): Promise<void> {
-  const fresh = (await fetchConfig()).layers.find((layer) => layer.id === id);
-  if (!fresh) return;
-  const { config, store } = app;
-  if (config.layers.some((layer) => layer.id === id)) {
-    config.layers = config.layers.map((layer) => (layer.id === id ? fresh : layer));
-  } else {
-    config.layers = [...config.layers, fresh];
-    store.set({ layers: { ...store.get().layers, [id]: { visible: fresh.visible, opacity: 1 } } });
-  }
-  await app.map?.layers.reload(fresh);
 }
 
 function openStream(app: App, known: () => void): LiveStream {
@@ -165,6 +152,7 @@ async function start(): Promise<void> {
     sensors,
     incidents,
     live,
+    names: null,
     stream: null,
     known: new Promise((resolve) => {
       known = resolve;
@@ -180,7 +168,7 @@ async function start(): Promise<void> {
     signs.set(incidents.id, pins);
     signs.set(sensors.id, stations);
     const obstacles = (): Obstacle[] => [...pins.places(), ...stations.places()];
-    new MapNames(map.scene, config, store, ground, obstacles);
+    app.names = new MapNames(map.scene, config, store, ground, obstacles, () => map.layers.settled);
   }
   follow(app, notices, signs);
   mirrorLink(store, config);
@@ -200,6 +188,11 @@ start().catch((error: unknown) => {
   console.error(error);
   const note = document.createElement('p');
   note.className = 'nogl';
-  note.textContent = `The map could not be opened. 地图无法打开。 ${error instanceof Error ? error.message : ''}`;
+  note.textContent = `The map could not be opened. 地图无法打开。 ${error instanceof Error ? error.message : ''} `;
+  const again = document.createElement('button');
+  again.className = 'action';
+  again.textContent = 'Try again 重试';
+  again.addEventListener('click', () => location.reload());
+  note.append(again);
   document.body.append(note);
 });

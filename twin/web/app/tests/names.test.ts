@@ -50,9 +50,9 @@ test('names are written at the distances of their layer, house numbers from abov
 
 test('no name lies over another, nor stands twice in one place', () => {
   const room = new Room();
-  expect(room.take({ left: 0, top: 0, right: 50, bottom: 10 })).toBe(true);
-  expect(room.take({ left: 40, top: 5, right: 90, bottom: 15 })).toBe(false);
-  expect(room.take({ left: 51, top: 0, right: 90, bottom: 10 })).toBe(true);
+  room.take({ left: 0, top: 0, right: 50, bottom: 10 });
+  expect(room.isFree({ left: 40, top: 5, right: 90, bottom: 15 })).toBe(false);
+  expect(room.isFree({ left: 51, top: 0, right: 90, bottom: 10 })).toBe(true);
   room.wrote('Street', 0, 0);
   expect([room.isNear('Street', 100, 0, 320), room.isNear('Street', 400, 0, 320), room.isNear('Lane', 0, 0, 320)]).toEqual([true, false, false]);
 });

@@ -2,6 +2,7 @@ import { signal } from '@preact/signals-core';
 import { html, type TemplateResult } from 'lit';
 import { expect, test } from 'vitest';
 import { useLanguage } from '../src/i18n';
+import { sourceWord } from '../src/panels/feature/attributes';
 import { Panel, renders } from '../src/panels/panel';
 import { panels } from '../src/panels/registry';
 import { Shell } from '../src/panels/shell';
@@ -76,4 +77,17 @@ test('a panel that could not be drawn is drawn again when what it read has chang
   document.body.append(panel);
   await drawn();
   expect(panel.textContent).toBe('5');
+});
+
+test.each(['en', 'zh-CN'] as const)('the legend marks what is assumed with the word of the card (%s)', async (lang) => {
+  useLanguage(lang, 'UTC');
+  const houses = layer('houses');
+  houses.style.legend.push({ title: { en: 'Height assumed' }, color: '#cccccc', assumed: true });
+  const app = page(city(houses), `#lang=${lang}&p=legend`);
+  for (const entry of panels.all()) await entry.load();
+  const shell = new Shell();
+  shell.app = app;
+  document.body.replaceChildren(shell);
+  await drawn();
+  expect(document.querySelector('twin-layers .mark')?.textContent).toBe(sourceWord('default'));
 });

@@ -22,6 +22,8 @@ interface Shown {
   styled: string;
   /** It could not be opened: the status, 0 without an answer. */
   failure: number | null;
+  /** The server has it no longer: it is not asked for until it is published again. */
+  dropped: boolean;
 }
 
 /** Changes that come together are answered by one reload. */
@@ -30,7 +32,8 @@ const RETRY_MS = 2000;
 
 export class LayerSet {
   private readonly entries = new Map<string, Shown>();
-  private readonly order: string[];
+  /** From the lowest to the highest. */
+  private order: readonly LayerConfig[];
   private readonly generations = new Map<string, number>();
   private readonly soon = new Set<string>();
   private readonly context: FormContext;
@@ -57,7 +60,7 @@ export class LayerSet {
       swapped: (layer) => this.onSwap(layer.id),
       progressed: () => this.progressed(),
     };
-    this.order = [...config.layers].sort((a, b) => rank(a) - rank(b)).map((layer) => layer.id);
+    this.order = ordered(config.layers);
     for (const layer of config.layers) this.register(layer);
     store.subscribe(() => this.show());
     scene.camera.moveEnd.addEventListener(() => this.trim());
@@ -138,6 +141,17 @@ export class LayerSet {
     }
   }
 
+  /** The server has a layer no longer. */
+  dropped(id: string): void {
+    for (const entry of this.entries.values()) {
+      if (entry.layer.id !== id) continue;
+      entry.drawn?.remove();
+      Object.assign(entry, { drawn: null, styled: '', failure: 404, dropped: true });
+    }
+    this.progressed();
+    this.show();
+  }
+
   /** A layer was published as a whole; one after the other, or two would exchange the same tileset. */
   reload(layer: LayerConfig): Promise<void> {
     this.reloading = this.reloading.then(() => this.openAnew(layer));
@@ -147,12 +161,14 @@ export class LayerSet {
   /** The new one beside the old one, exchanged when it is ready. */
   private async openAnew(layer: LayerConfig): Promise<void> {
     const { id } = layer;
-    if (!this.order.includes(id)) this.order.push(id);
+    this.order = ordered([...this.order.filter((one) => one.id !== id), layer]);
     this.register(layer);
     this.generations.set(id, (this.generations.get(id) ?? 0) + 1);
     for (const entry of this.entries.values()) {
+      if (entry.layer.id !== id) continue;
+      entry.dropped = false;
       const old = entry.drawn;
-      if (entry.layer.id !== id || !old) continue;
+      if (!old) continue;
       const fresh = await this.make(entry);
       if (!fresh) continue;
       entry.next = fresh;
@@ -164,9 +180,9 @@ export class LayerSet {
       entry.next = null;
       entry.styled = '';
       old.remove();
-      this.show();
       this.onSwap(id);
     }
+    this.show();
   }
 
   private register(layer: LayerConfig): void {
@@ -175,7 +191,7 @@ export class LayerSet {
       const known = this.entries.get(key);
       if (known) known.layer = layer;
       else if (form.offered(layer)) {
-        this.entries.set(key, { layer, form, drawn: null, next: null, loading: null, styled: '', failure: null });
+        this.entries.set(key, { layer, form, drawn: null, next: null, loading: null, styled: '', failure: null, dropped: false });
       }
     }
   }
@@ -184,11 +200,11 @@ export class LayerSet {
     const state = this.store.get();
     for (const entry of this.entries.values()) {
       const shown = wanted(entry, state);
-      if (shown && !entry.drawn) this.open(entry);
+      if (shown && !entry.drawn && !entry.dropped) this.open(entry);
       if (!entry.drawn) continue;
       entry.drawn.show = shown;
       if (!shown) continue;
-      entry.drawn.place(state, this.order.indexOf(entry.layer.id));
+      entry.drawn.place(state, this.order.findIndex((layer) => layer.id === entry.layer.id));
       this.dress(entry, entry.drawn, state);
     }
     this.scene.requestRender();
@@ -238,6 +254,10 @@ export class LayerSet {
   private trim(): void {
     for (const { drawn } of this.drawn()) drawn.trim();
   }
+}
+
+function ordered(layers: readonly LayerConfig[]): LayerConfig[] {
+  return [...layers].sort((a, b) => rank(a) - rank(b));
 }
 
 function wanted({ layer, form }: Shown, state: Readonly<State>): boolean {

@@ -105,12 +105,12 @@ export class Room {
   private readonly taken: Box[] = [];
   private readonly written = new Map<string, [number, number][]>();
 
-  take(box: Box): boolean {
-    if (this.taken.some((one) => one.left < box.right && box.left < one.right && one.top < box.bottom && box.top < one.bottom)) {
-      return false;
-    }
+  isFree(box: Box): boolean {
+    return !this.taken.some((one) => one.left < box.right && box.left < one.right && one.top < box.bottom && box.top < one.bottom);
+  }
+
+  take(box: Box): void {
     this.taken.push(box);
-    return true;
   }
 
   /** Whether the same name stands within so many pixels. */

@@ -33,6 +33,7 @@ export interface EngineTile {
 }
 
 export interface RuntimeContentCodec {
+  missingTilePolicy: { statusCodes: number[] };
   createContent(
     tileset: unknown,
     tile: EngineTile,

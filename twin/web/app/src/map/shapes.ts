@@ -12,6 +12,8 @@ export class ShapeTiles extends MVTDataProvider {
     const codec = super._createCodec();
     return {
       ...codec,
+      // the server has a tile of every place: without one it has no such layer
+      missingTilePolicy: { statusCodes: [204] },
       createContent: async (tileset, tile, resource, bytes) => {
         const { layers } = decodeMVT(bytes);
         const decoded = { layers: layers.map((layer) => arranged(layer, this.outlined)) };

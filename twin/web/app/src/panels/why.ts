@@ -7,6 +7,7 @@ import { t, type Word } from '../i18n';
 import type { Progress, Reason, Step } from '../layers/reasons';
 import { Panel } from './panel';
 import { whyEmpty } from '../layers/reasons';
+import { layerPublished } from '../published';
 
 const WORDS: Record<Step, Word> = {
   layers: 'step.layers',
@@ -42,8 +43,13 @@ function take(app: App, step: Step, layer: LayerConfig | null): void {
   else if (step === 'surface') store.set({ underground: false });
   else if (step === 'under') store.set({ underground: true, mode: '3d' });
   else if (step === 'reload') location.reload();
-  else if (step === 'again' && layer) void map?.layers.reload(layer);
+  else if (step === 'again' && layer) void again(app, layer);
   else if (step === 'again') for (const one of app.config.layers) void map?.layers.reload(one);
+}
+
+/** As the server has it now; where it does not say, as it was. */
+async function again(app: App, layer: LayerConfig): Promise<void> {
+  await layerPublished(app, layer.id).catch(() => app.map?.layers.reload(layer));
 }
 
 function corners([west, south, east, north]: readonly [number, number, number, number]): number[][] {

@@ -7,7 +7,7 @@ import type { FieldConfig, LayerConfig } from '../../config';
 import { t, titleOf, type Word } from '../../i18n';
 import { may } from '../../session';
 import { attributeGroups, editable, featureTitle, parseInput } from './attributes';
-import { message } from '../message';
+import { again, message, type Next } from '../message';
 import { Panel } from '../panel';
 import { passes, Recovery } from '../recovery';
 import type { FeatureSelection } from '../../state';
@@ -123,10 +123,17 @@ export class FeatureCard extends Panel {
         <button class="close" aria-label=${t('close')} @click=${() => select(this.app, null)}>×</button>
       </div>
       <div class="scroll" tabindex="0" data-layer=${this.layer} data-fid=${this.fid}>
-        ${message(this.error, WORDS, this.feature ? undefined : () => void this.load())}
+        ${message(this.error, WORDS, this.feature ? undefined : this.next())}
         ${this.feature || this.error ? nothing : html`<p class="empty">${t('chart.loading')}</p>`}
         ${this.feature ? (this.editing ? this.form(layer, this.feature) : this.details(layer, this.feature)) : nothing}
       </div>`;
+  }
+
+  /** What helps where nothing can be shown. */
+  private next(): Next {
+    return passes(this.error)
+      ? again(() => void this.load())
+      : { word: 'step.data', href: `ogc/collections/${this.layer}/items?f=html` };
   }
 
   private details(layer: LayerConfig, feature: Feature): TemplateResult {

@@ -8,7 +8,7 @@ import { may } from '../../session';
 import type { Incident } from '../../live/stream';
 import type { LiveSelection } from '../../state';
 import { Engaged } from '../engaged';
-import { message } from '../message';
+import { again, message, type Next } from '../message';
 import { Panel } from '../panel';
 import { Recovery } from '../recovery';
 import { levelSign } from '../sign';
@@ -105,8 +105,15 @@ export class IncidentCard extends Panel {
         <button class="close" aria-label=${t('close')} @click=${() => select(this.app, null)}>×</button>
       </div>
       <div class="scroll" tabindex="0" data-incident=${this.incident}>
-        ${incident ? this.body(incident) : message(this.error, { NotFound: 'incident.gone' }, () => void this.load())}
+        ${incident ? this.body(incident) : message(this.error, { NotFound: 'incident.gone' }, this.next())}
       </div>`;
+  }
+
+  /** What helps where the incident is not known. */
+  private next(): Next {
+    if (!(this.error instanceof ApiError && this.error.status === 404)) return again(() => void this.load());
+    const { store } = this.app;
+    return { word: 'step.incidents', action: 'list', run: () => store.set({ selection: null, right: 'incidents' }) };
   }
 
   private stateTitle(id: string | null): string {
@@ -148,8 +155,8 @@ export class IncidentCard extends Panel {
   /** The buttons stay while somebody is at them; what is told of a change stands under them. */
   private moves(incident: Incident): TemplateResult {
     const { enter, leave, focusIn, focusOut } = this.engaged;
-    const told = message(this.error, { PreconditionFailed: 'incident.stale' }, this.asking ? undefined : this.renew);
-    if (!may('incident')) return html`${told}`;
+    const told = message(this.error, { PreconditionFailed: 'incident.stale' }, this.asking ? undefined : again(this.renew));
+    if (!may('incident')) return html`<p class="empty" data-why="right">${t('incident.key')}</p>${told}`;
     return html`<div
       class="moves"
       @pointerenter=${enter}

@@ -136,7 +136,7 @@ export class LayersPanel extends Panel {
           ${layer.style.legend.map(
             (entry) => html`<div class="entry">
               ${this.swatch(layer, entry)}<span class="name">${titleOf(entry.title)}</span>
-              ${entry.assumed ? html`<span class="mark">${t('assumed')}</span>` : nothing}
+              ${entry.assumed ? html`<span class="mark">${t('source.default')}</span>` : nothing}
             </div>`,
           )}
         </section>`,

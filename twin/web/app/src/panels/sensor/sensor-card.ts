@@ -9,6 +9,7 @@ import type { Sensor } from '../../live/sensors';
 import { DAY_MS, drawChart, observations, withGaps, type Series } from './chart';
 import type { LiveSelection } from '../../state';
 import { shade } from '../../tokens';
+import { again, nextStep } from '../message';
 import { Panel } from '../panel';
 import { Recovery } from '../recovery';
 import { sensorSign } from '../sign';
@@ -96,17 +97,22 @@ export class SensorCard extends Panel {
         <button class="close" aria-label=${t('close')} @click=${() => select(this.app, null)}>×</button>
       </div>
       <div class="scroll" tabindex="0" data-sensor=${this.sensor}>
-        ${sensor ? html`${this.station(sensor)}${this.reading(sensor)}` : html`<p class="message">${t('sensor.unknown')}</p>`}
+        ${sensor ? html`${this.station(sensor)}${this.reading(sensor)}` : this.unknown()}
         <section class="group">
           <h3>${t('chart.day')}</h3>
           ${this.status === 'ready' ? nothing : html`<p class="empty">${t(`chart.${this.status}`)}</p>`}
-          ${this.status === 'failed'
-            ? html`<button class="action" data-action="again" @click=${() => void this.load()}>${t('panel.again')}</button>`
-            : nothing}
+          ${this.status === 'failed' ? nextStep(again(() => void this.load())) : nothing}
+          ${this.status === 'empty' && sensor ? nextStep({ word: 'step.older', href: `sta/v1.1/Datastreams(${this.sensor})/Observations` }) : nothing}
           <div class="chart" data-status=${this.status} data-points=${this.series.times.length}></div>
         </section>
         ${this.thresholds()}
       </div>`;
+  }
+
+  private unknown(): TemplateResult {
+    return html`<div class="message" role="status">
+      ${t('sensor.unknown')} ${nextStep({ word: 'close', action: 'close', run: () => select(this.app, null) })}
+    </div>`;
   }
 
   /** What else is measured in the same place. */
