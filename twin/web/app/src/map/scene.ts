@@ -81,6 +81,8 @@ export function openScene(
     scene.requestRender();
   });
   scene.globe.showGroundAtmosphere = false;
+  // a bare ellipsoid: coarser tiles of it differ by less than a pixel, and each costs draws and passes
+  scene.globe.maximumScreenSpaceError = 8;
   scene.globe.enableLighting = false;
   // the default lets what lies under the street shine through it
   scene.globe.depthTestAgainstTerrain = true;
