@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from playwright.sync_api import Browser, Locator
+from playwright.sync_api import Browser, Error, Locator
 
 from layers.store import geopackage
 from layers.store.base import FormSpec
@@ -119,7 +119,14 @@ def visible(tab: Tab) -> set[str]:
 def test_a_city_without_layers_says_how_to_load_one_and_goes_there(tab: Tab, files: Path):
     assert "twin load" in notice(tab, "why.nothing").inner_text()
     small.load(tab.server.folder, files, "hollow")
-    until(lambda: tab.js("!!window.twin && 'hollow' in window.twin.state().layers"), 30, "the layer")
+
+    def begun_anew() -> bool:
+        # while the page is exchanged there is nobody to ask
+        with contextlib.suppress(Error):
+            return bool(tab.js("!!window.twin && 'hollow' in window.twin.state().layers"))
+        return False
+
+    until(begun_anew, 30, "the layer")
     tab.ready()
     assert tab.page.locator("twin-why [data-why]").count() == 0
     view = tab.js("window.twin.state().view")

@@ -6,7 +6,9 @@ import { fetchConfig } from './config';
 /** After `layers`: what the server says of the layers now; other settings need a reload of the page. */
 export async function layerPublished(app: App, id: string): Promise<void> {
   const { config, map, store } = app;
-  const { layers, view, surroundings } = await fetchConfig();
+  const { layers, view, surroundings, unavailable } = await fetchConfig();
+  // who cannot read the layers does not know which are gone
+  if (unavailable) return;
   if (config.layers.length === 0 && layers.length > 0) {
     // nothing was on the map yet: it begins anew where the data is
     history.replaceState(null, '', location.pathname);
