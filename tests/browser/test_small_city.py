@@ -48,7 +48,8 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def tab(browser: Browser, server: Server) -> Iterator[Tab]:
     """The page, opened before there was anything."""
-    opened = new_tab(browser, server)
+    # pixels are counted here
+    opened = new_tab(browser, server, device_scale_factor=1)
     opened.expected += PROVOKED
     opened.open("lang=en")
     yield opened
