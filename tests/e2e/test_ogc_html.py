@@ -214,7 +214,7 @@ def test_a_page_offers_what_is_selected_as_files(server):
     rows = server.http.get(csv).content.decode("utf-8-sig").splitlines()
     asked_all = asked | {"limit": "10000"}
     whole = server.http.get(path, params=asked_all).json()
-    assert rows[0].split(",")[:3] == ["fid", "height_m", "name"]
+    assert rows[0].split(",")[:4] == ["fid", "height_m", "height_source", "name"]
     assert [int(row.split(",")[0]) for row in rows[1:]] == [one["id"] for one in whole["features"]]
     (csv,) = [one for one in read(text).links if "/items?" in one and one.endswith("f=csv")]
     assert len(server.http.get(csv).text.splitlines()) == 3

@@ -218,7 +218,7 @@ def test_nothing_is_begun_while_the_store_is_lost(opened: City):
 
 def test_searches_that_wait_for_the_index_hold_no_thread(opened: City, monkeypatch):
     gate = Gate()
-    monkeypatch.setattr(search, "_found", lambda city, index, text, limit: [gate() and {}])
+    monkeypatch.setattr(search, "_hits", lambda city, index, text, limit: [gate() and {}])
     monkeypatch.setattr(search, "TURN_SECONDS", 0.2)
     find = search.Search(opened).answer
 
