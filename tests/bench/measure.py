@@ -11,6 +11,7 @@ import os
 import socket
 import statistics
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -61,7 +62,9 @@ def _children(pid: int) -> list[int]:
     found: list[int] = []
     for task in Path(f"/proc/{pid}/task").iterdir():
         for child in (task / "children").read_text().split():
-            found += [int(child), *_children(int(child))]
+            found.append(int(child))
+            with suppress(OSError):  # it ended just now
+                found += _children(int(child))
     return found
 
 
