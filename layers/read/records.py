@@ -7,7 +7,6 @@ import csv
 import re
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -61,13 +60,11 @@ class Records:
             yield from islice(_records(file, self.delimiter, lambda at: open_quote(at - above)), above, None)
 
 
-@contextmanager
-def _opened(path: Path, encoding: str) -> Iterator[TextIO]:
-    with path.open(encoding=encoding, errors="replace", newline="") as file:
-        yield file
+def _opened(path: Path, encoding: str) -> TextIO:
+    return path.open(encoding=encoding, errors="replace", newline="")
 
 
-class _Source:
+class _PushbackLines:
     """Lines that can be given back; ``held`` are those taken since it was emptied."""
 
     def __init__(self, lines: Iterator[str]) -> None:
@@ -95,7 +92,7 @@ def _records(
     lines: Iterator[str], delimiter: str, open_quote: Callable[[int], None] = lambda _: None
 ) -> Iterator[list[str]]:
     """The records of some lines; ``open_quote`` is told the number, from 1, of one whose quote is open."""
-    source = _Source(lines)
+    source = _PushbackLines(lines)
     number = 0
     reader = csv.reader(source, delimiter=delimiter)
     while True:
@@ -121,8 +118,9 @@ def _records(
 def _is_whole(lines: list[str], delimiter: str) -> bool:
     """Whether a record of several lines is what the standard says: else a quote that nobody closed swallowed
     them."""
-    text = _BEHIND_QUOTE.sub('"', "".join(lines))
+    # line by line as the file has them: str.splitlines knows ends of lines that CSV does not
+    plain = (_BEHIND_QUOTE.sub('"', line) for line in lines)
     try:
-        return len(list(csv.reader(text.splitlines(keepends=True), delimiter=delimiter, strict=True))) == 1
+        return len(list(csv.reader(plain, delimiter=delimiter, strict=True))) == 1
     except csv.Error:
         return False

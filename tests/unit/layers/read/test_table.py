@@ -118,6 +118,14 @@ def test_an_open_quote_swallows_no_row(tmp_path: Path, lines: list[str], names: 
     assert [(p.rule, p.row) for p in problems] == [("row.quote", row) for row in opened]
 
 
+@pytest.mark.parametrize("end", "\v\f\x1c\x85\u2028")
+def test_what_ends_lines_elsewhere_ends_none_here(tmp_path: Path, end: str) -> None:
+    """Beside a cell of two lines, which is looked at closely."""
+    found, problems, _ = rows(table(tmp_path, f'lon,lat,n,m\n1,2,"two\nlines",a{end}b\n1,3,c,d\n'))
+    assert [(row["n"], row["m"]) for row in found] == [("two\nlines", f"a{end}b"), ("c", "d")]
+    assert problems == []
+
+
 def test_a_curve_in_wkt_costs_its_row(tmp_path: Path) -> None:
     text = (
         'wkt,n\n"CIRCULARSTRING (1 2, 2 3, 3 2)",a\n"TIN Z (((0 0 0,1 0 0,0 1 0,0 0 0)))",b\nPOINT (1 2),c\n'
