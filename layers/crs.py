@@ -78,10 +78,10 @@ def supported(layer: FeatureLayer) -> tuple[str, ...]:
     own: list[str] = []
     for text in (layer.crs, *layer.crs_also):
         with suppress(BadParameter, BadFile):  # one without a code (a WKT of its own) cannot be asked for
-            code = uri(text)
-            if code not in (*COMMON, *own):
+            named = uri(text)
+            if named not in (*COMMON, *own):
                 transformers(text)
-                own.append(code)
+                own.append(named)
     return (CRS84, *own, *COMMON[1:])
 
 
@@ -170,8 +170,8 @@ def transformers(text: str) -> tuple[Transformer, ...]:
 
 def accuracy(text: str) -> float:
     """Stated accuracy in metres of the operation to WGS 84; 0 for WGS 84 and CGCS2000. Raises BadFile."""
-    steps = transformers(text)
-    return max(0.0, float(steps[0].accuracy)) if steps else 0.0
+    operations = transformers(text)
+    return max(0.0, float(operations[0].accuracy)) if operations else 0.0
 
 
 def to_lonlat(coordinates: NDArray[np.float64], text: str) -> NDArray[np.float64]:
@@ -180,11 +180,11 @@ def to_lonlat(coordinates: NDArray[np.float64], text: str) -> NDArray[np.float64
     A row that lands far outside the area of use, where inverse projections give nonsense, becomes
     infinite. Raises BadFile: no accurate operation, or the middle of the data lies outside the area
     where one is valid (``crs.area``), as with a wrongly declared CRS."""
-    steps = transformers(text)
+    operations = transformers(text)
     out = np.array(coordinates, np.float64, copy=True)
-    if not steps or not len(out):
+    if not operations or not len(out):
         return out
-    for operation in steps:
+    for operation in operations:
         x, y = operation.transform(out[:, 0], out[:, 1])
         finite = np.isfinite(x) & np.isfinite(y)
         if not finite.any():
@@ -218,13 +218,13 @@ def shapes_to_lonlat(shapes: NDArray[Any], text: str) -> NDArray[Any]:
 def from_lonlat(coordinates: NDArray[np.float64], text: str, *, x_first: bool = False) -> NDArray[np.float64]:
     """Longitude/latitude (n, 2 or 3) to a CRS, in the axis order of its authority, or x (east) first;
     infinite where the CRS is not defined. Raises BadFile."""
-    steps = () if text in (CRS84, LABEL84) else transformers(text)
+    operations = () if text in (CRS84, LABEL84) else transformers(text)
     out = np.array(coordinates, np.float64, copy=True)
-    if steps and len(out):
+    if operations and len(out):
         lonlat = out[:, 0].copy(), out[:, 1].copy()
         middle = np.median(out[:, :2], axis=0)
         operation = next(
-            (t for t in steps if _inside(t, middle[0], middle[1], _MARGIN_DEGREES).item()), steps[0]
+            (t for t in operations if _inside(t, middle[0], middle[1], _MARGIN_DEGREES).item()), operations[0]
         )
         out[:, 0], out[:, 1] = operation.transform(*lonlat, direction="INVERSE")
     if swaps(text) and not x_first:
@@ -277,11 +277,11 @@ def bbox_to_lonlat(bbox: Bbox, text: str) -> Bbox:
     if text in (CRS84, LABEL84):
         return bbox
     west, south, east, north = (bbox[1], bbox[0], bbox[3], bbox[2]) if swaps(text) else bbox
-    steps = transformers(text)
-    if not steps:
+    operations = transformers(text)
+    if not operations:
         return west, south, east, north
     try:
-        edges = steps[0].transform_bounds(west, south, east, north, densify_pts=21)
+        edges = operations[0].transform_bounds(west, south, east, north, densify_pts=21)
     except Exception as error:  # pyproj raises its own errors and RuntimeError here
         raise BadParameter("bbox", bbox, "the box lies outside its CRS") from error
     if not np.isfinite(edges).all():

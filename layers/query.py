@@ -109,8 +109,8 @@ def parse_download(layer: FeatureLayer, pairs: Iterable[tuple[str, str]]) -> Que
         return query
     kind, wanted = kinds.KINDS.get(layer.kind), query.properties
     sources = [source for source, of in kind.provenance.items() if of in wanted] if kind else []
-    result = [name for name in sources if name not in wanted and layer.field(name) is not None]
-    return replace(query, properties=(*wanted, *result))
+    beside = [name for name in sources if name not in wanted and layer.field(name) is not None]
+    return replace(query, properties=(*wanted, *beside))
 
 
 type _Equals = list[tuple[str, str | int | float | bool]]

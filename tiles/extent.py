@@ -46,7 +46,7 @@ def around(layers: Sequence[tuple[Bbox, Callable[[], Floats]]]) -> list[float]:
     boxes = np.array([box for box, _ in layers])
     west, south = np.maximum(boxes[:, :2].min(axis=0), (-180.0, -90.0)).tolist()
     east, north = np.minimum(boxes[:, 2:].max(axis=0), (180.0, 90.0)).tolist()
-    if any(box[2] - box[0] > 360 * HALF and across(result()) is not None for box, result in layers):
+    if any(box[2] - box[0] > 360 * HALF and across(spans_of()) is not None for box, spans_of in layers):
         west, east = -180.0, 180.0
     return [west, south, east, north]
 

@@ -175,11 +175,11 @@ class Tiles:
         return self._layers or self._listed()
 
     def _listed(self) -> Mapping[str, FeatureLayer]:
-        heard = self._taken_in
+        taken_in = self._taken_in
         known = {layer.id: layer for layer in self._store.feature_layers()}
         with self._lock:
             # a list read before a change must not outlive it
-            self._layers = known if heard == self._taken_in else None
+            self._layers = known if taken_in == self._taken_in else None
         return known
 
     def _layer_columns(self, layer_id: str) -> Columns:
@@ -252,9 +252,9 @@ class Tiles:
         }
         if attribution:
             document["attribution"] = attribution
-        result = [(layer.extent, partial(self._spans, layer.id)) for layer in layers if layer.extent]
-        if result:
-            document["bounds"] = extent.around(result)
+        boxes = [(layer.extent, partial(self._spans, layer.id)) for layer in layers if layer.extent]
+        if boxes:
+            document["bounds"] = extent.around(boxes)
         return self._document(orjson.dumps(document))
 
     def crossing(self, layer_id: str, box: Bbox) -> Bbox:

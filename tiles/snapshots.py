@@ -103,8 +103,8 @@ class Snapshot:
     def spans(self) -> Floats:
         """West and east (world units) of all features, wide ones by their parts: see :mod:`tiles.extent`."""
         own = self.base if self.live.all() else self.base.take(np.flatnonzero(self.live))
-        heights = extents.spans(own)
-        return heights if self.patch is None else np.concatenate([heights, extents.spans(self.patch)])
+        spans = extents.spans(own)
+        return spans if self.patch is None else np.concatenate([spans, extents.spans(self.patch)])
 
     def numbers(self, name: str) -> Floats:
         """A numeric property of all features in the order of ``boxes``; NaN for null."""

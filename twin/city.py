@@ -141,16 +141,16 @@ class City:
         async with _noticed(gone) as stop:
             await self._place()
 
-            def stoppable(*value: Any) -> T:
+            def stoppable() -> T:
                 begun = time.monotonic()
                 try:
                     with cancellation.stoppable(stop):
-                        return call(*value)
+                        return call(*args)
                 finally:
                     self._heavy.took(time.monotonic() - begun)
 
             free = self._places.release
-            return await self.readers.run(self._begin, time.monotonic(), stoppable, args, after=free)
+            return await self.readers.run(self._begin, time.monotonic(), stoppable, (), after=free)
 
     async def _place(self) -> None:
         """A place of a heavy query. Raises Busy: after a while, or at once where it would take longer."""

@@ -74,10 +74,10 @@ def from_environment(text: str) -> str:
     Inside an address a value is percent-encoded: a password may hold any character. Raises ValueError."""
 
     def value(variable: re.Match[str]) -> str:
-        from_name = os.environ.get(variable[1])
-        if from_name is None:
+        content = os.environ.get(variable[1])
+        if content is None:
             raise ValueError(f"the environment variable {variable[1]} is not set")
-        return from_name if variable[0] == text else quote(from_name, safe="")
+        return content if variable[0] == text else quote(content, safe="")
 
     url = VARIABLE.sub(value, text)
     if not is_url(url):

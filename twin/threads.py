@@ -32,7 +32,7 @@ BUSY = "every worker of this server is busy; try again soon"
 class _Call:
     """One call. Whoever takes ``claim`` decides what becomes of it: a thread begins it, or it is dropped."""
 
-    call: Callable[..., Any]
+    function: Callable[..., Any]
     args: tuple[Any, ...]
     loop: asyncio.AbstractEventLoop
     answer: asyncio.Future[Any]
@@ -52,7 +52,9 @@ class Threads:
         self._threads: list[threading.Thread] = []
         self._unsettled = 0
 
-    async def run[T](self, call: Callable[..., T], *args: Any, after: Callable[[], None] | None = None) -> T:
+    async def run[T](
+        self, function: Callable[..., T], *args: Any, after: Callable[[], None] | None = None
+    ) -> T:
         """What a call gives or raises. Raises Busy when no thread begins it in time, at once where that can
         be told by what calls took. A burst is what a few pages ask at once: its wait is begun however long
         it takes less than ``THREAD_SECONDS``.
@@ -66,17 +68,17 @@ class Threads:
                 after()
             raise Busy(BUSY)
         loop = asyncio.get_running_loop()
-        job = _Call(call, args, loop, loop.create_future(), after)
+        call = _Call(function, args, loop, loop.create_future(), after)
         self._unsettled += 1
         if self._unsettled > len(self._threads) < self._size:
             self._start()
-        self._queue.put(job)
-        late = loop.call_later(THREAD_SECONDS, self._drop, job)
+        self._queue.put(call)
+        late = loop.call_later(THREAD_SECONDS, self._drop, call)
         try:
-            answer: T = await job.answer
+            answer: T = await call.answer
             return answer
         except asyncio.CancelledError:
-            self._drop(job)
+            self._drop(call)
             raise
         finally:
             late.cancel()
@@ -84,8 +86,8 @@ class Threads:
     def close(self) -> None:
         """Drop what waits, let what runs end."""
         with contextlib.suppress(queue.Empty):
-            while job := self._queue.get_nowait():
-                self._drop(job)
+            while call := self._queue.get_nowait():
+                self._drop(call)
         for _ in self._threads:
             self._queue.put(None)
         for thread in self._threads:
@@ -101,33 +103,33 @@ class Threads:
         if self._modest:
             with contextlib.suppress(OSError):
                 os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), MODEST)
-        while job := self._queue.get():
-            if not job.claim.acquire(blocking=False):
+        while call := self._queue.get():
+            if not call.claim.acquire(blocking=False):
                 continue
             result: Any = None
             error: BaseException | None = None
             begun = time.monotonic()
             try:
-                result = job.call(*job.args)
+                result = call.function(*call.args)
             except BaseException as raised:
                 error = raised
             self._pace.took(time.monotonic() - begun)
             # a loop that has ended needs no answer
             with contextlib.suppress(RuntimeError):
-                job.loop.call_soon_threadsafe(self._resolve, job, result, error)
-            del job, result, error
+                call.loop.call_soon_threadsafe(self._resolve, call, result, error)
+            del call, result, error
 
-    def _drop(self, job: _Call) -> None:
-        if job.claim.acquire(blocking=False):
-            self._resolve(job, None, Busy(BUSY))
+    def _drop(self, call: _Call) -> None:
+        if call.claim.acquire(blocking=False):
+            self._resolve(call, None, Busy(BUSY))
 
-    def _resolve(self, job: _Call, result: Any, error: BaseException | None) -> None:
+    def _resolve(self, call: _Call, result: Any, error: BaseException | None) -> None:
         self._unsettled -= 1
-        if job.after is not None:
-            job.after()
-        if job.answer.done():
+        if call.after is not None:
+            call.after()
+        if call.answer.done():
             return
         if error is None:
-            job.answer.set_result(result)
+            call.answer.set_result(result)
         else:
-            job.answer.set_exception(error)
+            call.answer.set_exception(error)

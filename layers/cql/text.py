@@ -244,8 +244,8 @@ class _TextParser:
         if self._tokens[self._place + 1].word == ")":
             self._place += 2
             return []
-        node = self._members()
-        return node[0] if len(node) == 1 else node
+        nodes = self._members()
+        return nodes[0] if len(nodes) == 1 else nodes
 
     def _members(self, part: Callable[[], Any] | None = None) -> list[Any]:
         part = part or self._either

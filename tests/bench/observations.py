@@ -96,13 +96,13 @@ def _instant(second: int) -> str:
 
 def _bare_executemany(count: int) -> float:
     """CPU µs a row of one executemany with one commit into the same table of an empty file."""
-    from layers.observations import livefile, series
+    from layers.observations import series, tables
 
     with tempfile.TemporaryDirectory() as folder:
         con = sqlite3.connect(Path(folder) / "bare.gpkg", isolation_level=None)
         con.execute("PRAGMA journal_mode=WAL")
         con.execute("PRAGMA synchronous=FULL")
-        con.executescript(livefile.SCHEMA)
+        con.executescript(tables.SCHEMA)
         rows = [(1, 1000 * i, 0, i + 1, None, None, 1.5, None, None, None) for i in range(count)]
         before = time.process_time_ns()
         con.execute("BEGIN")

@@ -47,15 +47,15 @@ def _node(node: Node, regions: dict[Node, Region], children: dict[Node, list[Nod
     z, x, y = node
     below = [_node(child, regions, children) for child in children.get(node, [])]
     own = [regions[node]] if node in regions else []
-    document: Json = {
+    tile: Json = {
         "boundingVolume": {"region": _around([*own, *map(_region, below)])},
         "geometricError": ERRORS[z],
     }
     if own:
-        document["content"] = {"uri": f"{z}/{x}/{y}.glb"}
+        tile["content"] = {"uri": f"{z}/{x}/{y}.glb"}
     if below:
-        document["children"] = below
-    return document
+        tile["children"] = below
+    return tile
 
 
 def _region(node: Json) -> Region:

@@ -24,14 +24,14 @@ def tileset(tree: Tree | None, copyright_: str = "") -> bytes:
 def _node(tree: Tree, node: Node) -> dict[str, object]:
     z, x, y = node
     children = [_node(tree, child) for child in tree.children(node)]
-    document: dict[str, object] = {
+    tile: dict[str, object] = {
         "boundingVolume": {"region": _around(children, tree.region(node))},
         "geometricError": ERRORS[z],
         "content": {"uri": f"{z}/{x}/{y}.glb"},
     }
     if children:
-        document["children"] = children
-    return document
+        tile["children"] = children
+    return tile
 
 
 def _around(nodes: list[dict[str, object]], own: list[float] | None = None) -> list[float]:

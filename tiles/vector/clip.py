@@ -60,9 +60,9 @@ def cut(batch: Batch, units: Floats, clip: Clip = "buffer") -> Flat:
 
 def _points(batch: Batch, units: Floats, margin: int) -> NDArray[Any]:
     owned = ((units >= -margin) & (units < EXTENT + margin)).all(axis=1)
-    starts = np.concatenate([[0], np.cumsum(owned)])
+    total = np.concatenate([[0], np.cumsum(owned)])
     return np.asarray(
-        shapely.from_ragged_array(shapely.GeometryType.MULTIPOINT, units[owned], (starts[batch.parts],))
+        shapely.from_ragged_array(shapely.GeometryType.MULTIPOINT, units[owned], (total[batch.parts],))
     )
 
 

@@ -26,7 +26,7 @@ type Feature = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class _Published:
+class _CachedLayer:
     """A layer as the store gave it, and what was made of that."""
 
     source: FeatureLayer
@@ -40,7 +40,7 @@ class View:
 
     def __init__(self, store: Store, settings: CitySettings, tiles: Callable[[View], Tiles]) -> None:
         self._store, self._settings, self._build = store, settings, tiles
-        self._known: dict[str, _Published] = {}
+        self._known: dict[str, _CachedLayer] = {}
         self._bulks: dict[tuple[str, int], Bbox | None] = {}
         self._lock = threading.Lock()
         self.tiles: Tiles | None = None
@@ -144,7 +144,7 @@ class View:
             return known.published
         result = self._seen(source)
         if result is not None:
-            self._known[source.id] = _Published(source, result)
+            self._known[source.id] = _CachedLayer(source, result)
         return result
 
     def _seen(self, source: FeatureLayer) -> PublishedLayer[FeatureLayer] | None:

@@ -17,10 +17,10 @@ WIDE = 180.0
 def extent(view: View, layer: Layer) -> Bbox | None:
     """West, south, east, north in degrees, west > east across the antimeridian (Features Part 1, clause
     7.14.2); None of an empty layer. An index rounds outward, so the box is cut to ±180, ±90."""
-    return None if layer.extent is None else known(view, layer, layer.extent)
+    return None if layer.extent is None else normalized(view, layer, layer.extent)
 
 
-def known(view: View, layer: Layer, box: Bbox) -> Bbox:
+def normalized(view: View, layer: Layer, box: Bbox) -> Bbox:
     """As :func:`extent`, of a box in which the layer, or most of it, is known to lie.
 
     Of a wide layer the columns of its tiles are looked at, which are made where they are not."""

@@ -160,9 +160,9 @@ class Cases:
         """The path item of an incident."""
         summary = context.say("One incident with its log", "单个事件及日志")
         content = {JSON: "incident", GEOJSON: {"type": "object"}, HTML: {"type": "string"}}
-        responses = ok(summary, content) | {"headers": _header("ETag")}
+        response = ok(summary, content) | {"headers": _header("ETag")}
         given = [self._shape["f"].openapi()]
-        return {"parameters": [_path()], "get": get("incidents.get", "incidents", summary, responses, given)}
+        return {"parameters": [_path()], "get": get("incidents.get", "incidents", summary, response, given)}
 
     def describe_act(self, context: Context) -> dict[str, Any]:
         """The path item of the moves."""

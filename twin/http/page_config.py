@@ -78,7 +78,7 @@ def _document(city: City, extent: Bbox | None, bulk: Bbox | None) -> dict[str, A
 def _bulk(view: View, layer: Layer) -> Bbox | None:
     """Where most of a layer lies, west > east across the antimeridian."""
     box = view.bulk(layer)
-    return None if box is None else across.known(view, layer, box)
+    return None if box is None else across.normalized(view, layer, box)
 
 
 def _around_the_globe(boxes: Sequence[tuple[Bbox, int]]) -> list[tuple[Bbox, int]]:

@@ -1,7 +1,7 @@
 """The one writer of ``live.gpkg``: a bounded queue, group commit, acknowledge, then fan out.
 
 The next group begins when the last commit ends: no timer, so a lone observation waits for nothing
-and a flood shares its syncs. A job's future is resolved only after the commit that holds it.
+and a flood shares its syncs. A write's future is resolved only after the commit that holds it.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from layers.observations.series import ALWAYS, Latest, Observation, Series, Step
 
 log = logging.getLogger("twin")
 
-MAX_WAITING_JOBS = 2_000
+MAX_WAITING_WRITES = 2_000
 MAX_WAITING_ROWS = 200_000
-GROUP_JOBS = 512
+GROUP_WRITES = 512
 GROUP_ROWS = 20_000
 
 
 @dataclass(slots=True)
 class Transaction:
-    """What a job may use: the connection, the series, and what to do once it is on disk:
+    """What a write may use: the connection, the series, and what to do once it is on disk:
     ``settle`` before the acknowledgement (memory must know what a client was told is there),
     ``after`` behind it (fan-out)."""
 
@@ -90,7 +90,7 @@ class Ingest:
         #: Commits, and rows committed, since the start.
         self.commits = self.rows = 0
         self._poked = False
-        self._jobs: deque[_PendingWrite] = deque()
+        self._pending: deque[_PendingWrite] = deque()
         self._rows = 0
         self._ready = threading.Condition()
         self._stopping = False
@@ -119,10 +119,10 @@ class Ingest:
         with self._ready:
             if self._stopping:
                 raise Unavailable("the server is stopping")
-            full = len(self._jobs) >= MAX_WAITING_JOBS or self._rows + rows > MAX_WAITING_ROWS
-            if full and self._jobs:
+            full = len(self._pending) >= MAX_WAITING_WRITES or self._rows + rows > MAX_WAITING_ROWS
+            if full and self._pending:
                 raise Busy("too many observations are waiting to be stored: try again in a moment")
-            self._jobs.append(_PendingWrite(work, rows, future))
+            self._pending.append(_PendingWrite(work, rows, future))
             self._rows += rows
             self._ready.notify()
         return future
@@ -134,7 +134,7 @@ class Ingest:
     @property
     def waiting(self) -> int:
         """Jobs that wait for their commit."""
-        return len(self._jobs)
+        return len(self._pending)
 
     def look(self) -> None:
         """Have the writer see whether the file is still the one it opened, also while nothing is written."""
@@ -150,16 +150,16 @@ class Ingest:
                 self._write(self._file.writer(), group)
 
     def _take(self) -> list[_PendingWrite] | None:
-        """The next group, without a job when there is something to look at; None when the writer stops."""
+        """The next group, without a write when there is something to look at; None when the writer stops."""
         with self._ready:
-            self._ready.wait_for(lambda: self._jobs or self._stopping or self._poked)
+            self._ready.wait_for(lambda: self._pending or self._stopping or self._poked)
             self._poked = False
-            if self._stopping and not self._jobs:
+            if self._stopping and not self._pending:
                 return None
             group: list[_PendingWrite] = []
             rows = 0
-            while self._jobs and len(group) < GROUP_JOBS and (not group or rows < GROUP_ROWS):
-                group.append(self._jobs.popleft())
+            while self._pending and len(group) < GROUP_WRITES and (not group or rows < GROUP_ROWS):
+                group.append(self._pending.popleft())
                 rows += group[-1].rows
             self._rows -= rows
             return group
@@ -182,8 +182,8 @@ class Ingest:
         self.failing = why
 
     def _fail(self, group: list[_PendingWrite]) -> None:
-        for job in group:
-            job.future.set_exception(Unavailable("the data could not be stored now: try again"))
+        for write in group:
+            write.future.set_exception(Unavailable("the data could not be stored now: try again"))
 
     def _write(self, conn: sqlite3.Connection, group: list[_PendingWrite]) -> None:
         tx = Transaction(conn, self.series, self._clock())
@@ -195,7 +195,7 @@ class Ingest:
                 tx.moved.update(self.series.set_back(conn, tx.now))
             if self.series.due(tx.now):
                 tx.moved.update(self.series.fall_due(conn, tx.now))
-            answers.extend(self._one(tx, job) for job in group)
+            answers.extend(self._one(tx, write) for write in group)
             conn.execute("COMMIT")
         except sqlite3.Error as error:
             self._failed(str(error))
@@ -214,40 +214,40 @@ class Ingest:
             return
         self.failing = None
         self.commits += 1
-        self.rows += sum(job.rows for job in group)
+        self.rows += sum(write.rows for write in group)
         self.series.committed()
         self._guarded(tx.settle)
         if tx.moved:
             self._guarded([lambda: tx.after.append(self._moved(tx.moved))])
-        for job, result, failure in answers:
+        for write, result, failure in answers:
             if failure is None:
-                job.future.set_result(result)
+                write.future.set_result(result)
             else:
-                job.future.set_exception(failure)
+                write.future.set_exception(failure)
         self._guarded(tx.after)
-        self._guarded([lambda: self._file.fold(sum(job.rows for job in group))])
+        self._guarded([lambda: self._file.fold(sum(write.rows for write in group))])
 
-    def _one(self, tx: Transaction, job: _PendingWrite) -> tuple[_PendingWrite, Any, BaseException | None]:
-        """One job inside its savepoint: what it raises undoes it alone."""
+    def _one(self, tx: Transaction, write: _PendingWrite) -> tuple[_PendingWrite, Any, BaseException | None]:
+        """One write inside its savepoint: what it raises undoes it alone."""
         mark, moved = self.series.mark(), dict(tx.moved)
         settle, after = list(tx.settle), list(tx.after)
-        tx.conn.execute("SAVEPOINT job")
+        tx.conn.execute("SAVEPOINT write")
         try:
-            result = job.work(tx)
+            result = write.work(tx)
         except Exception as error:
             if isinstance(error, sqlite3.OperationalError):
                 raise
             if isinstance(error, sqlite3.Error) and is_damage(error):
                 raise
-            tx.conn.execute("ROLLBACK TO job")
-            tx.conn.execute("RELEASE job")
+            tx.conn.execute("ROLLBACK TO write")
+            tx.conn.execute("RELEASE write")
             self.series.reset(mark)
             tx.moved, tx.settle, tx.after = moved, settle, after
             if not isinstance(error, TwinError):
                 log.exception("unexpected error while storing live data")
-            return job, None, error
-        tx.conn.execute("RELEASE job")
-        return job, result, None
+            return write, None, error
+        tx.conn.execute("RELEASE write")
+        return write, result, None
 
     def _guarded(self, calls: Iterable[Callable[[], None]]) -> None:
         """What follows a commit. A fault here is ours and must not stop the writer."""

@@ -23,7 +23,7 @@ _KNOWN = ("$select", "$expand", *_SETS_ONLY)
 
 @dataclass(slots=True)
 class QueryOptions:
-    """The options of one set or entity; ``given`` keeps the texts, for next links."""
+    """The options of one set or entity; ``texts`` keeps them as they came, for next links."""
 
     top: int = DEFAULT_TOP
     skip: int = 0

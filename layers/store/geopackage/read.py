@@ -86,8 +86,8 @@ def _stored(view: ReadView, table: FeatureTable, query: Query, count: int) -> Fe
         if returned < _CHUNK:
             break
     more = bool(parts) and _follows(view, table, after)
-    missing = (query.limit or 0) - left
-    return FeaturePage(b",".join(parts), missing, count, (after,) if more else None)
+    total = (query.limit or 0) - left
+    return FeaturePage(b",".join(parts), total, count, (after,) if more else None)
 
 
 def _follows(view: ReadView, table: FeatureTable, fid: Any) -> bool:

@@ -55,9 +55,7 @@ def value(
 ) -> TwinError:
     """A value that its column cannot take. PostgreSQL rarely says which, so each is tried by itself."""
     named = error.diag.column_name
-    faults = (
-        [named] if named else [c for c, (mark, values) in columns.items() if not _occupied(con, mark, values)]
-    )
+    faults = [named] if named else [c for c, (mark, sent) in columns.items() if not _accepts(con, mark, sent)]
     if not faults and table.rows.geometry in columns:
         faults = [table.rows.geometry]
     which = "".join(f"{_property(table, one)}: " for one in faults[:1])
@@ -65,11 +63,11 @@ def value(
     return BadBody(f"{where}{which}a value does not fit the table's column")
 
 
-def _occupied(con: Connection, mark: str, member: Any) -> bool:
-    if isinstance(member, Ewkb):
+def _accepts(con: Connection, mark: str, sent: Any) -> bool:
+    if isinstance(sent, Ewkb):
         return True
     try:
-        con.execute(f"SELECT {mark}", (member,))
+        con.execute(f"SELECT {mark}", (sent,))
     except psycopg.DataError:
         return False
     return True

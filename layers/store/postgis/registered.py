@@ -134,14 +134,14 @@ def _with_crs(place: DdlTarget, oid: int, source: TableSource) -> tuple[TableSou
 
 
 def _key(place: DdlTarget, oid: int) -> str | None:
-    row: str | None = place.one(
+    column: str | None = place.one(
         "SELECT a.attname FROM pg_index i"
         " JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]"
         " WHERE i.indrelid = %s AND i.indisprimary AND i.indnkeyatts = 1"
         " AND a.atttypid IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype)",
         (oid,),
     )
-    return row
+    return column
 
 
 def _geometry(place: DdlTarget, oid: int) -> str | None:

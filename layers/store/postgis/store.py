@@ -169,10 +169,10 @@ class PostgisStore(EditedStore):
             " SET LOCAL idle_in_transaction_session_timeout = 0"
         )
         read.hold(con, relation)
-        tables = layer_table.tables(con, self._schema).get(layer_id)
-        if tables is None:
+        table = layer_table.tables(con, self._schema).get(layer_id)
+        if table is None:
             raise NotFound(f"there is no layer {shown(layer_id)}")
-        return read.batches(con, tables.usable(), query, size)
+        return read.batches(con, table.usable(), query, size)
 
     def item(self, layer_id: str, fid: int, crs: str = CRS84) -> Item:
         known = fid if abs(fid) < 2**63 else -1

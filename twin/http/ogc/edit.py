@@ -139,8 +139,8 @@ class Edit:
         item = change.view.item(layer.id, fid, _content_crs(layer, change.content_crs))
         geometry = orjson.loads(item.body)["geometry"] or {}
         merged = geometry | change.body["geometry"]
-        properties = {name: value for name, value in merged.items() if value is not None}
-        return change.body | {"geometry": properties}, item.revision
+        members = {name: value for name, value in merged.items() if value is not None}
+        return change.body | {"geometry": members}, item.revision
 
     def _if_match(self, change: EditRequest, layer: FeatureLayer, fid: int) -> int | None:
         """The revision that If-Match names; None without a condition.

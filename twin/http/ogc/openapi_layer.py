@@ -174,13 +174,13 @@ def item(context: Context, layer: FeatureLayer) -> dict[str, Any]:
 
 def _other(offer: formats.Offer) -> dict[str, Any]:
     """The content of the representations other than GeoJSON and HTML."""
-    responses: dict[str, Any] = {}
+    content: dict[str, Any] = {}
     for one in offer:
         if one.media == formats.JSONFG:
-            responses[one.media] = reference("jsonfg")
+            content[one.media] = reference("jsonfg")
         elif one.media not in (GEOJSON, HTML):
-            responses[one.media] = TEXT if one.media == formats.CSV else BINARY
-    return responses
+            content[one.media] = TEXT if one.media == formats.CSV else BINARY
+    return content
 
 
 def _content_crs(layer: FeatureLayer) -> dict[str, Any]:

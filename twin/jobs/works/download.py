@@ -75,7 +75,7 @@ def localized(layer: FeatureLayer, query: Query, language: str, title: str) -> F
 class _Download:
     def __init__(self, request: Input, context: WorkContext) -> None:
         layer = context.view.feature_layer(request.layer)
-        self._given, self._context = request, context
+        self._request, self._context = request, context
         self._query = queries.parse_download(layer, request.parameters)
         self._form: Format = FORMATS[request.format]
         self._count = layer.count
@@ -85,7 +85,7 @@ class _Download:
     def piped(self) -> dict[str, object]:
         size = 0
         with (self._context.folder / PIPE).open("wb", buffering=0) as pipe:
-            for piece in self._pieces(self._given.packed, None):
+            for piece in self._pieces(self._request.packed, None):
                 left = memoryview(piece)
                 while left:
                     left = left[pipe.write(left) :]
@@ -96,7 +96,7 @@ class _Download:
         folder = self._context.folder
         path = folder / f"{self._layer.id}.{self._form.extension}"
         try:
-            scratch.check_room(folder, self._given.reserve)
+            scratch.check_room(folder, self._request.reserve)
             if self._form.streamed:
                 with path.open("wb") as out:
                     out.writelines(self._pieces(False, folder))
@@ -125,7 +125,7 @@ class _Download:
 
     def _batches(self, query: Query, folder: Path | None = None) -> Iterator[Rows]:
         """What a query selects, within the limits. Raises TooLarge, Unavailable, Conflict."""
-        count, most = 0, self._given.most_features
+        count, most = 0, self._request.most_features
         with contextlib.closing(self._context.view.scan(self._layer.id, query, BATCH)) as batches:
             for rows in batches:
                 if not count:
@@ -134,21 +134,23 @@ class _Download:
                 if count > most:
                     raise TooLarge(f"more than {most} features match: {ASK_FOR_LESS}")
                 if folder is not None:
-                    scratch.check_room(folder, self._given.reserve)
+                    scratch.check_room(folder, self._request.reserve)
                     self._check_size(folder)
                 self._context.progress(count, self._count)
                 yield rows
 
     def _check_generation(self) -> None:
         """Fields and rows, and the rows of two scans, are of one load. Raises Conflict."""
-        if self._context.view.feature_layer(self._given.layer).generation != self._given.generation:
-            raise Conflict(f"layer {self._given.layer} was loaded anew at this moment; try again")
+        if self._context.view.feature_layer(self._request.layer).generation != self._request.generation:
+            raise Conflict(f"layer {self._request.layer} was loaded anew at this moment; try again")
 
     def _check_size(self, folder: Path) -> None:
         """Raises TooLarge."""
         size = sum(one.stat().st_size for one in folder.rglob("*") if one.is_file())
-        if size > self._given.most_bytes:
-            raise TooLarge(f"the file would have more than {self._given.most_bytes >> 30} GB: {ASK_FOR_LESS}")
+        if size > self._request.most_bytes:
+            raise TooLarge(
+                f"the file would have more than {self._request.most_bytes >> 30} GB: {ASK_FOR_LESS}"
+            )
 
 
 WORK = Work("download", {"en": "Download", "zh-CN": "数据下载"}, Input, run, PLACES)

@@ -82,7 +82,7 @@ def test_a_full_queue_is_busy_and_a_large_batch_still_passes_an_empty_one(writer
     with pytest.raises(Busy):
         writer.submit(put(), rows=1)
     monkeypatch.setattr(ingest, "MAX_WAITING_ROWS", 1000)
-    monkeypatch.setattr(ingest, "MAX_WAITING_JOBS", 1)
+    monkeypatch.setattr(ingest, "MAX_WAITING_WRITES", 1)
     with pytest.raises(Busy):
         writer.submit(put())
 

@@ -466,7 +466,7 @@ def test_a_queue_that_is_full_says_when_to_come_back(room, monkeypatch):
 
     async def scenario(client):
         await made(client)
-        monkeypatch.setattr("twin.live.ingest.MAX_WAITING_JOBS", 1)
+        monkeypatch.setattr("twin.live.ingest.MAX_WAITING_WRITES", 1)
         room.live.ingest.submit(hold)
         assert begun.wait(5)
         waiting = room.live.ingest.submit(lambda tx: "done")
