@@ -222,8 +222,8 @@ def plan(
     that is asked for is no column of dates or times."""
     wanted = fill.times.wanted
     rest = REST in fill.filled and fill.rest
-    notes = _covered(kind, fill)
-    data = [n for n in fill.filled if n not in ours and n not in notes and not (rest and n == REST)]
+    covered = _covered(kind, fill)
+    data = [n for n in fill.filled if n not in ours and n not in covered and not (rest and n == REST)]
     empty = [n for n in data if not fill.filled[n] and (bag or n in fill.unknown)]
     folded = [n for n in data if bag and n != wanted and 0 < fill.filled[n] < RARE * fill.rows]
     names = _published([n for n in data if n not in {*empty, *folded}], kind, present)

@@ -131,8 +131,8 @@ def again(batches: Batches, names: Iterable[str], wanted: str | None, declared: 
 def is_of_store(names: Iterable[str]) -> bool:
     """Whether the columns are those of a file that a store wrote, whole or in part: it has the store's number
     first, or a source id."""
-    result = [name.casefold() for name in properties(names)]
-    return result[:1] == [_NUMBER] or OURS in result
+    folded = [name.casefold() for name in properties(names)]
+    return folded[:1] == [_NUMBER] or OURS in folded
 
 
 def _named(wanted: str, columns: list[str]) -> str:

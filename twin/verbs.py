@@ -129,17 +129,17 @@ def layers(city: Path, *, as_json: bool) -> None:
     """List the layers."""
     city_settings = settings.load(city)
     with _store(city_settings, city) as store:
-        rows = store.layers()
+        listed = store.layers()
         broken = unreadable(city_settings, store)
     for reason in broken.values():
         print(f"twin: {reason}", file=sys.stderr)
     if as_json:
-        _json([dataclasses.asdict(layer) for layer in rows])
+        _json([dataclasses.asdict(layer) for layer in listed])
         return
     table = Table(
         "id", "kind", "title", "form", "geometry", "features", "generation", "CRS of source", "heights from"
     )
-    for layer in rows:
+    for layer in listed:
         title = " / ".join(dict.fromkeys(layer.title.values()))
         geometry, count = (layer.geometry_type, str(layer.count)) if has_features(layer) else ("", "")
         words = (layer.id, layer.kind, title, layer.form, geometry, count, str(layer.generation))

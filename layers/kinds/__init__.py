@@ -96,11 +96,11 @@ def get(kind_id: str) -> Kind:
 
 def long_names() -> dict[str, str]:
     """What a file of names of ten bytes makes of the longer names of fields → those, where it is one only."""
-    columns: dict[str, set[str]] = {}
+    longer: dict[str, set[str]] = {}
     for name in {field.name for kind in KINDS.values() for field in kind.fields}:
         if len(name.encode()) > _DBF_NAME:
-            columns.setdefault(name.encode()[:_DBF_NAME].decode("utf-8", "ignore"), set()).add(name)
-    return {short: next(iter(names)) for short, names in columns.items() if len(names) == 1}
+            longer.setdefault(name.encode()[:_DBF_NAME].decode("utf-8", "ignore"), set()).add(name)
+    return {short: next(iter(names)) for short, names in longer.items() if len(names) == 1}
 
 
 def signature_columns() -> tuple[str, ...]:

@@ -163,22 +163,21 @@ class Sink:
         # in ASCII, where half a character has a form, too
         self._lost.append(json.dumps([row, rule, reason, texts]).encode() + b"\n")
         if len(self._lost) >= _LOST_AT_ONCE:
-            self._give_up()
+            self._write_lost()
 
     def _tell(self, problem: Problem) -> None:
         self.counts[problem.rule, problem.action] += 1
         if self.counts[problem.rule, problem.action] <= KEPT_PER_RULE:
             self.problems.append(problem)
 
-    def _give_up(self) -> None:
-        """Write what dropped rows hold."""
+    def _write_lost(self) -> None:
         with (self.folder / LOST).open("ab") as file:
             file.writelines(self._lost)
         self._lost = []
 
     def finish(self) -> None:
         """Write the result file; without it the parent takes the child for dead."""
-        self._give_up()
+        self._write_lost()
         problems = [asdict(p) for p in self.problems]
         counts = [[*which, count] for which, count in self.counts.items()]
         save_result(

@@ -93,9 +93,9 @@ class Dbf:
             return pa.array([int(cell) if cell else None for cell in cells], pa.int64())
         return pa.array([cell.decode() if cell else None for cell in cells], pa.string())
 
-    def unread(self, index: int, result: pa.Array, rows: NDArray[np.int64]) -> Iterator[tuple[int, str]]:
+    def unread(self, index: int, column: pa.Array, rows: NDArray[np.int64]) -> Iterator[tuple[int, str]]:
         """Row from 1 and cell of numbers that GDAL has no value for although something is there."""
-        none = rows[result.is_null().to_numpy(zero_copy_only=False)]
+        none = rows[column.is_null().to_numpy(zero_copy_only=False)]
         if index >= len(self.fields) or not len(none) or int(none.max()) >= len(self._records):
             return
         field = self.fields[index]

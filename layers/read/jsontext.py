@@ -33,13 +33,13 @@ class Text:
 
     path: Path
     encoding: str = "UTF-8"
-    found: bool = False
+    sniffed: bool = False
     replaced: bool = False
 
     def tell(self, sink: Sink) -> None:
         """Put into the report what is to be said of the encoding."""
         sink.meta["encoding"] = self.encoding
-        if self.found and self.encoding != "UTF-8":
+        if self.sniffed and self.encoding != "UTF-8":
             sink.note("encoding.sniffed", f"the file's text was read as {self.encoding}")
         if self.replaced:
             sink.note("text.encoding", f"some bytes are no text in {self.encoding}, and were replaced")
@@ -62,8 +62,8 @@ def utf8(path: Path, declared: str | None) -> Text:
             text = decoder.decode(block, final=not block)
             replaced = replaced or "\ufffd" in text
             out.write(text.encode("utf-8", "replace"))
-    result = declared is None and name not in ("utf-16", "utf-32")
-    return Text(Path(copy), name.upper(), result, replaced)
+    sniffed = declared is None and name not in ("utf-16", "utf-32")
+    return Text(Path(copy), name.upper(), sniffed, replaced)
 
 
 def loads(data: bytes) -> Any:

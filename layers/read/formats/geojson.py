@@ -317,7 +317,7 @@ def _write(source: _FeatureStream, learnt: _Learnt, options: ReadOptions, sink: 
     sink.meta["bag"] = any(column.present < learnt.rows for column in learnt.columns.values())
     measured = rows = 0
     for batch in source.batches(options.limits.rows):
-        shapes, numbers = [], []
+        shapes, readable = [], []
         for row, feature in batch:
             rows = row
             try:
@@ -330,10 +330,10 @@ def _write(source: _FeatureStream, learnt: _Learnt, options: ReadOptions, sink: 
                 sink.drop("geometry.unreadable", reason, row, _id(feature), held=_held(feature))
                 continue
             shapes.append(blob)
-            numbers.append((row, feature))
+            readable.append((row, feature))
             measured += measures
-        if numbers:
-            sink.batch(_table(numbers, shapes, learnt, names))
+        if readable:
+            sink.batch(_table(readable, shapes, learnt, names))
         if sink.enough(options.limits, rows):
             break
     sink.meta["features"] = rows
