@@ -58,10 +58,14 @@ class Reading:
                     row, rule, reason, values = json.loads(line)
                     yield row, rule, reason, {self.names.get(n, n): text for n, text in values.items()}
 
+    def columns(self) -> list[str]:
+        """The names of all columns; none where there is no batch."""
+        first = next(self.batches(), None)
+        return [] if first is None else list(first.column_names)
+
     def called(self, names: Mapping[str, str]) -> Reading:
         """The same with those columns renamed whose new name no other has."""
-        first = next(self.batches(), None)
-        present = set() if first is None else set(first.column_names)
+        present = set(self.columns())
         new = {old: name for old, name in names.items() if old in present and name not in present}
         times = {new.get(name, name): kind for name, kind in self.meta["times"].items()}
         return replace(self, meta={**self.meta, "times": times}, names={**self.names, **new})

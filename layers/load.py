@@ -171,7 +171,7 @@ class _FileLoad:
         self._path = path
         self._layer_id = layer_id
         self._progress = progress
-        self._give_to = aside
+        self._aside_file = aside
         self.findings = Findings()
         for problem in reading.problems:
             self.findings.add(problem)
@@ -195,10 +195,8 @@ class _FileLoad:
     def _identify(self, wanted: str | None, before: Mapping[str, Any]) -> Identity:
         """What tells the rows apart, and what is to be said of it; ``before`` is the report of the layer's
         last load. Raises BadParameter."""
-        first = next(self._reading.batches(), None)
-        names = [] if first is None else first.column_names
         was = before.get("id_field", ""), before.get("identity", "")
-        chosen = identity.again(self._reading.batches, names, wanted, *was)
+        chosen = identity.again(self._reading.batches, self._reading.columns(), wanted, *was)
         for problem in chosen.problems():
             self.findings.add(problem)
         return chosen
@@ -206,8 +204,7 @@ class _FileLoad:
     def _find_unsourced(self) -> tuple[str, ...]:
         """Fields that say where a value came from which a file of a store has lost, beside the value: without
         them it counts as assumed."""
-        first = next(self._reading.batches(), None)
-        names = [] if first is None else first.column_names
+        names = self._reading.columns()
         if not is_of_store(names):
             return ()
         lost = {
@@ -320,8 +317,8 @@ class _FileLoad:
         why = f"; the first: {first.rule}: {first.reason}" if first else ""
         if first and first.rule in ADVICE:
             why += f"; {ADVICE[first.rule]}"
-        if (returned := self._give_back()) and self._give_to is not None:
-            why += f"; all of them are in {shown(str(Path(self._give_to.parent.name, returned)))}"
+        if (returned := self._give_back()) and self._aside_file is not None:
+            why += f"; all of them are in {shown(str(Path(self._aside_file.parent.name, returned)))}"
         read = self._cleaner.read + self._reading.meta["dropped"]
         return BadFile("file.nothing_kept", f"none of the {read} rows can be kept{why}")
 
@@ -424,14 +421,14 @@ class _FileLoad:
 
     def _give_back(self) -> str:
         """Write the rows that were set aside; the name of the file, empty where there are none."""
-        aside = self._give_to
+        aside = self._aside_file
         if aside is None:
             return ""
         meta, batches = self._reading.meta, self._reading.batches()
         try:
             aside.unlink(missing_ok=True)
-            named, lost = RowNaming(*meta["rows"]), self._reading.lost()
-            returned = self.findings.give_back(aside, named, batches, lost)
+            naming, lost = RowNaming(*meta["rows"]), self._reading.lost()
+            returned = self.findings.give_back(aside, naming, batches, lost)
             return aside.name if returned else ""
         except OSError as error:
             reason = f"the rows that were set aside cannot be written: {error.strerror}"

@@ -190,6 +190,7 @@ def shape(wkb: bytes | None) -> Any:
 
 
 def _shape(wkb: bytes | None, on_invalid: Literal["ignore", "fix"]) -> Any:
+    """One geometry; None for a curve, for which shapely raises although it is to ignore what is invalid."""
     import shapely
 
     try:

@@ -30,7 +30,6 @@ _RUN = re.compile(rb"[\x80-\xff]+")
 #: The share of texts that must be whole in an encoding; those that are not cost a cell each.
 _MOST = 0.5
 
-
 #: Marks at the beginning of a text, the longer of two first (Unicode 16.0, section 23.8).
 _MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -45,8 +44,8 @@ _NO_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1d\x1f\x7f-\x9f\ufdd0-\ufdef\uff
 _LEAST = 0.08
 _WINDOWS = re.compile(rb"[\x80-\x9f]")
 _BLOCK = 8 << 20
-#: Bytes of a beginning.
-_HEAD = 4096
+#: Bytes of a beginning, by which :func:`marked` tells.
+HEAD = 4096
 #: Bytes of a line beyond which it is cut.
 _MOST_LINE = 64 << 20
 
@@ -107,7 +106,7 @@ def _ascii(head: bytes, name: str) -> int:
     except UnicodeDecodeError:
         return 0
     result = sum(map(str.isascii, text))
-    whole = len(head) == _HEAD or len(head) == len(text.encode(name))
+    whole = len(head) == HEAD or len(head) == len(text.encode(name))
     return result if whole and result > _LEAST * len(text) and not _NO_TEXT.search(text) else 0
 
 
@@ -115,7 +114,7 @@ def of_beginning(path: Path, declared: str | None) -> str | None:
     """The codec of a file whose beginning tells one (:func:`marked`), None for one that has to be found
     otherwise. Raises BadFile encoding.wrong where another is declared."""
     with path.open("rb") as file:
-        result = marked(file.read(_HEAD))
+        result = marked(file.read(HEAD))
     name = codec(declared) if declared is not None else None
     if result is None or name in (None, "utf-8"):
         return result
@@ -128,7 +127,7 @@ def of_beginning(path: Path, declared: str | None) -> str | None:
 
 def text_of(raw: bytes) -> str:
     """A small text, such as a file of one word beside another, in whatever encoding it is."""
-    return raw.decode(marked(raw[:_HEAD]) or sniff(raw.splitlines()), "replace")
+    return raw.decode(marked(raw[:HEAD]) or sniff(raw.splitlines()), "replace")
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,15 +186,15 @@ def choose(texts: Iterable[bytes], declared: str | None, word: str | None = None
             raise BadFile("encoding.wrong", f"the text is not {declared}; declare the right encoding")
         return Encoding(name)
     named = codec(word) if word is not None else None
-    true = named is not None and _share(high, named) >= _MOST and not _denies(high, named)
-    if named is not None and true:
+    if named is not None and _share(high, named) >= _MOST and not _denies(high, named):
         return Encoding(named)
     sniffed = sniff(high)
     if word is None:
         return Encoding(sniffed)
-    why = f"says {shown(word.strip())}, which " + ("its text is not" if named else "names no encoding")
-    why = why if word.strip() else "is empty"
-    return Encoding(sniffed, why)
+    if not word.strip():
+        return Encoding(sniffed, "is empty")
+    why = "its text is not" if named else "names no encoding"
+    return Encoding(sniffed, f"says {shown(word.strip())}, which {why}")
 
 
 def sniff(texts: Iterable[bytes]) -> str:

@@ -85,11 +85,8 @@ def _agrees(sample: Sample, recognised: Reader | None) -> None:
     if claimed is None:
         endings = " ".join(dict.fromkeys(e for each in readers() for e in each.endings))
         raise BadFile("file.type", f"{name} has none of the endings that are read: {endings} {ZIP}")
-    what = (
-        "a zip archive"
-        if recognised is None
-        else "no such file"
-        if recognised.last
-        else f"a {recognised.title}"
-    )
+    if recognised is None:
+        what = "a zip archive"
+    else:
+        what = "no such file" if recognised.last else f"a {recognised.title}"
     raise BadFile("file.disguised", f"the name {name} says {claimed} but the content is {what}")

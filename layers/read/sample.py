@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal, Self
 
 from layers.errors import BadFile, shown
-from layers.read.encodings import marked
+from layers.read.encodings import HEAD, marked
 
 ZIP = ".zip"
 #: What the standard library raises at an archive that is not as it says.
@@ -20,7 +20,6 @@ ZIP_FAULTS = (
     *(zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError),
     *(NotImplementedError, ValueError),
 )
-_HEAD = 4096
 #: The share of zero bytes in a text, at most, and other bytes that none has.
 _FEW = 0.02
 _CONTROLS = re.compile(rb"[\x01-\x08\x0b\x0e-\x1d\x1f\x7f]")
@@ -45,7 +44,7 @@ class Sample:
             if path.is_dir():
                 return cls(path, inside="folder", names=tuple(sorted(each.name for each in path.iterdir())))
             with path.open("rb") as file:
-                head = file.read(_HEAD)
+                head = file.read(HEAD)
         except OSError as error:
             raise BadFile(
                 "file.unreadable", f"{shown(path.name)} cannot be read: {error.strerror}"

@@ -193,6 +193,7 @@ def _stream(layer: _Layer, options: ReadOptions, sink: Sink) -> None:
         for batch in reader:
             table = named.table(pa.Table.from_batches([batch]), sink)
             keys = list(range(row - 1, row - 1 + len(table))) if layer.ordered else table[FID].to_pylist()
+            # a driver may give offsets that lead out of the array, which ends whoever follows them
             for each in table[WKB].chunks if WKB in table.column_names else ():
                 _storage(each).validate(full=True)
             table = days.as_written(table, keys, odd)
@@ -293,12 +294,11 @@ def _undecoded(table: pa.Table, layer: _Layer, keys: list[int], row: int, sink: 
         raw = undecoded.of_shapefile(layer.path, layer.index, chosen)
     else:
         return table
-    for at, one in zip(none.tolist(), chosen, strict=True):
-        if one in raw and wkb_.fault(raw[one]) is None:
-            sink.note("geometry.bare", "the geometry lacks the header of its format, and was read", row + at)
     out = column.to_pylist()
     for at, one in zip(none.tolist(), chosen, strict=True):
         out[at] = raw.get(one)
+        if out[at] is not None and wkb_.fault(out[at]) is None:
+            sink.note("geometry.bare", "the geometry lacks the header of its format, and was read", row + at)
     return table.set_column(table.column_names.index(WKB), WKB, pa.array(out, pa.binary()))
 
 

@@ -137,9 +137,8 @@ def _templates(city: Mapping[str, Any]) -> tuple[list[Any], Floats]:
     if not isinstance(templates, dict) or not isinstance(templates.get("templates"), list):
         return [], np.empty((0, 3))
     try:
-        return templates["templates"], np.array(templates.get("vertices-templates"), np.float64).reshape(
-            -1, 3
-        )
+        vertices = np.array(templates.get("vertices-templates"), np.float64).reshape(-1, 3)
+        return templates["templates"], vertices
     except (TypeError, ValueError) as error:
         reason = "vertices-templates is missing or holds what is no triple of numbers"
         raise BadFile("cityjson.vertices", reason) from error
@@ -233,8 +232,7 @@ class _Objects:
 
     def _best(self, thing: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """The geometry with surfaces of the highest level of detail, or the place of a template that has."""
-        geometries = thing.get("geometry")
-        usable = [g for g in (geometries if isinstance(geometries, list) else ()) if self._has_surfaces(g)]
+        usable = [g for g in _geometries(thing) if self._has_surfaces(g)]
         return max(usable, key=self._level, default=None)
 
     def _has_surfaces(self, geometry: Any) -> bool:
@@ -324,24 +322,20 @@ def _is_filled(geometry: Any, types: Collection[Any]) -> bool:
     return isinstance(geometry.get("boundaries"), list) and bool(geometry["boundaries"])
 
 
+def _geometries(thing: Mapping[str, Any]) -> list[Any]:
+    """What a city object has as its geometries, whatever each is."""
+    geometries = thing.get("geometry")
+    return geometries if isinstance(geometries, list) else []
+
+
 def _highest(thing: Mapping[str, Any], types: Collection[Any]) -> Mapping[str, Any] | None:
     """The geometry of one of these types of the highest level of detail."""
-    geometries = thing.get("geometry")
-    return max(
-        (g for g in (geometries if isinstance(geometries, list) else ()) if _is_filled(g, types)),
-        key=_level,
-        default=None,
-    )
+    return max((g for g in _geometries(thing) if _is_filled(g, types)), key=_level, default=None)
 
 
 def _why_none(thing: Mapping[str, Any]) -> str:
     """Why a city object has no geometry that is read."""
-    geometries = thing.get("geometry")
-    kinds = {
-        str(g.get("type"))
-        for g in (geometries if isinstance(geometries, list) else ())
-        if isinstance(g, dict)
-    }
+    kinds = {str(g.get("type")) for g in _geometries(thing) if isinstance(g, dict)}
     return f"nothing is read of its {shown(', '.join(sorted(kinds)))}" if kinds else "it has no geometry"
 
 

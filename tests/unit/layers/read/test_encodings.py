@@ -184,16 +184,11 @@ def test_a_number_that_is_none_is_told(tmp_path: Path) -> None:
     rows = [[b"********", b"20200131"], [b"12", b"20209999"], [b"", b"00000000"]]
     found, problems, _ = read(shapefile(tmp_path, [(b"n", "N", 8), (b"d", "D", 8)], rows))
     assert [row["n"] for row in found] == [None, 12, None]
-    assert [row["d"] for row in found] == [
-        "2020-01-31",
-        "20209999",
-        None,
-    ]  # a column of dates leaves it empty
+    # what is no date stays a text here: a column of dates leaves it empty
+    assert [row["d"] for row in found] == ["2020-01-31", "20209999", None]
     assert [(p.rule, p.row) for p in problems] == [("value.unreadable", 1)]
     report = load.check(tmp_path / "a.shp")
-    assert [(p.rule, p.row) for p in report.problems if p.rule == "time.unreadable"] == [
-        ("time.unreadable", 2)
-    ]
+    assert [p.row for p in report.problems if p.rule == "time.unreadable"] == [2]
 
 
 def test_a_cpg_that_is_true_is_believed(tmp_path: Path) -> None:

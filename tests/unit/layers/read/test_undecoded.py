@@ -62,8 +62,8 @@ def test_bytes_that_are_no_geometry(
     assert (found, row) == (rule, 2)
     assert reason in why
     (lost,) = csv.DictReader(aside.read_text("utf-8-sig").splitlines())
-    held = place if isinstance(place, bytes) else "" if place is None else str(place).encode()
-    assert lost["wkt"] == (held.hex() if isinstance(held, bytes) else held)
+    held = place if isinstance(place, bytes) else str(place or "").encode()
+    assert lost["wkt"] == held.hex()
     assert lost["名称"]
 
 
