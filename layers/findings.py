@@ -21,6 +21,8 @@ from layers.model import KEPT_PER_RULE, Problem, Report
 
 #: Rows that were set aside whose number is kept, to be given back.
 MOST_ASIDE = 200_000
+#: What the file of them has before the columns of the source.
+ASIDE = ("row", "rule", "reason")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +92,7 @@ class Findings:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("w", encoding="utf-8-sig", errors="replace", newline="") as file:
             out = csv.writer(file)
-            out.writerow(["row", "rule", "reason", *map(_cell, columns), "wkt"])
+            out.writerow([*ASIDE, *map(_cell, columns), "wkt"])
             for row, (rule, reason) in sorted(self.aside.items()):
                 values = rows.get(row, {})
                 cells = [_cell(values.get(name)) for name in columns]

@@ -15,7 +15,7 @@ from layers.errors import BadFile, shown
 from layers.read.encodings import HEAD, marked
 
 ZIP = ".zip"
-#: What the standard library raises at an archive that is not as it says.
+#: What the standard library raises at an archive that is not as it says, or of a newer kind than it knows.
 ZIP_FAULTS = (
     *(zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError),
     *(NotImplementedError, ValueError),

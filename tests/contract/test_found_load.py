@@ -22,6 +22,7 @@ from layers.source import NOTHING, Declared
 from layers.store import geopackage
 from layers.store.base import Store
 from layers.write import FORMATS, stream, write
+from tests.contract.test_reader import differs, points
 from twin.jobs.works.download import localized
 
 FOUND = Path(__file__).parents[1] / "found"
@@ -204,15 +205,6 @@ def test_a_column_that_is_named_identifies_rows_or_none_does(store: Any, tmp_pat
     assert [(row["source_id"], row["id"]) for row in rows(store)] == [("a", 1), ("b", 2), (None, 4)]
     with pytest.raises(BadParameter, match="id_field"):
         load.check(file, Declared(id_field="nothing"))
-
-
-def points(file: Path, *rows: str) -> Path:
-    file.write_text("\n".join(rows) + "\n", "utf-8")
-    return file
-
-
-def differs(report: Report) -> list[str]:
-    return [p.reason for p in report.problems if p.rule == "id.differs"]
 
 
 def test_what_was_proven_before_comes_first(store: Store, tmp_path: Path) -> None:

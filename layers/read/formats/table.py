@@ -15,6 +15,7 @@ import shapely
 
 from layers.batch import ROW, SOURCE_ID, WKB
 from layers.errors import BadFile, shown
+from layers.findings import ASIDE
 from layers.formula import unguarded
 from layers.kinds.base import blank, number
 from layers.read.base import BATCH_ROWS, ReadOptions, Sink
@@ -36,8 +37,6 @@ _SHAPE = re.compile(
 _MOST_NESTING = 16
 #: A coordinate whose commas can but group its digits by thousands.
 _GROUPED = re.compile(r"\s*[+-]?\d{1,3}(,\d{3})+(,\d{3}|\.\d+)\s*")
-#: What a file of rows that were set aside has before their own columns (layers.findings).
-_ASIDE = ["row", "rule", "reason"]
 #: What every filled cell of a column looks like, the narrowest first; any other column is text.
 _READ: tuple[tuple[pa.DataType, re.Pattern[str]], ...] = (
     (pa.int64(), re.compile(r"^-?(0|[1-9]\d{0,14})$")),
@@ -131,7 +130,7 @@ def _watched(table: Records, header: list[str], encoding: _Encoding, sink: Sink)
 
 def _own_columns(header: list[str], sink: Sink) -> frozenset[int]:
     """The columns that a load put around the source's when it set rows aside."""
-    if header[:3] != _ASIDE or header[-1] not in _WKT:
+    if tuple(header[:3]) != ASIDE or header[-1] not in _WKT:
         return frozenset()
     reason = "a load set the rows aside; row, rule and reason are what it said of them, and are left out"
     sink.note("column.own", reason)
@@ -149,7 +148,7 @@ def _header(table: Records, options: ReadOptions, sink: Sink) -> list[str]:
 
 def _is_ours(header: Sequence[str]) -> bool:
     """Whether a table is a download of ours or one of rows that were set aside: its texts are guarded."""
-    return list(header[:3]) == _ASIDE or header[0].casefold() == "fid"
+    return tuple(header[:3]) == ASIDE or header[0].casefold() == "fid"
 
 
 def _columns(header: list[str]) -> tuple[tuple[int, int] | None, int | None, bool] | None:

@@ -8,6 +8,7 @@ import tempfile
 import zipfile
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -47,3 +48,13 @@ def test_whatever_is_changed(changes: dict[int, int], end: int) -> None:
                 zipped.unpack(file, folder, LIMITS)
         assert {each.name for each in Path(name).iterdir()} <= {"a.zip", "unpacked"}
         assert sum(each.stat().st_size for each in folder.rglob("*") if each.is_file()) <= LIMITS.size
+
+
+@pytest.mark.parametrize(("at", "value"), [(6, 99), (8, 1 << 5)], ids=["version 9.9", "patched data"])
+def test_a_zip_of_a_newer_kind(tmp_path: Path, at: int, value: int) -> None:
+    """For which the standard library raises NotImplementedError."""
+    raw, file = bytearray(WHOLE), tmp_path / "a.zip"
+    raw[WHOLE.index(b"PK\x01\x02") + at] = value
+    file.write_bytes(raw)
+    with pytest.raises(BadFile, match=r"zip\.damaged"):
+        zipped.unpack(file, tmp_path / "unpacked", LIMITS)
