@@ -39,8 +39,9 @@ export class Painter {
     scene.primitives.add(this);
   }
 
+  /** Under all others until it has its place. */
   add(shapes: MVTDataProvider): void {
-    this.members.push({ shapes, level: 0 });
+    this.members.unshift({ shapes, level: 0 });
   }
 
   remove(shapes: MVTDataProvider): void {
