@@ -4,20 +4,16 @@
  * that is looked at when the camera rests, and until then a name stays as it was.
  */
 
-import { Cartesian3, Math as CesiumMath, Matrix4, SceneTransforms, type Cartesian2, type Scene } from '@cesium/engine';
+import { Cartesian3, Matrix4, SceneTransforms, type Cartesian2, type Scene } from '@cesium/engine';
 import { effect } from '@preact/signals-core';
-import { getJson, type Feature } from '../api';
 import type { CityConfig, LayerConfig } from '../config';
 import type { Ground } from '../map/ground';
 import type { Store } from '../state';
 import { color } from '../tokens';
 import { isUnder } from './form';
-import { isLabelled, isWritten, namesOf, Room, type Box, type Name } from './names';
+import { NameSheets, type PlacedName } from './name-sheets';
+import { Room, type Box } from './names';
 
-const MOST = 1000;
-const DELAY_MS = 300;
-/** How much further than the picture is asked for, as a share of it. */
-const MARGIN = 0.4;
 const FAMILY = 'system-ui, "Noto Sans CJK SC", sans-serif';
 /** Pixels between two of the same name. */
 const APART = 320;
@@ -32,23 +28,12 @@ const BEFORE_SHARE = 0.004;
 /** A camera that has not moved for so long rests. */
 const REST_MS = 250;
 
-/** `share`: where on its line it stands; null where it is hidden, or was not looked for yet. */
-type Written = Name & { a: Cartesian3; b: Cartesian3 | null; share: number | null };
-
 /** A straight piece on the canvas: where the name may stand, half its length as a share of it, pixels, radians. */
 interface Piece {
   shares: number[];
   half: number;
   width: number;
   angle: number;
-}
-
-interface Sheet {
-  layer: LayerConfig;
-  names: Written[];
-  /** west, south, east, north of what is known. */
-  box: number[] | null;
-  request: AbortController | null;
 }
 
 interface Look {
@@ -66,8 +51,7 @@ export interface Obstacle {
 
 export class MapNames {
   private readonly canvas = document.createElement('canvas');
-  private readonly sheets = new Map<string, Sheet>();
-  private timer = 0;
+  private readonly sheets: NameSheets;
   private drawn = '';
   private edition = 0;
   /** Something stands on the ground that may hide a name. */
@@ -75,19 +59,20 @@ export class MapNames {
   /** The picture is looked at for what is hidden; due again since it changed; the wait for rest. */
   private looking = false;
   private due = false;
+  private rest: number | undefined;
   /** The names that are written now. */
   written: string[] = [];
-  private rest: number | undefined;
   private readonly widths = new Map<string, number>();
 
   constructor(
     private readonly scene: Scene,
-    private readonly config: CityConfig,
+    config: CityConfig,
     private readonly store: Store,
-    private readonly ground: Ground,
+    ground: Ground,
     private readonly obstacles: () => Obstacle[],
     private readonly settled: () => boolean,
   ) {
+    this.sheets = new NameSheets(scene, config, store, ground, () => this.changed());
     this.canvas.className = 'names';
     this.canvas.setAttribute('aria-hidden', 'true');
     scene.canvas.after(this.canvas);
@@ -99,9 +84,9 @@ export class MapNames {
     store.subscribe((_state, changed) => {
       if (!['view', 'layers', 'mode', 'underground'].some((name) => changed.has(name as 'view'))) return;
       this.changed();
-      this.soon();
+      this.sheets.soon();
     });
-    this.soon();
+    this.sheets.soon();
   }
 
   private changed(): void {
@@ -136,67 +121,6 @@ export class MapNames {
     }, REST_MS);
   }
 
-  private soon(): void {
-    clearTimeout(this.timer);
-    this.timer = window.setTimeout(() => {
-      for (const sheet of this.open()) void this.update(sheet);
-    }, DELAY_MS);
-  }
-
-  /** A sheet for each layer with names, as the layer is now. */
-  private open(): Sheet[] {
-    return this.config.layers.filter(isLabelled).map((layer) => {
-      const known = this.sheets.get(layer.id);
-      const sheet = known?.layer === layer ? known : { layer, names: known?.names ?? [], box: null, request: null };
-      this.sheets.set(layer.id, sheet);
-      return sheet;
-    });
-  }
-
-  /** Asks for the names around what is seen, unless they are known. */
-  private async update(sheet: Sheet): Promise<void> {
-    if (!isWritten(sheet.layer, this.store.get())) return;
-    const seen = this.seen(sheet.layer);
-    if (sheet.box && contains(sheet.box, seen)) return;
-    const box = padded(seen);
-    sheet.request?.abort();
-    sheet.request = new AbortController();
-    try {
-      const query = new URLSearchParams({ bbox: box.map((one) => one.toFixed(5)).join(','), limit: String(MOST) });
-      if (!sheet.layer.geometryType.includes('Point')) query.set('filter', `${sheet.layer.style.label![0]} IS NOT NULL`);
-      const { signal } = sheet.request;
-      const found = await getJson<{ features: Feature[] }>(`ogc/collections/${sheet.layer.id}/items?${query}`, { signal });
-      sheet.names = found.features.flatMap((feature) => namesOf(sheet.layer, feature)).map((name) => this.placed(name));
-      sheet.names.sort((a, b) => b.size - a.size);
-      sheet.box = box;
-      this.changed();
-    } catch {
-      // names are an extra: the map is whole without them, and the next move asks again
-    }
-  }
-
-  private placed(name: Name): Written {
-    const at = ([lon, lat]: readonly [number, number]): Cartesian3 => Cartesian3.fromDegrees(lon, lat, this.ground.at(lon, lat) + 1);
-    return { ...name, a: at(name.from), b: name.to && at(name.to), share: null };
-  }
-
-  /** The ground in view, at most so far around what is looked at as the names are written. */
-  private seen({ style }: LayerConfig): number[] {
-    const { lon, lat, height } = this.store.get().view;
-    const reach = Math.min(style.labelWithin ?? height, 2 * height) / 111_320;
-    const wide = reach / Math.max(Math.cos(CesiumMath.toRadians(lat)), 0.1);
-    const rectangle = this.scene.camera.computeViewRectangle();
-    const [west, south, east, north] = rectangle
-      ? [rectangle.west, rectangle.south, rectangle.east, rectangle.north].map(CesiumMath.toDegrees)
-      : [-180, -90, 180, 90];
-    return [
-      Math.max(west!, lon - wide),
-      Math.max(south!, lat - reach),
-      Math.min(east!, lon + wide),
-      Math.min(north!, lat + reach),
-    ];
-  }
-
   /** False where it stands there already. */
   private draw(anew: boolean): boolean {
     const context = this.cleared(anew);
@@ -207,7 +131,7 @@ export class MapNames {
       if (at && this.isSeen(at)) room.take({ left: at.x - size / 2, right: at.x + size / 2, top: at.y - size, bottom: at.y });
     }
     this.written = [];
-    for (const { layer, names } of [...this.sheets.values()].filter((sheet) => isWritten(sheet.layer, this.store.get()))) {
+    for (const { layer, names } of this.sheets.shown()) {
       const look = lookOf(layer, isUnder(this.store.get()));
       context.font = look.font;
       for (const name of names) {
@@ -255,7 +179,7 @@ export class MapNames {
     return Cartesian3.distance(positionWC, hit) < distance - BEFORE - distance * BEFORE_SHARE;
   }
 
-  private write(context: CanvasRenderingContext2D, room: Room, look: Look, name: Written): boolean {
+  private write(context: CanvasRenderingContext2D, room: Room, look: Look, name: PlacedName): boolean {
     const { text, a, b } = name;
     const from = this.window(a);
     const to = b ? this.window(b) : from;
@@ -275,7 +199,7 @@ export class MapNames {
   }
 
   /** Where along its line the name is written: the first place that is free and before which nothing stands. */
-  private place(room: Room, look: Look, name: Written, { shares, half, width, angle }: Piece): Cartesian2 | null {
+  private place(room: Room, look: Look, name: PlacedName, { shares, half, width, angle }: Piece): Cartesian2 | null {
     const { text, a, b } = name;
     const on = (share: number): Cartesian3 => (b ? Cartesian3.lerp(a, b, share, new Cartesian3()) : a);
     // a town is meant as a whole: its name stands over it
@@ -327,14 +251,4 @@ function lookOf({ geometryType, style }: LayerConfig, under: boolean): Look {
   if (!geometryType.includes('Point')) return { font: `500 12px ${FAMILY}`, size: 12, fill, halo };
   const far = (style.labelWithin ?? 0) > 5000;
   return far ? { font: `600 15px ${FAMILY}`, size: 16, fill, halo } : { font: `11px ${FAMILY}`, size: 11, fill: color('soft'), halo };
-}
-
-function contains([west, south, east, north]: number[], inner: number[]): boolean {
-  return west! <= inner[0]! && south! <= inner[1]! && east! >= inner[2]! && north! >= inner[3]!;
-}
-
-function padded([west, south, east, north]: number[]): number[] {
-  const wide = (east! - west!) * MARGIN;
-  const high = (north! - south!) * MARGIN;
-  return [Math.max(west! - wide, -180), Math.max(south! - high, -90), Math.min(east! + wide, 180), Math.min(north! + high, 90)];
 }

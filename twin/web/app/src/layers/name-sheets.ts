@@ -1,0 +1,114 @@
+/** The names of each labelled layer around what is seen, asked for when the view rests and placed on the ground. */
+
+import { Cartesian3, Math as CesiumMath, type Scene } from '@cesium/engine';
+import { getJson, type Feature } from '../api';
+import type { CityConfig, LayerConfig } from '../config';
+import type { Ground } from '../map/ground';
+import type { Store } from '../state';
+import { isLabelled, isWritten, namesOf, type Name } from './names';
+
+const MOST = 1000;
+const DELAY_MS = 300;
+/** How much further than the picture is asked for, as a share of it. */
+const MARGIN = 0.4;
+
+/** `share`: where on its line it stands; null where it is hidden, or was not looked for yet. */
+export type PlacedName = Name & { a: Cartesian3; b: Cartesian3 | null; share: number | null };
+
+export interface Sheet {
+  layer: LayerConfig;
+  names: PlacedName[];
+  /** west, south, east, north of what is known. */
+  box: number[] | null;
+  request: AbortController | null;
+}
+
+export class NameSheets {
+  private readonly sheets = new Map<string, Sheet>();
+  private timer = 0;
+
+  constructor(
+    private readonly scene: Scene,
+    private readonly config: CityConfig,
+    private readonly store: Store,
+    private readonly ground: Ground,
+    private readonly changed: () => void,
+  ) {}
+
+  /** Those of the layers whose names are written in this view. */
+  shown(): Sheet[] {
+    return [...this.sheets.values()].filter((sheet) => isWritten(sheet.layer, this.store.get()));
+  }
+
+  /** Asks when nobody has called for so long. */
+  soon(): void {
+    clearTimeout(this.timer);
+    this.timer = window.setTimeout(() => {
+      for (const sheet of this.open()) void this.update(sheet);
+    }, DELAY_MS);
+  }
+
+  /** A sheet for each layer with names, as the layer is now. */
+  private open(): Sheet[] {
+    return this.config.layers.filter(isLabelled).map((layer) => {
+      const known = this.sheets.get(layer.id);
+      const sheet = known?.layer === layer ? known : { layer, names: known?.names ?? [], box: null, request: null };
+      this.sheets.set(layer.id, sheet);
+      return sheet;
+    });
+  }
+
+  /** Asks for the names around what is seen, unless they are known. */
+  private async update(sheet: Sheet): Promise<void> {
+    if (!isWritten(sheet.layer, this.store.get())) return;
+    const seen = this.seen(sheet.layer);
+    if (sheet.box && contains(sheet.box, seen)) return;
+    const box = padded(seen);
+    sheet.request?.abort();
+    sheet.request = new AbortController();
+    try {
+      const query = new URLSearchParams({ bbox: box.map((one) => one.toFixed(5)).join(','), limit: String(MOST) });
+      if (!sheet.layer.geometryType.includes('Point')) query.set('filter', `${sheet.layer.style.label![0]} IS NOT NULL`);
+      const { signal } = sheet.request;
+      const found = await getJson<{ features: Feature[] }>(`ogc/collections/${sheet.layer.id}/items?${query}`, { signal });
+      sheet.names = found.features.flatMap((feature) => namesOf(sheet.layer, feature)).map((name) => this.placed(name));
+      sheet.names.sort((a, b) => b.size - a.size);
+      sheet.box = box;
+      this.changed();
+    } catch {
+      // names are an extra: the map is whole without them, and the next move asks again
+    }
+  }
+
+  private placed(name: Name): PlacedName {
+    const at = ([lon, lat]: readonly [number, number]): Cartesian3 => Cartesian3.fromDegrees(lon, lat, this.ground.at(lon, lat) + 1);
+    return { ...name, a: at(name.from), b: name.to && at(name.to), share: null };
+  }
+
+  /** The ground in view, at most so far around what is looked at as the names are written. */
+  private seen({ style }: LayerConfig): number[] {
+    const { lon, lat, height } = this.store.get().view;
+    const reach = Math.min(style.labelWithin ?? height, 2 * height) / 111_320;
+    const wide = reach / Math.max(Math.cos(CesiumMath.toRadians(lat)), 0.1);
+    const rectangle = this.scene.camera.computeViewRectangle();
+    const [west, south, east, north] = rectangle
+      ? [rectangle.west, rectangle.south, rectangle.east, rectangle.north].map(CesiumMath.toDegrees)
+      : [-180, -90, 180, 90];
+    return [
+      Math.max(west!, lon - wide),
+      Math.max(south!, lat - reach),
+      Math.min(east!, lon + wide),
+      Math.min(north!, lat + reach),
+    ];
+  }
+}
+
+function contains([west, south, east, north]: number[], inner: number[]): boolean {
+  return west! <= inner[0]! && south! <= inner[1]! && east! >= inner[2]! && north! >= inner[3]!;
+}
+
+function padded([west, south, east, north]: number[]): number[] {
+  const wide = (east! - west!) * MARGIN;
+  const high = (north! - south!) * MARGIN;
+  return [Math.max(west! - wide, -180), Math.max(south! - high, -90), Math.min(east! + wide, 180), Math.min(north! + high, 90)];
+}
