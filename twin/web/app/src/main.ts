@@ -25,7 +25,7 @@ import { findRenderer, type Renderer } from './map/renderer';
 import { openScene } from './map/scene';
 import { followUnderground } from './map/underground';
 import { Shell } from './panels/shell';
-import { layerPublished } from './published';
+import { layersPublished } from './published';
 import { openSession } from './session';
 import { PICK, Store } from './state';
 import { followTheme } from './tokens';
@@ -68,7 +68,7 @@ function openStream(app: App, known: () => void): LiveStream {
     tiles: (list) => {
       for (const { url, version } of list) app.map?.layers.tileChanged(url, version);
     },
-    layers: ({ id }) => void layerPublished(app, id),
+    layers: ({ id }) => void layersPublished(app, [id]),
   });
   effect(() => {
     if (stream.connected.value) app.events.dispatchEvent(new Event('back'));

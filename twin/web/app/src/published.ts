@@ -3,8 +3,8 @@
 import type { App } from './app';
 import { fetchConfig } from './config';
 
-/** After `layers`: what the server says of the layers now; other settings need a reload of the page. */
-export async function layerPublished(app: App, id: string): Promise<void> {
+/** After `layers`: what the server says of these layers now; other settings need a reload of the page. */
+export async function layersPublished(app: App, ids: readonly string[]): Promise<void> {
   const { config, map, store } = app;
   const { layers, view, surroundings, unavailable } = await fetchConfig();
   // who cannot read the layers does not know which are gone
@@ -17,11 +17,15 @@ export async function layerPublished(app: App, id: string): Promise<void> {
   }
   Object.assign(config, { view, surroundings });
   const fresh = new Map(layers.map((layer) => [layer.id, layer]));
-  const published = fresh.get(id);
-  const known = config.layers.map((layer) => fresh.get(layer.id) ?? layer);
-  const isNew = published && !known.includes(published);
-  config.layers = isNew ? [...known, published] : known;
-  if (isNew) store.set({ layers: { ...store.get().layers, [id]: { visible: published.visible, opacity: 1 } } });
-  if (published) await map?.layers.reload(published);
-  else map?.layers.dropped(id);
+  const known = new Set(config.layers.map(({ id }) => id));
+  const added = layers.filter(({ id }) => ids.includes(id) && !known.has(id));
+  config.layers = [...config.layers.map((layer) => fresh.get(layer.id) ?? layer), ...added];
+  if (added.length > 0) {
+    const shown = Object.fromEntries(added.map(({ id, visible }) => [id, { visible, opacity: 1 }]));
+    store.set({ layers: { ...store.get().layers, ...shown } });
+  }
+  for (const id of ids) {
+    const published = fresh.get(id);
+    await (published ? map?.layers.reload(published) : map?.layers.dropped(id));
+  }
 }

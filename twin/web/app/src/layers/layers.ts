@@ -37,7 +37,8 @@ export class LayerSet {
   private readonly generations = new Map<string, number>();
   private readonly soon = new Set<string>();
   private readonly context: FormContext;
-  private reloading: Promise<void> = Promise.resolve();
+  /** One layer after the other is opened anew or dropped: two would exchange, or end, the same tileset. */
+  private changing: Promise<void> = Promise.resolve();
   private readonly progresses = signal(0);
   /** Called after a tile was exchanged: a kept feature of it is no longer valid. */
   onSwap: (layer: string) => void = () => undefined;
@@ -142,7 +143,12 @@ export class LayerSet {
   }
 
   /** The server has a layer no longer. */
-  dropped(id: string): void {
+  dropped(id: string): Promise<void> {
+    this.changing = this.changing.then(() => this.drop(id));
+    return this.changing;
+  }
+
+  private drop(id: string): void {
     for (const entry of this.entries.values()) {
       if (entry.layer.id !== id) continue;
       entry.drawn?.remove();
@@ -152,10 +158,10 @@ export class LayerSet {
     this.show();
   }
 
-  /** A layer was published as a whole; one after the other, or two would exchange the same tileset. */
+  /** A layer was published as a whole. */
   reload(layer: LayerConfig): Promise<void> {
-    this.reloading = this.reloading.then(() => this.openAnew(layer));
-    return this.reloading;
+    this.changing = this.changing.then(() => this.openAnew(layer));
+    return this.changing;
   }
 
   /** The new one beside the old one, exchanged when it is ready. */

@@ -7,7 +7,7 @@ import { t, type Word } from '../i18n';
 import type { Progress, Reason, Step } from '../layers/reasons';
 import { Panel } from './panel';
 import { whyEmpty } from '../layers/reasons';
-import { layerPublished } from '../published';
+import { layersPublished } from '../published';
 
 const WORDS: Record<Step, Word> = {
   layers: 'step.layers',
@@ -43,13 +43,16 @@ function take(app: App, step: Step, layer: LayerConfig | null): void {
   else if (step === 'surface') store.set({ underground: false });
   else if (step === 'under') store.set({ underground: true, mode: '3d' });
   else if (step === 'reload') location.reload();
-  else if (step === 'again' && layer) void again(app, layer);
-  else if (step === 'again') for (const one of app.config.layers) void map?.layers.reload(one);
+  else if (step === 'again') void again(app, layer ? [layer] : app.config.layers);
 }
 
 /** As the server has it now; where it does not say, as it was. */
-async function again(app: App, layer: LayerConfig): Promise<void> {
-  await layerPublished(app, layer.id).catch(() => app.map?.layers.reload(layer));
+async function again(app: App, layers: readonly LayerConfig[]): Promise<void> {
+  try {
+    await layersPublished(app, layers.map(({ id }) => id));
+  } catch {
+    for (const layer of layers) void app.map?.layers.reload(layer);
+  }
 }
 
 function corners([west, south, east, north]: readonly [number, number, number, number]): number[][] {
