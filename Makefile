@@ -12,6 +12,8 @@ BIN := $(VENV)/bin
 WEB := twin/web/app
 NPM := PATH="$(CURDIR)/$(BIN):$$PATH" $(CURDIR)/$(BIN)/npm
 WEB_SOURCES := $(shell find $(WEB) -type f -not -path '*/node_modules/*' -not -path '*/tests/*' 2>/dev/null)
+# Hundreds of short processes read what the first has compiled, whatever the environment says.
+export PYTHONDONTWRITEBYTECODE :=
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 
 .PHONY: help env deps demo test check bench bench-large conformance drill wheel lock clean

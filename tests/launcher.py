@@ -18,13 +18,15 @@ import importlib
 import json
 import os
 import selectors
+import shlex
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, NoReturn
 
@@ -139,7 +141,53 @@ def start(arguments: Sequence[str], cwd: Path = ROOT, program: str = "twin") -> 
     """Start ``twin``, or the ``main()`` of a module of the tests, with these arguments in a process of its
     own."""
     with _lock:
-        return _parent().start([program, *arguments], cwd, os.environ)
+        out, err = os.pipe(), os.pipe()
+        pid, status = _order(_parent().orders, [program, *arguments], cwd, (out[1], err[1]))
+        for fd in (out[1], err[1]):
+            os.close(fd)
+        return Process(pid, status, *(os.fdopen(fd, encoding="utf-8") for fd in (out[0], err[0])))
+
+
+def write_command(path: Path) -> None:
+    """Write a program for scripts that stands for ``twin``: it has the warm parent fork, and is the child as
+    far as its output, the signals TERM and INT and its exit code go. Nothing is read from its input."""
+    with _lock:
+        address = _parent().address
+    imports = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from tests import launcher"
+    call = f"{imports}; launcher.command({address!r})"
+    path.write_text(f'#!/bin/sh\nexec {sys.executable} -S -E -c {shlex.quote(call)} "$@"\n', "utf-8")
+    path.chmod(0o755)
+
+
+def command(address: str) -> NoReturn:
+    """What such a program does; ``address`` is where the warm parent listens."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as orders:
+        orders.connect(address)
+        pid, status = _order(orders, ["twin", *sys.argv[1:]], Path.cwd(), (1, 2))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda number, _: os.kill(pid, number))
+    code = int(os.read(status, 64))
+    if code < 0:
+        signal.signal(-code, signal.SIG_DFL)
+        os.kill(os.getpid(), -code)
+    sys.exit(code)
+
+
+def _order(
+    orders: socket.socket, arguments: Sequence[str], cwd: Path, output: tuple[int, int]
+) -> tuple[int, int]:
+    """Have a process started that writes there; its pid, and a pipe that tells its exit code."""
+    status, theirs = os.pipe()
+    order = json.dumps([list(arguments), str(cwd), dict(os.environ)]).encode()
+    fds = array.array("i", [*output, theirs])
+    try:
+        orders.sendmsg([order], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, fds)])
+    finally:
+        os.close(theirs)
+    pid = orders.recv(64)
+    if not pid:
+        raise RuntimeError("the warm parent of the tests' processes died")
+    return int(pid), status
 
 
 _lock = threading.Lock()
@@ -156,10 +204,16 @@ class _Parent:
     """The warm parent, as the tests hold it: it ends when this process does."""
 
     def __init__(self) -> None:
-        self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs:
+        self._folder = tempfile.TemporaryDirectory(prefix="twin-launcher-")
+        self.address = str(Path(self._folder.name, "orders"))
+        self.orders, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        listener.bind(self.address)
+        listener.listen()
+        with theirs, listener:
+            fds = theirs.fileno(), listener.fileno()
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "tests.launcher", str(theirs.fileno())],
+                [sys.executable, "-m", "tests.launcher", *map(str, fds)],
                 cwd=ROOT,
                 # a fork keeps only the thread that forks: no library may have started one by then
                 env={
@@ -167,91 +221,90 @@ class _Parent:
                     "OPENBLAS_NUM_THREADS": "1",
                     "JE_ARROW_MALLOC_CONF": "background_thread:false",
                 },
-                pass_fds=[theirs.fileno()],
+                pass_fds=fds,
                 stdin=subprocess.DEVNULL,
             )
 
     def close(self) -> None:
         """End it; what it forked goes on."""
-        self._socket.close()
+        self.orders.close()
         self._process.wait(10)
+        self._folder.cleanup()
 
-    def start(self, arguments: Sequence[str], cwd: Path, environment: Mapping[str, str]) -> Process:
-        (out, out_), (err, err_), (status, status_) = os.pipe(), os.pipe(), os.pipe()
-        order = json.dumps([list(arguments), str(cwd), dict(environment)]).encode()
-        fds = array.array("i", [out_, err_, status_])
-        try:
-            self._socket.sendmsg([order], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, fds)])
-        finally:
+
+class _Orders:
+    """The side of the warm parent: who orders, what runs for them."""
+
+    def __init__(self, owner: socket.socket, listener: socket.socket) -> None:
+        self._owner = owner
+        self._listener = listener
+        self._clients = {owner.fileno(): owner}
+        #: Of each process that runs, by its pidfd: its pid, and the pipe for its exit code.
+        self._running: dict[int, tuple[int, int]] = {}
+
+    def serve(self) -> list[str]:
+        """Fork for every order until the owner closes (SystemExit); in each child, return its arguments."""
+        while True:
+            with selectors.DefaultSelector() as selector:
+                for fd in (self._listener.fileno(), *self._clients, *self._running):
+                    selector.register(fd, selectors.EVENT_READ)
+                ready = [key.fd for key, _ in selector.select()]
+            for fd in ready:
+                if fd in self._running:
+                    self._reap(fd)
+                elif fd == self._listener.fileno():
+                    client = self._listener.accept()[0]
+                    self._clients[client.fileno()] = client
+                elif (arguments := self._take(self._clients[fd])) is not None:
+                    return arguments
+
+    def _reap(self, pidfd: int) -> None:
+        pid, status = self._running.pop(pidfd)
+        os.close(pidfd)
+        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        with contextlib.suppress(BrokenPipeError):
+            os.write(status, str(code).encode())
+        os.close(status)
+
+    def _take(self, client: socket.socket) -> list[str] | None:
+        """Take one order, or the end of a client, and fork. In the child its arguments, else None."""
+        fds = array.array("i")
+        text, ancillary, _, _ = client.recvmsg(_MESSAGE_BYTES, socket.CMSG_SPACE(3 * fds.itemsize))
+        if not text:
+            if client is self._owner:
+                sys.exit(0)
+            del self._clients[client.fileno()]
+            client.close()
+            return None
+        for _level, _type, data in ancillary:
+            fds.frombytes(data[: len(data) - len(data) % fds.itemsize])
+        out, err, status = fds
+        arguments, cwd, environment = json.loads(text)
+        pid = os.fork()
+        if pid == 0:
+            for each in (self._listener, *self._clients.values()):
+                each.close()
+            for pidfd, (_, theirs) in self._running.items():
+                os.close(pidfd)
+                os.close(theirs)
+            os.dup2(out, 1)
+            os.dup2(err, 2)
             for fd in fds:
                 os.close(fd)
-        pid = self._socket.recv(64)
-        if not pid:
-            raise RuntimeError("the warm parent of the tests' processes died")
-        return Process(int(pid), status, os.fdopen(out, encoding="utf-8"), os.fdopen(err, encoding="utf-8"))
-
-
-def _fork(orders: socket.socket, running: dict[int, tuple[int, int]]) -> list[str] | None:
-    """Take one order and fork. In the child its arguments, in the parent None; EOFError at the end."""
-    fds = array.array("i")
-    text, ancillary, _, _ = orders.recvmsg(_MESSAGE_BYTES, socket.CMSG_SPACE(3 * fds.itemsize))
-    if not text:
-        raise EOFError
-    for _level, _type, data in ancillary:
-        fds.frombytes(data[: len(data) - len(data) % fds.itemsize])
-    out, err, status = fds
-    arguments, cwd, environment = json.loads(text)
-    pid = os.fork()
-    if pid == 0:
-        orders.close()
-        for pidfd, (_, theirs) in running.items():
-            os.close(pidfd)
-            os.close(theirs)
-        os.dup2(out, 1)
-        os.dup2(err, 2)
-        for fd in (out, err, status):
-            os.close(fd)
-        os.environ.clear()
-        os.environ.update(environment)
-        os.chdir(cwd)
-        return list(arguments)
-    os.close(out)
-    os.close(err)
-    running[os.pidfd_open(pid)] = pid, status
-    orders.send(str(pid).encode())
-    return None
-
-
-def serve(orders: socket.socket) -> list[str]:
-    """Fork for every order until the other end closes (SystemExit); in each child, return its arguments."""
-    running: dict[int, tuple[int, int]] = {}
-    while True:
-        with selectors.DefaultSelector() as selector:
-            selector.register(orders, selectors.EVENT_READ)
-            for pidfd in running:
-                selector.register(pidfd, selectors.EVENT_READ)
-            ready = [key.fd for key, _ in selector.select()]
-        for fd in ready:
-            if fd == orders.fileno():
-                continue
-            pid, status = running.pop(fd)
-            os.close(fd)
-            code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-            with contextlib.suppress(BrokenPipeError):
-                os.write(status, str(code).encode())
-            os.close(status)
-        if orders.fileno() in ready:
-            try:
-                arguments = _fork(orders, running)
-            except EOFError:
-                sys.exit(0)
-            if arguments is not None:
-                return arguments
+            os.environ.clear()
+            os.environ.update(environment)
+            os.chdir(cwd)
+            return list(arguments)
+        os.close(out)
+        os.close(err)
+        self._running[os.pidfd_open(pid)] = pid, status
+        client.send(str(pid).encode())
+        return None
 
 
 def main() -> None:
     """Import, then fork for every order; a child goes on as the program that it names."""
-    orders = socket.socket(fileno=int(sys.argv[1]))
+    owner, listener = (socket.socket(fileno=int(fd)) for fd in sys.argv[1:])
     for name in WARM:
         importlib.import_module(name)
     from layers.read import warm
@@ -263,7 +316,7 @@ def main() -> None:
         sys.exit("a module that is imported here starts threads")
     gc.collect()
     gc.freeze()
-    program, *arguments = serve(orders)
+    program, *arguments = _Orders(owner, listener).serve()
     warm.READER._control = reader
     if program == "twin":
         sys.argv = [str(ROOT / "twin" / "__main__.py"), *arguments]

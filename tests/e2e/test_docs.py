@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import launcher
 from tests.postgres import TEMPLATE, Cluster, private
 from tests.support import HELSINKI, ROOT, Server
 
@@ -108,7 +109,10 @@ def test_the_blocks_of_a_page_are_run_one_after_another(
         shutil.copy(HELSINKI / "roads.geojson", tmp_path / f"{name}.geojson")
     if "twin init" not in text:
         text = "twin init mycity > /dev/null\n" + text
-    path = [str(ROOT / ".venv" / "bin")]
+    commands = tmp_path / ".commands"
+    commands.mkdir()
+    launcher.write_command(commands / "twin")
+    path = [str(commands), str(ROOT / ".venv" / "bin")]
     environment = {"ROOT": str(ROOT)}
     if "createdb" in text:
         own: Cluster = request.getfixturevalue("cluster")
