@@ -124,7 +124,8 @@ def definition(text: str) -> pyproj.CRS:
         crs = crs.sub_crs_list[0]
     if crs.is_geocentric or not (crs.is_geographic or crs.is_projected):
         raise BadFile("crs.kind", f"{_called(text)} is neither geographic nor projected")
-    return crs.to_2d()
+    # rebuilt, one whose axes a file leaves to the reader is not found among those that are registered
+    return crs.to_2d() if len(crs.axis_info) > 2 else crs
 
 
 def is_geographic(text: str) -> bool:

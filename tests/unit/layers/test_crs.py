@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import re
+import time
 
 import numpy as np
+import pyproj
 import pytest
 import shapely
 from hypothesis import given
@@ -232,6 +235,23 @@ def test_a_grid_of_ones_own_is_placed_as_it_says(datum: str) -> None:
     assert at is not None
     found = at(np.array([[797_000.0, 386_000.0]]))
     assert found[0] == pytest.approx([114.30205276, 30.59433239], abs=1e-8)
+
+
+def test_a_base_without_a_name_of_its_own_is_quickly_found_nowhere() -> None:
+    """Or found: a name is no part of what is compared."""
+    before = time.process_time()
+    place.source(OWN.format("WGS_1984"))
+    assert time.process_time() - before < 3
+    registered = re.sub('"GCS[^"]*"', '"GCS"', pyproj.CRS.from_epsg(4547).to_wkt("WKT1_ESRI"))
+    assert place.source(registered)[0] == "EPSG:4547"
+
+
+@pytest.mark.parametrize("version", ["WKT1_ESRI", "WKT1_GDAL", "WKT2_2019"])
+@pytest.mark.parametrize("code", [2193, 2326, 3067, 3857, 3879, 4490, 4547, 25832, 27700, 32650])
+def test_a_definition_without_its_code_is_known_again(code: int, version: str) -> None:
+    text = pyproj.CRS.from_epsg(code).to_wkt(version)
+    text = re.sub(r',\s*(AUTHORITY\["EPSG",\s*"\d+"\]|ID\["EPSG",\s*\d+\])', "", text)
+    assert place.source(text)[0] == f"EPSG:{code}"
 
 
 def test_a_grid_on_an_unknown_datum_is_refused_by_its_name() -> None:
