@@ -6,22 +6,16 @@ changes nodes and not the tree: see :mod:`tiles.scene.tree`."""
 from __future__ import annotations
 
 import numpy as np
-import orjson
 from numpy.typing import NDArray
 
 from tiles import scheme
 from tiles.ground import Ground
-from tiles.scene.glb import asset
-from tiles.scene.tree import ERRORS, ROOT_ERROR, SLACK, Node, nodes
+from tiles.scene.tileset import Json, Region, document, tile
+from tiles.scene.tree import SLACK, Node, nodes
 from tiles.scheme import CIRCUMFERENCE, SCENE_ZOOMS, Floats
 
 #: Metres of a box above and below what it holds: positions are rounded to 32 bits.
 PAD = 0.5
-#: The region of a layer without bodies (radians, metres).
-_NOTHING = [0.0, 0.0, 1e-6, 1e-6, 0.0, 1.0]
-
-type Region = list[float]
-type Json = dict[str, object]
 
 
 def tileset(boxes: Floats, low: Floats, high: Floats, ground: Ground, copyright_: str = "") -> bytes:
@@ -33,38 +27,12 @@ def tileset(boxes: Floats, low: Floats, high: Floats, ground: Ground, copyright_
             children.setdefault((z - 1, node[1] >> 1, node[2] >> 1), []).append(node)
     first = sorted({one for one in (*regions, *children) if one[0] == SCENE_ZOOMS[0]})
     made = [_node(node, regions, children) for node in first]
-    root: Json = {
-        "boundingVolume": {"region": _around([_region(one) for one in made]) if made else _NOTHING},
-        "geometricError": ROOT_ERROR,
-        "refine": "ADD",
-    }
-    if made:
-        root["children"] = made
-    return orjson.dumps({"asset": asset("1.1", copyright_), "geometricError": ROOT_ERROR, "root": root})
+    return document(made, copyright_)
 
 
 def _node(node: Node, regions: dict[Node, Region], children: dict[Node, list[Node]]) -> Json:
-    z, x, y = node
     below = [_node(child, regions, children) for child in children.get(node, [])]
-    own = [regions[node]] if node in regions else []
-    tile: Json = {
-        "boundingVolume": {"region": _around([*own, *map(_region, below)])},
-        "geometricError": ERRORS[z],
-    }
-    if own:
-        tile["content"] = {"uri": f"{z}/{x}/{y}.glb"}
-    if below:
-        tile["children"] = below
-    return tile
-
-
-def _region(node: Json) -> Region:
-    return node["boundingVolume"]["region"]  # type: ignore[index, no-any-return]
-
-
-def _around(regions: list[Region]) -> Region:
-    west, south, east, north, low, high = zip(*regions, strict=True)
-    return [min(west), min(south), max(east), max(north), min(low), max(high)]
+    return tile(node, regions.get(node), below)
 
 
 def _regions(boxes: Floats, low: Floats, high: Floats, ground: Ground) -> dict[Node, Region]:

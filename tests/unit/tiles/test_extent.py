@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import shapely
 from hypothesis import given, settings
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from layers.store.base import Store
 from tests.unit.tiles.conftest import put
 from tiles import extent, scheme
-from tiles.service import Tiles
+from tiles.service import Bounds, Tiles
 
 FOUND = Path(__file__).parents[2] / "found" / "serve" / "10-antimeridian.geojson"
 WORLD = (-180.0, -90.0, 180.0, 90.0)
@@ -43,6 +44,21 @@ def test_tilejson_goes_the_whole_way_round_where_a_layer_lies_across_it(store: S
     assert bounds("places") == pytest.approx([-180, -16.9, 180, -16.8], abs=1e-5)
     assert bounds("city") == pytest.approx([24.9, 60.1, 24.95, 60.2], abs=1e-5)
     assert bounds("city", "places") == pytest.approx([-180, -16.9, 180, 60.2], abs=1e-5)
+
+
+@pytest.mark.parametrize("bounds", ["content", "edits"])
+def test_a_tileset_over_it_has_a_root_across_it(store: Store, tmp_path: Path, bounds: Bounds) -> None:
+    shapes = [shapely.box(west, -17, west + 0.01, -16.99) for west in (179.9, -179.95)]
+    put(store, "buildings", "building", shapes, {"height_m": [9.0, 9.0]})
+    root = json.loads(Tiles(store, tmp_path / "d").tileset("buildings", bounds).plain())["root"]
+    west, south, east, north = np.degrees(root["boundingVolume"]["region"][:4])
+    assert west > 179
+    assert west <= 179.9
+    assert east < -179
+    assert east >= -179.94
+    assert south <= -17 < -16.99 <= north
+    for child in root["children"]:
+        assert child["boundingVolume"]["region"][0] < child["boundingVolume"]["region"][2]
 
 
 def test_a_feature_that_is_parted_there_counts_by_its_parts(store: Store, tmp_path: Path) -> None:
