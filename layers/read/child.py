@@ -41,6 +41,7 @@ def run(folder: Path, parent: int) -> int:
 
 def _isolate(folder: Path) -> None:
     """A session of its own; the work folder as home and as the place of temporary files and of stderr."""
+    sys.dont_write_bytecode = True  # the warm reader may keep what it compiled; this process writes here
     os.setsid()
     os.chdir(folder)
     os.environ.update(HOME=str(folder), TMPDIR=str(folder))

@@ -37,7 +37,6 @@ def environment() -> dict[str, str]:
         "LANG": "C.UTF-8",
         "PYTHONUTF8": "1",
         "PYTHONPATH": str(Path(layers.__file__).resolve().parent.parent),
-        "PYTHONDONTWRITEBYTECODE": "1",
         "GDAL_DRIVER_PATH": "disable",
         "GDAL_PAM_ENABLED": "NO",
         "GDAL_NUM_THREADS": "1",
