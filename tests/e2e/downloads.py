@@ -29,15 +29,19 @@ from tests.storing import load, row, spec
 from tests.support import Server, copy_city
 
 type Start = Callable[..., Server]
-MANY = 40_000
+#: Six batches of rows.
+MANY = 12_000
+#: Random bytes in each long name: with them the GeoJSON is longer than what sockets hold, and no format packs
+#: them small. Many features would do as well, at three times the work.
+NAME_BYTES = 600
 DOWNLOAD = "/ogc/collections/buildings/download"
 FILES = [name for name, form in FORMATS.items() if not form.streamed]
 
 
-def fill(store: Store, layer: str = "buildings") -> None:
-    """A layer whose GeoJSON is longer than what sockets hold, with a Chinese title."""
+def fill(store: Store, layer: str = "buildings", name_bytes: int = NAME_BYTES) -> None:
+    """A layer with a Chinese title."""
     stage = store.stage(spec(layer, title={"en": "Buildings", "zh-CN": "建筑/物"}))
-    n = np.arange(MANY)
+    n, draw = np.arange(MANY), np.random.default_rng(1)
     west, south = 25 + n % 200 * 0.001, 60 + n // 200 * 0.001
     shapes = shapely.box(west, south, west + 0.0005, south + 0.0005)
     stage.add(
@@ -45,7 +49,7 @@ def fill(store: Store, layer: str = "buildings") -> None:
             {
                 SOURCE_ID: pa.array([f"b{i}" for i in n]),
                 WKB: pa.array(shapely.to_wkb(shapes, flavor="iso").tolist(), pa.binary()),
-                "name": pa.array([f"房子 {i}" if i % 3 else None for i in n]),
+                "name": pa.array([f"房子 {i} {draw.bytes(name_bytes).hex()}" if i % 3 else None for i in n]),
                 "height_m": pa.array(n * 0.5),
                 "levels": pa.array(n % 7),
                 "seen": pa.array(["2024-02-29T12:00:00.000Z"] * MANY),
@@ -61,8 +65,14 @@ def add_points(store: Store) -> None:
     load(store, spec("points", geometry_type="Point"), points)
 
 
+@pytest.fixture(scope="module")
+def name_bytes() -> int:
+    """A module whose clients are slow has long names; texts that are searched are short."""
+    return 0
+
+
 @pytest.fixture(scope="module", params=["geopackage", "postgis"])
-def city(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def city(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, name_bytes: int) -> Path:
     """A filled city on each store."""
     folder = tmp_path_factory.mktemp("download") / "city"
     folder.mkdir()
@@ -72,7 +82,7 @@ def city(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         text += f"store: {database.url}\n"
     (folder / "city.yml").write_text(text, "utf-8")
     store = open_store(folder, database)
-    fill(store)
+    fill(store, name_bytes=name_bytes)
     add_points(store)
     store.close()
     return folder

@@ -27,6 +27,7 @@ from tests.gdal_read import Gdal
 from tests.support import Server
 
 city = downloads.city
+name_bytes = downloads.name_bytes
 served = downloads.served
 gdal = downloads.gdal
 own = downloads.own

@@ -7,6 +7,7 @@ import json
 import os
 import resource
 import signal
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -17,14 +18,20 @@ import yaml
 from layers.store.database import Database
 from layers.store.open import open_store
 from tests.e2e import downloads
-from tests.e2e.downloads import DOWNLOAD, FILES, MANY, Start, asked, fill, get, left, slow
+from tests.e2e.downloads import DOWNLOAD, FILES, MANY, NAME_BYTES, Start, asked, fill, get, left, slow
 from tests.postgres import Cluster
 from tests.storing import grid, load, spec
-from tests.support import Server, until
+from tests.support import Server, copy_city, until
 
 city = downloads.city
 served = downloads.served
 own = downloads.own
+
+
+@pytest.fixture(scope="module")
+def name_bytes() -> int:
+    """Long names: what a slow client has not taken is still to be sent."""
+    return NAME_BYTES
 
 
 def test_one_moment_whatever_happens_meanwhile(served: Server) -> None:
@@ -147,19 +154,23 @@ def test_a_store_that_breaks_cuts_the_stream(own: Path, serve: Start) -> None:
     assert str(own) not in "".join(server.log)
 
 
+@pytest.fixture(scope="module")
+def full(city: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server whose files may not grow beyond 400 kB, which a writer cannot tell from a full disk."""
+    running = Server.start(copy_city(city, tmp_path_factory.mktemp("full") / "own"), clean=False)
+    resource.prlimit(running.process.pid, resource.RLIMIT_FSIZE, (400_000, 400_000))
+    yield running
+    running.stop()
+
+
 @pytest.mark.parametrize("name", FILES)
-def test_a_full_disk_is_told_and_leaves_nothing(own: Path, name: str, serve: Start) -> None:
-    """A file may not grow beyond 400 kB here, which a writer cannot tell from a full disk."""
-    server = serve(own, clean=False)
-    resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (400_000, 400_000))
-    answer = get(server, f=name)
+def test_a_full_disk_is_told_and_leaves_nothing(full: Server, name: str) -> None:
+    answer = get(full, f=name)
     assert answer.status_code == 503, answer.text[:300]
     assert "no room" in answer.json()["detail"]
-    assert str(own) not in answer.text
-    assert left(server) == []
-    assert get(server, f="csv").status_code == 200
-    server.process.send_signal(signal.SIGTERM)
-    server.stop()
+    assert str(full.folder) not in answer.text
+    assert left(full) == []
+    assert get(full, f="csv").status_code == 200
 
 
 def test_a_database_that_crashes_cuts_the_stream(postgres: Cluster, tmp_path: Path, serve: Start) -> None:
