@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 
 import pytest
 import shapely
@@ -10,8 +11,12 @@ import shapely
 from layers.cql.parse import parse
 from layers.cql.text import read
 from layers.store.base import LayerSpec, Store
+from layers.store.database import Database
+from layers.store.open import open_store
 from layers.types import Field
+from tests.contract.conftest import STORES
 from tests.contract.registering import Foreign, foreign, point
+from tests.postgres import Cluster
 from tests.storing import fids, load, row
 
 __all__ = ["foreign"]
@@ -29,6 +34,28 @@ INSERT INTO marks VALUES
   '{{{{2,1}},{{3,4}}}}', '{{1.5}}', ARRAY['[1, 2]', '2']::jsonb[]),
  (3, {point()}, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
 """
+
+
+@pytest.fixture(scope="module")
+def marks(postgres: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """The arrays of another program, which are only read."""
+    other = Foreign(postgres.database(), tmp_path_factory.mktemp("marks"))
+    other.run(ARRAYS)
+    yield other.open("marks")
+    other.close()
+
+
+@pytest.fixture(scope="module", params=STORES)
+def wells(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """The ends of what 64 bits hold, which are only read."""
+    database = None
+    if request.param == "postgis":
+        database = Database(request.getfixturevalue("shared_database"), schema="wells")
+    store = open_store(tmp_path_factory.mktemp("wells"), database)
+    values = [(2**63 - 1, 2.0**63), (-(2**63), 0.5), (7, 1.0), (None, None)]
+    load(store, WHOLE, [row(None, shapely.Point(25, 60), **{"长整": w, "depth": d}) for w, d in values])
+    yield store
+    store.close()
 
 
 @pytest.mark.parametrize(
@@ -59,10 +86,8 @@ INSERT INTO marks VALUES
         ("A_EQUALS((INTERVAL(made,'..')), ((DATE('2020-02-29'),'..')))", [1]),
     ],
 )
-def test_arrays_of_another_program(foreign: Foreign, filter_: str, expected: list[int]) -> None:
-    foreign.run(ARRAYS)
-    store = foreign.open("marks")
-    assert fids(store, "marks", filter=parse(filter_, "cql2-text", store.layer("marks"))) == expected
+def test_arrays_of_another_program(marks: Store, filter_: str, expected: list[int]) -> None:
+    assert fids(marks, "marks", filter=parse(filter_, "cql2-text", marks.layer("marks"))) == expected
 
 
 def test_instants_in_arrays_are_spelt_like_single_ones(foreign: Foreign) -> None:
@@ -112,9 +137,6 @@ def test_instants_in_arrays_are_spelt_like_single_ones(foreign: Foreign) -> None
     ],
 )
 @pytest.mark.parametrize("lang", ["cql2-text", "cql2-json"])
-def test_whole_numbers_beyond_64_bits(store: Store, filter_: str, expected: list[int], lang: str) -> None:
-    place = shapely.Point(25, 60)
-    values = [(2**63 - 1, 2.0**63), (-(2**63), 0.5), (7, 1.0), (None, None)]
-    load(store, WHOLE, [row(None, place, **{"长整": w, "depth": d}) for w, d in values])
+def test_whole_numbers_beyond_64_bits(wells: Store, filter_: str, expected: list[int], lang: str) -> None:
     given = filter_ if lang == "cql2-text" else json.dumps(read(filter_))
-    assert fids(store, "wells", filter=parse(given, lang, store.layer("wells"))) == expected
+    assert fids(wells, "wells", filter=parse(given, lang, wells.layer("wells"))) == expected
