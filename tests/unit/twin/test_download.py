@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -71,19 +71,26 @@ class Client:
 
 
 type Ask = Callable[..., None]
+type Run = Callable[[Coroutine[Any, Any, Any]], Any]
+
+
+@pytest.fixture(scope="module")
+def run() -> Iterator[Run]:
+    """One event loop: the processes that were started for a job do the next test's, too."""
+    with event_loop() as call:
+        yield call
 
 
 @pytest.fixture
-def ask(city: City) -> Iterator[Ask]:
+def ask(city: City, run: Run) -> Ask:
     """Answer requests one after the other, all in one event loop, as a server does."""
     made = Download(city)
-    with event_loop() as run:
 
-        def call(*clients: Client) -> None:
-            for client in clients:
-                run(made.give(client.scope, client.receive, client.send, "buildings"))
+    def call(*clients: Client) -> None:
+        for client in clients:
+            run(made.give(client.scope, client.receive, client.send, "buildings"))
 
-        yield call
+    return call
 
 
 def test_it_works_as_it_is(ask: Ask) -> None:
@@ -172,13 +179,13 @@ def test_a_client_that_takes_for_ever(
     assert late.messages == []
 
 
-def test_places(city: City, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_places(city: City, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(download, "PLACE_SECONDS", 0.1)
     # what fits into the pipe waits there, and its job is done
     monkeypatch.setattr(taking, "PIPE_BYTES", 4096)
     load(city.store, spec(), grid(500))
 
-    async def run() -> None:
+    async def both() -> None:
         made = Download(city)
         slow = [Client("f=geojson", takes=False, address=address) for address in ("a", "b")]
         tasks = [asyncio.create_task(made.give(c.scope, c.receive, c.send, "buildings")) for c in slow]
@@ -196,7 +203,7 @@ def test_places(city: City, monkeypatch: pytest.MonkeyPatch) -> None:
         await made.give(late.scope, late.receive, late.send, "buildings")
         assert late.whole
 
-    asyncio.run(run())
+    run(both())
 
 
 @pytest.mark.parametrize("name", FORMATS)
