@@ -24,6 +24,7 @@ from layers.model import Change, FeatureLayer
 from tiles import freshness as fresh
 from tiles.batch import Batch, polygons
 from tiles.freshness import Freshness
+from tiles.mesh import body as bodies
 from tiles.scene import tree
 from tiles.scheme import Floats
 from tiles.snapshots import Snapshot
@@ -158,7 +159,7 @@ class Relations:
         for part in family.parts:
             snapshot, rule = self._snapshot(part), kinds.known(self._layers()[part].kind).body
             if isinstance(rule, Prism) and len(snapshot.boxes):
-                bottom = np.nan_to_num(snapshot.numbers(rule.low), nan=0.0)
+                bottom = bodies.known(snapshot.numbers(rule.low), 0.0)
                 its, whole = near.query(shapely.box(*snapshot.boxes.T))
                 np.maximum.at(out, whole, bottom[its])
         return out
@@ -221,7 +222,7 @@ class Relations:
                 np.concatenate([out.boxes, batch.boxes[present]]),
                 np.concatenate([out.shapes, shapes[present]]),
                 [*out.names, *(names[i] for i in present.tolist())],
-                np.concatenate([out.low, batch.numbers(low, 0.0)[present]]),
+                np.concatenate([out.low, bodies.known(batch.numbers(low, 0.0)[present], 0.0)]),
             )
         return out
 

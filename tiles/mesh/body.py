@@ -10,6 +10,10 @@ from numpy.typing import NDArray
 
 from tiles.scheme import Floats
 
+#: How far (m) above or below ground a body reaches. One number beyond it, a slip or a wrong unit, would open
+#: the volume of the whole layer and overflow the 32 bits of positions in a GLB: it counts as not known.
+FAR = 12_000.0
+
 
 @dataclass(frozen=True, slots=True)
 class Body:
@@ -24,6 +28,11 @@ class Body:
     triangles: NDArray[np.int64]
     rows: NDArray[np.int64]
     surfaces: NDArray[np.uint8]
+
+
+def known(metres: Floats, else_: float) -> Floats:
+    """Lengths as they are, and another where one is not known or beyond what a body reaches."""
+    return np.where(np.abs(metres) <= FAR, metres, else_)
 
 
 def empty() -> Body:

@@ -37,18 +37,23 @@ NO_FEATURE = -1
 def span(rule: Rule, numbers: Callable[[str], Floats]) -> tuple[float, float]:
     """The lowest and the highest point (m above ground, 0 among them) of bodies with these numbers."""
     field, sign = (rule.depth, -1.0) if isinstance(rule, Tube) else (rule.high, 1.0)
-    end = sign * float(np.nan_to_num(numbers(field), nan=0.0).max(initial=0.0))
+    end = sign * float(bodies.known(numbers(field), 0.0).max(initial=0.0))
     return min(end, 0.0), max(end, 0.0)
 
 
 def reach(rule: Rule, numbers: Callable[[str], Floats]) -> tuple[Floats, Floats]:
     """The lowest and the highest point (m above ground) of the body of each feature, without its mesh."""
     if isinstance(rule, Tube):
-        depth = np.nan_to_num(numbers(rule.depth), nan=0.0)
-        radius = np.maximum(np.nan_to_num(numbers(rule.diameter), nan=0.0) / 2000, SLAB / 2)
+        depth, radius = _tube(rule, numbers)
         return -depth - radius, -depth + radius
-    low, high = np.nan_to_num(numbers(rule.low), nan=0.0), numbers(rule.high)
+    low, high = bodies.known(numbers(rule.low), 0.0), bodies.known(numbers(rule.high), np.nan)
     return low, np.where(high > low, high, low + SLAB)
+
+
+def _tube(rule: Tube, numbers: Callable[[str], Floats]) -> tuple[Floats, Floats]:
+    """Depth of the axis and radius (m) of the tube of each feature."""
+    radius = bodies.known(numbers(rule.diameter) / 2000, 0.0)
+    return bodies.known(numbers(rule.depth), 0.0), np.where(radius > 0, radius, SLAB / 2)
 
 
 def ends(batch: Batch, rule: Prism) -> tuple[Floats, Floats]:
@@ -113,9 +118,8 @@ def _shifted(body: Body, rows: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Bo
 
 
 def _tubes(batch: Batch, rule: Tube, ground: Ground) -> Body:
-    depth = np.nan_to_num(batch.numbers(rule.depth), nan=0.0)
-    radius = np.nan_to_num(batch.numbers(rule.diameter), nan=0.0) / 2000
-    return tube(batch, -depth, np.where(radius > 0, radius, SLAB / 2), ground)
+    depth, radius = _tube(rule, batch.numbers)
+    return tube(batch, -depth, radius, ground)
 
 
 def _lifts(meshes: Mapping[int, Mesh], low: Floats) -> dict[int, float]:

@@ -124,6 +124,42 @@ def test_the_table_carries_every_type(store: Store, tmp_path: Path) -> None:
     assert all(len(found.of(row)) == 12 for row in range(4))
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("wrong", [1e5, -1e5, 1e30, 1e39, -1e300])
+@pytest.mark.parametrize("field", ["height_m", "min_height_m"])
+def test_one_number_that_no_body_reaches_spoils_neither_the_volumes_nor_its_neighbours(
+    store: Store, tmp_path: Path, field: str, wrong: float
+) -> None:
+    shapes = [square(LON + i * 0.0003, LAT) for i in range(2)]
+    columns = {"height_m": [20.0, 20.0], "min_height_m": [0.0, 0.0]}
+    put(store, "buildings", "building", shapes, columns | {field: [columns[field][0], wrong]})
+    tiles = Tiles(store, tmp_path / "d")
+    found = gltf.read(tiles.glb("buildings", *node_of(shapes[0])).plain())
+    assert found.count == 2
+    assert all(len(found.of(row)) == 12 for row in range(2))
+    nodes = gltf.check_tileset(json.loads(tiles.tileset("buildings").plain()))
+    regions = [node["boundingVolume"]["region"] for node in nodes.values()]
+    assert all(abs(height) < 30 for region in regions for height in region[4:])
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("field", ["depth_m", "diameter_mm"])
+def test_a_pipe_whose_depth_or_width_cannot_be_keeps_its_neighbours(
+    store: Store, tmp_path: Path, field: str
+) -> None:
+    lines = [
+        shapely.LineString([(LON, LAT + i * 0.0001), (LON + 0.0004, LAT + i * 0.0001)]) for i in range(2)
+    ]
+    columns = {"medium": ["water"] * 2, "diameter_mm": [500.0, 500.0], "depth_m": [1.5, 1.5]}
+    put(store, "pipes", "pipeline", lines, columns | {field: [1e300, columns[field][1]]})
+    tiles = Tiles(store, tmp_path / "d")
+    found = gltf.read(tiles.glb("pipes", *node_of(lines[0])).plain())
+    assert all(len(found.of(row)) > 8 for row in range(2))
+    nodes = gltf.check_tileset(json.loads(tiles.tileset("pipes").plain()))
+    regions = [node["boundingVolume"]["region"] for node in nodes.values()]
+    assert all(abs(height) < 30 for region in regions for height in region[4:])
+
+
 def test_cim_bodies_are_meshes_with_coloured_surfaces(store: Store, tmp_path: Path) -> None:
     base = square(LON, LAT)
     corners = [(x, y, z) for z in (40.0, 46.0) for x, y in list(base.exterior.coords)[:4]]
