@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
@@ -36,11 +37,11 @@ MAX_WEIGHTED, MAX_ENCODING = 40, 200
 
 
 def header(scope: Scope, name: bytes) -> str | None:
-    """The first header of that (lower-case) name, or None."""
-    for key, value in scope["headers"]:
-        if key == name:
-            return str(value.decode("latin-1"))
-    return None
+    """The header of that (lower-case) name, or None.
+
+    Several lines are one list (RFC 9110, section 5.3): of a header that is no list, that is no value."""
+    lines = [value for key, value in scope["headers"] if key == name]
+    return b", ".join(lines).decode("latin-1") if lines else None
 
 
 def accepts_gzip(scope: Scope) -> bool:
@@ -226,12 +227,20 @@ def client(city: City, scope: Scope) -> str:
     peer = (scope.get("client") or ("",))[0]
     if not city.trusts(scope):
         return str(peer)
-    addresses = [one.strip() for one in (header(scope, b"x-forwarded-for") or "").split(",")]
+    addresses = [_address(one) for one in (header(scope, b"x-forwarded-for") or "").split(",")]
     far = (one for one in reversed(addresses) if one and one not in city.settings.trusted_proxies)
     return next(far, str(peer))[:MAX_ADDRESS]
 
 
+def _address(text: str) -> str:
+    """An address of X-Forwarded-For without the port and the brackets that some proxies write."""
+    bare = text.strip()
+    match = _WITH_PORT.fullmatch(bare)
+    return (match[1] or match[2]) if match else bare
+
+
 type Origin = tuple[str, str, int]
+_WITH_PORT = re.compile(r"\[([0-9A-Fa-f:.]+)\](?::\d+)?|([0-9.]+):\d+", re.ASCII)
 _PORTS = {"http": 80, "https": 443}
 
 

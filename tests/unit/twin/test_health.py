@@ -194,12 +194,20 @@ def test_a_second_server_is_refused_though_the_lock_was_deleted(tmp_path: Path) 
         ("1.2.3.4", "1.2.3.4"),
         ("9.9.9.9, 1.2.3.4, 10.0.0.1", "1.2.3.4"),
         ("x" * 99, "x" * 64),
+        # a proxy that adds a line of its own behind the client's
+        ("8.8.4.4\n1.2.3.4", "1.2.3.4"),
+        ("8.8.4.4, 9.9.9.9\n1.2.3.4, 10.0.0.1", "1.2.3.4"),
+        # with the port, which is another with every connection
+        ("1.2.3.4:50123", "1.2.3.4"),
+        ("[2001:db8::1]:50123", "2001:db8::1"),
+        ("[2001:db8::1]", "2001:db8::1"),
+        ("2001:db8::1", "2001:db8::1"),
     ],
 )
 def test_the_address_of_a_client_is_the_nearest_that_is_no_proxy(forwarded: str, address: str) -> None:
     known = SimpleNamespace(trusted_proxies=("10.0.0.1",))
     city = cast(Any, SimpleNamespace(settings=known, trusts=lambda scope: scope["client"][0] == "10.0.0.1"))
-    headers = [(b"x-forwarded-for", forwarded.encode())] if forwarded else []
+    headers = [(b"x-forwarded-for", line.encode()) for line in forwarded.splitlines()]
     assert respond.client(city, {"client": ("10.0.0.1", 1), "headers": headers}) == address
     assert respond.client(city, {"client": ("8.8.8.8", 1), "headers": headers}) == "8.8.8.8"
 

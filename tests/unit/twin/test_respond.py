@@ -137,6 +137,14 @@ def all_errors(base: type[errors.TwinError]) -> list[type[errors.TwinError]]:
     return [base, *(found for sub in base.__subclasses__() for found in all_errors(sub))]
 
 
+@pytest.mark.parametrize("name", [b"if-none-match", b"accept", b"content-type", b"range"])
+def test_lines_of_one_header_are_one_list(name: bytes) -> None:
+    asked = scope((name, b"a"), (b"x", b"y"), (name, b"b, c"))
+    assert respond.header(asked, name) == "a, b, c"
+    assert respond.header(asked, b"x") == "y"
+    assert respond.header(asked, b"z") is None
+
+
 def test_every_error_has_a_status_and_the_one_shape():
     for cls in all_errors(errors.TwinError):
         if cls is errors.TwinError:
