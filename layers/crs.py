@@ -38,7 +38,7 @@ _WGS84 = "World Geodetic System 1984"
 
 _URI = re.compile(r"https?://www\.opengis\.net/def/crs/([A-Za-z]+)/([0-9.]+)/([A-Za-z0-9]+)")
 _URN = re.compile(r"urn:ogc:def:crs:([A-Za-z]+):[0-9.]*:([A-Za-z0-9]+)")
-_SHORT = re.compile(r"(?:(EPSG|OGC):)?(CRS84|\d{4,6})", re.IGNORECASE)
+_SHORT = re.compile(r"(?:(EPSG|OGC):)?(CRS84|\d{4,6})", re.IGNORECASE | re.ASCII)
 
 
 def label(text: str, name: str = "crs") -> str:

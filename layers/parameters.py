@@ -58,7 +58,7 @@ class Parameter:
         }
 
 
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
 _WHOLE = re.compile(r"[+-]?\d{1,40}", re.ASCII)
 _DIGITS = re.compile(r"\d+", re.ASCII)
 #: How QGIS writes an open start and an open end.

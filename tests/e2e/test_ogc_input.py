@@ -64,6 +64,11 @@ def test_what_is_not_there_is_404(server, path):
         ("filter", ""),
         ("filter", "height_m = 'high'"),
         ("filter-lang", "cql-text"),
+        # digits of other scripts
+        ("limit", "\u0661"),
+        ("bbox", "\uff12\uff14,60,25,61"),
+        ("height_m", "\uff11"),
+        ("crs", "EPSG:\uff13857"),
         ("sortby", "-nosuch"),
         ("sortby", "height_m,-height_m"),
         ("sortby", ""),

@@ -24,7 +24,7 @@ RING_BYTES = 8_000_000
 RING_FRAMES = 4_096
 CLIENT_BYTES = 1_000_000
 MAX_CLIENTS = 1_000
-_ID = re.compile(r"^o(\d{1,18})\.c(\d{1,18})$")
+_ID = re.compile(r"o(\d{1,18})\.c(\d{1,18})", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +168,7 @@ class Bus:
 
     def _since(self, last_event_id: str | None, rights: str) -> Sequence[Frame] | None:
         """The frames for a class of rights after an id, or None when the ring does not reach back to it."""
-        match = _ID.match(last_event_id or "")
+        match = _ID.fullmatch(last_event_id or "")
         if match is None:
             return None
         at = (int(match[1]), int(match[2]))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from layers.errors import NotFound, shown
 from twin.things.model import OBSERVATIONS, SETS, Entity, Nav, Prop
 
-_SEGMENT = re.compile(r"^([A-Za-z]+)(?:\((\d{1,16})\))?$")
+_SEGMENT = re.compile(r"([A-Za-z]+)(?:\((\d{1,16})\))?", re.ASCII)
 MAX_SEGMENTS = 8
 
 
@@ -77,7 +77,7 @@ def _begun(path: str) -> tuple[str, int | None, list[str]]:
 
 
 def _split(segment: str) -> tuple[str, int | None]:
-    match = _SEGMENT.match(segment)
+    match = _SEGMENT.fullmatch(segment)
     if match is None:
         raise NotFound(f"{shown(segment)} is not Set or Set(id); ids are whole numbers")
     return match[1], int(match[2]) if match[2] else None
