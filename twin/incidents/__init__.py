@@ -286,6 +286,8 @@ def _text_fault(name: str, value: object, most: int) -> str | None:
         return None
     if not isinstance(value, str) or (not value.strip() and name in ("title", "class", "source")):
         return f"{name}: a text is required"
+    if "\0" in value:
+        return f"{name}: text must not contain a null character"
     return f"{name}: at most {most} characters" if len(value) > most else None
 
 
@@ -307,9 +309,9 @@ def check_action(body: object) -> tuple[str, str]:
     unknown = [name for name in body if name not in ("action", "note")]
     if unknown:
         raise BadBody(f"{shown(unknown[0])}: not known here; known: action, note")
-    note = body.get("note") or ""
-    if not isinstance(note, str) or len(note) > 4000:
-        raise BadBody("note: a text of at most 4000 characters")
+    note = "" if body.get("note") is None else body["note"]
+    if not isinstance(note, str) or len(note) > 4000 or "\0" in note:
+        raise BadBody("note: a text of at most 4000 characters, none of them null")
     return body["action"], note
 
 

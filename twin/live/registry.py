@@ -73,7 +73,7 @@ def first_position(location: object) -> tuple[float, float] | None:
     at: Any = location.get("coordinates")
     while isinstance(at, list) and at and isinstance(at[0], list):
         at = at[0]
-    if isinstance(at, list) and len(at) >= 2 and all(isinstance(v, int | float) for v in at[:2]):
+    if isinstance(at, list) and len(at) >= 2 and all(type(v) in (int, float) for v in at[:2]):
         return float(at[0]), float(at[1])
     return None
 

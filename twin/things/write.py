@@ -154,11 +154,9 @@ class Writer:
         self, entity: Entity, nav: Nav, body: Mapping[str, Any], preset: Mapping[str, int], depth: int
     ) -> int | None:
         """A to-one navigation: given by the path, linked, or made."""
-        value = body.get(nav.name)
-        if nav.name in preset:
-            if value is not None and reference(value, nav.name) != preset[nav.name]:
-                raise BadBody(f"{nav.name}: differs from the one that the request nests this in")
-            return preset[nav.name]
+        value, outer = body.get(nav.name), _outer(nav.name, body, preset)
+        if outer is not None:
+            return outer
         if value is None:
             if nav.required:
                 raise BadBody(f"{entity.single}: {nav.name} is required")
@@ -235,15 +233,15 @@ class Writer:
             self.conn.execute("UPDATE location SET foi = ? WHERE id = ?", (made, new))
 
     def _observation(self, body: Mapping[str, Any], preset: Mapping[str, int], depth: int) -> int:
-        ds = preset.get("Datastream")
+        ds = _outer("Datastream", body, preset)
         if ds is None:
             ds = reference(body.get("Datastream"), "Datastream")
         streams = registry.read(self.conn, self.live.themes, [ds])
         if not streams:
             raise NotFound(f"no Datastream {ds}")
         self.who.check("observe", streams[0].thing, ds)
-        feature = preset.get("FeatureOfInterest")
-        if body.get("FeatureOfInterest") is not None:
+        feature = _outer("FeatureOfInterest", body, preset)
+        if feature is None and body.get("FeatureOfInterest") is not None:
             target = SETS["FeaturesOfInterest"]
             feature = self._link_or_create(target, body["FeatureOfInterest"], "FeatureOfInterest", {}, depth)
         return self.tx.append([decode(body, streams[0], clock.now_ms(), feature)])[0]
@@ -259,6 +257,14 @@ class Writer:
             self.live.changed(self.tx, self.told)
 
 
+def _outer(name: str, body: Mapping[str, Any], preset: Mapping[str, int]) -> int | None:
+    """What the path or the entity around says of a navigation. Raises BadBody where the body says another."""
+    value, outer = body.get(name), preset.get(name)
+    if value is not None and outer is not None and reference(value, name) != outer:
+        raise BadBody(f"{name}: differs from the one that the request nests this in")
+    return outer
+
+
 def _column(prop: Prop, value: object) -> object:
     """A property as its column. Raises BadBody naming it."""
     if value is None:
@@ -270,6 +276,8 @@ def _column(prop: Prop, value: object) -> object:
     if prop.kind == "text":
         if not isinstance(value, str) or len(value) > MAX_TEXT:
             raise BadBody(f"{prop.name}: a text of at most {MAX_TEXT} characters is required")
+        if "\0" in value:
+            raise BadBody(f"{prop.name}: text must not contain a null character")
         return value
     if prop.name in ("properties", "unitOfMeasurement", "observedArea") and not isinstance(value, dict):
         raise BadBody(f"{prop.name}: an object is required")

@@ -131,6 +131,8 @@ def test_if_match_guards_against_a_move_in_between(room):
     ("change", "words"),
     [
         ({"title": ""}, ["title"]),
+        ({"title": "a\0b"}, ["title", "null"]),
+        ({"title": "a", "address": "a\0b"}, ["address", "null"]),
         ({"title": None}, ["title"]),
         ({"title": "x" * 201}, ["title", "200"]),
         ({"level": 0}, ["level=0"]),

@@ -353,6 +353,7 @@ def test_paths(room):
         await made(client)
         absent = ["Things(2)", "Nope", "Things(1)/Nope", "Things(1)/Datastreams(9)", "Things(x)"]
         absent += ["Things/Locations", "Things(1)/name/x", "Things('1')", "Observations(1)/Datastream(1)"]
+        absent += ["Things(%D9%A1)", "Things(1)%0A", "Things(%EF%BC%91)/name"]
         absent += ["/".join(["Things(1)"] * 9), "Things(99999999999999999999)"]
         for path in absent:
             assert (await client.get(f"{ROOT}/{path}")).status_code == 404, path
@@ -564,7 +565,38 @@ def test_what_a_post_answers_is_what_a_get_gives(room):
     room.run(scenario)
 
 
-@pytest.mark.parametrize("value", [{}, [], None, 7, True, [{}]])
+@pytest.mark.parametrize("at", [[True, False], [24.9, True], ["24.9", "60.1"], [None, 1], [24.9]])
+def test_a_position_is_made_of_numbers(room, at):
+    body = {"name": "a", "description": "b", "encodingType": "application/geo+json"}
+
+    async def scenario(client):
+        answer = await client.post(
+            f"{ROOT}/Locations", json=body | {"location": {"type": "Point", "coordinates": at}}
+        )
+        assert (answer.status_code, "location" in answer.text) == (400, True), answer.text
+
+    room.run(scenario)
+
+
+def test_an_observation_belongs_to_what_its_path_says_or_is_refused(room):
+    async def scenario(client):
+        await made(client)
+        await made(client)
+        for path, member in (
+            ("Datastreams(1)", "Datastream"),
+            ("FeaturesOfInterest(1)", "FeatureOfInterest"),
+        ):
+            body = {"Datastream": {"@iot.id": 1}, "result": 1}
+            address = f"{ROOT}/{path}/Observations"
+            assert (await client.post(address, json=body | {member: {"@iot.id": 1}})).status_code == 201
+            answer = await client.post(address, json=body | {member: {"@iot.id": 2}})
+            assert (answer.status_code, member in answer.text) == (400, True), answer.text
+        assert (await client.get(f"{ROOT}/Datastreams(2)/Observations")).json()["value"] == []
+
+    room.run(scenario)
+
+
+@pytest.mark.parametrize("value", [{}, [], None, 7, True, [{}], "a\0b"])
 @pytest.mark.parametrize("member", ["encodingType", "name", "location"])
 def test_a_member_of_another_type_is_named_not_a_fault(room, member, value):
     good = {"name": "a", "description": "b", "encodingType": "application/geo+json"}
