@@ -30,7 +30,7 @@ SHOWN_EXAMPLES = 3
 #: The folder in a city of the rows that loads have set aside, a table a layer.
 ASIDE = "aside"
 WIDTH = 200  # of a table that no terminal shows
-out = Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else WIDTH)
+out = Console(soft_wrap=True, highlight=False, emoji=False, width=None if sys.stdout.isatty() else WIDTH)
 
 
 def init(folder: Path, title: str, store: str | None = None) -> str:

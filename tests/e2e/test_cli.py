@@ -59,6 +59,19 @@ def test_the_report_of_the_last_load_is_kept(city, tmp_path):
     assert "layer nowhere is not there" in refused.stderr
 
 
+def test_names_of_columns_are_printed_as_they_are(city, tmp_path):
+    """Not as markup, and not as pictures: ``:date:`` is a piece of an OpenStreetMap key."""
+    rows = ",".join(
+        f'{{"type":"Feature","geometry":{{"type":"Point","coordinates":[24.9,60.{17 + i}]}},'
+        f'"properties":{{"paved:date:lanes":{"1" if i == 0 else "null"},"[bold]a{i}":1}}}}'
+        for i in range(40)
+    )
+    (tmp_path / "many.geojson").write_text(f'{{"type":"FeatureCollection","features":[{rows}]}}', "utf-8")
+    text = twin("load", str(tmp_path / "many.geojson"), "--as", "many", "--city", str(city)).stdout
+    assert "paved:date:lanes" in text
+    assert "[bold]a1" in text
+
+
 def test_a_layer_is_dropped_beside_a_running_server(city, tmp_path, serve):
     source = tmp_path / "houses.geojson"
     source.write_text(collection(feature("a"), feature("b")))
