@@ -176,10 +176,17 @@ def new_tab(browser: Browser, server: Server, **options: Any) -> Tab:
 
 
 @pytest.fixture(scope="module")
-def tab(browser: Browser, server: Server) -> Iterator[Tab]:
+def opening() -> str:
+    """The link by which the page of a module is opened: the whole city, where the module does not say what
+    it looks at. Each layer costs the processor its requests, buffers and draws."""
+    return ""
+
+
+@pytest.fixture(scope="module")
+def tab(browser: Browser, server: Server, opening: str) -> Iterator[Tab]:
     """One open page a module; at its end it has asked nobody else and complained of nothing."""
     opened = new_tab(browser, server)
-    opened.open()
+    opened.open(opening)
     yield opened
     foreign, complaints = opened.foreign, opened.unexpected()
     opened.page.context.close()

@@ -56,7 +56,9 @@ def _edit_from_outside(server: Server, layer: str, fid: int, column: str, value:
 @pytest.mark.parametrize("mode", ["3d", "2d"])
 def test_an_edit_of_another_program_is_drawn_and_told(tab: Tab, mode: str):
     there = places.building(tab.server)
-    tab.look(there.lon, there.lat, mode=mode, selection=feature("buildings", there.fid), right="card")
+    alone = {"buildings": {"visible": True, "opacity": 1}}
+    selection = feature("buildings", there.fid)
+    tab.look(there.lon, there.lat, mode=mode, selection=selection, right="card", layers=alone)
     height = there.height if mode == "3d" else 0
     assert tab.attributes(there.lon, there.lat, height)["fid"] == there.fid
     said = f"from outside in {mode}"

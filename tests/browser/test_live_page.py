@@ -18,6 +18,11 @@ CLEAN, FOUL = 12.0, 400.0
 
 
 @pytest.fixture(scope="module")
+def opening() -> str:
+    return f"v={LON},{LAT},300,0,-60&l=buildings&lang=en"
+
+
+@pytest.fixture(scope="module")
 def sensor(tab: Tab) -> int:
     """A sensor that is made while the page is open."""
     found = small.sensor(tab.server, "Air of the test", LON, LAT, simulated=True)

@@ -1,6 +1,11 @@
-"""The page opens by itself, shows what the city has, and remembers its state in the address."""
+"""The page opens by itself, shows what the city has, and remembers its state in the address.
+
+Opening a page costs the processor more than most tests do: what does not ask how it opens goes there by its
+state, and what a link opens is looked at by more than one test.
+"""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +18,53 @@ from tests.support import Server, until
 APP = Path(__file__).parents[2] / "twin" / "web" / "app"
 
 
+@pytest.fixture(scope="module")
+def helsinki_module(helsinki_module: Path) -> Path:
+    """A city whose map has an approval number."""
+    with (helsinki_module / "city.yml").open("a", encoding="utf-8") as text:
+        text.write("map_approval_no: GS(2026)0815\n")
+    return helsinki_module
+
+
+@pytest.fixture(scope="module")
+def opening(server: Server) -> str:
+    there = places.building(server)
+    layers = "buildings,building_parts,pipelines,street_assets,roads"
+    return f"v={there.lon:.6f},{there.lat:.6f},350,0,-60&l={layers}&lang=en"
+
+
+@pytest.fixture(scope="module")
+def linked(tab: Tab) -> Tab:
+    """The page, opened by a link that names a feature and panels, and says not from where to look."""
+    tab.open("l=roads&s=addresses:60&p=legend,incidents&lang=en")
+    return tab
+
+
+@pytest.fixture(scope="module")
+def reader(browser: Browser, server: Server) -> Iterator[Tab]:
+    """A page without a key, on a dark screen."""
+    opened = new_tab(browser, server, color_scheme="dark")
+    opened.open("l=", key=False)
+    yield opened
+    complaints = opened.complaints
+    opened.page.context.close()
+    assert complaints == []
+
+
+def only(tab: Tab, *layers: str) -> dict[str, dict[str, object]]:
+    """The state of the layers in which these alone are switched on."""
+    known = tab.js("Object.keys(window.twin.state().layers)")
+    return {name: {"visible": name in layers, "opacity": 1} for name in known}
+
+
+def is_at_address(tab: Tab, fid: int) -> bool:
+    """Whether the page looks at that address."""
+    item = tab.server.http.get(f"/ogc/collections/addresses/items/{fid}").json()
+    lon, lat = item["geometry"]["coordinates"]
+    view = tab.js("window.twin.state().view")
+    return bool((view["lon"], view["lat"]) == pytest.approx((lon, lat), abs=2e-5))
+
+
 def test_the_key_leaves_the_address_and_the_page_goes_on_with_a_session(tab: Tab):
     assert tab.server.key not in tab.page.url
     assert "key=" not in tab.page.url
@@ -23,6 +75,15 @@ def test_the_key_leaves_the_address_and_the_page_goes_on_with_a_session(tab: Tab
 
 def test_the_credits_carry_the_notice_of_the_data(tab: Tab):
     assert "OpenStreetMap contributors" in tab.page.inner_text("#credits")
+
+
+def test_the_approval_number_of_the_map_stands_beside_the_notice(tab: Tab):
+    tab.js("window.twin.set({lang: 'zh-CN'})")
+    credits = tab.page.inner_text("#credits")
+    assert "OpenStreetMap contributors" in credits
+    assert "审图号" in credits
+    assert "GS(2026)0815" in credits
+    tab.js("window.twin.set({lang: 'en'})")
 
 
 def test_a_building_is_picked_where_it_stands(tab: Tab):
@@ -125,26 +186,6 @@ def test_zooming_out_stops_at_the_surroundings(tab: Tab):
     assert south <= view["lat"] <= north
 
 
-def test_a_link_that_names_a_feature_alone_goes_to_it_and_shows_its_layer(tab: Tab):
-    def is_there(fid: int) -> bool:
-        lon, lat = tab.server.http.get(f"/ogc/collections/addresses/items/{fid}").json()["geometry"][
-            "coordinates"
-        ]
-        view = tab.js("window.twin.state().view")
-        return bool((view["lon"], view["lat"]) == pytest.approx((lon, lat), abs=2e-5))
-
-    tab.open("l=roads&s=addresses:60")
-    until(lambda: is_there(60), 20, "the flight")
-    assert tab.js("window.twin.state().layers.addresses.visible")
-    assert tab.js("window.twin.state().selection") == feature("addresses", 60)
-    tab.js("location.hash = '#s=addresses:61'")
-    until(lambda: is_there(61), 20, "the flight to another")
-    tab.expected += ["404"]
-    tab.js("location.hash = '#s=addresses:99999999'")
-    tab.page.locator("twin-feature .message").wait_for()
-    tab.page.keyboard.press("Escape")
-
-
 def test_a_layer_leads_to_its_data_and_downloads(tab: Tab):
     tab.js("window.twin.set({lang: 'en'})")
     tab.page.keyboard.press("l")
@@ -182,15 +223,30 @@ def test_a_deep_link_restores_the_whole_view(tab: Tab, mode: str):
     assert tab.pick(there.lon, there.lat, height) == feature("buildings", there.fid)
 
 
-def test_panels_open_by_link_and_the_link_says_which_are_open(tab: Tab):
-    tab.open("l=roads&p=legend,incidents&lang=en")
-    tab.page.get_by_role("tab", name="Legend", selected=True).wait_for()
-    tab.page.locator("twin-incidents.drawer.right").wait_for()
-    assert "p=legend,incidents" in tab.page.url
-    tab.page.keyboard.press("i")
-    tab.page.keyboard.press("l")
-    assert tab.page.locator(".drawer").count() == 0
-    assert "p=" not in tab.page.url.split("#")[1]
+def test_a_link_that_names_a_feature_alone_goes_to_it_and_shows_its_layer(linked: Tab):
+    until(lambda: is_at_address(linked, 60), 20, "the flight")
+    assert linked.js("window.twin.state().layers.addresses.visible")
+    assert linked.js("window.twin.state().selection") == feature("addresses", 60)
+
+
+def test_panels_open_by_link_and_the_link_says_which_are_open(linked: Tab):
+    linked.page.get_by_role("tab", name="Legend", selected=True).wait_for()
+    linked.page.locator("twin-incidents.drawer.right").wait_for()
+    assert "p=legend,incidents" in linked.page.url
+    linked.js("window.twin.set({selection: null})")
+    linked.page.keyboard.press("i")
+    linked.page.keyboard.press("l")
+    assert linked.page.locator(".drawer").count() == 0
+    assert "p=" not in linked.page.url.split("#")[1]
+
+
+def test_another_link_in_the_tab_goes_to_its_feature_and_says_when_there_is_none(linked: Tab):
+    linked.js("location.hash = '#l=&lang=en&s=addresses:61'")
+    until(lambda: is_at_address(linked, 61), 20, "the flight to another")
+    linked.expected += ["404"]
+    linked.js("location.hash = '#l=&lang=en&s=addresses:99999999'")
+    linked.page.locator("twin-feature .message").wait_for()
+    linked.page.keyboard.press("Escape")
 
 
 def test_axe_finds_nothing_in_panels_cards_and_forms(tab: Tab):
@@ -219,9 +275,8 @@ def test_axe_finds_nothing_in_panels_cards_and_forms(tab: Tab):
     tab.js("window.twin.set({left: null, right: null})")
 
 
-def test_the_dark_set_follows_the_system_and_the_switch_is_kept(browser: Browser, server: Server):
-    tab = new_tab(browser, server, color_scheme="dark")
-    tab.open("l=", key=False)
+def test_the_dark_set_follows_the_system_and_the_switch_is_kept(reader: Tab):
+    tab = reader
     paper = "getComputedStyle(document.querySelector('header.bar')).backgroundColor"
     dark = tab.js(paper)
     assert tab.page.get_attribute("html", "data-theme") == "dark"
@@ -232,15 +287,19 @@ def test_the_dark_set_follows_the_system_and_the_switch_is_kept(browser: Browser
     assert tab.page.get_attribute("html", "data-theme") == "light"
     tab.page.locator("[data-tool=theme]").click()
     assert tab.js(paper) == dark
-    assert tab.complaints == []
-    tab.page.context.close()
+
+
+def test_without_a_key_nothing_offers_to_write(reader: Tab):
+    there = places.building(reader.server, small=True)
+    reader.js("selection => window.twin.set({selection})", feature("buildings", there.fid))
+    reader.page.locator("twin-feature [data-field=height_m]").wait_for()
+    assert reader.page.locator("[data-action=edit]").count() == 0
 
 
 def test_the_card_leads_from_a_part_to_its_building_and_back(tab: Tab):
     there = places.part(tab.server)
-    tab.open(
-        f"v={there.lon:.6f},{there.lat:.6f},300,0,-50&l=building_parts&s=building_parts:{there.fid}&lang=en"
-    )
+    selection = feature("building_parts", there.fid)
+    tab.look(there.lon, there.lat, 300, -50, selection=selection, layers=only(tab, "building_parts"))
     card = tab.page.locator("twin-feature")
     card.locator("[data-relation=isPartOf] button").click()
     card.locator(f"[data-relation=hasPart] [data-feature='building_parts/{there.fid}']").click()
@@ -250,7 +309,8 @@ def test_the_card_leads_from_a_part_to_its_building_and_back(tab: Tab):
 
 def test_editing_sends_the_revision_and_tells_when_it_was_overtaken(tab: Tab):
     there = places.building(tab.server, small=True)
-    tab.open(f"v={there.lon:.6f},{there.lat:.6f},300,0,-50&l=buildings&s=buildings:{there.fid}&lang=en")
+    selection = feature("buildings", there.fid)
+    tab.look(there.lon, there.lat, 300, -50, selection=selection, layers=only(tab, "buildings"))
     card = tab.page.locator("twin-feature")
     card.locator("[data-action=edit]").click()
     card.locator("input[name=name]").fill("House of the test")
@@ -272,7 +332,7 @@ def test_editing_sends_the_revision_and_tells_when_it_was_overtaken(tab: Tab):
 
 def test_a_phone_sees_sheets_and_no_horizontal_scroll(browser: Browser, server: Server):
     tab = new_tab(browser, server, viewport={"width": 390, "height": 700}, has_touch=True, is_mobile=True)
-    tab.open("l=buildings", key=False)
+    tab.open("l=", key=False)
     tab.page.locator("[data-panel=incidents]").click()
     drawer = tab.page.locator("twin-incidents.drawer").bounding_box()
     assert drawer is not None
@@ -282,29 +342,3 @@ def test_a_phone_sees_sheets_and_no_horizontal_scroll(browser: Browser, server: 
     assert tab.foreign == []
     assert tab.complaints == []
     tab.page.context.close()
-
-
-def test_without_a_key_nothing_offers_to_write(browser: Browser, server: Server):
-    tab = new_tab(browser, server)
-    there = places.building(server, small=True)
-    tab.open(f"v={there.lon:.6f},{there.lat:.6f},300,0,-50&l=buildings&s=buildings:{there.fid}", key=False)
-    tab.page.locator("twin-feature [data-field=height_m]").wait_for()
-    assert tab.page.locator("[data-action=edit]").count() == 0
-    assert tab.complaints == []
-    tab.page.context.close()
-
-
-def test_the_approval_number_of_the_map_stands_beside_the_notice(browser: Browser, helsinki: Path):
-    with (helsinki / "city.yml").open("a", encoding="utf-8") as text:
-        text.write("map_approval_no: GS(2026)0815\n")
-    server = Server.start(helsinki)
-    tab = new_tab(browser, server)
-    try:
-        tab.open("l=&lang=zh-CN")
-        credits = tab.page.inner_text("#credits")
-        assert "OpenStreetMap contributors" in credits
-        assert "审图号" in credits
-        assert "GS(2026)0815" in credits
-    finally:
-        tab.page.context.close()
-        server.stop()

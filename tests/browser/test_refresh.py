@@ -18,7 +18,6 @@ from tests.browser.conftest import Tab, feature
 from tests.browser.places import Place
 from tests.support import HELSINKI, Server, twin, until
 
-LAYERS = "l=buildings,street_assets&lang=en"
 MERGE = {"content-type": "application/merge-patch+json"}
 #: Above every roof of the city, so that nothing else covers the building of a test.
 TALL = 140.0
@@ -44,9 +43,14 @@ def _put(server: Server, layer: str, fid: int, geometry: Any) -> None:
 
 
 @pytest.fixture(scope="module")
+def opening(server: Server) -> str:
+    there = places.building(server, small=True)
+    return f"v={there.lon:.6f},{there.lat:.6f},700,0,-70&l=buildings,street_assets&lang=en"
+
+
+@pytest.fixture(scope="module")
 def tower(tab: Tab) -> Place:
     """A building of middling size, made the highest of the city; the page looks at it."""
-    tab.open(LAYERS)
     there = places.building(tab.server, small=True)
     tab.look(there.lon, there.lat, 700, pitch=-70)
     before = tab.swaps("buildings", "scene")
