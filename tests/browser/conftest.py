@@ -19,6 +19,8 @@ from tests.support import Server, until
 
 #: WebGL by the processor on any machine, the rest of the picture put together without it, and no background
 #: traffic of the browser's own. Mesa's renderer costs less than half of the browser's own.
+#: Put together that way a wide picture lacks what the map draws in the lowest 48 rows of the window: one for
+#: people to look at is taken without the last argument.
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-quic",

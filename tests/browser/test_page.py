@@ -338,6 +338,25 @@ def test_a_phone_sees_sheets_and_no_horizontal_scroll(browser: Browser, server: 
     assert drawer is not None
     assert drawer["width"] == 390
     assert drawer["y"] > 300
+    tab.js("window.twin.set({right: null, left: 'layers'})")
+    for part in ("label", "a.data"):
+        tab.page.locator(f"twin-layers [data-layer=roads] {part}").wait_for()
+    label, data = (
+        tab.page.locator(f"twin-layers [data-layer=roads] {part}").bounding_box()
+        for part in ("label", "a.data")
+    )
+    assert label is not None
+    assert data is not None
+    assert data["y"] + data["height"] / 2 == pytest.approx(label["y"] + label["height"] / 2, abs=1)
+    tab.js("selection => window.twin.set({selection})", feature("buildings", places.building(server).fid))
+    word = tab.page.locator("twin-feature dt", has_text="addr:housenumber")
+    word.wait_for()
+    lines = """e => {
+        const words = document.createRange();
+        words.selectNodeContents(e);
+        return words.getClientRects().length;
+    }"""
+    assert word.evaluate(lines) == 1
     assert tab.js("document.documentElement.scrollWidth") <= 390
     assert tab.foreign == []
     assert tab.complaints == []
