@@ -90,6 +90,7 @@ def behind(tmp_path):
     with asyncio.Runner() as runner:
         RUNNERS[city.folder] = runner
         yield city
+        FRONTS.pop(city.folder, None)
     city.close()
     city.live.stop()
 
@@ -99,17 +100,21 @@ BASE = "https://map.example.org/twin"
 
 
 def ask(city, method, path, headers=None, peer="10.0.0.1", **more) -> httpx.Response:
+    if city.folder not in FRONTS:
+        FRONTS[city.folder] = app.build(city)
+
     async def main() -> httpx.Response:
         city.bus.bind(asyncio.get_running_loop())
-        transport = httpx.ASGITransport(app=cast(Any, app.build(city)), client=(peer, 1))
+        transport = httpx.ASGITransport(app=cast(Any, FRONTS[city.folder]), client=(peer, 1))
         async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
             return await client.request(method, path, headers=headers or {}, **more)
 
     return RUNNERS[city.folder].run(main())
 
 
-#: One event loop a city, as in a server.
+#: One event loop and one application a city, as in a server.
 RUNNERS: dict[Path, asyncio.Runner] = {}
+FRONTS: dict[Path, app.Front] = {}
 
 
 def addresses(value: Any) -> list[str]:

@@ -30,7 +30,7 @@ def _confined(loader: subprocess.Popen[bytes]) -> psutil.Process:
 def loader(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
     """A process that reads a table for seconds."""
     file = tmp_path / "a.csv"
-    file.write_text("lon,lat," + ",".join(f"c{i}" for i in range(100)) + "\n" + ("1," * 101 + "1\n") * 20_000)
+    file.write_text("lon,lat," + ",".join(f"c{i}" for i in range(100)) + "\n" + ("1," * 101 + "1\n") * 10_000)
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
     started = subprocess.Popen([sys.executable, "-c", CODE, str(file)], env=environment)
     try:
