@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import shapely
+from numpy.typing import NDArray
 
 from layers import guard, identity, kinds, wkb
 from layers import manifest as manifests
@@ -30,7 +31,7 @@ from layers.identity import Identity, is_of_store
 from layers.kinds import Kind, SourceBatch
 from layers.kinds.base import Columns, Prism, named
 from layers.model import FeatureLayer, Problem, Report, has_features
-from layers.place import Place, crs_name, undefined
+from layers.place import Place, crs_name, exchanged, undefined, x_is_north
 from layers.place import source as source_crs
 from layers.rules import ADVICE
 from layers.source import NOTHING, UTC, Declared
@@ -49,6 +50,7 @@ _VAGUE = (
     " taken for a feature of before; a column of ids would tell them apart"
 )
 _NO_CRS = "the file names no CRS"
+_DECLARE = "declare it, for example --crs EPSG:4490"
 _WKT = ("PROJCRS", "GEOGCRS", "BOUNDCRS")
 #: What a layer is called that is not going to be.
 _CHECKED = "checked"
@@ -258,10 +260,12 @@ class _FileLoad:
                     "noted",
                 )
             )
+        if code is None and all(table[WKB].null_count == len(table) for table in self._reading.batches()):
+            return "EPSG:4326", None  # a table of things without a place, which is told of each
         nowhere = undefined(code) if code and not declared else None
         if code is None or nowhere:
             what = f"the file's CRS, {shown(nowhere)}, does not say where it lies" if nowhere else _NO_CRS
-            raise BadFile("crs.missing", f"{what}; declare it, for example --crs EPSG:4490")
+            raise BadFile("crs.missing", f"{what}; {_DECLARE}")
         if declared and meta["crs"] and declared.casefold() != str(meta["crs"]).casefold():
             self.findings.add(
                 Problem(
@@ -271,7 +275,16 @@ class _FileLoad:
                     "noted",
                 )
             )
-        label, place, vertical = source_crs(code)
+        try:
+            label, place, vertical = source_crs(code)
+        except BadFile as error:
+            if error.rule != "crs.unknown" or declared:
+                raise
+            raise BadFile(error.rule, f"{error.reason}; {_DECLARE}") from error
+        if place is not None and not meta.get("directed", True) and x_is_north(self._positions(), label):
+            reason = f"the x counts to the north: only so do the numbers lie in the area of {crs_name(label)}"
+            self.findings.add(Problem("geometry.axes", 0, reason, "noted"))
+            place = exchanged(place)
         if label.startswith(_WKT):
             reason = f"the file's own definition of {shown(crs_name(label))}, which has no code, is used"
             self.findings.add(Problem("crs.own", 0, reason, "noted"))
@@ -281,6 +294,12 @@ class _FileLoad:
                 Problem("datum.vertical", 0, f"heights are kept in their datum, {vertical}", "noted")
             )
         return label, place
+
+    def _positions(self) -> NDArray[np.float64]:
+        """The coordinates (n, 2) of the first batch."""
+        first = next(self._reading.batches())
+        positions: NDArray[np.float64] = shapely.get_coordinates(wkb.shapes(first[WKB].to_pylist()))
+        return positions
 
     def clean(self, present: FeatureLayer | None = None, *, append: bool = False) -> None:
         """First pass: clean every batch and learn how the columns are filled; then decide those of the

@@ -14,6 +14,8 @@ type Place = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 #: Confidence (of 100) at which a WKT without a code is taken for a registered CRS.
 _CONFIDENCE = 70
+#: Metres by which zones of a grid lie apart where x begins with the number of its zone.
+_ZONE = 1e6
 #: A base that is called by the prefix of all names of one authority: PROJ compares with each of them, which
 #: takes 8 s of CPU and finds what a base without a name finds.
 _PREFIX_ONLY = re.compile(r'(\b(?:BASEGEOGCRS|BASEGEODCRS|GEOGCS)\s*\[\s*")GCS(?=")', re.IGNORECASE)
@@ -55,6 +57,46 @@ def undefined(code: str) -> str | None:
     return crs.name if vague or crs.type_name == "Engineering CRS" else None
 
 
+def x_is_north(coordinates: NDArray[np.float64], label: str) -> bool:
+    """Whether coordinates (n, 2) lie in the area of a CRS only if the first counts to the north, as an x does
+    in Chinese surveys."""
+    return not _lies_in(coordinates, label) and _lies_in(coordinates[:, ::-1], label)
+
+
+def exchanged(place: Place) -> Place:
+    """The transform of coordinates of which the first counts to the north."""
+    return lambda coords: place(coords[:, [1, 0, *range(2, coords.shape[1])]])
+
+
+def _lies_in(coordinates: NDArray[np.float64], label: str) -> bool:
+    from layers import crs
+
+    try:
+        return bool(np.isfinite(crs.to_lonlat(coordinates, label)).any())
+    except BadFile:
+        return False
+
+
+def _advice(coordinates: NDArray[np.float64], label: str) -> str:
+    """What explains that coordinates do not lie in the area of a projected CRS."""
+    from layers import crs
+
+    if crs.is_geographic(label):
+        return "declare the right one with --crs"
+    middle = np.nanmedian(coordinates[:, :2], axis=0, keepdims=True)
+    if (np.abs(middle) <= 180).all():
+        return "the numbers look like degrees: declare for example --crs EPSG:4490"
+    if _lies_in(middle[:, ::-1], label):
+        return "it lies there with x and y exchanged: exchange them in the source"
+    zone = int(middle[0, 0] // _ZONE)
+    if zone and _lies_in(middle - np.array([zone * _ZONE, 0]), label):
+        return f"x begins with {zone}, the number of a zone: declare with --crs the CRS whose x has it"
+    for zone in range(1, 61):
+        if _lies_in(middle + np.array([zone * _ZONE, 0]), label):
+            return f"x does not begin with {zone}, the number of the zone: declare with --crs the CRS of such"
+    return "declare the right one with --crs"
+
+
 def _place(label: str) -> Place:
     """The transform; once some rows were placed, rows outside the CRS's area become infinite, not fatal."""
     from layers import crs
@@ -65,9 +107,9 @@ def _place(label: str) -> Place:
         nonlocal placed
         try:
             out = crs.to_lonlat(coords, label)
-        except BadFile:
+        except BadFile as error:
             if not placed:
-                raise
+                raise BadFile(error.rule, f"{error.reason}; {_advice(coords, label)}") from error
             return np.full_like(coords, np.inf)
         placed = placed or len(coords) > 0
         return out

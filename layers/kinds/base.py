@@ -23,7 +23,7 @@ _NUMBER = re.compile(r"^\s*([+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,3})?)\s
 #: Commas that can but group digits by thousands.
 _GROUPED = re.compile(r"[+-]?\d{1,3}(,\d{3}){2,}(?![,\d])")
 #: Digits and signs of the width of Chinese characters.
-_WIDE = str.maketrans("０１２３４５６７８９．，－＋", "0123456789.,-+")
+_WIDE = str.maketrans("０１２３４５６７８９．，－＋\u2212", "0123456789.,-+-")
 _METRES = {
     "": 1.0,
     "m": 1.0,

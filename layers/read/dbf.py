@@ -25,6 +25,9 @@ RAW = "ISO-8859-1"
 #: Digits that GDAL reads as a whole number; of more it makes a number with a fraction, and rounds it.
 _DIGITS = 18
 _BLOCK = 8 << 20
+#: Types of columns that are texts, and all that are read.
+_TEXTS = "CV"
+_TYPES = f"{_TEXTS}NFDL"
 _WHOLE = re.compile(rb"[+-]?\d+")
 #: What the byte 29 of the header says (of those values that programs do not write by default).
 _PAGES = {
@@ -55,17 +58,24 @@ class Dbf:
         self.word = _PAGES.get(head[29]) if len(head) == 32 else None
         self._size = int.from_bytes(head[10:12], "little")
         self.fields = list(_fields(described))
+        #: Records that the header announces.
+        self.count = int.from_bytes(head[4:8], "little")
         whole = max(path.stat().st_size - self._start, 0) // self._size if self._size else 0
-        count = min(int.from_bytes(head[4:8], "little"), whole)
+        count = min(self.count, whole)
         self._records: NDArray[np.uint8] = np.empty((0, 0), np.uint8)
         if count:
             self._records = np.memmap(path, np.uint8, "r", self._start, (count, self._size))
+
+    def unknown(self) -> list[DbfField]:
+        """The columns of other programs' types, numbers in bytes or places in another file, which are left
+        empty."""
+        return [field for field in self.fields if field.type not in _TYPES]
 
     def texts(self) -> list[bytes]:
         """All names, and the distinct cells that are not ASCII."""
         names = {field.name for field in self.fields}
         step = max(_BLOCK // max(self._size, 1), 1)
-        for field in (f for f in self.fields if f.type not in "NFDLIO@+" and self._holds(f)):
+        for field in (f for f in self.fields if f.type in _TEXTS and self._holds(f)):
             for start in range(0, len(self._records), step):
                 cells = self._cells(field, slice(start, start + step))
                 high = (cells.view(np.uint8).reshape(len(cells), -1) > 127).any(axis=1)
@@ -160,6 +170,8 @@ class Texts:
         self, index: int, undecoded: pa.Array, rows: NDArray[np.int64], name: str, sink: Sink
     ) -> pa.Array:
         """A column as GDAL gave it (of records counted from 0), read as what it is."""
+        if index < len(self.table.fields) and self.table.fields[index].type not in _TYPES:
+            return pa.nulls(len(undecoded), pa.string())
         long = self.table.long(self.table.fields[index], rows) if index < len(self.table.fields) else None
         if long is not None:
             return long

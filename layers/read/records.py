@@ -6,7 +6,7 @@ from __future__ import annotations
 import csv
 import re
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -17,40 +17,62 @@ _DELIMITERS = ",;\t|"
 _MOST_CELL = 64 << 20
 #: Lines, and characters of one, that are looked at for the delimiter.
 _MOST_BLANK, _MOST_HEAD = 1000, 1 << 20
+#: Rows that are looked at for the header: titles and remarks lie above it.
+_MOST_ABOVE = 20
+#: A first line by which a spreadsheet is told the delimiter.
+_SAID = re.compile(r'"?sep=([,;\t|])"?\s*', re.IGNORECASE)
 #: Blanks behind a closing quote, which the standard does not know and people do not see.
 _BEHIND_QUOTE = re.compile(r'"[ \t]+(?=[,;\t|\r\n]|$)')
 
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """A table: its names, and its rows as often as they are asked for. ``blank``: rows above the header."""
+    """A table: its names, and its rows as often as they are asked for. ``blank``: rows above the header;
+    ``above``: what of them is not blank."""
 
     path: Path
     encoding: str
     delimiter: str
     header: tuple[str, ...]
     blank: int
+    above: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, path: Path, encoding: str) -> Records:
-        """Of a file; without a header where it has no row that is not blank. Raises csv.Error."""
+    def of(
+        cls, path: Path, encoding: str, is_header: Callable[[Sequence[str]], bool] = lambda _: True
+    ) -> Records:
+        """Of a file; without a header where it has no row that is not blank. The header is the first of some
+        rows that ``is_header`` takes, however it has to be cut into cells, else the first. Raises
+        csv.Error."""
         csv.field_size_limit(_MOST_CELL)
         with _opened(path, encoding) as file:
             heads = (file.readline(_MOST_HEAD) for _ in range(_MOST_BLANK))
             line = next((each for each in heads if each.strip()), "")
-            # the one that cuts the header line into most cells
-            delimiter = max(_DELIMITERS, key=line.count)
-            file.seek(0)
-            for blank, row in enumerate(_records(file, delimiter)):
-                if any(cell.strip() for cell in row):
-                    return cls(
-                        path,
-                        encoding,
-                        delimiter,
-                        tuple(name.strip("\ufeff \t\r\n\u3000\xa0") for name in row),
-                        blank,
-                    )
-        return cls(path, encoding, delimiter, (), 0)
+        # first the one that cuts the first line into most cells
+        delimiters = sorted(_DELIMITERS, key=line.count, reverse=True)
+        if (said := _SAID.fullmatch(line.lstrip("\ufeff"))) is not None:
+            delimiters = [said[1]]
+        first: Records | None = None
+        for delimiter in delimiters:
+            for table in cls._beginning(path, encoding, delimiter):
+                first = first or table
+                if is_header(table.header):
+                    return table
+        return first or cls(path, encoding, delimiters[0], (), 0)
+
+    @classmethod
+    def _beginning(cls, path: Path, encoding: str, delimiter: str) -> Iterator[Records]:
+        """The table with each of its first rows as the header."""
+        above: list[str] = []
+        with _opened(path, encoding) as file:
+            for number, row in enumerate(_records(file, delimiter)):
+                names = tuple(name.strip("\ufeff \t\r\n\u3000\xa0") for name in row)
+                if not any(names):
+                    continue
+                yield cls(path, encoding, delimiter, names, number, tuple(above))
+                above.append(" ".join(filter(None, names)))
+                if len(above) >= _MOST_ABOVE:
+                    return
 
     def rows(self, open_quote: Callable[[int], None] = lambda _: None) -> Iterator[list[str]]:
         """The rows below the header. ``open_quote`` is told the number, from 1, of each that has a quote

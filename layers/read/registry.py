@@ -78,7 +78,7 @@ def _agrees(sample: Sample, recognised: Reader | None) -> None:
     ending = sample.path.suffix.casefold()
     if ending in (recognised.endings if recognised else (ZIP,)):
         return
-    claimed = next((each.title for each in readers() if ending in each.endings), None)
+    claimed = " or ".join(dict.fromkeys(each.title for each in readers() if ending in each.endings)) or None
     if ending == ZIP:
         claimed = "zip archive"
     name = shown(sample.path.name)

@@ -37,6 +37,8 @@ class Outline:
     #: Of each member of the first value where its value begins, and what it is if a string.
     members: dict[str, tuple[int, str | None]] = field(default_factory=dict)
     spans: dict[int, Spans] = field(default_factory=dict)
+    #: Members that the first value has several times.
+    repeated: set[str] = field(default_factory=set)
 
     def value(self, key: str) -> str | None:
         """The string that a member of the first value is."""
@@ -163,6 +165,8 @@ class _Scan:
         behind = self._blanks(end + 1)
         if self._data[behind : behind + 1] == b":":
             value = self._blanks(behind + 1)
+            if text in self._outline.members:
+                self._outline.repeated.add(text)
             self._outline.members.setdefault(text, (value, None))
             self._key = (text, value)
         elif self._key is not None and self._key[1] == start:

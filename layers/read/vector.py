@@ -19,12 +19,13 @@ from pyogrio.errors import DataLayerError, DataSourceError, FeatureError
 from layers import wkb as wkb_
 from layers.batch import FID, MESH, ROW, SOURCE_ID, WKB, properties
 from layers.errors import BadFile, scrubbed, shown
-from layers.read import days, surfaces, undecoded
+from layers.read import days, storage, surfaces, undecoded
 from layers.read.base import AGAIN, BATCH_ROWS, ReadOptions, Sink
 from layers.read.days import Odd
 from layers.read.dbf import RAW, Texts
 from layers.read.encodings import codec
 from layers.read.frame import is_degrees
+from layers.read.views import untyped
 from layers.source import SeveralLayers, SourceLayer, unknown_layer
 from layers.types import FieldType
 
@@ -70,9 +71,11 @@ def read(
     texts: Texts | None = None,
     index: Path | None = None,
     views: frozenset[str] = frozenset(),
+    crs: str | None = None,
 ) -> None:
     """Read one layer of a file. ``texts``: its names and cells are in that encoding, not in UTF-8;
-    ``index``: where the .shx of a Shapefile lies; ``views``: layers that are read only where they are named.
+    ``index``: where the .shx of a Shapefile lies; ``views``: layers that are read only where they are named;
+    ``crs``: what the file says of it where GDAL does not know that.
     Raises BadFile."""
     declared = options.declared
     with _damage(path):
@@ -80,13 +83,18 @@ def read(
         info = pyogrio.read_info(path, layer=name, encoding=RAW if texts else None)
         _check_driver(info["driver"], driver)
         encoding = texts.encoding.title if texts else "UTF-8"
-        sink.meta.update(driver=driver, crs=info["crs"], encoding=encoding, layer=name)
+        sink.meta.update(driver=driver, crs=info["crs"] or crs, encoding=encoding, layer=name)
         if texts is None and declared.encoding is not None:
             sink.encoding = codec(declared.encoding)
             if sink.encoding != "utf-8":
                 reason = f"texts of a {driver} are UTF-8; {declared.encoding} is used where they are not"
                 sink.note("encoding.fixed", reason)
         fields = [str(each) for each in info["fields"]]
+        if driver == "GPKG":
+            known = {*fields, info["fid_column"], info["geometry_name"]}
+            for each, kind in untyped(path, name, known):
+                reason = f"{shown(each)} is of the type {shown(kind)}, which is not read; it is left out"
+                sink.note("column.untyped", reason)
         binary = [n for n, kind in zip(fields, info["ogr_types"], strict=True) if kind == "OFTBinary"]
         for each in binary:
             sink.note("column.binary", f"{shown(each)} holds bytes, which no property can; it is left out")
@@ -95,7 +103,7 @@ def read(
             pyogrio.set_gdal_config_options({"OGR_FLATGEOBUF_STREAM_BASE_IMPL": "YES"})
         columns = [each for each in fields if each not in binary] if binary else None
         key = (info["fid_column"] or None) if driver == "GPKG" else None
-        degrees = is_degrees(declared.crs or info["crs"])
+        degrees = is_degrees(declared.crs or info["crs"] or crs)
         ordered = driver == "GPKG" and (key is None or name in views)
         place = info["geometry_name"] or ""
         layer = _Layer(path, name, driver, key, ordered, place, index, columns, texts, degrees)
@@ -126,7 +134,8 @@ def _spatial(path: Path, views: frozenset[str]) -> list[str]:
     if spatial and not names:
         listed = ", ".join(shown(name) for name in spatial[:_LISTED])
         raise BadFile(
-            "layer.view", f"the file has views only; name one that you trust with --layer: {listed}"
+            "layer.view",
+            f"the file has views and computed columns only; name one that you trust with --layer: {listed}",
         )
     return names
 
@@ -183,10 +192,12 @@ def _stream(layer: _Layer, options: ReadOptions, sink: Sink) -> None:
         named = _ColumnNames.of(reader.schema, meta["geometry_name"] or "wkb_geometry", layer, sink)
         sink.meta["times"] = _times(reader.schema, named.names)
         odd: Odd = {}
+        odd_numbers: Odd = {}
         if layer.driver == "GPKG":
             dates = {to: name for to, name in named.columns.items() if sink.meta["times"].get(to) == "date"}
             odd_days = days.odd(layer.path, layer.name, None if layer.ordered else layer.key, dates.values())
             odd = {to: odd_days[name] for to, name in dates.items()}
+            odd_numbers = _odd_numbers(reader.schema, named, layer, options)
         elif layer.texts is not None:
             dbf = layer.texts.table
             odd = {to: dbf.odd_dates(i) for i, to in enumerate(named.columns) if to in sink.meta["times"]}
@@ -197,6 +208,7 @@ def _stream(layer: _Layer, options: ReadOptions, sink: Sink) -> None:
             for each in table[WKB].chunks if WKB in table.column_names else ():
                 _storage(each).validate(full=True)
             table = days.as_written(table, keys, odd)
+            table = storage.emptied(table, keys, odd_numbers, row, sink)
             table = _linear(table, layer, keys)
             table = _undecoded(table, layer, keys, row, sink)
             if len(table):
@@ -239,6 +251,20 @@ class _ColumnNames:
                 column = texts.column(index, table[name].combine_chunks(), records, name, sink)
                 table = table.set_column(index + 1, name, column)
         return table
+
+
+def _odd_numbers(schema: pa.Schema, named: _ColumnNames, layer: _Layer, options: ReadOptions) -> Odd:
+    """Of the columns of numbers what is none."""
+    kinds = dict(zip(named.names, schema.types, strict=True))
+    whole = {
+        to: pa.types.is_integer(kinds[to]) or pa.types.is_boolean(kinds[to])
+        for to in named.columns
+        if pa.types.is_integer(kinds[to]) or pa.types.is_floating(kinds[to]) or pa.types.is_boolean(kinds[to])
+    }
+    wanted = {named.columns[to]: is_whole for to, is_whole in whole.items()}
+    key = None if layer.ordered else layer.key
+    found = storage.odd(layer.path, layer.name, key, wanted, options.limits.rows)
+    return {to: found[named.columns[to]] for to in whole}
 
 
 def _times(schema: pa.Schema, names: list[str]) -> dict[str, FieldType]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import sqlite3
 import time
+from collections.abc import Container
 from pathlib import Path
 from urllib.parse import quote
 
@@ -32,6 +33,21 @@ def names(path: Path) -> frozenset[str]:
         return frozenset(n for n, kind, sql in rows if kind == "view" or _COMPUTED.search(sql or ""))
     except (sqlite3.DatabaseError, UnicodeError):  # even what SQLite says may be the file's bytes
         return frozenset()
+    finally:
+        con.close()
+
+
+def untyped(path: Path, name: str, known: Container[str]) -> list[tuple[str, str]]:
+    """Name and type of a table's columns that are not among the ``known``, as GDAL does not know the type.
+
+    None where the database is damaged."""
+    con = _open(path)
+    con.text_factory = lambda raw: raw.decode("utf-8", "replace")
+    try:
+        rows = con.execute("SELECT name, type FROM pragma_table_info(?)", (name,))
+        return [(column, kind) for column, kind in rows if column not in known]
+    except (sqlite3.DatabaseError, UnicodeError):
+        return []
     finally:
         con.close()
 

@@ -39,6 +39,8 @@ _GEOMETRIES = frozenset(
 _TYPES = _GEOMETRIES | {"FeatureCollection", "Feature"}
 #: Members of a feature that are no properties, and of which nothing is lost.
 _MEMBERS = frozenset({"type", "id", "geometry", "properties", "bbox"})
+#: The code of a CRS that a link of the member ``crs`` leads to.
+_LINK = re.compile(r"/epsg/(?:[0-9.]+/)?(\d{4,6})(?:/|$)", re.IGNORECASE)
 #: Bytes of a file that is parsed once, not once for its columns and once for its rows.
 _SMALL = 64 << 20
 #: What may lie between texts (commas too, as people cut arrays into lines), and what parts them.
@@ -113,6 +115,8 @@ def read(path: Path, options: ReadOptions, sink: Sink) -> None:
         raise BadFile(
             "cityjson.sequence", "CityJSON text sequences are not read yet; join them to one CityJSON file"
         )
+    if "features" in outline.repeated:
+        raise BadFile("json.repeated", "the file has its member features more than once; join them to one")
     text.tell(sink)
     with text.path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         source = _FeatureStream(data, outline, sink)
@@ -159,12 +163,16 @@ class _FeatureStream:
         if not self._one or "crs" not in self._outline.members:
             return "EPSG:4326"
         span = self._outline.span("crs")
-        crs = loads(self._data[slice(*span)]) if span else None
+        crs = loads(self._data[slice(*span)]) if span else self._outline.value("crs")
+        if isinstance(crs, str):
+            return crs
         says = crs.get("properties") if isinstance(crs, dict) else None
         if not isinstance(says, dict):
-            return None
+            return None if crs is None else json.dumps(crs)
         name = says.get("name", says.get("code"))
-        return f"EPSG:{name}" if isinstance(name, int) else name if isinstance(name, str) else None
+        if name is None and (match := _LINK.search(str(says.get("href", "")))) is not None:
+            name = int(match[1])
+        return f"EPSG:{name}" if isinstance(name, int) else name if isinstance(name, str) else json.dumps(crs)
 
     def keep(self, most: int | None) -> None:
         """Read the features once for all; as objects they take ten times the bytes of the file."""
@@ -303,8 +311,10 @@ def _learn(source: _FeatureStream, options: ReadOptions) -> _Learnt:
             learnt.counted = learnt.counted and _id(feature) in (str(learnt.rows), str(learnt.rows + 1))
             learnt.whole = learnt.whole or type(feature.get("id")) is int
             learnt.rows += 1
+            if not isinstance(feature.get("properties") or {}, dict):
+                learnt.others["properties"] = learnt.others.get("properties", 0) + 1
             if "properties" in feature and not feature.keys() <= _MEMBERS:
-                for name in feature.keys() - _MEMBERS:
+                for name in sorted(feature.keys() - _MEMBERS):
                     learnt.others[name] = learnt.others.get(name, 0) + 1
         if len(columns) > options.limits.columns:
             raise BadFile("limit.columns", f"the file has more than {options.limits.columns} columns")

@@ -7,36 +7,35 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import shapely
 
+from layers import wkb
 from layers.batch import ROW, SOURCE_ID, WKB
 from layers.errors import BadFile, shown
 from layers.findings import ASIDE
 from layers.formula import unguarded
-from layers.kinds.base import blank, number
+from layers.kinds.base import blank
 from layers.read.base import BATCH_ROWS, ReadOptions, Sink
+from layers.read.coordinates import CoordinateColumns, columns_of, is_grouped, position
 from layers.read.encodings import Lines, choose, of_beginning
 from layers.read.format import Format, Reader
 from layers.read.records import Records
 from layers.source import SourceLayer
 
-#: Names of column pairs (first = east or longitude), and whether they say longitude/latitude.
-_PAIRS: tuple[tuple[tuple[str, ...], tuple[str, ...], bool], ...] = (
-    (("lon", "lng", "long", "longitude", "经度"), ("lat", "latitude", "纬度"), True),
-    (("x", "easting", "east", "东坐标", "横坐标"), ("y", "northing", "north", "北坐标", "纵坐标"), False),
-)
-_WKT = ("wkt", "geometry", "geom", "the_geom", "wkt_geom")
+#: How WKT begins, and what it may have before it.
 _SHAPE = re.compile(
-    r"\s*(SRID=\d+;)?\s*(POINT|LINESTRING|POLYGON|MULTI\w+|GEOMETRYCOLLECTION)\b", re.IGNORECASE
+    r"\s*(SRID=(?P<srid>\d+);)?\s*(POINT|LINESTRING|POLYGON|MULTI\w+|GEOMETRYCOLLECTION)\b", re.IGNORECASE
 )
+#: WKB, as a database shows it.
+_HEX = re.compile(r"\s*(\\x|0x)?(?P<bytes>0[01]([0-9a-f]{2}){8,})\s*", re.IGNORECASE)
+#: The bit of the type that says that a number of a CRS follows (PostGIS).
+_HAS_SRID = 0x20000000
 #: Parentheses of a WKT text within each other; GEOS reads them by recursion.
 _MOST_NESTING = 16
-#: A coordinate whose commas can but group its digits by thousands.
-_GROUPED = re.compile(r"\s*[+-]?\d{1,3}(,\d{3})+(,\d{3}|\.\d+)\s*")
 #: What every filled cell of a column looks like, the narrowest first; any other column is text.
 _READ: tuple[tuple[pa.DataType, re.Pattern[str]], ...] = (
     (pa.int64(), re.compile(r"^-?(0|[1-9]\d{0,14})$")),
@@ -54,26 +53,18 @@ _VALUES: Mapping[pa.DataType, Callable[[str], Any]] = {
 type Rows = Iterator[list[str]]
 
 
-class CoordinateColumns(NamedTuple):
-    """Indices of the two columns of coordinates, of that of WKT, or of both: WKT may say more."""
-
-    pair: tuple[int, int] | None
-    wkt: int | None
-    #: Whether commas in numbers group their digits.
-    grouped: bool = False
-
-    @property
-    def columns(self) -> set[int]:
-        """All of them: they are no properties."""
-        return {*(self.pair or ()), *(() if self.wkt is None else (self.wkt,))}
-
-
 def read(path: Path, options: ReadOptions, sink: Sink) -> None:
     """Read a table. Raises BadFile: encoding.wrong, csv.columns, csv.damaged, limit.columns."""
     chosen = _encoding(path, options.declared.encoding, sink)
     sink.meta.update(driver="CSV", encoding=chosen.name)
     try:
-        table = Records.of(path, chosen.name)
+        table = Records.of(path, chosen.name, _is_header)
+        if table.above:
+            above = "; ".join(map(shown, table.above))
+            sink.note(
+                "table.above",
+                f"the names of the columns were found below other lines, which are no rows: {above}",
+            )
         sink.meta["rows"] = ("line", 2 + table.blank)
         header = _header(table, options, sink)
         place = _place(header, table.rows, sink)
@@ -130,7 +121,7 @@ def _watched(table: Records, header: list[str], encoding: _Encoding, sink: Sink)
 
 def _own_columns(header: list[str], sink: Sink) -> frozenset[int]:
     """The columns that a load put around the source's when it set rows aside."""
-    if tuple(header[:3]) != ASIDE or header[-1] not in _WKT:
+    if tuple(header[:3]) != ASIDE or columns_of(header[-1:]) is None:
         return frozenset()
     reason = "a load set the rows aside; row, rule and reason are what it said of them, and are left out"
     sink.note("column.own", reason)
@@ -151,38 +142,31 @@ def _is_ours(header: Sequence[str]) -> bool:
     return tuple(header[:3]) == ASIDE or header[0].casefold() == "fid"
 
 
-def _columns(header: list[str]) -> tuple[tuple[int, int] | None, int | None, bool] | None:
-    """Indices of a pair of coordinates and of WKT, and whether the pair is longitude and latitude by name."""
-    lower = [name.casefold() for name in header]
-    wkt = next((lower.index(n) for n in _WKT if n in lower), None)
-    for first, second, geographic in _PAIRS:
-        x = next((lower.index(n) for n in first if n in lower), None)
-        y = next((lower.index(n) for n in second if n in lower), None)
-        if x is not None and y is not None:
-            return (x, y), wkt, geographic
-    return None if wkt is None else (None, wkt, False)
+def _is_header(row: Sequence[str]) -> bool:
+    """Whether a row names columns of coordinates, or those of a table of ours."""
+    return tuple(row[:3]) == ASIDE or columns_of(row) is not None
 
 
 def _place(header: list[str], rows: Callable[[], Iterator[list[str]]], sink: Sink) -> CoordinateColumns:
     """Where the coordinates are. Raises BadFile csv.columns."""
-    columns = _columns(header)
-    if columns is None:
+    place = columns_of(header)
+    if place is None:
         names = shown(", ".join(header))
         raise BadFile("csv.columns", f"no coordinate columns (lon/lat, 经度/纬度, x/y or wkt) among: {names}")
-    pair, wkt, geographic = columns
-    if geographic:
+    if place.geographic:
         sink.meta["crs_of_columns"] = "EPSG:4326"
-    if pair is not None and wkt is not None and not _holds_wkt(rows(), wkt):
-        wkt = None
-    place = CoordinateColumns(pair, wkt)
+    if place.pair is not None and place.wkt is not None and not _holds_wkt(rows(), place.wkt):
+        place = place._replace(wkt=None)
     sink.meta["place_columns"] = [header[index] for index in sorted(place.columns)]
+    sink.meta["directed"] = place.directed or place.wkt is not None
     return place
 
 
 def _holds_wkt(rows: Iterator[list[str]], column: int) -> bool:
     """Whether the first filled cell of a column begins as WKT does."""
     filled = (row[column] for row in rows if len(row) > column and not blank(row[column]))
-    return _SHAPE.match(next(filled, "")) is not None
+    cell = next(filled, "")
+    return _SHAPE.match(cell) is not None or _HEX.fullmatch(cell) is not None
 
 
 def _types(table: Records, place: CoordinateColumns, most: int | None) -> tuple[list[pa.DataType], bool]:
@@ -193,7 +177,7 @@ def _types(table: Records, place: CoordinateColumns, most: int | None) -> tuple[
     seen = [False] * size
     for row in islice(table.rows(), most):
         for i in place.pair or ():
-            grouped = grouped or (i < len(row) and _GROUPED.fullmatch(row[i]) is not None)
+            grouped = grouped or (i < len(row) and is_grouped(row[i]))
         for i, cell in enumerate(row[:size]):
             if blank(cell):
                 continue
@@ -216,6 +200,7 @@ def _batches(
 ) -> None:
     pending: list[tuple[int, bytes, list[str]]] = []
     number_of_row = 0
+    srids: set[int] = set()
     for number_of_row, row in enumerate(rows, 1):
         if sink.enough(options.limits, number_of_row - 1):
             break
@@ -228,7 +213,9 @@ def _batches(
             sink.drop("row.cells", reason, number_of_row, held=_held(header, row))
             continue
         try:
-            pending.append((number_of_row, _geometry(row, place, options), row))
+            blob, srid = _geometry(row, place, options)
+            srids.update((srid,) if srid else ())
+            pending.append((number_of_row, blob, row))
         except BadFile as error:
             sink.drop(error.rule, error.reason, number_of_row, held=_held(header, row))
         if len(pending) == BATCH_ROWS:
@@ -237,6 +224,11 @@ def _batches(
     if pending:
         sink.batch(_table(pending, columns))
     sink.meta["features"] = number_of_row
+    if len(srids) > 1:
+        named = ", ".join(f"EPSG:{srid}" for srid in sorted(srids))
+        raise BadFile("crs.mixed", f"rows name different CRSs ({named}); load those of each alone")
+    if srids:
+        sink.meta["crs"] = f"EPSG:{srids.pop()}"
 
 
 def _held(header: list[str], row: list[str]) -> dict[str, str]:
@@ -245,36 +237,45 @@ def _held(header: list[str], row: list[str]) -> dict[str, str]:
     return dict(zip(names, row, strict=False))
 
 
-def _geometry(row: list[str], place: CoordinateColumns, options: ReadOptions) -> bytes:
-    """The row's geometry as WKB. Raises BadFile, of the row alone."""
+def _geometry(row: list[str], place: CoordinateColumns, options: ReadOptions) -> tuple[bytes, int | None]:
+    """The row's geometry as WKB, and the number of the CRS that it names. Raises BadFile, of the row."""
     if place.pair is None or (place.wkt is not None and not blank(row[place.wkt])):
         return _from_wkt(row[place.wkt or 0], options)
     x, y = place.pair
-    east, north = (number(row[i].replace(",", "") if place.grouped else row[i]) for i in (x, y))
-    if east is None or north is None or east[1] or north[1]:
-        if blank(row[x]) or blank(row[y]):
-            raise BadFile("geometry.missing", "the row has no coordinates")
-        raise BadFile("geometry.unreadable", f"{shown(row[x])}, {shown(row[y])} are not coordinates")
-    point: bytes = shapely.to_wkb(shapely.Point(east[0], north[0]))
-    return point
+    point: bytes = shapely.to_wkb(shapely.Point(*position((row[x], row[y]), grouped=place.grouped)))
+    return point, None
 
 
-def _from_wkt(text: str, options: ReadOptions) -> bytes:
-    """WKT checked for size and nesting before GEOS sees it, which a deep nesting would end. Raises
-    BadFile."""
+def _from_wkt(text: str, options: ReadOptions) -> tuple[bytes, int | None]:
+    """WKT checked for size and nesting before GEOS sees it, which a deep nesting would end, or WKB in
+    hexadecimal digits. Raises BadFile."""
     if blank(text):
         raise BadFile("geometry.missing", "the row has no geometry")
+    if (match := _HEX.fullmatch(text)) is not None:
+        return _from_wkb(bytes.fromhex(match["bytes"]), options)
     depth = deepest = 0
     for mark in re.findall(r"[()]", text):
         depth += 1 if mark == "(" else -1
         deepest = max(deepest, depth)
     if deepest > _MOST_NESTING or text.count(",") > options.limits.vertices:
         raise BadFile("limit.depth", "the geometry is nested too deeply or has too many vertices")
+    begins = _SHAPE.match(text)
     try:
-        wkb: bytes = shapely.to_wkb(shapely.from_wkt(re.sub(r"^\s*SRID=\d+;", "", text)))
+        blob: bytes = shapely.to_wkb(shapely.from_wkt(re.sub(r"^\s*SRID=\d+;", "", text)))
     except (shapely.errors.GEOSException, NotImplementedError) as error:  # the latter of curves
         raise BadFile("geometry.unreadable", f"{shown(text)} is not WKT") from error
-    return wkb
+    return blob, int(begins["srid"]) if begins is not None and begins["srid"] else None
+
+
+def _from_wkb(blob: bytes, options: ReadOptions) -> tuple[bytes, int | None]:
+    """WKB, and the number of the CRS in it. Raises BadFile."""
+    if len(blob) > options.limits.vertices * 16 + 64:
+        raise BadFile("limit.vertices", f"the geometry has more than {options.limits.vertices} vertices")
+    if (fault := wkb.fault(blob)) is not None:
+        raise BadFile("geometry.unreadable", fault)
+    order: Literal["little", "big"] = "little" if blob[0] else "big"
+    named = int.from_bytes(blob[1:5], order) & _HAS_SRID
+    return blob, int.from_bytes(blob[5:9], order) if named else None
 
 
 def _table(
@@ -295,8 +296,8 @@ def _table(
 def layers(path: Path, options: ReadOptions) -> list[SourceLayer]:
     """The table as the one layer of its file; none where no columns hold coordinates."""
     try:
-        table = Records.of(path, _encoding(path, options.declared.encoding).name)
-        if not table.header or _columns(_header(table, options, Sink(None))) is None:
+        table = Records.of(path, _encoding(path, options.declared.encoding).name, _is_header)
+        if not table.header or columns_of(_header(table, options, Sink(None))) is None:
             return []
         count = sum(any(cell.strip() for cell in row) for row in table.rows())
     except (UnicodeError, csv.Error):
