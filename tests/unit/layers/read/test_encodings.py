@@ -103,6 +103,16 @@ def test_lines_of_a_file_of_any_size(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert (list(Lines(file)), choose(Lines(file), None).name) == ([], "utf-8")
 
 
+@pytest.mark.parametrize("size", [1, 2, 3, 4])
+def test_a_character_that_is_cut_by_ascii_is_no_utf8(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    monkeypatch.setattr(encodings, "_BLOCK", size)
+    for raw in (b"\xe4abc", b"a\xe4\xb8bc", b"abc\xe4\xb8", b"\xe4"):
+        (tmp_path / "a").write_bytes(raw)
+        assert not Lines(tmp_path / "a").all_in("utf-8")
+
+
 def shapefile(
     folder: Path, columns: list[tuple[bytes, str, int]], rows: list[list[bytes]], cpg: str | None = None
 ) -> Path:
