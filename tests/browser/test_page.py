@@ -36,7 +36,7 @@ def opening(server: Server) -> str:
 @pytest.fixture(scope="module")
 def linked(tab: Tab) -> Tab:
     """The page, opened by a link that names a feature and panels, and says not from where to look."""
-    tab.open("l=roads&s=addresses:60&p=legend,incidents&lang=en")
+    tab.open("l=places&s=addresses:60&p=legend,incidents&lang=en")
     return tab
 
 
@@ -205,7 +205,7 @@ def test_a_layer_leads_to_its_data_and_downloads(tab: Tab):
 def test_a_deep_link_restores_the_whole_view(tab: Tab, mode: str):
     there = places.building(tab.server)
     view = f"v={there.lon:.6f},{there.lat:.6f},420,35,-50&m={mode}"
-    tab.open(f"{view}&l=buildings:0.7,roads&s=buildings:{there.fid}&lang=zh-CN")
+    tab.open(f"{view}&l=buildings:0.7,places&s=buildings:{there.fid}&lang=zh-CN")
     state = tab.js("window.twin.state()")
     assert state["mode"] == mode
     assert state["lang"] == "zh-CN"
