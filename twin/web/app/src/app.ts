@@ -89,7 +89,7 @@ export function goTo(app: App, coordinates: unknown, feature: FeatureSelection |
     app.store.setLayer(feature.layer, { visible: true });
   }
   const at = overview(coordinates);
-  if (at) app.map?.camera.flyTo(...at);
+  if (at) app.map?.camera.flyTo(...at, covered(app) / 2);
 }
 
 /** The place of something of a live layer, when it is known; null where it has none. */
@@ -110,7 +110,7 @@ export async function visit(app: App, hash: string): Promise<void> {
   try {
     if (!isFeature(selection)) {
       const at = await livePlace(app, selection);
-      if (at && sameSelection(selection, app.store.get().selection)) app.map?.camera.flyTo(...at, LIVE_RANGE);
+      if (at && sameSelection(selection, app.store.get().selection)) app.map?.camera.flyTo(...at, LIVE_RANGE, covered(app) / 2);
       return;
     }
     const { value } = await getFeature(selection.layer, selection.fid);

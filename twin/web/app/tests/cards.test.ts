@@ -227,8 +227,12 @@ test('a link that names an incident or a sensor alone goes there', async () => {
   const flights: number[][] = [];
   Object.assign(app, { map: { camera: { flyTo: (...at: number[]) => flights.push(at) } } });
   answers['incidents/5'] = () => json(incident(5, { lon: 24.91, lat: 60.11 }));
+  // beside its card, and beside the list too
   await visit(app, '#s=incident:5');
-  expect(flights).toEqual([[24.91, 60.11, 500]]);
+  app.store.set({ right: 'incidents' });
+  await visit(app, '#s=incident:5');
+  expect(flights.splice(0, 1)).toEqual([[24.91, 60.11, 500, 175]]);
+  expect(flights).toEqual([[24.91, 60.11, 500, 350]]);
   await visit(app, '#v=24.9,60.1,500,0,-45&s=incident:5');
   expect(flights).toHaveLength(1);
 });
