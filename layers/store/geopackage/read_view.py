@@ -15,6 +15,7 @@ from layers.store import geojson, unreadable
 from layers.store.cancellation import is_stopped
 from layers.store.geopackage import blob, catalog, forms
 from layers.store.geopackage.catalog import FeatureTable, Finding
+from layers.store.geopackage.connection import sqlite_errors
 
 _PROGRESS_STEPS = 2_000  # virtual machine steps between two looks at the clock; a step may call us
 
@@ -80,7 +81,8 @@ class ReadView:
         """The newest log number of one layer."""
         seq = self._seqs.get(layer)
         if seq is None:
-            row = self.con.execute("SELECT max(seq) FROM twin_changes WHERE layer=?", (layer,)).fetchone()
+            with sqlite_errors():
+                row = self.con.execute("SELECT max(seq) FROM twin_changes WHERE layer=?", (layer,)).fetchone()
             seq = self._seqs[layer] = row[0] or 0
         return seq
 

@@ -130,7 +130,7 @@ class Snapshots:
                 yield view
             finally:
                 view.limit(None)
-                view.con.execute("COMMIT")
+                _end(view.con)
 
     def begin(self, view: ReadView) -> None:
         """Begin a read transaction in which the view's knowledge is the snapshot's."""
@@ -138,7 +138,7 @@ class Snapshots:
             view.con.execute("BEGIN")
             if view.data_version() == view.version and not self._is_unverified(view):
                 return
-            view.con.execute("COMMIT")
+            _end(view.con)
             self._renewed(view)
         view.con.execute("BEGIN")  # written to without pause: what the snapshot holds is good enough
         view.renew(view.data_version())
@@ -194,6 +194,13 @@ def _snapshot(con: sqlite3.Connection) -> Iterator[None]:
     try:
         yield
     finally:
+        _end(con)
+
+
+def _end(con: sqlite3.Connection) -> None:
+    """End a read transaction, if SQLite has not: it does where the file fails, and a second end would hide
+    why."""
+    if con.in_transaction:
         con.execute("COMMIT")
 
 

@@ -80,9 +80,15 @@ def deleted(path: Path) -> None:
     path.unlink()
 
 
+def alone(path: Path) -> None:
+    """Without the file of shared memory beside it, too."""
+    path.unlink()
+    path.with_name(path.name.replace("-wal", "-shm")).unlink(missing_ok=True)
+
+
 CASES: tuple[tuple[str, Harm], ...] = (
     *(("city.gpkg", harm) for harm in (truncated, flipped, headless, emptied, replaced, deleted)),
-    *(("city.gpkg-wal", harm) for harm in (truncated, flipped, deleted)),
+    *(("city.gpkg-wal", harm) for harm in (truncated, flipped, deleted, emptied, alone)),
     *(("live.gpkg", harm) for harm in (truncated, flipped, headless, emptied, replaced, deleted)),
     *(("derived/columns/houses.cols", harm) for harm in (truncated, flipped, deleted)),
     *(("keys.json", harm) for harm in (truncated, flipped, emptied, deleted)),
@@ -176,6 +182,24 @@ def test_a_file_that_is_harmed_while_it_is_open_ends_nothing(
     check(while_open, name)
     assert "Traceback" not in caplog.text
     assert not [record for record in caplog.records if record.levelname == "ERROR"], caplog.text
+
+
+@pytest.mark.parametrize("harm", [truncated, flipped, deleted, emptied, alone])
+def test_a_log_that_is_harmed_before_its_commits_were_read_is_told(
+    good: Path, tmp_path: Path, harm: Harm, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A transaction that fails with the file is over: ending it again would be a fault of ours."""
+    folder = shutil.copytree(good, tmp_path / "city")
+    key = {"x-api-key": _key(folder)}
+    city = app.open_city(folder)
+    city.live.start()
+    front = app.build(city)
+    ask(front, partial(edit, key=key))
+    harm(folder / "city.gpkg-wal")
+    found = ask(front, partial(asked, key=key))
+    close(city)
+    check(found, "city.gpkg-wal")
+    assert "Traceback" not in caplog.text
 
 
 @pytest.mark.parametrize(("name", "harm"), CASES, ids=[f"{name}-{harm.__name__}" for name, harm in CASES])
