@@ -99,6 +99,14 @@ def horizontal(text: str) -> str:
     return short
 
 
+def joined(text: str) -> str:
+    """The URI of a compound CRS (OGC 09-048r5, 7.5) as EPSG:n+m, as PROJ knows it; another text as it is."""
+    _, mark, parts = text.partition("/def/crs-compound?")
+    codes = [_URI.fullmatch(part.partition("=")[2]) for part in parts.split("&")] if mark else []
+    known = [code[3] for code in codes if code is not None and code[1].upper() == "EPSG"]
+    return f"EPSG:{'+'.join(known)}" if known and len(known) == len(codes) else text
+
+
 def _called(text: str) -> str:
     """What a message calls a CRS: its code, or the name in its definition."""
     return shown(text.split('"', 2)[1] if '"' in text else text)
@@ -115,7 +123,7 @@ def definition(text: str) -> pyproj.CRS:
     try:
         code = label(text)
     except BadParameter:
-        code = text
+        code = joined(text)
     try:
         crs = pyproj.CRS.from_user_input(code)
     except CRSError as error:

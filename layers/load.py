@@ -169,7 +169,10 @@ class _FileLoad:
         before: Mapping[str, Any] | None = None,
     ) -> None:
         reading = reading.called(reading.meta["names"])
-        self._reading = reading.called(kinds.long_names() if reading.meta["short"] else {})
+        longer = kinds.long_names()
+        # saved on in another format, columns that a Shapefile cut short stay so
+        cut = any(longer.get(name, "").endswith("_source") for name in reading.columns())
+        self._reading = reading.called(longer if cut or reading.meta["short"] else {})
         self._path = path
         self._layer_id = layer_id
         self._progress = progress

@@ -135,7 +135,7 @@ def _vertical(code: str) -> str | None:
     try:
         text = crs.label(code)
     except BadParameter:
-        text = code
+        text = crs.joined(code)
     parsed = pyproj.CRS.from_user_input(text)
     if parsed.is_compound:
         return str(parsed.sub_crs_list[1].name)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from layers.errors import shown
@@ -29,6 +30,9 @@ _BLOCK = 8 << 20
 _TEXTS = "CV"
 _TYPES = f"{_TEXTS}NFDL"
 _WHOLE = re.compile(rb"[+-]?\d+")
+_NUMBER = re.compile(rb"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,2})?")
+#: What a whole number does not have.
+_POINTS = np.frombuffer(b".eE", np.uint8)
 #: What the byte 29 of the header says (of those values that programs do not write by default).
 _PAGES = {
     **{0x4D: "936", 0x7A: "936", 0x4F: "950", 0x78: "950", 0x13: "932", 0x7B: "932", 0x4E: "949"},
@@ -55,6 +59,7 @@ class Dbf:
             head = file.read(32)
             self._start = int.from_bytes(head[8:10], "little")
             described = file.read(max(self._start - 32, 0))
+        self._fractions: dict[int, bool] = {}
         self.word = _PAGES.get(head[29]) if len(head) == 32 else None
         self._size = int.from_bytes(head[10:12], "little")
         self.fields = list(_fields(described))
@@ -65,6 +70,9 @@ class Dbf:
         self._records: NDArray[np.uint8] = np.empty((0, 0), np.uint8)
         if count:
             self._records = np.memmap(path, np.uint8, "r", self._start, (count, self._size))
+
+    def __len__(self) -> int:
+        return len(self._records)
 
     def unknown(self) -> list[DbfField]:
         """The columns of other programs' types, numbers in bytes or places in another file, which are left
@@ -102,6 +110,34 @@ class Dbf:
         if all(len(cell) <= _DIGITS for cell in cells):
             return pa.array([int(cell) if cell else None for cell in cells], pa.int64())
         return pa.array([cell.decode() if cell else None for cell in cells], pa.string())
+
+    def fractions(self, index: int) -> bool:
+        """Whether a column of whole numbers holds others, too: GDAL gives the digits before a point or an
+        exponent."""
+        field = self.fields[index]
+        if field.type not in "NF" or field.decimals or not self._holds(field):
+            return False
+        if index not in self._fractions:
+            step = max(_BLOCK // max(self._size, 1), 1)
+            blocks = (slice(start, start + step) for start in range(0, len(self._records), step))
+            self._fractions[index] = any(
+                np.isin(self._cells(field, block).view(np.uint8), _POINTS).any() for block in blocks
+            )
+        return self._fractions[index]
+
+    def numbers(self, index: int, rows: NDArray[np.int64]) -> Iterator[float | None]:
+        """The cells of a column as numbers; None for what is none."""
+        for cell in self._cells(self.fields[index], rows).tolist():
+            text = cell.strip(b" \x00")
+            yield float(text) if _NUMBER.fullmatch(text) else None
+
+    def logical(self, index: int, rows: NDArray[np.int64]) -> dict[int, str]:
+        """Place among ``rows`` → cell that is neither true nor false, which GDAL takes for false."""
+        field = self.fields[index]
+        if field.type != "L" or not self._holds(field):
+            return {}
+        cells = (cell.decode("latin-1").strip(" \x00?") for cell in self._cells(field, rows).tolist())
+        return {at: cell for at, cell in enumerate(cells) if cell and cell not in "TtYyFfNn"}
 
     def unread(self, index: int, column: pa.Array, rows: NDArray[np.int64]) -> Iterator[tuple[int, str]]:
         """Row from 1 and cell of numbers that GDAL has no value for although something is there."""
@@ -172,6 +208,8 @@ class Texts:
         """A column as GDAL gave it (of records counted from 0), read as what it is."""
         if index < len(self.table.fields) and self.table.fields[index].type not in _TYPES:
             return pa.nulls(len(undecoded), pa.string())
+        if index < len(self.table.fields) and len(rows) and int(rows.max()) < len(self.table):
+            undecoded = self._exact(index, undecoded, rows, name, sink)
         long = self.table.long(self.table.fields[index], rows) if index < len(self.table.fields) else None
         if long is not None:
             return long
@@ -190,3 +228,18 @@ class Texts:
                     reason = f"{name}: some bytes are no text in {self.encoding.title}, and were replaced"
                     sink.note("text.encoding", reason, int(rows[row]) + 1)
         return pa.array([text for text, _ in read], pa.string()).take(coded.indices)
+
+    def _exact(
+        self, index: int, undecoded: pa.Array, rows: NDArray[np.int64], name: str, sink: Sink
+    ) -> pa.Array:
+        """A column of numbers with their fractions, or of truths without those that GDAL made up."""
+        if self.table.fractions(index):
+            return pa.array(list(self.table.numbers(index, rows)), pa.float64())
+        odd = self.table.logical(index, rows)
+        for at, cell in odd.items():
+            reason = f"{name}: {shown(cell)} is no value of its type, and is left empty"
+            sink.note("value.unreadable", reason, int(rows[at]) + 1)
+        if not odd:
+            return undecoded
+        kept = pa.array([at not in odd for at in range(len(undecoded))])
+        return pc.if_else(kept, undecoded, pa.scalar(None, undecoded.type))

@@ -20,6 +20,7 @@ import pytest
 from layers import load
 from layers.errors import BadFile
 from layers.model import Report
+from layers.place import source
 from layers.query import Query
 from layers.source import NOTHING, Declared
 from layers.store import geopackage
@@ -254,8 +255,36 @@ def test_a_place_outside_is_explained(numbers: str, says: str, tmp_path: Path) -
         load.check(file, GRID)
 
 
-def shapefile(folder: Path, prj: bytes, rows: int = 1) -> Path:
-    """Of a point in EPSG:4547 and so many rows with a number."""
+def test_a_source_that_a_shapefile_cut_short_says_it_in_any_format(tmp_path: Path) -> None:
+    """As of a download that a program saved on."""
+    file = tmp_path / "a.csv"
+    lines = ('1.5,measured,"LINESTRING (1 2, 2 2)"', '1.8,default,"LINESTRING (1 3, 2 3)"')
+    file.write_text("\n".join(["depth_m,depth_sour,wkt", *lines]), "utf-8")
+    report = load.check(file, Declared(kind="pipeline", crs="EPSG:4326"))
+    assert report.sources["depth_source"] == {"measured": 1, "default": 1}
+
+
+def test_compound_systems_by_uri() -> None:
+    parts = "1=http://www.opengis.net/def/crs/EPSG/0/4547&2=http://www.opengis.net/def/crs/EPSG/0/5737"
+    label, place, vertical = source(f"https://www.opengis.net/def/crs-compound?{parts}")
+    assert (label, place is not None, vertical) == ("EPSG:4547", True, "Yellow Sea 1985 height")
+
+
+def test_numbers_and_truths_of_a_table_that_are_none(store: Store, tmp_path: Path) -> None:
+    """A fraction in a column of whole numbers, and what is neither true nor false."""
+    file = shapefile(tmp_path, b"EPSG:4547", kinds=b"NL", cells=b" 1.21")
+    report = load.run(store, file, layer_id="fraction")
+    one = json.loads(store.items("fraction", Query()).features)["properties"]
+    assert (one["n"], one["M"]) == (1.2, None)
+    assert [p.reason for p in report.problems if p.rule == "value.unreadable"] == [
+        "M: 1 is no value of its type, and is left empty"
+    ]
+
+
+def shapefile(
+    folder: Path, prj: bytes, rows: int = 1, kinds: bytes = b"NM", cells: bytes = b"   1   7"
+) -> Path:
+    """Of a point in EPSG:4547, and so many rows of two cells, the first of four characters."""
     file = folder / "wells.shp"
     shape = struct.pack("<i2d", 1, EAST, NORTH)
     box = struct.pack("<4d", EAST, NORTH, EAST, NORTH) + bytes(32)
@@ -265,12 +294,13 @@ def shapefile(folder: Path, prj: bytes, rows: int = 1) -> Path:
 
     file.write_bytes(head(128) + struct.pack(">2i", 1, 10) + shape)
     file.with_suffix(".shx").write_bytes(head(108) + struct.pack(">2i", 50, 10))
+    widths = [4, len(cells) - 4]
     columns = b"".join(
-        name.ljust(11, b"\0") + kind + bytes(4) + bytes([4, 0]) + bytes(14)
-        for name, kind in ((b"n", b"N"), (b"M", b"M"))
+        name.ljust(11, b"\0") + bytes([kind]) + bytes(4) + bytes([width, 0]) + bytes(14)
+        for name, kind, width in zip((b"n", b"M"), kinds, widths, strict=True)
     )
-    table = b"\x03\x78\x01\x01" + struct.pack("<I2H20x", rows, 32 + len(columns) + 1, 9) + columns
-    file.with_suffix(".dbf").write_bytes(table + b"\r" + b"    1   7" * rows + b"\x1a")
+    table = b"\x03\x78\x01\x01" + struct.pack("<I2H20x", rows, 32 + len(columns) + 1, 1 + len(cells))
+    file.with_suffix(".dbf").write_bytes(table + columns + b"\r" + (b" " + cells) * rows + b"\x1a")
     file.with_suffix(".prj").write_bytes(prj)
     return file
 

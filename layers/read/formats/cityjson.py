@@ -84,6 +84,8 @@ def read(path: Path, options: ReadOptions, sink: Sink) -> None:
     vertices = _vertices(city)
     metadata = city.get("metadata")
     reference = metadata.get("referenceSystem") if isinstance(metadata, dict) else None
+    if isinstance(reference, int):
+        reference = f"EPSG:{reference}"
     sink.meta.update(driver="CityJSON", kind="cim", crs=reference if isinstance(reference, str) else None)
     _write(_Objects(city, vertices, options, sink), sink, options.limits.columns)
 
