@@ -133,7 +133,15 @@ class Snapshots:
                 _end(view.con)
 
     def begin(self, view: ReadView) -> None:
-        """Begin a read transaction in which the view's knowledge is the snapshot's."""
+        """Begin a read transaction in which the view's knowledge is the snapshot's; none where that fails."""
+        try:
+            self._begin(view)
+        except BaseException:
+            if view.con.in_transaction:
+                view.con.execute("ROLLBACK")
+            raise
+
+    def _begin(self, view: ReadView) -> None:
         for _ in range(3):
             view.con.execute("BEGIN")
             if view.data_version() == view.version and not self._is_unverified(view):
