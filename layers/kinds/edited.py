@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from layers.errors import BadBody
 from layers.kinds.base import Columns, Kind, SourceBatch
+from layers.model import Problem
 
 MEASURED = "measured"
 
@@ -28,7 +30,7 @@ def settled(
     ``fields`` are the layer's; ``changes`` are the values that the edit names, ``present`` those of the
     feature before it, None for a new one; ``shape`` is its geometry (shapely, lon/lat) or None. What an
     edit says of how a value is known is kept, where it does more than repeat what was true of another
-    value."""
+    value. Raises BadBody for a number that no such thing has, which a load would leave out and tell of."""
     out = dict(changes)
     pairs = [
         (source, name) for source, name in kind.provenance.items() if source in fields and name in fields
@@ -38,6 +40,7 @@ def settled(
     before = present or {}
     row = {**before, **changes}
     moved = {name for name, value in changes.items() if value != before.get(name)}
+    _check_ranges(kind, {name: row[name] for name in moved}, shape)
     if present is None:
         # the row as a load of it would be: other fields of the kind are filled, too
         made, paired = _chain(kind, row, shape), {one for pair in pairs for one in pair}
@@ -60,6 +63,12 @@ def settled(
     return out
 
 
+def _check_ranges(kind: Kind, values: Mapping[str, Any], shape: Any) -> None:
+    for problem in _batch(kind, values, shape)[1]:
+        if problem.rule.endswith(".range"):
+            raise BadBody(f"properties: {problem.reason}")
+
+
 def _was_made(kind: Kind, row: Mapping[str, Any], source: str, name: str, shape: Any) -> bool:
     """Whether the chain gives what the row has: somebody may have set an assumed value by hand."""
     if row.get(source) == MEASURED:
@@ -70,9 +79,13 @@ def _was_made(kind: Kind, row: Mapping[str, Any], source: str, name: str, shape:
 
 def _chain(kind: Kind, row: Mapping[str, Any], shape: Any) -> dict[str, Any]:
     """What a load makes of the row."""
+    return _batch(kind, row, shape)[0]
+
+
+def _batch(kind: Kind, row: Mapping[str, Any], shape: Any) -> tuple[dict[str, Any], list[Problem]]:
+    """What a load makes of the row, and what it says of it."""
     shapes = np.empty(1, dtype=object)
     shapes[0] = shape
     columns: Columns = {name: [value] for name, value in row.items() if value is not None}
-    return {
-        name: values[0] for name, values in kind.normalise(SourceBatch(columns, [1], [None], shapes)).items()
-    }
+    batch = SourceBatch(columns, [1], [None], shapes)
+    return {name: values[0] for name, values in kind.normalise(batch).items()}, batch.problems

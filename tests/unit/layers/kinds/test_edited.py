@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from layers import kinds
+from layers.errors import BadBody
 from layers.kinds import edited
 
 HOUSE = {
@@ -114,3 +115,27 @@ def test_a_pipe() -> None:
 def test_a_layer_without_such_fields_is_left_alone() -> None:
     assert edited.settled(kinds.get("building"), ["name"], {"name": "x"}, None, None) == {"name": "x"}
     assert edit("address", None, street="x") == {"street": "x"}
+
+
+@pytest.mark.parametrize("present", [None, HOUSE])
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ({"height_m": 5000.0}, "height 5000.0 is outside 0.1 to 1000"),
+        ({"height_m": 0.0}, "height 0.0 is outside"),
+        ({"height_m": 1e300}, "height 1e\\+300 is outside"),
+        ({"levels": 4000.0}, "levels 4000.0 is outside"),
+        ({"min_height_m": -600.0}, "min_height -600.0 is outside"),
+    ],
+)
+def test_a_number_that_no_building_has_is_refused(
+    present: dict[str, Any] | None, given: dict[str, Any], why: str
+) -> None:
+    with pytest.raises(BadBody, match=why):
+        edit("building", present, **given)
+
+
+def test_what_was_out_of_range_before_hinders_no_other_edit() -> None:
+    edit("building", HOUSE | {"height_m": 5000.0}, name="b")
+    with pytest.raises(BadBody, match="diameter"):
+        edit("pipeline", PIPE, diameter_mm=1e6)
