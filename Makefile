@@ -5,8 +5,8 @@
 SHELL := /bin/bash
 PORT ?= 8080
 CITY ?= helsinki
-# Workers of the tests: with more than the cores, tests of time measure one another.
-WORKERS ?= $(shell nproc)
+# Workers of the tests: one more than the cores, for a sixth of the time a test waits for something.
+WORKERS ?= $(shell expr $$(nproc) + 1)
 VENV := .venv
 BIN := $(VENV)/bin
 WEB := twin/web/app

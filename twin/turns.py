@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 #: How long a request waits for its turn (seconds): its refusal is with the client within 100 ms.
-WAIT_SECONDS = 0.07
+WAIT_SECONDS = 0.08
 #: As many wait always, however long: what a few open pages ask at once. A browser asks for up to 64 tiles
 #: through a proxy (HTTP/2), and on a machine that is busy with other things they are slow, not refused.
 BURST = 100
