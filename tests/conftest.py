@@ -13,16 +13,19 @@ from tests.postgres import Cluster, private
 from tests.support import HELSINKI, ROOT, Server, city_at, copy_city, init, twin
 from tests.templates import LOADED_BY, made_once
 
-#: Folders whose files take minutes come first, so that workers side by side end together.
-LONGEST = ("browser", "crash", "fuzz", "e2e", "conformance", "contract")
+#: What takes long comes first, so that workers side by side end together.
+LONGEST = (
+    *("browser/", "crash/", "fuzz/", "e2e/", "conformance/", "contract/"),
+    *("unit/layers/write/test_memory.py", "unit/twin/test_harmed_city.py", "unit/layers/read/", "unit/twin/"),
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Long files first; within a file the order stays."""
 
     def rank(item: pytest.Item) -> int:
-        folder = item.nodeid.split("/", 2)[1]  # its path would be taken apart 6000 times
-        return LONGEST.index(folder) if folder in LONGEST else len(LONGEST)
+        name = item.nodeid.removeprefix("tests/")
+        return next((n for n, begin in enumerate(LONGEST) if name.startswith(begin)), len(LONGEST))
 
     items.sort(key=rank)
 
