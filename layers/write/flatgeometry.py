@@ -19,6 +19,8 @@ _POINT, _LINE, _POLYGON, _POINTS, _LINES, _POLYGONS = 1, 2, 3, 4, 5, 6
 #: The type that a geometry of one part can be given as.
 MULTI = {_POINT: _POINTS, _LINE: _LINES, _POLYGON: _POLYGONS}
 
+_AREAS = (_POLYGON, _POLYGONS)
+
 # A vtable of 8 entries (20 bytes), the table Geometry at byte 20, the length of xy, then xy at byte 48.
 _GEOMETRY = struct.Struct("<10HiIIIIB3xI")
 _TABLE, _ENDS, _XY, _Z, _PARTS, _TYPE, _BODY = 20, 24, 28, 32, 36, 40, 48
@@ -34,7 +36,8 @@ def encode(wkb: bytes, wanted: int, high: bool) -> bytes:
         head, start = plain[1:]
         n = (len(wkb) - start) >> 4
         counted = n == 1 if wanted == _POINT else int.from_bytes(wkb[start - 4 : start], "little") == n
-        if counted and n > 0 and len(wkb) == start + 16 * n:
+        closed = wanted not in _AREAS or wkb[start : start + 16] == wkb[-16:]
+        if counted and closed and n > 0 and len(wkb) == start + 16 * n:
             return b"".join((head, _COUNT.pack(2 * n), wkb[start:]))
     kind = shapes.kind(wkb)
     has, code = kind > 1000, kind % 1000
@@ -80,6 +83,8 @@ def _rings(code: int, wkb: bytes, at: int, head: int, high: bool, wanted: bool) 
     parts, ends = [], []
     for _ in range(count):
         coordinates, n, end = _positions(wkb, end + head, high)
+        if code == _POLYGON and not _is_closed(coordinates, n):
+            raise ValueError("an open ring")
         total += n
         parts.append(coordinates)
         ends.append(total)
@@ -128,6 +133,14 @@ def _positions(wkb: bytes, at: int, high: bool) -> tuple[bytes, int, int]:
     (n,) = _COUNT.unpack_from(wkb, at)
     end = at + 4 + n * (24 if high else 16)
     return wkb[at + 4 : end], n, end
+
+
+def _is_closed(coordinates: bytes, n: int) -> bool:
+    """Whether a ring ends where it begins, in the plane: other programs store open ones, which no reader of
+    ours takes either."""
+    last = len(coordinates) // n * (n - 1) if n else 0
+    first_at, last_at = coordinates[:16], coordinates[last : last + 16]
+    return first_at == last_at or struct.unpack("<2d", first_at) == struct.unpack("<2d", last_at)
 
 
 def _pack(

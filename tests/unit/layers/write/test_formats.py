@@ -257,6 +257,26 @@ def test_damaged_geometries_cost_themselves_only(data: st.DataObject, tmp_path: 
                 assert same(shapely.force_2d(shape), shapely.force_2d(good))
 
 
+@pytest.mark.parametrize("high", [False, True])
+@pytest.mark.parametrize("kind", ["Polygon", "MultiPolygon"])
+def test_an_open_ring_that_another_program_stored_is_no_geometry(
+    kind: str, high: bool, tmp_path: Path, gdal: Gdal
+) -> None:
+    box = shapely.box(0, 0, 9, 9)
+    holed = box - shapely.box(1, 1, 2, 2) - shapely.box(5, 5, 6, 6)
+    whole = (
+        [holed, box] if kind == "Polygon" else [shapely.MultiPolygon([holed]), shapely.MultiPolygon([box])]
+    )
+    good = [shapely.to_wkb(shapely.force_3d(one, 7.0) if high else one, flavor="iso") for one in whole]
+    at = 17 if high else 9  # from the end, the highest byte of the last x
+    odd = [one[:-at] + b"\x41" + one[1 - at :] for one in good]
+    batch = Rows(np.arange(4), [good[0], odd[0], good[1], odd[1]], {"levels": [1, 2, 3, 4]})
+    (read,) = gdal.read(file("flatgeobuf", layer(kind), [batch], tmp_path))
+    found = shapes_of(read.features)
+    assert [shape is not None for shape in found] == [True, False, True, False]
+    assert same(shapely.force_2d(found[0]), whole[0])
+
+
 def test_flatgeobuf_tells_how_many_features_a_page_has(tmp_path: Path, gdal: Gdal) -> None:
     path = tmp_path / "page.fgb"
     path.write_bytes(page("flatgeobuf", layer(), rows([shapely.Point(1, 2)] * 3)))
