@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -18,6 +19,17 @@ LONGEST = (
     *("browser/", "crash/", "fuzz/", "e2e/", "conformance/", "contract/"),
     *("unit/layers/write/test_memory.py", "unit/twin/test_harmed_city.py", "unit/layers/read/", "unit/twin/"),
 )
+
+
+# thousands of tests are made and none is let go of: nothing to collect before they run, and none of them then
+gc.disable()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop() -> None:
+    """What was collected stays."""
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
