@@ -24,6 +24,9 @@ from twin.jobs import Jobs
 from twin.live import Live
 from twin.live.bus import Bus
 
+ROOT = "/sta/v1.1"
+#: What says in an Observation that it is of the first Datastream.
+STREAM = {"Datastream": {"@iot.id": 1}}
 THEMES = "themes: [water, gas, air, traffic]\n"
 
 
@@ -98,3 +101,10 @@ def thing(name: str = "gauge", prop: str = "water_level", **properties: Any) -> 
             }
         ],
     }
+
+
+async def made(client: httpx.AsyncClient, **properties: Any) -> httpx.Response:
+    """The answer to the insert of a Thing."""
+    answer = await client.post(f"{ROOT}/Things", json=thing(**properties))
+    assert answer.status_code == 201, answer.text
+    return answer

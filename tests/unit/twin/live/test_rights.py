@@ -3,10 +3,8 @@
 import pytest
 
 from layers.errors import BadParameter
-from tests.unit.twin.live.rooms import thing
+from tests.unit.twin.live.rooms import ROOT, thing
 from twin.access.rights import Objects
-
-ROOT = "/sta/v1.1"
 
 
 def test_to_observe_is_not_to_configure_and_either_may_be_of_some_things_alone(room):
