@@ -1,0 +1,133 @@
+"""The files of a raster layer: where they lie, which are true at a time, and open ones to read from."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from layers.errors import Unavailable, shown
+from layers.model import Asset, ContentLayer
+
+if TYPE_CHECKING:
+    from rasterio import DatasetReader
+
+#: Files that are held open, over all threads.
+MOST_OPEN = 64
+#: How a raster of the city is opened: GDAL looks for no files beside it, and a file is never another's list.
+DRIVER = "GTiff"
+
+
+def located(folder: Path, asset: Asset) -> Path:
+    """Where an asset lies: below the city's ``folder``, or where it was registered.
+
+    Raises Unavailable for one that is no file of this machine."""
+    if "://" in asset.href:
+        raise Unavailable(f"{shown(asset.href)} lies on another server, which is not read")
+    return folder / asset.href
+
+
+def at_time(layer: ContentLayer, instant: str | None = None) -> tuple[Asset, ...]:
+    """The assets that are true at an instant (``YYYY-MM-DD`` or ``YYYY-MM-DDThh:mm:ss.sssZ``; None: now), in
+    the order in which they are drawn: those without a time, and those of the newest time that is not later.
+    Empty where nothing is known of so long ago."""
+    times = sorted({a.time for a in layer.assets if a.time is not None and not _later(a.time, instant)})
+    newest = times[-1] if times else None
+    return tuple(asset for asset in layer.assets if asset.time is None or asset.time == newest)
+
+
+def _later(time: str, instant: str | None) -> bool:
+    """Whether a time is after an instant; a day begins at its first moment, and an instant that is a day ends
+    with its last."""
+    if instant is None:
+        return False
+    return time[:10] > instant if len(instant) == 10 else time > instant
+
+
+@dataclass(frozen=True, slots=True)
+class _Key:
+    """One state of a file: published anew it is another file."""
+
+    path: Path
+    inode: int
+    modified: int
+
+
+class OpenFiles:
+    """Open rasters, each lent to one thread at a time, as GDAL wants it. Safe to use from several threads."""
+
+    def __init__(self, most: int = MOST_OPEN) -> None:
+        self._idle: OrderedDict[_Key, list[DatasetReader]] = OrderedDict()
+        self._most, self._held = most, 0
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def lend(self, path: Path) -> Iterator[DatasetReader]:
+        """An open raster. Raises Unavailable where the file is not there or is none."""
+        key = _key(path)
+        dataset = self._take(key) or _open(path)
+        try:
+            yield dataset
+        except BaseException:
+            dataset.close()
+            raise
+        self._give_back(key, dataset)
+
+    def close(self) -> None:
+        """Close what is idle."""
+        with self._lock:
+            idle = [dataset for every in self._idle.values() for dataset in every]
+            self._idle.clear()
+            self._held = 0
+        for dataset in idle:
+            dataset.close()
+
+    def _take(self, key: _Key) -> DatasetReader | None:
+        with self._lock:
+            idle = self._idle.get(key)
+            if not idle:
+                return None
+            self._held -= 1
+            dataset = idle.pop()
+            if not idle:
+                del self._idle[key]
+            return dataset
+
+    def _give_back(self, key: _Key, dataset: DatasetReader) -> None:
+        with self._lock:
+            self._idle.setdefault(key, []).append(dataset)
+            self._idle.move_to_end(key)
+            self._held += 1
+            oldest = self._oldest() if self._held > self._most else None
+        if oldest is not None:
+            oldest.close()
+
+    def _oldest(self) -> DatasetReader:
+        key, idle = next(iter(self._idle.items()))
+        dataset = idle.pop(0)
+        if not idle:
+            del self._idle[key]
+        self._held -= 1
+        return dataset
+
+
+def _key(path: Path) -> _Key:
+    try:
+        state = path.stat()
+    except OSError as error:
+        raise Unavailable(f"the raster {shown(path.name)} cannot be read: {error.strerror}") from error
+    return _Key(path, state.st_ino, state.st_mtime_ns)
+
+
+def _open(path: Path) -> DatasetReader:
+    import rasterio
+    from rasterio.errors import RasterioIOError
+
+    try:
+        return rasterio.open(path, driver=DRIVER)
+    except RasterioIOError as error:
+        raise Unavailable(f"the raster {shown(path.name)} cannot be read: it is damaged") from error
