@@ -86,9 +86,11 @@ def alone(path: Path) -> None:
     path.with_name(path.name.replace("-wal", "-shm")).unlink(missing_ok=True)
 
 
+LOG = "city.gpkg-wal"
+LOG_HARMS: tuple[Harm, ...] = (truncated, flipped, deleted, emptied, alone)
 CASES: tuple[tuple[str, Harm], ...] = (
     *(("city.gpkg", harm) for harm in (truncated, flipped, headless, emptied, replaced, deleted)),
-    *(("city.gpkg-wal", harm) for harm in (truncated, flipped, deleted, emptied, alone)),
+    *((LOG, harm) for harm in LOG_HARMS),
     *(("live.gpkg", harm) for harm in (truncated, flipped, headless, emptied, replaced, deleted)),
     *(("derived/columns/houses.cols", harm) for harm in (truncated, flipped, deleted)),
     *(("keys.json", harm) for harm in (truncated, flipped, emptied, deleted)),
@@ -157,6 +159,17 @@ def ask(front: app.Front, scenario: Callable[[httpx.AsyncClient], Any]) -> Any:
     return asyncio.run(main())
 
 
+def edited(good: Path, tmp_path: Path) -> tuple[Path, dict[str, str], City, app.Front]:
+    """A copy of the city, a key of it, and the city open and started, with an edit that none has read."""
+    folder = shutil.copytree(good, tmp_path / "city")
+    key = {"x-api-key": _key(folder)}
+    city = app.open_city(folder)
+    city.live.start()
+    front = app.build(city)
+    ask(front, partial(edit, key=key))
+    return folder, key, city, front
+
+
 def close(city: City) -> None:
     city.live.stop()
     city.close()
@@ -166,13 +179,7 @@ def close(city: City) -> None:
 def test_a_file_that_is_harmed_while_it_is_open_ends_nothing(
     good: Path, tmp_path: Path, name: str, harm: Harm, caplog: pytest.LogCaptureFixture
 ) -> None:
-    folder = shutil.copytree(good, tmp_path / "city")
-    key = {"x-api-key": _key(folder)}
-
-    city = app.open_city(folder)
-    city.live.start()
-    front = app.build(city)
-    ask(front, partial(edit, key=key))
+    folder, key, city, front = edited(good, tmp_path)
     ask(front, partial(asked, key=key))
     harm(folder / name)
     if name == "live.gpkg":
@@ -184,23 +191,17 @@ def test_a_file_that_is_harmed_while_it_is_open_ends_nothing(
     assert not [record for record in caplog.records if record.levelname == "ERROR"], caplog.text
 
 
-@pytest.mark.parametrize("name", ["city.gpkg-wal"])
-@pytest.mark.parametrize("harm", [truncated, flipped, deleted, emptied, alone])
-def test_a_store_that_is_harmed_before_its_commits_were_read_is_told(
-    good: Path, tmp_path: Path, name: str, harm: Harm, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("harm", LOG_HARMS)
+def test_a_log_that_is_harmed_before_its_commits_were_read_is_told(
+    good: Path, tmp_path: Path, harm: Harm, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A transaction that fails with the file is over: ending it again would be a fault of ours."""
-    folder = shutil.copytree(good, tmp_path / "city")
-    key = {"x-api-key": _key(folder)}
-    city = app.open_city(folder)
-    city.live.start()
-    front = app.build(city)
-    ask(front, partial(edit, key=key))
-    harm(folder / name)
+    folder, key, city, front = edited(good, tmp_path)
+    harm(folder / LOG)
     found = [ask(front, partial(asked, key=key)) for _ in range(2)]
     close(city)
     for one in found:
-        check(one, name)
+        check(one, LOG)
     assert "Traceback" not in caplog.text
 
 
@@ -210,7 +211,7 @@ def test_a_file_that_was_harmed_at_rest_ends_nothing(
 ) -> None:
     folder = shutil.copytree(good, tmp_path / "city")
     key = {"x-api-key": _key(folder)}
-    if name == "city.gpkg-wal":
+    if name == LOG:
         (folder / name).write_bytes(b"\x37\x7f\x06\x82" + bytes(5000))
     harm(folder / name)
     try:

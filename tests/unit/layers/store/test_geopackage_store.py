@@ -6,6 +6,7 @@ import json
 import sqlite3
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -95,6 +96,25 @@ def test_a_page_that_grows_too_large_is_cut(
             break
     assert seen == (expected[::-1] if sort else expected)
     assert set(columns) <= set(seen)
+
+
+def test_a_reader_goes_on_when_a_file_without_its_head_has_it_again(
+    store: GeoPackageStore, path: Path
+) -> None:
+    """A transaction whose beginning fails is over: left open, each later read of the thread would fail."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as other, path.open("r+b", buffering=0) as file:
+        other.execute("CREATE TABLE of_another_program (a)")
+        other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        head = file.read(100)
+        file.seek(0)
+        file.write(bytes(100))
+        for _ in range(2):
+            with pytest.raises(Unavailable, match="is damaged"):
+                fids(store)
+        file.seek(0)
+        file.write(head)
+        other.execute("INSERT INTO of_another_program VALUES (1)")
+    assert fids(store) == list(range(1, 61))
 
 
 def test_a_store_of_another_format_is_refused(store: GeoPackageStore, path: Path) -> None:
