@@ -99,12 +99,15 @@ def horizontal(text: str) -> str:
     return short
 
 
-def joined(text: str) -> str:
-    """The URI of a compound CRS (OGC 09-048r5, 7.5) as EPSG:n+m, as PROJ knows it; another text as it is."""
+def known(text: str) -> str:
+    """A CRS as PROJ knows it: ``OGC:CRS84``, ``EPSG:n``, or ``EPSG:n+m`` of the URI of a compound one
+    (OGC 09-048r5, 7.5); another text, as WKT, as it is."""
+    with suppress(BadParameter):
+        return label(text)
     _, mark, parts = text.partition("/def/crs-compound?")
     codes = [_URI.fullmatch(part.partition("=")[2]) for part in parts.split("&")] if mark else []
-    known = [code[3] for code in codes if code is not None and code[1].upper() == "EPSG"]
-    return f"EPSG:{'+'.join(known)}" if known and len(known) == len(codes) else text
+    registered = [code[3] for code in codes if code is not None and code[1].upper() == "EPSG"]
+    return f"EPSG:{'+'.join(registered)}" if registered and len(registered) == len(codes) else text
 
 
 def _called(text: str) -> str:
@@ -121,11 +124,7 @@ def definition(text: str) -> pyproj.CRS:
     if len(text) > _MAX_TEXT:
         raise BadFile("crs.unknown", "the text of the coordinate system is too long")
     try:
-        code = label(text)
-    except BadParameter:
-        code = joined(text)
-    try:
-        crs = pyproj.CRS.from_user_input(code)
+        crs = pyproj.CRS.from_user_input(known(text))
     except CRSError as error:
         raise BadFile("crs.unknown", f"{shown(text)} is not a known coordinate system") from error
     if crs.is_compound:
@@ -171,8 +170,8 @@ def transformers(text: str) -> tuple[Transformer, ...]:
         group = TransformerGroup(crs, "EPSG:4326", always_xy=True, allow_ballpark=False)
     good = tuple(t for t in group.transformers if 0 <= t.accuracy <= WORST_ACCURACY_M)
     if not good:
-        known = [t.accuracy for t in group.transformers if t.accuracy > 0]
-        best = f"the best known one is good to {min(known):g} m" if known else "none is known"
+        stated = [t.accuracy for t in group.transformers if t.accuracy > 0]
+        best = f"the best known one is good to {min(stated):g} m" if stated else "none is known"
         raise BadFile("crs.inaccurate", f"no accurate way from {_called(text)} to WGS 84: {best}")
     return good
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from layers.errors import BadFile, BadParameter
+from layers.errors import BadFile
 
 type Place = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
@@ -132,11 +132,7 @@ def _vertical(code: str) -> str | None:
 
     from layers import crs
 
-    try:
-        text = crs.label(code)
-    except BadParameter:
-        text = crs.joined(code)
-    parsed = pyproj.CRS.from_user_input(text)
+    parsed = pyproj.CRS.from_user_input(crs.known(code))
     if parsed.is_compound:
         return str(parsed.sub_crs_list[1].name)
     return "ellipsoidal height" if len(parsed.axis_info) == 3 else None
