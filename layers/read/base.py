@@ -145,6 +145,12 @@ class Sink:
         """Record a finding that costs no row."""
         self._tell(Problem(rule, row, reason, "noted", source_id))
 
+    def unreadable(self, name: str, cell: str, row: int) -> None:
+        """Note what lies in a column and is no value of its type."""
+        self.note(
+            "value.unreadable", f"{name}: {shown(cell)} is no value of its type, and is left empty", row
+        )
+
     def drop(
         self,
         rule: str,

@@ -17,7 +17,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from layers.errors import shown
 from layers.read.base import Sink
 from layers.read.encodings import Encoding, decoded
 
@@ -215,8 +214,7 @@ class Texts:
             return long
         if not pa.types.is_string(undecoded.type):
             for row, cell in self.table.unread(index, undecoded, rows):
-                reason = f"{name}: {shown(cell)} is no value of its type, and is left empty"
-                sink.note("value.unreadable", reason, row)
+                sink.unreadable(name, cell, row)
             return undecoded
         coded = undecoded.dictionary_encode()
         raw = coded.dictionary.to_pylist()
@@ -237,8 +235,7 @@ class Texts:
             return pa.array(list(self.table.numbers(index, rows)), pa.float64())
         odd = self.table.logical(index, rows)
         for at, cell in odd.items():
-            reason = f"{name}: {shown(cell)} is no value of its type, and is left empty"
-            sink.note("value.unreadable", reason, int(rows[at]) + 1)
+            sink.unreadable(name, cell, int(rows[at]) + 1)
         if not odd:
             return undecoded
         kept = pa.array([at not in odd for at in range(len(undecoded))])

@@ -10,7 +10,6 @@ from pathlib import Path
 import pyarrow as pa
 import pyogrio.raw
 
-from layers.errors import shown
 from layers.read.base import Sink
 from layers.read.days import Odd, quoted
 
@@ -64,7 +63,6 @@ def emptied(table: pa.Table, keys: Sequence[int], odd: Odd, row: int, sink: Sink
         column = table.column(index).to_pylist()
         for at in chosen:
             column[at] = None
-            reason = f"{name}: {shown(texts[keys[at]])} is no value of its type, and is left empty"
-            sink.note("value.unreadable", reason, row + at)
+            sink.unreadable(name, texts[keys[at]], row + at)
         table = table.set_column(index, name, pa.array(column, table.schema.field(index).type))
     return table
