@@ -39,8 +39,8 @@ def settled(
         return out
     before = present or {}
     row = {**before, **changes}
-    moved = {name for name, value in changes.items() if value != before.get(name)}
-    _check_ranges(kind, {name: row[name] for name in moved}, shape)
+    moved = {name: value for name, value in changes.items() if value != before.get(name)}
+    _check_ranges(kind, moved, shape)
     if present is None:
         # the row as a load of it would be: other fields of the kind are filled, too
         made, paired = _chain(kind, row, shape), {one for pair in pairs for one in pair}
