@@ -5,7 +5,7 @@
 SHELL := /bin/bash
 PORT ?= 8080
 CITY ?= helsinki
-# Workers of the tests: one more than the cores, for a sixth of the time a test waits for something.
+# Workers of the tests: one more than there are cores, since a test spends a sixth of its time in waiting.
 WORKERS ?= $(shell expr $$(nproc) + 1)
 VENV := .venv
 BIN := $(VENV)/bin
