@@ -9,6 +9,7 @@ import os
 import resource
 import signal
 import sys
+import tempfile
 import traceback
 from pathlib import Path
 
@@ -45,6 +46,7 @@ def _isolate(folder: Path) -> None:
     os.setsid()
     os.chdir(folder)
     os.environ.update(HOME=str(folder), TMPDIR=str(folder))
+    tempfile.tempdir = str(folder)  # it remembers what TMPDIR was when the warm reader first asked
     errors = os.open("stderr", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     os.dup2(errors, 2)
     os.close(errors)

@@ -6,7 +6,6 @@ import codecs
 import contextlib
 import json
 import math
-import os
 import re
 import tempfile
 from dataclasses import dataclass
@@ -55,7 +54,7 @@ def utf8(path: Path, declared: str | None) -> Text:
             return Text(path)
         name = choose(texts, declared).name
     decoder = codecs.getincrementaldecoder(name)("replace")
-    descriptor, copy = tempfile.mkstemp(suffix=path.suffix, dir=os.environ.get("TMPDIR"))
+    descriptor, copy = tempfile.mkstemp(suffix=path.suffix)
     replaced = False
     with open(descriptor, "wb") as out:
         for block in chain(texts.blocks(), (b"",)):

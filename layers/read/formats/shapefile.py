@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 import tempfile
 from pathlib import Path
 
@@ -64,7 +63,7 @@ def _projected(path: Path) -> tuple[Path, str | None]:
     try:
         raw.decode()
     except UnicodeDecodeError:
-        folder = Path(tempfile.mkdtemp(dir=os.environ.get("TMPDIR")))
+        folder = Path(tempfile.mkdtemp())
         for each in filter(None, (path, _beside(path, ".shx"), _beside(path, ".dbf"))):
             (folder / each.name).symlink_to(each.absolute())
         return folder / path.name, says
