@@ -7,13 +7,13 @@ is brought up to date when somebody asks."""
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from layers.errors import NotFound
+from layers.errors import NotFound, Unavailable
 from layers.model import FeatureLayer
 from layers.store.base import LayerSpec
 from layers.store.geopackage.mirror import Mirror, Row
@@ -39,6 +39,11 @@ _TITLES = {
     INCIDENTS: {"en": "Incidents", "zh-CN": "事件"},
     OBSERVATIONS: {"en": "Latest observations", "zh-CN": "最新观测"},
 }
+
+_NOT_KEPT = (
+    "incidents and latest observations cannot be given as collections now: the copy of them in derived/live "
+    "cannot be written; see that there is room on its disk"
+)
 
 
 def _field(name: str, en: str, zh: str, type_: FieldType = "string", unit: str | None = None) -> Field:
@@ -81,7 +86,7 @@ class LiveLayers:
         self._derived = derived
         self._lock = threading.Lock()
         self._mirror: Mirror | None = None
-        self._folder: AbstractContextManager[Path] | None = None
+        self._made = ExitStack()
         self._view: View | None = None
         self._mark: object = None
 
@@ -96,25 +101,30 @@ class LiveLayers:
         assert self._mirror is not None
         with self._lock:
             if layer_id == OBSERVATIONS:
-                self._mirror.put(layer_id, self._observations())
+                rows = self._observations()
+                with _kept():
+                    self._mirror.put(layer_id, rows)
                 return
             mark = self._incidents.mark()
             if mark != self._mark:
-                self._mirror.put(layer_id, self._reported())
+                rows = self._reported()
+                with _kept():
+                    self._mirror.put(layer_id, rows)
                 self._mark = mark
 
     def close(self) -> None:
         """Remove the mirror."""
         with self._lock:
-            if self._mirror is not None and self._folder is not None:
-                self._mirror.close()
-                self._folder.__exit__(None, None, None)
-            self._mirror = self._folder = self._view = None
+            self._made.close()
+            self._mirror = self._view = None
 
     def _make(self) -> View:
-        # what a server that was killed has left goes with the next one
-        self._folder = Scratch(self._derived / "live").folder()
-        self._mirror = Mirror(self._folder.__enter__(), _SPECS, (self._settings.crs,))
+        with _kept(), ExitStack() as made:
+            # what a server that was killed has left goes with the next one
+            folder = made.enter_context(Scratch(self._derived / "live").folder())
+            self._mirror = Mirror(folder, _SPECS, (self._settings.crs,))
+            made.callback(self._mirror.close)
+            self._made = made.pop_all()
         self._view = _LiveView(self._mirror.store, self._settings, _no_tiles)
         return self._view
 
@@ -135,6 +145,15 @@ class LiveLayers:
             rest = (stream.state, last.id, stream.simulated)
             rows[stream.id] = (place, f"Datastreams({stream.id})", (*values, *rest))
         return rows
+
+
+@contextmanager
+def _kept() -> Iterator[None]:
+    """Raises Unavailable for what fails in the mirror: its store would speak of the city's."""
+    try:
+        yield
+    except (Unavailable, OSError) as error:
+        raise Unavailable(_NOT_KEPT) from error
 
 
 class _LiveView(View):

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
+import resource
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, cast
 
 import httpx
 import pytest
 
 from layers import load
-from layers.errors import BadConfig, BadParameter
+from layers.errors import BadConfig, BadParameter, Unavailable
 from tests.unit.twin.live.rooms import thing
 from twin import app, settings
 
@@ -166,6 +169,38 @@ def test_the_api_document_tells_of_them(ask: Ask) -> None:
         items = paths[f"/collections/{name}/items"]
         assert items.keys() & {"get", "post", "put"} == {"get"}
         assert {"bbox", "datetime", "filter", "limit"} <= {one["name"] for one in items["get"]["parameters"]}
+
+
+@contextmanager
+def no_room() -> Iterator[None]:
+    """No byte more is written to a file while this lasts, as on a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_without_room_for_their_copy_they_say_so_and_come_back(ask: Ask) -> None:
+    before = ids(ask("GET", f"{INCIDENTS}/items"))
+    assert ask("POST", "/incidents", json={"title": "one more"}).status_code == 201
+    with no_room():
+        refused = ask("GET", f"{INCIDENTS}/items")
+        assert (refused.status_code, "derived/live" in refused.json()["detail"]) == (503, True), refused.text
+        assert ask("GET", "/incidents").status_code == 200
+    assert len(ids(ask("GET", f"{INCIDENTS}/items"))) == len(before) + 1
+
+
+def test_without_room_to_begin_their_copy_they_say_so_and_come_back(tmp_path: Path) -> None:
+    (tmp_path / "city.yml").write_text("themes: []\n", "utf-8")
+    city = app.open_city(tmp_path)
+    for _ in range(2):
+        with no_room(), pytest.raises(Unavailable, match="derived/live cannot be written"):
+            city.live_layers.view()
+    assert list((tmp_path / "derived" / "live").iterdir()) == []
+    city.live_layers.refresh("incidents")
+    city.close()
 
 
 @pytest.mark.parametrize("name", ["incidents", "observations_latest"])
