@@ -205,7 +205,13 @@ class Protocol(HttpToolsProtocol):
         super()._start_asgi_task(cycle, app)
 
     def send_400_response(self, msg: str) -> None:
-        """What came is no HTTP."""
+        """What came is no HTTP, or its body is not in chunks as it says."""
+        cycle = self.cycle
+        if cycle is not None and cycle.more_body and not (cycle.response_started or self.pipeline):
+            # nothing of its answer has left: this one is it, and what is still made of it goes nowhere
+            cycle.disconnected = cycle.response_complete = True
+            cycle.message_event.set()
+            msg = _BAD_CHUNK
         self._refuse(400, "InvalidRequest", msg)
 
     def handle_websocket_upgrade(self) -> None:
@@ -283,6 +289,7 @@ class Protocol(HttpToolsProtocol):
         self._clock = self.loop.call_later(LINGER_SECONDS, self.transport.close)
 
 
+_BAD_CHUNK = "the body is not in chunks as its Transfer-Encoding says (RFC 9112 section 7.1)"
 _BUSY = errors.body(503, "Busy", "more is asked for than this server can do; try again soon")
 _BUSY_HEADERS: respond.Headers = [
     (b"content-type", b"application/problem+json"),

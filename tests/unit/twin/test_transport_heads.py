@@ -152,6 +152,51 @@ def test_what_is_no_request_gets_the_one_error_shape() -> None:
     talk(one)
 
 
+CHUNKED = b"POST %b HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize("good", [b"", b"3\r\nabc\r\n"])
+@pytest.mark.parametrize(
+    "bad", [b"zz\r\nabc\r\n0\r\n\r\n", b"-1\r\n", b"3\r\nabcdef\r\n", b"f" * 17 + b"\r\n"]
+)
+@pytest.mark.parametrize("parts", [True, False])
+def test_a_body_in_bad_chunks_gets_a_400_and_an_end(
+    good: bytes, bad: bytes, parts: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(HEAD + b"\r\n")
+        assert await body_of(reader) == b"/"
+        head = CHUNKED % b"/body"
+        for part in (head, good, bad) if parts else (head + good + bad,):
+            writer.write(part)
+            await asyncio.sleep(0.01)
+        problem(await reader.read(), 400, "InvalidRequest")
+
+    talk(one)
+    assert not [record for record in caplog.records if record.levelno > logging.WARNING]
+
+
+def test_what_is_made_of_a_body_in_bad_chunks_goes_nowhere(caplog: pytest.LogCaptureFixture) -> None:
+    async def one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(CHUNKED % b"/slow" + b"zz\r\n")
+        answer = asyncio.ensure_future(reader.read())
+        await asyncio.sleep(2.5 * SECONDS)
+        problem(await answer, 400, "InvalidRequest")
+
+    talk(one)
+    assert not [record for record in caplog.records if record.levelno > logging.WARNING]
+
+
+def test_a_bad_chunk_behind_a_request_in_work_ends_the_connection() -> None:
+    """An answer written here would be taken for that of the request before."""
+
+    async def one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n" + CHUNKED % b"/body" + b"zz\r\n")
+        assert await reader.read() == b""
+
+    talk(one)
+
+
 def test_a_silent_connection_is_closed_without_a_word() -> None:
     async def one(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
         began = time.monotonic()
