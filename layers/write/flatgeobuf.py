@@ -18,6 +18,8 @@ from layers.write import column_names, flatgeometry, reference, shapes
 from layers.write.flatbuffer import Piece, Scalar, Slot, root, table, text, vector
 
 MAGIC = b"fgb\x03fgb\x00"
+#: What the header says where Z is promised.
+_FLAT = "Z is 0 where a geometry has no height"
 _BOOL, _LONG, _DOUBLE, _STRING, _JSON, _DATETIME = 2, 7, 10, 11, 12, 13
 _TYPES: dict[FieldType, int] = {
     "string": _STRING,
@@ -95,7 +97,7 @@ def header(layer: FeatureLayer, fields: Sequence[Field], form: _Form, crs: str, 
     slots: list[Slot] = [text(layer.id), None, Scalar("B", form.kind), Scalar("?", form.high)]
     slots += [None, None, None, vector(described), Scalar("Q", count), Scalar("H", 0)]
     system = table([text("EPSG"), Scalar("i", reference.code(crs)), text(reference.name(crs))])
-    slots += [system, text(column_names.title(layer.title))]
+    slots += [system, text(column_names.title(layer.title)), text(_FLAT) if form.high else None]
     return MAGIC + root(table(slots))
 
 

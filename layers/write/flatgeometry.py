@@ -146,14 +146,15 @@ def _is_closed(coordinates: bytes, n: int) -> bool:
 def _pack(
     code: int, coordinates: bytes, n: int, high: bool, wanted: bool, ends: Sequence[int] | None = None
 ) -> bytes:
-    """A geometry of n positions. Heights that the header promises and a geometry lacks are NaN."""
+    """A geometry of n positions. Heights that the header promises and a geometry lacks are 0, as GDAL gives
+    them: there is no word for none, a ring of NaN is open to it, and what it makes of such is no geometry."""
     z = b""
     if high:
         values = np.frombuffer(coordinates, "<f8").reshape(-1, 3)
         coordinates = values[:, :2].tobytes()
-        z = values[:, 2].tobytes() if wanted else b""
+        z = np.where(np.isnan(values[:, 2]), 0.0, values[:, 2]).tobytes() if wanted else b""
     elif wanted:
-        z = np.full(n, np.nan).tobytes()
+        z = bytes(8 * n)
     end = _BODY + len(coordinates)
     pieces = [coordinates]
     at_z = at_ends = 0

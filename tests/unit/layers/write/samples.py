@@ -28,6 +28,7 @@ FULL: dict[str, Any] = {
     "标签": '["学校",1,null]',
 }
 HOLED = shapely.box(0, 0, 9, 9).difference(shapely.box(1, 1, 2, 2)).difference(shapely.box(3, 3, 5, 5))
+_HIGH = shapely.force_3d(shapely.MultiPolygon([HOLED, shapely.box(20, 20, 21, 21)]), 7.5)
 FLAT: dict[GeometryType, list[Any]] = {
     "Point": [shapely.Point(116.391276543, 39.907), None, shapely.Point(-179.5, -89.25)],
     "LineString": [shapely.LineString([(0, 0), (1, 1), (2, 5)]), shapely.LineString([(5, 5), (6, 6)])],
@@ -44,6 +45,7 @@ GEOMETRIES: dict[str, tuple[GeometryType, list[Any]]] = {
     },
     "mixed": ("Geometry", [shape for shapes in FLAT.values() for shape in shapes]),
     "heights on some": ("Point", [shapely.Point(1, 2, 3), shapely.Point(4, 5)]),
+    "heights on some areas": ("MultiPolygon", [shapely.MultiPolygon([HOLED]), _HIGH, None]),
 }
 
 _texts = st.one_of(

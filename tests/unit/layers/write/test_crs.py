@@ -109,8 +109,8 @@ def test_every_geometry_keeps_its_type_and_heights(name: str, case: str, tmp_pat
     else:
         (read,) = gdal.read(path)
         found = shapes_of(read.features)
-    if case == "heights on some" and name == "flatgeobuf":
-        wanted[1] = shapely.Point(wanted[1].x, wanted[1].y, np.nan)
+    if case.startswith("heights on some") and name == "flatgeobuf":
+        wanted = shapely.force_3d(wanted, 0).tolist()
     for one, other in zip(found, wanted, strict=True):
         assert (one is None) == (other is None)
         if one is not None:

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import struct
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,12 @@ from hypothesis import strategies as st
 
 from layers.errors import Conflict, TooLarge
 from layers.model import Rows
-from layers.types import Field
+from layers.types import Field, GeometryType
 from layers.write import FORMATS, localized, page, stream, write
 from tests.gdal_read import DATE, DATETIME, INTEGER64, REAL, STRING, Gdal
 from tests.unit.layers.write.samples import (
     FIELDS,
+    FLAT,
     FULL,
     GEOMETRIES,
     file,
@@ -50,8 +52,8 @@ def test_geometries_come_back(name: str, case: str, tmp_path: Path, gdal: Gdal) 
     kind, shapes = GEOMETRIES[case]
     (read,) = gdal.read(file(name, layer(kind), [rows(shapes), rows(shapes, first=100)], tmp_path))
     wanted = shapes * 2
-    if case == "heights on some" and name == "flatgeobuf":
-        wanted = [shapely.Point(1, 2, 3), shapely.Point(4, 5, float("nan"))] * 2
+    if case.startswith("heights on some") and name == "flatgeobuf":
+        wanted = shapely.force_3d(wanted, 0).tolist()
     found = shapes_of(read.features)
     assert len(found) == len(wanted)
     if name != "geojson":
@@ -275,6 +277,20 @@ def test_an_open_ring_that_another_program_stored_is_no_geometry(
     found = shapes_of(read.features)
     assert [shape is not None for shape in found] == [True, False, True, False]
     assert same(shapely.force_2d(found[0]), whole[0])
+
+
+@pytest.mark.parametrize("kind", ["Point", "LineString", "Polygon"])
+def test_flatgeobuf_has_no_height_that_is_no_number(kind: GeometryType, tmp_path: Path, gdal: Gdal) -> None:
+    """Other programs store such; GDAL makes no GeoJSON and no Shapefile of a geometry with one."""
+    flat = [shape for shape in FLAT[kind] if shape is not None]
+    batch = rows([*shapely.force_3d(flat, 7.75), *flat])
+    stored = [one.replace(struct.pack("<d", 7.75), struct.pack("<d", np.nan)) for one in batch.wkb if one]
+    path = file("flatgeobuf", layer(kind), [replace(batch, wkb=stored)], tmp_path)
+    (read,) = gdal.read(path)
+    wanted = shapely.force_3d([*flat, *flat], 0).tolist()
+    assert all(same(a, b) for a, b in zip(shapes_of(read.features), wanted, strict=True))
+    assert b"Z is 0 where a geometry has no height" in path.read_bytes()
+    assert b"Z is 0" not in file("flatgeobuf", layer(kind), [rows(flat)], tmp_path).read_bytes()
 
 
 def test_flatgeobuf_tells_how_many_features_a_page_has(tmp_path: Path, gdal: Gdal) -> None:
