@@ -75,8 +75,13 @@ COMMON = (CRS84, uri("EPSG:4326"), uri("EPSG:3857"))
 def supported(layer: FeatureLayer) -> tuple[str, ...]:
     """URIs in which features of the layer are offered: CRS84 first, then its source CRS, those of the
     city, and the web ones."""
+    return offered(layer.crs, *layer.crs_also)
+
+
+def offered(*crs: str) -> tuple[str, ...]:
+    """URIs of CRS84, of these CRSs where they have a code and an accurate way to it, and of the web ones."""
     own: list[str] = []
-    for text in (layer.crs, *layer.crs_also):
+    for text in crs:
         with suppress(BadParameter, BadFile):  # one without a code (a WKT of its own) cannot be asked for
             named = uri(text)
             if named not in (*COMMON, *own):

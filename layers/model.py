@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from layers.types import (
     EDITS,
+    RASTERS,
     Bbox,
     Cursor,
     EditKind,
@@ -98,6 +99,11 @@ def has_features(layer: Layer) -> TypeGuard[FeatureLayer]:
     """Whether a layer has features, and so items, fields, tiles of them, downloads and edits. Everything
     that is true of features only asks here."""
     return layer.form == "features"
+
+
+def is_raster(layer: Layer) -> TypeGuard[ContentLayer]:
+    """Whether a layer is a coverage: a raster, or the terrain that is one too."""
+    return layer.form in RASTERS
 
 
 class Surface(IntEnum):

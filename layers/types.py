@@ -26,6 +26,10 @@ REST = "other"
 #: What a layer is: features (rows in a store), coverage (a raster), surface (terrain), scene (3D content
 #: that is registered, not stored).
 type Form = Literal["features", "coverage", "surface", "scene"]
+FEATURES: tuple[Form, ...] = ("features",)
+FORMS: tuple[Form, ...] = ("features", "coverage", "surface", "scene")
+#: The forms whose content is rasters.
+RASTERS: tuple[Form, ...] = ("coverage", "surface")
 #: What may be done to single features of a layer.
 type EditKind = Literal["create", "update", "delete"]
 EDITS: tuple[EditKind, ...] = ("create", "update", "delete")

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from urllib.parse import urlsplit
 
 from layers.errors import Busy, NotFound, Unavailable
+from layers.raster.files import OpenFiles
 from layers.store import cancellation
 from layers.store.base import Store
 from twin.access.caller import Callers
@@ -66,6 +67,8 @@ class City:
     sessions: Sessions
     callers: Callers
     jobs: Jobs
+    #: The rasters of the city that are open.
+    rasters: OpenFiles = field(default_factory=OpenFiles)
     pool: Threads = field(default_factory=lambda: Threads(8, "twin-work"))
     sensing: Threads = field(default_factory=lambda: Threads(4, "twin-sense", modest=True))
     readers: Threads = field(init=False)
@@ -203,6 +206,7 @@ class City:
         for pool in self.pools:
             pool.close()
         self.live_layers.close()
+        self.rasters.close()
         self.jobs.close()
         self.store.close()
 

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from layers.errors import Unavailable, shown
+from layers.errors import NotFound, Unavailable
 from layers.model import Asset, ContentLayer
+from layers.types import Interval
 
 if TYPE_CHECKING:
     from rasterio import DatasetReader
@@ -27,7 +28,7 @@ def located(folder: Path, asset: Asset) -> Path:
 
     Raises Unavailable for one that is no file of this machine."""
     if "://" in asset.href:
-        raise Unavailable(f"{shown(asset.href)} lies on another server, which is not read")
+        raise Unavailable("its raster lies on another server, which is not read")
     return folder / asset.href
 
 
@@ -38,6 +39,21 @@ def at_time(layer: ContentLayer, instant: str | None = None) -> tuple[Asset, ...
     times = sorted({a.time for a in layer.assets if a.time is not None and not _later(a.time, instant)})
     newest = times[-1] if times else None
     return tuple(asset for asset in layer.assets if asset.time is None or asset.time == newest)
+
+
+def instant_of(layer: ContentLayer, interval: Interval | None) -> str | None:
+    """The instant at which :func:`at_time` finds what an interval asks for (None: now): its end, where
+    something of the layer is as young as its beginning; one moment or day is asked for what was true then,
+    however old that is. Raises NotFound where there is nothing of an interval."""
+    if interval is None:
+        return None
+    start, end = interval
+    if start is None or (end is not None and start[:10] == end[:10]):
+        return end
+    ends = [f"{a.time}T23:59:59.999Z" if len(a.time) == 10 else a.time for a in layer.assets if a.time]
+    if ends and not any(start <= one and not _later(one[:10], end) for one in ends):
+        raise NotFound(f"layer {layer.id} has nothing between {start} and {end or 'now'}")
+    return end
 
 
 def _later(time: str, instant: str | None) -> bool:
@@ -119,7 +135,7 @@ def _key(path: Path) -> _Key:
     try:
         state = path.stat()
     except OSError as error:
-        raise Unavailable(f"the raster {shown(path.name)} cannot be read: {error.strerror}") from error
+        raise Unavailable(f"its raster cannot be read: {error.strerror}") from error
     return _Key(path, state.st_ino, state.st_mtime_ns)
 
 
@@ -130,4 +146,4 @@ def _open(path: Path) -> DatasetReader:
     try:
         return rasterio.open(path, driver=DRIVER)
     except RasterioIOError as error:
-        raise Unavailable(f"the raster {shown(path.name)} cannot be read: it is damaged") from error
+        raise Unavailable("its raster cannot be read: it is damaged") from error

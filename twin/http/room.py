@@ -30,6 +30,8 @@ type Allow = Callable[..., Awaitable[Collection[str]]]
 type Paths = Mapping[str, Mapping[str, Any]]
 #: The links of one layer, of whatever form.
 type LinksOfLayer = Callable[[Context, Layer], list[Link]]
+#: What a room says of a layer in its collection, beside links.
+type MembersOfLayer = Callable[[Context, Layer], Mapping[str, Any]]
 type Make = Callable[[Site], Sequence[Room]]
 
 READING = ("GET", "HEAD", "OPTIONS")
@@ -79,6 +81,10 @@ def _no_links_of_layer(context: Context, layer: Layer) -> list[Link]:
     return []
 
 
+def _no_members(context: Context, layer: Layer) -> Mapping[str, Any]:
+    return {}
+
+
 def of_features(links: Callable[[Context, FeatureLayer], list[Link]]) -> LinksOfLayer:
     """The links of a layer that has features; none of one of another form."""
 
@@ -110,6 +116,8 @@ class Room:
     schemas: Callable[[Context], Mapping[str, Any]] = _no_schemas
     #: Collections that are no layers of the store, as the collections document has them.
     collections: Callable[[Context], list[dict[str, Any]]] = _no_collections
+    #: Members of the collection of a layer; objects are joined with those of other rooms.
+    members: MembersOfLayer = _no_members
 
 
 @dataclass(slots=True)

@@ -13,6 +13,7 @@ import openapi_spec_validator
 import pytest
 
 from layers.errors import NotFound
+from tests import rasters
 from tests.support import ROOT, twin
 from tests.unit.twin.live.rooms import thing
 from twin import app
@@ -46,6 +47,8 @@ VALUES = {
     "{resource...}": "Things",
     "{file...}": "index.html",
 }
+#: What layers of rasters have.
+OF_RASTERS = re.compile(r"/coverage\b")
 #: Are read with a key only.
 KEYED = ("/history", "/metrics")
 #: Without an end.
@@ -60,6 +63,8 @@ def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[app.Front]:
     file.write_text(json.dumps({"type": "FeatureCollection", "features": [HOUSE]}))
     twin("init", str(folder / "city"))
     twin("load", str(file), "--as", "houses", "--kind", "building", "--city", str(folder / "city"))
+    rasters.write(folder / "city/rasters/relief.tif")
+    rasters.record(folder / "city", "relief", "rasters/relief.tif", form="surface")
     city = app.open_city(folder / "city")
     made = app.build(city)
     city.live.start()
@@ -105,6 +110,8 @@ def routes(front: app.Front) -> list[Route]:
 
 def example(path: str) -> str:
     """An address that a template of a path fits."""
+    if OF_RASTERS.search(path):
+        path = path.replace("{layer}", "relief")
     for name, value in VALUES.items():
         path = path.replace(name, value)
     assert "{" not in path, path

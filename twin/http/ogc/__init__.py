@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from twin.http.ogc import common, features, history, live, tilesets
+from twin.http.ogc import common, coverages, features, history, live, tilesets
 from twin.http.ogc.pages import Pages
 from twin.http.ogc.pygeoapi_host import Host
 from twin.http.room import Room, Site
@@ -17,6 +17,7 @@ def make(site: Site) -> Sequence[Room]:
         common.room(site, pages),
         features.room(site, pages),
         history.room(site),
+        coverages.room(site, pages),
         tilesets.room(site, pages),
         live.room(site),
     )

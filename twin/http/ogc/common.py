@@ -8,7 +8,7 @@ from typing import Any
 
 from layers.crs import COMMON, supported, uri
 from layers.model import Layer, has_features
-from layers.types import CRS84, Form, Interval
+from layers.types import CRS84, FORMS, Form, Interval
 from twin.http import across
 from twin.http.context import REL, Context, Link, link
 from twin.http.formats import HTML, JSON, OPENAPI
@@ -72,7 +72,7 @@ def room(site: Site, pages: Pages) -> Room:
             ("The layer", "图层"),
             "collection",
             template="collections/collection.html",
-            any_form=True,
+            forms=FORMS,
         ),
     )
     routes = (pages.route(landing, slash=True), *(pages.route(one) for one in others))
@@ -157,11 +157,21 @@ class Documents:
                 "crs": list(supported(layer)),
                 "storageCrs": uri(layer.storage_crs),
             }
+        for room in self._site.rooms:
+            _join(document, room.members(context, layer))
         if layer.vertical_datum:
             document["verticalDatum"] = layer.vertical_datum
         if attribution := context.city.settings.attribution:
             document["attribution"] = attribution
         return document
+
+
+def _join(document: dict[str, Any], members: Mapping[str, Any]) -> None:
+    for name, value in members.items():
+        if isinstance(value, Mapping):
+            _join(document.setdefault(name, {}), value)
+        else:
+            document[name] = value
 
 
 def _extent(context: Context, layer: Layer) -> dict[str, Any]:

@@ -6,11 +6,11 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from layers.model import FeatureLayer
-from layers.types import EditKind
+from layers.types import FEATURES, RASTERS, EditKind
 from layers.write import FORMATS, Format
 from twin.http.context import REL, Context, Link, link
 from twin.http.formats import GEOJSON, JSON, MERGE_PATCH, PAGE, SCHEMA, Representation
-from twin.http.ogc import openapi_layer, schemas
+from twin.http.ogc import coverages, openapi_layer, schemas
 from twin.http.ogc.conformance import classes
 from twin.http.ogc.download import Download
 from twin.http.ogc.edit import ON_ITEM, ON_ITEMS, Edit
@@ -42,7 +42,14 @@ _LAYER = "/ogc/collections/{layer}"
 _SCHEMA = "collections/schema.html"
 DOCUMENTS = (
     Document(
-        f"{_LAYER}/schema", schemas.schema, "getSchema", ("Its schema", "模式"), "document", SCHEMA, _SCHEMA
+        f"{_LAYER}/schema",
+        coverages.schema,
+        "getSchema",
+        ("Its schema", "模式"),
+        "document",
+        SCHEMA,
+        _SCHEMA,
+        forms=(*FEATURES, *RASTERS),
     ),
     Document(
         f"{_LAYER}/schema/geojson",

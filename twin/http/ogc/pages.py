@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from layers.errors import NotFound
 from layers.model import Layer
+from layers.types import FEATURES, Form
 from twin.access.caller import CALLER
 from twin.http import answers, negotiate, respond
 from twin.http.context import Context
@@ -46,8 +48,8 @@ class Document:
     media: str = JSON
     template: str = "document.html"
     parameters: Sequence[Mapping[str, Any]] = ()
-    #: Whether layers without features have it, too.
-    any_form: bool = False
+    #: The forms of layers that have it.
+    forms: Collection[Form] = FEATURES
     #: The collection that it is of, where the path names it.
     collection: str | None = None
 
@@ -57,12 +59,20 @@ class Document:
 
     def of_layers(self, context: Context) -> dict[str, dict[str, Any]]:
         """Its path items, one of each layer."""
-        view = context.view
-        layers: Sequence[Layer] = view.layers() if self.any_form else view.feature_layers()
         return {
             self.path.replace(LAYER, layer.id): self._item(context, f"{layer.id}.{self.operation}", layer.id)
-            for layer in layers
+            for layer in context.view.layers()
+            if layer.form in self.forms
         }
+
+    def layer(self, view: View, layer_id: str) -> Layer:
+        """The layer that it is of. Raises NotFound, for a layer of another form too."""
+        if self.forms == FEATURES:
+            return view.feature_layer(layer_id)
+        layer = view.layer(layer_id)
+        if layer.form not in self.forms:
+            raise NotFound(f"layer {layer.id} is of the form {layer.form}, which has none of this")
+        return layer
 
     def _item(self, context: Context, operation: str, tag: str) -> dict[str, Any]:
         summary = context.say(*self.title)
@@ -120,8 +130,7 @@ class Pages:
     def _render(self, context: Context, document: Document, values: Sequence[str], kind: str) -> bytes:
         shown: dict[str, Any] = {}
         if LAYER in document.path:
-            view = context.view
-            layer = view.layer(values[0]) if document.any_form else view.feature_layer(values[0])
+            layer = document.layer(context.view, values[0])
             body = document.build(context, layer, *values[1:])
             shown = {"layer_id": layer.id, "page": document.path.rsplit("/", 1)[-1]}
         else:

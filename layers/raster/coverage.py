@@ -1,0 +1,123 @@
+"""A coverage that is open: the rasters of a layer that are true at one time, read as one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from layers.errors import NotFound, Unavailable, shown
+from layers.model import ContentLayer
+from layers.raster import bands as bands_
+from layers.raster import grid as grids
+from layers.raster.bands import Band
+from layers.raster.files import OpenFiles, at_time, located
+from layers.raster.grid import Grid
+from layers.types import Bbox
+
+if TYPE_CHECKING:
+    from rasterio import DatasetReader
+
+#: Values of a window with its mask: bands, rows, columns; masked where there is none.
+type Values = np.ma.MaskedArray[Any, np.dtype[Any]]
+type Resampling = Literal["nearest", "bilinear"]
+
+
+class Coverage:
+    """Reads windows of open rasters of one layer; the later ones lie over the earlier ones."""
+
+    def __init__(self, datasets: Sequence[DatasetReader], time: str | None = None) -> None:
+        self.datasets = list(datasets)
+        #: When it is true: a day or an instant, None for always.
+        self.time = time
+
+    @cached_property
+    def grid(self) -> Grid:
+        """Its own cells."""
+        return grids.of(self.datasets)
+
+    @cached_property
+    def bands(self) -> tuple[Band, ...]:
+        """Its fields."""
+        return bands_.bands(self.datasets[0])
+
+    @property
+    def categories(self) -> bool:
+        """Whether the values are numbers of colours, between which there is nothing."""
+        return "palette" in [meaning.name for meaning in self.datasets[0].colorinterp]
+
+    @cached_property
+    def lonlat(self) -> Bbox:
+        """Its bounds in longitude and latitude."""
+        from rasterio.warp import transform_bounds
+
+        west, south, east, north = transform_bounds(
+            self.grid.crs, "OGC:CRS84", *self.grid.bounds, densify_pts=21
+        )
+        return west, south, east, north
+
+    def read(self, grid: Grid, indexes: Sequence[int], resampling: Resampling | None = None) -> Values:
+        """The values of some bands (counted from 1) in the cells of a grid.
+
+        Cells of the file that fall on cells of the grid come unchanged; else they are resampled: bilinear,
+        or nearest where the values are categories. Raises Unavailable where a file is damaged."""
+        from rasterio.errors import RasterioError
+        from rio_tiler.errors import RioTilerError
+        from rio_tiler.reader import part
+
+        how: Resampling = resampling or ("nearest" if self.categories else "bilinear")
+        result: Values | None = None
+        for dataset in self.datasets:
+            if len(self.datasets) > 1 and not _meets(dataset, grid):
+                continue
+            try:
+                values: Values = part(
+                    dataset,
+                    grid.bounds,
+                    height=grid.height,
+                    width=grid.width,
+                    dst_crs=grid.crs,
+                    indexes=list(indexes),
+                    resampling_method=how,
+                    reproject_method=how,
+                ).array
+            except (RasterioError, RioTilerError) as error:
+                raise Unavailable("its raster cannot be read: it is damaged") from error
+            result = values if result is None else np.ma.where(np.ma.getmaskarray(values), result, values)
+        if result is None:
+            shape = len(indexes), grid.height, grid.width
+            result = np.ma.masked_all(shape, self.datasets[0].dtypes[0])
+        return result
+
+
+def _meets(dataset: DatasetReader, grid: Grid) -> bool:
+    from rasterio.warp import transform_bounds
+
+    west, south, east, north = transform_bounds(dataset.crs, grid.crs, *dataset.bounds, densify_pts=21)
+    bounds = grid.bounds
+    return bool(west < bounds[2] and bounds[0] < east and south < bounds[3] and bounds[1] < north)
+
+
+@contextmanager
+def opened(
+    files: OpenFiles, folder: Path, layer: ContentLayer, instant: str | None = None
+) -> Iterator[Coverage]:
+    """The coverage of a layer at an instant (see :func:`layers.raster.files.at_time`).
+
+    Raises NotFound where nothing is known of so long ago, Unavailable where a file cannot be read."""
+    assets = at_time(layer, instant)
+    if not assets:
+        raise NotFound(f"layer {layer.id} has nothing of {shown(instant) if instant else 'any time'}")
+    times = [asset.time for asset in assets if asset.time is not None]
+    with ExitStack() as stack:
+        try:
+            datasets = [stack.enter_context(files.lend(located(folder, asset))) for asset in assets]
+        except Unavailable as error:
+            raise Unavailable(f"layer {layer.id}: {error}") from error
+        if any(dataset.crs is None for dataset in datasets):
+            raise Unavailable(f"layer {layer.id}: its raster names no coordinate system")
+        yield Coverage(datasets, times[-1] if times else None)

@@ -1,0 +1,147 @@
+"""Which cells answer a request for a part of a coverage."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from layers.crs import LABEL84, swaps
+from layers.errors import BadParameter, NotFound, TooLarge
+from layers.raster.bands import Band
+from layers.raster.coverage import Coverage
+from layers.raster.grid import Grid
+from layers.raster.query import MOST_SIDE, CoverageQuery, Region
+from layers.types import Bbox
+
+if TYPE_CHECKING:
+    from rasterio.crs import CRS
+
+#: Bytes of the values of an answer.
+MOST_BYTES = 1 << 26
+#: How GDAL names longitude and latitude, x first.
+_LONLAT = "EPSG:4326"
+
+
+@lru_cache(maxsize=64)
+def system(label: str) -> CRS:
+    """A CRS by its short name, for rasters: x first. The code has been found to be one."""
+    from rasterio.crs import CRS
+
+    crs: CRS = CRS.from_user_input(_LONLAT if label == LABEL84 else label)
+    return crs
+
+
+def planned(coverage: Coverage, query: CoverageQuery) -> Grid:
+    """The cells of the answer. Raises BadParameter, NotFound (404) for a part where the coverage has none."""
+    full = coverage.grid.warped(system(query.crs) if query.crs else coverage.grid.crs)
+    part = full
+    if query.region is not None:
+        box = box_of(coverage, query.region, full.crs)
+        inside = full.window(box)
+        if inside is None:
+            west, south, east, north = coverage.lonlat
+            raise NotFound(
+                "the coverage has nothing in that part; in longitude and latitude it lies in "
+                f"{west:.6f},{south:.6f},{east:.6f},{north:.6f}"
+            )
+        exact = (query.width is not None or query.height is not None) and box[0] < box[2] and box[1] < box[3]
+        part = _exactly(full, box) if exact else inside
+    return _scaled(part, query)
+
+
+def check_size(grid: Grid, bands: Sequence[Band], most: int = MOST_BYTES) -> None:
+    """Raises TooLarge where the values would be more than ``most`` bytes, with what to ask instead."""
+    itemsize = np.result_type(*(band.dtype for band in bands)).itemsize
+    size = grid.width * grid.height * len(bands) * itemsize
+    if size <= most:
+        return
+    factor = math.ceil(math.sqrt(size / most))
+    raise TooLarge(
+        f"{grid.width} × {grid.height} cells of {len(bands)} fields are {size / 1e6:.0f} MB, and at most "
+        f"{most / 1e6:.0f} MB are given at once: ask for a smaller part (bbox), fewer fields (properties) or "
+        f"fewer cells (scale-factor={factor})"
+    )
+
+
+def box_of(coverage: Coverage, region: Region, crs: CRS) -> Bbox:
+    """A region as a box in a CRS, x first; its open ends are those of the coverage. Raises BadParameter."""
+    from rasterio.errors import CRSError, RasterioError
+    from rasterio.warp import transform_bounds
+
+    of = coverage.grid.crs if region.crs is None else system(region.crs)
+    west, south, east, north = region.box
+    if not region.x_first and region.crs is not None and swaps(region.crs):
+        west, south, east, north = south, west, north, east
+    own = _within(coverage, of)
+    if west > east and of.is_geographic and math.isfinite(west) and math.isfinite(east):
+        west, east = _around(region, west, east, own)
+    ends = zip((west, south, east, north), own, strict=True)
+    box: Bbox = tuple(end if math.isfinite(end) else edge for end, edge in ends)  # type: ignore[assignment]
+    if box[0] > box[2] or box[1] > box[3]:
+        raise BadParameter(region.parameter, _text(region), "the lower end comes before the upper one")
+    if of == crs:
+        return box
+    try:
+        west, south, east, north = transform_bounds(of, crs, *box, densify_pts=21)
+    except (CRSError, RasterioError) as error:
+        raise BadParameter(region.parameter, _text(region), "it lies outside its CRS") from error
+    if not all(map(math.isfinite, (west, south, east, north))):
+        raise BadParameter(region.parameter, _text(region), "it lies outside its CRS")
+    return west, south, east, north
+
+
+def _within(coverage: Coverage, crs: CRS) -> Bbox:
+    from rasterio.warp import transform_bounds
+
+    own = coverage.grid
+    if crs == own.crs:
+        return own.bounds
+    west, south, east, north = transform_bounds(own.crs, crs, *own.bounds, densify_pts=21)
+    return west, south, east, north
+
+
+def _around(region: Region, west: float, east: float, own: Bbox) -> tuple[float, float]:
+    """The half of a box across the antimeridian in which the coverage lies. Raises BadParameter."""
+    halves = [(low, high) for low, high in ((west, 180.0), (-180.0, east)) if low < own[2] and own[0] < high]
+    if len(halves) > 1:
+        raise BadParameter(region.parameter, _text(region), "the coverage lies on both sides: ask for each")
+    return halves[0] if halves else (west, 180.0)
+
+
+def _text(region: Region) -> str:
+    return ",".join("*" if math.isinf(end) else f"{end:g}" for end in region.box)
+
+
+def _exactly(full: Grid, box: Bbox) -> Grid:
+    """The box with as many cells as the coverage has there, at its edges and beyond."""
+    across, down = full.cell
+    width = (box[2] - box[0]) / across
+    height = (box[3] - box[1]) / down
+    return Grid(full.crs, box, *(max(1, round(min(one, 1e9))) for one in (width, height)))
+
+
+def _scaled(part: Grid, query: CoverageQuery) -> Grid:
+    if not query.scaled:
+        return part
+    width: float = part.width
+    height: float = part.height
+    if query.factors is not None:
+        width, height = width / query.factors[0], height / query.factors[1]
+    if query.resolution is not None:
+        west, south, east, north = part.bounds
+        across, down = query.resolution
+        width = width if across is None else (east - west) / across
+        height = height if down is None else (north - south) / down
+    width = query.width if query.width is not None else width
+    height = query.height if query.height is not None else height
+    for side in (width, height):
+        if side > MOST_SIDE:
+            raise TooLarge(
+                f"{side:.3g} cells along one side, and at most {MOST_SIDE} are given at once: "
+                "ask for a smaller part or for larger cells"
+            )
+    return part.sized(max(1, math.ceil(width - 1e-6)), max(1, math.ceil(height - 1e-6)))
