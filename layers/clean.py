@@ -42,6 +42,8 @@ _MULTI: dict[str, Callable[..., shapely.Geometry]] = {
 }
 _UNMEASURED = "the point lies at 0, 0 and the others far from there: it was not measured"
 _EDGE = 1e-9
+#: What helps where longitudes are counted from 0 to 360.
+_TURNED = "where longitudes count to 360, take 360 from those beyond 180 and split at 180 what crosses it"
 #: The quiet NaN of either sign as WKB holds it; a ring that begins with one never closes for GEOS.
 _NANS = (b"\0\0\0\0\0\0\xf8\x7f", b"\0\0\0\0\0\0\xf8\xff")
 
@@ -60,6 +62,7 @@ class Cleaner:
     quarantined: int = 0
     types: Counter[int] = field(default_factory=Counter)
     beyond: int = 0
+    turned: int = 0
     bulk: Bulk = field(default_factory=Bulk)
     #: Geometries that lost something of their positions.
     lost: Counter[str] = field(default_factory=Counter)
@@ -144,6 +147,9 @@ class Cleaner:
             self.lost["heights"] += int((high & ~shapely.has_z(geometry)).sum())
         outside = _outside(geometry)
         self.beyond += int((outside & keep).sum())
+        turned = outside & ~_outside(geometry, 360)
+        self.turned += int((turned & keep).sum())
+        drop(turned, "geometry.range", f"a longitude lies beyond ±180; {_TURNED}, else check the CRS")
         drop(
             outside, "geometry.range", "a coordinate lies outside longitude ±180, latitude ±90; check the CRS"
         )
@@ -265,9 +271,9 @@ def _finite(geometry: Geometries) -> NDArray[np.bool_]:
     return out
 
 
-def _outside(geometry: Geometries) -> NDArray[np.bool_]:
+def _outside(geometry: Geometries, longitude: float = 180) -> NDArray[np.bool_]:
     coords, index = shapely.get_coordinates(geometry, return_index=True)
-    fits = (np.abs(coords[:, 0]) <= 180 + _EDGE) & (np.abs(coords[:, 1]) <= 90 + _EDGE)
+    fits = (np.abs(coords[:, 0]) <= longitude + _EDGE) & (np.abs(coords[:, 1]) <= 90 + _EDGE)
     out = np.zeros(len(geometry), bool)
     out[index[~fits]] = True
     return out
@@ -333,4 +339,6 @@ def implausible(cleaner: Cleaner) -> None:
     """Refuse a file of which most rows do not lie on earth in the CRS that was assumed."""
     if cleaner.beyond * 2 > cleaner.read:
         reason = f"{cleaner.beyond} of {cleaner.read} rows lie outside longitude/latitude; declare the CRS"
+        if cleaner.turned == cleaner.beyond:
+            reason += f", or, {_TURNED}"
         raise BadFile("crs.implausible", reason)

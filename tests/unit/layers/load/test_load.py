@@ -185,6 +185,21 @@ def test_bad_rows_are_quarantined_with_rule_row_and_reason(store: Any, tmp_path:
     assert store.layer("houses").geometry_type == "MultiPolygon"
 
 
+def test_longitudes_to_360_are_told_what_to_do(tmp_path: Path) -> None:
+    east = feature(polygon([[[179, 60], [181, 60], [181, 61], [179, 60]]]), "over")
+    far = feature(point(500, 60), "far")
+    near = [feature(point(179, 60 + at), f"p{at}") for at in range(3)]
+    report = load.check(collection(tmp_path / "a.geojson", east, far, *near))
+    told = {p.source_id: p.reason for p in report.problems if p.rule == "geometry.range"}
+    assert told.keys() == {"over", "far"}
+    assert "take 360 from those beyond 180 and split at 180" in told["over"]
+    assert "360" not in told["far"]
+    with pytest.raises(BadFile, match=r"declare the CRS, or, .* take 360 from those"):
+        load.check(collection(tmp_path / "b.geojson", east))
+    with pytest.raises(BadFile, match=r"declare the CRS$"):
+        load.check(collection(tmp_path / "c.geojson", east, far))
+
+
 def test_a_nan_point_is_not_an_empty_one_in_silence(tmp_path: Path) -> None:
     file = collection(tmp_path / "a.geojson", feature(point(float("nan"), 2), "n"), feature(point(1, 2), "p"))
     report = load.check(file)
