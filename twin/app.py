@@ -34,6 +34,7 @@ ROOMS = (
     "twin.http.ogc",
     "twin.http.related",
     "twin.http.tiles",
+    "twin.http.imagery",
     "twin.http.scene",
     "twin.http.sensorthings",
     "twin.http.incidents",

@@ -19,6 +19,7 @@ from layers.errors import Busy, NotFound, Unavailable
 from layers.raster.files import OpenFiles
 from layers.store import cancellation
 from layers.store.base import Store
+from tiles.imagery.service import Imagery
 from twin.access.caller import Callers
 from twin.access.keys import Keys
 from twin.access.sessions import Sessions
@@ -75,6 +76,7 @@ class City:
     makers: Threads = field(default_factory=lambda: Threads(8, "twin-make"))
     writers: Threads = field(init=False)
     lost: str | None = None
+    imagery: Imagery = field(init=False)
     load: Load = field(default_factory=Load)
     _heavy: Pace = field(default_factory=lambda: Pace(2 * PLACE_SECONDS, 0.2))
     _heavy_waiting: int = 0
@@ -86,6 +88,7 @@ class City:
     def __post_init__(self) -> None:
         from twin.live_layers import LiveLayers
 
+        self.imagery = Imagery(self.folder, self.rasters)
         self.live_layers = LiveLayers(self.live, self.incidents, self.settings, self.folder / "derived")
         database = self.settings.database()
         light, writing = (database.readers, database.writers) if database else (0, 4)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
+import zlib
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,13 +84,18 @@ class OpenFiles:
 
     @contextmanager
     def lend(self, path: Path) -> Iterator[DatasetReader]:
-        """An open raster. Raises Unavailable where the file is not there or is none."""
+        """An open raster. Raises Unavailable where the file is not there, is none, or cannot be read while it
+        is lent."""
+        from rasterio.errors import RasterioError
+
         key = _key(path)
         dataset = self._take(key) or _open(path)
         try:
             yield dataset
-        except BaseException:
+        except BaseException as error:
             dataset.close()
+            if isinstance(error, RasterioError):
+                raise _damaged() from error
             raise
         self._give_back(key, dataset)
 
@@ -131,6 +137,13 @@ class OpenFiles:
         return dataset
 
 
+def version(paths: Iterable[Path]) -> str:
+    """A text that is another once one of the files was published anew. Raises Unavailable for one that is not
+    there."""
+    keys = [_key(path) for path in paths]
+    return f"{zlib.crc32(repr([(str(key.path), key.inode, key.modified) for key in keys]).encode()):08x}"
+
+
 def _key(path: Path) -> _Key:
     try:
         state = path.stat()
@@ -146,4 +159,8 @@ def _open(path: Path) -> DatasetReader:
     try:
         return rasterio.open(path, driver=DRIVER)
     except RasterioIOError as error:
-        raise Unavailable("its raster cannot be read: it is damaged") from error
+        raise _damaged() from error
+
+
+def _damaged() -> Unavailable:
+    return Unavailable("its raster cannot be read: it is damaged")

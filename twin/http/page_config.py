@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from layers import kinds
 from layers.bulk import most
+from layers.errors import Unavailable
 from layers.kinds.base import Body, Prism, Tube
-from layers.model import FeatureLayer, Layer, has_features
+from layers.model import FeatureLayer, Layer, has_features, is_raster
 from layers.types import Bbox, Field
+from tiles.imagery.style import Wanted, colormaps
 from tiles.scheme import MAX_ZOOM
 from twin.http import across
+from twin.http.imagery import of_city
 
 if TYPE_CHECKING:
     from twin.catalogue.published import PublishedLayer
     from twin.catalogue.view import View
     from twin.city import City
+
+log = logging.getLogger("twin")
 
 #: Warning levels (预警级别), worst first, with the words of the interface.
 LEVELS = (
@@ -43,7 +50,8 @@ def document(city: City, view: View) -> dict[str, Any]:
             [(box, layer.count if has_features(layer) else 1) for box, layer in boxes if box is not None]
         )
     )
-    return _document(city, extent, bulk) | {"layers": [layer_entry(one) for one in published]}
+    entries = [layer_entry(one) | {"raster": _raster(city, one.layer)} for one in published]
+    return _document(city, extent, bulk) | {"layers": entries}
 
 
 def without_features(city: City, reason: str) -> dict[str, Any]:
@@ -159,6 +167,52 @@ def _of_features(layer: FeatureLayer) -> dict[str, Any]:
         if kinds.may_relate(layer.kind)
         else None,
     }
+
+
+def _raster(city: City, layer: Layer) -> dict[str, Any] | None:
+    """How the pictures of a raster layer are had; None for one that has none, or whose files cannot be read
+    now."""
+    if not is_raster(layer):
+        return None
+    wanted = of_city(city, layer.id)
+    try:
+        look = city.imagery.look(layer, wanted, Wanted())
+    except Unavailable as error:
+        _tell(layer.id, layer.generation, str(error))
+        return None
+    profile, style = look.profile, look.style
+    own = city.settings.layers.get(layer.id)
+    return {
+        "url": f"imagery/{layer.id}/{{z}}/{{x}}/{{y}}.png",
+        "minzoom": 0,
+        "maxzoom": profile.zoom,
+        "bands": [
+            {
+                "name": one.band.name,
+                "title": one.band.title,
+                "unit": one.band.unit,
+                "min": one.least,
+                "max": one.most,
+            }
+            for one in profile.bands
+        ],
+        "colormaps": list(colormaps()),
+        "times": sorted({asset.time for asset in layer.assets if asset.time is not None}),
+        "rgb": profile.colors is not None,
+        "style": {
+            "colormap": style.colormap or None,
+            "range": list(style.ranges[0]) if len(style.bands) == 1 and style.ranges else None,
+            "bands": list(style.bands),
+            "hillshade": style.hillshade,
+            "opacity": ((own.style if own else None) or {}).get("opacity", 1),
+        },
+    }
+
+
+@cache
+def _tell(layer_id: str, generation: int, reason: str) -> None:
+    """The operator is told once, not with every page that is opened."""
+    log.warning("layer %s: %s", layer_id, reason)
 
 
 def _vector(layer_id: str) -> str:

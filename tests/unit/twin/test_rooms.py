@@ -48,7 +48,7 @@ VALUES = {
     "{file...}": "index.html",
 }
 #: What layers of rasters have.
-OF_RASTERS = re.compile(r"/coverage\b")
+OF_RASTERS = re.compile(r"/coverage\b|^/imagery/")
 #: Are read with a key only.
 KEYED = ("/history", "/metrics")
 #: Without an end.
