@@ -43,12 +43,15 @@ class Snapshots:
         self._wal: walindex.WalIndex | None = None
         self._closed = False
         self._inode = path.stat().st_ino
+        self._log = path.with_name(f"{path.name}-wal")
+        self._log_inode: int | None = None  # None where there is no log to be held
 
     def start(self, private_epoch: str | None) -> None:
         """Take the first view, once the file has its tables."""
         self._private_epoch = private_epoch or ""
         self.view().con.execute("SELECT 1 FROM twin_meta").fetchone()
         self._wal = None if self._repair is None else walindex.find(self._path)
+        self._log_inode = None if self._repair is None else _inode(self._log)
         self._renewed(self.view())
 
     def close(self) -> None:
@@ -86,18 +89,26 @@ class Snapshots:
         return ReadView(connect(self._path, self._mode), self._crs_also)
 
     def same_file(self) -> None:
-        """Refuse to go on with a file that is no longer at its place: its answers would be another city's."""
+        """Refuse to go on with a file that is no longer at its place: its answers would be another city's.
+
+        So of its log: a connection that begins now would have another one, and each would spoil what the
+        other writes (sqlite.org/howtocorrupt.html, section 2.4)."""
         now = time.monotonic()
         if now < self._looked + LOOK_S:
             return
         self._looked = now
-        try:
-            same = os.stat(self._path).st_ino == self._inode
-        except OSError:
-            same = False
+        same = _inode(self._path) == self._inode
+        if same and self._log_inode in (None, _inode(self._log)):
+            return
+        self._looked = 0.0
+        if self._closed:  # SQLite has removed the log
+            raise Unavailable("the store is closed")
         if not same:
-            self._looked = 0.0
             raise Unavailable("the city's store was replaced while it was open; restart the server")
+        raise Unavailable(
+            f"{self._log.name} was taken away while the city's store was open; restart the server, which "
+            "saves what it still holds of it"
+        )
 
     def current(self) -> ReadView:
         """This thread's view, brought up to the file; outside a transaction."""
@@ -203,6 +214,13 @@ def _snapshot(con: sqlite3.Connection) -> Iterator[None]:
         yield
     finally:
         _end(con)
+
+
+def _inode(path: Path) -> int | None:
+    try:
+        return os.stat(path).st_ino
+    except OSError:
+        return None
 
 
 def _end(con: sqlite3.Connection) -> None:

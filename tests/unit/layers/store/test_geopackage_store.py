@@ -6,6 +6,7 @@ import json
 import sqlite3
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import pytest
 from layers.errors import Busy, Unavailable
 from layers.query import Query
 from layers.store import geopackage
-from layers.store.geopackage import GeoPackageStore, read, scan
+from layers.store.geopackage import GeoPackageStore, read, scan, snapshot
 from layers.store.geopackage import store as store_
 from layers.types import Cursor, Sort
 from tests.gdal_edit import edit
@@ -115,6 +116,31 @@ def test_a_reader_goes_on_when_a_file_without_its_head_has_it_again(
         file.write(head)
         other.execute("INSERT INTO of_another_program VALUES (1)")
     assert fids(store) == list(range(1, 61))
+
+
+@pytest.mark.parametrize("instead", [False, True], ids=["gone", "another"])
+def test_a_store_whose_log_was_taken_away_is_refused_and_whole_after_a_restart(
+    store: GeoPackageStore, path: Path, instead: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A connection of another thread would have another log than ours, and miss what lies in this one."""
+    monkeypatch.setattr(snapshot, "LOOK_S", 0.0)
+    store.patch("buildings", 1, {"properties": {"name": "new"}})
+    log = path.with_name("city.gpkg-wal")
+    if instead:
+        log.with_suffix(".copy").write_bytes(log.read_bytes())
+        log.with_suffix(".copy").replace(log)
+    else:
+        log.unlink()
+    with ThreadPoolExecutor() as threads:
+        for read in (fids, lambda store: threads.submit(fids, store).result()):
+            with pytest.raises(Unavailable, match=r"city\.gpkg-wal was taken away .* restart"):
+                read(store)
+    with pytest.raises(Unavailable, match="was taken away"):
+        store.patch("buildings", 1, {"properties": {"name": "newer"}})
+    store.close()
+    with closing(geopackage.open(path)) as again:
+        assert json.loads(again.item("buildings", 1).body)["properties"]["name"] == "new"
+        assert fids(again) == list(range(1, 61))
 
 
 def test_a_store_of_another_format_is_refused(store: GeoPackageStore, path: Path) -> None:
