@@ -28,6 +28,7 @@ from layers.store.base import FormSpec
 from layers.store.open import open_store
 from layers.types import Bbox, Form
 from tests.support import ROOT
+from tiles import scheme
 from twin.access.rights import EVERYBODY, Rights
 from twin.app import build, open_city
 from twin.city import City
@@ -38,7 +39,7 @@ ZOOM, COLUMN, ROW = 14, 9327, 4742
 CELL = 40_075_016.68557849 / 256 / 2**ZOOM
 WEST = -20_037_508.342789244 + COLUMN * 256 * CELL
 NORTH = 20_037_508.342789244 - ROW * 256 * CELL
-BOX: Bbox = (24.938965, 60.174306, 24.960938, 60.185234)
+BOX: Bbox = scheme.tile_bounds(ZOOM, COLUMN, ROW)
 
 
 def shared(name: str) -> Path:

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from layers.errors import Busy, NotFound, Unavailable
 from layers.raster.files import OpenFiles
+from layers.raster.profiles import RasterProfiles
 from layers.store import cancellation
 from layers.store.base import Store
 from tiles.imagery.service import Imagery
@@ -76,6 +77,7 @@ class City:
     makers: Threads = field(default_factory=lambda: Threads(8, "twin-make"))
     writers: Threads = field(init=False)
     lost: str | None = None
+    profiles: RasterProfiles = field(init=False)
     imagery: Imagery = field(init=False)
     load: Load = field(default_factory=Load)
     _heavy: Pace = field(default_factory=lambda: Pace(2 * PLACE_SECONDS, 0.2))
@@ -88,7 +90,8 @@ class City:
     def __post_init__(self) -> None:
         from twin.live_layers import LiveLayers
 
-        self.imagery = Imagery(self.folder, self.rasters)
+        self.profiles = RasterProfiles(self.folder, self.rasters)
+        self.imagery = Imagery(self.profiles)
         self.live_layers = LiveLayers(self.live, self.incidents, self.settings, self.folder / "derived")
         database = self.settings.database()
         light, writing = (database.readers, database.writers) if database else (0, 4)

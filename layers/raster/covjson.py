@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from layers.raster.bands import Band
 from layers.raster.coverage import Values
@@ -47,6 +48,43 @@ def grid_document(
                 "values": listed(values[place]),
             }
             for place, band in enumerate(bands)
+        },
+    }
+
+
+def points_document(
+    positions: NDArray[np.float64],
+    crs_uri: str,
+    bands: Sequence[Band],
+    values: NDArray[np.float64],
+    time: str | None,
+    *,
+    one: bool,
+) -> dict[str, Any]:
+    """A Coverage whose domain is a Point or a MultiPoint (clauses 9.4, 9.6), in degrees; positions (n, 2) and
+    values (bands, n), NaN where there is none; for orjson with ``OPT_SERIALIZE_NUMPY``.
+
+    A line is a MultiPoint, too: a Trajectory would need a time for each position (clause 9.9)."""
+    axes: dict[str, Any]
+    if one:
+        axes = {"x": {"values": positions[:1, 0].tolist()}, "y": {"values": positions[:1, 1].tolist()}}
+    else:
+        axes = {"composite": {"dataType": "tuple", "coordinates": ["x", "y"], "values": positions}}
+    if time is not None:
+        axes["t"] = {"values": [time]}
+    shape = {} if one else {"axisNames": ["composite"], "shape": [len(positions)]}
+    return {
+        "type": "Coverage",
+        "domain": {
+            "type": "Domain",
+            "domainType": "Point" if one else "MultiPoint",
+            "axes": axes,
+            "referencing": referencing(crs_uri, True, timed=time is not None),
+        },
+        "parameters": parameters(bands),
+        "ranges": {
+            band.name: {"type": "NdArray", "dataType": "float", **shape, "values": row}
+            for band, row in zip(bands, values, strict=True)
         },
     }
 

@@ -50,13 +50,15 @@ class BandValues:
 class RasterProfile:
     """What is true of a whole raster: ``bands`` without those that are masks; ``colors`` the numbers of red,
     green and blue, ``palette`` the colours of single values, where it has them; ``bounds`` in lon/lat, west >
-    east across the antimeridian; ``zoom`` of WebMercatorQuad at which no cell is lost."""
+    east across the antimeridian; ``zoom`` of WebMercatorQuad at which no cell is lost;
+    ``cell`` the side of a cell (m)."""
 
     bands: tuple[BandValues, ...]
     colors: tuple[int, int, int] | None
     palette: Mapping[int, Rgba] | None
     bounds: Bbox
     zoom: int
+    cell: float
 
     @property
     def continuous(self) -> bool:
@@ -84,12 +86,14 @@ def profile(dataset: DatasetReader) -> RasterProfile:
         next((one.index for one in known if means[one.index] == color), 0)
         for color in (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
     ]
+    bounds, side = _bounds(dataset), _cell(dataset)
     return RasterProfile(
         tuple(_values(dataset, known)),
         (rgb[0], rgb[1], rgb[2]) if all(rgb) else None,
         _palette(dataset) if means[known[0].index] == ColorInterp.palette else None,
-        _bounds(dataset),
-        _zoom(dataset),
+        bounds,
+        _zoom(side),
+        side * math.cos(math.radians((bounds[1] + bounds[3]) / 2)),
     )
 
 
@@ -134,8 +138,8 @@ def _bounds(dataset: DatasetReader) -> Bbox:
     return max(west, -180.0), max(south, -90.0), min(east, 180.0), min(north, 90.0)
 
 
-def _zoom(dataset: DatasetReader) -> int:
-    """The zoom whose tiles are as fine as the cell in the middle."""
+def _cell(dataset: DatasetReader) -> float:
+    """The side of the cell in the middle, in units of Web Mercator."""
     from rasterio.warp import transform
 
     col, row = dataset.width / 2, dataset.height / 2
@@ -143,6 +147,9 @@ def _zoom(dataset: DatasetReader) -> int:
     x, y = transform(dataset.crs, "EPSG:3857", [c[0] for c in corners], [c[1] for c in corners])[:2]
     sides = [math.hypot((x[i] - x[0]) % CIRCUMFERENCE, y[i] - y[0]) for i in (1, 2)]
     sides = [min(side, abs(CIRCUMFERENCE - side)) for side in sides if math.isfinite(side) and side > 0]
-    if not sides:
-        return 0
-    return min(max(math.ceil(math.log2(CIRCUMFERENCE / TILE / min(sides)) - _FINER), 0), DEEPEST)
+    return min(sides, default=CIRCUMFERENCE)
+
+
+def _zoom(cell: float) -> int:
+    """The zoom whose tiles are as fine as a cell."""
+    return min(max(math.ceil(math.log2(CIRCUMFERENCE / TILE / cell) - _FINER), 0), DEEPEST)

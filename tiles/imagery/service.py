@@ -10,17 +10,17 @@ import threading
 import time
 import zlib
 from collections import OrderedDict
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Hashable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from layers.errors import Unavailable
-from layers.model import Asset, ContentLayer
-from layers.raster.files import OpenFiles, at_time, located, version
-from layers.raster.profile import BandValues, RasterProfile, profile
+from layers.model import ContentLayer
+from layers.raster.files import at_time, version
+from layers.raster.profile import RasterProfile
+from layers.raster.profiles import RasterProfiles
 from layers.types import Bbox
 from tiles import scheme
 from tiles.cache import Cache
@@ -35,8 +35,6 @@ EDITION = "1"
 CACHE_BYTES = 128 << 20
 #: Looks that are remembered, and how long the state of their files is taken for granted (s).
 MOST_LOOKS, TRUSTED = 512, 1.0
-#: Files of a layer that tell what its values are like.
-ASKED = 16
 #: Mean radius of the Earth (m).
 RADIUS = 6_371_008.8
 #: The deepest zoom at which tiles are drawn.
@@ -69,43 +67,21 @@ class Look:
 class Imagery:
     """Tiles and pictures of all raster layers of a city. Safe to use from several threads."""
 
-    def __init__(self, folder: Path, files: OpenFiles) -> None:
-        """``folder`` is the city's."""
-        self._folder, self._files = folder, files
+    def __init__(self, profiles: RasterProfiles) -> None:
+        self._profiles, self._files = profiles, profiles.files
         self._cache: Cache[Picture] = Cache(CACHE_BYTES)
-        self._profiles: dict[str, tuple[str, RasterProfile]] = {}
         self._looks: OrderedDict[Hashable, tuple[float, Look]] = OrderedDict()
         self._lock = threading.Lock()
-
-    # -- what is there -----------------------------------------------------------------------
-
-    def profile(self, layer: ContentLayer) -> RasterProfile:
-        """What a layer's files have in common: bands and colours of the first, the values of the first
-        :data:`ASKED`. Raises Unavailable."""
-        paths = self._paths(layer.assets)
-        state = f"{layer.generation}.{version(paths)}"
-        known = self._profiles.get(layer.id)
-        if known is None or known[0] != state:
-            if not paths:
-                raise Unavailable(f"layer {layer.id} has no file")
-            profiles = []
-            for path in paths[:ASKED]:
-                with self._files.lend(path) as dataset:
-                    profiles.append(profile(dataset))
-            known = self._profiles[layer.id] = state, _joined(profiles)
-        return known[1]
-
-    def _paths(self, assets: Sequence[Asset]) -> tuple[Path, ...]:
-        return tuple(located(self._folder, asset) for asset in assets)
 
     # -- how it is drawn ---------------------------------------------------------------------
 
     def look(self, layer: ContentLayer, city: Wanted, asked: Wanted, instant: str | None = None) -> Look:
         """How a layer looks. Raises BadParameter, Unavailable."""
-        style = resolve(self.profile(layer), layer.form == "surface", city, asked)
-        paths = self._paths(at_time(layer, instant))
+        profile = self._profiles.of(layer)
+        style = resolve(profile, layer.form == "surface", city, asked)
+        paths = self._profiles.paths(at_time(layer, instant))
         text = f"{EDITION} {layer.id} {layer.generation} {version(paths)} {style}"
-        look = Look(paths, self.profile(layer), style, f"{zlib.crc32(text.encode()):08x}")
+        look = Look(paths, profile, style, f"{zlib.crc32(text.encode()):08x}")
         with self._lock:
             key = _key(layer, city, asked, instant)
             self._looks[key] = time.monotonic(), look
@@ -161,43 +137,6 @@ class Imagery:
             return Picture(paint.blank(place.width, place.height, form))
 
         return self._cache.make(key, build) if place.width == place.height == TILE else build()
-
-
-def _joined(profiles: Sequence[RasterProfile]) -> RasterProfile:
-    """The profile of rasters of one layer: that of the first, with the values of all and where all lie."""
-    first = profiles[0]
-    bands = [
-        _band(band, [other.bands[at] for other in profiles if len(other.bands) > at])
-        for at, band in enumerate(first.bands)
-    ]
-    bounds = first.bounds
-    for other in profiles[1:]:
-        bounds = _around(bounds, other.bounds)
-    zoom = max(one.zoom for one in profiles)
-    return replace(first, bands=tuple(bands), bounds=bounds, zoom=zoom)
-
-
-def _band(band: BandValues, all_: Sequence[BandValues]) -> BandValues:
-    with_values = [one for one in all_ if not math.isnan(one.low)]
-    if len(with_values) < 2:
-        return with_values[0] if with_values else band
-    return replace(
-        band,
-        least=min(one.least for one in with_values),
-        most=max(one.most for one in with_values),
-        low=min(one.low for one in with_values),
-        high=max(one.high for one in with_values),
-    )
-
-
-def _around(one: Bbox, other: Bbox) -> Bbox:
-    """The box around two; of which one crosses the antimeridian, the whole way round."""
-    south, north = min(one[1], other[1]), max(one[3], other[3])
-    if one[0] <= one[2] and other[0] <= other[2]:
-        return min(one[0], other[0]), south, max(one[2], other[2]), north
-    if one[0] > one[2] and other[0] > other[2]:
-        return min(one[0], other[0]), south, max(one[2], other[2]), north
-    return -180.0, south, 180.0, north
 
 
 def _ground(place: Place) -> tuple[Bbox, float]:

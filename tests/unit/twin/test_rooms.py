@@ -48,7 +48,13 @@ VALUES = {
     "{file...}": "index.html",
 }
 #: What layers of rasters have.
-OF_RASTERS = re.compile(r"/coverage\b|^/imagery/")
+OF_RASTERS = re.compile(r"/(coverage|position|trajectory)\b|^/imagery/")
+#: Parameters without which a path answers nothing.
+NEEDED = {
+    "/search": "q=a",
+    "/position": "coords=POINT(24.95%2060.18)",
+    "/trajectory": "coords=LINESTRING(24.95%2060.18,24.96%2060.18)",
+}
 #: Are read with a key only.
 KEYED = ("/history", "/metrics")
 #: Without an end.
@@ -115,7 +121,8 @@ def example(path: str) -> str:
     for name, value in VALUES.items():
         path = path.replace(name, value)
     assert "{" not in path, path
-    return f"{path}?q=a" if path == "/search" else path
+    needed = [query for end, query in NEEDED.items() if path.endswith(end)]
+    return "?".join([path, *needed])
 
 
 def check_headers(answer: httpx.Response) -> None:
