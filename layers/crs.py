@@ -115,6 +115,34 @@ def known(text: str) -> str:
     return f"EPSG:{'+'.join(registered)}" if registered and len(registered) == len(codes) else text
 
 
+def vertical_datum(text: str) -> str | None:
+    """The name of what heights count from, where a code, URI or WKT says it. Raises BadFile crs.unknown."""
+    parsed = _vertical_of(text)
+    if parsed is None:
+        return None
+    return str(parsed.name) if parsed.is_vertical else "ellipsoidal height"
+
+
+def vertical_unit(text: str) -> float | None:
+    """Metres of the unit of heights, where a code, URI or WKT says it. Raises BadFile crs.unknown."""
+    parsed = _vertical_of(text)
+    return None if parsed is None else float(parsed.axis_info[-1].unit_conversion_factor)
+
+
+def _vertical_of(text: str) -> pyproj.CRS | None:
+    """The vertical part of a CRS, or the whole of one in three dimensions."""
+    import pyproj
+    from pyproj.exceptions import CRSError
+
+    try:
+        parsed = pyproj.CRS.from_user_input(known(text))
+    except CRSError as error:
+        raise BadFile("crs.unknown", f"{shown(text)} is not a known coordinate system") from error
+    if parsed.is_compound:
+        return parsed.sub_crs_list[1]
+    return parsed if parsed.is_vertical or len(parsed.axis_info) == 3 else None
+
+
 def _called(text: str) -> str:
     """What a message calls a CRS: its code, or the name in its definition."""
     return shown(text.split('"', 2)[1] if '"' in text else text)

@@ -22,7 +22,7 @@ import orjson
 import pyarrow as pa
 
 from layers.errors import BadFile, BadParameter, scrubbed, shown
-from layers.model import Problem
+from layers.model import Problem, RasterFacts
 from layers.read import warm
 from layers.read.base import AGAIN, LOST, ReadLimits, ReadOptions
 from layers.read.encodings import codec
@@ -48,6 +48,12 @@ class Reading:
             with pa.memory_map(str(self.folder / f"{number:06}.arrow")) as source:
                 table = pa.ipc.open_file(source).read_all()
                 yield table.rename_columns([self.names.get(name, name) for name in table.column_names])
+
+    @property
+    def raster(self) -> RasterFacts | None:
+        """What was found of a raster; None for what has rows."""
+        known = self.meta.get("raster")
+        return known and RasterFacts.of(known)
 
     def lost(self) -> Iterator[tuple[int, str, str, dict[str, str]]]:
         """(row, rule, reason, values) of rows that the reader dropped, as far as they are kept."""
@@ -85,16 +91,26 @@ def _reachable(path: Path, limits: ReadLimits) -> Path:
         return whole
     if not stat.S_ISREG(state.st_mode):
         raise BadFile("file.special", f"{shown(path.name)} is not a regular file")
-    if state.st_size > limits.size:
-        raise BadFile("limit.bytes", f"the file has {state.st_size} bytes, the limit is {limits.size}")
+    most = max(limits.size, limits.raster_size)
+    if state.st_size > most:
+        raise BadFile("limit.bytes", f"the file has {state.st_size} bytes, the limit is {most}")
     return whole
 
 
 @contextmanager
-def read(path: Path, declared: Declared = NOTHING, *, limits: ReadLimits | None = None) -> Iterator[Reading]:
+def read(
+    path: Path,
+    declared: Declared = NOTHING,
+    *,
+    limits: ReadLimits | None = None,
+    into: Path | None = None,
+    vertical_datum: str = "",
+) -> Iterator[Reading]:
     """Read a file, folder or zip archive in the limited child; the batches last as long as the context.
 
-    Raises BadFile (refused, damaged, beyond a limit) and BadParameter (unknown encoding).
+    A raster is written to the new folder ``into``, where one is named; ``vertical_datum`` is what heights of
+    the city's terrain count from. Raises BadFile (refused, damaged, beyond a limit) and BadParameter (unknown
+    encoding).
     """
     limits = limits or ReadLimits()
     whole = _reachable(path, limits)
@@ -102,8 +118,9 @@ def read(path: Path, declared: Declared = NOTHING, *, limits: ReadLimits | None 
         _check_encoding(declared.encoding)
     with tempfile.TemporaryDirectory(prefix="twin-read-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
-        ReadOptions(str(whole), declared, limits).save(folder)
-        result = _child(folder, limits)
+        target = None if into is None else str(into.absolute())
+        ReadOptions(str(whole), declared, limits, target, vertical_datum).save(folder)
+        result = _child(folder, limits, limits.seconds if into is None else limits.raster_seconds)
         if refused := result.get("refused"):
             if refused["layers"]:
                 raise SeveralLayers([SourceLayer(**each) for each in refused["layers"]])
@@ -117,12 +134,12 @@ def _check_encoding(encoding: str) -> None:
         raise BadParameter("encoding", encoding, "a known text encoding such as UTF-8 or GB18030")
 
 
-def _child(folder: Path, limits: ReadLimits) -> dict[str, Any]:
+def _child(folder: Path, limits: ReadLimits, seconds: int) -> dict[str, Any]:
     """Run the reader and return its result. Raises BadFile when it died."""
     try:
-        code = warm.READER.run(folder, limits.seconds * 2)
+        code = warm.READER.run(folder, seconds * 2)
     except TimeoutError:
-        raise BadFile("limit.time", f"reading took longer than {limits.seconds * 2} s") from None
+        raise BadFile("limit.time", f"reading took longer than {seconds * 2} s") from None
     except warm.Died as error:
         why = str(error) or "try again"
         raise BadFile("reader.died", f"the reading process ended without an answer: {why}") from None

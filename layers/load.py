@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -30,9 +31,11 @@ from layers.guard import Reading, ReadLimits
 from layers.identity import Identity, is_of_store
 from layers.kinds import Kind, SourceBatch
 from layers.kinds.base import Columns, Prism, named
-from layers.model import FeatureLayer, Problem, Report, has_features
+from layers.model import FeatureLayer, Layer, Problem, Report, has_features
 from layers.place import Place, crs_name, exchanged, undefined, x_is_north
 from layers.place import source as source_crs
+from layers.raster import kept
+from layers.raster import load as rasters
 from layers.rules import ADVICE
 from layers.source import NOTHING, UTC, Declared
 from layers.store import forms, staged
@@ -71,6 +74,8 @@ def check(
 
     Raises BadFile, BadParameter."""
     with guard.read(path, declared, limits=replace(limits or ReadLimits(), rows=rows)) as reading:
+        if reading.raster is not None:
+            return rasters.report(reading, path, declared, layer_id, whole=rows is None)
         source = _FileLoad(reading, path, declared, layer_id, progress or _silent, aside)
         source.clean()
         spec = source.spec({}, layer_id or _CHECKED)
@@ -91,6 +96,7 @@ def run(
     limits: ReadLimits | None = None,
     progress: Progress | None = None,
     aside: Path | None = None,
+    city: Path | None = None,
 ) -> Report:
     """Load a file as a layer and keep its report in the store, and the rows that were set aside, also where
     nothing is kept, in the file ``aside``.
@@ -103,22 +109,57 @@ def run(
     present = _permitted(store, layer_id, mode)
     if present and not declared.kind:
         declared = replace(declared, kind=present.kind)
-    before = store.report(layer_id) if present else None
-    with guard.read(path, declared, limits=limits) as reading:
-        source = _FileLoad(reading, path, declared, layer_id, progress or _silent, aside, before)
-        source.clean(present, append=mode == "append")
-        spec = source.spec(title or (present.title if present else {}), layer_id)
-        stage = store.stage(spec)
-        try:
-            for table in source.staged():
-                stage.add(table)
-            published = store.publish(stage, mode=mode)
-        except BaseException:
-            stage.drop()
-            raise
-        if published.vague:
-            source.findings.add(Problem("match.vague", 0, _VAGUE.format(published.vague), "noted"))
-        report = source.report()
+    with ExitStack() as held:
+        into: Path | None = None
+        datum = ""
+        if city is not None:
+            into = held.enter_context(kept.writing(city, store.layers()))
+            datum = rasters.datum(store.layers(), layer_id, mode)
+        target = None if declared.in_place else into
+        reading = held.enter_context(
+            guard.read(path, declared, limits=limits, into=target, vertical_datum=datum)
+        )
+        if reading.raster is not None:
+            if city is None or into is None:
+                raise BadParameter("city", "", "a raster is kept in the folder of a city")
+            wanted = rasters.Wanted(layer_id, mode, title or {}, present)
+            return rasters.run(store, city, reading, path, declared, wanted, written=into)
+        if present is not None and not has_features(present):
+            raise forms.in_use(layer_id, present.form)
+        source = _FileLoad(
+            reading,
+            path,
+            declared,
+            layer_id,
+            progress or _silent,
+            aside,
+            store.report(layer_id) if present else None,
+        )
+        return _rows(store, source, layer_id, mode, title, present)
+
+
+def _rows(
+    store: Store,
+    source: _FileLoad,
+    layer_id: str,
+    mode: str,
+    title: Titles | None,
+    present: FeatureLayer | None,
+) -> Report:
+    """Clean, stage and publish the rows of a file; the report is kept."""
+    source.clean(present, append=mode == "append")
+    spec = source.spec(title or (present.title if present else {}), layer_id)
+    stage = store.stage(spec)
+    try:
+        for table in source.staged():
+            stage.add(table)
+        published = store.publish(stage, mode=mode)
+    except BaseException:
+        stage.drop()
+        raise
+    if published.vague:
+        source.findings.add(Problem("match.vague", 0, _VAGUE.format(published.vague), "noted"))
+    report = source.report()
     report.generation = published.generation
     report.created, report.updated = published.created, published.updated
     report.unchanged, report.deleted = published.unchanged, published.deleted
@@ -126,7 +167,7 @@ def run(
     return report
 
 
-def _permitted(store: Store, layer_id: str, mode: str) -> FeatureLayer | None:
+def _permitted(store: Store, layer_id: str, mode: str) -> Layer | None:
     """The layer as it is now, or None; refuses before any work is done.
 
     Raises BadParameter, Exists (create), NotFound (append)."""
@@ -142,8 +183,6 @@ def _permitted(store: Store, layer_id: str, mode: str) -> FeatureLayer | None:
         if mode == "append":
             raise
         return None
-    if not has_features(present):
-        raise forms.in_use(layer_id, present.form)
     if mode == "create":
         raise Exists(
             f"layer {layer_id} exists already; use --replace for a new generation or --append to add to it"
@@ -489,10 +528,12 @@ def manifest(
     limits: ReadLimits | None = None,
     progress: Progress | None = None,
     aside: Path | None = None,
+    city: Path | None = None,
 ) -> list[Report]:
     """Load every file a manifest names; with ``mode`` create, no file is read when one id is taken.
 
     ``time_zone`` is that of entries that say none; ``aside`` is a folder for the rows that are set aside.
+    Rasters are kept in the folder of the ``city``.
     Raises what :func:`run` raises, and NotFound or BadConfig for a manifest that cannot be used.
     """
     wanted = manifests.read(path)
@@ -509,6 +550,7 @@ def manifest(
             limits=limits,
             progress=progress,
             aside=None if aside is None else aside / f"{entry.id}.csv",
+            city=city,
         )
         for entry in wanted.layers
     ]

@@ -242,6 +242,40 @@ class Problem:
     at: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BandFacts:
+    """A band of a raster: its name, type and unit, what colour it is, and its numbers, of the cells that were
+    looked at; ``filled`` is the percentage of them that have a value."""
+
+    name: str
+    type: str
+    unit: str
+    colour: str
+    nodata: str | None
+    minimum: float | None
+    maximum: float | None
+    filled: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RasterFacts:
+    """What a load found of a raster: columns and rows, the size of a cell in units of its CRS, its bands, and
+    whether it is kept in the tiles of WebMercatorQuad (else in its own CRS)."""
+
+    width: int
+    height: int
+    cell: tuple[float, float]
+    cell_unit: str
+    bands: tuple[BandFacts, ...]
+    aligned: bool
+
+    @classmethod
+    def of(cls, known: Mapping[str, Any]) -> RasterFacts:
+        """The same from JSON."""
+        bands = tuple(BandFacts(**band) for band in known["bands"])
+        return cls(**{**known, "bands": bands, "cell": tuple(known["cell"])})
+
+
 @dataclass(slots=True)
 class Report:
     """What a load found and did. Counts are of features. ``bulk`` is the box of most features in lon/lat,
@@ -252,7 +286,8 @@ class Report:
     row, or none; ``id_field`` is what was declared for that, now or for a load before, empty where it was
     proven.
     ``time_zone`` is the one in which times that name none were read, empty where there were no such;
-    ``time_field`` is the layer's time, empty where it has none."""
+    ``time_field`` is the layer's time, empty where it has none. ``raster`` is there for a raster, which has
+    no rows; ``vertical_datum`` is then what its heights count from."""
 
     layer: str
     kind: str
@@ -279,6 +314,20 @@ class Report:
     sources: dict[str, dict[str, int]] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    raster: RasterFacts | None = None
+    vertical_datum: str = ""
+
+    @classmethod
+    def of(cls, known: Mapping[str, Any]) -> Report:
+        """The same from JSON."""
+        problems = [Problem(**problem) for problem in known["problems"]]
+        raster = known.get("raster")
+        return cls(**{**known, "problems": problems, "raster": raster and RasterFacts.of(raster)})
+
+    @property
+    def loadable(self) -> bool:
+        """Whether there is something to keep."""
+        return self.kept > 0 or self.raster is not None
 
     def add(self, problem: Problem) -> None:
         """Record a finding; repaired and quarantined counts are kept by the caller per feature."""

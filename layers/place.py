@@ -34,8 +34,8 @@ def source(code: str) -> tuple[str, Place | None, str | None]:
 
     label = _label(code) or crs.definition(code).to_wkt()
     if not crs.transformers(label):
-        return label, None, _vertical(code)
-    return label, _place(label), _vertical(code)
+        return label, None, crs.vertical_datum(code)
+    return label, _place(label), crs.vertical_datum(code)
 
 
 def crs_name(label: str) -> str:
@@ -124,15 +124,3 @@ def _label(code: str) -> str | None:
     asked = _PREFIX_ONLY.sub(r"\1unknown", code)
     authority = crs.definition(asked).to_authority(min_confidence=_CONFIDENCE)
     return f"{authority[0]}:{authority[1]}" if authority is not None else None
-
-
-def _vertical(code: str) -> str | None:
-    """The name of what heights count from, where the CRS says it."""
-    import pyproj
-
-    from layers import crs
-
-    parsed = pyproj.CRS.from_user_input(crs.known(code))
-    if parsed.is_compound:
-        return str(parsed.sub_crs_list[1].name)
-    return "ellipsoidal height" if len(parsed.axis_info) == 3 else None

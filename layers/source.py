@@ -30,6 +30,16 @@ class Declared:
     time_zone: str | None = None
     #: The column that ``datetime=`` filters by.
     time_field: str | None = None
+    #: When a raster was true: a day or an instant.
+    time: str | None = None
+    #: The value of cells that have none.
+    nodata: float | None = None
+    #: What the heights of a terrain count from: a name, or the code of a vertical CRS.
+    vertical: str | None = None
+    #: Metres that bring heights to what those of the city count from.
+    offset: float | None = None
+    #: Whether a COG is registered where it lies, and not copied.
+    in_place: bool | None = None
 
     def in_zone(self, zone: str) -> Declared:
         """The same, with a zone where none was declared."""

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from inspect import Parameter
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_type_hints
 
 import typer
 
@@ -35,13 +35,19 @@ Store = Annotated[
 #: What is declared of a file: an option for each field of :class:`layers.source.Declared`.
 DECLARED = {
     "layer": typer.Option(help="The layer inside the file."),
-    "kind": typer.Option(help="What the rows are: building, pipeline, …"),
+    "kind": typer.Option(help="What it is: building, pipeline, …; of rasters raster or terrain."),
     "crs": typer.Option(help="The file's CRS, where it does not say."),
     "encoding": typer.Option(help="The text encoding, where it is not UTF-8."),
     "id_field": typer.Option("--id", metavar="FIELD|none", help="The column that identifies a row, or none."),
     "time_zone": typer.Option(help="The zone of times that name none, such as Asia/Shanghai."),
     "time_field": typer.Option(help="The column that is the features' time."),
+    "time": typer.Option(help="Raster: when it was true, such as 2024-05-01."),
+    "nodata": typer.Option(help="Raster: the value of cells that have none."),
+    "vertical": typer.Option(help="Terrain: what heights count from, such as EPSG:5737, or a name."),
+    "offset": typer.Option(metavar="METRES", help="Terrain: added to heights, to fit the city's."),
+    "in_place": typer.Option("--in-place", help="Raster: register a COG where it lies."),
 }
+_TYPES = get_type_hints(Declared)
 DEFAULT_CITY = Path("city")
 
 
@@ -54,7 +60,7 @@ def declaring(command: Callable[..., None]) -> Callable[..., None]:
 
     signature = inspect.signature(command, eval_str=True)
     options = [
-        Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[str | None, option])
+        Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[_TYPES[name], option])
         for name, option in DECLARED.items()
     ]
     parameters: list[Parameter] = []

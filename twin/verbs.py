@@ -16,8 +16,9 @@ from rich.table import Table
 
 from layers import rules
 from layers.errors import BadFile, BadParameter, Exists, NotFound, shown
-from layers.model import Problem, Report, has_features
+from layers.model import ContentLayer, Problem, RasterFacts, Report, has_features
 from layers.place import crs_name
+from layers.raster import kept
 from layers.source import Declared, SeveralLayers, SourceLayer
 from layers.store.base import Store
 from twin import settings, template
@@ -25,8 +26,9 @@ from twin.access.keys import Keys
 from twin.access.rights import ACTIONS, Objects
 from twin.city import unreadable
 
-#: Findings of one rule that are shown; ``--json`` has more.
+#: Findings of one rule, and bands of a raster, that are shown; ``--json`` has more.
 SHOWN_EXAMPLES = 3
+SHOWN_BANDS = 12
 #: The folder in a city of the rows that loads have set aside, a table a layer.
 ASIDE = "aside"
 WIDTH = 200  # of a table that no terminal shows
@@ -58,11 +60,11 @@ def check(files: list[Path], declared: Declared, *, whole: bool, aside: Path | N
         name = shown(file.name)
         try:
             report = load.check(file, declared, rows=None if whole else load.CHECKED, aside=aside)
-            reports.append({"file": file.name, "loadable": report.kept > 0, **dataclasses.asdict(report)})
+            reports.append({"file": file.name, "loadable": report.loadable, **dataclasses.asdict(report)})
             if not as_json:
-                title = f"{name}: can be loaded" if report.kept else f"{name}: nothing to keep"
+                title = f"{name}: can be loaded" if report.loadable else f"{name}: nothing to keep"
                 show(report, title, aside=aside)
-            code = code if report.kept else 1
+            code = code if report.loadable else 1
         except BadFile as error:
             code = 1
             inside = error.layers if isinstance(error, SeveralLayers) else ()
@@ -109,6 +111,7 @@ def load_file(city: Path, file: Path, layer_id: str, declared: Declared, *, mode
             layer_id=layer_id,
             mode=mode,
             aside=city / ASIDE / f"{layer_id}.csv",
+            city=city,
         )
     _print([report], as_json)
 
@@ -120,7 +123,7 @@ def load_manifest(city: Path, manifest: Path, *, mode: str, as_json: bool) -> No
     city_settings = settings.load(city)
     with _store(city_settings, city) as store:
         reports = load.manifest(
-            store, manifest, mode=mode, time_zone=city_settings.time_zone, aside=city / ASIDE
+            store, manifest, mode=mode, time_zone=city_settings.time_zone, aside=city / ASIDE, city=city
         )
     _print(reports, as_json)
 
@@ -155,8 +158,7 @@ def report(city: Path, layer_id: str, *, as_json: bool) -> None:
     if document is None:
         why = "was not made by a load" if known else "is not there"
         raise NotFound(f"no report: layer {shown(layer_id)} {why}")
-    problems = [Problem(**problem) for problem in document["problems"]]
-    _print([Report(**{**document, "problems": problems})], as_json)
+    _print([Report.of(document)], as_json)
 
 
 def drop(city: Path, layer_id: str, *, ask: Callable[[str], object] | None) -> None:
@@ -169,6 +171,8 @@ def drop(city: Path, layer_id: str, *, ask: Callable[[str], object] | None) -> N
             what = f"{layer.count} features" if has_features(layer) else f"a {layer.form}"
             ask(f"Remove layer {layer_id} ({what}) from the city? This cannot be undone")
         store.drop(layer_id)
+        if isinstance(layer, ContentLayer):
+            kept.remove(city, layer.assets)
     print(f"Layer {layer_id} is removed.")
 
 
@@ -199,20 +203,24 @@ def key_remove(city: Path, name: str) -> None:
 def show(report: Report, title: str, *, aside: Path | None = None) -> None:
     """Print a report for people; what became of the rows stands in its first line. ``aside``: where the rows
     that were set aside are, if not in the city's folder."""
-    lost = f", {report.quarantined} set aside" if report.quarantined else ""
-    mended = f", {report.repaired} repaired" if report.repaired else ""
-    out.print(f"{title}: {report.read} rows, {report.kept} kept{lost}{mended}", style="bold", markup=False)
+    what = _cells(report.raster) if report.raster else _rows(report)
+    out.print(f"{title}: {what}", style="bold", markup=False)
     facts: Mapping[str, object] = {
         "kind": report.kind,
         "driver": report.driver,
         "CRS": crs_name(report.crs),
+        "heights from": report.vertical_datum,
         "encoding": report.encoding,
         "source id": report.identity,
         "times in": report.time_zone,
         "time field": report.time_field,
     }
     out.print("  " + ", ".join(f"{k} {v}" for k, v in facts.items() if v), markup=False)
-    if report.generation:
+    if report.raster:
+        _show_bands(report.raster)
+    if report.generation and report.raster:
+        out.print(f"  generation {report.generation}")
+    elif report.generation:
         out.print(
             f"  generation {report.generation}: {report.created} new, {report.updated} changed, "
             f"{report.unchanged} as before, {report.deleted} gone"
@@ -223,6 +231,35 @@ def show(report: Report, title: str, *, aside: Path | None = None) -> None:
     if report.aside:
         where = aside or Path(ASIDE, report.aside)
         out.print(f"  the rows that were set aside: {where}", markup=False)
+
+
+def _rows(report: Report) -> str:
+    lost = f", {report.quarantined} set aside" if report.quarantined else ""
+    mended = f", {report.repaired} repaired" if report.repaired else ""
+    return f"{report.read} rows, {report.kept} kept{lost}{mended}"
+
+
+def _cells(raster: RasterFacts) -> str:
+    bands = f"{len(raster.bands)} bands" if len(raster.bands) > 1 else "1 band"
+    unit = f" {raster.cell_unit}" if raster.cell_unit not in ("", "°") else raster.cell_unit
+    along, down = raster.cell
+    size = f"{along:.6g}{unit}" if f"{along:.4g}" == f"{down:.4g}" else f"{along:.6g} × {down:.6g}{unit}"
+    return f"{raster.width} × {raster.height} cells of {size}, {bands}"
+
+
+def _show_bands(raster: RasterFacts) -> None:
+    """What is in the bands, of many the first."""
+    for number, band in enumerate(raster.bands[:SHOWN_BANDS], 1):
+        facts = [band.type, band.unit, band.colour if band.colour != "undefined" else ""]
+        if band.minimum is not None and band.maximum is not None:
+            facts.append(f"{band.minimum:.6g} to {band.maximum:.6g}")
+        facts += [f"nodata {band.nodata}" if band.nodata else "", f"{band.filled:g} % filled"]
+        name = f" {shown(band.name)}" if band.name else ""
+        out.print(f"  band {number}{name}: " + ", ".join(fact for fact in facts if fact), markup=False)
+    if len(raster.bands) > SHOWN_BANDS:
+        out.print(f"  and {len(raster.bands) - SHOWN_BANDS} more bands")
+    where = "the tiles of the web map" if raster.aligned else "its own CRS and grid"
+    out.print(f"  kept in {where}", markup=False)
 
 
 _WORDS = {"quarantined": "set aside", "repaired": "repaired", "noted": "noted"}

@@ -39,8 +39,9 @@ _LOST_AT_ONCE = 1000
 class ReadLimits:
     """Ceilings for one source: bytes (of a file, and of all that a zip archive unpacks to), vertices a
     feature, nesting, seconds of CPU, bytes of memory, columns, files in a folder or zip archive, how
-    many times its packed size an archive may unpack to; seconds of CPU for a view of a database. ``rows`` is
-    no ceiling: so many are read, and no more (None: all)."""
+    many times its packed size an archive may unpack to; seconds of CPU for a view of a database; of a raster
+    bytes of its file, of all its cells and of memory, and seconds of CPU to write it. ``rows`` is no
+    ceiling: so many are read, and no more (None: all)."""
 
     size: int = 2 << 30
     vertices: int = 1_000_000
@@ -51,27 +52,34 @@ class ReadLimits:
     members: int = 10_000
     ratio: int = 300
     view_seconds: int = 10
+    raster_size: int = 1 << 40
+    raster_cells: int = 32 << 30
+    raster_memory: int = 2 << 30
+    raster_seconds: int = 4 * 3600
     rows: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ReadOptions:
-    """The source, what its owner declares of it, and the ceilings."""
+    """The source, what its owner declares of it, and the ceilings; of a raster also the new folder ``into``
+    which it is written (None: it is not), and what the heights of the city's terrain count from."""
 
     path: str
     declared: Declared = NOTHING
     limits: ReadLimits = field(default_factory=ReadLimits)
+    into: str | None = None
+    vertical_datum: str = ""
 
     @classmethod
     def load(cls, folder: Path) -> ReadOptions:
         """Read the options that the guard left in the work folder."""
-        raw: dict[str, Any] = orjson.loads((folder / "options.json").read_bytes())
+        raw: dict[str, Any] = json.loads((folder / "options.json").read_bytes())
         declared, limits = Declared(**raw["declared"]), ReadLimits(**raw["limits"])
         return cls(**{**raw, "declared": declared, "limits": limits})
 
     def save(self, folder: Path) -> None:
         """Leave the options for the child."""
-        (folder / "options.json").write_bytes(orjson.dumps(asdict(self)))
+        (folder / "options.json").write_text(json.dumps(asdict(self)))  # unlike orjson it knows NaN
 
 
 class Sink:

@@ -19,6 +19,8 @@ from layers.read.base import AGAIN, ReadOptions, Sink, refuse
 
 #: prctl(PR_SET_PDEATHSIG): the child dies with the warm reader that forked it.
 _PR_SET_PDEATHSIG = 1
+#: Bytes of a file that may always be written: an answer has fewer.
+_ANSWER = 64 << 20
 
 
 def run(folder: Path, parent: int) -> int:
@@ -28,8 +30,9 @@ def run(folder: Path, parent: int) -> int:
     """
     try:
         _isolate(folder)
-        limits = json.loads((folder / "options.json").read_bytes())["limits"]
-        confine(limits["memory"], limits["seconds"], limits["size"] * 4)
+        options = json.loads((folder / "options.json").read_bytes())
+        limits, writes = options["limits"], options["into"] is not None
+        confine(limits["memory"], limits["seconds"], max(limits["size"] * 4, _ANSWER), raisable=writes)
         if os.getppid() != parent:
             return 1
         read(folder)
@@ -52,17 +55,21 @@ def _isolate(folder: Path) -> None:
     os.close(errors)
 
 
-def confine(memory: int, seconds: int, size: int) -> None:
+def confine(memory: int, seconds: int, size: int, *, raisable: bool = False) -> None:
     """Lower this process's ceilings for good and cut it from the network where the kernel allows it.
 
-    Bytes of address space, seconds of CPU, bytes of a file. A user namespace needs a process of one thread.
+    Bytes of address space, seconds of CPU, bytes of a file; the last two not for good if ``raisable``, as for
+    who may have to write a raster. A user namespace needs a process of one thread.
     """
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 5))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+    for which, soft, hard in (
+        (resource.RLIMIT_CPU, seconds, seconds + 5),
+        (resource.RLIMIT_FSIZE, size, size),
+    ):
+        resource.setrlimit(which, (soft, resource.getrlimit(which)[1] if raisable else hard))
     # Root needs no user namespace, and would lose its rights over other users' files in one.
     flags = os.CLONE_NEWNET if os.geteuid() == 0 else os.CLONE_NEWNET | os.CLONE_NEWUSER
     with contextlib.suppress(OSError):

@@ -32,6 +32,8 @@ class Reader:
     drivers: frozenset[str] = frozenset()
     #: Endings of files that lie beside one of this format and belong to it.
     beside: tuple[str, ...] = ()
+    #: It is a raster: ``read`` hands on facts, no batches; its driver, of rasterio, is its own affair.
+    raster: bool = False
     #: It has no mark of its own, and is asked after those that are refused.
     last: bool = False
 

@@ -36,8 +36,11 @@ def read(options: ReadOptions, sink: Sink, work: Path) -> None:
     sample = Sample.of(path, options.declared.encoding)
     reader = registry.choose(sample, options.limits)
     if reader is not None:
+        _check_size(path, reader, options.limits)
         reader.read(path, options, sink)
         return
+    if sample.inside == "zip":
+        _check_size(path, None, options.limits)
     folder, what = path, "folder"
     if sample.inside == "zip":
         folder, what = work / "unpacked", "zip archive"
@@ -51,6 +54,14 @@ def read(options: ReadOptions, sink: Sink, work: Path) -> None:
         sink.note("source.ignored", f"{len(search.others) - _MOST_TOLD} more files are not read")
     declared = replace(options.declared, layer=chosen.inner)
     chosen.reader.read(chosen.path, replace(options, path=str(chosen.path), declared=declared), sink)
+
+
+def _check_size(path: Path, reader: Reader | None, limits: ReadLimits) -> None:
+    """Raises BadFile limit.bytes: a file is larger than what is read of its format, or a zip archive."""
+    most = limits.raster_size if reader is not None and reader.raster else limits.size
+    size = path.stat().st_size
+    if path.is_file() and size > most:
+        raise BadFile("limit.bytes", f"the file has {size} bytes, the limit is {most}")
 
 
 class _Search:

@@ -47,10 +47,5 @@ FORMATS: tuple[Format, ...] = (
     _begins(b"7z\xbc\xaf\x27\x1c", "a 7z archive; unpack it first", "file.compressed"),
     _begins(b"Rar!\x1a\x07", "a RAR archive; unpack it first", "file.compressed"),
     _begins(b"%PDF", "a PDF"),
-    _begins(b"II*\x00", "a TIFF image"),
-    _begins(b"MM\x00*", "a TIFF image"),
-    _begins(b"II+\x00", "a TIFF image"),
-    _begins(b"\x89PNG", "a PNG image"),
-    _begins(b"\xff\xd8\xff", "a JPEG image"),
     _begins(b"ISO-10303-21", "an IFC/STEP file, which is not read yet"),
 )

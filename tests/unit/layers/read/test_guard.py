@@ -96,7 +96,7 @@ def test_gdal_itself_would_not_open_a_vrt_in_the_child(tmp_path: Path) -> None:
     [
         ("a.geojson", b"SQLite format 3\x00" + b"\0" * 4000, "file.type"),
         ("a.geojson", b"%PDF-1.7", "file.type"),
-        ("a.geojson", b"II*\x00abcd", "file.type"),
+        ("a.geojson", b"II*\x00abcd", "file.disguised"),
         ("a.geojson", b"\x00\x01\x02", "file.type"),
         ("a.geojson", "a,b\n1,2\n", "file.disguised"),
         ("a.gpkg", GEOJSON, "file.disguised"),

@@ -22,6 +22,12 @@ HEADS = {
     "geojsonseq": ("a.geojsonl", b'\x1e{"type": "Feature"}\n'),
     "cityjson": ("a.city.json", b'{"type": "CityJSON"}'),
     "csv": ("a.csv", b"lon,lat\n1,2\n"),
+    "tif": ("a.TIF", b"II+\x00\x08\x00\x00\x00"),
+    "asc": ("a.asc", b"NCOLS 4\r\nNROWS 3\r\nXLLCORNER 0\r\n"),
+    "img": ("a.img", b"EHFA_HEADER_TAG\x00"),
+    "jp2": ("a.jp2", b"\x00\x00\x00\x0cjP  \r\n\x87\n"),
+    "jpg": ("a.jpeg", b"\xff\xd8\xff\xe0"),
+    "png": ("a.png", b"\x89PNG\r\n\x1a\n"),
 }
 
 
@@ -66,7 +72,7 @@ def test_what_is_never_read_is_asked_first_and_what_has_no_mark_last() -> None:
         (b"7z\xbc\xaf\x27\x1c\x00", "file.compressed", "7z"),
         (b"Rar!\x1a\x07\x00", "file.compressed", "RAR"),
         (b"\x1f\x8b\x08", "file.compressed", "gzip"),
-        (b"\x89PNG\r\n", "file.type", "PNG"),
+        (b"\x89PNG\r\n\x1a\n", "file.disguised", "PNG"),
         (b"ISO-10303-21;", "file.type", "IFC"),
         (b"<kml/>", "file.type", "XML"),
         (b"\x00\x01", "file.type", "binary"),

@@ -1,0 +1,164 @@
+"""A raster becomes a layer: what the guarded child found is recorded, and its COG gets its place."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from layers import instants
+from layers.errors import BadParameter
+from layers.findings import Findings, RowNaming
+from layers.guard import Reading
+from layers.model import Asset, ContentLayer, Layer, Report
+from layers.place import source as source_crs
+from layers.raster import kept
+from layers.source import Declared
+from layers.store import forms
+from layers.store.base import FormSpec, Store
+from layers.types import Bbox, Form, Titles
+
+#: Kinds of rasters, the form of each, and what a layer is called that has no title.
+FORMS: dict[str, Form] = {"raster": "coverage", "terrain": "surface"}
+_TITLES: dict[str, Titles] = {
+    "raster": {"en": "Raster", "zh-CN": "栅格"},
+    "terrain": {"en": "Terrain", "zh-CN": "地形"},
+}
+#: Bytes of a file whose digest a check still takes.
+_HASHED = 2 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The layer that a raster is to become, how, and what there is of it."""
+
+    layer_id: str
+    mode: str
+    title: Titles
+    present: Layer | None
+
+
+def kind_of(declared: Declared) -> str:
+    """The kind of a raster. Raises BadParameter: the declared one has features; what goes with rows only."""
+    kind = declared.kind or "raster"
+    if kind not in FORMS:
+        raise BadParameter("kind", kind, f"the file is a raster, which is one of {', '.join(FORMS)}")
+    for name in ("id_field", "encoding", "time_field", "layer"):
+        if (value := getattr(declared, name)) is not None:
+            raise BadParameter(name, value, "the file is a raster, which has no rows")
+    return kind
+
+
+def moment(declared: Declared) -> str | None:
+    """The time of a raster as assets have it. Raises BadParameter."""
+    text = declared.time
+    if text is None:
+        return None
+    try:
+        return instants.day(text) if len(text.strip()) == 10 else instants.instant(text)
+    except ValueError as error:
+        raise BadParameter("time", text, f"a day (2024-05-01) or a time with its zone: {error}") from error
+
+
+def report(reading: Reading, path: Path, declared: Declared, layer_id: str, *, whole: bool) -> Report:
+    """What was found of a raster; ``whole``: it was read to its end. Raises BadFile, BadParameter."""
+    meta = reading.meta
+    findings = Findings()
+    for problem in reading.problems:
+        findings.add(problem)
+    label, _, _ = source_crs(meta["crs"])
+    moment(declared)
+    made = Report(
+        layer=layer_id,
+        kind=kind_of(declared),
+        source=path.name,
+        sha256=_digest(path, whole=whole),
+        driver=meta["driver"],
+        crs=label,
+        vertical_datum=meta["vertical_datum"],
+        raster=reading.raster,
+    )
+    findings.into(made, RowNaming(), ())
+    return made
+
+
+def run(
+    store: Store,
+    city: Path,
+    reading: Reading,
+    path: Path,
+    declared: Declared,
+    wanted: Wanted,
+    *,
+    written: Path,
+) -> Report:
+    """Record what was read as a layer, or as more of one, with its report; ``written`` is the folder that has
+    its COG. Raises BadFile, BadParameter, Exists, ReadOnly."""
+    before = _before(wanted)
+    made = report(reading, path, declared, wanted.layer_id, whole=True)
+    form = FORMS[made.kind]
+    if before and wanted.mode == "append" and before.form != form:
+        raise forms.in_use(wanted.layer_id, before.form)
+    href = (
+        _where(city, path) if declared.in_place else kept.settle(city, written / "cog.tif", wanted.layer_id)
+    )
+    asset = Asset(href=href, media_type=kept.COG, time=moment(declared))
+    old = before.assets if before else ()
+    assets = (*old, asset) if wanted.mode == "append" else (asset,)
+    spec = FormSpec(
+        id=wanted.layer_id,
+        form=form,
+        kind=made.kind,
+        title=wanted.title or (before.title if before else _TITLES[made.kind]),
+        crs=made.crs,
+        extent=_around(reading.meta["extent"], before if wanted.mode == "append" else None),
+        vertical_datum=made.vertical_datum,
+        assets=assets,
+    )
+    try:
+        made.generation = store.record(spec)
+    except BaseException:
+        kept.remove(city, [asset])
+        raise
+    kept.remove(city, [each for each in old if each not in assets])
+    store.save_report(wanted.layer_id, asdict(made))
+    return made
+
+
+def datum(layers: Iterable[Layer], layer_id: str, mode: str) -> str:
+    """What the terrain of a city counts from, but for a layer that is to be replaced; empty where it is not
+    known."""
+    surfaces = (one for one in layers if one.form == "surface" and (one.id != layer_id or mode == "append"))
+    return next((one.vertical_datum for one in surfaces if one.vertical_datum), "")
+
+
+def _before(wanted: Wanted) -> ContentLayer | None:
+    """The layer as it is. Raises Exists: it is none of rasters."""
+    present = wanted.present
+    if present is None:
+        return None
+    if not isinstance(present, ContentLayer) or present.form not in FORMS.values():
+        raise forms.in_use(wanted.layer_id, present.form)
+    return present
+
+
+def _around(extent: tuple[float, ...], before: Layer | None) -> Bbox:
+    west, south, east, north = extent
+    if before is None or before.extent is None:
+        return west, south, east, north
+    a, b, c, d = before.extent
+    return min(west, a), min(south, b), max(east, c), max(north, d)
+
+
+def _where(city: Path, path: Path) -> str:
+    """The path of a file below the city folder, else its whole path."""
+    whole, folder = path.resolve(), city.resolve()
+    return whole.relative_to(folder).as_posix() if whole.is_relative_to(folder) else str(whole)
+
+
+def _digest(path: Path, *, whole: bool) -> str:
+    if not path.is_file() or (not whole and path.stat().st_size > _HASHED):
+        return ""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,134 @@
+"""What is in the cells of a raster: a pass over all of them, or a sample, in windows of bounded memory."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rasterio import DatasetReader
+from rasterio.windows import Window
+
+from layers.errors import BadFile
+
+#: Bytes of cells in one window, and of one block of the file, at most.
+WINDOW = 32 << 20
+MOST_BLOCK = 256 << 20
+#: Edge of the blocks of a COG.
+BLOCK = 512
+#: Values that programs write where they have none, in signed numbers; beyond the largest, any.
+_FILLERS = (-999.0, -9999.0, -99999.0, -32767.0, -32768.0, 32767.0, -2147483648.0, 99999.0, 1e20)
+_HUGE = 1e30
+
+
+def is_filler(value: float) -> bool:
+    """Whether a value looks like one that stands for none."""
+    return value in _FILLERS or abs(value) >= _HUGE
+
+
+@dataclass(slots=True)
+class BandSummary:
+    """What was seen of a band: how many cells, how many have a value, what these are; ``empty`` are NaN or
+    infinite ones beside another nodata value; ``fillers`` counts values that look like none."""
+
+    cells: int = 0
+    valid: int = 0
+    minimum: float = math.inf
+    maximum: float = -math.inf
+    total: float = 0.0
+    squares: float = 0.0
+    empty: int = 0
+    fillers: Counter[float] = field(default_factory=Counter)
+
+    @property
+    def mean(self) -> float:
+        """Of the valid cells."""
+        return self.total / self.valid if self.valid else math.nan
+
+    @property
+    def deviation(self) -> float:
+        """Standard deviation of the valid cells."""
+        return math.sqrt(max(self.squares / self.valid - self.mean**2, 0.0)) if self.valid else math.nan
+
+    def add(self, cells: NDArray[Any], shown: NDArray[np.bool_] | None, nodata: float | None) -> None:
+        """Count the cells of a window, of which a mask shows some (None: all)."""
+        self.cells += cells.size
+        values = cells.ravel() if shown is None else cells[shown]
+        if nodata is not None and not math.isnan(nodata):
+            values = values[values != nodata]
+        if values.dtype.kind == "f":
+            finite = np.isfinite(values)
+            if not finite.all():
+                self.empty += int(values.size - np.count_nonzero(finite))
+                values = values[finite]
+        if not values.size:
+            return
+        low, high = float(values.min()), float(values.max())
+        self.valid += values.size
+        self.minimum, self.maximum = min(self.minimum, low), max(self.maximum, high)
+        if values.dtype.kind != "u":
+            for value in {v for v in (low, high) if is_filler(v)}:
+                self.fillers[value] += int(np.count_nonzero(values == values.dtype.type(value)))
+        self.total += float(np.sum(values, dtype=np.float64))
+        self.squares += float(np.square(values, dtype=np.float64).sum())
+
+
+def windows(dataset: DatasetReader) -> list[Window]:
+    """The whole raster in windows that hold whole blocks of the file and of a COG, as far as memory permits.
+
+    Raises BadFile raster.block."""
+    high, wide = dataset.block_shapes[0]
+    size = np.dtype(dataset.dtypes[0]).itemsize * dataset.count
+    if high * wide * size > MOST_BLOCK:
+        reason = f"it is stored in blocks of {wide} × {high} cells, which no memory holds"
+        raise BadFile(
+            "raster.block", f"{reason}; save it in tiles: gdal_translate -co TILED=YES in.tif out.tif"
+        )
+    rows = _multiple(BLOCK, high) if high < 4 * BLOCK else high
+    step = _multiple(BLOCK, wide)
+    columns = max(WINDOW // (rows * size), 1) // step * step or step
+    return [
+        Window(x, y, min(columns, dataset.width - x), min(rows, dataset.height - y))
+        for y in range(0, dataset.height, rows)
+        for x in range(0, dataset.width, columns)
+    ]
+
+
+def sample(dataset: DatasetReader, most: int) -> list[Window]:
+    """Blocks of the file, ``most`` of them, spread over it; the first and the last are among them."""
+    high, wide = dataset.block_shapes[0]
+    down, along = math.ceil(dataset.height / high), math.ceil(dataset.width / wide)
+    chosen = np.unique(np.linspace(0, down * along - 1, most).astype(np.int64)).tolist()
+    return [
+        Window(
+            x := number % along * wide,
+            y := number // along * high,
+            min(wide, dataset.width - x),
+            min(high, dataset.height - y),
+        )
+        for number in chosen
+    ]
+
+
+def _multiple(most: int, of: int) -> int:
+    """A multiple of ``of`` near ``most``, and of both where one divides the other."""
+    return of if of >= most else most // of * of if most % of else most
+
+
+def missing_blocks(dataset: DatasetReader, size: int) -> int:
+    """How many blocks of a TIFF begin or end beyond the ``size`` of the file."""
+    beyond = 0
+    for band in range(
+        1, (dataset.count if dataset.interleaving and dataset.interleaving.value == "BAND" else 1) + 1
+    ):
+        for (row, column), _ in dataset.block_windows(1):
+            place = f"{column}_{row}"
+            offset = dataset.get_tag_item(f"BLOCK_OFFSET_{place}", "TIFF", bidx=band)
+            if offset is None:
+                continue
+            length = dataset.get_tag_item(f"BLOCK_SIZE_{place}", "TIFF", bidx=band)
+            beyond += int(offset) + int(length or 0) > size
+    return beyond

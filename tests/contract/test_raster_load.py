@@ -1,0 +1,143 @@
+"""Rasters come into both stores by the road of every file, and their files into the city's folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+from rio_cogeo.cogeo import cog_validate
+
+from layers import load
+from layers.errors import BadFile, BadParameter, Exists
+from layers.model import ContentLayer, Report
+from layers.raster import kept
+from layers.source import Declared
+from layers.store.base import Store
+from tests.raster_sources import hills, picture, write
+
+TERRAIN = Declared(kind="terrain")
+
+
+def loaded(store: Store, layer_id: str) -> ContentLayer:
+    layer = store.layer(layer_id)
+    assert isinstance(layer, ContentLayer)
+    return layer
+
+
+def files(city: Path) -> set[str]:
+    return {each.name for each in (city / kept.FOLDER).iterdir()}
+
+
+def test_a_raster_becomes_a_cog_of_the_city(store: Store, tmp_path: Path) -> None:
+    source = write(tmp_path / "hills.tif", hills())
+    report = load.run(store, source, TERRAIN, layer_id="ground", city=tmp_path)
+    layer = loaded(store, "ground")
+    assert (layer.form, layer.kind, layer.crs, layer.generation) == ("surface", "terrain", "EPSG:32631", 1)
+    [asset] = layer.assets
+    assert asset.media_type == kept.COG
+    assert files(tmp_path) == {Path(asset.href).name}
+    path = tmp_path / asset.href
+    assert cog_validate(path, quiet=True) == (True, [], [])
+    with rasterio.open(path) as cog, rasterio.open(source) as own:
+        assert (cog.read() == own.read()).all()
+        assert (cog.crs, cog.transform) == (own.crs, own.transform)
+        assert float(cog.tags(1)["STATISTICS_MEAN"]) == pytest.approx(own.read().mean())
+    assert report.raster is not None
+    assert (report.raster.width, report.raster.height, report.raster.cell) == (60, 40, (10, 10))
+    kept_report = store.report("ground")
+    assert kept_report is not None
+    assert Report.of(kept_report) == report
+    checked = load.check(source, TERRAIN, layer_id="ground", rows=None)
+    assert (checked.raster, checked.problems, checked.sha256) == (
+        report.raster,
+        report.problems,
+        report.sha256,
+    )
+
+
+def test_a_picture_is_kept_in_the_tiles_of_the_web_map(store: Store, tmp_path: Path) -> None:
+    cells = picture(400, 600)
+    report = load.run(store, write(tmp_path / "ortho.tif", cells), layer_id="ortho", city=tmp_path)
+    assert report.raster is not None
+    assert report.raster.aligned
+    layer = loaded(store, "ortho")
+    assert layer.form == "coverage"
+    path = tmp_path / layer.assets[0].href
+    assert cog_validate(path, quiet=True) == (True, [], [])
+    with rasterio.open(path) as cog:
+        assert cog.crs.to_epsg() == 3857
+        assert 156543.03392804097 / cog.res[0] == pytest.approx(round(156543.03392804097 / cog.res[0]))
+        assert [each.name for each in cog.colorinterp] == ["red", "green", "blue", "alpha"]
+        alpha = cog.read(4)
+        assert 0 in alpha
+        assert 255 in alpha
+
+
+def test_a_new_whole_takes_the_place_of_the_old(store: Store, tmp_path: Path) -> None:
+    source = write(tmp_path / "hills.tif", hills())
+    load.run(store, source, TERRAIN, layer_id="ground", city=tmp_path)
+    old = files(tmp_path)
+    with pytest.raises(Exists):
+        load.run(store, source, TERRAIN, layer_id="ground", city=tmp_path)
+    write(tmp_path / "hills.tif", hills(low=0))
+    report = load.run(store, source, layer_id="ground", mode="replace", city=tmp_path)
+    assert (report.kind, report.generation) == ("terrain", 2)
+    assert len(files(tmp_path)) == 1
+    assert not files(tmp_path) & old
+
+
+def test_another_time_and_another_piece_are_added(store: Store, tmp_path: Path) -> None:
+    source = write(tmp_path / "a.tif", hills())
+    load.run(store, source, Declared(time="2024-05-01"), layer_id="depth", city=tmp_path)
+    there = rasterio.transform.from_origin(378_600, 4_707_000, 10, 10)
+    beside = write(tmp_path / "b.tif", hills(), transform=there)
+    declared = Declared(time="2024-05-02T08:00:00+08:00")
+    load.run(store, beside, declared, layer_id="depth", mode="append", city=tmp_path)
+    layer = loaded(store, "depth")
+    assert [asset.time for asset in layer.assets] == ["2024-05-01", "2024-05-02T00:00:00.000Z"]
+    assert len(files(tmp_path)) == 2
+    assert layer.extent is not None
+    assert layer.extent[2] - layer.extent[0] == pytest.approx(0.0145, abs=1e-3)
+
+
+def test_rows_and_cells_do_not_share_an_id(store: Store, tmp_path: Path) -> None:
+    load.run(store, write(tmp_path / "a.tif", hills()), layer_id="a", city=tmp_path)
+    table = tmp_path / "b.csv"
+    table.write_text("name,lon,lat\nx,1.5,42.5\n")
+    with pytest.raises(Exists, match="coverage"):
+        load.run(store, table, layer_id="a", mode="replace", city=tmp_path)
+    load.run(store, table, layer_id="b", city=tmp_path)
+    with pytest.raises(Exists, match="features"):
+        load.run(store, tmp_path / "a.tif", layer_id="b", mode="replace", city=tmp_path)
+    assert len(files(tmp_path)) == 1
+
+
+@pytest.mark.parametrize(
+    "declared", [Declared(kind="building"), Declared(time="May"), Declared(id_field="x")]
+)
+def test_what_no_raster_has_is_not_declared_of_one(store: Store, tmp_path: Path, declared: Declared) -> None:
+    source = write(tmp_path / "a.tif", hills())
+    for read in (
+        lambda: load.check(source, declared),
+        lambda: load.run(store, source, declared, layer_id="a", city=tmp_path),
+    ):
+        with pytest.raises(BadParameter):
+            read()
+    assert not files(tmp_path)
+
+
+def test_terrain_of_another_datum_is_laid_beside_only_with_an_offset(store: Store, tmp_path: Path) -> None:
+    source = write(tmp_path / "a.tif", hills())
+    load.run(store, source, Declared(kind="terrain", vertical="EPSG:5737"), layer_id="a", city=tmp_path)
+    other = Declared(kind="terrain", vertical="EPSG:5736")
+    with pytest.raises(BadFile, match=r"Yellow Sea 1956.*Yellow Sea 1985.*--offset") as refused:
+        load.run(store, source, other, layer_id="b", city=tmp_path)
+    assert refused.value.rule == "datum.differs"
+    shifted = Declared(kind="terrain", vertical="EPSG:5736", offset=-0.029)
+    load.run(store, source, shifted, layer_id="b", city=tmp_path)
+    layer = loaded(store, "b")
+    assert layer.vertical_datum == "Yellow Sea 1985 height"
+    with rasterio.open(tmp_path / layer.assets[0].href) as cog:
+        assert np.abs(cog.read(1) - (hills() - 0.029)).max() < 1e-3

@@ -1,0 +1,48 @@
+"""Small rasters for the tests of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from rasterio.transform import from_origin
+
+#: The upper left corner of what is made, in UTM 31N.
+EAST, NORTH, CELL = 378_000.0, 4_707_000.0, 10.0
+
+
+def hills(rows: int = 40, columns: int = 60, *, low: float = 900, high: float = 1400) -> NDArray[np.float32]:
+    """Smooth heights (rows, columns) between two, of which no two neighbours are equal."""
+    y, x = np.mgrid[0:rows, 0:columns]
+    wave = (np.sin(x / 7.3) + np.cos(y / 5.1) + 2) / 4
+    return (low + (high - low) * wave).astype(np.float32)
+
+
+def picture(rows: int = 40, columns: int = 60) -> NDArray[np.uint8]:
+    """Red, green and blue (3, rows, columns)."""
+    y, x = np.mgrid[0:rows, 0:columns]
+    return np.stack([x * 4 % 256, y * 6 % 256, (x + y) * 2 % 256]).astype(np.uint8)
+
+
+def write(path: Path, cells: NDArray[Any], driver: str = "GTiff", **profile: Any) -> Path:
+    """Write cells (bands, rows, columns) or (rows, columns) as a raster at EAST, NORTH."""
+    bands = cells[None] if cells.ndim == 2 else cells
+    count, height, width = bands.shape
+    words: dict[str, Any] = {
+        "driver": driver,
+        "width": width,
+        "height": height,
+        "count": count,
+        "dtype": bands.dtype.name,
+        "crs": "EPSG:32631",
+        "transform": from_origin(EAST, NORTH, CELL, CELL),
+    }
+    if count == 3:
+        words["photometric"] = "RGB"
+    known = {name: value for name, value in (words | profile).items() if value is not None}
+    with rasterio.open(path, "w", **known) as out:
+        out.write(bands)
+    return path
