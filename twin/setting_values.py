@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from layers import crs as crs_
 from layers.errors import BadFile, BadParameter
-from layers.store.database import VARIABLE, is_url
 
 
 def zone(name: str) -> str:
@@ -66,20 +64,4 @@ def link(url: str | None) -> str | None:
         good = False
     if not good or _NO_ADDRESS.search(url):
         raise ValueError(f"not an address of one of the schemes {', '.join(LINKED)}")
-    return url
-
-
-def from_environment(text: str) -> str:
-    """The address of a database with every ``${VAR}`` replaced, so that passwords stay out of the file.
-    Inside an address a value is percent-encoded: a password may hold any character. Raises ValueError."""
-
-    def value(variable: re.Match[str]) -> str:
-        content = os.environ.get(variable[1])
-        if content is None:
-            raise ValueError(f"the environment variable {variable[1]} is not set")
-        return content if variable[0] == text else quote(content, safe="")
-
-    url = VARIABLE.sub(value, text)
-    if not is_url(url):
-        raise ValueError("what the environment gives is no address such as postgresql://user@host/database")
     return url

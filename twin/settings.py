@@ -6,15 +6,15 @@ setting that does nothing is worse than a server that does not start.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from layers import strict
-from layers.errors import BadConfig, NotFound
-from layers.store.database import Database, DatabaseSettings, Registered
+from layers.errors import NotFound
+from layers.store.database import Database, Registered, StoreSettings, resolved
 from layers.strict import Strict
 from layers.types import LAYER_ID, LIVE_LAYERS
 from twin import setting_values as values
@@ -30,12 +30,6 @@ def _layer_ids(layers: dict[str, LayerSettings]) -> dict[str, LayerSettings]:
         if layer_id in LIVE_LAYERS:
             raise ValueError(f"layer id {layer_id!r} is taken by a collection of live data")
     return layers
-
-
-def _store(value: object) -> object:
-    if not isinstance(value, str | dict | None):
-        raise ValueError("not an address such as postgresql://user@host/database, nor keys and values")
-    return {"url": value} if isinstance(value, str) else value
 
 
 def _of_a_table(value: object) -> object:
@@ -109,7 +103,7 @@ class CitySettings(Strict):
     map_approval_no: str | None = None
     layers: Layers = Field(default_factory=dict)
     themes: tuple[str, ...] = ()
-    store: Annotated[DatabaseSettings | None, BeforeValidator(_store)] = Field(default=None, repr=False)
+    store: StoreSettings = Field(default=None, repr=False)
     limits: Limits = Limits()
 
     @property
@@ -129,19 +123,7 @@ class CitySettings(Strict):
         """The database of the features; None for a city that keeps them in its folder.
 
         Raises BadConfig when the environment lacks what the address takes from it."""
-        if self.store is None:
-            return None
-        url = _resolved("url", self.store.url)
-        read_url = self.store.read_url and _resolved("read_url", self.store.read_url)
-        tables = {layer_id: layer for layer_id, layer in self.layers.items() if layer.table}
-        return Database(**asdict(self.store) | {"url": url, "read_url": read_url}, tables=tables)
-
-
-def _resolved(name: str, url: str) -> str:
-    try:
-        return values.from_environment(url)
-    except ValueError as error:
-        raise BadConfig(f"{FILE}: store.{name}: {error}") from None
+        return resolved(self.store, self.layers)
 
 
 def load(folder: Path) -> CitySettings:

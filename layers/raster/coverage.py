@@ -27,6 +27,10 @@ type Values = np.ma.MaskedArray[Any, np.dtype[Any]]
 type Resampling = Literal["nearest", "bilinear"]
 
 
+#: Parts of a cell by which a place may be off in another CRS; GDAL takes an eighth without a word.
+_EXACTLY = {"tolerance": 0.001}
+
+
 class Coverage:
     """Reads windows of open rasters of one layer; the later ones lie over the earlier ones."""
 
@@ -84,6 +88,7 @@ class Coverage:
                     indexes=list(indexes),
                     resampling_method=how,
                     reproject_method=how,
+                    vrt_options=None if dataset.crs == grid.crs else _EXACTLY,
                 ).array
             except (RasterioError, RioTilerError) as error:
                 raise Unavailable("its raster cannot be read: it is damaged") from error

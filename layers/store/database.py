@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Annotated, ClassVar
+from urllib.parse import quote
 
-from pydantic import AfterValidator, ConfigDict, Field
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 
 from layers import kinds
+from layers.errors import BadConfig
 from layers.strict import CONFIG
 from layers.types import Titles
 
@@ -101,3 +104,49 @@ class Database(DatabaseSettings):
 
     wait_seconds: float = 1.5
     tables: Mapping[str, Registered] = field(default_factory=dict)
+
+
+def _settings(value: object) -> object:
+    if not isinstance(value, str | dict | None):
+        raise ValueError("not an address such as postgresql://user@host/database, nor keys and values")
+    return {"url": value} if isinstance(value, str) else value
+
+
+#: ``store`` of ``city.yml``: an address, or keys and values.
+type StoreSettings = Annotated[DatabaseSettings | None, BeforeValidator(_settings)]
+
+
+def resolved(settings: DatabaseSettings | None, layers: Mapping[str, Registered]) -> Database | None:
+    """The database that a city names, with those of its layers that are tables of it; None for a city that
+    keeps its features in its folder.
+
+    Raises BadConfig when the environment lacks what the address takes from it."""
+    if settings is None:
+        return None
+    url = _resolved("url", settings.url)
+    read_url = settings.read_url and _resolved("read_url", settings.read_url)
+    tables = {layer_id: layer for layer_id, layer in layers.items() if layer.table}
+    return Database(**asdict(settings) | {"url": url, "read_url": read_url}, tables=tables)
+
+
+def _resolved(name: str, url: str) -> str:
+    try:
+        return from_environment(url)
+    except ValueError as error:
+        raise BadConfig(f"city.yml: store.{name}: {error}") from None
+
+
+def from_environment(text: str) -> str:
+    """The address of a database with every ``${VAR}`` replaced, so that passwords stay out of the file.
+    Inside an address a value is percent-encoded: a password may hold any character. Raises ValueError."""
+
+    def value(variable: re.Match[str]) -> str:
+        content = os.environ.get(variable[1])
+        if content is None:
+            raise ValueError(f"the environment variable {variable[1]} is not set")
+        return content if variable[0] == text else quote(content, safe="")
+
+    url = VARIABLE.sub(value, text)
+    if not is_url(url):
+        raise ValueError("what the environment gives is no address such as postgresql://user@host/database")
+    return url

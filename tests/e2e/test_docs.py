@@ -27,6 +27,12 @@ SHELL_BLOCKS = {
     if language == "sh"
 }
 ASKING = {name: block for name, block in SHELL_BLOCKS.items() if f"{ADDRESS}/" in block}
+PYTHON = {
+    f"{page.stem}-{number}": block
+    for page in PAGES
+    for number, (language, block) in enumerate(FENCE.findall(page.read_text("utf-8")))
+    if language == "python"
+}
 DOCKER = {name for name, block in SHELL_BLOCKS.items() if re.search(r"^docker ", block, re.M)}
 WALKS = {
     page.stem: [
@@ -86,6 +92,20 @@ def test_a_block_that_asks_a_server_is_answered(server: Server, name: str, tmp_p
     run(ASK + block, tmp_path, KEY=server.key)
     for file in tmp_path.iterdir():
         assert file.stat().st_size > 0, file.name
+
+
+@pytest.mark.parametrize("name", PYTHON)
+def test_a_block_of_python_runs_beside_the_server(
+    server: Server,
+    name: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+):
+    (tmp_path / "mycity").symlink_to(server.folder)
+    monkeypatch.chdir(tmp_path)
+    exec(compile(PYTHON[name], name, "exec"), {})
+    assert capsys.readouterr().out
 
 
 @pytest.fixture

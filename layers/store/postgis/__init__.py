@@ -16,13 +16,16 @@ def open(
     mark: Path | None = None,
     few: int = FEW,
     crs_also: tuple[str, ...] = (),
+    *,
+    read_only: bool = False,
 ) -> PostgisStore:
     """Open the city in a database, making an empty one where there is none.
 
     ``mark`` is a file in the city's folder that remembers what was shown, so that a database put back to
     an earlier state is noticed also after a restart. Up to ``few`` candidates of a query are
-    gathered, and so counted.
+    gathered, and so counted. Opened ``read_only``, nothing is made or put in order, so that a role that may
+    only read is enough.
 
-    Raises Unavailable (not reachable, no PostGIS, another format), BadParameter (an address or schema that
-    is none)."""
-    return PostgisStore(database, mark, few, crs_also)
+    Raises NotFound (read-only, and no city there), Unavailable (not reachable, no PostGIS, another format),
+    BadParameter (an address or schema that is none)."""
+    return PostgisStore(database, mark, few, crs_also, read_only=read_only)

@@ -76,8 +76,9 @@ def own_tables() -> Iterator[None]:
 class DatabaseCatalogue:
     """The connections of a city, its catalogue, its epoch, and the thread that watches for changes."""
 
-    def __init__(self, database: Database, mark: Path | None) -> None:
+    def __init__(self, database: Database, mark: Path | None, *, read_only: bool = False) -> None:
         self.database = database
+        self.read_only = read_only
         self.schema = database.schema
         self.epoch = ""
         self._mark_path = mark
@@ -91,16 +92,30 @@ class DatabaseCatalogue:
         self._refresher = refresh.Refresher(self.sessions, self.place)
         try:
             with postgres_errors():
-                self._prepare()
+                if read_only:
+                    self._find()
+                else:
+                    self._prepare()
             self.state()
         except BaseException:
             self.sessions.close()
             raise
+        if read_only:
+            return  # nothing is put in order here, and nobody waits for changes
         self.listener.start()
         if database.tables:
             self._refresher.start()
 
     # Opening
+
+    def _find(self) -> None:
+        """Raises NotFound where no server has made a city yet."""
+        con = self.sessions.bootstrap()
+        try:
+            if not schema.exists(con, self.schema):
+                raise NotFound("the city has no store yet: its database holds no such schema")
+        finally:
+            con.close()
 
     def _prepare(self) -> None:
         con = self.sessions.bootstrap()
@@ -325,6 +340,8 @@ class DatabaseCatalogue:
                 self.learn()
 
     def _repair_moved(self, con: Connection) -> None:
+        if self.read_only:
+            return
         place = self.place(con)
         if layers := ddl.moved(place):
             with con.transaction():

@@ -32,14 +32,22 @@ from layers.wkb import fault
 class PostgisStore(EditedStore):
     """Implements :class:`layers.store.base.Store`. Made by :func:`layers.store.postgis.open`."""
 
-    def __init__(self, database: Database, mark: Path | None, few: int, crs_also: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        mark: Path | None,
+        few: int,
+        crs_also: tuple[str, ...],
+        *,
+        read_only: bool = False,
+    ) -> None:
         self._s = bound(database.schema)
         self._schema = database.schema
         self._closed = False
         self._few = few
         self._stages: weakref.WeakSet[PostgisStage] = weakref.WeakSet()
         self._scans: set[Connection] = set()
-        self._catalogue = DatabaseCatalogue(database, mark)
+        self._catalogue = DatabaseCatalogue(database, mark, read_only=read_only)
         self._sessions = self._catalogue.sessions
         self._summary = Summary(database.schema, self._sessions, crs_also)
 
@@ -64,8 +72,8 @@ class PostgisStore(EditedStore):
 
     @property
     def read_only(self) -> bool:
-        """False: whether a role may write is known when it does."""
-        return False
+        """Whether it was opened so; else False: whether a role may write is known when it does."""
+        return self._catalogue.read_only
 
     @property
     def local(self) -> bool:
