@@ -10,7 +10,9 @@ import type { LiveLayer } from './live/layer';
 import type { Sensors } from './live/sensors';
 import type { Incident, LiveStream } from './live/stream';
 import type { CityCamera } from './map/camera';
+import type { CursorPlace } from './map/cursor';
 import type { Ground } from './map/ground';
+import type { TerrainGround } from './map/terrain';
 import type { Picker } from './map/pick';
 import { isFeature, sameSelection, type FeatureSelection, type LiveSelection, type Selection, type Store } from './state';
 
@@ -26,6 +28,9 @@ const METRES_PER_DEGREE = 111_320;
 export interface MapParts {
   widget: CesiumWidget;
   scene: Scene;
+  ground: Ground;
+  /** Null where the city has none. */
+  terrain: TerrainGround | null;
   camera: CityCamera;
   layers: LayerSet;
   picker: Picker;
@@ -41,6 +46,8 @@ export interface App {
   incidents: Incidents;
   /** All that come over the stream, as the layer tree lists them. */
   live: readonly LiveLayer[];
+  /** The place that is read; null without a map. */
+  cursor: CursorPlace | null;
   /** What is written on the map. */
   names: MapNames | null;
   stream: LiveStream | null;

@@ -39,6 +39,47 @@ export interface LayerStyle {
   labelFlat?: boolean;
 }
 
+export interface BandConfig {
+  /** As the server calls it in requests. */
+  name: string;
+  title: Titles | string | null;
+  unit: string | null;
+  /** The least and the greatest value; null where nobody counted. */
+  min: number | null;
+  max: number | null;
+}
+
+/** How the pixels of a raster become colours; what is left out is as the server finds it best. */
+export interface RasterLook {
+  colormap?: string | null;
+  /** The values of the first and the last colour. */
+  range?: readonly [low: number, high: number] | null;
+  /** One band, or three for red, green and blue: their numbers from 1. */
+  bands?: readonly number[] | null;
+  hillshade?: boolean | null;
+  /** One of the layer's times. */
+  time?: string | null;
+}
+
+/** What a raster offers as a picture. */
+export interface RasterConfig {
+  url: string;
+  minzoom: number;
+  maxzoom: number;
+  bands: BandConfig[];
+  colormaps: string[];
+  times: string[];
+  /** It is a picture already. */
+  rgb: boolean;
+  style: RasterLook;
+}
+
+/** The city's ground as quantized-mesh tiles; `layer` is the DEM that they are made of. */
+export interface TerrainConfig {
+  url: string;
+  layer: string;
+}
+
 export interface LayerConfig {
   id: string;
   kind: string;
@@ -59,6 +100,9 @@ export interface LayerConfig {
   vector: { url: string; minzoom: number; maxzoom: number } | null;
   /** `painted`: the bodies bring their own colours. */
   scene: { url: string; body: 'prism' | 'tube'; painted: boolean } | null;
+  /** Absent or null where it is no raster. */
+  raster?: RasterConfig | null;
+  verticalDatum?: string | null;
   /** Where to ask for a feature's parts and whole, with {fid}; null where it can have none. */
   related: string | null;
 }
@@ -84,6 +128,8 @@ export interface CityConfig {
   view: { lon: number; lat: number; height: number; heading: number; pitch: number };
   surroundings: [number, number, number, number];
   ground: number;
+  /** Absent or null where the ground is a smooth ellipsoid. */
+  terrain?: TerrainConfig | null;
   credits: { text: string; url?: string | null }[];
   mapApprovalNo: string | null;
   layers: LayerConfig[];

@@ -2,10 +2,13 @@
  * The state as the fragment of the address, and back: a copied link restores the whole view.
  *
  * v=lon,lat,distance,heading,pitch  m=2d|3d  u=1  l=layer,layer:opacity  off=live,live  p=panel,panel
+ * t=0 without terrain  x=exaggeration  o=raster,raster (highest first)
+ * r=raster;colormap=NAME;range=LOW,HIGH;bands=N[,N,N];hillshade=true|false;datetime=TIME (once a raster)
  * s=layer:fid | sensor:id | incident:id; a layer that is called like one of those, or any: s=feature:layer:fid
  */
 
-import type { CityConfig, Lang } from './config';
+import type { CityConfig, Lang, LayerConfig } from './config';
+import { readLook, writeLook } from './layers/raster-look';
 import { liveTypes, panels } from './panels/registry';
 import { isFeature, PICK, type LayerState, type Selection, type State, type Store, type View } from './state';
 
@@ -38,7 +41,7 @@ function writeSelection(selection: Selection): string {
   return liveTypes().has(layer) ? `s=feature:${layer}:${fid}` : `s=${layer}:${fid}`;
 }
 
-function parseLayers(text: string | null, config: CityConfig): Record<string, LayerState> {
+function parseLayers(text: string | null, looks: readonly string[], config: CityConfig): Record<string, LayerState> {
   const listed = new Map<string, number>();
   for (const part of (text ?? '').split(',').filter(Boolean)) {
     const [id = '', opacity = '1'] = part.split(':');
@@ -51,9 +54,23 @@ function parseLayers(text: string | null, config: CityConfig): Record<string, La
       {
         visible: text === null ? layer.visible : listed.has(layer.id),
         opacity: listed.get(layer.id) ?? 1,
+        ...parseLook(looks, layer),
       },
     ]),
   );
+}
+
+function parseLook(looks: readonly string[], { id, raster }: LayerConfig): Pick<LayerState, 'raster'> {
+  const text = looks.find((one) => one.split(';')[0] === id);
+  const look = raster && text ? readLook(text.slice(id.length + 1), raster) : {};
+  return Object.keys(look).length > 0 ? { raster: look } : {};
+}
+
+const MOST_EXAGGERATED = 10;
+
+function parseExaggeration(text: string | null): number {
+  const value = Number(text ?? 1);
+  return value >= 1 && value <= MOST_EXAGGERATED ? value : 1;
 }
 
 function list(text: string | null): string[] {
@@ -84,7 +101,10 @@ export function readLink(hash: string, config: CityConfig): State {
     mode: params.get('m') === '2d' ? '2d' : '3d',
     underground: params.get('u') === '1',
     view: parseView(params.get('v')) ?? config.view,
-    layers: parseLayers(params.get('l'), config),
+    layers: parseLayers(params.get('l'), params.getAll('r'), config),
+    rasters: list(params.get('o')).filter((id) => config.layers.some((layer) => layer.id === id && layer.raster)),
+    terrain: config.terrain ? params.get('t') !== '0' : null,
+    exaggeration: parseExaggeration(params.get('x')),
     live: Object.fromEntries(list(params.get('off')).map((id) => [id, false])),
     selection,
     ...open,
@@ -95,7 +115,7 @@ function round(value: number, digits: number): string {
   return String(Number(value.toFixed(digits)));
 }
 
-export function writeLink(state: Readonly<State>): string {
+export function writeLink(state: Readonly<State>, config: Pick<CityConfig, 'terrain'>): string {
   const { view, selection, left, right } = state;
   const layers = Object.entries(state.layers)
     .filter(([, layer]) => layer.visible)
@@ -106,6 +126,13 @@ export function writeLink(state: Readonly<State>): string {
     `l=${layers.join(',')}`,
   ];
   if (state.underground) parts.push('u=1');
+  if (config.terrain && !state.terrain) parts.push('t=0');
+  if (state.exaggeration !== 1) parts.push(`x=${round(state.exaggeration, 2)}`);
+  if (state.rasters.length > 0) parts.push(`o=${state.rasters.join(',')}`);
+  for (const [id, { raster }] of Object.entries(state.layers)) {
+    const look = writeLook(id, raster);
+    if (look) parts.push(`r=${look}`);
+  }
   const off = Object.entries(state.live).flatMap(([id, shown]) => (shown ? [] : [id]));
   if (off.length > 0) parts.push(`off=${off.join(',')}`);
   const open = [left, right].filter((id) => id !== null);
@@ -120,7 +147,7 @@ export function mirrorLink(store: Store, config: CityConfig): void {
   let restoring = false;
   store.subscribe((state, changed) => {
     if (restoring) return;
-    const hash = writeLink(state);
+    const hash = writeLink(state, config);
     if (hash === location.hash) return;
     if (changed.has('selection') || changed.has('mode')) history.pushState(null, '', hash);
     else history.replaceState(null, '', hash);
@@ -133,9 +160,9 @@ export function mirrorLink(store: Store, config: CityConfig): void {
     store.set({ ...state, left: state.left ?? left, right: state.right ?? right });
     restoring = false;
     // the address must not name what is not shown yet, as something is typed in the card
-    if (store.draft.waiting.peek()) history.pushState(null, '', writeLink(store.get()));
+    if (store.draft.waiting.peek()) history.pushState(null, '', writeLink(store.get(), config));
   };
   window.addEventListener('popstate', restore);
   window.addEventListener('hashchange', restore);
-  history.replaceState(null, '', writeLink(store.get()));
+  history.replaceState(null, '', writeLink(store.get(), config));
 }

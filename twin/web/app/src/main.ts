@@ -18,11 +18,14 @@ import { SensorSigns } from './live/sensor-signs';
 import { Sensors } from './live/sensors';
 import { LiveStream } from './live/stream';
 import { CityCamera } from './map/camera';
-import { flatGround, type Ground } from './map/ground';
+import { CursorPlace } from './map/cursor';
+import { flatGround } from './map/ground';
+import { ImageryStack } from './map/imagery';
 import { Picker } from './map/pick';
 import { listenToPointer, pointerModes } from './map/pointer';
 import { findRenderer, type Renderer } from './map/renderer';
 import { openScene } from './map/scene';
+import { refine, TerrainGround } from './map/terrain';
 import { followUnderground } from './map/underground';
 import { Shell } from './panels/shell';
 import { layersPublished } from './published';
@@ -36,20 +39,25 @@ pointerModes.register({
   click: (app, position, touch) => select(app, app.map?.picker.at(position, touch) ?? null),
 });
 
-function openMap(
+async function openMap(
   container: HTMLElement,
   credits: HTMLElement,
   config: CityConfig,
   store: Store,
-  ground: Ground,
   renderer: Renderer,
-): MapParts {
+): Promise<MapParts> {
   const widget = openScene(container, credits, config, renderer);
   const { scene } = widget;
+  const terrain = config.terrain ? new TerrainGround(scene, config.terrain, config, store) : null;
+  // the camera is put where the ground is
+  await terrain?.apply();
+  const ground = terrain ?? flatGround(config.ground);
+  const imagery = new ImageryStack(scene, (some) => refine(scene.globe, some || terrain !== null));
+  refine(scene.globe, terrain !== null);
   const camera = new CityCamera(widget, config, store, ground);
-  const layers = new LayerSet(scene, config, store, ground);
+  const layers = new LayerSet(scene, config, store, ground, imagery);
   followUnderground(scene, store);
-  return { widget, scene, camera, layers, picker: new Picker(scene, layers) };
+  return { widget, scene, ground, terrain, camera, layers, picker: new Picker(scene, layers) };
 }
 
 function openStream(app: App, known: () => void): LiveStream {
@@ -137,9 +145,9 @@ async function start(): Promise<void> {
   const engineCredits = document.createElement('div');
   const notices = document.createElement('div');
   footer.append(notices, engineCredits);
-  const ground = flatGround(config.ground);
   const renderer = findRenderer();
-  const map = renderer ? openMap(container, engineCredits, config, store, ground, renderer) : null;
+  const map = renderer ? await openMap(container, engineCredits, config, store, renderer) : null;
+  const ground = map?.ground ?? flatGround(config.ground);
   const sensors = new Sensors();
   const incidents = new Incidents((id) => config.workflow.states[id]?.final === true);
   const live = [sensors, incidents];
@@ -152,6 +160,7 @@ async function start(): Promise<void> {
     sensors,
     incidents,
     live,
+    cursor: null,
     names: null,
     stream: null,
     known: new Promise((resolve) => {
@@ -161,6 +170,7 @@ async function start(): Promise<void> {
   };
   const signs = new Map<string, LiveSigns>();
   if (map) {
+    app.cursor = new CursorPlace(app, map.scene.canvas);
     // of signs in one place the engine keeps the first: the chosen one, then cases, then sensors
     new ChosenSign(app, map.scene);
     const pins = new IncidentPins(map.scene, ground, incidents);

@@ -4,7 +4,7 @@
  */
 
 import { batch, signal, type Signal } from '@preact/signals-core';
-import type { Lang } from './config';
+import type { Lang, RasterLook } from './config';
 import { Draft } from './draft';
 
 export type Mode = '2d' | '3d';
@@ -32,6 +32,8 @@ export interface View {
 export interface LayerState {
   visible: boolean;
   opacity: number;
+  /** What was chosen for a raster; the rest is as its style says. */
+  raster?: RasterLook;
 }
 
 export interface State {
@@ -40,6 +42,12 @@ export interface State {
   underground: boolean;
   view: View;
   layers: Readonly<Record<string, LayerState>>;
+  /** The rasters that were moved, from the highest to the lowest (`layers/order.ts`). */
+  rasters: readonly string[];
+  /** Whether the city stands on its terrain, or flat; null where it has none. */
+  terrain: boolean | null;
+  /** By how much heights are drawn larger than they are. */
+  exaggeration: number;
   /** Which live layers are shown, by id; those that are not named are. */
   live: Readonly<Record<string, boolean>>;
   selection: Selection | null;

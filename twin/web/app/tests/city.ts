@@ -61,6 +61,7 @@ export function page(config: CityConfig, hash = '#lang=en'): App {
     sensors,
     incidents,
     live: [sensors, incidents],
+    cursor: null,
     names: null,
     stream: null,
     known: Promise.resolve(),

@@ -19,10 +19,10 @@ test('an id is registered once, and could stand in a link', () => {
 
 test('panels, tools and forms are found in their folders', () => {
   expect(panels.all().map(({ id }) => id).sort()).toEqual(
-    ['feature', 'incident', 'incidents', 'layers', 'legend', 'search', 'sensor'],
+    ['feature', 'incident', 'incidents', 'layers', 'legend', 'profile', 'search', 'sensor'],
   );
-  expect(tools.all().map(({ id }) => id)).toEqual(['zoom-in', 'zoom-out', 'north', 'mode', 'underground', 'theme']);
-  expect(forms.all().map(({ id }) => id).sort()).toEqual(['scene', 'vector']);
+  expect(tools.all().map(({ id }) => id)).toEqual(['zoom-in', 'zoom-out', 'north', 'mode', 'underground', 'profile', 'theme']);
+  expect(forms.all().map(({ id }) => id).sort()).toEqual(['coverage', 'draped', 'scene', 'vector']);
 });
 
 test('every panel brings its element', async () => {
@@ -33,7 +33,7 @@ test('every panel brings its element', async () => {
 });
 
 test('the keys of the page are each bound once', () => {
-  expect([...bindings().keys()].sort()).toEqual(['+', '-', '/', '2', '3', 'd', 'escape', 'i', 'l', 'n', 'u']);
+  expect([...bindings().keys()].sort()).toEqual(['+', '-', '/', '2', '3', 'd', 'escape', 'i', 'l', 'n', 'p', 'u']);
 });
 
 test('each type of selection has its card', () => {
@@ -69,7 +69,7 @@ test('forms say when they are drawn', () => {
   expect(shown({}, solid)).toEqual(['scene']);
   expect(shown({ mode: '2d' }, solid)).toEqual(['vector']);
   expect(shown(far, solid)).toEqual([]);
-  expect(shown(far, pipes)).toEqual(['scene', 'vector']);
+  expect(shown(far, pipes)).toEqual(['coverage', 'draped', 'scene', 'vector']);
   expect(shown(near, pipes)).toEqual(['scene']);
   expect(shown(far, road)).toEqual(['vector']);
   expect(shown(far, layer('area'))).toEqual([]);

@@ -1,11 +1,13 @@
 /** What a form of a layer is: how such a layer is opened, styled, shown, refreshed and picked. */
 
 import type { Scene } from '@cesium/engine';
-import type { CityConfig, LayerConfig } from '../config';
+import type { CityConfig, LayerConfig, RasterLook } from '../config';
 import type { Ground } from '../map/ground';
+import type { ImageryStack } from '../map/imagery';
 import type { Painter } from '../map/painter';
 import type { Entry } from '../registry';
 import type { State } from '../state';
+import { isRaster } from './order';
 
 export interface FormContext {
   readonly scene: Scene;
@@ -13,6 +15,8 @@ export interface FormContext {
   readonly ground: Ground;
   /** Draws what lies flat. */
   readonly painter: Painter;
+  /** Lays what is a picture on the globe. */
+  readonly imagery: ImageryStack;
   /**
    * The address of a layer's own path. Every address of a layer that was loaded again carries a number: while
    * the old tiles are still drawn, the engine would give their buffers to the new ones of the same address.
@@ -31,6 +35,18 @@ export interface Look {
   selected: number | null;
   /** One looks under the street. */
   under: boolean;
+  /** What was chosen for a raster. */
+  raster?: RasterLook | undefined;
+}
+
+/** A layer that is painted onto the ground: the engine cannot tell what stands where on it. */
+export interface Flat {
+  /** The properties of what is painted at a place in degrees, or not further than so many metres from it. */
+  at(lon: number, lat: number, metres: number): Record<string, unknown> | null;
+}
+
+export function isFlat(drawn: object): drawn is Flat {
+  return 'at' in drawn;
 }
 
 /** A layer that is on the map in one form. */
@@ -71,8 +87,9 @@ export function isLine(layer: LayerConfig): boolean {
   return layer.geometryType.includes('Line');
 }
 
-/** What covers the ground, then what is on it, then what stands on it, what lies in it, points. */
+/** Pictures, then what covers the ground, then what is on it, then what stands on it, what lies in it, points. */
 export function rank(layer: LayerConfig): number {
+  if (isRaster(layer)) return -1;
   if (layer.geometryType.includes('Point')) return 4;
   if (isLine(layer)) return layer.buried ? 3 : 1;
   return layer.scene ? 2 : 0;

@@ -4,12 +4,14 @@ import { effect, signal, untracked } from '@preact/signals-core';
 import type { Scene } from '@cesium/engine';
 import type { CityConfig, LayerConfig } from '../config';
 import type { Ground } from '../map/ground';
+import type { ImageryStack } from '../map/imagery';
 import { Painter } from '../map/painter';
 import { frame } from '../map/ready';
 import { isFeature, type State, type Store } from '../state';
 import { shade } from '../tokens';
 import type { Progress } from './reasons';
-import { isUnder, localUrl, rank, type Drawn, type Form, type FormContext } from './form';
+import { isFlat, isUnder, localUrl, rank, type Drawn, type Form, type FormContext } from './form';
+import { rasterOrder } from './order';
 import { forms } from './registry';
 
 interface Shown {
@@ -32,8 +34,8 @@ const RETRY_MS = 2000;
 
 export class LayerSet {
   private readonly entries = new Map<string, Shown>();
-  /** From the lowest to the highest. */
-  private order: readonly LayerConfig[];
+  /** As the server lists them. */
+  private listed: readonly LayerConfig[];
   private readonly generations = new Map<string, number>();
   private readonly soon = new Set<string>();
   private readonly context: FormContext;
@@ -48,12 +50,14 @@ export class LayerSet {
     config: CityConfig,
     private readonly store: Store,
     ground: Ground,
+    imagery: ImageryStack,
   ) {
     this.context = {
       scene,
       config,
       ground,
       painter: new Painter(scene),
+      imagery,
       url: (layer, path) => {
         const generation = this.generations.get(layer.id);
         return generation ? `${path}${path.includes('?') ? '&' : '?'}v=${generation}` : path;
@@ -61,7 +65,7 @@ export class LayerSet {
       swapped: (layer) => this.onSwap(layer.id),
       progressed: () => this.progressed(),
     };
-    this.order = ordered(config.layers);
+    this.listed = config.layers;
     for (const layer of config.layers) this.register(layer);
     store.subscribe(() => this.show());
     scene.camera.moveEnd.addEventListener(() => this.trim());
@@ -75,6 +79,19 @@ export class LayerSet {
   layerOf(picked: object): LayerConfig | null {
     for (const { drawn, next, layer } of this.entries.values()) {
       if (drawn?.owns(picked) || next?.owns(picked)) return layer;
+    }
+    return null;
+  }
+
+  /** The highest of what is painted at a place of the ground, or not further than so many metres from it. */
+  flatAt(lon: number, lat: number, metres: number): { layer: LayerConfig; properties: Record<string, unknown> } | null {
+    const order = ordered(this.listed, this.store.get().rasters).reverse();
+    for (const { id } of order) {
+      for (const { drawn, layer } of this.entries.values()) {
+        if (layer.id !== id || !drawn?.show || !isFlat(drawn)) continue;
+        const properties = drawn.at(lon, lat, metres);
+        if (properties) return { layer, properties };
+      }
     }
     return null;
   }
@@ -114,14 +131,15 @@ export class LayerSet {
   tileChanged(path: string, version: string): void {
     const url = localUrl(path);
     const [folder, id] = path.replace(/^\//, '').split('/');
-    const form = forms.all().find((one) => one.folder === folder);
-    const entry = form && this.entries.get(`${form.id}:${id}`);
-    if (entry?.drawn?.refreshable === false) {
-      this.reloadSoon(entry.layer);
-      return;
+    for (const form of forms.all().filter((one) => one.folder === folder)) {
+      const entry = this.entries.get(`${form.id}:${id}`);
+      if (entry?.drawn?.refreshable === false) {
+        this.reloadSoon(entry.layer);
+        continue;
+      }
+      entry?.drawn?.changed(url, version);
+      entry?.next?.changed(url, version);
     }
-    entry?.drawn?.changed(url, version);
-    entry?.next?.changed(url, version);
   }
 
   /** For an engine whose tiles cannot be exchanged one by one: the whole layer, once for many tiles. */
@@ -167,7 +185,8 @@ export class LayerSet {
   /** The new one beside the old one, exchanged when it is ready. */
   private async openAnew(layer: LayerConfig): Promise<void> {
     const { id } = layer;
-    this.order = ordered([...this.order.filter((one) => one.id !== id), layer]);
+    const isNew = this.listed.every((one) => one.id !== id);
+    this.listed = isNew ? [...this.listed, layer] : this.listed.map((one) => (one.id === id ? layer : one));
     this.register(layer);
     this.generations.set(id, (this.generations.get(id) ?? 0) + 1);
     for (const entry of this.entries.values()) {
@@ -204,13 +223,14 @@ export class LayerSet {
 
   private show(): void {
     const state = this.store.get();
+    const order = ordered(this.listed, state.rasters);
     for (const entry of this.entries.values()) {
       const shown = wanted(entry, state);
       if (shown && !entry.drawn && !entry.dropped) this.open(entry);
       if (!entry.drawn) continue;
       entry.drawn.show = shown;
       if (!shown) continue;
-      entry.drawn.place(state, this.order.findIndex((layer) => layer.id === entry.layer.id));
+      entry.drawn.place(state, order.findIndex((layer) => layer.id === entry.layer.id));
       this.dress(entry, entry.drawn, state);
     }
     this.scene.requestRender();
@@ -250,6 +270,7 @@ export class LayerSet {
       opacity: state.layers[id]?.opacity ?? 1,
       selected: isFeature(selection) && selection.layer === id ? selection.fid : null,
       under: isUnder(state),
+      raster: state.layers[id]?.raster,
     };
     const mark = `${JSON.stringify(look)} ${shade.peek()}`;
     if (entry.drawn === drawn && entry.styled === mark) return;
@@ -262,8 +283,10 @@ export class LayerSet {
   }
 }
 
-function ordered(layers: readonly LayerConfig[]): LayerConfig[] {
-  return [...layers].sort((a, b) => rank(a) - rank(b));
+/** From the lowest to the highest. */
+function ordered(layers: readonly LayerConfig[], moved: readonly string[]): LayerConfig[] {
+  const rasters = rasterOrder(layers, moved).reverse();
+  return [...rasters, ...layers.filter((layer) => !layer.raster).sort((a, b) => rank(a) - rank(b))];
 }
 
 function wanted({ layer, form }: Shown, state: Readonly<State>): boolean {

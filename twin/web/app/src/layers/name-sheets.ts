@@ -33,7 +33,17 @@ export class NameSheets {
     private readonly store: Store,
     private readonly ground: Ground,
     private readonly changed: () => void,
-  ) {}
+  ) {
+    ground.follow(() => this.stand());
+  }
+
+  /** The ground is known better. */
+  private stand(): void {
+    for (const sheet of this.sheets.values()) {
+      for (const name of sheet.names) Object.assign(name, this.placed(name), { share: name.share });
+    }
+    this.changed();
+  }
 
   /** Those of the layers whose names are written in this view. */
   shown(): Sheet[] {

@@ -1,6 +1,6 @@
 /** Why nothing of a layer, or nothing at all, is to be seen, and what to do about it. */
 
-import type { CityConfig, LayerConfig } from '../config';
+import type { CityConfig, LayerConfig, RasterConfig } from '../config';
 import type { Word } from '../i18n';
 import type { State, View } from '../state';
 import { isLine, isUnder } from './form';
@@ -24,6 +24,8 @@ const REACH = 1.5;
 /** Pixels from a vector tile's edge to the other as the engine chooses them, and of a picture of usual height. */
 const TILE = 512;
 const PICTURE = 900;
+/** The zooms by which a raster is drawn smaller than its smallest picture; then it is a spot. */
+const SMALLER = 5;
 
 export function seen({ lon, lat, height }: View): Box {
   const high = (REACH * height) / METRES_PER_DEGREE;
@@ -50,6 +52,7 @@ function failed(status: number): Reason {
 
 /** Why a layer that is switched on shows nothing; null where it should be in the picture. */
 export function whyNot(layer: LayerConfig, state: Readonly<State>, progress: Progress): Reason | null {
+  if (layer.raster) return whyNoPicture(layer, layer.raster, state, progress);
   if (!layer.vector && !layer.scene) return { word: 'why.form', step: 'data' };
   if (layer.count === 0) return { word: 'why.empty', step: 'data' };
   if (typeof progress === 'number') return failed(progress);
@@ -57,6 +60,16 @@ export function whyNot(layer: LayerConfig, state: Readonly<State>, progress: Pro
   if (layer.buried && state.mode === '3d' && !state.underground) return { word: 'why.buried', step: 'under' };
   if (layer.extent && !meet(layer.extent, seen(state.view))) return { word: 'why.outside', step: 'go' };
   if (!layer.scene && layer.vector && zoomOf(state.view) < layer.vector.minzoom) return { word: 'why.far', step: 'closer' };
+  return progress === 'opening' ? { word: 'why.opening', step: null } : null;
+}
+
+/** The same of a raster: drawn on the ground wherever one looks from. */
+function whyNoPicture(layer: LayerConfig, { minzoom, times }: RasterConfig, state: Readonly<State>, progress: Progress): Reason | null {
+  const time = state.layers[layer.id]?.raster?.time;
+  if (time && !times.includes(time)) return { word: 'why.time', step: null };
+  if (layer.extent && !meet(layer.extent, seen(state.view))) return { word: 'why.outside', step: 'go' };
+  if (typeof progress === 'number') return failed(progress);
+  if (zoomOf(state.view) < minzoom - SMALLER) return { word: 'why.far', step: 'closer' };
   return progress === 'opening' ? { word: 'why.opening', step: null } : null;
 }
 

@@ -33,6 +33,7 @@ export class ChosenSign {
   ) {
     this.collection = scene.primitives.add(new BillboardCollection({ scene })) as BillboardCollection;
     effect(() => this.draw());
+    app.ground.follow(() => this.draw());
   }
 
   private draw(): void {

@@ -31,6 +31,7 @@ export class IncidentPins implements IncidentView, LiveSigns {
     this.collection = scene.primitives.add(new BillboardCollection({ scene })) as BillboardCollection;
     effect(() => this.repaintAll());
     incidents.show(this);
+    ground.follow(() => this.stand());
   }
 
   get show(): boolean {
@@ -47,6 +48,14 @@ export class IncidentPins implements IncidentView, LiveSigns {
     const pin = this.pins.get(id) ?? this.add(id, position);
     pin.position = position;
     this.paint(pin, level);
+  }
+
+  /** The ground is known better. */
+  private stand(): void {
+    for (const id of this.pins.keys()) {
+      const incident = this.incidents.all.get(id);
+      if (incident) this.put(incident);
+    }
   }
 
   remove(id: number): void {

@@ -35,6 +35,7 @@ export class SensorSigns implements SensorView, LiveSigns {
     this.collection = scene.primitives.add(new BillboardCollection({ scene })) as BillboardCollection;
     effect(() => this.repaintAll());
     sensors.show(this);
+    ground.follow(() => this.stand());
   }
 
   get show(): boolean {
@@ -86,9 +87,22 @@ export class SensorSigns implements SensorView, LiveSigns {
     this.scene.requestRender();
   }
 
+  private place(lon: number, lat: number): Cartesian3 {
+    return Cartesian3.fromDegrees(lon, lat, this.ground.at(lon, lat) + SENSOR_ABOVE);
+  }
+
+  /** The ground is known better. */
+  private stand(): void {
+    for (const { members, sign } of this.stations.values()) {
+      const [first] = members;
+      const sensor = first === undefined ? undefined : this.sensors.all.get(first);
+      if (sensor && sensor.lon !== null && sensor.lat !== null) sign.position = this.place(sensor.lon, sensor.lat);
+    }
+  }
+
   private open(place: string, { id, lon, lat }: Sensor): Station {
     const sign = this.collection.add({
-      position: Cartesian3.fromDegrees(lon!, lat!, this.ground.at(lon!, lat!) + SENSOR_ABOVE),
+      position: this.place(lon!, lat!),
       id: { kind: 'sensor', id },
       heightReference: HeightReference.NONE,
       // a raised sensor behind a building must still be seen

@@ -41,12 +41,24 @@ export function beside(heading: number, metres: number): [east: number, north: n
   return [Math.cos(angle) * metres, -Math.sin(angle) * metres];
 }
 
+/** Metres: a change of the ground that is seen. */
+const SEEN = 0.05;
+
+/** Where the camera was put, for which view, and how high the ground there was. */
+interface Held {
+  view: View;
+  ground: number;
+  position: Cartesian3;
+  direction: Cartesian3;
+}
+
 export class CityCamera {
   private readonly scene: Scene;
   private readonly limit: number;
   private pitch = -45;
   private mode: Mode = '3d';
   private applying = false;
+  private held: Held | null = null;
 
   constructor(
     widget: CesiumWidget,
@@ -64,6 +76,7 @@ export class CityCamera {
     this.scene.camera.percentageChanged = 0.02;
     this.scene.camera.moveEnd.addEventListener(() => this.settle());
     this.apply(store.get());
+    ground.follow(() => this.stand());
     store.subscribe((state, changed) => {
       if (changed.has('mode') || (changed.has('view') && !this.applying)) this.apply(state);
     });
@@ -73,7 +86,7 @@ export class CityCamera {
   view(): View {
     const { camera, canvas } = this.scene;
     const centre = new Cartesian2(canvas.clientWidth / 2, canvas.clientHeight / 2);
-    const hit = camera.pickEllipsoid(centre);
+    const hit = this.onGround(centre);
     const at = Cartographic.fromCartesian(hit ?? camera.positionWC);
     const range =
       camera.frustum instanceof OrthographicFrustum
@@ -90,6 +103,30 @@ export class CityCamera {
     };
   }
 
+  /** The place of the ground under a position on the canvas. */
+  private onGround(position: Cartesian2): Cartesian3 | undefined {
+    const { camera, globe } = this.scene;
+    const ray = this.store.get().terrain ? camera.getPickRay(position) : undefined;
+    return (ray && globe.pick(ray, this.scene)) ?? camera.pickEllipsoid(position);
+  }
+
+  /** The view that was asked for, on a terrain, while nobody has moved the camera since. */
+  private asked(): View | null {
+    const { camera } = this.scene;
+    if (!this.held || !this.store.get().terrain) return null;
+    const { view, position, direction } = this.held;
+    const unmoved =
+      Cartesian3.equalsEpsilon(camera.positionWC, position, 0, 0.1) &&
+      Cartesian3.equalsEpsilon(camera.directionWC, direction, 0, 1e-4);
+    return unmoved ? view : null;
+  }
+
+  /** The ground is known better: what is looked at keeps its distance, unless the camera was moved since. */
+  private stand(): void {
+    const view = this.asked();
+    if (view && Math.abs(this.ground.at(view.lon, view.lat) - this.held!.ground) > SEEN) this.place(view);
+  }
+
   /** `aside`: how many pixels left of the middle it shall stand, because panels cover the right. */
   flyTo(lon: number, lat: number, range: number, aside = 0): void {
     const now = this.view();
@@ -104,6 +141,7 @@ export class CityCamera {
     this.scene.camera.flyToBoundingSphere(this.sphere(target), {
       duration: FLIGHT_SECONDS,
       offset: this.offset(target),
+      complete: () => this.place(target),
     });
   }
 
@@ -160,13 +198,20 @@ export class CityCamera {
       orientation: { heading: offset.heading, pitch: offset.pitch, roll: 0 },
     });
     if (camera.frustum instanceof OrthographicFrustum) camera.frustum.width = view.height;
+    this.held = {
+      view,
+      ground: this.ground.at(view.lon, view.lat),
+      position: camera.positionWC.clone(),
+      direction: camera.directionWC.clone(),
+    };
     this.scene.requestRender();
   }
 
   /** After a move: back inside the surroundings if it left them, and the state follows. */
   private settle(): void {
     const [west, south, east, north] = this.config.surroundings;
-    const now = this.view();
+    // not what is seen in the middle, which is another place until the ground has come
+    const now = this.asked() ?? this.view();
     const kept = {
       ...now,
       lon: CesiumMath.clamp(now.lon, west, east),

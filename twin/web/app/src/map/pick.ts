@@ -1,6 +1,14 @@
 /** What stands under a pixel: a sensor, an incident, or a feature of a layer. */
 
-import { type Cartesian2, Cartesian3, SceneTransforms, type Scene } from '@cesium/engine';
+import {
+  type Cartesian2,
+  Cartesian3,
+  Cartographic,
+  Math as CesiumMath,
+  PerspectiveFrustum,
+  SceneTransforms,
+  type Scene,
+} from '@cesium/engine';
 import type { LayerSet } from '../layers/layers';
 import type { Selection } from '../state';
 
@@ -30,11 +38,16 @@ export class Picker {
     private readonly layers: LayerSet,
   ) {}
 
-  /** Exactly there first, then the nearest in a small box around. */
+  /** Exactly there first, then the nearest in a small box around; what is painted on the ground after what stands. */
   at(position: Cartesian2, touch = false): Selection | null {
     const box = touch ? FINGER_BOX : BOX;
     if (this.scene.globe.translucency.enabled) return this.under(position, box);
-    return this.read(this.scene.pick(position, 1, 1)) ?? this.read(this.scene.pick(position, box, box));
+    return (
+      this.read(this.scene.pick(position, 1, 1)) ??
+      this.painted(position, 1) ??
+      this.read(this.scene.pick(position, box, box)) ??
+      this.painted(position, box)
+    );
   }
 
   /** Under the street what lies there is meant, not the street over it. */
@@ -45,14 +58,40 @@ export class Picker {
       const selection = this.read(meant ?? found[0]);
       if (selection && (meant || size === box)) return selection;
     }
-    return null;
+    return this.painted(position, box);
+  }
+
+  /** Where a position on the canvas lies on the ground, in degrees. */
+  ground(position: Cartesian2): { lon: number; lat: number; distance: number } | null {
+    const { camera, globe } = this.scene;
+    const ray = camera.getPickRay(position);
+    const hit = (ray && globe.pick(ray, this.scene)) ?? camera.pickEllipsoid(position);
+    if (!hit) return null;
+    const { longitude, latitude } = Cartographic.fromCartesian(hit);
+    const distance = Cartesian3.distance(camera.positionWC, hit);
+    return { lon: CesiumMath.toDegrees(longitude), lat: CesiumMath.toDegrees(latitude), distance };
+  }
+
+  private flat(position: Cartesian2, box: number): ReturnType<LayerSet['flatAt']> {
+    const at = this.ground(position);
+    if (!at) return null;
+    const { camera, canvas } = this.scene;
+    const { frustum } = camera;
+    const wide = frustum instanceof PerspectiveFrustum ? 2 * at.distance * Math.tan((frustum.fov ?? 1) / 2) : at.distance;
+    return this.layers.flatAt(at.lon, at.lat, (wide / Math.max(canvas.clientWidth, canvas.clientHeight, 1)) * (box / 2));
+  }
+
+  private painted(position: Cartesian2, box: number): Selection | null {
+    const found = this.flat(position, box);
+    const fid = Number(found?.properties['fid']);
+    return found && Number.isInteger(fid) && fid >= 0 ? { type: 'feature', layer: found.layer.id, fid } : null;
   }
 
   /** Attributes that the drawn feature under a pixel carries, as the tile has them. */
   attributes(position: Cartesian2): Record<string, unknown> | null {
     const picked: unknown = this.scene.pick(position, 1, 1) ?? this.scene.pick(position, BOX, BOX);
     const feature = picked as (PickedFeature & { getPropertyIds(): string[] }) | undefined;
-    if (typeof feature?.getPropertyIds !== 'function') return null;
+    if (typeof feature?.getPropertyIds !== 'function') return this.flat(position, BOX)?.properties ?? null;
     return Object.fromEntries(feature.getPropertyIds().map((name) => [name, feature.getProperty(name)]));
   }
 

@@ -55,8 +55,11 @@ const form: Form = {
   id: 'scene',
   folder: '3dtiles',
   offered: (layer) => layer.scene !== null,
-  /** From above the outline stands for the layer; underground nothing stands on the street. */
-  wanted: (layer, state) => (state.mode === '2d' ? !layer.vector : layer.buried || !isUnder(state)),
+  /** From above, and on a flattened ground, the outline stands for the layer; underground nothing stands on the street. */
+  wanted(layer, state) {
+    if (state.mode === '2d' || state.terrain === false) return !layer.vector;
+    return layer.buried || !isUnder(state);
+  },
   open,
 };
 

@@ -96,6 +96,10 @@ const form: Form = {
    * Of what is on the street only lines stay there, to find one's way.
    */
   wanted(layer, state) {
+    // on a terrain they are painted onto it
+    if (state.terrain) return false;
+    // bodies stand as high as the terrain that is switched off
+    if (state.terrain === false && layer.scene) return !isUnder(state) || layer.buried;
     if (!layer.scene) return !isUnder(state) || layer.buried || isLine(layer);
     return state.mode === '2d' || (layer.buried && state.underground && state.view.height > TUBES_FROM);
   },

@@ -11,6 +11,9 @@ import { layerColor } from '../../layers/style';
 import { whyNot } from '../../layers/reasons';
 import { levelSign, sensorSign } from '../sign';
 import { progressOf, why } from '../why';
+import { rasterControls, rasterLegend } from './raster-controls';
+import { terrainControls } from './terrain-controls';
+import { isRaster, rasterOrder } from '../../layers/order';
 
 const STATES: SensorState[] = ['ok', 'blue', 'yellow', 'orange', 'red', 'stale'];
 
@@ -41,7 +44,7 @@ export class LayersPanel extends Panel {
 
   private groups(): Map<string, LayerConfig[]> {
     const groups = new Map<string, LayerConfig[]>();
-    for (const layer of this.app.config.layers) {
+    for (const layer of this.app.config.layers.filter((one) => !isRaster(one))) {
       const name = titleOf(layer.group, t('group.other'));
       groups.set(name, [...(groups.get(name) ?? []), layer]);
     }
@@ -49,12 +52,21 @@ export class LayersPanel extends Panel {
   }
 
   private tree(): TemplateResult {
+    const { config, store } = this.app;
+    const rasters = rasterOrder(config.layers, store.get().rasters);
     return html`${[...this.groups()].map(
         ([name, layers]) => html`<section class="group">
           <h3>${name}</h3>
           ${layers.map((layer) => this.row(layer))}
         </section>`,
       )}
+      ${rasters.length === 0
+        ? nothing
+        : html`<section class="group">
+            <h3>${t('group.rasters')}</h3>
+            ${rasters.map((layer) => this.row(layer))}
+          </section>`}
+      ${terrainControls(this.app)}
       <section class="group">
         <h3>${t('group.live')}</h3>
         ${this.app.live.map((layer) => this.liveRow(layer))}
@@ -74,8 +86,8 @@ export class LayersPanel extends Panel {
             @change=${(event: Event) =>
               store.setLayer(layer.id, { visible: (event.target as HTMLInputElement).checked })}
           />
-          ${this.swatch(layer, layer.style.legend[0])}<span class="name">${title}</span>
-          <span class="count">${decimal(layer.count, 0)}</span>
+          ${layer.raster ? nothing : this.swatch(layer, layer.style.legend?.[0])}<span class="name">${title}</span>
+          ${layer.raster ? nothing : html`<span class="count">${decimal(layer.count, 0)}</span>`}
         </label>
         <a
           class="data"
@@ -99,7 +111,8 @@ export class LayersPanel extends Panel {
             .value=${String(state.opacity)}
             @input=${(event: Event) =>
               store.setLayer(layer.id, { opacity: Number((event.target as HTMLInputElement).value) })}
-          />`
+          />
+            ${layer.raster ? rasterControls(this.app, layer) : nothing}`
         : nothing}
     </div>`;
   }
@@ -133,7 +146,8 @@ export class LayersPanel extends Panel {
       ${visible.map(
         (layer) => html`<section class="group">
           <h3>${titleOf(layer.title, layer.id)}</h3>
-          ${layer.style.legend.map(
+          ${layer.raster ? rasterLegend(this.app, layer) : nothing}
+          ${(layer.style.legend ?? []).map(
             (entry) => html`<div class="entry">
               ${this.swatch(layer, entry)}<span class="name">${titleOf(entry.title)}</span>
               ${entry.assumed ? html`<span class="mark">${t('source.default')}</span>` : nothing}

@@ -1,0 +1,66 @@
+/** What rasters hold at a place and along a line, asked of the server (OGC API EDR 1.1, 8.2.1 and 8.2.6). */
+
+import { getJson } from '../api';
+import type { CityConfig, LayerConfig, Titles } from '../config';
+import type { State } from '../state';
+import { isRaster, rasterOrder } from './order';
+import { drawnBands, lookOf } from './raster-look';
+
+export type Place = readonly [lon: number, lat: number];
+
+/** Of one band: a value for each place, null where there is none. */
+export interface BandValues {
+  name: string;
+  title: Titles | string;
+  unit: string;
+  values: (number | null)[];
+}
+
+interface CoverageJson {
+  parameters: Record<string, { observedProperty?: { label?: Titles | string }; unit?: { symbol?: string | { value?: string } } }>;
+  ranges: Record<string, { values: (number | null)[] }>;
+}
+
+function read({ parameters, ranges }: CoverageJson): BandValues[] {
+  return Object.entries(ranges).map(([name, { values }]) => {
+    const { observedProperty, unit } = parameters[name] ?? {};
+    const symbol = unit?.symbol;
+    return {
+      name,
+      title: observedProperty?.label ?? name,
+      unit: (typeof symbol === 'object' ? symbol.value : symbol) ?? '',
+      values,
+    };
+  });
+}
+
+const digits = (degrees: number): string => degrees.toFixed(7);
+
+function query(coords: string, layer: LayerConfig, state: Readonly<State>): string {
+  const look = lookOf(layer, state.layers[layer.id]);
+  const parameters = new URLSearchParams({ coords });
+  const { raster } = layer;
+  const names = raster ? drawnBands(raster, look).flatMap((number) => raster.bands[number - 1]?.name ?? []) : [];
+  if (raster && raster.bands.length > 1 && names.length > 0) parameters.set('parameter-name', names.join(','));
+  if (look.time) parameters.set('datetime', look.time);
+  return parameters.toString();
+}
+
+/** The bands that are drawn, at one place. */
+export async function valuesAt(layer: LayerConfig, state: Readonly<State>, [lon, lat]: Place, signal: AbortSignal): Promise<BandValues[]> {
+  const coords = `POINT(${digits(lon)} ${digits(lat)})`;
+  return read(await getJson<CoverageJson>(`ogc/collections/${layer.id}/position?${query(coords, layer, state)}`, { signal }));
+}
+
+/** The bands that are drawn, at each place of a line. */
+export async function valuesAlong(layer: LayerConfig, state: Readonly<State>, line: readonly Place[], signal: AbortSignal): Promise<BandValues[]> {
+  const coords = `LINESTRING(${line.map(([lon, lat]) => `${digits(lon)} ${digits(lat)}`).join(',')})`;
+  return read(await getJson<CoverageJson>(`ogc/collections/${layer.id}/trajectory?${query(coords, layer, state)}`, { signal }));
+}
+
+/** The layers that can be asked: the rasters that are shown, the highest first, then the terrain. */
+export function asked(config: CityConfig, state: Readonly<State>): LayerConfig[] {
+  const shown = rasterOrder(config.layers, state.rasters).filter(({ id }) => state.layers[id]?.visible);
+  const ground = config.layers.find((layer) => layer.id === config.terrain?.layer && isRaster(layer));
+  return ground && !shown.includes(ground) ? [...shown, ground] : shown;
+}

@@ -1,0 +1,84 @@
+/** Paints a vector tile, or a part of one, onto a canvas, in the engine's own styling language. */
+
+import { Color, type Cesium3DTileStyle } from '@cesium/engine';
+import type { SheetFeature, VectorSheet } from './vector-sheet';
+
+/** Which of parts × parts fields of the tile. */
+export interface Field {
+  left: number;
+  top: number;
+  parts: number;
+}
+
+/** As a style asks for properties. */
+interface Asked {
+  getPropertyInherited(name: string): unknown;
+}
+
+interface Expression {
+  evaluate(feature: Asked): unknown;
+  evaluateColor(feature: Asked, result: Color): Color;
+}
+
+/** Pixels of a painted tile for one of the screen, as the engine chooses tiles. */
+const DENSITY = 1.4;
+/** Pixels of the canvas beyond its edge that a line or a point may reach over it. */
+const REACH = 24;
+const scratch = new Color();
+
+function colour(expression: unknown, feature: Asked, otherwise: string): string {
+  return expression ? (expression as Expression).evaluateColor(feature, scratch).toCssColorString() : otherwise;
+}
+
+function size(expression: unknown, feature: Asked, otherwise: number): number {
+  const value = expression ? Number((expression as Expression).evaluate(feature)) : otherwise;
+  return (Number.isFinite(value) ? value : otherwise) * DENSITY;
+}
+
+export function paintSheet(canvas: HTMLCanvasElement, sheet: VectorSheet, style: Cesium3DTileStyle, { left, top, parts }: Field): void {
+  const context = canvas.getContext('2d');
+  if (!context) return;
+  const scale = (canvas.width * parts) / sheet.extent;
+  const x = (unit: number): number => unit * scale - left * canvas.width;
+  const y = (unit: number): number => unit * scale - top * canvas.height;
+  context.lineJoin = context.lineCap = 'round';
+  for (const feature of sheet.features) {
+    const [west, north, east, south] = feature.box;
+    if (x(east) < -REACH || x(west) > canvas.width + REACH || y(south) < -REACH || y(north) > canvas.height + REACH) continue;
+    paint(context, feature, style, x, y);
+  }
+}
+
+type Place = (unit: number) => number;
+
+function paint(context: CanvasRenderingContext2D, feature: SheetFeature, style: Cesium3DTileStyle, x: Place, y: Place): void {
+  const asked: Asked = { getPropertyInherited: (name) => feature.properties[name] };
+  const fill = colour(style.color, asked, '#888888');
+  context.beginPath();
+  if (feature.type === 'Point') {
+    const radius = size(style.pointSize, asked, 6) / 2;
+    for (const point of feature.parts.flat()) {
+      context.moveTo(x(point.x) + radius, y(point.y));
+      context.arc(x(point.x), y(point.y), radius, 0, 2 * Math.PI);
+    }
+    context.fillStyle = fill;
+    context.fill();
+    context.strokeStyle = colour(style.pointOutlineColor, asked, fill);
+    context.lineWidth = size(style.pointOutlineWidth, asked, 1);
+    context.stroke();
+    return;
+  }
+  for (const part of feature.parts) {
+    // the first of a path begins it
+    for (const [i, point] of part.entries()) context[i === 0 ? 'moveTo' : 'lineTo'](x(point.x), y(point.y));
+    if (feature.type === 'Polygon') context.closePath();
+  }
+  if (feature.type === 'Polygon') {
+    context.fillStyle = fill;
+    context.fill('evenodd');
+    return;
+  }
+  context.strokeStyle = fill;
+  context.lineWidth = size((style as { lineWidth?: unknown }).lineWidth, asked, 2);
+  context.stroke();
+}

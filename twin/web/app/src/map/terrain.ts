@@ -1,0 +1,115 @@
+/**
+ * The terrain that the city stands on: switched on and off, exaggerated, and asked how high it is. Places are
+ * told as high as they are drawn now; when better tiles have come, whoever stands on it is told.
+ */
+
+import {
+  Cartographic,
+  CesiumTerrainProvider,
+  EllipsoidTerrainProvider,
+  sampleTerrainMostDetailed,
+  type Globe,
+  type Scene,
+  type TerrainProvider,
+} from '@cesium/engine';
+import { signal } from '@preact/signals-core';
+import type { CityConfig, TerrainConfig } from '../config';
+import type { Store } from '../state';
+import type { Ground } from './ground';
+
+/** Tiles come in bursts: one answer for each. */
+const TOLD_AFTER_MS = 120;
+
+export class TerrainGround implements Ground {
+  private readonly flat = new EllipsoidTerrainProvider();
+  private readonly listeners = new Set<() => void>();
+  private provider: TerrainProvider | null = null;
+  /** Metres, unexaggerated: the ground where the city is looked at first, until tiles say better. */
+  private home: number;
+  private opening: Promise<void> | null = null;
+  private timer: number | undefined;
+  /** It could not be opened: the HTTP status, 0 without an answer. */
+  readonly failure = signal<number | null>(null);
+
+  constructor(
+    private readonly scene: Scene,
+    private readonly terrain: TerrainConfig,
+    private readonly config: CityConfig,
+    private readonly store: Store,
+  ) {
+    this.home = config.ground ?? 0;
+    scene.globe.tileLoadProgressEvent.addEventListener((waiting: number) => {
+      if (waiting === 0) this.tellSoon();
+    });
+    store.subscribe((_state, changed) => {
+      if (changed.has('terrain') || changed.has('exaggeration')) void this.apply();
+    });
+  }
+
+  /** Resolves when the terrain is there, or is known not to come. */
+  async apply(): Promise<void> {
+    const { terrain, exaggeration } = this.store.get();
+    if (terrain && !this.provider) {
+      this.opening ??= this.open();
+      await this.opening;
+    }
+    const { scene } = this;
+    const shown = this.store.get().terrain ? this.provider : null;
+    if (scene.terrainProvider !== (shown ?? this.flat)) scene.terrainProvider = shown ?? this.flat;
+    scene.verticalExaggeration = shown ? exaggeration : 1;
+    scene.verticalExaggerationRelativeHeight = shown ? this.home : 0;
+    scene.globe.enableLighting = shown !== null;
+    this.tellSoon();
+    scene.requestRender();
+  }
+
+  at(lon: number, lat: number): number {
+    if (!this.provider || !this.store.get().terrain) return this.config.ground ?? 0;
+    return this.scene.globe.getHeight(Cartographic.fromDegrees(lon, lat)) ?? this.home;
+  }
+
+  follow(listener: () => void): () => void {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  }
+
+  private tellSoon(): void {
+    clearTimeout(this.timer);
+    this.timer = window.setTimeout(() => {
+      for (const listener of [...this.listeners]) listener();
+      this.scene.requestRender();
+    }, TOLD_AFTER_MS);
+  }
+
+  private async open(): Promise<void> {
+    try {
+      const address = new URL(this.terrain.url.replace(/^\//, ''), document.baseURI).href;
+      const provider = await CesiumTerrainProvider.fromUrl(address, { requestVertexNormals: true });
+      const { lon, lat } = this.store.get().view;
+      const [place] = await sampleTerrainMostDetailed(provider, [Cartographic.fromDegrees(lon, lat)]);
+      if (Number.isFinite(place?.height)) this.home = place!.height;
+      this.provider = provider;
+      this.failure.value = null;
+    } catch (error) {
+      this.failure.value = (error as { statusCode?: number }).statusCode ?? 0;
+      console.warn('the terrain could not be opened', error);
+      this.store.set({ terrain: false });
+    } finally {
+      this.opening = null;
+    }
+  }
+}
+
+/** Metres as they are, of a height as it is drawn. */
+export function trueHeight(scene: Scene, drawn: number): number {
+  const { verticalExaggeration: factor, verticalExaggerationRelativeHeight: base } = scene;
+  return factor === 0 ? base : (drawn - base) / factor + base;
+}
+
+/** Pixels that a tile of the globe may be off: a bare ellipsoid is the same in coarser tiles, and each costs. */
+const BARE = 8;
+const FINE = 2;
+
+export function refine(globe: Globe, fine: boolean): void {
+  globe.maximumScreenSpaceError = fine ? FINE : BARE;
+}

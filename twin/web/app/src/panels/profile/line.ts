@@ -1,0 +1,63 @@
+/** The line along which a profile is taken: drawn on the map, or put together of coordinates. */
+
+import { Cartographic, EllipsoidGeodesic, Math as CesiumMath } from '@cesium/engine';
+import { signal } from '@preact/signals-core';
+import type { Place } from '../../layers/values';
+
+/** The mode that owns the pointer while a line is drawn. */
+export const DRAW_LINE = 'profile';
+
+/** The corners of the line. */
+export const line = signal<readonly Place[]>([]);
+/** Where the next corner would be, while the pointer draws. */
+export const next = signal<Place | null>(null);
+/** The place of the profile that is looked at in its chart. */
+export const looked = signal<Place | null>(null);
+
+export function addPlace(place: Place): void {
+  const last = line.value.at(-1);
+  // a second press on the same spot is no further corner
+  if (last && last[0] === place[0] && last[1] === place[1]) return;
+  line.value = [...line.value, place];
+}
+
+export function clearLine(): void {
+  line.value = [];
+  next.value = looked.value = null;
+}
+
+export interface Sampled {
+  places: Place[];
+  /** Metres from the beginning, along the ellipsoid. */
+  distances: number[];
+}
+
+/** About so many places along a line, its corners among them. */
+export function sampled(corners: readonly Place[], most: number): Sampled {
+  const legs = corners.slice(1).map((to, i) => geodesic(corners[i]!, to));
+  const total = legs.reduce((sum, leg) => sum + leg.surfaceDistance, 0);
+  const places: Place[] = corners.slice(0, 1);
+  const distances = places.map(() => 0);
+  let before = 0;
+  for (const leg of legs) {
+    const steps = Math.max(Math.floor((leg.surfaceDistance / total) * (most - legs.length - 1)), 1);
+    for (let i = 1; i <= steps; i += 1) {
+      const { longitude, latitude } = leg.interpolateUsingFraction(i / steps);
+      places.push([CesiumMath.toDegrees(longitude), CesiumMath.toDegrees(latitude)]);
+      distances.push(before + (leg.surfaceDistance * i) / steps);
+    }
+    before += leg.surfaceDistance;
+  }
+  return { places, distances };
+}
+
+function geodesic(from: Place, to: Place): EllipsoidGeodesic {
+  return new EllipsoidGeodesic(Cartographic.fromDegrees(...from), Cartographic.fromDegrees(...to));
+}
+
+/** Latitude and longitude in degrees as they are written, or null. */
+export function readPlace(text: string): Place | null {
+  const [lat, lon, more] = text.split(/[\s,;]+/).filter(Boolean).map(Number);
+  if (lat === undefined || lon === undefined || more !== undefined) return null;
+  return Math.abs(lat) <= 90 && Math.abs(lon) <= 180 ? [lon, lat] : null;
+}
