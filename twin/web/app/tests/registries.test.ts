@@ -69,7 +69,7 @@ test('forms say when they are drawn', () => {
   expect(shown({}, solid)).toEqual(['scene']);
   expect(shown({ mode: '2d' }, solid)).toEqual(['vector']);
   expect(shown(far, solid)).toEqual([]);
-  expect(shown(far, pipes)).toEqual(['coverage', 'draped', 'scene', 'vector']);
+  expect(shown(far, pipes)).toEqual(['scene', 'vector']);
   expect(shown(near, pipes)).toEqual(['scene']);
   expect(shown(far, road)).toEqual(['vector']);
   expect(shown(far, layer('area'))).toEqual([]);
