@@ -32,6 +32,8 @@ OPTIONS: Mapping[Format, tuple[str, Mapping[str, int]]] = {
 _SOMEWHERE = Affine.scale(2)
 #: Colours of a scale; the index beside them is nothing.
 STEPS = 255
+#: Colours of it in a legend, between which a client blends.
+LEGEND = 18
 type Bytes = NDArray[np.uint8]
 
 
@@ -75,6 +77,12 @@ def scale(name: str) -> NDArray[np.uint8]:
     colors: NDArray[np.uint8] = np.array([table[at] for at in sorted(table)], np.uint8)
     chosen: NDArray[np.uint8] = colors[np.linspace(0, len(colors) - 1, STEPS).round().astype(int)]
     return chosen
+
+
+def ramp(name: str) -> list[str]:
+    """The colours of a colour map from the least value to the greatest, as :data:`LEGEND` of CSS."""
+    chosen = scale(name)[np.linspace(0, STEPS - 1, LEGEND).round().astype(int)]
+    return ["#" + bytes(rgba[:3]).hex() for rgba in chosen]
 
 
 def _index(cells: Cells, style: Style, profile: RasterProfile) -> Bytes:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from layers.errors import NotFound
+from layers.errors import NotFound, shown
 from layers.model import ContentLayer, Layer, is_raster
 from layers.parameters import PARAMETERS, Parameter
 from layers.raster.files import instant_of
@@ -85,6 +85,13 @@ def make(site: Site) -> Sequence[Room]:
             document["attribution"] = notice
         await _document(scope, send, orjson.dumps(document))
 
+    async def colormap(scope: Scope, receive: Receive, send: Send, colormap: str) -> None:
+        respond.query_map(scope, ())
+        if colormap not in styles.colormaps():
+            raise NotFound(f"there is no colour map {shown(colormap)}; config.json lists them by layer")
+        colors = await city.aside(_ramp, colormap)
+        await _document(scope, send, orjson.dumps({"name": colormap, "colors": colors}))
+
     place = "/imagery/{layer}/{z}/{x}/{y}"
     routes = (
         *(
@@ -92,6 +99,7 @@ def make(site: Site) -> Sequence[Room]:
             for form in MEDIA
         ),
         Route("/imagery/{layer}.json", {"GET": tilejson}, _describe_tilejson),
+        Route("/imagery/colormaps/{colormap}.json", {"GET": colormap}, _describe_colormap),
     )
     title = ("Pictures of rasters as map tiles", "栅格图层的地图瓦片")
     return (Room("imagery", title, routes, collection=_links),)
@@ -182,6 +190,12 @@ async def _document(scope: Scope, send: Send, body: bytes) -> None:
     await answers.give_document(scope, send, body, JSON, "en")
 
 
+def _ramp(name: str) -> list[str]:
+    from tiles.imagery import paint  # rio-tiler is imported with the first picture
+
+    return paint.ramp(name)
+
+
 # -- what the API document and the collections say -----------------------------------------------
 
 
@@ -217,3 +231,12 @@ def _describe_tilejson(context: Context) -> dict[str, Any]:
     summary = context.say("TileJSON 3.0 of a raster layer", "栅格图层的 TileJSON 3.0")
     parameters = [_layer(context), *style_parameters()]
     return {"get": get("imagery.tilejson", "imagery", summary, ok(summary, {JSON: "document"}), parameters)}
+
+
+def _describe_colormap(context: Context) -> dict[str, Any]:
+    summary = context.say("The colours of a colour map, from the least value to the greatest", "色带的颜色")
+    name = path_parameter("colormap", {"type": "string"}, "A name of rio-tiler's")
+    colors = {"type": "array", "items": {"type": "string", "pattern": "^#[0-9a-f]{6}$"}}
+    schema = {"type": "object", "properties": {"name": {"type": "string"}, "colors": colors}}
+    content = ok(summary, {JSON: schema})
+    return {"get": get("imagery.colormap", "imagery", summary, content, [name])}

@@ -63,3 +63,14 @@ def test_the_page_is_told_of_them(ask: Ask) -> None:
     assert ground["raster"]["style"]["colormap"] == "terrain"
     assert [band["name"] for band in ground["raster"]["bands"]] == ["band1"]
     assert {"gray", "terrain", "viridis"} <= set(ground["raster"]["colormaps"])
+
+
+def test_a_legend_has_the_colours_of_the_picture(ask: Ask) -> None:
+    answer = ask("/imagery/colormaps/viridis.json")
+    assert answer.json()["name"] == "viridis"
+    colors = [tuple(bytes.fromhex(one[1:])) for one in answer.json()["colors"]]
+    seen = pixels(ask(f"/imagery/ground/{TILE}.png?colormap=viridis&range=64000,255255").content)
+    assert tuple(seen[:3, 255, 255]) == colors[-1]
+    assert tuple(seen[:3, 64, 64]) == colors[0]
+    missing = ask("/imagery/colormaps/nothing.json")
+    assert (missing.status_code, missing.json()["code"]) == (404, "NotFound")

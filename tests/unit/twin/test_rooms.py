@@ -36,6 +36,7 @@ VALUES = {
     "{layers}": "houses",
     "{feature}": "1",
     "{featureId}": "1",
+    "{colormap}": "viridis",
     "{z}": "14",
     "{x}": "9327",
     "{y}": "4742",

@@ -71,7 +71,12 @@ export interface RasterConfig {
   times: string[];
   /** It is a picture already. */
   rgb: boolean;
-  style: RasterLook;
+  style: RasterLook & { opacity?: number };
+}
+
+/** How opaque a layer is drawn before anybody chose. */
+export function usualOpacity({ raster }: LayerConfig): number {
+  return raster?.style.opacity ?? 1;
 }
 
 /** The city's ground as quantized-mesh tiles; `layer` is the DEM that they are made of. */
@@ -84,6 +89,8 @@ export interface LayerConfig {
   id: string;
   kind: string;
   group: string | Titles;
+  /** `features`, `coverage`, `surface`, `scene`. */
+  form?: string;
   title: Titles;
   geometryType: string;
   count: number;

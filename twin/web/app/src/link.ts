@@ -7,7 +7,7 @@
  * s=layer:fid | sensor:id | incident:id; a layer that is called like one of those, or any: s=feature:layer:fid
  */
 
-import type { CityConfig, Lang, LayerConfig } from './config';
+import { usualOpacity, type CityConfig, type Lang, type LayerConfig } from './config';
 import { readLook, writeLook } from './layers/raster-look';
 import { liveTypes, panels } from './panels/registry';
 import { isFeature, PICK, type LayerState, type Selection, type State, type Store, type View } from './state';
@@ -53,7 +53,7 @@ function parseLayers(text: string | null, looks: readonly string[], config: City
       layer.id,
       {
         visible: text === null ? layer.visible : listed.has(layer.id),
-        opacity: listed.get(layer.id) ?? 1,
+        opacity: listed.get(layer.id) ?? usualOpacity(layer),
         ...parseLook(looks, layer),
       },
     ]),

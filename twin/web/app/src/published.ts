@@ -1,7 +1,7 @@
 /** Layers that the server publishes anew, or has no longer, while the page is open. */
 
 import type { App } from './app';
-import { fetchConfig } from './config';
+import { fetchConfig, usualOpacity } from './config';
 
 /** After `layers`: what the server says of these layers now; other settings need a reload of the page. */
 export async function layersPublished(app: App, ids: readonly string[]): Promise<void> {
@@ -21,7 +21,7 @@ export async function layersPublished(app: App, ids: readonly string[]): Promise
   const added = layers.filter(({ id }) => ids.includes(id) && !known.has(id));
   config.layers = [...config.layers.map((layer) => fresh.get(layer.id) ?? layer), ...added];
   if (added.length > 0) {
-    const shown = Object.fromEntries(added.map(({ id, visible }) => [id, { visible, opacity: 1 }]));
+    const shown = Object.fromEntries(added.map((layer) => [layer.id, { visible: layer.visible, opacity: usualOpacity(layer) }]));
     store.set({ layers: { ...store.get().layers, ...shown } });
   }
   for (const id of ids) {

@@ -1,14 +1,14 @@
 import { expect, test } from 'vitest';
-import type { RasterConfig } from '../src/config';
+import type { LayerConfig, RasterConfig } from '../src/config';
 import { movedRaster, rasterOrder } from '../src/layers/order';
-import { drawnBands, isMapped, lookOf, queryOf, rangeOf, readLook, writeLook } from '../src/layers/raster-look';
+import { colormapOf, drawnBands, lookOf, queryOf, rangeOf, readLook, writeLook } from '../src/layers/raster-look';
 import { whyNot } from '../src/layers/reasons';
 import { asked } from '../src/layers/values';
 import { readLink, writeLink } from '../src/link';
 import { city, layer } from './city';
 
 const band = { title: null, unit: null, min: 0, max: 10 };
-export const raster = (more: Partial<RasterConfig> = {}): RasterConfig => ({
+const raster = (more: Partial<RasterConfig> = {}): RasterConfig => ({
   url: 'imagery/x/{z}/{x}/{y}.png',
   minzoom: 8,
   maxzoom: 16,
@@ -46,16 +46,28 @@ test('only what was chosen stands in the address of a tile', () => {
 test('what was chosen wins over the style of the server', () => {
   const dem = picture('dem', { style: { colormap: 'terrain', hillshade: true } });
   expect(lookOf(dem, { visible: true, opacity: 1, raster: { colormap: 'viridis' } })).toEqual({ colormap: 'viridis', hillshade: true });
+  const second = picture('x', { style: { colormap: 'terrain', range: [5, 6], bands: [1] } });
+  expect(lookOf(second, { visible: true, opacity: 1, raster: { bands: [2] } })).toEqual({ hillshade: null, bands: [2] });
 });
 
 test('a legend is drawn of one band in a colour map alone', () => {
   expect(drawnBands(raster({ rgb: true }), {})).toEqual([1, 2, 3]);
   expect(drawnBands(raster(), {})).toEqual([1]);
-  expect(isMapped(raster(), {})).toBe(true);
-  expect(isMapped(raster({ rgb: true }), {})).toBe(false);
-  expect(isMapped(raster(), { bands: [4, 3, 2] })).toBe(false);
-  expect(isMapped(raster(), { hillshade: true })).toBe(false);
-  expect(isMapped(raster(), { hillshade: true, colormap: 'terrain' })).toBe(true);
+  const dem = { ...picture('dem', { style: { colormap: 'terrain', bands: [1] } }), form: 'surface' };
+  const shaded = { ...picture('dem', { style: { hillshade: true, bands: [1] } }), form: 'surface' };
+  const own = picture('plan', { style: { bands: [1] } });
+  const photo = picture('photo', { rgb: true, style: { bands: [1, 2, 3] } });
+  const drawn = (of: LayerConfig, chosen: object): string | null =>
+    colormapOf(of, lookOf(of, { visible: true, opacity: 1, raster: chosen }));
+  expect(drawn(dem, {})).toBe('terrain');
+  expect(drawn(dem, { colormap: 'viridis' })).toBe('viridis');
+  expect(drawn(dem, { bands: [4, 3, 2] })).toBeNull();
+  expect(drawn(shaded, {})).toBeNull();
+  expect(drawn(shaded, { colormap: 'viridis' })).toBe('viridis');
+  expect(drawn(shaded, { hillshade: false })).toBe('terrain');
+  expect(drawn(own, {})).toBeNull();
+  expect(drawn(photo, {})).toBeNull();
+  expect(drawn(photo, { bands: [4] })).toBe('gray');
   expect(rangeOf(raster(), {})).toEqual([0, 10]);
   expect(rangeOf(raster(), { range: [2, 3] })).toEqual([2, 3]);
   expect(rangeOf(raster({ bands: [{ name: 'b', ...band, max: null }] }), {})).toBeNull();

@@ -19,7 +19,7 @@ export function rampOf(name: string | null): readonly string[] | null {
 
 async function ask(name: string): Promise<void> {
   try {
-    const { colors } = await getJson<{ colors: string[] }>(`imagery/colormaps/${name}`);
+    const { colors } = await getJson<{ colors: string[] }>(`imagery/colormaps/${name}.json`);
     known.value = { ...known.peek(), [name]: colors };
   } catch {
     // a legend without its colours still tells the range; the next drawing asks again

@@ -6,7 +6,10 @@ import type { LayerState } from '../state';
 /** What was chosen, over what the server states. */
 export function lookOf(layer: LayerConfig, state: LayerState | undefined): RasterLook {
   const chosen = Object.fromEntries(Object.entries(state?.raster ?? {}).filter(([, value]) => value !== undefined));
-  return { ...layer.raster?.style, ...chosen };
+  const { style = {} } = layer.raster ?? {};
+  const same = !chosen['bands'] || String(chosen['bands']) === String(style.bands);
+  // of other bands the server's style says nothing
+  return { ...(same ? style : { hillshade: style.hillshade ?? null }), ...chosen };
 }
 
 /** The bands that are drawn, by number from 1. */
@@ -15,9 +18,17 @@ export function drawnBands({ bands, rgb }: RasterConfig, look: RasterLook): read
   return rgb && bands.length >= 3 ? [1, 2, 3] : [1];
 }
 
-/** Whether one band is drawn in the colours of a map, which a legend tells; light and shade alone need none. */
-export function isMapped(raster: RasterConfig, look: RasterLook): boolean {
-  return drawnBands(raster, look).length === 1 && Boolean(look.colormap || (!look.hillshade && !raster.rgb));
+/** The colour map in which one band is drawn; null for a picture, for the file's own colours, and for light and
+ * shade alone. */
+export function colormapOf({ form, raster }: LayerConfig, look: RasterLook): string | null {
+  const drawn = raster ? drawnBands(raster, look) : [];
+  if (drawn.length !== 1) return null;
+  if (look.colormap) return look.colormap;
+  const { bands = null, colormap = null, hillshade = null } = raster!.style;
+  if (look.hillshade) return null;
+  // of another band, or of a band that is shaded no more, the server takes its usual one
+  const usual = form === 'surface' ? 'terrain' : 'gray';
+  return colormap ?? (hillshade || bands?.length !== 1 || bands[0] !== drawn[0] ? usual : null);
 }
 
 /** The values of the first and the last colour; null where nobody knows them. */

@@ -2,7 +2,7 @@
 
 import { html, nothing, type TemplateResult } from 'lit';
 import { goTo, type App } from '../app';
-import type { LayerConfig } from '../config';
+import { usualOpacity, type LayerConfig } from '../config';
 import { t, type Word } from '../i18n';
 import type { Progress, Reason, Step } from '../layers/reasons';
 import { Panel } from './panel';
@@ -28,7 +28,7 @@ export function progressOf({ map }: App, id: string): Progress {
 }
 
 function usual(app: App): void {
-  const layers = Object.fromEntries(app.config.layers.map(({ id, visible }) => [id, { visible, opacity: 1 }]));
+  const layers = Object.fromEntries(app.config.layers.map((layer) => [layer.id, { visible: layer.visible, opacity: usualOpacity(layer) }]));
   const none = !app.config.layers.some(({ visible }) => visible);
   app.store.set({ layers: none ? Object.fromEntries(Object.keys(layers).map((id) => [id, { visible: true, opacity: 1 }])) : layers });
 }

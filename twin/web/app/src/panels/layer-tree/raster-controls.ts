@@ -6,7 +6,9 @@ import type { LayerConfig, RasterConfig, RasterLook } from '../../config';
 import { dateTime, decimal, t, titleOf } from '../../i18n';
 import { rampOf } from '../../layers/colormaps';
 import { movedRaster, rasterOrder } from '../../layers/order';
-import { drawnBands, isMapped, lookOf, rangeOf } from '../../layers/raster-look';
+import { colormapOf, drawnBands, lookOf, rangeOf } from '../../layers/raster-look';
+
+const COMMON = ['gray', 'terrain', 'viridis', 'magma', 'ylgnbu', 'rdylgn', 'rdylbu_r', 'blues'];
 
 function choose(app: App, { id }: LayerConfig, patch: RasterLook): void {
   const { layers } = app.store.get();
@@ -128,21 +130,28 @@ function colours(app: App, layer: LayerConfig, raster: RasterConfig, look: Raste
         ><span>${t('raster.colormap')}</span
         ><select data-raster="colormap" @change=${(event: Event) => choose(app, layer, { colormap: textOf(event) || null })}>
           <option value="" ?selected=${!look.colormap}>${t('raster.usual')}</option>
-          ${raster.colormaps.map((name) => html`<option value=${name} ?selected=${name === look.colormap}>${name}</option>`)}
+          ${common(raster.colormaps).map((name) => html`<option value=${name} ?selected=${name === look.colormap}>${name}</option>`)}
         </select></label
       >`}
   ${limit(low, t('raster.low'), 'low', (value) => [value, high])} ${limit(high, t('raster.high'), 'high', (value) => [low, value])}`;
+}
+
+/** Those that most want first, the others after them by their names. */
+function common(names: readonly string[]): string[] {
+  const first = COMMON.filter((name) => names.includes(name));
+  return [...first, ...names.filter((name) => !first.includes(name))];
 }
 
 /** The colours of the values from the least to the greatest, where a colour map draws them. */
 export function rasterLegend(app: App, layer: LayerConfig): TemplateResult | typeof nothing {
   const raster = layer.raster!;
   const look = lookOf(layer, app.store.get().layers[layer.id]);
-  if (!isMapped(raster, look)) return nothing;
+  const colormap = colormapOf(layer, look);
+  if (!colormap) return nothing;
   const number = drawnBands(raster, look)[0] ?? 1;
   const unit = raster.bands[number - 1]?.unit ?? '';
   const range = rangeOf(raster, look);
-  const ramp = rampOf(look.colormap ?? null);
+  const ramp = rampOf(colormap);
   return html`<div class="ramp" role="img" aria-label=${t('raster.legend', { name: bandTitle(raster, number) })}>
     ${ramp ? html`<i style="background:linear-gradient(90deg,${ramp.join(',')})"></i>` : nothing}
     <span>${range ? decimal(range[0]) : ''}</span><span>${unit}</span><span>${range ? decimal(range[1]) : ''}</span>
