@@ -115,7 +115,7 @@ function round(value: number, digits: number): string {
   return String(Number(value.toFixed(digits)));
 }
 
-export function writeLink(state: Readonly<State>, config: Pick<CityConfig, 'terrain'>): string {
+export function writeLink(state: Readonly<State>): string {
   const { view, selection, left, right } = state;
   const layers = Object.entries(state.layers)
     .filter(([, layer]) => layer.visible)
@@ -126,7 +126,7 @@ export function writeLink(state: Readonly<State>, config: Pick<CityConfig, 'terr
     `l=${layers.join(',')}`,
   ];
   if (state.underground) parts.push('u=1');
-  if (config.terrain && !state.terrain) parts.push('t=0');
+  if (state.terrain === false) parts.push('t=0');
   if (state.exaggeration !== 1) parts.push(`x=${round(state.exaggeration, 2)}`);
   if (state.rasters.length > 0) parts.push(`o=${state.rasters.join(',')}`);
   for (const [id, { raster }] of Object.entries(state.layers)) {
@@ -147,7 +147,7 @@ export function mirrorLink(store: Store, config: CityConfig): void {
   let restoring = false;
   store.subscribe((state, changed) => {
     if (restoring) return;
-    const hash = writeLink(state, config);
+    const hash = writeLink(state);
     if (hash === location.hash) return;
     if (changed.has('selection') || changed.has('mode')) history.pushState(null, '', hash);
     else history.replaceState(null, '', hash);
@@ -160,9 +160,9 @@ export function mirrorLink(store: Store, config: CityConfig): void {
     store.set({ ...state, left: state.left ?? left, right: state.right ?? right });
     restoring = false;
     // the address must not name what is not shown yet, as something is typed in the card
-    if (store.draft.waiting.peek()) history.pushState(null, '', writeLink(store.get(), config));
+    if (store.draft.waiting.peek()) history.pushState(null, '', writeLink(store.get()));
   };
   window.addEventListener('popstate', restore);
   window.addEventListener('hashchange', restore);
-  history.replaceState(null, '', writeLink(store.get(), config));
+  history.replaceState(null, '', writeLink(store.get()));
 }
