@@ -16,12 +16,21 @@
  * refresher(layer, form)   the TileRefresher, for changed(url, version)
  * trim(layer, form)        drops the tiles that are not in view
  * clip(layer, [lon,lat,…]) cuts a layer's solids by a polygon (none: undefined)
+ * heights([[lon,lat],…])   the terrain at places, from its finest tiles (m); null where there is none
  * scene                    the engine's scene
  * cacheEntries()           size of the engine's resource cache
  * renders()                how often the panels of each tag were drawn since the page was opened
  */
 
-import { Cartesian2, ClippingPolygon, ClippingPolygonCollection, ResourceCache, Cartesian3 } from '@cesium/engine';
+import {
+  Cartesian2,
+  Cartesian3,
+  Cartographic,
+  ClippingPolygon,
+  ClippingPolygonCollection,
+  ResourceCache,
+  sampleTerrainMostDetailed,
+} from '@cesium/engine';
 import type { App } from './app';
 import { Tiled } from './layers/tiled';
 import { sceneReady } from './map/ready';
@@ -45,6 +54,7 @@ export interface TwinHook {
   refresher(layer: string, form: 'scene' | 'vector'): TileRefresher | undefined;
   trim(layer: string, form: 'scene' | 'vector'): void;
   clip(layer: string, lonLat?: number[]): void;
+  heights(places: readonly (readonly [number, number])[]): Promise<(number | null)[]>;
   cacheEntries(): number;
   renders(): Record<string, number>;
   readonly scene: unknown;
@@ -119,6 +129,12 @@ export function installHook(app: App): void {
       }
       const polygon = new ClippingPolygon({ positions: Cartesian3.fromDegreesArray(lonLat) });
       tileset.clippingPolygons = new ClippingPolygonCollection({ polygons: [polygon] });
+    },
+    async heights(places) {
+      const provider = map?.scene.terrainProvider;
+      if (!provider?.availability) return places.map(() => null);
+      const asked = places.map(([lon, lat]) => Cartographic.fromDegrees(lon, lat));
+      return (await sampleTerrainMostDetailed(provider, asked)).map(({ height }) => height ?? null);
     },
     cacheEntries: () => Object.keys(ResourceCache.cacheEntries).length,
     renders: () => Object.fromEntries(renders),

@@ -1,12 +1,13 @@
 import { beforeEach, expect, test } from 'vitest';
-import { addPlace, clearLine, line, readPlace, sampled } from '../src/panels/profile/line';
+import { addPlace, clearLine, distancesOf, line, readPlace, sampled } from '../src/panels/profile/line';
 import { length, spanOf } from '../src/panels/profile/profile-chart';
 
 beforeEach(clearLine);
 
 test('a line is walked along the ellipsoid, its corners among the places', () => {
   const corners = [[25, 60], [25, 60.01], [25.03, 60.01]] as const;
-  const { places, distances } = sampled(corners, 100);
+  const places = sampled(corners, 100);
+  const distances = distancesOf(places);
   expect(places.length).toBeGreaterThan(90);
   expect(places.length).toBeLessThanOrEqual(100);
   // geodesics of WGS 84 by GeographicLib (pyproj.Geod): 1114.124 m and 1673.495 m
@@ -15,6 +16,7 @@ test('a line is walked along the ellipsoid, its corners among the places', () =>
     expect(places.some((place) => Math.hypot(place[0] - lon, place[1] - lat) < 1e-9)).toBe(true);
   }
   expect(distances.every((at, i) => i === 0 || at > distances[i - 1]!)).toBe(true);
+  expect(distancesOf([[25, 60], [25, 60]])).toEqual([0, 0]);
 });
 
 test('a second press on one spot is no further corner', () => {

@@ -1,4 +1,4 @@
-/** What rasters hold at a place and along a line, asked of the server (OGC API EDR 1.1, 8.2.1 and 8.2.6). */
+/** What rasters hold at a place and along a line, asked of the server (OGC API EDR 1.1, clause 8.2). */
 
 import { getJson } from '../api';
 import type { CityConfig, LayerConfig, Titles } from '../config';
@@ -17,6 +17,7 @@ export interface BandValues {
 }
 
 interface CoverageJson {
+  domain?: { axes: { composite?: { values: [lon: number, lat: number][] } } };
   parameters: Record<string, { observedProperty?: { label?: Titles | string }; unit?: { symbol?: string | { value?: string } } }>;
   ranges: Record<string, { values: (number | null)[] }>;
 }
@@ -52,10 +53,16 @@ export async function valuesAt(layer: LayerConfig, state: Readonly<State>, [lon,
   return read(await getJson<CoverageJson>(`ogc/collections/${layer.id}/position?${query(coords, layer, state)}`, { signal }));
 }
 
-/** The bands that are drawn, at each place of a line. */
-export async function valuesAlong(layer: LayerConfig, state: Readonly<State>, line: readonly Place[], signal: AbortSignal): Promise<BandValues[]> {
+/** The bands that are drawn, at places along a line as close as the cells lie, its corners among them. */
+export async function valuesAlong(
+  layer: LayerConfig,
+  state: Readonly<State>,
+  line: readonly Place[],
+  signal: AbortSignal,
+): Promise<{ places: Place[]; bands: BandValues[] }> {
   const coords = `LINESTRING(${line.map(([lon, lat]) => `${digits(lon)} ${digits(lat)}`).join(',')})`;
-  return read(await getJson<CoverageJson>(`ogc/collections/${layer.id}/trajectory?${query(coords, layer, state)}`, { signal }));
+  const answer = await getJson<CoverageJson>(`ogc/collections/${layer.id}/trajectory?${query(coords, layer, state)}`, { signal });
+  return { places: answer.domain?.axes.composite?.values ?? [], bands: read(answer) };
 }
 
 /** The layers that can be asked: the rasters that are shown, the highest first, then the terrain. */

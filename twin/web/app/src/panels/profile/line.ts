@@ -26,29 +26,29 @@ export function clearLine(): void {
   next.value = looked.value = null;
 }
 
-export interface Sampled {
-  places: Place[];
-  /** Metres from the beginning, along the ellipsoid. */
-  distances: number[];
-}
-
 /** About so many places along a line, its corners among them. */
-export function sampled(corners: readonly Place[], most: number): Sampled {
+export function sampled(corners: readonly Place[], most: number): Place[] {
   const legs = corners.slice(1).map((to, i) => geodesic(corners[i]!, to));
   const total = legs.reduce((sum, leg) => sum + leg.surfaceDistance, 0);
   const places: Place[] = corners.slice(0, 1);
-  const distances = places.map(() => 0);
-  let before = 0;
   for (const leg of legs) {
     const steps = Math.max(Math.floor((leg.surfaceDistance / total) * (most - legs.length - 1)), 1);
     for (let i = 1; i <= steps; i += 1) {
       const { longitude, latitude } = leg.interpolateUsingFraction(i / steps);
       places.push([CesiumMath.toDegrees(longitude), CesiumMath.toDegrees(latitude)]);
-      distances.push(before + (leg.surfaceDistance * i) / steps);
     }
-    before += leg.surfaceDistance;
   }
-  return { places, distances };
+  return places;
+}
+
+/** Metres from the first of places in a row, along the ellipsoid. */
+export function distancesOf(places: readonly Place[]): number[] {
+  let sum = 0;
+  return places.map((place, i) => {
+    const before = places[i - 1];
+    if (before && (before[0] !== place[0] || before[1] !== place[1])) sum += geodesic(before, place).surfaceDistance;
+    return sum;
+  });
 }
 
 function geodesic(from: Place, to: Place): EllipsoidGeodesic {

@@ -37,7 +37,7 @@ export class LineOverlay {
     const corners = line.peek();
     const waiting = next.peek();
     const all = waiting && corners.length > 0 ? [...corners, waiting] : corners;
-    const along = all.length > 1 ? sampled(all, PIECES).places : [];
+    const along = all.length > 1 ? sampled(all, PIECES) : [];
     const path = along.map((place) => this.window(place));
     let pen = 'M';
     let text = '';

@@ -10,12 +10,9 @@ import { asked, valuesAlong, type BandValues, type Place } from '../../layers/va
 import { PICK } from '../../state';
 import { shade } from '../../tokens';
 import { Panel } from '../panel';
-import { addPlace, clearLine, DRAW_LINE, line, looked, readPlace, sampled } from './line';
+import { addPlace, clearLine, distancesOf, DRAW_LINE, line, looked, readPlace } from './line';
 import { LineOverlay } from './overlay';
 import { drawProfile, length, spanOf } from './profile-chart';
-
-/** Places along a line that are asked for: as many as a chart has pixels, and an address has room. */
-const MOST = 200;
 
 interface Profile {
   layer: LayerConfig;
@@ -69,10 +66,9 @@ export class ProfilePanel extends Panel {
     }
     const request = new AbortController();
     this.request = request;
-    const along = sampled(corners, MOST);
     try {
-      const bands = await valuesAlong(layer, this.app.store.get(), along.places, request.signal);
-      if (!request.signal.aborted) this.profile.value = { layer, ...along, bands };
+      const { places, bands } = await valuesAlong(layer, this.app.store.get(), corners, request.signal);
+      if (!request.signal.aborted) this.profile.value = { layer, places, distances: distancesOf(places), bands };
     } catch (error) {
       if (request.signal.aborted) return;
       this.profile.value = null;
