@@ -30,6 +30,7 @@ from tiles.cache import Cache
 from tiles.feature_source import FeatureSource
 from tiles.freshness import Freshness
 from tiles.ground import FLAT, Ground
+from tiles.made import Tile
 from tiles.relations import Relations, State
 from tiles.scene import build, fit
 from tiles.scene.tileset import tileset
@@ -37,6 +38,8 @@ from tiles.scene.tree import Node, Tree
 from tiles.scene.tree import tree as make_tree
 from tiles.scheme import MAX_ZOOM, SCENE_ZOOMS
 from tiles.snapshots import Columns, Snapshot
+from tiles.terrain.service import TerrainTiles
+from tiles.terrain.sheet import Blocks
 from tiles.vector import encode, overview
 from tiles.vector.clip import Clip
 
@@ -60,24 +63,6 @@ _TYPES = {"integer": "Number", "number": "Number", "boolean": "Boolean"}
 
 
 @dataclass(frozen=True, slots=True)
-class Tile:
-    """A made tile: gzipped body (empty when nothing is drawn), its ETag, features left out."""
-
-    body: bytes
-    etag: str
-    dropped: int = 0
-
-    @property
-    def weight(self) -> int:
-        """Bytes held, with the object around them."""
-        return len(self.body) + 300
-
-    def plain(self) -> bytes:
-        """The body without compression."""
-        return bytes(igzip.decompress(self.body)) if self.body else b""  # type: ignore[no-untyped-call]
-
-
-@dataclass(frozen=True, slots=True)
 class _Fragment:
     body: bytes
     dropped: int
@@ -89,11 +74,12 @@ class _Fragment:
 
 @dataclass(frozen=True, slots=True)
 class _Scene:
-    """The declared tree of a layer, its document, and the log number it was checked at."""
+    """The declared tree of a layer, its document, and the log number and the ground it was checked at."""
 
     tree: Tree | None
     document: Tile
     seq: int
+    ground: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,11 +92,13 @@ class Changed:
 
 
 class Caches:
-    """Made tiles in memory. Their keys hold their ETags, so views of one store may share it."""
+    """Made tiles, and decoded heights, in memory. Their keys hold their ETags, so views of one store may
+    share it."""
 
     def __init__(self) -> None:
         self.tiles: Cache[Tile] = Cache(CACHE_BYTES)
         self.fragments: Cache[_Fragment] = Cache(FRAGMENT_BYTES)
+        self.blocks = Blocks()
 
 
 class Tiles:
@@ -123,18 +111,17 @@ class Tiles:
         ground: Ground = FLAT,
         caches: Caches | None = None,
         copyright_: str = "",
+        terrain: TerrainTiles | None = None,
     ) -> None:
         """``derived`` is the folder of files that can be made again; ``ground`` the drawn surface;
         ``caches`` is what is shared with the tiles of other views of the same store; ``copyright_`` stands in
-        every file of 3D tiles."""
+        every file of 3D tiles; ``terrain`` is that of what is seen, which hears of changes here."""
         caches = caches or Caches()
         self._copyright = copyright_
-        # another ground or another notice, other bytes
-        self._scene_form = f".{ground.key}" if ground.key else ""
-        self._scene_form += f".c{zlib.crc32(copyright_.encode()):08x}" if copyright_ else ""
+        self._notice = f".c{zlib.crc32(copyright_.encode()):08x}" if copyright_ else ""
         self._store = store
         self._folder = derived / "columns"
-        self._ground = ground
+        self._ground, self.terrain = ground, terrain
         self._lock = threading.Lock()
         self._columns: dict[str, Columns] = {}
         self._layers: Mapping[str, FeatureLayer] | None = None
@@ -147,6 +134,7 @@ class Tiles:
         self.freshness = Freshness(store, self._take_in)
         self.relations = Relations(self._all_layers, self._snapshot, self.freshness)
         self.freshness.update()
+        self._told_ground = ground.key
 
     # -- freshness ---------------------------------------------------------------------------
 
@@ -155,6 +143,8 @@ class Tiles:
         by_layer: dict[str, list[Change]] = {}
         for change in changes:
             by_layer.setdefault(change.layer, []).append(change)
+        if self.terrain is not None:
+            self.terrain.take_in(changes)
         with self._lock:
             self._layers = None
             self._taken_in += 1
@@ -198,7 +188,9 @@ class Tiles:
     def _scene_etag(self, version: int, mark: str = "") -> str:
         # other parts, other remainders
         parted = f".{mark}" if mark else ""
-        return f'"{self._store.epoch}{EDITION}{self._scene_form}{parted}-{version}"'
+        # another ground or another notice, other bytes
+        ground = f".{key}" if (key := self._ground.key) else ""
+        return f'"{self._store.epoch}{EDITION}{ground}{self._notice}{parted}-{version}"'
 
     # -- vector tiles ------------------------------------------------------------------------
 
@@ -290,7 +282,7 @@ class Tiles:
         rule = self._body(layer_id)
         if bounds == "edits":
             return self._scene(layer_id).document
-        state = self.freshness.layer(layer_id), self.relations.state(layer_id)
+        state = self.freshness.layer(layer_id), self.relations.state(layer_id), self._ground.key
         known = self._fitted.get(layer_id)
         if known is None or known[0] != state:
             known = self._fitted[layer_id] = state, self._fit(layer_id, rule)
@@ -320,15 +312,16 @@ class Tiles:
 
     def _scene(self, layer_id: str) -> _Scene:
         seq = self.freshness.layer(layer_id)
+        ground = self._ground.key
         known = self._scenes.get(layer_id)
-        if known is not None and known.seq == seq:
+        if known is not None and (known.seq, known.ground) == (seq, ground):
             return known
         fresh = self._tree(layer_id)
-        if known is not None and _covers(known.tree, fresh):
+        if known is not None and known.ground == ground and _covers(known.tree, fresh):
             # pages hold this tree: keep it while everything fits into it
-            scene = _Scene(known.tree, known.document, seq)
+            scene = _Scene(known.tree, known.document, seq, ground)
         else:
-            scene = _Scene(fresh, self._document(tileset(fresh, self._copyright)), seq)
+            scene = _Scene(fresh, self._document(tileset(fresh, self._copyright)), seq, ground)
         self._scenes[layer_id] = scene
         return scene
 
@@ -412,7 +405,20 @@ class Tiles:
             else:
                 result.tiles.extend(self._touched(layer_id, mine))
         self._related(changes, result)
+        self._raised(result)
         return result
+
+    def _raised(self, changed: Changed) -> None:
+        """Add the layers whose bodies stand on another ground than before."""
+        ground = self._ground.key
+        if ground != self._told_ground:
+            self._told_ground = ground
+            known = set(changed.layers)
+            changed.layers.extend(
+                layer.id
+                for layer in self._all_layers().values()
+                if layer.id not in known and self.has_scene(layer)
+            )
 
     def _related(self, changes: Iterable[Change], changed: Changed) -> None:
         """Add the nodes whose features have other parts than before."""

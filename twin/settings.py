@@ -52,9 +52,12 @@ class StartView(Strict):
 
 
 class Heights(Strict):
-    """The surface that bodies stand on: a constant height in metres (the drawn ellipsoid is 0)."""
+    """The surface that bodies stand on: a height in metres (the drawn ellipsoid is 0), or the city's terrain;
+    and how many metres the vertical datum of terrain lies above the ellipsoid: a number, or a grid (GeoTIFF
+    or GTX) in the city folder."""
 
-    ground: float = 0.0
+    ground: float | Literal["terrain"] = 0.0
+    undulation: float | Annotated[str, Field(min_length=1, max_length=200)] = 0.0
 
 
 class Credit(Strict):

@@ -50,7 +50,8 @@ title:
 time_zone: Asia/Shanghai                 # of times shown, and of times in files that name none
 languages: [zh-CN, en]
 
-# The height (m) of the surface that buildings stand on; the page draws the ellipsoid, 0.
+# The height (m) of the surface that buildings stand on; the page draws the ellipsoid, 0. Or `terrain`: the
+# finest layer of terrain; then `undulation` is how far (m) its vertical datum lies above the ellipsoid.
 heights:
   ground: 0
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 MOST_OPEN = 64
 #: How a raster of the city is opened: GDAL looks for no files beside it, and a file is never another's list.
 DRIVER = "GTiff"
+#: How a grid of undulations is, where its name says so (as PROJ and NOAA publish them).
+GRIDS = {".gtx": "GTX"}
 
 
 def located(folder: Path, asset: Asset) -> Path:
@@ -157,7 +159,7 @@ def _open(path: Path) -> DatasetReader:
     from rasterio.errors import RasterioIOError
 
     try:
-        return rasterio.open(path, driver=DRIVER)
+        return rasterio.open(path, driver=GRIDS.get(path.suffix.lower(), DRIVER))
     except RasterioIOError as error:
         raise _damaged() from error
 

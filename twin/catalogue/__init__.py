@@ -12,6 +12,9 @@ from layers.errors import Unavailable
 from layers.store.base import Store
 from tiles.ground import ConstantGround
 from tiles.service import Caches, Tiles
+from tiles.terrain.ground import TerrainGround
+from tiles.terrain.service import TerrainTiles
+from tiles.terrain.undulation import Undulation
 from twin.access.caller import Caller
 from twin.access.rights import ALL, Rights
 from twin.catalogue.narrow import NarrowedView
@@ -28,14 +31,26 @@ def view_of(
     return NarrowedView(store, settings, tiles, rights, rules)
 
 
+def tiles_of(view: View, settings: CitySettings, folder: Path, caches: Caches) -> Tiles:
+    """The tiles of what a view sees of the city in a folder, on the ground that its settings name."""
+    derived = folder / "derived"
+    if view.rights != ALL:
+        derived = derived / "rights" / f"{zlib.crc32(view.rights.encode()):08x}"
+    heights = settings.heights
+    raised = heights.undulation
+    undulation = Undulation(grid=folder / raised) if isinstance(raised, str) else Undulation(raised)
+    terrain = TerrainTiles(view, folder, caches.tiles, caches.blocks, undulation)
+    ground = TerrainGround(terrain) if heights.ground == "terrain" else ConstantGround(heights.ground)
+    return Tiles(view, derived, ground, caches, settings.attribution, terrain)
+
+
 class Catalogue:
     """Views of one store by class of rights. Safe to use from several threads."""
 
-    def __init__(self, store: Store, settings: CitySettings, rights: Rights, derived: Path) -> None:
-        """``derived`` is the folder of files that can be made again."""
-        self._store, self._settings, self._derived = store, settings, derived
+    def __init__(self, store: Store, settings: CitySettings, rights: Rights, folder: Path) -> None:
+        """``folder`` is the city's."""
+        self._store, self._settings, self._folder = store, settings, folder
         self.rights = rights
-        self._ground = ConstantGround(settings.heights.ground)
         self._caches = Caches()
         self._lock = threading.Lock()
         self._views: dict[str, View] = {ALL: view_of(store, settings, self._tiles, ALL, rights)}
@@ -60,7 +75,4 @@ class Catalogue:
             return self._views[rights]
 
     def _tiles(self, view: View) -> Tiles:
-        folder = self._derived
-        if view.rights != ALL:
-            folder = folder / "rights" / f"{zlib.crc32(view.rights.encode()):08x}"
-        return Tiles(view, folder, self._ground, self._caches, self._settings.attribution)
+        return tiles_of(view, self._settings, self._folder, self._caches)

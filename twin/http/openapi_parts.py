@@ -72,13 +72,13 @@ def path_parameter(name: str, schema: dict[str, Any], description: str) -> dict[
     return {"name": name, "in": "path", "required": True, "description": description, "schema": schema}
 
 
-def tile_place(most: int) -> list[dict[str, Any]]:
+def tile_place(most: int, *, from_south: bool = False) -> list[dict[str, Any]]:
     """Zoom, column and row of a tile in a path, at most as deep as ``most``."""
     index = {"type": "integer", "minimum": 0, "maximum": 2**most - 1}
     return [
         path_parameter("z", index | {"maximum": most}, "The zoom level"),
         path_parameter("x", index, "The column, from the west"),
-        path_parameter("y", index, "The row, from the north"),
+        path_parameter("y", index, f"The row, from the {'south' if from_south else 'north'}"),
     ]
 
 

@@ -51,7 +51,7 @@ def document(city: City, view: View) -> dict[str, Any]:
         )
     )
     entries = [layer_entry(one) | {"raster": _raster(city, one.layer)} for one in published]
-    return _document(city, extent, bulk) | {"layers": entries}
+    return _document(city, extent, bulk) | {"terrain": _terrain(city, view), "layers": entries}
 
 
 def without_features(city: City, reason: str) -> dict[str, Any]:
@@ -73,13 +73,32 @@ def _document(city: City, extent: Bbox | None, bulk: Bbox | None) -> dict[str, A
         "timeZone": settings.time_zone,
         "view": settings.view.model_dump() if settings.view else overview(bulk),
         "surroundings": list(settings.surroundings or around(extent)),
-        "ground": settings.heights.ground,
+        "ground": 0.0 if settings.heights.ground == "terrain" else settings.heights.ground,
+        "terrain": None,
         "credits": [credit.model_dump() for credit in settings.credits],
         "mapApprovalNo": settings.map_approval_no,
         "levels": list(LEVELS),
         "workflow": city.incidents.workflow.public(),
         "thresholds": city.live.themes.public(),
         "stream": "stream",
+    }
+
+
+def _terrain(city: City, view: View) -> dict[str, Any] | None:
+    """The surface that is the city's ground, and where its tiles are; None where the ground is a number, or
+    no surface can be read."""
+    heights = city.settings.heights
+    terrain = view.make_tiles().terrain
+    if heights.ground != "terrain" or terrain is None:
+        return None
+    surface = terrain.ground()
+    if surface is None:
+        return None
+    grid = isinstance(heights.undulation, str)
+    return {
+        "url": f"terrain/{surface.layer}",
+        "layer": surface.layer,
+        "undulation": None if grid else heights.undulation,
     }
 
 

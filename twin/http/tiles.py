@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, get_args
 import orjson
 
 from layers.errors import BadParameter, NotFound, shown
+from tiles.made import Tile
 from tiles.scheme import MAX_ZOOM
-from tiles.service import MOST_LAYERS, Tile, Tiles, layer_ids
+from tiles.service import MOST_LAYERS, Tiles, layer_ids
 from tiles.vector.clip import BUFFER, EXTENT, Clip
 from twin.access.caller import CALLER
 from twin.http import answers, readable, respond

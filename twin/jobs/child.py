@@ -16,7 +16,6 @@ from typing import Any
 
 from layers.errors import TwinError
 from layers.store.open import open_store
-from tiles.ground import ConstantGround
 from tiles.service import Caches, Tiles
 from twin import catalogue, settings
 from twin.access.rights import Rights
@@ -56,8 +55,7 @@ def perform(order: Order) -> Mapping[str, Any] | TwinError:
         with contextlib.closing(store):
 
             def tiles(view: View) -> Tiles:
-                ground = ConstantGround(conf.heights.ground)
-                return Tiles(view, order.city / "derived", ground, Caches(), conf.attribution)
+                return catalogue.tiles_of(view, conf, order.city, Caches())
 
             view = catalogue.view_of(store, conf, tiles, order.rights, order.rules)
             return kind.run(kind.read(order.input), WorkContext(view, order.folder, []))

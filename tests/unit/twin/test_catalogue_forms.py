@@ -44,11 +44,11 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 def narrowed(store: Store, folder: Path, **shares: Share | None) -> View:
     settings = parse("layers:\n  ortho: {title: {zh-CN: 正射影像}, visible: false}\n")
-    return Catalogue(store, settings, Rules(dict(shares)), folder / "derived").view("guest")
+    return Catalogue(store, settings, Rules(dict(shares)), folder).view("guest")
 
 
 def test_what_the_city_says_of_a_coverage(store: Store, tmp_path: Path) -> None:
-    for view in (narrowed(store, tmp_path), Catalogue(store, parse(""), Rules(), tmp_path / "d").whole):
+    for view in (narrowed(store, tmp_path), Catalogue(store, parse(""), Rules(), tmp_path).whole):
         assert [layer.id for layer in view.layers()] == ["buildings", "ortho"]
         assert [layer.id for layer in view.feature_layers()] == ["buildings"]
         assert view.layer("buildings") == view.feature_layer("buildings")

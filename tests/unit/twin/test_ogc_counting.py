@@ -29,7 +29,7 @@ def city(tmp_path: Path) -> Iterator[City]:
     load(opened.store, spec(), grid(40))
     opened.store.close()
     opened.store = geopackage.open(tmp_path / "city.gpkg", few=5)
-    opened.catalogue = Catalogue(opened.store, opened.settings, EVERYBODY, tmp_path / "derived")
+    opened.catalogue = Catalogue(opened.store, opened.settings, EVERYBODY, tmp_path)
     yield opened
     opened.live.stop()
     opened.close()

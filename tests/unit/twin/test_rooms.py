@@ -29,8 +29,10 @@ HOUSE = {
         "coordinates": [[[24.94, 60.17], [24.941, 60.17], [24.941, 60.171], [24.94, 60.17]]],
     },
 }
-#: A value for every part of a path; z, x and y are of a tile that holds the house.
+#: A value for every part of a path; z, x and y are of a tile that holds the house; those of
+#: terrain count otherwise.
 VALUES = {
+    "{z}/{x}/{y}.terrain": "0/1/0.terrain",
     "{jobId}": "known",
     "{layer}": "houses",
     "{layers}": "houses",
@@ -49,7 +51,7 @@ VALUES = {
     "{file...}": "index.html",
 }
 #: What layers of rasters have.
-OF_RASTERS = re.compile(r"/(coverage|position|trajectory)\b|^/imagery/")
+OF_RASTERS = re.compile(r"/(coverage|position|trajectory)\b|^/(imagery|terrain)/")
 #: Parameters without which a path answers nothing.
 NEEDED = {
     "/search": "q=a",

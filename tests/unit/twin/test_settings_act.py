@@ -47,8 +47,9 @@ BESIDE = {
     "view.": "view: {lon: 24, lat: 60}",
     "credits.0.url": "credits: [{text: ''}]",
 }
-#: What only a database or a full server shows is read by name in these files; tests/contract proves it.
+#: What only a database, a full server or terrain shows is read by name in these files; others prove it.
 READ_IN = {
+    "heights.undulation": "twin/catalogue/*.py",
     "store.": "layers/store/postgis/*.py twin/city.py",
     "layers.ID.": "layers/store/postgis/*.py",
     "limits.": "twin/city.py twin/app.py",

@@ -1,0 +1,304 @@
+"""One file of heights: where its pixels lie, and what is between them.
+
+Files are read through rasterio, overviews included; a height at a place is bilinear between the centres of
+the four pixels around it, as GDAL has it, and a pixel without a height has no part in it."""
+
+from __future__ import annotations
+
+import math
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from layers import crs
+from layers.raster.files import OpenFiles
+from layers.types import Bbox
+from tiles.cache import Cache
+from tiles.scheme import Floats
+from tiles.terrain.places import Places
+
+if TYPE_CHECKING:
+    from rasterio import DatasetReader
+
+type Heights = NDArray[np.float32]
+
+#: Pixels on a side of what is decoded at a time.
+BLOCK = 256
+#: Memory for decoded blocks.
+BLOCK_BYTES = 64 << 20
+#: Metres beyond which a number is no height on Earth but a mark that a file forgot to declare.
+BEYOND = 12_000.0
+METRES_PER_DEGREE = 111_320.0
+#: Degrees around a file in which its CRS is asked for pixels.
+NEAR = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Decoded heights (rows, columns), NaN where there is none; ``gaps`` whether there is such."""
+
+    heights: Heights
+    gaps: bool
+
+    @property
+    def weight(self) -> int:
+        """Bytes held."""
+        return self.heights.nbytes + 200
+
+
+class Blocks:
+    """Decoded blocks of all files of a city. Safe to use from several threads."""
+
+    def __init__(self, limit: int = BLOCK_BYTES) -> None:
+        self.files = OpenFiles()
+        self.cache: Cache[Block] = Cache(limit)
+        self.lock = threading.Lock()
+        self.sheets: dict[tuple[Path, int, int], Sheet] = {}
+
+    def sheet(self, path: Path) -> Sheet:
+        """A file of heights in its present state. Raises Unavailable; BadFile where its CRS is none."""
+        state = path.stat() if path.exists() else None
+        key = path, state.st_ino if state else 0, state.st_mtime_ns if state else 0
+        known = self.sheets.get(key)
+        if known is None:
+            with self.files.lend(path) as dataset:
+                known = _sheet(path, key[1:], dataset)
+            with self.lock:
+                self.sheets[key] = known
+        return known
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sheet:
+    """A file as it was opened: ``inverse`` brings CRS coordinates to columns and rows of pixel centres,
+    ``box`` is what it covers in degrees with longitudes around ``middle`` (beyond ±180 across the
+    antimeridian), ``resolution`` the metres of a pixel."""
+
+    path: Path
+    state: tuple[int, ...]
+    crs: str
+    width: int
+    height: int
+    inverse: tuple[float, ...]
+    box: Bbox
+    middle: float
+    resolution: float
+    scale: float
+    offset: float
+
+    @property
+    def top(self) -> int:
+        """The level at which the file is one pixel; each level has half the pixels of that before."""
+        return max(0, math.ceil(math.log2(max(self.width, self.height))))
+
+    def level(self, spacing: float) -> int:
+        """The level for samples so many metres apart."""
+        if spacing <= self.resolution:
+            return 0
+        return min(self.top, int(math.log2(spacing / self.resolution)))
+
+    def pixels(self, places: Places) -> tuple[Floats, Floats]:
+        """Columns and rows of places, whole numbers at the centres of pixels; not finite where the CRS does
+        not reach."""
+        return places.projected(self._pixels, self.middle)
+
+    def _pixels(self, lon: Floats, lat: Floats) -> tuple[Floats, Floats]:
+        # far from where it is meant, a projection may give a place again that lies in the file
+        west, south, east, north = self.box
+        near = (lon >= west - NEAR) & (lon <= east + NEAR) & (lat >= south - NEAR) & (lat <= north + NEAR)
+        if not near.all():
+            x, y = np.full(len(lon), np.nan), np.full(len(lon), np.nan)
+            if near.any():
+                x[near], y[near] = self._projected(lon[near], lat[near])
+        else:
+            x, y = self._projected(lon, lat)
+        a, b, c, d, e, f = self.inverse
+        return a * x + b * y + c, d * x + e * y + f
+
+    def _projected(self, lon: Floats, lat: Floats) -> tuple[Floats, Floats]:
+        if not self.crs:
+            return lon, lat
+        x, y = _operation(self).transform(lon, lat, direction="INVERSE")
+        lost = ~(np.isfinite(x) & np.isfinite(y))
+        return np.where(lost, np.nan, x), np.where(lost, np.nan, y)
+
+    def at(self, blocks: Blocks, level: int, column: Floats, row: Floats) -> tuple[Heights, Heights]:
+        """Heights (m) at columns and rows (of level 0) that lie in the file, and how much (0 to 1) of each is
+        of pixels that have a height; 0 metres where that is 0."""
+        factor = 1 << level
+        columns, rows = -(-self.width // factor), -(-self.height // factor)
+        u = (
+            np.clip((column + 0.5) / factor - 0.5, 0, columns - 1)
+            if level
+            else np.clip(column, 0, columns - 1)
+        )
+        v = np.clip((row + 0.5) / factor - 0.5, 0, rows - 1) if level else np.clip(row, 0, rows - 1)
+        left = np.minimum(u.astype(np.int32), max(columns - 2, 0))
+        upper = np.minimum(v.astype(np.int32), max(rows - 2, 0))
+        c0, r0 = int(left.min()), int(upper.min())
+        c1, r1 = min(int(left.max()) + 2, columns), min(int(upper.max()) + 2, rows)
+        if (c1 - c0) * (r1 - r0) > max(4 * BLOCK * BLOCK, 8 * len(u)):
+            return self._apart(blocks, level, column, row)
+        window, gaps = self._window(blocks, level, (c0, r0, c1, r1))
+        return _between(window, gaps, u - left, v - upper, left - c0, upper - r0)
+
+    def _apart(self, blocks: Blocks, level: int, column: Floats, row: Floats) -> tuple[Heights, Heights]:
+        """Places far apart: those of each part of the file by themselves."""
+        size = BLOCK << level
+        part = np.floor(row / size).astype(np.int64) * (1 << 32) + np.floor(column / size).astype(np.int64)
+        heights, share = np.zeros(len(column), np.float32), np.zeros(len(column), np.float32)
+        order = np.argsort(part, kind="stable")
+        for some in np.split(order, np.flatnonzero(np.diff(part[order])) + 1):
+            heights[some], share[some] = self.at(blocks, level, column[some], row[some])
+        return heights, share
+
+    def extremes(
+        self, blocks: Blocks, window: tuple[int, int, int, int], most: int
+    ) -> tuple[float, float] | None:
+        """The lowest and the highest (m) of the pixels in a window (first column and row, then the ends), or
+        None where none has a height. Of a window with more than ``most`` pixels on a side, means of several
+        are looked at, and the largest step between neighbours is added."""
+        level = max(0, math.ceil(math.log2(max(window[2] - window[0], window[3] - window[1]) / most)))
+        c0, r0, c1, r1 = (end >> level for end in window)
+        pixels, _ = self._window(blocks, level, (c0, r0, max(c1, c0 + 1), max(r1, r0 + 1)))
+        low, high = float(np.fmin.reduce(pixels, axis=None)), float(np.fmax.reduce(pixels, axis=None))
+        if math.isnan(low):
+            return None
+        if not level:
+            return low, high
+        across, down = np.abs(np.diff(pixels, axis=1)), np.abs(np.diff(pixels, axis=0))
+        steps = [float(np.fmax.reduce(one, axis=None)) for one in (across, down) if one.size]
+        step = max((one for one in steps if math.isfinite(one)), default=0.0)
+        return low - step, high + step
+
+    def _window(self, blocks: Blocks, level: int, at: tuple[int, int, int, int]) -> tuple[Heights, bool]:
+        c0, r0, c1, r1 = at
+        first, low, last, high = c0 // BLOCK, r0 // BLOCK, (c1 - 1) // BLOCK, (r1 - 1) // BLOCK
+        if first == last and low == high:
+            block = self._block(blocks, level, first, low)
+            x, y = first * BLOCK, low * BLOCK
+            return block.heights[r0 - y : r1 - y, c0 - x : c1 - x], block.gaps
+        out = np.empty((r1 - r0, c1 - c0), np.float32)
+        gaps = False
+        for j in range(low, high + 1):
+            for i in range(first, last + 1):
+                block = self._block(blocks, level, i, j)
+                x, y = i * BLOCK, j * BLOCK
+                left, right, top, end = max(c0, x), min(c1, x + BLOCK), max(r0, y), min(r1, y + BLOCK)
+                out[top - r0 : end - r0, left - c0 : right - c0] = block.heights[
+                    top - y : end - y, left - x : right - x
+                ]
+                gaps = gaps or block.gaps
+        return out, gaps
+
+    def _block(self, blocks: Blocks, level: int, i: int, j: int) -> Block:
+        key = self.path, self.state, level, i, j
+        return blocks.cache.make(key, lambda: self._read(blocks, level, i, j))
+
+    def _read(self, blocks: Blocks, level: int, i: int, j: int) -> Block:
+        from rasterio.enums import Resampling
+        from rasterio.windows import Window
+
+        size = BLOCK << level
+        x, y = i * size, j * size
+        wide, high = min(size, self.width - x), min(size, self.height - y)
+        shape = -(-high >> level), -(-wide >> level)
+        with blocks.files.lend(self.path) as dataset:
+            read = dataset.read(
+                1,
+                window=Window(x, y, wide, high),
+                out_shape=shape,
+                masked=True,
+                out_dtype=np.float64,
+                resampling=Resampling.average if level else Resampling.nearest,
+            )
+        heights = read.data * self.scale + self.offset
+        missing = np.ma.getmaskarray(read) | ~(np.abs(heights) < BEYOND)
+        heights[missing] = np.nan
+        return Block(heights.astype(np.float32), bool(missing.any()))
+
+
+def _between(
+    window: Heights, gaps: bool, u: Floats, v: Floats, column: NDArray[np.int32], row: NDArray[np.int32]
+) -> tuple[Heights, Heights]:
+    """Bilinear values and the share of each that is known, at parts ``u``, ``v`` of a pixel beyond whole
+    columns and rows of the window."""
+    wide, high = window.shape[1], window.shape[0]
+    right, down = int(wide > 1), wide if high > 1 else 0
+    flat = window.reshape(-1)
+    at = row * np.int32(wide) + column
+    right_part, down_part = u.astype(np.float32), v.astype(np.float32)
+    corners = [flat[at], flat[at + right], flat[at + down], flat[at + down + right]]
+    a, b, c, d = corners
+    if not gaps:
+        upper, lower = a + (b - a) * right_part, c + (d - c) * right_part
+        return upper + (lower - upper) * down_part, np.ones(len(u), np.float32)
+    left_part, up_part = 1 - right_part, 1 - down_part
+    weights = [left_part * up_part, right_part * up_part, left_part * down_part, right_part * down_part]
+    total, share = np.zeros(len(u), np.float32), np.zeros(len(u), np.float32)
+    for value, weight in zip(corners, weights, strict=True):
+        known = np.isfinite(value)
+        share += np.where(known, weight, 0)
+        total += np.where(known, value * weight, 0)
+    # of four that are known, the sum of weights is 1 but for the last bit
+    share = np.where(share > 1 - 1e-5, np.float32(1), share)
+    return np.divide(total, share, out=np.zeros_like(total), where=share > 0), share
+
+
+def _sheet(path: Path, state: tuple[int, ...], dataset: DatasetReader) -> Sheet:
+    text = "" if dataset.crs is None else _crs_text(dataset.crs)
+    text = text if text and crs.transformers(text) else ""
+    inverse = ~dataset.transform
+    # pixel centres are whole numbers
+    affine = (inverse.a, inverse.b, inverse.c - 0.5, inverse.d, inverse.e, inverse.f - 0.5)
+    outline = _outline(dataset)
+    lonlat = crs.to_lonlat(outline, text) if text else outline
+    lon, lat = lonlat[np.isfinite(lonlat[:, 0])].T
+    middle = float(lon[0])
+    lon = (lon - middle + 180) % 360 - 180 + middle
+    box = float(lon.min()), float(lat.min()), float(lon.max()), float(lat.max())
+    pixels = math.sqrt(dataset.width * dataset.height)
+    wide = (box[2] - box[0]) * math.cos(math.radians((box[1] + box[3]) / 2))
+    metres = math.sqrt(max(wide * (box[3] - box[1]), 1e-18)) * METRES_PER_DEGREE
+    return Sheet(
+        path,
+        state,
+        text,
+        dataset.width,
+        dataset.height,
+        affine,
+        box,
+        (box[0] + box[2]) / 2,
+        metres / pixels,
+        float(dataset.scales[0]),
+        float(dataset.offsets[0]),
+    )
+
+
+def _outline(dataset: DatasetReader) -> Floats:
+    """Points (n, 2) along the edge of a file in its CRS."""
+    part = np.linspace(0, 1, 17)
+    column = np.concatenate([part, np.ones(17), part[::-1], np.zeros(17)]) * dataset.width
+    row = np.concatenate([np.zeros(17), part, np.ones(17), part[::-1]]) * dataset.height
+    t = dataset.transform
+    return np.stack([t.a * column + t.b * row + t.c, t.d * column + t.e * row + t.f], axis=1)
+
+
+def _crs_text(of: Any) -> str:
+    code = of.to_epsg()
+    return f"EPSG:{code}" if code else str(of.to_wkt())
+
+
+def _operation(sheet: Sheet) -> Any:
+    """The way to longitude/latitude that is valid in the middle of a file."""
+    operations = crs.transformers(sheet.crs)
+    lat = (sheet.box[1] + sheet.box[3]) / 2
+    for operation in operations:
+        area = operation.area_of_use
+        if area is None or (area.south <= lat <= area.north and area.west <= sheet.middle <= area.east):
+            return operation
+    return operations[0]
