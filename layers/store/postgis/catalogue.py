@@ -35,7 +35,14 @@ from layers.store.postgis import (
     rights,
     schema,
 )
-from layers.store.postgis.connection import Connection, ConnectionLost, connect, postgres_errors, quoted
+from layers.store.postgis.connection import (
+    GIVE_WAY_S,
+    Connection,
+    ConnectionLost,
+    connect,
+    postgres_errors,
+    quoted,
+)
 from layers.store.postgis.ddl import DdlTarget
 from layers.store.postgis.layer_table import LayerTable
 from layers.store.postgis.listen import Listener
@@ -48,6 +55,7 @@ from layers.types import EDITS
 TRIES = 4
 _MARK_S = 0.5  # between two writings of the mark
 CHANGED = (
+    psycopg.errors.InvalidSchemaName,
     psycopg.errors.UndefinedTable,
     psycopg.errors.UndefinedColumn,
     psycopg.errors.UndefinedFunction,
@@ -128,6 +136,7 @@ class DatabaseCatalogue:
                         f"UPDATE {quoted(self.schema)}.twin_meta SET origin = %s",
                         (epoch.origin(con, self.schema),),
                     )
+                schema.make_restorable(con, self.schema)
             epoch.renew(con, self.schema, self._shown)
             sweep(con, self.schema)
             with con.transaction():
@@ -170,7 +179,9 @@ class DatabaseCatalogue:
         registered.grant(self.place(con), role)
 
     def place(self, con: Connection) -> DdlTarget:
-        """Where DDL happens."""
+        """Where DDL happens. Raises Unavailable while the city is half restored: what its owner did not put
+        back yet is not ours to make."""
+        schema.refuse_half_restored(con, self.schema)
         return DdlTarget(con, self.schema, self.sessions.postgis)
 
     def close(self) -> None:
@@ -219,7 +230,10 @@ class DatabaseCatalogue:
         self._doubted = True
 
     def _begin_again(self, moment: SnapshotState) -> None:
-        """Give a database that was restored its new epoch, and forget what was known of the old one."""
+        """Give a database that was restored its new epoch, and forget what was known of the old one.
+
+        Raises Unavailable while it is half restored, at first by a pooled connection: a restore may last."""
+        self.call(lambda con: schema.refuse_half_restored(con, self.schema))
         with self._lock:
             if not self._doubted and (self._known is None or self._known.meta == moment.meta):
                 return  # another thread has just done it
@@ -345,7 +359,7 @@ class DatabaseCatalogue:
         place = self.place(con)
         if layers := ddl.moved(place):
             with con.transaction():
-                con.execute("SET LOCAL lock_timeout = '1s'")
+                con.execute(f"SET LOCAL lock_timeout = '{GIVE_WAY_S}s'")
                 repair.repair(place, layers)
 
     def repair(self) -> None:

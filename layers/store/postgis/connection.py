@@ -20,6 +20,9 @@ from layers.query import Query
 type Connection = psycopg.Connection[tuple[Any, ...]]
 
 CONNECT_S = 1.5
+#: How long all but an edit or a load waits for a lock (s). Less than deadlock_timeout, 1 s by default: who
+#: finds a deadlock is ended, and that must not be an administrator's DROP SCHEMA.
+GIVE_WAY_S = 0.6
 _ALIVE = {
     "connect_timeout": 2,
     "keepalives_idle": 5,

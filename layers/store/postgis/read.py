@@ -20,6 +20,7 @@ from layers.store.postgis import project
 from layers.store.postgis.connection import Connection, ReadingErrors, bound, literal
 from layers.store.postgis.filter import Postgis
 from layers.store.postgis.layer_table import LayerTable
+from layers.store.postgis.schema import HALF_RESTORED
 from layers.store.postgis.values import Ewkb, geometries
 from layers.types import Bbox, Cursor, Field
 
@@ -39,22 +40,25 @@ class SnapshotState:
 
 @lru_cache(maxsize=1024)
 def state_sql(schema: str, layer: str | None = None, relation: str | None = None) -> str:
-    """SQL of one row with one text, ``state``, for a statement with parameters."""
+    """SQL of one row with one text, ``state``, for a statement with parameters; null where the store's
+    tables are there and not yet their rows."""
     s = bound(schema)
     newest = f"(SELECT seq, nonce FROM {s}.twin_changes ORDER BY seq DESC LIMIT 1)"
-    words = ["m.epoch", "m.stamp", "m.tableoid", "coalesce(c.seq, 0)", "coalesce(c.nonce, 0)"]
+    words = ["m.stamp", "m.tableoid", "coalesce(c.seq, 0)", "coalesce(c.nonce, 0)"]
     if layer is not None and relation is not None:
         own = f"(SELECT max(seq) FROM {s}.twin_changes WHERE layer = {literal(layer)})"
         table = literal(relation.replace("%%", "%")).replace("%", "%%")
         words += [f"coalesce({own}, 0)", f"coalesce(to_regclass({table})::oid, 0)"]
     return (
-        f"SELECT concat_ws('|', {', '.join(words)}) AS state"
-        f" FROM {s}.twin_meta m LEFT JOIN {newest} c ON true LIMIT 1"
+        f"SELECT m.epoch || concat_ws('|', '', {', '.join(words)}) AS state"
+        f" FROM (SELECT) o LEFT JOIN {s}.twin_meta m ON true LEFT JOIN {newest} c ON true LIMIT 1"
     )
 
 
-def state(text: str) -> SnapshotState:
-    """What :func:`state_sql` gives."""
+def state(text: str | None) -> SnapshotState:
+    """What :func:`state_sql` gives. Raises Unavailable."""
+    if text is None:
+        raise Unavailable(HALF_RESTORED)
     epoch, *numbers = text.split("|")
     return SnapshotState(epoch, *map(int, numbers))
 
@@ -63,8 +67,7 @@ def moment(con: Connection, schema: str, table: LayerTable | None = None) -> Sna
     """The present moment, of a layer too where its table is given. Raises Unavailable."""
     layer, relation = (None, None) if table is None else (table.id, table.relation)
     row = con.execute(state_sql(schema, layer, relation), (), binary=True).fetchone()
-    if row is None:
-        raise Unavailable("the city's database is not a store of OneMap Twin")
+    assert row is not None
     return state(row[0])
 
 

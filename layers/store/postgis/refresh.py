@@ -9,7 +9,7 @@ import psycopg
 
 from layers.errors import TwinError
 from layers.store.postgis import copied, repair
-from layers.store.postgis.connection import Connection, discard, shut
+from layers.store.postgis.connection import GIVE_WAY_S, Connection, discard, shut
 from layers.store.postgis.ddl import DdlTarget
 from layers.store.postgis.session import DatabaseSessions
 
@@ -40,12 +40,17 @@ class Refresher:
     def _run(self) -> None:
         while not self._closed.wait(LOOK_S):
             try:
-                con = self._con = self._con or self._sessions.single(write=True)
+                con = self._con = self._con or self._connect()
                 with self._sessions.watched(con, None):
                     refresh_due(self._place(con))
             except (psycopg.Error, TwinError):
                 self._drop()
         self._drop()
+
+    def _connect(self) -> Connection:
+        con = self._sessions.single(write=True)
+        con.execute(f"SET lock_timeout = '{GIVE_WAY_S}s'")
+        return con
 
     def _drop(self) -> None:
         con, self._con = self._con, None

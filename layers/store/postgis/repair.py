@@ -18,11 +18,12 @@ def repair(place: DdlTarget, layers: Sequence[str], *, touched: bool = True, aga
     """Put back what another program removed from these layers and log each such one as changed whole.
 
     Runs inside the caller's transaction; ``touched`` tells the other processes. ``again``: try also what
-    looks as it did when it could not be read."""
+    looks as it did when it could not be read. Raises Unavailable while the city is half restored."""
     rows = place.con.execute(
         f"SELECT id, signature FROM {place.s}.twin_layers WHERE id = ANY(%s) ORDER BY id FOR UPDATE",
         (list(layers),),
     ).fetchall()
+    schema.refuse_half_restored(place.con, place.schema)  # under the lock, so that it stays so
     facts = ddl.facts(place)
     broken = [(layer, signature) for layer, signature in rows if again or facts[layer].signature != signature]
     present = layer_table.tables(place.con, place.schema) if broken else {}

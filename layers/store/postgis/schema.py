@@ -8,6 +8,10 @@ visible in their order, and a transaction that stays open for an hour holds nobo
 
 The functions run as the owner of the schema with a fixed search path, so whoever may edit a layer needs no
 right on our tables. The triggers are ENABLE ALWAYS: they fire under session_replication_role = replica, too.
+
+How a half restored city is told. pg_restore, and psql with a plain dump, fill a materialized view after all
+else, indexes, triggers and rights included, in parallel too (RESTORE_PASS_POST_ACL in pg_backup_archiver.h).
+``twin_complete`` is one: while it is not filled, nothing is read, written or repaired.
 """
 
 from __future__ import annotations
@@ -15,11 +19,12 @@ from __future__ import annotations
 import hashlib
 
 from layers.errors import Unavailable
-from layers.store.postgis.connection import Connection, literal, quoted
+from layers.store.postgis.connection import Connection, bound, literal, quoted
 from layers.store.staged import LOGGED_EACH
 from layers.types import FieldType
 
 FORMAT = 4
+HALF_RESTORED = "the city is being restored in its database; try again when pg_restore has ended"
 HIDDEN = "twin_new_"  # how the columns that a publish is still filling begin
 _LONGEST = 63  # bytes of an identifier (NAMEDATALEN - 1)
 _SYSTEM = frozenset({"ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"})
@@ -143,14 +148,32 @@ def create(con: Connection, schema: str, epoch: str, origin: str) -> None:
     )
 
 
+def make_restorable(con: Connection, schema: str) -> None:
+    """Let the city's next dump tell when it is restored; cities of earlier versions cannot."""
+    view = f"{quoted(schema)}.twin_complete"
+    if con.execute("SELECT to_regclass(%s)", (view,)).fetchone() == (None,):
+        con.execute(f"CREATE MATERIALIZED VIEW {view} AS SELECT true AS complete")
+
+
 def exists(con: Connection, schema: str) -> bool:
-    """Whether the schema holds a city. Raises Unavailable for one of another format."""
+    """Whether the schema holds a city. Raises Unavailable for one of another format, or half restored."""
     if con.execute("SELECT to_regclass(%s)", (f"{quoted(schema)}.twin_meta",)).fetchone() == (None,):
         return False
-    row = con.execute(f"SELECT format FROM {quoted(schema)}.twin_meta").fetchone()
-    if row is None or row[0] != FORMAT:
-        raise Unavailable(f"the city's database has format {row and row[0]}; this version reads {FORMAT}")
+    refuse_half_restored(con, schema)
     return True
+
+
+def refuse_half_restored(con: Connection, schema: str) -> None:
+    """Raises Unavailable while a dump is being restored into the schema, or for a city of another format."""
+    row = con.execute(
+        f"SELECT format FROM {bound(schema)}.twin_meta WHERE NOT EXISTS (SELECT FROM pg_class WHERE"
+        " relnamespace = to_regnamespace(%s) AND relname = 'twin_complete' AND NOT relispopulated)",
+        (quoted(schema),),
+    ).fetchone()
+    if row is None:
+        raise Unavailable(HALF_RESTORED)
+    if row[0] != FORMAT:
+        raise Unavailable(f"the city's database has format {row[0]}; this version reads {FORMAT}")
 
 
 def extension(con: Connection) -> str:

@@ -12,11 +12,10 @@ from psycopg.conninfo import conninfo_to_dict
 from layers.errors import BadParameter, Unavailable
 from layers.store.database import Database
 from layers.store.postgis import schema, values
-from layers.store.postgis.connection import Connection, connect, quoted, refuse_standby
+from layers.store.postgis.connection import GIVE_WAY_S, Connection, connect, quoted, refuse_standby
 from layers.store.postgis.pool import Guard, Pool, Use
 
 _SCHEMA = re.compile(r"[a-z_][a-z0-9_]{0,39}")
-_LOCK_S = 1.5
 
 
 class DatabaseSessions:
@@ -58,7 +57,7 @@ class DatabaseSessions:
         )
 
     def _reading(self, con: Connection) -> None:
-        self._common(con, self.database.read_seconds, _LOCK_S, read_only=True)
+        self._common(con, self.database.read_seconds, GIVE_WAY_S, read_only=True)
         self._check(con)
 
     def _writing(self, con: Connection) -> None:
