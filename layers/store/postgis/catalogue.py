@@ -16,7 +16,7 @@ from pathlib import Path
 
 import psycopg
 
-from layers.errors import BadParameter, Busy, NotFound, Unavailable, shown
+from layers.errors import BadParameter, Busy, NotFound, ReadOnly, Unavailable, shown
 from layers.store import layer_record
 from layers.store.database import Database
 from layers.store.forms import no_features
@@ -62,6 +62,8 @@ CHANGED = (
     psycopg.errors.FeatureNotSupported,
     psycopg.errors.DatatypeMismatch,
 )
+#: What a read fails with where the table is no longer what is known of it, or no longer to be read.
+MOVED = (*CHANGED, ReadOnly)
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,7 +305,7 @@ class DatabaseCatalogue:
             table = self.table(layer_id)
             try:
                 moment, answer = self.read(lambda con, t=table: ask(con, t))  # type: ignore[misc]
-            except CHANGED:
+            except MOVED:
                 if attempt == TRIES - 1:
                     raise
                 self.repair()

@@ -18,7 +18,7 @@ from layers.store.base import FormSpec, LayerSpec, Published, Stage
 from layers.store.database import Database
 from layers.store.edit import EditedStore
 from layers.store.postgis import ddl, edit, forms, layer_table, log, page, publish, read
-from layers.store.postgis.catalogue import CHANGED, TRIES, DatabaseCatalogue
+from layers.store.postgis.catalogue import CHANGED, MOVED, TRIES, DatabaseCatalogue
 from layers.store.postgis.connection import Connection, bound, shut
 from layers.store.postgis.layer_table import LayerTable
 from layers.store.postgis.page import PageRequest
@@ -206,7 +206,7 @@ class PostgisStore(EditedStore):
             try:
                 with self._sessions.reading_long() as con:
                     moment, columns = read.everything(con, table, fids, meshes)
-            except CHANGED:
+            except MOVED:
                 if attempt == TRIES - 1:
                     raise
                 self._catalogue.repair()
