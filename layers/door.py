@@ -25,7 +25,8 @@ from numpy.typing import ArrayLike, NDArray
 from layers import query as queries
 from layers.errors import BadInput, NotFound
 from layers.model import ContentLayer, FeatureLayer, Layer, has_features, is_raster
-from layers.raster.files import OpenFiles, at_time, located
+from layers.raster.files import OpenFiles, at_time
+from layers.raster.profiles import RasterProfiles
 from layers.store import city_file
 from layers.store.base import Store
 from layers.types import CRS84, Bbox, Field
@@ -59,7 +60,7 @@ class CityLayers(Mapping[str, "FeatureReader | RasterReader"]):
 
     def __init__(self, folder: Path, store: Store) -> None:
         self._folder, self._store = folder, store
-        self._files = OpenFiles()
+        self._profiles = RasterProfiles(folder, OpenFiles())
 
     def __getitem__(self, layer_id: str) -> FeatureReader | RasterReader:
         try:
@@ -69,7 +70,7 @@ class CityLayers(Mapping[str, "FeatureReader | RasterReader"]):
         if has_features(layer):
             return FeatureReader(self._store, layer)
         if is_raster(layer):
-            return RasterReader(self._folder, self._files, layer)
+            return RasterReader(self._profiles, layer)
         raise KeyError(f"layer {layer_id} is of the form {layer.form}, which is not read here")
 
     def __iter__(self) -> Iterator[str]:
@@ -86,7 +87,7 @@ class CityLayers(Mapping[str, "FeatureReader | RasterReader"]):
 
     def close(self) -> None:
         """Let go of files and connections; readers of this city end with it."""
-        self._files.close()
+        self._profiles.files.close()
         self._store.close()
 
     def __enter__(self) -> Self:
@@ -153,8 +154,8 @@ class RasterReader:
     """A coverage or the terrain. ``datetime`` (a day or an instant) chooses among files with dates: the
     newest that is not later; the newest of all without it."""
 
-    def __init__(self, folder: Path, files: OpenFiles, layer: ContentLayer) -> None:
-        self._folder, self._files = folder, files
+    def __init__(self, profiles: RasterProfiles, layer: ContentLayer) -> None:
+        self._profiles = profiles
         self.layer = layer
 
     def __repr__(self) -> str:
@@ -163,34 +164,37 @@ class RasterReader:
     @property
     def bands(self) -> tuple[Band, ...]:
         """Names, titles, units and types of the bands."""
-        from layers.raster.coverage import opened
-
-        with opened(self._files, self._folder, self.layer) as coverage:
-            return coverage.bands
+        return tuple(one.band for one in self._profiles.of(self.layer).bands)
 
     def sample(
         self, points: ArrayLike, *, bands: Sequence[str] | None = None, datetime: str | None = None
     ) -> NDArray[np.float64]:
-        """Values (points, bands) at longitudes and latitudes (points, 2): bilinear, NaN where there are none.
+        """Values (points, bands) at longitudes and latitudes (points, 2): bilinear, those of the cell where
+        they are classes or colours (a palette, eight bits), NaN where there are none.
 
         Raises BadInput for points that are none or a band that there is not, NotFound for a time before the
         first, Unavailable where a file cannot be read."""
-        from layers.raster import sample
-        from layers.raster.coverage import opened
+        from layers.raster import values
 
         places = np.asarray(points, np.float64)
         if places.ndim != 2 or places.shape[1] != 2:
             raise BadInput("points are pairs of longitude and latitude: an array of n rows and 2 columns")
-        with opened(self._files, self._folder, self.layer, datetime) as coverage:
-            by_name = {band.name: band.index for band in coverage.bands}
-            if unknown := [name for name in bands or () if name not in by_name]:
-                raise BadInput(f"no band {unknown[0]!r}; there are {', '.join(by_name)}")
-            indexes = list(by_name.values()) if bands is None else [by_name[name] for name in bands]
-            return sample.at(coverage, places, indexes).filled(np.nan)
+        profile = self._profiles.of(self.layer)
+        by_name = {one.band.name: one.band.index for one in profile.bands}
+        if unknown := [name for name in bands or () if name not in by_name]:
+            raise BadInput(f"no band {unknown[0]!r}; there are {', '.join(by_name)}")
+        indexes = list(by_name.values()) if bands is None else [by_name[name] for name in bands]
+        lent = [self._profiles.files.lend(path) for path in self._true_at(datetime)]
+        return values.at(lent, places, indexes, profile.continuous).T
 
     def paths(self, *, datetime: str | None = None) -> tuple[Path, ...]:
         """The files, in the order in which they are drawn. Raises Unavailable for one on another server."""
-        return tuple(located(self._folder, asset) for asset in at_time(self.layer, datetime))
+        return self._profiles.paths(at_time(self.layer, datetime))
+
+    def _true_at(self, datetime: str | None) -> tuple[Path, ...]:
+        if paths := self.paths(datetime=datetime):
+            return paths
+        raise NotFound(f"layer {self.layer.id} has nothing of so long ago")
 
     def open(self, *, datetime: str | None = None) -> DatasetReader:
         """The file as a dataset of rasterio, opened for reading; whoever opens it closes it.
@@ -203,9 +207,7 @@ class RasterReader:
         from layers.errors import Unavailable
         from layers.raster.files import DRIVER
 
-        paths = self.paths(datetime=datetime)
-        if not paths:
-            raise NotFound(f"layer {self.layer.id} has nothing of so long ago")
+        paths = self._true_at(datetime)
         if len(paths) > 1:
             raise BadInput(f"layer {self.layer.id} is of {len(paths)} files: open each of paths()")
         try:

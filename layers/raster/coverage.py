@@ -64,6 +64,16 @@ class Coverage:
         )
         return west, south, east, north
 
+    def measured(self, values: Values, bands: Sequence[Band]) -> Values:
+        """Values as they are meant, where the file stores them by a scale and an offset."""
+        first = self.datasets[0]
+        scales = [(first.scales[band.index - 1], first.offsets[band.index - 1]) for band in bands]
+        if all(one == (1, 0) for one in scales):
+            return values
+        factors, offsets = (np.array(column).reshape(-1, 1, 1) for column in zip(*scales, strict=True))
+        result: Values = values * factors + offsets
+        return result
+
     def read(self, grid: Grid, indexes: Sequence[int], resampling: Resampling | None = None) -> Values:
         """The values of some bands (counted from 1) in the cells of a grid.
 

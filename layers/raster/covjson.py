@@ -42,7 +42,7 @@ def grid_document(
         "ranges": {
             band.name: {
                 "type": "NdArray",
-                "dataType": "integer" if band.whole else "float",
+                "dataType": "float" if values.dtype.kind == "f" else "integer",
                 "axisNames": list(shape),
                 "shape": list(shape.values()),
                 "values": listed(values[place]),

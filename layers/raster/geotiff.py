@@ -52,6 +52,8 @@ def encode(coverage: Coverage, grid: Grid, bands: Sequence[Band], values: Values
             for number, band in enumerate(bands, 1):
                 file.set_band_description(number, band.name)
                 file.set_band_unit(number, band.unit)
+            file.scales = [source.scales[band.index - 1] for band in bands]
+            file.offsets = [source.offsets[band.index - 1] for band in bands]
             file.colorinterp = [source.colorinterp[band.index - 1] for band in bands]
             if coverage.categories and len(bands) == 1:
                 file.write_colormap(1, source.colormap(bands[0].index))

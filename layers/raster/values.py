@@ -52,8 +52,9 @@ def _of_one(dataset: DatasetReader, lonlat: Floats, bands: Sequence[int], smooth
     except BadFile as error:
         raise Unavailable(f"its raster cannot be asked at a position: {error.reason}") from error
     back = ~dataset.transform
-    columns = back.a * xy[:, 0] + back.b * xy[:, 1] + back.c
-    rows = back.d * xy[:, 0] + back.e * xy[:, 1] + back.f
+    with np.errstate(invalid="ignore"):
+        columns = back.a * xy[:, 0] + back.b * xy[:, 1] + back.c
+        rows = back.d * xy[:, 0] + back.e * xy[:, 1] + back.f
     values = np.full((len(bands), len(lonlat)), np.nan)
     with np.errstate(invalid="ignore"):
         inside = (columns >= 0) & (columns <= dataset.width) & (rows >= 0) & (rows <= dataset.height)

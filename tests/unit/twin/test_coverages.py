@@ -332,3 +332,27 @@ def test_one_file_that_is_gone_takes_no_other_layer_with_it(tmp_path: Path) -> N
     assert [values.status_code, schema.status_code] == [503, 503]
     assert str(tmp_path) not in values.text
     assert "storageCrs" not in one.json()
+
+
+def test_stored_values_come_as_they_are_meant(tmp_path: Path) -> None:
+    """A GeoTIFF keeps scale and offset beside what is stored; JSON has nowhere to say them."""
+    (tmp_path / "city.yml").write_text("title: {en: Scaled}\n")
+    file = rasters.write(tmp_path / "rasters/t.tif", [np.full((9, 9), 250, np.int16)], nodata=-1)
+    with rasterio.open(file, "r+", IGNORE_COG_LAYOUT_BREAK="YES") as raw:
+        raw.scales, raw.offsets = [0.1], [-5.0]
+    rasters.record(tmp_path, "t", "rasters/t.tif")
+    city = open_city(tmp_path)
+
+    async def ask() -> list[httpx.Response]:
+        transport = httpx.ASGITransport(app=cast(Any, build(city)))
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+            here = "/ogc/collections/t/coverage"
+            return [await client.get(here), await client.get(here, params={"f": "json"})]
+
+    try:
+        tiff, json = asyncio.run(ask())
+    finally:
+        city.close()
+    with opened(tiff) as got:
+        assert (got.read(1)[0, 0], got.scales, got.offsets) == (250, (0.1,), (-5.0,))
+    assert json.json()["ranges"]["height"]["values"][0] == pytest.approx(20)

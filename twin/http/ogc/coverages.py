@@ -128,7 +128,9 @@ def _made(city: City, layer: ContentLayer, query: CoverageQuery, kind: str) -> t
             body = geotiff.encode(coverage, grid, bands, values)
         else:
             crs_uri = uri(crs) if crs else grid.crs.to_wkt()
-            document = covjson.grid_document(grid, crs_uri, bands, values, coverage.time)
+            document = covjson.grid_document(
+                grid, crs_uri, bands, coverage.measured(values, bands), coverage.time
+            )
             body = orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
         return _headers(layer, grid, crs, coverage.time, kind), body
 
