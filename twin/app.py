@@ -37,6 +37,7 @@ ROOMS = (
     "twin.http.imagery",
     "twin.http.scene",
     "twin.http.terrain",
+    "twin.http.stac",
     "twin.http.sensorthings",
     "twin.http.incidents",
     "twin.http.stream",

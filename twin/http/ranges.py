@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 from twin.http import respond
-from twin.http.respond import Scope
+from twin.http.errors import WrongRange
+from twin.http.respond import Headers, Scope
 
 #: First and last byte, both included, as asked for: one of the two may be open.
 type ByteRange = tuple[int | None, int | None]
@@ -42,3 +43,16 @@ def within(wanted: ByteRange, size: int) -> tuple[int, int] | None:
     if first >= size:
         return None
     return first, size - 1 if last is None else min(last, size - 1)
+
+
+def part(scope: Scope, etag: str, size: int) -> tuple[int, tuple[int, int], Headers]:
+    """How a file of ``size`` bytes is answered: the status, first and last byte (the last before the first
+    where it is empty), and its headers. Raises WrongRange."""
+    headers: Headers = [(b"accept-ranges", b"bytes"), (b"etag", etag.encode())]
+    wanted = requested(scope)
+    if wanted is None or not holds(scope, etag):
+        return 200, (0, size - 1), headers
+    found = within(wanted, size)
+    if found is None:
+        raise WrongRange(size)
+    return 206, found, [*headers, (b"content-range", b"bytes %d-%d/%d" % (*found, size))]

@@ -39,6 +39,7 @@ VALUES = {
     "{feature}": "1",
     "{featureId}": "1",
     "{colormap}": "viridis",
+    "{item}": "relief-1",
     "{z}": "14",
     "{x}": "9327",
     "{y}": "4742",
@@ -51,7 +52,7 @@ VALUES = {
     "{file...}": "index.html",
 }
 #: What layers of rasters have.
-OF_RASTERS = re.compile(r"/(coverage|position|trajectory)\b|^/(imagery|terrain)/")
+OF_RASTERS = re.compile(r"/(coverage|position|trajectory)\b|^/(imagery|stac|terrain)/")
 #: Parameters without which a path answers nothing.
 NEEDED = {
     "/search": "q=a",

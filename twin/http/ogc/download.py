@@ -28,7 +28,6 @@ from layers.query import Query
 from layers.write import FORMATS, Format
 from twin.access.caller import CALLER, Caller
 from twin.http import answers, etags, negotiate, ranges, respond
-from twin.http.errors import WrongRange
 from twin.http.formats import Offer, Representation
 from twin.http.respond import Headers, Receive, Scope, Send
 from twin.jobs import Ended, Job, scratch
@@ -264,15 +263,7 @@ class Download:
 
     async def _file(self, scope: Scope, answer: _Answer, held: Held, etag: str) -> None:
         """The whole file or a part of it. Raises WrongRange."""
-        status, first, last = 200, 0, held.size - 1
-        headers: Headers = [(b"accept-ranges", b"bytes"), (b"etag", etag.encode())]
-        wanted = ranges.requested(scope)
-        if wanted is not None and ranges.holds(scope, etag):
-            part = ranges.within(wanted, held.size)
-            if part is None:
-                raise WrongRange(held.size)
-            status, (first, last) = 206, part
-            headers.append((b"content-range", b"bytes %d-%d/%d" % (first, last, held.size)))
+        status, (first, last), headers = ranges.part(scope, etag, held.size)
         await answer.begin(*headers, (b"content-length", b"%d" % (last + 1 - first)), status=status)
         if scope["method"] == "HEAD" or last < first:
             await answer.give(b"", more=False)
