@@ -12,6 +12,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from layers.errors import BadParameter, Busy, NotAllowed, ReadOnly, TwinError, Unavailable
+from layers.model import is_raster
 from layers.store.base import Store
 from layers.store.lost import unavailable
 from layers.store.open import open_store
@@ -222,7 +223,7 @@ class Front:
         city.bus.bind(asyncio.get_running_loop())
         city.live.start()
         await city.jobs.recover()
-        watching = asyncio.gather(self._watcher.run(), part_status.watch(city))
+        watching = asyncio.gather(self._watcher.run(), part_status.watch(city), _warm(city))
         await send({"type": "lifespan.startup.complete"})
         await receive()
         watching.cancel()
@@ -233,6 +234,14 @@ class Front:
         self._watcher.close()
         city.close()
         await send({"type": "lifespan.shutdown.complete"})
+
+
+async def _warm(city: City) -> None:
+    """Get ready to draw, where the city has rasters: GDAL takes a second to be there."""
+    with contextlib.suppress(TwinError):
+        layers = await city.aside(city.catalogue.whole.layers)
+        if rasters := [layer for layer in layers if is_raster(layer)]:
+            await city.aside(city.imagery.warm, rasters)
 
 
 def _private(send: Send) -> Send:

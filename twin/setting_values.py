@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
+from typing import Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from layers import crs as crs_
 from layers.errors import BadFile, BadParameter
+from tiles.imagery import style as styles
 
 
 def zone(name: str) -> str:
@@ -65,3 +68,34 @@ def link(url: str | None) -> str | None:
     if not good or _NO_ADDRESS.search(url):
         raise ValueError(f"not an address of one of the schemes {', '.join(LINKED)}")
     return url
+
+
+def style(style: dict[str, Any] | None) -> dict[str, Any] | None:
+    """How a layer is drawn: the members of rasters are checked, the others are the page's."""
+    for member, text in (style or {}).items():
+        if (read := _OF_RASTERS.get(member)) is not None:
+            written = ",".join(map(str, text)) if isinstance(text, list) else str(text)
+            try:
+                read(written.lower() if isinstance(text, bool) else written)
+            except ValueError as error:
+                raise ValueError(f"{member}: {error}") from error
+    return style
+
+
+def _opacity(text: str) -> float:
+    try:
+        part = float(text)
+    except ValueError:
+        part = -1.0
+    if not 0 <= part <= 1:
+        raise ValueError("a number from 0 to 1")
+    return part
+
+
+_OF_RASTERS: Mapping[str, Callable[[str], object]] = {
+    "colormap": styles.read_colormap,
+    "range": styles.read_range,
+    "bands": styles.read_bands,
+    "hillshade": styles.read_flag,
+    "opacity": _opacity,
+}

@@ -74,7 +74,7 @@ class LayerSettings(Registered):
     table: Annotated[str, Field(min_length=1, max_length=200)] = ""
     visible: bool = True
     locking: Literal["default", "strict"] = "default"
-    style: dict[str, Any] | None = None
+    style: Annotated[dict[str, Any] | None, AfterValidator(values.style)] = None
 
 
 class Limits(Strict):

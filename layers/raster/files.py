@@ -88,15 +88,13 @@ class OpenFiles:
     def lend(self, path: Path) -> Iterator[DatasetReader]:
         """An open raster. Raises Unavailable where the file is not there, is none, or cannot be read while it
         is lent."""
-        from rasterio.errors import RasterioError
-
         key = _key(path)
         dataset = self._take(key) or _open(path)
         try:
             yield dataset
         except BaseException as error:
             dataset.close()
-            if isinstance(error, RasterioError):
+            if _is_of_gdal(error):
                 raise _damaged() from error
             raise
         self._give_back(key, dataset)
@@ -162,6 +160,14 @@ def _open(path: Path) -> DatasetReader:
         return rasterio.open(path, driver=GRIDS.get(path.suffix.lower(), DRIVER))
     except RasterioIOError as error:
         raise _damaged() from error
+
+
+def _is_of_gdal(error: BaseException) -> bool:
+    """Whether GDAL could not do something; rasterio lets some of its errors through as they are."""
+    from rasterio._err import CPLE_BaseError
+    from rasterio.errors import RasterioError
+
+    return isinstance(error, RasterioError | CPLE_BaseError)
 
 
 def _damaged() -> Unavailable:

@@ -10,13 +10,15 @@ import threading
 import time
 import zlib
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from layers.errors import Unavailable
 from layers.model import ContentLayer
 from layers.raster.files import at_time, version
 from layers.raster.profile import RasterProfile
@@ -72,6 +74,14 @@ class Imagery:
         self._cache: Cache[Picture] = Cache(CACHE_BYTES)
         self._looks: OrderedDict[Hashable, tuple[float, Look]] = OrderedDict()
         self._lock = threading.Lock()
+
+    def warm(self, layers: Iterable[ContentLayer]) -> None:
+        """Import what draws, and look at these layers, so that no request waits for it."""
+        from tiles.imagery import paint, read  # noqa: F401
+
+        for layer in layers:
+            with suppress(Unavailable):
+                self._profiles.of(layer)
 
     # -- how it is drawn ---------------------------------------------------------------------
 

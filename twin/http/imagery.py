@@ -102,7 +102,7 @@ def make(site: Site) -> Sequence[Room]:
         Route("/imagery/colormaps/{colormap}.json", {"GET": colormap}, _describe_colormap),
     )
     title = ("Pictures of rasters as map tiles", "栅格图层的地图瓦片")
-    return (Room("imagery", title, routes, collection=_links),)
+    return (Room("imagery", title, routes, collection=links),)
 
 
 # -- what other rooms ask, too ------------------------------------------------------------------
@@ -140,24 +140,29 @@ async def raster_tile(
     at: tuple[int, int, int],
     form: Format,
     known: Collection[str] = (),
+    by_accept: bool = False,
 ) -> None:
-    """One tile. Raises NotFound, BadParameter, Unavailable."""
+    """One tile; ``by_accept``: Accept may choose another form of it. Raises NotFound, BadParameter,
+    Unavailable."""
     layer = await raster(city, scope, layer_id)
     scheme.check_tile(*at, (0, MAX_ZOOM))
     look = await look_of(city, scope, layer, known)
-    etag = f'"{city.catalogue.of(scope[CALLER]).epoch}-{look.version}"'
-    if await answers.fresh(scope, send, etag):
+    etag = f'"{city.catalogue.of(scope[CALLER]).epoch}-{look.version}-{form}"'
+    vary = answers.VARY if by_accept else answers.VARY_CODING
+    if await answers.fresh(scope, send, etag, vary):
         return
     made = city.imagery.tile_held(look, *at, form)
     if made is None:
         made = await city.aside(city.imagery.tile, look, *at, form)
-    await give_picture(scope, send, made, form, etag)
+    await give_picture(scope, send, made, form, etag, vary)
 
 
-async def give_picture(scope: Scope, send: Send, made: Picture, form: Format, etag: str) -> None:
-    """A picture's bytes, with its ETag."""
+async def give_picture(
+    scope: Scope, send: Send, made: Picture, form: Format, etag: str, vary: answers.Header
+) -> None:
+    """A picture's bytes, with its ETag and what it was chosen by."""
     headers: Headers = [(b"content-type", MEDIA[form].encode()), (b"etag", etag.encode())]
-    await answers.exactly(scope, send, made.body, [*headers, _TIMING, answers.FRESH, answers.VARY_CODING])
+    await answers.exactly(scope, send, made.body, [*headers, _TIMING, answers.FRESH, vary])
 
 
 @lru_cache(maxsize=512)
@@ -204,7 +209,8 @@ def style_parameters() -> list[dict[str, Any]]:
     return [one.openapi() for one in STYLE.values() if one.name != "v"] + [version_parameter()]
 
 
-def _links(context: Context, layer: Layer) -> list[Link]:
+def links(context: Context, layer: Layer) -> list[Link]:
+    """As map servers name them (the STAC extension *web map links*)."""
     if not is_raster(layer):
         return []
     here, say = f"{context.root}/imagery/{layer.id}", context.say

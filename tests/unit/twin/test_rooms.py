@@ -52,7 +52,7 @@ VALUES = {
     "{file...}": "index.html",
 }
 #: What layers of rasters have.
-OF_RASTERS = re.compile(r"/(coverage|position|trajectory)\b|^/(imagery|stac|terrain)/")
+OF_RASTERS = re.compile(r"/(coverage|map|position|trajectory)\b|^/(imagery|stac|terrain)/")
 #: Parameters without which a path answers nothing.
 NEEDED = {
     "/search": "q=a",

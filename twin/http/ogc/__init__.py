@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from twin.http.ogc import common, coverages, features, history, live, positions, tilesets
+from twin.http.ogc import common, coverages, features, history, live, map_tilesets, positions, tilesets
 from twin.http.ogc.pages import Pages
 from twin.http.ogc.pygeoapi_host import Host
 from twin.http.room import Room, Site
@@ -20,5 +20,6 @@ def make(site: Site) -> Sequence[Room]:
         coverages.room(site, pages),
         positions.room(site),
         tilesets.room(site, pages),
+        map_tilesets.room(site, pages),
         live.room(site),
     )

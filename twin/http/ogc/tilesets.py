@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from layers.errors import NotFound, shown
-from layers.model import FeatureLayer
+from layers.model import FeatureLayer, Layer
 from layers.types import CRS84
 from tiles.scheme import MAX_ZOOM
 from twin.access.caller import CALLER
@@ -75,19 +75,26 @@ def _collection_links(context: Context, layer: FeatureLayer) -> list[Link]:
     return [link(f"{REL}/tilesets-vector", href, JSON, context.say("Vector tiles", "矢量瓦片"))]
 
 
-def _describe_tile(context: Context, layer: FeatureLayer) -> dict[str, Any]:
-    summary = context.say("A vector tile", "矢量瓦片")
+def tile_parameters() -> list[dict[str, Any]]:
+    """The place of a tile in a path, for the API document."""
     place = {"type": "integer", "minimum": 0}
-    parameters = [
+    return [
         path_parameter("tileMatrix", {"type": "string"}, "The zoom level"),
         path_parameter("tileRow", place, "The row, from the north"),
         path_parameter("tileCol", place, "The column, from the west"),
+    ]
+
+
+def _describe_tile(context: Context, layer: FeatureLayer) -> dict[str, Any]:
+    title = context.say("A vector tile", "矢量瓦片")
+    parameters = [
+        *tile_parameters(),
         form_parameter(),
         clip_parameter(),
         version_parameter(),
     ]
     operation = f"{layer.id}.vector.getTile"
-    return {"get": get(operation, layer.id, summary, ok(summary, {MVT: BINARY}), parameters)}
+    return {"get": get(operation, layer.id, title, ok(title, {MVT: BINARY}), parameters)}
 
 
 def tile_matrix_sets(context: Context) -> dict[str, Any]:
@@ -148,14 +155,14 @@ def tilesets(context: Context, layer: FeatureLayer) -> dict[str, Any]:
             link("geodata", here, JSON, context.title(layer)),
             *_templates(context, layer),
         ],
-        "tilesets": [_summary(context, layer)],
+        "tilesets": [summary(context, layer, "tiles", "vector")],
     }
 
 
 def tileset(context: Context, layer: FeatureLayer) -> dict[str, Any]:
     """``…/tiles/WebMercatorQuad``: the tileset metadata (clause 9)."""
     here = f"{context.base}/collections/{layer.id}"
-    document = _summary(context, layer)
+    document = summary(context, layer, "tiles", "vector")
     document["links"] = [
         *document["links"],
         *_templates(context, layer),
@@ -181,11 +188,12 @@ def _templates(context: Context, layer: FeatureLayer) -> list[Link]:
     ]
 
 
-def _summary(context: Context, layer: FeatureLayer) -> dict[str, Any]:
-    here = f"{context.base}/collections/{layer.id}/tiles/{TMS}"
+def summary(context: Context, layer: Layer, below: str, data_type: str) -> dict[str, Any]:
+    """What a list says of a tileset; ``below`` its collection lies the list."""
+    here = f"{context.base}/collections/{layer.id}/{below}/{TMS}"
     return {
         "title": context.title(layer),
-        "dataType": "vector",
+        "dataType": data_type,
         "crs": WEB_MERCATOR,
         "tileMatrixSetId": TMS,
         "tileMatrixSetURI": TMS_URI,
