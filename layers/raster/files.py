@@ -90,6 +90,7 @@ class OpenFiles:
         is lent."""
         key = _key(path)
         dataset = self._take(key) or _open(path)
+        _forget_errors()
         try:
             yield dataset
         except BaseException as error:
@@ -160,6 +161,15 @@ def _open(path: Path) -> DatasetReader:
         return rasterio.open(path, driver=GRIDS.get(path.suffix.lower(), DRIVER))
     except RasterioIOError as error:
         raise _damaged() from error
+
+
+def _forget_errors() -> None:
+    """GDAL keeps the last error of a thread, and rasterio takes what an earlier raster left there for one of
+    this (rasterio, issue 2353): one damaged file made others unreadable."""
+    from rasterio._err import stack_errors
+
+    with stack_errors():
+        pass
 
 
 def _is_of_gdal(error: BaseException) -> bool:

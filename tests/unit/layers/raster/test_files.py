@@ -88,3 +88,16 @@ def test_what_cannot_be_read_is_unavailable(tmp_path: Path) -> None:
     (tmp_path / "page.tif").write_text("<html></html>")
     with pytest.raises(Unavailable, match="damaged"), files.lend(tmp_path / "page.tif"):
         pass
+
+
+def test_a_damaged_file_spoils_no_other(tmp_path: Path) -> None:
+    """GDAL keeps the last error of a thread, which rasterio then takes for one of the next raster."""
+    whole, broken, files = write(tmp_path / "whole.tif", 1), tmp_path / "broken.tif", OpenFiles()
+    broken.write_bytes(whole.read_bytes()[:-40])
+    for _ in range(3):
+        with pytest.raises(Unavailable, match="damaged"), files.lend(broken) as dataset:
+            dataset.read(1, masked=True)
+        with files.lend(whole) as dataset:
+            assert [one.name for one in dataset.colorinterp] == ["gray"]
+            assert dataset.read(1).max() == 1
+    files.close()
