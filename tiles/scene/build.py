@@ -12,8 +12,8 @@ from layers.model import Mesh
 from layers.parts import Remainders
 from tiles import batch as batches
 from tiles import geocentric, scheme
-from tiles.batch import Batch
-from tiles.ground import Ground
+from tiles.batch import Batch, successor
+from tiles.ground import ConstantGround, Ground
 from tiles.mesh import body as bodies
 from tiles.mesh.body import Body
 from tiles.mesh.extrude import extrude
@@ -94,9 +94,13 @@ def _bodies(
     if isinstance(rule, Tube):
         return _tubes(batch, rule, ground)
     low, high = ends(batch, rule)
-    foot = _under(batch, ground)
+    foot, lowest, highest = _under(batch, ground)
+    stands = low <= 0
     low += foot
     high += foot
+    # what stands on a slope has its walls down to the ground all around, and its top over it
+    low += np.where(stands, lowest - foot, 0)
+    high = np.where(stands & (highest > foot), np.maximum(high, highest + SLAB), high)
     if left is None and not stored:
         return extrude(batch, low, high)
     split = set() if left is None else set(left.with_parts.tolist())
@@ -130,10 +134,24 @@ def _lifts(meshes: Mapping[int, Mesh], low: Floats) -> dict[int, float]:
     }
 
 
-def _under(batch: Batch, ground: Ground) -> Floats:
-    """The ground (n,) on which each feature stands, upright: that at the middle of its box."""
+def _under(batch: Batch, ground: Ground) -> tuple[Floats, Floats, Floats]:
+    """The ground (n,) on which each feature stands, upright: that at the middle of its box; and the lowest
+    and the highest of that, of its corners and of the middles of its sides."""
     west, north, east, south = batch.boxes.T
-    return ground.at(*scheme.lonlat((west + east) / 2, (north + south) / 2))
+    middle = (west + east) / 2, (north + south) / 2
+    if isinstance(ground, ConstantGround):
+        level = ground.at(*scheme.lonlat(*middle))
+        return level, level, level
+    n = len(batch)
+    sides = (batch.xy + batch.xy[successor(batch.coords)]) / 2
+    x, y = (np.concatenate([middle[i], batch.xy[:, i], sides[:, i]]) for i in (0, 1))
+    heights = ground.at(*scheme.lonlat(x, y))
+    foot, around = heights[:n], heights[n:]
+    of = np.tile(np.repeat(np.arange(n), np.diff(batch.coords[batch.parts])), 2)
+    lowest, highest = foot.copy(), foot.copy()
+    np.minimum.at(lowest, of, around)
+    np.maximum.at(highest, of, around)
+    return foot, lowest, highest
 
 
 def _centre(at: Node, ground: Ground) -> Floats:

@@ -6,6 +6,7 @@ import numpy as np
 
 from layers.types import Bbox
 from tiles.scheme import Floats
+from tiles.terrain import relief
 from tiles.terrain.places import Scattered
 from tiles.terrain.service import Surface, TerrainTiles
 
@@ -46,23 +47,32 @@ def _between(surface: Surface, box: Bbox) -> tuple[float, float]:
     """The lowest and highest of the pixels in a box, and of what is made up where a file has none.
 
     Where there are too many pixels, means of them are asked, and the steps between those are added."""
-    lons = np.linspace(box[0], box[2], PLACES)
-    lats = np.linspace(box[1], box[3], PLACES)
+    lons, lats = np.linspace(box[0], box[2], PLACES), np.linspace(box[1], box[3], PLACES)
     lon, lat = (axis.ravel() for axis in np.meshgrid(lons, lats))
     places = Scattered(lon, lat)
     heights = surface.heights(places)
-    low, high = float(heights.min()), float(heights.max())
-    relief, raised = surface.relief, surface.undulation.at(places)
-    least, most = float(np.min(raised)), float(np.max(raised))
-    for sheet in relief.sheets:
+    lows, highs = [float(heights.min())], [float(heights.max())]
+    raised = surface.undulation.at(places)
+    for sheet in surface.relief.near(box):
         column, row = sheet.pixels(places)
         if not np.isfinite(column).all() or not np.isfinite(row).all():
             continue
-        c0, c1 = max(int(column.min()) - 1, 0), min(int(column.max()) + 3, sheet.width)
-        r0, r1 = max(int(row.min()) - 1, 0), min(int(row.max()) + 3, sheet.height)
-        if c0 >= c1 or r0 >= r1:
-            continue
-        found = sheet.extremes(relief.blocks, (c0, r0, c1, r1), MOST_PIXELS)
+        (c0, c1), (r0, r1) = _ends(column, sheet.width), _ends(row, sheet.height)
+        found = sheet.extremes(surface.relief.blocks, (c0, r0, c1, r1), MOST_PIXELS)
+        if found is None or found.gaps:
+            # a hole is filled smoothly: no more lies between the places than between two of them
+            square = heights.reshape(PLACES, PLACES)
+            step = max(float(np.abs(np.diff(square, axis=axis)).max()) for axis in (0, 1))
+            lows, highs = [*lows, lows[0] - step], [*highs, highs[0] + step]
         if found is not None:
-            low, high = min(low, found[0] + least), max(high, found[1] + most)
-    return low, high
+            left = relief.faded(np.array([relief.apart(sheet, box), *relief.distance(sheet, lon, lat)]))
+            ends = relief.SEA + (np.array([found.low, found.high])[:, None] - relief.SEA) * left
+            lows.append(float(ends.min() + np.min(raised)))
+            highs.append(float(ends.max() + np.max(raised)))
+    return min(lows), max(highs)
+
+
+def _ends(at: Floats, count: int) -> tuple[int, int]:
+    """First pixel and end of those around some columns or rows; beyond a file, its edge."""
+    first = min(max(int(np.floor(at.min())) - 1, 0), count - 1)
+    return first, max(min(int(np.floor(at.max())) + 3, count), first + 1)

@@ -49,7 +49,7 @@ class Relief:
 
     def heights(self, places: Places, spacing: float = 0.0) -> Floats:
         """Heights (m, in the vertical datum) at places, for samples ``spacing`` metres apart."""
-        near = self._near(places.box)
+        near = self.near(places.box)
         count = len(places.lonlat[0]) if not near else 0
         if not near:
             return np.full(count, SEA)
@@ -79,9 +79,9 @@ class Relief:
         out[rest] += lacking[rest] * self._around(places, near, at, rest, spacing)
         return out
 
-    def _near(self, box: Bbox) -> list[Sheet]:
+    def near(self, box: Bbox) -> list[Sheet]:
         """The files within ``FADE`` of a box."""
-        return [sheet for sheet in self.sheets if _distance_of_boxes(sheet, box) < FADE]
+        return [sheet for sheet in self.sheets if apart(sheet, box) < FADE]
 
     def _around(
         self,
@@ -93,7 +93,7 @@ class Relief:
     ) -> Floats:
         """Heights at those places that no file knows: of the nearest file, less the farther away."""
         lon, lat = (all_[rest] for all_ in places.lonlat)
-        far = np.stack([_distance(sheet, lon, lat) for sheet in near])
+        far = np.stack([distance(sheet, lon, lat) for sheet in near])
         nearest = far.argmin(axis=0)
         found = np.full(len(rest), SEA)
         for i, sheet in enumerate(near):
@@ -105,9 +105,7 @@ class Relief:
             mine, column, row = mine[reached], column[reached], row[reached]
             if not mine.size:
                 continue
-            part = far[i][mine] / FADE
-            left = 1 - part * part * (3 - 2 * part)
-            found[mine] = SEA + (self._filled(sheet, column, row, spacing) - SEA) * left
+            found[mine] = SEA + (self._filled(sheet, column, row, spacing) - SEA) * faded(far[i][mine])
         return found
 
     def _filled(self, sheet: Sheet, column: Floats, row: Floats, spacing: float) -> Floats:
@@ -125,7 +123,13 @@ class Relief:
         return out + lacking * SEA
 
 
-def _distance(sheet: Sheet, lon: Floats, lat: Floats) -> Floats:
+def faded(metres: Floats) -> Floats:
+    """How much (1 to 0) of the height at the edge is left so many metres away."""
+    part = np.clip(metres / FADE, 0, 1)
+    return np.asarray(1 - part * part * (3 - 2 * part))
+
+
+def distance(sheet: Sheet, lon: Floats, lat: Floats) -> Floats:
     """Metres from places to the box of a file; 0 within."""
     west, south, east, north = sheet.box
     lon = turned(lon, sheet.middle)
@@ -134,7 +138,7 @@ def _distance(sheet: Sheet, lon: Floats, lat: Floats) -> Floats:
     return np.asarray(np.hypot(dx, dy) * METRES_PER_DEGREE)
 
 
-def _distance_of_boxes(sheet: Sheet, box: Bbox) -> float:
+def apart(sheet: Sheet, box: Bbox) -> float:
     """At most the metres between a box and that of a file."""
     west, south, east, north = sheet.box
     dy = max(south - box[3], box[1] - north, 0.0)

@@ -50,6 +50,15 @@ class Block:
         return self.heights.nbytes + 200
 
 
+@dataclass(frozen=True, slots=True)
+class Extremes:
+    """The lowest and the highest (m) of some pixels; ``gaps`` where any has no height."""
+
+    low: float
+    high: float
+    gaps: bool
+
+
 class Blocks:
     """Decoded blocks of all files of a city. Safe to use from several threads."""
 
@@ -156,24 +165,22 @@ class Sheet:
             heights[some], share[some] = self.at(blocks, level, column[some], row[some])
         return heights, share
 
-    def extremes(
-        self, blocks: Blocks, window: tuple[int, int, int, int], most: int
-    ) -> tuple[float, float] | None:
+    def extremes(self, blocks: Blocks, window: tuple[int, int, int, int], most: int) -> Extremes | None:
         """The lowest and the highest (m) of the pixels in a window (first column and row, then the ends), or
         None where none has a height. Of a window with more than ``most`` pixels on a side, means of several
         are looked at, and the largest step between neighbours is added."""
         level = max(0, math.ceil(math.log2(max(window[2] - window[0], window[3] - window[1]) / most)))
         c0, r0, c1, r1 = (end >> level for end in window)
-        pixels, _ = self._window(blocks, level, (c0, r0, max(c1, c0 + 1), max(r1, r0 + 1)))
+        pixels, gaps = self._window(blocks, level, (c0, r0, max(c1, c0 + 1), max(r1, r0 + 1)))
         low, high = float(np.fmin.reduce(pixels, axis=None)), float(np.fmax.reduce(pixels, axis=None))
         if math.isnan(low):
             return None
         if not level:
-            return low, high
+            return Extremes(low, high, gaps)
         across, down = np.abs(np.diff(pixels, axis=1)), np.abs(np.diff(pixels, axis=0))
         steps = [float(np.fmax.reduce(one, axis=None)) for one in (across, down) if one.size]
         step = max((one for one in steps if math.isfinite(one)), default=0.0)
-        return low - step, high + step
+        return Extremes(low - step, high + step, gaps)
 
     def _window(self, blocks: Blocks, level: int, at: tuple[int, int, int, int]) -> tuple[Heights, bool]:
         c0, r0, c1, r1 = at

@@ -76,7 +76,24 @@ def test_a_prism_stands_upright_on_the_ground_at_its_middle(store: Store, tmp_pa
     put(store, "buildings", "building", [shape], {"height_m": [10.0]})
     lon, found = above(store, "buildings", shape, tmp_path / "d")
     tilt = SLOPE.at(lon, lon) - SLOPE.at(np.array(LON + 0.0001), lon)
-    assert np.unique(np.round(found + tilt, 2)).tolist() == [0.0, 10.0]
+    # its walls go down to the lowest corner
+    assert np.unique(np.round(found + tilt, 2)).tolist() == [-0.1, 10.0]
+
+
+def test_what_is_lower_than_its_slope_is_not_sunk(store: Store, tmp_path: Path) -> None:
+    shape = square(LON, LAT)
+    put(store, "buildings", "building", [shape], {"height_m": [0.05]})
+    _, found = above(store, "buildings", shape, tmp_path / "d")
+    assert found.min() == pytest.approx(-0.2, abs=0.001)
+    assert np.sort(found)[-8:].min() == pytest.approx(0.1, abs=0.001)
+
+
+def test_a_part_in_the_air_has_no_walls_to_the_ground(store: Store, tmp_path: Path) -> None:
+    shape = square(LON, LAT)
+    put(store, "buildings", "building", [shape], {"height_m": [9.0], "min_height_m": [6.0]})
+    lon, found = above(store, "buildings", shape, tmp_path / "d")
+    tilt = SLOPE.at(lon, lon) - SLOPE.at(np.array(LON + 0.0001), lon)
+    assert np.unique(np.round(found + tilt, 2)).tolist() == [6.0, 9.0]
 
 
 def test_a_mesh_stands_on_the_ground(store: Store, tmp_path: Path) -> None:
