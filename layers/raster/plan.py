@@ -40,7 +40,8 @@ def planned(coverage: Coverage, query: CoverageQuery) -> Grid:
     full = coverage.grid.warped(system(query.crs) if query.crs else coverage.grid.crs)
     part = full
     if query.region is not None:
-        box = box_of(coverage, query.region, full.crs)
+        exact = query.width is not None or query.height is not None
+        box = box_of(coverage, query.region, full.crs, whole=exact)
         inside = full.window(box)
         if inside is None:
             west, south, east, north = coverage.lonlat
@@ -48,7 +49,7 @@ def planned(coverage: Coverage, query: CoverageQuery) -> Grid:
                 "the coverage has nothing in that part; in longitude and latitude it lies in "
                 f"{west:.6f},{south:.6f},{east:.6f},{north:.6f}"
             )
-        exact = (query.width is not None or query.height is not None) and box[0] < box[2] and box[1] < box[3]
+        exact = exact and box[0] < box[2] and box[1] < box[3]
         part = _exactly(full, box) if exact else inside
     return _scaled(part, query)
 
@@ -67,8 +68,11 @@ def check_size(grid: Grid, bands: Sequence[Band], most: int = MOST_BYTES) -> Non
     )
 
 
-def box_of(coverage: Coverage, region: Region, crs: CRS) -> Bbox:
-    """A region as a box in a CRS, x first; its open ends are those of the coverage. Raises BadParameter."""
+def box_of(coverage: Coverage, region: Region, crs: CRS, *, whole: bool = True) -> Bbox:
+    """A region as a box in a CRS, x first; its open ends are those of the coverage. Not ``whole``, what lies
+    far from the coverage may be left out of it: no CRS of a town has a place for the whole world.
+
+    Raises BadParameter."""
     from rasterio.errors import CRSError, RasterioError
     from rasterio.warp import transform_bounds
 
@@ -85,6 +89,8 @@ def box_of(coverage: Coverage, region: Region, crs: CRS) -> Bbox:
         raise BadParameter(region.parameter, _text(region), "the lower end comes before the upper one")
     if of == crs:
         return box
+    if not whole:
+        box = _near(box, own)
     try:
         west, south, east, north = transform_bounds(of, crs, *box, densify_pts=21)
     except (CRSError, RasterioError) as error:
@@ -92,6 +98,14 @@ def box_of(coverage: Coverage, region: Region, crs: CRS) -> Bbox:
     if not all(map(math.isfinite, (west, south, east, north))):
         raise BadParameter(region.parameter, _text(region), "it lies outside its CRS")
     return west, south, east, north
+
+
+def _near(box: Bbox, own: Bbox) -> Bbox:
+    """The part of a box that meets the coverage with as much around it; another box as it is."""
+    across, down = own[2] - own[0], own[3] - own[1]
+    west, south = max(box[0], own[0] - across), max(box[1], own[1] - down)
+    east, north = min(box[2], own[2] + across), min(box[3], own[3] + down)
+    return (west, south, east, north) if west <= east and south <= north else box
 
 
 def _within(coverage: Coverage, crs: CRS) -> Bbox:

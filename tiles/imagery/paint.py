@@ -14,6 +14,7 @@ from rio_tiler.colormap import cmap
 from rio_tiler.utils import render
 
 from layers.raster.profile import RasterProfile, Rgba
+from tiles.imagery.colors import WHITE, Rgb
 from tiles.imagery.read import Cells
 from tiles.imagery.shade import hillshade
 from tiles.imagery.style import Style
@@ -37,37 +38,47 @@ LEGEND = 18
 type Bytes = NDArray[np.uint8]
 
 
-def picture(cells: Cells, style: Style, profile: RasterProfile, cell: float, form: Format) -> bytes:
-    """The bytes of a picture. Of a shaded one the cells have a border of one cell, and ``cell`` is the
-    metres from one to the next."""
+def picture(
+    cells: Cells,
+    style: Style,
+    profile: RasterProfile,
+    cell: float,
+    form: Format,
+    behind: Rgb | None = None,
+) -> bytes:
+    """The bytes of a picture; a colour ``behind`` it leaves nothing transparent. Of a shaded one the cells
+    have a border of one cell, and ``cell`` is the metres from one to the next."""
     if style.hillshade:
-        return _shaded(cells, style, profile, cell, form)
+        return _shaded(cells, style, profile, cell, form, behind)
     if len(style.bands) == 3:
-        return encode(_rgb(cells, style, profile), cells.opacity, form)
+        return encode(_rgb(cells, style, profile), cells.opacity, form, behind)
     if not style.colormap:
-        return _own_colors(cells, profile, form)
-    return _indexed(_index(cells, style, profile), style.colormap, cells.opacity, form)
+        return _own_colors(cells, profile, form, behind)
+    return _indexed(_index(cells, style, profile), style.colormap, cells.opacity, form, behind)
 
 
-def encode(rgb: Bytes, opacity: Bytes, form: Format) -> bytes:
-    """Red, green and blue (3, height, width) as a picture; JPEG knows no transparency, so what is behind is
-    white there (OGC 20-058, the default of ``bgcolor``)."""
+def encode(rgb: Bytes, opacity: Bytes, form: Format, behind: Rgb | None = None) -> bytes:
+    """Red, green and blue (3, height, width) as a picture, over a colour where one is behind it; JPEG knows
+    no transparency, so that is white there without one (OGC 20-058, the default of ``bgcolor``)."""
     driver, options = OPTIONS[form]
     solid = bool(opacity.min() == 255)
-    if form == "jpg" and not solid:
+    if form == "jpg" and behind is None:
+        behind = WHITE
+    if behind is not None and not solid:
         share = opacity.astype(np.uint16)
-        rgb = ((rgb * share + 255 * (255 - share)) // 255).astype(np.uint8)
-    mask = None if solid or form == "jpg" else opacity
+        color = np.array(behind, np.uint16).reshape(3, 1, 1)
+        rgb = ((rgb * share + color * (255 - share)) // 255).astype(np.uint8)
+    mask = None if solid or behind is not None else opacity
     more: dict[str, Any] = {**options, "transform": _SOMEWHERE}
     return render(rgb, mask, img_format=driver, **more)
 
 
-def blank(width: int, height: int, form: Format) -> bytes:
-    """A picture of nothing."""
+def blank(width: int, height: int, form: Format, behind: Rgb | None = None) -> bytes:
+    """A picture of nothing, or of the colour behind it."""
     nothing = np.zeros((height, width), np.uint8)
-    if form == "png":
+    if form == "png" and behind is None:
         return _palette_png(nothing, {0: (0, 0, 0, 0)})
-    return encode(np.zeros((3, height, width), np.uint8), nothing, form)
+    return encode(np.zeros((3, height, width), np.uint8), nothing, form, behind)
 
 
 @lru_cache(maxsize=32)
@@ -103,14 +114,14 @@ def _stored(style: Style, profile: RasterProfile, at: int) -> tuple[float, float
     return (low - band.offset) / band.scale, (high - band.offset) / band.scale
 
 
-def _indexed(index: Bytes, colormap: str, opacity: Bytes, form: Format) -> bytes:
+def _indexed(index: Bytes, colormap: str, opacity: Bytes, form: Format, behind: Rgb | None) -> bytes:
     colors = scale(colormap)
-    if form == "png" and not np.any((opacity > 0) & (opacity < 255)):
+    if form == "png" and behind is None and not np.any((opacity > 0) & (opacity < 255)):
         table: dict[int, Rgba] = {0: (0, 0, 0, 0)}
         table |= {at + 1: (int(r), int(g), int(b), int(a)) for at, (r, g, b, a) in enumerate(colors)}
         return _palette_png(index, table)
     rgba = np.concatenate([np.zeros((1, 4), np.uint8), colors])[index].transpose(2, 0, 1)
-    return encode(rgba[:3], np.minimum(rgba[3], opacity), form)
+    return encode(rgba[:3], np.minimum(rgba[3], opacity), form, behind)
 
 
 def _palette_png(index: Bytes, table: Mapping[int, Rgba]) -> bytes:
@@ -125,7 +136,7 @@ def _palette_png(index: Bytes, table: Mapping[int, Rgba]) -> bytes:
         return bytes(file.read())
 
 
-def _own_colors(cells: Cells, profile: RasterProfile, form: Format) -> bytes:
+def _own_colors(cells: Cells, profile: RasterProfile, form: Format, behind: Rgb | None) -> bytes:
     """By the file's palette; a value that it does not name is transparent."""
     values = cells.values.data[0].astype(np.int64)
     palette = profile.palette or {}
@@ -134,7 +145,8 @@ def _own_colors(cells: Cells, profile: RasterProfile, form: Format) -> bytes:
         table[value] = color
     known = (values >= 0) & (values < len(table))
     rgba = table[np.where(known, values, 0)].transpose(2, 0, 1)
-    return encode(rgba[:3], np.where(known, np.minimum(rgba[3], cells.opacity), 0).astype(np.uint8), form)
+    opacity = np.where(known, np.minimum(rgba[3], cells.opacity), 0).astype(np.uint8)
+    return encode(rgba[:3], opacity, form, behind)
 
 
 def _rgb(cells: Cells, style: Style, profile: RasterProfile) -> Bytes:
@@ -150,7 +162,9 @@ def _rgb(cells: Cells, style: Style, profile: RasterProfile) -> Bytes:
     return out
 
 
-def _shaded(cells: Cells, style: Style, profile: RasterProfile, cell: float, form: Format) -> bytes:
+def _shaded(
+    cells: Cells, style: Style, profile: RasterProfile, cell: float, form: Format, behind: Rgb | None
+) -> bytes:
     band = profile.numbered(style.bands[0])
     heights = cells.values.data[0].astype(np.float64) * band.scale + band.offset
     shade = hillshade(heights, np.ma.getmaskarray(cells.values)[0], cell)
@@ -158,7 +172,7 @@ def _shaded(cells: Cells, style: Style, profile: RasterProfile, cell: float, for
     if not style.colormap:
         index = (shade.astype(np.uint16) * (STEPS - 1) // 255 + 1).astype(np.uint8)
         index[inner.opacity == 0] = 0
-        return _indexed(index, "gray", inner.opacity, form)
+        return _indexed(index, "gray", inner.opacity, form, behind)
     rgba = scale(style.colormap)[np.maximum(_index(inner, style, profile), 1) - 1].transpose(2, 0, 1)
     rgb = (rgba[:3].astype(np.uint16) * shade // 255).astype(np.uint8)
-    return encode(rgb, np.minimum(rgba[3], inner.opacity), form)
+    return encode(rgb, np.minimum(rgba[3], inner.opacity), form, behind)

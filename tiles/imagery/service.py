@@ -26,6 +26,7 @@ from layers.raster.profiles import RasterProfiles
 from layers.types import Bbox
 from tiles import scheme
 from tiles.cache import Cache
+from tiles.imagery.colors import Rgb
 from tiles.imagery.place import TILE, WEB_MERCATOR, Place, meet, of_tile
 from tiles.imagery.style import Style, Wanted, resolve
 
@@ -123,8 +124,9 @@ class Imagery:
 
         return self._cache.make((look.version, z, x, y, form), build)
 
-    def picture(self, look: Look, place: Place, form: Format) -> Picture:
-        """A picture of any place, which is not kept. Raises Unavailable."""
+    def picture(self, look: Look, place: Place, form: Format, behind: Rgb | None = None) -> Picture:
+        """A picture of any place, which is not kept, over a colour where one is behind it. Raises
+        Unavailable."""
         from tiles.imagery import paint, read
 
         drawn = None
@@ -135,18 +137,19 @@ class Imagery:
             lent = [self._files.lend(path) for path in look.paths]
             drawn = read.cells(lent, around, look.style.bands, smooth)
         if drawn is None:
-            return self._nothing(place, form)
-        return Picture(paint.picture(drawn, look.style, look.profile, cell, form))
+            return self._nothing(place, form, behind)
+        return Picture(paint.picture(drawn, look.style, look.profile, cell, form, behind))
 
-    def _nothing(self, place: Place, form: Format) -> Picture:
+    def _nothing(self, place: Place, form: Format, behind: Rgb | None) -> Picture:
         from tiles.imagery import paint
 
         key = "nothing", place.width, place.height, form
 
         def build() -> Picture:
-            return Picture(paint.blank(place.width, place.height, form))
+            return Picture(paint.blank(place.width, place.height, form, behind))
 
-        return self._cache.make(key, build) if place.width == place.height == TILE else build()
+        kept = place.width == place.height == TILE and behind is None
+        return self._cache.make(key, build) if kept else build()
 
 
 def _ground(place: Place) -> tuple[Bbox, float]:

@@ -126,6 +126,14 @@ async def look_of(city: City, scope: Scope, layer: ContentLayer, known: Collecti
     return await city.aside(city.imagery.look, *wanted) if look is None else look
 
 
+async def look_as(city: City, layer: ContentLayer, texts: Mapping[str, str], instant: str | None) -> Look:
+    """As :func:`look_of`, by parameters of :data:`STYLE` that another room has read. Raises BadParameter,
+    Unavailable."""
+    wanted = layer, of_city(city, layer.id), _wanted(texts), instant
+    look = city.imagery.look_held(*wanted)
+    return await city.aside(city.imagery.look, *wanted) if look is None else look
+
+
 def of_city(city: City, layer_id: str) -> Wanted:
     """What city.yml says of how a layer is drawn."""
     own = city.settings.layers.get(layer_id)
@@ -169,9 +177,13 @@ async def give_picture(
 def _asked(raw: bytes, known: frozenset[str]) -> tuple[Wanted, Interval | None]:
     """What a query string asks for: pages ask for hundreds of tiles with the same one."""
     texts = respond.query_map({"query_string": raw}, STYLE.keys() | known)
+    time = texts.get("datetime")
+    return _wanted(texts), None if time is None else STYLE["datetime"].read(time)
+
+
+def _wanted(texts: Mapping[str, str]) -> Wanted:
     values = {name: STYLE[name].read(text) for name, text in texts.items() if name in STYLE}
-    wanted = Wanted(*(values.get(name) for name in ("colormap", "range", "bands", "hillshade")))
-    return wanted, values.get("datetime")
+    return Wanted(*(values.get(name) for name in ("colormap", "range", "bands", "hillshade")))
 
 
 def _tilejson(here: str, query: str, name: str, look: Look) -> dict[str, Any]:

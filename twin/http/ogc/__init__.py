@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from twin.http.ogc import common, coverages, features, history, live, map_tilesets, positions, tilesets
+from twin.http.ogc import common, coverages, features, history, live, map_tilesets, maps, positions, tilesets
 from twin.http.ogc.pages import Pages
 from twin.http.ogc.pygeoapi_host import Host
 from twin.http.room import Room, Site
@@ -18,6 +18,7 @@ def make(site: Site) -> Sequence[Room]:
         features.room(site, pages),
         history.room(site),
         coverages.room(site, pages),
+        maps.room(site),
         positions.room(site),
         tilesets.room(site, pages),
         map_tilesets.room(site, pages),

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from layers.crs import COMMON, LABEL84, offered, swaps, uri
-from layers.errors import NotFound, Unavailable
+from layers.crs import COMMON, LABEL84, label, offered, swaps, uri
+from layers.errors import BadParameter, NotFound, Unavailable
 from layers.model import ContentLayer, Layer, is_raster
 from layers.raster import coverage as coverages
 from layers.raster.bands import Band
 from layers.raster.coverage import Coverage
 from layers.raster.grid import Grid
+from layers.raster.query import Region
 from layers.types import CRS84, Bbox
 from twin.http.context import Context
 from twin.http.ogc.schemas import DRAFT
@@ -60,6 +61,17 @@ def crs_of(city: City, layer: ContentLayer, own: str | None) -> tuple[str, ...]:
     """URIs of the CRSs in which a coverage is offered: CRS84, that of its file and of its source, the
     city's, and the web ones."""
     return offered(*([own] if own else []), layer.crs, city.settings.crs)
+
+
+def check_crs(
+    regions: Sequence[Region | None], crs: str | None, offered: Sequence[str], own: str | None
+) -> None:
+    """Raises BadParameter for a CRS in which the coverage is not offered (``own``: that of its file)."""
+    labels = {label(one) for one in offered} | ({own} if own else set())
+    asked = [("crs", crs), *((f"{one.parameter}-crs", one.crs) for one in regions if one is not None)]
+    for name, given in asked:
+        if given is not None and given not in labels:
+            raise BadParameter(name, given, f"it is offered in {', '.join(sorted(labels))}")
 
 
 def box_in(grid: Grid, crs: str | None) -> Bbox:

@@ -4,13 +4,11 @@ By our own handlers: docs/decisions.md says what pygeoapi's answer is wrong in."
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from layers.crs import label, uri
-from layers.errors import BadParameter
+from layers.crs import uri
 from layers.model import ContentLayer, Layer, has_features, is_raster
 from layers.raster import covjson, geotiff, plan
 from layers.raster import query as queries
@@ -23,7 +21,7 @@ from twin.http.context import REL, Context, Link, link
 from twin.http.formats import JSON, Offer, Representation
 from twin.http.ogc import coverage_documents as documents
 from twin.http.ogc.conformance import classes
-from twin.http.ogc.coverage_documents import code, crs_of, opened, raster
+from twin.http.ogc.coverage_documents import check_crs, code, crs_of, opened, raster
 from twin.http.ogc.pages import Document, Pages
 from twin.http.openapi_parts import BINARY, errors, form, get, ok
 from twin.http.respond import Headers, Receive, Scope, Send
@@ -118,7 +116,7 @@ def _made(city: City, layer: ContentLayer, query: CoverageQuery, kind: str) -> t
     """Headers and body of the answer, in a thread."""
     with opened(city, layer, instant_of(layer, query.interval)) as coverage:
         own = code(coverage.grid.crs)
-        check_crs(query, crs_of(city, layer, own), own)
+        check_crs((query.region,), query.crs, crs_of(city, layer, own), own)
         bands = queries.chosen(coverage.bands, query)
         grid = plan.planned(coverage, query)
         plan.check_size(grid, bands, plan.MOST_BYTES if kind == "geotiff" else MOST_JSON)
@@ -133,18 +131,6 @@ def _made(city: City, layer: ContentLayer, query: CoverageQuery, kind: str) -> t
             )
             body = orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
         return _headers(layer, grid, crs, coverage.time, kind), body
-
-
-def check_crs(query: CoverageQuery, offered: Sequence[str], own: str | None) -> None:
-    """Raises BadParameter for a CRS in which the coverage is not offered."""
-    labels = {label(one) for one in offered} | ({own} if own else set())
-    region = query.region
-    for name, crs in (
-        ("crs", query.crs),
-        (f"{region.parameter}-crs", region.crs) if region is not None else ("bbox-crs", None),
-    ):
-        if crs is not None and crs not in labels:
-            raise BadParameter(name, crs, f"it is offered in {', '.join(sorted(labels))}")
 
 
 def _headers(layer: ContentLayer, grid: Any, crs: str | None, time: str | None, kind: str) -> Headers:
