@@ -18,7 +18,7 @@ from twin.app import build, open_city
 
 FILES = (Asset(href="rasters/ortho.tif"), Asset(href="/mnt/archive/ortho-2024.tif", time="2024-05-01"))
 BOX = (24.9, 60.1, 25.1, 60.2)
-WITHOUT = ("items", "queryables", "sortables", "tiles", "download", "3dtiles")
+WITHOUT = ("items", "queryables", "sortables", "tiles", "3dtiles")
 
 
 def register(folder: Path) -> None:
@@ -119,7 +119,7 @@ def test_features_of_it_are_not_found(answers: dict[str, httpx.Response], below:
 
 def test_tiles_and_files_of_it_are_not_found(answers: dict[str, httpx.Response]) -> None:
     here = "/ogc/collections/ortho"
-    for path in (f"{here}/download?f=csv", f"{here}/tiles", f"{here}/tiles/WebMercatorQuad/0/0/0"):
+    for path in (f"{here}/tiles", f"{here}/tiles/WebMercatorQuad/0/0/0"):
         assert answers[path].status_code == 404, path
     for path in ("/tiles/ortho/0/0/0.mvt", "/tiles/ortho.json", "/3dtiles/ortho/tileset.json"):
         assert answers[path].status_code == 404, path

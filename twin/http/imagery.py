@@ -121,17 +121,17 @@ async def look_of(city: City, scope: Scope, layer: ContentLayer, known: Collecti
     BadParameter, Unavailable."""
     asked, interval = _asked(scope["query_string"], frozenset(known))
     instant = instant_of(layer, interval)
-    wanted = layer, of_city(city, layer.id), asked, instant
-    look = city.imagery.look_held(*wanted)
-    return await city.aside(city.imagery.look, *wanted) if look is None else look
+    how = layer, of_city(city, layer.id), asked, instant
+    look = city.imagery.look_held(*how)
+    return await city.aside(city.imagery.look, *how) if look is None else look
 
 
 async def look_as(city: City, layer: ContentLayer, texts: Mapping[str, str], instant: str | None) -> Look:
     """As :func:`look_of`, by parameters of :data:`STYLE` that another room has read. Raises BadParameter,
     Unavailable."""
-    wanted = layer, of_city(city, layer.id), _wanted(texts), instant
-    look = city.imagery.look_held(*wanted)
-    return await city.aside(city.imagery.look, *wanted) if look is None else look
+    how = layer, of_city(city, layer.id), wanted(texts), instant
+    look = city.imagery.look_held(*how)
+    return await city.aside(city.imagery.look, *how) if look is None else look
 
 
 def of_city(city: City, layer_id: str) -> Wanted:
@@ -178,10 +178,11 @@ def _asked(raw: bytes, known: frozenset[str]) -> tuple[Wanted, Interval | None]:
     """What a query string asks for: pages ask for hundreds of tiles with the same one."""
     texts = respond.query_map({"query_string": raw}, STYLE.keys() | known)
     time = texts.get("datetime")
-    return _wanted(texts), None if time is None else STYLE["datetime"].read(time)
+    return wanted(texts), None if time is None else STYLE["datetime"].read(time)
 
 
-def _wanted(texts: Mapping[str, str]) -> Wanted:
+def wanted(texts: Mapping[str, str]) -> Wanted:
+    """What parameters of :data:`STYLE` ask for. Raises BadParameter."""
     values = {name: STYLE[name].read(text) for name, text in texts.items() if name in STYLE}
     return Wanted(*(values.get(name) for name in ("colormap", "range", "bands", "hillshade")))
 

@@ -58,7 +58,7 @@ def perform(order: Order) -> Mapping[str, Any] | TwinError:
                 return catalogue.tiles_of(view, conf, order.city, Caches())
 
             view = catalogue.view_of(store, conf, tiles, order.rights, order.rules)
-            return kind.run(kind.read(order.input), WorkContext(view, order.folder, []))
+            return kind.run(kind.read(order.input), WorkContext(view, order.folder, [], order.city))
     except TwinError as error:
         return error
 

@@ -42,11 +42,13 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class WorkContext:
-    """What a running job has: the city as who asked sees it, and a folder of its own."""
+    """What a running job has: the city as who asked sees it, a folder of its own, and the city's."""
 
     view: View
     folder: Path
     _noted: list[float]
+    #: The folder of the city.
+    city: Path
 
     def progress(self, done: int, of: int, message: str = "") -> None:
         """Note how far it is; cheap enough to be called for each batch."""

@@ -213,7 +213,7 @@ def test_fields_and_rows_are_of_one_load(city: City, name: str, tmp_path: Path) 
     load(city.store, spec(fields=FIELDS[:1]), [one | {"name": "new"} for one in grid(25)])
     given = work.Input("buildings", generation, "Buildings", [], name, "en")
     with pytest.raises(Conflict, match="loaded anew"):
-        work.run(given, WorkContext(city.catalogue.whole, tmp_path, []))
+        work.run(given, WorkContext(city.catalogue.whole, tmp_path, [], city.folder))
 
 
 def test_a_client_that_is_gone_already(ask: Ask) -> None:

@@ -74,6 +74,13 @@ def check_crs(
             raise BadParameter(name, given, f"it is offered in {', '.join(sorted(labels))}")
 
 
+def check_offered(city: City, layer: ContentLayer, regions: Sequence[Region | None], crs: str | None) -> None:
+    """As :func:`check_crs`, of a layer whose file is not open. Raises Unavailable, too."""
+    with opened(city, layer) as coverage:
+        own = code(coverage.grid.crs)
+    check_crs(regions, crs, crs_of(city, layer, own), own)
+
+
 def box_in(grid: Grid, crs: str | None) -> Bbox:
     """The bounds of a grid in the axis order of its CRS's authority; ``crs`` is the name that it goes by."""
     west, south, east, north = grid.bounds

@@ -13,7 +13,7 @@ import logging
 import os
 import re
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -23,17 +23,23 @@ import msgspec
 
 from layers import query as queries
 from layers.errors import Busy, TooLarge, TwinError, Unavailable
-from layers.model import FeatureLayer
+from layers.model import ContentLayer, FeatureLayer, is_raster
 from layers.query import Query
+from layers.raster import query as coverage_queries
 from layers.write import FORMATS, Format
+from tiles.imagery import maps
+from tiles.imagery.style import Wanted
 from twin.access.caller import CALLER, Caller
 from twin.http import answers, etags, negotiate, ranges, respond
 from twin.http.formats import Offer, Representation
+from twin.http.imagery import STYLE, of_city, wanted
+from twin.http.ogc.coverage_documents import check_offered
+from twin.http.ogc.coverages import GEOTIFF
 from twin.http.respond import Headers, Receive, Scope, Send
 from twin.jobs import Ended, Job, scratch
 from twin.jobs.kept import Held, Made
 from twin.jobs.taking import FileTaker, PipeTaker
-from twin.jobs.works import download
+from twin.jobs.works import download, raster_download
 from twin.jobs.works.download import localized
 from twin.overload import NoShare, Shares
 
@@ -65,6 +71,21 @@ OFFER: Offer = tuple(
     Representation((one.name, *one.aliases), one.media, (one.media, *one.accepts), (one.title, one.title))
     for one in FORMATS.values()
 )
+#: The same of rasters.
+OF_RASTERS: Offer = (
+    Representation(("geotiff", "tiff", "tif"), GEOTIFF, ("image/tiff", GEOTIFF), ("GeoTIFF", "GeoTIFF")),
+    Representation(
+        (raster_download.PNG,),
+        "application/zip",
+        ("application/zip", "image/png"),
+        ("PNG and world file", "PNG 与坐标文件"),
+    ),
+)
+type _Request = download.Input | raster_download.Input
+_WORKS: Mapping[type, str] = {
+    download.Input: download.WORK.id,
+    raster_download.Input: raster_download.WORK.id,
+}
 
 
 @dataclass(slots=True)
@@ -106,6 +127,10 @@ class Download:
         city = self._city
         caller: Caller = scope[CALLER]
         view = city.catalogue.of(caller)
+        record = await city.read(view.layer, layer_id)
+        if is_raster(record):
+            await self._of_raster(scope, receive, send, record, caller)
+            return
         layer = await city.read(view.feature_layer, layer_id)
         forms, pairs = negotiate.chosen(respond.query_pairs(scope), ("f",))
         form = FORMATS[negotiate.representation(scope, forms.get("f"), OFFER).name]
@@ -148,6 +173,41 @@ class Download:
             answer, msgspec.structs.replace(request, piped=True, packed=packed), caller, receive
         )
 
+    async def _of_raster(
+        self, scope: Scope, receive: Receive, send: Send, layer: ContentLayer, caller: Caller
+    ) -> None:
+        """A part of a raster as GeoTIFF, or as a picture with a world file: always a whole file."""
+        city = self._city
+        view = city.catalogue.of(caller)
+        styles = STYLE.keys() - {"datetime", "v"}
+        forms, pairs = negotiate.chosen(respond.query_pairs(scope), ("f",))
+        form = negotiate.representation(scope, forms.get("f"), OF_RASTERS)
+        own = asked = Wanted()
+        if form.name == raster_download.PNG:
+            texts, pairs = negotiate.chosen(pairs, styles)
+            own, asked = of_city(city, layer.id), wanted(texts)
+            of_map = maps.parse(pairs)
+            await city.aside(check_offered, city, layer, (of_map.region, of_map.center), of_map.crs)
+        else:
+            of_values = coverage_queries.parse(pairs)
+            await city.aside(check_offered, city, layer, (of_values.region,), of_values.crs)
+        title = negotiate.text(layer.title, negotiate.language(scope, city.settings.languages), layer.id)
+        etag = etags.tag(view.epoch, layer.seq, form.name)
+        request = raster_download.Input(
+            layer.id, layer.generation, title, list(pairs), form.name, own, asked,
+            raster_download.MOST_BYTES, scratch.RESERVE_BYTES,
+        )  # fmt: skip
+        extension = "zip" if form.name == raster_download.PNG else "tif"
+        headers: Headers = [
+            (b"content-type", form.media.encode()),
+            _disposition(title, layer.id, extension),
+            answers.FRESH,
+            answers.VARY_LANGUAGE,
+        ]
+        answer = _Answer(send, headers, respond.client(city, scope))
+        key = (view.rights, etag, *request.parameters, own, asked)
+        await self._whole(scope, answer, key, etag, request, caller, receive)
+
     async def _count(self, view: View, layer: FeatureLayer, query: Query) -> None:
         most = download.MOST_FEATURES
         if await self._city.read(view.count, layer.id, query, most, heavy=True) is None:
@@ -159,7 +219,7 @@ class Download:
         answer: _Answer,
         key: tuple[object, ...],
         etag: str,
-        request: download.Input,
+        request: _Request,
         caller: Caller,
         receive: Receive,
     ) -> None:
@@ -180,9 +240,7 @@ class Download:
             async with asyncio.timeout(MOST_SECONDS), self._city.jobs.kept.of(key, make) as held:
                 await self._file(scope, answer, held, f'{etag[:-1]}.{held.mark}"')
 
-    async def _piped(
-        self, answer: _Answer, request: download.Input, caller: Caller, receive: Receive
-    ) -> None:
+    async def _piped(self, answer: _Answer, request: _Request, caller: Caller, receive: Receive) -> None:
         """Give what is written while it is written."""
         taker = PipeTaker()
         try:
@@ -220,7 +278,7 @@ class Download:
     @asynccontextmanager
     async def _job(
         self,
-        request: download.Input,
+        request: _Request,
         caller: Caller,
         taker: PipeTaker | FileTaker,
         receive: Receive,
@@ -235,11 +293,11 @@ class Download:
 
     @asynccontextmanager
     async def _shared(
-        self, request: download.Input, caller: Caller, taker: PipeTaker | FileTaker, receive: Receive
+        self, request: _Request, caller: Caller, taker: PipeTaker | FileTaker, receive: Receive
     ) -> AsyncIterator[Job]:
         jobs = self._city.jobs
         document: dict[str, Any] = msgspec.to_builtins(request)
-        job = await jobs.start(download.WORK.id, document, caller, patience=PLACE_SECONDS, taker=taker)
+        job = await jobs.start(_WORKS[type(request)], document, caller, patience=PLACE_SECONDS, taker=taker)
         watch = asyncio.create_task(self._watch(receive, job))
         try:
             yield job
@@ -296,15 +354,20 @@ def file_name(title: str) -> str:
     return re.sub("_{2,}", "_", _UNSAFE.sub("_", seen))[:_LONGEST].strip(" .")
 
 
+def _disposition(title: str, layer_id: str, extension: str) -> tuple[bytes, bytes]:
+    quoted = quote(f"{file_name(title) or layer_id}.{extension}", safe="")
+    plain = f"{layer_id}.{extension}"
+    text = f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quoted}"
+    return b"content-disposition", text.encode()
+
+
 def _headers(layer: FeatureLayer, form: Format, crs: str) -> Headers:
     """The headers of a file that bears the title of the layer; its id for clients that take only ASCII."""
     (title,) = layer.title.values()
-    quoted = quote(f"{file_name(title) or layer.id}.{form.extension}", safe="")
-    plain = f"{layer.id}.{form.extension}"
     media = form.media + ("; charset=utf-8" if form.media.startswith("text/") else "")
     return [
         (b"content-type", media.encode()),
-        (b"content-disposition", f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quoted}".encode()),
+        _disposition(title, layer.id, form.extension),
         (b"content-crs", f"<{crs}>".encode()),
         answers.FRESH,
         answers.VARY_LANGUAGE,

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from layers.model import FeatureLayer
+from layers.model import FeatureLayer, Layer, has_features, is_raster
 from layers.types import FEATURES, RASTERS, EditKind
 from layers.write import FORMATS, Format
 from twin.http.context import REL, Context, Link, link
 from twin.http.formats import GEOJSON, JSON, MERGE_PATCH, PAGE, SCHEMA, Representation
 from twin.http.ogc import coverages, openapi_layer, schemas
 from twin.http.ogc.conformance import classes
-from twin.http.ogc.download import Download
+from twin.http.ogc.download import OF_RASTERS, Download
 from twin.http.ogc.edit import ON_ITEM, ON_ITEMS, Edit
 from twin.http.ogc.items import Items
 from twin.http.ogc.pages import Document, Pages
 from twin.http.respond import Scope
-from twin.http.room import Allow, Paths, Room, Route, Site, of_features
+from twin.http.room import Allow, Paths, Room, Route, Site
 
 CLASSES = classes(
     {
@@ -111,7 +111,7 @@ def room(site: Site, pages: Pages) -> Room:
         Route(
             f"{_LAYER}/download",
             {"GET": download.give},
-            describe_all=_of_layers("download", openapi_layer.download),
+            describe_all=_downloads,
         ),
     )
     title = ("Features of the layers", "图层要素")
@@ -120,7 +120,7 @@ def room(site: Site, pages: Pages) -> Room:
         title,
         routes,
         _landing_links,
-        of_features(_collection_links),
+        _links,
         CLASSES,
         openapi_layer.all_schemas,
     )
@@ -143,6 +143,32 @@ def _of_layers(
         }
 
     return paths
+
+
+def _downloads(context: Context) -> Paths:
+    paths = dict(_of_layers("download", openapi_layer.download)(context))
+    return paths | {
+        f"/ogc/collections/{layer.id}/download": openapi_layer.raster_download(context, layer)
+        for layer in context.view.layers()
+        if is_raster(layer)
+    }
+
+
+def _links(context: Context, layer: Layer) -> list[Link]:
+    if has_features(layer):
+        return _collection_links(context, layer)
+    if not is_raster(layer):
+        return []
+    here = f"{context.base}/collections/{layer.id}/download"
+    return [
+        link(
+            "enclosure",
+            f"{here}?f={one.name}",
+            one.media,
+            context.say(f"The layer as {one.title[0]}", f"图层（{one.title[1]}）"),
+        )
+        for one in OF_RASTERS
+    ]
 
 
 def _landing_links(context: Context) -> list[Link]:

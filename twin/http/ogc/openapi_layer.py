@@ -6,14 +6,17 @@ from typing import Any
 
 from layers import query as queries
 from layers.crs import supported
-from layers.model import FeatureLayer
+from layers.model import FeatureLayer, Layer
+from layers.raster import query as coverage_queries
 from layers.types import Field
+from tiles.imagery import maps
 from twin.http import etags, formats
 from twin.http.context import Context
 from twin.http.formats import GEOJSON, HTML, MERGE_PATCH
+from twin.http.imagery import style_parameters
 from twin.http.negotiate import text
 from twin.http.ogc import schemas as schemas_
-from twin.http.ogc.download import OFFER
+from twin.http.ogc.download import OF_RASTERS, OFFER
 from twin.http.ogc.edit import KINDS
 from twin.http.openapi_parts import (
     BINARY,
@@ -26,6 +29,7 @@ from twin.http.openapi_parts import (
     get,
     header_parameter,
     object_of,
+    ok,
     path_parameter,
     profile,
     reference,
@@ -224,4 +228,17 @@ def download(context: Context, layer: FeatureLayer) -> dict[str, Any]:
     parameters.append(header_parameter("Range", "One range of bytes", {"type": "string"}))
     operation = get(f"{layer.id}.download", layer.id, summary, ok, parameters)
     operation["responses"] |= {"206": ok | {"description": "The part"}, **errors(409, 413, 416)}
+    return {"get": operation}
+
+
+def raster_download(context: Context, layer: Layer) -> dict[str, Any]:
+    """``…/download`` of a raster: values with the parameters of Coverages, a picture with those of Maps."""
+    summary = context.say("A part of the raster as a file", "栅格数据文件")
+    tables = {**coverage_queries.TABLE, **maps.TABLE}
+    styles = [one for one in style_parameters() if one["name"] not in {*tables, "v"}]
+    parameters = [form(OF_RASTERS), *(one.openapi() for one in tables.values()), *styles]
+    content = {one.media: BINARY for one in OF_RASTERS}
+    operation = get(f"{layer.id}.download", layer.id, summary, ok(summary, content), parameters)
+    operation["responses"] |= errors(409, 413, 416)
+    operation["responses"] = dict(sorted(operation["responses"].items()))
     return {"get": operation}
