@@ -76,6 +76,7 @@ def check(
     with guard.read(path, declared, limits=replace(limits or ReadLimits(), rows=rows)) as reading:
         if reading.raster is not None:
             return rasters.report(reading, path, declared, layer_id, whole=rows is None)
+        rasters.refuse_rows(declared)
         source = _FileLoad(reading, path, declared, layer_id, progress or _silent, aside)
         source.clean()
         spec = source.spec({}, layer_id or _CHECKED)
@@ -124,6 +125,7 @@ def run(
                 raise BadParameter("city", "", "a raster is kept in the folder of a city")
             wanted = rasters.Wanted(layer_id, mode, title or {}, present)
             return rasters.run(store, city, reading, path, declared, wanted, written=into)
+        rasters.refuse_rows(declared)
         if present is not None and not has_features(present):
             raise forms.in_use(layer_id, present.form)
         source = _FileLoad(

@@ -259,8 +259,8 @@ class BandFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RasterFacts:
-    """What a load found of a raster: columns and rows, the size of a cell in units of its CRS, its bands, and
-    whether it is kept in the tiles of WebMercatorQuad (else in its own CRS)."""
+    """What a load found of a raster: columns and rows, the size of a cell in units of its CRS, its bands;
+    ``aligned`` if it is kept in the tiles of WebMercatorQuad, ``in_place`` where it lay, else in its CRS."""
 
     width: int
     height: int
@@ -268,6 +268,7 @@ class RasterFacts:
     cell_unit: str
     bands: tuple[BandFacts, ...]
     aligned: bool
+    in_place: bool = False
 
     @classmethod
     def of(cls, known: Mapping[str, Any]) -> RasterFacts:

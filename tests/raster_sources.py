@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
+from rasterio.errors import NotGeoreferencedWarning
 from rasterio.transform import from_origin
 
 #: The upper left corner of what is made, in UTM 31N.
@@ -40,9 +42,11 @@ def write(path: Path, cells: NDArray[Any], driver: str = "GTiff", **profile: Any
         "crs": "EPSG:32631",
         "transform": from_origin(EAST, NORTH, CELL, CELL),
     }
-    if count == 3:
+    if count == 3 and driver == "GTiff":
         words["photometric"] = "RGB"
     known = {name: value for name, value in (words | profile).items() if value is not None}
-    with rasterio.open(path, "w", **known) as out:
-        out.write(bands)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        with rasterio.open(path, "w", **known) as out:
+            out.write(bands)
     return path

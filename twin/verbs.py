@@ -258,8 +258,8 @@ def _show_bands(raster: RasterFacts) -> None:
         out.print(f"  band {number}{name}: " + ", ".join(fact for fact in facts if fact), markup=False)
     if len(raster.bands) > SHOWN_BANDS:
         out.print(f"  and {len(raster.bands) - SHOWN_BANDS} more bands")
-    where = "the tiles of the web map" if raster.aligned else "its own CRS and grid"
-    out.print(f"  kept in {where}", markup=False)
+    where = "in the tiles of the web map" if raster.aligned else "in its own CRS and grid"
+    out.print(f"  {'read where it lies' if raster.in_place else f'kept {where}'}", markup=False)
 
 
 _WORDS = {"quarantined": "set aside", "repaired": "repaired", "noted": "noted"}

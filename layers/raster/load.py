@@ -50,6 +50,13 @@ def kind_of(declared: Declared) -> str:
     return kind
 
 
+def refuse_rows(declared: Declared) -> None:
+    """Raises BadParameter: something is declared of a file of rows that only a raster has."""
+    for name in ("time", "nodata", "vertical", "offset", "in_place"):
+        if (value := getattr(declared, name)) is not None:
+            raise BadParameter(name, value, "the file has rows, and this goes with rasters")
+
+
 def moment(declared: Declared) -> str | None:
     """The time of a raster as assets have it. Raises BadParameter."""
     text = declared.time

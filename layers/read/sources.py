@@ -39,6 +39,10 @@ def read(options: ReadOptions, sink: Sink, work: Path) -> None:
         _check_size(path, reader, options.limits)
         reader.read(path, options, sink)
         return
+    if options.declared.in_place:
+        raise BadFile(
+            "raster.in_place", f"{shown(path.name)} is a container; name the COG itself with --in-place"
+        )
     if sample.inside == "zip":
         _check_size(path, None, options.limits)
     folder, what = path, "folder"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -141,3 +142,84 @@ def test_terrain_of_another_datum_is_laid_beside_only_with_an_offset(store: Stor
     assert layer.vertical_datum == "Yellow Sea 1985 height"
     with rasterio.open(tmp_path / layer.assets[0].href) as cog:
         assert np.abs(cog.read(1) - (hills() - 0.029)).max() < 1e-3
+
+
+def test_a_cog_is_registered_where_it_lies_and_stays_there(store: Store, tmp_path: Path) -> None:
+    city = tmp_path / "city"
+    city.mkdir()
+    source = write(tmp_path / "cog.tif", hills(), "COG")
+    load.run(store, source, Declared(in_place=True), layer_id="plan", city=city)
+    assert loaded(store, "plan").assets[0].href == str(source.resolve())
+    assert not (city / kept.FOLDER).exists()
+    load.run(store, write(tmp_path / "a.tif", hills()), layer_id="plan", mode="replace", city=city)
+    assert source.exists()
+    with zipfile.ZipFile(tmp_path / "cog.zip", "w") as out:
+        out.write(source, "cog.tif")
+    with pytest.raises(BadFile, match="container"):
+        load.run(store, tmp_path / "cog.zip", Declared(in_place=True), layer_id="b", city=city)
+
+
+def test_what_an_interrupted_load_left_is_swept_but_not_what_another_writes(
+    store: Store, tmp_path: Path
+) -> None:
+    source = write(tmp_path / "a.tif", hills())
+    folder = tmp_path / kept.FOLDER
+    orphan, coming = folder / "a-0123456789abcdef.tif", folder / ".coming-1"
+    coming.mkdir(parents=True)
+    for file in (coming / "cells.tif", orphan, folder / "mine.tif"):
+        file.write_bytes(b"")
+    with kept.writing(tmp_path, ()) as other:
+        assert [each.name for each in folder.iterdir()] == ["mine.tif"]
+        other.mkdir()
+        orphan.write_bytes(b"")
+        load.run(store, source, layer_id="a", city=tmp_path)
+        assert (other.exists(), orphan.exists()) == (True, True)
+    load.run(store, source, layer_id="b", city=tmp_path)
+    used = {Path(loaded(store, one).assets[0].href).name for one in ("a", "b")}
+    assert files(tmp_path) == {*used, "mine.tif"}
+
+
+def test_rasters_in_archives_and_manifests(store: Store, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as out:
+        out.write(write(tmp_path / "a.tif", hills()), "deep/a.tif")
+        out.writestr("deep/a.tfw", "10\n0\n0\n-10\n0\n0\n")
+    (tmp_path / "load.yml").write_text(
+        "layers:\n  - {id: depth, file: a.zip, time: '2024-05-01', title: {en: Depth}}\n"
+        "  - {id: ground, file: a.tif, kind: terrain, nodata: -1, vertical: N2000, offset: 1.5}\n"
+    )
+    depth, ground = load.manifest(store, tmp_path / "load.yml", city=tmp_path)
+    assert depth.problems[0].rule == "kind.raster"
+    assert loaded(store, "depth").assets[0].time == "2024-05-01"
+    assert loaded(store, "depth").title == {"en": "Depth"}
+    assert ground.vertical_datum == "N2000 +1.5 m"
+
+
+def test_what_only_rasters_have_is_not_declared_of_rows(tmp_path: Path) -> None:
+    table = tmp_path / "b.csv"
+    table.write_text("name,lon,lat\nx,1.5,42.5\n")
+    with pytest.raises(BadParameter, match="time=2024-05-01"):
+        load.check(table, Declared(time="2024-05-01"))
+
+
+@pytest.mark.parametrize(
+    ("file", "declared"),
+    [
+        ("raster/s2a_l2a_fishbourne.tif", Declared()),
+        ("raster/dem_valais_2056.tif", TERRAIN),
+        ("nanaimo_ca/nanaimo_dem.tif", TERRAIN),
+        ("andorra/elevation.tif", TERRAIN),
+        ("raster/cog_dateline.tif", Declared()),
+    ],
+)
+def test_values_of_real_rasters_are_those_of_the_original(
+    store: Store, tmp_path: Path, shared_data: Path, file: str, declared: Declared
+) -> None:
+    if not store.local:
+        pytest.skip("the file is the same in every store")
+    load.run(store, shared_data / file, declared, layer_id="real", city=tmp_path)
+    with (
+        rasterio.open(tmp_path / loaded(store, "real").assets[0].href) as cog,
+        rasterio.open(shared_data / file) as own,
+    ):
+        assert cog.transform == own.transform
+        assert (cog.read(masked=True) == own.read(masked=True)).all()

@@ -29,6 +29,12 @@ def _archive(member: str) -> Callable[[Sample], bool]:
 
 FORMATS: tuple[Format, ...] = (
     Refused(
+        _xml(b"<!doctype html", b"<html"),
+        "file.disguised",
+        "a web page and no data: its server wants a login, or another address has the file",
+        first=True,
+    ),
+    Refused(
         _xml(b"<!doctype", b"<!entity"),
         "xml.doctype",
         "XML with a DOCTYPE, which is never read",

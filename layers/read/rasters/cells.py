@@ -17,6 +17,8 @@ from layers.errors import BadFile
 #: Bytes of cells in one window, and of one block of the file, at most.
 WINDOW = 32 << 20
 MOST_BLOCK = 256 << 20
+#: Numbers that are added up at once: they stay in a cache.
+_PART = 1 << 16
 #: Edge of the blocks of a COG.
 BLOCK = 512
 #: Values that programs write where they have none, in signed numbers; beyond the largest, any.
@@ -56,7 +58,7 @@ class BandSummary:
     def add(self, cells: NDArray[Any], shown: NDArray[np.bool_] | None, nodata: float | None) -> None:
         """Count the cells of a window, of which a mask shows some (None: all)."""
         self.cells += cells.size
-        values = cells.ravel() if shown is None else cells[shown]
+        values = cells.ravel() if shown is None or shown.all() else cells[shown]
         if nodata is not None and not math.isnan(nodata):
             values = values[values != nodata]
         if values.dtype.kind == "f":
@@ -72,8 +74,19 @@ class BandSummary:
         if values.dtype.kind != "u":
             for value in {v for v in (low, high) if is_filler(v)}:
                 self.fillers[value] += int(np.count_nonzero(values == values.dtype.type(value)))
-        self.total += float(np.sum(values, dtype=np.float64))
-        self.squares += float(np.square(values, dtype=np.float64).sum())
+        self._sum(values)
+
+    def _sum(self, values: NDArray[Any]) -> None:
+        """Add up values and their squares."""
+        if values.dtype == np.uint8:
+            counts = np.bincount(values, minlength=256).astype(np.float64)
+            self.total += float(counts @ np.arange(256))
+            self.squares += float(counts @ np.square(np.arange(256)))
+            return
+        for part in np.array_split(values, 1 + values.size // _PART):
+            exact = part.astype(np.float64)
+            self.total += float(exact.sum())
+            self.squares += float(exact @ exact)
 
 
 def windows(dataset: DatasetReader) -> list[Window]:

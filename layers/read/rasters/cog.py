@@ -12,7 +12,7 @@ import numpy as np
 import rasterio
 from numpy.typing import NDArray
 from rasterio import DatasetReader
-from rasterio.enums import ColorInterp, MaskFlags
+from rasterio.enums import ColorInterp, MaskFlags, Resampling
 from rasterio.errors import RasterioError
 from rasterio.io import DatasetWriter
 from rasterio.shutil import copy
@@ -121,14 +121,20 @@ class CellsWriter:
         for band, one in enumerate(seen, 1):
             if one.valid:
                 self._out.update_tags(band, **_statistics(one))
+        # the COG driver takes overviews that are there; its own cost it four times as much
         nearest = is_palette(self._source) or (
             self._source.count == 1 and not surface and self._out.dtypes[0][0] == "u"
         )
         path = self._folder / NAME
         try:
             self._out.close()
+            with rasterio.open(self._path, "r+", driver="GTiff") as cells:
+                block = _block(cells.width, cells.height)
+                levels = range(1, 1 + _overviews(cells.width, cells.height, block))
+                how = Resampling.nearest if nearest else Resampling.average
+                cells.build_overviews([1 << level for level in levels], how)
             with rasterio.open(self._path, driver="GTiff") as cells:
-                options = _options(cells, lossy=self._lossy, nearest=nearest)
+                options = _options(cells, block, lossy=self._lossy)
                 copy(cells, path, driver="COG", **options)
         except RasterioError as error:
             raise self._unwritten(error) from error
@@ -154,12 +160,11 @@ def _statistics(seen: BandSummary) -> dict[str, str]:
     }
 
 
-def _options(cells: DatasetReader, *, lossy: bool, nearest: bool) -> dict[str, Any]:
+def _options(cells: DatasetReader, block: int, *, lossy: bool) -> dict[str, Any]:
     options: dict[str, Any] = {
-        "BLOCKSIZE": _block(cells.width, cells.height),
+        "BLOCKSIZE": block,
         "BIGTIFF": "IF_SAFER",
         "NUM_THREADS": "ALL_CPUS",
-        "OVERVIEW_RESAMPLING": "NEAREST" if nearest else "AVERAGE",
         "INTERLEAVE": "TILE" if cells.count > _MANY_BANDS else "PIXEL",
     }
     if lossy:
@@ -170,7 +175,12 @@ def _options(cells: DatasetReader, *, lossy: bool, nearest: bool) -> dict[str, A
 def _block(width: int, height: int) -> int:
     """The edge of the blocks: validators take a level of one column of blocks for one that is not tiled."""
     for block in (BLOCK, BLOCK // 2):
-        levels = range(1 + max(0, math.ceil(math.log2(max(width, height) / block))))
-        if all(width >> n != block or height >> n <= BLOCK for n in levels):
+        levels = range(1 + _overviews(width, height, block))
+        if all(math.ceil(width / 2**n) != block or math.ceil(height / 2**n) <= BLOCK for n in levels):
             return block
     return BLOCK // 4
+
+
+def _overviews(width: int, height: int, block: int) -> int:
+    """How often it is halved until one block holds it."""
+    return max(0, math.ceil(math.log2(max(width, height) / block)))

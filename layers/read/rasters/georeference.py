@@ -33,8 +33,8 @@ _OVER = 1.0
 @dataclass(frozen=True, slots=True)
 class Placement:
     """A raster's place: ``text`` of its CRS (a code or WKT), the same for GDAL, whether it is ``told`` by
-    whoever loads and not by the file; ``transform`` from columns and rows, or control points. ``extent`` in
-    lon/lat; ``crossing``: it lies over the antimeridian, and its extent is a whole belt."""
+    whoever loads, and is not what the file says; ``transform`` from columns and rows, or control points.
+    ``extent`` in lon/lat; ``crossing``: it lies over the antimeridian, and its extent is a whole belt."""
 
     text: str
     crs: CRS
@@ -79,7 +79,8 @@ def place(dataset: DatasetReader, path: Path, declared: Declared, sink: Sink) ->
         sink.note("raster.gcps", f"it is warped by its {len(points)} control points")
     known = _known(text, declared.crs is not None)
     extent, crossing = _extent(dataset, transform, points, text)
-    return Placement(text, known, bool(declared.crs), transform, tuple(points), extent, crossing)
+    told = declared.crs is not None and (own is None or not _same(declared.crs, own))
+    return Placement(text, known, told, transform, tuple(points), extent, crossing)
 
 
 def _own(known: CRS | None, path: Path) -> str | None:

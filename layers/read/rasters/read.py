@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from rasterio import DatasetReader
+from rasterio.enums import ColorInterp
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.transform import Affine
 from rasterio.windows import Window
@@ -21,7 +22,7 @@ from rasterio.windows import Window
 from layers.errors import BadFile
 from layers.model import BandFacts, RasterFacts
 from layers.read.base import ReadOptions, Sink
-from layers.read.rasters import cog, warp
+from layers.read.rasters import cog, in_place, warp
 from layers.read.rasters import heights as of_heights
 from layers.read.rasters import nodata as of_nodata
 from layers.read.rasters.cells import BandSummary, missing_blocks, sample, windows
@@ -41,9 +42,14 @@ _LOWEST, _HIGHEST, _RANGE = -500, 9000, 10
 
 
 def read(path: Path, options: ReadOptions, sink: Sink, driver: str) -> None:
-    """Look at a raster; write it where that is wanted. Raises BadFile."""
-    warnings.simplefilter("ignore", NotGeoreferencedWarning)
+    """Look at a raster in a child of its own; write it where that is wanted. Raises BadFile."""
     _set_ceilings(options)
+    look(path, options, sink, driver)
+
+
+def look(path: Path, options: ReadOptions, sink: Sink, driver: str) -> None:
+    """The same without ceilings."""
+    warnings.simplefilter("ignore", NotGeoreferencedWarning)
     with opened(path, driver) as dataset:
         _RasterRead(dataset, path, options, sink).run()
 
@@ -90,7 +96,9 @@ class _RasterRead:
             told, city = placement.text, self._options.vertical_datum
             heights = of_heights.heights(self._dataset, self._declared, told, city, self._sink)
         datum = heights.datum if heights else of_heights.vertical(self._declared, placement.text)[0]
-        picture = cog.is_picture(self._dataset) and not self._surface
+        if self._declared.in_place:
+            in_place.check(self._dataset, self._path, placement, heights, self._declared)
+        picture = cog.is_picture(self._dataset) and not self._surface and not self._declared.in_place
         mercator = picture and not placement.crossing and _in_mercator(placement)
         with self._upright(placement, mercator=mercator) as (upright, transform):
             dtype = "float32" if heights and heights.changed else upright.dtypes[0]
@@ -141,7 +149,7 @@ class _RasterRead:
         if not mercator and not placement.points and not placement.rotated:
             yield self._dataset, placement.transform
             return
-        with warp.upright(self._dataset, placement, mercator=mercator) as warped:
+        with warp.upright(self._dataset, placement, self._declared.nodata, mercator=mercator) as warped:
             yield warped, warped.transform
 
     def _pass(
@@ -174,9 +182,8 @@ class _RasterRead:
             lossy = cog.is_picture(self._dataset) and cog.is_lossy(self._dataset) and not self._surface
             writer = cog.CellsWriter(self._into, dataset, profile, lossy=lossy)
             self._units(writer, dataset, heights)
-        masked = cog.has_mask(dataset) or cog.has_alpha(dataset)
         for window in chosen:
-            cells, shown = self._cells(dataset, window, masked=masked)
+            cells, shown = self._cells(dataset, window)
             for band, summary, own in zip(cells, seen, empty.own, strict=True):
                 summary.add(band, shown, own)
             if writer is not None:
@@ -202,11 +209,14 @@ class _RasterRead:
         return seen
 
     def _cells(
-        self, dataset: DatasetReader, window: Window, *, masked: bool
+        self, dataset: DatasetReader, window: Window
     ) -> tuple[NDArray[np.generic], NDArray[np.bool_] | None]:
+        """The cells of a window, and which of them are seen where a band or mask says it."""
         try:
             cells = dataset.read(window=window)
-            return cells, dataset.dataset_mask(window=window) > 0 if masked else None
+            if cog.has_alpha(dataset):
+                return cells, cells[dataset.colorinterp.index(ColorInterp.alpha)] > 0
+            return cells, dataset.dataset_mask(window=window) > 0 if cog.has_mask(dataset) else None
         except RasterioError as error:
             raise damaged(error, self._path) from error
 
@@ -261,6 +271,7 @@ class _RasterRead:
             cell_unit="°" if crs.is_geographic else _SHORT.get(crs.linear_units, crs.linear_units),
             bands=bands,
             aligned=aligned,
+            in_place=bool(self._declared.in_place),
         )
 
 
