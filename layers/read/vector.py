@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyogrio
@@ -17,14 +16,15 @@ import pyogrio.raw
 from pyogrio.errors import DataLayerError, DataSourceError, FeatureError
 
 from layers import wkb as wkb_
-from layers.batch import FID, MESH, ROW, SOURCE_ID, WKB, properties
+from layers.batch import FID, ROW, SOURCE_ID, WKB, properties
 from layers.errors import BadFile, scrubbed, shown
-from layers.read import days, storage, surfaces, undecoded
+from layers.read import days, storage, undecoded
 from layers.read.base import AGAIN, BATCH_ROWS, ReadOptions, Sink
 from layers.read.days import Odd
 from layers.read.dbf import RAW, Texts
 from layers.read.encodings import codec
 from layers.read.frame import is_degrees
+from layers.read.plain import bounded, plain, with_bodies
 from layers.read.views import untyped
 from layers.source import SeveralLayers, SourceLayer, unknown_layer
 from layers.types import FieldType
@@ -212,7 +212,7 @@ def _stream(layer: _Layer, options: ReadOptions, sink: Sink) -> None:
             table = _linear(table, layer, keys)
             table = _undecoded(table, layer, keys, row, sink)
             if len(table):
-                made, count = _with_bodies(_shape(table, row, layer, options, sink), row, sink, layer.degrees)
+                made, count = with_bodies(_shape(table, row, layer, options, sink), row, sink, layer.degrees)
                 sink.batch(made)
                 bodies += count
             row += len(table)
@@ -342,89 +342,13 @@ def _shape(table: pa.Table, row: int, layer: _Layer, options: ReadOptions, sink:
     """The reader's table from GDAL's: reserved columns first, nested values as JSON text."""
     columns: dict[str, Any] = {ROW: pa.array(np.arange(row, row + len(table), dtype=np.int64))}
     wkb = table[WKB] if WKB in table.column_names else pa.nulls(len(table), pa.binary())
-    columns[WKB] = _bounded(
-        wkb.combine_chunks() if isinstance(wkb, pa.ChunkedArray) else wkb, row, options, sink
-    )
+    whole = wkb.combine_chunks() if isinstance(wkb, pa.ChunkedArray) else wkb
+    columns[WKB] = bounded(_storage(whole), row, options, sink)
     columns[SOURCE_ID] = pa.nulls(len(table), pa.string())
     if layer.key is not None:
         columns[FID] = pc.cast(table[FID], pa.string()).combine_chunks()
         if layer.key.casefold() not in _ROW_NUMBERS and layer.key not in table.column_names:
             columns[layer.key] = table[FID].combine_chunks()
     for name in properties(table.column_names):
-        columns[name] = _flat(table[name].combine_chunks())
+        columns[name] = plain(table[name].combine_chunks())
     return pa.table(columns)
-
-
-def _with_bodies(table: pa.Table, row: int, sink: Sink, degrees: bool) -> tuple[pa.Table, int]:
-    """The batch with surfaces in space as bodies over their footprints, and how many there are."""
-    heads = pc.unique(pc.binary_slice(table[WKB], 0, 5)).to_pylist()
-    if not any(head and surfaces.may_be(head) for head in heads):
-        return table, 0
-    converted = surfaces.convert(table[WKB].to_pylist(), row, sink, degrees=degrees)
-    table = table.set_column(table.column_names.index(WKB), WKB, pa.array(converted.footprints, pa.binary()))
-    if not any(converted.bodies):
-        return table, 0
-    columns = {MESH: pa.array(converted.bodies, pa.binary())}
-    columns |= {name: pa.array(values, pa.float64()) for name, values in converted.heights().items()}
-    for name in columns.keys() - set(table.column_names):
-        table = table.append_column(name, columns[name])
-    return table, sum(one is not None for one in converted.bodies)
-
-
-def _bounded(wkb: pa.Array, row: int, options: ReadOptions, sink: Sink) -> pa.Array:
-    """The geometries with those of too many vertices taken out (16 bytes a vertex at least)."""
-    wkb = _storage(wkb)
-    sizes = pc.fill_null(pc.binary_length(wkb), 0)
-    large = pc.greater(sizes, options.limits.vertices * 16 + 64)
-    if not pc.any(large).as_py():
-        return pc.cast(wkb, pa.binary())
-    for index in np.flatnonzero(large.to_numpy(zero_copy_only=False)).tolist():
-        sink.note(
-            "limit.vertices", f"the geometry has more than {options.limits.vertices} vertices", row + index
-        )
-    return pc.cast(pc.if_else(large, pa.scalar(None, wkb.type), wkb), pa.binary())
-
-
-def _flat(array: pa.Array) -> pa.Array:
-    """A column of plain values: lists of scalars by :func:`arrays`, other nested ones as JSON text, binary
-    ones left out, times of day as ISO text."""
-    kind = array.type
-    if isinstance(array, pa.ExtensionArray):
-        json = getattr(array.type, "extension_name", "") == "arrow.json"
-        array, kind = array.storage, array.type.storage_type
-        if (
-            json
-            and (column := arrays([None if t is None else _json(t) for t in array.to_pylist()])) is not None
-        ):
-            return column
-    if pa.types.is_nested(kind):
-        if (column := arrays(array.to_pylist())) is not None:
-            return column
-        texts = [None if v is None else orjson.dumps(v, default=str).decode() for v in array.to_pylist()]
-        return pa.array(texts, pa.string())
-    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
-        return pa.nulls(len(array), pa.string())
-    if pa.types.is_temporal(kind):
-        return pa.array([None if v is None else v.isoformat() for v in array.to_pylist()], pa.string()).cast(
-            pa.string()
-        )
-    if pa.types.is_dictionary(kind):
-        return array.dictionary_decode()
-    return array
-
-
-def _json(text: str) -> Any:
-    try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError:
-        return text
-
-
-def arrays(values: list[Any]) -> pa.Array | None:
-    """Lists of scalars as an Arrow column of lists, each member in JSON so that they can be of different
-    types; None where a value is no such list, or all are null."""
-    lists = [v for v in values if v is not None]
-    if not lists or any(not isinstance(v, list) or any(isinstance(m, list | dict) for m in v) for v in lists):
-        return None
-    texts = [None if v is None else [orjson.dumps(m, default=str).decode() for m in v] for v in values]
-    return pa.array(texts, pa.list_(pa.string()))

@@ -23,7 +23,7 @@ _ARROW: Mapping[FieldType, pa.DataType] = {
     "boolean": pa.bool_(),
     "date": pa.date32(),
     "datetime": pa.timestamp("ms", "UTC"),
-    "array": pa.string(),
+    "array": pa.json_(),
 }
 #: A row group ends after so many rows, or bytes in memory.
 GROUP_ROWS = 50_000

@@ -230,7 +230,7 @@ def test_a_column_fid_is_data_but_where_a_store_has_it(store: Store, tmp_path: P
         assert "column.own" in [p.rule for p in report.problems]
 
 
-@pytest.mark.parametrize("form", sorted(FORMATS.keys() - {"parquet"}))
+@pytest.mark.parametrize("form", sorted(FORMATS))
 def test_a_value_goes_with_where_it_came_from(store: Store, tmp_path: Path, form: str) -> None:
     """Downloaded with that property alone, and loaded again."""
     file = points(tmp_path / "a.csv", "wkt,depth_m", *(f'"LINESTRING (1 {i}, 2 {i})",{d}' for i, d in PIPES))

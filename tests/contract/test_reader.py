@@ -23,6 +23,7 @@ from layers.model import Report
 from layers.query import Query
 from layers.source import NOTHING, Declared
 from layers.store.base import Store
+from tests.parquets import geoparquet
 
 NAMES = ["泵站", "Brücke", "plain"]
 COORDS = [(114.3, 30.5), (114.31, 30.51), (114.32, 30.52)]
@@ -86,6 +87,11 @@ def _zip(folder: Path) -> Path:
     return folder / "a.zip"
 
 
+def _parquet(folder: Path) -> Path:
+    columns = {"label": NAMES, "count": [1, 2, 3], "geometry": shapely.to_wkb(shapely.points(COORDS))}
+    return geoparquet(folder / "a.parquet", pa.table(columns))
+
+
 MAKERS: dict[str, Any] = {
     "zip": _zip,
     "geojson": _geojson,
@@ -94,6 +100,7 @@ MAKERS: dict[str, Any] = {
     "gpkg": lambda folder: _gdal(folder, "a.gpkg", "GPKG"),
     "fgb": lambda folder: _gdal(folder, "a.fgb", "FlatGeobuf"),
     "shp": lambda folder: _gdal(folder, "a.shp", "ESRI Shapefile"),
+    "parquet": _parquet,
 }
 
 
@@ -223,6 +230,12 @@ def _odd_csv(folder: Path) -> Path:
     return file
 
 
+def _odd_parquet(folder: Path) -> Path:
+    columns = {n: pa.array([None if n == "empty" else f"{n} 1"] * 2, pa.string()) for n in ODD}
+    places = shapely.to_wkb(shapely.points([(114.3, 30.5), (114.31, 30.51)]))
+    return geoparquet(folder / "odd.parquet", pa.table(columns | {"geometry": places}))
+
+
 #: Without what GDAL itself cannot write: two names that differ in case alone, or that it takes for its own.
 _PLAIN = tuple(n for n in ODD if n not in ("Id", "NAME", "fid", "geom", "OGC_FID", "rowid"))
 ODD_MAKERS: dict[str, tuple[Any, tuple[str, ...]]] = {
@@ -236,6 +249,7 @@ ODD_MAKERS: dict[str, tuple[Any, tuple[str, ...]]] = {
         lambda folder: _odd_by_gdal(folder / "odd.shp", "ESRI Shapefile", [n[:10] for n in _PLAIN]),
         tuple(n[:10] for n in _PLAIN),
     ),
+    "parquet": (_odd_parquet, ODD),
 }
 
 
@@ -275,7 +289,7 @@ def test_a_wide_table_keeps_every_column(tmp_path: Path, store: Store) -> None:
         assert store.items("wide", Query(filter=where)).returned == 1
 
 
-@pytest.mark.parametrize("form", ["geojson", "ndjson", "csv", "gpkg", "fgb", "shp", "cityjson"])
+@pytest.mark.parametrize("form", ["geojson", "ndjson", "csv", "gpkg", "fgb", "shp", "cityjson", "parquet"])
 def test_long_codes_are_text_to_the_last_digit(tmp_path: Path, store: Store, form: str) -> None:
     """Whole numbers beyond 15 digits are codes, which no client may round."""
     codes = [420106001001000121, 420106001001000122]
@@ -300,6 +314,9 @@ def _changed(file: Path, old: str, new: str) -> Path:
 
 
 def _codes(file: Path, code: int) -> Path:
+    if file.suffix == ".parquet":
+        places = shapely.to_wkb(shapely.points([(114.3, 30.5), (114.31, 30.51)]))
+        return geoparquet(file, pa.table({"id": [code, code], "geometry": places}))
     write = """
 import sys, numpy as np, pyogrio.raw, shapely
 path, driver, code = sys.argv[1], sys.argv[2], int(sys.argv[3])

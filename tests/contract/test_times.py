@@ -138,7 +138,7 @@ def _with(feature: dict[str, Any], built: Any) -> dict[str, Any]:
     return {"type": "Feature", "geometry": feature["geometry"], "properties": properties}
 
 
-@pytest.mark.parametrize("form", ["geojson", "flatgeobuf", "csv", "gpkg", "shp"])
+@pytest.mark.parametrize("form", ["geojson", "flatgeobuf", "csv", "gpkg", "shp", "parquet"])
 def test_a_download_that_is_loaded_again_changes_nothing(store: Store, tmp_path: Path, form: str) -> None:
     point = shapely.Point
     rows = [

@@ -17,7 +17,7 @@ from layers import load
 from layers.cql.parse import parse
 from layers.errors import BadBody
 from layers.query import Query
-from layers.read.vector import arrays
+from layers.read.plain import arrays
 from layers.store import geopackage
 from layers.values import items, stored
 from tiles import batch, scheme

@@ -51,7 +51,7 @@ def test_a_reason_that_can_be_acted_on(name: str, layer: str | None, rule: str, 
 def test_no_name_breaks_a_message_or_shows_a_folder(name: str, tmp_path: Path) -> None:
     folder = tmp_path / name.replace("/", "_")
     folder.mkdir()
-    for ending in ("fgb", "gpkg", "geojson", "shp", "csv", "zip"):
+    for ending in ("fgb", "gpkg", "geojson", "shp", "csv", "zip", "parquet"):
         path = folder / f"{name.replace('/', '_')}.{ending}"
         shutil.copy(FOUND / "flip13.fgb", path)
         if ending == "gpkg":

@@ -22,6 +22,7 @@ HEADS = {
     "geojsonseq": ("a.geojsonl", b'\x1e{"type": "Feature"}\n'),
     "cityjson": ("a.city.json", b'{"type": "CityJSON"}'),
     "csv": ("a.csv", b"lon,lat\n1,2\n"),
+    "parquet": ("a.parquet", b"PAR1\x15\x04\x15\x10"),
     "tif": ("a.TIF", b"II+\x00\x08\x00\x00\x00"),
     "asc": ("a.asc", b"NCOLS 4\r\nNROWS 3\r\nXLLCORNER 0\r\n"),
     "img": ("a.img", b"EHFA_HEADER_TAG\x00"),
