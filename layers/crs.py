@@ -263,7 +263,7 @@ def from_lonlat(coordinates: NDArray[np.float64], text: str, *, x_first: bool = 
     out = np.array(coordinates, np.float64, copy=True)
     if operations and len(out):
         lonlat = out[:, 0].copy(), out[:, 1].copy()
-        middle = np.median(out[:, :2], axis=0)
+        middle = out[0] if len(out) == 1 else np.median(out[:, :2], axis=0)
         operation = next(
             (t for t in operations if _inside(t, middle[0], middle[1], _MARGIN_DEGREES).item()), operations[0]
         )

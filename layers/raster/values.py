@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,11 +15,14 @@ from layers.errors import BadFile, Unavailable
 
 if TYPE_CHECKING:
     from rasterio import DatasetReader
+    from rasterio.windows import Window
 
 type Floats = NDArray[np.float64]
 
 #: Cells of a window that is read at once.
 _AT_ONCE = 1 << 16
+#: The four cells around a position: columns to the right and rows down.
+_CORNERS = np.array([(0, 0), (1, 0), (0, 1), (1, 1)])
 
 
 def at(
@@ -101,26 +104,40 @@ def _read(dataset: DatasetReader, cells: Floats, bands: Sequence[int], smooth: b
     low = np.maximum(first.min(axis=0), 0)
     high = np.minimum((first.max(axis=0) + 1) if smooth else own.max(axis=0), size - 1)
     window = Window(int(low[0]), int(low[1]), int(high[0] - low[0] + 1), int(high[1] - low[1] + 1))
-    stored = dataset.read(list(bands), window=window, masked=True)
-    missing = np.ma.getmaskarray(stored)
-    grid = stored.data.astype(np.float64)
-    missing = missing | ~np.isfinite(grid)
+    stored = dataset.read(list(bands), window=window)
+    grid = stored.astype(np.float64)
+    missing = _missing(dataset, bands, window, stored.dtype, grid) | ~np.isfinite(grid)
     at_own = own[:, 1] - low[1], own[:, 0] - low[0]
     if not smooth:
         return np.where(missing[:, *at_own], np.nan, grid[:, *at_own])
     part = cells - 0.5 - first
-    total = np.zeros((len(bands), len(cells)))
-    weights = np.zeros_like(total)
-    for right in (0, 1):
-        for down in (0, 1):
-            column = np.clip(first[:, 0] + right, 0, size[0] - 1) - low[0]
-            row = np.clip(first[:, 1] + down, 0, size[1] - 1) - low[1]
-            weight = np.abs(1 - right - part[:, 0]) * np.abs(1 - down - part[:, 1])
-            weight = np.where(missing[:, row, column], 0.0, weight)
-            total += weight * np.where(missing[:, row, column], 0.0, grid[:, row, column])
-            weights += weight
-    gone = missing[:, *at_own] | (weights == 0)
-    return np.where(gone, np.nan, total / np.where(gone, 1.0, weights))
+    corners = np.clip(first[:, None] + _CORNERS, 0, size - 1) - low
+    weights = np.prod(np.abs(1 - _CORNERS - part[:, None]), axis=2)
+    around = ~missing[:, corners[..., 1], corners[..., 0]] * weights
+    values = np.where(around > 0, grid[:, corners[..., 1], corners[..., 0]], 0.0)
+    total = around.sum(axis=2)
+    gone = missing[:, *at_own] | (total == 0)
+    return np.where(gone, np.nan, (around * values).sum(axis=2) / np.where(gone, 1.0, total))
+
+
+def _missing(
+    dataset: DatasetReader, bands: Sequence[int], window: Window, dtype: np.dtype[Any], grid: Floats
+) -> NDArray[np.bool_]:
+    """Which cells of a window have no value. The mask is read where nothing else tells: that takes as long
+    as the cells."""
+    from rasterio.enums import MaskFlags
+
+    told = [dataset.nodatavals[index - 1] for index in bands]
+    if all(one is not None for one in told):
+        known = np.array(told, np.float64)
+        if dtype == np.float32:  # the value as the cells can hold it
+            with np.errstate(over="ignore"):
+                known = known.astype(np.float32).astype(np.float64)
+        return np.asarray(grid == known[:, None, None])
+    flags = dataset.mask_flag_enums
+    if all(MaskFlags.all_valid in flags[index - 1] for index in bands):
+        return np.zeros(grid.shape, bool)
+    return np.asarray(dataset.read_masks(list(bands), window=window) == 0)
 
 
 def along(line: Floats, number: int) -> Floats:

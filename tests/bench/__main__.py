@@ -1,6 +1,6 @@
 """``make bench``: the figures of docs/benchmarks.md, measured in one run and written there.
 
-``python -m tests.bench [features] [helsinki] [large]``; without a word, features and helsinki.
+``python -m tests.bench [features] [helsinki] [rasters] [large]``; without a word, all but large.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Iterable
 from contextlib import ExitStack
+from importlib.metadata import version
 from pathlib import Path
 
 from tests.bench import (
@@ -19,6 +20,7 @@ from tests.bench import (
     features,
     files,
     helsinki,
+    imagery,
     large,
     observations,
     overload,
@@ -47,10 +49,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="twin-bench-") as temporary:
         folder = (asked.folder or Path(temporary)).resolve()
         folder.mkdir(parents=True, exist_ok=True)
-        for name in asked.what or ("features", "helsinki"):
+        for name in asked.what or ("features", "helsinki", "rasters"):
             started = time.perf_counter()
             print(f"\n{name}", flush=True)
-            text = {"features": _features, "helsinki": _helsinki, "large": _large}[name](folder)
+            measures = {"features": _features, "helsinki": _helsinki, "large": _large, "rasters": _rasters}
+            text = measures[name](folder)
             report.write({name: text})
             print(f"{name}: {time.perf_counter() - started:.0f} s")
 
@@ -151,6 +154,24 @@ def _helsinki(folder: Path) -> str:
     return "\n\n".join([title, report.surroundings(), _PATH, report.table(rows)])
 
 
+def _rasters(folder: Path) -> str:
+    city = imagery.city(folder / "rasters")
+    with ExitStack() as stack:
+        stack.enter_context(one_core())
+        rows = _told(imagery.drawn(city))
+        floor = stack.enter_context(running("floor", module("tests.bench.floor")))
+        server = Server.start(city, prefix=COLD)
+        stack.callback(server.stop)
+        rows += _told(imagery.asked(target("ours", server), floor))
+    shutil.rmtree(city)
+    title = f"## Pictures and values of rasters, {imagery.SIDE} cells a side"
+    around = report.surroundings(*(f"{name} {version(name)}" for name in ("rasterio", "rio-tiler")))
+    return "\n\n".join([title, around, _DRAWN, report.table(rows)])
+
+
+_DRAWN = """The peer is rio-tiler as it is documented: `Reader.tile`, `rescale`, `render`, over a file that is
+open. The relief has one band of float32 and the colours of `terrain`, the photo three of uint8; both are COGs
+on the grid of the tiles."""
 _PATH = """The peer here is pygeoapi's own items path over our store, behind the same HTTP server. In the rows
 of an open loop, five times the rated load, the server has one core and its clients another."""
 

@@ -14,7 +14,7 @@ from typing import Any
 from weakref import WeakSet
 
 from layers.errors import Busy, NotFound, ReadOnly, TwinError, Unavailable, shown
-from layers.model import Change, FeatureLayer, FeaturePage, Item, Layer, Rows, Selection
+from layers.model import Change, ContentLayer, FeatureLayer, FeaturePage, Item, Layer, Rows, Selection
 from layers.query import Query
 from layers.store import forms as other_forms
 from layers.store import layer_record, unreadable
@@ -53,6 +53,7 @@ class GeoPackageStore(EditedStore):
         self._scans: WeakSet[scan.Cursor] = WeakSet()
         self._scans_lock = threading.Lock()
         self._summaries: dict[str, tuple[tuple[int, str], FeatureLayer]] = {}
+        self._contents: dict[str, tuple[tuple[int, str], ContentLayer]] = {}
         self._few = few
         self._pruned = 0  # see log.pruned
         self._closed = False
@@ -124,14 +125,20 @@ class GeoPackageStore(EditedStore):
             return sorted(summaries, key=lambda layer: layer.id)
 
     def layer(self, layer_id: str) -> Layer:
-        row = self._now.current().forms.get(layer_id)
-        if row is None:
+        view = self._now.current()
+        if layer_id not in view.forms:
             return self.feature_layer(layer_id)
+        cached = self._contents.get(layer_id)
+        if cached is not None and cached[0] == (view.layer_seq(layer_id), view.stamp):
+            return cached[1]
         with self._now.reading(None) as view:
             row = view.forms.get(layer_id)
-            if row is not None:
-                return other_forms.layer(row, view.layer_seq(layer_id))
-            return view.summary(_table(view, layer_id), self._summaries)
+            if row is None:
+                return view.summary(_table(view, layer_id), self._summaries)
+            seq = view.layer_seq(layer_id)
+            layer = other_forms.layer(row, seq)
+            self._contents[layer_id] = (seq, view.stamp), layer
+            return layer
 
     def feature_layer(self, layer_id: str) -> FeatureLayer:
         view = self._now.current()
