@@ -49,34 +49,33 @@ class Relief:
 
     def heights(self, places: Places, spacing: float = 0.0) -> Floats:
         """Heights (m, in the vertical datum) at places, for samples ``spacing`` metres apart."""
-        near = self.near(places.box)
-        count = len(places.lonlat[0]) if not near else 0
+        box = places.box
+        near = self.near(box)
         if not near:
-            return np.full(count, SEA)
-        out: Floats | None = None
-        lacking: Floats | None = None
-        at: list[tuple[Floats, Floats]] = []
-        for sheet in near:
+            return np.full(len(places.lonlat[0]), SEA)
+        out, lacking = np.zeros(0), np.zeros(0)
+        for sheet in (one for one in near if apart(one, box) == 0):
             column, row = sheet.pixels(places)
-            at.append((column, row))
-            if out is None or lacking is None:
+            if not len(out):
+                if sheet.holds(column, row):
+                    found, share = sheet.at(self.blocks, sheet.level(spacing), column, row)
+                    if share is None:
+                        return found.astype(float)
                 out, lacking = np.zeros(len(column)), np.ones(len(column))
-            inside = (column >= -0.5) & (column <= sheet.width - 0.5)
-            inside &= (row >= -0.5) & (row <= sheet.height - 0.5) & (lacking > 0)
-            if inside.all():
-                found, share = sheet.at(self.blocks, sheet.level(spacing), column, row)
-                out += lacking * share * found
-                lacking = lacking * (1 - share)
-            elif (some := np.flatnonzero(inside)).size:
+            some = np.flatnonzero(sheet.inside(column, row) & (lacking > 0))
+            if some.size:
                 found, share = sheet.at(self.blocks, sheet.level(spacing), column[some], row[some])
-                out[some] += lacking[some] * share * found
-                lacking[some] *= 1 - share
-            if not lacking.any():
-                return out
-        assert out is not None
-        assert lacking is not None
-        rest = np.flatnonzero(lacking)
-        out[rest] += lacking[rest] * self._around(places, near, at, rest, spacing)
+                known = lacking[some] if share is None else lacking[some] * share
+                out[some] += known * found
+                lacking[some] -= known
+                if not lacking.any():
+                    return out
+        if not len(out):
+            count = len(places.lonlat[0])
+            out, lacking = np.zeros(count), np.ones(count)
+        rest = np.flatnonzero(lacking > LITTLE)
+        if rest.size:
+            out[rest] += lacking[rest] * self._around(places, near, rest, spacing)
         return out
 
     def near(self, box: Bbox) -> list[Sheet]:
@@ -84,28 +83,24 @@ class Relief:
         return [sheet for sheet in self.sheets if apart(sheet, box) < FADE]
 
     def _around(
-        self,
-        places: Places,
-        near: Sequence[Sheet],
-        at: Sequence[tuple[Floats, Floats]],
-        rest: NDArray[np.int64],
-        spacing: float,
+        self, places: Places, near: Sequence[Sheet], rest: NDArray[np.int64], spacing: float
     ) -> Floats:
         """Heights at those places that no file knows: of the nearest file, less the farther away."""
         lon, lat = (all_[rest] for all_ in places.lonlat)
         far = np.stack([distance(sheet, lon, lat) for sheet in near])
         nearest = far.argmin(axis=0)
         found = np.full(len(rest), SEA)
-        for i, sheet in enumerate(near):
+        for i in np.unique(nearest).tolist():
+            sheet = near[i]
             mine = np.flatnonzero((nearest == i) & (far[i] < FADE))
             if not mine.size:
                 continue
-            column, row = (all_[rest[mine]] for all_ in at[i])
-            reached = np.isfinite(column) & np.isfinite(row)
+            column, row = (all_[rest[mine]] for all_ in sheet.pixels(places))
+            reached = np.isfinite(column)
             mine, column, row = mine[reached], column[reached], row[reached]
-            if not mine.size:
-                continue
-            found[mine] = SEA + (self._filled(sheet, column, row, spacing) - SEA) * faded(far[i][mine])
+            if mine.size:
+                filled = self._filled(sheet, column, row, spacing)
+                found[mine] = SEA + (filled - SEA) * faded(far[i][mine])
         return found
 
     def _filled(self, sheet: Sheet, column: Floats, row: Floats, spacing: float) -> Floats:
@@ -115,8 +110,9 @@ class Relief:
         some = np.arange(len(column))
         for level in range(sheet.level(spacing), sheet.top + 1):
             found, share = sheet.at(self.blocks, level, column[some], row[some])
-            out[some] += lacking[some] * share * found
-            lacking[some] *= 1 - share
+            known = lacking[some] if share is None else lacking[some] * share
+            out[some] += known * found
+            lacking[some] -= known
             some = some[lacking[some] > LITTLE]
             if not some.size:
                 break

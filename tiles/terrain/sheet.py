@@ -135,34 +135,38 @@ class Sheet:
         lost = ~(np.isfinite(x) & np.isfinite(y))
         return np.where(lost, np.nan, x), np.where(lost, np.nan, y)
 
-    def at(self, blocks: Blocks, level: int, column: Floats, row: Floats) -> tuple[Heights, Heights]:
-        """Heights (m) at columns and rows (of level 0) that lie in the file, and how much (0 to 1) of each is
-        of pixels that have a height; 0 metres where that is 0."""
-        factor = 1 << level
-        columns, rows = -(-self.width // factor), -(-self.height // factor)
-        u = (
-            np.clip((column + 0.5) / factor - 0.5, 0, columns - 1)
-            if level
-            else np.clip(column, 0, columns - 1)
-        )
-        v = np.clip((row + 0.5) / factor - 0.5, 0, rows - 1) if level else np.clip(row, 0, rows - 1)
-        left = np.minimum(u.astype(np.int32), max(columns - 2, 0))
-        upper = np.minimum(v.astype(np.int32), max(rows - 2, 0))
-        c0, r0 = int(left.min()), int(upper.min())
-        c1, r1 = min(int(left.max()) + 2, columns), min(int(upper.max()) + 2, rows)
+    def inside(self, column: Floats, row: Floats) -> NDArray[np.bool_]:
+        """Which places lie in the file."""
+        return (column >= -0.5) & (column <= self.width - 0.5) & (row >= -0.5) & (row <= self.height - 0.5)
+
+    def holds(self, column: Floats, row: Floats) -> bool:
+        """Whether all places lie in the file."""
+        ends = (column.min(), self.width - 1 - column.max(), row.min(), self.height - 1 - row.max())
+        return all(end >= -0.5 for end in ends)
+
+    def at(self, blocks: Blocks, level: int, column: Floats, row: Floats) -> tuple[Heights, Heights | None]:
+        """Heights (m) at columns and rows of level 0 (beyond the file: those at its edge), and how much (0 to
+        1) of each is of pixels that have a height, 0 metres where that is 0; None where all is."""
+        columns, rows = -(-self.width >> level), -(-self.height >> level)
+        u, left, c0, c1 = _along(column, level, columns)
+        v, upper, r0, r1 = _along(row, level, rows)
         if (c1 - c0) * (r1 - r0) > max(4 * BLOCK * BLOCK, 8 * len(u)):
             return self._apart(blocks, level, column, row)
         window, gaps = self._window(blocks, level, (c0, r0, c1, r1))
-        return _between(window, gaps, u - left, v - upper, left - c0, upper - r0)
+        return _bilinear(window, gaps, u, v, left, upper)
 
-    def _apart(self, blocks: Blocks, level: int, column: Floats, row: Floats) -> tuple[Heights, Heights]:
+    def _apart(
+        self, blocks: Blocks, level: int, column: Floats, row: Floats
+    ) -> tuple[Heights, Heights | None]:
         """Places far apart: those of each part of the file by themselves."""
         size = BLOCK << level
-        part = np.floor(row / size).astype(np.int64) * (1 << 32) + np.floor(column / size).astype(np.int64)
+        across, down = np.clip(column, 0, self.width - 1), np.clip(row, 0, self.height - 1)
+        part = (down // size).astype(np.int64) * (1 << 32) + (across // size).astype(np.int64)
         heights, share = np.zeros(len(column), np.float32), np.zeros(len(column), np.float32)
         order = np.argsort(part, kind="stable")
         for some in np.split(order, np.flatnonzero(np.diff(part[order])) + 1):
-            heights[some], share[some] = self.at(blocks, level, column[some], row[some])
+            heights[some], known = self.at(blocks, level, column[some], row[some])
+            share[some] = 1 if known is None else known
         return heights, share
 
     def extremes(self, blocks: Blocks, window: tuple[int, int, int, int], most: int) -> Extremes | None:
@@ -229,25 +233,49 @@ class Sheet:
         return Block(heights.astype(np.float32), bool(missing.any()))
 
 
-def _between(
-    window: Heights, gaps: bool, u: Floats, v: Floats, column: NDArray[np.int32], row: NDArray[np.int32]
-) -> tuple[Heights, Heights]:
-    """Bilinear values and the share of each that is known, at parts ``u``, ``v`` of a pixel beyond whole
-    columns and rows of the window."""
-    wide, high = window.shape[1], window.shape[0]
+def _along(at: Floats, level: int, count: int) -> tuple[Heights, NDArray[np.intp], int, int]:
+    """Of places along an axis of a level of so many pixels: the part of a pixel by which each is beyond a
+    whole one, that one counted from the first that is needed; the first, and the end of those needed."""
+    if level:
+        at = (at + 0.5) / (1 << level) - 0.5
+    least, most = float(at.min()), float(at.max())
+    if least < 0 or most > count - 1:
+        at = np.clip(at, 0, count - 1)
+        least, most = min(max(least, 0.0), count - 1.0), max(min(most, count - 1.0), 0.0)
+    first, last = min(int(least), max(count - 2, 0)), min(int(most) + 2, count)
+    at = at - first
+    whole = at.astype(np.intp)
+    if most == count - 1:
+        np.minimum(whole, max(last - first - 2, 0), out=whole)
+    return (at - whole).astype(np.float32), whole, first, last
+
+
+def _bilinear(
+    window: Heights, gaps: bool, u: Heights, v: Heights, column: NDArray[np.intp], row: NDArray[np.intp]
+) -> tuple[Heights, Heights | None]:
+    """Values at parts ``u``, ``v`` of a pixel beyond whole columns and rows of the window, and the share of
+    each that is known."""
+    high, wide = window.shape
     right, down = int(wide > 1), wide if high > 1 else 0
     flat = window.reshape(-1)
-    at = row * np.int32(wide) + column
-    right_part, down_part = u.astype(np.float32), v.astype(np.float32)
-    corners = [flat[at], flat[at + right], flat[at + down], flat[at + down + right]]
-    a, b, c, d = corners
+    at = row * wide
+    at += column
+    a, b = flat.take(at), flat[right:].take(at)
+    c, d = flat[down:].take(at), flat[down + right :].take(at)
     if not gaps:
-        upper, lower = a + (b - a) * right_part, c + (d - c) * right_part
-        return upper + (lower - upper) * down_part, np.ones(len(u), np.float32)
-    left_part, up_part = 1 - right_part, 1 - down_part
-    weights = [left_part * up_part, right_part * up_part, left_part * down_part, right_part * down_part]
+        b -= a
+        b *= u
+        b += a
+        d -= c
+        d *= u
+        d += c
+        d -= b
+        d *= v
+        d += b
+        return d, None
+    weights = [(1 - u) * (1 - v), u * (1 - v), (1 - u) * v, u * v]
     total, share = np.zeros(len(u), np.float32), np.zeros(len(u), np.float32)
-    for value, weight in zip(corners, weights, strict=True):
+    for value, weight in zip((a, b, c, d), weights, strict=True):
         known = np.isfinite(value)
         share += np.where(known, weight, 0)
         total += np.where(known, value * weight, 0)
