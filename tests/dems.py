@@ -19,6 +19,7 @@ from rio_cogeo.profiles import cog_profiles
 
 from layers.model import Asset
 from layers.store.base import FormSpec, Store
+from layers.types import Bbox
 
 #: Helsinki, in its own grid.
 EAST, NORTH, GRID = 25_497_000.0, 6_674_000.0, "EPSG:3879"
@@ -64,14 +65,17 @@ def write(
     return path
 
 
-def record(store: Store, layer: str, *files: Path, below: Path, datum: str = "N2000 height") -> int:
-    """Record files below a city folder as a surface."""
-    boxes = []
-    for file in files:
-        with rasterio.open(file) as dataset:
-            boxes.append(transform_bounds(dataset.crs, "EPSG:4326", *dataset.bounds))
-    west, south, east, north = np.array(boxes).T
-    box = float(west.min()), float(south.min()), float(east.max()), float(north.max())
+def record(
+    store: Store, layer: str, *files: Path, below: Path, datum: str = "N2000 height", box: Bbox | None = None
+) -> int:
+    """Record files below a city folder as a surface; its box is theirs."""
+    if box is None:
+        boxes = []
+        for file in files:
+            with rasterio.open(file) as dataset:
+                boxes.append(transform_bounds(dataset.crs, "EPSG:4326", *dataset.bounds))
+        west, south, east, north = np.array(boxes).T
+        box = float(west.min()), float(south.min()), float(east.max()), float(north.max())
     assets = tuple(Asset(href=file.relative_to(below).as_posix()) for file in files)
     return store.record(FormSpec(layer, "surface", "terrain", {"en": layer}, GRID, box, datum, assets))
 

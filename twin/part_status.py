@@ -43,7 +43,7 @@ class PartStatus:
 
 OK = PartStatus()
 #: The parts that nothing else tells the log of.
-TOLD = frozenset({"room"})
+TOLD = frozenset({"room", "ground"})
 
 
 def of(city: City) -> dict[str, PartStatus]:
@@ -55,6 +55,7 @@ def of(city: City) -> dict[str, PartStatus]:
         "derived": _derived(city),
         "keys": _keys(city),
         "clock": _clock(),
+        **_ground(city),
     }
 
 
@@ -102,6 +103,15 @@ def _keys(city: City) -> PartStatus:
     except TwinError as error:
         return PartStatus("degraded", str(error))
     return PartStatus("degraded", "there is no key: nobody may write")
+
+
+def _ground(city: City) -> dict[str, PartStatus]:
+    """Where bodies are to stand on terrain."""
+    tiles = city.catalogue.whole.tiles
+    if city.settings.heights.ground != "terrain" or tiles is None or tiles.terrain is None:
+        return {}
+    lack = tiles.terrain.lack()
+    return {"ground": OK if lack is None else PartStatus("degraded", f"{lack}; bodies stand on 0 m")}
 
 
 def _clock() -> PartStatus:

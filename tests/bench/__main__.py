@@ -25,6 +25,7 @@ from tests.bench import (
     observations,
     overload,
     report,
+    terrain,
     wall,
     writer,
 )
@@ -147,8 +148,9 @@ def _helsinki(folder: Path) -> str:
         rows += _told(overload.figures(target("ours", server)))
     rows += _told([wall.densest_scene_tile(copy)])
     rows += _told([files.check_overhead(folder / "files")])
+    rows += _told(terrain.rows(folder / "terrain"))
     rows += _told([wall.demo_to_page(folder / "demo")])
-    for done in (city, copy, folder / "files", folder / "demo"):
+    for done in (city, copy, folder / "files", folder / "terrain", folder / "demo"):
         shutil.rmtree(done)
     title = "## The server on the loaded Helsinki city"
     return "\n\n".join([title, report.surroundings(), _PATH, report.table(rows)])

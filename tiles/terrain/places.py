@@ -13,8 +13,13 @@ from tiles.scheme import Floats
 
 type Project = Callable[[Floats, Floats], tuple[Floats, Floats]]
 
-#: Degrees between the places that are projected exactly; between them a plane is good to 1 cm.
-STEP = 0.004
+#: Of fewer places, or of places over more degrees, each is projected: a curve is good to 2 mm over so many.
+FEW, NEAR = 40, 0.2
+#: Degrees of a box of no extent.
+TINY = 1e-6
+_HALVES = np.array([0.0, 0.5, 1.0])
+#: Values at -1, 0 and 1 to the factors of 1, x and x².
+_LAGRANGE = np.array([[0.0, 1.0, 0.0], [-0.5, 0.0, 0.5], [0.5, -1.0, 0.5]])
 #: Samples of a lattice between those that are projected exactly.
 STRIDE = 32
 #: Degrees between such samples beyond which every sample is projected.
@@ -65,27 +70,25 @@ class Scattered:
         )
 
     def projected(self, project: Project, middle: float) -> tuple[Floats, Floats]:
-        """As :meth:`Places.projected`. Many places near to one another share what is projected exactly."""
+        """As :meth:`Places.projected`. Of many places near to one another, nine around them are projected,
+        and a surface of the second degree goes through those."""
         lon = turned(self.lon, middle)
-        across, along = lon / STEP, self.lat / STEP
-        column, row = np.floor(across).astype(np.int64), np.floor(along).astype(np.int64)
-        first, low = int(column.min()), int(row.min())
-        columns, rows = int(column.max()) - first + 2, int(row.max()) - low + 2
-        if 2 * columns * rows > len(lon):
+        _, south, _, north = self.box
+        if len(lon) < FEW or max(float(np.ptp(lon)), north - south) > NEAR:
             return project(lon, self.lat)
-        node_lon, node_lat = np.meshgrid((np.arange(columns) + first) * STEP, (np.arange(rows) + low) * STEP)
-        right, up = across - column, along - row
-        corner = (row - low) * columns + column - first
-
-        def between(nodes: Floats) -> Floats:
-            flat = nodes.ravel()
-            below = flat[corner] + (flat[corner + 1] - flat[corner]) * right
-            over = corner + columns
-            above = flat[over] + (flat[over + 1] - flat[over]) * right
-            return np.asarray(below + (above - below) * up)
-
+        first = float(lon.min())
+        wide, high = max(float(lon.max()) - first, TINY), max(north - south, TINY)
+        node_lon, node_lat = np.meshgrid(first + wide * _HALVES, south + high * _HALVES, indexing="ij")
         x, y = project(node_lon.ravel(), node_lat.ravel())
-        return between(x), between(y)
+        u, v = (lon - first) * (2 / wide) - 1, (self.lat - south) * (2 / high) - 1
+        return _curved(x.reshape(3, 3), u, v), _curved(y.reshape(3, 3), u, v)
+
+
+def _curved(nodes: Floats, u: Floats, v: Floats) -> Floats:
+    """Of values at -1, 0 and 1 along both axes, those at ``u`` and ``v`` between."""
+    c = _LAGRANGE @ nodes @ _LAGRANGE.T
+    parts = [c[i, 0] + v * (c[i, 1] + v * c[i, 2]) for i in range(3)]
+    return np.asarray(parts[0] + u * (parts[1] + u * parts[2]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,7 +73,8 @@ class Surface:
 
     def heights(self, places: Places, spacing: float = 0.0) -> Floats:
         """Heights (m) above the ellipsoid. Raises Unavailable."""
-        return self.relief.heights(places, spacing) + self.undulation.at(places)
+        heights = self.relief.heights(places, spacing)
+        return heights if self.undulation == NONE else heights + self.undulation.at(places)
 
     def lattice(self, samples: Lattice, spacing: float) -> Floats:
         """As :meth:`heights`, of the samples of a tile row by row."""
@@ -173,6 +174,17 @@ class TerrainTiles:
             return self._sheets(layer)
         except TwinError:
             return ()
+
+    def lack(self) -> str | None:
+        """Why the city has no terrain to stand on; None where it has."""
+        if self.ground() is not None:
+            return None
+        for layer in self.layers().values():
+            try:
+                self._sheets(layer)
+            except TwinError as error:
+                return f"the terrain cannot be read: {error}"
+        return "there is no layer of terrain"
 
     def ground(self) -> Surface | None:
         """The surface that the city stands on: the finest that can be read, None without one."""

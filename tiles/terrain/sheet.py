@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from rasterio import DatasetReader
 
 type Heights = NDArray[np.float32]
+#: Heights of the pixels to the left and right above, and to the left and right below.
+type Corners = tuple[Heights, Heights, Heights, Heights]
 
 #: Pixels on a side of what is decoded at a time.
 BLOCK = 256
@@ -151,23 +153,29 @@ class Sheet:
         u, left, c0, c1 = _along(column, level, columns)
         v, upper, r0, r1 = _along(row, level, rows)
         if (c1 - c0) * (r1 - r0) > max(4 * BLOCK * BLOCK, 8 * len(u)):
-            return self._apart(blocks, level, column, row)
-        window, gaps = self._window(blocks, level, (c0, r0, c1, r1))
-        return _bilinear(window, gaps, u, v, left, upper)
+            corners, gaps = self._apart(blocks, level, left + c0, upper + r0)
+        else:
+            window, gaps = self._window(blocks, level, (c0, r0, c1, r1))
+            corners = _corners(window, left, upper)
+        return _bilinear(corners, gaps, u, v)
 
     def _apart(
-        self, blocks: Blocks, level: int, column: Floats, row: Floats
-    ) -> tuple[Heights, Heights | None]:
-        """Places far apart: those of each part of the file by themselves."""
-        size = BLOCK << level
-        across, down = np.clip(column, 0, self.width - 1), np.clip(row, 0, self.height - 1)
-        part = (down // size).astype(np.int64) * (1 << 32) + (across // size).astype(np.int64)
-        heights, share = np.zeros(len(column), np.float32), np.zeros(len(column), np.float32)
-        order = np.argsort(part, kind="stable")
-        for some in np.split(order, np.flatnonzero(np.diff(part[order])) + 1):
-            heights[some], known = self.at(blocks, level, column[some], row[some])
-            share[some] = 1 if known is None else known
-        return heights, share
+        self, blocks: Blocks, level: int, column: NDArray[np.intp], row: NDArray[np.intp]
+    ) -> tuple[Corners, bool]:
+        """The corners of places far apart, from each block those that lie in it."""
+        right = np.minimum(column + 1, (-(-self.width >> level)) - 1)
+        down = np.minimum(row + 1, (-(-self.height >> level)) - 1)
+        x, y = np.concatenate([column, right, column, right]), np.concatenate([row, row, down, down])
+        of = y // BLOCK * (1 << 32) + x // BLOCK
+        order = np.argsort(of, kind="stable")
+        found, gaps = np.empty(len(of), np.float32), False
+        for some in np.split(order, np.flatnonzero(np.diff(of[order])) + 1):
+            j, i = divmod(int(of[some[0]]), 1 << 32)
+            block = self._block(blocks, level, i, j)
+            found[some] = block.heights[y[some] - j * BLOCK, x[some] - i * BLOCK]
+            gaps = gaps or block.gaps
+        a, b, c, d = found.reshape(4, -1)
+        return (a, b, c, d), gaps
 
     def extremes(self, blocks: Blocks, window: tuple[int, int, int, int], most: int) -> Extremes | None:
         """The lowest and the highest (m) of the pixels in a window (first column and row, then the ends), or
@@ -250,18 +258,20 @@ def _along(at: Floats, level: int, count: int) -> tuple[Heights, NDArray[np.intp
     return (at - whole).astype(np.float32), whole, first, last
 
 
-def _bilinear(
-    window: Heights, gaps: bool, u: Heights, v: Heights, column: NDArray[np.intp], row: NDArray[np.intp]
-) -> tuple[Heights, Heights | None]:
-    """Values at parts ``u``, ``v`` of a pixel beyond whole columns and rows of the window, and the share of
-    each that is known."""
+def _corners(window: Heights, column: NDArray[np.intp], row: NDArray[np.intp]) -> Corners:
+    """The four pixels around places whose whole columns and rows are counted from those of a window."""
     high, wide = window.shape
     right, down = int(wide > 1), wide if high > 1 else 0
     flat = window.reshape(-1)
     at = row * wide
     at += column
-    a, b = flat.take(at), flat[right:].take(at)
-    c, d = flat[down:].take(at), flat[down + right :].take(at)
+    return flat.take(at), flat[right:].take(at), flat[down:].take(at), flat[down + right :].take(at)
+
+
+def _bilinear(corners: Corners, gaps: bool, u: Heights, v: Heights) -> tuple[Heights, Heights | None]:
+    """Values at parts ``u``, ``v`` of a pixel to the right of and below the first of four, and the share of
+    each that is known. The corners are used up."""
+    a, b, c, d = corners
     if not gaps:
         b -= a
         b *= u

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from tiles.scheme import Floats
 from tiles.terrain.places import Places
-from tiles.terrain.sheet import Blocks
+from tiles.terrain.sheet import Blocks, Sheet
 
 #: Memory for decoded blocks of a grid.
 GRID_BYTES = 8 << 20
@@ -20,25 +20,28 @@ class Undulation:
     """Metres to add to a height in the vertical datum: a number, or those of a grid (GeoTIFF, GTX)."""
 
     metres: float = 0.0
-    grid: Path | None = None
-    _blocks: Blocks = field(default_factory=lambda: Blocks(GRID_BYTES))
+    grid: tuple[Sheet, Blocks] | None = None
 
     @property
     def key(self) -> str:
         """A short text: another undulation, another text; empty for none."""
         if self.grid is None:
             return f"{self.metres:g}" if self.metres else ""
-        sheet = self._blocks.sheet(self.grid)
-        return ".".join(f"{part:x}" for part in sheet.state)
+        return ".".join(f"{part:x}" for part in self.grid[0].state)
 
     def at(self, places: Places) -> Floats | float:
         """Metres at places; beyond the grid, those at its edge. Raises Unavailable."""
         if self.grid is None:
             return self.metres
-        sheet = self._blocks.sheet(self.grid)
+        sheet, blocks = self.grid
         column, row = sheet.pixels(places)
-        inside = np.nan_to_num(column), np.nan_to_num(row)
-        return sheet.at(self._blocks, 0, *inside)[0].astype(float)
+        return sheet.at(blocks, 0, np.nan_to_num(column), np.nan_to_num(row))[0].astype(float)
 
 
 NONE = Undulation()
+
+
+def of_grid(path: Path) -> Undulation:
+    """The undulation of a file. Raises Unavailable, BadFile."""
+    blocks = Blocks(GRID_BYTES)
+    return Undulation(grid=(blocks.sheet(path), blocks))

@@ -8,18 +8,18 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 
-from layers.errors import Unavailable
+from layers.errors import BadConfig, TwinError, Unavailable, shown
 from layers.store.base import Store
 from tiles.ground import ConstantGround
 from tiles.service import Caches, Tiles
 from tiles.terrain.ground import TerrainGround
 from tiles.terrain.service import TerrainTiles
-from tiles.terrain.undulation import Undulation
+from tiles.terrain.undulation import Undulation, of_grid
 from twin.access.caller import Caller
 from twin.access.rights import ALL, Rights
 from twin.catalogue.narrow import NarrowedView
 from twin.catalogue.view import View
-from twin.settings import CitySettings
+from twin.settings import FILE, CitySettings
 
 
 def view_of(
@@ -31,14 +31,26 @@ def view_of(
     return NarrowedView(store, settings, tiles, rights, rules)
 
 
+def _undulation(declared: float | str, folder: Path) -> Undulation:
+    """Raises BadConfig where a grid cannot be read."""
+    if not isinstance(declared, str):
+        return Undulation(declared)
+    try:
+        return of_grid(folder / declared)
+    except TwinError as error:
+        raise BadConfig(
+            f"{FILE}: heights.undulation: {shown(declared)} cannot be read as a grid: {error}"
+        ) from None
+
+
 def tiles_of(view: View, settings: CitySettings, folder: Path, caches: Caches) -> Tiles:
-    """The tiles of what a view sees of the city in a folder, on the ground that its settings name."""
+    """The tiles of what a view sees of the city in a folder, on the ground that its settings
+    name. Raises BadConfig."""
     derived = folder / "derived"
     if view.rights != ALL:
         derived = derived / "rights" / f"{zlib.crc32(view.rights.encode()):08x}"
     heights = settings.heights
-    raised = heights.undulation
-    undulation = Undulation(grid=folder / raised) if isinstance(raised, str) else Undulation(raised)
+    undulation = _undulation(heights.undulation, folder)
     terrain = TerrainTiles(view, folder, caches.tiles, caches.blocks, undulation)
     ground = TerrainGround(terrain) if heights.ground == "terrain" else ConstantGround(heights.ground)
     return Tiles(view, derived, ground, caches, settings.attribution, terrain)

@@ -16,6 +16,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from layers.errors import Busy
+from tests import dems
 from tests.support import until
 from twin import app, part_status, server
 from twin.city import City, Lock
@@ -50,6 +51,25 @@ def ask[T](city: City, scenario: Callable[[httpx.AsyncClient], Awaitable[T]]) ->
 def ready(city: City) -> tuple[int, dict[str, Any]]:
     found = ask(city, lambda client: client.get("/health/ready"))
     return found.status_code, found.json()
+
+
+def test_terrain_that_is_not_there_is_told(tmp_path: Path) -> None:
+    (tmp_path / "city.yml").write_text("heights: {ground: terrain}\n", "utf-8")
+    opened = app.open_city(tmp_path)
+    try:
+        told = part_status.of(opened)["ground"]
+        assert told == PartStatus("degraded", "there is no layer of terrain; bodies stand on 0 m")
+        file = dems.write(tmp_path / "rasters/dem.tif", dems.hills(20, 20), cog=False)
+        dems.record(opened.store, "dem", file, below=tmp_path)
+        opened.catalogue.whole.make_tiles().freshness.update()
+        assert part_status.of(opened)["ground"] == part_status.OK
+        dems.record(opened.store, "dem", file.with_name("other.tif"), below=tmp_path, box=(24, 60, 25, 61))
+        opened.catalogue.whole.make_tiles().freshness.update()
+        reason = part_status.of(opened)["ground"].reason or ""
+        assert reason.startswith("the terrain cannot be read: ")
+        assert str(tmp_path) not in reason
+    finally:
+        opened.close()
 
 
 def test_each_part_is_told_and_what_cannot_be_read_is_503(

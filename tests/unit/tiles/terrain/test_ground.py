@@ -25,7 +25,7 @@ from tiles.service import Tiles
 from tiles.terrain.ground import TerrainGround
 from tiles.terrain.service import TerrainTiles
 from tiles.terrain.sheet import Blocks
-from tiles.terrain.undulation import NONE, Undulation
+from tiles.terrain.undulation import NONE, Undulation, of_grid
 
 TO_LONLAT = Transformer.from_crs(4978, 4979, always_xy=True)
 FROM_GRID = Transformer.from_crs(dems.GRID, 4326, always_xy=True)
@@ -162,7 +162,7 @@ def test_an_undulation_raises_what_is_above_the_ellipsoid_alone(store: Store, tm
     )
     lon, lat = within(200, 200, 20)
     plain, raised = terrain(store, tmp_path), terrain(store, tmp_path, Undulation(18.5))
-    by_grid = terrain(store, tmp_path, Undulation(grid=tmp_path / "geoid.tif"))
+    by_grid = terrain(store, tmp_path, of_grid(tmp_path / "geoid.tif"))
     heights = TerrainGround(plain).at(lon, lat)
     assert TerrainGround(raised).at(lon, lat) == pytest.approx(heights + 18.5)
     expected = dems.read(tmp_path / "geoid.tif", lon, lat)
