@@ -49,9 +49,22 @@ def planned(coverage: Coverage, query: CoverageQuery) -> Grid:
                 "the coverage has nothing in that part; in longitude and latitude it lies in "
                 f"{west:.6f},{south:.6f},{east:.6f},{north:.6f}"
             )
+        _check_slice(query, query.region, box)
         exact = exact and box[0] < box[2] and box[1] < box[3]
         part = _exactly(full, box) if exact else inside
     return _scaled(part, query)
+
+
+def _check_slice(query: CoverageQuery, region: Region, box: Bbox) -> None:
+    """A slice along an axis has one cell there (19-087, /req/subsetting-spatial/subset-scaling-exclusivity).
+    Raises BadParameter."""
+    across, down = query.resolution or (None, None)
+    for low, high, scale in (
+        (box[0], box[2], query.width or across),
+        (box[1], box[3], query.height or down),
+    ):
+        if low == high and scale is not None:
+            raise BadParameter(region.parameter, _text(region), "a slice is one cell wide: it has no scale")
 
 
 def check_size(grid: Grid, bands: Sequence[Band], most: int = MOST_BYTES) -> None:
