@@ -47,6 +47,8 @@ def kind_of(declared: Declared) -> str:
     for name in ("id_field", "encoding", "time_field", "layer"):
         if (value := getattr(declared, name)) is not None:
             raise BadParameter(name, value, "the file is a raster, which has no rows")
+    if kind == "raster" and declared.offset is not None:
+        raise BadParameter("offset", declared.offset, "goes with --kind terrain")
     return kind
 
 

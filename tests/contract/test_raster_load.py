@@ -116,7 +116,8 @@ def test_rows_and_cells_do_not_share_an_id(store: Store, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    "declared", [Declared(kind="building"), Declared(time="May"), Declared(id_field="x")]
+    "declared",
+    [Declared(kind="building"), Declared(time="May"), Declared(id_field="x"), Declared(offset=1.0)],
 )
 def test_what_no_raster_has_is_not_declared_of_one(store: Store, tmp_path: Path, declared: Declared) -> None:
     source = write(tmp_path / "a.tif", hills())

@@ -17,6 +17,12 @@ from layers.errors import BadFile
 #: Bytes of cells in one window, and of one block of the file, at most.
 WINDOW = 32 << 20
 MOST_BLOCK = 256 << 20
+#: Blocks that a sample has, and bytes of their cells, at most; blocks whose place in the file is looked at.
+SAMPLED = 48
+MOST_SAMPLED = 256 << 20
+_MOST_BLOCKS = 200_000
+#: Drivers that find a block only by reading all before it.
+_SEQUENTIAL = frozenset({"AAIGrid"})
 #: Numbers that are added up at once: they stay in a cache.
 _PART = 1 << 16
 #: Edge of the blocks of a COG.
@@ -110,11 +116,16 @@ def windows(dataset: DatasetReader) -> list[Window]:
     ]
 
 
-def sample(dataset: DatasetReader, most: int) -> list[Window]:
-    """Blocks of the file, ``most`` of them, spread over it; the first and the last are among them."""
+def sample(dataset: DatasetReader) -> list[Window]:
+    """Blocks of the file, spread over it, the first and the last among them; the first ones where one is
+    found only by reading all before it."""
     high, wide = dataset.block_shapes[0]
-    down, along = math.ceil(dataset.height / high), math.ceil(dataset.width / wide)
-    chosen = np.unique(np.linspace(0, down * along - 1, most).astype(np.int64)).tolist()
+    size = high * wide * dataset.count * np.dtype(dataset.dtypes[0]).itemsize
+    if dataset.driver in _SEQUENTIAL:
+        chosen = list(range(min(_blocks(dataset), max(WINDOW // size, 1))))
+    else:
+        chosen = _spread(_blocks(dataset), min(SAMPLED, max(MOST_SAMPLED // size, 2)))
+    along = math.ceil(dataset.width / wide)
     return [
         Window(
             x := number % along * wide,
@@ -126,22 +137,34 @@ def sample(dataset: DatasetReader, most: int) -> list[Window]:
     ]
 
 
+def _blocks(dataset: DatasetReader) -> int:
+    """How many blocks a band has."""
+    high, wide = dataset.block_shapes[0]
+    return int(math.ceil(dataset.height / high) * math.ceil(dataset.width / wide))
+
+
+def _spread(count: int, most: int) -> list[int]:
+    """Numbers below ``count``, the first and the last among them."""
+    chosen: list[int] = np.unique(np.linspace(0, count - 1, most).astype(np.int64)).tolist()
+    return chosen
+
+
 def _multiple(most: int, of: int) -> int:
     """A multiple of ``of`` near ``most``, and of both where one divides the other."""
     return of if of >= most else most // of * of if most % of else most
 
 
 def missing_blocks(dataset: DatasetReader, size: int) -> int:
-    """How many blocks of a TIFF begin or end beyond the ``size`` of the file."""
+    """How many blocks of a TIFF, of very many a sample, begin or end beyond the ``size`` of the file."""
+    along = math.ceil(dataset.width / dataset.block_shapes[0][1])
+    separate = dataset.interleaving is not None and dataset.interleaving.value == "BAND"
+    bands = range(1, (dataset.count if separate else 1) + 1)
     beyond = 0
-    for band in range(
-        1, (dataset.count if dataset.interleaving and dataset.interleaving.value == "BAND" else 1) + 1
-    ):
-        for (row, column), _ in dataset.block_windows(1):
-            place = f"{column}_{row}"
-            offset = dataset.get_tag_item(f"BLOCK_OFFSET_{place}", "TIFF", bidx=band)
-            if offset is None:
-                continue
-            length = dataset.get_tag_item(f"BLOCK_SIZE_{place}", "TIFF", bidx=band)
-            beyond += int(offset) + int(length or 0) > size
+    for number in _spread(_blocks(dataset), min(_blocks(dataset), max(_MOST_BLOCKS // len(bands), 2))):
+        row, column = divmod(number, along)
+        for band in bands:
+            offset = dataset.get_tag_item(f"BLOCK_OFFSET_{column}_{row}", "TIFF", bidx=band)
+            if offset is not None:
+                length = dataset.get_tag_item(f"BLOCK_SIZE_{column}_{row}", "TIFF", bidx=band)
+                beyond += int(offset) + int(length or 0) > size
     return beyond

@@ -31,9 +31,8 @@ from layers.read.rasters.georeference import Placement, place
 from layers.read.rasters.heights import Heights
 from layers.read.rasters.nodata import Nodata
 
-#: Bytes of cells that a check reads whole; of larger ones so many blocks.
+#: Bytes of cells that a check reads whole.
 _SMALL = 256 << 20
-_SAMPLED = 48
 #: The latitude at which the square of Web Mercator ends.
 _MERCATOR = 85.06
 _SHORT = {"metre": "m", "meter": "m", "US survey foot": "ftUS"}
@@ -168,7 +167,8 @@ class _RasterRead:
                 "raster.flipped", "its rows or columns are stored from the other side: they are turned"
             )
         whole = self._into is not None or self._options.limits.rows is None or _bytes(dataset) <= _SMALL
-        chosen = windows(dataset) if whole else sample(dataset, _SAMPLED)
+        chosen = windows(dataset) if whole else sample(dataset)
+        whole = sum(each.width * each.height for each in chosen) == dataset.width * dataset.height
         seen = [BandSummary() for _ in dataset.indexes]
         writer = None
         if self._into is not None:
@@ -199,7 +199,7 @@ class _RasterRead:
         if not whole:
             self._sink.note(
                 "check.cells",
-                f"{len(chosen)} blocks spread over the raster were looked at; a load looks at all",
+                f"{len(chosen)} blocks of the raster were looked at; a load looks at all",
             )
         of_nodata.tell(seen, self._declared, self._sink, surface=self._surface, whole=whole)
         seen = [_in_metres(one, heights) for one in seen] if heights else seen
