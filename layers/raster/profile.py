@@ -145,9 +145,9 @@ def _cell(dataset: DatasetReader) -> float:
     col, row = dataset.width / 2, dataset.height / 2
     corners = [dataset.transform @ at for at in ((col, row), (col + 1, row), (col, row + 1))]
     x, y = transform(dataset.crs, "EPSG:3857", [c[0] for c in corners], [c[1] for c in corners])[:2]
-    sides = [math.hypot((x[i] - x[0]) % CIRCUMFERENCE, y[i] - y[0]) for i in (1, 2)]
-    sides = [min(side, abs(CIRCUMFERENCE - side)) for side in sides if math.isfinite(side) and side > 0]
-    return min(sides, default=CIRCUMFERENCE)
+    half = CIRCUMFERENCE / 2  # two places beside each other may lie on both ends of the projection
+    sides = [math.hypot((x[i] - x[0] + half) % CIRCUMFERENCE - half, y[i] - y[0]) for i in (1, 2)]
+    return min((side for side in sides if math.isfinite(side) and side > 0), default=CIRCUMFERENCE)
 
 
 def _zoom(cell: float) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -343,3 +345,15 @@ def test_a_legend_has_the_colours_of_the_picture(ask: Ask) -> None:
     assert tuple(seen[:3, 64, 64]) == colors[0]
     missing = ask("/imagery/colormaps/nothing.json")
     assert (missing.status_code, missing.json()["code"]) == (404, "NotFound")
+
+
+def test_a_city_without_rasters_has_no_gdal_for_them(tmp_path: Path) -> None:
+    """It costs a server tens of megabytes and a second."""
+    imagery.city(tmp_path)
+    code = (
+        "import sys; from pathlib import Path; from twin.app import build, open_city;"
+        f"city = open_city(Path({str(tmp_path)!r})); build(city); city.close();"
+        "print({'rasterio', 'rio_tiler', 'rio_cogeo'} & set(sys.modules))"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == "set()"
