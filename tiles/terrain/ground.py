@@ -9,6 +9,7 @@ from tiles.scheme import Floats
 from tiles.terrain import relief
 from tiles.terrain.places import Scattered
 from tiles.terrain.service import Surface, TerrainTiles
+from tiles.terrain.sheet import Sheet
 
 #: Pixels on the longer side of a box up to which its lowest and highest are those of all pixels.
 MOST_PIXELS = 2048
@@ -47,13 +48,17 @@ def _between(surface: Surface, box: Bbox) -> tuple[float, float]:
     """The lowest and highest of the pixels in a box, and of what is made up where a file has none.
 
     Where there are too many pixels, means of them are asked, and the steps between those are added."""
-    lons, lats = np.linspace(box[0], box[2], PLACES), np.linspace(box[1], box[3], PLACES)
-    lon, lat = (axis.ravel() for axis in np.meshgrid(lons, lats))
+    across, along = np.meshgrid(np.linspace(box[0], box[2], PLACES), np.linspace(box[1], box[3], PLACES))
+    some = Scattered(across[::2, ::2].ravel(), along[::2, ::2].ravel())
+    near = surface.relief.near(box)
+    if near and (whole := _in_one(surface, near[0], some)) is not None:
+        return whole
+    lon, lat = across.ravel(), along.ravel()
     places = Scattered(lon, lat)
     heights = surface.heights(places)
     lows, highs = [float(heights.min())], [float(heights.max())]
     raised = surface.undulation.at(places)
-    for sheet in surface.relief.near(box):
+    for sheet in near:
         column, row = sheet.pixels(places)
         if not np.isfinite(column).all() or not np.isfinite(row).all():
             continue
@@ -70,6 +75,19 @@ def _between(surface: Surface, box: Bbox) -> tuple[float, float]:
             lows.append(float(ends.min() + np.min(raised)))
             highs.append(float(ends.max() + np.max(raised)))
     return min(lows), max(highs)
+
+
+def _in_one(surface: Surface, sheet: Sheet, places: Scattered) -> tuple[float, float] | None:
+    """The lowest and highest around places in a file that has no hole there; None where they are not."""
+    column, row = sheet.pixels(places)
+    if not sheet.holds(column, row):
+        return None
+    (c0, c1), (r0, r1) = _ends(column, sheet.width), _ends(row, sheet.height)
+    found = sheet.extremes(surface.relief.blocks, (c0, r0, c1, r1), MOST_PIXELS)
+    if found is None or found.gaps:
+        return None
+    raised = surface.undulation.at(places)
+    return found.low + float(np.min(raised)), found.high + float(np.max(raised))
 
 
 def _ends(at: Floats, count: int) -> tuple[int, int]:

@@ -185,6 +185,7 @@ class Sheet:
         c0, r0, c1, r1 = (end >> level for end in window)
         pixels, gaps = self._window(blocks, level, (c0, r0, max(c1, c0 + 1), max(r1, r0 + 1)))
         low, high = float(np.fmin.reduce(pixels, axis=None)), float(np.fmax.reduce(pixels, axis=None))
+        gaps = gaps and bool(np.isnan(pixels).any())
         if math.isnan(low):
             return None
         if not level:
