@@ -13,6 +13,7 @@ from layers.model import Layer
 from layers.query import Query
 from layers.store.base import FormSpec, Store
 from layers.store.open import open_store
+from tests import dems
 from tests.storing import grid, load, spec
 from twin.access.rights import ALL, WHOLE, Share
 from twin.catalogue import Catalogue
@@ -85,3 +86,19 @@ def test_changes_of_a_coverage_are_told_to_who_sees_it(store: Store, tmp_path: P
     store.record(FormSpec("ortho", "coverage", "raster", {}, "EPSG:3879"))
     assert [change.layer for change in seeing.changes(before)] == ["ortho"]
     assert other.changes(before) == []
+
+
+def test_who_does_not_see_the_terrain_stands_on_none_of_it(store: Store, tmp_path: Path) -> None:
+    dems.record(
+        store, "dem", dems.write(tmp_path / "r/dem.tif", dems.hills(20, 20), cog=False), below=tmp_path
+    )
+    settings = parse("heights: {ground: terrain}\n")
+    seen = Catalogue(store, settings, Rules({"dem": WHOLE}), tmp_path).view("guest").make_tiles().terrain
+    hidden = Catalogue(store, settings, Rules({"dem": None}), tmp_path).view("guest").make_tiles().terrain
+    assert seen is not None
+    assert hidden is not None
+    assert seen.ground() is not None
+    assert hidden.ground() is None
+    assert hidden.key() == ""
+    with pytest.raises(NotFound, match="there is no surface dem"):
+        hidden.mesh("dem", 0, 0, 0)
