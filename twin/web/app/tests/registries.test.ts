@@ -73,4 +73,14 @@ test('forms say when they are drawn', () => {
   expect(shown(near, pipes)).toEqual(['scene']);
   expect(shown(far, road)).toEqual(['vector']);
   expect(shown(far, layer('area'))).toEqual([]);
+  const on = { terrain: true };
+  const flattened = { terrain: false };
+  expect(shown(on, solid)).toEqual(['scene']);
+  expect(shown(on, road)).toEqual(['draped']);
+  expect(shown(on, pipes)).toEqual([]);
+  expect(shown({ ...on, ...near }, pipes)).toEqual(['scene']);
+  expect(shown({ ...on, ...far }, pipes)).toEqual(['draped', 'scene']);
+  expect(shown({ ...on, mode: '2d' }, solid)).toEqual(['draped']);
+  expect(shown(flattened, solid)).toEqual(['vector']);
+  expect(shown(flattened, road)).toEqual(['vector']);
 });

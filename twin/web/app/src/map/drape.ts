@@ -3,7 +3,14 @@
  * without a gap, at any exaggeration; its tiles are the same as elsewhere, and so is its style.
  */
 
-import { Cartographic, Event, Math as CesiumMath, WebMercatorTilingScheme, type Cesium3DTileStyle, type ImageryProvider } from '@cesium/engine';
+import {
+  Cartographic,
+  Cesium3DTileStyle,
+  Event,
+  Math as CesiumMath,
+  WebMercatorTilingScheme,
+  type ImageryProvider,
+} from '@cesium/engine';
 import { paintSheet } from './sheet-painter';
 import { isOlder } from './refresher';
 import { readSheet, topmost, type SheetFeature, type VectorSheet } from './vector-sheet';
@@ -36,7 +43,7 @@ export class DrapeProvider {
   private readonly read = new Map<string, VectorSheet>();
   private timer: number | undefined;
   private wanted = 0;
-  style: Cesium3DTileStyle | null = null;
+  style = new Cesium3DTileStyle();
 
   constructor(
     private readonly address: (z: number, x: number, y: number) => string,
@@ -73,10 +80,7 @@ export class DrapeProvider {
     this.wanted += 1;
     try {
       const sheet = await this.sheet(z, Math.floor(x / parts), Math.floor(y / parts));
-      const canvas = document.createElement('canvas');
-      canvas.width = canvas.height = SIZE;
-      if (this.style) paintSheet(canvas, sheet, this.style, { left: x % parts, top: y % parts, parts });
-      return canvas;
+      return paintSheet(SIZE, sheet, this.style, { left: x % parts, top: y % parts, parts });
     } finally {
       this.wanted -= 1;
     }

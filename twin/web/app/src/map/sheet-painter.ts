@@ -35,18 +35,21 @@ function size(expression: unknown, feature: Asked, otherwise: number): number {
   return (Number.isFinite(value) ? value : otherwise) * DENSITY;
 }
 
-export function paintSheet(canvas: HTMLCanvasElement, sheet: VectorSheet, style: Cesium3DTileStyle, { left, top, parts }: Field): void {
+/** A canvas of so many pixels; of one where nothing is to be painted, which costs the graphics card nothing. */
+export function paintSheet(size: number, sheet: VectorSheet, style: Cesium3DTileStyle, { left, top, parts }: Field): HTMLCanvasElement {
+  const scale = (size * parts) / sheet.extent;
+  const x = (unit: number): number => unit * scale - left * size;
+  const y = (unit: number): number => unit * scale - top * size;
+  const meets = ({ box: [west, north, east, south] }: SheetFeature): boolean =>
+    x(east) >= -REACH && x(west) <= size + REACH && y(south) >= -REACH && y(north) <= size + REACH;
+  const features = sheet.features.filter(meets);
+  const canvas = document.createElement('canvas');
+  canvas.width = canvas.height = features.length > 0 ? size : 1;
   const context = canvas.getContext('2d');
-  if (!context) return;
-  const scale = (canvas.width * parts) / sheet.extent;
-  const x = (unit: number): number => unit * scale - left * canvas.width;
-  const y = (unit: number): number => unit * scale - top * canvas.height;
+  if (!context) return canvas;
   context.lineJoin = context.lineCap = 'round';
-  for (const feature of sheet.features) {
-    const [west, north, east, south] = feature.box;
-    if (x(east) < -REACH || x(west) > canvas.width + REACH || y(south) < -REACH || y(north) > canvas.height + REACH) continue;
-    paint(context, feature, style, x, y);
-  }
+  for (const feature of features) paint(context, feature, style, x, y);
+  return canvas;
 }
 
 type Place = (unit: number) => number;

@@ -16,9 +16,12 @@ import { signal } from '@preact/signals-core';
 import type { CityConfig, TerrainConfig } from '../config';
 import type { Store } from '../state';
 import type { Ground } from './ground';
+import type { Renderer } from './renderer';
 
 /** Tiles come in bursts: one answer for each. */
 const TOLD_AFTER_MS = 120;
+/** The engine's density of fog; at 10 km it takes two pixels of detail. */
+const THIN = 1.5e-4;
 
 export class TerrainGround implements Ground {
   private readonly flat = new EllipsoidTerrainProvider();
@@ -59,6 +62,10 @@ export class TerrainGround implements Ground {
     scene.verticalExaggeration = shown ? exaggeration : 1;
     scene.verticalExaggerationRelativeHeight = shown ? this.home : 0;
     scene.globe.enableLighting = shown !== null;
+    // no fog is drawn, but what lies in it is coarser: a look along the ground meets the whole country
+    scene.fog.enabled = shown !== null;
+    scene.fog.renderable = false;
+    scene.fog.density = THIN;
     this.tellSoon();
     scene.requestRender();
   }
@@ -109,7 +116,9 @@ export function trueHeight(scene: Scene, drawn: number): number {
 /** Pixels that a tile of the globe may be off: a bare ellipsoid is the same in coarser tiles, and each costs. */
 const BARE = 8;
 const FINE = 2;
+/** A processor draws each tile with the time of the page itself. */
+const FINE_SOFTWARE = 4;
 
-export function refine(globe: Globe, fine: boolean): void {
-  globe.maximumScreenSpaceError = fine ? FINE : BARE;
+export function refine(globe: Globe, fine: boolean, { software }: Renderer): void {
+  globe.maximumScreenSpaceError = fine ? (software ? FINE_SOFTWARE : FINE) : BARE;
 }

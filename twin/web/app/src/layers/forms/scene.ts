@@ -58,7 +58,9 @@ const form: Form = {
   /** From above, and on a flattened ground, the outline stands for the layer; underground nothing stands on the street. */
   wanted(layer, state) {
     if (state.mode === '2d' || state.terrain === false) return !layer.vector;
-    return layer.buried || !isUnder(state);
+    // coarse tiles of a terrain are lower in places than what lies shallow under it
+    if (layer.buried) return isUnder(state) || !state.terrain;
+    return !isUnder(state);
   },
   open,
 };
