@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
+from rasterio.vrt import WarpedVRT
 from rio_cogeo.cogeo import cog_validate
 
 from layers import load
@@ -59,8 +60,8 @@ def test_a_raster_becomes_a_cog_of_the_city(store: Store, tmp_path: Path) -> Non
 
 
 def test_a_picture_is_kept_in_the_tiles_of_the_web_map(store: Store, tmp_path: Path) -> None:
-    cells = picture(400, 600)
-    report = load.run(store, write(tmp_path / "ortho.tif", cells), layer_id="ortho", city=tmp_path)
+    source = write(tmp_path / "ortho.tif", picture(400, 600))
+    report = load.run(store, source, layer_id="ortho", city=tmp_path)
     assert report.raster is not None
     assert report.raster.aligned
     layer = loaded(store, "ortho")
@@ -70,10 +71,18 @@ def test_a_picture_is_kept_in_the_tiles_of_the_web_map(store: Store, tmp_path: P
     with rasterio.open(path) as cog:
         assert cog.crs.to_epsg() == 3857
         assert 156543.03392804097 / cog.res[0] == pytest.approx(round(156543.03392804097 / cog.res[0]))
-        assert [each.name for each in cog.colorinterp] == ["red", "green", "blue", "alpha"]
-        alpha = cog.read(4)
-        assert 0 in alpha
-        assert 255 in alpha
+        assert [each.name for each in cog.colorinterp] == ["red", "green", "blue"]
+        seen = cog.dataset_mask() > 0
+        colours = cog.read()
+        with (
+            rasterio.open(source) as own,
+            WarpedVRT(
+                own, crs=cog.crs, transform=cog.transform, width=cog.width, height=cog.height, add_alpha=True
+            ) as there,
+        ):
+            assert (seen == (there.read(4) > 0)).mean() > 0.999
+    assert 0.3 < seen.mean() < 1
+    assert (colours[:, ~seen] == 0).all()
 
 
 def test_a_new_whole_takes_the_place_of_the_old(store: Store, tmp_path: Path) -> None:

@@ -63,9 +63,11 @@ def is_palette(dataset: DatasetReader) -> bool:
 
 class CellsWriter:
     """The raster beside its COG, uncompressed: tiles of the COG with the cells as they are to be. ``lossy``:
-    they may be compressed so that they look the same, and no more."""
+    they may be compressed so that they look the same, and no more; ``masked``: a mask says which are seen."""
 
-    def __init__(self, folder: Path, source: DatasetReader, profile: dict[str, Any], *, lossy: bool) -> None:
+    def __init__(
+        self, folder: Path, source: DatasetReader, profile: dict[str, Any], *, lossy: bool, masked: bool
+    ) -> None:
         self._folder = folder
         self._path = folder / _CELLS
         self._source = source
@@ -86,7 +88,7 @@ class CellsWriter:
                 interleave="band" if source.count > _MANY_BANDS else "pixel",
                 **profile,
             )
-            self._masked = has_mask(source)
+            self._masked = masked
             self._describe()
         except RasterioError as error:
             raise self._unwritten(error) from error

@@ -85,6 +85,8 @@ class _RasterRead:
         self._dataset, self._path, self._options, self._sink = dataset, path, options, sink
         self._declared = options.declared
         self._surface = options.declared.kind == "terrain"
+        #: Where it lies, if nothing else says which cells are seen.
+        self._whole: DatasetReader | None = None
         self._into = Path(options.into) if options.into else None
 
     def run(self) -> None:
@@ -122,7 +124,7 @@ class _RasterRead:
                 f"cells of the type {dataset.dtypes[0]} are not read: they are no numbers of one kind",
             )
         size = _bytes(dataset)
-        if size > most:
+        if size > most and not self._declared.in_place:
             reason = (
                 f"its {dataset.width} × {dataset.height} cells of {dataset.count} bands are {size >> 30} GiB"
             )
@@ -148,7 +150,11 @@ class _RasterRead:
         if not mercator and not placement.points and not placement.rotated:
             yield self._dataset, placement.transform
             return
-        with warp.upright(self._dataset, placement, self._declared.nodata, mercator=mercator) as warped:
+        with warp.upright(self._dataset, placement, self._declared.nodata, mercator=mercator) as (
+            warped,
+            whole,
+        ):
+            self._whole = whole
             yield warped, warped.transform
 
     def _pass(
@@ -180,7 +186,8 @@ class _RasterRead:
             }
             profile["transform"] = _turned(transform, dataset, left=left, up=up)
             lossy = cog.is_picture(self._dataset) and cog.is_lossy(self._dataset) and not self._surface
-            writer = cog.CellsWriter(self._into, dataset, profile, lossy=lossy)
+            masked = self._whole is not None or cog.has_mask(dataset)
+            writer = cog.CellsWriter(self._into, dataset, profile, lossy=lossy, masked=masked)
             self._units(writer, dataset, heights)
         for window in chosen:
             cells, shown = self._cells(dataset, window)
@@ -214,6 +221,8 @@ class _RasterRead:
         """The cells of a window, and which of them are seen where a band or mask says it."""
         try:
             cells = dataset.read(window=window)
+            if self._whole is not None:
+                return cells, self._whole.read(1, window=window) > 0
             if cog.has_alpha(dataset):
                 return cells, cells[dataset.colorinterp.index(ColorInterp.alpha)] > 0
             return cells, dataset.dataset_mask(window=window) > 0 if cog.has_mask(dataset) else None

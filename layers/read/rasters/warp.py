@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from rasterio import DatasetReader
 from rasterio.enums import Resampling
+from rasterio.io import MemoryFile
+from rasterio.transform import Affine
 from rasterio.vrt import WarpedVRT
 
 from layers.read.rasters import cog
@@ -24,18 +26,17 @@ _NO_COLOUR = 255
 @contextmanager
 def upright(
     dataset: DatasetReader, placement: Placement, nodata: float | None, *, mercator: bool
-) -> Iterator[WarpedVRT]:
+) -> Iterator[tuple[WarpedVRT, WarpedVRT | None]]:
     """The raster, warped as it is read: to its own CRS, or if ``mercator`` to the zoom level that is next to
-    its resolution. Outside of what it shows it has no value, for which ``nodata`` stands if declared."""
+    its resolution. Outside of what it shows it has no value, for which ``nodata`` stands if declared;
+    a mask says where that is if nothing in it does."""
     how = _options(dataset, nodata)
-    place = (
-        {"src_crs": placement.crs}
-        if placement.points
-        else {"src_crs": placement.crs, "src_transform": placement.transform}
-    )
+    place = {"src_crs": placement.crs}
+    if not placement.points:
+        place["src_transform"] = placement.transform
     with WarpedVRT(dataset, crs=placement.crs, **place, **how) as plain:
         if not mercator:
-            yield plain
+            yield plain, None
             return
         from rio_cogeo.utils import get_web_optimized_params
 
@@ -43,10 +44,32 @@ def upright(
         if placement.points:  # with them a warp has a grid of its own choice
             how.pop("add_alpha", None)
             with WarpedVRT(plain, **grid, **how) as aligned:
-                yield aligned
+                yield aligned, None
             return
-    with WarpedVRT(dataset, **grid, **place, **how) as aligned:
-        yield aligned
+    if not how.get("add_alpha") or cog.has_mask(dataset):
+        with WarpedVRT(dataset, **grid, **place, **how) as aligned:
+            yield aligned, None
+        return
+    del how["add_alpha"]
+    with WarpedVRT(dataset, **grid, **place, **how) as aligned, _footprint(dataset, placement, grid) as whole:
+        yield aligned, whole
+
+
+@contextmanager
+def _footprint(dataset: DatasetReader, placement: Placement, grid: dict[str, Any]) -> Iterator[WarpedVRT]:
+    """Where a raster lies in a grid, as a mask: its outline as one cell. With an alpha band GDAL warps all
+    as if each cell might be missing, which costs more than twice as much."""
+    size = {"width": 1, "height": 1, "count": 1, "dtype": "uint8"}
+    outline = placement.transform @ Affine.scale(dataset.width, dataset.height)
+    near = _TOLERANCE / max(dataset.width, dataset.height)
+    with MemoryFile() as file:
+        with file.open(driver="GTiff", crs=placement.crs, transform=outline, **size) as out:
+            out.write(np.full((1, 1, 1), 255, np.uint8))
+        with (
+            file.open() as one,
+            WarpedVRT(one, **grid, resampling=Resampling.nearest, tolerance=near) as warped,
+        ):
+            yield warped
 
 
 def _options(dataset: DatasetReader, nodata: float | None) -> dict[str, Any]:
