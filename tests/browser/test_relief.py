@@ -4,6 +4,7 @@ One page in one small city on hills; heights and values against rasterio's own r
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -17,6 +18,7 @@ from tests.browser import relief
 from tests.browser.conftest import Tab, feature, new_tab
 from tests.browser.pixels import colour
 from tests.browser.relief import AFTER, BEFORE, PHOTO, at
+from tests.browser.test_page import APP
 from tests.support import Server, until
 from tiles.terrain.scheme import DEEPEST, tolerance
 
@@ -203,6 +205,23 @@ def test_a_profile_is_drawn_by_pointer_and_by_keyboard(tab: Tab):
     panel.locator("[role=alert]").wait_for()
 
 
+def test_axe_finds_nothing(tab: Tab):
+    show(tab, "ground", "flood")
+    tab.js((APP / "node_modules/axe-core/axe.min.js").read_text("utf-8"))
+    check = (
+        "axe.run(document, {resultTypes: ['violations']}).then(({violations}) => violations.map(v => v.id))"
+    )
+    assert tab.js(check) == []
+    # on a narrow screen the drawers lie over one another
+    tab.js("window.twin.set({left: 'layers', right: null, pointer: 'pick'})")
+    row(tab, "ground").locator("summary").click()
+    assert tab.js(check) == []
+    tab.js("window.twin.set({left: 'legend'})")
+    tab.page.locator("twin-layers .ramp").wait_for()
+    assert tab.js(check) == []
+    tab.js("window.twin.set({left: 'layers'})")
+
+
 def test_everything_stands_higher_on_an_exaggerated_terrain(tab: Tab):
     tab.js("window.twin.set({left: 'layers', right: null, pointer: 'pick'})")
     tab.look(*at(0, 0), 500, -50)
@@ -221,3 +240,54 @@ def test_everything_stands_higher_on_an_exaggerated_terrain(tab: Tab):
     assert tab.pick(lon, lat, green) == feature("greens", 1)
     assert base < roof < drawn
     tab.page.locator("[data-exaggeration]").select_option("1")
+
+
+def test_under_the_ground_the_pipe_is_seen_where_it_lies(tab: Tab):
+    show(tab)
+    tab.look(*at(0, 80), 200, -50, underground=True)
+    lon, lat = at(60, 80)
+    found = tab.pick(lon, lat, float(heights(tab, (lon, lat))[0]) - 1.5)
+    assert found == feature("pipes", 1)
+    tab.js("window.twin.set({underground: false})")
+
+
+def test_a_flattened_city_shows_the_outlines_of_what_stood_there(tab: Tab):
+    tab.look(*at(0, 0), 500, -50)
+    tab.page.locator("[data-terrain] input[type=checkbox]").uncheck()
+    tab.ready()
+    assert "&t=0" in tab.page.url
+    assert tab.pick(*at(0, 0), 0) == feature("houses", 1)
+    assert tab.pick(*at(120, 120), 0) == feature("greens", 1)
+    tab.page.locator("[data-terrain] input[type=checkbox]").check()
+    tab.ready()
+    assert "&t=0" not in tab.page.url
+
+
+def test_a_raster_that_is_not_to_be_seen_says_why(tab: Tab):
+    show(tab, "photo")
+    tab.look(*at(1500, 0), 300, -89)
+    reason = row(tab, "photo").locator("[data-why='why.outside']")
+    reason.wait_for()
+    reason.locator("button").click()
+    reason.wait_for(state="detached")
+    tab.expected += ["503", "could not be", "Failed to load"]
+    tab.page.route("**/imagery/flood/**", lambda route: route.fulfill(status=503, body="{}"))
+    show(tab, "flood")
+    row(tab, "flood").locator("[data-why='why.building']").wait_for()
+    tab.page.unroute("**/imagery/flood/**")
+    row(tab, "flood").locator("[data-why='why.building']").wait_for(state="detached", timeout=20_000)
+
+
+def test_an_edit_is_painted_on_the_terrain(tab: Tab):
+    show(tab)
+    tab.look(*at(120, 120), 300, -89)
+    body = {"geometry": {"type": "Polygon", "coordinates": [relief.ring(120, 160, 10)]}}
+    headers = {**tab.server.auth, "content-type": "application/merge-patch+json"}
+    answer = tab.server.http.patch(
+        "/ogc/collections/greens/items/1", content=json.dumps(body), headers=headers
+    )
+    assert answer.status_code in (200, 204), answer.text
+    lon, lat = at(120, 100)
+    until(lambda: tab.pick(lon, lat, float(heights(tab, (lon, lat))[0])) is None, 20, "the edit in the page")
+    lon, lat = at(120, 160)
+    assert tab.pick(lon, lat, float(heights(tab, (lon, lat))[0])) == feature("greens", 1)
