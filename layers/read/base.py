@@ -25,6 +25,8 @@ from layers.read.encodings import decoded, sniff
 from layers.source import NOTHING, Declared, SeveralLayers
 
 BATCH_ROWS = 10_000
+#: Bytes that a file may always unpack to: a small table of blanks packs as well as a bomb.
+_SMALL = 64 << 20
 #: What whoever has a file that cannot be read may do.
 AGAIN = "open it in the program that it came from and export it anew, best as a GeoPackage"
 #: Members that a reason names.
@@ -37,9 +39,9 @@ _LOST_AT_ONCE = 1000
 
 @dataclass(frozen=True, slots=True)
 class ReadLimits:
-    """Ceilings for one source: bytes (of a file, and of all that a zip archive unpacks to), vertices a
-    feature, nesting, seconds of CPU, bytes of memory, columns, files in a folder or zip archive, how
-    many times its packed size an archive may unpack to; seconds of CPU for a view of a database; of a raster
+    """Ceilings for one source: bytes (of a file, and of all that a zip archive or a packed file unpacks to),
+    vertices a feature, nesting, seconds of CPU, bytes of memory, columns, files in a folder or zip archive,
+    how many times its packed size either may unpack to; seconds of CPU for a view of a database; of a raster
     bytes of its file, of all its cells and of memory, and seconds of CPU to write it. ``rows`` is no
     ceiling: so many are read, and no more (None: all)."""
 
@@ -57,6 +59,10 @@ class ReadLimits:
     raster_memory: int = 2 << 30
     raster_seconds: int = 4 * 3600
     rows: int | None = None
+
+    def bursts(self, unpacked: int, packed: int) -> bool:
+        """Whether so many bytes are more than an honest file of the size ``packed`` unpacks to."""
+        return unpacked > _SMALL and unpacked > packed * self.ratio
 
 
 @dataclass(frozen=True, slots=True)

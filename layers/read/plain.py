@@ -58,6 +58,11 @@ def is_bytes(kind: pa.DataType) -> bool:
     )
 
 
+def holds_bytes(kind: pa.DataType) -> bool:
+    """Whether a column holds bytes, or some of its members are such."""
+    return is_bytes(kind) or any(holds_bytes(kind.field(at).type) for at in range(kind.num_fields))
+
+
 def _is_list(kind: pa.DataType) -> bool:
     return bool(
         pa.types.is_list(kind)
@@ -102,7 +107,9 @@ def _temporal(array: pa.Array) -> pa.Array:
     numbers = array.cast(pa.int32() if unit == "D" else pa.int64()).fill_null(0).to_numpy()
     if pa.types.is_duration(kind):
         parts = {"s": 0, "ms": 3, "us": 6, "ns": 9}[unit]
-        texts = [f"PT{Decimal(int(one)).scaleb(-parts).normalize():f}S" for one in numbers]
+        signs = ["-" if one < 0 else "" for one in numbers]
+        seconds = [abs(Decimal(int(one)).scaleb(-parts)).normalize() for one in numbers]
+        texts = [f"{sign}PT{some:f}S" for sign, some in zip(signs, seconds, strict=True)]
     else:
         moments = numbers.astype(np.int64).view(f"M8[{unit}]")
         days = moments.astype("M8[D]") if pa.types.is_date(kind) else moments

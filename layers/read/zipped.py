@@ -11,8 +11,6 @@ from layers.errors import BadFile, shown
 from layers.read.base import ReadLimits
 from layers.read.sample import ZIP_FAULTS
 
-#: Bytes that an archive may always unpack to: a small table of blanks packs as well as a bomb.
-_SMALL = 64 << 20
 _METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
 _ENCRYPTED = 0x1
 _UTF8 = 0x800
@@ -49,7 +47,7 @@ def _check_sizes(members: list[zipfile.ZipInfo], packed: int, limits: ReadLimits
     size = sum(member.file_size for member in members)
     if size > limits.size:
         raise BadFile("limit.bytes", f"the zip archive unpacks to {size} bytes, the limit is {limits.size}")
-    if size > _SMALL and size > packed * limits.ratio:
+    if limits.bursts(size, packed):
         raise BadFile("zip.bomb", f"the zip archive unpacks to more than {limits.ratio} times its size")
 
 

@@ -29,6 +29,7 @@ SAMPLES: tuple[tuple[Path, ...], ...] = (
     (FOUND / "load" / "10-long-codes.csv",),
     tuple(FOUND / "load" / f"19-polyline-zm.{end}" for end in ("shp", "shx", "dbf", "prj", "cpg")),
     (FOUND / "hostile" / "flip13.fgb",),
+    (FOUND / "load" / "20-columns.parquet",),
 )
 #: Values that lengths and counts are often wrong about.
 EDGES = (*(b"\x00" * 4, b"\xff" * 4, b"\xff\xff\xff\x7f", b"\x01\x00\x00\x80", b"[" * 40, b"\x00" * 64),)

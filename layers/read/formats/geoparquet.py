@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from layers.batch import ROW, SOURCE_ID, WKB
@@ -20,17 +21,19 @@ from layers.read.base import AGAIN, BATCH_ROWS, ReadLimits, ReadOptions, Sink
 from layers.read.format import Format, Reader, Refused
 from layers.read.frame import is_degrees
 from layers.read.geocolumn import GeoColumn
-from layers.read.plain import bounded, is_bytes, plain, with_bodies
+from layers.read.plain import bounded, holds_bytes, is_bytes, plain, with_bodies
 from layers.source import SourceLayer, unknown_layer
 from layers.types import FieldType
 
-#: Bytes of a batch that the sizes in the footer promise, and of a column chunk that are read at once.
-_BATCH_BYTES, _BLOCK = 64 << 20, 1 << 20
+#: Bytes of a batch, of a column chunk that are read at once, and of the number that each row gets.
+_BATCH_BYTES, _BLOCK, _ROW_BYTES = 64 << 20, 1 << 20, 8
+#: Rows that are unpacked at once.
+_PIECE_ROWS = 1000
 
 
 def read(path: Path, options: ReadOptions, sink: Sink) -> None:
     """Read the rows of a file. Raises BadFile: file.damaged, layer.unknown, geometry.encoding, limit.columns,
-    limit.bytes."""
+    limit.bytes, limit.ratio."""
     with _opened(path) as file:
         schema = file.schema_arrow
         if len(schema.names) > options.limits.columns:
@@ -118,6 +121,11 @@ class _Columns:
                 sink.note("column.binary", reason)
             else:
                 chosen.append(number)
+                if holds_bytes(field.type):
+                    reason = (
+                        f"{shown(field.name)} has members of bytes, which no text can hold; they are null"
+                    )
+                    sink.note("column.binary", reason)
         called = dict(zip(chosen, sink.called(schema.names[number] for number in chosen), strict=True))
         # a name with a dot is asked for as if it were a path, and one of two alike as both
         plain_names = len(set(schema.names)) == len(schema) and not any("." in name for name in schema.names)
@@ -164,17 +172,12 @@ def _shapes(array: pa.Array | None, place: GeoColumn | None, rows: int) -> pa.Ar
 
 
 def _write(file: pq.ParquetFile, source: _Columns, options: ReadOptions, sink: Sink) -> None:
-    """The batches. Raises BadFile limit.bytes."""
+    """The batches. Raises BadFile limit.bytes, limit.ratio."""
     degrees = is_degrees(options.declared.crs or sink.meta["crs"])
-    rows = bodies = unpacked = 0
-    size = _rows_at_once(file.metadata)
-    for batch in file.iter_batches(size, columns=source.asked, use_threads=False):
-        if not len(batch):
-            continue
+    rows = bodies = 0
+    for batch in _batches(file, source, options):
         table = source.table(batch, rows + 1, file.schema_arrow, options, sink)
         table, count = with_bodies(table, rows + 1, sink, degrees)
-        unpacked += table.nbytes
-        _check_size(unpacked, options.limits)
         sink.batch(table)
         bodies += count
         rows += len(batch)
@@ -185,16 +188,50 @@ def _write(file: pq.ParquetFile, source: _Columns, options: ReadOptions, sink: S
         sink.meta["kind"] = "cim"
 
 
-def _rows_at_once(meta: pq.FileMetaData) -> int:
-    """Rows of a batch, fewer where each has many bytes."""
+def _batches(file: pq.ParquetFile, source: _Columns, options: ReadOptions) -> Iterator[pa.RecordBatch]:
+    """Some rows at a time, read piece by piece: a few bytes may stand for any number of rows, or of bytes.
+    Raises BadFile limit.bytes, limit.ratio."""
+    packed = Path(options.path).stat().st_size
+    held: list[pa.RecordBatch] = []
+    unpacked = yielded = 0
+    rows = _rows_of_a_piece(file.metadata)
+    for piece in file.iter_batches(rows, columns=source.asked, use_threads=False):
+        unpacked += sum(map(_size, piece.columns)) + len(piece) * _ROW_BYTES
+        _check_size(unpacked, packed, options.limits)
+        held += [piece] if len(piece) else []
+        if sum(map(len, held)) >= BATCH_ROWS or unpacked - yielded >= _BATCH_BYTES:
+            yield pa.concat_batches(held)
+            held, yielded = [], unpacked
+    if held:
+        yield pa.concat_batches(held)
+
+
+def _rows_of_a_piece(meta: pq.FileMetaData) -> int:
+    """Fewer where each has many bytes."""
     size: int = sum(meta.row_group(number).total_byte_size for number in range(meta.num_row_groups))
-    return max(1, min(BATCH_ROWS, _BATCH_BYTES * int(meta.num_rows) // max(size, 1)))
+    return max(1, min(_PIECE_ROWS, _BATCH_BYTES * int(meta.num_rows) // max(size, 1)))
 
 
-def _check_size(unpacked: int, limits: ReadLimits) -> None:
+def _size(array: pa.Array) -> int:
+    """Bytes of a column; none of one that is null throughout, as those of a sparse table are."""
+    if array.null_count == len(array):
+        return 0
+    if pa.types.is_dictionary(array.type) and _has_length(array.type.value_type):
+        # a value that stands for many rows is as long in each of them
+        lengths = pc.binary_length(array.dictionary).cast(pa.int64())
+        return int(pc.sum(lengths.take(array.indices)).as_py() or 0)
+    return int(array.nbytes)
+
+
+def _has_length(kind: pa.DataType) -> bool:
+    return bool(is_bytes(kind) or pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def _check_size(unpacked: int, packed: int, limits: ReadLimits) -> None:
     if unpacked > limits.size:
-        reason = f"the file unpacks to more than {limits.size} bytes; split it"
-        raise BadFile("limit.bytes", reason)
+        raise BadFile("limit.bytes", f"the file unpacks to more than {limits.size} bytes; split it")
+    if limits.bursts(unpacked, packed):
+        raise BadFile("limit.ratio", f"the file unpacks to more than {limits.ratio} times its size")
 
 
 FORMATS: tuple[Format, ...] = (

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import json
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pyproj
 import pytest
 import shapely
 
 from layers import guard, load
 from layers.errors import BadFile
+from layers.guard import ReadLimits
 from layers.source import Declared
 from tests.parquets import described_as, geoparquet
 from tests.unit.layers.write import samples
@@ -127,3 +132,160 @@ def test_a_download_of_ours_has_its_lists_back(tmp_path: Path) -> None:
         assert pa.types.is_list(batch.schema.field("标签").type)
         assert "bbox" not in batch.column_names
         assert not reading.problems
+
+
+#: Column of two rows → what the reader makes of it.
+COLUMNS: dict[str, tuple[pa.Array, list[Any]]] = {
+    "decimal": (pa.array([Decimal("1.50"), None], pa.decimal128(10, 2)), [1.5, None]),
+    "code": (pa.array([Decimal(42), Decimal(10**30)], pa.decimal128(38, 0)), ["42", str(10**30)]),
+    "day": (pa.array([dt.date(999, 12, 31), None]), ["0999-12-31", None]),
+    "far": (pa.array([2**31 - 1, None], pa.int32()).cast(pa.date32()), ["5881580-07-11", None]),
+    "local": (pa.array([0, None], pa.timestamp("s")), ["1970-01-01T00:00:00.000", None]),
+    "instant": (pa.array([1500, None], pa.timestamp("ms", "Asia/Tokyo")), ["1970-01-01T00:00:01.500Z", None]),
+    "fine": (pa.array([-1, None], pa.timestamp("ns", "UTC")), ["1969-12-31T23:59:59.999999999Z", None]),
+    "clock": (pa.array([30_600 * 10**9 + 1, None], pa.time64("ns")), ["08:30:00", None]),
+    "lasted": (pa.array([1500, -90_000], pa.duration("ms")), ["PT1.5S", "-PT90S"]),
+    "word": (pa.array(["x", None]).dictionary_encode(), ["x", None]),
+    "large": (pa.array(["x", None], pa.large_string()), ["x", None]),
+    "half": (pa.array([1.5, None], pa.float16()), [1.5, None]),
+    "unsigned": (pa.array([2**64 - 1, 3], pa.uint64()), [str(2**64 - 1), "3"]),
+    "short": (pa.array([3, None], pa.uint64()), [3, None]),
+    "uuid": (pa.array([bytes(16), None], pa.uuid()), ["00000000-0000-0000-0000-000000000000", None]),
+    "json": (pa.array(['[1,"a"]', None], pa.json_()), [["1", '"a"'], None]),
+    "list": (pa.array([[1, None], None], pa.list_(pa.int32())), [["1", "null"], None]),
+    "sizes": (pa.array([[1.5, 2], None], pa.list_(pa.float32(), 2)), [["1.5", "2.0"], None]),
+    "lists": (pa.array([[["a"], []], None], pa.large_list(pa.list_(pa.string()))), ['[["a"],[]]', None]),
+    "struct": (pa.array([{"a": 1, "b": dt.date(2020, 1, 1)}, None]), ['{"a":1,"b":"2020-01-01"}', None]),
+    "map": (pa.array([[("k", 1)], []], pa.map_(pa.string(), pa.int64())), ['{"k":1}', "{}"]),
+    "numbered": (
+        pa.array([[(1, ["x"])], None], pa.map_(pa.int8(), pa.list_(pa.string()))),
+        ['{"1":["x"]}', None],
+    ),
+    "null": (pa.nulls(2), [None, None]),
+    "a.b": (pa.array(["1", "2"]), ["1", "2"]),
+    "Name": (pa.array(["A", "B"]), ["A", "B"]),
+}
+
+
+def test_every_type_of_column(tmp_path: Path) -> None:
+    columns = {name: array for name, (array, _) in COLUMNS.items()}
+    columns |= {"bytes": pa.array([b"x", None]), "inside": pa.array([[b"x"], None])}
+    file = geoparquet(tmp_path / "a.parquet", table(**columns))
+    with guard.read(file) as reading:
+        (batch,) = reading.batches()
+        for name, (_, wanted) in COLUMNS.items():
+            assert batch[name].to_pylist() == wanted, name
+        assert "bytes" not in batch.column_names
+        days, moments = ("day", "far"), ("local", "instant", "fine")
+        assert reading.meta["times"] == dict.fromkeys(days, "date") | dict.fromkeys(moments, "datetime")
+        told = reasons(reading, "column.binary")
+        assert [reason.split()[0] for reason in told] == ["bytes", "inside"]
+
+
+def test_columns_of_one_name_are_both_read(tmp_path: Path) -> None:
+    twins = table(other=["c", "d"]).rename_columns(["name", "name", "geometry"])
+    with guard.read(geoparquet(tmp_path / "a.parquet", twins)) as reading:
+        (batch,) = reading.batches()
+        assert (batch["name"].to_pylist(), batch["name_"].to_pylist()) == (["a", "b"], ["c", "d"])
+
+
+class _GeoArrowWkb(pa.ExtensionType):
+    """As pyarrow writes the types of Parquet from it."""
+
+    def __init__(self, says: bytes = b"{}") -> None:
+        self.says = says
+        super().__init__(pa.binary(), "geoarrow.wkb")
+
+    def __arrow_ext_serialize__(self) -> bytes:
+        return self.says
+
+    @classmethod
+    def __arrow_ext_deserialize__(cls, _storage: pa.DataType, says: bytes) -> _GeoArrowWkb:
+        return cls(says)
+
+
+@pytest.mark.parametrize("stored", [False, True])
+@pytest.mark.parametrize(
+    ("says", "crs"),
+    [
+        ({}, "OGC:CRS84"),
+        ({"crs": "EPSG:4490"}, "EPSG:4490"),
+        ({"crs": "4490", "crs_type": "srid"}, "EPSG:4490"),
+        ({"crs": "srid:0"}, None),
+        ({"crs": pyproj.CRS("EPSG:4490").to_json_dict(), "crs_type": "projjson"}, "EPSG:4490"),
+        ({"crs": "OGC:CRS84", "edges": "spherical"}, "OGC:CRS84"),
+    ],
+)
+def test_parquet_with_types_of_geometry(tmp_path: Path, says: Any, crs: str | None, stored: bool) -> None:
+    path = tmp_path / "a.parquet"
+    typed = pa.ExtensionArray.from_storage(_GeoArrowWkb(json.dumps(says).encode()), pa.array(WKB))
+    pa.register_extension_type(_GeoArrowWkb())
+    try:
+        pq.write_table(pa.table({"shape": typed}), path, store_schema=stored)
+    finally:
+        pa.unregister_extension_type("geoarrow.wkb")
+    with guard.read(path) as reading:
+        (batch,) = reading.batches()
+        assert batch["__wkb"].to_pylist() == list(WKB)
+        assert (reading.meta["driver"], reading.meta["crs"]) == ("Parquet", crs)
+        assert bool(reasons(reading, "geometry.edges")) == ("edges" in says)
+
+
+def test_parquet_that_says_nothing(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"n": [1, 2], "Geom": WKB}), path := tmp_path / "a.parquet")
+    with pytest.raises(BadFile, match=r"crs\.missing"):
+        load.check(path)
+    assert load.check(path, Declared(crs="EPSG:4326")).kept == 2
+    pq.write_table(pa.table({"n": [1, 2], "geom": [b"no", b"wkb"]}), path)
+    with pytest.raises(BadFile, match=r"nothing_kept.*geometry\.missing"):
+        load.check(path)
+
+
+@pytest.mark.parametrize(
+    ("geo", "says"),
+    [
+        ("{", "no JSON"),
+        ("[" * 100_000, "no JSON"),
+        ([], "describes no columns"),
+        ({}, "describes no columns"),
+        ({"columns": {"geometry": 1}, "primary_column": "geometry"}, "describes no columns"),
+        ({"columns": {"geometry": {}}, "primary_column": ["geometry"]}, "which the file does not have"),
+        ({"columns": {"gone": {}}, "primary_column": "gone"}, "column gone, which the file does not have"),
+        ({"columns": {"geometry": {"encoding": "WKT"}}, "primary_column": "geometry"}, "encoded as wkt"),
+        (
+            {"columns": {"name": {"encoding": "WKB"}}, "primary_column": "name"},
+            "said to hold WKB, but is string",
+        ),
+    ],
+)
+def test_metadata_that_is_wrong_is_a_reason(tmp_path: Path, geo: Any, says: str) -> None:
+    with pytest.raises(BadFile, match=says):
+        load.check(described_as(tmp_path / "a.parquet", table(), geo))
+
+
+def test_few_bytes_that_stand_for_many_are_refused(tmp_path: Path) -> None:
+    same = {"name": pa.array(["x" * 300_000] * 400), "geometry": [WKB[0]] * 400}
+    for name, column in (("plain", same["name"]), ("coded", same["name"].dictionary_encode())):
+        file = geoparquet(tmp_path / f"{name}.parquet", pa.table({**same, "name": column}))
+        with pytest.raises(BadFile, match=r"limit\.ratio"):
+            load.check(file)
+        with pytest.raises(BadFile, match=r"limit\.bytes"):
+            load.check(file, limits=ReadLimits(size=30 << 20))
+    rows = geoparquet(tmp_path / "rows.parquet", pa.table({"geometry": pa.nulls(9_000_000, pa.binary())}))
+    with pytest.raises(BadFile, match=r"limit\.ratio"):
+        load.check(rows, rows=None)
+
+
+def test_what_cannot_be_read_is_a_reason(tmp_path: Path) -> None:
+    encrypted = tmp_path / "a.parquet"
+    encrypted.write_bytes(b"PARE" + bytes(50) + b"PARE")
+    with pytest.raises(BadFile, match=r"parquet\.encrypted"):
+        load.check(encrypted)
+    deep: pa.DataType = pa.int8()
+    for _ in range(300):
+        deep = pa.struct([("a", deep)])
+    with pytest.raises(BadFile, match=r"file\.damaged.*nested"):
+        load.check(geoparquet(tmp_path / "b.parquet", table(deep=pa.nulls(2, deep))))
+    wide = {f"c{number}": pa.nulls(2, pa.int8()) for number in range(2001)}
+    with pytest.raises(BadFile, match=r"limit\.columns"):
+        load.check(geoparquet(tmp_path / "c.parquet", table(**wide)))
