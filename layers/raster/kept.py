@@ -1,7 +1,8 @@
 """The folder of a city's rasters: a new file comes in one step, what no layer has any more is removed.
 
-Who writes there has a share of the lock of the city's folder (flock(2)), which the kernel gives back however
-a process ends; who can have the lock alone knows that what lies there unused is nobody's any more.
+Who writes there has a share of its lock (flock(2)), which the kernel gives back however a process ends; who
+can have the lock alone knows that what lies there unused is nobody's any more. The lock of the city's folder
+is its server's.
 """
 
 from __future__ import annotations
@@ -29,12 +30,18 @@ _COMING = ".coming-"
 def writing(city: Path, layers: Iterable[Layer]) -> Iterator[Path]:
     """The path of a folder, not there yet, into which a raster may be written; it is gone in the end. What
     was left behind is removed first, if nobody else writes: ``layers`` are all of the city."""
-    handle = os.open(city, os.O_RDONLY | os.O_DIRECTORY)
+    folder = city / FOLDER
+    coming = folder / f"{_COMING}{secrets.token_hex(8)}"
+    try:
+        folder.mkdir(exist_ok=True)
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError:
+        yield coming  # rows need no room there; who writes a raster is told that it cannot be
+        return
     try:
         if _alone(handle):
             sweep(city, layers)
         fcntl.flock(handle, fcntl.LOCK_SH)
-        coming = city / FOLDER / f"{_COMING}{secrets.token_hex(8)}"
         try:
             yield coming
         finally:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import zipfile
 from pathlib import Path
 
@@ -160,7 +162,7 @@ def test_a_cog_is_registered_where_it_lies_and_stays_there(store: Store, tmp_pat
     source = write(tmp_path / "cog.tif", hills(), "COG")
     load.run(store, source, Declared(in_place=True), layer_id="plan", city=city)
     assert loaded(store, "plan").assets[0].href == str(source.resolve())
-    assert not (city / kept.FOLDER).exists()
+    assert files(city) == set()
     load.run(store, write(tmp_path / "a.tif", hills()), layer_id="plan", mode="replace", city=city)
     assert source.exists()
     with zipfile.ZipFile(tmp_path / "cog.zip", "w") as out:
@@ -187,6 +189,30 @@ def test_what_an_interrupted_load_left_is_swept_but_not_what_another_writes(
     load.run(store, source, layer_id="b", city=tmp_path)
     used = {Path(loaded(store, one).assets[0].href).name for one in ("a", "b")}
     assert files(tmp_path) == {*used, "mine.tif"}
+
+
+def test_a_load_does_not_wait_for_a_server_that_holds_the_city(store: Store, tmp_path: Path) -> None:
+    held = os.open(tmp_path, os.O_RDONLY | os.O_DIRECTORY)
+    fcntl.flock(held, fcntl.LOCK_EX)
+    try:
+        load.run(store, write(tmp_path / "hills.tif", hills()), TERRAIN, layer_id="ground", city=tmp_path)
+    finally:
+        os.close(held)
+    assert loaded(store, "ground").generation == 1
+
+
+def test_a_city_folder_without_room_for_rasters_takes_rows_all_the_same(store: Store, tmp_path: Path) -> None:
+    city = tmp_path / "city"
+    city.mkdir()
+    (city / kept.FOLDER).write_text("a file where the folder of rasters would be")
+    source = write(tmp_path / "hills.tif", hills())
+    with pytest.raises(
+        BadFile, match=r"raster.unwritten: the city's folder cannot be written: Not a directory"
+    ):
+        load.run(store, source, layer_id="ground", city=city)
+    table = tmp_path / "wells.csv"
+    table.write_text("lon,lat,depth\n24.9,60.1,5\n")
+    assert load.run(store, table, Declared(crs="EPSG:4326"), layer_id="wells", city=city).kept == 1
 
 
 def test_rasters_in_archives_and_manifests(store: Store, tmp_path: Path) -> None:

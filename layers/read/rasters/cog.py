@@ -73,6 +73,12 @@ class CellsWriter:
         self._source = source
         self._lossy = lossy
         try:
+            folder.mkdir(parents=True)
+        except OSError as error:
+            raise BadFile(
+                "raster.unwritten", f"the city's folder cannot be written: {error.strerror}"
+            ) from error
+        try:
             self._out: DatasetWriter = rasterio.open(
                 self._path,
                 "w",

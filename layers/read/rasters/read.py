@@ -178,7 +178,6 @@ class _RasterRead:
         seen = [BandSummary() for _ in dataset.indexes]
         writer = None
         if self._into is not None:
-            self._into.mkdir(parents=True)
             profile = {
                 "dtype": dtype,
                 "nodata": empty.value,
