@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 import zlib
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 #: Files that are held open, over all threads.
 MOST_OPEN = 64
+#: How long the state of a file is taken for granted (s).
+TRUSTED = 1.0
 #: What GDAL keeps of blocks that it has read (MB), over all files.
 CACHE_MB = "128"
 #: How a raster of the city is opened: GDAL looks for no files beside it, and a file is never another's list.
@@ -71,19 +74,23 @@ def _later(time: str, instant: str | None) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class _Key:
-    """One state of a file: published anew it is another file."""
+class FileKey:
+    """One state of a file: published anew it is another file.
+
+    ``changed`` is the moment of the last change that no copy can set back, as ``cp -p`` does with the time of
+    the content."""
 
     path: Path
     inode: int
     modified: int
+    changed: int
 
 
 class OpenFiles:
     """Open rasters, each lent to one thread at a time, as GDAL wants it. Safe to use from several threads."""
 
     def __init__(self, most: int = MOST_OPEN) -> None:
-        self._idle: OrderedDict[_Key, list[DatasetReader]] = OrderedDict()
+        self._idle: OrderedDict[FileKey, list[DatasetReader]] = OrderedDict()
         self._most, self._held = most, 0
         self._lock = threading.Lock()
 
@@ -91,7 +98,7 @@ class OpenFiles:
     def lend(self, path: Path) -> Iterator[DatasetReader]:
         """An open raster. Raises Unavailable where the file is not there, is none, or cannot be read while it
         is lent."""
-        key = _key(path)
+        key = file_key(path)
         dataset = self._take(key) or _open(path)
         _forget_errors()
         try:
@@ -112,7 +119,7 @@ class OpenFiles:
         for dataset in idle:
             dataset.close()
 
-    def _take(self, key: _Key) -> DatasetReader | None:
+    def _take(self, key: FileKey) -> DatasetReader | None:
         with self._lock:
             idle = self._idle.get(key)
             if not idle:
@@ -123,7 +130,7 @@ class OpenFiles:
                 del self._idle[key]
             return dataset
 
-    def _give_back(self, key: _Key, dataset: DatasetReader) -> None:
+    def _give_back(self, key: FileKey, dataset: DatasetReader) -> None:
         with self._lock:
             self._idle.setdefault(key, []).append(dataset)
             self._idle.move_to_end(key)
@@ -144,16 +151,46 @@ class OpenFiles:
 def version(paths: Iterable[Path]) -> str:
     """A text that is another once one of the files was published anew. Raises Unavailable for one that is not
     there."""
-    keys = [_key(path) for path in paths]
-    return f"{zlib.crc32(repr([(str(key.path), key.inode, key.modified) for key in keys]).encode()):08x}"
+    return digest(file_key(path) for path in paths)
 
 
-def _key(path: Path) -> _Key:
+class FileStates:
+    """The state of the files of layers, asked of the disk at most every :data:`TRUSTED` seconds: for what is
+    kept in memory. Safe to use from several threads."""
+
+    def __init__(self, folder: Path) -> None:
+        """``folder`` is the city's."""
+        self._folder = folder
+        self._known: dict[str, tuple[float, int, str]] = {}
+
+    def of(self, layer: ContentLayer) -> str:
+        """A text that is another once one of a layer's files was published anew, went or came back."""
+        known, now = self._known.get(layer.id), time.monotonic()
+        if known is None or known[1] != layer.generation or now - known[0] >= TRUSTED:
+            text = digest(self._keys(layer))
+            known = self._known[layer.id] = now, layer.generation, f"{layer.generation}.{text}"
+        return known[2]
+
+    def _keys(self, layer: ContentLayer) -> Iterator[FileKey | str]:
+        for asset in layer.assets:
+            try:
+                yield file_key(located(self._folder, asset))
+            except Unavailable as error:
+                yield str(error)
+
+
+def digest(keys: Iterable[FileKey | str]) -> str:
+    """A short text of states: of other ones another."""
+    return f"{zlib.crc32(repr(list(keys)).encode()):08x}"
+
+
+def file_key(path: Path) -> FileKey:
+    """The state of a file. Raises Unavailable where it is not there."""
     try:
         state = path.stat()
     except OSError as error:
         raise Unavailable(f"its raster cannot be read: {error.strerror}") from error
-    return _Key(path, state.st_ino, state.st_mtime_ns)
+    return FileKey(path, state.st_ino, state.st_mtime_ns, state.st_ctime_ns)
 
 
 def _open(path: Path) -> DatasetReader:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from layers.errors import Unavailable
 from layers.model import Asset, ContentLayer
-from layers.raster.files import OpenFiles, located, version
+from layers.raster.files import FileStates, OpenFiles, located, version
 from layers.raster.profile import BandValues, RasterProfile, profile
 from layers.types import Bbox
 
@@ -22,7 +22,7 @@ class RasterProfiles:
 
     def __init__(self, folder: Path, files: OpenFiles) -> None:
         """``folder`` is the city's."""
-        self._folder, self.files = folder, files
+        self._folder, self.files, self.states = folder, files, FileStates(folder)
         self._known: dict[str, tuple[str, RasterProfile]] = {}
 
     def paths(self, assets: Sequence[Asset]) -> tuple[Path, ...]:

@@ -20,7 +20,7 @@ import numpy as np
 
 from layers.errors import Unavailable
 from layers.model import ContentLayer
-from layers.raster.files import at_time, version
+from layers.raster.files import TRUSTED, at_time, version
 from layers.raster.profile import RasterProfile
 from layers.raster.profiles import RasterProfiles
 from layers.types import Bbox
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 #: Joined to every ETag; to be changed whenever the same cells give other bytes.
 EDITION = "1"
 CACHE_BYTES = 128 << 20
-#: Looks that are remembered, and how long the state of their files is taken for granted (s).
-MOST_LOOKS, TRUSTED = 512, 1.0
+#: Looks that are remembered.
+MOST_LOOKS = 512
 #: Mean radius of the Earth (m).
 RADIUS = 6_371_008.8
 #: The deepest zoom at which tiles are drawn.

@@ -19,7 +19,7 @@ from isal import igzip
 
 from layers.errors import NotFound, TwinError, shown
 from layers.model import Change, ContentLayer, Layer
-from layers.raster.files import at_time, located
+from layers.raster.files import FileStates, at_time, located
 from layers.types import Bbox
 from tiles import scheme as mercator
 from tiles.cache import Cache
@@ -94,11 +94,11 @@ class TerrainTiles:
     ) -> None:
         """``city`` is the folder below which files lie; ``cache`` and ``blocks`` are what views share."""
         self._source, self._city, self._cache, self._blocks = source, city, cache, blocks
-        self._undulation = undulation
+        self._undulation, self._states = undulation, FileStates(city)
         self._lock = threading.Lock()
         self._layers: Mapping[str, ContentLayer] | None = None
         self._surfaces: dict[str, Surface] = {}
-        self._ground: tuple[object, Surface | None] | None = None
+        self._ground: tuple[str, Surface | None] | None = None
 
     def take_in(self, changes: Iterable[Change]) -> None:
         """Hear of changes of layers before any answer shows them."""
@@ -133,17 +133,21 @@ class TerrainTiles:
         return layer
 
     def key(self, first: str = "") -> str:
-        """A short text for the state of the surfaces, with one before the others; empty without any."""
+        """A short text for the state of the surfaces and their files, with one before the others; empty
+        without any."""
         layers = self.layers()
         if not layers:
             return ""
-        state = [first, self._undulation.key, *((one.id, one.generation) for one in layers.values())]
+        state = [first, self._undulation.key, *((one.id, self._states.of(one)) for one in layers.values())]
         return f"t{zlib.crc32(orjson.dumps(state)):08x}"
 
     def etag(self, layer_id: str) -> str:
         """The ETag of all that is made of a surface. Raises NotFound."""
         self.layer(layer_id)
-        return f'"{self._source.epoch}.{EDITION}-{self.key(layer_id)}"'
+        return self._etag(self.key(layer_id))
+
+    def _etag(self, key: str) -> str:
+        return f'"{self._source.epoch}.{EDITION}-{key}"'
 
     def surface(self, layer_id: str) -> Surface:
         """One surface, with those of its vertical datum behind it, the finest first. Raises NotFound,
@@ -188,16 +192,16 @@ class TerrainTiles:
 
     def ground(self) -> Surface | None:
         """The surface that the city stands on: the finest that can be read, None without one."""
-        layers = self.layers()
+        layers, key = self.layers(), self.key()
         known = self._ground
-        if known is None or known[0] is not layers:
+        if known is None or known[0] != key:
             sheets = {layer.id: self._readable(layer) for layer in layers.values()}
             finest = (
                 min((files[0].resolution, one) for one, files in sheets.items() if files)
                 if any(sheets.values())
                 else None
             )
-            known = self._ground = layers, None if finest is None else self.surface(finest[1])
+            known = self._ground = key, None if finest is None else self.surface(finest[1])
         return known[1]
 
     # -- tiles -------------------------------------------------------------------------------
@@ -214,7 +218,7 @@ class TerrainTiles:
             raise NotFound(
                 f"tile {z}/{x}/{y} is far from the terrain; draw that of zoom {scheme.WHOLE_EARTH}"
             )
-        etag = self.etag(layer_id)
+        etag = self._etag(surface.key)
         return self._cache.make(
             ("mesh", layer_id, z, x, y, etag), lambda: _packed(tile.terrain(surface, z, x, y), etag)
         )
@@ -223,7 +227,7 @@ class TerrainTiles:
         """A tile as terrain-RGB, XYZ in Web Mercator. Raises NotFound, Unavailable."""
         surface = self.surface(layer_id)
         mercator.check_tile(z, x, y, (0, surface.last))
-        etag = self.etag(layer_id)
+        etag = self._etag(surface.key)
         return self._cache.make(
             ("rgb", layer_id, z, x, y, etag), lambda: _packed(rgb.picture(surface.relief, z, x, y), etag)
         )
@@ -231,7 +235,7 @@ class TerrainTiles:
     def layer_json(self, layer_id: str, attribution: str = "") -> Tile:
         """``layer.json``, which names the tiles there are. Raises NotFound, Unavailable."""
         surface = self.surface(layer_id)
-        etag = self.etag(layer_id)
+        etag = self._etag(surface.key)
         document: dict[str, object] = {
             "tilejson": "2.1.0",
             "name": layer_id,

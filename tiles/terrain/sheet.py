@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from layers import crs
-from layers.raster.files import OpenFiles
+from layers.raster.files import FileKey, OpenFiles, file_key
 from layers.types import Bbox
 from tiles.cache import Cache
 from tiles.scheme import Floats
@@ -68,16 +68,15 @@ class Blocks:
         self.files = OpenFiles()
         self.cache: Cache[Block] = Cache(limit)
         self.lock = threading.Lock()
-        self.sheets: dict[tuple[Path, int, int], Sheet] = {}
+        self.sheets: dict[FileKey, Sheet] = {}
 
     def sheet(self, path: Path) -> Sheet:
         """A file of heights in its present state. Raises Unavailable; BadFile where its CRS is none."""
-        state = path.stat() if path.exists() else None
-        key = path, state.st_ino if state else 0, state.st_mtime_ns if state else 0
+        key = file_key(path)
         known = self.sheets.get(key)
         if known is None:
             with self.files.lend(path) as dataset:
-                known = _sheet(path, key[1:], dataset)
+                known = _sheet(key, dataset)
             with self.lock:
                 self.sheets[key] = known
         return known
@@ -89,8 +88,7 @@ class Sheet:
     ``box`` is what it covers in degrees with longitudes around ``middle`` (beyond ±180 across the
     antimeridian), ``resolution`` the metres of a pixel."""
 
-    path: Path
-    state: tuple[int, ...]
+    file: FileKey
     crs: str
     width: int
     height: int
@@ -216,7 +214,7 @@ class Sheet:
         return out, gaps
 
     def _block(self, blocks: Blocks, level: int, i: int, j: int) -> Block:
-        key = self.path, self.state, level, i, j
+        key = self.file, level, i, j
         return blocks.cache.make(key, lambda: self._read(blocks, level, i, j))
 
     def _read(self, blocks: Blocks, level: int, i: int, j: int) -> Block:
@@ -227,7 +225,7 @@ class Sheet:
         x, y = i * size, j * size
         wide, high = min(size, self.width - x), min(size, self.height - y)
         shape = -(-high >> level), -(-wide >> level)
-        with blocks.files.lend(self.path) as dataset:
+        with blocks.files.lend(self.file.path) as dataset:
             read = dataset.read(
                 1,
                 window=Window(x, y, wide, high),
@@ -295,7 +293,7 @@ def _bilinear(corners: Corners, gaps: bool, u: Heights, v: Heights) -> tuple[Hei
     return np.divide(total, share, out=np.zeros_like(total), where=share > 0), share
 
 
-def _sheet(path: Path, state: tuple[int, ...], dataset: DatasetReader) -> Sheet:
+def _sheet(key: FileKey, dataset: DatasetReader) -> Sheet:
     text = "" if dataset.crs is None else _crs_text(dataset.crs)
     text = text if text and crs.transformers(text) else ""
     inverse = ~dataset.transform
@@ -311,8 +309,7 @@ def _sheet(path: Path, state: tuple[int, ...], dataset: DatasetReader) -> Sheet:
     wide = (box[2] - box[0]) * math.cos(math.radians((box[1] + box[3]) / 2))
     metres = math.sqrt(max(wide * (box[3] - box[1]), 1e-18)) * METRES_PER_DEGREE
     return Sheet(
-        path,
-        state,
+        key,
         text,
         dataset.width,
         dataset.height,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from layers.raster.files import digest
 from tiles.scheme import Floats
 from tiles.terrain.places import Places
 from tiles.terrain.sheet import Blocks, Sheet
@@ -27,7 +28,7 @@ class Undulation:
         """A short text: another undulation, another text; empty for none."""
         if self.grid is None:
             return f"{self.metres:g}" if self.metres else ""
-        return ".".join(f"{part:x}" for part in self.grid[0].state)
+        return digest([self.grid[0].file])
 
     def at(self, places: Places) -> Floats | float:
         """Metres at places; beyond the grid, those at its edge. Raises Unavailable."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from layers.model import Layer
@@ -27,6 +27,8 @@ class Context:
     base: str
     lang: str
     path: str
+    #: What could not be read for the document, which is not kept then.
+    lacks: list[str] = field(default_factory=list)
 
     @property
     def root(self) -> str:

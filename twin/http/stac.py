@@ -237,7 +237,7 @@ async def _file(city: City, scope: Scope, send: Send, layer: ContentLayer, asset
         state = os.fstat(handle)
         size = state.st_size
         epoch = city.catalogue.of(scope[CALLER]).epoch
-        etag = f'"{epoch}-{state.st_ino:x}-{state.st_mtime_ns:x}"'
+        etag = f'"{epoch}-{state.st_ino:x}-{state.st_mtime_ns:x}-{state.st_ctime_ns:x}"'
         if await answers.fresh(scope, send, etag):
             return
         status, (first, last), more = ranges.part(scope, etag, size)

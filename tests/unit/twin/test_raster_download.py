@@ -16,7 +16,7 @@ from rasterio.io import MemoryFile
 from rasterio.windows import from_bounds
 
 from layers.errors import BadParameter, Conflict, NotFound, TooLarge, Unavailable
-from layers.raster import geotiff
+from layers.raster import files, geotiff
 from layers.raster.coverage import Coverage
 from tests import imagery, rasters
 from tests.support import event_loop
@@ -92,6 +92,25 @@ def test_values_come_as_a_file(city: City, run: Run) -> None:
     other = ask(city, run, "crs=EPSG:4326&scale-factor=4&f=geotiff")[2]
     with MemoryFile(other).open() as got:
         assert got.crs.to_epsg() == 4326
+
+
+def test_a_file_of_a_raster_that_was_replaced_is_made_anew(
+    city: City, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "TRUSTED", 0.0)
+    query, dem = "bbox=2776100,8430000,2776200,8430100&bbox-crs=EPSG:3857", city.folder / "rasters/dem.tif"
+    _, first, before = ask(city, run, query)
+    status, _, part = ask(city, run, query, **{"range": "bytes=0-9", "if-range": first["etag"]})
+    assert (status, part) == (206, before[:10])
+    own = dem.read_bytes()
+    try:
+        rasters.write(dem, [rasters.ramp(700, 1500) + np.float32(1)])
+        status, second, after = ask(city, run, query, **{"range": "bytes=0-9", "if-range": first["etag"]})
+        assert (status, second["etag"] == first["etag"]) == (200, False)
+        with MemoryFile(before).open() as old, MemoryFile(after).open() as new:
+            assert np.array_equal(new.read(1), old.read(1) + 1)
+    finally:
+        dem.write_bytes(own)
 
 
 def test_a_picture_lies_where_its_world_file_says(city: City, run: Run) -> None:

@@ -22,6 +22,7 @@ from twin.http.ogc.schemas import DRAFT
 if TYPE_CHECKING:
     from rasterio.crs import CRS
 
+    from twin.catalogue.view import View
     from twin.city import City
 
 #: A cell's value as GDAL reads the type of a range (frmts/ogcapi).
@@ -50,6 +51,11 @@ def opened(city: City, layer: ContentLayer, instant: str | None = None) -> Itera
         yield coverage
 
 
+def tag(city: City, view: View, layer: ContentLayer, form: str) -> str:
+    """The entity tag of a form of what a layer holds: of its record and of the state of its files."""
+    return f'"{view.epoch}-{layer.seq}.{city.profiles.states.of(layer)}-{form}"'
+
+
 @lru_cache(maxsize=64)
 def code(crs: CRS) -> str | None:
     """The short name of a raster's CRS; None where it has no code."""
@@ -74,9 +80,11 @@ def check_crs(
             raise BadParameter(name, given, f"it is offered in {', '.join(sorted(labels))}")
 
 
-def check_offered(city: City, layer: ContentLayer, regions: Sequence[Region | None], crs: str | None) -> None:
-    """As :func:`check_crs`, of a layer whose file is not open. Raises Unavailable, too."""
-    with opened(city, layer) as coverage:
+def check_offered(
+    city: City, layer: ContentLayer, instant: str | None, regions: Sequence[Region | None], crs: str | None
+) -> None:
+    """As :func:`check_crs`, of a layer whose files are not open. Raises NotFound, Unavailable, too."""
+    with opened(city, layer, instant) as coverage:
         own = code(coverage.grid.crs)
     check_crs(regions, crs, crs_of(city, layer, own), own)
 
@@ -90,7 +98,7 @@ def box_in(grid: Grid, crs: str | None) -> Bbox:
 def members(context: Context, layer: Layer) -> Mapping[str, Any]:
     """Members of the collection (OGC 19-087, /req/core/collection-description): CRSs, cells, times.
 
-    Nothing where its file cannot be read: the list of layers must not end with one of them."""
+    No grid where its file cannot be read: the list of layers must not end with one of them."""
     if not is_raster(layer):
         return {}
     document: dict[str, Any] = {"dataType": "coverage", "crs": list(COMMON)}
@@ -110,8 +118,8 @@ def members(context: Context, layer: Layer) -> Mapping[str, Any]:
             if own is not None:
                 document["storageCrs"] = uri(own)
                 extent["spatial"]["storageCrsBbox"] = [list(box_in(grid, own))]
-    except (Unavailable, NotFound):
-        pass
+    except (Unavailable, NotFound) as error:
+        context.lacks.append(str(error))
     return document | ({"extent": extent} if extent else {})
 
 

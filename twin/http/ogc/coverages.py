@@ -16,12 +16,12 @@ from layers.raster.files import instant_of
 from layers.raster.query import CoverageQuery
 from layers.types import RASTERS
 from twin.access.caller import CALLER
-from twin.http import answers, etags, negotiate, respond
+from twin.http import answers, negotiate, respond
 from twin.http.context import REL, Context, Link, link
 from twin.http.formats import JSON, Offer, Representation
 from twin.http.ogc import coverage_documents as documents
 from twin.http.ogc.conformance import classes
-from twin.http.ogc.coverage_documents import check_crs, code, crs_of, opened, raster
+from twin.http.ogc.coverage_documents import check_crs, code, crs_of, opened, raster, tag
 from twin.http.ogc.pages import Document, Pages
 from twin.http.openapi_parts import BINARY, errors, form, get, ok
 from twin.http.respond import Headers, Receive, Scope, Send
@@ -86,7 +86,7 @@ def room(site: Site, pages: Pages) -> Room:
         forms, pairs = negotiate.chosen(respond.query_pairs(scope), ("f",))
         kind = negotiate.representation(scope, forms.get("f"), OFFER)
         query = queries.parse(pairs)
-        etag = etags.tag(view.epoch, layer.seq, kind.name)
+        etag = tag(city, view, layer, kind.name)
         if await answers.fresh(scope, send, etag, answers.VARY):
             return
         headers, body = await city.read(

@@ -13,7 +13,7 @@ import logging
 import os
 import re
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -26,6 +26,8 @@ from layers.errors import Busy, TooLarge, TwinError, Unavailable
 from layers.model import ContentLayer, FeatureLayer, is_raster
 from layers.query import Query
 from layers.raster import query as coverage_queries
+from layers.raster.files import instant_of
+from layers.raster.query import Region
 from layers.write import FORMATS, Format
 from tiles.imagery import maps
 from tiles.imagery.style import Wanted
@@ -33,7 +35,7 @@ from twin.access.caller import CALLER, Caller
 from twin.http import answers, etags, negotiate, ranges, respond
 from twin.http.formats import Offer, Representation
 from twin.http.imagery import STYLE, of_city, wanted
-from twin.http.ogc.coverage_documents import check_offered
+from twin.http.ogc.coverage_documents import check_offered, tag
 from twin.http.ogc.coverages import GEOTIFF
 from twin.http.respond import Headers, Receive, Scope, Send
 from twin.jobs import Ended, Job, scratch
@@ -183,16 +185,18 @@ class Download:
         forms, pairs = negotiate.chosen(respond.query_pairs(scope), ("f",))
         form = negotiate.representation(scope, forms.get("f"), OF_RASTERS)
         own = asked = Wanted()
+        regions: Sequence[Region | None]
         if form.name == raster_download.PNG:
             texts, pairs = negotiate.chosen(pairs, styles)
             own, asked = of_city(city, layer.id), wanted(texts)
             of_map = maps.parse(pairs)
-            await city.aside(check_offered, city, layer, (of_map.region, of_map.center), of_map.crs)
+            interval, regions, crs = of_map.interval, (of_map.region, of_map.center), of_map.crs
         else:
             of_values = coverage_queries.parse(pairs)
-            await city.aside(check_offered, city, layer, (of_values.region,), of_values.crs)
+            interval, regions, crs = of_values.interval, (of_values.region,), of_values.crs
+        etag = tag(city, view, layer, form.name)
+        await city.aside(check_offered, city, layer, instant_of(layer, interval), regions, crs)
         title = negotiate.text(layer.title, negotiate.language(scope, city.settings.languages), layer.id)
-        etag = etags.tag(view.epoch, layer.seq, form.name)
         request = raster_download.Input(
             layer.id, layer.generation, title, list(pairs), form.name, own, asked,
             raster_download.MOST_BYTES, scratch.RESERVE_BYTES,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from layers.errors import NotFound
-from layers.model import Layer
+from layers.model import Layer, is_raster
 from layers.types import FEATURES, Form
 from twin.access.caller import CALLER
 from twin.http import answers, negotiate, respond
@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 
 #: Class of rights, path, address of the API, language and form of a document.
 type Key = tuple[str, str, str, str, str]
-#: Documents kept as bytes; each is good for as long as the catalogue is equal to the one it was made of.
+#: The layers, and the files of those that are rasters.
+type State = tuple[list[Layer], list[str]]
+#: Documents kept as bytes; each is good for as long as the layers, and the files of rasters, are those it was
+#: made of.
 KEPT = 64
 #: The part of a path that stands for a layer.
 LAYER = "{layer}"
@@ -88,7 +91,7 @@ class Pages:
 
     city: City
     host: Host
-    _cache: dict[Key, tuple[list[Layer], bytes]] = field(default_factory=dict)
+    _cache: dict[Key, tuple[State, bytes]] = field(default_factory=dict)
 
     def route(self, document: Document, *, slash: bool = False) -> Route:
         """The route of a document."""
@@ -117,14 +120,20 @@ class Pages:
 
     def _cached(self, key: Key, view: View) -> bytes | None:
         cached = self._cache.get(key)
-        return cached[1] if cached is not None and cached[0] == view.layers() else None
+        return cached[1] if cached is not None and cached[0] == self._state(view) else None
+
+    def _state(self, view: View) -> State:
+        layers, states = view.layers(), self.city.profiles.states
+        return layers, [states.of(layer) for layer in layers if is_raster(layer)]
 
     def _made(self, key: Key, context: Context, document: Document, values: Sequence[str]) -> bytes:
-        catalogue = context.view.layers()
+        state = self._state(context.view)
         body = self._render(context, document, values, key[-1])
+        if context.lacks:
+            return body
         while len(self._cache) >= KEPT:
             self._cache.pop(next(iter(self._cache)), None)
-        self._cache[key] = catalogue, body
+        self._cache[key] = state, body
         return body
 
     def _render(self, context: Context, document: Document, values: Sequence[str], kind: str) -> bytes:

@@ -154,13 +154,15 @@ def _document(city: City, layer: ContentLayer, wanted: Mapping[str, Any]) -> tup
     bands = [_band(profile, name) for name in names]
     positions, one = _positions(wanted, profile.cell)
     paths = city.profiles.paths(assets)
+    # before the values: those of a later file may bear the tag of an older one, never of a newer
+    state = version(paths)
     smooth = profile.continuous or layer.form == "surface"
     lent = [city.rasters.lend(path) for path in paths]
     found = values.at(lent, positions, [band.index for band in bands], smooth)
     times = [asset.time for asset in assets if asset.time is not None]
     time = times[-1] if times else None
     document = covjson.points_document(positions, CRS84, bands, found, time, one=one)
-    return version(paths), orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
+    return state, orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
 def _positions(wanted: Mapping[str, Any], cell: float) -> tuple[NDArray[np.float64], bool]:
