@@ -21,6 +21,7 @@ from tests.bench import (
     files,
     helsinki,
     imagery,
+    intake,
     large,
     observations,
     overload,
@@ -166,8 +167,11 @@ def _rasters(folder: Path) -> str:
         stack.callback(server.stop)
         rows += _told(imagery.asked(target("ours", server), floor))
     shutil.rmtree(city)
+    rows += _told(intake.rows(folder / "intake"))
     title = f"## Pictures and values of rasters, {imagery.SIDE} cells a side"
-    around = report.surroundings(*(f"{name} {version(name)}" for name in ("rasterio", "rio-tiler")))
+    around = report.surroundings(
+        *(f"{name} {version(name)}" for name in ("rasterio", "rio-tiler", "rio-cogeo"))
+    )
     return "\n\n".join([title, around, _DRAWN, report.table(rows)])
 
 

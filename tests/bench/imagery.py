@@ -39,11 +39,11 @@ def city(folder: Path) -> Path:
     rows, columns = np.mgrid[0:SIDE, 0:SIDE].astype(np.float32)
     hills = 175 + 120 * np.sin(columns / 300) * np.cos(rows / 220) + 25 * np.sin((columns + rows) / 31)
     relief = (hills + rng.normal(0, 0.05, hills.shape)).astype(np.float32)[None]
-    photo = _photo(hills, rng)
+    picture = photo(hills, rng)
     colors = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
     for name, values, more in (
         ("relief", relief, {"nodata": -9999.0}),
-        ("photo", photo, {"colors": colors}),
+        ("photo", picture, {"colors": colors}),
     ):
         raw = imagery.write(folder / f"{name}-raw.tif", values, **more)  # type: ignore[arg-type]
         imagery.cog(raw, folder / f"{name}.tif")
@@ -53,7 +53,7 @@ def city(folder: Path) -> Path:
     return folder
 
 
-def _photo(hills: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.uint8]:
+def photo(hills: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.uint8]:
     """Fields with edges, and the noise of a sensor."""
     fields = (np.floor(hills / 20) * 37) % 120 + 60
     bands = [fields + shift + rng.normal(0, 2, hills.shape) for shift in (0, 20, -30)]
