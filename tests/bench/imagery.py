@@ -86,7 +86,7 @@ def _ours(opened: object, layer_id: str, style: str, form: Format) -> Draw:
     assert isinstance(opened, City)
     layer = opened.catalogue.whole.layer(layer_id)
     assert isinstance(layer, ContentLayer)
-    asked = Wanted(style, (LOW, HIGH)) if style else Wanted()
+    asked = Wanted(style, (LOW, HIGH), hillshade=False) if style else Wanted()
     look = opened.imagery.look(layer, Wanted(), asked)
     return lambda z, x, y: opened.imagery.picture(look, of_tile(z, x, y), form).body
 

@@ -153,9 +153,9 @@ def test_times_and_colours_are_chosen(tab: Tab):
     row(tab, "ground").locator("[data-raster=high]").fill("1000")
     row(tab, "ground").locator("[data-raster=high]").press("Enter")
     assert "%2C1000" in tab.page.url
-    row(tab, "ground").locator("[data-raster=hillshade]").check()
+    row(tab, "ground").locator("[data-raster=hillshade]").uncheck()
     tab.ready()
-    assert "hillshade=true" in tab.page.url
+    assert "hillshade=false" in tab.page.url
     row(tab, "ground").locator("[data-raster=reset]").click()
     assert "&r=" not in tab.page.url
 

@@ -101,12 +101,13 @@ def resolve(profile: RasterProfile, heights: bool, city: Wanted, asked: Wanted) 
 
     What is asked for wins over what the city says, and that over what fits the data: the file's own colours
     where it has them, else its first band in a colour map, from :data:`~layers.raster.profile.SHARES` of its
-    values. A shade without a colour map that was asked for is light and shade alone. Raises BadParameter."""
+    values. Heights are shaded where nobody says otherwise, and a shade without a colour map is light and
+    shade alone: no colours of heights are true of every ground. Raises BadParameter."""
     if asked.bands is not None and asked.bands != city.bands:
         city = Wanted(None, None, None, city.hillshade)  # of other bands the city says nothing
     bands = _bands(profile, asked.bands or city.bands)
     limits = asked.range or city.range
-    shade = city.hillshade if asked.hillshade is None else asked.hillshade
+    shade = next((one for one in (asked.hillshade, city.hillshade) if one is not None), heights)
     if len(bands) == 3:
         if asked.colormap is not None:
             raise BadParameter(

@@ -153,7 +153,11 @@ def test_a_style_is_what_is_asked_else_what_the_city_says_else_what_fits(tmp_pat
     known = described(tmp_path, np.concatenate([imagery.ramp()] * 3))
     nothing, city = Wanted(), Wanted("viridis", (0.0, 9.0), ("2",), False)
     low, high = known.bands[0].low, known.bands[0].high
-    assert resolve(known, True, nothing, nothing) == Style((1,), ((low, high),), "terrain")
+    assert resolve(known, True, nothing, nothing) == Style((1,), (), "", True)
+    assert resolve(known, True, nothing, Wanted("viridis")) == Style((1,), ((low, high),), "viridis", True)
+    flat = Wanted(hillshade=False)
+    assert resolve(known, True, nothing, flat) == Style((1,), ((low, high),), "terrain")
+    assert resolve(known, True, flat, nothing) == Style((1,), ((low, high),), "terrain")
     assert resolve(known, False, nothing, nothing) == Style((1,), ((low, high),), "gray")
     assert resolve(known, True, city, nothing) == Style((2,), ((0.0, 9.0),), "viridis")
     assert resolve(known, True, city, Wanted(range=(1.0, 2.0))) == Style((2,), ((1.0, 2.0),), "viridis")

@@ -90,7 +90,7 @@ def test_jpeg_is_white_where_nothing_is_and_webp_transparent(ask: Ask) -> None:
 
 
 def test_heights_are_coloured_and_what_is_missing_is_transparent(ask: Ask) -> None:
-    seen = drawn(ask, "ground", "?colormap=gray&range=0,255255")
+    seen = drawn(ask, "ground", "?colormap=gray&range=0,255255&hillshade=false")
     assert set(np.unique(seen[3][:64, :64])) == {0}
     assert set(np.unique(seen[3][64:])) == {255}
     wanted = imagery.ramp()[0] * 255 / 255_255
@@ -178,7 +178,7 @@ def test_a_file_that_cannot_be_read_ends_nothing_else(ask: Ask) -> None:
 
 def test_tiles_are_known_again(ask: Ask) -> None:
     path = f"/imagery/ground/{TILE}.png"
-    tags = {ask(f"{path}{query}").headers["etag"] for query in ("", "?colormap=viridis", "?range=0,1")}
+    tags = {ask(f"{path}{query}").headers["etag"] for query in ("", "?colormap=viridis", "?hillshade=false")}
     tags |= {ask(path.replace("png", "jpg")).headers["etag"]}
     assert len(tags) == 4
     again = ask(path, **{"if-none-match": ask(f"{path}?v=7").headers["etag"]})
@@ -242,7 +242,8 @@ def test_the_page_is_told_of_them(ask: Ask) -> None:
     assert photo["url"] == "imagery/photo/{z}/{x}/{y}.png"
     assert (photo["rgb"], photo["maxzoom"]) == (True, ZOOM)
     assert photo["style"]["bands"] == [1, 2, 3]
-    assert ground["style"]["colormap"] == "terrain"
+    style = {"colormap": None, "range": None, "bands": [1], "hillshade": True, "opacity": 1}
+    assert ground["style"] == style
     assert [(band["name"], band["min"], band["max"]) for band in ground["bands"]] == [("band1", 64, 255255)]
     assert {"gray", "terrain", "viridis"} <= set(ground["colormaps"])
     assert layers["yearly"]["times"] == ["2020-01-01", "2024-01-01T12:00:00.000Z"]
@@ -340,7 +341,9 @@ def test_a_legend_has_the_colours_of_the_picture(ask: Ask) -> None:
     answer = ask("/imagery/colormaps/viridis.json")
     assert answer.json()["name"] == "viridis"
     colors = [tuple(bytes.fromhex(one[1:])) for one in answer.json()["colors"]]
-    seen = pixels(ask(f"/imagery/ground/{TILE}.png?colormap=viridis&range=64000,255255").content)
+    seen = pixels(
+        ask(f"/imagery/ground/{TILE}.png?colormap=viridis&range=64000,255255&hillshade=false").content
+    )
     assert tuple(seen[:3, 255, 255]) == colors[-1]
     assert tuple(seen[:3, 64, 64]) == colors[0]
     missing = ask("/imagery/colormaps/nothing.json")
