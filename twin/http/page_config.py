@@ -51,7 +51,7 @@ def document(city: City, view: View) -> dict[str, Any]:
         )
     )
     entries = [layer_entry(one) | {"raster": _raster(city, one.layer)} for one in published]
-    return _document(city, extent, bulk) | {"terrain": _terrain(city, view), "layers": entries}
+    return _document(city, extent, bulk) | _terrain(city, view) | {"layers": entries}
 
 
 def without_features(city: City, reason: str) -> dict[str, Any]:
@@ -84,22 +84,19 @@ def _document(city: City, extent: Bbox | None, bulk: Bbox | None) -> dict[str, A
     }
 
 
-def _terrain(city: City, view: View) -> dict[str, Any] | None:
-    """The surface that is the city's ground, and where its tiles are; None where the ground is a number, or
-    no surface can be read."""
+def _terrain(city: City, view: View) -> dict[str, Any]:
+    """``terrain``, the surface that is the city's ground, and where its tiles are; None where the ground is a
+    number, or no surface can be read: ``terrainMissing`` says why."""
     heights = city.settings.heights
     terrain = view.make_tiles().terrain
     if heights.ground != "terrain" or terrain is None:
-        return None
-    surface = terrain.ground()
+        return {"terrain": None}
+    lack, surface = terrain.lack(), terrain.ground()
     if surface is None:
-        return None
+        return {"terrain": None, "terrainMissing": lack}
     grid = isinstance(heights.undulation, str)
-    return {
-        "url": f"terrain/{surface.layer}",
-        "layer": surface.layer,
-        "undulation": None if grid else heights.undulation,
-    }
+    undulation = None if grid else heights.undulation
+    return {"terrain": {"url": f"terrain/{surface.layer}", "layer": surface.layer, "undulation": undulation}}
 
 
 def _bulk(view: View, layer: Layer) -> Bbox | None:

@@ -100,11 +100,14 @@ def test_a_file_that_was_away_is_back(ask: Ask, file: Path) -> None:
     away = file.rename(file.with_suffix(".away"))
     assert grid() is None
     assert ask(f"{LAYER}/coverage").status_code == 503
-    assert ask("/config.json").json()["terrain"] is None
+    config = ask("/config.json").json()
+    assert config["terrain"] is None
+    assert "No such file" in config["terrainMissing"]
     away.rename(file)
     assert grid() == there
     assert ask(f"{LAYER}/coverage").status_code == 200
-    assert ask("/config.json").json()["terrain"]["layer"] == "dem"
+    config = ask("/config.json").json()
+    assert (config["terrain"]["layer"], "terrainMissing" in config) == ("dem", False)
 
 
 def test_a_document_that_lacks_something_is_not_kept(

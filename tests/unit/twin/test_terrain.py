@@ -120,6 +120,8 @@ def test_a_city_without_terrain_is_told_of_none(tmp_path: Path) -> None:
         try:
             (config,) = ask(opened, "/config.json")
             assert config.json()["terrain"] is None
+            lack = None if "3" in text else "there is no layer of terrain"
+            assert config.json().get("terrainMissing") == lack
             assert config.json()["ground"] == (3 if "3" in text else 0)
         finally:
             opened.close()

@@ -137,6 +137,8 @@ export interface CityConfig {
   ground: number;
   /** Absent or null where the ground is a smooth ellipsoid. */
   terrain?: TerrainConfig | null;
+  /** Why there is none where the city is to stand on terrain, for the log; absent where there is nothing to tell. */
+  terrainMissing?: string | null;
   credits: { text: string; url?: string | null }[];
   mapApprovalNo: string | null;
   layers: LayerConfig[];

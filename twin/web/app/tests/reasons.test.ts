@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { seen, whyEmpty, whyNot, zoomOf, type Progress } from '../src/layers/reasons';
+import { seen, whyEmpty, whyFlat, whyNot, zoomOf, type Progress } from '../src/layers/reasons';
 import { statusOf } from '../src/layers/tiled';
 import { readLink } from '../src/link';
 import type { State } from '../src/state';
@@ -64,4 +64,12 @@ test('the status of a tile that failed is read from the words of the engine', ()
   expect(statusOf('Request has failed. Status Code: 503')).toBe(503);
   expect(statusOf('NetworkError')).toBe(0);
   expect(statusOf(undefined)).toBe(0);
+});
+
+test('a ground that is flat against the wish of the city says why', () => {
+  const terrain = { url: 'terrain/dem', layer: 'dem', undulation: 0 };
+  expect(whyFlat(config, false)).toBeNull();
+  expect(whyFlat({ ...config, terrain }, false)).toBeNull();
+  expect(whyFlat({ ...config, terrain }, true)?.word).toBe('terrain.failed');
+  expect(whyFlat({ ...config, terrainMissing: 'there is no layer of terrain' }, false)?.word).toBe('terrain.missing');
 });

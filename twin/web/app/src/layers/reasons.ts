@@ -73,6 +73,12 @@ function whyNoPicture(layer: LayerConfig, { minzoom, times }: RasterConfig, stat
   return progress === 'opening' ? { word: 'why.opening', step: null } : null;
 }
 
+/** Why the ground is flat in a city that is to stand on terrain; `failed` where its tiles could not be read. */
+export function whyFlat(config: CityConfig, failed: boolean): Reason | null {
+  if (config.terrainMissing) return { word: 'terrain.missing', step: null };
+  return config.terrain && failed ? { word: 'terrain.failed', step: null } : null;
+}
+
 /** Why the whole map is empty; null where there is something to see. */
 export function whyEmpty(config: CityConfig, state: Readonly<State>, progress: (id: string) => Progress): Reason | null {
   if (config.unavailable) return { word: 'why.lost', step: 'reload' };
