@@ -24,6 +24,7 @@ from layers.errors import BadParameter, NotFound, shown
 from layers.kinds import Body, Prism
 from layers.model import Change, FeatureLayer, Mesh
 from layers.parts import Remainders
+from layers.raster.files import OpenFiles
 from layers.types import REST, Bbox
 from tiles import extent, freshness, scheme
 from tiles.cache import Cache
@@ -95,10 +96,11 @@ class Caches:
     """Made tiles, and decoded heights, in memory. Their keys hold their ETags, so views of one store may
     share it."""
 
-    def __init__(self) -> None:
+    def __init__(self, files: OpenFiles | None = None) -> None:
+        """``files`` are the rasters of the city that are open."""
         self.tiles: Cache[Tile] = Cache(CACHE_BYTES)
         self.fragments: Cache[_Fragment] = Cache(FRAGMENT_BYTES)
-        self.blocks = Blocks()
+        self.blocks = Blocks(files)
 
 
 class Tiles:

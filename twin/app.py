@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 from layers.errors import BadParameter, Busy, NotAllowed, ReadOnly, TwinError, Unavailable
 from layers.model import is_raster
+from layers.raster.files import OpenFiles
 from layers.store.base import Store
 from layers.store.lost import unavailable
 from layers.store.open import open_store
@@ -73,12 +74,12 @@ def open_city(folder: Path, patience: float = 0.0, rights: Rights = EVERYBODY) -
     conf = settings.load(folder)
     store = _store(folder, conf, patience)
     bus, keys, sessions = Bus(), Keys(folder), Sessions(folder)
-    live = Live(folder, conf, bus)
+    live, files = Live(folder, conf, bus), OpenFiles()
     return City(
         folder=folder,
         settings=conf,
         store=store,
-        catalogue=Catalogue(store, conf, rights, folder),
+        catalogue=Catalogue(store, conf, rights, folder, files),
         live=live,
         incidents=Incidents(live.ingest, live.file, bus, ZoneInfo(conf.time_zone)),
         bus=bus,
@@ -86,6 +87,7 @@ def open_city(folder: Path, patience: float = 0.0, rights: Rights = EVERYBODY) -
         sessions=sessions,
         callers=Callers(keys, sessions, rights, conf.limits.wrong_keys),
         jobs=Jobs(folder, rights),
+        rasters=files,
     )
 
 

@@ -64,8 +64,9 @@ class Extremes:
 class Blocks:
     """Decoded blocks of all files of a city. Safe to use from several threads."""
 
-    def __init__(self, limit: int = BLOCK_BYTES) -> None:
-        self.files = OpenFiles()
+    def __init__(self, files: OpenFiles | None = None, limit: int = BLOCK_BYTES) -> None:
+        """``files`` are those of the city that are open, where others read them, too."""
+        self.files = OpenFiles() if files is None else files
         self.cache: Cache[Block] = Cache(limit)
         self.lock = threading.Lock()
         self.sheets: dict[FileKey, Sheet] = {}

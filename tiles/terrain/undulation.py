@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from layers.raster.files import digest
+from layers.raster.files import OpenFiles, digest
 from tiles.scheme import Floats
 from tiles.terrain.places import Places
 from tiles.terrain.sheet import Blocks, Sheet
@@ -42,7 +42,7 @@ class Undulation:
 NONE = Undulation()
 
 
-def of_grid(path: Path) -> Undulation:
+def of_grid(path: Path, files: OpenFiles) -> Undulation:
     """The undulation of a file. Raises Unavailable, BadFile."""
-    blocks = Blocks(GRID_BYTES)
+    blocks = Blocks(files, GRID_BYTES)
     return Undulation(grid=(blocks.sheet(path), blocks))

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from layers.errors import BadConfig, TwinError, Unavailable, shown
+from layers.raster.files import OpenFiles
 from layers.store.base import Store
 from tiles.ground import ConstantGround
 from tiles.service import Caches, Tiles
@@ -31,12 +32,12 @@ def view_of(
     return NarrowedView(store, settings, tiles, rights, rules)
 
 
-def _undulation(declared: float | str, folder: Path) -> Undulation:
+def _undulation(declared: float | str, folder: Path, files: OpenFiles) -> Undulation:
     """Raises BadConfig where a grid cannot be read."""
     if not isinstance(declared, str):
         return Undulation(declared)
     try:
-        return of_grid(folder / declared)
+        return of_grid(folder / declared, files)
     except TwinError as error:
         raise BadConfig(
             f"{FILE}: heights.undulation: {shown(declared)} cannot be read as a grid: {error}"
@@ -50,7 +51,7 @@ def tiles_of(view: View, settings: CitySettings, folder: Path, caches: Caches) -
     if view.rights != ALL:
         derived = derived / "rights" / f"{zlib.crc32(view.rights.encode()):08x}"
     heights = settings.heights
-    undulation = _undulation(heights.undulation, folder)
+    undulation = _undulation(heights.undulation, folder, caches.blocks.files)
     terrain = TerrainTiles(view, folder, caches.tiles, caches.blocks, undulation)
     ground = TerrainGround(terrain) if heights.ground == "terrain" else ConstantGround(heights.ground)
     return Tiles(view, derived, ground, caches, settings.attribution, terrain)
@@ -59,11 +60,18 @@ def tiles_of(view: View, settings: CitySettings, folder: Path, caches: Caches) -
 class Catalogue:
     """Views of one store by class of rights. Safe to use from several threads."""
 
-    def __init__(self, store: Store, settings: CitySettings, rights: Rights, folder: Path) -> None:
-        """``folder`` is the city's."""
+    def __init__(
+        self,
+        store: Store,
+        settings: CitySettings,
+        rights: Rights,
+        folder: Path,
+        files: OpenFiles | None = None,
+    ) -> None:
+        """``folder`` is the city's, ``files`` are its rasters that are open."""
         self._store, self._settings, self._folder = store, settings, folder
         self.rights = rights
-        self._caches = Caches()
+        self._caches = Caches(files)
         self._lock = threading.Lock()
         self._views: dict[str, View] = {ALL: view_of(store, settings, self._tiles, ALL, rights)}
         # made now, so that no request waits for it; of a store that cannot be read, by who asks

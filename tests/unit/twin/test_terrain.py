@@ -113,6 +113,14 @@ def test_the_page_is_told_of_it_and_the_collection_links_to_it(city: City) -> No
     assert found["terrain"] == "http://127.0.0.1/terrain/dem/layer.json"
 
 
+def test_terrain_reads_the_files_that_the_city_has_open(city: City) -> None:
+    terrain = city.catalogue.whole.make_tiles().terrain
+    assert terrain is not None
+    surface = terrain.ground()
+    assert surface is not None
+    assert surface.relief.blocks.files is city.rasters
+
+
 def test_a_city_without_terrain_is_told_of_none(tmp_path: Path) -> None:
     for text in ("heights: {ground: 3}\n", "heights: {ground: terrain}\n"):
         (tmp_path / "city.yml").write_text(text)

@@ -15,6 +15,7 @@ import shapely
 from numpy.typing import NDArray
 from pyproj import Transformer
 
+from layers.raster.files import OpenFiles
 from layers.store.base import Store
 from tests import dems
 from tests.unit.tiles import gltf
@@ -162,7 +163,7 @@ def test_an_undulation_raises_what_is_above_the_ellipsoid_alone(store: Store, tm
     )
     lon, lat = within(200, 200, 20)
     plain, raised = terrain(store, tmp_path), terrain(store, tmp_path, Undulation(18.5))
-    by_grid = terrain(store, tmp_path, of_grid(tmp_path / "geoid.tif"))
+    by_grid = terrain(store, tmp_path, of_grid(tmp_path / "geoid.tif", OpenFiles()))
     heights = TerrainGround(plain).at(lon, lat)
     assert TerrainGround(raised).at(lon, lat) == pytest.approx(heights + 18.5)
     expected = dems.read(tmp_path / "geoid.tif", lon, lat)
