@@ -6,14 +6,17 @@ from pathlib import Path
 
 import shapely
 
-from layers.store.base import LayerSpec
+from layers.model import Asset
+from layers.store.base import FormSpec, LayerSpec
 from layers.store.database import Database
 from layers.store.open import open_store
 from layers.types import Field
+from tests import rasters
 from tests.storing import load, row
 
 MANY = "many"
 EMPTY = "empty"
+HEIGHTS = "heights"
 COUNT = 10_500
 FIELDS = (
     Field("组", "string"),
@@ -31,6 +34,19 @@ def add(folder: Path, url: str | None = None) -> None:
     try:
         for name, rows in ((MANY, many()), (EMPTY, [])):
             load(store, LayerSpec(name, "feature", {"en": name}, FIELDS, "Point", "EPSG:4326", "at"), rows)
+    finally:
+        store.close()
+
+
+def add_raster(folder: Path, url: str | None = None) -> None:
+    """Record a raster in a city that no server has open, in Helsinki."""
+    path = rasters.write(folder / "rasters" / f"{HEIGHTS}.tif")
+    asset = Asset(href=path.relative_to(folder).as_posix(), media_type=rasters.COG)
+    box = (24.937, 60.165, 24.964, 60.174)
+    store = open_store(folder, Database(url) if url else None)
+    try:
+        title = {"en": "Heights"}
+        store.record(FormSpec(HEIGHTS, "coverage", "raster", title, "EPSG:3857", box, assets=(asset,)))
     finally:
         store.close()
 

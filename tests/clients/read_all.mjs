@@ -11,6 +11,8 @@ const found = {
   hasTiles: await endpoint.hasTiles,
   features: await endpoint.featureCollections,
   vectorTiles: await endpoint.vectorTileCollections,
+  mapTiles: await endpoint.mapTileCollections,
+  rasters: {},
   tileMatrixSets: await endpoint.tileMatrixSets,
   layers: {},
 }
@@ -40,5 +42,14 @@ for (const id of found.features) {
     filtered: filtered.features.map((item) => item.id),
     one: one.id,
   }
+}
+for (const id of found.mapTiles) {
+  const { title, crs, mapTileFormats } = await endpoint.getCollectionInfo(id)
+  const tileset = await (await fetch(await endpoint.getMapTilesetUrl(id))).json()
+  const template = tileset.links.find((one) => one.rel === 'item').href
+  const url = template.replace('{tileMatrix}', '14').replace('{tileRow}', '4742').replace('{tileCol}', '9327')
+  const tile = await fetch(url)
+  const picture = Buffer.from(await tile.arrayBuffer()).toString('base64')
+  found.rasters[id] = { title, crs, mapTileFormats, status: tile.status, type: tile.headers.get('content-type'), picture }
 }
 console.log(JSON.stringify(found))

@@ -72,7 +72,7 @@ def test_collections_list_every_form(answers: dict[str, httpx.Response]) -> None
     assert found["ortho"]["extent"]["spatial"]["bbox"] == [list(BOX)]
     assert [one["rel"] for one in found["ortho"]["links"]][:3] == ["self", "alternate", "root"]
     assert [one["rel"] for one in found["shell"]["links"]] == ["self", "alternate", "root"]
-    assert "itemType" not in found["ortho"]
+    assert found["ortho"]["itemType"] == "coverage"
     assert found["buildings"]["itemType"] == "feature"
     for one in ("ortho", "buildings"):
         assert found[one]["verticalDatum"] == "N2000 height"

@@ -1,5 +1,6 @@
 """Clients of other makers read every layer: GDAL, OWSLib, ogc-client. Boxes, filters, all pages."""
 
+import base64
 import json
 import os
 import shutil
@@ -7,12 +8,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pyproj
 import pytest
 from shapely.geometry import shape
 
 from layers.types import LIVE_LAYERS
-from tests.clients.layers import COUNT, EMPTY, MANY
+from tests import imagery
+from tests.clients.layers import COUNT, EMPTY, HEIGHTS, MANY
 from tests.support import ROOT
 
 CRS = "EPSG:3857"
@@ -201,6 +204,13 @@ def test_ogc_client_reads_every_layer(served, truth, ogc_client):
     assert set(found["features"]) == {*truth, *OTHERS, *LIVE_LAYERS}
     assert set(found["vectorTiles"]) == {*truth, *OTHERS}
     assert found["tileMatrixSets"] == ["WebMercatorQuad"]
+    assert found["mapTiles"] == [HEIGHTS]
+    raster = found["rasters"][HEIGHTS]
+    assert (raster["title"], raster["crs"][0]) == ("Heights", "http://www.opengis.net/def/crs/OGC/1.3/CRS84")
+    assert set(raster["mapTileFormats"]) == {"image/png", "image/jpeg", "image/webp"}
+    assert (raster["status"], raster["type"]) == (200, "image/png")
+    # the tile of Helsinki in which the raster lies: some of it is drawn, some is transparent
+    assert set(np.unique(imagery.pixels(base64.b64decode(raster["picture"]))[3])) == {0, 255}
     for layer, one in truth.items():
         read = found["layers"][layer]
         assert read["ids"] == [feature["id"] for feature in one["all"]]

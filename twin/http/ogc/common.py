@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from layers.crs import COMMON, supported, uri
-from layers.model import Layer, has_features
+from layers.model import Layer, has_features, is_raster
 from layers.types import CRS84, FORMS, Form, Interval
 from twin.http import across
 from twin.http.context import REL, Context, Link, link
@@ -157,6 +157,9 @@ class Documents:
                 "crs": list(supported(layer)),
                 "storageCrs": uri(layer.storage_crs),
             }
+        else:
+            # Features Part 1 takes features for the default, and so do its clients
+            document["itemType"] = "coverage" if is_raster(layer) else "unknown"
         for room in self._site.rooms:
             _join(document, room.members(context, layer))
         if layer.vertical_datum:

@@ -101,7 +101,11 @@ def members(context: Context, layer: Layer) -> Mapping[str, Any]:
     No grid where its file cannot be read: the list of layers must not end with one of them."""
     if not is_raster(layer):
         return {}
-    document: dict[str, Any] = {"dataType": "coverage", "crs": list(COMMON)}
+    document: dict[str, Any] = {
+        "dataType": "coverage",
+        "layerDataType": "Coverage",  # GDAL's OAPIF driver takes a collection for features without it
+        "crs": list(COMMON),
+    }
     times = sorted({asset.time for asset in layer.assets if asset.time is not None})
     extent: dict[str, Any] = {}
     if times:
