@@ -63,7 +63,7 @@ def tab(browser: Browser, server: Server) -> Iterator[Tab]:
 def town(tab: Tab, files: Path) -> Tab:
     """The page with all layers; one of them has lost its only feature, one is no layer of features."""
     tab.js("window.twin.set({mode: '2d'})")
-    spec = FormSpec("ortho", "coverage", "raster", {"en": "Photo"}, "EPSG:3879", (24.9, 60.1, 25.0, 60.2))
+    spec = FormSpec("shell", "scene", "scene", {"en": "Shell"}, "EPSG:3879", (24.9, 60.1, 25.0, 60.2))
     store = geopackage.open(tab.server.folder / "city.gpkg")
     store.record(spec)
     (only,) = tab.server.http.get("/ogc/collections/hollow/items").json()["features"]
@@ -72,7 +72,7 @@ def town(tab: Tab, files: Path) -> Tab:
     store.close()
     layers = [name for name in small.LAYERS if name != "hollow"]
     small.load(tab.server.folder, files, *layers)
-    every = {"ortho", *small.LAYERS}
+    every = {"shell", *small.LAYERS}
     until(lambda: set(tab.js("window.twin.state().layers")) == every, 30, "the layers")
     look(tab, 0, 0, mode="2d", left="layers")
     until(lambda: {"areas", "houses"} <= {one["layer"] for one in tab.js("window.twin.tiles()")}, 20, "tiles")
@@ -144,7 +144,7 @@ def test_a_layer_that_lost_its_features_leads_to_its_data(town: Tab):
 
 
 def test_a_layer_of_another_form_leads_to_its_data(town: Tab):
-    link = row(town, "ortho", "why.form").locator("a")
+    link = row(town, "shell", "why.form").locator("a")
     assert town.server.http.get("/" + str(link.get_attribute("href"))).status_code == 200
 
 
