@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -17,6 +18,10 @@ class Ground(Protocol):
     @property
     def key(self) -> str:
         """A short text of letters, digits and dots, part of ETags: another surface, another text."""
+
+    @property
+    def step(self) -> float:
+        """Metres between places of which each has a height of its own; infinite where all have the same."""
 
     def at(self, lon: Floats, lat: Floats) -> Floats:
         """The heights (m, in the shape of ``lon``) at longitudes and latitudes in degrees."""
@@ -35,6 +40,11 @@ class ConstantGround:
     def key(self) -> str:
         """The height; empty for the bare ellipsoid."""
         return f"{self.height:g}" if self.height else ""
+
+    @property
+    def step(self) -> float:
+        """As :attr:`Ground.step`."""
+        return math.inf
 
     def at(self, lon: Floats, lat: Floats) -> Floats:
         """As :meth:`Ground.at`."""

@@ -11,6 +11,7 @@ from tiles.batch import LINE, Batch
 from tiles.ground import FLAT, Ground
 from tiles.mesh import body
 from tiles.mesh.body import Body, unit
+from tiles.mesh.follow import follow
 from tiles.scheme import Floats
 
 SIDES = 8
@@ -21,19 +22,19 @@ NEAR = 1e-3
 
 
 def tube(batch: Batch, height: Floats, radius: Floats, ground: Ground = FLAT) -> Body:
-    """Tubes along the lines of a batch; ``height`` (n,) of the axis above the ground, which it follows
-    from point to point, and ``radius`` (n,), in metres.
+    """Tubes along the lines of a batch; ``height`` (n,) of the axis above the ground, which it follows,
+    and ``radius`` (n,), in metres.
 
     The cross-section stands on the bisector plane of each joint, capped at both ends. Features
     that are no lines, or have no positive radius, give nothing."""
     rows = np.flatnonzero((batch.dims == LINE) & (radius > 0))
-    lines = batch.take(rows)
-    if not len(lines):
+    if not len(rows):
         return body.empty()
+    lines, level = follow(batch.take(rows), ground)
     lon, lat = lines.lonlat()
     part_row = np.repeat(np.arange(len(rows)), np.diff(lines.parts))
     above = np.repeat(height[rows][part_row], np.diff(lines.coords))
-    axis = geocentric.ecef(lon, lat, ground.at(lon, lat) + above)
+    axis = geocentric.ecef(lon, lat, level + above)
     keep, coords = _distinct(axis, lines.coords)
     parts = np.flatnonzero(np.diff(coords) >= 2)
     if not len(parts):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from layers.types import Bbox
@@ -11,6 +13,8 @@ from tiles.terrain.places import Scattered
 from tiles.terrain.service import Surface, TerrainTiles
 from tiles.terrain.sheet import Sheet
 
+#: To be changed whenever what lies on the same surface lies otherwise, on a constant ground as before.
+EDITION = "2"
 #: Pixels on the longer side of a box up to which its lowest and highest are those of all pixels.
 MOST_PIXELS = 2048
 #: Places on a side at which a box is asked besides, where files have holes or end.
@@ -28,7 +32,13 @@ class TerrainGround:
     def key(self) -> str:
         """As :attr:`Ground.key`."""
         surface = self._terrain.ground()
-        return "" if surface is None else surface.key
+        return "" if surface is None else f"{surface.key}.{EDITION}"
+
+    @property
+    def step(self) -> float:
+        """As :attr:`Ground.step`: the pixels of the finest file."""
+        surface = self._terrain.ground()
+        return math.inf if surface is None else surface.resolution
 
     def at(self, lon: Floats, lat: Floats) -> Floats:
         """As :meth:`Ground.at`. Raises Unavailable."""

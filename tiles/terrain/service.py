@@ -60,9 +60,14 @@ class Surface:
     undulation: Undulation
 
     @cached_property
+    def resolution(self) -> float:
+        """Metres of a pixel of its finest file."""
+        return min(sheet.resolution for sheet in self.relief.sheets)
+
+    @cached_property
     def last(self) -> int:
         """The deepest zoom of its tiles."""
-        return scheme.deepest(min(sheet.resolution for sheet in self.relief.sheets))
+        return scheme.deepest(self.resolution)
 
     @cached_property
     def available(self) -> list[list[scheme.Range]]:

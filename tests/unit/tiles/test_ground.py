@@ -29,6 +29,7 @@ class Slope:
 
     west: float
     key: str = "slope"
+    step: float = 50.0
 
     def at(self, lon: Floats, lat: Floats) -> Floats:
         return 1000 * (np.asarray(lon) - self.west)
@@ -48,6 +49,7 @@ def test_a_constant_ground() -> None:
     assert found.at(np.array(1.0), np.array(2.0)).shape == ()
     assert found.between((0, 0, 1, 1)) == (12.5, 12.5)
     assert (found.key, FLAT.key, ConstantGround(-3.25).key) == ("12.5", "", "-3.25")
+    assert FLAT.step == np.inf
 
 
 def test_boxes_of_the_tree_hold_the_ground_below_them() -> None:

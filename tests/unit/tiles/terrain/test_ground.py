@@ -133,18 +133,20 @@ def _places(lon: NDArray[Any], lat: NDArray[Any]) -> Any:
 
 def test_without_a_surface_that_can_be_read_it_is_the_bare_ellipsoid(store: Store, tmp_path: Path) -> None:
     put(store, "buildings", "building", [square(24.94, 60.17)], {"height_m": [10.0]})
+    put(store, "pipes", "pipeline", [shapely.LineString([(24.94, 60.17), (24.97, 60.18)])])
     made = terrain(store, tmp_path, Undulation(40))
     ground = TerrainGround(made)
-    assert ground.key == FLAT.key == ""
+    assert (ground.key, ground.step) == (FLAT.key, FLAT.step) == ("", np.inf)
     flat, on_it = Tiles(store, tmp_path / "a"), Tiles(store, tmp_path / "b", ground, terrain=made)
-    at = next(node for node in _nodes(flat, "buildings"))
+    at, far = next(iter(_nodes(flat, "buildings"))), next(iter(_nodes(flat, "pipes")))
     assert flat.glb("buildings", *at) == on_it.glb("buildings", *at)
     assert flat.tileset("buildings") == on_it.tileset("buildings")
+    assert flat.glb("pipes", *far) == on_it.glb("pipes", *far)
     file = dems.write(tmp_path / "r/dem.tif", dems.hills(50, 50))
     dems.record(store, "dem", file, below=tmp_path)
     file.unlink()
     assert on_it.glb("buildings", *at) == flat.glb("buildings", *at)
-    assert ground.key == FLAT.key == ""
+    assert (ground.key, ground.step) == (FLAT.key, FLAT.step) == ("", np.inf)
     assert ground.between((24, 60, 25, 61)) == (0, 0)
 
 
@@ -280,3 +282,50 @@ def test_andorra_stands_on_its_relief(store: Store, tmp_path: Path, shared_data:
             seen, steep = seen + 1, max(steep, float(np.ptp(below[mine])))
     assert seen == 731
     assert steep > 5
+
+
+@pytest.mark.parametrize("pixel", [2.0, 25.0])
+def test_pipes_keep_their_depth_and_boxes_hold_them(store: Store, tmp_path: Path, pixel: float) -> None:
+    y, x = np.mgrid[: int(1600 / pixel), : int(1600 / pixel)] * pixel
+    heights = np.asarray(40 + 15 * np.sin(x / 40) + 12 * np.cos(y / 60), np.float32)
+    dems.record(store, "dem", dems.write(tmp_path / "r/dem.tif", heights, pixel=pixel), below=tmp_path)
+    random = np.random.default_rng(2)
+    courses = random.uniform(100, 1500, (12, 2, 2))
+    lines = [
+        shapely.LineString(np.stack(FROM_GRID.transform(dems.EAST + one[:, 0], dems.NORTH - one[:, 1]), 1))
+        for one in courses
+    ]
+    put(store, "pipes", "pipeline", lines, {"diameter_mm": [400.0] * 12, "depth_m": [1.5] * 12})
+    made = terrain(store, tmp_path)
+    ground = TerrainGround(made)
+    tiles = Tiles(store, tmp_path / "d", ground, terrain=made)
+    documents = [json.loads(tiles.tileset("pipes", bounds).plain()) for bounds in ("content", "edits")]
+    seen: list[int] = []
+    for node in _nodes(tiles, "pipes"):
+        file = gltf.read(tiles.glb("pipes", *node).plain())
+        lon, lat, height = TO_LONLAT.transform(*file.positions.T)
+        assert height - ground.at(lon, lat) == pytest.approx(-1.5, abs=0.35)
+        for document in documents:
+            west, south, east, north, low, high = _region(document, node)
+            assert west <= np.radians(lon).min()
+            assert np.radians(lon).max() <= east
+            assert south <= np.radians(lat).min()
+            assert np.radians(lat).max() <= north
+            assert low <= height.min()
+            assert height.max() <= high
+        # every middle of every triangle, so the long ones too, and the names of what they belong to
+        between = file.positions[file.triangles].mean(axis=1)
+        lon, lat, height = TO_LONLAT.transform(*between.T)
+        assert height - ground.at(lon, lat) == pytest.approx(-1.5, abs=0.5)
+        assert np.unique(file.ids).tolist() == list(range(file.count))
+        seen += file.table["fid"]
+    assert sorted(seen) == list(range(1, 13))
+
+
+def _region(document: Any, node: tuple[int, int, int]) -> list[float]:
+    content = gltf.check_tileset(document)
+    (tile,) = [
+        one for uri, one in content.items() if uri.split("?")[0].endswith("/".join(map(str, node)) + ".glb")
+    ]
+    region: list[float] = tile["boundingVolume"]["region"]
+    return region
