@@ -206,7 +206,7 @@ def test_a_profile_is_drawn_by_pointer_and_by_keyboard(tab: Tab):
 
 
 def test_axe_finds_nothing(tab: Tab):
-    show(tab, "ground", "flood")
+    show(tab, "ground", "flood", ground={"colormap": "magma"})
     tab.js((APP / "node_modules/axe-core/axe.min.js").read_text("utf-8"))
     check = (
         "axe.run(document, {resultTypes: ['violations']}).then(({violations}) => violations.map(v => v.id))"
