@@ -186,8 +186,10 @@ def _permitted(store: Store, layer_id: str, mode: str) -> Layer | None:
             raise
         return None
     if mode == "create":
+        form = "" if has_features(present) else f", as one of the form {present.form}"
         raise Exists(
-            f"layer {layer_id} exists already; use --replace for a new generation or --append to add to it"
+            f"layer {layer_id} exists already{form};"
+            " use --replace for a new generation or --append to add to it"
         )
     return present
 

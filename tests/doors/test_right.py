@@ -182,6 +182,7 @@ def test_a_hidden_layer_is_answered_as_one_that_is_not_there(opened, path):
 VALUES = {
     "feature": "1",
     **dict.fromkeys(("z", "tileMatrix"), "14"),
+    "item": "one-1",
     **dict.fromkeys(("x", "tileCol"), "9329"),
     **dict.fromkeys(("y", "tileRow"), "4757"),
 }
