@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
+from urllib.parse import urlencode
 
 import httpx
 import numpy as np
@@ -136,15 +137,28 @@ def asking(folder: Path, rights: Rights = EVERYBODY) -> Iterator[tuple[City, Ask
     opened = open_city(folder, rights=rights)
     app = build(opened)
 
-    async def once(path: str, headers: Mapping[str, str]) -> httpx.Response:
+    async def once(method: str, path: str, headers: Mapping[str, str]) -> httpx.Response:
         transport = httpx.ASGITransport(app=cast(Any, app))
         async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
-            return await client.get(path, headers=dict(headers))
+            return await client.request(method, path, headers=dict(headers))
 
-    def ask(path: str, **headers: str) -> httpx.Response:
-        return asyncio.run(once(path, headers))
+    def ask(path: str, method: str = "GET", **headers: str) -> httpx.Response:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return asyncio.run(once(method, path, named))
 
     try:
         yield opened, ask
     finally:
         opened.close()
+
+
+@contextmanager
+def asking_with_queries(folder: Path) -> Iterator[Ask]:
+    """What asks an open city by path, headers and parameters, underscores of whose names are hyphens."""
+    with asking(folder) as (_, ask):
+
+        def get(path: str, headers: Mapping[str, str] | None = None, **query: str) -> httpx.Response:
+            asked = urlencode({name.replace("_", "-"): value for name, value in query.items()})
+            return ask(f"{path}?{asked}" if asked else path, **(headers or {}))
+
+        yield get

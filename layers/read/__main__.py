@@ -21,7 +21,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from layers.read import child, registry
+from layers.read import child, gdal, registry
 
 #: What readers and libraries import at need: else each child would import it anew.
 _LATE_IMPORTS = ("layers.read.vector", "numpy.ma", "dateutil.relativedelta")
@@ -141,31 +141,18 @@ def limit_drivers() -> None:
     wanted = registry.drivers()
     if "pyogrio" in sys.modules:
         raise RuntimeError("a reader loads GDAL when it is imported; it must wait until it reads")
-    os.environ["OGR_SKIP"] = ",".join(sorted(_installed() - wanted))
+    os.environ["OGR_SKIP"] = ",".join(sorted(gdal.in_fork(_installed) - wanted))
     import pyogrio
 
     if foreign := set(pyogrio.list_drivers()) - wanted:
         raise RuntimeError(f"this GDAL does not let its drivers be limited: {sorted(foreign)}")
 
 
-def _installed() -> set[str]:
-    """The vector drivers of the installed GDAL, listed in a fork."""
-    end, start = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        try:
-            os.close(end)
-            import pyogrio
+def _installed() -> list[str]:
+    """The vector drivers of the installed GDAL."""
+    import pyogrio
 
-            with open(start, "w") as out:
-                out.write("\n".join(pyogrio.list_drivers()))
-        finally:
-            os._exit(0)
-    os.close(start)
-    with open(end) as listed:
-        installed = set(listed.read().splitlines())
-    os.waitpid(pid, 0)
-    return installed
+    return list(pyogrio.list_drivers())
 
 
 def main(descriptor: int) -> None:

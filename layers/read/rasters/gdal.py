@@ -12,6 +12,7 @@ from rasterio.errors import RasterioError
 
 from layers.errors import BadFile, scrubbed, shown
 from layers.read.base import AGAIN
+from layers.read.gdal import in_fork
 
 #: What writes a COG and what lies between, beside the drivers of what is read.
 OUT = frozenset({"COG", "GTiff", "MEM"})
@@ -31,28 +32,16 @@ def limit_drivers(wanted: frozenset[str]) -> None:
     """Let GDAL begin with these drivers alone; once in a process. Raises RuntimeError when that cannot be.
 
     Its list is asked of a fork: in this process GDAL takes GDAL_SKIP only before its drivers are there."""
-    os.environ["GDAL_SKIP"] = ",".join(sorted(_installed() - wanted - OUT))
+    os.environ["GDAL_SKIP"] = ",".join(sorted(in_fork(_installed) - wanted - OUT))
     with rasterio.Env() as env:
         foreign = set(env.drivers()) - wanted - OUT
     if foreign:
         raise RuntimeError(f"this GDAL does not let its drivers be limited: {sorted(foreign)}")
 
 
-def _installed() -> set[str]:
-    end, start = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        try:
-            os.close(end)
-            with rasterio.Env() as env, open(start, "w") as out:
-                out.write("\n".join(env.drivers()))
-        finally:
-            os._exit(0)
-    os.close(start)
-    with open(end) as listed:
-        installed = set(listed.read().splitlines())
-    os.waitpid(pid, 0)
-    return installed
+def _installed() -> list[str]:
+    with rasterio.Env() as env:
+        return list(env.drivers())
 
 
 @contextmanager

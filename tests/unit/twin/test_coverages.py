@@ -16,7 +16,7 @@ from rasterio.io import MemoryFile
 from rasterio.windows import from_bounds
 
 from layers.store.open import open_store
-from tests import rasters
+from tests import imagery, rasters
 from tests.storing import grid, load, spec
 from twin.app import build, open_city
 
@@ -52,19 +52,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def get(folder: Path) -> Iterator[Get]:
-    city = open_city(folder)
-    transport = httpx.ASGITransport(app=cast(Any, build(city)))
-    loop = asyncio.new_event_loop()
-    client = httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1")
-
-    def ask(path: str, headers: dict[str, str] | None = None, **query: str) -> httpx.Response:
-        asked = {name.replace("_", "-"): value for name, value in query.items()}
-        return loop.run_until_complete(client.get(path, params=asked or None, headers=headers))
-
-    yield ask
-    loop.run_until_complete(client.aclose())
-    city.close()
-    loop.close()
+    with imagery.asking_with_queries(folder) as ask:
+        yield ask
 
 
 def opened(answer: httpx.Response) -> Any:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, cast
 
 import httpx
 import numpy as np
@@ -14,7 +12,6 @@ from numpy.typing import NDArray
 from pyproj import Transformer
 
 from tests import imagery, rasters
-from twin.app import build, open_city
 
 HERE = "/ogc/collections/photo/map"
 BOX = "24.94,60.163,24.95,60.165"
@@ -43,19 +40,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def get(folder: Path) -> Iterator[Get]:
-    city = open_city(folder)
-    transport = httpx.ASGITransport(app=cast(Any, build(city)))
-    loop = asyncio.new_event_loop()
-    client = httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1")
-
-    def ask(path: str = HERE, headers: dict[str, str] | None = None, **query: str) -> httpx.Response:
-        asked = {name.replace("_", "-"): value for name, value in query.items()}
-        return loop.run_until_complete(client.get(path, params=asked or None, headers=headers))
-
-    yield ask
-    loop.run_until_complete(client.aclose())
-    city.close()
-    loop.close()
+    with imagery.asking_with_queries(folder) as ask:
+        yield lambda path=HERE, headers=None, **query: ask(path, headers, **query)
 
 
 def pixels(answer: httpx.Response) -> NDArray[np.uint8]:

@@ -16,7 +16,7 @@ from pystac import STACObjectType
 from pystac.validation.stac_validator import JsonSchemaSTACValidator
 from rasterio.io import MemoryFile
 
-from tests import rasters
+from tests import imagery, rasters
 from twin.app import build, open_city
 
 URL = "http://127.0.0.1"
@@ -40,19 +40,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def get(folder: Path) -> Iterator[Get]:
-    city = open_city(folder)
-    transport = httpx.ASGITransport(app=cast(Any, build(city)))
-    loop = asyncio.new_event_loop()
-    client = httpx.AsyncClient(transport=transport, base_url=URL)
-
-    def ask(path: str, method: str = "GET", **headers: str) -> httpx.Response:
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
-        return loop.run_until_complete(client.request(method, path, headers=named))
-
-    yield ask
-    loop.run_until_complete(client.aclose())
-    city.close()
-    loop.close()
+    with imagery.asking(folder) as (_, ask):
+        yield ask
 
 
 def walk(get: Get, path: str = "/stac") -> Iterator[dict[str, Any]]:

@@ -14,7 +14,7 @@ from twin.http.formats import JSON, Offer, Representation
 from twin.http.imagery import MEDIA, raster_tile, style_parameters
 from twin.http.ogc.conformance import classes
 from twin.http.ogc.pages import Document, Pages
-from twin.http.ogc.tilesets import TMS, summary, tile_parameters
+from twin.http.ogc.tilesets import TMS, listing, summary, tile_parameters
 from twin.http.openapi_parts import BINARY, form, get, ok
 from twin.http.respond import Receive, Scope, Send
 from twin.http.room import Paths, Room, Route, Site
@@ -73,16 +73,8 @@ def _describe(context: Context) -> Paths:
 
 def tilesets(context: Context, layer: ContentLayer) -> dict[str, Any]:
     """``…/map/tiles``: the list, of one (OGC 20-057, clause 10)."""
-    here = f"{context.base}/collections/{layer.id}"
-    return {
-        "title": f"{context.title(layer)}: {context.say('map tiles', '地图瓦片')}",
-        "links": [
-            link("self", f"{here}/map/tiles", JSON, "Tilesets"),
-            link("geodata", here, JSON, context.title(layer)),
-            *_templates(context, layer),
-        ],
-        "tilesets": [summary(context, layer, "map/tiles", "map")],
-    }
+    words = context.say("map tiles", "地图瓦片")
+    return listing(context, layer, words, "map/tiles", "map", _templates(context, layer))
 
 
 def tileset(context: Context, layer: ContentLayer) -> dict[str, Any]:

@@ -4,6 +4,7 @@ The tiles themselves are made by ``twin.http.tiles``."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from layers.errors import NotFound, shown
@@ -147,15 +148,23 @@ def _matrix(zoom: int) -> dict[str, Any]:
 
 def tilesets(context: Context, layer: FeatureLayer) -> dict[str, Any]:
     """``…/tiles``: the list, of one (clause 10, tilesets-list)."""
+    words = context.say("vector tiles", "矢量瓦片")
+    return listing(context, layer, words, "tiles", "vector", _templates(context, layer))
+
+
+def listing(
+    context: Context, layer: Layer, words: str, below: str, data_type: str, templates: Sequence[Link]
+) -> dict[str, Any]:
+    """The list, of one, of a layer's tilesets of one type of data; it lies ``below`` the collection."""
     here = f"{context.base}/collections/{layer.id}"
     return {
-        "title": f"{context.title(layer)}: {context.say('vector tiles', '矢量瓦片')}",
+        "title": f"{context.title(layer)}: {words}",
         "links": [
-            link("self", f"{here}/tiles", JSON, "Tilesets"),
+            link("self", f"{here}/{below}", JSON, "Tilesets"),
             link("geodata", here, JSON, context.title(layer)),
-            *_templates(context, layer),
+            *templates,
         ],
-        "tilesets": [summary(context, layer, "tiles", "vector")],
+        "tilesets": [summary(context, layer, below, data_type)],
     }
 
 
