@@ -185,7 +185,7 @@ class RasterReader:
             raise BadInput(f"no band {unknown[0]!r}; there are {', '.join(by_name)}")
         indexes = list(by_name.values()) if bands is None else [by_name[name] for name in bands]
         lent = [self._profiles.files.lend(path) for path in self._true_at(datetime)]
-        return values.at(lent, places, indexes, profile.continuous).T
+        return values.at(lent, places, indexes, profile.smooth(self.layer.form)).T
 
     def paths(self, *, datetime: str | None = None) -> tuple[Path, ...]:
         """The files, in the order in which they are drawn. Raises Unavailable for one on another server."""

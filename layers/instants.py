@@ -13,6 +13,7 @@ import re
 from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 
 from layers.errors import shown
+from layers.types import Interval
 
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _INSTANT = re.compile(
@@ -97,3 +98,13 @@ def _offset(text: str | None) -> tzinfo | None:
         return None if text is None else UTC
     minutes = int(text[1:3]) * 60 + int(text[3:].removeprefix(":") or 0)
     return timezone(timedelta(minutes=-minutes if text[0] == "-" else minutes))
+
+
+def whole_days(interval: Interval) -> list[str | None]:
+    """The ends of an interval as RFC 3339 date-times (Features Part 1, clause 7.13.2, extent): a date is its
+    whole day in UTC."""
+    clocks = ("T00:00:00.000Z", "T23:59:59.999Z")
+    return [
+        f"{end}{clock}" if end is not None and len(end) == 10 else end
+        for end, clock in zip(interval, clocks, strict=True)
+    ]

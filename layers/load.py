@@ -114,7 +114,7 @@ def run(
         into: Path | None = None
         datum = ""
         if city is not None:
-            into = held.enter_context(kept.writing(city, store.layers()))
+            into = held.enter_context(kept.writing(city, store.layers))
             datum = rasters.datum(store.layers(), layer_id, mode)
         target = None if declared.in_place else into
         reading = held.enter_context(

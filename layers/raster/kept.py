@@ -12,7 +12,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -27,9 +27,10 @@ _COMING = ".coming-"
 
 
 @contextmanager
-def writing(city: Path, layers: Iterable[Layer]) -> Iterator[Path]:
+def writing(city: Path, layers: Callable[[], Iterable[Layer]]) -> Iterator[Path]:
     """The path of a folder, not there yet, into which a raster may be written; it is gone in the end. What
-    was left behind is removed first, if nobody else writes: ``layers`` are all of the city."""
+    was left behind is removed first, if nobody else writes: ``layers`` gives all of the city,
+    and is asked when none can be recorded meanwhile."""
     folder = city / FOLDER
     coming = folder / f"{_COMING}{secrets.token_hex(8)}"
     try:
@@ -40,7 +41,7 @@ def writing(city: Path, layers: Iterable[Layer]) -> Iterator[Path]:
         return
     try:
         if _alone(handle):
-            sweep(city, layers)
+            sweep(city, layers())
         fcntl.flock(handle, fcntl.LOCK_SH)
         try:
             yield coming

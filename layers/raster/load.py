@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from layers import instants
@@ -112,6 +112,9 @@ def run(
     href = (
         _where(city, path) if declared.in_place else kept.settle(city, written / "cog.tif", wanted.layer_id)
     )
+    if wanted.mode == "append":
+        # another load may have added to it while this file was read
+        before = _before(replace(wanted, present=store.layer(wanted.layer_id)))
     asset = Asset(href=href, media_type=kept.COG, time=moment(declared))
     old = before.assets if before else ()
     assets = (*old, asset) if wanted.mode == "append" else (asset,)

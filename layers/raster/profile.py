@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from layers.raster.bands import Band, bands
-from layers.types import Bbox
+from layers.types import Bbox, Form
 
 if TYPE_CHECKING:
     from rasterio import DatasetReader
@@ -65,6 +65,10 @@ class RasterProfile:
         """Whether what lies between two cells has a value between theirs. The values of a palette are names
         of colours; those of eight bits are colours or classes, and a file does not say which."""
         return self.palette is None and self.bands[0].band.dtype not in ("uint8", "int8", "bool")
+
+    def smooth(self, form: Form) -> bool:
+        """Whether values are interpolated between the cells of a layer of that form: heights always are."""
+        return self.continuous or form == "surface"
 
     def named(self, name: str) -> BandValues | None:
         """The band of a name or number, or None."""

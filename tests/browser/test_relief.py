@@ -228,7 +228,7 @@ def test_everything_stands_higher_on_an_exaggerated_terrain(tab: Tab):
     tab.page.locator("[data-exaggeration]").select_option("3")
     tab.ready()
     assert "&x=3" in tab.page.url
-    base, roof = (float(heights(tab, at(0, 0))[0]) + more for more in (0.0, 20.0))
+    roof = float(heights(tab, at(0, 0))[0]) + 20
     factor, around = tab.js(
         "[window.twin.scene.verticalExaggeration, window.twin.scene.verticalExaggerationRelativeHeight]"
     )
@@ -238,7 +238,6 @@ def test_everything_stands_higher_on_an_exaggerated_terrain(tab: Tab):
     lon, lat = at(120, 120)
     green = around + (float(heights(tab, (lon, lat))[0]) - around) * 3
     assert tab.pick(lon, lat, green) == feature("greens", 1)
-    assert base < roof < drawn
     tab.page.locator("[data-exaggeration]").select_option("1")
 
 

@@ -180,7 +180,7 @@ def test_what_an_interrupted_load_left_is_swept_but_not_what_another_writes(
     coming.mkdir(parents=True)
     for file in (coming / "cells.tif", orphan, folder / "mine.tif"):
         file.write_bytes(b"")
-    with kept.writing(tmp_path, ()) as other:
+    with kept.writing(tmp_path, tuple) as other:
         assert [each.name for each in folder.iterdir()] == ["mine.tif"]
         other.mkdir()
         orphan.write_bytes(b"")

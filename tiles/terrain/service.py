@@ -102,6 +102,7 @@ class TerrainTiles:
         self._undulation, self._states = undulation, FileStates(city)
         self._lock = threading.Lock()
         self._layers: Mapping[str, ContentLayer] | None = None
+        self._taken_in = 0
         self._surfaces: dict[str, Surface] = {}
         self._ground: tuple[str, Surface | None] | None = None
 
@@ -110,6 +111,7 @@ class TerrainTiles:
         if any(change.fid is None for change in changes):
             with self._lock:
                 self._layers = None
+                self._taken_in += 1
             if self._ground is not None:
                 # here, and not where an ETag is asked for: it opens files
                 with suppress(TwinError):
@@ -121,13 +123,15 @@ class TerrainTiles:
         """The surfaces by id."""
         known = self._layers
         if known is None:
-            found = {
+            taken_in = self._taken_in
+            known = {
                 layer.id: layer
                 for layer in self._source.layers()
                 if layer.form == "surface" and isinstance(layer, ContentLayer)
             }
             with self._lock:
-                known = self._layers = found
+                # a list read before a change must not outlive it
+                self._layers = known if taken_in == self._taken_in else None
         return known
 
     def layer(self, layer_id: str) -> ContentLayer:

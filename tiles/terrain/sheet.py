@@ -181,8 +181,9 @@ class Sheet:
         None where none has a height. Of a window with more than ``most`` pixels on a side, means of several
         are looked at, and the largest step between neighbours is added."""
         level = max(0, math.ceil(math.log2(max(window[2] - window[0], window[3] - window[1]) / most)))
-        c0, r0, c1, r1 = (end >> level for end in window)
-        pixels, gaps = self._window(blocks, level, (c0, r0, max(c1, c0 + 1), max(r1, r0 + 1)))
+        c0, r0 = (begin >> level for begin in window[:2])
+        c1, r1 = (-(-end >> level) for end in window[2:])
+        pixels, gaps = self._window(blocks, level, (c0, r0, c1, r1))
         low, high = float(np.fmin.reduce(pixels, axis=None)), float(np.fmax.reduce(pixels, axis=None))
         gaps = gaps and bool(np.isnan(pixels).any())
         if math.isnan(low):

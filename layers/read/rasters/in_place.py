@@ -10,6 +10,7 @@ from rio_cogeo.cogeo import cog_validate
 from layers.errors import BadFile
 from layers.read.rasters.georeference import Placement
 from layers.read.rasters.heights import Heights
+from layers.read.rasters.nodata import equal
 from layers.source import Declared
 
 _LOAD = "load it without --in-place"
@@ -28,7 +29,7 @@ def check(
             "it has to be turned or warped",
         ),
         (heights is not None and heights.changed, "its heights have to be converted"),
-        (declared.nodata is not None and declared.nodata != dataset.nodata, "its nodata value is another"),
+        (declared.nodata is not None and not _has(dataset, declared.nodata), "its nodata value is another"),
     ]
     for is_wrong, why in wrong:
         if is_wrong:
@@ -37,3 +38,7 @@ def check(
     if not valid:
         how = f"{_LOAD}, or make one (rio cogeo create in.tif out.tif)"
         raise BadFile("raster.in_place", f"it is no COG: {errors[0]}; {how}")
+
+
+def _has(dataset: DatasetReader, nodata: float) -> bool:
+    return dataset.nodata is not None and equal(dataset.nodata, nodata)

@@ -22,7 +22,7 @@ class Nodata:
     own: tuple[float | None, ...]
     value: float | None
 
-    def unified(self, cells: NDArray[np.generic], shown: NDArray[np.bool_] | None) -> NDArray[np.generic]:
+    def unified(self, cells: NDArray[np.generic]) -> NDArray[np.generic]:
         """The cells (bands, rows, columns) with the written value where they have none."""
         value = self.value
         if value is None:
@@ -53,7 +53,7 @@ def nodata(dataset: DatasetReader, declared: Declared, dtype: str, sink: Sink) -
             raise BadFile(
                 "nodata.declared", f"a cell of {kind} cannot be {wanted:g}; declare another --nodata"
             )
-        if own[0] is not None and not _equal(own[0], wanted):
+        if own[0] is not None and not equal(own[0], wanted):
             sink.note("nodata.declared", f"the file says {own[0]:g}; the declared {wanted:g} is used")
         return Nodata((wanted,) * dataset.count, wanted)
     if np.dtype(dtype).kind == "f" and kind.kind != "f":
@@ -64,7 +64,7 @@ def nodata(dataset: DatasetReader, declared: Declared, dtype: str, sink: Sink) -
     return Nodata(tuple(own), first)
 
 
-def tell(seen: list[BandSummary], declared: Declared, sink: Sink, *, surface: bool, whole: bool) -> None:
+def tell(seen: list[BandSummary], sink: Sink, *, surface: bool, whole: bool) -> None:
     """What the numbers say of it. Raises BadFile nodata.undeclared, raster.empty."""
     for band, one in enumerate(seen, 1):
         of = f"band {band}: " if len(seen) > 1 else ""
@@ -89,7 +89,7 @@ def _first(values: tuple[float | None, ...] | list[float | None]) -> float | Non
     return next((value for value in values if value is not None), None)
 
 
-def _equal(one: float, other: float) -> bool:
+def equal(one: float, other: float) -> bool:
     return one == other or (math.isnan(one) and math.isnan(other))
 
 

@@ -193,11 +193,7 @@ class _RasterRead:
             for band, summary, own in zip(cells, seen, empty.own, strict=True):
                 summary.add(band, shown, own)
             if writer is not None:
-                made = (
-                    _metres(cells, empty, heights)
-                    if heights and heights.changed
-                    else empty.unified(cells, shown)
-                )
+                made = _metres(cells, empty, heights) if heights and heights.changed else empty.unified(cells)
                 place_of = _turned_window(window, dataset, left=left, up=up)
                 turned = made[:, :: -1 if up else 1, :: -1 if left else 1]
                 mask = shown[:: -1 if up else 1, :: -1 if left else 1] if shown is not None else None
@@ -207,7 +203,7 @@ class _RasterRead:
                 "check.cells",
                 f"{len(chosen)} blocks of the raster were looked at; a load looks at all",
             )
-        of_nodata.tell(seen, self._declared, self._sink, surface=self._surface, whole=whole)
+        of_nodata.tell(seen, self._sink, surface=self._surface, whole=whole)
         seen = [_in_metres(one, heights) for one in seen] if heights else seen
         self._plausible(dataset, seen, heights)
         if writer is not None:

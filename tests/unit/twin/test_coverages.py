@@ -288,7 +288,7 @@ def test_the_collection_says_grid_crs_times_and_links(get: Get) -> None:
             assert answer.status_code == 200
             assert answer.headers["content-type"] == one["type"]
     timed = get("/ogc/collections/photo").json()["extent"]["temporal"]
-    assert timed["interval"] == [["2020-06-01", "2024-06-01"]]
+    assert timed["interval"] == [["2020-06-01T00:00:00.000Z", "2024-06-01T23:59:59.999Z"]]
     utm = get("/ogc/collections/utm").json()
     assert utm["storageCrs"].endswith("/3067")
     assert utm["crs"].count(utm["storageCrs"]) == 1

@@ -6,9 +6,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from layers import instants
 from layers.crs import COMMON, supported, uri
 from layers.model import Layer, has_features, is_raster
-from layers.types import CRS84, FORMS, Form, Interval
+from layers.types import CRS84, FORMS, Form
 from twin.http import across
 from twin.http.context import REL, Context, Link, link
 from twin.http.formats import HTML, JSON, OPENAPI
@@ -183,17 +184,8 @@ def _extent(context: Context, layer: Layer) -> dict[str, Any]:
     if box := across.extent(context.view, layer):
         document["spatial"] = {"bbox": [list(box)], "crs": CRS84}
     if has_features(layer) and layer.time_field:
-        document["temporal"] = {"interval": [_interval(context.view.interval(layer.id))]}
+        document["temporal"] = {"interval": [instants.whole_days(context.view.interval(layer.id))]}
     return document
-
-
-def _interval(interval: Interval) -> list[str | None]:
-    """RFC 3339 date-times (Features Part 1, clause 7.13.2, extent): a date is its whole day in UTC."""
-    clocks = ("T00:00:00.000Z", "T23:59:59.999Z")
-    return [
-        f"{end}{clock}" if end is not None and len(end) == 10 else end
-        for end, clock in zip(interval, clocks, strict=True)
-    ]
 
 
 def _description(context: Context, layer: Layer) -> str:

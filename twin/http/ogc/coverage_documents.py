@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from layers import instants
 from layers.crs import COMMON, LABEL84, label, offered, swaps, uri
 from layers.errors import BadParameter, NotFound, Unavailable
 from layers.model import ContentLayer, Layer, is_raster
@@ -110,7 +111,7 @@ def members(context: Context, layer: Layer) -> Mapping[str, Any]:
     extent: dict[str, Any] = {}
     if times:
         extent["temporal"] = {
-            "interval": [[times[0], times[-1]]],
+            "interval": [instants.whole_days((times[0], times[-1]))],
             "grid": {"cellsCount": len(times), "coordinates": times},
         }
     try:

@@ -156,7 +156,7 @@ def _document(city: City, layer: ContentLayer, wanted: Mapping[str, Any]) -> tup
     paths = city.profiles.paths(assets)
     # before the values: those of a later file may bear the tag of an older one, never of a newer
     state = version(paths)
-    smooth = profile.continuous or layer.form == "surface"
+    smooth = profile.smooth(layer.form)
     lent = [city.rasters.lend(path) for path in paths]
     found = values.at(lent, positions, [band.index for band in bands], smooth)
     times = [asset.time for asset in assets if asset.time is not None]

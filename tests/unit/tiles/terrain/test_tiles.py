@@ -134,8 +134,9 @@ def test_the_header_holds_what_the_tile_has(terrain: TerrainTiles) -> None:
         assert (found.normals * geocentric.up(lon, lat)).sum(axis=1).min() > 0.5
         # whoever sees a vertex sees the occlusion point
         axes = np.array([6_378_137.0, 6_378_137.0, 6_356_752.314245])
-        for camera in np.random.default_rng(z).normal(0, 1, (200, 3)):
-            eye = camera / np.linalg.norm(camera) * np.random.default_rng(1).uniform(1.0001, 4)
+        rng = np.random.default_rng(z)
+        for camera, far in zip(rng.normal(0, 1, (200, 3)), rng.uniform(1.0001, 4, 200), strict=True):
+            eye = camera / np.linalg.norm(camera) * far
             if not hidden(eye, points / axes).all():
                 assert not hidden(eye, found.occlusion[None]).any()
 

@@ -66,6 +66,7 @@ test('a legend is drawn of one band in a colour map alone', () => {
   expect(drawn(shaded, { colormap: 'viridis' })).toBe('viridis');
   expect(drawn(shaded, { hillshade: false })).toBe('terrain');
   expect(drawn(own, {})).toBeNull();
+  expect(drawn(own, { range: [0, 1] })).toBe('gray');
   expect(drawn(photo, {})).toBeNull();
   expect(drawn(photo, { bands: [4] })).toBe('gray');
   expect(rangeOf(raster(), {})).toEqual([0, 10]);
@@ -106,7 +107,6 @@ test.each([
   ['it is in the picture', picture('x'), state, 'open', null],
   ['it lies elsewhere', picture('x'), { ...state, view: { ...state.view, lon: 3 } }, 'open', 'why.outside'],
   ['its tiles fail', picture('x'), state, 500, 'why.building'],
-  ['one is too far', layer('x', { vector: null, extent: null, raster: raster({ minzoom: 18 }) }), { ...state, view: { ...state.view, height: 90_000 } }, 'open', 'why.far'],
   ['it has nothing at that time', picture('x', { times: ['2024-05-01'] }), { ...state, layers: { x: { visible: true, opacity: 1, raster: { time: '1999-01-01' } } } }, 'open', 'why.time'],
   ['it is drawn on the glass of the ground too', picture('x'), { ...state, underground: true }, 'open', null],
 ] as const)('a raster shows nothing: %s', (_case, of, at, progress, word) => {

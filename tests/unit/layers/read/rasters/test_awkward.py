@@ -396,6 +396,7 @@ def cog(tmp_path: Path) -> Callable[..., Path]:
 def test_a_cog_is_taken_where_it_lies(cog: Callable[..., Path], tmp_path: Path) -> None:
     sink = looked(cog(), Declared(in_place=True), None)
     assert (sink.meta["raster"]["in_place"], sink.meta["raster"]["aligned"]) == (True, False)
+    assert looked(cog(nodata=math.nan), Declared(in_place=True, nodata=math.nan), None).meta["raster"]
     for declared in (
         Declared(in_place=True, crs="EPSG:25831"),
         Declared(in_place=True, nodata=0),

@@ -26,9 +26,9 @@ export function colormapOf({ form, raster }: LayerConfig, look: RasterLook): str
   if (look.colormap) return look.colormap;
   const { bands = null, colormap = null, hillshade = null } = raster!.style;
   if (look.hillshade) return null;
-  // of another band, or of a band that is shaded no more, the server takes its usual one
+  // of another band, of one that is shaded no more, or between limits the server takes its usual one
   const usual = form === 'surface' ? 'terrain' : 'gray';
-  return colormap ?? (hillshade || bands?.length !== 1 || bands[0] !== drawn[0] ? usual : null);
+  return colormap ?? (look.range || hillshade || bands?.length !== 1 || bands[0] !== drawn[0] ? usual : null);
 }
 
 /** The values of the first and the last colour; null where nobody knows them. */

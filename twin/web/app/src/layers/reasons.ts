@@ -24,8 +24,6 @@ const REACH = 1.5;
 /** Pixels from a vector tile's edge to the other as the engine chooses them, and of a picture of usual height. */
 const TILE = 512;
 const PICTURE = 900;
-/** The zooms by which a raster is drawn smaller than its smallest picture; then it is a spot. */
-const SMALLER = 5;
 
 export function seen({ lon, lat, height }: View): Box {
   const high = (REACH * height) / METRES_PER_DEGREE;
@@ -64,12 +62,11 @@ export function whyNot(layer: LayerConfig, state: Readonly<State>, progress: Pro
 }
 
 /** The same of a raster: drawn on the ground wherever one looks from. */
-function whyNoPicture(layer: LayerConfig, { minzoom, times }: RasterConfig, state: Readonly<State>, progress: Progress): Reason | null {
+function whyNoPicture(layer: LayerConfig, { times }: RasterConfig, state: Readonly<State>, progress: Progress): Reason | null {
   const time = state.layers[layer.id]?.raster?.time;
   if (time && !times.includes(time)) return { word: 'why.time', step: null };
   if (layer.extent && !meet(layer.extent, seen(state.view))) return { word: 'why.outside', step: 'go' };
   if (typeof progress === 'number') return failed(progress);
-  if (zoomOf(state.view) < minzoom - SMALLER) return { word: 'why.far', step: 'closer' };
   return progress === 'opening' ? { word: 'why.opening', step: null } : null;
 }
 

@@ -39,7 +39,9 @@ export class CursorPlace {
     canvas.addEventListener('pointerdown', (event) => this.moved(event));
     canvas.addEventListener('pointerleave', (event) => {
       // a finger that is lifted leaves too: what it touched stays read
-      if (event.pointerType !== 'touch') this.pointer.value = null;
+      if (event.pointerType === 'touch') return;
+      cancelAnimationFrame(this.frame);
+      this.pointer.value = null;
     });
     effect(() => this.soon());
   }

@@ -140,8 +140,12 @@ export class DrapeProvider {
     this.sheets.delete(key);
     this.sheets.set(key, coming);
     coming.then(
-      (sheet) => this.read.set(key, sheet),
-      () => this.sheets.delete(key),
+      (sheet) => {
+        if (this.sheets.get(key) === coming) this.read.set(key, sheet);
+      },
+      () => {
+        if (this.sheets.get(key) === coming) this.sheets.delete(key);
+      },
     );
     for (const old of this.sheets.keys()) {
       if (this.sheets.size <= MOST_KEPT) break;

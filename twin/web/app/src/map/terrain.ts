@@ -107,12 +107,6 @@ export class TerrainGround implements Ground {
   }
 }
 
-/** Metres as they are, of a height as it is drawn. */
-export function trueHeight(scene: Scene, drawn: number): number {
-  const { verticalExaggeration: factor, verticalExaggerationRelativeHeight: base } = scene;
-  return factor === 0 ? base : (drawn - base) / factor + base;
-}
-
 /** Pixels that a tile of the globe may be off: a bare ellipsoid is the same in coarser tiles, and each costs. */
 const BARE = 8;
 const FINE = 2;

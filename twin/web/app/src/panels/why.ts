@@ -30,7 +30,7 @@ export function progressOf({ map }: App, id: string): Progress {
 function usual(app: App): void {
   const layers = Object.fromEntries(app.config.layers.map((layer) => [layer.id, { visible: layer.visible, opacity: usualOpacity(layer) }]));
   const none = !app.config.layers.some(({ visible }) => visible);
-  app.store.set({ layers: none ? Object.fromEntries(Object.keys(layers).map((id) => [id, { visible: true, opacity: 1 }])) : layers });
+  app.store.set({ layers: none ? Object.fromEntries(Object.entries(layers).map(([id, layer]) => [id, { ...layer, visible: true }])) : layers });
 }
 
 function take(app: App, step: Step, layer: LayerConfig | null): void {

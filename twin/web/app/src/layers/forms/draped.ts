@@ -11,6 +11,7 @@ import vector from './vector';
 
 /** Tiles of this zoom know a place to 0.1 m. */
 const HIGHEST_ZOOM = 16;
+const RETRY_MS = 3000;
 
 class Draped implements Drawn, Flat {
   readonly refreshable = true;
@@ -20,6 +21,7 @@ class Draped implements Drawn, Flat {
   private readonly sheet: ImageryLayer;
   private painted = '';
   private lastFailure: number | null = null;
+  private timer: number | undefined;
 
   constructor(
     private readonly layer: LayerConfig,
@@ -37,8 +39,16 @@ class Draped implements Drawn, Flat {
     this.sheet = new ImageryLayer(asProvider(this.provider));
     this.provider.errorEvent.addEventListener(({ error }: { error?: { statusCode?: number } }) => {
       this.lastFailure = error?.statusCode ?? 0;
+      // what the server refuses it refuses again
+      if (this.lastFailure === 0 || this.lastFailure >= 500) this.repaintLater();
       context.progressed();
     });
+  }
+
+  /** The engine asks for no tile again that failed. */
+  private repaintLater(): void {
+    clearTimeout(this.timer);
+    this.timer = window.setTimeout(() => this.provider.repaint(), RETRY_MS);
   }
 
   get show(): boolean {
@@ -62,6 +72,7 @@ class Draped implements Drawn, Flat {
   }
 
   remove(): void {
+    clearTimeout(this.timer);
     this.stack.remove(this.sheet);
   }
 

@@ -133,7 +133,9 @@ function colours(app: App, layer: LayerConfig, raster: RasterConfig, look: Raste
           ${common(raster.colormaps).map((name) => html`<option value=${name} ?selected=${name === look.colormap}>${name}</option>`)}
         </select></label
       >`}
-  ${limit(low, t('raster.low'), 'low', (value) => [value, high])} ${limit(high, t('raster.high'), 'high', (value) => [low, value])}`;
+  ${drawnBands(raster, look).length > 1 || colormapOf(layer, look)
+    ? html`${limit(low, t('raster.low'), 'low', (value) => [value, high])} ${limit(high, t('raster.high'), 'high', (value) => [low, value])}`
+    : nothing}`;
 }
 
 /** Those that most want first, the others after them by their names. */
