@@ -8,6 +8,7 @@ TwinError
 │   ├── BadFile             a file that cannot become a layer
 │   └── TooLarge            a body, file or answer beyond its limit
 ├── NotFound                no such layer, feature, thing, tile
+├── Gone                    it was there, and is no longer kept
 ├── NotAllowed              the caller may not do this
 │   ├── NoKey               the caller did not say who it is, or with a wrong key
 │   ├── TooMany             the caller asks too often
@@ -131,6 +132,12 @@ class NotFound(TwinError):
     """There is no such thing."""
 
     code = "NotFound"
+
+
+class Gone(TwinError):
+    """It was there, and is no longer kept; the message says what is."""
+
+    code = "Gone"
 
 
 class NotAllowed(TwinError):

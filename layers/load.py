@@ -31,7 +31,7 @@ from layers.guard import Reading, ReadLimits
 from layers.identity import Identity, is_of_store
 from layers.kinds import Kind, SourceBatch
 from layers.kinds.base import Columns, Prism, named
-from layers.model import FeatureLayer, Layer, Problem, Report, has_features
+from layers.model import Author, FeatureLayer, Layer, Problem, Report, has_features
 from layers.place import Place, crs_name, exchanged, undefined, x_is_north
 from layers.place import source as source_crs
 from layers.raster import kept
@@ -155,7 +155,7 @@ def _rows(
     try:
         for table in source.staged():
             stage.add(table)
-        published = store.publish(stage, mode=mode)
+        published = store.publish(stage, mode=mode, by=Author(via="load"))
     except BaseException:
         stage.drop()
         raise

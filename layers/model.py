@@ -225,6 +225,71 @@ class Change:
     new: Bbox | None
 
 
+#: Through what a change set was made; ``other`` is another program (QGIS, SQL).
+type Via = Literal["api", "load", "undo", "drop", "repair", "derived", "other"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Author:
+    """Who makes a change set, through what, why (``message``), and from which address."""
+
+    actor: str | None = None
+    via: Via = "api"
+    message: str = ""
+    address: str = ""
+
+
+NOBODY = Author()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeSet:
+    """The changes of one transaction: an edit, a load, a drop.
+
+    ``id`` counts from 1; ``first`` and ``last`` are numbers of the change log, and every number is of one
+    change set. ``at`` is UTC (``YYYY-MM-DDThh:mm:ss.sssZ``), never before that of the set before, whatever
+    the clock did. ``layer`` is that of the changes where they are of one, ``generation`` the load's;
+    ``undone`` is the id of the set that this one takes back.
+    """
+
+    id: int
+    first: int
+    last: int
+    at: str
+    actor: str | None
+    via: Via
+    message: str
+    address: str = ""
+    layer: str | None = None
+    generation: int | None = None
+    undone: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    """A state of the city: that after change ``seq``, the last of its change set, which was made ``at``.
+
+    ``fixed`` where a newer change set exists: the same question then has the same answer for ever."""
+
+    seq: int
+    at: str
+    fixed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Version:
+    """What a feature was from change ``since`` on and before change ``until`` (None: it is so now).
+
+    ``at`` is the instant of ``since``, None where that lies before the beginning of the history, as is
+    ``set``, the change set that made it. ``there`` is False while the feature did not exist."""
+
+    since: int
+    until: int | None
+    at: str | None
+    there: bool
+    set: ChangeSet | None
+
+
 #: Problems of a load that are kept of one rule; others are counted.
 KEPT_PER_RULE = 100
 

@@ -16,7 +16,7 @@ from rich.table import Table
 
 from layers import rules
 from layers.errors import BadFile, BadParameter, Exists, NotFound, shown
-from layers.model import ContentLayer, Problem, RasterFacts, Report, has_features
+from layers.model import Author, ContentLayer, Problem, RasterFacts, Report, has_features
 from layers.place import crs_name
 from layers.raster import kept
 from layers.source import Declared, SeveralLayers, SourceLayer
@@ -170,7 +170,7 @@ def drop(city: Path, layer_id: str, *, ask: Callable[[str], object] | None) -> N
         if ask is not None and layer is not None:
             what = f"{layer.count} features" if has_features(layer) else f"a {layer.form}"
             ask(f"Remove layer {layer_id} ({what}) from the city? This cannot be undone")
-        store.drop(layer_id)
+        store.drop(layer_id, Author(via="drop"))
         if isinstance(layer, ContentLayer):
             kept.remove(city, layer.assets)
     print(f"Layer {layer_id} is removed.")

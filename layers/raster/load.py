@@ -11,7 +11,7 @@ from layers import instants
 from layers.errors import BadParameter
 from layers.findings import Findings, RowNaming
 from layers.guard import Reading
-from layers.model import Asset, ContentLayer, Layer, Report
+from layers.model import Asset, Author, ContentLayer, Layer, Report
 from layers.place import source as source_crs
 from layers.raster import kept
 from layers.source import Declared
@@ -129,7 +129,7 @@ def run(
         assets=assets,
     )
     try:
-        made.generation = store.record(spec)
+        made.generation = store.record(spec, Author(via="load"))
     except BaseException:
         kept.remove(city, [asset])
         raise

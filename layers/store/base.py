@@ -10,7 +10,21 @@ from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from layers.model import Asset, Change, FeatureLayer, FeaturePage, Item, Layer, Rows, Selection
+from layers.model import (
+    NOBODY,
+    Asset,
+    Author,
+    Change,
+    ChangeSet,
+    FeatureLayer,
+    FeaturePage,
+    Item,
+    Layer,
+    Moment,
+    Rows,
+    Selection,
+    Version,
+)
 from layers.query import Query
 from layers.types import Bbox, Field, Form, GeometryType, Interval, Titles
 
@@ -76,8 +90,8 @@ class Stage(Protocol):
         """Forget the stage; may be called again. A stage whose process died is dropped at the next open."""
 
 
-class Store(Protocol):
-    """A city's features, their meshes and the change log."""
+class Readable(Protocol):
+    """What is read of a city: its features, their meshes and the change log, as they are now or were."""
 
     @property
     def epoch(self) -> str:
@@ -97,12 +111,6 @@ class Store(Protocol):
 
         Sees edits of other processes; repairs triggers that a foreign tool removed. Raises
         Unavailable within 2 s when a database does not answer."""
-
-    def wait(self, since: int, seconds: float) -> int:
-        """Wait until the change log goes beyond ``since``, or the time is over; its newest known number.
-
-        Wakes at once for a change of any process where the store is told of it, else within 50 ms.
-        Raises nothing when a database is away: the time passes."""
 
     def changes(self, since: int, limit: int = 10_000) -> list[Change]:
         """Log rows with seq > since, ascending."""
@@ -149,10 +157,23 @@ class Store(Protocol):
     def rows(self, layer_id: str, fids: Sequence[int] | None = None, *, meshes: bool = False) -> Rows:
         """Features (all, or those of ``fids``) with a geometry, as columns, for the tilers. No time limit."""
 
+    def report(self, layer_id: str) -> Mapping[str, Any] | None:
+        """The report of the layer's last load, as stored by ``save_report``."""
+
+
+class Store(Readable, Protocol):
+    """A city's features, their meshes and the change log."""
+
+    def wait(self, since: int, seconds: float) -> int:
+        """Wait until the change log goes beyond ``since``, or the time is over; its newest known number.
+
+        Wakes at once for a change of any process where the store is told of it, else within 50 ms.
+        Raises nothing when a database is away: the time passes."""
+
     def stage(self, spec: LayerSpec) -> Stage:
         """Begin a load. Raises ReadOnly, BadFile (an id or field name a table cannot have)."""
 
-    def publish(self, stage: Stage, *, mode: str = "replace") -> Published:
+    def publish(self, stage: Stage, *, mode: str = "replace", by: Author = NOBODY) -> Published:
         """Make a stage the layer's new generation in one transaction; the stage is used up.
 
         mode ``create`` raises Exists when the layer is there; ``replace`` matches rows by
@@ -160,13 +181,13 @@ class Store(Protocol):
         matches alike and deletes nothing. Rows equal to what is there are not logged; up to
         10 000 changed rows are logged each, above that one row logs the whole layer."""
 
-    def create(self, layer_id: str, feature: Mapping[str, Any], actor: str | None = None) -> tuple[int, int]:
+    def create(self, layer_id: str, feature: Mapping[str, Any], by: Author = NOBODY) -> tuple[int, int]:
         """POST: a new feature (GeoJSON without id). Returns its fid and revision.
 
         Raises NotFound, BadBody (each fault named), Exists (source_id), Conflict (a constraint of another
         program's table), NotEditable (see ``Layer.edits``), NotAllowed (a policy of its rows), ReadOnly."""
 
-    def delete(self, layer_id: str, fid: int, if_match: int | None = None, actor: str | None = None) -> int:
+    def delete(self, layer_id: str, fid: int, if_match: int | None = None, by: Author = NOBODY) -> int:
         """DELETE: the feature and its mesh. Returns the log number. Raises NotFound, Stale,
         and what ``create`` raises of rights and constraints."""
 
@@ -176,11 +197,11 @@ class Store(Protocol):
         fid: int,
         feature: Mapping[str, Any],
         if_match: int | None = None,
-        actor: str | None = None,
+        by: Author = NOBODY,
     ) -> int:
         """PUT: the whole feature (GeoJSON). Returns the new revision.
 
-        ``actor`` is kept with the revision, in the same transaction. Raises NotFound, BadBody
+        ``by`` is kept with the change, in the same transaction, as everywhere below. Raises NotFound, BadBody
         (geometry or property does not fit the layer), Stale, and what ``create`` raises."""
 
     def patch(
@@ -189,28 +210,66 @@ class Store(Protocol):
         fid: int,
         patch: Mapping[str, Any],
         if_match: int | None = None,
-        actor: str | None = None,
+        by: Author = NOBODY,
     ) -> int:
         """PATCH: RFC 7396 merge-patch of ``properties`` and/or ``geometry``; as ``replace``."""
 
     def actors(self, layer_id: str, fid: int) -> list[tuple[int, str, str]]:
         """Who edited a feature through this program: (revision, name, UTC instant), newest first."""
 
-    def record(self, spec: FormSpec) -> int:
+    def record(self, spec: FormSpec, by: Author = NOBODY) -> int:
         """Record a layer of another form than features, or a new generation of it, which is returned.
 
         The change log gets one row for the whole. Raises BadFile (an id that is none, an asset that lies
         nowhere), Exists (a layer of features has the id), ReadOnly."""
 
-    def drop(self, layer_id: str) -> None:
+    def drop(self, layer_id: str, by: Author = NOBODY) -> None:
         """Remove a layer, or the record of one of another form. Raises NotFound, ReadOnly, and Conflict for a
         table of another program that the settings name."""
-
-    def report(self, layer_id: str) -> Mapping[str, Any] | None:
-        """The report of the layer's last load, as stored by ``save_report``."""
 
     def save_report(self, layer_id: str, report: Mapping[str, Any]) -> None:
         """Keep the report of a load."""
 
     def close(self) -> None:
         """Close every connection; a call of another thread that still runs ends with Unavailable."""
+
+
+class Past(Readable, Protocol):
+    """A city as it was after a change of the log: ``seq()`` is its number, and what is read is of then.
+
+    A layer that did not exist raises NotFound; one whose rows are no longer kept, Gone."""
+
+
+class Historic(Protocol):
+    """A store that keeps what its rows were before they changed."""
+
+    def moment(self, at: str) -> Moment:
+        """The moment that a text names: ``@4711`` (after the change set that contains this number), or an
+        RFC 3339 instant with a zone (after the newest change set not after it).
+
+        Raises BadParameter (``at``: malformed, without a zone, in the future, a number not given yet), Gone
+        (before the beginning of the history; it says what is kept)."""
+
+    def as_of(self, seq: int) -> Past:
+        """The city after change ``seq``. Cheap to make, and nothing to close."""
+
+    def kept(self, layer_id: str | None = None) -> Moment:
+        """The earliest moment that can be asked for, of the city or of a layer. Raises NotFound."""
+
+    def change_sets(
+        self,
+        *,
+        after: int = 0,
+        before: int | None = None,
+        actor: str | None = None,
+        layer: str | None = None,
+        limit: int = 100,
+    ) -> list[ChangeSet]:
+        """Change sets, newest first: those with ``after`` < id < ``before``, of an actor, of a layer."""
+
+    def versions(
+        self, layer_id: str, fid: int, *, before: int | None = None, limit: int = 100
+    ) -> list[Version]:
+        """What a feature was, newest first; ``before`` is the ``since`` of the last one that was given.
+
+        Raises NotFound: no such layer, or a feature that never was."""

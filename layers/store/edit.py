@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from layers import kinds
 from layers.errors import BadBody, Exists, NotEditable, NotFound, Stale, shown
 from layers.kinds import edited
+from layers.model import NOBODY, Author
 from layers.store import feature
 from layers.store.base import Store
 from layers.store.layer_record import LayerRecord
@@ -27,7 +28,7 @@ class Editor(ABC):
 
     table: LayerRecord
 
-    def create(self, body: Mapping[str, Any], actor: str | None) -> tuple[int, int]:
+    def create(self, body: Mapping[str, Any], by: Author) -> tuple[int, int]:
         """POST. Returns the fid, never used before, and the revision."""
         self._permit("create", 0)
         shape, values = feature.new(self.table, body)
@@ -35,31 +36,29 @@ class Editor(ABC):
         with self.changing():
             self._free_source(None, None, values)
             fid = self.insert(shape, values)
-            return fid, self._number(fid, actor)
+            return fid, self._number(fid, by)
 
-    def delete(self, fid: int, if_match: int | None, actor: str | None) -> int:
+    def delete(self, fid: int, if_match: int | None, by: Author) -> int:
         """DELETE. Returns the log number; the triggers take what is kept beside the feature along."""
         self._permit("delete", fid)
         with self.changing():
             self._present(fid, if_match)
             self.remove(fid)
-            return self._number(fid, actor)
+            return self._number(fid, by)
 
-    def replace(self, fid: int, body: Mapping[str, Any], if_match: int | None, actor: str | None) -> int:
+    def replace(self, fid: int, body: Mapping[str, Any], if_match: int | None, by: Author) -> int:
         """PUT. Returns the new revision."""
         shape, values = feature.whole(self.table, fid, body)
-        return self._write(fid, shape, values, if_match, actor)
+        return self._write(fid, shape, values, if_match, by)
 
-    def patch(self, fid: int, body: Mapping[str, Any], if_match: int | None, actor: str | None) -> int:
+    def patch(self, fid: int, body: Mapping[str, Any], if_match: int | None, by: Author) -> int:
         """PATCH (RFC 7396). Returns the new revision."""
         named, shape, values = feature.partial(self.table, fid, body)
         if computed := [f.name for f in self.table.fields if f.read_only and f.name in values]:
             raise BadBody(f"properties: {', '.join(computed)}: computed by the database")
-        return self._write(fid, shape if named else KEEP, values, if_match, actor)
+        return self._write(fid, shape if named else KEEP, values, if_match, by)
 
-    def _write(
-        self, fid: int, shape: Any, values: dict[str, Any], if_match: int | None, actor: str | None
-    ) -> int:
+    def _write(self, fid: int, shape: Any, values: dict[str, Any], if_match: int | None, by: Author) -> int:
         self._permit("update", fid)
         with self.changing():
             present, source = self._present(fid, if_match)
@@ -70,7 +69,7 @@ class Editor(ABC):
             if shape is not KEEP and feature.same(self.table, self.shapes(present), shape):
                 shape = KEEP
             self.update(fid, shape, values)
-            return self._number(fid, actor)
+            return self._number(fid, by)
 
     def _settled(
         self, values: dict[str, Any], present: Mapping[str, Any] | None, shape: Any
@@ -109,10 +108,10 @@ class Editor(ABC):
         if source is not None and self.is_taken(source, fid):
             raise Exists("properties: source_id: another feature has it")
 
-    def _number(self, fid: int, actor: str | None) -> int:
+    def _number(self, fid: int, by: Author) -> int:
         number = self.revision(fid)
-        if actor is not None:
-            self.sign(fid, number, actor)
+        if by.actor is not None:
+            self.sign(fid, number, by.actor)
         return number
 
     @abstractmethod
@@ -163,13 +162,13 @@ class EditedStore(Store):
     def _editor(self, layer_id: str) -> AbstractContextManager[Editor]:
         """For one edit of a layer."""
 
-    def create(self, layer_id: str, feature: Mapping[str, Any], actor: str | None = None) -> tuple[int, int]:
+    def create(self, layer_id: str, feature: Mapping[str, Any], by: Author = NOBODY) -> tuple[int, int]:
         with self._editor(layer_id) as editor:
-            return editor.create(feature, actor)
+            return editor.create(feature, by)
 
-    def delete(self, layer_id: str, fid: int, if_match: int | None = None, actor: str | None = None) -> int:
+    def delete(self, layer_id: str, fid: int, if_match: int | None = None, by: Author = NOBODY) -> int:
         with self._editor(layer_id) as editor:
-            return editor.delete(fid, if_match, actor)
+            return editor.delete(fid, if_match, by)
 
     def replace(
         self,
@@ -177,10 +176,10 @@ class EditedStore(Store):
         fid: int,
         feature: Mapping[str, Any],
         if_match: int | None = None,
-        actor: str | None = None,
+        by: Author = NOBODY,
     ) -> int:
         with self._editor(layer_id) as editor:
-            return editor.replace(fid, feature, if_match, actor)
+            return editor.replace(fid, feature, if_match, by)
 
     def patch(
         self,
@@ -188,7 +187,7 @@ class EditedStore(Store):
         fid: int,
         patch: Mapping[str, Any],
         if_match: int | None = None,
-        actor: str | None = None,
+        by: Author = NOBODY,
     ) -> int:
         with self._editor(layer_id) as editor:
-            return editor.patch(fid, patch, if_match, actor)
+            return editor.patch(fid, patch, if_match, by)

@@ -10,6 +10,7 @@ import orjson
 import pytest
 
 from layers.errors import NotEditable, NotFound
+from layers.model import Author
 from layers.query import Query
 from layers.store.base import Store
 from layers.types import Field
@@ -115,6 +116,6 @@ def test_a_part_is_not_edited_and_a_whole_layer_is(view, store):
     patch = {"properties": {"name": "other"}}
     for layer in ("buildings", "secret"):
         with pytest.raises((NotEditable, NotFound)):
-            view.patch(layer, near, patch, None, "guest")
-    assert view.patch("open", 1, patch, None, "guest") == store.revision("open", 1)
+            view.patch(layer, near, patch, None, Author(actor="guest"))
+    assert view.patch("open", 1, patch, None, Author(actor="guest")) == store.revision("open", 1)
     assert view.actors("open", 1)[0][1] == "guest"

@@ -14,6 +14,7 @@ import pytest
 import shapely
 
 from layers.errors import BadBody, BadParameter, NotEditable, NotFound, Unavailable
+from layers.model import Author
 from layers.query import Query
 from layers.store.base import Store
 from layers.store.database import Database, Registered
@@ -161,7 +162,7 @@ def test_edits_are_written_in_the_table_s_crs(store: Store, database: Database) 
         "ok": True,
         "built": "2022-02-02",
     }
-    revision = store.patch("pumps", 3, {"geometry": shape, "properties": changes}, actor="duty")
+    revision = store.patch("pumps", 3, {"geometry": shape, "properties": changes}, by=Author(actor="duty"))
     assert (
         one(store, 3, "pumps")["properties"].items()
         >= {**changes, "seen": "2021-01-01T00:00:00.000Z"}.items()

@@ -10,6 +10,7 @@ import shapely
 
 from layers.batch import MESH
 from layers.errors import BadBody, Exists, NotFound, Stale
+from layers.model import Author
 from layers.store.base import Store
 from layers.types import Field
 from tests.storing import FIELDS, fids, grid, load, one, row, spec, square, tetrahedron
@@ -121,7 +122,7 @@ def test_ids_of_deleted_features_are_never_used_again(opener: Callable[[], Store
 
 def test_who_made_and_who_removed_is_kept(store: Store) -> None:
     load(store, spec(), grid(1))
-    fid, made = store.create("buildings", body(), actor="planner")
-    gone = store.delete("buildings", fid, made, actor="duty")
+    fid, made = store.create("buildings", body(), by=Author(actor="planner"))
+    gone = store.delete("buildings", fid, made, by=Author(actor="duty"))
     assert [entry[:2] for entry in store.actors("buildings", fid)] == [(gone, "duty"), (made, "planner")]
     assert store.actors("buildings", 1) == []

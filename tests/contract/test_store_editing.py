@@ -16,6 +16,7 @@ from layers.errors import (
     NotFound,
     Stale,
 )
+from layers.model import Author
 from layers.store.base import Store
 from tests.storing import FIELDS, fids, grid, load, one, row, spec, square
 
@@ -66,11 +67,11 @@ def test_patch(store: Store) -> None:
 
 def test_who_edited_is_kept_with_the_revision(store: Store, opener: Callable[[], Store]) -> None:
     load(store, spec(), grid(4), "create")
-    first = store.patch("buildings", 2, {"properties": {"name": "a"}}, actor="duty")
+    first = store.patch("buildings", 2, {"properties": {"name": "a"}}, by=Author(actor="duty"))
     store.patch("buildings", 2, {"properties": {"name": "b"}})
-    third = store.patch("buildings", 2, {"properties": {"name": "c"}}, actor="planner")
+    third = store.patch("buildings", 2, {"properties": {"name": "c"}}, by=Author(actor="planner"))
     with pytest.raises(Stale):
-        store.patch("buildings", 2, {"properties": {"name": "d"}}, first, actor="late")
+        store.patch("buildings", 2, {"properties": {"name": "d"}}, first, by=Author(actor="late"))
     for reading in (store, opener()):
         assert [row[:2] for row in reading.actors("buildings", 2)] == [(third, "planner"), (first, "duty")]
         assert reading.actors("buildings", 1) == []

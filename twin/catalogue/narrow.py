@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from layers.cql import ast
 from layers.cql.parse import parse as parse_filter
 from layers.errors import NotEditable, NotFound, shown
-from layers.model import Change, FeatureLayer, FeaturePage, Item, Layer, Rows, Selection, has_features
+from layers.model import Author, Change, FeatureLayer, FeaturePage, Item, Layer, Rows, Selection, has_features
 from layers.query import Query
 from layers.store.base import Store
 from layers.store.compile import envelope
@@ -226,25 +226,25 @@ class NarrowedView(View):
 
     # -- writing -----------------------------------------------------------------------------
 
-    def create(self, layer_id: str, feature: Feature, actor: str) -> tuple[int, int]:
+    def create(self, layer_id: str, feature: Feature, by: Author) -> tuple[int, int]:
         """As :meth:`View.create`. Raises NotEditable where only a part of the layer is seen."""
         self._must_edit(layer_id)
-        return super().create(layer_id, feature, actor)
+        return super().create(layer_id, feature, by)
 
-    def replace(self, layer_id: str, fid: int, feature: Feature, if_match: int | None, actor: str) -> int:
+    def replace(self, layer_id: str, fid: int, feature: Feature, if_match: int | None, by: Author) -> int:
         """As :meth:`View.replace`, and :meth:`create`."""
         self._must_edit(layer_id)
-        return super().replace(layer_id, fid, feature, if_match, actor)
+        return super().replace(layer_id, fid, feature, if_match, by)
 
-    def patch(self, layer_id: str, fid: int, patch: Feature, if_match: int | None, actor: str) -> int:
+    def patch(self, layer_id: str, fid: int, patch: Feature, if_match: int | None, by: Author) -> int:
         """As :meth:`View.patch`, and :meth:`create`."""
         self._must_edit(layer_id)
-        return super().patch(layer_id, fid, patch, if_match, actor)
+        return super().patch(layer_id, fid, patch, if_match, by)
 
-    def delete(self, layer_id: str, fid: int, if_match: int | None, actor: str) -> int:
+    def delete(self, layer_id: str, fid: int, if_match: int | None, by: Author) -> int:
         """As :meth:`View.delete`, and :meth:`create`."""
         self._must_edit(layer_id)
-        return super().delete(layer_id, fid, if_match, actor)
+        return super().delete(layer_id, fid, if_match, by)
 
     def _must_edit(self, layer_id: str) -> None:
         if not self._share(self._source(layer_id)).whole:

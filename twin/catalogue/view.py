@@ -13,7 +13,7 @@ from typing import Any
 
 from layers.bulk import within
 from layers.errors import NotFound, shown
-from layers.model import Change, FeatureLayer, FeaturePage, Item, Layer, Rows, Selection, has_features
+from layers.model import Author, Change, FeatureLayer, FeaturePage, Item, Layer, Rows, Selection, has_features
 from layers.query import Query
 from layers.store.base import Store
 from layers.types import CRS84, Bbox, Interval
@@ -190,18 +190,18 @@ class View:
 
     # -- writing -----------------------------------------------------------------------------
 
-    def create(self, layer_id: str, feature: Feature, actor: str) -> tuple[int, int]:
+    def create(self, layer_id: str, feature: Feature, by: Author) -> tuple[int, int]:
         """As :meth:`Store.create`."""
-        return self._store.create(layer_id, feature, actor)
+        return self._store.create(layer_id, feature, by)
 
-    def replace(self, layer_id: str, fid: int, feature: Feature, if_match: int | None, actor: str) -> int:
+    def replace(self, layer_id: str, fid: int, feature: Feature, if_match: int | None, by: Author) -> int:
         """As :meth:`Store.replace`."""
-        return self._store.replace(layer_id, fid, feature, if_match, actor)
+        return self._store.replace(layer_id, fid, feature, if_match, by)
 
-    def patch(self, layer_id: str, fid: int, patch: Feature, if_match: int | None, actor: str) -> int:
+    def patch(self, layer_id: str, fid: int, patch: Feature, if_match: int | None, by: Author) -> int:
         """As :meth:`Store.patch`."""
-        return self._store.patch(layer_id, fid, patch, if_match, actor)
+        return self._store.patch(layer_id, fid, patch, if_match, by)
 
-    def delete(self, layer_id: str, fid: int, if_match: int | None, actor: str) -> int:
+    def delete(self, layer_id: str, fid: int, if_match: int | None, by: Author) -> int:
         """As :meth:`Store.delete`."""
-        return self._store.delete(layer_id, fid, if_match, actor)
+        return self._store.delete(layer_id, fid, if_match, by)

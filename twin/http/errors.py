@@ -18,6 +18,7 @@ STATUS: dict[type[errors.TwinError], int] = {
     errors.TooLarge: 413,
     errors.BadInput: 400,
     errors.NotFound: 404,
+    errors.Gone: 410,
     errors.NoKey: 401,
     errors.TooMany: 429,
     errors.NotAllowed: 403,

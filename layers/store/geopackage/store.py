@@ -14,7 +14,18 @@ from typing import Any
 from weakref import WeakSet
 
 from layers.errors import Busy, NotFound, ReadOnly, TwinError, Unavailable, shown
-from layers.model import Change, ContentLayer, FeatureLayer, FeaturePage, Item, Layer, Rows, Selection
+from layers.model import (
+    NOBODY,
+    Author,
+    Change,
+    ContentLayer,
+    FeatureLayer,
+    FeaturePage,
+    Item,
+    Layer,
+    Rows,
+    Selection,
+)
 from layers.query import Query
 from layers.store import forms as other_forms
 from layers.store import layer_record, unreadable
@@ -312,7 +323,7 @@ class GeoPackageStore(EditedStore):
             raise ReadOnly("the city folder cannot be written")
         return GeoPackageStage(self._derived / "stage", spec)
 
-    def publish(self, stage: Stage, *, mode: str = "replace") -> Published:
+    def publish(self, stage: Stage, *, mode: str = "replace", by: Author = NOBODY) -> Published:
         if not isinstance(stage, GeoPackageStage):
             raise TypeError("not a stage of this store")
         try:
@@ -330,12 +341,12 @@ class GeoPackageStore(EditedStore):
         with self._now.reading() as view:
             return log.actors(view.con, layer_id, fid)
 
-    def record(self, spec: FormSpec) -> int:
+    def record(self, spec: FormSpec, by: Author = NOBODY) -> int:
         other_forms.check(spec)
         with self._writing() as con, transaction(con):
             return forms.record(con, spec)
 
-    def drop(self, layer_id: str) -> None:
+    def drop(self, layer_id: str, by: Author = NOBODY) -> None:
         with self._writing() as con, transaction(con):
             known = con.execute("SELECT state FROM twin_layers WHERE id=?", (layer_id,)).fetchone()
             if known is not None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from psycopg.types.numeric import Int8
 
 from layers.errors import BadBody, Exists, NotEditable
+from layers.model import Author
 from layers.store.edit import KEEP, Editor
 from layers.store.postgis import constraint_errors, project
 from layers.store.postgis.connection import Connection, bound, literal
@@ -32,10 +33,10 @@ class PostgisEditor(Editor):
         self.table = table
         self._columns: Columns = {}  # what the edit writes, to name the fault of a value
 
-    def create(self, body: Mapping[str, Any], actor: str | None) -> tuple[int, int]:
+    def create(self, body: Mapping[str, Any], by: Author) -> tuple[int, int]:
         for attempt in range(_TRIES):
             try:
-                return super().create(body, actor)
+                return super().create(body, by)
             except Exists as error:  # two took the same number, where other programs choose their own
                 again = self._table.source is None and error.__cause__ is not None
                 if attempt == _TRIES - 1 or not again:
@@ -162,10 +163,10 @@ class PostgisEditor(Editor):
         assert row is not None
         return int(row[0])
 
-    def _number(self, fid: int, actor: str | None) -> int:
+    def _number(self, fid: int, by: Author) -> int:
         # what this transaction changed gets its numbers now instead of at commit
         self._con.execute(f"SELECT {bound(self._table.schema)}.twin_number()", ())
-        return super()._number(fid, actor)
+        return super()._number(fid, by)
 
     def sign(self, fid: int, number: int, actor: str) -> None:
         self._con.execute(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from layers.errors import Busy, Conflict, NotFound, Unreadable, shown
-from layers.model import Change, FeatureLayer, FeaturePage, Item, Layer, Rows, Selection
+from layers.model import NOBODY, Author, Change, FeatureLayer, FeaturePage, Item, Layer, Rows, Selection
 from layers.query import Query
 from layers.store import forms as other_forms
 from layers.store import layer_record, unreadable
@@ -242,7 +242,7 @@ class PostgisStore(EditedStore):
         self._stages.add(made)
         return made
 
-    def publish(self, stage: Stage, *, mode: str = "replace") -> Published:
+    def publish(self, stage: Stage, *, mode: str = "replace", by: Author = NOBODY) -> Published:
         if not isinstance(stage, PostgisStage):
             raise TypeError("not a stage of this store")
         try:
@@ -254,13 +254,13 @@ class PostgisStore(EditedStore):
     def actors(self, layer_id: str, fid: int) -> list[tuple[int, str, str]]:
         return self._catalogue.call(lambda con: log.actors(con, self._schema, layer_id, fid))
 
-    def record(self, spec: FormSpec) -> int:
+    def record(self, spec: FormSpec, by: Author = NOBODY) -> int:
         other_forms.check(spec)
         self._catalogue.state()
         with self._sessions.writing() as con, con.transaction():
             return forms.record(self._catalogue.place(con), spec)
 
-    def drop(self, layer_id: str) -> None:
+    def drop(self, layer_id: str, by: Author = NOBODY) -> None:
         self._catalogue.state()
         table = self._catalogue.learn().tables.get(layer_id)
         with self._sessions.writing() as con, con.transaction():

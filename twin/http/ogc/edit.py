@@ -16,7 +16,7 @@ import orjson
 from layers import crs as crs_
 from layers import query as queries
 from layers.errors import BadBody, BadFile, BadParameter, Stale, Unconditional, shown
-from layers.model import FeatureLayer
+from layers.model import Author, FeatureLayer
 from layers.types import CRS84, EditKind
 from twin.access import caller
 from twin.access.caller import CALLER
@@ -57,7 +57,7 @@ class EditRequest:
     content_crs: str | None
     if_match: str | None
     if_none_match: str | None
-    actor: str
+    by: Author
 
 
 class Edit:
@@ -97,7 +97,7 @@ class Edit:
         return _methods(layer, methods)
 
     async def _read(self, scope: Scope, receive: Receive, layer_id: str, text: str | None) -> EditRequest:
-        actor = caller.require(scope, "edit")
+        by = Author(actor=caller.require(scope, "edit"))
         respond.query_map(scope, ())
         fid = None if text is None else feature_id(layer_id, text)
         method = scope["method"]
@@ -108,13 +108,13 @@ class Edit:
         conditions = b"content-crs", b"if-match", b"if-none-match"
         crs, if_match, if_none_match = (respond.header(scope, name) for name in conditions)
         view = self._city.catalogue.of(scope[CALLER])
-        return EditRequest(view, method, layer_id, fid, body, crs, if_match, if_none_match, actor)
+        return EditRequest(view, method, layer_id, fid, body, crs, if_match, if_none_match, by)
 
     def _create(self, change: EditRequest) -> tuple[int, int]:
         layer = change.view.feature_layer(change.layer_id)
         _editable(layer, change, ON_ITEMS)
         feature = _to_lonlat(change.body, layer, change.content_crs)
-        return change.view.create(change.layer_id, feature, change.actor)
+        return change.view.create(change.layer_id, feature, change.by)
 
     def _change(self, change: EditRequest) -> int:
         view, fid = change.view, change.fid
@@ -124,14 +124,14 @@ class Edit:
         if_match = self._if_match(change, layer, fid)
         self._if_none_match(change, layer, fid)
         if change.method == "DELETE":
-            return view.delete(layer.id, fid, if_match, change.actor)
+            return view.delete(layer.id, fid, if_match, change.by)
         body = change.body
         if change.method == "PATCH" and _is_part(body.get("geometry")):
             body, read = self._merged(change, layer, fid)
             if_match = read if if_match is None else if_match
         feature = _to_lonlat(body, layer, change.content_crs)
         call = view.replace if change.method == "PUT" else view.patch
-        return call(layer.id, fid, feature, if_match, change.actor)
+        return call(layer.id, fid, feature, if_match, change.by)
 
     def _merged(self, change: EditRequest, layer: FeatureLayer, fid: int) -> tuple[dict[str, Any], int]:
         """A patch with a whole geometry, its part of one merged into the geometry that there is (RFC 7396,

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from layers.model import Change
+from layers.model import Author, Change
 from layers.store import geopackage
 from layers.store.geopackage import log
 from layers.store.geopackage.connection import connect
@@ -56,7 +56,9 @@ def test_prune(
         revisions = {(layer, fid): store.revision(layer, fid) for layer in LAYERS for fid in range(1, 6)}
         for layer, fid, named in edits:
             actor = "planner" if named else None
-            revisions[layer, fid] = store.patch(layer, fid, {"properties": {"levels": 1}}, actor=actor)
+            revisions[layer, fid] = store.patch(
+                layer, fid, {"properties": {"levels": 1}}, by=Author(actor=actor)
+            )
             history += store.changes(history[-1].seq)
         assert rows(path) <= KEPT + 2 * STEP + len(revisions) + len(LAYERS)
         for key, revision in revisions.items():
