@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from layers.types import Bbox
 from tiles.scheme import Floats
@@ -53,6 +54,15 @@ class ConstantGround:
     def between(self, box: Bbox) -> tuple[float, float]:
         """As :meth:`Ground.between`."""
         return self.height, self.height
+
+
+@dataclass(frozen=True, slots=True)
+class Feet:
+    """Where features stand that are parts: rows int64 (k,) of a batch or of boxes, places float64 (k, 2) in
+    world units, the middles of the boxes of their wholes."""
+
+    rows: NDArray[np.int64]
+    places: Floats
 
 
 #: The bare ellipsoid.

@@ -3,7 +3,8 @@
 Nothing of it is kept: the features near a place decide, by the rule of :mod:`layers.parts`. A feature's
 parts follow from the parts whose box meets its own, and the whole of a part from the wholes whose box
 meets the part's. What is drawn of wholes bears a mark, a digest of the parts that they have: the same
-after a restart, another one after an edit that changes them, and the old one after its undo.
+after a restart, another one after an edit that changes them, and the old one after its undo. On a ground
+that is not even, parts stand where their whole does, and what is drawn of them bears a mark of that place.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from layers.model import Change, FeatureLayer
 from tiles import freshness as fresh
 from tiles.batch import Batch, polygons
 from tiles.freshness import Freshness
+from tiles.ground import Feet
 from tiles.mesh import body as bodies
 from tiles.scene import tree
 from tiles.scheme import Floats
@@ -45,6 +47,9 @@ class Family:
 
 #: A family, the newest number of the log of its layers, and the epoch of the log.
 type State = tuple[Family, int, str]
+#: Of the family in which a layer's features are wholes, and of that in which they are parts that stand where
+#: their wholes do.
+type States = tuple[State | None, State | None]
 
 
 @dataclass(slots=True)
@@ -79,12 +84,16 @@ class Relations:
         layers: Callable[[], Mapping[str, FeatureLayer]],
         snapshot: Callable[[str], Snapshot],
         freshness: Freshness,
+        even: Callable[[], bool] = lambda: True,
     ) -> None:
+        """``even`` tells whether the ground has the same height everywhere: it does not matter then where on
+        it a body stands."""
         self._layers = layers
+        self._even = even
         self._snapshot = snapshot
         self._freshness = freshness
         self._state: _State = _State({}, -1)
-        self._held: dict[tuple[str, tree.Node], tuple[State, _Related]] = {}
+        self._held: dict[tuple[str, tree.Node, Family], tuple[State, _Related]] = {}
 
     # -- which layers ------------------------------------------------------------------------
 
@@ -110,19 +119,30 @@ class Relations:
         if state.layers is not layers or state.seq != self._freshness.seq:
             state = self._state = _State(layers, self._freshness.seq)
         if whole not in state.families:
-            wholes = sorted(id_ for id_, layer in layers.items() if layer.kind == whole)
-            own = sorted(id_ for id_, layer in layers.items() if kinds.known(layer.kind).part_of == whole)
-            newest = max((self._freshness.layer(id_) for id_ in (*wholes, *own)), default=0)
-            family = Family(tuple(wholes), tuple(own))
-            known = (family, newest, self._freshness.epoch) if wholes and own else None
-            state.families[whole] = known
+            family = _members(layers, whole)
+            newest = max((self._freshness.layer(id_) for id_ in (*family.wholes, *family.parts)), default=0)
+            complete = family.wholes and family.parts
+            state.families[whole] = (family, newest, self._freshness.epoch) if complete else None
         return state.families[whole]
 
-    def state(self, layer_id: str) -> State | None:
-        """What changes whenever a mark of the layer's nodes may; None where no feature has parts."""
+    def state(self, layer_id: str) -> States | None:
+        """What changes whenever a mark of the layer's nodes may; None where they have none."""
+        states = self._parted(layer_id), self.standing(layer_id)
+        return None if states == (None, None) else states
+
+    def _parted(self, layer_id: str) -> State | None:
         layers = self._layers()
         layer = layers.get(layer_id)
         return None if layer is None else self._known(layers, layer.kind)
+
+    def standing(self, layer_id: str) -> State | None:
+        """What changes whenever the places at which the layer's features stand may, those of their wholes;
+        None where it does not matter, or they are no parts of bodies."""
+        layers = self._layers()
+        layer = layers.get(layer_id)
+        whole = None if layer is None or self._even() else kinds.known(layer.kind).part_of
+        solid = whole is not None and isinstance(kinds.known(whole).body, Prism)
+        return self._known(layers, whole) if whole and solid else None
 
     # -- what belongs to what ----------------------------------------------------------------
 
@@ -132,10 +152,10 @@ class Relations:
         """What their parts leave over of the features of a 3D node, by row; None where none has parts.
 
         ``low`` and ``high`` (n,) are the ends of the features' bodies (m above ground)."""
-        state = self.state(layer_id)
+        state = self._parted(layer_id)
         if state is None or not len(batch):
             return None
-        members, wholes, owner = self._of_node(layer_id, node, state, batch.boxes)
+        members, wholes, owner = self._of_node(layer_id, node, state, state[0], batch.boxes)
         rows = {(layer_id, fid): row for row, fid in enumerate(batch.fids.tolist())}
         row = np.array([rows.get(feature, -1) for feature in wholes.ids] + [-1], np.int64)
         mine = np.flatnonzero(row[owner] >= 0)  # the last stands for no whole
@@ -164,6 +184,53 @@ class Relations:
                 np.maximum.at(out, whole, bottom[its])
         return out
 
+    def feet(self, layer_id: str, node: tree.Node, batch: Batch) -> Feet | None:
+        """Where those features of a 3D node stand that are parts; None where none is."""
+        state = self.standing(layer_id)
+        if state is None or not len(batch):
+            return None
+        rows = {fid: row for row, fid in enumerate(batch.fids.tolist())}
+        placed = [
+            (row, place)
+            for fid, place in self._placed(layer_id, node, state, batch.boxes)
+            if (row := rows.get(fid)) is not None
+        ]
+        if not placed:
+            return None
+        return Feet(np.array([row for row, _ in placed]), np.array([place for _, place in placed]))
+
+    def _placed(
+        self, layer_id: str, node: tree.Node, state: State, boxes: Floats
+    ) -> list[tuple[int, tuple[float, float]]]:
+        """Parts near the features of a 3D node, which have these boxes, and where they stand."""
+        family = Family(state[0].wholes, (layer_id,))
+        members, wholes, owner = self._of_node(layer_id, node, state, family, boxes)
+        west, north, east, south = wholes.boxes.T
+        x, y = (west + east) / 2, (north + south) / 2
+        return [
+            (members.ids[part][1], (float(x[owner[part]]), float(y[owner[part]])))
+            for part in np.flatnonzero(owner >= 0).tolist()
+        ]
+
+    def possible_feet(self, layer_id: str, boxes: Floats) -> Feet:
+        """Where features with world boxes (n, 4) may stand, each at any number of places: those of all wholes
+        whose box meets theirs."""
+        state = self.standing(layer_id)
+        rows, places = [np.empty(0, np.int64)], [np.empty((0, 2))]
+        near = shapely.STRtree(shapely.box(*boxes.T))
+        for whole in () if state is None else state[0].wholes:
+            its = self._snapshot(whole).boxes
+            of, row = near.query(shapely.box(*its.T))
+            rows.append(row)
+            places.append(((its[:, :2] + its[:, 2:]) / 2)[of])
+        return Feet(np.concatenate(rows), np.concatenate(places))
+
+    def farthest(self, layer_id: str) -> float:
+        """Metres at most from the box of a feature to where it stands, as its whole does; else 0."""
+        state = self.standing(layer_id)
+        boxes = [] if state is None else [self._snapshot(whole).boxes for whole in state[0].wholes]
+        return max((float(tree.sizes(its).max(initial=0.0)) / 2 for its in boxes), default=0.0)
+
     def parts(self, layer_id: str, fid: int) -> list[Feature]:
         """The parts of a feature."""
         family = self.of_wholes(layer_id)
@@ -187,14 +254,16 @@ class Relations:
         whole = next((w for p, w in enumerate(owner.tolist()) if members.ids[p] == (layer_id, fid)), -1)
         return None if whole < 0 else wholes.ids[whole]
 
-    def _of_node(self, layer_id: str, node: tree.Node, state: State, boxes: Floats) -> _Related:
+    def _of_node(
+        self, layer_id: str, node: tree.Node, state: State, family: Family, boxes: Floats
+    ) -> _Related:
         """As ``_related``; kept a moment: whoever asks for a node's mark then asks for its body."""
-        held = self._held.get((layer_id, node))
+        held = self._held.get((layer_id, node, family))
         if held is None or held[0] != state:
-            held = state, self._related(state[0], boxes)
+            held = state, self._related(family, boxes)
             if len(self._held) >= _HELD:
                 self._held.clear()
-            self._held[layer_id, node] = held
+            self._held[layer_id, node, family] = held
         return held[1]
 
     def _related(self, family: Family, boxes: Floats) -> _Related:
@@ -229,49 +298,70 @@ class Relations:
     # -- how new it is -----------------------------------------------------------------------
 
     def mark(self, layer_id: str, node: tree.Node) -> str:
-        """A digest of the parts that the features of a 3D node have; empty where they have none."""
-        state = self.state(layer_id)
-        if state is None:
+        """A digest of the parts that the features of a 3D node have, and of where they stand that are parts;
+        empty where there is nothing of either."""
+        states = self.state(layer_id)
+        if states is None:
             return ""
+        of_wholes, of_parts = states
         fids, boxes = self._snapshot(layer_id).node_boxes(node)
-        members, wholes, owner = self._of_node(layer_id, node, state, boxes)
-        drawn = {(layer_id, fid) for fid in fids.tolist()}
+        known = set(fids.tolist())
         digest = hashlib.blake2b(digest_size=6)
-        for part in np.flatnonzero(owner >= 0).tolist():
-            whole = wholes.ids[owner[part]]
-            if whole in drawn:
-                low = float(members.low[part])
-                digest.update(struct.pack("<qd", whole[1], low) + shapely.to_wkb(members.shapes[part]))
-        untouched = hashlib.blake2b(digest_size=6).digest()
+        untouched = digest.digest()
+        if of_wholes is not None:
+            members, wholes, owner = self._of_node(layer_id, node, of_wholes, of_wholes[0], boxes)
+            for part in np.flatnonzero(owner >= 0).tolist():
+                layer, fid = wholes.ids[owner[part]]
+                if layer == layer_id and fid in known:
+                    low = float(members.low[part])
+                    digest.update(struct.pack("<qd", fid, low) + shapely.to_wkb(members.shapes[part]))
+        if of_parts is not None:
+            for fid, place in self._placed(layer_id, node, of_parts, boxes):
+                if fid in known:
+                    digest.update(struct.pack("<qdd", fid, *place))
         return "" if digest.digest() == untouched else digest.hexdigest()
 
     def touched(self, changes: Iterable[Change]) -> dict[str, set[tree.Node] | None]:
-        """The 3D nodes, by layer, of wholes whose parts these changes may have changed; None for all."""
+        """The 3D nodes, by layer, of wholes whose parts these changes may have changed, and of parts that
+        they may have put elsewhere; None for all."""
         by_layer: dict[str, list[Change]] = {}
         for change in changes:
             by_layer.setdefault(change.layer, []).append(change)
         out: dict[str, set[tree.Node] | None] = {}
         for family in self._families_touched(by_layer):
-            boxes = self._touched_boxes(family, by_layer)
-            for layer_id in family.wholes:
-                if boxes is None:
-                    out[layer_id] = None
-                elif len(boxes):
-                    met = self._meeting((layer_id,), boxes)
-                    out[layer_id] = {(z, x, y) for z, x, y in tree.nodes(met).tolist()}
+            self._add(out, family.wholes, self._touched_boxes(family, by_layer))
+            if not self._even():
+                self._add(out, family.parts, self._moved_boxes(family, by_layer))
         return out
 
+    def _add(
+        self, out: dict[str, set[tree.Node] | None], layer_ids: Iterable[str], boxes: Floats | None
+    ) -> None:
+        """Add the nodes of the features of some layers that meet world boxes; all where there are no boxes
+        to tell them by."""
+        for layer_id in layer_ids:
+            if boxes is None:
+                out[layer_id] = None
+            elif len(boxes):
+                met = {(z, x, y) for z, x, y in tree.nodes(self._meeting((layer_id,), boxes)).tolist()}
+                known = out.setdefault(layer_id, set())
+                if known is not None:
+                    known |= met
+
     def _families_touched(self, by_layer: Mapping[str, Sequence[Change]]) -> list[Family]:
-        """The families of which a layer changed. Where the last layer of parts has gone, one without."""
+        """The families of which a layer changed. Where the last layer of parts, or of wholes, has gone, one
+        without."""
         layers = self._layers()
+        gone = not by_layer.keys() <= layers.keys()
         out: dict[str, Family] = {}
         for layer_id in layers:
             kind = layers[layer_id].kind
-            family = self.of_wholes(layer_id)
-            if family is None and not by_layer.keys() <= layers.keys() and kinds.parts_of(kind):
-                family = Family(tuple(sorted(id_ for id_ in layers if layers[id_].kind == kind)), ())
-            if family is not None:
-                out[kind] = family
+            for whole in (kind, kinds.known(kind).part_of or kind):
+                family = self._family(layers, whole)
+                if family is None and gone and kinds.parts_of(whole):
+                    family = _members(layers, whole)
+                if family is not None:
+                    out[whole] = family
         return list(out.values())
 
     def _touched_boxes(self, family: Family, by_layer: Mapping[str, Sequence[Change]]) -> Floats | None:
@@ -284,6 +374,14 @@ class Relations:
             return None
         return np.concatenate([_boxes(members), self._meeting(family.parts, _boxes(wholes))])
 
+    def _moved_boxes(self, family: Family, by_layer: Mapping[str, Sequence[Change]]) -> Floats | None:
+        """Boxes of changed wholes, which meet those of their parts; None where a change names no box."""
+        gone = by_layer.keys() - self._layers().keys()
+        wholes = [c for id_ in (*family.wholes, *sorted(gone)) for c in by_layer.get(id_, ())]
+        if any(c.old is None and c.new is None for c in wholes):
+            return None
+        return _boxes(wholes)
+
     def _meeting(self, layer_ids: Iterable[str], boxes: Floats) -> Floats:
         """The boxes of the features of some layers that meet one of some world boxes."""
         met = [batch.boxes for id_ in layer_ids if (batch := self._near(id_, boxes, ())) is not None]
@@ -295,6 +393,14 @@ class Relations:
             return self._snapshot(layer_id).meeting(boxes, names) if len(boxes) else None
         except NotFound:
             return None
+
+
+def _members(layers: Mapping[str, FeatureLayer], whole: str) -> Family:
+    """The family of the wholes of a kind; either side may be empty."""
+    return Family(
+        tuple(sorted(id_ for id_, layer in layers.items() if layer.kind == whole)),
+        tuple(sorted(id_ for id_, layer in layers.items() if kinds.known(layer.kind).part_of == whole)),
+    )
 
 
 def _boxes(changes: Iterable[Change]) -> Floats:

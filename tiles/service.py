@@ -6,6 +6,7 @@ only; see :mod:`tiles.freshness`.
 
 from __future__ import annotations
 
+import math
 import threading
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
@@ -30,14 +31,14 @@ from tiles import extent, freshness, scheme
 from tiles.cache import Cache
 from tiles.feature_source import FeatureSource
 from tiles.freshness import Freshness
-from tiles.ground import FLAT, Ground
+from tiles.ground import FLAT, Feet, Ground
 from tiles.made import Tile
-from tiles.relations import Relations, State
+from tiles.relations import Relations, State, States
 from tiles.scene import build, fit
 from tiles.scene.tileset import tileset
 from tiles.scene.tree import Node, Tree
 from tiles.scene.tree import tree as make_tree
-from tiles.scheme import MAX_ZOOM, SCENE_ZOOMS
+from tiles.scheme import MAX_ZOOM, SCENE_ZOOMS, Floats
 from tiles.snapshots import Columns, Snapshot
 from tiles.terrain.service import TerrainTiles
 from tiles.terrain.sheet import Blocks
@@ -75,12 +76,12 @@ class _Fragment:
 
 @dataclass(frozen=True, slots=True)
 class _Scene:
-    """The declared tree of a layer, its document, and the log number and the ground it was checked at."""
+    """The declared tree of a layer, its document, and the state of the layer, of the wholes of its features
+    and of the ground at which it was checked."""
 
     tree: Tree | None
     document: Tile
-    seq: int
-    ground: str
+    state: tuple[int, State | None, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,11 +131,11 @@ class Tiles:
         self._taken_in = 0
         self._scenes: dict[str, _Scene] = {}
         self._cache, self._fragments = caches.tiles, caches.fragments
-        self._marks: dict[tuple[str, Node], tuple[State, str]] = {}
+        self._marks: dict[tuple[str, Node], tuple[States, str]] = {}
         self._fitted: dict[str, tuple[object, Tile]] = {}
         self._meshed: dict[str, tuple[int, dict[int, float]]] = {}
         self.freshness = Freshness(store, self._take_in)
-        self.relations = Relations(self._all_layers, self._snapshot, self.freshness)
+        self.relations = Relations(self._all_layers, self._snapshot, self.freshness, self._even)
         self.freshness.update()
         self._told_ground = ground.key
 
@@ -179,6 +180,9 @@ class Tiles:
             if layer_id not in self._columns:
                 self._columns[layer_id] = Columns(self._store, layer_id, self._folder / f"{layer_id}.cols")
             return self._columns[layer_id]
+
+    def _even(self) -> bool:
+        return math.isinf(self._ground.step)
 
     def _snapshot(self, layer_id: str) -> Snapshot:
         return self._layer_columns(layer_id).snapshot()
@@ -297,7 +301,21 @@ class Tiles:
             # a mesh stands on the low end, however high the feature's field says it is
             high = np.maximum(high, low + self._heights(layer_id, snapshot))
         high = self.relations.raised(layer_id, snapshot.boxes, high)
+        below, above = self._elsewhere(layer_id, snapshot.boxes)
+        low, high = low - below, high + above
         return self._document(fit.tileset(snapshot.boxes, low, high, self._ground, self._copyright))
+
+    def _elsewhere(self, layer_id: str, boxes: Floats) -> tuple[Floats, Floats]:
+        """Metres (n,) by which the ground under the middles of features with world boxes (n, 4) may be above
+        that on which they stand as parts, and below it."""
+        below, above = np.zeros(len(boxes)), np.zeros(len(boxes))
+        feet = self.relations.possible_feet(layer_id, boxes) if len(boxes) else None
+        if feet is not None and len(feet.rows):
+            own = (boxes[feet.rows, :2] + boxes[feet.rows, 2:]) / 2
+            here, there = (self._ground.at(*scheme.lonlat(*places.T)) for places in (own, feet.places))
+            np.maximum.at(below, feet.rows, here - there)
+            np.maximum.at(above, feet.rows, there - here)
+        return below, above
 
     def _heights(self, layer_id: str, snapshot: Snapshot) -> NDArray[np.float64]:
         """The heights (m) of the features' meshes in the order of the snapshot, 0 for one without. A mesh is
@@ -313,17 +331,17 @@ class Tiles:
         return np.array([known[1].get(fid, 0.0) for fid in snapshot.fids.tolist()])
 
     def _scene(self, layer_id: str) -> _Scene:
-        seq = self.freshness.layer(layer_id)
         ground = self._ground.key
+        state = self.freshness.layer(layer_id), self.relations.standing(layer_id), ground
         known = self._scenes.get(layer_id)
-        if known is not None and (known.seq, known.ground) == (seq, ground):
+        if known is not None and known.state == state:
             return known
         fresh = self._tree(layer_id)
-        if known is not None and known.ground == ground and _covers(known.tree, fresh):
+        if known is not None and known.state[2] == ground and _covers(known.tree, fresh):
             # pages hold this tree: keep it while everything fits into it
-            scene = _Scene(known.tree, known.document, seq, ground)
+            scene = _Scene(known.tree, known.document, state)
         else:
-            scene = _Scene(fresh, self._document(tileset(fresh, self._copyright)), seq, ground)
+            scene = _Scene(fresh, self._document(tileset(fresh, self._copyright)), state)
         self._scenes[layer_id] = scene
         return scene
 
@@ -332,7 +350,7 @@ class Tiles:
         if not len(snapshot.boxes):
             return None
         low, high = build.span(self._body(layer_id), snapshot.numbers)
-        return make_tree(snapshot.boxes, low, high, self._ground)
+        return make_tree(snapshot.boxes, low, high, self._ground, self.relations.farthest(layer_id))
 
     def glb_etag(self, layer_id: str, z: int, x: int, y: int) -> str:
         """The ETag of a node as of the last ``freshness.update``. Raises NotFound."""
@@ -383,9 +401,11 @@ class Tiles:
 
         batch, rule = self._snapshot(layer_id).node(node), self._body(layer_id)
         left: Remainders | None = None
+        feet: Feet | None = None
         if isinstance(rule, Prism):
             left = self.relations.remainders(layer_id, node, batch, *build.ends(batch, rule))
-        body = build.node(batch, node, rule, self._ground, meshes, left, self._copyright)
+            feet = self.relations.feet(layer_id, node, batch)
+        body = build.node(batch, node, rule, self._ground, meshes, left, feet, self._copyright)
         return Tile(igzip.compress(body, _GZIP_LEVEL, mtime=0), etag)
 
     # -- what to tell open pages -------------------------------------------------------------
@@ -423,12 +443,12 @@ class Tiles:
             )
 
     def _related(self, changes: Iterable[Change], changed: Changed) -> None:
-        """Add the nodes whose features have other parts than before."""
+        """Add the nodes whose features have other parts than before, or stand elsewhere as parts."""
         urls = {entry["url"] for entry in changed.tiles}
         for layer_id, nodes in self.relations.touched(changes).items():
             if layer_id in changed.layers or not self.has_scene(self._layer(layer_id)):
                 continue
-            if nodes is None or len(nodes) > MOST_TOLD:
+            if nodes is None or len(nodes) > MOST_TOLD or self._other_tree(layer_id):
                 changed.layers.append(layer_id)
             else:
                 entries = [self._node_entry(layer_id, node) for node in sorted(nodes)]
@@ -448,12 +468,16 @@ class Tiles:
                 tiles.add(tile)
                 if len(tiles) > MOST_TOLD:
                     return True
-        known = self._scenes.get(layer_id)
         try:
             layer = self._layer(layer_id)
         except NotFound:
             return True
-        return known is not None and self.has_scene(layer) and self._scene(layer_id).tree is not known.tree
+        return self.has_scene(layer) and self._other_tree(layer_id)
+
+    def _other_tree(self, layer_id: str) -> bool:
+        """Whether pages hold a tree of the layer that does not do any more."""
+        known = self._scenes.get(layer_id)
+        return known is not None and self._scene(layer_id).tree is not known.tree
 
     def _touched(self, layer_id: str, changes: list[Change]) -> list[dict[str, str]]:
         tiles = dict.fromkeys(tile for change in changes for tile in freshness.touched(change))

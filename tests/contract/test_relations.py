@@ -18,7 +18,9 @@ from layers.store.database import Registered
 from layers.types import Field
 from tests.contract.registering import Foreign, foreign
 from tests.storing import load, row, spec
+from tests.unit.tiles.test_ground import Slope
 from tiles import scheme
+from tiles.ground import FLAT, Ground
 from tiles.relations import Feature
 from tiles.scene import build, tree
 from tiles.service import Tiles
@@ -31,6 +33,8 @@ LAYERS = {"houses": "building", "villas": "building", "parts": "cim", "annexes":
 #: A corner of four tiles of z14: features around it lie in many nodes.
 CORNER = tuple(float(v) for v in scheme.lonlat(np.array(9327 / 2**14), np.array(4742 / 2**14)))
 METRE = (1 / 55_600, 1 / 111_300)
+#: A slope of 20 %.
+HILLSIDE = Slope(CORNER[0], rate=11_000.0)
 
 
 def box(rng: random.Random, side: float) -> Any:
@@ -154,12 +158,11 @@ def left_over(store: Store, whole: Feature, members: list[Feature]) -> float:
 
 
 def nodes(tiles: Tiles) -> list[tuple[str, tree.Node]]:
-    """Every node of the buildings around the corner."""
+    """Every node of buildings and parts around the corner."""
     x, y = scheme.world(np.array([CORNER[0]]), np.array([CORNER[1]]))
     near = 500 / scheme.CIRCUMFERENCE
     around = (float(x[0]) - near, float(y[0]) - near, float(x[0]) + near, float(y[0]) + near)
-    known = {layer.id for layer in tiles.relations._layers().values() if layer.kind == "building"}
-    return [(layer, node) for layer in sorted(known) for node in tree.nodes_in(around)]
+    return [(layer, node) for layer in sorted(tiles.relations._layers()) for node in tree.nodes_in(around)]
 
 
 def check_relation(store: Store, tiles: Tiles) -> None:
@@ -196,13 +199,13 @@ def check_relation(store: Store, tiles: Tiles) -> None:
             assert volume == pytest.approx(left_over(store, (layer.id, fid), mine), rel=1e-6, abs=sliver)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(("seed", "ground"), [(0, FLAT), (1, HILLSIDE), (2, HILLSIDE)])
 def test_after_any_edit_the_relation_is_that_of_the_features(
-    opener: Callable[[], Store], tmp_path: Path, seed: int
+    opener: Callable[[], Store], tmp_path: Path, seed: int, ground: Ground
 ) -> None:
     store = opener()
     town = Town(store, seed)
-    tiles = Tiles(store, tmp_path / "derived")
+    tiles = Tiles(store, tmp_path / "derived", ground)
     seen: dict[tuple[Any, ...], bytes] = {}
     held: dict[tuple[str, tree.Node], tuple[str, bytes]] = {}
     for _ in range(25):
@@ -226,7 +229,7 @@ def test_after_any_edit_the_relation_is_that_of_the_features(
         held = now
     # the same after a restart, with the columns of the folder and without
     for folder in ("derived", "elsewhere"):
-        again = Tiles(opener(), tmp_path / folder)
+        again = Tiles(opener(), tmp_path / folder, ground)
         assert {key: (made.etag, made.body) for key in held for made in [again.glb(key[0], *key[1])]} == held
 
 

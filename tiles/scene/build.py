@@ -13,7 +13,7 @@ from layers.parts import Remainders
 from tiles import batch as batches
 from tiles import geocentric, scheme
 from tiles.batch import Batch, successor
-from tiles.ground import ConstantGround, Ground
+from tiles.ground import ConstantGround, Feet, Ground
 from tiles.mesh import body as bodies
 from tiles.mesh.body import Body
 from tiles.mesh.extrude import extrude
@@ -68,15 +68,16 @@ def node(
     ground: Ground,
     meshes: Meshes,
     left: Remainders | None = None,
+    feet: Feet | None = None,
     copyright_: str = "",
 ) -> bytes:
     """The GLB of a node. ``rule`` is the body of the layer's kind.
 
     ``meshes`` gives the stored meshes of fids; a feature without one is extruded. ``left`` is what is
-    drawn of features whose parts are drawn by another layer."""
+    drawn of features whose parts are drawn by another layer, ``feet`` where features stand that are parts."""
     stored = isinstance(rule, Prism) and rule.stored
     stored_meshes = meshes(batch.fids.tolist()) if stored and len(batch) else {}
-    shape = _bodies(batch, rule, ground, stored_meshes, left) if len(batch) else bodies.empty()
+    shape = _bodies(batch, rule, ground, stored_meshes, left, feet) if len(batch) else bodies.empty()
     centre = _centre(at, ground)
     if not len(shape.triangles):
         return glb(_tiny(at, ground), metadata.single(NO_FEATURE), 1, centre, copyright_=copyright_)
@@ -89,27 +90,38 @@ def node(
 
 
 def _bodies(
-    batch: Batch, rule: Rule, ground: Ground, stored: Mapping[int, Mesh], left: Remainders | None
+    batch: Batch,
+    rule: Rule,
+    ground: Ground,
+    stored: Mapping[int, Mesh],
+    left: Remainders | None,
+    feet: Feet | None,
 ) -> Body:
     if isinstance(rule, Tube):
         return _tubes(batch, rule, ground)
     low, high = ends(batch, rule)
-    foot, lowest, highest = _under(batch, ground)
+    foot, lowest, highest = _under(batch, ground, feet)
     stands = low <= 0
-    low += foot
+    sill = low + foot
     high += foot
     # what stands on a slope has its walls down to the ground all around, and its top over it
-    low += np.where(stands, lowest - foot, 0)
-    high = np.where(stands & (highest > foot), np.maximum(high, highest + SLAB), high)
+    low = np.where(stands, low + lowest, sill)
+    least = np.where(stands & (highest > foot), highest + SLAB, -np.inf)
+    high = np.maximum(high, least)
     if left is None and not stored:
         return extrude(batch, low, high)
     split = set() if left is None else set(left.with_parts.tolist())
     rows = enumerate(batch.fids.tolist())
     own = {row: stored[fid] for row, fid in rows if fid in stored and row not in split}
     high[[*split, *own]] = -np.inf  # these have other bodies
+    lifts = _lifts(own, low)
+    for row in () if feet is None else own.keys() & set(feet.rows.tolist()):
+        # the meshes of one whole keep their heights to one another: what is below is filled
+        lifts[row] += max(float(sill[row] - low[row]), float(least[row]) - _top(own[row]) - lifts[row])
+        high[row] = lifts[row] + _bottom(own[row])
     several = [extrude(batch, low, high)]
     if own:
-        several.append(surface(own, _lifts(own, low)))
+        several.append(surface(own, lifts))
     if left is not None:
         pieces = batches.from_shapes(left.whole, left.shape)
         several.append(_shifted(extrude(pieces, low[left.whole], foot[left.whole] + left.top), left.whole))
@@ -128,17 +140,24 @@ def _tubes(batch: Batch, rule: Tube, ground: Ground) -> Body:
 
 def _lifts(meshes: Mapping[int, Mesh], low: Floats) -> dict[int, float]:
     """Metres that bring each mesh's underside to the low end of its row."""
-    return {
-        row: float(low[row]) - (float(mesh.positions[:, 2].min()) if len(mesh.positions) else 0.0)
-        for row, mesh in meshes.items()
-    }
+    return {row: float(low[row]) - _bottom(mesh) for row, mesh in meshes.items()}
 
 
-def _under(batch: Batch, ground: Ground) -> tuple[Floats, Floats, Floats]:
-    """The ground (n,) on which each feature stands, upright: that at the middle of its box; and the lowest
-    and the highest of that, of its corners and of the middles of its sides."""
+def _bottom(mesh: Mesh) -> float:
+    return float(mesh.positions[:, 2].min()) if len(mesh.positions) else 0.0
+
+
+def _top(mesh: Mesh) -> float:
+    return float(mesh.positions[:, 2].max()) if len(mesh.positions) else 0.0
+
+
+def _under(batch: Batch, ground: Ground, feet: Feet | None) -> tuple[Floats, Floats, Floats]:
+    """The ground (n,) on which each feature stands, upright: that at the middle of its box, or of its
+    whole's; and the lowest and the highest of that, of its corners and of the middles of its sides."""
     west, north, east, south = batch.boxes.T
     middle = (west + east) / 2, (north + south) / 2
+    if feet is not None:
+        middle[0][feet.rows], middle[1][feet.rows] = feet.places.T
     if isinstance(ground, ConstantGround):
         level = ground.at(*scheme.lonlat(*middle))
         return level, level, level

@@ -74,7 +74,7 @@ class Tree:
 
     ``only`` limits a sparse layer to the z14 cells (x, y) that hold something. ``reach`` (m) is
     how far the largest feature may stick out of its z14 cell; ``low`` and ``high`` are metres above
-    ``ground``."""
+    ``ground``, which may be the ground ``beyond`` (m) the box of a feature."""
 
     cells: scheme.Cells
     only: frozenset[tuple[int, int]] | None
@@ -82,6 +82,7 @@ class Tree:
     low: float
     high: float
     ground: Ground
+    beyond: float = 0.0
 
     def holds(self, node: Node) -> bool:
         """Whether the node is declared."""
@@ -101,7 +102,7 @@ class Tree:
             nodes = mine.x0 <= its.x0 and mine.y0 <= its.y0 and mine.x1 >= its.x1 and mine.y1 >= its.y1
         # the headroom is there for edits: only features beyond it need other boxes
         inside = self.low <= other.low + BELOW and self.high >= other.high - ABOVE
-        return nodes and self.reach >= other.reach and inside
+        return nodes and self.reach >= other.reach and self.beyond >= other.beyond and inside
 
     def roots(self) -> Iterator[Node]:
         """The declared nodes of the first zoom."""
@@ -124,30 +125,43 @@ class Tree:
         z, x, y = node
         margin = {14: self.reach, 15: BOUNDS[0] / 2, 16: BOUNDS[1] / 2}[z] + SLACK * (17 - z)
         west, south, east, north = np.radians(scheme.tile_bounds(z, x, y))
-        north_south = margin / _MERIDIAN_RADIUS
-        east_west = north_south / np.cos(max(abs(south), abs(north)))
-        around = (
-            float(west - east_west),
-            float(max(south - north_south, -np.pi / 2)),
-            float(east + east_west),
-            float(min(north + north_south, np.pi / 2)),
-        )
-        lowest, highest = self.ground.between(tuple(np.degrees(around).tolist()))
-        return [*around, lowest + self.low, highest + self.high]
+        box = west, south, east, north
+        stood_on = np.degrees(_wider(box, margin + self.beyond))
+        lowest, highest = self.ground.between(tuple(stood_on.tolist()))
+        return [*_wider(box, margin), lowest + self.low, highest + self.high]
 
     def _level(self, z: int) -> scheme.Cells:
         by, c = SCENE_ZOOMS[-1] - z, self.cells
         return scheme.Cells(z, c.x0 >> by, c.y0 >> by, c.x1 >> by, c.y1 >> by)
 
 
-def tree(boxes: Floats, low: float, high: float, ground: Ground = FLAT) -> Tree:
-    """The tree for world boxes (n, 4), n > 0, of features between two heights (m) above the ground.
+def _wider(box: Bbox, metres: float) -> Bbox:
+    """A box (radians) with so much room around it."""
+    west, south, east, north = box
+    north_south = metres / _MERIDIAN_RADIUS
+    east_west = north_south / np.cos(max(abs(south), abs(north)))
+    return (
+        float(west - east_west),
+        float(max(south - north_south, -np.pi / 2)),
+        float(east + east_west),
+        float(min(north + north_south, np.pi / 2)),
+    )
+
+
+def _coarse(metres: float) -> float:
+    """A length in steps that double."""
+    step = BOUNDS[0]
+    while step < metres:
+        step *= 2
+    return step
+
+
+def tree(boxes: Floats, low: float, high: float, ground: Ground = FLAT, beyond: float = 0.0) -> Tree:
+    """The tree for world boxes (n, 4), n > 0, of features between two heights (m) above the ground, each at
+    a place up to ``beyond`` (m) from its box.
 
     Bounds are taken in coarse steps, so that ordinary edits leave the tree as it is."""
-    largest = float(sizes(boxes).max())
-    reach = BOUNDS[0]
-    while reach < largest / 2:
-        reach *= 2
+    reach = _coarse(float(sizes(boxes).max()) / 2)
     extent = (*boxes[:, :2].min(axis=0).tolist(), *boxes[:, 2:].max(axis=0).tolist())
     cells = scheme.cells(extent, SCENE_ZOOMS[-1], MARGIN)
     only = None
@@ -163,4 +177,5 @@ def tree(boxes: Floats, low: float, high: float, ground: Ground = FLAT) -> Tree:
         float(step * np.floor(low / step)) - BELOW,
         float(step * np.ceil(high / step)) + ABOVE,
         ground,
+        _coarse(beyond) if beyond else 0.0,
     )

@@ -14,7 +14,7 @@ from tiles.terrain.service import Surface, TerrainTiles
 from tiles.terrain.sheet import Sheet
 
 #: To be changed whenever what lies on the same surface lies otherwise, on a constant ground as before.
-EDITION = "2"
+EDITION = "3"
 #: Pixels on the longer side of a box up to which its lowest and highest are those of all pixels.
 MOST_PIXELS = 2048
 #: Places on a side at which a box is asked besides, where files have holes or end.

@@ -25,17 +25,18 @@ from tiles.service import Tiles
 
 @dataclass(frozen=True)
 class Slope:
-    """A plane that rises by 1000 m a degree to the east."""
+    """A plane that rises to the east, by 1000 m a degree."""
 
     west: float
     key: str = "slope"
     step: float = 50.0
+    rate: float = 1000.0
 
     def at(self, lon: Floats, lat: Floats) -> Floats:
-        return 1000 * (np.asarray(lon) - self.west)
+        return self.rate * (np.asarray(lon) - self.west)
 
     def between(self, box: Bbox) -> tuple[float, float]:
-        return 1000 * (box[0] - self.west), 1000 * (box[2] - self.west)
+        return self.rate * (box[0] - self.west), self.rate * (box[2] - self.west)
 
 
 LON, LAT = 24.94, 60.17
