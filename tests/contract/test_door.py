@@ -20,7 +20,7 @@ from rasterio.windows import Window
 import layers
 from layers.door import CityLayers, FeatureReader, RasterReader
 from layers.errors import BadConfig, BadInput, BadParameter, NotFound, Unavailable
-from layers.model import Asset
+from layers.model import Asset, Author
 from layers.store.base import FormSpec, Store
 from layers.store.database import Database
 from layers.store.open import open_store
@@ -140,7 +140,7 @@ def test_what_is_edited_meanwhile_is_seen_and_nothing_is_written(city: tuple[Cit
     opened, store = city
     reader = buildings(opened)
     assert reader.to_geopandas().name[1] == "house 0"
-    store.patch("buildings", 1, {"properties": {"name": "renamed"}}, None, "me")
+    store.patch("buildings", 1, {"properties": {"name": "renamed"}}, by=Author(actor="me"))
     assert reader.to_geopandas().name[1] == "renamed"
     seq = store.seq()
     for _ in range(3):

@@ -14,9 +14,10 @@ import psycopg
 import pytest
 
 from layers.batch import MESH
-from layers.errors import BadParameter, Unavailable
+from layers.errors import BadParameter, ReadOnly, Unavailable
 from layers.model import Mesh
 from layers.query import Query
+from layers.store import postgis
 from layers.store.base import Store
 from layers.store.database import Database, Registered
 from layers.store.open import open_store
@@ -285,3 +286,51 @@ def test_three_open_a_new_database_at_once(postgres: Cluster, tmp_path: Path) ->
     assert [s.layer("buildings").count for s in made] == [2, 2, 2]
     for store in made:
         store.close()
+
+
+def test_a_store_for_reading_gives_no_epoch_and_puts_nothing_in_order(
+    postgres: Cluster, tmp_path: Path
+) -> None:
+    """Not even by a role that may write: a notebook beside no server, on a copy of the database."""
+    url = postgres.database()
+    edited(url, tmp_path)
+    with postgres.connect("postgres") as con:
+        con.execute(f"CREATE DATABASE {name(url)}_copy TEMPLATE {name(url)}")
+    mark = tmp_path / "derived/shown.json"
+    store = postgis.open(Database(f"{url}_copy"), mark, read_only=True)
+
+    def kept() -> list[tuple[object, ...]]:
+        with postgres.connect(f"{name(url)}_copy") as con:
+            found = [con.execute("SELECT * FROM city.twin_meta").fetchall()]
+            found.append(con.execute("SELECT seq, fid FROM city.twin_changes ORDER BY seq").fetchall())
+            return [*found[0], *found[1]]
+
+    before = kept()
+    assert one(store, 1)["properties"]["levels"] == 50
+    with postgres.connect(f"{name(url)}_copy") as con:
+        con.execute("ALTER TABLE city.buildings DISABLE TRIGGER USER")
+        con.execute("UPDATE city.buildings SET levels = 7 WHERE fid = 1")
+        con.execute("ALTER TABLE city.buildings RENAME TO gone")
+    with pytest.raises(Unavailable, match="buildings"):
+        one(store, 1)
+    with postgres.connect(f"{name(url)}_copy") as con:
+        con.execute("ALTER TABLE city.gone RENAME TO buildings")
+    assert one(store, 1)["properties"]["levels"] == 7
+    for write in (
+        lambda: store.patch("buildings", 1, {"properties": {"levels": 8}}),
+        lambda: store.drop("buildings"),
+        lambda: store.stage(spec("more")),
+    ):
+        with pytest.raises(ReadOnly, match="for reading alone"):
+            write()
+    # the whole city is put back under it, as a new one with the same name
+    with postgres.connect(f"{name(url)}_copy") as con:
+        con.execute("ALTER SCHEMA city RENAME TO former")
+    with pytest.raises(Unavailable):
+        one(store, 1)
+    with postgres.connect(f"{name(url)}_copy") as con:
+        con.execute("ALTER SCHEMA former RENAME TO city")
+    assert one(store, 1)["properties"]["levels"] == 7
+    store.close()
+    assert kept() == before
+    assert not mark.exists()

@@ -23,8 +23,8 @@ def open(
 
     ``mark`` is a file in the city's folder that remembers what was shown, so that a database put back to
     an earlier state is noticed also after a restart. Up to ``few`` candidates of a query are
-    gathered, and so counted. Opened ``read_only``, nothing is made or put in order, so that a role that may
-    only read is enough.
+    gathered, and so counted. Opened ``read_only``, nothing is made, put in order or given a new epoch, no
+    connection can write, and a role that may only read is enough.
 
     Raises NotFound (read-only, and no city there), Unavailable (not reachable, no PostGIS, another format),
     BadParameter (an address or schema that is none)."""

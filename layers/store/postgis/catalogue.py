@@ -97,7 +97,7 @@ class DatabaseCatalogue:
         self._known: CatalogueSnapshot | None = None
         self._doubted = False
         self._lock = threading.Lock()
-        self.sessions = DatabaseSessions(database, self._check)
+        self.sessions = DatabaseSessions(database, self._check, read_only=read_only)
         self.listener = Listener(self._listen, self._look)
         self._refresher = refresh.Refresher(self.sessions, self.place)
         try:
@@ -220,19 +220,24 @@ class DatabaseCatalogue:
 
     def _keep_mark(self, at_once: bool = False) -> None:
         now = time.monotonic()
-        if self._shown is not None and (at_once or now > self._marked_at + _MARK_S):
+        if self._shown is not None and not self.read_only and (at_once or now > self._marked_at + _MARK_S):
             self._marked_at = now
             epoch.write(self._mark_path, self._shown)
 
     def _check(self, con: Connection) -> None:
-        """Of each new connection: does it lead to the history that was shown before?"""
+        """Of each new connection: does it lead to the history that was shown before?
+
+        Of a store for reading nobody keeps ETags, and it could not give the city a new epoch."""
+        if self.read_only:
+            return
         with suppress(psycopg.errors.UndefinedTable):
             if epoch.continues(con, self.schema, self._shown):
                 return
         self._doubted = True
 
     def _begin_again(self, moment: SnapshotState) -> None:
-        """Give a database that was restored its new epoch, and forget what was known of the old one.
+        """Give a database that was restored its new epoch, unless it is only read, and forget what was known
+        of the old one.
 
         Raises Unavailable while it is half restored, at first by a pooled connection: a restore may last."""
         self.call(lambda con: schema.refuse_half_restored(con, self.schema))
@@ -244,7 +249,8 @@ class DatabaseCatalogue:
                 with postgres_errors():
                     if not schema.exists(con, self.schema):
                         raise Unavailable("the city's database is empty; restart the server")
-                    epoch.renew(con, self.schema, self._shown)
+                    if not self.read_only:
+                        epoch.renew(con, self.schema, self._shown)
             finally:
                 con.close()
             self.sessions.forget()
@@ -305,9 +311,11 @@ class DatabaseCatalogue:
             table = self.table(layer_id)
             try:
                 moment, answer = self.read(lambda con, t=table: ask(con, t))  # type: ignore[misc]
-            except MOVED:
-                if attempt == TRIES - 1:
+            except MOVED as error:
+                if attempt == TRIES - 1 and isinstance(error, ReadOnly):
                     raise
+                if attempt == TRIES - 1:  # nobody has told the city yet what became of its table
+                    raise Unavailable(f"layer {layer_id} is not as it was in the city's database") from error
                 self.repair()
                 continue
             if moment.oid != table.oid:
@@ -356,8 +364,6 @@ class DatabaseCatalogue:
                 self.learn()
 
     def _repair_moved(self, con: Connection) -> None:
-        if self.read_only:
-            return
         place = self.place(con)
         if layers := ddl.moved(place):
             with con.transaction():
@@ -365,8 +371,10 @@ class DatabaseCatalogue:
                 repair.repair(place, layers)
 
     def repair(self) -> None:
-        """Look what another program did to the tables, put them in order, and read the catalogue again."""
-        with own_tables():
-            self._twice(self.sessions.writing, self._repair_moved)
+        """Look what another program did to the tables, put them in order unless they are only read, and read
+        the catalogue again."""
+        if not self.read_only:
+            with own_tables():
+                self._twice(self.sessions.writing, self._repair_moved)
         self.sessions.forget()  # their prepared statements were planned for other tables
         self.learn()

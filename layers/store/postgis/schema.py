@@ -176,8 +176,9 @@ def refuse_half_restored(con: Connection, schema: str) -> None:
         raise Unavailable(f"the city's database has format {row[0]}; this version reads {FORMAT}")
 
 
-def extension(con: Connection) -> str:
-    """The schema in which PostGIS lies, quoted; it is installed where that is allowed. Raises Unavailable."""
+def extension(con: Connection, *, install: bool) -> str:
+    """The schema in which PostGIS lies, quoted; to ``install`` it, the role must be allowed to. Raises
+    Unavailable."""
     sql = (
         "SELECT n.nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace"
         " WHERE extname = 'postgis'"
@@ -186,6 +187,8 @@ def extension(con: Connection) -> str:
     if row is None:
         import psycopg
 
+        if not install:
+            raise Unavailable("the city's database has no PostGIS")
         try:
             con.execute("CREATE EXTENSION postgis")
         except psycopg.Error as error:

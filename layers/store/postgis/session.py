@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
-from layers.errors import BadParameter, Unavailable
+from layers.errors import BadParameter, ReadOnly, Unavailable
 from layers.store.database import Database
 from layers.store.postgis import schema, values
 from layers.store.postgis.connection import GIVE_WAY_S, Connection, connect, quoted, refuse_standby
@@ -19,14 +19,18 @@ _SCHEMA = re.compile(r"[a-z_][a-z0-9_]{0,39}")
 
 
 class DatabaseSessions:
-    """Pools and single connections. ``check`` runs on each new one, before it serves anybody."""
+    """Pools and single connections. ``check`` runs on each new one, before it serves anybody. ``read_only``
+    ones can write nothing, whatever the role may."""
 
-    def __init__(self, database: Database, check: Callable[[Connection], None]) -> None:
+    def __init__(
+        self, database: Database, check: Callable[[Connection], None], *, read_only: bool = False
+    ) -> None:
         if not _SCHEMA.fullmatch(database.schema) or database.schema.startswith("pg_"):
             raise BadParameter("schema", database.schema, "small letters, digits and _, at most 40")
         for url in (database.url, database.read_url):
             _readable(url)
         self.database = database
+        self.read_only = read_only
         self.postgis = "public"
         self.geometry = 0  # oid of the type
         self.writer = ""  # the role that writes
@@ -77,15 +81,21 @@ class DatabaseSessions:
 
     def writing(self) -> Use:
         """A connection that writes. Raises Unavailable, Busy, ReadOnly."""
+        self._refuse_read_only()
         return self._writers.connection(self.database.write_seconds)
 
     def single(self, *, write: bool) -> Connection:
-        """A connection of one's own, to be closed by the caller. Raises Unavailable."""
+        """A connection of one's own, to be closed by the caller. Raises Unavailable, ReadOnly."""
         if self._closed:
             raise Unavailable("the store is closed")
         if write:
+            self._refuse_read_only()
             return connect(self.database.url, self._writing)
         return connect(self.database.read_url or self.database.url, self._reading)
+
+    def _refuse_read_only(self) -> None:
+        if self.read_only:
+            raise ReadOnly("the city was opened for reading alone")
 
     def forget(self) -> None:
         """Close the idle connections: one was found dead."""
@@ -100,7 +110,8 @@ class DatabaseSessions:
         self.guard.close()
 
     def bootstrap(self) -> Connection:
-        """The first connection: it finds PostGIS, or installs it. To be closed by the caller."""
+        """The first connection: it finds PostGIS, or installs it where it may write. To be closed by the
+        caller."""
 
         def find(con: Connection) -> None:
             refuse_standby(con)
@@ -109,11 +120,11 @@ class DatabaseSessions:
             encoding, self.writer = row
             if encoding != "UTF8":
                 raise Unavailable("the city's database must have the encoding UTF8")
-            self.postgis = schema.extension(con)
+            self.postgis = schema.extension(con, install=not self.read_only)
             oid = con.execute("SELECT %s::regtype::oid", (f"{self.postgis}.geometry",)).fetchone()
             assert oid is not None
             self.geometry = oid[0]
-            self._common(con, 0, 30)
+            self._common(con, 0, 30, read_only=self.read_only)
 
         return connect(self.database.url, find)
 
