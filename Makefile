@@ -69,6 +69,7 @@ conformance: env
 
 drill: env
 	TWIN_CRASH_ROUNDS=200 $(BIN)/python -m pytest --timeout 3600 tests/crash
+	TWIN_HISTORY_SCRIPTS=500 $(BIN)/python -m pytest --timeout 3600 tests/contract/test_history.py
 	TWIN_FUZZ_ROUNDS=20000 TWIN_SCHEMATHESIS_EXAMPLES=150 TWIN_SCHEMATHESIS_SECONDS=3000 \
 		TWIN_SCHEMATHESIS_LAYERS='.*' TWIN_SCHEMATHESIS_SETS='.*' $(BIN)/python -m pytest --timeout 3600 tests/fuzz
 

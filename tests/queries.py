@@ -101,6 +101,16 @@ _LISTS: tuple[list[Any] | None, ...] = (
     ["2020-01-01", "2020-02-29T12:30:15.250Z"],
     ["2020-01-01", ".."],
 )
+#: What a field of each type may hold, as JSON has it.
+VALUES: Mapping[str, Sequence[Any]] = {
+    "string": _TEXTS,
+    "integer": _WHOLE,
+    "number": _NUMBERS,
+    "boolean": (None, True, False),
+    "date": _DAYS,
+    "datetime": _CLOCKS,
+    "array": _LISTS,
+}
 #: What other programs write into ``tags``, by the feature's number: lists in lists, objects (names in the
 #: order of jsonb, shorter ones first).
 NESTED: dict[int, list[Any]] = {
@@ -243,15 +253,7 @@ class Maker:
 
     def known(self, field: Field) -> Any:
         """A value that a row may have."""
-        found: Mapping[str, Sequence[Any]] = {
-            "string": _TEXTS,
-            "integer": _WHOLE,
-            "number": _NUMBERS,
-            "boolean": (True, False),
-            "date": _DAYS,
-            "datetime": _CLOCKS,
-        }
-        return self.rng.choice([v for v in found[field.type] if v is not None])
+        return self.rng.choice([v for v in VALUES[field.type] if v is not None])
 
     # CQL2 JSON
 

@@ -11,6 +11,7 @@ import pytest
 from layers.store.base import Store
 from layers.store.database import Database
 from layers.store.open import open_store
+from tests.histories.foreign import Hand, hand_at
 from tests.postgres import Cluster
 
 STORES = ("geopackage", "postgis")
@@ -24,11 +25,22 @@ def shared_database(postgres: Cluster) -> str:
 
 
 @pytest.fixture(params=STORES)
-def opener(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..., Store]]:
+def database(request: pytest.FixtureRequest) -> Database | None:
+    """Where a city of its own is kept: a schema of a database, or (None) its folder."""
+    if request.param == "geopackage":
+        return None
+    return Database(request.getfixturevalue("shared_database"), schema=f"city{next(_numbers)}")
+
+
+@pytest.fixture
+def hand(database: Database | None, tmp_path: Path) -> Hand:
+    """Another program at that city."""
+    return hand_at(tmp_path, database)
+
+
+@pytest.fixture
+def opener(database: Database | None, tmp_path: Path) -> Iterator[Callable[..., Store]]:
     """Opens the same store again and again, in a city of those CRSs; what a test leaves open is closed."""
-    database: Database | None = None
-    if request.param == "postgis":
-        database = Database(request.getfixturevalue("shared_database"), schema=f"city{next(_numbers)}")
     made: list[Store] = []
 
     def open_(crs_also: tuple[str, ...] = ()) -> Store:
