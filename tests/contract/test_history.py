@@ -1,4 +1,4 @@
-"""Both stores against a plain model of a city: scripts of edits, loads and other programs' work, by chance."""
+"""Both stores against a plain model of a city: scripts of edits, loads and other programs' work."""
 
 from __future__ import annotations
 
