@@ -29,6 +29,8 @@ type Resampling = Literal["nearest", "bilinear"]
 
 #: Parts of a cell by which a place may be off in another CRS; GDAL takes an eighth without a word.
 _EXACTLY = {"tolerance": 0.001}
+#: How many times as large cells may be as those of the file and are not means of several of them.
+_AS_FINE = 1.2
 
 
 class Coverage:
@@ -56,13 +58,8 @@ class Coverage:
 
     @cached_property
     def lonlat(self) -> Bbox:
-        """Its bounds in longitude and latitude."""
-        from rasterio.warp import transform_bounds
-
-        west, south, east, north = transform_bounds(
-            self.grid.crs, "OGC:CRS84", *self.grid.bounds, densify_pts=21
-        )
-        return west, south, east, north
+        """Its bounds in longitude and latitude, west > east across the antimeridian."""
+        return grids.lonlat(self.grid.crs, self.grid.bounds)
 
     def measured(self, values: Values, bands: Sequence[Band]) -> Values:
         """Values as they are meant, where the file stores them by a scale and an offset."""
@@ -98,7 +95,7 @@ class Coverage:
                     indexes=list(indexes),
                     resampling_method=how,
                     reproject_method=how,
-                    vrt_options=None if dataset.crs == grid.crs else _EXACTLY,
+                    vrt_options=_warping(dataset, grid),
                 ).array
             except (RasterioError, RioTilerError) as error:
                 raise Unavailable("its raster cannot be read: it is damaged") from error
@@ -109,12 +106,23 @@ class Coverage:
         return result
 
 
-def _meets(dataset: DatasetReader, grid: Grid) -> bool:
-    from rasterio.warp import transform_bounds
+def _warping(dataset: DatasetReader, grid: Grid) -> dict[str, float] | None:
+    """How GDAL is to warp into the cells of a grid; None where it need not."""
+    if dataset.crs == grid.crs:
+        return None
+    own = Grid(dataset.crs, tuple(dataset.bounds), dataset.width, dataset.height).warped(grid.crs).cell
+    if any(cell > _AS_FINE * of_file for cell, of_file in zip(grid.cell, own, strict=True)):
+        return _EXACTLY
+    # cells of about one size: GDAL guesses by how much from what it reads, and is up to a fifteenth off
+    return {**_EXACTLY, "XSCALE": 1.0, "YSCALE": 1.0}
 
-    west, south, east, north = transform_bounds(dataset.crs, grid.crs, *dataset.bounds, densify_pts=21)
+
+def _meets(dataset: DatasetReader, grid: Grid) -> bool:
+    west, south, east, north = grids.spanned(dataset.crs, grid.crs, tuple(dataset.bounds))
     bounds = grid.bounds
-    return bool(west < bounds[2] and bounds[0] < east and south < bounds[3] and bounds[1] < north)
+    turns = (0.0, -360.0, 360.0) if grid.crs.is_geographic else (0.0,)
+    across = any(west + turn < bounds[2] and bounds[0] < east + turn for turn in turns)
+    return bool(across and south < bounds[3] and bounds[1] < north)
 
 
 @contextmanager

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 #: A cell is not cut off for less than this part of its width, which is the noise of a transformation.
 _NOISE = 1e-6
+#: Longitudes from the antimeridian, in which what lies across it has no edge: for counting cells.
+_TURNED = "+proj=longlat +datum=WGS84 +pm=180"
 
 
 @dataclass(frozen=True)
@@ -60,16 +62,49 @@ class Grid:
         return Grid(self.crs, self.bounds, width, height)
 
     def warped(self, crs: CRS) -> Grid:
-        """The grid in another CRS, with cells of about the same size, as GDAL proposes it."""
+        """The grid in another CRS, with cells of about the same size, as GDAL proposes it; see
+        :func:`spanned`."""
         if crs == self.crs:
             return self
         from rasterio.transform import array_bounds
         from rasterio.warp import calculate_default_transform
 
+        if crs.is_geographic and (bounds := spanned(self.crs, crs, self.bounds))[2] > 180:
+            _, width, height = calculate_default_transform(
+                self.crs, _TURNED, self.width, self.height, *self.bounds
+            )
+            return Grid(crs, bounds, width, height)
         transform, width, height = calculate_default_transform(
             self.crs, crs, self.width, self.height, *self.bounds
         )
         return Grid(crs, array_bounds(height, width, transform), width, height)
+
+
+def spanned(of: CRS, crs: CRS, bounds: Bbox) -> Bbox:
+    """Bounds in another CRS; in degrees, of what lies across the antimeridian the east is beyond 180."""
+    from rasterio.warp import transform_bounds
+
+    west, south, east, north = transform_bounds(of, crs, *bounds, densify_pts=21)
+    return west, south, east + 360.0 if crs.is_geographic and west > east else east, north
+
+
+def lonlat(of: CRS, bounds: Bbox) -> Bbox:
+    """Bounds in longitude and latitude from -180 to 180, west > east across the antimeridian (RFC 7946,
+    5.2)."""
+    from rasterio.crs import CRS
+
+    return wrapped(spanned(of, CRS.from_user_input("OGC:CRS84"), bounds))
+
+
+def wrapped(box: Bbox) -> Bbox:
+    """A box in degrees with longitudes from -180 to 180, west > east across the antimeridian."""
+    west, south, east, north = box
+    south, north = max(south, -90.0), min(north, 90.0)
+    if east - west >= 360.0:
+        return -180.0, south, 180.0, north
+    if west >= -180.0 and east <= 180.0:
+        return west, south, east, north
+    return (west + 180.0) % 360.0 - 180.0, south, 180.0 - (180.0 - east) % 360.0, north
 
 
 def _between(low: float, high: float, count: int) -> tuple[int, int] | None:
@@ -84,8 +119,6 @@ def _between(low: float, high: float, count: int) -> tuple[int, int] | None:
 def of(datasets: list[DatasetReader]) -> Grid:
     """The grid of rasters that are one coverage: the CRS of the first, the cells of the finest, the bounds of
     all."""
-    from rasterio.warp import transform_bounds
-
     first = datasets[0]
     crs = first.crs
     grids = [Grid(one.crs, tuple(one.bounds), one.width, one.height) for one in datasets]
@@ -93,7 +126,7 @@ def of(datasets: list[DatasetReader]) -> Grid:
         return grids[0]
     same = [one.warped(crs) for one in grids]
     across, down = min(one.cell[0] for one in same), min(one.cell[1] for one in same)
-    boxes = [transform_bounds(one.crs, crs, *one.bounds, densify_pts=21) for one in grids]
+    boxes = [spanned(one.crs, crs, one.bounds) for one in grids]
     west, south = min(box[0] for box in boxes), min(box[1] for box in boxes)
     east, north = max(box[2] for box in boxes), max(box[3] for box in boxes)
     width, height = math.ceil((east - west) / across - _NOISE), math.ceil((north - south) / down - _NOISE)

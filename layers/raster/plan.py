@@ -13,7 +13,7 @@ from layers.crs import LABEL84, swaps
 from layers.errors import BadParameter, NotFound, TooLarge
 from layers.raster.bands import Band
 from layers.raster.coverage import Coverage
-from layers.raster.grid import Grid
+from layers.raster.grid import Grid, spanned
 from layers.raster.query import MOST_SIDE, CoverageQuery, Region
 from layers.types import Bbox
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 #: Bytes of the values of an answer.
 MOST_BYTES = 1 << 26
+#: Metres beyond which what lies across the antimeridian was torn into both ends of a projection.
+_WIDEST = 2e7
 #: How GDAL names longitude and latitude, x first.
 _LONLAT = "EPSG:4326"
 
@@ -37,7 +39,7 @@ def system(label: str) -> CRS:
 
 def planned(coverage: Coverage, query: CoverageQuery) -> Grid:
     """The cells of the answer. Raises BadParameter, NotFound (404) for a part where the coverage has none."""
-    full = coverage.grid.warped(system(query.crs) if query.crs else coverage.grid.crs)
+    full = full_grid(coverage, query.crs)
     part = full
     if query.region is not None:
         exact = query.width is not None or query.height is not None
@@ -53,6 +55,19 @@ def planned(coverage: Coverage, query: CoverageQuery) -> Grid:
         exact = exact and box[0] < box[2] and box[1] < box[3]
         part = _exactly(full, box) if exact else inside
     return _scaled(part, query)
+
+
+def full_grid(coverage: Coverage, crs: str | None) -> Grid:
+    """All of a coverage in a CRS, its own without one. Raises BadParameter where the CRS ends within it."""
+    own = coverage.grid
+    if crs is None or (wanted := system(crs)) == own.crs:
+        return own
+    west, _, east, _ = coverage.lonlat
+    if west > east and not wanted.is_geographic:
+        ends = spanned(own.crs, wanted, own.bounds)
+        if (ends[2] - ends[0]) * wanted.linear_units_factor[1] > _WIDEST:
+            raise BadParameter("crs", crs, "the coverage lies across the antimeridian, where that CRS ends")
+    return own.warped(wanted)
 
 
 def _check_slice(query: CoverageQuery, region: Region, box: Bbox) -> None:
@@ -94,8 +109,8 @@ def box_of(coverage: Coverage, region: Region, crs: CRS, *, whole: bool = True) 
     if not region.x_first and region.crs is not None and swaps(region.crs):
         west, south, east, north = south, west, north, east
     own = _within(coverage, of)
-    if west > east and of.is_geographic and math.isfinite(west) and math.isfinite(east):
-        west, east = _around(region, west, east, own)
+    if of.is_geographic and math.isfinite(west) and math.isfinite(east):
+        west, east = _turned(region, west, east, own)
     ends = zip((west, south, east, north), own, strict=True)
     box: Bbox = tuple(end if math.isfinite(end) else edge for end, edge in ends)  # type: ignore[assignment]
     if box[0] > box[2] or box[1] > box[3]:
@@ -122,17 +137,25 @@ def _near(box: Bbox, own: Bbox) -> Bbox:
 
 
 def _within(coverage: Coverage, crs: CRS) -> Bbox:
-    from rasterio.warp import transform_bounds
-
     own = coverage.grid
-    if crs == own.crs:
-        return own.bounds
-    west, south, east, north = transform_bounds(own.crs, crs, *own.bounds, densify_pts=21)
-    return west, south, east, north
+    return own.bounds if crs == own.crs else spanned(own.crs, crs, own.bounds)
 
 
-def _around(region: Region, west: float, east: float, own: Bbox) -> tuple[float, float]:
-    """The half of a box across the antimeridian in which the coverage lies. Raises BadParameter."""
+def _turned(region: Region, west: float, east: float, own: Bbox) -> tuple[float, float]:
+    """The ends of a box in degrees (west > east across the antimeridian) where the coverage lies, which is
+    beyond ±180 where that lies across the antimeridian. Raises BadParameter for both ends of one that is all
+    around."""
+    if own[0] >= -180.0 and own[2] <= 180.0:
+        return (west, east) if west <= east else _half(region, west, east, own)
+    end = east + 360.0 if west > east else east
+    if end - west >= 360.0:
+        return min(west, own[0]), max(end, own[2])
+    turns = [turn for turn in (0.0, 360.0, -360.0) if west + turn < own[2] and own[0] < end + turn]
+    turn = turns[0] if turns else 0.0
+    return west + turn, end + turn
+
+
+def _half(region: Region, west: float, east: float, own: Bbox) -> tuple[float, float]:
     halves = [(low, high) for low, high in ((west, 180.0), (-180.0, east)) if low < own[2] and own[0] < high]
     if len(halves) > 1:
         raise BadParameter(region.parameter, _text(region), "the coverage lies on both sides: ask for each")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from layers.raster import grid
 from layers.raster.bands import Band, bands
 from layers.types import Bbox, Form
 
@@ -90,7 +91,7 @@ def profile(dataset: DatasetReader) -> RasterProfile:
         next((one.index for one in known if means[one.index] == color), 0)
         for color in (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
     ]
-    bounds, side = _bounds(dataset), _cell(dataset)
+    bounds, side = grid.lonlat(dataset.crs, tuple(dataset.bounds)), _cell(dataset)
     return RasterProfile(
         tuple(_values(dataset, known)),
         (rgb[0], rgb[1], rgb[2]) if all(rgb) else None,
@@ -133,13 +134,6 @@ def _palette(dataset: DatasetReader) -> Mapping[int, Rgba] | None:
         return dict(dataset.colormap(1))
     except ValueError:
         return None
-
-
-def _bounds(dataset: DatasetReader) -> Bbox:
-    from rasterio.warp import transform_bounds
-
-    west, south, east, north = transform_bounds(dataset.crs, "OGC:CRS84", *dataset.bounds)
-    return max(west, -180.0), max(south, -90.0), min(east, 180.0), min(north, 90.0)
 
 
 def _cell(dataset: DatasetReader) -> float:

@@ -54,6 +54,9 @@ def _of_one(dataset: DatasetReader, lonlat: Floats, bands: Sequence[int], smooth
         xy = from_lonlat(lonlat, _name(dataset.crs.wkt), x_first=True)
     except BadFile as error:
         raise Unavailable(f"its raster cannot be asked at a position: {error.reason}") from error
+    if dataset.crs.is_geographic:  # its longitudes may go on beyond 180
+        middle = (dataset.bounds.left + dataset.bounds.right) / 2
+        xy[:, 0] = (xy[:, 0] - middle + 180.0) % 360.0 - 180.0 + middle
     back = ~dataset.transform
     with np.errstate(invalid="ignore"):
         columns = back.a * xy[:, 0] + back.b * xy[:, 1] + back.c

@@ -126,7 +126,7 @@ def _around_center(values: dict[str, Any], center: tuple[float, float]) -> Regio
 def placed(coverage: Coverage, query: MapQuery) -> Grid:
     """The place and size of the map: exactly the part that is asked for, its cells square where its size is
     not. Raises BadParameter, NotFound for a part that lies nowhere, TooLarge."""
-    full = coverage.grid.warped(plan.system(query.crs) if query.crs else coverage.grid.crs)
+    full = plan.full_grid(coverage, query.crs)
     unit = DEGREE if full.crs.is_geographic else full.crs.linear_units_factor[1]
     cell = query.ground / unit if query.ground is not None else None
     sized = query.region is None and bool(query.width or query.height)

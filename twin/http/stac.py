@@ -171,7 +171,6 @@ def _item(context: Context, layer: ContentLayer, item_id: str, asset: Asset) -> 
             of_file = _described(coverage)
     except Unavailable as error:
         raise Unavailable(f"layer {layer.id}: {error}") from error
-    ring = [[west, south], [east, south], [east, north], [west, north], [west, south]]
     return {
         "type": "Feature",
         "stac_version": VERSION,
@@ -179,7 +178,7 @@ def _item(context: Context, layer: ContentLayer, item_id: str, asset: Asset) -> 
         "id": item_id,
         "collection": layer.id,
         "bbox": [west, south, east, north],
-        "geometry": {"type": "Polygon", "coordinates": [ring]},
+        "geometry": _outline(west, south, east, north),
         "properties": {"title": context.title(layer), **_times(asset.time)},
         "assets": {
             "data": {
@@ -197,6 +196,15 @@ def _item(context: Context, layer: ContentLayer, item_id: str, asset: Asset) -> 
             link("self", f"{here}/{item_id}", GEOJSON, item_id),
         ],
     }
+
+
+def _outline(west: float, south: float, east: float, north: float) -> dict[str, Any]:
+    """A box as a geometry, cut at the antimeridian (RFC 7946, 3.1.9)."""
+    halves = [(west, east)] if west <= east else [(west, 180.0), (-180.0, east)]
+    rings = [[[[a, south], [b, south], [b, north], [a, north], [a, south]]] for a, b in halves]
+    if len(rings) == 1:
+        return {"type": "Polygon", "coordinates": rings[0]}
+    return {"type": "MultiPolygon", "coordinates": rings}
 
 
 def _times(time: str | None) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from layers.model import ContentLayer, Layer, is_raster
 from layers.raster import coverage as coverages
 from layers.raster.bands import Band
 from layers.raster.coverage import Coverage
-from layers.raster.grid import Grid
+from layers.raster.grid import Grid, wrapped
 from layers.raster.query import Region
 from layers.types import CRS84, Bbox
 from twin.http.context import Context
@@ -91,9 +91,10 @@ def check_offered(
 
 
 def box_in(grid: Grid, crs: str | None) -> Bbox:
-    """The bounds of a grid in the axis order of its CRS's authority; ``crs`` is the name that it goes by."""
-    west, south, east, north = grid.bounds
-    return (south, west, north, east) if crs is not None and swaps(crs) else grid.bounds
+    """The bounds of a grid in the axis order of its CRS's authority; ``crs`` is the name that it goes by.
+    West > east across the antimeridian."""
+    west, south, east, north = bounds = wrapped(grid.bounds) if grid.crs.is_geographic else grid.bounds
+    return (south, west, north, east) if crs is not None and swaps(crs) else bounds
 
 
 def members(context: Context, layer: Layer) -> Mapping[str, Any]:
