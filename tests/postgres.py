@@ -100,17 +100,22 @@ class Cluster:
                 raise RuntimeError("PostgreSQL did not start:\n" + (self.folder / "log").read_text()[-2000:])
             time.sleep(0.05)
 
-    def dump(self, url: str, file: Path) -> None:
-        """Write a database to a file."""
-        file.write_bytes(_run([self.bin / "pg_dump", "-Fc", url]))
+    def dump(self, url: str, file: Path, table: str | None = None) -> None:
+        """Write a database, or a table of it with its triggers, to a file."""
+        only = [] if table is None else ["-t", table]
+        file.write_bytes(_run([self.bin / "pg_dump", "-Fc", *only, url]))
 
     def restored(self, file: Path) -> str:
         """The URL of a new database with what such a file holds."""
         url = self.database()
         with self.connect(url.rsplit("/", 1)[1]) as con:
             con.execute("DROP EXTENSION postgis")
-        _run([self.bin / "pg_restore", "-d", url], file.read_bytes())
+        self.restore(url, file)
         return url
+
+    def restore(self, url: str, file: Path) -> None:
+        """Put what such a file holds into a database that is there."""
+        _run([self.bin / "pg_restore", "-d", url], file.read_bytes())
 
     def down(self, *, crash: bool = False) -> None:
         """Stop the server: fast, or as a crash (every connection is cut at once)."""

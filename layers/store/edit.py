@@ -150,9 +150,8 @@ class Editor(ABC):
     def revision(self, fid: int) -> int:
         """The highest log number of a feature, or of its layer as a whole; 0 when neither was logged."""
 
-    @abstractmethod
-    def sign(self, fid: int, number: int, actor: str) -> None:
-        """Keep who made a revision."""
+    def sign(self, fid: int, number: int, actor: str) -> None:  # noqa: B027
+        """Keep who made a revision, where the change set of the edit does not say it."""
 
 
 class EditedStore(Store):

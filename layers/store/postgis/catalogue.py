@@ -26,8 +26,11 @@ from layers.store.postgis import (
     ddl,
     epoch,
     forms,
+    history,
     layer_table,
     log,
+    migrate,
+    numbering,
     read,
     refresh,
     registered,
@@ -134,15 +137,18 @@ class DatabaseCatalogue:
                 con.execute("SELECT pg_advisory_xact_lock(%s)", (schema.key(self.schema, "open"),))
                 if not schema.exists(con, self.schema):
                     schema.create(con, self.schema, fresh_epoch(), "")
+                    numbering.make(con, self.schema, self.sessions.postgis)
                     con.execute(
                         f"UPDATE {quoted(self.schema)}.twin_meta SET origin = %s",
                         (epoch.origin(con, self.schema),),
                     )
                 schema.make_restorable(con, self.schema)
+            self._migrate(con)
             epoch.renew(con, self.schema, self._shown)
             sweep(con, self.schema)
             with con.transaction():
                 con.execute("SELECT pg_advisory_xact_lock(%s)", (schema.key(self.schema, "open"),))
+                history.sign(con, history.REPAIR)
                 repair.repair(self.place(con), ddl.moved(self.place(con)))
                 ddl.rebase(self.place(con))
                 registered.sync(self.place(con), self.database.tables)
@@ -151,6 +157,12 @@ class DatabaseCatalogue:
             self._compare(con)
         finally:
             con.close()
+
+    def _migrate(self, con: Connection) -> None:
+        """Bring a city of the format before to this one: at the start, or where an old dump was restored."""
+        with con.transaction():
+            con.execute("SELECT pg_advisory_xact_lock(%s)", (schema.key(self.schema, "open"),))
+            migrate.migrate(DdlTarget(con, self.schema, self.sessions.postgis))
 
     def _compare(self, con: Connection) -> None:
         """Raises BadParameter where reads would go to another database than writes, or to a replica of it:
@@ -240,7 +252,7 @@ class DatabaseCatalogue:
         of the old one.
 
         Raises Unavailable while it is half restored, at first by a pooled connection: a restore may last."""
-        self.call(lambda con: schema.refuse_half_restored(con, self.schema))
+        self.call(lambda con: schema.exists(con, self.schema))
         with self._lock:
             if not self._doubted and (self._known is None or self._known.meta == moment.meta):
                 return  # another thread has just done it
@@ -250,6 +262,7 @@ class DatabaseCatalogue:
                     if not schema.exists(con, self.schema):
                         raise Unavailable("the city's database is empty; restart the server")
                     if not self.read_only:
+                        self._migrate(con)
                         epoch.renew(con, self.schema, self._shown)
             finally:
                 con.close()
@@ -368,6 +381,7 @@ class DatabaseCatalogue:
         if layers := ddl.moved(place):
             with con.transaction():
                 con.execute(f"SET LOCAL lock_timeout = '{GIVE_WAY_S}s'")
+                history.sign(con, history.REPAIR)
                 repair.repair(place, layers)
 
     def repair(self) -> None:

@@ -7,11 +7,13 @@ copy's own triggers log that, so ETags, tiles and pages follow as for any layer,
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import psycopg
 
+from layers.model import Author
 from layers.store.layer_record import OK
-from layers.store.postgis import ddl, layer_table, schema, shape
+from layers.store.postgis import ddl, history, layer_table, schema, shape
 from layers.store.postgis.connection import quoted
 from layers.store.postgis.ddl import DdlTarget
 from layers.store.postgis.introspect import Facts
@@ -37,7 +39,7 @@ def make(place: DdlTarget, table: LayerTable, facts: Facts) -> str:
         place.con.execute(f"CREATE INDEX ON {table.copy} USING gist ({COPY_GEOMETRY})")
         place.con.execute(f"CREATE INDEX ON {table.copy} ({COPY_FID}) WHERE {unplaced}")
         place.con.execute(f"ANALYZE {table.copy}")
-        ddl.log_by_triggers(place, table.id, table.copy, COPY_FID, COPY_GEOMETRY, table.srid)
+        ddl.create_triggers(place, table.id, replace(table, copied=True).rows)
     else:
         place.con.execute(f"DROP TABLE {table.copy}")
     place.con.execute(
@@ -110,6 +112,7 @@ def refresh(place: DdlTarget, layer: str) -> bool:
     """Compare a layer's copy with its relation, in one transaction; False where it must be made anew."""
     began = time.monotonic()
     with place.con.transaction():
+        history.sign(place.con, Author(via="other", message=f"copy of {layer}"))
         row = place.con.execute(
             f"SELECT signature FROM {place.s}.twin_layers WHERE id = %s FOR UPDATE", (layer,)
         ).fetchone()

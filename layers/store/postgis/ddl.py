@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from layers.store.layer_record import MISSING, OK
-from layers.store.postgis import introspect, layer_table, schema, shape
+from layers.store.postgis import history, introspect, layer_table, log_function, numbering, schema, shape
 from layers.store.postgis.connection import Connection, literal, quoted
 from layers.store.postgis.introspect import Facts
-from layers.store.postgis.layer_table import LayerTable
+from layers.store.postgis.layer_table import LayerTable, TableSource
+from layers.store.postgis.log_function import Logged
 from layers.store.postgis.schema import short
 from layers.types import Bbox, Field
 
@@ -113,29 +114,55 @@ def drop_logging(place: DdlTarget, layer: str) -> None:
     place.con.execute(f"DROP FUNCTION IF EXISTS {function} CASCADE")
 
 
-def log_by_triggers(place: DdlTarget, layer: str, relation: str, fid: str, geom: str, srid: int) -> None:
-    """Put the log function and the triggers of a layer on a relation of another program, or a copy of it."""
+def logged(place: DdlTarget, layer: str, rows: TableSource | None = None) -> Logged:
+    """What is told of the changes of a layer's own table, or of another that has its rows."""
+    table = rows or TableSource(place.schema, layer, "fid", "geom", 4326)
+    keeps = place.one(f"SELECT keeps FROM {place.s}.twin_layers WHERE id = %s", (layer,))
+    return Logged(
+        place.schema,
+        place.postgis,
+        layer,
+        table.relation,
+        table.fid,
+        table.geometry,
+        table.srid,
+        mesh=rows is None,
+        blank=_left_out(place, table.relation),
+        keeps=keeps is not False,
+    )
+
+
+def _left_out(place: DdlTarget, relation: str) -> tuple[str, ...]:
+    """Columns of types that no field has: their values are not kept."""
+    rows = place.con.execute(
+        "SELECT attname, format_type(atttypid, NULL) FROM pg_attribute"
+        " WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped",
+        (relation,),
+    ).fetchall()
+    return tuple(name for name, pg in rows if layer_table.field_type(pg, own=False) is None)
+
+
+def create_triggers(place: DdlTarget, layer: str, rows: TableSource | None = None) -> None:
+    """Put the log function and the triggers of a layer in place: on its own table, where they fire for every
+    session, or on ``rows``, a table of another program or a copy of one."""
     drop_logging(place, layer)
-    for sql in schema.logging(place.schema, place.postgis, layer, relation, fid, geom, srid, False):
+    numbering.make_past(place.con, place.schema, layer)
+    table = logged(place, layer, rows)
+    always = log_function.always(table) if rows is None else []
+    for sql in (log_function.function(table), *log_function.triggers(table), *always):
         place.con.execute(sql)
 
 
-def create_triggers(place: DdlTarget, layer: str) -> None:
-    """Put the log function and the triggers of a layer of our own in place."""
-    drop_logging(place, layer)
-    relation = place.relation(layer)
-    made = schema.logging(place.schema, place.postgis, layer, relation, "fid", "geom", 4326, True)
-    for sql in (*made, *schema.always(place.schema, layer, relation)):
-        place.con.execute(sql)
-
-
-def log_whole(place: DdlTarget, layer: str, delta: int, old: Bbox | None, new: Bbox | None) -> None:
-    """Log a layer, or the region of it, as changed whole; ``delta`` is by how many features it grew."""
+def log_whole(place: DdlTarget, layer: str, delta: int, old: Bbox | None, new: Bbox | None) -> int:
+    """Log a layer, or the region of it, as changed whole; ``delta`` is by how many features it grew. The
+    number under which this waits for the commit."""
     none = (None, None, None, None)
-    place.con.execute(
-        f"INSERT INTO {place.s}.twin_pending (xid, first, layer, delta, {schema.BOXES})"
-        " VALUES (pg_current_xact_id(), true, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
-        (layer, delta, *(old or none), *(new or none)),
+    return int(
+        place.one(
+            f"INSERT INTO {place.s}.twin_pending (xid, first, layer, delta, {schema.BOXES})"
+            " VALUES (pg_current_xact_id(), true, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING id",
+            (layer, delta, *(old or none), *(new or none)),
+        )
     )
 
 
@@ -169,7 +196,8 @@ def remember_signature(place: DdlTarget, layer: str) -> None:
     """Remember the present facts of a layer as in order."""
     state = facts(place)[layer]
     place.con.execute(
-        f"UPDATE {place.s}.twin_layers SET signature = %s, columns = %s WHERE id = %s",
+        f"UPDATE {place.s}.twin_layers SET signature = %s, columns = %s,"
+        f" seen = '{place.s}.twin_meta'::regclass WHERE id = %s",
         (state.signature, layer_table.dump_columns(state.columns), layer),
     )
 
@@ -209,19 +237,27 @@ def remember(place: DdlTarget, layer: str, high: int, generation: int) -> None:
 
 
 def drop(place: DdlTarget, table: LayerTable) -> None:
-    """Everything of a layer except its history and the change log, which learns that it is gone."""
+    """Everything of a layer except its history and the change log, which learns that it is gone.
+
+    Its rows become old rows; those of a relation of another program, which stays, do not."""
     count = int(place.one(f"SELECT {count_sql(place.s, table.id)}") or 0)
+    kept = logged(place, table.id) if table.source is None and table.state == OK else None
     # the rows first, as whoever repairs or compares does: in the other order two would wait for each other
     for own in ("twin_layers WHERE id", "twin_reports WHERE layer", "twin_refresh WHERE layer"):
         place.con.execute(f"DELETE FROM {place.s}.{own} = %s", (table.id,))
     box = None
+    if kept is not None:
+        place.con.execute(f"LOCK TABLE {table.raw} IN SHARE ROW EXCLUSIVE MODE")
+        box = layer_table.index_extent(place.con, table.raw, "geom", place.postgis)
+    whole = log_whole(place, table.id, -count, box, None)
+    if kept is not None and kept.keeps:
+        place.con.execute(log_function.keep(kept, whole))
+    else:
+        history.cut(place.con, place.schema, table.id, "gap")
     if table.source is None:
-        if table.state == OK:
-            box = layer_table.index_extent(place.con, table.raw, "geom", place.postgis)
         retire(place, table)
         if table.state != MISSING:
             place.con.execute(f"DROP TABLE IF EXISTS {table.raw} CASCADE")
         place.con.execute(f"DROP TABLE IF EXISTS {table.mesh}")
     place.con.execute(f"DROP TABLE IF EXISTS {table.copy}")
     drop_logging(place, table.id)
-    log_whole(place, table.id, -count, box, None)

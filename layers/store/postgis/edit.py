@@ -14,7 +14,7 @@ from psycopg.types.numeric import Int8
 from layers.errors import BadBody, Exists, NotEditable
 from layers.model import Author
 from layers.store.edit import KEEP, Editor
-from layers.store.postgis import constraint_errors, project
+from layers.store.postgis import constraint_errors, history, project
 from layers.store.postgis.connection import Connection, bound, literal
 from layers.store.postgis.layer_table import LayerTable
 from layers.store.postgis.read import revision_sql
@@ -165,15 +165,8 @@ class PostgisEditor(Editor):
 
     def _number(self, fid: int, by: Author) -> int:
         # what this transaction changed gets its numbers now instead of at commit
-        self._con.execute(f"SELECT {bound(self._table.schema)}.twin_number()", ())
-        return super()._number(fid, by)
-
-    def sign(self, fid: int, number: int, actor: str) -> None:
-        self._con.execute(
-            f"INSERT INTO {bound(self._table.schema)}.twin_actors (layer, fid, seq, actor)"
-            " VALUES (%s, %s, %s, %s)",
-            (self._table.id, Int8(fid), Int8(number), actor),
-        )
+        history.number(self._con, self._table.schema, by)
+        return self.revision(fid)
 
 
 def _plain(value: Any) -> Any:

@@ -79,6 +79,12 @@ def renew(con: Connection, schema: str, shown: Mark | None) -> None:
                 " epoch = %s, origin = %s, stamp = stamp + 1",
                 (fresh_epoch(), origin(con, schema)),
             )
+            con.execute(
+                f"INSERT INTO {s}.twin_epochs SELECT epoch, (SELECT coalesce(max(seq), 0)"
+                f" FROM {s}.twin_changes), date_trunc('milliseconds', clock_timestamp()) FROM {s}.twin_meta"
+            )
+            # the numbers of transactions begin anew where a cluster does
+            con.execute(f"UPDATE {s}.twin_sets SET xid = NULL WHERE xid IS NOT NULL")
 
 
 def mark(state: SnapshotState) -> Mark:

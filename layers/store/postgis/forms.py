@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from layers.model import ContentLayer
+from layers.model import Author, ContentLayer
 from layers.store import forms
 from layers.store.base import FormSpec
-from layers.store.postgis import ddl, schema
+from layers.store.postgis import ddl, history, schema
 from layers.store.postgis.connection import bound
 from layers.store.postgis.ddl import DdlTarget
 
@@ -29,7 +29,7 @@ def present(place: DdlTarget, layer: str) -> ContentLayer | None:
     return next(iter(layers(place.con, place.schema, layer)), None)
 
 
-def record(place: DdlTarget, spec: FormSpec) -> int:
+def record(place: DdlTarget, spec: FormSpec, by: Author) -> int:
     """Put a record in place inside the caller's transaction; the layer's new generation. Raises Exists."""
     hold(place, spec.id)
     if place.one(f"SELECT 1 FROM {place.s}.twin_layers WHERE id = %s", (spec.id,)) is not None:
@@ -47,6 +47,7 @@ def record(place: DdlTarget, spec: FormSpec) -> int:
     )
     ddl.log_whole(place, spec.id, 0, known.extent if known else None, spec.extent)
     ddl.touch(place)
+    history.sign(place.con, by, generation)
     return generation
 
 

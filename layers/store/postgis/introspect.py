@@ -11,7 +11,8 @@ from typing import Any
 from layers.store.layer_record import MISSING, OK
 from layers.store.postgis.connection import bound, quoted
 from layers.store.postgis.layer_table import TableColumn, TableSource, field_type
-from layers.store.postgis.schema import HIDDEN, OPERATIONS
+from layers.store.postgis.log_function import OPERATIONS
+from layers.store.postgis.schema import HIDDEN
 from layers.types import GeometryType
 
 #: Of each layer: table oid, whether it has a whole number as its id, whether our triggers can follow it, its

@@ -7,19 +7,20 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
 import psycopg
 
 from layers.errors import Busy, Exists
+from layers.model import Author
 from layers.store import layer_record, matching, staged
 from layers.store.base import Published
 from layers.store.forms import in_use
 from layers.store.layer_record import WORDS
 from layers.store.matching import Script
-from layers.store.postgis import ddl, forms, layer_table, repair, schema
+from layers.store.postgis import ddl, forms, history, layer_table, log_function, repair, schema
 from layers.store.postgis.connection import Connection, literal, quoted
 from layers.store.postgis.ddl import DdlTarget
 from layers.store.postgis.layer_table import LayerTable
@@ -30,7 +31,7 @@ from layers.types import Bbox, Field
 _WAIT_S = 60.0  # for transactions that edit the layer, or read fields that change, to end
 
 
-def publish(con: Connection, stage: PostgisStage, mode: str, postgis: str) -> Published:
+def publish(con: Connection, stage: PostgisStage, mode: str, postgis: str, by: Author) -> Published:
     """Publish through the stage's own connection, to be closed then. Raises Exists, BadFile, Busy."""
     staged.check_mode(mode)
     place = DdlTarget(con, stage.schema, postgis)
@@ -41,7 +42,7 @@ def publish(con: Connection, stage: PostgisStage, mode: str, postgis: str) -> Pu
         with con.transaction():
             con.execute("SET LOCAL statement_timeout = 0")
             con.execute("SET LOCAL work_mem = '64MB'")
-            return _publish(place, stage, mode, prepared)
+            return _publish(place, stage, mode, prepared, by)
     except BaseException:
         if prepared is not None:
             _undo(place, stage.spec.id, prepared)
@@ -130,7 +131,9 @@ def _lock(place: DdlTarget, relation: str, mode: str) -> None:
         time.sleep(0.2)
 
 
-def _publish(place: DdlTarget, stage: PostgisStage, mode: str, prepared: Prepared | None) -> Published:
+def _publish(
+    place: DdlTarget, stage: PostgisStage, mode: str, prepared: Prepared | None, by: Author
+) -> Published:
     con, layer = place.con, stage.spec.id
     repair.repair(place, [layer], touched=False)
     present = layer_table.tables(con, place.schema).get(layer)
@@ -155,7 +158,7 @@ def _publish(place: DdlTarget, stage: PostgisStage, mode: str, prepared: Prepare
         geometry_type = staged.geometry_type(present.geometry_type, stage.spec.geometry_type, mode)
         fields, plan = _replace(place, present, stage, mode, geometry_type, prepared)
     _register(place, stage, generation, fields, geometry_type, present, plan)
-    numbered = place.one(f"SELECT {place.s}.twin_number()")
+    numbered = history.number(con, place.schema, by, generation)
     newest = place.one(f"SELECT coalesce(max(seq), 0) FROM {place.s}.twin_changes")
     last = numbered or newest
     return Published(generation, plan.created, plan.updated, plan.unchanged, plan.deleted, last, plan.vague)
@@ -224,7 +227,14 @@ def _replace(
         raise Busy("the layer's fields were changed meanwhile; load again")
     plan = _match(place, present, stage, mode, bool(drop or add))
     old = _extent(place, present.id)
+    delta = plan.created - plan.deleted
+    whole = ddl.log_whole(place, present.id, delta, old, None) if plan.whole else None
+    if whole is not None:
+        _told_by(place, str(whole))
     _apply(place, present, stage, plan, added)
+    if whole is not None:
+        _keep_fields(place, present, drop, whole)
+        _told_by(place, "")
     if drop or added or other:
         _lock(place, present.raw, "ACCESS EXCLUSIVE")
         for name in drop:
@@ -235,13 +245,27 @@ def _replace(
             )
     if other:
         ddl.check_geometry(place, present.id, geometry_type, scan=False)
-    if plan.whole:
+    if whole is not None and (box := _extent(place, present.id)) is not None:
         con.execute(
-            f"DELETE FROM {place.s}.twin_pending WHERE xid = pg_current_xact_id() AND layer = %s",
-            (present.id,),
+            f"UPDATE {place.s}.twin_pending SET new_minx = %s, new_miny = %s, new_maxx = %s, new_maxy = %s"
+            " WHERE id = %s",
+            (*box, whole),
         )
-        ddl.log_whole(place, present.id, plan.created - plan.deleted, old, _extent(place, present.id))
     return fields, plan
+
+
+def _told_by(place: DdlTarget, whole: str) -> None:
+    """Let the triggers keep old rows under one log row for all, and log none themselves."""
+    place.con.execute("SELECT set_config('twin.whole', %s, true)", (whole,))
+
+
+def _keep_fields(place: DdlTarget, present: LayerTable, drop: Sequence[str], whole: int) -> None:
+    """Keep the rows that the load leaves as they are but for values of fields that go."""
+    table = ddl.logged(place, present.id)
+    if drop and table.keeps:
+        lost = " OR ".join(f"r.{quoted(schema.short(name))} IS NOT NULL" for name in drop)
+        kept = f"SELECT fid FROM {place.s}.twin_pending WHERE xid = pg_current_xact_id() AND part = {whole}"
+        place.con.execute(log_function.keep(table, whole, f"({lost}) AND r.fid NOT IN ({kept})"))
 
 
 def _altered(present: LayerTable, stage: PostgisStage, mode: str) -> matching.Altered:

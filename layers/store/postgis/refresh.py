@@ -8,7 +8,7 @@ from collections.abc import Callable
 import psycopg
 
 from layers.errors import TwinError
-from layers.store.postgis import copied, repair
+from layers.store.postgis import copied, history, repair
 from layers.store.postgis.connection import GIVE_WAY_S, Connection, discard, shut
 from layers.store.postgis.ddl import DdlTarget
 from layers.store.postgis.session import DatabaseSessions
@@ -21,6 +21,7 @@ def refresh_due(place: DdlTarget) -> None:
     for layer in copied.due(place):
         if not copied.refresh(place, layer):
             with place.con.transaction():
+                history.sign(place.con, history.REPAIR)
                 repair.repair(place, [layer], again=True)
 
 

@@ -11,6 +11,7 @@ import psycopg
 
 from layers.errors import BadFile, BadParameter
 from layers.store.database import Registered
+from layers.store.layer_record import OK
 from layers.store.postgis import copied, ddl, forms, introspect, layer_table, repair, schema
 from layers.store.postgis.connection import quoted
 from layers.store.postgis.ddl import DdlTarget
@@ -56,6 +57,15 @@ def _register(place: DdlTarget, layer: str, entry: Registered, known: LayerTable
         json.dumps(asdict(source)),
     )
     if known is not None and not problem and _words(place, layer) == words:
+        return
+    if known is not None and not problem and known.source == source and known.state == OK:
+        place.con.execute(
+            f"UPDATE {place.s}.twin_layers SET kind = %s, title = %s, crs = %s, time_field = %s, source = %s"
+            " WHERE id = %s",
+            (*words, layer),
+        )
+        ddl.log_whole(place, layer, 0, None, None)
+        ddl.touch(place)
         return
     place.con.execute(
         f"INSERT INTO {place.s}.twin_layers (id, kind, title, crs, time_field, source, geometry_type, key,"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import psycopg
 
 from layers.store.layer_record import OK
-from layers.store.postgis import copied, ddl, introspect, layer_table, schema
+from layers.store.postgis import copied, ddl, history, introspect, layer_table, log_function, schema
 from layers.store.postgis.ddl import DdlTarget
 from layers.store.postgis.introspect import Facts
 from layers.store.postgis.layer_table import LayerTable
@@ -53,9 +53,11 @@ def _repair(place: DdlTarget, table: LayerTable, facts: Facts, signature: str) -
     elif state != OK or replaced:
         _forget_meshes(place, table)
     now = ddl.facts(place)[table.id]
+    if state != OK or table.state != OK or _is_cut(place, table, now, signature):
+        history.cut(place.con, place.schema, table.id, "gap")
     place.con.execute(
-        f"UPDATE {place.s}.twin_layers SET state = %s, signature = %s, columns = %s, geometry_type = %s"
-        " WHERE id = %s",
+        f"UPDATE {place.s}.twin_layers SET state = %s, signature = %s, columns = %s, geometry_type = %s,"
+        f" seen = '{place.s}.twin_meta'::regclass WHERE id = %s",
         (
             state,
             now.signature,
@@ -70,6 +72,19 @@ def _repair(place: DdlTarget, table: LayerTable, facts: Facts, signature: str) -
         delta = (int(place.one(f"SELECT count(*) FROM {rows}")) if state == OK else 0) - before
     ddl.log_whole(place, table.id, delta, None, None)
     return True
+
+
+def _is_cut(place: DdlTarget, table: LayerTable, now: Facts, signature: str) -> bool:
+    """Whether rows, or values of theirs, may have been lost without an old row that tells of them."""
+    if not signature or now.followed != (signature.split(" ")[2] == "followed") or table.copied:
+        return True
+    if introspect.restored(now.signature, signature) and table.source is None:
+        # put back with its history, or alone
+        same = f"SELECT seen = '{place.s}.twin_meta'::regclass FROM {place.s}.twin_layers WHERE id = %s"
+        return bool(place.one(same, (table.id,)))
+    there = {(column.name, column.pg) for column in now.columns}
+    lost = any((column.name, column.pg) not in there for column in table.columns.values())
+    return lost or introspect.unseen(now.signature, signature)
 
 
 def _geometry(place: DdlTarget, table: LayerTable, facts: Facts) -> tuple[str, str]:
@@ -100,11 +115,9 @@ def follow(place: DdlTarget, table: LayerTable, facts: Facts) -> str:
     try:
         with place.con.transaction():
             if not facts.triggered:
-                ddl.log_by_triggers(
-                    place, table.id, source.relation, source.fid, source.geometry, source.srid
-                )
+                ddl.create_triggers(place, table.id, source)
             if place.one("SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = %s", (facts.oid,)):
-                for sql in schema.always(place.schema, table.id, source.relation):
+                for sql in log_function.always(ddl.logged(place, table.id, source)):
                     place.con.execute(sql)
     except psycopg.errors.InsufficientPrivilege:  # of a schema
         return copied.NO_SELECT

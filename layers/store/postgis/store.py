@@ -17,7 +17,7 @@ from layers.store import layer_record, unreadable
 from layers.store.base import FormSpec, LayerSpec, Published, Stage
 from layers.store.database import Database
 from layers.store.edit import EditedStore
-from layers.store.postgis import ddl, edit, forms, layer_table, log, page, publish, read
+from layers.store.postgis import ddl, edit, forms, history, layer_table, log, page, publish, read
 from layers.store.postgis.catalogue import CHANGED, MOVED, TRIES, DatabaseCatalogue
 from layers.store.postgis.connection import Connection, bound, shut
 from layers.store.postgis.layer_table import LayerTable
@@ -247,7 +247,7 @@ class PostgisStore(EditedStore):
             raise TypeError("not a stage of this store")
         try:
             with stage.watched():
-                return publish.publish(stage.con, stage, mode, self._sessions.postgis)
+                return publish.publish(stage.con, stage, mode, self._sessions.postgis, by)
         finally:
             stage.drop()
 
@@ -258,13 +258,14 @@ class PostgisStore(EditedStore):
         other_forms.check(spec)
         self._catalogue.state()
         with self._sessions.writing() as con, con.transaction():
-            return forms.record(self._catalogue.place(con), spec)
+            return forms.record(self._catalogue.place(con), spec, by)
 
     def drop(self, layer_id: str, by: Author = NOBODY) -> None:
         self._catalogue.state()
         table = self._catalogue.learn().tables.get(layer_id)
         with self._sessions.writing() as con, con.transaction():
             place = self._catalogue.place(con)
+            history.sign(con, by)
             if table is not None and table.source is not None:
                 raise Conflict(f"layer {layer_id} is a table that city.yml names: take it out there")
             if table is not None:

@@ -1,0 +1,261 @@
+"""The function and triggers by which a table tells of its changes, and keeps what its rows were.
+
+Statement triggers: they write to ``twin_pending`` one row for each feature that changed, or one for all of a
+large statement, and with it the old row: its columns as JSON, its geometry, its mesh. See ``numbering``.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from layers.store.postgis.connection import literal, quoted
+from layers.store.postgis.schema import BOXES, log_function, mesh_table, short
+from layers.store.staged import LOGGED_EACH
+
+OPERATIONS = ("INSERT", "UPDATE", "DELETE", "TRUNCATE")
+_TRANSITION = {
+    "INSERT": "REFERENCING NEW TABLE AS new_rows",
+    "UPDATE": "REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows",
+    "DELETE": "REFERENCING OLD TABLE AS old_rows",
+    "TRUNCATE": "",
+}
+# extra_float_digits: what a session of another program has there must not round what is kept
+_FUNCTION = (
+    "RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp"
+    " SET extra_float_digits = 1 AS $body$\n"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """A table whose changes are logged: ``relation`` is quoted, ``fid`` and ``geom`` are column names,
+    ``mesh`` tells whether bodies lie beside it. Of old rows all is kept but the columns ``blank``, or nothing
+    unless ``keeps``."""
+
+    schema: str
+    postgis: str
+    layer: str
+    relation: str
+    fid: str
+    geom: str
+    srid: int
+    mesh: bool
+    blank: tuple[str, ...] = ()
+    keeps: bool = True
+
+
+def function(table: Logged) -> str:
+    """The log function of a table, in place of the one that there may be."""
+    name = f"{quoted(table.schema)}.{quoted(log_function(table.layer))}()"
+    return f"CREATE OR REPLACE FUNCTION {name} {_FUNCTION}{_Body(table).text()}$body$"
+
+
+def triggers(table: Logged) -> list[str]:
+    """The four triggers on a table that call its log function."""
+    return [_trigger(table.schema, table.layer, table.relation, o, _TRANSITION[o]) for o in OPERATIONS]
+
+
+def log_trigger(schema: str, layer: str, operation: str) -> str:
+    """Name of a layer's trigger for INSERT, UPDATE, DELETE or TRUNCATE."""
+    return short(f"twin_{schema}_{layer}_{operation.lower()}")
+
+
+def _trigger(schema: str, layer: str, relation: str, operation: str, tables: str) -> str:
+    when = "BEFORE" if operation == "TRUNCATE" else "AFTER"
+    return (
+        f"CREATE TRIGGER {quoted(log_trigger(schema, layer, operation))} {when} {operation} ON {relation}"
+        f" {tables} FOR EACH STATEMENT EXECUTE FUNCTION {quoted(schema)}.{quoted(log_function(layer))}()"
+    )
+
+
+def always(table: Logged) -> list[str]:
+    """Let the triggers fire for every session, also one that replicates; for the table's owner only."""
+    names = (quoted(log_trigger(table.schema, table.layer, operation)) for operation in OPERATIONS)
+    return [f"ALTER TABLE {table.relation} ENABLE ALWAYS TRIGGER {name}" for name in names]
+
+
+def keep(table: Logged, whole: int, chosen: str = "true") -> str:
+    """Keep the ``chosen`` rows (``r``) of a table as old rows of the pending change ``whole``."""
+    body = _Body(table)
+    rows = body.rows(table.relation, old=True, boxed=False)
+    return body.carried(f"{rows} WHERE {chosen}", old=True, mine="pg_current_xact_id()", whole=str(whole))
+
+
+def old_row(table: Logged, row: str) -> str:
+    """SQL of the properties of a row (``r.*``: a column may have the name ``r``) as JSON.
+
+    Not jsonb, which knows no -0, and not without the geometry having been blanked: PostGIS has a cast of it
+    to JSON, which fails on curves."""
+    blank = json.dumps(dict.fromkeys((table.fid, table.geom, *table.blank)), ensure_ascii=False)
+    return f"row_to_json(json_populate_record({row}, {literal(blank)}))"
+
+
+#: Columns of ``twin_pending`` that go to ``twin_past``.
+KEPT = "there, old, geom, mesh"
+_NONE = "NULL, NULL, NULL, NULL"
+_TABLE = "<table>"  # where the name of the table stands in a statement that is made when it runs
+
+
+@dataclass(frozen=True, slots=True)
+class _Body:
+    table: Logged
+
+    @property
+    def name(self) -> str:
+        return literal(self.table.layer)
+
+    @property
+    def pending(self) -> str:
+        return f"{quoted(self.table.schema)}.twin_pending"
+
+    @property
+    def meshes(self) -> str:
+        return f"{quoted(self.table.schema)}.{quoted(mesh_table(self.table.layer))}"
+
+    @property
+    def guarded(self) -> bool:
+        return self.table.srid != 4326
+
+    def rows(self, source: str, *, old: bool = False, boxed: bool = True) -> str:
+        """Each row of a table as its fid, its box in lon/lat (x1, y1, x2, y2), and what is kept of it."""
+        table, fid, geom = self.table, quoted(self.table.fid), quoted(self.table.geom)
+        columns = [f"r.{fid} AS fid"]
+        if boxed:
+            shape, p = f"r.{geom}", table.postgis
+            if self.guarded:
+                shape = f"{p}.st_envelope({p}.st_transform({shape}, 4326))"
+            sides = (("xmin", "x1"), ("ymin", "y1"), ("xmax", "x2"), ("ymax", "y2"))
+            columns += [f"{p}.st_{side}({shape}) AS {name}" for side, name in sides]
+        beside = ""
+        if old and table.keeps:
+            columns += [f"{old_row(table, 'r.*')} AS old", f"r.{geom} AS geom"]
+            columns.append("m.body AS mesh" if table.mesh else "NULL::bytea AS mesh")
+            beside = f" LEFT JOIN {self.meshes} m ON m.fid = r.{fid}" if table.mesh else ""
+        return f"SELECT {', '.join(columns)} FROM {source} r{beside}"
+
+    def put(self, *, kept: bool = True) -> str:
+        keeps = f", {KEPT}" if kept and self.table.keeps else ""
+        return f"INSERT INTO {self.pending} (xid, first, layer, fid, delta, {BOXES}{keeps}) "
+
+    def was(self, row: str | None, there: str = "true") -> str:
+        """What is kept of a row that was there, or (None) that there was none."""
+        if not self.table.keeps:
+            return ""
+        return ", false, NULL, NULL, NULL" if row is None else f", {there}, {row}.old, {row}.geom, {row}.mesh"
+
+    def carried(self, source: str, *, old: bool, mine: str = "mine", whole: str = "whole") -> str:
+        """The old rows of what one log row, numbered ``whole``, tells of all."""
+        put = f"INSERT INTO {self.pending} (xid, first, layer, fid, delta, part, {KEPT})"
+        head = f"SELECT {mine}, false, {self.name}, r.fid, 0, {whole}"
+        return f"{put} {head}{self.was('r' if old else None)} FROM ({source}) r"
+
+    def text(self) -> str:
+        old, new = self.rows("old_rows", old=True), self.rows("new_rows")
+        return f"""DECLARE
+ mine xid8 := pg_current_xact_id();
+ gone bigint := 0;
+ made bigint := 0;
+ whole bigint;
+BEGIN
+ IF TG_OP = 'TRUNCATE' THEN
+  {self._truncated()}
+  RETURN NULL;
+ END IF;
+ IF TG_OP <> 'INSERT' THEN SELECT count(*) INTO gone FROM old_rows; END IF;
+ IF TG_OP <> 'DELETE' THEN SELECT count(*) INTO made FROM new_rows; END IF;
+ IF gone = 0 AND made = 0 THEN RETURN NULL; END IF;
+ IF current_setting('twin.whole', true) <> '' THEN
+  SELECT id INTO whole FROM {self.pending} WHERE xid = mine AND layer = {self.name}
+   AND id::text = current_setting('twin.whole', true);
+ END IF;
+ IF whole IS NULL THEN
+  {"BEGIN" if self.guarded else ""}
+  IF greatest(gone, made) > {LOGGED_EACH} THEN
+   {self._whole()}
+  ELSE
+   {self._each(old, new)}
+  END IF;
+  {self._guard() if self.guarded else ""}
+ END IF;
+ {self._carry() if self.table.keeps else ""}
+ {self._forget() if self.table.mesh else ""}
+ RETURN NULL;
+END """
+
+    def _truncated(self) -> str:
+        # no transition tables tell what was there, nor what the table is called by now
+        rows = self.rows(_TABLE, old=True, boxed=False)
+        count = literal(f"SELECT count(*) FROM {_TABLE}")
+        keep = literal(self.carried(rows, old=True, mine="$1", whole="$2"))
+        table = f"{literal(_TABLE)}, TG_RELID::regclass::text"
+        values = f"mine, true, {self.name}, NULL, -gone, {_NONE}, {_NONE}"
+        return f"""EXECUTE replace({count}, {table}) INTO gone;
+  {self.put(kept=False)}VALUES ({values}) RETURNING id INTO whole;
+  {f"EXECUTE replace({keep}, {table}) USING mine, whole;" if self.table.keeps else ""}
+  {f"DELETE FROM {self.meshes};" if self.table.mesh else ""}"""
+
+    def _whole(self) -> str:
+        """One row for all of a large statement."""
+        old, new = self.rows("old_rows"), self.rows("new_rows")
+        put, told = self.put(kept=False), "RETURNING id INTO whole"
+        return f"""IF TG_OP = 'INSERT' THEN
+    {put}SELECT mine, true, {self.name}, NULL, made, {_NONE}, {_extent("n")} FROM ({new}) n {told};
+   ELSIF TG_OP = 'DELETE' THEN
+    {put}SELECT mine, true, {self.name}, NULL, -gone, {_extent("o")}, {_NONE} FROM ({old}) o {told};
+   ELSE
+    {put}SELECT mine, true, {self.name}, NULL, 0, o.*, n.* FROM (SELECT {_extent("o")} FROM ({old}) o) o,
+     (SELECT {_extent("n")} FROM ({new}) n) n {told};
+   END IF;"""
+
+    def _each(self, old: str, new: str) -> str:
+        """One row for each feature."""
+        put, fid = self.put(), quoted(self.table.fid)
+        head = f"SELECT mine, row_number() OVER () = 1, {self.name}"
+        o, n = "o.x1, o.y1, o.x2, o.y2", "n.x1, n.y1, n.x2, n.y2"
+        delta = "CASE WHEN o.fid IS NULL THEN 1 WHEN n.fid IS NULL THEN -1 ELSE 0 END"
+        either = "coalesce(n.fid, o.fid)"
+        return f"""IF TG_OP = 'INSERT' THEN
+    {put}{head}, n.fid, 1, {_NONE}, {n}{self.was(None)} FROM ({new}) n ORDER BY n.fid;
+   ELSIF TG_OP = 'DELETE' THEN
+    {put}{head}, o.fid, -1, {o}, {_NONE}{self.was("o")} FROM ({old}) o ORDER BY o.fid;
+   ELSIF made = 1 AND (SELECT o.{fid} = n.{fid} FROM old_rows o, new_rows n) THEN
+    {put}{head}, n.fid, 0, {o}, {n}{self.was("o")} FROM ({old}) o, ({new}) n;
+   ELSE
+    {put}{head}, {either}, {delta}, {o}, {n}{self.was("o", "o.fid IS NOT NULL")}
+     FROM ({old}) o FULL JOIN ({new}) n ON n.fid = o.fid ORDER BY {either};
+   END IF;"""
+
+    def _guard(self) -> str:
+        """A coordinate that cannot be brought to longitude and latitude keeps nobody from editing."""
+        values = f"mine, true, {self.name}, NULL, made - gone, {_NONE}, {_NONE}"
+        return f"""EXCEPTION WHEN data_exception OR internal_error THEN
+   {self.put(kept=False)}VALUES ({values}) RETURNING id INTO whole;
+  END;"""
+
+    def _carry(self) -> str:
+        fid = quoted(self.table.fid)
+        old = self.carried(self.rows("old_rows", old=True, boxed=False), old=True)
+        new = self.carried(self.rows("new_rows", boxed=False), old=False)
+        return f"""IF whole IS NOT NULL THEN
+  IF TG_OP <> 'INSERT' THEN {old}; END IF;
+  IF TG_OP = 'INSERT' THEN {new}; END IF;
+  IF TG_OP = 'UPDATE' THEN
+   {new} WHERE NOT EXISTS (SELECT FROM old_rows o WHERE o.{fid} = r.fid);
+  END IF;
+ END IF;"""
+
+    def _forget(self) -> str:
+        """A body made for a geometry that changed is no longer its body."""
+        fid, geom = quoted(self.table.fid), quoted(self.table.geom)
+        return f"""IF TG_OP = 'DELETE' THEN
+  DELETE FROM {self.meshes} m USING old_rows o WHERE m.fid = o.{fid};
+ ELSIF TG_OP = 'UPDATE' AND EXISTS (SELECT FROM {self.meshes}) THEN
+  DELETE FROM {self.meshes} m USING old_rows o WHERE m.fid = o.{fid} AND NOT EXISTS (SELECT FROM new_rows n
+   WHERE n.{fid} = o.{fid} AND n.{geom}::bytea IS NOT DISTINCT FROM o.{geom}::bytea);
+ END IF;"""
+
+
+def _extent(row: str) -> str:
+    columns = (f"min({row}.x1)", f"min({row}.y1)", f"max({row}.x2)", f"max({row}.y2)")
+    return ", ".join(columns)
