@@ -33,18 +33,18 @@ class Editor(ABC):
         self._permit("create", 0)
         shape, values = feature.new(self.table, body)
         values = self._settled(values, None, shape)
-        with self.changing():
+        with self.changing(by):
             self._free_source(None, None, values)
             fid = self.insert(shape, values)
-            return fid, self._number(fid, by)
+            return fid, self.number(fid, by)
 
     def delete(self, fid: int, if_match: int | None, by: Author) -> int:
         """DELETE. Returns the log number; the triggers take what is kept beside the feature along."""
         self._permit("delete", fid)
-        with self.changing():
+        with self.changing(by):
             self._present(fid, if_match)
             self.remove(fid)
-            return self._number(fid, by)
+            return self.number(fid, by)
 
     def replace(self, fid: int, body: Mapping[str, Any], if_match: int | None, by: Author) -> int:
         """PUT. Returns the new revision."""
@@ -60,7 +60,7 @@ class Editor(ABC):
 
     def _write(self, fid: int, shape: Any, values: dict[str, Any], if_match: int | None, by: Author) -> int:
         self._permit("update", fid)
-        with self.changing():
+        with self.changing(by):
             present, source = self._present(fid, if_match)
             self._free_source(fid, source, values)
             if kinds.known(self.table.kind).provenance:
@@ -69,7 +69,7 @@ class Editor(ABC):
             if shape is not KEEP and feature.same(self.table, self.shapes(present), shape):
                 shape = KEEP
             self.update(fid, shape, values)
-            return self._number(fid, by)
+            return self.number(fid, by)
 
     def _settled(
         self, values: dict[str, Any], present: Mapping[str, Any] | None, shape: Any
@@ -108,14 +108,12 @@ class Editor(ABC):
         if source is not None and self.is_taken(source, fid):
             raise Exists("properties: source_id: another feature has it")
 
-    def _number(self, fid: int, by: Author) -> int:
-        number = self.revision(fid)
-        if by.actor is not None:
-            self.sign(fid, number, by.actor)
-        return number
+    def number(self, fid: int, by: Author) -> int:
+        """The revision that the edit made."""
+        return self.revision(fid)
 
     @abstractmethod
-    def changing(self) -> AbstractContextManager[object]:
+    def changing(self, by: Author) -> AbstractContextManager[object]:
         """One transaction; what the table does not permit is the client's fault, and named."""
 
     @abstractmethod
@@ -149,9 +147,6 @@ class Editor(ABC):
     @abstractmethod
     def revision(self, fid: int) -> int:
         """The highest log number of a feature, or of its layer as a whole; 0 when neither was logged."""
-
-    def sign(self, fid: int, number: int, actor: str) -> None:  # noqa: B027
-        """Keep who made a revision, where the change set of the edit does not say it."""
 
 
 class EditedStore(Store):

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from layers.model import FeatureLayer, Rows
-from layers.store.geopackage import blob, schema
+from layers.store.geopackage import blob, schema, triggers
 from layers.store.geopackage.connection import literal, quoted
 from layers.types import CRS84, Field
 from layers.write import column_names, reference, shapes
@@ -143,7 +143,7 @@ class _TableWriter:
         )
         con.execute("INSERT INTO gpkg_ogr_contents VALUES (?,?)", (layer.id, self._count))
         self._describe()
-        for sql in (schema.rtree_triggers(layer.id) | schema.count_triggers(layer.id)).values():
+        for sql in (triggers.rtree_triggers(layer.id) | triggers.count_triggers(layer.id)).values():
             con.execute(sql)
 
     def _describe(self) -> None:

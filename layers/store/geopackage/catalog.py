@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from layers.model import FeatureLayer
 from layers.store import layer_record
-from layers.store.geopackage import schema
+from layers.store.geopackage import keeping, log, past, recorded, schema, triggers
 from layers.store.geopackage.connection import quoted
 from layers.store.layer_record import MISSING, OK, LayerRecord
 from layers.types import Bbox, Field, FieldType, GeometryType
@@ -166,6 +166,7 @@ class Finding:
     state: str
     columns: list[list[str]]
     replaced: bool  # the table is not the one our triggers were put on
+    gap: bool  # rows may have been changed without their old ones being kept
     changed: bool  # something must be written: state, columns or triggers
 
 
@@ -185,6 +186,19 @@ def examine(con: sqlite3.Connection) -> list[Finding]:
     return [_examine(con, row, names, registered) for row in rows]
 
 
+def _expected(
+    con: sqlite3.Connection, layer: str, names: Mapping[tuple[str, str], str | None]
+) -> tuple[dict[str, str], dict[str, str], bool]:
+    """The triggers by which edits are logged, and those that keep old rows, name → SQL; and whether all is
+    there that these need."""
+    if ("table", "twin_kept") not in names:  # of format 6, in a file that is only read
+        return triggers.log_triggers(layer, kept=False, stamped=False), {}, True
+    every = triggers.ours(con, layer)
+    kept = {name: sql for name, sql in every.items() if name.startswith("twin_past_")}
+    there = not kept or ("table", past.table(layer)) in names
+    return {name: sql for name, sql in every.items() if name not in kept}, kept, there
+
+
 def _examine(
     con: sqlite3.Connection,
     row: tuple[str, str, str],
@@ -194,11 +208,14 @@ def _examine(
     layer, known, state = row
     present = columns(con, layer)
     now = _state(con, layer, present, names, registered)
-    expected = schema.log_triggers(layer)
-    gone = now != MISSING and any(names.get(("trigger", name)) != sql for name, sql in expected.items())
+    logs, keeps, there = _expected(con, layer, names)
+    gone = now != MISSING and any(names.get(("trigger", name)) != sql for name, sql in logs.items())
+    gap = now != MISSING and (gone or not there or any(("trigger", name) not in names for name in keeps))
+    # a column that was renamed is so in the trigger, too
+    stale = now != MISSING and any(names.get(("trigger", name)) != sql for name, sql in keeps.items())
     stored = json.loads(known)
-    changed = gone or now != state or (present is not None and present != stored)
-    return Finding(layer, now, present if present is not None else stored, gone, changed)
+    changed = gap or stale or now != state or (present is not None and present != stored)
+    return Finding(layer, now, present if present is not None else stored, gone, gap, changed)
 
 
 def _state(
@@ -230,28 +247,34 @@ def repair(con: sqlite3.Connection, findings: list[Finding]) -> None:
     Runs inside the caller's write transaction. An R-tree is never made here: GDAL makes its own
     when it closes, and would fail on one that is there."""
     for finding in findings:
-        if not finding.changed:
-            continue
-        layer, known = finding.layer, finding.columns
-        if finding.state != MISSING:
-            if ["source_id", "string"] not in known:
-                con.execute(f"ALTER TABLE {quoted(layer)} ADD COLUMN source_id TEXT")
-                known = columns(con, layer) or known
-            schema.create_companions(con, layer)
-        con.execute(f"DELETE FROM {quoted(schema.json_table(layer))}")
-        if finding.replaced or finding.state == MISSING:
-            con.execute(f"DELETE FROM {quoted(schema.mesh_table(layer))}")
-        if finding.replaced and {"fid", "geom"} <= _names(con, layer):
-            for name, sql in schema.log_triggers(layer).items():
-                con.execute(f"DROP TRIGGER IF EXISTS {quoted(name)}")
-                con.execute(sql)
-        if finding.state == OK:
-            schema.recount(con, layer)
-        con.execute(
-            "UPDATE twin_layers SET columns=?, state=? WHERE id=?", (json.dumps(known), finding.state, layer)
-        )
-        log_whole(con, layer, None, None)
+        if finding.changed:
+            with recorded.kept(con, finding.layer):
+                _repair(con, finding)
     touch(con)
+
+
+def _repair(con: sqlite3.Connection, finding: Finding) -> None:
+    layer, known = finding.layer, finding.columns
+    if finding.state != MISSING:
+        if ["source_id", "string"] not in known:
+            con.execute(f"ALTER TABLE {quoted(layer)} ADD COLUMN source_id TEXT")
+            known = columns(con, layer) or known
+        schema.create_companions(con, layer)
+    con.execute(f"DELETE FROM {quoted(schema.json_table(layer))}")
+    if finding.replaced or finding.state == MISSING:
+        con.execute(f"DELETE FROM {quoted(schema.mesh_table(layer))}")
+    if finding.state == OK:
+        schema.recount(con, layer)
+    con.execute(
+        "UPDATE twin_layers SET columns=?, state=? WHERE id=?", (json.dumps(known), finding.state, layer)
+    )
+    seq = log.whole(con, layer, None, None)
+    if finding.gap or finding.state == MISSING:
+        past.drop(con, layer)
+        keeping.cut(con, layer, seq, "gap")
+    if {"fid", "geom"} <= _names(con, layer):
+        past.settle(con, layer, seq, lost=True)
+        triggers.create_ours(con, layer)
 
 
 def _names(con: sqlite3.Connection, layer: str) -> set[str]:
@@ -270,20 +293,3 @@ def remember(con: sqlite3.Connection, layer: str, high_fid: int, generation: int
         " high_fid=max(high_fid, excluded.high_fid), generation=max(generation, excluded.generation)",
         (layer, high_fid, generation),
     )
-
-
-def log_whole(con: sqlite3.Connection, layer: str, old: Bbox | None, new: Bbox | None) -> int:
-    """Log a layer, or the region of it, as changed whole; the log number."""
-    none = (None, None, None, None)
-    cursor = con.execute(
-        "INSERT INTO twin_changes (layer, fid, old_minx, old_miny, old_maxx, old_maxy,"
-        " new_minx, new_miny, new_maxx, new_maxy) VALUES (?,NULL,?,?,?,?,?,?,?,?)",
-        (layer, *(old or none), *(new or none)),
-    )
-    assert cursor.lastrowid is not None
-    return cursor.lastrowid
-
-
-def last_seq(con: sqlite3.Connection) -> int:
-    """The newest number of the change log."""
-    return int(con.execute("SELECT coalesce(max(seq), 0) FROM twin_changes").fetchone()[0])

@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from layers.errors import Unavailable
+from layers.model import Author
 from layers.store.edit import KEEP, Editor
-from layers.store.geopackage import blob
+from layers.store.geopackage import blob, sets
 from layers.store.geopackage.catalog import FeatureTable
-from layers.store.geopackage.connection import quoted, transaction
+from layers.store.geopackage.connection import quoted
 from layers.store.geopackage.read_view import encode
 
 
@@ -25,8 +26,8 @@ class GeoPackageEditor(Editor):
         self._con, self._table = con, table
         self.table = table
 
-    def changing(self) -> AbstractContextManager[object]:
-        return transaction(self._con)
+    def changing(self, by: Author) -> AbstractContextManager[object]:
+        return sets.writing(self._con, by, self._table.id)
 
     def lock(self, fid: int) -> tuple[bytes | None, str | None] | None:
         sql = f"SELECT geom, source_id FROM {self._table.name} WHERE fid=?"
@@ -73,10 +74,6 @@ class GeoPackageEditor(Editor):
 
     def revision(self, fid: int) -> int:
         return revision(self._con, self._table.id, fid)
-
-    def sign(self, fid: int, number: int, actor: str) -> None:
-        sql = "INSERT INTO twin_actors (seq, actor, layer, fid) VALUES (?, ?, ?, ?)"
-        self._con.execute(sql, (number, actor, self._table.id, fid))
 
 
 def _columns(shape: Any, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import os
 import sqlite3
 from pathlib import Path
 
-from layers.store.geopackage import catalog
+from layers.store.geopackage import catalog, keeping
 from layers.store.geopackage.connection import sqlite_errors, transaction
 from layers.store.mark import Mark, fresh_epoch, parsed, read
 
@@ -57,7 +57,9 @@ def begin(con: sqlite3.Connection, path: Path, mark: Path, *, read_only: bool) -
     with transaction(con):
         # another process may have opened it at the same moment and been first
         if not continues(con, read(mark), of(con, path)):
-            con.execute("UPDATE twin_meta SET value=? WHERE key='epoch'", (fresh_epoch(),))
+            epoch = fresh_epoch()
+            con.execute("UPDATE twin_meta SET value=? WHERE key='epoch'", (epoch,))
+            keeping.begin_epoch(con, epoch)
             catalog.touch(con)
     return None
 

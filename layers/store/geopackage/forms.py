@@ -9,7 +9,7 @@ from typing import Any
 from layers.model import ContentLayer
 from layers.store import forms
 from layers.store.base import FormSpec
-from layers.store.geopackage import catalog
+from layers.store.geopackage import catalog, log, recorded
 
 
 def records(con: sqlite3.Connection) -> dict[str, Sequence[Any]]:
@@ -33,8 +33,9 @@ def record(con: sqlite3.Connection, spec: FormSpec) -> int:
     generation = 1 + max(known.generation if known else 0, gone[0] if gone else 0)
     values = forms.values(spec, generation)
     marks = ",".join("?" * len(values))
-    con.execute(f"INSERT OR REPLACE INTO twin_forms ({forms.COLUMNS}) VALUES ({marks})", values)
-    catalog.log_whole(con, spec.id, known.extent if known else None, spec.extent)
+    with recorded.kept(con, spec.id):
+        con.execute(f"INSERT OR REPLACE INTO twin_forms ({forms.COLUMNS}) VALUES ({marks})", values)
+        log.whole(con, spec.id, known.extent if known else None, spec.extent)
     catalog.touch(con)
     return generation
 
@@ -44,9 +45,10 @@ def drop(con: sqlite3.Connection, layer: str) -> bool:
     known = present(con, layer)
     if known is None:
         return False
-    con.execute("DELETE FROM twin_forms WHERE id=?", (layer,))
-    con.execute("DELETE FROM twin_reports WHERE layer=?", (layer,))
-    catalog.remember(con, layer, 0, known.generation)
-    catalog.log_whole(con, layer, known.extent, None)
+    with recorded.kept(con, layer):
+        con.execute("DELETE FROM twin_forms WHERE id=?", (layer,))
+        con.execute("DELETE FROM twin_reports WHERE layer=?", (layer,))
+        catalog.remember(con, layer, 0, known.generation)
+        log.whole(con, layer, known.extent, None)
     catalog.touch(con)
     return True

@@ -1,20 +1,48 @@
-"""The change log: what changed since a number, who edited a feature; and how it is kept short.
+"""The change log: what changed since a number; and how it is kept short.
 
 Of what lies ``KEPT`` numbers back, each feature keeps its newest row. That row is the feature's revision,
 so no ETag changes. Whoever last read the log before the number in ``twin_pruned`` missed boxes that are
 gone, and is told that the layer changed as a whole. The log is then no longer than ``KEPT`` rows and one a
-feature. Actors stay: they are kept beside the log.
+feature. Who changed it stays: change sets are kept beside the log.
 """
 
 from __future__ import annotations
 
 import sqlite3
+from datetime import UTC, datetime
 
+from layers import instants
 from layers.model import Change
-from layers.store.geopackage.catalog import last_seq
+from layers.types import Bbox
 
 KEPT = 200_000
 STEP = 2_000  # numbers looked at in one transaction, about 20 ms
+
+#: The instant of a statement in milliseconds since 1970, by SQLite's own clock: other programs have it, too.
+NOW_MS = "CAST(round((julianday('now') - 2440587.5) * 86400000) AS INTEGER)"
+
+
+def now() -> str:
+    """The present instant, as stores write it."""
+    return instants.utc(datetime.now(UTC))
+
+
+def last_seq(con: sqlite3.Connection) -> int:
+    """The newest number of the change log."""
+    return int(con.execute("SELECT coalesce(max(seq), 0) FROM twin_changes").fetchone()[0])
+
+
+def whole(con: sqlite3.Connection, layer: str, old: Bbox | None, new: Bbox | None) -> int:
+    """Log a layer, or the region of it, as changed whole; the log number."""
+    none = (None, None, None, None)
+    cursor = con.execute(
+        "INSERT INTO twin_changes (layer, fid, old_minx, old_miny, old_maxx, old_maxy,"
+        f" new_minx, new_miny, new_maxx, new_maxy, at) VALUES (?,NULL,?,?,?,?,?,?,?,?,{NOW_MS})",
+        (layer, *(old or none), *(new or none)),
+    )
+    assert cursor.lastrowid is not None
+    return cursor.lastrowid
+
 
 _SINCE = (
     "SELECT seq, layer, fid, old_minx, old_miny, old_maxx, old_maxy, new_minx, new_miny, new_maxx, new_maxy"
@@ -35,13 +63,6 @@ def changes(con: sqlite3.Connection, since: int, limit: int) -> list[Change]:
         return result
     result += [Change(seq, layer, None, None, None) for seq, layer in pruned]
     return sorted(result, key=lambda change: change.seq)[:limit]
-
-
-def actors(con: sqlite3.Connection, layer: str, fid: int) -> list[tuple[int, str, str]]:
-    """(revision, name, UTC instant) of each edit of a feature through this program, newest first."""
-    return con.execute(
-        "SELECT seq, actor, at FROM twin_actors WHERE layer=? AND fid=? ORDER BY seq DESC", (layer, fid)
-    ).fetchall()
 
 
 def pruned(con: sqlite3.Connection) -> int:

@@ -6,19 +6,31 @@ import json
 import sqlite3
 
 from layers.errors import Exists
+from layers.model import Author
 from layers.store import layer_record, matching, staged
 from layers.store.base import Published
 from layers.store.forms import in_use
-from layers.store.geopackage import catalog, forms, rtree, schema
+from layers.store.geopackage import (
+    catalog,
+    forms,
+    keeping,
+    log,
+    past,
+    recorded,
+    rtree,
+    schema,
+    sets,
+    triggers,
+)
 from layers.store.geopackage.catalog import FeatureTable
-from layers.store.geopackage.connection import quoted, transaction
+from layers.store.geopackage.connection import quoted
 from layers.store.geopackage.stage import GeoPackageStage
 from layers.store.matching import Script
 from layers.store.staged import PublishPlan
 from layers.types import Bbox, Field
 
 
-def publish(con: sqlite3.Connection, stage: GeoPackageStage, mode: str) -> Published:
+def publish(con: sqlite3.Connection, stage: GeoPackageStage, mode: str, by: Author) -> Published:
     """Publish through a write connection of the store. Raises Exists, BadFile, Busy."""
     staged.check_mode(mode)
     stage.close()
@@ -27,8 +39,10 @@ def publish(con: sqlite3.Connection, stage: GeoPackageStage, mode: str) -> Publi
         # whatever becomes of the publish, the stage is thrown away: it needs no journal and no disk
         con.execute("PRAGMA stage.journal_mode=OFF")
         con.execute("PRAGMA stage.synchronous=OFF")
-        with transaction(con):
-            return _publish(con, stage, mode)
+        with sets.writing(con, by, stage.spec.id) as draft, recorded.kept(con, stage.spec.id):
+            published = _publish(con, stage, mode)
+            draft.generation = published.generation
+            return published
     finally:
         con.execute("DETACH DATABASE stage")
 
@@ -38,23 +52,26 @@ def _publish(con: sqlite3.Connection, stage: GeoPackageStage, mode: str) -> Publ
     layer = stage.spec.id
     if (other := forms.present(con, layer)) is not None:
         raise in_use(layer, other.form)
-    present = catalog.tables(con).get(layer)
+    present, lost = catalog.tables(con).get(layer), False
     if mode == "create" and present is not None:
         raise Exists(f"layer {layer} exists already; use --replace or --append")
     if present is not None and present.state != layer_record.OK:
         if mode == "append":
             present.usable()
         forget(con, layer)
-        present = None
+        past.drop(con, layer)
+        lost, present = True, None
     generation = _generation(con, layer) + 1
     if present is None:
         plan, seq = _first(con, stage)
+        if lost:  # what there was of it cannot be read
+            keeping.cut(con, layer, seq, "gap")
         fields: tuple[Field, ...] = stage.fields
         geometry_type: str = stage.spec.geometry_type
     else:
         change = matching.altered({f.name: f for f in present.fields}, present.fields, stage.fields, mode)
         fields = change.fields
-        _alter(con, present, change)
+        _alter(con, present, change, log.last_seq(con) + 1)
         geometry_type = staged.geometry_type(present.geometry_type, stage.spec.geometry_type, mode)
         plan = _match(con, stage, mode, bool(change.drop or change.add))
         same = [f.name for f in fields] == [f.name for f in stage.fields]
@@ -62,7 +79,7 @@ def _publish(con: sqlite3.Connection, stage: GeoPackageStage, mode: str) -> Publ
     before = _words(con, layer)
     _register(con, stage, present, generation, fields, geometry_type, plan.whole)
     if present is not None and not plan.whole and _words(con, layer) != before:
-        seq = catalog.log_whole(con, layer, None, catalog.extent(con, layer))
+        seq = log.whole(con, layer, None, catalog.extent(con, layer))
     return Published(generation, plan.created, plan.updated, plan.unchanged, plan.deleted, seq, plan.vague)
 
 
@@ -72,6 +89,23 @@ def _words(con: sqlite3.Connection, layer: str) -> tuple[object, ...] | None:
         f"SELECT {layer_record.WORDS}, columns FROM twin_layers WHERE id=?", (layer,)
     ).fetchone()
     return row
+
+
+def drop(con: sqlite3.Connection, layer: str) -> None:
+    """Remove a layer of features, within the caller's transaction; its rows become old rows."""
+    with recorded.kept(con, layer):
+        state = con.execute("SELECT state FROM twin_layers WHERE id=?", (layer,)).fetchone()[0]
+        ready = state == layer_record.OK
+        box = catalog.extent(con, layer) if ready else None
+        until = log.last_seq(con) + 1
+        if ready and keeping.is_kept(con, layer):
+            past.keep_rows(con, layer, until, "1")
+        elif not ready:
+            past.drop(con, layer)
+            keeping.cut(con, layer, until, "gap")
+        forget(con, layer)
+        log.whole(con, layer, box, None)
+        catalog.touch(con)
 
 
 def forget(con: sqlite3.Connection, layer: str) -> None:
@@ -108,9 +142,10 @@ def _first(con: sqlite3.Connection, stage: GeoPackageStage) -> tuple[PublishPlan
     rtree.fill(con, layer, _BOXES)
     _fill_json(con, layer, every=True)
     matching.meshes(script)
-    schema.create_triggers(con, layer)
+    past.settle(con, layer, log.last_seq(con) + 1)
+    triggers.create(con, layer)
     count = con.execute("SELECT count(*) FROM stage.rows").fetchone()[0]
-    seq = catalog.log_whole(con, layer, None, catalog.extent(con, layer))
+    seq = log.whole(con, layer, None, catalog.extent(con, layer))
     return PublishPlan(count, 0, 0, 0, True), seq
 
 
@@ -126,14 +161,23 @@ def _script(con: sqlite3.Connection, layer: str) -> Script:
     )
 
 
-def _alter(con: sqlite3.Connection, present: FeatureTable, change: matching.Altered) -> None:
-    """Make the table's columns those of the new generation."""
+def _alter(con: sqlite3.Connection, present: FeatureTable, change: matching.Altered, seq: int) -> None:
+    """Make the table's columns those of the new generation, which is logged with a number as a whole.
+
+    Without its triggers: each column that goes would have SQLite look through all that they name."""
+    if not (change.drop or change.add):
+        return
+    if change.drop and keeping.is_kept(con, present.id):
+        valued = " OR ".join(f"t.{quoted(name)} IS NOT NULL" for name in change.drop)
+        past.keep_rows(con, present.id, seq, valued)
+    triggers.drop(con, present.id)
     for name in change.drop:
         schema.drop_index(con, present.id, name)
         con.execute(f"ALTER TABLE {present.name} DROP COLUMN {quoted(name)}")
     for field in change.add:
         declared = f"{quoted(field.name)} {schema.COLUMN_TYPES[field.type]}"
         con.execute(f"ALTER TABLE {present.name} ADD COLUMN {declared}")
+    past.settle(con, present.id, seq, dropped=change.drop)
 
 
 def _columns(stage: GeoPackageStage) -> list[tuple[str, str]]:
@@ -161,7 +205,8 @@ def _apply(con: sqlite3.Connection, stage: GeoPackageStage, plan: PublishPlan, s
     script, layer = _script(con, stage.spec.id), stage.spec.id
     old = catalog.extent(con, layer)
     if plan.whole:
-        schema.drop_triggers(con, layer)
+        triggers.drop(con, layer)
+        _keep(con, layer, plan)
     if plan.deleted:
         _delete(con, layer, plan)
     if plan.whole:
@@ -175,9 +220,22 @@ def _apply(con: sqlite3.Connection, stage: GeoPackageStage, plan: PublishPlan, s
         _fill_json(con, layer, every=plan.whole)
     matching.meshes(script)
     if plan.whole:
-        schema.create_triggers(con, layer)
-        return catalog.log_whole(con, layer, old, catalog.extent(con, layer))
-    return catalog.last_seq(con)
+        triggers.create(con, layer)
+        return log.whole(con, layer, old, catalog.extent(con, layer))
+    return log.last_seq(con)
+
+
+def _keep(con: sqlite3.Connection, layer: str, plan: PublishPlan) -> None:
+    """Keep what the triggers would, with the one number that the whole gets."""
+    if not keeping.is_kept(con, layer):
+        return
+    until = log.last_seq(con) + 1
+    if plan.deleted:
+        past.keep_rows(con, layer, until, "t.fid NOT IN (SELECT fid FROM stage.rows)")
+    if plan.updated:
+        past.keep_rows(con, layer, until, "t.fid IN (SELECT fid FROM stage.rows WHERE state=2)")
+    if plan.created:
+        past.keep_births(con, layer, until, "SELECT fid FROM stage.rows WHERE state=1")
 
 
 def _delete(con: sqlite3.Connection, layer: str, plan: PublishPlan) -> None:

@@ -5,12 +5,10 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
-from layers.errors import Unavailable
-from layers.store.geopackage.connection import literal, quoted, sqlite_errors, transaction
-from layers.store.mark import fresh_epoch
+from layers.store.geopackage.connection import quoted
 from layers.types import Field, FieldType
 
-FORMAT = 6
+FORMAT = 7
 APPLICATION_ID = 0x47504B47  # "GPKG"
 USER_VERSION = 10300  # GDAL 3.6 and QGIS 3.22 edit 1.3 without a warning, 1.4 with one
 
@@ -53,6 +51,7 @@ CREATE TABLE gpkg_extensions (table_name TEXT, column_name TEXT, extension_name 
 CREATE TABLE gpkg_ogr_contents (table_name TEXT NOT NULL PRIMARY KEY, feature_count INTEGER DEFAULT NULL);
 """
 
+# twin_changes.at: the instant in milliseconds since 1970, NULL in rows of before format 7.
 # twin_counts: the features of each layer, so that no count is ever a scan; twin_unplaced: those of them that
 # the R-tree cannot hold. Both are kept by the log triggers.
 # twin_pruned: the number up to which superseded rows of the layer's log are gone.
@@ -63,11 +62,9 @@ CREATE TABLE twin_meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID
 CREATE TABLE twin_changes (seq INTEGER PRIMARY KEY AUTOINCREMENT, layer TEXT NOT NULL, fid INTEGER,
   old_minx REAL, old_miny REAL, old_maxx REAL, old_maxy REAL,
   new_minx REAL, new_miny REAL, new_maxx REAL, new_maxy REAL,
-  nonce INTEGER NOT NULL DEFAULT (random()));
+  nonce INTEGER NOT NULL DEFAULT (random()), at INTEGER);
 CREATE INDEX twin_changes_layer ON twin_changes (layer, seq);
 CREATE INDEX twin_changes_feature ON twin_changes (layer, fid, seq);
-CREATE TABLE twin_actors (seq INTEGER PRIMARY KEY, actor TEXT NOT NULL,
-  at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ','now')), layer TEXT, fid INTEGER);
 CREATE TABLE twin_layers (id TEXT PRIMARY KEY, kind TEXT NOT NULL, title TEXT NOT NULL,
   geometry_type TEXT NOT NULL, crs TEXT NOT NULL, time_field TEXT, key TEXT NOT NULL,
   generation INTEGER NOT NULL, fields TEXT NOT NULL, columns TEXT NOT NULL,
@@ -79,7 +76,6 @@ CREATE TABLE twin_counts (layer TEXT PRIMARY KEY, features INTEGER NOT NULL) WIT
 CREATE TABLE twin_unplaced (layer TEXT NOT NULL, fid INTEGER NOT NULL, PRIMARY KEY (layer, fid))
   WITHOUT ROWID;
 CREATE TABLE twin_pruned (layer TEXT PRIMARY KEY, seq INTEGER NOT NULL) WITHOUT ROWID;
-CREATE INDEX twin_actors_feature ON twin_actors (layer, fid, seq);
 CREATE TABLE twin_history (layer TEXT PRIMARY KEY, high_fid INTEGER NOT NULL,
   generation INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE twin_reports (layer TEXT PRIMARY KEY, report TEXT NOT NULL) WITHOUT ROWID;
@@ -91,9 +87,29 @@ INSERT INTO gpkg_contents (table_name, data_type, identifier, description)
 """
 
 
+# What was true before: the old rows of a layer are in a table of its own (see past.py), and these say the
+# rest. twin_columns: where they keep the values of each column that the layer has or had; twin_records: what
+# twin_layers or twin_forms said of a layer until a change of the log, NULL while there was none; twin_sets:
+# the change sets (see sets.py), in order of their numbers; twin_kept: nothing of before ``seq`` is known of
+# a layer, or of the city ('').
+HISTORY = """
+CREATE TABLE twin_sets (id INTEGER PRIMARY KEY, first INTEGER NOT NULL, last INTEGER NOT NULL,
+  at TEXT NOT NULL, actor TEXT, via TEXT NOT NULL, message TEXT NOT NULL, address TEXT NOT NULL,
+  layer TEXT, generation INTEGER, undone INTEGER);
+CREATE TABLE twin_records (layer TEXT NOT NULL, until INTEGER NOT NULL, record TEXT,
+  PRIMARY KEY (layer, until)) WITHOUT ROWID;
+CREATE TABLE twin_columns (layer TEXT NOT NULL, name TEXT NOT NULL, place TEXT NOT NULL, type TEXT NOT NULL,
+  first INTEGER NOT NULL, until INTEGER, lost INTEGER NOT NULL DEFAULT 0);
+CREATE INDEX twin_columns_layer ON twin_columns (layer);
+CREATE TABLE twin_kept (layer TEXT NOT NULL, seq INTEGER NOT NULL, why TEXT NOT NULL, at TEXT NOT NULL,
+  PRIMARY KEY (layer, seq, why)) WITHOUT ROWID;
+CREATE TABLE twin_epochs (epoch TEXT PRIMARY KEY, seq INTEGER NOT NULL, at TEXT NOT NULL) WITHOUT ROWID;
+"""
+
+
 def standard(con: sqlite3.Connection) -> None:
     """Make an empty file a GeoPackage without layers, inside the caller's transaction."""
-    _run(con, _GEOPACKAGE)
+    run(con, _GEOPACKAGE)
     con.executemany(
         "INSERT INTO gpkg_spatial_ref_sys VALUES (?,?,?,?,?,?)",
         [
@@ -109,48 +125,19 @@ def standard(con: sqlite3.Connection) -> None:
 def create(con: sqlite3.Connection, epoch: str) -> None:
     """Make an empty store in an empty file, inside the caller's transaction."""
     standard(con)
-    _run(con, _TWIN)
+    run(con, _TWIN)
+    run(con, HISTORY)
     con.executemany(
         "INSERT INTO twin_meta VALUES (?,?)",
         [("format", str(FORMAT)), ("epoch", epoch), ("stamp", "0")],
     )
 
 
-def _run(con: sqlite3.Connection, script: str) -> None:
+def run(con: sqlite3.Connection, script: str) -> None:
+    """Every statement of a script, inside the caller's transaction."""
     for statement in script.split(";\n"):
         if statement.strip():
             con.execute(statement)
-
-
-def prepare(con: sqlite3.Connection) -> None:
-    """Make the tables of an empty file, and check the form.
-
-    Raises Unavailable: not a city's file, or of a form this program does not know."""
-    with sqlite_errors():
-        empty = _is_empty(con)
-    if empty:
-        with transaction(con):
-            if _is_empty(con):
-                create(con, fresh_epoch())
-        with sqlite_errors():
-            con.execute("PRAGMA wal_checkpoint")  # GDAL looks for "GPKG" in the file itself
-    with sqlite_errors():
-        check(con)
-
-
-def _is_empty(con: sqlite3.Connection) -> bool:
-    return bool(con.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0)
-
-
-def check(con: sqlite3.Connection) -> None:
-    """Refuse a file that is not a store of this format. Raises Unavailable."""
-    if not con.execute("SELECT 1 FROM sqlite_master WHERE type='table' AND name='twin_meta'").fetchone():
-        raise Unavailable("city.gpkg is not a store of OneMap Twin; load it with twin load instead")
-    row = con.execute("SELECT value FROM twin_meta WHERE key='format'").fetchone()
-    if row != (str(FORMAT),):
-        raise Unavailable(
-            f"city.gpkg has store format {row and row[0]}, this version reads {FORMAT}: load it anew"
-        )
 
 
 def recount(con: sqlite3.Connection, layer: str) -> None:
@@ -244,103 +231,3 @@ def drop_layer(con: sqlite3.Connection, layer: str) -> None:
     con.execute("DELETE FROM twin_layers WHERE id=?", (layer,))
     for table in ("twin_reports", "twin_counts", "twin_unplaced"):
         con.execute(f"DELETE FROM {table} WHERE layer=?", (layer,))
-
-
-def rtree_triggers(layer: str) -> dict[str, str]:
-    """The six triggers of OGC 12-128r18 (1.3) annex F.3, name → SQL."""
-    table, index = quoted(layer), quoted(rtree(layer))
-    row = "NEW.fid, ST_MinX(NEW.geom), ST_MaxX(NEW.geom), ST_MinY(NEW.geom), ST_MaxY(NEW.geom)"
-    full = "(NEW.geom NOT NULL AND NOT ST_IsEmpty(NEW.geom))"
-    missing = "(NEW.geom ISNULL OR ST_IsEmpty(NEW.geom))"
-    put = f"INSERT OR REPLACE INTO {index} VALUES ({row});"
-    drop = f"DELETE FROM {index} WHERE id=OLD.fid;"
-    clear = f"DELETE FROM {index} WHERE id IN (OLD.fid, NEW.fid);"
-    bodies = {
-        "insert": f"AFTER INSERT ON {table} WHEN {full} BEGIN {put} END",
-        "update1": f"AFTER UPDATE OF geom ON {table} WHEN OLD.fid = NEW.fid AND {full} BEGIN {put} END",
-        "update2": f"AFTER UPDATE OF geom ON {table} WHEN OLD.fid = NEW.fid AND {missing} BEGIN {drop} END",
-        "update3": f"AFTER UPDATE ON {table} WHEN OLD.fid != NEW.fid AND {full} BEGIN {drop} {put} END",
-        "update4": f"AFTER UPDATE ON {table} WHEN OLD.fid != NEW.fid AND {missing} BEGIN {clear} END",
-        "delete": f"AFTER DELETE ON {table} WHEN OLD.geom NOT NULL BEGIN {drop} END",
-    }
-    return _named({f"{rtree(layer)}_{name}": body for name, body in bodies.items()})
-
-
-def count_triggers(layer: str) -> dict[str, str]:
-    """The feature-count triggers that GDAL keeps, by GDAL's names, so that it finds its own."""
-    set_count = "UPDATE gpkg_ogr_contents SET feature_count = feature_count"
-    where = f"WHERE lower(table_name) = lower({literal(layer)});"
-    more, less = f"{set_count} + 1 {where}", f"{set_count} - 1 {where}"
-    table = quoted(layer)
-    return _named(
-        {
-            f"trigger_insert_feature_count_{layer}": f"AFTER INSERT ON {table} BEGIN {more} END",
-            f"trigger_delete_feature_count_{layer}": f"AFTER DELETE ON {table} BEGIN {less} END",
-        }
-    )
-
-
-def log_triggers(layer: str) -> dict[str, str]:
-    """Our triggers: each edit writes the log, and removes the GeoJSON and body made from the old row."""
-    table, text, mesh = quoted(layer), quoted(json_table(layer)), quoted(mesh_table(layer))
-    boxes = {
-        row: ", ".join(f"ST_{side}({row}.geom)" for side in ("MinX", "MinY", "MaxX", "MaxY"))
-        for row in ("OLD", "NEW")
-    }
-    none = "NULL, NULL, NULL, NULL"
-
-    def log(fid: str, old: str, new: str) -> str:
-        return (
-            "INSERT INTO twin_changes (layer, fid, old_minx, old_miny, old_maxx, old_maxy,"
-            f" new_minx, new_miny, new_maxx, new_maxy) VALUES ({literal(layer)}, {fid}, {old}, {new});"
-        )
-
-    def count(change: str) -> str:
-        return f"UPDATE twin_counts SET features = features {change} WHERE layer = {literal(layer)};"
-
-    placed = f"DELETE FROM twin_unplaced WHERE layer = {literal(layer)} AND fid = OLD.fid;"
-    unplaced = (
-        f"INSERT OR IGNORE INTO twin_unplaced SELECT {literal(layer)}, NEW.fid"
-        " WHERE ST_MinX(NEW.geom) ISNULL;"
-    )
-    stale = "".join(f" DELETE FROM {text} WHERE fid={row}.fid;" for row in ("NEW", "OLD"))
-    forget = "".join(f" DELETE FROM {t} WHERE fid={{0}}.fid;" for t in (text, mesh))
-    created, removed = log("NEW.fid", none, boxes["NEW"]), log("OLD.fid", boxes["OLD"], none)
-    changed = log("NEW.fid", boxes["OLD"], boxes["NEW"])
-    bodies = {
-        "insert": f"AFTER INSERT ON {table} BEGIN {created}{forget.format('NEW')}"
-        f" {count('+ 1')} {unplaced} END",
-        "update": f"AFTER UPDATE ON {table} WHEN OLD.fid = NEW.fid BEGIN {changed}{stale} END",
-        "body": f"AFTER UPDATE ON {table} WHEN OLD.fid = NEW.fid AND OLD.geom IS NOT NEW.geom"
-        f" BEGIN DELETE FROM {mesh} WHERE fid=OLD.fid; END",
-        "move": f"AFTER UPDATE ON {table} WHEN OLD.fid != NEW.fid"
-        f" BEGIN {removed} {created}{forget.format('OLD')}{forget.format('NEW')} END",
-        "delete": f"AFTER DELETE ON {table} BEGIN {removed}{forget.format('OLD')}"
-        f" {count('- 1')} {placed} END",
-        "place": f"AFTER UPDATE ON {table} WHEN OLD.fid != NEW.fid"
-        " OR (ST_MinX(OLD.geom) ISNULL) <> (ST_MinX(NEW.geom) ISNULL)"
-        f" BEGIN {placed} {unplaced} END",
-    }
-    return _named({f"twin_log_{layer}_{name}": body for name, body in bodies.items()})
-
-
-def _named(bodies: dict[str, str]) -> dict[str, str]:
-    return {name: f"CREATE TRIGGER {quoted(name)} {body}" for name, body in bodies.items()}
-
-
-def triggers(layer: str) -> dict[str, str]:
-    """Every trigger of a layer, name → SQL."""
-    return rtree_triggers(layer) | count_triggers(layer) | log_triggers(layer)
-
-
-def create_triggers(con: sqlite3.Connection, layer: str) -> None:
-    """Put every trigger of the layer in place."""
-    for name, sql in triggers(layer).items():
-        con.execute(f"DROP TRIGGER IF EXISTS {quoted(name)}")
-        con.execute(sql)
-
-
-def drop_triggers(con: sqlite3.Connection, layer: str) -> None:
-    """Take every trigger of the layer away, for a bulk publish inside one transaction."""
-    for name in triggers(layer):
-        con.execute(f"DROP TRIGGER IF EXISTS {quoted(name)}")

@@ -37,11 +37,12 @@ from layers.store.geopackage import (
     epoch,
     forms,
     log,
+    prepare,
     publish,
     read,
     scan,
-    schema,
     selection,
+    sets,
 )
 from layers.store.geopackage.catalog import FeatureTable
 from layers.store.geopackage.connection import WRITE_WAIT_S, connect, sqlite_errors, transaction
@@ -75,7 +76,7 @@ class GeoPackageStore(EditedStore):
         mark = self._derived / f"{path.stem}.mark"
         self._now = Snapshots(path, crs_also, mark, None if read_only else self._repair)
         con = self._writer or self._now.view().con
-        schema.prepare(con)
+        self._historic = prepare.prepare(con, read_only=read_only)
         if not read_only:
             sweep(self._derived / "stage")
         self._now.start(epoch.begin(con, path, mark, read_only=read_only))
@@ -272,7 +273,7 @@ class GeoPackageStore(EditedStore):
                 self._filler.execute("PRAGMA synchronous=OFF")
                 self._filler.execute("PRAGMA wal_autocheckpoint=0")
             with suppress(Busy), transaction(self._filler):
-                if catalog.last_seq(self._filler) == seq:
+                if log.last_seq(self._filler) == seq:
                     edit.keep(self._filler, table, made)
         finally:
             self._lock.release()
@@ -305,7 +306,7 @@ class GeoPackageStore(EditedStore):
                 return None
             con.execute(f"PRAGMA busy_timeout={int(REPAIR_WAIT_S * 1000)}")
             shape = None
-            with suppress(Busy), transaction(con):
+            with suppress(Busy), sets.writing(con, Author(via="repair")):
                 catalog.repair(con, catalog.examine(con))
                 shape = catalog.shape(con)
             con.execute(f"PRAGMA busy_timeout={int(WRITE_WAIT_S * 1000)}")
@@ -328,7 +329,7 @@ class GeoPackageStore(EditedStore):
             raise TypeError("not a stage of this store")
         try:
             with self._writing() as con:
-                return publish.publish(con, stage, mode)
+                return publish.publish(con, stage, mode, by)
         finally:
             stage.drop()
 
@@ -339,21 +340,18 @@ class GeoPackageStore(EditedStore):
 
     def actors(self, layer_id: str, fid: int) -> list[tuple[int, str, str]]:
         with self._now.reading() as view:
-            return log.actors(view.con, layer_id, fid)
+            return sets.actors(view.con, layer_id, fid)
 
     def record(self, spec: FormSpec, by: Author = NOBODY) -> int:
         other_forms.check(spec)
-        with self._writing() as con, transaction(con):
-            return forms.record(con, spec)
+        with self._writing() as con, sets.writing(con, by, spec.id) as draft:
+            draft.generation = forms.record(con, spec)
+            return draft.generation
 
     def drop(self, layer_id: str, by: Author = NOBODY) -> None:
-        with self._writing() as con, transaction(con):
-            known = con.execute("SELECT state FROM twin_layers WHERE id=?", (layer_id,)).fetchone()
-            if known is not None:
-                box = catalog.extent(con, layer_id) if known == (layer_record.OK,) else None
-                publish.forget(con, layer_id)
-                catalog.log_whole(con, layer_id, box, None)
-                catalog.touch(con)
+        with self._writing() as con, sets.writing(con, by, layer_id):
+            if con.execute("SELECT 1 FROM twin_layers WHERE id=?", (layer_id,)).fetchone() is not None:
+                publish.drop(con, layer_id)
             elif not forms.drop(con, layer_id):
                 raise NotFound(f"there is no layer {shown(layer_id)}")
 

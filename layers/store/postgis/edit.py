@@ -44,7 +44,7 @@ class PostgisEditor(Editor):
         raise AssertionError("unreachable")
 
     @contextmanager
-    def changing(self) -> Iterator[None]:
+    def changing(self, by: Author) -> Iterator[None]:
         table = self._table
         try:
             with self._con.transaction():
@@ -163,7 +163,7 @@ class PostgisEditor(Editor):
         assert row is not None
         return int(row[0])
 
-    def _number(self, fid: int, by: Author) -> int:
+    def number(self, fid: int, by: Author) -> int:
         # what this transaction changed gets its numbers now instead of at commit
         history.number(self._con, self._table.schema, by)
         return self.revision(fid)

@@ -1,0 +1,197 @@
+"""The old rows of a layer: what each of its features was until a change of the log.
+
+``until`` is the number of the change that ended that state. So a feature after change ``T`` is its old row
+with the least ``until`` above ``T``; without one, what the layer has of it now. ``there`` is 0 where it was
+nothing until then: its creation. The values of each column are in a ``place`` of their own
+(``twin_columns``), with the affinity of the column, so that nothing is converted; a column that is gone
+keeps its place.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from layers.store.geopackage import keeping
+from layers.store.geopackage.connection import quoted
+from layers.store.geopackage.schema import mesh_table
+
+_BOX = "minx, maxx, miny, maxy"
+_LIVES = ("fid", "geom")
+#: The ends of the names of :func:`triggers`.
+TRIGGERS = ("update", "delete", "insert", "onto")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A column of the layer, and the column of its old rows that keeps its values, both quoted."""
+
+    column: str
+    place: str
+
+
+def table(layer: str) -> str:
+    """Name of the table of the layer's old rows."""
+    return f"twin_past_{layer}"
+
+
+def is_there(con: sqlite3.Connection, layer: str) -> bool:
+    """Whether the layer has a table of old rows."""
+    sql = "SELECT 1 FROM sqlite_master WHERE type='table' AND name=?"
+    return con.execute(sql, (table(layer),)).fetchone() is not None
+
+
+def affinity(declared: str) -> str:
+    """The affinity of a declared type, as a type that has it (sqlite.org/datatype3.html, section 3.1)."""
+    upper = declared.upper()
+    if "INT" in upper:
+        return "INTEGER"
+    if any(word in upper for word in ("CHAR", "CLOB", "TEXT")):
+        return "TEXT"
+    if "BLOB" in upper or not upper:
+        return "BLOB"
+    return "REAL" if any(word in upper for word in ("REAL", "FLOA", "DOUB")) else "NUMERIC"
+
+
+def places(con: sqlite3.Connection, layer: str) -> list[Place]:
+    """Where the values of the layer's present columns are kept, in the order in which they came."""
+    sql = "SELECT name, place FROM twin_columns WHERE layer=? AND until IS NULL ORDER BY rowid"
+    return [Place(quoted(name), quoted(place)) for name, place in con.execute(sql, (layer,))]
+
+
+def settle(
+    con: sqlite3.Connection, layer: str, seq: int, *, dropped: Collection[str] = (), lost: bool = False
+) -> None:
+    """Give each column of the layer its place, within the caller's transaction.
+
+    From ``seq`` on: columns that are gone, have another affinity, or are among the ``dropped`` end there.
+    ``lost``: with the values of the rows, which were not written to old rows before. Does nothing where no
+    old rows of the layer are written."""
+    if not keeping.is_kept(con, layer):
+        return
+    if not is_there(con, layer):
+        con.execute("DELETE FROM twin_columns WHERE layer=?", (layer,))
+        _create(con, layer)
+    info = con.execute(f"PRAGMA table_info({quoted(layer)})").fetchall()
+    present = {row[1]: affinity(row[2]) for row in info if row[1] not in _LIVES}
+    sql = "SELECT name, type FROM twin_columns WHERE layer=? AND until IS NULL"
+    known = dict(con.execute(sql, (layer,)).fetchall())
+    for name, type_ in known.items():
+        if present.get(name) != type_ or name in dropped:
+            con.execute(
+                "UPDATE twin_columns SET until=?, lost=? WHERE layer=? AND name=? AND until IS NULL",
+                (seq, lost, layer, name),
+            )
+    for name, type_ in present.items():
+        if known.get(name) != type_ or name in dropped:
+            place = f"{name}@{seq}"
+            con.execute(f"ALTER TABLE {quoted(table(layer))} ADD COLUMN {quoted(place)} {type_}")
+            con.execute(
+                "INSERT INTO twin_columns (layer, name, place, type, first) VALUES (?,?,?,?,?)",
+                (layer, name, place, type_, seq),
+            )
+
+
+def _create(con: sqlite3.Connection, layer: str) -> None:
+    name = table(layer)
+    con.execute(
+        f"CREATE TABLE {quoted(name)} (n INTEGER PRIMARY KEY, fid INTEGER NOT NULL, until INTEGER NOT NULL,"
+        " there INTEGER NOT NULL, geom BLOB, mesh BLOB, minx REAL, maxx REAL, miny REAL, maxy REAL)"
+    )
+    con.execute(f"CREATE UNIQUE INDEX {quoted(name + '_fid')} ON {quoted(name)} (fid, until)")
+    con.execute(f"CREATE INDEX {quoted(name + '_until')} ON {quoted(name)} (until, fid)")
+
+
+def drop(con: sqlite3.Connection, layer: str) -> None:
+    """Forget the old rows of a layer."""
+    con.execute(f"DROP TABLE IF EXISTS {quoted(table(layer))}")
+    con.execute("DELETE FROM twin_columns WHERE layer=?", (layer,))
+
+
+_NEXT = "(SELECT coalesce(max(seq), 0) + {} FROM twin_changes)"
+
+
+def triggers(con: sqlite3.Connection, layer: str) -> dict[str, str]:
+    """The triggers that keep a row before it is changed, name → what follows the name.
+
+    They run before the change and before it is logged, so ``until`` is the next number of the log. A row
+    that an ``INSERT OR REPLACE`` or a moved fid overwrites fires no trigger of its own: it is kept by the
+    statement that does it."""
+    of, rows = quoted(layer), places(con, layer)
+    put, onto = _keep(layer, rows, "OLD.fid", 1), _keep(layer, rows, "NEW.fid", 2)
+    over = f"EXISTS (SELECT 1 FROM {of} WHERE fid = NEW.fid)"
+    bodies = {
+        "update": f"BEFORE UPDATE ON {of} BEGIN {put} END",
+        "delete": f"BEFORE DELETE ON {of} BEGIN {put} END",
+        "insert": f"BEFORE INSERT ON {of} WHEN {over} BEGIN {_keep(layer, rows, 'NEW.fid', 1)} END",
+        "onto": f"BEFORE UPDATE ON {of} WHEN NEW.fid IS NOT OLD.fid AND {over} BEGIN {onto} END",
+    }
+    return {f"twin_past_{layer}_{name}": body for name, body in bodies.items()}
+
+
+def _keep(layer: str, rows: list[Place], fid: str, ahead: int) -> str:
+    """The statement that keeps the present row of a feature, unless that was done.
+
+    SQLite does not drop a column that a trigger names as the row's (``OLD.name``). Each value is read by a
+    query of its own instead, in which the name is the layer's column while it has one, and else the NULL
+    that the query around it has under the same name."""
+    of, until = quoted(layer), _NEXT.format(ahead)
+    values = "".join(f", (SELECT {row.column} FROM {of} WHERE fid = {fid})" for row in rows)
+    nulls = "".join(f", NULL AS {row.column}" for row in rows)
+    box = ", ".join(f"ST_{side}(t.geom)" for side in ("MinX", "MaxX", "MinY", "MaxY"))
+    body = f"(SELECT body FROM {quoted(mesh_table(layer))} WHERE fid = {fid})"
+    return (
+        f"INSERT INTO {quoted(table(layer))} (fid, until, there, geom, mesh, {_BOX}{_named(rows)})"
+        f" SELECT t.fid, {until}, 1, t.geom, {body}, {box}{values} FROM {of} t, (SELECT 1{nulls}) none"
+        f" WHERE t.fid = {fid} AND {_unless(layer, fid, until)};"
+    )
+
+
+def _named(rows: list[Place]) -> str:
+    return "".join(f", {row.place}" for row in rows)
+
+
+def _unless(layer: str, fid: str, until: str) -> str:
+    # no OR IGNORE: inside a trigger the conflict clause of the statement that fired it holds instead
+    return f"NOT EXISTS (SELECT 1 FROM {quoted(table(layer))} WHERE fid = {fid} AND until = {until})"
+
+
+def born(layer: str, fid: str) -> str:
+    """The statement of a trigger that says of a feature that it was not there before the newest change."""
+    newest = _NEXT.format(0)
+    return (
+        f" INSERT INTO {quoted(table(layer))} (fid, until, there)"
+        f" SELECT {fid}, {newest}, 0 WHERE {_unless(layer, fid, newest)};"
+    )
+
+
+def keep_rows(con: sqlite3.Connection, layer: str, until: int, chosen: str) -> None:
+    """Keep the present rows ``t`` that fulfil a condition, for a change that no trigger sees."""
+    rows = places(con, layer)
+    box = ", ".join(f"ST_{side}(t.geom)" for side in ("MinX", "MaxX", "MinY", "MaxY"))
+    values = "".join(f", t.{row.column}" for row in rows)
+    con.execute(
+        f"INSERT INTO main.{quoted(table(layer))} (fid, until, there, geom, mesh, {_BOX}{_named(rows)})"
+        f" SELECT t.fid, ?, 1, t.geom, m.body, {box}{values} FROM main.{quoted(layer)} t"
+        f" LEFT JOIN main.{quoted(mesh_table(layer))} m ON m.fid = t.fid"
+        f" WHERE ({chosen}) AND {_unless(layer, 't.fid', str(int(until)))}",
+        (until,),
+    )
+
+
+def keep_births(con: sqlite3.Connection, layer: str, until: int, fids: str) -> None:
+    """Say of features, which a query gives, that they were not there before a change that no trigger sees."""
+    con.execute(
+        f"INSERT INTO main.{quoted(table(layer))} (fid, until, there) SELECT s.fid, ?, 0 FROM ({fids}) s"
+        f" WHERE {_unless(layer, 's.fid', str(int(until)))}",
+        (until,),
+    )
+
+
+def numbers(con: sqlite3.Connection, layer: str, fid: int) -> list[int]:
+    """The numbers of the log at which a feature was changed, as far as its old rows tell."""
+    if not is_there(con, layer):
+        return []
+    sql = f"SELECT until FROM {quoted(table(layer))} WHERE fid=? ORDER BY until"
+    return [row[0] for row in con.execute(sql, (fid,))]

@@ -1,0 +1,82 @@
+"""A file becomes a store when it is opened: an empty one gets its tables, one of format 6 the history's."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from layers.errors import Unavailable
+from layers.store.geopackage import catalog, keeping, past, schema, triggers
+from layers.store.geopackage.connection import sqlite_errors, transaction
+from layers.store.mark import fresh_epoch
+
+#: The format before there was a history.
+WITHOUT = 6
+
+
+def prepare(con: sqlite3.Connection, *, read_only: bool) -> bool:
+    """Make the tables of an empty file, and bring one of format 6 to this one; whether it has a history: one
+    of format 6 that is only read has none.
+
+    Raises Unavailable: not a city's file, or of a form this program does not know."""
+    with sqlite_errors():
+        empty = _is_empty(con)
+    if empty:
+        with transaction(con):
+            if _is_empty(con):
+                _create(con)
+        with sqlite_errors():
+            con.execute("PRAGMA wal_checkpoint")  # GDAL looks for "GPKG" in the file itself
+    with sqlite_errors():
+        found = _format(con)
+    if found == WITHOUT and not read_only:
+        with transaction(con):
+            if _format(con) == WITHOUT:
+                _migrate(con)
+    return found == schema.FORMAT or not read_only
+
+
+def _is_empty(con: sqlite3.Connection) -> bool:
+    return bool(con.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0)
+
+
+def _create(con: sqlite3.Connection) -> None:
+    epoch = fresh_epoch()
+    schema.create(con, epoch)
+    keeping.begin(con)
+    keeping.begin_epoch(con, epoch)
+
+
+def _format(con: sqlite3.Connection) -> int:
+    """The format of the file. Raises Unavailable: not a store, or of a format that is not read here."""
+    if not con.execute("SELECT 1 FROM sqlite_master WHERE type='table' AND name='twin_meta'").fetchone():
+        raise Unavailable("city.gpkg is not a store of OneMap Twin; load it with twin load instead")
+    row = con.execute("SELECT value FROM twin_meta WHERE key='format'").fetchone()
+    for known in (WITHOUT, schema.FORMAT):
+        if row == (str(known),):
+            return known
+    raise Unavailable(
+        f"city.gpkg has store format {row and row[0]}, this version reads {schema.FORMAT}: load it anew"
+    )
+
+
+def _migrate(con: sqlite3.Connection) -> None:
+    """Begin the history of a city: nothing is copied, since present rows have no old ones yet."""
+    con.execute("ALTER TABLE twin_changes ADD COLUMN at INTEGER")
+    schema.run(con, schema.HISTORY)
+    con.execute(
+        "INSERT INTO twin_sets (first, last, at, actor, via, message, address, layer)"
+        " SELECT seq, seq, max(at) OVER (ORDER BY seq), actor, 'api', '', '', layer FROM twin_actors"
+        " ORDER BY seq"
+    )
+    con.execute("DROP TABLE twin_actors")
+    keeping.begin(con)
+    keeping.begin_epoch(con, con.execute("SELECT value FROM twin_meta WHERE key='epoch'").fetchone()[0])
+    con.execute("UPDATE twin_meta SET value=? WHERE key='format'", (str(schema.FORMAT),))
+    number = keeping.beginning(con)[0]
+    present = {row[0] for row in con.execute("SELECT name FROM sqlite_master WHERE type='trigger'")}
+    for (layer,) in con.execute("SELECT id FROM twin_layers").fetchall():
+        # what another program took away is found missing by the next look, as ever
+        if present.issuperset(triggers.log_triggers(layer, kept=False)):
+            past.settle(con, layer, number)
+            triggers.create_ours(con, layer)
+    catalog.touch(con)

@@ -1,0 +1,173 @@
+"""Change sets: which numbers of the log were given in one transaction, when, and by whom.
+
+A transaction of ours writes its own set. What other programs logged is taken into sets before that, or when
+somebody looks: one a run of rows of one second, by the instants that their triggers wrote. Sets are in the
+order of the numbers, and of their instants: a clock that steps back counts as standing still.
+"""
+
+from __future__ import annotations
+
+import itertools
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from layers import instants
+from layers.model import Author, ChangeSet
+from layers.store.geopackage import keeping, log, past
+from layers.store.geopackage.connection import transaction
+
+COLUMNS = "id, first, last, at, actor, via, message, address, layer, generation, undone"
+
+
+@dataclass(slots=True)
+class Draft:
+    """The set of a transaction that is under way: what is known of it by the end."""
+
+    generation: int | None = None
+
+
+@contextmanager
+def writing(con: sqlite3.Connection, by: Author, layer: str | None = None) -> Iterator[Draft]:
+    """One write transaction, whose changes are one set; there is none where nothing was logged."""
+    with transaction(con):
+        before = adopt(con)
+        draft = Draft()
+        yield draft
+        close(con, by, before, layer, draft.generation)
+
+
+def close(
+    con: sqlite3.Connection, by: Author, before: int, layer: str | None, generation: int | None = None
+) -> None:
+    """Make the numbers above ``before`` a set, within the caller's transaction."""
+    newest = log.last_seq(con)
+    if newest == before:
+        return
+    row = con.execute("SELECT at FROM twin_sets ORDER BY id DESC LIMIT 1").fetchone()
+    at = max(log.now(), row[0] if row else "")
+    con.execute(
+        "INSERT INTO twin_sets (first, last, at, actor, via, message, address, layer, generation)"
+        " VALUES (?,?,?,?,?,?,?,?,?)",
+        (before + 1, newest, at, by.actor, by.via, by.message, by.address, layer, generation),
+    )
+
+
+def adopt(con: sqlite3.Connection) -> int:
+    """Take what other programs logged into sets, within the caller's transaction; the newest number."""
+    newest, known = log.last_seq(con), _last(con)
+    if newest > (known.last if known else 0):
+        con.executemany(
+            f"INSERT INTO twin_sets ({COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?)",
+            ([getattr(one, name) for name in COLUMNS.split(", ")] for one in _foreign(con, known)),
+        )
+    return newest
+
+
+def pending(con: sqlite3.Connection) -> list[ChangeSet]:
+    """The sets that :func:`adopt` would write."""
+    return list(_foreign(con, _last(con)))
+
+
+def _last(con: sqlite3.Connection) -> ChangeSet | None:
+    row = con.execute(f"SELECT {COLUMNS} FROM twin_sets ORDER BY id DESC LIMIT 1").fetchone()
+    return None if row is None else read(row)
+
+
+def _foreign(con: sqlite3.Connection, known: ChangeSet | None) -> Iterator[ChangeSet]:
+    """One set for each run of rows of one second that are in none yet."""
+    beginning, began = keeping.beginning(con)
+    number, after, latest = (known.id, known.last, known.at) if known else (0, beginning, began)
+    rows = con.execute(
+        "SELECT seq, layer, at FROM twin_changes WHERE seq > ? ORDER BY seq", (max(after, beginning),)
+    )
+    for _, run in itertools.groupby(rows, key=lambda row: None if row[2] is None else row[2] // 1000):
+        (first, layer, at), *more = run
+        last, _, at = more[-1] if more else (first, layer, at)
+        layers = {layer, *(row[1] for row in more)}
+        latest, number = max(latest, _text(at) if at is not None else latest), number + 1
+        yield ChangeSet(
+            id=number,
+            first=first,
+            last=last,
+            at=latest,
+            actor=None,
+            via="other",
+            message="",
+            layer=layers.pop() if len(layers) == 1 else None,
+        )
+
+
+def _text(milliseconds: int) -> str:
+    try:
+        return instants.utc(datetime.fromtimestamp(milliseconds / 1000, UTC))
+    except (ValueError, OverflowError, OSError):  # written by a clock that is none
+        return ""
+
+
+def read(row: Sequence[Any]) -> ChangeSet:
+    """A set from the values of :data:`COLUMNS`."""
+    return ChangeSet(**dict(zip(COLUMNS.split(", "), row, strict=True)))
+
+
+def with_number(con: sqlite3.Connection, seq: int) -> ChangeSet | None:
+    """The set that a number is of, or the nearest before it."""
+    return _newest(con, lambda one: one.first <= seq)
+
+
+def not_after(con: sqlite3.Connection, at: str) -> ChangeSet | None:
+    """The newest set that was not made after an instant."""
+    return _newest(con, lambda one: one.at <= at)
+
+
+def _newest(con: sqlite3.Connection, holds: Callable[[ChangeSet], bool]) -> ChangeSet | None:
+    """The last set for which something holds that holds for all before it, by halving: sets need no index."""
+    row = con.execute("SELECT min(id), max(id) FROM twin_sets").fetchone()
+    if row[0] is None:
+        return None
+    low, high, found = row[0], row[1], None
+    sql = f"SELECT {COLUMNS} FROM twin_sets WHERE id >= ? ORDER BY id LIMIT 1"
+    while low <= high:
+        middle = (low + high) // 2
+        one = read(con.execute(sql, (middle,)).fetchone())
+        if one.id > high:
+            high = middle - 1
+        elif holds(one):
+            found, low = one, one.id + 1
+        else:
+            high = middle - 1
+    return found
+
+
+def chosen(
+    con: sqlite3.Connection, after: int, before: int | None, actor: str | None, layer: str | None, limit: int
+) -> list[ChangeSet]:
+    """See :meth:`layers.store.base.Historic.change_sets`."""
+    conditions, values = ["id > ?"], [after]
+    bound: list[Any] = values
+    if before is not None:
+        conditions.append("id < ?")
+        bound.append(before)
+    if actor is not None:
+        conditions.append("actor = ?")
+        bound.append(actor)
+    if layer is not None:
+        conditions.append(
+            "(layer = ? OR layer IS NULL AND EXISTS (SELECT 1 FROM twin_changes c WHERE c.layer = ?"
+            " AND c.seq BETWEEN first AND last))"
+        )
+        bound += [layer, layer]
+    sql = f"SELECT {COLUMNS} FROM twin_sets WHERE {' AND '.join(conditions)} ORDER BY id DESC LIMIT ?"
+    return [read(row) for row in con.execute(sql, (*bound, limit))]
+
+
+def actors(con: sqlite3.Connection, layer: str, fid: int) -> list[tuple[int, str, str]]:
+    """(revision, name, UTC instant) of each edit of a feature by somebody with a name, newest first."""
+    numbers = {
+        row[0] for row in con.execute("SELECT seq FROM twin_changes WHERE layer=? AND fid=?", (layer, fid))
+    } | set(past.numbers(con, layer, fid))
+    found = ((seq, with_number(con, seq)) for seq in sorted(numbers, reverse=True))
+    return [(seq, one.actor, one.at) for seq, one in found if one and one.actor and one.last >= seq]
