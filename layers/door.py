@@ -25,7 +25,7 @@ from numpy.typing import ArrayLike, NDArray
 from layers import query as queries
 from layers.errors import BadInput, NotFound
 from layers.model import ContentLayer, FeatureLayer, Layer, has_features, is_raster
-from layers.raster.files import OpenFiles, at_time
+from layers.raster.files import OpenFiles, at_time, true_at
 from layers.raster.profiles import RasterProfiles
 from layers.store import city_file
 from layers.store.base import Store
@@ -192,9 +192,7 @@ class RasterReader:
         return self._profiles.paths(at_time(self.layer, datetime))
 
     def _true_at(self, datetime: str | None) -> tuple[Path, ...]:
-        if paths := self.paths(datetime=datetime):
-            return paths
-        raise NotFound(f"layer {self.layer.id} has nothing of so long ago")
+        return self._profiles.paths(true_at(self.layer, datetime))
 
     def open(self, *, datetime: str | None = None) -> DatasetReader:
         """The file as a dataset of rasterio, opened for reading; whoever opens it closes it.

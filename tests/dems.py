@@ -20,6 +20,7 @@ from rio_cogeo.profiles import cog_profiles
 from layers.model import Asset
 from layers.store.base import FormSpec, Store
 from layers.types import Bbox
+from tests import raster_sources
 
 #: Helsinki, in its own grid.
 EAST, NORTH, GRID = 25_497_000.0, 6_674_000.0, "EPSG:3879"
@@ -43,21 +44,8 @@ def write(
     cog: bool = True,
 ) -> Path:
     """A DEM whose north-west corner is the origin: a COG with overviews, or a plain GeoTIFF."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    rows, columns = heights.shape
-    profile: dict[str, Any] = {
-        "driver": "GTiff",
-        "height": rows,
-        "width": columns,
-        "count": 1,
-        "dtype": heights.dtype,
-        "crs": crs,
-        "transform": from_origin(*origin, pixel, pixel),
-        "nodata": nodata,
-    }
     plain = path.with_suffix(".plain.tif") if cog else path
-    with rasterio.open(plain, "w", **profile) as dataset:
-        dataset.write(heights, 1)
+    raster_sources.write(plain, heights, crs=crs, transform=from_origin(*origin, pixel, pixel), nodata=nodata)
     if cog:
         options = {"quiet": True, "in_memory": True, "overview_resampling": "average"}
         cog_translate(plain, path, cog_profiles.get("deflate"), **options)

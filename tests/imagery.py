@@ -28,6 +28,8 @@ from layers.model import Asset
 from layers.store.base import FormSpec
 from layers.store.open import open_store
 from layers.types import Bbox, Form
+from tests import raster_sources
+from tests.raster_sources import Words
 from tests.support import ROOT
 from tiles import scheme
 from twin.access.rights import EVERYBODY, Rights
@@ -65,19 +67,9 @@ def write(
     **tags: str,
 ) -> Path:
     """A tiled GeoTIFF of values (bands, rows, columns)."""
-    count, height, width = values.shape
-    grid = from_origin(*origin, cell, cell)
-    profile = {"driver": "GTiff", "width": width, "height": height, "count": count, "dtype": values.dtype}
-    with rasterio.open(path, "w", **profile, crs=crs, transform=grid, nodata=nodata) as raster:
-        if colors:
-            raster.colorinterp = colors
-        raster.write(values)
-        if palette:
-            raster.write_colormap(1, palette)
-        for at, text in enumerate(describe, 1):
-            raster.set_band_description(at, text)
-        raster.update_tags(1, **tags)
-    return path
+    told = Words(names=describe, colors=colors, palette=palette, tags=tags)
+    grid = {"crs": crs, "transform": from_origin(*origin, cell, cell), "nodata": nodata}
+    return raster_sources.write(path, values, told=told, photometric=None, **grid)
 
 
 def cog(source: Path, target: Path, aligned: bool = True) -> Path:

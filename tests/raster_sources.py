@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
+from rasterio.enums import ColorInterp
 from rasterio.errors import NotGeoreferencedWarning
 from rasterio.transform import from_origin
 
@@ -29,8 +32,23 @@ def picture(rows: int = 40, columns: int = 60) -> NDArray[np.uint8]:
     return np.stack([x * 4 % 256, y * 6 % 256, (x + y) * 2 % 256]).astype(np.uint8)
 
 
-def write(path: Path, cells: NDArray[Any], driver: str = "GTiff", **profile: Any) -> Path:
-    """Write cells (bands, rows, columns) or (rows, columns) as a raster at EAST, NORTH."""
+@dataclass(frozen=True, kw_only=True)
+class Words:
+    """What a raster says of its bands."""
+
+    names: Sequence[str] = ()
+    units: Sequence[str] = ()
+    colors: Sequence[ColorInterp] = ()
+    palette: Mapping[int, tuple[int, int, int, int]] | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+def write(
+    path: Path, cells: NDArray[Any], driver: str = "GTiff", told: Words = Words(), **profile: Any
+) -> Path:
+    """Write cells (bands, rows, columns) or (rows, columns) as a raster at EAST, NORTH, in a folder that may
+    have to be made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     bands = cells[None] if cells.ndim == 2 else cells
     count, height, width = bands.shape
     words: dict[str, Any] = {
@@ -48,5 +66,14 @@ def write(path: Path, cells: NDArray[Any], driver: str = "GTiff", **profile: Any
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         with rasterio.open(path, "w", **known) as out:
+            if told.colors:
+                out.colorinterp = told.colors
             out.write(bands)
+            if told.palette:
+                out.write_colormap(1, told.palette)
+            for number, name in enumerate(told.names, 1):
+                out.set_band_description(number, name)
+            for number, unit in enumerate(told.units, 1):
+                out.set_band_unit(number, unit)
+            out.update_tags(1, **told.tags)
     return path

@@ -17,6 +17,8 @@ from layers.model import Asset
 from layers.store.base import FormSpec
 from layers.store.open import open_store
 from layers.types import Form
+from tests import raster_sources
+from tests.raster_sources import Words
 
 #: Where the rasters begin (north-west, EPSG:3857), in Helsinki.
 WEST, NORTH, CELL = 2_776_000.0, 8_438_000.0, 10.0
@@ -46,26 +48,10 @@ def write(
 ) -> Path:
     """A cloud-optimised GeoTIFF of these bands (one that rises without them)."""
     values = np.stack(bands) if bands is not None else ramp()[None]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    profile = {
-        "driver": "COG",
-        "count": len(values),
-        "height": values.shape[1],
-        "width": values.shape[2],
-        "dtype": values.dtype,
-        "crs": crs,
-        "transform": from_origin(*origin, cell, cell),
-        "nodata": nodata,
-        "blocksize": 128,
-    }
-    with rasterio.open(path, "w", **profile) as file:
-        if alpha:
-            file.colorinterp = [ColorInterp.red, ColorInterp.green, ColorInterp.blue, ColorInterp.alpha]
-        file.write(values)
-        for number, (name, unit) in enumerate(zip(names, units, strict=True), 1):
-            file.set_band_description(number, name)
-            file.set_band_unit(number, unit)
-    return path
+    rgba = (ColorInterp.red, ColorInterp.green, ColorInterp.blue, ColorInterp.alpha)
+    told = Words(names=names, units=units, colors=rgba if alpha else ())
+    grid = {"crs": crs, "transform": from_origin(*origin, cell, cell), "nodata": nodata}
+    return raster_sources.write(path, values, "COG", told, blocksize=128, **grid)
 
 
 def record(

@@ -22,6 +22,8 @@ type Floats = NDArray[np.float64]
 MAX_LATITUDE = 85.0511287798066
 #: Equatorial circumference of the WGS 84 ellipsoid (m).
 CIRCUMFERENCE = 2 * np.pi * 6_378_137.0
+#: Along the equator, and near enough along a meridian for sizes.
+METRES_PER_DEGREE = 111_320.0
 #: The deepest zoom of the vector tiles; clients draw deeper ones from it.
 MAX_ZOOM = 16
 #: Zooms of the nodes of the 3D tree, largest features first.

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from layers.errors import NotFound, Unavailable, shown
+from layers.errors import Unavailable
 from layers.model import ContentLayer
 from layers.raster import bands as bands_
 from layers.raster import grid as grids
 from layers.raster.bands import Band
-from layers.raster.files import OpenFiles, at_time, located
+from layers.raster.files import OpenFiles, located, true_at
 from layers.raster.grid import Grid
 from layers.types import Bbox
 
@@ -132,9 +132,7 @@ def opened(
     """The coverage of a layer at an instant (see :func:`layers.raster.files.at_time`).
 
     Raises NotFound where nothing is known of so long ago, Unavailable where a file cannot be read."""
-    assets = at_time(layer, instant)
-    if not assets:
-        raise NotFound(f"layer {layer.id} has nothing of {shown(instant) if instant else 'any time'}")
+    assets = true_at(layer, instant)
     times = [asset.time for asset in assets if asset.time is not None]
     with ExitStack() as stack:
         try:

@@ -50,6 +50,13 @@ def at_time(layer: ContentLayer, instant: str | None = None) -> tuple[Asset, ...
     return tuple(asset for asset in layer.assets if asset.time is None or asset.time == newest)
 
 
+def true_at(layer: ContentLayer, instant: str | None = None) -> tuple[Asset, ...]:
+    """As :func:`at_time`, at least one. Raises NotFound where nothing is known of so long ago."""
+    if assets := at_time(layer, instant):
+        return assets
+    raise NotFound(f"layer {layer.id} has nothing of so long ago")
+
+
 def instant_of(layer: ContentLayer, interval: Interval | None) -> str | None:
     """The instant at which :func:`at_time` finds what an interval asks for (None: now): its end, where
     something of the layer is as young as its beginning; one moment or day is asked for what was true then,

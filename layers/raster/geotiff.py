@@ -14,7 +14,7 @@ from layers.raster.grid import Grid
 
 #: Cells along the edge of a tile; a smaller raster is kept in strips.
 _TILE = 512
-#: Below this type GDAL's horizontal predictor makes nothing of values; floats have one of their own.
+#: TIFF's predictor by the kind of numbers: differences of neighbours (TIFF 6, section 14); floats have one.
 _PREDICTORS = {"f": 3, "i": 2, "u": 2}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 from layers.types import Bbox
@@ -78,6 +78,19 @@ class Grid:
             self.crs, crs, self.width, self.height, *self.bounds
         )
         return Grid(crs, array_bounds(height, width, transform), width, height)
+
+
+@lru_cache(maxsize=64)
+def code(crs: CRS) -> str | None:
+    """The short name of a raster's CRS; None where it has no code."""
+    number = crs.to_epsg()
+    return None if number is None else f"EPSG:{number}"
+
+
+def named(crs: CRS) -> str:
+    """A raster's CRS as :mod:`layers.crs` takes it: by its code, where it has one, so that values lie where
+    features of the same CRS do."""
+    return code(crs) or str(crs.to_wkt())
 
 
 def spanned(of: CRS, crs: CRS, bounds: Bbox) -> Bbox:

@@ -39,7 +39,7 @@ class Region:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CoverageQuery:
-    """What is wanted of a coverage; ``crs`` is the URI of the answer's CRS, None for its own."""
+    """What is wanted of a coverage; ``crs`` is the short name of the answer's CRS, None for its own."""
 
     region: Region | None = None
     crs: str | None = None

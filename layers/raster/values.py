@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from layers.crs import from_lonlat
 from layers.errors import BadFile, Unavailable
+from layers.raster.grid import named
 
 if TYPE_CHECKING:
     from rasterio import DatasetReader
@@ -51,7 +51,7 @@ def at(
 
 def _of_one(dataset: DatasetReader, lonlat: Floats, bands: Sequence[int], smooth: bool) -> Floats:
     try:
-        xy = from_lonlat(lonlat, _name(dataset.crs.wkt), x_first=True)
+        xy = from_lonlat(lonlat, named(dataset.crs), x_first=True)
     except BadFile as error:
         raise Unavailable(f"its raster cannot be asked at a position: {error.reason}") from error
     if dataset.crs.is_geographic:  # its longitudes may go on beyond 180
@@ -72,16 +72,6 @@ def _of_one(dataset: DatasetReader, lonlat: Floats, bands: Sequence[int], smooth
     values *= scales[:, :1]
     values += scales[:, 1:]
     return values
-
-
-@lru_cache(maxsize=64)
-def _name(wkt: str) -> str:
-    """A CRS as :mod:`layers.crs` takes it: by its code, where it has one, so that values lie where features
-    of the same CRS do."""
-    from rasterio.crs import CRS
-
-    code = CRS.from_wkt(wkt).to_epsg()
-    return f"EPSG:{code}" if code is not None else wkt
 
 
 def _pieces(cells: Floats, some: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:

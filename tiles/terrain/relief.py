@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from layers.types import Bbox
-from tiles.scheme import Floats
+from tiles.scheme import METRES_PER_DEGREE, Floats
 from tiles.terrain.places import Places, turned
-from tiles.terrain.sheet import METRES_PER_DEGREE, Blocks, Sheet
+from tiles.terrain.sheet import Blocks, Sheet
 
 #: Metres from the edge of what is known to where the height is ``SEA``.
 FADE = 20_000.0

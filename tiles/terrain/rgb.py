@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
-from numpy.typing import NDArray
 
 from tiles import scheme as mercator
 from tiles.scheme import CIRCUMFERENCE
@@ -19,6 +16,8 @@ STEP = 0.1
 
 def picture(relief: Relief, z: int, x: int, y: int) -> bytes:
     """A tile of heights in the vertical datum."""
+    from tiles.imagery.paint import encode  # with it come rasterio and rio-tiler
+
     n = SIZE << z
     # one more than there are pixels: a lattice has whole strides
     at = np.arange(SIZE + 1) + 0.5
@@ -26,19 +25,4 @@ def picture(relief: Relief, z: int, x: int, y: int) -> bytes:
     heights = relief.heights(Lattice(lons, lats), CIRCUMFERENCE / n).reshape(SIZE + 1, SIZE + 1)[:-1, :-1]
     number = np.clip(np.rint((heights - LOWEST) / STEP), 0, (1 << 24) - 1).astype(np.uint32)
     bands = np.stack([number >> 16, number >> 8 & 255, number & 255]).astype(np.uint8)
-    return _png(bands)
-
-
-def _png(bands: NDArray[np.uint8]) -> bytes:
-    from rasterio.errors import NotGeoreferencedWarning
-    from rasterio.io import MemoryFile
-
-    # a picture of a tile has its place in its address
-    warnings.simplefilter("ignore", NotGeoreferencedWarning)
-    count, height, width = bands.shape
-    with MemoryFile() as file:
-        with file.open(
-            driver="PNG", width=width, height=height, count=count, dtype="uint8", zlevel=3
-        ) as dataset:
-            dataset.write(bands)
-        return bytes(file.getbuffer())
+    return encode(bands, np.full(number.shape, 255, np.uint8), "png")

@@ -10,7 +10,7 @@ import numpy as np
 
 from layers.errors import NotFound, shown
 from layers.types import Bbox
-from tiles.scheme import Floats
+from tiles.scheme import METRES_PER_DEGREE, Floats
 
 #: Samples between the edges of a tile.
 SIZE = 256
@@ -18,7 +18,6 @@ SIZE = 256
 WHOLE_EARTH = 10
 #: The shallowest and the deepest zoom at which terrain may end.
 DEEPEST = (18, 20)
-METRES_PER_DEGREE = 111_320.0
 #: Geometric error (m) of zoom 0 as clients take it (Cesium: a quarter of the equator in 2 × 65 samples).
 ERROR = 77_067.34
 

@@ -24,11 +24,11 @@ from layers.types import Bbox
 from tiles import scheme as mercator
 from tiles.cache import Cache
 from tiles.made import Tile
-from tiles.scheme import Floats
+from tiles.scheme import METRES_PER_DEGREE, Floats
 from tiles.terrain import rgb, scheme, tile
-from tiles.terrain.places import Lattice, Places
+from tiles.terrain.places import Places
 from tiles.terrain.relief import FADE, Relief
-from tiles.terrain.sheet import METRES_PER_DEGREE, Blocks, Sheet
+from tiles.terrain.sheet import Blocks, Sheet
 from tiles.terrain.undulation import NONE, Undulation
 
 #: To be changed whenever the same files give other bytes.
@@ -80,10 +80,6 @@ class Surface:
         """Heights (m) above the ellipsoid. Raises Unavailable."""
         heights = self.relief.heights(places, spacing)
         return heights if self.undulation == NONE else heights + self.undulation.at(places)
-
-    def lattice(self, samples: Lattice, spacing: float) -> Floats:
-        """As :meth:`heights`, of the samples of a tile row by row."""
-        return self.heights(samples, spacing)
 
 
 class TerrainTiles:

@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 from layers import crs
 from layers.raster.files import FileKey, OpenFiles, file_key
+from layers.raster.grid import named
 from layers.types import Bbox
 from tiles.cache import Cache
-from tiles.scheme import Floats
+from tiles.scheme import METRES_PER_DEGREE, Floats
 from tiles.terrain.places import Places
 
 if TYPE_CHECKING:
@@ -34,7 +35,6 @@ BLOCK = 256
 BLOCK_BYTES = 64 << 20
 #: Metres beyond which a number is no height on Earth but a mark that a file forgot to declare.
 BEYOND = 12_000.0
-METRES_PER_DEGREE = 111_320.0
 #: Degrees around a file in which its CRS is asked for pixels.
 NEAR = 5.0
 
@@ -296,7 +296,7 @@ def _bilinear(corners: Corners, gaps: bool, u: Heights, v: Heights) -> tuple[Hei
 
 
 def _sheet(key: FileKey, dataset: DatasetReader) -> Sheet:
-    text = "" if dataset.crs is None else _crs_text(dataset.crs)
+    text = "" if dataset.crs is None else named(dataset.crs)
     text = text if text and crs.transformers(text) else ""
     inverse = ~dataset.transform
     # pixel centres are whole numbers
@@ -331,11 +331,6 @@ def _outline(dataset: DatasetReader) -> Floats:
     row = np.concatenate([np.zeros(17), part, np.ones(17), part[::-1]]) * dataset.height
     t = dataset.transform
     return np.stack([t.a * column + t.b * row + t.c, t.d * column + t.e * row + t.f], axis=1)
-
-
-def _crs_text(of: Any) -> str:
-    code = of.to_epsg()
-    return f"EPSG:{code}" if code else str(of.to_wkt())
 
 
 def _operation(sheet: Sheet) -> Any:

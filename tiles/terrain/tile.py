@@ -9,16 +9,16 @@ from numpy.typing import NDArray
 
 from layers.types import Bbox
 from tiles import geocentric
-from tiles.scheme import Floats
+from tiles.scheme import METRES_PER_DEGREE, Floats
 from tiles.terrain import mesh, quantized, scheme
 from tiles.terrain.places import Lattice
-from tiles.terrain.scheme import METRES_PER_DEGREE, SIZE
+from tiles.terrain.scheme import SIZE
 
 
 class Sampled(Protocol):
     """A surface that can be asked for heights above the ellipsoid."""
 
-    def lattice(self, samples: Lattice, spacing: float) -> Floats:
+    def heights(self, places: Lattice, spacing: float = 0.0) -> Floats:
         """Heights (m) row by row, for samples so many metres apart."""
 
 
@@ -26,7 +26,7 @@ def terrain(surface: Sampled, z: int, x: int, y: int) -> bytes:
     """The quantized mesh of a tile (TMS)."""
     pad = mesh.PAD
     lons, lats = scheme.samples(z, x, y, pad)
-    heights = surface.lattice(Lattice(lons, lats), scheme.spacing(z))
+    heights = surface.heights(Lattice(lons, lats), scheme.spacing(z))
     window = heights.reshape(len(lats), len(lons)).astype(np.float32)
     vertices, triangles = mesh.mesh(window, z, scheme.tolerance(z))
     column, row = vertices.T

@@ -21,6 +21,7 @@ from tiles.imagery.style import Wanted
 from twin.access.caller import CALLER
 from twin.http import answers, respond
 from twin.http.context import Context, Link, link
+from twin.http.formats import Offer, Representation
 from twin.http.openapi_parts import BINARY, get, ok, path_parameter, tile_place
 from twin.http.respond import Headers, Receive, Scope, Send
 from twin.http.room import Room, Route, Site
@@ -33,6 +34,12 @@ if TYPE_CHECKING:
 
 #: The media type of each extension.
 MEDIA: Mapping[Format, str] = {"png": "image/png", "jpg": "image/jpeg", "webp": "image/webp"}
+#: The same as OGC's APIs offer them; their names in code are those of :data:`MEDIA`.
+OFFER: Offer = (
+    Representation(("png",), MEDIA["png"], (MEDIA["png"],), ("PNG", "PNG")),
+    Representation(("jpg", "jpeg"), MEDIA["jpg"], (MEDIA["jpg"],), ("JPEG", "JPEG")),
+    Representation(("webp",), MEDIA["webp"], (MEDIA["webp"],), ("WebP", "WebP")),
+)
 _TIMING = (b"timing-allow-origin", b"*")
 _NAMES = {"type": "array", "items": {"type": "string"}, "minItems": 1, "maxItems": 3}
 
@@ -110,9 +117,15 @@ def make(site: Site) -> Sequence[Room]:
 
 async def raster(city: City, scope: Scope, layer_id: str) -> ContentLayer:
     """The raster layer of an id, as the caller sees it. Raises NotFound."""
-    layer = await city.read(city.catalogue.of(scope[CALLER]).layer, layer_id)
+    return as_raster(await city.read(city.catalogue.of(scope[CALLER]).layer, layer_id))
+
+
+def as_raster(layer: Layer) -> ContentLayer:
+    """The layer, which is a raster. Raises NotFound."""
     if not is_raster(layer):
-        raise NotFound(f"layer {layer_id} is no raster: it has neither pictures nor values of cells")
+        raise NotFound(
+            f"layer {layer.id} is of the form {layer.form}: it has neither pictures nor values of cells"
+        )
     return layer
 
 
@@ -234,21 +247,22 @@ def links(context: Context, layer: Layer) -> list[Link]:
     ]
 
 
-def _layer(context: Context) -> dict[str, Any]:
+def layer_parameter(context: Context) -> dict[str, Any]:
+    """The id of a raster layer in a path, for the API document."""
     known = [layer.id for layer in context.view.layers() if is_raster(layer)]
     return path_parameter("layer", {"type": "string", **({"enum": known} if known else {})}, "A layer's id")
 
 
 def _describe_tile(form: Format, context: Context) -> dict[str, Any]:
     summary = context.say("A map tile of a raster layer", "栅格图层的一个地图瓦片")
-    parameters = [_layer(context), *tile_place(MAX_ZOOM), *style_parameters()]
+    parameters = [layer_parameter(context), *tile_place(MAX_ZOOM), *style_parameters()]
     content = ok(summary, {MEDIA[form]: BINARY})
     return {"get": get(f"imagery.{form}", "imagery", summary, content, parameters)}
 
 
 def _describe_tilejson(context: Context) -> dict[str, Any]:
     summary = context.say("TileJSON 3.0 of a raster layer", "栅格图层的 TileJSON 3.0")
-    parameters = [_layer(context), *style_parameters()]
+    parameters = [layer_parameter(context), *style_parameters()]
     return {"get": get("imagery.tilejson", "imagery", summary, ok(summary, {JSON: "document"}), parameters)}
 
 

@@ -15,7 +15,7 @@ from layers.kinds.base import Body, Prism, Tube
 from layers.model import FeatureLayer, Layer, has_features, is_raster
 from layers.types import Bbox, Field
 from tiles.imagery.style import Wanted, colormaps
-from tiles.scheme import MAX_ZOOM
+from tiles.scheme import MAX_ZOOM, METRES_PER_DEGREE
 from twin.http import across
 from twin.http.imagery import of_city
 
@@ -35,7 +35,6 @@ LEVELS = (
 )
 #: Degrees around the layers where ``surroundings`` is not set (about two kilometres).
 MARGIN = 0.02
-METRES_PER_DEGREE = 111_320.0
 
 
 def document(city: City, view: View) -> dict[str, Any]:

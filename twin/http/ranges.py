@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import AsyncIterator, Awaitable, Callable
 
+from layers.errors import Unavailable
 from twin.http import respond
 from twin.http.errors import WrongRange
 from twin.http.respond import Headers, Scope
@@ -11,6 +14,8 @@ from twin.http.respond import Headers, Scope
 #: First and last byte, both included, as asked for: one of the two may be open.
 type ByteRange = tuple[int | None, int | None]
 
+#: Bytes that are read of a file at a time.
+PIECE = 1 << 20
 _RANGE = re.compile(r"bytes\s*=\s*(\d{0,18})\s*-\s*(\d{0,18})\s*", re.IGNORECASE | re.ASCII)
 
 
@@ -43,6 +48,19 @@ def within(wanted: ByteRange, size: int) -> tuple[int, int] | None:
     if first >= size:
         return None
     return first, size - 1 if last is None else min(last, size - 1)
+
+
+async def pieces(
+    run: Callable[..., Awaitable[bytes]], handle: int, first: int, last: int
+) -> AsyncIterator[tuple[bytes, bool]]:
+    """The bytes of an open file from the first to the last, both included, and with each piece whether more
+    follow; ``run`` runs what may wait for a disk. Raises Unavailable where the file ends before."""
+    while first <= last:
+        piece = await run(os.pread, handle, min(PIECE, last + 1 - first), first)
+        if not piece:
+            raise Unavailable("a file is shorter than it was")
+        first += len(piece)
+        yield piece, first <= last
 
 
 def part(scope: Scope, etag: str, size: int) -> tuple[int, tuple[int, int], Headers]:

@@ -15,13 +15,13 @@ from layers.errors import NotFound, Unavailable, shown
 from layers.model import Asset, ContentLayer, Layer, is_raster
 from layers.raster.coverage import Coverage
 from layers.raster.files import located
+from layers.raster.grid import code
 from layers.raster.kept import COG
 from twin.access.caller import CALLER
 from twin.http import answers, negotiate, ranges, respond
 from twin.http.context import Context, Link, link
 from twin.http.formats import GEOJSON, JSON
-from twin.http.imagery import raster
-from twin.http.ogc.coverage_documents import code
+from twin.http.imagery import layer_parameter, raster
 from twin.http.openapi_parts import BINARY, get, ok, path_parameter
 from twin.http.respond import Headers, Receive, Scope, Send
 from twin.http.room import Room, Route, Site
@@ -35,8 +35,8 @@ VERSION = "1.1.0"
 PROJECTION = "https://stac-extensions.github.io/projection/v2.0.0/schema.json"
 #: What is true at any time has no other interval than this one.
 _ALWAYS = "0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"
-#: Bytes that are read of a file at a time, and how long a client may take none of them.
-PIECE, STALLED_SECONDS = 1 << 20, 60.0
+#: How long a client may take nothing.
+STALLED_SECONDS = 60.0
 
 
 def make(site: Site) -> Sequence[Room]:
@@ -259,13 +259,9 @@ async def _file(city: City, scope: Scope, send: Send, layer: ContentLayer, asset
         await answers.start(send, status, headers)
         if scope["method"] == "HEAD":
             last = first - 1
-        while first <= last:
-            piece = await city.run(os.pread, handle, min(PIECE, last + 1 - first), first)
-            if not piece:
-                raise Unavailable("a raster is shorter than it was")
-            first += len(piece)
+        async for piece, more_body in ranges.pieces(city.run, handle, first, last):
             async with asyncio.timeout(STALLED_SECONDS):
-                await send({"type": "http.response.body", "body": piece, "more_body": first <= last})
+                await send({"type": "http.response.body", "body": piece, "more_body": more_body})
         if scope["method"] == "HEAD" or not size:
             await send({"type": "http.response.body", "body": b""})
     except TimeoutError:
@@ -296,11 +292,6 @@ def _links(context: Context, layer: Layer) -> list[Link]:
     return [link("related", f"{context.root}/stac/{layer.id}", JSON, title)]
 
 
-def _layer(context: Context) -> dict[str, Any]:
-    known = [layer.id for layer in context.view.layers() if is_raster(layer)]
-    return path_parameter("layer", {"type": "string", **({"enum": known} if known else {})}, "A layer's id")
-
-
 def _describe_catalog(context: Context) -> dict[str, Any]:
     summary = context.say("Catalogue of the rasters", "栅格目录")
     return {"get": get("stac.catalog", "stac", summary, ok(summary, {JSON: "document"}), [])}
@@ -309,7 +300,7 @@ def _describe_catalog(context: Context) -> dict[str, Any]:
 def _describe_collection(context: Context) -> dict[str, Any]:
     summary = context.say("A raster layer as a STAC collection", "栅格图层的 STAC 集合")
     content = ok(summary, {JSON: "document"})
-    return {"get": get("stac.collection", "stac", summary, content, [_layer(context)])}
+    return {"get": get("stac.collection", "stac", summary, content, [layer_parameter(context)])}
 
 
 def _item_id() -> dict[str, Any]:
@@ -318,13 +309,13 @@ def _item_id() -> dict[str, Any]:
 
 def _describe_item(context: Context) -> dict[str, Any]:
     summary = context.say("A file of a raster layer as a STAC item", "栅格文件的 STAC 条目")
-    parameters = [_layer(context), _item_id()]
+    parameters = [layer_parameter(context), _item_id()]
     return {"get": get("stac.item", "stac", summary, ok(summary, {GEOJSON: "document"}), parameters)}
 
 
 def _describe_file(context: Context) -> dict[str, Any]:
     summary = context.say("The file itself, whole or by ranges of bytes", "数据文件，可按字节范围读取")
-    parameters = [_layer(context), _item_id()]
+    parameters = [layer_parameter(context), _item_id()]
     operation = get("stac.file", "stac", summary, ok(summary, {COG: BINARY}), parameters)
     partial = {"description": "The part that Range asks for", "content": {COG: {"schema": BINARY}}}
     operation["responses"] |= {"206": partial, "416": {"$ref": "#/components/responses/e416"}}

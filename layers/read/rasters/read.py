@@ -85,8 +85,8 @@ class _RasterRead:
         self._dataset, self._path, self._options, self._sink = dataset, path, options, sink
         self._declared = options.declared
         self._surface = options.declared.kind == "terrain"
-        #: Where it lies, if nothing else says which cells are seen.
-        self._whole: DatasetReader | None = None
+        #: Of a raster that is warped and has no mask: where it lies, more than 0 in the cells that it fills.
+        self._footprint: DatasetReader | None = None
         self._into = Path(options.into) if options.into else None
 
     def run(self) -> None:
@@ -154,7 +154,7 @@ class _RasterRead:
             warped,
             whole,
         ):
-            self._whole = whole
+            self._footprint = whole
             yield warped, warped.transform
 
     def _pass(
@@ -185,7 +185,7 @@ class _RasterRead:
             }
             profile["transform"] = _turned(transform, dataset, left=left, up=up)
             lossy = cog.is_picture(self._dataset) and cog.is_lossy(self._dataset) and not self._surface
-            masked = self._whole is not None or cog.has_mask(dataset)
+            masked = self._footprint is not None or cog.has_mask(dataset)
             writer = cog.CellsWriter(self._into, dataset, profile, lossy=lossy, masked=masked)
             self._units(writer, dataset, heights)
         for window in chosen:
@@ -216,8 +216,8 @@ class _RasterRead:
         """The cells of a window, and which of them are seen where a band or mask says it."""
         try:
             cells = dataset.read(window=window)
-            if self._whole is not None:
-                return cells, self._whole.read(1, window=window) > 0
+            if self._footprint is not None:
+                return cells, self._footprint.read(1, window=window) > 0
             if cog.has_alpha(dataset):
                 return cells, cells[dataset.colorinterp.index(ColorInterp.alpha)] > 0
             return cells, dataset.dataset_mask(window=window) > 0 if cog.has_mask(dataset) else None

@@ -17,6 +17,7 @@ from tests.support import event_loop
 from twin import app
 from twin.access.caller import CALLER, Caller
 from twin.city import City
+from twin.http import ranges
 from twin.http.ogc import download
 from twin.http.ogc.download import Download
 from twin.jobs import scratch, taking
@@ -156,7 +157,7 @@ def test_a_client_that_takes_little_gives_its_place_back(
             await asyncio.sleep(0.15)
 
     slow, quick = Trickle("f=gpkg"), Client("f=gpkg")
-    monkeypatch.setattr(download, "FILE_PIECE", 4096)
+    monkeypatch.setattr(ranges, "PIECE", 4096)
     ask(slow, quick)
     assert not slow.whole
     assert "too slow" in caplog.text

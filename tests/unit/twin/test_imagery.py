@@ -115,14 +115,22 @@ def test_bands_are_chosen_by_number_or_name(ask: Ask) -> None:
     np.testing.assert_allclose(one[0], imagery.ramp()[0] / 8 / 255_255 * 255, atol=2)
 
 
-def test_a_slope_to_the_south_lies_in_the_shade(ask: Ask) -> None:
-    """The ramp rises to the south: it faces north, where the light nearly comes from."""
+def test_a_slope_is_as_bright_as_the_light_falls_on_it(ask: Ask) -> None:
+    """The ramp rises by 1000 m a cell to the south and by 1 m to the east, so it faces the north: the light,
+    from the north-west and 45° above the horizon, falls on it at 60°."""
     seen = drawn(ask, "ground", "?hillshade=true")
     assert set(np.unique(seen[3][65:])) == {255}
-    flat = 255 * np.sin(np.radians(45))
-    assert np.median(seen[0][65:]) != pytest.approx(flat, abs=20)
-    coloured = drawn(ask, "ground", "?hillshade=true&colormap=viridis")
-    assert not np.array_equal(coloured[0], coloured[1])
+    south, _, north = imagery.BOX[1], 0, imagery.BOX[3]
+    cell = np.radians(north - south) * 6_371_000 / 256
+    normal = np.array([-1 / cell, 1000 / cell, 1])
+    light = np.array([-np.sin(np.radians(45)), np.cos(np.radians(45)), 1]) * np.cos(np.radians(45))
+    bright = 255 * float(normal @ light) / float(np.linalg.norm(normal))
+    assert bright == pytest.approx(255 * np.cos(np.radians(60)), abs=1)
+    # in 254 steps of grey
+    assert np.abs(seen[:3, 66:-1, 1:-1].astype(float) - bright).max() < 2
+    plain = drawn(ask, "ground", "?hillshade=false&colormap=viridis")[:3, 66:-1, 1:-1].astype(float)
+    coloured = drawn(ask, "ground", "?hillshade=true&colormap=viridis")[:3, 66:-1, 1:-1]
+    assert np.abs(coloured - plain * bright / 255).max() < 2
 
 
 def test_times_are_chosen(ask: Ask) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
@@ -11,11 +10,10 @@ from typing import Any, cast
 import httpx
 import numpy as np
 import pytest
-import rasterio
 
 from layers.errors import BadConfig
 from layers.store.open import open_store
-from tests import dems
+from tests import dems, imagery
 from tests.unit.tiles.terrain import quantized_mesh
 from tiles import scheme
 from twin.app import build, open_city
@@ -73,8 +71,8 @@ def test_a_map_finds_the_same_heights_in_the_vertical_datum(city: City) -> None:
     x, y = (float(part) * (1 << z) for part in scheme.world(*(np.array(one) for one in PLACE)))
     url = told["tiles"][0].format(z=z, x=int(x), y=int(y)).removeprefix("http://127.0.0.1")
     (picture,) = ask(city, url)
-    with rasterio.open(io.BytesIO(picture.content)) as dataset:
-        red, green, blue = dataset.read().astype(int)
+    red, green, blue, opaque = imagery.pixels(picture.content).astype(int)
+    assert set(opaque.ravel()) == {255}
     heights = -10_000 + 0.1 * (red * 65536 + green * 256 + blue)
     n = 256 << z
     column, row = int(x * 256) % 256, int(y * 256) % 256

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from layers import instants
@@ -14,15 +13,13 @@ from layers.model import ContentLayer, Layer, is_raster
 from layers.raster import coverage as coverages
 from layers.raster.bands import Band
 from layers.raster.coverage import Coverage
-from layers.raster.grid import Grid, wrapped
+from layers.raster.grid import Grid, code, wrapped
 from layers.raster.query import Region
 from layers.types import CRS84, Bbox
 from twin.http.context import Context
 from twin.http.ogc.schemas import DRAFT
 
 if TYPE_CHECKING:
-    from rasterio.crs import CRS
-
     from twin.catalogue.view import View
     from twin.city import City
 
@@ -38,13 +35,6 @@ _SWE = {
 }
 
 
-def raster(layer: Layer) -> ContentLayer:
-    """The layer, which is a coverage. Raises NotFound."""
-    if not is_raster(layer):
-        raise NotFound(f"layer {layer.id} is of the form {layer.form}: it is no coverage")
-    return layer
-
-
 @contextmanager
 def opened(city: City, layer: ContentLayer, instant: str | None = None) -> Iterator[Coverage]:
     """The coverage of a layer; see :func:`layers.raster.coverage.opened`."""
@@ -55,13 +45,6 @@ def opened(city: City, layer: ContentLayer, instant: str | None = None) -> Itera
 def tag(city: City, view: View, layer: ContentLayer, form: str) -> str:
     """The entity tag of a form of what a layer holds: of its record and of the state of its files."""
     return f'"{view.epoch}-{layer.seq}.{city.profiles.states.of(layer)}-{form}"'
-
-
-@lru_cache(maxsize=64)
-def code(crs: CRS) -> str | None:
-    """The short name of a raster's CRS; None where it has no code."""
-    number = crs.to_epsg()
-    return None if number is None else f"EPSG:{number}"
 
 
 def crs_of(city: City, layer: ContentLayer, own: str | None) -> tuple[str, ...]:

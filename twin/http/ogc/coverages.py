@@ -13,15 +13,17 @@ from layers.model import ContentLayer, Layer, has_features, is_raster
 from layers.raster import covjson, geotiff, plan
 from layers.raster import query as queries
 from layers.raster.files import instant_of
+from layers.raster.grid import code
 from layers.raster.query import CoverageQuery
 from layers.types import RASTERS
 from twin.access.caller import CALLER
 from twin.http import answers, negotiate, respond
 from twin.http.context import REL, Context, Link, link
 from twin.http.formats import JSON, Offer, Representation
+from twin.http.imagery import as_raster
 from twin.http.ogc import coverage_documents as documents
 from twin.http.ogc.conformance import classes
-from twin.http.ogc.coverage_documents import check_crs, code, crs_of, opened, raster, tag
+from twin.http.ogc.coverage_documents import check_crs, crs_of, opened, tag
 from twin.http.ogc.pages import Document, Pages
 from twin.http.openapi_parts import BINARY, errors, form, get, ok
 from twin.http.respond import Headers, Receive, Scope, Send
@@ -82,7 +84,7 @@ def room(site: Site, pages: Pages) -> Room:
     async def coverage(scope: Scope, receive: Receive, send: Send, layer_id: str) -> None:
         """GET or HEAD. Raises NotFound, BadParameter, NotAcceptable, TooLarge, Busy, Unavailable."""
         view = city.catalogue.of(scope[CALLER])
-        layer = raster(await city.read(view.layer, layer_id))
+        layer = as_raster(await city.read(view.layer, layer_id))
         forms, pairs = negotiate.chosen(respond.query_pairs(scope), ("f",))
         kind = negotiate.representation(scope, forms.get("f"), OFFER)
         query = queries.parse(pairs)
@@ -190,4 +192,6 @@ def schema(context: Context, layer: Layer) -> dict[str, Any]:
     """The schema of a coverage's fields, else of a layer's features."""
     from twin.http.ogc import schemas
 
-    return schemas.schema(context, layer) if has_features(layer) else documents.schema(context, raster(layer))
+    return (
+        schemas.schema(context, layer) if has_features(layer) else documents.schema(context, as_raster(layer))
+    )

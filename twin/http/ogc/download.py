@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 import re
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
@@ -53,7 +52,6 @@ log = logging.getLogger("twin")
 
 #: How long a download waits for its turn.
 PLACE_SECONDS = 5.0
-FILE_PIECE = 1 << 20
 #: Downloads without a key that run or wait.
 KEYLESS = 100
 #: A client that takes nothing for so long is gone.
@@ -331,12 +329,8 @@ class Download:
             await answer.give(b"", more=False)
             return
         file = held.file.fileno()
-        while first <= last:
-            piece = await self._city.run(os.pread, file, min(FILE_PIECE, last + 1 - first), first)
-            if not piece:
-                raise Unavailable("a kept file is shorter than it was")
-            first += len(piece)
-            await answer.give(piece, more=first <= last)
+        async for piece, more in ranges.pieces(self._city.run, file, first, last):
+            await answer.give(piece, more=more)
 
 
 async def _stream(answer: _Answer, taker: PipeTaker, job: Job) -> None:

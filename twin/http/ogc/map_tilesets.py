@@ -10,8 +10,8 @@ from layers.types import CRS84, RASTERS
 from tiles.imagery.service import MAX_ZOOM
 from twin.http import imagery, negotiate, respond
 from twin.http.context import REL, Context, Link, link
-from twin.http.formats import JSON, Offer, Representation
-from twin.http.imagery import MEDIA, raster_tile, style_parameters
+from twin.http.formats import JSON
+from twin.http.imagery import MEDIA, OFFER, raster_tile, style_parameters
 from twin.http.ogc.conformance import classes
 from twin.http.ogc.pages import Document, Pages
 from twin.http.ogc.tilesets import TMS, listing, summary, tile_parameters
@@ -21,12 +21,6 @@ from twin.http.room import Paths, Room, Route, Site
 from twin.http.tiles import whole
 
 CLASSES = classes({"ogcapi-tiles-1/1.0": "png jpeg datetime", "ogcapi-maps-1/1.0": "tilesets"})
-#: The forms of a tile; their names in code are those of :data:`twin.http.imagery.MEDIA`.
-OFFER: Offer = (
-    Representation(("png",), MEDIA["png"], (MEDIA["png"],), ("PNG", "PNG")),
-    Representation(("jpg", "jpeg"), MEDIA["jpg"], (MEDIA["jpg"],), ("JPEG", "JPEG")),
-    Representation(("webp",), MEDIA["webp"], (MEDIA["webp"],), ("WebP", "WebP")),
-)
 _FORMS = {one: form_ for one in OFFER for form_ in MEDIA if form_ == one.name}
 _LAYER = "/ogc/collections/{layer}"
 _PLACE = f"map/tiles/{TMS}/{{tileMatrix}}/{{tileRow}}/{{tileCol}}"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 from layers.crs import uri
 from layers.model import ContentLayer, Layer, is_raster
 from layers.raster.files import instant_of
+from layers.raster.grid import code
 from tiles.imagery import maps
 from tiles.imagery.colors import WHITE
 from tiles.imagery.maps import MapQuery
@@ -15,10 +16,10 @@ from tiles.imagery.place import Place
 from twin.access.caller import CALLER
 from twin.http import answers, negotiate, respond
 from twin.http.context import REL, Context, Link, link
-from twin.http.formats import Offer, Representation
-from twin.http.imagery import MEDIA, STYLE, look_as, raster, style_parameters
+from twin.http.formats import Representation
+from twin.http.imagery import OFFER, STYLE, look_as, raster, style_parameters
 from twin.http.ogc.conformance import classes
-from twin.http.ogc.coverage_documents import box_in, check_crs, code, crs_of, opened
+from twin.http.ogc.coverage_documents import box_in, check_crs, crs_of, opened
 from twin.http.openapi_parts import BINARY, errors, form, get, ok
 from twin.http.respond import Headers, Receive, Scope, Send
 from twin.http.room import Paths, Room, Route, Site
@@ -28,11 +29,6 @@ if TYPE_CHECKING:
     from tiles.imagery.service import Look
     from twin.city import City
 
-OFFER: Offer = (
-    Representation(("png",), MEDIA["png"], (MEDIA["png"],), ("PNG", "PNG")),
-    Representation(("jpg", "jpeg"), MEDIA["jpg"], (MEDIA["jpg"],), ("JPEG", "JPEG")),
-    Representation(("webp",), MEDIA["webp"], (MEDIA["webp"],), ("WebP", "WebP")),
-)
 CLASSES = classes(
     {
         "ogcapi-maps-1/1.0": (

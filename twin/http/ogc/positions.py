@@ -11,18 +11,18 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from layers.errors import BadParameter, NotFound
+from layers.errors import BadParameter
 from layers.model import ContentLayer, Layer, is_raster
 from layers.parameters import PARAMETERS, Parameter, between
 from layers.raster import covjson, values
 from layers.raster.bands import Band
-from layers.raster.files import at_time, instant_of, version
+from layers.raster.files import instant_of, true_at, version
 from layers.raster.profile import RasterProfile
 from layers.types import CRS84
 from twin.access.caller import CALLER
 from twin.http import answers, respond
 from twin.http.context import Context, Link, link
-from twin.http.ogc.coverage_documents import raster
+from twin.http.imagery import as_raster
 from twin.http.openapi_parts import get, ok
 from twin.http.respond import Receive, Scope, Send
 from twin.http.room import Paths, Room, Route, Site
@@ -126,7 +126,7 @@ def room(site: Site) -> Room:
     async def give(query: str, scope: Scope, receive: Receive, send: Send, layer_id: str) -> None:
         """GET or HEAD. Raises NotFound, BadParameter, Unavailable."""
         view = city.catalogue.of(scope[CALLER])
-        layer = raster(await city.read(view.layer, layer_id))
+        layer = as_raster(await city.read(view.layer, layer_id))
         wanted = respond.query_values(scope, TABLES[query])
         if "coords" not in wanted:
             raise BadParameter("coords", "", TABLES[query]["coords"].description)
@@ -147,9 +147,7 @@ def room(site: Site) -> Room:
 def _document(city: City, layer: ContentLayer, wanted: Mapping[str, Any]) -> tuple[str, bytes]:
     """The state of the files, and the values, in a thread."""
     profile = city.profiles.of(layer)
-    assets = at_time(layer, instant_of(layer, wanted.get("datetime")))
-    if not assets:
-        raise NotFound(f"layer {layer.id} has nothing of so long ago")
+    assets = true_at(layer, instant_of(layer, wanted.get("datetime")))
     names = wanted.get("parameter-name") or [one.band.name for one in profile.bands]
     bands = [_band(profile, name) for name in names]
     positions, one = _positions(wanted, profile.cell)
