@@ -68,7 +68,7 @@ conformance: env
 	$(BIN)/python -m tests.conformance_suites "$(SUITES)" $(if $(RECORD),--record) $(if $(POSTGIS),--postgis)
 
 drill: env
-	TWIN_CRASH_ROUNDS=200 $(BIN)/python -m pytest --timeout 3600 tests/crash
+	TWIN_CRASH_ROUNDS=200 TWIN_HISTORY_KILLS=50 $(BIN)/python -m pytest --timeout 3600 tests/crash
 	TWIN_HISTORY_SCRIPTS=500 $(BIN)/python -m pytest --timeout 3600 tests/contract/test_history.py
 	TWIN_FUZZ_ROUNDS=20000 TWIN_SCHEMATHESIS_EXAMPLES=150 TWIN_SCHEMATHESIS_SECONDS=3000 \
 		TWIN_SCHEMATHESIS_LAYERS='.*' TWIN_SCHEMATHESIS_SETS='.*' $(BIN)/python -m pytest --timeout 3600 tests/fuzz

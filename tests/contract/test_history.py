@@ -14,6 +14,7 @@ from layers.store.database import Database
 from layers.store.open import open_store
 from tests.contract.conftest import STORES
 from tests.histories.foreign import hand_at
+from tests.histories.rebuilt import rebuilt
 from tests.histories.scripts import Script
 
 #: A few in the short form; ``make drill`` does 500. A seed that failed is done again by TWIN_HISTORY_FIRST.
@@ -55,9 +56,11 @@ def told(script: Script) -> Iterator[Script]:
         raise
 
 
-def test_the_present_is_what_was_done(script: Maker) -> None:
+def test_old_rows_and_present_ones_make_every_state(script: Maker) -> None:
+    """The present is what was done, and what was before it can be made from the tables alone."""
     for seed in range(FIRST, FIRST + SCRIPTS):
         with told(script(seed)) as city:
             for _ in range(STEPS):
                 city.step()
+            rebuilt(city.hand).check(city.states, city.unsure)
             city.store.close()

@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import psycopg
@@ -20,9 +20,6 @@ from layers.store.geopackage import blob
 from layers.store.geopackage.connection import register
 from layers.store.postgis.schema import short
 
-#: Column types that both databases know.
-TYPES = {"string": "text", "integer": "integer", "number": "real"}
-
 
 def quoted(name: str) -> str:
     """An SQL identifier."""
@@ -30,7 +27,10 @@ def quoted(name: str) -> str:
 
 
 class Hand(ABC):
-    """One program. Statements run in the transaction of the innermost ``transaction()``."""
+    """One program. Statements run in the transaction of the innermost ``transaction()``; ``types`` are its
+    column types by those of fields."""
+
+    types: Mapping[str, str]
 
     @abstractmethod
     def transaction(self, *, kept: bool = True) -> Any:
@@ -104,7 +104,7 @@ class Hand(ABC):
 
     def add_column(self, layer: str, name: str, kind: str) -> None:
         """A field more."""
-        self.run(f"ALTER TABLE {self.table(layer)} ADD COLUMN {self.column(name)} {TYPES[kind]}")
+        self.run(f"ALTER TABLE {self.table(layer)} ADD COLUMN {self.column(name)} {self.types[kind]}")
 
     def drop_column(self, layer: str, name: str) -> None:
         """A field less."""
@@ -120,6 +120,8 @@ def hand_at(folder: Path, database: Database | None) -> Hand:
 
 class SqliteHand(Hand):
     """A program at the GeoPackage."""
+
+    types: ClassVar = {"string": "TEXT", "integer": "INTEGER", "number": "REAL"}
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -169,6 +171,8 @@ class SqliteHand(Hand):
 
 class PostgresHand(Hand):
     """A program at the database."""
+
+    types: ClassVar = {"string": "text", "integer": "bigint", "number": "double precision"}
 
     def __init__(self, url: str, schema: str) -> None:
         self._url, self._schema = url, schema

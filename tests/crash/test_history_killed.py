@@ -1,0 +1,81 @@
+"""kill -9 at any moment of a script of edits, loads, drops and other programs' work: what is there afterwards
+is what the same script left where nobody killed it, now and at every moment before."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from layers.store.base import Store
+from layers.store.database import Database
+from layers.store.open import open_store
+from tests import launcher
+from tests.histories.foreign import hand_at
+from tests.histories.rebuilt import rebuilt
+from tests.histories.scripts import Script
+
+KILLS = int(os.environ.get("TWIN_HISTORY_KILLS", "1"))
+
+
+def run_and_kill(arguments: list[str], chance: random.Random) -> int:
+    """How many acts had ended before the kill."""
+    child = launcher.start(arguments, program="tests.crash.history_script")
+    acts = 0
+    try:
+        assert child.stdout.readline() == "ready\n"
+        for acts in range(1, chance.randrange(2, 20)):  # noqa: B007
+            assert child.stdout.readline().strip().isdigit()
+        with pytest.raises(subprocess.TimeoutExpired):
+            child.wait(chance.uniform(0.0, 0.1))
+    finally:
+        child.kill()
+        child.wait(10)
+        acts += child.stdout.read().count("\n")
+        child.stdout.close()
+        assert child.stderr.read() == ""
+        child.stderr.close()
+    return acts
+
+
+def state(store: Store) -> tuple[int, list[tuple[str, int]]]:
+    """How far a script came: a load that changes nothing is told by the generation alone."""
+    return store.seq(), [(layer.id, layer.generation) for layer in store.layers()]
+
+
+@pytest.mark.parametrize("kind", ["geopackage", "postgis"])
+@pytest.mark.parametrize("kill", range(KILLS))
+def test_kill_a_script(request: pytest.FixtureRequest, tmp_path: Path, kind: str, kill: int) -> None:
+    databases: list[Database | None] = [None, None]
+    if kind == "postgis":
+        url = request.getfixturevalue("postgres").database()
+        databases = [Database(url, schema=name) for name in ("killed", "other")]
+    folders = [tmp_path / "killed", tmp_path / "other"]
+    for folder in folders:
+        folder.mkdir()
+    seed = 5000 + kill
+    arguments = [str(folders[0]), str(seed)]
+    if databases[0] is not None:
+        arguments += [databases[0].url, databases[0].schema]
+    acts = run_and_kill(arguments, random.Random(seed))
+    store = open_store(folders[0], databases[0])
+    script = Script(lambda: open_store(folders[1], databases[1]), hand_at(folders[1], databases[1]), seed)
+    try:
+        for _ in range(acts):
+            script.step()
+        if state(store) != state(script.store):
+            script.step()  # the act in flight, whole
+        assert state(store) == state(script.store)
+        script.go_on(store, lambda: open_store(folders[0], databases[0]), hand_at(folders[0], databases[0]))
+        rebuilt(script.hand).check(script.states, script.unsure)
+        for _ in range(3):
+            script.step()
+        rebuilt(script.hand).check(script.states, script.unsure)
+    except BaseException as error:
+        error.add_note("\n".join(script.said))
+        raise
+    finally:
+        script.store.close()

@@ -1,0 +1,152 @@
+"""Every past state of a city made from the tables of its store alone, by SQL and Python: what a feature was
+after a change is its old row with the least ``until`` above that, and where there is none, what it is now."""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from layers.store.geopackage import blob
+from layers.types import Field
+from tests.histories.foreign import Hand, PostgresHand, quoted
+from tests.histories.model import Body, City, LayerState
+
+#: (until, there, values by column, WKB, mesh)
+type OldRow = tuple[int, bool, Mapping[str, Any], bytes | None, bytes | None]
+
+
+class Rebuilt(ABC):
+    """The old rows of a store, read once; ``city`` is the present of the model."""
+
+    def __init__(self, hand: Hand) -> None:
+        self.hand = hand
+        self._layers: dict[str, dict[int, list[OldRow]]] = {}
+
+    def check(self, states: Mapping[int, City], unsure: Mapping[str, int]) -> None:
+        """Old rows and present ones make every state of the model; each old row is of a change."""
+        names = {name for city in states.values() for name, s in city.items() if isinstance(s, LayerState)}
+        last = states[max(states)]
+        with self.hand.transaction(kept=False):
+            for name in names:
+                self._layers[name] = self.old_rows(name)
+                self._check_log(name, unsure.get(name, 0))
+        for seq, city in states.items():
+            for name, state in city.items():
+                if isinstance(state, LayerState) and seq >= unsure.get(name, 0):
+                    # where it was dropped since, what came after that is another layer
+                    end = min(
+                        (n for n, later in states.items() if n > seq and name not in later), default=None
+                    )
+                    now = last[name] if end is None else None
+                    rows = _with_fields(now, state.fields) if isinstance(now, LayerState) else {}
+                    made = self._state(name, seq, end, state.fields, rows)
+                    assert made == dict(state.bodies), (name, seq)
+
+    def _state(
+        self, name: str, seq: int, end: int | None, fields: Sequence[Field], now: Mapping[int, Body]
+    ) -> dict[int, Body]:
+        state = dict(now)
+        for fid, rows in self._layers[name].items():
+            row = next((row for row in rows if row[0] > seq and (end is None or row[0] <= end)), None)
+            if row is None:
+                continue
+            _, there, values, wkb, mesh = row
+            if there:
+                state[fid] = Body({f.name: self.value(f, values, seq) for f in fields}, wkb, mesh)
+            else:
+                state.pop(fid, None)
+        return dict(sorted(state.items()))
+
+    def _check_log(self, name: str, since: int) -> None:
+        """Each change of a feature left one old row, and there is no old row without a change."""
+        table = self.hand.table("twin_changes")
+        log = self.hand.run(f"SELECT seq, fid FROM {table} WHERE layer = ? AND seq > ?", [name, since])
+        each = {(fid, seq) for seq, fid in log if fid is not None}
+        whole = {seq for seq, fid in log if fid is None}
+        kept = [(fid, row[0]) for fid, rows in self._layers[name].items() for row in rows if row[0] > since]
+        assert len(kept) == len(set(kept))
+        assert each <= set(kept)
+        assert all(pair in each or pair[1] in whole for pair in kept)
+
+    @abstractmethod
+    def old_rows(self, name: str) -> dict[int, list[OldRow]]:
+        """The old rows of a layer by fid, in their order."""
+
+    @abstractmethod
+    def value(self, field: Field, values: Mapping[str, Any], seq: int) -> Any:
+        """A field of an old row as the model has it."""
+
+
+def _with_fields(state: LayerState, fields: Sequence[Field]) -> dict[int, Body]:
+    """Features with the fields of another time: a value that was in another one would have an old row."""
+    types = {f.name: f.type for f in state.fields}
+    return {
+        fid: Body(
+            {f.name: body.values[f.name] if types.get(f.name) == f.type else None for f in fields},
+            body.wkb,
+            body.mesh,
+        )
+        for fid, body in state.bodies.items()
+    }
+
+
+class RebuiltGeoPackage(Rebuilt):
+    """A table of old rows a layer, whose columns have places."""
+
+    def old_rows(self, name: str) -> dict[int, list[OldRow]]:
+        run = self.hand.run
+        columns = "SELECT name, place, first, until FROM twin_columns WHERE layer = ?"
+        self._places = getattr(self, "_places", {})
+        self._places[name] = run(columns, [name])
+        names = [row[1] for row in run(f"PRAGMA table_info({quoted(f'twin_past_{name}')})")]
+        found: dict[int, list[OldRow]] = defaultdict(list)
+        for row in run(f"SELECT * FROM {quoted(f'twin_past_{name}')} ORDER BY fid, until"):
+            old = dict(zip(names, row, strict=True))
+            geom = old["geom"] and blob.present(old["geom"])
+            values = {
+                place: (column, old[place], first, until)
+                for column, place, first, until in self._places[name]
+            }
+            found[old["fid"]].append((old["until"], bool(old["there"]), values, geom, old["mesh"]))
+        return found
+
+    def value(self, field: Field, values: Mapping[str, Any], seq: int) -> Any:
+        value = next(
+            value
+            for name, value, first, until in values.values()
+            if name == field.name and first <= seq and (until is None or seq < until)
+        )
+        if value is None or field.type not in ("array", "boolean"):
+            return value
+        return json.loads(value) if field.type == "array" else bool(value)
+
+
+class RebuiltPostgis(Rebuilt):
+    """One table of old rows, whose columns are JSON."""
+
+    def old_rows(self, name: str) -> dict[int, list[OldRow]]:
+        table = self.hand.table("twin_past")
+        sql = (
+            "SELECT fid, until, there, old, ST_AsBinary(geom, 'NDR'), mesh"
+            f" FROM {table} WHERE layer = ? AND until IS NOT NULL ORDER BY fid, until"
+        )
+        found: dict[int, list[OldRow]] = defaultdict(list)
+        for fid, until, there, old, geom, mesh in self.hand.run(sql, [name]):
+            found[fid].append((until, there, old or {}, geom, mesh))
+        return found
+
+    def value(self, field: Field, values: Mapping[str, Any], seq: int) -> Any:
+        value = values.get(self.hand.column(field.name)[1:-1].replace('""', '"'))
+        if value is None or field.type != "datetime":
+            return value
+        instant = datetime.fromisoformat(value).astimezone(UTC)
+        return instant.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+
+
+def rebuilt(hand: Hand) -> Rebuilt:
+    """For the store that a program works at."""
+    return RebuiltPostgis(hand) if isinstance(hand, PostgresHand) else RebuiltGeoPackage(hand)
