@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from layers.errors import BadFile, shown
-from layers.read import registry, zipped
+from layers.read import gzipped, registry, zipped
 from layers.read.base import ReadLimits, ReadOptions, Sink
 from layers.read.format import Reader
 from layers.read.sample import Sample
@@ -31,9 +31,13 @@ class _Choice:
 
 
 def read(options: ReadOptions, sink: Sink, work: Path) -> None:
-    """Read a source; a zip archive is unpacked into the work folder. Raises BadFile."""
+    """Read a source; a zip archive, or a file in gzip, is unpacked into the work folder. Raises BadFile."""
     path = Path(options.path)
     sample = Sample.of(path, options.declared.encoding)
+    if sample.head.startswith(gzipped.MAGIC):
+        path = _unpacked(path, options, work)
+        options = replace(options, path=str(path))
+        sample = Sample.of(path, options.declared.encoding)
     reader = registry.choose(sample, options.limits)
     if reader is not None:
         _check_size(path, reader, options.limits)
@@ -58,6 +62,14 @@ def read(options: ReadOptions, sink: Sink, work: Path) -> None:
         sink.note("source.ignored", f"{len(search.others) - _MOST_TOLD} more files are not read")
     declared = replace(options.declared, layer=chosen.inner)
     chosen.reader.read(chosen.path, replace(options, path=str(chosen.path), declared=declared), sink)
+
+
+def _unpacked(path: Path, options: ReadOptions, work: Path) -> Path:
+    """What a file in gzip holds. Raises BadFile."""
+    if options.declared.in_place:
+        raise BadFile("raster.in_place", f"{shown(path.name)} is packed; unpack it for --in-place")
+    beside = frozenset().union(*(each.beside for each in registry.readers()))
+    return gzipped.unpack(path, work / "gunzipped", options.limits, beside)
 
 
 def _check_size(path: Path, reader: Reader | None, limits: ReadLimits) -> None:

@@ -15,7 +15,7 @@ _METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
 _ENCRYPTED = 0x1
 _UTF8 = 0x800
 _BLOCK = 1 << 20
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 def unpack(path: Path, folder: Path, limits: ReadLimits) -> None:
@@ -35,7 +35,7 @@ def unpack(path: Path, folder: Path, limits: ReadLimits) -> None:
             for member, name in zip(members, names, strict=True):
                 _write(archive, member, folder / name)
     except ZIP_FAULTS as error:
-        if isinstance(error, OSError) and error.errno in _FULL:
+        if isinstance(error, OSError) and error.errno in FULL:
             raise BadFile("limit.disk", "there is no room to unpack the zip archive") from error
         raise BadFile("zip.damaged", f"the zip archive cannot be read: {shown(error)}") from error
 

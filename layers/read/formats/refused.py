@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from layers.read.format import Format, Refused
+from layers.read.gzipped import MAGIC
 from layers.read.sample import Sample
 
 
@@ -49,7 +50,10 @@ FORMATS: tuple[Format, ...] = (
     Refused(_xml(), "file.type", "XML (GML, CityGML, KML or other), which is not read yet"),
     Refused(_archive("[Content_Types].xml"), "file.type", "an Office document, which is not read yet"),
     Refused(_archive("doc.kml"), "file.type", "a KMZ file, which is not read yet"),
-    _begins(b"\x1f\x8b", "a gzip file; unpack it first", "file.compressed"),
+    _begins(MAGIC, "a gzip file in another file or folder; unpack it, or load it alone", "file.compressed"),
+    Refused(
+        lambda sample: sample.head[257:262] == b"ustar", "file.compressed", "a tar archive; unpack it first"
+    ),
     _begins(b"7z\xbc\xaf\x27\x1c", "a 7z archive; unpack it first", "file.compressed"),
     _begins(b"Rar!\x1a\x07", "a RAR archive; unpack it first", "file.compressed"),
     _begins(b"%PDF", "a PDF"),

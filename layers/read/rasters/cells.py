@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,10 @@ MOST_SAMPLED = 256 << 20
 _MOST_BLOCKS = 200_000
 #: Drivers that find a block only by reading all before it.
 _SEQUENTIAL = frozenset({"AAIGrid"})
+#: How the lines of an ASCII grid before its cells begin.
+_KEYS = (b"ncols", b"nrows", b"xll", b"yll", b"cellsize", b"dx", b"dy", b"nodata")
+#: Bytes of a line at most, and of what is read at a time.
+_LINE, _PIECE = 64 << 20, 4 << 20
 #: Numbers that are added up at once: they stay in a cache.
 _PART = 1 << 16
 #: Edge of the blocks of a COG.
@@ -152,6 +157,22 @@ def _spread(count: int, most: int) -> list[int]:
 def _multiple(most: int, of: int) -> int:
     """A multiple of ``of`` near ``most``, and of both where one divides the other."""
     return of if of >= most else most // of * of if most % of else most
+
+
+def missing_rows(path: Path, width: int, height: int) -> int:
+    """How many rows an ASCII grid lacks that has a line for each; 0 of one that is laid out otherwise."""
+    with path.open("rb") as file:
+        line = file.readline(_LINE)
+        while line.lstrip().lower().startswith(_KEYS):
+            line = file.readline(_LINE)
+        if len(line.split()) != width:
+            return 0
+        rows, last = 0, line.removesuffix(b"\n")
+        rows += len(line) > len(last)
+        while block := file.read(_PIECE):
+            rows += block.count(b"\n")
+            last = block[block.rfind(b"\n") + 1 :] if b"\n" in block else last + block
+    return max(height - rows - (len(last.split()) == width), 0)
 
 
 def missing_blocks(dataset: DatasetReader, size: int) -> int:

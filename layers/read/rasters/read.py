@@ -25,7 +25,7 @@ from layers.read.base import ReadOptions, Sink
 from layers.read.rasters import cog, in_place, warp
 from layers.read.rasters import heights as of_heights
 from layers.read.rasters import nodata as of_nodata
-from layers.read.rasters.cells import BandSummary, missing_blocks, sample, windows
+from layers.read.rasters.cells import BandSummary, missing_blocks, missing_rows, sample, windows
 from layers.read.rasters.gdal import damaged, opened
 from layers.read.rasters.georeference import Placement, place
 from layers.read.rasters.heights import Heights
@@ -138,6 +138,12 @@ class _RasterRead:
             raise BadFile(
                 "file.damaged",
                 f"the file is cut off: {beyond} of its blocks lie beyond its end; copy it again",
+            )
+
+        if dataset.driver == "AAIGrid" and (gone := missing_rows(self._path, dataset.width, dataset.height)):
+            raise BadFile(
+                "file.damaged",
+                f"the file is cut off: {gone} of its {dataset.height} rows are not there; copy it again",
             )
 
     @contextmanager

@@ -22,6 +22,7 @@ from layers.errors import BadFile
 from layers.read import registry
 from layers.read.base import ReadLimits, ReadOptions, Sink
 from layers.read.rasters import read
+from layers.read.rasters.cells import missing_rows
 from layers.read.sample import Sample
 from layers.source import NOTHING, Declared
 from tests.raster_sources import CELL, EAST, NORTH, hills, picture, write
@@ -352,6 +353,31 @@ def test_other_formats(tmp_path: Path, ending: str) -> None:
         assert (found.cells() == cells).all()
     else:
         assert found.meta["raster"]["aligned"]
+
+
+@pytest.mark.parametrize("share", [0.2, 0.5, 0.98])
+def test_a_grid_of_text_that_is_cut_off_is_found_without_reading_its_cells(
+    tmp_path: Path, share: float
+) -> None:
+    source, path = write(tmp_path / "made.tif", hills(60, 40)), tmp_path / "whole.asc"
+    rasterio.shutil.copy(source, path, driver="AAIGrid")
+    assert missing_rows(path, 40, 60) == 0
+    whole = path.read_bytes()
+    for content in (whole.rstrip(), whole.replace(b"\n", b"\r\n")):
+        path.write_bytes(content)
+        assert missing_rows(path, 40, 60) == 0
+    cut = tmp_path / "a.asc"
+    cut.write_bytes(whole[: int(len(whole) * share)])
+    gone = missing_rows(cut, 40, 60)
+    assert gone == 60 - len([line for line in cut.read_bytes().splitlines()[-60:] if len(line.split()) == 40])
+    with pytest.raises(BadFile, match=f"{gone} of its 60 rows") as error:
+        looked(cut, Declared(crs="EPSG:32631"), None, ReadLimits(rows=10))
+    assert error.value.rule == "file.damaged"
+    # of one that has all its cells in a line GDAL says it
+    header, cells = whole.split(b"\n", 5)[:5], whole.split(b"\n", 5)[5]
+    path.write_bytes(b"\n".join(header) + b"\n" + b" ".join(cells.split()[:2000]))
+    assert missing_rows(path, 40, 60) == 0
+    assert refused(path, Declared(crs="EPSG:32631")) == "file.damaged"
 
 
 def test_a_picture_without_a_world_file(tmp_path: Path) -> None:
