@@ -2,36 +2,20 @@
 
 from __future__ import annotations
 
-import base64
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tests import imagery
 from tests.browser.conftest import Tab
-
-_DECODE = """async data => {
-    const image = await createImageBitmap(await (await fetch('data:image/png;base64,' + data)).blob());
-    const context = new OffscreenCanvas(image.width, image.height).getContext('2d');
-    context.drawImage(image, 0, 0);
-    const { data: bytes, width, height } = context.getImageData(0, 0, image.width, image.height);
-    let text = '';
-    for (let i = 0; i < bytes.length; i += 4096) text += String.fromCharCode(...bytes.subarray(i, i + 4096));
-    return [btoa(text), width, height];
-}"""
 
 
 def pixels(tab: Tab, x: float, y: float, width: float, height: float) -> NDArray[np.uint8]:
     """A part of the picture, in CSS pixels: (rows, columns, 3)."""
     clip: Any = {"x": x, "y": y, "width": width, "height": height}
     png = tab.page.screenshot(clip=clip, animations="disabled")
-    # the page itself may not read data: addresses
-    decoder = tab.page.context.new_page()
-    try:
-        text, wide, high = decoder.evaluate(_DECODE, base64.b64encode(png).decode())
-    finally:
-        decoder.close()
-    return np.frombuffer(base64.b64decode(text), np.uint8).reshape(high, wide, 4)[:, :, :3]
+    return np.moveaxis(imagery.pixels(png)[:3], 0, -1)
 
 
 def colour(tab: Tab, x: float, y: float) -> list[int]:

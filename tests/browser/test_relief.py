@@ -11,18 +11,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Locator
+from playwright.sync_api import Browser, Locator, Route
 
 from tests import dems
 from tests.browser import relief
 from tests.browser.conftest import Tab, feature, new_tab
-from tests.browser.pixels import colour
+from tests.browser.pixels import colour, pixels
 from tests.browser.relief import AFTER, BEFORE, PHOTO, at
 from tests.browser.test_page import APP
 from tests.support import Server, until
 from tiles.terrain.scheme import DEEPEST, tolerance
-
-RASTERS = ("photo", "flood", "ground")
 
 
 @pytest.fixture(scope="module")
@@ -250,6 +248,19 @@ def test_under_the_ground_the_pipe_is_seen_where_it_lies(tab: Tab):
     tab.js("window.twin.set({underground: false})")
 
 
+def test_the_glass_of_the_ground_has_no_seams(tab: Tab):
+    """Along the edges of tiles of two levels, from near the ground: no pixel unlike those around it."""
+    bare = {name: {"visible": False, "opacity": 1} for name in tab.js("window.twin.state().layers")}
+    tab.look(*at(0, 0), 300, -20, underground=True, layers=bare, left=None)
+    part = pixels(tab, 60, 150, 520, 200).mean(axis=2)
+    around = np.lib.stride_tricks.sliding_window_view(part, (5, 5))
+    unlike = np.abs(part[2:-2, 2:-2] - np.median(around, axis=(2, 3))) > 25
+    assert unlike.sum() == 0
+    assert part.mean() > 40
+    show(tab)
+    tab.js("window.twin.set({underground: false, left: 'layers'})")
+
+
 def test_a_flattened_city_shows_the_outlines_of_what_stood_there(tab: Tab):
     tab.look(*at(0, 0), 500, -50)
     tab.page.locator("[data-terrain] input[type=checkbox]").uncheck()
@@ -290,3 +301,35 @@ def test_an_edit_is_painted_on_the_terrain(tab: Tab):
     until(lambda: tab.pick(lon, lat, float(heights(tab, (lon, lat))[0])) is None, 20, "the edit in the page")
     lon, lat = at(120, 160)
     assert tab.pick(lon, lat, float(heights(tab, (lon, lat))[0])) == feature("greens", 1)
+
+
+def test_the_page_opens_without_its_terrain_and_says_why(browser: Browser, server: Server):
+    """It waits for a while, then stands flat; the link keeps the wish; another try may succeed."""
+    opened = new_tab(browser, server)
+    held: list[Route] = []
+    refusal: dict[str, Any] = {"status": 503, "body": "{}"}
+
+    def answer(route: Route) -> None:
+        if opened.expected:
+            route.fulfill(**refusal)
+        else:
+            held.append(route)
+
+    opened.page.route("**/terrain/**", answer)
+    lon, lat = at(0, 0)
+    opened.open(f"v={lon},{lat},500,0,-50&l=houses&lang=en&p=layers")
+    reason = opened.page.locator("[data-terrain] [data-why]")
+    assert reason.get_attribute("data-why") == "terrain.slow"
+    assert opened.pick(lon, lat, 0) == feature("houses", 1)
+    opened.expected += ["503", "could not be", "Failed to load"]
+    held[0].fulfill(**refusal)
+    opened.page.locator("[data-why='terrain.failed']").wait_for()
+    assert "&t=0" not in opened.page.url
+    opened.page.unroute("**/terrain/**")
+    reason.locator("button").click()
+    reason.wait_for(state="detached")
+    opened.ready()
+    (ground,) = heights(opened, (lon, lat))
+    assert opened.pick(lon, lat, float(ground) + 20) == feature("houses", 1)
+    assert opened.unexpected() == []
+    opened.page.context.close()

@@ -19,7 +19,7 @@ declare module '@cesium/engine' {
     constructor(tileset: unknown, tile: unknown);
   }
   export const ResourceCache: { cacheEntries: Record<string, unknown> };
-  export const RenderState: { fromCache(state: object): object };
+  export const RenderState: { fromCache(state: object): object; getState(renderState: object): object };
   export const Pass: { OPAQUE: number; TRANSLUCENT: number };
   export function decodeMVT(bytes: ArrayBuffer): DecodedTile;
   /** Undefined where there is nothing to draw. */

@@ -6,7 +6,7 @@ import { fetchConfig, usualOpacity } from './config';
 /** After `layers`: what the server says of these layers now; other settings need a reload of the page. */
 export async function layersPublished(app: App, ids: readonly string[]): Promise<void> {
   const { config, map, store } = app;
-  const { layers, view, surroundings, unavailable } = await fetchConfig();
+  const { layers, view, surroundings, terrain, unavailable } = await fetchConfig();
   // who cannot read the layers does not know which are gone
   if (unavailable) return;
   if (config.layers.length === 0 && layers.length > 0) {
@@ -23,6 +23,10 @@ export async function layersPublished(app: App, ids: readonly string[]): Promise
   if (added.length > 0) {
     const shown = Object.fromEntries(added.map((layer) => [layer.id, { visible: layer.visible, opacity: usualOpacity(layer) }]));
     store.set({ layers: { ...store.get().layers, ...shown } });
+  }
+  if (terrain && config.terrain && (ids.includes(terrain.layer) || terrain.layer !== config.terrain.layer)) {
+    config.terrain = terrain;
+    void map?.terrain?.renew(terrain);
   }
   for (const id of ids) {
     const published = fresh.get(id);

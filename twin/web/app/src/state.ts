@@ -44,8 +44,10 @@ export interface State {
   layers: Readonly<Record<string, LayerState>>;
   /** The rasters that were moved, from the highest to the lowest (`layers/order.ts`). */
   rasters: readonly string[];
-  /** Whether the city stands on its terrain, or flat; null where it has none. */
+  /** Whether the city is to stand on its terrain, or flat; null where it has none. */
   terrain: boolean | null;
+  /** It stands flat whatever it is to, as the terrain has not come; no part of a link. */
+  flattened?: boolean;
   /** By how much heights are drawn larger than they are. */
   exaggeration: number;
   /** Which live layers are shown, by id; those that are not named are. */
@@ -60,6 +62,11 @@ export interface State {
 
 export const PICK = 'pick';
 
+/** Whether the city stands on its terrain now, or flat; null where it has none. */
+export function onTerrain({ terrain, flattened }: Pick<State, 'terrain' | 'flattened'>): boolean | null {
+  return terrain === null ? null : terrain && !flattened;
+}
+
 type Listener = (state: Readonly<State>, changed: ReadonlySet<keyof State>) => void;
 
 export class Store {
@@ -69,7 +76,8 @@ export class Store {
   /** Holds back a change of what is selected while something is typed. */
   readonly draft = new Draft<Partial<State>>();
 
-  constructor(state: State) {
+  constructor(asked: State) {
+    const state: State = { flattened: false, ...asked };
     const descriptors: PropertyDescriptorMap = {};
     for (const name of Object.keys(state) as (keyof State)[]) {
       const held = signal<unknown>(state[name]);

@@ -67,9 +67,10 @@ test('the status of a tile that failed is read from the words of the engine', ()
 });
 
 test('a ground that is flat against the wish of the city says why', () => {
-  const terrain = { url: 'terrain/dem', layer: 'dem', undulation: 0 };
-  expect(whyFlat(config, false)).toBeNull();
-  expect(whyFlat({ ...config, terrain }, false)).toBeNull();
-  expect(whyFlat({ ...config, terrain }, true)?.word).toBe('terrain.failed');
-  expect(whyFlat({ ...config, terrainMissing: 'there is no layer of terrain' }, false)?.word).toBe('terrain.missing');
+  const terrain = { url: 'terrain/dem', layer: 'dem' };
+  expect(whyFlat(config, null)).toBeNull();
+  expect(whyFlat({ ...config, terrain }, null)).toBeNull();
+  expect(whyFlat({ ...config, terrain }, 503)).toEqual({ word: 'terrain.failed', step: 'terrain' });
+  expect(whyFlat({ ...config, terrain }, 'slow')?.word).toBe('terrain.slow');
+  expect(whyFlat({ ...config, terrainMissing: 'there is no layer of terrain' }, null)?.word).toBe('terrain.missing');
 });

@@ -6,7 +6,7 @@ import type { State, View } from '../state';
 import { isLine, isUnder } from './form';
 
 /** What a press on the button beside the reason does. */
-export type Step = 'layers' | 'usual' | 'data' | 'go' | 'closer' | 'surface' | 'under' | 'again' | 'home' | 'reload';
+export type Step = 'layers' | 'usual' | 'data' | 'go' | 'closer' | 'surface' | 'under' | 'again' | 'home' | 'reload' | 'terrain';
 
 export interface Reason {
   word: Word;
@@ -70,10 +70,11 @@ function whyNoPicture(layer: LayerConfig, { times }: RasterConfig, state: Readon
   return progress === 'opening' ? { word: 'why.opening', step: null } : null;
 }
 
-/** Why the ground is flat in a city that is to stand on terrain; `failed` where its tiles could not be read. */
-export function whyFlat(config: CityConfig, failed: boolean): Reason | null {
+/** Why the ground is flat in a city that is to stand on terrain; `failure` as its tiles could not be read, or not yet. */
+export function whyFlat(config: CityConfig, failure: number | 'slow' | null): Reason | null {
   if (config.terrainMissing) return { word: 'terrain.missing', step: null };
-  return config.terrain && failed ? { word: 'terrain.failed', step: null } : null;
+  if (!config.terrain || failure === null) return null;
+  return failure === 'slow' ? { word: 'terrain.slow', step: null } : { word: 'terrain.failed', step: 'terrain' };
 }
 
 /** Why the whole map is empty; null where there is something to see. */

@@ -15,8 +15,8 @@ import {
   type Scene,
 } from '@cesium/engine';
 import type { CityConfig } from '../config';
-import type { Mode, State, Store, View } from '../state';
-import type { Ground } from './ground';
+import { onTerrain, type Mode, type State, type Store, type View } from '../state';
+import { groundUnder, type Ground } from './ground';
 
 const NEAREST = 20;
 const FLIGHT_SECONDS = 1.2;
@@ -86,7 +86,7 @@ export class CityCamera {
   view(): View {
     const { camera, canvas } = this.scene;
     const centre = new Cartesian2(canvas.clientWidth / 2, canvas.clientHeight / 2);
-    const hit = this.onGround(centre);
+    const hit = groundUnder(this.scene, centre);
     const at = Cartographic.fromCartesian(hit ?? camera.positionWC);
     const range =
       camera.frustum instanceof OrthographicFrustum
@@ -103,17 +103,10 @@ export class CityCamera {
     };
   }
 
-  /** The place of the ground under a position on the canvas. */
-  private onGround(position: Cartesian2): Cartesian3 | undefined {
-    const { camera, globe } = this.scene;
-    const ray = this.store.get().terrain ? camera.getPickRay(position) : undefined;
-    return (ray && globe.pick(ray, this.scene)) ?? camera.pickEllipsoid(position);
-  }
-
   /** The view that was asked for, on a terrain, while nobody has moved the camera since. */
   private asked(): View | null {
     const { camera } = this.scene;
-    if (!this.held || !this.store.get().terrain) return null;
+    if (!this.held || !onTerrain(this.store.get())) return null;
     const { view, position, direction } = this.held;
     const unmoved =
       Cartesian3.equalsEpsilon(camera.positionWC, position, 0, 0.1) &&

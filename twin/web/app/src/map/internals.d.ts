@@ -1,5 +1,5 @@
 /**
- * The private parts of @cesium/engine 26.3.0 that tile refresher, painter and shapes lean on, as types.
+ * The private parts of @cesium/engine 26.3.0 that tile refresher, painter, shapes and glass lean on, as types.
  * The engine is pinned to that version; browser tests fail when one of these changes its meaning.
  */
 export interface TileContent {
@@ -52,4 +52,19 @@ export interface DrawCommand {
 export interface EngineTileset {
   statistics: { incrementLoadCounts(content: TileContent): void; decrementLoadCounts(content: TileContent): void };
   _runtimeContentCodec?: RuntimeContentCodec;
+}
+
+/** Of a tile of the globe; as glass it is drawn by others that are derived of it. */
+export interface GlassCommand extends DrawCommand {
+  readonly owner: { data: { renderedMesh: { indices: { length: number } } } };
+  count: number;
+  derivedCommands: {
+    globeTranslucency?: Partial<
+      Record<'depthOnlyFrontFaceCommand' | 'translucentFrontFaceCommand' | 'opaqueBackFaceCommand', GlassCommand>
+    >;
+  };
+}
+
+export interface GlobeTranslucencyState {
+  updateDerivedCommands(command: GlassCommand, frameState: FrameState): void;
 }

@@ -11,6 +11,7 @@ import {
 } from '@cesium/engine';
 import type { LayerSet } from '../layers/layers';
 import type { Selection } from '../state';
+import { groundUnder } from './ground';
 
 /** Pipes and roads are a few pixels wide; a finger is wider. */
 const BOX = 9;
@@ -63,12 +64,10 @@ export class Picker {
 
   /** Where a position on the canvas lies on the ground, in degrees. */
   ground(position: Cartesian2): { lon: number; lat: number; distance: number } | null {
-    const { camera, globe } = this.scene;
-    const ray = camera.getPickRay(position);
-    const hit = (ray && globe.pick(ray, this.scene)) ?? camera.pickEllipsoid(position);
+    const hit = groundUnder(this.scene, position);
     if (!hit) return null;
     const { longitude, latitude } = Cartographic.fromCartesian(hit);
-    const distance = Cartesian3.distance(camera.positionWC, hit);
+    const distance = Cartesian3.distance(this.scene.camera.positionWC, hit);
     return { lon: CesiumMath.toDegrees(longitude), lat: CesiumMath.toDegrees(latitude), distance };
   }
 

@@ -76,7 +76,6 @@ export function openScene(
   });
   const { scene } = widget;
   effect(() => {
-    scene.backgroundColor = Color.fromCssColorString(color('sky'));
     scene.globe.baseColor = Color.fromCssColorString(color('ground'));
     scene.requestRender();
   });

@@ -18,6 +18,9 @@ import type { Store } from '../state';
 import type { Ground } from './ground';
 import type { Renderer } from './renderer';
 
+/** How long the city waits for its terrain before it stands flat, and how long till it is asked for again. */
+const PATIENCE_MS = 5000;
+const RETRY_MS = 10_000;
 /** Tiles come in bursts: one answer for each. */
 const TOLD_AFTER_MS = 120;
 /** The engine's density of fog; at 10 km it takes two pixels of detail. */
@@ -31,12 +34,13 @@ export class TerrainGround implements Ground {
   private home: number;
   private opening: Promise<void> | null = null;
   private timer: number | undefined;
-  /** It could not be opened: the HTTP status, 0 without an answer. */
-  readonly failure = signal<number | null>(null);
+  private retry: number | undefined;
+  /** Why it is not there: the HTTP status with which it could not be opened (0: no answer), or that it is slow. */
+  readonly failure = signal<number | 'slow' | null>(null);
 
   constructor(
     private readonly scene: Scene,
-    private readonly terrain: TerrainConfig,
+    private terrain: TerrainConfig,
     private readonly config: CityConfig,
     private readonly store: Store,
   ) {
@@ -49,15 +53,33 @@ export class TerrainGround implements Ground {
     });
   }
 
-  /** Resolves when the terrain is there, or is known not to come. */
+  /** Resolves when the terrain is there, is known not to come, or takes too long: then the city stands flat. */
   async apply(): Promise<void> {
-    const { terrain, exaggeration } = this.store.get();
-    if (terrain && !this.provider) {
+    if (this.store.get().terrain && !this.provider) {
+      this.opening ??= this.open();
+      const patience = new Promise<boolean>((resolve) => setTimeout(() => resolve(false), PATIENCE_MS));
+      const known = await Promise.race([this.opening.then(() => true), patience]);
+      if (!known) this.failure.value ??= 'slow';
+    }
+    this.show();
+  }
+
+  /** The server has other heights, or another layer is the ground: the old ones are drawn until these are there. */
+  async renew(terrain: TerrainConfig): Promise<void> {
+    await this.opening;
+    this.terrain = terrain;
+    if (this.store.get().terrain) {
       this.opening ??= this.open();
       await this.opening;
-    }
+    } else this.provider = null;
+    this.show();
+  }
+
+  private show(): void {
     const { scene } = this;
-    const shown = this.store.get().terrain ? this.provider : null;
+    const { terrain, exaggeration } = this.store.get();
+    this.store.set({ flattened: terrain === true && !this.provider });
+    const shown = terrain ? this.provider : null;
     if (scene.terrainProvider !== (shown ?? this.flat)) scene.terrainProvider = shown ?? this.flat;
     scene.verticalExaggeration = shown ? exaggeration : 1;
     scene.verticalExaggerationRelativeHeight = shown ? this.home : 0;
@@ -97,10 +119,15 @@ export class TerrainGround implements Ground {
       if (Number.isFinite(place?.height)) this.home = place!.height;
       this.provider = provider;
       this.failure.value = null;
+      this.show();
     } catch (error) {
-      this.failure.value = (error as { statusCode?: number }).statusCode ?? 0;
+      const status = (error as { statusCode?: number }).statusCode ?? 0;
       console.warn('the terrain could not be opened', error);
-      this.store.set({ terrain: false });
+      // of heights that were there before the old ones are still drawn
+      if (!this.provider) this.failure.value = status;
+      clearTimeout(this.retry);
+      // what the server refuses it refuses again
+      if (status === 0 || status >= 500) this.retry = window.setTimeout(() => void this.apply(), RETRY_MS);
     } finally {
       this.opening = null;
     }

@@ -1,19 +1,23 @@
 /** Underground mode: the ground becomes glass, so that pipes are seen where they lie. */
 
-import type { Scene } from '@cesium/engine';
-import type { State, Store } from '../state';
+import { Color, type Scene } from '@cesium/engine';
+import { effect } from '@preact/signals-core';
+import { onTerrain, type Store } from '../state';
+import { color } from '../tokens';
+import { closeSeams } from './glass';
 
 const GROUND_ALPHA = 0.35;
 
 export function followUnderground(scene: Scene, store: Store): void {
-  const apply = (state: Readonly<State>): void => {
-    const { translucency } = scene.globe;
-    translucency.enabled = state.underground && state.mode === '3d';
-    translucency.frontFaceAlpha = GROUND_ALPHA;
+  const { translucency } = scene.globe;
+  translucency.frontFaceAlpha = GROUND_ALPHA;
+  const isGlassTerrain = (): boolean => translucency.enabled && onTerrain(store.get()) === true;
+  closeSeams(scene, isGlassTerrain);
+  effect(() => {
+    const { underground, mode } = store.get();
+    translucency.enabled = underground && mode === '3d';
+    // behind a terrain as glass nothing is drawn: the dark is the background's
+    scene.backgroundColor = isGlassTerrain() ? Color.BLACK : Color.fromCssColorString(color('sky'));
     scene.requestRender();
-  };
-  store.subscribe((state, changed) => {
-    if (changed.has('underground') || changed.has('mode')) apply(state);
   });
-  apply(store.get());
 }

@@ -4,7 +4,7 @@ import { ImageryLayer, type Scene } from '@cesium/engine';
 import type { LayerConfig } from '../../config';
 import { asProvider, DrapeProvider } from '../../map/drape';
 import type { ImageryStack } from '../../map/imagery';
-import type { State } from '../../state';
+import { onTerrain, type State } from '../../state';
 import { isOutlined, isUnder, localUrl, type Drawn, type Flat, type Form, type FormContext, type Look } from '../form';
 import { vectorStyle } from '../style';
 import vector from './vector';
@@ -36,7 +36,7 @@ class Draped implements Drawn, Flat {
       template.replace('{z}', String(z)).replace('{x}', String(x)).replace('{y}', String(y));
     const extent = layer.extent ?? context.config.surroundings;
     this.provider = new DrapeProvider(address, Math.min(maxzoom, HIGHEST_ZOOM), isOutlined(layer), padded(extent));
-    this.sheet = new ImageryLayer(asProvider(this.provider));
+    this.sheet = new ImageryLayer(asProvider(this.provider), context.imagery.sampling);
     this.provider.errorEvent.addEventListener(({ error }: { error?: { statusCode?: number } }) => {
       this.lastFailure = error?.statusCode ?? 0;
       // what the server refuses it refuses again
@@ -124,7 +124,7 @@ const form: Form = {
   offered: (layer) => layer.vector !== null,
   /** Where the globe's own shapes would be, and what is buried only where one sees through the ground. */
   wanted: (layer, state) =>
-    state.terrain === true && (!layer.buried || isUnder(state) || state.mode === '2d') && vector.wanted(layer, { ...state, terrain: null }),
+    onTerrain(state) === true && (!layer.buried || isUnder(state) || state.mode === '2d') && vector.wanted(layer, { ...state, terrain: null }),
   open: (layer, context) => Promise.resolve(new Draped(layer, context)),
 };
 

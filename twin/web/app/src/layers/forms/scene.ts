@@ -3,6 +3,7 @@
 import { Cesium3DTileset, CustomShader, Resource } from '@cesium/engine';
 import type { LayerConfig } from '../../config';
 import { ambientLight } from '../../map/scene';
+import { onTerrain } from '../../state';
 import { isUnder, localUrl, type Form, type FormContext, type Look } from '../form';
 import { sceneStyle } from '../style';
 import { Tiled } from '../tiled';
@@ -57,9 +58,10 @@ const form: Form = {
   offered: (layer) => layer.scene !== null,
   /** From above, and on a flattened ground, the outline stands for the layer; underground nothing stands on the street. */
   wanted(layer, state) {
-    if (state.mode === '2d' || state.terrain === false) return !layer.vector;
+    const terrain = onTerrain(state);
+    if (state.mode === '2d' || terrain === false) return !layer.vector;
     // coarse tiles of a terrain are lower in places than what lies shallow under it
-    if (layer.buried) return isUnder(state) || !state.terrain;
+    if (layer.buried) return isUnder(state) || !terrain;
     return !isUnder(state);
   },
   open,

@@ -5,7 +5,7 @@ import type { LayerConfig } from '../../config';
 import type { Ground } from '../../map/ground';
 import type { Painter } from '../../map/painter';
 import { ShapeTiles } from '../../map/shapes';
-import type { State } from '../../state';
+import { onTerrain, type State } from '../../state';
 import { isLine, isOutlined, isUnder, localUrl, type Form, type FormContext, type Look } from '../form';
 import { vectorStyle } from '../style';
 import { Tiled } from '../tiled';
@@ -97,9 +97,10 @@ const form: Form = {
    */
   wanted(layer, state) {
     // on a terrain they are painted onto it
-    if (state.terrain) return false;
+    const terrain = onTerrain(state);
+    if (terrain) return false;
     // bodies stand as high as the terrain that is switched off
-    if (state.terrain === false && layer.scene) return !isUnder(state) || layer.buried;
+    if (terrain === false && layer.scene) return !isUnder(state) || layer.buried;
     if (!layer.scene) return !isUnder(state) || layer.buried || isLine(layer);
     return state.mode === '2d' || (layer.buried && state.underground && state.view.height > TUBES_FROM);
   },

@@ -4,16 +4,17 @@ import { html, nothing, type TemplateResult } from 'lit';
 import type { App } from '../../app';
 import { decimal, t } from '../../i18n';
 import { whyFlat } from '../../layers/reasons';
+import { why } from '../why';
 
 const FACTORS = [1, 1.5, 2, 3, 5];
 
-export function terrainControls({ config, map, store }: App): TemplateResult | typeof nothing {
-  const flat = whyFlat(config, (map?.terrain?.failure.value ?? null) !== null);
-  const why = flat ? html`<p class="why" data-why=${flat.word}>${t(flat.word)}</p>` : nothing;
+export function terrainControls(app: App): TemplateResult | typeof nothing {
+  const { config, map, store } = app;
+  const reason = why(app, whyFlat(config, map?.terrain?.failure.value ?? null));
   if (config.terrainMissing)
     return html`<section class="group" data-terrain>
       <h3>${t('terrain')}</h3>
-      <div class="layer">${why}</div>
+      <div class="layer">${reason}</div>
     </section>`;
   if (!config.terrain || !map) return nothing;
   const { terrain, exaggeration } = store.get();
@@ -29,7 +30,7 @@ export function terrainControls({ config, map, store }: App): TemplateResult | t
         />
         <span class="name">${t('terrain.on')}</span>
       </label>
-      ${why}
+      ${terrain === false ? nothing : reason}
       ${terrain
         ? html`<label
             ><span class="name">${t('terrain.exaggeration')}</span
