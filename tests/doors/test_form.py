@@ -137,7 +137,6 @@ def test_the_page_and_the_checks_know_it(answers: dict[str, httpx.Response]) -> 
         None,
         [],
     )
-    assert layers["ortho"]["verticalDatum"] == layers["buildings"]["verticalDatum"] == "N2000 height"
     ready = answers["/health/ready"].json()
     assert (ready["layers"], ready["features"]) == (3, 3)
     assert [answers[path].status_code for path in ("/ogc", "/ogc?f=html", "/search?q=x")] == [200, 200, 200]

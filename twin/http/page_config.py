@@ -93,9 +93,7 @@ def _terrain(city: City, view: View) -> dict[str, Any]:
     lack, surface = terrain.lack(), terrain.ground()
     if surface is None:
         return {"terrain": None, "terrainMissing": lack}
-    grid = isinstance(heights.undulation, str)
-    undulation = None if grid else heights.undulation
-    return {"terrain": {"url": f"terrain/{surface.layer}", "layer": surface.layer, "undulation": undulation}}
+    return {"terrain": {"url": f"terrain/{surface.layer}", "layer": surface.layer}}
 
 
 def _bulk(view: View, layer: Layer) -> Bbox | None:
@@ -159,7 +157,6 @@ def layer_entry(published: PublishedLayer[Layer]) -> dict[str, Any]:
         "group": dict(kind.group),
         "title": {**kind.title, **layer.title},
         "form": layer.form,
-        "verticalDatum": layer.vertical_datum or None,
         "extent": list(layer.extent) if layer.extent else None,
         "visible": published.visible,
         "style": dict(published.style),
@@ -213,7 +210,6 @@ def _raster(city: City, layer: Layer) -> dict[str, Any] | None:
         ],
         "colormaps": list(colormaps()),
         "times": sorted({asset.time for asset in layer.assets if asset.time is not None}),
-        "rgb": profile.colors is not None,
         "style": {
             "colormap": style.colormap or None,
             "range": list(style.ranges[0]) if len(style.bands) == 1 and style.ranges else None,

@@ -248,7 +248,7 @@ def test_the_page_is_told_of_them(ask: Ask) -> None:
     layers = {one["id"]: one["raster"] for one in ask("/config.json").json()["layers"]}
     photo, ground = layers["photo"], layers["ground"]
     assert photo["url"] == "imagery/photo/{z}/{x}/{y}.png"
-    assert (photo["rgb"], photo["maxzoom"]) == (True, ZOOM)
+    assert photo["maxzoom"] == ZOOM
     assert photo["style"]["bands"] == [1, 2, 3]
     style = {"colormap": None, "range": None, "bands": [1], "hillshade": True, "opacity": 1}
     assert ground["style"] == style

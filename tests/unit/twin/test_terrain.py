@@ -105,7 +105,7 @@ def test_what_is_not_there_is_refused(city: City, path: str, status: int) -> Non
 
 def test_the_page_is_told_of_it_and_the_collection_links_to_it(city: City) -> None:
     config, collection = ask(city, "/config.json", "/ogc/collections/dem?f=json")
-    assert config.json()["terrain"] == {"url": "terrain/dem", "layer": "dem", "undulation": 18.0}
+    assert config.json()["terrain"] == {"url": "terrain/dem", "layer": "dem"}
     assert config.json()["ground"] == 0
     found = {one["rel"]: one["href"] for one in collection.json()["links"] if "/terrain/" in one["href"]}
     assert found["terrain"] == "http://127.0.0.1/terrain/dem/layer.json"

@@ -69,8 +69,6 @@ export interface RasterConfig {
   bands: BandConfig[];
   colormaps: string[];
   times: string[];
-  /** It is a picture already. */
-  rgb: boolean;
   style: RasterLook & { opacity?: number };
 }
 
@@ -109,7 +107,6 @@ export interface LayerConfig {
   scene: { url: string; body: 'prism' | 'tube'; painted: boolean } | null;
   /** Absent or null where it is no raster. */
   raster?: RasterConfig | null;
-  verticalDatum?: string | null;
   /** Where to ask for a feature's parts and whole, with {fid}; null where it can have none. */
   related: string | null;
 }

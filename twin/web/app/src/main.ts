@@ -52,7 +52,7 @@ async function openMap(
   // the camera is put where the ground is
   await terrain?.apply();
   const ground = terrain ?? flatGround(config.ground);
-  const imagery = new ImageryStack(scene, (some) => refine(scene.globe, some || terrain !== null, renderer));
+  const imagery = new ImageryStack(scene, renderer, (some) => refine(scene.globe, some || terrain !== null, renderer));
   refine(scene.globe, terrain !== null, renderer);
   const camera = new CityCamera(widget, config, store, ground);
   const layers = new LayerSet(scene, config, store, ground, imagery);

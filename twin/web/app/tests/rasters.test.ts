@@ -1,11 +1,13 @@
+import { effect } from '@preact/signals-core';
 import { expect, test } from 'vitest';
 import type { LayerConfig, RasterConfig } from '../src/config';
 import { movedRaster, rasterOrder } from '../src/layers/order';
 import { colormapOf, drawnBands, lookOf, queryOf, rangeOf, readLook, writeLook } from '../src/layers/raster-look';
 import { whyNot } from '../src/layers/reasons';
-import { asked } from '../src/layers/values';
+import { asked, isSameQuestion, questionOf, steady } from '../src/layers/values';
 import { readLink, writeLink } from '../src/link';
-import { city, layer } from './city';
+import { coarsest } from '../src/map/imagery';
+import { city, layer, page } from './city';
 
 const band = { title: null, unit: null, min: 0, max: 10 };
 const raster = (more: Partial<RasterConfig> = {}): RasterConfig => ({
@@ -15,12 +17,11 @@ const raster = (more: Partial<RasterConfig> = {}): RasterConfig => ({
   bands: ['b1', 'b2', 'b3', 'b4'].map((name) => ({ name, ...band })),
   colormaps: ['terrain', 'viridis'],
   times: [],
-  rgb: false,
   style: {},
   ...more,
 });
 const picture = (id: string, more: Partial<RasterConfig> = {}) => layer(id, { vector: null, count: 0, geometryType: '', raster: raster(more) });
-const config = { ...city(layer('roads'), picture('photo', { rgb: true }), picture('dem'), picture('rain', { times: ['2024-05-01', '2024-06-01'] })), terrain: { url: 'terrain/dem', layer: 'dem' } };
+const config = { ...city(layer('roads'), picture('photo'), picture('dem'), picture('rain', { times: ['2024-05-01', '2024-06-01'] })), terrain: { url: 'terrain/dem', layer: 'dem' } };
 const state = readLink('#lang=en', config);
 
 test('rasters lie as the city lists them; those that were moved stand under those that never were', () => {
@@ -51,12 +52,12 @@ test('what was chosen wins over the style of the server', () => {
 });
 
 test('a legend is drawn of one band in a colour map alone', () => {
-  expect(drawnBands(raster({ rgb: true }), {})).toEqual([1, 2, 3]);
+  expect(drawnBands(raster({ style: { bands: [1, 2, 3] } }), {})).toEqual([1, 2, 3]);
   expect(drawnBands(raster(), {})).toEqual([1]);
   const dem = { ...picture('dem', { style: { colormap: 'terrain', bands: [1] } }), form: 'surface' };
   const shaded = { ...picture('dem', { style: { hillshade: true, bands: [1] } }), form: 'surface' };
   const own = picture('plan', { style: { bands: [1] } });
-  const photo = picture('photo', { rgb: true, style: { bands: [1, 2, 3] } });
+  const photo = picture('photo', { style: { bands: [1, 2, 3] } });
   const drawn = (of: LayerConfig, chosen: object): string | null =>
     colormapOf(of, lookOf(of, { visible: true, opacity: 1, raster: chosen }));
   expect(drawn(dem, {})).toBe('terrain');
@@ -120,4 +121,28 @@ test('values are asked of what is shown, the highest first, and of the terrain',
   expect(ids(['rain', 'photo', 'roads'])).toEqual(['photo', 'rain', 'dem']);
   expect(ids(['rain', 'dem'], ['rain', 'dem'])).toEqual(['rain', 'dem']);
   expect(asked(city(layer('roads')), state)).toEqual([]);
+});
+
+test('how a raster is drawn is no other question to its values; its bands, time and files are', () => {
+  const two = { bands: [{ ...band, name: 'a' }, { ...band, name: 'b' }], times: ['2024-05-01', '2024-06-01'] };
+  const app = page(city(picture('rain', two)));
+  const question = steady(() => questionOf(app.config.layers[0]!, app.store.get()), isSameQuestion);
+  const told: string[] = [];
+  effect(() => void told.push(question.value.parameters));
+  app.store.setLayer('rain', { opacity: 0.4 });
+  app.store.setLayer('rain', { visible: true, raster: { colormap: 'viridis', range: [0, 3] } });
+  expect(told).toEqual(['parameter-name=a']);
+  app.store.setLayer('rain', { raster: { bands: [2], time: '2024-05-01' } });
+  app.config.layers = [{ ...app.config.layers[0]! }];
+  expect(told).toEqual(['parameter-name=a', 'parameter-name=b&datetime=2024-05-01', 'parameter-name=b&datetime=2024-05-01']);
+});
+
+test.each([
+  [[-180, -85.05, 180, 85.05], 0],
+  [[24.95, 60.17, 24.97, 60.18], 14],
+  [[24.95, 60.17, 24.95, 60.17], 18],
+  [[179.9, 0, -179.9, 0.1], 10],
+  [[0, 0, 0.02, 0.4], 9],
+] as const)('what lies at %s is drawn of tiles of zoom %s and finer', (box, zoom) => {
+  expect(coarsest(box, 18)).toBe(zoom);
 });

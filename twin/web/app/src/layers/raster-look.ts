@@ -13,9 +13,8 @@ export function lookOf(layer: LayerConfig, state: LayerState | undefined): Raste
 }
 
 /** The bands that are drawn, by number from 1. */
-export function drawnBands({ bands, rgb }: RasterConfig, look: RasterLook): readonly number[] {
-  if (look.bands && look.bands.length > 0) return look.bands;
-  return rgb && bands.length >= 3 ? [1, 2, 3] : [1];
+export function drawnBands({ style }: RasterConfig, look: RasterLook): readonly number[] {
+  return [look.bands, style.bands].find((bands) => bands && bands.length > 0) ?? [1];
 }
 
 /** The colour map in which one band is drawn; null for a picture, for the file's own colours, and for light and

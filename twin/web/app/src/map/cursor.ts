@@ -3,7 +3,7 @@
 import { Cartesian2 } from '@cesium/engine';
 import { computed, effect, signal } from '@preact/signals-core';
 import type { App } from '../app';
-import { asked, valuesAt, type BandValues, type Place } from '../layers/values';
+import { asked, isSameQuestion, questionOf, steady, valuesAt, type BandValues, type Place, type Question } from '../layers/values';
 import type { LayerConfig } from '../config';
 
 /** A pointer that has not moved for so long rests. */
@@ -22,11 +22,26 @@ export class CursorPlace {
   private frame = 0;
 
   /** Null in a city where nothing can be read of the ground. */
-  readonly place = computed<Place | null>(() => {
-    const state = this.app.store.get();
-    if (asked(this.app.config, state).length === 0) return null;
-    return this.pointer.value ?? [state.view.lon, state.view.lat];
-  });
+  readonly place = steady<Place | null>(
+    () => {
+      const { view } = this.app.store.get();
+      return this.questions.value.length === 0 ? null : (this.pointer.value ?? [view.lon, view.lat]);
+    },
+    (one, other) => String(one) === String(other),
+  );
+
+  /** Asked of the highest raster and of the terrain. */
+  private readonly questions = steady<readonly Question[]>(
+    () => {
+      const { config, store } = this.app;
+      const state = store.get();
+      const layers = asked(config, state);
+      const ground = layers.find((layer) => layer.id === config.terrain?.layer);
+      const wanted = [...new Set([layers[0], ground])].filter((layer) => layer !== undefined);
+      return wanted.map((layer) => questionOf(layer, state));
+    },
+    (some, others) => some.length === others.length && some.every((one, i) => isSameQuestion(one, others[i]!)),
+  );
 
   /** What the highest raster and the terrain hold there; empty until it has come. */
   readonly readings = computed(() => this.read.value);
@@ -49,8 +64,8 @@ export class CursorPlace {
   private moved({ clientX, clientY }: PointerEvent): void {
     cancelAnimationFrame(this.frame);
     this.frame = requestAnimationFrame(() => {
-      const { map, config, store } = this.app;
-      if (!map || asked(config, store.get()).length === 0) return;
+      const { map } = this.app;
+      if (!map || this.questions.value.length === 0) return;
       const { left, top } = map.scene.canvas.getBoundingClientRect();
       const at = map.picker.ground(new Cartesian2(clientX - left, clientY - top));
       this.pointer.value = at && [at.lon, at.lat];
@@ -59,24 +74,20 @@ export class CursorPlace {
 
   private soon(): void {
     const at = this.place.value;
-    const { config, store } = this.app;
-    const layers = asked(config, store.get());
+    const questions = this.questions.value;
     clearTimeout(this.timer);
     this.request?.abort();
     this.read.value = [];
-    if (at) this.timer = window.setTimeout(() => void this.ask(at, layers), REST_MS);
+    if (at) this.timer = window.setTimeout(() => void this.ask(at, questions), REST_MS);
   }
 
-  private async ask(at: Place, layers: readonly LayerConfig[]): Promise<void> {
+  private async ask(at: Place, questions: readonly Question[]): Promise<void> {
     const request = new AbortController();
     this.request = request;
-    const state = this.app.store.get();
-    const ground = layers.find((layer) => layer.id === this.app.config.terrain?.layer);
-    const wanted = [...new Set([layers[0], ground])].filter((layer) => layer !== undefined);
     const found = await Promise.all(
-      wanted.map(async (layer) => {
+      questions.map(async (question) => {
         try {
-          return [{ layer, bands: await valuesAt(layer, state, at, request.signal) }];
+          return [{ layer: question.layer, bands: await valuesAt(question, at, request.signal) }];
         } catch {
           // the coordinates are read all the same
           return [];

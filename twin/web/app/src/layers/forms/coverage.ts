@@ -2,7 +2,8 @@
 
 import { ImageryLayer, Rectangle, UrlTemplateImageryProvider, type Scene } from '@cesium/engine';
 import type { LayerConfig } from '../../config';
-import type { ImageryStack } from '../../map/imagery';
+import { coarsest, type ImageryStack } from '../../map/imagery';
+import { frame } from '../../map/ready';
 import type { State } from '../../state';
 import { localUrl, type Drawn, type Form, type FormContext, type Look } from '../form';
 import { queryOf } from '../raster-look';
@@ -10,6 +11,8 @@ import { queryOf } from '../raster-look';
 /** A picture that is drawn anew is exchanged when it is there, or after so long. */
 const EXCHANGE_MS = 20_000;
 const RETRY_MS = 3000;
+/** A frame takes no longer. */
+const FRAME_MS = 3000;
 
 class Picture implements Drawn {
   readonly refreshable = false;
@@ -88,7 +91,7 @@ class Picture implements Drawn {
   private lay(query: string): void {
     this.query = query;
     this.failed(null);
-    const sheet = new ImageryLayer(this.provider(query), { alpha: this.opacity, show: this.shown });
+    const sheet = new ImageryLayer(this.provider(query), { ...this.stack.sampling, alpha: this.opacity, show: this.shown });
     this.sheets.push(sheet);
     this.stack.add(sheet, this.level);
     if (this.sheets.length > 1) void this.exchange();
@@ -100,7 +103,7 @@ class Picture implements Drawn {
     const path = query ? `${url}${url.includes('?') ? '&' : '?'}${query}` : url;
     const provider = new UrlTemplateImageryProvider({
       url: decodeURI(localUrl(this.context.url(this.layer, path))),
-      minimumLevel: minzoom,
+      minimumLevel: extent ? Math.max(minzoom, coarsest(extent, maxzoom)) : minzoom,
       maximumLevel: maxzoom,
       ...(extent ? { rectangle: Rectangle.fromDegrees(...extent) } : {}),
     });
@@ -116,8 +119,8 @@ class Picture implements Drawn {
     this.exchanging = true;
     const end = performance.now() + EXCHANGE_MS;
     for (let calm = 0; calm < 3 && performance.now() < end; ) {
-      await new Promise((resolve) => setTimeout(resolve, 50));
-      this.scene.requestRender();
+      // what is loaded is known after a frame alone; a page that is not seen draws none
+      await Promise.race([frame(this.scene), new Promise((resolve) => setTimeout(resolve, FRAME_MS))]);
       calm = this.scene.globe.tilesLoaded || !this.shown ? calm + 1 : 0;
     }
     this.exchanging = false;

@@ -6,7 +6,7 @@ import type uPlot from 'uplot';
 import type { LayerConfig } from '../../config';
 import { decimal, language, t, titleOf } from '../../i18n';
 import { explain } from '../../i18n/errors';
-import { asked, valuesAlong, type BandValues, type Place } from '../../layers/values';
+import { asked, isSameQuestion, questionOf, steady, valuesAlong, type BandValues, type Place, type Question } from '../../layers/values';
 import { PICK } from '../../state';
 import { shade } from '../../tokens';
 import { Panel } from '../panel';
@@ -15,7 +15,6 @@ import { LineOverlay } from './overlay';
 import { drawProfile, length, spanOf } from './profile-chart';
 
 interface Profile {
-  layer: LayerConfig;
   places: Place[];
   distances: number[];
   bands: BandValues[];
@@ -36,7 +35,11 @@ export class ProfilePanel extends Panel {
     super.connectedCallback();
     const { map } = this.app;
     this.overlay = map && new LineOverlay(map);
-    this.unfollow = effect(() => void this.ask(this.layer(), line.value));
+    const question = steady<Question | null>(() => {
+      const layer = this.layer();
+      return layer ? questionOf(layer, this.app.store.get()) : null;
+    }, isSameQuestion);
+    this.unfollow = effect(() => void this.ask(question.value, line.value));
   }
 
   override disconnectedCallback(): void {
@@ -57,18 +60,18 @@ export class ProfilePanel extends Panel {
     return layers.find(({ id }) => id === wanted) ?? layers[0];
   }
 
-  private async ask(layer: LayerConfig | undefined, corners: readonly Place[]): Promise<void> {
+  private async ask(question: Question | null, corners: readonly Place[]): Promise<void> {
     this.request?.abort();
     this.problem.value = null;
-    if (!layer || corners.length < 2) {
+    if (!question || corners.length < 2) {
       this.profile.value = null;
       return;
     }
     const request = new AbortController();
     this.request = request;
     try {
-      const { places, bands } = await valuesAlong(layer, this.app.store.get(), corners, request.signal);
-      if (!request.signal.aborted) this.profile.value = { layer, places, distances: distancesOf(places), bands };
+      const { places, bands } = await valuesAlong(question, corners, request.signal);
+      if (!request.signal.aborted) this.profile.value = { places, distances: distancesOf(places), bands };
     } catch (error) {
       if (request.signal.aborted) return;
       this.profile.value = null;
