@@ -4,22 +4,25 @@ Blocks that ask a server are sent to one; the other blocks of a page are run in 
 a reader would. Left to their own tests: docker (test_compose.py), what ``make demo`` and ``make test`` do.
 """
 
+import json
 import os
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from rasterio.transform import from_origin
 
-from tests import launcher, raster_sources
+from tests import dems, launcher, raster_sources, rasters
 from tests.postgres import TEMPLATE, Cluster, private
-from tests.support import HELSINKI, ROOT, Server
+from tests.support import HELSINKI, ROOT, Server, init, twin
 
 ADDRESS = "http://127.0.0.1:8080"
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 FENCE = re.compile(r"^ *```(\w*)\n(.*?)^ *```", re.S | re.M)
-COMMAND = re.compile(r"^ *(\$ )?(twin|make|curl|psql|docker|pg_dump|ogrinfo|ogr2ogr) ", re.M)
+COMMAND = re.compile(r"^ *(\$ )?(twin|make|curl|psql|docker|pg_dump|ogrinfo|ogr2ogr|gdalinfo) ", re.M)
 SHELL_BLOCKS = {
     f"{page.stem}-{number}": block
     for page in PAGES
@@ -79,11 +82,44 @@ def run(script: str, folder: Path, **environment: str) -> None:
 
 def missing(block: str) -> list[str]:
     """Programs that the block runs and this machine lacks."""
-    words = set(re.findall(r"^(?:\w+=\S+ )*(\w+)", block, re.M)) & {"curl", "ogrinfo", "sqlite3"}
+    words = set(re.findall(r"^(?:\w+=\S+ )*(\w+)", block, re.M)) & {"curl", "gdalinfo", "ogrinfo", "sqlite3"}
     return [word for word in words if shutil.which(word) is None]
 
 
-@pytest.mark.parametrize("name", ASKING)
+@pytest.fixture(scope="module")
+def raster_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server of rasters and terrain, where the page of them asks."""
+    folder = tmp_path_factory.mktemp("rasters")
+    place = {"crs": "EPSG:3857", "transform": from_origin(rasters.WEST, rasters.NORTH, 10, 10)}
+    cells = {"relief": dems.hills(200, 300), "ortho": raster_sources.picture(200, 300)}
+    cells |= dict.fromkeys(("flood1", "flood2"), dems.hills(200, 300))
+    for name, values in cells.items():
+        raster_sources.write(folder / f"{name}.tif", values, **place)
+    layers: list[dict[str, str]] = [
+        {"id": "relief", "file": "relief.tif", "kind": "terrain", "vertical": "EPSG:3900"},
+        {"id": "ortho", "file": "ortho.tif"},
+        {"id": "flood", "file": "flood1.tif", "time": "2024-05-01"},
+    ]
+    (folder / "load.yml").write_text(json.dumps({"layers": layers}), "utf-8")
+    city = str(init(folder / "city"))
+    twin("load", "--manifest", str(folder / "load.yml"), "--city", city)
+    later = ("--as", "flood", "--time", "2024-05-02", "--append", "--city", city)
+    twin("load", str(folder / "flood2.tif"), *later)
+    running = Server.start(Path(city))
+    yield running
+    running.stop()
+
+
+@pytest.mark.parametrize("name", [name for name in ASKING if name.startswith("coverages-")])
+def test_a_block_that_asks_for_rasters_is_answered(raster_server: Server, name: str, tmp_path: Path):
+    if lacking := missing(ASKING[name]):
+        pytest.skip(f"not installed: {', '.join(lacking)} (make deps)")
+    run(ASK + ASKING[name].replace(ADDRESS, raster_server.url), tmp_path)
+    for file in tmp_path.iterdir():
+        assert file.stat().st_size > 0, file.name
+
+
+@pytest.mark.parametrize("name", [name for name in ASKING if not name.startswith("coverages-")])
 def test_a_block_that_asks_a_server_is_answered(server: Server, name: str, tmp_path: Path):
     if lacking := missing(ASKING[name]):
         pytest.skip(f"not installed: {', '.join(lacking)} (make deps)")
