@@ -150,8 +150,7 @@ class SqliteHand(Hand):
         return quoted(name)
 
     def put(self, layer: str, fid: int, wkb: bytes, values: Mapping[str, tuple[str, Any]]) -> bool:
-        self.delete(layer, [fid])
-        self.insert(layer, wkb, values, fid)
+        self.insert(layer, wkb, values, fid, how="OR REPLACE")
         return False
 
     def value(self, kind: str, value: Any) -> Any:

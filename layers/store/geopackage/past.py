@@ -166,6 +166,25 @@ def born(layer: str, fid: str) -> str:
     )
 
 
+#: The box of the row that an inserted one has replaced, in the order of the log; see :func:`beside_over`.
+OVER_BOX = "o.minx, o.miny, o.maxx, o.maxy"
+
+
+def beside_over(layer: str) -> str:
+    """The old row ``o`` of what an inserted row has replaced, before that is logged, or nulls: SQLite says of
+    an ``INSERT OR REPLACE`` only that a row was inserted."""
+    return f" FROM (SELECT 1) LEFT JOIN {quoted(table(layer))} o ON {_over('o', 1)}"
+
+
+def is_over(layer: str) -> str:
+    """The condition, after it was logged, that an inserted row has replaced one."""
+    return f"EXISTS (SELECT 1 FROM {quoted(table(layer))} o WHERE {_over('o', 0)})"
+
+
+def _over(row: str, ahead: int) -> str:
+    return f"{row}.fid = NEW.fid AND {row}.there AND {row}.until = {_NEXT.format(ahead)}"
+
+
 def keep_rows(con: sqlite3.Connection, layer: str, until: int, chosen: str) -> None:
     """Keep the present rows ``t`` that fulfil a condition, for a change that no trigger sees."""
     rows = places(con, layer)

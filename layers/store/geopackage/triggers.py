@@ -48,7 +48,8 @@ def count_triggers(layer: str) -> dict[str, str]:
 def log_triggers(layer: str, *, kept: bool, stamped: bool = True) -> dict[str, str]:
     """Our triggers: each edit writes the log, and removes the GeoJSON and body made from the old row.
 
-    ``kept``: features that come are told to the layer's old rows. Not ``stamped``: those of format 6."""
+    ``kept``: the layer has old rows, which are told of features that come, and tell of those that an ``OR
+    REPLACE`` took away, of which SQLite says nothing. Not ``stamped``: those of format 6."""
     table, text, mesh = quoted(layer), quoted(json_table(layer)), quoted(mesh_table(layer))
     boxes = {
         row: ", ".join(f"ST_{side}({row}.geom)" for side in ("MinX", "MinY", "MaxX", "MaxY"))
@@ -57,15 +58,16 @@ def log_triggers(layer: str, *, kept: bool, stamped: bool = True) -> dict[str, s
     none = "NULL, NULL, NULL, NULL"
     at, now = (", at", f", {log.NOW_MS}") if stamped else ("", "")
 
-    def entry(fid: str, old: str, new: str) -> str:
+    def entry(fid: str, old: str, new: str, beside: str = "") -> str:
+        values = f"{literal(layer)}, {fid}, {old}, {new}{now}"
         return (
             "INSERT INTO twin_changes (layer, fid, old_minx, old_miny, old_maxx, old_maxy,"
             f" new_minx, new_miny, new_maxx, new_maxy{at})"
-            f" VALUES ({literal(layer)}, {fid}, {old}, {new}{now});"
+            + (f" SELECT {values}{beside};" if beside else f" VALUES ({values});")
         )
 
-    def count(change: str) -> str:
-        return f"UPDATE twin_counts SET features = features {change} WHERE layer = {literal(layer)};"
+    def count(change: str, when: str = "") -> str:
+        return f"UPDATE twin_counts SET features = features {change} WHERE layer = {literal(layer)}{when};"
 
     placed = f"DELETE FROM twin_unplaced WHERE layer = {literal(layer)} AND fid = OLD.fid;"
     unplaced = (
@@ -75,21 +77,27 @@ def log_triggers(layer: str, *, kept: bool, stamped: bool = True) -> dict[str, s
     stale = "".join(f" DELETE FROM {text} WHERE fid={row}.fid;" for row in ("NEW", "OLD"))
     forget = "".join(f" DELETE FROM {t} WHERE fid={{0}}.fid;" for t in (text, mesh))
     removed = entry("OLD.fid", boxes["OLD"], none)
-    created = entry("NEW.fid", none, boxes["NEW"]) + (past.born(layer, "NEW.fid") if kept else "")
+    created, unless, less, freed = entry("NEW.fid", none, boxes["NEW"]), "", "", ""
+    if kept:
+        created = entry("NEW.fid", past.OVER_BOX, boxes["NEW"], past.beside_over(layer))
+        created += past.born(layer, "NEW.fid")
+        over = past.is_over(layer)
+        unless, less = f" AND NOT {over}", f" {count('- 1', f' AND {over}')}"
+        freed = placed.replace("OLD", "NEW") + " "
     changed = entry("NEW.fid", boxes["OLD"], boxes["NEW"])
     bodies = {
         "insert": f"AFTER INSERT ON {table} BEGIN {created}{forget.format('NEW')}"
-        f" {count('+ 1')} {unplaced} END",
+        f" {count('+ 1', unless)} {freed}{unplaced} END",
         "update": f"AFTER UPDATE ON {table} WHEN OLD.fid = NEW.fid BEGIN {changed}{stale} END",
         "body": f"AFTER UPDATE ON {table} WHEN OLD.fid = NEW.fid AND OLD.geom IS NOT NEW.geom"
         f" BEGIN DELETE FROM {mesh} WHERE fid=OLD.fid; END",
         "move": f"AFTER UPDATE ON {table} WHEN OLD.fid != NEW.fid"
-        f" BEGIN {removed} {created}{forget.format('OLD')}{forget.format('NEW')} END",
+        f" BEGIN {removed} {created}{forget.format('OLD')}{forget.format('NEW')}{less} END",
         "delete": f"AFTER DELETE ON {table} BEGIN {removed}{forget.format('OLD')}"
         f" {count('- 1')} {placed} END",
         "place": f"AFTER UPDATE ON {table} WHEN OLD.fid != NEW.fid"
         " OR (ST_MinX(OLD.geom) ISNULL) <> (ST_MinX(NEW.geom) ISNULL)"
-        f" BEGIN {placed} {unplaced} END",
+        f" BEGIN {placed} {freed}{unplaced} END",
     }
     return _named({f"twin_log_{layer}_{name}": body for name, body in bodies.items()})
 
