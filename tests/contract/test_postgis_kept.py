@@ -134,7 +134,7 @@ def test_loads_keep_what_they_change(city: City) -> None:
     load(city.store, spec(), [*grid(2), {**grid(4)[3], "name": "new"}])
     assert city.old()[1:] == [(3, 3, "house 2"), (4, 4, None)]
     generations = "SELECT until, record->>'generation' FROM CITY.twin_records ORDER BY until"
-    assert city.sql(generations) == [(1, None), (2, "1"), (4, "3")]
+    assert city.sql(generations) == [(1, None), (2, "1"), (4, "3")]  # of 3 and 4 all is one set
     assert [s[3] for s in city.sets()] == ["api"] * 3
 
 

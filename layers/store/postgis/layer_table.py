@@ -142,6 +142,20 @@ class LayerTable(LayerRecord):
         """The table or view, quoted."""
         return self.raw.replace("%", "%%")
 
+    @property
+    def upto(self) -> int | None:
+        """The number of the log up to which it is read; None for now."""
+        return None
+
+    @property
+    def branches(self) -> tuple[str, ...]:
+        """What its rows are read from, each with an order by the feature id of its own."""
+        return (self.relation,)
+
+    def joined(self, key: str) -> str:
+        """What joins the features whose ids are a column of another relation to that."""
+        return f"JOIN {self.relation} t ON {self.fid} = {key}"
+
     @cached_property
     def fid(self) -> str:
         """SQL of the feature id."""
@@ -181,6 +195,11 @@ class LayerTable(LayerRecord):
         """The table of meshes, quoted; only of layers of our own."""
         return f"{quoted(self.schema)}.{quoted(mesh_table(self.id))}"
 
+    @property
+    def meshes(self) -> str:
+        """The meshes (fid, body) for a statement with parameters; only of layers of our own."""
+        return self.mesh.replace("%", "%%")
+
     @cached_property
     def memo(self) -> dict[Any, str]:
         """SQL texts that were made for this table; they cost more than running some of them."""
@@ -202,21 +221,23 @@ class LayerTable(LayerRecord):
         return LOAD_AGAIN if self.source is None else "see the settings of the layer"
 
 
-_SELECT = (
-    "SELECT id, kind, title, fields, columns, geometry_type, crs, time_field, key, generation,"
-    " state, source, signature, vertical_datum FROM {s}.twin_layers ORDER BY id"
+#: Columns of ``twin_layers`` that :func:`of_record` takes.
+RECORD = (
+    *("id", "kind", "title", "fields", "columns", "geometry_type", "crs", "time_field", "key", "generation"),
+    *("state", "source", "signature", "vertical_datum"),
 )
 
 
 def tables(con: Any, schema: str, known: Mapping[str, Rights] | None = None) -> dict[str, LayerTable]:
     """Every layer the store knows, by id, usable or not; with the rights on it, where they are known."""
-    rows = con.execute(_SELECT.format(s=quoted(schema))).fetchall()
+    rows = con.execute(f"SELECT {', '.join(RECORD)} FROM {quoted(schema)}.twin_layers ORDER BY id").fetchall()
     copies = "SELECT relname, oid::bigint FROM pg_class WHERE relnamespace = to_regnamespace(%s)"
     oids = dict(con.execute(f"{copies} AND left(relname, 10) = 'twin_copy_'", (quoted(schema),)).fetchall())
-    return {row[0]: _table(schema, row, (known or {}).get(row[0], EDITS), oids) for row in rows}
+    return {row[0]: of_record(schema, row, (known or {}).get(row[0], EDITS), oids) for row in rows}
 
 
-def _table(schema: str, row: tuple[Any, ...], rights: Rights, copies: Mapping[str, int]) -> LayerTable:
+def of_record(schema: str, row: Sequence[Any], rights: Rights, copies: Mapping[str, int]) -> LayerTable:
+    """The table of a layer, of what is recorded of it."""
     (layer, kind, title, fields, columns, geometry, crs, time_field, key, generation) = row[:10]
     state, source, signature, datum = row[10:]
     present = [TableColumn(*c) for c in json.loads(columns)]

@@ -18,17 +18,18 @@ KEPT = 200_000
 STEP = 5_000  # numbers looked at in one transaction
 
 
-def changes(con: Connection, city: str, since: int, limit: int) -> list[Change]:
-    """Log rows with seq > since, ascending; one of a whole layer in place of those that are no longer."""
+def changes(con: Connection, city: str, since: int, limit: int, upto: int = 2**63 - 1) -> list[Change]:
+    """Log rows with ``since`` < seq <= ``upto``, ascending; one of a whole layer in place of those that are
+    no longer."""
     s = bound(city)
     none = "NULL::double precision"
     rows = con.execute(
         f"(SELECT c.seq, c.layer, c.fid, {schema.BOXES} FROM {s}.twin_changes c"
         f" LEFT JOIN {s}.twin_pruned p ON p.layer = c.layer"
-        f" WHERE c.seq > %s AND c.seq > coalesce(p.seq, 0) ORDER BY c.seq LIMIT %s)"
-        f" UNION ALL SELECT p.seq, p.layer, NULL, {', '.join([none] * 8)} FROM {s}.twin_pruned p"
+        f" WHERE c.seq > %s AND c.seq <= %s AND c.seq > coalesce(p.seq, 0) ORDER BY c.seq LIMIT %s)"
+        f" UNION ALL SELECT least(p.seq, %s), p.layer, NULL, {', '.join([none] * 8)} FROM {s}.twin_pruned p"
         " WHERE p.seq > %s ORDER BY 1 LIMIT %s",
-        (Int8(since), limit, Int8(since), limit),
+        (Int8(since), Int8(upto), limit, Int8(upto), Int8(since), limit),
         binary=True,
     ).fetchall()
     return [

@@ -15,6 +15,7 @@ have the rights of the city's owner; of others it is the role, the application a
 
 from __future__ import annotations
 
+from layers.store.postgis import shape
 from layers.store.postgis.connection import Connection, literal, quoted
 from layers.store.postgis.schema import BOXES, channel, key, past_table
 
@@ -41,6 +42,7 @@ def make_past(con: Connection, schema: str, layer: str) -> None:
 
 def _tables(s: str, postgis: str) -> str:
     """``since`` and ``began`` say from which number on the city keeps its history, and since when."""
+    unplaced = shape.null_geometry_sql("geom", f"{postgis}.")
     return f"""
 ALTER TABLE {s}.twin_meta ADD COLUMN since bigint NOT NULL DEFAULT 0,
   ADD COLUMN began timestamptz NOT NULL DEFAULT date_trunc('milliseconds', clock_timestamp());
@@ -52,6 +54,7 @@ CREATE TABLE {s}.twin_past (layer text COLLATE "C" NOT NULL, fid bigint, until b
 CREATE INDEX twin_past_fid ON {s}.twin_past (fid, until);
 CREATE INDEX twin_past_until ON {s}.twin_past (until, fid);
 CREATE INDEX twin_past_place ON {s}.twin_past USING gist (geom);
+CREATE INDEX twin_past_unplaced ON {s}.twin_past (fid) WHERE there AND {unplaced};
 CREATE TABLE {s}.twin_records (layer text COLLATE "C" NOT NULL, until bigint, xid xid8, record json);
 CREATE INDEX twin_records_layer ON {s}.twin_records (layer, until);
 CREATE INDEX twin_records_xid ON {s}.twin_records (xid) WHERE until IS NULL;
@@ -161,7 +164,7 @@ _PASSING = "ARRAY['base_seq', 'base_count', 'signature', 'logger', 'seen']"
 def _recording(s: str) -> str:
     """DDL of the triggers that keep what was said of a layer, till the end of the transaction that says
     something else. Where that logs no change, it logs one of the whole layer; of a load that found all equal,
-    the new generation is no change."""
+    the new generation is no change: it is that of the newest number from now on."""
     return f"""CREATE FUNCTION {s}.twin_record() RETURNS trigger {_DEFINER}
 DECLARE
   mine xid8 := pg_current_xact_id();
@@ -181,6 +184,7 @@ DECLARE
   now jsonb := coalesce((SELECT to_jsonb(l) FROM {s}.twin_layers l WHERE id = NEW.layer),
     (SELECT to_jsonb(f) FROM {s}.twin_forms f WHERE id = NEW.layer));
   passing text[] := {_PASSING} || 'generation'::text;
+  newest bigint;
 BEGIN
   IF NOT EXISTS (SELECT FROM {s}.twin_records
     WHERE xid = NEW.xid AND until IS NULL AND layer = NEW.layer) THEN
@@ -188,6 +192,9 @@ BEGIN
   END IF;
   IF NOT EXISTS (SELECT FROM {s}.twin_pending WHERE xid = NEW.xid) THEN
     IF now - passing = NEW.record::jsonb - passing THEN
+      SELECT coalesce(max(last), 0) INTO newest FROM {s}.twin_sets;
+      UPDATE {s}.twin_records SET until = newest WHERE xid = NEW.xid AND until IS NULL AND layer = NEW.layer
+        AND NOT EXISTS (SELECT FROM {s}.twin_records o WHERE o.layer = NEW.layer AND o.until = newest);
       DELETE FROM {s}.twin_records WHERE xid = NEW.xid AND until IS NULL AND layer = NEW.layer;
       RETURN NULL;
     END IF;

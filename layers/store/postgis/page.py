@@ -60,15 +60,31 @@ class PageRequest:
         """The condition that a feature follows the cursor, and its values."""
         return ("", []) if self.query.after is None else compile.after(Postgis(self.table), self.query)
 
+    def first(self, what: str, conditions: str, values: list[Any]) -> tuple[str, list[Any]]:
+        """The statement of ``what`` of the first features of the page's order, ordered; and its values.
+
+        What lies in two relations is read from the beginning of both, each in its own order."""
+        order, ordered = self.order()
+        if len(self.table.branches) == 1:
+            source, bound = f"{self.source} WHERE true{conditions}", values
+        else:
+            most = f"LIMIT {(self.query.limit or 0) + self.query.offset + 1}"
+            begin = f"WHERE true{conditions} ORDER BY {order} {most}"
+            parts = " UNION ALL ".join(f"(SELECT * FROM {b} t {begin})" for b in self.table.branches)
+            source, bound = f"({parts}) t", [*values, *ordered] * len(self.table.branches)
+        return f"SELECT {what} FROM {source} ORDER BY {order} {self.end}", [*bound, *ordered]
+
     def order(self) -> tuple[str, list[Any]]:
         """What stands after ORDER BY, and its values."""
         return compile.order(Postgis(self.table), self.query)
 
-    def row(self, number: str, source: str) -> str:
-        """The statement of the rows of a page with their place in its order, and names for their columns."""
+    def row(self, number: str) -> str:
+        """The statement of the rows of a page, whose keys ``k`` has (id), with their place in its order, and
+        names for their columns."""
         keys = compile.sort_values(Postgis(self.table), self.query)
         columns = "".join(f", {self.table.column(f)}" for f in self.fields) + keys
         shape = read.shape_sql(self.table, self.wkb)
+        source = f"k {self.table.joined('k.id')}"
         sql = f"SELECT {self.table.fid}, {shape}{columns}, {number} FROM {source}"
         names = [f"c{i}" for i in range(3 + len(self.fields) + len(self.query.sort))]
         return f"LEFT JOIN LATERAL ({sql}) p({', '.join(names)}) ON true ORDER BY p.{names[-1]}"
@@ -110,9 +126,9 @@ def gathered(con: Connection, request: PageRequest, few: int, bounded: bool) -> 
     key = (query.properties, query.sort, request.wkb, head)
     sql = table.memo.get(key)
     if sql is None:
-        rows = request.row("k.n", f"k JOIN {request.source} ON {table.fid} = k.id")
+        rows = request.row("k.n")
         sql = (
-            f"WITH s AS MATERIALIZED ({read.state_sql(table.schema, table.id, table.relation)}){head}"
+            f"WITH s AS MATERIALIZED ({read.state_sql(table.schema, table)}){head}"
             f" SELECT s.state, {last}, p.* FROM s {rows}"
         )
         if query.filter is None:
@@ -136,10 +152,9 @@ def _keys(request: PageRequest, few: int, bounded: bool) -> tuple[str, str, list
     table, query = request.table, request.query
     (box, box_values), (others, values) = request.box(), request.others()
     follow, follow_values = request.after()
-    by = f"SELECT {table.fid} AS id, {table.fid} AS n FROM {request.source} WHERE true"
     if not box and not others and not query.sort:
-        head = f", k AS MATERIALIZED ({by}{follow} ORDER BY n {request.end})"
-        return head, "NULL::bigint", follow_values, True
+        by, by_values = request.first(f"{table.fid} AS id, {table.fid} AS n", follow, follow_values)
+        return f", k AS MATERIALIZED ({by})", "NULL::bigint", by_values, True
     inner, inner_values, tried, tried_values = box + others, [*box_values, *values], "", list[Any]()
     if box and bounded:
         inner, inner_values, tried, tried_values = box, box_values, others, values
@@ -173,18 +188,15 @@ def searched(con: Connection, request: PageRequest, until: float) -> RowPage:
     conditions, values = box + others, [*box_values, *values]
     follow, follow_values = request.after()
     order, order_values = request.order()
-    rows = request.row(
-        f"row_number() OVER (ORDER BY {order})", f"k JOIN {request.source} ON {table.fid} = k.id"
-    )
-    moment_sql = read.state_sql(table.schema, table.id, table.relation)
+    rows = request.row(f"row_number() OVER (ORDER BY {order})")
+    first, first_values = request.first(f"{table.fid} AS id", conditions + follow, [*values, *follow_values])
     sql = (
-        f"WITH s AS MATERIALIZED ({moment_sql}), k AS MATERIALIZED"
-        f" (SELECT {table.fid} AS id FROM {request.source} WHERE true{conditions}{follow}"
-        f" ORDER BY {order} {request.end}) SELECT s.state, NULL, p.* FROM s {rows}"
+        f"WITH s AS MATERIALIZED ({read.state_sql(table.schema, table)}), k AS MATERIALIZED ({first})"
+        f" SELECT s.state, NULL, p.* FROM s {rows}"
     )
     with con.transaction(), ReadingErrors(request.query):
         con.execute(f"SET LOCAL statement_timeout = {max(1, int((until - time.monotonic()) * 1000))}")
-        bound = [*values, *follow_values, *order_values, *order_values]
+        bound = [*first_values, *order_values]
         result = request.result(con.execute(sql, bound, binary=True, prepare=False).fetchall())
         if not conditions:
             return replace(result, whole=True)

@@ -65,6 +65,7 @@ def _prepare(place: DdlTarget, stage: PostgisStage, mode: str) -> Prepared | Non
     that the table is locked for readers for moments only."""
     layer = stage.spec.id
     with place.con.transaction():
+        history.sign(place.con, history.REPAIR)
         repair.repair(place, [layer])
         present = layer_table.tables(place.con, place.schema).get(layer)
         if (

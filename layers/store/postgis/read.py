@@ -36,23 +36,32 @@ class SnapshotState:
     nonce: int
     layer_seq: int = 0
     oid: int = 0  # of the layer's table
+    since: int = 0  # of a past: from which number on the history of the layer is kept
 
 
 @lru_cache(maxsize=1024)
-def state_sql(schema: str, layer: str | None = None, relation: str | None = None) -> str:
-    """SQL of one row with one text, ``state``, for a statement with parameters; null where the store's
-    tables are there and not yet their rows."""
+def _state_sql(schema: str, layer: str | None, relation: str | None, past: bool) -> str:
     s = bound(schema)
     newest = f"(SELECT seq, nonce FROM {s}.twin_changes ORDER BY seq DESC LIMIT 1)"
     words = ["m.stamp", "m.tableoid", "coalesce(c.seq, 0)", "coalesce(c.nonce, 0)"]
     if layer is not None and relation is not None:
-        own = f"(SELECT max(seq) FROM {s}.twin_changes WHERE layer = {literal(layer)})"
-        table = literal(relation.replace("%%", "%")).replace("%", "%%")
+        name, table = (literal(text).replace("%", "%%") for text in (layer, relation))
+        own = f"(SELECT max(seq) FROM {s}.twin_changes WHERE layer = {name})"
         words += [f"coalesce({own}, 0)", f"coalesce(to_regclass({table})::oid, 0)"]
+        if past:
+            words.append(f"greatest(m.since, (SELECT seq FROM {s}.twin_kept WHERE layer = {name}))")
     return (
         f"SELECT m.epoch || concat_ws('|', '', {', '.join(words)}) AS state"
         f" FROM (SELECT) o LEFT JOIN {s}.twin_meta m ON true LEFT JOIN {newest} c ON true LIMIT 1"
     )
+
+
+def state_sql(schema: str, table: LayerTable | None = None) -> str:
+    """SQL of one row with one text, ``state``, for a statement with parameters; null where the store's
+    tables are there and not yet their rows."""
+    if table is None:
+        return _state_sql(schema, None, None, past=False)
+    return _state_sql(schema, table.id, table.raw, past=table.upto is not None)
 
 
 def state(text: str | None) -> SnapshotState:
@@ -65,8 +74,7 @@ def state(text: str | None) -> SnapshotState:
 
 def moment(con: Connection, schema: str, table: LayerTable | None = None) -> SnapshotState:
     """The present moment, of a layer too where its table is given. Raises Unavailable."""
-    layer, relation = (None, None) if table is None else (table.id, table.relation)
-    row = con.execute(state_sql(schema, layer, relation), (), binary=True).fetchone()
+    row = con.execute(state_sql(schema, table), (), binary=True).fetchone()
     assert row is not None
     return state(row[0])
 
@@ -170,7 +178,7 @@ def item(con: Connection, table: LayerTable, fid: int) -> tuple[SnapshotState, t
         columns = "".join(f", {table.column(f)}" for f in table.fields)
         sql = table.memo["item"] = (
             f"SELECT s.state, {revision_sql(table)}, {table.fid}, {table.shape}{columns}"
-            f" FROM ({state_sql(table.schema, table.id, table.relation)}) s"
+            f" FROM ({state_sql(table.schema, table)}) s"
             f" LEFT JOIN {table.relation} t ON {table.fid} = %s"
         )
     with ReadingErrors():
@@ -182,11 +190,16 @@ def item(con: Connection, table: LayerTable, fid: int) -> tuple[SnapshotState, t
 
 def revision_sql(table: LayerTable) -> str:
     """The highest log number of a feature (the one parameter), or of its layer as a whole."""
-    changes = f"{bound(table.schema)}.twin_changes"
-    layer = literal(table.id)
+    s, layer, upto = bound(table.schema), literal(table.id), table.upto
+    newest = f"SELECT coalesce(max(seq), 0) FROM {s}.twin_changes WHERE layer = {layer}"
+    if upto is None:
+        return f"greatest(({newest} AND fid = %s), ({newest} AND fid IS NULL))"
+    old = (
+        f"SELECT max(until) FROM {s}.twin_past WHERE layer = {layer} AND until <= {upto}"  # the log is pruned
+    )
     return (
-        f"greatest((SELECT coalesce(max(seq), 0) FROM {changes} WHERE layer = {layer} AND fid = %s),"
-        f" (SELECT coalesce(max(seq), 0) FROM {changes} WHERE layer = {layer} AND fid IS NULL))"
+        f"(SELECT greatest(({newest} AND fid = v.fid AND seq <= {upto}), ({old} AND fid = v.fid),"
+        f" ({newest} AND fid IS NULL AND seq <= {upto})) FROM (SELECT %s::bigint AS fid OFFSET 0) v)"
     )
 
 
@@ -197,7 +210,7 @@ def revision(con: Connection, table: LayerTable, fid: int) -> tuple[SnapshotStat
         sql = table.memo["revision"] = (
             f"SELECT s.state, {revision_sql(table)},"
             f" EXISTS (SELECT FROM {table.relation} t WHERE {table.fid} = %s)"
-            f" FROM ({state_sql(table.schema, table.id, table.relation)}) s"
+            f" FROM ({state_sql(table.schema, table)}) s"
         )
     row = con.execute(sql, (Int8(fid), Int8(fid)), binary=True).fetchone()
     assert row is not None
@@ -208,7 +221,7 @@ def placeless(con: Connection, table: LayerTable) -> tuple[SnapshotState, bool]:
     """Whether a registered table has a feature without a geometry."""
     row = con.execute(
         f"SELECT s.state, EXISTS (SELECT FROM {table.relation} t WHERE {table.null_geometry})"
-        f" FROM ({state_sql(table.schema, table.id, table.relation)}) s",
+        f" FROM ({state_sql(table.schema, table)}) s",
         (),
         binary=True,
     ).fetchone()
@@ -257,10 +270,8 @@ def everything(
 
 def _meshes(con: Connection, table: LayerTable, fids: Sequence[int] | None) -> dict[int, Mesh]:
     chosen, values = ("", []) if fids is None else (" WHERE fid = ANY(%s)", [[int(f) for f in fids]])
-    mesh = table.mesh.replace("%", "%%")
-    records = con.execute(
-        f"SELECT fid, body FROM {mesh}{chosen} ORDER BY fid", values, binary=True
-    ).fetchall()
+    sql = f"SELECT fid, body FROM {table.meshes} m{chosen} ORDER BY fid"
+    records = con.execute(sql, values, binary=True).fetchall()
     return {fid: Mesh.from_bytes(bytes(body)) for fid, body in records}
 
 

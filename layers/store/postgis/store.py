@@ -3,33 +3,53 @@
 from __future__ import annotations
 
 import json
+import threading
 import weakref
+from collections import OrderedDict
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from layers.errors import Busy, Conflict, NotFound, Unreadable, shown
-from layers.model import NOBODY, Author, Change, FeatureLayer, FeaturePage, Item, Layer, Rows, Selection
+from layers.model import (
+    NOBODY,
+    Author,
+    Change,
+    ChangeSet,
+    FeatureLayer,
+    FeaturePage,
+    Item,
+    Layer,
+    Moment,
+    Rows,
+    Selection,
+    Version,
+)
 from layers.query import Query
 from layers.store import forms as other_forms
 from layers.store import layer_record, unreadable
-from layers.store.base import FormSpec, LayerSpec, Published, Stage
+from layers.store.base import FormSpec, Historic, LayerSpec, Published, Stage
 from layers.store.database import Database
 from layers.store.edit import EditedStore
-from layers.store.postgis import ddl, edit, forms, history, layer_table, log, page, publish, read
+from layers.store.postgis import ddl, edit, forms, history, layer_table, log, moments, page, publish, read
 from layers.store.postgis.catalogue import CHANGED, MOVED, TRIES, DatabaseCatalogue
-from layers.store.postgis.connection import Connection, bound, shut
+from layers.store.postgis.connection import Connection, bound
 from layers.store.postgis.layer_table import LayerTable
 from layers.store.postgis.page import PageRequest
+from layers.store.postgis.past import PostgisPast
 from layers.store.postgis.read import SnapshotState
+from layers.store.postgis.scan import Scans
 from layers.store.postgis.stage import PostgisStage
 from layers.store.postgis.summary import Summary
 from layers.types import CRS84, Interval
 from layers.wkb import fault
 
+#: Moments whose layers are kept known.
+_PASTS = 16
 
-class PostgisStore(EditedStore):
+
+class PostgisStore(EditedStore, Historic):
     """Implements :class:`layers.store.base.Store`. Made by :func:`layers.store.postgis.open`."""
 
     def __init__(
@@ -46,8 +66,11 @@ class PostgisStore(EditedStore):
         self._closed = False
         self._few = few
         self._stages: weakref.WeakSet[PostgisStage] = weakref.WeakSet()
-        self._scans: set[Connection] = set()
+        self._crs_also = crs_also
+        self._pasts: OrderedDict[int, PostgisPast] = OrderedDict()
+        self._lock = threading.Lock()
         self._catalogue = DatabaseCatalogue(database, mark, read_only=read_only)
+        self._scans = Scans(self._catalogue)
         self._sessions = self._catalogue.sessions
         self._summary = Summary(database.schema, self._sessions, crs_also)
 
@@ -58,8 +81,7 @@ class PostgisStore(EditedStore):
         self._catalogue.close()
         for stage in list(self._stages):
             stage.con.close()
-        for con in list(self._scans):
-            shut(con)
+        self._scans.close()
 
     # What is true now
 
@@ -151,36 +173,14 @@ class PostgisStore(EditedStore):
 
     def scan(self, layer_id: str, query: Query, size: int = 5_000) -> Generator[Rows]:
         self.feature_layer(layer_id)
-        con = self._sessions.single(write=False)
-        self._scans.add(con)
-        try:
-            with self._sessions.watched(con, None):
-                batches = self._batches(con, layer_id, query, size)
-                rows = next(batches, None)
-            while rows is not None:
-                yield rows
-                with self._sessions.watched(con, None):
-                    rows = next(batches, None)
-        except CHANGED as error:
-            self._catalogue.repair()
-            raise Busy(f"layer {layer_id} is being replaced; try again") from error
-        finally:
-            self._scans.discard(con)
-            con.close()
 
-    def _batches(self, con: Connection, layer_id: str, query: Query, size: int) -> Iterator[Rows]:
-        """The cursor of a scan, in a transaction of its connection that lasts as long as that."""
-        relation = self._catalogue.table(layer_id).raw
-        con.autocommit = False
-        con.execute(
-            "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; SET LOCAL statement_timeout = 0;"
-            " SET LOCAL idle_in_transaction_session_timeout = 0"
-        )
-        read.hold(con, relation)
-        table = layer_table.tables(con, self._schema).get(layer_id)
-        if table is None:
-            raise NotFound(f"there is no layer {shown(layer_id)}")
-        return read.batches(con, table.usable(), query, size)
+        def find(con: Connection) -> LayerTable:
+            table = layer_table.tables(con, self._schema).get(layer_id)
+            if table is None:
+                raise NotFound(f"there is no layer {shown(layer_id)}")
+            return table.usable()
+
+        yield from self._scans.scan(self._catalogue.table(layer_id).raw, find, query, size)
 
     def item(self, layer_id: str, fid: int, crs: str = CRS84) -> Item:
         known = fid if abs(fid) < 2**63 else -1
@@ -216,6 +216,53 @@ class PostgisStore(EditedStore):
             elif self._catalogue.is_current(moment):
                 return columns
         raise Busy(f"layer {layer_id} is being replaced; try again")
+
+    # What was
+
+    def moment(self, at: str) -> Moment:
+        self._catalogue.state()
+        return self._catalogue.call(lambda con: moments.moment(con, self._schema, at))
+
+    def as_of(self, seq: int) -> PostgisPast:
+        with self._lock:
+            past = self._pasts.pop(seq, None)
+            if past is None:
+                past = PostgisPast(self._catalogue, self._scans, seq, self._few, self._crs_also)
+            self._pasts[seq] = past
+            if len(self._pasts) > _PASTS:
+                self._pasts.popitem(last=False)
+            return past
+
+    def kept(self, layer_id: str | None = None) -> Moment:
+        self._catalogue.state()
+        return self._catalogue.call(lambda con: moments.kept(con, self._schema, layer_id))
+
+    def change_sets(
+        self,
+        *,
+        after: int = 0,
+        before: int | None = None,
+        actor: str | None = None,
+        layer: str | None = None,
+        limit: int = 100,
+    ) -> list[ChangeSet]:
+        self._catalogue.state()
+        return self._catalogue.call(
+            lambda con: moments.change_sets(con, self._schema, after, before, actor, layer, limit)
+        )
+
+    def versions(
+        self, layer_id: str, fid: int, *, before: int | None = None, limit: int = 100
+    ) -> list[Version]:
+        self._catalogue.state()
+        known = fid if abs(fid) < 2**63 else -1
+
+        def ask(con: Connection) -> list[Version]:
+            with con.transaction():
+                con.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+                return moments.versions(con, self._schema, layer_id, known, before, limit)
+
+        return self._catalogue.call(ask)
 
     # Writing
 

@@ -47,7 +47,7 @@ class Summary:
     def _summary(self, con: Connection, table: LayerTable, moment: SnapshotState) -> FeatureLayer:
         count = self.count(con, table, moment.layer_seq)
         box = self._extent(con, table)
-        extent = _within_world(box) if count and box is not None else None
+        extent = within_world(box) if count and box is not None else None
         return layer_record.layer(
             table,
             extent=extent,
@@ -89,7 +89,7 @@ class Summary:
         """The first and the last time of a layer at a moment; infinity is an open end."""
         cached, seq = self._intervals.get(table.id), moment.layer_seq
         if cached is None or cached[0] is not table or cached[1] != seq:
-            cached = self._intervals[table.id] = (table, seq, _interval(con, table))
+            cached = self._intervals[table.id] = (table, seq, interval(con, table))
         return cached[2]
 
     def _one(self, con: Connection, sql: str, values: tuple[Any, ...]) -> int:
@@ -137,7 +137,8 @@ class Summary:
         return self.count(con, table, rows.state.layer_seq) if rows.whole else rows.matched
 
 
-def _interval(con: Connection, table: LayerTable) -> Interval:
+def interval(con: Connection, table: LayerTable) -> Interval:
+    """The first and the last time of a layer's rows."""
     column = table.columns.get(table.time_field or "")
     if column is None or column.type not in ("date", "datetime"):
         return None, None
@@ -147,6 +148,7 @@ def _interval(con: Connection, table: LayerTable) -> Interval:
     return row[0], row[1]
 
 
-def _within_world(box: Bbox) -> Bbox:
+def within_world(box: Bbox) -> Bbox:
+    """A box within the bounds of longitude and latitude."""
     # a box of 32-bit floats, rounded outward, may reach beyond the antimeridian by a metre
     return max(-180.0, box[0]), max(-90.0, box[1]), min(180.0, box[2]), min(90.0, box[3])

@@ -1,0 +1,267 @@
+"""A layer as it was after a change of the log: what was said of it then, and the relation of its rows then.
+
+The rows are the present ones that did not change since, and the first old row of each feature that did. Both
+are a relation with the columns of that time, so a query of what was is the query of what is. A layer that was
+dropped since, and perhaps made anew, has old rows alone: those of before the next layer of its id.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from typing import Any
+
+from layers.model import ContentLayer
+from layers.store import forms
+from layers.store.postgis import layer_table
+from layers.store.postgis.connection import bound, literal, quoted
+from layers.store.postgis.layer_table import LayerTable, TableColumn
+from layers.store.postgis.schema import COLUMN_TYPES, past_table
+from layers.types import EDITS, EditKind, FieldType
+
+_COLLATED = ' COLLATE "C"'  # as texts are in a layer of our own
+
+
+@dataclass(frozen=True, kw_only=True)
+class PastTable(LayerTable):
+    """A layer after change ``seq``; ``present`` is its table, where that is still of the same layer, and
+    ``before`` the number with which the next layer of its id was made. ``kept`` are the columns as they were,
+    of which ``columns`` are the values, ``altered`` tells whether they may be other ones by now. ``fid_type``
+    is the type of the feature id in ``present``."""
+
+    seq: int
+    present: LayerTable | None
+    before: int | None
+    kept: Mapping[str, TableColumn]
+    altered: bool
+    fid_type: str
+
+    @property
+    def upto(self) -> int | None:
+        return self.seq
+
+    @property
+    def edits(self) -> tuple[EditKind, ...]:
+        return ()
+
+    @property
+    def fixed_because(self) -> str:
+        return ""
+
+    @property
+    def live(self) -> bool:
+        return False
+
+    @cached_property
+    def raw(self) -> str:
+        """A table that is there as long as this one is true: the present one, else that of the old rows."""
+        if self.present is not None:
+            return self.present.raw
+        return f"{quoted(self.schema)}.{quoted(past_table(self.id))}"
+
+    @cached_property
+    def relation(self) -> str:
+        return f"({' UNION ALL '.join(self.branches)})"
+
+    @cached_property
+    def branches(self) -> tuple[str, ...]:
+        old = f"(SELECT {self._old} FROM {self._first} AND p.there)"
+        return (old,) if self.present is None else (f"({self._unchanged})", old)
+
+    def joined(self, key: str) -> str:
+        old = f"SELECT {self._old} FROM {self._first} AND p.there AND p.fid = {key}"
+        both = old
+        if self.present is not None:
+            both = f"{self._unchanged} AND {self.present.fid} = {key} UNION ALL {old}"
+        return f"CROSS JOIN LATERAL ({both}) t"
+
+    @property
+    def meshes(self) -> str:
+        first = f"{self._past} p WHERE {self._is_first('p')}"
+        old = f"SELECT p.fid, p.mesh AS body FROM {first} AND p.mesh IS NOT NULL"
+        if self.present is None:
+            return f"({old})"
+        now = f"SELECT m.fid, m.body FROM {self.present.mesh.replace('%', '%%')} m"
+        return f"({now} WHERE {self._none('m.fid')} UNION ALL {old})"
+
+    @cached_property
+    def counted(self) -> str:
+        """The statement of how many features there were: so many as now, but for those that changed."""
+        if self.present is None:
+            return f"SELECT count(*) FROM {self._past} p WHERE {self._is_first('p')} AND p.there"
+        s, layer = bound(self.schema), literal(self.id).replace("%", "%%")
+        now = (
+            f"SELECT l.base_count + coalesce((SELECT sum(delta) FROM {s}.twin_changes c WHERE c.layer = l.id"
+            f" AND c.seq > l.base_seq), 0) FROM {s}.twin_layers l WHERE l.id = {layer}"
+        )
+        there = f"EXISTS (SELECT FROM {self.present.relation} t WHERE {self.present.fid} = p.fid)"
+        changed = f"SELECT sum(p.there::int - {there}::int) FROM {self._past} p WHERE {self._is_first('p')}"
+        return f"SELECT (({now}) + coalesce(({changed}), 0))::bigint"
+
+    @property
+    def _past(self) -> str:
+        return f"{bound(self.schema)}.{bound(past_table(self.id))}"
+
+    def _later(self, row: str) -> str:
+        """Whether an old row was true after the moment, of this layer."""
+        end = "" if self.before is None else f" AND {row}.until < {self.before}"
+        return f"{row}.until > {self.seq}{end}"
+
+    def _none(self, fid: str) -> str:
+        return f"NOT EXISTS (SELECT FROM {self._past} q WHERE q.fid = {fid} AND {self._later('q')})"
+
+    def _is_first(self, row: str) -> str:
+        """Whether an old row is what was true at the moment."""
+        earlier = f"q.fid = {row}.fid AND q.until < {row}.until AND q.until > {self.seq}"
+        return f"{self._later(row)} AND NOT EXISTS (SELECT FROM {self._past} q WHERE {earlier})"
+
+    @cached_property
+    def _names(self) -> list[str]:
+        return [bound(name) for name in (self.rows.fid, self.rows.geometry)]
+
+    @cached_property
+    def _unchanged(self) -> str:
+        """The present rows that are as they were, with the columns of then."""
+        table = self.present
+        assert table is not None
+        (fid, geom), values = self._names, []
+        for name, column in self.kept.items():
+            now = table.columns.get(name)
+            same = now is not None and now.name == column.name and now.type == column.type
+            values.append(table.column(name) if same else self._null(column.type))
+        named = zip(values, self.kept.values(), strict=True)
+        columns = "".join(f", {value} AS {bound(column.name)}" for value, column in named)
+        columns = f"{table.fid} AS {fid}, {table.geom} AS {geom}{columns}"
+        return f"SELECT {columns} FROM {table.relation} t WHERE {self._none(table.fid)}"
+
+    def _null(self, kind: FieldType) -> str:
+        return f"NULL::{COLUMN_TYPES[kind]}{self._collation(kind)}"
+
+    def _collation(self, kind: FieldType) -> str:
+        return _COLLATED if kind == "string" and self.source is None else ""
+
+    @cached_property
+    def _old(self) -> str:
+        fid, geom = self._names
+        columns = "".join(f", {_as_json(c).read} AS {bound(c.name)}" for c in self.kept.values())
+        return f"p.fid::{self.fid_type} AS {fid}, p.geom AS {geom}{columns}"
+
+    @cached_property
+    def _first(self) -> str:
+        """The first old rows (p), read as the columns (t) of their time."""
+        defined = [
+            f"{bound(column.name)} {_as_json(column).pg}{self._collation(column.type)}"
+            for column in self.kept.values()
+        ]
+        # what is read of the others, before they are sifted out, may be of other types
+        old = f"CASE WHEN {self._is_first('p')} THEN p.old END" if self.altered else "p.old"
+        values = f" CROSS JOIN LATERAL json_to_record({old}) AS t({', '.join(defined)})" if defined else ""
+        return f"{self._past} p{values} WHERE {self._is_first('p')}"
+
+
+def _as_json(column: TableColumn) -> TableColumn:
+    """A column as its JSON is read: of a type that is there whatever became of the column's own."""
+    base = column.pg.removesuffix("[]")
+    if column.type == "array":
+        instants = base in ("timestamp with time zone", "timestamp without time zone")
+        return replace(column, pg=column.pg if instants else "jsonb")
+    if column.type == "string":
+        return replace(column, pg="bpchar" if base == "character" else "text")
+    return column
+
+
+@dataclass(frozen=True, slots=True)
+class PastLayers:
+    """Every layer of a city after a change, as it is known under a stamp of the catalogue: those of features,
+    and others."""
+
+    stamp: int
+    tables: Mapping[str, PastTable]
+    contents: Mapping[str, ContentLayer]
+
+
+def past_layers(con: Any, schema: str, seq: int, stamp: int) -> PastLayers:
+    """The layers after change ``seq``, within the caller's transaction, which is of one moment."""
+    s = bound(schema)
+    present = layer_table.tables(con, schema)
+    said = con.execute(
+        f"SELECT DISTINCT ON (layer) layer, record::text FROM {s}.twin_records WHERE until > %s"
+        " ORDER BY layer, until",
+        (seq,),
+    ).fetchall()
+    made = (
+        f"SELECT layer, min(until) FROM {s}.twin_records WHERE until > %s AND record IS NULL GROUP BY layer"
+    )
+    before = dict(con.execute(made, (seq,)).fetchall())
+    records = {layer: None if text is None else json.loads(text) for layer, text in said}
+    copies = dict.fromkeys(records, 0)
+    tables: dict[str, PastTable] = {}
+    contents: dict[str, ContentLayer] = {}
+    for layer, record in records.items():
+        if record is not None and "form" in record:
+            row = [record[name] for name in forms.COLUMNS.split(", ")]
+            contents[layer] = forms.layer(row, newest(con, schema, layer, seq))
+        elif record is not None:
+            then = layer_table.of_record(schema, [record[n] for n in layer_table.RECORD], EDITS, copies)
+            now = None if layer in before else present.get(layer)
+            tables[layer] = _past(con, then, now, seq, before.get(layer), altered=True)
+    for layer, table in present.items():
+        if layer not in records:
+            tables[layer] = _past(con, table, table, seq, None, altered=False)
+    names = ", ".join(f"f.{name}" for name in forms.COLUMNS.split(", "))
+    for row in con.execute(f"SELECT {names} FROM {s}.twin_forms f", ()).fetchall():
+        if row[0] not in records:
+            contents[row[0]] = forms.layer(row, newest(con, schema, row[0], seq))
+    return PastLayers(stamp, tables, contents)
+
+
+def newest(con: Any, schema: str, layer: str, seq: int) -> int:
+    """The newest change of a layer up to a number, of the log or, where that is pruned, of the history."""
+    s = bound(schema)
+    parts = (
+        f"SELECT max(seq) FROM {s}.twin_changes WHERE layer = %(layer)s AND seq <= %(seq)s",
+        f"SELECT max(until) FROM {s}.twin_past WHERE layer = %(layer)s AND until <= %(seq)s",
+        f"SELECT max(until) FROM {s}.twin_records WHERE layer = %(layer)s AND until <= %(seq)s",
+    )
+    sql = f"SELECT greatest({', '.join(f'({part})' for part in parts)}, 0)"
+    return int(con.execute(sql, {"layer": layer, "seq": seq}).fetchone()[0])
+
+
+def _past(
+    con: Any, then: LayerTable, now: LayerTable | None, seq: int, before: int | None, *, altered: bool
+) -> PastTable:
+    values = {
+        name: TableColumn(column.name, COLUMN_TYPES[column.type], column.type, column.fixed)
+        for name, column in then.columns.items()
+    }
+    known = {f.name: getattr(then, f.name) for f in fields(LayerTable)} | {"columns": values}
+    table = PastTable(
+        **known,
+        seq=seq,
+        present=now,
+        before=before,
+        kept=then.columns,
+        altered=altered,
+        fid_type=_fid_type(con, now),
+    )
+    return replace(table, oid=_oid(con, table) if now is None else now.oid)
+
+
+def _fid_type(con: Any, now: LayerTable | None) -> str:
+    if now is None or now.source is None or now.copied:
+        return "bigint"
+    return str(_one(con, _FID, (now.oid, now.rows.fid)) or "bigint")
+
+
+_FID = "SELECT format_type(atttypid, NULL) FROM pg_attribute WHERE attrelid = %s AND attname = %s"
+
+
+def _oid(con: Any, table: PastTable) -> int:
+    return int(_one(con, "SELECT coalesce(to_regclass(%s)::oid, 0)", (table.raw,)))
+
+
+def _one(con: Any, sql: str, values: Sequence[Any]) -> Any:
+    row = con.execute(sql, values).fetchone()
+    return None if row is None else row[0]
