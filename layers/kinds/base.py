@@ -92,10 +92,12 @@ class Prism:
 
 @dataclass(frozen=True, slots=True)
 class Tube:
-    """The line as a tube: depth of the axis (m below ground) and diameter (mm) are fields."""
+    """The line as a tube: depth of the axis (m below ground) and diameter (mm) are fields, and so may be by
+    how much (m) the last point is deeper than the first: then the depth is that of the middle."""
 
     depth: str
     diameter: str
+    change: str = ""
 
 
 type Body = Prism | Tube

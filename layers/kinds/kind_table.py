@@ -145,7 +145,8 @@ class KindTable(FieldTable):
         if self.prism:
             yield from ((("prism", key), getattr(self.prism, key)) for key in ("low", "high"))
         if self.tube:
-            yield from ((("tube", key), getattr(self.tube, key)) for key in ("depth", "diameter"))
+            named_ = ((("tube", key), getattr(self.tube, key)) for key in ("depth", "diameter", "change"))
+            yield from (each for each in named_ if each[1])
 
     @cached_property
     def rows(self) -> Mapping[str, FieldRow]:

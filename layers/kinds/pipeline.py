@@ -93,8 +93,13 @@ def _diameter(batch: SourceBatch, i: int, value: Any) -> float | None:
     return read[0]
 
 
-def _depths(batch: SourceBatch, media: list[str], sizes: list[float]) -> tuple[list[float], list[str]]:
+def _depths(
+    batch: SourceBatch, media: list[str], sizes: list[float]
+) -> tuple[list[float], list[str], list[float | None]]:
+    """Depths of the axis, in the middle of a pipe whose ends are known; where they are from; and by how much
+    the last point is deeper than the first."""
     depths, sources = [], []
+    changes = [metres(value) for value in TABLE.values(batch, "depth_change_m")]
     defaults = TABLE.figures["depth_m"]
     axis, cover = TABLE.values(batch, "depth_m"), TABLE.values(batch, "cover")
     ends = TABLE.values(batch, "cover_start"), TABLE.values(batch, "cover_end")
@@ -103,16 +108,22 @@ def _depths(batch: SourceBatch, media: list[str], sizes: list[float]) -> tuple[l
     for i, medium in enumerate(media):
         depth = _depth(batch, i, axis[i], None)
         if depth is None:
-            both = [d for d in (metres(cover[i]), metres(ends[0][i]), metres(ends[1][i])) if d is not None]
+            first, last = metres(ends[0][i]), metres(ends[1][i])
+            both = [d for d in (first, last) if d is not None]
+            if len(both) < 2:
+                both += [d for d in (metres(cover[i]),) if d is not None]
             half = sizes[i] / 2000 * (-1 if medium == "drainage" else 1)
             depth = _depth(batch, i, sum(both) / len(both) if both else None, half)
+            if depth is not None and first is not None and last is not None:
+                changes[i] = round(last - first, 3)
         assumed = depth is None or depth_sources[i] == "default" or lost[i]
         if depth is None:
             over = _LOCATIONS.find(location[i]) == "above"
             depth = -sizes[i] / 2000 if over else defaults.of(medium)
         depths.append(round(depth, 3))
         sources.append("default" if assumed else "measured")
-    return depths, sources
+    within = [c if c is not None and abs(c) <= DEEPEST_M - HIGHEST_M else None for c in changes]
+    return depths, sources, within
 
 
 def _depth(batch: SourceBatch, i: int, value: Any, half: float | None) -> float | None:
@@ -127,15 +138,16 @@ def _depth(batch: SourceBatch, i: int, value: Any, half: float | None) -> float 
 
 
 def normalise(batch: SourceBatch) -> Columns:
-    """medium, diameter_mm, diameter_source, depth_m, depth_source, name."""
+    """medium, diameter_mm, diameter_source, depth_m, depth_change_m, depth_source, name."""
     media = _medium(batch)
     sizes, size_sources = _diameters(batch, media)
-    depths, depth_sources = _depths(batch, media, sizes)
+    depths, depth_sources, changes = _depths(batch, media, sizes)
     return {
         "medium": list(media),
         "diameter_mm": list(sizes),
         "diameter_source": list(size_sources),
         "depth_m": list(depths),
+        "depth_change_m": list(changes),
         "depth_source": list(depth_sources),
         "name": TABLE.texts(batch, "name"),
     }

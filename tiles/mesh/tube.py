@@ -21,9 +21,12 @@ MITRE_LIMIT = 4.0
 NEAR = 1e-3
 
 
-def tube(batch: Batch, height: Floats, radius: Floats, ground: Ground = FLAT) -> Body:
+def tube(
+    batch: Batch, height: Floats, radius: Floats, ground: Ground = FLAT, rise: Floats | None = None
+) -> Body:
     """Tubes along the lines of a batch; ``height`` (n,) of the axis above the ground, which it follows,
-    and ``radius`` (n,), in metres.
+    and ``radius`` (n,), in metres. With ``rise`` (n,) the height is that of the middle, and the last point is
+    so much higher than the first (m), evenly along the line.
 
     The cross-section stands on the bisector plane of each joint, capped at both ends. Features
     that are no lines, or have no positive radius, give nothing."""
@@ -33,7 +36,10 @@ def tube(batch: Batch, height: Floats, radius: Floats, ground: Ground = FLAT) ->
     lines, level = follow(batch.take(rows), ground)
     lon, lat = lines.lonlat()
     part_row = np.repeat(np.arange(len(rows)), np.diff(lines.parts))
-    above = np.repeat(height[rows][part_row], np.diff(lines.coords))
+    of = np.repeat(part_row, np.diff(lines.coords))
+    above = height[rows][of]
+    if rise is not None:
+        above = above + rise[rows][of] * (_along(lines) - 0.5)
     axis = geocentric.ecef(lon, lat, level + above)
     keep, coords = _distinct(axis, lines.coords)
     parts = np.flatnonzero(np.diff(coords) >= 2)
@@ -44,6 +50,20 @@ def tube(batch: Batch, height: Floats, radius: Floats, ground: Ground = FLAT) ->
     offsets = np.concatenate([[0], np.cumsum(np.diff(coords)[parts])])
     of = np.repeat(part_row[parts], np.diff(offsets))
     return _build(axis, upward, offsets, radius[rows][of], rows[of])
+
+
+def _along(lines: Batch) -> Floats:
+    """Of every coordinate, which part of its feature's length lies before it; 0.5 where it has none."""
+    steps = np.zeros(len(lines.xy))
+    steps[1:] = np.hypot(*np.diff(lines.xy, axis=0).T)
+    steps[lines.coords[:-1]] = 0  # from one part to the next is no length
+    so_far = np.cumsum(steps)
+    ends = lines.coords[lines.parts]
+    first, last = so_far[ends[:-1]], so_far[ends[1:] - 1]
+    of = np.repeat(np.arange(len(lines)), np.diff(ends))
+    length = (last - first)[of]
+    out: Floats = np.divide(so_far - first[of], length, out=np.full(len(so_far), 0.5), where=length > 0)
+    return out
 
 
 def _distinct(axis: Floats, coords: NDArray[np.int64]) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:

@@ -36,24 +36,28 @@ NO_FEATURE = -1
 
 def span(rule: Rule, numbers: Callable[[str], Floats]) -> tuple[float, float]:
     """The lowest and the highest point (m above ground, 0 among them) of bodies with these numbers."""
-    field, sign = (rule.depth, -1.0) if isinstance(rule, Tube) else (rule.high, 1.0)
-    end = sign * float(bodies.known(numbers(field), 0.0).max(initial=0.0))
-    return min(end, 0.0), max(end, 0.0)
+    if isinstance(rule, Tube):
+        axis, _, change = _tube(rule, numbers)
+        return -float((axis + np.abs(change) / 2).max(initial=0.0)), 0.0
+    return 0.0, float(bodies.known(numbers(rule.high), 0.0).max(initial=0.0))
 
 
 def reach(rule: Rule, numbers: Callable[[str], Floats]) -> tuple[Floats, Floats]:
     """The lowest and the highest point (m above ground) of the body of each feature, without its mesh."""
     if isinstance(rule, Tube):
-        depth, radius = _tube(rule, numbers)
-        return -depth - radius, -depth + radius
+        depth, radius, change = _tube(rule, numbers)
+        off = radius + np.abs(change) / 2
+        return -depth - off, -depth + off
     low, high = bodies.known(numbers(rule.low), 0.0), bodies.known(numbers(rule.high), np.nan)
     return low, np.where(high > low, high, low + SLAB)
 
 
-def _tube(rule: Tube, numbers: Callable[[str], Floats]) -> tuple[Floats, Floats]:
-    """Depth of the axis and radius (m) of the tube of each feature."""
+def _tube(rule: Tube, numbers: Callable[[str], Floats]) -> tuple[Floats, Floats, Floats]:
+    """Depth of the axis in the middle, radius (m) of the tube of each feature, and by how much the last point
+    is deeper than the first."""
     radius = bodies.known(numbers(rule.diameter) / 2000, 0.0)
-    return bodies.known(numbers(rule.depth), 0.0), np.where(radius > 0, radius, SLAB / 2)
+    depth, change = bodies.known(numbers(rule.depth), 0.0), bodies.known(numbers(rule.change), 0.0)
+    return depth, np.where(radius > 0, radius, SLAB / 2), change
 
 
 def ends(batch: Batch, rule: Prism) -> tuple[Floats, Floats]:
@@ -134,8 +138,8 @@ def _shifted(body: Body, rows: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Bo
 
 
 def _tubes(batch: Batch, rule: Tube, ground: Ground) -> Body:
-    depth, radius = _tube(rule, batch.numbers)
-    return tube(batch, -depth, radius, ground)
+    depth, radius, change = _tube(rule, batch.numbers)
+    return tube(batch, -depth, radius, ground, -change)
 
 
 def _lifts(meshes: Mapping[int, Mesh], low: Floats) -> dict[int, float]:

@@ -188,6 +188,34 @@ def test_pipes_have_their_medium_in_the_table(store: Store, tmp_path: Path) -> N
     assert len(found.of(0)) > 8
 
 
+@pytest.mark.parametrize("bounds", ["content", "edits"])
+def test_a_pipe_falls_evenly_from_its_first_point_to_its_last(
+    store: Store, tmp_path: Path, bounds: Any
+) -> None:
+    """Over all of its parts, by their lengths."""
+    east = LON + np.array([0.0, 0.0002, 0.0008, 0.0008])
+    line = shapely.LineString([(lon, LAT) for lon in east[:3]])
+    parts = shapely.MultiLineString([line, [(east[3], LAT + 0.0001), (LON + 0.0016, LAT + 0.0001)]])
+    columns = {"diameter_mm": [200.0] * 2, "depth_m": [40.0] * 2, "depth_change_m": [60.0, None]}
+    put(store, "pipes", "pipeline", [parts, parts], columns)
+    tiles = Tiles(store, tmp_path / "d")
+    document = json.loads(tiles.tileset("pipes", bounds).plain())
+    (tile,) = [
+        node
+        for uri, node in gltf.check_tileset(document).items()
+        if "/".join(map(str, node_of(parts))) + ".glb" in uri
+    ]
+    found = gltf.read(tiles.glb("pipes", *node_of(parts)).plain())
+    lon, _, height = Transformer.from_crs(4978, 4979, always_xy=True).transform(*found.positions.T)
+    falling = found.ids == found.table["depth_change_m"].index(60.0)
+    expected = -40 - 60 * ((lon - LON) / 0.0016 - 0.5)
+    assert np.abs(height - expected)[falling].max() < 0.2
+    assert height[falling].min() == pytest.approx(-70, abs=0.2)
+    assert np.abs(height + 40)[~falling].max() < 0.11
+    assert tile["boundingVolume"]["region"][4] <= height.min()
+    assert height.max() <= tile["boundingVolume"]["region"][5]
+
+
 def test_positions_are_exact_to_a_millimetre(store: Store, tmp_path: Path) -> None:
     shape = square(LON, LAT)
     put(store, "buildings", "building", [shape], {"height_m": [10.0]})

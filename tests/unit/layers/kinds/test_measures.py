@@ -155,6 +155,24 @@ def test_chinese_pipe_columns_give_the_depth_of_the_axis() -> None:
     assert out["depth_source"] == ["measured", "measured", "default"]
 
 
+def test_covers_of_both_ends_give_a_pipe_that_falls_between_them() -> None:
+    rows = batch(
+        管线类别=["给水", "污水", "给水", "给水", "给水"],
+        管径=[400, 600, 400, 400, 400],
+        起点埋深=[1.0, 3.0, 1.0, None, 1.0],
+        终点埋深=[1.6, 2.0, None, None, 1e6],
+        埋深=[9.0, None, 2.0, 1.0, None],
+    )
+    out = kinds.get("pipeline").normalise(rows)
+    # of the axis in the middle: half a diameter below the top of a pressure pipe, above the invert of a drain
+    assert out["depth_m"] == [1.5, 2.2, 1.7, 1.2, 1.8]
+    assert out["depth_change_m"] == [0.6, -1.0, None, None, None]
+    assert out["depth_source"] == ["measured"] * 4 + ["default"]
+    # a download that is loaded again is the same
+    again = kinds.get("pipeline").normalise(batch(**out))
+    assert (again["depth_m"], again["depth_change_m"]) == (out["depth_m"], out["depth_change_m"])
+
+
 def test_addresses_in_both_orders() -> None:
     assert compose("Annankatu", "20", "B", "00100", "Helsinki") == "Annankatu 20 B, 00100 Helsinki"
     assert compose("珞喻路", "1037号", None, None, "武汉市") == "武汉市珞喻路1037号"
@@ -201,7 +219,7 @@ def test_every_kind_is_whole(kind: kinds.Kind) -> None:
     if isinstance(kind.body, kinds.Prism):
         flags |= {kind.body.low, kind.body.high}
     if isinstance(kind.body, kinds.Tube):
-        flags |= {kind.body.depth, kind.body.diameter}
+        flags |= {kind.body.depth, kind.body.diameter, kind.body.change} - {""}
     assert flags | ({kind.parent} - {None}) <= names
     assert kind.part_of is None or kind.part_of in kinds.KINDS
     assert kind.style["color"]["property"] in names | {None}
