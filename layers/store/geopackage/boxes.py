@@ -104,7 +104,7 @@ def _frame(box: Bbox) -> list[Bbox]:
 
 def _outside(view: ReadView, table: FeatureTable, box: Bbox, about: int | None) -> set[int]:
     sql = (
-        f"SELECT r.id, t.geom FROM {table.rtree} r LEFT JOIN {table.name} t ON t.fid = r.id"
+        f"SELECT r.id, (SELECT t.geom FROM {table.name} t WHERE t.fid = r.id) FROM {table.rtree} r"
         f" WHERE {_OVERLAP} AND NOT ({_SURE})"
     )
     outside: set[int] = set()

@@ -9,8 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
-from layers.model import FeatureLayer
-from layers.store import layer_record
 from layers.store.geopackage import keeping, log, past, recorded, schema, triggers
 from layers.store.geopackage.connection import quoted
 from layers.store.layer_record import MISSING, OK, LayerRecord
@@ -22,6 +20,11 @@ class FeatureTable(LayerRecord):
     """One layer as it lies in the file: its words, its property columns, its readiness."""
 
     trusted: bool = True  # False: a read-only file whose GeoJSON may lag behind its rows
+
+    @property
+    def in_order(self) -> bool:
+        """Whether rows that are looked up for a list come in the order of the list."""
+        return True
 
     @property
     def name(self) -> str:
@@ -44,6 +47,11 @@ class FeatureTable(LayerRecord):
         return quoted(schema.rtree(self.id))
 
     @property
+    def unplaced(self) -> str:
+        """Name of the table of (layer, fid) of features that the R-tree cannot hold."""
+        return "twin_unplaced"
+
+    @property
     def columns(self) -> str:
         """Quoted property columns of alias ``t``, each preceded by a comma."""
         return self.named(self.fields)
@@ -53,30 +61,33 @@ class FeatureTable(LayerRecord):
         return "".join(f", t.{quoted(f.name)}" for f in fields)
 
 
+_RECORD = (
+    "id, kind, title, fields, columns, geometry_type, crs, time_field, key, generation, state, vertical_datum"
+)
+
+
 def tables(con: sqlite3.Connection) -> dict[str, FeatureTable]:
     """Every layer the store knows, by id, usable or not."""
-    rows = con.execute(
-        "SELECT id, kind, title, fields, columns, geometry_type, crs, time_field, key, generation,"
-        " state, vertical_datum FROM twin_layers ORDER BY id"
-    ).fetchall()
-    return {row[0]: _table(row) for row in rows}
+    rows = con.execute(f"SELECT {_RECORD} FROM twin_layers ORDER BY id").fetchall()
+    names = _RECORD.split(", ")
+    return {row[0]: FeatureTable(**described(dict(zip(names, row, strict=True)))) for row in rows}
 
 
-def _table(row: tuple[Any, ...]) -> FeatureTable:
-    layer, kind, title, fields, columns, geometry, crs, time_field, key, generation, state, datum = row
-    return FeatureTable(
-        id=layer,
-        kind=kind,
-        title=json.loads(title),
-        fields=_merged(json.loads(fields), json.loads(columns)),
-        geometry_type=cast(GeometryType, geometry),
-        crs=crs,
-        time_field=time_field,
-        key=tuple(json.loads(key)),
-        generation=generation,
-        state=state,
-        vertical_datum=datum,
-    )
+def described(record: Mapping[str, Any]) -> dict[str, Any]:
+    """What a row of ``twin_layers``, by column, says of a layer: the arguments of a :class:`FeatureTable`."""
+    return {
+        "id": record["id"],
+        "kind": record["kind"],
+        "title": json.loads(record["title"]),
+        "fields": _merged(json.loads(record["fields"]), json.loads(record["columns"])),
+        "geometry_type": cast(GeometryType, record["geometry_type"]),
+        "crs": record["crs"],
+        "time_field": record["time_field"],
+        "key": tuple(json.loads(record["key"])),
+        "generation": record["generation"],
+        "state": record["state"],
+        "vertical_datum": record["vertical_datum"],
+    }
 
 
 def _merged(stored: list[dict[str, Any]], columns: list[list[str]]) -> tuple[Field, ...]:
@@ -120,19 +131,6 @@ def shape(con: sqlite3.Connection) -> tuple[int, str]:
         "SELECT table_name, column_name, srs_id FROM gpkg_geometry_columns ORDER BY table_name"
     ).fetchall()
     return int(version), repr(rows)
-
-
-def summary(
-    con: sqlite3.Connection, table: FeatureTable, seq: int, crs_also: tuple[str, ...]
-) -> FeatureLayer:
-    """The public words of a layer with its count and extent now."""
-    return layer_record.layer(
-        table,
-        extent=extent(con, table.id),
-        count=count(con, table),
-        seq=seq,
-        crs_also=crs_also,
-    )
 
 
 def count(con: sqlite3.Connection, table: FeatureTable) -> int:

@@ -100,7 +100,7 @@ def _create(con: sqlite3.Connection, layer: str) -> None:
         " there INTEGER NOT NULL, geom BLOB, mesh BLOB, minx REAL, maxx REAL, miny REAL, maxy REAL)"
     )
     con.execute(f"CREATE UNIQUE INDEX {quoted(name + '_fid')} ON {quoted(name)} (fid, until)")
-    con.execute(f"CREATE INDEX {quoted(name + '_until')} ON {quoted(name)} (until, fid)")
+    con.execute(f"CREATE INDEX {quoted(name + '_until')} ON {quoted(name)} (until, fid, there)")
 
 
 def drop(con: sqlite3.Connection, layer: str) -> None:

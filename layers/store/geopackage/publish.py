@@ -139,7 +139,7 @@ def _first(con: sqlite3.Connection, stage: GeoPackageStage) -> tuple[PublishPlan
     con.execute("UPDATE stage.rows SET state=1, fid=n+?", (_high_fid(con, layer),))
     script = _script(con, layer)
     matching.insert(script, _columns(stage))
-    rtree.fill(con, layer, _BOXES)
+    rtree.fill(con, schema.rtree(layer), _BOXES)
     _fill_json(con, layer, every=True)
     matching.meshes(script)
     past.settle(con, layer, log.last_seq(con) + 1)
@@ -263,7 +263,7 @@ def _reindex(con: sqlite3.Connection, layer: str, plan: PublishPlan) -> None:
             f"SELECT i.id, i.minx, i.maxx, i.miny, i.maxy FROM {index} i JOIN {quoted(layer)} t ON t.fid=i.id"
             " WHERE i.id NOT IN (SELECT fid FROM stage.rows)"
         )
-        rtree.fill(con, layer, f"{staying} UNION ALL {_BOXES}")
+        rtree.fill(con, schema.rtree(layer), f"{staying} UNION ALL {_BOXES}")
         return
     con.execute(f"DELETE FROM {index} WHERE id NOT IN (SELECT fid FROM {quoted(layer)})")
     con.execute(f"DELETE FROM {index} WHERE id IN (SELECT fid FROM stage.rows WHERE state=2)")

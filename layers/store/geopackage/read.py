@@ -73,8 +73,8 @@ def _stored(view: ReadView, table: FeatureTable, query: Query, count: int) -> Fe
     while left and size <= PAGE_BYTES:
         returned, stored, last, body = view.con.execute(
             "SELECT count(*), count(body), max(fid), CAST(group_concat(body, ',') AS BLOB) FROM"
-            f" (SELECT t.fid AS fid, j.body AS body FROM {table.name} t"
-            f" LEFT JOIN {table.json} j ON j.fid = t.fid WHERE t.fid > ? ORDER BY t.fid LIMIT ? OFFSET ?)",
+            f" (SELECT t.fid AS fid, (SELECT j.body FROM {table.json} j WHERE j.fid = t.fid) AS body"
+            f" FROM {table.name} t WHERE t.fid > ? ORDER BY t.fid LIMIT ? OFFSET ?)",
             (after, min(left, _CHUNK), offset),
         ).fetchone()
         if stored < returned:
@@ -106,7 +106,7 @@ def _part(
     """The GeoJSON of some features in their order, joined by commas."""
     if query.crs != CRS84:
         return b",".join(projected(view, table, fids, query.crs, fields))
-    if query.properties is None and table.trusted:
+    if query.properties is None and table.trusted and table.in_order:
         joined = _joined(view, table, fids)
         if joined is not None:
             return joined
@@ -121,7 +121,7 @@ def _part(
 def _joined(view: ReadView, table: FeatureTable, fids: list[int]) -> bytes | None:
     stored, body = view.con.execute(
         "SELECT count(body), CAST(group_concat(body, ',') AS BLOB) FROM"
-        f" (SELECT j.body AS body FROM json_each(?) e LEFT JOIN {table.json} j ON j.fid = e.value)",
+        f" (SELECT j.body AS body FROM json_each(?) e CROSS JOIN {table.json} j ON j.fid = e.value)",
         (listed(fids),),
     ).fetchone()
     return body if stored == len(fids) else None
@@ -160,7 +160,17 @@ def select(view: ReadView, table: FeatureTable, query: Query, layer: FeatureLaye
 def _rows(view: ReadView, table: FeatureTable, fids: list[int], fields: tuple[Field, ...]) -> list[Any]:
     """Fid, blob and some values of features in their order."""
     sql = f"SELECT t.fid, t.geom{table.named(fields)} FROM json_each(?) e"
-    return fetch(view.con, f"{sql} CROSS JOIN {table.name} t ON t.fid = e.value", (listed(fids),))
+    rows = fetch(view.con, f"{sql} CROSS JOIN {table.name} t ON t.fid = e.value", (listed(fids),))
+    if table.in_order:
+        return rows
+    by_fid = {row[0]: row for row in rows}
+    return [by_fid[fid] for fid in fids if fid in by_fid]
+
+
+def of(view: ReadView, table: FeatureTable, query: Query, fids: list[int]) -> Rows:
+    """The fields that a query wants of some features, in the order of these."""
+    fields = chosen_fields(table, query)
+    return columns(table, fields, _rows(view, table, fids, fields))
 
 
 def texts(view: ReadView, table: FeatureTable, fids: list[int]) -> tuple[list[bytes], dict[int, bytes]]:
@@ -256,7 +266,11 @@ def _end(
     """One end: by the index of the texts, among those whose text is near its end.
 
     Another program may have written what is no time: then all are looked at."""
-    rough = con.execute(f"SELECT {end}({column}) FROM {table.name}").fetchone()[0]
+    order = "ASC" if end == "min" else "DESC"
+    row = con.execute(
+        f"SELECT {column} FROM {table.name} WHERE {column} IS NOT NULL ORDER BY {column} {order} LIMIT 1"
+    ).fetchone()
+    rough = row[0] if row else None
     bound = shifted(rough[:10], days) if isinstance(rough, str) else None
     value: str | None = None
     if bound is not None:

@@ -11,11 +11,12 @@ from typing import Any
 import orjson
 
 from layers.model import FeatureLayer
-from layers.store import geojson, unreadable
+from layers.store import geojson, layer_record, unreadable
 from layers.store.cancellation import is_stopped
 from layers.store.geopackage import blob, catalog, forms
 from layers.store.geopackage.catalog import FeatureTable, Finding
 from layers.store.geopackage.connection import sqlite_errors
+from layers.types import Bbox
 
 _PROGRESS_STEPS = 2_000  # virtual machine steps between two looks at the clock; a step may call us
 
@@ -93,14 +94,27 @@ class ReadView:
         key = (self.layer_seq(table.id), self.stamp)
         cached = cache.get(table.id)
         if cached is None or cached[0] != key:
-            cached = cache[table.id] = (key, catalog.summary(self.con, table, key[0], self._crs_also))
+            cached = cache[table.id] = (key, self._summary(table, key[0]))
         return cached[1]
+
+    def _summary(self, table: FeatureTable, seq: int) -> FeatureLayer:
+        return layer_record.layer(
+            table, extent=self.extent(table), count=self.count(table), seq=seq, crs_also=self._crs_also
+        )
+
+    def extent(self, table: FeatureTable) -> Bbox | None:
+        """The box of a layer's features."""
+        return catalog.extent(self.con, table.id)
+
+    def count(self, table: FeatureTable) -> int:
+        """How many features a layer has."""
+        return catalog.count(self.con, table)
 
     def unplaced(self, table: FeatureTable) -> bool:
         """Whether a layer has features without a place."""
         known = self._unplaced.get(table.id)
         if known is None:
-            sql = "SELECT EXISTS(SELECT 1 FROM twin_unplaced WHERE layer=?)"
+            sql = f"SELECT EXISTS(SELECT 1 FROM {table.unplaced} WHERE layer=?)"
             known = self._unplaced[table.id] = bool(self.con.execute(sql, (table.id,)).fetchone()[0])
         return known
 

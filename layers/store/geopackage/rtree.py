@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from layers.store.geopackage.connection import quoted
-from layers.store.geopackage.schema import rtree
 
 _CELL = np.dtype([("id", ">i8"), ("box", ">f4", 4)])
 _FILL = 0.9  # room for the first edits, before a node must be split
@@ -25,29 +24,30 @@ type Boxes = NDArray[np.float32]
 type Numbers = NDArray[np.int64]
 
 
-def fill(con: sqlite3.Connection, layer: str, source: str) -> None:
-    """Write an R-tree anew, within the caller's transaction; what it held is gone.
+def fill(con: sqlite3.Connection, index: str, source: str, schema: str = "main") -> None:
+    """Write an R-tree of that name anew, within the caller's transaction; what it held is gone.
 
     ``source`` selects (fid, minx, maxx, miny, maxy), none of them null, and may read the R-tree itself.
     Needs 40 bytes of memory a row."""
     ids, boxes = _read(con, source)
-    nodes = quoted(rtree(layer) + "_node")
+    nodes = _part(schema, index, "node")
     size = con.execute(f"SELECT length(data) FROM {nodes} WHERE nodeno = {_ROOT}").fetchone()[0]
-    for part in ("_node", "_rowid", "_parent"):
-        con.execute(f"DELETE FROM {quoted(rtree(layer) + part)}")
+    for part in ("node", "rowid", "parent"):
+        con.execute(f"DELETE FROM {_part(schema, index, part)}")
     capacity = max(2, int((size - 4) // _CELL.itemsize * _FILL))
     next_node, depth, leaves = _ROOT + 1, 0, True
+    entered = {True: _part(schema, index, "rowid"), False: _part(schema, index, "parent")}
     while len(ids) > capacity:
         order = _tiles(boxes, capacity)
         ids, boxes = ids[order], boxes[order]
         starts = np.arange(0, len(ids), capacity)
         numbers = np.arange(next_node, next_node + len(starts))
         _write(con, nodes, numbers, starts, ids, boxes, size)
-        _enter(con, layer, leaves, ids, np.repeat(numbers, np.diff([*starts, len(ids)])))
+        _enter(con, entered[leaves], ids, np.repeat(numbers, np.diff([*starts, len(ids)])))
         ids, boxes = numbers, _unions(boxes, starts)
         next_node, depth, leaves = next_node + len(starts), depth + 1, False
     _write(con, nodes, np.array([_ROOT]), np.array([0]), ids, boxes, size, depth)
-    _enter(con, layer, leaves, ids, np.full(len(ids), _ROOT))
+    _enter(con, entered[leaves], ids, np.full(len(ids), _ROOT))
 
 
 def _read(con: sqlite3.Connection, source: str) -> tuple[Numbers, Boxes]:
@@ -105,9 +105,12 @@ def _write(
     con.executemany(f"INSERT INTO {table} VALUES (?,?)", nodes())
 
 
-def _enter(con: sqlite3.Connection, layer: str, leaves: bool, ids: Numbers, nodes: Numbers) -> None:
+def _part(schema: str, index: str, part: str) -> str:
+    return f"{schema}.{quoted(f'{index}_{part}')}"
+
+
+def _enter(con: sqlite3.Connection, table: str, ids: Numbers, nodes: Numbers) -> None:
     """Note in which node each feature, or each node, lies."""
     order = np.argsort(ids)
-    table = quoted(rtree(layer) + ("_rowid" if leaves else "_parent"))
     pairs = zip(ids[order].tolist(), nodes[order].tolist(), strict=True)
     con.executemany(f"INSERT INTO {table} VALUES (?,?)", pairs)

@@ -7,7 +7,7 @@ order with a limit.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -124,6 +124,14 @@ def ordered(view: ReadView, table: FeatureTable, query: Query, layer: FeatureLay
     )
 
 
+def every(view: ReadView, table: FeatureTable, query: Query, layer: FeatureLayer) -> Iterator[int]:
+    """The fids of everything that a query selects, in its order."""
+    source = _Condition(view, table, query, layer).source(whole=bool(query.sort))
+    order, keys = compile.order(Sqlite(table), query)
+    rows = view.con.execute(f"SELECT t.fid {source.sql} ORDER BY {order}", (*source.values, *keys))
+    return (row[0] for row in rows)
+
+
 class _Condition:
     """What a query asks of a layer at one snapshot."""
 
@@ -150,7 +158,7 @@ class _Condition:
             (f"{self._table.rtree} r WHERE {p.sql}", p.values) for p in self.parts
         ]
         if self._with_unplaced:
-            sources.append(("twin_unplaced u WHERE u.layer = ?", [self._table.id]))
+            sources.append((f"{self._table.unplaced} u WHERE u.layer = ?", [self._table.id]))
         if not self.where:
             return bool(sources)  # to gather them ends at few by itself
         return bool(sources) and all(
@@ -175,7 +183,7 @@ class _Condition:
             all_ += [fid for fid in fids if fid not in outside] if outside else fids
         if self._with_unplaced:
             join = f" JOIN {table.name} t ON t.fid = u.fid" if where else ""
-            sql = f"SELECT u.fid AS id FROM twin_unplaced u{join} WHERE u.layer = ?{where}"
+            sql = f"SELECT u.fid AS id FROM {table.unplaced} u{join} WHERE u.layer = ?{where}"
             fids = self._up_to(most, sql, (table.id, *values))
             if fids is None:
                 return None
@@ -197,9 +205,12 @@ class _Condition:
         table, query = self._table, self._query
         limit = query.limit or 0
         after, bound = compile.after(Sqlite(table), query)
-        first = self._one(f"SELECT min(t.fid) FROM {table.name} t WHERE 1{after}", bound)
-        if first is None:
+        row = self._view.con.execute(
+            f"SELECT t.fid FROM {table.name} t WHERE 1{after} ORDER BY t.fid LIMIT 1", bound
+        ).fetchone()
+        if row is None:
             return Chosen([], False)
+        first = row[0]
         last = min(first + max(WALK, _EACH * (limit + query.offset)), _LAST)
         within, values = self._within()
         rows = self._view.con.execute(
@@ -207,7 +218,8 @@ class _Condition:
             " ORDER BY t.fid LIMIT ? OFFSET ?",
             (first, last, *values, *self._values, limit + 1, query.offset),
         ).fetchall()
-        if len(rows) <= limit and last < self._one(f"SELECT max(fid) FROM {table.name}", ()):
+        newest = f"SELECT t.fid FROM {table.name} t ORDER BY t.fid DESC LIMIT 1"
+        if len(rows) <= limit and last < self._one(newest, ()):
             return None
         return Chosen([row[0] for row in rows[:limit]], len(rows) > limit)
 
@@ -221,7 +233,8 @@ class _Condition:
             either.append(f"(EXISTS ({inside}){but})")
             values += [*part.values, *([listed(outside)] if outside else [])]
         if self._with_unplaced:
-            either.append("EXISTS (SELECT 1 FROM twin_unplaced u WHERE u.layer = ? AND u.fid = t.fid)")
+            unplaced = f"SELECT 1 FROM {self._table.unplaced} u WHERE u.layer = ? AND u.fid = t.fid"
+            either.append(f"EXISTS ({unplaced})")
             values.append(self._table.id)
         return (f" AND ({' OR '.join(either)})" if either else ""), values
 
@@ -237,7 +250,7 @@ class _Condition:
             ids.append(f"SELECT r.id AS fid FROM {table.rtree} r WHERE {part.sql}{but}")
             bound += [*part.values, *([listed(outside)] if outside else [])]
         if self._with_unplaced:
-            ids.append("SELECT u.fid FROM twin_unplaced u WHERE u.layer = ?")
+            ids.append(f"SELECT u.fid FROM {table.unplaced} u WHERE u.layer = ?")
             bound.append(table.id)
         subquery = f"({' UNION '.join(ids)})"
         if not where and not whole:

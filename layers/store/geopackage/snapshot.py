@@ -86,7 +86,11 @@ class Snapshots:
 
     def fresh(self) -> ReadView:
         """A connection of the caller's own."""
-        return ReadView(connect(self._path, self._mode), self._crs_also)
+        return ReadView(self.connection(), self._crs_also)
+
+    def connection(self) -> sqlite3.Connection:
+        """A connection for reading, of the caller's own."""
+        return connect(self._path, self._mode)
 
     def same_file(self) -> None:
         """Refuse to go on with a file that is no longer at its place: its answers would be another city's.

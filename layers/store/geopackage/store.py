@@ -13,29 +13,33 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakSet
 
-from layers.errors import Busy, NotFound, ReadOnly, TwinError, Unavailable, shown
+from layers.errors import Busy, Gone, NotFound, ReadOnly, TwinError, Unavailable, shown
 from layers.model import (
     NOBODY,
     Author,
     Change,
+    ChangeSet,
     ContentLayer,
     FeatureLayer,
     FeaturePage,
     Item,
     Layer,
+    Moment,
     Rows,
     Selection,
+    Version,
 )
 from layers.query import Query
 from layers.store import forms as other_forms
 from layers.store import layer_record, unreadable
-from layers.store.base import FormSpec, LayerSpec, Published, Stage
+from layers.store.base import FormSpec, Historic, LayerSpec, Past, Published, Stage
 from layers.store.edit import EditedStore
 from layers.store.geopackage import (
     catalog,
     edit,
     epoch,
     forms,
+    historic,
     log,
     prepare,
     publish,
@@ -46,23 +50,29 @@ from layers.store.geopackage import (
 )
 from layers.store.geopackage.catalog import FeatureTable
 from layers.store.geopackage.connection import WRITE_WAIT_S, connect, sqlite_errors, transaction
+from layers.store.geopackage.moments import Moments
+from layers.store.geopackage.past_store import GeoPackagePast
 from layers.store.geopackage.read_view import ReadView
+from layers.store.geopackage.scan import Cursor
 from layers.store.geopackage.snapshot import LOOK_S, REPAIR_WAIT_S, Snapshots
 from layers.store.geopackage.stage import GeoPackageStage, sweep
 from layers.types import CRS84, Interval
 
 KEPT_REVISIONS = 20_000  # a thread, asked since the last change
+NO_HISTORY = Gone("no history of this city is kept: its store is of an earlier format, and only read")
 
 
-class GeoPackageStore(EditedStore):
-    """Implements :class:`layers.store.base.Store`. Made by :func:`layers.store.geopackage.open`."""
+class GeoPackageStore(EditedStore, Historic):
+    """Implements :class:`layers.store.base.Store` and :class:`layers.store.base.Historic`.
+
+    Made by :func:`layers.store.geopackage.open`."""
 
     def __init__(self, path: Path, *, read_only: bool, few: int, crs_also: tuple[str, ...]) -> None:
         self._path = path
         self._read_only = read_only
         self._derived = path.parent / "derived"
         self._lock = threading.RLock()  # the two writing connections; held as long as a write waits or runs
-        self._scans: WeakSet[scan.Cursor] = WeakSet()
+        self._scans: WeakSet[Cursor] = WeakSet()
         self._scans_lock = threading.Lock()
         self._summaries: dict[str, tuple[tuple[int, str], FeatureLayer]] = {}
         self._contents: dict[str, tuple[tuple[int, str], ContentLayer]] = {}
@@ -75,6 +85,7 @@ class GeoPackageStore(EditedStore):
             self._writer = connect(path, "rwc")
         mark = self._derived / f"{path.stem}.mark"
         self._now = Snapshots(path, crs_also, mark, None if read_only else self._repair)
+        self._moments = Moments(self._now, crs_also, few)
         con = self._writer or self._now.view().con
         self._historic = prepare.prepare(con, read_only=read_only)
         if not read_only:
@@ -84,6 +95,7 @@ class GeoPackageStore(EditedStore):
     def close(self) -> None:
         with self._lock, self._scans_lock:
             self._closed = True
+            self._moments.close()
             self._now.close()
             for con in (self._filler, self._writer):
                 if con is not None:
@@ -277,6 +289,52 @@ class GeoPackageStore(EditedStore):
                     edit.keep(self._filler, table, made)
         finally:
             self._lock.release()
+
+    # The past
+
+    def as_of(self, seq: int) -> Past:
+        if not self._historic:
+            raise NO_HISTORY
+        return GeoPackagePast(self._moments, seq)
+
+    def moment(self, at: str) -> Moment:
+        with self._looking() as con:
+            return historic.moment(con, at)
+
+    def kept(self, layer_id: str | None = None) -> Moment:
+        with self._looking() as con:
+            return historic.kept(con, layer_id)
+
+    def change_sets(
+        self,
+        *,
+        after: int = 0,
+        before: int | None = None,
+        actor: str | None = None,
+        layer: str | None = None,
+        limit: int = 100,
+    ) -> list[ChangeSet]:
+        with self._looking() as con:
+            return sets.chosen(con, after, before, actor, layer, limit)
+
+    def versions(
+        self, layer_id: str, fid: int, *, before: int | None = None, limit: int = 100
+    ) -> list[Version]:
+        with self._looking() as con:
+            return historic.versions(con, layer_id, fid, before, limit)
+
+    @contextmanager
+    def _looking(self) -> Iterator[sqlite3.Connection]:
+        """One read transaction, in which what other programs logged is in change sets where it can be."""
+        if not self._historic:
+            raise NO_HISTORY
+        with self._now.reading() as view:
+            behind = bool(sets.pending(view.con))
+        if behind and not self._read_only:
+            with suppress(Busy), self._writing() as con, transaction(con):
+                sets.adopt(con)
+        with self._now.reading() as view:
+            yield view.con
 
     # Writing
 

@@ -26,7 +26,7 @@ def filled(
     con.execute("INSERT INTO rtree_x_geom VALUES (99999, 0, 1, 0, 1)")
     con.execute("CREATE TABLE b (fid, minx, maxx, miny, maxy)")
     con.executemany("INSERT INTO b VALUES (?,?,?,?,?)", [(3 * i, *box) for i, box in enumerate(boxes)])
-    rtree.fill(con, "x", "SELECT * FROM b")
+    rtree.fill(con, "rtree_x_geom", "SELECT * FROM b")
     return con
 
 

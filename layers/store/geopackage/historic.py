@@ -1,0 +1,148 @@
+"""When the city was how: moments, change sets, and the versions of a feature."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Sequence
+
+from layers import instants
+from layers.errors import BadParameter, Gone, NotFound, shown
+from layers.model import ChangeSet, Moment, Version
+from layers.store.geopackage import keeping, log, past, recorded, sets
+from layers.store.geopackage.connection import quoted
+
+ALLOWED = "@ and a number of the change log, or an instant with its zone (2026-11-29T12:00:00Z)"
+_LARGEST = 2**63 - 1
+
+
+def moment(con: sqlite3.Connection, at: str) -> Moment:
+    """See :meth:`layers.store.base.Historic.moment`; within a read transaction."""
+    pending = sets.pending(con)
+    if at.startswith("@"):
+        number = _number(con, at)
+        found = _last(pending, lambda one: one.first <= number) or sets.with_number(con, number)
+        if found is not None and found.last < number:
+            found = None  # of before there were sets
+        return _moment(con, at, found, pending, before=number < keeping.beginning(con)[0])
+    try:
+        instant = instants.instant(at)
+    except ValueError as error:
+        raise BadParameter("at", at, ALLOWED) from error
+    if instant > log.now():
+        raise BadParameter("at", at, "an instant that has been")
+    found = _last(pending, lambda one: one.at <= instant) or sets.not_after(con, instant)
+    return _moment(con, at, found, pending, before=instant < keeping.beginning(con)[1])
+
+
+def _number(con: sqlite3.Connection, at: str) -> int:
+    digits = at[1:]
+    if not (digits.isascii() and digits.isdigit()) or len(digits) > 19:
+        raise BadParameter("at", at, ALLOWED)
+    newest = log.last_seq(con)
+    if int(digits) > newest:
+        raise BadParameter("at", at, f"at most @{newest}, the newest number that was given")
+    return int(digits)
+
+
+def _last(found: Sequence[ChangeSet], holds: Callable[[ChangeSet], bool]) -> ChangeSet | None:
+    return next((one for one in reversed(found) if holds(one)), None)
+
+
+def _moment(
+    con: sqlite3.Connection, at: str, found: ChangeSet | None, pending: Sequence[ChangeSet], *, before: bool
+) -> Moment:
+    """The moment after a set; without one, the beginning."""
+    number, began = keeping.beginning(con)
+    if found is None or found.last < number:
+        found = None
+        if before:
+            raise _gone(con, at)
+    seq, instant = (found.last, found.at) if found else (number, began)
+    least = city(con)
+    if seq < least:
+        raise _gone(con, at)
+    newest = log.last_seq(con)
+    return Moment(seq=seq, at=instant, fixed=seq < newest)
+
+
+def _gone(con: sqlite3.Connection, at: str) -> Gone:
+    first = kept(con, None)
+    return Gone(f"at={shown(at)}: the history of the city is kept from {first.at} (@{first.seq}) on")
+
+
+def city(con: sqlite3.Connection) -> int:
+    """The least number after which something is known of the city."""
+    layers = [row[0] for row in con.execute("SELECT id FROM twin_layers")]
+    known = [keeping.since(con, layer) for layer in layers if keeping.is_kept(con, layer)]
+    return max(keeping.beginning(con)[0], min(known, default=0))
+
+
+def kept(con: sqlite3.Connection, layer: str | None) -> Moment:
+    """See :meth:`layers.store.base.Historic.kept`; within a read transaction."""
+    if layer is not None and layer not in recorded.layers(con):
+        raise NotFound(f"there is no layer {shown(layer)}")
+    seq = city(con) if layer is None else keeping.since(con, layer)
+    beginning, began = keeping.beginning(con)
+    found = _last(sets.pending(con), lambda one: one.first <= seq) or sets.with_number(con, seq)
+    at = began if found is None or found.last <= beginning else found.at
+    return Moment(seq=seq, at=at, fixed=seq < log.last_seq(con))
+
+
+def versions(con: sqlite3.Connection, layer: str, fid: int, before: int | None, limit: int) -> list[Version]:
+    """See :meth:`layers.store.base.Historic.versions`; within a read transaction."""
+    if layer not in recorded.layers(con):
+        raise NotFound(f"there is no layer {shown(layer)}")
+    rows: list[tuple[int, int]] = []
+    if abs(fid) <= _LARGEST and past.is_there(con, layer):
+        bound = "" if before is None else f" AND until <= {int(before)}"
+        rows = con.execute(
+            f"SELECT until, there FROM {quoted(past.table(layer))} WHERE fid=?{bound}"
+            " ORDER BY until DESC LIMIT ?",
+            (fid, limit + 1),
+        ).fetchall()
+    present = _is_present(con, layer, fid)
+    if not rows and before is None and not present:
+        raise NotFound(f"layer {layer} has no feature {shown(fid)}")
+    states: list[tuple[int | None, bool]] = [(until, bool(there)) for until, there in rows]
+    if before is None:
+        states.insert(0, (None, present))
+    least = max(keeping.since(con, layer), _first(con, layer))
+    pending = sets.pending(con)
+    found: list[Version] = []
+    for i, (until, there) in enumerate(states[:limit]):
+        since = states[i + 1][0] if i + 1 < len(states) else None
+        if since is None and not there:
+            break  # before it was created
+        found.append(_version(con, pending, least if since is None else since, until, there, since is None))
+    return found
+
+
+def _version(
+    con: sqlite3.Connection,
+    pending: Sequence[ChangeSet],
+    since: int,
+    until: int | None,
+    there: bool,
+    oldest: bool,
+) -> Version:
+    made = _last(pending, lambda one: one.first <= since) or sets.with_number(con, since)
+    if made is not None and (made.last < since or (oldest and since <= keeping.beginning(con)[0])):
+        made = None
+    return Version(since=since, until=until, at=made.at if made else None, there=there, set=made)
+
+
+def _is_present(con: sqlite3.Connection, layer: str, fid: int) -> bool:
+    if abs(fid) > _LARGEST:
+        return False
+    there = con.execute("SELECT 1 FROM sqlite_master WHERE type='table' AND name=?", (layer,)).fetchone()
+    if there is None or con.execute("SELECT 1 FROM twin_layers WHERE id=?", (layer,)).fetchone() is None:
+        return False
+    return con.execute(f"SELECT 1 FROM {quoted(layer)} WHERE fid=?", (fid,)).fetchone() is not None
+
+
+def _first(con: sqlite3.Connection, layer: str) -> int:
+    """The number with which the layer came, 0 where that was before the history's beginning."""
+    row = con.execute(
+        "SELECT max(until) FROM twin_records WHERE layer=? AND record IS NULL", (layer,)
+    ).fetchone()
+    return int(row[0] or 0)

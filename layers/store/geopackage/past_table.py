@@ -1,0 +1,185 @@
+"""A layer as it was: names under which its rows are read like those of a present one.
+
+They are views of the connection, of two parts: the present rows of features that have not changed since, and
+the old rows of those that have. Which these are is in a table of the connection, ``changed``. SQLite takes
+such a view apart into its parts wherever a query neither counts it nor joins it from the outside.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from layers.store.geopackage import catalog, past, recorded, schema
+from layers.store.geopackage.catalog import FeatureTable
+from layers.store.geopackage.connection import literal, quoted
+from layers.types import EditKind, Field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PastTable(FeatureTable):
+    """A layer after change ``seq``. ``end`` is the number at which it was gone, None where it goes on; values
+    gives SQL for each field, of a present row ``l`` and of an old row ``p``."""
+
+    seq: int
+    end: int | None
+    values: Mapping[str, tuple[str, str]] = field(repr=False)
+    has_old: bool
+    only: int | None = None  # a feature: rows of it alone are read, and no view is needed
+
+    def temp(self, part: str) -> str:
+        """Quoted name of something of the connection that belongs to the layer."""
+        return f"temp.{quoted(f'twin_at_{self.id}_{part}')}"
+
+    @property
+    def in_order(self) -> bool:
+        """One part of the view comes after the other."""
+        return False
+
+    @property
+    def name(self) -> str:
+        return self.temp("rows") if self.only is None else f"({self.one(self.only)})"
+
+    @property
+    def json(self) -> str:
+        return self.temp("json")
+
+    @property
+    def mesh(self) -> str:
+        return self.temp("mesh")
+
+    @property
+    def rtree(self) -> str:
+        return self.temp("rtree")
+
+    @property
+    def unplaced(self) -> str:
+        return self.temp("unplaced")
+
+    @property
+    def changed(self) -> str:
+        """Features that have changed since: (fid, n), n of the old row, NULL where there was none."""
+        return self.temp("changed")
+
+    @property
+    def old(self) -> str:
+        """The old rows."""
+        return f"main.{quoted(past.table(self.id))}"
+
+    @property
+    def edits(self) -> tuple[EditKind, ...]:
+        """Nothing: what was is not edited."""
+        return ()
+
+    @property
+    def fixed_because(self) -> str:
+        return "it is read as it was, and what was is not edited"
+
+    @property
+    def since(self) -> str:
+        """The condition of an old row that it ended after the moment, and in this life of the layer."""
+        until = "" if self.end is None else f" AND until <= {self.end}"
+        return f"until > {self.seq}{until}"
+
+    def rows(self, now: str, then: str, fid: str) -> str:
+        """The two parts of the layer's rows: present ones ``l`` of a condition, old ones ``p`` of a source,
+        whose ``fid`` is given."""
+        places = [(quoted(name), *pair) for name, pair in self.values.items()]
+        parts = []
+        if self.end is None:
+            columns = "".join(f", {present} AS {name}" for name, present, _ in places)
+            # + takes the affinity of the declared type away: both parts must have the same
+            parts.append(
+                f"SELECT l.fid AS fid, +l.geom AS geom{columns} FROM main.{quoted(self.id)} l WHERE {now}"
+            )
+        if self.has_old:
+            columns = "".join(f", {value} AS {name}" for name, _, value in places)
+            parts.append(f"SELECT {fid} AS fid, +p.geom AS geom{columns} FROM {then}")
+        return " UNION ALL ".join(parts) or "SELECT 0 AS fid, NULL AS geom WHERE 0"
+
+    def alone(self, fid: int) -> PastTable:
+        """The same for reading one feature."""
+        return replace(self, only=fid, trusted=False)
+
+    def one(self, fid: int) -> str:
+        """The row of a feature, if there was one."""
+        if not self.has_old:
+            return self.rows(f"l.fid = {fid}", "", "")
+        first = f"SELECT n FROM {self.old} WHERE fid = {fid} AND {self.since} ORDER BY until LIMIT 1"
+        return self.rows(
+            f"l.fid = {fid} AND NOT EXISTS (SELECT 1 FROM {self.old} WHERE fid = {fid} AND {self.since})",
+            f"{self.old} p WHERE p.n = ({first}) AND p.there",
+            "p.fid",
+        )
+
+
+def at(con: sqlite3.Connection, layer: str, seq: int, record: Mapping[str, Any]) -> PastTable:
+    """A layer of features as its record at a moment says it was."""
+    words = catalog.described(record)
+    end = recorded.ended(con, layer, seq)
+    has_old = past.is_there(con, layer)
+    rows = con.execute(
+        "SELECT name, place, type, until, lost FROM twin_columns WHERE layer=? AND first <= ?"
+        " AND (until IS NULL OR until > ?) ORDER BY first",
+        (layer, seq, seq),
+    ).fetchall()
+    places = {row[0]: row[1:] for row in rows}
+    fields: list[Field] = []
+    values: dict[str, tuple[str, str]] = {}
+    for one in words["fields"]:
+        place, type_, until, lost = places.get(one.name, (None, "BLOB", None, False))
+        if lost:  # another program took the values of the rows that it did not change
+            continue
+        fields.append(one)
+        nothing = f"CAST(NULL AS {type_})"
+        gone = until is not None or end is not None
+        values[one.name] = (
+            nothing if gone else f"l.{quoted(one.name)}",
+            f"p.{quoted(place)}" if place else nothing,
+        )
+    now = catalog.tables(con).get(layer)
+    same = now is not None and end is None and _kinds(now.fields) == _kinds(fields)
+    words |= {"fields": tuple(fields), "trusted": same and now is not None and now.trusted}
+    return PastTable(**words, seq=seq, end=end, values=values, has_old=has_old)
+
+
+def _kinds(fields: Any) -> list[tuple[str, str]]:
+    return [(one.name, one.type) for one in fields]
+
+
+def views(table: PastTable) -> list[str]:
+    """What the connection needs before the layer is read: tables to be filled, and the views over them."""
+    layer, old, changed = table.id, table.old, table.changed
+    same = f"NOT IN (SELECT fid FROM {changed})"
+    then = f"{changed} c CROSS JOIN {old} p ON p.n = c.n"
+    box = "SELECT l.id AS id, l.minx AS minx, l.maxx AS maxx, l.miny AS miny, l.maxy AS maxy"
+    placed = f"{box} FROM {table.temp('boxes')} l"
+    unplaced = f"SELECT {literal(layer)} AS layer, l.fid AS fid FROM {table.temp('nowhere')} l"
+    texts = f"SELECT l.fid AS fid, l.body AS body FROM {table.temp('texts')} l"
+    bodies = "SELECT 0 AS fid, NULL AS body WHERE 0"
+    if table.has_old:
+        bodies = f"SELECT c.fid AS fid, p.mesh AS body FROM {then} WHERE p.mesh IS NOT NULL"
+    if table.end is None:
+        of = {name: f"main.{quoted(name)}" for name in (schema.rtree(layer), schema.json_table(layer))}
+        placed = f"{box} FROM {of[schema.rtree(layer)]} l WHERE l.id {same} UNION ALL {placed}"
+        texts = (
+            f"SELECT l.fid AS fid, l.body AS body FROM {of[schema.json_table(layer)]} l WHERE l.fid {same}"
+            f" UNION ALL {texts}"
+        )
+        mesh = f"SELECT l.fid AS fid, l.body AS body FROM main.{quoted(schema.mesh_table(layer))} l"
+        bodies = f"{mesh} WHERE l.fid {same}" + (f" UNION ALL {bodies}" if table.has_old else "")
+        nowhere = f"SELECT l.layer AS layer, l.fid AS fid FROM main.twin_unplaced l WHERE l.fid {same}"
+        unplaced = f"{nowhere} AND l.layer = {literal(layer)} UNION ALL {unplaced}"
+    return [
+        f"CREATE TABLE {changed} (fid INTEGER PRIMARY KEY, n INTEGER)",
+        f"CREATE TABLE {table.temp('nowhere')} (fid INTEGER PRIMARY KEY)",
+        f"CREATE TABLE {table.temp('texts')} (fid INTEGER PRIMARY KEY, body BLOB NOT NULL)",
+        f"CREATE VIRTUAL TABLE {table.temp('boxes')} USING rtree(id, minx, maxx, miny, maxy)",
+        f"CREATE VIEW {table.temp('rows')} AS {table.rows(f'l.fid {same}', then, 'c.fid')}",
+        f"CREATE VIEW {table.rtree} AS {placed}",
+        f"CREATE VIEW {table.json} AS {texts}",
+        f"CREATE VIEW {table.mesh} AS {bodies}",
+        f"CREATE VIEW {table.unplaced} AS {unplaced}",
+    ]
