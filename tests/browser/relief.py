@@ -67,7 +67,7 @@ def _load(city: Path, files: Path) -> None:
     twin("load", "--manifest", str(manifest), "--city", str(city))
 
 
-def _photo(folder: Path, name: str, colour: tuple[int, int, int]) -> Path:
+def picture(folder: Path, name: str, colour: tuple[int, int, int]) -> Path:
     values = np.broadcast_to(np.array(colour, np.uint8)[:, None, None], (3, CELLS, CELLS))
     meant = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
     grid = {"crs": dems.GRID, "origin": (dems.EAST, dems.NORTH), "cell": PIXEL}
@@ -88,7 +88,7 @@ def make(folder: Path) -> Path:
     east, north = at(CELLS * PIXEL / 2, CELLS * PIXEL / 2)
     box = west, south, east, north
     photo, before, after = (
-        _photo(below, name, colour)
+        picture(below, name, colour)
         for name, colour in (("photo", PHOTO), ("before", BEFORE), ("after", AFTER))
     )
 

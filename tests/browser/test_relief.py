@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from tests.browser.conftest import Tab, feature, new_tab
 from tests.browser.pixels import colour, pixels
 from tests.browser.relief import AFTER, BEFORE, PHOTO, at
 from tests.browser.test_page import APP
-from tests.support import Server, until
+from tests.support import Server, twin, until
 from tiles.terrain.scheme import DEEPEST, tolerance
 
 
@@ -303,6 +304,31 @@ def test_an_edit_is_painted_on_the_terrain(tab: Tab):
     assert tab.pick(lon, lat, float(heights(tab, (lon, lat))[0])) == feature("greens", 1)
 
 
+def test_files_that_take_the_place_of_others_are_drawn(tab: Tab, tmp_path: Path):
+    """A picture and the terrain are loaded anew beside the running server."""
+    show(tab, "photo")
+    tab.look(*at(0, 0), 900, -89)
+    city = tab.server.folder
+    lon, lat = at(0, 0)
+    (before,) = heights(tab, (lon, lat))
+    other = relief.picture(tmp_path, "other", BEFORE)
+    raised = dems.write(
+        tmp_path / "raised.tif", dems.hills(relief.CELLS, relief.CELLS) + 40, pixel=relief.PIXEL
+    )
+    entries = [{"id": "photo", "file": str(other)}, {"id": "ground", "file": str(raised), "kind": "terrain"}]
+    manifest = tmp_path / "load.yml"
+    manifest.write_text(json.dumps({"layers": entries}), "utf-8")
+    twin("load", "--manifest", str(manifest), "--replace", "--city", str(city))
+    until(lambda: np.allclose(hue(seen(tab, 200, 200)), hue(list(BEFORE)), atol=0.05), 30, "the picture")
+    until(
+        lambda: tab.js("([lon, lat]) => window.twin.heights([[lon, lat]])", [lon, lat])[0] > before + 39,
+        30,
+        "the terrain",
+    )
+    tab.look(*at(0, 0), 500, -50)
+    until(lambda: tab.pick(lon, lat, float(before) + 60) == feature("houses", 1), 30, "the house on it")
+
+
 def test_the_page_opens_without_its_terrain_and_says_why(browser: Browser, server: Server):
     """It waits for a while, then stands flat; the link keeps the wish; another try may succeed."""
     opened = new_tab(browser, server)
@@ -329,7 +355,7 @@ def test_the_page_opens_without_its_terrain_and_says_why(browser: Browser, serve
     reason.locator("button").click()
     reason.wait_for(state="detached")
     opened.ready()
-    (ground,) = heights(opened, (lon, lat))
+    ground = opened.js("([lon, lat]) => window.twin.heights([[lon, lat]])", [lon, lat])[0]
     assert opened.pick(lon, lat, float(ground) + 20) == feature("houses", 1)
     assert opened.unexpected() == []
     opened.page.context.close()
