@@ -83,11 +83,14 @@ test.each(['en', 'zh-CN'] as const)('the legend marks what is assumed with the w
   useLanguage(lang, 'UTC');
   const houses = layer('houses');
   houses.style.legend.push({ title: { en: 'Height assumed' }, color: '#cccccc', assumed: true });
-  const app = page(city(houses), `#lang=${lang}&p=legend`);
+  const raster = { url: '', minzoom: 0, maxzoom: 1, bands: [], colormaps: [], times: [], style: { hillshade: true } };
+  const app = page(city(houses, layer('relief', { raster })), `#lang=${lang}&p=legend`);
   for (const entry of panels.all()) await entry.load();
   const shell = new Shell();
   shell.app = app;
   document.body.replaceChildren(shell);
   await drawn();
   expect(document.querySelector('twin-layers .mark')?.textContent).toBe(sourceWord('default'));
+  // light and shade have no entry of their own, and a raster has no features
+  expect(document.querySelectorAll('twin-layers .swatch').length).toBe(2);
 });

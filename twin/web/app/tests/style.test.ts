@@ -76,3 +76,12 @@ test('by night what covers the ground recedes into it, what stands on it does no
   const [cover, house] = [layer('cover'), houses].map((one) => Number.parseInt(layerColor(one, '#d0c4ac').slice(1, 3), 16));
   expect(house! - cover!).toBeGreaterThan(30);
 });
+
+test('what is buried keeps its colours by night: it is seen on dark glass by day, too', () => {
+  const colours = { property: 'medium', values: { water: '#1e88e5' }, default: '#b39ddb' };
+  const pipes = layer('pipes', { buried: true, style: { color: colours, assumed: { property: 'source', values: ['default'] }, legend: [] } });
+  const day = rules(vectorStyle(pipes, 1, null, true));
+  theme.value = 'dark';
+  expect(rules(vectorStyle(pipes, 1, null, true)).slice(1)).toEqual(day.slice(1));
+  expect(layerColor(pipes, '#b39ddb')).toBe('#b39ddb');
+});

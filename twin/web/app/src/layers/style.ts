@@ -2,7 +2,7 @@
 
 import { Cesium3DTileStyle } from '@cesium/engine';
 import type { LayerConfig } from '../config';
-import { color as themed, dataColor, mixed, shade } from '../tokens';
+import { color as themed, dataColor, mixed, shade, TOKENS } from '../tokens';
 import { OUTLINE } from '../map/outlines';
 import { rank } from './form';
 
@@ -28,13 +28,15 @@ const RECEDING = 0.5;
 
 /** A colour that the server states for a layer, as the theme shows it on the map and in the legend. */
 export function layerColor(layer: LayerConfig, stated: string): string {
+  // what is buried is seen on dark glass by day, too
+  if (layer.buried) return stated;
   const shown = dataColor(stated);
   return shade.value === 'dark' && shown !== stated && rank(layer) === 0 ? mixed(shown, themed('ground'), RECEDING) : shown;
 }
 
-/** What is assumed is drawn half-way to white (by night to the ground), as its legend entry is hatched. */
-export function paler(color: string): string {
-  return mixed(color, themed('pale'), 0.5);
+/** What is assumed is drawn half-way to white (by night to the ground, unless on glass), as its legend entry is hatched. */
+export function paler(color: string, { buried }: Pick<LayerConfig, 'buried'> = { buried: false }): string {
+  return mixed(color, buried ? TOKENS.light.pale : themed('pale'), 0.5);
 }
 
 /** What is on the street while one looks under it: nearly the colour of the ground as glass. */
@@ -54,7 +56,7 @@ function isAssumed(layer: LayerConfig): string | null {
 /** A layer of one colour has a legend entry of its own for what is assumed. */
 function assumedColor(layer: LayerConfig): string {
   const entry = layer.style.legend.find((one) => one.assumed && one.value === undefined);
-  return layer.style.color.property === null && entry ? entry.color : paler(layer.style.color.default);
+  return layer.style.color.property === null && entry ? entry.color : paler(layer.style.color.default, layer);
 }
 
 function colorConditions(
@@ -71,7 +73,7 @@ function colorConditions(
   if (color.property) {
     for (const [value, shade] of Object.entries(color.values)) {
       const test = `\${${color.property}} === ${literal(value)}`;
-      if (assumed) conditions.push([`${test} && (${assumed})`, data(paler(shade))]);
+      if (assumed) conditions.push([`${test} && (${assumed})`, data(paler(shade, layer))]);
       conditions.push([test, data(shade)]);
     }
   }

@@ -105,6 +105,8 @@ export class TerrainGround implements Ground {
   private tellSoon(): void {
     clearTimeout(this.timer);
     this.timer = window.setTimeout(() => {
+      // the coarsest tiles cut through the Earth; the last of those that are on their way tells
+      if (!this.scene.globe.tilesLoaded) return;
       for (const listener of [...this.listeners]) listener();
       this.scene.requestRender();
     }, TOLD_AFTER_MS);

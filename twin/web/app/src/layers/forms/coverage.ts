@@ -1,16 +1,19 @@
 /** Pictures and values of places: a raster as map tiles. */
 
 import { ImageryLayer, Rectangle, UrlTemplateImageryProvider, type Scene } from '@cesium/engine';
-import type { LayerConfig } from '../../config';
+import type { LayerConfig, RasterLook } from '../../config';
 import { coarsest, type ImageryStack } from '../../map/imagery';
 import { frame } from '../../map/ready';
 import type { State } from '../../state';
+import { shade } from '../../tokens';
 import { localUrl, type Drawn, type Form, type FormContext, type Look } from '../form';
-import { queryOf } from '../raster-look';
+import { colormapOf, lookOf, queryOf } from '../raster-look';
 
 /** A picture that is drawn anew is exchanged when it is there, or after so long. */
 const EXCHANGE_MS = 20_000;
 const RETRY_MS = 3000;
+/** The share of light that is left of light and shade. */
+const NIGHT = 0.35;
 /** A frame takes no longer. */
 const FRAME_MS = 3000;
 
@@ -65,6 +68,16 @@ class Picture implements Drawn {
     const query = queryOf(raster);
     if (query !== this.query) this.lay(query);
     for (const sheet of this.sheets) sheet.alpha = opacity;
+    this.light(raster);
+  }
+
+  /** Light and shade say nothing by their brightness: by night they are dark, as the ground. */
+  private light(chosen: RasterLook | undefined): void {
+    const { layer } = this;
+    const look = lookOf(layer, { visible: true, opacity: 1, ...(chosen ? { raster: chosen } : {}) });
+    const isPlain = Boolean(look.hillshade) && colormapOf(layer, look) === null;
+    const brightness = isPlain && shade.peek() === 'dark' ? NIGHT : 1;
+    for (const sheet of this.sheets) sheet.brightness = brightness;
   }
 
   place(_state: Readonly<State>, level: number): void {

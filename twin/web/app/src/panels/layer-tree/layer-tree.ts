@@ -147,7 +147,7 @@ export class LayersPanel extends Panel {
         (layer) => html`<section class="group">
           <h3>${titleOf(layer.title, layer.id)}</h3>
           ${layer.raster ? rasterLegend(this.app, layer) : nothing}
-          ${(layer.style.legend ?? []).map(
+          ${(layer.raster ? [] : (layer.style.legend ?? [])).map(
             (entry) => html`<div class="entry">
               ${this.swatch(layer, entry)}<span class="name">${titleOf(entry.title)}</span>
               ${entry.assumed ? html`<span class="mark">${t('source.default')}</span>` : nothing}
