@@ -74,6 +74,9 @@ def test_what_is_no_honest_file(tmp_path: Path) -> None:
     assert (bomb.rule, "300 times" in bomb.reason) == ("gzip.bomb", True)
     large = refused(packed(tmp_path / "large.geojson.gz", POINTS * 50), limits=ReadLimits(size=10_000))
     assert (large.rule, "10000" in large.reason) == ("limit.bytes", True)
+    parts = tmp_path / "parts.geojson.gz"
+    parts.write_bytes(gzip.compress(POINTS * 50) + gzip.compress(POINTS))
+    assert refused(parts, limits=ReadLimits(size=10_000)).rule == "limit.bytes"
     twice = refused(packed(tmp_path / "twice.geojson.gz", gzip.compress(POINTS)))
     assert (twice.rule, "load it alone" in twice.reason) == ("file.compressed", True)
     made = io.BytesIO()
