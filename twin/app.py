@@ -97,7 +97,7 @@ def _store(folder: Path, conf: settings.CitySettings, patience: float) -> Store:
     reported = False
     while True:
         try:
-            return open_store(folder, database, crs_also=(conf.crs,))
+            return open_store(folder, database, crs_also=(conf.crs,), history=conf.retention())
         except Unavailable as error:
             if database is None and not isinstance(error, ReadOnly | Busy):
                 # sensors and incidents are none of its data: they are served

@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from layers import strict
 from layers.errors import NotFound
 from layers.store.database import Database, Registered, StoreSettings, resolved
+from layers.store.history import DAYS, Retention
 from layers.strict import Strict
 from layers.types import LAYER_ID, LIVE_LAYERS
 from twin import setting_values as values
@@ -67,6 +68,16 @@ class Credit(Strict):
     url: Annotated[str | None, AfterValidator(values.link)] = None
 
 
+#: How long is kept what was; 0: nothing is.
+type Days = Annotated[float, Field(ge=0, le=36_500)] | Literal["forever"]
+
+
+class History(Strict):
+    """For how many days the city as it was is kept."""
+
+    days: Days = DAYS
+
+
 @dataclass(frozen=True, slots=True)
 class LayerSettings(Registered):
     """What the city says of one layer beyond what its load recorded, or of a table that is one."""
@@ -75,6 +86,7 @@ class LayerSettings(Registered):
     visible: bool = True
     locking: Literal["default", "strict"] = "default"
     style: Annotated[dict[str, Any] | None, AfterValidator(values.style)] = None
+    history: Days | None = None
 
 
 class Limits(Strict):
@@ -108,6 +120,7 @@ class CitySettings(Strict):
     themes: tuple[str, ...] = ()
     store: StoreSettings = Field(default=None, repr=False)
     limits: Limits = Limits()
+    history: History = History()
 
     @property
     def attribution(self) -> str:
@@ -122,11 +135,20 @@ class CitySettings(Strict):
                 raise strict.At(path, "a table is a layer only where `store` is set")
         return self
 
+    def retention(self) -> Retention:
+        """How long old rows are kept, of the city and of layers."""
+        said = {layer: one.history for layer, one in self.layers.items() if one.history is not None}
+        return Retention(_days(self.history.days), {layer: _days(days) for layer, days in said.items()})
+
     def database(self) -> Database | None:
         """The database of the features; None for a city that keeps them in its folder.
 
         Raises BadConfig when the environment lacks what the address takes from it."""
         return resolved(self.store, self.layers)
+
+
+def _days(days: Days) -> float | None:
+    return None if days == "forever" else float(days)
 
 
 def load(folder: Path) -> CitySettings:

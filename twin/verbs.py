@@ -91,7 +91,8 @@ def _list_layers(layers: Sequence[SourceLayer]) -> None:
 def _store(city_settings: settings.CitySettings, city: Path) -> Iterator[Store]:
     from layers.store.open import open_store
 
-    store = open_store(city, city_settings.database(), crs_also=(city_settings.crs,))
+    database, kept = city_settings.database(), city_settings.retention()
+    store = open_store(city, database, crs_also=(city_settings.crs,), history=kept)
     try:
         yield store
     finally:

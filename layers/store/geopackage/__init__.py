@@ -8,6 +8,7 @@ from layers.errors import NotFound, Unavailable
 from layers.store import mark
 from layers.store.counting import FEW
 from layers.store.geopackage.store import GeoPackageStore, writable
+from layers.store.history import Retention
 
 __all__ = ["GeoPackageStore", "open"]
 
@@ -18,18 +19,20 @@ def open(
     read_only: bool = False,
     few: int = FEW,
     crs_also: tuple[str, ...] = (),
+    history: Retention | None = None,
 ) -> GeoPackageStore:
     """Open the store, making an empty one where there is none.
 
     A folder or file that cannot be written opens read-only: reads work, writes raise ReadOnly.
-    Up to ``few`` candidates of a query are gathered, and so counted.
+    Up to ``few`` candidates of a query are gathered, and so counted. ``history``: for how long old rows are
+    kept from now on; what is older goes while the store is open. Without it, as it was said last.
     Raises NotFound (read-only and absent), Unavailable (damaged, lost, or not a store of ours), Busy."""
     path = Path(path).resolve()
     _not_lost(path)
     read_only = read_only or not writable(path)
     if read_only and not path.is_file():
         raise NotFound("the city has no store yet, and its folder cannot be written")
-    return GeoPackageStore(path, read_only=read_only, few=few, crs_also=crs_also)
+    return GeoPackageStore(path, read_only=read_only, few=few, crs_also=crs_also, history=history)
 
 
 def _not_lost(path: Path) -> None:

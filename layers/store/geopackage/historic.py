@@ -106,29 +106,24 @@ def versions(con: sqlite3.Connection, layer: str, fid: int, before: int | None, 
     states: list[tuple[int | None, bool]] = [(until, bool(there)) for until, there in rows]
     if before is None:
         states.insert(0, (None, present))
-    least = max(keeping.since(con, layer), _first(con, layer))
+    least, first = keeping.since(con, layer), _first(con, layer)
     pending = sets.pending(con)
     found: list[Version] = []
     for i, (until, there) in enumerate(states[:limit]):
         since = states[i + 1][0] if i + 1 < len(states) else None
         if since is None and not there:
             break  # before it was created
-        found.append(_version(con, pending, least if since is None else since, until, there, since is None))
+        known = since is not None or first > least  # else it was so before anything is known
+        begin = max(least, first) if since is None else since
+        made = _made(con, pending, begin) if known else None
+        found.append(Version(since=begin, until=until, at=made.at if made else None, there=there, set=made))
     return found
 
 
-def _version(
-    con: sqlite3.Connection,
-    pending: Sequence[ChangeSet],
-    since: int,
-    until: int | None,
-    there: bool,
-    oldest: bool,
-) -> Version:
-    made = _last(pending, lambda one: one.first <= since) or sets.with_number(con, since)
-    if made is not None and (made.last < since or (oldest and since <= keeping.beginning(con)[0])):
-        made = None
-    return Version(since=since, until=until, at=made.at if made else None, there=there, set=made)
+def _made(con: sqlite3.Connection, pending: Sequence[ChangeSet], seq: int) -> ChangeSet | None:
+    """The set that a number is of; None where it was given before there were sets."""
+    made = _last(pending, lambda one: one.first <= seq) or sets.with_number(con, seq)
+    return made if made is not None and made.last >= seq else None
 
 
 def _is_present(con: sqlite3.Connection, layer: str, fid: int) -> bool:

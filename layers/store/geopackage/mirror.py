@@ -14,6 +14,7 @@ import shapely
 from layers.store.base import LayerSpec, Store
 from layers.store.geopackage import blob, log, open
 from layers.store.geopackage.connection import connect, quoted, transaction
+from layers.store.history import Retention
 from layers.types import SOURCE_FIELD
 
 #: Longitude and latitude or None, what the row is called at its source, and the values of the fields.
@@ -26,7 +27,7 @@ class Mirror:
     def __init__(self, folder: Path, specs: Sequence[LayerSpec], crs_also: tuple[str, ...] = ()) -> None:
         """``folder`` is empty, and whoever made it removes it after :meth:`close`."""
         path = folder / "mirror.gpkg"
-        self.store: Store = open(path, crs_also=crs_also)
+        self.store: Store = open(path, crs_also=crs_also, history=Retention(0))
         for spec in specs:
             self.store.publish(self.store.stage(spec), mode="create")
         self._columns = {s.id: [SOURCE_FIELD.name, *(field.name for field in s.fields)] for s in specs}

@@ -29,6 +29,7 @@ class PastView(ReadView):
         self.summaries: dict[str, tuple[tuple[int, str], FeatureLayer]] = {}
         self._seen: dict[str, int] = {}  # layer → number up to which its changes are in the connection
         self._records: dict[str, Mapping[str, Any] | None] = {}
+        self._since: dict[str, int] = {}
         self._stamped = ""
 
     def begin(self) -> None:
@@ -50,6 +51,7 @@ class PastView(ReadView):
             self._stamped = meta["stamp"]
         self._seqs = {}
         self._unplaced = {}
+        self._since = {}
 
     def _forget(self, layer: str) -> None:
         found = self.con.execute(
@@ -76,7 +78,12 @@ class PastView(ReadView):
 
     def is_gone(self, layer: str) -> bool:
         """Whether the rows of a layer are no longer known."""
-        return keeping.since(self.con, layer) > self.moment
+        return self._kept_from(layer) > self.moment
+
+    def _kept_from(self, layer: str) -> int:
+        if layer not in self._since:
+            self._since[layer] = keeping.since(self.con, layer)
+        return self._since[layer]
 
     def table(self, layer: str) -> PastTable:
         """A layer of features, without its changes being looked at. Raises NotFound, Gone, Unreadable."""
@@ -88,7 +95,7 @@ class PastView(ReadView):
         if record["table"] == "twin_forms":
             raise other_forms.no_features(layer, record["form"])
         if self.is_gone(layer):
-            number = keeping.since(self.con, layer)
+            number = self._kept_from(layer)
             raise Gone(f"layer {layer} is not known as it was then: its history is kept from @{number} on")
         known = self.tables.get(layer)
         if not isinstance(known, PastTable):

@@ -5,8 +5,9 @@ from __future__ import annotations
 import sqlite3
 
 from layers.errors import Unavailable
-from layers.store.geopackage import catalog, keeping, past, schema, triggers
+from layers.store.geopackage import catalog, keeping, log, past, schema, triggers
 from layers.store.geopackage.connection import sqlite_errors, transaction
+from layers.store.history import Retention
 from layers.store.mark import fresh_epoch
 
 #: The format before there was a history.
@@ -40,10 +41,8 @@ def _is_empty(con: sqlite3.Connection) -> bool:
 
 
 def _create(con: sqlite3.Connection) -> None:
-    epoch = fresh_epoch()
-    schema.create(con, epoch)
+    schema.create(con, fresh_epoch())  # whose mark is nowhere yet: see epoch.begin
     keeping.begin(con)
-    keeping.begin_epoch(con, epoch)
 
 
 def _format(con: sqlite3.Connection) -> int:
@@ -57,6 +56,30 @@ def _format(con: sqlite3.Connection) -> int:
     raise Unavailable(
         f"city.gpkg has store format {row and row[0]}, this version reads {schema.FORMAT}: load it anew"
     )
+
+
+def keep_for(con: sqlite3.Connection, wanted: Retention) -> None:
+    """Note for how long old rows are to be kept, and begin or end to write those of the layers for which that
+    changes: of them nothing is known of before."""
+    if keeping.retention(con) == wanted:
+        return
+    with transaction(con):
+        before = keeping.retention(con)
+        con.execute("INSERT OR REPLACE INTO twin_meta VALUES ('history', ?)", (wanted.text(),))
+        present = _triggers(con)
+        for (layer,) in con.execute("SELECT id FROM twin_layers").fetchall():
+            turned = (before.of(layer) == 0) != (wanted.of(layer) == 0)
+            if turned and present.issuperset(triggers.log_triggers(layer, kept=False)):
+                number = log.last_seq(con)
+                past.drop(con, layer)
+                keeping.cut(con, layer, number, "off")
+                past.settle(con, layer, number)
+                triggers.create_ours(con, layer)
+        catalog.touch(con)
+
+
+def _triggers(con: sqlite3.Connection) -> set[str]:
+    return {row[0] for row in con.execute("SELECT name FROM sqlite_master WHERE type='trigger'")}
 
 
 def _migrate(con: sqlite3.Connection) -> None:
@@ -73,7 +96,7 @@ def _migrate(con: sqlite3.Connection) -> None:
     keeping.begin_epoch(con, con.execute("SELECT value FROM twin_meta WHERE key='epoch'").fetchone()[0])
     con.execute("UPDATE twin_meta SET value=? WHERE key='format'", (str(schema.FORMAT),))
     number = keeping.beginning(con)[0]
-    present = {row[0] for row in con.execute("SELECT name FROM sqlite_master WHERE type='trigger'")}
+    present = _triggers(con)
     for (layer,) in con.execute("SELECT id FROM twin_layers").fetchall():
         # what another program took away is found missing by the next look, as ever
         if present.issuperset(triggers.log_triggers(layer, kept=False)):

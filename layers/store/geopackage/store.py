@@ -40,8 +40,10 @@ from layers.store.geopackage import (
     epoch,
     forms,
     historic,
+    keeping,
     log,
     prepare,
+    pruning,
     publish,
     read,
     scan,
@@ -56,6 +58,7 @@ from layers.store.geopackage.read_view import ReadView
 from layers.store.geopackage.scan import Cursor
 from layers.store.geopackage.snapshot import LOOK_S, REPAIR_WAIT_S, Snapshots
 from layers.store.geopackage.stage import GeoPackageStage, sweep
+from layers.store.history import Retention
 from layers.types import CRS84, Interval
 
 KEPT_REVISIONS = 20_000  # a thread, asked since the last change
@@ -67,7 +70,15 @@ class GeoPackageStore(EditedStore, Historic):
 
     Made by :func:`layers.store.geopackage.open`."""
 
-    def __init__(self, path: Path, *, read_only: bool, few: int, crs_also: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        read_only: bool,
+        few: int,
+        crs_also: tuple[str, ...],
+        history: Retention | None,
+    ) -> None:
         self._path = path
         self._read_only = read_only
         self._derived = path.parent / "derived"
@@ -91,8 +102,13 @@ class GeoPackageStore(EditedStore, Historic):
         if not read_only:
             sweep(self._derived / "stage")
         self._now.start(epoch.begin(con, path, mark, read_only=read_only))
+        self._pruner = pruning.Pruner(self.prune_history)
+        if history is not None and not read_only:
+            prepare.keep_for(con, history)
+            self._pruner.start()
 
     def close(self) -> None:
+        self._pruner.stop()
         with self._lock, self._scans_lock:
             self._closed = True
             self._moments.close()
@@ -376,6 +392,13 @@ class GeoPackageStore(EditedStore, Historic):
         if log.is_prune_due(con, self._pruned):
             with suppress(TwinError), transaction(con):  # the edit before it is done, whatever happens
                 self._pruned = log.prune(con)
+
+    def prune_history(self) -> bool:
+        """Remove some of the old rows that are no longer to be kept; whether there may be more."""
+        if not self._historic or self._read_only:
+            return False
+        with self._writing() as con, transaction(con):
+            return pruning.step(con, keeping.retention(con), pruning.now())
 
     def stage(self, spec: LayerSpec) -> Stage:
         if self._read_only:

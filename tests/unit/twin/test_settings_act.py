@@ -49,6 +49,8 @@ BESIDE = {
 }
 #: What only a database, a full server or terrain shows is read by name in these files; others prove it.
 READ_IN = {
+    "history.": "twin/settings.py",  # tests/unit/twin/test_history_setting.py
+    "layers.ID.history": "twin/settings.py",
     "heights.undulation": "twin/catalogue/*.py",
     "store.": "layers/store/postgis/*.py twin/city.py",
     "layers.ID.": "layers/store/postgis/*.py",
