@@ -161,14 +161,51 @@ class Readable(Protocol):
         """The report of the layer's last load, as stored by ``save_report``."""
 
 
+class Past(Readable, Protocol):
+    """A city as it was after a change of the log: ``seq()`` is its number, and what is read is of then.
+
+    A layer that did not exist raises NotFound; one whose rows are no longer kept, Gone."""
+
+
 class Store(Readable, Protocol):
-    """A city's features, their meshes and the change log."""
+    """A city's features, their meshes, the change log, and what was before the changes."""
 
     def wait(self, since: int, seconds: float) -> int:
         """Wait until the change log goes beyond ``since``, or the time is over; its newest known number.
 
         Wakes at once for a change of any process where the store is told of it, else within 50 ms.
         Raises nothing when a database is away: the time passes."""
+
+    def moment(self, at: str) -> Moment:
+        """The moment that a text names: ``@4711`` (after the change set that contains this number), or an
+        RFC 3339 instant with a zone (after the newest change set not after it).
+
+        Raises BadParameter (``at``: malformed, without a zone, in the future, a number not given yet), Gone
+        (before the beginning of the history; it says what is kept)."""
+
+    def as_of(self, seq: int) -> Past:
+        """The city after change ``seq``. Cheap to make, and nothing to close."""
+
+    def kept(self, layer_id: str | None = None) -> Moment:
+        """The earliest moment that can be asked for, of the city or of a layer. Raises NotFound."""
+
+    def change_sets(
+        self,
+        *,
+        after: int = 0,
+        before: int | None = None,
+        actor: str | None = None,
+        layer: str | None = None,
+        limit: int = 100,
+    ) -> list[ChangeSet]:
+        """Change sets, newest first: those with ``after`` < id < ``before``, of an actor, of a layer."""
+
+    def versions(
+        self, layer_id: str, fid: int, *, before: int | None = None, limit: int = 100
+    ) -> list[Version]:
+        """What a feature was, newest first; ``before`` is the ``since`` of the last one that was given.
+
+        Raises NotFound: no such layer, or a feature that never was."""
 
     def stage(self, spec: LayerSpec) -> Stage:
         """Begin a load. Raises ReadOnly, BadFile (an id or field name a table cannot have)."""
@@ -232,44 +269,3 @@ class Store(Readable, Protocol):
 
     def close(self) -> None:
         """Close every connection; a call of another thread that still runs ends with Unavailable."""
-
-
-class Past(Readable, Protocol):
-    """A city as it was after a change of the log: ``seq()`` is its number, and what is read is of then.
-
-    A layer that did not exist raises NotFound; one whose rows are no longer kept, Gone."""
-
-
-class Historic(Protocol):
-    """A store that keeps what its rows were before they changed."""
-
-    def moment(self, at: str) -> Moment:
-        """The moment that a text names: ``@4711`` (after the change set that contains this number), or an
-        RFC 3339 instant with a zone (after the newest change set not after it).
-
-        Raises BadParameter (``at``: malformed, without a zone, in the future, a number not given yet), Gone
-        (before the beginning of the history; it says what is kept)."""
-
-    def as_of(self, seq: int) -> Past:
-        """The city after change ``seq``. Cheap to make, and nothing to close."""
-
-    def kept(self, layer_id: str | None = None) -> Moment:
-        """The earliest moment that can be asked for, of the city or of a layer. Raises NotFound."""
-
-    def change_sets(
-        self,
-        *,
-        after: int = 0,
-        before: int | None = None,
-        actor: str | None = None,
-        layer: str | None = None,
-        limit: int = 100,
-    ) -> list[ChangeSet]:
-        """Change sets, newest first: those with ``after`` < id < ``before``, of an actor, of a layer."""
-
-    def versions(
-        self, layer_id: str, fid: int, *, before: int | None = None, limit: int = 100
-    ) -> list[Version]:
-        """What a feature was, newest first; ``before`` is the ``since`` of the last one that was given.
-
-        Raises NotFound: no such layer, or a feature that never was."""

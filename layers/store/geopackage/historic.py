@@ -16,7 +16,7 @@ _LARGEST = 2**63 - 1
 
 
 def moment(con: sqlite3.Connection, at: str) -> Moment:
-    """See :meth:`layers.store.base.Historic.moment`; within a read transaction."""
+    """See :meth:`layers.store.base.Store.moment`; within a read transaction."""
     pending = sets.pending(con)
     if at.startswith("@"):
         number = _number(con, at)
@@ -78,7 +78,7 @@ def city(con: sqlite3.Connection) -> int:
 
 
 def kept(con: sqlite3.Connection, layer: str | None) -> Moment:
-    """See :meth:`layers.store.base.Historic.kept`; within a read transaction."""
+    """See :meth:`layers.store.base.Store.kept`; within a read transaction."""
     if layer is not None and layer not in recorded.layers(con):
         raise NotFound(f"there is no layer {shown(layer)}")
     seq = city(con) if layer is None else keeping.since(con, layer)
@@ -89,7 +89,7 @@ def kept(con: sqlite3.Connection, layer: str | None) -> Moment:
 
 
 def versions(con: sqlite3.Connection, layer: str, fid: int, before: int | None, limit: int) -> list[Version]:
-    """See :meth:`layers.store.base.Historic.versions`; within a read transaction."""
+    """See :meth:`layers.store.base.Store.versions`; within a read transaction."""
     if layer not in recorded.layers(con):
         raise NotFound(f"there is no layer {shown(layer)}")
     rows: list[tuple[int, int]] = []

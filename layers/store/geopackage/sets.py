@@ -145,7 +145,7 @@ def _newest(con: sqlite3.Connection, holds: Callable[[ChangeSet], bool]) -> Chan
 def chosen(
     con: sqlite3.Connection, after: int, before: int | None, actor: str | None, layer: str | None, limit: int
 ) -> list[ChangeSet]:
-    """See :meth:`layers.store.base.Historic.change_sets`."""
+    """See :meth:`layers.store.base.Store.change_sets`."""
     conditions, values = ["id > ?"], [after]
     bound: list[Any] = values
     if before is not None:

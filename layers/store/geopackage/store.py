@@ -32,7 +32,7 @@ from layers.model import (
 from layers.query import Query
 from layers.store import forms as other_forms
 from layers.store import layer_record, unreadable
-from layers.store.base import FormSpec, Historic, LayerSpec, Past, Published, Stage
+from layers.store.base import FormSpec, LayerSpec, Past, Published, Stage
 from layers.store.edit import EditedStore
 from layers.store.geopackage import (
     catalog,
@@ -65,10 +65,8 @@ KEPT_REVISIONS = 20_000  # a thread, asked since the last change
 NO_HISTORY = Gone("no history of this city is kept: its store is of an earlier format, and only read")
 
 
-class GeoPackageStore(EditedStore, Historic):
-    """Implements :class:`layers.store.base.Store` and :class:`layers.store.base.Historic`.
-
-    Made by :func:`layers.store.geopackage.open`."""
+class GeoPackageStore(EditedStore):
+    """Implements :class:`layers.store.base.Store`. Made by :func:`layers.store.geopackage.open`."""
 
     def __init__(
         self,

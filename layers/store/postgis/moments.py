@@ -37,7 +37,7 @@ def _change_set(row: tuple[Any, ...]) -> ChangeSet:
 
 
 def moment(con: Connection, city: str, at: str) -> Moment:
-    """The moment that a text names; see :class:`layers.store.base.Historic`."""
+    """The moment that a text names; see :class:`layers.store.base.Store`."""
     asked = number_or_instant(at)
     begin = kept(con, city)
     s = bound(city)
@@ -107,7 +107,7 @@ def change_sets(
     layer: str | None,
     limit: int,
 ) -> list[ChangeSet]:
-    """Change sets, newest first; see :class:`layers.store.base.Historic`."""
+    """Change sets, newest first; see :class:`layers.store.base.Store`."""
     conditions, values = ["c.id > %s"], [Int8(after)]
     for condition, value in (
         ("c.id < %s", None if before is None else Int8(before)),

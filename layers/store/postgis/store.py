@@ -29,7 +29,7 @@ from layers.model import (
 from layers.query import Query
 from layers.store import forms as other_forms
 from layers.store import layer_record, unreadable
-from layers.store.base import FormSpec, Historic, LayerSpec, Published, Stage
+from layers.store.base import FormSpec, LayerSpec, Published, Stage
 from layers.store.database import Database
 from layers.store.edit import EditedStore
 from layers.store.postgis import ddl, edit, forms, history, layer_table, log, moments, page, publish, read
@@ -49,7 +49,7 @@ from layers.wkb import fault
 _PASTS = 16
 
 
-class PostgisStore(EditedStore, Historic):
+class PostgisStore(EditedStore):
     """Implements :class:`layers.store.base.Store`. Made by :func:`layers.store.postgis.open`."""
 
     def __init__(
