@@ -12,12 +12,15 @@ from tests.bench.measure import Connection, Target, usage
 from tests.bench.report import Row
 
 TIMES, SECONDS = 5, 3.0
+#: The load, of what the server can do, at which nobody waits and nobody is refused.
+EASY = 0.7
 _GZIP = ("accept-encoding", "gzip")
 
 
 def figures(us: Target) -> Iterator[Row]:
-    """Light paths: what is answered a CPU-second of the server to what is without overload, and how soon
-    the rest is refused. The server has one core, the clients another."""
+    """Light paths: what is answered a CPU-second of the server to what it answers as many connections that
+    ask for less than it can do, and how soon the rest is refused. Connections cost by themselves, refused or
+    not, so the ratio to sixteen of them is said beside it. The server has one core, the clients another."""
     _, headers, _ = Connection(us.url).request(TILE, [_GZIP])
     cases: Sequence[tuple[str, str, Sequence[tuple[str, str]]]] = (
         ("pages of 10 items", "/ogc/collections/addresses/items?limit=10", ()),
@@ -27,16 +30,19 @@ def figures(us: Target) -> Iterator[Row]:
     )
     with _two_cores(us.pids):
         for name, path, sent in cases:
-            rated, alone = _asked(us, 16, path, sent, None)
+            rated, sixteen = _asked(us, 16, path, sent, None)
+            most = _done(rated) / SECONDS
             for size in (250, 1000):
-                found, each = _asked(us, size, path, sent, TIMES * _done(rated) / SECONDS)
+                easy, alone = _asked(us, size, path, sent, EASY * most)
+                found, each = _asked(us, size, path, sent, TIMES * most)
                 kept = alone / each
-                asked = found.sent / _done(rated)
                 detail = (
-                    f"{asked:.1f} × asked; {found.statuses[503]} refused, p99 {found.wait(503) * 1000:.0f} ms"
+                    f"{found.sent / _done(rated):.1f} × asked; {found.statuses[503]} refused, p99"
+                    f" {found.wait(503) * 1000:.0f} ms; to 16 connections {sixteen / each:.2f} ×"
                 )
                 told = f"{name}, open loop over {size} connections: answers to those without overload"
-                yield Row(told, f"{kept:.2f} ×", "≥ 0.9 ×", detail, kept >= 0.9 and not found.mute)
+                met = kept >= 0.9 and not found.mute and not easy.statuses[503]
+                yield Row(told, f"{kept:.2f} ×", "≥ 0.9 ×", detail, met)
 
 
 def _done(found: Answers) -> int:
