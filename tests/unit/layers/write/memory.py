@@ -1,4 +1,4 @@
-"""Writes many generated features in one format; prints by how many MB its peak of memory grew.
+"""Writes generated features in one format, then more; prints by how many MB its peak of memory grew.
 
 Run: python memory.py FORMAT COUNT FOLDER."""
 
@@ -69,9 +69,9 @@ def make(name: str, total: int, folder: Path) -> None:
 
 
 def main() -> None:
-    """A small file first: what the libraries need in any case is not counted."""
+    """A smaller file first: what libraries and buffers take in any case is not counted."""
     name, total, folder = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3])
-    make(name, 5000, folder)
+    make(name, total * 3 // 5, folder)
     before = peak()
     make(name, total, folder)
     print(peak() - before)
