@@ -61,6 +61,9 @@ class Parameter:
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
 _WHOLE = re.compile(r"[+-]?\d{1,40}", re.ASCII)
 _DIGITS = re.compile(r"\d+", re.ASCII)
+_CHANGE = re.compile(r"@\d{1,18}", re.ASCII)
+#: Of an offset whose plus sign was not escaped: it reaches a server as a space.
+_SPACE = re.compile(r" (?=\d\d:?\d\d$)")
 #: How QGIS writes an open start and an open end.
 _FIRST, _LAST = "0000-01-01T00:00:00Z", "9999-12-31T00:00:00Z"
 
@@ -118,6 +121,14 @@ def _moment(text: str, end: bool) -> str:
     if len(text) == 10:
         return day(text) + ("T23:59:59.999Z" if end else "T00:00:00.000Z")
     return instant(text)
+
+
+def _at(text: str) -> str:
+    if _CHANGE.fullmatch(text):
+        return text
+    if text.startswith("@"):
+        raise ValueError("@ and a number of the change log, as @4711")
+    return instant(_SPACE.sub("+", text))
 
 
 def _names(text: str) -> tuple[str, ...]:
@@ -258,9 +269,17 @@ PARAMETERS: dict[str, Parameter] = {
     )
 }
 
+#: The parameter of every request that can be answered as of an instant.
+AT = Parameter(
+    "at",
+    "As the city was at this instant (RFC 3339, with a zone), or after this change (`@` and a number of the "
+    "change log). Not to be mixed up with `datetime`, which is about the time that features tell of.",
+    {"type": "string", "maxLength": 40},
+    _at,
+)
 #: Parameters of a page; a download is whole and has none of them.
 PAGING = frozenset({"limit", "offset", "after"})
-RESERVED = frozenset({*PARAMETERS, "f", "profile", "token"})
+RESERVED = frozenset({*PARAMETERS, AT.name, "f", "profile", "token"})
 
 _SCHEMAS: dict[str, dict[str, Any]] = {
     "string": {"type": "string"},

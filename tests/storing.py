@@ -107,3 +107,9 @@ def fids(store: Store, layer: str = "buildings", **query: Any) -> list[int]:
 def count(base: int, generation: int) -> int:
     """How many rows a generation of the crash test has."""
     return base + generation % 7
+
+
+def signed(store: Store, layer: str, fid: int) -> list[tuple[int, str]]:
+    """(number, name) of each change of a feature by somebody with a name, newest first."""
+    made = [(one.since, one.set) for one in store.versions(layer, fid)]
+    return [(since, of.actor) for since, of in made if of is not None and of.actor is not None]

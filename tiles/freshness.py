@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 
@@ -71,6 +72,74 @@ class _History:
         return max(self.floor, int(met[-1])) if len(met) else self.floor
 
 
+class Versions(Protocol):
+    """How new the tiles and nodes of a store are, as of a number of its log."""
+
+    @property
+    def seq(self) -> int:
+        """The number of the log up to which it is known."""
+
+    @property
+    def epoch(self) -> str:
+        """The history that numbers count in."""
+
+    def current(self) -> bool:
+        """Whether :meth:`update` would find nothing."""
+
+    def update(self) -> list[Change]:
+        """Take in what the log has got; the new rows."""
+
+    def vector(self, layers: Iterable[str], z: int, x: int, y: int) -> int:
+        """The version of a vector tile."""
+
+    def scene(self, layer: str, z: int, x: int, y: int) -> int:
+        """The version of a node of the layer's 3D tree."""
+
+    def layer(self, layer: str) -> int:
+        """The newest log number of a layer."""
+
+
+class PastFreshness:
+    """Versions as they were after a number of the log.
+
+    What was not touched since has the version of what is now, and so its ETag; what was touched has that
+    number, which is the version of nothing else."""
+
+    def __init__(self, present: Versions, seq: int) -> None:
+        self._present, self._seq = present, seq
+        self._epoch = present.epoch
+
+    @property
+    def seq(self) -> int:
+        """As :attr:`Versions.seq`."""
+        return self._seq
+
+    @property
+    def epoch(self) -> str:
+        """As :attr:`Versions.epoch`."""
+        return self._epoch
+
+    def current(self) -> bool:
+        """As :meth:`Versions.current`, of what is now."""
+        return self._present.current()
+
+    def update(self) -> list[Change]:
+        """As :meth:`Versions.update`, of what is now."""
+        return self._present.update()
+
+    def vector(self, layers: Iterable[str], z: int, x: int, y: int) -> int:
+        """As :meth:`Versions.vector`."""
+        return min(self._present.vector(layers, z, x, y), self._seq)
+
+    def scene(self, layer: str, z: int, x: int, y: int) -> int:
+        """As :meth:`Versions.scene`."""
+        return min(self._present.scene(layer, z, x, y), self._seq)
+
+    def layer(self, layer: str) -> int:
+        """As :meth:`Versions.layer`."""
+        return min(self._present.layer(layer), self._seq)
+
+
 class Freshness:
     """Versions of the tiles and nodes of a store. Safe to use from several threads."""
 
@@ -87,7 +156,7 @@ class Freshness:
         self._memo: dict[tuple[str, int, int, int], int] = {}
         self.seq = 0
         self._seen = -1
-        self.epoch = store.epoch
+        self.epoch: str = store.epoch
 
     def current(self) -> bool:
         """Whether :meth:`update` would find nothing. Costs one ``store.seq()``."""

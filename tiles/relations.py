@@ -24,9 +24,10 @@ from layers.kinds import Prism
 from layers.model import Change, FeatureLayer
 from tiles import freshness as fresh
 from tiles.batch import Batch, polygons
-from tiles.freshness import Freshness
+from tiles.freshness import Versions
 from tiles.ground import Feet
 from tiles.mesh import body as bodies
+from tiles.past import PastSnapshot
 from tiles.scene import tree
 from tiles.scheme import Floats
 from tiles.snapshots import Snapshot
@@ -82,8 +83,8 @@ class Relations:
     def __init__(
         self,
         layers: Callable[[], Mapping[str, FeatureLayer]],
-        snapshot: Callable[[str], Snapshot],
-        freshness: Freshness,
+        snapshot: Callable[[str], Snapshot | PastSnapshot],
+        freshness: Versions,
         even: Callable[[], bool] = lambda: True,
     ) -> None:
         """``even`` tells whether the ground has the same height everywhere: it does not matter then where on

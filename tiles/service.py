@@ -7,7 +7,6 @@ only; see :mod:`tiles.freshness`.
 from __future__ import annotations
 
 import math
-import threading
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,16 +29,18 @@ from layers.types import REST, Bbox
 from tiles import extent, freshness, scheme
 from tiles.cache import Cache
 from tiles.feature_source import FeatureSource
-from tiles.freshness import Freshness
+from tiles.freshness import Versions
 from tiles.ground import FLAT, Feet, Ground
+from tiles.layer_columns import LayerColumns
 from tiles.made import Tile
+from tiles.past import PastColumns, PastSnapshot
 from tiles.relations import Relations, State, States
 from tiles.scene import build, fit
 from tiles.scene.tileset import tileset
 from tiles.scene.tree import Node, Tree
 from tiles.scene.tree import tree as make_tree
 from tiles.scheme import MAX_ZOOM, SCENE_ZOOMS, Floats
-from tiles.snapshots import Columns, Snapshot
+from tiles.snapshots import Snapshot
 from tiles.terrain.service import TerrainTiles
 from tiles.terrain.sheet import Blocks
 from tiles.vector import encode, overview
@@ -110,82 +111,48 @@ class Tiles:
     def __init__(
         self,
         store: FeatureSource,
-        derived: Path,
+        derived: Path | Tiles,
         ground: Ground = FLAT,
         caches: Caches | None = None,
         copyright_: str = "",
         terrain: TerrainTiles | None = None,
     ) -> None:
-        """``derived`` is the folder of files that can be made again; ``ground`` the drawn surface;
+        """``derived`` is the folder of files that can be made again, or, of a store as it was, the tiles of
+        what is now, which differ from these where something changed; ``ground`` is the drawn surface;
         ``caches`` is what is shared with the tiles of other views of the same store; ``copyright_`` stands in
         every file of 3D tiles; ``terrain`` is that of what is seen, which hears of changes here."""
         caches = caches or Caches()
         self._copyright = copyright_
         self._notice = f".c{zlib.crc32(copyright_.encode()):08x}" if copyright_ else ""
         self._store = store
-        self._folder = derived / "columns"
         self._ground, self.terrain = ground, terrain
-        self._lock = threading.Lock()
-        self._columns: dict[str, Columns] = {}
-        self._layers: Mapping[str, FeatureLayer] | None = None
-        self._taken_in = 0
+        take_in = None if terrain is None else terrain.take_in
+        self._columns: LayerColumns | PastColumns = (
+            LayerColumns(store, derived / "columns", take_in)
+            if isinstance(derived, Path)
+            else PastColumns(store, derived._columns)
+        )
+        #: What stands behind the addresses of tiles of what was.
+        self.query = f"?at=@{store.seq()}" if isinstance(self._columns, PastColumns) else ""
         self._scenes: dict[str, _Scene] = {}
         self._cache, self._fragments = caches.tiles, caches.fragments
         self._marks: dict[tuple[str, Node], tuple[States, str]] = {}
         self._fitted: dict[str, tuple[object, Tile]] = {}
         self._meshed: dict[str, tuple[int, dict[int, float]]] = {}
-        self.freshness = Freshness(store, self._take_in)
-        self.relations = Relations(self._all_layers, self._snapshot, self.freshness, self._even)
+        self.freshness: Versions = self._columns.freshness
+        self.relations = Relations(self._columns.layers, self._snapshot, self.freshness, self._even)
         self.freshness.update()
         self._told_ground = ground.key
 
-    # -- freshness ---------------------------------------------------------------------------
-
-    def _take_in(self, changes: list[Change]) -> None:
-        """Runs inside ``freshness.update`` before any new version can be seen."""
-        by_layer: dict[str, list[Change]] = {}
-        for change in changes:
-            by_layer.setdefault(change.layer, []).append(change)
-        if self.terrain is not None:
-            self.terrain.take_in(changes)
-        with self._lock:
-            self._layers = None
-            self._taken_in += 1
-            for layer_id, layer_changes in by_layer.items():
-                if layer_id in self._columns:
-                    self._columns[layer_id].mark(layer_changes)
-
     def _layer(self, layer_id: str) -> FeatureLayer:
         """The layer as listed at the last change. Raises NotFound."""
-        known = self._layers
-        if known is None or layer_id not in known:
-            known = self._listed()
-        if layer_id not in known:
-            raise NotFound(f"there is no layer {shown(layer_id)}")
-        return known[layer_id]
-
-    def _all_layers(self) -> Mapping[str, FeatureLayer]:
-        return self._layers or self._listed()
-
-    def _listed(self) -> Mapping[str, FeatureLayer]:
-        taken_in = self._taken_in
-        known = {layer.id: layer for layer in self._store.feature_layers()}
-        with self._lock:
-            # a list read before a change must not outlive it
-            self._layers = known if taken_in == self._taken_in else None
-        return known
-
-    def _layer_columns(self, layer_id: str) -> Columns:
-        with self._lock:
-            if layer_id not in self._columns:
-                self._columns[layer_id] = Columns(self._store, layer_id, self._folder / f"{layer_id}.cols")
-            return self._columns[layer_id]
+        return self._columns.layer(layer_id)
 
     def _even(self) -> bool:
         return math.isinf(self._ground.step)
 
-    def _snapshot(self, layer_id: str) -> Snapshot:
-        return self._layer_columns(layer_id).snapshot()
+    def _snapshot(self, layer_id: str) -> Snapshot | PastSnapshot:
+        return self._columns.snapshot(layer_id)
 
     def _etag(self, version: int, clip: Clip = "buffer") -> str:
         form = "" if clip == "buffer" else f"-{clip}"
@@ -243,7 +210,7 @@ class Tiles:
         document: dict[str, object] = {
             "tilejson": "3.0.0",
             "name": joined,
-            "tiles": [f"{base_url}/tiles/{joined}/{{z}}/{{x}}/{{y}}.mvt"],
+            "tiles": [f"{base_url}/tiles/{joined}/{{z}}/{{x}}/{{y}}.mvt{self.query}"],
             "minzoom": 0,
             "maxzoom": MAX_ZOOM,
             "vector_layers": [_vector_layer(layer) for layer in layers],
@@ -303,7 +270,9 @@ class Tiles:
         high = self.relations.raised(layer_id, snapshot.boxes, high)
         below, above = self._elsewhere(layer_id, snapshot.boxes)
         low, high = low - below, high + above
-        return self._document(fit.tileset(snapshot.boxes, low, high, self._ground, self._copyright))
+        return self._document(
+            fit.tileset(snapshot.boxes, low, high, self._ground, self._copyright, self.query)
+        )
 
     def _elsewhere(self, layer_id: str, boxes: Floats) -> tuple[Floats, Floats]:
         """Metres (n,) by which the ground under the middles of features with world boxes (n, 4) may be above
@@ -317,7 +286,7 @@ class Tiles:
             np.maximum.at(above, feet.rows, there - here)
         return below, above
 
-    def _heights(self, layer_id: str, snapshot: Snapshot) -> NDArray[np.float64]:
+    def _heights(self, layer_id: str, snapshot: Snapshot | PastSnapshot) -> NDArray[np.float64]:
         """The heights (m) of the features' meshes in the order of the snapshot, 0 for one without. A mesh is
         of one load: an edit may only take it away."""
         known = self._meshed.get(layer_id)
@@ -341,7 +310,7 @@ class Tiles:
             # pages hold this tree: keep it while everything fits into it
             scene = _Scene(known.tree, known.document, state)
         else:
-            scene = _Scene(fresh, self._document(tileset(fresh, self._copyright)), state)
+            scene = _Scene(fresh, self._document(tileset(fresh, self._copyright, self.query)), state)
         self._scenes[layer_id] = scene
         return scene
 
@@ -438,7 +407,7 @@ class Tiles:
             known = set(changed.layers)
             changed.layers.extend(
                 layer.id
-                for layer in self._all_layers().values()
+                for layer in self._columns.layers().values()
                 if layer.id not in known and self.has_scene(layer)
             )
 

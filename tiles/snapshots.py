@@ -32,7 +32,7 @@ COMPACT_ROWS, COMPACT_SHARE = 2000, 0.05
 
 
 class SpatialIndex:
-    """Boxes ordered along a Z-curve, with the box of every block of them."""
+    """Boxes ordered along a Z-curve, with the box of every block of them; and by their 3D node."""
 
     def __init__(self, boxes: Floats) -> None:
         self._boxes = boxes
@@ -53,6 +53,19 @@ class SpatialIndex:
             return np.empty(0, np.int64)
         rows = np.concatenate([self._order[b * BLOCK : (b + 1) * BLOCK] for b in blocks.tolist()])
         return np.sort(rows[scheme.meets(self._boxes[rows], box)])
+
+    def node(self, node: tree.Node) -> NDArray[np.int64]:
+        """Rows of a 3D node, in no set order."""
+        wanted = node_keys(np.array([node], np.int64))[0]
+        order, keys = self._nodes
+        return order[np.searchsorted(keys, wanted) : np.searchsorted(keys, wanted, "right")]
+
+    @cached_property
+    def _nodes(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The rows ordered by their 3D node, and those nodes, each as one number."""
+        keys = node_keys(tree.nodes(self._boxes))
+        order = np.argsort(keys, kind="stable")
+        return order, keys[order]
 
 
 def _morton(boxes: Floats) -> NDArray[np.uint64]:
@@ -79,13 +92,6 @@ class Snapshot:
     live: NDArray[np.bool_]
     patch: Batch | None
     generation: int
-
-    @cached_property
-    def _base_nodes(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """The rows of the file ordered by their 3D node, and those nodes, each as one number."""
-        keys = _node_keys(tree.nodes(self.base.boxes))
-        order = np.argsort(keys, kind="stable")
-        return order, keys[order]
 
     @cached_property
     def boxes(self) -> Floats:
@@ -150,30 +156,30 @@ class Snapshot:
         return None
 
     def _node_rows(self, node: tree.Node) -> tuple[NDArray[np.int64], NDArray[np.int64] | None]:
-        wanted = _node_keys(np.array([node], np.int64))[0]
-        order, keys = self._base_nodes
-        rows = order[np.searchsorted(keys, wanted) : np.searchsorted(keys, wanted, "right")]
+        rows = self.index.node(node)
         if self.patch is None:
             return rows, None
-        return rows, np.flatnonzero(_node_keys(tree.nodes(self.patch.boxes)) == wanted)
+        wanted = node_keys(np.array([node], np.int64))[0]
+        return rows, np.flatnonzero(node_keys(tree.nodes(self.patch.boxes)) == wanted)
 
     def _select(
         self, rows: NDArray[np.int64], hits: NDArray[np.int64] | None, names: Sequence[str] | None = None
     ) -> Batch:
-        batch = _narrowed(self.base, names).take(rows[self.live[rows]])
+        batch = narrowed(self.base, names).take(rows[self.live[rows]])
         if self.patch is None or hits is None or not len(hits):
             return batch
-        return batches.concat(batch, _narrowed(self.patch, names).take(hits))
+        return batches.concat(batch, narrowed(self.patch, names).take(hits))
 
 
-def _narrowed(batch: Batch, names: Sequence[str] | None) -> Batch:
+def narrowed(batch: Batch, names: Sequence[str] | None) -> Batch:
+    """The batch with some of its properties alone, None for all."""
     if names is None:
         return batch
     return replace(batch, props={name: batch.props[name] for name in names if name in batch.props})
 
 
-def _node_keys(nodes: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Nodes (n, 3) as one number each: five bits of zoom, 29 of each index."""
+def node_keys(nodes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """3D nodes (n, 3) as one number each: five bits of zoom, 29 of each index."""
     return np.asarray(nodes[:, 0] << 58 | nodes[:, 1] << 29 | nodes[:, 2])
 
 
@@ -203,6 +209,11 @@ class Columns:
                     self._stale = True
                 else:
                     self._pending.add(change.fid)
+
+    @property
+    def known(self) -> Snapshot | None:
+        """The newest snapshot that was made."""
+        return self._snapshot
 
     def snapshot(self) -> Snapshot:
         """The layer as it is now. Raises NotFound when the layer is gone."""
@@ -261,7 +272,7 @@ class Columns:
                 return None, set()
             pending |= {fid for fid in mine if fid is not None}
             since = page[-1].seq
-        return _snapshot(batch, layer.generation), pending
+        return snapshot_of(batch, layer.generation), pending
 
     def _build(self, layer: FeatureLayer) -> Snapshot:
         """All columns from the store, and the file where it can be written."""
@@ -273,13 +284,13 @@ class Columns:
             columnfile.write(self._file, batch, tag)
         except OSError as error:
             log.debug("columns of %s stay in memory: %s", self._layer, error.strerror)
-            return _snapshot(batch, layer.generation)
+            return snapshot_of(batch, layer.generation)
         stored = columnfile.read(self._file)
-        return _snapshot(stored[0] if stored else batch, layer.generation)
+        return snapshot_of(stored[0] if stored else batch, layer.generation)
 
     def _patched(self, known: Snapshot, layer: FeatureLayer, fids: NDArray[np.int64]) -> Snapshot:
         fresh = batches.from_rows(self._store.rows(self._layer, fids.tolist()), layer.fields)
-        if _kinds(fresh) != _kinds(known.base):
+        if kinds_of(fresh) != kinds_of(known.base):
             # another program gave the table another column
             return self._build(layer)
         patch = fresh if known.patch is None else batches.concat(batches.without(known.patch, fids), fresh)
@@ -289,9 +300,11 @@ class Columns:
         return Snapshot(known.base, known.index, live, patch, known.generation)
 
 
-def _kinds(batch: Batch) -> dict[str, str]:
+def kinds_of(batch: Batch) -> dict[str, str]:
+    """The names and kinds of a batch's properties: those of batches that can be joined are equal."""
     return {name: prop.values.kind for name, prop in batch.props.items()}
 
 
-def _snapshot(batch: Batch, generation: int) -> Snapshot:
+def snapshot_of(batch: Batch, generation: int) -> Snapshot:
+    """A snapshot that nothing was patched in."""
     return Snapshot(batch, SpatialIndex(batch.boxes), np.ones(len(batch), bool), None, generation)

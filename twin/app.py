@@ -24,6 +24,7 @@ from twin.access.rights import ALL, EVERYBODY, Rights
 from twin.access.sessions import Sessions
 from twin.city import City
 from twin.http import answers, errors, forwarded, respond
+from twin.http import past as past_
 from twin.http.respond import Headers, Message, Receive, Scope, Send
 from twin.http.room import Make, Routes, Site
 from twin.live.refresh import Watcher
@@ -50,6 +51,7 @@ ROOMS = (
     "twin.http.page",
 )
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+READS = frozenset({"GET", "HEAD"})
 #: In the place of ``no-cache`` where an answer is not everybody's.
 _PRIVATE = [(b"cache-control", b"private, no-cache"), (b"vary", b"Authorization, X-Api-Key, Cookie")]
 #: Between two attempts to reach a database at start.
@@ -169,6 +171,9 @@ class Front:
             if handler is None:
                 await target.other(scope, send, values)
             else:
+                past = target.route.past
+                if past is not None and b"at=" in scope["query_string"] and scope["method"] in READS:
+                    send = await past_.enter(self._city, scope, send, past)
                 await handler(scope, receive, send, *values)
         except TwinError as error:
             answer = errors.problem(error)

@@ -251,9 +251,6 @@ class Store(Readable, Protocol):
     ) -> int:
         """PATCH: RFC 7396 merge-patch of ``properties`` and/or ``geometry``; as ``replace``."""
 
-    def actors(self, layer_id: str, fid: int) -> list[tuple[int, str, str]]:
-        """Who edited a feature through this program: (revision, name, UTC instant), newest first."""
-
     def record(self, spec: FormSpec, by: Author = NOBODY) -> int:
         """Record a layer of another form than features, or a new generation of it, which is returned.
 

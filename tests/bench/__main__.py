@@ -1,6 +1,6 @@
 """``make bench``: the figures of docs/benchmarks.md, measured in one run and written there.
 
-``python -m tests.bench [features] [helsinki] [rasters] [large]``; without a word, all but large.
+``python -m tests.bench [features] [history] [helsinki] [rasters] [large]``; without a word, all but large.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from tests.bench import (
     large,
     observations,
     overload,
+    past,
     report,
     terrain,
     wall,
@@ -37,7 +38,7 @@ from tests.bench.processes import module, one_core, running, target
 from tests.bench.report import Row
 from tests.support import COLD, Server
 
-SMALL, LARGE = Town(56), Town(396)
+SMALL, MIDDLE, LARGE = Town(56), Town(125), Town(396)
 PEERS = (features.PYGEOAPI, features.TIPG)
 VERSIONS = ("pygeoapi 0.24.0", "tipg 1.6.1")
 
@@ -51,10 +52,16 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="twin-bench-") as temporary:
         folder = (asked.folder or Path(temporary)).resolve()
         folder.mkdir(parents=True, exist_ok=True)
-        for name in asked.what or ("features", "helsinki", "rasters"):
+        for name in asked.what or ("features", "history", "helsinki", "rasters"):
             started = time.perf_counter()
             print(f"\n{name}", flush=True)
-            measures = {"features": _features, "helsinki": _helsinki, "large": _large, "rasters": _rasters}
+            measures = {
+                "features": _features,
+                "history": _history,
+                "helsinki": _helsinki,
+                "large": _large,
+                "rasters": _rasters,
+            }
             text = measures[name](folder)
             report.write({name: text})
             print(f"{name}: {time.perf_counter() - started:.0f} s")
@@ -99,6 +106,12 @@ def _features(folder: Path) -> str:
 _METHOD = """Each row is 24 requests in rotation, five turns. Before they are measured, all servers are
 seen to give the same counts and, where everything that matches is given, the same features. Peers run as
 they ship, one worker each; none of them sends an ETag, so none has a `304`."""
+
+
+def _history(folder: Path) -> str:
+    rows = _told(past.figures(MIDDLE, folder))
+    title = f"## History: {MIDDLE.count:,} buildings, of which a tenth changed"
+    return "\n\n".join([title, report.surroundings(), report.table(rows)])
 
 
 def _asked(servers: list[Target], floor: Target) -> tuple[str, list[Row]]:

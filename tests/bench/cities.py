@@ -13,7 +13,7 @@ from tests.bench.data import Town
 from tests.support import HELSINKI, init, twin
 
 
-def town(folder: Path, of: Town, database: str | None = None) -> Path:
+def town(folder: Path, of: Town, database: str | None = None, kind: str = "feature") -> Path:
     """A city with the town in it, in its folder or in a database. What is there already is kept."""
     if folder.exists():
         return folder
@@ -22,7 +22,7 @@ def town(folder: Path, of: Town, database: str | None = None) -> Path:
     init(making, database)
     store = open_store(making, Database(database) if database else None)
     try:
-        of.load(store)
+        of.load(store, kind)
     finally:
         store.close()
     if database:

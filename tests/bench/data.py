@@ -76,11 +76,9 @@ class Town:
         """``count`` item ids; a first load numbers its rows from 1."""
         return random.Random(SEED).sample(range(1, self.count + 1), count)
 
-    def load(self, store: Store) -> None:
+    def load(self, store: Store, kind: str = "feature") -> None:
         """Make the layer in an empty store."""
-        spec = LayerSpec(
-            LAYER, "feature", {"en": "Buildings", "zh-CN": "建筑物"}, FIELDS, "Polygon", "EPSG:4326"
-        )
+        spec = LayerSpec(LAYER, kind, {"en": "Buildings", "zh-CN": "建筑物"}, FIELDS, "Polygon", "EPSG:4326")
         stage = store.stage(spec)
         for batch in self.batches():
             stage.add(batch)

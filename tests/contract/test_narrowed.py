@@ -9,7 +9,7 @@ import numpy as np
 import orjson
 import pytest
 
-from layers.errors import NotEditable, NotFound
+from layers.errors import NotAllowed, NotEditable, NotFound
 from layers.model import Author
 from layers.query import Query
 from layers.store.base import Store
@@ -94,7 +94,7 @@ def test_a_feature_outside_is_one_that_is_not_there(view, store):
     item = view.item("buildings", near)
     assert item.revision == store.revision("buildings", near) == view.revision("buildings", near)
     assert set(orjson.loads(item.body)["properties"]) == {"source_id", "name"}
-    for ask in (view.item, view.revision, view.actors):
+    for ask in (view.item, view.revision):
         with pytest.raises(NotFound):
             ask("buildings", far)
         with pytest.raises(NotFound):
@@ -118,4 +118,56 @@ def test_a_part_is_not_edited_and_a_whole_layer_is(view, store):
         with pytest.raises((NotEditable, NotFound)):
             view.patch(layer, near, patch, None, Author(actor="guest"))
     assert view.patch("open", 1, patch, None, Author(actor="guest")) == store.revision("open", 1)
-    assert view.actors("open", 1)[0][1] == "guest"
+    made = view.versions("open", 1)[0].set
+    assert made is not None
+    assert made.actor == "guest"
+
+
+def test_what_was_is_seen_as_what_is(view, store):
+    near, far = number(store, "house 0"), number(store, "house 7")
+    before = view.which(f"@{store.seq()}")
+    for fid, name in ((near, "near"), (far, "far")):
+        store.patch("buildings", fid, {"properties": {"name": name, "code": "x9"}})
+    store.patch("secret", 1, {"properties": {"name": "told"}})
+    moved = orjson.loads(store.item("buildings", far).body)
+    moved["geometry"] = orjson.loads(store.item("buildings", near).body)["geometry"]
+    store.replace("buildings", far, moved)  # into what is seen
+    now = view.at(view.which(f"@{store.seq()}"))
+    then = view.at(before)
+    for one, name, count in ((then, "house 0", 10), (now, "near", 11), (view, "near", 11)):
+        assert [layer.id for layer in one.layers()] == ["buildings", "open"]
+        assert one.layer("buildings").count == count
+        (found,) = orjson.loads(b"[%s]" % one.items("buildings", Query(equals=(("name", name),))).features)
+        assert found["id"] == near
+        assert found["properties"].keys() == {"source_id", "name"}
+        with pytest.raises(NotFound):
+            one.layer("secret")
+        with pytest.raises(NotFound):
+            one.item("secret", 1)
+    assert then.epoch == view.epoch != store.epoch
+    assert then.key != now.key != view.key
+    with pytest.raises(NotFound):
+        then.item("buildings", far)
+    assert now.item("buildings", far).fid == far
+    assert set(then.rows("buildings").fids.tolist()) | {far} == set(now.rows("buildings").fids.tolist())
+    # a version may be one that was not to be seen
+    with pytest.raises(NotAllowed):
+        view.versions("buildings", near)
+    with pytest.raises(NotFound):
+        view.versions("secret", 1)
+    with pytest.raises(NotEditable):
+        then.patch("open", 1, {"properties": {"name": "x"}}, None, Author(actor="guest"))
+
+
+def test_a_rule_about_a_field_that_came_later_hides_what_was(view, store):
+    rows = [one | {"level": 1} for one in grid(2)]
+    before = view.which(f"@{store.seq()}")
+    load(store, spec("open", fields=(*FIELDS, Field("level", "integer"))), rows)
+    rules = cast(Any, view._rules)
+    rules.share = lambda rights, layer: Share(None, "level = 1") if layer.id == "open" else None
+    other = NarrowedView(store, parse(""), cast(Callable[..., Any], None), "other", rules)
+    assert other.layer("open").count == 2
+    then = other.at(before)
+    assert then.layers() == []
+    with pytest.raises(NotFound):
+        then.items("open", Query())

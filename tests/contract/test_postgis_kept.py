@@ -365,7 +365,7 @@ def test_a_city_of_the_format_before_begins_its_history(format4: str, tmp_path: 
     since = store.seq()
     for layer in ("buildings", "wells"):
         store.delete(layer, 1)
-    assert [name for _, name, _ in store.actors("wells", 2)] == ["ben"]
+    assert [one.layer for one in store.change_sets(actor="ben")] == ["wells"]
     store.close()
     with psycopg.connect(format4) as con:
         sets = con.execute("SELECT id, first, last, actor, via FROM city.twin_sets ORDER BY id").fetchall()

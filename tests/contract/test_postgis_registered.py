@@ -20,7 +20,7 @@ from layers.store.base import Store
 from layers.store.database import Database, Registered
 from layers.store.open import open_store
 from tests.postgres import Cluster
-from tests.storing import features, fids, grid, load, one, spec
+from tests.storing import features, fids, grid, load, one, signed, spec
 from tests.support import until
 
 TOWNS = """
@@ -177,7 +177,7 @@ def test_edits_are_written_in_the_table_s_crs(store: Store, database: Database) 
     change = store.changes(since)[-1]
     assert (change.layer, change.fid, change.seq) == ("pumps", 3, revision)
     assert change.new == pytest.approx((lon, lat, lon, lat), abs=1e-8)
-    assert store.actors("pumps", 3)[0][:2] == (revision, "duty")
+    assert signed(store, "pumps", 3)[0] == (revision, "duty")
     fid, _ = store.create("pumps", {"type": "Feature", "geometry": shape, "properties": {"Näme": "new"}})
     assert fid == 21
     store.delete("pumps", fid)

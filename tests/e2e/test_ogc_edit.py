@@ -1,7 +1,6 @@
 """POST, PUT, PATCH, DELETE, If-Match, OPTIONS and what must be renewed after an edit."""
 
 import json
-import re
 
 import pytest
 
@@ -44,37 +43,6 @@ def test_a_null_in_a_patch_clears_the_property(server, fids):
     assert patch(server, path, {"properties": {"name": "once"}}).status_code == 204
     assert patch(server, path, {"properties": {"name": None}}).status_code == 204
     assert server.http.get(path).json()["properties"]["name"] is None
-
-
-def test_who_edited_is_told_to_those_who_may_edit(server, fids):
-    path = item("street_assets", fids[0])
-    history = f"{path}/history"
-    assert server.http.get(history).status_code == 401
-    before = server.http.get(history, headers=server.auth)
-    assert (before.status_code, before.json()["edits"]) == (200, [])
-    revision = server.http.get(path).headers["etag"]
-    for name in ("once", "twice"):
-        assert patch(server, path, {"properties": {"name": name}}).status_code == 204
-    told = server.http.get(history, headers=server.auth)
-    assert "no-store" in told.headers["cache-control"]
-    found = told.json()
-    assert (found["layer"], found["feature"]) == ("street_assets", fids[0])
-    assert {one["actor"] for one in found["edits"]} == {"test"}
-    assert [one["revision"] for one in found["edits"]] == sorted(
-        (one["revision"] for one in found["edits"]), reverse=True
-    )
-    assert len(found["edits"]) == 2
-    assert server.http.get(path).headers["etag"].strip('"').endswith(f"-{found['revision']}")
-    assert found["edits"][0]["revision"] == found["revision"]
-    assert not revision.strip('"').endswith(f"-{found['revision']}")
-    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", found["edits"][0]["at"])
-    assert (
-        server.http.get(item("street_assets", 99_999_999) + "/history", headers=server.auth).status_code
-        == 404
-    )
-    assert server.http.get(f"{history}?x=1", headers=server.auth).status_code == 400
-    described = server.http.get("/ogc/api").json()["paths"]
-    assert "get" in described["/collections/street_assets/items/{featureId}/history"]
 
 
 def test_put_replaces_the_whole_feature(server, fids):

@@ -18,8 +18,11 @@ from tiles.scheme import CIRCUMFERENCE, SCENE_ZOOMS, Floats
 PAD = 0.5
 
 
-def tileset(boxes: Floats, low: Floats, high: Floats, ground: Ground, copyright_: str = "") -> bytes:
-    """The document of features with world boxes (n, 4) between heights (n,) in metres above ground."""
+def tileset(
+    boxes: Floats, low: Floats, high: Floats, ground: Ground, copyright_: str = "", query: str = ""
+) -> bytes:
+    """The document of features with world boxes (n, 4) between heights (n,) in metres above ground;
+    ``query`` stands behind the addresses of the nodes."""
     regions = _regions(boxes, low, high, ground) if len(boxes) else {}
     children: dict[Node, list[Node]] = {}
     for z in reversed(SCENE_ZOOMS[1:]):
@@ -27,7 +30,7 @@ def tileset(boxes: Floats, low: Floats, high: Floats, ground: Ground, copyright_
             children.setdefault((z - 1, node[1] >> 1, node[2] >> 1), []).append(node)
     first = sorted({one for one in (*regions, *children) if one[0] == SCENE_ZOOMS[0]})
     made = [_node(node, regions, children) for node in first]
-    return document(made, copyright_)
+    return document(made, copyright_, query)
 
 
 def _node(node: Node, regions: dict[Node, Region], children: dict[Node, list[Node]]) -> Json:

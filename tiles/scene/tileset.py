@@ -20,13 +20,16 @@ type Region = list[float]
 type Json = dict[str, object]
 
 
-def tileset(tree: Tree | None, copyright_: str = "") -> bytes:
-    """The document; a layer without features has a root without content."""
-    return document([_node(tree, node) for node in tree.roots()] if tree else [], copyright_)
+def tileset(tree: Tree | None, copyright_: str = "", query: str = "") -> bytes:
+    """The document; a layer without features has a root without content. ``query`` stands behind the
+    addresses of the nodes."""
+    return document([_node(tree, node) for node in tree.roots()] if tree else [], copyright_, query)
 
 
-def document(roots: Sequence[Json], copyright_: str) -> bytes:
+def document(roots: Sequence[Json], copyright_: str, query: str = "") -> bytes:
     """The document of what :func:`tile` has made."""
+    if query:
+        _ask(roots, query)
     root: Json = {
         "boundingVolume": {"region": _around(map(_region, roots)) if roots else _NOTHING},
         "geometricError": ROOT_ERROR,
@@ -53,6 +56,13 @@ def tile(node: Node, own: Region | None, children: Sequence[Json]) -> Json:
 
 def _node(tree: Tree, node: Node) -> Json:
     return tile(node, tree.region(node), [_node(tree, child) for child in tree.children(node)])
+
+
+def _ask(nodes: Sequence[Json], query: str) -> None:
+    for node in nodes:
+        if "content" in node:
+            node["content"] = {"uri": node["content"]["uri"] + query}  # type: ignore[index]
+        _ask(node.get("children", ()), query)  # type: ignore[arg-type]
 
 
 def _region(made: Json) -> Region:

@@ -19,17 +19,24 @@ from tiles.terrain.undulation import Undulation, of_grid
 from twin.access.caller import Caller
 from twin.access.rights import ALL, Rights
 from twin.catalogue.narrow import NarrowedView
+from twin.catalogue.pasts import Pasts
 from twin.catalogue.view import View
 from twin.settings import FILE, CitySettings
 
 
 def view_of(
-    store: Store, settings: CitySettings, tiles: Callable[[View], Tiles], rights: str, rules: Rights
+    store: Store,
+    settings: CitySettings,
+    tiles: Callable[[View], Tiles],
+    rights: str,
+    rules: Rights,
+    pasts: Pasts[View] | None = None,
 ) -> View:
-    """What a class of rights sees of a store; ``tiles`` makes its tiles when they are asked for."""
+    """What a class of rights sees of a store; ``tiles`` makes its tiles when they are asked for, ``pasts``
+    keeps the views of what was."""
     if rights == ALL:
-        return View(store, settings, tiles)
-    return NarrowedView(store, settings, tiles, rights, rules)
+        return View(store, settings, tiles, pasts)
+    return NarrowedView(store, settings, tiles, rights, rules, pasts)
 
 
 def _undulation(declared: float | str, folder: Path, files: OpenFiles) -> Undulation:
@@ -54,7 +61,8 @@ def tiles_of(view: View, settings: CitySettings, folder: Path, caches: Caches) -
     undulation = _undulation(heights.undulation, folder, caches.blocks.files)
     terrain = TerrainTiles(view, folder, caches.tiles, caches.blocks, undulation)
     ground = TerrainGround(terrain) if heights.ground == "terrain" else ConstantGround(heights.ground)
-    return Tiles(view, derived, ground, caches, settings.attribution, terrain)
+    of = derived if view.moment is None else view.present.make_tiles()
+    return Tiles(view, of, ground, caches, settings.attribution, terrain)
 
 
 class Catalogue:
@@ -73,7 +81,8 @@ class Catalogue:
         self.rights = rights
         self._caches = Caches(files)
         self._lock = threading.Lock()
-        self._views: dict[str, View] = {ALL: view_of(store, settings, self._tiles, ALL, rights)}
+        self._pasts: Pasts[View] = Pasts()
+        self._views: dict[str, View] = {ALL: self._view(ALL)}
         # made now, so that no request waits for it; of a store that cannot be read, by who asks
         with contextlib.suppress(Unavailable):
             self.whole.make_tiles()
@@ -91,8 +100,11 @@ class Catalogue:
         """What a class of rights sees."""
         with self._lock:
             if rights not in self._views:
-                self._views[rights] = view_of(self._store, self._settings, self._tiles, rights, self.rights)
+                self._views[rights] = self._view(rights)
             return self._views[rights]
+
+    def _view(self, rights: str) -> View:
+        return view_of(self._store, self._settings, self._tiles, rights, self.rights, self._pasts)
 
     def _tiles(self, view: View) -> Tiles:
         return tiles_of(view, self._settings, self._folder, self._caches)

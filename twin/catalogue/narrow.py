@@ -15,14 +15,26 @@ from dataclasses import dataclass, replace
 
 from layers.cql import ast
 from layers.cql.parse import parse as parse_filter
-from layers.errors import NotEditable, NotFound, shown
-from layers.model import Author, Change, FeatureLayer, FeaturePage, Item, Layer, Rows, Selection, has_features
+from layers.errors import BadParameter, NotAllowed, NotEditable, NotFound, shown
+from layers.model import (
+    Author,
+    Change,
+    FeatureLayer,
+    FeaturePage,
+    Item,
+    Layer,
+    Rows,
+    Selection,
+    Version,
+    has_features,
+)
 from layers.query import Query
 from layers.store.base import Store
 from layers.store.compile import envelope
 from layers.types import CRS84, SOURCE_FIELD, Bbox, Interval
 from tiles.service import Tiles
 from twin.access.rights import WHOLE, Rights, Share
+from twin.catalogue.pasts import Pasts
 from twin.catalogue.published import PublishedLayer
 from twin.catalogue.view import Feature, View
 from twin.settings import CitySettings
@@ -51,8 +63,9 @@ class NarrowedView(View):
         tiles: Callable[[View], Tiles],
         rights: str,
         rules: Rights,
+        pasts: Pasts[View] | None = None,
     ) -> None:
-        super().__init__(store, settings, tiles)
+        super().__init__(store, settings, tiles, pasts)
         self.rights = rights
         self._rules = rules
         self._mark = f"_{zlib.crc32(rights.encode()):08x}"
@@ -78,7 +91,20 @@ class NarrowedView(View):
     def _part(self, layer_id: str) -> _Narrowed:
         """Raises NotFound."""
         layer = self._source(layer_id)
-        return _narrowed(layer, self._share(layer))
+        part = self._share_of(layer, self._share(layer))
+        if part is None:
+            raise _unknown(layer_id)
+        return part
+
+    def _share_of(self, layer: FeatureLayer, share: Share) -> _Narrowed | None:
+        """None of a layer as it was when it had not the fields that its rule asks for: nothing tells then
+        what was to be hidden."""
+        try:
+            return _narrowed(layer, share)
+        except BadParameter:
+            if self.moment is None:
+                raise
+            return None
 
     def _source(self, layer_id: str) -> FeatureLayer:
         try:
@@ -99,7 +125,9 @@ class NarrowedView(View):
         published = super()._seen(source)
         if published is None or share.whole:
             return published
-        part = _narrowed(source, share)
+        part = self._share_of(source, share)
+        if part is None:
+            return None
         names = part.names
         layer = replace(published.layer, edits=(), fixed_because=PART)
         if names is not None:
@@ -219,10 +247,14 @@ class NarrowedView(View):
             return rows
         return replace(rows, properties={n: column for n, column in rows.properties.items() if n in names})
 
-    def actors(self, layer_id: str, fid: int) -> list[tuple[int, str, str]]:
-        """As :meth:`View.actors`."""
-        self._must_see(layer_id, fid)
-        return self._store.actors(layer_id, fid)
+    def versions(
+        self, layer_id: str, fid: int, *, before: int | None = None, limit: int = 100
+    ) -> list[Version]:
+        """As :meth:`View.versions`. Raises NotAllowed where only some features are seen, since a version may
+        be one that was not."""
+        if self._part(layer_id).where is not None:
+            raise NotAllowed(f"the versions of features of layer {layer_id} are not told: {PART}")
+        return super().versions(layer_id, fid, before=before, limit=limit)
 
     # -- writing -----------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ import bisect
 import re
 import threading
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,17 +75,21 @@ class SearchIndex:
     """The index of one store, or of what is seen of it. Thread-safe; a search first takes in what has
     changed."""
 
-    def __init__(self, store: FeatureSource) -> None:
+    def __init__(self, store: FeatureSource, *, empty: bool = False) -> None:
+        """``empty`` is one of a store that does not change, with what is put in by :meth:`add`."""
         self._store = store
         self._lock = threading.Lock()
-        self._seq = -1
+        self._seq = store.seq() if empty else -1
         self._entries: list[SearchEntry | None] = []
         self._at: dict[tuple[str, int], int] = {}
         self._postings: dict[str, list[int]] = {}
         self._vocabulary: list[str] = []
 
-    def search(self, text: str, limit: int) -> list[tuple[SearchEntry, float]]:
-        """The best entries with their score in (0, 1], best first."""
+    def search(
+        self, text: str, limit: int, without: Callable[[SearchEntry], bool] | None = None
+    ) -> list[tuple[SearchEntry, float]]:
+        """The best entries with their score in (0, 1], best first, but for those of which ``without`` is
+        true."""
         terms = words(text)[:MAX_WORDS]
         if not terms:
             return []
@@ -93,7 +97,8 @@ class SearchIndex:
             self._refresh()
             hits = self._matching(terms)
             ranked = sorted(((self._score(number, weight, terms), number) for number, weight in hits.items()))
-            return self._distinct(((self._entries[number], -score) for score, number in ranked), limit)
+            found = ((self._entries[number], -score) for score, number in ranked)
+            return distinct(((one, s) for one, s in found if one and not (without and without(one))), limit)
 
     def _matching(self, terms: Sequence[str]) -> dict[int, float]:
         """Entry number → summed weight, for the entries that have every word."""
@@ -124,20 +129,14 @@ class SearchIndex:
         cover = min(1.0, len(terms) / max(entry.words, 1))
         return -round(0.75 * fit + 0.2 * cover + (0.05 if kinds.known(entry.kind).locates else 0.0), 4)
 
-    def _distinct(
-        self, scored: Iterable[tuple[SearchEntry | None, float]], limit: int
-    ) -> list[tuple[SearchEntry, float]]:
-        """One result a name: a street of fifty segments is one street."""
-        seen: set[tuple[str, str]] = set()
-        results: list[tuple[SearchEntry, float]] = []
-        for entry, score in scored:
-            if entry is None or (entry.layer, entry.title) in seen:
-                continue
-            seen.add((entry.layer, entry.title))
-            results.append((entry, score))
-            if len(results) == limit:
-                break
-        return results
+    def add(self, layer: FeatureLayer, fids: Sequence[int] | None) -> None:
+        """Put in features of a layer, None for all."""
+        with self._lock:
+            gone = [key for key in self._at if key[0] == layer.id] if fids is None else []
+            for key in gone:
+                self._remove(key)
+            self._add(layer, fids)
+            self._compact()
 
     def _refresh(self) -> None:
         seq = self._store.seq()
@@ -216,6 +215,20 @@ class SearchIndex:
             self._postings = {word: numbers for word, numbers in shrunk.items() if numbers}
         if len(self._vocabulary) != len(self._postings):
             self._vocabulary = sorted(self._postings)
+
+
+def distinct(scored: Iterable[tuple[SearchEntry, float]], limit: int) -> list[tuple[SearchEntry, float]]:
+    """One result a name: a street of fifty segments is one street."""
+    seen: set[tuple[str, str]] = set()
+    results: list[tuple[SearchEntry, float]] = []
+    for entry, score in scored:
+        if (entry.layer, entry.title) in seen:
+            continue
+        seen.add((entry.layer, entry.title))
+        results.append((entry, score))
+        if len(results) == limit:
+            break
+    return results
 
 
 def _named(kind: Kind, rows: Rows) -> list[tuple[int, str, int, str]]:

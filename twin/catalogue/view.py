@@ -2,23 +2,38 @@
 
 The verbs are those of :class:`layers.store.base.Store`, with its errors and threads; the titles of a layer
 are those that the city gives it. This is the view of those who see all; see :mod:`twin.catalogue.narrow`.
+A view is of the city as it is; :meth:`View.at` gives the same view of it as it was.
 """
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from layers.bulk import within
-from layers.errors import NotFound, shown
-from layers.model import Author, Change, FeatureLayer, FeaturePage, Item, Layer, Rows, Selection, has_features
+from layers.errors import NotEditable, NotFound, shown
+from layers.model import (
+    Author,
+    Change,
+    FeatureLayer,
+    FeaturePage,
+    Item,
+    Layer,
+    Moment,
+    Rows,
+    Selection,
+    Version,
+    has_features,
+)
 from layers.query import Query
-from layers.store.base import Store
+from layers.store.base import Readable, Store
 from layers.types import CRS84, Bbox, Interval
 from tiles.service import Tiles
 from twin.access.rights import ALL
+from twin.catalogue.pasts import Pasts
 from twin.catalogue.published import PublishedLayer, published
 from twin.settings import CitySettings
 
@@ -37,13 +52,78 @@ class View:
     """One a class of rights, kept as long as the server runs. Safe to use from several threads."""
 
     rights = ALL
+    #: What moment it is of; None of the view of what is now.
+    moment: Moment | None = None
 
-    def __init__(self, store: Store, settings: CitySettings, tiles: Callable[[View], Tiles]) -> None:
-        self._store, self._settings, self._build = store, settings, tiles
+    def __init__(
+        self,
+        store: Store,
+        settings: CitySettings,
+        tiles: Callable[[View], Tiles],
+        pasts: Pasts[View] | None = None,
+    ) -> None:
+        """``tiles`` makes its tiles when they are asked for; ``pasts`` keeps the views of what was."""
+        self._store: Readable = store
+        self._editable: Store | None = store
+        self._settings, self._build = settings, tiles
+        self._pasts: Pasts[View] = Pasts() if pasts is None else pasts
+        self._present: View | None = None
+        self._begin()
+
+    def _begin(self) -> None:
+        """Nothing is known yet."""
         self._known: dict[str, _CachedLayer] = {}
         self._bulks: dict[tuple[str, int], Bbox | None] = {}
         self._lock = threading.Lock()
         self.tiles: Tiles | None = None
+
+    # -- what was ----------------------------------------------------------------------------
+
+    @property
+    def present(self) -> View:
+        """The same view of what is now."""
+        return self._present or self
+
+    @property
+    def key(self) -> tuple[str, int | None]:
+        """What tells it from other views of the same city: rights and moment."""
+        return self.rights, None if self.moment is None else self.moment.seq
+
+    def which(self, at: str) -> Moment:
+        """As :meth:`Store.moment`."""
+        return self._store_now.moment(at)
+
+    def at(self, moment: Moment) -> View:
+        """The same view of the city as it was at a moment. It is read, and not written."""
+        key = self._store.epoch, self.rights, moment.seq
+        return self.present._pasts.of(key, lambda: self.present._of(moment))
+
+    def then(self, at: str) -> View:
+        """The same view at what a text names, see :meth:`which`; of nothing, itself."""
+        return self.at(self.which(at)) if at else self
+
+    def versions(
+        self, layer_id: str, fid: int, *, before: int | None = None, limit: int = 100
+    ) -> list[Version]:
+        """As :meth:`Store.versions`."""
+        return self._store_now.versions(layer_id, fid, before=before, limit=limit)
+
+    def kept(self, layer_id: str) -> Moment:
+        """As :meth:`Store.kept`, of a layer."""
+        return self._store_now.kept(layer_id)
+
+    @property
+    def _store_now(self) -> Store:
+        store = self.present._editable
+        assert store is not None
+        return store
+
+    def _of(self, moment: Moment) -> View:
+        past = copy.copy(self)
+        past.moment, past._present, past._editable = moment, self, None
+        past._store = self._store_now.as_of(moment.seq)
+        past._begin()
+        return past
 
     @property
     def epoch(self) -> str:
@@ -57,8 +137,8 @@ class View:
 
     @property
     def local(self) -> bool:
-        """As :attr:`Store.local`."""
-        return self._store.local
+        """As :attr:`Store.local`; False of what was, which takes work."""
+        return self.moment is None and self._store.local
 
     def make_tiles(self) -> Tiles:
         """The tiles of what is seen (``tiles`` once they are made). Reads the whole change log."""
@@ -184,24 +264,26 @@ class View:
         """As :meth:`Store.rows`."""
         return self._store.rows(layer_id, fids, meshes=meshes)
 
-    def actors(self, layer_id: str, fid: int) -> list[tuple[int, str, str]]:
-        """As :meth:`Store.actors`."""
-        return self._store.actors(layer_id, fid)
-
     # -- writing -----------------------------------------------------------------------------
+
+    def _edited(self) -> Store:
+        """The store to be written. Raises NotEditable."""
+        if self._editable is None:
+            raise NotEditable("what was is read, and not changed")
+        return self._editable
 
     def create(self, layer_id: str, feature: Feature, by: Author) -> tuple[int, int]:
         """As :meth:`Store.create`."""
-        return self._store.create(layer_id, feature, by)
+        return self._edited().create(layer_id, feature, by)
 
     def replace(self, layer_id: str, fid: int, feature: Feature, if_match: int | None, by: Author) -> int:
         """As :meth:`Store.replace`."""
-        return self._store.replace(layer_id, fid, feature, if_match, by)
+        return self._edited().replace(layer_id, fid, feature, if_match, by)
 
     def patch(self, layer_id: str, fid: int, patch: Feature, if_match: int | None, by: Author) -> int:
         """As :meth:`Store.patch`."""
-        return self._store.patch(layer_id, fid, patch, if_match, by)
+        return self._edited().patch(layer_id, fid, patch, if_match, by)
 
     def delete(self, layer_id: str, fid: int, if_match: int | None, by: Author) -> int:
         """As :meth:`Store.delete`."""
-        return self._store.delete(layer_id, fid, if_match, by)
+        return self._edited().delete(layer_id, fid, if_match, by)

@@ -33,7 +33,7 @@ ALWAYS: Headers = [
     (
         b"access-control-expose-headers",
         b"Accept-Ranges, Allow, Content-Crs, Content-Disposition, Content-Range, ETag, Features-Dropped, "
-        b"Link, Location, OGC-NumberMatched, OGC-NumberReturned, Retry-After",
+        b"Link, Location, Memento-Datetime, OGC-NumberMatched, OGC-NumberReturned, Retry-After",
     ),
     (b"x-content-type-options", b"nosniff"),
 ]

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from layers.errors import NotFound, shown
-from layers.parameters import Parameter, between
+from layers.parameters import AT, Parameter, between
 from twin.access import caller
 from twin.city import City
-from twin.http import answers, etags, readable, respond
+from twin.http import answers, etags, past, readable, respond
 from twin.http.context import Context, Link, link
 from twin.http.formats import GEOJSON, HTML, JSON
 from twin.http.openapi_parts import (
@@ -68,11 +68,12 @@ class Cases:
         self._city = city
         self._states = tuple(city.incidents.workflow.states)
         self._parameters = parameters(self._states)
-        self._shape = {"f": self._parameters["f"]}
+        self._shape = {name: self._parameters[name] for name in ("f", AT.name)}
 
     async def list(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The newest incidents."""
         query = respond.query_values(scope, self._parameters)
+        send = await self._then(scope, send, query)
         html = readable.wanted(scope, query.get("f"))
         shape, limit = query.pop("f", "json"), query.pop("limit", DEFAULT_LIMIT)
         open_ = query.pop("open", None)
@@ -90,9 +91,11 @@ class Cases:
 
     async def one(self, scope: Scope, receive: Receive, send: Send, incident: str) -> None:
         """One incident with its log. Raises NotFound."""
-        f = respond.query_values(scope, self._shape).get("f")
+        query = respond.query_values(scope, self._shape)
+        send = await self._then(scope, send, query)
+        f = query.get("f")
         shape = f or "json"
-        document = await self._city.run(self._city.incidents.get, _id(incident))
+        document = await self._city.run(self._city.incidents.get, _id(incident), query.get("at"))
         if readable.wanted(scope, f):
             title = (f"Incident {document['code']}", f"事件 {document['code']}")
             await self._readable(scope, send, title, document)
@@ -103,6 +106,15 @@ class Cases:
         body, media = (feature(document), answers.GEOJSON) if shape == "geojson" else (document, answers.JSON)
         headers = [(b"etag", etag.encode())]
         await answers.give_json(scope, send, body, headers, media=media, vary=answers.VARY)
+
+    async def _then(self, scope: Scope, send: Send, query: dict[str, Any]) -> Send:
+        """What sends the answer. The parameter ``at`` of a query becomes an instant (ms). Raises
+        BadParameter, Gone."""
+        text = query.get(AT.name)
+        if text is None:
+            return send
+        query[AT.name], answering = await past.instant(self._city, scope, send, text)
+        return answering
 
     async def _readable(
         self, scope: Scope, send: Send, title: tuple[str, str], document: Mapping[str, Any]
@@ -161,7 +173,7 @@ class Cases:
         summary = context.say("One incident with its log", "单个事件及日志")
         content = {JSON: "incident", GEOJSON: {"type": "object"}, HTML: {"type": "string"}}
         response = ok(summary, content) | {"headers": _header("ETag")}
-        given = [self._shape["f"].openapi()]
+        given = [one.openapi() for one in self._shape.values()]
         return {"parameters": [_path()], "get": get("incidents.get", "incidents", summary, response, given)}
 
     def describe_act(self, context: Context) -> dict[str, Any]:
@@ -228,6 +240,7 @@ def parameters(states: Sequence[str]) -> dict[str, Parameter]:
             between(1, MAX_LIMIT),
         ),
         Parameter("f", "The representation.", {"type": "string", "enum": list(SHAPES)}, _one_of(SHAPES)),
+        AT,
     )
     return {one.name: one for one in table}
 

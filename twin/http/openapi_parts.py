@@ -166,6 +166,7 @@ def responses() -> dict[str, Any]:
         "404": "There is no such thing",
         "406": "None of the accepted media types can be given",
         "409": "The present state does not permit it; the answer says why",
+        "410": "It was there, and is no longer kept; the answer says what is",
         "412": "If-Match does not name the current revision",
         "413": "The body, or the answer, is too large",
         "415": "The media type of the body is not taken here",

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from layers import kinds
-from twin.access.caller import CALLER
-from twin.http import answers, negotiate, respond
+from layers.parameters import AT
+from twin.http import answers, negotiate, past, respond
 from twin.http.context import Context, Link, link
 from twin.http.formats import GEOJSON, JSON
 from twin.http.ogc.ids import feature_id
@@ -35,15 +35,20 @@ def make(site: Site) -> Sequence[Room]:
 
     async def related(scope: Scope, receive: Receive, send: Send, layer: str, feature: str) -> None:
         if scope["query_string"]:
-            respond.query_map(scope, ())
+            respond.query_map(scope, (AT.name,))
         fid = feature_id(layer, feature)
         lang = negotiate.language(scope, city.settings.languages)
         base, path = respond.base_url(city, scope) + "/ogc", scope["path"].removeprefix("/ogc")
-        context = Context(city, city.catalogue.of(scope[CALLER]), base, lang, path)
+        context = Context(city, past.view(city, scope), base, lang, path)
         body = await city.aside(_document, context, layer, fid)
         await answers.give_document(scope, send, body, JSON, lang)
 
-    route = Route(_ITEM.format("{layer}", "{feature}") + "/related", {"GET": related}, describe_all=_describe)
+    route = Route(
+        _ITEM.format("{layer}", "{feature}") + "/related",
+        {"GET": related},
+        describe_all=_describe,
+        past="fresh",
+    )
     return (Room("related", ("Wholes and parts", "整体与部件"), (route,), collection=_links),)
 
 
@@ -65,6 +70,8 @@ def _document(context: Context, layer_id: str, fid: int) -> bytes:
 def _link(context: Context, rel: str, feature: Feature) -> Link:
     layer_id, fid = feature
     href = f"{context.base}/collections/{layer_id}/items/{fid}"
+    if context.view.moment is not None:
+        href = past.with_at(href, context.view.moment.seq)
     return link(rel, href, GEOJSON, f"{context.title(context.view.layer(layer_id))} {fid}")
 
 

@@ -9,13 +9,15 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from layers.errors import NotFound, shown
 from layers.model import has_features
+from layers.parameters import AT
 from twin.http import answers
 from twin.http.context import Context, Link
 from twin.http.errors import WrongMethod
+from twin.http.openapi_parts import errors
 from twin.http.respond import Headers, Scope, Send
 
 if TYPE_CHECKING:
@@ -33,12 +35,18 @@ type LinksOfLayer = Callable[[Context, Layer], list[Link]]
 #: What a room says of a layer in its collection, beside links.
 type MembersOfLayer = Callable[[Context, Layer], Mapping[str, Any]]
 type Make = Callable[[Site], Sequence[Room]]
+#: What can be read as it was: ``fixed``, made of rows of the store alone and so the same for ever, or
+#: ``fresh``, made of settings, titles or files too. See :mod:`twin.http.past`.
+type Past = Literal["fixed", "fresh"]
 
 READING = ("GET", "HEAD", "OPTIONS")
 #: How Allow lists methods.
 METHODS = (*READING, "POST", "PUT", "PATCH", "DELETE")
 #: Request headers that a page of another origin may send.
-_ASKED = b"Accept, Accept-Language, Authorization, If-None-Match, If-Range, Last-Event-ID, Range, X-Api-Key"
+_ASKED = (
+    b"Accept, Accept-Datetime, Accept-Language, Authorization, If-None-Match, If-Range, Last-Event-ID, "
+    b"Range, X-Api-Key"
+)
 _PREFLIGHT: Headers = [
     (b"access-control-allow-methods", ", ".join(READING).encode()),
     (b"access-control-allow-headers", _ASKED),
@@ -65,12 +73,24 @@ class Route:
     takes: Mapping[str, str] = field(default_factory=dict)
     #: Whether the path with a slash behind it is the same resource.
     slash: bool = False
+    #: Whether GET takes ``at``; what it reads is then :func:`twin.http.past.view`.
+    past: Past | None = None
 
     def paths(self, context: Context) -> Paths:
         """What the API document says of it, by path as it is served."""
         if self.describe is not None:
-            return {self.path: self.describe(context)}
-        return self.describe_all(context) if self.describe_all is not None else {}
+            paths: Paths = {self.path: self.describe(context)}
+        else:
+            paths = self.describe_all(context) if self.describe_all is not None else {}
+        return paths if self.past is None else {path: _with_at(item) for path, item in paths.items()}
+
+
+def _with_at(item: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A path item of which GET takes ``at``, and may find it no longer kept."""
+    get = item["get"]
+    given = [*get.get("parameters", []), AT.openapi()]
+    answers_ = {**get["responses"], **errors(410)}
+    return {**item, "get": {**get, "parameters": given, "responses": answers_}}
 
 
 def _no_links(context: Context) -> list[Link]:

@@ -9,13 +9,12 @@ from layers import kinds
 from layers.errors import BadParameter
 from tiles.scheme import MAX_ZOOM
 from tiles.service import Bounds
-from twin.access.caller import CALLER
-from twin.http import answers, respond
+from twin.http import answers, past, respond
 from twin.http.context import Context, Link, link
 from twin.http.openapi_parts import BINARY, get, ok, path_parameter, query_parameter, tile_place
 from twin.http.respond import Receive, Scope, Send
 from twin.http.room import Room, Route, Site, of_features
-from twin.http.tiles import JSON, PARAMETERS, deliver, tiles_of, version, version_parameter, whole
+from twin.http.tiles import JSON, OF_FEATURES, deliver, tiles_of, version, version_parameter, whole
 
 if TYPE_CHECKING:
     from layers.model import FeatureLayer
@@ -39,11 +38,11 @@ def make(site: Site) -> Sequence[Room]:
     async def node(scope: Scope, receive: Receive, send: Send, layer: str, z: str, x: str, y: str) -> None:
         _bounds(scope)
         at = layer, whole(z), whole(x), whole(y)
-        view = city.catalogue.of(scope[CALLER])
+        view = past.view(city, scope)
         tiles = view.tiles
         if tiles is None:
             tiles = await city.aside(view.make_tiles)
-        etag = await version(city, view.local, tiles, tiles.glb_etag, *at, known=tiles.glb_etag_known)
+        etag = await version(city, view.present.local, tiles, tiles.glb_etag, *at, known=tiles.glb_etag_known)
         if await answers.fresh(scope, send, etag):
             return
         made = tiles.glb_held(*at, etag)
@@ -52,8 +51,8 @@ def make(site: Site) -> Sequence[Room]:
         await deliver(scope, send, made, GLB)
 
     routes = (
-        Route("/3dtiles/{layer}/tileset.json", {"GET": tileset}, _describe_tileset),
-        Route("/3dtiles/{layer}/{z}/{x}/{y}.glb", {"GET": node}, _describe_node),
+        Route("/3dtiles/{layer}/tileset.json", {"GET": tileset}, _describe_tileset, past="fresh"),
+        Route("/3dtiles/{layer}/{z}/{x}/{y}.glb", {"GET": node}, _describe_node, past="fresh"),
     )
     return (
         Room(
@@ -78,7 +77,7 @@ def _bounds(scope: Scope) -> Bounds:
     nothing. Raises BadParameter."""
     if not scope["query_string"]:
         return BOUNDS[0]
-    wanted = respond.query_map(scope, PARAMETERS | {"bounds"}).get("bounds", BOUNDS[0])
+    wanted = respond.query_map(scope, OF_FEATURES | {"bounds"}).get("bounds", BOUNDS[0])
     for bounds in BOUNDS:
         if bounds == wanted:
             return bounds

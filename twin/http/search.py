@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from layers.errors import Busy
-from layers.parameters import Parameter
+from layers.parameters import AT, Parameter
 from layers.types import Bbox
-from twin.access.caller import CALLER
+from twin.catalogue.past_search import PastSearch
+from twin.catalogue.pasts import Pasts
 from twin.catalogue.search_index import SearchEntry, SearchIndex
-from twin.http import answers, respond
+from twin.http import answers, past, respond
 from twin.http.context import Context, Link, link
 from twin.http.formats import GEOJSON
 from twin.http.openapi_parts import get, ok
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 DEFAULT, MOST = 10, 50
 LONGEST = 200
+#: Moments of which an index of what has changed since is kept.
+MOST_PAST = 4
 TURN_SECONDS = 10.0
 _PAIR = re.compile(
     r"^\s*([+-]?\d{1,3}(?:\.\d+)?)\s*°?\s*([NSEW北南东西])?(?:\s*[,;，；]\s*|\s+)"
@@ -68,7 +71,7 @@ PARAMETERS: dict[str, Parameter] = {
 
 def make(site: Site) -> Sequence[Room]:
     """The search."""
-    route = Route("/search", {"GET": Search(site.city).answer}, _describe)
+    route = Route("/search", {"GET": Search(site.city).answer}, _describe, past="fresh")
     return (Room("search", ("Search", "搜索"), (route,), _links),)
 
 
@@ -91,14 +94,15 @@ class Search:
         self._city = city
         # one a class of rights: what is hidden from it is not in it
         self._indexes: dict[str, SearchIndex] = {}
+        self._past: Pasts[PastSearch] = Pasts(MOST_PAST)
         # an index answers one at a time: who waits must not hold a thread
         self._turn = asyncio.Lock()
 
     async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One search. Raises BadParameter, Busy."""
-        parameters = respond.query_values(scope, PARAMETERS)
+        parameters = respond.query_values(scope, PARAMETERS | {AT.name: AT})
         text, limit = parameters.get("q") or PARAMETERS["q"].read(""), parameters.get("limit", DEFAULT)
-        results = (await self._find(self._city.catalogue.of(scope[CALLER]), text, limit))[:limit]
+        results = (await self._find(past.view(self._city, scope), text, limit))[:limit]
         body = {"type": "FeatureCollection", "numberReturned": len(results), "features": results}
         await answers.give_json(scope, send, body, media=answers.GEOJSON)
 
@@ -109,13 +113,18 @@ class Search:
         except TimeoutError as error:
             raise Busy("the index of the search is being made; try again soon") from error
         try:
-            index = self._indexes.setdefault(view.rights, SearchIndex(view))
-            return await self._city.aside(_hits, view, index, text, limit)
+            return await self._city.aside(_hits, view, self._index(view), text, limit)
         finally:
             self._turn.release()
 
+    def _index(self, view: View) -> SearchIndex | PastSearch:
+        now = self._indexes.setdefault(view.rights, SearchIndex(view.present))
+        if view.moment is None:
+            return now
+        return self._past.of((view.epoch, view.rights, view.moment.seq), lambda: PastSearch(view, now))
 
-def _hits(view: View, index: SearchIndex, text: str, limit: int) -> list[dict[str, Any]]:
+
+def _hits(view: View, index: SearchIndex | PastSearch, text: str, limit: int) -> list[dict[str, Any]]:
     """The place that a text names by its coordinates, else the features found by words."""
     if _PAIR.match(text):
         extent = union(layer.extent for layer in view.layers())

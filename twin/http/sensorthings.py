@@ -10,10 +10,11 @@ import orjson
 
 from layers.errors import BadParameter
 from layers.observations.series import Observation
+from layers.parameters import AT
 from twin.access import caller
 from twin.access.caller import Caller
 from twin.city import City
-from twin.http import answers, readable, respond, sensorthings_paths
+from twin.http import answers, past, readable, respond, sensorthings_paths
 from twin.http.context import Context, Link, link
 from twin.http.errors import WrongMethod
 from twin.http.formats import HTML, JSON, MERGE_PATCH
@@ -98,16 +99,22 @@ class SensorThings:
             await self.root(scope, receive, send)
             return
         gone = partial(respond.gone, receive)
-        media, body = await self._city.sense(self._read, rest, pairs, self._base(scope), gone=gone)
+        text = past.asked(scope)
+        at: tuple[str, int] | None = None
+        if text is not None:
+            pairs = [pair for pair in pairs if pair[0] != AT.name]
+            then, send = await past.instant(self._city, scope, send, text)
+            at = text, then
+        media, body = await self._city.sense(self._read, rest, pairs, self._base(scope), at, gone=gone)
         if body is None:
             await answers.send(send, 204, b"", [answers.FRESH])
         else:
             await answers.give(scope, send, (body,), [media, answers.VARY_CODING])
 
     def _read(
-        self, rest: str, pairs: list[tuple[str, str]], base: str
+        self, rest: str, pairs: list[tuple[str, str]], base: str, at: tuple[str, int] | None
     ) -> tuple[answers.Header, bytes | None]:
-        entity = self._things.read(rest, pairs, base)
+        entity = self._things.read(rest, pairs, base, at)
         return (
             _property(entity) if isinstance(entity, PropertyValue) else (answers.JSON, orjson.dumps(entity))
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from layers.parameters import AT
 from twin.http.context import Context
 from twin.http.formats import JSON, MERGE_PATCH
 from twin.http.openapi_parts import (
@@ -84,6 +85,13 @@ def arrays(context: Context) -> dict[str, Any]:
     return {"post": write("sta.createObservations", TAG, summary, {"201": made}, {JSON: "sta.dataArrays"})}
 
 
+#: What ``at`` does to observations.
+_UNTIL = (
+    "Only what was observed up to this instant (RFC 3339, with a zone), or up to this change of the city "
+    "(`@` and its number)"
+)
+
+
 def entities(context: Context) -> dict[str, dict[str, Any]]:
     """Every set, its entities, their properties and what they lead to. A path may go on from there as deep
     as clause 9.2 lets it; that is not written out."""
@@ -138,7 +146,10 @@ def _read_set(name: str, entity: Entity, without: str = "") -> dict[str, Any]:
         TAG,
         f"{entity.set}",
         ok(f"{entity.set}", {JSON: "sta.set"}),
-        [query_parameter(one, schemas_.get(one, TEXT), _DESCRIPTIONS[one]) for one in names],
+        [
+            *(query_parameter(one, schemas_.get(one, TEXT), _DESCRIPTIONS[one]) for one in names),
+            *([query_parameter(AT.name, dict(AT.schema), _UNTIL)] if observations else ()),
+        ],
     )
 
 

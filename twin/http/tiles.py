@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, get_args
 import orjson
 
 from layers.errors import BadParameter, NotFound, shown
+from layers.parameters import AT
 from tiles.made import Tile
 from tiles.scheme import MAX_ZOOM
 from tiles.service import MOST_LAYERS, Tiles, layer_ids
 from tiles.vector.clip import BUFFER, EXTENT, Clip
-from twin.access.caller import CALLER
-from twin.http import answers, readable, respond
+from twin.http import answers, past, readable, respond
 from twin.http.context import Context, Link, link
 from twin.http.openapi_parts import BINARY, get, ok, path_parameter, query_parameter, tile_place
 from twin.http.respond import Headers, Receive, Scope, Send
@@ -33,8 +33,10 @@ DROPPED = b"features-dropped"
 #: Parameters that a tile URL may carry: clients add ``v`` to tell generations apart.
 PARAMETERS = frozenset({"v"})
 CLIPS: tuple[Clip, ...] = get_args(Clip.__value__)
+#: The same of tiles of features, which can be read as they were.
+OF_FEATURES = PARAMETERS | {AT.name}
 #: Parameters of a vector tile.
-OF_VECTOR = PARAMETERS | {"clip"}
+OF_VECTOR = OF_FEATURES | {"clip"}
 #: The names of the one form that a tile at an OGC path has.
 FORMS = ("mvt", "pbf", MVT)
 #: Pages of other origins may see how long a tile took, as a map that tunes itself wants to know.
@@ -50,7 +52,7 @@ def make(site: Site) -> Sequence[Room]:
         await vector_tile(city, scope, send, layer_ids(layers), z, x, y)
 
     async def tilejson(scope: Scope, receive: Receive, send: Send, layers: str) -> None:
-        f = respond.query_map(scope, PARAMETERS | {"f"}).get("f") if scope["query_string"] else None
+        f = respond.query_map(scope, OF_FEATURES | {"f"}).get("f") if scope["query_string"] else None
         if f not in (None, "json", readable.HTML):
             raise BadParameter("f", f, "one of json, html")
         base = respond.base_url(city, scope)
@@ -61,15 +63,17 @@ def make(site: Site) -> Sequence[Room]:
             await deliver(scope, send, made, JSON)
             return
         here = f"{base}/tiles/{layers}"
-        template = link("xyz", f"{here}/{{z}}/{{x}}/{{y}}.mvt", MVT, "XYZ", templated=True)
         document = orjson.loads(made.plain())
-        await readable.give(city, scope, send, ("TileJSON", "TileJSON"), document, f"{here}.json", [template])
+        template = link("xyz", document["tiles"][0], MVT, "XYZ", templated=True)
+        await readable.give(
+            city, scope, send, ("TileJSON", "TileJSON"), document, f"{here}.json{tiles.query}", [template]
+        )
 
     place = "/tiles/{layers}/{z}/{x}/{y}"
     routes = (
-        Route(f"{place}.mvt", {"GET": tile}, partial(_describe_tile, "mvt")),
-        Route(f"{place}.pbf", {"GET": tile}, partial(_describe_tile, "pbf")),
-        Route("/tiles/{layers}.json", {"GET": tilejson}, _describe_tilejson),
+        Route(f"{place}.mvt", {"GET": tile}, partial(_describe_tile, "mvt"), past="fixed"),
+        Route(f"{place}.pbf", {"GET": tile}, partial(_describe_tile, "pbf"), past="fixed"),
+        Route("/tiles/{layers}.json", {"GET": tilejson}, _describe_tilejson, past="fresh"),
     )
     title = ("Vector tiles by zoom, column and row", "矢量瓦片（z/x/y）")
     return (Room("tiles", title, routes, _landing_links, of_features(_links)),)
@@ -159,11 +163,11 @@ async def vector_tile(
     raw = scope["query_string"]
     clip = _clip(raw, known) if raw else CLIPS[0]
     at = whole(z), whole(x), whole(y)
-    view = city.catalogue.of(scope[CALLER])
+    view = past.view(city, scope)
     tiles = view.tiles
     if tiles is None:
         tiles = await city.aside(view.make_tiles)
-    etag = await version(city, view.local, tiles, tiles.vector_etag, ids, *at, clip)
+    etag = await version(city, view.present.local, tiles, tiles.vector_etag, ids, *at, clip)
     if await answers.fresh(scope, send, etag):
         return
     made = tiles.vector_held(ids, *at, etag)
@@ -187,7 +191,7 @@ def _clip(raw: bytes, known: frozenset[str]) -> Clip:
 
 async def tiles_of(city: City, scope: Scope) -> Tiles:
     """The tiles of what the caller sees."""
-    view = city.catalogue.of(scope[CALLER])
+    view = past.view(city, scope)
     tiles = view.tiles
     return await city.aside(view.make_tiles) if tiles is None else tiles
 

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from layers.errors import BadBody, NotFound, Stale, Unavailable, shown
 from layers.observations.livefile import LiveFile
 from layers.observations.tables import point
-from twin.incidents import workflow
+from twin.incidents import past, workflow
 from twin.live import clock
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ COLUMNS = (
     "changed, revision, sensor"
 )
 MEMBERS = ("title", "description", "class", "level", "lon", "lat", "address", "source", "simulated", "sensor")
+#: What was cannot be moved.
+_DONE: dict[str, Any] = {"actions": []}
 LENGTHS = {"title": 200, "description": 4000, "class": 64, "address": 300, "source": 64}
 
 
@@ -72,11 +74,12 @@ class Incidents:
         level: int | None = None,
         since: int | None = None,
         open_: bool | None = None,
+        at: int | None = None,
         limit: int = 100,
         offset: int = 0,
     ) -> tuple[list[dict[str, Any]], int]:
         """The newest incidents and how many match; of the open ones the worst first. ``since`` (ms) is
-        compared with the last change."""
+        compared with the last change. As they were ``at`` (ms)."""
         wanted = [("status=?", status), ("level=?", level), ("changed>=?", since)]
         parts = [(sql, value) for sql, value in wanted if value is not None]
         tests, values = [sql for sql, _ in parts], [value for _, value in parts]
@@ -85,12 +88,14 @@ class Incidents:
         where = "WHERE " + " AND ".join(tests) if tests else ""
         order = "level, id DESC" if open_ else "id DESC"
         with self._file.reading() as conn:
-            count = conn.execute(f"SELECT count(*) FROM incident {where}", values).fetchone()[0]  # noqa: S608
+            table = "incident" if at is None else past.source(COLUMNS, past.last(conn, at))
+            count = conn.execute(f"SELECT count(*) FROM {table} {where}", values).fetchone()[0]  # noqa: S608
             rows = conn.execute(
-                f"SELECT {COLUMNS} FROM incident {where} ORDER BY {order} LIMIT ? OFFSET ?",  # noqa: S608
+                f"SELECT {COLUMNS} FROM {table} {where} ORDER BY {order} LIMIT ? OFFSET ?",  # noqa: S608
                 [*values, limit, offset],
             ).fetchall()
-        return self._readable(rows), count
+        incidents = self._readable(rows)
+        return incidents if at is None else [one | _DONE for one in incidents], count
 
     def mark(self) -> tuple[int, int]:
         """Something that moves with every report and every move."""
@@ -126,10 +131,14 @@ class Incidents:
         counts.update((str(level), count) for level, count in rows if str(level) in counts)
         return counts
 
-    def get(self, incident: int) -> dict[str, Any]:
-        """One incident with its log. Raises NotFound."""
+    def get(self, incident: int, at: int | None = None) -> dict[str, Any]:
+        """One incident with its log, as they were ``at`` (ms). Raises NotFound."""
         with self._file.reading() as conn:
-            document = self._public(_row(conn, incident))
+            last = None if at is None else past.last(conn, at)
+            table = "incident" if last is None else past.source(COLUMNS, last)
+            document = self._public(_row(conn, incident, table))
+            if last is not None:
+                document |= _DONE
             document["log"] = [
                 {
                     "at": clock.iso(at),
@@ -141,8 +150,8 @@ class Incidents:
                 }
                 for at, actor, action, before, to, note in conn.execute(
                     'SELECT at, actor, action, "from", "to", note FROM incident_log '
-                    "WHERE incident=? ORDER BY seq",
-                    (incident,),
+                    "WHERE incident=? AND seq <= ? ORDER BY seq",
+                    (incident, 2**63 - 1 if last is None else last),
                 )
             ]
         return document
@@ -230,9 +239,9 @@ def _among(states: Collection[str]) -> str:
     return "status IN ({})".format(",".join("'{}'".format(name.replace("'", "''")) for name in states))
 
 
-def _row(conn: sqlite3.Connection, incident: int) -> tuple[Any, ...]:
+def _row(conn: sqlite3.Connection, incident: int, table: str = "incident") -> tuple[Any, ...]:
     row: tuple[Any, ...] | None = conn.execute(
-        f"SELECT {COLUMNS} FROM incident WHERE id=?",  # noqa: S608
+        f"SELECT {COLUMNS} FROM {table} WHERE id=?",  # noqa: S608
         (incident,),
     ).fetchone()
     if row is None:

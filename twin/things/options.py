@@ -35,6 +35,15 @@ class QueryOptions:
     data_array: bool = False
     texts: dict[str, str] = field(default_factory=dict)
     wanted: int | None = None
+    #: Of observations: only those up to this instant (ms).
+    until: int | None = None
+
+    def limit(self, entity: Entity, until: int) -> None:
+        """Give no observations after an instant (ms), nested ones neither."""
+        if entity.set == "Observations":
+            self.until = until
+        for nav, nested in self.expand.values():
+            nested.limit(SETS[nav.target], until)
 
     def next_query(self, returned: int) -> str:
         """The query string of the page after this one."""

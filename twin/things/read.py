@@ -77,7 +77,7 @@ class EntityReader:
         return rows
 
     def _count(self, entity: Entity, options: QueryOptions, parent: Parent | None) -> int:
-        if entity.set == "Observations" and options.filter is None:
+        if entity.set == "Observations" and options.filter is None and options.until is None:
             # kept with each commit: counting rows would cost 100 ms a million
             if parent is None:
                 return int(self.conn.execute("SELECT coalesce(sum(count), 0) FROM latest").fetchone()[0])
@@ -195,10 +195,13 @@ def _parts(set_: str) -> tuple[tuple[str, Prop, slice, bool], ...]:
 
 def _where(entity: Entity, options: QueryOptions, parent: Parent | None) -> tuple[str, tuple[Any, ...]]:
     sql, params = source(entity, parent)
-    if options.filter is None:
-        return sql, params
-    condition, more = options.filter
-    return f"{sql} {'AND' if parent else 'WHERE'} {condition}", (*params, *more)
+    conditions = [] if options.filter is None else [options.filter]
+    if options.until is not None:
+        conditions.append(("a.t <= ?", (options.until,)))
+    for condition, more in conditions:
+        word = "WHERE" if not parent and condition is conditions[0][0] else "AND"
+        sql, params = f"{sql} {word} ({condition})", (*params, *more)
+    return sql, params
 
 
 def render(prop: Prop, values: Sequence[Any]) -> Any:

@@ -18,7 +18,7 @@ from twin.live import Live
 from twin.live.clock import now_ms
 from twin.live.registry import Datastream
 from twin.things import observe, options, paths
-from twin.things.model import SETS, Prop
+from twin.things.model import OBSERVATIONS, SETS, Prop
 from twin.things.read import EntityReader
 
 _FEATURE = "SELECT 1 FROM feature_of_interest WHERE id = ?"
@@ -42,12 +42,20 @@ class Things:
     def __init__(self, live: Live) -> None:
         self._live = live
 
-    def read(self, path: str, pairs: Sequence[tuple[str, str]], base: str) -> dict[str, Any] | PropertyValue:
-        """What a resource path names, with query options; ``base`` is the service root of links. Raises
+    def read(
+        self, path: str, pairs: Sequence[tuple[str, str]], base: str, at: tuple[str, int] | None = None
+    ) -> dict[str, Any] | PropertyValue:
+        """What a resource path names, with query options; ``base`` is the service root of links. A set of
+        observations only up to the instant (ms) of a parameter ``at``, given as it came and read. Raises
         NotFound, BadParameter."""
         with self._live.file.reading() as conn, _simple_enough():
             target = paths.resolve(conn, path)
             query = options.parse(pairs, target.entity, many=target.id is None)
+            if at is not None:
+                if target.entity is not OBSERVATIONS or target.id is not None:
+                    raise BadParameter("at", at[0], "only sets of Observations are read as of an instant")
+                query.texts["at"] = at[0]
+                query.limit(target.entity, at[1])
             reader = EntityReader(conn, base)
             if target.prop is not None and target.id is not None:
                 document = reader.one(
@@ -55,7 +63,8 @@ class Things:
                 )
                 return PropertyValue(target.prop, document.get(target.prop.name), target.raw)
             if target.ref:
-                query = options.QueryOptions(query.top, query.skip, query.count, query.filter, query.orderby)
+                own = query.top, query.skip, query.count, query.filter, query.orderby
+                query = options.QueryOptions(*own, texts=query.texts, until=query.until)
             if target.id is not None:
                 document = reader.one(target.entity, target.id, query)
             else:

@@ -206,11 +206,3 @@ def keep_births(con: sqlite3.Connection, layer: str, until: int, fids: str) -> N
         f" WHERE {_unless(layer, 's.fid', str(int(until)))}",
         (until,),
     )
-
-
-def numbers(con: sqlite3.Connection, layer: str, fid: int) -> list[int]:
-    """The numbers of the log at which a feature was changed, as far as its old rows tell."""
-    if not is_there(con, layer):
-        return []
-    sql = f"SELECT until FROM {quoted(table(layer))} WHERE fid=? ORDER BY until"
-    return [row[0] for row in con.execute(sql, (fid,))]

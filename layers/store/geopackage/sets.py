@@ -17,7 +17,7 @@ from typing import Any
 
 from layers import instants
 from layers.model import Author, ChangeSet
-from layers.store.geopackage import keeping, log, past
+from layers.store.geopackage import keeping, log
 from layers.store.geopackage.connection import transaction
 
 COLUMNS = "id, first, last, at, actor, via, message, address, layer, generation, undone"
@@ -162,12 +162,3 @@ def chosen(
         bound += [layer, layer]
     sql = f"SELECT {COLUMNS} FROM twin_sets WHERE {' AND '.join(conditions)} ORDER BY id DESC LIMIT ?"
     return [read(row) for row in con.execute(sql, (*bound, limit))]
-
-
-def actors(con: sqlite3.Connection, layer: str, fid: int) -> list[tuple[int, str, str]]:
-    """(revision, name, UTC instant) of each edit of a feature by somebody with a name, newest first."""
-    numbers = {
-        row[0] for row in con.execute("SELECT seq FROM twin_changes WHERE layer=? AND fid=?", (layer, fid))
-    } | set(past.numbers(con, layer, fid))
-    found = ((seq, with_number(con, seq)) for seq in sorted(numbers, reverse=True))
-    return [(seq, one.actor, one.at) for seq, one in found if one and one.actor and one.last >= seq]

@@ -417,10 +417,6 @@ class GeoPackageStore(EditedStore):
         with self._writing() as con:
             yield edit.GeoPackageEditor(con, _table(self._now.current(), layer_id))
 
-    def actors(self, layer_id: str, fid: int) -> list[tuple[int, str, str]]:
-        with self._now.reading() as view:
-            return sets.actors(view.con, layer_id, fid)
-
     def record(self, spec: FormSpec, by: Author = NOBODY) -> int:
         other_forms.check(spec)
         with self._writing() as con, sets.writing(con, by, spec.id) as draft:

@@ -38,20 +38,6 @@ def changes(con: Connection, city: str, since: int, limit: int, upto: int = 2**6
     ]
 
 
-def actors(con: Connection, city: str, layer: str, fid: int) -> list[tuple[int, str, str]]:
-    """(revision, name, UTC instant) of each edit of a feature through this program, newest first."""
-    s = bound(city)
-    return con.execute(
-        f"SELECT u.seq, c.actor, c.at FROM (SELECT until AS seq FROM {s}.twin_past"
-        " WHERE layer = %s AND fid = %s"
-        f" UNION SELECT seq FROM {s}.twin_changes WHERE layer = %s AND fid = %s) u"
-        f" JOIN LATERAL (SELECT * FROM {s}.twin_sets WHERE last >= u.seq ORDER BY last LIMIT 1) c"
-        " ON c.first <= u.seq WHERE c.actor IS NOT NULL AND c.via <> 'other' ORDER BY u.seq DESC",
-        (layer, Int8(fid), layer, Int8(fid)),
-        binary=True,
-    ).fetchall()
-
-
 def prune(place: DdlTarget, newest: int) -> bool:
     """Look at the next numbers of the log, in one transaction; whether there were any to look at.
 

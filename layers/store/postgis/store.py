@@ -298,9 +298,6 @@ class PostgisStore(EditedStore):
         finally:
             stage.drop()
 
-    def actors(self, layer_id: str, fid: int) -> list[tuple[int, str, str]]:
-        return self._catalogue.call(lambda con: log.actors(con, self._schema, layer_id, fid))
-
     def record(self, spec: FormSpec, by: Author = NOBODY) -> int:
         other_forms.check(spec)
         self._catalogue.state()

@@ -70,7 +70,7 @@ def test_patched_columns_give_the_tiles_of_fresh_ones(
         for _ in range(draw.randint(1, 6)):
             edit(store, draw)
         assert picture(live) == picture(Tiles(store, tmp_path / f"fresh{turn}"))
-    builds = live._layer_columns("buildings").builds
+    builds = live._columns._of("buildings").builds
     assert 1 <= builds < 6
 
 

@@ -177,13 +177,13 @@ def test_etags_and_bytes_are_the_same_after_a_restart(tiles: Tiles, city: Store,
 def test_columns_are_kept_and_patched(tiles: Tiles, city: Store, tmp_path: Path) -> None:
     tile = all_tiles((16, 16))[0]
     tiles.vector(("buildings",), *tile)
-    assert tiles._layer_columns("buildings").builds == 1
+    assert tiles._columns._of("buildings").builds == 1
     moved(city, 2, square(LON + 0.001, LAT), name="renamed")
     other = Tiles(city, tmp_path / "derived")
     names = {f["properties"]["name"] for t in all_tiles((16, 16)) for f in features(other, t)}
     assert "renamed" in names
     assert "house 1" not in names
-    assert other._layer_columns("buildings").builds == 0
+    assert other._columns._of("buildings").builds == 0
 
 
 @pytest.mark.parametrize("harm", ["torn", "foreign", "empty", "flipped", "stale"])
@@ -212,7 +212,7 @@ def test_columns_that_do_not_fit_are_made_again(tiles: Tiles, city: Store, tmp_p
         )
     other = Tiles(city, tmp_path / "derived")
     made = other.vector(("buildings",), *tile).body
-    assert other._layer_columns("buildings").builds == 1
+    assert other._columns._of("buildings").builds == 1
     assert (made == body) == (harm != "stale")
 
 

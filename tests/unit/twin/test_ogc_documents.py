@@ -32,6 +32,7 @@ from twin.http.ogc import (
     openapi,
     schemas,
     tilesets,
+    versions,
 )
 from twin.http.ogc.ids import feature_id
 from twin.http.ogc.pages import Document
@@ -107,7 +108,7 @@ def test_the_api_document_is_valid_and_true_to_the_parsing_table(store, site):
     parameters = document["paths"]["/collections/things/items"]["get"]["parameters"]
     names = [one["name"] for one in parameters]
     assert len(names) == len(set(names))
-    assert set(names) == set(queries.PARAMETERS) | set(queries.filters(layer)) | {"f", "profile"}
+    assert set(names) == set(queries.PARAMETERS) | set(queries.filters(layer)) | {"at", "f", "profile"}
     # a field named like a parameter is data, not a filter
     assert next(one for one in parameters if one["name"] == "limit")["schema"]["maximum"] == 10_000
     assert document["servers"] == [{"url": "https://map.example/ogc"}]
@@ -391,7 +392,8 @@ def test_a_long_header_tells_next_alone():
 def test_the_links_kept_for_plain_features_are_those_made_for_one():
     for fid in (0, 41, 10**18 - 1):
         made = links.of_feature(f"{HERE}/{fid}", "", formats.FEATURE, formats.FEATURE[0], "")
-        told, header = links.of_plain_feature(HERE, fid, formats.FEATURE)
+        made += versions.feature_links(f"{HERE}/{fid}")
+        told, header = links.of_plain_feature(HERE, fid, formats.FEATURE, versions.feature_links)
         assert orjson.loads(told) == made
         assert header == link_header(made)
 

@@ -60,7 +60,7 @@ NEEDED = {
     "/trajectory": "coords=LINESTRING(24.95%2060.18,24.96%2060.18)",
 }
 #: Are read with a key only.
-KEYED = ("/history", "/metrics")
+KEYED = ("/metrics",)
 #: Without an end.
 ENDLESS = "/stream"
 URL = "http://127.0.0.1"

@@ -72,7 +72,9 @@ def test_a_session_stands_for_its_key(city):
     assert ask(city, "GET", "/session", cookie=cookie).json() == {"name": "duty", "may": ["edit"]}
     assert ask(city, "GET", "/session").json() == {"name": None, "may": []}
     assert ask(city, "PATCH", ITEM, cookie=cookie, origin=HERE).status_code == 204
-    assert city.catalogue.whole.actors("buildings", 1)[0][1] == "duty"
+    (newest, *_) = city.catalogue.whole.versions("buildings", 1)
+    assert newest.set is not None
+    assert newest.set.actor == "duty"
     assert "PATCH" in ask(city, "OPTIONS", ITEM, cookie=f"a=b; {cookie}").headers["allow"]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from twin.http.ogc import common, coverages, features, history, live, map_tilesets, maps, positions, tilesets
+from twin.http.ogc import common, coverages, features, live, map_tilesets, maps, positions, tilesets, versions
 from twin.http.ogc.pages import Pages
 from twin.http.ogc.pygeoapi_host import Host
 from twin.http.room import Room, Site
@@ -12,11 +12,11 @@ from twin.http.room import Room, Site
 
 def make(site: Site) -> Sequence[Room]:
     """The rooms below /ogc; they share the documents that are kept and their rendering as HTML."""
-    pages = Pages(site.city, Host(site.city))
+    pages = Pages(site.city, Host(site.city), site.rooms)
     return (
         common.room(site, pages),
         features.room(site, pages),
-        history.room(site),
+        versions.room(site),
         coverages.room(site, pages),
         maps.room(site),
         positions.room(site),

@@ -65,6 +65,7 @@ def room(site: Site, pages: Pages) -> Room:
             ("The layers", "图层列表"),
             "collections",
             template="collections/index.html",
+            past=True,
         ),
         Document(
             "/ogc/collections/{layer}",
@@ -74,6 +75,7 @@ def room(site: Site, pages: Pages) -> Room:
             "collection",
             template="collections/collection.html",
             forms=FORMS,
+            past=True,
         ),
     )
     routes = (pages.route(landing, slash=True), *(pages.route(one) for one in others))

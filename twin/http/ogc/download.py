@@ -31,7 +31,7 @@ from layers.write import FORMATS, Format
 from tiles.imagery import maps
 from tiles.imagery.style import Wanted
 from twin.access.caller import CALLER, Caller
-from twin.http import answers, etags, negotiate, ranges, respond
+from twin.http import answers, etags, negotiate, past, ranges, respond
 from twin.http.formats import Offer, Representation
 from twin.http.imagery import STYLE, of_city, wanted
 from twin.http.ogc.coverage_documents import check_offered, tag
@@ -126,13 +126,17 @@ class Download:
         WrongRange."""
         city = self._city
         caller: Caller = scope[CALLER]
-        view = city.catalogue.of(caller)
-        record = await city.read(view.layer, layer_id)
+        view = past.view(city, scope)
+        read = city.read if view.moment is None else city.aside
+        record = await read(view.layer, layer_id)
         if is_raster(record):
-            await self._of_raster(scope, receive, send, record, caller)
+            # its files may go, whatever its record was
+            past.unsettled(scope)
+            await self._of_raster(scope, receive, send, record, view)
             return
-        layer = await city.read(view.feature_layer, layer_id)
+        layer = await read(view.feature_layer, layer_id)
         forms, pairs = negotiate.chosen(respond.query_pairs(scope), ("f",))
+        pairs = past.others(pairs, view)
         form = FORMATS[negotiate.representation(scope, forms.get("f"), OFFER).name]
         query = queries.parse_download(layer, pairs)
         lang = negotiate.language(scope, city.settings.languages)
@@ -149,10 +153,10 @@ class Download:
         headers = _headers(localized(layer, query, lang, title), form, query.crs)
         answer = _Answer(send, headers, respond.client(city, scope))
         request = download.Input(
-            layer.id, layer.generation, title, list(pairs), form.name, lang, False, False,
+            layer.id, layer.generation, title, list(pairs), form.name, lang, past.name(view), False, False,
             download.MOST_FEATURES, download.MOST_BYTES, scratch.RESERVE_BYTES,
         )  # fmt: skip
-        key = (view.rights, etag, *request.parameters)
+        key = (view.key, etag, *request.parameters)
         if not piped or key in city.jobs.kept or scope["method"] == "HEAD" or ranges.requested(scope):
             try:
                 await self._whole(scope, answer, key, etag, request, caller, receive)
@@ -174,13 +178,14 @@ class Download:
         )
 
     async def _of_raster(
-        self, scope: Scope, receive: Receive, send: Send, layer: ContentLayer, caller: Caller
+        self, scope: Scope, receive: Receive, send: Send, layer: ContentLayer, view: View
     ) -> None:
         """A part of a raster as GeoTIFF, or as a picture with a world file: always a whole file."""
         city = self._city
-        view = city.catalogue.of(caller)
+        caller: Caller = scope[CALLER]
         styles = STYLE.keys() - {"datetime", "v"}
         forms, pairs = negotiate.chosen(respond.query_pairs(scope), ("f",))
+        pairs = past.others(pairs, view)
         form = negotiate.representation(scope, forms.get("f"), OF_RASTERS)
         own = asked = Wanted()
         regions: Sequence[Region | None]
@@ -196,7 +201,7 @@ class Download:
         await city.aside(check_offered, city, layer, instant_of(layer, interval), regions, crs)
         title = negotiate.text(layer.title, negotiate.language(scope, city.settings.languages), layer.id)
         request = raster_download.Input(
-            layer.id, layer.generation, title, list(pairs), form.name, own, asked,
+            layer.id, layer.generation, title, list(pairs), form.name, past.name(view), own, asked,
             raster_download.MOST_BYTES, scratch.RESERVE_BYTES,
         )  # fmt: skip
         extension = "zip" if form.name == raster_download.PNG else "tif"
@@ -207,7 +212,7 @@ class Download:
             answers.VARY_LANGUAGE,
         ]
         answer = _Answer(send, headers, respond.client(city, scope))
-        key = (view.rights, etag, *request.parameters, own, asked)
+        key = (view.key, etag, *request.parameters, own, asked)
         await self._whole(scope, answer, key, etag, request, caller, receive)
 
     async def _count(self, view: View, layer: FeatureLayer, query: Query) -> None:

@@ -50,6 +50,7 @@ DOCUMENTS = (
         SCHEMA,
         _SCHEMA,
         forms=(*FEATURES, *RASTERS),
+        past=True,
     ),
     Document(
         f"{_LAYER}/schema/geojson",
@@ -57,6 +58,7 @@ DOCUMENTS = (
         "getGeojsonSchema",
         ("Its schema as GeoJSON", "GeoJSON 模式"),
         media=SCHEMA,
+        past=True,
     ),
     Document(
         f"{_LAYER}/queryables",
@@ -66,6 +68,7 @@ DOCUMENTS = (
         "document",
         SCHEMA,
         _SCHEMA,
+        past=True,
     ),
     Document(
         f"{_LAYER}/sortables",
@@ -75,6 +78,7 @@ DOCUMENTS = (
         "document",
         SCHEMA,
         _SCHEMA,
+        past=True,
     ),
 )
 
@@ -100,6 +104,7 @@ def room(site: Site, pages: Pages) -> Room:
             describe_all=_of_layers("items", openapi_layer.items),
             allow=_allow(edit, ON_ITEMS),
             takes={"POST": GEOJSON},
+            past="fixed",
         ),
         Route(
             f"{_LAYER}/items/{{feature}}",
@@ -107,11 +112,13 @@ def room(site: Site, pages: Pages) -> Room:
             describe_all=_of_layers("items/{featureId}", openapi_layer.item),
             allow=_allow(edit, ON_ITEM),
             takes={"PUT": GEOJSON, "PATCH": MERGE_PATCH},
+            past="fixed",
         ),
         Route(
             f"{_LAYER}/download",
             {"GET": download.give},
             describe_all=_downloads,
+            past="fixed",
         ),
     )
     title = ("Features of the layers", "图层要素")

@@ -19,13 +19,12 @@ from layers import query as queries
 from layers.model import FeatureLayer, Item
 from layers.query import Query
 from layers.types import CRS84, Cursor
-from twin.access.caller import CALLER
 from twin.access.rights import ALL
-from twin.http import answers, etags, formats, negotiate, respond
+from twin.http import answers, etags, formats, negotiate, past, respond
 from twin.http.answers import Answer
 from twin.http.context import Context, Link, link_header
 from twin.http.formats import GEOJSON, HTML, Offer, Representation
-from twin.http.ogc import cost, feature_pages, jsonfg, links
+from twin.http.ogc import cost, feature_pages, jsonfg, links, versions
 from twin.http.ogc.ids import feature_id
 from twin.http.ogc.links import Pairs
 from twin.http.respond import Headers, Receive, Scope, Send
@@ -58,6 +57,9 @@ class ItemsRequest:
 class Items:
     """``/ogc/collections/{id}/items`` and ``…/items/{fid}`` for reading."""
 
+    #: Whether what the features were is kept.
+    versioned = True
+
     def __init__(self, city: City, host: Host) -> None:
         self._city = city
         self._host = host
@@ -82,10 +84,13 @@ class Items:
         """One feature (Features Part 1, clause 7.17). Its ETag is its revision."""
         fid = feature_id(layer_id, text)
         city = self._city
+        view = past.view(city, scope)
+        if self.versioned and view.moment is None and respond.header(scope, b"accept-datetime") is not None:
+            await versions.redirect(city, scope, send, view, fid, layer_id)
+            return
         if not scope["query_string"] and _is_geojson(scope):
             call = self._plain_feature
             # city.read would do the same; a coroutine less is a tenth of what a 304 costs here
-            view = city.catalogue.of(scope[CALLER])
             asked_of = view, scope, layer_id, fid
             answer = call(*asked_of) if view.local else await city.aside(call, *asked_of)
             await answers.answer(scope, send, answer)
@@ -94,7 +99,8 @@ class Items:
         if request.form.media == HTML:
             answer = await city.aside(self._feature_html, request, fid)
         else:
-            answer = await city.read(self._feature, request, fid)
+            read = city.read if request.view.moment is None else city.aside
+            answer = await read(self._feature, request, fid)
         await answers.answer(scope, send, answer)
 
     def _request(self, scope: Scope, layer_id: str, offer: Offer) -> ItemsRequest:
@@ -113,7 +119,7 @@ class Items:
         city = self._city
         base = respond.base_url(city, scope) + "/ogc"
         html = form.media == HTML
-        view = city.catalogue.of(scope[CALLER])
+        view = past.view(city, scope)
         return ItemsRequest(
             view,
             layer_id,
@@ -127,15 +133,14 @@ class Items:
             wanted,
             respond.header(scope, b"if-none-match"),
             negotiate.language(scope, city.settings.languages) if html else "",
-            # a view that is narrowed filters every page
-            cost.of_request(pairs, form) if view.rights == ALL else "heavy",
+            _cost(view, pairs, form),
         )
 
     def _page(self, request: ItemsRequest) -> Answer | None:
         """The answer; None where the layer shows that reading it is heavy, which the request did not."""
         view = request.view
         layer = view.feature_layer(request.layer_id)
-        query = queries.parse(layer, request.pairs)
+        query = queries.parse(layer, past.others(request.pairs, view))
         if request.form.media == HTML:
             return self._page_html(request, layer, query)
         # the body has a time stamp: equal ETags mean equal features, not equal bytes, so it is weak
@@ -185,32 +190,62 @@ class Items:
         if none_match is not None:
             etag = etags.tag(view.epoch, view.revision(layer_id, fid))
             if etags.matches(none_match, etag):
-                return answers.unchanged(etag)
+                return answers.unchanged(etag, self._vary)
         item = view.item(layer_id, fid)
         here = f"{respond.base_url(self._city, scope)}/ogc/collections/{layer_id}/items"
-        tail, header = links.of_plain_feature(here, fid, formats.FEATURE)
-        return _feature_answer(view, item, CRS84, GEOJSON, item.body, tail, header)
+        tail, header = links.of_plain_feature(here, fid, formats.FEATURE, self._more)
+        return self._feature_answer(view, item, CRS84, GEOJSON, item.body, tail, header)
 
     def _feature(self, request: ItemsRequest, fid: int) -> Answer:
         view, layer_id = request.view, request.layer_id
-        crs = queries.parse_item(view.feature_layer(layer_id), request.pairs)
+        crs = queries.parse_item(view.feature_layer(layer_id), past.others(request.pairs, view))
         fg = request.form.name == "jsonfg"
         # another form of the same address is another representation (RFC 9110 section 8.8.3)
         form = "jsonfg" if fg else ""
         if request.none_match is not None:
             etag = etags.tag(view.epoch, view.revision(layer_id, fid), form)
             if etags.matches(request.none_match, etag):
-                return answers.unchanged(etag)
+                return answers.unchanged(etag, self._vary)
         item = view.item(layer_id, fid, crs)
         item_links = links.of_feature(
             request.here, request.query_text, formats.FEATURE, request.form, request.requested
         )
+        _pin(item_links, view)
+        item_links += self._more(request.here)
         body = item.body
         if fg:
             schema = f"{request.base}/collections/{layer_id}/schema"
             body = jsonfg.feature(view.feature_layer(layer_id), crs, body, schema)
         tail = orjson.dumps(item_links + links.profiled(request.profile))
-        return _feature_answer(view, item, crs, request.media, body, tail, link_header(item_links), form)
+        return self._feature_answer(view, item, crs, request.media, body, tail, link_header(item_links), form)
+
+    @property
+    def _vary(self) -> answers.Header:
+        return versions.VARY if self.versioned else answers.VARY
+
+    def _more(self, here: str) -> list[Link]:
+        """The links of a feature beside those of every one."""
+        return versions.feature_links(here) if self.versioned else []
+
+    def _feature_answer(
+        self,
+        view: View,
+        item: Item,
+        crs: str,
+        media: str,
+        body: bytes,
+        tail: bytes,
+        header: bytes,
+        form: str = "",
+    ) -> Answer:
+        headers: Headers = [
+            (b"content-type", media.encode()),
+            (b"etag", etags.tag(view.epoch, item.revision, form).encode()),
+            (b"content-crs", b"<%s>" % crs.encode()),
+            (b"link", header),
+            self._vary,
+        ]
+        return Answer(headers, (body[:-1] + b',"links":' + tail + b"}",))
 
     def _of_page(self, extra: dict[str, Any], layer: FeatureLayer) -> dict[str, Any]:
         """What the HTML of a page shows beside its features."""
@@ -237,7 +272,7 @@ class Items:
 
     def _feature_html(self, request: ItemsRequest, fid: int) -> Answer:
         layer = request.view.feature_layer(request.layer_id)
-        query = Query(crs=queries.parse_item(layer, request.pairs))
+        query = Query(crs=queries.parse_item(layer, past.others(request.pairs, request.view)))
         context = Context(
             self._city, request.view, request.base, request.lang, request.here[len(request.base) :]
         )
@@ -246,28 +281,33 @@ class Items:
         return _html(self._host.item(context, layer.id, fid, query, extra), context, query)
 
 
+def _cost(view: View, pairs: Pairs, form: Representation) -> cost.Cost:
+    """A view that is narrowed filters every page; what was is put together aside."""
+    if view.rights != ALL:
+        return "heavy"
+    of_it = cost.of_request(pairs, form)
+    return "aside" if view.moment is not None and of_it == "light" else of_it
+
+
 def _is_geojson(scope: Scope) -> bool:
     return negotiate.representation(scope, None, formats.FEATURE) is formats.FEATURE[0]
 
 
-def _feature_answer(
-    view: View, item: Item, crs: str, media: str, body: bytes, tail: bytes, header: bytes, form: str = ""
-) -> Answer:
-    headers: Headers = [
-        (b"content-type", media.encode()),
-        (b"etag", etags.tag(view.epoch, item.revision, form).encode()),
-        (b"content-crs", b"<%s>" % crs.encode()),
-        (b"link", header),
-        answers.VARY,
-    ]
-    return Answer(headers, (body[:-1] + b',"links":' + tail + b"}",))
-
-
 def _page_links(request: ItemsRequest, query: Query, after: Cursor | None) -> list[Link]:
     cursor = None if after is None else queries.cursor_text(query, after)
-    return links.of_page(
+    page_links = links.of_page(
         request.here, request.query_text, request.pairs, formats.PAGE, request.form, request.requested, cursor
     )
+    _pin(page_links, request.view)
+    return page_links
+
+
+def _pin(own: list[Link], view: View) -> None:
+    """The collection as it was then; the other links repeat the request."""
+    if view.moment is not None:
+        for one in own:
+            if one["rel"] == "collection":
+                one["href"] = past.with_at(one["href"], view.moment.seq)
 
 
 def _page_headers(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from urllib.parse import quote, urlencode
 
@@ -72,12 +72,15 @@ def of_feature(here: str, query: str, offer: Offer, own: Representation, request
     return links
 
 
-def of_plain_feature(items: str, fid: int, offer: Offer) -> tuple[bytes, bytes]:
-    """The links of a feature asked for without parameters, as JSON and as a Link header.
+def of_plain_feature(
+    items: str, fid: int, offer: Offer, more: Callable[[str], list[Link]]
+) -> tuple[bytes, bytes]:
+    """The links of a feature asked for without parameters, as JSON and as a Link header; ``more`` gives those
+    of its address beside the ones of every feature.
 
     ``items`` is the address of the layer's features. The links differ in the id alone, so they are made
     once a layer: making them costs as much as the feature's own query."""
-    body, header = _plain(items, offer)
+    body, header = _plain(items, offer, more)
     number = b"%d" % fid
     return body.replace(_FID, number), header.replace(_FID, number)
 
@@ -87,8 +90,9 @@ _FID = b"{fid}"
 
 
 @lru_cache(maxsize=256)
-def _plain(items: str, offer: Offer) -> tuple[bytes, bytes]:
-    links = of_feature(f"{items}/{_FID.decode()}", "", offer, offer[0], "")
+def _plain(items: str, offer: Offer, more: Callable[[str], list[Link]]) -> tuple[bytes, bytes]:
+    here = f"{items}/{_FID.decode()}"
+    links = [*of_feature(here, "", offer, offer[0], ""), *more(here)]
     return orjson.dumps(links), link_header(links)
 
 

@@ -70,6 +70,8 @@ class _Door:
 class _LiveItems(Items):
     """Pages without downloads of the whole, which a process beside the server's could not read."""
 
+    versioned = False
+
     def _of_page(self, extra: dict[str, Any], layer: FeatureLayer) -> dict[str, Any]:
         return extra | {"downloads": []}
 

@@ -10,22 +10,22 @@ import orjson
 
 from layers.errors import NotFound
 from layers.model import Layer, is_raster
+from layers.parameters import AT
 from layers.types import FEATURES, Form
-from twin.access.caller import CALLER
-from twin.http import answers, negotiate, respond
+from twin.http import answers, negotiate, past, respond
 from twin.http.context import Context
 from twin.http.formats import DOCUMENT, HTML, JSON
 from twin.http.ogc.pygeoapi_host import Host
 from twin.http.openapi_parts import answer, form, get
 from twin.http.respond import Receive, Scope, Send
-from twin.http.room import Route
+from twin.http.room import Past, Room, Route, Routes, RouteTarget
 
 if TYPE_CHECKING:
     from twin.catalogue.view import View
     from twin.city import City
 
-#: Class of rights, path, address of the API, language and form of a document.
-type Key = tuple[str, str, str, str, str]
+#: Rights and moment of a view; path, address of the API, language and form of a document.
+type Key = tuple[tuple[str, int | None], str, str, str, str]
 #: The layers, and the files of those that are rasters.
 type State = tuple[list[Layer], list[str]]
 #: Documents kept as bytes; each is good for as long as the layers, and the files of rasters, are those it was
@@ -55,6 +55,8 @@ class Document:
     forms: Collection[Form] = FEATURES
     #: The collection that it is of, where the path names it.
     collection: str | None = None
+    #: Whether there is one of the city as it was.
+    past: bool = False
 
     def describe(self, context: Context) -> dict[str, Any]:
         """Its path item, where it is of no layer."""
@@ -91,7 +93,10 @@ class Pages:
 
     city: City
     host: Host
+    #: The rooms of the server, to which links lead.
+    rooms: Sequence[Room] = ()
     _cache: dict[Key, tuple[State, bytes]] = field(default_factory=dict)
+    _find: Callable[[str], tuple[RouteTarget, list[str]]] | None = None
 
     def route(self, document: Document, *, slash: bool = False) -> Route:
         """The route of a document."""
@@ -100,20 +105,22 @@ class Pages:
             await self._give(scope, send, document, values)
 
         methods = {"GET": give}
+        past_: Past | None = "fresh" if document.past else None
         if LAYER in document.path:
-            return Route(document.path, methods, describe_all=document.of_layers, slash=slash)
-        return Route(document.path, methods, document.describe, slash=slash)
+            return Route(document.path, methods, describe_all=document.of_layers, slash=slash, past=past_)
+        return Route(document.path, methods, document.describe, slash=slash, past=past_)
 
     async def _give(self, scope: Scope, send: Send, document: Document, values: Sequence[str]) -> None:
         city = self.city
-        f = respond.query_map(scope, ("f",)).get("f")
+        f = respond.query_map(scope, ("f", AT.name) if document.past else ("f",)).get("f")
         kind = negotiate.representation(scope, f, DOCUMENT).name
         lang = negotiate.language(scope, city.settings.languages)
         path = scope["path"].removeprefix("/ogc").rstrip("/")
-        view = city.catalogue.of(scope[CALLER])
+        view = past.view(city, scope)
         context = Context(city, view, respond.base_url(city, scope) + "/ogc", lang, path)
-        key = (view.rights, path, context.base, lang, kind)
-        body = await city.read(self._cached, key, view)
+        key = (view.key, path, context.base, lang, kind)
+        read = city.read if view.moment is None else city.aside
+        body = await read(self._cached, key, view)
         if body is None:
             body = await city.aside(self._made, key, context, document, values)
         await answers.give_document(scope, send, body, HTML if kind == "html" else document.media, lang)
@@ -146,6 +153,7 @@ class Pages:
             body = document.build(context, *values)
             if document.collection is not None:
                 shown = {"layer_id": document.collection, "page": document.path.rsplit("/", 1)[-1]}
+        body = past.pinned(body, context, self._route)
         if kind == "json":
             return orjson.dumps(body)
         whole = {
@@ -156,3 +164,12 @@ class Pages:
             "json": orjson.dumps(body, option=orjson.OPT_INDENT_2).decode(),
         }
         return self.host.page(context, document.template, whole)
+
+    def _route(self, path: str) -> Route | None:
+        """The route of a path, which a link names."""
+        if self._find is None:
+            self._find = Routes(self.rooms).find
+        try:
+            return self._find(path)[0].route
+        except NotFound:
+            return None

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 TEMPLATES = Path(__file__).parent / "templates"
 PROVIDER = "twin.http.ogc.pygeoapi_provider.StoreProvider"
-#: Addresses (``https://host``) and classes of rights that an API object is kept for: both are few.
+#: Addresses (``https://host``), classes of rights and moments that an API object is kept for: all are few.
 KEPT = 8
 type Extra = Mapping[str, Any]
 type NextHref = Callable[[Cursor | None], str | None]
@@ -42,20 +42,20 @@ class _Hosted:
 
 
 class Host:
-    """pygeoapi over one city: one API object an address and class of rights, swapped when the catalogue
+    """pygeoapi over one city: one API object an address and view, swapped when the catalogue
     changes."""
 
     def __init__(self, city: City) -> None:
         self._city = city
         self._lock = threading.Lock()
-        self._hosted: dict[tuple[str, str], _Hosted] = {}
+        self._hosted: dict[tuple[object, ...], _Hosted] = {}
 
     def page(self, context: Context, template: str, document: Mapping[str, Any]) -> bytes:
         """One of our own documents as HTML, by pygeoapi's rendering and our template."""
         from pygeoapi.util import render_j2_template
 
         api = self._api(context.base, context.view)
-        data = {**document, "base": context.base, "credits": self._credits()}
+        data = {**document, "base": context.base, "credits": self._credits(), **_of_then(context)}
         html: str = render_j2_template(
             api.tpl_config, api.config["server"]["templates"], template, data, _locale(context.lang)
         )
@@ -104,7 +104,13 @@ class Host:
 
         api = self._api(context.base, context.view)
         request = _request(api, "", "text/html", context.lang)
-        shown = {**extra, "base": context.base, "layer_id": layer_id, "credits": self._credits()}
+        shown = {
+            **extra,
+            "base": context.base,
+            "layer_id": layer_id,
+            "credits": self._credits(),
+            **_of_then(context),
+        }
         token = ASKED.set(ParsedRequest(query, shown, next_href))
         try:
             if fid is None:
@@ -123,7 +129,7 @@ class Host:
     def _api(self, base: str, view: View) -> Any:
         layers = view.feature_layers()
         catalogue = tuple((layer.id, layer.generation, layer.fields, layer.time_field) for layer in layers)
-        key = (base, view.rights)
+        key = (base, *view.key)
         with self._lock:
             held = self._hosted.get(key)
             if held is None or held.catalogue != catalogue:
@@ -132,6 +138,12 @@ class Host:
                 while len(self._hosted) > KEPT:
                     self._hosted.pop(next(iter(self._hosted)))
             return held.api
+
+
+def _of_then(context: Context) -> dict[str, str]:
+    """For a page of what was: when that was, and what makes its links lead to the same moment."""
+    moment = context.view.moment
+    return {} if moment is None else {"as_of": moment.at, "at": f"&at=@{moment.seq}"}
 
 
 def _build(city: City, view: View, base: str) -> Any:

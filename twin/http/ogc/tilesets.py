@@ -11,8 +11,7 @@ from layers.errors import NotFound, shown
 from layers.model import FeatureLayer, Layer
 from layers.types import CRS84
 from tiles.scheme import MAX_ZOOM
-from twin.access.caller import CALLER
-from twin.http import across
+from twin.http import across, past
 from twin.http.context import REL, Context, Link, link
 from twin.http.formats import JSON, SCHEMA
 from twin.http.ogc.conformance import classes
@@ -49,7 +48,8 @@ def room(site: Site, pages: Pages) -> Room:
     async def tile(scope: Scope, receive: Receive, send: Send, layer: str, z: str, y: str, x: str) -> None:
         """By row and column (clause 8): the order differs from the XYZ alias. An empty tile is 200 with no
         bytes here: clients of the OGC path take 204 for an error."""
-        await city.read(city.catalogue.of(scope[CALLER]).layer, layer)
+        view = past.view(city, scope)
+        await (city.read if view.moment is None else city.aside)(view.layer, layer)
         await vector_tile(city, scope, send, (layer,), z, x, y, empty=200, known=OF_VECTOR | {"f"})
 
     place = f"tiles/{TMS}/{{tileMatrix}}/{{tileRow}}/{{tileCol}}"
@@ -60,7 +60,7 @@ def room(site: Site, pages: Pages) -> Room:
 
     routes = (
         *(pages.route(one) for one in DOCUMENTS),
-        Route(f"{_LAYER}/{place}", {"GET": tile}, describe_all=describe),
+        Route(f"{_LAYER}/{place}", {"GET": tile}, describe_all=describe, past="fixed"),
     )
     title = ("Tiles of the layers", "图层瓦片")
     return Room("ogc-tiles", title, routes, _landing_links, of_features(_collection_links), CLASSES)
@@ -241,6 +241,8 @@ DOCUMENTS = (
         ("A tile matrix set", "瓦片矩阵集"),
         parameters=(path_parameter("tileMatrixSetId", {"type": "string", "enum": [TMS]}, "The set's id"),),
     ),
-    Document(f"{_LAYER}/tiles", tilesets, "getTilesets", ("Its tilesets", "瓦片集")),
-    Document(f"{_LAYER}/tiles/{TMS}", tileset, "getTileset", ("Its tileset metadata", "瓦片集元数据")),
+    Document(f"{_LAYER}/tiles", tilesets, "getTilesets", ("Its tilesets", "瓦片集"), past=True),
+    Document(
+        f"{_LAYER}/tiles/{TMS}", tileset, "getTileset", ("Its tileset metadata", "瓦片集元数据"), past=True
+    ),
 )

@@ -51,6 +51,8 @@ class Input(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     parameters: list[tuple[str, str]]
     format: str
     language: str
+    #: What moment it is of, as a request names it; of now without one.
+    at: str = ""
     piped: bool = False
     packed: bool = False
     most_features: int = MOST_FEATURES
@@ -74,7 +76,8 @@ def localized(layer: FeatureLayer, query: Query, language: str, title: str) -> F
 
 class _Download:
     def __init__(self, request: Input, context: WorkContext) -> None:
-        layer = context.view.feature_layer(request.layer)
+        self._view = context.view.then(request.at)
+        layer = self._view.feature_layer(request.layer)
         self._request, self._context = request, context
         self._query = queries.parse_download(layer, request.parameters)
         self._form: Format = FORMATS[request.format]
@@ -126,7 +129,7 @@ class _Download:
     def _batches(self, query: Query, folder: Path | None = None) -> Iterator[Rows]:
         """What a query selects, within the limits. Raises TooLarge, Unavailable, Conflict."""
         count, most = 0, self._request.most_features
-        with contextlib.closing(self._context.view.scan(self._layer.id, query, BATCH)) as batches:
+        with contextlib.closing(self._view.scan(self._layer.id, query, BATCH)) as batches:
             for rows in batches:
                 if not count:
                     self._check_generation()
@@ -141,7 +144,7 @@ class _Download:
 
     def _check_generation(self) -> None:
         """Fields and rows, and the rows of two scans, are of one load. Raises Conflict."""
-        if self._context.view.feature_layer(self._request.layer).generation != self._request.generation:
+        if self._view.feature_layer(self._request.layer).generation != self._request.generation:
             raise Conflict(f"layer {self._request.layer} was loaded anew at this moment; try again")
 
     def _check_size(self, folder: Path) -> None:

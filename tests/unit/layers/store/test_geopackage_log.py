@@ -13,7 +13,7 @@ from layers.model import Author, Change
 from layers.store import geopackage
 from layers.store.geopackage import log
 from layers.store.geopackage.connection import connect
-from tests.storing import grid, load, spec
+from tests.storing import grid, load, signed, spec
 
 LAYERS = ("buildings", "other")
 KEPT, STEP = 12, 4
@@ -63,8 +63,8 @@ def test_prune(
         assert rows(path) <= KEPT + 2 * STEP + len(revisions) + len(LAYERS)
         for key, revision in revisions.items():
             assert store.revision(*key) == store.item(*key).revision == revision
-            signed = sum(named for layer, fid, named in edits if (layer, fid) == key)
-            assert len(store.actors(*key)) == signed
+            named = sum(named for layer, fid, named in edits if (layer, fid) == key)
+            assert len(signed(store, *key)) == named
         for since in range(store.seq() + 1):
             seen: list[Change] = []
             while new := store.changes(seen[-1].seq if seen else since, page):

@@ -41,7 +41,7 @@ class Room:
         self.bus = Bus()
         conf = settings.parse(THEMES)
         self.live = Live(folder, conf, self.bus)
-        none = cast(Any, SimpleNamespace(epoch="none", seq=lambda: 0, local=True))
+        none = cast(Any, SimpleNamespace(epoch="none", seq=lambda: 0, local=True, rights=EVERYBODY))
         zone = ZoneInfo(conf.time_zone)
         self.incidents = Incidents(self.live.ingest, self.live.file, self.bus, zone)
         self.callers = Callers(self.keys, self.sessions, EVERYBODY)

@@ -18,7 +18,7 @@ from layers.model import Author
 from layers.store import geopackage
 from layers.store.geopackage import GeoPackageStore
 from tests.gdal_edit import edit
-from tests.storing import FIELDS, features, grid, load, one, row, spec, square, tetrahedron
+from tests.storing import FIELDS, features, grid, load, one, row, signed, spec, square, tetrahedron
 from tests.support import ROOT
 
 FORMAT_6 = ROOT / "tests/golden/format6.gpkg.gz"
@@ -207,13 +207,13 @@ def test_a_city_of_the_format_before_goes_on_without_being_copied(path: Path) ->
     with closing(geopackage.open(path)) as store:
         assert [layer.id for layer in store.layers()] == known == ["buildings", "ortho", "other"]
         assert store.seq() == 6  # nothing was found out of order
-        assert [name for _, name, _ in store.actors("buildings", 2)] == ["duty"]
+        assert [one.last for one in store.change_sets(actor="duty")] != []
         assert old(path.with_name("city.gpkg"), layer="buildings") == []
         store.patch("buildings", 2, {"properties": {"name": "later"}}, by=Author(actor="night"))
         edit(path, "set", "other", 1, "name", "by GDAL")
         assert query(path, 'SELECT fid, until, "name@6" FROM twin_past_buildings') == [(2, 7, "by duty")]
         assert query(path, 'SELECT fid, until, "name@6" FROM twin_past_other') == [(1, 8, "by planner")]
-        assert [name for _, name, _ in store.actors("buildings", 2)] == ["night", "duty"]
+        assert [name for _, name in signed(store, "buildings", 2)] == ["night"]
     assert query(path, "SELECT layer, seq, why FROM twin_kept") == [("", 6, "began")]
     assert query(path, "SELECT 1 FROM sqlite_master WHERE name='twin_actors'") == []
 

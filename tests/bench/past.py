@@ -1,0 +1,137 @@
+"""The city as it was, to the city as it is: pages, vector tiles and 3D nodes after a tenth has changed."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+
+from layers.store import geopackage
+from layers.store.base import Store
+from layers.store.geopackage.connection import connect, transaction
+from tests.bench import cities
+from tests.bench.data import LAYER, ORIGIN, STEP, Town
+from tests.bench.features import GPKG, ITEMS, Question, questions
+from tests.bench.measure import Case, per_request, turns
+from tests.bench.processes import one_core, target
+from tests.bench.report import Row, at_most
+from tests.support import COLD, Server
+from tiles import scheme
+from tiles.service import Tiles
+
+type At = tuple[int, int, int]
+type Make = Callable[[Tiles, At], object]
+ROUNDS = 7
+TIMES = 12
+#: One building of so many has changed since.
+SHARE = 10
+ASKED = (
+    "items, ≈ 50 matches, limit 100",
+    "items, ≈ 2000 matches, limit 1000",
+    "one item",
+)
+TILES = 40
+
+
+def figures(town: Town, folder: Path) -> Iterator[Row]:
+    """Change a tenth of the town, and ask for what was beside what is."""
+    cities.town(folder / "past", town, kind="building")
+    file = folder / "past" / "city.gpkg"
+    store = geopackage.open(file)
+    try:
+        seq = store.seq()
+        _change(file)
+        yield from _pages(folder / "past", town, seq)
+        yield from _tiles(store, folder, town, seq)
+    finally:
+        store.close()
+
+
+def _change(file: Path) -> None:
+    """A tenth of the buildings, all over the town, in one transaction of another program."""
+    con = connect(file, "rw")
+    try:
+        with transaction(con):
+            con.execute(f"UPDATE {LAYER} SET owner = 'Somebody' WHERE fid % {SHARE} = 0")
+    finally:
+        con.close()
+
+
+def _pages(folder: Path, town: Town, seq: int) -> Iterator[Row]:
+    with ExitStack() as stack:
+        stack.enter_context(one_core())
+        server = Server.start(folder, prefix=COLD)
+        stack.callback(server.stop)
+        started = time.perf_counter()
+        assert server.http.get(f"{ITEMS[GPKG]}?limit=1&at=@{seq}").status_code == 200
+        first = time.perf_counter() - started
+        detail = f"{town.count:,} features, {town.count // SHARE:,} changed since"
+        yield Row("the first page of a moment (wall)", f"{first:.2f} s", "stated", detail)
+        one = target(GPKG, server)
+        for question in questions(town):
+            if question.name in ASKED:
+                cases = [Case(one, _paths(question, seq)), Case(one, _paths(question, None))]
+                for case in cases:
+                    per_request(case, 1)
+                found = turns([(case, TIMES * len(case.paths)) for case in cases], ROUNDS)
+                detail = f"{found.median(0):.0f} µs, {found.median(1):.0f} µs"
+                yield at_most(f"{question.name}: `at=` to now", found.ratio(0, 1), 1.5, detail)
+
+
+def _paths(question: Question, seq: int | None) -> list[str]:
+    paths = [ITEMS[GPKG] + path for path in question.paths]
+    if seq is None:
+        return paths
+    return [f"{path}{'&' if '?' in path else '?'}at=@{seq}" for path in paths]
+
+
+def _tiles(store: Store, folder: Path, town: Town, seq: int) -> Iterator[Row]:
+    """Tiles that are made for the first time, each once: the columns of what is now are there."""
+    derived = folder / "columns"
+    shutil.rmtree(derived, ignore_errors=True)
+    now = Tiles(store, derived)
+    now.vector((LAYER,), *_places(town, 14)[0])
+    before = time.process_time()
+    then = Tiles(store.as_of(seq), now)
+    then.vector((LAYER,), *_places(town, 14)[0])
+    detail = "what has changed since is read from the log"
+    yield Row("the first tile of a moment (CPU)", f"{time.process_time() - before:.2f} s", "stated", detail)
+    kinds: tuple[tuple[str, int, Make], ...] = (
+        ("vector tile, zoom 14", 14, lambda tiles, at: tiles.vector((LAYER,), *at)),
+        ("vector tile, zoom 16", 16, lambda tiles, at: tiles.vector((LAYER,), *at)),
+        ("3D node, zoom 16", 16, lambda tiles, at: tiles.glb(LAYER, *at)),
+    )
+    for name, zoom, make in kinds:
+        places = _places(town, zoom)
+        for tiles in (now, then):
+            make(tiles, places[0])
+        spent: list[tuple[float, float]] = []
+        for at in places[1:]:
+            old, new = _cpu(make, then, at), _cpu(make, now, at)
+            spent.append((old, new))
+        olds, news = np.array(spent).T
+        detail = f"{np.median(olds) * 1e3:.1f} ms, {np.median(news) * 1e3:.1f} ms"
+        yield at_most(f"{name}, cold: then to now", float(np.median(olds / news)), 2, detail)
+
+
+def _cpu(
+    make: Callable[[Tiles, tuple[int, int, int]], object], tiles: Tiles, at: tuple[int, int, int]
+) -> float:
+    before = time.process_time()
+    make(tiles, at)
+    return time.process_time() - before
+
+
+def _places(town: Town, zoom: int) -> list[tuple[int, int, int]]:
+    """Tiles all over the middle of the town."""
+    edge = (town.side * 8 * STEP[0], town.side * 8 * STEP[1])
+    draw = np.random.default_rng(zoom)
+    lon = ORIGIN[0] + edge[0] * draw.uniform(0.1, 0.9, 4 * TILES)
+    lat = ORIGIN[1] + edge[1] * draw.uniform(0.1, 0.9, 4 * TILES)
+    x, y = scheme.world(lon, lat)
+    found = dict.fromkeys((zoom, int(a * 2**zoom), int(b * 2**zoom)) for a, b in zip(x, y, strict=True))
+    return list(found)[: TILES + 1]
