@@ -290,6 +290,16 @@ class Version:
     set: ChangeSet | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Touch:
+    """That a feature was changed: ``seq`` is the newest number of its changes among those asked for, ``set``
+    the change set of that number, None where it is of before the history's beginning."""
+
+    fid: int
+    seq: int
+    set: ChangeSet | None
+
+
 #: Problems of a load that are kept of one rule; others are counted.
 KEPT_PER_RULE = 100
 

@@ -23,6 +23,7 @@ from layers.model import (
     Moment,
     Rows,
     Selection,
+    Touch,
     Version,
 )
 from layers.query import Query
@@ -206,6 +207,22 @@ class Store(Readable, Protocol):
         """What a feature was, newest first; ``before`` is the ``since`` of the last one that was given.
 
         Raises NotFound: no such layer, or a feature that never was."""
+
+    def touched(
+        self,
+        layer_id: str,
+        after: int,
+        until: int,
+        *,
+        actor: str | None = None,
+        beyond: int | None = None,
+        limit: int = 1_000,
+    ) -> list[Touch]:
+        """Features that were changed by numbers of the log with ``after`` < number <= ``until``, by ascending
+        id: of those above ``beyond``, ``limit`` at most; of an actor's change sets only, where one is named.
+
+        A load that made the layer is a change of each of its features. Where the layer was made in between,
+        features that it got later are among them, too. Raises NotFound: no such layer, now or ever."""
 
     def stage(self, spec: LayerSpec) -> Stage:
         """Begin a load. Raises ReadOnly, BadFile (an id or field name a table cannot have)."""

@@ -27,6 +27,7 @@ from layers.model import (
     Moment,
     Rows,
     Selection,
+    Touch,
     Version,
 )
 from layers.query import Query
@@ -49,6 +50,7 @@ from layers.store.geopackage import (
     scan,
     selection,
     sets,
+    touched,
 )
 from layers.store.geopackage.catalog import FeatureTable
 from layers.store.geopackage.connection import WRITE_WAIT_S, connect, sqlite_errors, transaction
@@ -336,6 +338,19 @@ class GeoPackageStore(EditedStore):
     ) -> list[Version]:
         with self._looking() as con:
             return historic.versions(con, layer_id, fid, before, limit)
+
+    def touched(
+        self,
+        layer_id: str,
+        after: int,
+        until: int,
+        *,
+        actor: str | None = None,
+        beyond: int | None = None,
+        limit: int = 1_000,
+    ) -> list[Touch]:
+        with self._looking() as con:
+            return touched.touched(con, layer_id, after, until, actor, beyond, limit)
 
     @contextmanager
     def _looking(self) -> Iterator[sqlite3.Connection]:

@@ -131,7 +131,7 @@ def versions(
 ) -> list[Version]:
     """What a feature was, newest first, within the caller's transaction."""
     begin = kept(con, city, layer).seq
-    s, past = bound(city), f"{bound(city)}.{bound(past_table(layer))}"
+    past = f"{bound(city)}.{bound(past_table(layer))}"
     rows: list[tuple[int, bool]] = []
     if _one(con, "SELECT to_regclass(%s)", (past.replace("%%", "%"),)) is not None:
         rows = con.execute(
@@ -153,7 +153,7 @@ def versions(
     until, there = states[-1]
     if complete and there:
         found.append((_made(con, city, layer, fid, until, begin), until, there))
-    sets = _sets_of(con, s, [since for since, _, _ in found[:limit] if since is not None])
+    sets = sets_of(con, city, [since for since, _, _ in found[:limit] if since is not None])
     return [
         Version(
             since=since or 0,
@@ -193,8 +193,9 @@ def _made(con: Connection, city: str, layer: str, fid: int, until: int | None, b
     return int(since)
 
 
-def _sets_of(con: Connection, s: str, numbers: list[int]) -> dict[int, ChangeSet]:
+def sets_of(con: Connection, city: str, numbers: list[int]) -> dict[int, ChangeSet]:
     """The change sets of numbers of the log, by these."""
+    s = bound(city)
     rows = con.execute(
         f"SELECT n.seq, {_SET} FROM unnest(%s::bigint[]) n(seq) JOIN LATERAL (SELECT * FROM {s}.twin_sets"
         " WHERE last >= n.seq ORDER BY last LIMIT 1) c ON c.first <= n.seq",

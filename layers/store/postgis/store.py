@@ -24,6 +24,7 @@ from layers.model import (
     Moment,
     Rows,
     Selection,
+    Touch,
     Version,
 )
 from layers.query import Query
@@ -32,7 +33,19 @@ from layers.store import layer_record, unreadable
 from layers.store.base import FormSpec, LayerSpec, Published, Stage
 from layers.store.database import Database
 from layers.store.edit import EditedStore
-from layers.store.postgis import ddl, edit, forms, history, layer_table, log, moments, page, publish, read
+from layers.store.postgis import (
+    ddl,
+    edit,
+    forms,
+    history,
+    layer_table,
+    log,
+    moments,
+    page,
+    publish,
+    read,
+    touched,
+)
 from layers.store.postgis.catalogue import CHANGED, MOVED, TRIES, DatabaseCatalogue
 from layers.store.postgis.connection import Connection, bound
 from layers.store.postgis.layer_table import LayerTable
@@ -261,6 +274,25 @@ class PostgisStore(EditedStore):
             with con.transaction():
                 con.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
                 return moments.versions(con, self._schema, layer_id, known, before, limit)
+
+        return self._catalogue.call(ask)
+
+    def touched(
+        self,
+        layer_id: str,
+        after: int,
+        until: int,
+        *,
+        actor: str | None = None,
+        beyond: int | None = None,
+        limit: int = 1_000,
+    ) -> list[Touch]:
+        self._catalogue.state()
+
+        def ask(con: Connection) -> list[Touch]:
+            with con.transaction():
+                con.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+                return touched.touched(con, self._schema, layer_id, after, until, actor, beyond, limit)
 
         return self._catalogue.call(ask)
 
