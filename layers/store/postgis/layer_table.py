@@ -147,14 +147,25 @@ class LayerTable(LayerRecord):
         """The number of the log up to which it is read; None for now."""
         return None
 
-    @property
-    def branches(self) -> tuple[str, ...]:
-        """What its rows are read from, each with an order by the feature id of its own."""
+    def branches(self, *, whole: bool, boxed: bool) -> tuple[str, ...]:
+        """What the keys of a page are looked for in: ids and geometries, with all columns if ``whole``;
+        ``boxed`` where a box is asked for."""
         return (self.relation,)
 
-    def joined(self, key: str) -> str:
-        """What joins the features whose ids are a column of another relation to that."""
-        return f"JOIN {self.relation} t ON {self.fid} = {key}"
+    @property
+    def mark(self) -> str:
+        """What is kept of a row (t) beside its id, ``v``, to find it again."""
+        return ""
+
+    @cached_property
+    def joined(self) -> str:
+        """What joins the rows (t) to their keys (k: id, v)."""
+        return f"JOIN {self.relation} t ON {self.fid} = k.id"
+
+    @property
+    def placed(self) -> str:
+        """The relation of no more than ids and geometries, to be read whole."""
+        return self.relation
 
     @cached_property
     def fid(self) -> str:
@@ -335,7 +346,7 @@ def index_extent(con: Any, relation: str, column: str, postgis: str) -> Bbox | N
 
 def exact_extent(con: Any, table: LayerTable, postgis: str) -> Bbox | None:
     """The box of all geometries, by a scan; in the table's CRS."""
-    sql = f"SELECT {postgis}.st_extent({table.shape}) FROM {table.relation} t"
+    sql = f"SELECT {postgis}.st_extent({table.shape}) FROM {table.placed} t"
     return box(con.execute(f"SELECT {_box_sql(postgis, f'({sql})')}", ()).fetchone()[0])
 
 

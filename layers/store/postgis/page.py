@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from layers.model import FeatureLayer
@@ -22,7 +23,7 @@ _KEPT = 500  # statements of a table
 TRIED = 1_000_000  # features of a layer on all of which conditions may be tried, when a box seems to have few
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PageRequest:
     """A query of a layer. ``unplaced``: whether a registered table may have features without a geometry."""
 
@@ -41,10 +42,18 @@ class PageRequest:
         """One feature more than the page has shows whether any follow."""
         return f"LIMIT {(self.query.limit or 0) + 1} OFFSET {self.query.offset}"
 
+    @cached_property
+    def branches(self) -> tuple[str, ...]:
+        """What keys are looked for in."""
+        whole = bool(self.query.sort or self.others()[0])
+        return self.table.branches(whole=whole, boxed=self.query.bbox is not None)
+
     @property
     def source(self) -> str:
         """What stands after FROM."""
-        return f"{self.table.relation} t"
+        if len(self.branches) == 1:
+            return f"{self.branches[0]} t"
+        return f"({' UNION ALL '.join(f'SELECT * FROM {b} b' for b in self.branches)}) t"
 
     def box(self) -> tuple[str, list[Any]]:
         """The condition of the box, and its values."""
@@ -65,13 +74,13 @@ class PageRequest:
 
         What lies in two relations is read from the beginning of both, each in its own order."""
         order, ordered = self.order()
-        if len(self.table.branches) == 1:
+        if len(self.branches) == 1:
             source, bound = f"{self.source} WHERE true{conditions}", values
         else:
             most = f"LIMIT {(self.query.limit or 0) + self.query.offset + 1}"
             begin = f"WHERE true{conditions} ORDER BY {order} {most}"
-            parts = " UNION ALL ".join(f"(SELECT * FROM {b} t {begin})" for b in self.table.branches)
-            source, bound = f"({parts}) t", [*values, *ordered] * len(self.table.branches)
+            parts = " UNION ALL ".join(f"(SELECT * FROM {b} t {begin})" for b in self.branches)
+            source, bound = f"({parts}) t", [*values, *ordered] * len(self.branches)
         return f"SELECT {what} FROM {source} ORDER BY {order} {self.end}", [*bound, *ordered]
 
     def order(self) -> tuple[str, list[Any]]:
@@ -79,12 +88,12 @@ class PageRequest:
         return compile.order(Postgis(self.table), self.query)
 
     def row(self, number: str) -> str:
-        """The statement of the rows of a page, whose keys ``k`` has (id), with their place in its order, and
+        """The statement of the rows of a page, whose keys are in ``k``, with their place in its order, and
         names for their columns."""
         keys = compile.sort_values(Postgis(self.table), self.query)
         columns = "".join(f", {self.table.column(f)}" for f in self.fields) + keys
         shape = read.shape_sql(self.table, self.wkb)
-        source = f"k {self.table.joined('k.id')}"
+        source = f"k {self.table.joined}"
         sql = f"SELECT {self.table.fid}, {shape}{columns}, {number} FROM {source}"
         names = [f"c{i}" for i in range(3 + len(self.fields) + len(self.query.sort))]
         return f"LEFT JOIN LATERAL ({sql}) p({', '.join(names)}) ON true ORDER BY p.{names[-1]}"
@@ -153,7 +162,9 @@ def _keys(request: PageRequest, few: int, bounded: bool) -> tuple[str, str, list
     (box, box_values), (others, values) = request.box(), request.others()
     follow, follow_values = request.after()
     if not box and not others and not query.sort:
-        by, by_values = request.first(f"{table.fid} AS id, {table.fid} AS n", follow, follow_values)
+        by, by_values = request.first(
+            f"{table.fid} AS id, {table.fid} AS n{table.mark}", follow, follow_values
+        )
         return f", k AS MATERIALIZED ({by})", "NULL::bigint", by_values, True
     inner, inner_values, tried, tried_values = box + others, [*box_values, *values], "", list[Any]()
     if box and bounded:
@@ -162,19 +173,19 @@ def _keys(request: PageRequest, few: int, bounded: bool) -> tuple[str, str, list
     if tried or query.sort:
         near = f"(SELECT t.* FROM {near}) t"
     matched = f"(SELECT CASE WHEN count(*) <= {few} THEN count(*) FILTER (WHERE m.fits) END FROM m)"
-    fits = f"(true{tried}) AS fits"
+    fits, mark, v = f"(true{tried}) AS fits", table.mark, ", m.v" if table.mark else ""
     if not query.sort:
         later = "" if query.after is None else " AND m.id > %s::bigint"
         head = (
-            f", m AS MATERIALIZED (SELECT {table.fid} AS id, {table.fid} AS n, {fits} FROM {near}),"
-            f" k AS MATERIALIZED (SELECT m.id, m.n FROM m WHERE m.fits{later} ORDER BY m.id {request.end})"
+            f", m AS MATERIALIZED (SELECT {table.fid} AS id, {table.fid} AS n{mark}, {fits} FROM {near}),"
+            f" k AS MATERIALIZED (SELECT m.id, m.n{v} FROM m WHERE m.fits{later} ORDER BY m.id {request.end})"
         )
         return head, matched, [*tried_values, *inner_values, *(query.after or ())], False
     order, order_values = request.order()
     place = f"row_number() OVER (ORDER BY {order}) AS n, true{follow} AS later"
     head = (
-        f", m AS MATERIALIZED (SELECT {table.fid} AS id, {place}, {fits} FROM {near}),"
-        f" k AS MATERIALIZED (SELECT m.id, m.n FROM m WHERE m.later AND m.fits ORDER BY m.n {request.end})"
+        f", m AS MATERIALIZED (SELECT {table.fid} AS id{mark}, {place}, {fits} FROM {near}),"
+        f" k AS MATERIALIZED (SELECT m.id, m.n{v} FROM m WHERE m.later AND m.fits ORDER BY m.n {request.end})"
     )
     return head, matched, [*order_values, *follow_values, *tried_values, *inner_values], False
 
@@ -189,7 +200,9 @@ def searched(con: Connection, request: PageRequest, until: float) -> RowPage:
     follow, follow_values = request.after()
     order, order_values = request.order()
     rows = request.row(f"row_number() OVER (ORDER BY {order})")
-    first, first_values = request.first(f"{table.fid} AS id", conditions + follow, [*values, *follow_values])
+    first, first_values = request.first(
+        f"{table.fid} AS id{table.mark}", conditions + follow, [*values, *follow_values]
+    )
     sql = (
         f"WITH s AS MATERIALIZED ({read.state_sql(table.schema, table)}), k AS MATERIALIZED ({first})"
         f" SELECT s.state, NULL, p.* FROM s {rows}"

@@ -213,12 +213,11 @@ class PostgisPast(Past):
 
         def ask(con: Connection, table: PastTable) -> tuple[SnapshotState, tuple[read.RowPage, int | None]]:
             asked, count = query, self._count(con, table)
-            if count > self._few:  # only then it matters where they lie
+            about = layer_record.layer(table, extent=None, count=count, seq=0, crs_also=())
+            if query.bbox is not None and count > self._few:  # only then it matters where they lie
                 about = self._about(con, table)
-                if query.bbox is not None and table.srid == 4326 and holds(query.bbox, about.extent):
+                if table.srid == 4326 and holds(query.bbox, about.extent):
                     asked = replace(query, bbox=None)
-            else:
-                about = layer_record.layer(table, extent=None, count=count, seq=0, crs_also=())
             rows = page.page(con, PageRequest(table, asked, wkb), self._few, about, seconds)
             return rows.state, (rows, count if rows.whole else rows.matched)
 

@@ -18,9 +18,13 @@ from layers.store import forms
 from layers.store.postgis import layer_table
 from layers.store.postgis.connection import bound, literal, quoted
 from layers.store.postgis.layer_table import LayerTable, TableColumn
-from layers.store.postgis.schema import COLUMN_TYPES, past_table
+from layers.store.postgis.schema import COLUMN_TYPES, HIDDEN, past_table
 from layers.types import EDITS, EditKind, FieldType
 
+#: Two ways to seek a row that must not be there: of all rows at once, or of each by the index, which keeps
+#: the order in which they are read and costs nothing for those that nobody asks for.
+_JOINED, _PROBED = "NOT EXISTS (SELECT {})", "coalesce((SELECT false {} LIMIT 1), true)"
+_UNTIL = f"{HIDDEN}until"  # beside the columns of a layer, none of which is called so
 _COLLATED = ' COLLATE "C"'  # as texts are in a layer of our own
 
 
@@ -63,19 +67,58 @@ class PastTable(LayerTable):
 
     @cached_property
     def relation(self) -> str:
-        return f"({' UNION ALL '.join(self.branches)})"
+        return f"({' UNION ALL '.join(self._halves(_JOINED))})"
 
     @cached_property
-    def branches(self) -> tuple[str, ...]:
-        old = f"(SELECT {self._old} FROM {self._first} AND p.there)"
-        return (old,) if self.present is None else (f"({self._unchanged})", old)
+    def placed(self) -> str:
+        return f"({' UNION ALL '.join(self._halves(_JOINED, whole=False))})"
 
-    def joined(self, key: str) -> str:
-        old = f"SELECT {self._old} FROM {self._first} AND p.there AND p.fid = {key}"
-        both = old
+    def branches(self, *, whole: bool, boxed: bool) -> tuple[str, ...]:
+        return tuple(f"({half})" for half in self._halves(_PROBED, whole=whole, boxed=boxed))
+
+    @property
+    def mark(self) -> str:
+        return f", t.{quoted(_UNTIL)} AS v"
+
+    @cached_property
+    def joined(self) -> str:
+        old = f"{self._old_row(whole=True)} WHERE p.fid = k.id AND p.until = k.v"
+        if self.present is None:
+            return f"CROSS JOIN LATERAL ({old}) t"
+        now = f"{self._present_row(whole=True)} WHERE {self.present.fid} = k.id AND k.v IS NULL"
+        return f"CROSS JOIN LATERAL ({now} UNION ALL {old}) t"
+
+    def _halves(self, none: str, *, whole: bool = True, boxed: bool = False) -> list[str]:
+        """The present rows that are as they were, and those that were otherwise, if ``whole`` with their
+        properties. ``none`` is how a row is sought that must not be there; ``boxed`` rows are found by their
+        place alone, not by all that changed as well."""
+        halves = [f"{self._old_row(whole=whole)} WHERE {self._is_first('p', none, boxed=boxed)} AND p.there"]
         if self.present is not None:
-            both = f"{self._unchanged} AND {self.present.fid} = {key} UNION ALL {old}"
-        return f"CROSS JOIN LATERAL ({both}) t"
+            unchanged = self._none(self.present.fid, none)
+            halves.insert(0, f"{self._present_row(whole=whole)} WHERE {unchanged}")
+        return halves
+
+    def _old_row(self, *, whole: bool) -> str:
+        """SQL of old rows (p) with the columns of then, and ``until`` when they were true."""
+        then, defined = "", ""
+        if whole and self.kept:
+            then = "".join(f", {_as_json(c).read} AS {bound(c.name)}" for c in self.kept.values())
+            defined = self._read_as_json()
+        fid, geom = self._names
+        columns = f"p.fid::{self.fid_type} AS {fid}, p.geom AS {geom}, p.until AS {quoted(_UNTIL)}{then}"
+        return f"SELECT {columns} FROM {self._past} p{defined}"
+
+    def _present_row(self, *, whole: bool) -> str:
+        """The same of present rows (t), which are true still."""
+        table = self.present
+        assert table is not None
+        fid, geom = self._names
+        key = f"{table.fid} AS {fid}, {table.geom} AS {geom}, NULL::bigint AS {quoted(_UNTIL)}"
+        return f"SELECT {key}{self._unchanged() if whole else ''} FROM {table.relation} t"
+
+    @property
+    def _names(self) -> tuple[str, str]:
+        return bound(self.rows.fid), bound(self.rows.geometry)
 
     @property
     def meshes(self) -> str:
@@ -104,37 +147,32 @@ class PastTable(LayerTable):
     def _past(self) -> str:
         return f"{bound(self.schema)}.{bound(past_table(self.id))}"
 
-    def _later(self, row: str) -> str:
-        """Whether an old row was true after the moment, of this layer."""
-        end = "" if self.before is None else f" AND {row}.until < {self.before}"
-        return f"{row}.until > {self.seq}{end}"
+    def _later(self, row: str, *, boxed: bool = False) -> str:
+        """Whether an old row was true after the moment, of this layer; by no index where it is ``boxed``."""
+        until = f"{row}.until{' + 0' if boxed else ''}"
+        end = "" if self.before is None else f" AND {until} < {self.before}"
+        return f"{until} > {self.seq}{end}"
 
-    def _none(self, fid: str) -> str:
-        return f"NOT EXISTS (SELECT FROM {self._past} q WHERE q.fid = {fid} AND {self._later('q')})"
+    def _none(self, fid: str, none: str = _JOINED) -> str:
+        """Whether a feature has no old row that was true after the moment."""
+        return none.format(f"FROM {self._past} q WHERE q.fid = {fid} AND {self._later('q')}")
 
-    def _is_first(self, row: str) -> str:
+    def _is_first(self, row: str, none: str = _JOINED, *, boxed: bool = False) -> str:
         """Whether an old row is what was true at the moment."""
         earlier = f"q.fid = {row}.fid AND q.until < {row}.until AND q.until > {self.seq}"
-        return f"{self._later(row)} AND NOT EXISTS (SELECT FROM {self._past} q WHERE {earlier})"
+        return f"{self._later(row, boxed=boxed)} AND {none.format(f'FROM {self._past} q WHERE {earlier}')}"
 
-    @cached_property
-    def _names(self) -> list[str]:
-        return [bound(name) for name in (self.rows.fid, self.rows.geometry)]
-
-    @cached_property
     def _unchanged(self) -> str:
-        """The present rows that are as they were, with the columns of then."""
+        """The columns of then of the present rows."""
         table = self.present
         assert table is not None
-        (fid, geom), values = self._names, []
+        values = []
         for name, column in self.kept.items():
             now = table.columns.get(name)
             same = now is not None and now.name == column.name and now.type == column.type
             values.append(table.column(name) if same else self._null(column.type))
         named = zip(values, self.kept.values(), strict=True)
-        columns = "".join(f", {value} AS {bound(column.name)}" for value, column in named)
-        columns = f"{table.fid} AS {fid}, {table.geom} AS {geom}{columns}"
-        return f"SELECT {columns} FROM {table.relation} t WHERE {self._none(table.fid)}"
+        return "".join(f", {value} AS {bound(column.name)}" for value, column in named)
 
     def _null(self, kind: FieldType) -> str:
         return f"NULL::{COLUMN_TYPES[kind]}{self._collation(kind)}"
@@ -142,23 +180,15 @@ class PastTable(LayerTable):
     def _collation(self, kind: FieldType) -> str:
         return _COLLATED if kind == "string" and self.source is None else ""
 
-    @cached_property
-    def _old(self) -> str:
-        fid, geom = self._names
-        columns = "".join(f", {_as_json(c).read} AS {bound(c.name)}" for c in self.kept.values())
-        return f"p.fid::{self.fid_type} AS {fid}, p.geom AS {geom}{columns}"
-
-    @cached_property
-    def _first(self) -> str:
-        """The first old rows (p), read as the columns (t) of their time."""
-        defined = [
+    def _read_as_json(self) -> str:
+        """What joins to old rows (p) their properties (t)."""
+        defined = ", ".join(
             f"{bound(column.name)} {_as_json(column).pg}{self._collation(column.type)}"
             for column in self.kept.values()
-        ]
+        )
         # what is read of the others, before they are sifted out, may be of other types
         old = f"CASE WHEN {self._is_first('p')} THEN p.old END" if self.altered else "p.old"
-        values = f" CROSS JOIN LATERAL json_to_record({old}) AS t({', '.join(defined)})" if defined else ""
-        return f"{self._past} p{values} WHERE {self._is_first('p')}"
+        return f" CROSS JOIN LATERAL json_to_record({old}) AS t({defined})"
 
 
 def _as_json(column: TableColumn) -> TableColumn:
