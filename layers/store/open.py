@@ -31,4 +31,4 @@ def open_store(
         return geopackage.open(folder / "city.gpkg", few=few, crs_also=crs_also, history=history)
     from layers.store import postgis
 
-    return postgis.open(database, folder / "derived" / "database.mark", few, crs_also)
+    return postgis.open(database, folder / "derived" / "database.mark", few, crs_also, history)

@@ -15,6 +15,7 @@ from layers.batch import MESH
 from layers.model import Author
 from layers.store.base import FormSpec
 from layers.store.database import Database, Registered
+from layers.store.history import Retention
 from layers.store.open import open_store
 from layers.store.postgis import schema
 from layers.types import Field
@@ -29,11 +30,11 @@ _numbers = count()
 class City:
     """A city in a schema of its own, with what another program sees of it."""
 
-    def __init__(self, url: str, folder: Path) -> None:
+    def __init__(self, url: str, folder: Path, history: Retention | None = None) -> None:
         self.url, self.schema = url, f"kept{next(_numbers)}"
         self.database = Database(url, schema=self.schema)
         self.folder = folder
-        self.store = open_store(folder, self.database)
+        self.store = open_store(folder, self.database, history=history)
 
     def sql(self, *statements: str, **options: Any) -> list[tuple[Any, ...]]:
         """Statements of another program in one transaction; ``CITY`` is the schema."""

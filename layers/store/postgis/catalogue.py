@@ -20,6 +20,7 @@ from layers.errors import BadParameter, Busy, NotFound, ReadOnly, Unavailable, s
 from layers.store import layer_record
 from layers.store.database import Database
 from layers.store.forms import no_features
+from layers.store.history import Retention
 from layers.store.mark import fresh_epoch
 from layers.store.mark import read as read_mark
 from layers.store.postgis import (
@@ -31,6 +32,7 @@ from layers.store.postgis import (
     log,
     migrate,
     numbering,
+    pruning,
     read,
     refresh,
     registered,
@@ -89,9 +91,18 @@ def own_tables() -> Iterator[None]:
 class DatabaseCatalogue:
     """The connections of a city, its catalogue, its epoch, and the thread that watches for changes."""
 
-    def __init__(self, database: Database, mark: Path | None, *, read_only: bool = False) -> None:
+    def __init__(
+        self,
+        database: Database,
+        mark: Path | None,
+        *,
+        read_only: bool = False,
+        history: Retention | None = None,
+    ) -> None:
         self.database = database
         self.read_only = read_only
+        self._retention = history
+        self._prune_at = time.monotonic() + pruning.EVERY_S
         self.schema = database.schema
         self.epoch = ""
         self._mark_path = mark
@@ -151,6 +162,8 @@ class DatabaseCatalogue:
                 history.sign(con, history.REPAIR)
                 repair.repair(self.place(con), ddl.moved(self.place(con)))
                 ddl.rebase(self.place(con))
+                if self._retention is not None:
+                    pruning.keep_for(self.place(con), self._retention)
                 registered.sync(self.place(con), self.database.tables)
                 self.grant(con)
             refresh.refresh_due(self.place(con))
@@ -365,8 +378,16 @@ class DatabaseCatalogue:
             self.listener.tell(newest)
             log.prune(self.place(con), newest)
             self._repair_moved(con)
+            self._prune(con)
         self._check_rights()
         self._keep_mark()
+
+    def _prune(self, con: Connection) -> None:
+        """A step, where it is time; without settings nothing goes by itself."""
+        if self._retention is None or time.monotonic() < self._prune_at:
+            return
+        if not pruning.prune(self.place(con)):
+            self._prune_at = time.monotonic() + pruning.EVERY_S
 
     def _check_rights(self) -> None:
         """Notice rights that were granted or taken."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from layers.store.history import Retention
 from layers.store.layer_record import MISSING, OK
 from layers.store.postgis import history, introspect, layer_table, log_function, numbering, schema, shape
 from layers.store.postgis.connection import Connection, literal, quoted
@@ -117,7 +118,6 @@ def drop_logging(place: DdlTarget, layer: str) -> None:
 def logged(place: DdlTarget, layer: str, rows: TableSource | None = None) -> Logged:
     """What is told of the changes of a layer's own table, or of another that has its rows."""
     table = rows or TableSource(place.schema, layer, "fid", "geom", 4326)
-    keeps = place.one(f"SELECT keeps FROM {place.s}.twin_layers WHERE id = %s", (layer,))
     return Logged(
         place.schema,
         place.postgis,
@@ -128,8 +128,13 @@ def logged(place: DdlTarget, layer: str, rows: TableSource | None = None) -> Log
         table.srid,
         mesh=rows is None,
         blank=_left_out(place, table.relation),
-        keeps=keeps is not False,
+        keeps=retention(place).of(layer) != 0,
     )
+
+
+def retention(place: DdlTarget) -> Retention:
+    """For how long the city keeps its history."""
+    return Retention.parsed(place.one(f"SELECT history FROM {place.s}.twin_meta"))
 
 
 def _left_out(place: DdlTarget, relation: str) -> tuple[str, ...]:
@@ -148,6 +153,8 @@ def create_triggers(place: DdlTarget, layer: str, rows: TableSource | None = Non
     drop_logging(place, layer)
     numbering.make_past(place.con, place.schema, layer)
     table = logged(place, layer, rows)
+    if not table.keeps:
+        history.keep_nothing(place.con, place.schema, layer)
     always = log_function.always(table) if rows is None else []
     for sql in (log_function.function(table), *log_function.triggers(table), *always):
         place.con.execute(sql)

@@ -39,8 +39,29 @@ def number(con: Connection, schema: str, by: Author, generation: int | None = No
 def cut(con: Connection, schema: str, layer: str, why: str) -> None:
     """Nothing of a layer is known from before the present transaction."""
     con.execute(
-        f"INSERT INTO {quoted(schema)}.twin_kept (layer, at, why, xid)"
+        f"INSERT INTO {quoted(schema)}.twin_kept AS k (layer, at, why, xid)"
         " VALUES (%s, date_trunc('milliseconds', clock_timestamp()), %s, pg_current_xact_id())"
-        " ON CONFLICT (layer) DO UPDATE SET at = excluded.at, why = excluded.why, xid = excluded.xid",
+        " ON CONFLICT (layer) DO UPDATE SET at = excluded.at, xid = excluded.xid,"
+        " why = CASE k.why WHEN 'off' THEN 'off' ELSE excluded.why END",
+        (layer, why),
+    )
+
+
+def keep_nothing(con: Connection, schema: str, layer: str) -> None:
+    """Of a layer no more is known than what is now."""
+    _cut_at(con, schema, layer, "off")
+
+
+def keep_from_now(con: Connection, schema: str, layer: str) -> None:
+    """The history of a layer begins, after the newest change."""
+    _cut_at(con, schema, layer, "began")
+
+
+def _cut_at(con: Connection, schema: str, layer: str, why: str) -> None:
+    s = quoted(schema)
+    con.execute(
+        f"INSERT INTO {s}.twin_kept (layer, seq, at, why) VALUES (%s, (SELECT coalesce(max(seq), 0)"
+        f" FROM {s}.twin_changes), date_trunc('milliseconds', clock_timestamp()), %s)"
+        " ON CONFLICT (layer) DO UPDATE SET seq = excluded.seq, at = excluded.at, why = excluded.why",
         (layer, why),
     )

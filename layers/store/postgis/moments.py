@@ -87,7 +87,11 @@ def kept(con: Connection, city: str, layer: str | None = None) -> Moment:
             f"SELECT FROM {s}.{table} = %(layer)s"
             for table in ("twin_layers WHERE id", "twin_forms WHERE id", "twin_records WHERE layer")
         )
-        cut = f"SELECT seq, at, EXISTS ({ever}) FROM (SELECT) o LEFT JOIN {s}.twin_kept ON layer = %(layer)s"
+        newest = f"SELECT max(seq) FROM {s}.twin_changes WHERE layer = %(layer)s"
+        cut = (
+            f"SELECT CASE why WHEN 'off' THEN ({newest}) ELSE seq END, at, EXISTS ({ever})"
+            f" FROM (SELECT) o LEFT JOIN {s}.twin_kept ON layer = %(layer)s"
+        )
         cut_seq, cut_at, known = con.execute(cut, {"layer": layer}, binary=True).fetchone() or (None,) * 3
         if not known:
             raise NotFound(f"there is and was no layer {shown(layer)}")

@@ -41,12 +41,14 @@ def make_past(con: Connection, schema: str, layer: str) -> None:
 
 
 def _tables(s: str, postgis: str) -> str:
-    """``since`` and ``began`` say from which number on the city keeps its history, and since when."""
+    """``since`` and ``began`` say from which number on the city keeps its history, and since when;
+    ``history`` for how long, as a :class:`layers.store.history.Retention`."""
     unplaced = shape.null_geometry_sql("geom", f"{postgis}.")
     return f"""
 ALTER TABLE {s}.twin_meta ADD COLUMN since bigint NOT NULL DEFAULT 0,
-  ADD COLUMN began timestamptz NOT NULL DEFAULT date_trunc('milliseconds', clock_timestamp());
-ALTER TABLE {s}.twin_layers ADD COLUMN keeps boolean NOT NULL DEFAULT true, ADD COLUMN seen oid;
+  ADD COLUMN began timestamptz NOT NULL DEFAULT date_trunc('milliseconds', clock_timestamp()),
+  ADD COLUMN history text;
+ALTER TABLE {s}.twin_layers ADD COLUMN seen oid;
 ALTER TABLE {s}.twin_pending ADD COLUMN part bigint, ADD COLUMN there boolean, ADD COLUMN old json,
   ADD COLUMN geom {postgis}.geometry, ADD COLUMN mesh bytea;
 CREATE TABLE {s}.twin_past (layer text COLLATE "C" NOT NULL, fid bigint, until bigint NOT NULL,

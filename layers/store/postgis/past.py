@@ -145,7 +145,10 @@ class PostgisPast(Past):
         return sorted(every, key=lambda layer: layer.id)
 
     def layer(self, layer_id: str) -> Layer:
-        content = self._begin().contents.get(layer_id)
+        known = self._begin()
+        if layer_id in known.gone:
+            raise self._gone(layer_id)
+        content = known.contents.get(layer_id)
         return self.feature_layer(layer_id) if content is None else content
 
     def feature_layer(self, layer_id: str) -> FeatureLayer:

@@ -205,11 +205,12 @@ def _as_json(column: TableColumn) -> TableColumn:
 @dataclass(frozen=True, slots=True)
 class PastLayers:
     """Every layer of a city after a change, as it is known under a stamp of the catalogue: those of features,
-    and others."""
+    and others, but for the ``gone`` whose records are no longer kept."""
 
     stamp: int
     tables: Mapping[str, PastTable]
     contents: Mapping[str, ContentLayer]
+    gone: frozenset[str]
 
 
 def past_layers(con: Any, schema: str, seq: int, stamp: int) -> PastLayers:
@@ -244,7 +245,10 @@ def past_layers(con: Any, schema: str, seq: int, stamp: int) -> PastLayers:
     for row in con.execute(f"SELECT {names} FROM {s}.twin_forms f", ()).fetchall():
         if row[0] not in records:
             contents[row[0]] = forms.layer(row, newest(con, schema, row[0], seq))
-    return PastLayers(stamp, tables, contents)
+    cut = con.execute(f"SELECT layer FROM {s}.twin_kept WHERE seq > %s", (seq,)).fetchall()
+    gone = frozenset(row[0] for row in cut if row[0] in contents)
+    kept = {layer: content for layer, content in contents.items() if layer not in gone}
+    return PastLayers(stamp, tables, kept, gone)
 
 
 def newest(con: Any, schema: str, layer: str, seq: int) -> int:

@@ -49,7 +49,10 @@ def _state_sql(schema: str, layer: str | None, relation: str | None, past: bool)
         own = f"(SELECT max(seq) FROM {s}.twin_changes WHERE layer = {name})"
         words += [f"coalesce({own}, 0)", f"coalesce(to_regclass({table})::oid, 0)"]
         if past:
-            words.append(f"greatest(m.since, (SELECT seq FROM {s}.twin_kept WHERE layer = {name}))")
+            cut = (
+                f"SELECT CASE why WHEN 'off' THEN {own} ELSE seq END FROM {s}.twin_kept WHERE layer = {name}"
+            )
+            words.append(f"greatest(m.since, ({cut}))")
     return (
         f"SELECT m.epoch || concat_ws('|', '', {', '.join(words)}) AS state"
         f" FROM (SELECT) o LEFT JOIN {s}.twin_meta m ON true LEFT JOIN {newest} c ON true LIMIT 1"

@@ -33,6 +33,7 @@ from layers.store import layer_record, unreadable
 from layers.store.base import FormSpec, LayerSpec, Published, Stage
 from layers.store.database import Database
 from layers.store.edit import EditedStore
+from layers.store.history import Retention
 from layers.store.postgis import (
     ddl,
     edit,
@@ -71,6 +72,7 @@ class PostgisStore(EditedStore):
         mark: Path | None,
         few: int,
         crs_also: tuple[str, ...],
+        history: Retention | None,
         *,
         read_only: bool = False,
     ) -> None:
@@ -82,7 +84,7 @@ class PostgisStore(EditedStore):
         self._crs_also = crs_also
         self._pasts: OrderedDict[int, PostgisPast] = OrderedDict()
         self._lock = threading.Lock()
-        self._catalogue = DatabaseCatalogue(database, mark, read_only=read_only)
+        self._catalogue = DatabaseCatalogue(database, mark, read_only=read_only, history=history)
         self._scans = Scans(self._catalogue)
         self._sessions = self._catalogue.sessions
         self._summary = Summary(database.schema, self._sessions, crs_also)
