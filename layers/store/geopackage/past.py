@@ -9,6 +9,7 @@ keeps its place.
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -73,16 +74,20 @@ def settle(
     if not is_there(con, layer):
         con.execute("DELETE FROM twin_columns WHERE layer=?", (layer,))
         _create(con, layer)
+    for name, renamed in _renamed(con, layer).items():
+        _close(con, layer, name, seq)
+        con.execute(
+            "INSERT INTO twin_columns (layer, name, place, type, first) SELECT layer, ?, place, type, ?"
+            " FROM twin_columns WHERE layer=? AND name=? AND until=? ORDER BY first DESC LIMIT 1",
+            (renamed, seq, layer, name, seq),
+        )
     info = con.execute(f"PRAGMA table_info({quoted(layer)})").fetchall()
     present = {row[1]: affinity(row[2]) for row in info if row[1] not in _LIVES}
     sql = "SELECT name, type FROM twin_columns WHERE layer=? AND until IS NULL"
     known = dict(con.execute(sql, (layer,)).fetchall())
     for name, type_ in known.items():
         if present.get(name) != type_ or name in dropped:
-            con.execute(
-                "UPDATE twin_columns SET until=?, lost=? WHERE layer=? AND name=? AND until IS NULL",
-                (seq, lost, layer, name),
-            )
+            _close(con, layer, name, seq, lost=lost)
     for name, type_ in present.items():
         if known.get(name) != type_ or name in dropped:
             place = f"{name}@{seq}"
@@ -91,6 +96,31 @@ def settle(
                 "INSERT INTO twin_columns (layer, name, place, type, first) VALUES (?,?,?,?,?)",
                 (layer, name, place, type_, seq),
             )
+
+
+def _close(con: sqlite3.Connection, layer: str, name: str, seq: int, *, lost: bool = False) -> None:
+    """From a number on the layer has no column of that name."""
+    con.execute(
+        "UPDATE twin_columns SET until=?, lost=? WHERE layer=? AND name=? AND until IS NULL",
+        (seq, lost, layer, name),
+    )
+
+
+def _renamed(con: sqlite3.Connection, layer: str) -> dict[str, str]:
+    """The columns that another program gave a new name: SQLite has put it into our trigger."""
+    name = f"twin_past_{layer}_{TRIGGERS[0]}"
+    row = con.execute("SELECT sql FROM sqlite_master WHERE type='trigger' AND name=?", (name,)).fetchone()
+    known = places(con, layer)
+    value = rf'\(SELECT ("(?:[^"]|"")+") FROM {re.escape(quoted(layer))} WHERE fid = OLD\.fid\)'
+    read = re.findall(value, row[0] if row else "")
+    if len(read) != len(known):
+        return {}
+    pairs = zip((place.column for place in known), read, strict=True)
+    return {_unquoted(old): _unquoted(new) for old, new in pairs if old != new}
+
+
+def _unquoted(name: str) -> str:
+    return name[1:-1].replace('""', '"')
 
 
 def _create(con: sqlite3.Connection, layer: str) -> None:

@@ -126,17 +126,19 @@ def at(con: sqlite3.Connection, layer: str, seq: int, record: Mapping[str, Any])
         (layer, seq, seq),
     ).fetchall()
     places = {row[0]: row[1:] for row in rows}
+    sql = "SELECT place, name FROM twin_columns WHERE layer=? AND until IS NULL"
+    now_called = dict(con.execute(sql, (layer,)).fetchall())  # another program may have renamed it since
     fields: list[Field] = []
     values: dict[str, tuple[str, str]] = {}
     for one in words["fields"]:
-        place, type_, until, lost = places.get(one.name, (None, "BLOB", None, False))
+        place, type_, _, lost = places.get(one.name, (None, "BLOB", None, False))
         if lost:  # another program took the values of the rows that it did not change
             continue
         fields.append(one)
         nothing = f"CAST(NULL AS {type_})"
-        gone = until is not None or end is not None
+        called = now_called.get(place) if end is None else None
         values[one.name] = (
-            nothing if gone else f"l.{quoted(one.name)}",
+            f"l.{quoted(called)}" if called else nothing,
             f"p.{quoted(place)}" if place else nothing,
         )
     now = catalog.tables(con).get(layer)

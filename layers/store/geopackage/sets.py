@@ -7,9 +7,8 @@ order of the numbers, and of their instants: a clock that steps back counts as s
 
 from __future__ import annotations
 
-import itertools
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -84,24 +83,49 @@ def _foreign(con: sqlite3.Connection, known: ChangeSet | None) -> Iterator[Chang
     rows = con.execute(
         "SELECT seq, layer, at FROM twin_changes WHERE seq > ? ORDER BY seq", (max(after, beginning),)
     )
-    for _, run in itertools.groupby(rows, key=lambda row: None if row[2] is None else row[2] // 1000):
-        (first, layer, at), *more = run
-        last, _, at = more[-1] if more else (first, layer, at)
-        layers = {layer, *(row[1] for row in more)}
-        latest, number = max(latest, _text(at) if at is not None else latest), number + 1
+    for run in _runs(rows):
+        latest, number = max(latest, _text(run.at)), number + 1
         yield ChangeSet(
             id=number,
-            first=first,
-            last=last,
+            first=run.first,
+            last=run.last,
             at=latest,
             actor=None,
             via="other",
             message="",
-            layer=layers.pop() if len(layers) == 1 else None,
+            layer=run.layer,
         )
 
 
-def _text(milliseconds: int) -> str:
+@dataclass(slots=True)
+class _Run:
+    first: int
+    last: int
+    at: int | None
+    layer: str | None  # None: of several
+
+
+def _runs(rows: Iterable[tuple[int, str, int | None]]) -> Iterator[_Run]:
+    """Rows of one second that follow each other, of which there may be millions."""
+    run: _Run | None = None
+    for seq, layer, at in rows:
+        if run is None or _second(at) != _second(run.at):
+            if run is not None:
+                yield run
+            run = _Run(seq, seq, at, layer)
+        run.last, run.at = seq, at
+        run.layer = layer if run.layer == layer else None
+    if run is not None:
+        yield run
+
+
+def _second(at: int | None) -> int | None:
+    return None if at is None else at // 1000
+
+
+def _text(milliseconds: int | None) -> str:
+    if milliseconds is None:
+        return ""
     try:
         return instants.utc(datetime.fromtimestamp(milliseconds / 1000, UTC))
     except (ValueError, OverflowError, OSError):  # written by a clock that is none

@@ -196,7 +196,9 @@ class Snapshots:
         else:
             # another writer, of this process or not, may be at work: look again soon
             self._busy_until = time.monotonic() + REPAIR_WAIT_S
-            self._verified = self._repair() or self._verified
+            repaired = self._repair()
+            if repaired is not None:
+                self._verified, self._busy_until = repaired, 0.0
 
     def _remember(self, view: ReadView) -> None:
         """Keep the mark before the number is shown, so that no later restore can show it again."""

@@ -285,6 +285,24 @@ def test_gdal_with_no_store_open(city: Told) -> None:
     assert store.change_sets(after=store.change_sets(limit=2)[1].id - 2, limit=3)[-1].via == "other"
 
 
+@pytest.mark.parametrize("running", [True, False], ids=["running", "down"])
+def test_a_renamed_column_keeps_its_past(city: Told, running: bool) -> None:
+    edits(city)
+    if not running:
+        city.store.close()
+    edit(city.path, "sql", "ALTER TABLE buildings RENAME COLUMN name TO called")
+    edit(city.path, "set", "buildings", 8, "called", "by GDAL")
+    edit(city.path, "sql", 'ALTER TABLE buildings RENAME COLUMN levels TO "a ""quoted"" name"')
+    edit(city.path, "set", "buildings", 8, "called", "again")
+    if not running:
+        city.store = geopackage.open(city.path)
+    city.note()
+    city.store.patch("buildings", 8, {"properties": {"called": "by us"}})
+    edit(city.path, "sql", "ALTER TABLE buildings RENAME COLUMN called TO name")
+    city.note()
+    city.check()
+
+
 def test_a_city_of_the_format_before(tmp_path: Path) -> None:
     path = tmp_path / "city.gpkg"
     path.write_bytes(gzip.decompress(FORMAT_6.read_bytes()))
