@@ -15,6 +15,7 @@ from typing import Any, Literal, TypeGuard
 import numpy as np
 from numpy.typing import NDArray
 
+from layers.errors import TwinError
 from layers.types import (
     EDITS,
     RASTERS,
@@ -240,6 +241,36 @@ class Author:
 
 
 NOBODY = Author()
+
+
+#: Operations of a transaction at most.
+MOST_OPERATIONS = 5_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """One edit of a transaction.
+
+    ``body`` is what POST, PUT or PATCH has; a ``create`` has no more. The others name their feature: by
+    ``fid``, or by ``source_id``, which an earlier operation of the transaction may have given. ``if_match``
+    is its revision before the transaction."""
+
+    kind: Literal["create", "replace", "patch", "delete"]
+    layer: str
+    fid: int | None = None
+    source_id: str | None = None
+    body: Mapping[str, Any] = field(default_factory=dict)
+    if_match: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of an operation: the feature and its new revision (of one that was deleted, the log number
+    of that), or why it was refused. Neither where others of an atomic transaction were refused."""
+
+    fid: int | None = None
+    revision: int | None = None
+    error: TwinError | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

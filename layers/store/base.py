@@ -10,6 +10,7 @@ from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from layers.errors import TwinError
 from layers.model import (
     NOBODY,
     Asset,
@@ -21,6 +22,8 @@ from layers.model import (
     Item,
     Layer,
     Moment,
+    Operation,
+    Outcome,
     Rows,
     Selection,
     Touch,
@@ -267,6 +270,17 @@ class Store(Readable, Protocol):
         by: Author = NOBODY,
     ) -> int:
         """PATCH: RFC 7396 merge-patch of ``properties`` and/or ``geometry``; as ``replace``."""
+
+    def transact(
+        self, operations: Sequence[Operation | TwinError], by: Author = NOBODY, *, atomic: bool = True
+    ) -> list[Outcome]:
+        """Many edits, over several layers, in their order, in one transaction and one change set.
+
+        An outcome for each operation, at its index. An atomic transaction is written whole or, where an
+        operation is refused, not at all, and every refusal is told; else what is right is written. An error
+        in the place of an operation is one that was refused before. Raises TooLarge (more than
+        ``MOST_OPERATIONS``), Busy (nothing is written: other writers, or it would hold them up for too long),
+        Unavailable, ReadOnly."""
 
     def record(self, spec: FormSpec, by: Author = NOBODY) -> int:
         """Record a layer of another form than features, or a new generation of it, which is returned.

@@ -1,93 +1,83 @@
-"""Edits of single features, alike in every store: one transaction each, logged by the layer's triggers."""
+"""Edits of features, alike in every store, logged by the layer's triggers: one, or many in a transaction."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 from numpy.typing import NDArray
 
 from layers import kinds
-from layers.errors import BadBody, Exists, NotEditable, NotFound, Stale, shown
-from layers.kinds import edited
-from layers.model import NOBODY, Author
-from layers.store import feature
+from layers.errors import BadBody, Exists, NotFound, Stale, TwinError
+from layers.model import NOBODY, Author, Operation, Outcome
+from layers.store import drafts, feature, transact
 from layers.store.base import Store
+from layers.store.drafts import KEEP, Draft
 from layers.store.layer_record import LayerRecord
-from layers.types import EditKind
-from layers.values import stored
-
-#: In place of a geometry that stays as it is.
-KEEP = object()
 
 
 class Editor(ABC):
-    """One edit of a layer, through a connection that writes; what is abstract is a store's own SQL."""
+    """Edits of a layer, through a connection that writes; what is abstract is a store's own SQL.
+
+    One lives for one transaction: ``If-Match`` compares with a feature as it was before that."""
 
     table: LayerRecord
 
+    def __init__(self) -> None:
+        self._before: dict[int, int] = {}  # revisions of the features touched, 0 of those made
+
     def create(self, body: Mapping[str, Any], by: Author) -> tuple[int, int]:
         """POST. Returns the fid, never used before, and the revision."""
-        self._permit("create", 0)
-        shape, values = feature.new(self.table, body)
-        values = self._settled(values, None, shape)
+        draft = drafts.new(self.table, body)
         with self.changing(by):
-            self._free_source(None, None, values)
-            fid = self.insert(shape, values)
+            fid = self.add(draft)
             return fid, self.number(fid, by)
 
     def delete(self, fid: int, if_match: int | None, by: Author) -> int:
         """DELETE. Returns the log number; the triggers take what is kept beside the feature along."""
-        self._permit("delete", fid)
+        drafts.permit(self.table, "delete", fid)
         with self.changing(by):
-            self._present(fid, if_match)
-            self.remove(fid)
+            self.take(fid, if_match)
             return self.number(fid, by)
 
     def replace(self, fid: int, body: Mapping[str, Any], if_match: int | None, by: Author) -> int:
         """PUT. Returns the new revision."""
-        shape, values = feature.whole(self.table, fid, body)
-        return self._write(fid, shape, values, if_match, by)
+        return self._change(fid, drafts.whole(self.table, fid, body), if_match, by)
 
     def patch(self, fid: int, body: Mapping[str, Any], if_match: int | None, by: Author) -> int:
         """PATCH (RFC 7396). Returns the new revision."""
-        named, shape, values = feature.partial(self.table, fid, body)
-        if computed := [f.name for f in self.table.fields if f.read_only and f.name in values]:
-            raise BadBody(f"properties: {', '.join(computed)}: computed by the database")
-        return self._write(fid, shape if named else KEEP, values, if_match, by)
+        return self._change(fid, drafts.part(self.table, fid, body), if_match, by)
 
-    def _write(self, fid: int, shape: Any, values: dict[str, Any], if_match: int | None, by: Author) -> int:
-        self._permit("update", fid)
+    def _change(self, fid: int, draft: Draft, if_match: int | None, by: Author) -> int:
         with self.changing(by):
-            present, source = self._present(fid, if_match)
-            self._free_source(fid, source, values)
-            if kinds.known(self.table.kind).provenance:
-                placed = self.shapes(present)[0] if shape is KEEP else shape
-                values = self._settled(values, self.row(fid), placed)
-            if shape is not KEEP and feature.same(self.table, self.shapes(present), shape):
-                shape = KEEP
-            self.update(fid, shape, values)
+            self.put(fid, draft, if_match)
             return self.number(fid, by)
 
-    def _settled(
-        self, values: dict[str, Any], present: Mapping[str, Any] | None, shape: Any
-    ) -> dict[str, Any]:
-        """The values of an edit with what follows from them by the layer's kind."""
-        fields = {f.name: f for f in self.table.fields if not f.read_only}
-        settled = edited.settled(kinds.known(self.table.kind), fields, values, present, shape)
-        for name, value in settled.items():
-            if name not in values or value != values[name]:
-                with suppress(ValueError):  # a column of another type than the kind's keeps what was sent
-                    values[name] = None if value is None else stored(fields[name].type, value)
-        return values
+    def add(self, draft: Draft) -> int:
+        """A new feature, within a transaction; its fid. Raises Exists, and what the store finds wrong."""
+        self._free_source(None, None, draft.values)
+        fid = self.insert(draft.shape, draft.values)
+        self._before[fid] = 0
+        return fid
 
-    def _permit(self, kind: EditKind, fid: int) -> None:
-        if kind not in self.table.edits:
-            raise NotEditable(f"layer {self.table.id} is not edited so: {self.table.fixed_because}")
-        if abs(fid) >= 2**63:
-            raise NotFound(f"layer {self.table.id} has no feature {shown(fid)}")
+    def take(self, fid: int, if_match: int | None) -> None:
+        """Remove a feature, within a transaction. Raises NotFound, Stale."""
+        self._present(fid, if_match)
+        self.remove(fid)
+
+    def put(self, fid: int, draft: Draft, if_match: int | None) -> None:
+        """Write a feature anew, within a transaction. Raises NotFound, Stale, Exists, and as :meth:`add`."""
+        shape, values = draft.shape, dict(draft.values)
+        present, source = self._present(fid, if_match)
+        self._free_source(fid, source, values)
+        if kinds.known(self.table.kind).provenance:
+            placed = self.shapes(present)[0] if shape is KEEP else shape
+            values = drafts.settled(self.table, values, self.row(fid), placed)
+        if shape is not KEEP and feature.same(self.table, self.shapes(present), shape):
+            shape = KEEP
+        self.update(fid, shape, values)
 
     def _present(self, fid: int, if_match: int | None) -> tuple[bytes | None, str | None]:
         """Geometry and source id of a feature that may be written. Raises NotFound, Stale."""
@@ -95,7 +85,9 @@ class Editor(ABC):
         if row is None:
             raise NotFound(f"layer {self.table.id} has no feature {fid}")
         # A statement of its own: one that waited for the lock would still see the log as it was before.
-        current = self.revision(fid)
+        current = self._before.get(fid)
+        if current is None:
+            current = self._before[fid] = self.revision(fid)
         if if_match is not None and if_match != current:
             raise Stale(f"the feature is at revision {current}, not {if_match}; read it again")
         return row
@@ -111,6 +103,29 @@ class Editor(ABC):
     def number(self, fid: int, by: Author) -> int:
         """The revision that the edit made."""
         return self.revision(fid)
+
+    def make(self, draft: Draft) -> int:
+        """A new feature, as a step of a transaction; its fid. Raises as :meth:`add`."""
+        with self.step():
+            return self.add(draft)
+
+    def numbers(self, fids: Collection[int], by: Author) -> dict[int, int]:
+        """The revisions that a transaction made, by feature; asked once all its edits are written."""
+        return {fid: self.number(fid, by) for fid in fids}
+
+    @abstractmethod
+    def step(self) -> AbstractContextManager[object]:
+        """One of the edits of a transaction that is under way: undone by itself where it fails."""
+
+    @abstractmethod
+    def hold(self, fids: Sequence[int]) -> None:
+        """Let no other write these features, taken in this order; those that are not there are left out.
+
+        Raises NotAllowed where a right for it lacks."""
+
+    @abstractmethod
+    def with_source(self, source: str) -> int | None:
+        """The feature that has a source id. Raises BadBody where the layer keeps none."""
 
     @abstractmethod
     def changing(self, by: Author) -> AbstractContextManager[object]:
@@ -150,11 +165,27 @@ class Editor(ABC):
 
 
 class EditedStore(Store):
-    """The edits of a store, each by an :class:`Editor` of its own."""
+    """The edits of a store: each by an :class:`Editor` of its own, or many by those of one transaction."""
+
+    #: How long a transaction may write, in seconds: less than others wait for their turn.
+    transaction_seconds: float
 
     @abstractmethod
     def _editor(self, layer_id: str) -> AbstractContextManager[Editor]:
         """For one edit of a layer."""
+
+    @abstractmethod
+    def described(self, layer_id: str) -> LayerRecord:
+        """A layer that may be edited, as the store has it now. Raises NotFound, Unreadable."""
+
+    @abstractmethod
+    def joined(self, layers: Sequence[str], by: Author) -> AbstractContextManager[Mapping[str, Editor]]:
+        """One transaction, one change set, and an editor for each of these layers."""
+
+    def transact(
+        self, operations: Sequence[Operation | TwinError], by: Author = NOBODY, *, atomic: bool = True
+    ) -> list[Outcome]:
+        return transact.transact(self, operations, by, atomic=atomic)
 
     def create(self, layer_id: str, feature: Mapping[str, Any], by: Author = NOBODY) -> tuple[int, int]:
         with self._editor(layer_id) as editor:

@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from layers.errors import NotAllowed, NotEditable, NotFound
-from layers.model import Author
+from layers.model import Author, Operation
 from layers.query import Query
 from layers.store.base import Store
 from layers.types import Field
@@ -171,3 +171,17 @@ def test_a_rule_about_a_field_that_came_later_hides_what_was(view, store):
     assert then.layers() == []
     with pytest.raises(NotFound):
         then.items("open", Query())
+
+
+def test_transactions_edit_only_layers_that_are_seen_whole(view, store):
+    def delete(layer: str) -> Operation:
+        return Operation(kind="delete", layer=layer, fid=1)
+
+    operations = [delete("open"), delete("buildings"), delete("secret"), NotFound("before")]
+    refused = [type(None), NotEditable, NotFound, NotFound]
+    for atomic, left in ((True, [1, 2]), (False, [2])):
+        outcomes = view.transact(operations, Author(), atomic=atomic)
+        assert [type(one.error) for one in outcomes] == refused
+        assert "secret" in str(outcomes[2].error)
+        assert [one["id"] for one in features(store, "open")] == left
+    assert len(features(store, "secret")) == 2

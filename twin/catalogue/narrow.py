@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 from layers.cql import ast
 from layers.cql.parse import parse as parse_filter
-from layers.errors import BadParameter, NotAllowed, NotEditable, NotFound, shown
+from layers.errors import BadParameter, NotAllowed, NotEditable, NotFound, TwinError, shown
 from layers.model import (
     Author,
     Change,
@@ -23,6 +23,8 @@ from layers.model import (
     FeaturePage,
     Item,
     Layer,
+    Operation,
+    Outcome,
     Rows,
     Selection,
     Version,
@@ -277,6 +279,21 @@ class NarrowedView(View):
         """As :meth:`View.delete`, and :meth:`create`."""
         self._must_edit(layer_id)
         return super().delete(layer_id, fid, if_match, by)
+
+    def transact(
+        self, operations: Sequence[Operation | TwinError], by: Author, *, atomic: bool
+    ) -> list[Outcome]:
+        """As :meth:`View.transact`; operations on what is not edited here are refused as :meth:`create`."""
+        return super().transact([self._permitted(one) for one in operations], by, atomic=atomic)
+
+    def _permitted(self, operation: Operation | TwinError) -> Operation | TwinError:
+        if isinstance(operation, TwinError):
+            return operation
+        try:
+            self._must_edit(operation.layer)
+        except (NotFound, NotEditable) as error:
+            return error
+        return operation
 
     def _must_edit(self, layer_id: str) -> None:
         if not self._share(self._source(layer_id)).whole:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from layers.bulk import within
-from layers.errors import NotEditable, NotFound, shown
+from layers.errors import NotEditable, NotFound, TwinError, shown
 from layers.model import (
     Author,
     Change,
@@ -23,6 +23,8 @@ from layers.model import (
     Item,
     Layer,
     Moment,
+    Operation,
+    Outcome,
     Rows,
     Selection,
     Version,
@@ -287,3 +289,9 @@ class View:
     def delete(self, layer_id: str, fid: int, if_match: int | None, by: Author) -> int:
         """As :meth:`Store.delete`."""
         return self._edited().delete(layer_id, fid, if_match, by)
+
+    def transact(
+        self, operations: Sequence[Operation | TwinError], by: Author, *, atomic: bool
+    ) -> list[Outcome]:
+        """As :meth:`Store.transact`."""
+        return self._edited().transact(operations, by, atomic=atomic)

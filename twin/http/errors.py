@@ -6,6 +6,7 @@ RFC 9457 members (type, title, status, detail) with OGC's ``code`` and ``descrip
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from http import HTTPStatus
 
 import orjson
@@ -67,7 +68,24 @@ class WrongRange(errors.BadInput):
         super().__init__(f"Range: the file has {size} bytes")
 
 
-STATUS |= {Late: 408, NotAcceptable: 406, WrongMedia: 415, WrongMethod: 405, WrongRange: 416}
+class TransactionRefused(errors.BadInput):
+    """An atomic transaction of which nothing is written; ``members`` of the answer tell every reason."""
+
+    code = "TransactionRefused"
+
+    def __init__(self, detail: str, members: Mapping[str, object]) -> None:
+        self.members = members
+        super().__init__(detail)
+
+
+STATUS |= {
+    Late: 408,
+    TransactionRefused: 422,
+    NotAcceptable: 406,
+    WrongMedia: 415,
+    WrongMethod: 405,
+    WrongRange: 416,
+}
 
 
 def status_of(error: errors.TwinError) -> int:
@@ -92,18 +110,22 @@ def problem(error: errors.TwinError) -> tuple[int, Headers, bytes]:
         headers.append((b"retry-after", b"60"))
     if isinstance(error, WrongMethod):
         headers.append((b"allow", error.allow.encode("ascii")))
-    return status, headers, body(status, error.code, str(error))
+    members = error.members if isinstance(error, TransactionRefused) else {}
+    return status, headers, orjson.dumps({**document(status, error.code, str(error)), **members})
 
 
 def body(status: int, code: str, detail: str) -> bytes:
     """The JSON body of an error answer."""
-    return orjson.dumps(
-        {
-            "type": "about:blank",
-            "title": HTTPStatus(status).phrase,
-            "status": status,
-            "detail": detail,
-            "code": code,
-            "description": detail,
-        }
-    )
+    return orjson.dumps(document(status, code, detail))
+
+
+def document(status: int, code: str, detail: str) -> dict[str, object]:
+    """The members of an error answer."""
+    return {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        "code": code,
+        "description": detail,
+    }

@@ -171,6 +171,7 @@ def responses() -> dict[str, Any]:
         "413": "The body, or the answer, is too large",
         "415": "The media type of the body is not taken here",
         "416": "Nothing of the range of bytes is there; Content-Range tells the length",
+        "422": "Nothing of the transaction is written; `exceptions` has each reason",
         "428": "This layer is changed only with If-Match",
         "429": "Too many wrong keys from this address; right ones are taken",
         "503": "Not now: the server is busy, the city is read-only, or its database does not answer",

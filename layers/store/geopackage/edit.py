@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from layers.errors import Unavailable
 from layers.model import Author
-from layers.store.edit import KEEP, Editor
+from layers.store.drafts import KEEP
+from layers.store.edit import Editor
 from layers.store.geopackage import blob, sets
 from layers.store.geopackage.catalog import FeatureTable
 from layers.store.geopackage.connection import quoted
@@ -23,11 +24,32 @@ class GeoPackageEditor(Editor):
     """Implements :class:`layers.store.edit.Editor`."""
 
     def __init__(self, con: sqlite3.Connection, table: FeatureTable) -> None:
+        super().__init__()
         self._con, self._table = con, table
         self.table = table
 
     def changing(self, by: Author) -> AbstractContextManager[object]:
         return sets.writing(self._con, by, self._table.id)
+
+    @contextmanager
+    def step(self) -> Iterator[None]:
+        self._con.execute("SAVEPOINT step")
+        try:
+            yield
+        except BaseException:
+            if self._con.in_transaction:  # a full disk ends the whole
+                self._con.execute("ROLLBACK TO step")
+                self._con.execute("RELEASE step")
+            raise
+        self._con.execute("RELEASE step")
+
+    def hold(self, fids: Sequence[int]) -> None:
+        """The transaction has the whole file."""
+
+    def with_source(self, source: str) -> int | None:
+        sql = f"SELECT fid FROM {self._table.name} WHERE source_id=?"
+        row = self._con.execute(sql, (source,)).fetchone()
+        return None if row is None else row[0]
 
     def lock(self, fid: int) -> tuple[bytes | None, str | None] | None:
         sql = f"SELECT geom, source_id FROM {self._table.name} WHERE fid=?"

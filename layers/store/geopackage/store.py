@@ -70,6 +70,8 @@ NO_HISTORY = Gone("no history of this city is kept: its store is of an earlier f
 class GeoPackageStore(EditedStore):
     """Implements :class:`layers.store.base.Store`. Made by :func:`layers.store.geopackage.open`."""
 
+    transaction_seconds = WRITE_WAIT_S / 2
+
     def __init__(
         self,
         path: Path,
@@ -431,6 +433,17 @@ class GeoPackageStore(EditedStore):
     def _editor(self, layer_id: str) -> Iterator[edit.GeoPackageEditor]:
         with self._writing() as con:
             yield edit.GeoPackageEditor(con, _table(self._now.current(), layer_id))
+
+    def described(self, layer_id: str) -> FeatureTable:
+        return _table(self._now.current(), layer_id)
+
+    @contextmanager
+    def joined(self, layers: Sequence[str], by: Author) -> Iterator[Mapping[str, edit.GeoPackageEditor]]:
+        only = layers[0] if len(layers) == 1 else None
+        with self._writing() as con:
+            tables = [_table(self._now.current(), layer_id) for layer_id in layers]
+            with sets.writing(con, by, only):
+                yield {table.id: edit.GeoPackageEditor(con, table) for table in tables}
 
     def record(self, spec: FormSpec, by: Author = NOBODY) -> int:
         other_forms.check(spec)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from decimal import Decimal
 from typing import Any
 
@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from psycopg.types.numeric import Int8
 
 from layers.errors import BadBody, Exists, NotEditable
-from layers.model import Author
-from layers.store.edit import KEEP, Editor
+from layers.model import NOBODY, Author
+from layers.store.drafts import KEEP, Draft
+from layers.store.edit import Editor
 from layers.store.postgis import constraint_errors, history, project
 from layers.store.postgis.connection import Connection, bound, literal
 from layers.store.postgis.layer_table import LayerTable
@@ -29,19 +30,55 @@ class PostgisEditor(Editor):
     """Implements :class:`layers.store.edit.Editor`."""
 
     def __init__(self, con: Connection, table: LayerTable) -> None:
+        super().__init__()
         self._con, self._table = con, table
         self.table = table
         self._columns: Columns = {}  # what the edit writes, to name the fault of a value
 
     def create(self, body: Mapping[str, Any], by: Author) -> tuple[int, int]:
-        for attempt in range(_TRIES):
+        return self._again(lambda: super(PostgisEditor, self).create(body, by))
+
+    def make(self, draft: Draft) -> int:
+        return self._again(lambda: super(PostgisEditor, self).make(draft))
+
+    def _again[T](self, create: Callable[[], T]) -> T:
+        """Try again where two took the same number, as other programs that choose their own may."""
+        for _ in range(_TRIES - 1):
             try:
-                return super().create(body, by)
-            except Exists as error:  # two took the same number, where other programs choose their own
-                again = self._table.source is None and error.__cause__ is not None
-                if attempt == _TRIES - 1 or not again:
+                return create()
+            except Exists as error:
+                if self._table.source is not None or error.__cause__ is None:
                     raise
-        raise AssertionError("unreachable")
+        return create()
+
+    def step(self) -> AbstractContextManager[None]:
+        return self.changing(NOBODY)  # within a transaction it is a savepoint
+
+    def hold(self, fids: Sequence[int]) -> None:
+        table = self._table
+        with self.step():
+            self._con.execute(
+                f"SELECT {table.fid} FROM {table.relation} t WHERE {table.fid} = ANY(%s::bigint[])"
+                f" ORDER BY {table.fid} FOR UPDATE",
+                (list(fids),),
+            )
+            logged = f"{bound(table.schema)}.twin_changes WHERE layer = {literal(table.id)}"
+            rows = self._con.execute(
+                f"SELECT f, greatest((SELECT coalesce(max(seq), 0) FROM {logged} AND fid IS NULL),"
+                f" (SELECT max(seq) FROM {logged} AND fid = f)) FROM unnest(%s::bigint[]) f",
+                (list(fids),),
+            )
+            self._before.update((int(fid), int(seq)) for fid, seq in rows)
+
+    def with_source(self, source: str) -> int | None:
+        table = self._table
+        if "source_id" not in table.columns:
+            raise BadBody("source_id: the layer keeps none")
+        row = self._con.execute(
+            f"SELECT {table.fid} FROM {table.relation} t WHERE {table.column('source_id')} = %s LIMIT 1",
+            (source,),
+        ).fetchone()
+        return None if row is None else int(row[0])
 
     @contextmanager
     def changing(self, by: Author) -> Iterator[None]:
@@ -167,6 +204,16 @@ class PostgisEditor(Editor):
         # what this transaction changed gets its numbers now instead of at commit
         history.number(self._con, self._table.schema, by)
         return self.revision(fid)
+
+    def numbers(self, fids: Collection[int], by: Author) -> dict[int, int]:
+        con, table = self._con, self._table
+        history.number(con, table.schema, by)
+        rows = con.execute(
+            f"SELECT fid, max(seq) FROM {bound(table.schema)}.twin_changes"
+            f" WHERE layer = {literal(table.id)} AND fid = ANY(%s::bigint[]) GROUP BY fid",
+            (list(fids),),
+        ).fetchall()
+        return {fid: self.revision(fid) for fid in fids} if len(rows) < len(fids) else dict(rows)
 
 
 def _plain(value: Any) -> Any:

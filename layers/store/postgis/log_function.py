@@ -211,7 +211,9 @@ END """
     def _each(self, old: str, new: str) -> str:
         """One row for each feature."""
         put, fid = self.put(), quoted(self.table.fid)
-        head = f"SELECT mine, row_number() OVER () = 1, {self.name}"
+        # what a transaction changed is numbered once when it commits, however many statements there were
+        first = f"row_number() OVER () = 1 AND NOT EXISTS (SELECT FROM {self.pending} WHERE xid = mine)"
+        head = f"SELECT mine, {first}, {self.name}"
         o, n = "o.x1, o.y1, o.x2, o.y2", "n.x1, n.y1, n.x2, n.y2"
         delta = "CASE WHEN o.fid IS NULL THEN 1 WHEN n.fid IS NULL THEN -1 ELSE 0 END"
         either = "coalesce(n.fid, o.fid)"

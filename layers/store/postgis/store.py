@@ -45,6 +45,7 @@ from layers.store.postgis import (
     page,
     publish,
     read,
+    schema,
     touched,
 )
 from layers.store.postgis.catalogue import CHANGED, MOVED, TRIES, DatabaseCatalogue
@@ -78,6 +79,7 @@ class PostgisStore(EditedStore):
     ) -> None:
         self._s = bound(database.schema)
         self._schema = database.schema
+        self.transaction_seconds = database.write_seconds / 2
         self._closed = False
         self._few = few
         self._stages: weakref.WeakSet[PostgisStage] = weakref.WeakSet()
@@ -311,6 +313,22 @@ class PostgisStore(EditedStore):
         except CHANGED as error:
             self._catalogue.repair()
             raise Busy(f"layer {layer_id} is being replaced; try again") from error
+
+    def described(self, layer_id: str) -> LayerTable:
+        self._catalogue.state()
+        return self._catalogue.table(layer_id)
+
+    @contextmanager
+    def joined(self, layers: Sequence[str], by: Author) -> Iterator[Mapping[str, edit.PostgisEditor]]:
+        """One at a time in a city, so that no two that add the same source ids wait for each other."""
+        tables = [self.described(layer_id) for layer_id in layers]
+        try:
+            with self._sessions.writing() as con, con.transaction():
+                con.execute("SELECT pg_advisory_xact_lock(%s)", (schema.key(self._schema, "transact"),))
+                yield {table.id: edit.PostgisEditor(con, table) for table in tables}
+        except CHANGED as error:
+            self._catalogue.repair()
+            raise Busy("a layer of the transaction is being replaced; try again") from error
 
     def stage(self, spec: LayerSpec) -> Stage:
         self._catalogue.state()

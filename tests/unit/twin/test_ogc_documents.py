@@ -447,16 +447,16 @@ def test_content_crs_of_a_projected_crs_with_northing_first(store, form):
     to = Transformer.from_crs("EPSG:4326", "EPSG:3879")
     north_east = to.transform(60.17, 24.94)
     feature = {"geometry": {"type": "Point", "coordinates": [*north_east, 12.5]}}
-    found = edit._to_lonlat(feature, layer, form.format(uri))["geometry"]
+    found = edit.to_lonlat(feature, layer, form.format(uri))["geometry"]
     assert found["type"] == "Point"
     np.testing.assert_allclose(found["coordinates"], [24.94, 60.17, 12.5], atol=1e-8)
-    assert edit._to_lonlat(feature, layer, None) is feature
+    assert edit.to_lonlat(feature, layer, None) is feature
 
 
 def test_content_crs_that_is_not_offered_or_a_geometry_that_is_none(store):
     layer = store.layer("things")
     with pytest.raises(BadParameter, match="Content-Crs"):
-        edit._to_lonlat({"geometry": {}}, layer, "<http://www.opengis.net/def/crs/EPSG/0/28992>")
+        edit.to_lonlat({"geometry": {}}, layer, "<http://www.opengis.net/def/crs/EPSG/0/28992>")
     deep: list[object] = []
     for _ in range(900):
         deep = [deep]
@@ -474,7 +474,7 @@ def test_content_crs_that_is_not_offered_or_a_geometry_that_is_none(store):
         beyond,
     ):
         with pytest.raises(BadBody, match="geometry"):
-            edit._to_lonlat({"geometry": geometry}, layer, "<http://www.opengis.net/def/crs/EPSG/0/3857>")
+            edit.to_lonlat({"geometry": geometry}, layer, "<http://www.opengis.net/def/crs/EPSG/0/3857>")
 
 
 def test_every_template_is_used_and_every_used_one_exists(site, monkeypatch):

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from twin.http.ogc import common, coverages, features, live, map_tilesets, maps, positions, tilesets, versions
+from twin.http.ogc import (
+    common,
+    coverages,
+    features,
+    live,
+    map_tilesets,
+    maps,
+    positions,
+    tilesets,
+    transactions,
+    versions,
+)
 from twin.http.ogc.pages import Pages
 from twin.http.ogc.pygeoapi_host import Host
 from twin.http.room import Room, Site
@@ -17,6 +28,7 @@ def make(site: Site) -> Sequence[Room]:
         common.room(site, pages),
         features.room(site, pages),
         versions.room(site),
+        transactions.room(site),
         coverages.room(site, pages),
         maps.room(site),
         positions.room(site),

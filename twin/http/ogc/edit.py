@@ -104,7 +104,7 @@ class Edit:
         body: dict[str, Any] = {}
         if method in TAKES:
             sent = await respond.json_body(scope, receive, MAX_BODY, TAKES[method])
-            body = _checked(sent, fid, whole=method != "PATCH")
+            body = checked(sent, fid, whole=method != "PATCH")
         conditions = b"content-crs", b"if-match", b"if-none-match"
         crs, if_match, if_none_match = (respond.header(scope, name) for name in conditions)
         view = self._city.catalogue.of(scope[CALLER])
@@ -113,7 +113,7 @@ class Edit:
     def _create(self, change: EditRequest) -> tuple[int, int]:
         layer = change.view.feature_layer(change.layer_id)
         _editable(layer, change, ON_ITEMS)
-        feature = _to_lonlat(change.body, layer, change.content_crs)
+        feature = to_lonlat(change.body, layer, change.content_crs)
         return change.view.create(change.layer_id, feature, change.by)
 
     def _change(self, change: EditRequest) -> int:
@@ -129,7 +129,7 @@ class Edit:
         if change.method == "PATCH" and _is_part(body.get("geometry")):
             body, read = self._merged(change, layer, fid)
             if_match = read if if_match is None else if_match
-        feature = _to_lonlat(body, layer, change.content_crs)
+        feature = to_lonlat(body, layer, change.content_crs)
         call = view.replace if change.method == "PUT" else view.patch
         return call(layer.id, fid, feature, if_match, change.by)
 
@@ -190,7 +190,7 @@ def _editable(layer: FeatureLayer, change: EditRequest, methods: Mapping[EditKin
         raise WrongMethod(change.method, allowed(_methods(layer, methods)), reason)
 
 
-def _checked(body: Any, fid: int | None, *, whole: bool) -> dict[str, Any]:
+def checked(body: Any, fid: int | None, *, whole: bool) -> dict[str, Any]:
     """The body as a feature, or as a patch of one. Raises BadBody; the store checks the values.
 
     The id of a new feature is ours to give, whatever the body says (Part 4, clause 7.4)."""
@@ -207,7 +207,7 @@ def _checked(body: Any, fid: int | None, *, whole: bool) -> dict[str, Any]:
     return {name: value for name, value in body.items() if name in ("type", "geometry", "properties")}
 
 
-def _to_lonlat(feature: dict[str, Any], layer: FeatureLayer, header: str | None) -> dict[str, Any]:
+def to_lonlat(feature: dict[str, Any], layer: FeatureLayer, header: str | None) -> dict[str, Any]:
     """The feature with its geometry in lon/lat. Raises BadParameter for a CRS the layer does not offer."""
     wanted = _content_crs(layer, header)
     if wanted == CRS84 or feature.get("geometry") is None:

@@ -1,0 +1,54 @@
+"""A transaction on a disk that gets full in the middle, and how it leaves other writers of the file."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from layers.errors import Busy, Unavailable
+from layers.model import Operation
+from layers.store import geopackage
+from tests.storing import fids, grid, load, one, spec
+
+BODY = {"type": "Feature", "geometry": None, "properties": {"name": "x" * 2_000}}
+
+
+def test_a_full_disk_in_the_middle_leaves_nothing(tmp_path: Path) -> None:
+    store = geopackage.open(tmp_path / "city.gpkg")
+    load(store, spec(), grid(3))
+    before = store.seq(), fids(store)
+    edit = Operation(kind="patch", layer="buildings", fid=1, body={"properties": {"levels": 77}})
+    create = Operation(kind="create", layer="buildings", body=BODY)
+    writer = store._writer
+    assert writer is not None
+    pages = writer.execute("PRAGMA page_count").fetchone()[0]
+    for atomic in (True, False):
+        writer.execute(f"PRAGMA max_page_count={pages + 20}")
+        with pytest.raises(Unavailable, match="full"):
+            store.transact([edit, *[create] * 200], atomic=atomic)
+        assert (store.seq(), fids(store)) == before
+        assert one(store, 1)["properties"]["levels"] == 0
+    writer.execute("PRAGMA max_page_count=4294967294")
+    assert all(done.error is None for done in store.transact([edit, *[create] * 200]))
+    assert one(store, 1)["properties"]["levels"] == 77
+    store.close()
+    with closing(sqlite3.connect(tmp_path / "city.gpkg")) as con:
+        assert con.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def test_another_program_that_writes_is_told_as_busy(tmp_path: Path) -> None:
+    path = tmp_path / "city.gpkg"
+    store = geopackage.open(path)
+    load(store, spec(), grid(3))
+    assert store._writer is not None
+    store._writer.execute("PRAGMA busy_timeout=50")
+    with closing(sqlite3.connect(path, isolation_level=None)) as con:
+        con.execute("BEGIN IMMEDIATE")
+        with pytest.raises(Busy):
+            store.transact([Operation(kind="delete", layer="buildings", fid=1)])
+        con.execute("ROLLBACK")
+    assert store.transact([Operation(kind="delete", layer="buildings", fid=1)])[0].error is None
+    store.close()
