@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from layers.errors import Gone, NotFound
 from layers.model import FeaturePage
 from layers.query import Query
+from layers.store import postgis
 from layers.store.base import Readable
 from layers.store.database import Database, Registered
 from layers.store.open import open_store
@@ -213,3 +216,23 @@ def test_many_features_with_many_changes(city: City) -> None:  # noqa: F811
     past = store.as_of(seq)
     assert list(pages(past)) == then
     assert past.feature_layer("buildings").count == 3003
+
+
+def test_a_city_of_the_format_before_is_read_without_its_history(format4: str) -> None:  # noqa: F811
+    with psycopg.connect(format4) as con:  # as where it was made: there the table has the oid that is known
+        con.execute(
+            "UPDATE city.twin_layers SET signature = to_regclass('city.' || quote_ident(id))::oid"
+            " || substr(signature, strpos(signature, ' ')) WHERE source IS NULL"
+        )
+    with contextlib.closing(postgis.open(Database(format4), read_only=True)) as store:
+        assert one(store, 1)["properties"]["name"] == "second"
+        for ask in (
+            lambda: store.moment("@5"),
+            lambda: store.kept(),
+            lambda: store.change_sets(),
+            lambda: store.versions("buildings", 1),
+            lambda: store.as_of(5).layers(),
+            lambda: store.as_of(5).items("buildings", Query()),
+        ):
+            with pytest.raises(Gone, match="begins when a server opens the city"):
+                ask()

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import psycopg
 
-from layers.errors import BadParameter, Busy, NotFound, ReadOnly, Unavailable, shown
+from layers.errors import BadParameter, Busy, Gone, NotFound, ReadOnly, Unavailable, shown
 from layers.store import layer_record
 from layers.store.database import Database
 from layers.store.forms import no_features
@@ -312,6 +312,13 @@ class DatabaseCatalogue:
         """A read of the store's own tables."""
         with own_tables():
             return self.read(ask)
+
+    def history[T](self, ask: Callable[[Connection], T]) -> T:
+        """A read of the history. Raises Gone where there is none: in a city that a version without it made,
+        and that is only read."""
+        if self.read_only and not self.call(lambda con: schema.has_history(con, self.schema)):
+            raise Gone("the city has no history; it begins when a server opens the city")
+        return self.call(ask)
 
     def read[T](self, ask: Callable[[Connection], T]) -> T:
         """A read on a pooled connection, tried again where a connection turns out to be dead."""

@@ -68,7 +68,7 @@ class PostgisPast(Past):
         """What is known of the layers under the stamp of a moment, or a newer one."""
         known = self._known
         if known is None or known.stamp != state.stamp:
-            known = self._known = self._catalogue.call(self._learn)
+            known = self._known = self._catalogue.history(self._learn)
         return known
 
     def _learn(self, con: Connection) -> PastLayers:
@@ -79,13 +79,13 @@ class PostgisPast(Past):
 
     def _begin(self) -> PastLayers:
         """The layers. Raises Gone where the history of the city begins later."""
-        kept = self._catalogue.call(lambda con: moments.kept(con, self._schema))
+        kept = self._catalogue.history(lambda con: moments.kept(con, self._schema))
         if kept.seq > self._seq:
             raise self._gone()
         return self._layers(self._catalogue.state())
 
     def _gone(self, layer_id: str | None = None) -> Gone:
-        kept = self._catalogue.call(lambda con: moments.kept(con, self._schema, layer_id))
+        kept = self._catalogue.history(lambda con: moments.kept(con, self._schema, layer_id))
         return moments.gone(kept, layer_id)
 
     def _table(self, layer_id: str) -> PastTable:

@@ -130,6 +130,11 @@ def refuse_half_restored(con: Connection, schema: str) -> None:
     _refuse(con, schema, (FORMAT,))
 
 
+def has_history(con: Connection, schema: str) -> bool:
+    """Whether the city is of a format that keeps what was."""
+    return con.execute(f"SELECT format FROM {quoted(schema)}.twin_meta").fetchone() == (FORMAT,)
+
+
 def _refuse(con: Connection, schema: str, formats: tuple[int, ...]) -> None:
     row = con.execute(
         f"SELECT format FROM {bound(schema)}.twin_meta WHERE NOT EXISTS (SELECT FROM pg_class WHERE"

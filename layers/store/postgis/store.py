@@ -238,7 +238,7 @@ class PostgisStore(EditedStore):
 
     def moment(self, at: str) -> Moment:
         self._catalogue.state()
-        return self._catalogue.call(lambda con: moments.moment(con, self._schema, at))
+        return self._catalogue.history(lambda con: moments.moment(con, self._schema, at))
 
     def as_of(self, seq: int) -> PostgisPast:
         with self._lock:
@@ -252,7 +252,7 @@ class PostgisStore(EditedStore):
 
     def kept(self, layer_id: str | None = None) -> Moment:
         self._catalogue.state()
-        return self._catalogue.call(lambda con: moments.kept(con, self._schema, layer_id))
+        return self._catalogue.history(lambda con: moments.kept(con, self._schema, layer_id))
 
     def change_sets(
         self,
@@ -264,7 +264,7 @@ class PostgisStore(EditedStore):
         limit: int = 100,
     ) -> list[ChangeSet]:
         self._catalogue.state()
-        return self._catalogue.call(
+        return self._catalogue.history(
             lambda con: moments.change_sets(con, self._schema, after, before, actor, layer, limit)
         )
 
@@ -279,7 +279,7 @@ class PostgisStore(EditedStore):
                 con.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
                 return moments.versions(con, self._schema, layer_id, known, before, limit)
 
-        return self._catalogue.call(ask)
+        return self._catalogue.history(ask)
 
     def touched(
         self,
@@ -298,7 +298,7 @@ class PostgisStore(EditedStore):
                 con.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
                 return touched.touched(con, self._schema, layer_id, after, until, actor, beyond, limit)
 
-        return self._catalogue.call(ask)
+        return self._catalogue.history(ask)
 
     # Writing
 
