@@ -135,9 +135,11 @@ class NotFound(TwinError):
 
 
 class Gone(TwinError):
-    """It was there, and is no longer kept; the message says what is."""
+    """It was there, and is no longer kept; the message says what is. ``kept`` is the earliest change of the
+    log that can be asked for, and its instant, where that is known."""
 
     code = "Gone"
+    kept: tuple[int, str] | None = None
 
 
 class NotAllowed(TwinError):

@@ -104,6 +104,7 @@ class PastSnapshot:
         """``rest`` is what is now without what has changed since; its columns are of ``base``."""
         self.base, self.generation = base, rest.generation
         self._rest, self._departed, self._read = rest, departed, read
+        self._asked = 0
 
     @cached_property
     def _whole(self) -> Snapshot:
@@ -113,8 +114,10 @@ class PastSnapshot:
 
     @property
     def _at_once(self) -> bool:
-        """Whether what has changed is read at once, and not as tiles ask for it."""
-        return len(self._departed.fids) <= COMPACT_ROWS or "_whole" in self.__dict__
+        """Whether what has changed is read at once, and not as tiles ask for it: where it is little, and once
+        as much was read tile by tile."""
+        whole = len(self._departed.fids)
+        return whole <= max(COMPACT_ROWS, self._asked) or "_whole" in self.__dict__
 
     @property
     def boxes(self) -> Floats:
@@ -186,6 +189,7 @@ class PastSnapshot:
         of those that may."""
         if not len(near):
             return rest
+        self._asked += len(near)
         fresh = narrowed(self._read(self._departed.placed[near]), names)
         own = belongs(fresh)
         return batches.concat(rest, fresh if own.all() else fresh.take(np.flatnonzero(own)))

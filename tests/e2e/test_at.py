@@ -239,6 +239,11 @@ def test_what_is_no_moment_is_refused(server: Server, story: Story) -> None:
         gone = server.http.get(at(path, "2001-01-01T00:00:00Z"))
         assert gone.status_code == 410, gone.text
         assert gone.json()["code"] == "Gone"
+        kept = gone.json()["kept"]
+        assert kept["at"].endswith("Z")
+        first = server.http.get(at(path, f"@{kept['seq']}"))
+        # the first moment there is, in which there may be no layer yet
+        assert first.status_code in (200, 204, 404), first.text
 
 
 def test_what_was_is_not_written(server: Server, story: Story) -> None:

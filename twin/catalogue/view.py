@@ -7,14 +7,16 @@ A view is of the city as it is; :meth:`View.at` gives the same view of it as it 
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import threading
+import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from layers.bulk import within
-from layers.errors import NotEditable, NotFound, TwinError, shown
+from layers.errors import Gone, NotEditable, NotFound, TwinError, shown
 from layers.model import (
     Author,
     Change,
@@ -39,6 +41,8 @@ from twin.catalogue.pasts import Pasts
 from twin.catalogue.published import PublishedLayer, published
 from twin.settings import CitySettings
 
+#: Moments whose number is remembered.
+MOMENTS = 64
 type Feature = Mapping[str, Any]
 
 
@@ -76,6 +80,7 @@ class View:
         """Nothing is known yet."""
         self._known: dict[str, _CachedLayer] = {}
         self._bulks: dict[tuple[str, int], Bbox | None] = {}
+        self._moments: dict[str, tuple[str, int, Moment]] = {}
         self._lock = threading.Lock()
         self.tiles: Tiles | None = None
 
@@ -92,8 +97,24 @@ class View:
         return self.rights, None if self.moment is None else self.moment.seq
 
     def which(self, at: str) -> Moment:
-        """As :meth:`Store.moment`."""
-        return self._store_now.moment(at)
+        """As :meth:`Store.moment`. What is Gone says what is kept.
+
+        A moment that is fixed is looked up once a second: a map asks for a hundred tiles of it at a time."""
+        known = self._moments.get(at)
+        if known is not None and known[:2] == (self._store.epoch, int(time.monotonic())):
+            return known[2]
+        try:
+            moment = self._store_now.moment(at)
+        except Gone as error:
+            with contextlib.suppress(Gone):
+                first = self._store_now.kept()
+                error.kept = first.seq, first.at
+            raise
+        if moment.fixed:
+            if len(self._moments) >= MOMENTS:
+                self._moments.clear()
+            self._moments[at] = self._store.epoch, int(time.monotonic()), moment
+        return moment
 
     def at(self, moment: Moment) -> View:
         """The same view of the city as it was at a moment. It is read, and not written."""

@@ -111,6 +111,8 @@ def problem(error: errors.TwinError) -> tuple[int, Headers, bytes]:
     if isinstance(error, WrongMethod):
         headers.append((b"allow", error.allow.encode("ascii")))
     members = error.members if isinstance(error, TransactionRefused) else {}
+    if isinstance(error, errors.Gone) and error.kept is not None:
+        members = {"kept": dict(zip(("seq", "at"), error.kept, strict=True))}
     return status, headers, orjson.dumps({**document(status, error.code, str(error)), **members})
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from email.utils import format_datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
 from layers.errors import BadParameter
@@ -106,6 +107,7 @@ def _look(present: View, at: str) -> tuple[Moment, View]:
     return moment, present.at(moment)
 
 
+@lru_cache(maxsize=256)
 def http_date(instant: str) -> str:
     """An instant as HTTP writes it (RFC 9110, section 5.6.7), which has whole seconds."""
     return format_datetime(parsed(instant), usegmt=True)

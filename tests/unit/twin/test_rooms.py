@@ -230,6 +230,46 @@ def test_a_parameter_that_nobody_knows_is_refused(front: app.Front):
     ask(front, walk)
 
 
+def test_what_can_be_read_as_it_was_is_now_what_it_is_and_nothing_else_takes_a_moment(front: app.Front):
+    seq = front.site.city.store.seq()
+
+    async def walk(client: httpx.AsyncClient) -> None:
+        for route in routes(front):
+            path = example(route.path)
+            if "GET" not in route.methods or path.startswith(("/sta", "/incidents")):
+                continue  # these have no views
+            if route.past is None:
+                if route.paths(context(front)):
+                    answer = await client.get(path, params={"at": f"@{seq}"})
+                    assert answer.status_code == 400, path
+                    assert "at" in answer.json()["detail"]
+                continue
+            for form in ("json", "html"):
+                address = f"{path}{'&' if '?' in path else '?'}f={form}" if "/ogc/" in path else path
+                now = await client.get(address)
+                then = await client.get(f"{address}{'&' if '?' in address else '?'}at=@{seq}")
+                assert then.status_code == now.status_code, f"{address}: {then.text[:200]}"
+                if then.status_code == 200:
+                    assert then.headers["memento-datetime"], address
+                    assert then.headers["content-type"] == now.headers["content-type"], address
+                    assert said(then) == said(now), address
+
+    ask(front, walk)
+
+
+def said(answer: httpx.Response) -> Any:
+    """What an answer says but for its links, and the time at which it was made."""
+    if "json" not in answer.headers["content-type"]:
+        return None if "html" in answer.headers["content-type"] else answer.content
+    return without(answer.json(), "links", "timeStamp", "tiles", "uri", "$id")
+
+
+def without(value: Any, *names: str) -> Any:
+    if isinstance(value, dict):
+        return {name: without(one, *names) for name, one in value.items() if name not in names}
+    return [without(one, *names) for one in value] if isinstance(value, list) else value
+
+
 def test_an_unknown_path_is_404_whatever_the_method(front: app.Front):
     async def walk(client: httpx.AsyncClient) -> None:
         for path in (
