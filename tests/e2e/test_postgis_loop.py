@@ -12,8 +12,9 @@ from typing import Any
 import httpx
 import pytest
 
-from layers.store.base import Store
+from layers.store.base import Readable, Store
 from layers.store.postgis import PostgisStore
+from layers.store.postgis.past import PostgisPast
 from tests.support import city_at, fresh_key
 from twin import app
 
@@ -52,6 +53,9 @@ READS = [
     f"{ITEMS}?filter=height_m%3E10",
     f"{ITEMS}?q=station",
     f"{ITEMS}?name=x",
+    f"{ITEMS}?limit=10&at=@1",
+    f"{ITEMS}/1?at=@1",
+    "/tiles/buildings/16/37308/18969.mvt?at=@1",
     f"{ITEMS}/1",
     f"{ITEMS}/1?f=html",
     "/ogc/collections/buildings/download?f=geojson",
@@ -75,10 +79,11 @@ def caught(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
         return ask
 
-    for name in vars(Store):
-        call = vars(PostgisStore).get(name)
-        if callable(call) and not name.startswith("_"):
-            monkeypatch.setattr(PostgisStore, name, watched(name, call))
+    for name in {**vars(Readable), **vars(Store)}:
+        for kind in (PostgisStore, PostgisPast):
+            call = vars(kind).get(name)
+            if callable(call) and not name.startswith("_"):
+                monkeypatch.setattr(kind, name, watched(name, call))
     return found
 
 
