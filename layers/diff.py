@@ -21,6 +21,7 @@ from layers.errors import NotFound
 from layers.model import ChangeSet, FeatureLayer, Mesh, Rows, Selection, Touch
 from layers.query import Query
 from layers.types import Bbox
+from layers.wkb import shapes
 
 type Kind = Literal["added", "removed", "changed"]
 KINDS: tuple[Kind, ...] = ("added", "removed", "changed")
@@ -282,7 +283,7 @@ def _of(state: State | None, part: Literal["wkb", "mesh"]) -> bytes | None:
 
 
 def _box(wkb: bytes) -> Bbox | None:
-    bounds = shapely.bounds(shapely.from_wkb(wkb))
+    bounds = shapely.bounds(shapes([wkb]))[0]
     if not np.isfinite(bounds).all():
         return None
     west, south, east, north = bounds.tolist()
@@ -292,11 +293,6 @@ def _box(wkb: bytes) -> Bbox | None:
 def _meets(change: FeatureChange, box: Bbox) -> bool:
     west, south, east, north = box
     parts = [(west, east)] if west <= east else [(west, 180.0), (-180.0, east)]
-    shapes = [
-        shapely.force_2d(shapely.from_wkb(state.wkb))
-        for state in (change.old, change.new)
-        if state is not None and state.wkb is not None
-    ]
-    return any(
-        bool(shapely.intersects(shape, shapely.box(a, south, b, north))) for shape in shapes for a, b in parts
-    )
+    wkb = [state.wkb for state in (change.old, change.new) if state is not None]
+    placed = shapely.force_2d(shapes(wkb))
+    return any(bool(shapely.intersects(placed, shapely.box(a, south, b, north)).any()) for a, b in parts)

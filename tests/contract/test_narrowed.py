@@ -16,6 +16,7 @@ from layers.store.base import Store
 from layers.types import Field
 from tests.storing import features, grid, load, spec
 from twin.access.rights import WHOLE, Share
+from twin.catalogue.changed import Asked, find
 from twin.catalogue.narrow import NarrowedView
 from twin.settings import parse
 
@@ -157,6 +158,40 @@ def test_what_was_is_seen_as_what_is(view, store):
         view.versions("secret", 1)
     with pytest.raises(NotEditable):
         then.patch("open", 1, {"properties": {"name": "x"}}, None, Author(actor="guest"))
+
+
+def test_what_changed_is_told_of_what_is_seen(view, store):
+    near, far, first = (number(store, name) for name in ("house 0", "house 7", "house 1"))
+    before = view.which(f"@{store.seq()}")
+    store.patch("buildings", near, {"properties": {"name": "near", "code": "x9"}})
+    store.patch("buildings", first, {"properties": {"code": "x9"}})
+    store.patch("buildings", far, {"properties": {"name": "far"}})
+    store.patch("secret", 1, {"properties": {"name": "told"}})
+    store.patch("open", 1, {"properties": {"name": "said"}})
+    moved = orjson.loads(store.item("buildings", far).body)
+    moved["geometry"] = orjson.loads(store.item("buildings", near).body)["geometry"]
+    store.replace("buildings", far, moved)  # into what is seen
+    found = find(view, Asked(first=before, last=view.which(f"@{store.seq()}")))
+    told = {(one.layer, one.fid): (one.kind, dict(one.fields), one.set) for one in found.changes}
+    assert set(told) == {("buildings", near), ("buildings", far), ("open", 1)}
+    assert told["buildings", near] == ("changed", {"name": ("house 0", "near")}, None)
+    assert told["buildings", far][0] == "added"
+    assert told["buildings", far][1].keys() == {"source_id", "name"}
+    assert told["open", 1][2] is not None
+    assert found.counts is not None
+    assert {layer: (c.added, c.changed) for layer, c in found.counts.items()} == {
+        "buildings": (1, 1),
+        "open": (0, 1),
+    }
+    # one of a feature that is not seen, one of a layer that is not
+    numbers = [one.first for one in view.change_sets()]
+    assert before.seq + 3 not in numbers
+    assert before.seq + 4 not in numbers
+    assert before.seq + 5 in numbers
+    with pytest.raises(NotFound):
+        view.change_set(store.change_sets(layer="secret")[0].id)
+    with pytest.raises(NotFound):
+        find(view, Asked(first=before, last=before, layers=["secret"]))
 
 
 def test_a_rule_about_a_field_that_came_later_hides_what_was(view, store):

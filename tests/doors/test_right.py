@@ -160,6 +160,7 @@ PLACES = (
     "/ogc/collections/{}/items/1",
     "/ogc/collections/{}/items/1?f=html",
     "/ogc/collections/{}/download",
+    "/ogc/collections/{}/changes?from=@1",
     "/ogc/collections/{}/tiles/WebMercatorQuad/14/4757/9329",
     "/tiles/{}.json",
     "/tiles/{}/14/9329/4757.mvt",

@@ -19,6 +19,7 @@ from layers.errors import BadParameter, NotAllowed, NotEditable, NotFound, TwinE
 from layers.model import (
     Author,
     Change,
+    ChangeSet,
     FeatureLayer,
     FeaturePage,
     Item,
@@ -257,6 +258,45 @@ class NarrowedView(View):
         if self._part(layer_id).where is not None:
             raise NotAllowed(f"the versions of features of layer {layer_id} are not told: {PART}")
         return super().versions(layer_id, fid, before=before, limit=limit)
+
+    def tells_sets(self, layer_id: str) -> bool:
+        """As :meth:`View.tells_sets`: not where only some features are seen, since the change may have been
+        made when it was not."""
+        try:
+            return self._part(layer_id).where is None
+        except NotFound:
+            return False
+
+    def change_sets(
+        self,
+        *,
+        after: int = 0,
+        before: int | None = None,
+        actor: str | None = None,
+        layer: str | None = None,
+        limit: int = 100,
+    ) -> list[ChangeSet]:
+        """As :meth:`View.change_sets`: those with a change of what is seen."""
+        if layer is not None:
+            self._part(layer)
+        found: list[ChangeSet] = []
+        while len(found) < limit:
+            page = super().change_sets(after=after, before=before, actor=actor, layer=layer, limit=limit)
+            found += [one for one in page if self._is_seen(one)]
+            if len(page) < limit:
+                break
+            before = page[-1].id
+        return found[:limit]
+
+    def _is_seen(self, one: ChangeSet) -> bool:
+        since = one.first - 1
+        while page := self._store_now.changes(since):
+            if self.seen([change for change in page if change.seq <= one.last]):
+                return True
+            since = page[-1].seq
+            if since >= one.last:
+                break
+        return False
 
     # -- writing -----------------------------------------------------------------------------
 

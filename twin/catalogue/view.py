@@ -20,6 +20,7 @@ from layers.errors import Gone, NotEditable, NotFound, TwinError, shown
 from layers.model import (
     Author,
     Change,
+    ChangeSet,
     FeatureLayer,
     FeaturePage,
     Item,
@@ -29,6 +30,7 @@ from layers.model import (
     Outcome,
     Rows,
     Selection,
+    Touch,
     Version,
     has_features,
 )
@@ -130,6 +132,42 @@ class View:
     ) -> list[Version]:
         """As :meth:`Store.versions`."""
         return self._store_now.versions(layer_id, fid, before=before, limit=limit)
+
+    def touched(
+        self,
+        layer_id: str,
+        after: int,
+        until: int,
+        *,
+        actor: str | None = None,
+        beyond: int | None = None,
+        limit: int = 1_000,
+    ) -> list[Touch]:
+        """As :meth:`Store.touched`, of what is not seen, too: which features these were, reading tells."""
+        return self._store_now.touched(layer_id, after, until, actor=actor, beyond=beyond, limit=limit)
+
+    def tells_sets(self, layer_id: str) -> bool:
+        """Whether it may be told which change sets changed a layer."""
+        return True
+
+    def change_sets(
+        self,
+        *,
+        after: int = 0,
+        before: int | None = None,
+        actor: str | None = None,
+        layer: str | None = None,
+        limit: int = 100,
+    ) -> list[ChangeSet]:
+        """As :meth:`Store.change_sets`, of what is seen."""
+        return self._store_now.change_sets(after=after, before=before, actor=actor, layer=layer, limit=limit)
+
+    def change_set(self, number: int) -> ChangeSet:
+        """One change set by its id. Raises NotFound."""
+        found = self.change_sets(after=number - 1, before=number + 1, limit=1)
+        if not found:
+            raise NotFound(f"there is no change set {number}")
+        return found[0]
 
     def kept(self, layer_id: str) -> Moment:
         """As :meth:`Store.kept`, of a layer."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from twin.http.ogc import (
+    changes,
     common,
     coverages,
     features,
@@ -29,6 +30,7 @@ def make(site: Site) -> Sequence[Room]:
         features.room(site, pages),
         versions.room(site),
         transactions.room(site),
+        changes.room(site),
         coverages.room(site, pages),
         maps.room(site),
         positions.room(site),

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from layers import instants
 from layers.errors import BadParameter, Gone, NotFound
-from layers.model import ChangeSet, Moment, Version
+from layers.model import Moment, Version
 from layers.parameters import Parameter, between
 from twin.access.caller import CALLER
 from twin.http import answers, negotiate, past, readable, respond
 from twin.http.context import Context, Link, link, link_header
 from twin.http.formats import DOCUMENT, GEOJSON, HTML, JSON, Offer, Representation
-from twin.http.ogc import links
+from twin.http.ogc import change_forms, links
 from twin.http.ogc.ids import feature_id
 from twin.http.openapi_parts import TEXT, answer, array_of, form, get, object_of, path_parameter, reference
 from twin.http.respond import Headers, Receive, Scope, Send
@@ -192,23 +192,9 @@ def _version(version: Version, memento: tuple[str, str] | None, named: bool) -> 
         "until": version.until,
         "at": version.at,
         "there": version.there,
-        "set": None if version.set is None else told(version.set, named),
+        "set": None if version.set is None else change_forms.told(version.set, named),
         "links": own,
     }
-
-
-def told(one: ChangeSet, named: bool) -> dict[str, Any]:
-    """What is told of a change set; who made it and why only to those to whom people are named."""
-    document: dict[str, Any] = {
-        "id": one.id,
-        "first": one.first,
-        "last": one.last,
-        "at": one.at,
-        "via": one.via,
-    }
-    if one.undone is not None:
-        document["undone"] = one.undone
-    return document | ({"actor": one.actor, "message": one.message} if named else {})
 
 
 def _links(page: _Page, own: Representation) -> list[Link]:
