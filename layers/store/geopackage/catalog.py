@@ -267,11 +267,14 @@ def _repair(con: sqlite3.Connection, finding: Finding) -> None:
         "UPDATE twin_layers SET columns=?, state=? WHERE id=?", (json.dumps(known), finding.state, layer)
     )
     seq = log.whole(con, layer, None, None)
-    if finding.gap or finding.state == MISSING:
+    there = {"fid", "geom"} <= _names(con, layer)
+    gap = finding.gap or finding.state == MISSING
+    if gap or (there and past.settle(con, layer, seq)):
         past.drop(con, layer)
         keeping.cut(con, layer, seq, "gap")
-    if {"fid", "geom"} <= _names(con, layer):
-        past.settle(con, layer, seq, lost=True)
+        if there:
+            past.settle(con, layer, seq)
+    if there:
         triggers.create_ours(con, layer)
 
 

@@ -61,16 +61,14 @@ def places(con: sqlite3.Connection, layer: str) -> list[Place]:
     return [Place(quoted(name), quoted(place)) for name, place in con.execute(sql, (layer,))]
 
 
-def settle(
-    con: sqlite3.Connection, layer: str, seq: int, *, dropped: Collection[str] = (), lost: bool = False
-) -> None:
+def settle(con: sqlite3.Connection, layer: str, seq: int, *, dropped: Collection[str] = ()) -> bool:
     """Give each column of the layer its place, within the caller's transaction.
 
     From ``seq`` on: columns that are gone, have another affinity, or are among the ``dropped`` end there.
-    ``lost``: with the values of the rows, which were not written to old rows before. Does nothing where no
-    old rows of the layer are written."""
+    Whether there are others than these: the values of rows that no old row has went with them. Does nothing
+    where no old rows of the layer are written."""
     if not keeping.is_kept(con, layer):
-        return
+        return False
     if not is_there(con, layer):
         con.execute("DELETE FROM twin_columns WHERE layer=?", (layer,))
         _create(con, layer)
@@ -85,9 +83,11 @@ def settle(
     present = {row[1]: affinity(row[2]) for row in info if row[1] not in _LIVES}
     sql = "SELECT name, type FROM twin_columns WHERE layer=? AND until IS NULL"
     known = dict(con.execute(sql, (layer,)).fetchall())
+    lost = False
     for name, type_ in known.items():
+        lost = lost or (present.get(name) != type_ and name not in dropped)
         if present.get(name) != type_ or name in dropped:
-            _close(con, layer, name, seq, lost=lost)
+            _close(con, layer, name, seq)
     for name, type_ in present.items():
         if known.get(name) != type_ or name in dropped:
             place = f"{name}@{seq}"
@@ -96,13 +96,13 @@ def settle(
                 "INSERT INTO twin_columns (layer, name, place, type, first) VALUES (?,?,?,?,?)",
                 (layer, name, place, type_, seq),
             )
+    return lost
 
 
-def _close(con: sqlite3.Connection, layer: str, name: str, seq: int, *, lost: bool = False) -> None:
+def _close(con: sqlite3.Connection, layer: str, name: str, seq: int) -> None:
     """From a number on the layer has no column of that name."""
     con.execute(
-        "UPDATE twin_columns SET until=?, lost=? WHERE layer=? AND name=? AND until IS NULL",
-        (seq, lost, layer, name),
+        "UPDATE twin_columns SET until=? WHERE layer=? AND name=? AND until IS NULL", (seq, layer, name)
     )
 
 

@@ -121,20 +121,17 @@ def at(con: sqlite3.Connection, layer: str, seq: int, record: Mapping[str, Any])
     end = recorded.ended(con, layer, seq)
     has_old = past.is_there(con, layer)
     rows = con.execute(
-        "SELECT name, place, type, until, lost FROM twin_columns WHERE layer=? AND first <= ?"
+        "SELECT name, place, type FROM twin_columns WHERE layer=? AND first <= ?"
         " AND (until IS NULL OR until > ?) ORDER BY first",
         (layer, seq, seq),
     ).fetchall()
     places = {row[0]: row[1:] for row in rows}
     sql = "SELECT place, name FROM twin_columns WHERE layer=? AND until IS NULL"
     now_called = dict(con.execute(sql, (layer,)).fetchall())  # another program may have renamed it since
-    fields: list[Field] = []
+    fields: tuple[Field, ...] = words["fields"]
     values: dict[str, tuple[str, str]] = {}
-    for one in words["fields"]:
-        place, type_, _, lost = places.get(one.name, (None, "BLOB", None, False))
-        if lost:  # another program took the values of the rows that it did not change
-            continue
-        fields.append(one)
+    for one in fields:
+        place, type_ = places.get(one.name, (None, "BLOB"))
         nothing = f"CAST(NULL AS {type_})"
         called = now_called.get(place) if end is None else None
         values[one.name] = (
@@ -143,7 +140,7 @@ def at(con: sqlite3.Connection, layer: str, seq: int, record: Mapping[str, Any])
         )
     now = catalog.tables(con).get(layer)
     same = now is not None and end is None and _kinds(now.fields) == _kinds(fields)
-    words |= {"fields": tuple(fields), "trusted": same and now is not None and now.trusted}
+    words |= {"trusted": same and now is not None and now.trusted}
     return PastTable(**words, seq=seq, end=end, values=values, has_old=has_old)
 
 

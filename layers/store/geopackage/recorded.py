@@ -28,12 +28,13 @@ def present(con: sqlite3.Connection, layer: str) -> str | None:
 def kept(con: sqlite3.Connection, layer: str) -> Iterator[None]:
     """Whatever is done to a layer's record within, what it was before is kept.
 
-    It ends with the newest number of the log; where nothing was logged, it is as if it had been so before."""
-    before, newest = present(con, layer), log.last_seq(con)
+    It ends with the newest number of the log. Where nothing was logged, as of a load that changed no row,
+    that is the one before: of this moment, which was the newest, the new record is told from now on."""
+    before = present(con, layer)
     yield
-    until = log.last_seq(con)
-    if until > newest and present(con, layer) != before:
-        con.execute("INSERT OR IGNORE INTO twin_records VALUES (?,?,?)", (layer, until, before))
+    if present(con, layer) != before:
+        values = (layer, log.last_seq(con), before)
+        con.execute("INSERT OR IGNORE INTO twin_records VALUES (?,?,?)", values)
 
 
 def at(con: sqlite3.Connection, layer: str, seq: int) -> Mapping[str, Any] | None:

@@ -99,7 +99,7 @@ CREATE TABLE twin_sets (id INTEGER PRIMARY KEY, first INTEGER NOT NULL, last INT
 CREATE TABLE twin_records (layer TEXT NOT NULL, until INTEGER NOT NULL, record TEXT,
   PRIMARY KEY (layer, until)) WITHOUT ROWID;
 CREATE TABLE twin_columns (layer TEXT NOT NULL, name TEXT NOT NULL, place TEXT NOT NULL, type TEXT NOT NULL,
-  first INTEGER NOT NULL, until INTEGER, lost INTEGER NOT NULL DEFAULT 0);
+  first INTEGER NOT NULL, until INTEGER);
 CREATE INDEX twin_columns_layer ON twin_columns (layer);
 CREATE TABLE twin_kept (layer TEXT NOT NULL, seq INTEGER NOT NULL, why TEXT NOT NULL, at TEXT NOT NULL,
   PRIMARY KEY (layer, seq, why)) WITHOUT ROWID;
