@@ -269,7 +269,7 @@ def test_a_flattened_city_shows_the_outlines_of_what_stood_there(tab: Tab):
     assert "&t=0" in tab.page.url
     assert tab.pick(*at(0, 0), 0) == feature("houses", 1)
     assert tab.pick(*at(120, 120), 0) == feature("greens", 1)
-    tab.page.locator("[data-terrain] input[type=checkbox]").check()
+    row(tab, "houses").locator("[data-why='why.outlined'] button").click()
     tab.ready()
     assert "&t=0" not in tab.page.url
 

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { seen, whyEmpty, whyFlat, whyNot, zoomOf, type Progress } from '../src/layers/reasons';
+import type { LayerConfig } from '../src/config';
+import { seen, whyEmpty, whyFlat, whyOutlined, whyNot, zoomOf, type Progress } from '../src/layers/reasons';
 import { statusOf } from '../src/layers/tiled';
 import { readLink } from '../src/link';
 import type { State } from '../src/state';
@@ -73,4 +74,15 @@ test('a ground that is flat against the wish of the city says why', () => {
   expect(whyFlat({ ...config, terrain }, 503)).toEqual({ word: 'terrain.failed', step: 'terrain' });
   expect(whyFlat({ ...config, terrain }, 'slow')?.word).toBe('terrain.slow');
   expect(whyFlat({ ...config, terrainMissing: 'there is no layer of terrain' }, null)?.word).toBe('terrain.missing');
+});
+
+test('a layer whose bodies stand on a terrain that is off says why it is an outline', () => {
+  const solid = layer('solid', { scene: { url: '/', body: 'prism', painted: false } });
+  const word = (of: LayerConfig, more: object): string | null => whyOutlined(of, { ...state, ...more })?.word ?? null;
+  expect(word(solid, { terrain: false })).toBe('why.outlined');
+  expect(whyOutlined(solid, { ...state, terrain: true, flattened: true })).toEqual({ word: 'why.outlined', step: null });
+  expect(word(solid, { terrain: true })).toBeNull();
+  expect(word(solid, { terrain: null })).toBeNull();
+  expect(word(solid, { terrain: false, mode: '2d' })).toBeNull();
+  expect(word(layer('flat'), { terrain: false })).toBeNull();
 });

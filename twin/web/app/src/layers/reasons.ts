@@ -2,11 +2,11 @@
 
 import type { CityConfig, LayerConfig, RasterConfig } from '../config';
 import type { Word } from '../i18n';
-import type { State, View } from '../state';
+import { onTerrain, type State, type View } from '../state';
 import { isLine, isUnder } from './form';
 
 /** What a press on the button beside the reason does. */
-export type Step = 'layers' | 'usual' | 'data' | 'go' | 'closer' | 'surface' | 'under' | 'again' | 'home' | 'reload' | 'terrain';
+export type Step = 'layers' | 'usual' | 'data' | 'go' | 'closer' | 'surface' | 'under' | 'again' | 'home' | 'reload' | 'terrain' | 'stand';
 
 export interface Reason {
   word: Word;
@@ -75,6 +75,12 @@ export function whyFlat(config: CityConfig, failure: number | 'slow' | null): Re
   if (config.terrainMissing) return { word: 'terrain.missing', step: null };
   if (!config.terrain || failure === null) return null;
   return failure === 'slow' ? { word: 'terrain.slow', step: null } : { word: 'terrain.failed', step: 'terrain' };
+}
+
+/** Why a layer whose bodies stand on a terrain is drawn as outlines while that is off. */
+export function whyOutlined(layer: LayerConfig, state: Readonly<State>): Reason | null {
+  const isOutline = layer.scene !== null && layer.vector !== null && state.mode === '3d' && onTerrain(state) === false;
+  return isOutline && (!isUnder(state) || layer.buried) ? { word: 'why.outlined', step: state.terrain ? null : 'stand' } : null;
 }
 
 /** Why the whole map is empty; null where there is something to see. */

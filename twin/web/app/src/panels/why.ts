@@ -21,6 +21,7 @@ const WORDS: Record<Step, Word> = {
   home: 'step.home',
   reload: 'panel.again',
   terrain: 'panel.again',
+  stand: 'terrain.on',
 };
 
 /** How far a layer is; without a map none is under way. */
@@ -44,6 +45,7 @@ function take(app: App, step: Step, layer: LayerConfig | null): void {
   else if (step === 'surface') store.set({ underground: false });
   else if (step === 'under') store.set({ underground: true, mode: '3d' });
   else if (step === 'reload') location.reload();
+  else if (step === 'stand') store.set({ terrain: true });
   else if (step === 'terrain') void map?.terrain?.apply();
   else if (step === 'again') void again(app, layer ? [layer] : app.config.layers);
 }

@@ -8,7 +8,7 @@ import type { LiveLayer } from '../../live/layer';
 import type { SensorState } from '../../live/states';
 import { Panel } from '../panel';
 import { layerColor } from '../../layers/style';
-import { whyNot } from '../../layers/reasons';
+import { whyNot, whyOutlined } from '../../layers/reasons';
 import { levelSign, sensorSign } from '../sign';
 import { progressOf, why } from '../why';
 import { rasterControls, rasterLegend } from './raster-controls';
@@ -98,7 +98,7 @@ export class LayersPanel extends Panel {
           >⤓</a
         >
       </div>
-      ${state.visible ? why(this.app, whyNot(layer, store.get(), progressOf(this.app, layer.id)), layer) : nothing}
+      ${state.visible ? why(this.app, whyNot(layer, store.get(), progressOf(this.app, layer.id)) ?? whyOutlined(layer, store.get()), layer) : nothing}
       ${state.visible
         ? html`<input
             class="opacity"
