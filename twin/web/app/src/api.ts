@@ -1,5 +1,7 @@
 /** Requests to the server: one error shape, ETags kept for editing. The session of the page goes with each. */
 
+import { asOf } from './past';
+
 export class ApiError extends Error {
   /** `code` names the kind of error: the page has words for it. The message is the server's own. */
   constructor(
@@ -45,8 +47,9 @@ export interface Versioned<T> {
   etag: string | null;
 }
 
-export async function getFeature(layer: string, fid: number): Promise<Versioned<Feature>> {
-  const response = await request(`ogc/collections/${layer}/items/${fid}`, {
+/** A feature as it is, or as it was at a moment. */
+export async function getFeature(layer: string, fid: number, at: string | null): Promise<Versioned<Feature>> {
+  const response = await request(asOf(`ogc/collections/${layer}/items/${fid}`, at), {
     headers: { Accept: 'application/geo+json' },
     cache: 'no-cache',
   });
@@ -59,13 +62,13 @@ export interface Related {
   fid: number;
 }
 
-/** The parts of a feature and its whole, as they are now. */
-export async function getRelated(url: string, fid: number): Promise<Related[]> {
+/** The parts of a feature and its whole, as they are or were. */
+export async function getRelated(url: string, fid: number, at: string | null): Promise<Related[]> {
   const address = url.replace('{fid}', String(fid)).replace(/^\//, '');
-  const { links } = await getJson<{ links: { rel: string; href: string }[] }>(address, { cache: 'no-cache' });
+  const { links } = await getJson<{ links: { rel: string; href: string }[] }>(asOf(address, at), { cache: 'no-cache' });
   return links.flatMap(({ rel, href }) => {
     const relation = /^http:\/\/purl\.org\/dc\/terms\/(hasPart|isPartOf)$/.exec(rel)?.[1];
-    const item = /\/collections\/([^/]+)\/items\/(-?\d+)$/.exec(href);
+    const item = /\/collections\/([^/]+)\/items\/(-?\d+)(?:\?.*)?$/.exec(href);
     return relation && item
       ? [{ relation: relation as Related['relation'], layer: item[1]!, fid: Number(item[2]) }]
       : [];
@@ -91,4 +94,11 @@ export async function postAction<T>(url: string, body: unknown, ifMatch?: string
   if (ifMatch) headers['If-Match'] = ifMatch;
   const response = await request(url, { method: 'POST', headers, body: JSON.stringify(body) });
   return (await response.json()) as T;
+}
+
+/** The instant (ms) of the newest change that a moment shows; throws ApiError 410 for one before what is kept. */
+export async function getMoment(at: string): Promise<number | null> {
+  const response = await request(asOf('ogc/collections?f=json', at), { cache: 'no-cache' });
+  const instant = Date.parse(response.headers.get('Memento-Datetime') ?? '');
+  return Number.isFinite(instant) ? instant : null;
 }

@@ -120,7 +120,7 @@ export async function visit(app: App, hash: string): Promise<void> {
       if (at && sameSelection(selection, app.store.get().selection)) app.map?.camera.flyTo(...at, LIVE_RANGE, covered(app) / 2);
       return;
     }
-    const { value } = await getFeature(selection.layer, selection.fid);
+    const { value } = await getFeature(selection.layer, selection.fid, app.store.get().at);
     goTo(app, value.geometry?.coordinates, selection);
   } catch {
     // the card tells what is wrong

@@ -4,12 +4,14 @@
  * v=lon,lat,distance,heading,pitch  m=2d|3d  u=1  l=layer,layer:opacity  off=live,live  p=panel,panel
  * t=0 without terrain  x=exaggeration  o=raster,raster (highest first)
  * r=raster;colormap=NAME;range=LOW,HIGH;bands=N[,N,N];hillshade=true|false;datetime=TIME (once a raster)
+ * at=instant|@change, the city as it was
  * s=layer:fid | sensor:id | incident:id; a layer that is called like one of those, or any: s=feature:layer:fid
  */
 
 import { usualOpacity, type CityConfig, type Lang, type LayerConfig } from './config';
 import { readLook, writeLook } from './layers/raster-look';
 import { liveTypes, panels } from './panels/registry';
+import { readMoment } from './past';
 import { isFeature, PICK, type LayerState, type Selection, type State, type Store, type View } from './state';
 
 function numbers(text: string | null, count: number): number[] | null {
@@ -105,6 +107,7 @@ export function readLink(hash: string, config: CityConfig): State {
     rasters: list(params.get('o')).filter((id) => config.layers.some((layer) => layer.id === id && layer.raster)),
     terrain: config.terrain ? params.get('t') !== '0' : null,
     exaggeration: parseExaggeration(params.get('x')),
+    at: readMoment(params.get('at')),
     live: Object.fromEntries(list(params.get('off')).map((id) => [id, false])),
     selection,
     ...open,
@@ -133,6 +136,7 @@ export function writeLink(state: Readonly<State>): string {
     const look = writeLook(id, raster);
     if (look) parts.push(`r=${look}`);
   }
+  if (state.at) parts.push(`at=${encodeURIComponent(state.at)}`);
   const off = Object.entries(state.live).flatMap(([id, shown]) => (shown ? [] : [id]));
   if (off.length > 0) parts.push(`off=${off.join(',')}`);
   const open = [left, right].filter((id) => id !== null);
@@ -149,7 +153,7 @@ export function mirrorLink(store: Store, config: CityConfig): void {
     if (restoring) return;
     const hash = writeLink(state);
     if (hash === location.hash) return;
-    if (changed.has('selection') || changed.has('mode')) history.pushState(null, '', hash);
+    if (changed.has('selection') || changed.has('mode') || changed.has('at')) history.pushState(null, '', hash);
     else history.replaceState(null, '', hash);
   });
   const restore = (): void => {

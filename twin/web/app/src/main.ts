@@ -107,19 +107,20 @@ function showCredits(config: CityConfig, element: HTMLElement): void {
 function follow(app: App, notices: HTMLElement, signs: ReadonlyMap<string, LiveSigns>): void {
   const { store, config, map } = app;
   const apply = (): void => {
-    const { lang, live } = store.get();
+    const { lang, live, at } = store.get();
     useLanguage(lang, config.timeZone);
-    document.title = titleOf(config.title, 'OneMap Twin');
+    const title = titleOf(config.title, 'OneMap Twin');
+    document.title = at === null ? title : `${t('past.title')} · ${title}`;
     document.querySelector('#map')?.setAttribute('aria-label', t('map'));
     showCredits(config, notices);
     // the engine knows no other language
     const more = document.querySelector('#credits .cesium-credit-expand-link');
     if (more) more.textContent = t('credits.more');
-    for (const [id, sign] of signs) sign.show = live[id] ?? true;
+    for (const [id, sign] of signs) sign.show = at === null && (live[id] ?? true);
   };
   apply();
   store.subscribe((_state, changed) => {
-    if (changed.has('lang') || changed.has('live')) apply();
+    if (changed.has('lang') || changed.has('live') || changed.has('at')) apply();
   });
   if (map) {
     map.layers.onSwap = (layer) => app.events.dispatchEvent(new CustomEvent('swap', { detail: layer }));

@@ -50,6 +50,8 @@ export interface State {
   flattened?: boolean;
   /** By how much heights are drawn larger than they are. */
   exaggeration: number;
+  /** The moment that is shown (`past.ts`); null for now. */
+  at: string | null;
   /** Which live layers are shown, by id; those that are not named are. */
   live: Readonly<Record<string, boolean>>;
   selection: Selection | null;

@@ -7,6 +7,7 @@ import type { Ground } from '../map/ground';
 import type { ImageryStack } from '../map/imagery';
 import { Painter } from '../map/painter';
 import { frame } from '../map/ready';
+import { asOf } from '../past';
 import { isFeature, type State, type Store } from '../state';
 import { shade } from '../tokens';
 import type { Progress } from './reasons';
@@ -42,6 +43,8 @@ export class LayerSet {
   /** One layer after the other is opened anew or dropped: two would exchange, or end, the same tileset. */
   private changing: Promise<void> = Promise.resolve();
   private readonly progresses = signal(0);
+  /** How often another moment was chosen. */
+  private era = 0;
   /** Called after a tile was exchanged: a kept feature of it is no longer valid. */
   onSwap: (layer: string) => void = () => undefined;
 
@@ -60,14 +63,19 @@ export class LayerSet {
       imagery,
       url: (layer, path) => {
         const generation = this.generations.get(layer.id);
-        return generation ? `${path}${path.includes('?') ? '&' : '?'}v=${generation}` : path;
+        const own = generation ? `${path}${path.includes('?') ? '&' : '?'}v=${generation}` : path;
+        // files of rasters are those that there are
+        return layer.raster ? own : asOf(own, this.store.get().at);
       },
       swapped: (layer) => this.onSwap(layer.id),
       progressed: () => this.progressed(),
     };
     this.listed = config.layers;
     for (const layer of config.layers) this.register(layer);
-    store.subscribe(() => this.show());
+    store.subscribe((_state, changed) => {
+      if (changed.has('at')) this.retime();
+      else this.show();
+    });
     scene.camera.moveEnd.addEventListener(() => this.trim());
     effect(() => {
       void shade.value;
@@ -127,8 +135,30 @@ export class LayerSet {
     );
   }
 
+  /** Another moment is shown: nothing that is drawn is of it, and nothing of it may stay in the picture. */
+  private retime(): void {
+    this.era += 1;
+    for (const entry of this.entries.values()) {
+      const { id, raster } = entry.layer;
+      if (raster) continue;
+      this.generations.set(id, (this.generations.get(id) ?? 0) + 1);
+      entry.drawn?.remove();
+      entry.next?.remove();
+      Object.assign(entry, { drawn: null, next: null, loading: null, styled: '', failure: null, dropped: false });
+      this.onSwap(id);
+    }
+    this.progressed();
+    this.show();
+  }
+
+  /** Whether a layer is shown as it was: what happens to it now is of no account. */
+  private isPast({ raster }: LayerConfig): boolean {
+    return !raster && this.store.get().at !== null;
+  }
+
   /** From /stream: one tile has new bytes. */
   tileChanged(path: string, version: string): void {
+    if (this.store.get().at !== null) return;
     const url = localUrl(path);
     const [folder, id] = path.replace(/^\//, '').split('/');
     for (const form of forms.all().filter((one) => one.folder === folder)) {
@@ -155,6 +185,7 @@ export class LayerSet {
   /** After a gap in the stream nothing that is loaded can be trusted to be the newest. */
   refreshAll(): void {
     for (const { drawn, layer } of this.entries.values()) {
+      if (this.isPast(layer)) continue;
       if (drawn?.refreshable === false) this.reloadSoon(layer);
       else drawn?.refreshAll();
     }
@@ -168,7 +199,7 @@ export class LayerSet {
 
   private drop(id: string): void {
     for (const entry of this.entries.values()) {
-      if (entry.layer.id !== id) continue;
+      if (entry.layer.id !== id || this.isPast(entry.layer)) continue;
       entry.drawn?.remove();
       Object.assign(entry, { drawn: null, styled: '', failure: 404, dropped: true });
     }
@@ -188,26 +219,38 @@ export class LayerSet {
     const isNew = this.listed.every((one) => one.id !== id);
     this.listed = isNew ? [...this.listed, layer] : this.listed.map((one) => (one.id === id ? layer : one));
     this.register(layer);
+    if (this.isPast(layer)) return;
+    const { era } = this;
     this.generations.set(id, (this.generations.get(id) ?? 0) + 1);
     for (const entry of this.entries.values()) {
       if (entry.layer.id !== id) continue;
       entry.dropped = false;
-      const old = entry.drawn;
-      if (!old) continue;
-      const fresh = await this.make(entry);
-      if (!fresh) continue;
-      entry.next = fresh;
-      fresh.add();
-      this.dress(entry, fresh, this.store.get());
-      fresh.show = old.show;
-      if (old.show) await loadedOnce(this.scene, fresh);
-      entry.drawn = fresh;
-      entry.next = null;
-      entry.styled = '';
-      old.remove();
-      this.onSwap(id);
+      if (entry.drawn) await this.exchange(entry, entry.drawn, era);
     }
     this.show();
+  }
+
+  private async exchange(entry: Shown, old: Drawn, era: number): Promise<void> {
+    const fresh = await this.make(entry);
+    if (!fresh) this.tryLater(entry);
+    // of another moment than is shown by now
+    if (!fresh || era !== this.era) return;
+    entry.next = fresh;
+    fresh.add();
+    this.dress(entry, fresh, this.store.get());
+    fresh.show = old.show;
+    if (old.show) await loadedOnce(this.scene, fresh);
+    if (era !== this.era) return;
+    entry.drawn = fresh;
+    entry.next = null;
+    entry.styled = '';
+    old.remove();
+    this.onSwap(entry.layer.id);
+  }
+
+  /** What could not be opened anew is as it was before, and not as it is. */
+  private tryLater({ layer, failure }: Shown): void {
+    if (failure !== null && (failure === 0 || failure >= 500)) setTimeout(() => this.reloadSoon(layer), RETRY_MS);
   }
 
   private register(layer: LayerConfig): void {
@@ -237,7 +280,10 @@ export class LayerSet {
   }
 
   private open(entry: Shown): void {
+    const { era } = this;
     entry.loading ??= this.make(entry).then((drawn) => {
+      // of another moment than is shown now
+      if (era !== this.era && !entry.layer.raster) return;
       entry.loading = null;
       if (!drawn) return;
       entry.drawn = drawn;
@@ -257,6 +303,12 @@ export class LayerSet {
       const { statusCode } = error as { statusCode?: number };
       entry.failure = statusCode ?? 0;
       this.progressed();
+      const refused = statusCode !== undefined && statusCode >= 400 && statusCode < 500;
+      if (this.isPast(layer) && refused) {
+        // what was not there then will not come
+        entry.dropped = true;
+        return null;
+      }
       console.warn(`layer ${layer.id} could not be opened; trying again`, error);
       setTimeout(() => this.show(), RETRY_MS);
       return null;

@@ -4,6 +4,7 @@ import { Cartesian3, Math as CesiumMath, type Scene } from '@cesium/engine';
 import { getJson, type Feature } from '../api';
 import type { CityConfig, LayerConfig } from '../config';
 import type { Ground } from '../map/ground';
+import { asOf } from '../past';
 import type { Store } from '../state';
 import { isLabelled, isWritten, namesOf, type Name } from './names';
 
@@ -17,6 +18,8 @@ export type PlacedName = Name & { a: Cartesian3; b: Cartesian3 | null; share: nu
 
 export interface Sheet {
   layer: LayerConfig;
+  /** The moment that they are of. */
+  at: string | null;
   names: PlacedName[];
   /** west, south, east, north of what is known. */
   box: number[] | null;
@@ -62,7 +65,9 @@ export class NameSheets {
   private open(): Sheet[] {
     return this.config.layers.filter(isLabelled).map((layer) => {
       const known = this.sheets.get(layer.id);
-      const sheet = known?.layer === layer ? known : { layer, names: known?.names ?? [], box: null, request: null };
+      const { at } = this.store.get();
+      const kept = known?.at === at ? known.names : [];
+      const sheet = known?.layer === layer && known.at === at ? known : { layer, at, names: kept, box: null, request: null };
       this.sheets.set(layer.id, sheet);
       return sheet;
     });
@@ -80,7 +85,7 @@ export class NameSheets {
       const query = new URLSearchParams({ bbox: box.map((one) => one.toFixed(5)).join(','), limit: String(MOST) });
       if (!sheet.layer.geometryType.includes('Point')) query.set('filter', `${sheet.layer.style.label![0]} IS NOT NULL`);
       const { signal } = sheet.request;
-      const found = await getJson<{ features: Feature[] }>(`ogc/collections/${sheet.layer.id}/items?${query}`, { signal });
+      const found = await getJson<{ features: Feature[] }>(asOf(`ogc/collections/${sheet.layer.id}/items?${query}`, sheet.at), { signal });
       sheet.names = found.features.flatMap((feature) => namesOf(sheet.layer, feature)).map((name) => this.placed(name));
       sheet.names.sort((a, b) => b.size - a.size);
       sheet.box = box;

@@ -41,19 +41,25 @@ export function zoomOf({ lat, height }: View): number {
   return Math.log2((metres * PICTURE) / (TILE * 1.2));
 }
 
-function failed(status: number): Reason {
+function failed(status: number, past = false): Reason {
+  if (past && (status === 404 || status === 410)) return { word: 'why.then', step: null };
   if (status === 401 || status === 403) return { word: 'why.right', step: null };
   if (status === 404) return { word: 'why.gone', step: 'again' };
   if (status === 0) return { word: 'why.away', step: 'again' };
   return { word: status >= 500 ? 'why.building' : 'why.failed', step: 'again' };
 }
 
+/** How many there were then is not known. */
+function isEmptyNow({ count }: LayerConfig, { at }: Readonly<State>): boolean {
+  return count === 0 && at === null;
+}
+
 /** Why a layer that is switched on shows nothing; null where it should be in the picture. */
 export function whyNot(layer: LayerConfig, state: Readonly<State>, progress: Progress): Reason | null {
   if (layer.raster) return whyNoPicture(layer, layer.raster, state, progress);
   if (!layer.vector && !layer.scene) return { word: 'why.form', step: 'data' };
-  if (layer.count === 0) return { word: 'why.empty', step: 'data' };
-  if (typeof progress === 'number') return failed(progress);
+  if (isEmptyNow(layer, state)) return { word: 'why.empty', step: 'data' };
+  if (typeof progress === 'number') return failed(progress, state.at !== null);
   if (isUnder(state) && !layer.buried && !(layer.vector && !layer.scene && isLine(layer))) return { word: 'why.underground', step: 'surface' };
   if (layer.buried && state.mode === '3d' && !state.underground) return { word: 'why.buried', step: 'under' };
   if (layer.extent && !meet(layer.extent, seen(state.view))) return { word: 'why.outside', step: 'go' };

@@ -25,6 +25,8 @@ export interface PanelEntry extends Entry {
   readonly card?: string;
   /** The mode that owns the pointer while it is open. */
   readonly pointer?: string;
+  /** Whether it tells of now alone. */
+  readonly live?: boolean;
   /** Whether it takes all the height there is. */
   readonly tall?: boolean;
   /** Its element, a `Panel`, and the chunk that defines it. */

@@ -6,10 +6,12 @@ import { html as tagged, unsafeStatic, type StaticValue } from 'lit/static-html.
 import { select } from '../app';
 import type { Lang } from '../config';
 import { t, titleOf } from '../i18n';
+import { show } from '../past';
 import { isKnown } from '../session';
 import '../tools/tools';
 import { Panel } from './panel';
 import { isOpen, label, openCard, openPanel, panels, toggled, type PanelEntry } from './registry';
+import './past-bar';
 import './strip';
 import './why';
 
@@ -43,6 +45,7 @@ export class Shell extends Panel {
         ${isKnown() ? html`<span class="mark key" title=${t('key.present')}>${t('key')}</span>` : nothing}
         ${on('right').map((entry) => this.button(entry))} ${this.languages()}
       </header>
+      <twin-past role="region" aria-label=${t('past')} .app=${app}></twin-past>
       ${this.drawer(openPanel(store.get(), 'left'), 'left')} ${this.drawer(openPanel(store.get(), 'right'), 'right')}
       ${this.drawer(openCard(store.get()), 'right card')}
       <twin-why class="notice" role="status" .app=${app}></twin-why>
@@ -119,6 +122,7 @@ export class Shell extends Panel {
   private drawer(entry: PanelEntry | undefined, side: string): TemplateResult | typeof nothing {
     if (!entry) return nothing;
     const place = `drawer ${side} ${entry.tall ? 'tall' : ''}`;
+    if (entry.live && this.app.store.get().at !== null) return this.onlyNow(entry, place);
     void this.ready.value;
     if (customElements.get(entry.tag)) return this.element(entry, place);
     if (!this.failed.value.has(entry.tag)) void this.load(entry);
@@ -133,6 +137,20 @@ export class Shell extends Panel {
             <button class="action" @click=${() => void this.load(entry)}>${t('panel.again')}</button>
           </div>`
         : nothing}
+    </section>`;
+  }
+
+  /** In place of what is told of now alone, while the city is shown as it was. */
+  private onlyNow(entry: PanelEntry, place: string): TemplateResult {
+    return html`<section class=${place} data-only-now=${entry.id}>
+      <div class="header">
+        <h2>${label(entry.title)}</h2>
+        <button class="close" aria-label=${t('close')} @click=${() => this.close(entry)}>×</button>
+      </div>
+      <div class="scroll">
+        <p class="message">${t('past.live')}</p>
+        <button class="action" @click=${() => show(this.app.store, null)}>${t('past.now')}</button>
+      </div>
     </section>`;
   }
 

@@ -47,6 +47,7 @@ export class StatusStrip extends Panel {
     const { sensors, incidents, stream } = this.app;
     const counts = sensors.counts.value;
     const live = stream?.connected.value ?? false;
+    if (this.app.store.get().at !== null) return html`<span class="live" data-past><i></i>${t('past.strip')}</span> ${this.place()}`;
     return html`<span class="live" data-live=${live}>
         <i></i>${this.connection()}
       </span>

@@ -1,6 +1,7 @@
 /** The card of a picked feature, with a small form where the page has a key. */
 
 import { html, nothing, type PropertyDeclarations, type PropertyValues, type TemplateResult } from 'lit';
+import { effect } from '@preact/signals-core';
 import { getFeature, getRelated, patchFeature, type Feature, type Related } from '../../api';
 import { layerConfig, select } from '../../app';
 import type { FieldConfig, LayerConfig } from '../../config';
@@ -9,6 +10,7 @@ import { may } from '../../session';
 import { attributeGroups, editable, featureTitle, parseInput } from './attributes';
 import { again, message, type Next } from '../message';
 import { Panel } from '../panel';
+import './versions';
 import { passes, Recovery } from '../recovery';
 import type { FeatureSelection } from '../../state';
 
@@ -34,6 +36,7 @@ export class FeatureCard extends Panel {
   private etag: string | null = null;
   private turn = 0;
   private recovery: Recovery | null = null;
+  private unfollow: (() => void) | null = null;
   private release: (() => void) | null = null;
 
   constructor() {
@@ -56,12 +59,23 @@ export class FeatureCard extends Panel {
     super.connectedCallback();
     this.app.events.addEventListener('swap', this.swapped);
     this.recovery = new Recovery(this.app.events, () => void this.load());
+    let shown = this.app.store.get().at;
+    this.unfollow = effect(() => {
+      const { at } = this.app.store.get();
+      if (at === shown) return;
+      shown = at;
+      this.edit(false);
+      this.feature = null;
+      this.related = [];
+      queueMicrotask(() => void this.load());
+    });
   }
 
   override disconnectedCallback(): void {
     super.disconnectedCallback();
     this.app.events.removeEventListener('swap', this.swapped);
     this.recovery?.end();
+    this.unfollow?.();
     this.edit(false);
   }
 
@@ -80,15 +94,16 @@ export class FeatureCard extends Panel {
 
   private async load(): Promise<void> {
     const turn = ++this.turn;
+    const { at } = this.app.store.get();
     this.error = null;
     try {
-      const { value, etag } = await getFeature(this.layer, this.fid);
+      const { value, etag } = await getFeature(this.layer, this.fid, at);
       if (turn !== this.turn) return;
       this.recovery?.done();
       this.feature = value;
       this.etag = etag;
       const url = layerConfig(this.app, this.layer)?.related;
-      const related = url ? await getRelated(url, this.fid) : [];
+      const related = url ? await getRelated(url, this.fid, at) : [];
       if (turn === this.turn) this.related = related;
     } catch (error) {
       if (turn !== this.turn) return;
@@ -151,7 +166,8 @@ export class FeatureCard extends Panel {
         </section>`,
       )}
       ${this.relations('isPartOf', t('feature.whole'))} ${this.relations('hasPart', t('feature.parts'))}
-      ${may('edit') && editable(layer).length > 0
+      <twin-versions .app=${this.app} .selection=${this.selection}></twin-versions>
+      ${may('edit') && this.app.store.get().at === null && editable(layer).length > 0
         ? html`<button class="action" data-action="edit" @click=${() => this.edit(true)}>${t('edit')}</button>`
         : nothing}`;
   }

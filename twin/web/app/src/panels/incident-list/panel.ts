@@ -3,6 +3,7 @@ import type { PanelEntry } from '../registry';
 const entry: PanelEntry = {
   id: 'incidents',
   side: 'right',
+  live: true,
   title: 'incidents',
   key: 'i',
   button: true,

@@ -3,6 +3,7 @@ import type { PanelEntry } from '../registry';
 const entry: PanelEntry = {
   id: 'incident',
   side: 'right',
+  live: true,
   title: 'live.incident',
   card: 'incident',
   tag: 'twin-incident',

@@ -87,7 +87,7 @@ export class LayersPanel extends Panel {
               store.setLayer(layer.id, { visible: (event.target as HTMLInputElement).checked })}
           />
           ${layer.raster ? nothing : this.swatch(layer, layer.style.legend?.[0])}<span class="name">${title}</span>
-          ${layer.raster ? nothing : html`<span class="count">${decimal(layer.count, 0)}</span>`}
+          ${layer.raster ? nothing : html`<span class="count">${store.get().at === null ? decimal(layer.count, 0) : ''}</span>`}
         </label>
         <a
           class="data"
@@ -112,6 +112,7 @@ export class LayersPanel extends Panel {
             @input=${(event: Event) =>
               store.setLayer(layer.id, { opacity: Number((event.target as HTMLInputElement).value) })}
           />
+            ${layer.raster && store.get().at !== null ? html`<p class="why" data-why="past.raster">${t('past.raster')}</p>` : nothing}
             ${layer.raster ? rasterControls(this.app, layer) : nothing}`
         : nothing}
     </div>`;
@@ -119,7 +120,8 @@ export class LayersPanel extends Panel {
 
   private liveRow({ id, title, count }: LiveLayer): TemplateResult {
     const { store } = this.app;
-    const { live } = store.get();
+    const { live, at } = store.get();
+    if (at !== null) return html`<div class="layer" data-layer=${id}><span class="name">${t(title)}</span><p class="why" data-why="past.live">${t('past.live')}</p></div>`;
     return html`<div class="layer" data-layer=${id}>
       <label>
         <input

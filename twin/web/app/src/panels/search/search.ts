@@ -2,6 +2,7 @@
 
 import { html, nothing, type PropertyDeclarations, type TemplateResult } from 'lit';
 import { getJson, type Feature } from '../../api';
+import { asOf } from '../../past';
 import { goTo, layerConfig } from '../../app';
 import { t, titleOf } from '../../i18n';
 import { Panel } from '../panel';
@@ -85,7 +86,7 @@ export class SearchPanel extends Panel {
   private async ask(text: string): Promise<void> {
     const turn = ++this.latest;
     try {
-      const found = await getJson<{ features: Hit[] }>(`search?q=${encodeURIComponent(text)}&limit=8`);
+      const found = await getJson<{ features: Hit[] }>(asOf(`search?q=${encodeURIComponent(text)}&limit=8`, this.app.store.get().at));
       if (turn !== this.latest) return;
       this.failed = false;
       this.hits = found.features;

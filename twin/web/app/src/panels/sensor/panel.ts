@@ -3,6 +3,7 @@ import type { PanelEntry } from '../registry';
 const entry: PanelEntry = {
   id: 'sensor',
   side: 'right',
+  live: true,
   title: 'live.sensor',
   card: 'sensor',
   tag: 'twin-sensor',
