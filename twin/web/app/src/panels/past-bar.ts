@@ -3,7 +3,7 @@
 import { effect, signal } from '@preact/signals-core';
 import { html, nothing, type PropertyValues, type TemplateResult } from 'lit';
 import { getMoment } from '../api';
-import { dateTime, t } from '../i18n';
+import { t } from '../i18n';
 import { explain } from '../i18n/errors';
 import { choosing, instantOf, localOf, show } from '../past';
 import { Panel } from './panel';
@@ -52,7 +52,7 @@ export class PastBar extends Panel {
     const { text, detail } = this.error.value ? explain(this.error.value) : { text: '', detail: null };
     return html`${at === null ? nothing : html`<div class="frame" data-frame></div>`}
       <form class=${at === null ? 'when' : 'when then'} @submit=${(event: SubmitEvent) => this.choose(event)}>
-        ${at === null ? nothing : html`<strong role="status" data-then>${t('past.then', { time: instant === null ? at : dateTime(instant) })}</strong>`}
+        ${at === null ? nothing : html`<strong role="status" data-then>${t('past.then', { time: instant === null ? at : localOf(instant, config.timeZone).replace('T', ' ') })}</strong>`}
         <label
           ><span class=${at === null ? '' : 'unseen'}>${t('past.when')}</span
           ><input type="datetime-local" step="1" name="when" required .value=${localOf(instant ?? Date.now() - HOUR_MS, config.timeZone)} max=${localOf(Date.now(), config.timeZone)}
