@@ -109,10 +109,10 @@ export class LayerSet {
     return this.drawn().every(({ drawn }) => !drawn.show || drawn.settled);
   }
 
-  /** Whether every layer that should be drawn is there. */
+  /** Whether every layer that should be drawn is there, but for those that the server does not have. */
   get complete(): boolean {
     const state = this.store.get();
-    return [...this.entries.values()].every((entry) => !wanted(entry, state) || entry.drawn !== null);
+    return [...this.entries.values()].every((entry) => !wanted(entry, state) || entry.dropped || entry.drawn !== null);
   }
 
   /** How far a layer is that is switched on; followed by whoever reads it while it is drawn. */
