@@ -45,22 +45,34 @@ export class PastBar extends Panel {
   }
 
   protected override render(): TemplateResult | typeof nothing {
-    const { config, store } = this.app;
-    const { at } = store.get();
-    if (at === null && !choosing.value) return nothing;
-    const instant = this.instant.value ?? (at === null || at.startsWith('@') ? null : Date.parse(at));
+    const { at } = this.app.store.get();
+    if (at !== null) {
+      const instant = this.instant.value ?? (at.startsWith('@') ? null : Date.parse(at));
+      const time = instant === null ? at : this.local(instant).replace('T', ' ');
+      const told = html`<strong role="status" data-then>${t('past.then', { time })}</strong>`;
+      return html`<div class="frame" data-frame></div>
+        ${this.form('when then', told, instant ?? Date.now(), 'past.now')}`;
+    }
+    return choosing.value ? this.form('when', nothing, Date.now() - HOUR_MS, 'cancel') : nothing;
+  }
+
+  private local(instant: number): string {
+    return localOf(instant, this.app.config.timeZone);
+  }
+
+  private form(kind: string, told: TemplateResult | typeof nothing, instant: number, back: 'past.now' | 'cancel'): TemplateResult {
     const { text, detail } = this.error.value ? explain(this.error.value) : { text: '', detail: null };
-    return html`${at === null ? nothing : html`<div class="frame" data-frame></div>`}
-      <form class=${at === null ? 'when' : 'when then'} @submit=${(event: SubmitEvent) => this.choose(event)}>
-        ${at === null ? nothing : html`<strong role="status" data-then>${t('past.then', { time: instant === null ? at : localOf(instant, config.timeZone).replace('T', ' ') })}</strong>`}
-        <label
-          ><span class=${at === null ? '' : 'unseen'}>${t('past.when')}</span
-          ><input type="datetime-local" step="1" name="when" required .value=${localOf(instant ?? Date.now() - HOUR_MS, config.timeZone)} max=${localOf(Date.now(), config.timeZone)}
-        /></label>
-        <button class="action" data-past="show">${t('past.show')}</button>
-        <button class="action primary" type="button" data-past="now" @click=${() => this.back()}>${t(at === null ? 'cancel' : 'past.now')}</button>
-        ${text ? html`<span role="alert" data-past="error">${[text, detail].filter(Boolean).join(' ')}</span>` : nothing}
-      </form>`;
+    const isPast = back === 'past.now';
+    return html`<form class=${kind} @submit=${(event: SubmitEvent) => this.choose(event)}>
+      ${told}
+      <label
+        ><span class=${isPast ? 'unseen' : ''}>${t('past.when')}</span
+        ><input type="datetime-local" step="1" name="when" required .value=${this.local(instant)} max=${this.local(Date.now())}
+      /></label>
+      <button class=${isPast ? 'action' : 'action primary'} data-past="show">${t('past.show')}</button>
+      <button class=${isPast ? 'action primary' : 'action'} type="button" data-past="now" @click=${() => this.back()}>${t(back)}</button>
+      ${text ? html`<span role="alert" data-past="error">${[text, detail].filter(Boolean).join(' ')}</span>` : nothing}
+    </form>`;
   }
 
   private choose(event: SubmitEvent): void {
