@@ -33,7 +33,7 @@ test('every panel brings its element', async () => {
 });
 
 test('the keys of the page are each bound once', () => {
-  expect([...bindings().keys()].sort()).toEqual(['+', '-', '/', '2', '3', 'd', 'escape', 'h', 'i', 'l', 'n', 'p', 'u']);
+  expect([...bindings().keys()].sort()).toEqual(['+', '-', '/', '2', '3', 'd', 'escape', 'i', 'l', 'n', 'p', 't', 'u']);
 });
 
 test('each type of selection has its card', () => {

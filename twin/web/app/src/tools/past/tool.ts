@@ -14,12 +14,12 @@ const entry: ToolEntry = {
   id: 'past',
   order: 7,
   title: () => 'past',
-  hint: () => 'H',
+  hint: () => 'T',
   icon: () => html`<svg viewBox="0 0 16 16" aria-hidden="true">
     <path d="M3 4.5V1.8M3 4.5h2.7M3 4.5A6 6 0 1 1 2 8" fill="none" stroke="currentColor" stroke-width="1.4"></path>
     <path d="M8 4.5V8l2.5 1.5" fill="none" stroke="currentColor" stroke-width="1.4"></path>
   </svg>`,
-  keys: { h: run },
+  keys: { t: run },
   pressed: ({ at }) => at !== null || choosing.value,
   run,
 };
