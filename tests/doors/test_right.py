@@ -366,3 +366,37 @@ def test_a_key_that_is_not_known_reads_a_stream_as_nobody(opened, monkeypatch):
 def test_no_room_of_http_reads_the_store_past_the_catalogue():
     for file in (Path(app.__file__).parent / "http").rglob("*.py"):
         assert "city.store" not in file.read_text("utf-8"), file.name
+
+
+def test_what_was_is_hidden_as_what_is_and_kept_by_nobody_else(opened):
+    """The last of this file, for it edits."""
+    store = opened.city.store
+    seq = store.seq()
+    hidden = next(one for one in features(store) if one["properties"]["name"] == "house 7")
+    store.patch("buildings", hidden["id"], {"properties": {"vault_code": "v999"}})
+    store.patch("secret", 1, {"properties": {"name": "moved"}})
+    store.delete("secret", 2)
+    taking = [path for path in PAGES if not path.startswith(("/ogc/api", "/config", "/health"))]
+    for path in taking:
+        moment = f"{path}{'&' if '?' in path else '?'}at=@{seq}"
+        whole, part = opened.get(moment, chief=True), opened.get(moment)
+        assert (whole.status_code, part.status_code) == (200, 200), (moment, part.text[:300])
+        for word in (b"secret", b"Secret", b"vault_code", b"v123", b"1999-03-02", b"house 7", b"house 39"):
+            assert word not in part.content, (moment, word)
+        # who sees a part may see another one tomorrow; what the chief sees is for no shared cache
+        assert part.headers.get("cache-control", "private, no-cache") == "private, no-cache", moment
+        kept = whole.headers.get("cache-control", "no-cache")
+        assert kept in ("no-cache", "private, max-age=31536000, immutable"), moment
+        if "immutable" in kept:
+            assert "authorization" in whole.headers["vary"].lower()
+    told = b"".join(opened.get(f"{path}?at=@{seq}", chief=True).content for path in (ITEMS, f"{ITEMS}/1"))
+    assert b"v123" in told
+    for path in (f"{ITEMS}/{hidden['id']}", "/ogc/collections/secret/items/1", "/tiles/secret.json"):
+        for suffix in (f"?at=@{seq}", f"?at=@{store.seq()}"):
+            assert opened.get(path + suffix).status_code == 404, path
+            assert opened.get(path + suffix, chief=True).status_code == 200, path
+    for path, status in ((f"{ITEMS}/1/versions", 403), ("/ogc/collections/secret/items/1/versions", 404)):
+        assert opened.get(path).status_code == status
+        assert opened.get(path, chief=True).status_code == 200
+    led = opened.get(f"{ITEMS}/{hidden['id']}", headers={"accept-datetime": "Mon, 01 Jan 2001 00:00:00 GMT"})
+    assert led.status_code in (403, 404)

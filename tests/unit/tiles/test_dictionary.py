@@ -1,0 +1,42 @@
+"""Dictionaries of property values, and how two are joined."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from layers.types import FieldType
+from tiles import dictionary
+
+
+def decoded(column: dictionary.DictionaryColumn) -> list[bytes | None]:
+    entries = column.values.entries()
+    return [None if code < 0 else entries[code] for code in column.codes.tolist()]
+
+
+@pytest.mark.parametrize("count", [3, 299, 300, 2000])
+@pytest.mark.parametrize("type_", ["string", "integer", "number", "boolean"])
+def test_a_joined_dictionary_has_each_value_once_however_large_it_is(count: int, type_: FieldType) -> None:
+    draw = random.Random(count)
+    makers: dict[str, Callable[[], Any]] = {
+        # many of one length and of one ending
+        "string": lambda: f"{draw.choice('a宅')}{draw.randrange(500)}{draw.choice(['', '-the-same-end'])}",
+        "integer": lambda: draw.choice([1, -1]) * draw.randrange(2 ** draw.choice([3, 7, 14, 60])),
+        "number": lambda: draw.choice([0.0, -0.0, 0.5, float(draw.randrange(900)), draw.random()]),
+        "boolean": lambda: draw.random() < 0.5,
+    }
+    first, second = (
+        [None if draw.random() < 0.1 else makers[type_]() for _ in range(size)] for size in (count, 50)
+    )
+    one, two = dictionary.encode(first, type_), dictionary.encode(second, type_)
+    # as of a tile: a few rows of a large dictionary
+    rows = np.array(sorted(draw.sample(range(count), count // 2 + 1)))
+    joined = dictionary.merge(one.take(rows), two)
+    kept = decoded(one)
+    assert decoded(joined) == [kept[row] for row in rows.tolist()] + decoded(two)
+    entries = joined.values.entries()
+    assert len(set(entries)) == len(entries)
