@@ -20,7 +20,7 @@ import pyarrow as pa
 import shapely
 from numpy.typing import NDArray
 
-from layers import guard, identity, kinds, wkb
+from layers import guard, identity, kinds, load_changes, wkb
 from layers import manifest as manifests
 from layers.batch import MESH, ROW, SOURCE_ID, WKB, properties
 from layers.clean import Cleaner, implausible, losses
@@ -165,6 +165,7 @@ def _rows(
     report.generation = published.generation
     report.created, report.updated = published.created, published.updated
     report.unchanged, report.deleted = published.unchanged, published.deleted
+    load_changes.note(store, layer_id, published, report)
     store.save_report(layer_id, asdict(report))
     return report
 

@@ -394,7 +394,9 @@ class Report:
     proven.
     ``time_zone`` is the one in which times that name none were read, empty where there were no such;
     ``time_field`` is the layer's time, empty where it has none. ``raster`` is there for a raster, which has
-    no rows; ``vertical_datum`` is then what its heights count from."""
+    no rows; ``vertical_datum`` is then what its heights count from.
+    ``set`` is the id of the change set, 0 where nothing changed; ``changed`` tells of how many features that
+    there were before a field got another value (or ``geometry``), empty where these were very many."""
 
     layer: str
     kind: str
@@ -423,6 +425,8 @@ class Report:
     problems: list[Problem] = field(default_factory=list)
     raster: RasterFacts | None = None
     vertical_datum: str = ""
+    set: int = 0
+    changed: dict[str, int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, known: Mapping[str, Any]) -> Report:

@@ -226,6 +226,11 @@ def show(report: Report, title: str, *, aside: Path | None = None) -> None:
             f"  generation {report.generation}: {report.created} new, {report.updated} changed, "
             f"{report.unchanged} as before, {report.deleted} gone"
         )
+        if report.changed:
+            fields = ", ".join(f"{name} of {n}" for name, n in report.changed.items())
+            out.print(f"  changed: {fields}", markup=False)
+        if report.set:
+            out.print(f"  change set {report.set}: /ogc/changes?set={report.set} shows what it changed")
     for name, counts in report.sources.items():
         out.print(f"  {name}: " + ", ".join(f"{k} {v}" for k, v in counts.items()), markup=False)
     _show_findings(report)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from layers.diff import Chosen, Counts, FeatureChange, Span, changes
 from layers.errors import NotFound
-from layers.model import Author
+from layers.load import run
+from layers.model import Author, Report
+from layers.source import Declared
 from layers.store.base import Store
 from tests.storing import grid, load, row, spec, square
 
@@ -128,3 +132,30 @@ def test_many_features_of_one_load(store: Store) -> None:
     found = between(store, begin, store.seq())
     assert [change.fid for change in found] == [n for n in range(1, 1_301) if n != 2]
     assert all(list(change.fields) == ["levels"] for change in found)
+
+
+def test_a_load_notes_what_it_changed(store: Store, tmp_path: Path) -> None:
+    source = tmp_path / "houses.geojson"
+
+    def loaded(*houses: tuple[str, float, float]) -> Report:
+        features = [
+            {
+                "type": "Feature",
+                "properties": {"code": code, "height": height},
+                "geometry": {"type": "Point", "coordinates": [lon, 60]},
+            }
+            for code, height, lon in houses
+        ]
+        source.write_text(json.dumps({"type": "FeatureCollection", "features": features}))
+        declared = Declared(kind="feature", id_field="code")
+        return run(store, source, declared, layer_id="houses", mode="replace")
+
+    first = loaded(("a", 1, 25), ("b", 2, 25), ("c", 3, 25))
+    assert (first.set, first.changed) == (store.change_sets(limit=1)[0].id, {})
+    second = loaded(("a", 1, 25), ("b", 7, 25), ("c", 8, 26), ("d", 4, 25))
+    assert (second.set, second.changed) == (first.set + 1, {"geometry": 1, "height": 2})
+    kept = store.report("houses")
+    assert kept is not None
+    assert Report.of(kept) == second
+    again = loaded(("a", 1, 25), ("b", 7, 25), ("c", 8, 26), ("d", 4, 25))
+    assert (again.set, again.changed) == (0, {})
