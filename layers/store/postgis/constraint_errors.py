@@ -67,7 +67,8 @@ def _accepts(con: Connection, mark: str, sent: Any) -> bool:
     if isinstance(sent, Ewkb):
         return True
     try:
-        con.execute(f"SELECT {mark}", (sent,))
+        with con.transaction():  # where the edit is one of several, what fails must not end theirs
+            con.execute(f"SELECT {mark}", (sent,))
     except psycopg.DataError:
         return False
     return True
