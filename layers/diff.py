@@ -163,10 +163,18 @@ def changes(span: Span, layer_id: str, chosen: Chosen = EVERY) -> Iterator[Featu
     ends = (_layer(span.before, layer_id), _layer(span.after, layer_id))
     if ends == (None, None):
         raise NotFound(f"there is no layer {layer_id} at either moment")
-    for batch in itertools.batched(_candidates(span, layer_id, ends, chosen), _BATCH):
+    for change in compared(span.before, span.after, layer_id, _candidates(span, layer_id, ends, chosen)):
+        if chosen.bbox is None or _meets(change, chosen.bbox):
+            yield change
+
+
+def compared(before: End, after: End, layer_id: str, touches: Iterable[Touch]) -> Iterator[FeatureChange]:
+    """Of the features that were touched, those that are not the same at two moments, in whatever order."""
+    ends = (_layer(before, layer_id), _layer(after, layer_id))
+    for batch in itertools.batched(touches, _BATCH):
         fids = [touch.fid for touch in batch]
-        old = _states(span.before, ends[0], fids)
-        new = _states(span.after, ends[1], fids)
+        old = _states(before, ends[0], fids)
+        new = _states(after, ends[1], fids)
         for touch in batch:
             change = FeatureChange(
                 layer=layer_id,
@@ -176,7 +184,7 @@ def changes(span: Span, layer_id: str, chosen: Chosen = EVERY) -> Iterator[Featu
                 seq=touch.seq or None,
                 set=touch.set,
             )
-            if differs(change) and (chosen.bbox is None or _meets(change, chosen.bbox)):
+            if differs(change):
                 yield change
 
 

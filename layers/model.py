@@ -232,12 +232,14 @@ type Via = Literal["api", "load", "undo", "drop", "repair", "derived", "other"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Author:
-    """Who makes a change set, through what, why (``message``), and from which address."""
+    """Who makes a change set, through what, why (``message``), and from which address; ``undone`` is the id
+    of the set that it takes back."""
 
     actor: str | None = None
     via: Via = "api"
     message: str = ""
     address: str = ""
+    undone: int | None = None
 
 
 NOBODY = Author()
@@ -329,6 +331,15 @@ class Touch:
     fid: int
     seq: int
     set: ChangeSet | None
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Former:
+    """A feature as it was after change ``seq``, there or not: what it is to be again."""
+
+    layer: str
+    fid: int
+    seq: int
 
 
 #: Problems of a load that are kept of one rule; others are counted.

@@ -24,6 +24,8 @@ app = typer.Typer(
 )
 key_app = typer.Typer(no_args_is_help=True, help="Named keys: who may write.")
 app.add_typer(key_app, name="key")
+undo_app = typer.Typer(no_args_is_help=True, help="Take back what was done: shown first, then asked.")
+app.add_typer(undo_app, name="undo")
 
 CityDir = Annotated[
     Path, typer.Option("--city", envvar="TWIN_CITY", help="The city folder.", show_default="./city")
@@ -49,6 +51,12 @@ DECLARED = {
 }
 _TYPES = get_type_hints(Declared)
 DEFAULT_CITY = Path("city")
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and do nothing.")]
+LeaveOut = Annotated[
+    bool, typer.Option("--leave-out-conflicts", help="Leave features as they are that others changed since.")
+]
+Message = Annotated[str, typer.Option(help="Why; kept with the change set.")]
 
 
 def declaring(command: Callable[..., None]) -> Callable[..., None]:
@@ -250,3 +258,60 @@ def key_remove(name: str, city: CityDir = DEFAULT_CITY) -> None:
     from twin import verbs
 
     verbs.key_remove(city, name)
+
+
+@undo_app.command("set")
+def undo_set(
+    number: Annotated[int, typer.Argument(metavar="NUMBER", min=1, help="Its id: /ogc/change-sets has it.")],
+    city: CityDir = DEFAULT_CITY,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    leave_out_conflicts: LeaveOut = False,
+    message: Message = "",
+    as_json: AsJson = False,
+) -> None:
+    """Take back a change set (an edit, a load, an undo), also beside a running server."""
+    from twin import undo_verbs
+
+    undo_verbs.of_set(
+        city,
+        number,
+        ask=_asking(yes),
+        dry_run=dry_run or (as_json and not yes),
+        leave_out_conflicts=leave_out_conflicts,
+        message=message,
+        as_json=as_json,
+    )
+
+
+@undo_app.command("feature")
+def undo_feature(
+    layer_id: Annotated[str, typer.Argument(metavar="LAYER", help="The layer.")],
+    fid: Annotated[int, typer.Argument(metavar="ID", help="The feature's id; it may be gone by now.")],
+    to: Annotated[
+        str, typer.Option(help="The moment: an instant with its zone, or @ and a change's number.")
+    ],
+    city: CityDir = DEFAULT_CITY,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    message: Message = "",
+    as_json: AsJson = False,
+) -> None:
+    """Make one feature what it was at a moment, also beside a running server."""
+    from twin import undo_verbs
+
+    undo_verbs.of_feature(
+        city,
+        layer_id,
+        fid,
+        to,
+        ask=_asking(yes),
+        dry_run=dry_run or (as_json and not yes),
+        leave_out_conflicts=False,
+        message=message,
+        as_json=as_json,
+    )
+
+
+def _asking(yes: bool) -> Callable[[str], object] | None:
+    return None if yes else lambda question: typer.confirm(question, abort=True)

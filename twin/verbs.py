@@ -88,7 +88,8 @@ def _list_layers(layers: Sequence[SourceLayer]) -> None:
 
 
 @contextmanager
-def _store(city_settings: settings.CitySettings, city: Path) -> Iterator[Store]:
+def opened(city_settings: settings.CitySettings, city: Path) -> Iterator[Store]:
+    """The store of a city, for one verb."""
     from layers.store.open import open_store
 
     database, kept = city_settings.database(), city_settings.retention()
@@ -104,7 +105,7 @@ def load_file(city: Path, file: Path, layer_id: str, declared: Declared, *, mode
     from layers import load
 
     city_settings = settings.load(city)
-    with _store(city_settings, city) as store:
+    with opened(city_settings, city) as store:
         report = load.run(
             store,
             file,
@@ -122,7 +123,7 @@ def load_manifest(city: Path, manifest: Path, *, mode: str, as_json: bool) -> No
     from layers import load
 
     city_settings = settings.load(city)
-    with _store(city_settings, city) as store:
+    with opened(city_settings, city) as store:
         reports = load.manifest(
             store, manifest, mode=mode, time_zone=city_settings.time_zone, aside=city / ASIDE, city=city
         )
@@ -132,7 +133,7 @@ def load_manifest(city: Path, manifest: Path, *, mode: str, as_json: bool) -> No
 def layers(city: Path, *, as_json: bool) -> None:
     """List the layers."""
     city_settings = settings.load(city)
-    with _store(city_settings, city) as store:
+    with opened(city_settings, city) as store:
         listed = store.layers()
         broken = unreadable(city_settings, store)
     for reason in broken.values():
@@ -153,7 +154,7 @@ def layers(city: Path, *, as_json: bool) -> None:
 
 def report(city: Path, layer_id: str, *, as_json: bool) -> None:
     """Print the report of a layer's last load. Raises NotFound: no such layer, or one that no load made."""
-    with _store(settings.load(city), city) as store:
+    with opened(settings.load(city), city) as store:
         known = any(layer.id == layer_id for layer in store.layers())
         document = store.report(layer_id)
     if document is None:
@@ -166,7 +167,7 @@ def drop(city: Path, layer_id: str, *, ask: Callable[[str], object] | None) -> N
     """Remove a layer; ``ask`` puts a question and does not return if the answer is no.
 
     Raises NotFound, Conflict (a table that city.yml names), ReadOnly."""
-    with _store(settings.load(city), city) as store:
+    with opened(settings.load(city), city) as store:
         layer = next((one for one in store.layers() if one.id == layer_id), None)
         if ask is not None and layer is not None:
             what = f"{layer.count} features" if has_features(layer) else f"a {layer.form}"

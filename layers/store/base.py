@@ -19,6 +19,7 @@ from layers.model import (
     ChangeSet,
     FeatureLayer,
     FeaturePage,
+    Former,
     Item,
     Layer,
     Moment,
@@ -281,6 +282,14 @@ class Store(Readable, Protocol):
         in the place of an operation is one that was refused before. Raises TooLarge (more than
         ``MOST_OPERATIONS``), Busy (nothing is written: other writers, or it would hold them up for too long),
         Unavailable, ReadOnly."""
+
+    def put_back(self, former: Sequence[Former], by: Author = NOBODY, *, unchanged_since: int) -> int:
+        """Make features what they were, of the same id, to the last digit: values, geometry and body; or not
+        there, where they were not. In one transaction and one change set; the newest number of the log.
+
+        A field that is gone by now, or has another type, is left as it is. Raises Conflict: one of them was
+        changed after ``unchanged_since``, its source id is another feature's by now, or its layer was dropped
+        since; NotFound (the layer), NotEditable, Gone (what it was is not kept), and what an edit does."""
 
     def record(self, spec: FormSpec, by: Author = NOBODY) -> int:
         """Record a layer of another form than features, or a new generation of it, which is returned.

@@ -5,17 +5,29 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Any
 
 from numpy.typing import NDArray
 
 from layers import kinds
-from layers.errors import BadBody, Exists, NotFound, Stale, TwinError
-from layers.model import NOBODY, Author, Operation, Outcome
+from layers.errors import BadBody, Conflict, Exists, NotFound, Stale, TwinError
+from layers.model import NOBODY, Author, Former, Operation, Outcome
 from layers.store import drafts, feature, transact
 from layers.store.base import Store
 from layers.store.drafts import KEEP, Draft
 from layers.store.layer_record import LayerRecord
+
+
+@dataclass(frozen=True, slots=True)
+class OldRow:
+    """What a feature was: ``key`` is that of its old row, ``columns`` are those that there still are, by
+    their name in SQL, with how they are read of the old row."""
+
+    key: int
+    there: bool
+    source: str | None
+    columns: Mapping[str, str]
 
 
 class Editor(ABC):
@@ -104,6 +116,29 @@ class Editor(ABC):
         """The revision that the edit made."""
         return self.revision(fid)
 
+    def put_back(self, fid: int, former: OldRow) -> None:
+        """Make a feature what it was, within a transaction. Raises NotEditable, Conflict."""
+        present = self.lock(fid)
+        if not former.there:
+            if present is not None:
+                drafts.permit(self.table, "delete", fid)
+                self.remove(fid)
+            return
+        drafts.permit(self.table, "create" if present is None else "update", fid)
+        if former.source is not None and self.is_taken(former.source, fid):
+            raise Conflict(f"feature {fid} of layer {self.table.id}: another one has its source id by now")
+        self.restore(fid, former, present is not None)
+
+    @abstractmethod
+    def former(self, fid: int, seq: int) -> OldRow | None:
+        """What a feature was after a change of the log; None where that is what it is.
+
+        Raises Gone, Conflict (the layer was dropped since)."""
+
+    @abstractmethod
+    def restore(self, fid: int, former: OldRow, present: bool) -> None:
+        """Write an old row over the present one, or as a new one with its old id."""
+
     def make(self, draft: Draft) -> int:
         """A new feature, as a step of a transaction; its fid. Raises as :meth:`add`."""
         with self.step():
@@ -186,6 +221,32 @@ class EditedStore(Store):
         self, operations: Sequence[Operation | TwinError], by: Author = NOBODY, *, atomic: bool = True
     ) -> list[Outcome]:
         return transact.transact(self, operations, by, atomic=atomic)
+
+    def put_back(self, former: Sequence[Former], by: Author = NOBODY, *, unchanged_since: int) -> int:
+        ordered = sorted(former)
+        with self.joined(sorted({one.layer for one in ordered}), by) as editors:
+            for layer, editor in editors.items():
+                editor.hold([one.fid for one in ordered if one.layer == layer])
+            found: list[tuple[Former, OldRow]] = []
+            for one in ordered:
+                editor = editors[one.layer]
+                current = editor.revision(one.fid)
+                if current > unchanged_since:
+                    raise Conflict(
+                        f"feature {one.fid} of layer {one.layer} was changed meanwhile, by change @{current}"
+                    )
+                row = editor.former(one.fid, one.seq)
+                if row is not None:
+                    found.append((one, row))
+            for layer, editor in editors.items():
+                of_layer = [(one.fid, row) for one, row in found if one.layer == layer]
+                with editor.step():
+                    # what goes gives its source id free
+                    for fid, row in sorted(of_layer, key=lambda pair: pair[1].there):
+                        editor.put_back(fid, row)
+            for layer, editor in editors.items():
+                editor.numbers([one.fid for one, _ in found if one.layer == layer], by)
+        return self.seq()
 
     def create(self, layer_id: str, feature: Mapping[str, Any], by: Author = NOBODY) -> tuple[int, int]:
         with self._editor(layer_id) as editor:

@@ -90,6 +90,46 @@ def test_a_layer_is_dropped_beside_a_running_server(city, tmp_path, serve):
     assert twin("drop", "houses", "--yes", "--city", str(city), check=False).returncode == 1
 
 
+def test_a_load_is_taken_back_beside_a_running_server(city, tmp_path, serve):
+    source = tmp_path / "houses.geojson"
+    source.write_text(collection(feature("a"), feature("b")))
+    load = ("load", str(source), "--as", "houses", "--kind", "building", "--city", str(city), "--replace")
+    twin(*load)
+    server = serve(city)
+    before = server.http.get("/ogc/collections/houses/items").json()["features"]
+    source.write_text(collection(feature("a"), feature("c")))
+    twin(*load)
+    after = server.http.get("/ogc/collections/houses/items").json()["features"]
+    number = server.http.get("/ogc/change-sets?layer=houses&limit=1").json()["changeSets"][0]["id"]
+    undo = ("undo", "set", str(number), "--city", str(city))
+    shown = twin(*undo, "--dry-run").stdout
+    assert f"Change set {number} (load, " in shown
+    assert "1 again there, 1 gone" in shown
+    plan = json.loads(twin(*undo, "--json").stdout)
+    assert [(one["id"], one["change"]) for one in plan["steps"]] == [(2, "added"), (3, "removed")]
+    refused = twin(*undo, check=False)  # nobody answers the question
+    assert refused.returncode == 1
+    assert server.http.get("/ogc/collections/houses/items").json()["features"] == after
+    assert "2 features as before" in twin(*undo, "--yes", "--message", "wrong file").stdout
+    assert server.http.get("/ogc/collections/houses/items").json()["features"] == before
+    made = server.http.get("/ogc/change-sets?limit=1", headers=server.auth).json()["changeSets"][0]
+    assert (made["via"], made["undone"], made["message"]) == ("undo", number, "wrong file")
+    path = ("undo", "feature", "houses", "3", "--to", f"@{made['first'] - 1}", "--city", str(city), "--yes")
+    assert "1 again there" in twin(*path).stdout
+    assert server.http.get("/ogc/collections/houses/items").json()["numberMatched"] == 3
+    conflict = twin(*undo, "--yes", check=False)
+    assert conflict.returncode == 1
+    assert "were changed since" in conflict.stderr
+    for wrong in (
+        ("set", "999"),
+        ("feature", "houses", "99", "--to", "@1"),
+        ("feature", "never", "1", "--to", "@1"),
+    ):
+        answer = twin("undo", *wrong, "--city", str(city), "--yes", check=False)
+        assert answer.returncode == 1
+        assert answer.stderr.count("\n") == 1
+
+
 def test_an_id_that_exists_needs_to_be_told_what_to_do(city, tmp_path):
     source = tmp_path / "houses.geojson"
     source.write_text(collection(feature("a")))

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from layers.errors import Unavailable
+from layers.errors import Conflict, Gone, Unavailable
 from layers.model import Author
 from layers.store.drafts import KEEP
-from layers.store.edit import Editor
-from layers.store.geopackage import blob, sets
+from layers.store.edit import Editor, OldRow
+from layers.store.geopackage import blob, keeping, past, recorded, sets
 from layers.store.geopackage.catalog import FeatureTable
 from layers.store.geopackage.connection import quoted
 from layers.store.geopackage.read_view import encode
@@ -27,6 +27,7 @@ class GeoPackageEditor(Editor):
         super().__init__()
         self._con, self._table = con, table
         self.table = table
+        self._past: dict[int, Mapping[str, str] | None] = {}
 
     def changing(self, by: Author) -> AbstractContextManager[object]:
         return sets.writing(self._con, by, self._table.id)
@@ -90,6 +91,47 @@ class GeoPackageEditor(Editor):
         sql = f"UPDATE {self._table.name} SET {assignments} WHERE fid=?"
         self._con.execute(sql, (*columns.values(), fid))
         keep(self._con, self._table, encode(self._con, self._table, [fid])[1])
+
+    def former(self, fid: int, seq: int) -> OldRow | None:
+        con, layer = self._con, self._table.id
+        if seq not in self._past:
+            if keeping.since(con, layer) > seq:
+                raise Gone(f"what layer {layer} was after change @{seq} is not kept")
+            if recorded.at(con, layer, seq) is None or recorded.ended(con, layer, seq) is not None:
+                raise Conflict(f"layer {layer} was made after change @{seq}, or dropped since")
+            self._past[seq] = past.lasting(con, layer, seq) if past.is_there(con, layer) else None
+        columns = self._past[seq]
+        if columns is None:
+            return None
+        source = columns.get(quoted("source_id"), "NULL")
+        old = quoted(past.table(layer))
+        row = con.execute(
+            f"SELECT p.n, p.there, {source} FROM {old} p WHERE p.fid=? AND p.until > ?"
+            " ORDER BY p.until LIMIT 1",
+            (fid, seq),
+        ).fetchone()
+        return None if row is None else OldRow(row[0], bool(row[1]), row[2], columns)
+
+    def restore(self, fid: int, former: OldRow, present: bool) -> None:
+        con, table = self._con, self._table
+        old = quoted(past.table(table.id))
+        names = ", ".join(["geom", *former.columns])
+        values = f"SELECT p.geom{''.join(f', {value}' for value in former.columns.values())} FROM {old} p"
+        if present:
+            con.execute(
+                f"UPDATE {table.name} SET ({names}) = ({values} WHERE p.n=?) WHERE fid=?", (former.key, fid)
+            )
+        else:
+            chosen = values.replace("SELECT ", "SELECT p.fid, ", 1)
+            con.execute(f"INSERT INTO {table.name} (fid, {names}) {chosen} WHERE p.n=?", (former.key,))
+        # the triggers have kept the old body with the old row
+        con.execute(f"DELETE FROM {table.mesh} WHERE fid=?", (fid,))
+        con.execute(
+            f"INSERT INTO {table.mesh} (fid, body) SELECT p.fid, p.mesh FROM {old} p"
+            " WHERE p.n=? AND p.mesh IS NOT NULL",
+            (former.key,),
+        )
+        keep(con, table, encode(con, table, [fid])[1])
 
     def remove(self, fid: int) -> None:
         self._con.execute(f"DELETE FROM {self._table.name} WHERE fid=?", (fid,))

@@ -61,6 +61,13 @@ def places(con: sqlite3.Connection, layer: str) -> list[Place]:
     return [Place(quoted(name), quoted(place)) for name, place in con.execute(sql, (layer,))]
 
 
+def lasting(con: sqlite3.Connection, layer: str, seq: int) -> dict[str, str]:
+    """The layer's columns that are the same as after a change, quoted, with how they are read of an old row
+    ``p`` of then."""
+    sql = "SELECT name, place FROM twin_columns WHERE layer=? AND first <= ? AND until IS NULL ORDER BY rowid"
+    return {quoted(name): f"p.{quoted(place)}" for name, place in con.execute(sql, (layer, seq))}
+
+
 def settle(con: sqlite3.Connection, layer: str, seq: int, *, dropped: Collection[str] = ()) -> bool:
     """Give each column of the layer its place, within the caller's transaction.
 

@@ -49,9 +49,9 @@ def close(
     row = con.execute("SELECT at FROM twin_sets ORDER BY id DESC LIMIT 1").fetchone()
     at = max(log.now(), row[0] if row else "")
     con.execute(
-        "INSERT INTO twin_sets (first, last, at, actor, via, message, address, layer, generation)"
-        " VALUES (?,?,?,?,?,?,?,?,?)",
-        (before + 1, newest, at, by.actor, by.via, by.message, by.address, layer, generation),
+        "INSERT INTO twin_sets (first, last, at, actor, via, message, address, layer, generation, undone)"
+        " VALUES (?,?,?,?,?,?,?,?,?,?)",
+        (before + 1, newest, at, by.actor, by.via, by.message, by.address, layer, generation, by.undone),
     )
 
 

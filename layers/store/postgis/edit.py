@@ -11,19 +11,25 @@ import psycopg
 from numpy.typing import NDArray
 from psycopg.types.numeric import Int8
 
-from layers.errors import BadBody, Exists, NotEditable
+from layers.errors import BadBody, Conflict, Exists, Gone, NotEditable
 from layers.model import NOBODY, Author
 from layers.store.drafts import KEEP, Draft
-from layers.store.edit import Editor
-from layers.store.postgis import constraint_errors, history, project
+from layers.store.edit import Editor, OldRow
+from layers.store.postgis import constraint_errors, history, moments, project
+from layers.store.postgis import past_table as past_table_
 from layers.store.postgis.connection import Connection, bound, literal
 from layers.store.postgis.layer_table import LayerTable
 from layers.store.postgis.read import revision_sql
+from layers.store.postgis.schema import past_table
 from layers.store.postgis.values import geometries
 
 type Columns = dict[str, tuple[str, Any]]  # column name → SQL with one parameter, and its value
 
 _TRIES = 3
+
+
+def _text(value: str) -> str:
+    return literal(value).replace("%", "%%")
 
 
 class PostgisEditor(Editor):
@@ -33,6 +39,7 @@ class PostgisEditor(Editor):
         super().__init__()
         self._con, self._table = con, table
         self.table = table
+        self._past: dict[int, dict[str, str]] = {}
         self._columns: Columns = {}  # what the edit writes, to name the fault of a value
 
     def create(self, body: Mapping[str, Any], by: Author) -> tuple[int, int]:
@@ -190,6 +197,74 @@ class PostgisEditor(Editor):
         if shape is not KEEP:
             columns[self._table.rows.geometry] = ("%s", project.ewkb(self._table, shape))
         return columns
+
+    def former(self, fid: int, seq: int) -> OldRow | None:
+        con, table = self._con, self._table
+        if seq not in self._past:
+            if moments.kept(con, table.schema, table.id).seq > seq:
+                raise Gone(f"what layer {table.id} was after change @{seq} is not kept")
+            self._past[seq] = self._lasting(seq)
+        columns = self._past[seq]
+        source = "source_id" in table.columns and columns.get(bound(table.columns["source_id"].name))
+        of_source = "NULL" if not source else f"p.old ->> {_text(table.columns['source_id'].name)}"
+        row = con.execute(
+            f"SELECT p.until, p.there, {of_source} FROM {self._old} p WHERE p.fid = %s AND p.until > {seq}"
+            " ORDER BY p.until LIMIT 1",
+            (Int8(fid),),
+        ).fetchone()
+        return None if row is None else OldRow(row[0], row[1], row[2], columns)
+
+    @property
+    def _old(self) -> str:
+        return f"{bound(self._table.schema)}.{bound(past_table(self._table.id))}"
+
+    def _lasting(self, seq: int) -> dict[str, str]:
+        """The columns that are the same as after a change: name, and type."""
+        table = self._table
+        then = past_table_.past_layers(self._con, table.schema, seq, 0).tables.get(table.id)
+        if then is None or then.present is None:
+            raise Conflict(f"layer {table.id} was made after change @{seq}, or dropped since")
+        same = [
+            column
+            for name, column in table.columns.items()
+            if not column.fixed
+            and (was := then.kept.get(name)) is not None
+            and (was.name, was.type) == (column.name, column.type)
+        ]
+        return {bound(column.name): column.pg for column in same}
+
+    def restore(self, fid: int, former: OldRow, present: bool) -> None:
+        con, table = self._con, self._table
+        geometry = bound(table.rows.geometry)
+        names = [geometry, *former.columns]
+        values = ["p.geom", *(f"o.{name}" for name in former.columns)]
+        source = f"{self._old} p"
+        if former.columns:
+            defined = ", ".join(f"{name} {pg}" for name, pg in former.columns.items())
+            source += f" CROSS JOIN LATERAL json_to_record(p.old) o({defined})"
+        chosen = f"p.fid = %s AND p.until = {former.key}"
+        if present:
+            assigned = ", ".join(f"{name} = {value}" for name, value in zip(names, values, strict=True))
+            con.execute(
+                f"UPDATE {table.relation} AS t SET {assigned} FROM {source}"
+                f" WHERE {table.fid} = %s AND {chosen}",
+                (Int8(fid), Int8(fid)),
+            )
+        else:
+            con.execute(
+                f"INSERT INTO {table.relation} ({bound(table.rows.fid)}, {', '.join(names)})"
+                f" OVERRIDING SYSTEM VALUE SELECT p.fid, {', '.join(values)} FROM {source} WHERE {chosen}",
+                (Int8(fid),),
+            )
+        if table.source is None:
+            # the triggers have kept the old body with the old row
+            mesh = table.mesh.replace("%", "%%")
+            con.execute(f"DELETE FROM {mesh} WHERE fid = %s", (Int8(fid),))
+            con.execute(
+                f"INSERT INTO {mesh} (fid, body) SELECT p.fid, p.mesh FROM {self._old} p"
+                f" WHERE {chosen} AND p.mesh IS NOT NULL",
+                (Int8(fid),),
+            )
 
     def remove(self, fid: int) -> None:
         table = self._table

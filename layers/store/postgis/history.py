@@ -13,7 +13,7 @@ REPAIR = Author(via="repair")
 def words(by: Author, generation: int | None = None) -> str:
     """An author as ``twin.author`` has it."""
     said = {"actor": by.actor, "via": by.via, "message": by.message, "address": by.address}
-    text = json.dumps({**said, "generation": generation}, ensure_ascii=False)
+    text = json.dumps({**said, "generation": generation, "undone": by.undone}, ensure_ascii=False)
     return text.replace("\\u0000", "\ufffd")
 
 

@@ -1,0 +1,190 @@
+"""Taking back: a change set, or what became of a feature; alike over both stores."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import pytest
+
+from layers import undo
+from layers.batch import MESH
+from layers.errors import Conflict, NotFound
+from layers.model import Author
+from layers.store.base import Store
+from tests.storing import features, grid, load, row, spec, square, tetrahedron
+
+ANNA, LI = Author(actor="anna", message="moved"), Author(actor="李雷")
+MOVED = {"type": "Polygon", "coordinates": [[[30, 60], [30.001, 60], [30.001, 60.001], [30, 60]]]}
+
+
+def everything(store: Store, layer: str = "buildings") -> Any:
+    """All that is read of a layer, but for its revisions."""
+    rows = store.rows(layer, meshes=True)
+    meshes = {fid: mesh.to_bytes() for fid, mesh in rows.meshes.items()}
+    return features(store, layer), list(rows.wkb), meshes
+
+
+def newest(store: Store) -> int:
+    return store.change_sets(limit=1)[0].id
+
+
+@pytest.fixture
+def city(store: Store) -> Store:
+    """Ten buildings, three of them with a body, one of digits that GeoJSON does not show."""
+    rows = [*grid(9), row("digits", square(25.123456789012, 61), name="digits")]
+    for number in range(3):
+        rows[number][MESH] = tetrahedron(25, 60, 7 + number).to_bytes()
+    load(store, spec(), rows)
+    return store
+
+
+def test_an_edit(city: Store) -> None:
+    before = everything(city)
+    city.patch("buildings", 2, {"properties": {"name": "hall", "levels": None}, "geometry": MOVED}, by=ANNA)
+    plan = undo.of_set(city, newest(city))
+    (step,) = plan.steps
+    assert step.change.fields == {"name": ("hall", "house 1"), "levels": (None, 1)}
+    assert step.change.geometry_changed
+    assert step.change.mesh_changed
+    assert plan.conflicts == []
+    seq = undo.apply(city, plan, LI)
+    assert everything(city) == before
+    made = city.change_sets(limit=1)[0]
+    assert (made.last, made.via, made.actor, made.undone) == (seq, "undo", "李雷", made.id - 1)
+    assert [version.there for version in city.versions("buildings", 2)] == [True, True, True]
+
+
+def test_a_deletion_brings_the_feature_back_with_its_id(city: Store) -> None:
+    before = everything(city)
+    city.delete("buildings", 1, by=ANNA)
+    city.delete("buildings", 10, by=ANNA)
+    first = newest(city) - 1
+    undo.apply(city, undo.of_set(city, first), ANNA)
+    undo.apply(city, undo.of_set(city, first + 1), ANNA)
+    assert everything(city) == before
+    # a new one gets a number of its own
+    fid, _ = city.create("buildings", {"type": "Feature", "geometry": MOVED, "properties": {}})
+    assert fid == 11
+
+
+def test_a_creation_and_the_undo_of_the_undo(city: Store) -> None:
+    before = everything(city)
+    city.create("buildings", {"type": "Feature", "geometry": MOVED, "properties": {"name": "new"}}, by=ANNA)
+    after = everything(city)
+    undo.apply(city, undo.of_set(city, newest(city)), ANNA)
+    assert everything(city) == before
+    undo.apply(city, undo.of_set(city, newest(city)), ANNA)
+    assert everything(city) == after
+    undo.apply(city, undo.of_set(city, newest(city)), ANNA)
+    assert everything(city) == before
+
+
+def test_a_load(city: Store) -> None:
+    before = everything(city)
+    rows = [*grid(6), row("new", square(26, 61), name="new")]
+    rows[3] |= {"name": "mill", "levels": 9}
+    load(city, spec(), rows)
+    plan = undo.of_set(city, newest(city))
+    assert sorted(step.change.kind for step in plan.steps) == ["added"] * 4 + ["changed"] * 4 + ["removed"]
+    undo.apply(city, plan, ANNA)
+    assert everything(city) == before
+
+
+def test_who_changed_it_since_is_told_and_can_be_left_out(city: Store) -> None:
+    rows = [*grid(10, listed=True)]
+    load(city, spec(), rows)
+    number = newest(city)
+    city.patch("buildings", 4, {"properties": {"name": "kept"}}, by=LI)
+    plan = undo.of_set(city, number)
+    (conflict,) = plan.conflicts
+    assert conflict.change.fid == 4
+    assert conflict.conflict is not None
+    assert conflict.conflict.actor == "李雷"
+    seq = city.seq()
+    with pytest.raises(Conflict, match="1 of"):
+        undo.apply(city, plan, ANNA)
+    assert city.seq() == seq
+    undo.apply(city, plan, ANNA, leave_out_conflicts=True)
+    by_id = {one["id"]: one["properties"] for one in features(city)}
+    assert (by_id[4]["name"], by_id[4]["listed"]) == ("kept", True)
+    assert by_id[5]["listed"] is None
+
+
+def test_a_plan_that_is_out_of_date_changes_nothing(city: Store) -> None:
+    city.patch("buildings", 4, {"properties": {"name": "one"}}, by=ANNA)
+    city.patch("buildings", 5, {"properties": {"name": "two"}}, by=ANNA)
+    plan = undo.of_set(city, newest(city))
+    city.patch("buildings", 5, {"properties": {"name": "three"}}, by=LI)
+    before = everything(city)
+    with pytest.raises(Conflict, match="meanwhile"):
+        undo.apply(city, plan, ANNA)
+    assert everything(city) == before
+
+
+def test_a_feature_to_what_it_was(city: Store) -> None:
+    seq, before = city.seq(), everything(city)
+    for name in ("one", "two", "three"):
+        city.patch("buildings", 3, {"properties": {"name": name}}, by=LI)
+    city.patch("buildings", 4, {"properties": {"name": "other"}}, by=LI)
+    city.delete("buildings", 3, by=ANNA)
+    plan = undo.of_feature(city, "buildings", 3, seq + 2)
+    assert [step.change.kind for step in plan.steps] == ["added"]
+    undo.apply(city, plan, ANNA)
+    item = json.loads(city.item("buildings", 3).body)
+    assert item["properties"]["name"] == "two"
+    undo.apply(city, undo.of_feature(city, "buildings", 3, seq), ANNA)
+    undo.apply(city, undo.of_feature(city, "buildings", 4, seq), ANNA)
+    assert everything(city) == before
+    assert undo.of_feature(city, "buildings", 3, seq).steps == ()
+    with pytest.raises(NotFound):
+        undo.of_feature(city, "buildings", 999, seq)
+
+
+def test_a_source_id_that_another_feature_has_by_now(city: Store) -> None:
+    city.delete("buildings", 3, by=ANNA)
+    number = newest(city)
+    city.create("buildings", {"type": "Feature", "geometry": MOVED, "properties": {"source_id": "b2"}}, by=LI)
+    seq = city.seq()
+    with pytest.raises(Conflict, match="source id"):
+        undo.apply(city, undo.of_set(city, number), ANNA)
+    assert city.seq() == seq
+    assert city.item("buildings", 11).fid == 11
+
+
+def test_layers_are_not_taken_back(city: Store) -> None:
+    load(city, spec("other"), grid(2))
+    with pytest.raises(Conflict, match="was made"):
+        undo.of_set(city, newest(city))
+    city.patch("other", 1, {"properties": {"name": "x"}})
+    number = newest(city)
+    city.drop("other")
+    for one in (number, number + 1):
+        with pytest.raises(Conflict, match="was dropped"):
+            undo.of_set(city, one)
+    with pytest.raises(NotFound):
+        undo.of_set(city, 10**6)
+
+
+def test_fields_that_have_gone_are_told(city: Store) -> None:
+    city.patch("buildings", 3, {"properties": {"name": "one", "levels": 70}})
+    number = newest(city)
+    fields = tuple(f for f in spec().fields if f.name != "levels")
+    rows = [{n: v for n, v in one.items() if n != "levels"} for one in grid(9)]
+    rows[2]["name"] = "one"
+    load(city, spec(fields=fields), rows)
+    plan = undo.of_set(city, number)
+    assert plan.lost == {"buildings": ("levels",)}
+    undo.apply(city, plan, ANNA, leave_out_conflicts=True)
+
+
+def test_a_thousand_features(city: Store) -> None:
+    load(city, spec("many"), grid(1_000))
+    before = everything(city, "many")
+    load(city, spec("many"), [one | {"name": "wrong"} for one in grid(1_000)])
+    plan = undo.of_set(city, newest(city))
+    begun = time.process_time()
+    undo.apply(city, plan, ANNA)
+    print("undo of 1000:", time.process_time() - begun)
+    assert everything(city, "many") == before

@@ -1,0 +1,126 @@
+"""``twin undo``: what would be taken back is shown first, then it is asked, then done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from layers import undo
+from layers.model import Author
+from layers.store.base import Store
+from layers.undo import Step, UndoPlan
+from twin import settings
+from twin.verbs import opened, out
+
+#: Features that are listed; ``--json`` has all.
+SHOWN = 20
+type Ask = Callable[[str], object]
+
+
+def of_set(city: Path, number: int, **how: Any) -> None:
+    """Take back a change set. Raises NotFound, Conflict, Gone, TooLarge, ReadOnly."""
+    with opened(settings.load(city), city) as store:
+        _undo(store, undo.of_set(store, number), f"Change set {number}", **how)
+
+
+def of_feature(city: Path, layer: str, fid: int, to: str, **how: Any) -> None:
+    """Make a feature what it was at a moment. Raises as :func:`of_set`, and BadParameter."""
+    with opened(settings.load(city), city) as store:
+        plan = undo.of_feature(store, layer, fid, store.moment(to).seq)
+        _undo(store, plan, f"Feature {fid} of layer {layer}", **how)
+
+
+def _undo(
+    store: Store,
+    plan: UndoPlan,
+    what: str,
+    *,
+    ask: Ask | None,
+    dry_run: bool,
+    leave_out_conflicts: bool,
+    message: str,
+    as_json: bool,
+) -> None:
+    if as_json:
+        out.print(orjson.dumps(document(plan), option=orjson.OPT_INDENT_2).decode(), markup=False)
+    else:
+        show(plan, what)
+    steps = len(plan.steps) - len(plan.conflicts) if leave_out_conflicts else len(plan.steps)
+    if dry_run or not steps:
+        return
+    if ask is not None and (leave_out_conflicts or not plan.conflicts):
+        ask(f"Take back {_number(steps)}?")
+    seq = undo.apply(store, plan, Author(message=message), leave_out_conflicts=leave_out_conflicts)
+    if not as_json:
+        out.print(f"{_number(steps)} as before; the city is at change @{seq}.")
+
+
+def _number(steps: int) -> str:
+    return "1 feature" if steps == 1 else f"{steps} features"
+
+
+def show(plan: UndoPlan, what: str) -> None:
+    """Print a plan for people."""
+    if plan.undone is not None:
+        one = plan.undone
+        by = f" by {one.actor}" if one.actor else ""
+        said = f": {one.message}" if one.message else ""
+        what = f"{what} ({one.via}{by}, {one.at}{said})"
+    kinds = [step.change.kind for step in plan.steps]
+    counts = {
+        "again there": kinds.count("added"),
+        "gone": kinds.count("removed"),
+        "as before": kinds.count("changed"),
+    }
+    told = ", ".join(f"{n} {words}" for words, n in counts.items() if n) or "nothing to take back"
+    out.print(f"{what}: {told}", style="bold", markup=False)
+    for step in plan.steps[:SHOWN]:
+        out.print(f"  {_line(step)}", markup=False)
+    if len(plan.steps) > SHOWN:
+        out.print(f"  … and {len(plan.steps) - SHOWN} more")
+    for layer, names in plan.lost.items():
+        out.print(f"  fields of layer {layer} that do not come back: {', '.join(names)}", markup=False)
+    if plan.conflicts:
+        out.print(
+            f"  {_number(len(plan.conflicts))} changed since by others: --leave-out-conflicts", markup=False
+        )
+
+
+def _line(step: Step) -> str:
+    change, since = step.change, step.conflict
+    parts = [f"{name} {old!r} → {new!r}" for name, (old, new) in change.fields.items()]
+    parts = parts[:4] if change.kind == "changed" else []
+    if change.kind == "changed" and (change.geometry_changed or change.mesh_changed):
+        parts.append("geometry")
+    words = {"added": "is there again", "removed": "goes", "changed": "; ".join(parts)}[change.kind]
+    conflict = ""
+    if since is not None:
+        conflict = f" (changed since by {since.actor or since.via}, {since.at})"
+    return f"{change.layer} {change.fid}: {words}{conflict}"
+
+
+def document(plan: UndoPlan) -> dict[str, Any]:
+    """A plan as JSON."""
+    return {
+        "seq": plan.seq,
+        "set": None if plan.undone is None else plan.undone.id,
+        "steps": [_step(step) for step in plan.steps],
+        "lost": {layer: list(names) for layer, names in plan.lost.items()},
+    }
+
+
+def _step(step: Step) -> dict[str, Any]:
+    change, since = step.change, step.conflict
+    return {
+        "layer": change.layer,
+        "id": change.fid,
+        "change": change.kind,
+        "fields": {name: {"old": old, "new": new} for name, (old, new) in change.fields.items()},
+        "geometryChanged": change.geometry_changed,
+        "conflict": None
+        if since is None
+        else {"set": since.id, "actor": since.actor, "via": since.via, "at": since.at},
+    }
