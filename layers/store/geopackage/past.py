@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Collection
+from collections import Counter
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from layers.store.geopackage import keeping
@@ -79,51 +80,102 @@ def settle(con: sqlite3.Connection, layer: str, seq: int, *, dropped: Collection
     if not is_there(con, layer):
         con.execute("DELETE FROM twin_columns WHERE layer=?", (layer,))
         _create(con, layer)
-    for name, renamed in _renamed(con, layer).items():
-        _close(con, layer, name, seq)
-        con.execute(
-            "INSERT INTO twin_columns (layer, name, place, type, first) SELECT layer, ?, place, type, ?"
-            " FROM twin_columns WHERE layer=? AND name=? AND until=? ORDER BY first DESC LIMIT 1",
-            (renamed, seq, layer, name, seq),
-        )
     info = con.execute(f"PRAGMA table_info({quoted(layer)})").fetchall()
     present = {row[1]: affinity(row[2]) for row in info if row[1] not in _LIVES}
-    sql = "SELECT name, type FROM twin_columns WHERE layer=? AND until IS NULL"
-    known = dict(con.execute(sql, (layer,)).fetchall())
-    lost = False
-    for name, type_ in known.items():
-        lost = lost or (present.get(name) != type_ and name not in dropped)
-        if present.get(name) != type_ or name in dropped:
-            _close(con, layer, name, seq)
+    sql = "SELECT rowid, name, place, type FROM twin_columns WHERE layer=? AND until IS NULL ORDER BY rowid"
+    known = con.execute(sql, (layer,)).fetchall()
+    called = {old: new for old, new in _called(con, layer) if old not in dropped}
+    called = _stayed(con, layer, called, {row[1]: row[4] for row in info})
+    stays = {old: called[old] for _, old, _, type_ in known if present.get(called.get(old, "")) == type_}
+    # all that end before any begins: names may have been exchanged
+    for number, old, _, _ in known:
+        if stays.get(old) != old:
+            con.execute("UPDATE twin_columns SET until=? WHERE rowid=?", (seq, number))
+    renamed = {stays[old]: (place, type_) for _, old, place, type_ in known if stays.get(old, old) != old}
     for name, type_ in present.items():
-        if known.get(name) != type_ or name in dropped:
-            place = f"{name}@{seq}"
-            con.execute(f"ALTER TABLE {quoted(table(layer))} ADD COLUMN {quoted(place)} {type_}")
+        if name in renamed or name not in stays.values():
+            place, type_ = renamed.get(name) or (_add(con, layer, name, seq, type_), type_)
             con.execute(
                 "INSERT INTO twin_columns (layer, name, place, type, first) VALUES (?,?,?,?,?)",
                 (layer, name, place, type_, seq),
             )
-    return lost
+    _in_order(con, layer, list(present))
+    return any(old not in stays and old not in dropped for _, old, _, _ in known)
 
 
-def _close(con: sqlite3.Connection, layer: str, name: str, seq: int) -> None:
-    """From a number on the layer has no column of that name."""
-    con.execute(
-        "UPDATE twin_columns SET until=? WHERE layer=? AND name=? AND until IS NULL", (seq, layer, name)
-    )
+def _add(con: sqlite3.Connection, layer: str, name: str, seq: int, type_: str) -> str:
+    """A new place for the values of a column."""
+    taken = {row[1].lower() for row in con.execute(f"PRAGMA table_info({quoted(table(layer))})")}
+    place = f"{name}@{seq}"
+    while place.lower() in taken:  # a column that comes a second time with a number
+        place += "@"
+    con.execute(f"ALTER TABLE {quoted(table(layer))} ADD COLUMN {quoted(place)} {type_}")
+    return place
 
 
-def _renamed(con: sqlite3.Connection, layer: str) -> dict[str, str]:
-    """The columns that another program gave a new name: SQLite has put it into our trigger."""
+def _in_order(con: sqlite3.Connection, layer: str, names: list[str]) -> None:
+    """Have the places of the present columns in the order of these, which tells :func:`_stayed` what came
+    later."""
+    sql = "SELECT name, place, type, first FROM twin_columns WHERE layer=? AND until IS NULL ORDER BY rowid"
+    rows = con.execute(sql, (layer,)).fetchall()
+    if [row[0] for row in rows] != names:
+        con.execute("DELETE FROM twin_columns WHERE layer=? AND until IS NULL", (layer,))
+        con.executemany(
+            "INSERT INTO twin_columns (layer, name, place, type, first) VALUES (?,?,?,?,?)",
+            [(layer, *row) for row in sorted(rows, key=lambda row: names.index(row[0]))],
+        )
+
+
+def _called(con: sqlite3.Connection, layer: str) -> list[tuple[str, str]]:
+    """The columns that have a place, in the order of the table, and what they are called now: a new name that
+    another program gave one was put into our trigger by SQLite.
+
+    A dropped column is still in the trigger by its name. Where another has that name now, only of one that
+    was renamed it is known which it is."""
     name = f"twin_past_{layer}_{TRIGGERS[0]}"
     row = con.execute("SELECT sql FROM sqlite_master WHERE type='trigger' AND name=?", (name,)).fetchone()
-    known = places(con, layer)
+    known = [place.column for place in places(con, layer)]
     value = rf'\(SELECT ("(?:[^"]|"")+") FROM {re.escape(quoted(layer))} WHERE fid = OLD\.fid\)'
     read = re.findall(value, row[0] if row else "")
     if len(read) != len(known):
-        return {}
-    pairs = zip((place.column for place in known), read, strict=True)
-    return {_unquoted(old): _unquoted(new) for old, new in pairs if old != new}
+        read = known
+    pairs = [(_unquoted(old), _unquoted(new)) for old, new in zip(known, read, strict=True)]
+    renamed = Counter(new for old, new in pairs if old != new)
+    return [
+        (old, new)
+        for old, new in pairs
+        if (renamed[new] == 1 and old != new) or (not renamed[new] and old == new)
+    ]
+
+
+def _stayed(
+    con: sqlite3.Connection, layer: str, called: Mapping[str, str], defaults: Mapping[str, str | None]
+) -> dict[str, str]:
+    """Those of the columns that are not others of the same names: one that was dropped and added anew comes
+    after those that stayed. So does one that GDAL puts elsewhere, but it has its values.
+
+    ``defaults``: of every column of the table, in its order."""
+    left = iter(called.items())
+    stayed: dict[str, str] = {}
+    ordered = True
+    for name in defaults:
+        if name in _LIVES:
+            continue
+        found = next((pair for pair in left if pair[1] == name), None) if ordered else None
+        ordered = found is not None
+        if found is None:
+            found = next((pair for pair in called.items() if pair[1] == name), None)
+            if found is None or defaults[name] is not None or not _holds(con, layer, name):
+                continue
+        stayed[found[0]] = found[1]
+    return stayed
+
+
+def _holds(con: sqlite3.Connection, layer: str, name: str) -> bool:
+    """Whether a column has a value in a row that nobody has changed."""
+    changed = f"SELECT 1 FROM {quoted(table(layer))} p WHERE p.fid = t.fid"
+    sql = f"SELECT 1 FROM {quoted(layer)} t WHERE t.{quoted(name)} IS NOT NULL AND NOT EXISTS ({changed})"
+    return con.execute(f"{sql} LIMIT 1").fetchone() is not None
 
 
 def _unquoted(name: str) -> str:
@@ -136,8 +188,9 @@ def _create(con: sqlite3.Connection, layer: str) -> None:
         f"CREATE TABLE {quoted(name)} (n INTEGER PRIMARY KEY, fid INTEGER NOT NULL, until INTEGER NOT NULL,"
         " there INTEGER NOT NULL, geom BLOB, mesh BLOB, minx REAL, maxx REAL, miny REAL, maxy REAL)"
     )
-    con.execute(f"CREATE UNIQUE INDEX {quoted(name + '_fid')} ON {quoted(name)} (fid, until)")
-    con.execute(f"CREATE INDEX {quoted(name + '_until')} ON {quoted(name)} (until, fid, there)")
+    # with @, which is in no layer's id: tables and indexes have their names in common
+    con.execute(f"CREATE UNIQUE INDEX {quoted(f'twin_past@fid@{layer}')} ON {quoted(name)} (fid, until)")
+    con.execute(f"CREATE INDEX {quoted(f'twin_past@until@{layer}')} ON {quoted(name)} (until, fid, there)")
 
 
 def drop(con: sqlite3.Connection, layer: str) -> None:

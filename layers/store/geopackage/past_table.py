@@ -129,17 +129,19 @@ def at(con: sqlite3.Connection, layer: str, seq: int, record: Mapping[str, Any])
     sql = "SELECT place, name FROM twin_columns WHERE layer=? AND until IS NULL"
     now_called = dict(con.execute(sql, (layer,)).fetchall())  # another program may have renamed it since
     fields: tuple[Field, ...] = words["fields"]
+    moved = False  # two may have exchanged their names
     values: dict[str, tuple[str, str]] = {}
     for one in fields:
         place, type_ = places.get(one.name, (None, "BLOB"))
         nothing = f"CAST(NULL AS {type_})"
         called = now_called.get(place) if end is None else None
+        moved |= called != one.name
         values[one.name] = (
             f"l.{quoted(called)}" if called else nothing,
             f"p.{quoted(place)}" if place else nothing,
         )
     now = catalog.tables(con).get(layer)
-    same = now is not None and end is None and _kinds(now.fields) == _kinds(fields)
+    same = now is not None and end is None and not moved and _kinds(now.fields) == _kinds(fields)
     words |= {"trusted": same and now is not None and now.trusted}
     return PastTable(**words, seq=seq, end=end, values=values, has_old=has_old)
 

@@ -209,17 +209,30 @@ def create_indexes(con: sqlite3.Connection, layer: str, time_field: str | None, 
     """Indexes on the layer's time and key, as far as they are columns; harmless when they are there."""
     columns = {row[1] for row in con.execute(f"PRAGMA table_info({quoted(layer)})")}
     for name in {time_field, *key} & columns:
-        index = quoted(_index(layer, str(name)))
+        plain, other = _indexes(layer, str(name))
+        owner = _owner(con, plain)
+        index = quoted(plain if owner in (None, layer) else other)
         con.execute(f"CREATE INDEX IF NOT EXISTS {index} ON {quoted(layer)} ({quoted(str(name))})")
 
 
 def drop_index(con: sqlite3.Connection, layer: str, column: str) -> None:
     """Take away the index that would keep a column from being dropped."""
-    con.execute(f"DROP INDEX IF EXISTS {quoted(_index(layer, column))}")
+    for name in _indexes(layer, column):
+        if _owner(con, name) == layer:
+            con.execute(f"DROP INDEX {quoted(name)}")
 
 
-def _index(layer: str, column: str) -> str:
-    return f"twin_index_{layer}_{column}"
+def _indexes(layer: str, column: str) -> tuple[str, str]:
+    """The name of an index, and that for the case that another layer has it: ``a_b`` with ``c``, ``a`` with
+    ``b_c``."""
+    return f"twin_index_{layer}_{column}", f"twin_index_{layer}@{column}"
+
+
+def _owner(con: sqlite3.Connection, index: str) -> str | None:
+    """The table that an index is of."""
+    sql = "SELECT tbl_name FROM sqlite_master WHERE type='index' AND lower(name)=lower(?)"
+    row = con.execute(sql, (index,)).fetchone()
+    return None if row is None else str(row[0])
 
 
 def drop_layer(con: sqlite3.Connection, layer: str) -> None:

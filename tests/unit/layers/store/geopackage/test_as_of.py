@@ -22,7 +22,7 @@ from layers.store import geopackage
 from layers.store.base import FormSpec, Readable
 from layers.store.geopackage import GeoPackageStore
 from layers.store.geopackage.connection import connect
-from layers.types import Sort
+from layers.types import Field, Sort
 from tests.gdal_edit import edit
 from tests.storing import FIELDS, features, grid, load, row, spec, square, tetrahedron
 from tests.unit.layers.store.geopackage.test_old_rows import FORMAT_6
@@ -297,6 +297,47 @@ def test_a_renamed_column_keeps_its_past(city: Told, running: bool) -> None:
     edit(city.path, "sql", "ALTER TABLE buildings RENAME COLUMN called TO name")
     city.note()
     city.check()
+
+
+@pytest.mark.parametrize(
+    ("statements", "lost"),
+    [
+        (("RENAME name TO tmp", "RENAME code TO name", "RENAME tmp TO code"), False),
+        (("RENAME code TO gone", "RENAME name TO code"), False),
+        (("DROP code", "RENAME name TO code"), True),
+        (("DROP name", "RENAME code TO name", "ADD code TEXT"), True),
+        (("DROP code", "ADD code TEXT"), True),
+        (("DROP code", "ADD note TEXT", "ADD code TEXT DEFAULT 'none'"), True),
+        (("RENAME name TO tmp", "DROP code", "RENAME tmp TO code"), True),
+    ],
+    ids=lambda value: ", ".join(value) if isinstance(value, tuple) else "lost" if value else "kept",
+)
+def test_columns_that_another_program_exchanges(
+    tmp_path: Path, statements: tuple[str, ...], lost: bool
+) -> None:
+    path = tmp_path / "city.gpkg"
+    named = [Field("code", "string"), *FIELDS]
+    with closing(geopackage.open(path)) as store:
+        rows = [{**one, "code": f"c{i}", "name": f"n{i}"} for i, one in enumerate(grid(3))]
+        load(store, spec(fields=tuple(named)), rows)
+        store.patch("buildings", 2, {"properties": {"code": "c", "name": "n"}})
+        was = [f["properties"] for f in features(store)]
+        seq = store.seq()
+        with closing(connect(path, "rw")) as con:
+            for statement in statements:
+                verb, rest = statement.split(" ", 1)
+                con.execute(f"ALTER TABLE buildings {verb} COLUMN {rest}")
+                con.execute("UPDATE buildings SET levels = levels + 1 WHERE fid = 3")
+        for _ in range(2):
+            if lost:
+                with pytest.raises(Gone, match="buildings"):
+                    features(store.as_of(seq))  # type: ignore[arg-type]
+            else:
+                assert [f["properties"] for f in features(store.as_of(seq))] == was  # type: ignore[arg-type]
+            now = [f["properties"] for f in features(store)]
+            later = store.seq()
+            store.patch("buildings", 1, {"properties": {"code": "by us"}})
+            assert [f["properties"] for f in features(store.as_of(later))] == now  # type: ignore[arg-type]
 
 
 def test_a_city_of_the_format_before(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from layers.batch import MESH
 from layers.model import Author
 from layers.store import geopackage
 from layers.store.geopackage import GeoPackageStore
+from layers.types import Field
 from tests.gdal_edit import edit
 from tests.storing import FIELDS, features, grid, load, one, row, signed, spec, square, tetrahedron
 from tests.support import ROOT
@@ -250,3 +251,43 @@ def test_what_other_programs_did_becomes_sets_of_their_seconds(store: GeoPackage
     instants = [entry[6] for entry in found]
     assert instants == sorted(instants)
     assert instants[2] == instants[3] > instants[1]
+
+
+def test_layers_whose_names_begin_alike(store: GeoPackageStore, path: Path) -> None:
+    """Tables and indexes of SQLite have their names in common."""
+    for name in ("trees", "trees_fid", "trees_until", "trees_update"):
+        load(store, spec(name), grid(2))
+        store.patch(name, 1, {"properties": {"levels": 3}})
+    assert query(path, "SELECT count(*) FROM twin_past_trees_fid") == [(1,)]
+    load(store, spec("a", time_field="b_seen", fields=(*FIELDS, Field("b_seen", "datetime"))), grid(2))
+    load(store, spec("a_b", time_field="seen"), grid(2))
+    indexed = (
+        "SELECT tbl_name FROM sqlite_master WHERE type='index' AND name GLOB 'twin_index_a[_@]*' ORDER BY 1"
+    )
+    assert query(path, indexed) == [("a",), ("a_b",)]
+    without = tuple(field for field in FIELDS if field.name != "seen")
+    load(store, spec("a_b", fields=without), grid(2))
+    assert query(path, indexed) == [("a",)]
+
+
+def test_layers_whose_names_begin_alike_in_a_city_of_the_format_before(path: Path) -> None:
+    path.write_bytes(gzip.decompress(FORMAT_6.read_bytes()))
+    with closing(sqlite3.connect(path)) as con:  # its layer ``other`` becomes ``buildings_fid``
+        names = "SELECT type, name FROM sqlite_master WHERE instr(name, 'other') AND type IN {}"
+        triggers = "SELECT sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'other'"
+        again = [row[0].replace("other", "buildings_fid") for row in con.execute(triggers)]
+        for kind, name in con.execute(names.format("('trigger', 'index')")).fetchall():
+            con.execute(f'DROP {kind} "{name}"')
+        for name in ("other", "rtree_other_geom", "twin_json_other", "twin_mesh_other"):
+            con.execute(f'ALTER TABLE "{name}" RENAME TO "{name.replace("other", "buildings_fid")}"')
+        for (name,) in con.execute("SELECT name FROM sqlite_master WHERE type='table'").fetchall():
+            for column in ("table_name", "layer", "id"):
+                if column in {row[1] for row in con.execute(f'PRAGMA table_info("{name}")')}:
+                    con.execute(f"UPDATE \"{name}\" SET {column} = 'buildings_fid' WHERE {column} = 'other'")
+        for sql in again:
+            con.execute(sql)
+        con.commit()
+    with closing(geopackage.open(path)) as store:
+        assert store.seq() == 6  # nothing was found out of order
+        store.patch("buildings_fid", 1, {"properties": {"name": "later"}})
+        assert query(path, "SELECT fid, until FROM twin_past_buildings_fid") == [(1, 7)]
