@@ -69,7 +69,8 @@ conformance: env
 
 drill: env
 	TWIN_CRASH_ROUNDS=200 TWIN_HISTORY_KILLS=50 $(BIN)/python -m pytest --timeout 3600 tests/crash
-	TWIN_HISTORY_SCRIPTS=500 $(BIN)/python -m pytest --timeout 3600 tests/contract/test_history.py
+	TWIN_HISTORY_SCRIPTS=500 TWIN_HISTORY_VERSIONS=100000 $(BIN)/python -m pytest --timeout 7200 \
+		tests/contract/test_history.py tests/contract/test_history_moments.py
 	TWIN_FUZZ_ROUNDS=20000 TWIN_SCHEMATHESIS_EXAMPLES=150 TWIN_SCHEMATHESIS_SECONDS=3000 \
 		TWIN_SCHEMATHESIS_LAYERS='.*' TWIN_SCHEMATHESIS_SETS='.*' $(BIN)/python -m pytest --timeout 3600 tests/fuzz
 

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import itertools
 import os
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from random import Random
 
 import pytest
 
 from layers.store.database import Database
 from layers.store.open import open_store
 from tests.contract.conftest import STORES
+from tests.histories import looking_back
 from tests.histories.foreign import hand_at
 from tests.histories.rebuilt import rebuilt
 from tests.histories.scripts import Script
 
-#: A few in the short form; ``make drill`` does 500. A seed that failed is done again by TWIN_HISTORY_FIRST.
-SCRIPTS = int(os.environ.get("TWIN_HISTORY_SCRIPTS", "8"))
+#: The scripts of the short form; ``make drill`` does 500. TWIN_HISTORY_FIRST is the seed of the first.
+FEW = {"geopackage": "20", "postgis": "6"}
+SCRIPTS = {name: int(os.environ.get("TWIN_HISTORY_SCRIPTS", few)) for name, few in FEW.items()}
 FIRST = int(os.environ.get("TWIN_HISTORY_FIRST", "0"))
 STEPS = 8
 _numbers = itertools.count()
@@ -56,11 +60,51 @@ def told(script: Script) -> Iterator[Script]:
         raise
 
 
-def test_old_rows_and_present_ones_make_every_state(script: Maker) -> None:
-    """The present is what was done, and what was before it can be made from the tables alone."""
-    for seed in range(FIRST, FIRST + SCRIPTS):
+def test_every_past_state_is_what_it_was(script: Maker, request: pytest.FixtureRequest) -> None:
+    """Of each change set, whenever it is asked for: while the city goes on, at the end, after a new start;
+    and it can be made from the tables alone."""
+    for seed in range(FIRST, FIRST + SCRIPTS[request.node.callspec.params["script"]]):
         with told(script(seed)) as city:
-            for _ in range(STEPS):
+            for step in range(STEPS):
                 city.step()
-            rebuilt(city.hand).check(city.states, city.unsure)
+                if step % 3 == 2:
+                    looking_back.check_one(city)
+            looking_back.check_all(city)
+            city.reopen()
+            looking_back.check_one(city)
+            rebuilt(city.hand).check(city.states, city.lost)
             city.store.close()
+
+
+def test_a_past_that_is_held_stays_what_it_was(script: Maker) -> None:
+    """Many moments at once, read from several threads, while the city goes on."""
+    with told(script(1000)) as city:
+        for _ in range(6):
+            city.step()
+        held = {seq: city.store.as_of(seq) for seq in city.seen}
+        errors: list[BaseException] = []
+        done = threading.Event()
+
+        def read(number: int) -> None:
+            eyes = Random(number)
+            try:
+                while not done.is_set():
+                    seq = eyes.choice(list(held))
+                    for name, query, page in city.seen[seq].pages:
+                        assert held[seq].items(name, query) == page, (seq, name, query)
+            except BaseException as error:
+                errors.append(error)
+
+        readers = [threading.Thread(target=read, args=(n,)) for n in range(3)]
+        for reader in readers:
+            reader.start()
+        try:
+            for _ in range(8):
+                city.step(apart=(city.reopen, city.other_columns))
+        finally:
+            done.set()
+            for reader in readers:
+                reader.join(60)
+        assert errors == []
+        for seq, past in held.items():
+            looking_back.check_state(city, seq, past)

@@ -14,6 +14,7 @@ from layers.store.base import Store
 from layers.store.database import Database
 from layers.store.open import open_store
 from tests import launcher
+from tests.histories import looking_back
 from tests.histories.foreign import hand_at
 from tests.histories.rebuilt import rebuilt
 from tests.histories.scripts import Script
@@ -70,10 +71,10 @@ def test_kill_a_script(request: pytest.FixtureRequest, tmp_path: Path, kind: str
             script.step()  # the act in flight, whole
         assert state(store) == state(script.store)
         script.go_on(store, lambda: open_store(folders[0], databases[0]), hand_at(folders[0], databases[0]))
-        rebuilt(script.hand).check(script.states, script.unsure)
+        looking_back.check_all(script)
         for _ in range(3):
             script.step()
-        rebuilt(script.hand).check(script.states, script.unsure)
+        rebuilt(script.hand).check(script.states, script.lost)
     except BaseException as error:
         error.add_note("\n".join(script.said))
         raise

@@ -37,8 +37,8 @@ class Seen:
 
 class Acting:
     """One city and what was done to it. ``states`` has the model after each number of the change log at which
-    an act ended, ``seen`` what the store said then; ``unsure`` are layers with the number before which a
-    program destroyed what no trigger sees (a column, a table): their past is right, or said to be gone."""
+    an act ended, ``seen`` what the store said then; ``lost`` are fields with the number before which a
+    program took them away with all that was in them, which no trigger sees."""
 
     def __init__(self, opener: Callable[[], Store], hand: Hand, seed: int, *, watched: bool = True) -> None:
         self.watched = watched
@@ -51,7 +51,7 @@ class Acting:
         self.states: dict[int, City] = {}
         self.seen: dict[int, Seen] = {}
         self.authors: dict[int, Author] = {}
-        self.unsure: dict[str, int] = {}
+        self.lost: dict[str, dict[str, int]] = {}  # by layer and field: since when
         self.said: list[str] = [f"seed {seed}"]
         self.generations: dict[str, int] = {}
         self.counter = 0
@@ -63,14 +63,41 @@ class Acting:
         self.store, self.opener, self.hand = store, opener, hand
 
     def settle(self) -> None:
-        """Hold what is true now: model and store agree."""
-        seq = self.store.seq()
-        self.said.append(f"  now at {seq}")
-        if self.watched:
+        """Hold what is true now: model and store agree. A store that finds out later what a program did to
+        its tables logs that when it does: what was seen is of one number."""
+        while True:
+            seq = self.store.seq()
+            self.states[seq] = dict(self.city)
+            if not self.watched:
+                break
             same.check(self.store, self.city, self.eyes)
-        self.states[seq] = dict(self.city)
-        if self.watched:
-            self.seen[seq] = self._look()
+            seen = self._look()
+            if self.store.seq() == seq:
+                self.seen[seq] = seen
+                break
+        self.said.append(f"  now at {seq}")
+
+    def lost_at(self, seq: int) -> dict[str, list[str]]:
+        """The fields that programs have taken away since then, by layer."""
+        found = {
+            name: [field for field, since in fields.items() if seq < since]
+            for name, fields in self.lost.items()
+        }
+        return {name: fields for name, fields in found.items() if fields}
+
+    def logged(self) -> list[int]:
+        """The change sets of all but what a store repairs in its own time."""
+        return [one.id for one in self.store.change_sets(limit=10_000) if one.via != "repair"]
+
+    def did(self, by: Author, number: int | None = None) -> None:
+        """Hold who made the newest change, or the one with a number, and what it made."""
+        if number is None:
+            if self.store.seq() != max(self.states) + 1:
+                return
+            number = max(self.states) + 1
+        assert number > max(self.states)
+        self.authors[number] = by
+        self.states[number] = dict(self.city)
 
     def _look(self) -> Seen:
         names = [name for name, state in self.city.items() if isinstance(state, LayerState)]

@@ -40,7 +40,7 @@ class Others(Acting):
                 self.said.append(f"another program drops {name}.{field}")
                 self.hand.drop_column(name, field)
                 self.city[name] = state.without_column(field)
-                self.unsure[name] = max(self.states) + 1
+                self.lost.setdefault(name, {})[field] = max(self.states) + 1
             else:
                 self.counter += 1
                 field = f"More {self.counter}"

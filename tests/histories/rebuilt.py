@@ -26,17 +26,18 @@ class Rebuilt(ABC):
         self.hand = hand
         self._layers: dict[str, dict[int, list[OldRow]]] = {}
 
-    def check(self, states: Mapping[int, City], unsure: Mapping[str, int]) -> None:
+    def check(self, states: Mapping[int, City], lost: Mapping[str, Mapping[str, int]]) -> None:
         """Old rows and present ones make every state of the model; each old row is of a change."""
         names = {name for city in states.values() for name, s in city.items() if isinstance(s, LayerState)}
         last = states[max(states)]
+        since = {name: max(fields.values()) for name, fields in lost.items()}
         with self.hand.transaction(kept=False):
             for name in names:
                 self._layers[name] = self.old_rows(name)
-                self._check_log(name, unsure.get(name, 0))
+                self._check_log(name, since.get(name, 0))
         for seq, city in states.items():
             for name, state in city.items():
-                if isinstance(state, LayerState) and seq >= unsure.get(name, 0):
+                if isinstance(state, LayerState) and seq >= since.get(name, 0):
                     # where it was dropped since, what came after that is another layer
                     end = min(
                         (n for n, later in states.items() if n > seq and name not in later), default=None

@@ -106,13 +106,14 @@ def versions(con: sqlite3.Connection, layer: str, fid: int, before: int | None, 
     states: list[tuple[int | None, bool]] = [(until, bool(there)) for until, there in rows]
     if before is None:
         states.insert(0, (None, present))
-    least, first = keeping.since(con, layer), _first(con, layer)
+    least = keeping.since(con, layer)
     pending = sets.pending(con)
     found: list[Version] = []
     for i, (until, there) in enumerate(states[:limit]):
         since = states[i + 1][0] if i + 1 < len(states) else None
         if since is None and not there:
             break  # before it was created
+        first = _first(con, layer, until)
         known = since is not None or first > least  # else it was so before anything is known
         begin = max(least, first) if since is None else since
         made = _made(con, pending, begin) if known else None
@@ -135,9 +136,11 @@ def _is_present(con: sqlite3.Connection, layer: str, fid: int) -> bool:
     return con.execute(f"SELECT 1 FROM {quoted(layer)} WHERE fid=?", (fid,)).fetchone() is not None
 
 
-def _first(con: sqlite3.Connection, layer: str) -> int:
-    """The number with which the layer came, 0 where that was before the history's beginning."""
+def _first(con: sqlite3.Connection, layer: str, until: int | None) -> int:
+    """The number with which the layer came that there was before a change, or is now (None); 0 where it came
+    before the history's beginning."""
     row = con.execute(
-        "SELECT max(until) FROM twin_records WHERE layer=? AND record IS NULL", (layer,)
+        "SELECT max(until) FROM twin_records WHERE layer=? AND record IS NULL AND (? IS NULL OR until < ?)",
+        (layer, until, until),
     ).fetchone()
     return int(row[0] or 0)
