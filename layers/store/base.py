@@ -212,6 +212,10 @@ class Store(Readable, Protocol):
 
         Raises NotFound: no such layer, or a feature that never was."""
 
+    def earliest(self, layer_id: str, fid: int) -> Version | None:
+        """The first version of a feature in which it was there, of those that are kept; however many there
+        are, it costs one. Raises as :meth:`versions`."""
+
     def touched(
         self,
         layer_id: str,

@@ -254,9 +254,8 @@ class NarrowedView(View):
         self, layer_id: str, fid: int, *, before: int | None = None, limit: int = 100
     ) -> list[Version]:
         """As :meth:`View.versions`. Raises NotAllowed where only some features are seen, since a version may
-        be one that was not."""
-        if self._part(layer_id).where is not None:
-            raise NotAllowed(f"the versions of features of layer {layer_id} are not told: {PART}")
+        be one that was not, or some fields, since it may differ in another."""
+        self._refuse_versions(layer_id)
         return super().versions(layer_id, fid, before=before, limit=limit)
 
     def tells_sets(self, layer_id: str) -> bool:
@@ -297,6 +296,16 @@ class NarrowedView(View):
             if since >= one.last:
                 break
         return False
+
+    def earliest(self, layer_id: str, fid: int) -> Version | None:
+        """As :meth:`versions`."""
+        self._refuse_versions(layer_id)
+        return super().earliest(layer_id, fid)
+
+    def _refuse_versions(self, layer_id: str) -> None:
+        part = self._part(layer_id)
+        if part.where is not None or part.names is not None:
+            raise NotAllowed(f"the versions of features of layer {layer_id} are not told: {PART}")
 
     # -- writing -----------------------------------------------------------------------------
 

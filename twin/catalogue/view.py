@@ -169,6 +169,10 @@ class View:
             raise NotFound(f"there is no change set {number}")
         return found[0]
 
+    def earliest(self, layer_id: str, fid: int) -> Version | None:
+        """As :meth:`Store.earliest`."""
+        return self._store_now.earliest(layer_id, fid)
+
     def kept(self, layer_id: str) -> Moment:
         """As :meth:`Store.kept`, of a layer."""
         return self._store_now.kept(layer_id)

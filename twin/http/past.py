@@ -65,8 +65,8 @@ async def enter(city: City, scope: Scope, send: Send, how: Past) -> Send:
         return send
     moment, past = await city.read(_look, city.catalogue.of(scope[CALLER]), at)
     scope[_VIEW] = past
-    # who sees a part may see another one tomorrow
-    settled = how == "fixed" and past.rights == ALL and (moment.fixed or at.startswith("@"))
+    # who sees a part may see another one tomorrow, and a set of another program's edits may still grow
+    settled = how == "fixed" and past.rights == ALL and moment.fixed
     return answering(city, scope, send, moment.at, settled=settled)
 
 

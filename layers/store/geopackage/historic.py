@@ -93,12 +93,13 @@ def versions(con: sqlite3.Connection, layer: str, fid: int, before: int | None, 
     if layer not in recorded.layers(con):
         raise NotFound(f"there is no layer {shown(layer)}")
     rows: list[tuple[int, int]] = []
+    least = keeping.since(con, layer)
     if abs(fid) <= _LARGEST and past.is_there(con, layer):
         bound = "" if before is None else f" AND until <= {int(before)}"
         rows = con.execute(
-            f"SELECT until, there FROM {quoted(past.table(layer))} WHERE fid=?{bound}"
+            f"SELECT until, there FROM {quoted(past.table(layer))} WHERE fid=? AND until > ?{bound}"
             " ORDER BY until DESC LIMIT ?",
-            (fid, limit + 1),
+            (fid, least, limit + 1),
         ).fetchall()
     present = _is_present(con, layer, fid)
     if not rows and before is None and not present:
@@ -106,19 +107,28 @@ def versions(con: sqlite3.Connection, layer: str, fid: int, before: int | None, 
     states: list[tuple[int | None, bool]] = [(until, bool(there)) for until, there in rows]
     if before is None:
         states.insert(0, (None, present))
-    least = keeping.since(con, layer)
     pending = sets.pending(con)
     found: list[Version] = []
     for i, (until, there) in enumerate(states[:limit]):
         since = states[i + 1][0] if i + 1 < len(states) else None
         if since is None and not there:
             break  # before it was created
-        first = _first(con, layer, until)
+        first = _first(con, layer, until) if since is None else 0
         known = since is not None or first > least  # else it was so before anything is known
         begin = max(least, first) if since is None else since
         made = _made(con, pending, begin) if known else None
         found.append(Version(since=begin, until=until, at=made.at if made else None, there=there, set=made))
     return found
+
+
+def earliest(con: sqlite3.Connection, layer: str, fid: int) -> Version | None:
+    """See :meth:`layers.store.base.Store.earliest`; within a read transaction."""
+    until: int | None = None
+    if abs(fid) <= _LARGEST and past.is_there(con, layer):
+        sql = f"SELECT min(until) FROM {quoted(past.table(layer))} WHERE fid=? AND there AND until > ?"
+        until = con.execute(sql, (fid, keeping.since(con, layer))).fetchone()[0]
+    found = versions(con, layer, fid, until, 1)
+    return found[0] if found and found[0].there else None
 
 
 def _made(con: sqlite3.Connection, pending: Sequence[ChangeSet], seq: int) -> ChangeSet | None:

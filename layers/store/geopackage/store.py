@@ -341,6 +341,10 @@ class GeoPackageStore(EditedStore):
         with self._looking() as con:
             return historic.versions(con, layer_id, fid, before, limit)
 
+    def earliest(self, layer_id: str, fid: int) -> Version | None:
+        with self._looking() as con:
+            return historic.earliest(con, layer_id, fid)
+
     def touched(
         self,
         layer_id: str,

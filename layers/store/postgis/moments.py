@@ -134,6 +134,7 @@ def versions(
     con: Connection, city: str, layer: str, fid: int, before: int | None, limit: int
 ) -> list[Version]:
     """What a feature was, newest first, within the caller's transaction."""
+    fid = fid if abs(fid) < 2**63 else -1
     begin = kept(con, city, layer).seq
     past = f"{bound(city)}.{bound(past_table(layer))}"
     rows: list[tuple[int, bool]] = []
@@ -168,6 +169,20 @@ def versions(
         )
         for since, until, there in found[:limit]
     ]
+
+
+def earliest(con: Connection, city: str, layer: str, fid: int) -> Version | None:
+    """The first of the :func:`versions` of a feature in which it was there."""
+    begin = kept(con, city, layer).seq
+    past = f"{bound(city)}.{bound(past_table(layer))}"
+    until: int | None = None
+    if _one(con, "SELECT to_regclass(%s)", (past.replace("%%", "%"),)) is not None:
+        known = Int8(fid if abs(fid) < 2**63 else -1)
+        until = _one(
+            con, f"SELECT min(until) FROM {past} WHERE fid = %s AND there AND until > {begin}", (known,)
+        )
+    found = versions(con, city, layer, fid, until, 1)
+    return found[0] if found and found[0].there else None
 
 
 def _is_there(con: Connection, city: str, layer: str, fid: int) -> bool:

@@ -271,15 +271,21 @@ class PostgisStore(EditedStore):
     def versions(
         self, layer_id: str, fid: int, *, before: int | None = None, limit: int = 100
     ) -> list[Version]:
-        self._catalogue.state()
-        known = fid if abs(fid) < 2**63 else -1
+        return self._at_once(lambda con: moments.versions(con, self._schema, layer_id, fid, before, limit))
 
-        def ask(con: Connection) -> list[Version]:
+    def earliest(self, layer_id: str, fid: int) -> Version | None:
+        return self._at_once(lambda con: moments.earliest(con, self._schema, layer_id, fid))
+
+    def _at_once[T](self, ask: Callable[[Connection], T]) -> T:
+        """What is asked of the history in several statements, all of one state of it."""
+        self._catalogue.state()
+
+        def asked(con: Connection) -> T:
             with con.transaction():
                 con.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-                return moments.versions(con, self._schema, layer_id, known, before, limit)
+                return ask(con)
 
-        return self._catalogue.history(ask)
+        return self._catalogue.history(asked)
 
     def touched(
         self,

@@ -280,11 +280,7 @@ def _shown(view: View, layer_id: str, seq: int) -> int:
 
 def _first(view: View, layer_id: str, fid: int) -> Version:
     """The earliest version of a feature that is kept. Raises NotFound."""
-    earliest: Version | None = None
-    before: int | None = None
-    while page := view.versions(layer_id, fid, before=before, limit=MOST):
-        earliest = next((one for one in reversed(page) if one.there), earliest)
-        before = page[-1].since
+    earliest = view.earliest(layer_id, fid)
     if earliest is None:
         raise NotFound(f"layer {layer_id} has no feature {fid}")
     return earliest
