@@ -95,9 +95,15 @@ def kept(con: Connection, city: str, layer: str | None = None) -> Moment:
         cut_seq, cut_at, known = con.execute(cut, {"layer": layer}, binary=True).fetchone() or (None,) * 3
         if not known:
             raise NotFound(f"there is and was no layer {shown(layer)}")
-        if cut_seq is not None and cut_seq > seq:
-            of_set = _moment(con, city, "WHERE last >= %s ORDER BY last LIMIT 1", Int8(cut_seq))
-            return of_set or Moment(seq=cut_seq, at=cut_at, fixed=False)
+    else:  # something is known of the city where it is of one of its layers
+        cut = (
+            f"SELECT coalesce(k.seq, %s), coalesce(k.at, %s) FROM {s}.twin_layers l LEFT JOIN {s}.twin_kept k"
+            " ON k.layer = l.id WHERE k.why IS DISTINCT FROM 'off' ORDER BY 1 LIMIT 1"
+        )
+        cut_seq, cut_at = con.execute(cut, (Int8(seq), at), binary=True).fetchone() or (None,) * 2
+    if cut_seq is not None and cut_seq > seq:
+        of_set = _moment(con, city, "WHERE last >= %s ORDER BY last LIMIT 1", Int8(cut_seq))
+        return of_set or Moment(seq=cut_seq, at=cut_at, fixed=False)
     later = f"SELECT EXISTS (SELECT FROM {s}.twin_sets WHERE last > %s)"
     return Moment(seq=seq, at=at, fixed=bool(_one(con, later, (Int8(seq),))))
 
