@@ -112,6 +112,17 @@ class sqlite_errors:
 
 
 @contextmanager
+def waiting(con: sqlite3.Connection, seconds: float) -> Iterator[None]:
+    """Within, the connection waits for another writer that long."""
+    before = con.execute("PRAGMA busy_timeout").fetchone()[0]
+    con.execute(f"PRAGMA busy_timeout={int(seconds * 1000)}")
+    try:
+        yield
+    finally:
+        con.execute(f"PRAGMA busy_timeout={before}")
+
+
+@contextmanager
 def transaction(con: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
     """One write transaction: committed whole or rolled back."""
     with sqlite_errors():

@@ -7,13 +7,15 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from layers.errors import BadInput, Gone, NotFound, Unavailable, Unreadable
+from layers.errors import BadInput, Busy, Gone, NotFound, Unavailable, Unreadable
 from layers.store.geopackage.connection import sqlite_errors
 from layers.store.geopackage.past_view import PastView
-from layers.store.geopackage.snapshot import Snapshots
+from layers.store.geopackage.snapshot import READ_SECONDS, Snapshots
 
 #: Connections that wait for the next reader of their moment.
 KEPT = 8
+#: Connections that are read at a time; more readers wait for one.
+OPEN = 16
 #: Failures after which a connection is as it was before.
 _HARMLESS = (BadInput, Gone, NotFound, Unreadable)
 
@@ -26,11 +28,22 @@ class Moments:
         self._crs_also = crs_also
         self._idle: OrderedDict[PastView, None] = OrderedDict()
         self._lock = threading.Lock()
+        self._places = threading.Semaphore(OPEN)
         self._closed = False
 
     @contextmanager
     def reading(self, moment: int, seconds: float | None) -> Iterator[PastView]:
-        """One read transaction of a moment, by a connection that nobody else has meanwhile."""
+        """One read transaction of a moment, by a connection that nobody else has meanwhile. Raises Busy."""
+        if not self._places.acquire(timeout=READ_SECONDS):
+            raise Busy("too much is being read as it was; try again")
+        try:
+            with self._reading(moment, seconds) as view:
+                yield view
+        finally:
+            self._places.release()
+
+    @contextmanager
+    def _reading(self, moment: int, seconds: float | None) -> Iterator[PastView]:
         self.now.current()  # what other programs did to the tables is put in order, or told
         view = self._take(moment)
         sound = False

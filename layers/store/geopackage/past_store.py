@@ -55,12 +55,16 @@ class GeoPackagePast(Past):
             return [one for one in log.changes(view.con, since, limit) if one.seq <= self._moment]
 
     def feature_layers(self) -> list[FeatureLayer]:
-        with self._reading(None) as view:
-            return [self._summary(view, layer) for layer in _listed(view) if not _form(view, layer)]
+        with self._reading() as view:
+            listed = [layer for layer in _listed(view) if not _form(view, layer)]
+        return [self.feature_layer(layer) for layer in listed]
 
     def layers(self) -> list[Layer]:
-        with self._reading(None) as view:
-            return [self._layer(view, layer) for layer in _listed(view)]
+        """Each in a transaction of its own, which holds a connection no longer than one layer takes: what was
+        does not change meanwhile."""
+        with self._reading() as view:
+            listed = _listed(view)
+        return [self.layer(layer) for layer in listed]
 
     def layer(self, layer_id: str) -> Layer:
         with self._reading(None) as view:
@@ -70,6 +74,7 @@ class GeoPackagePast(Past):
         record = _form(view, layer_id)
         if record is None:
             return self._summary(view, layer_id)
+        view.known(layer_id)
         row = [record[name] for name in other_forms.COLUMNS.split(", ")]
         return other_forms.layer(row, view.layer_seq(layer_id))
 

@@ -94,13 +94,17 @@ class PastView(ReadView):
             raise NotFound(f"there is no layer {shown(layer)}")
         if record["table"] == "twin_forms":
             raise other_forms.no_features(layer, record["form"])
-        if self.is_gone(layer):
-            number = self._kept_from(layer)
-            raise Gone(f"layer {layer} is not known as it was then: its history is kept from @{number} on")
+        self.known(layer)
         known = self.tables.get(layer)
         if not isinstance(known, PastTable):
             known = self.tables[layer] = past_table.at(self.con, layer, self.moment, record)
         return known.usable()
+
+    def known(self, layer: str) -> None:
+        """Raises Gone: what there was of a layer is no longer kept."""
+        if self.is_gone(layer):
+            number = self._kept_from(layer)
+            raise Gone(f"layer {layer} is not known as it was then: its history is kept from @{number} on")
 
     def ready(self, layer: str) -> PastTable:
         """A layer to be read whole: what changed of it is in the connection. Raises as ``table``."""
@@ -219,7 +223,7 @@ class PastView(ReadView):
         record = self.record(layer)
         if record is None:
             return False
-        return record["table"] == "twin_forms" or (record["state"] == OK and not self.is_gone(layer))
+        return not self.is_gone(layer) and (record["table"] == "twin_forms" or record["state"] == OK)
 
 
 _PARTS = ("changed", "nowhere", "texts", "boxes", "rows", "rtree", "json", "mesh", "unplaced")

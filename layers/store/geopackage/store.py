@@ -53,7 +53,7 @@ from layers.store.geopackage import (
     touched,
 )
 from layers.store.geopackage.catalog import FeatureTable
-from layers.store.geopackage.connection import WRITE_WAIT_S, connect, sqlite_errors, transaction
+from layers.store.geopackage.connection import WRITE_WAIT_S, connect, sqlite_errors, transaction, waiting
 from layers.store.geopackage.moments import Moments
 from layers.store.geopackage.past_store import GeoPackagePast
 from layers.store.geopackage.read_view import ReadView
@@ -104,9 +104,12 @@ class GeoPackageStore(EditedStore):
         if not read_only:
             sweep(self._derived / "stage")
         self._now.start(epoch.begin(con, path, mark, read_only=read_only))
-        self._pruner = pruning.Pruner(self.prune_history)
+        self._wanted = None if read_only else history  # what is not yet noted in the file
+        if self._wanted is not None:
+            with waiting(con, REPAIR_WAIT_S):
+                self._keep_for(con)
+        self._pruner = pruning.Pruner(self.prune_history, soon=self._wanted is not None)
         if history is not None and not read_only:
-            prepare.keep_for(con, history)
             self._pruner.start()
 
     def close(self) -> None:
@@ -366,10 +369,22 @@ class GeoPackageStore(EditedStore):
         with self._now.reading() as view:
             behind = bool(sets.pending(view.con))
         if behind and not self._read_only:
-            with suppress(Busy), self._writing() as con, transaction(con):
-                sets.adopt(con)
+            self._adopt()
         with self._now.reading() as view:
             yield view.con
+
+    def _adopt(self) -> None:
+        """Take what other programs logged into sets, unless somebody writes: a look never waits for that, and
+        answers with the sets that these will be."""
+        if not self._lock.acquire(blocking=False):
+            return
+        try:
+            con = self._writer
+            if con is not None and not con.in_transaction:
+                with waiting(con, 0), suppress(TwinError), transaction(con):
+                    sets.adopt(con)
+        finally:
+            self._lock.release()
 
     # Writing
 
@@ -397,12 +412,10 @@ class GeoPackageStore(EditedStore):
             con = self._writer
             if con is None:
                 return None
-            con.execute(f"PRAGMA busy_timeout={int(REPAIR_WAIT_S * 1000)}")
             shape = None
-            with suppress(Busy), sets.writing(con, Author(via="repair")):
+            with waiting(con, REPAIR_WAIT_S), suppress(Busy), sets.writing(con, Author(via="repair")):
                 catalog.repair(con, catalog.examine(con))
                 shape = catalog.shape(con)
-            con.execute(f"PRAGMA busy_timeout={int(WRITE_WAIT_S * 1000)}")
             return shape
         finally:
             self._lock.release()
@@ -416,8 +429,18 @@ class GeoPackageStore(EditedStore):
         """Remove some of the old rows that are no longer to be kept; whether there may be more."""
         if not self._historic or self._read_only:
             return False
-        with self._writing() as con, transaction(con):
-            return pruning.step(con, keeping.retention(con), pruning.now())
+        with self._writing() as con, waiting(con, REPAIR_WAIT_S):
+            self._keep_for(con)
+            with transaction(con):
+                return pruning.step(con, keeping.retention(con), pruning.now())
+
+    def _keep_for(self, con: sqlite3.Connection) -> None:
+        """Note how long old rows are to be kept; later, where another program writes: what was noted before
+        holds as long."""
+        if self._wanted is not None:
+            with suppress(Busy):
+                prepare.keep_for(con, self._wanted)
+                self._wanted = None
 
     def stage(self, spec: LayerSpec) -> Stage:
         if self._read_only:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import sqlite3
+import time
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
@@ -15,7 +16,7 @@ import pytest
 import shapely
 
 from layers.batch import MESH
-from layers.errors import BadParameter, Gone, NotFound, TwinError, Unreadable
+from layers.errors import BadParameter, Busy, Gone, NotFound, TwinError, Unreadable
 from layers.model import Author, Layer, has_features
 from layers.query import Query, parse
 from layers.store import geopackage
@@ -419,6 +420,41 @@ def test_change_sets_of_an_actor_and_of_a_layer(city: Told) -> None:
         (2, "api"),
     ]
     assert [s.first for s in store.change_sets(after=1, before=4, limit=1)] == [3]
+
+
+def test_a_look_does_not_wait_for_who_writes(city: Told) -> None:
+    """What is not yet in sets is told as these will be."""
+    known = len(city.store.change_sets())
+    with closing(connect(city.path, "rw")) as con:
+        con.execute("UPDATE buildings SET levels = 9 WHERE fid = 1")
+        con.execute("BEGIN IMMEDIATE")
+        began = time.monotonic()
+        number = city.store.seq()
+        moment = city.store.moment(f"@{number}")
+        found = city.store.change_sets(layer="buildings")
+        assert found[:2] == city.store.change_sets(limit=2)
+        assert (found[0].first, found[0].via, moment.seq) == (number, "other", number)
+        assert city.store.change_sets(layer="other", limit=1)[0].layer == "other"
+        assert city.store.change_sets(before=found[0].id)[0].id == found[1].id
+        assert city.store.change_sets(after=found[0].id) == []
+        assert city.store.versions("buildings", 1)[0].set == found[0]
+        assert time.monotonic() - began < 5
+        assert con.execute("SELECT count(*) FROM twin_sets").fetchone() == (known,)
+        con.execute("ROLLBACK")
+    assert city.store.change_sets(limit=1) == found[:1]
+    with closing(connect(city.path, "ro")) as con:
+        assert con.execute("SELECT count(*) FROM twin_sets").fetchone() == (known + 1,)
+
+
+def test_no_more_connections_than_so_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("layers.store.geopackage.moments.OPEN", 1)
+    monkeypatch.setattr("layers.store.geopackage.moments.READ_SECONDS", 0.01)
+    with closing(geopackage.open(tmp_path / "city.gpkg")) as store:
+        load(store, spec(), grid(2))
+        past = store.as_of(1)
+        with store._moments.reading(1, None), pytest.raises(Busy):
+            past.layers()
+        assert len(past.layers()) == 1
 
 
 def test_versions(city: Told) -> None:

@@ -12,7 +12,8 @@ import pytest
 
 from layers.errors import Gone, NotFound
 from layers.store import geopackage
-from layers.store.geopackage import GeoPackageStore, pruning
+from layers.store.base import FormSpec
+from layers.store.geopackage import GeoPackageStore, keeping, pruning
 from layers.store.history import Retention
 from tests.storing import features, grid, load, one, spec
 from tests.support import until
@@ -112,6 +113,63 @@ def test_it_is_done_in_the_background(
     assert not again._pruner.is_alive()
     with closing(geopackage.open(path)) as asked:  # without settings nothing goes by itself
         assert not asked._pruner.is_alive()
+
+
+def test_a_step_that_fails_is_told_and_tried_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(pruning, "EVERY_S", 0.001)
+    done: list[int] = []
+
+    def once() -> bool:
+        done.append(1)
+        if len(done) == 1:
+            raise sqlite3.OperationalError("no such table: twin_sets")
+        return False
+
+    pruner = pruning.Pruner(once)
+    pruner.start()
+    until(lambda: len(done) > 1, what="the second step")
+    pruner.stop()
+    assert "no such table" in caplog.text
+
+
+def test_other_days_are_noted_when_nobody_writes(
+    path: Path, store: GeoPackageStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.close()
+    monkeypatch.setattr("layers.store.geopackage.store.REPAIR_WAIT_S", 0.01)
+    wanted = Retention(30)
+    with closing(sqlite3.connect(path, isolation_level=None)) as loading:
+        loading.execute("BEGIN IMMEDIATE")
+        again = geopackage.open(path, history=wanted)
+        assert features(again)
+        loading.execute("ROLLBACK")
+    assert again.prune_history()
+    assert again._writer is not None
+    assert keeping.retention(again._writer) == wanted
+    again.close()
+
+
+def test_records_of_layers_of_other_forms_go_and_sets_stay(path: Path, store: GeoPackageStore) -> None:
+    first = store.seq() + 1
+    store.record(FormSpec("ortho", "coverage", "raster", {"en": "First"}, "EPSG:3857"))
+    store.record(FormSpec("ortho", "coverage", "raster", {"en": "Second"}, "EPSG:3857"))
+    with closing(sqlite3.connect(path)) as con:
+        con.execute("UPDATE twin_sets SET at = '2020-01-01T00:00:00.000Z'")
+        con.execute("UPDATE twin_kept SET at = '2000-01-01T00:00:00.000Z' WHERE why = 'began'")
+        con.commit()
+    known = store.change_sets()
+    assert store.as_of(first).layer("ortho").title == {"en": "First"}
+    while store.prune_history():
+        pass
+    assert store.change_sets() == known
+    with closing(sqlite3.connect(path)) as con:
+        assert con.execute("SELECT 1 FROM twin_records WHERE layer = 'ortho'").fetchall() == []
+    with pytest.raises(Gone, match="ortho is not known as it was then"):
+        store.as_of(first).layer("ortho")
+    assert "ortho" not in [layer.id for layer in store.as_of(first).layers()]
+    assert store.as_of(store.seq()).layer("ortho").title == {"en": "Second"}
 
 
 def test_a_copy_keeps_its_history_and_says_where_it_began_anew(
