@@ -253,7 +253,7 @@ def test_the_glass_of_the_ground_has_no_seams(tab: Tab):
     """Along the edges of tiles of two levels, from near the ground: no pixel unlike those around it."""
     bare = {name: {"visible": False, "opacity": 1} for name in tab.js("window.twin.state().layers")}
     tab.look(*at(0, 0), 300, -20, underground=True, layers=bare, left=None)
-    part = pixels(tab, 60, 150, 520, 200).mean(axis=2)
+    part = pixels(tab, 60, 150, 460, 200).mean(axis=2)
     around = np.lib.stride_tricks.sliding_window_view(part, (5, 5))
     unlike = np.abs(part[2:-2, 2:-2] - np.median(around, axis=(2, 3))) > 25
     assert unlike.sum() == 0
