@@ -164,7 +164,7 @@ def changes(span: Span, layer_id: str, chosen: Chosen = EVERY) -> Iterator[Featu
     if ends == (None, None):
         raise NotFound(f"there is no layer {layer_id} at either moment")
     for change in compared(span.before, span.after, layer_id, _candidates(span, layer_id, ends, chosen)):
-        if chosen.bbox is None or _meets(change, chosen.bbox):
+        if chosen.bbox is None or meets(change, chosen.bbox):
             yield change
 
 
@@ -241,7 +241,7 @@ def _fids(end: End, layer: FeatureLayer | None, chosen: Chosen) -> Iterator[Touc
     query = Query(properties=(), limit=_PAGE, after=after)
     while True:
         page = end.select(layer.id, query)
-        yield from (Touch(fid=int(fid), seq=0, set=None) for fid in page.rows.fids)
+        yield from (Touch(fid=int(fid), first=0, seq=0, set=None) for fid in page.rows.fids)
         if page.next_after is None:
             return
         query = replace(query, after=page.next_after)
@@ -298,7 +298,8 @@ def _box(wkb: bytes) -> Bbox | None:
     return west, south, east, north
 
 
-def _meets(change: FeatureChange, box: Bbox) -> bool:
+def meets(change: FeatureChange, box: Bbox) -> bool:
+    """Whether the old or the new geometry meets a box in lon/lat, west > east across the antimeridian."""
     west, south, east, north = box
     parts = [(west, east)] if west <= east else [(west, 180.0), (-180.0, east)]
     wkb = [state.wkb for state in (change.old, change.new) if state is not None]

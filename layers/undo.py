@@ -1,4 +1,4 @@
-"""Taking back what was done: a change set, or what became of a feature since a moment.
+"""Taking back what was done: a change set, a person's edits, or what became of a feature since a moment.
 
 First a plan, which changes nothing: what each feature would become, what it is now, and where somebody has
 changed it since. Then it is done, by new edits in one transaction and one change set: nothing is rewritten,
@@ -10,14 +10,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from layers.diff import FeatureChange, Span, compared
+from layers.diff import FeatureChange, Span, compared, meets
 from layers.errors import Conflict, NotFound, TooLarge
 from layers.model import Author, ChangeSet, Former, Touch
 from layers.store.base import Store
+from layers.types import Bbox
 
 #: Features that are taken back at once.
 MOST = 20_000
 _PAGE = 10_000
+#: Versions of a feature that are looked at.
+_VERSIONS = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +89,39 @@ def of_feature(store: Store, layer: str, fid: int, seq: int) -> UndoPlan:
     return UndoPlan(seq=now, undone=None, steps=steps, lost={layer: names} if names else {})
 
 
+def of_actor(store: Store, actor: str, after: int, until: int, bbox: Bbox | None = None) -> UndoPlan:
+    """The plan to take back what a person did after one change and up to another; of features that meet a box
+    (lon/lat), as they are or as they were before, where one is given.
+
+    Each feature becomes what it was before the first of these edits. Raises as :func:`of_set`."""
+    now = store.seq()
+    present = store.as_of(now)
+    steps: list[Step] = []
+    lost = {}
+    for layer in Span(store, store.as_of(after), present).layers():
+        groups: dict[int, list[Touch]] = {}
+        conflicts: dict[int, ChangeSet | None] = {}
+        for touch in _touched(store, layer, after, until, actor):
+            since = [v for v in store.versions(layer, touch.fid, limit=_VERSIONS) if v.since >= touch.first]
+            sets = [version.set for version in since]
+            first = sets[-1] if sets else None
+            if first is None or since[-1].since != touch.first:
+                raise Conflict(f"feature {touch.fid} of layer {layer} was changed too often since")
+            groups.setdefault(first.first - 1, []).append(touch)
+            others = (s for s in sets if s and (s.actor != actor or not after < s.last <= until))
+            conflicts[touch.fid] = next(others, None)
+        for seq, touches in sorted(groups.items()):
+            span = Span(store, present, store.as_of(seq))
+            _same_life(store, span, layer, seq, now)
+            for change in compared(present, span.after, layer, touches):
+                if bbox is None or meets(change, bbox):
+                    steps.append(Step(seq=seq, change=change, conflict=conflicts[change.fid]))
+                    _bound(steps)
+            if names := _lost(span, layer):
+                lost[layer] = names
+    return UndoPlan(seq=now, undone=None, steps=tuple(steps), lost=lost)
+
+
 def apply(store: Store, plan: UndoPlan, by: Author, *, leave_out_conflicts: bool = False) -> int:
     """Do it, in one transaction and one change set; the newest number of the log after it.
 
@@ -120,10 +156,10 @@ def _same_life(store: Store, span: Span, layer: str, seq: int, now: int) -> None
             raise Conflict(f"layer {layer} {what}: features alone are taken back, and no layer") from error
 
 
-def _touched(store: Store, layer: str, after: int, until: int) -> Iterator[Touch]:
+def _touched(store: Store, layer: str, after: int, until: int, actor: str | None = None) -> Iterator[Touch]:
     beyond: int | None = None
     while True:
-        page = store.touched(layer, after, until, beyond=beyond, limit=_PAGE)
+        page = store.touched(layer, after, until, actor=actor, beyond=beyond, limit=_PAGE)
         yield from page
         if len(page) < _PAGE:
             return

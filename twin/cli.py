@@ -313,5 +313,37 @@ def undo_feature(
     )
 
 
+@undo_app.command("actor")
+def undo_actor(
+    actor: Annotated[str, typer.Argument(metavar="NAME", help="The name of the key.")],
+    first: Annotated[
+        str, typer.Option("--from", help="From this moment on: an instant with its zone, or @n.")
+    ],
+    last: Annotated[str | None, typer.Option("--to", help="Up to this moment.", show_default="now")] = None,
+    bbox: Annotated[str | None, typer.Option(help="Only features in west,south,east,north.")] = None,
+    city: CityDir = DEFAULT_CITY,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    leave_out_conflicts: LeaveOut = False,
+    message: Message = "",
+    as_json: AsJson = False,
+) -> None:
+    """Take back what a person did between two moments, also beside a running server."""
+    from twin import undo_verbs
+
+    undo_verbs.of_actor(
+        city,
+        actor,
+        first,
+        last,
+        bbox,
+        ask=_asking(yes),
+        dry_run=dry_run or (as_json and not yes),
+        leave_out_conflicts=leave_out_conflicts,
+        message=message,
+        as_json=as_json,
+    )
+
+
 def _asking(yes: bool) -> Callable[[str], object] | None:
     return None if yes else lambda question: typer.confirm(question, abort=True)

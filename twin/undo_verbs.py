@@ -10,6 +10,7 @@ import orjson
 
 from layers import undo
 from layers.model import Author
+from layers.parameters import PARAMETERS
 from layers.store.base import Store
 from layers.undo import Step, UndoPlan
 from twin import settings
@@ -31,6 +32,15 @@ def of_feature(city: Path, layer: str, fid: int, to: str, **how: Any) -> None:
     with opened(settings.load(city), city) as store:
         plan = undo.of_feature(store, layer, fid, store.moment(to).seq)
         _undo(store, plan, f"Feature {fid} of layer {layer}", **how)
+
+
+def of_actor(city: Path, actor: str, first: str, last: str | None, bbox: str | None, **how: Any) -> None:
+    """Take back what a person did between two moments. Raises as :func:`of_feature`."""
+    box = None if bbox is None else PARAMETERS["bbox"].read(bbox)
+    with opened(settings.load(city), city) as store:
+        until = store.seq() if last is None else store.moment(last).seq
+        plan = undo.of_actor(store, actor, store.moment(first).seq, until, box)
+        _undo(store, plan, f"Edits by {actor}", **how)
 
 
 def _undo(

@@ -142,6 +142,35 @@ def test_a_feature_to_what_it_was(city: Store) -> None:
         undo.of_feature(city, "buildings", 999, seq)
 
 
+def test_one_persons_edits_in_a_window_and_an_area(city: Store) -> None:
+    city.patch("buildings", 1, {"properties": {"name": "before"}}, by=ANNA)
+    begin, before = city.seq(), everything(city)
+    city.patch("buildings", 2, {"properties": {"name": "one"}}, by=ANNA)
+    city.patch("buildings", 2, {"properties": {"name": "two"}}, by=ANNA)
+    city.patch("buildings", 3, {"geometry": MOVED}, by=ANNA)
+    city.delete("buildings", 4, by=ANNA)
+    made, _ = city.create("buildings", {"type": "Feature", "geometry": MOVED, "properties": {}}, by=ANNA)
+    last = city.seq()
+    whole = undo.of_actor(city, "anna", begin, last)
+    kinds = [(step.change.fid, step.change.kind) for step in sorted(whole.steps, key=lambda s: s.change.fid)]
+    assert kinds == [(2, "changed"), (3, "changed"), (4, "added"), (made, "removed")]
+    area = undo.of_actor(city, "anna", begin, last, (29.9, 59.9, 30.1, 60.1))
+    assert {step.change.fid for step in area.steps} == {3, made}
+    assert undo.of_actor(city, "李雷", begin, last).steps == ()
+    undo.apply(city, whole, LI)
+    assert everything(city) == before
+    # another changed one of them in between, and anna one after the window
+    begin = city.seq()
+    city.patch("buildings", 5, {"properties": {"name": "anna"}}, by=ANNA)
+    city.patch("buildings", 5, {"properties": {"levels": 7}}, by=LI)
+    city.patch("buildings", 6, {"properties": {"name": "anna"}}, by=ANNA)
+    end = city.seq()
+    city.patch("buildings", 6, {"properties": {"name": "later"}}, by=ANNA)
+    plan = undo.of_actor(city, "anna", begin, end)
+    told = {step.change.fid: step.conflict and step.conflict.actor for step in plan.steps}
+    assert told == {5: "李雷", 6: "anna"}
+
+
 def test_a_source_id_that_another_feature_has_by_now(city: Store) -> None:
     city.delete("buildings", 3, by=ANNA)
     number = newest(city)

@@ -117,6 +117,11 @@ def test_a_load_is_taken_back_beside_a_running_server(city, tmp_path, serve):
     path = ("undo", "feature", "houses", "3", "--to", f"@{made['first'] - 1}", "--city", str(city), "--yes")
     assert "1 again there" in twin(*path).stdout
     assert server.http.get("/ogc/collections/houses/items").json()["numberMatched"] == 3
+    kept = server.http.get("/ogc/collections/houses/items").json()["features"]
+    assert server.http.delete("/ogc/collections/houses/items/3", headers=server.auth).status_code == 204
+    mine = ("undo", "actor", "test", "--from", f"@{made['last']}", "--city", str(city), "--yes")
+    assert "Edits by test: 1 again there" in twin(*mine).stdout
+    assert server.http.get("/ogc/collections/houses/items").json()["features"] == kept
     conflict = twin(*undo, "--yes", check=False)
     assert conflict.returncode == 1
     assert "were changed since" in conflict.stderr

@@ -30,9 +30,13 @@ def touched(
         parts.append(_changed(layer, by_actor=actor is not None))
     if not parts:
         return []
-    sql = f"SELECT fid, max(n) FROM ({' UNION ALL '.join(parts)}) GROUP BY fid ORDER BY fid LIMIT :limit"
+    union = " UNION ALL ".join(parts)
+    sql = f"SELECT fid, min(n), max(n) FROM ({union}) GROUP BY fid ORDER BY fid LIMIT :limit"
     known: dict[int, ChangeSet | None] = {}
-    return [Touch(fid=fid, seq=n, set=_set(con, known, n)) for fid, n in con.execute(sql, asked)]
+    return [
+        Touch(fid=fid, first=first, seq=n, set=_set(con, known, n))
+        for fid, first, n in con.execute(sql, asked)
+    ]
 
 
 def _changed(layer: str, *, by_actor: bool) -> str:

@@ -58,12 +58,13 @@ def touched(
             )
     union = " UNION ALL ".join(parts)
     rows = con.execute(
-        f"SELECT fid::bigint, max(n)::bigint FROM ({union}) c GROUP BY fid ORDER BY fid LIMIT %(limit)s",
+        f"SELECT fid::bigint, min(n)::bigint, max(n)::bigint FROM ({union}) c"
+        " GROUP BY fid ORDER BY fid LIMIT %(limit)s",
         asked,
         binary=True,
     ).fetchall()
-    sets = moments.sets_of(con, city, sorted({n for _, n in rows}))
-    return [Touch(fid=fid, seq=n, set=sets.get(n)) for fid, n in rows]
+    sets = moments.sets_of(con, city, sorted({n for *_, n in rows}))
+    return [Touch(fid=fid, first=first, seq=n, set=sets.get(n)) for fid, first, n in rows]
 
 
 def _by_actor(s: str, number: str) -> str:
