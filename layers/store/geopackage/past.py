@@ -199,6 +199,14 @@ def drop(con: sqlite3.Connection, layer: str) -> None:
     con.execute("DELETE FROM twin_columns WHERE layer=?", (layer,))
 
 
+#: Of an old row ``p`` of ``:layer``: its number is not that of another feature. An ``INSERT OR IGNORE`` of
+#: another program that came to nothing leaves such a row, which is no change. (The log may be shorter than
+#: the old rows: what it does not know holds.)
+LOGGED = (
+    " AND NOT EXISTS (SELECT 1 FROM twin_changes c WHERE c.seq = p.until"
+    " AND (c.layer <> :layer OR c.fid <> p.fid))"
+)
+
 _NEXT = "(SELECT coalesce(max(seq), 0) + {} FROM twin_changes)"
 
 
@@ -254,6 +262,13 @@ def born(layer: str, fid: str) -> str:
         f" INSERT INTO {quoted(table(layer))} (fid, until, there)"
         f" SELECT {fid}, {newest}, 0 WHERE {_unless(layer, fid, newest)};"
     )
+
+
+def no_stray(layer: str, fid: str) -> str:
+    """The statement of a trigger that forgets rows kept with the number of an inserted one but of others: of
+    feature -1, which SQLite takes an insert without a fid for until it is done, and of an ``INSERT OR
+    IGNORE`` that came to nothing (see :data:`LOGGED`)."""
+    return f" DELETE FROM {quoted(table(layer))} WHERE until = {_NEXT.format(0)} AND fid <> {fid};"
 
 
 #: The box of the row that an inserted one has replaced, in the order of the log; see :func:`beside_over`.

@@ -23,7 +23,7 @@ def touched(
     """See :meth:`layers.store.base.Store.touched`; within a read transaction."""
     if layer not in recorded.layers(con):
         raise NotFound(f"there is no layer {shown(layer)}")
-    asked = {"after": after, "until": until, "actor": actor, "limit": limit}
+    asked = {"layer": layer, "after": after, "until": until, "actor": actor, "limit": limit}
     asked["beyond"] = -(2**63) if beyond is None else beyond
     parts = _born(con, layer, after, until, actor)
     if past.is_there(con, layer):
@@ -44,12 +44,12 @@ def _changed(layer: str, *, by_actor: bool) -> str:
     if not by_actor:
         return (
             f"SELECT p.fid AS fid, p.until AS n FROM {old} p"
-            " WHERE p.until > :after AND p.until <= :until AND p.fid > :beyond"
+            f" WHERE p.until > :after AND p.until <= :until AND p.fid > :beyond{past.LOGGED}"
         )
     return (
         f"SELECT p.fid AS fid, p.until AS n FROM twin_sets s CROSS JOIN {old} p"
         " ON p.until BETWEEN max(s.first, :after + 1) AND min(s.last, :until)"
-        " WHERE s.actor = :actor AND s.last > :after AND s.first <= :until AND p.fid > :beyond"
+        f" WHERE s.actor = :actor AND s.last > :after AND s.first <= :until AND p.fid > :beyond{past.LOGGED}"
     )
 
 

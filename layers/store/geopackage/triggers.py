@@ -80,7 +80,7 @@ def log_triggers(layer: str, *, kept: bool, stamped: bool = True) -> dict[str, s
     created, unless, less, freed = entry("NEW.fid", none, boxes["NEW"]), "", "", ""
     if kept:
         created = entry("NEW.fid", past.OVER_BOX, boxes["NEW"], past.beside_over(layer))
-        created += past.born(layer, "NEW.fid")
+        created += past.born(layer, "NEW.fid") + past.no_stray(layer, "NEW.fid")
         over = past.is_over(layer)
         unless, less = f" AND NOT {over}", f" {count('- 1', f' AND {over}')}"
         freed = placed.replace("OLD", "NEW") + " "

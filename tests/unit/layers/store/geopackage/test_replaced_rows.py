@@ -88,3 +88,34 @@ def test_what_replaces_nothing(store: GeoPackageStore, tmp_path: Path) -> None:
     told = run(store, tmp_path, ("DELETE FROM buildings WHERE fid = 3", ()), (ignored, (3, shape())))
     assert [(fid, old is None) for fid, old, _ in told] == [(3, False), (3, True)]
     assert store.layer("buildings").count == 5
+
+
+def test_an_insert_that_comes_to_nothing_gives_no_version(store: GeoPackageStore, tmp_path: Path) -> None:
+    load(store, spec("other"), grid(3))
+    began = store.seq()
+    ignored = ("INSERT OR IGNORE INTO buildings (fid, name) VALUES (2, 'none')", ())
+    for change in (
+        "UPDATE buildings SET levels = 7 WHERE fid = 3",
+        "DELETE FROM buildings WHERE fid = 4",
+        "INSERT INTO buildings (fid, name) VALUES (40, 'new')",
+        "UPDATE buildings SET fid = 41 WHERE fid = 40",
+    ):
+        run(store, tmp_path, ignored, (change, ()))
+    changed = {3, 4, 40, 41}
+    assert {one.fid for one in store.touched("buildings", began, store.seq())} == changed
+    run(store, tmp_path, ignored, ("UPDATE other SET levels = 7 WHERE fid = 3", ()))
+    assert {one.fid for one in store.touched("buildings", began, store.seq())} == changed
+    run(store, tmp_path, ignored, ("UPDATE buildings SET levels = 9 WHERE fid = 2", ()))
+    assert {one.fid for one in store.touched("buildings", began, store.seq())} == {*changed, 2}
+
+
+def test_a_feature_of_the_number_that_an_insert_has_before_it_is_done(
+    store: GeoPackageStore, tmp_path: Path
+) -> None:
+    run(store, tmp_path, ("INSERT INTO buildings (fid, name) VALUES (-1, 'minus')", ()))
+    began = store.seq()
+    run(store, tmp_path, ("INSERT INTO buildings (name) VALUES ('a'), ('b'), ('c')", ()))
+    assert len(store.versions("buildings", -1)) == 1
+    assert -1 not in {one.fid for one in store.touched("buildings", began, store.seq())}
+    run(store, tmp_path, ("INSERT OR REPLACE INTO buildings (fid, name) VALUES (-1, 'other')", ()))
+    assert len(store.versions("buildings", -1)) == 2
