@@ -54,7 +54,7 @@ def check(script: Acting, first: int, last: int, chosen: Chosen = EVERY) -> None
     span = Span(store, store.as_of(first), store.as_of(last))
     names = {name for city in (old, new) for name, state in city.items() if isinstance(state, LayerState)}
     for name in sorted(names):
-        unsure = first < script.unsure.get(name, 0)
+        unsure = name in script.lost_at(first)
         with suppress(Gone) if unsure else nullcontext():
             found = {change.fid: said(change) for change in changes(span, name, chosen)}
             assert list(found) == sorted(found)

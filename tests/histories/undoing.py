@@ -35,14 +35,14 @@ def _check(script: Acting, one: ChangeSet) -> int:
         old, new = before[layer], now[layer]
         assert isinstance(old, LayerState)
         assert isinstance(new, LayerState)
-        if old.fields != new.fields or layer in script.unsure:
+        if old.fields != new.fields or layer in script.lost:
             return 0
         back: dict[int, Body | None] = {
             step.change.fid: old.bodies.get(step.change.fid) for step in steps if step.change.layer == layer
         }
         now[layer] = new.with_bodies(back)
     undo.apply(store, plan, BY, leave_out_conflicts=True)
-    same.check(store, now, script.eyes, script.unsure)
+    same.check(store, now, script.eyes)
     made = store.change_sets(limit=1)[0]
     assert (made.via, made.actor, made.message, made.undone) == ("undo", "anna", "taken back", one.id)
     again = undo.of_set(store, made.id)
@@ -51,5 +51,5 @@ def _check(script: Acting, one: ChangeSet) -> int:
         (s.change.layer, s.change.fid) for s in steps
     }
     undo.apply(store, again, replace(BY, message=""))
-    same.check(store, script.city, script.eyes, script.unsure)
+    same.check(store, script.city, script.eyes)
     return 1
