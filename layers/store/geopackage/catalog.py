@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import sqlite3
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -209,11 +210,36 @@ def _examine(
     logs, keeps, there = _expected(con, layer, names)
     gone = now != MISSING and any(names.get(("trigger", name)) != sql for name, sql in logs.items())
     gap = now != MISSING and (gone or not there or any(("trigger", name) not in names for name in keeps))
+    if now == OK and not gap and keeps:
+        same = past.same_named(con, layer)
+        gap = _is_anew(con, layer, [name for name, _ in present or () if name in same])
     # a column that was renamed is so in the trigger, too
     stale = now != MISSING and any(names.get(("trigger", name)) != sql for name, sql in keeps.items())
     stored = json.loads(known)
     changed = gap or stale or now != state or (present is not None and present != stored)
     return Finding(layer, now, present if present is not None else stored, gone, gap, changed)
+
+
+#: Kept texts of features that are compared with their rows, and the longest of these, in bytes.
+_COMPARED, _LONGEST = 25, 20_000
+
+
+def _is_anew(con: sqlite3.Connection, layer: str, names: Sequence[str]) -> bool:
+    """Whether one of the columns was dropped and added anew, which else only their order may show: the
+    GeoJSON kept of rows has values that these no longer have, and no trigger saw them go."""
+    texts = f"SELECT fid, body FROM {quoted(schema.json_table(layer))} LIMIT {_COMPARED}"
+    values = "".join(f", t.{quoted(name)} IS NULL" for name in names)
+    rows = con.execute(
+        f"SELECT j.body{values} FROM ({texts}) j JOIN {quoted(layer)} t ON t.fid = j.fid"
+        f" WHERE length(j.body) <= {_LONGEST}"
+    )
+    for body, *empty in rows:
+        with suppress(ValueError, LookupError, TypeError, AttributeError):  # written by another program, too
+            properties = json.loads(body)["properties"]
+            gone = (name for name, none in zip(names, empty, strict=True) if none)
+            if any(properties.get(name) is not None for name in gone):
+                return True
+    return False
 
 
 def _state(

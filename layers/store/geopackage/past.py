@@ -126,6 +126,11 @@ def _in_order(con: sqlite3.Connection, layer: str, names: list[str]) -> None:
         )
 
 
+def same_named(con: sqlite3.Connection, layer: str) -> set[str]:
+    """The columns that no other program gave a new name."""
+    return {old for old, new in _called(con, layer) if old == new}
+
+
 def _called(con: sqlite3.Connection, layer: str) -> list[tuple[str, str]]:
     """The columns that have a place, in the order of the table, and what they are called now: a new name that
     another program gave one was put into our trigger by SQLite.

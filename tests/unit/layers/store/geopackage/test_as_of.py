@@ -308,6 +308,8 @@ def test_a_renamed_column_keeps_its_past(city: Told, running: bool) -> None:
         (("DROP code", "RENAME name TO code"), True),
         (("DROP name", "RENAME code TO name", "ADD code TEXT"), True),
         (("DROP code", "ADD code TEXT"), True),
+        (("DROP last", 'ADD "last" TEXT'), True),
+        (("RENAME name TO y", "DROP last", "ADD last TEXT", "ADD name TEXT"), True),
         (("DROP code", "ADD note TEXT", "ADD code TEXT DEFAULT 'none'"), True),
         (("RENAME name TO tmp", "DROP code", "RENAME tmp TO code"), True),
     ],
@@ -317,9 +319,9 @@ def test_columns_that_another_program_exchanges(
     tmp_path: Path, statements: tuple[str, ...], lost: bool
 ) -> None:
     path = tmp_path / "city.gpkg"
-    named = [Field("code", "string"), *FIELDS]
+    named = [Field("code", "string"), *FIELDS, Field("last", "string")]
     with closing(geopackage.open(path)) as store:
-        rows = [{**one, "code": f"c{i}", "name": f"n{i}"} for i, one in enumerate(grid(3))]
+        rows = [{**one, "code": f"c{i}", "name": f"n{i}", "last": "z"} for i, one in enumerate(grid(3))]
         load(store, spec(fields=tuple(named)), rows)
         store.patch("buildings", 2, {"properties": {"code": "c", "name": "n"}})
         was = [f["properties"] for f in features(store)]
