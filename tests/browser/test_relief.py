@@ -304,6 +304,29 @@ def test_an_edit_is_painted_on_the_terrain(tab: Tab):
     assert tab.pick(lon, lat, float(heights(tab, (lon, lat))[0])) == feature("greens", 1)
 
 
+PICKS_WHILE_PAINTED = """async (rounds) => {
+  const { scene } = window.twin;
+  const middle = { x: scene.canvas.clientWidth / 2, y: scene.canvas.clientHeight / 2 };
+  for (let round = 0; round < rounds; round += 1) {
+    for (let i = 0; i < scene.imageryLayers.length; i += 1) scene.imageryLayers.get(i).imageryProvider._reload?.();
+    do {
+      await new Promise((resolve) => setTimeout(resolve));
+      scene.requestRender();
+      scene.render();
+      scene.pick(middle);
+    } while (!scene.globe.tilesLoaded);
+  }
+}"""
+
+
+def test_a_pick_draws_no_picture_that_was_freed(tab: Tab):
+    """A frame ends with the exchange of pictures; the tab tells of errors of WebGL at its end."""
+    show(tab)
+    tab.look(*at(120, 120), 300, -60)
+    tab.js(PICKS_WHILE_PAINTED, 6)
+    tab.ready()
+
+
 def test_files_that_take_the_place_of_others_are_drawn(tab: Tab, tmp_path: Path):
     """A picture and the terrain are loaded anew beside the running server."""
     show(tab, "photo")

@@ -1,4 +1,4 @@
-import type { EngineTile, FrameState, RuntimeContentCodec, TileContent } from './map/internals';
+import type { EngineImagery, EngineTile, FrameState, RuntimeContentCodec, TileContent } from './map/internals';
 import type { TileLayer } from './map/outlines';
 
 interface DecodedTile {
@@ -18,6 +18,7 @@ declare module '@cesium/engine' {
   export class Empty3DTileContent {
     constructor(tileset: unknown, tile: unknown);
   }
+  export const Imagery: { prototype: EngineImagery };
   export const ResourceCache: { cacheEntries: Record<string, unknown> };
   export const RenderState: { fromCache(state: object): object; getState(renderState: object): object };
   export const Pass: { OPAQUE: number; TRANSLUCENT: number };

@@ -1,5 +1,5 @@
 /**
- * The private parts of @cesium/engine 26.3.0 that tile refresher, painter, shapes and glass lean on, as types.
+ * The private parts of @cesium/engine 26.3.0 that tile refresher, painter, shapes, glass and freed lean on, as types.
  * The engine is pinned to that version; browser tests fail when one of these changes its meaning.
  */
 export interface TileContent {
@@ -63,6 +63,12 @@ export interface GlassCommand extends DrawCommand {
       Record<'depthOnlyFrontFaceCommand' | 'translucentFrontFaceCommand' | 'opaqueBackFaceCommand', GlassCommand>
     >;
   };
+}
+
+/** A picture on the globe; the last who lets go of it destroys it. */
+export interface EngineImagery {
+  readonly referenceCount: number;
+  releaseReference(): number;
 }
 
 export interface GlobeTranslucencyState {

@@ -17,6 +17,7 @@ import '@cesium/engine/Source/Widget/CesiumWidget.css';
 import { effect } from '@preact/signals-core';
 import type { CityConfig } from '../config';
 import { color } from '../tokens';
+import { freeWithFrames } from './freed';
 import { quality, type Renderer } from './renderer';
 
 /** Light from the south-west, 50° high, whatever the hour: shading is for reading shapes. */
@@ -89,6 +90,7 @@ export function openScene(
   scene.highDynamicRange = false;
   scene.light = cityLight(config.view.lon, config.view.lat);
   followScreen(widget, renderer);
+  freeWithFrames(scene);
   scene.renderError.addEventListener((_scene: unknown, error: unknown) => console.error('render error', error));
   return widget;
 }
