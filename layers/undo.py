@@ -55,7 +55,7 @@ def of_set(store: Store, number: int) -> UndoPlan:
 
     Raises NotFound (no such set), Conflict (it made a layer, or the layer was dropped since), Gone (what was
     before it is not kept), TooLarge (more than :data:`MOST` features)."""
-    found = store.change_sets(after=number - 1, before=number + 1, limit=1)
+    found = store.change_sets(after=number - 1, before=number + 1, limit=1) if 0 < number < 2**63 - 1 else []
     if not found:
         raise NotFound(f"there is no change set {number}")
     one, now = found[0], store.seq()

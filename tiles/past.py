@@ -7,6 +7,7 @@ them only those that a tile holds. What is now is not copied: a moment keeps a m
 from __future__ import annotations
 
 import threading
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -195,6 +196,26 @@ class PastSnapshot:
         return batches.concat(rest, fresh if own.all() else fresh.take(np.flatnonzero(own)))
 
 
+class _Copies:
+    """Layers that are held whole for a moment: few, however many moments are looked at."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._lock = threading.Lock()
+        self._held: OrderedDict[tuple[int, str], dict[str, PastSnapshot | Snapshot]] = OrderedDict()
+
+    def hold(self, layer_id: str, snapshots: dict[str, PastSnapshot | Snapshot]) -> None:
+        """Remember that a layer is held whole among those; the one longest ago is let go of."""
+        with self._lock:
+            self._held[id(snapshots), layer_id] = snapshots
+            if len(self._held) > self._most:
+                (_, layer), others = self._held.popitem(last=False)
+                others.pop(layer, None)
+
+
+_COPIES = _Copies(2)
+
+
 class PastColumns:
     """Layers, snapshots and versions of a store as it was. Safe to use from several threads."""
 
@@ -230,6 +251,8 @@ class PastColumns:
                 held = self._snapshots.get(layer_id)
                 if held is None or self._is_left(layer_id, held):
                     held = self._snapshots[layer_id] = self._made(self.layer(layer_id))
+                    if isinstance(held, Snapshot):
+                        _COPIES.hold(layer_id, self._snapshots)
         return held
 
     def _is_left(self, layer_id: str, held: PastSnapshot | Snapshot) -> bool:

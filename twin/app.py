@@ -172,7 +172,7 @@ class Front:
                 await target.other(scope, send, values)
             else:
                 past = target.route.past
-                if past is not None and b"at=" in scope["query_string"] and scope["method"] in READS:
+                if past is not None and _may_name(scope["query_string"]) and scope["method"] in READS:
                     send = await past_.enter(self._city, scope, send, past)
                 await handler(scope, receive, send, *values)
         except TwinError as error:
@@ -249,6 +249,11 @@ async def _warm(city: City) -> None:
         layers = await city.aside(city.catalogue.whole.layers)
         if rasters := [layer for layer in layers if is_raster(layer)]:
             await city.aside(city.imagery.warm, rasters)
+
+
+def _may_name(query: bytes) -> bool:
+    """Whether a query string may have ``at``: under that name, or written with escapes."""
+    return b"at=" in query or b"%" in query
 
 
 def _private(send: Send) -> Send:

@@ -160,6 +160,10 @@ def test_what_is_of_a_moment_says_so_and_lasts(server: Server, story: Story) -> 
             assert again.headers["cache-control"] == answer.headers["cache-control"], path
             assert again.headers["memento-datetime"] == answer.headers["memento-datetime"]
     assert "memento-datetime" not in server.http.get(ITEMS).headers
+    escaped = server.http.get(f"{ITEMS}?%61t=@{seq}")
+    then = server.http.get(at(ITEMS, f"@{seq}"))
+    assert escaped.json()["features"] == then.json()["features"]
+    assert f'<{server.url}{ITEMS}>; rel="original"' in escaped.headers["link"]
     html = server.http.get(at(f"{ITEMS}?f=html", f"@{seq}"))
     assert html.headers["cache-control"] == "no-cache"
 

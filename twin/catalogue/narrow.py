@@ -33,6 +33,7 @@ from layers.model import (
 )
 from layers.query import Query
 from layers.store.base import Store
+from layers.store.cancellation import is_stopped
 from layers.store.compile import envelope
 from layers.types import CRS84, SOURCE_FIELD, Bbox, Interval
 from tiles.service import Tiles
@@ -44,6 +45,8 @@ from twin.settings import CitySettings
 
 #: Features that are asked for by number at a time.
 CHUNK = 500
+#: Change sets that the store is asked for at a time, and changes of one set of several layers.
+_SETS_AT_ONCE, _CHANGES_OF_SET = 1_000, 1_000
 PART = "only a part of it is seen with these rights"
 
 
@@ -279,23 +282,22 @@ class NarrowedView(View):
         if layer is not None:
             self._part(layer)
         found: list[ChangeSet] = []
-        while len(found) < limit:
-            page = super().change_sets(after=after, before=before, actor=actor, layer=layer, limit=limit)
-            found += [one for one in page if self._is_seen(one)]
-            if len(page) < limit:
+        size = max(limit, _SETS_AT_ONCE)
+        while len(found) < limit and not is_stopped():
+            page = super().change_sets(after=after, before=before, actor=actor, layer=layer, limit=size)
+            found += [one for one in page if self._is_told(one)]
+            if len(page) < size:
                 break
             before = page[-1].id
         return found[:limit]
 
-    def _is_seen(self, one: ChangeSet) -> bool:
-        since = one.first - 1
-        while page := self._store_now.changes(since):
-            if self.seen([change for change in page if change.seq <= one.last]):
-                return True
-            since = page[-1].seq
-            if since >= one.last:
-                break
-        return False
+    def _is_told(self, one: ChangeSet) -> bool:
+        """Whether a set has a change of a layer whose sets are told; of one of several layers as far as its
+        first changes show it."""
+        if one.layer is not None:
+            return self.tells_sets(one.layer)
+        changes = self._store_now.changes(one.first - 1, min(one.last - one.first + 1, _CHANGES_OF_SET))
+        return any(self.tells_sets(layer) for layer in {change.layer for change in changes})
 
     def earliest(self, layer_id: str, fid: int) -> Version | None:
         """As :meth:`versions`."""

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from email.utils import format_datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import unquote_plus
 
 from layers.errors import BadParameter
 from layers.instants import moment as parsed
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
     from twin.city import City
     from twin.http.room import Past, Route
 
-#: After so long nothing of an instant is still being written.
-SETTLED_MS = 60_000
 #: In a scope: the view of the moment that is asked for.
 _VIEW = "twin.past"
 #: In a scope: its answer may be another one tomorrow, whatever its route says.
@@ -77,8 +76,8 @@ async def instant(city: City, scope: Scope, send: Send, at: str) -> tuple[int, S
     then, now = clock.parse(text, AT.name), clock.now_ms()
     if then > now:
         raise BadParameter(AT.name, at, f"it is {clock.iso(now)} now; what will be is not known")
-    # what is being written bears the time at which that began
-    return then, answering(city, scope, send, text, settled=then < now - SETTLED_MS)
+    # a reading that comes late may still be of before
+    return then, answering(city, scope, send, text, settled=False)
 
 
 def answering(city: City, scope: Scope, send: Send, instant: str, *, settled: bool) -> Send:
@@ -120,7 +119,8 @@ def others(pairs: list[tuple[str, str]], view: View) -> list[tuple[str, str]]:
 
 def without_at(here: str, raw: bytes) -> str:
     """An address with a query string, but for ``at``."""
-    kept = [part for part in raw.decode("ascii", "ignore").split("&") if part and not part.startswith(_NAME)]
+    parts = raw.decode("ascii", "ignore").split("&")
+    kept = [part for part in parts if part and unquote_plus(part.partition("=")[0]) != AT.name]
     return f"{here}?{'&'.join(kept)}" if kept else here
 
 

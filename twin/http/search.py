@@ -96,7 +96,7 @@ class Search:
         self._indexes: dict[str, SearchIndex] = {}
         self._past: Pasts[PastSearch] = Pasts(MOST_PAST)
         # an index answers one at a time: who waits must not hold a thread
-        self._turn = asyncio.Lock()
+        self._turn, self._past_turn = asyncio.Lock(), asyncio.Lock()
 
     async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One search. Raises BadParameter, Busy."""
@@ -107,15 +107,17 @@ class Search:
         await answers.give_json(scope, send, body, media=answers.GEOJSON)
 
     async def _find(self, view: View, text: str, limit: int) -> list[dict[str, Any]]:
+        # what was may take long to be made, and nobody who asks for what is waits for that
+        turn = self._turn if view.moment is None else self._past_turn
         try:
             async with asyncio.timeout(TURN_SECONDS):
-                await self._turn.acquire()
+                await turn.acquire()
         except TimeoutError as error:
             raise Busy("the index of the search is being made; try again soon") from error
         try:
             return await self._city.aside(_hits, view, self._index(view), text, limit)
         finally:
-            self._turn.release()
+            turn.release()
 
     def _index(self, view: View) -> SearchIndex | PastSearch:
         now = self._indexes.setdefault(view.rights, SearchIndex(view.present))

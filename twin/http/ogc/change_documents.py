@@ -41,7 +41,7 @@ def _place(text: str) -> Place:
 
 
 def _actor(text: str) -> str:
-    if not 0 < len(text) <= 200:
+    if not 0 < len(text) <= 200 or "\0" in text:
         raise ValueError("the name of a key or of a role, of 1 to 200 characters")
     return text
 
@@ -50,6 +50,10 @@ def _layer(text: str) -> str:
     if not LAYER_ID.fullmatch(text):
         raise ValueError("the id of a layer")
     return text
+
+
+#: Ids of change sets that a store can compare with the next one.
+MOST_SETS = 2**63 - 2
 
 
 def _table(*parameters: Parameter) -> dict[str, Parameter]:
@@ -70,7 +74,7 @@ PARAMETERS = _table(
         "set",
         "What this change set did, in place of `from` and `to`.",
         {**_WHOLE, "minimum": 1},
-        between(1, 2**63 - 1),
+        between(1, MOST_SETS),
     ),
     Parameter(
         "bbox",
@@ -92,7 +96,7 @@ SETS = _table(
         "before",
         "Only change sets before this one; `next` links carry it.",
         {**_WHOLE, "minimum": 1},
-        between(1, 2**63 - 1),
+        between(1, MOST_SETS),
     ),
 )
 _NULLABLE = {"nullable": True}

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from twin.catalogue.view import View
     from twin.city import City
 
+#: Change sets that the store is asked for at a time, where those up to a moment are looked for.
+_SETS_AT_ONCE = 1_000
+
 
 def room(site: Site) -> Room:
     """The routes of changes and change sets."""
@@ -215,10 +218,11 @@ def _find_sets(view: View, given: dict[str, Any], limit: int) -> list[ChangeSet]
     last = _which(view, "to", given["to"]).seq if "to" in given else None
     found: list[ChangeSet] = []
     before: int | None = given.get("before")
+    size = limit if last is None else max(limit, _SETS_AT_ONCE)
     while len(found) < limit:
-        page = view.change_sets(before=before, actor=given.get("actor"), layer=layer, limit=limit)
+        page = view.change_sets(before=before, actor=given.get("actor"), layer=layer, limit=size)
         found += [one for one in page if one.last > first and (last is None or one.last <= last)]
-        if len(page) < limit or page[-1].last <= first:
+        if len(page) < size or page[-1].last <= first:
             break
         before = page[-1].id
     return found[:limit]

@@ -92,8 +92,8 @@ def _not_too_many(number: int) -> None:
 
 def _message(document: Mapping[str, Any]) -> str:
     message = document.get("description", document.get("title", ""))
-    if not isinstance(message, str) or len(message) > MAX_MESSAGE:
-        raise BadBody(f"description: must be a text of at most {MAX_MESSAGE} characters")
+    if not isinstance(message, str) or len(message) > MAX_MESSAGE or "\0" in message:
+        raise BadBody(f"description: must be a text of at most {MAX_MESSAGE} characters, none of them NUL")
     return message
 
 

@@ -68,6 +68,7 @@ export interface GlassCommand extends DrawCommand {
 /** A picture on the globe; the last who lets go of it destroys it. */
 export interface EngineImagery {
   readonly referenceCount: number;
+  imageryLayer: { isDestroyed(): boolean; removeImageryFromCache(imagery: EngineImagery): void };
   releaseReference(): number;
 }
 
