@@ -156,7 +156,7 @@ def test_change_sets(server: Server, told: Told) -> None:
 @pytest.mark.parametrize(
     ("query", "status", "words"),
     [
-        ("", 400, "from="),
+        ("to=@5", 400, "from="),
         ("from=yesterday", 400, "from=yesterday"),
         ("from=2026-01-01T00:00:00", 400, "from="),
         ("from=@999999999", 400, "from=@999999999"),
@@ -180,6 +180,14 @@ def test_mistakes(server: Server, told: Told, query: str, status: int, words: st
     answer = server.http.get(f"{CHANGES}?{query}")
     assert answer.status_code == status, answer.text
     assert words in answer.json()["detail"]
+
+
+def test_what_the_newest_set_of_a_layer_did(server: Server, told: Told) -> None:
+    layer = CHANGES.split("/")[-2]
+    newest = server.http.get(f"/ogc/change-sets?layer={layer}&limit=1").json()["changeSets"][0]
+    found = server.http.get(CHANGES).json()
+    assert found["changes"]
+    assert found["changes"] == server.http.get(f"{CHANGES}?set={newest['id']}").json()["changes"]
 
 
 def test_a_layer_that_never_was(server: Server) -> None:

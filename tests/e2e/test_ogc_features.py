@@ -133,7 +133,7 @@ def test_the_standard_parameters_are_written_out(api):
 
 
 def test_each_queryable_is_a_parameter_and_the_other_way_round(server, api):
-    standard = set(api["components"]["parameters"])
+    standard = {*api["components"]["parameters"], "at"}
     for layer in LAYERS:
         queryables = get(server, f"/ogc/collections/{layer}/queryables")
         names = {
@@ -213,7 +213,8 @@ def test_the_page_has_everything_the_suite_looks_for(server):
     for one in page["links"]:
         assert f'<{one["href"]}>; rel="{one["rel"]}"' in header
     feature = get(server, f"/ogc/collections/buildings/items/{page['features'][0]['id']}")
-    assert {one["rel"] for one in feature["links"]} == {"self", "alternate", "collection"}
+    versions = {"version-history", "timegate", "timemap"}
+    assert {one["rel"] for one in feature["links"]} == {"self", "alternate", "collection", *versions}
     assert feature["properties"] == page["features"][0]["properties"]
     assert feature["geometry"] == page["features"][0]["geometry"]
 

@@ -95,11 +95,12 @@ def versions(con: sqlite3.Connection, layer: str, fid: int, before: int | None, 
     rows: list[tuple[int, int]] = []
     least = keeping.since(con, layer)
     if abs(fid) <= _LARGEST and past.is_there(con, layer):
-        bound = "" if before is None else f" AND until <= {int(before)}"
+        bound = "" if before is None else f" AND p.until <= {int(before)}"
         rows = con.execute(
-            f"SELECT until, there FROM {quoted(past.table(layer))} WHERE fid=? AND until > ?{bound}"
-            " ORDER BY until DESC LIMIT ?",
-            (fid, least, limit + 1),
+            f"SELECT p.until, p.there FROM {quoted(past.table(layer))} p"
+            f" WHERE p.fid = :fid AND p.until > :least{bound}{past.LOGGED}"
+            " ORDER BY p.until DESC LIMIT :limit",
+            {"layer": layer, "fid": fid, "least": least, "limit": limit + 1},
         ).fetchall()
     present = _is_present(con, layer, fid)
     if not rows and before is None and not present:
@@ -125,8 +126,11 @@ def earliest(con: sqlite3.Connection, layer: str, fid: int) -> Version | None:
     """See :meth:`layers.store.base.Store.earliest`; within a read transaction."""
     until: int | None = None
     if abs(fid) <= _LARGEST and past.is_there(con, layer):
-        sql = f"SELECT min(until) FROM {quoted(past.table(layer))} WHERE fid=? AND there AND until > ?"
-        until = con.execute(sql, (fid, keeping.since(con, layer))).fetchone()[0]
+        until = con.execute(
+            f"SELECT min(p.until) FROM {quoted(past.table(layer))} p"
+            f" WHERE p.fid = :fid AND p.there AND p.until > :least{past.LOGGED}",
+            {"layer": layer, "fid": fid, "least": keeping.since(con, layer)},
+        ).fetchone()[0]
     found = versions(con, layer, fid, until, 1)
     return found[0] if found and found[0].there else None
 

@@ -257,7 +257,10 @@ def newest(con: Any, schema: str, layer: str, seq: int) -> int:
     parts = (
         f"SELECT max(seq) FROM {s}.twin_changes WHERE layer = %(layer)s AND seq <= %(seq)s",
         f"SELECT max(until) FROM {s}.twin_past WHERE layer = %(layer)s AND until <= %(seq)s",
-        f"SELECT max(until) FROM {s}.twin_records WHERE layer = %(layer)s AND until <= %(seq)s",
+        # the record of a load that changed nothing has the number of another layer's change
+        f"SELECT max(until) FROM {s}.twin_records r WHERE layer = %(layer)s AND until <= %(seq)s"
+        f" AND (SELECT %(layer)s = ANY (c.layers) FROM {s}.twin_sets c WHERE c.last >= r.until"
+        " ORDER BY c.last LIMIT 1)",
     )
     sql = f"SELECT greatest({', '.join(f'({part})' for part in parts)}, 0)"
     return int(con.execute(sql, {"layer": layer, "seq": seq}).fetchone()[0])

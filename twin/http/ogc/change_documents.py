@@ -68,7 +68,12 @@ _LIMIT = Parameter(
     between(1, LIMIT),
 )
 PARAMETERS = _table(
-    Parameter("from", f"{MOMENT}: what was then is the old state.", TEXT, _moment),
+    Parameter(
+        "from",
+        f"{MOMENT}: what was then is the old state. Without it, what the newest change set did.",
+        TEXT,
+        _moment,
+    ),
     Parameter("to", f"{MOMENT}: the new state, that of now without it.", TEXT, _moment),
     Parameter(
         "set",
@@ -154,15 +159,14 @@ CHANGES = object_of(
 def landing(context: Context) -> list[Link]:
     """The links of the landing page."""
     return [
-        link("changes", f"{context.base}/changes{{?from,to,set}}", JSON, _title(context), templated=True),
+        link("changes", f"{context.base}/changes", JSON, _title(context)),
         link("change-sets", f"{context.base}/change-sets", JSON, context.say("Change sets", "变更集")),
     ]
 
 
 def of_layer(context: Context, layer: FeatureLayer) -> list[Link]:
     """The link of a layer."""
-    href = f"{context.base}/collections/{layer.id}/changes{{?from,to,set}}"
-    return [link("changes", href, JSON, _title(context), templated=True)]
+    return [link("changes", f"{context.base}/collections/{layer.id}/changes", JSON, _title(context))]
 
 
 def _title(context: Context) -> str:

@@ -5,10 +5,11 @@ edit, since that names people."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from layers.errors import BadParameter, NotAllowed, shown
+from layers.errors import BadParameter, Gone, NotAllowed, shown
 from layers.model import ChangeSet, Moment
 from layers.parameters import Parameter
 from twin.access.caller import CALLER
@@ -100,7 +101,7 @@ def _named(scope: Scope, given: dict[str, Any]) -> bool:
 def _find(view: View, layer_id: str | None, given: dict[str, Any]) -> tuple[Asked, Found]:
     if layer_id is not None and not given.keys() & {"from", "set"}:
         view.feature_layer(layer_id)  # that there is none goes before what the request lacks
-    first, last = _moments(view, given)
+    first, last = _moments(view, given, layer_id)
     after: Place | None = given.get("after")
     if after is not None and layer_id is not None and after[0] != layer_id:
         raise BadParameter("after", ".".join(map(str, after)), f"a place in layer {layer_id}")
@@ -116,7 +117,16 @@ def _find(view: View, layer_id: str | None, given: dict[str, Any]) -> tuple[Aske
     return asked, find(view, asked)
 
 
-def _moments(view: View, given: dict[str, Any]) -> tuple[Moment, Moment]:
+def _newest(view: View, layer_id: str | None) -> tuple[Moment, Moment]:
+    """Before and after the newest change set, of a layer or of the city; now twice without any."""
+    now = view.which(f"@{view.seq()}")
+    for one in view.change_sets(layer=layer_id, limit=1):
+        with suppress(Gone):
+            return view.which(f"@{one.first - 1}"), view.which(f"@{one.last}")
+    return now, now
+
+
+def _moments(view: View, given: dict[str, Any], layer_id: str | None) -> tuple[Moment, Moment]:
     """Raises BadParameter, NotFound, Gone."""
     if "set" in given:
         for name in ("from", "to"):
@@ -125,7 +135,9 @@ def _moments(view: View, given: dict[str, Any]) -> tuple[Moment, Moment]:
         one = view.change_set(given["set"])
         return view.which(f"@{one.first - 1}"), view.which(f"@{one.last}")
     if "from" not in given:
-        raise BadParameter("from", "", f"is needed, or set: {documents.MOMENT.lower()}")
+        if "to" in given:
+            raise BadParameter("from", "", f"is needed beside to: {documents.MOMENT.lower()}")
+        return _newest(view, layer_id)
     first = _which(view, "from", given["from"])
     last = _which(view, "to", given["to"]) if "to" in given else view.which(f"@{view.seq()}")
     if first.seq > last.seq:

@@ -143,8 +143,8 @@ class _Page:
 
     def mementos(self) -> list[tuple[Version, tuple[str, str] | None]]:
         """The versions, each with what :meth:`memento` says."""
-        newer = [self._before, *(one.since for one in self.versions[:-1])]
-        return [(one, self.memento(one, two)) for one, two in zip(self.versions, newer, strict=True)]
+        newer = [self._before, *(one.since for one in self.versions)]
+        return [(one, self.memento(one, two)) for one, two in zip(self.versions, newer, strict=False)]
 
     def next_href(self, f: str) -> str | None:
         """Where older versions are."""

@@ -125,7 +125,7 @@ def test_an_archive_under_another_name_and_a_gzip_file(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "a.geojson", "w", zipfile.ZIP_DEFLATED) as out:
         out.writestr("a.geojson", b" " * 10_000_000)
     assert refused(tmp_path / "a.geojson") == "file.disguised"
-    assert refused(written(tmp_path / "b.geojson", gzip.compress(b"0" * 100_000))) == "file.compressed"
+    assert refused(written(tmp_path / "b.geojson", gzip.compress(b"0" * 100_000))) == "file.disguised"
 
 
 def test_a_database_that_only_looks_like_a_geopackage(tmp_path: Path) -> None:

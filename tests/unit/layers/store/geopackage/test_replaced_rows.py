@@ -105,7 +105,12 @@ def test_an_insert_that_comes_to_nothing_gives_no_version(store: GeoPackageStore
     assert {one.fid for one in store.touched("buildings", began, store.seq())} == changed
     run(store, tmp_path, ignored, ("UPDATE other SET levels = 7 WHERE fid = 3", ()))
     assert {one.fid for one in store.touched("buildings", began, store.seq())} == changed
+    assert len(store.versions("buildings", 2)) == 1
+    earliest = store.earliest("buildings", 2)
+    assert earliest is not None
+    assert earliest.until is None
     run(store, tmp_path, ignored, ("UPDATE buildings SET levels = 9 WHERE fid = 2", ()))
+    assert len(store.versions("buildings", 2)) == 2
     assert {one.fid for one in store.touched("buildings", began, store.seq())} == {*changed, 2}
 
 
