@@ -70,11 +70,14 @@ def _stored(view: ReadView, table: FeatureTable, query: Query, count: int) -> Fe
     A thousand rows as Python objects cost twice what joining them does."""
     after = -(2**63) if query.after is None else query.after[-1]
     offset, left, size, parts = query.offset, query.limit or 0, 0, []
+    # a join costs a fifth less than a query for each row; what was is a union, which a join would materialise
+    body_of = f"j.body AS body FROM {table.name} t LEFT JOIN {table.json} j ON j.fid = t.fid"
+    if not table.in_order:
+        body_of = f"(SELECT j.body FROM {table.json} j WHERE j.fid = t.fid) AS body FROM {table.name} t"
     while left and size <= PAGE_BYTES:
         returned, stored, last, body = view.con.execute(
             "SELECT count(*), count(body), max(fid), CAST(group_concat(body, ',') AS BLOB) FROM"
-            f" (SELECT t.fid AS fid, (SELECT j.body FROM {table.json} j WHERE j.fid = t.fid) AS body"
-            f" FROM {table.name} t WHERE t.fid > ? ORDER BY t.fid LIMIT ? OFFSET ?)",
+            f" (SELECT t.fid AS fid, {body_of} WHERE t.fid > ? ORDER BY t.fid LIMIT ? OFFSET ?)",
             (after, min(left, _CHUNK), offset),
         ).fetchone()
         if stored < returned:
