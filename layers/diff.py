@@ -212,7 +212,9 @@ def _candidates(
 ) -> Iterator[Touch]:
     """What may have changed: what the history says; where a layer came, went, or has other fields, everything
     that was or is there."""
-    told = _touched(span, layer_id, chosen)
+    told = touched(
+        span.history, layer_id, span.before.seq(), span.after.seq(), actor=chosen.actor, beyond=chosen.beyond
+    )
     kinds = [None if layer is None else [(f.name, f.type) for f in layer.fields] for layer in ends]
     if kinds[0] == kinds[1] or chosen.actor is not None:
         return told
@@ -222,12 +224,18 @@ def _candidates(
     return (max(group, key=lambda touch: touch.seq) for _, group in groups)
 
 
-def _touched(span: Span, layer_id: str, chosen: Chosen) -> Iterator[Touch]:
-    beyond = chosen.beyond
+def touched(
+    history: Moments,
+    layer_id: str,
+    after: int,
+    until: int,
+    *,
+    actor: str | None = None,
+    beyond: int | None = None,
+) -> Iterator[Touch]:
+    """All that :meth:`layers.store.base.Store.touched` tells, asked for in pages."""
     while True:
-        page = span.history.touched(
-            layer_id, span.before.seq(), span.after.seq(), actor=chosen.actor, beyond=beyond, limit=_PAGE
-        )
+        page = history.touched(layer_id, after, until, actor=actor, beyond=beyond, limit=_PAGE)
         yield from page
         if len(page) < _PAGE:
             return

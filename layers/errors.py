@@ -95,7 +95,7 @@ class BadParameter(BadInput):
     code = "InvalidParameterValue"
 
     def __init__(self, name: str, value: object, allowed: str) -> None:
-        self.name = name
+        self.name, self.allowed = name, allowed
         super().__init__(f"{name}={shown(value)}: {allowed}")
 
 

@@ -7,10 +7,9 @@ and an undo is undone as anything else.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from layers.diff import FeatureChange, Span, compared, meets
+from layers.diff import FeatureChange, Span, compared, meets, touched
 from layers.errors import Conflict, NotFound, TooLarge
 from layers.model import Author, ChangeSet, Former, Touch
 from layers.store.base import Store
@@ -18,7 +17,6 @@ from layers.types import Bbox
 
 #: Features that are taken back at once.
 MOST = 20_000
-_PAGE = 10_000
 #: Versions of a feature that are looked at.
 _VERSIONS = 1_000
 
@@ -63,8 +61,8 @@ def of_set(store: Store, number: int) -> UndoPlan:
     steps: list[Step] = []
     lost = {}
     for layer in _layers(store, span, one):
-        touches = list(_touched(store, layer, one.first - 1, one.last))
-        later = {touch.fid: touch.set for touch in _touched(store, layer, one.last, now)}
+        touches = list(touched(store, layer, one.first - 1, one.last))
+        later = {touch.fid: touch.set for touch in touched(store, layer, one.last, now)}
         for change in compared(span.before, span.after, layer, touches):
             steps.append(Step(seq=one.first - 1, change=change, conflict=later.get(change.fid)))
             _bound(steps)
@@ -101,7 +99,7 @@ def of_actor(store: Store, actor: str, after: int, until: int, bbox: Bbox | None
     for layer in Span(store, store.as_of(after), present).layers():
         groups: dict[int, list[Touch]] = {}
         conflicts: dict[int, ChangeSet | None] = {}
-        for touch in _touched(store, layer, after, until, actor):
+        for touch in touched(store, layer, after, until, actor=actor):
             since = [v for v in store.versions(layer, touch.fid, limit=_VERSIONS) if v.since >= touch.first]
             sets = [version.set for version in since]
             first = sets[-1] if sets else None
@@ -141,7 +139,7 @@ def apply(store: Store, plan: UndoPlan, by: Author, *, leave_out_conflicts: bool
 def _layers(store: Store, span: Span, one: ChangeSet) -> list[str]:
     """The layers of a change set. Raises Conflict."""
     names = [one.layer] if one.layer is not None else span.layers()
-    of_set = [name for name in names if next(_touched(store, name, one.first - 1, one.last), None)]
+    of_set = [name for name in names if next(touched(store, name, one.first - 1, one.last), None)]
     for layer in of_set or ([one.layer] if one.layer is not None else []):
         _same_life(store, span, layer, one.first - 1, span.before.seq())
     return of_set
@@ -154,16 +152,6 @@ def _same_life(store: Store, span: Span, layer: str, seq: int, now: int) -> None
             end.feature_layer(layer)
         except NotFound as error:
             raise Conflict(f"layer {layer} {what}: features alone are taken back, and no layer") from error
-
-
-def _touched(store: Store, layer: str, after: int, until: int, actor: str | None = None) -> Iterator[Touch]:
-    beyond: int | None = None
-    while True:
-        page = store.touched(layer, after, until, actor=actor, beyond=beyond, limit=_PAGE)
-        yield from page
-        if len(page) < _PAGE:
-            return
-        beyond = page[-1].fid
 
 
 def _lost(span: Span, layer: str) -> tuple[str, ...]:

@@ -11,7 +11,8 @@ import pyarrow as pa
 import shapely
 
 from layers.batch import MESH, SOURCE_ID, WKB
-from layers.model import Mesh
+from layers.errors import TwinError
+from layers.model import Mesh, Outcome
 from layers.query import Query
 from layers.store.base import LayerSpec, Published, Store
 from layers.types import Field
@@ -113,3 +114,8 @@ def signed(store: Store, layer: str, fid: int) -> list[tuple[int, str]]:
     """(number, name) of each change of a feature by somebody with a name, newest first."""
     made = [(one.since, one.set) for one in store.versions(layer, fid)]
     return [(since, of.actor) for since, of in made if of is not None and of.actor is not None]
+
+
+def kinds(outcomes: Sequence[Outcome]) -> list[type[TwinError] | None]:
+    """Why each operation of a transaction was refused; None of one that was not."""
+    return [None if one.error is None else type(one.error) for one in outcomes]

@@ -9,12 +9,15 @@ import sys
 from collections.abc import Callable
 from inspect import Parameter
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
 from layers.errors import TwinError
 from layers.source import Declared
+
+if TYPE_CHECKING:
+    from twin.undo_verbs import UndoOptions
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -273,15 +276,8 @@ def undo_set(
     """Take back a change set (an edit, a load, an undo), also beside a running server."""
     from twin import undo_verbs
 
-    undo_verbs.of_set(
-        city,
-        number,
-        ask=_asking(yes),
-        dry_run=dry_run or (as_json and not yes),
-        leave_out_conflicts=leave_out_conflicts,
-        message=message,
-        as_json=as_json,
-    )
+    options = _undo_options(dry_run, yes, leave_out_conflicts, message, as_json)
+    undo_verbs.of_set(city, number, options)
 
 
 @undo_app.command("feature")
@@ -300,17 +296,8 @@ def undo_feature(
     """Make one feature what it was at a moment, also beside a running server."""
     from twin import undo_verbs
 
-    undo_verbs.of_feature(
-        city,
-        layer_id,
-        fid,
-        to,
-        ask=_asking(yes),
-        dry_run=dry_run or (as_json and not yes),
-        leave_out_conflicts=False,
-        message=message,
-        as_json=as_json,
-    )
+    options = _undo_options(dry_run, yes, False, message, as_json)
+    undo_verbs.of_feature(city, layer_id, fid, to, options)
 
 
 @undo_app.command("actor")
@@ -331,19 +318,20 @@ def undo_actor(
     """Take back what a person did between two moments, also beside a running server."""
     from twin import undo_verbs
 
-    undo_verbs.of_actor(
-        city,
-        actor,
-        first,
-        last,
-        bbox,
-        ask=_asking(yes),
+    options = _undo_options(dry_run, yes, leave_out_conflicts, message, as_json)
+    undo_verbs.of_actor(city, actor, first, last, bbox, options)
+
+
+def _undo_options(
+    dry_run: bool, yes: bool, leave_out_conflicts: bool, message: str, as_json: bool
+) -> UndoOptions:
+    """A script that reads JSON is not asked: it has to say that it is sure."""
+    from twin.undo_verbs import UndoOptions
+
+    return UndoOptions(
+        ask=None if yes else lambda question: typer.confirm(question, abort=True),
         dry_run=dry_run or (as_json and not yes),
         leave_out_conflicts=leave_out_conflicts,
         message=message,
         as_json=as_json,
     )
-
-
-def _asking(yes: bool) -> Callable[[str], object] | None:
-    return None if yes else lambda question: typer.confirm(question, abort=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,53 +19,56 @@ from twin.verbs import opened, out
 
 #: Features that are listed; ``--json`` has all.
 SHOWN = 20
-type Ask = Callable[[str], object]
 
 
-def of_set(city: Path, number: int, **how: Any) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UndoOptions:
+    """How it is done: ``ask`` puts a question and does not return where the answer is no (None: unasked)."""
+
+    ask: Callable[[str], object] | None
+    dry_run: bool
+    leave_out_conflicts: bool
+    message: str
+    as_json: bool
+
+
+def of_set(city: Path, number: int, options: UndoOptions) -> None:
     """Take back a change set. Raises NotFound, Conflict, Gone, TooLarge, ReadOnly."""
     with opened(settings.load(city), city) as store:
-        _undo(store, undo.of_set(store, number), f"Change set {number}", **how)
+        _undo(store, undo.of_set(store, number), f"Change set {number}", options)
 
 
-def of_feature(city: Path, layer: str, fid: int, to: str, **how: Any) -> None:
+def of_feature(city: Path, layer: str, fid: int, to: str, options: UndoOptions) -> None:
     """Make a feature what it was at a moment. Raises as :func:`of_set`, and BadParameter."""
     with opened(settings.load(city), city) as store:
         plan = undo.of_feature(store, layer, fid, store.moment(to).seq)
-        _undo(store, plan, f"Feature {fid} of layer {layer}", **how)
+        _undo(store, plan, f"Feature {fid} of layer {layer}", options)
 
 
-def of_actor(city: Path, actor: str, first: str, last: str | None, bbox: str | None, **how: Any) -> None:
+def of_actor(
+    city: Path, actor: str, first: str, last: str | None, bbox: str | None, options: UndoOptions
+) -> None:
     """Take back what a person did between two moments. Raises as :func:`of_feature`."""
     box = None if bbox is None else PARAMETERS["bbox"].read(bbox)
     with opened(settings.load(city), city) as store:
         until = store.seq() if last is None else store.moment(last).seq
         plan = undo.of_actor(store, actor, store.moment(first).seq, until, box)
-        _undo(store, plan, f"Edits by {actor}", **how)
+        _undo(store, plan, f"Edits by {actor}", options)
 
 
-def _undo(
-    store: Store,
-    plan: UndoPlan,
-    what: str,
-    *,
-    ask: Ask | None,
-    dry_run: bool,
-    leave_out_conflicts: bool,
-    message: str,
-    as_json: bool,
-) -> None:
-    if as_json:
+def _undo(store: Store, plan: UndoPlan, what: str, options: UndoOptions) -> None:
+    if options.as_json:
         out.print(orjson.dumps(document(plan), option=orjson.OPT_INDENT_2).decode(), markup=False)
     else:
         show(plan, what)
-    steps = len(plan.steps) - len(plan.conflicts) if leave_out_conflicts else len(plan.steps)
-    if dry_run or not steps:
+    leave_out = options.leave_out_conflicts
+    steps = len(plan.steps) - len(plan.conflicts) if leave_out else len(plan.steps)
+    if options.dry_run or not steps:
         return
-    if ask is not None and (leave_out_conflicts or not plan.conflicts):
-        ask(f"Take back {_number(steps)}?")
-    seq = undo.apply(store, plan, Author(message=message), leave_out_conflicts=leave_out_conflicts)
-    if not as_json:
+    if options.ask is not None and (leave_out or not plan.conflicts):
+        options.ask(f"Take back {_number(steps)}?")
+    seq = undo.apply(store, plan, Author(message=options.message), leave_out_conflicts=leave_out)
+    if not options.as_json:
         out.print(f"{_number(steps)} as before; the city is at change @{seq}.")
 
 

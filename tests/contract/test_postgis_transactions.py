@@ -7,12 +7,12 @@ import threading
 import psycopg
 import pytest
 
-from layers.errors import BadBody, Conflict, Exists, NotAllowed, NotFound, TwinError, Unavailable
-from layers.model import Operation, Outcome
+from layers.errors import BadBody, Conflict, Exists, NotAllowed, NotFound, Unavailable
+from layers.model import Operation
 from layers.store.database import Registered
 from tests.contract import registering
 from tests.contract.registering import Foreign, point
-from tests.storing import fids, grid, load, one, spec
+from tests.storing import fids, grid, kinds, load, one, spec
 from tests.support import until
 
 foreign = registering.foreign
@@ -33,10 +33,6 @@ def patch(layer: str, fid: int, **values: object) -> Operation:
 def create(layer: str, **values: object) -> Operation:
     body = {"type": "Feature", "geometry": {"type": "Point", "coordinates": [25, 60]}, "properties": values}
     return Operation(kind="create", layer=layer, body=body)
-
-
-def kinds(outcomes: list[Outcome]) -> list[type[TwinError] | None]:
-    return [None if one.error is None else type(one.error) for one in outcomes]
 
 
 def test_what_a_table_refuses_is_told_of_its_own_edit(foreign: Foreign) -> None:

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import shapely
 
-from layers.errors import BadBody, Busy, Exists, NotAllowed, NotFound, Stale, TooLarge, TwinError
-from layers.model import Author, Operation, Outcome
+from layers.errors import BadBody, Busy, Exists, NotAllowed, NotFound, Stale, TooLarge
+from layers.model import Author, Operation
 from layers.store.base import Store
-from tests.storing import fids, grid, load, one, spec, square
+from tests.storing import fids, grid, kinds, load, one, spec, square
 
 
 def body(lon: float = 24, **properties: Any) -> dict[str, Any]:
@@ -32,10 +32,6 @@ def patch(fid: int | None = None, layer: str = "buildings", **words: Any) -> Ope
 
 def delete(fid: int | None = None, layer: str = "buildings", **named: Any) -> Operation:
     return Operation(kind="delete", layer=layer, fid=fid, **named)
-
-
-def kinds(outcomes: list[Outcome]) -> list[type[TwinError] | None]:
-    return [None if one.error is None else type(one.error) for one in outcomes]
 
 
 def state(store: Store) -> list[Any]:

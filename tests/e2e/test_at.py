@@ -310,7 +310,8 @@ def test_versions_are_told_and_lead_to_what_was(server: Server, story: Story) ->
     assert [one["there"] for one in gone][:2] == [False, True]
     assert gone[0]["links"] == []
     assert server.http.get(item("buildings", 99_999_999) + "/versions").status_code == 404
-    assert server.http.get(f"{path}/versions?limit=0").status_code == 400
+    for wrong in ("limit=0", "x=1"):
+        assert server.http.get(f"{path}/versions?{wrong}").status_code == 400
 
 
 def test_the_timemap_names_every_memento(server: Server, story: Story) -> None:
@@ -322,6 +323,9 @@ def test_the_timemap_names_every_memento(server: Server, story: Story) -> None:
     assert 'rel="original timegate"' in links[0][1]
     mementos = [(href, text) for href, text in links if "memento" in text]
     assert 'rel="first memento"' in mementos[-1][1]
+    versions = server.http.get(f"{path}/versions").json()["versions"]
+    shown = [[link["href"] for link in one["links"] if link["rel"] == "memento"] for one in versions]
+    assert [href for href, _ in mementos] == [href for one in shown for href in one]
     for href, text in mementos:
         was = server.http.get(href)
         assert was.status_code == 200

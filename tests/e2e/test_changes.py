@@ -174,6 +174,7 @@ def test_change_sets(server: Server, told: Told) -> None:
         ("from=@5&bbox=1,2,3", 400, "bbox"),
         ("from=@5&f=xml", 400, "f=xml"),
         ("from=1999-01-01T00:00:00Z", 410, "is kept from"),
+        ("from=1999-01-01T00:00:00+08:00", 410, "is kept from"),  # a plus sign that was not escaped
     ],
 )
 def test_mistakes(server: Server, told: Told, query: str, status: int, words: str) -> None:

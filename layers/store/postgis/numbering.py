@@ -24,7 +24,7 @@ def make(con: Connection, schema: str, postgis: str) -> None:
     """Begin the history of a city that has none, inside the caller's transaction."""
     s = quoted(schema)
     con.execute(_tables(s, postgis))
-    con.execute(_numbering(schema))
+    con.execute(_numbering(schema) + _joining(s) + _committing(s))
     con.execute(_recording(s))
 
 
@@ -113,7 +113,13 @@ BEGIN
   RETURN newest;
 END $body$;
 REVOKE ALL ON FUNCTION {s}.twin_number() FROM PUBLIC;
-CREATE OR REPLACE FUNCTION {s}.twin_set(mine xid8, oldest bigint, newest bigint, changed text[]) RETURNS void
+"""
+
+
+def _joining(s: str) -> str:
+    """DDL of the function that makes numbered changes a change set, or more of that of their transaction."""
+    return f"""CREATE OR REPLACE FUNCTION {s}.twin_set(mine xid8, oldest bigint, newest bigint,
+  changed text[]) RETURNS void
 {_DEFINER}
 DECLARE
   present {s}.twin_sets;
@@ -147,7 +153,12 @@ BEGIN
     (said->>'undone')::bigint, mine);
 END $body$;
 REVOKE ALL ON FUNCTION {s}.twin_set(xid8, bigint, bigint, text[]) FROM PUBLIC;
-CREATE OR REPLACE FUNCTION {s}.twin_commit() RETURNS trigger {_DEFINER}
+"""
+
+
+def _committing(s: str) -> str:
+    """DDL of the trigger by which a transaction that commits numbers its changes."""
+    return f"""CREATE OR REPLACE FUNCTION {s}.twin_commit() RETURNS trigger {_DEFINER}
 BEGIN
   PERFORM {s}.twin_number();
   RETURN NULL;

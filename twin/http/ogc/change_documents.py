@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from layers.instants import instant
 from layers.model import FeatureLayer
+from layers.parameters import AT, Parameter, between
 from layers.parameters import PARAMETERS as OF_ITEMS
-from layers.parameters import Parameter, between
 from layers.types import LAYER_ID
 from twin.catalogue.changed import Place
 from twin.http.context import Context, Link, link
@@ -24,13 +23,8 @@ AS_CSV = Representation(("csv",), CSV, (CSV,), ("CSV", "CSV"))
 OFFER: Offer = (AS_JSON, AS_HTML, AS_GEOJSON, AS_CSV)
 SETS_OFFER: Offer = (AS_JSON, AS_HTML)
 _PLACE = re.compile(r"([a-z][a-z0-9_]{0,62})\.(-?\d{1,19})", re.ASCII)
-_CHANGE = re.compile(r"@\d{1,18}", re.ASCII)
 _WHOLE = {"type": "integer", "format": "int64"}
 MOMENT = "An instant with its zone (RFC 3339), or `@` and a number of the change log"
-
-
-def _moment(text: str) -> str:
-    return text if _CHANGE.fullmatch(text) else instant(text)
 
 
 def _place(text: str) -> Place:
@@ -72,9 +66,9 @@ PARAMETERS = _table(
         "from",
         f"{MOMENT}: what was then is the old state. Without it, what the newest change set did.",
         TEXT,
-        _moment,
+        AT.parse,
     ),
-    Parameter("to", f"{MOMENT}: the new state, that of now without it.", TEXT, _moment),
+    Parameter("to", f"{MOMENT}: the new state, that of now without it.", TEXT, AT.parse),
     Parameter(
         "set",
         "What this change set did, in place of `from` and `to`.",
@@ -92,8 +86,8 @@ PARAMETERS = _table(
     Parameter("after", "Where a page begins; `next` links carry it.", TEXT, _place),
 )
 SETS = _table(
-    Parameter("from", f"{MOMENT}: only change sets after it.", TEXT, _moment),
-    Parameter("to", f"{MOMENT}: only change sets up to it.", TEXT, _moment),
+    Parameter("from", f"{MOMENT}: only change sets after it.", TEXT, AT.parse),
+    Parameter("to", f"{MOMENT}: only change sets up to it.", TEXT, AT.parse),
     Parameter("layer", "Only change sets of this layer.", TEXT, _layer),
     _ACTOR,
     _LIMIT,

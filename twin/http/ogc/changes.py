@@ -9,7 +9,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from layers.errors import BadParameter, Gone, NotAllowed, shown
+from layers.errors import BadParameter, Gone, NotAllowed
 from layers.model import ChangeSet, Moment
 from layers.parameters import Parameter
 from twin.access.caller import CALLER
@@ -149,7 +149,7 @@ def _which(view: View, name: str, text: str) -> Moment:
     try:
         return view.which(text)
     except BadParameter as error:
-        raise BadParameter(name, text, str(error).removeprefix(f"at={shown(text)}: ")) from error
+        raise BadParameter(name, text, error.allowed) from error
 
 
 def _document(

@@ -30,7 +30,6 @@ export class DrapeProvider {
   readonly rectangle;
   readonly tileWidth = NOMINAL;
   readonly tileHeight = NOMINAL;
-  /** Pictures that are painted anew keep those of coarser tiles: of a finer least the engine draws what it has freed. */
   readonly minimumLevel = 0;
   readonly maximumLevel = FINEST;
   readonly tileDiscardPolicy = undefined;
