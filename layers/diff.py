@@ -24,7 +24,6 @@ from layers.types import Bbox
 from layers.wkb import shapes
 
 type Kind = Literal["added", "removed", "changed"]
-KINDS: tuple[Kind, ...] = ("added", "removed", "changed")
 
 #: Features that are compared at a time.
 _BATCH = 500

@@ -77,7 +77,7 @@ def of_feature(store: Store, layer: str, fid: int, seq: int) -> UndoPlan:
     Raises NotFound (a feature that is not there and was not), Gone, and Conflict as :func:`of_set`."""
     now = store.seq()
     span = Span(store, store.as_of(now), store.as_of(seq))
-    _same_life(store, span, layer, seq, now)
+    _both_have(span, layer)
     touches = [t for t in store.touched(layer, seq, now, beyond=fid - 1, limit=1) if t.fid == fid]
     found = list(compared(span.before, span.after, layer, touches))
     if not touches and not store.versions(layer, fid, limit=1)[0].there:
@@ -110,7 +110,7 @@ def of_actor(store: Store, actor: str, after: int, until: int, bbox: Bbox | None
             conflicts[touch.fid] = next(others, None)
         for seq, touches in sorted(groups.items()):
             span = Span(store, present, store.as_of(seq))
-            _same_life(store, span, layer, seq, now)
+            _both_have(span, layer)
             for change in compared(present, span.after, layer, touches):
                 if bbox is None or meets(change, bbox):
                     steps.append(Step(seq=seq, change=change, conflict=conflicts[change.fid]))
@@ -141,12 +141,12 @@ def _layers(store: Store, span: Span, one: ChangeSet) -> list[str]:
     names = [one.layer] if one.layer is not None else span.layers()
     of_set = [name for name in names if next(touched(store, name, one.first - 1, one.last), None)]
     for layer in of_set or ([one.layer] if one.layer is not None else []):
-        _same_life(store, span, layer, one.first - 1, span.before.seq())
+        _both_have(span, layer)
     return of_set
 
 
-def _same_life(store: Store, span: Span, layer: str, seq: int, now: int) -> None:
-    """Raises Conflict where a layer was made or dropped in between."""
+def _both_have(span: Span, layer: str) -> None:
+    """Raises Conflict where there is no such layer at one of the moments."""
     for end, what in ((span.after, "was made by it, or after it"), (span.before, "was dropped since")):
         try:
             end.feature_layer(layer)

@@ -5,52 +5,38 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Sequence
 
-from layers import instants
 from layers.errors import BadParameter, Gone, NotFound, shown
 from layers.model import ChangeSet, Moment, Version
+from layers.store.asking import number_or_instant
 from layers.store.geopackage import keeping, log, past, recorded, sets
 from layers.store.geopackage.connection import quoted
 
-ALLOWED = "@ and a number of the change log, or an instant with its zone (2026-11-29T12:00:00Z)"
 _LARGEST = 2**63 - 1
 
 
 def moment(con: sqlite3.Connection, at: str) -> Moment:
     """See :meth:`layers.store.base.Store.moment`; within a read transaction."""
-    pending = sets.pending(con)
-    if at.startswith("@"):
-        number = _number(con, at)
-        found = _last(pending, lambda one: one.first <= number) or sets.with_number(con, number)
-        if found is not None and found.last < number:
+    asked, pending = number_or_instant(at), sets.pending(con)
+    number, began = keeping.beginning(con)
+    if isinstance(asked, int):
+        newest = log.last_seq(con)
+        if asked > newest:
+            raise BadParameter("at", at, f"at most @{newest}, the newest number that was given")
+        found = _last(pending, lambda one: one.first <= asked) or sets.with_number(con, asked)
+        if found is not None and found.last < asked:
             found = None  # of before there were sets
-        return _moment(con, at, found, pending, before=number < keeping.beginning(con)[0])
-    try:
-        instant = instants.instant(at)
-    except ValueError as error:
-        raise BadParameter("at", at, ALLOWED) from error
-    if instant > log.now():
+        return _moment(con, at, found, before=asked < number)
+    if asked > log.now():
         raise BadParameter("at", at, "an instant that has been")
-    found = _last(pending, lambda one: one.at <= instant) or sets.not_after(con, instant)
-    return _moment(con, at, found, pending, before=instant < keeping.beginning(con)[1])
-
-
-def _number(con: sqlite3.Connection, at: str) -> int:
-    digits = at[1:]
-    if not (digits.isascii() and digits.isdigit()) or len(digits) > 19:
-        raise BadParameter("at", at, ALLOWED)
-    newest = log.last_seq(con)
-    if int(digits) > newest:
-        raise BadParameter("at", at, f"at most @{newest}, the newest number that was given")
-    return int(digits)
+    found = _last(pending, lambda one: one.at <= asked) or sets.not_after(con, asked)
+    return _moment(con, at, found, before=asked < began)
 
 
 def _last(found: Sequence[ChangeSet], holds: Callable[[ChangeSet], bool]) -> ChangeSet | None:
     return next((one for one in reversed(found) if holds(one)), None)
 
 
-def _moment(
-    con: sqlite3.Connection, at: str, found: ChangeSet | None, pending: Sequence[ChangeSet], *, before: bool
-) -> Moment:
+def _moment(con: sqlite3.Connection, at: str, found: ChangeSet | None, *, before: bool) -> Moment:
     """The moment after a set; without one, the beginning."""
     number, began = keeping.beginning(con)
     if found is None or found.last < number:

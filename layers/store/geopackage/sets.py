@@ -170,8 +170,8 @@ def chosen(
     con: sqlite3.Connection, after: int, before: int | None, actor: str | None, layer: str | None, limit: int
 ) -> list[ChangeSet]:
     """See :meth:`layers.store.base.Store.change_sets`."""
-    conditions, values = ["id > ?"], [after]
-    bound: list[Any] = values
+    conditions = ["id > ?"]
+    bound: list[Any] = [after]
     if before is not None:
         conditions.append("id < ?")
         bound.append(before)
