@@ -30,6 +30,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from typing import Any
 
 SHOWN = 80
@@ -106,9 +107,14 @@ class BadConfig(BadInput):
 
 
 class BadBody(BadInput):
-    """A request body cannot be read or breaks a rule."""
+    """A request body cannot be read or breaks a rule; ``faults`` are the JSON pointers (RFC 6901) of the
+    members that are wrong, each with why, where they are known one by one."""
 
     code = "InvalidBody"
+
+    def __init__(self, reason: str, faults: Sequence[tuple[str, str]] = ()) -> None:
+        self.faults = tuple(faults)
+        super().__init__(reason)
 
 
 class BadFile(BadInput):

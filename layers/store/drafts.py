@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from layers import kinds
-from layers.errors import BadBody, NotEditable, NotFound, shown
+from layers.errors import NotEditable, NotFound, shown
 from layers.kinds import edited
 from layers.store import feature
 from layers.store.layer_record import LayerRecord
@@ -53,7 +53,7 @@ def part(table: LayerRecord, fid: int, body: Mapping[str, Any]) -> Draft:
     permit(table, "update", fid)
     named, shape, values = feature.partial(table, fid, body)
     if computed := [f.name for f in table.fields if f.read_only and f.name in values]:
-        raise BadBody(f"properties: {', '.join(computed)}: computed by the database")
+        raise feature.wrong_properties([(name, "computed by the database") for name in computed])
     return Draft(shape if named else KEEP, values)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from layers import kinds
-from layers.errors import BadBody, Conflict, Exists, NotFound, Stale, TwinError
+from layers.errors import Conflict, Exists, NotFound, Stale, TwinError
 from layers.model import NOBODY, Author, Former, Operation, Outcome
 from layers.store import drafts, feature, transact
 from layers.store.base import Store
@@ -108,7 +108,7 @@ class Editor(ABC):
         """Raises BadBody, Exists: a source id is not taken from a feature that has one, nor given twice."""
         source = values.get("source_id")
         if source is None and "source_id" in values and present is not None:
-            raise BadBody("properties: source_id: cannot be removed")
+            raise feature.wrong_properties([("source_id", "cannot be removed")])
         if source is not None and self.is_taken(source, fid):
             raise Exists("properties: source_id: another feature has it")
 

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
-from layers.errors import BadBody, BadFile, shown
+from layers.errors import SHOWN, BadBody, BadFile, shown
 from layers.store import geojson
 from layers.store.staged import promote
 from layers.types import Field
@@ -28,6 +28,7 @@ class FeatureSchema(Protocol):
 
 MAX_VERTICES = 100_000
 _CODES_SHOWN = 20
+_FAULTS_TOLD = 20
 _DEPTH = {"Point": 0, "MultiPoint": 1, "LineString": 1, "MultiLineString": 2, "Polygon": 2, "MultiPolygon": 3}
 
 
@@ -155,11 +156,12 @@ def properties(table: FeatureSchema, value: object) -> dict[str, Any]:
         return {}
     if not isinstance(value, Mapping):
         raise BadBody("properties: must be an object or null")
-    faults, out = [], {}
+    faults: list[tuple[str, str]] = []
+    out: dict[str, Any] = {}
     for name, member in value.items():
         field = table.field(str(name))
         if field is None:
-            faults.append(f"{shown(name)}: the layer has no such property")
+            faults.append((str(name), "the layer has no such property"))
             continue
         try:
             if isinstance(member, float) and not math.isfinite(member):
@@ -169,10 +171,24 @@ def properties(table: FeatureSchema, value: object) -> dict[str, Any]:
             out[field.name] = None if member is None else stored(field.type, member)
             _one_of(field, out[field.name])
         except ValueError as error:
-            faults.append(f"{field.name}: {error}")
+            faults.append((field.name, str(error)))
     if faults:
-        raise BadBody("properties: " + "; ".join(faults[:20]))
+        raise wrong_properties(faults[:_FAULTS_TOLD])
     return out
+
+
+def wrong_properties(faults: Sequence[tuple[str, str]]) -> BadBody:
+    """The error of properties, by name, and why each is wrong."""
+    told = "; ".join(f"{shown(name)}: {reason}" for name, reason in faults)
+    return BadBody(f"properties: {told}", [(_pointer(name), reason) for name, reason in faults])
+
+
+def _pointer(name: str) -> str:
+    """The JSON pointer of a property (RFC 6901, section 3); of all of them where its name is too long to be
+    repeated."""
+    if len(name) > SHOWN:
+        return "/properties"
+    return "/properties/" + name.replace("~", "~0").replace("/", "~1")
 
 
 def _one_of(field: Field, value: object) -> None:
@@ -211,11 +227,12 @@ def _both(table: FeatureSchema, place: object, values: object) -> tuple[Any, dic
     try:
         shape = geometry(table, place)
     except BadBody as error:
+        faults = (("/geometry", str(error).removeprefix("geometry: ")),)
         try:
             properties(table, values)
         except BadBody as other:
-            raise BadBody(f"{error}; {other}") from error
-        raise
+            raise BadBody(f"{error}; {other}", faults + other.faults) from error
+        raise BadBody(str(error), faults) from error
     return shape, properties(table, values)
 
 

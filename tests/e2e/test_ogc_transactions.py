@@ -145,6 +145,9 @@ def test_every_fault_is_told_by_its_index_and_nothing_is_written(server, fids):
     first = told["exceptions"][0]
     assert (first["actionId"], first["action"], first["collectionId"]) == ("first", "insert", LAYER)
     assert "nonsense" in first["detail"]
+    assert first["errors"] == [
+        {"detail": "the layer has no such property", "pointer": "#/properties/nonsense"},
+    ]
     assert (
         server.http.get(f"/ogc/collections/{LAYER}/items", params={"limit": 1000}).json()["features"]
         == before

@@ -92,7 +92,8 @@ def test_a_registered_table_is_read_edited_and_watched(running: Server, postgres
     assert deep["numberMatched"] == 10
     assert running.http.get("/tiles/wells/14/9326/4743.mvt").status_code in (200, 204)
     layers = running.http.get("/config.json").json()["layers"]
-    assert {one["id"]: one["editable"] for one in layers} == {"wells": True, "deep_wells": False}
+    edits = ["create", "update", "delete"]
+    assert {one["id"]: one["edits"] for one in layers} == {"wells": edits, "deep_wells": []}
 
     item = f"{base}/items/1"
     headers = {**running.auth, "content-type": "application/merge-patch+json"}

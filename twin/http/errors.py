@@ -8,12 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from http import HTTPStatus
+from urllib.parse import quote
 
 import orjson
 
 from layers import errors
 
 type Headers = list[tuple[bytes, bytes]]
+
+#: What stands in a fragment as it is (RFC 3986, section 3.5).
+_FRAGMENT = "/?:@!$&'()*+,;=~"
 
 STATUS: dict[type[errors.TwinError], int] = {
     errors.TooLarge: 413,
@@ -110,10 +114,19 @@ def problem(error: errors.TwinError) -> tuple[int, Headers, bytes]:
         headers.append((b"retry-after", b"60"))
     if isinstance(error, WrongMethod):
         headers.append((b"allow", error.allow.encode("ascii")))
-    members = error.members if isinstance(error, TransactionRefused) else {}
+    members: Mapping[str, object] = error.members if isinstance(error, TransactionRefused) else faults(error)
     if isinstance(error, errors.Gone) and error.kept is not None:
         members = {"kept": dict(zip(("seq", "at"), error.kept, strict=True))}
     return status, headers, orjson.dumps({**document(status, error.code, str(error)), **members})
+
+
+def faults(error: errors.TwinError) -> dict[str, object]:
+    """The members of the body that are wrong, each with why, as in section 3 of RFC 9457; their pointers are
+    JSON pointers as fragments (RFC 6901, section 6)."""
+    if not isinstance(error, errors.BadBody) or not error.faults:
+        return {}
+    told = [("#" + quote(pointer, safe=_FRAGMENT), reason) for pointer, reason in error.faults]
+    return {"errors": [{"detail": reason, "pointer": pointer} for pointer, reason in told]}
 
 
 def body(status: int, code: str, detail: str) -> bytes:

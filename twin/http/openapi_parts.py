@@ -212,7 +212,15 @@ def schemas() -> dict[str, Any]:
     texts = array_of(TEXT)
     return {
         "problem": object_of(
-            {**dict.fromkeys(_PROBLEM, TEXT), "status": {"type": "integer"}}, " ".join(_PROBLEM)
+            {
+                **dict.fromkeys(_PROBLEM, TEXT),
+                "status": {"type": "integer"},
+                "errors": array_of(
+                    object_of({"detail": TEXT, "pointer": TEXT}, "detail pointer")
+                    | {"description": "The members of the body that are wrong"}
+                ),
+            },
+            " ".join(_PROBLEM),
         ),
         "link": object_of({"href": TEXT, "rel": TEXT, "type": TEXT, "title": TEXT}, "href rel"),
         "landingPage": object_of({"title": TEXT, "description": TEXT, "links": links}, "links"),

@@ -171,7 +171,7 @@ def _of_features(layer: FeatureLayer) -> dict[str, Any]:
     return {
         "geometryType": layer.geometry_type,
         "count": layer.count,
-        "editable": "update" in layer.edits,
+        "edits": list(layer.edits),
         "fields": [field_entry(field) for field in layer.fields],
         "vector": {"url": _vector(layer.id), "minzoom": 0, "maxzoom": MAX_ZOOM},
         "scene": _solids(layer.id, kinds.known(layer.kind).body),
@@ -247,7 +247,7 @@ def _solids(layer_id: str, body: Body | None) -> dict[str, Any] | None:
 _WITHOUT_FEATURES: dict[str, Any] = {
     "geometryType": "",
     "count": 0,
-    "editable": False,
+    "edits": [],
     "fields": [],
     "vector": None,
     "scene": None,

@@ -17,7 +17,7 @@ from twin.access import caller
 from twin.access.caller import CALLER
 from twin.http import answers, etags, respond
 from twin.http.context import Context
-from twin.http.errors import TransactionRefused, document, status_of
+from twin.http.errors import TransactionRefused, document, faults, status_of
 from twin.http.formats import JSON
 from twin.http.ogc.transaction_document import Document, Member, read
 from twin.http.openapi_parts import (
@@ -130,7 +130,8 @@ def _results(asked: Document, outcomes: Sequence[Outcome], base: str, epoch: str
 
 def _exception(member: Member, error: TwinError) -> dict[str, Any]:
     """A problem (RFC 9457) with where it is: ``index`` of the action, ``item`` of an insert."""
-    told: dict[str, Any] = document(status_of(error), error.code, str(error)) | {"index": member.index}
+    told: dict[str, Any] = document(status_of(error), error.code, str(error)) | faults(error)
+    told["index"] = member.index
     if member.item is not None:
         told["item"] = member.item
     for name, given in (("actionId", "id"), ("action", "action"), ("collectionId", "collection")):

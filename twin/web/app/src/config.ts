@@ -6,6 +6,8 @@ export type Lang = 'zh-CN' | 'en';
 export type Titles = Partial<Record<string, string>>;
 export type Severity = 'red' | 'orange' | 'yellow' | 'blue';
 
+export type Edit = 'create' | 'update' | 'delete';
+
 export interface FieldConfig {
   name: string;
   type: 'string' | 'integer' | 'number' | 'boolean' | 'date' | 'datetime' | 'array';
@@ -98,8 +100,8 @@ export interface LayerConfig {
   buried: boolean;
   /** Ways to call a feature, best first: the fields of the first whose first field is filled. */
   label: string[][];
-  /** False for a view, or a table that the server may only read. */
-  editable: boolean;
+  /** What may be done to its features; nothing to those of a view, or of a table that the server may only read. */
+  edits: readonly Edit[];
   fields: FieldConfig[];
   style: LayerStyle;
   vector: { url: string; minzoom: number; maxzoom: number } | null;

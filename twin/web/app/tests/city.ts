@@ -19,7 +19,7 @@ export function layer(id: string, more: Partial<LayerConfig> = {}): LayerConfig 
     count: 3,
     extent: [24.9, 60.1, 25, 60.2],
     visible: true,
-    editable: true,
+    edits: ['create', 'update', 'delete'],
     buried: false,
     label: [['name']],
     fields: [],

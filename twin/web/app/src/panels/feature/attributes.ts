@@ -105,7 +105,6 @@ export function featureTitle(layer: LayerConfig, fid: number, properties: Record
 /** Fields that the card lets someone edit: what the kind defines, not keys nor derived marks; the source's
  * own where the kind defines none, as for a table of another department. */
 export function editable(layer: LayerConfig): FieldConfig[] {
-  if (!layer.editable) return [];
   const kept = new Set(['source_id', 'other']);
   const named = new Set(layer.fields.map(({ name }) => name));
   // how a value is known follows from who gives it: the server says so with each edit

@@ -167,7 +167,7 @@ export class FeatureCard extends Panel {
       )}
       ${this.relations('isPartOf', t('feature.whole'))} ${this.relations('hasPart', t('feature.parts'))}
       <twin-versions .app=${this.app} .selection=${this.selection}></twin-versions>
-      ${may('edit') && this.app.store.get().at === null && editable(layer).length > 0
+      ${may('edit') && this.app.store.get().at === null && layer.edits.includes('update') && editable(layer).length > 0
         ? html`<button class="action" data-action="edit" @click=${() => this.edit(true)}>${t('edit')}</button>`
         : nothing}`;
   }
