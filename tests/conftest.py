@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.postgres import Cluster, private
+from tests.qgis import Qgis, there
 from tests.support import HELSINKI, ROOT, Server, city_at, copy_city, init, twin
 from tests.templates import LOADED_BY, made_once
 
@@ -64,6 +65,16 @@ def postgres() -> Iterator[Cluster]:
     """A PostgreSQL cluster of this session; ``postgres.database()`` is the URL of a new database."""
     with private() as cluster:
         yield cluster
+
+
+@pytest.fixture(scope="session")
+def qgis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Qgis]:
+    """QGIS, one a session: its start takes longer than most of what it is asked."""
+    if not there():
+        pytest.skip("QGIS (python3-qgis) is not installed (make deps)")
+    program = Qgis(tmp_path_factory.mktemp("qgis"))
+    yield program
+    program.end()
 
 
 @pytest.fixture(scope="session")
