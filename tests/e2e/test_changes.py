@@ -153,6 +153,26 @@ def test_change_sets(server: Server, told: Told) -> None:
     assert kinds(changes) == {told.named: "changed"}
 
 
+def test_change_sets_of_a_place(server: Server, told: Told) -> None:
+    def asked(**params: Any) -> dict[str, Any]:
+        return server.http.get("/ogc/change-sets", params={"from": f"@{told.begin}", **params}).json()
+
+    def changed(number: int) -> list[Any]:
+        return ask(server, "/ogc/changes", told, set=number, bbox=told.box).json()["changes"]
+
+    since = [one["id"] for one in asked()["changeSets"]]
+    met = [number for number in since if changed(number)]
+    assert 0 < len(met) < len(since)
+    assert [one["id"] for one in asked(bbox=told.box)["changeSets"]] == met
+    page, found = asked(bbox=told.box, limit=1), []
+    while page["changeSets"]:
+        found += [one["id"] for one in page["changeSets"]]
+        following = [one["href"] for one in page["links"] if one["rel"] == "next"]
+        page = server.http.get(following[0]).json() if following else {"changeSets": []}
+    assert found == met
+    assert asked(bbox="0,0,1,1")["changeSets"] == []
+
+
 @pytest.mark.parametrize(
     ("query", "status", "words"),
     [

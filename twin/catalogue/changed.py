@@ -67,6 +67,12 @@ def find(view: View, asked: Asked) -> Found:
     return found
 
 
+def some(view: View, asked: Asked) -> bool:
+    """Whether anything changed of what is asked. Raises as :func:`find`."""
+    span = Span(view.present, view.present.at(asked.first), view.present.at(asked.last))
+    return next(_changes(view, span, asked, Found()), None) is not None
+
+
 def _count(found: Found, change: FeatureChange) -> bool:
     """Whether more are to be counted."""
     if found.counts is None:

@@ -89,6 +89,13 @@ SETS = _table(
     Parameter("from", f"{MOMENT}: only change sets after it.", TEXT, AT.parse),
     Parameter("to", f"{MOMENT}: only change sets up to it.", TEXT, AT.parse),
     Parameter("layer", "Only change sets of this layer.", TEXT, _layer),
+    Parameter(
+        "bbox",
+        "Only change sets that changed a feature which meets this box, now or before. A page of them may be "
+        "shorter than asked for, with a link to the next.",
+        OF_ITEMS["bbox"].schema,
+        OF_ITEMS["bbox"].parse,
+    ),
     _ACTOR,
     _LIMIT,
     Parameter(

@@ -9,11 +9,11 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from layers.errors import BadParameter, Gone, NotAllowed
+from layers.errors import BadParameter, Gone, NotAllowed, NotFound
 from layers.model import ChangeSet, Moment
 from layers.parameters import Parameter
 from twin.access.caller import CALLER
-from twin.catalogue.changed import Asked, Found, Place, find
+from twin.catalogue.changed import Asked, Found, Place, find, some
 from twin.http import answers, negotiate, readable, respond
 from twin.http.context import Link, link, link_header
 from twin.http.formats import JSON, Representation
@@ -23,11 +23,14 @@ from twin.http.respond import Headers, Receive, Scope, Send
 from twin.http.room import Room, Route, Site, of_features
 
 if TYPE_CHECKING:
+    from layers.types import Bbox
     from twin.catalogue.view import View
     from twin.city import City
 
 #: Change sets that the store is asked for at a time, where those up to a moment are looked for.
 _SETS_AT_ONCE = 1_000
+#: Change sets of a page that are held against a box.
+_HELD_AT_ONCE = 200
 
 
 def room(site: Site) -> Room:
@@ -193,16 +196,15 @@ async def _sets(city: City, scope: Scope, receive: Receive, send: Send) -> None:
     view = city.catalogue.of(scope[CALLER])
     gone = partial(respond.gone, receive)
     limit = given.get("limit", documents.DEFAULT)
-    found = await city.read(_find_sets, view, given, limit + 1, heavy=True, gone=gone)
+    found, before = await city.read(_find_sets, view, given, limit, heavy=True, gone=gone)
     root = respond.base_url(city, scope)
     here = f"{root}{scope['path']}"
     query = links.encoded([pair for pair in respond.query_pairs(scope) if pair[0] not in ("f", "before")])
     own_links = [link("self", links.href(here, query, f"f={own.name}"), own.media, "This document")]
-    if len(found) > limit:
-        before = f"before={found[limit - 1].id}"
-        href = links.href(here, query, before, f"f={own.name}")
+    if before is not None:
+        href = links.href(here, query, f"before={before}", f"f={own.name}")
         own_links.append(link("next", href, own.media, "Older change sets"))
-    document = {"changeSets": [_set(root, one, named) for one in found[:limit]], "links": own_links}
+    document = {"changeSets": [_set(root, one, named) for one in found], "links": own_links}
     if own is documents.AS_HTML:
         plain = links.href(here, query, "f=json")
         await readable.give(city, scope, send, ("Change sets", "变更集"), document, plain, own_links)
@@ -221,7 +223,32 @@ def _set(root: str, one: ChangeSet, named: bool) -> dict[str, Any]:
     }
 
 
-def _find_sets(view: View, given: dict[str, Any], limit: int) -> list[ChangeSet]:
+def _find_sets(view: View, given: dict[str, Any], limit: int) -> tuple[list[ChangeSet], int | None]:
+    """So many at most, and before which one more may be found. Raises BadParameter, Gone."""
+    if "bbox" not in given:
+        found = _chosen_sets(view, given, limit + 1)
+        return found[:limit], found[limit - 1].id if len(found) > limit else None
+    held = _chosen_sets(view, given, _HELD_AT_ONCE)
+    found = []
+    for one in held:
+        if _meets(view, one, given["bbox"]):
+            found.append(one)
+        if len(found) == limit:
+            return found, one.id
+    return found, held[-1].id if len(held) == _HELD_AT_ONCE else None
+
+
+def _meets(view: View, one: ChangeSet, bbox: Bbox) -> bool:
+    """Whether it changed a feature that met the box; not where that is no longer known."""
+    layers = None if one.layer is None else [one.layer]
+    try:
+        first, last = view.which(f"@{one.first - 1}"), view.which(f"@{one.last}")
+        return some(view, Asked(first=first, last=last, layers=layers, bbox=bbox))
+    except (Gone, NotFound):
+        return False
+
+
+def _chosen_sets(view: View, given: dict[str, Any], limit: int) -> list[ChangeSet]:
     """Raises BadParameter, Gone."""
     layer = given.get("layer")
     if layer is not None:

@@ -1,6 +1,6 @@
 /** What the panels share: the city, the state, the map and the live data. */
 
-import type { CesiumWidget, Scene } from '@cesium/engine';
+import type { Cartesian2, CesiumWidget, Scene } from '@cesium/engine';
 import { getFeature, getJson } from './api';
 import type { CityConfig, LayerConfig } from './config';
 import type { MapNames } from './layers/labels';
@@ -53,7 +53,10 @@ export interface App {
   stream: LiveStream | null;
   /** Settles when the first snapshot of the live data is there. */
   known: Promise<void>;
-  /** `swap`: a tile of the layer in `detail` was redrawn; `back`: the server answers again. */
+  /** Asked before what is under a click: whether it was meant for what is drawn over the map. */
+  over: ((position: Cartesian2) => boolean) | null;
+  /** `swap`: a tile of the layer in `detail` was redrawn; `edited`: something of the city has changed; `back`: the
+   * server answers again. */
   events: EventTarget;
 }
 

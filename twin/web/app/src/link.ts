@@ -4,7 +4,7 @@
  * v=lon,lat,distance,heading,pitch  m=2d|3d  u=1  l=layer,layer:opacity  off=live,live  p=panel,panel
  * t=0 without terrain  x=exaggeration  o=raster,raster (highest first)
  * r=raster;colormap=NAME;range=LOW,HIGH;bands=N[,N,N];hillshade=true|false;datetime=TIME (once a raster)
- * at=instant|@change, the city as it was
+ * at=instant|@change, the city as it was  set=id, what a change set changed
  * s=layer:fid | sensor:id | incident:id; a layer that is called like one of those, or any: s=feature:layer:fid
  */
 
@@ -68,6 +68,10 @@ function parseLook(looks: readonly string[], { id, raster }: LayerConfig): Pick<
   return Object.keys(look).length > 0 ? { raster: look } : {};
 }
 
+function parseSet(text: string | null): number | null {
+  return /^\d{1,15}$/.test(text ?? '') ? Number(text) : null;
+}
+
 const MOST_EXAGGERATED = 10;
 
 function parseExaggeration(text: string | null): number {
@@ -108,6 +112,7 @@ export function readLink(hash: string, config: CityConfig): State {
     terrain: config.terrain ? params.get('t') !== '0' : null,
     exaggeration: parseExaggeration(params.get('x')),
     at: readMoment(params.get('at')),
+    set: parseSet(params.get('set')),
     live: Object.fromEntries(list(params.get('off')).map((id) => [id, false])),
     selection,
     ...open,
@@ -137,6 +142,7 @@ export function writeLink(state: Readonly<State>): string {
     if (look) parts.push(`r=${look}`);
   }
   if (state.at) parts.push(`at=${encodeURIComponent(state.at)}`);
+  if (state.set !== null) parts.push(`set=${state.set}`);
   const off = Object.entries(state.live).flatMap(([id, shown]) => (shown ? [] : [id]));
   if (off.length > 0) parts.push(`off=${off.join(',')}`);
   const open = [left, right].filter((id) => id !== null);
@@ -153,7 +159,7 @@ export function mirrorLink(store: Store, config: CityConfig): void {
     if (restoring) return;
     const hash = writeLink(state);
     if (hash === location.hash) return;
-    if (changed.has('selection') || changed.has('mode') || changed.has('at')) history.pushState(null, '', hash);
+    if (changed.has('selection') || changed.has('mode') || changed.has('at') || changed.has('set')) history.pushState(null, '', hash);
     else history.replaceState(null, '', hash);
   });
   const restore = (): void => {

@@ -36,7 +36,9 @@ import './style.css';
 
 pointerModes.register({
   id: PICK,
-  click: (app, position, touch) => select(app, app.map?.picker.at(position, touch) ?? null),
+  click(app, position, touch) {
+    if (!app.over?.(position)) select(app, app.map?.picker.at(position, touch) ?? null);
+  },
 });
 
 async function openMap(
@@ -75,8 +77,12 @@ function openStream(app: App, known: () => void): LiveStream {
     open_incidents: (data) => app.incidents.counted(data),
     tiles: (list) => {
       for (const { url, version } of list) app.map?.layers.tileChanged(url, version);
+      app.events.dispatchEvent(new Event('edited'));
     },
-    layers: ({ id }) => void layersPublished(app, [id]),
+    layers({ id }) {
+      void layersPublished(app, [id]);
+      app.events.dispatchEvent(new Event('edited'));
+    },
   });
   effect(() => {
     if (stream.connected.value) app.events.dispatchEvent(new Event('back'));
@@ -167,6 +173,7 @@ async function start(): Promise<void> {
     known: new Promise((resolve) => {
       known = resolve;
     }),
+    over: null,
     events: new EventTarget(),
   };
   const signs = new Map<string, LiveSigns>();

@@ -52,6 +52,8 @@ export interface State {
   exaggeration: number;
   /** The moment that is shown (`past.ts`); null for now. */
   at: string | null;
+  /** The change set of which is told what it changed (`history/`). */
+  set: number | null;
   /** Which live layers are shown, by id; those that are not named are. */
   live: Readonly<Record<string, boolean>>;
   selection: Selection | null;

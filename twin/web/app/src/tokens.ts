@@ -48,6 +48,9 @@ const light = {
   label: '#33404a',
   outline: '#746c60',
   grid: '#e6eaee',
+  added: '#00704a',
+  removed: '#b3125f',
+  changed: '#5a3fc0',
 };
 
 export type Token = keyof typeof light;
@@ -92,6 +95,9 @@ const dark: Record<Token, string> = {
   label: '#dbe2e8',
   outline: '#8b97a3',
   grid: '#2d363e',
+  added: '#3fd49a',
+  removed: '#ff7fb4',
+  changed: '#b3a2ff',
 };
 
 export const TOKENS: Readonly<Record<Shade, Readonly<Record<Token, string>>>> = { light, dark };

@@ -65,6 +65,7 @@ export function page(config: CityConfig, hash = '#lang=en'): App {
     names: null,
     stream: null,
     known: Promise.resolve(),
+    over: null,
     events: new EventTarget(),
   };
 }

@@ -24,12 +24,14 @@ const TEXT: [Token, Token][] = [
   ['soft', 'paper'], ['soft', 'hover'], ['soft', 'field'], ['soft', 'warn-paper'],
   ['accent', 'paper'], ['on-accent', 'accent'], ['on-tint', 'tint'],
   ['on-red', 'red'], ['on-orange', 'orange'], ['on-yellow', 'yellow'], ['on-blue', 'blue'],
+  ['added', 'paper'], ['removed', 'paper'], ['changed', 'paper'],
   ['label', 'halo'], ['label', 'ground'], ['on-glass', 'glass'],
 ];
 /** Signs and the edges of controls (WCAG 2.2, 1.4.11). A yellow or orange sign has its shape and its word. */
 const MARKS: [Token, Token][] = [
   ['edge', 'paper'], ['edge', 'field'], ['accent', 'paper'], ['red', 'paper'], ['blue', 'paper'], ['ok', 'paper'],
   ['live', 'paper'],
+  ['added', 'ground'], ['removed', 'ground'], ['changed', 'ground'],
   // alone it tells an area that is as pale as the ground from it
   ['outline', 'ground'],
 ];

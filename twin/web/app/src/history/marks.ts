@@ -1,0 +1,125 @@
+/** What has changed, drawn over the map: which question is asked, what is known of it, and which of it is chosen. */
+
+import { computed, effect, signal, untracked } from '@preact/signals-core';
+import type { App } from '../app';
+import { viewBox } from '../map/view-box';
+import { ask, keyOf, questionOf, type Answer, type Change, type Question } from './changes';
+import { MarkOverlay } from './overlay';
+
+/** After the camera came to rest, and after something was edited. */
+const LATER_MS = 400;
+
+export class Marks {
+  /** Of all of it, but for `changes` where it is not whole: these are of the view. */
+  readonly found = signal<Answer | null>(null);
+  readonly error = signal<unknown>(null);
+  /** Changes that are only thought of, in place of those that were found. */
+  readonly planned = signal<readonly Change[] | null>(null);
+  /** `layer/id` of the one that is looked at. */
+  readonly chosen = signal<string | null>(null);
+  readonly question = computed<Question | null>(() => questionOf(this.app.store.get()), { name: 'question' });
+  readonly shown = computed<readonly Change[]>(() => this.planned.value ?? this.found.value?.changes ?? []);
+  private request: AbortController | null = null;
+  private timer: number | undefined;
+  private overlay: MarkOverlay | null = null;
+
+  constructor(private readonly app: App) {
+    const { map } = app;
+    let asked = '';
+    effect(() => {
+      const question = this.question.value;
+      const key = JSON.stringify(question);
+      if (key === asked) return;
+      asked = key;
+      untracked(() => this.begin(question));
+    });
+    effect(() => {
+      const some = this.shown.value.length > 0;
+      untracked(() => this.draw(some));
+    });
+    map?.scene.camera.moveEnd.addEventListener(() => {
+      if (this.found.peek()?.whole === false) this.soon(() => void this.look());
+    });
+    app.events.addEventListener('edited', () => {
+      const question = this.question.peek();
+      if (question && 'from' in question && question.to === null) this.soon(() => void this.begin(question, false));
+    });
+    app.over = (position) => {
+      const change = this.overlay?.at(position);
+      if (!change) return false;
+      this.chosen.value = keyOf(change);
+      app.store.set({ right: 'history' });
+      return true;
+    };
+  }
+
+  /** The change that is looked at. */
+  chosenChange(): Change | undefined {
+    return this.shown.value.find((change) => keyOf(change) === this.chosen.value);
+  }
+
+  again(): void {
+    this.begin(this.question.peek());
+  }
+
+  private soon(run: () => void): void {
+    clearTimeout(this.timer);
+    this.timer = window.setTimeout(run, LATER_MS);
+  }
+
+  private begin(question: Question | null, anew = true): void {
+    clearTimeout(this.timer);
+    this.request?.abort();
+    this.error.value = null;
+    if (anew) {
+      this.found.value = null;
+      this.chosen.value = null;
+    }
+    if (question) void this.fetch(question);
+  }
+
+  private async fetch(question: Question): Promise<void> {
+    const request = new AbortController();
+    this.request = request;
+    try {
+      const found = await ask(question, null, request.signal);
+      if (request.signal.aborted) return;
+      this.found.value = found;
+      if (!found.whole) await this.look();
+    } catch (error) {
+      if (!request.signal.aborted) this.error.value = error;
+    }
+  }
+
+  /** There is more than one answer holds: what is in view of it. */
+  private async look(): Promise<void> {
+    const question = this.question.peek();
+    const known = this.found.peek();
+    if (!question || !known) return;
+    this.request?.abort();
+    const request = new AbortController();
+    this.request = request;
+    try {
+      const { changes } = await ask(question, viewBox(this.app), request.signal);
+      if (!request.signal.aborted) this.found.value = { ...known, changes };
+    } catch (error) {
+      if (!request.signal.aborted) this.error.value = error;
+    }
+  }
+
+  private draw(some: boolean): void {
+    const { map } = this.app;
+    if (!map || some === (this.overlay !== null)) return;
+    this.overlay?.remove();
+    this.overlay = some ? new MarkOverlay(map, this) : null;
+  }
+}
+
+const known = new WeakMap<App, Marks>();
+
+/** Those of a page, made when first asked for. */
+export function marksOf(app: App): Marks {
+  const marks = known.get(app) ?? new Marks(app);
+  known.set(app, marks);
+  return marks;
+}

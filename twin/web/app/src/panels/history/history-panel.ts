@@ -1,0 +1,30 @@
+/** Who changed what and when; and of one change set, or of two moments, what is different. */
+
+import { html, type TemplateResult } from 'lit';
+import { marksOf } from '../../history/marks';
+import { t } from '../../i18n';
+import { Panel } from '../panel';
+import './change-list';
+import './set-list';
+
+export class HistoryPanel extends Panel {
+  override connectedCallback(): void {
+    super.connectedCallback();
+    // they follow the state from here on
+    marksOf(this.app);
+  }
+
+  protected override render(): TemplateResult {
+    const { app } = this;
+    const { store } = app;
+    const question = marksOf(app).question.value;
+    return html`<div class="header">
+        <h2>${t('history')}</h2>
+        <button class="close" aria-label=${t('close')} @click=${() => store.set({ right: null })}>×</button>
+      </div>
+      ${question
+        ? html`<twin-change-list class="scroll" tabindex="0" .app=${app}></twin-change-list>`
+        : html`<twin-set-list class="scroll" tabindex="0" .app=${app}></twin-set-list>`}`;
+  }
+}
+customElements.define('twin-history', HistoryPanel);

@@ -1,0 +1,77 @@
+import { expect, test } from 'vitest';
+import { afterSet, beforeSet, queryOf, questionOf, sum, type ChangeSet } from '../src/history/changes';
+import { beforeCamera, partsOf, pointsBefore, type Clip } from '../src/history/shapes';
+import { readLink, writeLink } from '../src/link';
+import { Store } from '../src/state';
+import { city, layer } from './city';
+
+const config = city(layer('roads'));
+
+test('a change set stands in the link, and is asked of while its panel is open', () => {
+  const store = new Store(readLink('#lang=en&set=17&p=history', config));
+  expect(questionOf(store.get())).toEqual({ set: 17 });
+  expect(readLink(writeLink(store.get()), config).set).toBe(17);
+  store.set({ right: 'incidents' });
+  expect(questionOf(store.get())).toBeNull();
+  expect(readLink('#set=@17', config).set).toBeNull();
+  expect(writeLink({ ...store.get(), set: null })).not.toContain('set=');
+});
+
+test('what is asked of the server', () => {
+  expect(queryOf({ set: 17 })).toBe('set=17');
+  expect(queryOf({ from: '@4', to: null }, { bbox: '1,2,3,4' })).toBe('from=%404&bbox=1%2C2%2C3%2C4');
+  expect(queryOf({ from: '@4', to: '2026-11-29T12:00:00+08:00' })).toBe('from=%404&to=2026-11-29T12%3A00%3A00%2B08%3A00');
+});
+
+test('a change set lies between two moments', () => {
+  const one: ChangeSet = { id: 3, first: 5, last: 9, at: '2026-11-29T12:00:00Z', via: 'api', layer: null, generation: null };
+  expect([beforeSet(one), afterSet(one)]).toEqual(['@4', '@9']);
+});
+
+test('numbers of layers are added up', () => {
+  const counts = { a: { added: 1, removed: 0, changed: 2 }, b: { added: 4, removed: 1, changed: 0 } };
+  expect(sum(counts)).toEqual({ added: 5, removed: 1, changed: 2 });
+  expect(sum({})).toEqual({ added: 0, removed: 0, changed: 0 });
+});
+
+test('every geometry falls into rings, lines and points', () => {
+  const ring = [[0, 0], [1, 0], [1, 1], [0, 0]];
+  const parts = partsOf({
+    type: 'GeometryCollection',
+    coordinates: null,
+    geometries: [
+      { type: 'MultiPolygon', coordinates: [[ring, ring], [ring]] },
+      { type: 'Polygon', coordinates: [ring] },
+      { type: 'LineString', coordinates: [[0, 0], [1, 1]] },
+      { type: 'MultiPoint', coordinates: [[5, 6], [7, 8, 9]] },
+    ],
+  });
+  expect([parts.areas.length, parts.lines.length]).toEqual([4, 1]);
+  expect(parts.points).toEqual([[5, 6], [7, 8, 9]]);
+  expect(partsOf(null)).toEqual({ areas: [], lines: [], points: [] });
+});
+
+const before = (x: number, y: number): Clip => ({ x, y, w: 1 });
+const behind = (x: number, y: number): Clip => ({ x, y, w: -1 });
+
+test('what is before the camera is drawn where it is', () => {
+  const square = [before(-1, 1), before(1, 1), before(1, -1), before(-1, -1)];
+  expect(beforeCamera(square, true, 200, 100)).toEqual([
+    [{ x: 0, y: 0 }, { x: 200, y: 0 }, { x: 200, y: 100 }, { x: 0, y: 100 }, { x: 0, y: 0 }],
+  ]);
+  expect(pointsBefore([before(0, 0), behind(0, 0)], 200, 100)).toEqual([{ x: 100, y: 50 }]);
+});
+
+test('what is behind the camera is cut off', () => {
+  expect(beforeCamera([behind(0, 0), behind(1, 1), behind(1, 0)], true, 10, 10)).toEqual([]);
+  // a line that goes behind it and comes again falls into two
+  const line = beforeCamera([before(0, 0), before(0.5, 0), behind(0.5, 0), behind(1, 0), before(1, 0)], false, 10, 10);
+  expect(line).toHaveLength(2);
+  expect(line[0]).toHaveLength(3);
+  expect(line[1]).toHaveLength(2);
+  // a ring that is cut stays one ring, with a corner at each cut
+  const ring = beforeCamera([before(0, 0), before(1, 0), behind(1, 1)], true, 10, 10);
+  expect(ring).toHaveLength(1);
+  expect(ring[0]).toHaveLength(5);
+  for (const part of [...line, ...ring]) for (const { x, y } of part) expect(Number.isFinite(x + y)).toBe(true);
+});
