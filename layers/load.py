@@ -31,7 +31,7 @@ from layers.guard import Reading, ReadLimits
 from layers.identity import Identity, is_of_store
 from layers.kinds import Kind, SourceBatch
 from layers.kinds.base import Columns, Prism, named
-from layers.model import Author, FeatureLayer, Layer, Problem, Report, has_features
+from layers.model import NOBODY, Author, FeatureLayer, Layer, Problem, Report, has_features
 from layers.place import Place, crs_name, exchanged, undefined, x_is_north
 from layers.place import source as source_crs
 from layers.raster import kept
@@ -98,6 +98,7 @@ def run(
     progress: Progress | None = None,
     aside: Path | None = None,
     city: Path | None = None,
+    by: Author = NOBODY,
 ) -> Report:
     """Load a file as a layer and keep its report in the store, and the rows that were set aside, also where
     nothing is kept, in the file ``aside``.
@@ -123,7 +124,7 @@ def run(
         if reading.raster is not None:
             if city is None or into is None:
                 raise BadParameter("city", "", "a raster is kept in the folder of a city")
-            wanted = rasters.Wanted(layer_id, mode, title or {}, present)
+            wanted = rasters.Wanted(layer_id, mode, title or {}, present, by)
             return rasters.run(store, city, reading, path, declared, wanted, written=into)
         rasters.refuse_rows(declared)
         if present is not None and not has_features(present):
@@ -137,7 +138,7 @@ def run(
             aside,
             store.report(layer_id) if present else None,
         )
-        return _rows(store, source, layer_id, mode, title, present)
+        return _rows(store, source, layer_id, mode, title, present, by)
 
 
 def _rows(
@@ -147,6 +148,7 @@ def _rows(
     mode: str,
     title: Titles | None,
     present: FeatureLayer | None,
+    by: Author,
 ) -> Report:
     """Clean, stage and publish the rows of a file; the report is kept."""
     source.clean(present, append=mode == "append")
@@ -155,7 +157,7 @@ def _rows(
     try:
         for table in source.staged():
             stage.add(table)
-        published = store.publish(stage, mode=mode, by=Author(via="load"))
+        published = store.publish(stage, mode=mode, by=replace(by, via="load"))
     except BaseException:
         stage.drop()
         raise
@@ -534,6 +536,7 @@ def manifest(
     progress: Progress | None = None,
     aside: Path | None = None,
     city: Path | None = None,
+    by: Author = NOBODY,
 ) -> list[Report]:
     """Load every file a manifest names; with ``mode`` create, no file is read when one id is taken.
 
@@ -556,6 +559,7 @@ def manifest(
             progress=progress,
             aside=None if aside is None else aside / f"{entry.id}.csv",
             city=city,
+            by=by,
         )
         for entry in wanted.layers
     ]

@@ -138,6 +138,7 @@ def load(
     replace: Annotated[bool, typer.Option("--replace", help="The file is the layer's new whole.")] = False,
     append: Annotated[bool, typer.Option("--append", help="Add and update, delete nothing.")] = False,
     city: CityDir = DEFAULT_CITY,
+    message: Message = "",
     as_json: AsJson = False,
 ) -> None:
     """Load a file (or a manifest) into the city and print the report."""
@@ -149,11 +150,11 @@ def load(
         raise typer.BadParameter("--replace and --append exclude each other")
     mode = "replace" if replace else "append" if append else "create"
     if manifest is not None:
-        verbs.load_manifest(city, manifest, mode=mode, as_json=as_json)
+        verbs.load_manifest(city, manifest, mode=mode, message=message, as_json=as_json)
         return
     if file is None or layer_id is None:
         raise typer.BadParameter("a FILE needs --as ID")
-    verbs.load_file(city, file, layer_id, declared, mode=mode, as_json=as_json)
+    verbs.load_file(city, file, layer_id, declared, mode=mode, message=message, as_json=as_json)
 
 
 @app.command()
@@ -177,12 +178,14 @@ def layers(
 def drop(
     layer_id: Annotated[str, typer.Argument(metavar="ID", help="The layer.")],
     city: CityDir = DEFAULT_CITY,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Yes = False,
+    message: Message = "",
 ) -> None:
     """Remove a layer from the city, also beside a running server; asks first."""
     from twin import verbs
 
-    verbs.drop(city, layer_id, ask=None if yes else lambda question: typer.confirm(question, abort=True))
+    ask = None if yes else lambda question: typer.confirm(question, abort=True)
+    verbs.drop(city, layer_id, ask=ask, message=message)
 
 
 @app.command()

@@ -10,11 +10,11 @@ from typing import Any
 import orjson
 
 from layers import undo
-from layers.model import Author
 from layers.parameters import PARAMETERS
 from layers.store.base import Store
 from layers.undo import Step, UndoPlan
 from twin import settings
+from twin.operator import operator
 from twin.verbs import opened, out
 
 #: Features that are listed; ``--json`` has all.
@@ -67,7 +67,7 @@ def _undo(store: Store, plan: UndoPlan, what: str, options: UndoOptions) -> None
         return
     if options.ask is not None and (leave_out or not plan.conflicts):
         options.ask(f"Take back {_number(steps)}?")
-    seq = undo.apply(store, plan, Author(message=options.message), leave_out_conflicts=leave_out)
+    seq = undo.apply(store, plan, operator(options.message), leave_out_conflicts=leave_out)
     if not options.as_json:
         out.print(f"{_number(steps)} as before; the city is at change @{seq}.")
 

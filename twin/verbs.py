@@ -7,6 +7,7 @@ import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from rich.table import Table
 
 from layers import rules
 from layers.errors import BadFile, BadParameter, Exists, NotFound, shown
-from layers.model import Author, ContentLayer, Problem, RasterFacts, Report, has_features
+from layers.model import ContentLayer, Problem, RasterFacts, Report, has_features
 from layers.place import crs_name
 from layers.raster import kept
 from layers.source import Declared, SeveralLayers, SourceLayer
@@ -25,6 +26,7 @@ from twin import settings, template
 from twin.access.keys import Keys
 from twin.access.rights import ACTIONS, Objects
 from twin.city import unreadable
+from twin.operator import operator
 
 #: Findings of one rule, and bands of a raster, that are shown; ``--json`` has more.
 SHOWN_EXAMPLES = 3
@@ -100,7 +102,9 @@ def opened(city_settings: settings.CitySettings, city: Path) -> Iterator[Store]:
         store.close()
 
 
-def load_file(city: Path, file: Path, layer_id: str, declared: Declared, *, mode: str, as_json: bool) -> None:
+def load_file(
+    city: Path, file: Path, layer_id: str, declared: Declared, *, mode: str, message: str = "", as_json: bool
+) -> None:
     """Load one file into the city and print its report."""
     from layers import load
 
@@ -114,18 +118,25 @@ def load_file(city: Path, file: Path, layer_id: str, declared: Declared, *, mode
             mode=mode,
             aside=city / ASIDE / f"{layer_id}.csv",
             city=city,
+            by=operator(message),
         )
     _print([report], as_json)
 
 
-def load_manifest(city: Path, manifest: Path, *, mode: str, as_json: bool) -> None:
+def load_manifest(city: Path, manifest: Path, *, mode: str, message: str = "", as_json: bool) -> None:
     """Load every file a manifest names and print the reports."""
     from layers import load
 
     city_settings = settings.load(city)
     with opened(city_settings, city) as store:
         reports = load.manifest(
-            store, manifest, mode=mode, time_zone=city_settings.time_zone, aside=city / ASIDE, city=city
+            store,
+            manifest,
+            mode=mode,
+            time_zone=city_settings.time_zone,
+            aside=city / ASIDE,
+            city=city,
+            by=operator(message),
         )
     _print(reports, as_json)
 
@@ -163,7 +174,7 @@ def report(city: Path, layer_id: str, *, as_json: bool) -> None:
     _print([Report.of(document)], as_json)
 
 
-def drop(city: Path, layer_id: str, *, ask: Callable[[str], object] | None) -> None:
+def drop(city: Path, layer_id: str, *, ask: Callable[[str], object] | None, message: str = "") -> None:
     """Remove a layer; ``ask`` puts a question and does not return if the answer is no.
 
     Raises NotFound, Conflict (a table that city.yml names), ReadOnly."""
@@ -172,7 +183,7 @@ def drop(city: Path, layer_id: str, *, ask: Callable[[str], object] | None) -> N
         if ask is not None and layer is not None:
             what = f"{layer.count} features" if has_features(layer) else f"a {layer.form}"
             ask(f"Remove layer {layer_id} ({what}) from the city? This cannot be undone")
-        store.drop(layer_id, Author(via="drop"))
+        store.drop(layer_id, replace(operator(message), via="drop"))
         if isinstance(layer, ContentLayer):
             kept.remove(city, layer.assets)
     print(f"Layer {layer_id} is removed.")

@@ -11,7 +11,7 @@ from layers import instants
 from layers.errors import BadParameter
 from layers.findings import Findings, RowNaming
 from layers.guard import Reading
-from layers.model import Asset, Author, ContentLayer, Layer, Report
+from layers.model import NOBODY, Asset, Author, ContentLayer, Layer, Report
 from layers.place import source as source_crs
 from layers.raster import kept
 from layers.source import Declared
@@ -37,6 +37,7 @@ class Wanted:
     mode: str
     title: Titles
     present: Layer | None
+    by: Author = NOBODY
 
 
 def kind_of(declared: Declared) -> str:
@@ -129,7 +130,7 @@ def run(
         assets=assets,
     )
     try:
-        made.generation = store.record(spec, Author(via="load"))
+        made.generation = store.record(spec, replace(wanted.by, via="load"))
     except BaseException:
         kept.remove(city, [asset])
         raise

@@ -1,7 +1,9 @@
 """The command line as a surveyor types it: reports, exit codes, one line for a mistake."""
 
+import getpass
 import json
 import signal
+import socket
 import zipfile
 
 import psutil
@@ -98,12 +100,15 @@ def test_a_load_is_taken_back_beside_a_running_server(city, tmp_path, serve):
     server = serve(city)
     before = server.http.get("/ogc/collections/houses/items").json()["features"]
     source.write_text(collection(feature("a"), feature("c")))
-    twin(*load)
+    twin(*load, "--message", "survey of May")
+    user = f"{getpass.getuser()}@{socket.gethostname()}"
+    made = server.http.get("/ogc/change-sets?limit=1", headers=server.auth).json()["changeSets"][0]
+    assert (made["via"], made["actor"], made["message"]) == ("load", user, "survey of May")
     after = server.http.get("/ogc/collections/houses/items").json()["features"]
     number = server.http.get("/ogc/change-sets?layer=houses&limit=1").json()["changeSets"][0]["id"]
     undo = ("undo", "set", str(number), "--city", str(city))
     shown = twin(*undo, "--dry-run").stdout
-    assert f"Change set {number} (load, " in shown
+    assert f"Change set {number} (load by {user}, " in shown
     assert "1 again there, 1 gone" in shown
     plan = json.loads(twin(*undo, "--json").stdout)
     assert [(one["id"], one["change"]) for one in plan["steps"]] == [(2, "added"), (3, "removed")]
@@ -114,6 +119,7 @@ def test_a_load_is_taken_back_beside_a_running_server(city, tmp_path, serve):
     assert server.http.get("/ogc/collections/houses/items").json()["features"] == before
     made = server.http.get("/ogc/change-sets?limit=1", headers=server.auth).json()["changeSets"][0]
     assert (made["via"], made["undone"], made["message"]) == ("undo", number, "wrong file")
+    assert made["actor"] == user
     path = ("undo", "feature", "houses", "3", "--to", f"@{made['first'] - 1}", "--city", str(city), "--yes")
     assert "1 again there" in twin(*path).stdout
     assert server.http.get("/ogc/collections/houses/items").json()["numberMatched"] == 3

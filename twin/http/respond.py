@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
@@ -227,20 +226,12 @@ def client(city: City, scope: Scope) -> str:
     peer = (scope.get("client") or ("",))[0]
     if not city.trusts(scope):
         return str(peer)
-    addresses = [_address(one) for one in (header(scope, b"x-forwarded-for") or "").split(",")]
+    addresses = forwarded.clients(scope["headers"])
     far = (one for one in reversed(addresses) if one and one not in city.settings.trusted_proxies)
     return next(far, str(peer))[:MAX_ADDRESS]
 
 
-def _address(text: str) -> str:
-    """An address of X-Forwarded-For without the port and the brackets that some proxies write."""
-    bare = text.strip()
-    match = _WITH_PORT.fullmatch(bare)
-    return (match[1] or match[2]) if match else bare
-
-
 type Origin = tuple[str, str, int]
-_WITH_PORT = re.compile(r"\[([0-9A-Fa-f:.]+)\](?::\d+)?|([0-9.]+):\d+", re.ASCII)
 _PORTS = {"http": 80, "https": 443}
 
 

@@ -77,6 +77,59 @@ def test_a_host_that_is_not_allowed_gets_into_no_link(behind, headers):
     assert own == {("https", "map.example.org", 443), ("http", "inner", 8080)}
 
 
+XF = "x-forwarded-for"
+
+
+@pytest.mark.parametrize(
+    ("peer", "headers", "address"),
+    [
+        ("10.0.0.1", {}, "10.0.0.1"),
+        ("10.0.0.1", {XF: "203.0.113.9"}, "203.0.113.9"),
+        # what the client invented stands before what the proxy saw
+        ("10.0.0.1", {XF: "198.51.100.1, 203.0.113.9:4711, 10.0.0.1"}, "203.0.113.9"),
+        ("10.0.0.2", {XF: "203.0.113.9"}, "10.0.0.2"),
+        ("10.0.0.1", {"forwarded": 'for="[2001:db8::1]:4711";proto=https'}, "2001:db8::1"),
+        ("10.0.0.1", {"forwarded": "for=198.51.100.1, for=203.0.113.9;host=x, For=10.0.0.1"}, "203.0.113.9"),
+        ("10.0.0.1", {"forwarded": "for=198.51.100.1, ((, for=203.0.113.9"}, "10.0.0.1"),
+        ("10.0.0.1", {"forwarded": "for=198.51.100.1;x=" + "y" * 2000 + ", for=203.0.113.9"}, "10.0.0.1"),
+        ("10.0.0.1", {XF: "x" * 100}, "x" * 64),
+    ],
+)
+def test_a_client_is_where_the_nearest_address_is_that_is_no_proxy(behind, peer, headers, address):
+    assert respond.client(behind, asked(peer, headers)) == address
+
+
+def test_an_edit_says_from_where_and_why(town):
+    key = {"Authorization": f"Bearer {Keys(town.folder).add('anna')}", XF: "203.0.113.9"}
+    part = {"content-type": "application/merge-patch+json", "change-message": "%E6%A0%B8%E5%AF%B9 checked"}
+    here = "/ogc/collections/houses/items/1"
+    body = json.dumps({"properties": {"name": "a"}})
+    assert ask(town, "PATCH", here, key | part, content=body).status_code == 204
+    assert said(town) == ("anna", "203.0.113.9", "核对 checked")
+    assert ask(town, "DELETE", here, key | {"change-message": "gone"}, peer="10.0.0.7").status_code == 204
+    assert said(town) == ("anna", "10.0.0.7", "gone")
+    action = {"action": "delete", "collection": "houses", "filter": "id = 2"}
+    media = {"content-type": "application/ogc-tx+json", "change-message": "of the header"}
+    for more, message in (({}, "of the header"), ({"description": "of the body"}, "of the body")):
+        sent = json.dumps({"semantic": "batch", "transaction": [action], **more})
+        assert ask(town, "POST", "/ogc/transactions", key | media, content=sent).status_code == 200
+        assert said(town) == ("anna", "203.0.113.9", message)
+        action["filter"] = "id = 3"
+
+
+@pytest.mark.parametrize("message", ["%ff", "x" * 1001, "a%00b"])
+def test_a_message_that_is_none_is_refused(town, message):
+    key = {"Authorization": f"Bearer {Keys(town.folder).add('anna')}", "change-message": message}
+    answer = ask(town, "DELETE", "/ogc/collections/houses/items/1", key)
+    assert (answer.status_code, answer.json()["code"]) == (400, "InvalidParameterValue")
+    assert "Change-Message" in answer.json()["detail"]
+
+
+def said(city):
+    newest = city.store.change_sets(limit=1)[0]
+    return newest.actor, newest.address, newest.message
+
+
 def asked(peer, headers):
     said = [(name.encode(), value.encode()) for name, value in headers.items()]
     return {"scheme": "http", "client": (peer, 1), "headers": [(b"host", b"inner:8080"), *said]}

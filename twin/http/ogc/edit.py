@@ -18,9 +18,9 @@ from layers import query as queries
 from layers.errors import BadBody, BadFile, BadParameter, Stale, Unconditional, shown
 from layers.model import Author, FeatureLayer
 from layers.types import CRS84, EditKind
-from twin.access import caller
 from twin.access.caller import CALLER
 from twin.http import answers, etags, respond
+from twin.http.author import author
 from twin.http.errors import WrongMethod
 from twin.http.formats import GEOJSON, MERGE_PATCH
 from twin.http.ogc.ids import feature_id
@@ -97,7 +97,7 @@ class Edit:
         return _methods(layer, methods)
 
     async def _read(self, scope: Scope, receive: Receive, layer_id: str, text: str | None) -> EditRequest:
-        by = Author(actor=caller.require(scope, "edit"))
+        by = author(self._city, scope)
         respond.query_map(scope, ())
         fid = None if text is None else feature_id(layer_id, text)
         method = scope["method"]

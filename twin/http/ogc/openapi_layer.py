@@ -10,7 +10,7 @@ from layers.model import FeatureLayer, Layer
 from layers.raster import query as coverage_queries
 from layers.types import Field
 from tiles.imagery import maps
-from twin.http import etags, formats
+from twin.http import author, etags, formats
 from twin.http.context import Context
 from twin.http.formats import GEOJSON, HTML, MERGE_PATCH
 from twin.http.imagery import style_parameters
@@ -132,7 +132,7 @@ def items(context: Context, layer: FeatureLayer) -> dict[str, Any]:
             {GEOJSON: f"{layer.id}.newFeature"},
             (409,),
         )
-        | {"parameters": [_content_crs(layer)]},
+        | {"parameters": [_content_crs(layer), author.PARAMETER]},
         "options": _options(f"{layer.id}.items.options", layer),
     }
     return _possible(layer, path_item)
@@ -160,7 +160,7 @@ def item(context: Context, layer: FeatureLayer) -> dict[str, Any]:
     put = _write(f"{layer.id}.replaceFeature", layer, say("Replace a feature", "替换要素"), new, more)
     patch = _write(f"{layer.id}.updateFeature", layer, say("Change a feature", "更新要素"), part, more)
     delete = _write(f"{layer.id}.deleteFeature", layer, say("Delete a feature", "删除要素"), {}, (412, 428))
-    written = [_content_crs(layer), if_match]
+    written = [_content_crs(layer), if_match, author.PARAMETER]
     fid = {"type": "integer", "format": "int64"}
     parameters = [crs, profile(), form(formats.FEATURE)]
     path_item = {
@@ -168,7 +168,7 @@ def item(context: Context, layer: FeatureLayer) -> dict[str, Any]:
         "get": get(f"{layer.id}.getFeature", layer.id, say("One feature", "单个要素"), ok, parameters),
         "put": put | {"parameters": written},
         "patch": patch | {"parameters": written},
-        "delete": delete | {"parameters": [if_match]},
+        "delete": delete | {"parameters": [if_match, author.PARAMETER]},
         # clients ask for ``unknown_id`` in an empty layer
         "options": _options(f"{layer.id}.item.options", layer)
         | {"parameters": [path_parameter("featureId", {"type": "string"}, "An id, or any word")]},

@@ -20,6 +20,7 @@ from layers.errors import BadBody, BadParameter, NotFound, Stale, TooLarge, Twin
 from layers.model import MOST_OPERATIONS, FeatureLayer, Operation
 from layers.types import SOURCE_FIELD
 from twin.http import etags
+from twin.http.author import MAX_MESSAGE
 from twin.http.ogc.edit import checked, to_lonlat
 
 if TYPE_CHECKING:
@@ -42,7 +43,6 @@ _MEMBERS: Mapping[Action, set[str]] = {
 }
 _COMMON = {"id", "title", "description", "action", "collection"}
 _DOCUMENT = {"id", "title", "description", "semantic", "transaction"}
-MAX_MESSAGE = 1_000
 _BY_ID = "a transaction names features by id or source_id: id = 5, id IN (5, 6), source_id = 'a'"
 
 

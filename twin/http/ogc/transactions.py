@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from layers.errors import Busy, TwinError
 from layers.model import Author, Operation, Outcome
-from twin.access import caller
 from twin.access.caller import CALLER
 from twin.http import answers, etags, respond
+from twin.http.author import PARAMETER, author
 from twin.http.context import Context
 from twin.http.errors import TransactionRefused, document, faults, status_of
 from twin.http.formats import JSON
@@ -50,7 +51,7 @@ def room(site: Site) -> Room:
     city, turn = site.city, asyncio.Lock()
 
     async def post(scope: Scope, receive: Receive, send: Send) -> None:
-        actor = caller.require(scope, "edit")
+        by = author(city, scope)
         respond.query_map(scope, ())
         body = await respond.body_of(scope, receive, MAX_BODY, MEDIA, JSON)
         view, base = city.catalogue.of(scope[CALLER]), respond.base_url(city, scope)
@@ -62,7 +63,7 @@ def room(site: Site) -> Room:
         except TimeoutError as error:
             raise Busy("another transaction is being written; try again") from error
         try:
-            result = await city.write(_transact, view, body, crs, actor, base, minimal)
+            result = await city.write(_transact, view, body, crs, by, base, minimal)
         finally:
             turn.release()
         applied = [(b"preference-applied", b"return=minimal")] if minimal else []
@@ -77,12 +78,12 @@ def room(site: Site) -> Room:
 
 
 def _transact(
-    view: View, body: bytes, crs: str | None, actor: str, base: str, minimal: bool
+    view: View, body: bytes, crs: str | None, by: Author, base: str, minimal: bool
 ) -> dict[str, Any]:
     """The answer. Raises BadBody, TooLarge, Unavailable, and TransactionRefused where nothing is written."""
     asked = read(respond.read_json(body), view, crs)
-    author = Author(actor=actor, message=asked.message)
-    outcomes = view.transact([one.operation for one in asked.members], author, atomic=asked.atomic)
+    by = replace(by, message=asked.message or by.message)
+    outcomes = view.transact([one.operation for one in asked.members], by, atomic=asked.atomic)
     exceptions = [
         _exception(member, outcome.error)
         for member, outcome in zip(asked.members, outcomes, strict=True)
@@ -154,7 +155,9 @@ def _describe(context: Context) -> Mapping[str, Any]:
     prefer = header_parameter("Prefer", "return=minimal: without the addresses", {"type": "string"})
     done = {"200": ok(say("What was written", "已写入的内容"), {JSON: "transactionResult"})}
     return {
-        "post": write("transactions.post", "transactions", summary, done, body, [crs, prefer], more=(422,))
+        "post": write(
+            "transactions.post", "transactions", summary, done, body, [crs, prefer, PARAMETER], more=(422,)
+        )
     }
 
 
