@@ -1,4 +1,4 @@
-"""Taking back what was done: a change set, a person's edits, or what became of a feature since a moment.
+"""Taking back what was done: a change set, a person's edits, an area, or what became of a feature.
 
 First a plan, which changes nothing: what each feature would become, what it is now, and where somebody has
 changed it since. Then it is done, by new edits in one transaction and one change set: nothing is rewritten,
@@ -7,11 +7,13 @@ and an undo is undone as anything else.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
 
-from layers.diff import FeatureChange, Span, compared, meets, touched
-from layers.errors import Conflict, NotFound, TooLarge
-from layers.model import Author, ChangeSet, Former, Touch
+from layers.diff import End, FeatureChange, Span, compared, meets, touched
+from layers.errors import Conflict, NotEditable, NotFound, TooLarge, TwinError, shown
+from layers.model import Author, ChangeSet, FeatureLayer, Former, Layer, Touch
 from layers.store.base import Store
 from layers.types import Bbox
 
@@ -19,6 +21,31 @@ from layers.types import Bbox
 MOST = 20_000
 #: Versions of a feature that are looked at.
 _VERSIONS = 1_000
+
+
+class Rights(Protocol):
+    """Whose undo it is: of what he does not see, a plan says nothing."""
+
+    def sees(self, layer: Layer) -> bool:
+        """Whether anything of a layer, as it is or was, is seen."""
+
+    def edits(self, layer: Layer) -> bool:
+        """Whether features of a layer that is seen may be edited, as far as that is a matter of rights."""
+
+
+class Everything:
+    """Rights of who runs the server."""
+
+    def sees(self, layer: Layer) -> bool:
+        """As :meth:`Rights.sees`."""
+        return True
+
+    def edits(self, layer: Layer) -> bool:
+        """As :meth:`Rights.edits`."""
+        return True
+
+
+EVERYTHING = Everything()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,12 +62,14 @@ class Step:
 class UndoPlan:
     """What would be done, as of change ``seq``; ``undone`` is the change set that is taken back, if one is.
 
-    ``lost`` are fields by layer, whose values do not come back: they are gone by now, or of another type."""
+    ``lost`` are fields by layer, whose values do not come back: they are gone by now, or of another type.
+    ``left_out`` are layers of which nothing is taken back, with the reason."""
 
     seq: int
     undone: ChangeSet | None
     steps: tuple[Step, ...]
     lost: dict[str, tuple[str, ...]]
+    left_out: dict[str, TwinError] = field(default_factory=dict)
 
     @property
     def conflicts(self) -> list[Step]:
@@ -48,19 +77,26 @@ class UndoPlan:
         return [step for step in self.steps if step.conflict is not None]
 
 
-def of_set(store: Store, number: int) -> UndoPlan:
+def of_set(store: Store, number: int, rights: Rights = EVERYTHING) -> UndoPlan:
     """The plan to take back a change set: an edit, a load, a transaction, an undo.
 
-    Raises NotFound (no such set), Conflict (it made a layer, or the layer was dropped since), Gone (what was
-    before it is not kept), TooLarge (more than :data:`MOST` features)."""
+    Raises NotFound (no such set, or nothing of it is seen), Conflict (it made a layer, or the layer was
+    dropped since), NotEditable, Gone (what was before it is not kept), TooLarge (more than :data:`MOST`
+    features)."""
     found = store.change_sets(after=number - 1, before=number + 1, limit=1) if 0 < number < 2**63 - 1 else []
     if not found:
         raise NotFound(f"there is no change set {number}")
     one, now = found[0], store.seq()
     span = Span(store, store.as_of(now), store.as_of(one.first - 1))
+    own = [] if one.layer is None else [one.layer]
+    every = own or span.layers()
+    of_set = [name for name in every if next(touched(store, name, one.first - 1, one.last), None)] or own
+    chosen, left_out = _chosen(store, span, of_set, rights)
+    if not chosen and of_set:
+        raise next(iter(left_out.values()), NotFound(f"there is no change set {number}"))
     steps: list[Step] = []
     lost = {}
-    for layer in _layers(store, span, one):
+    for layer in chosen:
         touches = list(touched(store, layer, one.first - 1, one.last))
         later = {touch.fid: touch.set for touch in touched(store, layer, one.last, now)}
         for change in compared(span.before, span.after, layer, touches):
@@ -68,16 +104,17 @@ def of_set(store: Store, number: int) -> UndoPlan:
             _bound(steps)
         if touches and (names := _lost(span, layer)):
             lost[layer] = names
-    return UndoPlan(seq=now, undone=one, steps=tuple(steps), lost=lost)
+    return UndoPlan(seq=now, undone=one, steps=tuple(steps), lost=lost, left_out=left_out)
 
 
-def of_feature(store: Store, layer: str, fid: int, seq: int) -> UndoPlan:
+def of_feature(store: Store, layer: str, fid: int, seq: int, rights: Rights = EVERYTHING) -> UndoPlan:
     """The plan to make a feature what it was after change ``seq``.
 
-    Raises NotFound (a feature that is not there and was not), Gone, and Conflict as :func:`of_set`."""
+    Raises NotFound (a feature that is not there and was not), Gone, Conflict and NotEditable as
+    :func:`of_set`."""
     now = store.seq()
     span = Span(store, store.as_of(now), store.as_of(seq))
-    _both_have(span, layer)
+    _check(store, span, layer, rights)
     touches = [t for t in store.touched(layer, seq, now, beyond=fid - 1, limit=1) if t.fid == fid]
     found = list(compared(span.before, span.after, layer, touches))
     if not touches and not store.versions(layer, fid, limit=1)[0].there:
@@ -87,16 +124,27 @@ def of_feature(store: Store, layer: str, fid: int, seq: int) -> UndoPlan:
     return UndoPlan(seq=now, undone=None, steps=steps, lost={layer: names} if names else {})
 
 
-def of_actor(store: Store, actor: str, after: int, until: int, bbox: Bbox | None = None) -> UndoPlan:
+def of_actor(
+    store: Store,
+    actor: str,
+    after: int,
+    until: int,
+    bbox: Bbox | None = None,
+    rights: Rights = EVERYTHING,
+) -> UndoPlan:
     """The plan to take back what a person did after one change and up to another; of features that meet a box
     (lon/lat), as they are or as they were before, where one is given.
 
-    Each feature becomes what it was before the first of these edits. Raises as :func:`of_set`."""
+    Each feature becomes what it was before the first of these edits. Raises Gone, TooLarge, and Conflict of a
+    feature with too many versions."""
     now = store.seq()
     present = store.as_of(now)
     steps: list[Step] = []
     lost = {}
-    for layer in Span(store, store.as_of(after), present).layers():
+    whole = Span(store, present, store.as_of(after))
+    made = [name for name in whole.layers() if next(touched(store, name, after, until, actor=actor), None)]
+    chosen, left_out = _chosen(store, whole, made, rights)
+    for layer in chosen:
         groups: dict[int, list[Touch]] = {}
         conflicts: dict[int, ChangeSet | None] = {}
         for touch in touched(store, layer, after, until, actor=actor):
@@ -110,48 +158,127 @@ def of_actor(store: Store, actor: str, after: int, until: int, bbox: Bbox | None
             conflicts[touch.fid] = next(others, None)
         for seq, touches in sorted(groups.items()):
             span = Span(store, present, store.as_of(seq))
-            _both_have(span, layer)
             for change in compared(present, span.after, layer, touches):
                 if bbox is None or meets(change, bbox):
                     steps.append(Step(seq=seq, change=change, conflict=conflicts[change.fid]))
                     _bound(steps)
             if names := _lost(span, layer):
                 lost[layer] = names
-    return UndoPlan(seq=now, undone=None, steps=tuple(steps), lost=lost)
+    return UndoPlan(seq=now, undone=None, steps=tuple(steps), lost=lost, left_out=left_out)
 
 
-def apply(store: Store, plan: UndoPlan, by: Author, *, leave_out_conflicts: bool = False) -> int:
+def of_area(
+    store: Store,
+    bbox: Bbox,
+    after: int,
+    until: int,
+    layers: Sequence[str] | None = None,
+    rights: Rights = EVERYTHING,
+) -> UndoPlan:
+    """The plan to make the features of an area what they were after one change, of those that were changed
+    up to another one, by whomever; of some layers, or of all that there were and are.
+
+    A feature is of the area where it meets the box (lon/lat), as it is or as it was; who has changed it after
+    ``until`` is told as conflict. Raises as :func:`of_actor`, and of a layer that is named NotFound, Conflict
+    and NotEditable."""
+    now = store.seq()
+    span = Span(store, store.as_of(now), store.as_of(after))
+    if layers is None:
+        some = [name for name in span.layers() if next(touched(store, name, after, until), None)]
+        chosen, left_out = _chosen(store, span, some, rights)
+    else:
+        chosen, left_out = list(dict.fromkeys(layers)), {}
+        for layer in chosen:
+            _check(store, span, layer, rights)
+    steps: list[Step] = []
+    lost = {}
+    for layer in chosen:
+        touches = touched(store, layer, after, until)
+        found = [c for c in compared(span.before, span.after, layer, touches) if meets(c, bbox)]
+        later = {touch.fid: touch.set for touch in touched(store, layer, until, now)} if found else {}
+        steps += (Step(seq=after, change=change, conflict=later.get(change.fid)) for change in found)
+        _bound(steps)
+        if found and (names := _lost(span, layer)):
+            lost[layer] = names
+    return UndoPlan(seq=now, undone=None, steps=tuple(steps), lost=lost, left_out=left_out)
+
+
+def apply(
+    store: Store, plan: UndoPlan, by: Author, *, leave_out_conflicts: bool = False, agreed: int | None = None
+) -> int:
     """Do it, in one transaction and one change set; the newest number of the log after it.
 
-    Raises Conflict where a step would take back what somebody else did, unless those are left out, or where a
-    feature of the plan was changed since it was made; and what :meth:`Store.put_back` does."""
+    ``agreed`` is the ``seq`` of the plan that was shown, where this one was made again. Raises Conflict where
+    a step would take back what somebody else did, unless those are left out, or where a feature was changed
+    since the plan was made, or was shown; what of a change set cannot be taken back, unless that is left out;
+    and what :meth:`Store.put_back` does."""
+    since = plan.seq if agreed is None else min(agreed, plan.seq)
     conflicts = plan.conflicts
+    if any(step.conflict is not None and step.conflict.last > since for step in conflicts):
+        raise Conflict("features of the plan were changed since it was made; make it again")
     if conflicts and not leave_out_conflicts:
         raise Conflict(f"{len(conflicts)} of {len(plan.steps)} features were changed since")
+    if plan.undone is not None and plan.left_out and not leave_out_conflicts:
+        raise next(iter(plan.left_out.values()))
     steps = [step for step in plan.steps if step.conflict is None]
     former = [Former(step.change.layer, step.change.fid, step.seq) for step in steps]
     if not former:
         return store.seq()
     undone = None if plan.undone is None else plan.undone.id
-    return store.put_back(former, replace(by, via="undo", undone=undone), unchanged_since=plan.seq)
+    return store.put_back(former, replace(by, via="undo", undone=undone), unchanged_since=since)
 
 
-def _layers(store: Store, span: Span, one: ChangeSet) -> list[str]:
-    """The layers of a change set. Raises Conflict."""
-    names = [one.layer] if one.layer is not None else span.layers()
-    of_set = [name for name in names if next(touched(store, name, one.first - 1, one.last), None)]
-    for layer in of_set or ([one.layer] if one.layer is not None else []):
-        _both_have(span, layer)
-    return of_set
+def made_by(store: Store, seq: int) -> ChangeSet | None:
+    """The change set of a number of the log, which is among the newest."""
+    before: int | None = None
+    while page := store.change_sets(before=before, limit=10):
+        for one in page:
+            if one.first <= seq:
+                return one if seq <= one.last else None
+        before = page[-1].id
+    return None
 
 
-def _both_have(span: Span, layer: str) -> None:
-    """Raises Conflict where there is no such layer at one of the moments."""
-    for end, what in ((span.after, "was made by it, or after it"), (span.before, "was dropped since")):
+def _chosen(
+    store: Store, span: Span, names: Sequence[str], rights: Rights
+) -> tuple[list[str], dict[str, TwinError]]:
+    """Those of the layers whose features can be taken back, and why not those of others that are seen."""
+    chosen: list[str] = []
+    left_out: dict[str, TwinError] = {}
+    for name in names:
         try:
-            end.feature_layer(layer)
-        except NotFound as error:
-            raise Conflict(f"layer {layer} {what}: features alone are taken back, and no layer") from error
+            _check(store, span, name, rights)
+        except NotFound:
+            continue
+        except (Conflict, NotEditable) as error:
+            left_out[name] = error
+        else:
+            chosen.append(name)
+    return chosen, left_out
+
+
+def _check(store: Store, span: Span, layer: str, rights: Rights) -> None:
+    """Raises NotFound (nobody who asks sees such a layer), NotEditable, and Conflict where there is none at
+    one of the moments."""
+    now, then = _layer(span.before, layer), _layer(span.after, layer)
+    known = now or then
+    if known is None or not rights.sees(known):
+        raise NotFound(f"there is no layer {shown(layer)}")
+    if not rights.edits(known):
+        raise NotEditable(f"layer {layer} is not edited: only a part of it is seen with these rights")
+    if then is None or now is None:
+        what = "was made by it, or after it" if then is None else "was dropped since"
+        raise Conflict(f"layer {layer} {what}: features alone are taken back, and no layer")
+    present = store.feature_layer(layer)
+    if not present.edits:
+        raise NotEditable(f"layer {layer} is not edited: {present.fixed_because}")
+
+
+def _layer(end: End, layer: str) -> FeatureLayer | None:
+    try:
+        return end.feature_layer(layer)
+    except NotFound:
+        return None
 
 
 def _lost(span: Span, layer: str) -> tuple[str, ...]:

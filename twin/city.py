@@ -41,6 +41,8 @@ T = TypeVar("T")
 P = ParamSpec("P")
 #: How long a heavy query waits for a place.
 PLACE_SECONDS = 2.0
+#: How long a call that writes for long waits for those before it.
+TURN_SECONDS = 2.0
 #: A call that ends with Unavailable after so long was not refused but left without an answer.
 SILENCE_SECONDS = 0.5
 #: After so long a call is watched for whether anybody still waits for it.
@@ -86,6 +88,7 @@ class City:
     live_layers: LiveLayers = field(init=False)
     _silent: tuple[float, str] = (0.0, "")
     _places: asyncio.Semaphore = field(init=False)
+    _alone: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def __post_init__(self) -> None:
         from twin.live_layers import LiveLayers
@@ -186,6 +189,19 @@ class City:
         """Run a call that writes the store in a writer thread. Raises as ``read``."""
         self._reachable()
         return await self.writers.run(self._begin, time.monotonic(), call, args)
+
+    async def write_alone(self, call: Callable[..., T], *args: Any) -> T:
+        """As ``write``, of a call that writes for long: one at a time, so that single edits always find a
+        thread and a connection beside it. Raises Busy where the one before it takes too long."""
+        try:
+            async with asyncio.timeout(TURN_SECONDS):
+                await self._alone.acquire()
+        except TimeoutError as error:
+            raise Busy("another transaction is being written; try again") from error
+        try:
+            return await self.write(call, *args)
+        finally:
+            self._alone.release()
 
     def _begin(self, since: float, call: Callable[..., T], args: tuple[Any, ...]) -> T:
         # asked again: the store may have been lost while the call waited for a thread

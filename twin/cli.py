@@ -325,6 +325,30 @@ def undo_actor(
     undo_verbs.of_actor(city, actor, first, last, bbox, options)
 
 
+@undo_app.command("area")
+def undo_area(
+    bbox: Annotated[str, typer.Argument(metavar="W,S,E,N", help="West, south, east, north.")],
+    first: Annotated[
+        str, typer.Option("--from", help="From this moment on: an instant with its zone, or @n.")
+    ],
+    last: Annotated[str | None, typer.Option("--to", help="Up to this moment.", show_default="now")] = None,
+    layers: Annotated[
+        list[str] | None, typer.Option("--layer", help="Only of this layer; may be given again.")
+    ] = None,
+    city: CityDir = DEFAULT_CITY,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    leave_out_conflicts: LeaveOut = False,
+    message: Message = "",
+    as_json: AsJson = False,
+) -> None:
+    """Take back what anybody did in an area between two moments, also beside a running server."""
+    from twin import undo_verbs
+
+    options = _undo_options(dry_run, yes, leave_out_conflicts, message, as_json)
+    undo_verbs.of_area(city, bbox, first, last, layers, options)
+
+
 def _undo_options(
     dry_run: bool, yes: bool, leave_out_conflicts: bool, message: str, as_json: bool
 ) -> UndoOptions:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import orjson
 
@@ -13,7 +12,7 @@ from layers import undo
 from layers.parameters import PARAMETERS
 from layers.store.base import Store
 from layers.undo import Step, UndoPlan
-from twin import settings
+from twin import settings, undo_documents
 from twin.operator import operator
 from twin.verbs import opened, out
 
@@ -56,9 +55,20 @@ def of_actor(
         _undo(store, plan, f"Edits by {actor}", options)
 
 
+def of_area(
+    city: Path, bbox: str, first: str, last: str | None, layers: Sequence[str] | None, options: UndoOptions
+) -> None:
+    """Take back what anybody did in an area between two moments. Raises as :func:`of_feature`."""
+    box = PARAMETERS["bbox"].read(bbox)
+    with opened(settings.load(city), city) as store:
+        until = store.seq() if last is None else store.moment(last).seq
+        plan = undo.of_area(store, box, store.moment(first).seq, until, layers or None)
+        _undo(store, plan, f"Edits in {bbox}", options)
+
+
 def _undo(store: Store, plan: UndoPlan, what: str, options: UndoOptions) -> None:
     if options.as_json:
-        out.print(orjson.dumps(document(plan), option=orjson.OPT_INDENT_2).decode(), markup=False)
+        out.print(orjson.dumps(undo_documents.plan(plan), option=orjson.OPT_INDENT_2).decode(), markup=False)
     else:
         show(plan, what)
     leave_out = options.leave_out_conflicts
@@ -97,6 +107,8 @@ def show(plan: UndoPlan, what: str) -> None:
         out.print(f"  … and {len(plan.steps) - SHOWN} more")
     for layer, names in plan.lost.items():
         out.print(f"  fields of layer {layer} that do not come back: {', '.join(names)}", markup=False)
+    for layer, why in plan.left_out.items():
+        out.print(f"  nothing of layer {layer}: {why}", markup=False)
     if plan.conflicts:
         out.print(
             f"  {_number(len(plan.conflicts))} changed since by others: --leave-out-conflicts", markup=False
@@ -114,27 +126,3 @@ def _line(step: Step) -> str:
     if since is not None:
         conflict = f" (changed since by {since.actor or since.via}, {since.at})"
     return f"{change.layer} {change.fid}: {words}{conflict}"
-
-
-def document(plan: UndoPlan) -> dict[str, Any]:
-    """A plan as JSON."""
-    return {
-        "seq": plan.seq,
-        "set": None if plan.undone is None else plan.undone.id,
-        "steps": [_step(step) for step in plan.steps],
-        "lost": {layer: list(names) for layer, names in plan.lost.items()},
-    }
-
-
-def _step(step: Step) -> dict[str, Any]:
-    change, since = step.change, step.conflict
-    return {
-        "layer": change.layer,
-        "id": change.fid,
-        "change": change.kind,
-        "fields": {name: {"old": old, "new": new} for name, (old, new) in change.fields.items()},
-        "geometryChanged": change.geometry_changed,
-        "conflict": None
-        if since is None
-        else {"set": since.id, "actor": since.actor, "via": since.via, "at": since.at},
-    }

@@ -289,7 +289,7 @@ class Store(Readable, Protocol):
 
     def put_back(self, former: Sequence[Former], by: Author = NOBODY, *, unchanged_since: int) -> int:
         """Make features what they were, of the same id, to the last digit: values, geometry and body; or not
-        there, where they were not. In one transaction and one change set; the newest number of the log.
+        there, where they were not. In one transaction and one change set; the number of its newest change.
 
         A field that is gone by now, or has another type, is left as it is. Raises Conflict: one of them was
         changed after ``unchanged_since``, its source id is another feature's by now, or its layer was dropped

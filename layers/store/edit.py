@@ -244,9 +244,12 @@ class EditedStore(Store):
                     # what goes gives its source id free
                     for fid, row in sorted(of_layer, key=lambda pair: pair[1].there):
                         editor.put_back(fid, row)
-            for layer, editor in editors.items():
-                editor.numbers([one.fid for one, _ in found if one.layer == layer], by)
-        return self.seq()
+            numbers = [
+                number
+                for layer, editor in editors.items()
+                for number in editor.numbers([one.fid for one, _ in found if one.layer == layer], by).values()
+            ]
+        return max(numbers, default=unchanged_since)
 
     def create(self, layer_id: str, feature: Mapping[str, Any], by: Author = NOBODY) -> tuple[int, int]:
         with self._editor(layer_id) as editor:

@@ -219,3 +219,39 @@ def test_transactions_edit_only_layers_that_are_seen_whole(view, store):
         assert "secret" in str(outcomes[2].error)
         assert [one["id"] for one in features(store, "open")] == left
     assert len(features(store, "secret")) == 2
+
+
+def test_only_what_may_be_edited_is_taken_back(view, store):
+    anna = Author(actor="anna")
+    begin = store.seq()
+    edits = [
+        Operation(kind="patch", layer=layer, fid=1, body={"properties": {"name": "wrong"}})
+        for layer in ("buildings", "open", "secret")
+    ]
+    store.transact(edits, anna)
+    of_all = store.change_sets(limit=1)[0].id
+    plan = view.undo_of_set(of_all)
+    assert [step.change.layer for step in plan.steps] == ["open"]
+    assert list(plan.left_out) == ["buildings"]  # of what is not seen nothing is told
+    with pytest.raises(NotEditable):
+        view.undo(plan, anna, leave_out_conflicts=False)
+    for some in (
+        view.undo_of_actor("anna", begin, store.seq()),
+        view.undo_of_area((24.0, 59.0, 26.0, 61.0), begin, store.seq()),
+    ):
+        assert [step.change.layer for step in some.steps] == ["open"]
+        assert list(some.left_out) == ["buildings"]
+    made = view.undo(plan, anna, leave_out_conflicts=True)
+    assert (made.via, made.undone) == ("undo", of_all)
+    names = {layer: features(store, layer)[0]["properties"]["name"] for layer in ("buildings", "open")}
+    assert names == {"buildings": "wrong", "open": "house 0"}
+    with pytest.raises(NotFound):
+        view.undo_of_feature("secret", 1, begin)
+    with pytest.raises(NotEditable):
+        view.undo_of_feature("buildings", 1, begin)
+    with pytest.raises(NotFound):
+        view.undo_of_area((24.0, 59.0, 26.0, 61.0), begin, store.seq(), ["secret"])
+    store.patch("secret", 1, {"properties": {"name": "again"}})
+    with pytest.raises(NotFound):
+        view.undo_of_set(store.change_sets(limit=1)[0].id)
+    assert view.undo(view.undo_of_feature("open", 1, begin), anna, leave_out_conflicts=False) is None

@@ -217,3 +217,64 @@ def test_a_thousand_features(city: Store) -> None:
     undo.apply(city, plan, ANNA)
     print("undo of 1000:", time.process_time() - begun)
     assert everything(city, "many") == before
+
+
+def test_an_area_whoever_did_it(city: Store) -> None:
+    load(city, spec("other"), grid(3))
+    begin, before = city.seq(), (everything(city), everything(city, "other"))
+    city.patch("buildings", 2, {"properties": {"name": "one"}}, by=ANNA)
+    city.patch("buildings", 3, {"geometry": MOVED}, by=LI)
+    city.delete("buildings", 4, by=LI)
+    city.patch("other", 1, {"geometry": MOVED}, by=ANNA)
+    far, _ = city.create("other", {"type": "Feature", "geometry": MOVED, "properties": {}}, by=ANNA)
+    until = city.seq()
+    there, everywhere = (29.9, 59.9, 30.1, 60.1), (24.0, 59.0, 31.0, 62.0)
+    area = undo.of_area(city, there, begin, until)
+    assert {(s.change.layer, s.change.fid) for s in area.steps} == {
+        ("buildings", 3),
+        ("other", 1),
+        ("other", far),
+    }
+    only = undo.of_area(city, there, begin, until, ["other"])
+    assert {step.change.layer for step in only.steps} == {"other"}
+    city.patch("buildings", 2, {"properties": {"name": "since"}}, by=LI)
+    plan = undo.of_area(city, everywhere, begin, until)
+    assert [step.conflict and step.conflict.actor for step in plan.conflicts] == ["李雷"]
+    with pytest.raises(Conflict):
+        undo.apply(city, plan, ANNA)
+    plan = undo.of_area(city, everywhere, begin, city.seq())
+    assert plan.conflicts == []
+    undo.apply(city, plan, ANNA)
+    assert (everything(city), everything(city, "other")) == before
+
+
+def test_layers_that_came_or_went_since_are_left_out_of_an_area(city: Store) -> None:
+    begin = city.seq()
+    load(city, spec("new"), grid(2))
+    city.patch("buildings", 2, {"properties": {"name": "one"}}, by=ANNA)
+    everywhere = (24.0, 59.0, 31.0, 62.0)
+    plan = undo.of_area(city, everywhere, begin, city.seq())
+    assert [(step.change.layer, step.change.fid) for step in plan.steps] == [("buildings", 2)]
+    assert list(plan.left_out) == ["new"]
+    with pytest.raises(Conflict, match="new was made"):
+        undo.of_area(city, everywhere, begin, city.seq(), ["buildings", "new"])
+    with pytest.raises(NotFound, match="nowhere"):
+        undo.of_area(city, everywhere, begin, city.seq(), ["nowhere"])
+    undo.apply(city, plan, ANNA)
+    assert {layer.id for layer in city.layers()} == {"buildings", "new"}
+
+
+def test_a_plan_that_was_agreed_to_and_made_again(city: Store) -> None:
+    city.patch("buildings", 4, {"properties": {"name": "one"}}, by=ANNA)
+    number, agreed = newest(city), city.seq()
+    city.patch("buildings", 5, {"properties": {"name": "other"}}, by=LI)
+    again = undo.of_set(city, number)
+    assert again.seq > agreed
+    city.patch("buildings", 4, {"properties": {"name": "two"}}, by=LI)
+    overtaken = undo.of_set(city, number)
+    for leave_out in (False, True):
+        with pytest.raises(Conflict, match="make it again"):
+            undo.apply(city, overtaken, ANNA, leave_out_conflicts=leave_out, agreed=agreed)
+    undo.apply(city, undo.of_feature(city, "buildings", 4, agreed), LI)
+    undo.apply(city, undo.of_set(city, newest(city)), LI)
+    assert json.loads(city.item("buildings", 4).body)["properties"]["name"] == "two"

@@ -128,6 +128,8 @@ def test_a_load_is_taken_back_beside_a_running_server(city, tmp_path, serve):
     mine = ("undo", "actor", "test", "--from", f"@{made['last']}", "--city", str(city), "--yes")
     assert "Edits by test: 1 again there" in twin(*mine).stdout
     assert server.http.get("/ogc/collections/houses/items").json()["features"] == kept
+    area = ("undo", "area", "0,0,180,90", "--from", f"@{made['first'] - 1}", "--layer", "houses", "--dry-run")
+    assert "Edits in 0,0,180,90: " in twin(*area, "--city", str(city)).stdout
     conflict = twin(*undo, "--yes", check=False)
     assert conflict.returncode == 1
     assert "were changed since" in conflict.stderr

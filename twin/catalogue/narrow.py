@@ -346,6 +346,15 @@ class NarrowedView(View):
             return error
         return operation
 
+    def sees(self, layer: Layer) -> bool:
+        """As :meth:`View.sees`."""
+        return self._rules.share(self.rights, layer) is not None
+
+    def edits(self, layer: Layer) -> bool:
+        """As :meth:`View.edits`: not where only a part of it is seen."""
+        share = self._rules.share(self.rights, layer)
+        return share is not None and share.whole
+
     def _must_edit(self, layer_id: str) -> None:
         if not self._share(self._source(layer_id)).whole:
             raise NotEditable(f"layer {layer_id} is not edited: {PART}")

@@ -15,6 +15,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from layers import undo
 from layers.bulk import within
 from layers.errors import Gone, NotEditable, NotFound, TwinError, shown
 from layers.model import (
@@ -37,6 +38,7 @@ from layers.model import (
 from layers.query import Query
 from layers.store.base import Readable, Store
 from layers.types import CRS84, Bbox, Interval
+from layers.undo import UndoPlan
 from tiles.service import Tiles
 from twin.access.rights import ALL
 from twin.catalogue.pasts import Pasts
@@ -358,3 +360,41 @@ class View:
     ) -> list[Outcome]:
         """As :meth:`Store.transact`."""
         return self._edited().transact(operations, by, atomic=atomic)
+
+    # -- taking back -------------------------------------------------------------------------
+
+    def sees(self, layer: Layer) -> bool:
+        """As :meth:`layers.undo.Rights.sees`."""
+        return True
+
+    def edits(self, layer: Layer) -> bool:
+        """As :meth:`layers.undo.Rights.edits`."""
+        return True
+
+    def undo_of_set(self, number: int) -> UndoPlan:
+        """As :func:`layers.undo.of_set`, of what is seen."""
+        self.change_set(number)
+        return undo.of_set(self._edited(), number, self)
+
+    def undo_of_feature(self, layer_id: str, fid: int, seq: int) -> UndoPlan:
+        """As :func:`layers.undo.of_feature`."""
+        return undo.of_feature(self._edited(), layer_id, fid, seq, self)
+
+    def undo_of_actor(self, actor: str, after: int, until: int, bbox: Bbox | None = None) -> UndoPlan:
+        """As :func:`layers.undo.of_actor`, of what is seen."""
+        return undo.of_actor(self._edited(), actor, after, until, bbox, self)
+
+    def undo_of_area(
+        self, bbox: Bbox, after: int, until: int, layers: Sequence[str] | None = None
+    ) -> UndoPlan:
+        """As :func:`layers.undo.of_area`, of what is seen."""
+        return undo.of_area(self._edited(), bbox, after, until, layers, self)
+
+    def undo(
+        self, plan: UndoPlan, by: Author, *, leave_out_conflicts: bool, agreed: int | None = None
+    ) -> ChangeSet | None:
+        """As :func:`layers.undo.apply`; the change set that it made, None where there was nothing to do."""
+        store = self._edited()
+        before = store.seq()
+        seq = undo.apply(store, plan, by, leave_out_conflicts=leave_out_conflicts, agreed=agreed)
+        return undo.made_by(store, seq) if seq > before else None

@@ -82,6 +82,16 @@ class TransactionRefused(errors.BadInput):
         super().__init__(detail)
 
 
+class UndoRefused(errors.Conflict):
+    """An undo of which nothing is done; ``members`` of the answer tell who has changed what since."""
+
+    code = "UndoRefused"
+
+    def __init__(self, detail: str, members: Mapping[str, object]) -> None:
+        self.members = members
+        super().__init__(detail)
+
+
 STATUS |= {
     Late: 408,
     TransactionRefused: 422,
@@ -114,7 +124,9 @@ def problem(error: errors.TwinError) -> tuple[int, Headers, bytes]:
         headers.append((b"retry-after", b"60"))
     if isinstance(error, WrongMethod):
         headers.append((b"allow", error.allow.encode("ascii")))
-    members: Mapping[str, object] = error.members if isinstance(error, TransactionRefused) else faults(error)
+    members: Mapping[str, object] = faults(error)
+    if isinstance(error, TransactionRefused | UndoRefused):
+        members = error.members
     if isinstance(error, errors.Gone) and error.kept is not None:
         members = {"kept": dict(zip(("seq", "at"), error.kept, strict=True))}
     return status, headers, orjson.dumps({**document(status, error.code, str(error)), **members})

@@ -15,6 +15,7 @@ from twin.http.ogc import (
     positions,
     tilesets,
     transactions,
+    undo,
     versions,
 )
 from twin.http.ogc.pages import Pages
@@ -30,6 +31,7 @@ def make(site: Site) -> Sequence[Room]:
         features.room(site, pages),
         versions.room(site),
         transactions.room(site),
+        undo.room(site),
         changes.room(site),
         coverages.room(site, pages),
         maps.room(site),

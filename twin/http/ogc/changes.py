@@ -16,9 +16,9 @@ from twin.access.caller import CALLER
 from twin.catalogue.changed import Asked, Found, Place, find, some
 from twin.http import answers, negotiate, readable, respond
 from twin.http.context import Link, link, link_header
-from twin.http.formats import JSON, Representation
+from twin.http.formats import Representation
 from twin.http.ogc import change_documents as documents
-from twin.http.ogc import change_forms, links
+from twin.http.ogc import change_forms, links, undo
 from twin.http.respond import Headers, Receive, Scope, Send
 from twin.http.room import Room, Route, Site, of_features
 
@@ -214,12 +214,12 @@ async def _sets(city: City, scope: Scope, receive: Receive, send: Send) -> None:
 
 
 def _set(root: str, one: ChangeSet, named: bool) -> dict[str, Any]:
-    href = f"{root}/ogc/changes?set={one.id}"
+    undoing = [undo.undo_link(root)] if named else []
     return {
         **change_forms.told(one, named),
         "layer": one.layer,
         "generation": one.generation,
-        "links": [link("changes", href, JSON, "What it changed")],
+        "links": [undo.changes_of(root, one.id), *undoing],
     }
 
 

@@ -6,13 +6,12 @@ is written at a time, so that single edits always find a thread and a connection
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from layers.errors import Busy, TwinError
+from layers.errors import TwinError
 from layers.model import Author, Operation, Outcome
 from twin.access.caller import CALLER
 from twin.http import answers, etags, respond
@@ -38,8 +37,6 @@ if TYPE_CHECKING:
 PATH = "/ogc/transactions"
 MEDIA = "application/ogc-tx+json"
 MAX_BODY = 8 * 1_048_576
-#: How long one waits for those before it.
-TURN_SECONDS = 2.0
 #: Reasons that are told of one transaction.
 MAX_EXCEPTIONS = 1_000
 _TOTALS = {"create": "Inserted", "replace": "Replaced", "patch": "Updated", "delete": "Deleted"}
@@ -48,7 +45,7 @@ _MINIMAL = re.compile(r"(?:^|,)\s*return\s*=\s*\"?minimal\"?\s*(?:[,;]|$)", re.I
 
 def room(site: Site) -> Room:
     """The route of transactions."""
-    city, turn = site.city, asyncio.Lock()
+    city = site.city
 
     async def post(scope: Scope, receive: Receive, send: Send) -> None:
         by = author(city, scope)
@@ -57,15 +54,7 @@ def room(site: Site) -> Room:
         view, base = city.catalogue.of(scope[CALLER]), respond.base_url(city, scope)
         crs = respond.header(scope, b"content-crs")
         minimal = _MINIMAL.search(respond.header(scope, b"prefer") or "") is not None
-        try:
-            async with asyncio.timeout(TURN_SECONDS):
-                await turn.acquire()
-        except TimeoutError as error:
-            raise Busy("another transaction is being written; try again") from error
-        try:
-            result = await city.write(_transact, view, body, crs, by, base, minimal)
-        finally:
-            turn.release()
+        result = await city.write_alone(_transact, view, body, crs, by, base, minimal)
         applied = [(b"preference-applied", b"return=minimal")] if minimal else []
         await answers.give_json(scope, send, result, [(b"cache-control", b"no-store"), *applied])
 
