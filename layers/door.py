@@ -27,8 +27,8 @@ from layers.errors import BadInput, NotFound
 from layers.model import ContentLayer, FeatureLayer, Layer, has_features, is_raster
 from layers.raster.files import OpenFiles, at_time, true_at
 from layers.raster.profiles import RasterProfiles
-from layers.store import city_file
 from layers.store.base import Store
+from layers.store.open import open_to_read
 from layers.types import CRS84, Bbox, Field
 
 if TYPE_CHECKING:
@@ -41,17 +41,7 @@ if TYPE_CHECKING:
 def open_city(folder: str | Path) -> CityLayers:
     """The layers of a city folder. Raises NotFound (no city there), BadConfig, Unavailable."""
     path = Path(folder)
-    database, crs = city_file.read(path)
-    store: Store
-    if database is None:
-        from layers.store import geopackage
-
-        store = geopackage.open(path / "city.gpkg", read_only=True, crs_also=(crs,))
-    else:
-        from layers.store import postgis
-
-        reading = replace(database, url=database.read_url or database.url)
-        store = postgis.open(reading, crs_also=(crs,), read_only=True)
+    store, _ = open_to_read(path)
     return CityLayers(path, store)
 
 

@@ -298,6 +298,17 @@ class ChangeSet:
     undone: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Link:
+    """An entry of the audit: its number from 1 on, the canonical JSON that ``hash`` is the hash of, and the
+    change set that it seals, None where it tells of something else. See :mod:`layers.audit.chain`."""
+
+    n: int
+    entry: str
+    hash: str
+    set: int | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moment:
     """A state of the city: that after change ``seq``, the last of its change set, which was made ``at``.

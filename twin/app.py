@@ -22,6 +22,8 @@ from twin.access.caller import CALLER, NAMES, Caller, Callers
 from twin.access.keys import Keys
 from twin.access.rights import ALL, EVERYBODY, Rights
 from twin.access.sessions import Sessions
+from twin.audit import wiring as auditing
+from twin.audit.requests import Requests
 from twin.city import City
 from twin.http import answers, errors, forwarded, respond
 from twin.http import past as past_
@@ -89,6 +91,7 @@ def open_city(folder: Path, patience: float = 0.0, rights: Rights = EVERYBODY) -
         sessions=sessions,
         callers=Callers(keys, sessions, rights, conf.limits.wrong_keys),
         jobs=Jobs(folder, rights),
+        audit=auditing.of_server(folder, conf, store),
         rasters=files,
     )
 
@@ -138,6 +141,7 @@ class Front:
         self._watcher = Watcher(site.city)
         self._load = site.city.load
         self._callers = site.city.callers
+        self._told = Requests(site.city.audit)
 
     @property
     def load(self) -> Load:
@@ -162,8 +166,11 @@ class Front:
                 self._check_host(scope)
                 caller = self._callers.of(scope)
             scope[CALLER], scope[answers.BESIDE] = caller, self._city.run
-            if scope["method"] not in SAFE:
+            writes = scope["method"] not in SAFE
+            if writes:
                 self._check_origin(scope, caller)
+            elif caller.problem is not None and self._told.on:
+                self._told.unknown_key(caller, respond.client(self._city, scope), scope)
             if caller.rights != ALL:
                 send = _private(send)
             target, values = self._find(scope["path"])
@@ -174,9 +181,13 @@ class Front:
                 past = target.route.past
                 if past is not None and _may_name(scope["query_string"]) and scope["method"] in READS:
                     send = await past_.enter(self._city, scope, send, past)
+                if writes and self._told.on and target.route.told(scope["path"]):
+                    send = self._told.done(send, respond.client(self._city, scope), scope)
                 await handler(scope, receive, send, *values)
         except TwinError as error:
             answer = errors.problem(error)
+            if scope["method"] not in SAFE and self._told.on:
+                self._told.refused(respond.client(self._city, scope), scope, answer[0], error.code)
             self._load.refused[answer[0]] += 1
             await _answer(send, answer)
         except asyncio.CancelledError:
@@ -186,6 +197,8 @@ class Front:
             await _answer(send, errors.problem(Unavailable("the server is stopping; try again soon")))
         except Exception:
             log.exception("unexpected error on %s %s", scope["method"], scope["path"])
+            if scope["method"] not in SAFE and self._told.on:
+                self._told.refused(respond.client(self._city, scope), scope, 500, "ServerError")
             body = errors.body(500, "ServerError", "an unexpected error; the server's log has it")
             await _answer(send, (500, [(b"content-type", b"application/problem+json")], body))
 
@@ -229,6 +242,7 @@ class Front:
         await receive()
         city.bus.bind(asyncio.get_running_loop())
         city.live.start()
+        city.audit.start()
         await city.jobs.recover()
         watching = asyncio.gather(self._watcher.run(), part_status.watch(city), _warm(city))
         await send({"type": "lifespan.startup.complete"})

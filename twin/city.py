@@ -24,6 +24,7 @@ from tiles.imagery.service import Imagery
 from twin.access.caller import Callers
 from twin.access.keys import Keys
 from twin.access.sessions import Sessions
+from twin.audit import Auditor
 from twin.live.clock import iso, now_ms
 from twin.overload import Load, Pace
 from twin.settings import CitySettings
@@ -71,6 +72,7 @@ class City:
     sessions: Sessions
     callers: Callers
     jobs: Jobs
+    audit: Auditor
     #: The rasters of the city that are open.
     rasters: OpenFiles = field(default_factory=OpenFiles)
     pool: Threads = field(default_factory=lambda: Threads(8, "twin-work"))
@@ -227,6 +229,7 @@ class City:
         """End the threads once their calls have ended, then close the store."""
         for pool in self.pools:
             pool.close()
+        self.audit.stop()
         self.live_layers.close()
         self.rasters.close()
         self.jobs.close()

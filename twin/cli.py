@@ -29,6 +29,8 @@ key_app = typer.Typer(no_args_is_help=True, help="Named keys: who may write.")
 app.add_typer(key_app, name="key")
 undo_app = typer.Typer(no_args_is_help=True, help="Take back what was done: shown first, then asked.")
 app.add_typer(undo_app, name="undo")
+audit_app = typer.Typer(no_args_is_help=True, help="The chain of what was done (audit in city.yml).")
+app.add_typer(audit_app, name="audit")
 
 CityDir = Annotated[
     Path, typer.Option("--city", envvar="TWIN_CITY", help="The city folder.", show_default="./city")
@@ -347,6 +349,52 @@ def undo_area(
 
     options = _undo_options(dry_run, yes, leave_out_conflicts, message, as_json)
     undo_verbs.of_area(city, bbox, first, last, layers, options)
+
+
+@audit_app.command("verify")
+def audit_verify(
+    file: Annotated[
+        Path | None, typer.Argument(help="Exported lines of JSON, or -.", show_default="the city")
+    ] = None,
+    city: Annotated[
+        Path | None,
+        typer.Option(
+            "--city", help="A city folder; beside FILE: it must have the same chain.", show_default="./city"
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Prove an audit, without a server and without changing anything; exit 1 at the first false entry."""
+    from twin import audit_verbs
+
+    if file is None and city is None:
+        city = Path(os.environ.get("TWIN_CITY", DEFAULT_CITY))
+    sys.exit(audit_verbs.check(file, city, as_json=as_json))
+
+
+@audit_app.command("export")
+def audit_export(
+    file: Annotated[Path | None, typer.Argument(help="A new file.", show_default="standard output")] = None,
+    first: Annotated[int, typer.Option("--from", min=1, help="The number of the first entry.")] = 1,
+    last: Annotated[int | None, typer.Option("--to", min=1, help="That of the last.")] = None,
+    city: CityDir = DEFAULT_CITY,
+) -> None:
+    """Write the entries as lines of JSON."""
+    from twin import audit_verbs
+
+    audit_verbs.export(city, file, first, last)
+
+
+@audit_app.command("list")
+def audit_list(
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="So many of the newest.")] = 50,
+    city: CityDir = DEFAULT_CITY,
+    as_json: AsJson = False,
+) -> None:
+    """Print the newest entries."""
+    from twin import audit_verbs
+
+    audit_verbs.show(city, limit, as_json=as_json)
 
 
 def _undo_options(

@@ -68,6 +68,8 @@ class Credit(Strict):
     url: Annotated[str | None, AfterValidator(values.link)] = None
 
 
+#: For how many days an audit is kept where nobody says otherwise.
+AUDIT_DAYS = 180
 #: How long is kept what was; 0: nothing is.
 type Days = Annotated[float, Field(ge=0, le=36_500)] | Literal["forever"]
 
@@ -76,6 +78,15 @@ class History(Strict):
     """For how many days the city as it was is kept."""
 
     days: Days = DAYS
+
+
+class AuditSettings(Strict):
+    """Whether what is done is kept as a chain of entries, hashed how, and for how many days: the law of the
+    People's Republic of China on network security (2016), article 21, asks for six months of its logs."""
+
+    enabled: bool = False
+    hash: Literal["sha256", "sm3"] = "sha256"
+    days: Annotated[float, Field(ge=1, le=36_500)] | Literal["forever"] = AUDIT_DAYS
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +132,7 @@ class CitySettings(Strict):
     store: StoreSettings = Field(default=None, repr=False)
     limits: Limits = Limits()
     history: History = History()
+    audit: AuditSettings = AuditSettings()
 
     @property
     def attribution(self) -> str:
@@ -136,9 +148,14 @@ class CitySettings(Strict):
         return self
 
     def retention(self) -> Retention:
-        """How long old rows are kept, of the city and of layers."""
+        """How long old rows are kept, of the city and of layers: where nobody says otherwise as long as an
+        audit, which is then true of what can be looked at."""
         said = {layer: one.history for layer, one in self.layers.items() if one.history is not None}
-        return Retention(_days(self.history.days), {layer: _days(days) for layer, days in said.items()})
+        days = _days(self.history.days)
+        if self.audit.enabled and "days" not in self.history.model_fields_set:
+            audit = _days(self.audit.days)
+            days = None if audit is None or days is None else max(days, audit)
+        return Retention(days, {layer: _days(days) for layer, days in said.items()})
 
     def database(self) -> Database | None:
         """The database of the features; None for a city that keeps them in its folder.

@@ -6,7 +6,7 @@ import dataclasses
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from layers import rules
-from layers.errors import BadFile, BadParameter, Exists, NotFound, shown
+from layers.errors import BadFile, BadParameter, Exists, NotFound, TwinError, shown
 from layers.model import ContentLayer, Problem, RasterFacts, Report, has_features
 from layers.place import crs_name
 from layers.raster import kept
@@ -25,6 +25,7 @@ from layers.store.base import Store
 from twin import settings, template
 from twin.access.keys import Keys
 from twin.access.rights import ACTIONS, Objects
+from twin.audit import wiring
 from twin.city import unreadable
 from twin.operator import operator
 
@@ -97,7 +98,9 @@ def opened(city_settings: settings.CitySettings, city: Path) -> Iterator[Store]:
     database, kept = city_settings.database(), city_settings.retention()
     store = open_store(city, database, crs_also=(city_settings.crs,), history=kept)
     try:
+        wiring.begin(city_settings, store)
         yield store
+        wiring.told(city_settings, store)
     finally:
         store.close()
 
@@ -196,7 +199,9 @@ def key_add(city: Path, name: str, may: list[str] | None, of: list[str] | None =
     unknown = [action for action in may or () if action not in ACTIONS]
     if unknown:
         raise BadParameter("may", unknown[0], "one of " + ", ".join(ACTIONS))
-    print(Keys(city).add(name, actions, Objects.named(of) if of else None))
+    objects = Objects.named(of) if of else None
+    print(Keys(city).add(name, actions, objects))
+    _tell(city, "added", name, may=actions, of=[] if objects is None else objects.texts())
 
 
 def key_list(city: Path) -> None:
@@ -210,7 +215,16 @@ def key_remove(city: Path, name: str) -> None:
     """Remove a key. Raises NotFound."""
     settings.load(city)
     Keys(city).remove(name)
+    _tell(city, "removed", name)
     print(f"The key {name} is no longer taken.")
+
+
+def _tell(city: Path, action: str, name: str, **facts: Any) -> None:
+    """Have in the audit what was done to a key; the key is what it is, whatever becomes of that."""
+    city_settings = settings.load(city)
+    if city_settings.audit.enabled:
+        with suppress(TwinError), opened(city_settings, city) as store:
+            wiring.told(city_settings, store, "key", action=action, name=name, **facts)
 
 
 def show(report: Report, title: str, *, aside: Path | None = None) -> None:

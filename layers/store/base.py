@@ -22,6 +22,7 @@ from layers.model import (
     Former,
     Item,
     Layer,
+    Link,
     Moment,
     Operation,
     Outcome,
@@ -171,6 +172,35 @@ class Past(Readable, Protocol):
 
     A layer that did not exist raises NotFound; one whose rows are no longer kept, Gone."""
 
+    def chosen(self, layer_id: str, fids: Sequence[int]) -> Rows:
+        """Those of some features that were there, without a geometry too, with their bodies: it costs what
+        these cost, however much has changed since. A geometry that nobody can read is None."""
+
+
+class Audit(Protocol):
+    """The chain of a store's audit, which is only ever appended to: see :mod:`layers.audit.chain`.
+
+    There is none (no table of it, either) before its first link."""
+
+    def head(self) -> Link | None:
+        """The newest link."""
+
+    def sealed(self) -> int | None:
+        """The newest change set that a link is of."""
+
+    def links(self, after: int = 0, limit: int = 1_000) -> list[Link]:
+        """Links by ascending number, those with n > after."""
+
+    def sets(self, after: int, limit: int = 100) -> list[ChangeSet]:
+        """Change sets by ascending id, those with id > after, which no later change extends."""
+
+    def append(self, head: int, links: Sequence[Link]) -> bool:
+        """Put links behind the one with the number ``head`` (0: the first); False where that is no longer the
+        newest, and nothing is written. Raises Busy, ReadOnly, Unavailable."""
+
+    def cut(self, through: int) -> None:
+        """Remove the links up to a number."""
+
 
 class Store(Readable, Protocol):
     """A city's features, their meshes, the change log, and what was before the changes."""
@@ -294,6 +324,10 @@ class Store(Readable, Protocol):
         A field that is gone by now, or has another type, is left as it is. Raises Conflict: one of them was
         changed after ``unchanged_since``, its source id is another feature's by now, or its layer was dropped
         since; NotFound (the layer), NotEditable, Gone (what it was is not kept), and what an edit does."""
+
+    @property
+    def audit(self) -> Audit:
+        """The chain of what was done."""
 
     def record(self, spec: FormSpec, by: Author = NOBODY) -> int:
         """Record a layer of another form than features, or a new generation of it, which is returned.

@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from layers.store import city_file
 from layers.store.counting import FEW
 from layers.store.database import Database
 from layers.store.history import Retention
 
 if TYPE_CHECKING:
     from layers.store.base import Store
+
+
+def open_to_read(folder: Path) -> tuple[Store, str]:
+    """The store of a city folder, of which nothing is changed, and the city's own CRS: of a database the
+    reading role of ``city.yml`` is taken where it names one.
+
+    Raises NotFound (no city there), BadConfig, Unavailable."""
+    database, crs = city_file.read(folder)
+    if database is None:
+        from layers.store import geopackage
+
+        return geopackage.open(folder / "city.gpkg", read_only=True, crs_also=(crs,)), crs
+    from layers.store import postgis
+
+    reading = replace(database, url=database.read_url or database.url)
+    return postgis.open(reading, crs_also=(crs,), read_only=True), crs
 
 
 def open_store(

@@ -55,6 +55,16 @@ _PREFLIGHT: Headers = [
 _VALUE = re.compile(r"\{(\w+)(\.\.\.)?\}(?:\.(\w+))?")
 
 
+def always(path: str) -> bool:
+    """Whatever the path."""
+    return True
+
+
+def never(path: str) -> bool:
+    """Not whatever the path."""
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class Route:
     """Resources at one template of paths.
@@ -73,6 +83,8 @@ class Route:
     takes: Mapping[str, str] = field(default_factory=dict)
     #: Whether the path with a slash behind it is the same resource.
     slash: bool = False
+    #: Whether the audit tells of what was written at a path; not where a change set does.
+    told: Callable[[str], bool] = always
     #: Whether GET takes ``at``; what it reads is then :func:`twin.http.past.view`.
     past: Past | None = None
 

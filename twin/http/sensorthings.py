@@ -19,7 +19,7 @@ from twin.http.context import Context, Link, link
 from twin.http.errors import WrongMethod
 from twin.http.formats import HTML, JSON, MERGE_PATCH
 from twin.http.respond import Receive, Scope, Send
-from twin.http.room import Room, Route, Site, allowed
+from twin.http.room import Room, Route, Site, allowed, never
 from twin.http.sensorthings_paths import ROOT
 from twin.live.ingest import Transaction
 from twin.things import paths
@@ -44,6 +44,7 @@ def make(site: Site) -> Sequence[Room]:
             {"POST": api.create_observations},
             sensorthings_paths.arrays,
             takes={"POST": JSON},
+            told=never,
         ),
         Route(
             f"{ROOT}/{{resource...}}",
@@ -51,6 +52,7 @@ def make(site: Site) -> Sequence[Room]:
             describe_all=sensorthings_paths.entities,
             allow=api.allowed,
             takes={"POST": JSON, "PATCH": MERGE_PATCH},
+            told=lambda path: not path.endswith("Observations"),
         ),
     )
     return (Room("sta", TITLE, routes, _links, schemas=sensorthings_paths.schemas),)

@@ -14,7 +14,7 @@ from layers.query import Query
 from layers.store import forms as other_forms
 from layers.store import unreadable
 from layers.store.base import Past
-from layers.store.geopackage import log, read, selection
+from layers.store.geopackage import log, past_table, read, selection
 from layers.store.geopackage.moments import Moments
 from layers.store.geopackage.past_table import PastTable
 from layers.store.geopackage.past_view import PastView
@@ -162,6 +162,10 @@ class GeoPackagePast(Past):
     def rows(self, layer_id: str, fids: Sequence[int] | None = None, *, meshes: bool = False) -> Rows:
         with self._reading(None) as view:
             return read.rows(view, view.ready(layer_id), fids, meshes)
+
+    def chosen(self, layer_id: str, fids: Sequence[int]) -> Rows:
+        with self._moments.now.reading(None) as view:
+            return read.chosen(view, past_table.find(view.con, layer_id, self._moment), fids)
 
     def report(self, layer_id: str) -> Mapping[str, Any] | None:
         """As long as no later load has put another in its place."""

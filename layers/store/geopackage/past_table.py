@@ -12,7 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from layers.store.geopackage import catalog, past, recorded, schema
+from layers.errors import Gone, NotFound, shown
+from layers.store import forms as other_forms
+from layers.store.geopackage import catalog, keeping, past, recorded, schema
 from layers.store.geopackage.catalog import FeatureTable
 from layers.store.geopackage.connection import literal, quoted
 from layers.types import EditKind, Field
@@ -99,6 +101,36 @@ class PastTable(FeatureTable):
             parts.append(f"SELECT {fid} AS fid, +p.geom AS geom{columns} FROM {then}")
         return " UNION ALL ".join(parts) or "SELECT 0 AS fid, NULL AS geom WHERE 0"
 
+    def of(self, fids: str) -> str:
+        """The rows of some features, which an SQL selects by id."""
+        if not self.has_old:
+            return self.rows(f"l.fid IN ({fids})", "", "")
+        return self.rows(
+            f"l.fid IN ({fids}) AND NOT EXISTS ({self._later('l.fid')})",
+            f"({fids}) f CROSS JOIN {self.old} p"
+            f" WHERE p.n = ({self._later('f.value')} ORDER BY o.until LIMIT 1) AND p.there",
+            "p.fid",
+        )
+
+    def bodies(self, fids: str) -> str:
+        """The bodies of some features."""
+        now = f"SELECT l.fid AS fid, l.body AS body FROM main.{quoted(schema.mesh_table(self.id))} l"
+        now += f" WHERE l.fid IN ({fids})"
+        if not self.has_old:
+            return now if self.end is None else "SELECT 0 AS fid, NULL AS body WHERE 0"
+        then = (
+            f"SELECT p.fid AS fid, p.mesh AS body FROM ({fids}) f CROSS JOIN {self.old} p WHERE p.n ="
+            f" ({self._later('f.value')} ORDER BY o.until LIMIT 1) AND p.mesh IS NOT NULL"
+        )
+        if self.end is not None:
+            return then
+        return f"{now} AND NOT EXISTS ({self._later('l.fid')}) UNION ALL {then}"
+
+    def _later(self, fid: str) -> str:
+        """The old rows of a feature that were true after the moment, the first of them being of it."""
+        since = self.since.replace("until", "o.until")
+        return f"SELECT n FROM {self.old} o WHERE o.fid = {fid} AND {since}"
+
     def alone(self, fid: int) -> PastTable:
         """The same for reading one feature."""
         return replace(self, only=fid, trusted=False)
@@ -113,6 +145,31 @@ class PastTable(FeatureTable):
             f"{self.old} p WHERE p.n = ({first}) AND p.there",
             "p.fid",
         )
+
+
+def find(con: sqlite3.Connection, layer: str, seq: int) -> PastTable:
+    """A layer of features after a change. Raises NotFound, Gone, Unreadable."""
+    record = recorded.at(con, layer, seq)
+    if record is None:
+        raise absent(layer, layer in recorded.layers(con))
+    if record["table"] == "twin_forms":
+        raise other_forms.no_features(layer, record["form"])
+    since = keeping.since(con, layer)
+    if since > seq:
+        raise gone(layer, since)
+    return at(con, layer, seq, record).usable()
+
+
+def absent(layer: str, known: bool) -> NotFound:
+    """There was no such layer then; ``known``: but there is, or was later."""
+    return NotFound(
+        f"layer {shown(layer)} did not exist then" if known else f"there is no layer {shown(layer)}"
+    )
+
+
+def gone(layer: str, since: int) -> Gone:
+    """What there was of a layer is no longer kept."""
+    return Gone(f"layer {layer} is not known as it was then: its history is kept from @{since} on")
 
 
 def at(con: sqlite3.Connection, layer: str, seq: int, record: Mapping[str, Any]) -> PastTable:

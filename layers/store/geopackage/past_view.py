@@ -6,7 +6,6 @@ import sqlite3
 from collections.abc import Mapping
 from typing import Any
 
-from layers.errors import Gone, NotFound, shown
 from layers.model import FeatureLayer
 from layers.store import forms as other_forms
 from layers.store.geopackage import catalog, keeping, log, past_table, recorded, rtree
@@ -89,9 +88,7 @@ class PastView(ReadView):
         """A layer of features, without its changes being looked at. Raises NotFound, Gone, Unreadable."""
         record = self.record(layer)
         if record is None:
-            if layer in self.layer_ids():
-                raise NotFound(f"layer {shown(layer)} did not exist then")
-            raise NotFound(f"there is no layer {shown(layer)}")
+            raise past_table.absent(layer, layer in self.layer_ids())
         if record["table"] == "twin_forms":
             raise other_forms.no_features(layer, record["form"])
         self.known(layer)
@@ -103,8 +100,7 @@ class PastView(ReadView):
     def known(self, layer: str) -> None:
         """Raises Gone: what there was of a layer is no longer kept."""
         if self.is_gone(layer):
-            number = self._kept_from(layer)
-            raise Gone(f"layer {layer} is not known as it was then: its history is kept from @{number} on")
+            raise past_table.gone(layer, self._kept_from(layer))
 
     def ready(self, layer: str) -> PastTable:
         """A layer to be read whole: what changed of it is in the connection. Raises as ``table``."""

@@ -17,6 +17,7 @@ from layers.store.geopackage import blob, selection
 from layers.store.geopackage.catalog import FeatureTable
 from layers.store.geopackage.connection import quoted
 from layers.store.geopackage.filter import INSTANT, shifted
+from layers.store.geopackage.past_table import PastTable
 from layers.store.geopackage.read_view import ReadView, encode, fetch, listed
 from layers.store.layer_record import chosen_fields
 from layers.types import CRS84, Cursor, Field, Interval
@@ -214,6 +215,18 @@ def rows(view: ReadView, table: FeatureTable, fids: Sequence[int] | None, meshes
     )
     placed = unreadable.placed(columns(table, table.fields, records))
     return replace(placed, meshes=_meshes(view, table, fids)) if meshes else placed
+
+
+def chosen(view: ReadView, table: PastTable, fids: Sequence[int]) -> Rows:
+    """Some features of what was, as columns, with their bodies."""
+    asked, bound = "SELECT value FROM json_each(:fids)", {"fids": listed(int(f) for f in fids)}
+    records = fetch(
+        view.con, f"SELECT t.fid, t.geom{table.columns} FROM ({table.of(asked)}) t ORDER BY t.fid", bound
+    )
+    bodies = view.con.execute(table.bodies(asked), bound).fetchall()
+    return replace(
+        columns(table, table.fields, records), meshes={fid: Mesh.from_bytes(body) for fid, body in bodies}
+    )
 
 
 def fault(view: ReadView, table: FeatureTable, fid: int) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -119,7 +119,7 @@ class ReadView:
         return known
 
 
-def fetch(con: sqlite3.Connection, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
+def fetch(con: sqlite3.Connection, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> list[Any]:
     """All rows. Text that is not UTF-8, written by another program, is read with replacements."""
     try:
         return con.execute(sql, parameters).fetchall()

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from weakref import WeakSet
@@ -52,6 +53,7 @@ from layers.store.geopackage import (
     sets,
     touched,
 )
+from layers.store.geopackage.audit import GeoPackageAudit
 from layers.store.geopackage.catalog import FeatureTable
 from layers.store.geopackage.connection import WRITE_WAIT_S, connect, sqlite_errors, transaction, waiting
 from layers.store.geopackage.moments import Moments
@@ -441,6 +443,18 @@ class GeoPackageStore(EditedStore):
             with suppress(Busy):
                 prepare.keep_for(con, self._wanted)
                 self._wanted = None
+
+    @cached_property
+    def audit(self) -> GeoPackageAudit:
+        return GeoPackageAudit(self._seen, self._writing, read_only=self._read_only)
+
+    @contextmanager
+    def _seen(self) -> Iterator[sqlite3.Connection]:
+        """One read transaction of what is there."""
+        if not self._historic:
+            raise NO_HISTORY
+        with self._now.reading() as view:
+            yield view.con
 
     def stage(self, spec: LayerSpec) -> Stage:
         if self._read_only:

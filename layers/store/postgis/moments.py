@@ -136,6 +136,16 @@ def change_sets(
     return [_change_set(row) for row in rows]
 
 
+def sets_after(con: Connection, city: str, after: int, limit: int) -> list[ChangeSet]:
+    """Change sets by ascending id; see :class:`layers.store.base.Audit`."""
+    rows = con.execute(
+        f"SELECT {_SET} FROM {bound(city)}.twin_sets c WHERE c.id > %s ORDER BY c.id LIMIT %s",
+        (Int8(after), Int8(limit)),
+        binary=True,
+    ).fetchall()
+    return [_change_set(row) for row in rows]
+
+
 def versions(
     con: Connection, city: str, layer: str, fid: int, before: int | None, limit: int
 ) -> list[Version]:

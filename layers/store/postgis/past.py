@@ -263,11 +263,14 @@ class PostgisPast(Past):
         return number
 
     def rows(self, layer_id: str, fids: Sequence[int] | None = None, *, meshes: bool = False) -> Rows:
+        return self._everything(layer_id, fids, meshes=meshes, placed=True)
+
+    def _everything(self, layer_id: str, fids: Sequence[int] | None, *, meshes: bool, placed: bool) -> Rows:
         for attempt in range(TRIES):
             table = self._table(layer_id)
             try:
                 with self._catalogue.sessions.reading_long() as con:
-                    state, columns = read.everything(con, table, fids, meshes)
+                    state, columns = read.everything(con, table, fids, meshes, placed=placed)
             except MOVED:
                 if attempt == TRIES - 1:
                     raise
@@ -277,6 +280,9 @@ class PostgisPast(Past):
             if self._holds(table, state):
                 return columns
         raise Busy(f"layer {layer_id} is being replaced; try again")
+
+    def chosen(self, layer_id: str, fids: Sequence[int]) -> Rows:
+        return self._everything(layer_id, fids, meshes=True, placed=False)
 
     def report(self, layer_id: str) -> Mapping[str, Any] | None:
         """Of the load of then, which is known of the last load alone."""

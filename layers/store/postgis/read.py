@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -252,23 +252,29 @@ def hold(con: Connection, relation: str) -> None:
 
 
 def everything(
-    con: Connection, table: LayerTable, fids: Sequence[int] | None, meshes: bool
+    con: Connection, table: LayerTable, fids: Sequence[int] | None, meshes: bool, *, placed: bool = True
 ) -> tuple[SnapshotState, Rows]:
-    """Features that have a geometry, as columns; within the caller's transaction."""
-    chosen, values = ("", []) if fids is None else (f" AND {table.fid} = ANY(%s)", [[int(f) for f in fids]])
+    """Features as columns, if ``placed`` those that have a geometry; within the caller's transaction."""
+    conditions = [f"{table.shape} IS NOT NULL AND NOT ST_IsEmpty({table.shape})"] if placed else []
+    values = []
+    if fids is not None:
+        conditions.append(f"{table.fid} = ANY(%s)")
+        values.append([int(f) for f in fids])
+    where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
     columns = "".join(f", {table.column(f)}" for f in table.fields)
     hold(con, table.raw)
     now = moment(con, table.schema, table)
     with ReadingErrors():
         rows = con.execute(
-            f"SELECT {table.fid}, {shape_sql(table, True)}{columns} FROM {table.relation} t"
-            f" WHERE {table.shape} IS NOT NULL AND NOT ST_IsEmpty({table.shape}){chosen} ORDER BY 1",
+            f"SELECT {table.fid}, {shape_sql(table, True)}{columns} FROM {table.relation} t{where}"
+            " ORDER BY 1",
             values,
             binary=True,
         ).fetchall()
-    placed = unreadable.placed(as_columns(table, table.fields, rows))
+    found = as_columns(table, table.fields, rows)
+    found = unreadable.placed(found) if placed else found
     bodies_ = _meshes(con, table, fids) if meshes and table.source is None else {}
-    return now, Rows(placed.fids, placed.wkb, placed.properties, bodies_)
+    return now, replace(found, meshes=bodies_)
 
 
 def _meshes(con: Connection, table: LayerTable, fids: Sequence[int] | None) -> dict[int, Mesh]:

@@ -8,6 +8,7 @@ import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,7 @@ from layers.store.postgis import (
     schema,
     touched,
 )
+from layers.store.postgis.audit import PostgisAudit
 from layers.store.postgis.catalogue import CHANGED, MOVED, TRIES, DatabaseCatalogue
 from layers.store.postgis.connection import Connection, bound
 from layers.store.postgis.layer_table import LayerTable
@@ -335,6 +337,10 @@ class PostgisStore(EditedStore):
         except CHANGED as error:
             self._catalogue.repair()
             raise Busy("a layer of the transaction is being replaced; try again") from error
+
+    @cached_property
+    def audit(self) -> PostgisAudit:
+        return PostgisAudit(self._schema, self._catalogue.history, self._sessions.writing)
 
     def stage(self, spec: LayerSpec) -> Stage:
         self._catalogue.state()

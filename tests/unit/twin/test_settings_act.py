@@ -51,6 +51,7 @@ BESIDE = {
 READ_IN = {
     "history.": "twin/settings.py",  # tests/unit/twin/test_history_setting.py
     "layers.ID.history": "twin/settings.py",
+    "audit.": "twin/audit/wiring.py",  # tests/unit/twin/test_audit_setting.py
     "heights.undulation": "twin/catalogue/*.py",
     "store.": "layers/store/postgis/*.py twin/city.py",
     "layers.ID.": "layers/store/postgis/*.py",

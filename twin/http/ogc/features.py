@@ -17,7 +17,7 @@ from twin.http.ogc.edit import ON_ITEM, ON_ITEMS, Edit
 from twin.http.ogc.items import Items
 from twin.http.ogc.pages import Document, Pages
 from twin.http.respond import Scope
-from twin.http.room import Allow, Paths, Room, Route, Site
+from twin.http.room import Allow, Paths, Room, Route, Site, never
 
 CLASSES = classes(
     {
@@ -104,6 +104,7 @@ def room(site: Site, pages: Pages) -> Room:
             describe_all=_of_layers("items", openapi_layer.items),
             allow=_allow(edit, ON_ITEMS),
             takes={"POST": GEOJSON},
+            told=never,
             past="fixed",
         ),
         Route(
@@ -112,6 +113,7 @@ def room(site: Site, pages: Pages) -> Room:
             describe_all=_of_layers("items/{featureId}", openapi_layer.item),
             allow=_allow(edit, ON_ITEM),
             takes={"PUT": GEOJSON, "PATCH": MERGE_PATCH},
+            told=never,
             past="fixed",
         ),
         Route(

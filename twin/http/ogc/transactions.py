@@ -29,7 +29,7 @@ from twin.http.openapi_parts import (
     write,
 )
 from twin.http.respond import Receive, Scope, Send
-from twin.http.room import Room, Route, Site
+from twin.http.room import Room, Route, Site, never
 
 if TYPE_CHECKING:
     from twin.catalogue.view import View
@@ -61,7 +61,7 @@ def room(site: Site) -> Room:
     return Room(
         "transactions",
         ("Transactions: many edits at once", "事务：一次提交多项编辑"),
-        (Route(PATH, {"POST": post}, _describe, takes={"POST": f"{MEDIA}, {JSON}"}),),
+        (Route(PATH, {"POST": post}, _describe, takes={"POST": f"{MEDIA}, {JSON}"}, told=never),),
         schemas=_schemas,
     )
 

@@ -23,7 +23,7 @@ from twin.http.formats import JSON
 from twin.http.ogc.undo_request import MEMBERS, Request, read
 from twin.http.openapi_parts import TEXT, array_of, object_of, ok, reference, write
 from twin.http.respond import Receive, Scope, Send
-from twin.http.room import Room, Route, Site
+from twin.http.room import Room, Route, Site, never
 
 if TYPE_CHECKING:
     from twin.catalogue.view import View
@@ -56,7 +56,7 @@ def room(site: Site) -> Room:
     return Room(
         "undo",
         ("Undo: take back what was done", "撤销：恢复先前的内容"),
-        (Route(PATH, {"POST": post}, _describe, takes={"POST": JSON}),),
+        (Route(PATH, {"POST": post}, _describe, takes={"POST": JSON}, told=never),),
         schemas=_schemas,
     )
 

@@ -17,6 +17,7 @@ from twin.access.keys import Keys
 from twin.access.rights import EVERYBODY
 from twin.access.sessions import Sessions
 from twin.app import build
+from twin.audit import Auditor
 from twin.city import City
 from twin.http import incidents, sensorthings, stream
 from twin.incidents import Incidents
@@ -46,7 +47,7 @@ class Room:
         self.incidents = Incidents(self.live.ingest, self.live.file, self.bus, zone)
         self.callers = Callers(self.keys, self.sessions, EVERYBODY)
         self.jobs = Jobs(folder, EVERYBODY)
-        access = self.keys, self.sessions, self.callers, self.jobs
+        access = self.keys, self.sessions, self.callers, self.jobs, Auditor(none, None)
         self.city = City(folder, conf, none, none, self.live, self.incidents, self.bus, *access)
         self.front = build(self.city, rooms=[sensorthings.make, incidents.make, stream.make])
 

@@ -1,0 +1,161 @@
+"""Whether an audit is true: of exported lines alone, or of a city, whose change sets and rows must be what
+its entries say. Nothing is written, and no server is needed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from layers.audit import chain, digests, hashes
+from layers.audit.chain import Fault
+from layers.audit.sealing import every, facts
+from layers.errors import Gone
+from layers.model import ChangeSet, Link
+from layers.store.base import Store
+
+
+@dataclass(slots=True, kw_only=True)
+class Verdict:
+    """What was looked at: entries ``first`` to ``last``, the latter with ``hash``; ``changes`` of them seal a
+    change set. Of these ``compared`` are equal to what the city's history has, of ``not_kept`` it does not
+    reach back so far. ``unsealed`` change sets have no entry yet. ``before`` is the hash of what was before
+    the first, empty where that is the beginning. ``fault`` is the first entry that is not true."""
+
+    first: int = 0
+    last: int = 0
+    hash: str = ""
+    before: str = ""
+    entries: int = 0
+    changes: int = 0
+    compared: int = 0
+    not_kept: int = 0
+    unsealed: int = 0
+    fault: Fault | None = None
+    #: The hash that the city has of each of these numbers, where a file is compared with it.
+    _cuts: dict[int, str] = field(default_factory=dict, repr=False)
+
+    def take(self, link: Link) -> dict[str, Any]:
+        """Count an entry that follows truly."""
+        entry: dict[str, Any] = json.loads(link.entry)
+        if not self.entries:
+            self.first, self.before = link.n, entry["prev"]
+        self.entries += 1
+        self.last, self.hash = link.n, link.hash
+        if entry.get("kind") == "cut":
+            self._cuts[entry.get("through", 0)] = entry.get("last", "")
+        return entry
+
+    @property
+    def is_told(self) -> bool:
+        """Whether the entries that are no longer there before the first were cut off as an entry says."""
+        return self.first <= 1 or self._cuts.get(self.first - 1) == self.before
+
+
+def lines(texts: Iterable[str], city: Store | None = None) -> Verdict:
+    """Of an export; with a ``city``, whether its chain still is that one."""
+    verdict = Verdict()
+    known = _hashes(city) if city is not None else {}
+    for link in chain.followed(_parsed(texts, verdict)):
+        if isinstance(link, Fault):
+            verdict.fault = link
+            break
+        entry = verdict.take(link)
+        verdict.changes += entry.get("kind") == "change"
+        if city is not None and link.n in known and known[link.n] != link.hash:
+            verdict.fault = Fault(link.n, "is another one in the city")
+            break
+        if city is not None and link.n > max(known, default=0):
+            verdict.fault = Fault(link.n, "is not in the city: its audit ends before")
+            break
+    return verdict
+
+
+def _parsed(texts: Iterable[str], verdict: Verdict) -> Iterator[Link]:
+    for number, text in enumerate(texts, 1):
+        if not text.strip():
+            continue
+        try:
+            yield chain.of_line(text)
+        except ValueError as error:
+            verdict.fault = Fault(verdict.last + 1, f"cannot be read (line {number}): {error}")
+            return
+
+
+def _hashes(city: Store) -> dict[int, str]:
+    return {link.n: link.hash for link in every(city.audit)}
+
+
+def city(store: Store) -> Verdict:
+    """Of a city, which is read only: its chain, its change sets, and the rows that its history keeps."""
+    verdict = Verdict()
+    sets = _sets(store)
+    since: int | None = None  # the newest change set that has an entry
+    for link in chain.followed(every(store.audit)):
+        if isinstance(link, Fault):
+            verdict.fault = link
+            return verdict
+        entry = verdict.take(link)
+        if link.set is None:
+            continue
+        if entry["kind"] == "begin":
+            since = link.set
+            continue
+        verdict.changes += 1
+        one, why = _next(sets, entry, since)
+        why = why or _differs(store, one, entry, verdict)
+        if why is not None:
+            verdict.fault = Fault(link.n, why)
+            return verdict
+        since = link.set
+    if not verdict.is_told:
+        verdict.fault = Fault(verdict.first, "is the first; no entry says that those before were cut off")
+    verdict.unsealed = 0 if since is None else sum(one.id > since for one in sets)
+    return verdict
+
+
+def _sets(store: Store) -> Iterator[ChangeSet]:
+    """Every change set of the city, by id; those that other programs made and nobody has looked at since are
+    not among them."""
+    after = 0
+    while page := store.audit.sets(after, 1_000):
+        yield from page
+        after = page[-1].id
+
+
+def _next(
+    sets: Iterator[ChangeSet], entry: dict[str, Any], since: int | None
+) -> tuple[ChangeSet | None, str | None]:
+    """The change set that an entry seals, and what is wrong with it."""
+    for one in sets:
+        if one.id == entry["set"]:
+            return one, None
+        if one.id > entry["set"]:
+            break
+        if since is not None and one.id > since:
+            return None, f"does not seal change set {one.id}, which comes first"
+    return None, f"seals change set {entry['set']}, which is gone"
+
+
+def _differs(store: Store, one: ChangeSet | None, entry: dict[str, Any], verdict: Verdict) -> str | None:
+    """What the city has otherwise than an entry says."""
+    if one is None:
+        return None
+    for name, value in facts(one).items():
+        if entry.get(name) != value:
+            return f"seals change set {one.id} with another {name}: {entry.get(name)!r}, now {value!r}"
+    stored = entry["digest"]
+    algorithm = None if stored is None else hashes.algorithm_of(stored)
+    if algorithm is None:
+        verdict.not_kept += 1
+        return None
+    try:
+        _, found = digests.digest(store, one, entry["layers"], algorithm)
+    except Gone:
+        verdict.not_kept += 1
+        return None
+    if found != stored:
+        return f"seals change set {one.id}, of which the rows are no longer what it made"
+    verdict.compared += 1
+    return None

@@ -1,0 +1,115 @@
+"""The audit of a city that is served: what is done is sealed beside the requests, and sent on."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Protocol
+
+from layers.audit.sealing import Sealer
+from layers.errors import Busy, TwinError
+from layers.store.base import Store
+
+log = logging.getLogger("twin")
+
+#: How long after a change it is sealed; changes in between are sealed together.
+EVERY_S = 0.5
+#: Between two looks whether entries are to be cut off.
+PRUNE_S = 3600.0
+
+
+class Export(Protocol):
+    """Where entries go that are in the chain."""
+
+    def run(self, store: Store) -> None:
+        """Send what was not sent yet; later where that cannot be done now, of which it says so itself."""
+
+    def close(self) -> None:
+        """Let go of files and sockets."""
+
+
+class Auditor:
+    """Seals by a thread of its own, which no edit waits for. Without a ``sealer`` there is no audit.
+    ``facts`` are told of the server when it begins and ends."""
+
+    def __init__(
+        self,
+        store: Store,
+        sealer: Sealer | None,
+        exports: Sequence[Export] = (),
+        facts: Mapping[str, Any] = MappingProxyType({}),
+    ) -> None:
+        self._store, self._sealer, self._exports, self._facts = store, sealer, exports, facts
+        self._thread = threading.Thread(target=self._run, name="twin-audit", daemon=True)
+        self._stopped = threading.Event()
+        self._seen, self._pruned = -1, 0.0
+        self._failing = False
+
+    @property
+    def on(self) -> bool:
+        """Whether there is one."""
+        return self._sealer is not None
+
+    def start(self) -> None:
+        """Begin."""
+        if self._sealer is not None:
+            self._sealer.tell("server", action="started", **self._facts)
+            self._thread.start()
+
+    def tell(self, kind: str, **facts: Any) -> None:
+        """Have something in the audit that is no change set."""
+        if self._sealer is not None:
+            self._sealer.tell(kind, **facts)
+
+    def stop(self) -> None:
+        """Seal what is there, and end; what cannot be sealed now is when the city is opened next."""
+        if self._sealer is None or not self._thread.is_alive():
+            return
+        self._sealer.tell("server", action="stopped", **self._facts)
+        self._stopped.set()
+        self._thread.join()
+        for export in self._exports:
+            export.close()
+
+    def _run(self) -> None:
+        assert self._sealer is not None
+        while not self._stopped.is_set():
+            self._look()
+            self._pause()
+        self._look(last=True)
+
+    def _pause(self) -> None:
+        """Wait for a change where the store is told of it, else for a while."""
+        began = time.monotonic()
+        if not self._store.local and not self._failing:
+            self._store.wait(self._seen, EVERY_S)
+        self._stopped.wait(max(0.0, began + EVERY_S - time.monotonic()))
+
+    def _look(self, *, last: bool = False) -> None:
+        sealer = self._sealer
+        assert sealer is not None
+        try:
+            newest = self._store.seq()
+            if newest != self._seen or sealer.waiting or last:
+                sealer.seal()
+                self._seen = newest
+            if time.monotonic() - self._pruned > PRUNE_S and not last:
+                sealer.prune()
+                self._pruned = time.monotonic()
+            for export in self._exports:
+                export.run(self._store)
+            if self._failing:
+                log.warning("the audit is written again")
+            self._failing = False
+        except Busy:  # others write; what is to be sealed is there the next time
+            pass
+        except TwinError as error:
+            if not self._failing:
+                log.warning("the audit cannot be written now, and goes on when it can: %s", error)
+            self._failing = True
+        except Exception:
+            log.exception("the audit could not be written; tried again")
+            self._stopped.wait(10.0)

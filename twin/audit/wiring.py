@@ -1,0 +1,69 @@
+"""The audit of a city by its settings: of a server, and of a verb of the command line."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from layers.audit.sealing import Sealer
+from layers.errors import TwinError
+from layers.store.base import Store
+from twin import settings
+from twin.audit import Auditor
+from twin.operator import operator
+from twin.settings import AUDIT_DAYS, CitySettings
+
+log = logging.getLogger("twin")
+
+
+def of_server(folder: Path, conf: CitySettings, store: Store) -> Auditor:
+    """That of a server. Raises Unavailable where the hash function is not there."""
+    sealer = _sealer(conf, store)
+    if sealer is not None and isinstance(conf.audit.days, float | int) and conf.audit.days < AUDIT_DAYS:
+        log.warning("audit.days: %g are fewer than the six months that some laws ask for", conf.audit.days)
+    if sealer is not None:
+        with suppress(TwinError):  # a database may be away
+            begin(conf, store)
+    return Auditor(store, sealer, facts=_facts(folder))
+
+
+def begin(conf: CitySettings, store: Store) -> None:
+    """Begin the audit where there is none: what is done from now on is in it. Later, where others write."""
+    sealer = _sealer(conf, store)
+    if sealer is not None and store.audit.head() is None:
+        with suppress(TwinError):
+            sealer.seal()
+
+
+def told(conf: CitySettings, store: Store, kind: str = "", **facts: Any) -> None:
+    """Seal what a verb did, and tell of it where it makes no change set. What cannot be sealed now, for
+    others write, is by the next who does."""
+    sealer = _sealer(conf, store)
+    if sealer is None:
+        return
+    if kind:
+        by = operator()
+        sealer.tell(kind, actor=by.actor, address=by.address, **facts)
+    with suppress(TwinError):
+        sealer.seal()
+
+
+def _sealer(conf: CitySettings, store: Store) -> Sealer | None:
+    if not conf.audit.enabled or store.read_only:
+        return None
+    days = conf.audit.days
+    return Sealer(store, conf.audit.hash, None if days == "forever" else float(days))
+
+
+def _facts(folder: Path) -> dict[str, str | None]:
+    """Who serves, from where, and by which settings."""
+    by = operator()
+    text = (folder / settings.FILE).read_bytes()
+    return {
+        "actor": by.actor,
+        "address": by.address,
+        "settings": f"sha256:{hashlib.sha256(text).hexdigest()}",
+    }
