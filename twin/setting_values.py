@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal, cast
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -99,3 +100,39 @@ _OF_RASTERS: Mapping[str, Callable[[str], object]] = {
     "hillshade": styles.read_flag,
     "opacity": _opacity,
 }
+
+
+#: How a syslog server is named, and where it listens if it does not say.
+_SYSLOG = re.compile(
+    r"(?P<by>udp|tcp|tls)://(?P<host>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[0-9]{1,5}))?/?"
+    r"|unix:(?P<path>/.{1,100})"
+)
+_PORTS = {"udp": 514, "tcp": 601, "tls": 6514}
+
+
+@dataclass(frozen=True, slots=True)
+class SyslogAddress:
+    """Where a syslog server listens: ``host`` and ``port``, or the path of a ``unix`` socket as host."""
+
+    by: Literal["udp", "tcp", "tls", "unix"]
+    host: str
+    port: int = 0
+
+    @classmethod
+    def parsed(cls, text: str) -> SyslogAddress:
+        """From ``tls://collector.example.org:6514``, or ``unix:/dev/log``. Raises ValueError."""
+        match = _SYSLOG.fullmatch(text)
+        if match is None:
+            raise ValueError("not tls://host:6514, tcp://host:601, udp://host:514 or unix:/dev/log")
+        if match["path"]:
+            return cls("unix", match["path"])
+        port = int(match["port"] or _PORTS[match["by"]])
+        if not 0 < port < 65_536:
+            raise ValueError(f"{port} is no port")
+        return cls(cast(Any, match["by"]), match["host"].strip("[]"), port)
+
+
+def syslog(text: str) -> str:
+    """The address of a syslog server, as it is written."""
+    SyslogAddress.parsed(text)
+    return text

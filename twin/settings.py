@@ -42,6 +42,10 @@ def _of_a_table(value: object) -> object:
     return value
 
 
+def _syslog(text: str | None) -> str | None:
+    return None if text is None else values.syslog(text)
+
+
 class StartView(Strict):
     """Where the page opens: camera target in degrees, height in metres, angles in degrees."""
 
@@ -82,11 +86,16 @@ class History(Strict):
 
 class AuditSettings(Strict):
     """Whether what is done is kept as a chain of entries, hashed how, and for how many days: the law of the
-    People's Republic of China on network security (2016), article 21, asks for six months of its logs."""
+    People's Republic of China on network security (2016), article 21, asks for six months of its logs.
+    ``files`` is a folder and ``syslog`` an address to which entries go as well, by TLS with the certificates
+    of ``syslog_ca`` where they are not the machine's."""
 
     enabled: bool = False
     hash: Literal["sha256", "sm3"] = "sha256"
     days: Annotated[float, Field(ge=1, le=36_500)] | Literal["forever"] = AUDIT_DAYS
+    files: Annotated[str, Field(min_length=1, max_length=500)] | None = None
+    syslog: Annotated[str | None, AfterValidator(_syslog)] = None
+    syslog_ca: Annotated[str, Field(min_length=1, max_length=500)] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,28 +107,26 @@ class Sealer:
         """What comes next."""
         store, epoch = self._store, self._store.epoch
         sets: Sequence[ChangeSet] = []
-        bodies: list[Entry] = []
+        heading: list[Entry] = []
         if head is None:
             newest = store.change_sets(limit=1)
             first = newest[0].id if newest else 0
-            bodies.append({"kind": "begin", "at": now(), "epoch": epoch, "set": first})
+            heading.append({"kind": "begin", "at": now(), "epoch": epoch, "set": first})
         else:
             was = self._epoch or self._last_epoch(head)
             if was != epoch:
-                bodies.append({"kind": "restored", "at": now(), "epoch": epoch, "was": was})
+                heading.append({"kind": "restored", "at": now(), "epoch": epoch, "was": was})
             sets = store.audit.sets(store.audit.sealed() or 0, _BATCH)
-        bodies += [_of_set(one, digests.changed(store, one, self._algorithm), epoch) for one in sets]
+        bodies = [_of_set(one, digests.changed(store, one, self._algorithm), epoch) for one in sets]
         with self._lock:
             events = [self._events[number] for number in range(min(len(self._events), _BATCH))]
             lost = self._lost
         bodies += events
         if lost:
             bodies.append({"kind": "lost", "at": now(), "entries": lost})
-        bodies.sort(
-            key=lambda body: str(body["at"])
-        )  # change sets are in the order of their instants already
+        bodies.sort(key=lambda body: str(body["at"]))  # in which change sets are already
         full = head is None or _BATCH in (len(sets), len(events))
-        return _Batch(bodies, epoch, len(events), lost, full)
+        return _Batch([*heading, *bodies], epoch, len(events), lost, full)
 
     def _last_epoch(self, head: Link) -> str:
         """The history of the store that the newest entry which names one is of."""

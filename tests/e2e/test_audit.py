@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 
+from layers.audit import verify
 from layers.store.geopackage.connection import register
+from tests.collector import listening
 from tests.e2e.edits import patch
 from tests.support import Server, init, twin, until
 
@@ -32,7 +34,7 @@ def collection(*names: str) -> str:
 def city(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = init(tmp_path_factory.mktemp("audit") / "city")
     with (folder / "city.yml").open("a", encoding="utf-8") as file:
-        file.write("audit: {enabled: true}\n")
+        file.write("audit: {enabled: true, files: audit}\n")
     source = folder.parent / "houses.geojson"
     source.write_text(collection("a", "b", "c"))
     twin("load", str(source), "--as", "houses", "--kind", "building", "--city", str(folder))
@@ -154,6 +156,40 @@ def test_a_kill_between_a_change_and_its_entry_loses_nothing(
     assert (verdict["true"], verdict["unsealed"], verdict["changes"]) == (True, 0, 34)
     restored = [entry for entry in listed(copy) if entry["kind"] == "restored"]
     assert len(restored) == 1  # it is another copy of the city, with a history of its own
+
+
+def test_what_goes_elsewhere_waits_for_it(
+    city: Path, server: Server, serve: Callable[..., Server], tmp_path: Path
+) -> None:
+    """A syslog server that is away holds up no edit; when it is there it gets everything, over restarts."""
+    copy = clone(city, tmp_path / "copy")
+    address, collector = listening("tcp", tmp_path)
+    collector.end()
+    said = f"audit: {{enabled: true, files: audit, syslog: '{address}'}}"
+    settings = (copy / "city.yml").read_text("utf-8").replace("audit: {enabled: true, files: audit}", said)
+    (copy / "city.yml").write_text(settings, "utf-8")
+    other = serve(copy, clean=False)
+    for number in range(10):
+        assert patch(other, f"{ROAD}/3", {"properties": {"name": f"again {number}"}}).status_code == 204
+    until(lambda: other.log, what="it is told")
+    other.kill()
+    assert other.log == ["WARNING twin the audit waits, and does not get to syslog: Connection refused\n"]
+    _, again = listening("tcp", tmp_path, int(address.rpartition(":")[2]))
+    other = serve(copy)
+    assert patch(other, f"{ROAD}/3", {"properties": {"name": "last"}}).status_code == 204
+    until(lambda: '"started"' in "".join(again.messages[-30:]), seconds=20, what="it is sent")
+    other.stop()
+    head = listed(copy)[-1]["n"]
+    lines = [one[one.index("{") :] for one in again.messages]
+    again.end()
+    numbers = [json.loads(line)["n"] for line in lines]
+    assert sorted(set(numbers)) == list(range(1, head + 1))
+    of_number = dict(zip(numbers, lines, strict=True))
+    found = verify.lines(of_number[number] for number in sorted(of_number))
+    assert (found.fault, found.last) == (None, head)
+    texts = [path.read_text("utf-8") for path in sorted((copy / "audit").iterdir())]
+    found = verify.lines("".join(texts).splitlines())
+    assert (found.fault, found.first, found.last) == (None, 1, head)
 
 
 def test_without_an_audit_there_is_none(tmp_path: Path) -> None:

@@ -7,11 +7,12 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any
 
 from layers.audit.sealing import Sealer
 from layers.errors import Busy, TwinError
 from layers.store.base import Store
+from twin.audit.exports import Sender
 
 log = logging.getLogger("twin")
 
@@ -19,16 +20,6 @@ log = logging.getLogger("twin")
 EVERY_S = 0.5
 #: Between two looks whether entries are to be cut off.
 PRUNE_S = 3600.0
-
-
-class Export(Protocol):
-    """Where entries go that are in the chain."""
-
-    def run(self, store: Store) -> None:
-        """Send what was not sent yet; later where that cannot be done now, of which it says so itself."""
-
-    def close(self) -> None:
-        """Let go of files and sockets."""
 
 
 class Auditor:
@@ -39,10 +30,10 @@ class Auditor:
         self,
         store: Store,
         sealer: Sealer | None,
-        exports: Sequence[Export] = (),
+        senders: Sequence[Sender] = (),
         facts: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
-        self._store, self._sealer, self._exports, self._facts = store, sealer, exports, facts
+        self._store, self._sealer, self._senders, self._facts = store, sealer, senders, facts
         self._thread = threading.Thread(target=self._run, name="twin-audit", daemon=True)
         self._stopped = threading.Event()
         self._seen, self._pruned = -1, 0.0
@@ -58,6 +49,8 @@ class Auditor:
         if self._sealer is not None:
             self._sealer.tell("server", action="started", **self._facts)
             self._thread.start()
+            for sender in self._senders:
+                sender.start()
 
     def tell(self, kind: str, **facts: Any) -> None:
         """Have something in the audit that is no change set."""
@@ -71,8 +64,8 @@ class Auditor:
         self._sealer.tell("server", action="stopped", **self._facts)
         self._stopped.set()
         self._thread.join()
-        for export in self._exports:
-            export.close()
+        for sender in self._senders:
+            sender.stop()
 
     def _run(self) -> None:
         assert self._sealer is not None
@@ -99,8 +92,6 @@ class Auditor:
             if time.monotonic() - self._pruned > PRUNE_S and not last:
                 sealer.prune()
                 self._pruned = time.monotonic()
-            for export in self._exports:
-                export.run(self._store)
             if self._failing:
                 log.warning("the audit is written again")
             self._failing = False

@@ -13,8 +13,15 @@ from layers.errors import TwinError
 from layers.store.base import Store
 from twin import settings
 from twin.audit import Auditor
+from twin.audit.exports import Export, Sender
+from twin.audit.files import Files
+from twin.audit.syslog import Syslog
 from twin.operator import operator
+from twin.setting_values import SyslogAddress
 from twin.settings import AUDIT_DAYS, CitySettings
+
+#: What syslog was sent last.
+POSITION = "audit-syslog.json"
 
 log = logging.getLogger("twin")
 
@@ -27,7 +34,19 @@ def of_server(folder: Path, conf: CitySettings, store: Store) -> Auditor:
     if sealer is not None:
         with suppress(TwinError):  # a database may be away
             begin(conf, store)
-    return Auditor(store, sealer, facts=_facts(folder))
+    return Auditor(store, sealer, _senders(folder, conf, store), _facts(folder))
+
+
+def _senders(folder: Path, conf: CitySettings, store: Store) -> list[Sender]:
+    """What sends entries on, to folders and files below that of the city, or elsewhere on the machine."""
+    said = conf.audit
+    exports: list[Export] = []
+    if said.files is not None:
+        exports.append(Files(folder / said.files))
+    if said.syslog is not None:
+        ca = None if said.syslog_ca is None else folder / said.syslog_ca
+        exports.append(Syslog(SyslogAddress.parsed(said.syslog), folder / POSITION, ca))
+    return [Sender(store, export) for export in exports]
 
 
 def begin(conf: CitySettings, store: Store) -> None:
