@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -30,7 +30,7 @@ from tiles import extent, freshness, scheme
 from tiles.cache import Cache
 from tiles.feature_source import FeatureSource
 from tiles.freshness import Versions
-from tiles.ground import FLAT, Feet, Ground
+from tiles.ground import FLAT, ConstantGround, Feet, Ground
 from tiles.layer_columns import LayerColumns
 from tiles.made import Tile
 from tiles.past import PastColumns, PastSnapshot
@@ -77,12 +77,14 @@ class _Fragment:
 
 @dataclass(frozen=True, slots=True)
 class _Scene:
-    """The declared tree of a layer, its document, and the state of the layer, of the wholes of its features
-    and of the ground at which it was checked."""
+    """The declared tree of a layer, its document, the state of the layer, of the wholes of its features and
+    of the ground at which it was checked, and the number of the log at which it took the place of another
+    (0: the first one)."""
 
     tree: Tree | None
     document: Tile
     state: tuple[int, State | None, str]
+    since: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,9 +310,10 @@ class Tiles:
         fresh = self._tree(layer_id)
         if known is not None and known.state[2] == ground and _covers(known.tree, fresh):
             # pages hold this tree: keep it while everything fits into it
-            scene = _Scene(known.tree, known.document, state)
+            scene = replace(known, state=state)
         else:
-            scene = _Scene(fresh, self._document(tileset(fresh, self._copyright, self.query)), state)
+            document = self._document(tileset(fresh, self._copyright, self.query))
+            scene = _Scene(fresh, document, state, 0 if known is None else self.freshness.seq)
         self._scenes[layer_id] = scene
         return scene
 
@@ -390,14 +393,56 @@ class Tiles:
         for change in changes:
             by_layer.setdefault(change.layer, []).append(change)
         result = Changed([], [])
+        first = min((change.seq for change in changes), default=0)
         for layer_id, mine in by_layer.items():
-            if any(change.fid is None for change in mine) or self._outgrown(layer_id, mine):
+            if self._is_too_much(layer_id, mine) or self._is_outgrown(layer_id, first):
                 result.layers.append(layer_id)
             else:
                 result.tiles.extend(self._touched(layer_id, mine))
-        self._related(changes, result)
+        self._related(changes, first, result)
         self._raised(result)
         return result
+
+    def stale(self, changes: Iterable[Change]) -> dict[str, list[dict[str, str]] | None]:
+        """What is to be fetched again after these changes, whoever made them and however long ago, by layer:
+        entries as in :class:`Changed`, None for all of its tiles. The versions are served from now on.
+
+        It remembers nothing. Where nodes of a 3D tree are among them, so is the tileset with room for edits,
+        whose version tells whether the tree is still the one that somebody holds."""
+        self.freshness.update()
+        changes = list(changes)
+        by_layer: dict[str, list[Change]] = {}
+        for change in changes:
+            by_layer.setdefault(change.layer, []).append(change)
+        result: dict[str, list[dict[str, str]] | None] = {}
+        for layer_id, mine in by_layer.items():
+            result[layer_id] = None if self._is_too_much(layer_id, mine) else self._touched(layer_id, mine)
+        scenes = [layer.id for layer in self._columns.layers().values() if self.has_scene(layer)]
+        if any(change.fid is None and self._may_raise(change.layer) for change in changes):
+            result |= dict.fromkeys(scenes)
+        for layer_id, nodes in self.relations.touched(changes).items():
+            known = result.setdefault(layer_id, [])
+            if layer_id not in scenes or known is None:
+                continue
+            if nodes is None or len(nodes) > MOST_TOLD:
+                result[layer_id] = None
+            else:
+                known += [self._node_entry(layer_id, node) for node in sorted(nodes)]
+        for layer_id in scenes:
+            entries = result.get(layer_id)
+            if entries and any(entry["url"].startswith("3dtiles/") for entry in entries):
+                entries.append(self._tree_entry(layer_id))
+                result[layer_id] = list({entry["url"]: entry for entry in entries}.values())
+        return result
+
+    def _may_raise(self, layer_id: str) -> bool:
+        """Whether bodies may stand otherwise once a layer has changed as a whole: the ground is made of
+        surfaces, and this is one, or may have been one before it went."""
+        return not isinstance(self._ground, ConstantGround) and layer_id not in self._columns.layers()
+
+    def _tree_entry(self, layer_id: str) -> dict[str, str]:
+        version = self._scene(layer_id).document.etag.strip('"')
+        return {"url": f"3dtiles/{layer_id}/tileset.json?bounds=edits", "version": version}
 
     def _raised(self, changed: Changed) -> None:
         """Add the layers whose bodies stand on another ground than before."""
@@ -411,13 +456,13 @@ class Tiles:
                 if layer.id not in known and self.has_scene(layer)
             )
 
-    def _related(self, changes: Iterable[Change], changed: Changed) -> None:
+    def _related(self, changes: Iterable[Change], first: int, changed: Changed) -> None:
         """Add the nodes whose features have other parts than before, or stand elsewhere as parts."""
         urls = {entry["url"] for entry in changed.tiles}
         for layer_id, nodes in self.relations.touched(changes).items():
             if layer_id in changed.layers or not self.has_scene(self._layer(layer_id)):
                 continue
-            if nodes is None or len(nodes) > MOST_TOLD or self._other_tree(layer_id):
+            if nodes is None or len(nodes) > MOST_TOLD or self._is_outgrown(layer_id, first):
                 changed.layers.append(layer_id)
             else:
                 entries = [self._node_entry(layer_id, node) for node in sorted(nodes)]
@@ -428,8 +473,9 @@ class Tiles:
         version = self._node_etag(layer_id, node).strip('"')
         return {"url": f"3dtiles/{layer_id}/{z}/{x}/{y}.glb", "version": version}
 
-    def _outgrown(self, layer_id: str, changes: list[Change]) -> bool:
-        if len(changes) > MOST_TOLD:
+    def _is_too_much(self, layer_id: str, changes: list[Change]) -> bool:
+        """Whether a layer is told of as a whole: it changed so, or in too many tiles, or is gone."""
+        if len(changes) > MOST_TOLD or any(change.fid is None for change in changes):
             return True
         tiles: set[tuple[int, int, int]] = set()
         for change in changes:
@@ -437,16 +483,13 @@ class Tiles:
                 tiles.add(tile)
                 if len(tiles) > MOST_TOLD:
                     return True
-        try:
-            layer = self._layer(layer_id)
-        except NotFound:
-            return True
-        return self.has_scene(layer) and self._other_tree(layer_id)
+        return layer_id not in self._columns.layers()
 
-    def _other_tree(self, layer_id: str) -> bool:
-        """Whether pages hold a tree of the layer that does not do any more."""
+    def _is_outgrown(self, layer_id: str, first: int) -> bool:
+        """Whether pages that hold the tree from before a number of the log hold one that does not do any
+        more."""
         known = self._scenes.get(layer_id)
-        return known is not None and self._scene(layer_id).tree is not known.tree
+        return known is not None and self._scene(layer_id).since >= first
 
     def _touched(self, layer_id: str, changes: list[Change]) -> list[dict[str, str]]:
         tiles = dict.fromkeys(tile for change in changes for tile in freshness.touched(change))

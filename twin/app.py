@@ -46,6 +46,7 @@ ROOMS = (
     "twin.http.sensorthings",
     "twin.http.incidents",
     "twin.http.stream",
+    "twin.http.feed",
     "twin.http.search",
     "twin.http.session",
     "twin.http.jobs",
@@ -74,6 +75,7 @@ def open_city(folder: Path, patience: float = 0.0, rights: Rights = EVERYBODY) -
     from twin.jobs import Jobs
     from twin.live import Live
     from twin.live.bus import Bus
+    from twin.live.feed import Feed
 
     conf = settings.load(folder)
     store = _store(folder, conf, patience)
@@ -87,6 +89,7 @@ def open_city(folder: Path, patience: float = 0.0, rights: Rights = EVERYBODY) -
         live=live,
         incidents=Incidents(live.ingest, live.file, bus, ZoneInfo(conf.time_zone)),
         bus=bus,
+        feed=Feed(),
         keys=keys,
         sessions=sessions,
         callers=Callers(keys, sessions, rights, conf.limits.wrong_keys),

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from twin.jobs import Jobs
     from twin.live import Live
     from twin.live.bus import Bus
+    from twin.live.feed import Feed
     from twin.live_layers import LiveLayers
 
 T = TypeVar("T")
@@ -68,6 +69,7 @@ class City:
     live: Live
     incidents: Incidents
     bus: Bus
+    feed: Feed
     keys: Keys
     sessions: Sessions
     callers: Callers

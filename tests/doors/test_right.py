@@ -23,7 +23,7 @@ from twin import app
 from twin.access.caller import Caller
 from twin.access.rights import ALL, WHOLE, Share
 from twin.city import City
-from twin.http import stream
+from twin.http import sse
 from twin.template import template
 
 ITEMS = "/ogc/collections/buildings/items"
@@ -323,7 +323,7 @@ def test_a_session_sees_what_its_key_sees(opened):
 
 
 def test_a_stream_ends_when_the_key_of_its_session_is_removed(opened, monkeypatch):
-    monkeypatch.setattr(stream, "RECHECK_SECONDS", 0.05)
+    monkeypatch.setattr(sse, "RECHECK_SECONDS", 0.05)
     key = opened.city.keys.add("leaver")
     answer = opened.get("/session", method="POST", headers={"authorization": f"Bearer {key}"})
     cookie = {"cookie": answer.headers["set-cookie"].partition(";")[0]}
@@ -339,7 +339,7 @@ def test_a_stream_ends_when_the_key_of_its_session_is_removed(opened, monkeypatc
 
 
 def test_a_key_that_is_not_known_reads_a_stream_as_nobody(opened, monkeypatch):
-    monkeypatch.setattr(stream, "RECHECK_SECONDS", 0.01)
+    monkeypatch.setattr(sse, "RECHECK_SECONDS", 0.01)
     looks, again, of = itertools.count(), asyncio.Event(), opened.city.callers.of
 
     def counted(scope: Any) -> Caller:

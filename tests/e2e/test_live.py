@@ -1,7 +1,5 @@
 """Live data at the real process: the stream, states, incidents, restart, the simulator."""
 
-import json
-import queue
 import signal
 import sqlite3
 import subprocess
@@ -10,9 +8,9 @@ import threading
 import time
 from contextlib import contextmanager
 
-import httpx
 import pytest
 
+from tests.e2e.events import stream
 from tests.support import ROOT, copy_city, twin, until
 from tests.unit.twin.live.rooms import thing
 from twin.access.keys import Keys
@@ -28,57 +26,6 @@ def template(tmp_path_factory):
 @pytest.fixture
 def city(template, tmp_path):
     return copy_city(template, tmp_path / "city")
-
-
-class Events:
-    """An open stream, read by a thread."""
-
-    def __init__(self, lines):
-        self.queue = queue.Queue()
-        self.seen = []
-        threading.Thread(target=self._pump, args=(lines,), daemon=True).start()
-
-    def _pump(self, lines):
-        event = {}
-        try:
-            for line in lines:
-                if line == "" and "event" in event:
-                    self.queue.put((event["event"], event["id"], json.loads(event["data"])))
-                if line == "":
-                    event = {}
-                elif not line.startswith(":"):
-                    key, _, value = line.partition(": ")
-                    event[key] = value
-        except (httpx.HTTPError, httpx.StreamError):
-            pass
-        self.queue.put(None)
-
-    def next(self, name, accept=lambda data: True, seconds=10):
-        """The next event of that name that is accepted."""
-        deadline = time.monotonic() + seconds
-        while True:
-            found = self.queue.get(timeout=max(0.01, deadline - time.monotonic()))
-            assert found is not None, f"the stream ended before {name}"
-            self.seen.append(found)
-            if found[0] == name and accept(found[2]):
-                return found
-
-    def ended(self, seconds=10):
-        while self.queue.get(timeout=seconds) is not None:
-            pass
-        return True
-
-
-@contextmanager
-def stream(server, last=None):
-    headers = {"last-event-id": last} if last else {}
-    with (
-        httpx.Client(timeout=httpx.Timeout(5, read=60)) as client,
-        client.stream("GET", f"{server.url}/stream", headers=headers) as answer,
-    ):
-        assert answer.status_code == 200
-        assert answer.headers["content-type"].startswith("text/event-stream")
-        yield Events(answer.iter_lines())
 
 
 def post(server, path, body):

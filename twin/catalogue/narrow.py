@@ -196,10 +196,29 @@ class NarrowedView(View):
 
     def _touches(self, change: Change) -> bool:
         try:
-            box = self._part(change.layer).box
+            return self._meets(change)
         except NotFound:
             # a layer that is gone was seen if it was known here
             return self._known.pop(change.layer, None) is not None or self._is_record(change.layer)
+
+    def may_see(self, change: Change) -> bool:
+        """As :meth:`View.may_see`."""
+        try:
+            return self._meets(change)
+        except NotFound:
+            return self._is_record(change.layer)
+
+    def sees_all(self, layer_id: str) -> bool:
+        """As :meth:`View.sees_all`."""
+        try:
+            part = self._part(layer_id)
+        except NotFound:
+            return False
+        return part.where is None and part.names is None
+
+    def _meets(self, change: Change) -> bool:
+        """Raises NotFound."""
+        box = self._part(change.layer).box
         boxes = [one for one in (change.old, change.new) if one is not None]
         return box is None or not boxes or any(_meet(box, one) for one in boxes)
 

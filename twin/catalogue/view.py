@@ -237,6 +237,18 @@ class View:
         """Those of some changes that are of what is seen."""
         return changes
 
+    def log(self, since: int, limit: int = 10_000) -> list[Change]:
+        """As :meth:`Store.changes`, of what is not seen, too: see :meth:`may_see`."""
+        return self._store_now.changes(since, limit)
+
+    def may_see(self, change: Change) -> bool:
+        """Whether a change is one of what is seen, as far as its layer and its boxes tell."""
+        return True
+
+    def sees_all(self, layer_id: str) -> bool:
+        """Whether every feature and field of a layer is seen."""
+        return True
+
     def feature_layers(self) -> list[FeatureLayer]:
         """Every layer of features that is seen, by id."""
         return [one.layer for one in self._all()]

@@ -3,30 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Sequence
 from typing import Any
 
-from twin.access.caller import CALLER, Caller
+from twin.access.caller import CALLER
 from twin.city import City
-from twin.http import answers, respond
+from twin.http import answers, respond, sse
 from twin.http.context import Context, Link, link
 from twin.http.openapi_parts import get, header_parameter, ok, query_parameter
 from twin.http.respond import Receive, Scope, Send
 from twin.http.room import Room, Route, Site
 from twin.live.bus import MAX_CLIENTS, Client, encode
 from twin.overload import Shares
-
-HEARTBEAT_SECONDS = 15.0
-#: How soon a stream ends whose reader's key was removed, or who sees something else by now.
-RECHECK_SECONDS = 5.0
-STALLED_SECONDS = 30.0
-MEDIA = "text/event-stream"
-_HEADERS = [
-    (b"content-type", MEDIA.encode() + b"; charset=utf-8"),
-    (b"cache-control", b"no-store"),
-    (b"x-accel-buffering", b"no"),
-]
 
 
 def make(site: Site) -> Sequence[Room]:
@@ -38,7 +26,7 @@ def make(site: Site) -> Sequence[Room]:
 def _links(context: Context) -> list[Link]:
     # RFC 5989, section 3.2
     title = context.say("Changes as they happen", "实时推送")
-    return [link("monitor", f"{context.root}/stream", MEDIA, title)]
+    return [link("monitor", f"{context.root}/stream", sse.MEDIA, title)]
 
 
 def _describe(context: Context) -> dict[str, Any]:
@@ -49,7 +37,7 @@ def _describe(context: Context) -> dict[str, Any]:
         query_parameter("last_event_id", text, known),
         header_parameter("Last-Event-ID", known, text),
     ]
-    return {"get": get("stream", "stream", summary, ok(summary, {MEDIA: {"type": "string"}}), parameters)}
+    return {"get": get("stream", "stream", summary, ok(summary, {sse.MEDIA: {"type": "string"}}), parameters)}
 
 
 class EventStreams:
@@ -65,73 +53,37 @@ class EventStreams:
         bus = self._city.bus
         with self._places.place(respond.client(self._city, scope)):
             if scope["method"] == "HEAD":
-                await answers.send(send, 200, b"", _HEADERS)
+                await answers.send(send, 200, b"", sse.HEADERS)
                 return
             last = respond.header(scope, b"last-event-id") or parameters.get("last_event_id")
             client, whole = bus.subscribe(last, scope[CALLER].rights)
             try:
-                await answers.start(send, 200, _HEADERS)
-                await self._until_gone(client, whole, scope, receive, send)
+                await sse.stream(self._city, self._feed(client, whole, send), scope, receive, send)
             finally:
                 bus.unsubscribe(client)
-
-    async def _until_gone(
-        self, client: Client, whole: bool, scope: Scope, receive: Receive, send: Send
-    ) -> None:
-        """Feed the client until it goes away, stalls, is somebody else, or the server stops."""
-        tasks = [
-            asyncio.create_task(self._feed(client, whole, send)),
-            asyncio.create_task(respond.gone(receive)),
-            asyncio.create_task(self._city.bus.closed.wait()),
-            asyncio.create_task(self._until_other(scope)),
-        ]
-        done, rest = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in rest:
-            task.cancel()
-        await asyncio.gather(*rest, return_exceptions=True)
-        for task in done:
-            if not isinstance(task.exception(), TimeoutError | OSError | None):
-                await task
-        if tasks[0] not in done:
-            # a body that ends well lets the server close without waiting; the peer may be gone
-            with contextlib.suppress(OSError):
-                await send({"type": "http.response.body", "body": b""})
-
-    async def _until_other(self, scope: Scope) -> None:
-        """Until the request would be another caller's than it was."""
-        began: Caller = scope[CALLER]
-        now = began
-        while (now.name, now.rights) == (began.name, began.rights):
-            await asyncio.sleep(RECHECK_SECONDS)
-            now = self._city.callers.of(scope)
 
     async def _feed(self, client: Client, whole: bool, send: Send) -> None:
         if not whole:
             await self._snapshot(send)
         else:
-            await _write(send, b": replayed\n\n")
+            await sse.write(send, b": replayed\n\n")
         while True:
             try:
-                async with asyncio.timeout(HEARTBEAT_SECONDS):
+                async with asyncio.timeout(sse.HEARTBEAT_SECONDS):
                     await client.wake.wait()
             except TimeoutError:
-                await _write(send, b": still here\n\n")
+                await sse.write(send, sse.BEAT)
                 continue
             if client.lost:
                 client.wake.clear()
                 client.lost = False
                 await self._snapshot(send)
             else:
-                await _write(send, client.take())
+                await sse.write(send, client.take())
 
     async def _snapshot(self, send: Send) -> None:
         """What is queued is older than the snapshot or idempotent on top of it; the id is taken first,
         so that a replay from it repeats rather than misses."""
         position = self._city.bus.at
         data = await self._city.run(self._city.snapshot)
-        await _write(send, b"retry: 1000\n" + encode("snapshot", data, position))
-
-
-async def _write(send: Send, data: bytes) -> None:
-    async with asyncio.timeout(STALLED_SECONDS):
-        await send({"type": "http.response.body", "body": data, "more_body": True})
+        await sse.write(send, b"retry: 1000\n" + encode("snapshot", data, position))

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from twin.catalogue import Catalogue
     from twin.catalogue.view import View
     from twin.live.bus import Bus
+    from twin.live.feed import Feed
 
 log = logging.getLogger("twin")
 POLL_SECONDS = 0.2
@@ -24,11 +25,13 @@ WAIT_SECONDS = 0.5
 
 
 class Watched(Protocol):
-    """What a watcher reads and tells: a store, its views, the pages; and why the store is lost, if it is."""
+    """What a watcher reads and tells: a store, its views, the pages, the readers of the feed; and why the
+    store is lost, if it is."""
 
     store: Store
     catalogue: Catalogue
     bus: Bus
+    feed: Feed
     lost: str | None
 
 
@@ -81,13 +84,17 @@ class Watcher:
         return store.seq()
 
     async def _tell(self) -> None:
-        """Tell each class of rights what changed of what it sees."""
-        for rights, changed, generations in await self._thread.run(self._changes):
-            for layer_id in changed.layers:
-                event = {"id": layer_id, "generation": generations.get(layer_id, 0)}
-                self._city.bus.publish("layers", event, rights)
-            if changed.tiles:
-                self._city.bus.publish("tiles", changed.tiles, rights)
+        """Tell each class of rights what changed of what it sees, and wake the readers of the feed."""
+        try:
+            for rights, changed, generations in await self._thread.run(self._changes):
+                for layer_id in changed.layers:
+                    event = {"id": layer_id, "generation": generations.get(layer_id, 0)}
+                    self._city.bus.publish("layers", event, rights)
+                if changed.tiles:
+                    self._city.bus.publish("tiles", changed.tiles, rights)
+        finally:
+            # its readers read the log themselves, and try again where that fails
+            self._city.feed.tell(self._epoch, self._since)
 
     def _changes(self) -> list[tuple[str, Changed, dict[str, int]]]:
         """What open pages are to be told, by class of rights, and the generations of the layers."""

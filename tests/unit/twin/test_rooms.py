@@ -56,7 +56,8 @@ OF_RASTERS = re.compile(r"/(coverage|map|position|trajectory)\b|^/(imagery|stac|
 #: Parameters without which a path answers nothing.
 NEEDED = {
     "/search": "q=a",
-    "/changes": "from=@0",
+    "/ogc/changes": "from=@0",
+    "houses/changes": "from=@0",
     "/position": "coords=POINT(24.95%2060.18)",
     "/trajectory": "coords=LINESTRING(24.95%2060.18,24.96%2060.18)",
 }

@@ -7,7 +7,7 @@ The OGC API is its server; a path beside it has a server of its own (OpenAPI 3.0
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from twin.http.context import Context
@@ -23,13 +23,15 @@ ROOT = "/ogc"
 
 def document(context: Context, rooms: Sequence[Room]) -> dict[str, Any]:
     """The whole document for the catalogue as it is now."""
-    paths: dict[str, Any] = {}
+    served: dict[str, Mapping[str, Any]] = {}
     typed = schemas()
     for room in rooms:
         for route in room.routes:
-            for path, item in route.paths(context).items():
-                paths |= _placed(context, path, item)
+            served |= route.paths(context)
         typed |= room.schemas(context)
+    paths: dict[str, Any] = {}
+    for path, item in served.items():
+        paths |= _placed(context, path, item, served)
     return {
         "openapi": VERSION,
         "info": {
@@ -61,8 +63,9 @@ def _tags(context: Context, rooms: Sequence[Room]) -> dict[str, str]:
     return {**others, **{room.name: context.say(*room.title) for room in rooms}, **layers}
 
 
-def _placed(context: Context, path: str, item: Mapping[str, Any]) -> dict[str, Any]:
-    """A path item under the path that the document has for a path of the server."""
-    if path == ROOT or path.startswith(f"{ROOT}/"):
-        return {path.removeprefix(ROOT) or "/": dict(item)}
+def _placed(context: Context, path: str, item: Mapping[str, Any], served: Collection[str]) -> dict[str, Any]:
+    """A path item under the path that the document has for a path of the server, of all those served."""
+    within = path.removeprefix(ROOT) or "/"
+    if path == ROOT or (path.startswith(f"{ROOT}/") and within not in served):
+        return {within: dict(item)}
     return {path: {"servers": [{"url": context.root}], **item}}

@@ -24,6 +24,7 @@ from twin.incidents import Incidents
 from twin.jobs import Jobs
 from twin.live import Live
 from twin.live.bus import Bus
+from twin.live.feed import Feed
 
 ROOT = "/sta/v1.1"
 #: What says in an Observation that it is of the first Datastream.
@@ -48,7 +49,7 @@ class Room:
         self.callers = Callers(self.keys, self.sessions, EVERYBODY)
         self.jobs = Jobs(folder, EVERYBODY)
         access = self.keys, self.sessions, self.callers, self.jobs, Auditor(none, None)
-        self.city = City(folder, conf, none, none, self.live, self.incidents, self.bus, *access)
+        self.city = City(folder, conf, none, none, self.live, self.incidents, self.bus, Feed(), *access)
         self.front = build(self.city, rooms=[sensorthings.make, incidents.make, stream.make])
 
     def run[T](self, scenario: Callable[[httpx.AsyncClient], Awaitable[T]]) -> T:
