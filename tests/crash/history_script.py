@@ -16,7 +16,11 @@ def main() -> None:
     folder = Path(sys.argv[1])
     database = Database(sys.argv[3], schema=sys.argv[4]) if len(sys.argv) > 3 else None
     script = Script(
-        lambda: open_store(folder, database), hand_at(folder, database), int(sys.argv[2]), watched=False
+        lambda: open_store(folder, database),
+        hand_at(folder, database),
+        int(sys.argv[2]),
+        watched=False,
+        repairing=True,
     )
     print("ready", flush=True)
     while True:

@@ -15,6 +15,7 @@ from layers.store.database import Database
 from layers.store.open import open_store
 from tests import launcher
 from tests.histories import looking_back
+from tests.histories.acting import repair
 from tests.histories.foreign import hand_at
 from tests.histories.rebuilt import rebuilt
 from tests.histories.scripts import Script
@@ -44,6 +45,7 @@ def run_and_kill(arguments: list[str], chance: random.Random) -> int:
 
 def state(store: Store) -> tuple[int, list[tuple[str, int]]]:
     """How far a script came: a load that changes nothing is told by the generation alone."""
+    repair(store)
     return store.seq(), [(layer.id, layer.generation) for layer in store.layers()]
 
 
@@ -63,7 +65,12 @@ def test_kill_a_script(request: pytest.FixtureRequest, tmp_path: Path, kind: str
         arguments += [databases[0].url, databases[0].schema]
     acts = run_and_kill(arguments, random.Random(seed))
     store = open_store(folders[0], databases[0])
-    script = Script(lambda: open_store(folders[1], databases[1]), hand_at(folders[1], databases[1]), seed)
+    script = Script(
+        lambda: open_store(folders[1], databases[1]),
+        hand_at(folders[1], databases[1]),
+        seed,
+        repairing=True,
+    )
     try:
         for _ in range(acts):
             script.step()

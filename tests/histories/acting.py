@@ -16,6 +16,7 @@ from layers.errors import TwinError
 from layers.model import Author, FeatureLayer, FeaturePage
 from layers.query import Query
 from layers.store.base import Store
+from layers.store.postgis.store import PostgisStore
 from layers.types import Field
 from tests import queries
 from tests.histories import same
@@ -35,13 +36,30 @@ class Seen:
     reports: Mapping[str, Any]
 
 
+def repair(store: Store) -> None:
+    """Have a store look for what programs did to its tables, as a PostGIS one does every few seconds and a
+    GeoPackage one whenever it is read."""
+    if isinstance(store, PostgisStore):
+        store._catalogue.repair()
+    store.layers()
+
+
 class Acting:
     """One city and what was done to it. ``states`` has the model after each number of the change log at which
     an act ended, ``seen`` what the store said then; ``lost`` are fields with the number before which a
-    program took them away with all that was in them, which no trigger sees."""
+    program took them away with all that was in them, which no trigger sees. ``repairing``: what a store
+    repairs in its own time is repaired after each act, so that it has the same number every time."""
 
-    def __init__(self, opener: Callable[[], Store], hand: Hand, seed: int, *, watched: bool = True) -> None:
-        self.watched = watched
+    def __init__(
+        self,
+        opener: Callable[[], Store],
+        hand: Hand,
+        seed: int,
+        *,
+        watched: bool = True,
+        repairing: bool = False,
+    ) -> None:
+        self.watched, self.repairing = watched, repairing
         self.opener = opener
         self.store = opener()
         self.hand = hand
@@ -65,6 +83,8 @@ class Acting:
     def settle(self) -> None:
         """Hold what is true now: model and store agree. A store that finds out later what a program did to
         its tables logs that when it does: what was seen is of one number."""
+        if self.repairing:
+            repair(self.store)
         while True:
             seq = self.store.seq()
             self.states[seq] = dict(self.city)

@@ -57,9 +57,8 @@ def _gone(con: sqlite3.Connection, at: str) -> Gone:
 
 
 def city(con: sqlite3.Connection) -> int:
-    """The least number after which something is known of the city."""
-    layers = [row[0] for row in con.execute("SELECT id FROM twin_layers")]
-    known = [keeping.since(con, layer) for layer in layers if keeping.is_kept(con, layer)]
+    """The least number after which something is known of the city: of a layer that there is, or was."""
+    known = [keeping.since(con, layer) for layer in recorded.layers(con) if keeping.is_kept(con, layer)]
     return max(keeping.beginning(con)[0], min(known, default=0))
 
 

@@ -95,10 +95,12 @@ def kept(con: Connection, city: str, layer: str | None = None) -> Moment:
         cut_seq, cut_at, known = con.execute(cut, {"layer": layer}, binary=True).fetchone() or (None,) * 3
         if not known:
             raise NotFound(f"there is and was no layer {shown(layer)}")
-    else:  # something is known of the city where it is of one of its layers
+    else:  # something is known of the city where it is of a layer that there is, or was
         cut = (
-            f"SELECT coalesce(k.seq, %s), coalesce(k.at, %s) FROM {s}.twin_layers l LEFT JOIN {s}.twin_kept k"
-            " ON k.layer = l.id WHERE k.why IS DISTINCT FROM 'off' ORDER BY 1 LIMIT 1"
+            f"SELECT coalesce(k.seq, %s), coalesce(k.at, %s) FROM (SELECT id FROM {s}.twin_layers"
+            f" UNION SELECT id FROM {s}.twin_forms UNION SELECT layer FROM {s}.twin_records) l"
+            f" LEFT JOIN {s}.twin_kept k ON k.layer = l.id WHERE k.why IS DISTINCT FROM 'off'"
+            " ORDER BY 1 LIMIT 1"
         )
         cut_seq, cut_at = con.execute(cut, (Int8(seq), at), binary=True).fetchone() or (None,) * 2
     if cut_seq is not None and cut_seq > seq:
