@@ -7,6 +7,7 @@ an implementation keeps one connection a thread for reading and one for writing.
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -111,6 +112,11 @@ class Readable(Protocol):
     def local(self) -> bool:
         """True when a plain read costs microseconds and waits for no other machine, so that an event
         loop may make it; False for a database behind a socket."""
+
+    def at_hand(self, layer_id: str) -> AbstractContextManager[bool]:
+        """Whether within, on this thread, a plain read of a layer is such a read. What was may be so once
+        what changed since has been put together."""
+        return nullcontext(self.local)
 
     def seq(self) -> int:
         """The newest number of the change log, exact at the moment of the call.

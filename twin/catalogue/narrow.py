@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Generator, Sequence
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, replace
 
 from layers.cql import ast
@@ -85,6 +85,10 @@ class NarrowedView(View):
     def local(self) -> bool:
         """As :attr:`View.local`: never, for what is seen is looked up beside each read."""
         return False
+
+    def at_hand(self, layer_id: str) -> AbstractContextManager[bool]:
+        """As :meth:`View.at_hand`: never."""
+        return nullcontext(False)
 
     # -- what is seen ------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ import copy
 import threading
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -206,6 +207,10 @@ class View:
     def local(self) -> bool:
         """As :attr:`Store.local`; False of what was, which takes work."""
         return self.moment is None and self._store.local
+
+    def at_hand(self, layer_id: str) -> AbstractContextManager[bool]:
+        """As :meth:`Readable.at_hand`."""
+        return self._store.at_hand(layer_id)
 
     def make_tiles(self) -> Tiles:
         """The tiles of what is seen (``tiles`` once they are made). Reads the whole change log."""

@@ -15,8 +15,7 @@ from layers.query import Query
 from layers.store import compile
 from layers.store.counting import holds
 from layers.store.geopackage import blob
-from layers.store.geopackage.catalog import FeatureTable
-from layers.store.geopackage.read_view import ReadView
+from layers.store.geopackage.read_view import ReadView, RowSource
 from layers.types import Bbox
 
 _HANDFUL = 300
@@ -42,9 +41,9 @@ class BoxCondition:
         """What :attr:`sql` binds."""
         return [value for box in self.boxes for value in _overlapping(box)]
 
-    def outside(self, view: ReadView, table: FeatureTable, about: int | None = None) -> set[int]:
+    def outside(self, view: ReadView, source: RowSource, about: int | None = None) -> set[int]:
         """The features that the R-tree gives but that do not meet the box; of ``about`` so many it gives."""
-        return _outside(view, table, self.boxes[0], about) if self.exact and about != 0 else set()
+        return _outside(view, source, self.boxes[0], about) if self.exact and about != 0 else set()
 
 
 def parts(query: Query, layer: FeatureLayer) -> tuple[BoxCondition, ...]:
@@ -102,9 +101,9 @@ def _frame(box: Bbox) -> list[Bbox]:
     ]
 
 
-def _outside(view: ReadView, table: FeatureTable, box: Bbox, about: int | None) -> set[int]:
+def _outside(view: ReadView, source: RowSource, box: Bbox, about: int | None) -> set[int]:
     sql = (
-        f"SELECT r.id, (SELECT t.geom FROM {table.name} t WHERE t.fid = r.id) FROM {table.rtree} r"
+        f"SELECT r.id, (SELECT t.geom FROM {source.name} t WHERE t.fid = r.id) FROM {source.rtree} r"
         f" WHERE {_OVERLAP} AND NOT ({_SURE})"
     )
     outside: set[int] = set()

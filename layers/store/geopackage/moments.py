@@ -30,10 +30,15 @@ class Moments:
         self._lock = threading.Lock()
         self._places = threading.Semaphore(OPEN)
         self._closed = False
+        self._held = threading.local()
 
     @contextmanager
     def reading(self, moment: int, seconds: float | None) -> Iterator[PastView]:
         """One read transaction of a moment, by a connection that nobody else has meanwhile. Raises Busy."""
+        held: PastView | None = getattr(self._held, "view", None)
+        if held is not None and held.moment == moment:
+            yield held
+            return
         if not self._places.acquire(timeout=READ_SECONDS):
             raise Busy("too much is being read as it was; try again")
         try:
@@ -43,15 +48,46 @@ class Moments:
             self._places.release()
 
     @contextmanager
+    def at_hand(self, moment: int, layer: str) -> Iterator[bool]:
+        """One read transaction for all that this thread reads of a moment within, where a connection waits
+        that has what changed of the layer; whether there was one."""
+        self.now.current()
+        view = self._waiting(moment, layer, self.now.header())
+        if view is None:
+            yield False
+            return
+        with self._transaction(view, READ_SECONDS):
+            self._held.view = view
+            try:
+                yield view.has_all(layer)  # somebody may have written since the look
+            finally:
+                self._held.view = None
+
+    def _waiting(self, moment: int, layer: str, header: bytes) -> PastView | None:
+        with self._lock:
+            for view in reversed(self._idle):
+                if view.moment == moment and header and view.header == header and view.has_all(layer):
+                    del self._idle[view]
+                    return view
+        return None
+
+    @contextmanager
     def _reading(self, moment: int, seconds: float | None) -> Iterator[PastView]:
         self.now.current()  # what other programs did to the tables is put in order, or told
+        header = self.now.header()
         view = self._take(moment)
+        view.header = header
+        with self._transaction(view, seconds):
+            yield view
+
+    @contextmanager
+    def _transaction(self, view: PastView, seconds: float | None) -> Iterator[None]:
         sound = False
         try:
             with sqlite_errors():
                 view.begin()
                 view.limit(seconds)
-                yield view
+                yield
                 view.con.execute("COMMIT")
             sound = True
         except _HARMLESS:

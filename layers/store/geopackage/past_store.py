@@ -44,6 +44,9 @@ class GeoPackagePast(Past):
         """Reads of the past may have to gather what has changed since."""
         return False
 
+    def at_hand(self, layer_id: str) -> AbstractContextManager[bool]:
+        return self._moments.at_hand(self._moment, layer_id)
+
     def seq(self) -> int:
         return self._moment
 

@@ -41,6 +41,23 @@ class PastTable(FeatureTable):
         return False
 
     @property
+    def texts(self) -> str:
+        """As of a present table: a query for each row, since SQLite would materialise a view that it joins
+        from the left."""
+        body = "(SELECT x.body FROM {1} x WHERE x.fid = {0}.fid) AS body"
+        of = f"SELECT {{0}}.fid AS fid, {body} FROM {{2}} {{0}} WHERE"
+        kept = f"{of.format('c', self.temp('texts'), self.changed)} c.n IS NOT NULL"
+        if self.end is not None:
+            return kept
+        stored = of.format("l", self.json_now, f"main.{quoted(self.id)}")
+        return f"{stored} l.fid NOT IN (SELECT fid FROM {self.changed}) UNION ALL {kept}"
+
+    @property
+    def json_now(self) -> str:
+        """The GeoJSON of present rows."""
+        return f"main.{quoted(schema.json_table(self.id))}"
+
+    @property
     def name(self) -> str:
         return self.temp("rows") if self.only is None else f"({self.one(self.only)})"
 
@@ -88,17 +105,11 @@ class PastTable(FeatureTable):
     def rows(self, now: str, then: str, fid: str) -> str:
         """The two parts of the layer's rows: present ones ``l`` of a condition, old ones ``p`` of a source,
         whose ``fid`` is given."""
-        places = [(quoted(name), *pair) for name, pair in self.values.items()]
         parts = []
         if self.end is None:
-            columns = "".join(f", {present} AS {name}" for name, present, _ in places)
-            # + takes the affinity of the declared type away: both parts must have the same
-            parts.append(
-                f"SELECT l.fid AS fid, +l.geom AS geom{columns} FROM main.{quoted(self.id)} l WHERE {now}"
-            )
+            parts.append(self.now(now))
         if self.has_old:
-            columns = "".join(f", {value} AS {name}" for name, _, value in places)
-            parts.append(f"SELECT {fid} AS fid, +p.geom AS geom{columns} FROM {then}")
+            parts.append(self.then(then, fid))
         return " UNION ALL ".join(parts) or "SELECT 0 AS fid, NULL AS geom WHERE 0"
 
     def of(self, fids: str) -> str:
@@ -130,6 +141,18 @@ class PastTable(FeatureTable):
         """The old rows of a feature that were true after the moment, the first of them being of it."""
         since = self.since.replace("until", "o.until")
         return f"SELECT n FROM {self.old} o WHERE o.fid = {fid} AND {since}"
+
+    def now(self, condition: str) -> str:
+        """The part of present rows."""
+        columns = "".join(f", {present} AS {quoted(name)}" for name, (present, _) in self.values.items())
+        # + takes the affinity of the declared type away: both parts must have the same
+        source = f"main.{quoted(self.id)} l WHERE {condition}"
+        return f"SELECT l.fid AS fid, +l.geom AS geom{columns} FROM {source}"
+
+    def then(self, source: str, fid: str) -> str:
+        """The part of old rows."""
+        columns = "".join(f", {value} AS {quoted(name)}" for name, (_, value) in self.values.items())
+        return f"SELECT {fid} AS fid, +p.geom AS geom{columns} FROM {source}"
 
     def alone(self, fid: int) -> PastTable:
         """The same for reading one feature."""
@@ -212,6 +235,9 @@ def views(table: PastTable) -> list[str]:
     layer, old, changed = table.id, table.old, table.changed
     same = f"NOT IN (SELECT fid FROM {changed})"
     then = f"{changed} c CROSS JOIN {old} p ON p.n = c.n"
+    halves = [f"CREATE VIEW {table.temp('then')} AS {table.then(then, 'c.fid')}"] if table.has_old else []
+    if table.end is None:
+        halves.append(f"CREATE VIEW {table.temp('now')} AS {table.now('1')}")
     box = "SELECT l.id AS id, l.minx AS minx, l.maxx AS maxx, l.miny AS miny, l.maxy AS maxy"
     placed = f"{box} FROM {table.temp('boxes')} l"
     unplaced = f"SELECT {literal(layer)} AS layer, l.fid AS fid FROM {table.temp('nowhere')} l"
@@ -240,4 +266,5 @@ def views(table: PastTable) -> list[str]:
         f"CREATE VIEW {table.json} AS {texts}",
         f"CREATE VIEW {table.mesh} AS {bodies}",
         f"CREATE VIEW {table.unplaced} AS {unplaced}",
+        *halves,
     ]

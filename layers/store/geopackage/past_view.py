@@ -6,12 +6,16 @@ import sqlite3
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
 from layers.model import FeatureLayer
 from layers.store import forms as other_forms
 from layers.store.geopackage import catalog, keeping, log, past_table, recorded, rtree
 from layers.store.geopackage.catalog import FeatureTable
 from layers.store.geopackage.past_table import PastTable
-from layers.store.geopackage.read_view import ReadView
+from layers.store.geopackage.read_view import ReadView, RowSource, among, listed
 from layers.store.layer_record import OK
 from layers.types import Bbox
 
@@ -26,6 +30,7 @@ class PastView(ReadView):
         super().__init__(con, crs_also)
         self.moment = moment
         self.summaries: dict[str, tuple[tuple[int, str], FeatureLayer]] = {}
+        self._departed: dict[str, NDArray[np.int64]] = {}  # layer → fids that changed since, ascending
         self._seen: dict[str, int] = {}  # layer → number up to which its changes are in the connection
         self._records: dict[str, Mapping[str, Any] | None] = {}
         self._since: dict[str, int] = {}
@@ -53,6 +58,7 @@ class PastView(ReadView):
         self._since = {}
 
     def _forget(self, layer: str) -> None:
+        self._departed.pop(layer, None)
         found = self.con.execute(
             "SELECT type, name FROM temp.sqlite_master WHERE name GLOB ? AND sql IS NOT NULL"
             " ORDER BY type = 'table'",
@@ -119,6 +125,10 @@ class PastView(ReadView):
         """Whether the changes of a layer are at hand."""
         return layer in self._seen
 
+    def has_all(self, layer: str) -> bool:
+        """Whether they are all there, as of the last transaction."""
+        return self._seen.get(layer) == self.seq
+
     def _fill(self, table: PastTable, seen: int) -> None:
         """Take features that changed after a number, and had not changed before since the moment."""
         if not table.has_old:
@@ -133,11 +143,13 @@ class PastView(ReadView):
             f" WHERE fid NOT IN (SELECT fid FROM {changed})"
         )
         con.execute(f"INSERT INTO {changed} SELECT fid, n FROM temp.twin_fresh")
+        fids = con.execute("SELECT fid FROM temp.twin_fresh ORDER BY fid")
+        fresh, known = np.fromiter((row[0] for row in fids), np.int64), self._departed.get(table.id, _NONE)
+        self._departed[table.id] = np.insert(known, np.searchsorted(known, fresh), fresh)
         old = f"temp.twin_fresh f CROSS JOIN {table.old} p ON p.n = f.n"
         con.execute(f"INSERT INTO {table.temp('nowhere')} SELECT f.fid FROM {old} WHERE p.minx IS NULL")
         placed = f"SELECT f.fid, p.minx, p.maxx, p.miny, p.maxy FROM {old} WHERE p.minx IS NOT NULL"
-        many = con.execute("SELECT count(*) FROM temp.twin_fresh").fetchone()[0] > _MANY
-        if many and con.execute(f"SELECT NOT EXISTS (SELECT 1 FROM {boxes})").fetchone()[0]:
+        if len(fresh) > _MANY and con.execute(f"SELECT NOT EXISTS (SELECT 1 FROM {boxes})").fetchone()[0]:
             rtree.fill(con, f"twin_at_{table.id}_boxes", placed, "temp")
         else:
             con.execute(f"INSERT INTO {boxes} {placed}")
@@ -152,6 +164,32 @@ class PastView(ReadView):
             )
 
     # What is asked of a layer
+
+    def sources(self, table: FeatureTable) -> tuple[RowSource, ...]:
+        """The present rows, of which those that changed since are others; and the old rows of these."""
+        assert isinstance(table, PastTable)
+        found = []
+        if table.end is None:
+            others = self._departed.get(table.id, _NONE)
+            found.append(RowSource(table.temp("now"), f'main."rtree_{table.id}_geom"', others))
+        if table.has_old:
+            found.append(RowSource(table.temp("then"), table.temp("boxes")))
+        return tuple(found) or super().sources(table)
+
+    def texts_of(self, table: FeatureTable, fids: list[int]) -> tuple[str, str]:
+        """As for what is now; those that changed since are told to SQLite as texts."""
+        assert isinstance(table, PastTable)
+        kept = f"(SELECT x.body FROM {table.temp('texts')} x WHERE x.fid = CAST(e.value AS INTEGER))"
+        if table.end is not None:
+            return f"SELECT {kept} AS body FROM json_each(?) e", listed(fids)
+        body = f"CASE WHEN typeof(e.value) = 'text' THEN {kept} ELSE j.body END AS body"
+        sql = f"SELECT {body} FROM json_each(?) e LEFT JOIN {table.json_now} j ON j.fid = e.value"
+        departed = self._departed.get(table.id, _NONE)
+        if not len(departed):
+            return sql, listed(fids)
+        changed = among(departed, np.array(fids, np.int64)).tolist()
+        told = [str(fid) if other else fid for fid, other in zip(fids, changed, strict=True)]
+        return sql, orjson.dumps(told).decode()
 
     def layer_seq(self, layer: str) -> int:
         """The newest number of the log of a layer, at the moment."""
@@ -222,7 +260,8 @@ class PastView(ReadView):
         return not self.is_gone(layer) and (record["table"] == "twin_forms" or record["state"] == OK)
 
 
-_PARTS = ("changed", "nowhere", "texts", "boxes", "rows", "rtree", "json", "mesh", "unplaced")
+_NONE = np.empty(0, np.int64)
+_PARTS = ("now", "then", "changed", "nowhere", "texts", "boxes", "rows", "rtree", "json", "mesh", "unplaced")
 
 
 def _world(box: Bbox | None) -> Bbox | None:

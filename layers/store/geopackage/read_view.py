@@ -5,10 +5,12 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import orjson
+from numpy.typing import NDArray
 
 from layers.model import FeatureLayer
 from layers.store import geojson, layer_record, unreadable
@@ -19,6 +21,26 @@ from layers.store.geopackage.connection import sqlite_errors
 from layers.types import Bbox
 
 _PROGRESS_STEPS = 2_000  # virtual machine steps between two looks at the clock; a step may call us
+
+
+@dataclass(frozen=True, slots=True)
+class RowSource:
+    """Relations in which rows of a layer lie, ``name``, and their boxes, ``rtree``; ``others`` are features
+    in them that are none of the layer's, ascending (n,)."""
+
+    name: str
+    rtree: str
+    others: NDArray[np.int64] | None = None
+
+    def own(self, fids: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Those of some features that are the layer's."""
+        return fids if self.others is None or not len(self.others) else fids[~among(self.others, fids)]
+
+
+def among(those: NDArray[np.int64], fids: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which of some features are among others, of which there are some, ascending."""
+    found: NDArray[np.bool_] = those[np.minimum(np.searchsorted(those, fids), len(those) - 1)] == fids
+    return found
 
 
 class ReadView:
@@ -109,6 +131,16 @@ class ReadView:
     def count(self, table: FeatureTable) -> int:
         """How many features a layer has."""
         return catalog.count(self.con, table)
+
+    def sources(self, table: FeatureTable) -> tuple[RowSource, ...]:
+        """Where the rows of a layer lie, each in one of these."""
+        return (RowSource(table.name, table.rtree),)
+
+    def texts_of(self, table: FeatureTable, fids: list[int]) -> tuple[str, str]:
+        """SQL of the stored GeoJSON ``body`` of features in their order, null or no row where none is stored,
+        and its parameter."""
+        sql = f"SELECT j.body AS body FROM json_each(?) e CROSS JOIN {table.json} j ON j.fid = e.value"
+        return sql, listed(fids)
 
     def unplaced(self, table: FeatureTable) -> bool:
         """Whether a layer has features without a place."""

@@ -23,7 +23,7 @@ from layers.store.counting import is_wide, matched_by_page
 from layers.store.geopackage import boxes
 from layers.store.geopackage.catalog import FeatureTable
 from layers.store.geopackage.filter import Sqlite
-from layers.store.geopackage.read_view import ReadView, fetch, listed
+from layers.store.geopackage.read_view import ReadView, RowSource, fetch, listed
 from layers.types import Cursor
 
 #: Rows that are walked at least before the page is looked for in another way: about 20 ms.
@@ -61,10 +61,11 @@ def choose(view: ReadView, table: FeatureTable, query: Query, layer: FeatureLaye
     wide = query.bbox is not None and is_wide(layer, query.bbox, few)
     fids = condition.up_to(few) if layer.count <= few or (not wide and condition.is_narrow(few)) else None
     if fids is not None and not query.sort:
-        return _slice(np.sort(np.array(fids, np.int64)), query)
+        return _slice(np.sort(fids), query)
     if fids is not None:
         source = Subquery(
-            f"FROM json_each(?) e CROSS JOIN {table.name} t ON t.fid = e.value WHERE 1", [listed(fids)]
+            f"FROM json_each(?) e CROSS JOIN {table.name} t ON t.fid = e.value WHERE 1",
+            [listed(fids.tolist())],
         )
         page = _page(view, table, query, source)
         return Chosen(page.fids, page.more, len(fids))
@@ -148,53 +149,86 @@ class _Condition:
     @cached_property
     def _outside(self) -> list[set[int]]:
         """Of each part the features that it gives but that do not meet its box."""
-        return [part.outside(self._view, self._table) for part in self.parts]
+        return [part.outside(self._view, self._whole) for part in self.parts]
+
+    @property
+    def _whole(self) -> RowSource:
+        """Where all rows lie together."""
+        return RowSource(self._table.name, self._table.rtree)
 
     # Few
 
     def is_narrow(self, few: int) -> bool:
         """Whether the R-tree leaves at most so many features on which the conditions must be tried."""
-        sources: list[tuple[str, list[Any]]] = [
-            (f"{self._table.rtree} r WHERE {p.sql}", p.values) for p in self.parts
-        ]
-        if self._with_unplaced:
-            sources.append((f"{self._table.unplaced} u WHERE u.layer = ?", [self._table.id]))
         if not self.where:
-            return bool(sources)  # to gather them ends at few by itself
-        return bool(sources) and all(
-            self._one(f"SELECT count(*) FROM (SELECT 1 FROM {sql} LIMIT ?)", (*values, few + 1)) <= few
-            for sql, values in sources
-        )
-
-    def up_to(self, most: int) -> list[int] | None:
-        """The matching features in no order; None when they are more than ``most``."""
-        table, where, values = self._table, self.where, self._values
-        if not self.parts:
-            return self._up_to(most, f"SELECT t.fid AS id FROM {table.name} t WHERE 1{where}", values)
-        join = f" JOIN {table.name} t ON t.fid = r.id" if where else ""
-        all_: list[int] = []
+            return bool(self.parts)  # to gather them ends at few by itself
+        unplaced = (self._table.unplaced, "r.layer = ?", [self._table.id])
+        if not self.parts or (self._with_unplaced and self._many([unplaced], few)):
+            return False
         for part in self.parts:
-            sql = f"SELECT r.id AS id FROM {table.rtree} r{join} WHERE {part.sql}{where}"
-            fids = self._up_to(most, sql, (*part.values, *values))
+            apart = [(source.rtree, part.sql, part.values) for source in self._view.sources(self._table)]
+            # where those are few that may also be others' it is not asked which are
+            if self._many(apart, few) and self._many([(self._whole.rtree, part.sql, part.values)], few):
+                return False
+        return True
+
+    def _many(self, sources: Sequence[tuple[str, str, Sequence[Any]]], few: int) -> bool:
+        """Whether relations ``r`` hold together more than so many rows of a condition."""
+        left = few
+        for name, condition, values in sources:
+            sql = f"SELECT count(*) FROM (SELECT 1 FROM {name} r WHERE {condition} LIMIT ?)"
+            left -= self._one(sql, (*values, left + 1))
+            if left < 0:
+                return True
+        return False
+
+    def up_to(self, most: int) -> NDArray[np.int64] | None:
+        """The matching features in no order, int64 (n,); None when they are more than ``most``."""
+        sources = self._view.sources(self._table)
+        found = self._gathered(sources, most)
+        if found is None and any(source.others is not None for source in sources):
+            found = self._gathered((self._whole,), most)  # it may be others that are so many
+        return found
+
+    def _gathered(self, sources: Sequence[RowSource], most: int) -> NDArray[np.int64] | None:
+        table, where, values = self._table, self.where, self._values
+        found: list[NDArray[np.int64]] = []
+        for source in sources:
+            fids = self._of_source(source, most)
             if fids is None:
                 return None
-            # a second walk of the R-tree costs less than a first one that gives the certainty of each
-            outside = part.outside(self._view, table, len(fids))
-            all_ += [fid for fid in fids if fid not in outside] if outside else fids
+            found.append(source.own(fids))
         if self._with_unplaced:
             join = f" JOIN {table.name} t ON t.fid = u.fid" if where else ""
             sql = f"SELECT u.fid AS id FROM {table.unplaced} u{join} WHERE u.layer = ?{where}"
             fids = self._up_to(most, sql, (table.id, *values))
             if fids is None:
                 return None
-            all_ += fids
-        return all_ if len(self.parts) == 1 else list(set(all_))
+            found.append(fids)
+        fids = found[0] if len(found) == 1 else np.concatenate(found)
+        return fids if len(fids) <= most else None
 
-    def _up_to(self, most: int, sql: str, values: Sequence[Any]) -> list[int] | None:
+    def _of_source(self, source: RowSource, most: int) -> NDArray[np.int64] | None:
+        where, values = self.where, self._values
+        if not self.parts:
+            return self._up_to(most, f"SELECT t.fid AS id FROM {source.name} t WHERE 1{where}", values)
+        join = f" JOIN {source.name} t ON t.fid = r.id" if where else ""
+        found: list[NDArray[np.int64]] = []
+        for part in self.parts:
+            sql = f"SELECT r.id AS id FROM {source.rtree} r{join} WHERE {part.sql}{where}"
+            fids = self._up_to(most, sql, (*part.values, *values))
+            if fids is None:
+                return None
+            # a second walk of the R-tree costs less than a first one that gives the certainty of each
+            outside = part.outside(self._view, source, len(fids))
+            found.append(fids[~np.isin(fids, list(outside))] if outside else fids)
+        return found[0] if len(found) == 1 else np.unique(np.concatenate(found))
+
+    def _up_to(self, most: int, sql: str, values: Sequence[Any]) -> NDArray[np.int64] | None:
         row = self._view.con.execute(f"SELECT group_concat(id) FROM ({sql} LIMIT ?)", (*values, most + 1))
         text = row.fetchone()[0]
         fids: list[int] = [] if text is None else orjson.loads(f"[{text}]")
-        return fids if len(fids) <= most else None
+        return np.array(fids, np.int64) if len(fids) <= most else None
 
     # Many
 

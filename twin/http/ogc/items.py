@@ -8,6 +8,7 @@ Every check comes before the read and every ETag before the body: a 304 costs no
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache, partial
@@ -69,7 +70,9 @@ class Items:
         request = self._request(scope, layer_id, formats.PAGE)
         city = self._city
         answer: Answer | None = None
-        if request.cost == "aside":
+        if request.cost == "light" and request.view.moment is not None:
+            answer = await self._then(request, self._page, request)
+        elif request.cost == "aside":
             answer = await city.aside(self._page, request)
         elif request.cost == "light":
             answer = await city.read(self._page, request)
@@ -99,9 +102,17 @@ class Items:
         if request.form.media == HTML:
             answer = await city.aside(self._feature_html, request, fid)
         else:
-            read = city.read if request.view.moment is None else city.aside
+            read = city.read if request.view.moment is None else partial(self._then, request)
             answer = await read(self._feature, request, fid)
         await answers.answer(scope, send, answer)
+
+    async def _then[T](self, request: ItemsRequest, call: Callable[..., T], *args: Any) -> T:
+        """Read what was: at once where what has changed since is at hand, else in a reader thread, which puts
+        it together."""
+        with request.view.at_hand(request.layer_id) as ready:
+            if ready:
+                return call(*args)
+        return await self._city.aside(call, *args)
 
     def _request(self, scope: Scope, layer_id: str, offer: Offer) -> ItemsRequest:
         f: str | None = None
@@ -282,11 +293,8 @@ class Items:
 
 
 def _cost(view: View, pairs: Pairs, form: Representation) -> cost.Cost:
-    """A view that is narrowed filters every page; what was is put together aside."""
-    if view.rights != ALL:
-        return "heavy"
-    of_it = cost.of_request(pairs, form)
-    return "aside" if view.moment is not None and of_it == "light" else of_it
+    """A view that is narrowed filters every page."""
+    return "heavy" if view.rights != ALL else cost.of_request(past.others(pairs, view), form)
 
 
 def _is_geojson(scope: Scope) -> bool:

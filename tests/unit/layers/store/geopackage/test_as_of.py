@@ -544,3 +544,48 @@ def test_a_feature_of_very_many_versions(tmp_path: Path) -> None:
     assert steps < 50  # 5 000 steps of the virtual machine
     assert features(past)[0]["properties"]["name"] == str(many // 2 + 1)  # type: ignore[arg-type]
     store.close()
+
+
+def test_what_came_since_does_not_make_a_box_crowded(tmp_path: Path) -> None:
+    """A page of what was counts as it did then, also where by now more lie in its box than are gathered."""
+    box = Query(bbox=(24.9, 59.9, 25.1, 60.1), limit=5)
+    narrow = replace(box, bbox=(24.99999, 59.99, 25.0004, 60.01))  # cuts through squares
+    filtered = replace(box, equals=(("levels", 1),))
+    alone = row("alone", square(40, 65), name="alone", levels=1)
+    near = [alone] + [
+        row(f"n{i}", square(25 + i * 1e-4, 60), name="near", levels=1 + i % 2) for i in range(30)
+    ]
+    far = [row(f"f{i}", square(30 + i * 1e-4, 65), name="far", levels=1) for i in range(60)]
+    moved = [row(f"f{i}", square(25 + i * 1e-4, 60), name="moved", levels=1) for i in range(60)]
+    with closing(geopackage.open(tmp_path / "city.gpkg", few=50)) as store:
+        load(store, spec(), near + far)
+        before = [store.items("buildings", query) for query in (box, narrow, filtered)]
+        assert [page.matched for page in before] == [30, 5, 15]
+        past = store.as_of(store.seq())
+        load(store, spec(), near + moved)
+        assert store.items("buildings", box).matched is None
+        for _ in range(2):
+            assert [past.items("buildings", query) for query in (box, narrow, filtered)] == before
+
+
+def test_what_was_is_at_hand_once_it_was_put_together(city: Told) -> None:
+    """An event loop may read it then, until somebody writes."""
+    store, then = city.store, city.store.seq()
+    store.patch("buildings", 1, {"properties": {"name": "another"}})
+    past = store.as_of(then)
+    with past.at_hand("buildings") as ready:
+        assert not ready
+    expected = past.items("buildings", Query())
+    for _ in range(2):
+        with past.at_hand("buildings") as ready:
+            assert ready
+            assert past.items("buildings", Query()) == expected
+            assert past.revision("buildings", 1) <= then
+            with pytest.raises(NotFound):
+                past.item("buildings", 999)
+            with store.as_of(store.seq()).at_hand("buildings") as another:
+                assert not another
+    store.patch("buildings", 1, {"properties": {"name": "a third"}})
+    with past.at_hand("buildings") as ready:
+        assert not ready
+    assert past.items("buildings", Query()) == expected
