@@ -7,9 +7,10 @@ and an undo is undone as anything else.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Literal, Protocol
 
 from layers.diff import End, FeatureChange, Span, compared, meets, touched
 from layers.errors import Conflict, NotEditable, NotFound, TooLarge, TwinError, shown
@@ -58,9 +59,27 @@ class Step:
     conflict: ChangeSet | None
 
 
+type LayerChange = Literal["added", "removed", "reverted"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerStep:
+    """A layer that is to be as a whole what it was after change ``seq``: there again (``added``), gone
+    (``removed``), or with the fields and features of then (``reverted``). ``features`` is how many of these
+    come, go or change, None where they are too many to be counted; ``conflict`` as of a :class:`Step`."""
+
+    seq: int
+    layer: str
+    change: LayerChange
+    features: int | None
+    conflict: ChangeSet | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UndoPlan:
     """What would be done, as of change ``seq``; ``undone`` is the change set that is taken back, if one is.
+
+    It has ``steps``, or else a ``whole`` layer.
 
     ``lost`` are fields by layer, whose values do not come back: they are gone by now, or of another type.
     ``left_out`` are layers of which nothing is taken back, with the reason."""
@@ -70,19 +89,30 @@ class UndoPlan:
     steps: tuple[Step, ...]
     lost: dict[str, tuple[str, ...]]
     left_out: dict[str, TwinError] = field(default_factory=dict)
+    whole: LayerStep | None = None
 
     @property
     def conflicts(self) -> list[Step]:
         """The steps that would take back what somebody else did since."""
         return [step for step in self.steps if step.conflict is not None]
 
+    @property
+    def in_the_way(self) -> list[ChangeSet]:
+        """What somebody else did since, of features and of a whole layer: a change set for each."""
+        every: list[Step | LayerStep] = [*self.steps, *([] if self.whole is None else [self.whole])]
+        return [one.conflict for one in every if one.conflict is not None]
+
 
 def of_set(store: Store, number: int, rights: Rights = EVERYTHING) -> UndoPlan:
     """The plan to take back a change set: an edit, a load, a transaction, an undo.
 
-    Raises NotFound (no such set, or nothing of it is seen), Conflict (it made a layer, or the layer was
-    dropped since), NotEditable, Gone (what was before it is not kept), TooLarge (more than :data:`MOST`
-    features)."""
+    A layer that it made, dropped, or gave other fields is taken back as a whole; so is a load of more than
+    :data:`MOST` features. Where somebody has changed features of it since, a load that gave it other fields
+    is taken back feature by feature, without these fields.
+
+    Raises NotFound (no such set, or nothing of it is seen), Conflict (the layer was dropped since, or made
+    again), NotEditable, Gone (what was before it is not kept), TooLarge (more than :data:`MOST` features of
+    other programs)."""
     found = store.change_sets(after=number - 1, before=number + 1, limit=1) if 0 < number < 2**63 - 1 else []
     if not found:
         raise NotFound(f"there is no change set {number}")
@@ -91,6 +121,8 @@ def of_set(store: Store, number: int, rights: Rights = EVERYTHING) -> UndoPlan:
     own = [] if one.layer is None else [one.layer]
     every = own or span.layers()
     of_set = [name for name in every if next(touched(store, name, one.first - 1, one.last), None)] or own
+    if one.layer is not None and (whole := _whole(store, span, one, one.layer, rights)) is not None:
+        return UndoPlan(seq=now, undone=one, steps=(), lost={}, whole=whole)
     chosen, left_out = _chosen(store, span, of_set, rights)
     if not chosen and of_set:
         raise next(iter(left_out.values()), NotFound(f"there is no change set {number}"))
@@ -213,19 +245,28 @@ def apply(
     since the plan was made, or was shown; what of a change set cannot be taken back, unless that is left out;
     and what :meth:`Store.put_back` does."""
     since = plan.seq if agreed is None else min(agreed, plan.seq)
-    conflicts = plan.conflicts
-    if any(step.conflict is not None and step.conflict.last > since for step in conflicts):
+    if any(one.last > since for one in plan.in_the_way):
         raise Conflict("features of the plan were changed since it was made; make it again")
-    if conflicts and not leave_out_conflicts:
-        raise Conflict(f"{len(conflicts)} of {len(plan.steps)} features were changed since")
+    if plan.in_the_way and not leave_out_conflicts:
+        raise Conflict(refusal(plan))
     if plan.undone is not None and plan.left_out and not leave_out_conflicts:
         raise next(iter(plan.left_out.values()))
+    undone = None if plan.undone is None else plan.undone.id
+    by = replace(by, via="undo", undone=undone)
+    if plan.whole is not None and plan.whole.conflict is None:
+        return store.revert(plan.whole.layer, plan.whole.seq, by, unchanged_since=since)
     steps = [step for step in plan.steps if step.conflict is None]
     former = [Former(step.change.layer, step.change.fid, step.seq) for step in steps]
     if not former:
         return store.seq()
-    undone = None if plan.undone is None else plan.undone.id
-    return store.put_back(former, replace(by, via="undo", undone=undone), unchanged_since=since)
+    return store.put_back(former, by, unchanged_since=since)
+
+
+def refusal(plan: UndoPlan) -> str:
+    """Why a plan is not done: what was changed since."""
+    if plan.whole is not None:
+        return f"layer {plan.whole.layer} was changed since"
+    return f"{len(plan.conflicts)} of {len(plan.steps)} features were changed since"
 
 
 def made_by(store: Store, seq: int) -> ChangeSet | None:
@@ -237,6 +278,60 @@ def made_by(store: Store, seq: int) -> ChangeSet | None:
                 return one if seq <= one.last else None
         before = page[-1].id
     return None
+
+
+def _whole(store: Store, span: Span, one: ChangeSet, layer: str, rights: Rights) -> LayerStep | None:
+    """The step that takes back what a set did to its layer as a whole; None where it changed features alone.
+    Raises as :func:`of_set`."""
+    now, then = _layer(span.before, layer), _layer(span.after, layer)
+    after = _layer(store.as_of(one.last), layer)
+    known = after or then
+    if known is None:
+        return None
+    later = store.change_sets(after=one.id, layer=layer, limit=1)
+    conflict = later[0] if later else None
+    change, features = _change(store, one, layer, then, after)
+    if change is None or (conflict is not None and features is not None and change == "reverted"):
+        return None
+    if not rights.sees(known):
+        raise NotFound(f"there is no change set {one.id}")
+    if not rights.edits(known):
+        raise _in_part(layer)
+    if change == "added" and now is not None:
+        raise Conflict(f"layer {layer} was made again since")
+    if change != "added" and now is None:
+        raise Conflict(f"layer {layer} was dropped since")
+    return LayerStep(
+        seq=one.first - 1,
+        layer=layer,
+        change=change,
+        features=now.count if change == "removed" and now is not None else features,
+        conflict=conflict,
+    )
+
+
+def _change(
+    store: Store, one: ChangeSet, layer: str, then: FeatureLayer | None, after: FeatureLayer | None
+) -> tuple[LayerChange | None, int | None]:
+    """What taking a set back does to the layer as a whole (None: nothing), which it found so and left so; to
+    how many features."""
+    if then is None or after is None:
+        return ("removed", None) if then is None else ("added", then.count)
+    if one.generation is None:
+        return None, None
+    count = sum(1 for _ in itertools.islice(touched(store, layer, one.first - 1, one.last), MOST + 1))
+    features = count if count <= MOST else None
+    if features is None or _said(then) != _said(after):
+        return "reverted", features
+    return None, features
+
+
+def _said(layer: FeatureLayer) -> tuple[object, ...]:
+    return layer.fields, layer.geometry_type, layer.kind, layer.title, layer.time_field, layer.crs
+
+
+def _in_part(layer: str) -> NotEditable:
+    return NotEditable(f"layer {layer} is not edited: only a part of it is seen with these rights")
 
 
 def _chosen(
@@ -265,7 +360,7 @@ def _check(store: Store, span: Span, layer: str, rights: Rights) -> None:
     if known is None or not rights.sees(known):
         raise NotFound(f"there is no layer {shown(layer)}")
     if not rights.edits(known):
-        raise NotEditable(f"layer {layer} is not edited: only a part of it is seen with these rights")
+        raise _in_part(layer)
     if then is None or now is None:
         what = "was made by it, or after it" if then is None else "was dropped since"
         raise Conflict(f"layer {layer} {what}: features alone are taken back, and no layer")

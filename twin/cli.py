@@ -285,6 +285,29 @@ def undo_set(
     undo_verbs.of_set(city, number, options)
 
 
+@undo_app.command("load")
+def undo_load(
+    layer_id: Annotated[str, typer.Argument(metavar="LAYER", help="The layer.")],
+    generation: Annotated[
+        int | None,
+        typer.Argument(
+            metavar="GENERATION", min=1, help="Which load; the newest without it.", show_default="newest"
+        ),
+    ] = None,
+    city: CityDir = DEFAULT_CITY,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    leave_out_conflicts: LeaveOut = False,
+    message: Message = "",
+    as_json: AsJson = False,
+) -> None:
+    """Take back a load of a layer, the first one too, also beside a running server."""
+    from twin import undo_verbs
+
+    options = _undo_options(dry_run, yes, leave_out_conflicts, message, as_json)
+    undo_verbs.of_load(city, layer_id, generation, options)
+
+
 @undo_app.command("feature")
 def undo_feature(
     layer_id: Annotated[str, typer.Argument(metavar="LAYER", help="The layer.")],

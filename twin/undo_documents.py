@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from layers.diff import State
 from layers.model import ChangeSet
-from layers.undo import Step, UndoPlan
+from layers.undo import LayerStep, Step, UndoPlan
 
 
 def plan(of: UndoPlan, most: int | None = None) -> dict[str, Any]:
@@ -16,22 +15,34 @@ def plan(of: UndoPlan, most: int | None = None) -> dict[str, Any]:
     return {
         "seq": of.seq,
         "set": None if of.undone is None else of.undone.id,
-        "summary": summary(of.steps),
+        "summary": summary(of),
         "complete": len(steps) == len(of.steps),
         "steps": [step(one) for one in steps],
+        "layers": [] if of.whole is None else [_layer(of.whole)],
         "lost": {layer: list(names) for layer, names in of.lost.items()},
         "leftOut": [{"layer": layer, "reason": str(error)} for layer, error in of.left_out.items()],
     }
 
 
-def summary(steps: Sequence[Step]) -> dict[str, int]:
-    """How many features would be there again, be gone, be as they were; of how many somebody else has changed
-    since."""
-    counts = {"added": 0, "removed": 0, "changed": 0, "conflicts": 0}
-    for one in steps:
-        counts[one.change.kind] += 1
-        counts["conflicts"] += one.conflict is not None
+def summary(of: UndoPlan, *, done: bool = False) -> dict[str, int]:
+    """How many features would be there again, be gone, be as they were, or (``done``) are, without those in
+    conflict; and of how many somebody else has changed since, a whole layer as one. Of a layer that is
+    reverted as a whole and has too many to be counted, there is no number."""
+    counts = {"added": 0, "removed": 0, "changed": 0, "conflicts": len(of.in_the_way)}
+    for one in of.steps:
+        counts[one.change.kind] += not (done and one.conflict)
+    if (whole := of.whole) is not None and not (done and whole.conflict):
+        counts["changed" if whole.change == "reverted" else whole.change] += whole.features or 0
     return counts
+
+
+def _layer(of: LayerStep) -> dict[str, Any]:
+    return {
+        "id": of.layer,
+        "change": of.change,
+        "features": of.features,
+        "conflict": None if of.conflict is None else conflict(of.conflict),
+    }
 
 
 def step(of: Step) -> dict[str, Any]:

@@ -9,9 +9,11 @@ from pathlib import Path
 import orjson
 
 from layers import undo
+from layers.errors import NotFound, shown
+from layers.model import ChangeSet
 from layers.parameters import PARAMETERS
 from layers.store.base import Store
-from layers.undo import Step, UndoPlan
+from layers.undo import LayerStep, Step, UndoPlan
 from twin import settings, undo_documents
 from twin.operator import operator
 from twin.verbs import opened, out
@@ -35,6 +37,25 @@ def of_set(city: Path, number: int, options: UndoOptions) -> None:
     """Take back a change set. Raises NotFound, Conflict, Gone, TooLarge, ReadOnly."""
     with opened(settings.load(city), city) as store:
         _undo(store, undo.of_set(store, number), f"Change set {number}", options)
+
+
+def of_load(city: Path, layer: str, generation: int | None, options: UndoOptions) -> None:
+    """Take back a load of a layer, the newest without a generation. Raises as :func:`of_set`."""
+    with opened(settings.load(city), city) as store:
+        one = _load(store, layer, generation)
+        _undo(store, undo.of_set(store, one.id), f"Load {one.generation} of layer {layer}", options)
+
+
+def _load(store: Store, layer: str, generation: int | None) -> ChangeSet:
+    """The change set of a load. Raises NotFound."""
+    before: int | None = None
+    while page := store.change_sets(layer=layer, before=before, limit=1_000):
+        for one in page:
+            if one.via == "load" and generation in (None, one.generation):
+                return one
+        before = page[-1].id
+    which = "" if generation is None else f" {generation}"
+    raise NotFound(f"no load{which} of layer {shown(layer)} is known that changed anything")
 
 
 def of_feature(city: Path, layer: str, fid: int, to: str, options: UndoOptions) -> None:
@@ -73,13 +94,15 @@ def _undo(store: Store, plan: UndoPlan, what: str, options: UndoOptions) -> None
         show(plan, what)
     leave_out = options.leave_out_conflicts
     steps = len(plan.steps) - len(plan.conflicts) if leave_out else len(plan.steps)
-    if options.dry_run or not steps:
+    whole = plan.whole if plan.whole is None or not (leave_out and plan.whole.conflict) else None
+    if options.dry_run or not (steps or whole):
         return
-    if options.ask is not None and (leave_out or not plan.conflicts):
-        options.ask(f"Take back {_number(steps)}?")
+    told = _number(steps) if whole is None else f"layer {whole.layer}"
+    if options.ask is not None and (leave_out or not plan.in_the_way):
+        options.ask(f"Take back {told}?")
     seq = undo.apply(store, plan, operator(options.message), leave_out_conflicts=leave_out)
     if not options.as_json:
-        out.print(f"{_number(steps)} as before; the city is at change @{seq}.")
+        out.print(f"{told[0].upper()}{told[1:]} as before; the city is at change @{seq}.")
 
 
 def _number(steps: int) -> str:
@@ -100,6 +123,7 @@ def show(plan: UndoPlan, what: str) -> None:
         "as before": kinds.count("changed"),
     }
     told = ", ".join(f"{n} {words}" for words, n in counts.items() if n) or "nothing to take back"
+    told = told if plan.whole is None else _layer(plan.whole)
     out.print(f"{what}: {told}", style="bold", markup=False)
     for step in plan.steps[:SHOWN]:
         out.print(f"  {_line(step)}", markup=False)
@@ -115,14 +139,23 @@ def show(plan: UndoPlan, what: str) -> None:
         )
 
 
+def _layer(whole: LayerStep) -> str:
+    words = {"added": "is there again", "removed": "goes", "reverted": "is as it was, fields and all"}
+    count = "" if whole.features is None else f" ({_number(whole.features)})"
+    return f"layer {whole.layer} {words[whole.change]}{count}{_since(whole.conflict)}"
+
+
+def _since(conflict: ChangeSet | None) -> str:
+    if conflict is None:
+        return ""
+    return f" (changed since by {conflict.actor or conflict.via}, {conflict.at})"
+
+
 def _line(step: Step) -> str:
-    change, since = step.change, step.conflict
+    change = step.change
     parts = [f"{name} {old!r} → {new!r}" for name, (old, new) in change.fields.items()]
     parts = parts[:4] if change.kind == "changed" else []
     if change.kind == "changed" and (change.geometry_changed or change.mesh_changed):
         parts.append("geometry")
     words = {"added": "is there again", "removed": "goes", "changed": "; ".join(parts)}[change.kind]
-    conflict = ""
-    if since is not None:
-        conflict = f" (changed since by {since.actor or since.via}, {since.at})"
-    return f"{change.layer} {change.fid}: {words}{conflict}"
+    return f"{change.layer} {change.fid}: {words}{_since(step.conflict)}"

@@ -185,7 +185,8 @@ def drop(city: Path, layer_id: str, *, ask: Callable[[str], object] | None, mess
         layer = next((one for one in store.layers() if one.id == layer_id), None)
         if ask is not None and layer is not None:
             what = f"{layer.count} features" if has_features(layer) else f"a {layer.form}"
-            ask(f"Remove layer {layer_id} ({what}) from the city? This cannot be undone")
+            back = "" if has_features(layer) else " This cannot be undone"
+            ask(f"Remove layer {layer_id} ({what}) from the city?{back}")
         store.drop(layer_id, replace(operator(message), via="drop"))
         if isinstance(layer, ContentLayer):
             kept.remove(city, layer.assets)

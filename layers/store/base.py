@@ -331,6 +331,15 @@ class Store(Readable, Protocol):
         changed after ``unchanged_since``, its source id is another feature's by now, or its layer was dropped
         since; NotFound (the layer), NotEditable, Gone (what it was is not kept), and what an edit does."""
 
+    def revert(self, layer_id: str, seq: int, by: Author = NOBODY, *, unchanged_since: int) -> int:
+        """Make a layer of features what it was after change ``seq``, as a new generation: features with their
+        ids, bodies and digits, its fields, what was said of it; or remove it, where there was none. In one
+        transaction and one change set; the number of its newest change.
+
+        Raises Conflict (the layer was changed after ``unchanged_since``; it was dropped since and made again;
+        it has another form, or is a table that the settings name), Gone (what it was is not kept), NotFound
+        (there is and was none), Busy, ReadOnly."""
+
     @property
     def audit(self) -> Audit:
         """The chain of what was done."""

@@ -133,7 +133,26 @@ def test_a_load_is_taken_back_beside_a_running_server(city, tmp_path, serve):
     conflict = twin(*undo, "--yes", check=False)
     assert conflict.returncode == 1
     assert "were changed since" in conflict.stderr
+    first = twin("undo", "load", "houses", "1", "--city", str(city), "--dry-run").stdout
+    assert "Load 1 of layer houses" in first
+    assert "layer houses goes (3 features) (changed since by " in first
+    kept = server.http.get("/ogc/collections/houses/items").json()["features"]
+    assert "is removed" in twin("drop", "houses", "--yes", "--city", str(city)).stdout
+    gone = server.http.get("/ogc/change-sets?limit=1", headers=server.auth).json()["changeSets"][0]
+    asked = {"set": gone["id"], "dryRun": True}
+    plan = server.http.post("/ogc/undo", json=asked, headers=server.auth).json()
+    assert plan["layers"] == [{"id": "houses", "change": "added", "features": len(kept), "conflict": None}]
+    assert plan["summary"] == {"added": len(kept), "removed": 0, "changed": 0, "conflicts": 0}
+    assert server.http.get("/ogc/collections/houses/items").status_code == 404
+    done = server.http.post("/ogc/undo", json={"set": gone["id"]}, headers=server.auth).json()
+    assert done["layers"] == plan["layers"]
+    assert server.http.get("/ogc/collections/houses/items").json()["features"] == kept
+    again = ("undo", "set", str(done["set"]), "--city", str(city))
+    assert "Layer houses as before" in twin(*again, "--yes").stdout
+    assert "Layer houses as before" in twin("undo", "set", str(done["set"] + 1), *again[3:], "--yes").stdout
+    assert server.http.get("/ogc/collections/houses/items").json()["features"] == kept
     for wrong in (
+        ("load", "houses", "77"),
         ("set", "999"),
         ("feature", "houses", "99", "--to", "@1"),
         ("feature", "never", "1", "--to", "@1"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Sequence
 
 from layers.errors import Exists
 from layers.model import Author
@@ -61,7 +62,7 @@ def _publish(con: sqlite3.Connection, stage: GeoPackageStage, mode: str) -> Publ
         forget(con, layer)
         past.drop(con, layer)
         lost, present = True, None
-    generation = _generation(con, layer) + 1
+    number = generation(con, layer) + 1
     if present is None:
         plan, seq = _first(con, stage)
         if lost:  # what there was of it cannot be read
@@ -71,16 +72,16 @@ def _publish(con: sqlite3.Connection, stage: GeoPackageStage, mode: str) -> Publ
     else:
         change = matching.altered({f.name: f for f in present.fields}, present.fields, stage.fields, mode)
         fields = change.fields
-        _alter(con, present, change, log.last_seq(con) + 1)
+        alter(con, present, change, log.last_seq(con) + 1)
         geometry_type = staged.geometry_type(present.geometry_type, stage.spec.geometry_type, mode)
         plan = _match(con, stage, mode, bool(change.drop or change.add))
         same = [f.name for f in fields] == [f.name for f in stage.fields]
         seq = _apply(con, stage, plan, same)
     before = _words(con, layer)
-    _register(con, stage, present, generation, fields, geometry_type, plan.whole)
+    _register(con, stage, present, number, fields, geometry_type, plan.whole)
     if present is not None and not plan.whole and _words(con, layer) != before:
         seq = log.whole(con, layer, None, catalog.extent(con, layer))
-    return Published(generation, plan.created, plan.updated, plan.unchanged, plan.deleted, seq, plan.vague)
+    return Published(number, plan.created, plan.updated, plan.unchanged, plan.deleted, seq, plan.vague)
 
 
 def _words(con: sqlite3.Connection, layer: str) -> tuple[object, ...] | None:
@@ -110,15 +111,17 @@ def drop(con: sqlite3.Connection, layer: str) -> None:
 
 def forget(con: sqlite3.Connection, layer: str) -> None:
     """Remove a layer, or what another program left of it; no fid or generation of it is used again."""
-    catalog.remember(con, layer, _high_fid(con, layer), _generation(con, layer))
+    catalog.remember(con, layer, high_fid(con, layer), generation(con, layer))
     schema.drop_layer(con, layer)
 
 
-def _generation(con: sqlite3.Connection, layer: str) -> int:
+def generation(con: sqlite3.Connection, layer: str) -> int:
+    """The highest generation that a layer has or had."""
     return _highest(con, layer, "generation FROM twin_layers WHERE id", "generation")
 
 
-def _high_fid(con: sqlite3.Connection, layer: str) -> int:
+def high_fid(con: sqlite3.Connection, layer: str) -> int:
+    """The highest fid that a layer gave out."""
     return _highest(con, layer, "seq FROM sqlite_sequence WHERE name", "high_fid")
 
 
@@ -136,7 +139,7 @@ def _first(con: sqlite3.Connection, stage: GeoPackageStage) -> tuple[PublishPlan
     if occupied is not None:
         raise Exists(f"the store has a table {layer} of another program already")
     schema.create_layer(con, layer, stage.fields, stage.spec.geometry_type)
-    con.execute("UPDATE stage.rows SET state=1, fid=n+?", (_high_fid(con, layer),))
+    con.execute("UPDATE stage.rows SET state=1, fid=n+?", (high_fid(con, layer),))
     script = _script(con, layer)
     matching.insert(script, _columns(stage))
     rtree.fill(con, schema.rtree(layer), _BOXES)
@@ -161,7 +164,7 @@ def _script(con: sqlite3.Connection, layer: str) -> Script:
     )
 
 
-def _alter(con: sqlite3.Connection, present: FeatureTable, change: matching.Altered, seq: int) -> None:
+def alter(con: sqlite3.Connection, present: FeatureTable, change: matching.Altered, seq: int) -> None:
     """Make the table's columns those of the new generation, which is logged with a number as a whole.
 
     Without its triggers: each column that goes would have SQLite look through all that they name."""
@@ -194,7 +197,7 @@ def _match(con: sqlite3.Connection, stage: GeoPackageStage, mode: str, changed: 
     keys = [
         pair for field, pair in zip(stage.fields[1:], columns, strict=True) if field.name in stage.spec.key
     ]
-    vague = matching.match(script, columns, (), keys, _high_fid(con, layer))
+    vague = matching.match(script, columns, (), keys, high_fid(con, layer))
     return matching.plan(script, mode, changed=changed, vague=vague)
 
 
@@ -296,19 +299,36 @@ def _register(
         " VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
         (layer, generation, layer_record.OK, columns, *layer_record.words(spec, geometry_type, fields)),
     )
+    high = con.execute("SELECT EXISTS(SELECT 1 FROM stage.rows WHERE high)").fetchone()[0]
+    keep = present is not None
+    describe(con, layer, geometry_type, spec.time_field, spec.key, high=bool(high), keep=keep, whole=whole)
+
+
+def describe(
+    con: sqlite3.Connection,
+    layer: str,
+    geometry_type: str,
+    time_field: str | None,
+    key: Sequence[str],
+    *,
+    high: bool,
+    keep: bool,
+    whole: bool,
+) -> None:
+    """What GeoPackage says of a layer that was written, and its indexes. ``high``: geometries have heights;
+    ``keep``: or did so before; ``whole``: it was filled without its triggers."""
     box: Bbox | tuple[None, ...] = catalog.extent(con, layer) or (None, None, None, None)
     con.execute(
         "UPDATE gpkg_contents SET min_x=?, min_y=?, max_x=?, max_y=?,"
         " last_change=strftime('%Y-%m-%dT%H:%M:%fZ','now') WHERE table_name=?",
         (*box, layer),
     )
-    high = con.execute("SELECT EXISTS(SELECT 1 FROM stage.rows WHERE high)").fetchone()[0]
-    keep = "z" if present is not None else "0"
+    before = "z" if keep else "0"
     con.execute(
-        f"UPDATE gpkg_geometry_columns SET geometry_type_name=?, z=max({keep}, ?) WHERE table_name=?",
+        f"UPDATE gpkg_geometry_columns SET geometry_type_name=?, z=max({before}, ?) WHERE table_name=?",
         (geometry_type.upper(), 2 * high, layer),
     )
-    schema.create_indexes(con, layer, spec.time_field, spec.key)
+    schema.create_indexes(con, layer, time_field, key)
     if whole:
         schema.recount(con, layer)
     con.execute(

@@ -48,6 +48,7 @@ from layers.store.geopackage import (
     pruning,
     publish,
     read,
+    revert,
     scan,
     selection,
     sets,
@@ -485,6 +486,12 @@ class GeoPackageStore(EditedStore):
             tables = [_table(self._now.current(), layer_id) for layer_id in layers]
             with sets.writing(con, by, only):
                 yield {table.id: edit.GeoPackageEditor(con, table) for table in tables}
+
+    def revert(self, layer_id: str, seq: int, by: Author = NOBODY, *, unchanged_since: int) -> int:
+        with self._writing() as con:
+            with sets.writing(con, by, layer_id) as draft:
+                draft.generation = revert.revert(con, layer_id, seq, unchanged_since)
+            return log.last_seq(con)
 
     def record(self, spec: FormSpec, by: Author = NOBODY) -> int:
         other_forms.check(spec)

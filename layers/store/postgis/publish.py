@@ -16,7 +16,7 @@ import psycopg
 from layers.errors import Busy, Exists
 from layers.model import Author
 from layers.store import layer_record, matching, staged
-from layers.store.base import Published
+from layers.store.base import LayerSpec, Published
 from layers.store.forms import in_use
 from layers.store.layer_record import WORDS
 from layers.store.matching import Script
@@ -84,7 +84,7 @@ def _prepare(place: DdlTarget, stage: PostgisStage, mode: str) -> Prepared | Non
         left = _left_over(place, present)
         if not added and not other and not left:
             return None
-        _lock(place, present.raw, "ACCESS EXCLUSIVE")
+        lock(place, present.raw, "ACCESS EXCLUSIVE")
         for name in left:
             place.con.execute(f"ALTER TABLE {present.raw} DROP COLUMN {quoted(name)}")
         for field in add:
@@ -108,7 +108,7 @@ def _left_over(place: DdlTarget, present: LayerTable) -> list[str]:
 
 def _undo(place: DdlTarget, layer: str, prepared: Prepared) -> None:
     with suppress(psycopg.Error, Busy), place.con.transaction():
-        _lock(place, place.relation(layer), "ACCESS EXCLUSIVE")
+        lock(place, place.relation(layer), "ACCESS EXCLUSIVE")
         for name in prepared.added.values():
             place.con.execute(f"ALTER TABLE {place.relation(layer)} DROP COLUMN IF EXISTS {quoted(name)}")
         if prepared.unchecked is not None:
@@ -116,7 +116,7 @@ def _undo(place: DdlTarget, layer: str, prepared: Prepared) -> None:
             ddl.remember_signature(place, layer)
 
 
-def _lock(place: DdlTarget, relation: str, mode: str) -> None:
+def lock(place: DdlTarget, relation: str, mode: str) -> None:
     """Lock a table till the transaction ends; nobody queues behind an attempt for long. Raises Busy."""
     until = time.monotonic() + _WAIT_S
     while True:
@@ -149,23 +149,24 @@ def _publish(
             present.usable()
         ddl.drop(place, present)
         present = None
-    generation = _generation(place, layer) + 1
+    number = generation(place, layer) + 1
     if present is None:
         plan, fields = _first(place, stage), stage.fields
         geometry_type: str = stage.spec.geometry_type
-        ddl.log_whole(place, layer, plan.created, None, _extent(place, layer))
+        ddl.log_whole(place, layer, plan.created, None, extent(place, layer))
     else:
-        _lock(place, present.raw, "SHARE ROW EXCLUSIVE")
+        lock(place, present.raw, "SHARE ROW EXCLUSIVE")
         geometry_type = staged.geometry_type(present.geometry_type, stage.spec.geometry_type, mode)
         fields, plan = _replace(place, present, stage, mode, geometry_type, prepared)
-    _register(place, stage, generation, fields, geometry_type, present, plan)
-    numbered = history.number(con, place.schema, by, generation)
+    _register(place, stage, number, fields, geometry_type, present, plan)
+    numbered = history.number(con, place.schema, by, number)
     newest = place.one(f"SELECT coalesce(max(seq), 0) FROM {place.s}.twin_changes")
     last = numbered or newest
-    return Published(generation, plan.created, plan.updated, plan.unchanged, plan.deleted, last, plan.vague)
+    return Published(number, plan.created, plan.updated, plan.unchanged, plan.deleted, last, plan.vague)
 
 
-def _generation(place: DdlTarget, layer: str) -> int:
+def generation(place: DdlTarget, layer: str) -> int:
+    """The highest generation that a layer has or had."""
     sql = (
         f"SELECT greatest((SELECT generation FROM {place.s}.twin_layers WHERE id = %s),"
         f" (SELECT generation FROM {place.s}.twin_history WHERE layer = %s), 0)"
@@ -173,7 +174,8 @@ def _generation(place: DdlTarget, layer: str) -> int:
     return int(place.one(sql, (layer, layer)))
 
 
-def _high_fid(place: DdlTarget, layer: str, there: bool) -> int:
+def high_fid(place: DdlTarget, layer: str, there: bool) -> int:
+    """The highest fid that a layer gave out; ``there``: it has a table."""
     sql = (
         f"SELECT greatest((SELECT high_fid FROM {place.s}.twin_history WHERE layer = %s),"
         f" (SELECT max(fid) FROM {place.s}.twin_changes WHERE layer = %s), 0)"
@@ -193,7 +195,7 @@ def _first(place: DdlTarget, stage: PostgisStage) -> PublishPlan:
     con, layer = place.con, stage.spec.id
     if place.one("SELECT to_regclass(%s)", (f"{place.s}.{quoted(layer)}",)) is not None:
         raise Exists(f"the database has a table {layer} of another program already")
-    high = _high_fid(place, layer, False)
+    high = high_fid(place, layer, False)
     count = int(place.one(f"SELECT count(*) FROM {stage.table}"))
     ddl.create_table(place, layer, stage.fields, high + 1)
     con.execute("SET LOCAL maintenance_work_mem = '256MB'")
@@ -219,7 +221,6 @@ def _replace(
     prepared: Prepared | None,
 ) -> tuple[tuple[Field, ...], PublishPlan]:
     """Match, then make the table what the stage says; the log row, where it is one for all, included."""
-    con = place.con
     change = _altered(present, stage, mode)
     fields, drop, add = change.fields, change.drop, change.add
     added = {} if prepared is None else prepared.added
@@ -227,40 +228,51 @@ def _replace(
     if {f.name for f in add} != set(added) or (other and (prepared is None or prepared.unchecked is None)):
         raise Busy("the layer's fields were changed meanwhile; load again")
     plan = _match(place, present, stage, mode, bool(drop or add))
-    old = _extent(place, present.id)
+    old = extent(place, present.id)
     delta = plan.created - plan.deleted
     whole = ddl.log_whole(place, present.id, delta, old, None) if plan.whole else None
     if whole is not None:
-        _told_by(place, str(whole))
+        told_by(place, str(whole))
     _apply(place, present, stage, plan, added)
     if whole is not None:
-        _keep_fields(place, present, drop, whole)
-        _told_by(place, "")
+        keep_fields(place, present, drop, whole)
+        told_by(place, "")
     if drop or added or other:
-        _lock(place, present.raw, "ACCESS EXCLUSIVE")
-        for name in drop:
-            con.execute(f"ALTER TABLE {present.raw} DROP COLUMN {quoted(schema.short(name))}")
-        for name, column in added.items():
-            con.execute(
-                f"ALTER TABLE {present.raw} RENAME COLUMN {quoted(column)} TO {quoted(schema.short(name))}"
-            )
+        lock(place, present.raw, "ACCESS EXCLUSIVE")
+        rename(place, present, drop, added)
     if other:
         ddl.check_geometry(place, present.id, geometry_type, scan=False)
-    if whole is not None and (box := _extent(place, present.id)) is not None:
-        con.execute(
+    if whole is not None:
+        widen(place, present.id, whole)
+    return fields, plan
+
+
+def rename(place: DdlTarget, present: LayerTable, drop: Sequence[str], added: Mapping[str, str]) -> None:
+    """Take columns away, and give those of new fields their names."""
+    for name in drop:
+        place.con.execute(f"ALTER TABLE {present.raw} DROP COLUMN {quoted(schema.short(name))}")
+    for name, column in added.items():
+        place.con.execute(
+            f"ALTER TABLE {present.raw} RENAME COLUMN {quoted(column)} TO {quoted(schema.short(name))}"
+        )
+
+
+def widen(place: DdlTarget, layer: str, whole: int) -> None:
+    """Let a pending change of the whole tell where the layer lies now."""
+    if (box := extent(place, layer)) is not None:
+        place.con.execute(
             f"UPDATE {place.s}.twin_pending SET new_minx = %s, new_miny = %s, new_maxx = %s, new_maxy = %s"
             " WHERE id = %s",
             (*box, whole),
         )
-    return fields, plan
 
 
-def _told_by(place: DdlTarget, whole: str) -> None:
+def told_by(place: DdlTarget, whole: str) -> None:
     """Let the triggers keep old rows under one log row for all, and log none themselves."""
     place.con.execute("SELECT set_config('twin.whole', %s, true)", (whole,))
 
 
-def _keep_fields(place: DdlTarget, present: LayerTable, drop: Sequence[str], whole: int) -> None:
+def keep_fields(place: DdlTarget, present: LayerTable, drop: Sequence[str], whole: int) -> None:
     """Keep the rows that the load leaves as they are but for values of fields that go."""
     table = ddl.logged(place, present.id)
     if drop and table.keeps:
@@ -311,7 +323,7 @@ def _match(
         shared.append(pair)
         if field.name in stage.spec.key:
             keys.append(pair)
-    vague = matching.match(script, shared, gained, keys, _high_fid(place, present.id, True))
+    vague = matching.match(script, shared, gained, keys, high_fid(place, present.id, True))
     return matching.plan(script, mode, changed=changed, vague=vague)
 
 
@@ -332,7 +344,8 @@ def _apply(
         matching.meshes(script)
 
 
-def _extent(place: DdlTarget, layer: str) -> Bbox | None:
+def extent(place: DdlTarget, layer: str) -> Bbox | None:
+    """Where a layer of our own lies, as its index knows."""
     return layer_table.index_extent(place.con, place.relation(layer), "geom", place.postgis)
 
 
@@ -346,18 +359,25 @@ def _register(
     plan: PublishPlan,
 ) -> None:
     """What the store says of the layer; a change of its words alone is logged as one of the whole."""
-    spec, layer, con = stage.spec, stage.spec.id, place.con
+    layer = stage.spec.id
     row = f"SELECT ROW({WORDS})::text FROM {place.s}.twin_layers WHERE id = {literal(layer)}"
     before = place.one(row)
-    con.execute(
+    register(place, stage.spec, generation, fields, geometry_type)
+    if present is not None and not plan.whole and place.one(row) != before:
+        ddl.log_whole(place, layer, 0, None, extent(place, layer))
+    ddl.touch(place)
+
+
+def register(
+    place: DdlTarget, spec: LayerSpec, generation: int, fields: tuple[Field, ...], geometry_type: str
+) -> None:
+    """Write what the store says of a layer."""
+    place.con.execute(
         f"INSERT INTO {place.s}.twin_layers AS l (id, {WORDS}, generation, logger, state, signature,"
         " columns, base_seq, base_count) VALUES (%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,'ok','','[]',0,0)"
         " ON CONFLICT (id) DO UPDATE SET "
         + ", ".join(f"{name.strip()} = excluded.{name.strip()}" for name in WORDS.split(","))
         + ", generation = excluded.generation, state = 'ok'",
-        (layer, *layer_record.words(spec, geometry_type, fields), generation, schema.log_function(layer)),
+        (spec.id, *layer_record.words(spec, geometry_type, fields), generation, schema.log_function(spec.id)),
     )
-    ddl.remember_signature(place, layer)
-    if present is not None and not plan.whole and place.one(row) != before:
-        ddl.log_whole(place, layer, 0, None, _extent(place, layer))
-    ddl.touch(place)
+    ddl.remember_signature(place, spec.id)

@@ -46,6 +46,7 @@ from layers.store.postgis import (
     page,
     publish,
     read,
+    revert,
     schema,
     touched,
 )
@@ -361,6 +362,15 @@ class PostgisStore(EditedStore):
                 return publish.publish(stage.con, stage, mode, self._sessions.postgis, by)
         finally:
             stage.drop()
+
+    def revert(self, layer_id: str, seq: int, by: Author = NOBODY, *, unchanged_since: int) -> int:
+        self._catalogue.state()
+        con = self._sessions.single(write=True)
+        try:
+            with self._sessions.watched(con, None), con.transaction():
+                return revert.revert(self._catalogue.place(con), layer_id, seq, unchanged_since, by)
+        finally:
+            con.close()
 
     def record(self, spec: FormSpec, by: Author = NOBODY) -> int:
         other_forms.check(spec)

@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from layers.model import Author
-from layers.undo import UndoPlan
+from layers.undo import UndoPlan, refusal
 from twin import undo_documents
 from twin.access import caller
 from twin.access.caller import CALLER
@@ -68,19 +68,18 @@ def _plan(view: View, asked: Request) -> UndoPlan:
 
 def _undo(view: View, plan: UndoPlan, asked: Request, by: Author) -> dict[str, Any]:
     """The answer. Raises UndoRefused, and what :meth:`View.undo` does."""
-    if plan.conflicts and not asked.leave_out_conflicts:
-        told = undo_documents.plan(plan, 0)
+    told = undo_documents.plan(plan, 0)
+    if plan.in_the_way and not asked.leave_out_conflicts:
         conflicts = [undo_documents.step(one) for one in plan.conflicts[:MOST_TOLD]]
-        raise UndoRefused(
-            f"nothing is taken back: {len(plan.conflicts)} of {len(plan.steps)} features were changed since;"
-            " leaveOutConflicts leaves them as they are",
-            {"seq": plan.seq, "set": told["set"], "summary": told["summary"], "conflicts": conflicts},
-        )
+        members = {name: told[name] for name in ("seq", "set", "summary", "layers")}
+        raise UndoRefused(f"nothing is taken back: {refusal(plan)}", members | {"conflicts": conflicts})
     made = view.undo(plan, by, leave_out_conflicts=asked.leave_out_conflicts, agreed=asked.seq)
-    done = [step for step in plan.steps if step.conflict is None]
-    summary = undo_documents.summary(done) | {"conflicts": len(plan.conflicts)}
-    seq = plan.seq if made is None else made.last
-    return {"seq": seq, "set": None if made is None else made.id, "summary": summary}
+    return {
+        "seq": plan.seq if made is None else made.last,
+        "set": None if made is None else made.id,
+        "summary": undo_documents.summary(plan, done=True),
+        "layers": told["layers"],
+    }
 
 
 def changes_of(root: str, number: int) -> Link:
@@ -139,6 +138,15 @@ def _schemas(context: Context) -> Mapping[str, Any]:
         },
         "layer id change fields geometryChanged bodyChanged bbox conflict",
     )
+    layer = object_of(
+        {
+            "id": TEXT,
+            "change": TEXT | {"enum": ["added", "removed", "reverted"]},
+            "features": {"type": "integer", "nullable": True},
+            "conflict": conflict | {"nullable": True},
+        },
+        "id change features conflict",
+    )
     return {
         "undo": object_of({name: dict(schema) for name, schema in MEMBERS.items()}, "")
         | {"additionalProperties": False},
@@ -149,19 +157,21 @@ def _schemas(context: Context) -> Mapping[str, Any]:
                 "summary": counts,
                 "complete": {"type": "boolean"},
                 "steps": array_of(step),
+                "layers": array_of(layer),
                 "lost": {"type": "object", "additionalProperties": array_of(TEXT)},
                 "leftOut": array_of(object_of({"layer": TEXT, "reason": TEXT}, "layer reason")),
                 "links": array_of(reference("link")),
             },
-            "seq set summary complete steps lost leftOut links",
+            "seq set summary complete steps layers lost leftOut links",
         ),
         "undoResult": object_of(
             {
                 "seq": whole,
                 "set": whole | {"nullable": True},
                 "summary": counts,
+                "layers": array_of(layer),
                 "links": array_of(reference("link")),
             },
-            "seq set summary",
+            "seq set summary layers",
         ),
     }
