@@ -337,13 +337,14 @@ class Version:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Touch:
     """That a feature was changed: ``first`` and ``seq`` are the oldest and the newest number of its changes
-    among those asked for, ``set`` the change set of the newest, None where it is of before the history's
-    beginning."""
+    among those asked for, ``times`` how many these are, ``set`` the change set of the newest, None where it
+    is of before the history's beginning."""
 
     fid: int
     first: int
     seq: int
     set: ChangeSet | None
+    times: int = 1
 
 
 @dataclass(frozen=True, slots=True, order=True)

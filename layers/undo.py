@@ -14,14 +14,13 @@ from typing import Literal, Protocol
 
 from layers.diff import End, FeatureChange, Span, compared, meets, touched
 from layers.errors import Conflict, NotEditable, NotFound, TooLarge, TwinError, shown
-from layers.model import Author, ChangeSet, FeatureLayer, Former, Layer, Touch
+from layers.former import before_edits
+from layers.model import Author, ChangeSet, FeatureLayer, Former, Layer
 from layers.store.base import Store
 from layers.types import Bbox
 
 #: Features that are taken back at once.
 MOST = 20_000
-#: Versions of a feature that are looked at.
-_VERSIONS = 1_000
 
 
 class Rights(Protocol):
@@ -177,17 +176,7 @@ def of_actor(
     made = [name for name in whole.layers() if next(touched(store, name, after, until, actor=actor), None)]
     chosen, left_out = _chosen(store, whole, made, rights)
     for layer in chosen:
-        groups: dict[int, list[Touch]] = {}
-        conflicts: dict[int, ChangeSet | None] = {}
-        for touch in touched(store, layer, after, until, actor=actor):
-            since = [v for v in store.versions(layer, touch.fid, limit=_VERSIONS) if v.since >= touch.first]
-            sets = [version.set for version in since]
-            first = sets[-1] if sets else None
-            if first is None or since[-1].since != touch.first:
-                raise Conflict(f"feature {touch.fid} of layer {layer} was changed too often since")
-            groups.setdefault(first.first - 1, []).append(touch)
-            others = (s for s in sets if s and (s.actor != actor or not after < s.last <= until))
-            conflicts[touch.fid] = next(others, None)
+        groups, conflicts = before_edits(store, layer, actor, after, until, now)
         for seq, touches in sorted(groups.items()):
             span = Span(store, present, store.as_of(seq))
             for change in compared(present, span.after, layer, touches):

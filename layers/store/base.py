@@ -268,6 +268,10 @@ class Store(Readable, Protocol):
         A load that made the layer is a change of each of its features. Where the layer was made in between,
         features that it got later are among them, too. Raises NotFound: no such layer, now or ever."""
 
+    def reshaped(self, layer_id: str, after: int, until: int) -> list[int]:
+        """Numbers of the log, ``after`` < number <= ``until``, ascending, with which a layer may have got
+        other fields, or become another one."""
+
     def stage(self, spec: LayerSpec) -> Stage:
         """Begin a load. Raises ReadOnly, BadFile (an id or field name a table cannot have)."""
 

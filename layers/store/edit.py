@@ -139,6 +139,10 @@ class Editor(ABC):
     def restore(self, fid: int, former: OldRow, present: bool) -> None:
         """Write an old row over the present one, or as a new one with its old id."""
 
+    @abstractmethod
+    def finish(self, fids: Sequence[int]) -> None:
+        """Write what goes with features that were restored."""
+
     def make(self, draft: Draft) -> int:
         """A new feature, as a step of a transaction; its fid. Raises as :meth:`add`."""
         with self.step():
@@ -244,6 +248,7 @@ class EditedStore(Store):
                     # what goes gives its source id free
                     for fid, row in sorted(of_layer, key=lambda pair: pair[1].there):
                         editor.put_back(fid, row)
+                    editor.finish([fid for fid, _ in of_layer])
             numbers = [
                 number
                 for layer, editor in editors.items()

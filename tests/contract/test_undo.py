@@ -13,7 +13,8 @@ from layers.batch import MESH
 from layers.errors import Conflict, NotFound
 from layers.model import Author
 from layers.store.base import Store
-from tests.storing import features, grid, load, row, spec, square, tetrahedron
+from layers.types import Field
+from tests.storing import FIELDS, features, grid, load, row, spec, square, tetrahedron
 
 ANNA, LI = Author(actor="anna", message="moved"), Author(actor="李雷")
 MOVED = {"type": "Polygon", "coordinates": [[[30, 60], [30.001, 60], [30.001, 60.001], [30, 60]]]}
@@ -169,6 +170,29 @@ def test_one_persons_edits_in_a_window_and_an_area(city: Store) -> None:
     plan = undo.of_actor(city, "anna", begin, end)
     told = {step.change.fid: step.conflict and step.conflict.actor for step in plan.steps}
     assert told == {5: "李雷", 6: "anna"}
+
+
+def test_what_was_before_a_persons_edits_where_others_came_between(city: Store) -> None:
+    """A feature is what it was before the first of these edits, not at the beginning of the window."""
+    begin = city.seq()
+    city.patch("buildings", 1, {"properties": {"name": "li"}}, by=LI)  # before hers
+    city.patch("buildings", 1, {"properties": {"levels": 70}}, by=ANNA)
+    city.patch("buildings", 2, {"properties": {"name": "anna"}}, by=ANNA)
+    city.patch("buildings", 2, {"properties": {"levels": 71}}, by=LI)  # between two of hers
+    city.patch("buildings", 2, {"properties": {"name": "anna again"}}, by=ANNA)
+    rows = [*grid(9, storeys="many"), row("digits", square(25.123456789012, 61), name="digits")]
+    load(city, spec(fields=(*FIELDS, Field("storeys", "string"))), rows)  # puts 1 and 2 as they were
+    loaded = newest(city)
+    city.patch("buildings", 3, {"properties": {"storeys": "few"}}, by=ANNA)  # a field of since the beginning
+    city.patch("buildings", 4, {"properties": {"name": "only anna"}}, by=ANNA)
+    end = city.seq()
+    plan = undo.of_actor(city, "anna", begin, end)
+    told = {step.change.fid: (step.change.fields, step.conflict and step.conflict.id) for step in plan.steps}
+    assert told[3] == ({"storeys": ("few", "many")}, None)
+    assert told[4] == ({"name": ("only anna", "house 3")}, None)
+    assert told[1][1] == told[2][1] == loaded
+    undo.apply(city, plan, LI, leave_out_conflicts=True)
+    assert [f["properties"]["storeys"] for f in features(city)][2:4] == ["many", "many"]
 
 
 def test_a_source_id_that_another_feature_has_by_now(city: Store) -> None:

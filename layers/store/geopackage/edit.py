@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -18,6 +19,9 @@ from layers.store.geopackage import blob, keeping, past, recorded, sets
 from layers.store.geopackage.catalog import FeatureTable
 from layers.store.geopackage.connection import quoted
 from layers.store.geopackage.read_view import encode
+
+#: Features that are written as GeoJSON at a time.
+_ENCODED = 500
 
 
 class GeoPackageEditor(Editor):
@@ -131,7 +135,10 @@ class GeoPackageEditor(Editor):
             " WHERE p.n=? AND p.mesh IS NOT NULL",
             (former.key,),
         )
-        keep(con, table, encode(con, table, [fid])[1])
+
+    def finish(self, fids: Sequence[int]) -> None:
+        for some in itertools.batched(fids, _ENCODED):
+            keep(self._con, self._table, encode(self._con, self._table, some)[1])
 
     def remove(self, fid: int) -> None:
         self._con.execute(f"DELETE FROM {self._table.name} WHERE fid=?", (fid,))

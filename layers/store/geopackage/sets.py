@@ -8,7 +8,7 @@ order of the numbers, and of their instants: a clock that steps back counts as s
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,6 +19,8 @@ from layers.model import Author, ChangeSet
 from layers.store.geopackage import keeping, log
 from layers.store.geopackage.connection import transaction
 
+#: Sets that are read one after the other before another one is sought.
+_NEAR = 20
 COLUMNS = "id, first, last, at, actor, via, message, address, layer, generation, undone"
 
 
@@ -140,6 +142,29 @@ def read(row: Sequence[Any]) -> ChangeSet:
 def with_number(con: sqlite3.Connection, seq: int) -> ChangeSet | None:
     """The set that a number is of, or the nearest before it."""
     return _newest(con, lambda one: one.first <= seq)
+
+
+def of_numbers(con: sqlite3.Connection, numbers: Collection[int]) -> dict[int, ChangeSet | None]:
+    """The sets of numbers of the log, by these; None where one was given before there were sets."""
+    found: dict[int, ChangeSet | None] = {}
+    late = pending(con)
+    following: Iterator[Any] = iter(())
+    one: ChangeSet | None = None
+    for number in sorted(numbers):
+        if late and number >= late[0].first:
+            found[number] = next((s for s in late if s.first <= number <= s.last), None)
+            continue
+        for _ in range(_NEAR):  # those of neighbours are asked for together
+            if one is None or one.last >= number:
+                break
+            row = next(following, None)
+            one = None if row is None else read(row)
+        if one is None or not one.first <= number <= one.last:
+            one = with_number(con, number)
+            sql = f"SELECT {COLUMNS} FROM twin_sets WHERE id > ? ORDER BY id"
+            following = iter(()) if one is None else con.execute(sql, (one.id,))
+        found[number] = one if one is not None and one.last >= number else None
+    return found
 
 
 def not_after(con: sqlite3.Connection, at: str) -> ChangeSet | None:

@@ -364,6 +364,10 @@ class GeoPackageStore(EditedStore):
         with self._looking() as con:
             return touched.touched(con, layer_id, after, until, actor, beyond, limit)
 
+    def reshaped(self, layer_id: str, after: int, until: int) -> list[int]:
+        with self._looking() as con:
+            return touched.reshaped(con, layer_id, after, until)
+
     @contextmanager
     def _looking(self) -> Iterator[sqlite3.Connection]:
         """One read transaction, in which what other programs logged is in change sets where it can be."""

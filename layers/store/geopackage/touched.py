@@ -6,7 +6,7 @@ import sqlite3
 from typing import Any
 
 from layers.errors import NotFound, shown
-from layers.model import ChangeSet, Touch
+from layers.model import Touch
 from layers.store.geopackage import catalog, past, recorded, sets
 from layers.store.geopackage.connection import quoted
 
@@ -31,12 +31,21 @@ def touched(
     if not parts:
         return []
     union = " UNION ALL ".join(parts)
-    sql = f"SELECT fid, min(n), max(n) FROM ({union}) GROUP BY fid ORDER BY fid LIMIT :limit"
-    known: dict[int, ChangeSet | None] = {}
-    return [
-        Touch(fid=fid, first=first, seq=n, set=_set(con, known, n))
-        for fid, first, n in con.execute(sql, asked)
-    ]
+    sql = f"SELECT fid, min(n), max(n), count(*) FROM ({union}) GROUP BY fid ORDER BY fid LIMIT :limit"
+    rows = con.execute(sql, asked).fetchall()
+    of = sets.of_numbers(con, {row[2] for row in rows})
+    return [Touch(fid=fid, first=first, seq=n, set=of[n], times=times) for fid, first, n, times in rows]
+
+
+def reshaped(con: sqlite3.Connection, layer: str, after: int, until: int) -> list[int]:
+    """See :meth:`layers.store.base.Store.reshaped`; within a read transaction."""
+    among = "WHERE layer = :layer AND {0} > :after AND {0} <= :until"
+    sql = " UNION ".join(
+        f"SELECT {number} FROM {table} {among.format(number)}"
+        for table, number in (("twin_records", "until"), ("twin_columns", "until"), ("twin_columns", "first"))
+    )
+    found = con.execute(f"{sql} ORDER BY 1", {"layer": layer, "after": after, "until": until})
+    return [int(row[0]) for row in found]
 
 
 def _changed(layer: str, *, by_actor: bool) -> str:
@@ -63,7 +72,7 @@ def _born(con: sqlite3.Connection, layer: str, after: int, until: int, actor: st
     if row[0] is None:
         return []
     number = int(row[0])
-    made = _set(con, {}, number)
+    made = sets.of_numbers(con, {number})[number]
     if actor is not None and (made is None or made.actor != actor):
         return []
     parts = []
@@ -75,11 +84,3 @@ def _born(con: sqlite3.Connection, layer: str, after: int, until: int, actor: st
             f" WHERE p.until > {number} AND p.there AND p.fid > :beyond"
         )
     return parts
-
-
-def _set(con: sqlite3.Connection, known: dict[int, ChangeSet | None], number: int) -> ChangeSet | None:
-    if number not in known:
-        pending = next((one for one in sets.pending(con) if one.first <= number <= one.last), None)
-        found = pending or sets.with_number(con, number)
-        known[number] = found if found is not None and found.last >= number else None
-    return known[number]

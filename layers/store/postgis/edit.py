@@ -280,6 +280,9 @@ class PostgisEditor(Editor):
         history.number(self._con, self._table.schema, by)
         return self.revision(fid)
 
+    def finish(self, fids: Sequence[int]) -> None:
+        """Nothing is kept beside a table but bodies."""
+
     def numbers(self, fids: Collection[int], by: Author) -> dict[int, int]:
         con, table = self._con, self._table
         history.number(con, table.schema, by)

@@ -309,6 +309,11 @@ class PostgisStore(EditedStore):
 
         return self._catalogue.history(ask)
 
+    def reshaped(self, layer_id: str, after: int, until: int) -> list[int]:
+        return self._catalogue.history(
+            lambda con: touched.reshaped(con, self._schema, layer_id, after, until)
+        )
+
     # Writing
 
     @contextmanager

@@ -58,13 +58,24 @@ def touched(
             )
     union = " UNION ALL ".join(parts)
     rows = con.execute(
-        f"SELECT fid::bigint, min(n)::bigint, max(n)::bigint FROM ({union}) c"
+        f"SELECT fid::bigint, min(n)::bigint, max(n)::bigint, count(*) FROM ({union}) c"
         " GROUP BY fid ORDER BY fid LIMIT %(limit)s",
         asked,
         binary=True,
     ).fetchall()
-    sets = moments.sets_of(con, city, sorted({n for *_, n in rows}))
-    return [Touch(fid=fid, first=first, seq=n, set=sets.get(n)) for fid, first, n in rows]
+    sets = moments.sets_of(con, city, sorted({row[2] for row in rows}))
+    return [Touch(fid=fid, first=first, seq=n, set=sets.get(n), times=times) for fid, first, n, times in rows]
+
+
+def reshaped(con: Connection, city: str, layer: str, after: int, until: int) -> list[int]:
+    """See :meth:`layers.store.base.Store.reshaped`."""
+    among = "WHERE layer = %s AND until > %s AND until <= %s"
+    rows = con.execute(
+        f"SELECT until FROM {bound(city)}.twin_records {among} ORDER BY 1",
+        (layer, Int8(after), Int8(until)),
+        binary=True,
+    ).fetchall()
+    return [row[0] for row in rows]
 
 
 def _by_actor(s: str, number: str) -> str:
