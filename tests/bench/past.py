@@ -10,9 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
+from layers import undo
+from layers.model import Author
 from layers.store import geopackage
 from layers.store.base import Store
 from layers.store.geopackage.connection import connect, transaction
+from layers.undo import UndoPlan
 from tests.bench import cities
 from tests.bench.data import LAYER, ORIGIN, STEP, Town
 from tests.bench.features import GPKG, ITEMS, Question, questions
@@ -35,6 +38,7 @@ ASKED = (
     "one item",
 )
 TILES = 40
+UNDONE = 1_000
 
 
 def figures(town: Town, folder: Path) -> Iterator[Row]:
@@ -47,6 +51,7 @@ def figures(town: Town, folder: Path) -> Iterator[Row]:
         _change(file)
         yield from _pages(folder / "past", town, seq)
         yield from _tiles(store, folder, town, seq)
+        yield from _undone(store, town)
     finally:
         store.close()
 
@@ -116,6 +121,34 @@ def _tiles(store: Store, folder: Path, town: Town, seq: int) -> Iterator[Row]:
         olds, news = np.array(spent).T
         detail = f"{np.median(olds) * 1e3:.1f} ms, {np.median(news) * 1e3:.1f} ms"
         yield at_most(f"{name}, cold: then to now", float(np.median(olds / news)), 2, detail)
+
+
+def _undone(store: Store, town: Town) -> Iterator[Row]:
+    """What a person did by single edits is taken back, and that again."""
+    begin = store.seq()
+    for fid in town.fids(UNDONE):
+        store.patch(LAYER, fid, {"properties": {"owner": "Anna"}}, by=Author(actor="anna"))
+    until = store.seq()
+    plans: tuple[tuple[str, Callable[[], UndoPlan]], ...] = (
+        (f"{UNDONE:,} edits of a person", lambda: undo.of_actor(store, "anna", begin, until)),
+        (
+            f"a change set of {UNDONE:,} features",
+            lambda: undo.of_set(store, store.change_sets(limit=1)[0].id),
+        ),
+    )
+    for name, make in plans:
+        started, spent = time.perf_counter(), time.process_time()
+        plan = make()
+        planned = time.process_time() - spent
+        undo.apply(store, plan, Author(actor="li"))
+        took, spent = time.perf_counter() - started, time.process_time() - spent
+        assert len(plan.steps) == UNDONE
+        detail = f"{planned:.2f} s of CPU to plan, {spent - planned:.2f} s to do"
+        yield at_most(f"taking back {name} (wall)", took, 1, detail, " s")
+
+
+def _newest(store: Store) -> int:
+    return store.change_sets(limit=1)[0].id
 
 
 def _cpu(
