@@ -29,7 +29,6 @@ from qgis.core import (
     QgsRasterLayer,
     QgsRectangle,
     QgsSymbol,
-    QgsTransaction,
     QgsVectorLayer,
     QgsVectorTileBasicRenderer,
     QgsVectorTileBasicRendererStyle,
@@ -47,7 +46,6 @@ class Program:
 
     def __init__(self) -> None:
         self.layers: dict[str, Any] = {}
-        self.transaction: Any = None
 
     # Layers
 
@@ -86,10 +84,10 @@ class Program:
         layer = self.layers.pop(name)
         QgsProject.instance().removeMapLayer(layer.id())
 
-    def sublayers(self, path: str) -> list[str]:
-        """The layers that QGIS offers of a file."""
-        found = QgsProviderRegistry.instance().querySublayers(path)
-        return sorted(one.name() for one in found)
+    def tables(self, path: str) -> list[str]:
+        """The tables of a GeoPackage from which layers are picked, as the browser lists them."""
+        connection = QgsProviderRegistry.instance().providerMetadata("ogr").createConnection(path, {})
+        return sorted(one.tableName() for one in connection.tables())
 
     # Features
 
@@ -103,21 +101,17 @@ class Program:
         name: str,
         box: list[float] | None = None,
         expression: str | None = None,
-        fids: list[int] | None = None,
     ) -> list[dict[str, Any]]:
-        """The features of a layer: in a box of its own CRS, those for which an expression is true, by fid."""
+        """The features of a layer: in a box of its own CRS, those for which an expression is true."""
         request = QgsFeatureRequest()
         if box is not None:
             request.setFilterRect(QgsRectangle(*box))
         if expression is not None:
             request.setFilterExpression(expression)
-        if fids is not None:
-            request.setFilterFids(fids)
         layer = self.layers[name]
         names = layer.fields().names()
         return [
             {
-                "fid": one.id(),
                 "wkb": bytes(one.geometry().asWkb()).hex() if one.hasGeometry() else None,
                 "values": dict(zip(names, map(plain, one.attributes()), strict=True)),
             }
@@ -125,20 +119,28 @@ class Program:
         ]
 
     def edit(self, name: str, steps: list[list[Any]], commit: bool = True) -> list[int]:
-        """Do edits in one session of a layer and save them; the fids of features that were added.
+        """Do edits in one session of a layer and save them; the fids of features that were added. Features
+        are named by their field "fid": QGIS has numbers of its own for rows whose key is a bigint.
 
         Without ``commit`` they stay unsaved (in a transaction of a project: written, not committed)."""
         layer = self.layers[name]
         if not layer.isEditable() and not layer.startEditing():
             raise ValueError("QGIS does not begin to edit")
         added: list[int] = []
-        layer.committedFeaturesAdded.connect(lambda _, made: added.extend(one.id() for one in made))
-        for step, *words in steps:
-            if not getattr(self, f"_{step}")(layer, *words):
-                raise ValueError(f"QGIS does not {step} {words}")
-        if commit:
-            self.save(name)
-        return added
+
+        def hear(_: str, made: list[Any]) -> None:
+            added.extend(number(one) for one in made)
+
+        layer.committedFeaturesAdded.connect(hear)
+        try:
+            for step, *words in steps:
+                if not getattr(self, f"_{step}")(layer, *words):
+                    raise ValueError(f"QGIS does not {step} {words}")
+            if commit:
+                self.save(name)
+        finally:
+            layer.committedFeaturesAdded.disconnect(hear)
+        return list(dict.fromkeys(added))
 
     def save(self, name: str) -> None:
         """Save what was edited."""
@@ -152,19 +154,15 @@ class Program:
         """Drop what was edited and not saved."""
         self.layers[name].rollBack()
 
-    def begin(self, names: list[str]) -> None:
-        """Edit layers of one database in one transaction, as a project with automatic transactions does."""
-        self.transaction = QgsTransaction.create([self.layers[one] for one in names])
-        done, told = self.transaction.begin()
-        if not done:
-            raise ValueError(told)
+    def together(self) -> None:
+        """Have the project edit layers of one database in one transaction."""
+        QgsProject.instance().setAutoTransaction(True)
 
-    def end(self) -> None:
-        """Commit that transaction."""
-        done, told = self.transaction.commit()
-        self.transaction = None
-        if not done:
-            raise ValueError(told)
+    def save_together(self, name: str) -> None:
+        """Save a layer of such a transaction, and so all of it."""
+        self.save(name)
+        QgsApplication.processEvents()
+        QgsProject.instance().setAutoTransaction(False)
 
     def style(self, name: str, title: str) -> None:
         """Save a layer's style to the store it lies in, where QGIS makes a table for it."""
@@ -173,19 +171,16 @@ class Program:
             raise ValueError(told)
 
     def _set(self, layer: Any, fid: int, field: str, value: Any) -> bool:
-        return bool(layer.changeAttributeValue(fid, layer.fields().indexOf(field), value))
+        return bool(layer.changeAttributeValue(known(layer, fid), layer.fields().indexOf(field), value))
 
     def _move(self, layer: Any, fid: int, east: float, north: float) -> bool:
-        shape = layer.getFeature(fid).geometry()
+        shape = layer.getFeature(known(layer, fid)).geometry()
         shape.translate(east, north)
-        return bool(layer.changeGeometry(fid, shape))
-
-    def _shape(self, layer: Any, fid: int, wkt: str) -> bool:
-        return bool(layer.changeGeometry(fid, QgsGeometry.fromWkt(wkt)))
+        return bool(layer.changeGeometry(known(layer, fid), shape))
 
     def _split(self, layer: Any, fid: int, line: list[list[float]]) -> bool:
         """Cut a feature along a line, as the tool does: it keeps one part, a new feature gets the other."""
-        layer.selectByIds([fid])
+        layer.selectByIds([known(layer, fid)])
         done = layer.splitFeatures([QgsPointXY(*one) for one in line], False)
         layer.removeSelection()
         return done == Qgis.GeometryOperationResult.Success
@@ -198,10 +193,12 @@ class Program:
         return bool(layer.addFeature(feature))
 
     def _delete(self, layer: Any, fid: int) -> bool:
-        return bool(layer.deleteFeature(fid))
+        return bool(layer.deleteFeature(known(layer, fid)))
 
     def _field(self, layer: Any, name: str, kind: str) -> bool:
-        return bool(layer.addAttribute(QgsField(name, TYPES[kind])))
+        types = [one for one in layer.dataProvider().nativeTypes() if one.mType == TYPES[kind]]
+        chosen = next((one for one in types if one.mTypeName == "text"), types[0])
+        return bool(layer.addAttribute(QgsField(name, TYPES[kind], chosen.mTypeName, min(chosen.mMaxLen, 0))))
 
     def _rename(self, layer: Any, name: str, other: str) -> bool:
         return bool(layer.renameAttribute(layer.fields().indexOf(name), other))
@@ -265,6 +262,19 @@ class Program:
         return bytes(content).hex()
 
 
+def known(layer: Any, fid: int) -> int:
+    """The number that QGIS has for a row."""
+    for feature in layer.getFeatures(QgsFeatureRequest().setFilterExpression(f'"fid" = {fid}')):
+        return int(feature.id())
+    raise ValueError(f"QGIS sees no feature {fid}")
+
+
+def number(feature: Any) -> int:
+    """The number of a row that was saved: its field, where the store told it, else what QGIS has of it."""
+    value = feature.attribute("fid")
+    return value if isinstance(value, int) else int(feature.id())
+
+
 def plain(value: Any) -> Any:
     """A value of a feature as JSON has it."""
     if value is None or value == NULL:
@@ -284,7 +294,8 @@ def main() -> None:
     said: list[str] = []
 
     def hear(message: str, tag: str, level: int) -> None:
-        if level in (Qgis.Warning, Qgis.Critical):
+        # of a new column in PostgreSQL it begins a transaction within its own
+        if level in (Qgis.Warning, Qgis.Critical) and not message.startswith("NOTICE"):
             said.append(f"{tag}: {message}")
 
     QgsApplication.messageLog().messageReceived.connect(hear)
