@@ -1,0 +1,241 @@
+"""The examples of docs/examples, as they are but for where the libraries come from: an edit over the API is
+on the map without a reload, and only what changed was asked for again."""
+
+from __future__ import annotations
+
+import json
+import mimetypes
+import re
+import subprocess
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser
+
+from layers import load
+from layers.source import Declared
+from layers.store.open import open_store
+from tests.browser.conftest import Tab, new_tab
+from tests.browser.pixels import colour
+from tests.support import ROOT, Server, until
+from tests.templates import made_once
+
+EXAMPLES = ROOT / "docs" / "examples"
+APP = ROOT / "twin" / "web" / "app"
+MODULES = APP / "node_modules"
+ENGINE = MODULES / "@cesium" / "engine"
+MERGE = {"content-type": "application/merge-patch+json"}
+LON, LAT = 24.94, 60.17
+#: Degrees: about 110 m from one house to the next, each 55 m wide.
+STEP = 0.002
+SIDE = STEP / 2
+CDN = re.compile(r"https://unpkg\.com/(maplibre-gl|cesium)@([0-9.]+)/")
+
+
+def square(column: float, row: float = 0.0) -> dict[str, Any]:
+    """The ground of a house at a place of the grid."""
+    west, south = LON + column * STEP, LAT + row * STEP / 2
+    east, north = west + SIDE, south + SIDE / 2
+    ring = [[west, south], [east, south], [east, north], [west, north], [west, south]]
+    return {"type": "Polygon", "coordinates": [ring]}
+
+
+def middle(column: float, row: float = 0.0) -> tuple[float, float]:
+    """The middle of that house."""
+    return LON + column * STEP + SIDE / 2, LAT + row * STEP / 2 + SIDE / 4
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A city of five houses in a row, and one far behind it."""
+    folder = tmp_path_factory.mktemp("examples")
+    (folder / "city").mkdir()
+    houses = [
+        {"type": "Feature", "geometry": square(*at), "properties": {"name": f"house {n}", "height_m": 40}}
+        for n, at in enumerate([(0, 0), (1, 0), (2, 0), (3, 0), (4, 0), (2, 4)])
+    ]
+    (folder / "houses.geojson").write_text(json.dumps({"type": "FeatureCollection", "features": houses}))
+    (folder / "city" / "city.yml").write_text("{}")
+    store = open_store(folder / "city")
+    load.run(store, folder / "houses.geojson", Declared(kind="building"), layer_id="buildings")
+    store.close()
+    running = Server.start(folder / "city")
+    yield running
+    running.stop()
+
+
+def bundled() -> Path:
+    """CesiumJS as one module, as its releases have it: npm has the engine in 1 500 files."""
+
+    def bundle(folder: Path) -> None:
+        rolldown = [MODULES / ".bin" / "rolldown", ENGINE / "index.js", "--format", "esm"]
+        command = [ROOT / ".venv" / "bin" / "node", *rolldown, "--file", folder / "index.js"]
+        subprocess.run(command, check=True, capture_output=True, cwd=APP)
+
+    return made_once("cesium", (ENGINE / "package.json",), bundle)
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[str]:
+    """Another origin than the twin's, with the examples and, in place of the CDN, the libraries of npm."""
+    cesium = bundled()
+    folders = {
+        "cesium/Assets/": ENGINE / "Source" / "Assets",
+        "cesium/": cesium,
+        "cesium/Workers/": ENGINE / "Build" / "Workers",
+        "cesium/ThirdParty/": ENGINE / "Build" / "ThirdParty",
+        "maplibre-gl/": MODULES / "maplibre-gl",
+        "": EXAMPLES,
+    }
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            path = self.path.partition("?")[0].strip("/")
+            name = max((one for one in folders if path.startswith(one)), key=len)
+            file = folders[name] / path[len(name) :].strip("/")
+            if not file.is_file():
+                self.send_response(204 if file.name == "favicon.ico" else 404)
+                self.end_headers()
+                return
+            body = file.read_bytes()
+            if file.suffix == ".html":
+                body = CDN.sub(lambda found: f"{origin}/{found[1]}/", body.decode()).encode()
+                body = body.replace(b"/cesium/Build/Cesium/", b"/cesium/")
+            media = (
+                "text/javascript" if file.suffix in (".js", ".mjs") else mimetypes.guess_type(file.name)[0]
+            )
+            self.send_response(200)
+            self.send_header("content-type", media or "application/octet-stream")
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    listening = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    origin = f"http://127.0.0.1:{listening.server_port}"
+    thread = threading.Thread(target=listening.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    yield origin
+    listening.shutdown()
+    listening.server_close()
+    thread.join()
+
+
+def opened(browser: Browser, server: Server, site: str, page: str) -> Tab:
+    """An example, open; a mark in it is gone once it is loaded anew."""
+    tab = new_tab(browser, server, device_scale_factor=1)
+    tab.page.goto(f"{site}/{page}?server={server.url}&layer=buildings")
+    tab.js("window.mark = 1")
+    return tab
+
+
+def closed(tab: Tab) -> None:
+    """It was never loaded anew, asked nobody else and complained of nothing."""
+    assert tab.js("window.mark") == 1
+    foreign, complaints = tab.foreign, tab.unexpected()
+    tab.page.context.close()
+    assert foreign == []
+    assert complaints == []
+
+
+def patch(server: Server, fid: int, body: dict[str, Any]) -> None:
+    """Edit a house."""
+    url = f"/ogc/collections/buildings/items/{fid}"
+    done = server.http.patch(url, json=body, headers={**server.auth, **MERGE})
+    assert done.status_code == 204, done.text
+
+
+def test_the_libraries_are_those_that_the_page_and_the_tests_have():
+    package = json.loads((APP / "package.json").read_text())
+    found = {match for file in EXAMPLES.glob("*.html") for match in CDN.findall(file.read_text())}
+    release = re.search(r'CESIUM_VERSION = "([0-9.]+)"', (ENGINE / "index.js").read_text())
+    assert release is not None
+    assert found == {
+        ("maplibre-gl", package["devDependencies"]["maplibre-gl"]),
+        ("cesium", release[1]),
+    }
+
+
+# -- MapLibre ------------------------------------------------------------------------------------------------
+
+
+def _rendered(tab: Tab, lon: float, lat: float) -> list[str]:
+    found = tab.js(
+        "([lon, lat]) => map.queryRenderedFeatures(map.project([lon, lat]), {layers: ['areas']})"
+        ".map(one => one.properties.name)",
+        [lon, lat],
+    )
+    return list(found)
+
+
+def _pixel(tab: Tab, lon: float, lat: float) -> list[int]:
+    x, y = tab.js(
+        "([lon, lat]) => { const p = window.map.project([lon, lat]); return [p.x, p.y]; }", [lon, lat]
+    )
+    return colour(tab, x, y)
+
+
+def test_maplibre_shows_an_edit_without_a_reload(browser: Browser, server: Server, site: str):
+    tab = opened(browser, server, site, "maplibre.html")
+    until(lambda: tab.js("!!window.map && window.map.loaded()"), 60, "the map")
+    assert _rendered(tab, *middle(1)) == ["house 1"]
+    asked: list[str] = []
+    tab.page.on("request", lambda request: asked.append(request.url))
+    patch(server, 2, {"properties": {"name": "renamed"}})
+    until(lambda: _rendered(tab, *middle(1)) == ["renamed"], 20, "the new name")
+    assert {url.partition("?")[0].rpartition(".")[2] for url in asked} == {"mvt"}
+    paper, house = _pixel(tab, *middle(1, 2)), _pixel(tab, *middle(1))
+    assert paper != house
+    patch(server, 2, {"geometry": square(1, 2)})
+    until(lambda: _rendered(tab, *middle(1, 2)) == ["renamed"], 20, "the house at its new place")
+    until(lambda: _pixel(tab, *middle(1, 2)) == house, 20, "its colour there")
+    assert _pixel(tab, *middle(1)) == paper
+    closed(tab)
+
+
+# -- CesiumJS ------------------------------------------------------------------------------------------------
+
+PLACED = """async ([lon, lat, height]) => {
+  const { Cartesian3, SceneTransforms } = await import('cesium');
+  const at = SceneTransforms.worldToWindowCoordinates(widget.scene, Cartesian3.fromDegrees(lon, lat, height));
+  return at && [at.x, at.y];
+}"""
+PICKED = """([x, y]) => {
+  const found = widget.scene.pick({ x, y });
+  return found?.getProperty?.('name') ?? null;
+}"""
+
+
+def _picked(tab: Tab, lon: float, lat: float, height: float) -> str | None:
+    at = tab.js(PLACED, [lon, lat, height])
+    return None if at is None else tab.js(PICKED, at)
+
+
+def test_cesium_exchanges_the_changed_tile_alone(browser: Browser, server: Server, site: str):
+    tab = opened(browser, server, site, "cesium.html")
+    until(lambda: tab.js("!!window.fresh && window.fresh.tileset.tilesLoaded"), 60, "the tileset")
+    until(lambda: _picked(tab, *middle(3), 40) == "house 3", 30, "the house in the picture")
+    asked: list[str] = []
+    tab.page.on("request", lambda request: asked.append(request.url))
+    patch(server, 4, {"properties": {"name": "renamed"}})
+    until(lambda: _picked(tab, *middle(3), 40) == "renamed", 20, "the new name")
+    glb = [url for url in asked if url.partition("?")[0].endswith(".glb")]
+    assert len(glb) == len(set(glb)) == tab.js("fresh.exchanged") >= 1
+    # same vertices, other place: where buffers that are cached by URL would show the old shape
+    ground, house = (
+        colour(tab, *tab.js(PLACED, [*middle(3, 2), 0])),
+        colour(tab, *tab.js(PLACED, [*middle(3), 40])),
+    )
+    assert ground != house
+    patch(server, 4, {"geometry": square(3, 2)})
+    until(lambda: _picked(tab, *middle(3, 2), 40) == "renamed", 20, "the house at its new place")
+    assert colour(tab, *tab.js(PLACED, [*middle(3, 2), 40])) == house
+    assert _picked(tab, *middle(3), 40) is None
+    assert tab.js("fresh.opened") == 1
+    closed(tab)
