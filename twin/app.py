@@ -76,25 +76,29 @@ def open_city(folder: Path, patience: float = 0.0, rights: Rights = EVERYBODY) -
     from twin.live import Live
     from twin.live.bus import Bus
     from twin.live.feed import Feed
+    from twin.webhooks import Webhooks
 
     conf = settings.load(folder)
     store = _store(folder, conf, patience)
     bus, keys, sessions = Bus(), Keys(folder), Sessions(folder)
-    live, files = Live(folder, conf, bus), OpenFiles()
+    live, files, feed = Live(folder, conf, bus), OpenFiles(), Feed()
+    catalogue = Catalogue(store, conf, rights, folder, files)
+    callers = Callers(keys, sessions, rights, conf.limits.wrong_keys)
     return City(
         folder=folder,
         settings=conf,
         store=store,
-        catalogue=Catalogue(store, conf, rights, folder, files),
+        catalogue=catalogue,
         live=live,
         incidents=Incidents(live.ingest, live.file, bus, ZoneInfo(conf.time_zone)),
         bus=bus,
-        feed=Feed(),
+        feed=feed,
         keys=keys,
         sessions=sessions,
-        callers=Callers(keys, sessions, rights, conf.limits.wrong_keys),
+        callers=callers,
         jobs=Jobs(folder, rights),
         audit=auditing.of_server(folder, conf, store),
+        webhooks=Webhooks(conf.webhooks, folder, store, feed, catalogue, callers),
         rasters=files,
     )
 
@@ -247,12 +251,15 @@ class Front:
         city.live.start()
         city.audit.start()
         await city.jobs.recover()
-        watching = asyncio.gather(self._watcher.run(), part_status.watch(city), _warm(city))
+        watching = asyncio.gather(
+            self._watcher.run(), part_status.watch(city), _warm(city), city.webhooks.run()
+        )
         await send({"type": "lifespan.startup.complete"})
         await receive()
         watching.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await watching
+        await city.run(city.webhooks.stop)
         await city.jobs.stop()
         await city.run(city.live.stop)
         self._watcher.close()

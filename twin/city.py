@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from twin.live.bus import Bus
     from twin.live.feed import Feed
     from twin.live_layers import LiveLayers
+    from twin.webhooks import Webhooks
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -75,6 +76,7 @@ class City:
     callers: Callers
     jobs: Jobs
     audit: Auditor
+    webhooks: Webhooks
     #: The rasters of the city that are open.
     rasters: OpenFiles = field(default_factory=OpenFiles)
     pool: Threads = field(default_factory=lambda: Threads(8, "twin-work"))

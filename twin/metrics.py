@@ -52,12 +52,29 @@ class Figures:
             yield GaugeMetricFamily(name, description, value)
         for name, description, counted in self._counters():
             yield CounterMetricFamily(name, description, counted)
+        yield from self._webhooks()
         refused = CounterMetricFamily(
             "twin_refused", "Requests that were refused, by status", labels=["status"]
         )
         for status, number in sorted(city.load.refused.items()):
             refused.add_metric([str(status)], number)
         yield refused
+
+    def _webhooks(self) -> Iterator[Any]:
+        """Where there are some."""
+        from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+
+        label = ["webhook"]
+        in_order = GaugeMetricFamily("twin_webhook_ok", "1 where a webhook is taken", labels=label)
+        attempts = CounterMetricFamily("twin_webhook_attempts", "Messages that were sent", labels=label)
+        taken = CounterMetricFamily("twin_webhook_delivered", "Messages that were taken", labels=label)
+        statuses = self._city.webhooks.statuses
+        for status in statuses:
+            in_order.add_metric([status.name], float(status.ok))
+            attempts.add_metric([status.name], status.attempts)
+            taken.add_metric([status.name], status.delivered)
+        if statuses:
+            yield from (in_order, attempts, taken)
 
     def _stored(self) -> bool:
         try:

@@ -56,6 +56,7 @@ def of(city: City) -> dict[str, PartStatus]:
         "keys": _keys(city),
         "clock": _clock(),
         **_ground(city),
+        **_webhooks(city),
     }
 
 
@@ -112,6 +113,15 @@ def _ground(city: City) -> dict[str, PartStatus]:
         return {}
     lack = tiles.terrain.lack()
     return {"ground": OK if lack is None else PartStatus("degraded", f"{lack}; bodies stand on 0 m")}
+
+
+def _webhooks(city: City) -> dict[str, PartStatus]:
+    """Where there are some. Why one is not taken may name layers and keys: that is for the log."""
+    statuses = city.webhooks.statuses
+    wrong = sum(not status.ok for status in statuses)
+    if not statuses:
+        return {}
+    return {"webhooks": PartStatus("degraded", f"{wrong} of {len(statuses)} are not taken") if wrong else OK}
 
 
 def _clock() -> PartStatus:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -51,6 +52,45 @@ def address(url: str | None) -> str | None:
     if parts.query or parts.fragment or parts.username is not None or not _PATH.fullmatch(parts.path):
         raise ValueError("an address has a host and a path of letters, digits, . _ ~ - and nothing else")
     return url
+
+
+def receiver(url: str) -> str:
+    """Where messages are sent: https, or http inside one's own house. To which address a name leads is
+    looked at each time it is called."""
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        good = False
+    if not good or _NO_ADDRESS.search(url) or not url.isascii():
+        raise ValueError("not an address such as https://example.org/city")
+    if parts.username is not None or parts.fragment:
+        raise ValueError("an address of a receiver has no user and no fragment")
+    if parts.scheme == "http" and not _is_near(parts.hostname or ""):
+        raise ValueError("http is for loopback and private addresses; others take https")
+    return url
+
+
+def box(bbox: tuple[float, float, float, float] | None) -> tuple[float, float, float, float] | None:
+    """West, south, east, north in degrees; west greater than east crosses the antimeridian."""
+    if bbox is not None:
+        west, south, east, north = bbox
+        if not (-180 <= west <= 180 and -180 <= east <= 180 and -90 <= south <= north <= 90):
+            raise ValueError("not west, south, east, north in degrees")
+    return bbox
+
+
+def _is_near(host: str) -> bool:
+    try:
+        return near(ipaddress.ip_address(host))
+    except ValueError:
+        return True
+
+
+def near(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    """Whether an address is loopback or private: what is sent there in clear does not leave the house."""
+    mapped = getattr(address, "ipv4_mapped", None)
+    return bool((mapped or address).is_private)
 
 
 #: Schemes of an address that a page may lead to.

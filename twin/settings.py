@@ -22,6 +22,8 @@ from twin import setting_values as values
 from twin.access.caller import WRONG_KEYS
 
 FILE = "city.yml"
+#: Each has a thread.
+MOST_WEBHOOKS = 16
 
 
 def _layer_ids(layers: dict[str, LayerSettings]) -> dict[str, LayerSettings]:
@@ -116,9 +118,41 @@ class Limits(Strict):
     wrong_keys: int = Field(default=WRONG_KEYS, ge=1)
 
 
+def _names_differ(webhooks: tuple[Webhook, ...]) -> tuple[Webhook, ...]:
+    for number, webhook in enumerate(webhooks):
+        if webhook.name in {other.name for other in webhooks[:number]}:
+            raise strict.At((number, "name"), f"{webhook.name} is the name of another one")
+    return webhooks
+
+
+class Webhook(Strict):
+    """Another system that is sent what changed: where, by which name it is known, how it knows us.
+
+    ``secret`` is written as it is or comes from the environment (``${VAR}``), or stands in ``secret_file``.
+    It is told what the key of the name ``key`` may see (None: what everybody sees), of ``layers`` (none: all)
+    and of features in ``bbox``."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
+    url: Annotated[str, AfterValidator(values.receiver)] = Field(repr=False)
+    secret: str | None = Field(default=None, repr=False)
+    secret_file: Path | None = None
+    key: str | None = None
+    layers: tuple[Annotated[str, Field(pattern=LAYER_ID.pattern)], ...] = ()
+    bbox: Annotated[tuple[float, float, float, float] | None, AfterValidator(values.box)] = None
+
+    @model_validator(mode="after")
+    def _one_secret(self) -> Self:
+        if (self.secret is None) == (self.secret_file is None):
+            raise ValueError("it needs a `secret`, or a `secret_file` that holds it")
+        return self
+
+
 type Layers = Annotated[
     dict[str, Annotated[LayerSettings, BeforeValidator(_of_a_table)]], AfterValidator(_layer_ids)
 ]
+
+
+type Webhooks = Annotated[tuple[Webhook, ...], Field(max_length=MOST_WEBHOOKS), AfterValidator(_names_differ)]
 
 
 class CitySettings(Strict):
@@ -142,6 +176,7 @@ class CitySettings(Strict):
     limits: Limits = Limits()
     history: History = History()
     audit: AuditSettings = AuditSettings()
+    webhooks: Webhooks = ()
 
     @property
     def attribution(self) -> str:

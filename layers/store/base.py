@@ -33,6 +33,7 @@ from layers.model import (
     Version,
 )
 from layers.query import Query
+from layers.store.cursors import Cursors
 from layers.types import Bbox, Field, Form, GeometryType, Interval, Titles
 
 if TYPE_CHECKING:
@@ -360,6 +361,9 @@ class Store(Readable, Protocol):
 
     def save_report(self, layer_id: str, report: Mapping[str, Any]) -> None:
         """Keep the report of a load."""
+
+    def cursors(self) -> Cursors:
+        """Where those who must miss nothing of the change log keep how far they have come; to be closed."""
 
     def close(self) -> None:
         """Close every connection; a call of another thread that still runs ends with Unavailable."""

@@ -71,6 +71,13 @@ class Callers:
                 return self._named(scope)
         return self.anonymous
 
+    def named(self, name: str | None) -> Caller:
+        """The caller that the key of that name makes, None: who has none. Raises NotFound, Unavailable."""
+        if name is None:
+            return self.anonymous
+        key = self._keys.named(name)
+        return Caller(key.name, key.may, self._rights.class_of(key.name, key.may), key=key.digest, of=key.of)
+
     def _named(self, scope: Scope) -> Caller:
         """By the key that a header carries, else by the session of a cookie."""
         by_cookie = False

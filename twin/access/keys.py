@@ -88,6 +88,16 @@ class Keys:
             raise NoKey("the key is not known to this city")
         return key
 
+    def named(self, name: str) -> Key:
+        """The key of that name. Raises NotFound, Unavailable."""
+        self._read()
+        for key in self._keys.values():
+            if key.name == name:
+                return key
+        if self._damaged:
+            raise Unavailable(DAMAGED)
+        raise NotFound(f"no key named {name!r}")
+
     def known(self, digest: str) -> Key | None:
         """The key of that digest, None when there is no such key (any more). Raises Unavailable."""
         self._read()

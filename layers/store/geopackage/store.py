@@ -35,6 +35,7 @@ from layers.query import Query
 from layers.store import forms as other_forms
 from layers.store import layer_record, unreadable
 from layers.store.base import FormSpec, LayerSpec, Past, Published, Stage
+from layers.store.cursors import FileCursors
 from layers.store.edit import EditedStore
 from layers.store.geopackage import (
     catalog,
@@ -114,6 +115,9 @@ class GeoPackageStore(EditedStore):
         self._pruner = pruning.Pruner(self.prune_history, soon=self._wanted is not None)
         if history is not None and not read_only:
             self._pruner.start()
+
+    def cursors(self) -> FileCursors:
+        return FileCursors(self._path.parent / "cursors.json")
 
     def close(self) -> None:
         self._pruner.stop()

@@ -53,6 +53,7 @@ from layers.store.postgis import (
 from layers.store.postgis.audit import PostgisAudit
 from layers.store.postgis.catalogue import CHANGED, MOVED, TRIES, DatabaseCatalogue
 from layers.store.postgis.connection import Connection, bound
+from layers.store.postgis.cursors import DatabaseCursors
 from layers.store.postgis.layer_table import LayerTable
 from layers.store.postgis.page import PageRequest
 from layers.store.postgis.past import PostgisPast
@@ -93,6 +94,9 @@ class PostgisStore(EditedStore):
         self._scans = Scans(self._catalogue)
         self._sessions = self._catalogue.sessions
         self._summary = Summary(database.schema, self._sessions, crs_also)
+
+    def cursors(self) -> DatabaseCursors:
+        return DatabaseCursors(self._sessions, self._schema)
 
     def close(self) -> None:
         if self._closed:

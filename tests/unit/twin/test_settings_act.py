@@ -56,6 +56,7 @@ READ_IN = {
     "store.": "layers/store/postgis/*.py twin/city.py",
     "layers.ID.": "layers/store/postgis/*.py",
     "limits.": "twin/city.py twin/app.py",
+    "webhooks.": "twin/webhooks/*.py",  # tests/e2e/test_webhooks.py, tests/unit/twin/webhooks
 }
 
 

@@ -25,6 +25,7 @@ from twin.jobs import Jobs
 from twin.live import Live
 from twin.live.bus import Bus
 from twin.live.feed import Feed
+from twin.webhooks import Webhooks
 
 ROOT = "/sta/v1.1"
 #: What says in an Observation that it is of the first Datastream.
@@ -48,8 +49,10 @@ class Room:
         self.incidents = Incidents(self.live.ingest, self.live.file, self.bus, zone)
         self.callers = Callers(self.keys, self.sessions, EVERYBODY)
         self.jobs = Jobs(folder, EVERYBODY)
-        access = self.keys, self.sessions, self.callers, self.jobs, Auditor(none, None)
-        self.city = City(folder, conf, none, none, self.live, self.incidents, self.bus, Feed(), *access)
+        feed = Feed()
+        hooks = Webhooks((), folder, none, feed, none, self.callers)
+        access = self.keys, self.sessions, self.callers, self.jobs, Auditor(none, None), hooks
+        self.city = City(folder, conf, none, none, self.live, self.incidents, self.bus, feed, *access)
         self.front = build(self.city, rooms=[sensorthings.make, incidents.make, stream.make])
 
     def run[T](self, scenario: Callable[[httpx.AsyncClient], Awaitable[T]]) -> T:
