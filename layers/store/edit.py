@@ -30,6 +30,11 @@ class OldRow:
     columns: Mapping[str, str]
 
 
+def taken(layer: str, fid: int) -> Conflict:
+    """Why a feature is not made what it was."""
+    return Conflict(f"feature {fid} of layer {layer}: another one has its source id by now")
+
+
 class Editor(ABC):
     """Edits of a layer, through a connection that writes; what is abstract is a store's own SQL.
 
@@ -97,9 +102,7 @@ class Editor(ABC):
         if row is None:
             raise NotFound(f"layer {self.table.id} has no feature {fid}")
         # A statement of its own: one that waited for the lock would still see the log as it was before.
-        current = self._before.get(fid)
-        if current is None:
-            current = self._before[fid] = self.revision(fid)
+        current = self.before(fid)
         if if_match is not None and if_match != current:
             raise Stale(f"the feature is at revision {current}, not {if_match}; read it again")
         return row
@@ -111,6 +114,13 @@ class Editor(ABC):
             raise feature.wrong_properties([("source_id", "cannot be removed")])
         if source is not None and self.is_taken(source, fid):
             raise Exists("properties: source_id: another feature has it")
+
+    def before(self, fid: int) -> int:
+        """The revision of a feature before the transaction, which holds it."""
+        current = self._before.get(fid)
+        if current is None:
+            current = self._before[fid] = self.revision(fid)
+        return current
 
     def number(self, fid: int, by: Author) -> int:
         """The revision that the edit made."""
@@ -126,8 +136,13 @@ class Editor(ABC):
             return
         drafts.permit(self.table, "create" if present is None else "update", fid)
         if former.source is not None and self.is_taken(former.source, fid):
-            raise Conflict(f"feature {fid} of layer {self.table.id}: another one has its source id by now")
+            raise taken(self.table.id, fid)
         self.restore(fid, former, present is not None)
+
+    def put_back_all(self, rows: Sequence[tuple[int, OldRow]]) -> None:
+        """Make features what they were, as :meth:`put_back` does."""
+        for fid, row in sorted(rows, key=lambda pair: pair[1].there):  # what goes gives its source id free
+            self.put_back(fid, row)
 
     @abstractmethod
     def former(self, fid: int, seq: int) -> OldRow | None:
@@ -135,13 +150,14 @@ class Editor(ABC):
 
         Raises Gone, Conflict (the layer was dropped since)."""
 
+    def formers(self, wanted: Sequence[Former]) -> dict[int, OldRow]:
+        """What features were, by id: those that are not that still. Raises as :meth:`former`."""
+        found = {one.fid: self.former(one.fid, one.seq) for one in wanted}
+        return {fid: row for fid, row in found.items() if row is not None}
+
     @abstractmethod
     def restore(self, fid: int, former: OldRow, present: bool) -> None:
         """Write an old row over the present one, or as a new one with its old id."""
-
-    @abstractmethod
-    def finish(self, fids: Sequence[int]) -> None:
-        """Write what goes with features that were restored."""
 
     def make(self, draft: Draft) -> int:
         """A new feature, as a step of a transaction; its fid. Raises as :meth:`add`."""
@@ -231,28 +247,23 @@ class EditedStore(Store):
         with self.joined(sorted({one.layer for one in ordered}), by) as editors:
             for layer, editor in editors.items():
                 editor.hold([one.fid for one in ordered if one.layer == layer])
-            found: list[tuple[Former, OldRow]] = []
-            for one in ordered:
-                editor = editors[one.layer]
-                current = editor.revision(one.fid)
-                if current > unchanged_since:
-                    raise Conflict(
-                        f"feature {one.fid} of layer {one.layer} was changed meanwhile, by change @{current}"
-                    )
-                row = editor.former(one.fid, one.seq)
-                if row is not None:
-                    found.append((one, row))
+            found: dict[str, dict[int, OldRow]] = {}
             for layer, editor in editors.items():
-                of_layer = [(one.fid, row) for one, row in found if one.layer == layer]
+                wanted = [one for one in ordered if one.layer == layer]
+                for one in wanted:
+                    current = editor.before(one.fid)
+                    if current > unchanged_since:
+                        raise Conflict(
+                            f"feature {one.fid} of layer {layer} was changed meanwhile, by change @{current}"
+                        )
+                found[layer] = editor.formers(wanted)
+            for layer, editor in editors.items():
                 with editor.step():
-                    # what goes gives its source id free
-                    for fid, row in sorted(of_layer, key=lambda pair: pair[1].there):
-                        editor.put_back(fid, row)
-                    editor.finish([fid for fid, _ in of_layer])
+                    editor.put_back_all(list(found[layer].items()))
             numbers = [
                 number
                 for layer, editor in editors.items()
-                for number in editor.numbers([one.fid for one, _ in found if one.layer == layer], by).values()
+                for number in editor.numbers(list(found[layer]), by).values()
             ]
         return max(numbers, default=unchanged_since)
 

@@ -136,8 +136,9 @@ class GeoPackageEditor(Editor):
             (former.key,),
         )
 
-    def finish(self, fids: Sequence[int]) -> None:
-        for some in itertools.batched(fids, _ENCODED):
+    def put_back_all(self, rows: Sequence[tuple[int, OldRow]]) -> None:
+        super().put_back_all(rows)
+        for some in itertools.batched((fid for fid, _ in rows), _ENCODED):
             keep(self._con, self._table, encode(self._con, self._table, some)[1])
 
     def remove(self, fid: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from decimal import Decimal
@@ -12,9 +13,10 @@ from numpy.typing import NDArray
 from psycopg.types.numeric import Int8
 
 from layers.errors import BadBody, Conflict, Exists, Gone, NotEditable
-from layers.model import NOBODY, Author
+from layers.model import NOBODY, Author, Former
+from layers.store import drafts
 from layers.store.drafts import KEEP, Draft
-from layers.store.edit import Editor, OldRow
+from layers.store.edit import Editor, OldRow, taken
 from layers.store.postgis import constraint_errors, history, moments, project
 from layers.store.postgis import past_table as past_table_
 from layers.store.postgis.connection import Connection, bound, literal
@@ -30,6 +32,10 @@ _TRIES = 3
 
 def _text(value: str) -> str:
     return literal(value).replace("%", "%%")
+
+
+#: Features that are restored by one statement: far fewer than are logged as a whole.
+_TOGETHER = 1_000
 
 
 class PostgisEditor(Editor):
@@ -199,6 +205,15 @@ class PostgisEditor(Editor):
         return columns
 
     def former(self, fid: int, seq: int) -> OldRow | None:
+        return self.formers([Former(self._table.id, fid, seq)]).get(fid)
+
+    def formers(self, wanted: Sequence[Former]) -> dict[int, OldRow]:
+        found: dict[int, OldRow] = {}
+        for seq in sorted({one.seq for one in wanted}):
+            found |= self._formers([one.fid for one in wanted if one.seq == seq], seq)
+        return found
+
+    def _formers(self, fids: list[int], seq: int) -> dict[int, OldRow]:
         con, table = self._con, self._table
         if seq not in self._past:
             if moments.kept(con, table.schema, table.id).seq > seq:
@@ -207,12 +222,13 @@ class PostgisEditor(Editor):
         columns = self._past[seq]
         source = "source_id" in table.columns and columns.get(bound(table.columns["source_id"].name))
         of_source = "NULL" if not source else f"p.old ->> {_text(table.columns['source_id'].name)}"
-        row = con.execute(
-            f"SELECT p.until, p.there, {of_source} FROM {self._old} p WHERE p.fid = %s AND p.until > {seq}"
-            " ORDER BY p.until LIMIT 1",
-            (Int8(fid),),
-        ).fetchone()
-        return None if row is None else OldRow(row[0], row[1], row[2], columns)
+        first = f"SELECT * FROM {self._old} p WHERE p.fid = f.fid AND p.until > %s ORDER BY p.until LIMIT 1"
+        rows = con.execute(
+            f"SELECT f.fid, p.until, p.there, {of_source}"
+            f" FROM unnest(%s::bigint[]) f(fid) CROSS JOIN LATERAL ({first}) p",
+            (fids, Int8(seq)),
+        ).fetchall()
+        return {row[0]: OldRow(row[1], row[2], row[3], columns) for row in rows}
 
     @property
     def _old(self) -> str:
@@ -233,37 +249,81 @@ class PostgisEditor(Editor):
         ]
         return {bound(column.name): column.pg for column in same}
 
+    def put_back_all(self, rows: Sequence[tuple[int, OldRow]]) -> None:
+        """By a few statements, unless source ids move from one feature to another."""
+        table = self._table
+        sql = f"SELECT {table.fid}, {table.column('source_id')} FROM {table.relation} t"
+        sql += f" WHERE {table.fid} = ANY(%s::bigint[])"
+        present: dict[int, str | None] = dict(self._con.execute(sql, ([fid for fid, _ in rows],)).fetchall())
+        if any(row.there and fid in present and row.source != present[fid] for fid, row in rows):
+            super().put_back_all(rows)
+            return
+        gone = [fid for fid, row in rows if not row.there and fid in present]
+        if gone:
+            drafts.permit(table, "delete")
+            self._con.execute(
+                f"DELETE FROM {table.relation} t WHERE {table.fid} = ANY(%s::bigint[])", (gone,)
+            )
+        kept = [(fid, row) for fid, row in rows if row.there]
+        self._check_free(
+            {row.source: fid for fid, row in kept if fid not in present and row.source is not None}
+        )
+        for columns in {id(row.columns): row.columns for _, row in kept}.values():
+            alike = [(fid, row.key) for fid, row in kept if row.columns is columns]
+            for some in itertools.batched(alike, _TOGETHER):
+                now = [pair for pair in some if pair[0] in present]
+                if now:
+                    drafts.permit(table, "update")
+                    self._restore(now, columns, present=True)
+                if len(now) < len(some):
+                    drafts.permit(table, "create")
+                    self._restore([pair for pair in some if pair[0] not in present], columns, present=False)
+
+    def _check_free(self, sources: Mapping[str, int]) -> None:
+        """Raises Conflict: another feature has one of the source ids that are to be given."""
+        table = self._table
+        if not sources:
+            return
+        column = table.column("source_id")
+        sql = f"SELECT {column} FROM {table.relation} t WHERE {column} = ANY(%s::text[]) LIMIT 1"
+        row = self._con.execute(sql, (list(sources),)).fetchone()
+        if row is not None:
+            raise taken(table.id, sources[row[0]])
+
     def restore(self, fid: int, former: OldRow, present: bool) -> None:
+        self._restore([(fid, former.key)], former.columns, present=present)
+
+    def _restore(self, rows: Sequence[tuple[int, int]], columns: Mapping[str, str], *, present: bool) -> None:
+        """Write old rows, each a feature and its key."""
         con, table = self._con, self._table
-        geometry = bound(table.rows.geometry)
-        names = [geometry, *former.columns]
-        values = ["p.geom", *(f"o.{name}" for name in former.columns)]
-        source = f"{self._old} p"
-        if former.columns:
-            defined = ", ".join(f"{name} {pg}" for name, pg in former.columns.items())
-            source += f" CROSS JOIN LATERAL json_to_record(p.old) o({defined})"
-        chosen = f"p.fid = %s AND p.until = {former.key}"
+        names = [bound(table.rows.geometry), *columns]
+        values = ["p.geom", *(f"o.{name}" for name in columns)]
+        source = f"unnest(%s::bigint[], %s::bigint[]) w(fid, until) JOIN {self._old} p USING (fid, until)"
+        chosen = [list(numbers) for numbers in zip(*rows, strict=True)]
+        properties = ""
+        if columns:
+            defined = ", ".join(f"{name} {pg}" for name, pg in columns.items())
+            properties = f" CROSS JOIN LATERAL json_to_record(p.old) o({defined})"
         if present:
             assigned = ", ".join(f"{name} = {value}" for name, value in zip(names, values, strict=True))
             con.execute(
-                f"UPDATE {table.relation} AS t SET {assigned} FROM {source}"
-                f" WHERE {table.fid} = %s AND {chosen}",
-                (Int8(fid), Int8(fid)),
+                f"UPDATE {table.relation} AS t SET {assigned} FROM {source}{properties}"
+                f" WHERE {table.fid} = p.fid",
+                chosen,
             )
         else:
             con.execute(
                 f"INSERT INTO {table.relation} ({bound(table.rows.fid)}, {', '.join(names)})"
-                f" OVERRIDING SYSTEM VALUE SELECT p.fid, {', '.join(values)} FROM {source} WHERE {chosen}",
-                (Int8(fid),),
+                f" OVERRIDING SYSTEM VALUE SELECT p.fid, {', '.join(values)} FROM {source}{properties}",
+                chosen,
             )
         if table.source is None:
             # the triggers have kept the old body with the old row
             mesh = table.mesh.replace("%", "%%")
-            con.execute(f"DELETE FROM {mesh} WHERE fid = %s", (Int8(fid),))
+            con.execute(f"DELETE FROM {mesh} WHERE fid = ANY(%s::bigint[])", chosen[:1])
             con.execute(
-                f"INSERT INTO {mesh} (fid, body) SELECT p.fid, p.mesh FROM {self._old} p"
-                f" WHERE {chosen} AND p.mesh IS NOT NULL",
-                (Int8(fid),),
+                f"INSERT INTO {mesh} (fid, body) SELECT p.fid, p.mesh FROM {source} WHERE p.mesh IS NOT NULL",
+                chosen,
             )
 
     def remove(self, fid: int) -> None:
@@ -279,9 +339,6 @@ class PostgisEditor(Editor):
         # what this transaction changed gets its numbers now instead of at commit
         history.number(self._con, self._table.schema, by)
         return self.revision(fid)
-
-    def finish(self, fids: Sequence[int]) -> None:
-        """Nothing is kept beside a table but bodies."""
 
     def numbers(self, fids: Collection[int], by: Author) -> dict[int, int]:
         con, table = self._con, self._table
