@@ -18,7 +18,7 @@ import shapely
 
 from layers.cql.ast import FID, In, PropertyRef, Value
 from layers.errors import NotFound
-from layers.model import ChangeSet, FeatureLayer, Mesh, Rows, Selection, Touch
+from layers.model import ChangeSet, FeatureLayer, Layer, Mesh, Rows, Selection, Touch
 from layers.query import Query
 from layers.types import Bbox
 from layers.wkb import shapes
@@ -54,6 +54,8 @@ class End(Protocol):
     def feature_layers(self) -> list[FeatureLayer]: ...
 
     def feature_layer(self, layer_id: str) -> FeatureLayer: ...
+
+    def layer(self, layer_id: str) -> Layer: ...
 
     def select(self, layer_id: str, query: Query) -> Selection: ...
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
 
 from layers.diff import End, FeatureChange, Span, compared, meets, touched
 from layers.errors import Conflict, NotEditable, NotFound, TooLarge, TwinError, shown
 from layers.former import before_edits
-from layers.model import Author, ChangeSet, FeatureLayer, Former, Layer
+from layers.model import Author, ChangeSet, FeatureLayer, Former, Layer, has_features
 from layers.store.base import Store
 from layers.types import Bbox
 
@@ -276,6 +277,7 @@ def _whole(store: Store, span: Span, one: ChangeSet, layer: str, rights: Rights)
     after = _layer(store.as_of(one.last), layer)
     known = after or then
     if known is None:
+        _refuse_form((store.as_of(one.last), span.after), layer, rights)
         return None
     later = store.change_sets(after=one.id, layer=layer, limit=1)
     conflict = later[0] if later else None
@@ -346,6 +348,8 @@ def _check(store: Store, span: Span, layer: str, rights: Rights) -> None:
     one of the moments."""
     now, then = _layer(span.before, layer), _layer(span.after, layer)
     known = now or then
+    if known is None:
+        _refuse_form((span.before, span.after), layer, rights)
     if known is None or not rights.sees(known):
         raise NotFound(f"there is no layer {shown(layer)}")
     if not rights.edits(known):
@@ -363,6 +367,15 @@ def _layer(end: End, layer: str) -> FeatureLayer | None:
         return end.feature_layer(layer)
     except NotFound:
         return None
+
+
+def _refuse_form(ends: Sequence[End], layer: str, rights: Rights) -> None:
+    """Raises Conflict where a layer that is seen has another form than features at one of some moments."""
+    for end in ends:
+        with suppress(NotFound):
+            known = end.layer(layer)
+            if not has_features(known) and rights.sees(known):
+                raise Conflict(f"layer {layer} is a {known.form}: layers of features alone are taken back")
 
 
 def _lost(span: Span, layer: str) -> tuple[str, ...]:

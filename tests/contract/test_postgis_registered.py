@@ -13,7 +13,8 @@ import pyproj
 import pytest
 import shapely
 
-from layers.errors import BadBody, BadParameter, NotEditable, NotFound, Unavailable
+from layers import undo
+from layers.errors import BadBody, BadParameter, Conflict, NotEditable, NotFound, Unavailable
 from layers.model import Author
 from layers.query import Query
 from layers.store.base import Store
@@ -329,3 +330,28 @@ def test_two_cities_share_a_table(opened: Callable[..., Store], database: Databa
     one_, other = opened(), opened(schema="second")
     run(database.url, "UPDATE 道路 SET 名称 = 'z' WHERE 编号 = 7")
     assert one_.changes(0)[-1].fid == other.changes(0)[-1].fid == 7
+
+
+def test_what_was_done_to_a_registered_table_is_taken_back(store: Store, database: Database) -> None:
+    before, begin = features(store, "pumps"), store.seq()
+    store.patch("pumps", 5, {"properties": {"Näme": "wrong", "tags": ["x"]}}, by=Author(actor="anna"))
+    by_hand = """UPDATE gis."Pump Stations" SET "管径" = 99.5, sizes = NULL,
+        shape = ST_Translate(shape, 1, 1) WHERE "Id" = 3; DELETE FROM gis."Pump Stations" WHERE "Id" = 4"""
+    run(database.url, by_hand)
+    area = undo.of_area(store, (20.0, 55.0, 30.0, 65.0), begin, store.seq(), ["pumps"])
+    assert {step.change.fid: step.change.kind for step in area.steps} == {
+        3: "changed",
+        4: "added",
+        5: "changed",
+    }
+    number = store.change_sets(layer="pumps", limit=1)[0].id
+    store.patch("pumps", 3, {"properties": {"Näme": "since"}}, by=Author(actor="li"))
+    plan = undo.of_set(store, number)
+    assert {step.change.fid: step.conflict and step.conflict.actor for step in plan.steps}[3] == "li"
+    undo.apply(
+        store, undo.of_set(store, store.change_sets(layer="pumps", limit=1)[0].id), Author(actor="anna")
+    )
+    undo.apply(store, undo.of_area(store, (20.0, 55.0, 30.0, 65.0), begin, store.seq()), Author(actor="anna"))
+    assert features(store, "pumps") == before
+    with pytest.raises(Conflict, match="a table that"):
+        store.revert("pumps", begin, unchanged_since=store.seq())

@@ -11,7 +11,7 @@ from layers import undo
 from layers.batch import MESH, SOURCE_ID, WKB
 from layers.errors import Conflict, Gone, NotFound
 from layers.model import Author
-from layers.store.base import Store
+from layers.store.base import FormSpec, Store
 from layers.types import Field
 from layers.undo import UndoPlan
 from tests.storing import features, grid, load, row, spec, square, tetrahedron
@@ -225,3 +225,14 @@ def test_what_was_not_kept_is_not_made_up(opener: Any, database: Any, tmp_path: 
             undo.of_set(store, newest(store))
     finally:
         store.close()
+
+
+def test_a_layer_of_another_form_is_not_taken_back(city: Store) -> None:
+    city.record(FormSpec("air", "coverage", "imagery", {"en": "Air"}, "EPSG:4326"))
+    recorded = newest(city)
+    city.drop("air")
+    for number in (recorded, recorded + 1):
+        with pytest.raises(Conflict, match="air is a coverage"):
+            undo.of_set(city, number)
+    with pytest.raises(Conflict, match="another form"):
+        city.revert("air", city.seq() - 1, unchanged_since=city.seq())

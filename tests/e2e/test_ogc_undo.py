@@ -82,6 +82,11 @@ def test_a_change_set_is_shown_then_taken_back(server: Server, fids: list[int]) 
     assert (made["actor"], made["message"]) == ("test", "not this one")
     changes = server.http.get(told["links"][0]["href"]).json()["changes"]
     assert [(change["id"], change["fields"]["name"]["new"]) for change in changes] == [(fids[0], before)]
+    path, asked = f"{item(LAYER, fids[0])}/versions", {"limit": 1, "before": made["last"]}
+    page = server.http.get(path, params=asked).json()
+    own = next(link["href"] for link in page["links"] if link["rel"] == "self")
+    assert server.http.get(own).json() == page
+    assert [version["until"] for version in page["versions"]] == [made["last"]]
     again = ask(server, set=made["id"])
     assert again.status_code == 200
     assert name(server, fids[0]) == "wrong"

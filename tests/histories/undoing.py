@@ -10,7 +10,7 @@ from layers.errors import Conflict, Gone
 from layers.model import Author, ChangeSet
 from tests.histories import same
 from tests.histories.acting import Acting
-from tests.histories.model import Body, LayerState
+from tests.histories.model import Body, City, LayerState
 
 BY = Author(actor="anna", message="taken back")
 
@@ -27,6 +27,8 @@ def check(script: Acting) -> int:
 def _check(script: Acting, one: ChangeSet) -> int:
     store, before = script.store, script.states.get(one.first - 1)
     plan = undo.of_set(store, one.id)
+    if plan.whole is not None and plan.whole.conflict is None and before is not None:
+        return _check_whole(script, one, plan.whole.layer, before)
     steps = [step for step in plan.steps if step.conflict is None]
     if before is None or not steps:
         return 0
@@ -52,4 +54,24 @@ def _check(script: Acting, one: ChangeSet) -> int:
     }
     undo.apply(store, again, replace(BY, message=""))
     same.check(store, script.city, script.eyes)
+    return 1
+
+
+def _check_whole(script: Acting, one: ChangeSet, layer: str, before: City) -> int:
+    """A layer that comes, goes or is reverted as a whole: a generation of its own, else as it was."""
+    store, was = script.store, before.get(layer)
+    if layer in script.lost:
+        return 0
+    now = dict(script.city)
+    for number, state in ((one.id, was), (None, script.city.get(layer))):
+        plan = undo.of_set(store, number or store.change_sets(limit=1)[0].id)
+        assert plan.in_the_way == []
+        undo.apply(store, plan, BY)
+        now.pop(layer, None)
+        if isinstance(state, LayerState):
+            generation = store.feature_layer(layer).generation
+            assert generation > max(one.generation or 0, state.generation)
+            now[layer] = replace(state, generation=generation)
+        same.check(store, now, script.eyes)
+    script.city = now
     return 1

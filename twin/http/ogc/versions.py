@@ -127,7 +127,8 @@ class _Page:
         self, here: str, versions: list[Version], kept: Moment, limit: int, before: int | None
     ) -> None:
         self.here, self.versions = here, versions[:limit]
-        self._kept, self._limit, self._before = kept, limit, before
+        self._kept, self._before = kept, before
+        self._limit = "" if limit == DEFAULT else f"limit={limit}"
         self._following = self.versions[-1].since if len(versions) > limit else None
 
     def memento(self, version: Version, newer: int | None) -> tuple[str, str] | None:
@@ -150,8 +151,12 @@ class _Page:
         """Where older versions are."""
         if self._following is None:
             return None
-        limit = "" if self._limit == DEFAULT else f"limit={self._limit}"
-        return links.href(f"{self.here}/versions", limit, f"before={self._following}", f"f={f}")
+        return links.href(f"{self.here}/versions", self._limit, f"before={self._following}", f"f={f}")
+
+    def href(self, f: str) -> str:
+        """This page, in a form."""
+        before = "" if self._before is None else f"before={self._before}"
+        return links.href(f"{self.here}/versions", self._limit, before, f"f={f}")
 
 
 async def _give(
@@ -177,8 +182,7 @@ async def _give(
     }
     if own.media == HTML:
         title = (f"Versions of {layer_id} {fid}", f"{layer_id} {fid} 的版本")
-        plain = f"{page.here}/versions?f=json"
-        await readable.give(city, scope, send, title, document, plain, own_links)
+        await readable.give(city, scope, send, title, document, page.href("json"), own_links)
         return
     # what is told of people is kept by nobody
     keep: Headers = [(b"cache-control", b"no-store")] if named else []
@@ -198,12 +202,11 @@ def _version(version: Version, memento: tuple[str, str] | None, named: bool) -> 
 
 
 def _links(page: _Page, own: Representation) -> list[Link]:
-    here = f"{page.here}/versions"
-    result = [link("self", f"{here}?f={own.name}", own.media, f"This as {own.title[0]}")]
+    result = [link("self", page.href(own.name), own.media, f"This as {own.title[0]}")]
     for other in OFFER:
         if other is not own:
             rel = "timemap" if other is _LINKS else "alternate"
-            result.append(link(rel, f"{here}?f={other.name}", other.media, f"This as {other.title[0]}"))
+            result.append(link(rel, page.href(other.name), other.media, f"This as {other.title[0]}"))
     result.append(link("original", page.here, GEOJSON, "The feature"))
     if following := page.next_href(own.name):
         result.append(link("next", following, own.media, "Older versions"))
@@ -215,7 +218,7 @@ def _timemap(page: _Page) -> str:
     known = [memento for _, memento in page.mementos() if memento is not None]
     entries = [f'<{page.here}>;rel="original timegate"']
     ends = f';from="{past.http_date(known[-1][1])}";until="{past.http_date(known[0][1])}"' if known else ""
-    entries.append(f'<{page.here}/versions?f={_LINKS.name}>;rel="self";type="{LINK_FORMAT}"{ends}')
+    entries.append(f'<{page.href(_LINKS.name)}>;rel="self";type="{LINK_FORMAT}"{ends}')
     following = page.next_href(_LINKS.name)
     if following is not None:
         entries.append(f'<{following}>;rel="timemap";type="{LINK_FORMAT}"')
