@@ -7,6 +7,7 @@ wins, and the others begin again behind it.
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -51,14 +52,19 @@ class _Batch:
 class Sealer:
     """Makes links of what a city's store did and of what is told. Safe to use from several threads.
 
-    ``days``: entries that are older than that are no longer kept."""
+    ``days``: entries that are older than that are no longer kept. A load is left for so many seconds of
+    ``patience``, with what follows it, to the process that made it: a large one's digest is long work."""
 
-    def __init__(self, store: Store, algorithm: Algorithm, days: float | None) -> None:
+    def __init__(
+        self, store: Store, algorithm: Algorithm, days: float | None, *, patience: float = 0.0
+    ) -> None:
         hashes.maker(algorithm)
         self._store, self._algorithm, self._days = store, algorithm, days
+        self._patience = timedelta(seconds=patience)
         self._events: deque[Entry] = deque()
         self._lost = 0
         self._epoch = ""
+        self._left = False
         self._lock = threading.Lock()
         self._sealing = threading.Lock()
 
@@ -72,8 +78,8 @@ class Sealer:
 
     @property
     def waiting(self) -> bool:
-        """Whether something was told that is not sealed yet."""
-        return bool(self._events)
+        """Whether something is not sealed yet: what was told, or a load that was left to another process."""
+        return bool(self._events) or self._left
 
     def seal(self) -> int:
         """Append what is not in the chain yet; how many links that were. Raises Busy (others append all the
@@ -116,7 +122,7 @@ class Sealer:
             was = self._epoch or self._last_epoch(head)
             if was != epoch:
                 heading.append({"kind": "restored", "at": now(), "epoch": epoch, "was": was})
-            sets = store.audit.sets(store.audit.sealed() or 0, _BATCH)
+            sets = self._due(store.audit.sets(store.audit.sealed() or 0, _BATCH))
         bodies = [_of_set(one, digests.changed(store, one, self._algorithm), epoch) for one in sets]
         with self._lock:
             events = [self._events[number] for number in range(min(len(self._events), _BATCH))]
@@ -127,6 +133,16 @@ class Sealer:
         bodies.sort(key=lambda body: str(body["at"]))  # in which change sets are already
         full = head is None or _BATCH in (len(sets), len(events))
         return _Batch([*heading, *bodies], epoch, len(events), lost, full)
+
+    def _due(self, sets: Sequence[ChangeSet]) -> Sequence[ChangeSet]:
+        """Those before the first load that was made right now."""
+        moment = datetime.now(UTC)
+        lately = (instants.utc(moment - self._patience), instants.utc(moment))
+        due = [
+            *itertools.takewhile(lambda one: one.via != "load" or not lately[0] < one.at <= lately[1], sets)
+        ]
+        self._left = len(due) < len(sets)
+        return due
 
     def _last_epoch(self, head: Link) -> str:
         """The history of the store that the newest entry which names one is of."""

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from layers.store.base import Store
 
 
-def open_to_read(folder: Path) -> tuple[Store, str]:
+def open_to_read(folder: Path, *, as_reader: bool = True) -> tuple[Store, str]:
     """The store of a city folder, of which nothing is changed, and the city's own CRS: of a database the
-    reading role of ``city.yml`` is taken where it names one.
+    reading role of ``city.yml`` is taken where it names one, if ``as_reader``.
 
     Raises NotFound (no city there), BadConfig, Unavailable."""
     database, crs = city_file.read(folder)
@@ -27,7 +27,7 @@ def open_to_read(folder: Path) -> tuple[Store, str]:
         return geopackage.open(folder / "city.gpkg", read_only=True, crs_also=(crs,)), crs
     from layers.store import postgis
 
-    reading = replace(database, url=database.read_url or database.url)
+    reading = replace(database, url=(as_reader and database.read_url) or database.url)
     return postgis.open(reading, crs_also=(crs,), read_only=True), crs
 
 

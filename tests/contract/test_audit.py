@@ -6,12 +6,14 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import psycopg
 import pytest
+import shapely
 
 from layers.audit import chain, hashes, verify
 from layers.audit.sealing import Sealer, every
@@ -19,7 +21,7 @@ from layers.batch import MESH
 from layers.model import Author, Operation
 from layers.store.base import FormSpec, Store
 from tests.histories.foreign import Hand, SqliteHand
-from tests.storing import fids, grid, load, row, spec, square, tetrahedron
+from tests.storing import batch, fids, grid, load, row, spec, square, tetrahedron
 
 ANNA = Author(actor="安娜", message="核对", address="203.0.113.9")
 
@@ -343,3 +345,37 @@ def test_a_chain_made_anew_is_found_by_what_was_exported(city: Store, hand: Hand
     fault = verify.lines(lines, city).fault
     assert fault is not None
     assert (fault.n, fault.why) == (6, "is another one in the city")
+
+
+def loaded(store: Store, layer: str) -> None:
+    stage = store.stage(spec(layer))
+    stage.add(batch(grid(2)))
+    store.publish(stage, by=Author(via="load"))
+
+
+def test_a_load_is_left_to_who_made_it_for_a_while(city: Store) -> None:
+    server, verb = Sealer(city, "sha256", 180, patience=60), Sealer(city, "sha256", 180)
+    city.delete("buildings", 1)
+    loaded(city, "sheds")
+    city.delete("buildings", 2)
+    assert server.seal() == 1
+    assert server.waiting
+    assert verb.seal() == 2
+    assert server.seal() == 0
+    assert not server.waiting
+    loaded(city, "more")
+    time.sleep(0.02)
+    assert Sealer(city, "sha256", 180, patience=0.01).seal() == 1  # who made it was killed
+    assert verify.city(city).fault is None
+
+
+def test_a_body_that_goes_with_its_geometry(city: Store, hand: Hand, sealer: Sealer) -> None:
+    """Whoever moves a feature: its body is gone with the same change, and stays so."""
+    with hand.transaction():
+        hand.move("buildings", 2, shapely.to_wkb(square(25.5, 60)))
+    sealer.seal()
+    city.seq()
+    city.patch("buildings", 2, {"properties": {"name": "after"}})
+    sealer.seal()
+    verdict = verify.city(city)
+    assert (verdict.fault, verdict.compared) == (None, 6)

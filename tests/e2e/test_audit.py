@@ -10,12 +10,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from layers.audit import verify
 from layers.store.geopackage.connection import register
 from tests.collector import listening
 from tests.e2e.edits import patch
+from tests.postgres import Cluster
 from tests.support import Server, init, twin, until
 
 ROAD = "/ogc/collections/houses/items"
@@ -190,6 +192,38 @@ def test_what_goes_elsewhere_waits_for_it(
     texts = [path.read_text("utf-8") for path in sorted((copy / "audit").iterdir())]
     found = verify.lines("".join(texts).splitlines())
     assert (found.fault, found.first, found.last) == (None, 1, head)
+
+
+def test_several_servers_of_a_database_make_one_chain(
+    postgres: Cluster, serve: Callable[..., Server], tmp_path: Path
+) -> None:
+    url = postgres.database()
+    folders = [tmp_path / name for name in ("north", "south")]
+    for folder in folders:
+        folder.mkdir()
+        (folder / "city.yml").write_text(f"store: {url}\naudit: {{enabled: true, files: audit}}\n", "utf-8")
+    source = tmp_path / "houses.geojson"
+    source.write_text(collection("a", "b", "c"))
+    twin("load", str(source), "--as", "houses", "--kind", "building", "--city", str(folders[0]))
+    servers = [serve(folder) for folder in folders]
+    for number in range(10):
+        for server in servers:
+            body = {"properties": {"name": f"{number} of {server.folder.name}"}}
+            assert patch(server, f"{ROAD}/1", body).status_code == 204
+            assert server.http.delete(f"{ROAD}/2").status_code == 401
+    with psycopg.connect(url, autocommit=True) as con:
+        con.execute("UPDATE city.houses SET name = 'by hand' WHERE fid = 3")
+    servers[0].kill()
+    servers[1].stop()
+    twin("layers", "--city", str(folders[0]))
+    verdict = verified(folders[0])
+    assert (verdict["true"], verdict["unsealed"], verdict["compared"]) == (True, 0, 22)
+    changes = [entry for entry in listed(folders[0]) if entry["kind"] == "change"]
+    assert [entry["via"] for entry in changes] == ["load", *["api"] * 20, "other"]
+    assert changes[-1]["actor"]
+    texts = [path.read_text("utf-8") for path in (folders[1] / "audit").iterdir()]
+    found = verify.lines("".join(texts).splitlines())
+    assert (found.fault, found.first) == (None, 1)
 
 
 def test_without_an_audit_there_is_none(tmp_path: Path) -> None:

@@ -79,6 +79,12 @@ class Sender(threading.Thread):
     def _tried(self) -> bool:
         try:
             for links, anew in unsent(self._store.audit, self._export.sent(), self.BATCH):
+                if anew:
+                    log.warning(
+                        "the audit of the store is another one than was sent to %s: it goes on from entry %d",
+                        self._export.name,
+                        links[0].n,
+                    )
                 self._export.send(links, anew=anew)
             if self._failing:
                 log.warning("the audit goes to %s again", self._export.name)

@@ -20,6 +20,8 @@ from twin.operator import operator
 from twin.setting_values import SyslogAddress
 from twin.settings import AUDIT_DAYS, CitySettings
 
+#: How long a server leaves a load to the verb that made it, which seals it before it ends.
+PATIENCE_S = 20.0
 #: What syslog was sent last.
 POSITION = "audit-syslog.json"
 
@@ -28,7 +30,7 @@ log = logging.getLogger("twin")
 
 def of_server(folder: Path, conf: CitySettings, store: Store) -> Auditor:
     """That of a server. Raises Unavailable where the hash function is not there."""
-    sealer = _sealer(conf, store)
+    sealer = _sealer(conf, store, patience=PATIENCE_S)
     if sealer is not None and isinstance(conf.audit.days, float | int) and conf.audit.days < AUDIT_DAYS:
         log.warning("audit.days: %g are fewer than the six months that some laws ask for", conf.audit.days)
     if sealer is not None:
@@ -70,11 +72,12 @@ def told(conf: CitySettings, store: Store, kind: str = "", **facts: Any) -> None
         sealer.seal()
 
 
-def _sealer(conf: CitySettings, store: Store) -> Sealer | None:
+def _sealer(conf: CitySettings, store: Store, *, patience: float = 0.0) -> Sealer | None:
     if not conf.audit.enabled or store.read_only:
         return None
     days = conf.audit.days
-    return Sealer(store, conf.audit.hash, None if days == "forever" else float(days))
+    kept = None if days == "forever" else float(days)
+    return Sealer(store, conf.audit.hash, kept, patience=patience)
 
 
 def _facts(folder: Path) -> dict[str, str | None]:
