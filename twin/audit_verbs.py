@@ -70,8 +70,8 @@ def _document(verdict: verify.Verdict) -> dict[str, Any]:
 def _say(verdict: verify.Verdict, *, of_city: bool) -> None:
     if verdict.entries:
         which, sets = f"entries {verdict.first} to {verdict.last}", f"{verdict.changes} change sets"
-        out.print(f"{which} hold, with {sets}; the last has {verdict.hash}", markup=False)
-    else:
+        out.print(f"{which} are true, with {sets}; the last has {verdict.hash}", markup=False)
+    elif verdict.fault is None:
         out.print("there is no entry")
     if verdict.first > 1:
         out.print(f"  the one before the first had {verdict.before}", markup=False)
@@ -122,7 +122,9 @@ def _row(link: Link) -> tuple[str, ...]:
     what = entry["kind"]
     if what == "change":
         of = ", ".join(entry["layers"])
-        what = f"{entry['via']} {of}: change set {entry['set']}, {entry['features']} features"
+        count = entry["features"]
+        some = "" if count is None else f", {count} feature{'' if count == 1 else 's'}"
+        what = f"{entry['via']} {of}: change set {entry['set']}{some}"
     elif what == "request" and "method" in entry:
         what = f"{entry['method']} {entry['path']}"
     elif "action" in entry:

@@ -36,16 +36,15 @@ class Verdict:
     #: The hash that the city has of each of these numbers, where a file is compared with it.
     _cuts: dict[int, str] = field(default_factory=dict, repr=False)
 
-    def take(self, link: Link) -> dict[str, Any]:
-        """Count an entry that follows truly."""
-        entry: dict[str, Any] = json.loads(link.entry)
+    def take(self, link: Link, entry: dict[str, Any]) -> None:
+        """Count an entry that is true."""
         if not self.entries:
             self.first, self.before = link.n, entry["prev"]
         self.entries += 1
         self.last, self.hash = link.n, link.hash
         if entry.get("kind") == "cut":
             self._cuts[entry.get("through", 0)] = entry.get("last", "")
-        return entry
+        self.changes += entry.get("kind") == "change"
 
     @property
     def is_told(self) -> bool:
@@ -57,18 +56,18 @@ def lines(texts: Iterable[str], city: Store | None = None) -> Verdict:
     """Of an export; with a ``city``, whether its chain still is that one."""
     verdict = Verdict()
     known = _hashes(city) if city is not None else {}
+    newest = max(known, default=0)
     for link in chain.followed(_parsed(texts, verdict)):
         if isinstance(link, Fault):
             verdict.fault = link
             break
-        entry = verdict.take(link)
-        verdict.changes += entry.get("kind") == "change"
         if city is not None and link.n in known and known[link.n] != link.hash:
             verdict.fault = Fault(link.n, "is another one in the city")
             break
-        if city is not None and link.n > max(known, default=0):
+        if city is not None and link.n > newest:
             verdict.fault = Fault(link.n, "is not in the city: its audit ends before")
             break
+        verdict.take(link, json.loads(link.entry))
     return verdict
 
 
@@ -96,19 +95,15 @@ def city(store: Store) -> Verdict:
         if isinstance(link, Fault):
             verdict.fault = link
             return verdict
-        entry = verdict.take(link)
-        if link.set is None:
-            continue
-        if entry["kind"] == "begin":
-            since = link.set
-            continue
-        verdict.changes += 1
-        one, why = _next(sets, entry, since)
-        why = why or _differs(store, one, entry, verdict)
-        if why is not None:
-            verdict.fault = Fault(link.n, why)
-            return verdict
-        since = link.set
+        entry = json.loads(link.entry)
+        if entry["kind"] == "change":
+            one, why = _next(sets, entry, since)
+            why = why or _differs(store, one, entry, verdict)
+            if why is not None:
+                verdict.fault = Fault(link.n, why)
+                return verdict
+        verdict.take(link, entry)
+        since = since if link.set is None else link.set
     if not verdict.is_told:
         verdict.fault = Fault(verdict.first, "is the first; no entry says that those before were cut off")
     verdict.unsealed = 0 if since is None else sum(one.id > since for one in sets)

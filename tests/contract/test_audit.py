@@ -19,6 +19,7 @@ from layers.audit import chain, hashes, verify
 from layers.audit.sealing import Sealer, every
 from layers.batch import MESH
 from layers.model import Author, Operation
+from layers.query import Query
 from layers.store.base import FormSpec, Store
 from tests.histories.foreign import Hand, SqliteHand
 from tests.storing import batch, fids, grid, load, row, spec, square, tetrahedron
@@ -90,6 +91,18 @@ def test_every_kind_of_change_is_the_same_when_it_is_looked_at_again(store: Stor
     assert verdict.fault is None
     assert verdict.compared == verdict.changes == len(store.change_sets()) == 8
     assert [e["features"] for e in entries(store) if e["kind"] == "change"] == [6, 2, 3, 7, 0, 3, 1, 1]
+    for one in store.change_sets():
+        past = store.as_of(one.last)
+        for layer in past.feature_layers():
+            every_one = past.select(layer.id, Query(limit=100)).rows
+            some = past.chosen(layer.id, [*every_one.fids.tolist()[::2], 99])
+            assert some.fids.tolist() == every_one.fids.tolist()[::2]
+            assert list(some.wkb) == list(every_one.wkb)[::2]
+            assert some.properties == {name: values[::2] for name, values in every_one.properties.items()}
+            bodies = past.rows(layer.id, some.fids.tolist(), meshes=True).meshes
+            assert {fid: m.to_bytes() for fid, m in some.meshes.items()} == {
+                fid: m.to_bytes() for fid, m in bodies.items()
+            }
 
 
 @pytest.fixture

@@ -129,7 +129,7 @@ def test_a_copied_city_and_its_lines_are_proven_offline(city: Path, server: Serv
     assert (verdict["true"], verdict["last"]) == (True, len(lines.read_text("utf-8").splitlines()))
     assert (copy / "city.gpkg").read_bytes() == before
     answer = twin("audit", "verify", str(lines))
-    assert f"entries 1 to {verdict['last']} hold" in answer.stdout
+    assert f"entries 1 to {verdict['last']} are true, with " in answer.stdout
     assert verdict["hash"] in answer.stdout
     assert verified(copy, str(lines))["true"]
     assert verified(city, str(lines))["true"]
