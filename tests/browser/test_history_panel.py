@@ -5,19 +5,22 @@ One page in one small city that is edited over the API; the tests follow one ano
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Locator
 
 from tests.browser import small
-from tests.browser.conftest import Tab, new_tab
+from tests.browser.conftest import Tab, feature, new_tab
+from tests.browser.pixels import colour
 from tests.browser.small import LAT, LON, at, box
 from tests.browser.test_page import APP
-from tests.browser.test_past import patch
+from tests.browser.test_past import ZONE, patch
 from tests.support import Server, init, until
 
 HOUSE, SPARE, NEW = at(120, 120), at(0, 150), at(-120, 120)
+AXE = "axe.run(document, {resultTypes: ['violations']}).then(({violations}) => violations.map(v => v.id))"
 PHONE = {"width": 390, "height": 760}
 
 
@@ -69,9 +72,10 @@ def colour_at(tab: Tab, lon: float, lat: float) -> list[int]:
     place = tab.js("([lon, lat]) => window.twin.window(lon, lat)", [lon, lat])
     return list(
         tab.js(
-            "([x, y]) => { const c = document.querySelector('canvas.marks'); if (!c) return [];"
-            "const s = devicePixelRatio;"
-            "return [...c.getContext('2d').getImageData(Math.round(x * s), Math.round(y * s), 1, 1).data] }",
+            "([x, y]) => { const marks = document.querySelector('canvas.marks'); if (!marks) return [];"
+            "const one = new OffscreenCanvas(1, 1).getContext('2d', {willReadFrequently: true});"
+            "one.drawImage(marks, -Math.round(x * devicePixelRatio), -Math.round(y * devicePixelRatio));"
+            "return [...one.getImageData(0, 0, 1, 1).data] }",
             [place["x"], place["y"]],
         )
     )
@@ -212,23 +216,129 @@ def test_what_changes_meanwhile_is_listed(tab: Tab, server: Server):
     until(lambda: len(rows(tab)) == 9, 20, "the newest change, when asked for")
 
 
+def different(tab: Tab) -> str:
+    return tab.page.locator("[data-compare=list]").inner_text()
+
+
+def test_two_moments_are_compared_as_colours(tab: Tab):
+    tab.js("window.twin.set({at: '@3', right: null, set: null})")
+    tab.page.locator("twin-past [data-past=compare]").click()
+    until(lambda: different(tab).strip() == "5 different", 20, "how much is different")
+    assert "at=%403&against=now" in tab.page.url
+    assert tab.page.locator("twin-past [data-then]").inner_text().endswith("compared with Now")
+    tab.look(*at(0, 60), 700)
+    red, green, blue, _ = colour_at(tab, *at(-139, 120))
+    assert green > blue > red, "the colour of what is new"
+    red, green, blue, _ = colour_at(tab, SPARE[0] + 0.00002, SPARE[1])
+    assert red > blue > green, "the colour of what is gone"
+    # what is drawn as a body is that of then
+    assert (tab.attributes(*HOUSE, 10) or {}).get("height_m") == 20
+    place = tab.js("([lon, lat]) => window.twin.window(lon, lat)", list(at(110, 110)))
+    tab.page.mouse.click(place["x"], place["y"])
+    height = panel(tab).locator("[data-values='houses/1'] [data-field=height_m] td")
+    until(lambda: height.all_inner_texts() == ["20 m", "50 m"], 20, "old and new values")
+    layers = panel(tab).locator("[data-summary] [data-layer]")
+    assert [one.split() for one in layers.all_inner_texts()] == [
+        ["Buildings", "1", "New", "2", "Changed"],
+        ["Roads", "1", "Changed"],
+        ["Features", "1", "Gone"],
+    ]
+    panel(tab).locator("[data-kind=removed]").click()
+    assert panel(tab).locator("[data-feature]").count() == 1
+    tab.js("window.twin.set({right: null})")
+
+
+def turn(tab: Tab, key: str) -> None:
+    tab.page.locator("[role=slider]").focus()
+    tab.page.keyboard.press(key)
+    tab.ready()
+
+
+@pytest.mark.parametrize("mode", ["3d", "2d"])
+def test_two_moments_stand_side_by_side(tab: Tab, mode: str):
+    tab.page.locator("[data-compare=sides]").click()
+    divide = tab.page.locator("[role=slider]")
+    divide.wait_for()
+    tab.look(*at(0, 60), 700, mode=mode)
+    turn(tab, "End")
+    # all that is left of the divide is of then
+    assert divide.get_attribute("aria-valuenow") == "97"
+    assert tab.pick(*NEW, 5) is None
+    assert tab.pick(*SPARE) == feature("spare", 1)
+    place = tab.js("([lon, lat]) => window.twin.window(lon, lat)", list(NEW))
+    ground = colour(tab, place["x"], place["y"])
+    turn(tab, "Home")
+    assert divide.get_attribute("aria-valuenow") == "3"
+    new = tab.pick(*NEW)
+    assert new["layer"] == "houses"
+    assert tab.pick(*SPARE) is None
+    assert tab.attributes(*HOUSE, 10)["height_m"] == 50
+    house = colour(tab, place["x"], place["y"])
+    assert house != ground
+    # through the middle of the new house: it is drawn right of the divide, and not left of it
+    canvas = tab.js("window.innerWidth")
+    tab.js("share => { document.activeElement.blur(); window.twin.set({split: share}) }", place["x"] / canvas)
+    tab.ready()
+    assert colour(tab, place["x"] + 16, place["y"]) == house
+    assert colour(tab, place["x"] - 16, place["y"]) == ground
+    assert tab.page.locator("[data-side=right]").inner_text().strip() == "Now ▶"
+    moment = tab.server.http.get("/ogc/changes?set=3").json()["to"]["at"]
+    local = datetime.fromisoformat(moment).astimezone(ZONE)
+    assert f"{local:%Y-%m-%d %H:%M:%S}" in tab.page.locator("[data-side=left]").inner_text()
+
+
+def test_the_divide_is_moved_by_the_pointer_and_stands_in_the_link(tab: Tab):
+    divide = tab.page.locator("[role=slider]")
+    grip = divide.bounding_box()
+    assert grip is not None
+    tab.page.mouse.move(grip["x"] + 12, 300)
+    tab.page.mouse.down()
+    tab.page.mouse.move(450, 300, steps=4)
+    tab.page.mouse.up()
+    assert divide.get_attribute("aria-valuenow") == "50"
+    assert "split=0.5&" in tab.page.url
+    tab.js((APP / "node_modules/axe-core/axe.min.js").read_text("utf-8"))
+    assert tab.js(AXE) == []
+
+
+def test_what_is_edited_meanwhile_is_seen_on_the_side_of_now(tab: Tab, server: Server):
+    tab.look(*at(0, 60), 700, mode="3d")
+    assert tab.attributes(*HOUSE, 10)["height_m"] == 50
+    patch(server, "houses", 1, height_m=55)
+    until(lambda: (tab.attributes(*HOUSE, 10) or {}).get("height_m") == 55, 30, "the edit on the right")
+    turn(tab, "End")
+    assert tab.attributes(*HOUSE, 10)["height_m"] == 20
+    patch(server, "houses", 1, height_m=50)
+
+
+def test_a_comparison_ends(tab: Tab):
+    tab.page.locator("[data-compare=end]").click()
+    tab.page.locator("[role=slider]").wait_for(state="detached")
+    assert "against" not in tab.page.url
+    tab.ready()
+    assert tab.attributes(*HOUSE, 10)["height_m"] == 20
+    tab.page.locator("twin-past [data-past=now]").click()
+    tab.page.locator("twin-past [data-frame]").wait_for(state="detached")
+    tab.ready()
+    until(lambda: (tab.attributes(*HOUSE, 10) or {}).get("height_m") == 50, 20, "the height of now")
+
+
 def test_axe_finds_nothing(tab: Tab):
     history = panel(tab)
+    tab.js("window.twin.set({right: 'history', set: null})")
+    history.locator("[data-set]").first.wait_for()
     tab.js((APP / "node_modules/axe-core/axe.min.js").read_text("utf-8"))
-    check = (
-        "axe.run(document, {resultTypes: ['violations']}).then(({violations}) => violations.map(v => v.id))"
-    )
-    assert tab.js(check) == []
+    assert tab.js(AXE) == []
     history.locator("[data-set='4']").click()
     history.locator("[data-feature='houses/1']").click()
     history.locator("[data-values='houses/1']").wait_for()
-    assert tab.js(check) == []
+    assert tab.js(AXE) == []
 
 
 def test_on_a_phone_without_a_key_in_chinese(browser: Browser, server: Server):
     opened = new_tab(browser, server, viewport=PHONE, has_touch=True, is_mobile=True)
     opened.open(f"v={LON},{LAT},700,0,-60&lang=zh-CN&p=history", key=False)
-    until(lambda: len(rows(opened)) == 9, 20, "the change sets")
+    until(lambda: len(rows(opened)) == 11, 20, "the change sets")
     assert "test" not in "".join(rows(opened))
     assert panel(opened).locator("[data-history=actor]").count() == 0
     panel(opened).locator("[data-set='4']").tap()

@@ -132,7 +132,7 @@ def test_the_card_tells_what_was_and_is_not_edited(tab: Tab, noon: tuple[Server,
         True,
     ]
     assert all("edited · test" in text for text in texts[:2]), texts
-    rows.nth(1).locator("button").click()
+    rows.nth(1).locator("[data-moment]").click()
     until(
         lambda: "50 m" in card.locator("[data-field=height_m]").inner_text(), 20, "the height after the edit"
     )

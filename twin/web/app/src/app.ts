@@ -12,6 +12,7 @@ import type { Incident, LiveStream } from './live/stream';
 import type { CityCamera } from './map/camera';
 import type { CursorPlace } from './map/cursor';
 import type { Ground } from './map/ground';
+import type { ImageryStack } from './map/imagery';
 import type { TerrainGround } from './map/terrain';
 import type { Picker } from './map/pick';
 import { isFeature, sameSelection, type FeatureSelection, type LiveSelection, type Selection, type Store } from './state';
@@ -33,6 +34,7 @@ export interface MapParts {
   terrain: TerrainGround | null;
   camera: CityCamera;
   layers: LayerSet;
+  imagery: ImageryStack;
   picker: Picker;
 }
 
@@ -128,6 +130,11 @@ export async function visit(app: App, hash: string): Promise<void> {
   } catch {
     // the card tells what is wrong
   }
+}
+
+/** Opens a panel on the right, and closes the card where this would lie over it. */
+export function openRight({ store }: Pick<App, 'store'>, right: string, width = window.innerWidth): void {
+  store.set({ right, ...(width > SIDE_BY_SIDE ? {} : { selection: null }) });
 }
 
 /** The pixels on the right that list and card cover, where the map is seen beside them. */

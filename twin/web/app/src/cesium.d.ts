@@ -20,7 +20,7 @@ declare module '@cesium/engine' {
   }
   export const Imagery: { prototype: EngineImagery };
   export const ResourceCache: { cacheEntries: Record<string, unknown> };
-  export const RenderState: { fromCache(state: object): object; getState(renderState: object): object };
+  export const RenderState: { fromCache(state: object): object; removeFromCache(state: object): void; getState(renderState: object): object };
   export const Pass: { OPAQUE: number; TRANSLUCENT: number };
   export function decodeMVT(bytes: ArrayBuffer): DecodedTile;
   /** Undefined where there is nothing to draw. */

@@ -4,14 +4,15 @@
  * v=lon,lat,distance,heading,pitch  m=2d|3d  u=1  l=layer,layer:opacity  off=live,live  p=panel,panel
  * t=0 without terrain  x=exaggeration  o=raster,raster (highest first)
  * r=raster;colormap=NAME;range=LOW,HIGH;bands=N[,N,N];hillshade=true|false;datetime=TIME (once a raster)
- * at=instant|@change, the city as it was  set=id, what a change set changed
+ * at=instant|@change, the city as it was  against=now|instant|@change, compared with it  split=share, side by side
+ * set=id, what a change set changed
  * s=layer:fid | sensor:id | incident:id; a layer that is called like one of those, or any: s=feature:layer:fid
  */
 
 import { usualOpacity, type CityConfig, type Lang, type LayerConfig } from './config';
 import { readLook, writeLook } from './layers/raster-look';
 import { liveTypes, panels } from './panels/registry';
-import { readMoment } from './past';
+import { NOW, readMoment } from './past';
 import { isFeature, PICK, type LayerState, type Selection, type State, type Store, type View } from './state';
 
 function numbers(text: string | null, count: number): number[] | null {
@@ -68,6 +69,14 @@ function parseLook(looks: readonly string[], { id, raster }: LayerConfig): Pick<
   return Object.keys(look).length > 0 ? { raster: look } : {};
 }
 
+function parseMoments(params: URLSearchParams): Pick<State, 'at' | 'against' | 'split'> {
+  const at = readMoment(params.get('at'));
+  const other = params.get('against');
+  const against = at === null ? null : other === NOW ? NOW : readMoment(other);
+  const share = Number(params.get('split') ?? NaN);
+  return { at, against, split: against !== null && share >= 0 && share <= 1 ? share : null };
+}
+
 function parseSet(text: string | null): number | null {
   return /^\d{1,15}$/.test(text ?? '') ? Number(text) : null;
 }
@@ -111,7 +120,7 @@ export function readLink(hash: string, config: CityConfig): State {
     rasters: list(params.get('o')).filter((id) => config.layers.some((layer) => layer.id === id && layer.raster)),
     terrain: config.terrain ? params.get('t') !== '0' : null,
     exaggeration: parseExaggeration(params.get('x')),
-    at: readMoment(params.get('at')),
+    ...parseMoments(params),
     set: parseSet(params.get('set')),
     live: Object.fromEntries(list(params.get('off')).map((id) => [id, false])),
     selection,
@@ -142,6 +151,8 @@ export function writeLink(state: Readonly<State>): string {
     if (look) parts.push(`r=${look}`);
   }
   if (state.at) parts.push(`at=${encodeURIComponent(state.at)}`);
+  if (state.against !== null) parts.push(`against=${encodeURIComponent(state.against)}`);
+  if (state.split !== null) parts.push(`split=${round(state.split, 3)}`);
   if (state.set !== null) parts.push(`set=${state.set}`);
   const off = Object.entries(state.live).flatMap(([id, shown]) => (shown ? [] : [id]));
   if (off.length > 0) parts.push(`off=${off.join(',')}`);
@@ -159,7 +170,7 @@ export function mirrorLink(store: Store, config: CityConfig): void {
     if (restoring) return;
     const hash = writeLink(state);
     if (hash === location.hash) return;
-    if (changed.has('selection') || changed.has('mode') || changed.has('at') || changed.has('set')) history.pushState(null, '', hash);
+    if (changed.has('selection') || changed.has('mode') || changed.has('at') || changed.has('against') || changed.has('set')) history.pushState(null, '', hash);
     else history.replaceState(null, '', hash);
   });
   const restore = (): void => {

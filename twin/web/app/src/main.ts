@@ -25,6 +25,7 @@ import { Picker } from './map/pick';
 import { listenToPointer, pointerModes } from './map/pointer';
 import { findRenderer, type Renderer } from './map/renderer';
 import { openScene } from './map/scene';
+import { followSplit } from './map/split';
 import { refine, TerrainGround } from './map/terrain';
 import { followUnderground } from './map/underground';
 import { Shell } from './panels/shell';
@@ -59,7 +60,7 @@ async function openMap(
   const camera = new CityCamera(widget, config, store, ground);
   const layers = new LayerSet(scene, config, store, ground, imagery);
   followUnderground(scene, store);
-  return { widget, scene, ground, terrain, camera, layers, picker: new Picker(scene, layers) };
+  return { widget, scene, ground, terrain, camera, layers, imagery, picker: new Picker(scene, layers) };
 }
 
 function openStream(app: App, known: () => void): LiveStream {
@@ -187,6 +188,7 @@ async function start(): Promise<void> {
     signs.set(sensors.id, stations);
     const obstacles = (): Obstacle[] => [...pins.places(), ...stations.places()];
     app.names = new MapNames(map.scene, config, store, ground, obstacles, () => map.layers.settled);
+    followSplit(app, map, obstacles);
   }
   follow(app, notices, signs);
   mirrorLink(store, config);

@@ -4,10 +4,31 @@
  */
 
 import { signal } from '@preact/signals-core';
-import { isFeature, type Store } from './state';
+import { isFeature, type State, type Store } from './state';
+
+/** With what a moment is compared where it is the city as it is. */
+export const NOW = 'now';
 
 /** Whether the place where a moment is chosen is open. */
 export const choosing = signal(false);
+
+/** While the divide is moved: where it is. */
+export const moving = signal<number | null>(null);
+
+/** Whether two moments stand side by side. */
+export function isSplit({ at, against, split }: Pick<State, 'at' | 'against' | 'split'>): boolean {
+  return at !== null && against !== null && split !== null;
+}
+
+/** Of which moment a part of the map is: null for now, undefined where that part is not there. */
+export type MomentOf = (state: Readonly<State>) => string | null | undefined;
+
+export const shownMoment: MomentOf = ({ at }) => at;
+/** Of what stands right of the divide. */
+export const besideMoment: MomentOf = (state) => (isSplit(state) ? (state.against === NOW ? null : state.against) : undefined);
+
+/** Ends a comparison; the moment that is shown stays. */
+export const ALONE: Partial<State> = { against: null, split: null };
 
 const INSTANT = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2})$/i;
 
@@ -26,7 +47,7 @@ export function asOf(address: string, at: string | null): string {
 /** Shows the city as it was, or as it is: what lives only now is closed. */
 export function show(store: Store, at: string | null): void {
   const { selection, right } = store.get();
-  const closed = at === null ? {} : { selection: isFeature(selection) ? selection : null, right: right === 'incidents' ? null : right };
+  const closed = at === null ? ALONE : { selection: isFeature(selection) ? selection : null, right: right === 'incidents' ? null : right };
   store.set({ at, ...closed });
 }
 

@@ -52,6 +52,10 @@ export interface State {
   exaggeration: number;
   /** The moment that is shown (`past.ts`); null for now. */
   at: string | null;
+  /** With what it is compared: another moment, or `now`; null where nothing is compared. */
+  against: string | null;
+  /** Where the two are divided that are compared, as a share of the width; null where they are compared as colours. */
+  split: number | null;
   /** The change set of which is told what it changed (`history/`). */
   set: number | null;
   /** Which live layers are shown, by id; those that are not named are. */

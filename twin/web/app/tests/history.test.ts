@@ -1,9 +1,13 @@
-import { expect, test } from 'vitest';
-import { afterSet, beforeSet, queryOf, questionOf, sum, type ChangeSet } from '../src/history/changes';
+import { expect, test, vi } from 'vitest';
+import { afterSet, beforeSet, keyOf, queryOf, questionOf, sum, type ChangeSet } from '../src/history/changes';
+import { marksOf } from '../src/history/marks';
 import { beforeCamera, partsOf, pointsBefore, type Clip } from '../src/history/shapes';
+import { undoingOf } from '../src/history/undo';
 import { readLink, writeLink } from '../src/link';
+import { besideMoment, isSplit, show, shownMoment } from '../src/past';
+import { kept } from '../src/panels/compare/divide';
 import { Store } from '../src/state';
-import { city, layer } from './city';
+import { city, layer, page } from './city';
 
 const config = city(layer('roads'));
 
@@ -15,6 +19,67 @@ test('a change set stands in the link, and is asked of while its panel is open',
   expect(questionOf(store.get())).toBeNull();
   expect(readLink('#set=@17', config).set).toBeNull();
   expect(writeLink({ ...store.get(), set: null })).not.toContain('set=');
+});
+
+test('a comparison stands in the link, and nothing is compared with now alone', () => {
+  const store = new Store(readLink('#lang=en&at=@4&against=now&split=0.25', config));
+  expect(store.get()).toMatchObject({ at: '@4', against: 'now', split: 0.25 });
+  expect(readLink(writeLink(store.get()), config)).toMatchObject({ at: '@4', against: 'now', split: 0.25 });
+  expect(questionOf(store.get())).toEqual({ from: '@4', to: null });
+  expect(isSplit(store.get())).toBe(true);
+  expect([shownMoment(store.get()), besideMoment(store.get())]).toEqual(['@4', null]);
+  store.set({ against: '@9', split: null });
+  expect(questionOf(store.get())).toEqual({ from: '@4', to: '@9' });
+  // as colours nothing stands beside it
+  expect(besideMoment(store.get())).toBeUndefined();
+  store.set({ split: 0.5 });
+  expect(besideMoment(store.get())).toBe('@9');
+  show(store, null);
+  expect(store.get()).toMatchObject({ at: null, against: null, split: null });
+  expect(besideMoment(store.get())).toBeUndefined();
+});
+
+test.each(['against=now&split=0.5', 'at=@4&against=later&split=0.5', 'at=@4&split=0.5', 'at=@4&against=now&split=7'])(
+  'what makes no sense of a comparison is as if it were not there: %s',
+  (link) => {
+    const state = readLink(`#lang=en&${link}`, config);
+    expect(state.split).toBeNull();
+    expect(isSplit(state)).toBe(false);
+  },
+);
+
+test('the divide stays in the picture', () => {
+  expect([kept(-1), kept(0.5), kept(2)]).toEqual([0.03, 0.5, 0.97]);
+});
+
+test('what is planned is asked for once more before it is done, and told anew where somebody was quicker', async () => {
+  const asked: Record<string, unknown>[] = [];
+  const step = { layer: 'roads', id: 5, change: 'changed', fields: {}, geometryChanged: true, bodyChanged: false, bbox: { old: [1, 2, 3, 4], new: [1, 2, 3, 4] }, conflict: null };
+  const plan = { seq: 7, summary: { added: 0, removed: 0, changed: 1, conflicts: 0 }, complete: true, steps: [step], lost: {} };
+  vi.stubGlobal('fetch', async (_url: string, init: RequestInit) => {
+    const body = JSON.parse(String(init.body)) as Record<string, unknown>;
+    asked.push(body);
+    if (body['dryRun']) return Response.json({ ...plan, seq: 6 + asked.length });
+    return asked.length < 3 ? Response.json({ code: 'Conflict', detail: 'changed' }, { status: 409 }) : Response.json({ set: 9, summary: plan.summary });
+  });
+  const app = page(config, '#lang=en&at=@4');
+  const undoing = undoingOf(app);
+  await undoing.begin({ set: 3 });
+  expect(app.store.get()).toMatchObject({ at: null, right: 'history' });
+  expect(marksOf(app).shown.value.map(keyOf)).toEqual(['roads/5']);
+  await undoing.carryOut('why', false);
+  expect([undoing.overtaken.value, undoing.done.value]).toEqual([true, null]);
+  await undoing.carryOut('why', true);
+  expect(undoing.done.value?.set).toBe(9);
+  expect(marksOf(app).shown.value).toEqual([]);
+  expect(asked).toEqual([
+    { set: 3, dryRun: true },
+    { set: 3, message: 'why', leaveOutConflicts: false, seq: 7 },
+    { set: 3, dryRun: true },
+    { set: 3, message: 'why', leaveOutConflicts: true, seq: 9 },
+  ]);
+  undoing.clear();
+  vi.unstubAllGlobals();
 });
 
 test('what is asked of the server', () => {

@@ -19,7 +19,7 @@ test('an id is registered once, and could stand in a link', () => {
 
 test('panels, tools and forms are found in their folders', () => {
   expect(panels.all().map(({ id }) => id).sort()).toEqual(
-    ['feature', 'incident', 'incidents', 'layers', 'legend', 'profile', 'search', 'sensor'],
+    ['feature', 'history', 'incident', 'incidents', 'layers', 'legend', 'profile', 'search', 'sensor'],
   );
   expect(tools.all().map(({ id }) => id)).toEqual(['zoom-in', 'zoom-out', 'north', 'mode', 'underground', 'profile', 'past', 'theme']);
   expect(forms.all().map(({ id }) => id).sort()).toEqual(['coverage', 'draped', 'scene', 'vector']);
@@ -33,7 +33,7 @@ test('every panel brings its element', async () => {
 });
 
 test('the keys of the page are each bound once', () => {
-  expect([...bindings().keys()].sort()).toEqual(['+', '-', '/', '2', '3', 'd', 'escape', 'i', 'l', 'n', 'p', 't', 'u']);
+  expect([...bindings().keys()].sort()).toEqual(['+', '-', '/', '2', '3', 'c', 'd', 'escape', 'i', 'l', 'n', 'p', 't', 'u']);
 });
 
 test('each type of selection has its card', () => {

@@ -1,6 +1,7 @@
 /** What changed between two moments, or what one change set changed: what is asked of the server, and its answers. */
 
 import { getJson } from '../api';
+import { NOW } from '../past';
 import type { State } from '../state';
 
 export type Kind = 'added' | 'removed' | 'changed';
@@ -75,8 +76,9 @@ export interface Answer {
 export type Question = { set: number } | { from: string; to: string | null };
 
 /** What the page is to tell of in this state; null for nothing. */
-export function questionOf({ set, right }: Pick<State, 'set' | 'right'>): Question | null {
-  return set !== null && right === 'history' ? { set } : null;
+export function questionOf({ set, right, at, against }: Pick<State, 'set' | 'right' | 'at' | 'against'>): Question | null {
+  if (set !== null && right === 'history') return { set };
+  return at === null || against === null ? null : { from: at, to: against === NOW ? null : against };
 }
 
 export const keyOf = ({ layer, id }: Pick<Change, 'layer' | 'id'>): string => `${layer}/${id}`;

@@ -1,7 +1,8 @@
 /** What has changed, drawn over the map: which question is asked, what is known of it, and which of it is chosen. */
 
 import { computed, effect, signal, untracked } from '@preact/signals-core';
-import type { App } from '../app';
+import { openRight, type App } from '../app';
+import { isSplit } from '../past';
 import { viewBox } from '../map/view-box';
 import { ask, keyOf, questionOf, type Answer, type Change, type Question } from './changes';
 import { MarkOverlay } from './overlay';
@@ -18,7 +19,12 @@ export class Marks {
   /** `layer/id` of the one that is looked at. */
   readonly chosen = signal<string | null>(null);
   readonly question = computed<Question | null>(() => questionOf(this.app.store.get()), { name: 'question' });
-  readonly shown = computed<readonly Change[]>(() => this.planned.value ?? this.found.value?.changes ?? []);
+  /** What is drawn: nothing of two moments that stand side by side. */
+  readonly shown = computed<readonly Change[]>(() => {
+    if (this.planned.value) return this.planned.value;
+    const hidden = isSplit(this.app.store.get()) && !('set' in (this.question.value ?? {}));
+    return hidden ? [] : (this.found.value?.changes ?? []);
+  });
   private request: AbortController | null = null;
   private timer: number | undefined;
   private overlay: MarkOverlay | null = null;
@@ -48,7 +54,7 @@ export class Marks {
       const change = this.overlay?.at(position);
       if (!change) return false;
       this.chosen.value = keyOf(change);
-      app.store.set({ right: 'history' });
+      openRight(app, 'history');
       return true;
     };
   }

@@ -1,6 +1,6 @@
 /** What a form of a layer is: how such a layer is opened, styled, shown, refreshed and picked. */
 
-import type { Scene } from '@cesium/engine';
+import type { Scene, SplitDirection } from '@cesium/engine';
 import type { CityConfig, LayerConfig, RasterLook } from '../config';
 import type { Ground } from '../map/ground';
 import type { ImageryStack } from '../map/imagery';
@@ -61,6 +61,8 @@ export interface Drawn {
   add(): void;
   remove(): void;
   style(look: Look): void;
+  /** Shows it on one side of the divide alone; absent where it is the same on both, or its painter does it. */
+  split?(direction: SplitDirection): void;
   /** Where it stands in this state; `level` is its place among the layers, 0 the lowest. */
   place(state: Readonly<State>, level: number): void;
   /** Whether this is what the engine says was picked. */

@@ -8,6 +8,7 @@ import { Cartesian3, Matrix4, SceneTransforms, type Cartesian2, type Scene } fro
 import { effect } from '@preact/signals-core';
 import type { CityConfig, LayerConfig } from '../config';
 import type { Ground } from '../map/ground';
+import { shownMoment, type MomentOf } from '../past';
 import type { Store } from '../state';
 import { color } from '../tokens';
 import { isUnder } from './form';
@@ -71,9 +72,10 @@ export class MapNames {
     ground: Ground,
     private readonly obstacles: () => Obstacle[],
     private readonly settled: () => boolean,
+    moment: MomentOf = shownMoment,
   ) {
-    this.sheets = new NameSheets(scene, config, store, ground, () => this.changed());
-    this.canvas.className = 'names';
+    this.sheets = new NameSheets(scene, config, store, ground, () => this.changed(), moment);
+    this.canvas.className = moment === shownMoment ? 'names here' : 'names beside';
     this.canvas.setAttribute('aria-hidden', 'true');
     scene.canvas.after(this.canvas);
     scene.postRender.addEventListener(() => this.rendered());
@@ -82,7 +84,7 @@ export class MapNames {
       this.changed();
     });
     store.subscribe((_state, changed) => {
-      if (!['view', 'layers', 'mode', 'underground'].some((name) => changed.has(name as 'view'))) return;
+      if (!['view', 'layers', 'mode', 'underground', 'at', 'against', 'split'].some((name) => changed.has(name as 'view'))) return;
       this.changed();
       this.sheets.soon();
     });

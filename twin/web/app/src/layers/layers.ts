@@ -1,13 +1,13 @@
 /** The layers on the map, each in the forms that the server offers, made when first shown. */
 
 import { effect, signal, untracked } from '@preact/signals-core';
-import type { Scene } from '@cesium/engine';
+import { SplitDirection, type Scene } from '@cesium/engine';
 import type { CityConfig, LayerConfig } from '../config';
 import type { Ground } from '../map/ground';
 import type { ImageryStack } from '../map/imagery';
 import { Painter } from '../map/painter';
 import { frame } from '../map/ready';
-import { asOf } from '../past';
+import { asOf, isSplit, moving, shownMoment, type MomentOf } from '../past';
 import { isFeature, type State, type Store } from '../state';
 import { shade } from '../tokens';
 import type { Progress } from './reasons';
@@ -45,6 +45,8 @@ export class LayerSet {
   private readonly progresses = signal(0);
   /** How often another moment was chosen. */
   private era = 0;
+  /** What stands right of the divide, where there is one. */
+  beside: LayerSet | null = null;
   /** Called after a tile was exchanged: a kept feature of it is no longer valid. */
   onSwap: (layer: string) => void = () => undefined;
 
@@ -54,6 +56,8 @@ export class LayerSet {
     private readonly store: Store,
     ground: Ground,
     imagery: ImageryStack,
+    /** What it shows; rasters, which have no past, are shown by the first. */
+    private readonly moment: MomentOf = shownMoment,
   ) {
     this.context = {
       scene,
@@ -65,22 +69,50 @@ export class LayerSet {
         const generation = this.generations.get(layer.id);
         const own = generation ? `${path}${path.includes('?') ? '&' : '?'}v=${generation}` : path;
         // files of rasters are those that there are
-        return layer.raster ? own : asOf(own, this.store.get().at);
+        return layer.raster ? own : asOf(own, this.at);
       },
       swapped: (layer) => this.onSwap(layer.id),
       progressed: () => this.progressed(),
     };
     this.listed = config.layers;
     for (const layer of config.layers) this.register(layer);
-    store.subscribe((_state, changed) => {
-      if (changed.has('at')) this.retime();
-      else this.show();
+    let shown = moment(store.get());
+    store.subscribe((state) => {
+      const at = moment(state);
+      if (at === shown) return this.show();
+      shown = at;
+      this.retime();
     });
     scene.camera.moveEnd.addEventListener(() => this.trim());
     effect(() => {
       void shade.value;
       untracked(() => this.show());
     });
+  }
+
+  private get at(): string | null {
+    return this.moment(this.store.get()) ?? null;
+  }
+
+  /** Which side of the divide it shows. */
+  private get direction(): SplitDirection {
+    if (!isSplit(this.store.get())) return SplitDirection.NONE;
+    return this.moment === shownMoment ? SplitDirection.LEFT : SplitDirection.RIGHT;
+  }
+
+  /** Picks where nothing is shown but what is on that side of the divide; `share` of the width of the picture. */
+  sided<T>(share: number, pick: (layers: LayerSet) => T): T {
+    const { beside } = this;
+    const { split } = this.store.get();
+    if (!beside || split === null) return pick(this);
+    const [meant, other] = share < (moving.peek() ?? split) ? [this, beside] : [beside, this];
+    const hidden = [...other.entries.values()].flatMap(({ layer, drawn }) => (drawn?.show && !layer.raster && !isFlat(drawn) ? [drawn] : []));
+    for (const drawn of hidden) drawn.show = false;
+    try {
+      return pick(meant);
+    } finally {
+      for (const drawn of hidden) drawn.show = true;
+    }
   }
 
   /** The layer that what the engine picked is of. */
@@ -106,20 +138,21 @@ export class LayerSet {
 
   /** Whether what takes part in the picture shows what the view needs. */
   get settled(): boolean {
-    return this.drawn().every(({ drawn }) => !drawn.show || drawn.settled);
+    return this.drawn().every(({ drawn }) => !drawn.show || drawn.settled) && (this.beside?.settled ?? true);
   }
 
   /** Whether every layer that should be drawn is there, but for those that the server does not have. */
   get complete(): boolean {
     const state = this.store.get();
-    return [...this.entries.values()].every((entry) => !wanted(entry, state) || entry.dropped || entry.drawn !== null);
+    const own = [...this.entries.values()].every((entry) => !this.wanted(entry, state) || entry.dropped || entry.drawn !== null);
+    return own && (this.beside?.complete ?? true);
   }
 
   /** How far a layer is that is switched on; followed by whoever reads it while it is drawn. */
   progress(id: string): Progress {
     void this.progresses.value;
     const state = this.store.get();
-    const entries = [...this.entries.values()].filter((entry) => entry.layer.id === id && wanted(entry, state));
+    const entries = [...this.entries.values()].filter((entry) => entry.layer.id === id && this.wanted(entry, state));
     const failure = entries.map(({ drawn, failure: own }) => drawn?.failure ?? own).find((status) => status !== null);
     if (failure !== undefined && failure !== null) return failure;
     return entries.some(({ drawn }) => drawn === null) ? 'opening' : 'open';
@@ -153,12 +186,13 @@ export class LayerSet {
 
   /** Whether a layer is shown as it was: what happens to it now is of no account. */
   private isPast({ raster }: LayerConfig): boolean {
-    return !raster && this.store.get().at !== null;
+    return !raster && this.at !== null;
   }
 
   /** From /stream: one tile has new bytes. */
   tileChanged(path: string, version: string): void {
-    if (this.store.get().at !== null) return;
+    this.beside?.tileChanged(path, version);
+    if (this.at !== null) return;
     const url = localUrl(path);
     const [folder, id] = path.replace(/^\//, '').split('/');
     for (const form of forms.all().filter((one) => one.folder === folder)) {
@@ -184,6 +218,7 @@ export class LayerSet {
 
   /** After a gap in the stream nothing that is loaded can be trusted to be the newest. */
   refreshAll(): void {
+    this.beside?.refreshAll();
     for (const { drawn, layer } of this.entries.values()) {
       if (this.isPast(layer)) continue;
       if (drawn?.refreshable === false) this.reloadSoon(layer);
@@ -193,6 +228,7 @@ export class LayerSet {
 
   /** The server has a layer no longer. */
   dropped(id: string): Promise<void> {
+    void this.beside?.dropped(id);
     this.changing = this.changing.then(() => this.drop(id));
     return this.changing;
   }
@@ -209,6 +245,7 @@ export class LayerSet {
 
   /** A layer was published as a whole. */
   reload(layer: LayerConfig): Promise<void> {
+    void this.beside?.reload(layer);
     this.changing = this.changing.then(() => this.openAnew(layer));
     return this.changing;
   }
@@ -237,6 +274,7 @@ export class LayerSet {
     if (!fresh || era !== this.era) return;
     entry.next = fresh;
     fresh.add();
+    fresh.split?.(this.direction);
     this.dress(entry, fresh, this.store.get());
     fresh.show = old.show;
     if (old.show) await loadedOnce(this.scene, fresh);
@@ -254,6 +292,7 @@ export class LayerSet {
   }
 
   private register(layer: LayerConfig): void {
+    if (layer.raster && this.moment !== shownMoment) return;
     for (const form of forms.all()) {
       const key = `${form.id}:${layer.id}`;
       const known = this.entries.get(key);
@@ -267,12 +306,15 @@ export class LayerSet {
   private show(): void {
     const state = this.store.get();
     const order = ordered(this.listed, state.rasters);
+    const { direction } = this;
+    this.context.painter.direction = direction;
     for (const entry of this.entries.values()) {
-      const shown = wanted(entry, state);
+      const shown = this.wanted(entry, state);
       if (shown && !entry.drawn && !entry.dropped) this.open(entry);
       if (!entry.drawn) continue;
       entry.drawn.show = shown;
       if (!shown) continue;
+      entry.drawn.split?.(direction);
       entry.drawn.place(state, order.findIndex((layer) => layer.id === entry.layer.id));
       this.dress(entry, entry.drawn, state);
     }
@@ -330,6 +372,10 @@ export class LayerSet {
     drawn.style(look);
   }
 
+  private wanted({ layer, form }: Shown, state: Readonly<State>): boolean {
+    return this.moment(state) !== undefined && state.layers[layer.id]?.visible === true && form.wanted(layer, state);
+  }
+
   private trim(): void {
     for (const { drawn } of this.drawn()) drawn.trim();
   }
@@ -339,10 +385,6 @@ export class LayerSet {
 function ordered(layers: readonly LayerConfig[], moved: readonly string[]): LayerConfig[] {
   const rasters = rasterOrder(layers, moved).reverse();
   return [...rasters, ...layers.filter((layer) => !layer.raster).sort((a, b) => rank(a) - rank(b))];
-}
-
-function wanted({ layer, form }: Shown, state: Readonly<State>): boolean {
-  return state.layers[layer.id]?.visible === true && form.wanted(layer, state);
 }
 
 /** Some frames in a row without anything to load: it shows what the view needs. */

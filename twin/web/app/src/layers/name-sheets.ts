@@ -4,7 +4,7 @@ import { Cartesian3, Math as CesiumMath, type Scene } from '@cesium/engine';
 import { getJson, type Feature } from '../api';
 import type { CityConfig, LayerConfig } from '../config';
 import type { Ground } from '../map/ground';
-import { asOf } from '../past';
+import { asOf, type MomentOf } from '../past';
 import type { Store } from '../state';
 import { isLabelled, isWritten, namesOf, type Name } from './names';
 
@@ -36,6 +36,7 @@ export class NameSheets {
     private readonly store: Store,
     private readonly ground: Ground,
     private readonly changed: () => void,
+    private readonly moment: MomentOf,
   ) {
     ground.follow(() => this.stand());
   }
@@ -63,9 +64,13 @@ export class NameSheets {
 
   /** A sheet for each layer with names, as the layer is now. */
   private open(): Sheet[] {
+    const at = this.moment(this.store.get());
+    if (at === undefined) {
+      this.sheets.clear();
+      return [];
+    }
     return this.config.layers.filter(isLabelled).map((layer) => {
       const known = this.sheets.get(layer.id);
-      const { at } = this.store.get();
       const kept = known?.at === at ? known.names : [];
       const sheet = known?.layer === layer && known.at === at ? known : { layer, at, names: kept, box: null, request: null };
       this.sheets.set(layer.id, sheet);

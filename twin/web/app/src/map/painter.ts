@@ -12,6 +12,7 @@ import {
   DepthFunction,
   Pass,
   RenderState,
+  SplitDirection,
   type MVTDataProvider,
   type Scene,
 } from '@cesium/engine';
@@ -22,18 +23,29 @@ interface Member {
   level: number;
 }
 
+const PAINTED = { blending: BlendingState.ALPHA_BLEND, depthTest: { enabled: true, func: DepthFunction.LESS_OR_EQUAL }, depthMask: false };
+/** As the engine would draw them. */
+const TESTED = { blending: BlendingState.ALPHA_BLEND, depthTest: { enabled: true } };
+
+/** The same within a part of the canvas, and what was asked for to have them. */
+interface Cut {
+  mark: string;
+  asked: object[];
+  painted: object;
+  tested: object;
+}
+
 /** Areas of a layer first, then lines, then points. */
 const KINDS = [BufferPolygonCollection, BufferPolylineCollection, BufferPointCollection];
 
 export class Painter {
   private members: Member[] = [];
-  private readonly painted = RenderState.fromCache({
-    blending: BlendingState.ALPHA_BLEND,
-    depthTest: { enabled: true, func: DepthFunction.LESS_OR_EQUAL },
-    depthMask: false,
-  });
-  /** As the engine would draw them. */
-  private readonly tested = RenderState.fromCache({ blending: BlendingState.ALPHA_BLEND, depthTest: { enabled: true } });
+  private readonly painted = RenderState.fromCache(PAINTED);
+  private readonly tested = RenderState.fromCache(TESTED);
+
+  /** The side of the divide on which it paints. */
+  direction: SplitDirection = SplitDirection.NONE;
+  private cut: Cut | null = null;
 
   constructor(private readonly scene: Scene) {
     scene.primitives.add(this);
@@ -81,14 +93,33 @@ export class Painter {
   private arranged(commands: DrawCommand[]): DrawCommand[] {
     // over glass they are sorted with it, by distance
     const glass = this.scene.globe.translucency.enabled;
+    const cut = this.cutOff();
     const ranks = new Map(commands.map((command) => [command, KINDS.findIndex((kind) => command.owner instanceof kind)]));
     for (const [command, rank] of ranks) {
       if (rank < 0) continue;
       // commands that are opaque to the engine are drawn in the order in which they come
       command.pass = glass ? Pass.TRANSLUCENT : Pass.OPAQUE;
-      command.renderState = glass ? this.tested : this.painted;
+      command.renderState = cut ? (glass ? cut.tested : cut.painted) : glass ? this.tested : this.painted;
     }
     return commands.sort((a, b) => ranks.get(a)! - ranks.get(b)!);
+  }
+
+  /** The engine divides models and pictures, but no shapes: they are painted within a part of the canvas. */
+  private cutOff(): Cut | null {
+    const { direction, scene } = this;
+    const { drawingBufferWidth: width, drawingBufferHeight: height, splitPosition } = scene as Scene & Record<'drawingBufferWidth' | 'drawingBufferHeight', number>;
+    const at = Math.round(splitPosition * width);
+    const mark = `${direction} ${at} ${width} ${height}`;
+    if (this.cut?.mark === mark) return this.cut;
+    for (const old of this.cut?.asked ?? []) RenderState.removeFromCache(old);
+    this.cut = null;
+    if (direction === SplitDirection.NONE) return null;
+    const left = direction === SplitDirection.LEFT;
+    const scissorTest = { enabled: true, rectangle: { x: left ? 0 : at, y: 0, width: left ? at : width - at, height } };
+    const asked = [PAINTED, TESTED].map((state) => ({ ...state, scissorTest }));
+    const [painted, tested] = asked.map((state) => RenderState.fromCache(state)) as [object, object];
+    this.cut = { mark, asked, painted, tested };
+    return this.cut;
   }
 
   isDestroyed(): boolean {

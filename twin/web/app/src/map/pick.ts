@@ -34,13 +34,34 @@ function isSymbol(id: unknown): id is SymbolId {
 }
 
 export class Picker {
+  /** Those that are picked of. */
+  private layers: LayerSet;
+
   constructor(
     private readonly scene: Scene,
-    private readonly layers: LayerSet,
-  ) {}
+    private readonly all: LayerSet,
+  ) {
+    this.layers = all;
+  }
 
   /** Exactly there first, then the nearest in a small box around; what is painted on the ground after what stands. */
   at(position: Cartesian2, touch = false): Selection | null {
+    return this.sided(position, () => this.found(position, touch));
+  }
+
+  /** What is on the other side of the divide is not meant. */
+  private sided<T>(position: Cartesian2, pick: () => T): T {
+    return this.all.sided(position.x / Math.max(this.scene.canvas.clientWidth, 1), (layers) => {
+      this.layers = layers;
+      try {
+        return pick();
+      } finally {
+        this.layers = this.all;
+      }
+    });
+  }
+
+  private found(position: Cartesian2, touch: boolean): Selection | null {
     const box = touch ? FINGER_BOX : BOX;
     if (this.scene.globe.translucency.enabled) return this.under(position, box);
     return (
@@ -88,6 +109,10 @@ export class Picker {
 
   /** Attributes that the drawn feature under a pixel carries, as the tile has them. */
   attributes(position: Cartesian2): Record<string, unknown> | null {
+    return this.sided(position, () => this.carried(position));
+  }
+
+  private carried(position: Cartesian2): Record<string, unknown> | null {
     const picked: unknown = this.scene.pick(position, 1, 1) ?? this.scene.pick(position, BOX, BOX);
     const feature = picked as (PickedFeature & { getPropertyIds(): string[] }) | undefined;
     if (typeof feature?.getPropertyIds !== 'function') return this.flat(position, BOX)?.properties ?? null;

@@ -1,28 +1,33 @@
-/** The bar over a city as it was: of when it is, another moment, and the way back to now. */
+/** The bar over a city as it was: of when it is, with what it is compared, another moment, and the way back to now. */
 
 import { effect, signal } from '@preact/signals-core';
 import { html, nothing, type PropertyValues, type TemplateResult } from 'lit';
 import { getMoment } from '../api';
-import { t } from '../i18n';
+import type { Marks } from '../history/marks';
+import { decimal, t } from '../i18n';
 import { explain } from '../i18n/errors';
-import { choosing, instantOf, localOf, show } from '../past';
+import { ALONE, choosing, instantOf, isSplit, localOf, NOW, show } from '../past';
 import { Panel } from './panel';
 
 const HOUR_MS = 3_600_000;
+const MIDDLE = 0.5;
 
 export class PastBar extends Panel {
-  /** The instant of the moment that is shown, as the server says it (ms). */
-  private readonly instant = signal<number | null>(null);
+  /** The instants (ms) of moments, as the server says them. */
+  private readonly instants = signal<ReadonlyMap<string, number | null>>(new Map());
   private readonly error = signal<unknown>(null);
+  private readonly marks = signal<Marks | null>(null);
   private unfollow: (() => void) | null = null;
   private turn = 0;
 
   override connectedCallback(): void {
     super.connectedCallback();
     this.unfollow = effect(() => {
-      const { at } = this.app.store.get();
+      const { at, against } = this.app.store.get();
       document.documentElement.toggleAttribute('data-past', at !== null || choosing.value);
-      void this.look(at);
+      document.documentElement.toggleAttribute('data-compare', against !== null);
+      void this.look([at, against].filter((one) => one !== null && one !== NOW) as string[]);
+      if (against !== null) void this.follow();
     });
   }
 
@@ -31,57 +36,151 @@ export class PastBar extends Panel {
     this.unfollow?.();
   }
 
-  private async look(at: string | null): Promise<void> {
+  private async look(moments: readonly string[]): Promise<void> {
     const turn = ++this.turn;
     this.error.value = null;
-    this.instant.value = null;
-    if (at === null) return;
+    const known = new Map<string, number | null>();
+    this.instants.value = known;
+    for (const at of moments) {
+      try {
+        const instant = await getMoment(at);
+        if (turn !== this.turn) return;
+        known.set(at, at.startsWith('@') ? instant : Date.parse(at));
+      } catch (error) {
+        if (turn === this.turn) this.error.value = error;
+        return;
+      }
+    }
+    this.instants.value = new Map(known);
+  }
+
+  /** What is drawn of a comparison comes with it. */
+  private async follow(): Promise<void> {
     try {
-      const instant = await getMoment(at);
-      if (turn === this.turn) this.instant.value = at.startsWith('@') ? instant : Date.parse(at);
+      const [{ marksOf }] = await Promise.all([import('../history/marks'), import('./compare/divide')]);
+      this.marks.value = marksOf(this.app);
     } catch (error) {
-      if (turn === this.turn) this.error.value = error;
+      this.error.value = error;
     }
   }
 
+  private instant(at: string): number | null {
+    return this.instants.value.get(at) ?? (at.startsWith('@') ? null : Date.parse(at));
+  }
+
+  /** A moment in words, by the clock of the city. */
+  private told(at: string): string {
+    if (at === NOW) return t('compare.now');
+    const instant = this.instant(at);
+    return instant === null ? at : this.local(instant).replace('T', ' ');
+  }
+
   protected override render(): TemplateResult | typeof nothing {
-    const { at } = this.app.store.get();
-    if (at !== null) {
-      const instant = this.instant.value ?? (at.startsWith('@') ? null : Date.parse(at));
-      const time = instant === null ? at : this.local(instant).replace('T', ' ');
-      const told = html`<strong role="status" data-then>${t('past.then', { time })}</strong>`;
-      return html`<div class="frame" data-frame></div>
-        ${this.form('when then', told, instant ?? Date.now(), 'past.now')}`;
-    }
-    return choosing.value ? this.form('when', nothing, Date.now() - HOUR_MS, 'cancel') : nothing;
+    const state = this.app.store.get();
+    const { at, against } = state;
+    if (at === null) return choosing.value ? this.choice() : nothing;
+    return html`<div class=${against === null || against === NOW ? 'frame' : 'frame both'} data-frame></div>
+      ${this.bar(at, against)}
+      ${isSplit(state) ? html`<twin-divide .app=${this.app} .left=${this.told(at)} .right=${this.told(against!)}></twin-divide>` : nothing}`;
   }
 
   private local(instant: number): string {
     return localOf(instant, this.app.config.timeZone);
   }
 
-  private form(kind: string, told: TemplateResult | typeof nothing, instant: number, back: 'past.now' | 'cancel'): TemplateResult {
+  /** Where a moment is chosen. */
+  private choice(): TemplateResult {
+    return html`<form class="when" @submit=${(event: SubmitEvent) => this.choose(event)}>
+      ${this.field('when', 'past.when', Date.now() - HOUR_MS)}
+      <button class="action primary" data-past="show">${t('past.show')}</button>
+      <button class="action" type="button" data-past="now" @click=${() => this.back()}>${t('cancel')}</button>
+    </form>`;
+  }
+
+  private bar(at: string, against: string | null): TemplateResult {
     const { text, detail } = this.error.value ? explain(this.error.value) : { text: '', detail: null };
-    const isPast = back === 'past.now';
-    return html`<form class=${kind} @submit=${(event: SubmitEvent) => this.choose(event)}>
-      ${told}
-      <label
-        ><span class=${isPast ? 'unseen' : ''}>${t('past.when')}</span
-        ><input type="datetime-local" step="1" name="when" required .value=${this.local(instant)} max=${this.local(Date.now())}
-      /></label>
-      <button class=${isPast ? 'action' : 'action primary'} data-past="show">${t('past.show')}</button>
-      <button class=${isPast ? 'action primary' : 'action'} type="button" data-past="now" @click=${() => this.back()}>${t(back)}</button>
+    const told = against === null ? t('past.then', { time: this.told(at) }) : t('compare.told', { left: this.told(at), right: this.told(against) });
+    return html`<form class=${against === null ? 'when then' : 'when then comparing'} @submit=${(event: SubmitEvent) => this.choose(event)}>
+      <strong role="status" data-then>${told}</strong>
+      ${against === null
+        ? html`${this.field('when', 'past.when', this.instant(at) ?? Date.now())} ${this.showButton()}
+            <button class="action" type="button" data-past="compare" @click=${() => this.compare()}>${t('compare')}</button>`
+        : html`<details class="moments">
+              <summary class="action" data-compare="moments">${t('compare.moments')}</summary>
+              <div>
+                ${this.field('when', 'past.when', this.instant(at) ?? Date.now())}
+                ${this.field('against', 'compare.with', against === NOW ? null : this.instant(against))} ${this.showButton()}
+              </div>
+            </details>
+            ${this.ways()}`}
+      <button class="action primary" type="button" data-past="now" @click=${() => this.back()}>${t('past.now')}</button>
       ${text ? html`<span role="alert" data-past="error">${[text, detail].filter(Boolean).join(' ')}</span>` : nothing}
     </form>`;
   }
 
+  private showButton(): TemplateResult {
+    return html`<button class="action" data-past="show">${t('past.show')}</button>`;
+  }
+
+  /** As colours, or side by side; how much is different; the end of it. */
+  private ways(): TemplateResult {
+    const { store } = this.app;
+    const split = isSplit(store.get());
+    const way = (name: 'colours' | 'sides', on: boolean, value: number | null): TemplateResult =>
+      html`<button class="action" type="button" data-compare=${name} aria-pressed=${on} @click=${() => store.set({ split: value })}>${t(`compare.${name}`)}</button>`;
+    const counts = Object.values(this.marks.value?.found.value?.counts ?? {});
+    const all = counts.reduce((sum, { added, removed, changed }) => sum + added + removed + changed, 0);
+    return html`<span class="ways" role="group" aria-label=${t('compare')}>${way('colours', !split, null)}${this.app.map ? way('sides', split, MIDDLE) : nothing}</span>
+      <button class="action" type="button" data-compare="list" aria-pressed=${store.get().right === 'history'} @click=${() => this.list()}>
+        ${this.marks.value?.found.value ? t('compare.different', { n: decimal(all, 0) }) : t('history')}
+      </button>
+      <button class="action" type="button" data-compare="end" @click=${() => store.set(ALONE)}>${t('compare.end')}</button>`;
+  }
+
+  private field(name: string, word: 'past.when' | 'compare.with', instant: number | null): TemplateResult {
+    const value = instant === null ? '' : this.local(instant);
+    const { at, against } = this.app.store.get();
+    const isPast = at !== null;
+    return html`<label
+      ><span class=${name === 'when' && isPast && against === null ? 'unseen' : ''}>${t(word)}</span
+      ><input type="datetime-local" step="1" name=${name} data-was=${value} ?required=${name === 'when'} .value=${value} max=${this.local(Date.now())}
+    /></label>`;
+  }
+
+  private list(): void {
+    const { store } = this.app;
+    const open = store.get().right === 'history';
+    store.set({ right: open ? null : 'history', set: null });
+  }
+
+  private compare(): void {
+    this.app.store.set({ against: NOW, split: null, set: null });
+  }
+
+  /** What was not touched stays as it is, to the last digit. */
   private choose(event: SubmitEvent): void {
     event.preventDefault();
     const { config, store } = this.app;
-    const at = instantOf(String(new FormData(event.target as HTMLFormElement).get('when')), config.timeZone);
+    const form = event.target as HTMLFormElement;
+    const chosen = (name: string, was: string | null): string | null => {
+      const input = form.elements.namedItem(name) as HTMLInputElement | null;
+      if (!input || (was !== null && input.value === input.dataset['was'])) return was;
+      return instantOf(input.value, config.timeZone);
+    };
+    const { at: before, against: other } = store.get();
+    const at = chosen('when', before);
     if (at === null) return;
-    show(store, at);
+    const against = other === null ? null : (chosen('against', other) ?? NOW);
     choosing.value = false;
+    // the earlier one stands on the left
+    const turned = against !== null && against !== NOW && (this.instantOf(against) ?? 0) < (this.instantOf(at) ?? 0);
+    this.querySelector('details')?.removeAttribute('open');
+    store.set(turned ? { at: against, against: at } : { against });
+    if (!turned) show(store, at);
+  }
+
+  private instantOf(at: string): number | null {
+    return this.instants.peek().get(at) ?? (at.startsWith('@') ? null : Date.parse(at));
   }
 
   private back(): void {

@@ -5,6 +5,7 @@ import { goTo, type App } from '../app';
 import { usualOpacity, type LayerConfig } from '../config';
 import { t, type Word } from '../i18n';
 import type { Progress, Reason, Step } from '../layers/reasons';
+import { asOf } from '../past';
 import { Panel } from './panel';
 import { whyEmpty } from '../layers/reasons';
 import { layersPublished } from '../published';
@@ -72,7 +73,7 @@ export function why(app: App, reason: Reason | null, layer: LayerConfig | null =
     ${step === null || (needsMap && !app.map)
       ? nothing
       : step === 'data'
-        ? html`<a class="link" href="ogc/collections/${layer?.id ?? ''}?f=html" target="_blank">${t(WORDS[step])}</a>`
+        ? html`<a class="link" href=${asOf(`ogc/collections/${layer?.id ?? ''}?f=html`, layer?.raster ? null : app.store.get().at)} target="_blank">${t(WORDS[step])}</a>`
         : html`<button class="link" data-step=${step} @click=${() => take(app, step, layer)}>${t(WORDS[step])}</button>`}
   </p>`;
 }

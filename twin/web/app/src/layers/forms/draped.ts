@@ -1,6 +1,6 @@
 /** Points, lines and areas on a terrain: a layer as vector tiles, painted onto the ground. */
 
-import { ImageryLayer, type Scene } from '@cesium/engine';
+import { ImageryLayer, type Scene, type SplitDirection } from '@cesium/engine';
 import type { LayerConfig } from '../../config';
 import { asProvider, DrapeProvider } from '../../map/drape';
 import type { ImageryStack } from '../../map/imagery';
@@ -84,6 +84,10 @@ class Draped implements Drawn, Flat {
     this.provider.style = style;
     if (this.painted) this.provider.repaint();
     this.painted = mark;
+  }
+
+  split(direction: SplitDirection): void {
+    this.sheet.splitDirection = direction;
   }
 
   place(_state: Readonly<State>, level: number): void {

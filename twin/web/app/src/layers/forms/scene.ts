@@ -1,6 +1,6 @@
 /** Solids: a layer as 3D Tiles. */
 
-import { Cesium3DTileset, CustomShader, Resource } from '@cesium/engine';
+import { Cesium3DTileset, CustomShader, Resource, type SplitDirection } from '@cesium/engine';
 import type { LayerConfig } from '../../config';
 import { ambientLight } from '../../map/scene';
 import { onTerrain } from '../../state';
@@ -9,6 +9,10 @@ import { sceneStyle } from '../style';
 import { Tiled } from '../tiled';
 
 class Solids extends Tiled {
+  split(direction: SplitDirection): void {
+    this.tileset.splitDirection = direction;
+  }
+
   style({ opacity, selected }: Look): void {
     this.tileset.style = sceneStyle(this.layer, opacity, selected);
   }

@@ -6,6 +6,7 @@ import { getFeature, getRelated, patchFeature, type Feature, type Related } from
 import { layerConfig, select } from '../../app';
 import type { FieldConfig, LayerConfig } from '../../config';
 import { t, titleOf, type Word } from '../../i18n';
+import { asOf } from '../../past';
 import { may } from '../../session';
 import { attributeGroups, editable, featureTitle, parseInput } from './attributes';
 import { again, message, type Next } from '../message';
@@ -148,7 +149,7 @@ export class FeatureCard extends Panel {
   private next(): Next {
     return passes(this.error)
       ? again(() => void this.load())
-      : { word: 'step.data', href: `ogc/collections/${this.layer}/items?f=html` };
+      : { word: 'step.data', href: asOf(`ogc/collections/${this.layer}/items?f=html`, this.app.store.get().at) };
   }
 
   private details(layer: LayerConfig, feature: Feature): TemplateResult {

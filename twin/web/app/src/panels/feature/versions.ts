@@ -8,6 +8,7 @@ import { dateTime, hasWord, t, titleOf, type Word } from '../../i18n';
 import { explain } from '../../i18n/errors';
 import { show } from '../../past';
 import type { FeatureSelection } from '../../state';
+import { may } from '../../session';
 import { Panel } from '../panel';
 import { valueText } from './attributes';
 
@@ -103,7 +104,17 @@ export class FeatureVersions extends Panel {
       ${moment && store.get().at !== moment
         ? html`<button class="link" data-moment=${moment} @click=${() => show(store, moment)}>${t('versions.show')}</button>`
         : nothing}
+      ${moment && there && may('edit') && version !== this.versions.value?.[0]
+        ? html`<button class="link" data-again=${moment} @click=${() => void this.again(moment)}>${t('undo.again')}</button>`
+        : nothing}
     </li>`;
+  }
+
+  /** Shows what it would change to make the feature what it was then. */
+  private async again(to: string): Promise<void> {
+    const { layer, fid: feature } = this.feature;
+    const { undoingOf } = await import('../../history/undo');
+    await undoingOf(this.app).begin({ layer, feature, to });
   }
 
   private changes(version: Told, before: Told): TemplateResult {

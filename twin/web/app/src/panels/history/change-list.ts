@@ -7,8 +7,10 @@ import { layerConfig } from '../../app';
 import { afterSet, beforeSet, getSet, keyOf, KINDS, sum, type Answer, type ChangeSet, type Kind } from '../../history/changes';
 import { marksOf, type Marks } from '../../history/marks';
 import { changeSign } from '../../history/sign';
+import { undoingOf } from '../../history/undo';
 import { dateTime, t, titleOf } from '../../i18n';
-import { show } from '../../past';
+import { NOW, show } from '../../past';
+import { may } from '../../session';
 import { again, message } from '../message';
 import { Panel } from '../panel';
 import { changeRow } from './change-row';
@@ -59,7 +61,9 @@ export class ChangeList extends Panel {
     const { store } = this.app;
     const found = this.marks.found.value;
     const error = this.marks.error.value;
-    return html`<button class="link" data-history="back" @click=${() => store.set({ set: null })}>${t('history.back')}</button>
+    return html`${store.get().set === null
+        ? found && html`<h3 data-between>${t('compare.told', { left: dateTime(found.from.at), right: store.get().against === NOW ? t('compare.now') : dateTime(found.to.at) })}</h3>`
+        : html`<button class="link" data-history="back" @click=${() => store.set({ set: null })}>${t('history.back')}</button>`}
       ${this.head()}
       ${message(error, undefined, again(() => this.marks.again()))}
       ${found || error ? nothing : html`<p class="empty">${t('chart.loading')}</p>`}
@@ -76,7 +80,10 @@ export class ChangeList extends Panel {
       <h3>${dateTime(one.at)}</h3>
       <p>${[viaOf(one), one.actor].filter(Boolean).join(' · ')}</p>
       ${one.message ? html`<p>${one.message}</p>` : nothing}
-      <div class="buttons">${moment(beforeSet(one), 'history.before')} ${moment(afterSet(one), 'history.after')}</div>
+      <div class="buttons">
+        ${moment(beforeSet(one), 'history.before')} ${moment(afterSet(one), 'history.after')}
+        ${may('edit') ? html`<button class="action" data-undo="set" @click=${() => void undoingOf(this.app).begin({ set: one.id })}>${t('undo.begin')}</button>` : nothing}
+      </div>
     </section>`;
   }
 

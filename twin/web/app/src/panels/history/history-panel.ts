@@ -1,11 +1,13 @@
 /** Who changed what and when; and of one change set, or of two moments, what is different. */
 
-import { html, type TemplateResult } from 'lit';
+import { html, nothing, type TemplateResult } from 'lit';
 import { marksOf } from '../../history/marks';
+import { undoingOf } from '../../history/undo';
 import { t } from '../../i18n';
 import { Panel } from '../panel';
 import './change-list';
 import './set-list';
+import './undo-view';
 
 export class HistoryPanel extends Panel {
   override connectedCallback(): void {
@@ -17,14 +19,14 @@ export class HistoryPanel extends Panel {
   protected override render(): TemplateResult {
     const { app } = this;
     const { store } = app;
-    const question = marksOf(app).question.value;
+    const content = undoingOf(app).asked.value ? 'undo' : marksOf(app).question.value ? 'changes' : 'sets';
     return html`<div class="header">
         <h2>${t('history')}</h2>
         <button class="close" aria-label=${t('close')} @click=${() => store.set({ right: null })}>×</button>
       </div>
-      ${question
-        ? html`<twin-change-list class="scroll" tabindex="0" .app=${app}></twin-change-list>`
-        : html`<twin-set-list class="scroll" tabindex="0" .app=${app}></twin-set-list>`}`;
+      ${content === 'undo' ? html`<twin-undo class="scroll" tabindex="0" .app=${app}></twin-undo>` : nothing}
+      ${content === 'changes' ? html`<twin-change-list class="scroll" tabindex="0" .app=${app}></twin-change-list>` : nothing}
+      ${content === 'sets' ? html`<twin-set-list class="scroll" tabindex="0" .app=${app}></twin-set-list>` : nothing}`;
   }
 }
 customElements.define('twin-history', HistoryPanel);

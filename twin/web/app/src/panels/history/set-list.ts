@@ -12,6 +12,7 @@ import { Engaged } from '../engaged';
 import { again, message } from '../message';
 import { Panel } from '../panel';
 import { countsLine, viaOf } from './counts';
+import './undo-form';
 
 const LATER_MS = 500;
 
@@ -119,7 +120,8 @@ export class SetList extends Panel {
       </ol>
       ${this.following.value !== null
         ? html`<button class="action" data-history="older" @click=${() => void this.load(this.following.peek())}>${t('history.older')}</button>`
-        : nothing}`;
+        : nothing}
+      ${may('edit') ? html`<twin-undo-form .app=${this.app}></twin-undo-form>` : nothing}`;
   }
 
   private isFiltered(): boolean {

@@ -14,6 +14,7 @@ import { progressOf, why } from '../why';
 import { rasterControls, rasterLegend } from './raster-controls';
 import { terrainControls } from './terrain-controls';
 import { isRaster, rasterOrder } from '../../layers/order';
+import { asOf } from '../../past';
 
 const STATES: SensorState[] = ['ok', 'blue', 'yellow', 'orange', 'red', 'stale'];
 
@@ -91,7 +92,7 @@ export class LayersPanel extends Panel {
         </label>
         <a
           class="data"
-          href="ogc/collections/${layer.id}?f=html"
+          href=${asOf(`ogc/collections/${layer.id}?f=html`, layer.raster ? null : store.get().at)}
           target="_blank"
           aria-label=${t('data.of', { name: title })}
           title=${t('data')}
