@@ -158,8 +158,10 @@ def values(kind: Kind, distinct: Iterable[Any]) -> Values:
 
 def merge(first: DictionaryColumn, second: DictionaryColumn) -> DictionaryColumn:
     """The rows of two properties one after the other, with a dictionary of distinct values: of the first
-    property those that are used, of the second all."""
+    property those that are used, of the second all, unless they are more than its rows."""
     a, b = first.compact(), second
+    if len(b.values) > len(b.codes):  # a few rows of many
+        b = b.compact()
     if a.values.kind != b.values.kind:
         raise ValueError("properties of different types cannot be merged")
     where = _where(a.values, b.values)

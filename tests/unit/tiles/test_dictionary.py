@@ -40,3 +40,15 @@ def test_a_joined_dictionary_has_each_value_once_however_large_it_is(count: int,
     assert decoded(joined) == [kept[row] for row in rows.tolist()] + decoded(two)
     entries = joined.values.entries()
     assert len(set(entries)) == len(entries)
+
+
+def test_a_few_rows_of_many_values_bring_their_own_alone() -> None:
+    many = dictionary.encode([f"v{i}" for i in range(1_000)], "string")
+    joined = dictionary.merge(dictionary.encode(["v7", None], "string"), many.take(np.array([7, 900])))
+    assert [None if c < 0 else joined.values.text_of(c) for c in joined.codes.tolist()] == [
+        "v7",
+        None,
+        "v7",
+        "v900",
+    ]
+    assert len(joined.values) == 2
