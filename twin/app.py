@@ -47,6 +47,7 @@ ROOMS = (
     "twin.http.incidents",
     "twin.http.stream",
     "twin.http.feed",
+    "twin.http.asyncapi",
     "twin.http.search",
     "twin.http.session",
     "twin.http.jobs",

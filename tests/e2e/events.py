@@ -6,11 +6,12 @@ import json
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import httpx
+from jsonschema import Draft7Validator
 
 from tests.support import Server
 
@@ -19,9 +20,10 @@ type Event = tuple[str, str, Any]
 
 
 class Events:
-    """An open stream."""
+    """An open stream. Every event that is taken is as the AsyncAPI document has it."""
 
-    def __init__(self, lines: Iterable[str]) -> None:
+    def __init__(self, lines: Iterable[str], described: Mapping[str, Draft7Validator]) -> None:
+        self._described = described
         self.queue: queue.Queue[Event | None] = queue.Queue()
         self.seen: list[Event] = []
         threading.Thread(target=self._pump, args=(lines,), daemon=True).start()
@@ -50,6 +52,7 @@ class Events:
             found = self.queue.get(timeout=max(0.01, deadline - time.monotonic()))
             assert found is not None, f"the stream ended before {name}"
             self.seen.append(found)
+            self._described[found[0]].validate(found[2])
             if found[0] == name and accept(found[2]):
                 return found
 
@@ -69,4 +72,12 @@ def stream(server: Server, last: str | None = None, path: str = "/stream", **par
     ):
         assert answer.status_code == 200
         assert answer.headers["content-type"].startswith("text/event-stream")
-        yield Events(answer.iter_lines())
+        yield Events(answer.iter_lines(), described(server, path))
+
+
+def described(server: Server, path: str) -> dict[str, Draft7Validator]:
+    """The events of a stream by name, as the server's AsyncAPI document has them."""
+    document = server.http.get("/asyncapi.json").json()
+    (channel,) = (one for one in document["channels"].values() if one["address"] == path)
+    shared = {"components": document["components"]}
+    return {name: Draft7Validator(one["payload"] | shared) for name, one in channel["messages"].items()}

@@ -44,7 +44,11 @@ def make(site: Site) -> Sequence[Room]:
     """The one route."""
     route = Route("/changes", {"GET": FeedRoute(site.city).answer}, documents.describe)
     title = ("What changed, as a feed", "变更订阅")
-    return (Room("feed", title, (route,), documents.landing, schemas=documents.schemas),)
+    return (
+        Room(
+            "feed", title, (route,), documents.landing, schemas=documents.schemas, streams=documents.streams
+        ),
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from twin.http.openapi_parts import (
     ok,
     reference,
 )
+from twin.http.room import EventStream
 from twin.live.feed import DEFAULT, MOST
 
 AS_JSON = Representation(("json",), JSON, (JSON,), ("JSON", "JSON"))
@@ -137,3 +138,11 @@ def describe(context: Context) -> dict[str, Any]:
     operation = get("getFeed", "feed", _title(context), answer, parameters)
     del operation["responses"]["304"]
     return {"get": operation | {"responses": {**operation["responses"], **errors(410)}}}
+
+
+def streams(context: Context) -> list[EventStream]:
+    """The feed as an event stream."""
+    say = context.say
+    hello = say("Where the stream begins", "事件流的起点")
+    events = {"hello": (hello, object_of({"cursor": TEXT}, "cursor")), "changes": (_title(context), EVENT)}
+    return [EventStream("/changes", _title(context), events)]

@@ -105,6 +105,20 @@ def _with_at(item: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**item, "get": {**get, "parameters": given, "responses": answers_}}
 
 
+@dataclass(frozen=True, slots=True)
+class EventStream:
+    """An event stream at a route, for the AsyncAPI document: what it is, and by the name of each event what
+    it tells (as text) and the schema of its data, written as in :attr:`Room.schemas`."""
+
+    path: str
+    title: str
+    events: Mapping[str, tuple[str, Mapping[str, Any]]]
+
+
+def _no_streams(context: Context) -> list[EventStream]:
+    return []
+
+
 def _no_links(context: Context) -> list[Link]:
     return []
 
@@ -150,6 +164,8 @@ class Room:
     collections: Callable[[Context], list[dict[str, Any]]] = _no_collections
     #: Members of the collection of a layer; objects are joined with those of other rooms.
     members: MembersOfLayer = _no_members
+    #: Those of its routes that answer with event streams.
+    streams: Callable[[Context], Sequence[EventStream]] = _no_streams
 
 
 @dataclass(slots=True)

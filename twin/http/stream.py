@@ -10,9 +10,18 @@ from twin.access.caller import CALLER
 from twin.city import City
 from twin.http import answers, respond, sse
 from twin.http.context import Context, Link, link
-from twin.http.openapi_parts import get, header_parameter, ok, query_parameter
+from twin.http.openapi_parts import (
+    TEXT,
+    array_of,
+    get,
+    header_parameter,
+    object_of,
+    ok,
+    query_parameter,
+    reference,
+)
 from twin.http.respond import Receive, Scope, Send
-from twin.http.room import Room, Route, Site
+from twin.http.room import EventStream, Room, Route, Site
 from twin.live.bus import MAX_CLIENTS, Client, encode
 from twin.overload import Shares
 
@@ -20,7 +29,7 @@ from twin.overload import Shares
 def make(site: Site) -> Sequence[Room]:
     """The one stream."""
     route = Route("/stream", {"GET": EventStreams(site.city).open}, _describe)
-    return (Room("stream", ("Changes as they happen", "实时推送"), (route,), _links),)
+    return (Room("stream", ("Changes as they happen", "实时推送"), (route,), _links, streams=_streams),)
 
 
 def _links(context: Context) -> list[Link]:
@@ -38,6 +47,49 @@ def _describe(context: Context) -> dict[str, Any]:
         header_parameter("Last-Event-ID", known, text),
     ]
     return {"get": get("stream", "stream", summary, ok(summary, {sse.MEDIA: {"type": "string"}}), parameters)}
+
+
+def _streams(context: Context) -> list[EventStream]:
+    say = context.say
+    whole = {"type": "integer"}
+    number = {"type": "number", "nullable": True}
+    words, numbers = array_of(TEXT), array_of(number)
+    seen = {
+        "id": array_of(whole),
+        "value": numbers,
+        "time": array_of(TEXT | {"nullable": True}),
+        "state": words,
+    }
+    sensors = object_of(
+        seen
+        | dict.fromkeys(("name", "property", "unit"), words)
+        | {"lon": numbers, "lat": numbers, "simulated": array_of({"type": "boolean"})},
+        "id name property unit lon lat value time state simulated",
+    )
+    counts = object_of(dict.fromkeys("1234", whole), "1 2 3 4")
+    incidents = array_of(reference("incident"))
+    snapshot = object_of(
+        {"time": TEXT, "sensors": sensors, "incidents": incidents, "open_incidents": counts},
+        "time sensors incidents open_incidents",
+    )
+    tile = object_of({"url": TEXT, "version": TEXT}, "url version")
+    layer = object_of({"id": TEXT, "generation": whole}, "id generation")
+    events: dict[str, tuple[str, dict[str, Any]]] = {
+        "snapshot": (say("What a page begins with, and begins anew with", "页面的起始快照"), snapshot),
+        "obs": (
+            say("Newest observations, by datastream", "最新观测"),
+            object_of(seen, "id value time state"),
+        ),
+        "sensors": (say("Datastreams that were made or changed", "新增或变更的数据流"), sensors),
+        "incident": (
+            say("An incident that was reported or moved", "上报或流转的事件"),
+            reference("incident"),
+        ),
+        "open_incidents": (say("How many incidents are open, by level", "各级未结事件数"), counts),
+        "tiles": (say("Tiles to be fetched again", "需重新获取的瓦片"), array_of(tile)),
+        "layers": (say("A layer to be loaded anew", "需重新加载的图层"), layer),
+    }
+    return [EventStream("/stream", say("Live data and changes, for the page", "页面实时数据与变化"), events)]
 
 
 class EventStreams:

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, cast
 
 import httpx
+import jsonschema
 import openapi_spec_validator
 import pytest
 
@@ -297,6 +298,42 @@ def test_an_unknown_path_is_404_whatever_the_method(front: app.Front):
                     assert answer.json()["code"] == "NotFound"
 
     ask(front, walk)
+
+
+#: The official schema of AsyncAPI 3.0 (npm: @asyncapi/specs).
+ASYNCAPI_SCHEMA = ROOT / "twin/web/app/node_modules/@asyncapi/specs/schemas/3.0.0.json"
+
+
+def test_every_event_stream_is_in_a_document_of_asyncapi(front: app.Front):
+    async def read(client: httpx.AsyncClient) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+        links = (await client.get("/ogc")).json()["links"]
+        found = [one for one in links if one["rel"] == "service-desc" and "asyncapi" in one["type"]]
+        answer = await client.get(found[0]["href"])
+        assert answer.headers["content-type"] == found[0]["type"]
+        return answer.json(), found
+
+    written, found = ask(front, read)
+    assert len(found) == 1
+    schema = json.loads(ASYNCAPI_SCHEMA.read_text("utf-8"))
+    validator = jsonschema.Draft7Validator(schema)
+    validator.validate(written)
+    assert not validator.is_valid(written | {"operations": {"x": {"action": "say"}}})
+    paths = served(document(front))
+    streams = {
+        path
+        for path, item in paths.items()
+        if "text/event-stream" in item.get("get", {}).get("responses", {}).get("200", {}).get("content", {})
+    }
+    assert {one["address"] for one in written["channels"].values()} == streams == {"/stream", "/changes"}
+    text = json.dumps(written)
+    for target in re.findall(r'"\$ref": ?"([^"]*)"', text):
+        part = written
+        for name in target.removeprefix("#/").split("/"):
+            part = part[name]
+    assert "nullable" not in text
+    for channel in written["channels"].values():
+        for message in channel["messages"].values():
+            jsonschema.Draft7Validator.check_schema(message["payload"])
 
 
 def test_every_path_that_is_served_is_in_the_api_document_and_the_other_way_round(front: app.Front):
