@@ -57,7 +57,7 @@ def _streams(context: Context) -> list[EventStream]:
     seen = {
         "id": array_of(whole),
         "value": numbers,
-        "time": array_of(TEXT | {"nullable": True}),
+        "time": array_of(whole | {"nullable": True, "description": "Milliseconds since 1970"}),
         "state": words,
     }
     sensors = object_of(
