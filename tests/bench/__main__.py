@@ -18,6 +18,7 @@ from tests.bench import (
     cities,
     database,
     features,
+    feed,
     files,
     helsinki,
     imagery,
@@ -110,6 +111,11 @@ they ship, one worker each; none of them sends an ETag, so none has a `304`."""
 
 def _history(folder: Path) -> str:
     rows = _told(past.figures(MIDDLE, folder))
+    server = Server.start(cities.town(folder / "feed", SMALL, kind="building"), prefix=COLD)
+    try:
+        rows += _told(feed.figures(server))
+    finally:
+        server.stop()
     title = f"## History: {MIDDLE.count:,} buildings, of which a tenth changed"
     return "\n\n".join([title, report.surroundings(), report.table(rows)])
 

@@ -313,6 +313,46 @@ def test_a_stream_tells_of_what_its_reader_sees(tmp_path):
     assert tile.headers["etag"].encode() not in other
 
 
+def test_the_feed_tells_of_what_its_reader_sees_and_saw(tmp_path):
+    (tmp_path / "city.yml").write_text(template("Town"), "utf-8")
+    city = app.open_city(tmp_path, rights=Guests())
+    fields = tuple(Field(name, "string") for name in ("name", "vault_code"))
+    rows = [{name: value for name, value in one.items() if name != "levels"} for one in grid(10)]
+    load(city.store, spec(fields=fields), rows)
+    load(city.store, spec("secret"), grid(3))
+    load(city.store, spec("open", kind="feature"), grid(1))
+    found = {one["properties"]["name"]: one for one in features(city.store)}
+    west, east = found["house 0"], found["house 7"]
+    guest, chief = city.catalogue.view("guest"), city.catalogue.whole
+    begun = {view: city.feed.page(view, None).cursor for view in (guest, chief)}
+
+    def told(view: Any) -> Any:
+        return city.feed.page(view, begun[view])
+
+    city.store.patch("secret", 1, {"properties": {"name": "x"}})
+    city.store.patch("buildings", west["id"], {"properties": {"vault_code": "v9"}})
+    assert (told(guest).features, told(guest).layers) == ([], [])
+    assert told(guest).cursor.seq == city.store.seq()
+    assert len(told(chief).features) == 2
+    city.store.patch("buildings", west["id"], {"geometry": east["geometry"]})
+    city.store.patch("buildings", east["id"], {"geometry": west["geometry"]})
+    seen = {one["id"]: one for one in told(guest).features}
+    assert {fid: one["change"] for fid, one in seen.items()} == {west["id"]: "removed", east["id"]: "added"}
+    assert (seen[west["id"]]["seq"], seen[west["id"]]["set"]) == (None, None)
+    assert {one["change"] for one in told(chief).features} == {"changed"}
+    assert told(guest).tiles
+    assert not any("secret" in tile["url"] for tile in told(guest).tiles)
+    assert city.feed.page(guest, begun[chief]).reset
+    city.store.drop("secret")
+    assert told(guest).layers == []
+    gone = {"id": "secret", "generation": None, "listed": False}
+    assert told(chief).layers == [gone]
+    city.store.drop("open")
+    assert told(guest).layers == [gone | {"id": "open"}]
+    city.live.stop()
+    city.close()
+
+
 def test_a_session_sees_what_its_key_sees(opened):
     answer = opened.get("/session", method="POST", chief=True)
     cookie = {"cookie": answer.headers["set-cookie"].partition(";")[0]}

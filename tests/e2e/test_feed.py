@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.bench.feed import readers, waits
 from tests.e2e import both
 from tests.e2e.edits import item, patch, post
 from tests.e2e.events import stream
@@ -125,3 +126,12 @@ def test_a_cursor_of_another_history_is_a_reset(server: Server) -> None:
     accepted = server.http.get("/changes", headers={"accept": "image/png"})
     assert accepted.status_code == 406
     assert until(lambda: httpx.head(f"{server.url}/changes").status_code == 200)
+
+
+def test_equal_readers_all_have_an_edit_soon(server: Server) -> None:
+    """A few of those whom ``make bench`` counts."""
+    (one,) = some(server, count=1)
+    with readers(server, 60, "?layers=buildings") as crowd:
+        found = waits(server, crowd, "buildings", one["id"], 2)
+        assert len(found) == 120
+        assert found[60] < 10

@@ -155,6 +155,8 @@ class FeedRoute:
             task = self._pages[key] = asyncio.create_task(making)
             if len(self._pages) > KEPT:
                 self._pages.popitem(last=False)
+        if task.done() and not task.cancelled() and task.exception() is None:
+            return task.result()
         try:
             # who goes away does not take the page from the others
             return await asyncio.shield(task)
