@@ -6,6 +6,7 @@ import { undoingOf } from '../src/history/undo';
 import { readLink, writeLink } from '../src/link';
 import { besideMoment, isSplit, show, shownMoment } from '../src/past';
 import { kept } from '../src/panels/compare/divide';
+import { UndoView } from '../src/panels/history/undo-view';
 import { Store } from '../src/state';
 import { city, layer, page } from './city';
 
@@ -55,7 +56,7 @@ test('the divide stays in the picture', () => {
 test('what is planned is asked for once more before it is done, and told anew where somebody was quicker', async () => {
   const asked: Record<string, unknown>[] = [];
   const step = { layer: 'roads', id: 5, change: 'changed', fields: {}, geometryChanged: true, bodyChanged: false, bbox: { old: [1, 2, 3, 4], new: [1, 2, 3, 4] }, conflict: null };
-  const plan = { seq: 7, summary: { added: 0, removed: 0, changed: 1, conflicts: 0 }, complete: true, steps: [step], lost: {} };
+  const plan = { seq: 7, summary: { added: 0, removed: 0, changed: 1, conflicts: 0 }, complete: true, steps: [step], layers: [], lost: {} };
   vi.stubGlobal('fetch', async (_url: string, init: RequestInit) => {
     const body = JSON.parse(String(init.body)) as Record<string, unknown>;
     asked.push(body);
@@ -79,6 +80,21 @@ test('what is planned is asked for once more before it is done, and told anew wh
     { set: 3, message: 'why', leaveOutConflicts: true, seq: 9 },
   ]);
   undoing.clear();
+  vi.unstubAllGlobals();
+});
+
+test('a layer that goes as a whole is told, and can be taken back though no feature is listed', async () => {
+  const plan = { seq: 7, summary: { added: 0, removed: 0, changed: 0, conflicts: 0 }, complete: true, steps: [], layers: [{ id: 'roads', change: 'reverted', features: null, conflict: null }], lost: {} };
+  vi.stubGlobal('fetch', async () => Response.json(plan));
+  const app = page(config, '#lang=en');
+  await undoingOf(app).begin({ set: 3 });
+  const view = new UndoView();
+  view.app = app;
+  document.body.append(view);
+  await view.updateComplete;
+  expect(view.querySelector('[data-whole-layer=roads]')?.textContent).toContain('roads would be as it was');
+  expect(view.querySelector('[data-undo=do]')?.hasAttribute('disabled')).toBe(false);
+  view.remove();
   vi.unstubAllGlobals();
 });
 

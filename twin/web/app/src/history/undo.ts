@@ -27,6 +27,8 @@ export interface Plan {
   /** False where it has more steps than are told. */
   complete: boolean;
   steps: readonly Step[];
+  /** A layer that comes back or goes as a whole, or is again as it was; of many features without their number. */
+  layers: readonly { id: string; change: 'added' | 'removed' | 'reverted'; features: number | null; conflict: Step['conflict'] }[];
   /** Fields that stay as they are, as they are gone by now or of another type, by layer. */
   lost: Readonly<Record<string, readonly string[]>>;
   /** Layers of which nothing is taken back, and why. */

@@ -67,13 +67,13 @@ export class UndoView extends Panel {
 
   private shown(plan: Plan): TemplateResult {
     const { summary, steps, complete } = plan;
-    const nothingToDo = summary.added + summary.removed + summary.changed === 0;
+    const nothingToDo = summary.added + summary.removed + summary.changed + plan.layers.length === 0;
     const conflicts = steps.filter(({ conflict }) => conflict !== null);
     const rest = steps.filter(({ conflict }) => conflict === null);
     return html`<div role="status" data-undo="plan">
         ${nothingToDo ? html`<p class="empty">${t('undo.nothing')}</p>` : html`<p>${t('undo.would')}</p><p class="counts">${countsLine(summary)}</p>`}
         ${summary.conflicts > 0 ? html`<p class="message" data-undo="conflicts">${t('undo.conflicts', { n: summary.conflicts })}</p>` : nothing}
-        ${this.remarks(plan)}
+        ${plan.layers.map((one) => this.layer(one))} ${this.remarks(plan)}
       </div>
       ${nothingToDo ? nothing : this.form(plan)}
       <ul class="changes">
@@ -83,6 +83,16 @@ export class UndoView extends Panel {
         ? html`<button class="action" data-history="more" @click=${() => (this.most.value += AT_ONCE)}>${t('incidents.next')}</button>`
         : nothing}
       ${complete ? nothing : html`<p class="why">${t('undo.more', { n: steps.length })}</p>`}`;
+  }
+
+  private layer({ id, change, features, conflict }: Plan['layers'][number]): TemplateResult {
+    const layer = titleOf(layerConfig(this.app, id)?.title, id);
+    return html`<p data-whole-layer=${id}>${t(`whole.${change}`, { layer })}${features === null ? nothing : html` <small>${decimal(features, 0)}</small>`}</p>
+      ${conflict ? html`<p class="message" data-conflict=${conflict.set}>${this.since(conflict)}</p>` : nothing}`;
+  }
+
+  private since(conflict: NonNullable<Step['conflict']>): string {
+    return t('undo.since', { by: [dateTime(conflict.at), viaOf(conflict), conflict.actor].filter(Boolean).join(' · ') });
   }
 
   /** What an undo leaves as it is. */
@@ -96,7 +106,7 @@ export class UndoView extends Panel {
     const { busy } = this.undoing;
     const all = summary.added + summary.removed + summary.changed;
     const leaving = this.leaveOut.value;
-    const blocked = busy.value || (summary.conflicts > 0 && !leaving) || (leaving && all === summary.conflicts);
+    const blocked = busy.value || (summary.conflicts > 0 && !leaving) || (leaving && all > 0 && all === summary.conflicts);
     return html`<form class="edit" @submit=${(event: SubmitEvent) => this.carryOut(event)}>
       ${summary.conflicts > 0
         ? html`<label class="switch wide"
@@ -124,7 +134,7 @@ export class UndoView extends Panel {
   private row(step: Step): TemplateResult {
     const { conflict } = step;
     const told = conflict
-      ? html`<small class="conflict" data-conflict=${conflict.set}>${t('undo.since', { by: [dateTime(conflict.at), viaOf(conflict), conflict.actor].filter(Boolean).join(' · ') })}</small>`
+      ? html`<small class="conflict" data-conflict=${conflict.set}>${this.since(conflict)}</small>`
       : nothing;
     return changeRow(this.app, { ...step, set: null, shape: null, oldShape: null }, undefined, told);
   }
