@@ -64,9 +64,16 @@ def settled(
 
 
 def _check_ranges(kind: Kind, values: Mapping[str, Any], shape: Any) -> None:
-    for problem in _batch(kind, values, shape)[1]:
-        if problem.rule.endswith(".range"):
-            raise BadBody(f"properties: {problem.reason}")
+    wrong = [problem for problem in _batch(kind, values, shape)[1] if problem.rule.endswith(".range")]
+    if wrong:
+        faults = [(f"/properties/{name}", p.reason) for p in wrong if (name := _field(p, values)) is not None]
+        raise BadBody("properties: " + "; ".join(problem.reason for problem in wrong), faults)
+
+
+def _field(problem: Problem, values: Mapping[str, Any]) -> str | None:
+    """The field that a finding is of: the rule ``height.range`` is of ``height_m``."""
+    stem = problem.rule.removesuffix(".range")
+    return next((name for name in values if name in (stem, f"{stem}_m", f"{stem}_mm")), None)
 
 
 def _was_made(kind: Kind, row: Mapping[str, Any], source: str, name: str, shape: Any) -> bool:

@@ -8,13 +8,27 @@ export class ApiError extends Error {
     readonly status: number,
     readonly code: string,
     message: string,
+    /** Of a transaction: every reason why it is refused. */
+    readonly exceptions: readonly Exception[] = [],
   ) {
     super(message);
   }
 }
 
+/** One of the reasons why a transaction is refused. */
+export interface Exception {
+  status: number;
+  code: string;
+  detail: string;
+  /** The id that the action was given. */
+  actionId?: string;
+  /** The members of a body that are wrong, as JSON pointers in a fragment. */
+  errors?: { pointer: string; detail: string }[];
+}
+
 interface Problem {
   code?: string;
+  exceptions?: Exception[];
   detail?: string;
   description?: string;
   title?: string;
@@ -28,6 +42,7 @@ async function request(url: string, init: RequestInit = {}): Promise<Response> {
     response.status,
     problem.code ?? '',
     problem.detail ?? problem.description ?? problem.title ?? response.statusText,
+    problem.exceptions,
   );
 }
 
@@ -75,18 +90,18 @@ export async function getRelated(url: string, fid: number, at: string | null): P
   });
 }
 
-/** RFC 7396 merge-patch of properties; throws ApiError 412 when someone else was quicker. */
-export async function patchFeature(
-  layer: string,
-  fid: number,
-  properties: Record<string, unknown>,
-  etag: string,
-): Promise<void> {
-  await request(`ogc/collections/${layer}/items/${fid}`, {
-    method: 'PATCH',
-    headers: { 'Content-Type': 'application/merge-patch+json', 'If-Match': etag },
-    body: JSON.stringify({ properties }),
+/**
+ * Many edits at once (`docs/editing.md`): all are written, as one change set with this message, or none. The ids of
+ * the features that were made, in the order of the actions. Throws ApiError with every reason.
+ */
+export async function transact(actions: readonly Record<string, unknown>[], message: string): Promise<number[]> {
+  const response = await request('ogc/transactions', {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/ogc-tx+json' },
+    body: JSON.stringify({ ...(message ? { description: message } : {}), semantic: 'atomic', transaction: actions }),
   });
+  const { insertResults } = (await response.json()) as { insertResults: string[] };
+  return insertResults.map((address) => Number(address.slice(address.lastIndexOf('/') + 1)));
 }
 
 export async function postAction<T>(url: string, body: unknown, ifMatch?: string): Promise<T> {

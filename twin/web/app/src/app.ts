@@ -3,6 +3,8 @@
 import type { Cartesian2, CesiumWidget, Scene } from '@cesium/engine';
 import { getFeature, getJson } from './api';
 import type { CityConfig, LayerConfig } from './config';
+import { placeText } from './editing/change';
+import type { Edits } from './editing/edits';
 import type { MapNames } from './layers/labels';
 import type { LayerSet } from './layers/layers';
 import type { Incidents } from './live/incidents';
@@ -15,6 +17,7 @@ import type { Ground } from './map/ground';
 import type { ImageryStack } from './map/imagery';
 import type { TerrainGround } from './map/terrain';
 import type { Picker } from './map/pick';
+import { readPlace, type Place } from './place';
 import { isFeature, sameSelection, type FeatureSelection, type LiveSelection, type Selection, type Store } from './state';
 
 /** The least distance from which a place is looked at, in metres. */
@@ -44,6 +47,8 @@ export interface App {
   /** Absent where the browser has no WebGL 2: lists and search still work. */
   map: MapParts | null;
   ground: Ground;
+  /** What is changed and not saved. */
+  edits: Edits;
   sensors: Sensors;
   incidents: Incidents;
   /** All that come over the stream, as the layer tree lists them. */
@@ -57,8 +62,8 @@ export interface App {
   known: Promise<void>;
   /** Asked before what is under a click: whether it was meant for what is drawn over the map. */
   over: ((position: Cartesian2) => boolean) | null;
-  /** `swap`: a tile of the layer in `detail` was redrawn; `edited`: something of the city has changed; `back`: the
-   * server answers again. */
+  /** `swap`: a tile of the layer in `detail` was redrawn; `saved`: edits of it were; `edited`: something of the city has
+   * changed; `back`: the server answers again. */
   events: EventTarget;
 }
 
@@ -104,8 +109,12 @@ export function goTo(app: App, coordinates: unknown, feature: FeatureSelection |
   if (at) app.map?.camera.flyTo(...at, covered(app) / 2);
 }
 
-/** The place of something of a live layer, when it is known; null where it has none. */
-async function livePlace(app: App, { type, id }: LiveSelection): Promise<[number, number] | null> {
+/** The place of something of a live layer, or of a feature that is not saved, when it is known; null where it has none. */
+async function livePlace(app: App, { type, id }: LiveSelection): Promise<Place | null> {
+  if (type === 'new') {
+    const change = app.edits.made(id);
+    return change ? readPlace(placeText(change)) : null;
+  }
   if (type === 'incident') {
     const { lon, lat } = app.incidents.all.get(id) ?? (await getJson<Incident>(`incidents/${id}`));
     return lon === null || lat === null ? null : [lon, lat];
@@ -140,7 +149,15 @@ export function openRight({ store }: Pick<App, 'store'>, right: string, width = 
 /** The pixels on the right that list and card cover, where the map is seen beside them. */
 export function covered({ store }: Pick<App, 'store'>, width = window.innerWidth): number {
   const { right, selection } = store.get();
-  return width > SIDE_BY_SIDE ? DRAWER * (Number(right !== null) + Number(selection !== null)) : 0;
+  return beside(width) ? DRAWER * (Number(right !== null) + Number(selection !== null)) : 0;
+}
+
+/** Whether list and card stand beside one another. */
+export const beside = (width = window.innerWidth): boolean => width > SIDE_BY_SIDE;
+
+/** Opens the list of what is not saved; a card that would lie over it is closed. */
+export function review({ store }: App): void {
+  store.set({ right: 'edits', ...(beside() ? {} : { selection: null }) });
 }
 
 /** Chooses an incident and goes there. */

@@ -44,9 +44,9 @@ export class Draft<Patch> {
   }
 }
 
-/** The browser asks before it leaves or reloads a page on which something is typed. */
-export function askBeforeLeaving<Patch>(draft: Draft<Patch>): void {
+/** The browser asks before it leaves or reloads a page on which something is not sent. */
+export function askBeforeLeaving(unsent: () => boolean): void {
   window.addEventListener('beforeunload', (event) => {
-    if (draft.unsent) event.preventDefault();
+    if (unsent()) event.preventDefault();
   });
 }

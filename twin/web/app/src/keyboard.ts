@@ -39,9 +39,24 @@ export function bindings(): Map<string, Action> {
   return found;
 }
 
+/** What is typed is taken back by the browser. */
+function writing(target: EventTarget | null): boolean {
+  return typing(target) && !(target instanceof HTMLSelectElement);
+}
+
+/** Ctrl+Z, Ctrl+Y, Ctrl+Shift+Z: steps of what is edited and not saved. */
+function steps({ edits, store }: App, { key, shiftKey }: KeyboardEvent): boolean {
+  const letter = key.toLowerCase();
+  if (!edits.allowed || store.get().at !== null || (letter !== 'z' && letter !== 'y')) return false;
+  if (letter === 'y' || shiftKey) edits.redo();
+  else edits.undo();
+  return true;
+}
+
 export function listenToKeys(app: App): void {
   const actions = bindings();
   document.addEventListener('keydown', (event) => {
+    if ((event.ctrlKey || event.metaKey) && !event.altKey && !writing(event.target) && steps(app, event)) event.preventDefault();
     if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;
     const action = actions.get(event.key.toLowerCase());
     if (!action) return;

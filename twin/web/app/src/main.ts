@@ -2,6 +2,8 @@ import { select, visit, type App, type MapParts } from './app';
 import { effect } from '@preact/signals-core';
 import { fetchConfig, followLayers, type CityConfig } from './config';
 import { askBeforeLeaving } from './draft';
+import { Edits } from './editing/edits';
+import { Sketch } from './editing/sketch';
 import { installHook } from './hook';
 import { t, titleOf, useLanguage } from './i18n';
 import { listenToKeys } from './keyboard';
@@ -30,7 +32,7 @@ import { refine, TerrainGround } from './map/terrain';
 import { followUnderground } from './map/underground';
 import { Shell } from './panels/shell';
 import { layersPublished } from './published';
-import { openSession } from './session';
+import { editor, openSession } from './session';
 import { PICK, Store } from './state';
 import { followTheme } from './tokens';
 import './style.css';
@@ -47,6 +49,7 @@ async function openMap(
   credits: HTMLElement,
   config: CityConfig,
   store: Store,
+  edits: Edits,
   renderer: Renderer,
 ): Promise<MapParts> {
   const widget = openScene(container, credits, config, renderer);
@@ -58,7 +61,7 @@ async function openMap(
   const imagery = new ImageryStack(scene, renderer, (some) => refine(scene.globe, some || terrain !== null, renderer));
   refine(scene.globe, terrain !== null, renderer);
   const camera = new CityCamera(widget, config, store, ground);
-  const layers = new LayerSet(scene, config, store, ground, imagery);
+  const layers = new LayerSet(scene, config, store, ground, imagery, undefined, edits.unsaved);
   followUnderground(scene, store);
   return { widget, scene, ground, terrain, camera, layers, imagery, picker: new Picker(scene, layers) };
 }
@@ -112,7 +115,7 @@ function showCredits(config: CityConfig, element: HTMLElement): void {
 }
 
 function follow(app: App, notices: HTMLElement, signs: ReadonlyMap<string, LiveSigns>): void {
-  const { store, config, map } = app;
+  const { store, config, map, edits } = app;
   const apply = (): void => {
     const { lang, live, at } = store.get();
     useLanguage(lang, config.timeZone);
@@ -129,6 +132,12 @@ function follow(app: App, notices: HTMLElement, signs: ReadonlyMap<string, LiveS
   store.subscribe((_state, changed) => {
     if (changed.has('lang') || changed.has('live') || changed.has('at')) apply();
   });
+  edits.onSaved = (layers, made) => {
+    const { selection } = store.get();
+    const saved = selection?.type === 'new' && 'id' in selection ? made.get(selection.id) : undefined;
+    if (saved) select(app, saved);
+    for (const layer of layers) app.events.dispatchEvent(new CustomEvent('saved', { detail: layer }));
+  };
   if (map) {
     map.layers.onSwap = (layer) => app.events.dispatchEvent(new CustomEvent('swap', { detail: layer }));
   }
@@ -153,8 +162,9 @@ async function start(): Promise<void> {
   const engineCredits = document.createElement('div');
   const notices = document.createElement('div');
   footer.append(notices, engineCredits);
+  const edits = new Edits(config, editor());
   const renderer = findRenderer();
-  const map = renderer ? await openMap(container, engineCredits, config, store, renderer) : null;
+  const map = renderer ? await openMap(container, engineCredits, config, store, edits, renderer) : null;
   const ground = map?.ground ?? flatGround(config.ground);
   const sensors = new Sensors();
   const incidents = new Incidents((id) => config.workflow.states[id]?.final === true);
@@ -165,6 +175,7 @@ async function start(): Promise<void> {
     store,
     map,
     ground,
+    edits,
     sensors,
     incidents,
     live,
@@ -182,6 +193,7 @@ async function start(): Promise<void> {
     app.cursor = new CursorPlace(app, map.scene.canvas);
     // of signs in one place the engine keeps the first: the chosen one, then cases, then sensors
     new ChosenSign(app, map.scene);
+    new Sketch(app, map.scene);
     const pins = new IncidentPins(map.scene, ground, incidents);
     const stations = new SensorSigns(map.scene, ground, sensors);
     signs.set(incidents.id, pins);
@@ -193,7 +205,7 @@ async function start(): Promise<void> {
   follow(app, notices, signs);
   mirrorLink(store, config);
   app.stream = openStream(app, known);
-  askBeforeLeaving(store.draft);
+  askBeforeLeaving(() => store.draft.unsent || edits.size.peek() > 0);
   const shell = new Shell();
   shell.app = app;
   document.querySelector('#panels')!.append(shell);

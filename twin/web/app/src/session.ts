@@ -34,5 +34,8 @@ export async function openSession(): Promise<boolean> {
 /** Whether the server takes this of us. */
 export const may = (action: Action): boolean => caller.may.includes(action);
 
+/** Who edits here; null where the server takes no edits of us. */
+export const editor = (): string | null => (may('edit') ? caller.name : null);
+
 /** Whether we have a name here. */
 export const isKnown = (): boolean => caller.name !== null;

@@ -191,35 +191,107 @@ test('the page says how many are open, not how many it knows, and fetches the re
   expect(shell.querySelector('[data-action=rest]')).toBeNull();
 });
 
-test('text that is not saved is dropped only when its writer says so', async () => {
-  const fields = [{ name: 'name', type: 'string' as const, title: { en: 'Name' }, unit: null }];
-  const app = page(city(layer('roads', { fields })));
-  const feature = (id: number): Response =>
-    json({ type: 'Feature', id, geometry: null, properties: { name: 'old' } }, 200, { ETag: '"1"' });
-  answers['ogc/collections/roads/items/7'] = () => feature(7);
-  answers['ogc/collections/roads/items/8'] = () => feature(8);
-  select(app, { type: 'feature', layer: 'roads', fid: 7 });
+test('a note that is not sent is dropped only when its writer says so', async () => {
+  const app = withCases();
+  const first = incident(5, { actions: moves('void') });
+  for (const id of [5, 6]) answers[`incidents/${id}`] = () => json({ ...incident(id), actions: moves('void'), log: [] });
+  app.incidents.replace([first, incident(6)]);
+  select(app, { type: 'incident', id: 5 });
   await open(app);
-  find('[data-action=edit]').click();
+  find('[data-action=void]').click();
   await drawn();
-  select(app, { type: 'feature', layer: 'roads', fid: 7 });
-  const input = find<HTMLInputElement>('input[name=name]');
-  input.value = 'new';
-  for (const wanted of [null, { type: 'feature', layer: 'roads', fid: 8 } as const]) {
+  find<HTMLTextAreaElement>('textarea').value = 'a mistake';
+  for (const wanted of [null, { type: 'incident', id: 6 }]) {
     select(app, wanted);
     await drawn();
-    expect(app.store.get().selection).toMatchObject({ fid: 7 });
+    expect(app.store.get().selection).toMatchObject({ id: 5 });
     find('dialog [data-action=keep]').click();
     await drawn();
     expect(shell.querySelector('dialog')).toBeNull();
-    expect(find<HTMLInputElement>('input[name=name]').value).toBe('new');
+    expect(find<HTMLTextAreaElement>('textarea').value).toBe('a mistake');
   }
-  select(app, { type: 'feature', layer: 'roads', fid: 8 });
+  select(app, { type: 'incident', id: 6 });
   await drawn();
   find('dialog [data-action=drop]').click();
   await drawn();
-  expect(app.store.get().selection).toMatchObject({ fid: 8 });
-  expect(shell.querySelector('form')).toBeNull();
+  expect(app.store.get().selection).toMatchObject({ id: 6 });
+});
+
+const NAMED = [{ name: 'name', type: 'string' as const, title: { en: 'Name' }, unit: null }];
+
+function withRoads(): App {
+  sessionStorage.clear();
+  const app = page(city(layer('roads', { fields: NAMED })));
+  for (const id of [7, 8]) {
+    answers[`ogc/collections/roads/items/${id}`] = () =>
+      json({ type: 'Feature', id, geometry: null, properties: { name: 'old' } }, 200, { ETag: `"e-${id}"` });
+  }
+  select(app, { type: 'feature', layer: 'roads', fid: 7 });
+  return app;
+}
+
+async function type(text: string): Promise<void> {
+  const input = find<HTMLInputElement>('input[name=name]');
+  input.focus();
+  input.value = text;
+  input.dispatchEvent(new Event('input'));
+  input.blur();
+  await drawn();
+}
+
+test('what is typed in a card stays in the draft when another feature is chosen, which goes on in the form', async () => {
+  const app = withRoads();
+  await open(app);
+  find('[data-action=edit]').click();
+  await drawn();
+  await type('one');
+  expect(find('twin-edits-bar').textContent).toContain('1 feature changed, not saved');
+  select(app, { type: 'feature', layer: 'roads', fid: 8 });
+  await drawn();
+  await type('two');
+  expect(find('[data-panel=edits]').dataset['badge']).toBe('2');
+  find('[data-action=done]').click();
+  await drawn();
+  expect(find('[data-unsaved] dl').textContent?.replace(/\s+/g, ' ')).toContain('old → two');
+  expect(find('[data-field=name]').textContent).toContain('old');
+  find('[data-action=delete]').click();
+  await drawn();
+  find('[data-action=review], twin-edits-bar button').click();
+  await drawn();
+  expect([...shell.querySelectorAll<HTMLElement>('twin-edits [data-change]')].map((one) => one.dataset['change'])).toEqual(['roads/7', 'roads/8']);
+  app.edits.undo();
+  await drawn();
+  expect(find('twin-edits [data-change="roads/8"]').textContent).toContain('two');
+});
+
+test('the city as it was shows no draft and no way to edit, and now shows it again', async () => {
+  const app = withRoads();
+  await open(app);
+  find('[data-action=edit]').click();
+  await drawn();
+  await type('one');
+  answers['ogc/collections/roads/items/7?at=%40100'] = () => json({ type: 'Feature', id: 7, geometry: null, properties: { name: 'then' } });
+  app.store.set({ at: '@100', right: 'edits' });
+  await drawn();
+  expect(find('twin-feature').textContent).toContain('then');
+  for (const gone of ['form input[name=name]', '[data-action=edit]', '[data-action=delete]', '[data-unsaved]', 'twin-edits']) {
+    expect(shell.querySelector(gone), gone).toBeNull();
+  }
+  app.store.set({ at: null });
+  await drawn();
+  expect(find('twin-edits').textContent).toContain('one');
+});
+
+test('who may not edit is offered nothing of it', async () => {
+  answers['session'] = () => json({ name: 'guest', may: ['observe'] });
+  await openSession();
+  const app = withRoads();
+  await open(app);
+  app.store.set({ right: 'edits' });
+  await drawn();
+  for (const absent of ['[data-panel=edits]', 'twin-edits', '[data-action=edit]', '[data-action=delete]']) {
+    expect(shell.querySelector(absent), absent).toBeNull();
+  }
 });
 
 test('a link that names an incident or a sensor alone goes there', async () => {

@@ -2,11 +2,13 @@
 
 import type { App } from '../src/app';
 import { followLayers, type CityConfig, type LayerConfig } from '../src/config';
+import { Edits } from '../src/editing/edits';
 import { readLink } from '../src/link';
 import { Incidents } from '../src/live/incidents';
 import { Sensors } from '../src/live/sensors';
 import type { Incident, SensorColumns } from '../src/live/stream';
 import { flatGround } from '../src/map/ground';
+import { editor } from '../src/session';
 import { Store } from '../src/state';
 
 export function layer(id: string, more: Partial<LayerConfig> = {}): LayerConfig {
@@ -58,6 +60,7 @@ export function page(config: CityConfig, hash = '#lang=en'): App {
     store: new Store(readLink(hash, config)),
     map: null,
     ground: flatGround(config.ground),
+    edits: new Edits(config, editor()),
     sensors,
     incidents,
     live: [sensors, incidents],

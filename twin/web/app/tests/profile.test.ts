@@ -1,5 +1,6 @@
 import { beforeEach, expect, test } from 'vitest';
-import { addPlace, clearLine, distancesOf, line, readPlace, sampled } from '../src/panels/profile/line';
+import { addPlace, clearLine, distancesOf, line, sampled } from '../src/panels/profile/line';
+import { readPlace } from '../src/place';
 import { length, spanOf } from '../src/panels/profile/profile-chart';
 
 beforeEach(clearLine);

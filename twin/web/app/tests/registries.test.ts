@@ -19,7 +19,7 @@ test('an id is registered once, and could stand in a link', () => {
 
 test('panels, tools and forms are found in their folders', () => {
   expect(panels.all().map(({ id }) => id).sort()).toEqual(
-    ['feature', 'history', 'incident', 'incidents', 'layers', 'legend', 'profile', 'search', 'sensor'],
+    ['edits', 'feature', 'history', 'incident', 'incidents', 'layers', 'legend', 'new', 'profile', 'search', 'sensor'],
   );
   expect(tools.all().map(({ id }) => id)).toEqual(['zoom-in', 'zoom-out', 'north', 'mode', 'underground', 'profile', 'past', 'theme']);
   expect(forms.all().map(({ id }) => id).sort()).toEqual(['coverage', 'draped', 'scene', 'vector']);
@@ -33,12 +33,12 @@ test('every panel brings its element', async () => {
 });
 
 test('the keys of the page are each bound once', () => {
-  expect([...bindings().keys()].sort()).toEqual(['+', '-', '/', '2', '3', 'c', 'd', 'escape', 'i', 'l', 'n', 'p', 't', 'u']);
+  expect([...bindings().keys()].sort()).toEqual(['+', '-', '/', '2', '3', 'c', 'd', 'e', 'escape', 'i', 'l', 'n', 'p', 't', 'u']);
 });
 
 test('each type of selection has its card', () => {
   expect(cardOf('feature')?.tag).toBe('twin-feature');
-  expect(liveTypes()).toEqual(new Set(['sensor', 'incident']));
+  expect(liveTypes()).toEqual(new Set(['sensor', 'incident', 'new']));
   expect(openCard({ ...state, selection: { type: 'sensor', id: 1 } })?.id).toBe('sensor');
   expect(openCard(state)).toBeUndefined();
 });

@@ -22,6 +22,14 @@ afterEach(() => {
   theme.value = 'light';
 });
 
+test('what is not saved is told from the rest, and what is to be deleted fades', () => {
+  theme.value = 'light';
+  const [, edited, leaving] = rules(vectorStyle(plan, 1, 7, false, { changed: [3, 4], removed: [5] })).slice(0, 4).filter(([test]) => test.includes('fid'));
+  expect(edited).toEqual(['${fid} === 3 || ${fid} === 4', "color('#00788a')"]);
+  expect(leaving).toEqual(['${fid} === 5', "color('#00788a', 0.35)"]);
+  expect(rules(sceneStyle(plan, 1, null, { changed: [3], removed: [] }))[0]).toEqual(['${fid} === 3', "color('#00788a')"]);
+});
+
 test('what is chosen comes first, then what is assumed, then the values, then the rest', () => {
   theme.value = 'light';
   expect(rules(vectorStyle(plan, 1, 7, false))).toEqual([

@@ -25,6 +25,7 @@ const TEXT: [Token, Token][] = [
   ['accent', 'paper'], ['on-accent', 'accent'], ['on-tint', 'tint'],
   ['on-red', 'red'], ['on-orange', 'orange'], ['on-yellow', 'yellow'], ['on-blue', 'blue'],
   ['added', 'paper'], ['removed', 'paper'], ['changed', 'paper'],
+  ['unsaved', 'paper'], ['unsaved', 'hover'], ['paper', 'unsaved'], ['red', 'paper'],
   ['label', 'halo'], ['label', 'ground'], ['on-glass', 'glass'],
 ];
 /** Signs and the edges of controls (WCAG 2.2, 1.4.11). A yellow or orange sign has its shape and its word. */

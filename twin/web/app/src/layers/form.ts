@@ -2,6 +2,7 @@
 
 import type { Scene, SplitDirection } from '@cesium/engine';
 import type { CityConfig, LayerConfig, RasterLook } from '../config';
+import type { Unsaved } from '../editing/edits';
 import type { Ground } from '../map/ground';
 import type { ImageryStack } from '../map/imagery';
 import type { Painter } from '../map/painter';
@@ -33,6 +34,8 @@ export interface Look {
   opacity: number;
   /** The fid of the chosen feature, if it is of this layer. */
   selected: number | null;
+  /** What is edited of it and not saved. */
+  unsaved?: Unsaved | undefined;
   /** One looks under the street. */
   under: boolean;
   /** What was chosen for a raster. */

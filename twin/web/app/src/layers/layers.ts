@@ -1,8 +1,9 @@
 /** The layers on the map, each in the forms that the server offers, made when first shown. */
 
-import { effect, signal, untracked } from '@preact/signals-core';
+import { effect, signal, untracked, type ReadonlySignal } from '@preact/signals-core';
 import { SplitDirection, type Scene } from '@cesium/engine';
 import type { CityConfig, LayerConfig } from '../config';
+import type { Unsaved } from '../editing/edits';
 import type { Ground } from '../map/ground';
 import type { ImageryStack } from '../map/imagery';
 import { Painter } from '../map/painter';
@@ -58,6 +59,7 @@ export class LayerSet {
     imagery: ImageryStack,
     /** What it shows; rasters, which have no past, are shown by the first. */
     private readonly moment: MomentOf = shownMoment,
+    private readonly unsaved: ReadonlySignal<ReadonlyMap<string, Unsaved>> = signal(new Map()),
   ) {
     this.context = {
       scene,
@@ -85,7 +87,7 @@ export class LayerSet {
     });
     scene.camera.moveEnd.addEventListener(() => this.trim());
     effect(() => {
-      void shade.value;
+      void [shade.value, unsaved.value];
       untracked(() => this.show());
     });
   }
@@ -363,6 +365,7 @@ export class LayerSet {
     const look = {
       opacity: state.layers[id]?.opacity ?? 1,
       selected: isFeature(selection) && selection.layer === id ? selection.fid : null,
+      unsaved: this.moment(state) === null ? this.unsaved.peek().get(id) : undefined,
       under: isUnder(state),
       raster: state.layers[id]?.raster,
     };

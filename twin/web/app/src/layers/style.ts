@@ -2,6 +2,7 @@
 
 import { Cesium3DTileStyle } from '@cesium/engine';
 import type { LayerConfig } from '../config';
+import type { Unsaved } from '../editing/edits';
 import { color as themed, dataColor, mixed, shade, TOKENS } from '../tokens';
 import { OUTLINE } from '../map/outlines';
 import { rank } from './form';
@@ -59,16 +60,29 @@ function assumedColor(layer: LayerConfig): string {
   return layer.style.color.property === null && entry ? entry.color : paler(layer.style.color.default, layer);
 }
 
+const anyOf = (fids: readonly number[]): string => fids.map((fid) => `\${fid} === ${fid}`).join(' || ');
+
+/** How much is seen of what is to be deleted. */
+const LEAVING = 0.35;
+
+/** What is edited and not saved. */
+function unsavedConditions({ changed, removed }: Unsaved, opacity: number): [string, string][] {
+  const paints: [readonly number[], number][] = [[changed, Math.max(opacity, 0.8)], [removed, LEAVING * opacity]];
+  return paints.flatMap(([fids, shown]): [string, string][] => (fids.length > 0 ? [[anyOf(fids), paint(themed('unsaved'), shown)]] : []));
+}
+
 function colorConditions(
   layer: LayerConfig,
   opacity: number,
   selected: number | null,
+  unsaved: Unsaved | undefined,
   plain = layer.style.color.default,
 ): [string, string][] {
   const { color } = layer.style;
   const data = (stated: string): string => paint(layerColor(layer, stated), opacity);
   const conditions: [string, string][] = [];
   if (selected !== null) conditions.push([`\${fid} === ${selected}`, paint(themed('selected'), Math.max(opacity, 0.8))]);
+  if (unsaved) conditions.push(...unsavedConditions(unsaved, opacity));
   const assumed = isAssumed(layer);
   if (color.property) {
     for (const [value, shade] of Object.entries(color.values)) {
@@ -82,12 +96,12 @@ function colorConditions(
   return conditions;
 }
 
-export function sceneStyle(layer: LayerConfig, opacity: number, selected: number | null): Cesium3DTileStyle {
+export function sceneStyle(layer: LayerConfig, opacity: number, selected: number | null, unsaved?: Unsaved): Cesium3DTileStyle {
   // the meshes of a city model bring the colours of roof and wall with them
   const plain = layer.scene?.painted ? '#ffffff' : layer.style.color.default;
   return new Cesium3DTileStyle({
     show: `\${fid} !== ${NO_FEATURE}`,
-    color: { conditions: colorConditions(layer, opacity, selected, plain) },
+    color: { conditions: colorConditions(layer, opacity, selected, unsaved, plain) },
   });
 }
 
@@ -96,6 +110,7 @@ export function vectorStyle(
   opacity: number,
   selected: number | null,
   underground: boolean,
+  unsaved?: Unsaved,
 ): Cesium3DTileStyle {
   // not by opacity: the ground is glass now, and what is drawn before it would hide it
   const layer = underground && !shown.buried ? muted(shown) : shown;
@@ -103,7 +118,7 @@ export function vectorStyle(
   const grown = (value: number): string =>
     selected === null ? `${value}` : `\${fid} === ${selected} ? ${value + 4} : ${value}`;
   return new Cesium3DTileStyle({
-    color: { conditions: [[IS_OUTLINE, paint(themed('outline'), opacity)], ...colorConditions(layer, opacity, selected)] },
+    color: { conditions: [[IS_OUTLINE, paint(themed('outline'), opacity)], ...colorConditions(layer, opacity, selected, unsaved)] },
     lineWidth: { conditions: [[IS_OUTLINE, OUTLINE_WIDTH], ...widthConditions(layer, underground, grown)] },
     pointSize: grown(size),
     pointOutlineColor: paint(themed('halo'), opacity),

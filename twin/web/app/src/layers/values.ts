@@ -3,11 +3,10 @@
 import { computed, type ReadonlySignal } from '@preact/signals-core';
 import { getJson } from '../api';
 import type { CityConfig, LayerConfig, Titles } from '../config';
+import type { Place } from '../place';
 import type { State } from '../state';
 import { isRaster, rasterOrder } from './order';
 import { drawnBands, lookOf } from './raster-look';
-
-export type Place = readonly [lon: number, lat: number];
 
 /** Of one band: a value for each place, null where there is none. */
 export interface BandValues {

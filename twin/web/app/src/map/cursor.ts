@@ -3,7 +3,8 @@
 import { Cartesian2 } from '@cesium/engine';
 import { computed, effect, signal } from '@preact/signals-core';
 import type { App } from '../app';
-import { asked, isSameQuestion, questionOf, steady, valuesAt, type BandValues, type Place, type Question } from '../layers/values';
+import { asked, isSameQuestion, questionOf, steady, valuesAt, type BandValues, type Question } from '../layers/values';
+import type { Place } from '../place';
 import type { LayerConfig } from '../config';
 
 /** A pointer that has not moved for so long rests. */

@@ -3,6 +3,7 @@
  * keyboard and links follow from this list.
  */
 
+import type { App } from '../app';
 import type { Titles } from '../config';
 import { t, titleOf, type Word } from '../i18n';
 import { Registry, type Entry } from '../registry';
@@ -25,6 +26,10 @@ export interface PanelEntry extends Entry {
   readonly card?: string;
   /** The mode that owns the pointer while it is open. */
   readonly pointer?: string;
+  /** Whether there is use for it: without it nothing opens it, and nothing offers to. */
+  offered?(): boolean;
+  /** The number that its button shows, but for 0. */
+  badge?(app: App): number;
   /** Whether it tells of now alone. */
   readonly live?: boolean;
   /** Whether it takes all the height there is. */
@@ -47,8 +52,10 @@ export function label(title: Label): string {
 /** The panel that is open on that side. */
 export function openPanel(state: Readonly<State>, side: 'left' | 'right'): PanelEntry | undefined {
   const entry = panels.get(state[side]);
-  return entry?.side === side ? entry : undefined;
+  return entry?.side === side && isOffered(entry) ? entry : undefined;
 }
+
+export const isOffered = (entry: PanelEntry): boolean => entry.offered?.() ?? true;
 
 /** The card of what is selected. */
 export function openCard(state: Readonly<State>): PanelEntry | undefined {
@@ -71,7 +78,7 @@ export function isOpen(state: Readonly<State>, entry: PanelEntry): boolean {
 
 /** What opening or closing it changes. */
 export function toggled(state: Readonly<State>, entry: PanelEntry): Partial<State> {
-  if (entry.side === 'bar') return {};
+  if (entry.side === 'bar' || !isOffered(entry)) return {};
   const opens = !isOpen(state, entry);
   return { [entry.side]: opens ? entry.id : null, pointer: (opens && entry.pointer) || PICK };
 }

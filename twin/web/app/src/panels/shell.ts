@@ -10,7 +10,8 @@ import { show } from '../past';
 import { isKnown } from '../session';
 import '../tools/tools';
 import { Panel } from './panel';
-import { isOpen, label, openCard, openPanel, panels, toggled, type PanelEntry } from './registry';
+import { isOffered, isOpen, label, openCard, openPanel, panels, toggled, type PanelEntry } from './registry';
+import './edits-bar';
 import './past-bar';
 import './strip';
 import './why';
@@ -48,6 +49,7 @@ export class Shell extends Panel {
       <twin-past role="region" aria-label=${t('past')} .app=${app}></twin-past>
       ${this.drawer(openPanel(store.get(), 'left'), 'left')} ${this.drawer(openPanel(store.get(), 'right'), 'right')}
       ${this.drawer(openCard(store.get()), 'right card')}
+      <twin-edits-bar class="edits-bar" role="region" aria-label=${t('edits.unsaved')} .app=${app}></twin-edits-bar>
       <twin-why class="notice" role="status" .app=${app}></twin-why>
       <twin-tools class="tools" role="region" aria-label=${t('tools')} .app=${app}></twin-tools>
       <twin-strip class="strip" role="region" aria-label=${t('strip')} .app=${app}></twin-strip>
@@ -55,12 +57,14 @@ export class Shell extends Panel {
   }
 
   private button(entry: PanelEntry): TemplateResult | typeof nothing {
-    if (!entry.button) return nothing;
+    if (!entry.button || !isOffered(entry)) return nothing;
     const { store } = this.app;
-    const title = label(entry.title);
+    const badge = entry.badge?.(this.app) ?? 0;
+    const title = badge > 0 ? `${label(entry.title)} (${badge})` : label(entry.title);
     return html`<button
       class=${entry.icon ? 'icon' : 'text'}
       data-panel=${entry.id}
+      data-badge=${badge > 0 ? badge : nothing}
       aria-label=${title}
       aria-pressed=${isOpen(store.get(), entry)}
       title=${entry.key ? `${title} (${entry.key.toUpperCase()})` : title}

@@ -13,8 +13,8 @@ class Solids extends Tiled {
     this.tileset.splitDirection = direction;
   }
 
-  style({ opacity, selected }: Look): void {
-    this.tileset.style = sceneStyle(this.layer, opacity, selected);
+  style({ opacity, selected, unsaved }: Look): void {
+    this.tileset.style = sceneStyle(this.layer, opacity, selected, unsaved);
   }
 }
 

@@ -115,16 +115,3 @@ export function editable(layer: LayerConfig): FieldConfig[] {
   const defined = open.filter(hasTitle);
   return defined.length > 0 ? defined : open;
 }
-
-/** What the form says, as the field's type. Throws when it is not a number where one is due. */
-export function parseInput(field: FieldConfig, text: string): unknown {
-  const trimmed = text.trim();
-  if (trimmed === '') return null;
-  if (field.type === 'boolean') return trimmed === 'true';
-  if (field.type !== 'number' && field.type !== 'integer') return trimmed;
-  const value = Number(trimmed.replace(',', '.'));
-  if (!Number.isFinite(value) || (field.type === 'integer' && !Number.isInteger(value))) {
-    throw new Error(t('edit.notNumber', { name: titleOf(field.title, field.name) }));
-  }
-  return value;
-}

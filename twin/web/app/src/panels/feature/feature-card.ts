@@ -1,26 +1,25 @@
-/** The card of a picked feature, with a small form where the page has a key. */
+/** The card of a picked feature; where the page has a key, with a form whose values go into the draft of edits. */
 
 import { html, nothing, type PropertyDeclarations, type PropertyValues, type TemplateResult } from 'lit';
 import { effect } from '@preact/signals-core';
-import { getFeature, getRelated, patchFeature, type Feature, type Related } from '../../api';
+import { getFeature, getRelated, type Feature, type Related } from '../../api';
 import { layerConfig, select } from '../../app';
-import type { FieldConfig, LayerConfig } from '../../config';
+import type { LayerConfig } from '../../config';
+import { isPoint, keyOf, placeText, properties, type Base, type Change } from '../../editing/change';
+import { baseOf } from '../../editing/theirs';
 import { t, titleOf, type Word } from '../../i18n';
 import { asOf } from '../../past';
-import { may } from '../../session';
-import { attributeGroups, editable, featureTitle, parseInput } from './attributes';
+import { attributeGroups, editable, featureTitle } from './attributes';
+import { fieldsForm } from './form';
+import '../edits/change-view';
+import { saveButtons, saveFrom } from '../edits/save';
 import { again, message, type Next } from '../message';
 import { Panel } from '../panel';
 import './versions';
 import { passes, Recovery } from '../recovery';
 import type { FeatureSelection } from '../../state';
 
-const WORDS: Readonly<Record<string, Word>> = {
-  NotFound: 'feature.gone',
-  PreconditionFailed: 'edit.stale',
-  Unauthorized: 'edit.key',
-  Forbidden: 'edit.key',
-};
+const WORDS: Readonly<Record<string, Word>> = { NotFound: 'feature.gone' };
 
 export class FeatureCard extends Panel {
   static override properties: PropertyDeclarations = {
@@ -28,23 +27,26 @@ export class FeatureCard extends Panel {
     feature: { state: true },
     related: { state: true },
     editing: { state: true },
+    stale: { state: true },
     error: { state: true },
   };
   declare feature: Feature | null;
   declare related: Related[];
   declare editing: boolean;
+  /** It was saved, and not read since: its ETag is no longer that of the feature. */
+  declare stale: boolean;
   declare error: unknown;
   private etag: string | null = null;
   private turn = 0;
   private recovery: Recovery | null = null;
   private unfollow: (() => void) | null = null;
-  private release: (() => void) | null = null;
 
   constructor() {
     super();
     this.feature = null;
     this.related = [];
     this.editing = false;
+    this.stale = false;
     this.error = null;
   }
 
@@ -56,16 +58,22 @@ export class FeatureCard extends Panel {
     return (this.selection as FeatureSelection).fid;
   }
 
+  /** What is to become of it, where that is not saved; nothing of it is shown in the past. */
+  private get change(): Change | undefined {
+    return this.app.store.get().at === null ? this.app.edits.of(this.layer, this.fid) : undefined;
+  }
+
   override connectedCallback(): void {
     super.connectedCallback();
     this.app.events.addEventListener('swap', this.swapped);
+    this.app.events.addEventListener('saved', this.saved);
     this.recovery = new Recovery(this.app.events, () => void this.load());
     let shown = this.app.store.get().at;
     this.unfollow = effect(() => {
       const { at } = this.app.store.get();
       if (at === shown) return;
       shown = at;
-      this.edit(false);
+      this.editing = false;
       this.feature = null;
       this.related = [];
       queueMicrotask(() => void this.load());
@@ -75,22 +83,30 @@ export class FeatureCard extends Panel {
   override disconnectedCallback(): void {
     super.disconnectedCallback();
     this.app.events.removeEventListener('swap', this.swapped);
+    this.app.events.removeEventListener('saved', this.saved);
     this.recovery?.end();
     this.unfollow?.();
-    this.edit(false);
+    this.editing = false;
   }
 
+  /** Who edits goes on editing with the next feature. */
   protected override willUpdate(changed: PropertyValues): void {
     if (!changed.has('selection')) return;
-    this.edit(false);
+    this.stale = false;
     this.feature = null;
     this.related = [];
     void this.load();
   }
 
   private readonly swapped = (event: Event): void => {
-    // while someone types, the form and its ETag stay: the save then tells that it was overtaken
-    if (!this.editing && (event as CustomEvent<string>).detail === this.layer) void this.load();
+    if ((event as CustomEvent<string>).detail === this.layer) void this.load();
+  };
+
+  private readonly saved = (event: Event): void => {
+    if ((event as CustomEvent<string>).detail !== this.layer) return;
+    this.editing = false;
+    this.stale = true;
+    void this.load();
   };
 
   private async load(): Promise<void> {
@@ -103,46 +119,57 @@ export class FeatureCard extends Panel {
       this.recovery?.done();
       this.feature = value;
       this.etag = etag;
+      this.stale = false;
+      const { change } = this;
+      if (change) void this.app.edits.compare(change, etag);
       const url = layerConfig(this.app, this.layer)?.related;
       const related = url ? await getRelated(url, this.fid, at) : [];
       if (turn === this.turn) this.related = related;
     } catch (error) {
       if (turn !== this.turn) return;
       if (!passes(error)) this.feature = null;
+      const { change } = this;
+      if (change && !passes(error)) void this.app.edits.compare(change, null);
       this.error = error;
       this.recovery?.failed(error);
     }
   }
 
-  /** Opens or closes the form; what is typed in it is not dropped unasked. */
-  private edit(on: boolean): void {
-    this.release?.();
-    this.release = on ? this.app.store.draft.hold(() => this.changes().length > 0) : null;
-    this.editing = on;
-  }
-
-  private changes(): (HTMLInputElement | HTMLSelectElement)[] {
-    return [...this.querySelectorAll<HTMLInputElement | HTMLSelectElement>('form [data-was]')].filter(
-      (input) => input.value !== input.dataset['was'],
-    );
+  private get base(): Base {
+    return baseOf({ value: this.feature!, etag: this.etag });
   }
 
   protected override render(): TemplateResult {
     const layer = layerConfig(this.app, this.layer);
     if (!layer) return html`${nothing}`;
-    const title = this.feature ? featureTitle(layer, this.fid, this.feature.properties) : `${this.fid}`;
+    const { change, feature } = this;
+    const title = feature ? featureTitle(layer, this.fid, change ? properties(change, layer) : feature.properties) : `${this.fid}`;
     return html`<div class="header">
         <div>
           <small>${titleOf(layer.title, layer.id)}</small>
-          <h2>${title}</h2>
+          <h2>${title} ${change ? html`<span class="mark unsaved">${t('edits.unsaved')}</span>` : nothing}</h2>
         </div>
         <button class="close" aria-label=${t('close')} @click=${() => select(this.app, null)}>×</button>
       </div>
       <div class="scroll" tabindex="0" data-layer=${this.layer} data-fid=${this.fid}>
         ${message(this.error, WORDS, this.feature ? undefined : this.next())}
-        ${this.feature || this.error ? nothing : html`<p class="empty">${t('chart.loading')}</p>`}
-        ${this.feature ? (this.editing ? this.form(layer, this.feature) : this.details(layer, this.feature)) : nothing}
+        ${feature || this.error ? nothing : html`<p class="empty">${t('chart.loading')}</p>`}
+        ${feature && this.isForm(layer, change) ? this.form(layer, change) : this.shown(layer, feature, change)}
       </div>`;
+  }
+
+  /** Somebody else's change is looked at before one goes on. */
+  private isForm(layer: LayerConfig, change: Change | undefined): boolean {
+    return this.editing && this.mayEdit(layer) && change?.action !== 'delete' && !(change && this.app.edits.theirs(change));
+  }
+
+  private mayEdit(layer: LayerConfig): boolean {
+    const { edits, store } = this.app;
+    return edits.allowed && store.get().at === null && layer.edits.includes('update') && (editable(layer).length > 0 || isPoint(layer));
+  }
+
+  private mayDelete(layer: LayerConfig): boolean {
+    return this.app.edits.allowed && this.app.store.get().at === null && layer.edits.includes('delete');
   }
 
   /** What helps where nothing can be shown. */
@@ -152,7 +179,19 @@ export class FeatureCard extends Panel {
       : { word: 'step.data', href: asOf(`ogc/collections/${this.layer}/items?f=html`, this.app.store.get().at) };
   }
 
-  private details(layer: LayerConfig, feature: Feature): TemplateResult {
+  private shown(layer: LayerConfig, feature: Feature | null, change: Change | undefined): TemplateResult {
+    return html`${change ? this.unsaved() : nothing} ${feature ? this.details(layer, feature, change) : nothing}`;
+  }
+
+  private unsaved(): TemplateResult {
+    return html`<section class="group" data-unsaved>
+      <h3>${t('edits.unsaved')}</h3>
+      <twin-change .app=${this.app} .key=${keyOf(this.layer, this.fid)}></twin-change>
+      ${saveButtons(this.app, null)}
+    </section>`;
+  }
+
+  private details(layer: LayerConfig, feature: Feature, change: Change | undefined): TemplateResult {
     return html`${attributeGroups(layer, feature.properties).map(
         (group) => html`<section class="group">
           <h3>${t(group.title)}</h3>
@@ -168,9 +207,28 @@ export class FeatureCard extends Panel {
       )}
       ${this.relations('isPartOf', t('feature.whole'))} ${this.relations('hasPart', t('feature.parts'))}
       <twin-versions .app=${this.app} .selection=${this.selection}></twin-versions>
-      ${may('edit') && this.app.store.get().at === null && layer.edits.includes('update') && editable(layer).length > 0
-        ? html`<button class="action" data-action="edit" @click=${() => this.edit(true)}>${t('edit')}</button>`
-        : nothing}`;
+      ${this.actions(layer, change)}`;
+  }
+
+  private actions(layer: LayerConfig, change: Change | undefined): TemplateResult | typeof nothing {
+    const [edits, removes] = [this.mayEdit(layer) && change?.action !== 'delete', this.mayDelete(layer) && change?.action !== 'delete'];
+    if (!edits && !removes) return nothing;
+    const disabled = this.stale || this.app.edits.saving.value;
+    return html`<div class="buttons">
+      ${edits
+        ? html`<button class="action" data-action="edit" ?disabled=${disabled} @click=${() => this.edit()}>${t('edit')}</button>`
+        : nothing}
+      ${removes
+        ? html`<button class="action" data-action="delete" ?disabled=${disabled} @click=${() => this.app.edits.remove(this.layer, this.fid, this.base)}>
+            ${t('edit.delete')}
+          </button>`
+        : nothing}
+    </div>`;
+  }
+
+  private edit(): void {
+    this.editing = true;
+    void this.updateComplete.then(() => this.querySelector<HTMLElement>('form input, form select')?.focus());
   }
 
   private relations(relation: Related['relation'], title: string): TemplateResult {
@@ -194,59 +252,39 @@ export class FeatureCard extends Panel {
     </section>`;
   }
 
-  private form(layer: LayerConfig, feature: Feature): TemplateResult {
-    return html`<form class="edit" @submit=${(event: Event) => this.save(event, layer)}>
-      ${editable(layer).map((field) => this.input(field, feature.properties[field.name]))}
-      <div class="buttons">
-        <button class="action primary" data-action="save">${t('save')}</button>
-        <button
-          class="action"
-          type="button"
-          data-action="cancel"
-          @click=${() => {
-            this.edit(false);
-            void this.load();
-          }}
-        >
-          ${t('cancel')}
-        </button>
-      </div>
-    </form>`;
-  }
-
-  private input(field: FieldConfig, value: unknown): TemplateResult {
-    const text = value === null || value === undefined ? '' : String(value);
-    const label = html`${titleOf(field.title, field.name)}${field.unit ? html` <small>${field.unit}</small>` : nothing}`;
-    const choices =
-      field.type === 'boolean'
-        ? [['true', t('yes')] as const, ['false', t('no')] as const]
-        : Object.entries(field.codes ?? {}).map(([code, titles]) => [code, titleOf(titles, code)] as const);
-    return html`<label>
-      <span>${label}</span>
-      ${choices.length > 0
-        ? html`<select name=${field.name} data-was=${text}>
-            <option value="" ?selected=${text === ''}></option>
-            ${choices.map(([code, title]) => html`<option value=${code} ?selected=${code === text}>${title}</option>`)}
-          </select>`
-        : html`<input name=${field.name} .value=${text} data-was=${text} autocomplete="off" />`}
-    </label>`;
-  }
-
-  private async save(event: Event, layer: LayerConfig): Promise<void> {
-    event.preventDefault();
-    const form = event.target as HTMLFormElement;
-    try {
-      const patch: Record<string, unknown> = {};
-      for (const field of editable(layer)) {
-        const input = form.elements.namedItem(field.name) as HTMLInputElement | HTMLSelectElement;
-        if (input.value !== input.dataset['was']) patch[field.name] = parseInput(field, input.value);
-      }
-      if (Object.keys(patch).length > 0) await patchFeature(this.layer, this.fid, patch, this.etag ?? '"0"');
-      this.edit(false);
-      await this.load();
-    } catch (error) {
-      this.error = error;
-    }
+  private form(layer: LayerConfig, change: Change | undefined): TemplateResult {
+    const { app, layer: id, fid } = this;
+    const { edits } = app;
+    const base = change?.base ?? this.base;
+    return html`${message(change ? (edits.faults(change)?.whole ?? null) : null)}
+      <form @submit=${(event: Event) => saveFrom(app, event)}>
+        ${fieldsForm({
+          app,
+          layer,
+          change,
+          properties: base.properties,
+          place: placeText({ base }),
+          within: this,
+          typing: {
+            type: (name, text) => edits.type(id, fid, this.base, name, text),
+            place: (text) => edits.place(id, fid, this.base, text),
+          },
+        })}
+        ${saveButtons(
+          app,
+          change ?? null,
+          html`<button
+            class="action"
+            type="button"
+            data-action="done"
+            @click=${() => {
+              this.editing = false;
+            }}
+          >
+            ${t('edit.done')}
+          </button>`,
+        )}
+      </form>`;
   }
 }
 customElements.define('twin-feature', FeatureCard);

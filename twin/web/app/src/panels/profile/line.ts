@@ -2,7 +2,7 @@
 
 import { Cartographic, EllipsoidGeodesic, Math as CesiumMath } from '@cesium/engine';
 import { signal } from '@preact/signals-core';
-import type { Place } from '../../layers/values';
+import type { Place } from '../../place';
 
 /** The mode that owns the pointer while a line is drawn. */
 export const DRAW_LINE = 'profile';
@@ -53,11 +53,4 @@ export function distancesOf(places: readonly Place[]): number[] {
 
 function geodesic(from: Place, to: Place): EllipsoidGeodesic {
   return new EllipsoidGeodesic(Cartographic.fromDegrees(...from), Cartographic.fromDegrees(...to));
-}
-
-/** Latitude and longitude in degrees as they are written, or null. */
-export function readPlace(text: string): Place | null {
-  const [lat, lon, more] = text.split(/[\s,;]+/).filter(Boolean).map(Number);
-  if (lat === undefined || lon === undefined || more !== undefined) return null;
-  return Math.abs(lat) <= 90 && Math.abs(lon) <= 180 ? [lon, lat] : null;
 }

@@ -3,7 +3,7 @@
 import { Cartesian3, SceneTransforms } from '@cesium/engine';
 import { effect } from '@preact/signals-core';
 import type { MapParts } from '../../app';
-import type { Place } from '../../layers/values';
+import type { Place } from '../../place';
 import { line, looked, next, sampled } from './line';
 
 const SVG = 'http://www.w3.org/2000/svg';

@@ -6,11 +6,12 @@ import type uPlot from 'uplot';
 import type { LayerConfig } from '../../config';
 import { decimal, language, t, titleOf } from '../../i18n';
 import { explain } from '../../i18n/errors';
-import { asked, isSameQuestion, questionOf, steady, valuesAlong, type BandValues, type Place, type Question } from '../../layers/values';
+import { asked, isSameQuestion, questionOf, steady, valuesAlong, type BandValues, type Question } from '../../layers/values';
+import { readPlace, type Place } from '../../place';
 import { PICK } from '../../state';
 import { shade } from '../../tokens';
 import { Panel } from '../panel';
-import { addPlace, clearLine, distancesOf, DRAW_LINE, line, looked, readPlace } from './line';
+import { addPlace, clearLine, distancesOf, DRAW_LINE, line, looked } from './line';
 import { LineOverlay } from './overlay';
 import { drawProfile, length, spanOf } from './profile-chart';
 
@@ -119,7 +120,7 @@ export class ProfilePanel extends Panel {
         </div>
         <form class="edit" @submit=${(event: SubmitEvent) => this.add(event)}>
           <label><span>${t('profile.place')}</span><input name="place" autocomplete="off" placeholder="60.17, 24.95" /></label>
-          ${this.wrong.value ? html`<p class="message" role="alert">${t('profile.wrong')}</p>` : nothing}
+          ${this.wrong.value ? html`<p class="message" role="alert">${t('place.wrong')}</p>` : nothing}
           <button class="action">${t('profile.add')}</button>
         </form>
       </div>`;
