@@ -21,8 +21,10 @@ from layers.store.postgis.layer_table import LayerTable, TableColumn
 from layers.store.postgis.schema import COLUMN_TYPES, HIDDEN, past_table
 from layers.types import EDITS, EditKind, FieldType
 
-#: Two ways to seek a row that must not be there: of all rows at once, or of each by the index, which keeps
-#: the order in which they are read and costs nothing for those that nobody asks for.
+#: Two ways to seek an old row that must not be there: of all rows at once, or of each by the index, which
+#: keeps the order in which they are read and costs nothing for those that nobody asks for. The first old rows
+#: of all features are taken in the order of the index (``_firsts``): a join of the versions of one feature
+#: with each other would be quadratic in their number.
 _JOINED, _PROBED = "NOT EXISTS (SELECT {})", "coalesce((SELECT false {} LIMIT 1), true)"
 _UNTIL = f"{HIDDEN}until"  # beside the columns of a layer, none of which is called so
 _COLLATED = ' COLLATE "C"'  # as texts are in a layer of our own
@@ -82,7 +84,7 @@ class PastTable(LayerTable):
 
     @cached_property
     def joined(self) -> str:
-        old = f"{self._old_row(whole=True)} WHERE p.fid = k.id AND p.until = k.v"
+        old = f"{self._old_row(f'{self._past} p', whole=True)} WHERE p.fid = k.id AND p.until = k.v"
         if self.present is None:
             return f"CROSS JOIN LATERAL ({old}) t"
         now = f"{self._present_row(whole=True)} WHERE {self.present.fid} = k.id AND k.v IS NULL"
@@ -92,13 +94,15 @@ class PastTable(LayerTable):
         """The present rows that are as they were, and those that were otherwise, if ``whole`` with their
         properties. ``none`` is how a row is sought that must not be there; ``boxed`` rows are found by their
         place alone, not by all that changed as well."""
-        halves = [f"{self._old_row(whole=whole)} WHERE {self._is_first('p', none, boxed=boxed)} AND p.there"]
+        old = self._firsts if none is _JOINED else f"{self._past} p"
+        first = self._not_of_next if none is _JOINED else self._is_first(boxed=boxed)
+        halves = [f"{self._old_row(old, whole=whole)} WHERE {first} AND p.there"]
         if self.present is not None:
             unchanged = self._none(self.present.fid, none)
             halves.insert(0, f"{self._present_row(whole=whole)} WHERE {unchanged}")
         return halves
 
-    def _old_row(self, *, whole: bool) -> str:
+    def _old_row(self, old: str, *, whole: bool) -> str:
         """SQL of old rows (p) with the columns of then, and ``until`` when they were true."""
         then, defined = "", ""
         if whole and self.kept:
@@ -106,7 +110,7 @@ class PastTable(LayerTable):
             defined = self._read_as_json()
         fid, geom = self._names
         columns = f"p.fid::{self.fid_type} AS {fid}, p.geom AS {geom}, p.until AS {quoted(_UNTIL)}{then}"
-        return f"SELECT {columns} FROM {self._past} p{defined}"
+        return f"SELECT {columns} FROM {old}{defined}"
 
     def _present_row(self, *, whole: bool) -> str:
         """The same of present rows (t), which are true still."""
@@ -122,7 +126,7 @@ class PastTable(LayerTable):
 
     @property
     def meshes(self) -> str:
-        first = f"{self._past} p WHERE {self._is_first('p')}"
+        first = f"{self._firsts} WHERE {self._not_of_next}"
         old = f"SELECT p.fid, p.mesh AS body FROM {first} AND p.mesh IS NOT NULL"
         if self.present is None:
             return f"({old})"
@@ -133,34 +137,41 @@ class PastTable(LayerTable):
     def counted(self) -> str:
         """The statement of how many features there were: so many as now, but for those that changed."""
         if self.present is None:
-            return f"SELECT count(*) FROM {self._past} p WHERE {self._is_first('p')} AND p.there"
+            return f"SELECT count(*) FROM {self._firsts} WHERE {self._not_of_next} AND p.there"
         s, layer = bound(self.schema), literal(self.id).replace("%", "%%")
         now = (
             f"SELECT l.base_count + coalesce((SELECT sum(delta) FROM {s}.twin_changes c WHERE c.layer = l.id"
             f" AND c.seq > l.base_seq), 0) FROM {s}.twin_layers l WHERE l.id = {layer}"
         )
         there = f"EXISTS (SELECT FROM {self.present.relation} t WHERE {self.present.fid} = p.fid)"
-        changed = f"SELECT sum(p.there::int - {there}::int) FROM {self._past} p WHERE {self._is_first('p')}"
+        changed = f"SELECT sum(p.there::int - {there}::int) FROM {self._firsts} WHERE {self._not_of_next}"
         return f"SELECT (({now}) + coalesce(({changed}), 0))::bigint"
 
     @property
     def _past(self) -> str:
         return f"{bound(self.schema)}.{bound(past_table(self.id))}"
 
-    def _later(self, row: str, *, boxed: bool = False) -> str:
-        """Whether an old row was true after the moment, of this layer; by no index where it is ``boxed``."""
-        until = f"{row}.until{' + 0' if boxed else ''}"
-        end = "" if self.before is None else f" AND {until} < {self.before}"
-        return f"{until} > {self.seq}{end}"
+    @property
+    def _firsts(self) -> str:
+        """The first old row (p) of each feature after the moment, of this layer or the next one of its id."""
+        rows = f"SELECT DISTINCT ON (q.fid) q.* FROM {self._past} q WHERE q.until > {self.seq}"
+        return f"({rows} ORDER BY q.fid, q.until) p"
+
+    @property
+    def _not_of_next(self) -> str:
+        """Whether an old row (p) is of this layer, not of the next one of its id."""
+        return "true" if self.before is None else f"p.until < {self.before}"
 
     def _none(self, fid: str, none: str = _JOINED) -> str:
         """Whether a feature has no old row that was true after the moment."""
-        return none.format(f"FROM {self._past} q WHERE q.fid = {fid} AND {self._later('q')}")
+        end = "" if self.before is None else f" AND q.until < {self.before}"
+        return none.format(f"FROM {self._past} q WHERE q.fid = {fid} AND q.until > {self.seq}{end}")
 
-    def _is_first(self, row: str, none: str = _JOINED, *, boxed: bool = False) -> str:
-        """Whether an old row is what was true at the moment."""
-        earlier = f"q.fid = {row}.fid AND q.until < {row}.until AND q.until > {self.seq}"
-        return f"{self._later(row, boxed=boxed)} AND {none.format(f'FROM {self._past} q WHERE {earlier}')}"
+    def _is_first(self, *, boxed: bool = False) -> str:
+        """Whether an old row (p) is what was true at the moment; by no index of numbers where ``boxed``."""
+        earlier = f"q.fid = p.fid AND q.until < p.until AND q.until > {self.seq}"
+        first = _PROBED.format(f"FROM {self._past} q WHERE {earlier}")
+        return f"p.until{' + 0' if boxed else ''} > {self.seq} AND {self._not_of_next} AND {first}"
 
     def _unchanged(self) -> str:
         """The columns of then of the present rows."""
@@ -187,7 +198,7 @@ class PastTable(LayerTable):
             for column in self.kept.values()
         )
         # what is read of the others, before they are sifted out, may be of other types
-        old = f"CASE WHEN {self._is_first('p')} THEN p.old END" if self.altered else "p.old"
+        old = f"CASE WHEN {self._is_first()} THEN p.old END" if self.altered else "p.old"
         return f" CROSS JOIN LATERAL json_to_record({old}) AS t({defined})"
 
 
