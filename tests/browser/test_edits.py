@@ -222,6 +222,8 @@ def test_a_point_is_put_on_the_map_filled_in_and_saved_without_a_message(tab: Ta
     feature_ = read(server, "far", made["id"]).json()
     assert feature_["properties"]["name"] == "A new lamp"
     assert feature_["geometry"]["coordinates"][:2] == [lon, lat]
+    # far from all that the layer had: its tiles reach there now
+    until(lambda: tab.pick(*at(-120, 60)) == feature("far", made["id"]), 30, "the feature in its layer")
 
 
 def test_a_point_is_moved_and_steps_are_taken_back(tab: Tab):

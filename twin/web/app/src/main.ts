@@ -136,6 +136,8 @@ function follow(app: App, notices: HTMLElement, signs: ReadonlyMap<string, LiveS
     const { selection } = store.get();
     const saved = selection?.type === 'new' && 'id' in selection ? made.get(selection.id) : undefined;
     if (saved) select(app, saved);
+    // where the layer had nothing so far it has no tiles
+    if (made.size > 0) void layersPublished(app, [...new Set([...made.values()].map(({ layer }) => layer))]);
     for (const layer of layers) app.events.dispatchEvent(new CustomEvent('saved', { detail: layer }));
   };
   if (map) {
