@@ -182,8 +182,7 @@ def test_the_city_before_a_change_set_is_shown(tab: Tab):
     assert tab.pick(*NEW, 5) is None
     history.locator("[data-moment='@6']").click()
     tab.ready()
-    new = tab.pick(*NEW, 5)
-    assert new is None or new["layer"] == "houses"
+    assert tab.pick(*NEW, 5)["layer"] == "houses"
     assert (tab.attributes(*NEW, 5) or {}).get("height_m") == 12
     tab.page.locator("twin-past [data-past=now]").click()
     tab.page.locator("twin-past [data-frame]").wait_for(state="detached")
@@ -207,6 +206,8 @@ def test_what_changes_meanwhile_is_listed(tab: Tab, server: Server):
     tab.page.mouse.move(10, 300)
     patch(server, "houses", 3, height_m=61)
     until(lambda: len(rows(tab)) == 8, 20, "the newest change")
+    counted = history.locator("[data-set]").first.locator(".counts")
+    until(lambda: counted.count() == 1, 20, "the numbers of the newest change")
     # nothing moves under a pointer
     history.locator("[data-set]").nth(1).hover()
     patch(server, "houses", 3, height_m=62)
@@ -225,7 +226,7 @@ def test_two_moments_are_compared_as_colours(tab: Tab):
     tab.page.locator("twin-past [data-past=compare]").click()
     until(lambda: different(tab).strip() == "5 different", 20, "how much is different")
     assert "at=%403&against=now" in tab.page.url
-    assert tab.page.locator("twin-past [data-then]").inner_text().endswith("compared with Now")
+    assert tab.page.locator("twin-past [data-then]").inner_text().endswith("compared with now")
     tab.look(*at(0, 60), 700)
     red, green, blue, _ = colour_at(tab, *at(-139, 120))
     assert green > blue > red, "the colour of what is new"
@@ -275,13 +276,20 @@ def test_two_moments_stand_side_by_side(tab: Tab, mode: str):
     assert tab.attributes(*HOUSE, 10)["height_m"] == 50
     house = colour(tab, place["x"], place["y"])
     assert house != ground
+    # the card is of the moment of that side
+    shown = tab.js("([lon, lat]) => window.twin.window(lon, lat, 10)", list(HOUSE))
+    tab.page.mouse.click(shown["x"], shown["y"])
+    height = tab.page.locator("twin-feature [data-field=height_m]")
+    until(lambda: "50 m" in "".join(height.all_inner_texts()), 20, "the height of now")
+    assert "s=houses:1:against" in tab.page.url
+    tab.js("window.twin.set({selection: null})")
     # through the middle of the new house: it is drawn right of the divide, and not left of it
     canvas = tab.js("window.innerWidth")
     tab.js("share => { document.activeElement.blur(); window.twin.set({split: share}) }", place["x"] / canvas)
     tab.ready()
     assert colour(tab, place["x"] + 16, place["y"]) == house
     assert colour(tab, place["x"] - 16, place["y"]) == ground
-    assert tab.page.locator("[data-side=right]").inner_text().strip() == "Now ▶"
+    assert tab.page.locator("[data-side=right]").inner_text().strip() == "now ▶"
     moment = tab.server.http.get("/ogc/changes?set=3").json()["to"]["at"]
     local = datetime.fromisoformat(moment).astimezone(ZONE)
     assert f"{local:%Y-%m-%d %H:%M:%S}" in tab.page.locator("[data-side=left]").inner_text()

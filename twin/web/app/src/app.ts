@@ -17,6 +17,7 @@ import type { Ground } from './map/ground';
 import type { ImageryStack } from './map/imagery';
 import type { TerrainGround } from './map/terrain';
 import type { Picker } from './map/pick';
+import { chosenMoment } from './past';
 import { readPlace, type Place } from './place';
 import { isFeature, sameSelection, type FeatureSelection, type LiveSelection, type Selection, type Store } from './state';
 
@@ -134,7 +135,7 @@ export async function visit(app: App, hash: string): Promise<void> {
       if (at && sameSelection(selection, app.store.get().selection)) app.map?.camera.flyTo(...at, LIVE_RANGE, covered(app) / 2);
       return;
     }
-    const { value } = await getFeature(selection.layer, selection.fid, app.store.get().at);
+    const { value } = await getFeature(selection.layer, selection.fid, chosenMoment(app.store.get(), selection));
     goTo(app, value.geometry?.coordinates, selection);
   } catch {
     // the card tells what is wrong

@@ -6,13 +6,14 @@
  * r=raster;colormap=NAME;range=LOW,HIGH;bands=N[,N,N];hillshade=true|false;datetime=TIME (once a raster)
  * at=instant|@change, the city as it was  against=now|instant|@change, compared with it  split=share, side by side
  * set=id, what a change set changed
- * s=layer:fid | sensor:id | incident:id; a layer that is called like one of those, or any: s=feature:layer:fid
+ * s=layer:fid | sensor:id | incident:id; a layer that is called like one of those, or any: s=feature:layer:fid;
+ * with `:against` after it, as it is in the moment that is compared with
  */
 
 import { usualOpacity, type CityConfig, type Lang, type LayerConfig } from './config';
 import { readLook, writeLook } from './layers/raster-look';
 import { liveTypes, panels } from './panels/registry';
-import { NOW, readMoment } from './past';
+import { isBefore, NOW, readMoment } from './past';
 import { isFeature, PICK, type LayerState, type Selection, type State, type Store, type View } from './state';
 
 function numbers(text: string | null, count: number): number[] | null {
@@ -30,18 +31,19 @@ function parseView(text: string | null): View | null {
 }
 
 function parseSelection(text: string | null, config: CityConfig): Selection | null {
-  const match = /^(feature:)?([a-z][a-z0-9_]*):(-?\d{1,15})$/.exec(text ?? '');
+  const match = /^(feature:)?([a-z][a-z0-9_]*):(-?\d{1,15})(:against)?$/.exec(text ?? '');
   if (!match) return null;
-  const [, explicit, name, digits] = match as unknown as [string, string | undefined, string, string];
+  const [, explicit, name, digits, against] = match as unknown as [string, string | undefined, string, string, string | undefined];
   const id = Number(digits);
   if (!explicit && liveTypes().has(name)) return { type: name, id };
-  return config.layers.some((layer) => layer.id === name) ? { type: 'feature', layer: name, fid: id } : null;
+  return config.layers.some((layer) => layer.id === name) ? { type: 'feature', layer: name, fid: id, ...(against ? { against: true } : {}) } : null;
 }
 
-function writeSelection(selection: Selection): string {
+function writeSelection(selection: Selection, compared: boolean): string {
   if (!isFeature(selection)) return `s=${selection.type}:${selection.id}`;
   const { layer, fid } = selection;
-  return liveTypes().has(layer) ? `s=feature:${layer}:${fid}` : `s=${layer}:${fid}`;
+  const which = compared && selection.against ? ':against' : '';
+  return `s=${liveTypes().has(layer) ? 'feature:' : ''}${layer}:${fid}${which}`;
 }
 
 function parseLayers(text: string | null, looks: readonly string[], config: CityConfig): Record<string, LayerState> {
@@ -72,7 +74,9 @@ function parseLook(looks: readonly string[], { id, raster }: LayerConfig): Pick<
 function parseMoments(params: URLSearchParams): Pick<State, 'at' | 'against' | 'split'> {
   const at = readMoment(params.get('at'));
   const other = params.get('against');
-  const against = at === null ? null : other === NOW ? NOW : readMoment(other);
+  const told = at === null ? null : other === NOW ? NOW : readMoment(other);
+  // the server tells of what came later only
+  const against = at !== null && told !== null && isBefore(told, at) ? null : told;
   const share = Number(params.get('split') ?? NaN);
   return { at, against, split: against !== null && share >= 0 && share <= 1 ? share : null };
 }
@@ -158,7 +162,7 @@ export function writeLink(state: Readonly<State>): string {
   if (off.length > 0) parts.push(`off=${off.join(',')}`);
   const open = [left, right].filter((id) => id !== null);
   if (open.length > 0) parts.push(`p=${open.join(',')}`);
-  if (selection) parts.push(writeSelection(selection));
+  if (selection) parts.push(writeSelection(selection, state.against !== null));
   parts.push(`lang=${state.lang}`);
   return `#${parts.join('&')}`;
 }

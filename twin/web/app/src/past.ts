@@ -4,7 +4,7 @@
  */
 
 import { signal } from '@preact/signals-core';
-import { isFeature, type State, type Store } from './state';
+import { isFeature, PICK, PUT_POINT, type Selection, type State, type Store } from './state';
 
 /** With what a moment is compared where it is the city as it is. */
 export const NOW = 'now';
@@ -27,6 +27,12 @@ export const shownMoment: MomentOf = ({ at }) => at;
 /** Of what stands right of the divide. */
 export const besideMoment: MomentOf = (state) => (isSplit(state) ? (state.against === NOW ? null : state.against) : undefined);
 
+/** Of which moment what is chosen is meant; null for now. */
+export function chosenMoment({ at, against }: Pick<State, 'at' | 'against'>, selection: Selection | null): string | null {
+  const isOther = at !== null && against !== null && isFeature(selection) && selection.against;
+  return isOther ? (against === NOW ? null : against) : at;
+}
+
 /** Ends a comparison; the moment that is shown stays. */
 export const ALONE: Partial<State> = { against: null, split: null };
 
@@ -44,11 +50,22 @@ export function asOf(address: string, at: string | null): string {
   return at === null ? address : `${address}${address.includes('?') ? '&' : '?'}at=${encodeURIComponent(at)}`;
 }
 
-/** Shows the city as it was, or as it is: what lives only now is closed. */
-export function show(store: Store, at: string | null): void {
-  const { selection, right } = store.get();
-  const closed = at === null ? ALONE : { selection: isFeature(selection) ? selection : null, right: right === 'incidents' ? null : right };
-  store.set({ at, ...closed });
+/** Whether a moment is before another; false where that cannot be known without the server. */
+export function isBefore(one: string, other: string): boolean {
+  if (one.startsWith('@') !== other.startsWith('@')) return false;
+  return one.startsWith('@') ? Number(one.slice(1)) < Number(other.slice(1)) : Date.parse(one) < Date.parse(other);
+}
+
+/** Shows the city as it was, or as it is, alone or compared with another moment: what lives only now is closed. */
+export function show(store: Store, at: string | null, against: string | null = null): void {
+  const { selection, right, pointer, split } = store.get();
+  const compared = at === null || against === null ? ALONE : { against, split };
+  const closed: Partial<State> = {
+    selection: isFeature(selection) ? selection : null,
+    right: right === 'incidents' ? null : right,
+    pointer: pointer === PUT_POINT ? PICK : pointer,
+  };
+  store.set({ at, ...compared, ...(at === null ? {} : closed) });
 }
 
 /** The clock on the wall of a zone (ms as if it were UTC) at an instant (ms). */

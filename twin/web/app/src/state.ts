@@ -12,6 +12,8 @@ export interface FeatureSelection {
   type: 'feature';
   layer: string;
   fid: number;
+  /** It is meant as it is in the moment that is compared with, not in the one that is shown. */
+  against?: true;
 }
 /** Something of a live layer; its type names the card (`sensor`, `incident`). */
 export interface LiveSelection {
@@ -69,6 +71,8 @@ export interface State {
 }
 
 export const PICK = 'pick';
+/** The mode that owns the pointer while a point is put somewhere. */
+export const PUT_POINT = 'put-point';
 
 /** Whether the city stands on its terrain now, or flat; null where it has none. */
 export function onTerrain({ terrain, flattened }: Pick<State, 'terrain' | 'flattened'>): boolean | null {

@@ -282,6 +282,60 @@ test('the city as it was shows no draft and no way to edit, and now shows it aga
   expect(find('twin-edits').textContent).toContain('one');
 });
 
+test('a card is of the moment that was clicked: left of the divide, or right of it', async () => {
+  const app = withRoads();
+  const road = (name: string): Response => json({ type: 'Feature', id: 7, geometry: null, properties: { name } });
+  answers['ogc/collections/roads/items/7?at=%40100'] = () => road('then');
+  answers['ogc/collections/roads/items/7?at=%40200'] = () => road('later');
+  await open(app);
+  const told = async (patch: Parameters<typeof app.store.set>[0]): Promise<string> => {
+    app.store.set(patch);
+    await drawn();
+    return find('twin-feature [data-field=name]').textContent?.trim() ?? '';
+  };
+  const right = { type: 'feature', layer: 'roads', fid: 7, against: true } as const;
+  expect(await told({ at: '@100', against: 'now', split: 0.5 })).toBe('then');
+  expect(await told({ selection: right })).toBe('old');
+  expect(await told({ against: '@200' })).toBe('later');
+  expect(shell.querySelector('[data-action=edit]')).toBeNull();
+  // alone there is one moment
+  expect(await told({ against: null, split: null })).toBe('then');
+});
+
+test('a feature that is new is shown from the list of changes as it is in the later moment', async () => {
+  const app = withRoads();
+  app.store.set({ selection: null, at: '@100', against: 'now', right: 'history' });
+  const change = { layer: 'roads', id: 8, change: 'added', fields: {}, geometryChanged: true, bodyChanged: false, bbox: { old: null, new: null }, set: null };
+  const moment = { seq: 1, at: '2026-11-29T12:00:00Z' };
+  answers['ogc/changes?from=%40100&f=geojson&limit=1000'] = () =>
+    json({ from: moment, to: moment, summary: { roads: { added: 1, removed: 0, changed: 0 } }, features: [{ geometry: null, properties: change }], links: [] });
+  await open(app);
+  find('[data-feature="roads/8"]').click();
+  await drawn();
+  find('[data-card="roads/8"]').click();
+  await drawn();
+  expect(find('twin-feature [data-field=name]').textContent).toContain('old');
+});
+
+test('only a single point is put somewhere else', async () => {
+  sessionStorage.clear();
+  const app = page(city(layer('trees', { geometryType: 'MultiPoint', fields: NAMED })));
+  const point = { type: 'Point', coordinates: [24.9, 60.1] };
+  const several = { type: 'MultiPoint', coordinates: [[24.9, 60.1], [24.8, 60.2]] };
+  for (const [id, geometry] of [[7, several], [8, point]] as const) {
+    answers[`ogc/collections/trees/items/${id}`] = () => json({ type: 'Feature', id, geometry, properties: { name: 'oak' } }, 200, { ETag: '"e-1"' });
+  }
+  select(app, { type: 'feature', layer: 'trees', fid: 7 });
+  await open(app);
+  find('[data-action=edit]').click();
+  await drawn();
+  find('input[name=name]');
+  expect(shell.querySelector('[name=twin-place]')).toBeNull();
+  select(app, { type: 'feature', layer: 'trees', fid: 8 });
+  await drawn();
+  expect(find<HTMLInputElement>('[name=twin-place]').value).toBe('60.1, 24.9');
+});
+
 test('who may not edit is offered nothing of it', async () => {
   answers['session'] = () => json({ name: 'guest', may: ['observe'] });
   await openSession();

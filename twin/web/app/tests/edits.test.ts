@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import type { FieldConfig } from '../src/config';
-import { PLACE, placeText, valueIn, type Base } from '../src/editing/change';
+import { PLACE, placeText, rebased, valueIn, type Base } from '../src/editing/change';
 import { Edits } from '../src/editing/edits';
 import { city, layer } from './city';
 
@@ -122,6 +122,15 @@ test('letters that are typed in a row are one step; steps are taken back and don
   expect(titles(edits)).toEqual(['roads/7']);
 });
 
+test('of several points none is moved, as the others would be lost', () => {
+  const edits = new Edits(config, 'anna');
+  const several: Base = { ...tree, point: null };
+  edits.place('trees', 1, several, '60.18, 24.96');
+  expect(edits.size.value).toBe(0);
+  edits.place('trees', 1, tree, '60.18, 24.96');
+  expect(rebased(edits.of('trees', 1)!, several, config.layers[1], new Set()).place).toBeUndefined();
+});
+
 test('the draft outlives a reload, for its writer alone', () => {
   const before = new Edits(config, 'anna');
   before.type('roads', 7, road, 'name', 'High Street');
@@ -135,7 +144,9 @@ test('the draft outlives a reload, for its writer alone', () => {
   const nobody = new Edits(config, null);
   expect([nobody.size.value, nobody.allowed]).toEqual([0, false]);
   after.discardAll();
-  expect(new Edits(config, 'anna').size.value).toBe(0);
+  expect([new Edits(config, 'anna').size.value, after.message.value]).toEqual([0, '']);
+  after.undo();
+  expect([titles(after), after.message.value]).toEqual([['roads/7', '+1', '+2'], 'why']);
 });
 
 test('what is no value of its field is told at once, and nothing is sent', async () => {

@@ -6,7 +6,10 @@ import { undoingOf } from '../src/history/undo';
 import { readLink, writeLink } from '../src/link';
 import { besideMoment, isSplit, show, shownMoment } from '../src/past';
 import { kept } from '../src/panels/compare/divide';
+import { ChangeList } from '../src/panels/history/change-list';
+import { SetList } from '../src/panels/history/set-list';
 import { UndoView } from '../src/panels/history/undo-view';
+import { PastBar } from '../src/panels/past-bar';
 import { Store } from '../src/state';
 import { city, layer, page } from './city';
 
@@ -95,6 +98,194 @@ test('a layer that goes as a whole is told, and can be taken back though no feat
   expect(view.querySelector('[data-whole-layer=roads]')?.textContent).toContain('roads would be as it was');
   expect(view.querySelector('[data-undo=do]')?.hasAttribute('disabled')).toBe(false);
   view.remove();
+  vi.unstubAllGlobals();
+});
+
+const now = { seq: 1, at: '2026-11-29T12:00:00Z' };
+const changed = (id: number): Record<string, unknown> => ({ layer: 'roads', id, change: 'changed', fields: {}, geometryChanged: true, bodyChanged: false, bbox: { old: null, new: null } });
+const asked = (answers: (url: string, body: Record<string, unknown>) => unknown): string[] => {
+  const urls: string[] = [];
+  vi.stubGlobal('fetch', async (url: string, { body = '{}' }: RequestInit = {}) => {
+    urls.push(url);
+    return Response.json(await answers(url, JSON.parse(String(body)) as Record<string, unknown>));
+  });
+  return urls;
+};
+const pause = (ms = 20): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+test('what is different with now is asked for again when the server is back, and while edits never pause', async () => {
+  vi.useFakeTimers();
+  const urls = asked(() => ({ from: now, to: now, summary: {}, features: [], links: [] }));
+  const app = page(config, '#lang=en&at=@4&against=now');
+  marksOf(app);
+  await vi.advanceTimersByTimeAsync(0);
+  expect(urls).toHaveLength(1);
+  app.events.dispatchEvent(new Event('back'));
+  await vi.advanceTimersByTimeAsync(500);
+  expect(urls).toHaveLength(2);
+  for (let i = 0; i < 40; i += 1) {
+    app.events.dispatchEvent(new Event('edited'));
+    await vi.advanceTimersByTimeAsync(100);
+  }
+  expect(urls.length).toBeGreaterThan(2);
+  vi.useRealTimers();
+  vi.unstubAllGlobals();
+});
+
+test('all of it is asked for though the camera comes to rest meanwhile', async () => {
+  vi.useFakeTimers();
+  let rest = (): void => undefined;
+  const next = [{ rel: 'next', href: 'ogc/changes?after=3' }];
+  const urls = asked(() => ({ from: now, to: now, summary: {}, features: [], links: next }));
+  const app = page(config, '#lang=en&at=@4&against=now');
+  Object.assign(app, { map: { scene: { camera: { moveEnd: { addEventListener: (run: () => void) => (rest = run) }, computeViewRectangle: () => undefined } } } });
+  marksOf(app);
+  await vi.advanceTimersByTimeAsync(0);
+  const whole = (): number => urls.filter((url) => !url.includes('bbox')).length;
+  expect(whole()).toBe(1);
+  app.events.dispatchEvent(new Event('edited'));
+  rest();
+  await vi.advanceTimersByTimeAsync(500);
+  expect(whole()).toBe(2);
+  vi.useRealTimers();
+  vi.unstubAllGlobals();
+});
+
+test('change sets that come later are counted too, and have the number by which others name them', async () => {
+  const set = (id: number): Record<string, unknown> => ({ id, first: id, last: id, at: now.at, via: id === 1240 ? 'undo' : 'api', layer: 'roads', ...(id === 1240 ? { undone: 1234 } : {}) });
+  let sets = [set(1234)];
+  asked((url) => (url.includes('change-sets') ? { changeSets: sets, links: [] } : { summary: { roads: { added: 0, removed: 0, changed: 1 } } }));
+  const list = new SetList();
+  list.app = page(config);
+  document.body.append(list);
+  await pause();
+  sets = [set(1240), ...sets];
+  list.app.events.dispatchEvent(new Event('edited'));
+  await pause(600);
+  const rows = [...list.querySelectorAll<HTMLElement>('[data-set]')];
+  expect(rows.map((row) => row.querySelector('.counts') !== null)).toEqual([true, true]);
+  expect(rows[0]!.textContent).toContain('takes back change set 1234');
+  expect(rows[1]!.textContent).toContain('#1234');
+  list.remove();
+  vi.unstubAllGlobals();
+});
+
+test('older change sets are listed while the numbers of the newer come', async () => {
+  const set = (id: number): Record<string, unknown> => ({ id, first: id, last: id, at: now.at, via: 'api', layer: 'roads' });
+  const older = [{ rel: 'next', href: 'ogc/change-sets?before=5' }];
+  let count = (): void => undefined;
+  const held = new Promise<void>((resolve) => (count = resolve));
+  asked(async (url) => {
+    if (url.includes('before=')) return { changeSets: [set(4)], links: [] };
+    if (url.includes('change-sets')) return { changeSets: [set(5)], links: older };
+    await held;
+    return { summary: { roads: { added: 0, removed: 0, changed: 1 } } };
+  });
+  const list = new SetList();
+  list.app = page(config);
+  document.body.append(list);
+  await pause();
+  list.querySelector<HTMLElement>('[data-history=older]')!.click();
+  await pause();
+  count();
+  await pause();
+  expect(list.querySelectorAll('[data-set]')).toHaveLength(2);
+  expect(list.querySelectorAll('[data-set] .counts')).toHaveLength(2);
+  list.remove();
+  vi.unstubAllGlobals();
+});
+
+test('a change set that could not be read is told, and read when asked again', async () => {
+  let away = true;
+  asked((url) => {
+    if (!url.includes('change-sets')) return { from: now, to: now, summary: {}, features: [], links: [] };
+    if (away) throw new TypeError('Failed to fetch');
+    return { changeSets: [{ id: 3, first: 5, last: 9, at: now.at, via: 'api', layer: null }], links: [] };
+  });
+  const list = new ChangeList();
+  list.app = page(config, '#lang=en&set=3&p=history');
+  document.body.append(list);
+  await pause();
+  expect(list.querySelector('[data-of-set]')).toBeNull();
+  away = false;
+  list.querySelector<HTMLElement>('[data-action=again]')!.click();
+  await pause();
+  expect(list.querySelector('[data-of-set="3"]')?.textContent).toContain('Change set 3');
+  list.remove();
+  vi.unstubAllGlobals();
+});
+
+test('what is being taken back is not called off, and what is left out is of one plan', async () => {
+  const conflict = { set: 2, actor: 'bob', via: 'api', at: now.at };
+  const steps = Array.from({ length: 150 }, (_, i) => ({ ...changed(i), conflict: i === 149 ? conflict : null }));
+  let done = (): void => undefined;
+  const held = new Promise<void>((resolve) => (done = resolve));
+  const summary = { added: 0, removed: 0, changed: 150, conflicts: 1 };
+  asked(async (_url, { dryRun }) => {
+    if (!dryRun) await held;
+    return dryRun ? { seq: 7, summary, complete: true, steps, layers: [], lost: { roads: ['lanes', 'width'] } } : { set: 9, summary };
+  });
+  const app = page(city(layer('roads', { fields: [{ name: 'lanes', type: 'integer', title: { en: 'Lanes' }, unit: null }] })));
+  const undoing = undoingOf(app);
+  await undoing.begin({ set: 1234 });
+  const view = new UndoView();
+  view.app = app;
+  document.body.append(view);
+  await pause();
+  const leave = (): HTMLInputElement => view.querySelector('[name=leaveOut]')!;
+  expect(view.querySelector('h3')?.textContent).toBe('Take back change set 1234');
+  expect(view.querySelector('.why')?.textContent).toContain('Lanes, width');
+  // what was changed since comes first: the last of those that are listed is 98
+  marksOf(app).chosen.value = 'roads/120';
+  await pause();
+  expect(view.querySelector('[data-feature="roads/120"]')?.getAttribute('aria-expanded')).toBe('true');
+  leave().click();
+  await pause();
+  expect(leave().checked).toBe(true);
+  await undoing.begin({ set: 1235 });
+  await pause();
+  expect(leave().checked).toBe(false);
+  expect(view.querySelectorAll('[data-feature]')).toHaveLength(100);
+  leave().click();
+  await pause();
+  view.querySelector('form')!.dispatchEvent(new Event('submit', { cancelable: true }));
+  await pause();
+  expect(view.querySelector('[data-undo=cancel]')?.hasAttribute('disabled')).toBe(true);
+  view.remove();
+  done();
+  await pause();
+  expect(undoing.done.value?.set).toBe(9);
+  undoing.clear();
+  vi.unstubAllGlobals();
+});
+
+test('the bar tells how much is different between two moments, not in a change set; without a map there is no divide', async () => {
+  const counts = (url: string): unknown => ({ roads: { added: url.includes('set=') ? 7 : 2, removed: 0, changed: 0 } });
+  asked((url) => (url.includes('ogc/changes') ? { from: now, to: now, summary: counts(url), features: [], links: [] } : {}));
+  const bar = new PastBar();
+  bar.app = page(config, '#lang=en&at=@4&against=now&split=0.5');
+  document.body.append(bar);
+  await pause(100);
+  const told = (): string => bar.querySelector('[data-compare=list]')?.textContent?.trim() ?? '';
+  expect(told()).toBe('2 different');
+  expect(bar.querySelector('[data-then]')?.textContent).toMatch(/compared with now$/);
+  expect(bar.querySelector('twin-divide')).toBeNull();
+  bar.app.store.set({ set: 3, right: 'history' });
+  await pause();
+  expect(told()).toBe('What changed');
+  const moments = bar.querySelector('details')!;
+  const open = (): boolean => moments.hasAttribute('open');
+  for (const close of [
+    () => moments.querySelector('input')!.dispatchEvent(new KeyboardEvent('keydown', { key: 'Escape', bubbles: true })),
+    () => document.body.dispatchEvent(new PointerEvent('pointerdown', { bubbles: true })),
+  ]) {
+    moments.setAttribute('open', '');
+    moments.querySelector('input')!.dispatchEvent(new PointerEvent('pointerdown', { bubbles: true }));
+    expect(open()).toBe(true);
+    close();
+    expect(open()).toBe(false);
+  }
+  bar.remove();
   vi.unstubAllGlobals();
 });
 

@@ -1,9 +1,10 @@
 import { expect, test } from 'vitest';
 import { readLink, writeLink } from '../src/link';
 import { changesOf, type Told } from '../src/panels/feature/versions';
-import { asOf, instantOf, localOf, readMoment, show } from '../src/past';
-import { Store } from '../src/state';
-import { city, layer } from './city';
+import { asOf, besideMoment, chosenMoment, instantOf, localOf, moving, readMoment, show } from '../src/past';
+import { Divide } from '../src/panels/compare/divide';
+import { PICK, PUT_POINT, Store } from '../src/state';
+import { city, layer, page } from './city';
 
 const config = city(layer('roads'));
 
@@ -29,6 +30,54 @@ test('a link restores the moment, and goes back to now without one', () => {
   expect(store.get()).toMatchObject({ at: '@7', selection: null, right: null });
   show(store, null);
   expect(writeLink(store.get())).not.toContain('at=');
+});
+
+test('a moment is shown alone, unless it is compared; and no point is put in the past', () => {
+  const store = new Store(readLink('#lang=en&at=@4&against=@9&split=0.4', config));
+  store.set({ pointer: PUT_POINT });
+  show(store, '@20');
+  expect(store.get()).toMatchObject({ at: '@20', against: null, split: null, pointer: PICK });
+  store.set({ against: '@30', split: 0.4, pointer: 'profile' });
+  show(store, '@21', '@30');
+  expect(store.get()).toMatchObject({ at: '@21', against: '@30', split: 0.4, pointer: 'profile' });
+  expect(besideMoment(store.get())).toBe('@30');
+});
+
+test.each([
+  ['at=@9&against=@10', '@10'],
+  ['at=@10&against=@9', null],
+  ['at=2026-11-29T12:00:00%2B08:00&against=2026-11-29T05:00:00Z', '2026-11-29T05:00:00Z'],
+  ['at=2026-11-29T12:00:00Z&against=2026-11-29T13:00:00%2B08:00', null],
+  ['at=@10&against=2026-11-29T12:00:00Z', '2026-11-29T12:00:00Z'],
+])('a link compares with what came later only: %s', (link, against) => {
+  expect(readLink(`#lang=en&split=0.5&${link}`, config)).toMatchObject({ against, split: against && 0.5 });
+});
+
+test('a link says of which of two moments its feature is', () => {
+  const state = readLink('#lang=en&at=@4&against=now&s=roads:7:against', config);
+  expect(state.selection).toEqual({ type: 'feature', layer: 'roads', fid: 7, against: true });
+  expect(chosenMoment(state, state.selection)).toBeNull();
+  expect(readLink(writeLink(state), config).selection).toEqual(state.selection);
+  expect(writeLink({ ...state, against: null })).toContain('s=roads:7&');
+  expect(chosenMoment({ at: '@4', against: null }, state.selection)).toBe('@4');
+});
+
+test('a divide that goes while it is moved lets go, and is moved by the main button alone', async () => {
+  const divide = new Divide();
+  divide.app = page(config, '#lang=en&at=@4&against=now&split=0.5');
+  document.body.append(divide);
+  await divide.updateComplete;
+  const press = (button: number): void => {
+    const grip = divide.querySelector<HTMLElement>('[role=slider]')!;
+    grip.setPointerCapture = () => undefined;
+    grip.dispatchEvent(new PointerEvent('pointerdown', { button, pointerId: 1 }));
+  };
+  press(2);
+  expect(moving.value).toBeNull();
+  press(0);
+  expect(moving.value).toBe(0.5);
+  divide.remove();
+  expect(moving.value).toBeNull();
 });
 
 test('an address is asked for as of a moment', () => {

@@ -84,7 +84,8 @@ export function placeText({ place, base: { point } }: Pick<Change, 'place' | 'ba
   return place ?? (point ? writePlace(point as unknown as Place) : '');
 }
 
-/** Points may be put somewhere by the page. */
+/** New ones of a layer are put somewhere by the page. Of those that there are only a single point is: of several the others
+ * would be lost. */
 export const isPoint = ({ geometryType }: LayerConfig): boolean => geometryType === 'Point' || geometryType === 'MultiPoint';
 
 /** The properties as they will be. */
@@ -150,7 +151,8 @@ export function rebased(change: Change, theirs: Base, layer: LayerConfig | undef
   const { place, ...rest } = change;
   const onto: Change = { ...rest, base: theirs, texts: {} };
   const kept = Object.entries(change.texts).filter(([name]) => !dropped.has(name));
-  const moved = place === undefined || dropped.has(PLACE) ? onto : placed(onto, place);
+  // what is a single point no longer stays as it is
+  const moved = place === undefined || dropped.has(PLACE) || theirs.point === null ? onto : placed(onto, place);
   return kept.reduce((one, [name, text]) => typed(one, layer, name, text), moved);
 }
 

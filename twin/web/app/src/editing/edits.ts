@@ -48,6 +48,8 @@ export class Edits {
   private readonly done = signal<readonly Changes[]>([]);
   /** The field that is being typed in: its letters are one step. */
   private typing = '';
+  /** What was discarded last as a whole. */
+  private discarded: { of: Changes; message: string } | null = null;
   private next = 1;
   private readonly told = signal<ReadonlyMap<string, Faults>>(new Map());
   private readonly overtaken = signal<ReadonlyMap<string, Theirs>>(new Map());
@@ -144,8 +146,9 @@ export class Edits {
     this.put(typed(change, this.layerOf(change), name, text), name);
   }
 
-  /** Where a point is put. */
+  /** Where a point is put; of other geometries nothing happens. */
   place(layer: string, fid: number, base: Base, text: string): void {
+    if ((this.of(layer, fid)?.base ?? base).point === null) return;
     this.put(placed(this.of(layer, fid) ?? { action: 'update', layer, fid, base, texts: {} }, text), PLACE);
   }
 
@@ -171,7 +174,10 @@ export class Edits {
     this.step(rest);
   }
 
+  /** The message comes back with the edits. */
   discardAll(): void {
+    if (this.saving.peek()) return;
+    this.discarded = { of: this.current.peek(), message: this.message.peek() };
     this.step(new Map());
     this.message.value = '';
   }
@@ -206,6 +212,7 @@ export class Edits {
     if (!last || this.saving.peek()) return;
     this.done.value = this.done.peek().slice(0, -1);
     this.undone.value = [...this.undone.peek(), this.current.peek()];
+    if (last === this.discarded?.of && this.message.peek() === '') this.message.value = this.discarded.message;
     this.show(last);
   }
 

@@ -5,12 +5,9 @@ import { Cartesian3, Color, PointPrimitiveCollection, type Scene } from '@cesium
 import { select, type App } from '../app';
 import { pointerModes } from '../map/pointer';
 import { readPlace, writePlace } from '../place';
-import { PICK } from '../state';
+import { PICK, PUT_POINT } from '../state';
 import { color } from '../tokens';
 import { placeText, type Change } from './change';
-
-/** The mode that owns the pointer while a point is put somewhere. */
-export const PUT_POINT = 'put-point';
 
 const SIZE = 11;
 
@@ -38,7 +35,7 @@ pointerModes.register({
   click(app, position) {
     const at = app.map?.picker.ground(position);
     const what = putting.peek();
-    if (!at || !what) return;
+    if (!at || !what || app.store.get().at !== null) return;
     const text = writePlace([at.lon, at.lat]);
     app.store.set({ pointer: PICK });
     if ('layer' in what) addPoint(app, what.layer, text);

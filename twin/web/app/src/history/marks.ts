@@ -2,6 +2,7 @@
 
 import { computed, effect, signal, untracked } from '@preact/signals-core';
 import { openRight, type App } from '../app';
+import { Later } from '../later';
 import { isSplit } from '../past';
 import { viewBox } from '../map/view-box';
 import { ask, keyOf, questionOf, type Answer, type Change, type Question } from './changes';
@@ -26,7 +27,10 @@ export class Marks {
     return hidden ? [] : (this.found.value?.changes ?? []);
   });
   private request: AbortController | null = null;
-  private timer: number | undefined;
+  private readonly looking = new Later(LATER_MS, () => void this.look());
+  private readonly renewing = new Later(LATER_MS, () => this.begin(this.question.peek(), false));
+  /** All of it is to be asked for, or is being asked for: what is in view of it comes with that. */
+  private due = false;
   private overlay: MarkOverlay | null = null;
 
   constructor(private readonly app: App) {
@@ -44,12 +48,11 @@ export class Marks {
       untracked(() => this.draw(some));
     });
     map?.scene.camera.moveEnd.addEventListener(() => {
-      if (this.found.peek()?.whole === false) this.soon(() => void this.look());
+      if (this.found.peek()?.whole === false) this.looking.soon();
     });
-    app.events.addEventListener('edited', () => {
-      const question = this.question.peek();
-      if (question && 'from' in question && question.to === null) this.soon(() => void this.begin(question, false));
-    });
+    app.events.addEventListener('edited', this.edited);
+    // what was edited while the stream was away was not told
+    app.events.addEventListener('back', this.edited);
     app.over = (position) => {
       const change = this.overlay?.at(position);
       if (!change) return false;
@@ -68,14 +71,18 @@ export class Marks {
     this.begin(this.question.peek());
   }
 
-  private soon(run: () => void): void {
-    clearTimeout(this.timer);
-    this.timer = window.setTimeout(run, LATER_MS);
-  }
+  private readonly edited = (): void => {
+    const question = this.question.peek();
+    if (!question || !('from' in question) || question.to !== null) return;
+    this.due = true;
+    this.renewing.soon();
+  };
 
   private begin(question: Question | null, anew = true): void {
-    clearTimeout(this.timer);
+    this.looking.stop();
+    this.renewing.stop();
     this.request?.abort();
+    this.due = question !== null;
     this.error.value = null;
     if (anew) {
       this.found.value = null;
@@ -91,9 +98,12 @@ export class Marks {
       const found = await ask(question, null, request.signal);
       if (request.signal.aborted) return;
       this.found.value = found;
+      this.due = false;
       if (!found.whole) await this.look();
     } catch (error) {
-      if (!request.signal.aborted) this.error.value = error;
+      if (request.signal.aborted) return;
+      this.due = false;
+      this.error.value = error;
     }
   }
 
@@ -101,7 +111,7 @@ export class Marks {
   private async look(): Promise<void> {
     const question = this.question.peek();
     const known = this.found.peek();
-    if (!question || !known) return;
+    if (!question || !known || this.due) return;
     this.request?.abort();
     const request = new AbortController();
     this.request = request;

@@ -4,13 +4,12 @@
  */
 
 import { Cartesian3, Matrix4, type Cartesian2 } from '@cesium/engine';
-import { effect } from '@preact/signals-core';
+import { effect, type ReadonlySignal } from '@preact/signals-core';
 import type { MapParts } from '../app';
 import type { TilePoint } from '../map/outlines';
 import { topmost, type SheetFeature } from '../map/vector-sheet';
 import { color } from '../tokens';
 import { KINDS, keyOf, type Change, type Kind } from './changes';
-import type { Marks } from './marks';
 import { STROKES } from './sign';
 import { asFeature, beforeCamera, partsOf, pointsBefore, type Clip } from './shapes';
 
@@ -51,6 +50,12 @@ function shapesOf({ shape, oldShape, bbox }: Change): ReturnType<typeof partsOf>
   return [partsOf({ type: 'Polygon', coordinates: [[[west, south], [east, south], [east, north], [west, north], [west, south]]] })];
 }
 
+/** What is drawn, and which of it (`layer/id`) is looked at. */
+export interface Marked {
+  readonly shown: ReadonlySignal<readonly Change[]>;
+  readonly chosen: ReadonlySignal<string | null>;
+}
+
 export class MarkOverlay {
   private readonly canvas = document.createElement('canvas');
   private readonly stop: (() => void)[];
@@ -60,7 +65,7 @@ export class MarkOverlay {
 
   constructor(
     private readonly map: MapParts,
-    private readonly marks: Marks,
+    private readonly marks: Marked,
   ) {
     const { canvas } = this;
     canvas.className = 'names marks';

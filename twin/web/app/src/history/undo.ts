@@ -59,6 +59,8 @@ export class Undoing {
   /** Shows what it would change, beside the city of now. */
   async begin(undo: Undo): Promise<void> {
     const { store } = this.app;
+    // one after the other: what is being done is looked at first
+    if (this.busy.peek()) return openRight(this.app, 'history');
     if (store.get().at !== null) show(store, null);
     this.clear();
     this.asked.value = undo;

@@ -48,6 +48,11 @@ export function titleOf(titles: Titles | string | null | undefined, fallback = '
   return titles[current.value] ?? titles['en'] ?? Object.values(titles)[0] ?? fallback;
 }
 
+/** Names one after the other. */
+export function listed(names: readonly string[]): string {
+  return names.join(current.value === 'zh-CN' ? '、' : ', ');
+}
+
 const time: Intl.DateTimeFormatOptions = { hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23' };
 
 export function dateTime(at: number | string): string {

@@ -157,7 +157,9 @@ export class LayerSet {
     const entries = [...this.entries.values()].filter((entry) => entry.layer.id === id && this.wanted(entry, state));
     const failure = entries.map(({ drawn, failure: own }) => drawn?.failure ?? own).find((status) => status !== null);
     if (failure !== undefined && failure !== null) return failure;
-    return entries.some(({ drawn }) => drawn === null) ? 'opening' : 'open';
+    if (entries.some(({ drawn }) => drawn === null)) return 'opening';
+    // what stands right of the divide belongs to the picture
+    return (isSplit(state) ? this.beside?.progress(id) : undefined) ?? 'open';
   }
 
   private progressed(): void {

@@ -101,10 +101,15 @@ export class Picker {
     return this.layers.flatAt(at.lon, at.lat, (wide / Math.max(canvas.clientWidth, canvas.clientHeight, 1)) * (box / 2));
   }
 
+  /** A feature, of the moment that the side of the divide is of. */
+  private feature(layer: string, fid: number): Selection {
+    return { type: 'feature', layer, fid, ...(this.layers === this.all ? {} : { against: true }) };
+  }
+
   private painted(position: Cartesian2, box: number): Selection | null {
     const found = this.flat(position, box);
     const fid = Number(found?.properties['fid']);
-    return found && Number.isInteger(fid) && fid >= 0 ? { type: 'feature', layer: found.layer.id, fid } : null;
+    return found && Number.isInteger(fid) && fid >= 0 ? this.feature(found.layer.id, fid) : null;
   }
 
   /** Attributes that the drawn feature under a pixel carries, as the tile has them. */
@@ -137,6 +142,6 @@ export class Picker {
     if (typeof feature.getProperty !== 'function') return null;
     const layer = this.layers.layerOf(picked);
     const fid = Number(feature.getProperty('fid'));
-    return layer && Number.isInteger(fid) && fid >= 0 ? { type: 'feature', layer: layer.id, fid } : null;
+    return layer && Number.isInteger(fid) && fid >= 0 ? this.feature(layer.id, fid) : null;
   }
 }

@@ -2,9 +2,8 @@
 
 import { html, nothing, type TemplateResult } from 'lit';
 import { beside, review } from '../app';
-import { PUT_POINT } from '../editing/sketch';
 import { t } from '../i18n';
-import { PICK } from '../state';
+import { PICK, PUT_POINT } from '../state';
 import { Panel } from './panel';
 
 export class EditsBar extends Panel {

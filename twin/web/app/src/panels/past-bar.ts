@@ -7,6 +7,7 @@ import type { Marks } from '../history/marks';
 import { decimal, t } from '../i18n';
 import { explain } from '../i18n/errors';
 import { ALONE, choosing, instantOf, isSplit, localOf, NOW, show } from '../past';
+import type { State } from '../state';
 import { Panel } from './panel';
 
 const HOUR_MS = 3_600_000;
@@ -22,6 +23,7 @@ export class PastBar extends Panel {
 
   override connectedCallback(): void {
     super.connectedCallback();
+    document.addEventListener('pointerdown', this.pressed);
     this.unfollow = effect(() => {
       const { at, against } = this.app.store.get();
       document.documentElement.toggleAttribute('data-past', at !== null || choosing.value);
@@ -34,6 +36,7 @@ export class PastBar extends Panel {
   override disconnectedCallback(): void {
     super.disconnectedCallback();
     this.unfollow?.();
+    document.removeEventListener('pointerdown', this.pressed);
   }
 
   private async look(moments: readonly string[]): Promise<void> {
@@ -81,7 +84,12 @@ export class PastBar extends Panel {
     if (at === null) return choosing.value ? this.choice() : nothing;
     return html`<div class=${against === null || against === NOW ? 'frame' : 'frame both'} data-frame></div>
       ${this.bar(at, against)}
-      ${isSplit(state) ? html`<twin-divide .app=${this.app} .left=${this.told(at)} .right=${this.told(against!)}></twin-divide>` : nothing}`;
+      ${this.isDivided(state) ? html`<twin-divide .app=${this.app} .left=${this.told(at)} .right=${this.told(against!)}></twin-divide>` : nothing}`;
+  }
+
+  /** Without a map there are no sides. */
+  private isDivided(state: Readonly<State>): boolean {
+    return this.app.map !== null && isSplit(state);
   }
 
   private local(instant: number): string {
@@ -105,7 +113,7 @@ export class PastBar extends Panel {
       ${against === null
         ? html`${this.field('when', 'past.when', this.instant(at) ?? Date.now())} ${this.showButton()}
             <button class="action" type="button" data-past="compare" @click=${() => this.compare()}>${t('compare')}</button>`
-        : html`<details class="moments">
+        : html`<details class="moments" @keydown=${(event: KeyboardEvent) => this.escape(event)}>
               <summary class="action" data-compare="moments">${t('compare.moments')}</summary>
               <div>
                 ${this.field('when', 'past.when', this.instant(at) ?? Date.now())}
@@ -125,14 +133,16 @@ export class PastBar extends Panel {
   /** As colours, or side by side; how much is different; the end of it. */
   private ways(): TemplateResult {
     const { store } = this.app;
-    const split = isSplit(store.get());
+    const split = this.isDivided(store.get());
     const way = (name: 'colours' | 'sides', on: boolean, value: number | null): TemplateResult =>
       html`<button class="action" type="button" data-compare=${name} aria-pressed=${on} @click=${() => store.set({ split: value })}>${t(`compare.${name}`)}</button>`;
-    const counts = Object.values(this.marks.value?.found.value?.counts ?? {});
-    const all = counts.reduce((sum, { added, removed, changed }) => sum + added + removed + changed, 0);
+    // of a change set that is open it is told in the list
+    const question = this.marks.value?.question.value;
+    const found = question && 'from' in question ? (this.marks.value?.found.value ?? null) : null;
+    const all = Object.values(found?.counts ?? {}).reduce((sum, { added, removed, changed }) => sum + added + removed + changed, 0);
     return html`<span class="ways" role="group" aria-label=${t('compare')}>${way('colours', !split, null)}${this.app.map ? way('sides', split, MIDDLE) : nothing}</span>
       <button class="action" type="button" data-compare="list" aria-pressed=${store.get().right === 'history'} @click=${() => this.list()}>
-        ${this.marks.value?.found.value ? t('compare.different', { n: decimal(all, 0) }) : t('history')}
+        ${found ? t('compare.different', { n: decimal(all, 0) }) : t('history')}
       </button>
       <button class="action" type="button" data-compare="end" @click=${() => store.set(ALONE)}>${t('compare.end')}</button>`;
   }
@@ -174,14 +184,32 @@ export class PastBar extends Panel {
     choosing.value = false;
     // the earlier one stands on the left
     const turned = against !== null && against !== NOW && (this.instantOf(against) ?? 0) < (this.instantOf(at) ?? 0);
-    this.querySelector('details')?.removeAttribute('open');
-    store.set(turned ? { at: against, against: at } : { against });
-    if (!turned) show(store, at);
+    this.shut();
+    if (turned) show(store, against, at);
+    else show(store, at, against);
   }
 
   private instantOf(at: string): number | null {
     return this.instants.peek().get(at) ?? (at.startsWith('@') ? null : Date.parse(at));
   }
+
+  /** The other moments are closed as everything that lies over the map is. */
+  private shut(): HTMLElement | null {
+    const details = this.querySelector<HTMLDetailsElement>('details[open]');
+    details?.removeAttribute('open');
+    return details?.querySelector('summary') ?? null;
+  }
+
+  private escape(event: KeyboardEvent): void {
+    const summary = event.key === 'Escape' ? this.shut() : null;
+    if (!summary) return;
+    event.stopPropagation();
+    summary.focus();
+  }
+
+  private readonly pressed = ({ target }: Event): void => {
+    if (target instanceof Node && !this.querySelector('details')?.contains(target)) this.shut();
+  };
 
   private back(): void {
     choosing.value = false;

@@ -31,6 +31,12 @@ export class Divide extends Panel {
   declare right: string;
   static override properties = { ...Panel.properties, left: { attribute: false }, right: { attribute: false } };
 
+  /** It may go while it is moved: by a key, by a link. */
+  override disconnectedCallback(): void {
+    super.disconnectedCallback();
+    moving.value = null;
+  }
+
   protected override render(): TemplateResult {
     const { store } = this.app;
     const { split, against } = store.get();
@@ -67,6 +73,7 @@ export class Divide extends Panel {
   }
 
   private take(event: PointerEvent): void {
+    if (event.button !== 0) return;
     (event.currentTarget as HTMLElement).setPointerCapture(event.pointerId);
     moving.value = this.app.store.get().split;
   }

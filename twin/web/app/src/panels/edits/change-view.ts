@@ -15,7 +15,7 @@ import {
   type Difference,
 } from '../../editing/change';
 import type { Theirs } from '../../editing/theirs';
-import { dateTime, hasWord, t, titleOf, type Word } from '../../i18n';
+import { dateTime, hasWord, listed, t, titleOf, type Word } from '../../i18n';
 import { readPlace, writePlace, type Place } from '../../place';
 import { editable, featureTitle, valueText } from '../feature/attributes';
 import { faultText } from '../feature/form';
@@ -108,7 +108,7 @@ export class ChangeView extends Panel {
   /** Somebody else was quicker: both are looked at, and chosen between field by field. */
   private conflict(change: Change, { now, actors, at }: Theirs): TemplateResult {
     const { edits } = this.app;
-    const who = actors.map((one) => (hasWord(`versions.${one}`) ? t(`versions.${one}` as Word) : one)).join(', ');
+    const who = listed(actors.map((one) => (hasWord(`versions.${one}`) ? t(`versions.${one}` as Word) : one)));
     const head = t(now ? 'edits.overtaken' : 'edits.gone', { who: who || '?', at: at ? dateTime(at) : '' });
     if (!now) return html`<div class="message" role="alert" data-conflict>${head}</div>`;
     const layer = edits.layerOf(change);

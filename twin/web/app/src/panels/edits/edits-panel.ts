@@ -2,10 +2,10 @@
 
 import { html, nothing, type TemplateResult } from 'lit';
 import { isPoint, keyOfChange } from '../../editing/change';
-import { addPoint, PUT_POINT, putPoint, putting } from '../../editing/sketch';
+import { addPoint, putPoint, putting } from '../../editing/sketch';
 import { t, titleOf } from '../../i18n';
 import { writePlace } from '../../place';
-import { PICK } from '../../state';
+import { PICK, PUT_POINT } from '../../state';
 import { Panel } from '../panel';
 import './change-view';
 import { failed } from './save';

@@ -5,10 +5,10 @@ import { effect } from '@preact/signals-core';
 import { getFeature, getRelated, type Feature, type Related } from '../../api';
 import { layerConfig, select } from '../../app';
 import type { LayerConfig } from '../../config';
-import { isPoint, keyOf, placeText, properties, type Base, type Change } from '../../editing/change';
+import { keyOf, placeText, properties, type Base, type Change } from '../../editing/change';
 import { baseOf } from '../../editing/theirs';
 import { t, titleOf, type Word } from '../../i18n';
-import { asOf } from '../../past';
+import { asOf, chosenMoment } from '../../past';
 import { attributeGroups, editable, featureTitle } from './attributes';
 import { fieldsForm } from './form';
 import '../edits/change-view';
@@ -54,6 +54,11 @@ export class FeatureCard extends Panel {
     return (this.selection as FeatureSelection).layer;
   }
 
+  /** The moment of which it is; null for now. */
+  private get at(): string | null {
+    return chosenMoment(this.app.store.get(), this.selection);
+  }
+
   private get fid(): number {
     return (this.selection as FeatureSelection).fid;
   }
@@ -68,9 +73,9 @@ export class FeatureCard extends Panel {
     this.app.events.addEventListener('swap', this.swapped);
     this.app.events.addEventListener('saved', this.saved);
     this.recovery = new Recovery(this.app.events, () => void this.load());
-    let shown = this.app.store.get().at;
+    let shown = this.at;
     this.unfollow = effect(() => {
-      const { at } = this.app.store.get();
+      const { at } = this;
       if (at === shown) return;
       shown = at;
       this.editing = false;
@@ -111,7 +116,7 @@ export class FeatureCard extends Panel {
 
   private async load(): Promise<void> {
     const turn = ++this.turn;
-    const { at } = this.app.store.get();
+    const { at } = this;
     this.error = null;
     try {
       const { value, etag } = await getFeature(this.layer, this.fid, at);
@@ -165,7 +170,7 @@ export class FeatureCard extends Panel {
 
   private mayEdit(layer: LayerConfig): boolean {
     const { edits, store } = this.app;
-    return edits.allowed && store.get().at === null && layer.edits.includes('update') && (editable(layer).length > 0 || isPoint(layer));
+    return edits.allowed && store.get().at === null && layer.edits.includes('update') && (editable(layer).length > 0 || this.feature?.geometry?.type === 'Point');
   }
 
   private mayDelete(layer: LayerConfig): boolean {
@@ -176,7 +181,7 @@ export class FeatureCard extends Panel {
   private next(): Next {
     return passes(this.error)
       ? again(() => void this.load())
-      : { word: 'step.data', href: asOf(`ogc/collections/${this.layer}/items?f=html`, this.app.store.get().at) };
+      : { word: 'step.data', href: asOf(`ogc/collections/${this.layer}/items?f=html`, this.at) };
   }
 
   private shown(layer: LayerConfig, feature: Feature | null, change: Change | undefined): TemplateResult {
@@ -244,7 +249,7 @@ export class FeatureCard extends Panel {
         (one) => html`<button
           class="action"
           data-feature=${`${one.layer}/${one.fid}`}
-          @click=${() => select(this.app, { type: 'feature', layer: one.layer, fid: one.fid })}
+          @click=${() => select(this.app, { ...(this.selection as FeatureSelection), layer: one.layer, fid: one.fid })}
         >
           ${name(one)}
         </button>`,
@@ -263,7 +268,7 @@ export class FeatureCard extends Panel {
           layer,
           change,
           properties: base.properties,
-          place: placeText({ base }),
+          place: base.point ? placeText({ base }) : null,
           within: this,
           typing: {
             type: (name, text) => edits.type(id, fid, this.base, name, text),

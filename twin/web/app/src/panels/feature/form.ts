@@ -4,10 +4,10 @@ import { html, noChange, nothing, type TemplateResult } from 'lit';
 import { live } from 'lit/directives/live.js';
 import type { App } from '../../app';
 import type { FieldConfig, LayerConfig } from '../../config';
-import { isPoint, PLACE, textOf, type Change } from '../../editing/change';
-import { PUT_POINT, putPoint, putting } from '../../editing/sketch';
+import { PLACE, textOf, type Change } from '../../editing/change';
+import { putPoint, putting } from '../../editing/sketch';
 import { t, titleOf } from '../../i18n';
-import { PICK } from '../../state';
+import { PICK, PUT_POINT } from '../../state';
 import { editable } from './attributes';
 
 export interface Typing {
@@ -32,7 +32,8 @@ export interface FormOf {
   layer: LayerConfig;
   /** The values as they were read. */
   properties: Readonly<Record<string, unknown>>;
-  place: string;
+  /** Where its point is; null of other geometries, which the page does not put anywhere. */
+  place: string | null;
   change: Change | undefined;
   typing: Typing;
   /** In which the form stands. */
@@ -40,10 +41,10 @@ export interface FormOf {
 }
 
 export function fieldsForm(of: FormOf): TemplateResult {
-  const { app, layer } = of;
+  const { app, layer, place } = of;
   return html`<fieldset class="edit" ?disabled=${app.edits.saving.value}>
     ${editable(layer).map((field) => row(of, field.name, html`<label><span>${fieldTitle(field)}</span>${input(of, field)}</label>`))}
-    ${isPoint(layer) ? row(of, PLACE, placeInput(of)) : nothing}
+    ${place === null ? nothing : row(of, PLACE, placeInput(of, place))}
   </fieldset>`;
 }
 
@@ -90,7 +91,7 @@ function input({ app, change, properties, typing, within }: FormOf, field: Field
   />`;
 }
 
-function placeInput({ app, change, place, typing, within }: FormOf): TemplateResult {
+function placeInput({ app, change, typing, within }: FormOf, place: string): TemplateResult {
   const fault = change && app.edits.fault(change, PLACE);
   const isPutting = app.store.get().pointer === PUT_POINT && putting.value !== null && 'put' in putting.value;
   return html`<label><span>${t('place')}</span>

@@ -8,13 +8,14 @@ import { afterSet, beforeSet, getSet, keyOf, KINDS, sum, type Answer, type Chang
 import { marksOf, type Marks } from '../../history/marks';
 import { changeSign } from '../../history/sign';
 import { undoingOf } from '../../history/undo';
-import { dateTime, t, titleOf } from '../../i18n';
+import { dateTime, listed, t, titleOf } from '../../i18n';
 import { NOW, show } from '../../past';
 import { may } from '../../session';
 import { again, message } from '../message';
 import { Panel } from '../panel';
 import { changeRow } from './change-row';
 import { countsLine, kindWord, viaOf } from './counts';
+import { Sight } from './sight';
 
 const AT_ONCE = 100;
 
@@ -25,7 +26,9 @@ export class ChangeList extends Panel {
   private readonly layer = signal<string | null>(null);
   private readonly kind = signal<Kind | null>(null);
   private unfollow: (() => void)[] = [];
-  private scrolled: string | null = null;
+  private readonly sight = new Sight();
+  /** Why it is not known what the change set is. */
+  private readonly unread = signal<unknown>(null);
 
   private get marks(): Marks {
     return marksOf(this.app);
@@ -52,9 +55,15 @@ export class ChangeList extends Panel {
 
   private async read(id: number | null): Promise<void> {
     this.set.value = null;
+    this.unread.value = null;
     if (id === null) return;
-    const found = await getSet(id).catch(() => null);
-    if (this.app.store.get().set === id) this.set.value = found;
+    const isMeant = (): boolean => this.app.store.get().set === id;
+    try {
+      const found = await getSet(id);
+      if (isMeant()) this.set.value = found;
+    } catch (error) {
+      if (isMeant()) this.unread.value = error;
+    }
   }
 
   protected override render(): TemplateResult {
@@ -65,9 +74,14 @@ export class ChangeList extends Panel {
         ? found && html`<h3 data-between>${t('compare.told', { left: dateTime(found.from.at), right: store.get().against === NOW ? t('compare.now') : dateTime(found.to.at) })}</h3>`
         : html`<button class="link" data-history="back" @click=${() => store.set({ set: null })}>${t('history.back')}</button>`}
       ${this.head()}
-      ${message(error, undefined, again(() => this.marks.again()))}
+      ${message(error ?? this.unread.value, undefined, again(() => this.again()))}
       ${found || error ? nothing : html`<p class="empty">${t('chart.loading')}</p>`}
       ${found ? this.told(found) : nothing}`;
+  }
+
+  private again(): void {
+    if (this.marks.error.peek()) this.marks.again();
+    if (this.unread.peek()) void this.read(this.app.store.get().set);
   }
 
   private head(): TemplateResult | typeof nothing {
@@ -78,7 +92,7 @@ export class ChangeList extends Panel {
       html`<button class="action" data-moment=${at} aria-pressed=${store.get().at === at} @click=${() => show(store, at)}>${t(word)}</button>`;
     return html`<section class="group" data-of-set=${one.id}>
       <h3>${dateTime(one.at)}</h3>
-      <p>${[viaOf(one), one.actor].filter(Boolean).join(' · ')}</p>
+      <p>${[t('history.set', { set: one.id }), viaOf(one), one.actor].filter(Boolean).join(' · ')}</p>
       ${one.message ? html`<p>${one.message}</p>` : nothing}
       <div class="buttons">
         ${moment(beforeSet(one), 'history.before')} ${moment(afterSet(one), 'history.after')}
@@ -104,7 +118,7 @@ export class ChangeList extends Panel {
           )}
         </ul>
         ${complete ? nothing : html`<p class="why">${t('change.incomplete')}</p>`}
-        ${gone.length > 0 ? html`<p class="why" data-why="change.gone">${t('change.gone', { layers: gone.map((id) => titleOf(layerConfig(this.app, id)?.title, id)).join(', ') })}</p>` : nothing}
+        ${gone.length > 0 ? html`<p class="why" data-why="change.gone">${t('change.gone', { layers: listed(gone.map((id) => titleOf(layerConfig(this.app, id)?.title, id))) })}</p>` : nothing}
         ${layers.length > 0
           ? html`<div class="kinds" role="group" aria-label=${t('history.kinds')}>
               ${KINDS.map(
@@ -133,19 +147,12 @@ export class ChangeList extends Panel {
   }
 
   protected override updated(_changed: PropertyValues): void {
-    // what was chosen on the map comes into sight
-    const chosen = this.marks.chosen.peek();
-    if (chosen === this.scrolled) return;
-    const row = this.querySelector('.change[aria-expanded=true]');
-    const at = (this.marks.found.peek()?.changes ?? []).findIndex((change) => keyOf(change) === chosen);
-    if (row || at < 0) {
-      this.scrolled = chosen;
-      row?.scrollIntoView({ block: 'nearest' });
-      return;
-    }
-    this.layer.value = null;
-    this.kind.value = null;
-    this.most.value = Math.max(this.most.peek(), at + 1);
+    const changes = this.marks.found.peek()?.changes ?? [];
+    this.sight.follow(this, this.marks.chosen.peek(), changes, (count) => {
+      this.layer.value = null;
+      this.kind.value = null;
+      this.most.value = Math.max(this.most.peek(), count);
+    });
   }
 }
 customElements.define('twin-change-list', ChangeList);

@@ -6,6 +6,7 @@ import { keyOf, type Change } from '../../history/changes';
 import { marksOf } from '../../history/marks';
 import { changeSign } from '../../history/sign';
 import { dateTime, t, titleOf } from '../../i18n';
+import type { FeatureSelection } from '../../state';
 import { featureTitle, valueText } from '../feature/attributes';
 import { kindWord, viaOf } from './counts';
 
@@ -64,7 +65,7 @@ function shapeWord({ geometryChanged, bodyChanged }: Change): string {
 }
 
 function details(app: App, change: Change, inSet: number | undefined): TemplateResult {
-  const { change: kind, layer, id, set } = change;
+  const { change: kind, set } = change;
   return html`<div class="values" data-values=${keyOf(change)}>
     ${values(app, change)}
     ${kind === 'changed' && isElsewhere(change) ? html`<p>${shapeWord(change)}</p>` : nothing}
@@ -75,8 +76,14 @@ function details(app: App, change: Change, inSet: number | undefined): TemplateR
       : nothing}
     ${kind === 'removed'
       ? nothing
-      : html`<button class="link" data-card=${keyOf(change)} @click=${() => select(app, { type: 'feature', layer, fid: id })}>${t('change.card')}</button>`}
+      : html`<button class="link" data-card=${keyOf(change)} @click=${() => select(app, cardOf(app, change))}>${t('change.card')}</button>`}
   </div>`;
+}
+
+/** What is new is there in the later one of two moments only. */
+function cardOf({ store }: App, { change, layer, id }: Change): FeatureSelection {
+  const isLater = change === 'added' && store.get().against !== null;
+  return { type: 'feature', layer, fid: id, ...(isLater ? { against: true } : {}) };
 }
 
 /** Of what is new there is nothing before, of what is gone nothing after it. */

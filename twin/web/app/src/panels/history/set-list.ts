@@ -5,7 +5,8 @@ import { html, nothing, type TemplateResult } from 'lit';
 import { repeat } from 'lit/directives/repeat.js';
 import { layerConfig } from '../../app';
 import { countsOf, getSets, sum, type ChangeSet, type Counts, type Filter } from '../../history/changes';
-import { dateTime, decimal, t, titleOf } from '../../i18n';
+import { dateTime, t, titleOf } from '../../i18n';
+import { Later } from '../../later';
 import { viewBox } from '../../map/view-box';
 import { may } from '../../session';
 import { Engaged } from '../engaged';
@@ -29,7 +30,8 @@ export class SetList extends Panel {
   private readonly actors = signal<readonly string[]>([]);
   private readonly engaged = new Engaged();
   private request: AbortController | null = null;
-  private timer: number | undefined;
+  private counting: AbortController | null = null;
+  private readonly looking = new Later(LATER_MS, () => void this.look());
 
   override connectedCallback(): void {
     super.connectedCallback();
@@ -44,13 +46,12 @@ export class SetList extends Panel {
     this.app.events.removeEventListener('back', this.edited);
     this.request?.abort();
     this.engaged.end();
-    clearTimeout(this.timer);
+    this.counting?.abort();
+    this.counting = null;
+    this.looking.stop();
   }
 
-  private readonly edited = (): void => {
-    clearTimeout(this.timer);
-    this.timer = window.setTimeout(() => void this.look(), LATER_MS);
-  };
+  private readonly edited = (): void => this.looking.soon();
 
   /** Something has changed: it is listed, or counted while the list must not move. */
   private async look(): Promise<void> {
@@ -74,7 +75,6 @@ export class SetList extends Panel {
       const page = await getSets(this.filter.peek(), before, request.signal);
       if (request.signal.aborted) return;
       this.put(before === null ? page.sets : [...(this.sets.peek() ?? []), ...page.sets], page.before);
-      await this.count(page.sets, request.signal);
     } catch (error) {
       if (!request.signal.aborted) this.error.value = error;
     }
@@ -86,16 +86,25 @@ export class SetList extends Panel {
     this.waiting.value = 0;
     const actors = new Set([...this.actors.peek(), ...sets.flatMap(({ actor }) => actor ?? [])]);
     this.actors.value = [...actors].sort();
+    void this.count();
   }
 
   /** One after the other; a load may be the whole city: its numbers are told where it is looked at. */
-  private async count(sets: readonly ChangeSet[], stop: AbortSignal): Promise<void> {
-    for (const { id } of sets.filter(({ via }) => via !== 'load' && via !== 'drop')) {
-      if (this.counts.peek().has(id)) continue;
+  private async count(): Promise<void> {
+    // what is listed meanwhile is counted by the one that runs
+    if (this.counting) return;
+    this.counting = new AbortController();
+    const { signal: stop } = this.counting;
+    for (let id = this.uncounted(); id !== undefined; id = this.uncounted()) {
       const found = await countsOf(id, stop).catch(() => null);
       if (stop.aborted) return;
       this.counts.value = new Map([...this.counts.peek(), [id, found && sum(found.counts)]]);
     }
+    this.counting = null;
+  }
+
+  private uncounted(): number | undefined {
+    return this.sets.peek()?.find(({ id, via }) => via !== 'load' && via !== 'drop' && !this.counts.peek().has(id))?.id;
   }
 
   private choose(patch: Partial<Filter>): void {
@@ -181,9 +190,9 @@ export class SetList extends Panel {
         <span></span>
         <span class="title">${where}</span>
         <span class="status">${dateTime(one.at)}</span>
-        <small>${[viaOf(one), one.actor, one.message].filter(Boolean).join(' · ')}</small>
+        <small>${[`#${one.id}`, viaOf(one), one.actor, one.message].filter(Boolean).join(' · ')}</small>
         ${counts ? html`<small class="counts">${countsLine(counts)}</small>` : nothing}
-        ${one.undone ? html`<small>${t('history.undid', { set: decimal(one.undone, 0) })}</small>` : nothing}
+        ${one.undone ? html`<small>${t('history.undid', { set: one.undone })}</small>` : nothing}
       </button>
     </li>`;
   }

@@ -1,16 +1,18 @@
 /** What is taken back: shown first, with who has changed what since; then, with a message, done. */
 
-import { signal } from '@preact/signals-core';
-import { html, nothing, type TemplateResult } from 'lit';
+import { effect, signal } from '@preact/signals-core';
+import { html, nothing, type PropertyValues, type TemplateResult } from 'lit';
 import { repeat } from 'lit/directives/repeat.js';
 import { layerConfig } from '../../app';
 import { keyOf } from '../../history/changes';
+import { marksOf } from '../../history/marks';
 import { undoingOf, type Done, type Plan, type Step, type Undo, type Undoing } from '../../history/undo';
-import { dateTime, decimal, t, titleOf } from '../../i18n';
+import { dateTime, decimal, listed, t, titleOf } from '../../i18n';
 import { again, message } from '../message';
 import { Panel } from '../panel';
 import { changeRow } from './change-row';
 import { countsLine, viaOf } from './counts';
+import { Sight } from './sight';
 
 const AT_ONCE = 100;
 const LONGEST_MESSAGE = 500;
@@ -19,26 +21,40 @@ export class UndoView extends Panel {
   private readonly most = signal(AT_ONCE);
   private readonly leaveOut = signal(false);
 
+  private readonly sight = new Sight();
+  private unfollow: (() => void) | null = null;
+
   private get undoing(): Undoing {
     return undoingOf(this.app);
   }
 
+  override connectedCallback(): void {
+    super.connectedCallback();
+    this.unfollow = effect(() => {
+      void this.undoing.asked.value;
+      this.most.value = AT_ONCE;
+      this.leaveOut.value = false;
+    });
+  }
+
+  /** What is being done is told when the panel is opened again. */
   override disconnectedCallback(): void {
     super.disconnectedCallback();
-    this.undoing.clear();
+    this.unfollow?.();
+    if (!this.undoing.busy.peek()) this.undoing.clear();
   }
 
   protected override render(): TemplateResult {
-    const { asked, plan, done, error, overtaken } = this.undoing;
+    const { asked, plan, done, error, overtaken, busy } = this.undoing;
     return html`<h3>${asked.value ? this.titleOf(asked.value) : nothing}</h3>
       ${message(error.value, undefined, again(() => void this.undoing.make()))}
       ${overtaken.value ? html`<p class="message" role="alert" data-undo="overtaken">${t('undo.overtaken')}</p>` : nothing}
       ${done.value ? this.told(done.value) : plan.value ? this.shown(plan.value) : error.value ? nothing : html`<p class="empty">${t('undo.planning')}</p>`}
-      ${done.value ? nothing : html`<button class="action" data-undo="cancel" @click=${() => this.undoing.clear()}>${t('cancel')}</button>`}`;
+      ${done.value ? nothing : html`<button class="action" data-undo="cancel" ?disabled=${busy.value} @click=${() => this.undoing.clear()}>${t('cancel')}</button>`}`;
   }
 
   private titleOf(undo: Undo): string {
-    if ('set' in undo) return t('undo.ofSet', { set: decimal(undo.set, 0) });
+    if ('set' in undo) return t('undo.ofSet', { set: undo.set });
     if ('feature' in undo) {
       const layer = layerConfig(this.app, undo.layer);
       return t('undo.ofFeature', { feature: `${titleOf(layer?.title, undo.layer)} ${undo.feature}` });
@@ -68,8 +84,6 @@ export class UndoView extends Panel {
   private shown(plan: Plan): TemplateResult {
     const { summary, steps, complete } = plan;
     const nothingToDo = summary.added + summary.removed + summary.changed + plan.layers.length === 0;
-    const conflicts = steps.filter(({ conflict }) => conflict !== null);
-    const rest = steps.filter(({ conflict }) => conflict === null);
     return html`<div role="status" data-undo="plan">
         ${nothingToDo ? html`<p class="empty">${t('undo.nothing')}</p>` : html`<p>${t('undo.would')}</p><p class="counts">${countsLine(summary)}</p>`}
         ${summary.conflicts > 0 ? html`<p class="message" data-undo="conflicts">${t('undo.conflicts', { n: summary.conflicts })}</p>` : nothing}
@@ -77,7 +91,7 @@ export class UndoView extends Panel {
       </div>
       ${nothingToDo ? nothing : this.form(plan)}
       <ul class="changes">
-        ${repeat([...conflicts, ...rest].slice(0, this.most.value), keyOf, (step) => this.row(step))}
+        ${repeat(ordered(steps).slice(0, this.most.value), keyOf, (step) => this.row(step))}
       </ul>
       ${steps.length > this.most.value
         ? html`<button class="action" data-history="more" @click=${() => (this.most.value += AT_ONCE)}>${t('incidents.next')}</button>`
@@ -98,7 +112,11 @@ export class UndoView extends Panel {
   /** What an undo leaves as it is. */
   private remarks({ lost, leftOut }: Plan): TemplateResult {
     const of = (id: string): string => titleOf(layerConfig(this.app, id)?.title, id);
-    return html`${Object.entries(lost).map(([layer, fields]) => html`<p class="why">${t('undo.lost', { layer: of(layer), fields: fields.join(', ') })}</p>`)}
+    const named = (id: string, names: readonly string[]): string => {
+      const fields = layerConfig(this.app, id)?.fields ?? [];
+      return listed(names.map((name) => titleOf(fields.find((field) => field.name === name)?.title, name) || name));
+    };
+    return html`${Object.entries(lost).map(([layer, fields]) => html`<p class="why">${t('undo.lost', { layer: of(layer), fields: named(layer, fields) })}</p>`)}
     ${(leftOut ?? []).map(({ layer, reason }) => html`<p class="why">${of(layer)}: <span lang="en">${reason}</span></p>`)}`;
   }
 
@@ -138,5 +156,17 @@ export class UndoView extends Panel {
       : nothing;
     return changeRow(this.app, { ...step, set: null, shape: null, oldShape: null }, undefined, told);
   }
+
+  protected override updated(_changed: PropertyValues): void {
+    const steps = ordered(this.undoing.plan.peek()?.steps ?? []);
+    this.sight.follow(this, marksOf(this.app).chosen.peek(), steps, (count) => {
+      this.most.value = Math.max(this.most.peek(), count);
+    });
+  }
+}
+
+/** What was changed since comes first. */
+function ordered(steps: readonly Step[]): Step[] {
+  return [...steps.filter(({ conflict }) => conflict !== null), ...steps.filter(({ conflict }) => conflict === null)];
 }
 customElements.define('twin-undo', UndoView);
