@@ -10,8 +10,9 @@ from typing import Any
 import psycopg
 import pytest
 
+from layers import undo
 from layers.errors import Gone, NotFound
-from layers.model import FeaturePage
+from layers.model import Author, FeaturePage
 from layers.query import Query
 from layers.store import postgis
 from layers.store.base import Readable
@@ -85,6 +86,32 @@ def test_columns_of_every_kind_are_as_they_were(foreign: Foreign) -> None:  # no
     assert past.feature_layer("odd").field("more") is None
     kept = past.rows("odd").properties["e"]
     assert [kept[1], kept[2]] == ["glad", "glad"]  # the others did not change, and are called so now
+
+
+def test_values_whose_json_is_no_text_of_theirs_are_taken_back(foreign: Foreign) -> None:  # noqa: F811
+    columns = {
+        "h": ("hstore", r"""'a=>1, "b\"\\ c"=>NULL, long=>"x, y"'"""),
+        "n": ("hstore", "''"),
+        "c": ("char(5)", "'ab'"),
+        "b": ("bit(3)", "'101'"),
+        "many": ("char(3)[]", "'{ab,c}'"),
+    }
+    defined = ", ".join(f"{name} {pg}" for name, (pg, _) in columns.items())
+    values = ", ".join(value for _, value in columns.values())
+    foreign.run(
+        "CREATE EXTENSION hstore;"
+        f" CREATE TABLE odd (id int PRIMARY KEY, name text, {defined}, geom geometry);"
+        f" INSERT INTO odd SELECT i, 'a', {values}, {point()} FROM generate_series(1, 2) i"
+    )
+    store = store_of(foreign, odd=Registered("odd", geometry="geom"))
+    seq, then = store.seq(), foreign.run("SELECT * FROM odd ORDER BY id")
+    shown = features(store, "odd")
+    store.patch("odd", 1, {"properties": {"name": "z"}})
+    store.delete("odd", 2)
+    assert features(store.as_of(seq), "odd") == shown
+    for one_ in store.change_sets(limit=2):
+        undo.apply(store, undo.of_set(store, one_.id), Author(actor="anna"))
+    assert foreign.run("SELECT * FROM odd ORDER BY id") == then
 
 
 def test_a_copy_as_it_was(foreign: Foreign) -> None:  # noqa: F811

@@ -20,7 +20,7 @@ from layers.store.edit import Editor, OldRow, taken
 from layers.store.postgis import constraint_errors, history, moments, project
 from layers.store.postgis import past_table as past_table_
 from layers.store.postgis.connection import Connection, bound, literal
-from layers.store.postgis.layer_table import LayerTable
+from layers.store.postgis.layer_table import LayerTable, json_type, restored
 from layers.store.postgis.read import revision_sql
 from layers.store.postgis.schema import past_table
 from layers.store.postgis.values import geometries
@@ -297,12 +297,12 @@ class PostgisEditor(Editor):
         """Write old rows, each a feature and its key."""
         con, table = self._con, self._table
         names = [bound(table.rows.geometry), *columns]
-        values = ["p.geom", *(f"o.{name}" for name in columns)]
+        values = ["p.geom", *(restored(f"o.{name}", pg) for name, pg in columns.items())]
         source = f"unnest(%s::bigint[], %s::bigint[]) w(fid, until) JOIN {self._old} p USING (fid, until)"
         chosen = [list(numbers) for numbers in zip(*rows, strict=True)]
         properties = ""
         if columns:
-            defined = ", ".join(f"{name} {pg}" for name, pg in columns.items())
+            defined = ", ".join(f"{name} {json_type(pg)}" for name, pg in columns.items())
             properties = f" CROSS JOIN LATERAL json_to_record(p.old) o({defined})"
         if present:
             assigned = ", ".join(f"{name} = {value}" for name, value in zip(names, values, strict=True))

@@ -51,14 +51,45 @@ class TableColumn:
         """SQL with one parameter, a value as :mod:`layers.values` stores it, for an assignment."""
         if self.pg == "timestamp without time zone":
             return "(%s::text::timestamptz AT TIME ZONE 'UTC')"
-        base = self.pg.removesuffix("[]")
-        pg = _OF_ANY_LENGTH.get(base, base) + self.pg[len(base) :]
+        pg = _of_any_length(self.pg)
         if self.pg.endswith("[]"):
             inner = (
                 "CASE jsonb_typeof(a.j) WHEN 'array' THEN ARRAY(SELECT jsonb_array_elements_text(a.j)) END"
             )
             return f"(SELECT ({inner})::{pg} FROM (SELECT %s::text::jsonb AS j) a)"
         return f"%s::text::{pg}"
+
+
+def _of_any_length(pg: str) -> str:
+    base = pg.removesuffix("[]")
+    return _OF_ANY_LENGTH.get(base, base) + pg[len(base) :]
+
+
+def is_hstore(pg: str) -> bool:
+    """Whether a type is the extension's, in whatever schema that is."""
+    return pg.rsplit(".", 1)[-1] == "hstore"
+
+
+def json_type(pg: str) -> str:
+    """The type as which the JSON of a column of an old row is taken out of it, for :func:`restored`."""
+    return "json" if is_hstore(pg) else _of_any_length(pg)
+
+
+def restored(raw: str, pg: str) -> str:
+    """SQL of the value of a column, of what :func:`json_type` took out."""
+    return f"{hstore_text(raw)}::{pg}" if is_hstore(pg) else raw
+
+
+def hstore_text(raw: str) -> str:
+    """SQL of an hstore as it is written as text, of its JSON: an old row keeps it as an object, which is
+    hstore's own cast, and which no hstore is read from. Pairs stay in their order."""
+    key, value = (
+        rf"""'"' || regexp_replace({of}, '(["\\])', '\\\1', 'g') || '"'""" for of in ("e.key", "e.value")
+    )
+    pairs = f"string_agg({key} || '=>' || coalesce({value}, 'NULL'), ', ' ORDER BY e.n)"
+    each = f"json_each_text({raw}) WITH ORDINALITY e(key, value, n)"
+    text = f"(SELECT coalesce({pairs}, '') FROM {each})"
+    return f"(CASE json_typeof({raw}) WHEN 'object' THEN {text} ELSE {raw} #>> '{{}}' END)"
 
 
 def _instants(raw: str) -> str:

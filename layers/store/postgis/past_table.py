@@ -17,7 +17,7 @@ from layers.model import ContentLayer
 from layers.store import forms
 from layers.store.postgis import layer_table
 from layers.store.postgis.connection import bound, literal, quoted
-from layers.store.postgis.layer_table import LayerTable, TableColumn
+from layers.store.postgis.layer_table import LayerTable, TableColumn, hstore_text, is_hstore
 from layers.store.postgis.schema import COLUMN_TYPES, HIDDEN, past_table
 from layers.types import EDITS, EditKind, FieldType
 
@@ -106,7 +106,7 @@ class PastTable(LayerTable):
         """SQL of old rows (p) with the columns of then, and ``until`` when they were true."""
         then, defined = "", ""
         if whole and self.kept:
-            then = "".join(f", {_as_json(c).read} AS {bound(c.name)}" for c in self.kept.values())
+            then = "".join(f", {_old_value(c)} AS {bound(c.name)}" for c in self.kept.values())
             defined = self._read_as_json()
         fid, geom = self._names
         columns = f"p.fid::{self.fid_type} AS {fid}, p.geom AS {geom}, p.until AS {quoted(_UNTIL)}{then}"
@@ -202,12 +202,21 @@ class PastTable(LayerTable):
         return f" CROSS JOIN LATERAL json_to_record({old}) AS t({defined})"
 
 
+def _old_value(column: TableColumn) -> str:
+    """SQL of the value of a column of an old row (t), as that of a present one is read."""
+    if is_hstore(column.pg):
+        return hstore_text(f"t.{bound(column.name)}")
+    return _as_json(column).read
+
+
 def _as_json(column: TableColumn) -> TableColumn:
     """A column as its JSON is read: of a type that is there whatever became of the column's own."""
     base = column.pg.removesuffix("[]")
     if column.type == "array":
         instants = base in ("timestamp with time zone", "timestamp without time zone")
         return replace(column, pg=column.pg if instants else "jsonb")
+    if is_hstore(column.pg):
+        return replace(column, pg="json")
     if column.type == "string":
         return replace(column, pg="bpchar" if base == "character" else "text")
     return column
