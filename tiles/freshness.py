@@ -72,6 +72,14 @@ class _History:
         return max(self.floor, int(met[-1])) if len(met) else self.floor
 
 
+def by_layer(changes: Iterable[Change]) -> dict[str, list[Change]]:
+    """Log rows of each layer, in their order."""
+    found: dict[str, list[Change]] = {}
+    for change in changes:
+        found.setdefault(change.layer, []).append(change)
+    return found
+
+
 class Versions(Protocol):
     """How new the tiles and nodes of a store are, as of a number of its log."""
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from layers.errors import NotFound, shown
 from layers.model import Change, FeatureLayer
 from tiles.feature_source import FeatureSource
-from tiles.freshness import Freshness
+from tiles.freshness import Freshness, by_layer
 from tiles.snapshots import Columns, Snapshot
 
 
@@ -30,15 +30,12 @@ class LayerColumns:
 
     def _take_in(self, changes: list[Change]) -> None:
         """Runs inside ``freshness.update`` before any new version can be seen."""
-        by_layer: dict[str, list[Change]] = {}
-        for change in changes:
-            by_layer.setdefault(change.layer, []).append(change)
         if self._tell is not None:
             self._tell(changes)
         with self._lock:
             self._layers = None
             self._taken_in += 1
-            for layer_id, layer_changes in by_layer.items():
+            for layer_id, layer_changes in by_layer(changes).items():
                 if layer_id in self._columns:
                     self._columns[layer_id].mark(layer_changes)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -33,6 +33,7 @@ from tiles.freshness import Versions
 from tiles.ground import FLAT, ConstantGround, Feet, Ground
 from tiles.layer_columns import LayerColumns
 from tiles.made import Tile
+from tiles.mesh_heights import MeshHeights
 from tiles.past import PastColumns, PastSnapshot
 from tiles.relations import Relations, State, States
 from tiles.scene import build, fit
@@ -54,8 +55,6 @@ MOST_LAYERS = 32
 MOST_TOLD = 400
 #: Nodes of which the parts' mark is remembered.
 MOST_MARKS = 65_536
-#: Meshes that are read at a time.
-MESHES = 500
 #: How the boxes of a tileset are: as its content is, or with room for edits, for a page that holds it while
 #: nodes change.
 type Bounds = Literal["content", "edits"]
@@ -140,8 +139,8 @@ class Tiles:
         self._cache, self._fragments = caches.tiles, caches.fragments
         self._marks: dict[tuple[str, Node], tuple[States, str]] = {}
         self._fitted: dict[str, tuple[object, Tile]] = {}
-        self._meshed: dict[str, tuple[int, dict[int, float]]] = {}
         self.freshness: Versions = self._columns.freshness
+        self._heights = MeshHeights(store, self.freshness)
         self.relations = Relations(self._columns.layers, self._snapshot, self.freshness, self._even)
         self.freshness.update()
         self._told_ground = ground.key
@@ -268,7 +267,7 @@ class Tiles:
         low, high = build.reach(rule, snapshot.numbers)
         if isinstance(rule, Prism) and rule.stored:
             # a mesh stands on the low end, however high the feature's field says it is
-            high = np.maximum(high, low + self._heights(layer_id, snapshot))
+            high = np.maximum(high, low + self._heights.of(layer_id, snapshot))
         high = self.relations.raised(layer_id, snapshot.boxes, high)
         below, above = self._elsewhere(layer_id, snapshot.boxes)
         low, high = low - below, high + above
@@ -287,19 +286,6 @@ class Tiles:
             np.maximum.at(below, feet.rows, here - there)
             np.maximum.at(above, feet.rows, there - here)
         return below, above
-
-    def _heights(self, layer_id: str, snapshot: Snapshot | PastSnapshot) -> NDArray[np.float64]:
-        """The heights (m) of the features' meshes in the order of the snapshot, 0 for one without. A mesh is
-        of one load: an edit may only take it away."""
-        known = self._meshed.get(layer_id)
-        if known is None or known[0] != snapshot.generation:
-            heights: dict[int, float] = {}
-            for at in range(0, len(snapshot.fids), MESHES):
-                some = snapshot.fids[at : at + MESHES].tolist()
-                for fid, mesh in self._store.rows(layer_id, some, meshes=True).meshes.items():
-                    heights[fid] = float(np.ptp(mesh.positions[:, 2])) if len(mesh.positions) else 0.0
-            known = self._meshed[layer_id] = snapshot.generation, heights
-        return np.array([known[1].get(fid, 0.0) for fid in snapshot.fids.tolist()])
 
     def _scene(self, layer_id: str) -> _Scene:
         ground = self._ground.key
@@ -389,12 +375,9 @@ class Tiles:
         tree that pages hold. The versions are served from now on."""
         self.freshness.update()
         changes = list(changes)
-        by_layer: dict[str, list[Change]] = {}
-        for change in changes:
-            by_layer.setdefault(change.layer, []).append(change)
         result = Changed([], [])
         first = min((change.seq for change in changes), default=0)
-        for layer_id, mine in by_layer.items():
+        for layer_id, mine in freshness.by_layer(changes).items():
             if self._is_too_much(layer_id, mine) or self._is_outgrown(layer_id, first):
                 result.layers.append(layer_id)
             else:
@@ -411,11 +394,8 @@ class Tiles:
         whose version tells whether the tree is still the one that somebody holds."""
         self.freshness.update()
         changes = list(changes)
-        by_layer: dict[str, list[Change]] = {}
-        for change in changes:
-            by_layer.setdefault(change.layer, []).append(change)
         result: dict[str, list[dict[str, str]] | None] = {}
-        for layer_id, mine in by_layer.items():
+        for layer_id, mine in freshness.by_layer(changes).items():
             result[layer_id] = None if self._is_too_much(layer_id, mine) else self._touched(layer_id, mine)
         scenes = [layer.id for layer in self._columns.layers().values() if self.has_scene(layer)]
         if any(change.fid is None and self._may_raise(change.layer) for change in changes):
@@ -424,10 +404,8 @@ class Tiles:
             known = result.setdefault(layer_id, [])
             if layer_id not in scenes or known is None:
                 continue
-            if nodes is None or len(nodes) > MOST_TOLD:
-                result[layer_id] = None
-            else:
-                known += [self._node_entry(layer_id, node) for node in sorted(nodes)]
+            entries = self._node_entries(layer_id, nodes)
+            result[layer_id] = None if entries is None else known + entries
         for layer_id in scenes:
             entries = result.get(layer_id)
             if entries and any(entry["url"].startswith("3dtiles/") for entry in entries):
@@ -462,11 +440,17 @@ class Tiles:
         for layer_id, nodes in self.relations.touched(changes).items():
             if layer_id in changed.layers or not self.has_scene(self._layer(layer_id)):
                 continue
-            if nodes is None or len(nodes) > MOST_TOLD or self._is_outgrown(layer_id, first):
+            entries = self._node_entries(layer_id, nodes)
+            if entries is None or self._is_outgrown(layer_id, first):
                 changed.layers.append(layer_id)
             else:
-                entries = [self._node_entry(layer_id, node) for node in sorted(nodes)]
                 changed.tiles.extend(entry for entry in entries if entry["url"] not in urls)
+
+    def _node_entries(self, layer_id: str, nodes: Collection[Node] | None) -> list[dict[str, str]] | None:
+        """What is told of nodes that are drawn otherwise; None where the layer is told as a whole."""
+        if nodes is None or len(nodes) > MOST_TOLD:
+            return None
+        return [self._node_entry(layer_id, node) for node in sorted(nodes)]
 
     def _node_entry(self, layer_id: str, node: Node) -> dict[str, str]:
         z, x, y = node

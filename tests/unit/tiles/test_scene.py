@@ -13,8 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyproj import Transformer
 
-from layers.model import Mesh, Surface
+from layers import undo
+from layers.batch import MESH
+from layers.model import Author, Mesh, Surface
 from layers.store.base import Store
+from tests.storing import grid, load, spec, tetrahedron
 from tests.unit.tiles import gltf
 from tests.unit.tiles.conftest import put, square
 from tiles import scheme
@@ -233,3 +236,23 @@ def test_layers_that_are_flat_have_no_scene(store: Store, tmp_path: Path) -> Non
     put(store, "addresses", "address", [shapely.Point(LON, LAT)], {"street": ["a"]})
     with pytest.raises(NotFound, match="address"):
         Tiles(store, tmp_path / "d").tileset("addresses")
+
+
+def test_a_body_that_an_undo_brings_back_is_in_the_boxes(store: Store, tmp_path: Path) -> None:
+    rows = [dict(row, **{MESH: None}) for row in grid(3, height_m=5.0)]
+    rows[0][MESH] = tetrahedron(25, 60, 50).to_bytes()
+    load(store, spec(kind="cim"), rows)
+    other = {"type": "Polygon", "coordinates": [[[25, 60], [25.001, 60], [25.001, 60.0015], [25, 60]]]}
+    store.patch("buildings", 1, {"geometry": other})
+    tiles = Tiles(store, tmp_path / "derived")
+
+    def top(body: bytes) -> float:
+        def highest(node: dict[str, Any]) -> float:
+            own = float(node["boundingVolume"]["region"][5])
+            return max([own, *map(highest, node.get("children", ()))])
+
+        return highest(json.loads(body)["root"])
+
+    low = top(tiles.tileset("buildings").plain())
+    undo.apply(store, undo.of_set(store, store.change_sets(limit=1)[0].id), Author(actor="li"))
+    assert top(tiles.tileset("buildings").plain()) == pytest.approx(low + 45)
