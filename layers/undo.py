@@ -228,7 +228,8 @@ def of_area(
 def apply(
     store: Store, plan: UndoPlan, by: Author, *, leave_out_conflicts: bool = False, agreed: int | None = None
 ) -> int:
-    """Do it, in one transaction and one change set; the newest number of the log after it.
+    """Do it, in one transaction and one change set; the newest number of the log after it,
+    or that of the plan where there is nothing to do.
 
     ``agreed`` is the ``seq`` of the plan that was shown, where this one was made again. Raises Conflict where
     a step would take back what somebody else did, unless those are left out, or where a feature was changed
@@ -248,7 +249,7 @@ def apply(
     steps = [step for step in plan.steps if step.conflict is None]
     former = [Former(step.change.layer, step.change.fid, step.seq) for step in steps]
     if not former:
-        return store.seq()
+        return plan.seq
     return store.put_back(former, by, unchanged_since=since)
 
 

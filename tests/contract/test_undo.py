@@ -300,3 +300,13 @@ def test_a_plan_that_was_agreed_to_and_made_again(city: Store) -> None:
     undo.apply(city, undo.of_feature(city, "buildings", 4, agreed), LI)
     undo.apply(city, undo.of_set(city, newest(city)), LI)
     assert json.loads(city.item("buildings", 4).body)["properties"]["name"] == "two"
+
+
+def test_nothing_to_do_is_nobody_s_change(city: Store) -> None:
+    city.patch("buildings", 1, {"properties": {"name": "z"}}, by=ANNA)
+    number = city.change_sets(limit=1)[0].id
+    city.patch("buildings", 1, {"properties": {"name": "house 0"}}, by=ANNA)
+    plan = undo.of_set(city, number)
+    city.patch("buildings", 2, {"properties": {"name": "other"}}, by=LI)
+    assert plan.steps == ()
+    assert undo.apply(city, plan, ANNA) == plan.seq < city.seq()
