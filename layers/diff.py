@@ -20,7 +20,7 @@ from layers.cql.ast import FID, In, PropertyRef, Value
 from layers.errors import NotFound
 from layers.model import ChangeSet, FeatureLayer, Layer, Mesh, Rows, Selection, Touch
 from layers.query import Query
-from layers.types import Bbox
+from layers.types import Bbox, lon_spans
 from layers.wkb import shapes
 
 type Kind = Literal["added", "removed", "changed"]
@@ -310,7 +310,9 @@ def _box(wkb: bytes) -> Bbox | None:
 def meets(change: FeatureChange, box: Bbox) -> bool:
     """Whether the old or the new geometry meets a box in lon/lat, west > east across the antimeridian."""
     west, south, east, north = box
-    parts = [(west, east)] if west <= east else [(west, 180.0), (-180.0, east)]
     wkb = [state.wkb for state in (change.old, change.new) if state is not None]
     placed = shapely.force_2d(shapes(wkb))
-    return any(bool(shapely.intersects(placed, shapely.box(a, south, b, north)).any()) for a, b in parts)
+    return any(
+        bool(shapely.intersects(placed, shapely.box(a, south, b, north)).any())
+        for a, b in lon_spans(west, east)
+    )

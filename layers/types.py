@@ -56,6 +56,12 @@ class Field:
 SOURCE_FIELD = Field("source_id", "string", {"en": "Source id", "zh-CN": "来源标识"})
 
 
+def lon_spans(west: float, east: float) -> list[tuple[float, float]]:
+    """The longitudes from the west to the east side of a box: two spans where it lies across the
+    antimeridian, west > east (RFC 7946, 5.2)."""
+    return [(west, east)] if west <= east else [(west, 180.0), (-180.0, east)]
+
+
 def only_time(fields: Sequence[Field]) -> str | None:
     """The name of the one date or datetime among some fields: the time of a layer that names none."""
     dated = [f.name for f in fields if f.type in ("date", "datetime")]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from layers import crs as crs_
 from layers.errors import BadFile, BadParameter, shown
-from layers.types import CRS84
+from layers.types import CRS84, lon_spans
 
 TYPES = (
     "Point",
@@ -66,11 +66,10 @@ def bbox(value: Any, crs: str = CRS84) -> Any:
         return _plain(_lonlat(box(west, south, east, north), crs))
     if west > east and not (abs(west) <= 180 and abs(east) <= 180):
         raise ValueError("in a bbox west comes before east (across 180° both within ±180)")
-    parts = [(west, east)] if west <= east else [(west, 180.0), (-180.0, east)]
     low, high = max(south, -90.0), min(north, 90.0)
     boxes = [
         _lonlat(box(max(a, -180.0), low, min(b, 180.0), high), crs)
-        for a, b in parts
+        for a, b in lon_spans(west, east)
         if a <= 180 and b >= -180 and low <= high
     ]
     if not boxes:

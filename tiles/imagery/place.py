@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 
-from layers.types import Bbox
+from layers.types import Bbox, lon_spans
 from tiles import scheme
 
 WEB_MERCATOR = "EPSG:3857"
@@ -41,9 +42,5 @@ def meet(one: Bbox, other: Bbox) -> bool:
     """Whether two boxes in lon/lat meet; west > east across the antimeridian."""
     if one[1] > other[3] or other[1] > one[3]:
         return False
-    return any(a[0] <= b[1] and b[0] <= a[1] for a in _spans(one) for b in _spans(other))
-
-
-def _spans(box: Bbox) -> list[tuple[float, float]]:
-    west, _, east, _ = box
-    return [(west, east)] if west <= east else [(west, 180.0), (-180.0, east)]
+    spans = (lon_spans(box[0], box[2]) for box in (one, other))
+    return any(a[0] <= b[1] and b[0] <= a[1] for a, b in product(*spans))

@@ -10,6 +10,7 @@ import re
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -147,22 +148,25 @@ class FeedRoute:
                 named = cursor
 
     async def _shared(self, asked: _Asked, cursor: Cursor, told: tuple[str, int]) -> tuple[FeedPage, bytes]:
-        """The page after a cursor, made once for all who ask for it. Raises Busy, Unavailable."""
+        """The page after a cursor, made once for all who ask for it, and anew where it failed. Raises
+        Busy, Unavailable."""
         key = asked.view.rights, asked.wanted, cursor, told
         task = self._pages.get(key)
         if task is None:
             making = self._city.aside(self._encoded, asked, cursor)
             task = self._pages[key] = asyncio.create_task(making)
+            task.add_done_callback(partial(self._forget_failed, key))
             if len(self._pages) > KEPT:
                 self._pages.popitem(last=False)
         if task.done() and not task.cancelled() and task.exception() is None:
             return task.result()
-        try:
-            # who goes away does not take the page from the others
-            return await asyncio.shield(task)
-        except (Busy, Unavailable):
-            self._pages.pop(key, None)
-            raise
+        # who goes away does not take the page from the others
+        return await asyncio.shield(task)
+
+    def _forget_failed(self, key: _Key, task: asyncio.Task[tuple[FeedPage, bytes]]) -> None:
+        failed = task.cancelled() or task.exception() is not None
+        if failed and self._pages.get(key) is task:
+            del self._pages[key]
 
     def _encoded(self, asked: _Asked, cursor: Cursor) -> tuple[FeedPage, bytes]:
         page = self._city.feed.page(asked.view, cursor, asked.wanted, asked.limit)

@@ -17,6 +17,7 @@ from layers.raster.coverage import Coverage
 from layers.raster.files import located
 from layers.raster.grid import code
 from layers.raster.kept import COG
+from layers.types import lon_spans
 from twin.access.caller import CALLER
 from twin.http import answers, negotiate, ranges, respond
 from twin.http.context import Context, Link, link
@@ -200,8 +201,7 @@ def _item(context: Context, layer: ContentLayer, item_id: str, asset: Asset) -> 
 
 def _outline(west: float, south: float, east: float, north: float) -> dict[str, Any]:
     """A box as a geometry, cut at the antimeridian (RFC 7946, 3.1.9)."""
-    halves = [(west, east)] if west <= east else [(west, 180.0), (-180.0, east)]
-    rings = [[[[a, south], [b, south], [b, north], [a, north], [a, south]]] for a, b in halves]
+    rings = [[[[a, south], [b, south], [b, north], [a, north], [a, south]]] for a, b in lon_spans(west, east)]
     if len(rings) == 1:
         return {"type": "Polygon", "coordinates": rings[0]}
     return {"type": "MultiPolygon", "coordinates": rings}

@@ -19,7 +19,7 @@ from layers.cql.ast import FID, In, PropertyRef, Value
 from layers.errors import Gone, NotFound
 from layers.model import Change, Layer, Moment, Touch
 from layers.query import Query
-from layers.types import Bbox
+from layers.types import Bbox, lon_spans
 from twin.catalogue.view import View
 
 #: Features of a page.
@@ -124,6 +124,10 @@ class _Read:
     features: dict[str, dict[int, _Touched]] = field(default_factory=dict)
     whole: set[str] = field(default_factory=set)
     end: int = 0
+
+    def has(self, change: Change) -> bool:
+        """Whether a feature is told of, and so what became of it, wherever that was."""
+        return change.fid in self.features.get(change.layer, ())
 
     def take(self, change: Change, limit: int) -> bool:
         """Whether there was room for it."""
@@ -234,12 +238,14 @@ def _read(view: View, after: int, newest: int, wanted: Wanted, limit: int) -> _R
         for change in page:
             if change.seq > newest:
                 return read
-            if not wanted.near(change) or not seen(change):
+            near = wanted.near(change)
+            if not (near or read.has(change)) or not seen(change):
                 continue
             if wanted.of(change.layer) and not read.take(change, limit):
                 read.end = change.seq - 1
                 return read
-            read.rows.append(change)
+            if near:
+                read.rows.append(change)
         if len(page) < ROWS:
             return read
         since, rows = page[-1].seq, rows + len(page)
@@ -300,26 +306,32 @@ def _features(
 
 def _kinds(moments: tuple[View, View], layer_id: str, touched: dict[int, _Touched]) -> dict[int, diff.Kind]:
     """What happened to features of a layer that is seen whole: the log tells of most, of those that lay
-    nowhere before or after, only the moments."""
+    nowhere before or after, only the moments. Where the history does not reach back, what is there is told as
+    what is there now, and whatever is not there as removed: it may have been before."""
     before = _there(moments[0], layer_id, [fid for fid, one in touched.items() if not one.before])
-    after = _there(moments[1], layer_id, [fid for fid, one in touched.items() if not one.after])
+    nowhere = [fid for fid, one in touched.items() if not one.after]
+    after = _there(moments[1], layer_id, nowhere)
+    if after is None:
+        after = _there(moments[1].present, layer_id, nowhere) or set()
     kinds: dict[int, diff.Kind] = {}
     for fid, one in touched.items():
-        was, now = one.before or fid in before, one.after or fid in after
-        if was or now:
+        was, now = one.before or (before is not None and fid in before), one.after or fid in after
+        if was or now or before is None:
             kinds[fid] = "changed" if was and now else "added" if now else "removed"
     return kinds
 
 
-def _there(moment: View, layer_id: str, fids: Collection[int]) -> set[int]:
-    """Those of some features that there were. Of a layer whose history does not reach back, none."""
+def _there(moment: View, layer_id: str, fids: Collection[int]) -> set[int] | None:
+    """Those of some features that there were; None where the history of the layer does not reach back."""
     found: set[int] = set()
     for some in batched(fids, CHUNK):
         among = In(PropertyRef(FID), tuple(Value(fid, "integer") for fid in some))
         try:
             page = moment.select(layer_id, Query(filter=among, properties=(), limit=len(some)))
-        except (NotFound, Gone):
+        except NotFound:
             return found
+        except Gone:
+            return None
         found.update(page.rows.fids.tolist())
     return found
 
@@ -344,5 +356,5 @@ def _sets(view: View, layer_id: str, between: tuple[int, int], touched: Collecti
 
 def _meet(wanted: Bbox, box: Bbox) -> bool:
     west, south, east, north = wanted
-    parts = [(west, east)] if west <= east else [(west, 180.0), (-180.0, east)]
-    return south <= box[3] and box[1] <= north and any(a <= box[2] and box[0] <= b for a, b in parts)
+    in_lon = any(a <= box[2] and box[0] <= b for a, b in lon_spans(west, east))
+    return in_lon and south <= box[3] and box[1] <= north
