@@ -7,6 +7,7 @@ import re
 import socket
 import ssl
 import threading
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -22,6 +23,8 @@ class Collector(threading.Thread):
         super().__init__(daemon=True)
         self.sock, self._context = sock, context
         self.messages: list[str] = []
+        #: Seconds after which it answers who begins TLS.
+        self.late = 0.0
         self.sock.settimeout(0.05)
         self._ended = threading.Event()
         self.start()
@@ -38,6 +41,7 @@ class Collector(threading.Thread):
             except TimeoutError:
                 continue
             if self._context is not None:
+                time.sleep(self.late)
                 try:
                     peer = self._context.wrap_socket(peer, server_side=True)
                 except OSError:  # who does not trust the certificate goes
@@ -67,8 +71,8 @@ class Collector(threading.Thread):
         self.sock.close()
 
 
-def listening(by: str, tmp_path: Path, port: int = 0) -> tuple[str, Collector]:
-    """A collector, and its address."""
+def listening(by: str, tmp_path: Path, port: int = 0, *, demands: bool = False) -> tuple[str, Collector]:
+    """A collector, and its address. One that ``demands`` takes only who has a certificate."""
     if by == "unix":
         path = tmp_path / "log"
         path.unlink(missing_ok=True)
@@ -85,6 +89,9 @@ def listening(by: str, tmp_path: Path, port: int = 0) -> tuple[str, Collector]:
         certificate(tmp_path)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(tmp_path / "ca.pem", tmp_path / "key.pem")
+        if demands:
+            context.verify_mode = ssl.CERT_REQUIRED
+            context.load_verify_locations(tmp_path / "ca.pem")
     return f"{by}://localhost:{sock.getsockname()[1]}", Collector(sock, context)
 
 

@@ -263,6 +263,7 @@ class Front:
         await city.run(city.webhooks.stop)
         await city.jobs.stop()
         await city.run(city.live.stop)
+        await city.run(city.audit.stop)
         self._watcher.close()
         city.close()
         await send({"type": "lifespan.shutdown.complete"})

@@ -6,7 +6,7 @@ import dataclasses
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from layers import rules
-from layers.errors import BadFile, BadParameter, Exists, NotFound, TwinError, shown
+from layers.errors import BadFile, BadParameter, Exists, NotFound, TwinError, Unavailable, shown
 from layers.model import ContentLayer, Problem, RasterFacts, Report, has_features
 from layers.place import crs_name
 from layers.raster import kept
@@ -194,15 +194,26 @@ def drop(city: Path, layer_id: str, *, ask: Callable[[str], object] | None, mess
 
 
 def key_add(city: Path, name: str, may: list[str] | None, of: list[str] | None = None) -> None:
-    """Make a key and print it. Raises BadParameter, Exists."""
+    """Make a key and print it. Raises BadParameter, Exists, Unavailable: where there is an audit, no key is
+    made that is not in it."""
     settings.load(city)
     actions = [action for action in ACTIONS if may is None or action in may]
     unknown = [action for action in may or () if action not in ACTIONS]
     if unknown:
         raise BadParameter("may", unknown[0], "one of " + ", ".join(ACTIONS))
     objects = Objects.named(of) if of else None
-    print(Keys(city).add(name, actions, objects))
-    _tell(city, "added", name, may=actions, of=[] if objects is None else objects.texts())
+    keys = Keys(city)
+    if name in keys.names():
+        raise Exists(f"a key named {name!r} exists")
+    try:
+        _tell(city, "added", name, may=actions, of=[] if objects is None else objects.texts())
+    except TwinError as error:
+        raise Unavailable(f"no key was made, for the audit cannot tell of it now: {error}") from error
+    try:
+        print(keys.add(name, actions, objects))
+    except TwinError:
+        _tell(city, "added", name, result="failed")
+        raise
 
 
 def key_list(city: Path) -> None:
@@ -213,18 +224,23 @@ def key_list(city: Path) -> None:
 
 
 def key_remove(city: Path, name: str) -> None:
-    """Remove a key. Raises NotFound."""
+    """Remove a key. Raises NotFound, Unavailable: it is removed, which waits for nothing, and the audit could
+    not be told."""
     settings.load(city)
     Keys(city).remove(name)
-    _tell(city, "removed", name)
+    try:
+        _tell(city, "removed", name)
+    except TwinError as error:
+        why = f"the key {name} is no longer taken, but the audit does not tell of it: {error}"
+        raise Unavailable(why) from error
     print(f"The key {name} is no longer taken.")
 
 
 def _tell(city: Path, action: str, name: str, **facts: Any) -> None:
-    """Have in the audit what was done to a key; the key is what it is, whatever becomes of that."""
+    """Have in the audit what is done to a key. Raises Busy, ReadOnly, Unavailable: it is not there."""
     city_settings = settings.load(city)
     if city_settings.audit.enabled:
-        with suppress(TwinError), opened(city_settings, city) as store:
+        with opened(city_settings, city) as store:
             wiring.told(city_settings, store, "key", action=action, name=name, **facts)
 
 

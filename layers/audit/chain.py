@@ -66,9 +66,18 @@ def of_line(text: str) -> Link:
     if not isinstance(entry, dict):
         raise ValueError("not a JSON object")
     stored = entry.pop("hash", None)
-    if not isinstance(stored, str) or not isinstance(entry.get("n"), int):
+    if not isinstance(stored, str) or not _is_number(entry.get("n")):
         raise ValueError("without a hash or a number")
-    return Link(entry["n"], canonical(entry), stored, _set(entry))
+    try:
+        text = canonical(entry)
+    except (TypeError, RecursionError) as error:
+        raise ValueError("with a text or a number that no entry has") from error
+    return Link(entry["n"], text, stored, _set(entry))
+
+
+def _is_number(value: object) -> bool:
+    """Whether it is the number of an entry: a whole one that JSON has exactly."""
+    return type(value) is int and 0 < value < 2**53
 
 
 def _set(entry: Entry) -> int | None:
@@ -116,4 +125,21 @@ def _wrong(link: Link, head: Link | None) -> str | None:
         return "is not what its hash says: it was changed"
     if _set(entry) != link.set:
         return "is kept as that of another change set"
-    return None
+    return None if _is_whole(entry) else "lacks what an entry of its kind says"
+
+
+def _is_whole(entry: Entry) -> bool:
+    """Whether an entry has the members that others go by, each of its type."""
+    if not isinstance(entry.get("kind"), str) or not isinstance(entry.get("prev"), str):
+        return False
+    match entry["kind"]:
+        case "begin":
+            return type(entry.get("set")) is int
+        case "change":
+            names, digest = entry.get("layers"), entry.get("digest", 0)
+            if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+                return False
+            return type(entry.get("set")) is int and (digest is None or isinstance(digest, str))
+        case "cut":
+            return type(entry.get("through")) is int and isinstance(entry.get("last"), str)
+    return True

@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -28,19 +28,26 @@ _LOGGED = 10_000
 @dataclass(frozen=True, slots=True)
 class Changed:
     """``layers`` of which a change set changed something, how many ``features``, and the digest; None where
-    what it changed is not known any more, or not known at all."""
+    what it changed is not known any more, or not known at all: another program may log what is no layer."""
 
     layers: tuple[str, ...]
     features: int | None
     digest: str | None
 
 
-def changed(store: Store, one: ChangeSet, algorithm: Algorithm) -> Changed:
-    """Of a change set that is in the log still. Raises what a read of the store does."""
+class Enough(Exception):
+    """Whoever asked for a digest wants it no longer."""
+
+
+def changed(
+    store: Store, one: ChangeSet, algorithm: Algorithm, enough: Callable[[], bool] = lambda: False
+) -> Changed:
+    """Of a change set that is in the log still. Raises what a read of the store does, and Enough, between
+    some features and the next."""
     names = layers(store, one)
     try:
-        count, text = digest(store, one, names, algorithm)
-    except Gone:
+        count, text = digest(store, one, names, algorithm, enough)
+    except (Gone, NotFound):
         return Changed(names, None, None)
     return Changed(names, count, text)
 
@@ -60,24 +67,32 @@ def layers(store: Store, one: ChangeSet) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-def digest(store: Store, one: ChangeSet, names: Sequence[str], algorithm: Algorithm) -> tuple[int, str]:
+def digest(
+    store: Store,
+    one: ChangeSet,
+    names: Sequence[str],
+    algorithm: Algorithm,
+    enough: Callable[[], bool] = lambda: False,
+) -> tuple[int, str]:
     """How many features of these layers a change set changed, and the digest of that. Raises Gone: what was
-    before it or after it is not kept."""
+    before it or after it is not kept; NotFound: there never was such a layer; Enough."""
     begun, count = hashes.maker(algorithm)(), 0
     before, after = store.as_of(one.first - 1), store.as_of(one.last)
     for name in names:
-        for fid, old, new in _features(store, one, name, before, after):
+        for fid, old, new in _features(store, one, name, before, after, enough):
             begun.update(_text([name, fid, old, new]))
             count += fid is not None
     return count, hashes.named(algorithm, begun)
 
 
 def _features(
-    store: Store, one: ChangeSet, layer: str, before: Past, after: Past
+    store: Store, one: ChangeSet, layer: str, before: Past, after: Past, enough: Callable[[], bool]
 ) -> Iterator[tuple[int | None, Any, Any]]:
     """The features that were not the same before and after, by id; of a layer of another form its record."""
     some = False
     for batch in itertools.batched(touched(store, layer, one.first - 1, one.last), _BATCH):
+        if enough():
+            raise Enough
         some = True
         fids = [touch.fid for touch in batch]
         old, new = _states(before, layer, fids), _states(after, layer, fids)

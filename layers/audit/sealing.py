@@ -10,7 +10,8 @@ from __future__ import annotations
 import itertools
 import threading
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -81,22 +82,23 @@ class Sealer:
         """Whether something is not sealed yet: what was told, or a load that was left to another process."""
         return bool(self._events) or self._left
 
-    def seal(self) -> int:
+    def seal(self, enough: Callable[[], bool] = lambda: False) -> int:
         """Append what is not in the chain yet; how many links that were. Raises Busy (others append all the
-        time), ReadOnly, Unavailable; what was told is then kept for the next time."""
+        time), ReadOnly, Unavailable; what was told is then kept for the next time. Once it is ``enough``,
+        only what was told and the change sets that were looked at already are appended."""
         done = 0
         with self._sealing:
             while True:
-                made, more = self._step()
+                made, more = self._step(enough)
                 done += made
-                if not more:
+                if not more or enough():
                     return done
 
-    def _step(self) -> tuple[int, bool]:
+    def _step(self, enough: Callable[[], bool]) -> tuple[int, bool]:
         audit = self._store.audit
         for _ in range(_TRIES):
             head = audit.head()
-            batch = self._next(head)
+            batch = self._next(head, enough)
             if not batch.bodies:
                 return 0, False
             links = chain.chained(head, batch.bodies, self._algorithm)
@@ -109,7 +111,7 @@ class Sealer:
                 return len(links), batch.full
         raise Busy("others append to the audit all the time; try again")
 
-    def _next(self, head: Link | None) -> _Batch:
+    def _next(self, head: Link | None, enough: Callable[[], bool]) -> _Batch:
         """What comes next."""
         store, epoch = self._store, self._store.epoch
         sets: Sequence[ChangeSet] = []
@@ -123,7 +125,10 @@ class Sealer:
             if was != epoch:
                 heading.append({"kind": "restored", "at": now(), "epoch": epoch, "was": was})
             sets = self._due(store.audit.sets(store.audit.sealed() or 0, _BATCH))
-        bodies = [_of_set(one, digests.changed(store, one, self._algorithm), epoch) for one in sets]
+        bodies: list[Entry] = []
+        with suppress(digests.Enough):
+            for one in sets:
+                bodies.append(_of_set(one, digests.changed(store, one, self._algorithm, enough), epoch))
         with self._lock:
             events = [self._events[number] for number in range(min(len(self._events), _BATCH))]
             lost = self._lost

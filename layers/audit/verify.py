@@ -11,7 +11,7 @@ from typing import Any
 from layers.audit import chain, digests, hashes
 from layers.audit.chain import Fault
 from layers.audit.sealing import every, facts
-from layers.errors import Gone
+from layers.errors import Gone, NotFound
 from layers.model import ChangeSet, Link
 from layers.store.base import Store
 
@@ -147,7 +147,7 @@ def _differs(store: Store, one: ChangeSet | None, entry: dict[str, Any], verdict
         return None
     try:
         _, found = digests.digest(store, one, entry["layers"], algorithm)
-    except Gone:
+    except (Gone, NotFound):
         verdict.not_kept += 1
         return None
     if found != stored:

@@ -23,7 +23,8 @@ class Cursors(Protocol):
         """The cursor of a name that is held, None where none was put yet."""
 
     def put(self, name: str, cursor: str) -> None:
-        """Keep a cursor; when this returns, it outlives the process and the machine's power."""
+        """Keep a cursor of a name that is held; when this returns, it outlives the process and the machine's
+        power. Raises Busy where the name is held no longer."""
 
     def close(self) -> None:
         """Give back what is held."""

@@ -18,7 +18,7 @@ import shapely
 from layers.audit import chain, hashes, verify
 from layers.audit.sealing import Sealer, every
 from layers.batch import MESH
-from layers.model import Author, Operation
+from layers.model import Author, Link, Operation
 from layers.query import Query
 from layers.store.base import FormSpec, Store
 from tests.histories.foreign import Hand, SqliteHand
@@ -264,6 +264,32 @@ def test_what_another_program_did_is_sealed_too(city: Store, hand: Hand, sealer:
     assert verify.city(city).fault is None
 
 
+def test_a_row_of_the_log_that_is_of_no_layer_stops_nothing(city: Store, hand: Hand, sealer: Sealer) -> None:
+    said = f"INSERT INTO {hand.table('twin_changes')} (layer, fid) VALUES ('nosuch', 1)"
+    if not isinstance(hand, SqliteHand):
+        with pytest.raises(psycopg.errors.NotNullViolation):  # numbers are given by the triggers alone
+            run(hand, said)
+        return
+    run(hand, said)
+    city.delete("buildings", 1)
+    assert sealer.seal() == 2
+    one, other = entries(city)[-2:]
+    assert (one["layers"], one["features"], one["digest"]) == (["nosuch"], None, None)
+    assert (other["layers"], other["features"]) == (["buildings"], 1)
+    assert verify.city(city).fault is None
+
+
+def test_what_takes_long_is_left_when_it_is_enough(city: Store, sealer: Sealer) -> None:
+    """What was told is sealed, and the change set is the next time."""
+    city.delete("buildings", 1)
+    sealer.tell("server", action="stopped")
+    assert sealer.seal(lambda: True) == 1
+    assert kinds(city)[-1] == "server"
+    assert sealer.seal() == 1
+    assert kinds(city)[-1] == "change"
+    assert verify.city(city).fault is None
+
+
 def test_what_is_not_sealed_yet_is_told(city: Store, sealer: Sealer) -> None:
     city.delete("buildings", 1)
     assert (verify.city(city).fault, verify.city(city).unsealed) == (None, 1)
@@ -322,6 +348,12 @@ def test_a_history_that_is_no_longer_kept_is_not_compared(city: Store, hand: Han
     assert (verdict.compared, verdict.not_kept) == (0, 4)
 
 
+def _made(entry: dict[str, Any]) -> str:
+    """A line whose hash is true."""
+    text = chain.canonical(entry)
+    return chain.line(Link(entry["n"], text, hashes.digest("sha256", text.encode()), None))
+
+
 def test_lines_that_were_changed_are_found(city: Store) -> None:
     lines = [chain.line(link) for link in every(city.audit)]
     wrong: list[tuple[list[str], int, str]] = [
@@ -331,6 +363,13 @@ def test_lines_that_were_changed_are_found(city: Store) -> None:
         ([*lines[:3], "[]", *lines[4:]], 4, "not a JSON object"),
         ([*lines[:2], lines[3], lines[2], *lines[4:]], 4, "follows on entry 2"),
         ([*lines, lines[5]], 6, "follows on entry 6"),
+        ([*lines[:3], lines[3].replace("核对", "\\ud800"), *lines[4:]], 4, "that no entry has"),
+        ([*lines[:3], lines[3].replace('"features":1', f'"features":{2**70}'), *lines[4:]], 4, "that no"),
+        ([lines[0].replace('"prev":"",', ""), *lines[1:]], 1, "does not hold the hash"),
+        ([lines[1].replace('"prev"', '"prov"'), *lines[2:]], 2, "was changed"),
+        ([_made({"kind": "cut", "n": 2, "prev": "x", "through": []})], 2, "lacks"),
+        ([_made({"kind": "request", "n": 2})], 2, "lacks"),
+        ([_made({"kind": "request", "n": 2**60, "prev": "x"})], 1, "a number"),
     ]
     for text, number, why in wrong:
         fault = verify.lines(text).fault

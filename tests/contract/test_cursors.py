@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from layers.errors import ReadOnly, Unavailable
+from layers.errors import Busy, ReadOnly, Unavailable
 from layers.store.base import Store
 from layers.store.cursors import FileCursors
 from layers.store.database import Database
@@ -22,6 +24,7 @@ def test_a_cursor_outlives_the_store(opener: Callable[[], Store]):
     assert cursors.hold("crm")
     assert cursors.get("crm") is None
     cursors.put("crm", "e-1")
+    assert cursors.hold("other")
     cursors.put("other", "e-2")
     cursors.put("crm", "e-3")
     cursors.close()
@@ -63,13 +66,26 @@ def test_a_name_is_lost_with_its_connection(postgres: Cluster, tmp_path: Path):
             assert con.execute(held).fetchall() == [(True,)]
         until(lambda: two.hold("crm"), what="the name that was lost")
         with pytest.raises(Unavailable):
+            one.hold("crm")
+        with pytest.raises(Busy):  # on the connection that is made then
             one.put("crm", "e-5")
         assert not one.hold("crm")
+        assert two.get("crm") is None
     finally:
         for cursors in (one, two):
             cursors.close()
         for store in stores:
             store.close()
+
+
+def test_servers_that_begin_at_once_make_one_table(postgres: Cluster, tmp_path: Path):
+    with closing(open_store(tmp_path, Database(postgres.database()))) as store:
+        many = [store.cursors() for _ in range(8)]
+        with ThreadPoolExecutor(8) as threads:
+            held = list(threads.map(lambda cursors: cursors.hold("crm"), many))
+        assert held.count(True) == 1
+        for cursors in many:
+            cursors.close()
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"crm": 1}'])

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
@@ -60,6 +61,7 @@ class Sender(threading.Thread):
         super().__init__(name=f"twin-audit-{export.name}", daemon=True)
         self._store, self._export = store, export
         self._stopped = threading.Event()
+        self._until = 0.0
         self._failing = False
 
     def run(self) -> None:
@@ -70,11 +72,14 @@ class Sender(threading.Thread):
         self._tried()
         self._export.close()
 
-    def stop(self) -> None:
-        """End, after what is there by now."""
+    def end(self, until: float) -> None:
+        """Have it end, after what is there by now, or the batch that is on its way at a time (of
+        ``time.monotonic``): the rest is sent at the next start."""
+        self._until = until
         self._stopped.set()
-        if self.is_alive():
-            self.join()
+
+    def _enough(self) -> bool:
+        return self._stopped.is_set() and time.monotonic() > self._until
 
     def _tried(self) -> bool:
         try:
@@ -86,6 +91,8 @@ class Sender(threading.Thread):
                         links[0].n,
                     )
                 self._export.send(links, anew=anew)
+                if self._enough():
+                    break
             if self._failing:
                 log.warning("the audit goes to %s again", self._export.name)
             self._failing = False
@@ -98,6 +105,8 @@ class Sender(threading.Thread):
             self._failing = True
             return False
         except Exception:
+            if self._enough():  # the store was closed, for there was no waiting any more
+                return False
             log.exception("the audit could not be sent to %s", self._export.name)
             return False
         return True

@@ -5,6 +5,7 @@ was put back to an earlier copy. The last line says where it goes on, so a resta
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from collections.abc import Callable
@@ -42,7 +43,11 @@ class Files:
         for _, _, path in reversed(self._present()):
             line = _last_line(path)
             if line is not None:
-                link = chain.of_line(line)
+                try:
+                    link = chain.of_line(line.decode("utf-8"))
+                except ValueError as error:  # somebody wrote there: it is left as it is
+                    why = f"the last line of {path.name} is no entry"
+                    raise OSError(errno.EBADMSG, why) from error
                 return Sent(link.n, link.hash)
         return NOTHING
 
@@ -84,7 +89,7 @@ def _sync(folder: Path) -> None:
         os.close(handle)
 
 
-def _last_line(path: Path) -> str | None:
+def _last_line(path: Path) -> bytes | None:
     """The last line of a file, after what follows the last line feed was cut off; None without one."""
     with path.open("r+b") as file:
         end = file.seek(0, os.SEEK_END)
@@ -98,4 +103,4 @@ def _last_line(path: Path) -> str | None:
             file.truncate(begin + whole)
             os.fsync(file.fileno())
     lines = tail[:whole].splitlines()
-    return lines[-1].decode("utf-8") if lines else None
+    return lines[-1] if lines else None

@@ -4,13 +4,17 @@
 The message is the entry's line in ASCII, so what a collector keeps can be proven as an exported file can.
 Over TCP and TLS an entry counts as sent when the other machine has acknowledged its bytes; after a failure
 what was not is sent again, so an entry may come twice there: its number tells. UDP says nothing of what is
-lost."""
+lost.
+
+TLS is 1.2, which every such server has (RFC 9662): its handshake ends once the server has taken who connects.
+That of 1.3 ends before, and what is acknowledged then may be read by nobody."""
 
 from __future__ import annotations
 
 import errno
 import fcntl
 import json
+import logging
 import os
 import re
 import socket
@@ -24,10 +28,13 @@ from typing import Protocol
 import orjson
 
 from layers.audit import chain
+from layers.errors import ReadOnly
 from layers.model import Link
 from twin.access import private
 from twin.audit.exports import NOTHING, Sent
 from twin.setting_values import SyslogAddress
+
+log = logging.getLogger("twin")
 
 #: How long one waits for the other machine.
 WAIT_S = 5.0
@@ -53,6 +60,7 @@ class Syslog:
         self._address, self._position, self._ca = address, position, ca
         self._wire: _Wire | None = None
         self._last: Sent | None = None
+        self._unkept = False
 
     def sent(self) -> Sent:
         if self._last is None:
@@ -78,7 +86,20 @@ class Syslog:
             self._last = None
             raise
         self._last = Sent(links[-1].n, links[-1].hash)
-        private.write(self._position, {"n": links[-1].n, "hash": links[-1].hash})
+        self._keep(self._last)
+
+    def _keep(self, last: Sent) -> None:
+        """Keep how far it is. Where that cannot be, it is told once, and all goes on."""
+        try:
+            private.write(self._position, {"n": last.n, "hash": last.hash})
+        except ReadOnly as error:
+            if not self._unkept:
+                log.warning("what went to syslog is sent again at the next start: %s", error)
+            self._unkept = True
+            return
+        if self._unkept:
+            log.warning("how far syslog is can be kept again")
+        self._unkept = False
 
     def _open(self) -> _Wire:
         address = self._address
@@ -93,6 +114,7 @@ class Syslog:
             return _Stream(plain)
         try:
             context = ssl.create_default_context(cafile=self._ca)
+            context.maximum_version = ssl.TLSVersion.TLSv1_2
             return _Stream(context.wrap_socket(plain, server_hostname=address.host))
         except BaseException:
             plain.close()

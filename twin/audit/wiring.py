@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from layers.audit.sealing import Sealer
-from layers.errors import TwinError
+from layers.errors import ReadOnly, TwinError
 from layers.store.base import Store
 from twin import settings
 from twin.audit import Auditor
@@ -60,14 +60,19 @@ def begin(conf: CitySettings, store: Store) -> None:
 
 
 def told(conf: CitySettings, store: Store, kind: str = "", **facts: Any) -> None:
-    """Seal what a verb did, and tell of it where it makes no change set. What cannot be sealed now, for
-    others write, is by the next who does."""
+    """Seal what a verb did, and tell of it where it makes no change set. A change set that cannot be sealed
+    now, for others write, is by the next who does. Raises, for a ``kind`` alone, Busy, ReadOnly, Unavailable:
+    nobody else could tell of it, and it is not in the audit."""
+    if kind and conf.audit.enabled and store.read_only:
+        raise ReadOnly("the city cannot be written")
     sealer = _sealer(conf, store)
     if sealer is None:
         return
     if kind:
         by = operator()
         sealer.tell(kind, actor=by.actor, address=by.address, **facts)
+        sealer.seal()
+        return
     with suppress(TwinError):
         sealer.seal()
 

@@ -89,7 +89,7 @@ class Webhooks:
             view = self._catalogue.of(self._callers.named(declared.key))
             begun = None if after is None else Cursor.parse(after)
             page = self._feed.page(view, begun, wanted)
-            lack = _lack(view, declared.layers) if page.empty else ""
+            lack = _lack(view, declared.layers)
             return Page(str(page.cursor), orjson.dumps(page.document()), page.empty, lack)
 
         return Hook(declared.name, Receiver(declared.url), keys, pages, cursors)

@@ -82,6 +82,8 @@ class Receiver:
         # another descriptor of the same connection, whatever TLS makes of this one
         with line.dup() as self._line:
             try:
+                if self._late:  # while there was no connection yet that could be cut
+                    raise TimeoutError
                 with contextlib.closing(self._connection(line)) as con:
                     con.request("POST", self._target, body, headers)
                     response = con.getresponse()

@@ -26,6 +26,7 @@ class HookStatus:
     attempts: int = 0
     delivered: int = 0
     _told: str = ""
+    _lack: str = ""
 
     @property
     def ok(self) -> bool:
@@ -54,20 +55,20 @@ class HookStatus:
 
     def cannot_read(self, reason: str, *, told: bool = False) -> None:
         """There is no page to be sent; ``told`` where the log has it from others."""
-        if not told and reason != self._told:
-            log.warning("webhook %s: %s", self.name, reason)
-            self._told = reason
+        if not told:
+            self._tell(reason)
         self.state, self.reason = "troubled", reason
 
     def reads(self, lack: str) -> None:
-        """There is a page, or nothing to be told; but for what is lacking."""
+        """There is a page, or nothing to be told; ``lack`` is what is not there, of which nothing is told,
+        whether or not the rest is taken."""
+        self._lack = lack
         if lack:
-            self.cannot_read(lack)
-            return
-        if self._told:
+            self._tell(lack)
+        elif self._told:
             log.warning("webhook %s: in order again", self.name)
             self._told = ""
-        if self.state in ("troubled", "elsewhere"):
+        if self.state != "failing":
             self._works()
 
     def is_elsewhere(self) -> None:
@@ -75,4 +76,9 @@ class HookStatus:
         self.state, self.reason = "elsewhere", ""
 
     def _works(self) -> None:
-        self.state, self.reason = "working", ""
+        self.state, self.reason = ("troubled", self._lack) if self._lack else ("working", "")
+
+    def _tell(self, reason: str) -> None:
+        if reason != self._told:
+            log.warning("webhook %s: %s", self.name, reason)
+            self._told = reason

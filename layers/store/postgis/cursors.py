@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from layers.errors import TwinError
+from layers.errors import Busy, TwinError
 from layers.store.postgis import schema
 from layers.store.postgis.connection import Connection, bound, discard
 from layers.store.postgis.session import DatabaseSessions
@@ -28,6 +28,7 @@ class DatabaseCursors:
     def hold(self, name: str) -> bool:
         with self._connected() as con:
             if name in self._held:
+                con.execute("SELECT")  # where the connection is gone, so is the lock
                 return True
             lock = schema.key(self._schema, f"cursor {name}")
             if con.execute("SELECT pg_try_advisory_lock(%s)", (lock,)).fetchone() != (True,):
@@ -42,11 +43,15 @@ class DatabaseCursors:
 
     def put(self, name: str, cursor: str) -> None:
         with self._connected() as con:
-            con.execute(
-                f"INSERT INTO {self._table} VALUES (%s, %s)"
-                " ON CONFLICT (name) DO UPDATE SET cursor = excluded.cursor",
-                (name, cursor),
-            )
+            held = name in self._held
+            if held:
+                con.execute(
+                    f"INSERT INTO {self._table} VALUES (%s, %s)"
+                    " ON CONFLICT (name) DO UPDATE SET cursor = excluded.cursor",
+                    (name, cursor),
+                )
+        if not held:
+            raise Busy("the cursor may be another server's by now")
 
     def close(self) -> None:
         with self._lock:
@@ -57,7 +62,10 @@ class DatabaseCursors:
         with self._lock:
             if self._con is None:
                 self._con = self._sessions.single(write=True)
-                with self._watched(self._con):
+                with self._watched(self._con), self._con.transaction():
+                    # two servers that begin at once: IF NOT EXISTS alone fails for one of them
+                    key = schema.key(self._schema, "cursors")
+                    self._con.execute("SELECT pg_advisory_xact_lock(%s)", (key,))
                     # no part of the format: most cities need none, and who does not know it loses nothing
                     self._con.execute(
                         f"CREATE TABLE IF NOT EXISTS {self._table}"

@@ -7,6 +7,8 @@ import re
 import socket
 import sqlite3
 import ssl
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import date
@@ -18,12 +20,14 @@ import pytest
 from layers.audit import chain, verify
 from layers.audit.sealing import Sealer, every
 from layers.errors import BadConfig
+from layers.model import Link
 from layers.store.base import Store
 from layers.store.open import open_store
 from tests.collector import listening
 from tests.support import until
 from twin import settings
-from twin.audit.exports import Export, Sender, unsent
+from twin.audit import Auditor
+from twin.audit.exports import Export, Sender, Sent, unsent
 from twin.audit.files import Files
 from twin.audit.syslog import Syslog
 from twin.setting_values import SyslogAddress
@@ -132,7 +136,8 @@ def test_a_folder_that_cannot_be_written_is_told_once_and_tried_again(
     until(lambda: caplog.messages, what="the failure is told")
     (tmp_path / "audit").unlink()
     until(lambda: (tmp_path / "audit").is_dir(), what="the folder is written")
-    sender.stop()
+    sender.end(time.monotonic() + 5)
+    sender.join(5)
     waits = "the audit waits, and does not get to its files: "
     told = [text.removeprefix(waits) for text in caplog.messages]
     assert told == ["File exists", "the audit goes to its files again"]
@@ -189,6 +194,112 @@ def test_a_certificate_that_is_not_trusted_is_refused(store: Store, sealer: Seal
         send(store, export)
     assert export.sent().n == 0
     collector.end()
+
+
+def test_a_server_that_takes_only_who_has_a_certificate_is_not_believed(
+    store: Store, sealer: Sealer, tmp_path: Path
+) -> None:
+    """It refuses when it has seen that there is none; what was sent before that nobody reads."""
+    address, collector = listening("tls", tmp_path, demands=True)
+    tell(sealer, 3)
+    for late in (0.0, 0.2):
+        collector.late = late
+        export = Syslog(SyslogAddress.parsed(address), tmp_path / "position.json", tmp_path / "ca.pem")
+        with pytest.raises(OSError, match=r"(?i)handshake|reset|eof|alert"):
+            send(store, export)
+        assert export.sent().n == 0
+    collector.end()
+    assert collector.messages == []
+
+
+def test_a_position_that_cannot_be_kept_is_told_once_and_holds_up_nothing(
+    store: Store, sealer: Sealer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    address, collector = listening("tcp", tmp_path)
+    folder = tmp_path / "absent"
+    export = Syslog(SyslogAddress.parsed(address), folder / "position.json")
+    tell(sealer, 24)
+    send(store, export)
+    until(lambda: len(collector.messages) == 25, what="all of it, in three batches")
+    folder.mkdir()
+    tell(sealer, 25)
+    send(store, export)
+    until(lambda: len(collector.messages) == 50, what="the rest")
+    export.close()
+    collector.end()
+    assert Syslog(SyslogAddress.parsed(address), folder / "position.json").sent().n == 50
+    assert caplog.messages == [
+        "what went to syslog is sent again at the next start: position.json cannot be written:"
+        " No such file or directory",
+        "how far syslog is can be kept again",
+    ]
+
+
+@pytest.mark.parametrize(
+    "line", ['{"n":3,"hash":"x","\\ud800":1}', '{"n":3}', '{"n":true,"hash":"x"}', "\udcff"]
+)
+def test_a_file_that_somebody_wrote_to_is_left_and_told_once(
+    store: Store, sealer: Sealer, tmp_path: Path, caplog: pytest.LogCaptureFixture, line: str
+) -> None:
+    folder = tmp_path / "audit"
+    tell(sealer, 3)
+    send(store, Files(folder, lambda: FIRST))
+    (path,) = folder.iterdir()
+    with path.open("ab") as file:
+        file.write(f"{line}\n".encode("utf-8", "surrogateescape"))
+    before = path.read_bytes()
+    sender = Sender(store, Files(folder, lambda: FIRST))
+    assert not sender._tried()
+    assert not sender._tried()
+    assert path.read_bytes() == before
+    why = "the last line of audit-2026-11-30.jsonl is no entry"
+    assert caplog.messages == [f"the audit waits, and does not get to its files: {why}"]
+
+
+class Slow:
+    """An export that takes its time."""
+
+    name = "a slow place"
+
+    def __init__(self) -> None:
+        self.last = Sent(0, "")
+        self.begun = threading.Event()
+
+    def sent(self) -> Sent:
+        return self.last
+
+    def send(self, links: list[Link], *, anew: bool) -> None:
+        self.begun.set()
+        time.sleep(0.1)
+        self.last = Sent(links[-1].n, links[-1].hash)
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_stop_waits_for_no_catch_up(
+    store: Store, sealer: Sealer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What is left waits in the chain; of what was told nothing is lost."""
+    monkeypatch.setattr("twin.audit.STOP_S", 0.2)
+    monkeypatch.setattr("twin.audit.GRACE_S", 0.3)
+    monkeypatch.setattr(Sender, "BATCH", 1)
+    tell(sealer, 99)
+    slow = Slow()
+    auditor = Auditor(store, sealer, [Sender(store, slow)])
+    auditor.start()
+    assert slow.begun.wait(5)
+    begun = time.monotonic()
+    auditor.stop()
+    assert time.monotonic() - begun < 2
+    auditor.stop()
+    assert 0 < slow.last.n < 100
+    at = slow.last.n
+    time.sleep(0.3)
+    assert slow.last.n == at
+    last = list(every(store.audit))[-1]
+    assert json.loads(last.entry)["action"] == "stopped"
+    assert caplog.messages == []
 
 
 def test_a_server_that_reads_nothing_is_not_believed(

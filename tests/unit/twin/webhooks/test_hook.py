@@ -27,6 +27,7 @@ class Log:
     def __init__(self) -> None:
         self.newest = 0
         self.wrong: NotFound | None = None
+        self.lack = ""
 
     def pages(self, after: str | None) -> Page:
         if self.wrong is not None:
@@ -34,7 +35,7 @@ class Log:
         newest = self.newest
         begun = newest if after is None else int(after)
         features = [{"layer": "a", "id": n, "change": "added"} for n in range(begun + 1, newest + 1)]
-        return Page(str(newest), json.dumps({"features": features}).encode(), not features)
+        return Page(str(newest), json.dumps({"features": features}).encode(), not features, self.lack)
 
 
 @pytest.fixture
@@ -172,6 +173,21 @@ def test_without_its_key_nothing_is_sent_and_it_is_told_once(
     until(lambda: inbox.taken, what="the message")
     lines = [record.message for record in caplog.records]
     assert lines == ["webhook crm: no key named 'crm'", "webhook crm: in order again"]
+
+
+def test_what_is_lacking_is_told_once_whatever_of_the_rest_is_taken(
+    inbox: Inbox, log: Log, hook: Hook, caplog: pytest.LogCaptureFixture
+):
+    log.lack = "there is no layer b"
+    for _ in range(3):
+        _grow(log, hook)
+        until(lambda: len(inbox.features()) == log.newest and hook.status.delivered == len(inbox.taken))
+        assert (hook.status.state, hook.status.reason) == ("troubled", "there is no layer b")
+    log.lack = ""
+    hook.wake()
+    until(lambda: hook.status.ok, what="the layer")
+    lines = [record.message for record in caplog.records]
+    assert lines == ["webhook crm: there is no layer b", "webhook crm: in order again"]
 
 
 def test_ids_tell_pages_apart(inbox: Inbox, log: Log, hook: Hook):

@@ -114,6 +114,22 @@ def test_one_that_answers_a_byte_at_a_time_is_cut():
         assert time.monotonic() - begun < 2
 
 
+def test_one_that_is_reached_too_late_is_sent_nothing(monkeypatch: pytest.MonkeyPatch):
+    """As where the first of its addresses do not answer: there is no connection yet that could be cut."""
+    seen: list[bytes] = []
+    connect = socket.create_connection
+
+    def slow(*args: object) -> socket.socket:
+        time.sleep(0.4)
+        return connect(*args)  # type: ignore[arg-type]
+
+    with listening(lambda line: seen.append(line.recv(10))) as port:
+        monkeypatch.setattr("socket.create_connection", slow)
+        with pytest.raises(NotDelivered, match=r"no answer within 0\.2 s"):
+            post(port, seconds=0.2)
+    assert seen == [b""]
+
+
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_what_another_thread_cuts_ends_at_once(scheme: str):
     """In TLS it is the handshake that gets no answer."""
