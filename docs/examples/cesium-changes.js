@@ -19,22 +19,30 @@ export async function openFresh(scene, server, layer, options = {}) {
   // with room for edits: a building that grows stays inside the boxes that were declared
   const url = `${server}/3dtiles/${layer}/tileset.json?bounds=edits`;
   const fresh = { tileset: null, exchanged: 0, opened: 0, close };
-  let exchange = null;
+  const all = []; // the tileset that is shown, and those that are to take its place, each with its exchange
   let version = '';
 
   // the feed first: whatever changes after `hello` is told. After a break the browser connects again and
   // says which event it saw last, and the feed goes on from there
   const feed = new EventSource(`${server}/changes?layers=${layer}&f=sse`);
   feed.addEventListener('changes', ({ data }) => follow(JSON.parse(data)));
-  await new Promise((resolve) => feed.addEventListener('hello', resolve, { once: true }));
-  await open();
+  const hello = new Promise((resolve) => feed.addEventListener('hello', resolve, { once: true }));
+  const first = hello.then(open);
+  let last = first;
+  await first;
   return fresh;
 
-  function follow({ reset, layers, tiles }) {
+  /** One event after the other, the first of them once a tileset is there. */
+  function follow(event) {
+    last = last.then(() => apply(event)).catch(console.error);
+  }
+
+  async function apply({ reset, layers, tiles }) {
     const tree = tiles.find(({ url: told }) => told.includes('/tileset.json'));
+    const exchange = all.at(-1)?.exchange;
     const outgrown = tree && tree.version !== version; // the boxes that were declared hold no more
     if (reset || layers.length > 0 || outgrown || exchange?.usable === false) {
-      void open();
+      await open();
       return;
     }
     for (const tile of tiles) {
@@ -47,29 +55,32 @@ export async function openFresh(scene, server, layer, options = {}) {
     const serial = ++fresh.opened;
     version = ((await fetch(url)).headers.get('etag') ?? '').replace(/^W\//, '').replaceAll('"', '');
     const tileset = await Cesium3DTileset.fromUrl(url, { ...options, preloadWhenHidden: true });
-    if (serial !== fresh.opened) return tileset.destroy(); // another one was begun meanwhile
-    tileset.show = fresh.tileset === null;
+    if (serial !== fresh.opened) return tileset.destroy(); // closed meanwhile
+    tileset.show = all.length === 0;
     // in the task that adds it: a tile that was loaded before is never exchanged
     const own = new Exchange(scene, tileset, () => (fresh.exchanged += 1));
     scene.primitives.add(tileset);
-    const last = { tileset: fresh.tileset, exchange };
-    exchange = own;
+    const mine = { tileset, exchange: own };
+    all.push(mine);
     fresh.tileset = tileset;
     scene.requestRender();
-    if (last.tileset === null) return;
     tileset.initialTilesLoaded.addEventListener(() => {
       tileset.show = true;
-      last.exchange.end();
-      scene.primitives.remove(last.tileset);
+      // also one that was opened meanwhile and never shown
+      for (const before of all.splice(0, all.indexOf(mine))) remove(before);
       scene.requestRender();
     });
+  }
+
+  function remove({ tileset, exchange }) {
+    exchange.end();
+    scene.primitives.remove(tileset);
   }
 
   function close() {
     feed.close();
     fresh.opened += 1;
-    exchange?.end();
-    if (fresh.tileset) scene.primitives.remove(fresh.tileset);
+    for (const one of all.splice(0)) remove(one);
   }
 }
 
