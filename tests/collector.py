@@ -23,7 +23,7 @@ class Collector(threading.Thread):
         super().__init__(daemon=True)
         self.sock, self._context = sock, context
         self.messages: list[str] = []
-        #: Seconds after which it answers who begins TLS.
+        #: Seconds that it takes for each step of beginning TLS.
         self.late = 0.0
         self.sock.settimeout(0.05)
         self._ended = threading.Event()
@@ -41,13 +41,26 @@ class Collector(threading.Thread):
             except TimeoutError:
                 continue
             if self._context is not None:
-                time.sleep(self.late)
                 try:
-                    peer = self._context.wrap_socket(peer, server_side=True)
-                except OSError:  # who does not trust the certificate goes
+                    peer = self._shaken(self._context, peer)
+                except OSError:  # who does not trust the certificate, or has none that is demanded, goes
                     continue
             with peer as stream:
                 self._read(stream)
+
+    def _shaken(self, context: ssl.SSLContext, peer: socket.socket) -> socket.socket:
+        made = context.wrap_socket(peer, server_side=True, do_handshake_on_connect=False)
+        made.settimeout(0)
+        while not self._ended.is_set():
+            try:
+                made.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                time.sleep(max(0.005, self.late))
+            except OSError:
+                made.close()
+                raise
+        return made
 
     def _read(self, stream: socket.socket) -> None:
         stream.settimeout(0.05)

@@ -202,7 +202,7 @@ def test_a_server_that_takes_only_who_has_a_certificate_is_not_believed(
     """It refuses when it has seen that there is none; what was sent before that nobody reads."""
     address, collector = listening("tls", tmp_path, demands=True)
     tell(sealer, 3)
-    for late in (0.0, 0.2):
+    for late in (0.0, 0.4):
         collector.late = late
         export = Syslog(SyslogAddress.parsed(address), tmp_path / "position.json", tmp_path / "ca.pem")
         with pytest.raises(OSError, match=r"(?i)handshake|reset|eof|alert"):
