@@ -147,10 +147,6 @@ def _undone(store: Store, town: Town) -> Iterator[Row]:
         yield at_most(f"taking back {name} (wall)", took, 1, detail, " s")
 
 
-def _newest(store: Store) -> int:
-    return store.change_sets(limit=1)[0].id
-
-
 def _cpu(
     make: Callable[[Tiles, tuple[int, int, int]], object], tiles: Tiles, at: tuple[int, int, int]
 ) -> float:
