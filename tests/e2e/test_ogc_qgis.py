@@ -35,7 +35,9 @@ def basic(served):
 @pytest.fixture(scope="module")
 def api(served):
     landing = get(served, "/ogc", "application/json").json()
-    (service,) = [one for one in landing["links"] if one["rel"] in ("service-desc", "service")]
+    described = [one for one in landing["links"] if one["rel"] in ("service-desc", "service")]
+    # the types that QGIS takes, the first of them first
+    (service,) = [one for one in described if one["type"].startswith("application/vnd.oai.openapi+json")]
     return get(served, service["href"], OPENAPI_ACCEPT).json()
 
 

@@ -49,7 +49,8 @@ def judge(answer: httpx.Response, request: Request) -> None:
     elif answer.status_code >= 400:
         assert answer.headers["content-type"] == "application/problem+json", where
         told = answer.json()
-        assert set(told) == PROBLEM, where
+        assert set(told) - {"errors"} == PROBLEM, where
+        assert all(set(one) == {"detail", "pointer"} for one in told.get("errors", ())), where
         assert told["status"] == answer.status_code, where
         assert told["detail"] == told["description"] != "", where
         for internal in INTERNAL:

@@ -118,7 +118,7 @@ def landing(context: Context) -> list[Link]:
     title = _title(context)
     return [
         # RFC 5989, section 3.2
-        link("monitor", f"{context.root}/changes", sse.MEDIA, title),
+        link("monitor", f"{context.root}/changes?f=sse", sse.MEDIA, title),
         link("changes", f"{context.root}/changes", JSON, title),
     ]
 

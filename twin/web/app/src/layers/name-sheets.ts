@@ -82,7 +82,7 @@ export class NameSheets {
   private async update(sheet: Sheet): Promise<void> {
     if (!isWritten(sheet.layer, this.store.get())) return;
     const seen = this.seen(sheet.layer);
-    if (sheet.box && contains(sheet.box, seen)) return;
+    if (seen === null || (sheet.box && contains(sheet.box, seen))) return;
     const box = padded(seen);
     sheet.request?.abort();
     sheet.request = new AbortController();
@@ -105,8 +105,11 @@ export class NameSheets {
     return { ...name, a: at(name.from), b: name.to && at(name.to), share: null };
   }
 
-  /** The ground in view, at most so far around what is looked at as the names are written. */
-  private seen({ style }: LayerConfig): number[] {
+  /**
+   * The ground in view, at most so far around what is looked at as the names are written; null where that is none of it, as
+   * while the camera is still on its way.
+   */
+  private seen({ style }: LayerConfig): number[] | null {
     const { lon, lat, height } = this.store.get().view;
     const reach = Math.min(style.labelWithin ?? height, 2 * height) / 111_320;
     const wide = reach / Math.max(Math.cos(CesiumMath.toRadians(lat)), 0.1);
@@ -114,12 +117,8 @@ export class NameSheets {
     const [west, south, east, north] = rectangle
       ? [rectangle.west, rectangle.south, rectangle.east, rectangle.north].map(CesiumMath.toDegrees)
       : [-180, -90, 180, 90];
-    return [
-      Math.max(west!, lon - wide),
-      Math.max(south!, lat - reach),
-      Math.min(east!, lon + wide),
-      Math.min(north!, lat + reach),
-    ];
+    const seen = [Math.max(west!, lon - wide), Math.max(south!, lat - reach), Math.min(east!, lon + wide), Math.min(north!, lat + reach)];
+    return seen[0]! < seen[2]! && seen[1]! < seen[3]! ? seen : null;
   }
 }
 
