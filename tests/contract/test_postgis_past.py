@@ -114,6 +114,26 @@ def test_values_whose_json_is_no_text_of_theirs_are_taken_back(foreign: Foreign)
     assert foreign.run("SELECT * FROM odd ORDER BY id") == then
 
 
+def test_a_layer_comes_back_with_the_columns_that_others_gave_it(city: City) -> None:  # noqa: F811
+    store = city.store
+    city.sql(
+        "CREATE EXTENSION IF NOT EXISTS hstore",
+        "ALTER TABLE CITY.buildings ADD COLUMN c char(5) DEFAULT 'ab', ADD COLUMN b bit(3) DEFAULT '101',"
+        " ADD COLUMN h hstore DEFAULT 'a=>1, b=>NULL'",
+    )
+    until(lambda: {"c", "b", "h"} <= set(features(store, "buildings")[0]["properties"]), 5, "the columns")
+    shown = features(store, "buildings")
+    as_stored = "SELECT fid, c::text, b, h, pg_typeof(h)::text FROM CITY.buildings ORDER BY fid"
+    stored = city.sql(as_stored)
+    fewer = spec(fields=spec().fields[:1])
+    for act in (lambda: store.drop("buildings"), lambda: load(store, fewer, grid(3), mode="replace")):
+        act()
+        (made,) = store.change_sets(limit=1)
+        undo.apply(store, undo.of_set(store, made.id), Author(actor="anna"))
+        assert features(store, "buildings") == shown
+        assert city.sql(as_stored) == stored
+
+
 def test_a_copy_as_it_was(foreign: Foreign) -> None:  # noqa: F811
     foreign.run(
         f"CREATE TABLE under (id int PRIMARY KEY, name text); INSERT INTO under VALUES (1, 'a'), (2, 'b');"

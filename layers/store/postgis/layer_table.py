@@ -51,7 +51,7 @@ class TableColumn:
         """SQL with one parameter, a value as :mod:`layers.values` stores it, for an assignment."""
         if self.pg == "timestamp without time zone":
             return "(%s::text::timestamptz AT TIME ZONE 'UTC')"
-        pg = _of_any_length(self.pg)
+        pg = of_any_length(self.pg)
         if self.pg.endswith("[]"):
             inner = (
                 "CASE jsonb_typeof(a.j) WHEN 'array' THEN ARRAY(SELECT jsonb_array_elements_text(a.j)) END"
@@ -60,7 +60,8 @@ class TableColumn:
         return f"%s::text::{pg}"
 
 
-def _of_any_length(pg: str) -> str:
+def of_any_length(pg: str) -> str:
+    """The type that takes any value of a type whose length is not known."""
     base = pg.removesuffix("[]")
     return _OF_ANY_LENGTH.get(base, base) + pg[len(base) :]
 
@@ -72,7 +73,7 @@ def is_hstore(pg: str) -> bool:
 
 def json_type(pg: str) -> str:
     """The type as which the JSON of a column of an old row is taken out of it, for :func:`restored`."""
-    return "json" if is_hstore(pg) else _of_any_length(pg)
+    return "json" if is_hstore(pg) else of_any_length(pg)
 
 
 def restored(raw: str, pg: str) -> str:

@@ -25,7 +25,7 @@ from layers.store.postgis import (
 )
 from layers.store.postgis.connection import quoted
 from layers.store.postgis.ddl import DdlTarget
-from layers.store.postgis.layer_table import LayerTable
+from layers.store.postgis.layer_table import LayerTable, TableColumn, json_type, of_any_length, restored
 from layers.store.postgis.past_table import PastTable
 from layers.store.staged import LOGGED_EACH
 from layers.types import Field
@@ -84,31 +84,34 @@ def _make(place: DdlTarget, then: PastTable) -> None:
     ddl.create_table(place, layer, then.fields, high + 1)
     con.execute("SET LOCAL maintenance_work_mem = '256MB'")
     _retype(place, then)
-    names = "".join(f", {quoted(column.name)}" for column in then.kept.values())
-    values = "".join(f", t.{quoted(column.name)}" for column in then.kept.values()).replace("%", "%%")
-    made = f"INSERT INTO {place.relation(layer)} (fid, geom{names})".replace("%", "%%")
-    con.execute(f"{made} SELECT t.fid, t.geom{values} FROM {then.relation} t ORDER BY t.fid", ())
+    _find(place, layer, then.seq, then.before)
+    _write(place, layer, {column.name: column for column in then.kept.values()})
     count = int(place.one(f"SELECT count(*) FROM {place.relation(layer)}"))
     ddl.set_high(place, layer, high)
     ddl.check_geometry(place, layer, then.geometry_type, scan=False)
     timed = any(field.name == then.time_field for field in then.fields)
     ddl.create_indexes(place, layer, then.time_field if timed else None)
-    mesh = f"{place.s}.{quoted(schema.mesh_table(layer))}".replace("%", "%%")
-    con.execute(f"INSERT INTO {mesh} SELECT m.fid, m.body FROM {then.meshes} m WHERE m.body IS NOT NULL", ())
     con.execute(f"ANALYZE {place.relation(layer)}")
     ddl.create_triggers(place, layer)
     ddl.log_whole(place, layer, count, None, publish.extent(place, layer))
 
 
 def _retype(place: DdlTarget, then: PastTable) -> None:
-    """Give columns of other programs the types that they had, as far as there still are such."""
-    own = {field.name: ddl.column_type(field) for field in then.fields}
-    for name, column in then.kept.items():
-        if own.get(name, column.pg).startswith(column.pg):
-            continue
-        if place.one("SELECT to_regtype(%s)", (column.pg,)) is not None:
-            altered = f"ALTER COLUMN {quoted(column.name)} TYPE {column.pg}"
+    """Give columns of other programs, of a table that is empty, the types that they had."""
+    for field in then.fields:
+        column = then.kept.get(field.name)
+        if column is not None and (pg := _type(place, column, field)) != ddl.column_type(field):
+            altered = f"ALTER COLUMN {quoted(column.name)} TYPE {pg} USING NULL"
             place.con.execute(f"ALTER TABLE {place.relation(then.id)} {altered}")
+
+
+def _type(place: DdlTarget, column: TableColumn, field: Field) -> str:
+    """The type that a column had, without its length, which nobody knows any more; that of its field where it
+    was ours, or is there no more."""
+    own, pg = ddl.column_type(field), of_any_length(column.pg)
+    if own.startswith(column.pg) or place.one("SELECT to_regtype(%s)", (pg,)) is None:
+        return own
+    return pg
 
 
 def _renew(place: DdlTarget, present: LayerTable, then: PastTable) -> None:
@@ -121,14 +124,15 @@ def _renew(place: DdlTarget, present: LayerTable, then: PastTable) -> None:
     publish.lock(place, present.raw, "ACCESS EXCLUSIVE" if alters else "SHARE ROW EXCLUSIVE")
     if other:
         ddl.check_geometry(place, layer, "Geometry", scan=False)
-    added = _add(place, present, change.add)
-    count = _find(place, layer, then.seq)
+    added = _add(place, present, then, change.add)
+    count = _find(place, layer, then.seq, None)
     old = publish.extent(place, layer)
     whole = None
     if change.drop or change.add or count > LOGGED_EACH:
         whole = ddl.log_whole(place, layer, _delta(place, present), old, None)
         publish.told_by(place, str(whole))
-    _write(place, present, then, added)
+    same = {c.name: c for name, c in then.kept.items() if name not in added and _same(present, then, name)}
+    _write(place, layer, same | {column: then.kept[name] for name, column in added.items()})
     if whole is not None:
         publish.keep_fields(place, present, change.drop, whole)
         publish.told_by(place, "")
@@ -138,23 +142,25 @@ def _renew(place: DdlTarget, present: LayerTable, then: PastTable) -> None:
         ddl.check_geometry(place, layer, then.geometry_type, scan=False)
 
 
-def _add(place: DdlTarget, present: LayerTable, fields: tuple[Field, ...]) -> dict[str, str]:
+def _add(place: DdlTarget, present: LayerTable, then: PastTable, fields: tuple[Field, ...]) -> dict[str, str]:
     """Columns for fields that come back, under names that no reader sees till they are filled."""
     prefix = f"{schema.HIDDEN}{secrets.token_hex(4)}_"
     added = {field.name: f"{prefix}{i}" for i, field in enumerate(fields)}
     for field in fields:
-        column = f"{quoted(added[field.name])} {ddl.column_type(field)}"
+        column = f"{quoted(added[field.name])} {_type(place, then.kept[field.name], field)}"
         place.con.execute(f"ALTER TABLE {present.raw} ADD COLUMN {column}")
     return added
 
 
-def _find(place: DdlTarget, layer: str, seq: int) -> int:
-    """Which old row each feature had then, of those that changed since; how many these are."""
+def _find(place: DdlTarget, layer: str, seq: int, before: int | None) -> int:
+    """Which old row each feature had then, of those that changed since, ``before`` the next layer of the same
+    id; how many these are."""
     con = place.con
+    end = "" if before is None else f" AND until < {before}"
     con.execute("DROP TABLE IF EXISTS pg_temp.twin_former")
     con.execute(
         "CREATE TEMP TABLE twin_former ON COMMIT DROP AS SELECT DISTINCT ON (fid) fid, until, there"
-        f" FROM {_old(place, layer)} WHERE until > {seq} ORDER BY fid, until"
+        f" FROM {_old(place, layer)} WHERE until > {seq}{end} ORDER BY fid, until"
     )
     con.execute("CREATE UNIQUE INDEX ON pg_temp.twin_former (fid)")
     con.execute("ANALYZE pg_temp.twin_former")
@@ -170,20 +176,17 @@ def _delta(place: DdlTarget, present: LayerTable) -> int:
     return int(place.one(f"SELECT coalesce(sum(f.there::int - {there}::int), 0) FROM {_FORMER} f"))
 
 
-def _write(place: DdlTarget, present: LayerTable, then: PastTable, added: Mapping[str, str]) -> None:
-    con, raw = place.con, present.raw
-    columns = {
-        added.get(name) or column.name: column
-        for name, column in then.kept.items()
-        if name in added or _same(present, then, name)
-    }
+def _write(place: DdlTarget, layer: str, columns: Mapping[str, TableColumn]) -> None:
+    """Write what was found into the layer's table: ``columns`` of then, by the names that they have there."""
+    con, raw, old = place.con, place.relation(layer), _old(place, layer)
     con.execute(f"DELETE FROM {raw} t USING {_FORMER} f WHERE t.fid = f.fid AND NOT f.there")
-    source = f"{_FORMER} f JOIN {_old(place, present.id)} p ON p.fid = f.fid AND p.until = f.until"
+    source = f"{_FORMER} f JOIN {old} p ON p.fid = f.fid AND p.until = f.until"
     if columns:
-        defined = ", ".join(f"{quoted(column.name)} {column.pg}" for column in columns.values())
+        defined = ", ".join(f"{quoted(column.name)} {json_type(column.pg)}" for column in columns.values())
         source += f" CROSS JOIN LATERAL json_to_record(p.old) o({defined})"
     names = ", ".join(["geom", *map(quoted, columns)])
-    values = ", ".join(["p.geom", *(f"o.{quoted(column.name)}" for column in columns.values())])
+    restored_ = (restored(f"o.{quoted(column.name)}", column.pg) for column in columns.values())
+    values = ", ".join(["p.geom", *restored_])
     con.execute(
         f"UPDATE {raw} AS t SET ({names}) = ROW({values}) FROM {source} WHERE t.fid = f.fid AND f.there"
     )
@@ -191,10 +194,10 @@ def _write(place: DdlTarget, present: LayerTable, then: PastTable, added: Mappin
         f"INSERT INTO {raw} (fid, {names}) OVERRIDING SYSTEM VALUE SELECT f.fid, {values} FROM {source}"
         f" WHERE f.there AND NOT EXISTS (SELECT FROM {raw} t WHERE t.fid = f.fid) ORDER BY f.fid"
     )
-    mesh = f"{place.s}.{quoted(schema.mesh_table(present.id))}"
+    mesh = f"{place.s}.{quoted(schema.mesh_table(layer))}"
     con.execute(f"DELETE FROM {mesh} m USING {_FORMER} f WHERE m.fid = f.fid")
     con.execute(
-        f"INSERT INTO {mesh} SELECT f.fid, p.mesh FROM {_FORMER} f JOIN {_old(place, present.id)} p"
+        f"INSERT INTO {mesh} SELECT f.fid, p.mesh FROM {_FORMER} f JOIN {old} p"
         " ON p.fid = f.fid AND p.until = f.until WHERE f.there AND p.mesh IS NOT NULL"
     )
 
