@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from layers import damage
+from layers import damage, synced
 from layers.errors import Busy, ReadOnly, Unavailable
 from layers.observations import rescue
 from layers.observations.tables import FORMAT, SCHEMA
@@ -285,7 +285,7 @@ class LiveFile:
         # SQLite folds no log into a file that has moved, so what is kept stays as it is
         self._close()
         part.replace(self._path)
-        _sync(self._path.parent)
+        synced.sync(self._path.parent)
         rows = "all" if rescued.whole else "what can be read,"
         what = f"{rows} {rescued.rows} rows were taken over" if rescued.rows else "live data begins anew"
         self._report(f"live.gpkg: {reason}; {what}" + (f"; the file is kept as {moved}" if there else ""))
@@ -443,11 +443,3 @@ def _inode(path: Path) -> int | None:
         return path.stat().st_ino
     except OSError:
         return None
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from layers import synced
 from layers.errors import ReadOnly
 from layers.model import Asset, ContentLayer, Layer
 
@@ -74,9 +75,9 @@ def settle(city: Path, written: Path, layer_id: str) -> str:
     """Give a written file its place, durably; its path below the city folder. Raises ReadOnly."""
     href = f"{FOLDER}/{layer_id}-{secrets.token_hex(8)}.tif"
     try:
-        _sync(written)
+        synced.sync(written)
         written.rename(city / href)
-        _sync(city / FOLDER)
+        synced.sync(city / FOLDER)
     except OSError as error:
         raise ReadOnly(f"the raster cannot be kept: {error.strerror}") from error
     return href
@@ -88,11 +89,3 @@ def remove(city: Path, assets: Iterable[Asset]) -> None:
         folder, _, name = asset.href.rpartition("/")
         if folder == FOLDER and _OURS.fullmatch(name):
             (city / asset.href).unlink(missing_ok=True)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

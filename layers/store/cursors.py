@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import threading
 from pathlib import Path
 from typing import Protocol
 
+from layers import synced
 from layers.errors import ReadOnly, Unavailable
 
 
@@ -48,14 +48,8 @@ class FileCursors:
     def put(self, name: str, cursor: str) -> None:
         with self._lock:
             cursors = {**self._read(), name: cursor}
-            part = self._path.with_suffix(".part")
             try:
-                with part.open("w", encoding="utf-8") as out:
-                    json.dump(cursors, out, indent=1)
-                    out.flush()
-                    os.fsync(out.fileno())
-                part.replace(self._path)
-                _sync(self._path.parent)
+                synced.replace(self._path, json.dumps(cursors, indent=1))
             except OSError as error:
                 raise ReadOnly(f"{self._path.name} cannot be written: {error.strerror}") from error
             self._known = cursors
@@ -78,12 +72,3 @@ class FileCursors:
         if not isinstance(cursors, dict) or not all(isinstance(one, str) for one in cursors.values()):
             raise Unavailable(f"{self._path.name} is damaged: repair it, or remove it")
         return cursors
-
-
-def _sync(folder: Path) -> None:
-    """A new name in a folder outlives the power only once the folder is synced."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

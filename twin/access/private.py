@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 from pathlib import Path
 
+from layers import synced
 from layers.errors import ReadOnly
 
 
 def write(path: Path, value: object) -> None:
     """Put a JSON text in the place of the file, synced. Raises ReadOnly."""
-    part = path.with_suffix(".part")
     try:
-        handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(handle, "w", encoding="utf-8") as out:
-            json.dump(value, out, indent=1)
-            out.flush()
-            os.fsync(out.fileno())
-        part.replace(path)
+        synced.replace(path, json.dumps(value, indent=1), 0o600)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            part.unlink()
         raise ReadOnly(f"{path.name} cannot be written: {error.strerror}") from error

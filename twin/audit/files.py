@@ -12,6 +12,7 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
 
+from layers import synced
 from layers.audit import chain
 from layers.model import Link
 from twin.audit.exports import NOTHING, Sent
@@ -74,19 +75,11 @@ class Files:
             file.flush()
             os.fsync(file.fileno())
         if new:
-            _sync(self._folder)
+            synced.sync(self._folder)
         self._last = Sent(links[-1].n, links[-1].hash)
 
     def close(self) -> None:
         """Nothing is held open."""
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _last_line(path: Path) -> bytes | None:
