@@ -151,15 +151,8 @@ class Sealer:
 
     def _last_epoch(self, head: Link) -> str:
         """The history of the store that the newest entry which names one is of."""
-        end = head.n
-        while end > 0:
-            page = [link for link in self._store.audit.links(end - _PAGE, _PAGE) if link.n <= end]
-            for link in reversed(page):
-                epoch = orjson.loads(link.entry).get("epoch")
-                if epoch is not None:
-                    return str(epoch)
-            end -= _PAGE
-        return ""
+        epochs = (orjson.loads(link.entry).get("epoch") for link in backwards(self._store.audit, head.n))
+        return next((str(epoch) for epoch in epochs if epoch is not None), "")
 
     def prune(self) -> int:
         """Cut off the entries that are older than is said, once a day's are; how many these were. The newest
@@ -191,6 +184,13 @@ def every(audit: Audit, after: int = 0) -> Iterator[Link]:
     while page := audit.links(after, _PAGE):
         yield from page
         after = page[-1].n
+
+
+def backwards(audit: Audit, end: int) -> Iterator[Link]:
+    """Every link up to a number, the newest first."""
+    while end > 0:
+        yield from reversed([link for link in audit.links(end - _PAGE, _PAGE) if link.n <= end])
+        end -= _PAGE
 
 
 def now() -> str:

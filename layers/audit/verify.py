@@ -33,7 +33,7 @@ class Verdict:
     not_kept: int = 0
     unsealed: int = 0
     fault: Fault | None = None
-    #: The hash that the city has of each of these numbers, where a file is compared with it.
+    #: Of each cut that an entry tells: its last number, and the hash of that.
     _cuts: dict[int, str] = field(default_factory=dict, repr=False)
 
     def take(self, link: Link, entry: dict[str, Any]) -> None:

@@ -120,6 +120,24 @@ def test_a_load_is_taken_back_beside_a_running_server(city, tmp_path, serve):
     made = server.http.get("/ogc/change-sets?limit=1", headers=server.auth).json()["changeSets"][0]
     assert (made["via"], made["undone"], made["message"]) == ("undo", number, "wrong file")
     assert made["actor"] == user
+    edits_are_taken_back(server, city, made)
+    conflict = twin(*undo, "--yes", check=False)
+    assert conflict.returncode == 1
+    assert "were changed since" in conflict.stderr
+    a_layer_is_taken_back(server, city)
+    for wrong in (
+        ("load", "houses", "77"),
+        ("set", "999"),
+        ("feature", "houses", "99", "--to", "@1"),
+        ("feature", "never", "1", "--to", "@1"),
+    ):
+        answer = twin("undo", *wrong, "--city", str(city), "--yes", check=False)
+        assert answer.returncode == 1
+        assert answer.stderr.count("\n") == 1
+
+
+def edits_are_taken_back(server, city, made):
+    """Of a feature, a person and an area, since a change set."""
     path = ("undo", "feature", "houses", "3", "--to", f"@{made['first'] - 1}", "--city", str(city), "--yes")
     assert "1 again there" in twin(*path).stdout
     assert server.http.get("/ogc/collections/houses/items").json()["numberMatched"] == 3
@@ -130,9 +148,10 @@ def test_a_load_is_taken_back_beside_a_running_server(city, tmp_path, serve):
     assert server.http.get("/ogc/collections/houses/items").json()["features"] == kept
     area = ("undo", "area", "0,0,180,90", "--from", f"@{made['first'] - 1}", "--layer", "houses", "--dry-run")
     assert "Edits in 0,0,180,90: " in twin(*area, "--city", str(city)).stdout
-    conflict = twin(*undo, "--yes", check=False)
-    assert conflict.returncode == 1
-    assert "were changed since" in conflict.stderr
+
+
+def a_layer_is_taken_back(server, city):
+    """The load that made it is shown, its drop taken back over HTTP and by the verb."""
     first = twin("undo", "load", "houses", "1", "--city", str(city), "--dry-run").stdout
     assert "Load 1 of layer houses" in first
     assert "layer houses goes (3 features) (changed since by " in first
@@ -151,15 +170,6 @@ def test_a_load_is_taken_back_beside_a_running_server(city, tmp_path, serve):
     assert "Layer houses as before" in twin(*again, "--yes").stdout
     assert "Layer houses as before" in twin("undo", "set", str(done["set"] + 1), *again[3:], "--yes").stdout
     assert server.http.get("/ogc/collections/houses/items").json()["features"] == kept
-    for wrong in (
-        ("load", "houses", "77"),
-        ("set", "999"),
-        ("feature", "houses", "99", "--to", "@1"),
-        ("feature", "never", "1", "--to", "@1"),
-    ):
-        answer = twin("undo", *wrong, "--city", str(city), "--yes", check=False)
-        assert answer.returncode == 1
-        assert answer.stderr.count("\n") == 1
 
 
 def test_an_id_that_exists_needs_to_be_told_what_to_do(city, tmp_path):

@@ -12,7 +12,7 @@ from typing import Protocol
 
 import orjson
 
-from layers.audit.sealing import every
+from layers.audit.sealing import backwards, every
 from layers.errors import TwinError
 from layers.model import Link
 from layers.store.base import Audit, Store
@@ -139,11 +139,5 @@ def _prev(link: Link) -> str:
 
 def _restored(audit: Audit, head: Link) -> int:
     """The number of the newest entry that tells of another copy of the store; 1 without one."""
-    end = head.n
-    while end > 0:
-        page = [link for link in audit.links(end - 1_000, 1_000) if link.n <= end]
-        for link in reversed(page):
-            if orjson.loads(link.entry)["kind"] == "restored":
-                return link.n
-        end -= 1_000
-    return 1
+    entries = ((link.n, orjson.loads(link.entry)["kind"]) for link in backwards(audit, head.n))
+    return next((n for n, kind in entries if kind == "restored"), 1)

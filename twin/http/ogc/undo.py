@@ -112,66 +112,55 @@ def _describe(context: Context) -> Mapping[str, Any]:
     return {"post": write("undo.post", "undo", summary, done, {JSON: "undo"}, [PARAMETER], more=(409, 410))}
 
 
+_WHOLE = {"type": "integer", "format": "int64"}
+_NULLABLE = {"nullable": True}
+_COUNTS = object_of(
+    {name: {"type": "integer"} for name in ("added", "removed", "changed", "conflicts")},
+    "added removed changed conflicts",
+)
+_CONFLICT = object_of({"set": _WHOLE, "actor": TEXT | _NULLABLE, "via": TEXT, "at": TEXT}, "set actor via at")
+_BOX = array_of({"type": "number"}) | _NULLABLE
+_STEP = object_of(
+    {
+        "layer": TEXT,
+        "id": _WHOLE,
+        "change": TEXT | {"enum": ["added", "removed", "changed"]},
+        "fields": {"type": "object", "additionalProperties": object_of({"old": {}, "new": {}}, "old new")},
+        "geometryChanged": {"type": "boolean"},
+        "bodyChanged": {"type": "boolean"},
+        "bbox": object_of({"old": _BOX, "new": _BOX}, "old new"),
+        "conflict": _CONFLICT | _NULLABLE,
+    },
+    "layer id change fields geometryChanged bodyChanged bbox conflict",
+)
+_LAYER = object_of(
+    {
+        "id": TEXT,
+        "change": TEXT | {"enum": ["added", "removed", "reverted"]},
+        "features": {"type": "integer", "nullable": True},
+        "conflict": _CONFLICT | _NULLABLE,
+    },
+    "id change features conflict",
+)
+
+
 def _schemas(context: Context) -> Mapping[str, Any]:
-    whole = {"type": "integer", "format": "int64"}
-    counts = object_of(
-        {name: {"type": "integer"} for name in ("added", "removed", "changed", "conflicts")},
-        "added removed changed conflicts",
-    )
-    conflict = object_of(
-        {"set": whole, "actor": TEXT | {"nullable": True}, "via": TEXT, "at": TEXT}, "set actor via at"
-    )
-    box = array_of({"type": "number"}) | {"nullable": True}
-    step = object_of(
-        {
-            "layer": TEXT,
-            "id": whole,
-            "change": TEXT | {"enum": ["added", "removed", "changed"]},
-            "fields": {
-                "type": "object",
-                "additionalProperties": object_of({"old": {}, "new": {}}, "old new"),
-            },
-            "geometryChanged": {"type": "boolean"},
-            "bodyChanged": {"type": "boolean"},
-            "bbox": object_of({"old": box, "new": box}, "old new"),
-            "conflict": conflict | {"nullable": True},
-        },
-        "layer id change fields geometryChanged bodyChanged bbox conflict",
-    )
-    layer = object_of(
-        {
-            "id": TEXT,
-            "change": TEXT | {"enum": ["added", "removed", "reverted"]},
-            "features": {"type": "integer", "nullable": True},
-            "conflict": conflict | {"nullable": True},
-        },
-        "id change features conflict",
-    )
+    done = {
+        "seq": _WHOLE,
+        "set": _WHOLE | _NULLABLE,
+        "summary": _COUNTS,
+        "layers": array_of(_LAYER),
+        "links": array_of(reference("link")),
+    }
+    planned = {
+        "complete": {"type": "boolean"},
+        "steps": array_of(_STEP),
+        "lost": {"type": "object", "additionalProperties": array_of(TEXT)},
+        "leftOut": array_of(object_of({"layer": TEXT, "reason": TEXT}, "layer reason")),
+    }
+    asked = object_of({name: dict(schema) for name, schema in MEMBERS.items()}, "")
     return {
-        "undo": object_of({name: dict(schema) for name, schema in MEMBERS.items()}, "")
-        | {"additionalProperties": False},
-        "undoPlan": object_of(
-            {
-                "seq": whole,
-                "set": whole | {"nullable": True},
-                "summary": counts,
-                "complete": {"type": "boolean"},
-                "steps": array_of(step),
-                "layers": array_of(layer),
-                "lost": {"type": "object", "additionalProperties": array_of(TEXT)},
-                "leftOut": array_of(object_of({"layer": TEXT, "reason": TEXT}, "layer reason")),
-                "links": array_of(reference("link")),
-            },
-            "seq set summary complete steps layers lost leftOut links",
-        ),
-        "undoResult": object_of(
-            {
-                "seq": whole,
-                "set": whole | {"nullable": True},
-                "summary": counts,
-                "layers": array_of(layer),
-                "links": array_of(reference("link")),
-            },
-            "seq set summary layers",
-        ),
+        "undo": asked | {"additionalProperties": False},
+        "undoPlan": object_of(done | planned, "seq set summary complete steps layers lost leftOut links"),
+        "undoResult": object_of(done, "seq set summary layers"),
     }
