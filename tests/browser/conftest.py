@@ -95,6 +95,13 @@ class Tab:
         """Complaints that no test asked for."""
         return [c for c in self.complaints if not any(part in c for part in self.expected)]
 
+    def close(self) -> None:
+        """End it: it has asked nobody else, and complained of nothing that no test asked for."""
+        foreign, complaints = self.foreign, self.unexpected()
+        self.page.context.close()
+        assert foreign == []
+        assert complaints == []
+
     def open(self, fragment: str = "", *, key: bool = True) -> None:
         """Load the page afresh and wait for its first whole picture."""
         self.page.goto("about:blank")
@@ -190,7 +197,4 @@ def tab(browser: Browser, server: Server, opening: str) -> Iterator[Tab]:
     opened = new_tab(browser, server)
     opened.open(opening)
     yield opened
-    foreign, complaints = opened.foreign, opened.unexpected()
-    opened.page.context.close()
-    assert foreign == []
-    assert complaints == []
+    opened.close()

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 import random
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ import pytest
 from layers.store.base import Store
 from layers.store.database import Database
 from layers.store.open import open_store
-from tests import launcher
+from tests.crash.killing import run_and_kill
 from tests.histories import looking_back
 from tests.histories.acting import repair
 from tests.histories.foreign import hand_at
@@ -21,26 +20,6 @@ from tests.histories.rebuilt import rebuilt
 from tests.histories.scripts import Script
 
 KILLS = int(os.environ.get("TWIN_HISTORY_KILLS", "1"))
-
-
-def run_and_kill(arguments: list[str], chance: random.Random) -> int:
-    """How many acts had ended before the kill."""
-    child = launcher.start(arguments, program="tests.crash.history_script")
-    acts = 0
-    try:
-        assert child.stdout.readline() == "ready\n"
-        for acts in range(1, chance.randrange(2, 20)):  # noqa: B007
-            assert child.stdout.readline().strip().isdigit()
-        with pytest.raises(subprocess.TimeoutExpired):
-            child.wait(chance.uniform(0.0, 0.1))
-    finally:
-        child.kill()
-        child.wait(10)
-        acts += child.stdout.read().count("\n")
-        child.stdout.close()
-        assert child.stderr.read() == ""
-        child.stderr.close()
-    return acts
 
 
 def state(store: Store) -> tuple[int, list[tuple[str, int]]]:
@@ -63,7 +42,7 @@ def test_kill_a_script(request: pytest.FixtureRequest, tmp_path: Path, kind: str
     arguments = [str(folders[0]), str(seed)]
     if databases[0] is not None:
         arguments += [databases[0].url, databases[0].schema]
-    acts = run_and_kill(arguments, random.Random(seed))
+    acts = run_and_kill("history_script", arguments, random.Random(seed), 18, 0.1)
     store = open_store(folders[0], databases[0])
     script = Script(
         lambda: open_store(folders[1], databases[1]),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -17,28 +16,12 @@ from layers.model import Author
 from layers.store.base import Store
 from layers.store.database import Database
 from layers.store.open import open_store
-from tests import launcher
+from tests.crash.killing import run_and_kill
 from tests.crash.undoer import EDITED
 from tests.storing import features, grid, load, spec, tetrahedron
 
 KILLS = int(os.environ.get("TWIN_HISTORY_KILLS", "1"))
 ROWS = 600
-
-
-def run_and_kill(arguments: list[str], chance: random.Random) -> None:
-    child = launcher.start(arguments, program="tests.crash.undoer")
-    try:
-        assert child.stdout.readline() == "ready\n"
-        for _ in range(chance.randrange(1, 6)):
-            assert child.stdout.readline().strip().isdigit()
-        with pytest.raises(subprocess.TimeoutExpired):
-            child.wait(chance.uniform(0.0, 0.3))
-    finally:
-        child.kill()
-        child.wait(10)
-        child.stdout.close()
-        assert child.stderr.read() == ""
-        child.stderr.close()
 
 
 def rows_of(store: Any) -> Any:
@@ -83,7 +66,7 @@ def test_kill_an_undo(place: tuple[Path, Database | None, list[str]], what: str,
         store.drop("buildings")
     states = rows_of(store), before
     store.close()
-    run_and_kill([str(folder), "undo", *named], random.Random(7000 + kill))
+    run_and_kill("undoer", [str(folder), "undo", *named], random.Random(7000 + kill), 5, 0.3)
     store = open_store(folder, database)
     try:
         rebuilt(store, states)
@@ -99,7 +82,7 @@ def test_kill_pruning(place: tuple[Path, Database | None, list[str]], kill: int)
     store = open_store(folder, database)
     load(store, spec(), grid(EDITED))
     store.close()
-    run_and_kill([str(folder), "prune", *named], random.Random(8000 + kill))
+    run_and_kill("undoer", [str(folder), "prune", *named], random.Random(8000 + kill), 5, 0.3)
     store = open_store(folder, database)
     try:
         edits = [one for one in reversed(store.change_sets(limit=1_000)) if one.actor == "anna"]

@@ -262,13 +262,19 @@ async def _listen(front: Any, headers: dict[str, str], until: bytes, ready: asyn
     return bytes(heard)
 
 
-def test_a_stream_tells_of_what_its_reader_sees(tmp_path):
-    (tmp_path / "city.yml").write_text(template("Town"), "utf-8")
-    city = app.open_city(tmp_path, rights=Guests())
+def guarded(folder: Path) -> City:
+    """A city of which guests see a part: one layer without a field, and not the other one."""
+    (folder / "city.yml").write_text(template("Town"), "utf-8")
+    city = app.open_city(folder, rights=Guests())
     fields = tuple(Field(name, "string") for name in ("name", "vault_code"))
     rows = [{name: value for name, value in one.items() if name != "levels"} for one in grid(10)]
     load(city.store, spec(fields=fields), rows)
     load(city.store, spec("secret"), grid(3))
+    return city
+
+
+def test_a_stream_tells_of_what_its_reader_sees(tmp_path):
+    city = guarded(tmp_path)
     front, chief = app.build(city), {"authorization": f"Bearer {city.keys.add('chief')}"}
 
     def edit(layer: str, number: int) -> None:
@@ -314,12 +320,7 @@ def test_a_stream_tells_of_what_its_reader_sees(tmp_path):
 
 
 def test_the_feed_tells_of_what_its_reader_sees_and_saw(tmp_path):
-    (tmp_path / "city.yml").write_text(template("Town"), "utf-8")
-    city = app.open_city(tmp_path, rights=Guests())
-    fields = tuple(Field(name, "string") for name in ("name", "vault_code"))
-    rows = [{name: value for name, value in one.items() if name != "levels"} for one in grid(10)]
-    load(city.store, spec(fields=fields), rows)
-    load(city.store, spec("secret"), grid(3))
+    city = guarded(tmp_path)
     load(city.store, spec("open", kind="feature"), grid(1))
     found = {one["properties"]["name"]: one for one in features(city.store)}
     west, east = found["house 0"], found["house 7"]
