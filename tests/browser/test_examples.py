@@ -180,7 +180,8 @@ def _pixel(tab: Tab, lon: float, lat: float) -> list[int]:
 
 def test_maplibre_shows_an_edit_without_a_reload(browser: Browser, server: Server, site: str):
     tab = opened(browser, server, site, "maplibre.html")
-    until(lambda: tab.js("!!window.map && window.map.loaded()"), 60, "the map")
+    # until the script has run, the name is that of the page's element
+    until(lambda: tab.js("!!window.map.loaded?.()"), 60, "the map")
     assert _rendered(tab, *middle(1)) == ["house 1"]
     asked: list[str] = []
     tab.page.on("request", lambda request: asked.append(request.url))
