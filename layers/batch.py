@@ -8,7 +8,7 @@ ROW = "__row"  # 1-based number of the row in its file; readers give it, a stage
 SOURCE_ID = "__source_id"  # string, nullable
 FID = "__fid"  # the file's own number of a row as text, nullable; the column may be absent
 WKB = "__wkb"  # binary, lon/lat(/height), never null in a stage
-MESH = "__mesh"  # binary (layers.model.Mesh.to_bytes), nullable; the column may be absent
+MESH = "__mesh"  # binary (layers.mesh.Mesh.to_bytes), nullable; the column may be absent
 OWN = frozenset({ROW, SOURCE_ID, FID, WKB, MESH})
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,8 @@ from layers.errors import BadFile, shown
 from layers.findings import Findings
 from layers.identity import Identity
 from layers.kinds.base import Kind
-from layers.model import Mesh, Problem
+from layers.mesh import Mesh
+from layers.model import Problem
 from layers.place import Place
 
 type Geometries = NDArray[np.object_]
@@ -217,7 +218,7 @@ class Cleaner:
                 )
                 out.append(None)
                 continue
-            out.append(Mesh(positions, mesh.triangles, mesh.surfaces).to_bytes())
+            out.append(replace(mesh, positions=positions).to_bytes())
         return out
 
     def _repeated(self, ids: list[str | None], keep: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -18,7 +18,8 @@ import shapely
 
 from layers.cql.ast import FID, In, PropertyRef, Value
 from layers.errors import NotFound
-from layers.model import ChangeSet, FeatureLayer, Layer, Mesh, Rows, Selection, Touch
+from layers.mesh import Mesh
+from layers.model import ChangeSet, FeatureLayer, Layer, Rows, Selection, Touch
 from layers.query import Query
 from layers.types import Bbox, lon_spans
 from layers.wkb import shapes

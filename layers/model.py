@@ -1,4 +1,4 @@
-"""The words of the project as types: layer, field, feature, mesh, report, query, change.
+"""The words of the project as types: layer, field, feature, report, query, change.
 
 Coordinates are longitude, latitude in degrees (OGC:CRS84 order) and heights in metres in
 the layer's vertical datum, unless a name says otherwise.
@@ -6,16 +6,15 @@ the layer's vertical datum, unless a name says otherwise.
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import IntEnum
 from typing import Any, Literal, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
 
 from layers.errors import TwinError
+from layers.mesh import Mesh
 from layers.types import (
     EDITS,
     RASTERS,
@@ -105,61 +104,6 @@ def has_features(layer: Layer) -> TypeGuard[FeatureLayer]:
 def is_raster(layer: Layer) -> TypeGuard[ContentLayer]:
     """Whether a layer is a coverage: a raster, or the terrain that is one too."""
     return layer.form in RASTERS
-
-
-class Surface(IntEnum):
-    """Semantic surface types (CityGML 2.0 clause 10.3.2, CityJSON 2.0 section 3.3)."""
-
-    UNKNOWN = 0
-    GROUND = 1
-    WALL = 2
-    ROOF = 3
-    CEILING = 4
-    FLOOR = 5
-    CLOSURE = 6
-    WINDOW = 7
-    DOOR = 8
-
-
-_MESH_HEADER = struct.Struct("<4sII")
-
-
-@dataclass(frozen=True, slots=True)
-class Mesh:
-    """The 3D body of a feature.
-
-    positions: float64 (n, 3) longitude, latitude (degrees), height (m);
-    triangles: uint32 (m, 3) indices into positions, counter-clockwise seen from outside;
-    surfaces: uint8 (m,) one :class:`Surface` a triangle.
-    """
-
-    positions: NDArray[np.float64]
-    triangles: NDArray[np.uint32]
-    surfaces: NDArray[np.uint8]
-
-    def to_bytes(self) -> bytes:
-        """Little-endian blob: ``MSH1``, counts, positions, triangles, surfaces."""
-        head = _MESH_HEADER.pack(b"MSH1", len(self.positions), len(self.triangles))
-        return (
-            head
-            + np.ascontiguousarray(self.positions, "<f8").tobytes()
-            + np.ascontiguousarray(self.triangles, "<u4").tobytes()
-            + np.ascontiguousarray(self.surfaces, "u1").tobytes()
-        )
-
-    @classmethod
-    def from_bytes(cls, blob: bytes) -> Mesh:
-        """The inverse of :meth:`to_bytes`. Raises ValueError on a blob that is not one."""
-        if len(blob) < _MESH_HEADER.size:
-            raise ValueError("mesh blob is truncated")
-        magic, n, m = _MESH_HEADER.unpack_from(blob)
-        if magic != b"MSH1" or len(blob) != _MESH_HEADER.size + n * 24 + m * 13:
-            raise ValueError("not a mesh blob")
-        at = _MESH_HEADER.size
-        positions = np.frombuffer(blob, "<f8", n * 3, at).reshape(n, 3)
-        triangles = np.frombuffer(blob, "<u4", m * 3, at + n * 24).reshape(m, 3)
-        surfaces = np.frombuffer(blob, "u1", m, at + n * 24 + m * 12)
-        return cls(positions, triangles, surfaces)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,8 @@ import shapely
 
 from layers.batch import MESH, SOURCE_ID, WKB
 from layers.errors import TwinError
-from layers.model import Mesh, Outcome
+from layers.mesh import Mesh
+from layers.model import Outcome
 from layers.query import Query
 from layers.store.base import LayerSpec, Published, Store
 from layers.types import Field

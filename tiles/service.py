@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 from layers import kinds
 from layers.errors import BadParameter, NotFound, shown
 from layers.kinds import Body, Prism
-from layers.model import Change, FeatureLayer, Mesh
+from layers.mesh import Mesh
+from layers.model import Change, FeatureLayer
 from layers.parts import Remainders
 from layers.raster.files import OpenFiles
 from layers.types import REST, Bbox

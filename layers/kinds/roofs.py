@@ -18,7 +18,7 @@ import shapely
 from layers.errors import shown
 from layers.kinds.base import STOREY_M, Columns, SourceBatch, metres, storeys
 from layers.kinds.solid import Floats, Line, Solid, lift, split, triangulate, turned
-from layers.model import Mesh
+from layers.mesh import Mesh
 
 #: Metres of a degree of latitude on the sphere of WGS 84's semi-major axis.
 _DEGREE_M = math.pi / 180 * 6_378_137.0

@@ -15,7 +15,7 @@ import mapbox_earcut
 import numpy as np
 from numpy.typing import NDArray
 
-from layers.model import Surface
+from layers.mesh import Surface
 
 type Floats = NDArray[np.float64]
 type Indices = NDArray[np.int64]

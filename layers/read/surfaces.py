@@ -11,7 +11,7 @@ import shapely
 from numpy.typing import NDArray
 
 from layers import wkb
-from layers.model import Surface
+from layers.mesh import Surface
 from layers.read.base import Sink
 from layers.read.faces import Faces
 from layers.read.frame import ShellBody, body
@@ -26,7 +26,7 @@ _RINGS = frozenset({"Polygon", "Triangle"})
 
 @dataclass(slots=True)
 class Converted:
-    """The geometries of a batch, surfaces as the footprint below them; and their bodies (layers.model.Mesh)
+    """The geometries of a batch, surfaces as the footprint below them; and their bodies (layers.mesh.Mesh)
     with the height of each and that of its underside, None where a row has no body."""
 
     footprints: list[bytes | None]

@@ -15,7 +15,7 @@ import pytest
 
 from layers.batch import MESH
 from layers.errors import BadParameter, ReadOnly, Unavailable
-from layers.model import Mesh
+from layers.mesh import Mesh
 from layers.query import Query
 from layers.store import postgis
 from layers.store.base import Store

@@ -15,7 +15,7 @@ from layers.errors import (
     Exists,
     NotFound,
 )
-from layers.model import Mesh
+from layers.mesh import Mesh
 from layers.query import Query
 from layers.store.base import Store
 from layers.types import Field

@@ -21,7 +21,7 @@ class Body:
 
     positions float64 (v, 3) geocentric metres; normals float64 (v, 3) unit vectors;
     triangles int64 (t, 3) counter-clockwise seen from outside; rows int64 (v,) the feature's
-    row; surfaces uint8 (v,) one :class:`layers.model.Surface` a vertex."""
+    row; surfaces uint8 (v,) one :class:`layers.mesh.Surface` a vertex."""
 
     positions: Floats
     normals: Floats

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from layers.model import Mesh
+from layers.mesh import Mesh
 from tiles import geocentric
 from tiles.mesh import body
 from tiles.mesh.body import Body

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from layers.model import Surface
+from layers.mesh import Surface
 from tiles import geocentric
 from tiles.batch import LINE, Batch
 from tiles.ground import FLAT, Ground

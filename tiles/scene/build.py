@@ -8,7 +8,7 @@ import numpy as np
 
 from layers.kinds import Body as Rule
 from layers.kinds import Prism, Tube
-from layers.model import Mesh
+from layers.mesh import Mesh
 from layers.parts import Remainders
 from tiles import batch as batches
 from tiles import geocentric, scheme

@@ -25,7 +25,7 @@ MATERIAL = {
         "roughnessFactor": 1.0,
     }
 }
-#: Linear colours of the surfaces, by layers.model.Surface; the roof warmer than the wall.
+#: Linear colours of the surfaces, by layers.mesh.Surface; the roof warmer than the wall.
 SURFACES = np.array(
     [
         [225, 225, 222, 255],

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from layers.batch import MESH, ROW, SOURCE_ID, WKB
 from layers.errors import BadFile, shown
-from layers.model import Surface
+from layers.mesh import Surface
 from layers.read.base import BATCH_ROWS, ReadLimits, ReadOptions, Sink
 from layers.read.column_profile import ColumnProfile
 from layers.read.faces import Faces, Shell

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import orjson
 
-from layers.model import FeatureLayer, FeaturePage, Mesh, Rows, Selection
+from layers.mesh import Mesh
+from layers.model import FeatureLayer, FeaturePage, Rows, Selection
 from layers.query import Query
 from layers.store import geojson, unreadable
 from layers.store.geopackage import blob, selection

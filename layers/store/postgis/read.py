@@ -12,7 +12,8 @@ import numpy as np
 from psycopg.types.numeric import Int8
 
 from layers.errors import Unavailable
-from layers.model import Mesh, Rows
+from layers.mesh import Mesh
+from layers.model import Rows
 from layers.query import Query
 from layers.store import compile, geojson, unreadable
 from layers.store.layer_record import chosen_fields

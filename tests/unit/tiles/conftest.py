@@ -12,7 +12,7 @@ import shapely
 
 from layers import kinds
 from layers.batch import MESH, SOURCE_ID, WKB
-from layers.model import Mesh
+from layers.mesh import Mesh
 from layers.store import geopackage
 from layers.store.base import LayerSpec, Store
 from layers.types import Field, FieldType, GeometryType

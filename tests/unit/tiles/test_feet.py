@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import shapely
 
-from layers.model import Mesh
+from layers.mesh import Mesh
 from layers.store.base import Store
 from tests.unit.tiles import gltf
 from tests.unit.tiles.conftest import put

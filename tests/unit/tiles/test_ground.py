@@ -11,7 +11,7 @@ import pytest
 import shapely
 from pyproj import Transformer
 
-from layers.model import Mesh
+from layers.mesh import Mesh
 from layers.store.base import Store
 from layers.types import Bbox
 from tests.unit.tiles import gltf

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyproj import Geod, Transformer
 
-from layers.model import Mesh, Surface
+from layers.mesh import Mesh, Surface
 from tests.support import HELSINKI
 from tiles import batch as batches
 from tiles import geocentric

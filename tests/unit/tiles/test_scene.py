@@ -15,7 +15,8 @@ from pyproj import Transformer
 
 from layers import undo
 from layers.batch import MESH
-from layers.model import Author, Mesh, Surface
+from layers.mesh import Mesh, Surface
+from layers.model import Author
 from layers.store.base import Store
 from tests.storing import grid, load, spec, tetrahedron
 from tests.unit.tiles import gltf

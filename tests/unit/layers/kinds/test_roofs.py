@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from layers.kinds import cim
 from layers.kinds.base import SourceBatch
 from layers.kinds.roofs import SHAPES, Roof, body, mesh
-from layers.model import Mesh, Surface
+from layers.mesh import Mesh, Surface
 
 PARTS = Path(__file__).parents[4] / "config/demo/helsinki/building_parts.geojson"
 BOX = shapely.box(0, 0, 10, 6)

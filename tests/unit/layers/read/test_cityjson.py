@@ -17,7 +17,7 @@ from layers import load
 from layers.batch import MESH, ROW, SOURCE_ID, WKB
 from layers.errors import BadFile
 from layers.guard import Reading
-from layers.model import Mesh, Surface
+from layers.mesh import Mesh, Surface
 from layers.read.base import ReadOptions, Sink
 from layers.read.formats import cityjson
 from layers.source import Declared

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from layers import wkb
-from layers.model import Mesh
+from layers.mesh import Mesh
 from layers.read import surfaces
 from layers.read.base import Sink
 
