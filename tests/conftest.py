@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import place
 from tests.postgres import Cluster, private
 from tests.qgis import Qgis, there
 from tests.support import HELSINKI, ROOT, Server, city_at, copy_city, init, twin
@@ -20,7 +21,11 @@ LONGEST = (
     *("browser/", "crash/", "fuzz/", "e2e/", "conformance/", "contract/"),
     *("unit/layers/write/test_memory.py", "unit/twin/test_harmed_city.py", "unit/layers/read/", "unit/twin/"),
 )
+#: The cluster of this session, where one was asked for.
+CLUSTER = pytest.StashKey[Cluster]()
 
+# before anything asks where temporary files lie; the workers of a run do as this process does
+IN_MEMORY = place.move()
 
 # thousands of tests are made and none is let go of: nothing to collect before they run, and none of them then
 gc.disable()
@@ -43,6 +48,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=rank)
 
 
+def pytest_unconfigure() -> None:
+    """What was written in memory goes; a run that was killed leaves it to the next one."""
+    if IN_MEMORY is not None:
+        shutil.rmtree(IN_MEMORY, ignore_errors=True)
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """What a test recorded as ``summary`` stands at the end of the run: the counts of other runners."""
     for report in terminalreporter.getreports("passed"):
@@ -61,10 +72,19 @@ def shared_data() -> Path:
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[Cluster]:
+def postgres(request: pytest.FixtureRequest) -> Iterator[Cluster]:
     """A PostgreSQL cluster of this session; ``postgres.database()`` is the URL of a new database."""
     with private() as cluster:
+        request.config.stash[CLUSTER] = cluster
         yield cluster
+
+
+@pytest.fixture(scope="module", autouse=True)
+def databases_of_a_module(request: pytest.FixtureRequest) -> Iterator[None]:
+    """What a module made in the cluster goes with it."""
+    yield
+    if cluster := request.config.stash.get(CLUSTER, None):
+        cluster.drop()
 
 
 @pytest.fixture(scope="session")
@@ -136,21 +156,13 @@ def helsinki_database(postgres: Cluster) -> str:
         postgres.dump(url, folder / "dump")
 
     dump = made_once("helsinki-postgis", (*LOADED_BY, postgres.bin / "postgres"), load) / "dump"
-    return postgres.restored(dump).rsplit("/", 1)[1]
-
-
-def copied(cluster: Cluster, name: str, copy: str) -> str:
-    """The URL of a new database that is a copy of another one."""
-    with cluster.connect("postgres") as con:
-        con.execute(f"DROP DATABASE IF EXISTS {copy} WITH (FORCE)")
-        con.execute(f"CREATE DATABASE {copy} TEMPLATE {name}")
-    return cluster.url(copy)
+    return postgres.restored(dump, lasting=True).rsplit("/", 1)[1]
 
 
 @pytest.fixture(scope="module")
 def helsinki_url(postgres: Cluster, helsinki_database: str, request: pytest.FixtureRequest) -> str:
     """The URL of a database with all of Helsinki, one for a whole test module."""
-    return copied(postgres, helsinki_database, request.module.__name__.rpartition(".")[2])
+    return postgres.copied(helsinki_database, request.module.__name__.rpartition(".")[2])
 
 
 @pytest.fixture(scope="module")

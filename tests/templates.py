@@ -1,7 +1,7 @@
 """What takes seconds to make and is the same for every run: made once a machine, then copied.
 
-Each lies in the temporary folder under the hash of all that it is made of, so that a change of the code or of
-the data makes a new one; sessions and workers that want the same one at once make it once.
+Each lies in the machine's temporary folder under the hash of all that it is made of, so that a change of the
+code or of the data makes a new one; sessions and workers that want the same one at once make it once.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ import hashlib
 import os
 import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from tests import place
 from tests.support import ROOT
 
 #: All that decides what a loaded city is, besides its data.
@@ -27,7 +27,7 @@ KEPT = 8
 
 def made_once(name: str, of: Iterable[Path], make: Callable[[Path], None]) -> Path:
     """The folder that ``make`` filled for these sources (files and folders); never change it, copy it."""
-    root = Path(tempfile.gettempdir()) / f"onemap-twin-tests-{os.getuid()}"
+    root = place.disk() / f"onemap-twin-tests-{os.getuid()}"
     root.mkdir(mode=0o755, exist_ok=True)
     target = root / f"{name}-{_digest(of)}"
     with (root / f"{name}.lock").open("w") as lock:

@@ -69,7 +69,7 @@ def made(folder: Path, cluster: Cluster | None = None) -> Path:
         return copy_city(made_once("conformance", sources, load_it) / "city", folder)
     template = made_once("conformance-postgis", (*sources, cluster.bin / "postgres"), load_it)
     city = copy_city(template / "city", folder)
-    _settle(city, cluster.restored(template / "dump"))
+    _settle(city, cluster.restored(template / "dump", lasting=True))
     return city
 
 

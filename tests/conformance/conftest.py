@@ -31,7 +31,7 @@ def api(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     """An API seen from outside. The log of ours must be clean at the end."""
     folder = tmp_path_factory.mktemp(request.param) / "city"
     if request.param in CONTROLS:
-        url = request.getfixturevalue("postgres").database()
+        url = request.getfixturevalue("postgres").database(lasting=True)
         with controls.served(request.param, url, folder) as root:
             found = Api(root, ours=False, only=controls.TABLES)
             yield found

@@ -18,9 +18,9 @@ STORES = ("geopackage", "postgis")
 _numbers = itertools.count()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def shared_database(postgres: Cluster) -> str:
-    """One database for all tests of a session, each with a schema of its own: they take 30 ms, not 300."""
+    """One database for all tests of a module, each with a schema of its own."""
     return postgres.database()
 
 
