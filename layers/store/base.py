@@ -119,6 +119,11 @@ class Readable(Protocol):
         what changed since has been put together."""
         return nullcontext(self.local)
 
+    def stored_item(self, layer_id: str, fid: int) -> Item | None:
+        """A feature whose text is there to be given, in microseconds; None where it would have to be looked
+        for, or is not there."""
+        return None
+
     def seq(self) -> int:
         """The newest number of the change log, exact at the moment of the call.
 

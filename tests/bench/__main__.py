@@ -111,6 +111,7 @@ they ship, one worker each; none of them sends an ETag, so none has a `304`."""
 
 def _history(folder: Path) -> str:
     rows = _told(past.figures(MIDDLE, folder))
+    rows += _told(past.of_database(SMALL, folder))
     server = Server.start(cities.town(folder / "feed", SMALL, kind="building"), prefix=COLD)
     try:
         rows += _told(feed.figures(server))

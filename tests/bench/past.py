@@ -1,25 +1,30 @@
-"""The city as it was, to the city as it is: pages, vector tiles and 3D nodes after a tenth has changed."""
+"""The city as it was, to the city as it is: pages, vector tiles and 3D nodes after a tenth has changed.
+
+Pages are asked of both stores: of a GeoPackage with the town given, of PostGIS with a smaller one."""
 
 from __future__ import annotations
 
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import numpy as np
+import psycopg
 
 from layers import undo
 from layers.model import Author
 from layers.store import geopackage
 from layers.store.base import Store
+from layers.store.database import Database
 from layers.store.geopackage.connection import connect, transaction
+from layers.store.open import open_store
 from layers.undo import UndoPlan
-from tests.bench import cities
+from tests.bench import cities, database
 from tests.bench.data import LAYER, ORIGIN, STEP, Town
-from tests.bench.features import GPKG, ITEMS, Question, questions
-from tests.bench.measure import Case, per_request, turns
+from tests.bench.features import BOXES, GPKG, ITEMS, POSTGIS, questions
+from tests.bench.measure import Case, Target, per_request, turns
 from tests.bench.processes import one_core, target
 from tests.bench.report import Row, at_most
 from tests.support import COLD, Server
@@ -29,7 +34,7 @@ from tiles.service import Tiles
 type At = tuple[int, int, int]
 type Make = Callable[[Tiles, At], object]
 ROUNDS = 7
-TIMES = 12
+TIMES = {GPKG: 12, POSTGIS: 3}
 #: One building of so many has changed since.
 SHARE = 10
 ASKED = (
@@ -49,7 +54,11 @@ def figures(town: Town, folder: Path) -> Iterator[Row]:
     try:
         seq = store.seq()
         _change(file)
-        yield from _pages(folder / "past", town, seq)
+        with ExitStack() as stack:
+            stack.enter_context(one_core())
+            server = Server.start(folder / "past", prefix=COLD)
+            stack.callback(server.stop)
+            yield from _pages(target(GPKG, server), server, town, seq)
         yield from _tiles(store, folder, town, seq)
         yield from _undone(store, town)
     finally:
@@ -66,32 +75,53 @@ def _change(file: Path) -> None:
         con.close()
 
 
-def _pages(folder: Path, town: Town, seq: int) -> Iterator[Row]:
+def of_database(town: Town, folder: Path) -> Iterator[Row]:
+    """The pages of a city in PostGIS, the database's CPU with the server's."""
     with ExitStack() as stack:
-        stack.enter_context(one_core())
-        server = Server.start(folder, prefix=COLD)
+        cluster = stack.enter_context(database.cluster())
+        assert cluster.process is not None
+        postgres, url = (cluster.process.pid,), cluster.database()
+        stack.callback(shutil.rmtree, folder / "past-postgis")
+        cities.town(folder / "past-postgis", town, url, kind="building")
+        with closing(open_store(folder / "past-postgis", Database(url))) as store:
+            seq = store.seq()
+        with psycopg.connect(url, autocommit=True) as con:
+            con.execute(f"UPDATE city.{LAYER} SET owner = 'Somebody' WHERE fid % {SHARE} = 0")
+        cities.settle(url)
+        stack.enter_context(one_core(*postgres))
+        server = Server.start(folder / "past-postgis", prefix=COLD)
         stack.callback(server.stop)
-        started = time.perf_counter()
-        assert server.http.get(f"{ITEMS[GPKG]}?limit=1&at=@{seq}").status_code == 200
-        first = time.perf_counter() - started
-        detail = f"{town.count:,} features, {town.count // SHARE:,} changed since"
-        yield Row("the first page of a moment (wall)", f"{first:.2f} s", "stated", detail)
-        one = target(GPKG, server)
-        for question in questions(town):
-            if question.name in ASKED:
-                cases = [Case(one, _paths(question, seq)), Case(one, _paths(question, None))]
-                for case in cases:
-                    per_request(case, 1)
-                found = turns([(case, TIMES * len(case.paths)) for case in cases], ROUNDS)
-                detail = f"{found.median(0):.0f} µs, {found.median(1):.0f} µs"
-                yield at_most(f"{question.name}: `at=` to now", found.ratio(0, 1), 1.5, detail)
+        yield from _pages(target(POSTGIS, server, postgres), server, town, seq)
 
 
-def _paths(question: Question, seq: int | None) -> list[str]:
-    paths = [ITEMS[GPKG] + path for path in question.paths]
-    if seq is None:
-        return paths
-    return [f"{path}{'&' if '?' in path else '?'}at=@{seq}" for path in paths]
+def _pages(one: Target, server: Server, town: Town, seq: int) -> Iterator[Row]:
+    started = time.perf_counter()
+    assert server.http.get(f"{ITEMS[one.name]}?limit=1&at=@{seq}").status_code == 200
+    first = time.perf_counter() - started
+    detail = f"{town.count:,} features, {town.count // SHARE:,} changed since"
+    yield Row(f"{one.name}: the first page of a moment (wall)", f"{first:.2f} s", "stated", detail)
+    for name, paths, times in _asked(town, one.name):
+        then = [f"{path}{'&' if '?' in path else '?'}at=@{seq}" for path in paths]
+        cases = [Case(one, then), Case(one, paths)]
+        for case in cases:
+            per_request(case, 1)
+        found = turns([(case, times * len(case.paths)) for case in cases], ROUNDS)
+        detail = f"{found.median(0):.0f} µs, {found.median(1):.0f} µs"
+        yield at_most(f"{one.name}, {name}: `at=` to now", found.ratio(0, 1), 1.5, detail)
+
+
+def _asked(town: Town, store: str) -> Iterator[tuple[str, list[str], int]]:
+    """What is asked of a store, the paths, and how often in a turn."""
+    often = TIMES[store]
+    for question in questions(town):
+        if question.name in ASKED:
+            yield question.name, [ITEMS[store] + path for path in question.paths], often
+    after = [f"{ITEMS[store]}?limit=100&after={fid}" for fid in town.fids(BOXES)]
+    yield "a page by its cursor, limit 100", after, often
+    boxes = [",".join(map(str, box)) for box in town.boxes(2000, BOXES)]
+    within = [f"{ITEMS[store]}?limit=100&sortby=height&bbox={box}" for box in boxes]
+    yield "≈ 2000 matches sorted by a field, limit 100", within, max(1, often // 4)
+    yield "all sorted by a field, limit 100", [f"{ITEMS[store]}?limit=100&sortby=height"], 3
 
 
 def _tiles(store: Store, folder: Path, town: Town, seq: int) -> Iterator[Row]:

@@ -90,6 +90,10 @@ class NarrowedView(View):
         """As :meth:`View.at_hand`: never."""
         return nullcontext(False)
 
+    def stored_item(self, layer_id: str, fid: int) -> Item | None:
+        """As :meth:`View.stored_item`: never."""
+        return None
+
     # -- what is seen ------------------------------------------------------------------------
 
     def _share(self, layer: FeatureLayer) -> Share:

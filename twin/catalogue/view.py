@@ -212,6 +212,10 @@ class View:
         """As :meth:`Readable.at_hand`."""
         return self._store.at_hand(layer_id)
 
+    def stored_item(self, layer_id: str, fid: int) -> Item | None:
+        """As :meth:`Readable.stored_item`."""
+        return self._store.stored_item(layer_id, fid)
+
     def make_tiles(self) -> Tiles:
         """The tiles of what is seen (``tiles`` once they are made). Reads the whole change log."""
         with self._lock:

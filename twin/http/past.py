@@ -8,6 +8,7 @@ those may change under what was.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from email.utils import format_datetime
 from functools import lru_cache
@@ -35,6 +36,9 @@ _VIEW = "twin.past"
 #: In a scope: its answer may be another one tomorrow, whatever its route says.
 _UNSETTLED = "twin.past.unsettled"
 _NAME = f"{AT.name}="
+_NAMED = _NAME.encode()
+#: ``at`` alone, in characters that a link can repeat.
+_ALONE = re.compile(_NAMED + rb"(?:[A-Za-z0-9@:.-]|%[0-9A-Fa-f]{2})+")
 #: A year: what HTTP caches take for ever (RFC 9111, section 1.2.2 has no more).
 _FOR_EVER = b"max-age=31536000, immutable"
 #: What an answer is chosen by where not everybody sees all.
@@ -51,7 +55,11 @@ def view(city: City, scope: Scope) -> View:
 
 def asked(scope: Scope) -> str | None:
     """The parameter ``at`` of a request. Raises BadParameter."""
-    texts = [text for name, text in respond.query_pairs(scope) if name == AT.name]
+    raw: bytes = scope["query_string"]
+    if b"%" not in raw and _ALONE.fullmatch(raw):
+        texts = [raw[len(_NAMED) :].decode()]
+    else:
+        texts = [text for name, text in respond.query_pairs(scope) if name == AT.name]
     if len(texts) > 1:
         raise BadParameter(AT.name, texts[1], "given more than once")
     return AT.read(texts[0]) if texts else None
@@ -94,6 +102,11 @@ def answering(city: City, scope: Scope, send: Send, instant: str, *, settled: bo
 def unsettled(scope: Scope) -> None:
     """The answer to this request is not made of rows of the store alone."""
     scope[_UNSETTLED] = True
+
+
+def alone(scope: Scope) -> bool:
+    """Whether a request whose view is of a moment names that and nothing else, in plain characters."""
+    return _VIEW in scope and _ALONE.fullmatch(scope["query_string"]) is not None
 
 
 def name(view: View) -> str:
@@ -152,8 +165,8 @@ def _answering(scope: Scope, send: Send, own: Headers, lasting: bool, shared: bo
     async def wrapped(message: Message) -> None:
         if message["type"] == "http.response.start" and message["status"] in _OF_IT:
             headers: list[Any] = list(message["headers"])
-            html = any(name == b"content-type" and b"html" in value for name, value in headers)
-            if lasting and not html and _UNSETTLED not in scope and answers.FRESH in headers:
+            media = next((value for name, value in headers if name == b"content-type"), b"")
+            if lasting and b"html" not in media and _UNSETTLED not in scope and answers.FRESH in headers:
                 who = b"public, " if shared else b"private, "
                 headers.remove(answers.FRESH)
                 headers.append((b"cache-control", who + _FOR_EVER))

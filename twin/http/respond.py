@@ -35,6 +35,10 @@ BODY_SECONDS = 60.0
 MAX_WEIGHTED, MAX_ENCODING = 40, 200
 
 
+#: In a scope: its query string as pairs, once it was read.
+_PAIRS = "twin.pairs"
+
+
 def header(scope: Scope, name: bytes) -> str | None:
     """The header of that (lower-case) name, or None.
 
@@ -94,7 +98,12 @@ def _weight(text: str) -> float:
 
 def query_pairs(scope: Scope) -> list[tuple[str, str]]:
     """The query string as pairs, in order. Raises BadParameter when it is not UTF-8 or too long."""
-    raw: bytes = scope["query_string"]
+    if _PAIRS not in scope:
+        scope[_PAIRS] = _pairs(scope["query_string"])
+    return list(scope[_PAIRS])
+
+
+def _pairs(raw: bytes) -> list[tuple[str, str]]:
     if not raw:
         return []
     if len(raw) > MAX_QUERY:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from layers.errors import BadInput, Busy, Gone, NotFound, Unavailable, Unreadable
@@ -63,10 +63,30 @@ class Moments:
             finally:
                 self._held.view = None
 
-    def _waiting(self, moment: int, layer: str, header: bytes) -> PastView | None:
+    def glance[T](self, moment: int, read: Callable[[PastView], T]) -> T | None:
+        """What a call reads without a transaction, by a connection that waits; None where there is none, or
+        somebody has written since it was used, or writes meanwhile.
+
+        Statements between two looks at a WAL index that did not move are of one moment."""
+        self.now.current()
+        header = self.now.header()
+        view = self._waiting(moment, None, header)
+        if view is None:
+            return None
+        sound = False
+        try:
+            with sqlite_errors():
+                found = read(view)
+            sound = True
+        finally:
+            self._give_back(view, sound)
+        return found if self.now.header() == header else None
+
+    def _waiting(self, moment: int, layer: str | None, header: bytes) -> PastView | None:
         with self._lock:
             for view in reversed(self._idle):
-                if view.moment == moment and header and view.header == header and view.has_all(layer):
+                current = view.moment == moment and header and view.header == header
+                if current and (layer is None or view.has_all(layer)):
                     del self._idle[view]
                     return view
         return None

@@ -132,6 +132,11 @@ class GeoPackagePast(Past):
                 rows = read.of(view, view.ready(layer_id), query, list(fids[start : start + size]))
             yield rows
 
+    def stored_item(self, layer_id: str, fid: int) -> Item | None:
+        if abs(fid) >= 2**63:
+            return None
+        return self._moments.glance(self._moment, lambda view: view.stored(layer_id, fid))
+
     def item(self, layer_id: str, fid: int, crs: str = CRS84) -> Item:
         with self._reading() as view:
             table = self._one(view, layer_id, fid)

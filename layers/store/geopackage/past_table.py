@@ -97,10 +97,26 @@ class PastTable(FeatureTable):
         return "it is read as it was, and what was is not edited"
 
     @property
+    def revision(self) -> str:
+        """The revision of the feature ``:fid`` of ``:layer`` at ``:at``."""
+        logged = "SELECT max(seq) FROM twin_changes WHERE layer = :layer AND fid {} AND seq <= :at"
+        parts = [logged.format("= :fid"), logged.format("IS NULL")]
+        if self.has_old:
+            parts.append(f"SELECT max(until) FROM {self.old} WHERE fid = :fid AND until <= :at")
+        return f"max({', '.join(f'coalesce(({part}), 0)' for part in parts)})"
+
+    @property
     def since(self) -> str:
         """The condition of an old row that it ended after the moment, and in this life of the layer."""
         until = "" if self.end is None else f" AND until <= {self.end}"
         return f"until > {self.seq}{until}"
+
+    @property
+    def not_since(self) -> str:
+        """The condition, after others, that the feature ``:fid`` has not changed since the moment."""
+        if not self.has_old:
+            return ""
+        return f" AND NOT EXISTS (SELECT 1 FROM {self.old} WHERE fid = :fid AND {self.since})"
 
     def rows(self, now: str, then: str, fid: str) -> str:
         """The two parts of the layer's rows: present ones ``l`` of a condition, old ones ``p`` of a source,

@@ -10,7 +10,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from layers.model import FeatureLayer
+from layers.model import FeatureLayer, Item
 from layers.store import forms as other_forms
 from layers.store.geopackage import catalog, keeping, log, past_table, recorded, rtree
 from layers.store.geopackage.catalog import FeatureTable
@@ -202,15 +202,23 @@ class PastView(ReadView):
 
     def revision(self, table: PastTable, fid: int) -> int:
         """The revision of a feature at the moment. It is not looked whether there was such a feature."""
-        logged = "SELECT max(seq) AS n FROM twin_changes WHERE layer=:layer AND fid {} AND seq <= :at"
-        parts = [logged.format("= :fid"), logged.format("IS NULL")]
-        if table.has_old:
-            parts.append(f"SELECT max(until) FROM {table.old} WHERE fid = :fid AND until <= :at")
-        row = self.con.execute(
-            f"SELECT coalesce(max(n), 0) FROM ({' UNION ALL '.join(parts)})",
-            {"layer": table.id, "fid": fid, "at": self.moment},
-        ).fetchone()
-        return int(row[0])
+        bound = {"layer": table.id, "fid": fid, "at": self.moment}
+        return int(self.con.execute(f"SELECT {table.revision}", bound).fetchone()[0])
+
+    def stored(self, layer: str, fid: int) -> Item | None:
+        """A feature whose GeoJSON is kept, of now where it has not changed since; None where none is. What
+        else has changed of the layer need not be known. Raises as ``table``."""
+        table = self.table(layer)
+        if not table.trusted:
+            return None
+        bound = {"layer": layer, "fid": fid, "at": self.moment}
+        sql = f"SELECT x.body, {table.revision} FROM {{}} x WHERE x.fid = :fid"
+        row = None
+        if table.end is None:
+            row = self.con.execute(sql.format(table.json_now) + table.not_since, bound).fetchone()
+        if row is None and self.is_ready(layer):
+            row = self.con.execute(sql.format(table.temp("texts")), bound).fetchone()
+        return None if row is None else Item(row[0], fid, row[1])
 
     def count(self, table: FeatureTable) -> int:
         """The present number, without the features that changed since, and with what these were."""

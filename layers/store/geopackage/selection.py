@@ -30,6 +30,8 @@ from layers.types import Cursor
 WALK = 20_000
 #: Rows that are walked for each feature of a page.
 _EACH = 10
+#: Rows that are looked at beyond twice a page, for those among them that are others'.
+_SPARE = 100
 _LAST = 2**63 - 1
 
 
@@ -56,21 +58,17 @@ def choose(view: ReadView, table: FeatureTable, query: Query, layer: FeatureLaye
     Raises BadParameter: a property that is not a field."""
     condition = _Condition(view, table, query, layer)
     if not condition.parts and not condition.where:
-        page = _page(view, table, query, Subquery(f"FROM {table.name} t WHERE 1", []))
+        page = condition.first() or _page(view, table, query, condition.source(whole=True))
         return Chosen(page.fids, page.more, layer.count)
     wide = query.bbox is not None and is_wide(layer, query.bbox, few)
     fids = condition.up_to(few) if layer.count <= few or (not wide and condition.is_narrow(few)) else None
     if fids is not None and not query.sort:
         return _slice(np.sort(fids), query)
     if fids is not None:
-        source = Subquery(
-            f"FROM json_each(?) e CROSS JOIN {table.name} t ON t.fid = e.value WHERE 1",
-            [listed(fids.tolist())],
-        )
-        page = _page(view, table, query, source)
+        page = _page(view, table, query, _among(table, fids.tolist()))
         return Chosen(page.fids, page.more, len(fids))
-    walked = None if query.sort else condition.walk()
-    page = walked or _page(view, table, query, condition.source(whole=bool(query.sort)))
+    found = condition.first() if query.sort else condition.walk()
+    page = found or _page(view, table, query, condition.source(whole=bool(query.sort)))
     return Chosen(page.fids, page.more, matched_by_page(query, len(page.fids), page.more))
 
 
@@ -93,13 +91,31 @@ def _slice(every: NDArray[np.int64], query: Query) -> Chosen:
 def _page(view: ReadView, table: FeatureTable, query: Query, source: Subquery) -> Chosen:
     """One page in the order of the query, with one feature more to see whether any follow."""
     limit = query.limit or 0
+    fids = _fids(view, table, query, source, limit + 1, query.offset)
+    return Chosen(fids[:limit], len(fids) > limit)
+
+
+def _fids(
+    view: ReadView, table: FeatureTable, query: Query, source: Subquery, most: int, offset: int
+) -> list[int]:
+    """So many of a source that follow the cursor of the query, in its order."""
     after, bound = compile.after(Sqlite(table), query)
     order, keys = compile.order(Sqlite(table), query)
-    rows = view.con.execute(
-        f"SELECT t.fid {source.sql}{after} ORDER BY {order} LIMIT ? OFFSET ?",
-        (*source.values, *bound, *keys, limit + 1, query.offset),
-    ).fetchall()
-    return Chosen([row[0] for row in rows[:limit]], len(rows) > limit)
+    # of what was, SQLite takes the two parts by themselves where it shows what it sorts by, else makes a
+    # table of all (sqlite.org/optoverview.html, section 11, rule 18 of its source)
+    shown = compile.sort_values(Sqlite(table), query)
+    rows = fetch(
+        view.con,
+        f"SELECT t.fid{shown} {source.sql}{after} ORDER BY {order} LIMIT ? OFFSET ?",
+        (*source.values, *bound, *keys, most, offset),
+    )
+    return [row[0] for row in rows]
+
+
+def _among(table: FeatureTable, fids: list[int]) -> Subquery:
+    return Subquery(
+        f"FROM json_each(?) e CROSS JOIN {table.name} t ON t.fid = e.value WHERE 1", [listed(fids)]
+    )
 
 
 def cursor(view: ReadView, table: FeatureTable, query: Query, fid: int) -> Cursor:
@@ -256,6 +272,27 @@ class _Condition:
         if len(rows) <= limit and last < self._one(newest, ()):
             return None
         return Chosen([row[0] for row in rows[:limit]], len(rows) > limit)
+
+    def first(self) -> Chosen | None:
+        """The page of what lies in several relations and is sorted, by the first of each; None where all lies
+        in one, where a box is asked for, or where too many of the first are others'.
+
+        To look at each row whether it is another's costs half of what it costs to sort them."""
+        view, table, query = self._view, self._table, self._query
+        sources = view.sources(table)
+        if not query.sort or len(sources) == 1 or self.parts:
+            return None
+        wanted = query.offset + (query.limit or 0) + 1
+        found: list[int] = []
+        for source in sources:
+            most = wanted if source.others is None else 2 * wanted + _SPARE
+            rows = Subquery(f"FROM {source.name} t WHERE 1{self.where}", [*self._values])
+            fids = _fids(view, table, query, rows, most, 0)
+            own = source.own(np.array(fids, np.int64)).tolist()
+            if len(own) < wanted and len(fids) == most > wanted:
+                return None
+            found += own[:wanted]
+        return _page(view, table, query, _among(table, found))
 
     def _within(self) -> tuple[str, list[Any]]:
         """The condition that a row of ``t`` is in one of the parts."""

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from layers.cql import ast
-from layers.store.compile import Dialect, Sql, joined, listed, sql
+from layers.query import Query
+from layers.store.compile import Dialect, Sql, joined, listed, order, sql, where
 from layers.store.postgis.literal import Literal, literal
 from layers.store.postgis.schema import COLUMN_TYPES
 from layers.types import Field, FieldType
@@ -145,6 +146,28 @@ class Postgis(Dialect):
 
     def _both(self, part: Sql) -> Sql:
         return self.folded("casei", self.folded("accenti", part))
+
+
+class _Noting(Postgis):
+    """Notes of which fields a query has the values."""
+
+    def __init__(self, table: Any) -> None:
+        super().__init__(table)
+        self.named: set[str] = set()
+
+    def raw(self, field: Field) -> Sql:
+        self.named.add(field.name)
+        return super().raw(field)
+
+
+def fields_named(table: Any, query: Query) -> frozenset[str]:
+    """The fields by which a query chooses and sorts. Raises BadParameter."""
+    if not (query.sort or query.filter or query.equals or query.words or query.datetime):
+        return frozenset()
+    noting = _Noting(table)
+    where(noting, query)
+    order(noting, query)
+    return frozenset(noting.named)
 
 
 def _bound(value: Literal) -> Sql:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, cast
@@ -179,9 +179,9 @@ class LayerTable(LayerRecord):
         """The number of the log up to which it is read; None for now."""
         return None
 
-    def branches(self, *, whole: bool, boxed: bool) -> tuple[str, ...]:
-        """What the keys of a page are looked for in: ids and geometries, with all columns if ``whole``;
-        ``boxed`` where a box is asked for."""
+    def branches(self, names: Collection[str], *, boxed: bool, walked: bool) -> tuple[str, ...]:
+        """What the keys of a page are looked for in: ids and geometries, with the fields of these names;
+        ``boxed`` where a box is asked for, ``walked`` where it is read in the order of the ids."""
         return (self.relation,)
 
     @property

@@ -14,7 +14,7 @@ from layers.store.counting import is_wide, matched_by_page
 from layers.store.layer_record import chosen_fields
 from layers.store.postgis import read
 from layers.store.postgis.connection import Connection, ReadingErrors
-from layers.store.postgis.filter import Postgis
+from layers.store.postgis.filter import Postgis, fields_named
 from layers.store.postgis.layer_table import LayerTable
 from layers.store.postgis.read import RowPage, SnapshotState
 from layers.types import Field
@@ -45,8 +45,8 @@ class PageRequest:
     @cached_property
     def branches(self) -> tuple[str, ...]:
         """What keys are looked for in."""
-        whole = bool(self.query.sort or self.others()[0])
-        return self.table.branches(whole=whole, boxed=self.query.bbox is not None)
+        named = fields_named(self.table, self.query)
+        return self.table.branches(named, boxed=self.query.bbox is not None, walked=not self.query.sort)
 
     @property
     def source(self) -> str:

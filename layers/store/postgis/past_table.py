@@ -8,7 +8,7 @@ dropped since, and perhaps made anew, has old rows alone: those of before the ne
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any
@@ -21,13 +21,14 @@ from layers.store.postgis.layer_table import LayerTable, TableColumn, hstore_tex
 from layers.store.postgis.schema import COLUMN_TYPES, HIDDEN, past_table
 from layers.types import EDITS, EditKind, FieldType
 
-#: Two ways to seek an old row that must not be there: of all rows at once, or of each by the index, which
-#: keeps the order in which they are read and costs nothing for those that nobody asks for. The first old rows
-#: of all features are taken in the order of the index (``_firsts``): a join of the versions of one feature
-#: with each other would be quadratic in their number.
+#: Two ways to seek an old row that must not be there: as the planner thinks best, mostly of all rows at once,
+#: or of each by the index, which keeps the order in which they are read and costs nothing for those that
+#: nobody asks for. The first old rows of all features are taken in the order of the index (``_firsts``): a
+#: join of the versions of one feature with each other would be quadratic in their number.
 _JOINED, _PROBED = "NOT EXISTS (SELECT {})", "coalesce((SELECT false {} LIMIT 1), true)"
 _UNTIL = f"{HIDDEN}until"  # beside the columns of a layer, none of which is called so
 _COLLATED = ' COLLATE "C"'  # as texts are in a layer of our own
+_SINGLE = 2  # properties up to which each is taken out of an old row by itself, for half of what all cost
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,10 +74,11 @@ class PastTable(LayerTable):
 
     @cached_property
     def placed(self) -> str:
-        return f"({' UNION ALL '.join(self._halves(_JOINED, whole=False))})"
+        return f"({' UNION ALL '.join(self._halves(_JOINED, ()))})"
 
-    def branches(self, *, whole: bool, boxed: bool) -> tuple[str, ...]:
-        return tuple(f"({half})" for half in self._halves(_PROBED, whole=whole, boxed=boxed))
+    def branches(self, names: Collection[str], *, boxed: bool, walked: bool) -> tuple[str, ...]:
+        seek = _PROBED if boxed or walked else _JOINED
+        return tuple(f"({half})" for half in self._halves(seek, names, boxed=boxed))
 
     @property
     def mark(self) -> str:
@@ -84,41 +86,47 @@ class PastTable(LayerTable):
 
     @cached_property
     def joined(self) -> str:
-        old = f"{self._old_row(f'{self._past} p', whole=True)} WHERE p.fid = k.id AND p.until = k.v"
+        old = f"{self._old_row(f'{self._past} p', self.kept)} WHERE p.fid = k.id AND p.until = k.v"
         if self.present is None:
             return f"CROSS JOIN LATERAL ({old}) t"
-        now = f"{self._present_row(whole=True)} WHERE {self.present.fid} = k.id AND k.v IS NULL"
+        now = f"{self._present_row(self.kept)} WHERE {self.present.fid} = k.id AND k.v IS NULL"
         return f"CROSS JOIN LATERAL ({now} UNION ALL {old}) t"
 
-    def _halves(self, none: str, *, whole: bool = True, boxed: bool = False) -> list[str]:
-        """The present rows that are as they were, and those that were otherwise, if ``whole`` with their
-        properties. ``none`` is how a row is sought that must not be there; ``boxed`` rows are found by their
-        place alone, not by all that changed as well."""
+    def _halves(self, none: str, names: Collection[str] | None = None, *, boxed: bool = False) -> list[str]:
+        """The present rows that are as they were, and those that were otherwise, with their properties, or
+        those of some names. ``none`` is how a row is sought that must not be there; ``boxed`` rows are found
+        by their place alone, not by all that changed as well."""
+        names = self.kept if names is None else names
         old = self._firsts if none is _JOINED else f"{self._past} p"
         first = self._not_of_next if none is _JOINED else self._is_first(boxed=boxed)
-        halves = [f"{self._old_row(old, whole=whole)} WHERE {first} AND p.there"]
+        halves = [f"{self._old_row(old, names)} WHERE {first} AND p.there"]
         if self.present is not None:
             unchanged = self._none(self.present.fid, none)
-            halves.insert(0, f"{self._present_row(whole=whole)} WHERE {unchanged}")
+            halves.insert(0, f"{self._present_row(names)} WHERE {unchanged}")
         return halves
 
-    def _old_row(self, old: str, *, whole: bool) -> str:
-        """SQL of old rows (p) with the columns of then, and ``until`` when they were true."""
+    def _old_row(self, old: str, names: Collection[str]) -> str:
+        """SQL of old rows (p) with columns of then, and ``until`` when they were true."""
         then, defined = "", ""
-        if whole and self.kept:
-            then = "".join(f", {_old_value(c)} AS {bound(c.name)}" for c in self.kept.values())
-            defined = self._read_as_json()
+        columns_ = self._columns(names)
+        if columns_:
+            then = "".join(f", {_old_value(c)} AS {bound(c.name)}" for c in columns_)
+            defined = f" CROSS JOIN LATERAL {self._read_as_json(columns_)}"
         fid, geom = self._names
         columns = f"p.fid::{self.fid_type} AS {fid}, p.geom AS {geom}, p.until AS {quoted(_UNTIL)}{then}"
         return f"SELECT {columns} FROM {old}{defined}"
 
-    def _present_row(self, *, whole: bool) -> str:
+    def _present_row(self, names: Collection[str]) -> str:
         """The same of present rows (t), which are true still."""
         table = self.present
         assert table is not None
         fid, geom = self._names
         key = f"{table.fid} AS {fid}, {table.geom} AS {geom}, NULL::bigint AS {quoted(_UNTIL)}"
-        return f"SELECT {key}{self._unchanged() if whole else ''} FROM {table.relation} t"
+        return f"SELECT {key}{self._unchanged(names)} FROM {table.relation} t"
+
+    def _columns(self, names: Collection[str]) -> list[TableColumn]:
+        """The columns of then of those of the names that there were."""
+        return [column for name, column in self.kept.items() if name in names]
 
     @property
     def _names(self) -> tuple[str, str]:
@@ -173,16 +181,17 @@ class PastTable(LayerTable):
         first = _PROBED.format(f"FROM {self._past} q WHERE {earlier}")
         return f"p.until{' + 0' if boxed else ''} > {self.seq} AND {self._not_of_next} AND {first}"
 
-    def _unchanged(self) -> str:
-        """The columns of then of the present rows."""
+    def _unchanged(self, names: Collection[str]) -> str:
+        """Columns of then of the present rows."""
         table = self.present
         assert table is not None
         values = []
-        for name, column in self.kept.items():
+        kept = {name: column for name, column in self.kept.items() if name in names}
+        for name, column in kept.items():
             now = table.columns.get(name)
             same = now is not None and now.name == column.name and now.type == column.type
             values.append(table.column(name) if same else self._null(column.type))
-        named = zip(values, self.kept.values(), strict=True)
+        named = zip(values, kept.values(), strict=True)
         return "".join(f", {value} AS {bound(column.name)}" for value, column in named)
 
     def _null(self, kind: FieldType) -> str:
@@ -191,15 +200,19 @@ class PastTable(LayerTable):
     def _collation(self, kind: FieldType) -> str:
         return _COLLATED if kind == "string" and self.source is None else ""
 
-    def _read_as_json(self) -> str:
-        """What joins to old rows (p) their properties (t)."""
-        defined = ", ".join(
-            f"{bound(column.name)} {_as_json(column).pg}{self._collation(column.type)}"
-            for column in self.kept.values()
-        )
+    def _read_as_json(self, columns: Sequence[TableColumn]) -> str:
+        """Properties of an old row (p) as a relation ``t``. Nowhere else are they read for what was."""
         # what is read of the others, before they are sifted out, may be of other types
         old = f"CASE WHEN {self._is_first()} THEN p.old END" if self.altered else "p.old"
-        return f" CROSS JOIN LATERAL json_to_record({old}) AS t({defined})"
+        typed = [(c.name, f"{_as_json(c).pg}", self._collation(c.type)) for c in columns]
+        if len(typed) <= _SINGLE and not any("json" in pg or pg.endswith("[]") for _, pg, _ in typed):
+            values = ", ".join(
+                f"({old} ->> {literal(name).replace('%', '%%')})::{pg}{collation} AS {bound(name)}"
+                for name, pg, collation in typed
+            )
+            return f"(SELECT {values}) AS t"
+        defined = ", ".join(f"{bound(name)} {pg}{collation}" for name, pg, collation in typed)
+        return f"json_to_record({old}) AS t({defined})"
 
 
 def _old_value(column: TableColumn) -> str:

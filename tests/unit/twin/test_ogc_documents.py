@@ -396,6 +396,16 @@ def test_the_links_kept_for_plain_features_are_those_made_for_one():
         told, header = links.of_plain_feature(HERE, fid, formats.FEATURE, versions.feature_links)
         assert orjson.loads(told) == made
         assert header == link_header(made)
+        made = links.of_feature(f"{HERE}/{fid}", "at=%407", formats.FEATURE, formats.FEATURE[0], "")
+        assert made[-1]["rel"] == "collection"
+        made[-1]["href"] += "?at=@7"
+        made += versions.feature_links(f"{HERE}/{fid}")
+        then = HERE.removesuffix("/items") + "?at=@7"
+        told, header = links.of_plain_feature(
+            HERE, fid, formats.FEATURE, versions.feature_links, "at=%407", then
+        )
+        assert orjson.loads(told) == made
+        assert header == link_header(made)
 
 
 @pytest.mark.parametrize(

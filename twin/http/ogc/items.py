@@ -98,6 +98,12 @@ class Items:
             answer = call(*asked_of) if view.local else await city.aside(call, *asked_of)
             await answers.answer(scope, send, answer)
             return
+        if past.alone(scope) and _is_geojson(scope):
+            stored = self._plain_then(view, scope, layer_id, fid)
+            if stored is None:
+                answer = await city.aside(self._plain_feature, view, scope, layer_id, fid)
+            await answers.answer(scope, send, stored or answer)
+            return
         request = self._request(scope, layer_id, formats.FEATURE)
         if request.form.media == HTML:
             answer = await city.aside(self._feature_html, request, fid)
@@ -202,9 +208,25 @@ class Items:
             etag = etags.tag(view.epoch, view.revision(layer_id, fid))
             if etags.matches(none_match, etag):
                 return answers.unchanged(etag, self._vary)
-        item = view.item(layer_id, fid)
-        here = f"{respond.base_url(self._city, scope)}/ogc/collections/{layer_id}/items"
-        tail, header = links.of_plain_feature(here, fid, formats.FEATURE, self._more)
+        return self._plain_answer(view, scope, layer_id, view.item(layer_id, fid))
+
+    def _plain_then(self, view: View, scope: Scope, layer_id: str, fid: int) -> Answer | None:
+        """The same of a feature that was, where its text is there to be given; else None."""
+        item = view.stored_item(layer_id, fid)
+        if item is None:
+            return None
+        none_match = respond.header(scope, b"if-none-match")
+        if none_match is not None and etags.matches(none_match, etag := etags.tag(view.epoch, item.revision)):
+            return answers.unchanged(etag, self._vary)
+        return self._plain_answer(view, scope, layer_id, item)
+
+    def _plain_answer(self, view: View, scope: Scope, layer_id: str, item: Item) -> Answer:
+        layer = f"{respond.base_url(self._city, scope)}/ogc/collections/{layer_id}"
+        then = "" if view.moment is None else past.with_at(layer, view.moment.seq)
+        query = scope["query_string"].decode()
+        tail, header = links.of_plain_feature(
+            f"{layer}/items", item.fid, formats.FEATURE, self._more, query, then
+        )
         return self._feature_answer(view, item, CRS84, GEOJSON, item.body, tail, header)
 
     def _feature(self, request: ItemsRequest, fid: int) -> Answer:

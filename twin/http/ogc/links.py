@@ -73,14 +73,15 @@ def of_feature(here: str, query: str, offer: Offer, own: Representation, request
 
 
 def of_plain_feature(
-    items: str, fid: int, offer: Offer, more: Callable[[str], list[Link]]
+    items: str, fid: int, offer: Offer, more: Callable[[str], list[Link]], query: str = "", layer: str = ""
 ) -> tuple[bytes, bytes]:
     """The links of a feature asked for without parameters, as JSON and as a Link header; ``more`` gives those
-    of its address beside the ones of every feature.
+    of its address beside the ones of every feature. Of one that was, ``query`` is the request's ``at``, and
+    ``layer`` the address of its layer then.
 
     ``items`` is the address of the layer's features. The links differ in the id alone, so they are made
     once a layer: making them costs as much as the feature's own query."""
-    body, header = _plain(items, offer, more)
+    body, header = _plain(items, offer, more, query, layer)
     number = b"%d" % fid
     return body.replace(_FID, number), header.replace(_FID, number)
 
@@ -90,9 +91,14 @@ _FID = b"{fid}"
 
 
 @lru_cache(maxsize=256)
-def _plain(items: str, offer: Offer, more: Callable[[str], list[Link]]) -> tuple[bytes, bytes]:
+def _plain(
+    items: str, offer: Offer, more: Callable[[str], list[Link]], query: str, layer: str
+) -> tuple[bytes, bytes]:
     here = f"{items}/{_FID.decode()}"
-    links = [*of_feature(here, "", offer, offer[0], ""), *more(here)]
+    own = of_feature(here, query, offer, offer[0], "")
+    if layer:
+        own[-1]["href"] = layer
+    links = [*own, *more(here)]
     return orjson.dumps(links), link_header(links)
 
 

@@ -589,3 +589,62 @@ def test_what_was_is_at_hand_once_it_was_put_together(city: Told) -> None:
     with past.at_hand("buildings") as ready:
         assert not ready
     assert past.items("buildings", Query()) == expected
+
+
+def test_a_sorted_page_of_what_was_reads_what_it_must(tmp_path: Path) -> None:
+    """In a box no more than lies there; of a whole layer each row once."""
+    sort = (Sort("height_m"),)
+    narrow = Query(bbox=(25.0, 60.0, 25.03, 60.03), limit=5, sort=sort)
+    filtered = Query(equals=(("levels", 1),), limit=5, sort=sort)
+    rows = [
+        row(f"b{i}", square(25 + i % 100 * 0.01, 60 + i // 100 * 0.01), levels=i % 2, height_m=i * 7919 % 977)
+        for i in range(4_000)
+    ]
+    with closing(geopackage.open(tmp_path / "city.gpkg", few=50)) as store:
+        load(store, spec(), rows)
+        seq = store.seq()
+        before = [store.items("buildings", query) for query in (narrow, filtered)]
+        with closing(connect(tmp_path / "city.gpkg", "rw")) as con:
+            con.execute("UPDATE buildings SET height_m = -1 WHERE fid % 10 = 0")
+            con.commit()
+        past = store.as_of(seq)
+        assert [past.items("buildings", query) for query in (narrow, filtered)] == before
+        steps = [0, 0]
+        for number, query in enumerate((narrow, filtered)):
+
+            def count(number: int = number) -> None:
+                steps[number] += 1
+
+            with past._reading() as view:
+                view.con.set_progress_handler(count, 100)
+            assert past.items("buildings", query) == before[number]
+        assert steps[0] < 60, steps
+        assert steps[1] < 900, steps
+
+
+def test_a_feature_that_was_is_given_as_it_is_kept(city: Told) -> None:
+    """Where its text is at hand it is the item that is read otherwise, and where it is not, nothing."""
+    store, then = city.store, city.store.seq()
+    unchanged, changed = 2, 1
+    store.item("buildings", unchanged)  # its text is kept from now on
+    before = {fid: store.item("buildings", fid) for fid in (unchanged, changed)}
+    store.patch("buildings", changed, {"properties": {"name": "another"}})
+    past = store.as_of(then)
+    assert past.stored_item("buildings", unchanged) is None  # nobody has read the moment
+    assert past.item("buildings", unchanged) == before[unchanged]
+    assert past.stored_item("buildings", unchanged) == before[unchanged]
+    assert past.stored_item("buildings", changed) is None
+    past.items("buildings", Query())
+    for fid, item in before.items():
+        assert past.item("buildings", fid) == item
+        assert past.stored_item("buildings", fid) == item
+    assert past.stored_item("buildings", 999) is None
+    assert past.stored_item("buildings", 2**70) is None
+    store.patch("buildings", unchanged, {"properties": {"name": "a third"}})
+    assert past.stored_item("buildings", unchanged) is None  # somebody has written since
+    past.items("buildings", Query())
+    assert past.stored_item("buildings", unchanged) == before[unchanged]
+    store.drop("buildings")
+    assert past.item("buildings", unchanged) == before[unchanged]
+    past.items("buildings", Query())
+    assert past.stored_item("buildings", unchanged) in (None, before[unchanged])
