@@ -307,10 +307,15 @@ def main() -> None:
     owner, listener = (socket.socket(fileno=int(fd)) for fd in sys.argv[1:])
     for name in WARM:
         importlib.import_module(name)
+    import pyarrow
+
     from layers.read import warm
+    from layers.read.__main__ import absent
     from twin import app, cli
 
     app.makers()  # imports the rooms
+    with absent("pandas"):
+        pyarrow.array([0])  # looks for it once; no child imports it
     _, reader = warm.WarmReader(warm.environment())._start()
     if len(os.listdir("/proc/self/task")) > 1:
         sys.exit("a module that is imported here starts threads")

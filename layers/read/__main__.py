@@ -17,8 +17,9 @@ import selectors
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib.abc import MetaPathFinder
 from pathlib import Path
 
 from layers.read import child, gdal, registry
@@ -141,11 +142,34 @@ def limit_drivers() -> None:
     wanted = registry.drivers()
     if "pyogrio" in sys.modules:
         raise RuntimeError("a reader loads GDAL when it is imported; it must wait until it reads")
-    os.environ["OGR_SKIP"] = ",".join(sorted(gdal.in_fork(_installed) - wanted))
-    import pyogrio
+    with contextlib.nullcontext() if registry.outside() else absent("geopandas", "pandas"):
+        os.environ["OGR_SKIP"] = ",".join(sorted(gdal.in_fork(_installed) - wanted))
+        import pyarrow
+        import pyogrio
+
+        pyarrow.array([0])  # now it has looked for pandas
 
     if foreign := set(pyogrio.list_drivers()) - wanted:
         raise RuntimeError(f"this GDAL does not let its drivers be limited: {sorted(foreign)}")
+
+
+@contextlib.contextmanager
+def absent(*names: str) -> Iterator[None]:
+    """What is imported meanwhile finds these not installed. pyogrio and pyarrow import pandas and geopandas
+    where they are: a second of CPU, and memory that each child inherits, for nothing that a format of ours
+    asks. One from outside may read with them."""
+
+    class Absent(MetaPathFinder):
+        def find_spec(self, name: str, path: object, target: object = None) -> None:
+            if name in names:
+                raise ModuleNotFoundError(name, name=name)
+
+    finder = Absent()
+    sys.meta_path.insert(0, finder)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(finder)
 
 
 def _installed() -> list[str]:

@@ -29,9 +29,14 @@ def known() -> tuple[Format, ...]:
         importlib.import_module(f"{formats.__name__}.{module.name}")
         for module in pkgutil.iter_modules(formats.__path__)
     ]
-    outside = [point.load() for point in entry_points(group=GROUP)]
-    every = [each for declared in (*outside, *(m.FORMATS for m in modules)) for each in declared]
+    every = [each for declared in (*outside(), *(m.FORMATS for m in modules)) for each in declared]
     return tuple(sorted(every, key=_turn))
+
+
+@cache
+def outside() -> tuple[tuple[Format, ...], ...]:
+    """What each package outside the project declares."""
+    return tuple(point.load() for point in entry_points(group=GROUP))
 
 
 def _turn(each: Format) -> int:
