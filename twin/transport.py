@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import lru_cache
 from itertools import chain
 from typing import Any, cast
 
@@ -10,7 +11,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from twin import connections
 from twin.http import answers, errors, respond
-from twin.http.respond import Receive, Scope, Send
+from twin.http.respond import PROTOCOL, Receive, Scope, Send
 from twin.overload import Load
 
 #: Bytes of a request's head (request line and headers), and how long it may take to arrive.
@@ -53,6 +54,14 @@ class OneWrite:
         else:
             self._transport.writelines((first, data))
 
+    def at_once(self, data: bytes) -> None:
+        """Send what is held and this, without waiting for what else the step has."""
+        first = self._first
+        if first:
+            self._first = b""
+            data = first + data
+        self._transport.write(data)
+
     def close(self) -> None:
         """Send what is held, then close."""
         self._end()
@@ -92,6 +101,8 @@ class Protocol(HttpToolsProtocol):
     _refused = False
     #: A request that waits for its turn.
     held: bytes | None = None
+    #: What is being answered; the newest head may be one that waits behind it.
+    _answered: Any = None
     #: When the last refusal left (the loop's time).
     _idle_since = 0.0
 
@@ -202,7 +213,26 @@ class Protocol(HttpToolsProtocol):
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:
         if app is self.config.loaded_app:
             self._load.turns.come()
+        self._answered = cycle
+        cycle.scope[PROTOCOL] = self
         super()._start_asgi_task(cycle, app)
+
+    @property
+    def takes(self) -> bool:
+        """Whether the client takes what it is sent as fast as it is sent it."""
+        return not self.flow.write_paused
+
+    def push(self, scope: Scope, data: bytes) -> bool:
+        """Send a piece of the body that answers ``scope`` now, without a task that waits for it; False, and
+        nothing is sent, where the client does not take it, or the answer is no body in chunks (RFC 9112
+        section 7.1) that goes on."""
+        cycle = self._answered
+        if self.flow.write_paused or cycle.scope is not scope or not cycle.chunked_encoding:
+            return False
+        if cycle.disconnected or cycle.response_complete or self.transport.is_closing():
+            return False
+        cast(OneWrite, self.transport).at_once(_chunk(data))
+        return True
 
     def send_400_response(self, msg: str) -> None:
         """What came is no HTTP, or its body is not in chunks as it says."""
@@ -287,6 +317,12 @@ class Protocol(HttpToolsProtocol):
         self.transport.write(b"".join((STATUS_LINE[status], *lines, b"\r\n", body)))
         self.transport.write_eof()
         self._clock = self.loop.call_later(LINGER_SECONDS, self.transport.close)
+
+
+@lru_cache(maxsize=2)
+def _chunk(data: bytes) -> bytes:
+    """The same bytes go to many."""
+    return b"%x\r\n%b\r\n" % (len(data), data)
 
 
 _BAD_CHUNK = "the body is not in chunks as its Transfer-Encoding says (RFC 9112 section 7.1)"

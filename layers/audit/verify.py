@@ -13,7 +13,7 @@ from layers.audit.chain import Fault
 from layers.audit.sealing import every, facts
 from layers.errors import Gone, NotFound
 from layers.model import ChangeSet, Link
-from layers.store.base import Store
+from layers.store.base import Audit, Store
 
 
 @dataclass(slots=True, kw_only=True)
@@ -55,17 +55,13 @@ class Verdict:
 def lines(texts: Iterable[str], city: Store | None = None) -> Verdict:
     """Of an export; with a ``city``, whether its chain still is that one."""
     verdict = Verdict()
-    known = _hashes(city) if city is not None else {}
-    newest = max(known, default=0)
+    beside = None if city is None else _Beside(city.audit)
     for link in chain.followed(_parsed(texts, verdict)):
         if isinstance(link, Fault):
             verdict.fault = link
             break
-        if city is not None and link.n in known and known[link.n] != link.hash:
-            verdict.fault = Fault(link.n, "is another one in the city")
-            break
-        if city is not None and link.n > newest:
-            verdict.fault = Fault(link.n, "is not in the city: its audit ends before")
+        if beside is not None and (why := beside.differs(link)) is not None:
+            verdict.fault = Fault(link.n, why)
             break
         verdict.take(link, json.loads(link.entry))
     return verdict
@@ -82,8 +78,27 @@ def _parsed(texts: Iterable[str], verdict: Verdict) -> Iterator[Link]:
             return
 
 
-def _hashes(city: Store) -> dict[int, str]:
-    return {link.n: link.hash for link in every(city.audit)}
+class _Beside:
+    """The chain of a city, walked beside one whose links come in the order of their numbers."""
+
+    def __init__(self, audit: Audit) -> None:
+        head = audit.head()
+        self._audit, self._newest = audit, 0 if head is None else head.n
+        self._links: Iterator[Link] | None = None
+        self._here: Link | None = None
+
+    def differs(self, link: Link) -> str | None:
+        """What is otherwise in the city; what it has cut off is not known to be."""
+        if link.n > self._newest:
+            return "is not in the city: its audit ends before"
+        if self._links is None:
+            self._links = every(self._audit, link.n - 1)
+            self._here = next(self._links, None)
+        while self._here is not None and self._here.n < link.n:
+            self._here = next(self._links, None)
+        if self._here is not None and self._here.n == link.n and self._here.hash != link.hash:
+            return "is another one in the city"
+        return None
 
 
 def city(store: Store) -> Verdict:

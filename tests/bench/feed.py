@@ -1,23 +1,31 @@
-"""The feed to many readers: how long after an edit is begun each of them has the event."""
+"""The feed to many readers: how long after an edit is begun each of them has the event, and what a reader
+costs beside a bare asyncio server that writes the same bytes."""
 
 from __future__ import annotations
 
+import os
 import select
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from statistics import median
 from urllib.parse import urlsplit
 
+import httpx
+
 from tests.bench.data import LAYER
-from tests.bench.measure import usage
+from tests.bench.measure import Target, usage
+from tests.bench.processes import module, running, target
 from tests.bench.report import Row, at_most
 from tests.support import Server
 
-READERS, EDITS = 1_000, 20
+READERS, FEW, EDITS, ROUNDS = 1_000, 50, 20, 5
 #: Readers of one loopback address: the server lets no address have all of its places.
 OF_ADDRESS = 90
 SECONDS = 120.0
+#: Bytes around a chunk of a thousand bytes or so.
+CHUNK = 7
 _EVENT, _HELLO = b"event: changes\n", b"event: hello\n"
 
 
@@ -32,6 +40,8 @@ class Readers:
         ).encode()
         self._poll = select.epoll()
         self._sockets: dict[int, socket.socket] = {}
+        #: Bytes of the newest event as it was sent, chunk and all.
+        self.size = 0
         for number in range(count):
             self._open(number)
         self.wait(_HELLO)
@@ -57,6 +67,7 @@ class Readers:
                 begun = had[number].find(word)
                 if number not in moments and begun >= 0 and b"\n\n" in had[number][begun:]:
                     moments[number] = time.perf_counter()
+                    self.size = len(had[number])
             missing = len(self._sockets) - len(moments)
             assert time.perf_counter() < end, f"{missing} readers had no {word!r}"
         return sorted(moments.values())
@@ -69,9 +80,9 @@ class Readers:
 
 
 @contextmanager
-def readers(server: Server, count: int, query: str = "") -> Iterator[Readers]:
+def readers(url: str, count: int, query: str = "") -> Iterator[Readers]:
     """Some readers of a server."""
-    made = Readers(server.url, count, query)
+    made = Readers(url, count, query)
     try:
         yield made
     finally:
@@ -83,14 +94,19 @@ def waits(server: Server, crowd: Readers, layer: str, fid: int, edits: int) -> l
     found: list[float] = []
     for number in range(edits):
         begun = time.perf_counter()
-        answer = server.http.patch(
-            f"/ogc/collections/{layer}/items/{fid}",
-            json={"properties": {"name": f"name {number}"}},
-            headers={"content-type": "application/merge-patch+json", **server.auth},
-        )
-        assert answer.is_success, answer.text
+        edit(server, layer, fid, f"name {number}")
         found += [moment - begun for moment in crowd.wait()]
     return sorted(found)
+
+
+def edit(server: Server, layer: str, fid: int, name: str) -> None:
+    """Give a feature a name."""
+    answer = server.http.patch(
+        f"/ogc/collections/{layer}/items/{fid}",
+        json={"properties": {"name": name}},
+        headers={"content-type": "application/merge-patch+json", **server.auth},
+    )
+    assert answer.is_success, answer.text
 
 
 def share(values: list[float], part: float) -> float:
@@ -101,14 +117,44 @@ def share(values: list[float], part: float) -> float:
 def figures(server: Server, layer: str = LAYER) -> Iterator[Row]:
     """Readers of everything, edits one after the other; wall time, since somebody waits for it."""
     fid = server.http.get(f"/ogc/collections/{layer}/items?limit=1").json()["features"][0]["id"]
-    with readers(server, READERS) as crowd:
-        waits(server, crowd, layer, fid, 2)  # the first one makes the columns and the tree
-        before = usage((server.process.pid,))
-        found = waits(server, crowd, layer, fid, EDITS)
-        spent = usage((server.process.pid,)).since(before) / 1e6 / EDITS
-    detail = (
-        f"median {share(found, 0.5) * 1000:.0f} ms, most {found[-1] * 1000:.0f} ms; {spent:.0f} ms of CPU an"
-        f" edit and {READERS:,} readers, on the cores that the readers share"
-    )
-    name = f"feed: an edit until each of {READERS:,} readers has the event, p99 (wall)"
-    yield at_most(name, share(found, 0.99) * 1000, 500, detail, " ms")
+    own = target("ours", server)
+    with running("fan-out", module("tests.bench.fan_out")) as bare:
+        with readers(server.url, READERS) as crowd:
+            waits(server, crowd, layer, fid, 2)  # the first one makes the columns and the tree
+            found = waits(server, crowd, layer, fid, EDITS)
+            load = os.getloadavg()[0]
+            size = crowd.size
+        detail = (
+            f"median {share(found, 0.5) * 1000:.0f} ms, most {found[-1] * 1000:.0f} ms, on the cores that the"
+            f" readers share; load average {load:.1f}"
+        )
+        name = f"feed: an edit until each of {READERS:,} readers has the event, p99 (wall)"
+        yield at_most(name, share(found, 0.99) * 1000, 500, detail, " ms")
+
+        def floor() -> None:
+            httpx.post(f"{bare.url}/{size - CHUNK}").raise_for_status()
+
+        rounds = [
+            (_reader(own, lambda: edit(server, layer, fid, "again")), _reader(bare, floor))
+            for _ in range(ROUNDS)
+        ]
+    ours, theirs = (median(column) for column in zip(*rounds, strict=True))
+    detail = f"{ours:.0f} µs, {theirs:.0f} µs: {size:,} bytes to each of {READERS:,}"
+    ratio = median(one / other for one, other in rounds)
+    yield at_most("feed: an event to one reader more, to a bare asyncio server", ratio, 2, detail)
+
+
+def _reader(asked: Target, tell: Callable[[], object]) -> float:
+    """Microseconds of CPU that a reader more costs an event: of many readers, less that of few."""
+    spent = []
+    for count in (FEW, READERS):
+        with readers(asked.url, count) as crowd:
+            for _ in range(2):
+                tell()
+                crowd.wait()
+            before = usage(asked.pids)
+            for _ in range(EDITS):
+                tell()
+                crowd.wait()
+            spent.append(usage(asked.pids).since(before) / 1000 / EDITS)
+    return (spent[1] - spent[0]) / (READERS - FEW)

@@ -131,7 +131,7 @@ def test_a_cursor_of_another_history_is_a_reset(server: Server) -> None:
 def test_equal_readers_all_have_an_edit_soon(server: Server) -> None:
     """A few of those whom ``make bench`` counts."""
     (one,) = some(server, count=1)
-    with readers(server, 60, "?layers=buildings") as crowd:
+    with readers(server.url, 60, "?layers=buildings") as crowd:
         found = waits(server, crowd, "buildings", one["id"], 2)
         assert len(found) == 120
         assert found[60] < 10

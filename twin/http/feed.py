@@ -1,7 +1,8 @@
 """/changes, the feed: what changed after a cursor, as pages and as an event stream, for whoever keeps a copy.
 
-Readers who ask for the same from the same place on share one page, which is made and encoded once; each has
-his own place and nothing else, so that a slow one reads what he missed from the log."""
+Readers who ask for the same and have been told the same are one audience: one task has each page made and
+encoded once, and pushes it to all of them. Who does not take it leaves the audience, reads what he missed
+from the log at his own pace, and joins it again."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from layers.errors import BadParameter, Busy, Gone, NotFound, Unavailable
+from layers.errors import BadParameter, Busy, Gone, NotFound, TwinError, Unavailable
 from layers.parameters import AT
 from twin.access.caller import CALLER
 from twin.http import answers, negotiate, respond, sse
@@ -66,12 +67,62 @@ class _Asked:
 type _Key = tuple[str, Wanted, Cursor, tuple[str, int]]
 
 
+class _Audience:
+    """Readers who have been told the same, up to ``cursor``."""
+
+    #: What tells them.
+    task: asyncio.Task[None]
+
+    def __init__(self, cursor: Cursor) -> None:
+        self.cursor = cursor
+        # each with where it was told up to when it did not take what followed
+        self._streams: dict[sse.Stream, asyncio.Future[Cursor]] = {}
+
+    @property
+    def empty(self) -> bool:
+        """Whether nobody is in it."""
+        return not self._streams
+
+    def beat(self) -> bytes:
+        """What its streams are sent now and then."""
+        return _place(self.cursor)
+
+    async def join(self, stream: sse.Stream) -> Cursor:
+        """Be told until that has to wait; what it was told up to then."""
+        behind: asyncio.Future[Cursor] = asyncio.get_running_loop().create_future()
+        self._streams[stream] = behind
+        return await behind
+
+    def leave(self, stream: sse.Stream) -> None:
+        """Be told no more."""
+        self._streams.pop(stream, None)
+
+    def tell(self, cursor: Cursor, data: bytes) -> None:
+        """Have everybody told up to there; ``data`` is empty where nothing of it is for them."""
+        slow = [stream for stream in self._streams if data and not stream.push(data)]
+        for stream in slow:
+            self._part(stream)
+        self.cursor = cursor
+
+    def disperse(self) -> None:
+        """Have each read for itself."""
+        for stream in list(self._streams):
+            self._part(stream)
+
+    def _part(self, stream: sse.Stream) -> None:
+        behind = self._streams.pop(stream)
+        if not behind.done():
+            behind.set_result(self.cursor)
+
+
 class FeedRoute:
     """Answers pages, and opens streams until there are too many."""
 
     def __init__(self, city: City) -> None:
         self._city = city
         self._places = Shares(MAX_CLIENTS, MAX_CLIENTS // 10, "streams of the feed")
+        self._streams = sse.Streams(city)
+        self._audiences: dict[tuple[str, Wanted], _Audience] = {}
         self._pages: OrderedDict[_Key, asyncio.Task[tuple[FeedPage, bytes]]] = OrderedDict()
 
     async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -116,25 +167,18 @@ class FeedRoute:
             if scope["method"] == "HEAD":
                 await answers.send(send, 200, b"", sse.HEADERS)
                 return
-            await sse.stream(self._city, self._feed(asked, send), scope, receive, send)
+            await self._streams.stream(partial(self._feed, asked), scope, receive, send)
 
-    async def _feed(self, asked: _Asked, send: Send) -> None:
+    async def _feed(self, asked: _Asked, stream: sse.Stream) -> None:
         """One stream: a hello, unless it goes on, then events, and now and then where it is."""
         told, cursor = self._city.feed.told, asked.cursor
         if cursor is None:
             cursor = (await self._city.aside(self._city.feed.page, asked.view, None)).cursor
-        await sse.write(send, b"retry: 1000\n" + _event("hello", cursor, {"cursor": str(cursor)}))
+        await stream.write(b"retry: 1000\n" + _event("hello", cursor, {"cursor": str(cursor)}))
         waits = False
-        named = cursor
         while True:
             if waits:
-                try:
-                    async with asyncio.timeout(sse.HEARTBEAT_SECONDS):
-                        await self._city.feed.wait(told)
-                except TimeoutError:
-                    await sse.write(send, sse.BEAT if cursor == named else b"id: %b\n\n" % _text(cursor))
-                    named = cursor
-                    continue
+                cursor = await self._told(asked, cursor, told, stream)
             told = self._city.feed.told
             try:
                 page, data = await self._shared(asked, cursor, told)
@@ -144,8 +188,63 @@ class FeedRoute:
                 continue
             cursor, waits = page.cursor, page.complete
             if not page.empty:
-                await sse.write(send, data)
-                named = cursor
+                await stream.write(data)
+
+    async def _told(self, asked: _Asked, cursor: Cursor, told: tuple[str, int], stream: sse.Stream) -> Cursor:
+        """Of a reader who has all that there was when ``told``: return once there is news that he has to read
+        himself, and where he is then."""
+        audience = self._audience(asked, cursor, told)
+        if audience.cursor != cursor:
+            # he, or they, have read beyond what was told: the next news brings them together
+            stream.beat = partial(_place, cursor)
+            with stream.straight():
+                await self._city.feed.wait(told)
+            return cursor
+        stream.beat = audience.beat
+        try:
+            with stream.straight():
+                return await audience.join(stream)
+        finally:
+            audience.leave(stream)
+            if audience.empty:
+                self._forget(audience, asked)
+                audience.task.cancel()
+
+    def _audience(self, asked: _Asked, cursor: Cursor, told: tuple[str, int]) -> _Audience:
+        key = asked.view.rights, asked.wanted
+        audience = self._audiences.get(key)
+        if audience is None:
+            audience = self._audiences[key] = _Audience(cursor)
+            audience.task = asyncio.create_task(self._tell(audience, asked, told))
+        return audience
+
+    def _forget(self, audience: _Audience, asked: _Asked) -> None:
+        key = asked.view.rights, asked.wanted
+        if self._audiences.get(key) is audience:
+            del self._audiences[key]
+
+    async def _tell(self, audience: _Audience, asked: _Asked, told: tuple[str, int]) -> None:
+        """Tell an audience what follows, until it is empty. What cannot be told each of them meets, and is
+        answered, by itself."""
+        complete = True
+        try:
+            while True:
+                if complete:
+                    await self._city.feed.wait(told)
+                told = self._city.feed.told
+                try:
+                    page, data = await self._shared(asked, audience.cursor, told)
+                except (Busy, Unavailable):
+                    await asyncio.sleep(AGAIN_SECONDS)
+                    complete = False
+                else:
+                    audience.tell(page.cursor, data)
+                    complete = page.complete
+        except TwinError:
+            pass
+        finally:
+            self._forget(audience, asked)
+            audience.disperse()
 
     async def _shared(self, asked: _Asked, cursor: Cursor, told: tuple[str, int]) -> tuple[FeedPage, bytes]:
         """The page after a cursor, made once for all who ask for it, and anew where it failed. Raises
@@ -212,6 +311,11 @@ def _cursor(view: View, text: str) -> Cursor:
 
 def _event(name: str, cursor: Cursor, data: object) -> bytes:
     return b"event: %b\nid: %b\ndata: %b\n\n" % (name.encode(), _text(cursor), orjson.dumps(data))
+
+
+def _place(cursor: Cursor) -> bytes:
+    """Where a stream is: no event, but from there on it is asked for again."""
+    return b"id: %b\n\n" % _text(cursor)
 
 
 def _text(cursor: Cursor) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 from urllib.parse import parse_qsl, urlsplit
 
 import orjson
@@ -25,6 +25,9 @@ type Send = Callable[[Message], Awaitable[None]]
 type ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 type Headers = list[tuple[bytes, bytes]]
 
+#: In a scope: the connection of our own HTTP server that the request came on (:class:`Connection`).
+PROTOCOL = "twin.protocol"
+
 #: Bytes of a query string, and how many parameters it may hold.
 MAX_QUERY, MAX_FIELDS = 16_384, 100
 #: Characters of the address of a client.
@@ -37,6 +40,18 @@ MAX_WEIGHTED, MAX_ENCODING = 40, 200
 
 #: In a scope: its query string as pairs, once it was read.
 _PAIRS = "twin.pairs"
+
+
+class Connection(Protocol):
+    """What an answer that never ends asks of its connection."""
+
+    @property
+    def takes(self) -> bool:
+        """Whether the client takes what it is sent as fast as it is sent it."""
+
+    def push(self, scope: Scope, data: bytes) -> bool:
+        """Send a piece of the body that answers ``scope`` now; False, and nothing is sent, if that would
+        have to wait."""
 
 
 def header(scope: Scope, name: bytes) -> str | None:

@@ -1,15 +1,19 @@
-"""Event streams (WHATWG HTML, server-sent events): what each of them is sent as, and when it ends."""
+"""Event streams (WHATWG HTML, server-sent events): what each of them is sent as, and when it ends.
+
+What is told to many is pushed to the connection of each (:meth:`Stream.push`), by whoever has it: the task of
+a stream is woken only when its client does not take what it is sent. Heartbeats, and whether a reader is
+still who he was, are one timer of all streams."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 
 from twin.access.caller import CALLER, Caller
 from twin.city import City
 from twin.http import answers, respond
-from twin.http.respond import Headers, Receive, Scope, Send
+from twin.http.respond import PROTOCOL, Connection, Headers, Receive, Scope, Send
 
 HEARTBEAT_SECONDS = 15.0
 #: How soon a stream ends whose reader's key was removed, or who sees something else by now.
@@ -23,43 +27,126 @@ HEADERS: Headers = [
 ]
 #: Tells a reader, and what lies between, that the stream goes on.
 BEAT = b": still here\n\n"
+type Feed = Callable[[Stream], Coroutine[None, None, None]]
 
 
-async def stream(
-    city: City, feed: Coroutine[None, None, None], scope: Scope, receive: Receive, send: Send
-) -> None:
-    """Answer with an event stream that ``feed`` writes (:func:`write`), until the client goes away, stalls,
-    is somebody else, or the server stops."""
-    await answers.start(send, 200, HEADERS)
-    tasks = [
-        asyncio.create_task(feed),
-        asyncio.create_task(respond.gone(receive)),
-        asyncio.create_task(city.bus.closed.wait()),
-        asyncio.create_task(_until_other(city, scope)),
-    ]
-    done, rest = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    for task in rest:
-        task.cancel()
-    await asyncio.gather(*rest, return_exceptions=True)
-    for task in done:
-        if not isinstance(task.exception(), TimeoutError | OSError | None):
-            await task
-    if tasks[0] not in done:
-        # a body that ends well lets the server close without waiting; the peer may be gone
-        with contextlib.suppress(OSError):
-            await send({"type": "http.response.body", "body": b""})
+class Stream:
+    """An open stream: what is told to many is pushed, its own task writes the rest."""
+
+    def __init__(self, scope: Scope, send: Send) -> None:
+        self.scope = scope
+        #: Done when the stream is to end.
+        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        #: What is sent now and then while nothing else is.
+        self.beat: Callable[[], bytes] = lambda: BEAT
+        self._began: Caller = scope[CALLER]
+        self._send = send
+        self._connection: Connection | None = scope.get(PROTOCOL)
+        self._straight = False
+
+    @contextlib.contextmanager
+    def straight(self) -> Iterator[None]:
+        """While nothing waits to be written, so that what is pushed leaves in its order."""
+        self._straight = True
+        try:
+            yield
+        finally:
+            self._straight = False
+
+    def push(self, data: bytes) -> bool:
+        """Send whole events now. False, and nothing is sent until :meth:`straight` again, if that would have
+        to wait: the task of the stream then writes them. Called in the event loop."""
+        if self._straight and self._connection is not None and self._connection.push(self.scope, data):
+            return True
+        self._straight = False
+        return False
+
+    async def write(self, data: bytes) -> None:
+        """Send whole events. Raises TimeoutError when the client takes nothing for long."""
+        message = {"type": "http.response.body", "body": data, "more_body": True}
+        if self._connection is not None and self._connection.takes:
+            await self._send(message)
+            return
+        async with asyncio.timeout(STALLED_SECONDS):
+            await self._send(message)
+
+    def end(self) -> None:
+        """Have it end."""
+        if not self.ended.done():
+            self.ended.set_result(None)
+
+    def is_of(self, caller: Caller) -> bool:
+        """Whether that is who it was opened for, with the rights of then."""
+        return (caller.name, caller.rights) == (self._began.name, self._began.rights)
 
 
-async def write(send: Send, data: bytes) -> None:
-    """Send whole events. Raises TimeoutError when the client takes nothing for long."""
-    async with asyncio.timeout(STALLED_SECONDS):
-        await send({"type": "http.response.body", "body": data, "more_body": True})
+class Streams:
+    """The open streams of a room."""
 
+    def __init__(self, city: City) -> None:
+        self._city = city
+        self._open: set[Stream] = set()
+        self._keeper: asyncio.Task[None] | None = None
 
-async def _until_other(city: City, scope: Scope) -> None:
-    """Until the request would be another caller's than it was."""
-    began: Caller = scope[CALLER]
-    now = began
-    while (now.name, now.rights) == (began.name, began.rights):
-        await asyncio.sleep(RECHECK_SECONDS)
-        now = city.callers.of(scope)
+    async def stream(
+        self,
+        feed: Callable[[Stream], Coroutine[None, None, None]],
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+    ) -> None:
+        """Answer with an event stream that ``feed`` writes, until the client goes away, stalls, is somebody
+        else, or the server stops."""
+        await answers.start(send, 200, HEADERS)
+        stream = Stream(scope, send)
+        tasks = [asyncio.create_task(feed(stream)), asyncio.create_task(respond.gone(receive))]
+        self._enter(stream)
+        try:
+            done, _ = await asyncio.wait([*tasks, stream.ended], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._leave(stream)
+            rest = [task for task in tasks if not task.done()]
+            for task in rest:
+                task.cancel()
+            await asyncio.gather(*rest, return_exceptions=True)
+        for ended in done:
+            if not isinstance(ended.exception(), TimeoutError | OSError | None):
+                await ended
+        if tasks[0] not in done:
+            # a body that ends well lets the server close without waiting; the peer may be gone
+            with contextlib.suppress(OSError):
+                await send({"type": "http.response.body", "body": b""})
+
+    def _enter(self, stream: Stream) -> None:
+        self._open.add(stream)
+        if self._keeper is None or self._keeper.done():
+            self._keeper = asyncio.create_task(self._keep())
+
+    def _leave(self, stream: Stream) -> None:
+        self._open.discard(stream)
+        if not self._open and self._keeper is not None:
+            self._keeper.cancel()
+            self._keeper = None
+
+    async def _keep(self) -> None:
+        """Look after all of them until the server stops."""
+        now = asyncio.get_running_loop().time
+        beats = now() + HEARTBEAT_SECONDS
+        while not await self._closed(RECHECK_SECONDS):
+            due = now() >= beats
+            if due:
+                beats = now() + HEARTBEAT_SECONDS
+            for stream in self._open:
+                if not stream.is_of(self._city.callers.of(stream.scope)):
+                    stream.end()
+                elif due:
+                    stream.push(stream.beat())
+        for stream in self._open:
+            stream.end()
+
+    async def _closed(self, seconds: float) -> bool:
+        """Whether the server stops, within some seconds."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._city.bus.closed.wait()
+        return self._city.bus.closed.is_set()

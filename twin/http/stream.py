@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from twin.access.caller import CALLER
@@ -98,6 +98,7 @@ class EventStreams:
     def __init__(self, city: City) -> None:
         self._city = city
         self._places = Shares(MAX_CLIENTS, MAX_CLIENTS // 10, "streams")
+        self._streams = sse.Streams(city)
 
     async def open(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One stream, until the client goes away. Raises BadParameter, Busy."""
@@ -110,32 +111,29 @@ class EventStreams:
             last = respond.header(scope, b"last-event-id") or parameters.get("last_event_id")
             client, whole = bus.subscribe(last, scope[CALLER].rights)
             try:
-                await sse.stream(self._city, self._feed(client, whole, send), scope, receive, send)
+                await self._streams.stream(partial(self._feed, client, whole), scope, receive, send)
             finally:
                 bus.unsubscribe(client)
 
-    async def _feed(self, client: Client, whole: bool, send: Send) -> None:
+    async def _feed(self, client: Client, whole: bool, stream: sse.Stream) -> None:
         if not whole:
-            await self._snapshot(send)
+            await self._snapshot(stream)
         else:
-            await sse.write(send, b": replayed\n\n")
+            await stream.write(b": replayed\n\n")
+        client.straight = stream.push
         while True:
-            try:
-                async with asyncio.timeout(sse.HEARTBEAT_SECONDS):
-                    await client.wake.wait()
-            except TimeoutError:
-                await sse.write(send, sse.BEAT)
-                continue
+            with stream.straight():
+                await client.wake.wait()
             if client.lost:
                 client.wake.clear()
                 client.lost = False
-                await self._snapshot(send)
+                await self._snapshot(stream)
             else:
-                await sse.write(send, client.take())
+                await stream.write(client.take())
 
-    async def _snapshot(self, send: Send) -> None:
+    async def _snapshot(self, stream: sse.Stream) -> None:
         """What is queued is older than the snapshot or idempotent on top of it; the id is taken first,
         so that a replay from it repeats rather than misses."""
         position = self._city.bus.at
         data = await self._city.run(self._city.snapshot)
-        await sse.write(send, b"retry: 1000\n" + encode("snapshot", data, position))
+        await stream.write(b"retry: 1000\n" + encode("snapshot", data, position))

@@ -45,17 +45,19 @@ def encode(event: str, data: object, at: tuple[int, int]) -> bytes:
 @dataclass(eq=False)
 class Client:
     """One open stream: frames that wait to be sent. ``lost`` when it was too slow to keep them. ``rights`` is
-    the class of who reads it."""
+    the class of who reads it, ``straight`` sends a frame at once, or says that it has to wait."""
 
     rights: str = ALL
+    straight: Callable[[bytes], bool] | None = None
     waiting: deque[bytes] = field(default_factory=deque)
     size: int = 0
     lost: bool = False
     wake: asyncio.Event = field(default_factory=asyncio.Event)
 
     def push(self, data: bytes) -> None:
-        """Queue a frame; a client that falls behind loses its queue and gets a snapshot instead."""
-        if self.lost:
+        """Send a frame, or queue it behind others; a client that falls behind loses its queue and gets a
+        snapshot instead."""
+        if self.lost or (self.straight is not None and not self.waiting and self.straight(data)):
             return
         if self.size + len(data) > CLIENT_BYTES:
             self.lose()

@@ -69,6 +69,7 @@ class Hook:
         self._receiver, self._secrets = receiver, secrets
         self._pages, self._cursors = pages, cursors
         self._at: str | None = None
+        self._kept: str | None = None
         self._unkept: float | None = None
         self._began = -PACE_SECONDS
         self._stopped = False
@@ -115,7 +116,11 @@ class Hook:
             self.status.is_elsewhere()
             self._pause(ELSEWHERE_SECONDS)
             return 0
-        after = self._at or self._cursors.get(self.status.name)
+        kept = self._cursors.get(self.status.name)
+        if kept != self._kept:
+            # another server had the name for a while, and has sent what is before this
+            self._at, self._unkept, self._kept = None, None, kept
+        after = self._at or kept
         self._keep(self._unkept is not None and time.monotonic() >= self._unkept)
         if self._pause(self._began + PACE_SECONDS - time.monotonic()):
             return 0
@@ -168,7 +173,7 @@ class Hook:
     def _keep(self, due: bool) -> None:
         if due and self._at is not None:
             self._cursors.put(self.status.name, self._at)
-            self._unkept = None
+            self._kept, self._unkept = self._at, None
 
     def _troubled(self, error: TwinError) -> None:
         """The city's store being away is told by others."""

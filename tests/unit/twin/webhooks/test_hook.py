@@ -35,7 +35,9 @@ class Log:
         newest = self.newest
         begun = newest if after is None else int(after)
         features = [{"layer": "a", "id": n, "change": "added"} for n in range(begun + 1, newest + 1)]
-        return Page(str(newest), json.dumps({"features": features}).encode(), not features, self.lack)
+        return Page(
+            str(max(newest, begun)), json.dumps({"features": features}).encode(), not features, self.lack
+        )
 
 
 @pytest.fixture
@@ -120,6 +122,18 @@ def test_the_log_is_told_when_it_begins_to_fail_and_when_it_is_taken(
         "it answered 500 Internal Server Error",
         "taken again, after 3 attempts in vain",
     ] * 2
+
+
+def test_what_another_server_has_sent_meanwhile_is_not_sent_again(
+    inbox: Inbox, log: Log, hook: Hook, cursors: FileCursors
+):
+    """As after a break of the connection that holds the name."""
+    _grow(log, hook)
+    until(lambda: cursors.get("crm") == "1", what="the first")
+    cursors.put("crm", "3")
+    _grow(log, hook, 3)
+    until(lambda: cursors.get("crm") == "4", what="the last")
+    assert [fid for _, fid in inbox.features()] == [1, 4]
 
 
 def test_what_is_being_sent_when_it_stops_is_sent_at_the_next_start(
