@@ -11,22 +11,19 @@ from __future__ import annotations
 import codecs
 import gc
 import json
-from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import shapely
 from numpy.typing import NDArray
 
-from layers.batch import MESH, ROW, SOURCE_ID, WKB
 from layers.errors import BadFile, shown
 from layers.mesh import Surface
-from layers.read.base import BATCH_ROWS, ReadLimits, ReadOptions, Sink
-from layers.read.column_profile import ColumnProfile
+from layers.read.base import ReadLimits, ReadOptions, Sink
+from layers.read.cityobjects import SEMANTICS, CityRows
 from layers.read.faces import Faces, Shell
 from layers.read.format import Format, Reader
 from layers.read.formats.geojson import ENDINGS, is_json, outlined
@@ -37,26 +34,11 @@ from layers.source import NOTHING, SourceLayer
 
 type Floats = NDArray[np.float64]
 
-#: Columns that say what an object's place in the file is.
-_SAID = frozenset({"object_type", "lod", "building_id", "mesh_height_m", "base_m"})
 #: Members of a city object of which nothing is lost (sections 2.2 and 2.3).
 _MEMBERS = frozenset(
     {"type", "attributes", "geometry", "geographicalExtent", "parents", "children", "children_roles"}
 )
 VERSIONS = ("1.1", "2.0")
-SEMANTICS: Mapping[str, Surface] = {
-    "GroundSurface": Surface.GROUND,
-    "OuterFloorSurface": Surface.GROUND,
-    "WallSurface": Surface.WALL,
-    "InteriorWallSurface": Surface.WALL,
-    "RoofSurface": Surface.ROOF,
-    "CeilingSurface": Surface.CEILING,
-    "OuterCeilingSurface": Surface.CEILING,
-    "FloorSurface": Surface.FLOOR,
-    "ClosureSurface": Surface.CLOSURE,
-    "Window": Surface.WINDOW,
-    "Door": Surface.DOOR,
-}
 #: What has no surfaces, and so no body.
 _FLAT = ("MultiPoint", "MultiLineString")
 #: Depth of a geometry's boundaries above the face (a list of rings).
@@ -87,14 +69,17 @@ def read(path: Path, options: ReadOptions, sink: Sink) -> None:
     if isinstance(reference, int):
         reference = f"EPSG:{reference}"
     sink.meta.update(driver="CityJSON", kind="cim", crs=reference if isinstance(reference, str) else None)
-    _write(_Objects(city, vertices, options, sink), sink, options.limits.columns)
+    rows = CityRows(sink, options.limits.columns)
+    _Objects(city, vertices, options, sink, rows).add_all()
+    rows.finish()
 
 
 def layers(path: Path, options: ReadOptions) -> list[SourceLayer]:
     """The file as one layer. Raises BadFile."""
     whole = replace(options, declared=NOTHING)
     city = _load(utf8(path, options.declared.encoding).path)
-    objects = _Objects(city, np.empty((0, 3)), whole, Sink(None))
+    sink = Sink(None)
+    objects = _Objects(city, np.empty((0, 3)), whole, sink, CityRows(sink, options.limits.columns))
     return [SourceLayer("", sum(1 for _ in objects.bodies()), "Solid")]
 
 
@@ -150,26 +135,28 @@ class _Objects:
     """The city objects of a file as features, one after the other."""
 
     def __init__(
-        self, city: Mapping[str, Any], vertices: NDArray[np.float64], options: ReadOptions, sink: Sink
+        self,
+        city: Mapping[str, Any],
+        vertices: NDArray[np.float64],
+        options: ReadOptions,
+        sink: Sink,
+        rows: CityRows,
     ) -> None:
         self._objects: Mapping[str, Any] = city["CityObjects"]
         self._vertices = vertices
         self._options = options
         self._sink = sink
+        self._rows = rows
         self._templates, self._template_vertices = _templates(city)
         self._degrees = is_degrees(options.declared.crs or sink.meta["crs"])
-        self.inferred = 0
-        #: Attributes that are called as what is said here, and members that are left out, by objects.
-        self.renamed: set[str] = set()
-        self.members: Counter[str] = Counter()
 
-    def __iter__(self) -> Iterator[tuple[int, str, Shell | None, bytes, dict[str, Any]]]:
-        """(row, id, body, footprint WKB, attributes) of every object; points and lines have no body."""
+    def add_all(self) -> None:
+        """Hand on every object that is a feature; points and lines have no body."""
         for row, object_id, thing, geometry in self.bodies():
             if geometry["type"] in _FLAT:
-                yield from self._plain(row, object_id, thing, geometry)
+                self._plain(row, object_id, thing, geometry)
             else:
-                yield from self._feature(row, object_id, thing, geometry)
+                self._feature(row, object_id, thing, geometry)
 
     def bodies(self) -> Iterator[tuple[int, str, Mapping[str, Any], Mapping[str, Any]]]:
         """(row, id, object, geometry) of every object that is a feature; those that cannot be are dropped."""
@@ -194,7 +181,7 @@ class _Objects:
 
     def _feature(
         self, row: int, object_id: str, thing: Mapping[str, Any], geometry: Mapping[str, Any]
-    ) -> Iterator[tuple[int, str, Shell, bytes, dict[str, Any]]]:
+    ) -> None:
         try:
             geometry, vertices = self._placed(geometry)
             faces = _faces(geometry)
@@ -218,12 +205,11 @@ class _Objects:
         if not len(made.shell.triangles):
             self._drop("geometry.degenerate", "no surface of the body has an area", row, object_id)
             return
-        self.inferred += made.inferred
+        self._rows.inferred += made.inferred
         if made.footprint is None:
             self._drop("geometry.degenerate", "the body has no footprint", row, object_id)
             return
-        attributes = self._attributes(thing, geometry, made.shell)
-        yield row, object_id, made.shell, shapely.to_wkb(made.footprint), attributes
+        self._add(row, object_id, thing, geometry, made.shell, made.footprint)
 
     def _drop(self, rule: str, reason: str, row: int, object_id: str) -> None:
         held = {"id": object_id, **_own(self._objects[object_id])}
@@ -266,9 +252,7 @@ class _Objects:
             local / metres_of_degrees(point) if self._degrees else local
         )
 
-    def _plain(
-        self, row: int, object_id: str, thing: Mapping[str, Any], geometry: Mapping[str, Any]
-    ) -> Iterator[tuple[int, str, None, bytes, dict[str, Any]]]:
+    def _plain(self, row: int, object_id: str, thing: Mapping[str, Any], geometry: Mapping[str, Any]) -> None:
         """Points or lines, which have no body."""
         try:
             made = _points_or_lines(geometry, self._vertices)
@@ -276,7 +260,7 @@ class _Objects:
             reason = "the boundaries do not fit the geometry's type"
             self._drop("geometry.unreadable", reason, row, object_id)
             return
-        yield row, object_id, None, shapely.to_wkb(made), self._attributes(thing, geometry, None)
+        self._add(row, object_id, thing, geometry, None, made)
 
     def _children(self, thing: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         children = (self._objects.get(c) for c in thing.get("children") or () if isinstance(c, str))
@@ -293,28 +277,33 @@ class _Objects:
         ]
         return bool(levels) and max(levels) >= self._level(geometry)
 
-    def _attributes(
-        self, thing: Mapping[str, Any], geometry: Mapping[str, Any], shell: Shell | None
-    ) -> dict[str, Any]:
-        """The object's attributes over those of its parents, and what its place in the file says."""
-        out: dict[str, Any] = {}
+    def _add(
+        self,
+        row: int,
+        object_id: str,
+        thing: Mapping[str, Any],
+        geometry: Mapping[str, Any],
+        shell: Shell | None,
+        base: shapely.Geometry,
+    ) -> None:
+        """Hand on an object with its attributes over those of its parents."""
+        own: dict[str, Any] = {}
         parents = [p for p in thing.get("parents") or () if isinstance(p, str)]
         for parent in parents:
-            out.update(_own(self._objects.get(parent)))
-        out.update({n: v for n, v in _own(thing).items() if v is not None or n not in out})
-        for name in out.keys() & _SAID:
-            out[f"{name}_"] = out.pop(name)
-            self.renamed.add(name)
+            own.update(_own(self._objects.get(parent)))
+        own.update({n: v for n, v in _own(thing).items() if v is not None or n not in own})
         for name in thing.keys() - _MEMBERS:
-            self.members[str(name)] += 1
-        out["object_type"] = thing["type"]
-        out["lod"] = str(geometry.get("lod", ""))
-        if parents:
-            out["building_id"] = parents[0]
-        if shell is not None:
-            out["mesh_height_m"] = round(float(np.ptp(shell.positions[:, 2])), 3)
-            out["base_m"] = round(float(shell.positions[:, 2].min()), 3)
-        return out
+            self._rows.members[str(name)] += 1
+        self._rows.add(
+            row,
+            object_id,
+            shell,
+            shapely.to_wkb(base),
+            own,
+            object_type=thing["type"],
+            lod=str(geometry.get("lod", "")),
+            parent=parents[0] if parents else None,
+        )
 
 
 def _is_filled(geometry: Any, types: Collection[Any]) -> bool:
@@ -392,51 +381,6 @@ def _faces(geometry: Mapping[str, Any]) -> Faces:
         named = [SEMANTICS.get(s.get("type", ""), Surface.UNKNOWN) for s in surfaces]
         codes = [named[v] if isinstance(v, int) and 0 <= v < len(named) else Surface.UNKNOWN for v in values]
     return Faces(rings, codes, any(codes))
-
-
-def _write(objects: _Objects, sink: Sink, most_columns: int) -> None:
-    """Gather the features, give attributes one type over the whole file, and write batches.
-
-    Raises BadFile limit.columns."""
-    rows: list[int] = []
-    ids: list[str] = []
-    bodies: list[bytes | None] = []
-    bases: list[bytes] = []
-    columns: dict[str, ColumnProfile] = {}
-    values: list[dict[str, Any]] = []
-    for row, object_id, shell, base, attributes in objects:
-        for name, value in attributes.items():
-            columns.setdefault(name, ColumnProfile()).add(value)
-        values.append(attributes)
-        if len(columns) > most_columns:
-            raise BadFile("limit.columns", f"the city objects have more than {most_columns} attributes")
-        rows.append(row)
-        ids.append(object_id)
-        bodies.append(None if shell is None else shell.mesh().to_bytes())
-        bases.append(base)
-    if objects.inferred:
-        sink.note(
-            "semantics.inferred",
-            f"{objects.inferred} solids name no surfaces; roof, wall and ground follow from their slope",
-        )
-    if not any(bodies):
-        sink.meta["kind"] = None
-    names = sink.called(columns)
-    sink.renamed([(name, f"{name}_") for name in sorted(objects.renamed)])
-    sink.members(objects.members)
-    sink.meta["bag"] = any(c.present < len(rows) for name, c in columns.items() if name not in _SAID)
-    for start in range(0, len(rows), BATCH_ROWS):
-        part = range(start, min(start + BATCH_ROWS, len(rows)))
-        table: dict[str, Any] = {
-            ROW: pa.array([rows[i] for i in part], pa.int64()),
-            WKB: pa.array([bases[i] for i in part], pa.binary()),
-            SOURCE_ID: pa.array([ids[i] for i in part], pa.string()),
-            MESH: pa.array([bodies[i] for i in part], pa.binary()),
-        }
-        for called, (name, column) in zip(names, columns.items(), strict=True):
-            table[called] = column.array([values[i].get(name) for i in part])
-        sink.batch(pa.table(table))
-    sink.meta["features"] = len(rows)
 
 
 FORMATS: tuple[Format, ...] = (

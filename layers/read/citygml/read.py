@@ -1,0 +1,344 @@
+"""A CityGML file as rows: one pass over its members, and two more where they refer to one another."""
+
+from __future__ import annotations
+
+import copy
+from collections import Counter
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import shapely
+from lxml import etree
+
+from layers.errors import BadFile, shown
+from layers.read.base import ReadOptions, Sink
+from layers.read.citygml.attributes import Reading
+from layers.read.citygml.codelists import CodeLists
+from layers.read.citygml.geometry import Shape, identified
+from layers.read.citygml.names import Group, gml_id, group_of, local
+from layers.read.citygml.objects import CityObject, Level, Parser
+from layers.read.citygml.positions import Reference, reference
+from layers.read.citygml.stream import Member, Members, envelope
+from layers.read.cityobjects import CityRows
+from layers.read.faces import Shell
+from layers.read.frame import body, is_degrees
+from layers.source import SeveralLayers, SourceLayer, unknown_layer
+
+type Element = etree._Element
+
+_REFERRED = etree.XPath(".//@xlink:href", namespaces={"xlink": "http://www.w3.org/1999/xlink"})
+#: Members of the model that are no city objects.
+_APPEARANCE = "appearanceMember"
+#: What references may lead on to further members.
+_ROUNDS = 4
+#: Attributes that say until when an object was there (CityGML 2.0, 10.1.1; 3.0, 7.2.2).
+_ENDS = ("terminationDate", "validTo")
+_TOLD = 5
+_FAULTS: Mapping[str, str] = {
+    "xlink.missing": "{} references of geometries name nothing in the file, and are left out",
+    "xlink.cycle": "{} references of geometries lead back to themselves, and are left out",
+    "gml.dimension": "{} lists of coordinates are not as long as their dimension wants, and are left out",
+    "ring.short": "{} rings or lines have too few positions, and are left out",
+    "ring.nan": "{} rings hold what is no number, and are left out",
+    "ring.unclosed": "{} rings do not end where they begin, and are closed",
+    "solid.repeats": "{} solids repeat the surfaces without referring to them, and are left out",
+    "implicit.library": "{} shapes lie in files of their own (libraryObject), and are left out",
+    "implicit.empty": "{} implicit geometries have no shape",
+    "implicit.frame": "{} implicit geometries have no matrix of 16 numbers, or no reference point",
+}
+
+
+def read(path: Path, options: ReadOptions, sink: Sink) -> None:
+    """Read a file. Raises BadFile xml.*, limit.*, layer.choose, layer.unknown, crs.local."""
+    _File(path, options, sink).read()
+
+
+def layers(path: Path, _options: ReadOptions) -> list[SourceLayer]:
+    """The themes of a file, each a layer. Raises BadFile xml.*."""
+    counts: Counter[str] = Counter()
+    for member in Members(path):
+        if member.property != _APPEARANCE:
+            for name in _layers_of(member.element):
+                counts[name] += 1
+    return [SourceLayer(name, count, "") for name, count in counts.items()]
+
+
+def _layers_of(element: Element) -> list[str]:
+    return [group_of(local(element)).layer]
+
+
+class _File:
+    """One file on its way to rows."""
+
+    def __init__(self, path: Path, options: ReadOptions, sink: Sink) -> None:
+        self._path = path
+        self._options = options
+        self._sink = sink
+        self._rows = CityRows(sink, options.limits.columns, guess=True)
+        self._lists = CodeLists(path)
+        self._reading = Reading(self._lists, self._rows.texts)
+        self._local: dict[str, Element] | None = None
+        self._member: Element | None = None
+        self._far: dict[str, Element] = {}
+        self._wanted: set[str] = set()
+        self._final = False
+        self._unresolved = False
+        self._version = ""
+        self._parser = Parser(self._reading, self._find)
+        self._reference: Reference | None = None
+        self._degrees = False
+        self._dimension = 3
+        self._group: Group | None = None
+        self._layers: Counter[str] = Counter()
+        self._textures = 0
+        self._lower: Counter[int] = Counter()
+        self._ended = 0
+        self._now = datetime.now(UTC).isoformat()
+
+    def read(self) -> None:
+        """Read it."""
+        deferred = self._pass(None)
+        if len(self._layers) > 1 and self._options.declared.layer is None:
+            raise SeveralLayers([SourceLayer(name, count) for name, count in self._layers.items()])
+        wanted = self._options.declared.layer
+        if wanted is not None and wanted not in self._layers:
+            raise unknown_layer(wanted, list(self._layers))
+        if deferred:
+            self._fetch()
+            self._final = True
+            self._pass(deferred)
+        sink = self._sink
+        sink.meta.update(driver="CityGML", crs=self._reference.crs if self._reference else None)
+        sink.meta["directed"] = self._reference is not None and self._reference.directed
+        sink.meta["rows"] = ("member", 1)
+        if self._group is not None:
+            sink.meta["kind"] = self._group.kind
+        self._tell()
+        self._rows.finish()
+
+    def _pass(self, only: set[int] | None) -> set[int]:
+        """Go through the file; the rows of members that refer to others. ``only`` these are read."""
+        deferred: set[int] = set()
+        members = Members(self._path)
+        first = only is None
+        for member in members:
+            if first and self._reference is None:
+                self._begin(members)
+            if member.property == _APPEARANCE:
+                self._textures += first
+                continue
+            if only is not None and member.row not in only:
+                continue
+            group = group_of(local(member.element))
+            if first:
+                self._layers[group.layer] += 1
+            wanted = self._options.declared.layer
+            if wanted is not None and group.layer != wanted:
+                continue
+            if wanted is None and len(self._layers) > 1:
+                continue  # one of them is to be named: they are only counted
+            self._group = group
+            if not self._read_member(member, group):
+                deferred.add(member.row)
+        self._version = members.version
+        return deferred
+
+    def _begin(self, members: Members) -> None:
+        """What the envelope of the model says."""
+        box = envelope(members.root) if members.root is not None else None
+        if box is not None:
+            if (name := box.get("srsName")) is not None:
+                self._refer(name)
+            if box.get("srsDimension") == "2":
+                self._dimension = 2
+
+    def _refer(self, name: str) -> None:
+        declared = self._options.declared.crs
+        if name.startswith("#") and not declared:
+            reason = (
+                f"the coordinates count in a system of the file's own, {shown(name)}; declare one with --crs"
+            )
+            raise BadFile("crs.local", reason)
+        self._reference = reference(name)
+        self._degrees = is_degrees(declared or self._reference.crs)
+
+    def _find(self, href: str) -> Element | None:
+        """What a reference names: in the member, else what was fetched of others."""
+        name = href.rpartition("#")[2] if href.startswith("#") or "#" in href else href
+        if self._local is None and self._member is not None:
+            self._local = identified(self._member)
+        found = (self._local or {}).get(name)
+        if found is None:
+            found = self._far.get(name)
+        if found is None and href.startswith("#"):
+            self._wanted.add(name)
+            self._unresolved = True
+        return found
+
+    def _fetch(self) -> None:
+        """Copy what references name in other members, and what that refers to."""
+        for _ in range(_ROUNDS):
+            looking = self._wanted - self._far.keys()
+            if not looking:
+                return
+            more: set[str] = set()
+            for member in Members(self._path):
+                for element in member.element.iter(etree.Element):
+                    name = gml_id(element)
+                    if name in looking and name not in self._far:
+                        kept = copy.deepcopy(element)
+                        self._far[name] = kept
+                        more.update(str(h)[1:] for h in _REFERRED(kept) if str(h).startswith("#"))
+            self._wanted = more
+
+    def _read_member(self, member: Member, group: Group) -> bool:
+        """Read a member; False where it refers to others, which are not known yet."""
+        self._member, self._local, self._unresolved = member.element, None, False
+        thing = self._parser.parse(member.element)
+        made = []
+        for each, parent in thing.walk():
+            shapes = self._shape_of(each)
+            made.append((each, parent, shapes))
+        if self._unresolved and not self._final:
+            return False
+        for each, parent, shape in made:
+            self._feature(member, each, parent, shape, thing, group)
+        return True
+
+    def _shape_of(self, thing: CityObject) -> Shape | None:
+        best = thing.best
+        if best is None or not thing.levels[best].has_surfaces:
+            return None
+        level = thing.levels[best]
+        return self._parser.shape(level, **self._frame(level))
+
+    def _frame(self, level: Level) -> dict[str, Any]:
+        if self._reference is None and (name := Parser.reference(level)):
+            self._refer(name)
+        known = self._reference
+        return {
+            "north_first": known is not None and known.north_first,
+            "degrees": self._degrees,
+            "dimension": Parser.dimension(level) or self._dimension,
+        }
+
+    def _feature(
+        self,
+        member: Member,
+        thing: CityObject,
+        parent: CityObject | None,
+        shape: Shape | None,
+        top: CityObject,
+        group: Group,
+    ) -> None:
+        """Hand on an object, unless its parts stand for it."""
+        parts = [c for c in thing.children if c.name.endswith("Part")]
+        if parts and max(p.body_level for p in parts) >= thing.body_level:
+            return
+        best = thing.best
+        if best is None:
+            if not any(each.best is not None for each, _ in thing.walk()):
+                self._drop("geometry.missing", "it has no geometry", member, thing)
+            return
+        if any(str(thing.attributes[n]) < self._now for n in _ENDS if n in thing.attributes):
+            self._ended += 1
+            return
+        for lod in thing.levels:
+            if lod != best:
+                self._lower[lod] += 1
+        own: dict[str, Any] = {}
+        if parent is not None and thing.name.endswith("Part"):
+            own.update(parent.attributes)
+        own.update(thing.attributes)
+        level = thing.levels[best]
+        made = self._body(member, thing, shape, group) if shape is not None else None
+        if made is None and shape is None:
+            made = self._plain(member, thing, level)
+        if made is None:
+            return
+        shell, base = made
+        self._rows.add(
+            member.row,
+            thing.id or "",
+            shell if group.bodies else None,
+            shapely.to_wkb(base),
+            own,
+            object_type=thing.name,
+            lod=str(best),
+            parent=top.id if thing is not top else None,
+        )
+
+    def _body(
+        self, member: Member, thing: CityObject, shape: Shape, group: Group
+    ) -> tuple[Shell | None, shapely.Geometry] | None:
+        made = shape.faces()
+        self._faults(member, thing, shape)
+        if made is None:
+            self._drop("geometry.unreadable", "no surface of it can be read", member, thing)
+            return None
+        faces, vertices = made
+        if sum(len(ring) for face in faces.rings for ring in face) > self._options.limits.vertices:
+            reason = f"the body has more than {self._options.limits.vertices} vertices"
+            self._drop("limit.vertices", reason, member, thing)
+            return None
+        done = body(faces, vertices, degrees=self._degrees, solid=shape.solid)
+        if done.lost:
+            reason = f"{done.lost} surfaces have no area and are left out"
+            self._sink.note("surface.degenerate", reason, member.row, thing.id)
+        if not len(done.shell.triangles) or done.footprint is None:
+            nothing = not len(done.shell.triangles)
+            reason = "no surface of the body has an area" if nothing else "the body has no footprint"
+            self._drop("geometry.degenerate", reason, member, thing)
+            return None
+        self._rows.inferred += done.inferred
+        return done.shell, done.footprint
+
+    def _plain(self, member: Member, thing: CityObject, level: Level) -> tuple[None, shapely.Geometry] | None:
+        """Lines, else points."""
+        shape = Shape(self._find, **self._frame(level))
+        for element in level.curves:
+            shape.add_lines(element)
+        if not level.curves:
+            for element in level.points:
+                shape.add_points(element)
+        made = shape.line() if level.curves else shape.point()
+        self._faults(member, thing, shape)
+        if made is None:
+            self._drop("geometry.unreadable", "no position of it can be read", member, thing)
+            return None
+        return None, made
+
+    def _faults(self, member: Member, thing: CityObject, shape: Shape) -> None:
+        for rule, count in shape.faults.items():
+            reason = _FAULTS[rule].format(count)
+            if rule == "xlink.missing":
+                reason += f": {', '.join(map(shown, shape.missing[:_TOLD]))}"
+            self._sink.note(rule, reason, member.row, thing.id)
+
+    def _drop(self, rule: str, reason: str, member: Member, thing: CityObject) -> None:
+        held = {"id": thing.id, "object_type": thing.name, **thing.attributes}
+        self._sink.drop(rule, reason, member.row, thing.id, held=held)
+
+    def _tell(self) -> None:
+        """What was found of the whole file."""
+        sink = self._sink
+        if self._lower:
+            lods = ", ".join(f"{lod} ({count})" for lod, count in sorted(self._lower.items()))
+            sink.note("lod.chosen", f"the highest level of detail is taken; there are also (objects): {lods}")
+        if self._ended:
+            sink.note("history.ended", f"{self._ended} objects have ended, and are left out")
+        if self._lists.absent:
+            names = ", ".join(shown(name) for name in list(self._lists.absent)[:_TOLD])
+            reason = (
+                f"{len(self._lists.absent)} code lists are not beside the file; their codes are kept: {names}"
+            )
+            sink.note("codelist.absent", reason)
+        if self._textures:
+            sink.note("texture.left", "textures and colours of surfaces are left out")
+        if self._version == "1.0":
+            sink.note("citygml.version", "the file is CityGML 1.0, and was read as 2.0")
+        if self._reading.dropped:
+            reason = f"{self._reading.dropped} values repeat more than nine times or lie too deep; left out"
+            sink.note("column.repeated", reason)
