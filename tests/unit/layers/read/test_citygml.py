@@ -1,0 +1,341 @@
+"""CityGML by hand: bodies, references, levels of detail, attributes, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any
+
+import numpy as np
+import pytest
+import shapely
+import trimesh
+from hypothesis import given
+from hypothesis import strategies as st
+
+from layers.batch import MESH, SOURCE_ID, WKB
+from layers.errors import BadFile
+from layers.guard import Reading
+from layers.mesh import Mesh, Surface
+from layers.read.base import ReadOptions, Sink
+from layers.read.citygml.positions import numbers, reference
+from layers.read.citygml.read import layers, read
+from layers.read.formats import citygml
+from layers.read.sample import Sample
+from layers.source import Declared, SeveralLayers
+from tests import gml
+
+VERSIONS = ("2.0", "3.0")
+
+
+def reading(tmp_path: Path, text: str, layer: str | None = None, name: str = "a.gml") -> Reading:
+    """The reader alone, in this process: a child a case would be slow."""
+    file = tmp_path / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text, "utf-8")
+    folder = Path(mkdtemp(dir=tmp_path))
+    sink = Sink(folder)
+    read(file, ReadOptions(str(file), Declared(layer=layer)), sink)
+    sink.finish()
+    return Reading(folder, json.loads((folder / "result.json").read_bytes()), sink.problems)
+
+
+def features(tmp_path: Path, text: str, layer: str | None = None) -> dict[str, dict[str, Any]]:
+    found = reading(tmp_path, text, layer)
+    return {row[SOURCE_ID]: row for table in found.batches() for row in table.to_pylist()}
+
+
+def rules(found: Reading) -> set[str]:
+    return {problem.rule for problem in found.problems}
+
+
+def solid(row: dict[str, Any]) -> trimesh.Trimesh:
+    body = Mesh.from_bytes(row[MESH])
+    return trimesh.Trimesh(body.positions - body.positions.mean(axis=0), body.triangles, process=True)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_solid_of_references_is_that_of_its_surfaces(tmp_path: Path, version: str) -> None:
+    text = gml.model(gml.member(gml.building(gml.themed(gml.corners(), version=version))), version=version)
+    row = features(tmp_path, text)["b1"]
+    body, mesh = solid(row), Mesh.from_bytes(row[MESH])
+    assert body.is_watertight
+    assert body.volume == pytest.approx(10 * 6 * 5)
+    assert len(mesh.triangles) == 12  # no polygon is there twice
+    assert {s: int((mesh.surfaces == s).sum()) for s in (Surface.GROUND, Surface.WALL, Surface.ROOF)} == {
+        Surface.GROUND: 2,
+        Surface.WALL: 8,
+        Surface.ROOF: 2,
+    }
+    assert mesh.parts is not None
+    roof = mesh.part_table[int(mesh.parts[mesh.surfaces == Surface.ROOF][0])]
+    assert (roof.id, roof.type) == ("p-RoofSurface", "RoofSurface")
+    assert shapely.from_wkb(row[WKB]).area == pytest.approx(60)
+    assert (row["lod"], row["object_type"], row["mesh_height_m"], row["base_m"]) == (
+        "2",
+        "Building",
+        5.0,
+        10.0,
+    )
+
+
+def test_a_solid_that_repeats_its_surfaces_is_not_doubled(tmp_path: Path) -> None:
+    inside = gml.themed(gml.corners()).rpartition("<bldg:lod2Solid>")[0] + gml.box(lod=2)
+    found = reading(tmp_path, gml.model(gml.member(gml.building(inside))))
+    (row,) = (r for t in found.batches() for r in t.to_pylist())
+    assert len(Mesh.from_bytes(row[MESH]).triangles) == 12
+    assert "solid.repeats" in rules(found)
+
+
+def test_the_highest_level_is_taken_and_others_told(tmp_path: Path) -> None:
+    low = gml.box((400_000, 6_700_000, 10))
+    found = reading(tmp_path, gml.model(gml.member(gml.building(low + gml.themed(gml.corners())))))
+    (row,) = (r for t in found.batches() for r in t.to_pylist())
+    assert row["lod"] == "2"
+    assert "lod.chosen" in rules(found)
+
+
+def test_walls_of_another_building_are_found_in_either_direction(tmp_path: Path) -> None:
+    mine = gml.faces(gml.corners(), "w")
+    first = gml.building(f"<bldg:lod1Solid>{gml.solid([f'#w-{n}' for n in range(6)])}</bldg:lod1Solid>", "b1")
+    second = gml.building(f"<bldg:lod1Solid>{gml.solid(mine)}</bldg:lod1Solid>", "b2")
+    for order in ((first, second), (second, first)):
+        rows = features(tmp_path, gml.model("".join(map(gml.member, order))))
+        assert {name: round(solid(row).volume) for name, row in rows.items()} == {"b1": 300, "b2": 300}
+
+
+def test_references_that_lead_nowhere_or_round_are_told(tmp_path: Path) -> None:
+    some = [*gml.faces(gml.corners())[:5], "#nowhere"]
+    round_ = '<gml:CompositeSurface gml:id="c"><gml:surfaceMember xlink:href="#c"/></gml:CompositeSurface>'
+    text = gml.model(
+        gml.member(gml.building(f"<bldg:lod1Solid>{gml.solid(some)}</bldg:lod1Solid>", "open"))
+        + gml.member(gml.building(f"<bldg:lod2MultiSurface>{round_}</bldg:lod2MultiSurface>", "round"))
+    )
+    found = reading(tmp_path, text)
+    told = {(p.rule, p.source_id, p.action) for p in found.problems}
+    assert {("xlink.missing", "open", "noted"), ("xlink.cycle", "round", "noted")} <= told
+    assert ("geometry.unreadable", "round", "quarantined") in told
+    assert "#nowhere" in next(p.reason for p in found.problems if p.rule == "xlink.missing")
+
+
+def test_parts_stand_for_the_whole_and_have_its_attributes(tmp_path: Path) -> None:
+    part = gml.building(gml.box() + "<bldg:function>2000</bldg:function>", "p1", "BuildingPart")
+    inside = f"<bldg:function>1000</bldg:function><bldg:usage>a</bldg:usage>{gml.box()}"
+    inside += f"<bldg:consistsOfBuildingPart>{part}</bldg:consistsOfBuildingPart>"
+    rows = features(tmp_path, gml.model(gml.member(gml.building(inside))))
+    assert set(rows) == {"p1"}
+    assert (rows["p1"]["function"], rows["p1"]["usage"]) == ("2000", "a")
+    assert (rows["p1"]["building_id"], rows["p1"]["object_type"]) == ("b1", "BuildingPart")
+
+
+def test_rooms_and_storeys_are_features_of_their_building(tmp_path: Path) -> None:
+    room = f"<bldg:buildingRoom>{gml.building(gml.box(prefix=''), 'r', 'BuildingRoom')}</bldg:buildingRoom>"
+    storey = gml.building(gml.box(prefix=""), "s", "Storey")
+    inside = f"{gml.box(prefix='')}{room}<bldg:buildingSubdivision>{storey}</bldg:buildingSubdivision>"
+    rows = features(tmp_path, gml.model(gml.member(gml.building(inside)), version="3.0"))
+    assert {name: row["object_type"] for name, row in rows.items()} == {
+        "b1": "Building",
+        "r": "BuildingRoom",
+        "s": "Storey",
+    }
+    assert rows["r"]["building_id"] == rows["s"]["building_id"] == "b1"
+
+
+def _tree(name: str, at: str, shape: str) -> str:
+    frame = "2 0 0 0 0 2 0 0 0 0 2 0 0 0 0 1"
+    return gml.member(
+        f'<veg:SolitaryVegetationObject gml:id="{name}"><veg:lod1ImplicitRepresentation><ImplicitGeometry>'
+        f"<transformationMatrix>{frame}</transformationMatrix>{shape}"
+        f"<referencePoint><gml:Point><gml:pos>{at}</gml:pos></gml:Point></referencePoint>"
+        "</ImplicitGeometry></veg:lod1ImplicitRepresentation></veg:SolitaryVegetationObject>"
+    )
+
+
+@pytest.mark.parametrize(
+    ("srs", "at"), [("EPSG:3067", "400000 6700000 7"), ("urn:ogc:def:crs:EPSG::4979", "60 25 7")]
+)
+def test_implicit_shapes_are_turned_and_moved(tmp_path: Path, srs: str, at: str) -> None:
+    members = "".join(
+        f"<gml:surfaceMember>{f}</gml:surfaceMember>" for f in gml.faces(gml.corners((0, 0, 0)))
+    )
+    shape = f'<gml:MultiSurface gml:id="shape">{members}</gml:MultiSurface>'
+    text = gml.model(
+        _tree("first", at, f"<relativeGMLGeometry>{shape}</relativeGMLGeometry>")
+        + _tree("second", at, '<relativeGMLGeometry xlink:href="#shape"/>'),
+        srs=srs,
+    )
+    rows = features(tmp_path, text)
+    assert set(rows) == {"first", "second"}
+    for row in rows.values():
+        body = Mesh.from_bytes(row[MESH])
+        assert body.positions[:, 2].min() == pytest.approx(7)
+        assert np.ptp(body.positions[:, 2]) == pytest.approx(10)
+        x, y = body.positions[:, 0].min(), body.positions[:, 1].min()
+        assert (x, y) == ((400_000, 6_700_000) if srs == "EPSG:3067" else (25, 60))
+
+
+def test_attributes_are_flattened_and_typed(tmp_path: Path) -> None:
+    inside = (
+        "<gml:name>Hall</gml:name>"
+        '<gen:stringAttribute name="ref"><gen:value>007</gen:value></gen:stringAttribute>'
+        '<gen:intAttribute name="n"><gen:value>3</gen:value></gen:intAttribute>'
+        '<gen:measureAttribute name="area"><gen:value uom="m2">4.5</gen:value></gen:measureAttribute>'
+        '<gen:genericAttributeSet name="set"><gen:dateAttribute name="day"><gen:value>2020-01-31</gen:value>'
+        "</gen:dateAttribute></gen:genericAttributeSet>"
+        "<bldg:yearOfConstruction>1901</bldg:yearOfConstruction>"
+        "<bldg:usage>1</bldg:usage><bldg:usage>2</bldg:usage>"
+        "<uro:buildingDetailAttribute><uro:BuildingDetailAttribute><uro:surveyYear>2016</uro:surveyYear>"
+        "</uro:BuildingDetailAttribute></uro:buildingDetailAttribute>"
+        "<uro:risk><uro:TsunamiRisk><uro:depth>1.5</uro:depth></uro:TsunamiRisk></uro:risk>"
+        "<uro:risk><uro:FloodRisk><uro:depth>0.5</uro:depth></uro:FloodRisk></uro:risk>"
+        "<bldg:address><Address><xalAddress><xAL:AddressDetails><xAL:Country>"
+        "<xAL:CountryName>JP</xAL:CountryName><xAL:Locality><xAL:LocalityName>Yokosuka</xAL:LocalityName>"
+        "<xAL:Thoroughfare><xAL:ThoroughfareName>Main</xAL:ThoroughfareName>"
+        "<xAL:ThoroughfareNumber>5</xAL:ThoroughfareNumber></xAL:Thoroughfare></xAL:Locality>"
+        "</xAL:Country></xAL:AddressDetails></xalAddress></Address></bldg:address>"
+    )
+    row = features(tmp_path, gml.model(gml.member(gml.building(inside + gml.box()))))["b1"]
+    expected = {
+        **{"name": "Hall", "ref": "007", "n": 3, "area": 4.5, "area_uom": "m2", "set_day": "2020-01-31"},
+        **{"yearOfConstruction": 1901, "usage": "1", "usage_2": "2"},
+        **{"buildingDetailAttribute_surveyYear": 2016, "risk": "TsunamiRisk", "risk_depth": 1.5},
+        **{"risk_2": "FloodRisk", "risk_2_depth": 0.5, "address_country": "JP", "address_city": "Yokosuka"},
+        **{"address_street": "Main", "address_number": "5"},
+    }
+    assert {name: row[name] for name in expected} == expected
+
+
+LIST = """<gml:Dictionary xmlns:gml="http://www.opengis.net/gml" gml:id="l"><gml:name>usage</gml:name>
+<gml:dictionaryEntry><gml:Definition gml:id="l1"><gml:description>School</gml:description>
+<gml:name>422</gml:name></gml:Definition></gml:dictionaryEntry></gml:Dictionary>"""
+
+
+def test_codes_are_those_of_the_lists_beside_the_file(tmp_path: Path) -> None:
+    (tmp_path / "codelists").mkdir()
+    (tmp_path / "codelists/usage.xml").write_text(LIST, "utf-8")
+    coded = '<bldg:usage codeSpace="../../codelists/usage.xml">422</bldg:usage>'
+    coded += '<bldg:class codeSpace="../../codelists/none.xml">3</bldg:class>'
+    coded += '<bldg:function codeSpace="../../../../../../etc/hosts.xml">1</bldg:function>'
+    found = reading(tmp_path, gml.model(gml.member(gml.building(coded + gml.box()))), name="udx/bldg/a.gml")
+    (row,) = (r for t in found.batches() for r in t.to_pylist())
+    assert (row["usage"], row["usage_code"], row["class"], row["function"]) == ("School", "422", "3", "1")
+    assert "none.xml" in next(p.reason for p in found.problems if p.rule == "codelist.absent")
+
+
+def test_what_has_ended_is_left_out(tmp_path: Path) -> None:
+    ended = gml.building(gml.box() + "<terminationDate>2001-01-01</terminationDate>", "old")
+    still = gml.building(gml.box() + "<terminationDate>2999-01-01</terminationDate>", "new")
+    found = reading(tmp_path, gml.model(gml.member(ended) + gml.member(still)))
+    assert [r[SOURCE_ID] for t in found.batches() for r in t.to_pylist()] == ["new"]
+    assert "history.ended" in rules(found)
+
+
+def test_themes_are_layers(tmp_path: Path) -> None:
+    area = f"<gml:surfaceMember>{gml.polygon(gml.corners()[:4])}</gml:surfaceMember>"
+    road = f'<tran:Road gml:id="r"><tran:lod1MultiSurface><gml:MultiSurface>{area}</gml:MultiSurface>'
+    road += "</tran:lod1MultiSurface></tran:Road>"
+    text = gml.model(gml.member(gml.building(gml.box())) + gml.member(road))
+    with pytest.raises(SeveralLayers) as refused:
+        reading(tmp_path, text)
+    assert {each.name: each.features for each in refused.value.layers} == {"Building": 1, "Transportation": 1}
+    assert layers(tmp_path / "a.gml", ReadOptions("")) == list(refused.value.layers)
+    found = reading(tmp_path, text, "Transportation")
+    assert found.meta["kind"] == "road"
+    assert [r[SOURCE_ID] for t in found.batches() for r in t.to_pylist()] == ["r"]
+    with pytest.raises(BadFile, match=r"layer\.unknown"):
+        reading(tmp_path, text, "Bridge")
+
+
+@pytest.mark.parametrize(
+    ("text", "crs", "north_first"),
+    [
+        ("http://www.opengis.net/def/crs/EPSG/0/6697", "http://www.opengis.net/def/crs/EPSG/0/6697", True),
+        ("urn:ogc:def:crs:EPSG::10169", "urn:ogc:def:crs:EPSG::10169", True),
+        ("urn:ogc:def:crs:EPSG::28992", "urn:ogc:def:crs:EPSG::28992", False),
+        ("urn:ogc:def:crs,crs:EPSG::25832,crs:EPSG::5783", "EPSG:25832+5783", False),
+        ("epsg:28992", "EPSG:28992", False),
+        ("EPSG:4326", "EPSG:4326", False),
+        ("http://www.opengis.net/gml/srs/epsg.xml#4326", "EPSG:4326", False),
+        ("urn:adv:crs:DE_DHDN_3GK4*DE_DHHN92_NH", "EPSG:31468+5783", False),
+        ("urn:adv:crs:ETRS89_UTM32*DE_DHHN2016_NH", "EPSG:25832+7837", False),
+        ("urn:nowhere", "urn:nowhere", False),
+    ],
+)
+def test_names_of_crs(text: str, crs: str, north_first: bool) -> None:
+    found = reference(text)
+    assert (found.crs, found.north_first) == (crs, north_first)
+
+
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [
+        (gml.model(gml.member(gml.building(gml.box())))[:-200], "xml.syntax"),
+        (gml.model("<a>" * 300 + "</a>" * 300), "xml.limit"),
+        (gml.model(gml.member(gml.building(gml.box())), srs="#own"), "crs.local"),
+        (gml.model(gml.member(gml.building("<gml:name>&x;</gml:name>"))), "xml.syntax"),
+    ],
+)
+def test_refused(tmp_path: Path, text: str, rule: str) -> None:
+    with pytest.raises(BadFile) as refused:
+        reading(tmp_path, text)
+    assert refused.value.rule == rule
+
+
+DOCTYPE = '<!DOCTYPE x [<!ENTITY a "{}">]>'
+
+
+@pytest.mark.parametrize("before", ["", "<!--" + "x" * 9000 + "-->", "<?a b?>\n"])
+def test_a_doctype_is_never_read_however_late_it_comes(tmp_path: Path, before: str) -> None:
+    file = tmp_path / "a.gml"
+    head, _, rest = gml.model("").partition("?>")
+    file.write_text(f"{head}?>{before}{DOCTYPE.format('file:///etc/passwd')}{rest}", "utf-8")
+    (form,) = citygml.FORMATS
+    with pytest.raises(BadFile, match=r"xml\.doctype"):
+        form.confirm(Sample.of(file), ReadOptions("").limits)  # type: ignore[union-attr, misc]
+
+
+def _faulty(ring: str) -> str:
+    line = f"<gml:LinearRing><gml:posList>{ring}</gml:posList></gml:LinearRing>"
+    face = f"<gml:Polygon><gml:exterior>{line}</gml:exterior></gml:Polygon>"
+    return gml.model(
+        gml.member(
+            gml.building(f"<bldg:lod1Solid>{gml.solid([*gml.faces(gml.corners()), face])}</bldg:lod1Solid>")
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("ring", "rule"),
+    [
+        ("400000 6700000 0 400001 6700000 0 400001 6700001 nan 400000 6700000 0", "ring.nan"),
+        ("400000 6700000 0 400001 x 0 400001 6700001 0 400000 6700000 0", "ring.nan"),
+        ("400000 6700000 0 400001 6700000 0 400001 6700001 0", "ring.unclosed"),
+        ("400000 6700000 0 400001 6700000 0 400001", "gml.dimension"),
+        ("400000 6700000 0 400000 6700000 0", "ring.short"),
+        ("", "ring.short"),
+        ("400000 6700000 0 400001 6700000 0 400002 6700000 0 400000 6700000 0", "surface.degenerate"),
+    ],
+)
+def test_a_faulty_face_costs_itself_and_is_told(tmp_path: Path, ring: str, rule: str) -> None:
+    found = reading(tmp_path, _faulty(ring))
+    assert rule in rules(found)
+    (row,) = (r for t in found.batches() for r in t.to_pylist())
+    assert shapely.from_wkb(row[WKB]).area >= 60
+
+
+NUMBER = st.floats(allow_nan=False, allow_infinity=False).map(repr) | st.integers(-(10**9), 10**9).map(str)
+WORD = NUMBER | st.sampled_from(["nan", "NaN", "x", "1,5", "1_0", "--1", "１", "0x10", "1e", "inf"])
+
+
+@given(st.lists(st.lists(WORD, max_size=7), max_size=6), st.sampled_from([" ", "\n\t ", "  "]))
+def test_lists_of_numbers_are_what_python_reads_word_by_word(words: list[list[str]], blank: str) -> None:
+    def one(word: str) -> float:
+        try:
+            return float(word) if word.isascii() and "_" not in word else np.nan
+        except ValueError:
+            return np.nan
+
+    values, counts = numbers([blank.join(each) for each in words])
+    assert counts.tolist() == [len(each) for each in words]
+    np.testing.assert_array_equal(values, [one(word) for each in words for word in each])
