@@ -129,9 +129,7 @@ def test_the_file_names_axes_as_the_authority_has_them(data: Path) -> None:
     assert (report.kind, report.crs, report.kept) == ("pipeline", "EPSG:6676", 7)
 
 
-@pytest.mark.parametrize(
-    "name", ["with_Dynamizer_and_SensorConnection_V1", "with_Dynamizer_and_inline_Timeseries"]
-)
+@pytest.mark.parametrize("name", ["SensorConnection_V1", "inline_Timeseries"])
 def test_names_of_german_authorities(data: Path, name: str) -> None:
     file = data / f"citygml3/Building_CityGML3.0_with_Dynamizer_and_{name}.gml"
     report = load.check(file, layer_id="house")
