@@ -117,7 +117,7 @@ def test_land_use_has_the_areas_of_its_rings(data: Path) -> None:
             polygons.append(shapely.Polygon(rings[0], rings[1:]))
         expected = shapely.union_all(shapely.make_valid(polygons))
         made = found[thing.get("{http://www.opengis.net/gml}id")]
-        assert shapely.hausdorff_distance(made, expected) < 2e-8  # degrees: 2 mm
+        assert shapely.hausdorff_distance(made, expected) < 1e-9  # degrees: 0.1 mm
 
 
 def test_the_file_names_axes_as_the_authority_has_them(data: Path) -> None:

@@ -38,6 +38,11 @@ _REFERS = etree.XPath(
     "boolean(.//@xlink:href) or boolean(descendant-or-self::*[local-name()='OrientableSurface'])",
     namespaces={"xlink": XLINK[1:].partition("}")[0]},
 )
+#: What a reference of a geometry may name: a ring it cannot.
+_NAMED = etree.XPath(
+    "descendant-or-self::*[(@a:id or @b:id) and not(self::a:LinearRing or self::b:LinearRing)]",
+    namespaces=dict(zip("ab", GML, strict=True)),
+)
 _DEEPEST = 64
 #: Rings that differ from a plane by more than this (m) are told of, as val3dity's code 203 is by default.
 PLANE_M = 0.01
@@ -315,7 +320,6 @@ def _merged(positions: Floats) -> tuple[Floats, NDArray[np.int64]]:
 def identified(member: Element) -> dict[str, Element]:
     """The elements of a member by gml:id; of two of one id the first."""
     out: dict[str, Element] = {}
-    for element in member.iter(etree.Element):
-        if (name := gml_id(element)) and name not in out:
-            out[name] = element
+    for element in _NAMED(member):
+        out.setdefault(gml_id(element), element)
     return out

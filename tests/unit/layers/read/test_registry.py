@@ -21,6 +21,7 @@ HEADS = {
     "geojson": ("a.json", b'\xef\xbb\xbf {"type": "FeatureCollection", "features": []}'),
     "geojsonseq": ("a.geojsonl", b'\x1e{"type": "Feature"}\n'),
     "cityjson": ("a.city.json", b'{"type": "CityJSON"}'),
+    "citygml": ("a.gml", b'<?xml version="1.0"?>\n<!-- a -->\n<core:CityModel xmlns:core="x"/>'),
     "csv": ("a.csv", b"lon,lat\n1,2\n"),
     "parquet": ("a.parquet", b"PAR1\x15\x04\x15\x10"),
     "tif": ("a.TIF", b"II+\x00\x08\x00\x00\x00"),
