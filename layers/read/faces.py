@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -129,7 +130,8 @@ def footprint(shell: Shell) -> shapely.Geometry | None:
 
 def _union(triangles: Sequence[shapely.Geometry]) -> shapely.Geometry:
     """The union of triangles; fast where they lie beside one another, as those of one surface do."""
-    beside = shapely.coverage_union_all(triangles)
-    if beside.is_valid and abs(beside.area - shapely.area(triangles).sum()) <= NO_AREA * len(triangles):
-        return beside
+    with suppress(shapely.GEOSException):  # they cross, or meet in the middle of an edge
+        beside = shapely.coverage_union_all(triangles)
+        if beside.is_valid and abs(beside.area - shapely.area(triangles).sum()) <= NO_AREA * len(triangles):
+            return beside
     return shapely.union_all(triangles, grid_size=0.001)
