@@ -16,9 +16,12 @@ from lxml import etree
 from layers import guard, load
 from layers.batch import MESH, SOURCE_ID, WKB
 from layers.mesh import Mesh, Surface
-from layers.source import Declared
+from layers.rules import ADVICE
+from layers.source import Declared, SeveralLayers
 
 PLATEAU = "plateau_jp/52397519_bldg_6697_op.gml"
+BROKEN = "bldg_145717e9-2260-4205-aed7-4df9fa8cc296"
+FLOOD = "Z-fld-02_degenerate-triangle_01_49300001_fld_6697_l1_op"
 OPERA = "citygml3/Opera-Lyon_CityGML3.0_LOD2_with_xAL3_FullyStructured.gml"
 
 
@@ -148,3 +151,83 @@ def test_short_names_of_crs_have_x_first(data: Path) -> None:
         pytest.approx(row["longitude"], abs=1e-3),
         pytest.approx(row["latitude"], abs=1e-3),
     )
+
+
+def test_pipes_of_a_network_know_their_medium_material_and_nodes(data: Path) -> None:
+    file = data / "rotterdam_nl/hoogvliet_sewer_utilitynetwork.gml"
+    with pytest.raises(SeveralLayers) as refused:
+        load.check(file, layer_id="sewer")
+    tree = etree.parse(str(file))
+
+    def count(*names: str) -> int:
+        return sum(len(tree.xpath(f"//*[local-name()='{name}']")) for name in names)
+
+    assert {each.name: each.features for each in refused.value.layers} == {
+        "Pipe": count("RoundPipe", "OtherShapePipe"),
+        "Node": count("SimpleFunctionalElement"),
+        "CityFurniture": count("CityFurniture"),
+    }
+    found = rows(file, "Pipe")
+    assert len(found) == 246
+    assert {row["medium"] for row in found} == {"drainage"}
+    assert {row["material"] for row in found} == {"PVC", "BT"}
+    assert Counter(row["diameter"] is not None for row in found) == {True: 190, False: 56}
+    # pipes that share a node meet there, and every end is one
+    places: dict[str, list[tuple[float, ...]]] = {}
+    for row in found:
+        line = shapely.from_wkb(row[WKB])
+        for node, at in ((row["start_node"], line.coords[0]), (row["end_node"], line.coords[-1])):
+            places.setdefault(node, []).append(at[:2])
+    assert max(map(len, places.values())) > 2
+    for at in places.values():
+        assert np.ptp(np.array(at), axis=0).max() < 0.001
+    report = load.check(file, Declared(layer="Pipe"), layer_id="sewer")
+    assert (report.kind, report.kept) == ("pipeline", 246)
+    assert report.sources["diameter_source"] == {"measured": 190, "default": 56}
+
+
+def test_pipes_of_plateau_are_lines_or_bodies(data: Path) -> None:
+    file = data / "nagaoka_jp/08EE753_unf_10169_sewer_op.gml"
+    lines, bodies = rows(file, "Pipe"), rows(file, "PipeBody")
+    assert (len(lines), len(bodies)) == (138, 20)
+    assert {row["medium"] for row in lines} == {"drainage"}
+    assert {row["name"] for row in lines} >= {"雨水管路"}
+    for row in bodies:
+        mesh = Mesh.from_bytes(row[MESH])
+        assert trimesh.Trimesh(mesh.positions - mesh.positions[0], mesh.triangles).is_watertight
+
+
+@pytest.mark.parametrize(
+    ("name", "rule", "source_id"),
+    [
+        ("L05_54377074_bldg_6697_op", "crs.flat", None),
+        ("L07_LOD1_l7_fail", "ring.repeated", BROKEN),
+        ("L09_LOD1_01_L09_01", "ring.crossed", "bldg_b3eef116-02e4-11f0-a3af-18ece7a5508c"),
+        (
+            "L13_LOD1_01_l13_fail_interior_exterior_crossing",
+            "ring.interior",
+            "bldg_145717e9-2260-4205-aed7-4df9fa8cc296",
+        ),
+        ("X-invalid-gml-id_54377074_bldg_6697_op", "id.plateau", None),
+        (
+            "Z-fld-02_degenerate-triangle_01_49300001_fld_6697_l1_op",
+            "geometry.degenerate",
+            "fld_degenerate_line",
+        ),
+    ],
+)
+def test_each_fault_of_plateau_is_told_by_its_rule(
+    data: Path, name: str, rule: str, source_id: str | None
+) -> None:
+    with guard.read(data / f"broken/citygml/{name}.gml") as reading:
+        told = {problem.rule: problem for problem in reading.problems}
+    assert rule in told
+    assert rule in ADVICE
+    assert told[rule].source_id == source_id
+
+
+def test_what_is_whole_has_none_of_these_faults(data: Path) -> None:
+    for name in (PLATEAU, "plateau_jp/523836_luse_6668_op.gml", "plateau_jp/52385721_fld_6697_l1_op.gml"):
+        with guard.read(data / name) as reading:
+            rules = {problem.rule for problem in reading.problems}
+        assert not {rule for rule in rules if rule.startswith(("ring.", "surface.", "xlink.", "geometry."))}

@@ -44,10 +44,6 @@ _NAMED = etree.XPath(
     namespaces=dict(zip("ab", GML, strict=True)),
 )
 _DEEPEST = 64
-#: Rings that differ from a plane by more than this (m) are told of, as val3dity's code 203 is by default.
-PLANE_M = 0.01
-#: Neighbours nearer than this (m) count as one (PLATEAU's check L07).
-_ONE_M = 0.001
 SOLIDS = frozenset({"Solid", "MultiSolid", "CompositeSolid"})
 
 

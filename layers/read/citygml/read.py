@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,23 +14,27 @@ from typing import Any
 import shapely
 from lxml import etree
 
+from layers import crs
 from layers.errors import BadFile, shown
 from layers.read.base import ReadOptions, Sink
+from layers.read.citygml import checks, network
 from layers.read.citygml.attributes import Reading
 from layers.read.citygml.codelists import CodeLists
 from layers.read.citygml.geometry import Shape, identified
-from layers.read.citygml.names import Group, gml_id, group_of, local
+from layers.read.citygml.names import Group, gml_id
 from layers.read.citygml.objects import CityObject, Level, Parser
 from layers.read.citygml.positions import Reference, reference
 from layers.read.citygml.stream import Member, Members, envelope
 from layers.read.cityobjects import CityRows
 from layers.read.faces import Shell
-from layers.read.frame import body, is_degrees
+from layers.read.frame import body, is_degrees, metres_of_degrees
 from layers.source import SeveralLayers, SourceLayer, unknown_layer
 
 type Element = etree._Element
 
 _REFERRED = etree.XPath(".//@xlink:href", namespaces={"xlink": "http://www.w3.org/1999/xlink"})
+#: How PLATEAU's gml:id is (standard data product specification, 4.2): a prefix and a UUID.
+_PLATEAU_ID = re.compile(r"[a-z]+_[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(_[\w-]+)?", re.IGNORECASE)
 #: Members of the model that are no city objects.
 _APPEARANCE = "appearanceMember"
 #: What references may lead on to further members.
@@ -43,6 +49,10 @@ _FAULTS: Mapping[str, str] = {
     "ring.short": "{} rings or lines have too few positions, and are left out",
     "ring.nan": "{} rings hold what is no number, and are left out",
     "ring.unclosed": "{} rings do not end where they begin, and are closed",
+    "ring.repeated": "{} surfaces have a position twice, or two within 1 mm",
+    "ring.crossed": "{} surfaces have a ring that crosses or touches itself",
+    "ring.interior": "{} surfaces have rings that cross one another",
+    "surface.nonplanar": "{} surfaces are not plane: a position lies more than 3 cm off",
     "solid.repeats": "{} solids repeat the surfaces without referring to them, and are left out",
     "implicit.library": "{} shapes lie in files of their own (libraryObject), and are left out",
     "implicit.empty": "{} implicit geometries have no shape",
@@ -60,13 +70,28 @@ def layers(path: Path, _options: ReadOptions) -> list[SourceLayer]:
     counts: Counter[str] = Counter()
     for member in Members(path):
         if member.property != _APPEARANCE:
-            for name in _layers_of(member.element):
-                counts[name] += 1
+            counts.update(unit.group.layer for unit in _units(member.element))
     return [SourceLayer(name, count, "") for name, count in counts.items()]
 
 
-def _layers_of(element: Element) -> list[str]:
-    return [group_of(local(element)).layer]
+@dataclass(frozen=True, slots=True)
+class _Unit:
+    """An object that is read for itself: a member's own, or a component of a network."""
+
+    element: Element
+    group: Group
+    graph: network.Graph | None = None
+
+
+def _units(element: Element) -> list[_Unit]:
+    """What a member holds."""
+    if network.is_material(element):
+        return []
+    if not network.is_network(element):
+        return [_Unit(element, network.group(element))]
+    parts = [(part, network.group(part)) for part in network.components(element)]
+    graph = network.Graph(element) if parts else None
+    return [_Unit(part, group, graph) for part, group in parts]
 
 
 class _File:
@@ -86,6 +111,7 @@ class _File:
         self._final = False
         self._unresolved = False
         self._version = ""
+        self._plateau = False
         self._parser = Parser(self._reading, self._find)
         self._reference: Reference | None = None
         self._degrees = False
@@ -93,6 +119,8 @@ class _File:
         self._group: Group | None = None
         self._layers: Counter[str] = Counter()
         self._textures = 0
+        self._materials: dict[str, str] = {}
+        self._odd_ids: list[str] = []
         self._lower: Counter[int] = Counter()
         self._ended = 0
         self._now = datetime.now(UTC).isoformat()
@@ -131,18 +159,20 @@ class _File:
                 continue
             if only is not None and member.row not in only:
                 continue
-            group = group_of(local(member.element))
+            if network.is_material(member.element):
+                self._materials[gml_id(member.element)] = _type_of(member.element)
+            units = _units(member.element)
             if first:
-                self._layers[group.layer] += 1
+                self._layers.update(unit.group.layer for unit in units)
             wanted = self._options.declared.layer
-            if wanted is not None and group.layer != wanted:
-                continue
-            if wanted is None and len(self._layers) > 1:
+            if wanted is not None:
+                units = [unit for unit in units if unit.group.layer == wanted]
+            elif len(self._layers) > 1:
                 continue  # one of them is to be named: they are only counted
-            self._group = group
-            if not self._read_member(member, group):
+            if units and not self._read_member(member, units):
                 deferred.add(member.row)
         self._version = members.version
+        self._plateau = members.root is not None and any("/iur/uro" in n for n in members.root.nsmap.values())
         return deferred
 
     def _begin(self, members: Members) -> None:
@@ -193,19 +223,32 @@ class _File:
                         more.update(str(h)[1:] for h in _REFERRED(kept) if str(h).startswith("#"))
             self._wanted = more
 
-    def _read_member(self, member: Member, group: Group) -> bool:
-        """Read a member; False where it refers to others, which are not known yet."""
+    def _read_member(self, member: Member, units: list[_Unit]) -> bool:
+        """Read what a member holds; False where it refers to others, which are not known yet."""
         self._member, self._local, self._unresolved = member.element, None, False
-        thing = self._parser.parse(member.element)
+        self._group = units[0].group
         made = []
-        for each, parent in thing.walk():
-            shapes = self._shape_of(each)
-            made.append((each, parent, shapes))
+        for unit in units:
+            thing = self._parser.parse(unit.element)
+            if self._group.kind == "pipeline":
+                thing.attributes = self._piped(thing, unit)
+            for each, parent in thing.walk():
+                made.append((each, parent, self._shape_of(each), thing))
         if self._unresolved and not self._final:
             return False
-        for each, parent, shape in made:
-            self._feature(member, each, parent, shape, thing, group)
+        for each, parent, shape, top in made:
+            self._feature(member, each, parent, shape, top, self._group)
         return True
+
+    def _piped(self, thing: CityObject, unit: _Unit) -> dict[str, Any]:
+        """The attributes of a pipe, with those that it has of its network and its material."""
+        own = {**(unit.graph.of(unit.element) if unit.graph is not None else {}), **thing.attributes}
+        if (named := own.get("hasMaterial")) is not None:
+            self._unresolved = self._unresolved or named not in self._materials
+            own["material"] = self._materials.get(named) or named
+        own.update(network.described(thing.name, own))
+        self._rows.texts.update(("start_node", "end_node", "material"))
+        return own
 
     def _shape_of(self, thing: CityObject) -> Shape | None:
         best = thing.best
@@ -252,6 +295,8 @@ class _File:
         if parent is not None and thing.name.endswith("Part"):
             own.update(parent.attributes)
         own.update(thing.attributes)
+        if thing.id is not None and not _PLATEAU_ID.fullmatch(thing.id):
+            self._odd_ids.append(thing.id)
         level = thing.levels[best]
         made = self._body(member, thing, shape, group) if shape is not None else None
         if made is None and shape is None:
@@ -283,6 +328,10 @@ class _File:
             reason = f"the body has more than {self._options.limits.vertices} vertices"
             self._drop("limit.vertices", reason, member, thing)
             return None
+        metres = vertices - vertices[0]
+        if self._degrees:
+            metres *= metres_of_degrees(vertices[0])
+        self._note(member, thing, checks.faults(faces.rings, metres), shape)
         done = body(faces, vertices, degrees=self._degrees, solid=shape.solid)
         if done.lost:
             reason = f"{done.lost} surfaces have no area and are left out"
@@ -311,7 +360,10 @@ class _File:
         return None, made
 
     def _faults(self, member: Member, thing: CityObject, shape: Shape) -> None:
-        for rule, count in shape.faults.items():
+        self._note(member, thing, shape.faults, shape)
+
+    def _note(self, member: Member, thing: CityObject, faults: Counter[str], shape: Shape) -> None:
+        for rule, count in faults.items():
             reason = _FAULTS[rule].format(count)
             if rule == "xlink.missing":
                 reason += f": {', '.join(map(shown, shape.missing[:_TOLD]))}"
@@ -327,6 +379,13 @@ class _File:
         if self._lower:
             lods = ", ".join(f"{lod} ({count})" for lod, count in sorted(self._lower.items()))
             sink.note("lod.chosen", f"the highest level of detail is taken; there are also (objects): {lods}")
+        if self._plateau and self._odd_ids:
+            names = ", ".join(map(shown, self._odd_ids[:_TOLD]))
+            reason = f"{len(self._odd_ids)} ids are no prefix and UUID, as PLATEAU wants them: {names}"
+            sink.note("id.plateau", reason)
+        known = self._reference
+        if known is not None and not self._options.declared.crs and _is_flat(known.crs):
+            sink.note("crs.flat", f"{shown(known.text)} has no heights: what they count from is not known")
         if self._ended:
             sink.note("history.ended", f"{self._ended} objects have ended, and are left out")
         if self._lists.absent:
@@ -342,3 +401,16 @@ class _File:
         if self._reading.dropped:
             reason = f"{self._reading.dropped} values repeat more than nine times or lie too deep; left out"
             sink.note("column.repeated", reason)
+
+
+def _type_of(material: Element) -> str:
+    """What a material is."""
+    return next(((c.text or "").strip() for c in material.iterchildren("{*}type")), "")
+
+
+def _is_flat(name: str) -> bool:
+    """Whether a CRS has no heights."""
+    try:
+        return crs.vertical_datum(name) is None
+    except BadFile:
+        return False
