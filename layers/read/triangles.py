@@ -39,7 +39,7 @@ def cut(faces: Sequence[Any], vertices: Floats) -> Cut:
     rings = [ring for face in faces for ring in face]
     flat, sizes = _flat(rings)
     if not len(flat):
-        return Cut(*(np.empty(shape, np.int64) for shape in ((0, 3), (0, 3), 0)), len(faces))
+        return _nothing(len(faces))
     if flat.min() < 0 or flat.max() >= len(vertices):
         raise IndexError("a boundary names a vertex that is not there")
     face_of_ring = np.repeat(np.arange(len(faces)), [len(face) for face in faces])
@@ -54,7 +54,7 @@ def cut(faces: Sequence[Any], vertices: Floats) -> Cut:
     corner = np.arange(len(flat)) - np.searchsorted(face, face)
     at, ring, face, corner = flat[kept], ring[kept], face[kept], corner[kept]
     if not len(at):
-        return Cut(*(np.empty(shape, np.int64) for shape in ((0, 3), (0, 3), 0)), len(faces))
+        return _nothing(len(faces))
     begins = np.flatnonzero(np.diff(face, prepend=-1))  # of each face that is left its first corner
     counts = np.diff(begins, append=len(at))
     ring_begins = np.flatnonzero(np.diff(ring, prepend=-1))
@@ -79,6 +79,12 @@ def cut(faces: Sequence[Any], vertices: Floats) -> Cut:
     made = made[np.argsort(face[made[:, 0]], kind="stable")]
     missing = len(faces) - int(whole.sum()) + lost
     return Cut(at[made], corner[made], face[made[:, 0]], missing)
+
+
+def _nothing(lost: int) -> Cut:
+    """No triangle of so many faces."""
+    none = np.empty((0, 3), np.int64)
+    return Cut(none, none, np.empty(0, np.int64), lost)
 
 
 def _flat(rings: Sequence[Any]) -> tuple[Indices, Indices]:

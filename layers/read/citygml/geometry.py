@@ -120,7 +120,7 @@ class Shape:
         self.solid = True
         if before and not self._again and len(self._faces) > before:
             for each in (self._faces, self._surfaces, self._flipped, self._parts):
-                del each[before:]  # type: ignore[attr-defined]
+                del each[before:]
             del self._rings[rings:]
             self.faults["solid.repeats"] += 1
 
