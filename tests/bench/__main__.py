@@ -23,6 +23,7 @@ from tests.bench import (
     helsinki,
     imagery,
     intake,
+    kept,
     large,
     observations,
     overload,
@@ -110,7 +111,7 @@ they ship, one worker each; none of them sends an ETag, so none has a `304`."""
 
 
 def _history(folder: Path) -> str:
-    rows = _told(past.figures(MIDDLE, folder))
+    rows = _told(kept.figures(folder)) + _told(past.figures(MIDDLE, folder))
     rows += _told(past.of_database(SMALL, folder))
     server = Server.start(cities.town(folder / "feed", SMALL, kind="building"), prefix=COLD)
     try:

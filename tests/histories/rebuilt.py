@@ -105,15 +105,35 @@ class RebuiltGeoPackage(Rebuilt):
         self._places[name] = run(columns, [name])
         names = [row[1] for row in run(f"PRAGMA table_info({quoted(f'twin_past_{name}')})")]
         found: dict[int, list[OldRow]] = defaultdict(list)
+        shared: dict[tuple[int, int], int] = {}
         for row in run(f"SELECT * FROM {quoted(f'twin_past_{name}')} ORDER BY fid, until"):
             old = dict(zip(names, row, strict=True))
+            if old["there"] > 1:
+                shared[old["fid"], old["until"]] = old["there"]
             geom = old["geom"] and blob.present(old["geom"])
             values = {
                 place: (column, old[place], first, until)
                 for column, place, first, until in self._places[name]
             }
             found[old["fid"]].append((old["until"], bool(old["there"]), values, geom, old["mesh"]))
-        return found
+        return {fid: self._whole(name, fid, rows, shared) for fid, rows in found.items()}
+
+    def _whole(
+        self, name: str, fid: int, rows: list[OldRow], shared: Mapping[tuple[int, int], int]
+    ) -> list[OldRow]:
+        """The rows of a feature, each with the geometry and the body that it shares with the next."""
+        geom, mesh = self._now(name, fid) if (fid, rows[-1][0]) in shared else (None, None)
+        whole = []
+        for until, there, values, own, body in reversed(rows):
+            how = shared.get((fid, until), 1)
+            geom, mesh = (geom if how > 1 else own), (mesh if how == 3 else body)
+            whole.append((until, there, values, geom, mesh))
+        return whole[::-1]
+
+    def _now(self, name: str, fid: int) -> tuple[bytes | None, bytes | None]:
+        geom = self.hand.run(f"SELECT geom FROM {quoted(name)} WHERE fid = ?", [fid])
+        mesh = self.hand.run(f"SELECT body FROM {quoted(f'twin_mesh_{name}')} WHERE fid = ?", [fid])
+        return geom and blob.present(geom[0][0]), mesh[0][0] if mesh else None
 
     def value(self, field: Field, values: Mapping[str, Any], seq: int) -> Any:
         value = next(

@@ -120,7 +120,8 @@ class GeoPackageEditor(Editor):
         con, table = self._con, self._table
         old = quoted(past.table(table.id))
         names = ", ".join(["geom", *former.columns])
-        values = f"SELECT p.geom{''.join(f', {value}' for value in former.columns.values())} FROM {old} p"
+        geom, body = past.geometry(table.id, present=True), past.body(table.id, present=True)
+        values = f"SELECT {geom}{''.join(f', {value}' for value in former.columns.values())} FROM {old} p"
         if present:
             con.execute(
                 f"UPDATE {table.name} SET ({names}) = ({values} WHERE p.n=?) WHERE fid=?", (former.key, fid)
@@ -131,8 +132,8 @@ class GeoPackageEditor(Editor):
         # the triggers have kept the old body with the old row
         con.execute(f"DELETE FROM {table.mesh} WHERE fid=?", (fid,))
         con.execute(
-            f"INSERT INTO {table.mesh} (fid, body) SELECT p.fid, p.mesh FROM {old} p"
-            " WHERE p.n=? AND p.mesh IS NOT NULL",
+            f"INSERT INTO {table.mesh} (fid, body) SELECT p.fid, {body} FROM {old} p"
+            f" WHERE p.n=? AND {past.HAS_BODY}",
             (former.key,),
         )
 

@@ -7,6 +7,8 @@ import sqlite3
 from layers.store.geopackage import log
 from layers.store.history import Retention
 
+#: The format in which every old row is kept whole.
+WHOLE = 7
 #: In place of a layer's id: the city as a whole.
 CITY = ""
 
@@ -20,6 +22,13 @@ def retention(con: sqlite3.Connection) -> Retention:
 def is_kept(con: sqlite3.Connection, layer: str) -> bool:
     """Whether old rows of a layer are written."""
     return retention(con).of(layer) != 0
+
+
+def is_shared(con: sqlite3.Connection) -> bool:
+    """Whether old rows are written without what their change left as it was: not in a file of format 7,
+    which is only read."""
+    row = con.execute("SELECT value FROM twin_meta WHERE key='format'").fetchone()
+    return bool(row != (str(WHOLE),))
 
 
 def cut(con: sqlite3.Connection, layer: str, seq: int, why: str) -> None:

@@ -5,6 +5,11 @@ with the least ``until`` above ``T``; without one, what the layer has of it now.
 nothing until then: its creation. The values of each column are in a ``place`` of their own
 (``twin_columns``), with the affinity of the column, so that nothing is converted; a column that is gone
 keeps its place.
+
+A geometry or body that a change left as it was is not kept again: ``there`` is 2 where the geometry is that
+of the feature's next state, 3 where the body is, too. What is next may be an old row or the present one, and
+may say the same; :func:`geometry` and :func:`body` find it. One row of about 16 is kept whole nevertheless,
+so that nobody walks over a million of them.
 """
 
 from __future__ import annotations
@@ -21,8 +26,10 @@ from layers.store.geopackage.schema import mesh_table
 
 _BOX = "minx, maxx, miny, maxy"
 _LIVES = ("fid", "geom")
-#: The ends of the names of :func:`triggers`.
-TRIGGERS = ("update", "delete", "insert", "onto")
+#: The ends of the names of :func:`triggers`, each a word: layers may be called ``trees`` and ``trees_new``.
+TRIGGERS = ("update", "delete", "insert", "onto", "body", "rebody")
+#: Geometries of more bytes than these are not kept again: not those of points, which are sooner read.
+_LONG = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,40 +222,111 @@ LOGGED = (
 _NEXT = "(SELECT coalesce(max(seq), 0) + {} FROM twin_changes)"
 
 
-def triggers(con: sqlite3.Connection, layer: str) -> dict[str, str]:
+def triggers(con: sqlite3.Connection, layer: str, *, shared: bool = True) -> dict[str, str]:
     """The triggers that keep a row before it is changed, name → what follows the name.
 
     They run before the change and before it is logged, so ``until`` is the next number of the log. A row
     that an ``INSERT OR REPLACE`` or a moved fid overwrites fires no trigger of its own: it is kept by the
-    statement that does it."""
-    of, rows = quoted(layer), places(con, layer)
-    put, onto = _keep(layer, rows, "OLD.fid", 1), _keep(layer, rows, "NEW.fid", 2)
+    statement that does it. Not ``shared``: those of format 7, which keep every row whole."""
+    of, rows, number = quoted(layer), places(con, layer), _NEXT.format(1)
     over = f"EXISTS (SELECT 1 FROM {of} WHERE fid = NEW.fid)"
-    bodies = {
-        "update": f"BEFORE UPDATE ON {of} BEGIN {put} END",
+    put, onto = _keep(layer, rows, "OLD.fid", number), _keep(layer, rows, "NEW.fid", _NEXT.format(2))
+    replaced, updated = _keep(layer, rows, "NEW.fid", number), put
+    bodies = {}
+    if shared:
+        same = f"NEW.fid IS OLD.fid AND NEW.geom IS OLD.geom AND {_worth('OLD.geom', number)}"
+        whole = _made_whole(layer, "OLD.fid", number)
+        updated = whole + _keep(layer, rows, "OLD.fid", number, same)
+        put, replaced = whole + put, _made_whole(layer, "NEW.fid", number) + replaced
+        for name, event in (("body", "DELETE"), ("rebody", "UPDATE")):
+            mesh = quoted(mesh_table(layer))
+            bodies[name] = f"BEFORE {event} ON {mesh} BEGIN {_own_body(layer)} END"
+    bodies |= {
+        "update": f"BEFORE UPDATE ON {of} BEGIN {updated} END",
         "delete": f"BEFORE DELETE ON {of} BEGIN {put} END",
-        "insert": f"BEFORE INSERT ON {of} WHEN {over} BEGIN {_keep(layer, rows, 'NEW.fid', 1)} END",
+        "insert": f"BEFORE INSERT ON {of} WHEN {over} BEGIN {replaced} END",
         "onto": f"BEFORE UPDATE ON {of} WHEN NEW.fid IS NOT OLD.fid AND {over} BEGIN {onto} END",
     }
     return {f"twin_past_{layer}_{name}": body for name, body in bodies.items()}
 
 
-def _keep(layer: str, rows: list[Place], fid: str, ahead: int) -> str:
-    """The statement that keeps the present row of a feature, unless that was done.
+def _keep(layer: str, rows: list[Place], fid: str, until: str, same: str | None = None) -> str:
+    """The statement that keeps the present row of a feature, unless that was done; without its geometry and
+    body where these stay the ``same``.
 
     SQLite does not drop a column that a trigger names as the row's (``OLD.name``). Each value is read by a
     query of its own instead, in which the name is the layer's column while it has one, and else the NULL
     that the query around it has under the same name."""
-    of, until = quoted(layer), _NEXT.format(ahead)
+    of = quoted(layer)
     values = "".join(f", (SELECT {row.column} FROM {of} WHERE fid = {fid})" for row in rows)
     nulls = "".join(f", NULL AS {row.column}" for row in rows)
     box = ", ".join(f"ST_{side}(t.geom)" for side in ("MinX", "MaxX", "MinY", "MaxY"))
-    body = f"(SELECT body FROM {quoted(mesh_table(layer))} WHERE fid = {fid})"
+    mesh = f"FROM {quoted(mesh_table(layer))} WHERE fid = {fid}"
+    kept = f"1, t.geom, (SELECT body {mesh})"
+    if same is not None:
+        there = f"CASE WHEN {same} THEN 2 + EXISTS (SELECT 1 {mesh}) ELSE 1 END"
+        geom, body = (
+            f"CASE WHEN {same} THEN NULL ELSE {one} END" for one in ("t.geom", f"(SELECT body {mesh})")
+        )
+        kept = f"{there}, {geom}, {body}"
     return (
         f"INSERT INTO {quoted(table(layer))} (fid, until, there, geom, mesh, {_BOX}{_named(rows)})"
-        f" SELECT t.fid, {until}, 1, t.geom, {body}, {box}{values} FROM {of} t, (SELECT 1{nulls}) none"
+        f" SELECT t.fid, {until}, {kept}, {box}{values} FROM {of} t, (SELECT 1{nulls}) none"
         f" WHERE t.fid = {fid} AND {_unless(layer, fid, until)};"
     )
+
+
+def _worth(geom: str, until: str) -> str:
+    """Whether a geometry that stays need not be kept again. By the number, mixed: whichever features take
+    turns, each has one of its rows whole in about 16."""
+    return f"length({geom}) > {_LONG} AND ({until} * 2654435761 >> 28) & 15"
+
+
+def _made_whole(layer: str, fid: str, until: str) -> str:
+    """The statement before one that keeps a row which is kept already, of a change that is not yet logged:
+    another program's trigger has changed the row again, or an ``UPDATE OR IGNORE`` came to nothing. Its
+    geometry and body are still those of the present row; what comes may have others."""
+    geom = f"(SELECT geom FROM {quoted(layer)} WHERE fid = {fid})"
+    body = f"(SELECT body FROM {quoted(mesh_table(layer))} WHERE fid = {fid})"
+    return (
+        f"UPDATE {quoted(table(layer))} SET geom = {geom},"
+        f" mesh = CASE there WHEN 3 THEN {body} ELSE mesh END, there = 1"
+        f" WHERE fid = {fid} AND until = {until} AND there > 1; "
+    )
+
+
+def _own_body(layer: str) -> str:
+    """The statement that gives the newest old row of a feature the body that goes or becomes another one, if
+    that is its own, too."""
+    old = quoted(table(layer))
+    return (
+        f"UPDATE {old} SET mesh = OLD.body, there = 2 WHERE there = 3"
+        f" AND n = (SELECT n FROM {old} WHERE fid = OLD.fid ORDER BY until DESC LIMIT 1);"
+    )
+
+
+def geometry(layer: str, *, present: bool) -> str:
+    """SQL of the geometry of an old row ``p`` of a layer; ``present``: which is there still."""
+    return f"CASE WHEN p.there > 1 THEN {_later(layer, 'geom', 'geom', layer, present)} ELSE p.geom END"
+
+
+def body(layer: str, *, present: bool) -> str:
+    """SQL of the body of an old row, as :func:`geometry`."""
+    later = _later(layer, "mesh", "body", mesh_table(layer), present)
+    return f"CASE WHEN p.there = 3 THEN {later} ELSE p.mesh END"
+
+
+#: Of an old row ``p``: whether it has a body.
+HAS_BODY = "(p.there = 3 OR p.mesh IS NOT NULL)"
+
+
+def _later(layer: str, column: str, now: str, of: str, present: bool) -> str:
+    """What an old row shares with the first later one that has it, or else with what is now."""
+    old = (
+        f"(SELECT o.{column} FROM main.{quoted(table(layer))} o WHERE o.fid = p.fid AND o.until > p.until"
+        f" AND o.{column} IS NOT NULL ORDER BY o.until LIMIT 1)"
+    )
+    return f"coalesce({old}, (SELECT {now} FROM main.{quoted(of)} WHERE fid = p.fid))" if present else old
 
 
 def _named(rows: list[Place]) -> str:
@@ -295,15 +373,26 @@ def _over(row: str, ahead: int) -> str:
     return f"{row}.fid = NEW.fid AND {row}.there AND {row}.until = {_NEXT.format(ahead)}"
 
 
-def keep_rows(con: sqlite3.Connection, layer: str, until: int, chosen: str) -> None:
-    """Keep the present rows ``t`` that fulfil a condition, for a change that no trigger sees."""
+def keep_rows(con: sqlite3.Connection, layer: str, until: int, chosen: str, after: str = "") -> None:
+    """Keep the present rows ``t`` that fulfil a condition, for a change that no trigger sees.
+
+    ``after``: the table that has what they become (fid, geom, mesh), so that what stays is not kept."""
     rows = places(con, layer)
     box = ", ".join(f"ST_{side}(t.geom)" for side in ("MinX", "MaxX", "MinY", "MaxY"))
     values = "".join(f", t.{row.column}" for row in rows)
+    kept, beside = "1, t.geom, m.body", ""
+    if after:
+        beside = f" LEFT JOIN {after} s ON s.fid = t.fid"
+        same = f"s.geom = t.geom AND {_worth('t.geom', str(int(until)))}"
+        kept = (
+            f"CASE WHEN {same} THEN 2 + coalesce(s.mesh = m.body, 0) ELSE 1 END,"
+            f" CASE WHEN {same} THEN NULL ELSE t.geom END,"
+            f" CASE WHEN {same} AND s.mesh = m.body THEN NULL ELSE m.body END"
+        )
     con.execute(
         f"INSERT INTO main.{quoted(table(layer))} (fid, until, there, geom, mesh, {_BOX}{_named(rows)})"
-        f" SELECT t.fid, ?, 1, t.geom, m.body, {box}{values} FROM main.{quoted(layer)} t"
-        f" LEFT JOIN main.{quoted(mesh_table(layer))} m ON m.fid = t.fid"
+        f" SELECT t.fid, ?, {kept}, {box}{values} FROM main.{quoted(layer)} t"
+        f" LEFT JOIN main.{quoted(mesh_table(layer))} m ON m.fid = t.fid{beside}"
         f" WHERE ({chosen}) AND {_unless(layer, 't.fid', str(int(until)))}",
         (until,),
     )

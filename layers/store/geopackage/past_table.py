@@ -88,6 +88,11 @@ class PastTable(FeatureTable):
         return f"main.{quoted(past.table(self.id))}"
 
     @property
+    def old_body(self) -> str:
+        """The body of an old row ``p``."""
+        return past.body(self.id, present=self.end is None)
+
+    @property
     def edits(self) -> tuple[EditKind, ...]:
         """Nothing: what was is not edited."""
         return ()
@@ -146,8 +151,8 @@ class PastTable(FeatureTable):
         if not self.has_old:
             return now if self.end is None else "SELECT 0 AS fid, NULL AS body WHERE 0"
         then = (
-            f"SELECT p.fid AS fid, p.mesh AS body FROM ({fids}) f CROSS JOIN {self.old} p WHERE p.n ="
-            f" ({self._later('f.value')} ORDER BY o.until LIMIT 1) AND p.mesh IS NOT NULL"
+            f"SELECT p.fid AS fid, {self.old_body} AS body FROM ({fids}) f CROSS JOIN {self.old} p"
+            f" WHERE p.n = ({self._later('f.value')} ORDER BY o.until LIMIT 1) AND {past.HAS_BODY}"
         )
         if self.end is not None:
             return then
@@ -168,7 +173,8 @@ class PastTable(FeatureTable):
     def then(self, source: str, fid: str) -> str:
         """The part of old rows."""
         columns = "".join(f", {value} AS {quoted(name)}" for name, (_, value) in self.values.items())
-        return f"SELECT {fid} AS fid, +p.geom AS geom{columns} FROM {source}"
+        geom = past.geometry(self.id, present=self.end is None)
+        return f"SELECT {fid} AS fid, {geom} AS geom{columns} FROM {source}"
 
     def alone(self, fid: int) -> PastTable:
         """The same for reading one feature."""
@@ -260,7 +266,7 @@ def views(table: PastTable) -> list[str]:
     texts = f"SELECT l.fid AS fid, l.body AS body FROM {table.temp('texts')} l"
     bodies = "SELECT 0 AS fid, NULL AS body WHERE 0"
     if table.has_old:
-        bodies = f"SELECT c.fid AS fid, p.mesh AS body FROM {then} WHERE p.mesh IS NOT NULL"
+        bodies = f"SELECT c.fid AS fid, {table.old_body} AS body FROM {then} WHERE {past.HAS_BODY}"
     if table.end is None:
         of = {name: f"main.{quoted(name)}" for name in (schema.rtree(layer), schema.json_table(layer))}
         placed = f"{box} FROM {of[schema.rtree(layer)]} l WHERE l.id {same} UNION ALL {placed}"

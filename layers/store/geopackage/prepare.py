@@ -1,4 +1,5 @@
-"""A file becomes a store when it is opened: an empty one gets its tables, one of format 6 the history's."""
+"""A file becomes a store when it is opened: an empty one gets its tables, one of format 6 the history's, one
+of format 7 the triggers that keep less of a row."""
 
 from __future__ import annotations
 
@@ -15,8 +16,8 @@ WITHOUT = 6
 
 
 def prepare(con: sqlite3.Connection, *, read_only: bool) -> bool:
-    """Make the tables of an empty file, and bring one of format 6 to this one; whether it has a history: one
-    of format 6 that is only read has none.
+    """Make the tables of an empty file, and bring one of format 6 or 7 to this one; whether it has a history:
+    one of format 6 that is only read has none.
 
     Raises Unavailable: not a city's file, or of a form this program does not know."""
     with sqlite_errors():
@@ -29,11 +30,14 @@ def prepare(con: sqlite3.Connection, *, read_only: bool) -> bool:
             con.execute("PRAGMA wal_checkpoint")  # GDAL looks for "GPKG" in the file itself
     with sqlite_errors():
         found = _format(con)
-    if found == WITHOUT and not read_only:
+    if found != schema.FORMAT and not read_only:
         with transaction(con):
-            if _format(con) == WITHOUT:
-                _migrate(con)
-    return found == schema.FORMAT or not read_only
+            before = _format(con)
+            if before == WITHOUT:
+                _begin_history(con)
+            elif before == keeping.WHOLE:
+                _share(con)
+    return found != WITHOUT or not read_only
 
 
 def _is_empty(con: sqlite3.Connection) -> bool:
@@ -50,7 +54,7 @@ def _format(con: sqlite3.Connection) -> int:
     if not con.execute("SELECT 1 FROM sqlite_master WHERE type='table' AND name='twin_meta'").fetchone():
         raise Unavailable("city.gpkg is not a store of OneMap Twin; load it with twin load instead")
     row = con.execute("SELECT value FROM twin_meta WHERE key='format'").fetchone()
-    for known in (WITHOUT, schema.FORMAT):
+    for known in (WITHOUT, keeping.WHOLE, schema.FORMAT):
         if row == (str(known),):
             return known
     raise Unavailable(
@@ -82,7 +86,27 @@ def _triggers(con: sqlite3.Connection) -> set[str]:
     return {row[0] for row in con.execute("SELECT name FROM sqlite_master WHERE type='trigger'")}
 
 
-def _migrate(con: sqlite3.Connection) -> None:
+def _share(con: sqlite3.Connection) -> None:
+    """From now on old rows leave out what their change leaves as it is; those that are there stay whole."""
+    sql = "SELECT name, sql FROM sqlite_master WHERE type='trigger'"
+    present = dict(con.execute(sql).fetchall())
+    layers = [layer for (layer,) in con.execute("SELECT id FROM twin_layers")]
+    whole = {layer: triggers.ours(con, layer) for layer in layers}
+    _note(con)
+    for layer, before in whole.items():
+        if before.items() <= present.items():
+            triggers.create_ours(con, layer)
+        elif before.keys() <= present.keys():  # a column was renamed in them: the next look follows that
+            for name, missing in triggers.ours(con, layer).items():
+                if name not in present:
+                    con.execute(missing)
+
+
+def _note(con: sqlite3.Connection) -> None:
+    con.execute("UPDATE twin_meta SET value=? WHERE key='format'", (str(schema.FORMAT),))
+
+
+def _begin_history(con: sqlite3.Connection) -> None:
     """Begin the history of a city: nothing is copied, since present rows have no old ones yet."""
     con.execute("ALTER TABLE twin_changes ADD COLUMN at INTEGER")
     schema.run(con, schema.HISTORY)
@@ -94,7 +118,7 @@ def _migrate(con: sqlite3.Connection) -> None:
     con.execute("DROP TABLE twin_actors")
     keeping.begin(con)
     keeping.begin_epoch(con, con.execute("SELECT value FROM twin_meta WHERE key='epoch'").fetchone()[0])
-    con.execute("UPDATE twin_meta SET value=? WHERE key='format'", (str(schema.FORMAT),))
+    _note(con)
     number = keeping.beginning(con)[0]
     present = _triggers(con)
     for (layer,) in con.execute("SELECT id FROM twin_layers").fetchall():

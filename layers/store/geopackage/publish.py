@@ -236,7 +236,8 @@ def _keep(con: sqlite3.Connection, layer: str, plan: PublishPlan) -> None:
     if plan.deleted:
         past.keep_rows(con, layer, until, "t.fid NOT IN (SELECT fid FROM stage.rows)")
     if plan.updated:
-        past.keep_rows(con, layer, until, "t.fid IN (SELECT fid FROM stage.rows WHERE state=2)")
+        changed = "t.fid IN (SELECT fid FROM stage.rows WHERE state=2)"
+        past.keep_rows(con, layer, until, changed, after="stage.rows")
     if plan.created:
         past.keep_births(con, layer, until, "SELECT fid FROM stage.rows WHERE state=1")
 

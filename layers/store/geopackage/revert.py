@@ -141,7 +141,7 @@ def _renew(
     con.execute(f"DELETE FROM {quoted(layer)} WHERE fid IN (SELECT fid FROM {_FORMER} WHERE n IS NULL)")
     columns = _columns(con, layer, places)
     names = ", ".join(["geom", *columns])
-    values = ", ".join(["p.geom", *columns.values()])
+    values = ", ".join([past.geometry(layer, present=True), *columns.values()])
     con.execute(
         f"UPDATE {quoted(layer)} AS t SET ({names}) = (SELECT {values} FROM {_then(layer, 'f.fid = t.fid')})"
         f" WHERE fid IN (SELECT fid FROM {_FORMER} WHERE n IS NOT NULL)"
@@ -175,14 +175,15 @@ def _columns(con: sqlite3.Connection, layer: str, places: Mapping[str, tuple[str
 
 def _insert(con: sqlite3.Connection, layer: str, places: Mapping[str, tuple[str, str]], some: str) -> None:
     columns = _columns(con, layer, places)
-    names, values = ", ".join(["fid, geom", *columns]), ", ".join(["p.fid, p.geom", *columns.values()])
+    names = ", ".join(["fid, geom", *columns])
+    values = ", ".join(["p.fid", past.geometry(layer, present=True), *columns.values()])
     con.execute(f"INSERT INTO {quoted(layer)} ({names}) SELECT {values} FROM {_then(layer, some)}")
 
 
 def _bodies(con: sqlite3.Connection, layer: str) -> None:
     con.execute(
         f"INSERT INTO {quoted(schema.mesh_table(layer))} (fid, body)"
-        f" SELECT p.fid, p.mesh FROM {_then(layer, 'p.mesh IS NOT NULL')}"
+        f" SELECT p.fid, {past.body(layer, present=True)} FROM {_then(layer, past.HAS_BODY)}"
     )
 
 

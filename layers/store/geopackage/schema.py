@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from layers.store.geopackage.connection import quoted
 from layers.types import Field, FieldType
 
-FORMAT = 7
+FORMAT = 8
 APPLICATION_ID = 0x47504B47  # "GPKG"
 USER_VERSION = 10300  # GDAL 3.6 and QGIS 3.22 edit 1.3 without a warning, 1.4 with one
 

@@ -109,7 +109,11 @@ def _named(bodies: dict[str, str]) -> dict[str, str]:
 def ours(con: sqlite3.Connection, layer: str) -> dict[str, str]:
     """The triggers by which every edit writes the log and keeps the old row, name → SQL."""
     kept = keeping.is_kept(con, layer)
-    return log_triggers(layer, kept=kept) | (_named(past.triggers(con, layer)) if kept else {})
+    return log_triggers(layer, kept=kept) | (_named(_keeping(con, layer)) if kept else {})
+
+
+def _keeping(con: sqlite3.Connection, layer: str) -> dict[str, str]:
+    return past.triggers(con, layer, shared=keeping.is_shared(con))
 
 
 def create(con: sqlite3.Connection, layer: str) -> None:

@@ -17,12 +17,14 @@ from layers.batch import MESH
 from layers.model import Author
 from layers.store import geopackage
 from layers.store.geopackage import GeoPackageStore
+from layers.store.geopackage.connection import connect, transaction
 from layers.types import Field
 from tests.gdal_edit import edit
 from tests.storing import FIELDS, features, grid, load, one, row, signed, spec, square, tetrahedron
 from tests.support import ROOT
 
 FORMAT_6 = ROOT / "tests/golden/format6.gpkg.gz"
+FORMAT_7 = ROOT / "tests/golden/format7.gpkg.gz"
 
 
 @pytest.fixture
@@ -47,9 +49,15 @@ def query(path: Path, sql: str) -> list[Any]:
 
 
 def old(path: Path, *columns: str, layer: str = "buildings") -> list[Any]:
-    """Fid, until, there and the values of columns that came with the first load, in the order of keeping."""
+    """Fid, until, whether it was there, and the values of columns that came with the first load, in the order
+    of keeping."""
     named = "".join(f', "{name}@1"' for name in columns)
-    return query(path, f"SELECT fid, until, there{named} FROM twin_past_{layer} ORDER BY n")
+    return query(path, f"SELECT fid, until, there > 0{named} FROM twin_past_{layer} ORDER BY n")
+
+
+def shared(path: Path) -> list[int]:
+    """Of each old row 1 where it is whole, 2 where it shares its geometry with the next, 3 also its body."""
+    return [there for (there,) in query(path, "SELECT there FROM twin_past_buildings ORDER BY n")]
 
 
 def test_an_edit_keeps_the_row_that_it_changes(store: GeoPackageStore, path: Path) -> None:
@@ -68,7 +76,8 @@ def test_an_edit_keeps_the_row_that_it_changes(store: GeoPackageStore, path: Pat
         (fid, 5, 0, None, None),
     ]
     kept = query(path, "SELECT geom, mesh, minx, maxx, miny, maxy FROM twin_past_buildings ORDER BY n")
-    assert kept[0][:2] == kept[1][:2] == (geometry, body)
+    assert kept[0][:2] == (None, None)  # those of the next
+    assert kept[1][:2] == (geometry, body)
     assert kept[0][2:] == pytest.approx((25.04, 25.041, 60, 60.001))
     assert kept[2][1] is None  # a body goes with the geometry that it was made from
     assert kept[2][2:] == pytest.approx((1, 1.001, 2, 2.001))
@@ -229,6 +238,102 @@ def test_a_city_of_the_format_before_goes_on_without_being_copied(path: Path) ->
         assert [name for _, name in signed(store, "buildings", 2)] == ["night"]
     assert query(path, "SELECT layer, seq, why FROM twin_kept") == [("", 6, "began")]
     assert query(path, "SELECT 1 FROM sqlite_master WHERE name='twin_actors'") == []
+
+
+def shape(store: GeoPackageStore, seq: int, fid: int) -> tuple[Any, ...]:
+    """The geometry and the body of a feature after a change."""
+    rows = store.as_of(seq).rows("buildings", [fid], meshes=True)
+    body = rows.meshes.get(fid)
+    return rows.wkb[0], body and body.to_bytes()
+
+
+def test_a_city_that_kept_every_row_whole_goes_on(path: Path) -> None:
+    path.write_bytes(gzip.decompress(FORMAT_7.read_bytes()))
+    with closing(geopackage.open(path, read_only=True)) as frozen:
+        assert frozen.kept("buildings").seq == 0
+        was = [(seq, fid, shape(frozen, seq, fid)) for seq in (1, 2, 3, 4) for fid in (1, 2, 3)]
+    with closing(geopackage.open(path)) as store:
+        assert store.seq() == 5  # nothing was found out of order
+        assert shared(path) == [1, 1, 1, 1]
+        for name in "abc":
+            store.patch("buildings", 2, {"properties": {"name": name}})
+        assert shared(path) == [1, 1, 1, 1, 3, 3, 3]
+        now = store.rows("buildings", [2], meshes=True)
+        assert shape(store, 6, 2) == (now.wkb[0], now.meshes[2].to_bytes())
+        assert [(seq, fid, shape(store, seq, fid)) for seq, fid, _ in was] == was
+    assert query(path, "SELECT layer, why FROM twin_kept WHERE layer <> ''") == []
+
+
+def test_a_city_that_kept_every_row_whole_and_whose_column_was_renamed_meanwhile(path: Path) -> None:
+    path.write_bytes(gzip.decompress(FORMAT_7.read_bytes()))
+    edit(path, "sql", "ALTER TABLE buildings RENAME COLUMN name TO called")
+    with closing(geopackage.open(path)) as store:
+        store.patch("buildings", 2, {"properties": {"called": "third"}})
+        assert query(path, "SELECT layer, why FROM twin_kept WHERE layer <> ''") == []
+        assert store.as_of(2).item("buildings", 1).body.count(b"first") == 1
+        assert shared(path)[-1] == 3
+
+
+def test_a_body_that_goes_alone_is_kept_of_the_rows_that_shared_it(
+    store: GeoPackageStore, path: Path
+) -> None:
+    was = shape(store, 1, 5)
+    assert was[1] is not None
+    for name in "ab":
+        store.patch("buildings", 5, {"properties": {"name": name}})
+    load(store, spec(), grid(10))  # without the body
+    assert store.rows("buildings", [5], meshes=True).meshes == {}
+    assert [shape(store, seq, 5) for seq in (1, 2, 3)] == [was] * 3
+    assert shape(store, 4, 5) == (was[0], None)
+    assert query(path, "SELECT count(*) FROM twin_past_buildings WHERE geom IS NOT NULL") == [(0,)]
+
+
+def test_a_body_that_another_program_writes_is_not_that_of_old_rows(
+    store: GeoPackageStore, path: Path
+) -> None:
+    store.patch("buildings", 5, {"properties": {"name": "a"}})
+    was = shape(store, 1, 5)
+    with closing(connect(path, "rw")) as con, transaction(con):
+        con.execute("UPDATE twin_mesh_buildings SET body = ?", (tetrahedron(25.04, 60, 9).to_bytes(),))
+    assert shape(store, 1, 5) == was != shape(store, 2, 5)
+
+
+def test_what_is_shared_outlives_an_edit_that_comes_to_nothing_and_triggers_of_others(
+    store: GeoPackageStore, path: Path
+) -> None:
+    """Each keeps the same old row a second time, when the geometry may be another one."""
+    edit(path, "sql", "CREATE UNIQUE INDEX one_name ON buildings (name)")
+    was = shape(store, 1, 5)
+    edit(path, "sql", "UPDATE OR IGNORE buildings SET name = 'house 0' WHERE fid = 5")
+    assert [entry[:2] for entry in old(path)] == [(5, 2)]
+    assert shared(path) == [3]
+    moved = {"geometry": json.loads(shapely.to_geojson(square(1, 2)))}
+    store.patch("buildings", 5, moved)
+    assert shape(store, 1, 5) == was
+    edit(
+        path,
+        "sql",
+        "CREATE TRIGGER moves AFTER UPDATE OF levels ON buildings WHEN NEW.levels = 77 BEGIN"
+        " UPDATE buildings SET geom = (SELECT geom FROM buildings WHERE fid = 1) WHERE fid = NEW.fid; END",
+    )
+    seq, was = store.seq(), shape(store, store.seq(), 6)
+    edit(path, "sql", "UPDATE buildings SET levels = 77 WHERE fid = 6")
+    assert store.rows("buildings", [6]).wkb[0] != was[0]
+    assert shape(store, seq, 6) == was
+
+
+def test_a_feature_that_changes_often_is_kept_whole_now_and_then(store: GeoPackageStore, path: Path) -> None:
+    """Whichever others change in turns with it: else its geometry would be looked for among all its rows."""
+    with closing(connect(path, "rw")) as con, transaction(con):
+        for turns in (1, 2, 16, 64):
+            for i in range(40 * turns):
+                fid = 5 if i % turns == 0 else 1 + i % 4
+                con.execute("UPDATE buildings SET levels = ? WHERE fid = ?", (i, fid))
+    theirs = query(path, "SELECT there FROM twin_past_buildings WHERE fid = 5 ORDER BY until")
+    runs = "".join("." if there == 3 else "w" for (there,) in theirs)
+    assert len(runs) == 160
+    assert 4 <= runs.count("w") <= 20
+    assert max(map(len, runs.split("w"))) <= 40
 
 
 def test_what_other_programs_did_becomes_sets_of_their_seconds(store: GeoPackageStore, path: Path) -> None:
