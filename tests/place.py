@@ -29,11 +29,11 @@ def move() -> Path | None:
     where they are to."""
     if "TMPDIR" in os.environ or not _roomy():
         return None
-    for folder in MEMORY.glob(f"onemap-twin-tests-{os.getuid()}-*"):
+    for folder in MEMORY.glob("twin-[0-9]*"):
         owner = int(folder.name.rpartition("-")[2])
         if not Path(f"/proc/{owner}").exists():
             shutil.rmtree(folder, ignore_errors=True)
-    own = MEMORY / f"onemap-twin-tests-{os.getuid()}-{os.getpid()}"
+    own = MEMORY / f"twin-{os.getpid()}"  # short: the path of a socket has 107 bytes
     own.mkdir()
     os.environ |= {DISK: tempfile.gettempdir(), "TMPDIR": str(own)}
     tempfile.tempdir = str(own)

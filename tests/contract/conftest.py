@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from layers.store.database import Database
 from layers.store.open import open_store
 from tests.histories.foreign import Hand, hand_at
 from tests.postgres import Cluster
+from tests.storing import grid, load, spec
 
 STORES = ("geopackage", "postgis")
 _numbers = itertools.count()
@@ -50,6 +52,19 @@ def opener(database: Database | None, tmp_path: Path) -> Iterator[Callable[..., 
     yield open_
     for store in made:
         store.close()
+
+
+@pytest.fixture(scope="module", params=STORES)
+def unchanged(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """One store a module with one square, for tests of what is refused: who changes it fails the next."""
+    database = None
+    if request.param == "postgis":
+        database = Database(request.getfixturevalue("shared_database"), schema=f"city{next(_numbers)}")
+    with closing(open_store(tmp_path_factory.mktemp("unchanged"), database)) as made:
+        load(made, spec(), grid(1))
+        seq = made.seq()
+        yield made
+        assert made.seq() == seq
 
 
 @pytest.fixture

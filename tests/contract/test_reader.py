@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,6 +21,7 @@ from layers.model import Report
 from layers.query import Query
 from layers.source import NOTHING, Declared
 from layers.store.base import Store
+from tests import apart
 from tests.parquets import geoparquet
 
 NAMES = ["泵站", "Brücke", "plain"]
@@ -76,7 +75,7 @@ def outcome(file: Path, declared: Declared = NOTHING) -> tuple[str | None, Repor
 
 
 def _gdal(folder: Path, name: str, driver: str) -> Path:
-    subprocess.run([sys.executable, "-c", WRITE, str(folder / name), driver], check=True, timeout=60)
+    apart.run(WRITE, folder / name, driver)
     return folder / name
 
 
@@ -190,8 +189,7 @@ pyogrio.raw.write(path, points, columns, names, geometry_type="Point", crs="EPSG
 
 
 def _odd_by_gdal(file: Path, driver: str, names: Sequence[str]) -> Path:
-    run = [sys.executable, "-c", WRITE_ODD, str(file), driver, json.dumps(names)]
-    subprocess.run(run, check=True, timeout=60)
+    apart.run(WRITE_ODD, file, driver, json.dumps(names))
     return file
 
 
@@ -325,7 +323,7 @@ pyogrio.raw.write(path, points, [np.array([code, code])], ["id"], geometry_type=
                   driver=driver)
 """
     driver = {".gpkg": "GPKG", ".fgb": "FlatGeobuf", ".shp": "ESRI Shapefile"}[file.suffix]
-    subprocess.run([sys.executable, "-c", write, str(file), driver, str(code)], check=True, timeout=60)
+    apart.run(write, file, driver, code)
     return file
 
 

@@ -136,12 +136,11 @@ RING = [[0, 0], [1, 0], [1, 1], [0, 0]]
         ({"type": ["Polygon"], "coordinates": [RING]}, "type"),
     ],
 )
-def test_bad_geometry(store: Store, geometry: Any, reason: str) -> None:
-    load(store, spec(), grid(1))
-    seq = store.seq()
+def test_bad_geometry(unchanged: Store, geometry: Any, reason: str) -> None:
+    seq = unchanged.seq()
     with pytest.raises(BadBody, match=reason):
-        store.patch("buildings", 1, {"geometry": geometry})
-    assert store.seq() == seq
+        unchanged.patch("buildings", 1, {"geometry": geometry})
+    assert unchanged.seq() == seq
 
 
 @pytest.mark.parametrize(
@@ -167,13 +166,12 @@ def test_bad_geometry(store: Store, geometry: Any, reason: str) -> None:
         ({"levels": 3}, ["levels"]),
     ],
 )
-def test_bad_patch(store: Store, body: dict[str, Any], reasons: list[str]) -> None:
-    load(store, spec(), grid(1))
-    seq = store.seq()
+def test_bad_patch(unchanged: Store, body: dict[str, Any], reasons: list[str]) -> None:
+    seq = unchanged.seq()
     with pytest.raises(BadBody) as raised:
-        store.patch("buildings", 1, body)
+        unchanged.patch("buildings", 1, body)
     assert all(reason in str(raised.value) for reason in reasons)
-    assert store.seq() == seq
+    assert unchanged.seq() == seq
 
 
 def test_bad_put(store: Store) -> None:

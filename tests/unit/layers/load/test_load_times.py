@@ -5,8 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +18,7 @@ from layers.query import Query
 from layers.source import Declared
 from layers.store import geopackage
 from layers.store.base import Store
+from tests import apart
 
 #: Written by GDAL in a process of its own: a type a column, null for None.
 WRITE = """
@@ -59,7 +58,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 def by_gdal(path: Path, columns: Mapping[str, tuple[str, Sequence[str | None]]]) -> Path:
     told = json.dumps({"n": len(next(iter(columns.values()))[1]), "columns": columns})
     driver = FORMS[path.suffix[1:]]
-    subprocess.run([sys.executable, "-c", WRITE, str(path), driver, told], check=True, timeout=60)
+    apart.run(WRITE, path, driver, told)
     return path
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import stat
 import struct
-import subprocess
-import sys
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,6 +15,7 @@ from layers import guard
 from layers.errors import BadFile
 from layers.guard import ReadLimits
 from layers.source import NOTHING, Declared, SeveralLayers, SourceLayer
+from tests import apart
 from tests.contract.test_reader import WRITE
 
 CSV = b"name,lon,lat\nA,114.3,30.5\nB,114.4,30.6\n"
@@ -60,9 +59,7 @@ def refused(path: Path, declared: Declared = NOTHING, **limits: int) -> BadFile:
 def shapefile(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """A set of files by name."""
     made = tmp_path_factory.mktemp("shp")
-    subprocess.run(
-        [sys.executable, "-c", WRITE, str(made / "a.shp"), "ESRI Shapefile"], check=True, timeout=60
-    )
+    apart.run(WRITE, made / "a.shp", "ESRI Shapefile")
     return {path.name: path.read_bytes() for path in made.iterdir()}
 
 
@@ -122,7 +119,7 @@ for layer, count in (("pipes", 1), ("valves", 2)):
 
 def test_layers_of_a_geopackage_in_an_archive(tmp_path: Path) -> None:
     file = tmp_path / "water.gpkg"
-    subprocess.run([sys.executable, "-c", GEOPACKAGE, str(file)], check=True, timeout=60)
+    apart.run(GEOPACKAGE, file)
     error = refused(file)
     assert isinstance(error, SeveralLayers)
     assert error.layers == (SourceLayer("pipes", 1, "Point"), SourceLayer("valves", 2, "Point"))
