@@ -47,29 +47,42 @@ class Shell(Mesh):
         return Mesh(**{each.name: getattr(self, each.name) for each in fields(Mesh)})
 
 
-def triangulated(faces: Faces, vertices: Floats) -> tuple[Shell, int]:
-    """The faces as triangles over the vertices they use, and how many faces had no area.
+def triangulated(several: Sequence[Faces], vertices: Sequence[Floats]) -> tuple[list[Shell], list[int]]:
+    """The faces of bodies, each over vertices of its own, as triangles over those that they use; and how many
+    faces of each had no area.
 
     Raises ValueError, IndexError or TypeError when an index is not one of a vertex, or a ring has not as many
     texture coordinates as corners.
     """
-    made = cut(faces.rings, vertices)
-    if not len(made.triangles):
-        return Shell(np.empty((0, 3)), np.empty((0, 3), np.uint32), np.empty(0, np.uint8)), made.lost
+    first_vertex = np.cumsum([0, *map(len, vertices)])
+    first_face = np.cumsum([0, *(len(one.rings) for one in several)])
+    every = np.concatenate(vertices) if len(vertices) > 1 else vertices[0]
+    made = cut([one.rings for one in several], every, [len(own) for own in vertices])
     used, index = np.unique(made.triangles, return_inverse=True)
-    return (
-        Shell(
-            vertices[used],
-            index.reshape(-1, 3).astype(np.uint32),
-            np.array(faces.surfaces, np.uint8)[made.faces],
-            None if faces.parts is None else np.array(faces.parts, np.uint32)[made.faces],
-            faces.part_table,
-            None if faces.materials is None else np.array(faces.materials, np.uint16)[made.faces],
-            faces.material_table,
-            None if faces.uv is None else _uv(faces.rings, faces.uv, made.faces, made.corners),
-        ),
-        made.lost,
-    )
+    index = index.reshape(-1, 3)
+    begins = np.searchsorted(used, first_vertex)
+    triangles = np.searchsorted(made.faces, first_face)
+    drawn = np.zeros(first_face[-1] + 1, np.int64)
+    drawn[np.unique(made.faces) + 1] = 1
+    lost = np.diff(first_face) - np.diff(np.cumsum(drawn)[first_face])
+    shells = []
+    for k, faces in enumerate(several):
+        mine = slice(triangles[k], triangles[k + 1])
+        face_of = made.faces[mine] - first_face[k]
+        corners = made.corners[mine]
+        shells.append(
+            Shell(
+                every[used[begins[k] : begins[k + 1]]],
+                (index[mine] - begins[k]).astype(np.uint32),
+                np.array(faces.surfaces, np.uint8)[face_of],
+                None if faces.parts is None else np.array(faces.parts, np.uint32)[face_of],
+                faces.part_table,
+                None if faces.materials is None else np.array(faces.materials, np.uint16)[face_of],
+                faces.material_table,
+                None if faces.uv is None else _uv(faces.rings, faces.uv, face_of, corners),
+            )
+        )
+    return shells, lost.tolist()
 
 
 def _uv(
@@ -95,19 +108,22 @@ def _uv(
     return np.concatenate(known)[np.where(begin > 0, begin + corners, 0)].astype(np.float32)
 
 
-def normals(shell: Shell) -> tuple[Floats, Floats]:
-    """Unit normals (m, 3) and areas (m,) of the triangles."""
-    a, b, c = (shell.positions[shell.triangles[:, k]] for k in range(3))
+def infer(shells: Sequence[Shell], chosen: Sequence[bool]) -> list[Shell]:
+    """The same bodies, the chosen ones with roof, wall and ground by slope; normals are taken to point
+    outward."""
+    out = list(shells)
+    wanted = [k for k, one in enumerate(chosen) if one and len(shells[k].triangles)]
+    if not wanted:
+        return out
+    a, b, c = np.concatenate([shells[k].positions[shells[k].triangles] for k in wanted]).transpose(1, 0, 2)
     cross = np.cross(b - a, c - a)
     length = np.linalg.norm(cross, axis=1)
-    return cross / np.where(length > 0, length, 1)[:, None], length / 2
-
-
-def infer(shell: Shell) -> Shell:
-    """The same body with roof, wall and ground by slope; normals are taken to point outward."""
-    up = normals(shell)[0][:, 2]
+    up = cross[:, 2] / np.where(length > 0, length, 1)
     surfaces = np.where(up > _ROOF_NZ, Surface.ROOF, np.where(up < _GROUND_NZ, Surface.GROUND, Surface.WALL))
-    return replace(shell, surfaces=surfaces.astype(np.uint8))
+    ends = np.cumsum([len(shells[k].triangles) for k in wanted])
+    for k, own in zip(wanted, np.split(surfaces.astype(np.uint8), ends[:-1]), strict=True):
+        out[k] = replace(shells[k], surfaces=own)
+    return out
 
 
 def footprint(shell: Shell) -> shapely.Geometry | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -46,19 +47,41 @@ def body(faces: Faces, vertices: Floats, *, degrees: bool, solid: bool) -> Shell
     named, roof, wall and ground are told by their slope.
 
     Raises ValueError, IndexError, OverflowError or TypeError when an index is not one of a vertex."""
-    origin, scale = _frame(vertices) if degrees else (np.zeros(3), np.ones(3))
-    shell, lost = triangulated(faces, (vertices - origin) * scale if degrees else vertices)
-    if not len(shell.triangles):
-        return ShellBody(shell, None, lost, False)
-    inferred = solid and not faces.semantic
-    if inferred:
-        shell = infer(shell)
-    base = footprint(shell)
-    if degrees:
-        shell = replace(shell, positions=shell.positions / scale + origin)
-        if base is not None:
-            base = shapely.transform(base, lambda xy: xy / scale[:2] + origin[:2])
-    return ShellBody(shell, base, lost, inferred)
+    return bodies([FacesOf(faces, vertices, solid)], degrees=degrees)[0]
+
+
+@dataclass(frozen=True, slots=True)
+class FacesOf:
+    """The faces of one body over vertices (n, 3) of the source CRS; see :func:`body`."""
+
+    faces: Faces
+    vertices: Floats
+    solid: bool
+
+
+def bodies(several: Sequence[FacesOf], *, degrees: bool) -> list[ShellBody]:
+    """:func:`body` of several, all of them together: arrays of a single body are too short to pay."""
+    frames = [_frame(one.vertices) if degrees else (np.zeros(3), np.ones(3)) for one in several]
+    scaled = [
+        (one.vertices - frame[0]) * frame[1] if degrees else one.vertices
+        for one, frame in zip(several, frames, strict=True)
+    ]
+    shells, lost = triangulated([one.faces for one in several], scaled)
+    inferred = [one.solid and not one.faces.semantic for one in several]
+    shells = infer(shells, inferred)
+    made: list[ShellBody] = []
+    for shell, gone, guessed, frame in zip(shells, lost, inferred, frames, strict=True):
+        if not len(shell.triangles):
+            made.append(ShellBody(shell, None, gone, False))
+            continue
+        base = footprint(shell)
+        if degrees:
+            origin, scale = frame
+            shell = replace(shell, positions=shell.positions / scale + origin)
+            if base is not None:
+                base = shapely.transform(base, lambda xy, o=origin, s=scale: xy / s[:2] + o[:2])
+        made.append(ShellBody(shell, base, gone, guessed))
+    return made
 
 
 def metres_of_degrees(at: Floats) -> Floats:

@@ -32,16 +32,21 @@ class Cut:
     lost: int
 
 
-def cut(faces: Sequence[Any], vertices: Floats) -> Cut:
-    """Faces, each a list of rings of vertex indices, as triangles that are turned as its outer ring is.
+def cut(bodies: Sequence[Sequence[Any]], vertices: Floats, of_body: Sequence[int]) -> Cut:
+    """Faces of bodies, each a list of rings of indices of the vertices of its body, as triangles that are
+    turned as its outer ring is. ``of_body``: how many of the vertices are each body's, one after the other.
 
     Raises ValueError, IndexError or TypeError when an index is not one of a vertex."""
+    faces = [face for body in bodies for face in body]
     rings = [ring for face in faces for ring in face]
     flat, sizes = _flat(rings)
     if not len(flat):
         return _nothing(len(faces))
-    if flat.min() < 0 or flat.max() >= len(vertices):
+    indices = np.array([sum(map(len, face)) for face in faces], np.int64)
+    in_body = np.repeat(np.repeat(np.arange(len(bodies)), [len(body) for body in bodies]), indices)
+    if flat.min() < 0 or (flat >= np.array(of_body)[in_body]).any():
         raise IndexError("a boundary names a vertex that is not there")
+    flat += (np.cumsum(of_body) - of_body)[in_body]
     face_of_ring = np.repeat(np.arange(len(faces)), [len(face) for face in faces])
     ring = np.repeat(np.arange(len(rings)), sizes)
     # corners that repeat the one before, first and last included, and rings of fewer than three are none
@@ -96,7 +101,7 @@ def _flat(rings: Sequence[Any]) -> tuple[Indices, Indices]:
         flat = np.array(list(chain.from_iterable(rings)), np.int64)
     if flat.ndim != 1 or len(flat) != sizes.sum():
         raise ValueError("a ring is a list of vertex indices")
-    return flat.astype(np.int64, copy=False), sizes
+    return flat.astype(np.int64), sizes
 
 
 def _normals(points: Floats, begins: Indices) -> Floats:

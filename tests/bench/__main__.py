@@ -169,7 +169,7 @@ def _helsinki(folder: Path) -> str:
         stack.callback(server.stop)
         rows += _told(overload.figures(target("ours", server)))
     rows += _told([wall.densest_scene_tile(copy)])
-    rows += _told([files.check_overhead(folder / "files")])
+    rows += _told([files.check_overhead(folder / "files"), files.citygml(folder / "gml")])
     rows += _told(terrain.rows(folder / "terrain"))
     rows += _told([wall.demo_to_page(folder / "demo")])
     for done in (city, copy, folder / "files", folder / "terrain", folder / "demo"):

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 from layers import load
+from layers.read.base import ReadOptions, Sink
+from layers.read.citygml.read import read
+from tests import gml
 from tests.bench.measure import usage
 from tests.bench.report import Row, at_most
 
 FILES = 20
+#: Additions that say how fast the machine is: a usual one needs a second.
+ADDITIONS = 20_000_000
+#: Buildings of the model, and bytes that are told of.
+BUILDINGS, MEGABYTE = 1500, 1e6
 
 
 def check_overhead(folder: Path) -> Row:
@@ -23,3 +31,39 @@ def check_overhead(folder: Path) -> Row:
         load.check(file)
     spent = usage([os.getpid()]).since(before) / FILES / 1e9
     return at_most("a file's check: overhead (CPU)", spent, 0.2, "from the second file on", " s")
+
+
+def citygml(folder: Path) -> Row:
+    """CPU of reading CityGML into bodies, in that of additions: buildings of thematic surfaces and a solid
+    that refers to them, with attributes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    own = "".join(
+        f'<uro:a{k}><uro:A{k}><uro:code codeSpace="../../codelists/{k}.xml">{k}</uro:code>'
+        f"<uro:value>{k}.5</uro:value></uro:A{k}></uro:a{k}>"
+        for k in range(8)
+    )
+    members = (
+        gml.member(
+            gml.building(own + gml.themed(gml.corners((4e5 + 20 * k, 67e5, 10)), id_=f"p{k}"), f"b{k}")
+        )
+        for k in range(BUILDINGS)
+    )
+    file = folder / "town.gml"
+    file.write_text(gml.model("".join(members)), "utf-8")
+    spent = []
+    for turn in range(2):  # the first loads the libraries
+        sink = Sink(folder / str(turn))
+        sink.folder.mkdir()
+        before = time.process_time()
+        read(file, ReadOptions(str(file)), sink)
+        spent.append(time.process_time() - before)
+    before, total = time.process_time(), 0
+    for number in range(ADDITIONS):
+        total += number
+    second = time.process_time() - before
+    megabytes = file.stat().st_size / MEGABYTE
+    ratio = spent[-1] / megabytes * 40 / second
+    detail = (
+        f"{megabytes / spent[-1]:.1f} MB/CPU-s where {ADDITIONS / 1e6:.0f} M additions take {second:.2f} s"
+    )
+    return at_most("CityGML to bodies: 40 MB in the CPU of 20 M additions", ratio, 1, detail)

@@ -47,11 +47,15 @@ class Reading:
         self._lists = lists
         self._texts = texts
         self.dropped = 0
+        #: Names of nested types of the object that is read.
+        self._nested: set[str] = set()
 
     def of(self, element: Element, takes: Takes) -> Values:
         """The attributes of an object, without what ``takes`` takes."""
         out: Values = {}
+        outside, self._nested = self._nested, set()
         self._children(element, "", out, takes, 0)
+        self._nested = outside
         return out
 
     def _children(self, element: Element, prefix: str, out: Values, takes: Takes, depth: int) -> None:
@@ -90,7 +94,8 @@ class Reading:
         """A name of a nested type that no other has; None beyond the ninth."""
         for number in range(1, _REPEATS + 1):
             called = name if number == 1 else f"{name}_{number}"
-            if called not in out and not any(key.startswith(f"{called}_") for key in out):
+            if called not in out and called not in self._nested:
+                self._nested.add(called)
                 return called
         self.dropped += 1
         return None

@@ -23,18 +23,22 @@ ONE_M = 0.001
 PLANE_M = 0.03
 
 
-def faults(faces: Sequence[Sequence[Indices]], points: Floats) -> Counter[str]:
-    """How many faces break which rule; ``points`` are in metres. Each face is a list of rings."""
+def faults(bodies: Sequence[Sequence[Any]], points: Sequence[Floats]) -> list[Counter[str]]:
+    """Of each body how many faces break which rule. A face is a list of rings of indices of the body's
+    ``points``, which are in metres."""
+    faces = [face for body in bodies for face in body]
     rings = [ring for face in faces for ring in face]
     if not rings:
-        return Counter()
-    flat = np.concatenate(rings)
+        return [Counter() for _ in bodies]
     sizes = np.array([len(ring) for ring in rings])
+    indices = np.array([sum(sum(map(len, face)) for face in body) for body in bodies])
+    first = np.cumsum([0, *map(len, points)])[:-1]
+    flat = np.concatenate(rings) + np.repeat(first, indices)
     starts = np.cumsum(sizes) - sizes
     face_of_ring = np.repeat(np.arange(len(faces)), [len(face) for face in faces])
     ring = np.repeat(np.arange(len(rings)), sizes)
     face = face_of_ring[ring]
-    at = points[flat]
+    at = np.concatenate(points)[flat]
     following = np.arange(1, len(flat) + 1)
     following[starts + sizes - 1] = starts
     step = np.linalg.norm(at[following] - at, axis=1)
@@ -51,7 +55,12 @@ def faults(faces: Sequence[Sequence[Indices]], points: Floats) -> Counter[str]:
     found["surface.nonplanar"] = np.unique(face[(away > PLANE_M) & flat_faces[face]])
     corners = sizes - (flat[starts] == flat[starts + sizes - 1])
     found.update(_crossed(at, ring, face, face_of_ring, corners, unit, flat_faces))
-    return Counter({rule: len(which) for rule, which in found.items() if len(which)})
+    ends = np.cumsum([len(body) for body in bodies])
+    out: list[Counter[str]] = [Counter() for _ in bodies]
+    for rule, which in found.items():
+        for body in np.searchsorted(ends, which, "right").tolist():
+            out[body][rule] += 1
+    return out
 
 
 def _normals(

@@ -5,14 +5,16 @@ from __future__ import annotations
 import copy
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import shapely
 from lxml import etree
+from numpy.typing import NDArray
 
 from layers import crs
 from layers.errors import BadFile, shown
@@ -26,11 +28,12 @@ from layers.read.citygml.objects import CityObject, Level, Parser
 from layers.read.citygml.positions import Reference, reference
 from layers.read.citygml.stream import Member, Members, envelope
 from layers.read.cityobjects import CityRows
-from layers.read.faces import Shell
-from layers.read.frame import body, is_degrees, metres_of_degrees
+from layers.read.faces import Faces
+from layers.read.frame import FacesOf, ShellBody, bodies, is_degrees, metres_of_degrees
 from layers.source import SeveralLayers, SourceLayer, unknown_layer
 
 type Element = etree._Element
+type Floats = NDArray[np.float64]
 
 _REFERRED = etree.XPath(".//@xlink:href", namespaces={"xlink": "http://www.w3.org/1999/xlink"})
 #: How PLATEAU's gml:id is (standard data product specification, 4.2): a prefix and a UUID.
@@ -42,6 +45,8 @@ _ROUNDS = 4
 #: Attributes that say until when an object was there (CityGML 2.0, 10.1.1; 3.0, 7.2.2).
 _ENDS = ("terminationDate", "validTo")
 _TOLD = 5
+#: Corners of surfaces of which bodies are made together.
+_TOGETHER = 50_000
 _FAULTS: Mapping[str, str] = {
     "xlink.missing": "{} references of geometries name nothing in the file, and are left out",
     "xlink.cycle": "{} references of geometries lead back to themselves, and are left out",
@@ -83,6 +88,24 @@ class _Unit:
     graph: network.Graph | None = None
 
 
+@dataclass(slots=True)
+class _Waiting:
+    """A feature whose body is made with those of others: nothing of it holds an element."""
+
+    row: int
+    id: str | None
+    name: str
+    lod: str
+    parent: str | None
+    own: dict[str, Any]
+    bodies: bool
+    solid: bool = False
+    faces: Faces | None = None
+    vertices: Floats | None = None
+    plain: shapely.Geometry | None = None
+    made: ShellBody | None = None
+
+
 def _units(element: Element) -> list[_Unit]:
     """What a member holds."""
     if network.is_material(element):
@@ -121,6 +144,8 @@ class _File:
         self._textures = 0
         self._materials: dict[str, str] = {}
         self._odd_ids: list[str] = []
+        self._waiting: list[_Waiting] = []
+        self._corners = 0
         self._lower: Counter[int] = Counter()
         self._ended = 0
         self._now = datetime.now(UTC).isoformat()
@@ -137,6 +162,7 @@ class _File:
             self._fetch()
             self._final = True
             self._pass(deferred)
+        self._flush()
         sink = self._sink
         sink.meta.update(driver="CityGML", crs=self._reference.crs if self._reference else None)
         sink.meta["directed"] = self._reference is not None and self._reference.directed
@@ -283,7 +309,8 @@ class _File:
         best = thing.best
         if best is None:
             if not any(each.best is not None for each, _ in thing.walk()):
-                self._drop("geometry.missing", "it has no geometry", member, thing)
+                waits = _Waiting(member.row, thing.id, thing.name, "", None, thing.attributes, False)
+                self._drop("geometry.missing", "it has no geometry", waits)
             return
         if any(str(thing.attributes[n]) < self._now for n in _ENDS if n in thing.attributes):
             self._ended += 1
@@ -298,53 +325,74 @@ class _File:
         if thing.id is not None and not _PLATEAU_ID.fullmatch(thing.id):
             self._odd_ids.append(thing.id)
         level = thing.levels[best]
-        made = self._body(member, thing, shape, group) if shape is not None else None
-        if made is None and shape is None:
-            made = self._plain(member, thing, level)
-        if made is None:
-            return
-        shell, base = made
+        whole = top.id if thing is not top else None
+        waits = _Waiting(member.row, thing.id, thing.name, str(best), whole, own, group.bodies)
+        if shape is None:
+            waits.plain = self._plain(member, thing, level)
+            if waits.plain is None:
+                return
+        else:
+            waits.solid, made = shape.solid, shape.faces()
+            self._faults(member, thing, shape)
+            if made is None:
+                self._drop("geometry.unreadable", "no surface of it can be read", waits)
+                return
+            waits.faces, waits.vertices = made
+            corners = sum(len(ring) for face in waits.faces.rings for ring in face)
+            if corners > self._options.limits.vertices:
+                reason = f"the body has more than {self._options.limits.vertices} vertices"
+                self._drop("limit.vertices", reason, waits)
+                return
+            self._corners += corners
+        self._waiting.append(waits)
+        if self._corners > _TOGETHER or len(self._waiting) > _TOGETHER:
+            self._flush()
+
+    def _flush(self) -> None:
+        """Make the bodies of what waits, all together, and hand on the rows."""
+        waiting, self._waiting, self._corners = self._waiting, [], 0
+        shaped = [
+            (each, FacesOf(each.faces, each.vertices, each.solid))
+            for each in waiting
+            if each.faces is not None and each.vertices is not None
+        ]
+        metres = []
+        for _, of in shaped:
+            near = of.vertices - of.vertices[0]
+            metres.append(near * metres_of_degrees(of.vertices[0]) if self._degrees else near)
+        faults = checks.faults([of.faces.rings for _, of in shaped], metres)
+        made = bodies([of for _, of in shaped], degrees=self._degrees) if shaped else []
+        for (each, _), found, done in zip(shaped, faults, made, strict=True):
+            self._note(each.row, each.id, found)
+            each.made = done
+        for each in waiting:
+            self._hand_on(each)
+
+    def _hand_on(self, each: _Waiting) -> None:
+        done, shell, base = each.made, None, each.plain
+        if done is not None:
+            if done.lost:
+                reason = f"{done.lost} surfaces have no area and are left out"
+                self._sink.note("surface.degenerate", reason, each.row, each.id)
+            if not len(done.shell.triangles) or done.footprint is None:
+                nothing = not len(done.shell.triangles)
+                reason = "no surface of the body has an area" if nothing else "the body has no footprint"
+                self._drop("geometry.degenerate", reason, each)
+                return
+            self._rows.inferred += done.inferred
+            shell, base = done.shell, done.footprint
         self._rows.add(
-            member.row,
-            thing.id or "",
-            shell if group.bodies else None,
+            each.row,
+            each.id or "",
+            shell if each.bodies else None,
             shapely.to_wkb(base),
-            own,
-            object_type=thing.name,
-            lod=str(best),
-            parent=top.id if thing is not top else None,
+            each.own,
+            object_type=each.name,
+            lod=each.lod,
+            parent=each.parent,
         )
 
-    def _body(
-        self, member: Member, thing: CityObject, shape: Shape, group: Group
-    ) -> tuple[Shell | None, shapely.Geometry] | None:
-        made = shape.faces()
-        self._faults(member, thing, shape)
-        if made is None:
-            self._drop("geometry.unreadable", "no surface of it can be read", member, thing)
-            return None
-        faces, vertices = made
-        if sum(len(ring) for face in faces.rings for ring in face) > self._options.limits.vertices:
-            reason = f"the body has more than {self._options.limits.vertices} vertices"
-            self._drop("limit.vertices", reason, member, thing)
-            return None
-        metres = vertices - vertices[0]
-        if self._degrees:
-            metres *= metres_of_degrees(vertices[0])
-        self._note(member, thing, checks.faults(faces.rings, metres), shape)
-        done = body(faces, vertices, degrees=self._degrees, solid=shape.solid)
-        if done.lost:
-            reason = f"{done.lost} surfaces have no area and are left out"
-            self._sink.note("surface.degenerate", reason, member.row, thing.id)
-        if not len(done.shell.triangles) or done.footprint is None:
-            nothing = not len(done.shell.triangles)
-            reason = "no surface of the body has an area" if nothing else "the body has no footprint"
-            self._drop("geometry.degenerate", reason, member, thing)
-            return None
-        self._rows.inferred += done.inferred
-        return done.shell, done.footprint
-
-    def _plain(self, member: Member, thing: CityObject, level: Level) -> tuple[None, shapely.Geometry] | None:
+    def _plain(self, member: Member, thing: CityObject, level: Level) -> shapely.Geometry | None:
         """Lines, else points."""
         shape = Shape(self._find, **self._frame(level))
         for element in level.curves:
@@ -355,23 +403,25 @@ class _File:
         made = shape.line() if level.curves else shape.point()
         self._faults(member, thing, shape)
         if made is None:
-            self._drop("geometry.unreadable", "no position of it can be read", member, thing)
-            return None
-        return None, made
+            waits = _Waiting(member.row, thing.id, thing.name, "", None, thing.attributes, False)
+            self._drop("geometry.unreadable", "no position of it can be read", waits)
+        return made
 
     def _faults(self, member: Member, thing: CityObject, shape: Shape) -> None:
-        self._note(member, thing, shape.faults, shape)
+        self._note(member.row, thing.id, shape.faults, shape.missing)
 
-    def _note(self, member: Member, thing: CityObject, faults: Counter[str], shape: Shape) -> None:
+    def _note(
+        self, row: int, object_id: str | None, faults: Counter[str], missing: Sequence[str] = ()
+    ) -> None:
         for rule, count in faults.items():
             reason = _FAULTS[rule].format(count)
             if rule == "xlink.missing":
-                reason += f": {', '.join(map(shown, shape.missing[:_TOLD]))}"
-            self._sink.note(rule, reason, member.row, thing.id)
+                reason += f": {', '.join(map(shown, missing[:_TOLD]))}"
+            self._sink.note(rule, reason, row, object_id)
 
-    def _drop(self, rule: str, reason: str, member: Member, thing: CityObject) -> None:
-        held = {"id": thing.id, "object_type": thing.name, **thing.attributes}
-        self._sink.drop(rule, reason, member.row, thing.id, held=held)
+    def _drop(self, rule: str, reason: str, each: _Waiting) -> None:
+        held = {"id": each.id, "object_type": each.name, **each.own}
+        self._sink.drop(rule, reason, each.row, each.id, held=held)
 
     def _tell(self) -> None:
         """What was found of the whole file."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -31,8 +33,8 @@ def test_the_texture_stays_where_it_lies_on_a_face_with_a_hole() -> None:
         LOOKS,
         [None, [_uv_of(SQUARE[outer]), _uv_of(SQUARE[hole])]],
     )
-    shell, lost = triangulated(faces, SQUARE)
-    assert lost == 0
+    (shell,), lost = triangulated([faces], [SQUARE])
+    assert lost == [0]
     mesh = shell.mesh()
     assert type(mesh) is Mesh
     assert mesh.parts is not None
@@ -53,4 +55,45 @@ def test_the_texture_stays_where_it_lies_on_a_face_with_a_hole() -> None:
 def test_a_ring_with_too_few_texture_coordinates_is_refused() -> None:
     faces = Faces([[[0, 1, 2, 3]]], [Surface.ROOF], True, uv=[[[[0, 0], [1, 0], [1, 1]]]])
     with pytest.raises(ValueError, match="texture coordinates"):
-        triangulated(faces, SQUARE)
+        triangulated([faces], [SQUARE])
+
+
+def _regular(corners: int, at: float, hole: bool = False) -> tuple[list[list[int]], np.ndarray[Any, Any]]:
+    """A face of so many corners on a slope, with its hole: rings of indices, and positions."""
+    turn = np.arange(corners) * 2 * np.pi / corners
+    outer = np.column_stack([np.cos(turn), np.sin(turn), np.cos(turn)]) * 3 + at
+    inner = np.column_stack([np.cos(-turn), np.sin(-turn), np.cos(turn)]) + at
+    rings = [[*range(corners), 0]]
+    if hole:
+        rings.append([*range(corners, 2 * corners), corners])
+    return rings, np.concatenate([outer, inner]) if hole else outer
+
+
+def test_bodies_together_are_what_each_is_alone() -> None:
+    """Triangles, quadrangles, more corners, holes, and a face of no area, in bodies of their own."""
+    several, vertices = [], []
+    for number, (corners, hole) in enumerate([(3, False), (4, False), (4, True), (9, True), (7, False)]):
+        rings, positions = _regular(corners, number * 1000.0, hole)
+        flat = [[0, 0, 0, 0]] if number % 2 else [[0, 1, 0]]
+        several.append(Faces([rings, flat], [Surface.ROOF, Surface.WALL], True))
+        vertices.append(positions)
+    together, lost = triangulated(several, vertices)
+    assert lost == [1] * len(several)
+    for (corners, hole), shell, faces, own in zip(
+        [(3, False), (4, False), (4, True), (9, True), (7, False)], together, several, vertices, strict=True
+    ):
+        (alone,), _ = triangulated([faces], [own])
+        np.testing.assert_array_equal(shell.positions, alone.positions)
+        np.testing.assert_array_equal(shell.triangles, alone.triangles)
+        a, b, c = (shell.positions[shell.triangles[:, k]] for k in range(3))
+        area = np.cross(b - a, c - a).sum(axis=0) / 2
+        expected = corners / 2 * np.sin(2 * np.pi / corners) * (9 - hole)  # seen from above
+        assert area[2] == pytest.approx(expected)
+        assert (np.cross(b - a, c - a)[:, 2] > 0).all()
+
+
+def test_an_index_is_one_of_the_body_s_own_vertices() -> None:
+    rings, positions = _regular(4, 0.0)
+    far = Faces([[[0, 1, 5]]], [Surface.WALL], True)
+    with pytest.raises(IndexError):
+        triangulated([far, Faces([rings], [Surface.WALL], True)], [positions, positions])
