@@ -24,7 +24,7 @@ import pyarrow as pa
 from layers.errors import BadFile, BadParameter, scrubbed, shown
 from layers.model import Problem, RasterFacts
 from layers.read import warm
-from layers.read.base import AGAIN, LOST, ReadLimits, ReadOptions
+from layers.read.base import AGAIN, AT, LOST, ReadLimits, ReadOptions
 from layers.read.encodings import codec
 from layers.source import NOTHING, Declared, SeveralLayers, SourceLayer
 
@@ -139,7 +139,7 @@ def _child(folder: Path, limits: ReadLimits, seconds: int) -> dict[str, Any]:
     try:
         code = warm.READER.run(folder, seconds * 2)
     except TimeoutError:
-        raise BadFile("limit.time", f"reading took longer than {seconds * 2} s") from None
+        raise BadFile("limit.time", f"reading took longer than {seconds * 2} s{_at(folder)}") from None
     except warm.Died as error:
         why = str(error) or "try again"
         raise BadFile("reader.died", f"the reading process ended without an answer: {why}") from None
@@ -148,7 +148,18 @@ def _child(folder: Path, limits: ReadLimits, seconds: int) -> dict[str, Any]:
         result: dict[str, Any] = orjson.loads(answer.read_bytes())
         return result
     if code in (-signal.SIGXCPU, -signal.SIGKILL):
-        reason = f"reading took more than {limits.seconds} s of CPU or too much memory"
+        reason = f"reading took more than {limits.seconds} s of CPU or too much memory{_at(folder)}"
         raise BadFile("limit.time", f"{reason}; split the file, or save it as a GeoPackage and load that")
     reason = f"the file ended its reader (code {code}): it is damaged, or needs more memory than the limit"
+    reason += _at(folder)
     raise BadFile("reader.died", f"{reason}; {AGAIN}; the city is as it was")
+
+
+def _at(folder: Path) -> str:
+    """How far reading had come, where a reader says it."""
+    try:
+        with (folder / AT).open("rb") as file:
+            # a shorter line may stand over a longer one
+            return f"; {shown(file.readline().decode('utf-8', 'replace').rstrip())}"
+    except OSError:
+        return ""

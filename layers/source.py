@@ -40,6 +40,14 @@ class Declared:
     offset: float | None = None
     #: Whether a COG is registered where it lies, and not copied.
     in_place: bool | None = None
+    #: Where the origin of a model lies: longitude, latitude and height, or x, y and height in the CRS.
+    anchor: str | None = None
+    #: Degrees clockwise from north to the y axis of a model.
+    rotation: float | None = None
+    #: The unit of a model's numbers.
+    unit: str | None = None
+    #: The axis of a model that points up: z or y.
+    up: str | None = None
 
     def in_zone(self, zone: str) -> Declared:
         """The same, with a zone where none was declared."""

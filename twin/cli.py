@@ -53,6 +53,12 @@ DECLARED = {
     "vertical": typer.Option(help="Terrain: what heights count from, such as EPSG:5737, or a name."),
     "offset": typer.Option(metavar="METRES", help="Terrain: added to heights, to fit the city's."),
     "in_place": typer.Option("--in-place", help="Raster: register a COG where it lies."),
+    "anchor": typer.Option(
+        metavar="LON,LAT,HEIGHT", help="Model: where its origin lies, or X,Y,HEIGHT in the CRS."
+    ),
+    "rotation": typer.Option(metavar="DEGREES", help="Model: clockwise from north to its y axis."),
+    "unit": typer.Option(help="Model: the unit of its numbers, such as mm."),
+    "up": typer.Option(help="Model: the axis that points up, z or y."),
 }
 _TYPES = get_type_hints(Declared)
 DEFAULT_CITY = Path("city")

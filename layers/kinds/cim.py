@@ -2,30 +2,46 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from layers.kinds import heights, kind_table, roofs
-from layers.kinds.base import Columns, SourceBatch, metres
+from layers.kinds.base import Columns, SourceBatch, metres, number
 
 TABLE = kind_table.of("cim")
 
 
 def normalise(batch: SourceBatch) -> Columns:
-    """height_m, height_source, min_height_m, levels, roof_shape, roof_height_m, building_id, name."""
+    """height_m, height_source, min_height_m, levels, roof_shape, roof_height_m, building_id, name, storey,
+    storey_no, storey_elevation_m, system, category."""
     out = heights.normalise(batch, TABLE)
     _by_mesh(batch, out)
     shapes = [s.casefold() if s else None for s in TABLE.texts(batch, "roof_shape")]
     out["roof_shape"] = shapes
     out["roof_height_m"] = [metres(v) for v in TABLE.values(batch, "roof_height_m")]
     out["building_id"] = TABLE.texts(batch, "building_id")
-    out["name"] = TABLE.texts(batch, "name")
+    for name in ("name", "storey", "system"):
+        out[name] = TABLE.texts(batch, name)
+    out["storey_no"] = [_whole(value) for value in TABLE.values(batch, "storey_no")]
+    out["storey_elevation_m"] = [metres(value) for value in TABLE.values(batch, "storey_elevation_m")]
+    out["category"] = [TABLE.code("category", value) for value in TABLE.values(batch, "category")]
     return out
 
 
 def _by_mesh(batch: SourceBatch, out: Columns) -> None:
-    """A body that came with the source tells its own height, unless an attribute was measured."""
+    """A body that came with the source tells its own height, unless an attribute was measured; one that is a
+    part of a whole tells how far above the whole's ground its underside is, and keeps that."""
+    lows = batch.first(("mesh_low_m",))
     for i, height in enumerate(batch.first(("mesh_height_m",))):
-        if height is not None and out["height_source"][i] != "measured":
-            out["height_m"][i], out["height_source"][i] = float(height), "measured"
-            out["min_height_m"][i] = 0.0
+        low = lows[i]
+        if height is not None and (low is not None or out["height_source"][i] != "measured"):
+            bottom = 0.0 if low is None else float(low)
+            out["height_m"][i], out["height_source"][i] = round(bottom + float(height), 3), "measured"
+            out["min_height_m"][i] = bottom
+
+
+def _whole(value: Any) -> int | None:
+    read = number(value)
+    return int(read[0]) if read and read[0].is_integer() else None
 
 
 KIND = TABLE.kind("cim", normalise, roofs.meshes)

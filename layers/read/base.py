@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -35,6 +36,8 @@ _LISTED = 20
 MOST_LOST = 200_000
 LOST = "lost.jsonl"
 _LOST_AT_ONCE = 1000
+#: The file that says how far reading has come.
+AT = "at.txt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +114,7 @@ class Sink:
         #: Of texts that are not UTF-8 although their format is; None where nobody declared one.
         self.encoding: str | None = None
         self._lost: list[bytes] = []
+        self._at: int | None = None
 
     @property
     def folder(self) -> Path:
@@ -154,6 +158,14 @@ class Sink:
             return False
         self.note("check.rows", f"the first {read} rows were looked at; a load looks at all")
         return True
+
+    def at(self, what: str) -> None:
+        """Say how far reading has come, for the reason why it ended before its end."""
+        if self._folder is None:
+            return
+        if self._at is None:
+            self._at = os.open(self._folder / AT, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        os.pwrite(self._at, what.encode(errors="replace") + b"\n", 0)
 
     def note(self, rule: str, reason: str, row: int = 0, source_id: str | None = None) -> None:
         """Record a finding that costs no row."""

@@ -34,6 +34,8 @@ class Reader:
     beside: tuple[str, ...] = ()
     #: It is a raster: ``read`` hands on facts, no batches; its driver, of rasterio, is its own affair.
     raster: bool = False
+    #: It is a model that an anchor can place (``layers.read.anchor``).
+    anchored: bool = False
     #: It has no mark of its own, and is asked after those that are refused.
     last: bool = False
 

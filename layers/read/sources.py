@@ -41,6 +41,7 @@ def read(options: ReadOptions, sink: Sink, work: Path) -> None:
     reader = registry.choose(sample, options.limits)
     if reader is not None:
         _check_size(path, reader, options.limits)
+        _check_anchor(reader, options)
         reader.read(path, options, sink)
         return
     if options.declared.in_place:
@@ -60,6 +61,7 @@ def read(options: ReadOptions, sink: Sink, work: Path) -> None:
         sink.note("source.ignored", f"{shown(name)} is not read: {error.reason}")
     if len(search.others) > _MOST_TOLD:
         sink.note("source.ignored", f"{len(search.others) - _MOST_TOLD} more files are not read")
+    _check_anchor(chosen.reader, options)
     declared = replace(options.declared, layer=chosen.inner)
     chosen.reader.read(chosen.path, replace(options, path=str(chosen.path), declared=declared), sink)
 
@@ -70,6 +72,15 @@ def _unpacked(path: Path, options: ReadOptions, work: Path) -> Path:
         raise BadFile("raster.in_place", f"{shown(path.name)} is packed; unpack it for --in-place")
     beside = frozenset().union(*(each.beside for each in registry.readers()))
     return gzipped.unpack(path, work / "gunzipped", options.limits, beside)
+
+
+def _check_anchor(reader: Reader, options: ReadOptions) -> None:
+    """Raises BadFile anchor.surplus for what has a place of its own."""
+    declared = options.declared
+    if not reader.anchored and any(
+        one is not None for one in (declared.anchor, declared.rotation, declared.unit, declared.up)
+    ):
+        raise BadFile("anchor.surplus", f"--anchor places a model; a {reader.title} has its own place")
 
 
 def _check_size(path: Path, reader: Reader | None, limits: ReadLimits) -> None:

@@ -57,5 +57,4 @@ FORMATS: tuple[Format, ...] = (
     _begins(b"7z\xbc\xaf\x27\x1c", "a 7z archive; unpack it first", "file.compressed"),
     _begins(b"Rar!\x1a\x07", "a RAR archive; unpack it first", "file.compressed"),
     _begins(b"%PDF", "a PDF"),
-    _begins(b"ISO-10303-21", "an IFC/STEP file, which is not read yet"),
 )
