@@ -263,6 +263,11 @@ class Moment:
     at: str
     fixed: bool
 
+    @property
+    def name(self) -> str:
+        """As the parameter ``at`` takes it."""
+        return f"@{self.seq}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Version:

@@ -2,19 +2,20 @@
 datastream.
 
 They lie in ``live.gpkg``, whose tables serve other questions. A mirror of them, in a store of this process,
-is brought up to date when somebody asks."""
+is brought up to date when somebody asks. Who asks for an instant gets a mirror of that for as long as the
+answer takes."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from layers.errors import NotFound, Unavailable
-from layers.model import FeatureLayer
+from layers.errors import Busy, NotFound, Unavailable
+from layers.model import FeatureLayer, Moment
 from layers.store.base import LayerSpec
 from layers.store.geopackage.mirror import Mirror, Row
 from layers.types import LIVE_LAYERS, Field, FieldType
@@ -22,11 +23,14 @@ from tiles.service import Tiles
 from twin.catalogue.published import PublishedLayer
 from twin.catalogue.view import View
 from twin.jobs.scratch import Scratch
+from twin.live import past
 from twin.live.clock import iso
 
 if TYPE_CHECKING:
+    from layers.observations.series import Latest
     from twin.incidents import Incidents
     from twin.live import Live
+    from twin.live.registry import Datastream
     from twin.settings import CitySettings
 
 INCIDENTS, OBSERVATIONS = LIVE_LAYERS
@@ -40,6 +44,8 @@ _TITLES = {
     OBSERVATIONS: {"en": "Latest observations", "zh-CN": "最新观测"},
 }
 
+#: Instants that are read at a time.
+MOST = 8
 _NOT_KEPT = (
     "incidents and latest observations cannot be given as collections now: the copy of them in derived/live "
     "cannot be written; see that there is room on its disk"
@@ -86,6 +92,9 @@ class LiveLayers:
         self._derived = derived
         self._lock = threading.Lock()
         self._mirror: Mirror | None = None
+        self._scratch: Scratch | None = None
+        self._free: list[Mirror] = []  # of instants that nobody reads any more
+        self._taken = 0
         self._made = ExitStack()
         self._view: View | None = None
         self._mark: object = None
@@ -112,39 +121,106 @@ class LiveLayers:
                     self._mirror.put(layer_id, rows)
                 self._mark = mark
 
+    def at(self, layer_id: str, instant: int) -> Instant:
+        """A layer as it was at an instant (ms): the incidents as their log has them; of each datastream that
+        there is the latest observation up to the instant, with its name and thresholds of now. To be
+        closed. Raises Busy."""
+        rows = self._reported(instant) if layer_id == INCIDENTS else self._observed(instant)
+        mirror = self._take()
+        try:
+            with _kept():
+                mirror.put(layer_id, rows)
+        except BaseException:
+            self._give(mirror)
+            raise
+        view = _LiveView(mirror.store, self._settings, _no_tiles)
+        view.moment = _Then(seq=instant, at=iso(instant), fixed=False)
+        return Instant(view, lambda: self._give(mirror))
+
+    def _take(self) -> Mirror:
+        with self._lock:
+            if self._taken >= MOST:
+                raise Busy("too many instants of incidents and observations are read now; try again soon")
+            mirror = self._free.pop() if self._free else self._new()
+            self._taken += 1
+            return mirror
+
+    def _give(self, mirror: Mirror) -> None:
+        with self._lock:
+            self._taken -= 1
+            self._free.append(mirror)
+
     def close(self) -> None:
-        """Remove the mirror."""
+        """Remove the mirrors."""
         with self._lock:
             self._made.close()
+            self._free.clear()
             self._mirror = self._view = None
 
     def _make(self) -> View:
-        with _kept(), ExitStack() as made:
-            # what a server that was killed has left goes with the next one
-            folder = made.enter_context(Scratch(self._derived / "live").folder())
-            self._mirror = Mirror(folder, _SPECS, (self._settings.crs,))
-            made.callback(self._mirror.close)
-            self._made = made.pop_all()
+        self._mirror = self._new()
         self._view = _LiveView(self._mirror.store, self._settings, _no_tiles)
         return self._view
 
-    def _reported(self) -> dict[int, Row]:
-        incidents, _ = self._incidents.find(limit=2**62)
+    def _new(self) -> Mirror:
+        with _kept(), ExitStack() as made:
+            if self._scratch is None:
+                # what a server that was killed has left goes with the next one
+                self._scratch = Scratch(self._derived / "live")
+            mirror = Mirror(made.enter_context(self._scratch.folder()), _SPECS, (self._settings.crs,))
+            made.callback(mirror.close)
+            self._made.enter_context(made.pop_all())
+        return mirror
+
+    def _reported(self, at: int | None = None) -> dict[int, Row]:
+        incidents, _ = self._incidents.find(limit=2**62, at=at)
         names = [field.name for field in _OF_INCIDENTS]
         return {one["id"]: (_place(one), one["code"], tuple(map(one.get, names))) for one in incidents}
 
     def _observations(self) -> dict[int, Row]:
         latest = self._live.ingest.series.latest
-        rows: dict[int, Row] = {}
-        for stream in list(self._live.streams.values()):
-            last = latest.get(stream.id)
-            if last is None:
-                continue
-            values = (stream.name, stream.property, last.number, last.text, stream.unit, iso(last.time))
-            place = _place({"lon": stream.lon, "lat": stream.lat})
-            rest = (stream.state, last.id, stream.simulated)
-            rows[stream.id] = (place, f"Datastreams({stream.id})", (*values, *rest))
-        return rows
+        return {
+            stream.id: _observation(stream, last, stream.state)
+            for stream in list(self._live.streams.values())
+            if (last := latest.get(stream.id)) is not None
+        }
+
+    def _observed(self, at: int) -> dict[int, Row]:
+        with self._live.file.reading() as conn:
+            return {
+                stream.id: _observation(stream, last, past.state(conn, stream.id, stream.rule, last.time, at))
+                for stream in list(self._live.streams.values())
+                if (last := past.newest(conn, stream.id, at)) is not None
+            }
+
+
+class Instant:
+    """What a layer was at an instant, until it is closed."""
+
+    def __init__(self, view: View, give: Callable[[], None]) -> None:
+        self.view = view
+        self._give: Callable[[], None] | None = give
+
+    def close(self) -> None:
+        """Read no more of it; once more does nothing."""
+        give, self._give = self._give, None
+        if give is not None:
+            give()
+
+
+class _Then(Moment):
+    """An instant (ms, in the place of the number): what has it is no part of the store's history."""
+
+    @property
+    def name(self) -> str:
+        return self.at
+
+
+def _observation(stream: Datastream, last: Latest | past.Value, state: str) -> Row:
+    """A datastream with one of its values."""
+    values = (stream.name, stream.property, last.number, last.text, stream.unit, iso(last.time))
+    place = _place({"lon": stream.lon, "lat": stream.lat})
+    return place, f"Datastreams({stream.id})", (*values, state, last.id, stream.simulated)
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """Reading at an instant: the parameter ``at``, and what the answers to it have in common (RFC 7089).
 
-A route that declares ``past`` is handed a request whose view is that of the moment; see :func:`view`. Its
+A route that declares ``past`` is handed a request whose view is that of the moment; see :func:`view` (one of
+``live`` things makes it of the instant: :func:`then`, :func:`show`). Its
 answer says of when it is, leads to the resource as it is now, and, where it is made of the rows of the store
 alone, is the same for ever. What also speaks with settings, titles or files of terrain is asked for again:
 those may change under what was.
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 #: In a scope: the view of the moment that is asked for.
 _VIEW = "twin.past"
+#: In a scope: the instant (ms) that is asked for of what is no part of the store.
+_INSTANT = "twin.past.instant"
 #: In a scope: its answer may be another one tomorrow, whatever its route says.
 _UNSETTLED = "twin.past.unsettled"
 _NAME = f"{AT.name}="
@@ -53,6 +56,16 @@ def view(city: City, scope: Scope) -> View:
     return city.catalogue.of(scope[CALLER]) if past is None else past
 
 
+def then(scope: Scope) -> int | None:
+    """The instant (ms) that a request to a ``live`` route names."""
+    return cast("int | None", scope.get(_INSTANT))
+
+
+def show(scope: Scope, view: View) -> None:
+    """Make this what the request reads."""
+    scope[_VIEW] = view
+
+
 def asked(scope: Scope) -> str | None:
     """The parameter ``at`` of a request. Raises BadParameter."""
     raw: bytes = scope["query_string"]
@@ -70,6 +83,9 @@ async def enter(city: City, scope: Scope, send: Send, how: Past) -> Send:
     at = asked(scope)
     if at is None:
         return send
+    if how == "live":
+        scope[_INSTANT], answered = await instant(city, scope, send, at)
+        return answered
     moment, past = await city.read(_look, city.catalogue.of(scope[CALLER]), at)
     scope[_VIEW] = past
     # who sees a part may see another one tomorrow, and a set of another program's edits may still grow
@@ -111,7 +127,7 @@ def alone(scope: Scope) -> bool:
 
 def name(view: View) -> str:
     """The moment of a view as a request names it; empty for what is now."""
-    return "" if view.moment is None else f"@{view.moment.seq}"
+    return "" if view.moment is None else view.moment.name
 
 
 def _look(present: View, at: str) -> tuple[Moment, View]:
@@ -137,9 +153,9 @@ def without_at(here: str, raw: bytes) -> str:
     return f"{here}?{'&'.join(kept)}" if kept else here
 
 
-def with_at(href: str, seq: int) -> str:
-    """An address after a change."""
-    return f"{href}{'&' if '?' in href else '?'}{_NAME}@{seq}"
+def with_at(href: str, moment: str) -> str:
+    """An address at a moment, as ``at`` takes it."""
+    return f"{href}{'&' if '?' in href else '?'}{_NAME}{moment}"
 
 
 def pinned(document: Any, context: Context, route: Callable[[str], Route | None]) -> Any:
@@ -157,7 +173,7 @@ def pinned(document: Any, context: Context, route: Callable[[str], Route | None]
     if isinstance(href, str) and href.startswith(context.root):
         of = route(href.removeprefix(context.root).partition("?")[0])
         if of is not None and of.past is not None:
-            result["href"] = with_at(href, moment.seq)
+            result["href"] = with_at(href, moment.name)
     return result
 
 

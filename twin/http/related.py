@@ -71,7 +71,7 @@ def _link(context: Context, rel: str, feature: Feature) -> Link:
     layer_id, fid = feature
     href = f"{context.base}/collections/{layer_id}/items/{fid}"
     if context.view.moment is not None:
-        href = past.with_at(href, context.view.moment.seq)
+        href = past.with_at(href, context.view.moment.name)
     return link(rel, href, GEOJSON, f"{context.title(context.view.layer(layer_id))} {fid}")
 
 

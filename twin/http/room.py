@@ -36,8 +36,9 @@ type LinksOfLayer = Callable[[Context, Layer], list[Link]]
 type MembersOfLayer = Callable[[Context, Layer], Mapping[str, Any]]
 type Make = Callable[[Site], Sequence[Room]]
 #: What can be read as it was: ``fixed``, made of rows of the store alone and so the same for ever, or
-#: ``fresh``, made of settings, titles or files too. See :mod:`twin.http.past`.
-type Past = Literal["fixed", "fresh"]
+#: ``fresh``, made of settings, titles or files too; or ``live``, of what is no part of the store, which the
+#: handler makes of the instant. See :mod:`twin.http.past`.
+type Past = Literal["fixed", "fresh", "live"]
 
 READING = ("GET", "HEAD", "OPTIONS")
 #: How Allow lists methods.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import resource
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,7 @@ from layers import load
 from layers.errors import BadConfig, BadParameter, Unavailable
 from tests.unit.twin.live.rooms import thing
 from twin import app, settings
+from twin.live.clock import iso, now_ms
 
 BASE = "http://127.0.0.1"
 INCIDENTS, LATEST = "/ogc/collections/incidents", "/ogc/collections/observations_latest"
@@ -149,6 +151,101 @@ def test_every_form_and_document_is_there(ask: Ask, here: str) -> None:
     assert f"/#s={'sensor' if 'latest' in here else 'incident'}:1" in one
 
 
+def tick() -> str:
+    """An instant of its own: nothing that follows is of its millisecond."""
+    time.sleep(0.002)
+    now = iso(now_ms())
+    time.sleep(0.002)
+    return now
+
+
+def test_incidents_of_an_instant_are_those_of_their_log(ask: Ask) -> None:
+    first, then = ask("GET", f"{INCIDENTS}/items"), tick()
+    one = ask("GET", f"{INCIDENTS}/items/1").json()
+    assert one["properties"]["status"] == "reported"
+    assert ask("POST", "/incidents/1/actions", json={"action": "accept"}).status_code == 200
+    moved = tick()
+    assert ask("POST", "/incidents", json={"title": "case 4", "level": 4}).status_code == 201
+
+    def at(query: str = "", instant: str = then, path: str = "/items") -> httpx.Response:
+        answer = ask("GET", f"{INCIDENTS}{path}?at={instant}{query}")
+        assert answer.status_code == 200, answer.text
+        return answer
+
+    was = at()
+    assert was.json()["features"] == first.json()["features"]
+    assert was.json()["numberMatched"] == 3
+    assert was.headers["cache-control"] == "no-cache"
+    assert was.headers["memento-datetime"].endswith("GMT")
+    original = f'<{BASE}{INCIDENTS}/items>; rel="original"'
+    assert original in was.headers.get_list("link")
+    assert 1 in ids(at("&status=reported"))
+    assert 1 not in ids(at("&status=reported", moved))
+    assert ids(at("&filter=level < 2 AND status = 'accepted'", moved)) == [1]
+    assert ids(at("&bbox=24.93,60.16,24.945,60.175&sortby=-level", moved)) == [3, 1]
+    assert at(path="/items/1").json()["properties"] == one["properties"]
+    assert at(path="/items/1", instant=moved).json()["properties"]["status"] == "accepted"
+    assert ask("GET", f"{INCIDENTS}/items/4?at={moved}").status_code == 404
+    assert ids(at(instant="2001-01-01T00:00:00Z")) == []
+    # from page to page, and through every form and document
+    page = at("&limit=2").json()
+    (following,) = (one["href"] for one in page["links"] if one["rel"] == "next")
+    assert f"at={then}" in following.replace("%3A", ":")
+    assert ids(ask("GET", following.removeprefix(BASE))) == [3]
+    (owner,) = (one["href"] for one in page["links"] if one["rel"] == "collection")
+    told = ask("GET", owner.removeprefix(BASE)).json()
+    assert all(f"at={then}" in one["href"] for one in told["links"])
+    assert "as-of" in at("&f=html").text
+    for form in ("jsonfg", "fgb", "csv"):
+        assert at(f"&f={form}").content
+    tag = at().headers["etag"]
+    again = ask("GET", f"{INCIDENTS}/items?at={then}", headers={"if-none-match": tag})
+    assert again.status_code == 304
+    # and what is now is not touched by it
+    assert ids(ask("GET", f"{INCIDENTS}/items?level=4")) == [4]
+
+
+def test_the_latest_of_an_instant_is_what_was_read_up_to_it(ask: Ask) -> None:
+    now = ask("GET", f"{LATEST}/items").json()["features"]
+    limits = [{"level": "red", "side": "above", "raise": 10, "clear": 5}]
+    stream = ask("GET", "/sta/v1.1/Datastreams(1)").json()
+    properties = {**stream.get("properties", {}), "thresholds": limits}
+    assert ask("PATCH", "/sta/v1.1/Datastreams(1)", json={"properties": properties}).status_code == 200
+
+    def send(minute: int, result: float) -> None:
+        body = {"phenomenonTime": f"2020-05-01T12:{minute:02}:00Z", "result": result}
+        assert ask("POST", "/sta/v1.1/Datastreams(1)/Observations", json=body).status_code == 201
+
+    def at(minute: int, query: str = "") -> list[dict[str, Any]]:
+        answer = ask("GET", f"{LATEST}/items?at=2020-05-01T12:{minute:02}:30Z{query}")
+        assert answer.status_code == 200, answer.text
+        return [one["properties"] for one in answer.json()["features"]]
+
+    for minute, result in enumerate([1, 11, 7, 4, 7]):
+        send(minute, result)
+    assert [[one["result"] for one in at(minute)] for minute in range(5)] == [[1], [11], [7], [4], [7]]
+    assert [at(minute)[0]["state"] for minute in range(5)] == ["ok", "red", "red", "ok", "ok"]
+    assert [one["phenomenon_time"] for one in at(2)] == ["2020-05-01T12:02:00Z"]
+    assert at(2, "&filter=result > 9") == []
+    assert ask("GET", f"{LATEST}/items?at=2020-05-01T11:00:00Z").json()["features"] == []
+    assert ask("GET", f"{LATEST}/items/2?at=2020-05-01T12:02:00Z").status_code == 404
+    # of the same question another answer, once a reading comes late
+    send(5, 3)
+    assert at(59)[0]["result"] == 3
+    latest = ask("GET", f"{LATEST}/items").json()["features"]
+    assert [one["properties"]["result"] for one in latest] == [one["properties"]["result"] for one in now]
+
+
+def test_what_is_no_instant_is_refused(ask: Ask) -> None:
+    for here in (INCIDENTS, LATEST):
+        for path in ("/items", "/items/1", "", "/schema"):
+            for instant in ("yesterday", "2026-11-29T12:00:00", "2199-01-01T00:00:00Z", "@x", "@9999999"):
+                answer = ask("GET", f"{here}{path}?at={instant}")
+                assert answer.status_code == 400, (path, instant, answer.text)
+        assert ask("GET", f"{here}/items?at=2020-01-01T00:00:00Z&at=2020-01-01T00:00:00Z").status_code == 400
+        assert ask("GET", f"{here}/tiles?at=2020-01-01T00:00:00Z").status_code == 404
+
+
 @pytest.mark.parametrize("here", [INCIDENTS, LATEST])
 def test_nobody_edits_them_here(ask: Ask, here: str) -> None:
     feature = json.dumps({"type": "Feature", "geometry": None, "properties": {}})
@@ -168,7 +265,9 @@ def test_the_api_document_tells_of_them(ask: Ask) -> None:
     for name in ("incidents", "observations_latest"):
         items = paths[f"/collections/{name}/items"]
         assert items.keys() & {"get", "post", "put"} == {"get"}
-        assert {"bbox", "datetime", "filter", "limit"} <= {one["name"] for one in items["get"]["parameters"]}
+        assert {"at", "bbox", "datetime", "filter", "limit"} <= {
+            one["name"] for one in items["get"]["parameters"]
+        }
 
 
 @contextmanager

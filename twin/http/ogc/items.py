@@ -337,7 +337,7 @@ def _pin(own: list[Link], view: View) -> None:
     if view.moment is not None:
         for one in own:
             if one["rel"] == "collection":
-                one["href"] = past.with_at(one["href"], view.moment.seq)
+                one["href"] = past.with_at(one["href"], view.moment.name)
 
 
 def _page_headers(

@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING, Any, cast
 from layers.crs import supported, uri
 from layers.model import FeatureLayer
 from twin.access.caller import Caller
+from twin.http import past
 from twin.http.context import REL, Context, Link, link
 from twin.http.formats import GEOJSON, HTML, JSON, PAGE, SCHEMA
 from twin.http.ogc import openapi_layer, schemas
 from twin.http.ogc.items import Items
 from twin.http.ogc.pages import Document, Pages
 from twin.http.ogc.pygeoapi_host import Host
-from twin.http.respond import Receive, Scope, Send
+from twin.http.respond import Message, Receive, Scope, Send
 from twin.http.room import Handler, Room, Route, Site
-from twin.live_layers import INCIDENTS, READ_ONLY
+from twin.live_layers import INCIDENTS, READ_ONLY, Instant
 
 if TYPE_CHECKING:
     from twin.catalogue.view import View
@@ -87,13 +88,15 @@ def room(site: Site) -> Room:
     pages, items = Pages(door, host), _LiveItems(door, host)
     routes = [route for layer_id in READ_ONLY for route in _routes(city, layer_id, pages, items)]
     title = ("Incidents and latest observations", "事件与最新观测")
-    return Room(
+    made = Room(
         "live-collections",
         title,
         tuple(routes),
         collections=partial(_collections, city),
         schemas=partial(_schemas, city),
     )
+    pages.rooms = (made,)
+    return made
 
 
 def _routes(city: City, layer_id: str, pages: Pages, items: Items) -> list[Route]:
@@ -101,8 +104,17 @@ def _routes(city: City, layer_id: str, pages: Pages, items: Items) -> list[Route
 
     def fresh(handler: Handler) -> Handler:
         async def handle(scope: Scope, receive: Receive, send: Send, *values: str) -> None:
-            await city.sense(city.live_layers.refresh, layer_id)
-            await handler(scope, receive, send, *values)
+            at = past.then(scope)
+            if at is None:
+                await city.sense(city.live_layers.refresh, layer_id)
+                await handler(scope, receive, send, *values)
+                return
+            instant = await city.sense(city.live_layers.at, layer_id, at)
+            past.show(scope, instant.view)
+            try:
+                await handler(scope, receive, _closing(send, instant), *values)
+            finally:
+                instant.close()
 
         return handle
 
@@ -119,7 +131,20 @@ def _routes(city: City, layer_id: str, pages: Pages, items: Items) -> list[Route
             f"{here}/items/{{featureId}}", {"GET": feature}, _described(city, layer_id, openapi_layer.item)
         ),
     ]
-    return [replace(one, methods={name: fresh(h) for name, h in one.methods.items()}) for one in routes]
+    return [
+        replace(one, methods={name: fresh(h) for name, h in one.methods.items()}, past="live")
+        for one in routes
+    ]
+
+
+def _closing(send: Send, instant: Instant) -> Send:
+    """An answer is made before it is sent: who reads it slowly holds no instant."""
+
+    async def wrapped(message: Message) -> None:
+        instant.close()
+        await send(message)
+
+    return wrapped
 
 
 def _documents(layer_id: str) -> list[Document]:
@@ -136,7 +161,15 @@ def _documents(layer_id: str) -> list[Document]:
         operation = f"{layer_id}.get{name.title().replace('/', '')}"
         made = of_layer(build)
         return Document(
-            f"{here}/{name}", made, operation, title, "document", SCHEMA, template, collection=layer_id
+            f"{here}/{name}",
+            made,
+            operation,
+            title,
+            "document",
+            SCHEMA,
+            template,
+            collection=layer_id,
+            past=True,
         )
 
     return [
@@ -148,6 +181,7 @@ def _documents(layer_id: str) -> list[Document]:
             "collection",
             template="collections/collection.html",
             collection=layer_id,
+            past=True,
         ),
         schema("schema", schemas.schema, ("Its schema", "模式")),
         schema("schema/geojson", schemas.geojson, ("Its schema as GeoJSON", "GeoJSON 模式"), "document.html"),

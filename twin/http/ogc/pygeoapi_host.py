@@ -143,7 +143,7 @@ class Host:
 def _of_then(context: Context) -> dict[str, str]:
     """For a page of what was: when that was, and what makes its links lead to the same moment."""
     moment = context.view.moment
-    return {} if moment is None else {"as_of": moment.at, "at": f"&at=@{moment.seq}"}
+    return {} if moment is None else {"as_of": moment.at, "at": f"&at={moment.name}"}
 
 
 def _build(city: City, view: View, base: str) -> Any:

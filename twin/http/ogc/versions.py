@@ -137,10 +137,10 @@ class _Page:
         if not version.there:
             return None
         if version.set is None or version.at is None:
-            return past.with_at(self.here, self._kept.seq), self._kept.at
+            return past.with_at(self.here, self._kept.name), self._kept.at
         if newer is not None and newer <= version.set.last:
             return None
-        return past.with_at(self.here, version.set.last), version.at
+        return past.with_at(self.here, f"@{version.set.last}"), version.at
 
     def mementos(self) -> list[tuple[Version, tuple[str, str] | None]]:
         """The versions, each with what :meth:`memento` says."""
@@ -250,7 +250,7 @@ async def redirect(city: City, scope: Scope, send: Send, view: View, fid: int, l
     here = f"{respond.base_url(city, scope)}{scope['path']}"
     query = scope["query_string"].decode("ascii", "ignore")
     headers: Headers = [
-        (b"location", past.with_at(f"{here}?{query}" if query else here, seq).encode()),
+        (b"location", past.with_at(f"{here}?{query}" if query else here, f"@{seq}").encode()),
         (b"link", link_header([link("original", here, GEOJSON, ""), *feature_links(here)])),
         VARY,
         answers.FRESH,
