@@ -277,6 +277,8 @@ AT = Parameter(
     {"type": "string", "maxLength": 40},
     _at,
 )
+#: Why something takes none, the values of rasters among it.
+NOT_KEPT = "nothing is kept of what this was: without it, it is told as it is now"
 #: Parameters of a page; a download is whole and has none of them.
 PAGING = frozenset({"limit", "offset", "after"})
 RESERVED = frozenset({*PARAMETERS, AT.name, "f", "profile", "token"})

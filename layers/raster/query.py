@@ -12,7 +12,7 @@ from typing import Any
 
 from layers.crs import label, uri
 from layers.errors import BadParameter
-from layers.parameters import PARAMETERS, Parameter, between
+from layers.parameters import AT, NOT_KEPT, PARAMETERS, Parameter, between
 from layers.raster import axes
 from layers.raster.axes import AxisValue
 from layers.raster.bands import Band
@@ -146,6 +146,8 @@ def read(pairs: Sequence[tuple[str, str]], table: dict[str, Parameter]) -> dict[
     for given, text in pairs:
         name = ALIASES.get(given, given)
         if name not in table:
+            if given == AT.name:
+                raise BadParameter(given, text, NOT_KEPT)
             raise BadParameter(given, text, f"no parameter here; there are {', '.join(['f', *table])}")
         value = table[name].read(text)
         if name not in values:

@@ -36,8 +36,6 @@ if TYPE_CHECKING:
 _VIEW = "twin.past"
 #: In a scope: the instant (ms) that is asked for of what is no part of the store.
 _INSTANT = "twin.past.instant"
-#: In a scope: its answer may be another one tomorrow, whatever its route says.
-_UNSETTLED = "twin.past.unsettled"
 _NAME = f"{AT.name}="
 _NAMED = _NAME.encode()
 #: ``at`` alone, in characters that a link can repeat.
@@ -115,11 +113,6 @@ def answering(city: City, scope: Scope, send: Send, instant: str, *, settled: bo
     return _answering(scope, send, own, settled, shared)
 
 
-def unsettled(scope: Scope) -> None:
-    """The answer to this request is not made of rows of the store alone."""
-    scope[_UNSETTLED] = True
-
-
 def alone(scope: Scope) -> bool:
     """Whether a request whose view is of a moment names that and nothing else, in plain characters."""
     return _VIEW in scope and _ALONE.fullmatch(scope["query_string"]) is not None
@@ -182,7 +175,7 @@ def _answering(scope: Scope, send: Send, own: Headers, lasting: bool, shared: bo
         if message["type"] == "http.response.start" and message["status"] in _OF_IT:
             headers: list[Any] = list(message["headers"])
             media = next((value for name, value in headers if name == b"content-type"), b"")
-            if lasting and b"html" not in media and _UNSETTLED not in scope and answers.FRESH in headers:
+            if lasting and b"html" not in media and answers.FRESH in headers:
                 who = b"public, " if shared else b"private, "
                 headers.remove(answers.FRESH)
                 headers.append((b"cache-control", who + _FOR_EVER))

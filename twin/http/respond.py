@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl, urlsplit
 import orjson
 
 from layers.errors import BadBody, BadParameter, NotAllowed, TooLarge, shown
+from layers.parameters import AT, NOT_KEPT
 from twin.http import forwarded
 from twin.http.errors import Late, WrongMedia
 
@@ -138,6 +139,8 @@ def query_map(scope: Scope, known: Collection[str]) -> dict[str, str]:
     values: dict[str, str] = {}
     for name, value in query_pairs(scope):
         if name not in known:
+            if name == AT.name:
+                raise BadParameter(name, value, NOT_KEPT)
             allowed = ", ".join(sorted(known)) or "there are none"
             raise BadParameter(name, value, f"unknown parameter; known: {allowed}")
         if name in values:

@@ -306,8 +306,8 @@ def _features(
 
 def _kinds(moments: tuple[View, View], layer_id: str, touched: dict[int, _Touched]) -> dict[int, diff.Kind]:
     """What happened to features of a layer that is seen whole: the log tells of most, of those that lay
-    nowhere before or after, only the moments. Where the history does not reach back, what is there is told as
-    what is there now, and whatever is not there as removed: it may have been before."""
+    nowhere before or after, only the moments. Where the history does not reach back, what lay nowhere and
+    has a place now is told as added, what still lies nowhere as changed, what is gone as removed."""
     before = _there(moments[0], layer_id, [fid for fid, one in touched.items() if not one.before])
     nowhere = [fid for fid, one in touched.items() if not one.after]
     after = _there(moments[1], layer_id, nowhere)
@@ -315,8 +315,9 @@ def _kinds(moments: tuple[View, View], layer_id: str, touched: dict[int, _Touche
         after = _there(moments[1].present, layer_id, nowhere) or set()
     kinds: dict[int, diff.Kind] = {}
     for fid, one in touched.items():
-        was, now = one.before or (before is not None and fid in before), one.after or fid in after
-        if was or now or before is None:
+        known = not one.after if before is None else fid in before
+        was, now = one.before or known, one.after or fid in after
+        if was or now:
             kinds[fid] = "changed" if was and now else "added" if now else "removed"
     return kinds
 

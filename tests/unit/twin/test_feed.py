@@ -23,6 +23,8 @@ from twin.city import City
 from twin.http.feed import FeedRoute, _Asked
 from twin.live.feed import Cursor, Feed, FeedPage, Wanted
 
+SQUARE = [[25, 60], [25.1, 60], [25.1, 60.1], [25, 60]]
+
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
@@ -46,6 +48,18 @@ def test_what_lay_nowhere_and_is_gone_is_told_without_a_history(store: Store, vi
     store.delete("buildings", fid)
     told = Feed().page(view, cursor).features
     assert [(one["id"], one["change"]) for one in told] == [(fid, "removed")]
+
+
+def test_what_lies_nowhere_is_told_as_changed_without_a_history(store: Store, view: View) -> None:
+    nowhere = {"type": "Feature", "geometry": None, "properties": {"name": "nowhere"}}
+    fid, _ = store.create("buildings", nowhere)
+    cursor = Cursor(view.epoch, view.seq())
+    store.patch("buildings", fid, {"properties": {"name": "still nowhere"}})
+    store.patch("buildings", 1, {"geometry": None})
+    placed = {**nowhere, "geometry": {"type": "Polygon", "coordinates": [SQUARE]}}
+    new, _ = store.create("buildings", placed)
+    told = {one["id"]: one["change"] for one in Feed().page(view, cursor).features}
+    assert told == {fid: "changed", 1: "changed", new: "added"}
 
 
 def test_an_entry_tells_what_became_of_it_outside_the_box(store: Store, view: View) -> None:

@@ -65,6 +65,20 @@ def given(ask: Ask, path: str, **headers: str) -> httpx.Response:
     return answer
 
 
+def test_no_address_gives_the_files_of_now_for_those_of_then(ask: Ask) -> None:
+    """Rasters keep no history: their record is told of a moment, nothing that is read from their files."""
+    of_record = {f"{LAYER}?f=json", f"{LAYER}?f=html", "/ogc/collections?f=json"}
+    for path in (*ADDRESSES, f"{LAYER}/download?f=geotiff", f"{LAYER}/download?f=png&width=32"):
+        given(ask, path)
+        answer = ask(f"{path}{'&' if '?' in path else '?'}at=@1")
+        if path in of_record:
+            assert answer.status_code == 200, path
+            assert "memento-datetime" in answer.headers
+        else:
+            assert answer.status_code == 400, (path, answer.text)
+            assert "nothing is kept" in answer.json()["detail"], path
+
+
 def test_every_address_has_another_etag(ask: Ask, file: Path, tmp_path: Path) -> None:
     first = {path: given(ask, path) for path in ADDRESSES}
     tags = {path: one.headers["etag"] for path, one in first.items()}

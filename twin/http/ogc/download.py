@@ -21,8 +21,9 @@ from urllib.parse import quote
 import msgspec
 
 from layers import query as queries
-from layers.errors import Busy, TooLarge, TwinError, Unavailable
+from layers.errors import BadParameter, Busy, TooLarge, TwinError, Unavailable
 from layers.model import ContentLayer, FeatureLayer, is_raster
+from layers.parameters import AT, NOT_KEPT
 from layers.query import Query
 from layers.raster import query as coverage_queries
 from layers.raster.files import instant_of
@@ -130,8 +131,8 @@ class Download:
         read = city.read if view.moment is None else city.aside
         record = await read(view.layer, layer_id)
         if is_raster(record):
-            # its files may go, whatever its record was
-            past.unsettled(scope)
+            if view.moment is not None:
+                raise BadParameter(AT.name, past.name(view), NOT_KEPT)
             await self._of_raster(scope, receive, send, record, view)
             return
         layer = await read(view.feature_layer, layer_id)
@@ -185,7 +186,6 @@ class Download:
         caller: Caller = scope[CALLER]
         styles = STYLE.keys() - {"datetime", "v"}
         forms, pairs = negotiate.chosen(respond.query_pairs(scope), ("f",))
-        pairs = past.others(pairs, view)
         form = negotiate.representation(scope, forms.get("f"), OF_RASTERS)
         own = asked = Wanted()
         regions: Sequence[Region | None]
@@ -201,7 +201,7 @@ class Download:
         await city.aside(check_offered, city, layer, instant_of(layer, interval), regions, crs)
         title = negotiate.text(layer.title, negotiate.language(scope, city.settings.languages), layer.id)
         request = raster_download.Input(
-            layer.id, layer.generation, title, list(pairs), form.name, past.name(view), own, asked,
+            layer.id, layer.generation, title, list(pairs), form.name, own, asked,
             raster_download.MOST_BYTES, scratch.RESERVE_BYTES,
         )  # fmt: skip
         extension = "zip" if form.name == raster_download.PNG else "tif"

@@ -42,8 +42,6 @@ class Input(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     title: str
     parameters: list[tuple[str, str]]
     format: str
-    #: What moment its record is of, as a request names it; of now without one.
-    at: str = ""
     #: How a picture is drawn: as the city says, and as is asked for.
     own: Wanted = Wanted()
     asked: Wanted = Wanted()
@@ -54,7 +52,7 @@ class Input(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 def run(request: Input, context: WorkContext) -> dict[str, object]:
     """Make the file; its name and size in bytes. Raises BadParameter, NotFound, TooLarge, Unavailable,
     Conflict."""
-    layer = context.view.then(request.at).layer(request.layer)
+    layer = context.view.layer(request.layer)
     if not is_raster(layer) or layer.generation != request.generation:
         raise Conflict(f"layer {request.layer} was loaded anew at this moment; try again")
     scratch.check_room(context.folder, request.reserve)
