@@ -222,7 +222,7 @@ class Items:
 
     def _plain_answer(self, view: View, scope: Scope, layer_id: str, item: Item) -> Answer:
         layer = f"{respond.base_url(self._city, scope)}/ogc/collections/{layer_id}"
-        then = "" if view.moment is None else past.with_at(layer, view.moment.seq)
+        then = "" if view.moment is None else past.with_at(layer, view.moment.name)
         query = scope["query_string"].decode()
         tail, header = links.of_plain_feature(
             f"{layer}/items", item.fid, formats.FEATURE, self._more, query, then
