@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import queue
+import resource
 import shutil
 import signal
 import subprocess
@@ -89,6 +90,17 @@ def event_loop() -> Iterator[Callable[[Coroutine[Any, Any, Any]], Any]]:
     finally:
         loop.call_soon_threadsafe(over.set)
         thread.join()
+
+
+@contextlib.contextmanager
+def no_room() -> Iterator[None]:
+    """No byte more is written to a file while this lasts, as on a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def until(condition: Callable[[], object], seconds: float = 10.0, what: str = "the condition") -> object:

@@ -127,7 +127,7 @@ def logged(place: DdlTarget, layer: str, rows: TableSource | None = None) -> Log
         table.geometry,
         table.srid,
         mesh=rows is None,
-        blank=_left_out(place, table.relation),
+        **_kept_of(place, table.relation),
         keeps=retention(place).of(layer) != 0,
     )
 
@@ -137,14 +137,23 @@ def retention(place: DdlTarget) -> Retention:
     return Retention.parsed(place.one(f"SELECT history FROM {place.s}.twin_meta"))
 
 
-def _left_out(place: DdlTarget, relation: str) -> tuple[str, ...]:
-    """Columns of types that no field has: their values are not kept."""
+def _kept_of(place: DdlTarget, relation: str) -> dict[str, Any]:
+    """Of the columns of a table those whose values are not kept, for they are of types that no field has
+    (``blank``), and those of which some have to be kept as text (``inexact``, with the pattern of such)."""
     rows = place.con.execute(
         "SELECT attname, format_type(atttypid, NULL) FROM pg_attribute"
         " WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped",
         (relation,),
     ).fetchall()
-    return tuple(name for name, pg in rows if layer_table.field_type(pg, own=False) is None)
+    odd = ((name, layer_table.inexact(pg)) for name, pg in rows)
+    return {
+        "blank": tuple(
+            name
+            for name, pg in rows
+            if layer_table.field_type(pg, own=False) is None and pg not in layer_table.BESIDE
+        ),
+        "inexact": tuple((name, pattern) for name, pattern in odd if pattern is not None),
+    }
 
 
 def create_triggers(place: DdlTarget, layer: str, rows: TableSource | None = None) -> None:

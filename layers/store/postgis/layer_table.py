@@ -10,13 +10,18 @@ from typing import Any, cast
 
 from layers.store.layer_record import LOAD_AGAIN, LayerRecord
 from layers.store.postgis import shape
-from layers.store.postgis.connection import bound, quoted
+from layers.store.postgis.connection import bound, literal, quoted
 from layers.store.postgis.rights import Rights, lacking
-from layers.store.postgis.schema import COLUMN_TYPES, copy_table, mesh_table, short
+from layers.store.postgis.schema import COLUMN_TYPES, HIDDEN, copy_table, mesh_table, short
 from layers.types import EDITS, Bbox, EditKind, Field, FieldType, GeometryType, only_time
 
 #: What a value is cast to before its column judges its length: these names alone mean a length of 1.
 _OF_ANY_LENGTH = {"character": "bpchar", "bit": "bit varying"}
+#: Where an old row has the texts of values that its JSON does not say, by column.
+EXACT = f"{HIDDEN}exact"
+JSON = frozenset({"json", "jsonb"})
+#: Types that no field has, and of which an old row keeps the values nevertheless.
+BESIDE = frozenset({"bytea", "xml"})
 COPY_FID, COPY_GEOMETRY = "twin_fid", "twin_geom"  # columns of a copy, beside those of its source
 _INSTANTS = ("timestamp with time zone[]", "timestamp without time zone[]")
 
@@ -73,12 +78,38 @@ def is_hstore(pg: str) -> bool:
 
 def json_type(pg: str) -> str:
     """The type as which the JSON of a column of an old row is taken out of it, for :func:`restored`."""
-    return "json" if is_hstore(pg) else of_any_length(pg)
+    return "json" if is_hstore(pg.removesuffix("[]")) else of_any_length(pg)
 
 
-def restored(raw: str, pg: str) -> str:
-    """SQL of the value of a column, of what :func:`json_type` took out."""
-    return f"{hstore_text(raw)}::{pg}" if is_hstore(pg) else raw
+def restored(name: str, pg: str) -> str:
+    """SQL of the value of a column (its name quoted) of an old row ``p``, of what :func:`json_type` took out
+    of its JSON as ``o``."""
+    value, many = f"o.{name}", pg.endswith("[]")
+    if is_hstore(pg):
+        return f"{hstore_text(value)}::{pg}"
+    if is_hstore(pg.removesuffix("[]")):
+        each = f"json_array_elements({value}) WITH ORDINALITY a(one, i)"
+        text = f"{hstore_text('a.one')}::{pg.removesuffix('[]')}"
+        value = f"(CASE WHEN {value} IS NOT NULL THEN ARRAY(SELECT {text} FROM {each} ORDER BY a.i) END)"
+    if not (many or pg in JSON):
+        return value
+    return f"coalesce(({exact(name)})::{of_any_length(pg)}, {value})"
+
+
+def exact(name: str) -> str:
+    """SQL of the text that an old row ``p`` has of the value of a column (its name quoted), where it has."""
+    own = literal(name[1:-1].replace('""', '"'))
+    return f"p.old -> '{EXACT}' ->> {own}"
+
+
+def inexact(pg: str) -> str | None:
+    """The pattern of those texts of a type's values that their JSON does not say: a null of JSON itself, an
+    array that does not begin with 1, one of hstores of more than one dimension. None of other types."""
+    if pg in JSON:
+        return r"^\s*null\s*$"
+    if not pg.endswith("[]"):
+        return None
+    return r"^[\[]|^\{\{" if is_hstore(pg.removesuffix("[]")) else r"^[\[]"
 
 
 def hstore_text(raw: str) -> str:

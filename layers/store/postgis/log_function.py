@@ -10,6 +10,7 @@ import json
 from dataclasses import dataclass
 
 from layers.store.postgis.connection import literal, quoted
+from layers.store.postgis.layer_table import EXACT
 from layers.store.postgis.schema import BOXES, log_function, mesh_table, short
 from layers.store.staged import LOGGED_EACH
 
@@ -20,10 +21,10 @@ _TRANSITION = {
     "DELETE": "REFERENCING OLD TABLE AS old_rows",
     "TRUNCATE": "",
 }
-# extra_float_digits: what a session of another program has there must not round what is kept
+# extra_float_digits, bytea_output: what a session of another program has there must not change what is kept
 _FUNCTION = (
     "RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp"
-    " SET extra_float_digits = 1 AS $body$\n"
+    " SET extra_float_digits = 1 SET bytea_output = hex AS $body$\n"
 )
 
 
@@ -31,7 +32,7 @@ _FUNCTION = (
 class Logged:
     """A table whose changes are logged: ``relation`` is quoted, ``fid`` and ``geom`` are column names,
     ``mesh`` tells whether bodies lie beside it. Of old rows all is kept but the columns ``blank``, or nothing
-    unless ``keeps``."""
+    unless ``keeps``; the columns ``inexact`` as text, too, where that has their pattern."""
 
     schema: str
     postgis: str
@@ -42,6 +43,7 @@ class Logged:
     srid: int
     mesh: bool
     blank: tuple[str, ...] = ()
+    inexact: tuple[tuple[str, str], ...] = ()
     keeps: bool = True
 
 
@@ -82,13 +84,31 @@ def keep(table: Logged, whole: int, chosen: str = "true") -> str:
     return body.carried(f"{rows} WHERE {chosen}", old=True, mine="pg_current_xact_id()", whole=str(whole))
 
 
-def old_row(table: Logged, row: str) -> str:
+#: Variables of the function.
+_OWN = frozenset({"mine", "gone", "made", "whole"})
+
+
+def old_row(table: Logged) -> str:
     """SQL of the properties of a row (``r.*``: a column may have the name ``r``) as JSON.
 
     Not jsonb, which knows no -0, and not without the geometry having been blanked: PostGIS has a cast of it
     to JSON, which fails on curves."""
     blank = json.dumps(dict.fromkeys((table.fid, table.geom, *table.blank)), ensure_ascii=False)
-    return f"row_to_json(json_populate_record({row}, {literal(blank)}))"
+    said = f"row_to_json(json_populate_record(r.*, {literal(blank)}))"
+    if not {name for name, _ in table.inexact} - _OWN:
+        return said
+    # other programs drop and rename columns: what is not there is looked for further out, where it is null
+    named = [(literal(name), quoted(name), literal(odd)) for name, odd in table.inexact if name not in _OWN]
+    none = ", ".join(f"NULL::text AS {column}" for _, column, _ in named)
+    values = ", ".join(
+        f"({n}, (SELECT {column}::text FROM (SELECT r.*) w), {odd})" for n, column, odd in named
+    )
+    each = f"(SELECT {none}) z CROSS JOIN LATERAL (VALUES {values}) e(n, v, odd)"
+    texts = f"SELECT json_object_agg(e.n, e.v) AS j FROM {each} WHERE e.v ~ e.odd"
+    whole = f"""(left(a.j::text, -1) || ',"{EXACT}":' || b.j::text || '}}')::json"""
+    return (
+        f"(SELECT CASE WHEN b.j IS NULL THEN a.j ELSE {whole} END FROM (SELECT {said} AS j) a, ({texts}) b)"
+    )
 
 
 #: Columns of ``twin_pending`` that go to ``twin_past``.
@@ -129,7 +149,7 @@ class _Body:
             columns += [f"{p}.st_{side}({shape}) AS {name}" for side, name in sides]
         beside = ""
         if old and table.keeps:
-            columns += [f"{old_row(table, 'r.*')} AS old", f"r.{geom} AS geom"]
+            columns += [f"{old_row(table)} AS old", f"r.{geom} AS geom"]
             columns.append("m.body AS mesh" if table.mesh else "NULL::bytea AS mesh")
             beside = f" LEFT JOIN {self.meshes} m ON m.fid = r.{fid}" if table.mesh else ""
         return f"SELECT {', '.join(columns)} FROM {source} r{beside}"

@@ -17,7 +17,7 @@ from layers.model import ContentLayer
 from layers.store import forms
 from layers.store.postgis import layer_table
 from layers.store.postgis.connection import bound, literal, quoted
-from layers.store.postgis.layer_table import LayerTable, TableColumn, hstore_text, is_hstore
+from layers.store.postgis.layer_table import JSON, LayerTable, TableColumn, exact, hstore_text, is_hstore
 from layers.store.postgis.schema import COLUMN_TYPES, HIDDEN, past_table
 from layers.types import EDITS, EditKind, FieldType
 
@@ -219,6 +219,8 @@ def _old_value(column: TableColumn) -> str:
     """SQL of the value of a column of an old row (t), as that of a present one is read."""
     if is_hstore(column.pg):
         return hstore_text(f"t.{bound(column.name)}")
+    if column.type == "string" and column.pg in JSON:
+        return f"coalesce({exact(bound(column.name))}, t.{bound(column.name)})"
     return _as_json(column).read
 
 

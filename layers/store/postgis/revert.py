@@ -185,7 +185,7 @@ def _write(place: DdlTarget, layer: str, columns: Mapping[str, TableColumn]) -> 
         defined = ", ".join(f"{quoted(column.name)} {json_type(column.pg)}" for column in columns.values())
         source += f" CROSS JOIN LATERAL json_to_record(p.old) o({defined})"
     names = ", ".join(["geom", *map(quoted, columns)])
-    restored_ = (restored(f"o.{quoted(column.name)}", column.pg) for column in columns.values())
+    restored_ = (restored(quoted(column.name), column.pg) for column in columns.values())
     values = ", ".join(["p.geom", *restored_])
     con.execute(
         f"UPDATE {raw} AS t SET ({names}) = ROW({values}) FROM {source} WHERE t.fid = f.fid AND f.there"

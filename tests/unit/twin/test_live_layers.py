@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import resource
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,6 +14,7 @@ import pytest
 
 from layers import load
 from layers.errors import BadConfig, BadParameter, Unavailable
+from tests.support import no_room
 from tests.unit.twin.live.rooms import thing
 from twin import app, settings
 from twin.live.clock import iso, now_ms
@@ -268,17 +267,6 @@ def test_the_api_document_tells_of_them(ask: Ask) -> None:
         assert {"at", "bbox", "datetime", "filter", "limit"} <= {
             one["name"] for one in items["get"]["parameters"]
         }
-
-
-@contextmanager
-def no_room() -> Iterator[None]:
-    """No byte more is written to a file while this lasts, as on a full disk."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_without_room_for_their_copy_they_say_so_and_come_back(ask: Ask) -> None:

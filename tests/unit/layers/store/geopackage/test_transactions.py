@@ -13,7 +13,9 @@ from layers import undo
 from layers.errors import Busy, Unavailable
 from layers.model import Author, Operation
 from layers.store import geopackage
+from layers.store.history import Retention
 from tests.storing import features, fids, grid, load, one, spec
+from tests.support import no_room
 
 BODY = {"type": "Feature", "geometry": None, "properties": {"name": "x" * 2_000}}
 
@@ -68,6 +70,23 @@ def test_a_full_disk_in_a_load_and_in_an_undo_leaves_nothing(tmp_path: Path) -> 
     undo.apply(store, plan, Author())
     assert [one["properties"]["name"][0] for one in features(store)] == ["x"] * 300
     assert features(store.as_of(before[0])) == before[1]  # type: ignore[arg-type]
+    store.close()
+    with closing(sqlite3.connect(tmp_path / "city.gpkg")) as con:
+        assert con.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def test_a_full_disk_while_old_rows_go(tmp_path: Path) -> None:
+    store = geopackage.open(tmp_path / "city.gpkg", history=Retention(days=1e-9))
+    load(store, spec(), grid(300))
+    load(store, spec(), [{**one, "name": "changed"} for one in grid(300)])
+    before = store.kept("buildings"), features(store), features(store.as_of(1))  # type: ignore[arg-type]
+    with no_room(), pytest.raises(Unavailable):
+        store.prune_history()
+    assert before == (store.kept("buildings"), features(store), features(store.as_of(1)))  # type: ignore[arg-type]
+    while store.prune_history():
+        pass
+    assert store.kept("buildings").seq == store.seq()
+    assert features(store) == before[1]
     store.close()
     with closing(sqlite3.connect(tmp_path / "city.gpkg")) as con:
         assert con.execute("PRAGMA integrity_check").fetchone() == ("ok",)
