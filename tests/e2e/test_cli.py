@@ -11,7 +11,7 @@ import pytest
 
 from layers.types import LIVE_LAYERS
 from tests import launcher
-from tests.support import HELSINKI, twin, until
+from tests.support import HELSINKI, copy_city, twin, until
 
 SQUARE = (
     '{"type":"Polygon","coordinates":[[[24.9,60.1],[24.91,60.1],[24.91,60.11],[24.9,60.11],[24.9,60.1]]]}'
@@ -247,8 +247,11 @@ def test_a_city_folder_is_not_made_twice(city):
     assert "already" in again.stderr
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_stops_the_demo_and_its_simulator(tmp_path, number):
+@pytest.mark.parametrize(("number", "known"), [(signal.SIGINT, False), (signal.SIGTERM, True)])
+def test_a_signal_stops_the_demo_and_its_simulator(tmp_path, helsinki_template, number, known):
+    """One that makes its city, and one that finds it there."""
+    if known:
+        copy_city(helsinki_template, tmp_path / "demo")
     process = launcher.start(["demo", "--port", "0", "--dir", str(tmp_path / "demo")])
     try:
         assert any("Simulating" in line for line in process.stdout)
