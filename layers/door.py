@@ -34,6 +34,7 @@ from layers.types import CRS84, Bbox, Field
 if TYPE_CHECKING:
     from geopandas import GeoDataFrame
     from rasterio import DatasetReader
+    from trimesh import Trimesh
 
     from layers.raster.bands import Band
 
@@ -138,6 +139,22 @@ class FeatureReader:
         query = queries.parse_download(layer, [(name, text) for name, text in pairs if text is not None])
         with closing(self._store.scan(layer.id, replace(query, crs=CRS84))) as batches:
             return frame(layer, batches, query)
+
+    def to_trimesh(self, fid: int, *, crs: str | None = None, texture: bool = False) -> Trimesh:
+        """The body of a feature that has one of its own: of a city model, or a roof that its kind made.
+
+        Vertices are metres east, north and up of the middle of its underside (``metadata["origin"]``:
+        longitude, latitude, height), or x, y of a ``crs`` (``EPSG:n``) with heights as the layer has them.
+        Triangles share vertices as in the source, so that ``is_watertight`` and ``volume`` say what it is;
+        ``face_attributes`` has the kind of ``surface`` and the ``part`` of each, whose ids, classes and names
+        are ``metadata["parts"]``. Colours are kept, images as the colour in the middle of each triangle;
+        with ``texture``, a body of one image has that, and vertices of its own for each corner.
+
+        Raises NotFound (no such feature, or it has no body), BadFile (a CRS that is none), Unavailable,
+        ImportError without trimesh (``pip install 'onemap-twin[notebook]'``)."""
+        from layers import trimeshes
+
+        return trimeshes.body(self._store, self.layer.id, fid, crs, texture)
 
 
 class RasterReader:

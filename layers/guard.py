@@ -26,7 +26,9 @@ from layers.model import Problem, RasterFacts
 from layers.read import warm
 from layers.read.base import AGAIN, AT, LOST, ReadLimits, ReadOptions
 from layers.read.encodings import codec
+from layers.read.texture.pack import TEXTURES
 from layers.source import NOTHING, Declared, SeveralLayers, SourceLayer
+from layers.textures import Texture, extension
 
 __all__ = ["ReadLimits", "Reading", "read"]
 
@@ -63,6 +65,12 @@ class Reading:
                 for line in lines:
                     row, rule, reason, values = json.loads(line)
                     yield row, rule, reason, {self.names.get(n, n): text for n, text in values.items()}
+
+    def textures(self) -> Iterator[Texture]:
+        """The images that bodies of the batches name."""
+        for sha, media_type in self.meta["textures"].items():
+            data = (self.folder / TEXTURES / f"{sha}.{extension(media_type)}").read_bytes()
+            yield Texture(sha, media_type, data)
 
     def columns(self) -> list[str]:
         """The names of all columns; none where there is no batch."""

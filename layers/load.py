@@ -40,6 +40,7 @@ from layers.rules import ADVICE
 from layers.source import NOTHING, UTC, Declared
 from layers.store import forms, staged
 from layers.store.base import LayerSpec, Store
+from layers.textures import Texture
 from layers.times import Times
 from layers.types import LAYER_ID, LIVE_LAYERS, GeometryType, Titles
 
@@ -157,6 +158,8 @@ def _rows(
     try:
         for table in source.staged():
             stage.add(table)
+        for texture in source.textures():
+            stage.texture(texture)
         published = store.publish(stage, mode=mode, by=replace(by, via="load"))
     except BaseException:
         stage.drop()
@@ -443,6 +446,10 @@ class _FileLoad:
             done += len(table)
             self._progress("stage", done, self._cleaner.kept)
             yield staged
+
+    def textures(self) -> Iterator[Texture]:
+        """The images that the bodies name, as the stage wants them."""
+        return self._reading.textures()
 
     def _meshes(self, table: pa.Table, batch: SourceBatch, values: Columns) -> list[bytes | None] | None:
         """The bodies that came with the rows, else those that the kind makes."""

@@ -131,6 +131,7 @@ ADVICE: Mapping[str, str] = {
     "texture.left": "nothing is to be done: surfaces are drawn in the colours of their kind",
     "text.encoding": "declare the encoding with --encoding",
     "text.null": "nothing is to be done: they were not to be seen",
+    "texture.unreadable": "give the image as JPEG, PNG, WebP, TIFF or BMP of at most 100 million pixels",
     "time.field": "name the layer's time with --time-field",
     "time.text": "write all values of the column as dates, or all as dates with a time",
     "time.unreadable": "write the time as 2020-01-31T08:30:00",

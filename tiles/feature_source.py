@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 from layers.model import Change, FeatureLayer, Rows
@@ -29,3 +29,6 @@ class FeatureSource(Protocol):
 
     def rows(self, layer_id: str, fids: Sequence[int] | None = None, *, meshes: bool = False) -> Rows:
         """All features (or those of ``fids`` that exist) as columns."""
+
+    def texture_types(self, layer_id: str, wanted: Collection[str]) -> Mapping[str, str]:
+        """The media types of those of some textures that the layer has."""

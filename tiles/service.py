@@ -49,7 +49,7 @@ from tiles.vector import encode, overview
 from tiles.vector.clip import Clip
 
 #: Joined to the epoch in every ETag; to be changed whenever the same features give other bytes.
-EDITION = ".2"
+EDITION = ".3"
 #: Layers that one tile may join.
 MOST_LAYERS = 32
 #: Tiles told one by one in one change set; beyond it the layer is told as a whole.
@@ -364,7 +364,19 @@ class Tiles:
         if isinstance(rule, Prism):
             left = self.relations.remainders(layer_id, node, batch, *build.ends(batch, rule))
             feet = self.relations.feet(layer_id, node, batch)
-        body = build.node(batch, node, rule, self._ground, meshes, left, feet, self._copyright)
+        body = build.node(
+            batch,
+            node,
+            rule,
+            self._ground,
+            meshes,
+            left,
+            feet,
+            self._copyright,
+            fields=self._layer(layer_id).fields,
+            textures=lambda wanted: self._store.texture_types(layer_id, wanted),
+            query=self.query,
+        )
         return Tile(igzip.compress(body, _GZIP_LEVEL, mtime=0), etag)
 
     # -- what to tell open pages -------------------------------------------------------------

@@ -23,6 +23,8 @@ from layers.batch import apart
 from layers.errors import BadFile, shown
 from layers.model import KEPT_PER_RULE, Problem
 from layers.read.encodings import decoded, sniff
+from layers.read.texture import images
+from layers.read.texture.pack import IMAGES, pack
 from layers.source import NOTHING, Declared, SeveralLayers
 
 BATCH_ROWS = 10_000
@@ -115,6 +117,9 @@ class Sink:
         self.encoding: str | None = None
         self._lost: list[bytes] = []
         self._at: int | None = None
+        self.meta["textures"] = {}  # media type by name
+        self._images: dict[str, images.Header] = {}
+        self._called: dict[str, str] = {}
 
     @property
     def folder(self) -> Path:
@@ -132,6 +137,39 @@ class Sink:
         ):
             out.write_table(table)
         self.meta["batches"] = number + 1
+
+    def texture(self, data: bytes, called: str = "", row: int = 0) -> str | None:
+        """Keep an image that materials of bodies name; by what (:class:`layers.mesh.Material`), None for one
+        that is not taken, which is noted with what it is ``called``. Another name stands in its place once
+        all is read (:mod:`layers.read.texture.atlas`)."""
+        name = images.name(data)
+        if name in self._images:
+            return name
+        try:
+            self._images[name] = images.header(data)
+        except images.BadImage as error:
+            self._no_texture(called, str(error), row)
+            return None
+        if self._folder is not None:
+            folder = self.folder / IMAGES
+            folder.mkdir(exist_ok=True)
+            (folder / name).write_bytes(data)
+        self._called[name] = called
+        return name
+
+    def _no_texture(self, called: str, reason: str, row: int = 0) -> None:
+        which = f"{shown(called)}: " if called else ""
+        self.note("texture.unreadable", f"{which}{reason}; surfaces with it have no texture", row)
+
+    def _pack(self) -> None:
+        """Make textures of the images, if there are any."""
+        if not self._images:
+            return
+        batches = [self.folder / f"{number:06}.arrow" for number in range(self.meta["batches"])]
+        packed = pack(self.folder, batches, self._images)
+        self.meta["textures"] = dict(packed.types)
+        for name, reason in packed.bad.items():
+            self._no_texture(self._called[name], reason)
 
     def called(self, names: Iterable[str]) -> list[str]:
         """Columns of a source as the batches call them (:func:`layers.batch.apart`); others are noted."""
@@ -210,6 +248,7 @@ class Sink:
     def finish(self) -> None:
         """Write the result file; without it the parent takes the child for dead."""
         self._write_lost()
+        self._pack()
         problems = [asdict(p) for p in self.problems]
         counts = [[*which, count] for which, count in self.counts.items()]
         save_result(

@@ -6,7 +6,7 @@ an implementation keeps one connection a thread for reading and one for writing.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -34,10 +34,15 @@ from layers.model import (
 )
 from layers.query import Query
 from layers.store.cursors import Cursors
+from layers.textures import Texture
 from layers.types import Bbox, Field, Form, GeometryType, Interval, Titles
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+
+#: Seconds between two looks for textures that nothing names: each reads all bodies that have any.
+SWEEP_S = 24 * 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +98,9 @@ class Stage(Protocol):
         """Write one batch (columns: SOURCE_ID, WKB, optional MESH, and the spec's fields).
 
         Raises BadFile: a source id twice, a geometry or value that does not fit."""
+
+    def texture(self, texture: Texture) -> None:
+        """Write an image that bodies of the load name; one that is there already stays."""
 
     def drop(self) -> None:
         """Forget the stage; may be called again. A stage whose process died is dropped at the next open."""
@@ -174,6 +182,12 @@ class Readable(Protocol):
 
     def rows(self, layer_id: str, fids: Sequence[int] | None = None, *, meshes: bool = False) -> Rows:
         """Features (all, or those of ``fids``) with a geometry, as columns, for the tilers. No time limit."""
+
+    def texture(self, layer_id: str, sha: str) -> Texture:
+        """A texture of a layer's bodies, by the SHA-256 (hex) of its bytes. Raises NotFound."""
+
+    def texture_types(self, layer_id: str, wanted: Collection[str]) -> Mapping[str, str]:
+        """The media types of those of some textures that the layer has."""
 
     def report(self, layer_id: str) -> Mapping[str, Any] | None:
         """The report of the layer's last load, as stored by ``save_report``."""
@@ -363,6 +377,10 @@ class Store(Readable, Protocol):
     def drop(self, layer_id: str, by: Author = NOBODY) -> None:
         """Remove a layer, or the record of one of another form. Raises NotFound, ReadOnly, and Conflict for a
         table of another program that the settings name."""
+
+    def sweep_textures(self) -> int:
+        """Remove the textures that no body names, now or in what is kept of before; how many. A store that
+        prunes does it once a day; beside loads it takes away nothing that these bring. Raises Busy."""
 
     def save_report(self, layer_id: str, report: Mapping[str, Any]) -> None:
         """Keep the report of a load."""

@@ -25,6 +25,7 @@ from tests.bench import (
     intake,
     kept,
     large,
+    models,
     observations,
     overload,
     past,
@@ -171,8 +172,9 @@ def _helsinki(folder: Path) -> str:
     rows += _told([wall.densest_scene_tile(copy)])
     rows += _told([files.check_overhead(folder / "files"), files.citygml(folder / "gml")])
     rows += _told(terrain.rows(folder / "terrain"))
+    rows += _told(models.rows(folder / "models"))
     rows += _told([wall.demo_to_page(folder / "demo")])
-    for done in (city, copy, folder / "files", folder / "terrain", folder / "demo"):
+    for done in (city, copy, folder / "files", folder / "terrain", folder / "models", folder / "demo"):
         shutil.rmtree(done)
     title = "## The server on the loaded Helsinki city"
     return "\n\n".join([title, report.surroundings(), _PATH, report.table(rows)])

@@ -13,21 +13,24 @@ import numpy as np
 import pandas as pd
 import pytest
 import shapely
-from pyproj import Transformer
+from pyproj import Geod, Transformer
 from rasterio.enums import Resampling
 from rasterio.windows import Window
 
 import layers
+from layers.batch import MESH
 from layers.door import CityLayers, FeatureReader, RasterReader
 from layers.errors import BadConfig, BadInput, BadParameter, NotFound, Unavailable
 from layers.model import Asset, Author
 from layers.store.base import FormSpec, Store
 from layers.store.database import Database
 from layers.store.open import open_store
+from layers.textures import Texture
 from tests import rasters
 from tests.contract.conftest import STORES
 from tests.postgres import Cluster
-from tests.storing import grid, load, one, row, spec, square
+from tests.storing import batch, grid, load, one, row, spec, square
+from tests.textured import QUARTERS, box, image, textured
 
 
 @pytest.fixture(params=STORES)
@@ -148,7 +151,7 @@ def test_what_is_edited_meanwhile_is_seen_and_nothing_is_written(city: tuple[Cit
         cast(RasterReader, opened["dem"]).sample([(24.94, 60.165)])
     assert store.seq() == seq
     verbs = [verb for verb in dir(reader) if not verb.startswith("_")]
-    assert sorted(verbs) == ["fields", "layer", "to_geopandas"]
+    assert sorted(verbs) == ["fields", "layer", "to_geopandas", "to_trimesh"]
 
 
 def test_a_raster_is_sampled_as_rasterio_does_and_opened(city: tuple[CityLayers, Store]) -> None:
@@ -250,3 +253,76 @@ def test_the_reading_role_of_a_database_is_enough(postgres: Cluster, tmp_path: P
     (tmp_path / "city.yml").write_text(f"store: {{url: '{nobody}', read_url: '{read_url}'}}\n")
     with layers.open(tmp_path) as opened:
         assert len(buildings(opened).to_geopandas()) == 3
+
+
+_WEST, _SOUTH, _EAST, _NORTH = *box(25, 60).positions[0, :2], *box(25, 60).positions[7, :2]
+_WIDE, _DEEP = (
+    Geod(ellps="WGS84").line_length(*ends)
+    for ends in (((_WEST, _EAST), (_SOUTH, _SOUTH)), ((_WEST, _WEST), (_SOUTH, _NORTH)))
+)
+#: Cubic metres of a box of ten metres' height, by its sides on the ellipsoid.
+VOLUME = _WIDE * _DEEP * 10
+
+
+@pytest.fixture
+def houses(city: tuple[CityLayers, Store]) -> FeatureReader:
+    """Bodies: a plain box, one with an image on its roof, and none."""
+    opened, store = city
+    roof = Texture.of(image(), "image/png")
+    stage = store.stage(spec("houses", kind="cim"))
+    bodies = [box(25, 60), textured(box(25, 60.1), roof.sha), None]
+    shape = square(25, 60)
+    stage.add(batch([row(f"h{i}", shape, **{MESH: one and one.to_bytes()}) for i, one in enumerate(bodies)]))
+    stage.texture(roof)
+    store.publish(stage)
+    return cast(FeatureReader, opened["houses"])
+
+
+def test_a_body_is_a_closed_mesh_in_metres(houses: FeatureReader) -> None:
+    found = houses.to_trimesh(1)
+    assert found.is_watertight
+    assert found.is_winding_consistent
+    assert found.volume == pytest.approx(VOLUME, rel=1e-4)
+    lon, lat, height = found.metadata["origin"]
+    assert (lon, lat, height) == pytest.approx((25.00009, 60.000045, 0), abs=1e-5)
+    assert np.abs(found.bounds[:, :2]).max() < 5.1
+    assert found.bounds[:, 2].tolist() == pytest.approx([0, 10], abs=1e-4)
+    roof = found.face_attributes["surface"] == "ROOF"
+    assert (found.face_normals[roof, 2] > 0.99).all()
+    assert roof.sum() == 2
+
+
+def test_a_body_lies_where_its_crs_says(houses: FeatureReader) -> None:
+    found = houses.to_trimesh(1, crs="EPSG:3879")
+    x, y = Transformer.from_crs("EPSG:4326", "EPSG:3879", always_xy=True).transform(25, 60)
+    assert found.bounds[0] == pytest.approx((x, y, 0), abs=1e-3)
+    assert found.volume == pytest.approx(VOLUME, rel=1e-4)
+    with pytest.raises(BadInput):
+        houses.to_trimesh(1, crs="EPSG:1")
+
+
+def test_a_body_keeps_parts_colours_and_its_image(houses: FeatureReader) -> None:
+    found = houses.to_trimesh(2)
+    assert found.is_watertight
+    assert [found.metadata["parts"][i]["type"] for i in found.face_attributes["part"][[0, 2, 4]]] == [
+        "GroundSurface",
+        "RoofSurface",
+        "WallSurface",
+    ]
+    colours = found.visual.face_colors
+    assert (colours[4:] == [120, 90, 60, 255]).all()
+    assert (colours[:2] == 255).all()
+    assert colours[2].tolist() == [*QUARTERS[3], 255]
+    seen = houses.to_trimesh(2, texture=True)
+    assert seen.volume == pytest.approx(found.volume)
+    lowest = seen.visual.uv[seen.faces[2]]
+    # the roof's south-west is the lower left of its image, which trimesh counts from below
+    assert lowest.tolist() == [[0, 0], [1, 0], [1, 1]]
+    assert seen.visual.material.baseColorTexture.getpixel((1, 1)) == (*QUARTERS[0], 255)
+
+
+def test_no_body_is_told_from_no_feature(houses: FeatureReader) -> None:
+    with pytest.raises(NotFound, match="no body"):
+        houses.to_trimesh(3)
+    with pytest.raises(NotFound, match="no feature"):
+        houses.to_trimesh(9)

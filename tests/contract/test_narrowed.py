@@ -9,12 +9,15 @@ import numpy as np
 import orjson
 import pytest
 
+from layers.batch import MESH
 from layers.errors import NotAllowed, NotEditable, NotFound
 from layers.model import Author, Operation
 from layers.query import Query
 from layers.store.base import Store
+from layers.textures import Texture
 from layers.types import Field
-from tests.storing import features, grid, load, spec
+from tests.storing import batch, features, grid, load, row, spec, square
+from tests.textured import QUARTERS, box, image, textured
 from twin.access.rights import WHOLE, Share
 from twin.catalogue.changed import Asked, find
 from twin.catalogue.narrow import NarrowedView
@@ -255,3 +258,26 @@ def test_only_what_may_be_edited_is_taken_back(view, store):
     with pytest.raises(NotFound):
         view.undo_of_set(store.change_sets(limit=1)[0].id)
     assert view.undo(view.undo_of_feature("open", 1, begin), anna, leave_out_conflicts=False) is None
+
+
+def test_an_image_is_seen_with_a_feature_that_shows_it(store):
+    """One that bodies elsewhere alone have is not given, whoever knows its name."""
+    near, far = (Texture.of(image(colours), "image/png") for colours in (QUARTERS, QUARTERS[::-1]))
+    stage = store.stage(spec("buildings", fields=FIELDS))
+    rows = [
+        row("near", square(25, 60), name="a", **{MESH: textured(box(25, 60), near.sha).to_bytes()}),
+        row("far", square(26, 60), name="b", **{MESH: textured(box(26, 60), far.sha).to_bytes()}),
+    ]
+    stage.add(batch(rows))
+    for one in (near, far):
+        stage.texture(one)
+    store.publish(stage)
+    view = NarrowedView(store, parse(""), cast(Callable[..., Any], None), "guest", Rules())
+    assert view.texture("buildings", near.sha) == near
+    assert view.texture_types("buildings", [near.sha]) == {near.sha: "image/png"}
+    with pytest.raises(NotFound):
+        view.texture("buildings", far.sha)
+    with pytest.raises(NotFound):
+        view.texture("secret", near.sha)
+    with pytest.raises(NotFound):
+        view.texture_types("secret", [near.sha])

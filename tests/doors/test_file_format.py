@@ -10,9 +10,9 @@ import pytest
 from layers import load
 from layers.errors import BadFile
 from layers.query import Query
-from layers.read import warm
 from layers.source import Declared
 from layers.store.open import open_store
+from tests.doors.readers import installed
 
 #: All that a new format is: in the project a module of layers/read/formats, else one with an entry point.
 MODULE = """
@@ -41,17 +41,9 @@ FORMATS = (
 
 @pytest.fixture
 def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The package as an installer leaves it, where the reading process finds packages; its module."""
-    site = tmp_path / "site"
-    (site / "xyn-1.dist-info").mkdir(parents=True)
-    (site / "xyn-1.dist-info/METADATA").write_text("Metadata-Version: 2.1\nName: xyn\nVersion: 1\n")
-    (site / "xyn-1.dist-info/entry_points.txt").write_text("[onemap_twin.readers]\nxyn = xyn:FORMATS\n")
-    (site / "xyn.py").write_text(MODULE)
-    environment = warm.environment()
-    reader = warm.WarmReader(environment | {"PYTHONPATH": f"{environment['PYTHONPATH']}:{site}"})
-    monkeypatch.setattr(warm, "READER", reader)
-    yield site / "xyn.py"
-    reader.close()
+    """The package; its module."""
+    with installed(tmp_path, monkeypatch, "xyn", MODULE) as module:
+        yield module
 
 
 @pytest.mark.usefixtures("plugin")

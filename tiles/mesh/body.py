@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from tiles.mesh import skin as skins
+from tiles.mesh.skin import Skin
 from tiles.scheme import Floats
 
 #: How far (m) above or below ground a body reaches. One number beyond it, a slip or a wrong unit, would open
@@ -21,13 +23,15 @@ class Body:
 
     positions float64 (v, 3) geocentric metres; normals float64 (v, 3) unit vectors;
     triangles int64 (t, 3) counter-clockwise seen from outside; rows int64 (v,) the feature's
-    row; surfaces uint8 (v,) one :class:`layers.mesh.Surface` a vertex."""
+    row; surfaces uint8 (v,) one :class:`layers.mesh.Surface` a vertex; skin: what they belong to and look
+    like, None where nothing says it."""
 
     positions: Floats
     normals: Floats
     triangles: NDArray[np.int64]
     rows: NDArray[np.int64]
     surfaces: NDArray[np.uint8]
+    skin: Skin | None = None
 
 
 def known(metres: Floats, else_: float) -> Floats:
@@ -54,6 +58,7 @@ def join(bodies: Sequence[Body]) -> Body:
         ),
         np.concatenate([np.empty(0, np.int64), *(body.rows for body in bodies)]),
         np.concatenate([np.empty(0, np.uint8), *(body.surfaces for body in bodies)]),
+        skins.join([body.skin for body in bodies], [len(body.positions) for body in bodies]),
     )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from layers.kinds import Body as Rule
 from layers.kinds import Prism, Tube
 from layers.mesh import Mesh
 from layers.parts import Remainders
+from layers.types import Field
 from tiles import batch as batches
 from tiles import geocentric, scheme
 from tiles.batch import Batch, successor
@@ -21,10 +23,13 @@ from tiles.mesh.surface import surface
 from tiles.mesh.tube import tube
 from tiles.scene import metadata
 from tiles.scene.glb import glb
+from tiles.scene.look import Image, image
 from tiles.scene.tree import Node
 from tiles.scheme import Floats
 
 type Meshes = Callable[[Sequence[int]], Mapping[int, Mesh]]
+#: The media types of those of some textures (SHA-256) that the layer has.
+type Textures = Callable[[Collection[str]], Mapping[str, str]]
 
 #: Thickness (m) of a footprint whose height is not known: flat, but it can be picked.
 SLAB = 0.1
@@ -74,11 +79,16 @@ def node(
     left: Remainders | None = None,
     feet: Feet | None = None,
     copyright_: str = "",
+    fields: Sequence[Field] = (),
+    textures: Textures | None = None,
+    query: str = "",
 ) -> bytes:
     """The GLB of a node. ``rule`` is the body of the layer's kind.
 
     ``meshes`` gives the stored meshes of fids; a feature without one is extruded. ``left`` is what is
-    drawn of features whose parts are drawn by another layer, ``feet`` where features stand that are parts."""
+    drawn of features whose parts are drawn by another layer, ``feet`` where features stand that are parts.
+    ``fields`` say what the properties are; a texture that ``textures`` does not know is left out, and
+    ``query`` stands behind the addresses of the others."""
     stored = isinstance(rule, Prism) and rule.stored
     stored_meshes = meshes(batch.fids.tolist()) if stored and len(batch) else {}
     shape = _bodies(batch, rule, ground, stored_meshes, left, feet) if len(batch) else bodies.empty()
@@ -89,8 +99,12 @@ def node(
         # a feature of which nothing is left has no row in the table
         drawn = np.setdiff1d(np.arange(len(batch)), np.setdiff1d(left.with_parts, left.whole))
         batch, shape = batch.take(drawn), bodies.renumber(shape, drawn)
-    table = metadata.table(batch)
-    return glb(shape, table, len(batch), centre, colours=stored, copyright_=copyright_)
+    images: dict[str, Image] = {}
+    if shape.skin is not None and textures is not None:
+        named = {one.texture for one in shape.skin.material_table if one.texture is not None}
+        images = {sha: image(sha, type_, query) for sha, type_ in (textures(named) if named else {}).items()}
+    table = metadata.table(batch, fields)
+    return glb(shape, table, len(batch), centre, colours=stored, copyright_=copyright_, images=images)
 
 
 def _bodies(
@@ -134,7 +148,7 @@ def _bodies(
 
 def _shifted(body: Body, rows: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Body:
     """A body of some of the rows, its rows named as in the whole batch."""
-    return Body(body.positions, body.normals, body.triangles, rows[body.rows], body.surfaces)
+    return replace(body, rows=rows[body.rows])
 
 
 def _tubes(batch: Batch, rule: Tube, ground: Ground) -> Body:

@@ -10,36 +10,19 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from layers.mesh import Material
 from tiles import geocentric
 from tiles.mesh.body import Body
-from tiles.scene.metadata import PropertyColumn
+from tiles.mesh.skin import NO_MATERIAL
+from tiles.scene.look import Image, Looks, pieces
+from tiles.scene.look import colours as vertex_colours
+from tiles.scene.metadata import PropertyColumn, parts
 from tiles.scheme import Floats
 
 FLOAT, UNSIGNED_BYTE, UNSIGNED_SHORT, UNSIGNED_INT = 5126, 5121, 5123, 5125
 ARRAY_BUFFER, ELEMENT_ARRAY_BUFFER = 34962, 34963
-#: A bright, matt, neutral material: the client's style multiplies its colour in.
-MATERIAL = {
-    "pbrMetallicRoughness": {
-        "baseColorFactor": [0.9, 0.9, 0.9, 1.0],
-        "metallicFactor": 0.0,
-        "roughnessFactor": 1.0,
-    }
-}
-#: Linear colours of the surfaces, by layers.mesh.Surface; the roof warmer than the wall.
-SURFACES = np.array(
-    [
-        [225, 225, 222, 255],
-        [168, 164, 158, 255],
-        [226, 222, 212, 255],
-        [214, 168, 140, 255],
-        [226, 222, 212, 255],
-        [168, 164, 158, 255],
-        [226, 222, 212, 255],
-        [150, 178, 198, 255],
-        [158, 128, 104, 255],
-    ],
-    np.uint8,
-)
+#: The names of the property tables.
+FEATURES, PARTS = "feature", "surface"
 
 
 class _Buffer:
@@ -77,26 +60,40 @@ def glb(
     *,
     colours: bool = False,
     copyright_: str = "",
+    images: Mapping[str, Image] | None = None,
 ) -> bytes:
     """The file of one tile.
 
     ``centre`` (3,) geocentric metres becomes the node's translation, positions are float32
     relative to it; ``count`` is the number of rows of the table, ``body.rows`` index them;
-    ``colours`` adds the surface colours as COLOR_0; ``copyright_`` is shown by clients (glTF 2.0, 5.9)."""
-    buffer = _Buffer()
-    primitive = _primitive(buffer, body, centre, colours)
-    primitive["extensions"] = {
-        "EXT_mesh_features": {"featureIds": [{"featureCount": count, "attribute": 0, "propertyTable": 0}]}
-    }
+    ``colours`` adds the surface colours as COLOR_0; ``copyright_`` is shown by clients (glTF 2.0, 5.9).
+
+    What has a texture among ``images`` (by SHA-256), or is seen through, is a primitive of its own for each
+    of them. Where vertices belong to parts, a second set of feature ids indexes the table ``surface``."""
+    buffer, known = _Buffer(), images or {}
+    looks = Looks(known)
+    tables = {FEATURES: (table, count)}
+    ids: list[dict[str, Any]] = [{"featureCount": count, "attribute": 0, "propertyTable": 0}]
+    named = () if body.skin is None else body.skin.part_table[1:]
+    if named and body.skin is not None:
+        tables[PARTS] = parts(named, body.skin.part_surfaces[1:]), len(named)
+        ids.append(
+            {"featureCount": len(named), "attribute": 1, "propertyTable": 1, "nullFeatureId": len(named)}
+        )
+    primitives = []
+    for material, piece in pieces(body, known):
+        primitive = _primitive(buffer, piece, centre, material, looks, colours)
+        primitive["extensions"] = {"EXT_mesh_features": {"featureIds": ids}}
+        primitives.append(primitive)
     document = {
         "asset": asset("2.0", copyright_) | {"generator": "onemap-twin"},
         "extensionsUsed": ["EXT_mesh_features", "EXT_structural_metadata"],
-        "extensions": {"EXT_structural_metadata": _metadata(buffer, table, count)},
+        "extensions": {"EXT_structural_metadata": _metadata(buffer, tables)},
         "scene": 0,
         "scenes": [{"nodes": [0]}],
         "nodes": [{"mesh": 0, "translation": geocentric.y_up(centre).tolist()}],
-        "meshes": [{"primitives": [primitive]}],
-        "materials": [MATERIAL],
+        "meshes": [{"primitives": primitives}],
+        **looks.document(),
         "accessors": buffer.accessors,
         "bufferViews": buffer.views,
         "buffers": [{"byteLength": buffer.size}],
@@ -109,7 +106,9 @@ def asset(version: str, copyright_: str) -> dict[str, Any]:
     return {"version": version} | ({"copyright": copyright_} if copyright_ else {})
 
 
-def _primitive(buffer: _Buffer, body: Body, centre: Floats, colours: bool) -> dict[str, Any]:
+def _primitive(
+    buffer: _Buffer, body: Body, centre: Floats, material: Material, looks: Looks, colours: bool
+) -> dict[str, Any]:
     n = len(body.positions)
     positions = geocentric.y_up(body.positions - centre).astype("<f4")
     normals = geocentric.y_up(body.normals).astype("<f4")
@@ -125,10 +124,17 @@ def _primitive(buffer: _Buffer, body: Body, centre: Floats, colours: bool) -> di
         "NORMAL": buffer.accessor(buffer.view(normals.tobytes(), ARRAY_BUFFER, 12), FLOAT, n, "VEC3"),
         "_FEATURE_ID_0": _feature_ids(buffer, body.rows),
     }
-    if colours:
-        shade = SURFACES[np.minimum(body.surfaces, len(SURFACES) - 1)]
-        view = buffer.view(shade.tobytes(), ARRAY_BUFFER, 4)
+    skin = body.skin
+    if skin is not None and len(skin.part_table) > 1:
+        # the first row of the skin's table is none, and the last id of the file is
+        last = len(skin.part_table) - 1
+        attributes["_FEATURE_ID_1"] = _feature_ids(buffer, np.where(skin.parts > 0, skin.parts - 1, last))
+    if colours and material == NO_MATERIAL:
+        view = buffer.view(vertex_colours(body).tobytes(), ARRAY_BUFFER, 4)
         attributes["COLOR_0"] = buffer.accessor(view, UNSIGNED_BYTE, n, "VEC4", normalized=True)
+    if skin is not None and material.texture is not None:
+        view = buffer.view(skin.uv.astype("<f4").tobytes(), ARRAY_BUFFER, 8)
+        attributes["TEXCOORD_0"] = buffer.accessor(view, FLOAT, n, "VEC2")
     # 65535 is the primitive restart value (glTF 2.0, 3.7.2.1)
     small = n < 65_535
     index = body.triangles.astype("<u2" if small else "<u4").tobytes()
@@ -138,7 +144,8 @@ def _primitive(buffer: _Buffer, body: Body, centre: Floats, colours: bool) -> di
         body.triangles.size,
         "SCALAR",
     )
-    return {"attributes": attributes, "indices": indices, "material": 0, "mode": 4}
+    look = looks.plain() if material == NO_MATERIAL else looks.of(material)
+    return {"attributes": attributes, "indices": indices, "material": look, "mode": 4}
 
 
 def _feature_ids(buffer: _Buffer, rows: NDArray[np.int64]) -> int:
@@ -152,18 +159,28 @@ def _feature_ids(buffer: _Buffer, rows: NDArray[np.int64]) -> int:
     return buffer.accessor(view, FLOAT, len(rows), "SCALAR")
 
 
-def _metadata(buffer: _Buffer, table: Mapping[str, PropertyColumn], count: int) -> dict[str, Any]:
-    properties: dict[str, dict[str, Any]] = {}
-    for key, column in table.items():
-        entry: dict[str, Any] = {"values": buffer.view(column.values)}
-        if column.offsets is not None:
-            entry |= {"stringOffsets": buffer.view(column.offsets), "stringOffsetType": "UINT32"}
-        properties[key] = entry
-    schema = {key: column.schema for key, column in table.items()}
-    return {
-        "schema": {"id": "layer", "classes": {"feature": {"properties": schema}}},
-        "propertyTables": [{"class": "feature", "count": count, "properties": properties}],
-    }
+def _metadata(
+    buffer: _Buffer, tables: Mapping[str, tuple[Mapping[str, PropertyColumn], int]]
+) -> dict[str, Any]:
+    """The extension's object of tables by the name of their class, each with its number of rows."""
+    classes: dict[str, Any] = {}
+    enums: dict[str, Any] = {}
+    written: list[dict[str, Any]] = []
+    for name, (table, count) in tables.items():
+        properties: dict[str, dict[str, Any]] = {}
+        schema: dict[str, dict[str, Any]] = {}
+        for key, column in table.items():
+            entry: dict[str, Any] = {"values": buffer.view(column.values)}
+            if column.offsets is not None:
+                entry |= {"stringOffsets": buffer.view(column.offsets), "stringOffsetType": "UINT32"}
+            properties[key], schema[key] = entry, column.schema
+            if column.enum is not None:
+                enum = f"{name}_{column.schema['enumType']}"
+                enums[enum], schema[key] = column.enum, {**column.schema, "enumType": enum}
+        classes[name] = {"properties": schema}
+        written.append({"class": name, "count": count, "properties": properties})
+    schema_ = {"id": "layer", "classes": classes} | ({"enums": enums} if enums else {})
+    return {"schema": schema_, "propertyTables": written}
 
 
 def _container(document: bytes, binary: bytes) -> bytes:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from layers.mesh import Part, Surface
+from layers.types import Field
 from tiles.batch import Batch
 from tiles.dictionary import DictionaryColumn, gather
 from tiles.scheme import Floats
@@ -17,6 +19,8 @@ from tiles.scheme import Floats
 #: Stands for null in a number; no height, depth or count of a city is near it.
 NO_NUMBER = -99999.0
 NO_INTEGER = -(2**31)
+#: The name of null in an enum, numbered where a code is called so.
+NO_CODE = "null"
 _ID = re.compile(r"[^A-Za-z0-9_]")
 
 
@@ -27,18 +31,90 @@ class PropertyColumn:
     schema: dict[str, Any]
     values: bytes
     offsets: bytes | None = None
+    #: The enum that its ``enumType`` names.
+    enum: dict[str, Any] | None = None
 
 
-def table(batch: Batch) -> dict[str, PropertyColumn]:
-    """The properties of a batch by schema id; those without a value in the tile are left out."""
+def table(batch: Batch, fields: Sequence[Field] = ()) -> dict[str, PropertyColumn]:
+    """The properties of a batch by schema id; those without a value in the tile are left out.
+
+    What ``fields`` say of them stands in the schema: the title and the unit as description, the unit in
+    ``extras`` too (the extension knows no units), a code list as an enum whose names are the codes."""
+    known = {field.name: field for field in fields}
     columns: dict[str, PropertyColumn] = {}
     for name, prop in batch.props.items():
         if (prop.codes >= 0).any():
-            column = _column(prop)
+            field = known.get(name)
+            coded = field is not None and field.codes is not None and field.type == "string"
+            key = _key(name, columns)
+            column = _enum(prop, key, field) if field is not None and coded else _column(prop)
             if column is not None:
-                key = _key(name, columns)
-                columns[key] = PropertyColumn({"name": name, **column.schema}, column.values, column.offsets)
+                schema = {"name": name, **_described(field), **column.schema}
+                columns[key] = replace(column, schema=schema)
     return columns
+
+
+def parts(named: Sequence[Part], surfaces: Sequence[int]) -> dict[str, PropertyColumn]:
+    """The table of the parts of features (n > 0): what kind of surface each is, its class in the source, its
+    own id and name; of the last three what any has."""
+    names = [one.name for one in Surface]
+    values = [{"name": name, "value": value} for value, name in enumerate(names)]
+    columns = {
+        "surface": PropertyColumn(
+            {"type": "ENUM", "enumType": "surface", "description": "Kind of surface"},
+            np.array(surfaces, np.uint8).tobytes(),
+            enum={"name": "Kind of surface", "valueType": "UINT8", "values": values},
+        )
+    }
+    for key, texts, description in (
+        ("class", [one.type for one in named], "Class in the source"),
+        ("id", [one.id for one in named], "Id in the source"),
+        ("name", [one.name for one in named], "Name"),
+    ):
+        if any(texts):
+            words = [text.encode() for text in texts]
+            bounds = np.cumsum([0, *map(len, words)]).astype("<u4")
+            schema = {"type": "STRING", "noData": "", "description": description}
+            columns[key] = PropertyColumn(schema, b"".join(words), bounds.tobytes())
+    return columns
+
+
+def _described(field: Field | None) -> dict[str, Any]:
+    """The title of a field with its unit (UCUM), as words of a schema."""
+    if field is None:
+        return {}
+    title = field.title.get("en") or next(iter(field.title.values()), "")
+    if field.unit is None:
+        return {"description": title} if title else {}
+    return {"description": f"{title} ({field.unit})" if title else field.unit, "extras": {"unit": field.unit}}
+
+
+def _enum(prop: DictionaryColumn, key: str, field: Field) -> PropertyColumn | None:
+    """Codes as an enum of those that the tile has, each called as it is itself; null is one more of them.
+
+    A code that the list does not know has no description. None where all text is empty."""
+    compact = prop.compact()
+    count = len(compact.values.text)
+    codes = [compact.values.text_of(code) or "" for code in range(count)]
+    if not any(codes):
+        return None
+    null = next(name for name in _numbered(NO_CODE) if name not in codes)
+    values: list[dict[str, Any]] = []
+    for number, code in enumerate(codes):
+        if code:
+            title = (field.codes or {}).get(code, {}).get("en")
+            values.append({"name": code, "value": number, **({"description": title} if title else {})})
+    empty = np.array([not code for code in codes] + [True], bool)
+    schema: dict[str, Any] = {"type": "ENUM", "enumType": key}
+    if empty[compact.codes].any():
+        schema["noData"] = null
+        values.append({"name": null, "value": count})
+    type_ = "UINT8" if count < 256 else "UINT16" if count < 65_536 else "UINT32"
+    wide = {"UINT8": "u1", "UINT16": "<u2", "UINT32": "<u4"}[type_]
+    rows = np.where(empty[compact.codes], count, compact.codes).astype(wide)
+    title = field.title.get("en") or field.name
+    enum = {"name": title, "valueType": type_, "values": values}
+    return PropertyColumn(schema, rows.tobytes(), enum=enum)
 
 
 def single(fid: int) -> dict[str, PropertyColumn]:

@@ -9,7 +9,7 @@ it.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, replace
 
@@ -35,6 +35,7 @@ from layers.query import Query
 from layers.store.base import Store
 from layers.store.cancellation import is_stopped
 from layers.store.compile import envelope
+from layers.textures import Texture
 from layers.types import CRS84, SOURCE_FIELD, Bbox, Interval
 from tiles.service import Tiles
 from twin.access.rights import WHOLE, Rights, Share
@@ -74,6 +75,7 @@ class NarrowedView(View):
         super().__init__(store, settings, tiles, pasts)
         self.rights = rights
         self._rules = rules
+        self._named: dict[str, tuple[int, frozenset[str]]] = {}
         self._mark = f"_{zlib.crc32(rights.encode()):08x}"
 
     @property
@@ -279,6 +281,31 @@ class NarrowedView(View):
         if names is None:
             return rows
         return replace(rows, properties={n: column for n, column in rows.properties.items() if n in names})
+
+    def texture(self, layer_id: str, sha: str) -> Texture:
+        """As :meth:`View.texture`: where only some features are seen, one that any of them names. It may show
+        what is beside it in the same image."""
+        if self._part(layer_id).where is not None and sha not in self._textures(layer_id):
+            raise NotFound(f"layer {layer_id} has no texture {shown(sha)}")
+        return super().texture(layer_id, sha)
+
+    def _textures(self, layer_id: str) -> frozenset[str]:
+        """What the bodies of the seen features name: looked up once for each version of the layer."""
+        version = self._source(layer_id).seq
+        known = self._named.get(layer_id)
+        if known is None or known[0] != version:
+            fids = self._visible(layer_id, None) or []
+            named: set[str] = set()
+            for at in range(0, len(fids), CHUNK):
+                bodies = self._store.rows(layer_id, fids[at : at + CHUNK], meshes=True).meshes
+                named.update(*(body.textures() for body in bodies.values()))
+            known = self._named[layer_id] = version, frozenset(named)
+        return known[1]
+
+    def texture_types(self, layer_id: str, wanted: Collection[str]) -> Mapping[str, str]:
+        """As :meth:`View.texture_types`."""
+        self._part(layer_id)
+        return super().texture_types(layer_id, wanted)
 
     def versions(
         self, layer_id: str, fid: int, *, before: int | None = None, limit: int = 100

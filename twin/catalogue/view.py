@@ -11,7 +11,7 @@ import contextlib
 import copy
 import threading
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
@@ -38,6 +38,7 @@ from layers.model import (
 )
 from layers.query import Query
 from layers.store.base import Readable, Store
+from layers.textures import Texture
 from layers.types import CRS84, Bbox, Interval
 from layers.undo import UndoPlan
 from tiles.service import Tiles
@@ -351,6 +352,14 @@ class View:
     def rows(self, layer_id: str, fids: Sequence[int] | None = None, *, meshes: bool = False) -> Rows:
         """As :meth:`Store.rows`."""
         return self._store.rows(layer_id, fids, meshes=meshes)
+
+    def texture(self, layer_id: str, sha: str) -> Texture:
+        """As :meth:`Store.texture`."""
+        return self._store.texture(layer_id, sha)
+
+    def texture_types(self, layer_id: str, wanted: Collection[str]) -> Mapping[str, str]:
+        """As :meth:`Store.texture_types`."""
+        return self._store.texture_types(layer_id, wanted)
 
     # -- writing -----------------------------------------------------------------------------
 

@@ -1,14 +1,18 @@
-"""3D Tiles 1.1: ``/3dtiles/{id}/tileset.json`` and ``/3dtiles/{id}/{z}/{x}/{y}.glb``."""
+"""3D Tiles 1.1: ``/3dtiles/{id}/tileset.json``, ``/3dtiles/{id}/{z}/{x}/{y}.glb``, and the images on the
+bodies of these, ``/3dtiles/{id}/textures/{sha}.jpg`` (or ``.png``)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, get_args
 
 from layers import kinds
-from layers.errors import BadParameter
+from layers.errors import BadParameter, NotFound, shown
+from layers.textures import EXTENSIONS, extension
 from tiles.scheme import MAX_ZOOM
 from tiles.service import Bounds
+from twin.access.rights import EVERYBODY
 from twin.http import answers, past, respond
 from twin.http.context import Context, Link, link
 from twin.http.openapi_parts import BINARY, get, ok, path_parameter, query_parameter, tile_place
@@ -23,6 +27,8 @@ GLB = "model/gltf-binary"
 BOUNDS: tuple[Bounds, ...] = get_args(Bounds.__value__)
 #: As 3D GeoVolumes servers name a tileset; clients choose the link by it.
 TILESET = "application/json+3dtiles"
+#: A year: what HTTP caches take for ever (RFC 9111, section 1.2.2 has no more).
+FOREVER = "max-age=31536000, immutable"
 REL = "http://www.opengis.net/def/rel/ogc/0.0/tileset-3dtiles"
 
 
@@ -50,9 +56,39 @@ def make(site: Site) -> Sequence[Room]:
             made = await city.aside(tiles.glb, *at)
         await deliver(scope, send, made, GLB)
 
+    async def texture(
+        media_type: str, scope: Scope, receive: Receive, send: Send, layer: str, sha: str
+    ) -> None:
+        _bounds(scope)
+        found = await city.read(past.view(city, scope).texture, layer, sha)
+        if found.media_type != media_type:
+            raise NotFound(f"layer {shown(layer)} has no such texture of the type {media_type}")
+        etag = f'"{found.sha}"'
+        if await answers.fresh(scope, send, etag):
+            return
+        # its name is what it holds, so it is never another one; who may see it can be
+        kept = FOREVER if city.catalogue.rights is EVERYBODY else f"private, {FOREVER}"
+        headers = [
+            (b"content-type", media_type.encode()),
+            (b"etag", etag.encode()),
+            (b"cache-control", kept.encode()),
+            answers.VARY_CODING,
+        ]
+        await answers.exactly(scope, send, found.data, headers)
+
+    images = (
+        Route(
+            f"/3dtiles/{{layer}}/textures/{{sha}}.{ending}",
+            {"GET": partial(texture, media_type)},
+            partial(_describe_texture, media_type),
+            past="fresh",
+        )
+        for media_type, ending in EXTENSIONS.items()
+    )
     routes = (
         Route("/3dtiles/{layer}/tileset.json", {"GET": tileset}, _describe_tileset, past="fresh"),
         Route("/3dtiles/{layer}/{z}/{x}/{y}.glb", {"GET": node}, _describe_node, past="fresh"),
+        *images,
     )
     return (
         Room(
@@ -119,3 +155,17 @@ def _describe_node(context: Context) -> dict[str, Any]:
     parameters = [_layer(context), *tile_place(MAX_ZOOM), _bounds_parameter(), version_parameter()]
     operation = get("3dtiles.node", "3dtiles", summary, ok(summary, {GLB: BINARY}), parameters)
     return {"get": operation}
+
+
+def _describe_texture(media_type: str, context: Context) -> dict[str, Any]:
+    summary = context.say("An image on the bodies of a layer", "图层实体的纹理图像")
+    name = path_parameter(
+        "sha", {"type": "string", "pattern": "^[0-9a-f]{64}$"}, "The SHA-256 of the image, as nodes name it"
+    )
+    parameters = [_layer(context), name, _bounds_parameter(), version_parameter()]
+    ending = extension(media_type)
+    return {
+        "get": get(
+            f"3dtiles.texture.{ending}", "3dtiles", summary, ok(summary, {media_type: BINARY}), parameters
+        )
+    }

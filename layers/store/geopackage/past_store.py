@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from array import array
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -14,12 +14,14 @@ from layers.query import Query
 from layers.store import forms as other_forms
 from layers.store import unreadable
 from layers.store.base import Past
-from layers.store.geopackage import log, past_table, read, selection
+from layers.store.geopackage import log, past_table, read, selection, textures
 from layers.store.geopackage.moments import Moments
 from layers.store.geopackage.past_table import PastTable
 from layers.store.geopackage.past_view import PastView
 from layers.store.geopackage.snapshot import READ_SECONDS
 from layers.store.layer_record import chosen_fields
+from layers.store.texture import known
+from layers.textures import Texture
 from layers.types import CRS84, Interval
 
 _BATCH = 1_000  # rows that are read at a time
@@ -174,6 +176,15 @@ class GeoPackagePast(Past):
     def chosen(self, layer_id: str, fids: Sequence[int]) -> Rows:
         with self._moments.now.reading(None) as view:
             return read.chosen(view, past_table.find(view.con, layer_id, self._moment), fids)
+
+    def texture(self, layer_id: str, sha: str) -> Texture:
+        self.layer(layer_id)
+        with self._moments.now.reading() as view:
+            return known(textures.one(view.con, layer_id, sha), layer_id, sha)
+
+    def texture_types(self, layer_id: str, wanted: Collection[str]) -> Mapping[str, str]:
+        with self._moments.now.reading() as view:
+            return textures.types(view.con, layer_id, wanted)
 
     def report(self, layer_id: str) -> Mapping[str, Any] | None:
         """As long as no later load has put another in its place."""

@@ -21,6 +21,7 @@ from layers.store.geopackage import (
     rtree,
     schema,
     sets,
+    textures,
     triggers,
 )
 from layers.store.geopackage.catalog import FeatureTable
@@ -42,6 +43,7 @@ def publish(con: sqlite3.Connection, stage: GeoPackageStage, mode: str, by: Auth
         con.execute("PRAGMA stage.synchronous=OFF")
         with sets.writing(con, by, stage.spec.id) as draft, recorded.kept(con, stage.spec.id):
             published = _publish(con, stage, mode)
+            textures.publish(con, stage.spec.id)
             draft.generation = published.generation
             return published
     finally:

@@ -21,6 +21,7 @@ from layers.store.base import LayerSpec, Stage
 from layers.store.geopackage import blob
 from layers.store.geopackage.connection import sqlite_errors
 from layers.store.geopackage.schema import COLUMN_TYPES
+from layers.textures import Texture
 from layers.types import Field
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ class GeoPackageStage(Stage):
             f" minx REAL, maxx REAL, miny REAL, maxy REAL, high INTEGER, source_id TEXT{props},"
             " tail TEXT NOT NULL, mesh BLOB)"
         )
+        con.execute("CREATE TABLE textures (sha TEXT PRIMARY KEY, type TEXT NOT NULL, data BLOB NOT NULL)")
         con.execute("CREATE UNIQUE INDEX one_source ON rows (source_id) WHERE source_id IS NOT NULL")
 
     def add(self, batch: pa.Table) -> None:
@@ -72,6 +74,13 @@ class GeoPackageStage(Stage):
                 self._con.execute("COMMIT")
                 raise staged.twice() from error
             self._con.execute("COMMIT")
+
+    def texture(self, texture: Texture) -> None:
+        if self._con is None:
+            raise ValueError("the stage was dropped or published")
+        row = texture.sha, texture.media_type, texture.data
+        with sqlite_errors():
+            self._con.execute("INSERT OR IGNORE INTO textures VALUES (?,?,?)", row)
 
     def close(self) -> None:
         if self._con is not None:

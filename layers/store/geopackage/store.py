@@ -7,7 +7,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
@@ -34,7 +34,7 @@ from layers.model import (
 from layers.query import Query
 from layers.store import forms as other_forms
 from layers.store import layer_record, unreadable
-from layers.store.base import FormSpec, LayerSpec, Past, Published, Stage
+from layers.store.base import SWEEP_S, FormSpec, LayerSpec, Past, Published, Stage
 from layers.store.cursors import FileCursors
 from layers.store.edit import EditedStore
 from layers.store.geopackage import (
@@ -53,6 +53,7 @@ from layers.store.geopackage import (
     scan,
     selection,
     sets,
+    textures,
     touched,
 )
 from layers.store.geopackage.audit import GeoPackageAudit
@@ -65,6 +66,8 @@ from layers.store.geopackage.scan import Cursor
 from layers.store.geopackage.snapshot import LOOK_S, REPAIR_WAIT_S, Snapshots
 from layers.store.geopackage.stage import GeoPackageStage, sweep
 from layers.store.history import Retention
+from layers.store.texture import known
+from layers.textures import Texture
 from layers.types import CRS84, Interval
 
 KEPT_REVISIONS = 20_000  # a thread, asked since the last change
@@ -95,6 +98,7 @@ class GeoPackageStore(EditedStore):
         self._contents: dict[str, tuple[tuple[int, str], ContentLayer]] = {}
         self._few = few
         self._pruned = 0  # see log.pruned
+        self._sweep_at = 0.0  # when textures that nothing names go, on the monotonic clock
         self._closed = False
         self._writer: sqlite3.Connection | None = None
         self._filler: sqlite3.Connection | None = None
@@ -112,7 +116,7 @@ class GeoPackageStore(EditedStore):
         if self._wanted is not None:
             with waiting(con, REPAIR_WAIT_S):
                 self._keep_for(con)
-        self._pruner = pruning.Pruner(self.prune_history, soon=self._wanted is not None)
+        self._pruner = pruning.Pruner(self._upkeep, soon=self._wanted is not None)
         if history is not None and not read_only:
             self._pruner.start()
 
@@ -325,6 +329,15 @@ class GeoPackageStore(EditedStore):
             raise NO_HISTORY
         return GeoPackagePast(self._moments, seq)
 
+    def texture(self, layer_id: str, sha: str) -> Texture:
+        _table(self._now.current(), layer_id)
+        with self._now.reading() as view:
+            return known(textures.one(view.con, layer_id, sha), layer_id, sha)
+
+    def texture_types(self, layer_id: str, wanted: Collection[str]) -> Mapping[str, str]:
+        with self._now.reading() as view:
+            return textures.types(view.con, layer_id, wanted)
+
     def moment(self, at: str) -> Moment:
         with self._looking() as con:
             return historic.moment(con, at)
@@ -444,6 +457,25 @@ class GeoPackageStore(EditedStore):
             self._keep_for(con)
             with transaction(con):
                 return pruning.step(con, keeping.retention(con), pruning.now())
+
+    def sweep_textures(self) -> int:
+        if self._read_only:
+            return 0
+        with self._now.reading(None) as view:
+            numbers = textures.unnamed(view.con)
+        if numbers:
+            with self._writing() as con, waiting(con, REPAIR_WAIT_S), transaction(con):
+                textures.remove(con, numbers)
+        return len(numbers)
+
+    def _upkeep(self) -> bool:
+        """What the pruner does at a look; whether there may be more."""
+        if self.prune_history():
+            return True
+        if time.monotonic() >= self._sweep_at:
+            self.sweep_textures()
+            self._sweep_at = time.monotonic() + SWEEP_S
+        return False
 
     def _keep_for(self, con: sqlite3.Connection) -> None:
         """Note how long old rows are to be kept; later, where another program writes: what was noted before

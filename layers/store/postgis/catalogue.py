@@ -16,8 +16,9 @@ from pathlib import Path
 
 import psycopg
 
-from layers.errors import BadParameter, Busy, Gone, NotFound, ReadOnly, Unavailable, shown
+from layers.errors import BadParameter, Busy, Gone, NotFound, ReadOnly, TwinError, Unavailable, shown
 from layers.store import layer_record
+from layers.store.base import SWEEP_S
 from layers.store.database import Database
 from layers.store.forms import no_features
 from layers.store.history import Retention
@@ -39,6 +40,7 @@ from layers.store.postgis import (
     repair,
     rights,
     schema,
+    textures,
 )
 from layers.store.postgis.connection import (
     GIVE_WAY_S,
@@ -103,6 +105,7 @@ class DatabaseCatalogue:
         self.read_only = read_only
         self._retention = history
         self._prune_at = time.monotonic() + pruning.EVERY_S
+        self._sweep_at = 0.0
         self.schema = database.schema
         self.epoch = ""
         self._mark_path = mark
@@ -393,8 +396,28 @@ class DatabaseCatalogue:
         """A step, where it is time; without settings nothing goes by itself."""
         if self._retention is None or time.monotonic() < self._prune_at:
             return
-        if not pruning.prune(self.place(con)):
-            self._prune_at = time.monotonic() + pruning.EVERY_S
+        if pruning.prune(self.place(con)):
+            return
+        self._prune_at = time.monotonic() + pruning.EVERY_S
+        if time.monotonic() >= self._sweep_at:
+            self._sweep_at = time.monotonic() + SWEEP_S
+            # it reads all bodies that have any: who listens for changes has no time for that
+            threading.Thread(target=self._sweep, name="texture-sweeper", daemon=True).start()
+
+    def sweep_textures(self) -> int:
+        """Remove the textures that nothing names; how many."""
+        if self.read_only:
+            return 0
+        con = self.sessions.single(write=True)
+        try:
+            with self.sessions.watched(con, None):
+                return textures.sweep(self.place(con))
+        finally:
+            con.close()
+
+    def _sweep(self) -> None:
+        with suppress(TwinError):  # tomorrow, then
+            self.sweep_textures()
 
     def _check_rights(self) -> None:
         """Notice rights that were granted or taken."""

@@ -8,7 +8,7 @@ far at its own moment.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -20,13 +20,15 @@ from layers.store import layer_record, unreadable
 from layers.store.base import Past
 from layers.store.counting import holds
 from layers.store.forms import no_features
-from layers.store.postgis import layer_table, log, moments, page, past_table, project, read, summary
+from layers.store.postgis import layer_table, log, moments, page, past_table, project, read, summary, textures
 from layers.store.postgis.catalogue import MOVED, TRIES, DatabaseCatalogue
 from layers.store.postgis.connection import Connection, ReadingErrors, bound
 from layers.store.postgis.page import PageRequest
 from layers.store.postgis.past_table import PastLayers, PastTable
 from layers.store.postgis.read import SnapshotState
 from layers.store.postgis.scan import Scans
+from layers.store.texture import known
+from layers.textures import Texture
 from layers.types import CRS84, Interval
 from layers.wkb import fault
 
@@ -283,6 +285,14 @@ class PostgisPast(Past):
 
     def chosen(self, layer_id: str, fids: Sequence[int]) -> Rows:
         return self._everything(layer_id, fids, meshes=True, placed=False)
+
+    def texture(self, layer_id: str, sha: str) -> Texture:
+        self.layer(layer_id)
+        found = self._catalogue.call(lambda con: textures.one(con, self._schema, layer_id, sha))
+        return known(found, layer_id, sha)
+
+    def texture_types(self, layer_id: str, wanted: Collection[str]) -> Mapping[str, str]:
+        return self._catalogue.call(lambda con: textures.types(con, self._schema, layer_id, wanted))
 
     def report(self, layer_id: str) -> Mapping[str, Any] | None:
         """Of the load of then, which is known of the last load alone."""

@@ -20,7 +20,7 @@ from layers.store.base import LayerSpec, Published
 from layers.store.forms import in_use
 from layers.store.layer_record import WORDS
 from layers.store.matching import Script
-from layers.store.postgis import ddl, forms, history, layer_table, log_function, repair, schema
+from layers.store.postgis import ddl, forms, history, layer_table, log_function, repair, schema, textures
 from layers.store.postgis.connection import Connection, literal, quoted
 from layers.store.postgis.ddl import DdlTarget
 from layers.store.postgis.layer_table import LayerTable
@@ -158,6 +158,7 @@ def _publish(
         lock(place, present.raw, "SHARE ROW EXCLUSIVE")
         geometry_type = staged.geometry_type(present.geometry_type, stage.spec.geometry_type, mode)
         fields, plan = _replace(place, present, stage, mode, geometry_type, prepared)
+    textures.publish(place, layer, stage.textures)
     _register(place, stage, number, fields, geometry_type, present, plan)
     numbered = history.number(con, place.schema, by, number)
     newest = place.one(f"SELECT coalesce(max(seq), 0) FROM {place.s}.twin_changes")

@@ -18,9 +18,13 @@ from layers.store import staged
 from layers.store.base import LayerSpec, Stage
 from layers.store.postgis.connection import Connection, quoted
 from layers.store.postgis.schema import COLUMN_TYPES
+from layers.textures import Texture
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+
+_TEXTURES = "_textures"  # behind the name of a stage's table
 
 
 class PostgisStage(Stage):
@@ -53,12 +57,21 @@ class PostgisStage(Stage):
         """The staged rows: n, fid, state, geom, source_id, p0 …, mesh."""
         return f"{quoted(self.schema)}.{quoted(self._name)}"
 
+    @property
+    def textures(self) -> str:
+        """The textures that bodies of the staged rows name: sha, type, data."""
+        return f"{quoted(self.schema)}.{quoted(self._name + _TEXTURES)}"
+
     def _create(self) -> None:
         fields = zip(self.columns, self.fields[1:], strict=True)
         typed = "".join(f", {name} {COLUMN_TYPES[f.type]}" for name, f in fields)
         self.con.execute(
             f"CREATE UNLOGGED TABLE {self.table} (n bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,"
             f" fid bigint, state smallint, geom geometry NOT NULL, source_id text{typed}, mesh bytea)"
+        )
+        self.con.execute(
+            f"CREATE UNLOGGED TABLE {self.textures} (sha text PRIMARY KEY, type text NOT NULL,"
+            " data bytea NOT NULL)"
         )
         self.con.execute(f"CREATE UNIQUE INDEX ON {self.table} (source_id) WHERE source_id IS NOT NULL")
 
@@ -84,12 +97,20 @@ class PostgisStage(Stage):
             for shape, values, mesh in zip(shapes, decoded.properties, decoded.meshes, strict=True):
                 copy.write_row((shape, *values, mesh))
 
+    def texture(self, texture: Texture) -> None:
+        if self._dropped:
+            raise ValueError("the stage was dropped or published")
+        row = texture.sha, texture.media_type, texture.data
+        sql = f"INSERT INTO {self.textures} VALUES (%s, %s, %s) ON CONFLICT DO NOTHING"
+        with self.watched(), self.con.transaction():
+            self.con.execute(sql, row)
+
     def drop(self) -> None:
         if self._dropped:
             return
         self._dropped = True
         with suppress(TwinError), self.watched(), self.con.transaction():
-            self.con.execute(f"DROP TABLE IF EXISTS {self.table}")
+            self.con.execute(f"DROP TABLE IF EXISTS {self.table}, {self.textures}")
             self.con.execute(f"DELETE FROM {quoted(self.schema)}.twin_stages WHERE name = %s", (self._name,))
         self.con.close()
 
@@ -103,7 +124,7 @@ def sweep(con: Connection, schema: str) -> None:
             continue
         try:
             with con.transaction():
-                con.execute(f"DROP TABLE IF EXISTS {s}.{quoted(name)}")
+                con.execute(f"DROP TABLE IF EXISTS {s}.{quoted(name)}, {s}.{quoted(name + _TEXTURES)}")
                 con.execute(f"DELETE FROM {s}.twin_stages WHERE name = %s", (name,))
         finally:
             con.execute("SELECT pg_advisory_unlock(%s)", (lock,))

@@ -6,7 +6,7 @@ import json
 import threading
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
@@ -48,6 +48,7 @@ from layers.store.postgis import (
     read,
     revert,
     schema,
+    textures,
     touched,
 )
 from layers.store.postgis.audit import PostgisAudit
@@ -61,6 +62,8 @@ from layers.store.postgis.read import SnapshotState
 from layers.store.postgis.scan import Scans
 from layers.store.postgis.stage import PostgisStage
 from layers.store.postgis.summary import Summary
+from layers.store.texture import known
+from layers.textures import Texture
 from layers.types import CRS84, Interval
 from layers.wkb import fault
 
@@ -240,6 +243,17 @@ class PostgisStore(EditedStore):
             elif self._catalogue.is_current(moment):
                 return columns
         raise Busy(f"layer {layer_id} is being replaced; try again")
+
+    def texture(self, layer_id: str, sha: str) -> Texture:
+        self._catalogue.table(layer_id)
+        found = self._catalogue.call(lambda con: textures.one(con, self._schema, layer_id, sha))
+        return known(found, layer_id, sha)
+
+    def texture_types(self, layer_id: str, wanted: Collection[str]) -> Mapping[str, str]:
+        return self._catalogue.call(lambda con: textures.types(con, self._schema, layer_id, wanted))
+
+    def sweep_textures(self) -> int:
+        return self._catalogue.sweep_textures()
 
     # What was
 

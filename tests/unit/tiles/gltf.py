@@ -11,14 +11,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-TYPES = {"SCALAR": 1, "VEC3": 3, "VEC4": 4}
+TYPES = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4}
 COMPONENTS = {5121: np.uint8, 5123: np.uint16, 5125: np.uint32, 5126: np.float32}
-TABLE_TYPES = {"INT32": np.int32, "FLOAT64": np.float64, "UINT32": np.uint32}
+TABLE_TYPES = {
+    "INT32": np.int32,
+    "FLOAT64": np.float64,
+    "UINT32": np.uint32,
+    "UINT16": np.uint16,
+    "UINT8": np.uint8,
+}
 
 
 @dataclass(frozen=True)
 class File:
-    """A GLB taken apart: geocentric positions, normals, feature ids, triangles, table by name."""
+    """A GLB taken apart: geocentric positions, normals, feature ids, triangles, table by name; of surfaces
+    (the second feature ids) the id of each vertex, −1 for none, and their table; of each triangle the number
+    of its material, and the texture coordinates (v, 2) of vertices that have some, else NaN."""
 
     document: dict[str, Any]
     positions: NDArray[Any]
@@ -27,6 +35,18 @@ class File:
     triangles: NDArray[Any]
     table: dict[str, list[Any]]
     count: int
+    parts: NDArray[Any]
+    part_table: dict[str, list[Any]]
+    materials: NDArray[Any]
+    uv: NDArray[Any]
+
+    def image(self, material: int) -> str | None:
+        """The address of the image of a material."""
+        pbr = self.document["materials"][material]["pbrMetallicRoughness"]
+        if "baseColorTexture" not in pbr:
+            return None
+        texture = self.document["textures"][pbr["baseColorTexture"]["index"]]
+        return str(self.document["images"][texture["source"]]["uri"])
 
     def of(self, row: int) -> NDArray[Any]:
         """The triangles of one row."""
@@ -54,7 +74,38 @@ def read(data: bytes) -> File:
         assert view["byteLength"] >= 1
         assert view["byteOffset"] + view["byteLength"] <= bin_length
     (mesh,) = document["meshes"]
-    (primitive,) = mesh["primitives"]
+    pieces = [_piece(document, binary, primitive) for primitive in mesh["primitives"]]
+    starts = np.cumsum([0, *(len(piece[0]) for piece in pieces)])
+    positions, normals, ids, parts, uv = (np.concatenate([piece[i] for piece in pieces]) for i in range(5))
+    triangles = np.concatenate([piece[5] + start for piece, start in zip(pieces, starts, strict=False)])
+    materials = np.concatenate([np.full(len(piece[5]), piece[6]) for piece in pieces])
+    assert {p["material"] for p in mesh["primitives"]} == set(range(len(document["materials"])))
+    (count, table), *others = _tables(document, binary)
+    assert ids.max() < count
+    named, part_table = others[0] if others else (0, {})
+    assert parts.max() < max(named, 1)
+    (node,) = document["nodes"]
+    placed = positions.astype(float) + node["translation"]
+    # glTF is y-up; 3D Tiles turn it: x, -z, y
+    turned = np.stack([placed[:, 0], -placed[:, 2], placed[:, 1]], axis=1)
+    turned_normals = np.stack([normals[:, 0], -normals[:, 2], normals[:, 1]], axis=1)
+    return File(
+        document,
+        turned,
+        turned_normals,
+        ids,
+        triangles.astype(np.int64),
+        table,
+        count,
+        parts,
+        part_table,
+        materials,
+        uv,
+    )
+
+
+def _piece(document: dict[str, Any], binary: bytes, primitive: dict[str, Any]) -> tuple[Any, ...]:
+    """Positions, normals, ids of features and of surfaces, texture coordinates, triangles and material."""
     assert primitive["mode"] == 4
     names = primitive["attributes"]
     positions = accessor(document, binary, names["POSITION"])
@@ -64,16 +115,24 @@ def read(data: bytes) -> File:
     triangles = accessor(document, binary, primitive["indices"]).reshape(-1, 3)
     assert triangles.max() < len(positions)
     ids = accessor(document, binary, names["_FEATURE_ID_0"]).ravel().astype(int)
-    count, table = _table(document, binary)
-    (feature_ids,) = primitive["extensions"]["EXT_mesh_features"]["featureIds"]
-    assert feature_ids == {"featureCount": count, "attribute": 0, "propertyTable": 0}
-    assert ids.max() < count
-    (node,) = document["nodes"]
-    placed = positions.astype(float) + node["translation"]
-    # glTF is y-up; 3D Tiles turn it: x, -z, y
-    turned = np.stack([placed[:, 0], -placed[:, 2], placed[:, 1]], axis=1)
-    turned_normals = np.stack([normals[:, 0], -normals[:, 2], normals[:, 1]], axis=1)
-    return File(document, turned, turned_normals, ids, triangles.astype(np.int64), table, count)
+    metadata = document["extensions"]["EXT_structural_metadata"]
+    first, *second = primitive["extensions"]["EXT_mesh_features"]["featureIds"]
+    count = metadata["propertyTables"][0]["count"]
+    assert first == {"featureCount": count, "attribute": 0, "propertyTable": 0}
+    parts = np.full(len(positions), -1)
+    assert len(second) == len(metadata["propertyTables"]) - 1
+    if second:
+        named = metadata["propertyTables"][1]["count"]
+        assert second == [{"featureCount": named, "attribute": 1, "propertyTable": 1, "nullFeatureId": named}]
+        parts = accessor(document, binary, names["_FEATURE_ID_1"]).ravel().astype(int)
+        assert parts.max() <= named
+        parts[parts == named] = -1
+    uv = np.full((len(positions), 2), np.nan)
+    pbr = document["materials"][primitive["material"]]["pbrMetallicRoughness"]
+    assert ("TEXCOORD_0" in names) == ("baseColorTexture" in pbr)
+    if "TEXCOORD_0" in names:
+        uv = accessor(document, binary, names["TEXCOORD_0"])
+    return positions, normals, ids, parts, uv, triangles, primitive["material"]
 
 
 def accessor(document: dict[str, Any], binary: bytes, index: int) -> NDArray[Any]:
@@ -94,22 +153,35 @@ def accessor(document: dict[str, Any], binary: bytes, index: int) -> NDArray[Any
     return numbers
 
 
-def _table(document: dict[str, Any], binary: bytes) -> tuple[int, dict[str, list[Any]]]:
+def _tables(document: dict[str, Any], binary: bytes) -> list[tuple[int, dict[str, list[Any]]]]:
+    """The rows and columns of each property table."""
     metadata = document["extensions"]["EXT_structural_metadata"]
-    (table,) = metadata["propertyTables"]
-    properties = metadata["schema"]["classes"][table["class"]]["properties"]
-    assert set(properties) == set(table["properties"])
-    count = table["count"]
-    found: dict[str, list[Any]] = {}
-    for key, schema in properties.items():
-        assert key.replace("_", "a").isalnum()
-        assert key.isascii()
-        assert not key[0].isdigit()
-        entry = table["properties"][key]
-        view = document["bufferViews"][entry["values"]]
-        raw = binary[view["byteOffset"] : view["byteOffset"] + view["byteLength"]]
-        found[schema.get("name", key)] = _values(document, binary, schema, entry, raw, count)
-    return count, found
+    enums = metadata["schema"].get("enums", {})
+    assert all(entry.get("enumType") in {None, *enums} for entry in _entries(metadata))
+    assert enums.keys() <= {entry.get("enumType") for entry in _entries(metadata)}
+    out = []
+    for table in metadata["propertyTables"]:
+        properties = metadata["schema"]["classes"][table["class"]]["properties"]
+        assert set(properties) == set(table["properties"])
+        count = table["count"]
+        found: dict[str, list[Any]] = {}
+        for key, schema in properties.items():
+            assert key.replace("_", "a").isalnum()
+            assert key.isascii()
+            assert not key[0].isdigit()
+            entry = table["properties"][key]
+            view = document["bufferViews"][entry["values"]]
+            raw = binary[view["byteOffset"] : view["byteOffset"] + view["byteLength"]]
+            enum = enums.get(schema.get("enumType"))
+            found[schema.get("name", key)] = _values(document, binary, schema, entry, raw, count, enum)
+        out.append((count, found))
+    return out
+
+
+def _entries(metadata: dict[str, Any]) -> list[dict[str, Any]]:
+    """What the schema says of each property of each class."""
+    classes = metadata["schema"]["classes"].values()
+    return [entry for one in classes for entry in one["properties"].values()]
 
 
 def _values(
@@ -119,7 +191,17 @@ def _values(
     entry: dict[str, Any],
     raw: bytes,
     count: int,
+    enum: dict[str, Any] | None,
 ) -> list[Any]:
+    if schema["type"] == "ENUM":
+        assert enum is not None
+        names = {one["value"]: one["name"] for one in enum["values"]}
+        assert len(names) == len(set(names.values())) == len(enum["values"])
+        assert all(names.values())
+        codes = np.frombuffer(raw, TABLE_TYPES[enum["valueType"]])
+        assert len(codes) == count
+        words = [names[code] for code in codes.tolist()]
+        return [None if word == schema.get("noData") else word for word in words]
     if schema["type"] == "BOOLEAN":
         assert len(raw) == (count + 7) // 8
         return np.unpackbits(np.frombuffer(raw, np.uint8), bitorder="little")[:count].astype(bool).tolist()

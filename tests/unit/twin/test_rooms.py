@@ -14,8 +14,11 @@ import openapi_spec_validator
 import pytest
 
 from layers.errors import NotFound
+from layers.textures import Texture, extension
 from tests import rasters
+from tests.storing import spec
 from tests.support import ROOT, twin
+from tests.textured import image
 from tests.unit.twin.live.rooms import thing
 from twin import app
 from twin.http import sse
@@ -54,6 +57,10 @@ VALUES = {
     "{resource...}": "Things",
     "{file...}": "index.html",
 }
+TEXTURES = Texture.of(image(form="JPEG"), "image/jpeg"), Texture.of(image(), "image/png")
+VALUES |= {
+    f"{{sha}}.{extension(one.media_type)}": f"{one.sha}.{extension(one.media_type)}" for one in TEXTURES
+}
 #: What layers of rasters have.
 OF_RASTERS = re.compile(r"/(coverage|map|position|trajectory)\b|^/(imagery|stac|terrain)/")
 #: Parameters without which a path answers nothing.
@@ -81,6 +88,10 @@ def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[app.Front]:
     rasters.write(folder / "city/rasters/relief.tif")
     rasters.record(folder / "city", "relief", "rasters/relief.tif", form="surface")
     city = app.open_city(folder / "city")
+    stage = city.store.stage(spec("houses", fields=()))
+    for one in TEXTURES:
+        stage.texture(one)
+    city.store.publish(stage, mode="append")
     made = app.build(city)
     city.live.start()
     key = city.keys.add("tester")

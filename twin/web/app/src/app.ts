@@ -1,5 +1,6 @@
 /** What the panels share: the city, the state, the map and the live data. */
 
+import type { Signal } from '@preact/signals-core';
 import type { Cartesian2, CesiumWidget, Scene } from '@cesium/engine';
 import { getFeature, getJson } from './api';
 import type { CityConfig, LayerConfig } from './config';
@@ -16,6 +17,7 @@ import type { CursorPlace } from './map/cursor';
 import type { Ground } from './map/ground';
 import type { ImageryStack } from './map/imagery';
 import type { TerrainGround } from './map/terrain';
+import type { Surface } from './map/glb';
 import type { Picker } from './map/pick';
 import { chosenMoment } from './past';
 import { readPlace, type Place } from './place';
@@ -45,6 +47,8 @@ export interface MapParts {
 export interface App {
   config: CityConfig;
   store: Store;
+  /** The surface of the chosen feature that was clicked on. */
+  surface: Signal<Surface | null>;
   /** Absent where the browser has no WebGL 2: lists and search still work. */
   map: MapParts | null;
   ground: Ground;
@@ -73,7 +77,18 @@ export function layerConfig(app: App, id: string): LayerConfig | undefined {
 }
 
 export function select(app: App, selection: Selection | null): void {
+  app.surface.value = null;
   app.store.set({ selection });
+}
+
+/** Chooses what is under a click; of which of its surfaces that is comes a moment later. */
+export async function selectAt(app: App, position: Cartesian2, touch: boolean): Promise<void> {
+  const picker = app.map?.picker;
+  const selection = picker?.at(position, touch) ?? null;
+  select(app, selection);
+  if (!picker || !isFeature(selection)) return;
+  const surface = await picker.surface(position, selection).catch(() => null);
+  if (sameSelection(selection, app.store.get().selection)) app.surface.value = surface;
 }
 
 /** Where to look at coordinates from, as GeoJSON nests them: the middle of their box, and how far away. */

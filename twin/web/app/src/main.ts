@@ -1,5 +1,5 @@
-import { select, visit, type App, type MapParts } from './app';
-import { effect } from '@preact/signals-core';
+import { select, selectAt, visit, type App, type MapParts } from './app';
+import { effect, signal } from '@preact/signals-core';
 import { fetchConfig, followLayers, type CityConfig } from './config';
 import { askBeforeLeaving } from './draft';
 import { Edits } from './editing/edits';
@@ -40,7 +40,7 @@ import './style.css';
 pointerModes.register({
   id: PICK,
   click(app, position, touch) {
-    if (!app.over?.(position)) select(app, app.map?.picker.at(position, touch) ?? null);
+    if (!app.over?.(position)) void selectAt(app, position, touch);
   },
 });
 
@@ -182,6 +182,7 @@ async function start(): Promise<void> {
     incidents,
     live,
     cursor: null,
+    surface: signal(null),
     names: null,
     stream: null,
     known: new Promise((resolve) => {

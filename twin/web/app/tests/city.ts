@@ -1,5 +1,6 @@
 /** A small city for tests: its configuration as the server would send it, and a page without a map. */
 
+import { signal } from '@preact/signals-core';
 import type { App } from '../src/app';
 import { followLayers, type CityConfig, type LayerConfig } from '../src/config';
 import { Edits } from '../src/editing/edits';
@@ -65,6 +66,7 @@ export function page(config: CityConfig, hash = '#lang=en'): App {
     incidents,
     live: [sensors, incidents],
     cursor: null,
+    surface: signal(null),
     names: null,
     stream: null,
     known: Promise.resolve(),

@@ -10,7 +10,8 @@ import {
   type Scene,
 } from '@cesium/engine';
 import type { LayerSet } from '../layers/layers';
-import type { Selection } from '../state';
+import type { FeatureSelection, Selection } from '../state';
+import { Glb, type Surface } from './glb';
 import { groundUnder } from './ground';
 
 /** Pipes and roads are a few pixels wide; a finger is wider. */
@@ -132,6 +133,19 @@ export class Picker {
     const { clientWidth, clientHeight } = this.scene.canvas;
     const inside = position.x >= 0 && position.y >= 0 && position.x < clientWidth && position.y < clientHeight;
     return inside ? position : null;
+  }
+
+  /** The surface of the chosen feature that is under a pixel; null where its source names none, or it is not there. */
+  async surface(position: Cartesian2, { fid }: FeatureSelection): Promise<Surface | null> {
+    const picked = this.sided(position, () => this.scene.pick(position, 1, 1) as (PickedFeature & { content?: { url?: string } }) | undefined);
+    const url = picked?.content?.url;
+    const ray = this.scene.camera.getPickRay(position);
+    if (!url || !ray || Number(picked.getProperty('fid')) !== fid || !/\.glb($|\?)/.test(url)) return null;
+    // the engine fetched it, so it is at hand
+    const response = await fetch(url);
+    if (!response.ok) return null;
+    const { origin, direction } = ray;
+    return new Glb(await response.arrayBuffer()).surface(fid, [origin.x, origin.y, origin.z], [direction.x, direction.y, direction.z]);
   }
 
   private read(picked: unknown): Selection | null {

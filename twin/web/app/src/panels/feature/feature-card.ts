@@ -210,9 +210,32 @@ export class FeatureCard extends Panel {
           </dl>
         </section>`,
       )}
-      ${this.relations('isPartOf', t('feature.whole'))} ${this.relations('hasPart', t('feature.parts'))}
+      ${this.surface()} ${this.relations('isPartOf', t('feature.whole'))} ${this.relations('hasPart', t('feature.parts'))}
       <twin-versions .app=${this.app} .selection=${this.selection}></twin-versions>
       ${this.actions(layer, change)}`;
+  }
+
+  /** What was clicked on: the surface, and what its source calls it. */
+  private surface(): TemplateResult | typeof nothing {
+    const surface = this.app.surface.value;
+    if (!surface) return nothing;
+    const rows: [Parameters<typeof t>[0], string | null][] = [
+      ['surface.kind', t(`surface.${surface.surface}`)],
+      ['surface.class', surface.class],
+      ['surface.name', surface.name],
+      ['surface.id', surface.id],
+    ];
+    return html`<section class="group" data-surface=${surface.surface}>
+      <h3>${t('surface')}</h3>
+      <dl>
+        ${rows.map(([word, text]) =>
+          text
+            ? html`<dt>${t(word)}</dt>
+                <dd>${text}</dd>`
+            : nothing,
+        )}
+      </dl>
+    </section>`;
   }
 
   private actions(layer: LayerConfig, change: Change | undefined): TemplateResult | typeof nothing {
