@@ -8,7 +8,8 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -20,7 +21,9 @@ from layers.audit.sealing import Sealer, every
 from layers.batch import MESH
 from layers.model import Author, Link, Operation
 from layers.query import Query
+from layers.store import geopackage, postgis
 from layers.store.base import FormSpec, Store
+from layers.store.database import Database
 from tests.histories.foreign import Hand, SqliteHand
 from tests.storing import batch, fids, grid, load, row, spec, square, tetrahedron
 
@@ -222,12 +225,36 @@ def test_an_old_row_that_was_changed_is_found(city: Store, hand: Hand) -> None:
     assert "the rows are no longer what it made" in why
 
 
-def test_a_present_row_that_was_changed_past_the_triggers_is_found(city: Store, hand: Hand) -> None:
+def test_a_present_row_that_was_changed_past_the_triggers_is_found(
+    city: Store, hand: Hand, database: Database | None, tmp_path: Path
+) -> None:
+    """By who only reads the city: a server that runs on PostGIS sees within a second that its triggers were
+    off, and tells a gap instead, of before which nothing is compared."""
+    city.close()
     with past_the_triggers(hand):
         hand.run(f"UPDATE {hand.table('buildings')} SET name = 'hall 3' WHERE fid = 2")
-    number, why = found(city)
+    if database is None:
+        reader: Store = geopackage.open(tmp_path / "city.gpkg", read_only=True)
+    else:
+        reader = postgis.open(database, read_only=True)
+    with closing(reader):
+        number, why = found(reader)
     assert number == 4  # the last that changed it
     assert "the rows are no longer what it made" in why
+
+
+@pytest.mark.parametrize("database", ["postgis"], indirect=True)
+def test_triggers_that_were_off_are_told_as_a_gap_by_a_server_that_runs(
+    city: Store, hand: Hand, sealer: Sealer
+) -> None:
+    seq = city.seq()
+    with past_the_triggers(hand):
+        hand.run(f"UPDATE {hand.table('buildings')} SET name = 'hall 3' WHERE fid = 2")
+    assert city.wait(seq, 20) > seq
+    assert sealer.seal() == 1
+    assert entries(city)[-1]["via"] == "repair"
+    verdict = verify.city(city)
+    assert (verdict.fault, verdict.not_kept) == (None, 5)
 
 
 def test_a_body_that_was_changed_is_found(city: Store, hand: Hand) -> None:

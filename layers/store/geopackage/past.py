@@ -377,6 +377,7 @@ def keep_rows(con: sqlite3.Connection, layer: str, until: int, chosen: str, afte
     """Keep the present rows ``t`` that fulfil a condition, for a change that no trigger sees.
 
     ``after``: the table that has what they become (fid, geom, mesh), so that what stays is not kept."""
+    _make_whole(con, layer, until)
     rows = places(con, layer)
     box = ", ".join(f"ST_{side}(t.geom)" for side in ("MinX", "MaxX", "MinY", "MaxY"))
     values = "".join(f", t.{row.column}" for row in rows)
@@ -394,6 +395,18 @@ def keep_rows(con: sqlite3.Connection, layer: str, until: int, chosen: str, afte
         f" SELECT t.fid, ?, {kept}, {box}{values} FROM main.{quoted(layer)} t"
         f" LEFT JOIN main.{quoted(mesh_table(layer))} m ON m.fid = t.fid{beside}"
         f" WHERE ({chosen}) AND {_unless(layer, 't.fid', str(int(until)))}",
+        (until,),
+    )
+
+
+def _make_whole(con: sqlite3.Connection, layer: str, until: int) -> None:
+    """Make rows whole that are kept already, of a change that is not yet logged: as :func:`_made_whole`, and
+    for the same reasons."""
+    of, mesh, old = (f"main.{quoted(name)}" for name in (layer, mesh_table(layer), table(layer)))
+    con.execute(
+        f"UPDATE {old} AS p SET geom = (SELECT t.geom FROM {of} t WHERE t.fid = p.fid), there = 1,"
+        f" mesh = CASE there WHEN 3 THEN (SELECT m.body FROM {mesh} m WHERE m.fid = p.fid) ELSE mesh END"
+        " WHERE until = ? AND there > 1",
         (until,),
     )
 

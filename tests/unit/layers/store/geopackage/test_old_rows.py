@@ -322,6 +322,30 @@ def test_what_is_shared_outlives_an_edit_that_comes_to_nothing_and_triggers_of_o
     assert shape(store, seq, 6) == was
 
 
+@pytest.mark.parametrize("then", ["load", "drop", "revert"])
+def test_what_is_shared_by_an_edit_that_came_to_nothing_outlives_what_no_trigger_sees(
+    store: GeoPackageStore, path: Path, then: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A load, a drop and an undo of a whole layer keep old rows without triggers, by a number that such an
+    edit has kept one with already."""
+    monkeypatch.setattr("layers.store.matching.LOGGED_EACH", 0)
+    store.patch("buildings", 4, {"geometry": json.loads(shapely.to_geojson(square(1, 2)))})
+    seq, fid = store.seq(), 4 if then == "revert" else 5
+    was = shape(store, seq, fid)
+    edit(path, "sql", "CREATE UNIQUE INDEX one_name ON buildings (name)")
+    edit(path, "sql", f"UPDATE OR IGNORE buildings SET name = 'house 0' WHERE fid = {fid}")
+    assert query(path, "SELECT fid, until, there > 1 FROM twin_past_buildings")[1:] == [(fid, seq + 1, 1)]
+    if then == "load":
+        load(store, spec(), [*grid(4), row("b4", square(3, 4), name="house 4", levels=4), *grid(10)[5:]])
+    elif then == "drop":
+        store.drop("buildings", Author(via="drop"))
+    else:
+        store.revert("buildings", 1, unchanged_since=seq)
+        assert shape(store, seq + 1, fid) == shape(store, 1, fid) != was
+    assert store.seq() == seq + 1
+    assert shape(store, seq, fid) == was
+
+
 def test_a_feature_that_changes_often_is_kept_whole_now_and_then(store: GeoPackageStore, path: Path) -> None:
     """Whichever others change in turns with it: else its geometry would be looked for among all its rows."""
     with closing(connect(path, "rw")) as con, transaction(con):
