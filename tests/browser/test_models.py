@@ -79,6 +79,9 @@ def test_a_click_on_a_surface_tells_which_it_is(tab: Tab) -> None:
     assert tab.js("window.twin.state().selection") == feature("models", 1)
     assert "RoofSurface" in card.inner_text()
     assert "Dach" in card.inner_text()
+    # in a small window the card lies over the wall
+    card.locator("button.close").click()
+    card.wait_for(state="detached")
     assert _click(tab, SIDE / 2, 0, TOP / 2) == "WALL"
     text = card.inner_text()
     assert "WallSurface" in text
