@@ -101,13 +101,15 @@ def _crossed(
     crossed = np.empty(0, np.int64)
     if chosen.any():
         names, index = np.unique(ring[chosen], return_inverse=True)
-        outlines = shapely.linearrings(seen[chosen], indices=index.reshape(-1))
-        crossed = np.unique(face_of_ring[names[~shapely.is_valid(shapely.polygons(outlines))]])
+        lines = shapely.linearrings(seen[chosen], indices=index.reshape(-1))
+        crossed = np.unique(face_of_ring[names[~shapely.is_valid(shapely.polygons(lines))]])
     several = np.flatnonzero(np.bincount(face_of_ring) > 1)
+    begins = np.searchsorted(ring, np.arange(len(face_of_ring) + 1))
     crossing: list[int] = []
     for number in np.setdiff1d(several, crossed).tolist():
-        mine = np.flatnonzero(face_of_ring == number)
-        polygon: Any = shapely.Polygon(seen[ring == mine[0]], [seen[ring == hole] for hole in mine[1:]])
+        first, last = np.searchsorted(face_of_ring, (number, number + 1))
+        outlines = [seen[begins[k] : begins[k + 1]] for k in range(first, last)]
+        polygon: Any = shapely.Polygon(outlines[0], outlines[1:])
         if not polygon.is_valid:
             crossing.append(number)
     return {"ring.crossed": crossed, "ring.interior": np.array(crossing, np.int64)}

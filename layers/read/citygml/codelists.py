@@ -13,7 +13,7 @@ from layers.read.citygml.names import local
 
 #: Bytes of a list, lists of a file, and how far above the file one may lie.
 _MOST, _LISTS, _UP = 8 << 20, 500, 3
-_RELATIVE = re.compile(r"(?:\.\./|\./)*[^/:?#\\]+(?:/[^/:?#\\]+)*\.xml", re.IGNORECASE)
+_RELATIVE = re.compile(r"((?:\.\./|\./)*)(?:(?!\.\.?/)[^/:?#\\]+/)*[^/:?#\\]+\.xml", re.IGNORECASE)
 
 
 class CodeLists:
@@ -36,15 +36,17 @@ class CodeLists:
 
     def _load(self, space: str) -> dict[str, str]:
         path = unquote(space)
-        if not _RELATIVE.fullmatch(path) or path.split("/").count("..") > _UP:
+        found = _RELATIVE.fullmatch(path)
+        if found is None or path.split("/").count("..") > _UP:
             return {}
-        file = self._folder / path
         try:
-            if not file.is_file() or file.stat().st_size > _MOST:
+            file = (self._folder / path).resolve()
+            within = file.is_relative_to((self._folder / found[1]).resolve())  # a link may lead elsewhere
+            if not within or not file.is_file() or file.stat().st_size > _MOST:
                 return {}
             parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
-            root = etree.parse(str(file), parser).getroot()
-        except (OSError, etree.XMLSyntaxError):
+            root = etree.fromstring(file.read_bytes(), parser)  # by its name lxml would unpack a gzip file
+        except (OSError, ValueError, etree.XMLSyntaxError):
             return {}
         if local(root) != "Dictionary" or root.getroottree().docinfo.doctype:
             return {}

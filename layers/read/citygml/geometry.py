@@ -44,6 +44,8 @@ _NAMED = etree.XPath(
     namespaces=dict(zip("ab", GML, strict=True)),
 )
 _DEEPEST = 64
+#: Elements within elements, over all references: below what Python's stack holds.
+_NESTED = 400
 SOLIDS = frozenset({"Solid", "MultiSolid", "CompositeSolid"})
 
 
@@ -82,6 +84,9 @@ class Shape:
     _lines: list[list[int]] = field(default_factory=list)
     _points: list[int] = field(default_factory=list)
     _again: int = 0
+    #: References that were followed to their end, by whether what they name was turned round.
+    _followed: set[tuple[str, bool]] = field(default_factory=set)
+    _depth: int = 0
 
     def __len__(self) -> int:
         return len(self._faces)
@@ -134,12 +139,20 @@ class Shape:
         if (target := element.get(XLINK)) and not len(element):
             self._follow(target, surface, flipped, path)
             return
+        if self._depth == _NESTED:
+            self.faults["xlink.deep"] += 1
+            return
+        self._depth += 1
         for child in element.iterchildren(etree.Element):
             self._walk(child, surface, flipped, path)
+        self._depth -= 1
 
     def _follow(self, href: str, surface: Surface, flipped: bool, path: tuple[str, ...]) -> None:
         if href in path or len(path) > _DEEPEST:
             self.faults["xlink.cycle"] += 1
+            return
+        if (href, flipped) in self._followed:  # else two of each that name two more never end
+            self._again += 1
             return
         target = self.find(href)
         if target is None:
@@ -147,6 +160,7 @@ class Shape:
             self._missing.add(href)
             return
         self._walk(target, surface, flipped, (*path, href))
+        self._followed.add((href, flipped))
 
     def _patch(self, patch: Element, surface: Surface, flipped: bool) -> None:
         if patch in self._seen:
@@ -192,7 +206,10 @@ class Shape:
             return
         at = self._text(where)
         first = len(self._rings)
+        # one shape may be there several times, each in a frame of its own
+        outside, self._seen, self._followed = (self._seen, self._followed), {}, set()
         self.add_surfaces(shape)
+        self._seen, self._followed = outside
         frame = np.eye(4) if not len(values) else values.reshape(4, 4)
         self._frames.append(_Frame(first, len(self._rings), frame, at))
 

@@ -23,6 +23,7 @@ _PLAIN = frozenset({"tin", "reliefPoints", "ridgeOrValleyLines", "breaklines", "
 _BOUNDED = frozenset({"boundedBy", "boundary"})
 _OPENINGS = frozenset({"opening", "fillingSurface"})
 _SURFACES = {"WindowSurface": Surface.WINDOW, "DoorSurface": Surface.DOOR, **SEMANTICS}
+_FILLINGS = frozenset({Surface.WINDOW, Surface.DOOR})
 _MULTI = frozenset({"MultiSurface", "CompositeSurface", "Polygon", "TriangulatedSurface", "Tin", "Surface"})
 _MULTI |= {"OrientableSurface", "PolyhedralSurface", "Triangle", "MultiGeometry", "GeometricComplex"}
 _CURVES = frozenset({"MultiCurve", "LineString", "Curve", "CompositeCurve", "MultiLineString"})
@@ -49,6 +50,12 @@ class Level:
         """Whether it may have a body."""
         return bool(self.solids or self.surfaces or self.themed or self.implicit)
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether it has surfaces beside those of windows and doors."""
+        themed = any(code not in _FILLINGS for code, _, _ in self.themed)
+        return themed or bool(self.solids or self.surfaces or self.implicit)
+
     def all(self) -> Iterator[Element]:
         """Every geometry."""
         yield from (*self.solids, *self.surfaces, *(e for _, _, e in self.themed), *self.implicit)
@@ -69,8 +76,9 @@ class CityObject:
 
     @property
     def best(self) -> int | None:
-        """The highest level with surfaces, else that with lines, else that with points."""
-        for wanted in ("has_surfaces", "curves", "points"):
+        """The highest level with surfaces (windows and doors alone only where there are no others), else
+        that with lines, else that with points."""
+        for wanted in ("is_whole", "has_surfaces", "curves", "points"):
             having = [lod for lod, level in self.levels.items() if getattr(level, wanted)]
             if having:
                 return max(having)

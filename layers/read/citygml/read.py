@@ -44,12 +44,14 @@ _APPEARANCE = "appearanceMember"
 _ROUNDS = 4
 #: Attributes that say until when an object was there (CityGML 2.0, 10.1.1; 3.0, 7.2.2).
 _ENDS = ("terminationDate", "validTo")
+_DATE = re.compile(r"\d{4}-\d\d", re.ASCII)
 _TOLD = 5
 #: Corners of surfaces of which bodies are made together.
 _TOGETHER = 50_000
 _FAULTS: Mapping[str, str] = {
     "xlink.missing": "{} references of geometries name nothing in the file, and are left out",
     "xlink.cycle": "{} references of geometries lead back to themselves, and are left out",
+    "xlink.deep": "{} surfaces lie deeper in references than is read, and are left out",
     "gml.dimension": "{} lists of coordinates are not as long as their dimension wants, and are left out",
     "ring.short": "{} rings or lines have too few positions, and are left out",
     "ring.nan": "{} rings hold what is no number, and are left out",
@@ -312,7 +314,7 @@ class _File:
                 waits = _Waiting(member.row, thing.id, thing.name, "", None, thing.attributes, False)
                 self._drop("geometry.missing", "it has no geometry", waits)
             return
-        if any(str(thing.attributes[n]) < self._now for n in _ENDS if n in thing.attributes):
+        if any(self._has_ended(each) for each in (thing, parent, top) if each is not None):
             self._ended += 1
             return
         for lod in thing.levels:
@@ -347,6 +349,11 @@ class _File:
         self._waiting.append(waits)
         if self._corners > _TOGETHER or len(self._waiting) > _TOGETHER:
             self._flush()
+
+    def _has_ended(self, thing: CityObject) -> bool:
+        """Whether an object says of a day that is over that it was its last."""
+        said = (str(thing.attributes[name]) for name in _ENDS if name in thing.attributes)
+        return any(_DATE.match(each) is not None and each < self._now for each in said)
 
     def _flush(self) -> None:
         """Make the bodies of what waits, all together, and hand on the rows."""
@@ -428,7 +435,8 @@ class _File:
         sink = self._sink
         if self._lower:
             lods = ", ".join(f"{lod} ({count})" for lod, count in sorted(self._lower.items()))
-            sink.note("lod.chosen", f"the highest level of detail is taken; there are also (objects): {lods}")
+            reason = "the highest level of detail with more than windows and doors is taken"
+            sink.note("lod.chosen", f"{reason}; there are also (objects): {lods}")
         if self._plateau and self._odd_ids:
             names = ", ".join(map(shown, self._odd_ids[:_TOLD]))
             reason = f"{len(self._odd_ids)} ids are no prefix and UUID, as PLATEAU wants them: {names}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 from tempfile import mkdtemp
@@ -339,3 +340,104 @@ def test_lists_of_numbers_are_what_python_reads_word_by_word(words: list[list[st
     values, counts = numbers([blank.join(each) for each in words])
     assert counts.tolist() == [len(each) for each in words]
     np.testing.assert_array_equal(values, [one(word) for each in words for word in each])
+
+
+def _surfaces(members: str, lod: int = 2) -> str:
+    name = f"bldg:lod{lod}MultiSurface"
+    return f"<{name}><gml:MultiSurface>{members}</gml:MultiSurface></{name}>"
+
+
+def _members(polygons: list[str]) -> str:
+    return "".join(f"<gml:surfaceMember>{each}</gml:surfaceMember>" for each in polygons)
+
+
+def test_references_that_double_at_each_step_end(tmp_path: Path) -> None:
+    """Sixty that name the next one twice: followed one by one they are more than there is time for."""
+    inside = "".join(
+        f'<gml:surfaceMember><gml:CompositeSurface gml:id="c{k}">'
+        f"{f'<gml:surfaceMember xlink:href="#c{k + 1}"/>' * 2}</gml:CompositeSurface></gml:surfaceMember>"
+        for k in range(60)
+    )
+    last = f'<gml:CompositeSurface gml:id="c60">{_members(gml.faces(gml.corners()))}</gml:CompositeSurface>'
+    text = gml.model(gml.member(gml.building(_surfaces(f"{inside}{_members([last])}"))))
+    assert len(Mesh.from_bytes(features(tmp_path, text)["b1"][MESH]).triangles) == 12
+
+
+def test_references_deeper_than_the_stack_are_told(tmp_path: Path) -> None:
+    opened, closed = (
+        "<gml:surfaceMember><gml:CompositeSurface>",
+        "</gml:CompositeSurface></gml:surfaceMember>",
+    )
+    inside = "".join(
+        f'<gml:surfaceMember><gml:CompositeSurface gml:id="d{k}">{opened * 50}'
+        f'<gml:surfaceMember xlink:href="#d{k + 1}"/>{closed * 51}'
+        for k in range(40)
+    )
+    inside += _members(
+        [f'<gml:CompositeSurface gml:id="d40">{_members(gml.faces(gml.corners()))}</gml:CompositeSurface>']
+    )
+    found = reading(tmp_path, gml.model(gml.member(gml.building(_surfaces(inside)))))
+    assert sum(len(table) for table in found.batches()) == 1
+    assert "xlink.deep" in rules(found)
+
+
+def test_one_shape_stands_at_each_of_its_points(tmp_path: Path) -> None:
+    box = _members(gml.faces(gml.corners((0, 0, 0), (1, 1, 1))))
+    windows = "".join(
+        "<bldg:boundedBy><bldg:WallSurface><bldg:opening><bldg:Window><bldg:lod3ImplicitRepresentation>"
+        "<ImplicitGeometry><relativeGMLGeometry"
+        + (
+            f'><gml:MultiSurface gml:id="shape">{box}</gml:MultiSurface></relativeGMLGeometry>'
+            if k == 0
+            else ' xlink:href="#shape"/>'
+        )
+        + f"<referencePoint><gml:Point><gml:pos>{400_000 + 5 * k} 6700000 10</gml:pos></gml:Point>"
+        "</referencePoint></ImplicitGeometry></bldg:lod3ImplicitRepresentation></bldg:Window></bldg:opening></bldg:WallSurface>"
+        "</bldg:boundedBy>"
+        for k in range(3)
+    )
+    row = features(tmp_path, gml.model(gml.member(gml.building(windows))))["b1"]
+    assert len(Mesh.from_bytes(row[MESH]).triangles) == 3 * 12
+    assert shapely.from_wkb(row[WKB]).area == pytest.approx(3)
+
+
+def test_windows_alone_are_not_the_building(tmp_path: Path) -> None:
+    """Walls of level 2 with a window of level 3: the level of the walls is taken."""
+    wall = gml.faces(gml.corners())
+    window = f"<bldg:opening><bldg:Window>{_surfaces(_members(wall[1:2]), 3)}</bldg:Window></bldg:opening>"
+    inside = f"{_surfaces(_members(wall))}{window}"
+    text = f"<bldg:boundedBy><bldg:WallSurface>{inside}</bldg:WallSurface></bldg:boundedBy>"
+    row = features(tmp_path, gml.model(gml.member(gml.building(text))))["b1"]
+    assert (row["lod"], row["mesh_height_m"]) == ("2", 5.0)
+
+
+def test_parts_end_with_their_building_and_no_date_ends_none(tmp_path: Path) -> None:
+    part = gml.building(gml.box(lod=2), "part", "BuildingPart")
+    part = f"<bldg:consistsOfBuildingPart>{part}</bldg:consistsOfBuildingPart>"
+    ended = gml.building(f"<terminationDate>2001-01-01</terminationDate>{part}")
+    odd = gml.building(f"<terminationDate>01.01.2090</terminationDate>{gml.box()}", "odd")
+    found = features(tmp_path, gml.model(gml.member(ended) + gml.member(odd)))
+    assert set(found) == {"odd"}
+
+
+@pytest.mark.parametrize("way", ["link", "gzip", "around"])
+def test_a_code_list_is_a_plain_file_below_its_folder(tmp_path: Path, way: str) -> None:
+    dictionary = (
+        '<gml:Dictionary xmlns:gml="http://www.opengis.net/gml"><gml:dictionaryEntry><gml:Definition>'
+        "<gml:description>School</gml:description><gml:name>422</gml:name></gml:Definition></gml:dictionaryEntry>"
+        "</gml:Dictionary>"
+    )
+    folder, space = tmp_path / "udx", "list.xml"
+    folder.mkdir()
+    (tmp_path / "other.xml").write_text(dictionary)
+    if way == "link":
+        (folder / "list.xml").symlink_to(tmp_path / "other.xml")
+    elif way == "gzip":
+        (folder / "list.xml").write_bytes(gzip.compress(dictionary.encode()))
+    else:
+        (folder / "x").mkdir()
+        space = "x/../../other.xml"
+    text = gml.model(gml.member(gml.building(f'<bldg:usage codeSpace="{space}">422</bldg:usage>{gml.box()}')))
+    found = reading(tmp_path, text, name="udx/a.gml")
+    assert "codelist.absent" in rules(found)
+    assert [row["usage"] for table in found.batches() for row in table.to_pylist()] == ["422"]
