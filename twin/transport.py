@@ -234,6 +234,19 @@ class Protocol(HttpToolsProtocol):
         cast(OneWrite, self.transport).at_once(_chunk(data))
         return True
 
+    @property
+    def waiting(self) -> int:
+        """Bytes that the client has not taken yet."""
+        return self._bare.get_write_buffer_size()
+
+    def cut(self) -> None:
+        """End the connection at once: what waits is not sent."""
+        if self._answered is not None:
+            self._answered.disconnected = True
+        self._stop()
+        self._refused = True
+        self._bare.abort()
+
     def send_400_response(self, msg: str) -> None:
         """What came is no HTTP, or its body is not in chunks as it says."""
         cycle = self.cycle

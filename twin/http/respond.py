@@ -54,6 +54,13 @@ class Connection(Protocol):
         """Send a piece of the body that answers ``scope`` now; False, and nothing is sent, if that would
         have to wait."""
 
+    @property
+    def waiting(self) -> int:
+        """Bytes that the client has not taken yet."""
+
+    def cut(self) -> None:
+        """End it at once: what waits is not sent."""
+
 
 def header(scope: Scope, name: bytes) -> str | None:
     """The header of that (lower-case) name, or None.

@@ -43,6 +43,8 @@ class Stream:
         self._send = send
         self._connection: Connection | None = scope.get(PROTOCOL)
         self._straight = False
+        # what waited when the client last took something, and when that was
+        self._waited, self._took = 0, 0.0
 
     @contextlib.contextmanager
     def straight(self) -> Iterator[None]:
@@ -62,13 +64,25 @@ class Stream:
         return False
 
     async def write(self, data: bytes) -> None:
-        """Send whole events. Raises TimeoutError when the client takes nothing for long."""
-        message = {"type": "http.response.body", "body": data, "more_body": True}
-        if self._connection is not None and self._connection.takes:
-            await self._send(message)
-            return
-        async with asyncio.timeout(STALLED_SECONDS):
-            await self._send(message)
+        """Send whole events, once the client takes them."""
+        await self._send({"type": "http.response.body", "body": data, "more_body": True})
+
+    @property
+    def takes(self) -> bool:
+        """Whether its client takes what it is sent."""
+        return self._connection is None or self._connection.takes
+
+    def stalls(self, now: float) -> bool:
+        """Whether its client has taken nothing for long, as far as that was asked; ``now`` in seconds."""
+        waits = 0 if self._connection is None or self._connection.takes else self._connection.waiting
+        if not waits or waits != self._waited:
+            self._waited, self._took = waits, now
+        return now - self._took >= STALLED_SECONDS
+
+    def cut(self) -> None:
+        """End its connection at once: a client that takes nothing would not take an end."""
+        if self._connection is not None:
+            self._connection.cut()
 
     def end(self) -> None:
         """Have it end."""
@@ -110,9 +124,11 @@ class Streams:
                 task.cancel()
             await asyncio.gather(*rest, return_exceptions=True)
         for ended in done:
-            if not isinstance(ended.exception(), TimeoutError | OSError | None):
+            if not isinstance(ended.exception(), OSError | None):
                 await ended
-        if tasks[0] not in done:
+        if tasks[0] in done or not stream.takes:
+            stream.cut()
+        else:
             # a body that ends well lets the server close without waiting; the peer may be gone
             with contextlib.suppress(OSError):
                 await send({"type": "http.response.body", "body": b""})
@@ -137,7 +153,7 @@ class Streams:
             if due:
                 beats = now() + HEARTBEAT_SECONDS
             for stream in self._open:
-                if not stream.is_of(self._city.callers.of(stream.scope)):
+                if stream.stalls(now()) or not stream.is_of(self._city.callers.of(stream.scope)):
                     stream.end()
                 elif due:
                     stream.push(stream.beat())

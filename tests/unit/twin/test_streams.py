@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -66,6 +67,16 @@ class Client:
                 self._text += (await self._reader.readexactly(size + 2))[:-2]
         text, self._text = self._text[: found.end()], self._text[found.end() :]
         return text
+
+    async def slowly(self, bite: int, rest: float) -> None:
+        """Take the next chunk, so many bytes at a time with so many seconds between."""
+        left = int((await self._reader.readuntil(b"\r\n")), 16) + 2
+        while left:
+            part = await self._reader.readexactly(min(bite, left))
+            left -= len(part)
+            self._text += part
+            await asyncio.sleep(rest)
+        self._text = self._text[:-2]
 
     async def close(self) -> None:
         self._writer.close()
@@ -155,5 +166,53 @@ def test_a_page_that_is_slow_gets_every_frame_in_its_order(city: City) -> None:
                 city.bus.publish("incident", {"id": number, "title": "x" * 1000})
                 assert (await quick.event(b"incident"))[1]["id"] == number
             assert [(await slow.event(b"incident"))[1]["id"] for _ in range(FRAMES)] == list(range(FRAMES))
+
+    serve(city, scenario)
+
+
+async def stalled(city: City, port: int, ends: Callable[[], None]) -> None:
+    """A page that takes nothing of one large frame, after which nothing happens: its place is free soon after
+    what ends it, although it still takes nothing."""
+    async with opened(port, b"/stream", 1) as (slow,):
+        await slow.event(b"snapshot")
+        city.bus.publish("incident", {"id": 1, "title": "x" * 8_000_000})
+        await asyncio.sleep(0.2)
+        ends()
+        async with asyncio.timeout(3):
+            while city.bus.clients:
+                await asyncio.sleep(0.02)
+        with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
+            await slow.until(rb"0\r\n\r\n")
+
+
+def test_a_page_that_takes_nothing_for_long_loses_its_place(
+    city: City, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(sse, "RECHECK_SECONDS", 0.05)
+    monkeypatch.setattr(sse, "STALLED_SECONDS", 0.5)
+    serve(city, lambda port: stalled(city, port, lambda: None))
+    assert [one for one in caplog.records if one.levelno >= logging.WARNING] == []
+
+
+def test_a_stop_waits_for_no_page_that_takes_nothing(city: City, caplog: pytest.LogCaptureFixture) -> None:
+    serve(city, lambda port: stalled(city, port, city.bus.close))
+    assert [one for one in caplog.records if one.levelno >= logging.WARNING] == []
+
+
+def test_a_page_that_takes_a_little_at_a_time_keeps_its_place(
+    city: City, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sse, "RECHECK_SECONDS", 0.05)
+    monkeypatch.setattr(sse, "STALLED_SECONDS", 1.5)
+
+    async def scenario(port: int) -> None:
+        async with opened(port, b"/stream", 1) as (slow,):
+            await slow.event(b"snapshot")
+            city.bus.publish("incident", {"id": 1, "title": "x" * 400_000})
+            await asyncio.sleep(0.1)
+            city.bus.publish("incident", {"id": 2, "title": "y"})
+            await slow.slowly(16_000, 0.1)
+            assert (await slow.event(b"incident"))[1]["id"] == 1
+            assert (await slow.event(b"incident"))[1]["id"] == 2
 
     serve(city, scenario)
