@@ -27,7 +27,7 @@ from layers.model import Change, FeatureLayer
 from layers.parts import Remainders
 from layers.raster.files import OpenFiles
 from layers.types import REST, Bbox
-from tiles import extent, freshness, scheme
+from tiles import extent, freshness, scheme, storeys
 from tiles.cache import Cache
 from tiles.feature_source import FeatureSource
 from tiles.freshness import Versions
@@ -140,6 +140,7 @@ class Tiles:
         self._cache, self._fragments = caches.tiles, caches.fragments
         self._marks: dict[tuple[str, Node], tuple[States, str]] = {}
         self._fitted: dict[str, tuple[object, Tile]] = {}
+        self._choices: dict[str, tuple[object, storeys.Choices]] = {}
         self.freshness: Versions = self._columns.freshness
         self._heights = MeshHeights(store, self.freshness)
         self.relations = Relations(self._columns.layers, self._snapshot, self.freshness, self._even)
@@ -166,6 +167,18 @@ class Tiles:
         # another ground or another notice, other bytes
         ground = f".{key}" if (key := self._ground.key) else ""
         return f'"{self._store.epoch}{EDITION}{ground}{self._notice}{parted}-{version}"'
+
+    def choices(self, layer_id: str) -> storeys.Choices:
+        """The storeys and categories of a layer's features; none where it has no such fields. Raises
+        NotFound."""
+        self.freshness.update()
+        if self._layer(layer_id).field(storeys.NUMBER) is None:
+            return storeys.Choices()
+        state = self.freshness.epoch, self.freshness.layer(layer_id)
+        known = self._choices.get(layer_id)
+        if known is None or known[0] != state:
+            known = self._choices[layer_id] = state, storeys.of(self._snapshot(layer_id))
+        return known[1]
 
     # -- vector tiles ------------------------------------------------------------------------
 

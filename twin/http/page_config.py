@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from layers import kinds
 from layers.bulk import most
-from layers.errors import Unavailable
+from layers.errors import NotFound, Unavailable
 from layers.kinds.base import Body, Prism, Tube
 from layers.model import FeatureLayer, Layer, has_features, is_raster
 from layers.types import Bbox, Field
 from tiles.imagery.style import Wanted, colormaps
 from tiles.scheme import MAX_ZOOM, METRES_PER_DEGREE
+from tiles.storeys import NUMBER
 from twin.http import across
 from twin.http.imagery import of_city
 
@@ -49,7 +50,10 @@ def document(city: City, view: View) -> dict[str, Any]:
             [(box, layer.count if has_features(layer) else 1) for box, layer in boxes if box is not None]
         )
     )
-    entries = [layer_entry(one) | {"raster": _raster(city, one.layer)} for one in published]
+    entries = [
+        layer_entry(one) | {"raster": _raster(city, one.layer)} | _choices(view, one.layer)
+        for one in published
+    ]
     return _document(city, extent, bulk) | _terrain(city, view) | {"layers": entries}
 
 
@@ -179,6 +183,18 @@ def _of_features(layer: FeatureLayer) -> dict[str, Any]:
         if kinds.may_relate(layer.kind)
         else None,
     }
+
+
+def _choices(view: View, layer: Layer) -> dict[str, Any]:
+    """The storeys and categories among which the page lets choose; nothing where a layer has none."""
+    if not has_features(layer) or layer.field(NUMBER) is None:
+        return {}
+    try:
+        choices = view.make_tiles().choices(layer.id)
+    except NotFound:
+        return {}  # it has just gone
+    storeys = [{"no": one.number, "title": one.name, "elevation": one.elevation} for one in choices.storeys]
+    return {"storeys": storeys, "categories": list(choices.categories)}
 
 
 def _raster(city: City, layer: Layer) -> dict[str, Any] | None:

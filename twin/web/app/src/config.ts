@@ -85,6 +85,24 @@ export interface TerrainConfig {
   layer: string;
 }
 
+export interface StoreyConfig {
+  /** 1 stands on the ground, -1 is the first below it. */
+  no: number;
+  title: string;
+  /** Metres over the building's zero. */
+  elevation: number | null;
+}
+
+/** What is seen of a building model; what is left out is as usual. */
+export interface ModelLook {
+  /** The number of the storey that is looked at; null for all. */
+  storey?: number | null;
+  /** With those below it. */
+  below?: boolean;
+  /** The categories that are not shown. */
+  hidden?: readonly string[];
+}
+
 export interface LayerConfig {
   id: string;
   kind: string;
@@ -109,6 +127,10 @@ export interface LayerConfig {
   scene: { url: string; body: 'prism' | 'tube'; painted: boolean } | null;
   /** Absent or null where it is no raster. */
   raster?: RasterConfig | null;
+  /** Those of its features, from the lowest to the highest; absent where they have none. */
+  storeys?: StoreyConfig[];
+  /** The codes of the categories of its features. */
+  categories?: string[];
   /** Where to ask for a feature's parts and whole, with {fid}; null where it can have none. */
   related: string | null;
 }

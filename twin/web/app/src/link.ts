@@ -3,6 +3,7 @@
  *
  * v=lon,lat,distance,heading,pitch  m=2d|3d  u=1  l=layer,layer:opacity  off=live,live  p=panel,panel
  * t=0 without terrain  x=exaggeration  o=raster,raster (highest first)
+ * b=model;storey=NUMBER;below=true;hide=CATEGORY,CATEGORY (once a building model)
  * r=raster;colormap=NAME;range=LOW,HIGH;bands=N[,N,N];hillshade=true|false;datetime=TIME (once a raster)
  * at=instant|@change, the city as it was  against=now|instant|@change, compared with it  split=share, side by side
  * set=id, what a change set changed
@@ -11,6 +12,7 @@
  */
 
 import { usualOpacity, type CityConfig, type Lang, type LayerConfig } from './config';
+import { readModel, writeModel } from './layers/model-look';
 import { readLook, writeLook } from './layers/raster-look';
 import { liveTypes, panels } from './panels/registry';
 import { isBefore, NOW, readMoment } from './past';
@@ -46,7 +48,7 @@ function writeSelection(selection: Selection, compared: boolean): string {
   return `s=${liveTypes().has(layer) ? 'feature:' : ''}${layer}:${fid}${which}`;
 }
 
-function parseLayers(text: string | null, looks: readonly string[], config: CityConfig): Record<string, LayerState> {
+function parseLayers(text: string | null, looks: readonly string[], models: readonly string[], config: CityConfig): Record<string, LayerState> {
   const listed = new Map<string, number>();
   for (const part of (text ?? '').split(',').filter(Boolean)) {
     const [id = '', opacity = '1'] = part.split(':');
@@ -60,6 +62,7 @@ function parseLayers(text: string | null, looks: readonly string[], config: City
         visible: text === null ? layer.visible : listed.has(layer.id),
         opacity: listed.get(layer.id) ?? usualOpacity(layer),
         ...parseLook(looks, layer),
+        ...parseModel(models, layer),
       },
     ]),
   );
@@ -69,6 +72,12 @@ function parseLook(looks: readonly string[], { id, raster }: LayerConfig): Pick<
   const text = looks.find((one) => one.split(';')[0] === id);
   const look = raster && text ? readLook(text.slice(id.length + 1), raster) : {};
   return Object.keys(look).length > 0 ? { raster: look } : {};
+}
+
+function parseModel(models: readonly string[], layer: LayerConfig): Pick<LayerState, 'model'> {
+  const text = models.find((one) => one.split(';')[0] === layer.id);
+  const model = text ? readModel(text.slice(layer.id.length + 1), layer) : {};
+  return Object.keys(model).length > 0 ? { model } : {};
 }
 
 function parseMoments(params: URLSearchParams): Pick<State, 'at' | 'against' | 'split'> {
@@ -120,7 +129,7 @@ export function readLink(hash: string, config: CityConfig): State {
     mode: params.get('m') === '2d' ? '2d' : '3d',
     underground: params.get('u') === '1',
     view: parseView(params.get('v')) ?? config.view,
-    layers: parseLayers(params.get('l'), params.getAll('r'), config),
+    layers: parseLayers(params.get('l'), params.getAll('r'), params.getAll('b'), config),
     rasters: list(params.get('o')).filter((id) => config.layers.some((layer) => layer.id === id && layer.raster)),
     terrain: config.terrain ? params.get('t') !== '0' : null,
     exaggeration: parseExaggeration(params.get('x')),
@@ -134,6 +143,14 @@ export function readLink(hash: string, config: CityConfig): State {
 
 function round(value: number, digits: number): string {
   return String(Number(value.toFixed(digits)));
+}
+
+/** What was chosen for rasters and building models. */
+function looks({ layers }: Readonly<State>): string[] {
+  return Object.entries(layers).flatMap(([id, { raster, model }]) => {
+    const [look, seen] = [writeLook(id, raster), writeModel(id, model)];
+    return [...(look ? [`r=${look}`] : []), ...(seen ? [`b=${seen}`] : [])];
+  });
 }
 
 export function writeLink(state: Readonly<State>): string {
@@ -150,10 +167,7 @@ export function writeLink(state: Readonly<State>): string {
   if (state.terrain === false) parts.push('t=0');
   if (state.exaggeration !== 1) parts.push(`x=${round(state.exaggeration, 2)}`);
   if (state.rasters.length > 0) parts.push(`o=${state.rasters.join(',')}`);
-  for (const [id, { raster }] of Object.entries(state.layers)) {
-    const look = writeLook(id, raster);
-    if (look) parts.push(`r=${look}`);
-  }
+  parts.push(...looks(state));
   if (state.at) parts.push(`at=${encodeURIComponent(state.at)}`);
   if (state.against !== null) parts.push(`against=${encodeURIComponent(state.against)}`);
   if (state.split !== null) parts.push(`split=${round(state.split, 3)}`);

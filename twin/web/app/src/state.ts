@@ -4,7 +4,7 @@
  */
 
 import { batch, signal, type Signal } from '@preact/signals-core';
-import type { Lang, RasterLook } from './config';
+import type { Lang, ModelLook, RasterLook } from './config';
 import { Draft } from './draft';
 
 export type Mode = '2d' | '3d';
@@ -36,6 +36,8 @@ export interface LayerState {
   opacity: number;
   /** What was chosen for a raster; the rest is as its style says. */
   raster?: RasterLook;
+  /** What was chosen for a building model. */
+  model?: ModelLook;
 }
 
 export interface State {

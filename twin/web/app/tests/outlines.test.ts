@@ -46,3 +46,9 @@ test('the larger area is painted first, then the lines, then everything else', (
     'Point 4',
   ]);
 });
+
+test('what is on a higher storey lies over what is lower, however small that is', () => {
+  const on = (no: number | null, side: number): TileFeature => ({ type: 'Polygon', geometry: [square(0, 0, side)], properties: { storey_no: no, side } });
+  const { features } = arranged({ name: 'a', extent: 4096, features: [on(2, 90), on(-1, 10), on(1, 20), on(null, 5), on(1, 80)] }, false);
+  expect(features.map(({ properties }) => properties['side'])).toEqual([10, 5, 80, 20, 90]);
+});

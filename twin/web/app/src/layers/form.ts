@@ -1,7 +1,7 @@
 /** What a form of a layer is: how such a layer is opened, styled, shown, refreshed and picked. */
 
 import type { Scene, SplitDirection } from '@cesium/engine';
-import type { CityConfig, LayerConfig, RasterLook } from '../config';
+import type { CityConfig, LayerConfig, ModelLook, RasterLook } from '../config';
 import type { Unsaved } from '../editing/edits';
 import type { Ground } from '../map/ground';
 import type { ImageryStack } from '../map/imagery';
@@ -40,6 +40,8 @@ export interface Look {
   under: boolean;
   /** What was chosen for a raster. */
   raster?: RasterLook | undefined;
+  /** What was chosen for a building model. */
+  model?: ModelLook | undefined;
 }
 
 /** A layer that is painted onto the ground: the engine cannot tell what stands where on it. */

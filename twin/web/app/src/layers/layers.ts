@@ -370,6 +370,7 @@ export class LayerSet {
       unsaved: this.moment(state) === null ? this.unsaved.peek().get(id) : undefined,
       under: isUnder(state),
       raster: state.layers[id]?.raster,
+      model: state.layers[id]?.model,
     };
     const mark = `${JSON.stringify(look)} ${shade.peek()}`;
     if (entry.drawn === drawn && entry.styled === mark) return;

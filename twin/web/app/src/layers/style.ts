@@ -1,11 +1,12 @@
 /** A layer's style as the server states it, in the engine's styling language. */
 
 import { Cesium3DTileStyle } from '@cesium/engine';
-import type { LayerConfig } from '../config';
+import type { LayerConfig, ModelLook } from '../config';
 import type { Unsaved } from '../editing/edits';
 import { color as themed, dataColor, mixed, shade, TOKENS } from '../tokens';
 import { OUTLINE } from '../map/outlines';
 import { rank } from './form';
+import { seen } from './model-look';
 
 /** The row of the placeholder in an empty 3D cell; it is never drawn nor picked. */
 export const NO_FEATURE = -1;
@@ -60,6 +61,17 @@ function assumedColor(layer: LayerConfig): string {
   return layer.style.color.property === null && entry ? entry.color : paler(layer.style.color.default, layer);
 }
 
+const allOf = (tests: readonly string[]): string => tests.map((test) => (tests.length > 1 ? `(${test})` : test)).join(' && ');
+
+/** What a feature of a building model must be to be seen. */
+function shownTests(layer: LayerConfig, model: ModelLook | undefined): string[] {
+  const { storeys, hidden } = seen(layer, model);
+  return [
+    ...(storeys ? [storeys.map((no) => `\${storey_no} === ${no}`).join(' || ')] : []),
+    ...hidden.map((code) => `\${category} !== ${literal(code)}`),
+  ];
+}
+
 const anyOf = (fids: readonly number[]): string => fids.map((fid) => `\${fid} === ${fid}`).join(' || ');
 
 /** How much is seen of what is to be deleted. */
@@ -96,11 +108,17 @@ function colorConditions(
   return conditions;
 }
 
-export function sceneStyle(layer: LayerConfig, opacity: number, selected: number | null, unsaved?: Unsaved): Cesium3DTileStyle {
+export function sceneStyle(
+  layer: LayerConfig,
+  opacity: number,
+  selected: number | null,
+  unsaved?: Unsaved,
+  model?: ModelLook,
+): Cesium3DTileStyle {
   // the meshes of a city model bring the colours of roof and wall with them
   const plain = layer.scene?.painted ? '#ffffff' : layer.style.color.default;
   return new Cesium3DTileStyle({
-    show: `\${fid} !== ${NO_FEATURE}`,
+    show: allOf([`\${fid} !== ${NO_FEATURE}`, ...shownTests(layer, model)]),
     color: { conditions: colorConditions(layer, opacity, selected, unsaved, plain) },
   });
 }
@@ -111,13 +129,16 @@ export function vectorStyle(
   selected: number | null,
   underground: boolean,
   unsaved?: Unsaved,
+  model?: ModelLook,
 ): Cesium3DTileStyle {
   // not by opacity: the ground is glass now, and what is drawn before it would hide it
   const layer = underground && !shown.buried ? muted(shown) : shown;
   const size = layer.style.size ?? 6;
   const grown = (value: number): string =>
     selected === null ? `${value}` : `\${fid} === ${selected} ? ${value + 4} : ${value}`;
+  const tests = shownTests(shown, model);
   return new Cesium3DTileStyle({
+    ...(tests.length > 0 ? { show: allOf(tests) } : {}),
     color: { conditions: [[IS_OUTLINE, paint(themed('outline'), opacity)], ...colorConditions(layer, opacity, selected, unsaved)] },
     lineWidth: { conditions: [[IS_OUTLINE, OUTLINE_WIDTH], ...widthConditions(layer, underground, grown)] },
     pointSize: grown(size),

@@ -11,7 +11,7 @@ import {
   WebMercatorTilingScheme,
   type ImageryProvider,
 } from '@cesium/engine';
-import { paintSheet } from './sheet-painter';
+import { isShown, paintSheet } from './sheet-painter';
 import { isOlder } from './refresher';
 import { readSheet, topmost, type SheetFeature, type VectorSheet } from './vector-sheet';
 
@@ -124,7 +124,8 @@ export class DrapeProvider {
       const sheet = this.read.get(`${z}/${Math.floor(right * n)}/${Math.floor(down * n)}`);
       if (!sheet) continue;
       const unit = (2 * half * Math.cos(CesiumMath.toRadians(lat))) / n / sheet.extent;
-      return topmost(sheet, { x: ((right * n) % 1) * sheet.extent, y: ((down * n) % 1) * sheet.extent }, metres / unit);
+      const at = { x: ((right * n) % 1) * sheet.extent, y: ((down * n) % 1) * sheet.extent };
+      return topmost(sheet, at, metres / unit, (feature) => isShown(this.style, feature));
     }
     return undefined;
   }

@@ -54,12 +54,18 @@ export function edges(rings: TilePoint[][], extent: number): TilePoint[][] {
   return found.filter((line) => line.length > 1);
 }
 
-/** In the order of painting: areas by their size, then everything else; with `outlined`, edges as lines too. */
+/** The storey of an element of a building model, which lies over what is lower. */
+function storey({ properties }: TileFeature): number {
+  const { storey_no: no } = properties;
+  return typeof no === 'number' ? no : 0;
+}
+
+/** In the order of painting: areas by their storey and size, then everything else; with `outlined`, edges as lines too. */
 export function arranged({ name, extent, features }: TileLayer, outlined: boolean): TileLayer {
   const sizes = new Map(
     features.flatMap((one) => (one.type === 'Polygon' ? [[one, area(one.geometry as TilePoint[][])] as const] : [])),
   );
-  const areas = [...sizes.keys()].sort((a, b) => sizes.get(b)! - sizes.get(a)!);
+  const areas = [...sizes.keys()].sort((a, b) => storey(a) - storey(b) || sizes.get(b)! - sizes.get(a)!);
   const lines = areas.map(
     ({ geometry, properties }): TileFeature => ({
       type: 'LineString',

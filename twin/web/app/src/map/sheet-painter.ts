@@ -35,6 +35,11 @@ function size(expression: unknown, feature: Asked, otherwise: number): number {
   return (Number.isFinite(value) ? value : otherwise) * DENSITY;
 }
 
+/** Whether a style shows a feature at all. */
+export function isShown({ show }: Cesium3DTileStyle, { properties }: Pick<SheetFeature, 'properties'>): boolean {
+  return !show || (show as unknown as Expression).evaluate({ getPropertyInherited: (name) => properties[name] }) === true;
+}
+
 /** A canvas of so many pixels; of one where nothing is to be painted, which costs the graphics card nothing. */
 export function paintSheet(size: number, sheet: VectorSheet, style: Cesium3DTileStyle, { left, top, parts }: Field): HTMLCanvasElement {
   const scale = (size * parts) / sheet.extent;
@@ -48,7 +53,9 @@ export function paintSheet(size: number, sheet: VectorSheet, style: Cesium3DTile
   const context = canvas.getContext('2d');
   if (!context) return canvas;
   context.lineJoin = context.lineCap = 'round';
-  for (const feature of features) paint(context, feature, style, x, y);
+  for (const feature of features) {
+    if (isShown(style, feature)) paint(context, feature, style, x, y);
+  }
   return canvas;
 }
 

@@ -63,7 +63,12 @@ function meets({ type, parts, box: [left, top, right, bottom] }: SheetFeature, a
   return parts.some((part) => part.some((point, i) => toSegment(at, part[Math.max(i - 1, 0)]!, point) <= reach));
 }
 
-/** What was painted last at a place, in units of the tile. */
-export function topmost({ features }: VectorSheet, at: TilePoint, reach: number): SheetFeature | undefined {
-  return features.findLast((one) => meets(one, at, reach));
+/** What was painted last at a place, in units of the tile, of what is shown. */
+export function topmost(
+  { features }: VectorSheet,
+  at: TilePoint,
+  reach: number,
+  isShown: (feature: SheetFeature) => boolean = () => true,
+): SheetFeature | undefined {
+  return features.findLast((one) => meets(one, at, reach) && isShown(one));
 }

@@ -76,9 +76,9 @@ class Draped implements Drawn, Flat {
     this.stack.remove(this.sheet);
   }
 
-  style({ opacity, selected, under, unsaved }: Look): void {
+  style({ opacity, selected, under, unsaved, model }: Look): void {
     this.sheet.alpha = opacity;
-    const style = vectorStyle(this.layer, 1, selected, under, unsaved);
+    const style = vectorStyle(this.layer, 1, selected, under, unsaved, model);
     const mark = JSON.stringify(style.style);
     if (mark === this.painted) return;
     this.provider.style = style;

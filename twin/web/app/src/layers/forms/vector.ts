@@ -41,8 +41,8 @@ class Shapes extends Tiled<ShapeTiles> {
     this.middle = [(west + east) / 2, (south + north) / 2];
   }
 
-  style({ opacity, selected, under, unsaved }: Look): void {
-    this.tileset.style = vectorStyle(this.layer, opacity, selected, under, unsaved);
+  style({ opacity, selected, under, unsaved, model }: Look): void {
+    this.tileset.style = vectorStyle(this.layer, opacity, selected, under, unsaved, model);
   }
 
   /** The tiles are built at height 0; this carries them to the ground and over each other. */

@@ -11,6 +11,7 @@ import { layerColor } from '../../layers/style';
 import { whyNot, whyOutlined } from '../../layers/reasons';
 import { levelSign, sensorSign } from '../sign';
 import { progressOf, why } from '../why';
+import { modelControls } from './model-controls';
 import { rasterControls, rasterLegend } from './raster-controls';
 import { terrainControls } from './terrain-controls';
 import { isRaster, rasterOrder } from '../../layers/order';
@@ -114,7 +115,7 @@ export class LayersPanel extends Panel {
               store.setLayer(layer.id, { opacity: Number((event.target as HTMLInputElement).value) })}
           />
             ${layer.raster && store.get().at !== null ? html`<p class="why" data-why="past.raster">${t('past.raster')}</p>` : nothing}
-            ${layer.raster ? rasterControls(this.app, layer) : nothing}`
+            ${layer.raster ? rasterControls(this.app, layer) : nothing} ${modelControls(this.app, layer)}`
         : nothing}
     </div>`;
   }

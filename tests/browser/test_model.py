@@ -1,0 +1,135 @@
+"""A building model on the page: its storeys and categories, in 3D and in 2D, and in the link.
+
+The small one is made here; the real one is looked at where the shared data has it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyproj
+import pytest
+from numpy.typing import NDArray
+
+from tests.browser.conftest import Tab
+from tests.browser.pixels import pixels
+from tests.ifcs import AXIS, EAST, MAP, NORTH, house
+from tests.support import Server, init, twin, until
+
+DUPLEX = "ifc/Duplex_A_20110907_georeferenced.ifc"
+
+
+def at(x: float, y: float) -> tuple[float, float]:
+    """Degrees of a place in the small model (m)."""
+    east, north = EAST + x * AXIS[0] - y * AXIS[1], NORTH + x * AXIS[1] + y * AXIS[0]
+    lon, lat = pyproj.Transformer.from_crs(MAP, "EPSG:4326", always_xy=True).transform(east, north)
+    return float(lon), float(lat)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("model")
+    city = init(folder / "city")
+    twin("load", str(house().write(folder / "house.ifc")), "--as", "house", "--city", str(city))
+    running = Server.start(city)
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="module")
+def opening() -> str:
+    return "lang=en&p=layers"
+
+
+def chosen(tab: Tab, **look: Any) -> None:
+    """Choose in the state, as the panel does, and wait for the picture."""
+    layers = tab.js("window.twin.state().layers")
+    layers["house"]["model"] = look
+    tab.js("layers => window.twin.set({ layers })", layers)
+    tab.ready()
+
+
+def name_at(tab: Tab, x: float, y: float, height: float = 0) -> Any:
+    found = tab.attributes(*at(x, y), height)
+    return found and found.get("name")
+
+
+def test_the_panel_lists_the_storeys_and_a_key_goes_down_one(tab: Tab) -> None:
+    config = tab.server.http.get("/config.json").json()["layers"][0]
+    assert [(one["no"], one["title"], one["elevation"]) for one in config["storeys"]] == [
+        (-1, "Cellar", -2.8),
+        (1, "Ground", 0.0),
+        (2, "Upper", 3.0),
+    ]
+    assert config["categories"] == ["door", "equipment", "foundation", "roof", "slab", "space", "wall"]
+    slider = tab.page.locator("[data-layer=house] [data-model=storey]")
+    assert slider.get_attribute("aria-valuetext") == "All storeys"
+    slider.focus()
+    tab.page.keyboard.press("ArrowLeft")
+    until(lambda: slider.get_attribute("aria-valuetext") == "Upper (3 m)", 10, "the storey")
+    tab.page.keyboard.press("ArrowLeft")
+    until(lambda: "b=house;storey=1" in tab.page.url, 10, "the link")
+    tab.page.locator("[data-layer=house] [data-model=below]").check()
+    until(lambda: "storey=1;below=true" in tab.page.url, 10, "the link")
+
+
+@pytest.mark.parametrize("mode", ["3d", "2d"])
+def test_a_storey_shows_what_is_on_it(tab: Tab, mode: str) -> None:
+    tab.look(*at(5, 4), 40, -89, mode=mode)
+    chosen(tab)
+    assert name_at(tab, 5, 6, 6) == "lid"
+    chosen(tab, storey=1)
+    assert name_at(tab, 5, 6) == "floor"
+    chosen(tab, storey=1, hidden=[])
+    assert name_at(tab, 5, 6, 2.8 if mode == "3d" else 0) == "A101 Hall"
+    chosen(tab, storey=1, hidden=["slab", "space"])
+    assert name_at(tab, 5, 6) is None
+    chosen(tab, storey=2, below=True, hidden=["roof", "space"])
+    assert name_at(tab, 5, 6) in ("floor", "footing")
+
+
+def test_a_link_opens_the_storey_in_chinese(tab: Tab) -> None:
+    lon, lat = at(5, 4)
+    tab.open(f"v={lon},{lat},40,0,-60&m=3d&b=house;storey=2&p=layers&lang=zh-CN")
+    slider = tab.page.locator("[data-layer=house] [data-model=storey]")
+    assert slider.get_attribute("aria-valuetext") == "Upper(3 m)"
+    assert "含以下楼层" in tab.page.locator("[data-layer=house]").inner_text()
+    assert name_at(tab, 5, 6, 6) == "lid"
+
+
+def test_the_duplex_stands_on_the_ground_storey_by_storey(
+    tab: Tab, shared_data: Path, tmp_path: Path
+) -> None:
+    """Seen from above each storey lies over those below it, and nothing is far from the rest."""
+    if not (shared_data / DUPLEX).exists():
+        pytest.skip("the Duplex is not among the shared data")
+    twin("load", str(shared_data / DUPLEX), "--as", "duplex", "--city", str(tab.server.folder))
+    tab.open("l=duplex&lang=en")
+    storeys = tab.server.http.get("/config.json").json()["layers"]
+    of_duplex = next(one for one in storeys if one["id"] == "duplex")["storeys"]
+    assert [(one["no"], one["title"]) for one in of_duplex] == [
+        (-1, "T/FDN"),
+        (1, "Level 1"),
+        (2, "Level 2"),
+        (3, "Roof"),
+    ]
+    lon, lat = 6.12219, 49.62922
+    for no in (1, 2, 3):
+        tab.open(f"v={lon},{lat},45,0,-89&m=3d&l=duplex&b=duplex;storey={no};below=true&lang=en")
+        # a ceiling, a ceiling, the roof
+        assert tab.attributes(lon, lat, 3.0 * no)["storey_no"] == no
+    tab.open(f"v={lon},{lat},60,0,-89&m=3d&l=duplex&lang=en")
+    drawn = _drawn(pixels(tab, 160, 60, 320, 300))
+    rows, columns = (np.flatnonzero(drawn.any(axis=axis)) for axis in (1, 0))
+    assert rows.min() > 0
+    assert rows.max() < len(drawn) - 1
+    assert columns.min() > 0
+    assert columns.max() < drawn.shape[1] - 1
+
+
+def _drawn(picture: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Where a picture has not the colour of its upper corner."""
+    numbers = picture.astype(int)
+    return np.asarray(np.abs(numbers - numbers[0, 0]).max(axis=2) > 12)

@@ -1,0 +1,34 @@
+"""The storeys and categories of a layer: counted from its columns, and anew after an edit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from layers import load
+from layers.store.base import Store
+from tests.ifcs import house
+from tiles.service import Tiles
+from tiles.storeys import Choices, Storey
+
+
+def test_they_follow_what_is_there(tmp_path: Path, store: Store) -> None:
+    load.run(store, house().write(tmp_path / "a.ifc"), layer_id="house")
+    (tmp_path / "b.geojson").write_text(
+        '{"type": "FeatureCollection", "features": [{"type": "Feature", "properties": {"a": 1},'
+        ' "geometry": {"type": "Point", "coordinates": [11, 48]}}]}'
+    )
+    load.run(store, tmp_path / "b.geojson", layer_id="points")
+    tiles = Tiles(store, tmp_path / "derived")
+    every = (Storey(-1, "Cellar", -2.8), Storey(1, "Ground", 0.0), Storey(2, "Upper", 3.0))
+    categories = ("door", "equipment", "foundation", "roof", "slab", "space", "wall")
+    assert tiles.choices("house") == Choices(every, categories)
+    assert tiles.choices("house") is tiles.choices("house")
+    assert tiles.choices("points") == Choices()
+    rows = store.rows("house")
+    (footing,) = (
+        fid
+        for fid, category in zip(rows.fids.tolist(), rows.properties["category"], strict=True)
+        if category == "foundation"
+    )
+    store.delete("house", footing)
+    assert tiles.choices("house") == Choices(every[1:], tuple(c for c in categories if c != "foundation"))

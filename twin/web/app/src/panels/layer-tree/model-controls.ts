@@ -1,0 +1,80 @@
+/** What can be chosen for a building model: the storey that is looked at, and the categories that are seen. */
+
+import { html, nothing, type TemplateResult } from 'lit';
+import type { App } from '../../app';
+import type { LayerConfig, ModelLook, StoreyConfig } from '../../config';
+import { decimal, t, titleOf } from '../../i18n';
+import { hiddenOf, isModel } from '../../layers/model-look';
+
+function choose(app: App, { id }: LayerConfig, patch: ModelLook): void {
+  const { layers } = app.store.get();
+  app.store.setLayer(id, { model: { ...layers[id]?.model, ...patch } });
+}
+
+export function modelControls(app: App, layer: LayerConfig): TemplateResult | typeof nothing {
+  if (!isModel(layer)) return nothing;
+  return html`<div class="model">${storeySlider(app, layer)} ${categorySwitches(app, layer)}</div>`;
+}
+
+/** Several may be called alike: the number and the elevation tell them apart. */
+function storeyTitle({ title, elevation }: StoreyConfig): string {
+  return elevation === null ? title : t('storey.at', { name: title, elevation: decimal(elevation, 2) });
+}
+
+/** The storeys from the lowest to the highest, and all of them at the end. */
+function storeySlider(app: App, layer: LayerConfig): TemplateResult | typeof nothing {
+  const { storeys = [] } = layer;
+  if (storeys.length < 2) return nothing;
+  const { storey = null, below = false } = app.store.get().layers[layer.id]?.model ?? {};
+  const found = storeys.findIndex(({ no }) => no === storey);
+  const at = found < 0 ? storeys.length : found;
+  const shown = storeys[at];
+  const words = shown ? storeyTitle(shown) : t('storey.all');
+  const name = titleOf(layer.title, layer.id);
+  return html`<div class="storeys">
+    <input
+      type="range"
+      data-model="storey"
+      min="0"
+      max=${storeys.length}
+      step="1"
+      aria-label=${t('storey.of', { name })}
+      aria-valuetext=${words}
+      .value=${String(at)}
+      @input=${(event: Event) => choose(app, layer, { storey: storeys[Number((event.target as HTMLInputElement).value)]?.no ?? null })}
+    />
+    <output data-model="shown">${words}</output>
+    ${shown
+      ? html`<label
+          ><input
+            type="checkbox"
+            data-model="below"
+            .checked=${below}
+            @change=${(event: Event) => choose(app, layer, { below: (event.target as HTMLInputElement).checked })}
+          /><span>${t('storey.below')}</span></label
+        >`
+      : nothing}
+  </div>`;
+}
+
+function categorySwitches(app: App, layer: LayerConfig): TemplateResult | typeof nothing {
+  const { categories = [] } = layer;
+  if (categories.length < 2) return nothing;
+  const hidden = hiddenOf(layer, app.store.get().layers[layer.id]?.model);
+  const titles = layer.fields.find((field) => field.name === 'category')?.codes ?? {};
+  const turn = (code: string, on: boolean): void =>
+    choose(app, layer, { hidden: on ? hidden.filter((one) => one !== code) : [...hidden, code] });
+  return html`<details>
+    <summary>${t('category.shown')}<span class="unseen"> ${titleOf(layer.title, layer.id)}</span></summary>
+    ${categories.map(
+      (code) => html`<label
+        ><input
+          type="checkbox"
+          data-category=${code}
+          .checked=${!hidden.includes(code)}
+          @change=${(event: Event) => turn(code, (event.target as HTMLInputElement).checked)}
+        /><span>${titleOf(titles[code], code)}</span></label
+      >`,
+    )}
+  </details>`;
+}

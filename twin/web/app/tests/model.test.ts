@@ -1,0 +1,70 @@
+import { render } from 'lit';
+import { expect, test } from 'vitest';
+import { readModel, seen, writeModel } from '../src/layers/model-look';
+import { sceneStyle, vectorStyle } from '../src/layers/style';
+import { readLink, writeLink } from '../src/link';
+import { modelControls } from '../src/panels/layer-tree/model-controls';
+import { city, layer, page } from './city';
+
+const block = layer('block', {
+  storeys: [
+    { no: -1, title: 'Cellar', elevation: -2.8 },
+    { no: 1, title: 'Ground', elevation: 0 },
+    { no: 2, title: 'Upper', elevation: 3 },
+  ],
+  categories: ['roof', 'space', 'wall'],
+  fields: [{ name: 'category', type: 'string', title: {}, unit: null, codes: { wall: { en: 'Wall', 'zh-CN': '墙' } } }],
+});
+const config = city(block, layer('roads'));
+
+const shown = (style: ReturnType<typeof sceneStyle>): unknown => (style.style as { show?: unknown }).show;
+
+test('a storey alone, or with those below it; rooms are hidden until they are asked for', () => {
+  expect(seen(block, undefined)).toEqual({ storeys: null, hidden: ['space'] });
+  expect(seen(block, { storey: 1 })).toEqual({ storeys: [1], hidden: ['space'] });
+  expect(seen(block, { storey: 1, below: true, hidden: [] })).toEqual({ storeys: [-1, 1], hidden: [] });
+  expect(seen(block, { storey: 9 }).storeys).toBeNull();
+  expect(seen(layer('roads'), { storey: 1 })).toEqual({ storeys: null, hidden: [] });
+});
+
+test('the style shows what is chosen, in both forms, and says nothing where nothing was', () => {
+  const look = { storey: 1, below: true, hidden: ['roof'] };
+  const wanted = "(${storey_no} === -1 || ${storey_no} === 1) && (${category} !== 'roof')";
+  expect(shown(vectorStyle(block, 1, null, false, undefined, look))).toBe(wanted);
+  expect(shown(sceneStyle(block, 1, null, undefined, look))).toBe(`(\${fid} !== -1) && ${wanted}`);
+  expect(shown(sceneStyle(layer('roads'), 1, null))).toBe('${fid} !== -1');
+  expect(shown(vectorStyle(layer('roads'), 1, null, false))).toBeUndefined();
+});
+
+test('a link restores what was chosen of a model, and no more than the model has', () => {
+  const hash = '#v=24.95,60.15,420,35,-50&m=3d&l=block&b=block;storey=-1;below=true;hide=roof,wall&lang=en';
+  expect(writeLink(readLink(hash, config))).toBe(hash);
+  expect(readModel('storey=7;below=true;hide=roof,moat', block)).toEqual({ hidden: ['roof'] });
+  expect(writeModel('block', {})).toBeNull();
+  expect(writeModel('block', { hidden: [] })).toBe('block;hide=');
+  expect(readLink('#b=roads;storey=1', config).layers['roads']).toEqual({ visible: true, opacity: 1 });
+});
+
+test('the slider goes from the lowest storey to all of them, and says where it stands', () => {
+  const app = page(config);
+  const box = document.createElement('div');
+  const draw = (): unknown => render(modelControls(app, block), box);
+  draw();
+  const slider = box.querySelector<HTMLInputElement>('[data-model="storey"]')!;
+  expect([slider.min, slider.max, slider.value, slider.getAttribute('aria-valuetext')]).toEqual(['0', '3', '3', 'All storeys']);
+  expect(box.querySelector('[data-model="below"]')).toBeNull();
+  slider.value = '0';
+  slider.dispatchEvent(new Event('input'));
+  draw();
+  expect(app.store.get().layers['block']?.model).toEqual({ storey: -1 });
+  expect(box.querySelector('[data-model="shown"]')!.textContent).toBe('Cellar (-2.8 m)');
+  box.querySelector<HTMLInputElement>('[data-model="below"]')!.click();
+  expect(app.store.get().layers['block']?.model).toEqual({ storey: -1, below: true });
+  const wall = box.querySelector<HTMLInputElement>('[data-category="wall"]')!;
+  expect([wall.checked, wall.parentElement!.textContent!.trim()]).toEqual([true, 'Wall']);
+  wall.click();
+  draw();
+  expect(app.store.get().layers['block']?.model?.hidden).toEqual(['space', 'wall']);
+  box.querySelector<HTMLInputElement>('[data-category="space"]')!.click();
+  expect(app.store.get().layers['block']?.model?.hidden).toEqual(['wall']);
+});
