@@ -63,18 +63,21 @@ class Reading:
             name = local(child)
             if name in _SKIPPED or (name in _SKIPPED_OF_GML and is_gml(child)) or takes(child, name):
                 continue
-            self._property(child, name, prefix, out, takes, depth)
+            if not len(child) and not name.endswith("Attribute") and name != "genericAttributeSet":
+                self._simple(child, name, prefix + name, out)
+            else:
+                self._property(child, name, prefix, out, takes, depth)
 
     def _property(
         self, child: Element, name: str, prefix: str, out: Values, takes: Takes, depth: int
     ) -> None:
-        inner = next(child.iterchildren(etree.Element), None)
+        inner = child[0] if len(child) else None  # comments are not read
         if name.endswith("Attribute") and (named := _generic_name(child, inner)) is not None:
             self._generic(child if inner is None or child.get("name") else inner, named, prefix, out)
         elif name == "genericAttributeSet" or (inner is not None and local(inner) == "GenericAttributeSet"):
             self._set(child if child.get("name") else inner, prefix, out, takes, depth)
         elif inner is None:
-            self._simple(child, prefix + name, out)
+            self._simple(child, name, prefix + name, out)
         elif local(inner) == "KeyValuePairAttribute":
             self._pair(inner, prefix, out)
         elif name in ("address", "xalAddress"):
@@ -113,7 +116,7 @@ class Reading:
             called = f"{name}_{number}"
         self.dropped += 1
 
-    def _simple(self, child: Element, name: str, out: Values) -> None:
+    def _simple(self, child: Element, own: str, name: str, out: Values) -> None:
         text = (child.text or "").strip()
         if not text:
             text = (child.get(XLINK) or "").removeprefix("#")
@@ -126,7 +129,7 @@ class Reading:
                 self._put(out, name, meant)
                 self._put(out, f"{name}_code", text)
                 return
-        elif local(child) in CODED:
+        elif own in CODED:
             self._texts.add(name)
         self._put(out, name, text)
         if (unit := child.get("uom")) and unit not in _METRES:
@@ -169,7 +172,7 @@ class Reading:
         code = (key.text or "").strip()
         name = prefix + (self._lists.name(key.get("codeSpace") or "", code) or f"key_{code}")
         for value in parts.values():
-            self._simple(value, name, out)
+            self._simple(value, local(value), name, out)
 
     def _address(self, holder: Element, out: Values) -> None:
         """An address as columns; a second one of an object has the number 2."""

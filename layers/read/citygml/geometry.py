@@ -44,6 +44,8 @@ _NAMED = etree.XPath(
     namespaces=dict(zip("ab", GML, strict=True)),
 )
 _DEEPEST = 64
+#: Positions below which a dict costs less than numpy.unique.
+_FEW = 100
 #: Elements within elements, over all references: below what Python's stack holds.
 _NESTED = 400
 SOLIDS = frozenset({"Solid", "MultiSolid", "CompositeSolid"})
@@ -325,6 +327,12 @@ class Shape:
 
 def _merged(positions: Floats) -> tuple[Floats, NDArray[np.int64]]:
     """Different positions (k, 3), and of each given one which it is."""
+    if len(positions) < _FEW:
+        known: dict[tuple[float, ...], int] = {}
+        index = np.array(
+            [known.setdefault(row, len(known)) for row in map(tuple, positions.tolist())], np.int64
+        )
+        return np.array(list(known), np.float64).reshape(-1, 3), index
     rows = np.ascontiguousarray(positions + 0.0).view(np.dtype((np.void, 24))).reshape(-1)
     _, first, index = np.unique(rows, return_index=True, return_inverse=True)
     return positions[first], index.reshape(-1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -21,9 +22,22 @@ def split(tag: str) -> tuple[str, str]:
     return namespace[1:], name
 
 
+class _Locals(dict[Any, str]):
+    """Local names by tag: asked for some hundred times an object, so that a plain look-up pays."""
+
+    def __missing__(self, tag: Any) -> str:
+        if len(self) >= 4096:
+            self.clear()
+        name = self[tag] = sys.intern(split(str(tag))[1])
+        return name
+
+
+_LOCALS = _Locals()
+
+
 def local(element: etree._Element) -> str:
     """The local name of an element."""
-    return split(str(element.tag))[1]
+    return _LOCALS[element.tag]
 
 
 def is_gml(element: etree._Element) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from lxml import etree
 
@@ -22,6 +23,7 @@ _CLIPPED = re.compile(r"TerrainIntersection")
 _PLAIN = frozenset({"tin", "reliefPoints", "ridgeOrValleyLines", "breaklines", "geometry", "pointCloud"})
 _BOUNDED = frozenset({"boundedBy", "boundary"})
 _OPENINGS = frozenset({"opening", "fillingSurface"})
+_HOLDERS = _BOUNDED | _OPENINGS
 _SURFACES = {"WindowSurface": Surface.WINDOW, "DoorSurface": Surface.DOOR, **SEMANTICS}
 _FILLINGS = frozenset({Surface.WINDOW, Surface.DOOR})
 _MULTI = frozenset({"MultiSurface", "CompositeSurface", "Polygon", "TriangulatedSurface", "Tin", "Surface"})
@@ -117,19 +119,19 @@ class Parser:
 
     def _takes(self, made: CityObject, child: Element, name: str, depth: int) -> bool:
         """Whether a property is a geometry, a surface or an object, which is then kept as such."""
-        inner = next(child.iterchildren(etree.Element), None)
-        if (lod := _LOD.search(name)) is not None and (inner is None or _is_shape(inner)):
+        inner = child[0] if len(child) else None  # comments are not read
+        if (lod := _lod(name)) is not None and (inner is None or _is_shape(inner)):
             if inner is None and not child.get(XLINK):
                 return False  # srcScaleLod1 and its like
             if not _CLIPPED.search(name):
-                self._geometry(made, child, inner, name, int(lod[1]))
+                self._geometry(made, child, inner, name, lod)
             return True
         if inner is None:
             return name in _PLAIN
         if name in _PLAIN and _is_shape(inner):
             self._geometry(made, child, inner, name, 0)
             return True
-        if name in _BOUNDED | _OPENINGS:
+        if name in _HOLDERS:
             return self._themed(made, child, depth)
         if _is_shape(inner):
             return True
@@ -172,15 +174,16 @@ class Parser:
             code = _SURFACES.get(name, Surface.UNKNOWN)
             part = Part(gml_id(surface), name, _name_of(surface))
             for child in surface.iterchildren(etree.Element):
-                lod = _LOD.search(local(child))
-                inner = next(child.iterchildren(etree.Element), None)
-                if lod is not None and not _CLIPPED.search(local(child)):
-                    level = made.levels.setdefault(int(lod[1]), Level())
+                called = local(child)
+                lod = _lod(called)
+                inner = child[0] if len(child) else None
+                if lod is not None and not _CLIPPED.search(called):
+                    level = made.levels.setdefault(lod, Level())
                     if inner is not None and local(inner) == "ImplicitGeometry":
                         level.implicit.append(inner)
                     elif inner is None or local(inner) not in _CURVES:
                         level.themed.append((code, part, child))
-                elif local(child) in _OPENINGS | _BOUNDED and not is_gml(child) and depth < _DEEPEST:
+                elif called in _HOLDERS and not is_gml(child) and depth < _DEEPEST:
                     self._themed(made, child, depth + 1)
         return True
 
@@ -214,6 +217,13 @@ class Parser:
             if said := _REFERENCE(element):
                 return str(said)
         return None
+
+
+@lru_cache(maxsize=4096)
+def _lod(name: str) -> int | None:
+    """The level of detail that a name says."""
+    found = _LOD.search(name)
+    return int(found[1]) if found else None
 
 
 def _name_of(element: Element) -> str:

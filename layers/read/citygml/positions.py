@@ -81,8 +81,11 @@ def numbers(texts: Sequence[str]) -> tuple[Floats, NDArray[np.int64]]:
             values = np.empty(0)
     ends = np.flatnonzero(np.isnan(values))
     if len(ends) == len(texts) and ends[-1] == len(values) - 1:
-        counts = np.diff(ends, prepend=-1) - 1
-        return np.delete(values, ends), counts
+        counts = ends.copy()
+        counts[1:] -= ends[:-1] + 1
+        kept = np.ones(len(values), bool)
+        kept[ends] = False
+        return values[kept], counts
     each = [_parsed(text) for text in texts]
     return np.concatenate(each), np.array([len(one) for one in each], np.int64)
 
