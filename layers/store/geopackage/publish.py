@@ -123,8 +123,12 @@ def generation(con: sqlite3.Connection, layer: str) -> int:
 
 
 def high_fid(con: sqlite3.Connection, layer: str) -> int:
-    """The highest fid that a layer gave out."""
-    return _highest(con, layer, "seq FROM sqlite_sequence WHERE name", "high_fid")
+    """The highest fid that a layer gave out, or has: SQLite notes none that an UPDATE gives a row."""
+    high = _highest(con, layer, "seq FROM sqlite_sequence WHERE name", "high_fid")
+    if not con.execute("SELECT 1 FROM pragma_table_info(?) WHERE name='fid' AND pk", (layer,)).fetchone():
+        return high
+    row = con.execute(f"SELECT coalesce(max(fid), 0) FROM main.{quoted(layer)}").fetchone()
+    return max(high, int(row[0]))
 
 
 def _highest(con: sqlite3.Connection, layer: str, present: str, remembered: str) -> int:

@@ -346,6 +346,16 @@ def test_what_is_shared_by_an_edit_that_came_to_nothing_outlives_what_no_trigger
     assert shape(store, seq, fid) == was
 
 
+@pytest.mark.parametrize("many", [False, True], ids=["row by row", "as a whole"])
+def test_a_load_gives_no_fid_that_another_program_has_given(
+    store: GeoPackageStore, path: Path, many: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("layers.store.matching.LOGGED_EACH", 0 if many else 100)
+    edit(path, "sql", "UPDATE buildings SET fid = 11 WHERE fid = 10")
+    load(store, spec(), grid(12))
+    assert [feature["id"] for feature in features(store)] == [*range(1, 10), 11, 12, 13]
+
+
 def test_a_feature_that_changes_often_is_kept_whole_now_and_then(store: GeoPackageStore, path: Path) -> None:
     """Whichever others change in turns with it: else its geometry would be looked for among all its rows."""
     with closing(connect(path, "rw")) as con, transaction(con):
