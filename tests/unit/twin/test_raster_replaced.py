@@ -138,3 +138,11 @@ def test_a_document_that_lacks_something_is_not_kept(
         moment.setattr(rasterio, "open", fails)
         assert "grid" not in ask(f"{LAYER}?f=json").json()["extent"]["spatial"]
     assert "grid" in ask(f"{LAYER}?f=json").json()["extent"]["spatial"]
+
+
+def test_each_link_of_a_record_of_then_that_names_the_moment_leads_somewhere(ask: Ask) -> None:
+    told = ask(f"{LAYER}?f=json&at=@1").json()["links"]
+    then = [one["href"] for one in told if "at=@1" in one["href"]]
+    assert then
+    for href in then:
+        given(ask, href[href.index("/ogc/") :])

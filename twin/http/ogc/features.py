@@ -166,7 +166,8 @@ def _downloads(context: Context) -> Paths:
 def _links(context: Context, layer: Layer) -> list[Link]:
     if has_features(layer):
         return _collection_links(context, layer)
-    if not is_raster(layer):
+    if not is_raster(layer) or context.view.moment is not None:
+        # of what was a raster's record is told, not its files
         return []
     here = f"{context.base}/collections/{layer.id}/download"
     return [
