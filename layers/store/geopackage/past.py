@@ -206,7 +206,10 @@ def _create(con: sqlite3.Connection, layer: str) -> None:
 
 
 def drop(con: sqlite3.Connection, layer: str) -> None:
-    """Forget the old rows of a layer."""
+    """Forget the old rows of a layer, and keep none: the triggers that write them go with their table, also
+    those on the bodies, which stay where the layer's own table has lost what it needs."""
+    for name in TRIGGERS:
+        con.execute(f"DROP TRIGGER IF EXISTS {quoted(f'twin_past_{layer}_{name}')}")
     con.execute(f"DROP TABLE IF EXISTS {quoted(table(layer))}")
     con.execute("DELETE FROM twin_columns WHERE layer=?", (layer,))
 
