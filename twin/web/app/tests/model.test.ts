@@ -1,5 +1,6 @@
 import { render } from 'lit';
 import { expect, test } from 'vitest';
+import { useLanguage } from '../src/i18n';
 import { readModel, seen, writeModel } from '../src/layers/model-look';
 import { sceneStyle, vectorStyle } from '../src/layers/style';
 import { readLink, writeLink } from '../src/link';
@@ -46,8 +47,10 @@ test('a link restores what was chosen of a model, and no more than the model has
 });
 
 test('the slider goes from the lowest storey to all of them, and says where it stands', () => {
+  useLanguage('en', 'UTC');
   const app = page(config);
-  const box = document.createElement('div');
+  // what is not in a page is not told of a click
+  const box = document.body.appendChild(document.createElement('div'));
   const draw = (): unknown => render(modelControls(app, block), box);
   draw();
   const slider = box.querySelector<HTMLInputElement>('[data-model="storey"]')!;
