@@ -151,6 +151,22 @@ def test_a_layer_comes_back_with_the_columns_that_others_gave_it(city: City) -> 
         assert city.sql(as_stored) == stored
 
 
+def test_rows_that_a_load_removed_come_back_with_columns_that_are_no_fields(city: City) -> None:  # noqa: F811
+    store = city.store
+    city.sql(
+        r"ALTER TABLE CITY.buildings ADD COLUMN raw bytea NOT NULL DEFAULT '\x00', ADD COLUMN doc xml",
+        r"UPDATE CITY.buildings SET raw = '\x0102ff', doc = '<a>&amp; x</a>'",
+    )
+    as_stored = "SELECT fid, raw::text, doc::text FROM CITY.buildings ORDER BY fid"
+    until(lambda: store.change_sets(limit=1)[0].via == "other", 5, "the edit by hand")
+    stored = city.sql(as_stored)
+    load(store, spec(fields=spec().fields[:1]), grid(1), mode="replace")
+    assert city.sql(as_stored) == stored[:1]
+    (made,) = store.change_sets(limit=1)
+    undo.apply(store, undo.of_set(store, made.id), Author(actor="anna"))
+    assert city.sql(as_stored) == stored
+
+
 def test_columns_that_are_kept_as_text_may_go_and_be_edited_at_once(city: City) -> None:  # noqa: F811
     city.sql("ALTER TABLE CITY.buildings ADD j jsonb DEFAULT 'null', ADD a int[], ADD n int[]")
     until(lambda: {"j", "a"} <= set(features(city.store, "buildings")[0]["properties"]), 5, "the columns")

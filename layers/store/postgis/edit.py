@@ -20,7 +20,7 @@ from layers.store.edit import Editor, OldRow, taken
 from layers.store.postgis import constraint_errors, history, moments, project
 from layers.store.postgis import past_table as past_table_
 from layers.store.postgis.connection import Connection, bound, literal
-from layers.store.postgis.layer_table import BESIDE, LayerTable, json_type, restored
+from layers.store.postgis.layer_table import LayerTable, beside, json_type, restored
 from layers.store.postgis.read import revision_sql
 from layers.store.postgis.schema import past_table
 from layers.store.postgis.values import geometries
@@ -297,7 +297,7 @@ class PostgisEditor(Editor):
         """Write old rows, each a feature and its key."""
         con, table = self._con, self._table
         if not present:
-            columns = {**columns, **self._beside()}
+            columns = {**columns, **{bound(name): pg for name, pg in beside(con, table.oid).items()}}
         names = [bound(table.rows.geometry), *columns]
         values = ["p.geom", *(restored(name, pg) for name, pg in columns.items())]
         source = f"unnest(%s::bigint[], %s::bigint[]) w(fid, until) JOIN {self._old} p USING (fid, until)"
@@ -327,15 +327,6 @@ class PostgisEditor(Editor):
                 f"INSERT INTO {mesh} (fid, body) SELECT p.fid, p.mesh FROM {source} WHERE p.mesh IS NOT NULL",
                 chosen,
             )
-
-    def _beside(self) -> dict[str, str]:
-        """Columns that are no fields, and that old rows have nevertheless: name, and type."""
-        rows = self._con.execute(
-            "SELECT attname, format_type(atttypid, NULL) FROM pg_attribute WHERE attrelid = %s AND attnum > 0"
-            " AND NOT attisdropped AND attgenerated = ''",
-            (self._table.oid,),
-        ).fetchall()
-        return {bound(name): pg for name, pg in rows if pg in BESIDE}
 
     def remove(self, fid: int) -> None:
         table = self._table

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from layers.store.layer_record import LOAD_AGAIN, LayerRecord
 from layers.store.postgis import shape
-from layers.store.postgis.connection import bound, literal, quoted
+from layers.store.postgis.connection import Connection, bound, literal, quoted
 from layers.store.postgis.rights import Rights, lacking
 from layers.store.postgis.schema import COLUMN_TYPES, HIDDEN, copy_table, mesh_table, short
 from layers.types import EDITS, Bbox, EditKind, Field, FieldType, GeometryType, only_time
@@ -79,6 +79,16 @@ def is_hstore(pg: str) -> bool:
 def json_type(pg: str) -> str:
     """The type as which the JSON of a column of an old row is taken out of it, for :func:`restored`."""
     return "json" if is_hstore(pg.removesuffix("[]")) else of_any_length(pg)
+
+
+def beside(con: Connection, oid: int) -> dict[str, str]:
+    """The columns of a table that are no fields, and that old rows have nevertheless: name, and type."""
+    rows = con.execute(
+        "SELECT attname, format_type(atttypid, NULL) FROM pg_attribute WHERE attrelid = %s AND attnum > 0"
+        " AND NOT attisdropped AND attgenerated = ''",
+        (oid,),
+    ).fetchall()
+    return {name: pg for name, pg in rows if pg in BESIDE}
 
 
 def restored(name: str, pg: str) -> str:

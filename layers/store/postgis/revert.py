@@ -132,7 +132,9 @@ def _renew(place: DdlTarget, present: LayerTable, then: PastTable) -> None:
         whole = ddl.log_whole(place, layer, _delta(place, present), old, None)
         publish.told_by(place, str(whole))
     same = {c.name: c for name, c in then.kept.items() if name not in added and _same(present, then, name)}
-    _write(place, layer, same | {column: then.kept[name] for name, column in added.items()})
+    named = same | {column: then.kept[name] for name, column in added.items()}
+    beside = layer_table.beside(place.con, present.oid).items()
+    _write(place, layer, named, {name: TableColumn(name, pg, "string") for name, pg in beside})
     if whole is not None:
         publish.keep_fields(place, present, change.drop, whole)
         publish.told_by(place, "")
@@ -176,20 +178,21 @@ def _delta(place: DdlTarget, present: LayerTable) -> int:
     return int(place.one(f"SELECT coalesce(sum(f.there::int - {there}::int), 0) FROM {_FORMER} f"))
 
 
-def _write(place: DdlTarget, layer: str, columns: Mapping[str, TableColumn]) -> None:
-    """Write what was found into the layer's table: ``columns`` of then, by the names that they have there."""
+def _write(
+    place: DdlTarget,
+    layer: str,
+    columns: Mapping[str, TableColumn],
+    beside: Mapping[str, TableColumn] | None = None,
+) -> None:
+    """Write what was found into the layer's table: ``columns`` of then, by the names that they have there;
+    into rows that are made anew also those ``beside`` the fields."""
     con, raw, old = place.con, place.relation(layer), _old(place, layer)
     con.execute(f"DELETE FROM {raw} t USING {_FORMER} f WHERE t.fid = f.fid AND NOT f.there")
-    source = f"{_FORMER} f JOIN {old} p ON p.fid = f.fid AND p.until = f.until"
-    if columns:
-        defined = ", ".join(f"{quoted(column.name)} {json_type(column.pg)}" for column in columns.values())
-        source += f" CROSS JOIN LATERAL json_to_record(p.old) o({defined})"
-    names = ", ".join(["geom", *map(quoted, columns)])
-    restored_ = (restored(quoted(column.name), column.pg) for column in columns.values())
-    values = ", ".join(["p.geom", *restored_])
+    names, values, source = _values(old, columns)
     con.execute(
         f"UPDATE {raw} AS t SET ({names}) = ROW({values}) FROM {source} WHERE t.fid = f.fid AND f.there"
     )
+    names, values, source = _values(old, {**columns, **(beside or {})})
     con.execute(
         f"INSERT INTO {raw} (fid, {names}) OVERRIDING SYSTEM VALUE SELECT f.fid, {values} FROM {source}"
         f" WHERE f.there AND NOT EXISTS (SELECT FROM {raw} t WHERE t.fid = f.fid) ORDER BY f.fid"
@@ -200,6 +203,18 @@ def _write(place: DdlTarget, layer: str, columns: Mapping[str, TableColumn]) -> 
         f"INSERT INTO {mesh} SELECT f.fid, p.mesh FROM {_FORMER} f JOIN {old} p"
         " ON p.fid = f.fid AND p.until = f.until WHERE f.there AND p.mesh IS NOT NULL"
     )
+
+
+def _values(old: str, columns: Mapping[str, TableColumn]) -> tuple[str, str, str]:
+    """SQL of the columns to write, of their values, and of where these are read: the old rows that were
+    found."""
+    source = f"{_FORMER} f JOIN {old} p ON p.fid = f.fid AND p.until = f.until"
+    if columns:
+        defined = ", ".join(f"{quoted(column.name)} {json_type(column.pg)}" for column in columns.values())
+        source += f" CROSS JOIN LATERAL json_to_record(p.old) o({defined})"
+    names = ", ".join(["geom", *map(quoted, columns)])
+    read = (restored(quoted(column.name), column.pg) for column in columns.values())
+    return names, ", ".join(["p.geom", *read]), source
 
 
 def _same(present: LayerTable, then: PastTable, name: str) -> bool:
