@@ -146,7 +146,8 @@ def query_map(scope: Scope, known: Collection[str]) -> dict[str, str]:
     values: dict[str, str] = {}
     for name, value in query_pairs(scope):
         if name not in known:
-            if name == AT.name:
+            # what is told from one moment to another takes those
+            if name == AT.name and "from" not in known:
                 raise BadParameter(name, value, NOT_KEPT)
             allowed = ", ".join(sorted(known)) or "there are none"
             raise BadParameter(name, value, f"unknown parameter; known: {allowed}")
