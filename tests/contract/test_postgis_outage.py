@@ -199,13 +199,14 @@ def test_an_abandoned_stage_is_removed(store: Store, database: Database, tmp_pat
     stage, kept = store.stage(spec("lost")), store.stage(spec("kept"))
     stage.add(batch(grid(3)))
     kept.add(batch(grid(2)))
+    # each has a table of rows and one of textures
     stages = "SELECT count(*) FROM pg_tables WHERE tablename ~ '^twin_stage_'"
     with psycopg.connect(database.url, autocommit=True) as con:
-        assert con.execute(stages).fetchone() == (2,)
+        assert con.execute(stages).fetchone() == (4,)
         pid = stage.con.info.backend_pid  # type: ignore[attr-defined]
         con.execute("SELECT pg_terminate_backend(%s, 5000)", (pid,))
         open_store(tmp_path / "other", database).close()
-        assert con.execute(stages).fetchone() == (1,)
+        assert con.execute(stages).fetchone() == (2,)
     assert store.publish(kept, mode="create").created == 2
     stage.drop()
 
