@@ -358,14 +358,20 @@ class Tiles:
 
     def glb_held(self, layer_id: str, z: int, x: int, y: int, etag: str) -> Tile | None:
         """The node of that ETag if it is in memory."""
-        return self._cache.get(("3d", layer_id, z, x, y, etag))
+        return self._cache.get(self._node_key(layer_id, (z, x, y), etag))
 
     def glb(self, layer_id: str, z: int, x: int, y: int) -> Tile:
         """One node of a layer's tree, never empty. Raises NotFound."""
         self.freshness.update()
         etag = self.glb_etag(layer_id, z, x, y)
-        key = ("3d", layer_id, z, x, y, etag)
+        key = self._node_key(layer_id, (z, x, y), etag)
         return self._cache.make(key, lambda: self._node(layer_id, (z, x, y), etag))
+
+    def _node_key(self, layer_id: str, node: Node, etag: str) -> tuple[object, ...]:
+        """Where a node is in memory. One of what was has the ETag of what is now where nothing changed; where
+        it may name images, it names them as of then."""
+        rule = self._body(layer_id)
+        return "3d", layer_id, *node, etag, self.query if isinstance(rule, Prism) and rule.stored else ""
 
     def _node(self, layer_id: str, node: Node, etag: str) -> Tile:
         def meshes(fids: Sequence[int]) -> Mapping[int, Mesh]:

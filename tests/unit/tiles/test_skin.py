@@ -26,7 +26,7 @@ from tiles import scheme
 from tiles.mesh.skin import NO_PART
 from tiles.scene import tree
 from tiles.scene.look import MATERIAL, linear
-from tiles.service import Tiles
+from tiles.service import Caches, Tiles
 
 LON, LAT = 24.94, 60.17
 ROOF = Texture.of(image(form="JPEG"), "image/jpeg")
@@ -129,6 +129,22 @@ def test_the_past_names_its_textures_as_of_then(store: Store, tmp_path: Path) ->
     made = Tiles(store.as_of(before), Tiles(store, tmp_path / "d")).glb("parts", *_node())
     file = gltf.read(made.plain())
     assert file.document["images"] == [{"uri": f"../../textures/{ROOF.sha}.jpg?at=@{before}"}]
+
+
+def test_now_names_its_textures_as_of_now_when_a_moment_was_asked_before(
+    store: Store, tmp_path: Path
+) -> None:
+    """Where nothing changed, both have one ETag, and one memory."""
+    _load(store, [textured(_house(0), ROOF.sha)], ROOF)
+    before, caches = store.seq(), Caches()
+    put(store, "other", "building", [square(LON, LAT)], {"height_m": [3.0]})
+    now = Tiles(store, tmp_path / "d", caches=caches)
+    then = Tiles(store.as_of(before), now, caches=caches)
+    for tiles, query in ((then, f"?at=@{before}"), (now, ""), (then, f"?at=@{before}")):
+        made = tiles.glb("parts", *_node())
+        assert tiles.glb_held("parts", *_node(), made.etag) is made
+        images = gltf.read(made.plain()).document["images"]
+        assert images == [{"uri": f"../../textures/{ROOF.sha}.jpg{query}"}]
 
 
 def test_parts_alone_need_no_material(store: Store, tiles: Tiles) -> None:
