@@ -16,9 +16,11 @@ from typing import Any
 import httpx
 import pytest
 
+from layers.textures import Texture
 from layers.types import Field
 from layers.write import FORMATS
 from tests.storing import features, grid, load, spec
+from tests.textured import image
 from twin import app
 from twin.access.caller import Caller
 from twin.access.rights import ALL, WHOLE, Share
@@ -407,6 +409,24 @@ def test_a_key_that_is_not_known_reads_a_stream_as_nobody(opened, monkeypatch):
 def test_no_room_of_http_reads_the_store_past_the_catalogue():
     for file in (Path(app.__file__).parent / "http").rglob("*.py"):
         assert "city.store" not in file.read_text("utf-8"), file.name
+
+
+def test_an_image_is_kept_for_the_caller_who_may_see_it(opened):
+    """A browser may keep it for ever, but not give it to another caller unasked."""
+    store, shown = opened.city.store, Texture.of(image(), "image/png")
+    for layer in ("open", "secret"):
+        stage = store.stage(spec(layer, fields=()))
+        stage.texture(shown)
+        store.publish(stage, mode="append")
+    path = f"/3dtiles/{{}}/textures/{shown.sha}.png"
+    for layer, chief in (("open", False), ("open", True), ("secret", True)):
+        answer = opened.get(path.format(layer), chief=chief)
+        assert answer.content == shown.data
+        assert answer.headers["cache-control"].startswith("private, ")
+        assert "authorization" in answer.headers["vary"].lower()
+    assert opened.get(path.format("secret")).status_code == 404
+    again = opened.get(path.format("secret"), headers={"if-none-match": f'"{shown.sha}"'})
+    assert again.status_code == 404
 
 
 def test_what_was_is_hidden_as_what_is_and_kept_by_nobody_else(opened):

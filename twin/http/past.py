@@ -43,7 +43,7 @@ _ALONE = re.compile(_NAMED + rb"(?:[A-Za-z0-9@:.-]|%[0-9A-Fa-f]{2})+")
 #: A year: what HTTP caches take for ever (RFC 9111, section 1.2.2 has no more).
 _FOR_EVER = b"max-age=31536000, immutable"
 #: What an answer is chosen by where not everybody sees all.
-_WHO = (b"vary", b", ".join(name.title() for name in sorted(NAMES)))
+WHO = (b"vary", b", ".join(name.title() for name in sorted(NAMES)))
 #: Statuses of answers that are of the moment.
 _OF_IT = frozenset({200, 204, 206, 304})
 
@@ -179,7 +179,7 @@ def _answering(scope: Scope, send: Send, own: Headers, lasting: bool, shared: bo
                 who = b"public, " if shared else b"private, "
                 headers.remove(answers.FRESH)
                 headers.append((b"cache-control", who + _FOR_EVER))
-                headers += [] if shared else [_WHO]
+                headers += [] if shared else [WHO]
             message = {**message, "headers": [*headers, *own]}
         await send(message)
 

@@ -67,12 +67,14 @@ def make(site: Site) -> Sequence[Room]:
         if await answers.fresh(scope, send, etag):
             return
         # its name is what it holds, so it is never another one; who may see it can be
-        kept = FOREVER if city.catalogue.rights is EVERYBODY else f"private, {FOREVER}"
+        shared = city.catalogue.rights is EVERYBODY
+        kept = FOREVER if shared else f"private, {FOREVER}"
         headers = [
             (b"content-type", media_type.encode()),
             (b"etag", etag.encode()),
             (b"cache-control", kept.encode()),
             answers.VARY_CODING,
+            *([] if shared else [past.WHO]),
         ]
         await answers.exactly(scope, send, found.data, headers)
 
