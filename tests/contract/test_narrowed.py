@@ -281,3 +281,31 @@ def test_an_image_is_seen_with_a_feature_that_shows_it(store):
         view.texture("secret", near.sha)
     with pytest.raises(NotFound):
         view.texture_types("secret", [near.sha])
+
+
+def test_images_of_one_moment_are_looked_up_once(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is asked of others between: each look reads every body that is seen."""
+    one, other = (Texture.of(image(colours), "image/png") for colours in (QUARTERS, QUARTERS[::-1]))
+    for texture in (one, other):
+        stage = store.stage(spec("buildings", fields=FIELDS))
+        body = textured(box(25, 60), texture.sha).to_bytes()
+        stage.add(batch([row("a", square(25, 60), name="a", **{MESH: body})]))
+        stage.texture(texture)
+        store.publish(stage)
+    view = NarrowedView(store, parse(""), cast(Callable[..., Any], None), "guest", Rules())
+    then = view.then(f"@{store.seq() - 1}")
+    looks: list[str] = []
+    visible = NarrowedView._visible
+
+    def counted(self: NarrowedView, layer_id: str, fids: Any) -> list[int] | None:
+        looks.append(layer_id)
+        return visible(self, layer_id, fids)
+
+    monkeypatch.setattr(NarrowedView, "_visible", counted)
+    for _ in range(3):
+        assert view.texture("buildings", other.sha) == other
+        assert then.texture("buildings", one.sha) == one
+        for seen, hidden in ((view, one), (then, other)):
+            with pytest.raises(NotFound):
+                seen.texture("buildings", hidden.sha)
+    assert len(looks) == 2

@@ -75,8 +75,11 @@ class NarrowedView(View):
         super().__init__(store, settings, tiles, pasts)
         self.rights = rights
         self._rules = rules
-        self._named: dict[str, tuple[int, frozenset[str]]] = {}
         self._mark = f"_{zlib.crc32(rights.encode()):08x}"
+
+    def _begin(self) -> None:
+        super()._begin()
+        self._named: dict[str, tuple[tuple[str, int], frozenset[str]]] = {}
 
     @property
     def epoch(self) -> str:
@@ -291,7 +294,7 @@ class NarrowedView(View):
 
     def _textures(self, layer_id: str) -> frozenset[str]:
         """What the bodies of the seen features name: looked up once for each version of the layer."""
-        version = self._source(layer_id).seq
+        version = self._store.epoch, self._source(layer_id).seq
         known = self._named.get(layer_id)
         if known is None or known[0] != version:
             fids = self._visible(layer_id, None) or []
