@@ -129,6 +129,8 @@ class Mesh:
         positions = np.frombuffer(blob, "<f8", n * 3, _HEADER.size).reshape(n, 3)
         triangles = np.frombuffer(blob, "<u4", m * 3, at - m * 13).reshape(m, 3)
         surfaces = np.frombuffer(blob, "u1", m, at - m)
+        if m and int(triangles.max()) >= n:
+            raise ValueError("a triangle of the mesh is beyond its positions")
         if magic == _PLAIN:
             return cls(positions, triangles, surfaces)
         has = blob[at]

@@ -39,7 +39,7 @@ def body(store: Store, layer_id: str, fid: int, crs: str | None, texture: bool) 
         told["part"] = mesh.parts
         about["parts"] = [asdict(one) for one in mesh.part_table]
     made: dict[str, Any] = {"process": False, "face_attributes": told, "metadata": about}
-    if texture and len(images) == 1:
+    if texture and len(images) == 1 and mesh.uv is not None:
         return trimesh.Trimesh(**made, **_textured(mesh, positions, next(iter(images.values()))))
     colours = None if mesh.materials is None else _colours(mesh, images)
     return trimesh.Trimesh(positions, mesh.triangles, face_colors=colours, **made)

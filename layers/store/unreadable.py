@@ -1,4 +1,5 @@
-"""Geometries that another program stored and that are read by nobody: told once each, their rows served."""
+"""Geometries and bodies that another program stored and that are read by nobody: told once each, their rows
+served."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ from dataclasses import replace
 from threading import Lock
 
 from layers.errors import Unreadable
+from layers.mesh import Mesh
 from layers.model import Rows
 from layers.wkb import fault
 
@@ -35,6 +37,17 @@ def sound(
     return out
 
 
+def meshes(layer: str, bodies: Iterable[tuple[int, bytes]]) -> dict[int, Mesh]:
+    """The bodies of some features, those that can be read."""
+    out: dict[int, Mesh] = {}
+    for fid, body in bodies:
+        try:
+            out[fid] = Mesh.from_bytes(bytes(body))
+        except (ValueError, TypeError) as error:
+            _log(layer, int(fid), f"its body cannot be read ({error})", "body")
+    return out
+
+
 def placed(rows: Rows) -> Rows:
     """Those of the rows that have a geometry."""
     positions = [at for at, one in enumerate(rows.wkb) if one is not None]
@@ -49,7 +62,7 @@ def refusal(layer: str, fid: int, why: str) -> Unreadable:
     return Unreadable(f"feature {fid} of layer {layer} was stored by another program, and {why}")
 
 
-def _log(layer: str, fid: int, why: str) -> None:
+def _log(layer: str, fid: int, why: str, lacking: str = "geometry") -> None:
     """One line in the log for a feature, while it is remembered."""
     with _lock:
         key = layer, fid, why
@@ -59,4 +72,5 @@ def _log(layer: str, fid: int, why: str) -> None:
         if len(_logged) > _MOST:
             _logged.popitem(last=False)
     if not known:
-        log.warning("%s; it is served without geometry until it is corrected", refusal(layer, fid, why))
+        what = refusal(layer, fid, why)
+        log.warning("%s; it is served without %s until it is corrected", what, lacking)

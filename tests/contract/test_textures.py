@@ -62,8 +62,9 @@ def test_a_texture_is_that_of_its_layer(store: Store) -> None:
     for layer, sha in (("buildings", OTHER.sha), ("sheds", ROOF.sha), ("nowhere", ROOF.sha)):
         with pytest.raises(NotFound):
             store.texture(layer, sha)
-    with pytest.raises(NotFound):
-        store.texture("buildings", "no' name")
+    for name in ("no' name", f"{ROOF.sha}\0", f"{ROOF.sha}\n", ROOF.sha.upper(), ""):
+        with pytest.raises(NotFound):
+            store.texture("buildings", name)
 
 
 def test_what_nothing_names_is_swept(store: Store) -> None:
@@ -99,3 +100,23 @@ def test_the_past_and_its_return_have_their_textures(store: Store) -> None:
     assert store.as_of(before).texture("buildings", ROOF.sha) == ROOF
     with pytest.raises(NotFound):
         store.texture("buildings", ROOF.sha)
+
+
+def test_a_body_that_nobody_can_read_is_left_out(store: Store, caplog: pytest.LogCaptureFixture) -> None:
+    """Another program wrote it: the others are read, the log tells it once, and no image is swept."""
+    good, far = textured(box(25, 60), ROOF.sha), textured(box(26, 60), OTHER.sha).to_bytes()
+    # one whose tables end too soon, one of half of its positions, one of nothing
+    beyond = far[:4] + (4).to_bytes(4, "little") + far[8:12] + far[12 : 12 + 96] + far[12 + 8 * 24 :]
+    layer = f"odd_{type(store).__name__.lower()}"  # what was told once is not told again in one process
+    stage = store.stage(spec(layer))
+    rows = [("a", good.to_bytes()), ("b", far[:-1]), ("c", beyond), ("d", b"")]
+    stage.add(batch([row(name, square(25 + n, 60), **{MESH: one}) for n, (name, one) in enumerate(rows)]))
+    for one in (ROOF, OTHER):
+        stage.texture(one)
+    store.publish(stage)
+    for _ in range(2):
+        assert [mesh.textures() for mesh in store.rows(layer, meshes=True).meshes.values()] == [{ROOF.sha}]
+    assert store.as_of(store.seq()).chosen(layer, [1, 2, 3, 4]).meshes.keys() == {1}
+    told = [one.getMessage() for one in caplog.records if "body" in one.getMessage()]
+    assert len(told) == 3, told
+    assert store.sweep_textures() == 0

@@ -221,9 +221,7 @@ def chosen(view: ReadView, table: PastTable, fids: Sequence[int]) -> Rows:
         view.con, f"SELECT t.fid, t.geom{table.columns} FROM ({table.of(asked)}) t ORDER BY t.fid", bound
     )
     bodies = view.con.execute(table.bodies(asked), bound).fetchall()
-    return replace(
-        columns(table, table.fields, records), meshes={fid: Mesh.from_bytes(body) for fid, body in bodies}
-    )
+    return replace(columns(table, table.fields, records), meshes=unreadable.meshes(table.id, bodies))
 
 
 def fault(view: ReadView, table: FeatureTable, fid: int) -> str | None:
@@ -255,7 +253,7 @@ def _meshes(view: ReadView, table: FeatureTable, fids: Sequence[int] | None) -> 
     chosen = "" if fids is None else " WHERE fid IN (SELECT value FROM json_each(?))"
     bound = () if fids is None else (listed(int(f) for f in fids),)
     records = view.con.execute(f"SELECT fid, body FROM {table.mesh}{chosen}", bound).fetchall()
-    return {fid: Mesh.from_bytes(body) for fid, body in records}
+    return unreadable.meshes(table.id, records)
 
 
 #: Texts of one moment in different zones are at most a day apart from it, in either direction.

@@ -282,7 +282,7 @@ def _meshes(con: Connection, table: LayerTable, fids: Sequence[int] | None) -> d
     chosen, values = ("", []) if fids is None else (" WHERE fid = ANY(%s)", [[int(f) for f in fids]])
     sql = f"SELECT fid, body FROM {table.meshes} m{chosen} ORDER BY fid"
     records = con.execute(sql, values, binary=True).fetchall()
-    return {fid: Mesh.from_bytes(bytes(body)) for fid, body in records}
+    return unreadable.meshes(table.id, records)
 
 
 def batches(con: Connection, table: LayerTable, query: Query, size: int) -> Iterator[Rows]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from contextlib import suppress
 
-from layers.mesh import Mesh
+from layers.mesh import TEXTURE, Mesh
 from layers.store.postgis import schema
 from layers.store.postgis.connection import Connection, bound, quoted
 from layers.store.postgis.ddl import DdlTarget
@@ -38,7 +38,8 @@ def publish(place: DdlTarget, layer: str, staged: str) -> None:
 
 def one(con: Connection, city: str, layer: str, sha: str) -> Texture | None:
     """A texture of a layer, now or once."""
-    if not _is_there(con, city):
+    # the database takes no text with a NUL
+    if not TEXTURE.match(sha) or not _is_there(con, city):
         return None
     sql = f"SELECT type, data FROM {bound(city)}.twin_textures WHERE layer = %s AND sha = %s"
     row = con.execute(sql, (layer, sha)).fetchone()

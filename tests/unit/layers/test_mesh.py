@@ -141,3 +141,10 @@ def test_unknown_arrays_are_refused() -> None:
         blob[at] = flags
         with pytest.raises(ValueError, match=r".+"):
             Mesh.from_bytes(bytes(blob))
+
+
+def test_a_triangle_beyond_the_positions_is_refused() -> None:
+    plain = tetrahedron(24.9, 60.1)
+    far = replace(plain, triangles=plain.triangles + np.uint32(1))
+    with pytest.raises(ValueError, match="beyond its positions"):
+        Mesh.from_bytes(far.to_bytes())
