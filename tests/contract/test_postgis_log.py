@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +20,12 @@ from layers.store.base import Store
 from layers.store.database import Database
 from layers.store.open import open_store
 from layers.store.postgis import log
+from layers.textures import Texture
 from layers.types import Field, Sort
 from tests.postgres import Cluster
 from tests.storing import FIELDS, batch, features, fids, grid, load, one, row, spec, square, tetrahedron
 from tests.support import until
+from tests.textured import QUARTERS, box, image, textured
 
 
 @pytest.fixture
@@ -420,3 +422,25 @@ def test_a_long_log_is_kept_short(
         walked += page
         page = store.changes(walked[-1].seq, 2)
     assert [c.seq for c in walked] == [c.seq for c in store.changes(early)]
+
+
+def test_a_load_of_images_and_those_who_read_images_wait_for_nobody(store: Store, url: str) -> None:
+    def publish(layer: str, colours: Sequence[tuple[int, ...]]) -> Texture:
+        made = Texture.of(image(colours), "image/png")
+        stage = store.stage(spec(layer))
+        stage.add(batch([row("a", square(25, 60), **{MESH: textured(box(25, 60), made.sha).to_bytes()})]))
+        stage.texture(made)
+        store.publish(stage)
+        return made
+
+    first = publish("houses", QUARTERS)
+    with psycopg.connect(url) as reader:
+        reader.execute("SELECT data FROM city.twin_textures")
+        loads = threading.Thread(target=publish, args=("sheds", QUARTERS[::-1]), daemon=True)
+        loads.start()
+        loads.join(10)
+        waits = loads.is_alive()
+        reader.rollback()
+        loads.join()
+    assert not waits
+    assert store.texture("houses", first.sha) == first
