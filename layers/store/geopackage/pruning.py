@@ -91,6 +91,10 @@ class Pruner(threading.Thread):
             _log.exception("old rows could not be pruned; tried again later")
         return False
 
+    def stopping(self) -> bool:
+        """Whether it is to end: asked by a step that takes long."""
+        return self._stopped.is_set()
+
     def stop(self) -> None:
         """End after the present step."""
         self._stopped.set()

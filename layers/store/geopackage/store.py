@@ -462,7 +462,7 @@ class GeoPackageStore(EditedStore):
         if self._read_only:
             return 0
         with self._now.reading(None) as view:
-            numbers = textures.unnamed(view.con)
+            numbers = textures.unnamed(view.con, self._pruner.stopping)
         if numbers:
             with self._writing() as con, waiting(con, REPAIR_WAIT_S), transaction(con):
                 textures.remove(con, numbers)

@@ -7,9 +7,10 @@ takes away none that a load has brought meanwhile.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 
+from layers.errors import Busy
 from layers.mesh import Mesh
 from layers.store.geopackage import past, schema
 from layers.store.geopackage.connection import quoted
@@ -55,14 +56,15 @@ def types(con: sqlite3.Connection, layer: str, wanted: Collection[str]) -> dict[
     return dict(found)
 
 
-def unnamed(con: sqlite3.Connection) -> list[int]:
-    """The numbers of the textures that no body names, now or in old rows; within one read transaction."""
+def unnamed(con: sqlite3.Connection, stopped: Callable[[], bool] = lambda: False) -> list[int]:
+    """The numbers of the textures that no body names, now or in old rows; within one read transaction.
+    Raises Busy once it is ``stopped``: a city has a million bodies."""
     if not _is_there(con):
         return []
     found: list[int] = []
     for (layer,) in con.execute(f"SELECT DISTINCT layer FROM {TABLE}").fetchall():
         with suppress(ValueError):  # a body that cannot be read may name any
-            named = _named(con, layer)
+            named = _named(con, layer, stopped)
             rows = con.execute(f"SELECT n, sha FROM {TABLE} WHERE layer=?", (layer,))
             found += [n for n, sha in rows if sha not in named]
     return found
@@ -73,13 +75,15 @@ def remove(con: sqlite3.Connection, numbers: Collection[int]) -> None:
     con.executemany(f"DELETE FROM {TABLE} WHERE n=?", [(n,) for n in numbers])
 
 
-def _named(con: sqlite3.Connection, layer: str) -> set[str]:
+def _named(con: sqlite3.Connection, layer: str, stopped: Callable[[], bool]) -> set[str]:
     """What the bodies of a layer name. Raises ValueError."""
     named: set[str] = set()
     for table, column in ((schema.mesh_table(layer), "body"), (past.table(layer), "mesh")):
         if _is_there(con, table):
             sql = f"SELECT {column} FROM {quoted(table)} WHERE substr({column}, 1, 4) = CAST('MSH2' AS BLOB)"
             for (body,) in con.execute(sql):
+                if stopped():
+                    raise Busy("the city is being closed")
                 named |= Mesh.from_bytes(body).textures()
     return named
 

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
+from typing import Self
 
 import pytest
 
+from layers.batch import MESH
 from layers.errors import Gone, NotFound
+from layers.mesh import Mesh
 from layers.store import geopackage
 from layers.store.base import FormSpec
-from layers.store.geopackage import GeoPackageStore, keeping, pruning
+from layers.store.geopackage import GeoPackageStore, keeping, pruning, textures
 from layers.store.history import Retention
-from tests.storing import features, grid, load, one, spec
+from layers.textures import Texture
+from tests.storing import batch, features, grid, load, one, row, spec, square
 from tests.support import until
+from tests.textured import box, image, textured
 
 KEPT = Retention(90, {"other": None})
 
@@ -132,6 +138,35 @@ def test_a_step_that_fails_is_told_and_tried_again(
     until(lambda: len(done) > 1, what="the second step")
     pruner.stop()
     assert "no such table" in caplog.text
+
+
+def test_a_city_is_closed_in_the_middle_of_a_look_for_images(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = Texture.of(image(), "image/png")
+    body = textured(box(25, 60), shown.sha).to_bytes()
+    with closing(geopackage.open(path)) as store:
+        stage = store.stage(spec())
+        stage.add(batch([row(f"h{n}", square(25, 60), **{MESH: body}) for n in range(200)]))
+        stage.texture(shown)
+        store.publish(stage)
+    read: list[bytes] = []
+
+    class Slow(Mesh):
+        @classmethod
+        def from_bytes(cls, blob: bytes) -> Self:
+            read.append(blob)
+            time.sleep(0.02)
+            return super().from_bytes(blob)
+
+    monkeypatch.setattr(textures, "Mesh", Slow)
+    monkeypatch.setattr(pruning, "EVERY_S", 0.01)
+    monkeypatch.setattr(pruning, "AGAIN_S", 0.01)
+    with closing(geopackage.open(path, history=KEPT)):
+        until(lambda: len(read) > 2, what="the look for images")
+    assert len(read) < 100
+    with closing(geopackage.open(path)) as again:
+        assert again.texture("buildings", shown.sha) == shown
 
 
 def test_other_days_are_noted_when_nobody_writes(
