@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
@@ -62,6 +62,7 @@ def _assert_same(one: Mesh, other: Mesh) -> None:
             assert left == right
 
 
+@settings(deadline=None)
 @given(meshes())
 def test_a_mesh_comes_back_from_its_bytes(mesh: Mesh) -> None:
     blob = mesh.to_bytes()
@@ -70,6 +71,7 @@ def test_a_mesh_comes_back_from_its_bytes(mesh: Mesh) -> None:
     assert back.to_bytes() == blob
 
 
+@settings(deadline=None)
 @given(meshes(), st.data())
 def test_a_blob_that_was_cut_is_refused(mesh: Mesh, data: st.DataObject) -> None:
     blob = mesh.to_bytes()
@@ -77,6 +79,7 @@ def test_a_blob_that_was_cut_is_refused(mesh: Mesh, data: st.DataObject) -> None
         Mesh.from_bytes(blob[: data.draw(st.integers(0, len(blob) - 1))])
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200), st.sampled_from([b"MSH1", b"MSH2", b""]))
 def test_other_bytes_are_a_mesh_or_a_value_error(blob: bytes, magic: bytes) -> None:
     try:
