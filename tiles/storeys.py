@@ -9,13 +9,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from tiles import scheme
+from tiles.batch import Batch
 from tiles.past import PastSnapshot
 from tiles.snapshots import Snapshot
 
 #: The fields that say them.
 NUMBER, NAME, ELEVATION, CATEGORY = "storey_no", "storey", "storey_elevation_m", "category"
-#: Storeys that are offered; more of them are no storeys of buildings.
+#: Storeys, and categories, that are offered; more of them are no storeys of buildings.
 _MOST = 300
+#: The highest number of a storey, and the lowest under the ground; beyond them it is none.
+_HIGHEST = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,18 +40,35 @@ class Choices:
 
 
 def of(snapshot: Snapshot | PastSnapshot) -> Choices:
-    """What the features of a snapshot have."""
+    """What the features of a snapshot have. What is no number of a storey, and more categories than anybody
+    would choose among, is not offered."""
     if not len(snapshot.fids):
         return Choices()
     everywhere = np.array([scheme.hull(snapshot.boxes)])
     batch = snapshot.meeting(everywhere, (NUMBER, NAME, ELEVATION, CATEGORY))
-    numbers, elevations = batch.numbers(NUMBER), batch.numbers(ELEVATION)
-    names: dict[int, Counter[tuple[str, float]]] = defaultdict(Counter)
-    for number, name, elevation in zip(numbers.tolist(), batch.texts(NAME), elevations.tolist(), strict=True):
-        if not math.isnan(number):
-            names[int(number)][name or str(int(number)), elevation] += 1
+    numbers = batch.numbers(NUMBER)
+    on = np.flatnonzero((np.abs(numbers) <= _HIGHEST) & (numbers == np.trunc(numbers)))
+    ours = batch.take(on)
+    names: dict[int, Counter[tuple[str, float | None]]] = defaultdict(Counter)
+    for value, name, elevation in zip(
+        numbers[on].tolist(), ours.texts(NAME), ours.numbers(ELEVATION).tolist(), strict=True
+    ):
+        # a NaN is like no other, so that nothing would be counted twice
+        told = None if math.isnan(elevation) else elevation
+        names[int(value)][name or str(int(value)), told] += 1
     storeys: list[Storey] = []
     for number in sorted(names)[:_MOST]:
         ((name, elevation), _), *_ = names[number].most_common(1)
-        storeys.append(Storey(number, name, None if math.isnan(elevation) else elevation))
-    return Choices(tuple(storeys), tuple(sorted({one for one in batch.texts(CATEGORY) if one})))
+        storeys.append(Storey(number, name, elevation))
+    return Choices(tuple(storeys), _categories(batch))
+
+
+def _categories(batch: Batch) -> tuple[str, ...]:
+    prop = batch.props.get(CATEGORY)
+    if prop is None:
+        return ()
+    codes = np.unique(prop.codes)
+    codes = codes[codes >= 0]
+    if len(codes) > _MOST:
+        return ()
+    return tuple(sorted({text for code in codes.tolist() if (text := prop.values.text_of(code))}))

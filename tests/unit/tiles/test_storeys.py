@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+
+import orjson
 
 from layers import load
 from layers.store.base import Store
@@ -32,3 +35,22 @@ def test_they_follow_what_is_there(tmp_path: Path, store: Store) -> None:
     )
     store.delete("house", footing)
     assert tiles.choices("house") == Choices(every[1:], tuple(c for c in categories if c != "foundation"))
+
+
+def test_what_is_no_storey_and_what_nobody_would_choose_among_is_not_offered(
+    tmp_path: Path, store: Store
+) -> None:
+    said = [(1, "odd"), (1, "Lobby"), (1, "Lobby"), (2.5, "mezzanine"), (1e300, "sky"), (None, "none")]
+    features = [
+        {
+            "type": "Feature",
+            "properties": {"storey_no": number, "storey": name, "category": f"c{i}"},
+            "geometry": {"type": "Point", "coordinates": [11, 48]},
+        }
+        for i, (number, name) in enumerate(said * 60)
+    ]
+    (tmp_path / "a.geojson").write_text(json.dumps({"type": "FeatureCollection", "features": features}))
+    load.run(store, tmp_path / "a.geojson", layer_id="rooms")
+    choices = Tiles(store, tmp_path / "derived").choices("rooms")
+    assert choices == Choices((Storey(1, "Lobby", None),))
+    orjson.dumps([one.number for one in choices.storeys])  # it stands in /config.json

@@ -28,6 +28,11 @@ test('a storey alone, or with those below it; rooms are hidden until they are as
   expect(seen(layer('roads'), { storey: 1 })).toEqual({ storeys: null, hidden: [] });
 });
 
+test('nothing is hidden that no switch would show again', () => {
+  expect(seen(layer('rooms', { storeys: block.storeys!, categories: ['space'] }), undefined)).toEqual({ storeys: null, hidden: [] });
+  expect(seen(layer('hut', { storeys: block.storeys!.slice(1, 2) }), { storey: 1 }).storeys).toBeNull();
+});
+
 test('the style shows what is chosen, in both forms, and says nothing where nothing was', () => {
   const look = { storey: 1, below: true, hidden: ['roof'] };
   const wanted = "(${storey_no} === -1 || ${storey_no} === 1) && (${category} !== 'roof')";

@@ -10,8 +10,9 @@ export function isModel({ storeys = [], categories = [] }: LayerConfig): boolean
   return storeys.length > 0 || categories.length > 1;
 }
 
-/** The categories that are not shown. */
+/** The categories that are not shown: none where there are no switches, as of rooms alone. */
 export function hiddenOf({ categories = [] }: LayerConfig, look: ModelLook | undefined): readonly string[] {
+  if (categories.length < 2) return [];
   return (look?.hidden ?? USUALLY_HIDDEN).filter((code) => categories.includes(code));
 }
 
@@ -19,7 +20,8 @@ export function hiddenOf({ categories = [] }: LayerConfig, look: ModelLook | und
 export function seen(layer: LayerConfig, look: ModelLook | undefined): { storeys: number[] | null; hidden: readonly string[] } {
   const numbers = (layer.storeys ?? []).map(({ no }) => no);
   const chosen = look?.storey ?? null;
-  const known = chosen !== null && numbers.includes(chosen);
+  // of a single one there is no slider that would lead back to all
+  const known = chosen !== null && numbers.length > 1 && numbers.includes(chosen);
   const storeys = known ? numbers.filter((no) => (look?.below ? no <= chosen : no === chosen)) : null;
   return { storeys, hidden: hiddenOf(layer, look) };
 }
