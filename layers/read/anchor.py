@@ -63,7 +63,7 @@ class Anchor:
         """Positions (n, 3) in metres, z up, as x, y in the units of the CRS and height in metres.
 
         About a longitude and latitude they lie on a transverse Mercator plane that is true there.
-        Raises BadFile crs.unknown."""
+        Raises BadFile crs.unknown, anchor.unreadable."""
         turn = np.radians(self.rotation)
         x = positions[:, 0] * np.cos(turn) + positions[:, 1] * np.sin(turn)
         y = positions[:, 1] * np.cos(turn) - positions[:, 0] * np.sin(turn)
@@ -74,6 +74,11 @@ class Anchor:
 
         grid = crs.definition(self.crs)
         if grid.is_geographic:
+            if not _on_earth(self.point):
+                reason = (
+                    f"{self.point[0]:g}, {self.point[1]:g} is no longitude and latitude of {shown(self.crs)}"
+                )
+                raise BadFile("anchor.unreadable", reason)
             ellipsoid = grid.ellipsoid
             assert ellipsoid is not None
             plane = pyproj.Proj(
@@ -126,6 +131,8 @@ def _declared(declared: Declared) -> Anchor:
         raise BadFile("anchor.unreadable", f"{shown(declared.unit)} is none of the units {', '.join(UNITS)}")
     if declared.up not in (None, "y", "z"):
         raise BadFile("anchor.unreadable", f"{shown(declared.up)} is no upright axis: --up z or y")
+    if not np.isfinite(declared.rotation or 0.0):
+        raise BadFile("anchor.unreadable", "--rotation is no finite number of degrees")
     unit = UNITS[declared.unit] if declared.unit else None
     return Anchor(_three(point), declared.crs or LONLAT, declared.rotation or 0.0, unit, declared.up)  # type: ignore[arg-type]
 

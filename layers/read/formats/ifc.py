@@ -28,7 +28,7 @@ from layers.read.base import BATCH_ROWS, ReadOptions, Sink
 from layers.read.column_profile import ColumnProfile
 from layers.read.format import Format, Reader, Refused
 from layers.read.ifc import bodies, place, properties, structure
-from layers.read.ifc.placements import matrix
+from layers.read.ifc.placements import fault, matrix
 from layers.read.sample import Sample
 from layers.types import REST
 
@@ -148,7 +148,10 @@ class _Model:
         entities = [each for each in products if not any(each.is_a(kind) for kind in _NO_BODY)]
         if not entities:
             raise self._without_bodies()
-        at = self._looked_at(entities)
+        known: dict[int, str | None] = {}
+        why = {each.id(): fault(each.ObjectPlacement, known) for each in entities}
+        self._misplaced = {number: reason for number, reason in why.items() if reason is not None}
+        at = self._looked_at([each for each in entities if each.id() not in self._misplaced])
         self._lowest = float(at[:, 2].min())
         self._place = place.of(model, path, options, sink, self._unit, np.median(at, axis=0))
         self._elements = {entity.id(): self._element(row, entity) for row, entity in enumerate(entities, 1)}
@@ -163,9 +166,10 @@ class _Model:
         return BadFile("ifc.no_bodies", reason)
 
     def _looked_at(self, entities: Sequence[Any]) -> NDArray[np.float64]:
-        """The origins (n, 3), in metres, of some elements."""
+        """The origins (n, 3), in metres, of some elements; the model's own where there is none."""
         some = entities[:: max(1, len(entities) // _LOOKED_AT)]
-        return np.array([matrix(each.ObjectPlacement)[:3, 3] for each in some]) * self._unit
+        at = [matrix(each.ObjectPlacement)[:3, 3] for each in some] or [np.zeros(3)]
+        return np.array(at) * self._unit
 
     def _ground(self, building: Any) -> float:
         """The height (m) in the model of the ground under a building: of its lowest storey that is not under
@@ -219,7 +223,8 @@ class _Model:
         writer = _Writer(self._sink, [each.attributes for each in self._elements.values()], self._options)
         waiting = dict(self._elements)
         total = len(waiting)
-        for done, body in enumerate(bodies.made(self._model, [each.entity for each in waiting.values()]), 1):
+        placed = [each.entity for each in waiting.values() if each.entity.id() not in self._misplaced]
+        for done, body in enumerate(bodies.made(self._model, placed), 1):
             element = waiting.pop(body.id)
             self._sink.at(f"{element.title}, {done} of {total}, was the last that was read")
             self._feature(element, body, writer)
@@ -272,6 +277,7 @@ class _Model:
                 inside = (each.id() for each in self._model.traverse(element.entity.Representation))
                 reason = next((errors[each] for each in inside if each in errors), "it says no more")
                 why = f"ifcopenshell cannot make its body ({shown(reason)})"
+                why = self._misplaced.get(element.entity.id(), why)
                 self._drop("geometry.unreadable", why, element)
             else:
                 wholes[element.entity.is_a()] += 1
@@ -300,11 +306,12 @@ class _Writer:
         self.rows = 0
 
     def _gather(self, most: int) -> None:
-        """Keep the columns that are filled most often; the values of the others go into one."""
+        """Keep what IFC says of every element, and of properties (``SET.PROPERTY``) the columns that are
+        filled most often; the values of the others go into one."""
         self._gathered: list[str] = []
         if len(self._profiles) <= most:
             return
-        order = sorted(self._profiles, key=lambda name: -self._profiles[name].present)
+        order = sorted(self._profiles, key=lambda name: ("." in name, -self._profiles[name].present))
         self._gathered = order[most - 1 :]
         for name in self._gathered:
             del self._profiles[name]

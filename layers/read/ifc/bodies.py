@@ -25,6 +25,8 @@ type Floats = NDArray[np.float64]
 LIBRARY, FALLBACK = "hybrid-cgal-simple-opencascade", "opencascade"
 #: A triangle smaller than this (m2) is nothing that could be seen.
 _NO_AREA = 1e-10
+#: How much of all area the sum of the areas' vectors is at most where a body is closed.
+_CLOSED = 1e-6
 #: Half the width (m) of the outline of what stands upright and has no area from above.
 _HALF_WIDTH = 0.001
 #: A finding of ifcopenshell about an entity, which stands on the next line.
@@ -46,16 +48,18 @@ class Body:
 
 
 def made(model: Any, elements: Sequence[Any]) -> Iterator[Body]:
-    """The bodies of elements, in the order in which they are made; of what cannot be made there is none.
+    """The bodies of elements, in the order in which they are made; of what cannot be made there is none, of
+    an element that has several the first.
 
     Of some bodies the first kernels say that they have no faces: OpenCASCADE alone is asked for those."""
     left = {each.id(): each for each in elements}
     for body in _made(model, elements, LIBRARY):
-        if len(body.triangles):
-            del left[body.id]
+        if len(body.triangles) and left.pop(body.id, None) is not None:
             yield body
     if left:
-        yield from _made(model, list(left.values()), FALLBACK)
+        for body in _made(model, list(left.values()), FALLBACK):
+            if left.pop(body.id, None) is not None:
+                yield body
 
 
 def _made(model: Any, elements: Sequence[Any], library: str) -> Iterator[Body]:
@@ -71,6 +75,8 @@ def _made(model: Any, elements: Sequence[Any], library: str) -> Iterator[Body]:
         faces = np.frombuffer(shape.geometry.faces_buffer, np.int32).reshape(-1, 3)
         materials, table = _colours(shape.geometry, len(faces))
         positions = local @ turn[:3, :3].T + turn[:3, 3]
+        if _is_inside_out(positions, faces):
+            faces = faces[:, ::-1]
         wide = _areas(positions, faces) > _NO_AREA
         own = None if materials is None else materials[wide]
         yield Body(int(shape.id), positions, faces[wide].astype(np.uint32), own, table)
@@ -81,6 +87,17 @@ def _made(model: Any, elements: Sequence[Any], library: str) -> Iterator[Body]:
 def _areas(positions: Floats, faces: NDArray[np.int32]) -> Floats:
     a, b, c = (positions[faces[:, k]] for k in range(3))
     return np.asarray(np.linalg.norm(np.cross(b - a, c - a), axis=1) / 2)
+
+
+def _is_inside_out(positions: Floats, faces: NDArray[np.int32]) -> bool:
+    """Whether a closed body has its faces turned inwards, as a mirrored one has."""
+    if not len(faces):
+        return False
+    a, b, c = (positions[faces[:, k]] - positions[faces[0, 0]] for k in range(3))
+    areas = np.cross(b - a, c - a)  # of a closed body they are nothing, added up
+    if np.abs(areas.sum(axis=0)).max() > _CLOSED * np.linalg.norm(areas, axis=1).sum():
+        return False
+    return bool((a * np.cross(b, c)).sum() < 0)
 
 
 def errors() -> Mapping[int, str]:

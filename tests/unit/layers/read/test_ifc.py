@@ -240,6 +240,8 @@ def test_an_anchor_places_it_turned_clockwise_from_north(tmp_path: Path) -> None
         Declared(anchor="11,48", unit="cubit"),
         Declared(anchor="11,48", up="x"),
         Declared(rotation=20.0),
+        Declared(anchor="11,48", rotation=float("nan")),
+        Declared(anchor="500,500", crs="EPSG:4258"),
     ],
 )
 def test_an_anchor_that_is_none_is_refused(tmp_path: Path, declared: Declared) -> None:
@@ -299,6 +301,84 @@ def test_an_element_that_cannot_be_made_is_named_and_the_others_are_kept(tmp_pat
     assert "Non-positive extrusion height" in problem.reason
 
 
+@pytest.mark.parametrize("told", ["grid", "empty", "axes"])
+def test_a_placement_that_is_none_takes_no_other_element_with_it(tmp_path: Path, told: str) -> None:
+    model = house()
+    slab, *_ = model.file.by_type("IfcSlab")
+    if told == "grid":
+        crossing = model.make(
+            "IfcVirtualGridIntersection", IntersectingAxes=_grid(model), OffsetDistances=[0.0]
+        )
+        slab.ObjectPlacement = model.make("IfcGridPlacement", PlacementLocation=crossing)
+    elif told == "empty":
+        slab.ObjectPlacement.RelativePlacement = None
+    else:
+        slab.ObjectPlacement.RelativePlacement.Axis = model.make("IfcDirection", (0.0, 0.0, 0.0))
+    reading = read(model.write(tmp_path / "a.ifc"))
+    assert set(rows(reading)) == {"south", "door", "lid", "footing", "A101 Hall", "pipe"}
+    (problem,) = [p for p in reading.problems if p.action == "quarantined"]
+    assert problem.source_id == slab.GlobalId
+    assert "place" in problem.reason
+
+
+def _grid(model: Model) -> list[Any]:
+    return [
+        model.make(
+            "IfcGridAxis",
+            AxisTag=tag,
+            AxisCurve=model.make("IfcPolyline", [model.point(0, 0), model.point(*end)]),
+            SameSense=True,
+        )
+        for tag, end in (("A", (9, 0)), ("1", (0, 9)))
+    ]
+
+
+def test_of_several_bodies_of_an_element_one_is_kept(tmp_path: Path) -> None:
+    model = house()
+    wall, *_ = model.file.by_type("IfcWall")
+    other = model.body((0, 0, 0, 10, 0.3, 3)).Representations[0]
+    other.RepresentationIdentifier = "Facetation"
+    wall.Representation.Representations = [*wall.Representation.Representations, other]
+    reading = read(model.write(tmp_path / "a.ifc"))
+    assert reading.meta["features"] == len(rows(reading)) == 7
+
+
+def test_a_mirrored_body_has_its_faces_outwards(tmp_path: Path) -> None:
+    model = house()
+    slab, *_ = model.file.by_type("IfcSlab")
+    source = model.make(
+        "IfcRepresentationMap",
+        MappingOrigin=model.axes(0, 0, 0),
+        MappedRepresentation=slab.Representation.Representations[0],
+    )
+    west, north, up = (
+        model.make("IfcDirection", each) for each in ((-1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
+    )
+    mirror = model.make(
+        "IfcCartesianTransformationOperator3D",
+        Axis1=west,
+        Axis2=north,
+        Axis3=up,
+        LocalOrigin=model.point(0, 0, 0),
+        Scale=1.0,
+    )
+    shape = model.make(
+        "IfcShapeRepresentation",
+        ContextOfItems=model.context,
+        RepresentationIdentifier="Body",
+        RepresentationType="MappedRepresentation",
+        Items=[model.make("IfcMappedItem", MappingSource=source, MappingTarget=mirror)],
+    )
+    model.root(
+        "IfcSlab",
+        "mirrored",
+        ObjectPlacement=model.place(0, 0, 0),
+        Representation=model.make("IfcProductDefinitionShape", Representations=[shape]),
+    )
+    found = rows(read(model.write(tmp_path / "a.ifc")))
+    assert [solid(found[name]).volume for name in ("floor", "mirrored")] == pytest.approx([16, 16], rel=1e-6)
+
+
 @pytest.mark.parametrize("of", ["parts", "placements"])
 def test_a_circle_is_refused_with_the_element_in_it(tmp_path: Path, of: str) -> None:
     """ifcopenshell would go round in it for ever, or until its stack ends."""
@@ -350,6 +430,11 @@ def test_more_properties_than_columns_are_gathered(tmp_path: Path) -> None:
     row = rows(read(model.write(tmp_path / "a.ifc"), columns=60))["south"]
     assert '"Many.p299":"v299"' in row["other"]
     assert len(row) <= 60 + 4
+    # what few elements have beside their properties stays a column: the kind wants it
+    model.properties(
+        "More", {f"p{i}": ("IfcReal", 1.0) for i in range(60)}, *model.file.by_type("IfcElement")
+    )
+    assert rows(read(model.write(tmp_path / "a.ifc"), columns=60))["pipe"]["system"] == "Cold water"
 
 
 def test_in_an_ifczip_and_in_a_zip(tmp_path: Path) -> None:
