@@ -131,6 +131,11 @@ class PastSnapshot:
         return self._whole.fids
 
     @property
+    def halves(self) -> tuple[tuple[Batch, NDArray[np.bool_] | None], ...]:
+        """As :attr:`Snapshot.halves`."""
+        return self._whole.halves
+
+    @property
     def spans(self) -> Floats:
         """As :attr:`Snapshot.spans`."""
         return self._whole.spans

@@ -105,6 +105,12 @@ class Snapshot:
         own = self.base.fids[self.live]
         return own if self.patch is None else np.concatenate([own, self.patch.fids])
 
+    @property
+    def halves(self) -> tuple[tuple[Batch, NDArray[np.bool_] | None], ...]:
+        """The columns of the file with which rows of them count, and the patched ones, if there are any."""
+        patch = () if self.patch is None else ((self.patch, None),)
+        return (self.base, None if self.live.all() else self.live), *patch
+
     @cached_property
     def spans(self) -> Floats:
         """West and east (world units) of all features, wide ones by their parts: see :mod:`tiles.extent`."""

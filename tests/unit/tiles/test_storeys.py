@@ -54,3 +54,15 @@ def test_what_is_no_storey_and_what_nobody_would_choose_among_is_not_offered(
     choices = Tiles(store, tmp_path / "derived").choices("rooms")
     assert choices == Choices((Storey(1, "Lobby", None),))
     orjson.dumps([one.number for one in choices.storeys])  # it stands in /config.json
+
+
+def test_what_was_edited_counts_with_what_was_not_and_what_was_before(tmp_path: Path, store: Store) -> None:
+    load.run(store, house().write(tmp_path / "a.ifc"), layer_id="house")
+    tiles = Tiles(store, tmp_path / "derived")
+    before, seq = tiles.choices("house"), store.seq()
+    fid = int(store.rows("house").fids[0])
+    store.patch("house", fid, {"properties": {"storey_no": 3, "storey": "Attic", "category": "covering"}})
+    after = tiles.choices("house")
+    assert [(one.number, one.name) for one in after.storeys][-2:] == [(2, "Upper"), (3, "Attic")]
+    assert set(after.categories) == {*before.categories, "covering"} - {"wall"}
+    assert Tiles(store.as_of(seq), tiles).choices("house") == before
