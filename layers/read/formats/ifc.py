@@ -27,7 +27,7 @@ from layers.read import zipped
 from layers.read.base import BATCH_ROWS, ReadOptions, Sink
 from layers.read.column_profile import ColumnProfile
 from layers.read.format import Format, Reader, Refused
-from layers.read.ifc import bodies, place, properties, structure
+from layers.read.ifc import bodies, place, properties, structure, texts
 from layers.read.ifc.placements import fault, matrix
 from layers.read.sample import Sample
 from layers.types import REST
@@ -60,10 +60,10 @@ def _is_ifc(sample: Sample) -> bool:
 
 def read(path: Path, options: ReadOptions, sink: Sink) -> None:
     """Read a file. Raises BadFile reader.missing, ifc.schema, ifc.truncated, ifc.damaged, ifc.no_bodies,
-    ifc.circle, ifc.nowhere, ifc.conversion, anchor.unreadable, file.zip."""
+    ifc.circle, ifc.nowhere, ifc.conversion, anchor.unreadable, encoding.wrong, file.zip."""
     path = _unpacked(path, options)
     _check(path)
-    model = _opened(path)
+    model = _opened(texts.plain(path, options.declared, sink))
     _Model(model, path, options, sink).write()
 
 

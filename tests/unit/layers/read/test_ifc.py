@@ -437,6 +437,19 @@ def test_more_properties_than_columns_are_gathered(tmp_path: Path) -> None:
     assert rows(read(model.write(tmp_path / "a.ifc"), columns=60))["pipe"]["system"] == "Cold water"
 
 
+@pytest.mark.parametrize(("encoding", "declared"), [("gb18030", None), ("utf-8", None), ("big5", "big5")])
+def test_names_that_are_no_ascii_are_kept(tmp_path: Path, encoding: str, declared: str | None) -> None:
+    """Programs write them as they are, and not as the standard says; ifcopenshell would leave them out."""
+    model = house()
+    model.file.by_type("IfcBuildingStorey")[1].Name = "Floor of the ground"
+    model.file.by_type("IfcWall")[0].Name = "南牆 A"
+    path = model.write(tmp_path / "a.ifc")
+    path.write_bytes(path.read_bytes().replace(b"Floor of the ground", "首層功能許".encode(encoding)))
+    reading = read(path, Declared(encoding=declared))
+    assert rows(reading)["南牆 A"]["storey"] == "首層功能許"
+    assert ("encoding.sniffed" in told(reading)) == (declared is None)
+
+
 def test_in_an_ifczip_and_in_a_zip(tmp_path: Path) -> None:
     path = house().write(tmp_path / "a.ifc")
     for name in ("a.ifczip", "a.zip"):
