@@ -61,10 +61,10 @@ def _is_ifc(sample: Sample) -> bool:
 def read(path: Path, options: ReadOptions, sink: Sink) -> None:
     """Read a file. Raises BadFile reader.missing, ifc.schema, ifc.truncated, ifc.damaged, ifc.no_bodies,
     ifc.circle, ifc.nowhere, ifc.conversion, anchor.unreadable, encoding.wrong, file.zip."""
-    path = _unpacked(path, options)
+    source, path = path, _unpacked(path, options)
     _check(path)
     model = _opened(texts.plain(path, options.declared, sink))
-    _Model(model, path, options, sink).write()
+    _Model(model, source, options, sink).write()  # an anchor lies beside what was packed
 
 
 def _unpacked(path: Path, options: ReadOptions) -> Path:

@@ -457,6 +457,8 @@ def test_in_an_ifczip_and_in_a_zip(tmp_path: Path) -> None:
             archive.write(path, "model.ifc")
         with guard.read(tmp_path / name) as reading:
             assert len(rows(reading)) == 7
+    (tmp_path / "a.anchor.yml").write_text("point: [11.5, 48.1]\n")
+    assert read(tmp_path / "a.ifczip").meta["crs"] == "EPSG:4326"
     with zipfile.ZipFile(tmp_path / "b.ifczip", "w") as archive:
         archive.writestr("notes.txt", "nothing")
     assert refused(tmp_path / "b.ifczip").rule == "file.zip"
