@@ -188,6 +188,7 @@ VALUES = {
     "item": "one-1",
     **dict.fromkeys(("x", "tileCol"), "9329"),
     **dict.fromkeys(("y", "tileRow"), "4757"),
+    "sha": "0" * 64,
 }
 
 

@@ -111,6 +111,8 @@ class Hook:
     def _turn(self) -> float:
         """One look, and one message where there is something to be told; how long there is nothing to do.
         Raises TwinError."""
+        if self._pause(self._began + PACE_SECONDS - time.monotonic()):
+            return 0
         if not self._cursors.hold(self.status.name):
             self._at, self._unkept = None, None
             self.status.is_elsewhere()
@@ -122,8 +124,6 @@ class Hook:
             self._at, self._unkept, self._kept = None, None, kept
         after = self._at or kept
         self._keep(self._unkept is not None and time.monotonic() >= self._unkept)
-        if self._pause(self._began + PACE_SECONDS - time.monotonic()):
-            return 0
         page = self._pages(after)
         self.status.reads(page.lack)
         if page.empty:
