@@ -22,6 +22,7 @@ from twin.http.tiles import JSON, OF_FEATURES, deliver, tiles_of, version, versi
 
 if TYPE_CHECKING:
     from layers.model import FeatureLayer
+    from twin.city import City
 
 GLB = "model/gltf-binary"
 BOUNDS: tuple[Bounds, ...] = get_args(Bounds.__value__)
@@ -34,62 +35,19 @@ REL = "http://www.opengis.net/def/rel/ogc/0.0/tileset-3dtiles"
 
 def make(site: Site) -> Sequence[Room]:
     """The routes of the 3D tiles."""
-    city = site.city
-
-    async def tileset(scope: Scope, receive: Receive, send: Send, layer: str) -> None:
-        bounds = _bounds(scope)
-        tiles = await tiles_of(city, scope)
-        await deliver(scope, send, await city.aside(tiles.tileset, layer, bounds), JSON)
-
-    async def node(scope: Scope, receive: Receive, send: Send, layer: str, z: str, x: str, y: str) -> None:
-        _bounds(scope)
-        at = layer, whole(z), whole(x), whole(y)
-        view = past.view(city, scope)
-        tiles = view.tiles
-        if tiles is None:
-            tiles = await city.aside(view.make_tiles)
-        etag = await version(city, view.present.local, tiles, tiles.glb_etag, *at, known=tiles.glb_etag_known)
-        if await answers.fresh(scope, send, etag):
-            return
-        made = tiles.glb_held(*at, etag)
-        if made is None:
-            made = await city.aside(tiles.glb, *at)
-        await deliver(scope, send, made, GLB)
-
-    async def texture(
-        media_type: str, scope: Scope, receive: Receive, send: Send, layer: str, sha: str
-    ) -> None:
-        _bounds(scope)
-        found = await city.read(past.view(city, scope).texture, layer, sha)
-        if found.media_type != media_type:
-            raise NotFound(f"layer {shown(layer)} has no such texture of the type {media_type}")
-        etag = f'"{found.sha}"'
-        if await answers.fresh(scope, send, etag):
-            return
-        # its name is what it holds, so it is never another one; who may see it can be
-        shared = city.catalogue.rights is EVERYBODY
-        kept = FOREVER if shared else f"private, {FOREVER}"
-        headers = [
-            (b"content-type", media_type.encode()),
-            (b"etag", etag.encode()),
-            (b"cache-control", kept.encode()),
-            answers.VARY_CODING,
-            *([] if shared else [past.WHO]),
-        ]
-        await answers.exactly(scope, send, found.data, headers)
-
+    scene = _Scene(site.city)
     images = (
         Route(
             f"/3dtiles/{{layer}}/textures/{{sha}}.{ending}",
-            {"GET": partial(texture, media_type)},
+            {"GET": partial(scene.texture, media_type)},
             partial(_describe_texture, media_type),
             past="fresh",
         )
         for media_type, ending in EXTENSIONS.items()
     )
     routes = (
-        Route("/3dtiles/{layer}/tileset.json", {"GET": tileset}, _describe_tileset, past="fresh"),
-        Route("/3dtiles/{layer}/{z}/{x}/{y}.glb", {"GET": node}, _describe_node, past="fresh"),
+        Route("/3dtiles/{layer}/tileset.json", {"GET": scene.tileset}, _describe_tileset, past="fresh"),
+        Route("/3dtiles/{layer}/{z}/{x}/{y}.glb", {"GET": scene.node}, _describe_node, past="fresh"),
         *images,
     )
     return (
@@ -101,6 +59,59 @@ def make(site: Site) -> Sequence[Room]:
             collection=of_features(_links),
         ),
     )
+
+
+class _Scene:
+    """What the routes answer."""
+
+    def __init__(self, city: City) -> None:
+        self._city = city
+
+    async def tileset(self, scope: Scope, receive: Receive, send: Send, layer: str) -> None:
+        bounds = _bounds(scope)
+        tiles = await tiles_of(self._city, scope)
+        await deliver(scope, send, await self._city.aside(tiles.tileset, layer, bounds), JSON)
+
+    async def node(
+        self, scope: Scope, receive: Receive, send: Send, layer: str, z: str, x: str, y: str
+    ) -> None:
+        _bounds(scope)
+        at = layer, whole(z), whole(x), whole(y)
+        view = past.view(self._city, scope)
+        tiles = view.tiles
+        if tiles is None:
+            tiles = await self._city.aside(view.make_tiles)
+        etag = await version(
+            self._city, view.present.local, tiles, tiles.glb_etag, *at, known=tiles.glb_etag_known
+        )
+        if await answers.fresh(scope, send, etag):
+            return
+        made = tiles.glb_held(*at, etag)
+        if made is None:
+            made = await self._city.aside(tiles.glb, *at)
+        await deliver(scope, send, made, GLB)
+
+    async def texture(
+        self, media_type: str, scope: Scope, receive: Receive, send: Send, layer: str, sha: str
+    ) -> None:
+        _bounds(scope)
+        found = await self._city.read(past.view(self._city, scope).texture, layer, sha)
+        if found.media_type != media_type:
+            raise NotFound(f"layer {shown(layer)} has no such texture of the type {media_type}")
+        etag = f'"{found.sha}"'
+        if await answers.fresh(scope, send, etag):
+            return
+        # its name is what it holds, so it is never another one; who may see it can be
+        shared = self._city.catalogue.rights is EVERYBODY
+        kept = FOREVER if shared else f"private, {FOREVER}"
+        headers = [
+            (b"content-type", media_type.encode()),
+            (b"etag", etag.encode()),
+            (b"cache-control", kept.encode()),
+            answers.VARY_CODING,
+            *([] if shared else [past.WHO]),
+        ]
+        await answers.exactly(scope, send, found.data, headers)
 
 
 def _links(context: Context, layer: FeatureLayer) -> list[Link]:
