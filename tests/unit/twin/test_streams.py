@@ -47,6 +47,9 @@ def change(city: City, name: str) -> None:
 class Client:
     """A connection that holds little: what its server cannot send waits there."""
 
+    #: The id of its first event.
+    began: bytes
+
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader, self._writer = reader, writer
         self._text = b""
@@ -84,8 +87,8 @@ class Client:
 
 
 @asynccontextmanager
-async def opened(port: int, path: bytes, count: int) -> AsyncIterator[list[Client]]:
-    """Clients that have the head of an answer."""
+async def opened(port: int, path: bytes, first: bytes, count: int) -> AsyncIterator[list[Client]]:
+    """Clients that have the head of an answer and its first event, which has that name."""
     clients: list[Client] = []
     try:
         for _ in range(count):
@@ -94,9 +97,11 @@ async def opened(port: int, path: bytes, count: int) -> AsyncIterator[list[Clien
             sock.setblocking(False)
             await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", port))
             reader, writer = await asyncio.open_connection(sock=sock, limit=4096)
-            clients.append(Client(reader, writer))
+            client = Client(reader, writer)
+            clients.append(client)
             writer.write(b"GET %b HTTP/1.1\r\nhost: 127.0.0.1\r\naccept: text/event-stream\r\n\r\n" % path)
             await reader.readuntil(b"\r\n\r\n")
+            client.began, _ = await client.event(first)
         yield clients
     finally:
         for client in clients:
@@ -124,9 +129,7 @@ def serve(city: City, scenario: Callable[[int], Awaitable[None]]) -> None:
 
 def test_a_reader_of_the_feed_who_is_slow_misses_nothing_and_holds_up_nobody(city: City) -> None:
     async def scenario(port: int) -> None:
-        async with opened(port, b"/changes", 2) as (slow, quick):
-            for one in (slow, quick):
-                await one.event(b"hello")
+        async with opened(port, b"/changes", b"hello", 2) as (slow, quick):
             for number in range(EDITS):
                 await asyncio.to_thread(change, city, f"name {number}")
                 newest, told = await quick.event(b"changes")
@@ -149,19 +152,16 @@ def test_an_idle_reader_of_the_feed_is_told_where_it_is(city: City, monkeypatch:
     monkeypatch.setattr(sse, "HEARTBEAT_SECONDS", 0.04)
 
     async def scenario(port: int) -> None:
-        async with opened(port, b"/changes?layers=buildings", 1) as (reader,):
-            begin, _ = await reader.event(b"hello")
+        async with opened(port, b"/changes?layers=buildings", b"hello", 1) as (reader,):
             for _ in range(3):
-                assert await reader.until(b"\n\n") == b"id: %b\n\n" % begin
+                assert await reader.until(b"\n\n") == b"id: %b\n\n" % reader.began
 
     serve(city, scenario)
 
 
 def test_a_page_that_is_slow_gets_every_frame_in_its_order(city: City) -> None:
     async def scenario(port: int) -> None:
-        async with opened(port, b"/stream", 2) as (slow, quick):
-            for one in (slow, quick):
-                await one.event(b"snapshot")
+        async with opened(port, b"/stream", b"snapshot", 2) as (slow, quick):
             for number in range(FRAMES):
                 city.bus.publish("incident", {"id": number, "title": "x" * 1000})
                 assert (await quick.event(b"incident"))[1]["id"] == number
@@ -173,8 +173,7 @@ def test_a_page_that_is_slow_gets_every_frame_in_its_order(city: City) -> None:
 async def stalled(city: City, port: int, ends: Callable[[], None]) -> None:
     """A page that takes nothing of one large frame, after which nothing happens: its place is free soon after
     what ends it, although it still takes nothing."""
-    async with opened(port, b"/stream", 1) as (slow,):
-        await slow.event(b"snapshot")
+    async with opened(port, b"/stream", b"snapshot", 1) as (slow,):
         city.bus.publish("incident", {"id": 1, "title": "x" * 8_000_000})
         await asyncio.sleep(0.2)
         ends()
@@ -206,8 +205,7 @@ def test_a_page_that_takes_a_little_at_a_time_keeps_its_place(
     monkeypatch.setattr(sse, "STALLED_SECONDS", 1.5)
 
     async def scenario(port: int) -> None:
-        async with opened(port, b"/stream", 1) as (slow,):
-            await slow.event(b"snapshot")
+        async with opened(port, b"/stream", b"snapshot", 1) as (slow,):
             city.bus.publish("incident", {"id": 1, "title": "x" * 400_000})
             await asyncio.sleep(0.1)
             city.bus.publish("incident", {"id": 2, "title": "y"})
