@@ -68,15 +68,20 @@ function parseLayers(text: string | null, looks: readonly string[], models: read
   );
 }
 
+/** What is said of one layer, of parts such as `id;name=value`. */
+function saidOf(id: string, parts: readonly string[]): string | undefined {
+  return parts.find((one) => one.split(';')[0] === id)?.slice(id.length + 1);
+}
+
 function parseLook(looks: readonly string[], { id, raster }: LayerConfig): Pick<LayerState, 'raster'> {
-  const text = looks.find((one) => one.split(';')[0] === id);
-  const look = raster && text ? readLook(text.slice(id.length + 1), raster) : {};
+  const text = saidOf(id, looks);
+  const look = raster && text ? readLook(text, raster) : {};
   return Object.keys(look).length > 0 ? { raster: look } : {};
 }
 
 function parseModel(models: readonly string[], layer: LayerConfig): Pick<LayerState, 'model'> {
-  const text = models.find((one) => one.split(';')[0] === layer.id);
-  const model = text ? readModel(text.slice(layer.id.length + 1), layer) : {};
+  const text = saidOf(layer.id, models);
+  const model = text ? readModel(text, layer) : {};
   return Object.keys(model).length > 0 ? { model } : {};
 }
 

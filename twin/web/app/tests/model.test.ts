@@ -1,4 +1,4 @@
-import { render } from 'lit';
+import { nothing, render } from 'lit';
 import { expect, test } from 'vitest';
 import { useLanguage } from '../src/i18n';
 import { readModel, seen, writeModel } from '../src/layers/model-look';
@@ -49,6 +49,13 @@ test('a link restores what was chosen of a model, and no more than the model has
   expect(writeModel('block', {})).toBeNull();
   expect(writeModel('block', { hidden: [] })).toBe('block;hide=');
   expect(readLink('#b=roads;storey=1', config).layers['roads']).toEqual({ visible: true, opacity: 1 });
+});
+
+test('of a layer with nothing to choose among the panel has no room', () => {
+  const hut = layer('hut', { storeys: block.storeys!.slice(1, 2), categories: ['wall'] });
+  const app = page(city(hut));
+  expect(modelControls(app, hut)).toBe(nothing);
+  expect(modelControls(app, layer('roads'))).toBe(nothing);
 });
 
 test('the slider goes from the lowest storey to all of them, and says where it stands', () => {

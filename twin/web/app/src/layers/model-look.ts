@@ -5,11 +5,6 @@ import type { LayerConfig, ModelLook } from '../config';
 /** Rooms would hide what stands in them. */
 const USUALLY_HIDDEN = ['space'];
 
-/** Whether a layer has something to choose among. */
-export function isModel({ storeys = [], categories = [] }: LayerConfig): boolean {
-  return storeys.length > 0 || categories.length > 1;
-}
-
 /** The categories that are not shown: none where there are no switches, as of rooms alone. */
 export function hiddenOf({ categories = [] }: LayerConfig, look: ModelLook | undefined): readonly string[] {
   if (categories.length < 2) return [];

@@ -4,7 +4,7 @@ import { html, nothing, type TemplateResult } from 'lit';
 import type { App } from '../../app';
 import type { LayerConfig, ModelLook, StoreyConfig } from '../../config';
 import { decimal, t, titleOf } from '../../i18n';
-import { hiddenOf, isModel } from '../../layers/model-look';
+import { hiddenOf } from '../../layers/model-look';
 
 function choose(app: App, { id }: LayerConfig, patch: ModelLook): void {
   const { layers } = app.store.get();
@@ -12,8 +12,8 @@ function choose(app: App, { id }: LayerConfig, patch: ModelLook): void {
 }
 
 export function modelControls(app: App, layer: LayerConfig): TemplateResult | typeof nothing {
-  if (!isModel(layer)) return nothing;
-  return html`<div class="model">${storeySlider(app, layer)} ${categorySwitches(app, layer)}</div>`;
+  const [slider, switches] = [storeySlider(app, layer), categorySwitches(app, layer)];
+  return slider === nothing && switches === nothing ? nothing : html`<div class="model">${slider} ${switches}</div>`;
 }
 
 /** Several may be called alike: the number and the elevation tell them apart. */
