@@ -144,8 +144,7 @@ def _primitive(
         body.triangles.size,
         "SCALAR",
     )
-    look = looks.plain() if material == NO_MATERIAL else looks.of(material)
-    return {"attributes": attributes, "indices": indices, "material": look, "mode": 4}
+    return {"attributes": attributes, "indices": indices, "material": looks.of(material), "mode": 4}
 
 
 def _feature_ids(buffer: _Buffer, rows: NDArray[np.int64]) -> int:

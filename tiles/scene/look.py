@@ -54,11 +54,6 @@ def image(sha: str, media_type: str, query: str = "") -> Image:
     return Image(f"../../textures/{sha}.{extension(media_type)}{query}", media_type == "image/png")
 
 
-def shade(surfaces: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Linear colours (v, 4) of vertices by their kind of surface."""
-    return SURFACES[np.minimum(surfaces, len(SURFACES) - 1)]
-
-
 def linear(color: tuple[int, int, int, int] | None) -> list[float]:
     """A colour of sRGB in linear numbers from 0 to 1, its alpha as it is (IEC 61966-2-1); white for None."""
     if color is None:
@@ -76,12 +71,11 @@ class Looks:
     materials: list[dict[str, Any]] = field(default_factory=list)
     images: list[Image] = field(default_factory=list)
 
-    def plain(self) -> int:
-        """The material of what has the colours of its vertices."""
-        return self._add(MATERIAL)
-
     def of(self, material: Material) -> int:
-        """One with a colour that is seen through, a texture, or both."""
+        """The number of one with a colour that is seen through, a texture, or both; of one without either,
+        that of what has the colours of its vertices."""
+        if material == NO_MATERIAL:
+            return self._add(MATERIAL)
         pbr: dict[str, Any] = {
             "baseColorFactor": linear(material.color),
             "metallicFactor": 0.0,
@@ -144,7 +138,7 @@ def pieces(body: Body, known: Mapping[str, Image]) -> Iterator[tuple[Material, B
 def colours(body: Body) -> NDArray[np.uint8]:
     """Linear colours (v, 4) of the vertices of what needs no material of its own: the source's, else those of
     the kinds of surface."""
-    out = shade(body.surfaces)
+    out = SURFACES[np.minimum(body.surfaces, len(SURFACES) - 1)]
     if body.skin is None:
         return out
     # MATERIAL darkens what it is multiplied with: bright colours stay at what it leaves

@@ -72,10 +72,8 @@ def parts(named: Sequence[Part], surfaces: Sequence[int]) -> dict[str, PropertyC
         ("name", [one.name for one in named], "Name"),
     ):
         if any(texts):
-            words = [text.encode() for text in texts]
-            bounds = np.cumsum([0, *map(len, words)]).astype("<u4")
-            schema = {"type": "STRING", "noData": "", "description": description}
-            columns[key] = PropertyColumn(schema, b"".join(words), bounds.tobytes())
+            column = _words([text.encode() for text in texts])
+            columns[key] = replace(column, schema={**column.schema, "description": description})
     return columns
 
 
@@ -174,6 +172,11 @@ def _booleans(numbers: NDArray[np.uint8], known: NDArray[np.bool_]) -> PropertyC
     if known.all():
         return PropertyColumn({"type": "BOOLEAN"}, np.packbits(numbers, bitorder="little").tobytes())
     words = [b"true" if n else b"false" if k else b"" for n, k in zip(numbers & known, known, strict=True)]
+    return _words(words)
+
+
+def _words(words: Sequence[bytes]) -> PropertyColumn:
+    """UTF-8 text, one a row; null is empty text."""
     bounds = np.cumsum([0, *map(len, words)]).astype("<u4")
     return PropertyColumn({"type": "STRING", "noData": ""}, b"".join(words), bounds.tobytes())
 

@@ -28,6 +28,8 @@ type Headers = list[tuple[bytes, bytes]]
 
 #: In a scope: the connection of our own HTTP server that the request came on (:class:`Connection`).
 PROTOCOL = "twin.protocol"
+#: In a scope: its query string as pairs, once it was read.
+_PAIRS = "twin.pairs"
 
 #: Bytes of a query string, and how many parameters it may hold.
 MAX_QUERY, MAX_FIELDS = 16_384, 100
@@ -37,10 +39,6 @@ MAX_ADDRESS = 64
 BODY_SECONDS = 60.0
 #: Entries of an Accept-like header that are read, and characters of an Accept-Encoding that are.
 MAX_WEIGHTED, MAX_ENCODING = 40, 200
-
-
-#: In a scope: its query string as pairs, once it was read.
-_PAIRS = "twin.pairs"
 
 
 class Connection(Protocol):

@@ -27,6 +27,8 @@ HEADERS: Headers = [
 ]
 #: Tells a reader, and what lies between, that the stream goes on.
 BEAT = b": still here\n\n"
+
+#: What writes a stream.
 type Feed = Callable[[Stream], Coroutine[None, None, None]]
 
 
@@ -102,13 +104,7 @@ class Streams:
         self._open: set[Stream] = set()
         self._keeper: asyncio.Task[None] | None = None
 
-    async def stream(
-        self,
-        feed: Callable[[Stream], Coroutine[None, None, None]],
-        scope: Scope,
-        receive: Receive,
-        send: Send,
-    ) -> None:
+    async def stream(self, feed: Feed, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer with an event stream that ``feed`` writes, until the client goes away, stalls, is somebody
         else, or the server stops."""
         await answers.start(send, 200, HEADERS)

@@ -99,10 +99,10 @@ class Items:
             await answers.answer(scope, send, answer)
             return
         if past.alone(scope) and _is_geojson(scope):
-            stored = self._plain_then(view, scope, layer_id, fid)
-            if stored is None:
-                answer = await city.aside(self._plain_feature, view, scope, layer_id, fid)
-            await answers.answer(scope, send, stored or answer)
+            asked_of = view, scope, layer_id, fid
+            stored = self._plain_then(*asked_of)
+            answer = await city.aside(self._plain_feature, *asked_of) if stored is None else stored
+            await answers.answer(scope, send, answer)
             return
         request = self._request(scope, layer_id, formats.FEATURE)
         if request.form.media == HTML:
