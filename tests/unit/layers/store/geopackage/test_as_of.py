@@ -3,159 +3,25 @@
 from __future__ import annotations
 
 import gzip
-import json
-import sqlite3
-import time
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
-import shapely
 
 from layers.batch import MESH
-from layers.errors import BadParameter, Busy, Gone, NotFound, TwinError, Unreadable
-from layers.model import Author, Layer, has_features
-from layers.query import Query, parse
+from layers.errors import BadParameter, Gone, NotFound
+from layers.model import Author
+from layers.query import Query
 from layers.store import geopackage
-from layers.store.base import FormSpec, Readable
-from layers.store.geopackage import GeoPackageStore
+from layers.store.base import FormSpec
 from layers.store.geopackage.connection import connect
-from layers.types import Field, Sort
+from layers.types import Field
 from tests.gdal_edit import edit
 from tests.storing import FIELDS, features, grid, load, row, spec, square, tetrahedron
 from tests.unit.layers.store.geopackage.test_old_rows import FORMAT_6
-
-#: Asked of a layer: all, boxes at a side and across, a filter, an order, pages.
-QUERIES: tuple[dict[str, Any], ...] = (
-    {"limit": 1000},
-    {"limit": 3},
-    {"limit": 3, "offset": 2},
-    {"limit": 1000, "bbox": (25.0, 60.0, 25.035, 60.0005)},
-    {"limit": 2, "bbox": (-180.0, -90.0, 25.055, 90.0)},
-    {"limit": 1000, "equals": (("levels", 4),)},
-    {"limit": 1000, "sort": (Sort("name", descending=True),)},
-    {"limit": 1000, "properties": ("name",)},
-    {"limit": 1000, "crs": "EPSG:3879"},
-    {"limit": 1000, "words": ("house",)},
-)
-
-
-def words(layer: Layer) -> Layer:
-    """What is told of a layer, but for what is done to the present only; boxes to 32 bits."""
-    box = None if layer.extent is None else tuple(round(side, 4) for side in layer.extent)
-    if has_features(layer):
-        layer = replace(layer, edits=(), fixed_because="")
-    return replace(layer, extent=box)  # type: ignore[arg-type]
-
-
-def of_layer(store: Readable, layer: str) -> dict[str, Any]:
-    """Everything that a store says of a layer of features."""
-    every: dict[str, Any] = {"words": words(store.layer(layer)), "interval": store.interval(layer)}
-    names = {field.name for field in store.feature_layer(layer).fields}
-    for number, one in enumerate(QUERIES):
-        if {"name", "levels"} - names and {"equals", "sort", "properties"} & one.keys():
-            continue
-        query = Query(**one)
-        page = store.items(layer, query)
-        chosen = store.select(layer, query)
-        every[f"page {number}"] = page.features, page.returned, page.matched, page.next_after
-        every[f"columns {number}"] = chosen.rows.fids.tolist(), list(chosen.rows.wkb), chosen.rows.properties
-        every[f"count {number}"] = store.count(layer, replace(query, limit=None, offset=0), 1000)
-        scanned = list(store.scan(layer, replace(query, limit=None), 4))
-        every[f"scan {number}"] = [(r.fids.tolist(), list(r.wkb), r.properties) for r in scanned]
-    text = "S_INTERSECTS(geometry, POLYGON((25 59.9, 25.025 59.9, 25.025 60.1, 25 60.1, 25 59.9)))"
-    found = parse(store.feature_layer(layer), [("filter", text), ("limit", "100")])
-    every["filter"] = store.items(layer, found).features
-    rows = store.rows(layer, meshes=True)
-    every["rows"] = rows.fids.tolist(), list(rows.wkb), rows.properties
-    every["meshes"] = {fid: mesh.to_bytes() for fid, mesh in rows.meshes.items()}
-    for fid in [f["id"] for f in features(store, layer)][:6]:  # type: ignore[arg-type]
-        every[f"item {fid}"] = of_feature(store, layer, fid)
-    return every
-
-
-def of_feature(store: Readable, layer: str, fid: int) -> tuple[Any, ...]:
-    """What a store says of a feature; of one that cannot be read why."""
-    revision = store.revision(layer, fid)
-    try:
-        item, projected = store.item(layer, fid), store.item(layer, fid, "EPSG:3857")
-    except Unreadable as error:
-        return str(error), revision
-    return item.body, item.revision, revision, projected.body
-
-
-def state(store: Readable) -> dict[str, Any]:
-    """Everything that a store says of its layers."""
-    layers = store.layers()
-    every: dict[str, Any] = {"layers": [words(layer) for layer in layers], "seq": store.seq()}
-    assert [layer.id for layer in store.feature_layers()] == [
-        layer.id for layer in layers if has_features(layer)
-    ]
-    return every | {layer.id: of_layer(store, layer.id) for layer in layers if has_features(layer)}
-
-
-class Told:
-    """A store, and what it said after each step."""
-
-    def __init__(self, path: Path, store: GeoPackageStore) -> None:
-        self.path, self.store = path, store
-        self.was: dict[int, dict[str, Any]] = {}
-
-    def note(self) -> None:
-        """What the store says now is what is to be said of this moment from now on."""
-        self.was[self.store.seq()] = state(self.store)
-
-    def check(self, *gone: int) -> None:
-        """Every moment is as it was, asked twice: what was gathered first is at hand the second time."""
-        for seq, was in self.was.items():
-            if seq in gone:
-                continue
-            for _ in range(2):
-                now = state(self.store.as_of(seq))
-                for part in was.keys() | now.keys():
-                    assert now.get(part) == was.get(part), (seq, part)
-
-
-@pytest.fixture
-def city(tmp_path: Path) -> Any:
-    """A store of ten squares, one with a body, one without a place, with a time and a key."""
-    rows = grid(10, seen="2024-01-02T03:04:05.000Z")
-    rows[4][MESH] = tetrahedron(25.04, 60).to_bytes()
-    store = geopackage.open(tmp_path / "city.gpkg")
-    load(store, spec(time_field="seen", key=("name",)), rows)
-    load(store, spec("other"), grid(3))
-    store.create("buildings", {"type": "Feature", "geometry": None, "properties": {"name": "nowhere"}})
-    made = Told(tmp_path / "city.gpkg", store)
-    made.note()
-    yield made
-    made.store.close()
-
-
-def polygon(lon: float, lat: float) -> Any:
-    return json.loads(shapely.to_geojson(square(lon, lat)))
-
-
-def edits(city: Told) -> None:
-    store = city.store
-    steps: list[Callable[[], object]] = [
-        lambda: store.patch("buildings", 1, {"properties": {"name": "one", "levels": 2**53 + 1}}),
-        lambda: store.patch("buildings", 5, {"geometry": polygon(-20, 50)}),  # loses its body; the box grows
-        lambda: store.delete("buildings", 3),
-        lambda: store.patch("buildings", 5, {"geometry": None}),
-        lambda: store.create(
-            "buildings", {"type": "Feature", "geometry": polygon(25.1, 60.1), "properties": {}}
-        ),
-        lambda: store.patch("buildings", 11, {"geometry": polygon(25.2, 60)}),
-        lambda: store.patch("buildings", 1, {"properties": {"seen": "2020-01-01T00:00:00Z", "listed": True}}),
-        lambda: store.delete("buildings", 5),
-        lambda: store.patch("other", 2, {"properties": {"height_m": 0.1 + 0.2}}),
-    ]
-    for step in steps:
-        step()
-        city.note()
+from tests.unit.layers.store.geopackage.told import Told, edits, of_layer
 
 
 def test_edits(city: Told) -> None:
@@ -424,41 +290,6 @@ def test_change_sets_of_an_actor_and_of_a_layer(city: Told) -> None:
     assert [s.first for s in store.change_sets(after=1, before=4, limit=1)] == [3]
 
 
-def test_a_look_does_not_wait_for_who_writes(city: Told) -> None:
-    """What is not yet in sets is told as these will be."""
-    known = len(city.store.change_sets())
-    with closing(connect(city.path, "rw")) as con:
-        con.execute("UPDATE buildings SET levels = 9 WHERE fid = 1")
-        con.execute("BEGIN IMMEDIATE")
-        began = time.monotonic()
-        number = city.store.seq()
-        moment = city.store.moment(f"@{number}")
-        found = city.store.change_sets(layer="buildings")
-        assert found[:2] == city.store.change_sets(limit=2)
-        assert (found[0].first, found[0].via, moment.seq) == (number, "other", number)
-        assert city.store.change_sets(layer="other", limit=1)[0].layer == "other"
-        assert city.store.change_sets(before=found[0].id)[0].id == found[1].id
-        assert city.store.change_sets(after=found[0].id) == []
-        assert city.store.versions("buildings", 1)[0].set == found[0]
-        assert time.monotonic() - began < 5
-        assert con.execute("SELECT count(*) FROM twin_sets").fetchone() == (known,)
-        con.execute("ROLLBACK")
-    assert city.store.change_sets(limit=1) == found[:1]
-    with closing(connect(city.path, "ro")) as con:
-        assert con.execute("SELECT count(*) FROM twin_sets").fetchone() == (known + 1,)
-
-
-def test_no_more_connections_than_so_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("layers.store.geopackage.moments.OPEN", 1)
-    monkeypatch.setattr("layers.store.geopackage.moments.READ_SECONDS", 0.01)
-    with closing(geopackage.open(tmp_path / "city.gpkg")) as store:
-        load(store, spec(), grid(2))
-        past = store.as_of(1)
-        with store._moments.reading(1, None), pytest.raises(Busy):
-            past.layers()
-        assert len(past.layers()) == 1
-
-
 def test_versions(city: Told) -> None:
     store = city.store
     edits(city)
@@ -497,154 +328,3 @@ def test_what_was_lost_is_gone(city: Told) -> None:
             ask("buildings")
     city.check(3)
     assert store.moment("@3").seq == 3  # of the others it is known
-
-
-def test_moments_are_closed_with_the_store_and_are_bounded(
-    city: Told, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("layers.store.geopackage.moments.KEPT", 2)
-    edits(city)
-    city.check()
-    assert len(city.store._moments._idle) == 2
-    past = city.store.as_of(5)
-    going = past.scan("buildings", Query(limit=None), 2)
-    next(going)
-    city.store.close()
-    for ask in (lambda: next(going), lambda: past.layers()):
-        with pytest.raises(TwinError, match="closed"):
-            ask()
-
-
-def test_a_feature_of_very_many_versions(tmp_path: Path) -> None:
-    """One version is looked up, not searched for."""
-    store = geopackage.open(tmp_path / "city.gpkg")
-    load(store, spec(), grid(2))
-    many = 50_000
-    with closing(sqlite3.connect(tmp_path / "city.gpkg")) as con:
-        con.execute(
-            "WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < ?)"
-            ' INSERT INTO twin_past_buildings (fid, until, there, "name@1") SELECT 1, i, 1, i FROM n',
-            (many,),
-        )
-        con.execute("INSERT INTO twin_changes (seq, layer, fid) VALUES (?, 'buildings', 1)", (many,))
-        con.commit()
-    steps = 0
-
-    def count() -> None:
-        nonlocal steps
-        steps += 1
-
-    past = store.as_of(many // 2)
-    with past._reading() as view:  # type: ignore[attr-defined]
-        view.con.set_progress_handler(count, 100)
-    assert json.loads(past.item("buildings", 1).body)["properties"]["name"] == str(many // 2 + 1)
-    assert past.revision("buildings", 1) == many // 2
-    found = store.versions("buildings", 1, before=many // 2, limit=3)
-    assert [v.until for v in found] == [many // 2, many // 2 - 1, many // 2 - 2]
-    assert steps < 50  # 5 000 steps of the virtual machine
-    assert features(past)[0]["properties"]["name"] == str(many // 2 + 1)  # type: ignore[arg-type]
-    store.close()
-
-
-def test_what_came_since_does_not_make_a_box_crowded(tmp_path: Path) -> None:
-    """A page of what was counts as it did then, also where by now more lie in its box than are gathered."""
-    box = Query(bbox=(24.9, 59.9, 25.1, 60.1), limit=5)
-    narrow = replace(box, bbox=(24.99999, 59.99, 25.0004, 60.01))  # cuts through squares
-    filtered = replace(box, equals=(("levels", 1),))
-    alone = row("alone", square(40, 65), name="alone", levels=1)
-    near = [alone] + [
-        row(f"n{i}", square(25 + i * 1e-4, 60), name="near", levels=1 + i % 2) for i in range(30)
-    ]
-    far = [row(f"f{i}", square(30 + i * 1e-4, 65), name="far", levels=1) for i in range(60)]
-    moved = [row(f"f{i}", square(25 + i * 1e-4, 60), name="moved", levels=1) for i in range(60)]
-    with closing(geopackage.open(tmp_path / "city.gpkg", few=50)) as store:
-        load(store, spec(), near + far)
-        before = [store.items("buildings", query) for query in (box, narrow, filtered)]
-        assert [page.matched for page in before] == [30, 5, 15]
-        past = store.as_of(store.seq())
-        load(store, spec(), near + moved)
-        assert store.items("buildings", box).matched is None
-        for _ in range(2):
-            assert [past.items("buildings", query) for query in (box, narrow, filtered)] == before
-
-
-def test_what_was_is_at_hand_once_it_was_put_together(city: Told) -> None:
-    """An event loop may read it then, until somebody writes."""
-    store, then = city.store, city.store.seq()
-    store.patch("buildings", 1, {"properties": {"name": "another"}})
-    past = store.as_of(then)
-    with past.at_hand("buildings") as ready:
-        assert not ready
-    expected = past.items("buildings", Query())
-    for _ in range(2):
-        with past.at_hand("buildings") as ready:
-            assert ready
-            assert past.items("buildings", Query()) == expected
-            assert past.revision("buildings", 1) <= then
-            with pytest.raises(NotFound):
-                past.item("buildings", 999)
-            with store.as_of(store.seq()).at_hand("buildings") as another:
-                assert not another
-    store.patch("buildings", 1, {"properties": {"name": "a third"}})
-    with past.at_hand("buildings") as ready:
-        assert not ready
-    assert past.items("buildings", Query()) == expected
-
-
-def test_a_sorted_page_of_what_was_reads_what_it_must(tmp_path: Path) -> None:
-    """In a box no more than lies there; of a whole layer each row once."""
-    sort = (Sort("height_m"),)
-    narrow = Query(bbox=(25.0, 60.0, 25.03, 60.03), limit=5, sort=sort)
-    filtered = Query(equals=(("levels", 1),), limit=5, sort=sort)
-    rows = [
-        row(f"b{i}", square(25 + i % 100 * 0.01, 60 + i // 100 * 0.01), levels=i % 2, height_m=i * 7919 % 977)
-        for i in range(4_000)
-    ]
-    with closing(geopackage.open(tmp_path / "city.gpkg", few=50)) as store:
-        load(store, spec(), rows)
-        seq = store.seq()
-        before = [store.items("buildings", query) for query in (narrow, filtered)]
-        with closing(connect(tmp_path / "city.gpkg", "rw")) as con:
-            con.execute("UPDATE buildings SET height_m = -1 WHERE fid % 10 = 0")
-            con.commit()
-        past = store.as_of(seq)
-        assert [past.items("buildings", query) for query in (narrow, filtered)] == before
-        steps = [0, 0]
-        for number, query in enumerate((narrow, filtered)):
-
-            def count(number: int = number) -> None:
-                steps[number] += 1
-
-            with past._reading() as view:
-                view.con.set_progress_handler(count, 100)
-            assert past.items("buildings", query) == before[number]
-        assert steps[0] < 60, steps
-        assert steps[1] < 900, steps
-
-
-def test_a_feature_that_was_is_given_as_it_is_kept(city: Told) -> None:
-    """Where its text is at hand it is the item that is read otherwise, and where it is not, nothing."""
-    store, then = city.store, city.store.seq()
-    unchanged, changed = 2, 1
-    store.item("buildings", unchanged)  # its text is kept from now on
-    before = {fid: store.item("buildings", fid) for fid in (unchanged, changed)}
-    store.patch("buildings", changed, {"properties": {"name": "another"}})
-    past = store.as_of(then)
-    assert past.stored_item("buildings", unchanged) is None  # nobody has read the moment
-    assert past.item("buildings", unchanged) == before[unchanged]
-    assert past.stored_item("buildings", unchanged) == before[unchanged]
-    assert past.stored_item("buildings", changed) is None
-    past.items("buildings", Query())
-    for fid, item in before.items():
-        assert past.item("buildings", fid) == item
-        assert past.stored_item("buildings", fid) == item
-    assert past.stored_item("buildings", 999) is None
-    assert past.stored_item("buildings", 2**70) is None
-    store.patch("buildings", unchanged, {"properties": {"name": "a third"}})
-    assert past.stored_item("buildings", unchanged) is None  # somebody has written since
-    past.items("buildings", Query())
-    assert past.stored_item("buildings", unchanged) == before[unchanged]
-    store.drop("buildings")
-    assert past.item("buildings", unchanged) == before[unchanged]
-    past.items("buildings", Query())
-    assert past.stored_item("buildings", unchanged) in (None, before[unchanged])
