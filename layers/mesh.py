@@ -20,7 +20,10 @@ from numpy.typing import NDArray
 #: What a texture is named by: the SHA-256 of its bytes in lower-case hexadecimal digits.
 TEXTURE = re.compile(r"[0-9a-f]{64}\Z")
 _HEADER = struct.Struct("<4sII")
-_PLAIN, _RICH = b"MSH1", b"MSH2"
+_PLAIN = b"MSH1"
+#: What the bytes of a mesh begin with that has parts, materials or texture coordinates: of no other are there
+#: textures.
+RICH = b"MSH2"
 #: Which of the further arrays a rich mesh has.
 _PARTS, _MATERIALS, _UV = 1, 2, 4
 
@@ -107,7 +110,7 @@ class Mesh:
         if self.uv is not None:
             has |= _UV
             more.append(np.ascontiguousarray(self.uv, "<f4").tobytes())
-        head = _HEADER.pack(_RICH if has else _PLAIN, len(self.positions), len(self.triangles))
+        head = _HEADER.pack(RICH if has else _PLAIN, len(self.positions), len(self.triangles))
         if not has:
             return b"".join([head, *blob])
         tables = {
@@ -123,7 +126,7 @@ class Mesh:
             raise ValueError("mesh blob is truncated")
         magic, n, m = _HEADER.unpack_from(blob)
         at = _HEADER.size + n * 24 + m * 13
-        whole = len(blob) == at if magic == _PLAIN else magic == _RICH and len(blob) > at
+        whole = len(blob) == at if magic == _PLAIN else magic == RICH and len(blob) > at
         if not whole:
             raise ValueError("not a mesh blob")
         positions = np.frombuffer(blob, "<f8", n * 3, _HEADER.size).reshape(n, 3)

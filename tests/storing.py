@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from layers.mesh import Mesh
 from layers.model import Outcome
 from layers.query import Query
 from layers.store.base import LayerSpec, Published, Store
+from layers.textures import Texture
 from layers.types import Field
 
 FIELDS = (
@@ -60,12 +61,18 @@ def batch(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
 
 
 def load(
-    store: Store, words: LayerSpec, rows: Sequence[Mapping[str, Any]], mode: str = "replace"
+    store: Store,
+    words: LayerSpec,
+    rows: Sequence[Mapping[str, Any]],
+    mode: str = "replace",
+    textures: Iterable[Texture] = (),
 ) -> Published:
-    """Stage rows and publish them."""
+    """Stage rows and the images of their bodies, and publish them."""
     stage = store.stage(words)
     if rows:
         stage.add(batch(rows))
+    for one in textures:
+        stage.texture(one)
     return store.publish(stage, mode=mode)
 
 

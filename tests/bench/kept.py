@@ -66,11 +66,7 @@ def _in_file(file: Path) -> Iterator[Row]:
 
 def _in_database(url: str) -> Iterator[Row]:
     with psycopg.connect(url, autocommit=True) as con:
-        found = con.execute(
-            "SELECT relnamespace::regnamespace::text FROM pg_class WHERE relname = 'twin_meta'"
-        )
-        (schema,) = found.fetchone() or ("public",)
-        con.execute("SELECT set_config('search_path', %s, false)", (f"{schema}, public",))
+        con.execute("SET search_path = city, public")
 
         def sizes(layer: str) -> tuple[int, int]:
             # compact, as the file is: half empty pages are filled by what comes next

@@ -11,7 +11,7 @@ from layers.store.base import Store
 from layers.textures import Texture
 from tests.bench.report import Row, at_most
 from tests.bench.terrain import cpu
-from tests.storing import batch, row, spec, square
+from tests.storing import load, row, spec, square
 from tests.textured import box, image, textured
 from tiles import scheme
 from tiles.service import Tiles
@@ -32,7 +32,6 @@ def rows(folder: Path) -> Iterator[Row]:
     west, south, east, north = scheme.tile_bounds(*NODE)
     images = [Texture.of(image(size=(512, 512 + i), form="JPEG"), "image/jpeg") for i in range(ATLASES)]
     for layer in ("plain", "rich"):
-        stage = store.stage(spec(layer, kind="cim"))
         staged = []
         for i in range(HOUSES):
             lon = west + (1 + i % 20) * STEP * (east - west)
@@ -40,10 +39,7 @@ def rows(folder: Path) -> Iterator[Row]:
             body = box(lon, lat, 6, 6)
             made = textured(body, images[i * ATLASES // HOUSES].sha) if layer == "rich" else body
             staged.append(row(f"h{i}", square(lon, lat, 0.00005), height_m=6.0, **{MESH: made.to_bytes()}))
-        stage.add(batch(staged))
-        for one in images if layer == "rich" else ():
-            stage.texture(one)
-        store.publish(stage)
+        load(store, spec(layer, kind="cim"), staged, textures=images if layer == "rich" else ())
     spent = {layer: _node(store, folder, layer) for layer in ("plain", "rich")}
     store.close()
     detail = f"{spent['rich'] / spent['plain']:.1f} × the same bodies without parts, colours and images"

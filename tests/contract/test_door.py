@@ -29,7 +29,7 @@ from layers.textures import Texture
 from tests import rasters
 from tests.contract.conftest import STORES
 from tests.postgres import Cluster
-from tests.storing import batch, grid, load, one, row, spec, square
+from tests.storing import grid, load, one, row, spec, square
 from tests.textured import QUARTERS, box, image, textured
 
 
@@ -269,12 +269,10 @@ def houses(city: tuple[CityLayers, Store]) -> FeatureReader:
     """Bodies: a plain box, one with an image on its roof, and none."""
     opened, store = city
     roof = Texture.of(image(), "image/png")
-    stage = store.stage(spec("houses", kind="cim"))
     bodies = [box(25, 60), textured(box(25, 60.1), roof.sha), None]
     shape = square(25, 60)
-    stage.add(batch([row(f"h{i}", shape, **{MESH: one and one.to_bytes()}) for i, one in enumerate(bodies)]))
-    stage.texture(roof)
-    store.publish(stage)
+    rows = [row(f"h{i}", shape, **{MESH: one and one.to_bytes()}) for i, one in enumerate(bodies)]
+    load(store, spec("houses", kind="cim"), rows, textures=[roof])
     return cast(FeatureReader, opened["houses"])
 
 

@@ -16,7 +16,7 @@ from layers.query import Query
 from layers.store.base import Store
 from layers.textures import Texture
 from layers.types import Field
-from tests.storing import batch, features, grid, load, row, spec, square
+from tests.storing import features, grid, load, row, spec, square
 from tests.textured import QUARTERS, box, image, textured
 from twin.access.rights import WHOLE, Share
 from twin.catalogue.changed import Asked, find
@@ -263,15 +263,11 @@ def test_only_what_may_be_edited_is_taken_back(view, store):
 def test_an_image_is_seen_with_a_feature_that_shows_it(store):
     """One that bodies elsewhere alone have is not given, whoever knows its name."""
     near, far = (Texture.of(image(colours), "image/png") for colours in (QUARTERS, QUARTERS[::-1]))
-    stage = store.stage(spec("buildings", fields=FIELDS))
     rows = [
         row("near", square(25, 60), name="a", **{MESH: textured(box(25, 60), near.sha).to_bytes()}),
         row("far", square(26, 60), name="b", **{MESH: textured(box(26, 60), far.sha).to_bytes()}),
     ]
-    stage.add(batch(rows))
-    for one in (near, far):
-        stage.texture(one)
-    store.publish(stage)
+    load(store, spec("buildings", fields=FIELDS), rows, textures=(near, far))
     view = NarrowedView(store, parse(""), cast(Callable[..., Any], None), "guest", Rules())
     assert view.texture("buildings", near.sha) == near
     assert view.texture_types("buildings", [near.sha]) == {near.sha: "image/png"}
@@ -287,11 +283,9 @@ def test_images_of_one_moment_are_looked_up_once(store: Store, monkeypatch: pyte
     """Whatever is asked of others between: each look reads every body that is seen."""
     one, other = (Texture.of(image(colours), "image/png") for colours in (QUARTERS, QUARTERS[::-1]))
     for texture in (one, other):
-        stage = store.stage(spec("buildings", fields=FIELDS))
         body = textured(box(25, 60), texture.sha).to_bytes()
-        stage.add(batch([row("a", square(25, 60), name="a", **{MESH: body})]))
-        stage.texture(texture)
-        store.publish(stage)
+        rows = [row("a", square(25, 60), name="a", **{MESH: body})]
+        load(store, spec("buildings", fields=FIELDS), rows, textures=[texture])
     view = NarrowedView(store, parse(""), cast(Callable[..., Any], None), "guest", Rules())
     then = view.then(f"@{store.seq() - 1}")
     looks: list[str] = []

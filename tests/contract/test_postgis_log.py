@@ -427,10 +427,8 @@ def test_a_long_log_is_kept_short(
 def test_a_load_of_images_and_those_who_read_images_wait_for_nobody(store: Store, url: str) -> None:
     def publish(layer: str, colours: Sequence[tuple[int, ...]]) -> Texture:
         made = Texture.of(image(colours), "image/png")
-        stage = store.stage(spec(layer))
-        stage.add(batch([row("a", square(25, 60), **{MESH: textured(box(25, 60), made.sha).to_bytes()})]))
-        stage.texture(made)
-        store.publish(stage)
+        rows = [row("a", square(25, 60), **{MESH: textured(box(25, 60), made.sha).to_bytes()})]
+        load(store, spec(layer), rows, textures=[made])
         return made
 
     first = publish("houses", QUARTERS)

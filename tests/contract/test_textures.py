@@ -11,7 +11,7 @@ from layers.errors import NotFound
 from layers.mesh import Mesh
 from layers.store.base import Store
 from layers.textures import Texture
-from tests.storing import batch, row, spec, square
+from tests.storing import batch, load, row, spec, square
 from tests.textured import BLUE, GREEN, RED, WHITE, box, image, textured
 
 ROOF = Texture.of(image(), "image/png")
@@ -20,16 +20,11 @@ OTHER = Texture.of(image((WHITE, BLUE, GREEN, RED)), "image/png")
 
 def _publish(store: Store, *textures: Texture, layer: str = "buildings", mode: str = "replace") -> None:
     """Houses, each with a texture of its own."""
-    stage = store.stage(spec(layer))
     rows = [
         row(one.sha[:8], square(25, 60 + n), **{MESH: textured(box(25, 60 + n), one.sha).to_bytes()})
         for n, one in enumerate(textures)
     ]
-    stage.add(batch(rows))
-    for one in textures:
-        stage.texture(one)
-        stage.texture(one)  # a reader may say it twice
-    store.publish(stage, mode=mode)
+    load(store, spec(layer), rows, mode, textures=textures * 2)  # a reader may say it twice
 
 
 def test_a_texture_comes_with_the_load(store: Store, opener: Callable[[], Store]) -> None:
@@ -70,12 +65,9 @@ def test_a_texture_is_that_of_its_layer(store: Store) -> None:
 def test_what_nothing_names_is_swept(store: Store) -> None:
     _publish(store, ROOF, OTHER)
     assert store.sweep_textures() == 0
-    stage = store.stage(spec())
-    stage.add(batch([row("x", square(25, 60), **{MESH: textured(box(25, 60), ROOF.sha).to_bytes()})]))
-    stage.texture(ROOF)
     unnamed = Texture.of(image((GREEN, GREEN, GREEN, GREEN)), "image/png")
-    stage.texture(unnamed)
-    store.publish(stage)
+    shown = row("x", square(25, 60), **{MESH: textured(box(25, 60), ROOF.sha).to_bytes()})
+    load(store, spec(), [shown], textures=(ROOF, unnamed))
     assert store.sweep_textures() == 1
     with pytest.raises(NotFound):
         store.texture("buildings", unnamed.sha)
@@ -108,12 +100,9 @@ def test_a_body_that_nobody_can_read_is_left_out(store: Store, caplog: pytest.Lo
     # one whose tables end too soon, one of half of its positions, one of nothing
     beyond = far[:4] + (4).to_bytes(4, "little") + far[8:12] + far[12 : 12 + 96] + far[12 + 8 * 24 :]
     layer = f"odd_{type(store).__name__.lower()}"  # what was told once is not told again in one process
-    stage = store.stage(spec(layer))
-    rows = [("a", good.to_bytes()), ("b", far[:-1]), ("c", beyond), ("d", b"")]
-    stage.add(batch([row(name, square(25 + n, 60), **{MESH: one}) for n, (name, one) in enumerate(rows)]))
-    for one in (ROOF, OTHER):
-        stage.texture(one)
-    store.publish(stage)
+    bodies = [("a", good.to_bytes()), ("b", far[:-1]), ("c", beyond), ("d", b"")]
+    rows = [row(name, square(25 + n, 60), **{MESH: one}) for n, (name, one) in enumerate(bodies)]
+    load(store, spec(layer), rows, textures=(ROOF, OTHER))
     for _ in range(2):
         assert [mesh.textures() for mesh in store.rows(layer, meshes=True).meshes.values()] == [{ROOF.sha}]
     assert store.as_of(store.seq()).chosen(layer, [1, 2, 3, 4]).meshes.keys() == {1}

@@ -6,12 +6,13 @@ takes away none that a load has brought meanwhile.
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from contextlib import suppress
 
 from layers.errors import Busy
-from layers.mesh import Mesh
+from layers.mesh import RICH, Mesh
 from layers.store.geopackage import past, schema
 from layers.store.geopackage.connection import quoted
 from layers.textures import Texture
@@ -47,16 +48,11 @@ def types(con: sqlite3.Connection, layer: str, wanted: Collection[str]) -> dict[
     """The media types of those of some textures that are kept."""
     if not wanted or not _is_there(con):
         return {}
-    found: Mapping[str, str] = dict(
-        con.execute(
-            f"SELECT sha, type FROM {TABLE} WHERE layer=? AND sha IN ({','.join('?' * len(wanted))})",
-            (layer, *wanted),
-        )
-    )
-    return dict(found)
+    sql = f"SELECT sha, type FROM {TABLE} WHERE layer=? AND sha IN (SELECT value FROM json_each(?))"
+    return dict(con.execute(sql, (layer, json.dumps(list(wanted)))).fetchall())
 
 
-def unnamed(con: sqlite3.Connection, stopped: Callable[[], bool] = lambda: False) -> list[int]:
+def unnamed(con: sqlite3.Connection, stopped: Callable[[], bool]) -> list[int]:
     """The numbers of the textures that no body names, now or in old rows; within one read transaction.
     Raises Busy once it is ``stopped``: a city has a million bodies."""
     if not _is_there(con):
@@ -80,8 +76,8 @@ def _named(con: sqlite3.Connection, layer: str, stopped: Callable[[], bool]) -> 
     named: set[str] = set()
     for table, column in ((schema.mesh_table(layer), "body"), (past.table(layer), "mesh")):
         if _is_there(con, table):
-            sql = f"SELECT {column} FROM {quoted(table)} WHERE substr({column}, 1, 4) = CAST('MSH2' AS BLOB)"
-            for (body,) in con.execute(sql):
+            sql = f"SELECT {column} FROM {quoted(table)} WHERE substr({column}, 1, {len(RICH)}) = ?"
+            for (body,) in con.execute(sql, (RICH,)):
                 if stopped():
                     raise Busy("the city is being closed")
                 named |= Mesh.from_bytes(body).textures()

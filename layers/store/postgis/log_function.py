@@ -95,10 +95,10 @@ def old_row(table: Logged) -> str:
     to JSON, which fails on curves."""
     blank = json.dumps(dict.fromkeys((table.fid, table.geom, *table.blank)), ensure_ascii=False)
     said = f"row_to_json(json_populate_record(r.*, {literal(blank)}))"
-    if not {name for name, _ in table.inexact} - _OWN:
+    named = [(literal(name), quoted(name), literal(odd)) for name, odd in table.inexact if name not in _OWN]
+    if not named:
         return said
     # other programs drop and rename columns: what is not there is looked for further out, where it is null
-    named = [(literal(name), quoted(name), literal(odd)) for name, odd in table.inexact if name not in _OWN]
     none = ", ".join(f"NULL::text AS {column}" for _, column, _ in named)
     values = ", ".join(
         f"({n}, (SELECT {column}::text FROM (SELECT r.*) w), {odd})" for n, column, odd in named

@@ -108,10 +108,10 @@ class PastTable(LayerTable):
     def _old_row(self, old: str, names: Collection[str]) -> str:
         """SQL of old rows (p) with columns of then, and ``until`` when they were true."""
         then, defined = "", ""
-        columns_ = self._columns(names)
-        if columns_:
-            then = "".join(f", {_old_value(c)} AS {bound(c.name)}" for c in columns_)
-            defined = f" CROSS JOIN LATERAL {self._read_as_json(columns_)}"
+        kept = self._kept(names)
+        if kept:
+            then = "".join(f", {_old_value(c)} AS {bound(c.name)}" for c in kept.values())
+            defined = f" CROSS JOIN LATERAL {self._read_as_json(kept.values())}"
         fid, geom = self._names
         columns = f"p.fid::{self.fid_type} AS {fid}, p.geom AS {geom}, p.until AS {quoted(_UNTIL)}{then}"
         return f"SELECT {columns} FROM {old}{defined}"
@@ -124,9 +124,9 @@ class PastTable(LayerTable):
         key = f"{table.fid} AS {fid}, {table.geom} AS {geom}, NULL::bigint AS {quoted(_UNTIL)}"
         return f"SELECT {key}{self._unchanged(names)} FROM {table.relation} t"
 
-    def _columns(self, names: Collection[str]) -> list[TableColumn]:
+    def _kept(self, names: Collection[str]) -> dict[str, TableColumn]:
         """The columns of then of those of the names that there were."""
-        return [column for name, column in self.kept.items() if name in names]
+        return {name: column for name, column in self.kept.items() if name in names}
 
     @property
     def _names(self) -> tuple[str, str]:
@@ -185,14 +185,13 @@ class PastTable(LayerTable):
         """Columns of then of the present rows."""
         table = self.present
         assert table is not None
-        values = []
-        kept = {name: column for name, column in self.kept.items() if name in names}
-        for name, column in kept.items():
+        found = ""
+        for name, column in self._kept(names).items():
             now = table.columns.get(name)
             same = now is not None and now.name == column.name and now.type == column.type
-            values.append(table.column(name) if same else self._null(column.type))
-        named = zip(values, kept.values(), strict=True)
-        return "".join(f", {value} AS {bound(column.name)}" for value, column in named)
+            value = table.column(name) if same else self._null(column.type)
+            found += f", {value} AS {bound(column.name)}"
+        return found
 
     def _null(self, kind: FieldType) -> str:
         return f"NULL::{COLUMN_TYPES[kind]}{self._collation(kind)}"
@@ -200,11 +199,11 @@ class PastTable(LayerTable):
     def _collation(self, kind: FieldType) -> str:
         return _COLLATED if kind == "string" and self.source is None else ""
 
-    def _read_as_json(self, columns: Sequence[TableColumn]) -> str:
+    def _read_as_json(self, columns: Collection[TableColumn]) -> str:
         """Properties of an old row (p) as a relation ``t``. Nowhere else are they read for what was."""
         # what is read of the others, before they are sifted out, may be of other types
         old = f"CASE WHEN {self._is_first()} THEN p.old END" if self.altered else "p.old"
-        typed = [(c.name, f"{_as_json(c).pg}", self._collation(c.type)) for c in columns]
+        typed = [(c.name, _as_json(c).pg, self._collation(c.type)) for c in columns]
         if len(typed) <= _SINGLE and not any("json" in pg or pg.endswith("[]") for _, pg, _ in typed):
             values = ", ".join(
                 f"({old} ->> {literal(name).replace('%', '%%')})::{pg}{collation} AS {bound(name)}"

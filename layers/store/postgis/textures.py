@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from contextlib import suppress
 
-from layers.mesh import TEXTURE, Mesh
+from layers.mesh import RICH, TEXTURE, Mesh
 from layers.store.postgis import schema
 from layers.store.postgis.connection import Connection, bound, quoted
 from layers.store.postgis.ddl import DdlTarget
@@ -94,8 +94,8 @@ def _named(place: DdlTarget, layer: str) -> set[str]:
             cursor.itersize = _BATCH
             escaped = table.replace("%", "%%")
             cursor.execute(
-                f"SELECT {column} FROM {escaped} {where} substring({column} FROM 1 FOR 4) = %s",
-                (*values, b"MSH2"),
+                f"SELECT {column} FROM {escaped} {where} substring({column} FROM 1 FOR {len(RICH)}) = %s",
+                (*values, RICH),
             )
             for (body,) in cursor:
                 named |= Mesh.from_bytes(bytes(body)).textures()

@@ -20,7 +20,7 @@ from layers.store.base import FormSpec
 from layers.store.geopackage import GeoPackageStore, keeping, pruning, textures
 from layers.store.history import Retention
 from layers.textures import Texture
-from tests.storing import batch, features, grid, load, one, row, spec, square
+from tests.storing import features, grid, load, one, row, spec, square
 from tests.support import until
 from tests.textured import box, image, textured
 
@@ -146,10 +146,8 @@ def test_a_city_is_closed_in_the_middle_of_a_look_for_images(
     shown = Texture.of(image(), "image/png")
     body = textured(box(25, 60), shown.sha).to_bytes()
     with closing(geopackage.open(path)) as store:
-        stage = store.stage(spec())
-        stage.add(batch([row(f"h{n}", square(25, 60), **{MESH: body}) for n in range(200)]))
-        stage.texture(shown)
-        store.publish(stage)
+        rows = [row(f"h{n}", square(25, 60), **{MESH: body}) for n in range(200)]
+        load(store, spec(), rows, textures=[shown])
     read: list[bytes] = []
 
     class Slow(Mesh):
