@@ -137,6 +137,7 @@ ADVICE: Mapping[str, str] = {
     "time.unreadable": "write the time as 2020-01-31T08:30:00",
     "time.zone": "declare the zone with --time-zone if the clock was another",
     "xlink.cycle": "let the geometry refer to polygons, not to itself",
+    "xlink.deep": "export it with fewer geometries inside one another",
     "xlink.missing": "export the file with all that it refers to",
     "value.unreadable": "write numbers as digits that fit into the column, dates as YYYYMMDD",
 }

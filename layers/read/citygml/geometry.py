@@ -80,7 +80,7 @@ class Shape:
     _parts: list[int] = field(default_factory=list)
     _part_table: list[Part] = field(default_factory=list)
     _part: int = 0
-    _seen: dict[Element, int] = field(default_factory=dict)
+    _seen: set[Element] = field(default_factory=set)
     _frames: list[_Frame] = field(default_factory=list)
     _missing: set[str] = field(default_factory=set)
     _lines: list[list[int]] = field(default_factory=list)
@@ -89,9 +89,6 @@ class Shape:
     #: References that were followed to their end, by whether what they name was turned round.
     _followed: set[tuple[str, bool]] = field(default_factory=set)
     _depth: int = 0
-
-    def __len__(self) -> int:
-        return len(self._faces)
 
     @property
     def missing(self) -> list[str]:
@@ -168,7 +165,7 @@ class Shape:
         if patch in self._seen:
             self._again += 1
             return
-        self._seen[patch] = len(self._faces)
+        self._seen.add(patch)
         rings = [
             self._text(boundary[0]) for boundary in patch if len(boundary) and local(boundary) in _BOUNDARIES
         ]
@@ -209,7 +206,7 @@ class Shape:
         at = self._text(where)
         first = len(self._rings)
         # one shape may be there several times, each in a frame of its own
-        outside, self._seen, self._followed = (self._seen, self._followed), {}, set()
+        outside, self._seen, self._followed = (self._seen, self._followed), set(), set()
         self.add_surfaces(shape)
         self._seen, self._followed = outside
         frame = np.eye(4) if not len(values) else values.reshape(4, 4)

@@ -49,6 +49,11 @@ def is_material(element: Element) -> bool:
     return local(element) in ("ExteriorMaterial", "InteriorMaterial", "ProtectiveMaterial", "FillingMaterial")
 
 
+def type_of(material: Element) -> str:
+    """What a material is."""
+    return next(((c.text or "").strip() for c in material.iterchildren("{*}type")), "")
+
+
 def components(network: Element) -> Iterator[Element]:
     """The pipes and nodes of a network."""
     for holder in network.iterchildren(etree.Element):

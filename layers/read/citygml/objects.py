@@ -21,9 +21,8 @@ _LOD = re.compile(r"(?:^l|L)od(\d)")
 _CLIPPED = re.compile(r"TerrainIntersection")
 #: Geometries that stand without a level of detail in their name.
 _PLAIN = frozenset({"tin", "reliefPoints", "ridgeOrValleyLines", "breaklines", "geometry", "pointCloud"})
-_BOUNDED = frozenset({"boundedBy", "boundary"})
-_OPENINGS = frozenset({"opening", "fillingSurface"})
-_HOLDERS = _BOUNDED | _OPENINGS
+#: What holds thematic surfaces, and their openings.
+_HOLDERS = frozenset({"boundedBy", "boundary", "opening", "fillingSurface"})
 _SURFACES = {"WindowSurface": Surface.WINDOW, "DoorSurface": Surface.DOOR, **SEMANTICS}
 _FILLINGS = frozenset({Surface.WINDOW, Surface.DOOR})
 _MULTI = frozenset({"MultiSurface", "CompositeSurface", "Polygon", "TriangulatedSurface", "Tin", "Surface"})
@@ -68,13 +67,11 @@ class Level:
 class CityObject:
     """An object with its geometries by level, its attributes, and the objects that belong to it."""
 
-    element: Element
     name: str
     id: str | None
     levels: dict[int, Level] = field(default_factory=dict)
     attributes: Values = field(default_factory=dict)
     children: list[CityObject] = field(default_factory=list)
-    surfaces: int = 0
 
     @property
     def best(self) -> int | None:
@@ -109,7 +106,7 @@ class Parser:
 
     def parse(self, element: Element, depth: int = 0) -> CityObject:
         """An element of a class as an object."""
-        made = CityObject(element, local(element), gml_id(element) or None)
+        made = CityObject(local(element), gml_id(element) or None)
 
         def takes(child: Element, name: str) -> bool:
             return self._takes(made, child, name, depth)
@@ -170,7 +167,6 @@ class Parser:
             if name in CLASSES:
                 made.children.append(self.parse(surface, depth + 1))
                 continue
-            made.surfaces += 1
             code = _SURFACES.get(name, Surface.UNKNOWN)
             part = Part(gml_id(surface), name, _name_of(surface))
             for child in surface.iterchildren(etree.Element):
