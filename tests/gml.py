@@ -19,6 +19,10 @@ SIDES = {
     "WallSurface": [(0, 1, 5, 4), (1, 2, 6, 5), (2, 3, 7, 6), (3, 0, 4, 7)],
     "RoofSurface": [(4, 5, 6, 7)],
 }
+#: A code list with one code.
+CODE_LIST = """<gml:Dictionary xmlns:gml="http://www.opengis.net/gml" gml:id="l"><gml:name>usage</gml:name>
+<gml:dictionaryEntry><gml:Definition gml:id="l1"><gml:description>School</gml:description>
+<gml:name>422</gml:name></gml:Definition></gml:dictionaryEntry></gml:Dictionary>"""
 
 
 def model(members: str, *, version: str = "2.0", srs: str = "EPSG:3067", more: str = "") -> str:

@@ -21,7 +21,6 @@ from layers.source import Declared, SeveralLayers
 
 PLATEAU = "plateau_jp/52397519_bldg_6697_op.gml"
 BROKEN = "bldg_145717e9-2260-4205-aed7-4df9fa8cc296"
-FLOOD = "Z-fld-02_degenerate-triangle_01_49300001_fld_6697_l1_op"
 LAND_USE = "plateau_jp/523836_luse_6668_op.gml"
 OPERA = "citygml3/Opera-Lyon_CityGML3.0_LOD2_with_xAL3_FullyStructured.gml"
 
@@ -207,7 +206,7 @@ def test_pipes_of_plateau_are_lines_or_bodies(data: Path) -> None:
         (
             "L13_LOD1_01_l13_fail_interior_exterior_crossing",
             "ring.interior",
-            "bldg_145717e9-2260-4205-aed7-4df9fa8cc296",
+            BROKEN,
         ),
         ("X-invalid-gml-id_54377074_bldg_6697_op", "id.plateau", None),
         (

@@ -14,9 +14,6 @@ from layers.errors import BadFile
 from layers.source import Declared
 from tests import gml
 
-LIST = """<gml:Dictionary xmlns:gml="http://www.opengis.net/gml"><gml:dictionaryEntry><gml:Definition>
-<gml:description>School</gml:description><gml:name>422</gml:name></gml:Definition></gml:dictionaryEntry>
-</gml:Dictionary>"""
 CODED = '<bldg:usage codeSpace="../../codelists/usage.xml">422</bldg:usage>'
 TOWN = gml.model(gml.member(gml.building(CODED + gml.box())))
 #: A billion of laughs, and a file of the machine.
@@ -32,7 +29,7 @@ def test_code_lists_are_found_in_an_archive(tmp_path: Path) -> None:
     file = tmp_path / "ward.zip"
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as out:
         out.writestr("udx/bldg/a.gml", TOWN)
-        out.writestr("codelists/usage.xml", LIST)
+        out.writestr("codelists/usage.xml", gml.CODE_LIST)
     with guard.read(file) as reading:
         (row,) = (row for table in reading.batches() for row in table.to_pylist())
     assert (row["usage"], row["usage_code"]) == ("School", "422")

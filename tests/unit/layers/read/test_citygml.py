@@ -207,14 +207,9 @@ def test_attributes_are_flattened_and_typed(tmp_path: Path) -> None:
     assert {name: row[name] for name in expected} == expected
 
 
-LIST = """<gml:Dictionary xmlns:gml="http://www.opengis.net/gml" gml:id="l"><gml:name>usage</gml:name>
-<gml:dictionaryEntry><gml:Definition gml:id="l1"><gml:description>School</gml:description>
-<gml:name>422</gml:name></gml:Definition></gml:dictionaryEntry></gml:Dictionary>"""
-
-
 def test_codes_are_those_of_the_lists_beside_the_file(tmp_path: Path) -> None:
     (tmp_path / "codelists").mkdir()
-    (tmp_path / "codelists/usage.xml").write_text(LIST, "utf-8")
+    (tmp_path / "codelists/usage.xml").write_text(gml.CODE_LIST, "utf-8")
     coded = '<bldg:usage codeSpace="../../codelists/usage.xml">422</bldg:usage>'
     coded += '<bldg:class codeSpace="../../codelists/none.xml">3</bldg:class>'
     coded += '<bldg:function codeSpace="../../../../../../etc/hosts.xml">1</bldg:function>'
@@ -422,18 +417,13 @@ def test_parts_end_with_their_building_and_no_date_ends_none(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("way", ["link", "gzip", "around"])
 def test_a_code_list_is_a_plain_file_below_its_folder(tmp_path: Path, way: str) -> None:
-    dictionary = (
-        '<gml:Dictionary xmlns:gml="http://www.opengis.net/gml"><gml:dictionaryEntry><gml:Definition>'
-        "<gml:description>School</gml:description><gml:name>422</gml:name></gml:Definition></gml:dictionaryEntry>"
-        "</gml:Dictionary>"
-    )
     folder, space = tmp_path / "udx", "list.xml"
     folder.mkdir()
-    (tmp_path / "other.xml").write_text(dictionary)
+    (tmp_path / "other.xml").write_text(gml.CODE_LIST)
     if way == "link":
         (folder / "list.xml").symlink_to(tmp_path / "other.xml")
     elif way == "gzip":
-        (folder / "list.xml").write_bytes(gzip.compress(dictionary.encode()))
+        (folder / "list.xml").write_bytes(gzip.compress(gml.CODE_LIST.encode()))
     else:
         (folder / "x").mkdir()
         space = "x/../../other.xml"
