@@ -90,6 +90,14 @@ def metres_of_degrees(at: Floats) -> Floats:
     return np.array([_LONGITUDE_M * shrunk, _LATITUDE_M, 1.0])
 
 
+def instanced(shape: Floats, matrix: Floats, point: Floats, *, degrees: bool) -> Floats:
+    """Positions (n, 3) of a shape in metres, turned by a matrix (4, 4) and moved to a point of the CRS.
+
+    So stand implicit geometries of CityGML and templates of CityJSON."""
+    moved = shape @ matrix[:3, :3].T + matrix[:3, 3]
+    return np.asarray(point + (moved / metres_of_degrees(point) if degrees else moved))
+
+
 def _frame(vertices: Floats) -> tuple[Floats, Floats]:
     finite = vertices[np.isfinite(vertices).all(axis=1)]
     origin = np.append(finite[:, :2].mean(axis=0) if len(finite) else np.zeros(2), 0.0)

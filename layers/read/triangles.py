@@ -64,12 +64,12 @@ def cut(bodies: Sequence[Sequence[Any]], vertices: Floats, of_body: Sequence[int
     counts = np.diff(begins, append=len(at))
     ring_begins = np.flatnonzero(np.diff(ring, prepend=-1))
     points = vertices[at] - np.repeat(vertices[at[begins]], counts, axis=0)
-    normals = _normals(points, ring_begins)[np.searchsorted(ring_begins, begins)]
-    length = np.linalg.norm(normals, axis=1)
+    normal = normals(points, ring_begins)[np.searchsorted(ring_begins, begins)]
+    length = np.linalg.norm(normal, axis=1)
     with np.errstate(invalid="ignore"):
         whole = np.isfinite(length) & (length >= NO_AREA)
     several = np.bincount(np.searchsorted(begins, ring_begins, "right") - 1, minlength=len(begins)) > 1
-    unit = normals / np.where(whole, length, 1)[:, None]
+    unit = normal / np.where(whole, length, 1)[:, None]
     three = begins[whole & (counts == 3)]
     local = [three[:, None] + np.arange(3)]
     left = whole & (counts > 3)
@@ -104,7 +104,7 @@ def _flat(rings: Sequence[Any]) -> tuple[Indices, Indices]:
     return flat.astype(np.int64), sizes
 
 
-def _normals(points: Floats, begins: Indices) -> Floats:
+def normals(points: Floats, begins: Indices) -> Floats:
     """The area vector of each ring (Newell): its length is the area, its direction the normal."""
     following = np.arange(1, len(points) + 1)
     ends = np.append(begins[1:], len(points)) - 1

@@ -14,6 +14,8 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
+from layers.read.triangles import normals
+
 type Floats = NDArray[np.float64]
 type Indices = NDArray[np.int64]
 
@@ -44,7 +46,8 @@ def faults(bodies: Sequence[Sequence[Any]], points: Sequence[Floats]) -> list[Co
     step = np.linalg.norm(at[following] - at, axis=1)
     closing = following == starts[ring]  # a ring ends where it begins: that is no repetition
     found = {"ring.repeated": np.unique(face[(step < ONE_M) & ~closing])}
-    normal = _normals(at, following, face, len(faces), face_of_ring, starts, ring)
+    outer = np.searchsorted(face_of_ring, np.arange(len(faces)))
+    normal = normals(at - at[starts[outer]][face], starts)[outer]
     length = np.linalg.norm(normal, axis=1)
     flat_faces = length > 0
     unit = normal / np.where(flat_faces, length, 1)[:, None]
@@ -61,25 +64,6 @@ def faults(bodies: Sequence[Sequence[Any]], points: Sequence[Floats]) -> list[Co
         for body in np.searchsorted(ends, which, "right").tolist():
             out[body][rule] += 1
     return out
-
-
-def _normals(
-    at: Floats,
-    following: Indices,
-    face: Indices,
-    n: int,
-    face_of_ring: Indices,
-    starts: Indices,
-    ring: Indices,
-) -> Floats:
-    """The area vector of each face's outer ring (Newell)."""
-    first = np.searchsorted(face_of_ring, np.arange(n))
-    outer = ring == first[face]
-    origin = at[starts[first]]
-    here = (at - origin[face])[outer]
-    there = (at[following] - origin[face])[outer]
-    cross = np.cross(here, there)
-    return np.column_stack([np.bincount(face[outer], cross[:, k], n) for k in range(3)]) / 2
 
 
 def _crossed(

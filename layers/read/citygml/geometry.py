@@ -20,7 +20,7 @@ from layers.mesh import Part, Surface
 from layers.read.citygml.names import GML, XLINK, gml_id, local
 from layers.read.citygml.positions import numbers
 from layers.read.faces import Faces
-from layers.read.frame import metres_of_degrees
+from layers.read.frame import instanced
 
 type Element = etree._Element
 type Floats = NDArray[np.float64]
@@ -245,8 +245,7 @@ class Shape:
             if frame.first < frame.last and ends[frame.point] > starts[frame.point]:
                 within = slice(starts[frame.first], ends[frame.last - 1])
                 point = out[starts[frame.point]]
-                moved = out[within] @ frame.matrix[:3, :3].T + frame.matrix[:3, 3]
-                out[within] = point + (moved / metres_of_degrees(point) if self.degrees else moved)
+                out[within] = instanced(out[within], frame.matrix, point, degrees=self.degrees)
         return out, ends
 
     def faces(self) -> tuple[Faces, Floats] | None:

@@ -27,7 +27,7 @@ from layers.read.cityobjects import SEMANTICS, CityRows
 from layers.read.faces import Faces, Shell
 from layers.read.format import Format, Reader
 from layers.read.formats.geojson import ENDINGS, is_json, outlined
-from layers.read.frame import body, is_degrees, metres_of_degrees
+from layers.read.frame import body, instanced, is_degrees
 from layers.read.jsontext import loads, utf8
 from layers.read.sample import Sample
 from layers.source import NOTHING, SourceLayer
@@ -246,11 +246,8 @@ class _Objects:
         matrix = np.array(geometry["transformationMatrix"], np.float64).reshape(4, 4)
         if not isinstance(at, int) or not 0 <= at < len(self._vertices):
             raise IndexError("the reference point is no vertex of the file")
-        point = self._vertices[at]
-        local = self._template_vertices @ matrix[:3, :3].T + matrix[:3, 3]
-        return self._template(geometry), point + (
-            local / metres_of_degrees(point) if self._degrees else local
-        )
+        placed = instanced(self._template_vertices, matrix, self._vertices[at], degrees=self._degrees)
+        return self._template(geometry), placed
 
     def _plain(self, row: int, object_id: str, thing: Mapping[str, Any], geometry: Mapping[str, Any]) -> None:
         """Points or lines, which have no body."""

@@ -209,9 +209,9 @@ class _Model:
             "assembly_id": assembly and assembly.GlobalId,
             "material": material,
         }
-        for name in ("OverallHeight", "OverallWidth"):
+        for name, column in _SIZES.items():
             if (length := getattr(entity, name, None)) is not None:
-                said[f"{_SNAKE[name]}_m"] = round(float(length) * self._unit, 6)
+                said[column] = round(float(length) * self._unit, 6)
         attributes = {name: value for name, value in said.items() if value is not None}
         own = self._properties.of(entity)
         return _Element(row, entity, category, predefined, self._ground(building), own | attributes)
@@ -359,7 +359,8 @@ class _Writer:
 
 #: Columns that follow from the body.
 _MEASURED = ("mesh_height_m", "mesh_low_m", "base_m")
-_SNAKE = {"OverallHeight": "overall_height", "OverallWidth": "overall_width"}
+#: Lengths that doors and windows say of themselves.
+_SIZES = {"OverallHeight": "overall_height_m", "OverallWidth": "overall_width_m"}
 
 
 def _has_body(entity: Any) -> bool:

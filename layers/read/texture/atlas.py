@@ -7,7 +7,7 @@ show of it. An image that is repeated over a surface (coordinates beyond 0 to 1)
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -166,11 +166,10 @@ class Atlases:
                 return left[:number], left[number:]
         return left, []
 
-    def _pieces(self, window: Iterable[_Shown]) -> dict[Use, _Piece]:
+    def _pieces(self, window: Sequence[_Shown]) -> dict[Use, _Piece]:
         """What each use needs in an atlas. Where the parts of an image are more than all of it, all."""
         of: dict[str, dict[Rect, None]] = defaultdict(dict)
-        shown = list(window)
-        for one in shown:
+        for one in window:
             of[one.image][one.rect] = None
         whole: dict[str, Rect] = {}
         for image, rects in of.items():
@@ -180,7 +179,7 @@ class Atlases:
                 whole[image] = box
         return {
             one.use: _Piece(one.image, rect, _fitting(rect))
-            for one in shown
+            for one in window
             for rect in [whole.get(one.image, one.rect)]
         }
 
@@ -245,7 +244,7 @@ def _fitting(rect: Rect) -> tuple[int, int]:
     return max(1, int(w * shrunk)), max(1, int(h * shrunk))
 
 
-def _draw(atlas: Image, image: Image, piece: _Piece, place: tuple[int, int]) -> None:
+def _draw(atlas: Image, image: Image, piece: _Piece, place: Place) -> None:
     """A piece in its place, with its edge repeated around it."""
     part = image.crop(piece.rect)
     if part.size != piece.size:
@@ -256,7 +255,7 @@ def _draw(atlas: Image, image: Image, piece: _Piece, place: tuple[int, int]) -> 
     atlas.paste(canvas.fromarray(pixels), place)
 
 
-def _laid(texture: str, piece: _Piece, place: tuple[int, int], head: Header, atlas: tuple[int, int]) -> Laid:
+def _laid(texture: str, piece: _Piece, place: Place, head: Header, atlas: tuple[int, int]) -> Laid:
     factor, summand = [], []
     for axis, full in enumerate((head.width, head.height)):
         scale = piece.size[axis] / (piece.rect[axis + 2] - piece.rect[axis])

@@ -54,21 +54,20 @@ def header(data: bytes) -> Header:
             raise BadImage(f"the image has {width} by {height} pixels, the limit is {MOST_PIXELS} in all")
         if not width or not height:
             raise BadImage("the image has no pixel")
-        return Header(width, height, "A" in image.getbands() or "transparency" in image.info)
+        return Header(width, height, _has_alpha(image))
 
 
 def decoded(path: Path) -> Image:
     """An image of a file in RGB, or RGBA where pixels may be seen through. Raises BadImage."""
     data = path.read_bytes()
     with _opened(data) as image:
-        alpha = "A" in image.getbands() or "transparency" in image.info
         try:
             if image.mode.startswith("I"):  # 16 bits a pixel
                 from PIL import Image as images
 
                 grey = (np.asarray(image, np.int64) >> 8).clip(0, 255).astype(np.uint8)
                 return images.fromarray(grey).convert("RGB")
-            return image.convert("RGBA" if alpha else "RGB")
+            return image.convert("RGBA" if _has_alpha(image) else "RGB")
         except (OSError, ValueError, SyntaxError, MemoryError) as error:
             raise BadImage(f"the image is damaged: {error}") from error
 
@@ -81,6 +80,10 @@ def encoded(image: Image) -> Texture:
         return Texture.of(out.getvalue(), "image/png")
     image.convert("RGB").save(out, "JPEG", quality=_QUALITY)
     return Texture.of(out.getvalue(), "image/jpeg")
+
+
+def _has_alpha(image: Image) -> bool:
+    return "A" in image.getbands() or "transparency" in image.info
 
 
 def _opened(data: bytes) -> Image:
