@@ -15,7 +15,9 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Response, sync_playwright
 
-from tests.support import Server, until
+from tests.support import ROOT, Server, until
+
+AXE = ROOT / "twin/web/app/node_modules/axe-core/axe.min.js"
 
 #: WebGL by the processor on any machine, the rest of the picture put together without it, and no background
 #: traffic of the browser's own. Mesa's renderer costs less than half of the browser's own.
@@ -113,6 +115,15 @@ class Tab:
     def js(self, expression: str, argument: Any = None) -> Any:
         """The value of an expression in the page."""
         return self.page.evaluate(expression, argument)
+
+    def violations(self) -> list[str]:
+        """What axe-core finds wrong in the page as it stands: each rule, and the first element."""
+        self.js(AXE.read_text("utf-8"))
+        found: list[str] = self.js(
+            "axe.run(document, {resultTypes: ['violations']})"
+            ".then(({violations}) => violations.map(v => `${v.id}: ${v.nodes[0].html}`))"
+        )
+        return found
 
     def ready(self) -> None:
         """Wait until the view is drawn whole."""

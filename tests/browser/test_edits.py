@@ -14,7 +14,6 @@ from tests.browser import small
 from tests.browser.conftest import Tab, feature, new_tab
 from tests.browser.pixels import colour
 from tests.browser.small import LAT, LON, at
-from tests.browser.test_page import APP
 from tests.support import Server, init, until
 
 OPENING = f"v={LON},{LAT},700,0,-60&lang=en"
@@ -74,14 +73,6 @@ def panel(tab: Tab) -> Locator:
     return found
 
 
-def axe(tab: Tab) -> Any:
-    tab.js((APP / "node_modules/axe-core/axe.min.js").read_text("utf-8"))
-    return tab.js(
-        "axe.run(document, {resultTypes: ['violations']})"
-        ".then(({violations}) => violations.map(v => `${v.id}: ${v.nodes[0].html}`))"
-    )
-
-
 def test_two_edits_and_a_deletion_are_one_change_set_with_its_message(tab: Tab):
     server = tab.server
     before, _ = newest(server)
@@ -102,7 +93,7 @@ def test_two_edits_and_a_deletion_are_one_change_set_with_its_message(tab: Tab):
     assert "20 m → 25 m" in edits.locator("[data-change='houses/1'] [data-edited=height_m]").inner_text()
     assert "to be deleted" in edits.locator("[data-change='spare/1']").inner_text()
     edits.locator("textarea").fill("Survey of May")
-    assert axe(tab) == []
+    assert tab.violations() == []
     edits.locator("[data-action=save-all]").click()
     edits.locator("[data-saved]").wait_for()
     found, changed = newest(server)
@@ -133,7 +124,7 @@ def test_one_wrong_value_of_three_is_told_at_its_field_and_nothing_is_written(ta
     assert edits.locator(".fault").count() == 1
     assert "Nothing was written" in edits.locator(".message").inner_text()
     assert newest(server)[0] == before
-    assert axe(tab) == []
+    assert tab.violations() == []
     card = choose(tab, "houses", 3)
     assert form(card).locator("input[name=levels]").get_attribute("aria-invalid") == "true"
     assert card.locator("#fault-levels").count() == 1
@@ -180,7 +171,7 @@ def test_who_was_quicker_is_told_and_one_goes_on_field_by_field(tab: Tab):
     row = conflict.locator("[data-compared=height_m]")
     assert [row.locator("td").nth(i).inner_text().strip() for i in range(3)] == [assumed, "14 m", "12 m"]
     assert newest(server)[0] == other
-    assert axe(tab) == []
+    assert tab.violations() == []
     row.locator("input[value=theirs]").check()
     assert row.locator("input[value=mine]").is_checked() is False
     edits.locator("[data-action=mine]").click()
@@ -210,7 +201,7 @@ def test_a_point_is_put_on_the_map_filled_in_and_saved_without_a_message(tab: Ta
     until(lambda: tab.pick(*at(-120, 60)) == {"type": "new", "id": 1}, 20, "its dot on the map")
     lat, lon = map(float, card.locator("input[name=twin-place]").input_value().split(","))
     assert (lon, lat) == (pytest.approx(at(-120, 60)[0], abs=2e-5), pytest.approx(at(-120, 60)[1], abs=2e-5))
-    assert axe(tab) == []
+    assert tab.violations() == []
     card.locator("[data-action=save]").click()
     saved = tab.page.locator("twin-feature [data-field=name]")
     saved.wait_for()
@@ -304,7 +295,7 @@ def test_a_phone_in_chinese_gathers_edits_too(browser: Browser, server: Server):
     button = edits.locator("[data-action=save-all]").bounding_box()
     assert button is not None
     assert button["height"] >= 44
-    assert axe(tab) == []
+    assert tab.violations() == []
     edits.locator("[data-action=save-all]").tap()
     edits.locator("[data-saved]").wait_for()
     assert properties(server, "houses", 1)["name"] == "街角楼"

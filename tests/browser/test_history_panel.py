@@ -15,12 +15,10 @@ from tests.browser import small
 from tests.browser.conftest import Tab, feature, new_tab
 from tests.browser.pixels import colour
 from tests.browser.small import LAT, LON, at, box
-from tests.browser.test_page import APP
 from tests.browser.test_past import ZONE, patch
 from tests.support import Server, init, until
 
 HOUSE, SPARE, NEW = at(120, 120), at(0, 150), at(-120, 120)
-AXE = "axe.run(document, {resultTypes: ['violations']}).then(({violations}) => violations.map(v => v.id))"
 PHONE = {"width": 390, "height": 760}
 
 
@@ -302,8 +300,7 @@ def test_the_divide_is_moved_by_the_pointer_and_stands_in_the_link(tab: Tab):
     tab.page.mouse.up()
     assert divide.get_attribute("aria-valuenow") == "50"
     assert "split=0.5&" in tab.page.url
-    tab.js((APP / "node_modules/axe-core/axe.min.js").read_text("utf-8"))
-    assert tab.js(AXE) == []
+    assert tab.violations() == []
 
 
 def test_what_is_edited_meanwhile_is_seen_on_the_side_of_now(tab: Tab, server: Server):
@@ -332,12 +329,11 @@ def test_axe_finds_nothing(tab: Tab):
     history = panel(tab)
     tab.js("window.twin.set({right: 'history', set: null})")
     history.locator("[data-set]").first.wait_for()
-    tab.js((APP / "node_modules/axe-core/axe.min.js").read_text("utf-8"))
-    assert tab.js(AXE) == []
+    assert tab.violations() == []
     history.locator("[data-set='4']").click()
     history.locator("[data-feature='houses/1']").click()
     history.locator("[data-values='houses/1']").wait_for()
-    assert tab.js(AXE) == []
+    assert tab.violations() == []
 
 
 def test_on_a_phone_without_a_key_in_chinese(browser: Browser, server: Server):

@@ -17,8 +17,7 @@ from playwright.sync_api import Browser, Locator
 from tests.browser import small
 from tests.browser.conftest import Tab, feature, new_tab
 from tests.browser.small import LAT, LON, at
-from tests.browser.test_history_panel import AXE, PHONE
-from tests.browser.test_page import APP
+from tests.browser.test_history_panel import PHONE
 from tests.browser.test_past import ZONE
 from tests.support import Server, fresh_key, init, until
 
@@ -118,8 +117,7 @@ def test_what_a_person_did_is_shown_with_what_others_changed_since(tab: Tab, beg
     tab.ready()
     assert tab.page.locator("canvas.marks").count() == 1
     assert undo(tab).locator("[data-undo=do]").is_disabled()
-    tab.js((APP / "node_modules/axe-core/axe.min.js").read_text("utf-8"))
-    assert tab.js(AXE) == []
+    assert tab.violations() == []
 
 
 def test_it_is_done_while_another_page_watches(tab: Tab, watching: Tab, server: Server):

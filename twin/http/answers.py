@@ -41,6 +41,8 @@ VARY_CODING = (b"vary", b"Accept-Encoding")
 VARY = (b"vary", b"Accept, Accept-Encoding")
 VARY_LANGUAGE = (b"vary", b"Accept, Accept-Encoding, Accept-Language")
 FRESH = (b"cache-control", b"no-cache")
+#: A year, which is as long as HTTP has words for (RFC 9111, section 1.2.2; RFC 8246).
+_FOREVER = b"max-age=31536000, immutable"
 _ALWAYS_FRESH: Headers = [*ALWAYS, FRESH]
 #: Pages have no script and load nothing: a name in the data can do nothing on them.
 HTML_HEADERS: Headers = [
@@ -52,6 +54,11 @@ type Header = tuple[bytes, bytes]
 type Pack = Callable[[Sequence[bytes]], bytes]
 #: In a scope: what runs a long compression in a thread of the server.
 BESIDE = "twin.beside"
+
+
+def forever(*, shared: bool) -> Header:
+    """The header of an answer that is never another one; not ``shared``: only its caller may keep it."""
+    return b"cache-control", (b"public, " if shared else b"private, ") + _FOREVER
 
 
 @dataclass(slots=True)

@@ -44,7 +44,6 @@ TYPES = {
     ".wasm": b"application/wasm",
     ".xml": b"application/xml",
 }
-FOREVER = (b"cache-control", b"public, max-age=31536000, immutable")
 #: The page at ``/`` is another thing for a client of the API.
 _VARY = answers.VARY
 #: The engine decodes in workers and styles through the CSSOM; everything comes from this server.
@@ -194,7 +193,7 @@ class MapPage:
         if packed:
             headers.append((b"content-encoding", b"gzip"))
         if path.startswith("/assets/"):
-            headers += [FOREVER, *([answers.VARY_CODING] if asset.packed else [])]
+            headers += [answers.forever(shared=True), *([answers.VARY_CODING] if asset.packed else [])]
         else:
             # a file whose name stays when its content changes: the browser asks each time
             etag = f'"{zlib.crc32(body):08x}"'

@@ -40,8 +40,6 @@ _NAME = f"{AT.name}="
 _NAMED = _NAME.encode()
 #: ``at`` alone, in characters that a link can repeat.
 _ALONE = re.compile(_NAMED + rb"(?:[A-Za-z0-9@:.-]|%[0-9A-Fa-f]{2})+")
-#: A year: what HTTP caches take for ever (RFC 9111, section 1.2.2 has no more).
-_FOR_EVER = b"max-age=31536000, immutable"
 #: What an answer is chosen by where not everybody sees all.
 WHO = (b"vary", b", ".join(name.title() for name in sorted(NAMES)))
 #: Statuses of answers that are of the moment.
@@ -176,9 +174,8 @@ def _answering(scope: Scope, send: Send, own: Headers, lasting: bool, shared: bo
             headers: list[Any] = list(message["headers"])
             media = next((value for name, value in headers if name == b"content-type"), b"")
             if lasting and b"html" not in media and answers.FRESH in headers:
-                who = b"public, " if shared else b"private, "
                 headers.remove(answers.FRESH)
-                headers.append((b"cache-control", who + _FOR_EVER))
+                headers.append(answers.forever(shared=shared))
                 headers += [] if shared else [WHO]
             message = {**message, "headers": [*headers, *own]}
         await send(message)

@@ -28,8 +28,6 @@ GLB = "model/gltf-binary"
 BOUNDS: tuple[Bounds, ...] = get_args(Bounds.__value__)
 #: As 3D GeoVolumes servers name a tileset; clients choose the link by it.
 TILESET = "application/json+3dtiles"
-#: A year: what HTTP caches take for ever (RFC 9111, section 1.2.2 has no more).
-FOREVER = "max-age=31536000, immutable"
 REL = "http://www.opengis.net/def/rel/ogc/0.0/tileset-3dtiles"
 
 
@@ -103,11 +101,10 @@ class _Scene:
             return
         # its name is what it holds, so it is never another one; who may see it can be
         shared = self._city.catalogue.rights is EVERYBODY
-        kept = FOREVER if shared else f"private, {FOREVER}"
         headers = [
             (b"content-type", media_type.encode()),
             (b"etag", etag.encode()),
-            (b"cache-control", kept.encode()),
+            answers.forever(shared=shared),
             answers.VARY_CODING,
             *([] if shared else [past.WHO]),
         ]
