@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields, replace
+from itertools import chain, pairwise
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,10 @@ import shapely
 from numpy.typing import NDArray
 
 from layers.mesh import Material, Mesh, Part, Surface
-from layers.read.triangles import NO_AREA, cut
+from layers.read.triangles import NO_AREA, Rings, cut
 
 type Floats = NDArray[np.float64]
+type Indices = NDArray[np.int64]
 
 #: Vertical component of a unit normal beyond which a face is a roof, or (negative) ground.
 _ROOF_NZ = 0.17
@@ -47,65 +49,148 @@ class Shell(Mesh):
         return Mesh(**{each.name: getattr(self, each.name) for each in fields(Mesh)})
 
 
-def triangulated(several: Sequence[Faces], vertices: Sequence[Floats]) -> tuple[list[Shell], list[int]]:
-    """The faces of bodies, each over vertices of its own, as triangles over those that they use; and how many
-    faces of each had no area.
+@dataclass(frozen=True, slots=True)
+class Bodies:
+    """The faces of several bodies as arrays, body after body, over the vertices (n, 3) of all of them.
+
+    ``of_vertices`` counts those of each body; ``surfaces``, ``parts`` and ``materials`` have an item a face,
+    the last two indices into the tables of its body, which are empty where it has none; ``uv`` (k, 2) has the
+    texture coordinates of every corner, None where no body is ``textured``."""
+
+    rings: Rings
+    vertices: Floats
+    of_vertices: Indices
+    surfaces: NDArray[np.uint8]
+    parts: Indices
+    part_tables: Sequence[tuple[Part, ...]]
+    materials: Indices
+    material_tables: Sequence[tuple[Material, ...]]
+    uv: Floats | None
+    textured: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Triangulated:
+    """Bodies as triangles, how many faces of each had no area, and the face of each triangle among all."""
+
+    shells: list[Shell]
+    lost: list[int]
+    faces: Indices
+
+
+def gathered(several: Sequence[Faces], vertices: Sequence[Floats]) -> Bodies:
+    """The faces of bodies, each over vertices of its own.
 
     Raises ValueError, IndexError or TypeError when an index is not one of a vertex, or a ring has not as many
     texture coordinates as corners.
     """
-    first_vertex = np.cumsum([0, *map(len, vertices)])
-    first_face = np.cumsum([0, *(len(one.rings) for one in several)])
-    every = np.concatenate(vertices) if len(vertices) > 1 else vertices[0]
-    made = cut([one.rings for one in several], every, [len(own) for own in vertices])
-    used, index = np.unique(made.triangles, return_inverse=True)
-    index = index.reshape(-1, 3)
-    begins = np.searchsorted(used, first_vertex)
-    triangles = np.searchsorted(made.faces, first_face)
-    drawn = np.zeros(first_face[-1] + 1, np.int64)
-    drawn[np.unique(made.faces) + 1] = 1
-    lost = np.diff(first_face) - np.diff(np.cumsum(drawn)[first_face])
+    faces = [face for one in several for face in one.rings]
+    every = [ring for face in faces for ring in face]
+    flat, sizes = _flat(every)
+    own = np.array([len(each) for each in vertices], np.int64)
+    rings = Rings(
+        flat,
+        sizes,
+        np.array([len(face) for face in faces], np.int64),
+        np.array([len(one.rings) for one in several], np.int64),
+    )
+    body = rings.body()
+    if len(flat) and (flat.min() < 0 or (flat >= own[body]).any()):
+        raise IndexError("a boundary names a vertex that is not there")
+    flat += (np.cumsum(own) - own)[body]
+
+    def of_faces(of: Callable[[Faces], Sequence[int] | None], kind: Any) -> NDArray[Any]:
+        made = [np.zeros(len(one.rings), kind) if of(one) is None else np.array(of(one)) for one in several]
+        return np.concatenate(made).astype(kind) if made else np.empty(0, kind)
+
+    return Bodies(
+        rings,
+        np.concatenate(vertices) if len(vertices) != 1 else vertices[0],
+        own,
+        of_faces(lambda one: one.surfaces, np.uint8),
+        of_faces(lambda one: one.parts, np.int64),
+        [one.part_table if one.parts is not None else () for one in several],
+        of_faces(lambda one: one.materials, np.int64),
+        [one.material_table if one.materials is not None else () for one in several],
+        _uv(several, len(flat)),
+        np.array([one.uv is not None for one in several], bool),
+    )
+
+
+def _flat(rings: Sequence[Any]) -> tuple[Indices, Indices]:
+    """The indices of all rings one after the other, and how many each has. Raises ValueError, TypeError."""
+    sizes = np.array([len(ring) for ring in rings], np.int64)
+    if rings and isinstance(rings[0], np.ndarray):
+        flat = np.concatenate(rings)
+    else:
+        flat = np.array(list(chain.from_iterable(rings)), np.int64)
+    if flat.ndim != 1 or len(flat) != sizes.sum():
+        raise ValueError("a ring is a list of vertex indices")
+    return flat.astype(np.int64), sizes
+
+
+def _uv(several: Sequence[Faces], corners: int) -> Floats | None:
+    """Texture coordinates of all corners, 0, 0 where a face has none. Raises ValueError."""
+    if all(one.uv is None for one in several):
+        return None
+    out = np.zeros((corners, 2))
+    at = 0
+    for one in several:
+        for face, coordinates in zip(one.rings, one.uv or [None] * len(one.rings), strict=True):
+            size = sum(map(len, face))
+            if coordinates is not None:
+                if [len(ring) for ring in face] != [len(ring) for ring in coordinates]:
+                    raise ValueError("a ring has not as many texture coordinates as corners")
+                out[at : at + size] = np.array(list(chain.from_iterable(coordinates)), np.float64)
+            at += size
+    return out
+
+
+def triangulated(several: Sequence[Faces], vertices: Sequence[Floats]) -> tuple[list[Shell], list[int]]:
+    """The faces of bodies, each over vertices of its own, as triangles over those that they use; and how many
+    faces of each had no area. Raises as :func:`gathered`."""
+    made = triangles(gathered(several, vertices))
+    return made.shells, made.lost
+
+
+def triangles(bodies: Bodies) -> Triangulated:
+    """Bodies as triangles over the vertices that they use."""
+    first_vertex = np.cumsum([0, *bodies.of_vertices])
+    of_body = bodies.rings.of_body
+    first_face = np.cumsum([0, *of_body])
+    made = cut(bodies.rings, bodies.vertices)
+    used = np.zeros(len(bodies.vertices) + 1, bool)
+    used[made.triangles] = True
+    number = np.cumsum(used) - 1
+    used = np.flatnonzero(used)
+    begins = np.searchsorted(used, first_vertex).tolist()
+    ends = np.searchsorted(made.faces, first_face)
+    own = np.repeat(np.arange(len(of_body)), np.diff(ends))
+    index = (number[made.triangles] - np.array(begins)[own][:, None]).astype(np.uint32)
+    positions = bodies.vertices[used]
+    surfaces = bodies.surfaces[made.faces]
+    parts = bodies.parts[made.faces].astype(np.uint32)
+    materials = bodies.materials[made.faces].astype(np.uint16)
+    uv = None if bodies.uv is None else bodies.uv[made.corners].astype(np.float32)
+    drawn = np.zeros(first_face[-1], np.int64)
+    drawn[made.faces] = 1
+    lost = of_body - np.bincount(bodies.rings.body_of_face(), drawn, len(of_body)).astype(np.int64)
     shells = []
-    for k, faces in enumerate(several):
-        mine = slice(triangles[k], triangles[k + 1])
-        face_of = made.faces[mine] - first_face[k]
-        corners = made.corners[mine]
+    for k, (begin, end) in enumerate(pairwise(ends.tolist())):
+        part_table, material_table = bodies.part_tables[k], bodies.material_tables[k]
         shells.append(
             Shell(
-                every[used[begins[k] : begins[k + 1]]],
-                (index[mine] - begins[k]).astype(np.uint32),
-                np.array(faces.surfaces, np.uint8)[face_of],
-                None if faces.parts is None else np.array(faces.parts, np.uint32)[face_of],
-                faces.part_table,
-                None if faces.materials is None else np.array(faces.materials, np.uint16)[face_of],
-                faces.material_table,
-                None if faces.uv is None else _uv(faces.rings, faces.uv, face_of, corners),
+                positions[begins[k] : begins[k + 1]],
+                index[begin:end],
+                surfaces[begin:end],
+                parts[begin:end] if part_table else None,
+                part_table,
+                materials[begin:end] if material_table else None,
+                material_table,
+                uv[begin:end] if uv is not None and bodies.textured[k] else None,
             )
         )
-    return shells, lost.tolist()
-
-
-def _uv(
-    rings: Sequence[Any],
-    uv: Sequence[Sequence[Any] | None],
-    face_of: NDArray[np.int64],
-    corners: NDArray[np.int64],
-) -> NDArray[np.float32]:
-    """Texture coordinates (m, 3, 2) of the corners of triangles, 0, 0 where a face has none. ``corners``
-    count along the rings of their face. Raises ValueError."""
-    starts = np.zeros(len(rings), np.int64)
-    known: list[NDArray[np.float64]] = [np.zeros((1, 2))]
-    at = 1
-    for face, (each, coordinates) in enumerate(zip(rings, uv, strict=True)):
-        if coordinates is None:
-            continue
-        if [len(ring) for ring in each] != [len(ring) for ring in coordinates]:
-            raise ValueError("a ring has not as many texture coordinates as corners")
-        starts[face] = at
-        known += [np.array(ring, np.float64).reshape(-1, 2) for ring in coordinates]
-        at += sum(map(len, coordinates))
-    begin = starts[face_of][:, None]
-    return np.concatenate(known)[np.where(begin > 0, begin + corners, 0)].astype(np.float32)
+    return Triangulated(shells, lost.tolist(), made.faces)
 
 
 def infer(shells: Sequence[Shell], chosen: Sequence[bool]) -> list[Shell]:
@@ -126,10 +211,61 @@ def infer(shells: Sequence[Shell], chosen: Sequence[bool]) -> list[Shell]:
     return out
 
 
+def footprints(bodies: Bodies, made: Triangulated) -> list[shapely.Geometry | None]:
+    """The union of the ground surfaces of each body seen from above, else of every surface; None without
+    area. Where these are a single ring that is whole, it is the union."""
+    shells = made.shells
+    ends = np.cumsum([len(one.triangles) for one in shells], dtype=np.int64)
+    if not len(ends) or not ends[-1]:
+        return [None] * len(shells)
+    body = np.repeat(np.arange(len(shells)), np.diff(ends, prepend=0))
+    ground = np.concatenate([one.surfaces for one in shells]) == Surface.GROUND
+    corners = np.concatenate([one.positions[one.triangles][:, :, :2] for one in shells if len(one.triangles)])
+    a, b, c = corners.transpose(1, 0, 2)
+    area = np.abs((b - a)[:, 0] * (c - a)[:, 1] - (b - a)[:, 1] * (c - a)[:, 0]) / 2
+    # a ground that stands upright has no area to speak of: every surface counts then
+    grounded = np.bincount(body, ground & (area > NO_AREA), len(shells)) > 0
+    chosen = np.flatnonzero((ground | ~grounded[body]) & (area > NO_AREA))
+    out: list[shapely.Geometry | None] = [None] * len(shells)
+    begins = np.searchsorted(body[chosen], np.arange(len(shells) + 1))
+    single = _single(bodies, made.faces[chosen], area[chosen], begins)
+    for k, (begin, end) in enumerate(pairwise(begins.tolist())):
+        if k in single:
+            out[k] = single[k]
+        elif end > begin:
+            own = corners[chosen[begin:end]]
+            shapes = shapely.polygons(np.concatenate([own, own[:, :1]], axis=1))
+            out[k] = _joined(_union(shapes))
+    return out
+
+
+def _single(
+    bodies: Bodies, faces: Indices, area: Floats, begins: Indices
+) -> dict[int, shapely.Geometry]:
+    """The outlines, by body, of those whose chosen triangles make one face of one ring."""
+    having = np.flatnonzero(np.diff(begins))
+    first, last = faces[begins[having]], faces[begins[having + 1] - 1]
+    rings = bodies.rings
+    one = (first == last) & (rings.of_face[first] == 1)
+    having, face = having[one], first[one]
+    if not len(having):
+        return {}
+    ring = (np.cumsum(rings.of_face) - rings.of_face)[face]
+    sizes = rings.sizes[ring]
+    number = np.repeat(np.arange(len(ring)), sizes)
+    starts = (np.cumsum(rings.sizes) - rings.sizes)[ring]
+    at = np.arange(sizes.sum()) + np.repeat(starts - (np.cumsum(sizes) - sizes), sizes)
+    lines = shapely.linearrings(bodies.vertices[rings.flat[at]][:, :2], indices=number)
+    shapes = shapely.polygons(lines)
+    wanted = np.add.reduceat(area, begins[:-1][np.diff(begins) > 0])[one]
+    whole = shapely.is_valid(shapes) & (np.abs(shapely.area(shapes) - wanted) <= NO_AREA * sizes)
+    return dict(zip(having[whole].tolist(), shapes[whole], strict=True))
+
+
 def footprint(shell: Shell) -> shapely.Geometry | None:
     """The union of the ground surfaces seen from above, else of every surface; None without area."""
     for wanted in ([Surface.GROUND], None):
-        chosen = shell.triangles if wanted is None else shell.triangles[np.isin(shell.surfaces, wanted)]
+        chosen = shell.triangles if wanted is None else shell.triangles[shell.surfaces == Surface.GROUND]
         if not len(chosen):
             continue
         corners = shell.positions[chosen][:, :, :2]
@@ -137,11 +273,18 @@ def footprint(shell: Shell) -> shapely.Geometry | None:
         shapes = shapes[shapely.area(shapes) > NO_AREA]
         if not len(shapes):
             continue
-        union = _union(shapes)
-        parts = [p for p in shapely.get_parts(union) if p.geom_type == "Polygon" and p.area > NO_AREA]
-        if parts:
-            return parts[0] if len(parts) == 1 else shapely.multipolygons(parts)
+        if (joined := _joined(_union(shapes))) is not None:
+            return joined
     return None
+
+
+def _joined(union: shapely.Geometry) -> shapely.Geometry | None:
+    """The polygons of a union that have an area, as one geometry."""
+    parts = shapely.get_parts(union)
+    parts = parts[(shapely.get_type_id(parts) == shapely.GeometryType.POLYGON) & (shapely.area(parts) > NO_AREA)]
+    if len(parts) < 2:
+        return parts[0] if len(parts) else None
+    return shapely.multipolygons(parts)
 
 
 def _union(triangles: Sequence[shapely.Geometry]) -> shapely.Geometry:

@@ -10,9 +10,10 @@ import shapely
 from numpy.typing import NDArray
 
 from layers.errors import BadFile
-from layers.read.faces import Faces, Shell, footprint, infer, triangulated
+from layers.read.faces import Bodies, Faces, Shell, footprints, gathered, infer, triangles
 
 type Floats = NDArray[np.float64]
+type Indices = NDArray[np.int64]
 
 #: Metres of a degree of latitude, and of longitude at the equator; good to some per mille everywhere, which
 #: is enough to tell what has an area.
@@ -61,27 +62,41 @@ class FacesOf:
 
 def bodies(several: Sequence[FacesOf], *, degrees: bool) -> list[ShellBody]:
     """:func:`body` of several, all of them together: arrays of a single body are too short to pay."""
-    frames = [_frame(one.vertices) if degrees else (np.zeros(3), np.ones(3)) for one in several]
-    scaled = [
-        (one.vertices - frame[0]) * frame[1] if degrees else one.vertices
-        for one, frame in zip(several, frames, strict=True)
-    ]
-    shells, lost = triangulated([one.faces for one in several], scaled)
-    inferred = [one.solid and not one.faces.semantic for one in several]
-    shells = infer(shells, inferred)
-    made: list[ShellBody] = []
-    for shell, gone, guessed, frame in zip(shells, lost, inferred, frames, strict=True):
+    every = gathered([one.faces for one in several], [one.vertices for one in several])
+    return shells(every, [one.solid and not one.faces.semantic for one in several], degrees=degrees)
+
+
+def shells(every: Bodies, inferred: Sequence[bool], *, degrees: bool) -> list[ShellBody]:
+    """Bodies and footprints of gathered faces; those ``inferred`` have surfaces told apart by their slope."""
+    of = np.repeat(np.arange(len(every.of_vertices)), every.of_vertices)
+    origins, scales = frames(every.vertices, of, len(every.of_vertices))
+    if degrees:
+        every = replace(every, vertices=(every.vertices - origins[of]) * scales[of])
+    made = triangles(every)
+    made = replace(made, shells=infer(made.shells, inferred))
+    bases = footprints(every, made)
+    if degrees:
+        bases = _moved(bases, origins, scales)
+    out: list[ShellBody] = []
+    for k, (shell, lost, guessed, base) in enumerate(
+        zip(made.shells, made.lost, inferred, bases, strict=True)
+    ):
         if not len(shell.triangles):
-            made.append(ShellBody(shell, None, gone, False))
+            out.append(ShellBody(shell, None, lost, False))
             continue
-        base = footprint(shell)
         if degrees:
-            origin, scale = frame
-            shell = replace(shell, positions=shell.positions / scale + origin)
-            if base is not None:
-                base = shapely.transform(base, lambda xy, o=origin, s=scale: xy / s[:2] + o[:2])
-        made.append(ShellBody(shell, base, gone, guessed))
-    return made
+            shell = replace(shell, positions=shell.positions / scales[k] + origins[k])
+        out.append(ShellBody(shell, base, lost, guessed))
+    return out
+
+
+def _moved(
+    bases: Sequence[shapely.Geometry | None], origins: Floats, scales: Floats
+) -> list[shapely.Geometry | None]:
+    """Footprints in metres back in degrees."""
+    shapes = np.array(bases, object)
+    at, of = shapely.get_coordinates(shapes, return_index=True)
+    return list(shapely.set_coordinates(shapes, at / scales[of, :2] + origins[of, :2]))
 
 
 def metres_of_degrees(at: Floats) -> Floats:
@@ -98,7 +113,14 @@ def instanced(shape: Floats, matrix: Floats, point: Floats, *, degrees: bool) ->
     return np.asarray(point + (moved / metres_of_degrees(point) if degrees else moved))
 
 
-def _frame(vertices: Floats) -> tuple[Floats, Floats]:
-    finite = vertices[np.isfinite(vertices).all(axis=1)]
-    origin = np.append(finite[:, :2].mean(axis=0) if len(finite) else np.zeros(2), 0.0)
-    return origin, metres_of_degrees(origin)
+def frames(vertices: Floats, of: Indices, count: int) -> tuple[Floats, Floats]:
+    """The middle (count, 3) of the finite vertices of each body, and the metres of a degree there."""
+    finite = np.isfinite(vertices).all(axis=1)
+    known = np.maximum(np.bincount(of[finite], minlength=count), 1)
+    origins = np.zeros((count, 3))
+    for axis in (0, 1):
+        origins[:, axis] = np.bincount(of[finite], vertices[finite, axis], count) / known
+    scales = np.ones((count, 3))
+    scales[:, 0] = _LONGITUDE_M * np.maximum(np.cos(np.radians(origins[:, 1])), 1e-6)
+    scales[:, 1] = _LATITUDE_M
+    return origins, scales

@@ -3,10 +3,7 @@ are neither triangles nor convex quadrangles."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain
-from typing import Any
 
 import mapbox_earcut
 import numpy as np
@@ -22,44 +19,60 @@ _HALF = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
+class Rings:
+    """Rings of the faces of bodies, one after the other: ``flat`` has the vertices of their corners as indices
+    into those of all bodies, ``sizes`` the corners of each ring, ``of_face`` the rings of each face and
+    ``of_body`` the faces of each body."""
+
+    flat: Indices
+    sizes: Indices
+    of_face: Indices
+    of_body: Indices
+
+    def ring(self) -> Indices:
+        """The ring of each corner."""
+        return np.repeat(np.arange(len(self.sizes)), self.sizes)
+
+    def face_of_ring(self) -> Indices:
+        """The face of each ring."""
+        return np.repeat(np.arange(len(self.of_face)), self.of_face)
+
+    def body_of_face(self) -> Indices:
+        """The body of each face."""
+        return np.repeat(np.arange(len(self.of_body)), self.of_body)
+
+    def body(self) -> Indices:
+        """The body of each corner."""
+        return self.body_of_face()[self.face_of_ring()[self.ring()]]
+
+
+@dataclass(frozen=True, slots=True)
 class Cut:
-    """Triangles as vertex indices (m, 3), their corners counted along the rings of their face (m, 3), the
-    face of each (m,), and how many faces had no area."""
+    """Triangles as vertex indices (m, 3), their corners counted along the rings of all bodies (m, 3), and
+    the face of each (m,)."""
 
     triangles: Indices
     corners: Indices
     faces: Indices
-    lost: int
 
 
-def cut(bodies: Sequence[Sequence[Any]], vertices: Floats, of_body: Sequence[int]) -> Cut:
-    """Faces of bodies, each a list of rings of indices of the vertices of its body, as triangles that are
-    turned as its outer ring is. ``of_body``: how many of the vertices are each body's, one after the other.
-
-    Raises ValueError, IndexError or TypeError when an index is not one of a vertex."""
-    faces = [face for body in bodies for face in body]
-    rings = [ring for face in faces for ring in face]
-    flat, sizes = _flat(rings)
+def cut(rings: Rings, vertices: Floats) -> Cut:
+    """Faces of bodies over the vertices of all as triangles that are turned as its outer ring is."""
+    flat, sizes = rings.flat, rings.sizes
     if not len(flat):
-        return _nothing(len(faces))
-    indices = np.array([sum(map(len, face)) for face in faces], np.int64)
-    in_body = np.repeat(np.repeat(np.arange(len(bodies)), [len(body) for body in bodies]), indices)
-    if flat.min() < 0 or (flat >= np.array(of_body)[in_body]).any():
-        raise IndexError("a boundary names a vertex that is not there")
-    flat += (np.cumsum(of_body) - of_body)[in_body]
-    face_of_ring = np.repeat(np.arange(len(faces)), [len(face) for face in faces])
-    ring = np.repeat(np.arange(len(rings)), sizes)
+        return _nothing()
+    ring, face_of_ring = rings.ring(), rings.face_of_ring()
     # corners that repeat the one before, first and last included, and rings of fewer than three are none
     before = np.arange(-1, len(flat) - 1)
     starts = np.cumsum(sizes) - sizes
     before[starts[sizes > 0]] = (starts + sizes - 1)[sizes > 0]
     kept = (flat != flat[before]) | (sizes[ring] == 1)
-    kept &= np.bincount(ring[kept], minlength=len(rings))[ring] >= 3
+    kept &= np.bincount(ring[kept], minlength=len(sizes))[ring] >= 3
     face = face_of_ring[ring]
-    corner = np.arange(len(flat)) - np.searchsorted(face, face)
+    corner = np.arange(len(flat))
     at, ring, face, corner = flat[kept], ring[kept], face[kept], corner[kept]
     if not len(at):
-        return _nothing(len(faces))
+        return _nothing()
     begins = np.flatnonzero(np.diff(face, prepend=-1))  # of each face that is left its first corner
     counts = np.diff(begins, append=len(at))
     ring_begins = np.flatnonzero(np.diff(ring, prepend=-1))
@@ -77,31 +90,17 @@ def cut(bodies: Sequence[Sequence[Any]], vertices: Floats, of_body: Sequence[int
     halves, convex = _quadrangles(points, begins[four], unit[four], length[four])
     local.append(halves)
     left[four[convex]] = False
-    clipped, lost = _clipped(points, ring_begins, np.flatnonzero(left), begins, counts, unit)
-    local.append(clipped)
+    local.append(_clipped(points, ring_begins, np.flatnonzero(left), begins, counts, unit))
     made = np.concatenate(local)
     made = made[np.argsort(made[:, 0], kind="stable")] if len(made) else made
     made = made[np.argsort(face[made[:, 0]], kind="stable")]
-    missing = len(faces) - int(whole.sum()) + lost
-    return Cut(at[made], corner[made], face[made[:, 0]], missing)
+    return Cut(at[made], corner[made], face[made[:, 0]])
 
 
-def _nothing(lost: int) -> Cut:
-    """No triangle of so many faces."""
+def _nothing() -> Cut:
+    """No triangle."""
     none = np.empty((0, 3), np.int64)
-    return Cut(none, none, np.empty(0, np.int64), lost)
-
-
-def _flat(rings: Sequence[Any]) -> tuple[Indices, Indices]:
-    """The indices of all rings one after the other, and how many each has. Raises ValueError, TypeError."""
-    sizes = np.array([len(ring) for ring in rings], np.int64)
-    if rings and isinstance(rings[0], np.ndarray):
-        flat = np.concatenate(rings)
-    else:
-        flat = np.array(list(chain.from_iterable(rings)), np.int64)
-    if flat.ndim != 1 or len(flat) != sizes.sum():
-        raise ValueError("a ring is a list of vertex indices")
-    return flat.astype(np.int64), sizes
+    return Cut(none, none, np.empty(0, np.int64))
 
 
 def normals(points: Floats, begins: Indices) -> Floats:
@@ -133,16 +132,15 @@ def _quadrangles(
 
 def _clipped(
     points: Floats, ring_begins: Indices, chosen: Indices, begins: Indices, counts: Indices, unit: Floats
-) -> tuple[Indices, int]:
-    """Triangles of the chosen faces by ear clipping, and how many of these have none."""
+) -> Indices:
+    """Triangles of the chosen faces by ear clipping."""
     if not len(chosen):
-        return np.empty((0, 3), np.int64), 0
+        return np.empty((0, 3), np.int64)
     axis = np.eye(3)[np.argmin(np.abs(unit[chosen]), axis=1)]
     u = np.cross(axis, unit[chosen])
     u /= np.linalg.norm(u, axis=1)[:, None]
     v = np.cross(unit[chosen], u)
     made: list[Indices] = []
-    lost = 0
     for k, (begin, count) in enumerate(zip(begins[chosen].tolist(), counts[chosen].tolist(), strict=True)):
         own = points[begin : begin + count]
         first, last = np.searchsorted(ring_begins, (begin, begin + count))
@@ -151,11 +149,10 @@ def _clipped(
         flat[:, 0] = own @ u[k]
         flat[:, 1] = own @ v[k]
         ears = mapbox_earcut.triangulate_float64(flat, ends.astype(np.uint32)).reshape(-1, 3)
-        lost += not len(ears)
         # all turned alike; what is turned against the face's outer ring is so throughout
         a, b, c = flat[ears[:, 0]], flat[ears[:, 1]], flat[ears[:, 2]]
         area = (b[:, 0] - a[:, 0]) * (c[:, 1] - a[:, 1]) - (b[:, 1] - a[:, 1]) * (c[:, 0] - a[:, 0])
         ears = ears.astype(np.int64) + begin
         ears[area < 0] = ears[area < 0][:, ::-1]
         made.append(ears)
-    return np.concatenate(made), lost
+    return np.concatenate(made)

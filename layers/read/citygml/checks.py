@@ -7,14 +7,13 @@ quality checks of PLATEAU (L07, L09, L11, L13). A face that breaks one is drawn 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from layers.read.triangles import normals
+from layers.read.triangles import Rings, normals
 
 type Floats = NDArray[np.float64]
 type Indices = NDArray[np.int64]
@@ -25,43 +24,36 @@ ONE_M = 0.001
 PLANE_M = 0.03
 
 
-def faults(bodies: Sequence[Sequence[Any]], points: Sequence[Floats]) -> list[Counter[str]]:
-    """Of each body how many faces break which rule. A face is a list of rings of indices of the body's
-    ``points``, which are in metres."""
-    faces = [face for body in bodies for face in body]
-    rings = [ring for face in faces for ring in face]
-    if not rings:
-        return [Counter() for _ in bodies]
-    sizes = np.array([len(ring) for ring in rings])
-    indices = np.array([sum(sum(map(len, face)) for face in body) for body in bodies])
-    first = np.cumsum([0, *map(len, points)])[:-1]
-    flat = np.concatenate(rings) + np.repeat(first, indices)
+def faults(rings: Rings, points: Floats) -> list[Counter[str]]:
+    """Of each body how many faces break which rule; ``points`` are the vertices of all in metres."""
+    count = len(rings.of_body)
+    if not len(rings.flat):
+        return [Counter() for _ in range(count)]
+    flat, sizes, face_of_ring, ring = rings.flat, rings.sizes, rings.face_of_ring(), rings.ring()
     starts = np.cumsum(sizes) - sizes
-    face_of_ring = np.repeat(np.arange(len(faces)), [len(face) for face in faces])
-    ring = np.repeat(np.arange(len(rings)), sizes)
     face = face_of_ring[ring]
-    at = np.concatenate(points)[flat]
+    at = points[flat]
     following = np.arange(1, len(flat) + 1)
     following[starts + sizes - 1] = starts
     step = np.linalg.norm(at[following] - at, axis=1)
     closing = following == starts[ring]  # a ring ends where it begins: that is no repetition
     found = {"ring.repeated": np.unique(face[(step < ONE_M) & ~closing])}
-    outer = np.searchsorted(face_of_ring, np.arange(len(faces)))
+    outer = np.searchsorted(face_of_ring, np.arange(len(rings.of_face)))
     normal = normals(at - at[starts[outer]][face], starts)[outer]
     length = np.linalg.norm(normal, axis=1)
     flat_faces = length > 0
     unit = normal / np.where(flat_faces, length, 1)[:, None]
-    counts = np.bincount(face, minlength=len(faces))
-    middle = np.column_stack([np.bincount(face, at[:, k], len(faces)) for k in range(3)])
+    counts = np.bincount(face, minlength=len(rings.of_face))
+    middle = np.column_stack([np.bincount(face, at[:, k], len(rings.of_face)) for k in range(3)])
     middle /= np.maximum(counts, 1)[:, None]
     away = np.abs(((at - middle[face]) * unit[face]).sum(axis=1))
     found["surface.nonplanar"] = np.unique(face[(away > PLANE_M) & flat_faces[face]])
     corners = sizes - (flat[starts] == flat[starts + sizes - 1])
     found.update(_crossed(at, ring, face, face_of_ring, corners, unit, flat_faces))
-    ends = np.cumsum([len(body) for body in bodies])
-    out: list[Counter[str]] = [Counter() for _ in bodies]
+    body_of_face = rings.body_of_face()
+    out: list[Counter[str]] = [Counter() for _ in range(count)]
     for rule, which in found.items():
-        for body in np.searchsorted(ends, which, "right").tolist():
+        for body in body_of_face[which].tolist():
             out[body][rule] += 1
     return out
 

@@ -9,21 +9,20 @@ from typing import Any
 
 import numpy as np
 import shapely
-from numpy.typing import NDArray
 
 from layers.errors import shown
 from layers.read.base import Sink
 from layers.read.citygml import checks
 from layers.read.cityobjects import CityRows
-from layers.read.faces import Faces
-from layers.read.frame import FacesOf, ShellBody, bodies, metres_of_degrees
-
-type Floats = NDArray[np.float64]
+from layers.read.citygml.geometry import Shape
+from layers.read.citygml.placed import Placed, bodies, placed
+from layers.read.frame import ShellBody, frames, shells
 
 #: Names that a reason lists.
 TOLD = 5
-#: Corners of surfaces of which bodies are made together.
-_TOGETHER = 50_000
+#: Characters of coordinates, and features, of which geometries are made together.
+_TOGETHER = 2 << 20
+_AT_ONCE = 10_000
 #: What a rule says of an object that breaks it so often.
 FAULTS: Mapping[str, str] = {
     "xlink.missing": "{} references of geometries name nothing in the file, and are left out",
@@ -46,7 +45,7 @@ FAULTS: Mapping[str, str] = {
 
 @dataclass(slots=True)
 class Feature:
-    """A feature whose body is made with those of others: nothing of it holds an element."""
+    """A feature whose geometry is made with those of others; nothing of it holds an element."""
 
     row: int
     id: str | None
@@ -55,11 +54,9 @@ class Feature:
     parent: str | None
     own: dict[str, Any]
     bodies: bool
-    solid: bool = False
-    faces: Faces | None = None
-    vertices: Floats | None = None
-    plain: shapely.Geometry | None = None
+    shape: Shape
     made: ShellBody | None = None
+    base: shapely.Geometry | None = None
 
 
 class Features:
@@ -72,44 +69,56 @@ class Features:
         #: Whether positions are longitude and latitude; known once the file has named its CRS.
         self.degrees = False
         self._waiting: list[Feature] = []
-        self._corners = 0
+        self._characters = 0
 
     def add(self, feature: Feature) -> None:
         """Take a feature; its row is written with those of others."""
-        if feature.faces is not None:
-            corners = sum(len(ring) for face in feature.faces.rings for ring in face)
-            if corners > self._most_vertices:
-                reason = f"the body has more than {self._most_vertices} vertices"
-                self.drop("limit.vertices", reason, feature)
-                return
-            self._corners += corners
+        self._characters += feature.shape.close()
         self._waiting.append(feature)
-        if self._corners > _TOGETHER or len(self._waiting) > _TOGETHER:
+        if self._characters > _TOGETHER or len(self._waiting) > _AT_ONCE:
             self.flush()
 
     def flush(self) -> None:
-        """Make the bodies of what waits, all together, and hand on the rows."""
-        waiting, self._waiting, self._corners = self._waiting, [], 0
-        shaped = [
-            (each, FacesOf(each.faces, each.vertices, each.solid))
-            for each in waiting
-            if each.faces is not None and each.vertices is not None
-        ]
-        metres = []
-        for _, of in shaped:
-            near = of.vertices - of.vertices[0]
-            metres.append(near * metres_of_degrees(of.vertices[0]) if self.degrees else near)
-        faults = checks.faults([of.faces.rings for _, of in shaped], metres)
-        made = bodies([of for _, of in shaped], degrees=self.degrees) if shaped else []
-        for (each, _), found, done in zip(shaped, faults, made, strict=True):
-            self.note(each.row, each.id, found)
-            each.made = done
-        for each in waiting:
-            self._hand_on(each)
+        """Make the geometries of what waits, all together, and hand on the rows."""
+        waiting, self._waiting, self._characters = self._waiting, [], 0
+        if not waiting:
+            return
+        where = placed([each.shape for each in waiting])
+        shaped: list[tuple[int, Feature]] = []
+        for number, (each, corners) in enumerate(zip(waiting, where.corners(), strict=True)):
+            shape = each.shape
+            if corners > self._most_vertices:
+                reason = f"the body has more than {self._most_vertices} vertices"
+                self.drop("limit.vertices", reason, each)
+            elif shape.face_first:
+                shaped.append((number, each))
+                continue
+            else:
+                each.base = where.line(number, shape) if shape.lines else where.point(number, shape)
+                self.note(each.row, each.id, shape.faults, shape.missing)
+                if each.base is None:
+                    what = "surface" if not shape.lines and not shape.points else "position"
+                    self.drop("geometry.unreadable", f"no {what} of it can be read", each)
+        self._shape(shaped, where)
+        self._hand_on([each for each in waiting if each.base is not None])
 
-    def _hand_on(self, each: Feature) -> None:
-        done, shell, base = each.made, None, each.plain
-        if done is not None:
+    def _shape(self, shaped: Sequence[tuple[int, Feature]], where: Placed) -> None:
+        """The bodies of what has faces, with what is wrong with them."""
+        features = [each for _, each in shaped]
+        every = bodies([each.shape for each in features], where, [number for number, _ in shaped])
+        of = np.repeat(np.arange(len(features)), every.of_vertices)
+        origins, scales = frames(every.vertices, of, len(features))
+        metres = (every.vertices - origins[of]) * (scales[of] if self.degrees else 1)
+        found = checks.faults(every.rings, metres)
+        named = np.bincount(every.rings.body_of_face(), every.surfaces, len(features)) > 0
+        inferred = [each.shape.solid and not known for each, known in zip(features, named, strict=True)]
+        made = shells(every, inferred, degrees=self.degrees)
+        for each, faults, done, faces in zip(features, found, made, every.rings.of_body.tolist(), strict=True):
+            self.note(each.row, each.id, each.shape.faults, each.shape.missing)
+            self.note(each.row, each.id, faults)
+            if not faces:
+                self.drop("geometry.unreadable", "no surface of it can be read", each)
+                continue
             if done.lost:
                 reason = f"{done.lost} surfaces have no area and are left out"
                 self._sink.note("surface.degenerate", reason, each.row, each.id)
@@ -117,19 +126,22 @@ class Features:
                 nothing = not len(done.shell.triangles)
                 reason = "no surface of the body has an area" if nothing else "the body has no footprint"
                 self.drop("geometry.degenerate", reason, each)
-                return
+                continue
             self._rows.inferred += done.inferred
-            shell, base = done.shell, done.footprint
-        self._rows.add(
-            each.row,
-            each.id or "",
-            shell if each.bodies else None,
-            shapely.to_wkb(base),
-            each.own,
-            object_type=each.name,
-            lod=each.lod,
-            parent=each.parent,
-        )
+            each.made, each.base = done, done.footprint
+
+    def _hand_on(self, features: Sequence[Feature]) -> None:
+        for each, base in zip(features, shapely.to_wkb([each.base for each in features]), strict=True):
+            self._rows.add(
+                each.row,
+                each.id or "",
+                each.made.shell if each.made is not None and each.bodies else None,
+                base,
+                each.own,
+                object_type=each.name,
+                lod=each.lod,
+                parent=each.parent,
+            )
 
     def note(
         self, row: int, object_id: str | None, faults: Counter[str], missing: Sequence[str] = ()
@@ -142,6 +154,11 @@ class Features:
             self._sink.note(rule, reason, row, object_id)
 
     def drop(self, rule: str, reason: str, each: Feature) -> None:
+        """Leave a feature out, with the reason."""
+        self.lose(rule, reason, each.row, each.id, each.name, each.own)
+
+    def lose(
+        self, rule: str, reason: str, row: int, object_id: str | None, name: str, own: Mapping[str, Any]
+    ) -> None:
         """Leave an object out, with the reason."""
-        held = {"id": each.id, "object_type": each.name, **each.own}
-        self._sink.drop(rule, reason, each.row, each.id, held=held)
+        self._sink.drop(rule, reason, row, object_id, held={"id": object_id, "object_type": name, **own})

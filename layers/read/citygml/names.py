@@ -32,12 +32,13 @@ class _Locals(dict[Any, str]):
         return name
 
 
-_LOCALS = _Locals()
+#: Local names by tag.
+LOCALS = _Locals()
 
 
 def local(element: etree._Element) -> str:
     """The local name of an element."""
-    return _LOCALS[element.tag]
+    return LOCALS[element.tag]
 
 
 def is_gml(element: etree._Element) -> bool:

@@ -184,7 +184,8 @@ class Parser:
         return True
 
     def shape(self, level: Level, *, north_first: bool, degrees: bool, dimension: int) -> Shape:
-        """The geometries of a level as one shape: surfaces with a theme first, which solids then repeat."""
+        """The geometries of a level as one shape, of surfaces, else lines, else points: surfaces with a theme
+        first, which solids then repeat."""
         made = Shape(self._links, dimension, north_first, degrees)
         for surface, part, element in level.themed:
             made.begin(part)
@@ -196,6 +197,11 @@ class Parser:
             made.add_solid(element)
         for element in level.implicit:
             made.add_implicit(element)
+        if not level.has_surfaces:
+            for element in level.curves:
+                made.add_lines(element)
+            for element in () if level.curves else level.points:
+                made.add_points(element)
         return made
 
     @staticmethod

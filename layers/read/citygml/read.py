@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import shapely
 from lxml import etree
 
 from layers import crs
@@ -173,16 +172,15 @@ class _File:
         """Read what a member holds; False where it refers to others, which are not known yet."""
         self._links.begin(member.element)
         self._group = units[0].group
-        made = []
+        made: list[tuple[CityObject, CityObject | None, CityObject, Shape | None]] = []
         for unit in units:
             thing = self._parser.parse(unit.element)
             if self._group.kind == "pipeline":
                 thing.attributes = self._piped(thing, unit)
-            for each, parent in thing.walk():
-                made.append((each, parent, self._shape_of(each), thing))
+            made += [(each, parent, thing, self._shape_of(each)) for each, parent in thing.walk()]
         if self._links.waits:
             return False
-        for each, parent, shape, top in made:
+        for each, parent, top, shape in made:
             self._feature(member, each, parent, shape, top, self._group)
         return True
 
@@ -198,8 +196,9 @@ class _File:
         return own
 
     def _shape_of(self, thing: CityObject) -> Shape | None:
+        """The geometry of an object at its best level."""
         best = thing.best
-        if best is None or not thing.levels[best].has_surfaces:
+        if best is None:
             return None
         level = thing.levels[best]
         return self._parser.shape(level, **self._frame(level))
@@ -228,10 +227,11 @@ class _File:
         if parts and max(p.body_level for p in parts) >= thing.body_level:
             return
         best = thing.best
-        if best is None:
+        if best is None or shape is None:
             if not any(each.best is not None for each, _ in thing.walk()):
-                feature = Feature(member.row, thing.id, thing.name, "", None, thing.attributes, False)
-                self._features.drop("geometry.missing", "it has no geometry", feature)
+                reason = "it has no geometry"
+                own = thing.attributes
+                self._features.lose("geometry.missing", reason, member.row, thing.id, thing.name, own)
             return
         if any(self._has_ended(each) for each in (thing, parent, top) if each is not None):
             self._ended += 1
@@ -245,44 +245,15 @@ class _File:
         own.update(thing.attributes)
         if thing.id is not None and not _PLATEAU_ID.fullmatch(thing.id):
             self._odd_ids.append(thing.id)
-        level = thing.levels[best]
         whole = top.id if thing is not top else None
-        feature = Feature(member.row, thing.id, thing.name, str(best), whole, own, group.bodies)
-        if shape is None:
-            feature.plain = self._plain(member, thing, level)
-            if feature.plain is None:
-                return
-        else:
-            feature.solid, made = shape.solid, shape.faces()
-            self._faults(member, thing, shape)
-            if made is None:
-                self._features.drop("geometry.unreadable", "no surface of it can be read", feature)
-                return
-            feature.faces, feature.vertices = made
-        self._features.add(feature)
+        self._features.add(
+            Feature(member.row, thing.id, thing.name, str(best), whole, own, group.bodies, shape)
+        )
 
     def _has_ended(self, thing: CityObject) -> bool:
         """Whether an object says of a day that is over that it was its last."""
         said = (str(thing.attributes[name]) for name in _ENDS if name in thing.attributes)
         return any(_DATE.match(each) is not None and each < self._now for each in said)
-
-    def _plain(self, member: Member, thing: CityObject, level: Level) -> shapely.Geometry | None:
-        """Lines, else points."""
-        shape = Shape(self._links.find, **self._frame(level))
-        for element in level.curves:
-            shape.add_lines(element)
-        if not level.curves:
-            for element in level.points:
-                shape.add_points(element)
-        made = shape.line() if level.curves else shape.point()
-        self._faults(member, thing, shape)
-        if made is None:
-            feature = Feature(member.row, thing.id, thing.name, "", None, thing.attributes, False)
-            self._features.drop("geometry.unreadable", "no position of it can be read", feature)
-        return made
-
-    def _faults(self, member: Member, thing: CityObject, shape: Shape) -> None:
-        self._features.note(member.row, thing.id, shape.faults, shape.missing)
 
     def _tell(self) -> None:
         """What was found of the whole file."""

@@ -1,0 +1,177 @@
+"""Positions of many shapes at once: numpy's price is a call's, not a number's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from layers.read.citygml.geometry import Shape
+from layers.read.citygml.positions import numbers
+from layers.read.faces import Bodies
+from layers.read.frame import instanced
+from layers.read.triangles import Rings
+
+type Floats = NDArray[np.float64]
+type Indices = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """Positions (n, 3) of all rings, lines and points of shapes, x first; where each begins and ends among
+    them, and the first of each shape. One whose numbers are not so many as its dimension wants has none."""
+
+    positions: Floats
+    starts: Indices
+    ends: Indices
+    first: Indices
+
+    def corners(self) -> list[int]:
+        """How many positions each shape has."""
+        ends = np.append(self.ends, 0)[np.maximum(self.first - 1, -1)]  # of the ring before, 0 before the first
+        return np.diff(ends).tolist()
+
+    def line(self, number: int, shape: Shape) -> shapely.Geometry | None:
+        """The lines of a shape as one geometry; None without any."""
+        return self._made(number, shape, shape.lines, points=False)
+
+    def point(self, number: int, shape: Shape) -> shapely.Geometry | None:
+        """The points of a shape as one geometry; None without any."""
+        return self._made(number, shape, shape.points, points=True)
+
+    def _made(self, of: int, shape: Shape, chosen: Iterable[int], *, points: bool) -> shapely.Geometry | None:
+        made: list[Any] = []
+        for number in chosen:
+            ring = self.first[of] + number
+            own = self.positions[self.starts[ring] : self.ends[ring]]
+            if not np.isfinite(own).all():
+                shape.faults["ring.nan"] += 1
+            elif points and len(own):
+                made.append(shapely.points(own[0]))
+            elif not points:
+                if len(own):
+                    own = own[np.concatenate([[True], (np.diff(own, axis=0) != 0).any(axis=1)])]
+                if len(own) > 1:
+                    made.append(shapely.linestrings(own))
+                else:
+                    shape.faults["ring.short"] += 1
+        if not made:
+            return None
+        if len(made) == 1:
+            return made[0]
+        return shapely.multipoints(made) if points else shapely.multilinestrings(made)
+
+
+def placed(shapes: Sequence[Shape]) -> Placed:
+    """The positions of shapes."""
+    counted = np.array([len(shape.rings) for shape in shapes], np.int64)
+    first = np.cumsum(np.append(0, counted))
+    values, counts = numbers([text for shape in shapes for text in shape.rings])
+    dimension = np.repeat(np.array([shape.dimension for shape in shapes], np.int64), counted)
+    wrong = counts % dimension != 0
+    if wrong.any():
+        owner = np.repeat(np.arange(len(shapes)), counted)
+        for number in owner[wrong].tolist():
+            shapes[number].faults["gml.dimension"] += 1
+        values = values[~np.repeat(wrong, counts)]
+        counts = np.where(wrong, 0, counts)
+    many = counts // dimension
+    out = np.zeros((int(many.sum()), 3))
+    flat = np.repeat(dimension == 2, many)
+    if flat.any():
+        of_flat = np.repeat(dimension == 2, counts)
+        out[flat, :2] = values[of_flat].reshape(-1, 2)
+        out[~flat] = values[~of_flat].reshape(-1, 3)
+    else:
+        out = values.reshape(-1, 3)
+    ends = np.cumsum(many)
+    made = Placed(out, ends - many, ends, first)
+    _turn(made, shapes, counted)
+    return made
+
+
+def _turn(made: Placed, shapes: Sequence[Shape], counted: Indices) -> None:
+    """Bring x before y, and implicit geometries to their places."""
+    out, starts, ends = made.positions, made.starts, made.ends
+    north = np.repeat(np.array([shape.north_first for shape in shapes], bool), counted)
+    framed = [(k, frame) for k, s in enumerate(shapes) for frame in s.frames if frame.first < frame.last]
+    for k, frame in framed:  # a shape in a frame of its own counts as that does
+        north[made.first[k] + frame.first : made.first[k] + frame.last] = False
+    if north.any():
+        turned = np.repeat(north, ends - starts)
+        out[turned, :2] = out[turned, 1::-1]
+    for k, frame in framed:
+        first = made.first[k]
+        point = first + frame.point
+        if ends[point] > starts[point]:
+            within = slice(starts[first + frame.first], ends[first + frame.last - 1])
+            at = out[starts[point]]
+            out[within] = instanced(out[within], frame.matrix, at, degrees=shapes[k].degrees)
+
+
+def bodies(shapes: Sequence[Shape], of: Placed, numbers_of: Sequence[int]) -> Bodies:
+    """The faces of shapes, whose ``numbers_of`` among those that were placed these are, over the positions
+    that they use, without those that are not whole."""
+    faces = np.array([len(shape.face_rings) for shape in shapes], np.int64)
+    owner = np.repeat(np.arange(len(shapes)), faces)
+    first = of.first[np.array(numbers_of, np.int64)]
+    counts = np.array([n for shape in shapes for n in shape.face_rings], np.int64)
+    begins = np.array([n for shape in shapes for n in shape.face_first], np.int64) + first[owner]
+    face = np.repeat(np.arange(len(counts)), counts)
+    before = np.cumsum(counts) - counts
+    ring = np.arange(len(face)) + (begins - before)[face]
+    start, end = of.starts[ring], of.ends[ring]
+    odd = np.append(0, np.cumsum(~np.isfinite(of.positions).all(axis=1)))
+    short = end - start < 3
+    nan = ~short & (odd[end] > odd[start])
+    fine = np.append(~(short | nan), False)
+    whole = (counts > 0) & fine[np.where(counts > 0, before, -1)]  # without its outer ring a face is none
+    outer = np.zeros(len(face), bool)
+    outer[before[counts > 0]] = True
+    kept = fine[:-1] & whole[face]
+    unclosed = kept.copy()
+    unclosed[kept] = (of.positions[start[kept]] != of.positions[end[kept] - 1]).any(axis=1)
+    told = outer | whole[face]
+    for rule, which in (("ring.short", short & told), ("ring.nan", nan & told), ("ring.unclosed", unclosed)):
+        for number in owner[face[which]].tolist():
+            shapes[number].faults[rule] += 1
+    flipped = np.array([one for shape in shapes for one in shape.flipped], bool)[face[kept]]
+    sizes = (end - start)[kept]
+    ramp = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    turn = np.repeat(flipped, sizes)
+    at = np.where(turn, np.repeat(end[kept] - 1, sizes) - ramp, np.repeat(start[kept], sizes) + ramp)
+    corner_owner = np.repeat(owner[face[kept]], sizes)
+    vertices, own, flat = _merged(of.positions[at] + 0.0, corner_owner, len(shapes))
+    rings = Rings(
+        flat,
+        sizes,
+        np.bincount(face[kept], minlength=len(counts))[whole],
+        np.bincount(owner[whole], minlength=len(shapes)),
+    )
+    return Bodies(
+        rings,
+        vertices,
+        own,
+        np.array([code for shape in shapes for code in shape.surfaces], np.uint8)[whole],
+        np.array([part for shape in shapes for part in shape.parts], np.int64)[whole],
+        [tuple(shape.part_table) for shape in shapes],
+        np.zeros(int(whole.sum()), np.int64),
+        [()] * len(shapes),
+        None,
+        np.zeros(len(shapes), bool),
+    )
+
+
+def _merged(positions: Floats, owner: Indices, count: int) -> tuple[Floats, Indices, Indices]:
+    """The different positions of each owner, how many these are, and of each given one which it is."""
+    order = np.lexsort((*positions.T, owner))
+    sorted_, owners = positions[order], owner[order]
+    new = np.ones(len(order), bool)
+    new[1:] = (sorted_[1:] != sorted_[:-1]).any(axis=1) | (owners[1:] != owners[:-1])
+    index = np.empty(len(order), np.int64)
+    index[order] = np.cumsum(new) - 1
+    return sorted_[new], np.bincount(owners[new], minlength=count), index
