@@ -6,14 +6,16 @@ of a column follows from all of its values.
 
 from __future__ import annotations
 
-import re
+from array import array
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from layers.batch import MESH, ROW, SOURCE_ID, WKB
 from layers.errors import BadFile
@@ -40,9 +42,64 @@ SEMANTICS: Mapping[str, Surface] = {
 }
 #: Bytes of bodies that wait to be written together.
 _SOME_BODIES = 32 << 20
-_WHOLE = re.compile(r"-?(?:0|[1-9]\d{0,17})", re.ASCII)
-_DECIMAL = re.compile(r"-?\d{1,17}(?:\.\d{1,17})?(?:[eE][+-]?\d{1,3})?", re.ASCII)
+_WHOLE = r"\A-?(?:0|[1-9][0-9]{0,17})\z"
+_DECIMAL = r"\A-?[0-9]{1,17}(?:\.[0-9]{1,17})?(?:[eE][+-]?[0-9]{1,3})?\z"
 _GEOMETRY = pa.schema([(ROW, pa.int64()), (WKB, pa.binary()), (SOURCE_ID, pa.string()), (MESH, pa.binary())])
+
+
+class _Column:
+    """The values of an attribute, those of some rows at a time, until its type is known.
+
+    ``guess``: texts wait as Arrow has them, and a column of nothing but numbers becomes one of numbers."""
+
+    __slots__ = ("_guess", "_known", "_profile", "_rows", "_waiting", "done", "rows", "values")
+
+    def __init__(self, *, guess: bool) -> None:
+        self._guess = guess
+        self.rows = array("q")
+        self.values: list[Any] = []
+        self.done = 0
+        self._profile = ColumnProfile()
+        self._known: type | None = int
+        self._rows: list[NDArray[np.int64]] = []
+        self._waiting: list[pa.Array | list[Any]] = []
+
+    def pack(self) -> None:
+        """Learn of the values that came since the last time."""
+        if not self.values:
+            return
+        values: pa.Array | list[Any] = self.values
+        if self._guess and set(map(type, values)) == {str}:
+            self._profile.add("")
+            values = pa.array(self.values, pa.string())
+            self._learn(values)
+        else:
+            for value in self.values:
+                self._profile.add(value)
+        self.done += len(values)
+        self._rows.append(np.array(self.rows, np.int64))
+        self._waiting.append(values)
+        self.rows, self.values = array("q"), []
+
+    def _learn(self, texts: pa.Array) -> None:
+        """What the texts are so far: whole numbers, numbers, or (None) texts."""
+        for kind, pattern in ((int, _WHOLE), (float, _DECIMAL)):
+            if self._known is kind and not pc.all(pc.match_substring_regex(texts, pattern)).as_py():
+                self._known = float if kind is int else None
+
+    def written(self, *, text: bool) -> tuple[NDArray[np.int64], pa.ChunkedArray]:
+        """The rows that have a value, and the values."""
+        profile = self._profile
+        kind = None if text or not self._guess or profile.types - {str, type(None)} else self._known
+        pieces = []
+        for values in self._waiting:
+            if not isinstance(values, pa.Array):
+                pieces.append(profile.array(values))
+            elif kind is not None:
+                pieces.append(values.cast(pa.int64() if kind is int else pa.float64()))
+            else:
+                pieces.append(values if profile.type() == pa.string() else profile.array(values.to_pylist()))
+        return np.concatenate(self._rows), pa.chunked_array(pieces)
 
 
 class CityRows:
@@ -61,11 +118,7 @@ class CityRows:
         self.members: Counter[str] = Counter()
         self.count = 0
         self._renamed: set[str] = set()
-        self._columns: dict[str, ColumnProfile] = {}
-        self._numbers: dict[str, type | None] = {}
-        # attributes as values of a tuple of names, of which a file has few
-        self._names: dict[tuple[str, ...], tuple[str, ...]] = {}
-        self._values: list[tuple[tuple[str, ...], tuple[Any, ...]]] = []
+        self._columns: dict[str, _Column] = {}
         self._waiting: tuple[list[int], list[bytes], list[str], list[bytes | None]] = ([], [], [], [])
         self._bytes = 0
         self._bodies = False
@@ -97,20 +150,16 @@ class CityRows:
         if parent is not None:
             out["building_id"] = parent
         if shell is not None:
-            out["mesh_height_m"] = round(float(np.ptp(shell.positions[:, 2])), 3)
-            out["base_m"] = round(float(shell.positions[:, 2].min()), 3)
+            heights = shell.positions[:, 2]
+            low = float(heights.min())
+            out["mesh_height_m"] = round(float(heights.max()) - low, 3)
+            out["base_m"] = round(low, 3)
         for name, value in out.items():
-            profile = self._columns.get(name)
-            if profile is None:
-                profile = self._columns[name] = ColumnProfile()
-                if len(self._columns) > self._most_columns:
-                    reason = f"the city objects have more than {self._most_columns} attributes"
-                    raise BadFile("limit.columns", reason)
-            profile.add(value)
-            if self._guess and type(value) is str and name not in SAID:
-                self._learn(name, value)
-        names = tuple(out)
-        self._values.append((self._names.setdefault(names, names), tuple(out.values())))
+            column = self._columns.get(name)
+            if column is None:
+                column = self._column(name)
+            column.rows.append(self.count)
+            column.values.append(value)
         rows, bases, ids, bodies = self._waiting
         rows.append(row)
         bases.append(base)
@@ -122,14 +171,13 @@ class CityRows:
         if len(rows) == BATCH_ROWS or self._bytes > _SOME_BODIES:
             self._flush()
 
-    def _learn(self, name: str, value: str) -> None:
-        """What the texts of a column are so far: whole numbers, numbers, or (None) texts."""
-        known = self._numbers.get(name, int)
-        if known is int and _WHOLE.fullmatch(value) is None:
-            known = float
-        if known is float and _DECIMAL.fullmatch(value) is None:
-            known = None
-        self._numbers[name] = known
+    def _column(self, name: str) -> _Column:
+        """A new column. Raises BadFile limit.columns."""
+        if len(self._columns) == self._most_columns:
+            reason = f"the city objects have more than {self._most_columns} attributes"
+            raise BadFile("limit.columns", reason)
+        made = self._columns[name] = _Column(guess=self._guess and name not in SAID)
+        return made
 
     def _flush(self) -> None:
         """Write what waits."""
@@ -139,6 +187,8 @@ class CityRows:
             self._out = pa.ipc.new_stream(self._file, _GEOMETRY)
         arrays = [pa.array(v, f.type) for v, f in zip(self._waiting, _GEOMETRY, strict=True)]
         self._out.write_batch(pa.record_batch(arrays, schema=_GEOMETRY))
+        for column in self._columns.values():
+            column.pack()
         self._waiting = ([], [], [], [])
         self._bytes = 0
 
@@ -155,30 +205,32 @@ class CityRows:
         names = sink.called(self._columns)
         sink.renamed([(name, f"{name}_") for name in sorted(self._renamed)])
         sink.members(self.members)
-        sink.meta["bag"] = any(
-            c.present < self.count for name, c in self._columns.items() if name not in SAID
-        )
+        if self._waiting[0]:
+            self._flush()
+        sink.meta["bag"] = any(c.done < self.count for name, c in self._columns.items() if name not in SAID)
+        columns = {
+            called: self._whole(*column.written(text=name in self.texts))
+            for called, (name, column) in zip(names, self._columns.items(), strict=True)
+        }
         at = 0
         for geometry in self._written():
-            part = [dict(zip(*each, strict=True)) for each in self._values[at : at + len(geometry)]]
-            at += len(geometry)
             table = {f.name: geometry.column(i) for i, f in enumerate(_GEOMETRY)}
-            for called, (name, column) in zip(names, self._columns.items(), strict=True):
-                table[called] = self._array(name, column, [values.get(name) for values in part])
+            for called, values in columns.items():
+                table[called] = values.slice(at, len(geometry))
+            at += len(geometry)
             sink.batch(pa.table(table))
         sink.meta["features"] = self.count
 
-    def _array(self, name: str, column: ColumnProfile, values: Sequence[Any]) -> pa.Array:
-        number = self._numbers.get(name) if name not in self.texts else None
-        if number is None or column.types - {str, type(None)}:
-            return column.array(values)
-        read = [None if v is None else number(v) for v in values]
-        return pa.array(read, pa.int64() if number is int else pa.float64())
+    def _whole(self, rows: NDArray[np.int64], values: pa.ChunkedArray) -> pa.ChunkedArray:
+        """A column of all rows, null where it has no value."""
+        if len(rows) == self.count:
+            return values
+        at = np.full(self.count, -1, np.int64)
+        at[rows] = np.arange(len(rows))
+        return values.take(pa.array(at, mask=at < 0))
 
     def _written(self) -> Iterator[pa.RecordBatch]:
         """The bodies and footprints as they were written."""
-        if self._waiting[0]:
-            self._flush()
         if self._out is None or self._part is None:
             return
         self._out.close()

@@ -239,9 +239,7 @@ def footprints(bodies: Bodies, made: Triangulated) -> list[shapely.Geometry | No
     return out
 
 
-def _single(
-    bodies: Bodies, faces: Indices, area: Floats, begins: Indices
-) -> dict[int, shapely.Geometry]:
+def _single(bodies: Bodies, faces: Indices, area: Floats, begins: Indices) -> dict[int, shapely.Geometry]:
     """The outlines, by body, of those whose chosen triangles make one face of one ring."""
     having = np.flatnonzero(np.diff(begins))
     first, last = faces[begins[having]], faces[begins[having + 1] - 1]
@@ -281,7 +279,9 @@ def footprint(shell: Shell) -> shapely.Geometry | None:
 def _joined(union: shapely.Geometry) -> shapely.Geometry | None:
     """The polygons of a union that have an area, as one geometry."""
     parts = shapely.get_parts(union)
-    parts = parts[(shapely.get_type_id(parts) == shapely.GeometryType.POLYGON) & (shapely.area(parts) > NO_AREA)]
+    parts = parts[
+        (shapely.get_type_id(parts) == shapely.GeometryType.POLYGON) & (shapely.area(parts) > NO_AREA)
+    ]
     if len(parts) < 2:
         return parts[0] if len(parts) else None
     return shapely.multipolygons(parts)

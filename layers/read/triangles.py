@@ -20,9 +20,9 @@ _HALF = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class Rings:
-    """Rings of the faces of bodies, one after the other: ``flat`` has the vertices of their corners as indices
-    into those of all bodies, ``sizes`` the corners of each ring, ``of_face`` the rings of each face and
-    ``of_body`` the faces of each body."""
+    """Rings of the faces of bodies, one after the other: ``flat`` has the vertices of their corners as
+    indices into those of all bodies, ``sizes`` the corners of each ring, ``of_face`` the rings of each face
+    and ``of_body`` the faces of each body."""
 
     flat: Indices
     sizes: Indices

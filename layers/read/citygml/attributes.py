@@ -12,15 +12,14 @@ from typing import Any
 from lxml import etree
 
 from layers.read.citygml.codelists import CodeLists
-from layers.read.citygml.names import CODED, XLINK, is_gml, local, split
+from layers.read.citygml.names import TAGS, XLINK, Tag, local, split
 
 type Element = etree._Element
 type Values = dict[str, Any]
-#: Takes a property for something else than an attribute: a geometry, a surface, an object of its own.
-type Takes = Callable[[Element, str], bool]
+#: Takes a property for something else than an attribute: a geometry, a surface, an object of its own. It is
+#: asked with the property, its tag and the first element in it with its tag.
+type Takes = Callable[[Element, Tag, Element | None, Tag | None], bool]
 
-_SKIPPED = frozenset({"metaDataProperty", "appearance", "dynamizer"})
-_SKIPPED_OF_GML = frozenset({"boundedBy", "location"})
 _NUMBERS = frozenset({"doubleAttribute", "measureAttribute", "DoubleAttribute", "MeasureAttribute"})
 _WHOLE = frozenset({"intAttribute", "IntAttribute"})
 _METRES = frozenset({"m", "#m", "urn:adv:uom:m", "urn:ogc:def:uom:EPSG::9001", "urn:ogc:def:uom:UCUM::m"})
@@ -59,37 +58,54 @@ class Reading:
         return out
 
     def _children(self, element: Element, prefix: str, out: Values, takes: Takes, depth: int) -> None:
-        for child in element.iterchildren(etree.Element):
-            name = local(child)
-            if name in _SKIPPED or (name in _SKIPPED_OF_GML and is_gml(child)) or takes(child, name):
+        for child in element:
+            tag = TAGS[child.tag]
+            if tag.skipped:
                 continue
-            if not len(child) and not name.endswith("Attribute") and name != "genericAttributeSet":
-                self._simple(child, name, prefix + name, out)
+            if len(child):
+                inner = child[0]
+                inside = TAGS[inner.tag]
+                if (tag.special or inside.shape or inside.thing) and takes(child, tag, inner, inside):
+                    continue
+                self._property(child, tag, inner, inside, prefix, out, takes, depth)
+            elif tag.special and takes(child, tag, None, None):
+                continue
+            elif tag.generic:
+                self._property(child, tag, None, None, prefix, out, takes, depth)
             else:
-                self._property(child, name, prefix, out, takes, depth)
+                self._simple(child, tag, prefix + tag.name, out)
 
     def _property(
-        self, child: Element, name: str, prefix: str, out: Values, takes: Takes, depth: int
+        self,
+        child: Element,
+        tag: Tag,
+        inner: Element | None,
+        inside: Tag | None,
+        prefix: str,
+        out: Values,
+        takes: Takes,
+        depth: int,
     ) -> None:
-        inner = child[0] if len(child) else None  # comments are not read
-        if name.endswith("Attribute") and (named := _generic_name(child, inner)) is not None:
+        name = tag.name
+        if tag.generic and (named := _generic_name(child, inner)) is not None:
             self._generic(child if inner is None or child.get("name") else inner, named, prefix, out)
-        elif name == "genericAttributeSet" or (inner is not None and local(inner) == "GenericAttributeSet"):
-            self._set(child if child.get("name") else inner, prefix, out, takes, depth)
-        elif inner is None:
-            self._simple(child, name, prefix + name, out)
-        elif local(inner) == "KeyValuePairAttribute":
+        elif name == "genericAttributeSet" or (inside is not None and inside.name == "GenericAttributeSet"):
+            self._set(child if child.get("name") or inner is None else inner, prefix, out, takes, depth)
+        elif inner is None or inside is None:
+            self._simple(child, tag, prefix + name, out)
+        elif inside.name == "KeyValuePairAttribute":
             self._pair(inner, prefix, out)
         elif name in ("address", "xalAddress"):
             self._address(child, out)
         elif depth < _DEEPEST:
-            for each in child.iterchildren(etree.Element):
+            several = len(child) > 1
+            for each in child:
                 held = self._unused(out, prefix + name)
                 if held is not None:
-                    out[held] = local(each) if len(child) > 1 or _differs(name, local(each)) else None
+                    type_ = TAGS[each.tag]
+                    if several or type_.folded != tag.folded:  # it says more than the property that holds it
+                        out[held] = type_.name
                     self._children(each, f"{held}_", out, takes, depth + 1)
-                    if out[held] is None:
-                        del out[held]
         else:
             self.dropped += 1
 
@@ -104,19 +120,19 @@ class Reading:
         return None
 
     def _put(self, out: Values, name: str, value: Any) -> None:
-        called = name
-        for number in range(2, _REPEATS + 2):
+        if name not in out:
+            out[name] = value
+            return
+        for number in range(2, _REPEATS + 1):
+            called = f"{name}_{number}"
             if called not in out:
                 out[called] = value
                 if name in self._texts:
                     self._texts.add(called)
                 return
-            if number > _REPEATS:
-                break
-            called = f"{name}_{number}"
         self.dropped += 1
 
-    def _simple(self, child: Element, own: str, name: str, out: Values) -> None:
+    def _simple(self, child: Element, tag: Tag, name: str, out: Values) -> None:
         text = (child.text or "").strip()
         if not text:
             text = (child.get(XLINK) or "").removeprefix("#")
@@ -129,7 +145,7 @@ class Reading:
                 self._put(out, name, meant)
                 self._put(out, f"{name}_code", text)
                 return
-        elif own in CODED:
+        elif tag.coded:
             self._texts.add(name)
         self._put(out, name, text)
         if (unit := child.get("uom")) and unit not in _METRES:
@@ -160,8 +176,11 @@ class Reading:
             ((c.text or "").strip() for c in holder.iterchildren(etree.Element) if local(c) == "name"), "set"
         )
         for child in holder.iterchildren(etree.Element):
-            if local(child) != "name" and depth < _DEEPEST:
-                self._property(child, local(child), f"{prefix}{name}_", out, takes, depth + 1)
+            tag = TAGS[child.tag]
+            if tag.name != "name" and depth < _DEEPEST:
+                inner = child[0] if len(child) else None
+                inside = None if inner is None else TAGS[inner.tag]
+                self._property(child, tag, inner, inside, f"{prefix}{name}_", out, takes, depth + 1)
 
     def _pair(self, holder: Element, prefix: str, out: Values) -> None:
         """A pair of PLATEAU's: a key with a value of one of several types."""
@@ -172,7 +191,7 @@ class Reading:
         code = (key.text or "").strip()
         name = prefix + (self._lists.name(key.get("codeSpace") or "", code) or f"key_{code}")
         for value in parts.values():
-            self._simple(value, local(value), name, out)
+            self._simple(value, TAGS[value.tag], name, out)
 
     def _address(self, holder: Element, out: Values) -> None:
         """An address as columns; a second one of an object has the number 2."""
@@ -203,8 +222,3 @@ def _generic_name(child: Element, inner: Element | None) -> str | None:
             ((c.text or "").strip() for c in inner.iterchildren(etree.Element) if local(c) == "name"), None
         )
     return None
-
-
-def _differs(name: str, type_: str) -> bool:
-    """Whether a type says more than the property that holds it."""
-    return type_.casefold() != name.casefold()

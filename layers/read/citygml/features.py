@@ -13,9 +13,9 @@ import shapely
 from layers.errors import shown
 from layers.read.base import Sink
 from layers.read.citygml import checks
-from layers.read.cityobjects import CityRows
 from layers.read.citygml.geometry import Shape
 from layers.read.citygml.placed import Placed, bodies, placed
+from layers.read.cityobjects import CityRows
 from layers.read.frame import ShellBody, frames, shells
 
 #: Names that a reason lists.
@@ -113,7 +113,9 @@ class Features:
         named = np.bincount(every.rings.body_of_face(), every.surfaces, len(features)) > 0
         inferred = [each.shape.solid and not known for each, known in zip(features, named, strict=True)]
         made = shells(every, inferred, degrees=self.degrees)
-        for each, faults, done, faces in zip(features, found, made, every.rings.of_body.tolist(), strict=True):
+        for each, faults, done, faces in zip(
+            features, found, made, every.rings.of_body.tolist(), strict=True
+        ):
             self.note(each.row, each.id, each.shape.faults, each.shape.missing)
             self.note(each.row, each.id, faults)
             if not faces:

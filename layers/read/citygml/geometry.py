@@ -15,7 +15,7 @@ from lxml import etree
 from numpy.typing import NDArray
 
 from layers.mesh import Part, Surface
-from layers.read.citygml.names import GML, LOCALS, XLINK, gml_id, local
+from layers.read.citygml.names import GML, TAGS, XLINK, gml_id, local
 from layers.read.citygml.positions import numbers
 
 type Element = etree._Element
@@ -61,8 +61,8 @@ class Frame:
 class Shape:
     """What one city object has at one level of detail: texts of its rings, lines and points.
 
-    ``rings`` has the texts of all; of each face ``face_first`` is its first ring, ``face_rings`` how many it has.
-    ``faults`` counts what was found by rule: references that lead nowhere or round, faces left out."""
+    ``rings`` has the texts of all; of each face ``face_first`` is its first ring, ``face_rings`` how many it
+    has. ``faults`` counts what was found by rule: references that lead nowhere or round, faces left out."""
 
     find: Find
     dimension: int = 3
@@ -138,7 +138,7 @@ class Shape:
         return self._named.issuperset([str(href) for href in _REFERENCES(solid)])
 
     def _walk(self, element: Element, surface: Surface, flipped: bool, path: tuple[str, ...]) -> None:
-        name = LOCALS[element.tag]
+        name = TAGS[element.tag].name
         if name in _PATCHES:
             self._patch(element, surface, flipped)
             return
@@ -180,7 +180,7 @@ class Shape:
             self._named.add(f"#{name}")
         first = len(self.rings)
         for boundary in patch:
-            if LOCALS[boundary.tag] in _BOUNDARIES and len(boundary):
+            if TAGS[boundary.tag].name in _BOUNDARIES and len(boundary):
                 self.rings.append(_text(boundary[0]))
         self.face_first.append(first)
         self.face_rings.append(len(self.rings) - first)
@@ -231,10 +231,10 @@ def _text(ring: Element) -> str:
     """The coordinates of a ring, line or point."""
     if len(ring) == 1 and not len(only := ring[0]):
         text = only.text or ""
-        return text.replace(",", " ") if LOCALS[only.tag] == "coordinates" else text
+        return text.replace(",", " ") if TAGS[only.tag].name == "coordinates" else text
     pieces = list(ring.iter(*_LIST_TAGS))
     text = " ".join(each.text or "" for each in pieces)
-    return text.replace(",", " ") if pieces and LOCALS[pieces[0].tag] == "coordinates" else text
+    return text.replace(",", " ") if pieces and TAGS[pieces[0].tag].name == "coordinates" else text
 
 
 def identified(member: Element) -> dict[str, Element]:

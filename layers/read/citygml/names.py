@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,30 +21,6 @@ def split(tag: str) -> tuple[str, str]:
     """Namespace and local name of a tag."""
     namespace, _, name = tag.rpartition("}")
     return namespace[1:], name
-
-
-class _Locals(dict[Any, str]):
-    """Local names by tag: asked for some hundred times an object, so that a plain look-up pays."""
-
-    def __missing__(self, tag: Any) -> str:
-        if len(self) >= 4096:
-            self.clear()
-        name = self[tag] = sys.intern(split(str(tag))[1])
-        return name
-
-
-#: Local names by tag.
-LOCALS = _Locals()
-
-
-def local(element: etree._Element) -> str:
-    """The local name of an element."""
-    return LOCALS[element.tag]
-
-
-def is_gml(element: etree._Element) -> bool:
-    """Whether an element is one of GML's own."""
-    return split(str(element.tag))[0] in GML
 
 
 def gml_id(element: Any) -> str:
@@ -112,3 +89,54 @@ CODED = frozenset({"class", "function", "usage", "roofType", "type", "species", 
 def group_of(name: str) -> Group:
     """The layer of a class; one of an ADE that is not known has a layer of its own."""
     return CLASSES.get(name) or Group(name)
+
+
+#: What holds thematic surfaces, and their openings.
+HOLDERS = frozenset({"boundedBy", "boundary", "opening", "fillingSurface"})
+_SKIPPED = frozenset({"metaDataProperty", "appearance", "dynamizer"})
+_SKIPPED_OF_GML = frozenset({"boundedBy", "location"})
+#: Geometries that stand without a level of detail in their name.
+_PLAIN = frozenset({"tin", "reliefPoints", "ridgeOrValleyLines", "breaklines", "geometry", "pointCloud"})
+_LOD = re.compile(r"(?:^l|L)od(\d)")
+
+
+class Tag:
+    """What a tag says of an element: its local ``name``, whether it is one of GML's own, a geometry
+    (``shape``), a city object (``thing``) or nothing that is read (``skipped``); as a property its level of
+    detail, whether it holds a geometry without one (``plain``), thematic surfaces (``holder``) or a generic
+    attribute."""
+
+    def __init__(self, tag: str) -> None:
+        namespace, name = split(tag)
+        self.name = sys.intern(name)
+        self.folded = sys.intern(name.casefold())
+        self.gml = namespace in GML
+        self.skipped = name in _SKIPPED or (name in _SKIPPED_OF_GML and self.gml)
+        self.holder = name in HOLDERS
+        self.plain = name in _PLAIN
+        found = _LOD.search(name)
+        self.lod = int(found[1]) if found else None
+        self.clipped = "TerrainIntersection" in name
+        #: Whether it may be something else than an attribute, whatever lies in it.
+        self.special = self.holder or self.plain or self.lod is not None
+        self.shape = (self.gml and name != "Envelope") or name == "ImplicitGeometry"
+        self.thing = name in CLASSES
+        self.generic = name.endswith("Attribute") or name == "genericAttributeSet"
+        self.coded = name in CODED
+
+
+class _Tags(dict[Any, Tag]):
+    def __missing__(self, tag: Any) -> Tag:
+        if len(self) >= 4096:
+            self.clear()
+        made = self[tag] = Tag(str(tag))
+        return made
+
+
+#: Tags by their text: asked for some hundred times an object, so that a plain look-up pays.
+TAGS = _Tags()
+
+
+def local(element: etree._Element) -> str:
+    """The local name of an element."""
+    return TAGS[element.tag].name

@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import lru_cache
 
 from lxml import etree
 
 from layers.mesh import Part, Surface
 from layers.read.citygml.attributes import Reading, Values
 from layers.read.citygml.geometry import SOLIDS, Find, Shape
-from layers.read.citygml.names import CLASSES, GML, XLINK, gml_id, is_gml, local, split
+from layers.read.citygml.names import CLASSES, GML, TAGS, XLINK, Tag, gml_id, local
 from layers.read.cityobjects import SEMANTICS
 
 type Element = etree._Element
 
-_LOD = re.compile(r"(?:^l|L)od(\d)")
-_CLIPPED = re.compile(r"TerrainIntersection")
-#: Geometries that stand without a level of detail in their name.
-_PLAIN = frozenset({"tin", "reliefPoints", "ridgeOrValleyLines", "breaklines", "geometry", "pointCloud"})
-#: What holds thematic surfaces, and their openings.
-_HOLDERS = frozenset({"boundedBy", "boundary", "opening", "fillingSurface"})
 _SURFACES = {"WindowSurface": Surface.WINDOW, "DoorSurface": Surface.DOOR, **SEMANTICS}
 _FILLINGS = frozenset({Surface.WINDOW, Surface.DOOR})
 _MULTI = frozenset({"MultiSurface", "CompositeSurface", "Polygon", "TriangulatedSurface", "Tin", "Surface"})
@@ -108,32 +100,40 @@ class Parser:
         """An element of a class as an object."""
         made = CityObject(local(element), gml_id(element) or None)
 
-        def takes(child: Element, name: str) -> bool:
-            return self._takes(made, child, name, depth)
+        def takes(child: Element, tag: Tag, inner: Element | None, inside: Tag | None) -> bool:
+            return self._takes(made, child, tag, inner, inside, depth)
 
         made.attributes = self._reading.of(element, takes)
         return made
 
-    def _takes(self, made: CityObject, child: Element, name: str, depth: int) -> bool:
+    def _takes(
+        self,
+        made: CityObject,
+        child: Element,
+        tag: Tag,
+        inner: Element | None,
+        inside: Tag | None,
+        depth: int,
+    ) -> bool:
         """Whether a property is a geometry, a surface or an object, which is then kept as such."""
-        inner = child[0] if len(child) else None  # comments are not read
-        if (lod := _lod(name)) is not None and (inner is None or _is_shape(inner)):
+        shaped = inside is not None and inside.shape
+        if tag.lod is not None and (inner is None or shaped):
             if inner is None and not child.get(XLINK):
                 return False  # srcScaleLod1 and its like
-            if not _CLIPPED.search(name):
-                self._geometry(made, child, inner, name, lod)
+            if not tag.clipped:
+                self._geometry(made, child, inner, tag.name, tag.lod)
             return True
-        if inner is None:
-            return name in _PLAIN
-        if name in _PLAIN and _is_shape(inner):
-            self._geometry(made, child, inner, name, 0)
+        if inner is None or inside is None:
+            return tag.plain
+        if tag.plain and shaped:
+            self._geometry(made, child, inner, tag.name, 0)
             return True
-        if name in _HOLDERS:
+        if tag.holder:
             return self._themed(made, child, depth)
-        if _is_shape(inner):
+        if shaped:
             return True
-        if local(inner) in CLASSES and depth < _DEEPEST:
-            made.children.extend(self.parse(each, depth + 1) for each in child.iterchildren(etree.Element))
+        if inside.thing and depth < _DEEPEST:
+            made.children.extend(self.parse(each, depth + 1) for each in child)
             return True
         return False
 
@@ -162,24 +162,23 @@ class Parser:
 
     def _themed(self, made: CityObject, holder: Element, depth: int) -> bool:
         """Thematic surfaces and their openings; a space that bounds another is no surface."""
-        for surface in holder.iterchildren(etree.Element):
-            name = local(surface)
+        for surface in holder:
+            name = TAGS[surface.tag].name
             if name in CLASSES:
                 made.children.append(self.parse(surface, depth + 1))
                 continue
             code = _SURFACES.get(name, Surface.UNKNOWN)
             part = Part(gml_id(surface), name, _name_of(surface))
-            for child in surface.iterchildren(etree.Element):
-                called = local(child)
-                lod = _lod(called)
-                inner = child[0] if len(child) else None
-                if lod is not None and not _CLIPPED.search(called):
-                    level = made.levels.setdefault(lod, Level())
-                    if inner is not None and local(inner) == "ImplicitGeometry":
-                        level.implicit.append(inner)
-                    elif inner is None or local(inner) not in _CURVES:
+            for child in surface:
+                tag = TAGS[child.tag]
+                if tag.lod is not None and not tag.clipped:
+                    level = made.levels.get(tag.lod) or made.levels.setdefault(tag.lod, Level())
+                    inside = TAGS[child[0].tag].name if len(child) else ""
+                    if inside == "ImplicitGeometry":
+                        level.implicit.append(child[0])
+                    elif inside not in _CURVES:
                         level.themed.append((code, part, child))
-                elif called in _HOLDERS and not is_gml(child) and depth < _DEEPEST:
+                elif tag.holder and not tag.gml and depth < _DEEPEST:
                     self._themed(made, child, depth + 1)
         return True
 
@@ -221,21 +220,8 @@ class Parser:
         return None
 
 
-@lru_cache(maxsize=4096)
-def _lod(name: str) -> int | None:
-    """The level of detail that a name says."""
-    found = _LOD.search(name)
-    return int(found[1]) if found else None
-
-
 def _name_of(element: Element) -> str:
     """The gml:name of an element."""
     for child in element.iterchildren(*_NAMES):
         return (child.text or "").strip()
     return ""
-
-
-def _is_shape(element: Element) -> bool:
-    """Whether an element is a geometry."""
-    namespace, name = split(str(element.tag))
-    return (namespace in GML and name != "Envelope") or name == "ImplicitGeometry"

@@ -32,8 +32,10 @@ class Placed:
 
     def corners(self) -> list[int]:
         """How many positions each shape has."""
-        ends = np.append(self.ends, 0)[np.maximum(self.first - 1, -1)]  # of the ring before, 0 before the first
-        return np.diff(ends).tolist()
+        ends = np.append(self.ends, 0)[
+            np.maximum(self.first - 1, -1)
+        ]  # of the ring before, 0 before the first
+        return [int(many) for many in np.diff(ends)]
 
     def line(self, number: int, shape: Shape) -> shapely.Geometry | None:
         """The lines of a shape as one geometry; None without any."""

@@ -229,9 +229,14 @@ class _File:
         best = thing.best
         if best is None or shape is None:
             if not any(each.best is not None for each, _ in thing.walk()):
-                reason = "it has no geometry"
-                own = thing.attributes
-                self._features.lose("geometry.missing", reason, member.row, thing.id, thing.name, own)
+                self._features.lose(
+                    "geometry.missing",
+                    "it has no geometry",
+                    member.row,
+                    thing.id,
+                    thing.name,
+                    thing.attributes,
+                )
             return
         if any(self._has_ended(each) for each in (thing, parent, top) if each is not None):
             self._ended += 1

@@ -14,7 +14,7 @@ from pathlib import Path
 from lxml import etree
 
 from layers.errors import BadFile, shown
-from layers.read.citygml.names import GML, is_gml, local
+from layers.read.citygml.names import GML, TAGS
 from layers.read.encodings import marked
 
 type Element = etree._Element
@@ -95,7 +95,7 @@ class Members:
                     if self.root is None:
                         self._begin(parent)
                     since = 0
-                    name = local(holder)
+                    name = TAGS[holder.tag].name
                     for element in holder.iterchildren(etree.Element):
                         row += 1
                         yield Member(name, element, row)
@@ -146,7 +146,8 @@ def _free(holder: Element) -> None:
     if parent is None:
         return
     while (before := holder.getprevious()) is not None:
-        if is_gml(before) and local(before) in ("boundedBy", "name", "description"):
+        tag = TAGS[before.tag]
+        if tag.gml and tag.name in ("boundedBy", "name", "description"):
             break
         parent.remove(before)
 
