@@ -78,6 +78,7 @@ _OF_OBSERVATIONS = (
     _field("unit", "Unit", "单位"),
     _field("phenomenon_time", "Time", "观测时间", "datetime"),
     _field("state", "State", "状态"),
+    _field("building_id", "Building", "所属建筑"),
     _field("observation", "Observation", "观测编号", "integer"),
     _field("simulated", "Simulated", "模拟", "boolean"),
 )
@@ -220,7 +221,7 @@ def _observation(stream: Datastream, last: Latest | past.Value, state: str) -> R
     """A datastream with one of its values."""
     values = (stream.name, stream.property, last.number, last.text, stream.unit, iso(last.time))
     place = _place({"lon": stream.lon, "lat": stream.lat})
-    return place, f"Datastreams({stream.id})", (*values, state, last.id, stream.simulated)
+    return place, f"Datastreams({stream.id})", (*values, state, stream.building, last.id, stream.simulated)
 
 
 @contextmanager

@@ -103,6 +103,25 @@ class Tube:
 type Body = Prism | Tube
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Belonging:
+    """A group of what a dossier lists of a whole, and by which rule it belongs there.
+
+    Features of layers of these ``kinds`` and of these live layers (``live``) of which a field of ``by`` has
+    the whole's code, and those not farther from its outline than ``within_m``; where there is none of them,
+    the nearest one within ``nearest_m``. Of lines, with ``ends``, only the ends count. ``show`` are the
+    fields that are told of each."""
+
+    title: Titles
+    kinds: tuple[str, ...] = ()
+    live: tuple[str, ...] = ()
+    by: tuple[str, ...] = ()
+    within_m: float = 0.0
+    nearest_m: float = 0.0
+    ends: bool = False
+    show: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """One kind of layer: what the rest of the program must know of it, so that none asks for its id.
@@ -121,7 +140,8 @@ class Kind:
     filled, with spaces between. ``searched`` are the fields that its label is found by.
     ``locates``: a feature says where something is; a search puts it before one that is called alike.
     ``part_of`` is the kind of which a feature may be a part (see :mod:`layers.parts`), and
-    ``parent`` the field in which a source names the whole by its source id.
+    ``parent`` the field in which a source names the whole by its source id. ``dossier`` are the groups of
+    what belongs to a feature that may have parts, by name, beside these.
     """
 
     id: str
@@ -144,6 +164,7 @@ class Kind:
     locates: bool = False
     part_of: str | None = None
     parent: str | None = None
+    dossier: Mapping[str, Belonging] = field(default_factory=dict)
 
 
 def named(names: Iterable[str], wanted: str) -> str | None:

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, model_validator
 
 from layers import shipped, strict
-from layers.kinds.base import Columns, Kind, Prism, SourceBatch, Tube, text, texts
+from layers.kinds.base import Belonging, Columns, Kind, Prism, SourceBatch, Tube, text, texts
 from layers.kinds.codes import Both, Codes, named
 from layers.kinds.style import Style
 from layers.strict import At, Strict
@@ -112,6 +112,7 @@ class KindTable(FieldTable):
     locates: bool = False
     part_of: str | None = None
     parent: str | None = None
+    dossier: dict[str, Belonging] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _names_its_own_fields(self) -> Self:
@@ -232,6 +233,7 @@ _SAME = (
     "locates",
     "part_of",
     "parent",
+    "dossier",
 )
 
 

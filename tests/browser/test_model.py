@@ -133,3 +133,19 @@ def _drawn(picture: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Where a picture has not the colour of its upper corner."""
     numbers = picture.astype(int)
     return np.asarray(np.abs(numbers - numbers[0, 0]).max(axis=2) > 12)
+
+
+def test_the_card_of_an_element_has_the_dossier_of_its_building(tab: Tab) -> None:
+    """No layer has the building itself: its elements name it."""
+    found = tab.server.http.get("/ogc/collections/house/items", params={"name": "lid"}).json()["features"][0]
+    tab.open(f"s=house:{found['id']}&lang=zh-CN")
+    section = tab.page.locator("twin-feature [data-dossier]")
+    assert section.get_attribute("data-dossier") == found["properties"]["building_id"]
+    storeys = section.locator("[data-group=storeys]")
+    storeys.locator("summary").click()
+    assert storeys.locator("dt").all_inner_texts() == ["Cellar", "Ground", "Upper"]
+    rooms = section.locator("[data-group=rooms]")
+    assert "房间" in rooms.locator("summary").inner_text()
+    rooms.locator("[data-feature]").first.click()
+    until(lambda: "A101 Hall" in tab.page.locator("twin-feature h2").inner_text(), 10, "the room's card")
+    tab.page.locator("twin-feature [data-dossier]").wait_for()

@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from layers.errors import BadBody
+from layers.kinds.base import text
 from layers.observations.series import Latest
 from twin.live.rules import Rule, override
 from twin.live.themes import Themes
@@ -45,6 +46,8 @@ class Datastream:
     rule: Rule
     feature: int | None
     thing: int = 0
+    #: The code of the building that its thing is in, as the thing's properties say.
+    building: str | None = None
     value: float | int | None = None
     time: int | None = None
     raised: int = 0
@@ -127,4 +130,5 @@ def _stream(row: tuple[Any, ...], themes: Themes) -> Datastream:
         rule=rule,
         feature=foi,
         thing=thing_id,
+        building=text(thing.get("building_id")),
     )

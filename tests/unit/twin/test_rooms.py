@@ -66,6 +66,7 @@ OF_RASTERS = re.compile(r"/(coverage|map|position|trajectory)\b|^/(imagery|stac|
 #: Parameters without which a path answers nothing.
 NEEDED = {
     "/search": "q=a",
+    "/ogc/dossiers": "code=a",
     "/ogc/changes": "from=@0",
     "houses/changes": "from=@0",
     "/position": "coords=POINT(24.95%2060.18)",

@@ -77,17 +77,44 @@ export interface Related {
   fid: number;
 }
 
-/** The parts of a feature and its whole, as they are or were. */
-export async function getRelated(url: string, fid: number, at: string | null): Promise<Related[]> {
+/** A member of a group: `belongs` there as a `part`, `named` by what it says, `within` a distance, or as the `nearest`. */
+export interface DossierMember {
+  layer: string;
+  id: number;
+  title: string;
+  belongs: 'part' | 'named' | 'within' | 'nearest';
+  distance_m?: number;
+  properties?: Record<string, unknown>;
+}
+
+export interface DossierGroup {
+  title: string;
+  /** How many there are; of many, the first are told. */
+  numberMatched: number;
+  members: DossierMember[];
+}
+
+/** What belongs to a building. */
+export interface Dossier {
+  code: string | null;
+  storeys: { number: number | null; name: string; elevation_m: number | null; parts: number }[];
+  groups: Record<string, DossierGroup>;
+}
+
+/** The whole and the parts of a feature, and its dossier where it is a building, as they are or were. */
+export async function getRelated(url: string, fid: number, at: string | null): Promise<{ related: Related[]; dossier: Dossier | null }> {
   const address = url.replace('{fid}', String(fid)).replace(/^\//, '');
-  const { links } = await getJson<{ links: { rel: string; href: string }[] }>(asOf(address, at), { cache: 'no-cache' });
-  return links.flatMap(({ rel, href }) => {
+  const { links, dossier } = await getJson<{ links: { rel: string; href: string }[]; dossier?: Dossier }>(asOf(address, at), {
+    cache: 'no-cache',
+  });
+  const related = links.flatMap(({ rel, href }) => {
     const relation = /^http:\/\/purl\.org\/dc\/terms\/(hasPart|isPartOf)$/.exec(rel)?.[1];
     const item = /\/collections\/([^/]+)\/items\/(-?\d+)(?:\?.*)?$/.exec(href);
     return relation && item
       ? [{ relation: relation as Related['relation'], layer: item[1]!, fid: Number(item[2]) }]
       : [];
   });
+  return { related, dossier: dossier ?? null };
 }
 
 /**

@@ -2,14 +2,15 @@
 
 import { html, nothing, type PropertyDeclarations, type PropertyValues, type TemplateResult } from 'lit';
 import { effect } from '@preact/signals-core';
-import { getFeature, getRelated, type Feature, type Related } from '../../api';
+import { getFeature, getRelated, type Dossier, type Feature, type Related } from '../../api';
 import { layerConfig, select } from '../../app';
 import type { LayerConfig } from '../../config';
 import { keyOf, placeText, properties, type Base, type Change } from '../../editing/change';
 import { baseOf } from '../../editing/theirs';
 import { t, titleOf, type Word } from '../../i18n';
 import { asOf, chosenMoment } from '../../past';
-import { attributeGroups, editable, featureTitle } from './attributes';
+import { attributeGroups, editable, featureTitle, type Group } from './attributes';
+import { dossier } from './dossier';
 import { fieldsForm } from './form';
 import '../edits/change-view';
 import { saveButtons, saveFrom } from '../edits/save';
@@ -26,12 +27,14 @@ export class FeatureCard extends Panel {
     ...Panel.properties,
     feature: { state: true },
     related: { state: true },
+    dossier: { state: true },
     editing: { state: true },
     stale: { state: true },
     error: { state: true },
   };
   declare feature: Feature | null;
   declare related: Related[];
+  declare dossier: Dossier | null;
   declare editing: boolean;
   /** It was saved, and not read since: its ETag is no longer that of the feature. */
   declare stale: boolean;
@@ -45,6 +48,7 @@ export class FeatureCard extends Panel {
     super();
     this.feature = null;
     this.related = [];
+    this.dossier = null;
     this.editing = false;
     this.stale = false;
     this.error = null;
@@ -80,7 +84,7 @@ export class FeatureCard extends Panel {
       shown = at;
       this.editing = false;
       this.feature = null;
-      this.related = [];
+      this.forget();
       queueMicrotask(() => void this.load());
     });
   }
@@ -99,8 +103,13 @@ export class FeatureCard extends Panel {
     if (!changed.has('selection')) return;
     this.stale = false;
     this.feature = null;
-    this.related = [];
+    this.forget();
     void this.load();
+  }
+
+  private forget(): void {
+    this.related = [];
+    this.dossier = null;
   }
 
   private readonly swapped = (event: Event): void => {
@@ -128,8 +137,8 @@ export class FeatureCard extends Panel {
       const { change } = this;
       if (change) void this.app.edits.compare(change, etag);
       const url = layerConfig(this.app, this.layer)?.related;
-      const related = url ? await getRelated(url, this.fid, at) : [];
-      if (turn === this.turn) this.related = related;
+      const found = url ? await getRelated(url, this.fid, at) : { related: [], dossier: null };
+      if (turn === this.turn) Object.assign(this, found);
     } catch (error) {
       if (turn !== this.turn) return;
       if (!passes(error)) this.feature = null;
@@ -196,23 +205,29 @@ export class FeatureCard extends Panel {
     </section>`;
   }
 
+  /** What a source said beside the kind's own fields may be long: the dossier stands before it. */
   private details(layer: LayerConfig, feature: Feature, change: Change | undefined): TemplateResult {
-    return html`${attributeGroups(layer, feature.properties).map(
-        (group) => html`<section class="group">
-          <h3>${t(group.title)}</h3>
-          <dl>
-            ${group.attributes.map(
-              (one) => html`<dt>${one.title}</dt>
-                <dd data-field=${one.name}>
-                  ${one.text}${one.source ? html`<span class="mark">${one.source}</span>` : nothing}
-                </dd>`,
-            )}
-          </dl>
-        </section>`,
-      )}
-      ${this.surface()} ${this.relations('isPartOf', t('feature.whole'))} ${this.relations('hasPart', t('feature.parts'))}
+    const groups = attributeGroups(layer, feature.properties).map((group) => ({ group, own: group.title === 'group.attributes' }));
+    return html`${groups.filter(({ own }) => own).map(({ group }) => this.attributeGroup(group))}
+      ${this.surface()} ${this.relations('isPartOf', t('feature.whole'))}
+      ${this.dossier ? dossier(this.app, this.selection as FeatureSelection, this.dossier) : this.relations('hasPart', t('feature.parts'))}
+      ${groups.filter(({ own }) => !own).map(({ group }) => this.attributeGroup(group))}
       <twin-versions .app=${this.app} .selection=${this.selection}></twin-versions>
       ${this.actions(layer, change)}`;
+  }
+
+  private attributeGroup({ title, attributes }: Group): TemplateResult {
+    return html`<section class="group">
+      <h3>${t(title)}</h3>
+      <dl>
+        ${attributes.map(
+          (one) => html`<dt>${one.title}</dt>
+            <dd data-field=${one.name}>
+              ${one.text}${one.source ? html`<span class="mark">${one.source}</span>` : nothing}
+            </dd>`,
+        )}
+      </dl>
+    </section>`;
   }
 
   /** What was clicked on: the surface, and what its source calls it. */
