@@ -124,6 +124,18 @@ def concat(first: Batch, second: Batch) -> Batch:
     return joined.take(np.argsort(joined.fids, kind="stable"))
 
 
+def like(batch: Batch, other: Batch) -> Batch:
+    """The batch with the dictionaries of another one of its layer, for each property of which all features
+    have the values that they have there: to join the two then costs nothing."""
+    if not len(batch) or not len(other):
+        return batch
+    rows = np.minimum(np.searchsorted(other.fids, batch.fids), len(other) - 1)
+    if not np.array_equal(other.fids[rows], batch.fids):
+        return batch
+    props = {name: dictionary.like(prop, other.props[name].take(rows)) for name, prop in batch.props.items()}
+    return replace(batch, props=props)
+
+
 def without(batch: Batch, fids: NDArray[np.int64]) -> Batch:
     """The batch without these features."""
     return batch.take(np.flatnonzero(~np.isin(batch.fids, fids)))
@@ -137,10 +149,12 @@ def from_rows(rows: Rows, fields: Sequence[Field]) -> Batch:
     present, dims = _dimensions(shapes, present)
     batch = from_shapes(np.asarray(rows.fids)[present], shapes[present], dims)
     types: dict[str, FieldType] = {field.name: field.type for field in fields}
-    props = {FID: _property(batch.fids.tolist(), "integer")}
+    props = {FID: dictionary.encode(batch.fids.tolist(), "integer")}
+    chosen = None if np.array_equal(present, np.arange(len(shapes))) else present.tolist()
     for name, column in rows.properties.items():
         if name not in HIDDEN:
-            props[name] = _property([column[i] for i in present.tolist()], types.get(name, "string"))
+            own = column if chosen is None else [column[i] for i in chosen]
+            props[name] = dictionary.encode(own, types.get(name, "string"))
     return replace(batch, props=props)
 
 
@@ -166,10 +180,6 @@ def _inside(shape: Any) -> set[int]:
     if shape.geom_type == "GeometryCollection":
         return set().union(*(_inside(one) for one in shape.geoms))
     return set() if shape.is_empty else {int(shapely.get_dimensions(shape))}
-
-
-def _property(column: list[Any], type_: FieldType) -> DictionaryColumn:
-    return dictionary.encode(column, type_)
 
 
 def from_shapes(

@@ -31,6 +31,8 @@ _MANY = 300
 _SHORT = [bytes([value]) for value in range(0x80)]
 _TAIL = np.arange(8, 0, -1)
 _ODD = np.uint64(0x9E3779B97F4A7C15)
+#: What is before a text of so many bytes (string_value), of those whose lengths are varints of one byte.
+_TEXTS = [_VALUES + bytes([size + 2]) + b"\x0a" + bytes([size]) for size in range(0x7E)]
 #: What is before the eight bytes of a number (double_value).
 _DOUBLE = _VALUES + b"\x09\x19"
 _pack = struct.Struct("<d").pack
@@ -61,6 +63,17 @@ class Values:
         text = self.text[codes] if self.kind == "s" else self.text
         numbers = self.numbers if self.kind == "s" else self.numbers[codes]
         return Values(self.kind, blob, offsets, text, numbers)
+
+    def same(self, codes: NDArray[np.int64], others: Values, theirs: NDArray[np.int64]) -> bool:
+        """Whether values are those that others of the same kind have at some codes, one by one."""
+        if self.kind != "s":
+            # as bits, which is what a tile has
+            own, other = self.numbers[codes], others.numbers[theirs]
+            return own.tobytes() == other.tobytes()
+        if not np.array_equal(self.text[codes], others.text[theirs]):
+            return False
+        own, other = gather(self.blob, self.offsets, codes)[0], gather(others.blob, others.offsets, theirs)[0]
+        return own.tobytes() == other.tobytes()
 
     def text_of(self, code: int) -> str:
         """One value as text."""
@@ -143,7 +156,7 @@ def values(kind: Kind, distinct: Iterable[Any]) -> Values:
     if kind == "d":
         entries = [_DOUBLE + one for one in map(_pack, every)]
     else:
-        entries = [_entry(b"\x0a" + varint(len(t)) + t) for t in texts] or [_number(v, kind) for v in every]
+        entries = [_text(t) for t in texts] or [_number(v, kind) for v in every]
     offsets = np.zeros(len(entries) + 1, np.int64)
     np.cumsum([len(e) for e in entries], out=offsets[1:])
     dtype = {"i": np.int64, "d": np.float64, "b": np.uint8, "s": np.uint8}[kind]
@@ -156,9 +169,22 @@ def values(kind: Kind, distinct: Iterable[Any]) -> Values:
     )
 
 
+def like(column: DictionaryColumn, other: DictionaryColumn) -> DictionaryColumn:
+    """The column with the dictionary of another one, where each of its rows has the value that the other has
+    in the same row; else as it is."""
+    there = column.codes >= 0
+    if column.values.kind != other.values.kind or not np.array_equal(there, other.codes >= 0):
+        return column
+    own, others = column.codes[there].astype(np.int64), other.codes[there].astype(np.int64)
+    return other if column.values.same(own, other.values, others) else column
+
+
 def merge(first: DictionaryColumn, second: DictionaryColumn) -> DictionaryColumn:
-    """The rows of two properties one after the other, with a dictionary of distinct values: of the first
-    property those that are used, of the second all, unless they are more than its rows."""
+    """The rows of two properties one after the other, with a dictionary of distinct values: the one that both
+    have, or of the first property those that are used, of the second all, unless they are more than its
+    rows."""
+    if first.values is second.values:
+        return DictionaryColumn(np.concatenate([first.codes, second.codes]), first.values)
     a, b = first.compact(), second
     if len(b.values) > len(b.codes):  # a few rows of many
         b = b.compact()
@@ -232,6 +258,11 @@ def _typed(value: Any, kind: Kind) -> Any:
     except (TypeError, ValueError, OverflowError):
         return None
     return bool(number) if kind == "b" else number if number in _INT64 else None
+
+
+def _text(text: bytes) -> bytes:
+    size = len(text)
+    return _TEXTS[size] + text if size < len(_TEXTS) else _entry(b"\x0a" + varint(size) + text)
 
 
 def _number(value: Any, kind: Kind) -> bytes:

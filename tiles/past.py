@@ -109,7 +109,7 @@ class PastSnapshot:
 
     @cached_property
     def _whole(self) -> Snapshot:
-        fresh = self._read(self._departed.fids)
+        fresh = batches.like(self._read(self._departed.fids), self._rest.base)
         patch = fresh if self._rest.patch is None else batches.concat(self._rest.patch, fresh)
         return replace(self._rest, patch=patch)
 
@@ -198,7 +198,9 @@ class PastSnapshot:
         self._asked += len(near)
         fresh = narrowed(self._read(self._departed.placed[near]), names)
         own = belongs(fresh)
-        return batches.concat(rest, fresh if own.all() else fresh.take(np.flatnonzero(own)))
+        fresh = fresh if own.all() else fresh.take(np.flatnonzero(own))
+        # what changed of a feature is mostly one of its properties
+        return batches.concat(rest, batches.like(fresh, self._rest.base))
 
 
 class _Copies:

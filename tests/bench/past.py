@@ -135,17 +135,24 @@ def _tiles(store: Store, folder: Path, town: Town, seq: int) -> Iterator[Row]:
     then.vector((LAYER,), *_places(town, 14)[0])
     detail = "what has changed since is read from the log"
     yield Row("the first tile of a moment (CPU)", f"{time.process_time() - before:.2f} s", "stated", detail)
-    kinds: tuple[tuple[str, int, Make], ...] = (
-        ("vector tile, zoom 14", 14, lambda tiles, at: tiles.vector((LAYER,), *at)),
-        ("vector tile, zoom 16", 16, lambda tiles, at: tiles.vector((LAYER,), *at)),
-        ("3D node, zoom 16", 16, lambda tiles, at: tiles.glb(LAYER, *at)),
+    version: Make = lambda tiles, at: tiles.vector_etag((LAYER,), *at)  # noqa: E731
+    kinds: tuple[tuple[str, int, Make, Make], ...] = (
+        ("vector tile, zoom 14", 14, lambda tiles, at: tiles.vector((LAYER,), *at), version),
+        ("vector tile, zoom 16", 16, lambda tiles, at: tiles.vector((LAYER,), *at), version),
+        (
+            "3D node, zoom 16",
+            16,
+            lambda tiles, at: tiles.glb(LAYER, *at),
+            lambda tiles, at: tiles.glb_etag(LAYER, *at),
+        ),
     )
-    for name, zoom, make in kinds:
+    for name, zoom, make, known in kinds:
         places = _places(town, zoom)
         for tiles in (now, then):
             make(tiles, places[0])
         spent: list[tuple[float, float]] = []
         for at in places[1:]:
+            known(now, at)  # who asks first looks it up for both
             old, new = _cpu(make, then, at), _cpu(make, now, at)
             spent.append((old, new))
         olds, news = np.array(spent).T

@@ -202,14 +202,15 @@ def projected(
 
 def rows(view: ReadView, table: FeatureTable, fids: Sequence[int] | None, meshes: bool) -> Rows:
     """Features that have a geometry, as columns."""
-    chosen = "" if fids is None else " AND t.fid IN (SELECT value FROM json_each(?))"
+    chosen = "" if fids is None else " WHERE t.fid IN (SELECT value FROM json_each(?))"
     bound = () if fids is None else (listed(int(f) for f in fids),)
     records = fetch(
         view.con,
-        f"SELECT t.fid, t.geom{table.columns} FROM {table.name} t"
-        f" WHERE t.geom IS NOT NULL AND NOT ST_IsEmpty(t.geom){chosen} ORDER BY t.fid",
+        f"SELECT t.fid, t.geom{table.columns} FROM {table.name} t{chosen} ORDER BY t.fid",
         bound,
     )
+    # not by SQLite, which looks up the geometry of an old row as often as it is named
+    records = [record for record in records if blob.envelope(record[1]) is not None]
     placed = unreadable.placed(columns(table, table.fields, records))
     return replace(placed, meshes=_meshes(view, table, fids)) if meshes else placed
 

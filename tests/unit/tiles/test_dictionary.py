@@ -52,3 +52,30 @@ def test_a_few_rows_of_many_values_bring_their_own_alone() -> None:
         "v900",
     ]
     assert len(joined.values) == 2
+
+
+@pytest.mark.parametrize(
+    ("type_", "values", "another"),
+    [
+        ("string", ["a", None, "宅", "a", "x" * 130], "b"),
+        ("integer", [1, None, -7, 2**60, 1], 2),
+        ("number", [0.0, None, 0.5, -1.0, 0.0], 0.25),
+        ("boolean", [True, None, False, True, True], False),
+    ],
+)
+def test_a_column_takes_the_dictionary_of_one_with_the_same_values(
+    type_: FieldType, values: list[Any], another: Any
+) -> None:
+    # as of a layer: the same values stand at other codes, among more
+    large = dictionary.encode([another, *reversed(values), *values], type_)
+    there = large.take(np.arange(6, 11))
+    taken = dictionary.like(dictionary.encode(values, type_), there)
+    assert taken.values is large.values
+    assert decoded(taken) == decoded(dictionary.encode(values, type_))
+    joined = dictionary.merge(there, taken)
+    assert joined.values is large.values
+    assert decoded(joined) == 2 * decoded(taken)
+    for place, value in enumerate(values):
+        for other in {another, None} - {value}:
+            column = dictionary.encode([*values[:place], other, *values[place + 1 :]], type_)
+            assert dictionary.like(column, there) is column
