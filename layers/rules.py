@@ -36,6 +36,7 @@ ADVICE: Mapping[str, str] = {
     "crs.by_column": "declare another CRS with --crs if the numbers are not WGS 84",
     "crs.declared": "leave --crs out to use what the file says",
     "crs.flat": "name a CRS with heights in srsName, such as EPSG:6697 or EPSG:7415",
+    "crs.mixed": "write all geometries of the object in one system, best in that of the whole file",
     "crs.own": "declare a registered CRS with --crs if the definition is not meant",
     "datum.mixed": "load layers of different height datums apart, or convert one",
     "datum.unknown": "declare it with --vertical, such as EPSG:5737",

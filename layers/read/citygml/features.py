@@ -39,6 +39,7 @@ FAULTS: Mapping[str, str] = {
     "solid.repeats": "{} solids repeat the surfaces without referring to them, and are left out",
     "implicit.library": "{} shapes lie in files of their own (libraryObject), and are left out",
     "implicit.empty": "{} implicit geometries have no shape",
+    "crs.mixed": "what it has lies outside the area of the coordinate system that it names, and is left out",
     "implicit.frame": "{} implicit geometries have no matrix of 16 numbers, or no reference point",
 }
 

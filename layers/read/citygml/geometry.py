@@ -47,8 +47,20 @@ _NESTED = 400
 SOLIDS = frozenset({"Solid", "MultiSolid", "CompositeSolid"})
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Frame:
+    """How the positions of a shape count: their ``dimension``, whether north (or latitude) is first, whether
+    the CRS of the file has degrees, and the CRS of their own in which they are, where that is another."""
+
+    dimension: int = 3
+    north_first: bool = False
+    degrees: bool = False
+    own: str | None = None
+    file: str | None = None
+
+
+@dataclass(slots=True)
+class Implicit:
     """Rings of an implicit geometry, from one number to another: their matrix and reference point."""
 
     first: int
@@ -65,9 +77,7 @@ class Shape:
     has. ``faults`` counts what was found by rule: references that lead nowhere or round, faces left out."""
 
     find: Find
-    dimension: int = 3
-    north_first: bool = False
-    degrees: bool = False
+    frame: Frame
     faults: Counter[str] = field(default_factory=Counter)
     solid: bool = False
     rings: list[str] = field(default_factory=list)
@@ -77,7 +87,7 @@ class Shape:
     flipped: list[bool] = field(default_factory=list)
     parts: list[int] = field(default_factory=list)
     part_table: list[Part] = field(default_factory=list)
-    frames: list[Frame] = field(default_factory=list)
+    implicit: list[Implicit] = field(default_factory=list)
     lines: list[int] = field(default_factory=list)
     points: list[int] = field(default_factory=list)
     _part: int = 0
@@ -214,7 +224,7 @@ class Shape:
         self.add_surfaces(shape)
         self._seen, self._followed, self._named = outside
         frame = np.eye(4) if not len(values) else values.reshape(4, 4)
-        self.frames.append(Frame(first, len(self.rings), frame, at))
+        self.implicit.append(Implicit(first, len(self.rings), frame, at))
 
     def add_lines(self, element: Element) -> None:
         """The curves of a geometry; the segments of one are joined."""

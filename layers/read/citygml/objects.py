@@ -9,7 +9,7 @@ from lxml import etree
 
 from layers.mesh import Part, Surface
 from layers.read.citygml.attributes import Reading, Values
-from layers.read.citygml.geometry import SOLIDS, Find, Shape
+from layers.read.citygml.geometry import SOLIDS, Find, Frame, Shape
 from layers.read.citygml.names import CLASSES, GML, TAGS, XLINK, Tag, gml_id, local
 from layers.read.cityobjects import SEMANTICS
 
@@ -24,7 +24,7 @@ _POINTS = frozenset({"Point", "MultiPoint"})
 _DEEPEST = 40
 _NAMES = tuple(f"{{{namespace}}}name" for namespace in GML)
 _DIMENSION = etree.XPath("string((descendant-or-self::*/@srsDimension)[1])")
-_REFERENCE = etree.XPath("string((descendant-or-self::*/@srsName)[1])")
+_REFERENCES = etree.XPath("descendant-or-self::*/@srsName", smart_strings=False)
 
 
 @dataclass(slots=True)
@@ -46,8 +46,9 @@ class Level:
     @property
     def is_whole(self) -> bool:
         """Whether it has surfaces beside those of windows and doors."""
-        themed = any(code not in _FILLINGS for code, _, _ in self.themed)
-        return themed or bool(self.solids or self.surfaces or self.implicit)
+        if self.solids or self.surfaces or self.implicit:
+            return True
+        return any(code not in _FILLINGS for code, _, _ in self.themed)
 
     def all(self) -> Iterator[Element]:
         """Every geometry."""
@@ -182,10 +183,10 @@ class Parser:
                     self._themed(made, child, depth + 1)
         return True
 
-    def shape(self, level: Level, *, north_first: bool, degrees: bool, dimension: int) -> Shape:
+    def shape(self, level: Level, frame: Frame) -> Shape:
         """The geometries of a level as one shape, of surfaces, else lines, else points: surfaces with a theme
         first, which solids then repeat."""
-        made = Shape(self._links, dimension, north_first, degrees)
+        made = Shape(self._links, frame)
         for surface, part, element in level.themed:
             made.begin(part)
             made.add_surfaces(element, surface)
@@ -212,12 +213,9 @@ class Parser:
         return None
 
     @staticmethod
-    def reference(level: Level) -> str | None:
-        """The CRS that the first of the geometries to say so has."""
-        for element in level.all():
-            if said := _REFERENCE(element):
-                return str(said)
-        return None
+    def references(level: Level) -> list[str]:
+        """The CRSs that its geometries name, each once."""
+        return list(dict.fromkeys(str(name) for each in level.all() for name in _REFERENCES(each)))
 
 
 def _name_of(element: Element) -> str:

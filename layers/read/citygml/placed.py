@@ -10,6 +10,8 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
+from layers import crs
+from layers.errors import BadFile
 from layers.read.citygml.geometry import Shape
 from layers.read.citygml.positions import numbers
 from layers.read.faces import Bodies
@@ -73,7 +75,7 @@ def placed(shapes: Sequence[Shape]) -> Placed:
     counted = np.array([len(shape.rings) for shape in shapes], np.int64)
     first = np.cumsum(np.append(0, counted))
     values, counts = numbers([text for shape in shapes for text in shape.rings])
-    dimension = np.repeat(np.array([shape.dimension for shape in shapes], np.int64), counted)
+    dimension = np.repeat(np.array([shape.frame.dimension for shape in shapes], np.int64), counted)
     wrong = counts % dimension != 0
     if wrong.any():
         owner = np.repeat(np.arange(len(shapes)), counted)
@@ -93,14 +95,15 @@ def placed(shapes: Sequence[Shape]) -> Placed:
     ends = np.cumsum(many)
     made = Placed(out, ends - many, ends, first)
     _turn(made, shapes, counted)
+    _moved(made, shapes)
     return made
 
 
 def _turn(made: Placed, shapes: Sequence[Shape], counted: Indices) -> None:
     """Bring x before y, and implicit geometries to their places."""
     out, starts, ends = made.positions, made.starts, made.ends
-    north = np.repeat(np.array([shape.north_first for shape in shapes], bool), counted)
-    framed = [(k, frame) for k, s in enumerate(shapes) for frame in s.frames if frame.first < frame.last]
+    north = np.repeat(np.array([shape.frame.north_first for shape in shapes], bool), counted)
+    framed = [(k, frame) for k, s in enumerate(shapes) for frame in s.implicit if frame.first < frame.last]
     for k, frame in framed:  # a shape in a frame of its own counts as that does
         north[made.first[k] + frame.first : made.first[k] + frame.last] = False
     if north.any():
@@ -112,7 +115,22 @@ def _turn(made: Placed, shapes: Sequence[Shape], counted: Indices) -> None:
         if ends[point] > starts[point]:
             within = slice(starts[first + frame.first], ends[first + frame.last - 1])
             at = out[starts[point]]
-            out[within] = instanced(out[within], frame.matrix, at, degrees=shapes[k].degrees)
+            out[within] = instanced(out[within], frame.matrix, at, degrees=shapes[k].frame.degrees)
+
+
+def _moved(made: Placed, shapes: Sequence[Shape]) -> None:
+    """Bring what is in a CRS of its own into that of the file; heights stay."""
+    for number, shape in enumerate(shapes):
+        own, file = shape.frame.own, shape.frame.file
+        if own is None or file is None or not shape.rings:
+            continue
+        within = slice(made.starts[made.first[number]], made.ends[made.first[number + 1] - 1])
+        try:
+            lonlat = crs.to_lonlat(made.positions[within], own)
+            made.positions[within] = crs.from_lonlat(lonlat, file, x_first=True)
+        except BadFile:
+            made.positions[within] = np.nan
+            shape.faults["crs.mixed"] += 1
 
 
 def bodies(shapes: Sequence[Shape], of: Placed, numbers_of: Sequence[int]) -> Bodies:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import re
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from layers.read.citygml import network
 from layers.read.citygml.attributes import Reading
 from layers.read.citygml.codelists import CodeLists
 from layers.read.citygml.features import TOLD, Feature, Features
-from layers.read.citygml.geometry import Shape
+from layers.read.citygml.geometry import Frame, Shape
 from layers.read.citygml.links import Links
 from layers.read.citygml.names import Group, gml_id
 from layers.read.citygml.objects import CityObject, Level, Parser
@@ -41,7 +42,13 @@ _DATE = re.compile(r"\d{4}-\d\d", re.ASCII)
 
 def read(path: Path, options: ReadOptions, sink: Sink) -> None:
     """Read a file. Raises BadFile xml.*, limit.*, layer.choose, layer.unknown, crs.local."""
-    _File(path, options, sink).read()
+    collecting = gc.isenabled()
+    gc.disable()  # it makes no circles, and looking for them among its elements is a tenth of the time
+    try:
+        _File(path, options, sink).read()
+    finally:
+        if collecting:
+            gc.enable()
 
 
 def layers(path: Path, _options: ReadOptions) -> list[SourceLayer]:
@@ -73,6 +80,10 @@ def _units(element: Element) -> list[_Unit]:
     return [_Unit(part, group, graph) for part, group in parts]
 
 
+class _Mixed(Exception):
+    """Why the positions of an object cannot be placed with the others of its file."""
+
+
 class _File:
     """One file on its way to rows."""
 
@@ -86,6 +97,7 @@ class _File:
         self._reading = Reading(self._lists, self._rows.texts)
         self._links = Links(path)
         self._version = ""
+        self._members = Members(path)
         self._plateau = False
         self._parser = Parser(self._reading, self._links.find)
         self._reference: Reference | None = None
@@ -123,7 +135,7 @@ class _File:
     def _pass(self, only: set[int] | None) -> set[int]:
         """Go through the file; the rows of members that refer to others. ``only`` these are read."""
         deferred: set[int] = set()
-        members = Members(self._path)
+        members = self._members = Members(self._path)
         first = only is None
         for member in members:
             if first and self._reference is None:
@@ -172,7 +184,7 @@ class _File:
         """Read what a member holds; False where it refers to others, which are not known yet."""
         self._links.begin(member.element)
         self._group = units[0].group
-        made: list[tuple[CityObject, CityObject | None, CityObject, Shape | None]] = []
+        made: list[tuple[CityObject, CityObject | None, CityObject, Shape | str | None]] = []
         for unit in units:
             thing = self._parser.parse(unit.element)
             if self._group.kind == "pipeline":
@@ -195,30 +207,55 @@ class _File:
         self._rows.texts.update(("start_node", "end_node", "material"))
         return own
 
-    def _shape_of(self, thing: CityObject) -> Shape | None:
-        """The geometry of an object at its best level."""
+    def _shape_of(self, thing: CityObject) -> Shape | str | None:
+        """The geometry of an object at its best level; why it cannot be placed."""
         best = thing.best
         if best is None:
             return None
         level = thing.levels[best]
-        return self._parser.shape(level, **self._frame(level))
+        try:
+            return self._parser.shape(level, self._frame(level))
+        except _Mixed as error:
+            return str(error)
 
-    def _frame(self, level: Level) -> dict[str, Any]:
-        if self._reference is None and (name := Parser.reference(level)):
-            self._refer(name)
+    def _frame(self, level: Level) -> Frame:
+        """How the positions of a level count. Raises _Mixed."""
+        mentioned = self._members.mentioned
+        names = Parser.references(level) if mentioned["srsName"] > 1 or self._reference is None else []
+        if self._reference is None and names:
+            self._refer(names[0])
         known = self._reference
-        return {
-            "north_first": known is not None and known.north_first,
-            "degrees": self._features.degrees,
-            "dimension": Parser.dimension(level) or self._dimension,
-        }
+        dimension = Parser.dimension(level) if mentioned["srsDimension"] > 1 else None
+        frame = Frame(
+            dimension or self._dimension, known is not None and known.north_first, self._features.degrees
+        )
+        if known is None or self._options.declared.crs or not set(names) - {known.text}:
+            return frame
+        if len(names) > 1:
+            raise _Mixed(f"its geometries name several coordinate systems: {', '.join(map(shown, names))}")
+        return self._other(frame, reference(names[0]), known)
+
+    def _other(self, frame: Frame, own: Reference, known: Reference) -> Frame:
+        """The frame of positions in a CRS of their own. Raises _Mixed."""
+        frame = replace(frame, north_first=own.north_first)
+        if own.crs == known.crs:
+            return frame
+        reason = f"it is in {shown(own.text)}, the file in {shown(known.text)}"
+        try:
+            crs.transformers(own.crs), crs.transformers(known.crs)
+            heights = {crs.vertical_datum(each.crs) for each in (own, known)} - {None}
+        except BadFile as error:
+            raise _Mixed(f"{reason}: {error.reason}") from error
+        if len(heights) > 1:
+            raise _Mixed(f"{reason}: heights count from {' and '.join(sorted(map(str, heights)))}")
+        return replace(frame, own=own.crs, file=known.crs)
 
     def _feature(
         self,
         member: Member,
         thing: CityObject,
         parent: CityObject | None,
-        shape: Shape | None,
+        shape: Shape | str | None,
         top: CityObject,
         group: Group,
     ) -> None:
@@ -250,6 +287,9 @@ class _File:
         own.update(thing.attributes)
         if thing.id is not None and not _PLATEAU_ID.fullmatch(thing.id):
             self._odd_ids.append(thing.id)
+        if isinstance(shape, str):
+            self._features.lose("crs.mixed", shape, member.row, thing.id, thing.name, own)
+            return
         whole = top.id if thing is not top else None
         self._features.add(
             Feature(member.row, thing.id, thing.name, str(best), whole, own, group.bodies, shape)

@@ -7,6 +7,7 @@ text of 10 MB). Source: CityGML 2.0 (OGC 12-019), 10.1; CityGML 3.0 GML encoding
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,10 @@ _CITYGML = re.compile(r"http://www\.opengis\.net/citygml/([123]\.[0-9])")
 _AT_ONCE = ("cityObjectMember", "featureMember", "appearanceMember", "featureMembers", "versionMember")
 _SKIPPED = re.compile(rb"\s+|<\?.*?\?>|<!--.*?-->", re.DOTALL)
 _NAME = re.compile(rb"<(?:[^\s<>/:=]+:)?([^\s<>/:=]+)")
+#: Words that are counted, and how they may be written.
+WORDS = ("srsName", "srsDimension", "ppearance")
+_WRITTEN = {word: [word.encode(form) for form in ("ascii", "utf-16-le", "utf-16-be")] for word in WORDS}
+_TAIL = 2 * max(map(len, WORDS)) - 1
 _DOCTYPE = "the file is XML with a DOCTYPE, which is never read"
 
 
@@ -56,11 +61,16 @@ def outermost(path: Path) -> str | None:
 
 
 class Members:
-    """Goes through a file; ``root`` is its outermost element without its members, once the first is there."""
+    """Goes through a file; ``root`` is its outermost element without its members, once the first is there.
+
+    ``mentioned`` counts words that most files have but in their envelope, or not at all: what they mean need
+    not be looked for in every member."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self.root: Element | None = None
+        self.mentioned: Counter[str] = Counter()
+        self._tail = b""
 
     @property
     def version(self) -> str:
@@ -86,6 +96,7 @@ class Members:
         row = since = 0
         with self._path.open("rb") as file:
             while block := file.read(_BLOCK):
+                self._count(block)
                 self._feed(parser, block)
                 since += len(block)
                 for _, holder in parser.read_events():
@@ -109,6 +120,14 @@ class Members:
                     )
                     raise BadFile("limit.member", reason)
         self._close(parser)
+
+    def _count(self, block: bytes) -> None:
+        text = self._tail + block
+        for word in WORDS:
+            for written in _WRITTEN[word]:
+                # those that the tail holds as a whole were counted with the block before
+                self.mentioned[word] += text.count(written) - self._tail.count(written)
+        self._tail = text[-_TAIL:]
 
     def _begin(self, root: Element) -> None:
         self.root = root

@@ -9,6 +9,7 @@ from tempfile import mkdtemp
 from typing import Any
 
 import numpy as np
+import pyproj
 import pytest
 import shapely
 import trimesh
@@ -431,3 +432,41 @@ def test_a_code_list_is_a_plain_file_below_its_folder(tmp_path: Path, way: str) 
     found = reading(tmp_path, text, name="udx/a.gml")
     assert "codelist.absent" in rules(found)
     assert [row["usage"] for table in found.batches() for row in table.to_pylist()] == ["422"]
+
+
+def _named(srs: str, at: tuple[float, float, float], id_: str, more: str = "") -> str:
+    solid = gml.solid(gml.faces(gml.corners(at))).replace("<gml:Solid", f'<gml:Solid srsName="{srs}"')
+    return gml.member(gml.building(f"<bldg:lod1Solid>{solid}</bldg:lod1Solid>{more}", id_))
+
+
+def test_a_geometry_in_a_system_of_its_own_comes_to_its_place(tmp_path: Path) -> None:
+    east, north = pyproj.Transformer.from_crs(3067, 3879, always_xy=True).transform(385_000, 6_672_000)
+    text = gml.model(
+        _named("EPSG:3067", (385_000, 6_672_000, 10), "same")
+        + _named("EPSG:3879", (east, north, 10), "other")
+        + _named("EPSG:28992", (east, north, 10), "elsewhere")
+        + _named("urn:nowhere", (1, 2, 3), "unknown")
+    )
+    found = reading(tmp_path, text)
+    rows = {r[SOURCE_ID]: r for t in found.batches() for r in t.to_pylist()}
+    assert set(rows) == {"same", "other"}
+    corner = Mesh.from_bytes(rows["other"][MESH]).positions
+    at = np.linalg.norm(corner - [385_000, 6_672_000, 10], axis=1).min()
+    assert at < 0.001
+    told = {(p.rule, p.source_id) for p in found.problems if p.rule == "crs.mixed"}
+    assert told == {("crs.mixed", "elsewhere"), ("crs.mixed", "unknown")}
+
+
+def test_the_order_of_a_name_of_its_own_is_kept(tmp_path: Path) -> None:
+    text = gml.model(_named("urn:ogc:def:crs:EPSG::4326", (60, 25, 0), "b"), srs="EPSG:4326")
+    (row,) = (r for t in reading(tmp_path, text).batches() for r in t.to_pylist())
+    assert Mesh.from_bytes(row[MESH]).positions[:, 0].min() == 25
+
+
+def test_several_systems_in_one_object_are_told(tmp_path: Path) -> None:
+    text = _named("EPSG:3067", (385_000, 6_672_000, 10), "b", "")
+    text = text.replace("<gml:Polygon>", '<gml:Polygon srsName="EPSG:3879">', 1)
+    found = reading(tmp_path, gml.model(text))
+    assert [(p.rule, p.action) for p in found.problems if p.source_id == "b"] == [
+        ("crs.mixed", "quarantined")
+    ]
