@@ -73,13 +73,20 @@ class ReadLimits:
 @dataclass(frozen=True, slots=True)
 class ReadOptions:
     """The source, what its owner declares of it, and the ceilings; of a raster also the new folder ``into``
-    which it is written (None: it is not), and what the heights of the city's terrain count from."""
+    which it is written (None: it is not), and what the heights of the city's terrain count from. ``beside``
+    is where the source lay before it was unpacked, None where it lies there still."""
 
     path: str
     declared: Declared = NOTHING
     limits: ReadLimits = field(default_factory=ReadLimits)
     into: str | None = None
     vertical_datum: str = ""
+    beside: str | None = None
+
+    @property
+    def folder(self) -> Path:
+        """Where that lies which a file names by relative paths."""
+        return Path(self.beside) if self.beside is not None else Path(self.path).parent
 
     @classmethod
     def load(cls, folder: Path) -> ReadOptions:

@@ -34,6 +34,10 @@ class Reader:
     beside: tuple[str, ...] = ()
     #: It is a raster: ``read`` hands on facts, no batches; its driver, of rasterio, is its own affair.
     raster: bool = False
+    #: Of a picture: whether something says where on the earth it lies.
+    placed: Callable[[Path], bool] | None = None
+    #: Its files may name pictures that lie beside them.
+    pictured: bool = False
     #: It is a model that an anchor can place (``layers.read.anchor``).
     anchored: bool = False
     #: It has no mark of its own, and is asked after those that are refused.

@@ -35,8 +35,9 @@ def read(options: ReadOptions, sink: Sink, work: Path) -> None:
     path = Path(options.path)
     sample = Sample.of(path, options.declared.encoding)
     if sample.head.startswith(gzipped.MAGIC):
+        lay = path.parent
         path = _unpacked(path, options, work)
-        options = replace(options, path=str(path))
+        options = replace(options, path=str(path), beside=str(lay))
         sample = Sample.of(path, options.declared.encoding)
     reader = registry.choose(sample, options.limits)
     if reader is not None:
@@ -148,6 +149,8 @@ def _choices(search: _Search, folder: Path, options: ReadOptions) -> list[_Choic
 
     A file whose layers cannot be listed is one of the others, but for a single one. Raises BadFile."""
     parts = search.parts
+    if any(reader.pictured for reader, _ in parts):  # pictures without a place are those of models
+        parts = [(reader, path) for reader, path in parts if reader.placed is None or reader.placed(path)]
     stems = Counter(path.stem.casefold() for _, path in parts)
     choices: list[_Choice] = []
     for reader, path in parts:

@@ -1,5 +1,5 @@
 """Triangles of planar faces in space, of all faces of a body together: ears are clipped of those only that
-are neither triangles nor convex quadrangles."""
+are no triangles, and that neither a diagonal nor a fan about a corner divides."""
 
 from __future__ import annotations
 
@@ -90,6 +90,10 @@ def cut(rings: Rings, vertices: Floats) -> Cut:
     halves, convex = _quadrangles(points, begins[four], unit[four], length[four])
     local.append(halves)
     left[four[convex]] = False
+    more = np.flatnonzero(left & ~several)
+    fans, starlike = _fans(points, begins[more], counts[more], unit[more], length[more])
+    local.append(fans)
+    left[more[starlike]] = False
     local.append(_clipped(points, ring_begins, np.flatnonzero(left), begins, counts, unit))
     made = np.concatenate(local)
     made = made[np.argsort(made[:, 0], kind="stable")] if len(made) else made
@@ -128,6 +132,22 @@ def _quadrangles(
         made[good] = halves[good]
         convex |= good
     return made[convex].reshape(-1, 3), convex
+
+
+def _fans(
+    points: Floats, begins: Indices, counts: Indices, unit: Floats, area: Floats
+) -> tuple[Indices, NDArray[np.bool_]]:
+    """Triangles about the first corner of each face that all of it is seen from, and which these are."""
+    several = counts - 2
+    of = np.repeat(np.arange(len(begins)), several)
+    step = np.arange(len(of)) - np.repeat(np.cumsum(several) - several, several)
+    first = begins[of]
+    made = np.column_stack([first, first + step + 1, first + step + 2])
+    a, b, c = (points[made[:, k]] for k in range(3))
+    sides = np.einsum("ij,ij->i", np.cross(b - a, c - a), unit[of]) / 2
+    starlike = np.ones(len(begins), bool)
+    starlike[of[sides <= _HALF * area[of]]] = False
+    return made[starlike[of]], starlike
 
 
 def _clipped(

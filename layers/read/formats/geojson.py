@@ -89,8 +89,7 @@ def _is_array_of_features(path: Path, outline: Outline) -> bool:
 
 def _is_several(sample: Sample, limits: ReadLimits) -> bool:
     outline = outlined(sample, limits)
-    kinds = _TYPES | {"CityJSON", "CityJSONFeature"}
-    return (len(outline.values) > 1 or _is_sequence(sample)) and outline.value("type") in kinds
+    return (len(outline.values) > 1 or _is_sequence(sample)) and outline.value("type") in _TYPES
 
 
 def _is_sequence(sample: Sample) -> bool:
@@ -106,15 +105,11 @@ def _other(sample: Sample, limits: ReadLimits) -> str:
 
 
 def read(path: Path, options: ReadOptions, sink: Sink) -> None:
-    """Read one GeoJSON text, or several. Raises BadFile: file.damaged, limit.columns, cityjson.sequence."""
+    """Read one GeoJSON text, or several. Raises BadFile: file.damaged, limit.columns."""
     gc.disable()  # millions of lists are built and kept; collecting between them is half of the time
     text = utf8(path, options.declared.encoding)
     outline = outline_of(text.path, options.limits.depth)
     several = len(outline.values) > 1
-    if several and outline.value("type") in ("CityJSON", "CityJSONFeature"):
-        raise BadFile(
-            "cityjson.sequence", "CityJSON text sequences are not read yet; join them to one CityJSON file"
-        )
     if "features" in outline.repeated:
         raise BadFile("json.repeated", "the file has its member features more than once; join them to one")
     text.tell(sink)

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import layers
-from layers.read.citygml.features import FAULTS
+from layers.read.cityjson.features import FAULTS
 from layers.rules import ADVICE
 
 SOURCE = Path(layers.__file__).parent

@@ -4,50 +4,19 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import Any
 
 import numpy as np
 import pyproj
 import pytest
 import shapely
-import trimesh
 
 from layers import load
 from layers.batch import MESH, ROW, SOURCE_ID, WKB
 from layers.errors import BadFile
-from layers.guard import Reading
-from layers.mesh import Mesh, Surface
-from layers.read.base import ReadOptions, Sink
-from layers.read.formats import cityjson
+from layers.mesh import Mesh, Part, Surface
 from layers.source import Declared
-
-GOLDEN = Path(__file__).parents[3] / "golden/two_houses.city.json"
-
-
-def read(path: Path, layer: str | None = None) -> Reading:
-    """The reader alone, in this process: a child a case would be slow."""
-    folder = Path(mkdtemp(dir=path.parent if path != GOLDEN else None))
-    sink = Sink(folder)
-    cityjson.read(path, ReadOptions(str(path), Declared(layer=layer)), sink)
-    return Reading(folder, sink.meta, sink.problems)
-
-
-def features(path: Path, layer: str | None = None) -> dict[str, dict[str, Any]]:
-    return {row[SOURCE_ID]: row for table in read(path, layer).batches() for row in table.to_pylist()}
-
-
-def solid(row: dict[str, Any]) -> trimesh.Trimesh:
-    body = Mesh.from_bytes(row[MESH])
-    return trimesh.Trimesh(body.positions - body.positions.mean(axis=0), body.triangles, process=True)
-
-
-def changed(tmp_path: Path, change: Any) -> Path:
-    city = json.loads(GOLDEN.read_text("utf-8"))
-    change(city)
-    file = tmp_path / "a.city.json"
-    file.write_text(json.dumps(city), "utf-8")
-    return file
+from tests.cityjsons import GOLDEN, changed, features, read, solid
 
 
 @pytest.mark.parametrize(
@@ -114,10 +83,47 @@ def test_loaded_it_lies_where_it_was_drawn() -> None:
     assert to_lonlat.transform(25496500, 6672500) == pytest.approx((24.937, 60.170), abs=0.01)
 
 
-def test_version_1_1_reads_alike(tmp_path: Path) -> None:
-    older = features(changed(tmp_path, lambda c: c.update(version="1.1")))
+@pytest.mark.parametrize("version", ["1.0", "1.0.3", "1.1", "1.1.3", "2.0.1"])
+def test_other_versions_read_alike(tmp_path: Path, version: str) -> None:
+    older = features(changed(tmp_path, lambda c: c.update(version=version)))
     for name, row in features(GOLDEN).items():
         assert row == {**older[name], ROW: row[ROW]}
+
+
+def test_version_1_0_may_have_coordinates_as_vertices(tmp_path: Path) -> None:
+    def change(city: dict[str, Any]) -> None:
+        transform = city.pop("transform")
+        scale, move = (np.array(transform[name]) for name in ("scale", "translate"))
+        city.update(version="1.0", vertices=(np.array(city["vertices"]) * scale + move).tolist())
+
+    older = features(changed(tmp_path, change))
+    for name, row in features(GOLDEN).items():
+        before, now = (Mesh.from_bytes(one[MESH]).positions for one in (older[name], row))
+        assert np.abs(before - now).max() < 1e-6
+
+
+def test_what_extensions_say_is_kept(tmp_path: Path) -> None:
+    def change(city: dict[str, Any]) -> None:
+        city["extensions"] = {"Noise": {"url": "https://example.org/noise.ext.json", "version": "1.0"}}
+        city["+survey"] = {"year": 2021}
+        city["+huge"] = ["x" * 5000]
+        house = city["CityObjects"]["house-a"]
+        house["attributes"]["+noise"] = 61.5
+        house["+panels"] = [{"kWp": 4}]
+        house["address"] = [{"Street": "Mill Lane"}]
+        tank = city["CityObjects"]["tank-d"]
+        city["CityObjects"]["barrier"] = {**tank, "type": "+NoiseBarrier", "attributes": {"year": 1999}}
+
+    reading = read(changed(tmp_path, change))
+    rows = {row[SOURCE_ID]: row for table in reading.batches() for row in table.to_pylist()}
+    assert {row["+survey"] for row in rows.values()} == {'{"year":2021}'}
+    house = rows["house-a"]
+    assert (house["+noise"], house["+panels"]) == (61.5, '[{"kWp":4}]')
+    assert house["address"] == '[{"Street":"Mill Lane"}]'
+    assert (rows["barrier"]["object_type"], rows["barrier"]["year"]) == ("+NoiseBarrier", 1999)
+    assert solid(rows["barrier"]).volume == pytest.approx(992)
+    (note,) = [p.reason for p in reading.problems if p.rule == "cityjson.member"]
+    assert "+huge" in note
 
 
 def _without(*keys: str) -> Any:
@@ -131,7 +137,8 @@ def _without(*keys: str) -> Any:
 @pytest.mark.parametrize(
     ("change", "rule"),
     [
-        (lambda c: c.update(version="1.0"), "cityjson.version"),
+        (lambda c: c.update(version="0.9"), "cityjson.version"),
+        (lambda c: c.update(version="3.0"), "cityjson.version"),
         (lambda c: c.update(version=2), "cityjson.version"),
         (_without("transform"), "cityjson.vertices"),
         (_without("vertices"), "cityjson.shape"),
@@ -322,3 +329,83 @@ def test_points_and_lines_are_read_where_there_are_no_surfaces(tmp_path: Path) -
     assert "Curve" in told["none"]
     report = load.check(path)
     assert (report.kind, report.kept) == ("feature", 3)
+
+
+def test_surfaces_are_parts_with_their_types(tmp_path: Path) -> None:
+    def change(city: dict[str, Any]) -> None:
+        surfaces = city["CityObjects"]["house-a"]["geometry"][0]["semantics"]["surfaces"]
+        surfaces[2] = {"type": "RoofSurface", "id": "roof-1", "name": "south"}
+        surfaces.append({"type": "+SolarPanel"})
+
+    body = Mesh.from_bytes(features(changed(tmp_path, change))["house-a"][MESH])
+    assert body.parts is not None
+    named = [body.part_table[part] for part in body.parts.tolist()]
+    assert {part.type for part in named} == {"GroundSurface", "WallSurface", "RoofSurface"}
+    roofs = {part for part, kind in zip(named, body.surfaces, strict=True) if kind == Surface.ROOF}
+    assert roofs == {Part("roof-1", "RoofSurface", "south")}
+    assert body.part_table[-1] == Part("", "+SolarPanel")
+
+
+def _turned(city: dict[str, Any], *which: int) -> None:
+    (shell,) = city["CityObjects"]["block-c-1"]["geometry"][1]["boundaries"]
+    for at in which:
+        shell[at] = [ring[::-1] for ring in shell[at]]
+
+
+def _gone(city: dict[str, Any]) -> None:
+    del city["CityObjects"]["block-c-1"]["geometry"][1]["boundaries"][0][5]
+
+
+def _inside(city: dict[str, Any]) -> None:
+    (shell,) = city["CityObjects"]["block-c-1"]["geometry"][1]["boundaries"]
+    shell.append(shell[5])
+
+
+@pytest.mark.parametrize(
+    ("change", "rules"),
+    [
+        (lambda city: None, set()),
+        (_gone, {"solid.open"}),
+        (lambda city: _turned(city, 1), {"solid.turned"}),
+        (lambda city: _turned(city, *range(6)), {"solid.inverted"}),
+        (_inside, {"solid.nonmanifold"}),
+    ],
+)
+def test_solids_that_do_not_close_are_told(tmp_path: Path, change: Any, rules: set[str]) -> None:
+    reading = read(changed(tmp_path, change))
+    found = {p.rule for p in reading.problems if p.rule.startswith("solid.")}
+    assert found == rules
+    row = next(r for t in reading.batches() for r in t.to_pylist() if r[SOURCE_ID] == "block-c-1")
+    body = solid(row)
+    assert (body.is_watertight and body.is_winding_consistent and body.volume > 0) == (not rules)
+
+
+#: Rule, or rules told of what is kept, of every file that is wrong.
+VERDICTS = {
+    "501.json": {"solid.overlap", "semantics.inferred"},
+    "completely_empty.json": "file.empty",
+    "empty_primitive.json": {"solid.empty", "semantics.inferred"},
+    "emptygeom.json": "file.nothing_kept",
+    "invalid_json_cityjson.json": "json.unbalanced",
+    "invalid_schema_cityjson_2.json": "file.nothing_kept",
+    "nonmanifold.json": {"solid.open", "semantics.inferred"},
+    "notransform.city.jsonl": "cityjson.vertices",
+    "several_lods_invalid.json": {"lod.chosen", "datum.vertical"},
+    "unclosedbracket.city.jsonl": "json.syntax",
+    "with-errors.json": "json.truncated",
+}
+
+
+def test_every_broken_file_has_its_verdict(shared_data: Path) -> None:
+    folder = shared_data / "broken/cityjson"
+    assert {file.name for file in folder.iterdir()} == set(VERDICTS)
+    for name, wanted in VERDICTS.items():
+        unplaced = name in ("501.json", "empty_primitive.json", "nonmanifold.json")
+        declared = Declared(crs="EPSG:3857" if unplaced else None)
+        if isinstance(wanted, set):
+            rules = {p.rule for p in load.check(folder / name, declared).problems}
+            assert rules - {"crs.declared", "datum.unknown"} == wanted, name
+            continue
+        with pytest.raises(BadFile) as caught:
+            load.check(folder / name, declared)
+        assert caught.value.rule == wanted, name

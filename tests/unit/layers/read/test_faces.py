@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import shapely
 
 from layers.mesh import Material, Mesh, Part, Surface
 from layers.read.faces import Faces, triangulated
@@ -97,3 +98,22 @@ def test_an_index_is_one_of_the_body_s_own_vertices() -> None:
     far = Faces([[[0, 1, 5]]], [Surface.WALL], True)
     with pytest.raises(IndexError):
         triangulated([far, Faces([rings], [Surface.WALL], True)], [positions, positions])
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_faces_of_many_corners_are_covered_once(seed: int) -> None:
+    """Fans where one corner sees all of a face, ears where none does."""
+    random = np.random.default_rng(seed)
+    count = int(random.integers(5, 14))
+    angles, radii = np.sort(random.uniform(0, 2 * np.pi, count)), random.uniform(0.2, 3, count)
+    plane = np.column_stack([radii * np.cos(angles), radii * np.sin(angles)])
+    outline = shapely.Polygon(plane)
+    if not outline.is_valid or outline.area < 0.01:
+        plane = np.column_stack([np.cos(angles), np.sin(angles)])
+        outline = shapely.Polygon(plane)
+    vertices = np.column_stack([plane, 0.3 * plane[:, 0] + 7])
+    faces = Faces([[list(range(count))]], [Surface.UNKNOWN], False)
+    (shell,), _ = triangulated([faces], [vertices])
+    pieces = shapely.polygons(shell.positions[shell.triangles][:, :, :2])
+    assert shapely.area(pieces).sum() == pytest.approx(outline.area, rel=1e-9)
+    assert shapely.union_all(pieces).area == pytest.approx(outline.area, rel=1e-9)

@@ -1,0 +1,1 @@
+"""CityJSON documents and sequences on their way to rows (``layers.read.formats.cityjson``)."""

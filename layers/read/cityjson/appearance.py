@@ -1,0 +1,120 @@
+"""Materials and textures of a CityJSON document (section 6)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from layers.errors import shown
+from layers.mesh import Material
+from layers.read import beside
+from layers.read.base import Sink
+from layers.read.texture.images import MOST_BYTES
+
+type Floats = NDArray[np.float64]
+
+#: Themes that a reason lists.
+_TOLD = 5
+
+
+@dataclass(slots=True)
+class Images:
+    """The images that textures name, each read once; ``themes`` are those that were not taken."""
+
+    folder: Path
+    sink: Sink
+    themes: Counter[str] = field(default_factory=Counter)
+    _known: dict[str, str | None] = field(default_factory=dict)
+
+    def name(self, path: str) -> str | None:
+        """What a material calls an image, None for one that cannot be had, which is noted."""
+        if path not in self._known:
+            self._known[path] = self._read(path)
+        return self._known[path]
+
+    def _read(self, path: str) -> str | None:
+        try:
+            data = beside.find(self.folder, path, MOST_BYTES).read_bytes()
+        except (beside.NotBeside, OSError) as error:
+            why = error if isinstance(error, beside.NotBeside) else error.strerror
+            self.sink.note("texture.missing", f"{shown(path)}: {why}; surfaces with it have no texture")
+            return None
+        return self.sink.texture(data, path)
+
+    def tell(self) -> None:
+        """Note the themes of appearance that were not taken."""
+        if self.themes:
+            names = ", ".join(f"{shown(name)} ({count})" for name, count in self.themes.most_common(_TOLD))
+            reason = "surfaces look as their first theme says; others are left out (bodies)"
+            self.sink.note("appearance.theme", f"{reason}: {names}")
+
+
+class Appearance:
+    """What surfaces of one document may look like. What does not fit its form is left out."""
+
+    def __init__(self, document: Mapping[str, Any], images: Images) -> None:
+        said = document.get("appearance")
+        self.images = images
+        self._said: Mapping[str, Any] = said if isinstance(said, dict) else {}
+        self._materials: dict[int, Material | None] = {}
+        self._textures: dict[int, Material | None] = {}
+        self.uv = self._coordinates()
+
+    def _coordinates(self) -> Floats:
+        """``vertices-texture`` (n, 2) as glTF counts them: v goes down from the image's upper side."""
+        try:
+            made = np.array(self._said.get("vertices-texture", []), np.float64).reshape(-1, 2)
+        except (TypeError, ValueError):
+            return np.empty((0, 2))
+        return np.column_stack([made[:, 0], 1 - made[:, 1]])
+
+    def material(self, index: Any) -> Material | None:
+        """The colour of a material; None where it says none."""
+        if type(index) is not int:
+            return None
+        if index not in self._materials:
+            self._materials[index] = _colour(_item(self._said.get("materials"), index))
+        return self._materials[index]
+
+    def texture(self, index: Any) -> Material | None:
+        """An image; None where it cannot be had."""
+        if type(index) is not int:
+            return None
+        if index not in self._textures:
+            said = _item(self._said.get("textures"), index)
+            path = said.get("image") if isinstance(said, dict) else None
+            name = self.images.name(path) if isinstance(path, str) and path else None
+            self._textures[index] = None if name is None else Material(None, name)
+        return self._textures[index]
+
+    def __bool__(self) -> bool:
+        return bool(self._said)
+
+
+def _item(values: Any, index: int) -> Any:
+    return values[index] if isinstance(values, list) and 0 <= index < len(values) else None
+
+
+def _colour(said: Any) -> Material | None:
+    """diffuseColor (three numbers of 0 to 1) and transparency as a colour."""
+    if not isinstance(said, dict):
+        return None
+    try:
+        red, green, blue = (_byte(part) for part in said["diffuseColor"])
+        clear = said.get("transparency")
+        alpha = 255 if clear is None else 255 - _byte(clear)
+    except (KeyError, TypeError, ValueError):
+        return None
+    return Material((red, green, blue, alpha))
+
+
+def _byte(part: Any) -> int:
+    if isinstance(part, bool) or not isinstance(part, int | float):
+        raise TypeError("no number")
+    return round(min(max(float(part), 0.0), 1.0) * 255)
