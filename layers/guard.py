@@ -22,7 +22,7 @@ import orjson
 import pyarrow as pa
 
 from layers.errors import BadFile, BadParameter, scrubbed, shown
-from layers.model import Problem, RasterFacts
+from layers.model import Problem, RasterFacts, SceneFacts
 from layers.read import warm
 from layers.read.base import AGAIN, AT, LOST, ReadLimits, ReadOptions
 from layers.read.encodings import codec
@@ -56,6 +56,12 @@ class Reading:
         """What was found of a raster; None for what has rows."""
         known = self.meta.get("raster")
         return known and RasterFacts.of(known)
+
+    @property
+    def scene(self) -> SceneFacts | None:
+        """What was found of a tileset; None for what is none."""
+        known = self.meta.get("scene")
+        return known and SceneFacts.of(known)
 
     def lost(self) -> Iterator[tuple[int, str, str, dict[str, str]]]:
         """(row, rule, reason, values) of rows that the reader dropped, as far as they are kept."""

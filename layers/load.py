@@ -20,7 +20,7 @@ import pyarrow as pa
 import shapely
 from numpy.typing import NDArray
 
-from layers import guard, identity, kinds, load_changes, wkb
+from layers import content, guard, identity, kept, kinds, load_changes, wkb
 from layers import manifest as manifests
 from layers.batch import MESH, ROW, SOURCE_ID, WKB, properties
 from layers.clean import Cleaner, implausible, losses
@@ -34,8 +34,6 @@ from layers.kinds.base import Columns, Prism, named
 from layers.model import NOBODY, Author, FeatureLayer, Layer, Problem, Report, has_features
 from layers.place import Place, crs_name, exchanged, undefined, x_is_north
 from layers.place import source as source_crs
-from layers.raster import kept
-from layers.raster import load as rasters
 from layers.rules import ADVICE
 from layers.source import NOTHING, UTC, Declared
 from layers.store import forms, staged
@@ -75,9 +73,9 @@ def check(
 
     Raises BadFile, BadParameter."""
     with guard.read(path, declared, limits=replace(limits or ReadLimits(), rows=rows)) as reading:
-        if reading.raster is not None:
-            return rasters.report(reading, path, declared, layer_id, whole=rows is None)
-        rasters.refuse_rows(declared)
+        if content.is_content(reading):
+            return content.report(reading, path, declared, layer_id, whole=rows is None)
+        content.refuse_rows(declared)
         source = _FileLoad(reading, path, declared, layer_id, progress or _silent, aside)
         source.clean()
         spec = source.spec({}, layer_id or _CHECKED)
@@ -117,17 +115,17 @@ def run(
         datum = ""
         if city is not None:
             into = held.enter_context(kept.writing(city, store.layers))
-            datum = rasters.datum(store.layers(), layer_id, mode)
+            datum = content.datum(store.layers(), layer_id, mode)
         target = None if declared.in_place else into
         reading = held.enter_context(
             guard.read(path, declared, limits=limits, into=target, vertical_datum=datum)
         )
-        if reading.raster is not None:
+        if content.is_content(reading):
             if city is None or into is None:
-                raise BadParameter("city", "", "a raster is kept in the folder of a city")
-            wanted = rasters.Wanted(layer_id, mode, title or {}, present, by)
-            return rasters.run(store, city, reading, path, declared, wanted, written=into)
-        rasters.refuse_rows(declared)
+                raise BadParameter("city", "", "rasters and tilesets are kept in the folder of a city")
+            wanted = content.Wanted(layer_id, mode, title or {}, present, by)
+            return content.run(store, city, reading, path, declared, wanted, written=into)
+        content.refuse_rows(declared)
         if present is not None and not has_features(present):
             raise forms.in_use(layer_id, present.form)
         source = _FileLoad(
@@ -548,7 +546,7 @@ def manifest(
     """Load every file a manifest names; with ``mode`` create, no file is read when one id is taken.
 
     ``time_zone`` is that of entries that say none; ``aside`` is a folder for the rows that are set aside.
-    Rasters are kept in the folder of the ``city``.
+    Rasters and tilesets are kept in the folder of the ``city``.
     Raises what :func:`run` raises, and NotFound or BadConfig for a manifest that cannot be used.
     """
     wanted = manifests.read(path)

@@ -86,6 +86,9 @@ class Asset:
     href: str
     media_type: str = ""
     time: str | None = None
+    #: Of 3D content without a place of its own the matrix to geocentric metres, column by column (glTF 2.0,
+    #: 3.5.3).
+    transform: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -357,6 +360,36 @@ class RasterFacts:
         return cls(**{**known, "bands": bands, "cell": tuple(known["cell"])})
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SceneFacts:
+    """What a load found of a tileset: its version of 3D Tiles, how many tiles, contents by type and bytes of
+    these, the lowest and highest height (ellipsoidal m), extensions that it needs, the name of its ``root``
+    document; ``transform`` as an :class:`Asset` has it; ``in_place`` if it is read where it lay."""
+
+    version: str
+    tiles: int
+    contents: Mapping[str, int]
+    bytes: int
+    low: float
+    high: float
+    extensions: tuple[str, ...]
+    root: str
+    transform: tuple[float, ...] | None = None
+    in_place: bool = False
+
+    @classmethod
+    def of(cls, known: Mapping[str, Any]) -> SceneFacts:
+        """The same from JSON."""
+        transform = known["transform"]
+        return cls(
+            **{
+                **known,
+                "extensions": tuple(known["extensions"]),
+                "transform": None if transform is None else tuple(transform),
+            }
+        )
+
+
 @dataclass(slots=True)
 class Report:
     """What a load found and did. Counts are of features. ``bulk`` is the box of most features in lon/lat,
@@ -367,8 +400,8 @@ class Report:
     row, or none; ``id_field`` is what was declared for that, now or for a load before, empty where it was
     proven.
     ``time_zone`` is the one in which times that name none were read, empty where there were no such;
-    ``time_field`` is the layer's time, empty where it has none. ``raster`` is there for a raster, which has
-    no rows; ``vertical_datum`` is then what its heights count from.
+    ``time_field`` is the layer's time, empty where it has none. ``raster`` is there for a raster and
+    ``scene`` for a tileset, which have no rows; ``vertical_datum`` is then what their heights count from.
     ``set`` is the id of the change set, 0 where nothing changed; ``changed`` tells of how many features that
     there were before a field got another value (or ``geometry``), empty where these were very many."""
 
@@ -398,6 +431,7 @@ class Report:
     counts: dict[str, int] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     raster: RasterFacts | None = None
+    scene: SceneFacts | None = None
     vertical_datum: str = ""
     set: int = 0
     changed: dict[str, int] = field(default_factory=dict)
@@ -406,13 +440,14 @@ class Report:
     def of(cls, known: Mapping[str, Any]) -> Report:
         """The same from JSON."""
         problems = [Problem(**problem) for problem in known["problems"]]
-        raster = known.get("raster")
-        return cls(**{**known, "problems": problems, "raster": raster and RasterFacts.of(raster)})
+        raster, scene = known.get("raster"), known.get("scene")
+        facts = {"raster": raster and RasterFacts.of(raster), "scene": scene and SceneFacts.of(scene)}
+        return cls(**{**known, "problems": problems, **facts})
 
     @property
     def loadable(self) -> bool:
         """Whether there is something to keep."""
-        return self.kept > 0 or self.raster is not None
+        return self.kept > 0 or self.raster is not None or self.scene is not None
 
     def add(self, problem: Problem) -> None:
         """Record a finding; repaired and quarantined counts are kept by the caller per feature."""

@@ -28,6 +28,20 @@ def up(lon: Floats, lat: Floats) -> Floats:
     return np.stack([cos * np.cos(lam), cos * np.sin(lam), np.sin(phi)], axis=-1)
 
 
+def axes(lon: float, lat: float) -> Floats:
+    """East, north and up at a place in degrees, as the columns of a matrix (3, 3)."""
+    upwards = up(np.array([lon]), np.array([lat]))[0]
+    east = np.array([-np.sin(np.radians(lon)), np.cos(np.radians(lon)), 0.0])
+    return np.column_stack([east, np.cross(upwards, east), upwards])
+
+
+def radians_of_metres(phi: float) -> tuple[float, float]:
+    """How many radians of longitude and of latitude a metre is, at a latitude in radians."""
+    rest = 1 - E2 * np.sin(phi) ** 2
+    across, along = A / np.sqrt(rest), A * (1 - E2) / rest**1.5
+    return float(1 / (across * max(np.cos(phi), 1e-9))), float(1 / along)
+
+
 def y_up(points: Floats) -> Floats:
     """Vectors in the axes of glTF: a 3D Tiles client turns content by y → z (3D Tiles 1.1, 6.7.1.6)."""
     return np.stack([points[..., 0], points[..., 2], -points[..., 1]], axis=-1)

@@ -42,7 +42,9 @@ Store = Annotated[
 #: What is declared of a file: an option for each field of :class:`layers.source.Declared`.
 DECLARED = {
     "layer": typer.Option(help="The layer inside the file."),
-    "kind": typer.Option(help="What it is: building, pipeline, …; of rasters raster or terrain."),
+    "kind": typer.Option(
+        help="What it is: building, pipeline, …; of rasters raster or terrain, of 3D Tiles scene."
+    ),
     "crs": typer.Option(help="The file's CRS, where it does not say."),
     "encoding": typer.Option(help="The text encoding, where it is not UTF-8."),
     "id_field": typer.Option("--id", metavar="FIELD|none", help="The column that identifies a row, or none."),

@@ -6,6 +6,7 @@ import ipaddress
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Any, Literal, cast
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -78,6 +79,17 @@ def box(bbox: tuple[float, float, float, float] | None) -> tuple[float, float, f
         if not (-180 <= west <= 180 and -180 <= east <= 180 and -90 <= south <= north <= 90):
             raise ValueError("not west, south, east, north in degrees")
     return bbox
+
+
+def area(rings: str | tuple[tuple[tuple[float, float], ...], ...]) -> Any:
+    """Rings in degrees, or the name of a file below the city folder."""
+    if isinstance(rings, str):
+        path = PurePosixPath(rings)
+        if path.is_absolute() or ".." in path.parts or "\\" in rings:
+            raise ValueError("not the name of a GeoJSON file in the city folder")
+    elif not all(-180 <= lon <= 180 and -90 <= lat <= 90 for ring in rings for lon, lat in ring):
+        raise ValueError("not rings of longitude and latitude in degrees")
+    return rings
 
 
 def _is_near(host: str) -> bool:

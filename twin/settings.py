@@ -6,7 +6,7 @@ setting that does nothing is worse than a server that does not start.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -100,6 +100,24 @@ class AuditSettings(Strict):
     syslog_ca: Annotated[str, Field(min_length=1, max_length=500)] | None = None
 
 
+#: Rings of longitude and latitude, or the name of a GeoJSON file in the city folder.
+type Area = Annotated[
+    Annotated[str, Field(min_length=1, max_length=200)]
+    | tuple[Annotated[tuple[tuple[float, float], ...], Field(min_length=3)], ...],
+    AfterValidator(values.area),
+]
+
+
+class SceneSettings(Strict):
+    """How a registered tileset is shown: moved by metres east, north and up; without what lies in ``cut``,
+    with nothing but what lies in ``keep``, and without what the features of ``replaced_by`` stand for."""
+
+    move: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    cut: Area | None = None
+    keep: Area | None = None
+    replaced_by: Annotated[str | None, Field(pattern=LAYER_ID.pattern)] = None
+
+
 @dataclass(frozen=True, slots=True)
 class LayerSettings(Registered):
     """What the city says of one layer beyond what its load recorded, or of a table that is one."""
@@ -109,6 +127,7 @@ class LayerSettings(Registered):
     locking: Literal["default", "strict"] = "default"
     style: Annotated[dict[str, Any] | None, AfterValidator(values.style)] = None
     history: Days | None = None
+    scene: SceneSettings = field(default_factory=SceneSettings)
 
 
 class Limits(Strict):

@@ -15,11 +15,10 @@ import orjson
 from rich.console import Console
 from rich.table import Table
 
-from layers import rules
+from layers import kept, rules
 from layers.errors import BadFile, BadParameter, Exists, NotFound, TwinError, Unavailable, shown
-from layers.model import ContentLayer, Problem, RasterFacts, Report, has_features
+from layers.model import ContentLayer, Problem, RasterFacts, Report, SceneFacts, has_features
 from layers.place import crs_name
-from layers.raster import kept
 from layers.source import Declared, SeveralLayers, SourceLayer
 from layers.store.base import Store
 from twin import settings, template
@@ -247,7 +246,7 @@ def _tell(city: Path, action: str, name: str, **facts: Any) -> None:
 def show(report: Report, title: str, *, aside: Path | None = None) -> None:
     """Print a report for people; what became of the rows stands in its first line. ``aside``: where the rows
     that were set aside are, if not in the city's folder."""
-    what = _cells(report.raster) if report.raster else _rows(report)
+    what = _what(report)
     out.print(f"{title}: {what}", style="bold", markup=False)
     facts: Mapping[str, object] = {
         "kind": report.kind,
@@ -262,7 +261,9 @@ def show(report: Report, title: str, *, aside: Path | None = None) -> None:
     out.print("  " + ", ".join(f"{k} {v}" for k, v in facts.items() if v), markup=False)
     if report.raster:
         _show_bands(report.raster)
-    if report.generation and report.raster:
+    if report.scene:
+        _show_scene(report.scene)
+    if report.generation and (report.raster or report.scene):
         out.print(f"  generation {report.generation}")
     elif report.generation:
         out.print(
@@ -280,6 +281,26 @@ def show(report: Report, title: str, *, aside: Path | None = None) -> None:
     if report.aside:
         where = aside or Path(ASIDE, report.aside)
         out.print(f"  the rows that were set aside: {where}", markup=False)
+
+
+def _what(report: Report) -> str:
+    if report.raster:
+        return _cells(report.raster)
+    return _tiles(report.scene) if report.scene else _rows(report)
+
+
+def _tiles(scene: SceneFacts) -> str:
+    contents = ", ".join(f"{count} {kind}" for kind, count in scene.contents.items())
+    return f"{scene.tiles} tiles, {contents}, {scene.bytes / 1e6:.3g} MB"
+
+
+def _show_scene(scene: SceneFacts) -> None:
+    """How high it reaches, what it needs, and where it is."""
+    out.print(f"  {scene.low:.1f} to {scene.high:.1f} m above the ellipsoid")
+    if scene.extensions:
+        out.print(f"  extensions: {', '.join(map(shown, scene.extensions))}", markup=False)
+    where = "read where it lies" if scene.in_place else "copied into the city"
+    out.print(f"  {where}{', placed by its anchor' if scene.transform else ''}")
 
 
 def _rows(report: Report) -> str:

@@ -81,6 +81,8 @@ def _agrees(sample: Sample, recognised: Reader | None) -> None:
     """Refuse a file whose name claims another type than its content shows; ``recognised`` is None for
     a zip."""
     ending = sample.path.suffix.casefold()
+    if sample.inside == "folder" and not any(ending in each.endings for each in readers()):
+        return  # what a folder is called claims nothing
     if ending in (recognised.endings if recognised else (ZIP,)):
         return
     claimed = " or ".join(dict.fromkeys(each.title for each in readers() if ending in each.endings)) or None

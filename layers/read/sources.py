@@ -56,7 +56,8 @@ def read(options: ReadOptions, sink: Sink, work: Path) -> None:
         folder, what = work / "unpacked", "zip archive"
         zipped.unpack(path, folder, options.limits)
     search = _Search(options.limits, options.declared.encoding)
-    search.look(folder)
+    if not search.take(folder):
+        search.look(folder)
     chosen = _chosen(_choices(search, folder, options), search, options, what)
     for name, error in search.others[:_MOST_TOLD]:
         sink.note("source.ignored", f"{shown(name)} is not read: {error.reason}")
@@ -120,11 +121,11 @@ class _Search:
             if self._seen > self._limits.members:
                 raise BadFile("limit.members", f"the folder holds more than {self._limits.members} files")
             if path.is_file():
-                self._take(path)
-            elif path.is_dir() and not path.is_symlink() and not self._take(path) and depth < _DEEPEST:
+                self.take(path)
+            elif path.is_dir() and not path.is_symlink() and not self.take(path) and depth < _DEEPEST:
                 self.look(path, depth + 1)
 
-    def _take(self, path: Path) -> bool:
+    def take(self, path: Path) -> bool:
         """Whether a file or folder is of a format that is read."""
         try:
             sample = Sample.of(path, self._encoding)

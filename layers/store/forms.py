@@ -71,8 +71,13 @@ def layer(row: Sequence[Any], seq: int) -> ContentLayer:
         extent=None if box[0] is None else cast(Bbox, tuple(box)),
         generation=generation,
         seq=seq,
-        assets=tuple(Asset(**asset) for asset in json.loads(assets)),
+        assets=tuple(_asset(asset) for asset in json.loads(assets)),
     )
+
+
+def _asset(known: dict[str, Any]) -> Asset:
+    transform = known.get("transform")
+    return Asset(**{**known, "transform": None if transform is None else tuple(transform)})
 
 
 def in_use(layer_id: str, form: str) -> Exists:

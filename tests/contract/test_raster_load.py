@@ -13,10 +13,9 @@ import rasterio
 from rasterio.vrt import WarpedVRT
 from rio_cogeo.cogeo import cog_validate
 
-from layers import load
+from layers import kept, load
 from layers.errors import BadFile, BadParameter, Exists
 from layers.model import ContentLayer, Report
-from layers.raster import kept
 from layers.source import Declared
 from layers.store.base import Store
 from tests.raster_sources import hills, picture, write

@@ -189,6 +189,7 @@ VALUES = {
     **dict.fromkeys(("x", "tileCol"), "9329"),
     **dict.fromkeys(("y", "tileRow"), "4757"),
     "sha": "0" * 64,
+    "number": "0",
 }
 
 

@@ -19,6 +19,7 @@ from tiles.scheme import MAX_ZOOM, METRES_PER_DEGREE
 from tiles.storeys import NUMBER
 from twin.http import across
 from twin.http.imagery import of_city
+from twin.http.registered import is_scene
 
 if TYPE_CHECKING:
     from twin.catalogue.published import PublishedLayer
@@ -51,7 +52,9 @@ def document(city: City, view: View) -> dict[str, Any]:
         )
     )
     entries = [
-        layer_entry(one) | {"raster": _raster(city, one.layer)} | _choices(view, one.layer)
+        layer_entry(one)
+        | {"raster": _raster(city, one.layer), "registered": _registered(one.layer)}
+        | _choices(view, one.layer)
         for one in published
     ]
     return _document(city, extent, bulk) | _terrain(city, view) | {"layers": entries}
@@ -234,6 +237,14 @@ def _raster(city: City, layer: Layer) -> dict[str, Any] | None:
             "opacity": ((own.style if own else None) or {}).get("opacity", 1),
         },
     }
+
+
+def _registered(layer: Layer) -> dict[str, Any] | None:
+    """Where 3D content that was registered is, and what is cut out of it; None for another layer."""
+    if not is_scene(layer):
+        return None
+    here = f"3dtiles/{layer.id}"
+    return {"url": f"{here}/tileset.json", "areas": f"{here}/areas.json"}
 
 
 @cache

@@ -9,25 +9,29 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from layers import kinds
 from layers.errors import BadParameter, NotFound, shown
+from layers.model import has_features
 from layers.textures import EXTENSIONS, extension
 from tiles.scheme import MAX_ZOOM
 from tiles.service import Bounds
 from twin.access.rights import EVERYBODY
 from twin.http import answers, past, respond
 from twin.http.context import Context, Link, link
+from twin.http.formats import GEOJSON
 from twin.http.openapi_parts import BINARY, get, ok, path_parameter, query_parameter, tile_place
+from twin.http.registered import Registered, is_scene
 from twin.http.respond import Receive, Scope, Send
-from twin.http.room import Room, Route, Site, of_features
+from twin.http.room import Paths, Room, Route, Site
 from twin.http.tiles import JSON, OF_FEATURES, deliver, tiles_of, version, version_parameter, whole
 
 if TYPE_CHECKING:
-    from layers.model import FeatureLayer
+    from layers.model import Layer
     from twin.city import City
 
 GLB = "model/gltf-binary"
 BOUNDS: tuple[Bounds, ...] = get_args(Bounds.__value__)
 #: As 3D GeoVolumes servers name a tileset; clients choose the link by it.
 TILESET = "application/json+3dtiles"
+_FILES = "/3dtiles/{layer}/sets/{number}"
 REL = "http://www.opengis.net/def/rel/ogc/0.0/tileset-3dtiles"
 
 
@@ -47,6 +51,8 @@ def make(site: Site) -> Sequence[Room]:
         Route("/3dtiles/{layer}/tileset.json", {"GET": scene.tileset}, _describe_tileset, past="fresh"),
         Route("/3dtiles/{layer}/{z}/{x}/{y}.glb", {"GET": scene.node}, _describe_node, past="fresh"),
         *images,
+        Route(_FILES + "/{path...}", {"GET": scene.registered.file}, describe_all=_describe_files),
+        Route("/3dtiles/{layer}/areas.json", {"GET": scene.registered.areas}, _describe_areas),
     )
     return (
         Room(
@@ -54,7 +60,7 @@ def make(site: Site) -> Sequence[Room]:
             ("3D Tiles 1.1", "三维瓦片（3D Tiles 1.1）"),
             routes,
             _landing_links,
-            collection=of_features(_links),
+            collection=_collection_links,
         ),
     )
 
@@ -64,8 +70,12 @@ class _Scene:
 
     def __init__(self, city: City) -> None:
         self._city = city
+        self.registered = Registered(city)
 
     async def tileset(self, scope: Scope, receive: Receive, send: Send, layer: str) -> None:
+        if (record := await self.registered.find(scope, layer)) is not None:
+            await self.registered.tileset(scope, send, record)
+            return
         bounds = _bounds(scope)
         tiles = await tiles_of(self._city, scope)
         await deliver(scope, send, await self._city.aside(tiles.tileset, layer, bounds), JSON)
@@ -111,8 +121,8 @@ class _Scene:
         await answers.exactly(scope, send, found.data, headers)
 
 
-def _links(context: Context, layer: FeatureLayer) -> list[Link]:
-    if kinds.known(layer.kind).body is None:
+def _collection_links(context: Context, layer: Layer) -> list[Link]:
+    if not (is_scene(layer) or (has_features(layer) and kinds.known(layer.kind).body is not None)):
         return []
     href = f"{context.root}/3dtiles/{layer.id}/tileset.json"
     return [link(REL, href, TILESET, context.say("3D Tiles", "三维瓦片"))]
@@ -144,13 +154,27 @@ def _landing_links(context: Context) -> list[Link]:
     """Of every layer that has bodies: a map of the city in 3D is made of these."""
     return [
         one | {"type": JSON, "title": f"{one['title']}: {context.title(layer)}"}
-        for layer in context.view.feature_layers()
-        for one in _links(context, layer)
+        for layer in context.view.layers()
+        for one in _collection_links(context, layer)
     ]
 
 
 def _layer(context: Context) -> dict[str, Any]:
-    known = [layer.id for layer in context.view.feature_layers() if kinds.known(layer.kind).body is not None]
+    layers = context.view.layers()
+    return _named([layer.id for layer in layers if _collection_links(context, layer)])
+
+
+def _bodies(context: Context) -> dict[str, Any]:
+    """Of those layers whose tiles are made of features."""
+    layers = context.view.feature_layers()
+    return _named([layer.id for layer in layers if kinds.known(layer.kind).body is not None])
+
+
+def _scenes(context: Context) -> dict[str, Any]:
+    return _named([layer.id for layer in context.view.layers() if is_scene(layer)])
+
+
+def _named(known: list[str]) -> dict[str, Any]:
     return path_parameter("layer", {"type": "string", **({"enum": known} if known else {})}, "A layer's id")
 
 
@@ -162,7 +186,7 @@ def _describe_tileset(context: Context) -> dict[str, Any]:
 
 def _describe_node(context: Context) -> dict[str, Any]:
     summary = context.say("The bodies of one tile as binary glTF 2.0", "一个瓦片的实体（glTF 2.0）")
-    parameters = [_layer(context), *tile_place(MAX_ZOOM), _bounds_parameter(), version_parameter()]
+    parameters = [_bodies(context), *tile_place(MAX_ZOOM), _bounds_parameter(), version_parameter()]
     operation = get("3dtiles.node", "3dtiles", summary, ok(summary, {GLB: BINARY}), parameters)
     return {"get": operation}
 
@@ -172,10 +196,26 @@ def _describe_texture(media_type: str, context: Context) -> dict[str, Any]:
     name = path_parameter(
         "sha", {"type": "string", "pattern": "^[0-9a-f]{64}$"}, "The SHA-256 of the image, as nodes name it"
     )
-    parameters = [_layer(context), name, _bounds_parameter(), version_parameter()]
+    parameters = [_bodies(context), name, _bounds_parameter(), version_parameter()]
     ending = extension(media_type)
     return {
         "get": get(
             f"3dtiles.texture.{ending}", "3dtiles", summary, ok(summary, {media_type: BINARY}), parameters
         )
     }
+
+
+def _describe_files(context: Context) -> Paths:
+    summary = context.say("A file of a registered tileset", "已登记三维瓦片集的一个文件")
+    number = path_parameter("number", {"type": "integer", "minimum": 0}, "Which of the layer's tilesets")
+    path = path_parameter("path", {"type": "string"}, "As the documents of the tileset name it")
+    parameters = [_scenes(context), number, path, version_parameter()]
+    content = ok(summary, {"application/octet-stream": BINARY, JSON: "document", GLB: BINARY})
+    operation = get("3dtiles.file", "3dtiles", summary, content, parameters)
+    return {_FILES + "/{path}": {"get": operation}}
+
+
+def _describe_areas(context: Context) -> dict[str, Any]:
+    summary = context.say("What is cut out of a registered tileset", "从已登记三维瓦片集中裁去的范围")
+    parameters = [_scenes(context), version_parameter()]
+    return {"get": get("3dtiles.areas", "3dtiles", summary, ok(summary, {GEOJSON: "document"}), parameters)}

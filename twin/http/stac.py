@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from layers.errors import NotFound, Unavailable, shown
+from layers.kept import COG
 from layers.model import Asset, ContentLayer, Layer, is_raster
 from layers.raster.coverage import Coverage
 from layers.raster.files import located
 from layers.raster.grid import code
-from layers.raster.kept import COG
 from layers.types import lon_spans
 from twin.access.caller import CALLER
 from twin.http import answers, negotiate, ranges, respond

@@ -15,7 +15,7 @@ import pytest
 
 from layers.errors import NotFound
 from layers.textures import Texture, extension
-from tests import rasters
+from tests import rasters, tilesets
 from tests.storing import spec
 from tests.support import ROOT, twin
 from tests.textured import image
@@ -56,13 +56,17 @@ VALUES = {
     "{incident}": "1",
     "{resource...}": "Things",
     "{file...}": "index.html",
+    "{number}/{path...}": "0/tileset.json",
 }
 TEXTURES = Texture.of(image(form="JPEG"), "image/jpeg"), Texture.of(image(), "image/png")
 VALUES |= {
     f"{{sha}}.{extension(one.media_type)}": f"{one.sha}.{extension(one.media_type)}" for one in TEXTURES
 }
-#: What layers of rasters have.
-OF_RASTERS = re.compile(r"/(coverage|map|position|trajectory)\b|^/(imagery|stac|terrain)/")
+#: What layers of rasters have, and those of registered scenes.
+OF_FILES = {
+    re.compile(r"/(coverage|map|position|trajectory)\b|^/(imagery|stac|terrain)/"): "relief",
+    re.compile(r"/sets/|/areas\.json"): "photo",
+}
 #: Parameters without which a path answers nothing.
 NEEDED = {
     "/search": "q=a",
@@ -88,6 +92,8 @@ def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[app.Front]:
     twin("load", str(file), "--as", "houses", "--kind", "building", "--city", str(folder / "city"))
     rasters.write(folder / "city/rasters/relief.tif")
     rasters.record(folder / "city", "relief", "rasters/relief.tif", form="surface")
+    tileset = tilesets.write(folder / "photo", tilesets.photo_mesh(24.94, 60.17))
+    twin("load", str(tileset), "--as", "photo", "--city", str(folder / "city"))
     city = app.open_city(folder / "city")
     stage = city.store.stage(spec("houses", fields=()))
     for one in TEXTURES:
@@ -137,8 +143,9 @@ def routes(front: app.Front) -> list[Route]:
 
 def example(path: str) -> str:
     """An address that a template of a path fits."""
-    if OF_RASTERS.search(path):
-        path = path.replace("{layer}", "relief")
+    for kind, layer in OF_FILES.items():
+        if kind.search(path):
+            path = path.replace("{layer}", layer)
     for name, value in VALUES.items():
         path = path.replace(name, value)
     assert "{" not in path, path

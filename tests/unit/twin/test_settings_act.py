@@ -53,6 +53,7 @@ READ_IN = {
     "layers.ID.history": "twin/settings.py",
     "audit.": "twin/audit/wiring.py",  # tests/unit/twin/test_audit_setting.py
     "heights.undulation": "twin/catalogue/*.py",
+    "layers.ID.scene.": "twin/http/registered.py",  # tests/unit/twin/test_registered.py
     "store.": "layers/store/postgis/*.py twin/city.py",
     "layers.ID.": "layers/store/postgis/*.py",
     "limits.": "twin/city.py twin/app.py",

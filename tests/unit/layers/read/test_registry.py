@@ -23,6 +23,7 @@ HEADS = {
     "cityjson": ("a.city.json", b'{"type": "CityJSON"}'),
     "citygml": ("a.gml", b'<?xml version="1.0"?>\n<!-- a -->\n<core:CityModel xmlns:core="x"/>'),
     "ifc": ("a.IFC", b"ISO-10303-21;\nHEADER;"),
+    "3dtiles": ("a.json", b'{"asset": {"version": "1.0"}, "geometricError": 9, "root": {}}'),
     "csv": ("a.csv", b"lon,lat\n1,2\n"),
     "parquet": ("a.parquet", b"PAR1\x15\x04\x15\x10"),
     "tif": ("a.TIF", b"II+\x00\x08\x00\x00\x00"),

@@ -127,6 +127,8 @@ export interface LayerConfig {
   scene: { url: string; body: 'prism' | 'tube'; painted: boolean } | null;
   /** Absent or null where it is no raster. */
   raster?: RasterConfig | null;
+  /** 3D content that somebody else made: its tileset, and what is cut out of it; absent or null elsewhere. */
+  registered?: { url: string; areas: string } | null;
   /** Those of its features, from the lowest to the highest; absent where they have none. */
   storeys?: StoreyConfig[];
   /** The codes of the categories of its features. */

@@ -22,7 +22,7 @@ test('panels, tools and forms are found in their folders', () => {
     ['edits', 'feature', 'history', 'incident', 'incidents', 'layers', 'legend', 'new', 'profile', 'search', 'sensor'],
   );
   expect(tools.all().map(({ id }) => id)).toEqual(['zoom-in', 'zoom-out', 'north', 'mode', 'underground', 'profile', 'past', 'theme']);
-  expect(forms.all().map(({ id }) => id).sort()).toEqual(['coverage', 'draped', 'scene', 'vector']);
+  expect(forms.all().map(({ id }) => id).sort()).toEqual(['coverage', 'draped', 'registered', 'scene', 'vector']);
 });
 
 test('every panel brings its element', async () => {

@@ -99,7 +99,7 @@ export function rank(layer: LayerConfig): number {
   if (isRaster(layer)) return -1;
   if (layer.geometryType.includes('Point')) return 4;
   if (isLine(layer)) return layer.buried ? 3 : 1;
-  return layer.scene ? 2 : 0;
+  return layer.scene || layer.registered ? 2 : 0;
 }
 
 /** Whether a line runs around its areas: those that stand on the ground, and those of which some are paler. */

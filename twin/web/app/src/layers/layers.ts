@@ -13,7 +13,7 @@ import { isFeature, type State, type Store } from '../state';
 import { shade } from '../tokens';
 import type { Progress } from './reasons';
 import { isFlat, isUnder, localUrl, rank, type Drawn, type Form, type FormContext } from './form';
-import { rasterOrder } from './order';
+import { isOfFiles, rasterOrder } from './order';
 import { forms } from './registry';
 
 interface Shown {
@@ -57,7 +57,7 @@ export class LayerSet {
     private readonly store: Store,
     ground: Ground,
     imagery: ImageryStack,
-    /** What it shows; rasters, which have no past, are shown by the first. */
+    /** What it shows; files, which have no past, are shown by the first. */
     private readonly moment: MomentOf = shownMoment,
     private readonly unsaved: ReadonlySignal<ReadonlyMap<string, Unsaved>> = signal(new Map()),
   ) {
@@ -70,8 +70,7 @@ export class LayerSet {
       url: (layer, path) => {
         const generation = this.generations.get(layer.id);
         const own = generation ? `${path}${path.includes('?') ? '&' : '?'}v=${generation}` : path;
-        // files of rasters are those that there are
-        return layer.raster ? own : asOf(own, this.at);
+        return isOfFiles(layer) ? own : asOf(own, this.at);
       },
       swapped: (layer) => this.onSwap(layer.id),
       progressed: () => this.progressed(),
@@ -108,7 +107,7 @@ export class LayerSet {
     const { split } = this.store.get();
     if (!beside || split === null) return pick(this);
     const [meant, other] = share < (moving.peek() ?? split) ? [this, beside] : [beside, this];
-    const hidden = [...other.entries.values()].flatMap(({ layer, drawn }) => (drawn?.show && !layer.raster && !isFlat(drawn) ? [drawn] : []));
+    const hidden = [...other.entries.values()].flatMap(({ layer, drawn }) => (drawn?.show && !isOfFiles(layer) && !isFlat(drawn) ? [drawn] : []));
     for (const drawn of hidden) drawn.show = false;
     try {
       return pick(meant);
@@ -176,8 +175,8 @@ export class LayerSet {
   private retime(): void {
     this.era += 1;
     for (const entry of this.entries.values()) {
-      const { id, raster } = entry.layer;
-      if (raster) continue;
+      const { id } = entry.layer;
+      if (isOfFiles(entry.layer)) continue;
       this.generations.set(id, (this.generations.get(id) ?? 0) + 1);
       entry.drawn?.remove();
       entry.next?.remove();
@@ -189,8 +188,8 @@ export class LayerSet {
   }
 
   /** Whether a layer is shown as it was: what happens to it now is of no account. */
-  private isPast({ raster }: LayerConfig): boolean {
-    return !raster && this.at !== null;
+  private isPast(layer: LayerConfig): boolean {
+    return !isOfFiles(layer) && this.at !== null;
   }
 
   /** From /stream: one tile has new bytes. */
@@ -296,7 +295,7 @@ export class LayerSet {
   }
 
   private register(layer: LayerConfig): void {
-    if (layer.raster && this.moment !== shownMoment) return;
+    if (isOfFiles(layer) && this.moment !== shownMoment) return;
     for (const form of forms.all()) {
       const key = `${form.id}:${layer.id}`;
       const known = this.entries.get(key);
@@ -329,7 +328,7 @@ export class LayerSet {
     const { era } = this;
     entry.loading ??= this.make(entry).then((drawn) => {
       // of another moment than is shown now
-      if (era !== this.era && !entry.layer.raster) return;
+      if (era !== this.era && !isOfFiles(entry.layer)) return;
       entry.loading = null;
       if (!drawn) return;
       entry.drawn = drawn;

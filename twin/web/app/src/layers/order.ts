@@ -6,6 +6,11 @@ export function isRaster(layer: LayerConfig): boolean {
   return Boolean(layer.raster);
 }
 
+/** Whether what is shown is files, of which there are those of now alone: it has no past. */
+export function isOfFiles(layer: LayerConfig): boolean {
+  return Boolean(layer.raster ?? layer.registered);
+}
+
 /** Those that were moved stand as they were put; before them, as the city lists them, those that never were. */
 export function rasterOrder(layers: readonly LayerConfig[], moved: readonly string[]): LayerConfig[] {
   const place = new Map(moved.map((id, i) => [id, i]));

@@ -1,9 +1,10 @@
 /** Why nothing of a layer, or nothing at all, is to be seen, and what to do about it. */
 
-import type { CityConfig, LayerConfig, RasterConfig } from '../config';
+import type { CityConfig, LayerConfig } from '../config';
 import type { Word } from '../i18n';
 import { onTerrain, type State, type View } from '../state';
 import { isLine, isUnder } from './form';
+import { isOfFiles } from './order';
 
 /** What a press on the button beside the reason does. */
 export type Step = 'layers' | 'usual' | 'data' | 'go' | 'closer' | 'surface' | 'under' | 'again' | 'home' | 'reload' | 'terrain' | 'stand';
@@ -56,7 +57,7 @@ function isEmptyNow({ count }: LayerConfig, { at }: Readonly<State>): boolean {
 
 /** Why a layer that is switched on shows nothing; null where it should be in the picture. */
 export function whyNot(layer: LayerConfig, state: Readonly<State>, progress: Progress): Reason | null {
-  if (layer.raster) return whyNoPicture(layer, layer.raster, state, progress);
+  if (isOfFiles(layer)) return whyNoFiles(layer, state, progress);
   if (!layer.vector && !layer.scene) return { word: 'why.form', step: 'data' };
   if (isEmptyNow(layer, state)) return { word: 'why.empty', step: 'data' };
   if (typeof progress === 'number') return failed(progress, state.at !== null);
@@ -67,11 +68,12 @@ export function whyNot(layer: LayerConfig, state: Readonly<State>, progress: Pro
   return progress === 'opening' ? { word: 'why.opening', step: null } : null;
 }
 
-/** The same of a raster: drawn on the ground wherever one looks from. */
-function whyNoPicture(layer: LayerConfig, { times }: RasterConfig, state: Readonly<State>, progress: Progress): Reason | null {
-  const time = state.layers[layer.id]?.raster?.time;
-  if (time && !times.includes(time)) return { word: 'why.time', step: null };
-  if (layer.extent && !meet(layer.extent, seen(state.view))) return { word: 'why.outside', step: 'go' };
+/** The same of a raster, drawn on the ground wherever one looks from, and of a registered scene, which stands on the street. */
+function whyNoFiles({ id, extent, raster }: LayerConfig, state: Readonly<State>, progress: Progress): Reason | null {
+  const time = state.layers[id]?.raster?.time;
+  if (raster && time && !raster.times.includes(time)) return { word: 'why.time', step: null };
+  if (!raster && isUnder(state)) return { word: 'why.underground', step: 'surface' };
+  if (extent && !meet(extent, seen(state.view))) return { word: 'why.outside', step: 'go' };
   if (typeof progress === 'number') return failed(progress);
   return progress === 'opening' ? { word: 'why.opening', step: null } : null;
 }

@@ -14,7 +14,7 @@ import { progressOf, why } from '../why';
 import { modelControls } from './model-controls';
 import { rasterControls, rasterLegend } from './raster-controls';
 import { terrainControls } from './terrain-controls';
-import { isRaster, rasterOrder } from '../../layers/order';
+import { isOfFiles, isRaster, rasterOrder } from '../../layers/order';
 import { asOf } from '../../past';
 
 const STATES: SensorState[] = ['ok', 'blue', 'yellow', 'orange', 'red', 'stale'];
@@ -88,12 +88,12 @@ export class LayersPanel extends Panel {
             @change=${(event: Event) =>
               store.setLayer(layer.id, { visible: (event.target as HTMLInputElement).checked })}
           />
-          ${layer.raster ? nothing : this.swatch(layer, layer.style.legend?.[0])}<span class="name">${title}</span>
-          ${layer.raster ? nothing : html`<span class="count">${store.get().at === null ? decimal(layer.count, 0) : ''}</span>`}
+          ${isOfFiles(layer) ? nothing : this.swatch(layer, layer.style.legend?.[0])}<span class="name">${title}</span>
+          ${isOfFiles(layer) ? nothing : html`<span class="count">${store.get().at === null ? decimal(layer.count, 0) : ''}</span>`}
         </label>
         <a
           class="data"
-          href=${asOf(`ogc/collections/${layer.id}?f=html`, layer.raster ? null : store.get().at)}
+          href=${asOf(`ogc/collections/${layer.id}?f=html`, isOfFiles(layer) ? null : store.get().at)}
           target="_blank"
           aria-label=${t('data.of', { name: title })}
           title=${t('data')}
@@ -114,7 +114,7 @@ export class LayersPanel extends Panel {
             @input=${(event: Event) =>
               store.setLayer(layer.id, { opacity: Number((event.target as HTMLInputElement).value) })}
           />
-            ${layer.raster && store.get().at !== null ? html`<p class="why" data-why="past.raster">${t('past.raster')}</p>` : nothing}
+            ${isOfFiles(layer) && store.get().at !== null ? html`<p class="why" data-why="past.raster">${t('past.raster')}</p>` : nothing}
             ${layer.raster ? rasterControls(this.app, layer) : nothing} ${modelControls(this.app, layer)}`
         : nothing}
     </div>`;
@@ -151,7 +151,7 @@ export class LayersPanel extends Panel {
         (layer) => html`<section class="group">
           <h3>${titleOf(layer.title, layer.id)}</h3>
           ${layer.raster ? rasterLegend(this.app, layer) : nothing}
-          ${(layer.raster ? [] : (layer.style.legend ?? [])).map(
+          ${(isOfFiles(layer) ? [] : (layer.style.legend ?? [])).map(
             (entry) => html`<div class="entry">
               ${this.swatch(layer, entry)}<span class="name">${titleOf(entry.title)}</span>
               ${entry.assumed ? html`<span class="mark">${t('source.default')}</span>` : nothing}

@@ -1,4 +1,5 @@
-"""A raster becomes a layer: what the guarded child found is recorded, and its COG gets its place."""
+"""A raster or tileset becomes a layer: what the guarded child found is recorded, and its COG or the copy of
+its files gets its place."""
 
 from __future__ import annotations
 
@@ -7,23 +8,23 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from layers import instants
+from layers import instants, kept
 from layers.errors import BadParameter
 from layers.findings import Findings, RowNaming
 from layers.guard import Reading
 from layers.model import NOBODY, Asset, Author, ContentLayer, Layer, Report
 from layers.place import source as source_crs
-from layers.raster import kept
 from layers.source import Declared
 from layers.store import forms
 from layers.store.base import FormSpec, Store
 from layers.types import Bbox, Form, Titles
 
-#: Kinds of rasters, the form of each, and what a layer is called that has no title.
-FORMS: dict[str, Form] = {"raster": "coverage", "terrain": "surface"}
+#: Kinds of what has no rows, the form of each, and what a layer is called that has no title.
+FORMS: dict[str, Form] = {"raster": "coverage", "terrain": "surface", "scene": "scene"}
 _TITLES: dict[str, Titles] = {
     "raster": {"en": "Raster", "zh-CN": "栅格"},
     "terrain": {"en": "Terrain", "zh-CN": "地形"},
+    "scene": {"en": "3D scene", "zh-CN": "三维场景"},
 }
 #: Bytes of a file whose digest a check still takes.
 _HASHED = 2 << 30
@@ -31,7 +32,7 @@ _HASHED = 2 << 30
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """The layer that a raster is to become, how, and what there is of it."""
+    """The layer that is to be made, how, and what there is of it."""
 
     layer_id: str
     mode: str
@@ -40,28 +41,38 @@ class Wanted:
     by: Author = NOBODY
 
 
-def kind_of(declared: Declared) -> str:
-    """The kind of a raster. Raises BadParameter: the declared one has features; what goes with rows only."""
-    kind = declared.kind or "raster"
-    if kind not in FORMS:
-        raise BadParameter("kind", kind, f"the file is a raster, which is one of {', '.join(FORMS)}")
-    for name in ("id_field", "encoding", "time_field", "layer"):
+def is_content(reading: Reading) -> bool:
+    """Whether what was read has no rows."""
+    return reading.raster is not None or reading.scene is not None
+
+
+def kind_of(reading: Reading, declared: Declared) -> str:
+    """The kind of what was read. Raises BadParameter: the declared one is of something else; what goes with
+    rows, or with rasters, only."""
+    what, kinds = ("raster", ("raster", "terrain")) if reading.scene is None else ("tileset", ("scene",))
+    kind = declared.kind or kinds[0]
+    if kind not in kinds:
+        raise BadParameter("kind", kind, f"the file is a {what}, which is one of {', '.join(kinds)}")
+    surplus = ["id_field", "encoding", "time_field", "layer"]
+    if reading.scene is not None:
+        surplus += ["nodata", "vertical"]
+    for name in surplus:
         if (value := getattr(declared, name)) is not None:
-            raise BadParameter(name, value, "the file is a raster, which has no rows")
-    if kind == "raster" and declared.offset is not None:
+            raise BadParameter(name, value, f"the file is a {what}, which has no such thing")
+    if kind != "terrain" and declared.offset is not None:
         raise BadParameter("offset", declared.offset, "goes with --kind terrain")
     return kind
 
 
 def refuse_rows(declared: Declared) -> None:
-    """Raises BadParameter: something is declared of a file of rows that only a raster has."""
+    """Raises BadParameter: something is declared of a file of rows that only rasters and tilesets have."""
     for name in ("time", "nodata", "vertical", "offset", "in_place"):
         if (value := getattr(declared, name)) is not None:
-            raise BadParameter(name, value, "the file has rows, and this goes with rasters")
+            raise BadParameter(name, value, "the file has rows, and this goes with rasters and tilesets")
 
 
 def moment(declared: Declared) -> str | None:
-    """The time of a raster as assets have it. Raises BadParameter."""
+    """The time of a raster or tileset as assets have it. Raises BadParameter."""
     text = declared.time
     if text is None:
         return None
@@ -72,7 +83,7 @@ def moment(declared: Declared) -> str | None:
 
 
 def report(reading: Reading, path: Path, declared: Declared, layer_id: str, *, whole: bool) -> Report:
-    """What was found of a raster; ``whole``: it was read to its end. Raises BadFile, BadParameter."""
+    """What was found; ``whole``: a raster was read to its end. Raises BadFile, BadParameter."""
     meta = reading.meta
     findings = Findings()
     for problem in reading.problems:
@@ -81,13 +92,14 @@ def report(reading: Reading, path: Path, declared: Declared, layer_id: str, *, w
     moment(declared)
     made = Report(
         layer=layer_id,
-        kind=kind_of(declared),
+        kind=kind_of(reading, declared),
         source=path.name,
         sha256=_digest(path, whole=whole),
         driver=meta["driver"],
         crs=label,
         vertical_datum=meta["vertical_datum"],
         raster=reading.raster,
+        scene=reading.scene,
     )
     findings.into(made, RowNaming(), ())
     return made
@@ -104,19 +116,22 @@ def run(
     written: Path,
 ) -> Report:
     """Record what was read as a layer, or as more of one, with its report; ``written`` is the folder that has
-    its COG. Raises BadFile, BadParameter, Exists, ReadOnly."""
+    its COG or its files. Raises BadFile, BadParameter, Exists, ReadOnly."""
     before = _before(wanted)
     made = report(reading, path, declared, wanted.layer_id, whole=True)
     form = FORMS[made.kind]
     if before and wanted.mode == "append" and before.form != form:
         raise forms.in_use(wanted.layer_id, before.form)
-    href = (
-        _where(city, path) if declared.in_place else kept.settle(city, written / "cog.tif", wanted.layer_id)
-    )
+    href = _settled(city, reading, path, declared, wanted.layer_id, written)
     if wanted.mode == "append":
         # another load may have added to it while this file was read
         before = _before(replace(wanted, present=store.layer(wanted.layer_id)))
-    asset = Asset(href=href, media_type=kept.COG, time=moment(declared))
+    asset = Asset(
+        href=href,
+        media_type=kept.COG if reading.scene is None else kept.TILESET,
+        time=moment(declared),
+        transform=reading.scene.transform if reading.scene is not None else None,
+    )
     old = before.assets if before else ()
     assets = (*old, asset) if wanted.mode == "append" else (asset,)
     spec = FormSpec(
@@ -147,7 +162,7 @@ def datum(layers: Iterable[Layer], layer_id: str, mode: str) -> str:
 
 
 def _before(wanted: Wanted) -> ContentLayer | None:
-    """The layer as it is. Raises Exists: it is none of rasters."""
+    """The layer as it is. Raises Exists: it has features."""
     present = wanted.present
     if present is None:
         return None
@@ -162,6 +177,18 @@ def _around(extent: tuple[float, ...], before: Layer | None) -> Bbox:
         return west, south, east, north
     a, b, c, d = before.extent
     return min(west, a), min(south, b), max(east, c), max(north, d)
+
+
+def _settled(
+    city: Path, reading: Reading, path: Path, declared: Declared, layer_id: str, written: Path
+) -> str:
+    """Where the content lies from now on, as an asset says it. Raises ReadOnly."""
+    scene = reading.scene
+    if declared.in_place:
+        return _where(city, path / scene.root if scene is not None and path.is_dir() else path)
+    if scene is None:
+        return kept.settle(city, written / "cog.tif", layer_id)
+    return f"{kept.settle(city, written, layer_id)}/{scene.root}"
 
 
 def _where(city: Path, path: Path) -> str:
