@@ -175,8 +175,8 @@ def compared(before: End, after: End, layer_id: str, touches: Iterable[Touch]) -
     ends = (_layer(before, layer_id), _layer(after, layer_id))
     for batch in itertools.batched(touches, _BATCH):
         fids = [touch.fid for touch in batch]
-        old = _states(before, ends[0], fids)
-        new = _states(after, ends[1], fids)
+        old = states(before, ends[0], fids)
+        new = states(after, ends[1], fids)
         for touch in batch:
             change = FeatureChange(
                 layer=layer_id,
@@ -257,8 +257,8 @@ def _fids(end: End, layer: FeatureLayer | None, chosen: Chosen) -> Iterator[Touc
         query = replace(query, after=page.next_after)
 
 
-def _states(end: End, layer: FeatureLayer | None, fids: list[int]) -> dict[int, State]:
-    """Features at a moment: first those that lie somewhere, with their bodies, then the others."""
+def states(end: End, layer: FeatureLayer | None, fids: list[int]) -> dict[int, State]:
+    """What some features are at a moment, by id: first what lies somewhere, with bodies, then the rest."""
     if layer is None or not fids:
         return {}
     found: dict[int, State] = {}
@@ -308,7 +308,17 @@ def _box(wkb: bytes) -> Bbox | None:
     return west, south, east, north
 
 
-def meets(change: FeatureChange, box: Bbox) -> bool:
+class Changed(Protocol):
+    """What has an old and a new state."""
+
+    @property
+    def old(self) -> State | None: ...
+
+    @property
+    def new(self) -> State | None: ...
+
+
+def meets(change: Changed, box: Bbox) -> bool:
     """Whether the old or the new geometry meets a box in lon/lat, west > east across the antimeridian."""
     west, south, east, north = box
     wkb = [state.wkb for state in (change.old, change.new) if state is not None]

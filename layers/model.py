@@ -403,7 +403,8 @@ class Report:
     ``time_field`` is the layer's time, empty where it has none. ``raster`` is there for a raster and
     ``scene`` for a tileset, which have no rows; ``vertical_datum`` is then what their heights count from.
     ``set`` is the id of the change set, 0 where nothing changed; ``changed`` tells of how many features that
-    there were before a field got another value (or ``geometry``), empty where these were very many."""
+    there were before a field got another value (or ``geometry``), empty where these were very many.
+    ``version`` is what the model version is called that this is, or that was made current here."""
 
     layer: str
     kind: str
@@ -435,6 +436,7 @@ class Report:
     vertical_datum: str = ""
     set: int = 0
     changed: dict[str, int] = field(default_factory=dict)
+    version: str = ""
 
     @classmethod
     def of(cls, known: Mapping[str, Any]) -> Report:

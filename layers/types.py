@@ -13,6 +13,9 @@ from typing import Literal
 LAYER_ID = re.compile(r"^[a-z][a-z0-9_]{0,62}$")
 CRS84 = "http://www.opengis.net/def/crs/OGC/1.3/CRS84"
 
+#: What a model version of a layer is called: ``duplex__2`` is the second of the layer ``duplex``.
+_VERSION = re.compile(r"([a-z][a-z0-9_]*?)__([1-9][0-9]{0,5})")
+
 #: Collections of the API that are no layers: what changes by the second. Their names are taken.
 LIVE_LAYERS = ("incidents", "observations_latest")
 
@@ -54,6 +57,12 @@ class Field:
 
 #: What a feature is called in its source: the first property of every layer that a load made.
 SOURCE_FIELD = Field("source_id", "string", {"en": "Source id", "zh-CN": "来源标识"})
+
+
+def version_of(layer_id: str) -> tuple[str, int] | None:
+    """The layer of which another is a model version, and its number; None for what is none."""
+    match = _VERSION.fullmatch(layer_id)
+    return None if match is None else (match[1], int(match[2]))
 
 
 def lon_spans(west: float, east: float) -> list[tuple[float, float]]:

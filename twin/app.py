@@ -38,6 +38,7 @@ log = logging.getLogger("twin")
 ROOMS = (
     "twin.http.ogc",
     "twin.http.related",
+    "twin.http.model_versions",
     "twin.http.tiles",
     "twin.http.imagery",
     "twin.http.scene",

@@ -31,6 +31,8 @@ undo_app = typer.Typer(no_args_is_help=True, help="Take back what was done: show
 app.add_typer(undo_app, name="undo")
 audit_app = typer.Typer(no_args_is_help=True, help="The chain of what was done (audit in city.yml).")
 app.add_typer(audit_app, name="audit")
+model_app = typer.Typer(no_args_is_help=True, help="Versions of a model, checked in beside what is there.")
+app.add_typer(model_app, name="model")
 
 CityDir = Annotated[
     Path, typer.Option("--city", envvar="TWIN_CITY", help="The city folder.", show_default="./city")
@@ -380,6 +382,80 @@ def undo_area(
 
     options = _undo_options(dry_run, yes, leave_out_conflicts, message, as_json)
     undo_verbs.of_area(city, bbox, first, last, layers, options)
+
+
+ModelLayer = Annotated[str, typer.Argument(metavar="LAYER", help="The layer whose versions they are.")]
+VersionName = Annotated[str, typer.Argument(metavar="NAME", help="The version's name.")]
+
+
+@model_app.command("check-in")
+@declaring
+def model_check_in(
+    layer_id: ModelLayer,
+    file: Annotated[
+        Path | None, typer.Argument(help="The model; what the layer is now without it.", show_default="now")
+    ] = None,
+    *,
+    name: Annotated[str, typer.Option(help="What the version is to be called.")],
+    declared: Declared,
+    city: CityDir = DEFAULT_CITY,
+    message: Message = "",
+    as_json: AsJson = False,
+) -> None:
+    """Keep a model as a version of a layer, beside what is there; it becomes current when you say so."""
+    from twin import model_verbs
+
+    model_verbs.check_in(city, layer_id, name, file, declared, message, as_json=as_json)
+
+
+@model_app.command("list")
+def model_list(layer_id: ModelLayer, city: CityDir = DEFAULT_CITY, as_json: AsJson = False) -> None:
+    """The versions of a layer."""
+    from twin import model_verbs
+
+    model_verbs.listing(city, layer_id, as_json=as_json)
+
+
+@model_app.command("diff")
+def model_diff(
+    layer_id: ModelLayer,
+    version: VersionName,
+    old: Annotated[
+        str | None, typer.Option("--from", help="The version it is compared with; what is there without it.")
+    ] = None,
+    city: CityDir = DEFAULT_CITY,
+    as_json: AsJson = False,
+) -> None:
+    """What is different in a version, element by element: new, gone, moved, changed."""
+    from twin import model_verbs
+
+    model_verbs.diff(city, layer_id, old, version, as_json=as_json)
+
+
+@model_app.command("make-current")
+def model_make_current(
+    layer_id: ModelLayer,
+    version: VersionName,
+    city: CityDir = DEFAULT_CITY,
+    message: Message = "",
+    yes: Yes = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make the layer what the version is; the history keeps what was, and twin undo load takes it back."""
+    from twin import model_verbs
+
+    ask = None if yes or as_json else lambda question: typer.confirm(question, abort=True)
+    model_verbs.make_current(city, layer_id, version, message, ask=ask, as_json=as_json)
+
+
+@model_app.command("remove")
+def model_remove(
+    layer_id: ModelLayer, version: VersionName, city: CityDir = DEFAULT_CITY, message: Message = ""
+) -> None:
+    """Forget a version; what is current stays."""
+    from twin import model_verbs
+
+    model_verbs.remove(city, layer_id, version, message)
 
 
 @audit_app.command("verify")

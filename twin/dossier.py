@@ -20,7 +20,7 @@ from layers import kinds
 from layers.errors import NotFound
 from layers.kinds.base import Belonging
 from layers.query import Query
-from layers.types import Bbox
+from layers.types import Bbox, version_of
 from layers.values import stored
 from layers.wkb import shapes
 from tiles.relations import Feature
@@ -99,7 +99,7 @@ def by_code(view: View, code: str) -> list[Feature]:
     layer. Empty where there is none."""
     found: list[Feature] = []
     naming: list[Feature] = []
-    for layer in view.feature_layers():
+    for layer in _current(view):
         kind = kinds.known(layer.kind)
         if kinds.parts_of(layer.kind):
             fids = {fid for name in CODES for fid in _naming(view, layer, (name,), code, 10)}
@@ -109,6 +109,11 @@ def by_code(view: View, code: str) -> list[Feature]:
     tiles = view.make_tiles()
     tiles.freshness.update()
     return found + [part for part in naming if tiles.relations.whole(*part) not in found]
+
+
+def _current(view: View) -> list[FeatureLayer]:
+    """All layers but the model versions that wait."""
+    return [layer for layer in view.feature_layers() if version_of(layer.id) is None]
 
 
 def building(view: View, layer_id: str, fid: int) -> Building | None:
@@ -230,7 +235,7 @@ def _belonging(
     view: View, live: Mapping[str, View], one: Building, rule: Belonging, outline: _Outline | None
 ) -> Iterator[Member]:
     """The members of a group, over all layers that may hold some."""
-    sources = [(view, layer) for layer in view.feature_layers() if layer.kind in rule.kinds]
+    sources = [(view, layer) for layer in _current(view) if layer.kind in rule.kinds]
     sources += [(live[name], live[name].feature_layer(name)) for name in rule.live if name in live]
     nearest: Member | None = None
     empty = True

@@ -122,7 +122,7 @@ def load_file(
             city=city,
             by=operator(message),
         )
-    _print([report], as_json)
+    print_reports([report], as_json)
 
 
 def load_manifest(city: Path, manifest: Path, *, mode: str, message: str = "", as_json: bool) -> None:
@@ -140,7 +140,7 @@ def load_manifest(city: Path, manifest: Path, *, mode: str, message: str = "", a
             city=city,
             by=operator(message),
         )
-    _print(reports, as_json)
+    print_reports(reports, as_json)
 
 
 def layers(city: Path, *, as_json: bool) -> None:
@@ -173,7 +173,7 @@ def report(city: Path, layer_id: str, *, as_json: bool) -> None:
     if document is None:
         why = "was not made by a load" if known else "is not there"
         raise NotFound(f"no report: layer {shown(layer_id)} {why}")
-    _print([Report.of(document)], as_json)
+    print_reports([Report.of(document)], as_json)
 
 
 def drop(city: Path, layer_id: str, *, ask: Callable[[str], object] | None, message: str = "") -> None:
@@ -353,7 +353,8 @@ def _show_findings(report: Report) -> None:
             out.print(f"    → {advice}", markup=False)
 
 
-def _print(reports: list[Report], as_json: bool) -> None:
+def print_reports(reports: list[Report], as_json: bool) -> None:
+    """Print reports of loads, for people or as JSON."""
     if as_json:
         _json([dataclasses.asdict(report) for report in reports])
         return

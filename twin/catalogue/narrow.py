@@ -36,7 +36,7 @@ from layers.store.base import Store
 from layers.store.cancellation import is_stopped
 from layers.store.compile import envelope
 from layers.textures import Texture
-from layers.types import CRS84, SOURCE_FIELD, Bbox, Interval
+from layers.types import CRS84, SOURCE_FIELD, Bbox, Interval, version_of
 from tiles.service import Tiles
 from twin.access.rights import WHOLE, Rights, Share
 from twin.catalogue.pasts import Pasts
@@ -101,8 +101,13 @@ class NarrowedView(View):
 
     # -- what is seen ------------------------------------------------------------------------
 
+    def _rule(self, layer: Layer) -> Share | None:
+        """What is seen of a layer; of a model version, as of the layer that it is one of."""
+        of = version_of(layer.id)
+        return self._rules.share(self.rights, layer if of is None else replace(layer, id=of[0]))
+
     def _share(self, layer: FeatureLayer) -> Share:
-        share = self._rules.share(self.rights, layer)
+        share = self._rule(layer)
         if share is None:
             raise _unknown(layer.id)
         return share
@@ -116,12 +121,12 @@ class NarrowedView(View):
         return part
 
     def _share_of(self, layer: FeatureLayer, share: Share) -> _Narrowed | None:
-        """None of a layer as it was when it had not the fields that its rule asks for: nothing tells then
-        what was to be hidden."""
+        """None of a layer as it was when it had not the fields that its rule asks for, and of a model version
+        that has not: nothing tells then what was to be hidden."""
         try:
             return _narrowed(layer, share)
         except BadParameter:
-            if self.moment is None:
+            if self.moment is None and version_of(layer.id) is None:
                 raise
             return None
 
@@ -134,11 +139,11 @@ class NarrowedView(View):
 
     def _record(self, source: Layer) -> PublishedLayer[Layer] | None:
         """All of it or nothing: neither fields nor conditions fit a layer without features."""
-        share = self._rules.share(self.rights, source)
+        share = self._rule(source)
         return super()._record(source) if share is not None and share.whole else None
 
     def _seen(self, source: FeatureLayer) -> PublishedLayer[FeatureLayer] | None:
-        share = self._rules.share(self.rights, source)
+        share = self._rule(source)
         if share is None:
             return None
         published = super()._seen(source)
@@ -405,11 +410,11 @@ class NarrowedView(View):
 
     def sees(self, layer: Layer) -> bool:
         """As :meth:`View.sees`."""
-        return self._rules.share(self.rights, layer) is not None
+        return self._rule(layer) is not None
 
     def edits(self, layer: Layer) -> bool:
         """As :meth:`View.edits`: not where only a part of it is seen."""
-        share = self._rules.share(self.rights, layer)
+        share = self._rule(layer)
         return share is not None and share.whole
 
     def _must_edit(self, layer_id: str) -> None:

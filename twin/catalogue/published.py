@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 from layers import kinds
-from layers.model import Layer
+from layers.model import Layer, has_features
+from layers.types import version_of
 from twin.settings import CitySettings
+
+#: Why a model version is not edited.
+_WAITS = "it is a model version of layer {}: correct the model, and check it in anew"
 
 
 @dataclass(frozen=True, slots=True)
 class PublishedLayer[L: Layer]:
     """``layer`` is the store's, with the titles of ``city.yml`` over those of its load, language by
     language, and narrowed to what the caller sees. ``strict``: changed only with If-Match. ``visible``: shown
-    when the page opens. ``style``: that of the kind with the city's over it. ``rank``: the place in
-    ``city.yml``; the layers that it does not name follow."""
+    when the page opens, which model versions are not unless ``city.yml`` says so. ``style``: that of the kind
+    with the city's over it. ``rank``: the place in ``city.yml``; the layers that it does not name follow."""
 
     layer: L
     strict: bool
@@ -33,9 +37,12 @@ class PublishedLayer[L: Layer]:
 def published[L: Layer](layer: L, settings: CitySettings) -> PublishedLayer[L]:
     """What a city publishes as a layer."""
     kind = kinds.known(layer.kind)
+    of = version_of(layer.id)
+    if of is not None and has_features(layer):
+        layer = cast("L", replace(layer, edits=(), fixed_because=_WAITS.format(of[0])))
     own = settings.layers.get(layer.id)
     if own is None:
-        return PublishedLayer(layer, False, True, kind.style, len(settings.layers))
+        return PublishedLayer(layer, False, of is None, kind.style, len(settings.layers))
     if own.title:
         layer = replace(layer, title={**layer.title, **own.title})
     return PublishedLayer(

@@ -361,6 +361,11 @@ class View:
         """As :meth:`Store.texture_types`."""
         return self._store.texture_types(layer_id, wanted)
 
+    def report(self, layer_id: str) -> Mapping[str, Any] | None:
+        """As :meth:`Store.report`, of a layer that is seen. Raises NotFound."""
+        self.layer(layer_id)
+        return self._store.report(layer_id)
+
     # -- writing -----------------------------------------------------------------------------
 
     def _edited(self) -> Store:
@@ -368,6 +373,14 @@ class View:
         if self._editable is None:
             raise NotEditable("what was is read, and not changed")
         return self._editable
+
+    def make_current(self, layer_id: str, name: str, by: Author) -> None:
+        """As :func:`layers.check_in.make_current`. Raises NotEditable, too: where not all of it is seen."""
+        from layers import check_in
+
+        if not self.sees_all(layer_id):
+            raise NotEditable("only a part of the layer is seen with these rights")
+        check_in.make_current(self._edited(), layer_id, name, by)
 
     def create(self, layer_id: str, feature: Feature, by: Author) -> tuple[int, int]:
         """As :meth:`Store.create`."""

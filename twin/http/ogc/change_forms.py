@@ -68,11 +68,11 @@ def feature(change: FeatureChange, named: bool) -> dict[str, Any]:
     document = {
         "type": "Feature",
         "id": f"{change.layer}.{change.fid}",
-        "geometry": _geometry(change.new or change.old),
+        "geometry": geometry(change.new or change.old),
         "properties": plain(change, named),
     }
     if change.kind == "changed" and change.geometry_changed:
-        document["oldGeometry"] = _geometry(change.old)
+        document["oldGeometry"] = geometry(change.old)
     return document
 
 
@@ -116,7 +116,8 @@ def _shape(state: State | None) -> Any:
     return None if state is None or state.wkb is None else shapes([state.wkb])[0]
 
 
-def _geometry(state: State | None) -> Any:
+def geometry(state: State | None) -> Any:
+    """The geometry of a state as GeoJSON; None without one."""
     shape = _shape(state)
     return None if shape is None else json.loads(shapely.to_geojson(shape))
 

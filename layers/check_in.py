@@ -1,0 +1,154 @@
+"""A model is checked in as a version of a layer, and a version made current.
+
+To make it current is a load of its rows: features that stay keep their numbers, and the history of the layer
+has what was before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from layers import kinds, load, load_changes
+from layers.batch import MESH, SOURCE_ID, WKB
+from layers.errors import BadParameter, Exists, shown
+from layers.model import NOBODY, Author, FeatureLayer, Report, Rows
+from layers.query import Query
+from layers.source import NOTHING, Declared
+from layers.store.base import LayerSpec, Store
+from layers.types import LAYER_ID
+from layers.versions import find, versions
+
+#: Characters of a version's name.
+LONGEST = 80
+#: Rows that are copied at a time.
+_BATCH = 2_000
+_SPREAD = "{} · {}"
+
+
+def check_in(
+    store: Store,
+    layer_id: str,
+    name: str,
+    file: Path | None = None,
+    declared: Declared = NOTHING,
+    *,
+    aside: Path | None = None,
+    by: Author = NOBODY,
+) -> Report:
+    """Keep a file as a version of a layer; without a file, what the layer is now.
+
+    A file is read as the layer's was: with its kind, and told apart by the same ids. Raises NotFound (the
+    layer), Exists (a version of that name), BadParameter (a name that is none), and what a load does."""
+    base = store.feature_layer(layer_id)
+    name = _name(name)
+    known = versions(store, layer_id)
+    if any(one.name == name for one in known):
+        raise Exists(f"layer {layer_id} has a model version {shown(name)} already")
+    id_ = f"{layer_id}__{max((one.number for one in known), default=0) + 1}"
+    if not LAYER_ID.match(id_):
+        raise BadParameter("layer", layer_id, "too long a name for one that has versions")
+    titles = {lang: _SPREAD.format(title, name) for lang, title in base.title.items()}
+    if file is not None:
+        declared = declared if declared.kind else replace(declared, kind=base.kind)
+        return load.run(store, file, declared, layer_id=id_, title=titles, aside=aside, by=by, version=name)
+    return _copy(store, base, replace(_spec(base), id=id_, title=titles), name, "create", by)
+
+
+def make_current(store: Store, layer_id: str, name: str, by: Author = NOBODY) -> Report:
+    """Make a layer what a version is, as a new generation. Features that both have keep their numbers; the
+    version stays. Raises NotFound, ReadOnly, Busy."""
+    base = store.feature_layer(layer_id)
+    one = find(store, layer_id, name)
+    spec = replace(_spec(one.layer), id=layer_id, title=base.title)
+    return _copy(store, one.layer, spec, one.name, "replace", by)
+
+
+def remove(store: Store, layer_id: str, name: str, by: Author = NOBODY) -> None:
+    """Forget a version. Raises NotFound, ReadOnly."""
+    store.drop(find(store, layer_id, name).layer.id, by)
+
+
+def _name(text: str) -> str:
+    name = " ".join(text.split())
+    if not name or len(name) > LONGEST or not name.isprintable():
+        raise BadParameter("name", shown(text), f"1 to {LONGEST} characters, such as v2 or 2026-03 报建版")
+    return name
+
+
+def _spec(layer: FeatureLayer) -> LayerSpec:
+    return LayerSpec(
+        id=layer.id,
+        kind=layer.kind,
+        title=layer.title,
+        fields=tuple(field for field in layer.fields if field.name != "source_id"),
+        geometry_type=layer.geometry_type,
+        crs=layer.crs,
+        time_field=layer.time_field,
+        key=kinds.known(layer.kind).key,
+        vertical_datum=layer.vertical_datum,
+    )
+
+
+def _copy(store: Store, source: FeatureLayer, spec: LayerSpec, name: str, mode: str, by: Author) -> Report:
+    """Publish the rows of a layer as another; its report says from which."""
+    stage = store.stage(spec)
+    textures: set[str] = set()
+    kept = 0
+    try:
+        for rows in _rows(store, source.id):
+            stage.add(_table(source, rows))
+            kept += len(rows.fids)
+            textures |= {sha for mesh in rows.meshes.values() for sha in mesh.textures()}
+        for sha in sorted(textures):
+            stage.texture(store.texture(source.id, sha))
+        published = store.publish(stage, mode=mode, by=replace(by, via="load"))
+    except BaseException:
+        stage.drop()
+        raise
+    known = store.report(source.id)
+    report = Report.of(known) if known else Report(spec.id, spec.kind, source.id)
+    report.layer, report.version, report.kept = spec.id, name, kept
+    report.generation = published.generation
+    report.created, report.updated = published.created, published.updated
+    report.unchanged, report.deleted = published.unchanged, published.deleted
+    report.set, report.changed = 0, {}
+    load_changes.note(store, spec.id, published, report)
+    store.save_report(spec.id, asdict(report))
+    return report
+
+
+def _rows(store: Store, layer_id: str) -> Iterator[Rows]:
+    """All features that lie somewhere, with their bodies."""
+    with closing(store.scan(layer_id, Query(properties=(), limit=None), _BATCH)) as batches:
+        fids = [rows.fids.tolist() for rows in batches]
+    for some in fids:
+        rows = store.rows(layer_id, some, meshes=True)
+        if len(rows.fids):
+            yield rows
+
+
+def _table(layer: FeatureLayer, rows: Rows) -> pa.Table:
+    """Rows as a stage takes them."""
+    meshes = [rows.meshes.get(fid) for fid in rows.fids.tolist()]
+    columns: dict[str, Any] = {
+        SOURCE_ID: pa.array(rows.properties.get("source_id", [None] * len(rows.fids)), pa.string()),
+        WKB: pa.array(rows.wkb, pa.binary()),
+    }
+    for field in layer.fields:
+        values = rows.properties.get(field.name)
+        if field.name != "source_id" and values is not None:
+            columns[field.name] = [None if v is None else _given(field.type, v) for v in values]
+    if any(mesh is not None for mesh in meshes):
+        columns[MESH] = pa.array([mesh and mesh.to_bytes() for mesh in meshes], pa.binary())
+    return pa.table(columns)
+
+
+def _given(kind: str, value: Any) -> Any:
+    """A value as a stage takes it, of one that a store gave."""
+    return bool(value) if kind == "boolean" else value

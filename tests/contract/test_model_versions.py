@@ -1,0 +1,269 @@
+"""Model versions: checked in beside a layer, compared with it by element, made current; both stores."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import shapely
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pyproj import Geod
+
+from layers import check_in, model_diff, versions
+from layers import load as loads
+from layers.batch import MESH
+from layers.diff import State
+from layers.errors import BadParameter, Exists, NotFound
+from layers.mesh import Material, Mesh
+from layers.model import Author
+from layers.model_diff import ElementChange, ModelCounts
+from layers.source import Declared
+from layers.store.base import Store
+from layers.textures import Texture
+from layers.types import Field, version_of
+from tests.storing import features, load, row, spec, square, tetrahedron
+from tests.textured import image
+
+GEOD = Geod(ellps="WGS84")
+ANNA = Author(actor="anna", message="as built")
+FIELDS = (
+    Field("name", "string", {"en": "Name"}),
+    Field("levels", "integer", unit="1"),
+    Field("listed", "boolean"),
+    Field("height_m", "number"),
+    Field("built", "date"),
+    Field("seen", "datetime"),
+    Field("tags", "array"),
+)
+MODEL = spec("model", kind="cim", fields=FIELDS, title={"en": "Model", "zh-CN": "模型"}, time_field="built")
+VALUES: dict[str, Any] = {
+    "levels": 3,
+    "listed": True,
+    "height_m": 0.1 + 0.2,
+    "built": "1999-03-02",
+    "seen": "2026-11-29T12:00:00.123Z",
+    "tags": '["a",1]',
+}
+
+
+def body(lon: float, lat: float, up: float = 0.0) -> bytes:
+    mesh = tetrahedron(lon, lat)
+    return Mesh(mesh.positions + np.array([0, 0, up]), mesh.triangles, mesh.surfaces).to_bytes()
+
+
+def element(name: str, lon: float, lat: float, up: float = 0.0, **more: Any) -> dict[str, Any]:
+    return row(name, square(lon, lat), name=name, **{MESH: body(lon, lat, up)}, **(VALUES | more))
+
+
+@pytest.fixture
+def city(store: Store) -> Store:
+    load(store, MODEL, [element(f"e{i}", 25 + i * 0.01, 60) for i in range(5)])
+    return store
+
+
+def moved(lon: float, lat: float, east: float, north: float) -> tuple[float, float]:
+    """A place so many metres away, on the ellipsoid."""
+    lon, lat, _ = GEOD.fwd(lon, lat, 90 if east >= 0 else 270, abs(east))
+    lon, lat, _ = GEOD.fwd(lon, lat, 0 if north >= 0 else 180, abs(north))
+    return lon, lat
+
+
+def changes(store: Store, old: str, new: str) -> tuple[dict[str, ElementChange], ModelCounts]:
+    counts = ModelCounts()
+    return {one.id: one for one in model_diff.changes(store, old, store, new, counts)}, counts
+
+
+def test_what_is_there_is_kept_as_a_version_to_the_last_digit(city: Store) -> None:
+    report = check_in.check_in(city, "model", " as  built ", by=ANNA)
+    assert (report.version, report.created) == ("as built", 5)
+    (one,) = versions.versions(city, "model")
+    assert (one.number, one.name, one.layer.id) == (1, "as built", "model__1")
+    assert one.layer.title == {"en": "Model · as built", "zh-CN": "模型 · as built"}
+    assert version_of(one.layer.id) == ("model", 1)
+    a, b = (city.rows(layer, meshes=True) for layer in ("model", "model__1"))
+    assert dict(a.properties) == dict(b.properties)
+    assert [bytes(x or b"") for x in a.wkb] == [bytes(x or b"") for x in b.wkb]
+    assert [m.to_bytes() for m in a.meshes.values()] == [m.to_bytes() for m in b.meshes.values()]
+    found, counts = changes(city, "model", "model__1")
+    assert (found, counts.same) == ({}, 5)
+
+
+def test_what_differs_is_told_element_by_element(city: Store) -> None:
+    check_in.check_in(city, "model", "v1")
+    place = moved(25.01, 60, 3, 4)
+    fresh = [
+        element("e0", 25, 60),
+        element("e1", *place),  # 5 m away
+        element("e2", 25.02, 60, up=2.5),
+        element("e3", 25.03, 60, levels=4, tags='["b"]'),
+        element("new", 25.07, 60),
+    ]
+    load(city, MODEL, fresh)
+    found, counts = changes(city, "model__1", "model")
+    assert {name: one.kind for name, one in found.items()} == {
+        "e1": "moved",
+        "e2": "moved",
+        "e3": "changed",
+        "e4": "removed",
+        "new": "added",
+    }
+    assert found["e1"].distance == pytest.approx(5, abs=0.002)
+    assert found["e1"].shift == pytest.approx((3, 4, 0), abs=0.002)
+    assert found["e2"].shift == pytest.approx((0, 0, 2.5), abs=1e-9)
+    assert found["e3"].fields == {"levels": (3, 4), "tags": (["a", 1], ["b"])}
+    assert not found["e3"].shape_changed
+    numbers = counts.added, counts.removed, counts.moved, counts.changed, counts.same
+    assert numbers == (1, 1, 2, 1, 1)
+    assert counts.fields == {"levels": 1, "tags": 1}
+    back, _ = changes(city, "model", "model__1")
+    assert (back["new"].kind, back["e4"].kind) == ("removed", "added")
+    assert back["e1"].shift == pytest.approx((-3, -4, 0), abs=0.002)
+
+
+def test_another_shape_and_another_order_of_corners(city: Store) -> None:
+    """A program that writes the corners in another order has not changed the body; one that turns it has."""
+    check_in.check_in(city, "model", "v1")
+    mesh = Mesh.from_bytes(body(25, 60))
+    order = np.array([2, 0, 3, 1])
+    shuffled = Mesh(mesh.positions[order], np.argsort(order)[mesh.triangles].astype(np.uint32), mesh.surfaces)
+    taller = tetrahedron(25.01, 60, 11.0)
+    rows = [
+        element("e0", 25, 60) | {MESH: shuffled.to_bytes()},
+        element("e1", 25.01, 60) | {MESH: taller.to_bytes()},
+        *(element(f"e{i}", 25 + i * 0.01, 60) for i in (2, 3)),
+        {name: value for name, value in element("e4", 25.04, 60).items() if name != MESH},
+    ]
+    load(city, MODEL, rows)
+    found, counts = changes(city, "model__1", "model")
+    assert {name: (one.kind, one.shape_changed) for name, one in found.items()} == {
+        "e1": ("changed", True),
+        "e4": ("changed", True),
+    }
+    assert counts.shape == 2
+
+
+def test_made_current_it_is_a_load_that_keeps_the_numbers(city: Store) -> None:
+    before = city.seq()
+    kept = {one["properties"]["name"]: one["id"] for one in features(city, "model")}
+    check_in.check_in(city, "model", "v1")
+    load(city, MODEL, [element("e0", 25, 60, levels=9), element("more", 25.2, 60)])
+    check_in.check_in(city, "model", "v2")
+    report = check_in.make_current(city, "model", "v1", ANNA)
+    assert (report.updated, report.created, report.deleted, report.version) == (1, 4, 1, "v1")
+    now = {one["properties"]["name"]: one["id"] for one in features(city, "model")}
+    assert now.keys() == kept.keys()
+    assert now["e0"] == kept["e0"]  # what both have keeps its number
+    assert versions.current(city, "model") == "v1"
+    assert changes(city, "model__1", "model")[0] == {}
+    assert city.feature_layer("model").title == MODEL.title
+    made = city.change_sets(layer="model", limit=1)[0]
+    assert (made.actor, made.message, made.via) == ("anna", "as built", "load")
+    was = city.as_of(before).rows("model", meshes=True)
+    assert dict(was.properties) == dict(city.rows("model").properties)
+    # a plain load comes after it: none is current then
+    check_in.make_current(city, "model", "v2")
+    assert [one["properties"]["levels"] for one in features(city, "model")] == [9, 3]
+    check_in.remove(city, "model", "v1")
+    assert [one.name for one in versions.versions(city, "model")] == ["v2"]
+    assert check_in.check_in(city, "model", "v3").layer == "model__3"
+
+
+def test_textures_come_along(store: Store) -> None:
+    one = Texture.of(image(), "image/png")
+    mesh = tetrahedron(25, 60)
+    uv = np.zeros((4, 3, 2), np.float32)
+    textured = Mesh(
+        mesh.positions,
+        mesh.triangles,
+        mesh.surfaces,
+        materials=np.zeros(4, np.uint16),
+        material_table=(Material(None, one.sha),),
+        uv=uv,
+    )
+    load(store, MODEL, [element("e0", 25, 60) | {MESH: textured.to_bytes()}], textures=[one])
+    check_in.check_in(store, "model", "v1")
+    assert store.texture("model__1", one.sha).data == one.data
+    store.drop("model__1")
+    assert store.texture("model", one.sha).data == one.data
+
+
+def test_a_file_is_checked_in_as_the_layer_was_read(store: Store, tmp_path: Path) -> None:
+    def file(name: str, *numbers: int) -> Path:
+        rows = [
+            {
+                "type": "Feature",
+                "properties": {"code": f"c{n}", "n": n, "height_m": 5},
+                "geometry": shapely.geometry.mapping(square(25 + n * 0.01, 60)),
+            }
+            for n in numbers
+        ]
+        path = tmp_path / name
+        path.write_text(json.dumps({"type": "FeatureCollection", "features": rows}))
+        return path
+
+    loads.run(store, file("a.geojson", 1, 2), Declared(kind="cim", id_field="code"), layer_id="model")
+    report = check_in.check_in(store, "model", "v2", file("b.geojson", 2, 3))
+    assert (report.kind, report.identity, report.version) == ("cim", "code", "v2")
+    found, counts = changes(store, "model", "model__1")
+    assert {name: one.kind for name, one in found.items()} == {"c1": "removed", "c3": "added"}
+    assert counts.nameless == (0, 0)
+
+
+def test_what_is_refused(city: Store, tmp_path: Path) -> None:
+    check_in.check_in(city, "model", "v1")
+    with pytest.raises(Exists, match="v1"):
+        check_in.check_in(city, "model", "v1")
+    with pytest.raises(NotFound, match="there are: v1"):
+        check_in.make_current(city, "model", "v9")
+    with pytest.raises(NotFound):
+        check_in.check_in(city, "nothing", "v1")
+    for name in ("", "  ", "x" * 81, "a\x07b"):
+        with pytest.raises(BadParameter):
+            check_in.check_in(city, "model", name)
+    path = tmp_path / "a.geojson"
+    path.write_text("{}")
+    with pytest.raises(BadParameter, match="model version"):
+        loads.run(city, path, layer_id="model__2")
+
+
+def test_elements_without_an_id_are_told_and_not_compared(city: Store) -> None:
+    check_in.check_in(city, "model", "v1")
+    load(city, MODEL, [element("e0", 25, 60), row(None, square(25.3, 60), name="who")])
+    found, counts = changes(city, "model__1", "model")
+    assert counts.nameless == (0, 1)
+    assert {one.kind for one in found.values()} == {"removed"}
+
+
+@given(
+    shift=st.tuples(*[st.floats(-300, 300)] * 2, st.floats(-50, 50)),
+    lat=st.floats(-70, 70),
+    order=st.permutations(range(8)),
+    noise=st.integers(0, 2**32 - 1),
+)
+@settings(max_examples=60, deadline=None)
+def test_how_far_a_body_was_moved_agrees_with_the_ellipsoid(
+    shift: tuple[float, float, float], lat: float, order: list[int], noise: int
+) -> None:
+    """Whatever the order of its corners, and when their last digits were written anew."""
+    corners = [(e, n, u) for e in (0.0, 3.0) for n in (0.0, 7.0) for u in (0.0, 2.0)]
+    triangles = np.array([[0, 1, 2]], np.uint32)
+
+    def state(by: tuple[float, float, float], places: list[tuple[float, float, float]]) -> State:
+        at = [(*moved(20, lat, e + by[0], n + by[1]), u + by[2]) for e, n, u in places]
+        mesh = Mesh(np.array(at), triangles, np.zeros(1, np.uint8))
+        return State(values={}, wkb=b"", mesh=mesh.to_bytes())
+
+    old = state((0, 0, 0), corners)
+    new = state(shift, [corners[i] for i in order])
+    digits = Mesh.from_bytes(new.mesh or b"")
+    jitter = np.random.default_rng(noise).uniform(-1e-10, 1e-10, digits.positions.shape)
+    new = State(
+        values={}, wkb=b"", mesh=Mesh(digits.positions + jitter, triangles, digits.surfaces).to_bytes()
+    )
+    found = model_diff._shift(old, new)
+    # degrees of longitude grow shorter on the way north: by 0.1 % over 300 m at 70 degrees
+    assert found == pytest.approx(shift, abs=0.01 + 0.0005 * abs(shift[0]))

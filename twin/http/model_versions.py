@@ -1,0 +1,262 @@
+"""Model versions of a layer: the list, what is different in one, and which is to be the current one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from layers.errors import BadBody
+from layers.model import FeatureLayer
+from layers.parameters import PARAMETERS as OF_ITEMS
+from layers.parameters import Parameter, between
+from layers.types import version_of
+from layers.versions import current, find, versions
+from twin.access.caller import CALLER
+from twin.http import answers, author, respond
+from twin.http.context import Context, Link, link
+from twin.http.formats import GEOJSON, JSON
+from twin.http.ogc import change_forms, links
+from twin.http.openapi_parts import TEXT, array_of, get, object_of, ok, reference, write
+from twin.http.respond import Receive, Scope, Send
+from twin.http.room import Paths, Room, Route, Site, of_features
+
+if TYPE_CHECKING:
+    from layers.model_diff import ElementChange
+    from twin.catalogue.view import View
+
+_BASE = "/ogc/collections/{}/model-versions"
+LIMIT, DEFAULT, BODY_BYTES = 1_000, 100, 4_000
+LONGEST = 200
+_TITLE = ("Model versions", "模型版本")
+
+
+def _text(text: str) -> str:
+    if not text or len(text) > LONGEST or "\0" in text:
+        raise ValueError(f"1 to {LONGEST} characters")
+    return text
+
+
+def _shape(text: str) -> str:
+    if text not in ("json", "geojson"):
+        raise ValueError("json or geojson")
+    return text
+
+
+_PARAMETERS = {
+    one.name: one
+    for one in (
+        Parameter("to", "The version that is looked at, by its name; needed.", TEXT, _text),
+        Parameter("from", "The version that it is compared with; what is there now without it.", TEXT, _text),
+        Parameter(
+            "limit",
+            "How many elements at most.",
+            {"type": "integer", "minimum": 1, "maximum": LIMIT, "default": DEFAULT},
+            between(1, LIMIT),
+        ),
+        Parameter(
+            "bbox",
+            "Only elements that meet this box, in either model.",
+            OF_ITEMS["bbox"].schema,
+            OF_ITEMS["bbox"].parse,
+        ),
+        Parameter("after", "Where a page begins: after this element; `next` links carry it.", TEXT, _text),
+        Parameter("f", "json or geojson.", TEXT | {"enum": ["json", "geojson"]}, _shape),
+    )
+}
+
+
+def make(site: Site) -> Sequence[Room]:
+    """The three routes."""
+    city = site.city
+
+    async def listed(scope: Scope, receive: Receive, send: Send, layer_id: str) -> None:
+        respond.query_map(scope, ())
+        root = respond.base_url(city, scope)
+        document = await city.read(_list, city.catalogue.of(scope[CALLER]), root, layer_id)
+        await answers.give_json(scope, send, document, vary=answers.VARY)
+
+    async def changed(scope: Scope, receive: Receive, send: Send, layer_id: str) -> None:
+        given = respond.query_values(scope, _PARAMETERS)
+        view, gone = city.catalogue.of(scope[CALLER]), partial(respond.gone, receive)
+        here = f"{respond.base_url(city, scope)}{scope['path']}"
+        pairs = respond.query_pairs(scope)
+        document = await city.read(_changes, view, here, layer_id, given, pairs, heavy=True, gone=gone)
+        media = answers.GEOJSON if given.get("f") == "geojson" else answers.JSON
+        await answers.give_json(scope, send, document, media=media, vary=answers.VARY)
+
+    async def make_current(scope: Scope, receive: Receive, send: Send, layer_id: str) -> None:
+        by = author.author(city, scope)
+        respond.query_map(scope, ())
+        name = _name(await respond.json_body(scope, receive, BODY_BYTES, JSON))
+        view, root = city.catalogue.of(scope[CALLER]), respond.base_url(city, scope)
+        await city.write_alone(view.make_current, layer_id, name, by)
+        document = await city.read(_list, view, root, layer_id)
+        await answers.give_json(scope, send, document, vary=answers.VARY)
+
+    base = _BASE.format("{layer}")
+    routes = (
+        Route(base, {"GET": listed}, describe_all=_describe_list),
+        Route(f"{base}/changes", {"GET": changed}, describe_all=_describe_changes),
+        Route(
+            f"{base}/current",
+            {"PUT": make_current},
+            describe_all=_describe_current,
+            takes={"PUT": JSON},
+            told=lambda path: False,  # its change set does
+        ),
+    )
+    return (Room("model-versions", _TITLE, routes, collection=of_features(_links)),)
+
+
+def _name(body: Any) -> str:
+    if not isinstance(body, dict) or set(body) != {"name"} or not isinstance(body["name"], str):
+        raise BadBody('a JSON object with the name of a version is needed: {"name": "v2"}')
+    return str(body["name"])
+
+
+def _list(view: View, root: str, layer_id: str) -> dict[str, Any]:
+    """Raises NotFound."""
+    from twin import model_documents
+
+    view.feature_layer(layer_id)
+    here, name = f"{root}{_BASE.format(layer_id)}", current(view, layer_id)
+    return {
+        "modelVersions": [
+            {
+                **model_documents.version(one, name),
+                "links": [link("collection", f"{root}/ogc/collections/{one.layer.id}", JSON, one.name)],
+            }
+            for one in versions(view, layer_id)
+        ],
+        "links": [
+            link("self", here, JSON, "This document"),
+            link("changes", f"{here}/changes", JSON, "Changes"),
+        ],
+    }
+
+
+def _changes(
+    view: View, here: str, layer_id: str, given: dict[str, Any], pairs: links.Pairs
+) -> dict[str, Any]:
+    """Raises NotFound, BadParameter."""
+    from layers.diff import meets
+    from layers.model_diff import ModelCounts, changes
+    from twin import model_documents
+
+    view.feature_layer(layer_id)
+    to = given.get("to") or _PARAMETERS["to"].read("")
+    new = find(view, layer_id, to).layer.id
+    old = find(view, layer_id, given["from"]).layer.id if "from" in given else layer_id
+    counts, after, limit = ModelCounts(), given.get("after"), given.get("limit", DEFAULT)
+    page: list[ElementChange] = []
+    more = False
+    box = given.get("bbox")
+    for one in changes(view, old, view, new, counts, after=after):
+        if box is not None and not meets(one, box):
+            continue
+        if len(page) < limit:
+            page.append(one)
+        else:
+            more = True
+            if after is not None:
+                break  # the first page has counted
+    told = [model_documents.change(one, (old, new)) for one in page]
+    document: dict[str, Any] = {"layers": {"old": old, "new": new}}
+    if after is None:
+        document["summary"] = model_documents.counted(counts)
+    if given.get("f") == "geojson":
+        document["type"] = "FeatureCollection"
+        document["features"] = [_feature(one, each) for one, each in zip(page, told, strict=True)]
+    else:
+        document["changes"] = told
+    return document | {"links": _page_links(here, pairs, page[-1].id if more else None)}
+
+
+def _feature(one: ElementChange, told: Mapping[str, Any]) -> dict[str, Any]:
+    document = {
+        "type": "Feature",
+        "id": f"{told['layer']}.{told['id']}",
+        "geometry": change_forms.geometry(one.new or one.old),
+        "properties": told,
+    }
+    if one.kind == "moved" or one.shape_changed:
+        document["oldGeometry"] = change_forms.geometry(one.old)
+    return document
+
+
+def _page_links(here: str, pairs: links.Pairs, after: str | None) -> list[Link]:
+    found = [link("self", links.href(here, links.encoded(pairs)), JSON, "This document")]
+    if after is not None:
+        others = [pair for pair in pairs if pair[0] != "after"]
+        href = links.href(here, links.encoded([*others, ("after", after)]))
+        found.append(link("next", href, JSON, "More elements"))
+    return found
+
+
+# what the documents say of it
+
+
+def _links(context: Context, layer: FeatureLayer) -> list[Link]:
+    of = version_of(layer.id)
+    if of is not None:
+        title = context.say("The layer of which it is a model version", "所属图层")
+        # RFC 5829, 3.1
+        return [link("latest-version", f"{context.base}/collections/{of[0]}", JSON, title)]
+    if layer.kind != "cim":
+        return []
+    return [link("version-history", f"{context.root}{_BASE.format(layer.id)}", JSON, context.say(*_TITLE))]
+
+
+def _layers(context: Context) -> list[FeatureLayer]:
+    return [layer for layer in context.view.feature_layers() if version_of(layer.id) is None]
+
+
+_VERSION = object_of(
+    {
+        "name": TEXT,
+        "number": {"type": "integer"},
+        "layer": TEXT,
+        "elements": {"type": "integer"},
+        "current": {"type": "boolean"},
+        "links": array_of(reference("link")),
+    },
+    "name number layer elements current links",
+)
+_LIST = object_of(
+    {"modelVersions": array_of(_VERSION), "links": array_of(reference("link"))}, "modelVersions links"
+)
+
+
+def _describe_list(context: Context) -> Paths:
+    title = context.say(*_TITLE)
+    return {
+        _BASE.format(layer.id): {
+            "get": get(f"{layer.id}.getModelVersions", layer.id, title, ok(title, {JSON: _LIST}), [])
+        }
+        for layer in _layers(context)
+    }
+
+
+def _describe_changes(context: Context) -> Paths:
+    title = context.say("What is different in a model version, by element", "模型版本差异（按构件）")
+    answer = ok(title, {JSON: {"type": "object"}, GEOJSON: "featureCollection"})
+    given = [one.openapi() | {"required": one.name == "to"} for one in _PARAMETERS.values()]
+    return {
+        f"{_BASE.format(layer.id)}/changes": {
+            "get": get(f"{layer.id}.getModelChanges", layer.id, title, answer, given)
+        }
+        for layer in _layers(context)
+    }
+
+
+def _describe_current(context: Context) -> Paths:
+    title = context.say("Make a model version the current one", "将模型版本设为当前版本")
+    body = {JSON: object_of({"name": TEXT}, "name") | {"additionalProperties": False}}
+    done = {"200": ok(title, {JSON: _LIST})}
+    return {
+        f"{_BASE.format(layer.id)}/current": {
+            "put": write(f"{layer.id}.makeCurrent", layer.id, title, done, body, [author.PARAMETER])
+        }
+        for layer in _layers(context)
+    }

@@ -1,0 +1,136 @@
+"""``twin model``: versions of a model are checked in beside it, compared, and made current."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from pathlib import Path
+
+import orjson
+
+from layers import check_in as checking
+from layers import model_diff, versions
+from layers.errors import shown
+from layers.model import Report
+from layers.model_diff import ElementChange, ModelCounts
+from layers.source import Declared
+from layers.store.base import Store
+from twin import model_documents as documents
+from twin import settings
+from twin.operator import operator
+from twin.verbs import ASIDE, opened, out, print_reports
+
+#: Elements that are listed, and of each the fields; ``--json`` has all.
+SHOWN, FIELDS = 20, 4
+_WORDS = {"added": "new", "removed": "gone", "moved": "moved", "changed": "changed"}
+
+
+def check_in(
+    city: Path, layer: str, name: str, file: Path | None, declared: Declared, message: str, *, as_json: bool
+) -> None:
+    """Keep a file, or what the layer is now, as a version. Raises as :func:`layers.check_in.check_in`."""
+    city_settings = settings.load(city)
+    with opened(city_settings, city) as store:
+        report = checking.check_in(
+            store,
+            layer,
+            name,
+            file,
+            declared.in_zone(city_settings.time_zone),
+            aside=city / ASIDE / f"{layer}.{shown(name).replace('/', '_')}.csv",
+            by=operator(message),
+        )
+    print_reports([report], as_json)
+
+
+def listing(city: Path, layer: str, *, as_json: bool) -> None:
+    """Print the versions of a layer. Raises NotFound."""
+    with opened(settings.load(city), city) as store:
+        store.feature_layer(layer)
+        current = versions.current(store, layer)
+        found = [documents.version(one, current) for one in versions.versions(store, layer)]
+    if as_json:
+        _json(found)
+        return
+    for one in found:
+        mark = " (current)" if one["current"] else ""
+        out.print(f"{one['name']}{mark}: {one['elements']} elements, layer {one['layer']}", markup=False)
+    if not found:
+        out.print(f"layer {layer} has no model versions", markup=False)
+
+
+def make_current(
+    city: Path,
+    layer: str,
+    name: str,
+    message: str,
+    *,
+    ask: Callable[[str], object] | None,
+    as_json: bool,
+) -> None:
+    """Make the layer what the version is. Raises as :func:`layers.check_in.make_current`."""
+    with opened(settings.load(city), city) as store:
+        one = versions.find(store, layer, name)
+        if ask is not None:
+            counts = _counts(store, layer, one.layer.id)
+            ask(f"Make {shown(one.name)} current? {_numbers(counts)}")
+        report: Report = checking.make_current(store, layer, name, operator(message))
+    print_reports([report], as_json)
+
+
+def diff(city: Path, layer: str, old: str | None, new: str, *, as_json: bool) -> None:
+    """Print what is different between two versions, or what the layer is now and a version."""
+    with opened(settings.load(city), city) as store:
+        ends = tuple(
+            layer if name is None else versions.find(store, layer, name).layer.id for name in (old, new)
+        )
+        counts = ModelCounts()
+        found = model_diff.changes(store, ends[0], store, ends[1], counts)
+        if as_json:
+            told = [documents.change(one, (ends[0], ends[1])) for one in found]
+            _json({"summary": documents.counted(counts), "changes": told})
+            return
+        first = list(itertools.islice(found, SHOWN))
+        more = sum(1 for _ in found)
+    out.print(_numbers(counts), style="bold", markup=False)
+    for one in first:
+        out.print(f"  {_line(one)}", markup=False)
+    if more:
+        out.print(f"  … and {more} more")
+
+
+def remove(city: Path, layer: str, name: str, message: str) -> None:
+    """Forget a version. Raises NotFound."""
+    with opened(settings.load(city), city) as store:
+        checking.remove(store, layer, name, operator(message))
+    out.print(f"Model version {shown(name)} of layer {layer} is removed.", markup=False)
+
+
+def _counts(store: Store, old: str, new: str) -> ModelCounts:
+    counts = ModelCounts()
+    for _ in model_diff.changes(store, old, store, new, counts):
+        pass
+    return counts
+
+
+def _numbers(counts: ModelCounts) -> str:
+    told = [f"{getattr(counts, kind)} {word}" for kind, word in _WORDS.items()]
+    bare = sum(counts.nameless)
+    lost = f"; {bare} without an id are not compared" if bare else ""
+    return f"{', '.join(told)}, {counts.same} the same{lost}"
+
+
+def _line(one: ElementChange) -> str:
+    state = one.new or one.old
+    name = state.values.get("name") if state is not None else None
+    called = f"{one.id} ({name})" if name else one.id
+    told = [] if one.distance is None else [f"by {one.distance:.3f} m"]
+    if one.kind in ("moved", "changed"):
+        told += [f"{field} {old!r} → {new!r}" for field, (old, new) in list(one.fields.items())[:FIELDS]]
+    if one.shape_changed:
+        told.append("another shape")
+    return f"{_WORDS[one.kind]} {called}: {'; '.join(told)}" if told else f"{_WORDS[one.kind]} {called}"
+
+
+def _json(value: object) -> None:
+    out.print(orjson.dumps(value, option=orjson.OPT_INDENT_2, default=str).decode(), markup=False)
