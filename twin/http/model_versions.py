@@ -46,7 +46,7 @@ def _shape(text: str) -> str:
 _PARAMETERS = {
     one.name: one
     for one in (
-        Parameter("to", "The version that is looked at, by its name; needed.", TEXT, _text),
+        Parameter("to", "The version that is looked at, by its name; the newest without it.", TEXT, _text),
         Parameter("from", "The version that it is compared with; what is there now without it.", TEXT, _text),
         Parameter(
             "limit",
@@ -145,8 +145,8 @@ def _changes(
     from twin import model_documents
 
     view.feature_layer(layer_id)
-    to = given.get("to") or _PARAMETERS["to"].read("")
-    new = find(view, layer_id, to).layer.id
+    newest = [one.layer.id for one in versions(view, layer_id)[-1:]] or [layer_id]
+    new = find(view, layer_id, given["to"]).layer.id if "to" in given else newest[0]
     old = find(view, layer_id, given["from"]).layer.id if "from" in given else layer_id
     counts, after, limit = ModelCounts(), given.get("after"), given.get("limit", DEFAULT)
     page: list[ElementChange] = []
@@ -241,7 +241,7 @@ def _describe_list(context: Context) -> Paths:
 def _describe_changes(context: Context) -> Paths:
     title = context.say("What is different in a model version, by element", "模型版本差异（按构件）")
     answer = ok(title, {JSON: {"type": "object"}, GEOJSON: "featureCollection"})
-    given = [one.openapi() | {"required": one.name == "to"} for one in _PARAMETERS.values()]
+    given = [one.openapi() for one in _PARAMETERS.values()]
     return {
         f"{_BASE.format(layer.id)}/changes": {
             "get": get(f"{layer.id}.getModelChanges", layer.id, title, answer, given)
