@@ -146,6 +146,7 @@ ADVICE: Mapping[str, str] = {
     "tileset.volume": "nothing is to be done; engines without the extension look at the tile around",
     "text.encoding": "declare the encoding with --encoding",
     "text.null": "nothing is to be done: they were not to be seen",
+    "texture.coordinates": "give each ring of the surface as many pairs of coordinates as it has positions",
     "texture.left": "nothing is to be done: surfaces are drawn in the colours of their kind",
     "texture.missing": "lay the images beside the file, or load the zip archive that has both",
     "texture.unreadable": "give the image as JPEG, PNG, WebP, TIFF or BMP of at most 100 million pixels",

@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 #: How far above the source a named file may lie, as folders of models and of images are laid out.
-_UP = 2
+_UP = 3
 _DRIVE = re.compile(r"[A-Za-z]:")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from pathlib import Path
-from urllib.parse import unquote
 
 from lxml import etree
 
+from layers.read import beside
 from layers.read.citygml.names import local
 
-#: Bytes of a list, lists of a file, and how far above the file one may lie.
-_MOST, _LISTS, _UP = 8 << 20, 500, 3
-_RELATIVE = re.compile(r"((?:\.\./|\./)*)(?:(?!\.\.?/)[^/:?#\\]+/)*[^/:?#\\]+\.xml", re.IGNORECASE)
+#: Bytes of a list, and lists of a file.
+_MOST, _LISTS = 8 << 20, 500
 
 
 class CodeLists:
@@ -35,15 +33,10 @@ class CodeLists:
         return known.get(code)
 
     def _load(self, space: str) -> dict[str, str]:
-        path = unquote(space)
-        found = _RELATIVE.fullmatch(path)
-        if found is None or path.split("/").count("..") > _UP:
+        if not space.casefold().endswith(".xml"):
             return {}
         try:
-            file = (self._folder / path).resolve()
-            within = file.is_relative_to((self._folder / found[1]).resolve())  # a link may lead elsewhere
-            if not within or not file.is_file() or file.stat().st_size > _MOST:
-                return {}
+            file = beside.find(self._folder, space, _MOST)
             parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
             root = etree.fromstring(file.read_bytes(), parser)  # by its name lxml would unpack a gzip file
         except (OSError, ValueError, etree.XMLSyntaxError):

@@ -13,6 +13,7 @@ import shapely
 from layers.errors import shown
 from layers.read.base import Sink
 from layers.read.citygml import checks
+from layers.read.citygml.appearance import Appearance
 from layers.read.citygml.geometry import Shape
 from layers.read.citygml.placed import Placed, bodies, placed
 from layers.read.cityobjects import CityRows
@@ -40,6 +41,7 @@ FAULTS: Mapping[str, str] = {
     "implicit.library": "{} shapes lie in files of their own (libraryObject), and are left out",
     "implicit.empty": "{} implicit geometries have no shape",
     "crs.mixed": "what it has lies outside the area of the coordinate system that it names, and is left out",
+    "texture.coordinates": "{} surfaces have not as many texture coordinates as positions, and no texture",
     "implicit.frame": "{} implicit geometries have no matrix of 16 numbers, or no reference point",
 }
 
@@ -63,9 +65,10 @@ class Feature:
 class Features:
     """Gathers features and hands them on as rows."""
 
-    def __init__(self, sink: Sink, rows: CityRows, most_vertices: int) -> None:
+    def __init__(self, sink: Sink, rows: CityRows, appearance: Appearance, most_vertices: int) -> None:
         self._sink = sink
         self._rows = rows
+        self._appearance = appearance
         self._most_vertices = most_vertices
         #: Whether positions are longitude and latitude; known once the file has named its CRS.
         self.degrees = False
@@ -106,7 +109,9 @@ class Features:
     def _shape(self, shaped: Sequence[tuple[int, Feature]], where: Placed) -> None:
         """The bodies of what has faces, with what is wrong with them."""
         features = [each for _, each in shaped]
-        every = bodies([each.shape for each in features], where, [number for number, _ in shaped])
+        every = bodies(
+            [each.shape for each in features], where, [number for number, _ in shaped], self._appearance
+        )
         of = np.repeat(np.arange(len(features)), every.of_vertices)
         origins, scales = frames(every.vertices, of, len(features))
         metres = (every.vertices - origins[of]) * (scales[of] if self.degrees else 1)

@@ -15,6 +15,7 @@ from lxml import etree
 from numpy.typing import NDArray
 
 from layers.mesh import Part, Surface
+from layers.read.citygml.appearance import Appearance
 from layers.read.citygml.names import GML, TAGS, XLINK, gml_id, local
 from layers.read.citygml.positions import numbers
 
@@ -90,6 +91,12 @@ class Shape:
     implicit: list[Implicit] = field(default_factory=list)
     lines: list[int] = field(default_factory=list)
     points: list[int] = field(default_factory=list)
+    #: How each face looks (a number of the appearance, 0 for the colour of its kind), and by the number of a
+    #: ring its texture coordinates.
+    appearance: Appearance | None = None
+    looks: list[int] = field(default_factory=list)
+    uv: dict[int, str] = field(default_factory=dict)
+    _look: int = 0
     _part: int = 0
     #: Patches that are there, and by their gml:id whether they were turned round.
     _seen: set[Element] = field(default_factory=set)
@@ -136,8 +143,16 @@ class Shape:
         rings = len(self.rings)
         self.add_surfaces(element)
         if before and not self._again and len(self.face_first) > before:
-            for each in (self.face_first, self.face_rings, self.surfaces, self.flipped, self.parts):
+            for each in (
+                self.face_first,
+                self.face_rings,
+                self.surfaces,
+                self.flipped,
+                self.parts,
+                self.looks,
+            ):
                 del each[before:]
+            self.uv = {ring: text for ring, text in self.uv.items() if ring < rings}
             del self.rings[rings:]
             self.faults["solid.repeats"] += 1
 
@@ -162,8 +177,12 @@ class Shape:
             self.faults["xlink.deep"] += 1
             return
         self._depth += 1
+        outside = self._look
+        if self.appearance is not None:
+            self._look = self.appearance.of.get(gml_id(element), outside)
         for child in element:
             self._walk(child, surface, flipped, path)
+        self._look = outside
         self._depth -= 1
 
     def _follow(self, href: str, surface: Surface, flipped: bool, path: tuple[str, ...]) -> None:
@@ -197,6 +216,17 @@ class Shape:
         self.surfaces.append(surface)
         self.flipped.append(flipped)
         self.parts.append(self._part)
+        self.looks.append(0 if self.appearance is None else self._looks(patch, first, self.appearance))
+
+    def _looks(self, patch: Element, first: int, appearance: Appearance) -> int:
+        """How a patch looks; the texture coordinates of its rings are kept."""
+        ring = first
+        for boundary in patch:
+            if TAGS[boundary.tag].name in _BOUNDARIES and len(boundary):
+                if (text := appearance.rings.get(gml_id(boundary[0]))) is not None:
+                    self.uv[ring] = text
+                ring += 1
+        return appearance.of.get(gml_id(patch), self._look)
 
     def _text(self, ring: Element) -> int:
         """The number of a line or point whose text is kept."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from lxml import etree
 
 from layers.mesh import Part, Surface
+from layers.read.citygml.appearance import Appearance
 from layers.read.citygml.attributes import Reading, Values
 from layers.read.citygml.geometry import SOLIDS, Find, Frame, Shape
 from layers.read.citygml.names import CLASSES, GML, TAGS, XLINK, Tag, gml_id, local
@@ -91,11 +92,13 @@ class CityObject:
 
 
 class Parser:
-    """Makes city objects of elements. ``links`` finds what a reference names."""
+    """Makes city objects of elements. ``links`` finds what a reference names; without an ``appearance``
+    surfaces have the colours of their kinds."""
 
-    def __init__(self, reading: Reading, links: Find) -> None:
+    def __init__(self, reading: Reading, links: Find, appearance: Appearance | None) -> None:
         self._reading = reading
         self._links = links
+        self._appearance = appearance
 
     def parse(self, element: Element, depth: int = 0) -> CityObject:
         """An element of a class as an object."""
@@ -186,7 +189,7 @@ class Parser:
     def shape(self, level: Level, frame: Frame) -> Shape:
         """The geometries of a level as one shape, of surfaces, else lines, else points: surfaces with a theme
         first, which solids then repeat."""
-        made = Shape(self._links, frame)
+        made = Shape(self._links, frame, appearance=self._appearance)
         for surface, part, element in level.themed:
             made.begin(part)
             made.add_surfaces(element, surface)

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from layers import crs
 from layers.errors import BadFile
+from layers.mesh import Material
+from layers.read.citygml.appearance import Appearance
 from layers.read.citygml.geometry import Shape
 from layers.read.citygml.positions import numbers
 from layers.read.faces import Bodies
@@ -31,6 +33,8 @@ class Placed:
     starts: Indices
     ends: Indices
     first: Indices
+    #: Texture coordinates of the positions as glTF counts them, NaN where there are none.
+    uv: Floats | None
 
     def corners(self) -> list[int]:
         """How many positions each shape has."""
@@ -93,10 +97,30 @@ def placed(shapes: Sequence[Shape]) -> Placed:
     else:
         out = values.reshape(-1, 3)
     ends = np.cumsum(many)
-    made = Placed(out, ends - many, ends, first)
+    made = Placed(out, ends - many, ends, first, _uv(shapes, first, ends - many, ends))
     _turn(made, shapes, counted)
     _moved(made, shapes)
     return made
+
+
+def _uv(shapes: Sequence[Shape], first: Indices, starts: Indices, ends: Indices) -> Floats | None:
+    """The texture coordinates of all positions; those of a ring that has more or fewer are left out. The
+    last of a ring may be missing, which is its first."""
+    named = [(first[k] + ring, text) for k, shape in enumerate(shapes) for ring, text in shape.uv.items()]
+    if not named:
+        return None
+    out = np.full((int(ends[-1]), 2), np.nan)
+    values, counts = numbers([text for _, text in named])
+    after = np.cumsum(counts).tolist()
+    for (ring, _), begin, end in zip(named, (0, *after), after, strict=False):
+        start, many = starts[ring], ends[ring] - starts[ring]
+        own = values[begin:end]
+        if len(own) == 2 * (many - 1):
+            own = np.append(own, own[:2])
+        if len(own) == 2 * many and np.isfinite(own).all():
+            out[start : start + many] = own.reshape(-1, 2)
+    out[:, 1] = 1 - out[:, 1]
+    return out
 
 
 def _turn(made: Placed, shapes: Sequence[Shape], counted: Indices) -> None:
@@ -133,7 +157,7 @@ def _moved(made: Placed, shapes: Sequence[Shape]) -> None:
             shape.faults["crs.mixed"] += 1
 
 
-def bodies(shapes: Sequence[Shape], of: Placed, numbers_of: Sequence[int]) -> Bodies:
+def bodies(shapes: Sequence[Shape], of: Placed, numbers_of: Sequence[int], appearance: Appearance) -> Bodies:
     """The faces of shapes, whose ``numbers_of`` among those that were placed these are, over the positions
     that they use, without those that are not whole."""
     faces = np.array([len(shape.face_rings) for shape in shapes], np.int64)
@@ -172,6 +196,9 @@ def bodies(shapes: Sequence[Shape], of: Placed, numbers_of: Sequence[int]) -> Bo
         np.bincount(face[kept], minlength=len(counts))[whole],
         np.bincount(owner[whole], minlength=len(shapes)),
     )
+    looks = np.array([look for shape in shapes for look in shape.looks], np.int64)[whole]
+    uv = None if of.uv is None else of.uv[at]
+    skin = _skin(shapes, rings, looks, uv, appearance)
     return Bodies(
         rings,
         vertices,
@@ -179,11 +206,38 @@ def bodies(shapes: Sequence[Shape], of: Placed, numbers_of: Sequence[int]) -> Bo
         np.array([code for shape in shapes for code in shape.surfaces], np.uint8)[whole],
         np.array([part for shape in shapes for part in shape.parts], np.int64)[whole],
         [tuple(shape.part_table) for shape in shapes],
-        np.zeros(int(whole.sum()), np.int64),
-        [()] * len(shapes),
-        None,
-        np.zeros(len(shapes), bool),
+        *skin,
     )
+
+
+def _skin(
+    shapes: Sequence[Shape], rings: Rings, looks: Indices, uv: Floats | None, appearance: Appearance
+) -> tuple[Indices, list[tuple[Material, ...]], Floats | None, NDArray[np.bool_]]:
+    """Materials of faces, tables of them by body, texture coordinates, and which bodies have some."""
+    tables: list[tuple[Material, ...]] = [()] * len(shapes)
+    textured = np.zeros(len(shapes), bool)
+    index = np.zeros(len(looks), np.int64)
+    if not looks.any():
+        return index, tables, None, textured
+    lacking = np.zeros(len(looks), bool)
+    face = rings.face_of_ring()[rings.ring()]
+    lacking[face if uv is None else face[np.isnan(uv).any(axis=1)]] = True
+    ends = np.cumsum(rings.of_body)
+    for number in np.unique(rings.body_of_face()[looks > 0]).tolist():
+        own = slice(ends[number] - rings.of_body[number], ends[number])
+        materials = {look: appearance.material(look) for look in np.unique(looks[own]).tolist()}
+        images = [look for look, made in materials.items() if made.texture is not None]
+        blank = np.isin(looks[own], images) & lacking[own]
+        if blank.any():
+            shapes[number].faults["texture.coordinates"] += int(blank.sum())
+        kept = np.where(blank, 0, looks[own])
+        used = np.unique(kept)
+        table = tuple(materials.get(look, Material()) for look in used.tolist())
+        if any(made != Material() for made in table):
+            tables[number] = table
+            index[own] = np.searchsorted(used, kept)
+            textured[number] = any(made.texture is not None for made in table)
+    return index, tables, np.nan_to_num(uv) if uv is not None and textured.any() else None, textured
 
 
 def _merged(positions: Floats, owner: Indices, count: int) -> tuple[Floats, Indices, Indices]:

@@ -16,6 +16,7 @@ from layers import crs
 from layers.errors import BadFile, shown
 from layers.read.base import ReadOptions, Sink
 from layers.read.citygml import network
+from layers.read.citygml.appearance import Appearance
 from layers.read.citygml.attributes import Reading
 from layers.read.citygml.codelists import CodeLists
 from layers.read.citygml.features import TOLD, Feature, Features
@@ -92,19 +93,21 @@ class _File:
         self._options = options
         self._sink = sink
         self._rows = CityRows(sink, options.limits.columns, guess=True)
-        self._features = Features(sink, self._rows, options.limits.vertices)
+        self._appearance = Appearance(path, sink)
+        self._features = Features(sink, self._rows, self._appearance, options.limits.vertices)
         self._lists = CodeLists(path)
         self._reading = Reading(self._lists, self._rows.texts)
         self._links = Links(path)
         self._version = ""
         self._members = Members(path)
         self._plateau = False
-        self._parser = Parser(self._reading, self._links.find)
+        self._parser = Parser(
+            self._reading, self._links.find, self._appearance if self._appearance.of else None
+        )
         self._reference: Reference | None = None
         self._dimension = 3
         self._group: Group | None = None
         self._layers: Counter[str] = Counter()
-        self._textures = 0
         self._materials: dict[str, str] = {}
         self._odd_ids: list[str] = []
         self._lower: Counter[int] = Counter()
@@ -141,7 +144,6 @@ class _File:
             if first and self._reference is None:
                 self._begin(members)
             if member.property == _APPEARANCE:
-                self._textures += first
                 continue
             if only is not None and member.row not in only:
                 continue
@@ -322,8 +324,7 @@ class _File:
                 f"{len(self._lists.absent)} code lists are not beside the file; their codes are kept: {names}"
             )
             sink.note("codelist.absent", reason)
-        if self._textures:
-            sink.note("texture.left", "textures and colours of surfaces are left out")
+        self._appearance.tell()
         if self._version == "1.0":
             sink.note("citygml.version", "the file is CityGML 1.0, and was read as 2.0")
         if self._reading.dropped:

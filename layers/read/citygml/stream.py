@@ -29,9 +29,16 @@ _CITYGML = re.compile(r"http://www\.opengis\.net/citygml/([123]\.[0-9])")
 _AT_ONCE = ("cityObjectMember", "featureMember", "appearanceMember", "featureMembers", "versionMember")
 _SKIPPED = re.compile(rb"\s+|<\?.*?\?>|<!--.*?-->", re.DOTALL)
 _NAME = re.compile(rb"<(?:[^\s<>/:=]+:)?([^\s<>/:=]+)")
+
+
+def _forms(word: str) -> list[bytes]:
+    """A word as the encodings of XML write it."""
+    return [word.encode(form) for form in ("ascii", "utf-16-le", "utf-16-be")]
+
+
 #: Words that are counted, and how they may be written.
-WORDS = ("srsName", "srsDimension", "ppearance")
-_WRITTEN = {word: [word.encode(form) for form in ("ascii", "utf-16-le", "utf-16-be")] for word in WORDS}
+WORDS = ("srsName", "srsDimension")
+_WRITTEN = {word: _forms(word) for word in WORDS}
 _TAIL = 2 * max(map(len, WORDS)) - 1
 _DOCTYPE = "the file is XML with a DOCTYPE, which is never read"
 
@@ -43,6 +50,18 @@ class Member:
     property: str
     element: Element
     row: int
+
+
+def mentions(path: Path, word: str) -> bool:
+    """Whether a word stands anywhere in a file."""
+    forms, tail = _forms(word), b""
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            text = tail + block
+            if any(form in text for form in forms):
+                return True
+            tail = text[-2 * len(word) :]
+    return False
 
 
 def outermost(path: Path) -> str | None:

@@ -2,57 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from layers.errors import shown
 from layers.mesh import Material
-from layers.read import beside
-from layers.read.base import Sink
-from layers.read.texture.images import MOST_BYTES
+from layers.read.pictures import Images
 
 type Floats = NDArray[np.float64]
-
-#: Themes that a reason lists.
-_TOLD = 5
-
-
-@dataclass(slots=True)
-class Images:
-    """The images that textures name, each read once; ``themes`` are those that were not taken."""
-
-    folder: Path
-    sink: Sink
-    themes: Counter[str] = field(default_factory=Counter)
-    _known: dict[str, str | None] = field(default_factory=dict)
-
-    def name(self, path: str) -> str | None:
-        """What a material calls an image, None for one that cannot be had, which is noted."""
-        if path not in self._known:
-            self._known[path] = self._read(path)
-        return self._known[path]
-
-    def _read(self, path: str) -> str | None:
-        try:
-            data = beside.find(self.folder, path, MOST_BYTES).read_bytes()
-        except (beside.NotBeside, OSError) as error:
-            why = error if isinstance(error, beside.NotBeside) else error.strerror
-            self.sink.note("texture.missing", f"{shown(path)}: {why}; surfaces with it have no texture")
-            return None
-        return self.sink.texture(data, path)
-
-    def tell(self) -> None:
-        """Note the themes of appearance that were not taken."""
-        if self.themes:
-            names = ", ".join(f"{shown(name)} ({count})" for name, count in self.themes.most_common(_TOLD))
-            reason = "surfaces look as their first theme says; others are left out (bodies)"
-            self.sink.note("appearance.theme", f"{reason}: {names}")
 
 
 class Appearance:

@@ -16,11 +16,12 @@ import numpy as np
 
 from layers.errors import BadFile, shown
 from layers.read.base import ReadOptions, Sink
-from layers.read.cityjson.appearance import Appearance, Images
+from layers.read.cityjson.appearance import Appearance
 from layers.read.cityjson.document import Floats, Shared, coordinates, shared, transform_of
 from layers.read.cityjson.objects import Document, Objects
 from layers.read.cityobjects import CityRows
 from layers.read.jsontext import loads, utf8
+from layers.read.pictures import Images
 from layers.source import NOTHING, SourceLayer
 
 #: Bytes of a line, which is a single feature, at most.

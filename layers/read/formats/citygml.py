@@ -29,6 +29,7 @@ FORMATS: tuple[Format, ...] = (
         name="citygml",
         titles={"en": "CityGML", "zh-CN": "CityGML"},
         endings=(".gml", ".xml", ".citygml"),
+        pictured=True,
         recognise=_is_xml,
         confirm=_is_citygml,
         read=read,
