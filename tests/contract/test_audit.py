@@ -260,7 +260,8 @@ def test_triggers_that_were_off_are_told_as_a_gap_by_a_server_that_runs(
 def test_a_body_that_was_changed_is_found(city: Store, hand: Hand) -> None:
     body = tetrahedron(25, 60, 11).to_bytes()
     run(hand, f"UPDATE {hand.table('twin_mesh_buildings')} SET body = ? WHERE fid = 2", [body])
-    assert found(city)[0] == 4
+    # in PostGIS no trigger tells the old rows, which have it from the present one, of its end
+    assert found(city)[0] == (4 if isinstance(hand, SqliteHand) else 2)
 
 
 @contextmanager

@@ -327,5 +327,5 @@ def test_a_city_of_the_format_before_is_read_without_its_history(format4: str) -
             lambda: store.as_of(5).layers(),
             lambda: store.as_of(5).items("buildings", Query()),
         ):
-            with pytest.raises(Gone, match="begins when a server opens the city"):
+            with pytest.raises(Gone, match="once a server of this version has opened"):
                 ask()

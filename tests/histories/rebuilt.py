@@ -147,18 +147,35 @@ class RebuiltGeoPackage(Rebuilt):
 
 
 class RebuiltPostgis(Rebuilt):
-    """One table of old rows, whose columns are JSON."""
+    """One table of old rows, whose columns are JSON: of a row that has not all, what the next one has."""
 
     def old_rows(self, name: str) -> dict[int, list[OldRow]]:
         table = self.hand.table("twin_past")
         sql = (
-            "SELECT fid, until, there, old, ST_AsBinary(geom, 'NDR'), mesh"
-            f" FROM {table} WHERE layer = ? AND until IS NOT NULL ORDER BY fid, until"
+            "SELECT fid, until, there, old, ST_AsBinary(geom, 'NDR'), mesh, lent"
+            f" FROM {table} WHERE layer = ? AND until IS NOT NULL ORDER BY fid, until DESC"
         )
+        now = self._now(name)
         found: dict[int, list[OldRow]] = defaultdict(list)
-        for fid, until, there, old, geom, mesh in self.hand.run(sql, [name]):
-            found[fid].append((until, there, old or {}, geom, mesh))
-        return found
+        for fid, until, there, old, geom, mesh, lent in self.hand.run(sql, [name]):
+            rows = found[fid]
+            later = rows[-1][2:] if rows else now.get(fid, ({}, None, None))
+            values = {**later[0], **(old or {})} if lent & 1 else old or {}
+            rows.append(
+                (until, there, values, later[1] if lent & 2 else geom, later[2] if lent & 4 else mesh)
+            )
+        return {fid: rows[::-1] for fid, rows in found.items()}
+
+    def _now(self, name: str) -> dict[int, tuple[Mapping[str, Any], bytes | None, bytes | None]]:
+        """The present rows of a layer, where there is one."""
+        table, mesh = (self.hand.table(one) for one in (name, f"twin_mesh_{name}"))
+        if self.hand.run("SELECT to_regclass(?)", [table]) == [(None,)]:
+            return {}
+        sql = (
+            "SELECT t.fid, row_to_json(json_populate_record(t.*, '{\"geom\": null}')),"
+            f" ST_AsBinary(t.geom, 'NDR'), m.body FROM {table} t LEFT JOIN {mesh} m ON m.fid = t.fid"
+        )
+        return {fid: (values, geom, body) for fid, values, geom, body in self.hand.run(sql)}
 
     def value(self, field: Field, values: Mapping[str, Any], seq: int) -> Any:
         value = values.get(self.hand.column(field.name)[1:-1].replace('""', '"'))

@@ -317,10 +317,10 @@ class DatabaseCatalogue:
             return self.read(ask)
 
     def history[T](self, ask: Callable[[Connection], T]) -> T:
-        """A read of the history. Raises Gone where there is none: in a city that a version without it made,
-        and that is only read."""
+        """A read of the history. Raises Gone in a city that an earlier version made, and that is only
+        read."""
         if self.read_only and not self.call(lambda con: schema.has_history(con, self.schema)):
-            raise Gone("the city has no history; it begins when a server opens the city")
+            raise Gone("the city's history is read once a server of this version has opened the city")
         return self.call(ask)
 
     def read[T](self, ask: Callable[[Connection], T]) -> T:

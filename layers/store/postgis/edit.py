@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from decimal import Decimal
 from typing import Any
@@ -17,10 +17,11 @@ from layers.model import NOBODY, Author, Former
 from layers.store import drafts
 from layers.store.drafts import KEEP, Draft
 from layers.store.edit import Editor, OldRow, taken
-from layers.store.postgis import constraint_errors, history, moments, project
+from layers.store.postgis import constraint_errors, history, moments, old_rows, project
 from layers.store.postgis import past_table as past_table_
 from layers.store.postgis.connection import Connection, bound, literal
 from layers.store.postgis.layer_table import LayerTable, beside, json_type, restored
+from layers.store.postgis.old_rows import OldRows
 from layers.store.postgis.read import revision_sql
 from layers.store.postgis.schema import past_table
 from layers.store.postgis.values import geometries
@@ -222,17 +223,19 @@ class PostgisEditor(Editor):
         columns = self._past[seq]
         source = "source_id" in table.columns and columns.get(bound(table.columns["source_id"].name))
         of_source = "NULL" if not source else f"p.old ->> {_text(table.columns['source_id'].name)}"
-        first = f"SELECT * FROM {self._old} p WHERE p.fid = f.fid AND p.until > %s ORDER BY p.until LIMIT 1"
+        old = self._old(columns)
+        first = f"SELECT * FROM {old.past} r WHERE r.fid = f.fid AND r.until > %s ORDER BY r.until LIMIT 1"
         rows = con.execute(
             f"SELECT f.fid, p.until, p.there, {of_source}"
-            f" FROM unnest(%s::bigint[]) f(fid) CROSS JOIN LATERAL ({first}) p",
+            f" FROM unnest(%s::bigint[]) f(fid) CROSS JOIN LATERAL {old.whole(f'({first})')} p",
             (fids, Int8(seq)),
         ).fetchall()
         return {row[0]: OldRow(row[1], row[2], row[3], columns) for row in rows}
 
-    @property
-    def _old(self) -> str:
-        return f"{bound(self._table.schema)}.{bound(past_table(self._table.id))}"
+    def _old(self, columns: Iterable[str]) -> OldRows:
+        """The old rows, of which these columns of now are asked."""
+        past = f"{bound(self._table.schema)}.{bound(past_table(self._table.id))}"
+        return OldRows(past, self._table, tuple(columns))
 
     def _lasting(self, seq: int) -> dict[str, str]:
         """The columns that are the same as after a change: name, and type."""
@@ -300,7 +303,8 @@ class PostgisEditor(Editor):
             columns = {**columns, **{bound(name): pg for name, pg in beside(con, table.oid).items()}}
         names = [bound(table.rows.geometry), *columns]
         values = ["p.geom", *(restored(name, pg) for name, pg in columns.items())]
-        source = f"unnest(%s::bigint[], %s::bigint[]) w(fid, until) JOIN {self._old} p USING (fid, until)"
+        old = self._old(columns).whole()
+        source = f"unnest(%s::bigint[], %s::bigint[]) w(fid, until) JOIN {old} p USING (fid, until)"
         chosen = [list(numbers) for numbers in zip(*rows, strict=True)]
         properties = ""
         if columns:
@@ -320,13 +324,7 @@ class PostgisEditor(Editor):
                 chosen,
             )
         if table.source is None:
-            # the triggers have kept the old body with the old row
-            mesh = table.mesh.replace("%", "%%")
-            con.execute(f"DELETE FROM {mesh} WHERE fid = ANY(%s::bigint[])", chosen[:1])
-            con.execute(
-                f"INSERT INTO {mesh} (fid, body) SELECT p.fid, p.mesh FROM {source} WHERE p.mesh IS NOT NULL",
-                chosen,
-            )
+            old_rows.put_bodies(con, table.schema, table.id, f"SELECT p.fid, p.mesh FROM {source}", chosen)
 
     def remove(self, fid: int) -> None:
         table = self._table

@@ -38,7 +38,11 @@ class TableColumn:
     @property
     def read(self) -> str:
         """SQL of the value of alias ``t``, in the type that ``schema.COLUMN_TYPES`` gives its field type."""
-        raw = f"t.{bound(self.name)}"
+        return self.value("t")
+
+    def value(self, alias: str) -> str:
+        """The same of another alias."""
+        raw = f"{alias}.{bound(self.name)}"
         if self.pg == COLUMN_TYPES[self.type]:
             return raw
         if self.pg == "timestamp without time zone":
@@ -103,13 +107,13 @@ def restored(name: str, pg: str) -> str:
         value = f"(CASE WHEN {value} IS NOT NULL THEN ARRAY(SELECT {text} FROM {each} ORDER BY a.i) END)"
     if not (many or pg in JSON):
         return value
-    return f"coalesce(({exact(name)})::{of_any_length(pg)}, {value})"
+    return f"coalesce(({exact(name, 'p')})::{of_any_length(pg)}, {value})"
 
 
-def exact(name: str) -> str:
-    """SQL of the text that an old row ``p`` has of the value of a column (its name quoted), where it has."""
+def exact(name: str, row: str) -> str:
+    """SQL of the text that an old row has of the value of a column (its name quoted), where it has."""
     own = literal(name[1:-1].replace('""', '"'))
-    return f"p.old -> '{EXACT}' ->> {own}"
+    return f"{row}.old -> '{EXACT}' ->> {own}"
 
 
 def inexact(pg: str) -> str | None:

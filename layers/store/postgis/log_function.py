@@ -1,7 +1,9 @@
 """The function and triggers by which a table tells of its changes, and keeps what its rows were.
 
 Statement triggers: they write to ``twin_pending`` one row for each feature that changed, or one for all of a
-large statement, and with it the old row: its columns as JSON, its geometry, its mesh. See ``numbering``.
+large statement, and with it the old row: its columns as JSON, its geometry, its mesh. Of a row that an
+UPDATE changes, what is the same afterwards is not kept, but for one in about 16: see ``old_rows``, and
+``numbering``.
 """
 
 from __future__ import annotations
@@ -11,7 +13,8 @@ from dataclasses import dataclass
 
 from layers.store.postgis.connection import literal, quoted
 from layers.store.postgis.layer_table import EXACT
-from layers.store.postgis.schema import BOXES, log_function, mesh_table, short
+from layers.store.postgis.old_rows import BODY, ENTIRE, GEOMETRY, PROPERTIES
+from layers.store.postgis.schema import BOXES, log_function, mesh_table, past_table, short
 from layers.store.staged import LOGGED_EACH
 
 OPERATIONS = ("INSERT", "UPDATE", "DELETE", "TRUNCATE")
@@ -112,7 +115,10 @@ def old_row(table: Logged) -> str:
 
 
 #: Columns of ``twin_pending`` that go to ``twin_past``.
-KEPT = "there, old, geom, mesh"
+KEPT = "there, old, geom, mesh, lent"
+#: Of a feature that has been changed as often, one old row of so many is kept whole: of a million versions
+#: each is then read as quickly.
+_OFTEN, _EACH = 8, 16
 _NONE = "NULL, NULL, NULL, NULL"
 _TABLE = "<table>"  # where the name of the table stands in a statement that is made when it runs
 
@@ -137,8 +143,9 @@ class _Body:
     def guarded(self) -> bool:
         return self.table.srid != 4326
 
-    def rows(self, source: str, *, old: bool = False, boxed: bool = True) -> str:
-        """Each row of a table as its fid, its box in lon/lat (x1, y1, x2, y2), and what is kept of it."""
+    def rows(self, source: str, *, old: bool = False, said: bool = False, boxed: bool = True) -> str:
+        """Each row of a table as its fid, its box in lon/lat (x1, y1, x2, y2), and what is kept of it as an
+        old one, or ``said`` of it to be compared with that."""
         table, fid, geom = self.table, quoted(self.table.fid), quoted(self.table.geom)
         columns = [f"r.{fid} AS fid"]
         if boxed:
@@ -148,8 +155,9 @@ class _Body:
             sides = (("xmin", "x1"), ("ymin", "y1"), ("xmax", "x2"), ("ymax", "y2"))
             columns += [f"{p}.st_{side}({shape}) AS {name}" for side, name in sides]
         beside = ""
-        if old and table.keeps:
+        if (old or said) and table.keeps:
             columns += [f"{old_row(table)} AS old", f"r.{geom} AS geom"]
+        if old and table.keeps:
             columns.append("m.body AS mesh" if table.mesh else "NULL::bytea AS mesh")
             beside = f" LEFT JOIN {self.meshes} m ON m.fid = r.{fid}" if table.mesh else ""
         return f"SELECT {', '.join(columns)} FROM {source} r{beside}"
@@ -158,20 +166,58 @@ class _Body:
         keeps = f", {KEPT}" if kept and self.table.keeps else ""
         return f"INSERT INTO {self.pending} (xid, first, layer, fid, delta, {BOXES}{keeps}) "
 
-    def was(self, row: str | None, there: str = "true") -> str:
+    def was(self, row: str | None) -> str:
         """What is kept of a row that was there, or (None) that there was none."""
         if not self.table.keeps:
             return ""
-        return ", false, NULL, NULL, NULL" if row is None else f", {there}, {row}.old, {row}.geom, {row}.mesh"
+        if row is None:
+            return ", false, NULL, NULL, NULL, 0"
+        return f", true, {row}.old, {row}.geom, {row}.mesh, 0"
+
+    def altered(self, there: str = "true") -> str:
+        """What is kept of a row (o) that became another (n), see :meth:`lent`."""
+        if not self.table.keeps:
+            return ""
+        own = "CASE WHEN l.lent & {} = 0 THEN {} END"
+        pairs = "ROWS FROM (json_each(o.old), json_each(n.old)) AS e(k, was, k2, now)"
+        text = "string_agg(to_json(e.k)::text || ':' || e.was::text, ',')"
+        other = f"SELECT ('{{' || {text} || '}}')::json FROM {pairs} WHERE e.was::text <> e.now::text"
+        old = f"CASE WHEN l.lent & {PROPERTIES} = 0 THEN o.old ELSE ({other}) END"
+        # without the box that PostGIS has beside it, of 16 bytes
+        geom = own.format(GEOMETRY, f"{self.table.postgis}.postgis_dropbbox(o.geom)")
+        return f", {there}, {old}, {geom}, {own.format(BODY, 'o.mesh')}, l.lent"
+
+    def lent(self) -> str:
+        """What of an old row (o) the next one (n) has, too: nothing where there is none, or where values are
+        kept as text beside the JSON."""
+        if not self.table.keeps:
+            return ""
+        whole = f"n.fid IS NULL OR o.fid IS NULL OR {ENTIRE} OR (random() < {1 / _EACH} AND {self._often()})"
+        if self.table.inexact:
+            whole += "".join(f" OR {row}.old -> '{EXACT}' IS NOT NULL" for row in "on")
+        same = "o.geom IS NOT NULL AND o.geom::bytea IS NOT DISTINCT FROM n.geom::bytea"
+        shared = f"CASE WHEN o.mesh IS NULL THEN {GEOMETRY} ELSE {GEOMETRY | BODY} END"
+        lent = f"CASE WHEN {whole} THEN 0 WHEN {same} THEN {PROPERTIES} + {shared} ELSE {PROPERTIES} END"
+        return f" CROSS JOIN LATERAL (SELECT {lent} AS lent OFFSET 0) l"
+
+    def _often(self) -> str:
+        past = f"{quoted(self.table.schema)}.{quoted(past_table(self.table.layer))}"
+        return (
+            f"(SELECT count(*) = {_OFTEN} FROM (SELECT FROM {past} p WHERE p.fid = o.fid LIMIT {_OFTEN}) c)"
+        )
 
     def carried(self, source: str, *, old: bool, mine: str = "mine", whole: str = "whole") -> str:
         """The old rows of what one log row, numbered ``whole``, tells of all."""
+        return (
+            f"{self._part(mine, whole)}, r.fid, 0, {whole}{self.was('r' if old else None)} FROM ({source}) r"
+        )
+
+    def _part(self, mine: str, whole: str) -> str:
         put = f"INSERT INTO {self.pending} (xid, first, layer, fid, delta, part, {KEPT})"
-        head = f"SELECT {mine}, false, {self.name}, r.fid, 0, {whole}"
-        return f"{put} {head}{self.was('r' if old else None)} FROM ({source}) r"
+        return f"{put} SELECT {mine}, false, {self.name}"
 
     def text(self) -> str:
-        old, new = self.rows("old_rows", old=True), self.rows("new_rows")
+        old, new = self.rows("old_rows", old=True), self.rows("new_rows", said=True)
         return f"""DECLARE
  mine xid8 := pg_current_xact_id();
  gone bigint := 0;
@@ -238,14 +284,14 @@ END """
         delta = "CASE WHEN o.fid IS NULL THEN 1 WHEN n.fid IS NULL THEN -1 ELSE 0 END"
         either = "coalesce(n.fid, o.fid)"
         return f"""IF TG_OP = 'INSERT' THEN
-    {put}{head}, n.fid, 1, {_NONE}, {n}{self.was(None)} FROM ({new}) n ORDER BY n.fid;
+    {put}{head}, n.fid, 1, {_NONE}, {n}{self.was(None)} FROM ({self.rows("new_rows")}) n ORDER BY n.fid;
    ELSIF TG_OP = 'DELETE' THEN
     {put}{head}, o.fid, -1, {o}, {_NONE}{self.was("o")} FROM ({old}) o ORDER BY o.fid;
    ELSIF made = 1 AND (SELECT o.{fid} = n.{fid} FROM old_rows o, new_rows n) THEN
-    {put}{head}, n.fid, 0, {o}, {n}{self.was("o")} FROM ({old}) o, ({new}) n;
+    {put}{head}, n.fid, 0, {o}, {n}{self.altered()} FROM ({old}) o CROSS JOIN ({new}) n{self.lent()};
    ELSE
-    {put}{head}, {either}, {delta}, {o}, {n}{self.was("o", "o.fid IS NOT NULL")}
-     FROM ({old}) o FULL JOIN ({new}) n ON n.fid = o.fid ORDER BY {either};
+    {put}{head}, {either}, {delta}, {o}, {n}{self.altered("o.fid IS NOT NULL")}
+     FROM ({old}) o FULL JOIN ({new}) n ON n.fid = o.fid{self.lent()} ORDER BY {either};
    END IF;"""
 
     def _guard(self) -> str:
@@ -256,14 +302,15 @@ END """
   END;"""
 
     def _carry(self) -> str:
-        fid = quoted(self.table.fid)
-        old = self.carried(self.rows("old_rows", old=True, boxed=False), old=True)
-        new = self.carried(self.rows("new_rows", boxed=False), old=False)
+        old, new = self.rows("old_rows", old=True, boxed=False), self.rows("new_rows", said=True, boxed=False)
+        born = self.carried(self.rows("new_rows", boxed=False), old=False)
+        # a full join, for which no plan is made that is quadratic: how many rows there are it is not told
+        both = f"({old}) o FULL JOIN ({new}) n ON n.fid = o.fid{self.lent()}"
+        altered = f"{self._part('mine', 'whole')}, coalesce(o.fid, n.fid), 0, whole"
         return f"""IF whole IS NOT NULL THEN
-  IF TG_OP <> 'INSERT' THEN {old}; END IF;
-  IF TG_OP = 'INSERT' THEN {new}; END IF;
-  IF TG_OP = 'UPDATE' THEN
-   {new} WHERE NOT EXISTS (SELECT FROM old_rows o WHERE o.{fid} = r.fid);
+  IF TG_OP = 'DELETE' THEN {self.carried(old, old=True)};
+  ELSIF TG_OP = 'INSERT' THEN {born};
+  ELSE {altered}{self.altered("o.fid IS NOT NULL")} FROM {both};
   END IF;
  END IF;"""
 

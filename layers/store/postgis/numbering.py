@@ -6,8 +6,9 @@ numbers to ``twin_changes`` and ``twin_past``, writes the change set of the tran
 notifies once. ``twin_past`` has a partition a layer: an edit then writes by one statement, planned once a
 session, and an index of places serves its layer alone.
 
-An old row is what was true of a feature until change ``until``; ``there`` is false where it did not exist. A
-row of ``twin_records`` is what was said of a layer until then, null where there was no such layer.
+An old row is what was true of a feature until change ``until``; ``there`` is false where it did not exist,
+and ``lent`` tells what it has of later ones (``old_rows``). A row of ``twin_records`` is what was said of a
+layer until then, null where there was no such layer.
 
 Who makes a change set is said by a setting of the transaction, ``twin.author``, and believed of sessions that
 have the rights of the city's owner; of others it is the role, the application and the address.
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 from layers.store.postgis import shape
 from layers.store.postgis.connection import Connection, literal, quoted
+from layers.store.postgis.old_rows import GEOMETRY
 from layers.store.postgis.schema import BOXES, channel, key, past_table
 
 
@@ -24,7 +26,7 @@ def make(con: Connection, schema: str, postgis: str) -> None:
     """Begin the history of a city that has none, inside the caller's transaction."""
     s = quoted(schema)
     con.execute(_tables(s, postgis))
-    con.execute(_numbering(schema) + _joining(s) + _committing(s))
+    con.execute(numbering(schema) + _joining(s) + _committing(s))
     con.execute(_recording(s))
 
 
@@ -43,7 +45,6 @@ def make_past(con: Connection, schema: str, layer: str) -> None:
 def _tables(s: str, postgis: str) -> str:
     """``since`` and ``began`` say from which number on the city keeps its history, and since when;
     ``history`` for how long, as a :class:`layers.store.history.Retention`."""
-    unplaced = shape.null_geometry_sql("geom", f"{postgis}.")
     return f"""
 ALTER TABLE {s}.twin_meta ADD COLUMN since bigint NOT NULL DEFAULT 0,
   ADD COLUMN began timestamptz NOT NULL DEFAULT date_trunc('milliseconds', clock_timestamp()),
@@ -51,12 +52,13 @@ ALTER TABLE {s}.twin_meta ADD COLUMN since bigint NOT NULL DEFAULT 0,
 ALTER TABLE {s}.twin_layers ADD COLUMN seen oid;
 ALTER TABLE {s}.twin_pending ADD COLUMN part bigint, ADD COLUMN there boolean, ADD COLUMN old json,
   ADD COLUMN geom {postgis}.geometry, ADD COLUMN mesh bytea;
-CREATE TABLE {s}.twin_past (layer text COLLATE "C" NOT NULL, fid bigint, until bigint NOT NULL,
-  there boolean NOT NULL, old json, geom {postgis}.geometry, mesh bytea) PARTITION BY LIST (layer);
+ALTER TABLE {s}.twin_pending ADD COLUMN lent smallint;
+CREATE TABLE {s}.twin_past (fid bigint, until bigint NOT NULL, layer text COLLATE "C" NOT NULL,
+  there boolean NOT NULL, lent smallint NOT NULL DEFAULT 0, old json, geom {postgis}.geometry, mesh bytea)
+  PARTITION BY LIST (layer);
 CREATE INDEX twin_past_fid ON {s}.twin_past (fid, until);
 CREATE INDEX twin_past_until ON {s}.twin_past (until, fid);
-CREATE INDEX twin_past_place ON {s}.twin_past USING gist (geom);
-CREATE INDEX twin_past_unplaced ON {s}.twin_past (fid) WHERE there AND {unplaced};
+{places(s, postgis)}
 CREATE TABLE {s}.twin_records (layer text COLLATE "C" NOT NULL, until bigint, xid xid8, record json);
 CREATE INDEX twin_records_layer ON {s}.twin_records (layer, until);
 CREATE INDEX twin_records_xid ON {s}.twin_records (xid) WHERE until IS NULL;
@@ -75,10 +77,18 @@ INSERT INTO {s}.twin_epochs SELECT epoch, coalesce((SELECT max(seq) FROM {s}.twi
 """
 
 
+def places(s: str, postgis: str) -> str:
+    """DDL of the indexes by which old rows are found that have a place of their own, or none."""
+    unplaced = shape.null_geometry_sql("geom", f"{postgis}.")
+    return f"""CREATE INDEX twin_past_place ON {s}.twin_past USING gist (geom) WHERE geom IS NOT NULL;
+CREATE INDEX twin_past_unplaced ON {s}.twin_past (fid)
+  WHERE there AND lent & {GEOMETRY} = 0 AND {unplaced};"""
+
+
 _DEFINER = "LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$"
 
 
-def _numbering(schema: str) -> str:
+def numbering(schema: str) -> str:
     """DDL of the functions that give a transaction's changes their numbers when it commits."""
     s = quoted(schema)
     sequence = f"{literal(s + '.twin_seq')}::regclass"
@@ -102,8 +112,8 @@ BEGIN
     SELECT seq, layer, fid, delta, {BOXES},
       ('x' || substr(md5(random()::text || clock_timestamp()::text), 1, 16))::bit(64)::bigint
     FROM numbered WHERE part IS NULL),
-  kept AS (INSERT INTO {s}.twin_past (layer, fid, until, there, old, geom, mesh)
-    SELECT layer, fid, seq, there, old, geom, mesh FROM numbered WHERE there IS NOT NULL)
+  kept AS (INSERT INTO {s}.twin_past (layer, fid, until, there, old, geom, mesh, lent)
+    SELECT layer, fid, seq, there, old, geom, mesh, lent FROM numbered WHERE there IS NOT NULL)
   SELECT min(seq), max(seq), array_agg(DISTINCT layer) INTO oldest, newest, changed FROM numbered;
   PERFORM setval({sequence}, newest);
   UPDATE {s}.twin_records SET until = newest WHERE xid = mine AND until IS NULL;

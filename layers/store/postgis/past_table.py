@@ -18,6 +18,7 @@ from layers.store import forms
 from layers.store.postgis import layer_table
 from layers.store.postgis.connection import bound, literal, quoted
 from layers.store.postgis.layer_table import JSON, LayerTable, TableColumn, exact, hstore_text, is_hstore
+from layers.store.postgis.old_rows import GEOMETRY, OldRows
 from layers.store.postgis.schema import COLUMN_TYPES, HIDDEN, past_table
 from layers.types import EDITS, EditKind, FieldType
 
@@ -70,15 +71,15 @@ class PastTable(LayerTable):
 
     @cached_property
     def relation(self) -> str:
-        return f"({' UNION ALL '.join(self._halves(_JOINED))})"
+        return f"({' UNION ALL '.join(self._halves(_JOINED, self.kept))})"
 
     @cached_property
     def placed(self) -> str:
         return f"({' UNION ALL '.join(self._halves(_JOINED, ()))})"
 
     def branches(self, names: Collection[str], *, boxed: bool, walked: bool) -> tuple[str, ...]:
-        seek = _PROBED if boxed or walked else _JOINED
-        return tuple(f"({half})" for half in self._halves(seek, names, boxed=boxed))
+        halves = self._near(names) if boxed else self._halves(_PROBED if walked else _JOINED, names)
+        return tuple(f"({half})" for half in halves)
 
     @property
     def mark(self) -> str:
@@ -86,43 +87,70 @@ class PastTable(LayerTable):
 
     @cached_property
     def joined(self) -> str:
-        old = f"{self._old_row(f'{self._past} p', self.kept)} WHERE p.fid = k.id AND p.until = k.v"
+        old = f"{self._old_row(self._past, self.kept)} WHERE r.fid = k.id AND r.until = k.v"
         if self.present is None:
             return f"CROSS JOIN LATERAL ({old}) t"
         now = f"{self._present_row(self.kept)} WHERE {self.present.fid} = k.id AND k.v IS NULL"
         return f"CROSS JOIN LATERAL ({now} UNION ALL {old}) t"
 
-    def _halves(self, none: str, names: Collection[str] | None = None, *, boxed: bool = False) -> list[str]:
-        """The present rows that are as they were, and those that were otherwise, with their properties, or
-        those of some names. ``none`` is how a row is sought that must not be there; ``boxed`` rows are found
-        by their place alone, not by all that changed as well."""
-        names = self.kept if names is None else names
-        old = self._firsts if none is _JOINED else f"{self._past} p"
-        first = self._not_of_next if none is _JOINED else self._is_first(boxed=boxed)
-        halves = [f"{self._old_row(old, names)} WHERE {first} AND p.there"]
-        if self.present is not None:
-            unchanged = self._none(self.present.fid, none)
-            halves.insert(0, f"{self._present_row(names)} WHERE {unchanged}")
-        return halves
+    def _halves(self, none: str, names: Collection[str]) -> list[str]:
+        """The present rows that are as they were, and those that were otherwise, with properties of these
+        names. ``none`` is how a row is sought that must not be there."""
+        old = f"{self._old_row(self._firsts, names)} WHERE {self._not_of_next} AND r.there"
+        if none is _PROBED:
+            old = f"{self._old_row(self._past, names)} WHERE {self._is_first()} AND r.there"
+        if self.present is None:
+            return [old]
+        return [f"{self._present_row(names)} WHERE {self._none(self.present.fid, none)}", old]
 
-    def _old_row(self, old: str, names: Collection[str]) -> str:
-        """SQL of old rows (p) with columns of then, and ``until`` when they were true."""
-        then, defined = "", ""
-        kept = self._kept(names)
-        if kept:
-            then = "".join(f", {_old_value(c)} AS {bound(c.name)}" for c in kept.values())
-            defined = f" CROSS JOIN LATERAL {self._read_as_json(kept.values())}"
-        fid, geom = self._names
-        columns = f"p.fid::{self.fid_type} AS {fid}, p.geom AS {geom}, p.until AS {quoted(_UNTIL)}{then}"
-        return f"SELECT {columns} FROM {old}{defined}"
+    def _near(self, names: Collection[str]) -> list[str]:
+        """The same for who asks by a place: the rows whose geometry is the present one, and those that have
+        an old one, each with its first old row (r) after the moment. Old ones are found by their place alone,
+        not by all that changed as well."""
+        later = f"{self._past} o WHERE o.until > {self.seq}"
+        own = f"o.lent & {GEOMETRY} = 0"
+        then, read = self._then(names)
+        values = "".join(f", {value} AS {bound(self.kept[name].name)}" for name, value in then.items())
+        first = f"SELECT * FROM {later} AND o.fid = q.fid ORDER BY o.until LIMIT 1"
+        earlier = f"FROM {later} AND o.fid = q.fid AND o.until < q.until AND {own}"
+        old = (
+            f"SELECT {self._key('q.fid', 'q.geom')}{values} FROM {self._past} q"
+            f" CROSS JOIN LATERAL ({first}) r{read}"
+            f" WHERE q.until + 0 > {self.seq} AND {self._ends('q')} AND q.there"
+            f" AND q.lent & {GEOMETRY} = 0 AND {_PROBED.format(earlier)}"
+        )
+        if self.present is None:
+            return [old]
+        fid, values = self.present.fid, ""
+        for name, value in self._unchanged(names).items():
+            either = f"CASE WHEN r.until IS NULL THEN {value} ELSE {then[name]} END"
+            values += f", {either} AS {bound(self.kept[name].name)}"
+        first = f"SELECT * FROM {later} AND o.fid = {fid} ORDER BY o.until LIMIT 1"
+        none = _PROBED.format(f"FROM {later} AND o.fid = {fid} AND {own}")
+        now = (
+            f"SELECT {self._key(fid, self.present.geom)}{values} FROM {self.present.relation} t"
+            f" LEFT JOIN LATERAL ({first}) r ON true{read} WHERE CASE WHEN r.until IS NULL THEN true"
+            f" WHEN r.lent & {GEOMETRY} = 0 THEN false ELSE {none} END"
+        )
+        return [now, old]
+
+    def _key(self, fid: str, geom: str, until: str = "r.until") -> str:
+        own, place = self._names
+        return f"{fid}::{self.fid_type} AS {own}, {geom} AS {place}, {until} AS {quoted(_UNTIL)}"
+
+    def _old_row(self, rows: str, names: Collection[str]) -> str:
+        """SQL of old rows (r) with columns of then, and ``until`` when they were true."""
+        then, read = self._then(names)
+        values = "".join(f", {value} AS {bound(self.kept[name].name)}" for name, value in then.items())
+        return f"SELECT {self._key('r.fid', self._old.geometry('r'))}{values} FROM {rows} r{read}"
 
     def _present_row(self, names: Collection[str]) -> str:
         """The same of present rows (t), which are true still."""
         table = self.present
         assert table is not None
-        fid, geom = self._names
-        key = f"{table.fid} AS {fid}, {table.geom} AS {geom}, NULL::bigint AS {quoted(_UNTIL)}"
-        return f"SELECT {key}{self._unchanged(names)} FROM {table.relation} t"
+        values = "".join(f", {v} AS {bound(self.kept[n].name)}" for n, v in self._unchanged(names).items())
+        key = self._key(table.fid, table.geom, "NULL::bigint")
+        return f"SELECT {key}{values} FROM {table.relation} t"
 
     def _kept(self, names: Collection[str]) -> dict[str, TableColumn]:
         """The columns of then of those of the names that there were."""
@@ -134,8 +162,9 @@ class PastTable(LayerTable):
 
     @property
     def meshes(self) -> str:
-        first = f"{self._firsts} WHERE {self._not_of_next}"
-        old = f"SELECT p.fid, p.mesh AS body FROM {first} AND p.mesh IS NOT NULL"
+        body = self._old.body("r")
+        old = f"SELECT r.fid, {body} AS body FROM {self._firsts} r WHERE {self._not_of_next}"
+        old = f"SELECT b.fid, b.body FROM ({old} OFFSET 0) b WHERE b.body IS NOT NULL"
         if self.present is None:
             return f"({old})"
         now = f"SELECT m.fid, m.body FROM {self.present.mesh.replace('%', '%%')} m"
@@ -145,14 +174,14 @@ class PastTable(LayerTable):
     def counted(self) -> str:
         """The statement of how many features there were: so many as now, but for those that changed."""
         if self.present is None:
-            return f"SELECT count(*) FROM {self._firsts} WHERE {self._not_of_next} AND p.there"
+            return f"SELECT count(*) FROM {self._firsts} r WHERE {self._not_of_next} AND r.there"
         s, layer = bound(self.schema), literal(self.id).replace("%", "%%")
         now = (
             f"SELECT l.base_count + coalesce((SELECT sum(delta) FROM {s}.twin_changes c WHERE c.layer = l.id"
             f" AND c.seq > l.base_seq), 0) FROM {s}.twin_layers l WHERE l.id = {layer}"
         )
-        there = f"EXISTS (SELECT FROM {self.present.relation} t WHERE {self.present.fid} = p.fid)"
-        changed = f"SELECT sum(p.there::int - {there}::int) FROM {self._firsts} WHERE {self._not_of_next}"
+        there = f"EXISTS (SELECT FROM {self.present.relation} t WHERE {self.present.fid} = r.fid)"
+        changed = f"SELECT sum(r.there::int - {there}::int) FROM {self._firsts} r WHERE {self._not_of_next}"
         return f"SELECT (({now}) + coalesce(({changed}), 0))::bigint"
 
     @property
@@ -161,37 +190,49 @@ class PastTable(LayerTable):
 
     @property
     def _firsts(self) -> str:
-        """The first old row (p) of each feature after the moment, of this layer or the next one of its id."""
+        """The first old row of each feature after the moment, of this layer or the next one of its id."""
         rows = f"SELECT DISTINCT ON (q.fid) q.* FROM {self._past} q WHERE q.until > {self.seq}"
-        return f"({rows} ORDER BY q.fid, q.until) p"
+        return f"({rows} ORDER BY q.fid, q.until)"
 
     @property
     def _not_of_next(self) -> str:
-        """Whether an old row (p) is of this layer, not of the next one of its id."""
-        return "true" if self.before is None else f"p.until < {self.before}"
+        """Whether an old row (r) is of this layer, not of the next one of its id."""
+        return self._ends("r")
+
+    def _ends(self, row: str) -> str:
+        return "true" if self.before is None else f"{row}.until < {self.before}"
+
+    @cached_property
+    def _old(self) -> OldRows:
+        """The old rows, which lend from those columns that are still what they were."""
+        now = self.present
+        same = () if now is None else (name for name in self.kept if self._is_same(name))
+        return OldRows(self._past, now, tuple(bound(self.kept[name].name) for name in same))
 
     def _none(self, fid: str, none: str = _JOINED) -> str:
         """Whether a feature has no old row that was true after the moment."""
         end = "" if self.before is None else f" AND q.until < {self.before}"
         return none.format(f"FROM {self._past} q WHERE q.fid = {fid} AND q.until > {self.seq}{end}")
 
-    def _is_first(self, *, boxed: bool = False) -> str:
-        """Whether an old row (p) is what was true at the moment; by no index of numbers where ``boxed``."""
-        earlier = f"q.fid = p.fid AND q.until < p.until AND q.until > {self.seq}"
+    def _is_first(self) -> str:
+        """Whether an old row (r) is what was true at the moment."""
+        earlier = f"q.fid = r.fid AND q.until < r.until AND q.until > {self.seq}"
         first = _PROBED.format(f"FROM {self._past} q WHERE {earlier}")
-        return f"p.until{' + 0' if boxed else ''} > {self.seq} AND {self._not_of_next} AND {first}"
+        return f"r.until > {self.seq} AND {self._not_of_next} AND {first}"
 
-    def _unchanged(self, names: Collection[str]) -> str:
-        """Columns of then of the present rows."""
+    def _is_same(self, name: str) -> bool:
+        now = None if self.present is None else self.present.columns.get(name)
+        column = self.kept[name]
+        return now is not None and now.name == column.name and now.type == column.type
+
+    def _unchanged(self, names: Collection[str]) -> dict[str, str]:
+        """SQL of the values of columns of then of the present rows."""
         table = self.present
         assert table is not None
-        found = ""
-        for name, column in self._kept(names).items():
-            now = table.columns.get(name)
-            same = now is not None and now.name == column.name and now.type == column.type
-            value = table.column(name) if same else self._null(column.type)
-            found += f", {value} AS {bound(column.name)}"
-        return found
+        return {
+            name: table.column(name) if self._is_same(name) else self._null(column.type)
+            for name, column in self._kept(names).items()
+        }
 
     def _null(self, kind: FieldType) -> str:
         return f"NULL::{COLUMN_TYPES[kind]}{self._collation(kind)}"
@@ -199,28 +240,36 @@ class PastTable(LayerTable):
     def _collation(self, kind: FieldType) -> str:
         return _COLLATED if kind == "string" and self.source is None else ""
 
-    def _read_as_json(self, columns: Collection[TableColumn]) -> str:
-        """Properties of an old row (p) as a relation ``t``. Nowhere else are they read for what was."""
+    def _then(self, names: Collection[str]) -> tuple[dict[str, str], str]:
+        """SQL of the properties of an old row (r) by name, and of what is joined for that, ``j``. Nowhere
+        else are they read for what was."""
+        kept = self._kept(names)
+        if not kept:
+            return {}, ""
+        values = {name: _old_value(column) for name, column in kept.items()}
+        typed = [(c.name, _as_json(c).pg, self._collation(c.type)) for c in kept.values()]
         # what is read of the others, before they are sifted out, may be of other types
-        old = f"CASE WHEN {self._is_first()} THEN p.old END" if self.altered else "p.old"
-        typed = [(c.name, _as_json(c).pg, self._collation(c.type)) for c in columns]
+        old = "CASE WHEN " + self._is_first() + " THEN {} END" if self.altered else "{}"
         if len(typed) <= _SINGLE and not any("json" in pg or pg.endswith("[]") for _, pg, _ in typed):
-            values = ", ".join(
-                f"({old} ->> {literal(name).replace('%', '%%')})::{pg}{collation} AS {bound(name)}"
+            each = (
+                f"({old.replace('{}', self._old.value('r', name))})::{pg}{collation} AS {bound(name)}"
                 for name, pg, collation in typed
             )
-            return f"(SELECT {values}) AS t"
+            return values, f" CROSS JOIN LATERAL (SELECT {', '.join(each)}) AS j"
         defined = ", ".join(f"{bound(name)} {pg}{collation}" for name, pg, collation in typed)
-        return f"json_to_record({old}) AS t({defined})"
+        said = old.replace("{}", self._old.properties("r"))
+        return values, f" CROSS JOIN LATERAL json_to_record({said}) AS j({defined})"
 
 
 def _old_value(column: TableColumn) -> str:
-    """SQL of the value of a column of an old row (t), as that of a present one is read."""
+    """SQL of the value of a column of an old row (r), of what was read of that (j), as that of a present one
+    is read."""
+    value = f"j.{bound(column.name)}"
     if is_hstore(column.pg):
-        return hstore_text(f"t.{bound(column.name)}")
+        return hstore_text(value)
     if column.type == "string" and column.pg in JSON:
-        return f"coalesce({exact(bound(column.name))}, t.{bound(column.name)})"
-    return _as_json(column).read
+        return f"coalesce({exact(bound(column.name), 'r')}, {value})"
+    return _as_json(column).value("j")
 
 
 def _as_json(column: TableColumn) -> TableColumn:

@@ -20,7 +20,17 @@ from layers.store.base import LayerSpec, Published
 from layers.store.forms import in_use
 from layers.store.layer_record import WORDS
 from layers.store.matching import Script
-from layers.store.postgis import ddl, forms, history, layer_table, log_function, repair, schema, textures
+from layers.store.postgis import (
+    ddl,
+    forms,
+    history,
+    layer_table,
+    log_function,
+    old_rows,
+    repair,
+    schema,
+    textures,
+)
 from layers.store.postgis.connection import Connection, literal, quoted
 from layers.store.postgis.ddl import DdlTarget
 from layers.store.postgis.layer_table import LayerTable
@@ -233,7 +243,7 @@ def _replace(
     delta = plan.created - plan.deleted
     whole = ddl.log_whole(place, present.id, delta, old, None) if plan.whole else None
     if whole is not None:
-        told_by(place, str(whole))
+        told_by(place, str(whole), entire=bool(drop or add))
     _apply(place, present, stage, plan, added)
     if whole is not None:
         keep_fields(place, present, drop, whole)
@@ -268,9 +278,13 @@ def widen(place: DdlTarget, layer: str, whole: int) -> None:
         )
 
 
-def told_by(place: DdlTarget, whole: str) -> None:
-    """Let the triggers keep old rows under one log row for all, and log none themselves."""
-    place.con.execute("SELECT set_config('twin.whole', %s, true)", (whole,))
+def told_by(place: DdlTarget, whole: str, *, entire: bool = False) -> None:
+    """Let the triggers keep old rows under one log row for all, and log none themselves. ``entire``: old rows
+    with all that they were, for columns come or go."""
+    place.con.execute(
+        "SELECT set_config('twin.whole', %s, true), set_config(%s, %s, true)",
+        (whole, old_rows.ENTIRE_SETTING, "on" if entire else ""),
+    )
 
 
 def keep_fields(place: DdlTarget, present: LayerTable, drop: Sequence[str], whole: int) -> None:
@@ -337,6 +351,8 @@ def _apply(
         place.con.execute(f"DELETE FROM {present.raw} t WHERE {script.gone}")
     if plan.updated:
         matching.update(script, columns)
+        bodies = f"SELECT fid, mesh FROM {stage.table.replace('%', '%%')} WHERE state = 2"
+        old_rows.keep_bodies(place.con, place.schema, present.id, bodies)
     if plan.created:
         matching.insert(script, columns)
         high = int(place.one(f"SELECT max(fid) FROM {stage.table} WHERE state = 1"))

@@ -18,14 +18,16 @@ from layers.store.postgis import (
     history,
     layer_table,
     moments,
+    old_rows,
     past_table,
     publish,
     repair,
     schema,
 )
-from layers.store.postgis.connection import quoted
+from layers.store.postgis.connection import bound, quoted
 from layers.store.postgis.ddl import DdlTarget
 from layers.store.postgis.layer_table import LayerTable, TableColumn, json_type, of_any_length, restored
+from layers.store.postgis.old_rows import OldRows
 from layers.store.postgis.past_table import PastTable
 from layers.store.staged import LOGGED_EACH
 from layers.types import Field
@@ -85,7 +87,7 @@ def _make(place: DdlTarget, then: PastTable) -> None:
     con.execute("SET LOCAL maintenance_work_mem = '256MB'")
     _retype(place, then)
     _find(place, layer, then.seq, then.before)
-    _write(place, layer, {column.name: column for column in then.kept.values()})
+    _write(place, layer, None, {column.name: column for column in then.kept.values()})
     count = int(place.one(f"SELECT count(*) FROM {place.relation(layer)}"))
     ddl.set_high(place, layer, high)
     ddl.check_geometry(place, layer, then.geometry_type, scan=False)
@@ -130,11 +132,11 @@ def _renew(place: DdlTarget, present: LayerTable, then: PastTable) -> None:
     whole = None
     if change.drop or change.add or count > LOGGED_EACH:
         whole = ddl.log_whole(place, layer, _delta(place, present), old, None)
-        publish.told_by(place, str(whole))
+        publish.told_by(place, str(whole), entire=bool(change.drop or change.add))
     same = {c.name: c for name, c in then.kept.items() if name not in added and _same(present, then, name)}
     named = same | {column: then.kept[name] for name, column in added.items()}
     beside = layer_table.beside(place.con, present.oid).items()
-    _write(place, layer, named, {name: TableColumn(name, pg, "string") for name, pg in beside})
+    _write(place, layer, present, named, {name: TableColumn(name, pg, "string") for name, pg in beside})
     if whole is not None:
         publish.keep_fields(place, present, change.drop, whole)
         publish.told_by(place, "")
@@ -181,39 +183,45 @@ def _delta(place: DdlTarget, present: LayerTable) -> int:
 def _write(
     place: DdlTarget,
     layer: str,
+    present: LayerTable | None,
     columns: Mapping[str, TableColumn],
     beside: Mapping[str, TableColumn] | None = None,
 ) -> None:
     """Write what was found into the layer's table: ``columns`` of then, by the names that they have there;
-    into rows that are made anew also those ``beside`` the fields."""
-    con, raw, old = place.con, place.relation(layer), _old(place, layer)
-    con.execute(f"DELETE FROM {raw} t USING {_FORMER} f WHERE t.fid = f.fid AND NOT f.there")
+    into rows that are made anew also those ``beside`` the fields. ``present`` is the layer that old rows lend
+    from."""
+    con, raw = place.con, place.relation(layer).replace("%", "%%")
+    con.execute(f"DELETE FROM {raw} t USING {_FORMER} f WHERE t.fid = f.fid AND NOT f.there", ())
+    now = set() if present is None else {column.name for column in present.columns.values()}
+    lent = tuple(bound(column.name) for column in columns.values() if column.name in now)
+    old = OldRows(_old(place, layer).replace("%", "%%"), present, lent)
     names, values, source = _values(old, columns)
     con.execute(
-        f"UPDATE {raw} AS t SET ({names}) = ROW({values}) FROM {source} WHERE t.fid = f.fid AND f.there"
+        f"UPDATE {raw} AS t SET ({names}) = ROW({values}) FROM {source} WHERE t.fid = f.fid AND f.there", ()
     )
     names, values, source = _values(old, {**columns, **(beside or {})})
     con.execute(
         f"INSERT INTO {raw} (fid, {names}) OVERRIDING SYSTEM VALUE SELECT f.fid, {values} FROM {source}"
-        f" WHERE f.there AND NOT EXISTS (SELECT FROM {raw} t WHERE t.fid = f.fid) ORDER BY f.fid"
+        f" WHERE f.there AND NOT EXISTS (SELECT FROM {raw} t WHERE t.fid = f.fid) ORDER BY f.fid",
+        (),
     )
-    mesh = f"{place.s}.{quoted(schema.mesh_table(layer))}"
-    con.execute(f"DELETE FROM {mesh} m USING {_FORMER} f WHERE m.fid = f.fid")
-    con.execute(
-        f"INSERT INTO {mesh} SELECT f.fid, p.mesh FROM {_FORMER} f JOIN {old} p"
-        " ON p.fid = f.fid AND p.until = f.until WHERE f.there AND p.mesh IS NOT NULL"
-    )
+    bodies = f"SELECT f.fid, CASE WHEN f.there THEN p.mesh END FROM {_joined(old)}"
+    old_rows.put_bodies(con, place.schema, layer, bodies)
 
 
-def _values(old: str, columns: Mapping[str, TableColumn]) -> tuple[str, str, str]:
+def _joined(old: OldRows) -> str:
+    return f"{_FORMER} f JOIN {old.whole()} p ON p.fid = f.fid AND p.until = f.until"
+
+
+def _values(old: OldRows, columns: Mapping[str, TableColumn]) -> tuple[str, str, str]:
     """SQL of the columns to write, of their values, and of where these are read: the old rows that were
     found."""
-    source = f"{_FORMER} f JOIN {old} p ON p.fid = f.fid AND p.until = f.until"
+    source = _joined(old)
     if columns:
-        defined = ", ".join(f"{quoted(column.name)} {json_type(column.pg)}" for column in columns.values())
+        defined = ", ".join(f"{bound(column.name)} {json_type(column.pg)}" for column in columns.values())
         source += f" CROSS JOIN LATERAL json_to_record(p.old) o({defined})"
-    names = ", ".join(["geom", *map(quoted, columns)])
-    read = (restored(quoted(column.name), column.pg) for column in columns.values())
+    names = ", ".join(["geom", *map(bound, columns)])
+    read = (restored(bound(column.name), column.pg) for column in columns.values())
     return names, ", ".join(["p.geom", *read]), source
 
 

@@ -20,8 +20,8 @@ from layers.errors import Unavailable
 from layers.store.postgis.connection import Connection, bound, quoted
 from layers.types import FieldType
 
-FORMAT = 5
-BEFORE_HISTORY = 4  # a format that is brought to this one when the city is opened
+FORMAT = 6
+BEFORE_HISTORY, BEFORE_LENDING = 4, 5  # formats that are brought to this one when the city is opened
 HALF_RESTORED = "the city is being restored in its database; try again when pg_restore has ended"
 HIDDEN = "twin_new_"  # how the columns that a publish is still filling begin
 _LONGEST = 63  # bytes of an identifier (NAMEDATALEN - 1)
@@ -116,12 +116,12 @@ def make_restorable(con: Connection, schema: str) -> None:
 
 
 def exists(con: Connection, schema: str) -> bool:
-    """Whether the schema holds a city, of this format or the one before.
+    """Whether the schema holds a city, of this format or one before.
 
     Raises Unavailable for one of another format, or half restored."""
     if con.execute("SELECT to_regclass(%s)", (f"{quoted(schema)}.twin_meta",)).fetchone() == (None,):
         return False
-    _refuse(con, schema, (BEFORE_HISTORY, FORMAT))
+    _refuse(con, schema, (BEFORE_HISTORY, BEFORE_LENDING, FORMAT))
     return True
 
 
@@ -131,7 +131,7 @@ def refuse_half_restored(con: Connection, schema: str) -> None:
 
 
 def has_history(con: Connection, schema: str) -> bool:
-    """Whether the city is of a format that keeps what was."""
+    """Whether the city is of the format whose old rows are read."""
     return con.execute(f"SELECT format FROM {quoted(schema)}.twin_meta").fetchone() == (FORMAT,)
 
 

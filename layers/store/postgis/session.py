@@ -53,6 +53,8 @@ class DatabaseSessions:
             f"SET search_path = {self.postgis}; SET timezone = 'UTC'; SET client_encoding = 'UTF8';"
             f" SET statement_timeout = {int(statement * 1000)}; SET lock_timeout = {int(lock * 1000)};"
             " SET idle_in_transaction_session_timeout = '60s'; SET jit = off;"
+            # what is now is written as JSON as the triggers write what was
+            " SET extra_float_digits = 1; SET bytea_output = hex;"
             " SET standard_conforming_strings = on; SET max_parallel_workers_per_gather = 0;"
             # Each statement is of one moment. Not REPEATABLE READ: its moment would be before the wait for a
             # lock, and a table that was rewritten meanwhile would look empty.
