@@ -6,8 +6,7 @@ an implementation keeps one connection a thread for reading and one for writing.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Generator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -122,10 +121,10 @@ class Readable(Protocol):
         """True when a plain read costs microseconds and waits for no other machine, so that an event
         loop may make it; False for a database behind a socket."""
 
-    def at_hand(self, layer_id: str) -> AbstractContextManager[bool]:
-        """Whether within, on this thread, a plain read of a layer is such a read. What was may be so once
-        what changed since has been put together."""
-        return nullcontext(self.local)
+    def at_once[T](self, layer_id: str, read: Callable[[], T]) -> T | None:
+        """What a plain read of a layer gives, where it is such a read by now; else None. What was may be so
+        once what changed since has been put together. It may have been read when None is given."""
+        return read() if self.local else None
 
     def stored_item(self, layer_id: str, fid: int) -> Item | None:
         """A feature whose text is there to be given, in microseconds; None where it would have to be looked

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Collection, Generator, Mapping, Sequence
-from contextlib import AbstractContextManager, closing, nullcontext
+from contextlib import closing
 from dataclasses import dataclass, replace
 
 from layers.cql import ast
@@ -91,9 +91,9 @@ class NarrowedView(View):
         """As :attr:`View.local`: never, for what is seen is looked up beside each read."""
         return False
 
-    def at_hand(self, layer_id: str) -> AbstractContextManager[bool]:
-        """As :meth:`View.at_hand`: never."""
-        return nullcontext(False)
+    def at_once[T](self, layer_id: str, read: Callable[[], T]) -> T | None:
+        """As :meth:`View.at_once`: never."""
+        return None
 
     def stored_item(self, layer_id: str, fid: int) -> Item | None:
         """As :meth:`View.stored_item`: never."""

@@ -12,7 +12,6 @@ import copy
 import threading
 import time
 from collections.abc import Callable, Collection, Generator, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -209,9 +208,9 @@ class View:
         """As :attr:`Store.local`; False of what was, which takes work."""
         return self.moment is None and self._store.local
 
-    def at_hand(self, layer_id: str) -> AbstractContextManager[bool]:
-        """As :meth:`Readable.at_hand`."""
-        return self._store.at_hand(layer_id)
+    def at_once[T](self, layer_id: str, read: Callable[[], T]) -> T | None:
+        """As :meth:`Readable.at_once`."""
+        return self._store.at_once(layer_id, read)
 
     def stored_item(self, layer_id: str, fid: int) -> Item | None:
         """As :meth:`Readable.stored_item`."""

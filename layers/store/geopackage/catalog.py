@@ -35,6 +35,12 @@ class FeatureTable(LayerRecord):
         return f"SELECT t.fid AS fid, j.body AS body FROM {self.name} t {join}"
 
     @property
+    def untold(self) -> str | None:
+        """SQL of whether :attr:`texts` may lack features of fids above ``:after`` and up to ``:last``; None
+        where it lacks none."""
+        return None
+
+    @property
     def name(self) -> str:
         """Quoted table name."""
         return quoted(self.id)

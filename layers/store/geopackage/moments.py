@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from layers.errors import BadInput, Busy, Gone, NotFound, Unavailable, Unreadable
+from layers.errors import BadInput, Busy, Gone, NotFound, TwinError, Unavailable, Unreadable
 from layers.store.geopackage.connection import sqlite_errors
 from layers.store.geopackage.past_view import PastView
 from layers.store.geopackage.snapshot import READ_SECONDS, Snapshots
@@ -47,30 +48,29 @@ class Moments:
         finally:
             self._places.release()
 
-    @contextmanager
-    def at_hand(self, moment: int, layer: str) -> Iterator[bool]:
-        """One read transaction for all that this thread reads of a moment within, where a connection waits
-        that has what changed of the layer; whether there was one."""
-        self.now.current()
-        view = self._waiting(moment, layer, self.now.header())
-        if view is None:
-            yield False
-            return
-        with self._transaction(view, READ_SECONDS):
+    def at_once[T](self, moment: int, layer: str, read: Callable[[], T]) -> T | None:
+        """What a call gives that reads a layer by this store, on this thread, as :meth:`glance`; None also
+        where what changed of the layer is not at hand."""
+
+        def held(view: PastView) -> T:
             self._held.view = view
+            view.limit(READ_SECONDS)
             try:
-                yield view.has_all(layer)  # somebody may have written since the look
+                return read()
             finally:
                 self._held.view = None
+                view.limit(None)
 
-    def glance[T](self, moment: int, read: Callable[[PastView], T]) -> T | None:
+        return self.glance(moment, held, layer)
+
+    def glance[T](self, moment: int, read: Callable[[PastView], T], layer: str | None = None) -> T | None:
         """What a call reads without a transaction, by a connection that waits; None where there is none, or
         somebody has written since it was used, or writes meanwhile.
 
         Statements between two looks at a WAL index that did not move are of one moment."""
         self.now.current()
         header = self.now.header()
-        view = self._waiting(moment, None, header)
+        view = self._waiting(moment, layer, header)
         if view is None:
             return None
         sound = False
@@ -78,7 +78,14 @@ class Moments:
             with sqlite_errors():
                 found = read(view)
             sound = True
+        except (TwinError, sqlite3.Error) as error:  # such as that a table went meanwhile
+            sound = isinstance(error, _HARMLESS)
+            if self.now.header() == header:
+                raise
+            found = None
         finally:
+            if self.now.header() != header:
+                view.doubt()
             self._give_back(view, sound)
         return found if self.now.header() == header else None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from array import array
-from collections.abc import Collection, Generator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -46,8 +46,8 @@ class GeoPackagePast(Past):
         """Reads of the past may have to gather what has changed since."""
         return False
 
-    def at_hand(self, layer_id: str) -> AbstractContextManager[bool]:
-        return self._moments.at_hand(self._moment, layer_id)
+    def at_once[T](self, layer_id: str, read: Callable[[], T]) -> T | None:
+        return self._moments.at_once(self._moment, layer_id, read)
 
     def seq(self) -> int:
         return self._moment

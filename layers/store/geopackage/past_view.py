@@ -57,6 +57,11 @@ class PastView(ReadView):
         self._unplaced = {}
         self._since = {}
 
+    def doubt(self) -> None:
+        """Forget what may have been found out of two moments."""
+        self.summaries.clear()
+        self._seqs, self._unplaced = {}, {}
+
     def _forget(self, layer: str) -> None:
         self._departed.pop(layer, None)
         found = self.con.execute(

@@ -28,6 +28,7 @@ PAGE_BYTES = 64 * 2**20
 _CHUNK = 500  # features between two looks at the size
 #: GeoJSON has no such byte. To count what is stored would cost as much again where it is a scalar query.
 _MISSING = b"\0"
+_LAST = 2**63 - 1
 _JOINED = "CAST(group_concat(coalesce(body, x'00'), ',') AS BLOB)"
 
 
@@ -81,6 +82,8 @@ def _stored(view: ReadView, table: FeatureTable, query: Query, count: int) -> Fe
             f" (SELECT fid, body FROM ({table.texts}) WHERE fid > ? ORDER BY fid LIMIT ? OFFSET ?)",
             (after, min(left, _CHUNK), offset),
         ).fetchone()
+        if _lacks(view, table, after, _LAST if returned < min(left, _CHUNK) else last):
+            return None
         if not returned:
             break
         if _MISSING in body:
@@ -92,6 +95,12 @@ def _stored(view: ReadView, table: FeatureTable, query: Query, count: int) -> Fe
     more = bool(parts) and _follows(view, table, after)
     total = (query.limit or 0) - left
     return FeaturePage(b",".join(parts), total, count, (after,) if more else None)
+
+
+def _lacks(view: ReadView, table: FeatureTable, after: Any, last: int) -> bool:
+    """Whether a page up to there may lack features whose GeoJSON is not stored."""
+    untold, bound = table.untold, {"after": after, "last": last}
+    return untold is not None and bool(view.con.execute(untold, bound).fetchone()[0])
 
 
 def _follows(view: ReadView, table: FeatureTable, fid: Any) -> bool:

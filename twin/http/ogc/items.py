@@ -115,10 +115,8 @@ class Items:
     async def _then[T](self, request: ItemsRequest, call: Callable[..., T], *args: Any) -> T:
         """Read what was: at once where what has changed since is at hand, else in a reader thread, which puts
         it together."""
-        with request.view.at_hand(request.layer_id) as ready:
-            if ready:
-                return call(*args)
-        return await self._city.aside(call, *args)
+        found = request.view.at_once(request.layer_id, partial(call, *args))
+        return await self._city.aside(call, *args) if found is None else found
 
     def _request(self, scope: Scope, layer_id: str, offer: Offer) -> ItemsRequest:
         f: str | None = None

@@ -5,17 +5,21 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from layers.errors import Busy, NotFound, TwinError
+from layers.model import Author
 from layers.query import Query
 from layers.store import geopackage
 from layers.store.geopackage.connection import connect
-from layers.types import Sort
+from layers.types import Cursor, Sort
 from tests.storing import features, grid, load, row, spec, square
 from tests.unit.layers.store.geopackage.told import Told, edits
 
@@ -129,21 +133,50 @@ def test_what_was_is_at_hand_once_it_was_put_together(city: Told) -> None:
     store, then = city.store, city.store.seq()
     store.patch("buildings", 1, {"properties": {"name": "another"}})
     past = store.as_of(then)
-    with past.at_hand("buildings") as ready:
-        assert not ready
-    expected = past.items("buildings", Query())
+    page = partial(past.items, "buildings", Query())
+    assert past.at_once("buildings", page) is None
+    expected = page()
     for _ in range(2):
-        with past.at_hand("buildings") as ready:
-            assert ready
-            assert past.items("buildings", Query()) == expected
-            assert past.revision("buildings", 1) <= then
-            with pytest.raises(NotFound):
-                past.item("buildings", 999)
-            with store.as_of(store.seq()).at_hand("buildings") as another:
-                assert not another
+        assert past.at_once("buildings", page) == expected
+        assert past.at_once("buildings", lambda: past.revision("buildings", 1)) in range(then + 1)
+        with pytest.raises(NotFound):
+            past.at_once("buildings", lambda: past.item("buildings", 999))
+        assert store.as_of(store.seq()).at_once("buildings", page) is None
     store.patch("buildings", 1, {"properties": {"name": "a third"}})
-    with past.at_hand("buildings") as ready:
-        assert not ready
+    assert past.at_once("buildings", page) is None
+    assert page() == expected
+
+
+def test_what_is_read_while_somebody_writes_is_read_again(city: Told) -> None:
+    """Also where it failed for that: without a transaction it may be of two moments."""
+    store, then = city.store, city.store.seq()
+    store.patch("buildings", 1, {"properties": {"name": "another"}})
+    past = store.as_of(then)
+    expected = past.items("buildings", Query())
+    layer = past.feature_layer("buildings")
+
+    def meanwhile(write: Callable[[], object]) -> Callable[[], Any]:
+        def read() -> Any:
+            past.feature_layer("buildings")
+            write()
+            return past.feature_layer("buildings"), past.items("buildings", Query())
+
+        return read
+
+    for write in (
+        lambda: store.delete("buildings", 2),
+        lambda: store.create("buildings", {"type": "Feature", "properties": {}, "geometry": None}),
+        lambda: store.patch("buildings", 3, {"properties": {"name": "third"}}),
+    ):
+        assert past.at_once("buildings", meanwhile(write)) is None
+        assert past.items("buildings", Query()) == expected
+        assert past.feature_layer("buildings") == layer
+        assert past.at_once("buildings", lambda: past.items("buildings", Query())) == expected
+
+    def drop() -> None:
+        store.drop("buildings", Author(via="drop"))
+
+    assert past.at_once("buildings", meanwhile(drop)) is None
     assert past.items("buildings", Query()) == expected
 
 
@@ -204,3 +237,22 @@ def test_a_feature_that_was_is_given_as_it_is_kept(city: Told) -> None:
     assert past.item("buildings", unchanged) == before[unchanged]
     past.items("buildings", Query())
     assert past.stored_item("buildings", unchanged) is None  # of a layer that is gone none is kept
+
+
+def test_a_page_of_what_was_has_those_whose_text_is_not_kept(city: Told) -> None:
+    """Wherever in it they are."""
+    store, then = city.store, city.store.seq()
+    expected = features(store)
+    store.patch("buildings", 4, {"properties": {"levels": 8}})
+    past = store.as_of(then)
+    for lacking in ("1", "2, 3", "9", "1, 5, 9", "SELECT fid FROM buildings"):
+        with closing(connect(city.path, "rw")) as con:
+            con.execute(f"DELETE FROM twin_json_buildings WHERE fid IN ({lacking})")
+        for limit in (1, 2, 3, 100):
+            found: list[bytes] = []
+            after: Cursor | None = ()
+            while after is not None:
+                page = past.items("buildings", Query(limit=limit, after=after or None))
+                found.append(page.features)
+                after = page.next_after
+            assert json.loads(b"[%b]" % b",".join(found)) == expected
