@@ -119,16 +119,23 @@ class GeoPackageEditor(Editor):
     def restore(self, fid: int, former: OldRow, present: bool) -> None:
         con, table = self._con, self._table
         old = quoted(past.table(table.id))
-        names = ", ".join(["geom", *former.columns])
         geom, body = past.geometry(table.id, present=True), past.body(table.id, present=True)
-        values = f"SELECT {geom}{''.join(f', {value}' for value in former.columns.values())} FROM {old} p"
-        if present:
+        columns = {"geom": geom, **former.columns}
+        if present and self._stays(geom, fid, former.key):
+            del columns["geom"]
+        names, values = ", ".join(columns), ", ".join(columns.values())
+        if not present:
             con.execute(
-                f"UPDATE {table.name} SET ({names}) = ({values} WHERE p.n=?) WHERE fid=?", (former.key, fid)
+                f"INSERT INTO {table.name} (fid, {names}) SELECT p.fid, {values} FROM {old} p WHERE p.n=?",
+                (former.key,),
+            )
+        elif columns:
+            con.execute(
+                f"UPDATE {table.name} SET ({names}) = (SELECT {values} FROM {old} p WHERE p.n=?) WHERE fid=?",
+                (former.key, fid),
             )
         else:
-            chosen = values.replace("SELECT ", "SELECT p.fid, ", 1)
-            con.execute(f"INSERT INTO {table.name} (fid, {names}) {chosen} WHERE p.n=?", (former.key,))
+            con.execute(f"UPDATE {table.name} SET fid=fid WHERE fid=?", (fid,))
         # the triggers have kept the old body with the old row
         con.execute(f"DELETE FROM {table.mesh} WHERE fid=?", (fid,))
         con.execute(
@@ -136,6 +143,13 @@ class GeoPackageEditor(Editor):
             f" WHERE p.n=? AND {past.HAS_BODY}",
             (former.key,),
         )
+
+    def _stays(self, geom: str, fid: int, key: int) -> bool:
+        """Whether an old row has the geometry of now: to name it all the same would cost as much again, for
+        the R-tree would be written."""
+        old = f"SELECT {geom} FROM {quoted(past.table(self._table.id))} p WHERE p.n=?"
+        sql = f"SELECT geom IS ({old}) FROM {self._table.name} WHERE fid=?"
+        return bool(self._con.execute(sql, (key, fid)).fetchone()[0])
 
     def put_back_all(self, rows: Sequence[tuple[int, OldRow]]) -> None:
         super().put_back_all(rows)
