@@ -138,6 +138,34 @@ def test_as_geojson_and_csv(server: Server, told: Told) -> None:
     assert page.headers["content-type"].startswith("text/html")
 
 
+@pytest.mark.parametrize("path", [CHANGES, "/ogc/changes"])
+def test_what_is_of_two_numbers_is_not_sent_again(server: Server, told: Told, path: str) -> None:
+    """An answer of the newest change set has no tag: another program's may still grow."""
+    assert "etag" not in ask(server, path, told).headers
+    tags = set()
+    for form in ("json", "geojson", "csv"):
+        for headers in ({}, server.auth):
+            for to in (told.begin + 1, told.begin + 2):
+                given = {"from": f"@{told.begin}", "to": f"@{to}", "f": form}
+                answer = server.http.get(path, params=given, headers=headers)
+                etag = answer.headers["etag"]
+                tags.add(etag)
+                assert etag.startswith('W/"')
+                for condition in (etag, f'"other", {etag}', "*"):
+                    again = server.http.get(
+                        path, params=given, headers={**headers, "if-none-match": condition}
+                    )
+                    assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", etag)
+                other = server.http.get(path, params=given, headers={**headers, "if-none-match": '"other"'})
+                assert (other.status_code, other.content) == (200, answer.content)
+    assert len(tags) == 12
+    html = server.http.get(path, params={"from": f"@{told.begin}", "to": f"@{told.begin + 1}", "f": "html"})
+    assert "etag" not in html.headers
+    given = {"from": f"@{told.begin}", "to": f"@{told.begin + 1}"}
+    none = server.http.get("/ogc/collections/nowhere/changes", params=given, headers={"if-none-match": "*"})
+    assert none.status_code == 404
+
+
 def test_change_sets(server: Server, told: Told) -> None:
     page = server.http.get("/ogc/change-sets", params={"limit": 3}).json()
     assert len(page["changeSets"]) == 3

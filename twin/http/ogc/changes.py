@@ -14,7 +14,7 @@ from layers.model import ChangeSet, Moment
 from layers.parameters import Parameter
 from twin.access.caller import CALLER
 from twin.catalogue.changed import Asked, Found, Place, find, some
-from twin.http import answers, negotiate, readable, respond
+from twin.http import answers, etags, negotiate, readable, respond
 from twin.http.context import Link, link, link_header
 from twin.http.formats import Representation
 from twin.http.ogc import change_documents as documents
@@ -69,15 +69,21 @@ async def _changes(city: City, scope: Scope, receive: Receive, send: Send, layer
     named = _named(scope, given)
     view = city.catalogue.of(scope[CALLER])
     gone = partial(respond.gone, receive)
-    asked, found = await city.read(_find, view, layer_id, given, heavy=True, gone=gone)
+    form = None if own is documents.AS_HTML else f"{own.name}{'.named' * named}"
+    held = respond.header(scope, b"if-none-match")
+    asked, etag, found = await city.read(_find, view, layer_id, given, form, held, heavy=True, gone=gone)
+    if found is None:
+        await answers.not_modified(send, f"W/{etag}", answers.VARY)
+        return
+    # what is told of people is kept by nobody but who asked for it
+    keep: Headers = [(b"cache-control", b"no-store")] if named else []
+    keep += [] if etag is None else [(b"etag", f"W/{etag}".encode())]
     here = f"{respond.base_url(city, scope)}{scope['path']}"
     pairs = [pair for pair in respond.query_pairs(scope) if pair[0] not in ("f", "after", "to")]
     if "set" not in given:
         pairs.append(("to", f"@{asked.last.seq}"))  # the next page is of the same moments
     after = None if found.following is None else f"{found.following[0]}.{found.following[1]}"
     own_links = _page_links(here, pairs, own, after)
-    # what is told of people is kept by nobody
-    keep: Headers = [(b"cache-control", b"no-store")] if named else []
     if own is documents.AS_CSV:
         body = change_forms.table(found.changes, named)
         headers: Headers = [(b"content-type", b"text/csv; charset=utf-8; header=present")]
@@ -101,14 +107,42 @@ def _named(scope: Scope, given: dict[str, Any]) -> bool:
     return named
 
 
-def _find(view: View, layer_id: str | None, given: dict[str, Any]) -> tuple[Asked, Found]:
+def _find(
+    view: View, layer_id: str | None, given: dict[str, Any], form: str | None, held: str | None
+) -> tuple[Asked, str | None, Found | None]:
+    """What is asked, the entity tag of the answer in a form (None where it has none), and what is found: None
+    where who asks holds that, as If-None-Match has it."""
+    asked = _asked(view, layer_id, given)
+    etag = None if form is None else _etag(view, asked, form)
+    if etag is not None and etags.matches(held, etag) and _was(view, asked):
+        return asked, etag, None
+    return asked, etag, find(view, asked)
+
+
+def _etag(view: View, asked: Asked, form: str) -> str | None:
+    """What an answer is known by that is of two numbers of the log and will be no other; None where the last
+    is the newest change set, which may still grow. (What of it is no longer kept one day was true.)"""
+    return etags.tag(f"{view.epoch}-{asked.first.seq}", asked.last.seq, form) if asked.last.fixed else None
+
+
+def _was(view: View, asked: Asked) -> bool:
+    """Whether a layer that is asked of is, or was, seen."""
+    for layer_id in asked.layers or ():
+        for end in (view.present, view.present.at(asked.last), view.present.at(asked.first)):
+            with suppress(Gone, NotFound):
+                end.feature_layer(layer_id)
+                return True
+    return asked.layers is None
+
+
+def _asked(view: View, layer_id: str | None, given: dict[str, Any]) -> Asked:
     if layer_id is not None and not given.keys() & {"from", "set"}:
         view.feature_layer(layer_id)  # that there is none goes before what the request lacks
     first, last = _moments(view, given, layer_id)
     after: Place | None = given.get("after")
     if after is not None and layer_id is not None and after[0] != layer_id:
         raise BadParameter("after", ".".join(map(str, after)), f"a place in layer {layer_id}")
-    asked = Asked(
+    return Asked(
         first=first,
         last=last,
         layers=None if layer_id is None else [layer_id],
@@ -117,7 +151,6 @@ def _find(view: View, layer_id: str | None, given: dict[str, Any]) -> tuple[Aske
         limit=given.get("limit", documents.DEFAULT),
         after=after,
     )
-    return asked, find(view, asked)
 
 
 def _newest(view: View, layer_id: str | None) -> tuple[Moment, Moment]:
