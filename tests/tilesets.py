@@ -141,8 +141,9 @@ def photo_mesh(lon: float, lat: float, height: float = 0.0) -> dict[str, bytes |
     whole = box(coarse)
     inner = {
         "asset": {"version": "1.0"},
-        "geometricError": 8,
-        "root": {"boundingVolume": whole, "geometricError": 8, "refine": "REPLACE", "children": children},
+        "geometricError": 16,
+        # without a content of its own it is never fine enough
+        "root": {"boundingVolume": whole, "geometricError": 16, "refine": "REPLACE", "children": children},
     }
     root: Json = {
         "boundingVolume": whole,
@@ -150,7 +151,7 @@ def photo_mesh(lon: float, lat: float, height: float = 0.0) -> dict[str, bytes |
         "refine": "REPLACE",
         "content": {"uri": "Data/coarse.b3dm"},
         "children": [
-            {"boundingVolume": whole, "geometricError": 8, "content": {"uri": "Data/Tile_0/tileset.json"}}
+            {"boundingVolume": whole, "geometricError": 16, "content": {"uri": "Data/Tile_0/tileset.json"}}
         ],
         "transform": frame(lon, lat, height),
     }

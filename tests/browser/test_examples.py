@@ -13,16 +13,24 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import shapely
 from playwright.sync_api import Browser
 
 from layers import load
+from layers.batch import MESH
 from layers.source import Declared
+from layers.store.base import Store
 from layers.store.open import open_store
+from layers.textures import Texture
+from tests import tilesets
 from tests.browser.conftest import Tab, new_tab
 from tests.browser.pixels import colour
+from tests.storing import batch, row, spec
 from tests.support import ROOT, Server, until
 from tests.templates import made_once
+from tests.textured import box, image, textured
 
 EXAMPLES = ROOT / "docs" / "examples"
 APP = ROOT / "twin" / "web" / "app"
@@ -30,10 +38,11 @@ MODULES = APP / "node_modules"
 ENGINE = MODULES / "@cesium" / "engine"
 MERGE = {"content-type": "application/merge-patch+json"}
 LON, LAT = 24.94, 60.17
+ROOF = Texture.of(image(((200, 30, 30),) * 4, size=(64, 64), form="JPEG"), "image/jpeg")
 #: Degrees: about 110 m from one house to the next, each 55 m wide.
 STEP = 0.002
 SIDE = STEP / 2
-CDN = re.compile(r"https://unpkg\.com/(maplibre-gl|cesium)@([0-9.]+)/")
+CDN = re.compile(r"https://unpkg\.com/(maplibre-gl|cesium|three|3d-tiles-renderer)@([0-9.]+)/")
 
 
 def square(column: float, row: float = 0.0) -> dict[str, Any]:
@@ -62,10 +71,23 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     (folder / "city" / "city.yml").write_text("{}")
     store = open_store(folder / "city")
     load.run(store, folder / "houses.geojson", Declared(kind="building"), layer_id="buildings")
+    photo = tilesets.write(folder / "photo", tilesets.photo_mesh(LON, LAT))
+    load.run(store, photo, layer_id="photo", city=folder / "city")
+    _model(store)
     store.close()
     running = Server.start(folder / "city")
     yield running
     running.stop()
+
+
+def _model(store: Store) -> None:
+    """A body with a red image on its roof and green walls, as a layer."""
+    body = textured(box(LON, LAT, 60, 20), ROOF.sha, walls=(20, 200, 40, 255))
+    (west, south), (east, north) = body.positions[0, :2], body.positions[7, :2]
+    stage = store.stage(spec("models", kind="cim", fields=()))
+    stage.add(batch([row("hall", shapely.box(west, south, east, north), **{MESH: body.to_bytes()})]))
+    stage.texture(ROOF)
+    store.publish(stage)
 
 
 def bundled() -> Path:
@@ -88,7 +110,7 @@ def site() -> Iterator[str]:
         "cesium/": cesium,
         "cesium/Workers/": ENGINE / "Build" / "Workers",
         "cesium/ThirdParty/": ENGINE / "Build" / "ThirdParty",
-        "maplibre-gl/": MODULES / "maplibre-gl",
+        **{f"{name}/": MODULES / name for name in ("maplibre-gl", "three", "3d-tiles-renderer")},
         "": EXAMPLES,
     }
 
@@ -127,10 +149,10 @@ def site() -> Iterator[str]:
     thread.join()
 
 
-def opened(browser: Browser, server: Server, site: str, page: str) -> Tab:
+def opened(browser: Browser, server: Server, site: str, page: str, layer: str = "buildings") -> Tab:
     """An example, open; a mark in it is gone once it is loaded anew."""
     tab = new_tab(browser, server, device_scale_factor=1)
-    tab.page.goto(f"{site}/{page}?server={server.url}&layer=buildings")
+    tab.page.goto(f"{site}/{page}?server={server.url}&layer={layer}")
     tab.js("window.mark = 1")
     return tab
 
@@ -154,7 +176,7 @@ def test_the_libraries_are_those_that_the_page_and_the_tests_have():
     release = re.search(r'CESIUM_VERSION = "([0-9.]+)"', (ENGINE / "index.js").read_text())
     assert release is not None
     assert found == {
-        ("maplibre-gl", package["devDependencies"]["maplibre-gl"]),
+        *((name, package["devDependencies"][name]) for name in ("maplibre-gl", "three", "3d-tiles-renderer")),
         ("cesium", release[1]),
     }
 
@@ -236,4 +258,67 @@ def test_cesium_exchanges_the_changed_tile_alone(browser: Browser, server: Serve
     assert colour(tab, *tab.js(PLACED, [*middle(3, 2), 40])) == house
     assert _picked(tab, *middle(3), 40) is None
     assert tab.js("fresh.opened") == 1
+    closed(tab)
+
+
+# -- three.js with 3d-tiles-renderer -------------------------------------------------------------------------
+
+#: Where a place, in metres east, north and up of the middle of the layer, is in the window.
+SEEN = """([east, north, up]) => {
+  const at = camera.position.clone().set(-east, up, north).project(camera);
+  return [(at.x + 1) / 2 * innerWidth, (1 - at.y) / 2 * innerHeight];
+}"""
+#: The camera over the middle of the layer, so far above it and a little to the south.
+OVER = "up => { camera.position.set(0, up, -up / 3); controls.target.set(0, 0, 0); controls.update(); }"
+IDLE = (
+    "tiles.loadProgress === 1 && tiles.root && [...tiles.visibleTiles].some((one) => one.engineData?.scene)"
+)
+
+
+def _over(browser: Browser, server: Server, site: str, layer: str, height: float) -> Tab:
+    tab = opened(browser, server, site, "three.html", layer)
+    tab.expected.append("versions at 1.1 or higher have limited support")
+    until(lambda: tab.js("!!window.tiles"), 30, "the script")
+    tab.js(OVER, height)
+    until(lambda: tab.js(IDLE), 60, f"tiles of {layer}")
+    return tab
+
+
+def _told(tab: Tab, place: tuple[float, float, float]) -> Any:
+    return tab.js("([x, y]) => pick(x, y)", tab.js(SEEN, place))
+
+
+def test_three_picks_a_building(browser: Browser, server: Server, site: str):
+    tab = _over(browser, server, site, "buildings", 700)
+    extent = server.http.get("/ogc/collections/buildings?f=json").json()["extent"]["spatial"]["bbox"][0]
+    lon, lat = middle(1)
+    metres = 111_320 * np.cos(np.radians(LAT))
+    east = (lon - (extent[0] + extent[2]) / 2) * metres
+    north = (lat - (extent[1] + extent[3]) / 2) * 111_420
+    found = _told(tab, (east, north, 40))
+    assert (found[0]["name"], found[0]["height_m"]) == ("house 1", 40)
+    assert _told(tab, (east, north - 60, 0)) is None
+    tab.page.mouse.click(*tab.js(SEEN, (east, north, 40)))
+    assert "house 1" in tab.page.locator("#told").inner_text()
+    closed(tab)
+
+
+def test_three_shows_a_model_with_its_image_and_picks_its_surfaces(
+    browser: Browser, server: Server, site: str
+):
+    tab = _over(browser, server, site, "models", 150)
+    red, green, _ = colour(tab, *tab.js(SEEN, (0, 0, 20)))
+    assert red > 2 * green
+    found = _told(tab, (0, 0, 20))
+    assert found[0]["source_id"] == "hall"
+    assert found[1]["surface"] == "ROOF"
+    closed(tab)
+
+
+def test_three_shows_a_registered_photo_mesh(browser: Browser, server: Server, site: str):
+    tab = _over(browser, server, site, "photo", 400)
+    red, green, _ = colour(tab, *tab.js(SEEN, (-80, -80, 5)))
+    assert red > 2 * green
+    red, green, _ = colour(tab, *tab.js(SEEN, (80, 80, 5)))
+    assert green > 2 * red
     closed(tab)

@@ -54,7 +54,9 @@ def outer(sets: Sequence[Set], move: Move, middle: tuple[float, float], notice: 
         "refine": "ADD",
         "children": children,
     }
-    about = asset("1.1", notice)
+    # clients of before 1.1 read what needs nothing of it
+    versions = [str(one.document["asset"]["version"]) for one in sets]
+    about = asset("1.1" if "1.1" in versions else "1.0", notice)
     ups = {str(one.document["asset"].get("gltfUpAxis", "Y")).upper() for one in sets}
     if len(ups) == 1 and ups != {"Y"}:
         # engines know the axis of the root document alone

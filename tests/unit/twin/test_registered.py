@@ -85,7 +85,7 @@ def test_one_document_is_around_all_sets(get: Get) -> None:
     answer = get("/3dtiles/photo/tileset.json")
     assert answer.headers["content-type"] == "application/json"
     document = answer.json()
-    assert document["asset"] == {"version": "1.1"}
+    assert document["asset"] == {"version": "1.0"}
     children = document["root"]["children"]
     assert [one["geometricError"] for one in children] == [400, 400]
     for number, child in enumerate(children):
