@@ -64,9 +64,11 @@ def kind_of(reading: Reading, declared: Declared) -> str:
     return kind
 
 
-def refuse_rows(declared: Declared) -> None:
+def refuse_rows(declared: Declared, reading: Reading) -> None:
     """Raises BadParameter: something is declared of a file of rows that only rasters and tilesets have."""
     for name in ("time", "nodata", "vertical", "offset", "in_place"):
+        if name == "time" and reading.meta["dated"]:
+            continue
         if (value := getattr(declared, name)) is not None:
             raise BadParameter(name, value, "the file has rows, and this goes with rasters and tilesets")
 

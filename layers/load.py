@@ -75,7 +75,7 @@ def check(
     with guard.read(path, declared, limits=replace(limits or ReadLimits(), rows=rows)) as reading:
         if content.is_content(reading):
             return content.report(reading, path, declared, layer_id, whole=rows is None)
-        content.refuse_rows(declared)
+        content.refuse_rows(declared, reading)
         source = _FileLoad(reading, path, declared, layer_id, progress or _silent, aside)
         source.clean()
         spec = source.spec({}, layer_id or _CHECKED)
@@ -127,7 +127,7 @@ def run(
                 raise BadParameter("city", "", "rasters and tilesets are kept in the folder of a city")
             wanted = content.Wanted(layer_id, mode, title or {}, present, by)
             return content.run(store, city, reading, path, declared, wanted, written=into)
-        content.refuse_rows(declared)
+        content.refuse_rows(declared, reading)
         if present is not None and not has_features(present):
             raise forms.in_use(layer_id, present.form)
         source = _FileLoad(

@@ -30,7 +30,8 @@ class Declared:
     time_zone: str | None = None
     #: The column that ``datetime=`` filters by.
     time_field: str | None = None
-    #: When a raster was true: a day or an instant.
+    #: When a raster was true: a day or an instant. Of a model whose objects begin and end the day or instant
+    #: at which they are wanted.
     time: str | None = None
     #: The value of cells that have none.
     nodata: float | None = None

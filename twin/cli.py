@@ -52,7 +52,9 @@ DECLARED = {
     "id_field": typer.Option("--id", metavar="FIELD|none", help="The column that identifies a row, or none."),
     "time_zone": typer.Option(help="The zone of times that name none, such as Asia/Shanghai."),
     "time_field": typer.Option(help="The column that is the features' time."),
-    "time": typer.Option(help="Raster: when it was true, such as 2024-05-01."),
+    "time": typer.Option(
+        help="Raster: when it was true, such as 2024-05-01. CityGML: the objects of that day."
+    ),
     "nodata": typer.Option(help="Raster: the value of cells that have none."),
     "vertical": typer.Option(help="Terrain: what heights count from, such as EPSG:5737, or a name."),
     "offset": typer.Option(metavar="METRES", help="Terrain: added to heights, to fit the city's."),

@@ -115,6 +115,8 @@ class Sink:
         self.meta.update(names={}, short=False)
         # what the program that shows the file calls a row, and the number of its first
         self.meta["rows"] = ("row", 1)
+        # whether objects say since and until when they are there, so that a day may be asked for
+        self.meta["dated"] = False
         self.meta["kind"] = None  # what the rows are, where the format says it
         #: Of each rule and action the first; how often each came.
         self.problems: list[Problem] = []

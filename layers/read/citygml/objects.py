@@ -11,7 +11,7 @@ from layers.mesh import Part, Surface
 from layers.read.citygml.appearance import Appearance
 from layers.read.citygml.attributes import Reading, Values
 from layers.read.citygml.geometry import SOLIDS, Find, Frame, Shape
-from layers.read.citygml.names import CLASSES, GML, TAGS, XLINK, Tag, gml_id, local
+from layers.read.citygml.names import GML, TAGS, XLINK, Tag, gml_id, local
 from layers.read.cityobjects import SEMANTICS
 
 type Element = etree._Element
@@ -23,6 +23,8 @@ _MULTI |= {"OrientableSurface", "PolyhedralSurface", "Triangle", "MultiGeometry"
 _CURVES = frozenset({"MultiCurve", "LineString", "Curve", "CompositeCurve", "MultiLineString"})
 _POINTS = frozenset({"Point", "MultiPoint"})
 _DEEPEST = 40
+#: What is not kept of a surface: its name is that of its part, its days are those of its object.
+_OF_NO_SURFACE = frozenset({"name", "creationDate", "terminationDate", "validFrom", "validTo"})
 _NAMES = tuple(f"{{{namespace}}}name" for namespace in GML)
 _DIMENSION = etree.XPath("string((descendant-or-self::*/@srsDimension)[1])")
 _REFERENCES = etree.XPath("descendant-or-self::*/@srsName", smart_strings=False)
@@ -66,6 +68,8 @@ class CityObject:
     levels: dict[int, Level] = field(default_factory=dict)
     attributes: Values = field(default_factory=dict)
     children: list[CityObject] = field(default_factory=list)
+    #: What its thematic surfaces say of themselves, by their gml:id.
+    surfaces: dict[str, Values] = field(default_factory=dict)
 
     @property
     def best(self) -> int | None:
@@ -128,6 +132,9 @@ class Parser:
                 self._geometry(made, child, inner, tag.name, tag.lod)
             return True
         if inner is None or inside is None:
+            if tag.holder and (href := child.get(XLINK)):
+                self._bound(made, href, depth)
+                return True
             return tag.plain
         if tag.plain and shaped:
             self._geometry(made, child, inner, tag.name, 0)
@@ -167,24 +174,44 @@ class Parser:
     def _themed(self, made: CityObject, holder: Element, depth: int) -> bool:
         """Thematic surfaces and their openings; a space that bounds another is no surface."""
         for surface in holder:
-            name = TAGS[surface.tag].name
-            if name in CLASSES:
+            if TAGS[surface.tag].thing:
                 made.children.append(self.parse(surface, depth + 1))
-                continue
-            code = _SURFACES.get(name, Surface.UNKNOWN)
-            part = Part(gml_id(surface), name, _name_of(surface))
-            for child in surface:
-                tag = TAGS[child.tag]
-                if tag.lod is not None and not tag.clipped:
-                    level = made.levels.get(tag.lod) or made.levels.setdefault(tag.lod, Level())
-                    inside = TAGS[child[0].tag].name if len(child) else ""
-                    if inside == "ImplicitGeometry":
-                        level.implicit.append(child[0])
-                    elif inside not in _CURVES:
-                        level.themed.append((code, part, child))
-                elif tag.holder and not tag.gml and depth < _DEEPEST:
-                    self._themed(made, child, depth + 1)
+            else:
+                self._surface(made, surface, depth)
         return True
+
+    def _bound(self, made: CityObject, href: str, depth: int) -> None:
+        """A surface that another object has, too (CityGML 3.0, 7.2.3)."""
+        target = self._links(href)
+        if target is not None and not TAGS[target.tag].thing and depth < _DEEPEST:
+            self._surface(made, target, depth + 1)
+
+    def _surface(self, made: CityObject, surface: Element, depth: int) -> None:
+        """A thematic surface with its openings."""
+        name = TAGS[surface.tag].name
+        code = _SURFACES.get(name, Surface.UNKNOWN)
+        part = Part(gml_id(surface), name, _name_of(surface))
+        more = False
+        for child in surface:
+            tag = TAGS[child.tag]
+            if tag.lod is not None and not tag.clipped:
+                level = made.levels.get(tag.lod) or made.levels.setdefault(tag.lod, Level())
+                inside = TAGS[child[0].tag].name if len(child) else ""
+                if inside == "ImplicitGeometry":
+                    level.implicit.append(child[0])
+                elif inside not in _CURVES:
+                    level.themed.append((code, part, child))
+            elif tag.holder and not tag.gml:
+                if len(child) and depth < _DEEPEST:
+                    self._themed(made, child, depth + 1)
+                elif href := child.get(XLINK):
+                    self._bound(made, href, depth)
+            else:
+                more = more or tag.name not in _OF_NO_SURFACE
+        if more and (own := self._reading.of(surface, _is_no_attribute)):
+            made.surfaces[part.id or f"{name}_{len(made.surfaces) + 1}"] = {
+                key: value for key, value in own.items() if key not in _OF_NO_SURFACE
+            }
 
     def shape(self, level: Level, frame: Frame) -> Shape:
         """The geometries of a level as one shape, of surfaces, else lines, else points: surfaces with a theme
@@ -219,6 +246,11 @@ class Parser:
     def references(level: Level) -> list[str]:
         """The CRSs that its geometries name, each once."""
         return list(dict.fromkeys(str(name) for each in level.all() for name in _REFERENCES(each)))
+
+
+def _is_no_attribute(_child: Element, tag: Tag, _inner: Element | None, inside: Tag | None) -> bool:
+    """Whether a property of a surface is a geometry, or holds other surfaces or objects."""
+    return tag.special or (inside is not None and (inside.shape or inside.thing))
 
 
 def _name_of(element: Element) -> str:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import gc
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import orjson
 from lxml import etree
 
-from layers import crs
+from layers import crs, instants
 from layers.errors import BadFile, shown
 from layers.read.base import ReadOptions, Sink
 from layers.read.citygml import network
@@ -36,8 +38,10 @@ type Element = etree._Element
 _PLATEAU_ID = re.compile(r"[a-z]+_[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(_[\w-]+)?", re.IGNORECASE)
 #: Members of the model that are no city objects.
 _APPEARANCE = "appearanceMember"
-#: Attributes that say until when an object was there (CityGML 2.0, 10.1.1; 3.0, 7.2.2).
+#: Attributes that say since and until when an object is there (CityGML 2.0, 10.1.1; 3.0, 7.2.2).
+_BEGINS = ("creationDate", "validFrom")
 _ENDS = ("terminationDate", "validTo")
+_DAY = 10
 _DATE = re.compile(r"\d{4}-\d\d", re.ASCII)
 
 
@@ -111,8 +115,8 @@ class _File:
         self._materials: dict[str, str] = {}
         self._odd_ids: list[str] = []
         self._lower: Counter[int] = Counter()
-        self._ended = 0
-        self._now = datetime.now(UTC).isoformat()
+        self._other_times: Counter[str] = Counter()
+        self._day = _day(options.declared.time)
 
     def read(self) -> None:
         """Read it."""
@@ -130,6 +134,7 @@ class _File:
         sink.meta.update(driver="CityGML", crs=self._reference.crs if self._reference else None)
         sink.meta["directed"] = self._reference is not None and self._reference.directed
         sink.meta["rows"] = ("member", 1)
+        sink.meta["dated"] = True
         if self._group is not None:
             sink.meta["kind"] = self._group.kind
         self._tell()
@@ -277,9 +282,11 @@ class _File:
                     thing.attributes,
                 )
             return
-        if any(self._has_ended(each) for each in (thing, parent, top) if each is not None):
-            self._ended += 1
-            return
+        around = [each for each in (thing, parent, top) if each is not None]
+        for when, is_other in (("ended", self._has_ended), ("begins", self._begins_later)):
+            if any(map(is_other, around)):
+                self._other_times[when] += 1
+                return
         for lod in thing.levels:
             if lod != best:
                 self._lower[lod] += 1
@@ -292,15 +299,21 @@ class _File:
         if isinstance(shape, str):
             self._features.lose("crs.mixed", shape, member.row, thing.id, thing.name, own)
             return
+        if thing.surfaces:
+            own["surface_attributes"] = orjson.dumps(thing.surfaces).decode()
+            self._rows.texts.add("surface_attributes")
         whole = top.id if thing is not top else None
         self._features.add(
             Feature(member.row, thing.id, thing.name, str(best), whole, own, group.bodies, shape)
         )
 
     def _has_ended(self, thing: CityObject) -> bool:
-        """Whether an object says of a day that is over that it was its last."""
-        said = (str(thing.attributes[name]) for name in _ENDS if name in thing.attributes)
-        return any(_DATE.match(each) is not None and each < self._now for each in said)
+        """Whether an object says of an earlier day that it was its last."""
+        return any(each < self._day[: len(each)] for each in _dates(thing, _ENDS))
+
+    def _begins_later(self, thing: CityObject) -> bool:
+        """Whether an object says that it was not there yet."""
+        return any(each[: len(self._day)] > self._day[: len(each)] for each in _dates(thing, _BEGINS))
 
     def _tell(self) -> None:
         """What was found of the whole file."""
@@ -316,8 +329,9 @@ class _File:
         known = self._reference
         if known is not None and not self._options.declared.crs and _is_flat(known.crs):
             sink.note("crs.flat", f"{shown(known.text)} has no heights: what they count from is not known")
-        if self._ended:
-            sink.note("history.ended", f"{self._ended} objects have ended, and are left out")
+        for when, count in self._other_times.items():
+            what = "had ended on" if when == "ended" else "had not begun on"
+            sink.note(f"history.{when}", f"{count} objects {what} {self._day[:10]}, and are left out")
         if self._lists.absent:
             names = ", ".join(shown(name) for name in list(self._lists.absent)[:TOLD])
             reason = (
@@ -330,6 +344,22 @@ class _File:
         if self._reading.dropped:
             reason = f"{self._reading.dropped} values repeat more than nine times or lie too deep; left out"
             sink.note("column.repeated", reason)
+
+
+def _day(declared: str | None) -> str:
+    """The day or instant whose objects are wanted: now, where none is declared. Raises BadFile."""
+    if declared is None:
+        return datetime.now(UTC).isoformat()
+    try:
+        return instants.day(declared) if len(declared.strip()) == _DAY else instants.instant(declared)
+    except ValueError as error:
+        raise BadFile("time.unreadable", f"--time is a day or a time with its zone: {error}") from error
+
+
+def _dates(thing: CityObject, names: Sequence[str]) -> list[str]:
+    """What an object has as dates."""
+    said = (str(thing.attributes[name]) for name in names if name in thing.attributes)
+    return [each for each in said if _DATE.match(each) is not None]
 
 
 def _is_flat(name: str) -> bool:

@@ -470,3 +470,63 @@ def test_several_systems_in_one_object_are_told(tmp_path: Path) -> None:
     assert [(p.rule, p.action) for p in found.problems if p.source_id == "b"] == [
         ("crs.mixed", "quarantined")
     ]
+
+
+def _dated(id_: str, begins: str, ends: str = "") -> str:
+    inside = f"{gml.box()}<creationDate>{begins}</creationDate>"
+    return gml.member(
+        gml.building(inside + (f"<terminationDate>{ends}</terminationDate>" if ends else ""), id_)
+    )
+
+
+@pytest.mark.parametrize(
+    ("day", "there"),
+    [
+        (None, {"second", "always"}),
+        ("1999-12-31", {"always"}),
+        ("2000-01-01", {"first", "always"}),
+        ("2010-06-01", {"first", "second", "always"}),
+        ("2010-06-02T00:00:00Z", {"second", "always"}),
+    ],
+)
+def test_the_objects_of_a_day_are_those_that_were_there(
+    tmp_path: Path, day: str | None, there: set[str]
+) -> None:
+    file = tmp_path / "a.gml"
+    text = _dated("first", "2000-01-01", "2010-06-01") + _dated("second", "2010-06-01")
+    file.write_text(gml.model(text + gml.member(gml.building(gml.box(), "always"))), "utf-8")
+    sink = Sink(tmp_path)
+    read(file, ReadOptions(str(file), Declared(time=day)), sink)
+    sink.finish()
+    found = Reading(tmp_path, json.loads((tmp_path / "result.json").read_bytes()), sink.problems)
+    assert {r[SOURCE_ID] for t in found.batches() for r in t.to_pylist()} == there
+    told = {p.rule for p in sink.problems if p.rule.startswith("history.")}
+    assert bool(told) == (len(there) < 3)
+    assert found.meta["dated"]
+
+
+def test_a_unit_is_bounded_by_the_surfaces_of_its_building(tmp_path: Path) -> None:
+    themed = gml.themed(gml.corners(), version="3.0")
+    bounds = "".join(f'<boundary xlink:href="#p-{name}"/>' for name in gml.SIDES)
+    unit = gml.building(bounds, "u1", "BuildingUnit")
+    inside = f"{themed}<bldg:buildingSubdivision>{unit}</bldg:buildingSubdivision>"
+    for text in (
+        gml.member(gml.building(inside)),
+        gml.member(unit) + gml.member(gml.building(themed)),
+    ):
+        rows = features(tmp_path, gml.model(text, version="3.0"))
+        assert set(rows) == {"b1", "u1"}
+        assert solid(rows["u1"]).volume == pytest.approx(300)
+        mesh = Mesh.from_bytes(rows["u1"][MESH])
+        assert {Surface.ROOF, Surface.WALL, Surface.GROUND} == set(mesh.surfaces.tolist())
+
+
+def test_what_surfaces_say_of_themselves_is_kept_by_their_id(tmp_path: Path) -> None:
+    slope = '<gen:doubleAttribute name="slope"><gen:value>31.5</gen:value></gen:doubleAttribute>'
+    themed = gml.themed(gml.corners()).replace(
+        '<bldg:RoofSurface gml:id="p-RoofSurface">',
+        f'<bldg:RoofSurface gml:id="p-RoofSurface"><creationDate>2001-01-01</creationDate>{slope}',
+    )
+    row = features(tmp_path, gml.model(gml.member(gml.building(themed))))["b1"]
+    assert json.loads(row["surface_attributes"]) == {"p-RoofSurface": {"slope": 31.5}}
+    assert "slope" not in row
