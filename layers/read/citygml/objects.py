@@ -75,6 +75,8 @@ class CityObject:
     def best(self) -> int | None:
         """The highest level with surfaces (windows and doors alone only where there are no others), else
         that with lines, else that with points."""
+        if not self.levels:
+            return None
         for wanted in ("is_whole", "has_surfaces", "curves", "points"):
             having = [lod for lod, level in self.levels.items() if getattr(level, wanted)]
             if having:
@@ -88,6 +90,9 @@ class CityObject:
 
     def walk(self) -> Iterator[tuple[CityObject, CityObject | None]]:
         """This object and all below it, each with the one that holds it."""
+        if not self.children:
+            yield self, None
+            return
         waiting: list[tuple[CityObject, CityObject | None]] = [(self, None)]
         while waiting:
             each, parent = waiting.pop()

@@ -156,7 +156,8 @@ class _File:
                 self._materials[gml_id(member.element)] = network.type_of(member.element)
             units = _units(member.element)
             if first:
-                self._layers.update(unit.group.layer for unit in units)
+                for unit in units:
+                    self._layers[unit.group.layer] += 1
             wanted = self._options.declared.layer
             if wanted is not None:
                 units = [unit for unit in units if unit.group.layer == wanted]
@@ -267,12 +268,12 @@ class _File:
         group: Group,
     ) -> None:
         """Hand on an object, unless its parts stand for it."""
-        parts = [c for c in thing.children if c.name.endswith("Part")]
+        parts = [c for c in thing.children if c.name.endswith("Part")] if thing.children else ()
         if parts and max(p.body_level for p in parts) >= thing.body_level:
             return
         best = thing.best
         if best is None or shape is None:
-            if not any(each.best is not None for each, _ in thing.walk()):
+            if not thing.children or not any(each.best is not None for each, _ in thing.walk()):
                 self._features.lose(
                     "geometry.missing",
                     "it has no geometry",
