@@ -284,9 +284,9 @@ class _File:
                 )
             return
         around = [each for each in (thing, parent, top) if each is not None]
-        for when, is_other in (("ended", self._has_ended), ("begins", self._begins_later)):
+        for rule, is_other in (("history.ended", self._has_ended), ("history.begins", self._begins_later)):
             if any(map(is_other, around)):
-                self._other_times[when] += 1
+                self._other_times[rule] += 1
                 return
         for lod in thing.levels:
             if lod != best:
@@ -330,9 +330,9 @@ class _File:
         known = self._reference
         if known is not None and not self._options.declared.crs and _is_flat(known.crs):
             sink.note("crs.flat", f"{shown(known.text)} has no heights: what they count from is not known")
-        for when, count in self._other_times.items():
-            what = "had ended on" if when == "ended" else "had not begun on"
-            sink.note(f"history.{when}", f"{count} objects {what} {self._day[:10]}, and are left out")
+        for rule, count in self._other_times.items():
+            what = "had ended" if rule == "history.ended" else "had not begun"
+            sink.note(rule, f"{count} objects {what} on {self._day[:10]}, and are left out")
         if self._lists.absent:
             names = ", ".join(shown(name) for name in list(self._lists.absent)[:TOLD])
             reason = (
