@@ -28,6 +28,11 @@ def counted(counts: ModelCounts) -> dict[str, Any]:
     return told
 
 
+def _title(one: ElementChange) -> str:
+    state = one.new or one.old
+    return str((state is not None and state.values.get("name")) or one.id)
+
+
 def change(one: ElementChange, layers: tuple[str, str]) -> dict[str, Any]:
     """One element; ``layers`` are those of the old and the new model. ``layer`` and ``id`` name the feature
     of the new one, or, if it is gone, of the old."""
@@ -36,7 +41,9 @@ def change(one: ElementChange, layers: tuple[str, str]) -> dict[str, Any]:
     told: dict[str, Any] = {
         "layer": layers[at],
         "id": one.fids[at],
+        "ids": {"old": one.fids[0], "new": one.fids[1]},
         "element": one.id,
+        "title": _title(one),
         "change": one.kind,
         "fields": {name: {"old": old, "new": new} for name, (old, new) in one.fields.items()},
         "geometryChanged": one.shape_changed,

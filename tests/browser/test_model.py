@@ -149,3 +149,53 @@ def test_the_card_of_an_element_has_the_dossier_of_its_building(tab: Tab) -> Non
     rooms.locator("[data-feature]").first.click()
     until(lambda: "A101 Hall" in tab.page.locator("twin-feature h2").inner_text(), 10, "the room's card")
     tab.page.locator("twin-feature [data-dossier]").wait_for()
+
+
+def test_a_model_version_is_drawn_with_what_is_different(tab: Tab) -> None:
+    """The bodies in the colour of their change, the rest seen through; what is gone stands where it was."""
+    city, server = str(tab.server.folder), tab.server
+    items = server.http.get("/ogc/collections/house/items?limit=50").json()["features"]
+    by_name = {one["properties"]["name"]: one["id"] for one in items}
+    twin("model", "check-in", "house", "--name", "as built", "--city", city)
+    path = "/ogc/collections/house/items/{}"
+    assert server.http.delete(path.format(by_name["lid"]), headers=server.auth).status_code == 204
+    merge = server.auth | {"content-type": "application/merge-patch+json"}
+    patch = {"properties": {"system": "Heating 9"}}
+    assert server.http.patch(path.format(by_name["door"]), json=patch, headers=merge).status_code == 204
+    lon, lat = at(5, 4)
+    tab.open(f"v={lon},{lat},40,0,-89&m=3d&l=house&p=history&lang=zh-CN")
+    row = tab.page.locator("twin-model-list [data-version='as built']")
+    row.locator("[data-model=compare]").click()
+    until(lambda: "mv=house;to=as+built" in tab.page.url, 10, "the link")
+    listed = tab.page.locator("twin-change-list .change")
+    until(lambda: listed.count() == 2, 10, "the changes")
+    told = [(one.get_attribute("data-change"), one.inner_text()) for one in listed.all()]
+    assert sorted(kind for kind, _ in told) == ["added", "changed"]
+    assert any("Heating 9" in text for _, text in told)
+    tab.ready()
+    # the roof that the version still has is green, and opaque where the rest is seen through
+    assert tab.js("window.twin.state().layers.house__1.visible") is True
+    found = tab.attributes(*at(5, 6), 6)
+    assert found
+    assert found["name"] == "lid"
+    tab.page.locator("[data-history=back]").click()
+    until(lambda: "mv=" not in tab.page.url, 10, "the link")
+    assert tab.js("window.twin.state().layers.house__1.visible") is False
+
+
+def test_xray_shows_a_chosen_room_within_its_walls(tab: Tab) -> None:
+    items = tab.server.http.get("/ogc/collections/house/items", params={"category": "space"}).json()[
+        "features"
+    ]
+    lon, lat = at(5, 4)
+    tab.open(f"v={lon},{lat},40,0,-60&m=3d&l=house&s=house:{items[0]['id']}&lang=zh-CN")
+    button = tab.page.locator("[data-tool=xray]")
+    before = tab.page.screenshot()
+    tab.page.keyboard.press("x")
+    until(lambda: button.get_attribute("aria-pressed") == "true", 10, "the tool")
+    tab.ready()
+    assert "xr=1" in tab.page.url
+    # what is in front is picked, seen through or not; the room itself is drawn now
+    assert tab.page.screenshot() != before
+    tab.open(f"v={lon},{lat},40,0,-60&m=3d&l=house&xr=1&s=house:{items[0]['id']}&lang=zh-CN")
+    assert tab.js("window.twin.state().xray") is True

@@ -138,6 +138,11 @@ export async function postAction<T>(url: string, body: unknown, ifMatch?: string
   return (await response.json()) as T;
 }
 
+export async function putJson<T>(url: string, body: unknown): Promise<T> {
+  const response = await request(url, { method: 'PUT', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) });
+  return (await response.json()) as T;
+}
+
 /** The instant (ms) of the newest change that a moment shows; throws ApiError 410 for one before what is kept. */
 export async function getMoment(at: string): Promise<number | null> {
   const response = await request(asOf('ogc/collections?f=json', at), { cache: 'no-cache' });

@@ -7,6 +7,7 @@ import type { CityConfig, LayerConfig } from './config';
 import { placeText } from './editing/change';
 import type { Edits } from './editing/edits';
 import type { MapNames } from './layers/labels';
+import type { Highlight } from './layers/form';
 import type { LayerSet } from './layers/layers';
 import type { Incidents } from './live/incidents';
 import type { LiveLayer } from './live/layer';
@@ -49,6 +50,8 @@ export interface App {
   store: Store;
   /** The surface of the chosen feature that was clicked on. */
   surface: Signal<Surface | null>;
+  /** What is different in models, by layer, for who draws these. */
+  highlights: Signal<ReadonlyMap<string, Highlight>>;
   /** Absent where the browser has no WebGL 2: lists and search still work. */
   map: MapParts | null;
   ground: Ground;

@@ -133,6 +133,8 @@ export interface LayerConfig {
   storeys?: StoreyConfig[];
   /** The codes of the categories of its features. */
   categories?: string[];
+  /** Of which layer it is a model version; absent where it is none. */
+  version?: { of: string; number: number; name: string };
   /** Where to ask for a feature's parts and whole, with {fid}; null where it can have none. */
   related: string | null;
 }

@@ -6,7 +6,8 @@
  * b=model;storey=NUMBER;below=true;hide=CATEGORY,CATEGORY (once a building model)
  * r=raster;colormap=NAME;range=LOW,HIGH;bands=N[,N,N];hillshade=true|false;datetime=TIME (once a raster)
  * at=instant|@change, the city as it was  against=now|instant|@change, compared with it  split=share, side by side
- * set=id, what a change set changed
+ * set=id, what a change set changed  mv=layer;to=VERSION;from=VERSION, what is different in a model version
+ * xr=1, what is not chosen is seen through
  * s=layer:fid | sensor:id | incident:id; a layer that is called like one of those, or any: s=feature:layer:fid;
  * with `:against` after it, as it is in the moment that is compared with
  */
@@ -16,7 +17,7 @@ import { readModel, writeModel } from './layers/model-look';
 import { readLook, writeLook } from './layers/raster-look';
 import { liveTypes, panels } from './panels/registry';
 import { isBefore, NOW, readMoment } from './past';
-import { isFeature, PICK, type LayerState, type Selection, type State, type Store, type View } from './state';
+import { isFeature, PICK, type LayerState, type ModelChoice, type Selection, type State, type Store, type View } from './state';
 
 function numbers(text: string | null, count: number): number[] | null {
   const parts = (text ?? '').split(',').map(Number);
@@ -99,6 +100,18 @@ function parseSet(text: string | null): number | null {
   return /^\d{1,15}$/.test(text ?? '') ? Number(text) : null;
 }
 
+function parseVersion(text: string | null, config: CityConfig): ModelChoice | null {
+  const [layer = '', ...parts] = (text ?? '').split(';');
+  const said = new URLSearchParams(parts.join('&'));
+  const [to, from] = [said.get('to'), said.get('from')];
+  return to && config.layers.some(({ id }) => id === layer) ? { layer, to, from } : null;
+}
+
+function writeVersion({ layer, to, from }: ModelChoice): string {
+  const said = new URLSearchParams({ to, ...(from === null ? {} : { from }) });
+  return `mv=${layer};${said.toString().replaceAll('&', ';')}`;
+}
+
 const MOST_EXAGGERATED = 10;
 
 function parseExaggeration(text: string | null): number {
@@ -140,6 +153,8 @@ export function readLink(hash: string, config: CityConfig): State {
     exaggeration: parseExaggeration(params.get('x')),
     ...parseMoments(params),
     set: parseSet(params.get('set')),
+    version: parseVersion(params.get('mv'), config),
+    xray: params.get('xr') === '1',
     live: Object.fromEntries(list(params.get('off')).map((id) => [id, false])),
     selection,
     ...open,
@@ -177,6 +192,8 @@ export function writeLink(state: Readonly<State>): string {
   if (state.against !== null) parts.push(`against=${encodeURIComponent(state.against)}`);
   if (state.split !== null) parts.push(`split=${round(state.split, 3)}`);
   if (state.set !== null) parts.push(`set=${state.set}`);
+  if (state.version !== null) parts.push(writeVersion(state.version));
+  if (state.xray) parts.push('xr=1');
   const off = Object.entries(state.live).flatMap(([id, shown]) => (shown ? [] : [id]));
   if (off.length > 0) parts.push(`off=${off.join(',')}`);
   const open = [left, right].filter((id) => id !== null);
@@ -193,7 +210,7 @@ export function mirrorLink(store: Store, config: CityConfig): void {
     if (restoring) return;
     const hash = writeLink(state);
     if (hash === location.hash) return;
-    if (changed.has('selection') || changed.has('mode') || changed.has('at') || changed.has('against') || changed.has('set')) history.pushState(null, '', hash);
+    if (changed.has('selection') || changed.has('mode') || changed.has('at') || changed.has('against') || changed.has('set') || changed.has('version')) history.pushState(null, '', hash);
     else history.replaceState(null, '', hash);
   });
   const restore = (): void => {

@@ -1,5 +1,5 @@
 import { select, selectAt, visit, type App, type MapParts } from './app';
-import { effect, signal } from '@preact/signals-core';
+import { effect, signal, type ReadonlySignal } from '@preact/signals-core';
 import { fetchConfig, followLayers, type CityConfig } from './config';
 import { askBeforeLeaving } from './draft';
 import { Edits } from './editing/edits';
@@ -7,7 +7,7 @@ import { Sketch } from './editing/sketch';
 import { installHook } from './hook';
 import { t, titleOf, useLanguage } from './i18n';
 import { listenToKeys } from './keyboard';
-import { localUrl } from './layers/form';
+import { localUrl, type Highlight } from './layers/form';
 import { MapNames, type Obstacle } from './layers/labels';
 import { LayerSet } from './layers/layers';
 import { hasKey } from './key';
@@ -50,6 +50,7 @@ async function openMap(
   config: CityConfig,
   store: Store,
   edits: Edits,
+  highlights: ReadonlySignal<ReadonlyMap<string, Highlight>>,
   renderer: Renderer,
 ): Promise<MapParts> {
   const widget = openScene(container, credits, config, renderer);
@@ -61,7 +62,7 @@ async function openMap(
   const imagery = new ImageryStack(scene, renderer, (some) => refine(scene.globe, some || terrain !== null, renderer));
   refine(scene.globe, terrain !== null, renderer);
   const camera = new CityCamera(widget, config, store, ground);
-  const layers = new LayerSet(scene, config, store, ground, imagery, undefined, edits.unsaved);
+  const layers = new LayerSet(scene, config, store, ground, imagery, undefined, edits.unsaved, highlights);
   followUnderground(scene, store);
   return { widget, scene, ground, terrain, camera, layers, imagery, picker: new Picker(scene, layers) };
 }
@@ -166,7 +167,8 @@ async function start(): Promise<void> {
   footer.append(notices, engineCredits);
   const edits = new Edits(config, editor());
   const renderer = findRenderer();
-  const map = renderer ? await openMap(container, engineCredits, config, store, edits, renderer) : null;
+  const highlights = signal<ReadonlyMap<string, Highlight>>(new Map());
+  const map = renderer ? await openMap(container, engineCredits, config, store, edits, highlights, renderer) : null;
   const ground = map?.ground ?? flatGround(config.ground);
   const sensors = new Sensors();
   const incidents = new Incidents((id) => config.workflow.states[id]?.final === true);
@@ -183,6 +185,7 @@ async function start(): Promise<void> {
     live,
     cursor: null,
     surface: signal(null),
+    highlights,
     names: null,
     stream: null,
     known: new Promise((resolve) => {

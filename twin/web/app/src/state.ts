@@ -40,6 +40,13 @@ export interface LayerState {
   model?: ModelLook;
 }
 
+/** A version of a layer by its name, and the one that it is compared with; null for what is there. */
+export interface ModelChoice {
+  layer: string;
+  to: string;
+  from: string | null;
+}
+
 export interface State {
   lang: Lang;
   mode: Mode;
@@ -62,6 +69,10 @@ export interface State {
   split: number | null;
   /** The change set of which is told what it changed (`history/`). */
   set: number | null;
+  /** The model version that is looked at, and with what it is compared; null for none. */
+  version: ModelChoice | null;
+  /** What is not chosen is seen through. */
+  xray: boolean;
   /** Which live layers are shown, by id; those that are not named are. */
   live: Readonly<Record<string, boolean>>;
   selection: Selection | null;

@@ -51,6 +51,7 @@ const light = {
   grid: '#e6eaee',
   added: '#00704a',
   removed: '#b3125f',
+  moved: '#0b5cad',
   changed: '#5a3fc0',
 };
 
@@ -99,6 +100,7 @@ const dark: Record<Token, string> = {
   grid: '#2d363e',
   added: '#3fd49a',
   removed: '#ff7fb4',
+  moved: '#6cb8ff',
   changed: '#b3a2ff',
 };
 

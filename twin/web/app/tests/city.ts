@@ -67,6 +67,7 @@ export function page(config: CityConfig, hash = '#lang=en'): App {
     live: [sensors, incidents],
     cursor: null,
     surface: signal(null),
+    highlights: signal(new Map()),
     names: null,
     stream: null,
     known: Promise.resolve(),

@@ -301,9 +301,9 @@ test('a change set lies between two moments', () => {
 });
 
 test('numbers of layers are added up', () => {
-  const counts = { a: { added: 1, removed: 0, changed: 2 }, b: { added: 4, removed: 1, changed: 0 } };
-  expect(sum(counts)).toEqual({ added: 5, removed: 1, changed: 2 });
-  expect(sum({})).toEqual({ added: 0, removed: 0, changed: 0 });
+  const counts = { a: { added: 1, removed: 0, changed: 2 }, b: { added: 4, removed: 1, moved: 3, changed: 0 } };
+  expect(sum(counts)).toEqual({ added: 5, removed: 1, moved: 3, changed: 2 });
+  expect(sum({})).toEqual({ added: 0, removed: 0, moved: 0, changed: 0 });
 });
 
 test('every geometry falls into rings, lines and points', () => {

@@ -2,10 +2,10 @@
 
 import { getJson } from '../api';
 import { NOW } from '../past';
-import type { State } from '../state';
+import type { ModelChoice, State } from '../state';
 
-export type Kind = 'added' | 'removed' | 'changed';
-export const KINDS: readonly Kind[] = ['added', 'removed', 'changed'];
+export type Kind = 'added' | 'removed' | 'moved' | 'changed';
+export const KINDS: readonly Kind[] = ['added', 'removed', 'moved', 'changed'];
 
 export interface ChangeSet {
   id: number;
@@ -41,6 +41,12 @@ export interface Change {
   geometryChanged: boolean;
   bodyChanged: boolean;
   bbox: { old: Box | null; new: Box | null };
+  /** What an element of models is called. */
+  title?: string;
+  /** Of an element of models: its number in either. */
+  ids?: { old: number | null; new: number | null };
+  /** Metres, of what was moved. */
+  distance_m?: number;
   set: ChangeSet | null;
   /** As it is, or as it was where it is gone; null where it has no place. */
   shape: Shape | null;
@@ -51,6 +57,8 @@ export interface Change {
 export interface Counts {
   added: number;
   removed: number;
+  /** Only elements of models are known to have been moved. */
+  moved?: number;
   changed: number;
 }
 
@@ -60,8 +68,10 @@ interface Moment {
 }
 
 export interface Answer {
-  from: Moment;
-  to: Moment;
+  /** Null of model versions, which are of no moment. */
+  between: { from: Moment; to: Moment } | null;
+  /** The layers of the models that are compared; null of moments. */
+  models: { old: string; new: string } | null;
   /** By layer, of all of it, whatever the page holds. */
   counts: Readonly<Record<string, Counts>>;
   /** False where there are more than were counted. */
@@ -73,11 +83,12 @@ export interface Answer {
   whole: boolean;
 }
 
-export type Question = { set: number } | { from: string; to: string | null };
+export type Question = { set: number } | { model: ModelChoice } | { from: string; to: string | null };
 
 /** What the page is to tell of in this state; null for nothing. */
-export function questionOf({ set, right, at, against }: Pick<State, 'set' | 'right' | 'at' | 'against'>): Question | null {
+export function questionOf({ set, version, right, at, against }: Pick<State, 'set' | 'version' | 'right' | 'at' | 'against'>): Question | null {
   if (set !== null && right === 'history') return { set };
+  if (version !== null && right === 'history') return { model: version };
   return at === null || against === null ? null : { from: at, to: against === NOW ? null : against };
 }
 
@@ -95,6 +106,7 @@ interface Feature {
 interface Document {
   from: Moment;
   to: Moment;
+  layers?: { old: string; new: string };
   summary?: Record<string, Counts>;
   complete?: boolean;
   gone?: { layer: string }[];
@@ -107,7 +119,7 @@ interface Link {
   href: string;
 }
 
-export function queryOf(question: Question, more: Readonly<Record<string, string>> = {}): string {
+export function queryOf(question: Exclude<Question, { model: ModelChoice }>, more: Readonly<Record<string, string>> = {}): string {
   const query = new URLSearchParams('set' in question ? { set: String(question.set) } : { from: question.from });
   if (!('set' in question) && question.to !== null) query.set('to', question.to);
   for (const [name, value] of Object.entries(more)) query.set(name, value);
@@ -116,15 +128,32 @@ export function queryOf(question: Question, more: Readonly<Record<string, string
 
 /** The first thousand of it, in a box where one is given. */
 export async function ask(question: Question, box: Box | null, signal?: AbortSignal): Promise<Answer> {
-  const query = queryOf(question, { f: 'geojson', limit: String(MOST), ...(box ? { bbox: box.join(',') } : {}) });
-  const found = await getJson<Document>(`ogc/changes?${query}`, { cache: 'no-cache', ...(signal ? { signal } : {}) });
+  const more = { f: 'geojson', limit: String(MOST), ...(box ? { bbox: box.join(',') } : {}) };
+  const init: RequestInit = { cache: 'no-cache', ...(signal ? { signal } : {}) };
+  if ('model' in question) return askModel(question.model, more, init);
+  const found = await getJson<Document>(`ogc/changes?${queryOf(question, more)}`, init);
+  return { ...answerOf(found), between: { from: found.from, to: found.to }, models: null };
+}
+
+async function askModel({ layer, to, from }: ModelChoice, more: Readonly<Record<string, string>>, init: RequestInit): Promise<Answer> {
+  const query = new URLSearchParams({ to, ...(from === null ? {} : { from }), ...more });
+  const address = `ogc/collections/${layer}/model-versions/changes?${query.toString()}`;
+  const { layers, summary, ...found } = await getJson<Omit<Document, 'summary'> & { summary?: Counts }>(address, init);
+  // the page counts by layer, and what is gone is of another one than what is new
+  return { ...answerOf({ ...found, ...(summary ? { summary: { [layer]: summary } } : {}) }), between: null, models: layers ?? null };
+}
+
+function answerOf(found: Document): Omit<Answer, 'between' | 'models'> {
   return {
-    from: found.from,
-    to: found.to,
     counts: found.summary ?? {},
     complete: found.complete ?? true,
     gone: (found.gone ?? []).map(({ layer }) => layer),
-    changes: found.features.map(({ geometry, oldGeometry, properties }) => ({ ...properties, shape: geometry, oldShape: oldGeometry ?? null })),
+    changes: found.features.map(({ geometry, oldGeometry, properties }) => ({
+      ...properties,
+      set: properties.set ?? null,
+      shape: geometry,
+      oldShape: oldGeometry ?? null,
+    })),
     whole: nextOf(found.links, 'after') === null,
   };
 }
@@ -138,8 +167,8 @@ export async function countsOf(set: number, signal?: AbortSignal): Promise<Pick<
 
 export function sum(counts: Readonly<Record<string, Counts>>): Counts {
   const all = Object.values(counts);
-  const of = (kind: Kind): number => all.reduce((total, one) => total + one[kind], 0);
-  return { added: of('added'), removed: of('removed'), changed: of('changed') };
+  const of = (kind: Kind): number => all.reduce((total, one) => total + (one[kind] ?? 0), 0);
+  return { added: of('added'), removed: of('removed'), moved: of('moved'), changed: of('changed') };
 }
 
 export interface Filter {

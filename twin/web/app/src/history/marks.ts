@@ -3,9 +3,10 @@
 import { computed, effect, signal, untracked } from '@preact/signals-core';
 import { openRight, type App } from '../app';
 import { Later } from '../later';
+import type { Highlight } from '../layers/form';
 import { isSplit } from '../past';
 import { viewBox } from '../map/view-box';
-import { ask, keyOf, questionOf, type Answer, type Change, type Question } from './changes';
+import { ask, keyOf, questionOf, type Answer, type Change, type Kind, type Question } from './changes';
 import { MarkOverlay } from './overlay';
 
 /** After the camera came to rest, and after something was edited. */
@@ -23,7 +24,7 @@ export class Marks {
   /** What is drawn: nothing of two moments that stand side by side. */
   readonly shown = computed<readonly Change[]>(() => {
     if (this.planned.value) return this.planned.value;
-    const hidden = isSplit(this.app.store.get()) && !('set' in (this.question.value ?? {}));
+    const hidden = isSplit(this.app.store.get()) && 'from' in (this.question.value ?? {});
     return hidden ? [] : (this.found.value?.changes ?? []);
   });
   private request: AbortController | null = null;
@@ -32,6 +33,8 @@ export class Marks {
   /** All of it is to be asked for, or is being asked for: what is in view of it comes with that. */
   private due = false;
   private overlay: MarkOverlay | null = null;
+  /** Layers that were switched on to be compared. */
+  private turned: string[] = [];
 
   constructor(private readonly app: App) {
     const { map } = app;
@@ -46,6 +49,10 @@ export class Marks {
     effect(() => {
       const some = this.shown.value.length > 0;
       untracked(() => this.draw(some));
+    });
+    effect(() => {
+      const found = this.found.value;
+      untracked(() => this.highlight(found));
     });
     map?.scene.camera.moveEnd.addEventListener(() => {
       if (this.found.peek()?.whole === false) this.looking.soon();
@@ -73,7 +80,9 @@ export class Marks {
 
   private readonly edited = (): void => {
     const question = this.question.peek();
-    if (!question || !('from' in question) || question.to !== null) return;
+    // a version that is looked at does not change, but what it is compared with may
+    const lasting = !question || 'set' in question || ('model' in question ? question.model.from !== null : question.to !== null);
+    if (lasting) return;
     this.due = true;
     this.renewing.soon();
   };
@@ -121,6 +130,23 @@ export class Marks {
     } catch (error) {
       if (!request.signal.aborted) this.error.value = error;
     }
+  }
+
+  /** Of two models the bodies are seen, too: what there was in the one, over all of the other. */
+  private highlight(found: Answer | null): void {
+    const { app } = this;
+    const { models = null, changes = [] } = found ?? {};
+    const shown = app.store.get().layers;
+    for (const id of this.turned.filter((one) => one !== models?.old && one !== models?.new)) app.store.setLayer(id, { visible: false });
+    this.turned = models ? [...this.turned, ...[models.old, models.new].filter((id) => shown[id]?.visible === false)] : [];
+    const of = (kind: Kind, side: 'old' | 'new'): number[] => changes.flatMap(({ change, ids }) => (change === kind ? (ids?.[side] ?? []) : []));
+    app.highlights.value = models
+      ? new Map<string, Highlight>([
+          [models.old, { only: true, kinds: { removed: of('removed', 'old'), moved: of('moved', 'old') } }],
+          [models.new, { only: false, kinds: { added: of('added', 'new'), moved: of('moved', 'new'), changed: of('changed', 'new') } }],
+        ])
+      : new Map();
+    for (const id of this.turned) app.store.setLayer(id, { visible: true });
   }
 
   private draw(some: boolean): void {

@@ -18,7 +18,7 @@ const HATCH = 8;
 const SIGN = 8;
 /** Pixels that a click may be off. */
 const REACH = 8;
-const ORDER: Kind[] = ['changed', 'added', 'removed'];
+const ORDER: Kind[] = ['changed', 'moved', 'added', 'removed'];
 
 /** A change with its places in the world. */
 interface Placed {

@@ -1,13 +1,14 @@
-/** The signs of what is new, gone and changed, on the map and in lists. */
+/** The signs of what is new, gone, moved and changed, on the map and in lists. */
 
 import { svg, type TemplateResult } from 'lit';
 import { color } from '../tokens';
 import type { Kind } from './changes';
 
-/** The strokes of a sign, in units of its radius; new, gone, changed. */
+/** The strokes of a sign, in units of its radius; new, gone, moved, changed. */
 export const STROKES: Readonly<Record<Kind, readonly (readonly [number, number, number, number])[]>> = {
   added: [[-0.5, 0, 0.5, 0], [0, -0.5, 0, 0.5]],
   removed: [[-0.5, 0, 0.5, 0]],
+  moved: [[-0.5, 0, 0.5, 0], [0.1, -0.4, 0.5, 0], [0.1, 0.4, 0.5, 0]],
   changed: [[-0.5, -0.2, 0.5, -0.2], [-0.5, 0.25, 0.5, 0.25], [-0.25, 0.55, 0.25, -0.55]],
 };
 

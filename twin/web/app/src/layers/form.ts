@@ -3,6 +3,7 @@
 import type { Scene, SplitDirection } from '@cesium/engine';
 import type { CityConfig, LayerConfig, ModelLook, RasterLook } from '../config';
 import type { Unsaved } from '../editing/edits';
+import type { Kind } from '../history/changes';
 import type { Ground } from '../map/ground';
 import type { ImageryStack } from '../map/imagery';
 import type { Painter } from '../map/painter';
@@ -29,6 +30,14 @@ export interface FormContext {
   progressed(): void;
 }
 
+/** What of a model is different from another one. */
+export interface Highlight {
+  /** Features by the kind of their change, each drawn in its colour. */
+  kinds: Partial<Record<Kind, readonly number[]>>;
+  /** Nothing else of the layer is drawn. */
+  only: boolean;
+}
+
 /** How a layer looks now. */
 export interface Look {
   opacity: number;
@@ -36,6 +45,10 @@ export interface Look {
   selected: number | null;
   /** What is edited of it and not saved. */
   unsaved?: Unsaved | undefined;
+  /** What is different in it from another model. */
+  highlight?: Highlight | undefined;
+  /** What is not chosen is seen through. */
+  xray?: boolean | undefined;
   /** One looks under the street. */
   under: boolean;
   /** What was chosen for a raster. */

@@ -12,7 +12,7 @@ import { asOf, isSplit, moving, shownMoment, type MomentOf } from '../past';
 import { isFeature, type State, type Store } from '../state';
 import { shade } from '../tokens';
 import type { Progress } from './reasons';
-import { isFlat, isUnder, localUrl, rank, type Drawn, type Form, type FormContext } from './form';
+import { isFlat, isUnder, localUrl, rank, type Drawn, type Form, type FormContext, type Highlight } from './form';
 import { isOfFiles, rasterOrder } from './order';
 import { forms } from './registry';
 
@@ -60,6 +60,8 @@ export class LayerSet {
     /** What it shows; files, which have no past, are shown by the first. */
     private readonly moment: MomentOf = shownMoment,
     private readonly unsaved: ReadonlySignal<ReadonlyMap<string, Unsaved>> = signal(new Map()),
+    /** What is different in models, by layer. */
+    private readonly highlights: ReadonlySignal<ReadonlyMap<string, Highlight>> = signal(new Map()),
   ) {
     this.context = {
       scene,
@@ -86,7 +88,7 @@ export class LayerSet {
     });
     scene.camera.moveEnd.addEventListener(() => this.trim());
     effect(() => {
-      void [shade.value, unsaved.value];
+      void [shade.value, unsaved.value, highlights.value];
       untracked(() => this.show());
     });
   }
@@ -367,6 +369,8 @@ export class LayerSet {
       opacity: state.layers[id]?.opacity ?? 1,
       selected: isFeature(selection) && selection.layer === id ? selection.fid : null,
       unsaved: this.moment(state) === null ? this.unsaved.peek().get(id) : undefined,
+      highlight: this.highlights.peek().get(id),
+      xray: state.xray,
       under: isUnder(state),
       raster: state.layers[id]?.raster,
       model: state.layers[id]?.model,

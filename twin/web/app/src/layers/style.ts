@@ -5,7 +5,8 @@ import type { LayerConfig, ModelLook } from '../config';
 import type { Unsaved } from '../editing/edits';
 import { color as themed, dataColor, mixed, shade, TOKENS } from '../tokens';
 import { OUTLINE } from '../map/outlines';
-import { rank } from './form';
+import type { Kind } from '../history/changes';
+import { rank, type Highlight, type Look } from './form';
 import { seen } from './model-look';
 
 /** The row of the placeholder in an empty 3D cell; it is never drawn nor picked. */
@@ -83,18 +84,36 @@ function unsavedConditions({ changed, removed }: Unsaved, opacity: number): [str
   return paints.flatMap(([fids, shown]): [string, string][] => (fids.length > 0 ? [[anyOf(fids), paint(themed('unsaved'), shown)]] : []));
 }
 
+/** How much is seen of what is seen through. */
+const THROUGH = 0.16;
+
+/** What is different from another model, each in the colour of its kind. */
+/** How much is seen of where something was. */
+const WAS = 0.45;
+
+function highlighted({ kinds, only }: Highlight): [string, string][] {
+  return (Object.entries(kinds) as [Kind, readonly number[]][]).flatMap(([kind, fids]): [string, string][] =>
+    fids.length > 0 ? [[anyOf(fids), paint(themed(kind), only ? WAS : 1)]] : [],
+  );
+}
+
+type Seen = Pick<Look, 'highlight' | 'xray'>;
+
 function colorConditions(
   layer: LayerConfig,
   opacity: number,
   selected: number | null,
   unsaved: Unsaved | undefined,
   plain = layer.style.color.default,
+  { highlight, xray }: Seen = {},
 ): [string, string][] {
   const { color } = layer.style;
-  const data = (stated: string): string => paint(layerColor(layer, stated), opacity);
+  const rest = xray || highlight ? opacity * THROUGH : opacity;
+  const data = (stated: string): string => paint(layerColor(layer, stated), rest);
   const conditions: [string, string][] = [];
   if (selected !== null) conditions.push([`\${fid} === ${selected}`, paint(themed('selected'), Math.max(opacity, 0.8))]);
   if (unsaved) conditions.push(...unsavedConditions(unsaved, opacity));
+  if (highlight) conditions.push(...highlighted(highlight));
   const assumed = isAssumed(layer);
   if (color.property) {
     for (const [value, shade] of Object.entries(color.values)) {
@@ -114,12 +133,17 @@ export function sceneStyle(
   selected: number | null,
   unsaved?: Unsaved,
   model?: ModelLook,
+  look: Seen = {},
 ): Cesium3DTileStyle {
+  const { highlight, xray } = look;
+  const only = highlight?.only ? [anyOf([NO_FEATURE, ...Object.values(highlight.kinds).flat()])] : [];
   // the meshes of a city model bring the colours of roof and wall with them
   const plain = layer.scene?.painted ? '#ffffff' : layer.style.color.default;
+  const shown = allOf([`\${fid} !== ${NO_FEATURE}`, ...shownTests(layer, model), ...only]);
+  // what is looked for in a building may be on another storey, or a room, which is usually not drawn
   return new Cesium3DTileStyle({
-    show: allOf([`\${fid} !== ${NO_FEATURE}`, ...shownTests(layer, model)]),
-    color: { conditions: colorConditions(layer, opacity, selected, unsaved, plain) },
+    show: xray && selected !== null ? `\${fid} === ${selected} || (${shown})` : shown,
+    color: { conditions: colorConditions(layer, opacity, selected, unsaved, plain, look) },
   });
 }
 

@@ -13,8 +13,8 @@ class Solids extends Tiled {
     this.tileset.splitDirection = direction;
   }
 
-  style({ opacity, selected, unsaved, model }: Look): void {
-    this.tileset.style = sceneStyle(this.layer, opacity, selected, unsaved, model);
+  style({ opacity, selected, unsaved, model, ...seen }: Look): void {
+    this.tileset.style = sceneStyle(this.layer, opacity, selected, unsaved, model, seen);
   }
 }
 

@@ -70,9 +70,13 @@ export class ChangeList extends Panel {
     const { store } = this.app;
     const found = this.marks.found.value;
     const error = this.marks.error.value;
-    return html`${store.get().set === null
-        ? found && html`<h3 data-between>${t('compare.told', { left: dateTime(found.from.at), right: store.get().against === NOW ? t('compare.now') : dateTime(found.to.at) })}</h3>`
-        : html`<button class="link" data-history="back" @click=${() => store.set({ set: null })}>${t('history.back')}</button>`}
+    const { set, version } = store.get();
+    return html`${set === null && version === null
+        ? found?.between && html`<h3 data-between>${t('compare.told', { left: dateTime(found.between.from.at), right: store.get().against === NOW ? t('compare.now') : dateTime(found.between.to.at) })}</h3>`
+        : html`<button class="link" data-history="back" @click=${() => store.set({ set: null, version: null })}>${t('history.back')}</button>`}
+      ${set === null && version !== null
+        ? html`<h3 data-model-version=${version.to}>${t('models.told', { name: version.to, other: version.from ?? t('compare.now') })}</h3>`
+        : nothing}
       ${this.head()}
       ${message(error ?? this.unread.value, undefined, again(() => this.again()))}
       ${found || error ? nothing : html`<p class="empty">${t('chart.loading')}</p>`}
@@ -122,7 +126,7 @@ export class ChangeList extends Panel {
         ${layers.length > 0
           ? html`<div class="kinds" role="group" aria-label=${t('history.kinds')}>
               ${KINDS.map(
-                (kind) => html`<button class="kind" data-kind=${kind} ?disabled=${all[kind] === 0} aria-pressed=${this.kind.value === kind} @click=${() => this.onlyKind(kind)}>
+                (kind) => all[kind] === undefined || (kind === 'moved' && !found.models) ? nothing : html`<button class="kind" data-kind=${kind} ?disabled=${all[kind] === 0} aria-pressed=${this.kind.value === kind} @click=${() => this.onlyKind(kind)}>
                   ${changeSign(kind)} ${kindWord(kind)}
                 </button>`,
               )}

@@ -5,12 +5,13 @@ import { goTo, layerConfig, select, type App } from '../../app';
 import { keyOf, type Change } from '../../history/changes';
 import { marksOf } from '../../history/marks';
 import { changeSign } from '../../history/sign';
-import { dateTime, t, titleOf } from '../../i18n';
+import { dateTime, decimal, t, titleOf } from '../../i18n';
 import type { FeatureSelection } from '../../state';
 import { featureTitle, valueText } from '../feature/attributes';
 import { kindWord, viaOf } from './counts';
 
-function titleOfFeature(app: App, { layer, id, fields }: Change): string {
+function titleOfFeature(app: App, { layer, id, fields, title }: Change): string {
+  if (title !== undefined) return title;
   const config = layerConfig(app, layer);
   const values = Object.fromEntries(Object.entries(fields).map(([name, one]) => [name, one.new ?? one.old]));
   return config ? featureTitle(config, id, values) : `${layer} ${id}`;
@@ -24,6 +25,7 @@ export function changeRow(app: App, change: Change, inSet?: number, told: Templa
     <button class="change" data-feature=${key} data-change=${change.change} aria-expanded=${isChosen} @click=${() => choose(app, change)}>
       ${changeSign(change.change)}
       <span class="title">${titleOfFeature(app, change)}<span class="unseen"> ${kindWord(change.change)}</span></span>
+      ${change.distance_m === undefined ? nothing : html`<small>${t('change.distance', { metres: decimal(change.distance_m, 3) })}</small>`}
       ${change.change === 'changed' && !isChosen ? inShort(app, change) : nothing} ${told}
     </button>
     ${isChosen ? details(app, change, inSet) : nothing}

@@ -16,7 +16,7 @@ export function viaOf({ via }: Pick<ChangeSet, 'via'>): string {
 /** How many are new, gone and changed: signs with numbers, and the words for who does not see the signs. */
 export function countsLine(counts: Counts): TemplateResult {
   return html`${KINDS.map((kind) =>
-    counts[kind] === 0
+    !counts[kind]
       ? nothing
       : html`<span class="number" title=${kindWord(kind)}>${changeSign(kind)} ${decimal(counts[kind], 0)}<span class="unseen"> ${kindWord(kind)}</span></span>`,
   )}`;

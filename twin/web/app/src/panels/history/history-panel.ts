@@ -6,6 +6,7 @@ import { undoingOf } from '../../history/undo';
 import { t } from '../../i18n';
 import { Panel } from '../panel';
 import './change-list';
+import './model-list';
 import './set-list';
 import './undo-view';
 
@@ -26,7 +27,12 @@ export class HistoryPanel extends Panel {
       </div>
       ${content === 'undo' ? html`<twin-undo class="scroll" tabindex="0" .app=${app}></twin-undo>` : nothing}
       ${content === 'changes' ? html`<twin-change-list class="scroll" tabindex="0" .app=${app}></twin-change-list>` : nothing}
-      ${content === 'sets' ? html`<twin-set-list class="scroll" tabindex="0" .app=${app}></twin-set-list>` : nothing}`;
+      ${content === 'sets'
+        ? html`<div class="scroll" tabindex="0">
+            <twin-model-list .app=${app}></twin-model-list>
+            <twin-set-list .app=${app}></twin-set-list>
+          </div>`
+        : nothing}`;
   }
 }
 customElements.define('twin-history', HistoryPanel);
