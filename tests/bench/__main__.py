@@ -143,7 +143,7 @@ def _cost(result: features.Result) -> None:
 
 
 def _large(folder: Path) -> str:
-    rows = _told(large.figures(SMALL, LARGE, folder))
+    rows = _told(large.figures(SMALL, LARGE, folder)) + _told([files.citygml_memory(folder / "gml")])
     title = f"## {LARGE.count:,} features in a GeoPackage"
     return "\n\n".join([title, report.surroundings(), report.table(rows)])
 

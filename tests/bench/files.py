@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import threading
 import time
 from pathlib import Path
 
-from layers import load
+from layers import guard, load
 from layers.read.base import ReadOptions, Sink
 from layers.read.citygml.read import read
 from tests import gml
-from tests.bench.measure import usage
+from tests.bench.measure import descendants, usage
 from tests.bench.report import Row, at_most
 from tests.imagery import SHARED
 
 FILES = 20
 #: Additions that say how fast the machine is: a usual one needs a second.
 ADDITIONS = 20_000_000
-#: Buildings of the model, and bytes that are told of.
-BUILDINGS, MEGABYTE = 1500, 1e6
+#: Bytes that are told of, and those of the models.
+MEGABYTE, GIGABYTE, TOWN = 1e6, 1e9, 5.5e6
 
 
 def check_overhead(folder: Path) -> Row:
@@ -57,23 +59,32 @@ def ifc() -> list[Row]:
     return [at_most("IFC: the Duplex, checked whole (CPU)", spent / second, 15, detail, " s")]
 
 
-def citygml(folder: Path) -> Row:
-    """CPU of reading CityGML into bodies, in that of additions: buildings of thematic surfaces and a solid
-    that refers to them, with attributes."""
-    folder.mkdir(parents=True, exist_ok=True)
+def _town(file: Path, wanted: float) -> int:
+    """Write a model of at least so many bytes: buildings of thematic surfaces and a solid that refers to
+    them, with attributes. How many they are."""
     own = "".join(
         f'<uro:a{k}><uro:A{k}><uro:code codeSpace="../../codelists/{k}.xml">{k}</uro:code>'
         f"<uro:value>{k}.5</uro:value></uro:A{k}></uro:a{k}>"
         for k in range(8)
     )
-    members = (
-        gml.member(
-            gml.building(own + gml.themed(gml.corners((4e5 + 20 * k, 67e5, 10)), id_=f"p{k}"), f"b{k}")
-        )
-        for k in range(BUILDINGS)
-    )
+    head, _, tail = gml.model("@").partition("@")
+    number = 0
+    with file.open("w", encoding="utf-8") as out:
+        written = out.write(head)
+        while written < wanted:
+            where = gml.corners((4e5 + 20 * (number % 3000), 67e5 + 20 * (number // 3000), 10))
+            body = own + gml.themed(where, id_=f"p{number}")
+            written += out.write(gml.member(gml.building(body, f"b{number}")))
+            number += 1
+        out.write(tail)
+    return number
+
+
+def citygml(folder: Path) -> Row:
+    """CPU of reading CityGML into bodies, in that of additions."""
+    folder.mkdir(parents=True, exist_ok=True)
     file = folder / "town.gml"
-    file.write_text(gml.model("".join(members)), "utf-8")
+    _town(file, TOWN)
     spent = []
     for turn in range(2):  # the first loads the libraries
         sink = Sink(folder / str(turn))
@@ -88,3 +99,39 @@ def citygml(folder: Path) -> Row:
         f"{megabytes / spent[-1]:.1f} MB/CPU-s where {ADDITIONS / 1e6:.0f} M additions take {second:.2f} s"
     )
     return at_most("CityGML to bodies: 40 MB in the CPU of 20 M additions", ratio, 1, detail)
+
+
+def citygml_memory(folder: Path) -> Row:
+    """The most memory that the guarded child has while it reads a gigabyte of CityGML."""
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / "city.gml"
+    count = _town(file, GIGABYTE)
+    peaks: list[float] = [0.0]
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.wait(0.5):
+            peaks.extend(_peaks(os.getpid()))
+
+    watching = threading.Thread(target=watch)
+    watching.start()
+    try:
+        with guard.read(file) as reading:
+            assert reading.meta["features"] == count
+    finally:
+        done.set()
+        watching.join()
+        file.unlink()
+    detail = f"{count} buildings; the most that the child has had"
+    return at_most("CityGML: memory for 1 GB", max(peaks), 1000, detail, " MB")
+
+
+def _peaks(pid: int) -> list[float]:
+    """Megabytes that each descendant has had at most."""
+    out = []
+    for child in descendants(pid):
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            for line in Path(f"/proc/{child}/status").read_text().splitlines():
+                if line.startswith("VmHWM:"):
+                    out.append(int(line.split()[1]) * 1024 / MEGABYTE)
+    return out

@@ -40,7 +40,7 @@ def usage(pids: Sequence[int]) -> Usage:
     for pid in pids:
         living[pid] = cpu_ns(pid)
         ended += _ended_ns(pid)
-        for child in _children(pid):
+        for child in descendants(pid):
             try:
                 living[child] = cpu_ns(child)
                 ended += _ended_ns(child)
@@ -57,14 +57,14 @@ def cpu_ns(pid: int) -> int:
     return total
 
 
-def _children(pid: int) -> list[int]:
+def descendants(pid: int) -> list[int]:
     """Every descendant. A thread's own list is the children it started."""
     found: list[int] = []
     for task in Path(f"/proc/{pid}/task").iterdir():
         for child in (task / "children").read_text().split():
             found.append(int(child))
             with suppress(OSError):  # it ended just now
-                found += _children(int(child))
+                found += descendants(int(child))
     return found
 
 

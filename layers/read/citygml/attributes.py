@@ -148,8 +148,11 @@ class Reading:
         elif tag.coded:
             self._texts.add(name)
         self._put(out, name, text)
-        if (unit := child.get("uom")) and unit not in _METRES:
-            self._put(out, f"{name}_uom", unit)
+        if unit := child.get("uom"):
+            if unit not in _METRES:
+                self._put(out, f"{name}_uom", unit)
+            elif tag.across:
+                self._put(out, f"{name}_uom", "m")
 
     def _generic(self, holder: Element, name: str, prefix: str, out: Values) -> None:
         value = next((c for c in holder.iterchildren(etree.Element) if local(c) == "value"), None)

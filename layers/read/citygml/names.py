@@ -123,6 +123,8 @@ class Tag:
         self.thing = name in CLASSES
         self.generic = name.endswith("Attribute") or name == "genericAttributeSet"
         self.coded = name in CODED
+        #: Whether it is a diameter, of which no unit means millimetres, so that metres are to be told.
+        self.across = self.folded.endswith(("diameter", "diamiter"))  # PLATEAU writes Diamiter
 
 
 class _Tags(dict[Any, Tag]):

@@ -6,6 +6,7 @@ graph of their ends.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -27,6 +28,7 @@ _TRANSPORTED: Mapping[str, str] = {
     **{"GaseousMedium": "gas", "ElectricalMedium": "power", "OpticalMedium": "telecom"},
 }
 _INNER = ("interiorDiameter", "innerDiameter", "innerDiamiter")  # PLATEAU writes Diamiter
+_UNITS: Mapping[str, float] = {"m": 1.0, "cm": 0.01, "mm": 0.001}
 _OUTER = ("exteriorDiameter", "outerDiameter", "outerDiamiter")
 
 
@@ -113,8 +115,10 @@ def _ends(link: Element) -> tuple[str, str] | None:
     return (start, end) if start and end else None
 
 
-def described(name: str, own: Mapping[str, Any]) -> dict[str, Any]:
-    """What a pipe's own attributes say in the words of pipelines: medium and diameter."""
+def described(element: Element, own: Mapping[str, Any]) -> dict[str, Any]:
+    """What a pipe's own attributes say in the words of pipelines: medium, diameter, and of PLATEAU's (uro)
+    the depth of the axis, which is their cover and half of the diameter."""
+    name = local(element)
     out: dict[str, Any] = {}
     if name in MEDIA and "medium" not in own:
         out["medium"] = MEDIA[name]
@@ -124,4 +128,24 @@ def described(name: str, own: Mapping[str, Any]) -> dict[str, Any]:
                 unit = own.get(f"{each}_uom")
                 out["diameter"] = f"{size} {unit}" if unit else size
                 break
+    if "/uro" in str(element.tag) and "depth_m" not in own and (cover := _cover(own)) is not None:
+        sizes = (_metres(own, each, "mm") for each in (*_OUTER, *_INNER))
+        size = next((one for one in sizes if one is not None), 0.0)
+        out["depth_m"] = round(cover + size / 2, 3)
     return out
+
+
+def _cover(own: Mapping[str, Any]) -> float | None:
+    """Metres of ground above a pipe (i-UR 3.1: depth, else between minDepth and maxDepth)."""
+    depth = _metres(own, "depth")
+    ends = [end for end in (_metres(own, "minDepth"), _metres(own, "maxDepth")) if end is not None]
+    return depth if depth is not None or not ends else sum(ends) / len(ends)
+
+
+def _metres(own: Mapping[str, Any], name: str, unit: str = "m") -> float | None:
+    """A length of an object in metres, in this unit if it names none; None for one that is none."""
+    try:
+        value = float(own[name]) * _UNITS[str(own.get(f"{name}_uom", unit))]
+    except (KeyError, ValueError):
+        return None
+    return value if math.isfinite(value) else None

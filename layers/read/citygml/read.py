@@ -211,7 +211,7 @@ class _File:
             if named not in self._materials:
                 self._links.miss()
             own["material"] = self._materials.get(named) or named
-        own.update(network.described(thing.name, own))
+        own.update(network.described(unit.element, own))
         self._rows.texts.update(("start_node", "end_node", "material"))
         return own
 

@@ -16,6 +16,7 @@ import trimesh
 from hypothesis import given
 from hypothesis import strategies as st
 
+from layers import load
 from layers.batch import MESH, SOURCE_ID, WKB
 from layers.errors import BadFile
 from layers.guard import Reading
@@ -530,3 +531,28 @@ def test_what_surfaces_say_of_themselves_is_kept_by_their_id(tmp_path: Path) -> 
     row = features(tmp_path, gml.model(gml.member(gml.building(themed))))["b1"]
     assert json.loads(row["surface_attributes"]) == {"p-RoofSurface": {"slope": 31.5}}
     assert "slope" not in row
+
+
+@pytest.mark.parametrize(
+    ("said", "depth"),
+    [
+        ('<uro:depth uom="m">1.2</uro:depth><uro:outerDiamiter uom="mm">300</uro:outerDiamiter>', 1.35),
+        ("<uro:minDepth>1</uro:minDepth><uro:maxDepth>2</uro:maxDepth>", 1.5),
+        ('<uro:depth uom="cm">80</uro:depth><uro:innerDiamiter uom="m">0.2</uro:innerDiamiter>', 0.9),
+        ('<uro:depth uom="ft">3</uro:depth>', None),
+        ("<uro:depth>deep</uro:depth>", None),
+        ("", None),
+    ],
+)
+def test_the_cover_of_a_pipe_of_plateau_is_the_depth_of_its_axis(
+    tmp_path: Path, said: str, depth: float | None
+) -> None:
+    line = "<gml:LineString><gml:posList>385000 6672000 0 385010 6672000 0</gml:posList></gml:LineString>"
+    pipe = f'<uro:WaterPipe gml:id="w">{said}<uro:lod1Geometry>{line}</uro:lod1Geometry></uro:WaterPipe>'
+    row = features(tmp_path, gml.model(gml.member(pipe)))["w"]
+    assert row.get("depth_m") == depth
+    assert row["medium"] == "water"
+    if depth is not None:
+        report = load.check(tmp_path / "a.gml", layer_id="water")
+        assert report.sources["depth_source"] == {"measured": 1}
+        assert report.sources["diameter_source"] == {"measured" if "Diamiter" in said else "default": 1}
