@@ -24,6 +24,7 @@ from layers.kinds import Prism
 from layers.model import Change, FeatureLayer
 from layers.types import version_of
 from tiles import freshness as fresh
+from tiles import scheme
 from tiles.batch import Batch, polygons
 from tiles.freshness import Versions
 from tiles.ground import Feet
@@ -187,19 +188,29 @@ class Relations:
         return out
 
     def feet(self, layer_id: str, node: tree.Node, batch: Batch) -> Feet | None:
-        """Where those features of a 3D node stand that are parts; None where none is."""
+        """Where those features of a 3D node stand that stand elsewhere than where they are: parts where their
+        wholes do, others where they say; None where none does."""
+        if not len(batch):
+            return None
+        said = self._said(layer_id, batch.numbers)
+        placed = dict(zip(said.rows.tolist(), map(tuple, said.places.tolist()), strict=True))
         state = self.standing(layer_id)
-        if state is None or not len(batch):
-            return None
-        rows = {fid: row for row, fid in enumerate(batch.fids.tolist())}
-        placed = [
-            (row, place)
-            for fid, place in self._placed(layer_id, node, state, batch.boxes)
-            if (row := rows.get(fid)) is not None
-        ]
-        if not placed:
-            return None
-        return Feet(np.array([row for row, _ in placed]), np.array([place for _, place in placed]))
+        if state is not None:
+            rows = {fid: row for row, fid in enumerate(batch.fids.tolist())}
+            for fid, place in self._placed(layer_id, node, state, batch.boxes):
+                if (row := rows.get(fid)) is not None:
+                    placed[row] = place
+        return Feet(np.array(list(placed)), np.array(list(placed.values()))) if placed else None
+
+    def _said(self, layer_id: str, numbers: Callable[[str], Floats]) -> Feet:
+        """Where those features stand whose fields say it, of which these are the numbers."""
+        layer = self._layers().get(layer_id)
+        rule = None if layer is None or self._even() else kinds.known(layer.kind).body
+        if not isinstance(rule, Prism) or rule.foot is None:
+            return Feet(np.empty(0, np.int64), np.empty((0, 2)))
+        lon, lat = map(numbers, rule.foot)
+        rows = np.flatnonzero((np.abs(lon) <= 180) & (np.abs(lat) <= 90))
+        return Feet(rows, np.column_stack(scheme.world(lon[rows], lat[rows])))
 
     def _placed(
         self, layer_id: str, node: tree.Node, state: State, boxes: Floats
@@ -215,10 +226,11 @@ class Relations:
         ]
 
     def possible_feet(self, layer_id: str, boxes: Floats) -> Feet:
-        """Where features with world boxes (n, 4) may stand, each at any number of places: those of all wholes
-        whose box meets theirs."""
+        """Where all features of a layer, with these world boxes (n, 4), may stand, each at any number of
+        places: where they say, and where all wholes do whose box meets theirs."""
         state = self.standing(layer_id)
-        rows, places = [np.empty(0, np.int64)], [np.empty((0, 2))]
+        said = self._said(layer_id, self._snapshot(layer_id).numbers)
+        rows, places = [said.rows], [said.places]
         near = shapely.STRtree(shapely.box(*boxes.T))
         for whole in () if state is None else state[0].wholes:
             its = self._snapshot(whole).boxes
@@ -228,10 +240,18 @@ class Relations:
         return Feet(np.concatenate(rows), np.concatenate(places))
 
     def farthest(self, layer_id: str) -> float:
-        """Metres at most from the box of a feature to where it stands, as its whole does; else 0."""
+        """Metres at most from the box of a feature to where it stands, as its whole does or as it says; else
+        0."""
         state = self.standing(layer_id)
-        boxes = [] if state is None else [self._snapshot(whole).boxes for whole in state[0].wholes]
-        return max((float(tree.sizes(its).max(initial=0.0)) / 2 for its in boxes), default=0.0)
+        wholes = () if state is None else state[0].wholes
+        reaches = [tree.sizes(self._snapshot(whole).boxes) / 2 for whole in wholes]
+        snapshot = self._snapshot(layer_id)
+        said = self._said(layer_id, snapshot.numbers)
+        own = snapshot.boxes[said.rows]
+        # across the larger of the two sides of a box around both
+        around = np.minimum(own[:, :2], said.places), np.maximum(own[:, 2:], said.places)
+        reaches.append(tree.sizes(np.hstack(around)) * np.sqrt(2))
+        return max(float(each.max(initial=0.0)) for each in reaches)
 
     def parts(self, layer_id: str, fid: int) -> list[Feature]:
         """The parts of a feature."""

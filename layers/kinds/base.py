@@ -83,11 +83,15 @@ class SourceBatch:
 
 @dataclass(frozen=True, slots=True)
 class Prism:
-    """The footprint raised from one field to another (m above ground), or the feature's ``stored`` mesh."""
+    """The footprint raised from one field to another (m above ground), or the feature's ``stored`` mesh.
+
+    ``foot`` are the fields of the longitude and latitude at which it stands on the ground, where its source
+    says that: elements of one model keep their heights to one another on a slope."""
 
     low: str
     high: str
     stored: bool = False
+    foot: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

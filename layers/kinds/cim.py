@@ -12,7 +12,7 @@ TABLE = kind_table.of("cim")
 
 def normalise(batch: SourceBatch) -> Columns:
     """height_m, height_source, min_height_m, levels, roof_shape, roof_height_m, building_id, name, storey,
-    storey_no, storey_elevation_m, system, category."""
+    storey_no, storey_elevation_m, system, category, foot_lon, foot_lat."""
     out = heights.normalise(batch, TABLE)
     _by_mesh(batch, out)
     shapes = [s.casefold() if s else None for s in TABLE.texts(batch, "roof_shape")]
@@ -23,6 +23,8 @@ def normalise(batch: SourceBatch) -> Columns:
         out[name] = TABLE.texts(batch, name)
     out["storey_no"] = [_whole(value) for value in TABLE.values(batch, "storey_no")]
     out["storey_elevation_m"] = [metres(value) for value in TABLE.values(batch, "storey_elevation_m")]
+    for name in TABLE.prism.foot if TABLE.prism and TABLE.prism.foot else ():
+        out[name] = [_degrees(value) for value in TABLE.values(batch, name)]
     out["category"] = [TABLE.code("category", value) for value in TABLE.values(batch, "category")]
     return out
 
@@ -37,6 +39,11 @@ def _by_mesh(batch: SourceBatch, out: Columns) -> None:
             bottom = 0.0 if low is None else float(low)
             out["height_m"][i], out["height_source"][i] = round(bottom + float(height), 3), "measured"
             out["min_height_m"][i] = bottom
+
+
+def _degrees(value: Any) -> float | None:
+    read = number(value)
+    return read[0] if read and abs(read[0]) <= 180 else None
 
 
 def _whole(value: Any) -> int | None:

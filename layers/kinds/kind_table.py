@@ -145,6 +145,7 @@ class KindTable(FieldTable):
             yield ("style", "assumed", "property"), self.style.assumed.property
         if self.prism:
             yield from ((("prism", key), getattr(self.prism, key)) for key in ("low", "high"))
+            yield from ((("prism", "foot"), name) for name in self.prism.foot or ())
         if self.tube:
             named_ = ((("tube", key), getattr(self.tube, key)) for key in ("depth", "diameter", "change"))
             yield from (each for each in named_ if each[1])

@@ -20,6 +20,7 @@ import pyarrow as pa
 import shapely
 from numpy.typing import NDArray
 
+from layers import crs
 from layers.batch import MESH, ROW, SOURCE_ID, WKB
 from layers.errors import BadFile, shown
 from layers.mesh import Mesh
@@ -121,6 +122,8 @@ class _Element:
     category: str
     predefined: str | None
     ground: float
+    #: The longitude and latitude at which its model meets the ground; None of what is the ground itself.
+    foot: tuple[float, float] | None
     attributes: Mapping[str, Any]
 
     @property
@@ -154,6 +157,7 @@ class _Model:
         at = self._looked_at([each for each in entities if each.id() not in self._misplaced])
         self._lowest = float(at[:, 2].min())
         self._place = place.of(model, path, options, sink, self._unit, np.median(at, axis=0))
+        self._feet = self._stands(entities)
         self._elements = {entity.id(): self._element(row, entity) for row, entity in enumerate(entities, 1)}
         sink.meta.update(driver=f"IFC ({model.schema})", kind="cim", crs=self._place.crs, rows=("element", 1))
         # properties that few elements have are gathered, as the tags of a map are
@@ -170,6 +174,24 @@ class _Model:
         some = entities[:: max(1, len(entities) // _LOOKED_AT)]
         at = [matrix(each.ObjectPlacement)[:3, 3] for each in some] or [np.zeros(3)]
         return np.array(at) * self._unit
+
+    def _stands(self, entities: Sequence[Any]) -> Mapping[int | None, tuple[float, float]]:
+        """Longitude and latitude at which each building, by its number, meets the ground: the middle of where
+        its elements begin; None for those of none. Empty where that cannot be known, as the load will say."""
+        by_building: dict[int | None, list[Any]] = {}
+        for entity in entities:
+            building = self._structure.building(entity)
+            if entity.id() not in self._misplaced and not entity.is_a("IfcSite"):
+                by_building.setdefault(building and building.id(), []).append(entity)
+        middles = [np.median(self._looked_at(some), axis=0) for some in by_building.values()]
+        if not middles or self._place.crs is None:
+            return {}
+        try:
+            lonlat = crs.to_lonlat(self._place.to(np.array(middles)), self._place.crs)
+        except BadFile:
+            return {}
+        places = [(round(lon, 9), round(lat, 9)) for lon, lat in lonlat[:, :2].tolist()]
+        return dict(zip(by_building, places, strict=True))
 
     def _ground(self, building: Any) -> float:
         """The height (m) in the model of the ground under a building: of its lowest storey that is not under
@@ -214,7 +236,8 @@ class _Model:
                 said[column] = round(float(length) * self._unit, 6)
         attributes = {name: value for name, value in said.items() if value is not None}
         own = self._properties.of(entity)
-        return _Element(row, entity, category, predefined, self._ground(building), own | attributes)
+        foot = None if entity.is_a("IfcSite") else self._feet.get(building and building.id())
+        return _Element(row, entity, category, predefined, self._ground(building), foot, own | attributes)
 
     # -- rows --------------------------------------------------------------------------------
 
@@ -265,6 +288,7 @@ class _Model:
             "mesh_height_m": round(high - low, 3),
             "mesh_low_m": round(low - element.ground, 3),
             "base_m": round(float(positions[:, 2].min()), 3),
+            **dict(zip(_FOOT, element.foot or (None, None), strict=True)),
         }
         writer.add(element.row, element.entity.GlobalId, shapely.to_wkb(outline), mesh, measured)
 
@@ -302,7 +326,7 @@ class _Writer:
                 self._profiles.setdefault(name, ColumnProfile()).add(value)
         self._gather(options.limits.columns - len(_MEASURED))
         self._names = sink.called(self._profiles)
-        self._waiting: list[tuple[int, str, bytes, bytes, Mapping[str, float]]] = []
+        self._waiting: list[tuple[int, str, bytes, bytes, Mapping[str, float | None]]] = []
         self.rows = 0
 
     def _gather(self, most: int) -> None:
@@ -320,7 +344,7 @@ class _Writer:
         self._sink.note("column.folded", f"{count} properties that few elements have are members of {REST}")
 
     def add(
-        self, row: int, source_id: str, outline: bytes, mesh: Mesh, measured: Mapping[str, float]
+        self, row: int, source_id: str, outline: bytes, mesh: Mesh, measured: Mapping[str, float | None]
     ) -> None:
         """Write a row; its attributes are those of the element of that number."""
         self._waiting.append((row, source_id, outline, mesh.to_bytes(), measured))
@@ -358,7 +382,8 @@ class _Writer:
 
 
 #: Columns that follow from the body.
-_MEASURED = ("mesh_height_m", "mesh_low_m", "base_m")
+_FOOT = ("foot_lon", "foot_lat")
+_MEASURED = ("mesh_height_m", "mesh_low_m", "base_m", *_FOOT)
 #: Lengths that doors and windows say of themselves.
 _SIZES = {"OverallHeight": "overall_height_m", "OverallWidth": "overall_width_m"}
 

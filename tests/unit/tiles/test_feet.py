@@ -177,3 +177,35 @@ def test_on_an_even_ground_parts_do_not_ask_for_their_wholes(
     assert (tiles.glb("parts", *node), tiles.tileset("parts"), tiles.tileset("parts", "edits")) == before
     heights: Floats = TO_LONLAT.transform(*gltf.read(before[0].plain()).positions.T)[2]
     assert heights.min() == pytest.approx(foot(ground, WHOLE), abs=0.01)
+
+
+def test_elements_of_a_model_stand_where_the_model_does(store: Store, tmp_path: Path) -> None:
+    """Without a layer of wholes: as a building model names the place of its building for each element."""
+    where = {"foot_lon": [LON + 40 / EAST_M] * 3 + [None], "foot_lat": [LAT + 15 / NORTH_M] * 3 + [None]}
+    columns = {"height_m": HIGH, "min_height_m": LOW, **where}
+    given = [solid(s, *ends) for s, *ends in zip(PARTS, LOW, HIGH, strict=True)]
+    put(store, "parts", "cim", PARTS, columns, meshes=given)
+    tiles = Tiles(store, tmp_path / "d", SLOPE)
+    level = float(SLOPE.at(np.array(where["foot_lon"][0]), np.array(LAT)))
+    for fid, (shape, high) in enumerate(zip(PARTS[:3], HIGH, strict=False), 1):
+        assert ends(tiles, shape, fid)[1] == pytest.approx(level + high, abs=0.01)
+    assert ends(tiles, PARTS[3], 4)[1] - HIGH[3] == pytest.approx(foot(SLOPE, PARTS[3]) - 2, abs=0.01)
+
+
+@pytest.mark.parametrize("bounds", ["content", "edits"])
+def test_boxes_hold_elements_whose_model_stands_far_below(store: Store, tmp_path: Path, bounds: Any) -> None:
+    shape = block(3000, 0, 20, 30)
+    columns = {
+        "height_m": [12.0],
+        "min_height_m": [3.0],
+        "foot_lon": [LON],
+        "foot_lat": [LAT + 2000 / NORTH_M],
+    }
+    put(store, "parts", "cim", [shape], columns)
+    tiles = Tiles(store, tmp_path / "d", SLOPE)
+    content = gltf.check_tileset(json.loads(tiles.tileset("parts", bounds).plain()))
+    lowest, highest = ends(tiles, shape, 1)
+    assert foot(SLOPE, shape) - highest > 500
+    [tile] = [one for uri, one in content.items() if "/".join(map(str, node_of(shape))) in uri]
+    assert tile["boundingVolume"]["region"][4] <= lowest
+    assert highest <= tile["boundingVolume"]["region"][5]

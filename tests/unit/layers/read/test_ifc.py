@@ -119,6 +119,17 @@ def test_storeys_are_numbered_from_the_ground(small: Rows) -> None:
     assert small["lid"]["base_m"] == pytest.approx(HEIGHT + 5.8)
 
 
+def test_elements_say_where_their_building_meets_the_ground(small: Rows) -> None:
+    """One place for all of them, inside the house by pyproj."""
+    [(lon, lat)] = {(row["foot_lon"], row["foot_lat"]) for row in small.values()}
+    to_lonlat = pyproj.Transformer.from_crs(MAP, 4326, always_xy=True)
+    outlines = [shapely.from_wkb(row[WKB]) for row in small.values()]
+    house_ = shapely.transform(
+        shapely.union_all(outlines).convex_hull, to_lonlat.transform, interleaved=False
+    )
+    assert shapely.dwithin(house_, shapely.Point(lon, lat), 1e-8)
+
+
 def test_what_an_element_is_and_belongs_to(small: Rows) -> None:
     categories = {name: row["category"] for name, row in small.items()}
     assert categories == {
