@@ -25,7 +25,9 @@ from layers.read.column_profile import ColumnProfile
 from layers.read.faces import Shell
 
 #: Columns that say what an object's place in the file is.
-SAID = frozenset({"object_type", "lod", "building_id", "mesh_height_m", "base_m"})
+SAID = frozenset(
+    {"object_type", "lod", "building_id", "mesh_height_m", "mesh_low_m", "base_m", "foot_lon", "foot_lat"}
+)
 #: What the thematic surfaces of CityGML and CityJSON are (CityGML 2.0, 10.3.2; 3.0, 7.2.4).
 SEMANTICS: Mapping[str, Surface] = {
     "GroundSurface": Surface.GROUND,
@@ -137,8 +139,13 @@ class CityRows:
         object_type: str,
         lod: str,
         parent: str | None = None,
+        ground: float | None = None,
+        foot: tuple[float, float] | None = None,
     ) -> None:
         """One feature: its attributes, and what its place in the file says; ``shell`` None has no body.
+
+        With a ``ground``, that of the whole which it is a part of, its body keeps its height above that;
+        ``foot`` is where, in degrees, the whole stands on the ground.
 
         Raises BadFile limit.columns."""
         out = dict(own)
@@ -154,6 +161,10 @@ class CityRows:
             low = float(heights.min())
             out["mesh_height_m"] = round(float(heights.max()) - low, 3)
             out["base_m"] = round(low, 3)
+            if ground is not None:
+                out["mesh_low_m"] = round(low - ground, 3)
+            if foot is not None:
+                out["foot_lon"], out["foot_lat"] = foot
         for name, value in out.items():
             column = self._columns.get(name)
             if column is None:

@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 import shapely
+from numpy.typing import NDArray
 
-from layers.errors import shown
+from layers import crs
+from layers.errors import BadFile, shown
 from layers.read.base import Sink
 from layers.read.citygml import checks
 from layers.read.citygml.appearance import Appearance
@@ -18,6 +20,8 @@ from layers.read.citygml.geometry import Shape
 from layers.read.citygml.placed import Placed, bodies, placed
 from layers.read.cityobjects import CityRows
 from layers.read.frame import ShellBody, frames, shells
+
+type Floats = NDArray[np.float64]
 
 #: Names that a reason lists.
 TOLD = 5
@@ -58,6 +62,9 @@ class Feature:
     own: dict[str, Any]
     bodies: bool
     shape: Shape
+    #: The number of the whole that it is or belongs to, and whether it is only a part of it.
+    whole: int = 0
+    is_part: bool = False
     made: ShellBody | None = None
     base: shapely.Geometry | None = None
 
@@ -72,6 +79,8 @@ class Features:
         self._most_vertices = most_vertices
         #: Whether positions are longitude and latitude; known once the file has named its CRS.
         self.degrees = False
+        #: The CRS of the positions, None while it or the order of its axes is not known.
+        self.crs: str | None = None
         self._waiting: list[Feature] = []
         self._characters = 0
 
@@ -79,6 +88,9 @@ class Features:
         """Take a feature; its row is written with those of others."""
         self._characters += feature.shape.close()
         self._waiting.append(feature)
+
+    def end(self) -> None:
+        """An object is whole, with all that belongs to it: what is more than can wait is made."""
         if self._characters > _TOGETHER or len(self._waiting) > _AT_ONCE:
             self.flush()
 
@@ -139,6 +151,8 @@ class Features:
             each.made, each.base = done, done.footprint
 
     def _hand_on(self, features: Sequence[Feature]) -> None:
+        wholes = _Wholes(features)
+        feet = wholes.feet(self.crs)
         for each, base in zip(features, shapely.to_wkb([each.base for each in features]), strict=True):
             self._rows.add(
                 each.row,
@@ -149,6 +163,8 @@ class Features:
                 object_type=each.name,
                 lod=each.lod,
                 parent=each.parent,
+                ground=wholes.grounds.get(each.whole) if each.is_part else None,
+                foot=feet.get(each.whole),
             )
 
     def note(
@@ -170,3 +186,38 @@ class Features:
     ) -> None:
         """Leave an object out, with the reason."""
         self._sink.drop(rule, reason, row, object_id, held={"id": object_id, "object_type": name, **own})
+
+
+class _Wholes:
+    """What has parts with bodies: the lowest place of its own body, else of all of theirs, and the middle of
+    all, where it stands on the ground."""
+
+    def __init__(self, features: Sequence[Feature]) -> None:
+        having = {each.whole for each in features if each.is_part and each.made is not None}
+        own: dict[int, float] = {}
+        boxes: dict[int, list[Floats]] = {}
+        for each in features:
+            if each.whole in having and each.made is not None:
+                positions = each.made.shell.positions
+                boxes.setdefault(each.whole, []).append(
+                    np.array([positions.min(axis=0), positions.max(axis=0)])
+                )
+                if not each.is_part:
+                    own[each.whole] = float(positions[:, 2].min())
+        every = {whole: np.concatenate(corners) for whole, corners in boxes.items()}
+        self.grounds = {whole: float(corners[:, 2].min()) for whole, corners in every.items()} | own
+        self._middles = {w: (c.min(axis=0) + c.max(axis=0))[:2] / 2 for w, c in every.items()}
+
+    def feet(self, name: str | None) -> dict[int, tuple[float, float]]:
+        """Longitude and latitude of each middle, of positions in this CRS; nothing where it is not known."""
+        if name is None or not self._middles:
+            return {}
+        try:
+            places = crs.to_lonlat(np.array(list(self._middles.values())), name)
+        except BadFile:  # the load tells it
+            return {}
+        return {
+            whole: (float(lon), float(lat))
+            for whole, (lon, lat) in zip(self._middles, places, strict=True)
+            if np.isfinite([lon, lat]).all()
+        }

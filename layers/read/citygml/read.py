@@ -114,6 +114,7 @@ class _File:
         self._layers: Counter[str] = Counter()
         self._materials: dict[str, str] = {}
         self._odd_ids: list[str] = []
+        self._wholes = 0
         self._lower: Counter[int] = Counter()
         self._other_times: Counter[str] = Counter()
         self._day = _day(options.declared.time)
@@ -187,6 +188,8 @@ class _File:
             raise BadFile("crs.local", reason)
         self._reference = reference(name)
         self._features.degrees = is_degrees(declared or self._reference.crs)
+        if self._reference.directed or not self._features.degrees:
+            self._features.crs = declared or self._reference.crs
 
     def _read_member(self, member: Member, units: list[_Unit]) -> bool:
         """Read what a member holds; False where it refers to others, which are not known yet."""
@@ -201,7 +204,9 @@ class _File:
         if self._links.waits:
             return False
         for each, parent, top, shape in made:
+            self._wholes += each is top
             self._feature(member, each, parent, shape, top, self._group)
+        self._features.end()
         return True
 
     def _piped(self, thing: CityObject, unit: _Unit) -> dict[str, Any]:
@@ -305,7 +310,11 @@ class _File:
             self._rows.texts.add("surface_attributes")
         whole = top.id if thing is not top else None
         self._features.add(
-            Feature(member.row, thing.id, thing.name, str(best), whole, own, group.bodies, shape)
+            Feature(
+                *(member.row, thing.id, thing.name, str(best), whole, own, group.bodies, shape),
+                whole=self._wholes,
+                is_part=thing is not top,
+            )
         )
 
     def _has_ended(self, thing: CityObject) -> bool:

@@ -556,3 +556,24 @@ def test_the_cover_of_a_pipe_of_plateau_is_the_depth_of_its_axis(
         report = load.check(tmp_path / "a.gml", layer_id="water")
         assert report.sources["depth_source"] == {"measured": 1}
         assert report.sources["diameter_source"] == {"measured" if "Diamiter" in said else "default": 1}
+
+
+def test_what_is_in_a_building_keeps_its_height_there(tmp_path: Path) -> None:
+    chimney = gml.building(gml.box((400_008, 6_700_004, 15)), "c", "BuildingInstallation")
+    cellar = gml.building(gml.box((400_000, 6_700_000, 7)), "r", "Room")
+    inside = f"{gml.box()}<bldg:outerBuildingInstallation>{chimney}</bldg:outerBuildingInstallation>"
+    inside += f"<bldg:interiorRoom>{cellar}</bldg:interiorRoom>"
+    text = gml.member(gml.building(inside)) + gml.member(
+        gml.building(gml.box((400_100, 6_700_000, 20)), "b2")
+    )
+    rows = features(tmp_path, gml.model(text))
+    assert {name: row["mesh_low_m"] for name, row in rows.items()} == {
+        **{"b1": None, "b2": None},
+        **{"c": 5.0, "r": -3.0},
+    }
+    lon, lat = pyproj.Transformer.from_crs(3067, 4326, always_xy=True).transform(400_009, 6_700_005)
+    for name in ("b1", "c", "r"):
+        assert (rows[name]["foot_lon"], rows[name]["foot_lat"]) == pytest.approx((lon, lat), abs=1e-9)
+    assert rows["b2"]["foot_lon"] is None
+    found = load.check(tmp_path / "a.gml", layer_id="town")
+    assert (found.kind, found.kept) == ("cim", 4)
