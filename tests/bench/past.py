@@ -4,6 +4,7 @@ Pages are asked of both stores: of a GeoPackage with the town given, of PostGIS 
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -24,7 +25,7 @@ from layers.undo import UndoPlan
 from tests.bench import cities, database
 from tests.bench.data import LAYER, ORIGIN, STEP, Town
 from tests.bench.features import BOXES, GPKG, ITEMS, POSTGIS, questions
-from tests.bench.measure import Case, Target, per_request, turns
+from tests.bench.measure import Case, Target, per_request, turns, usage
 from tests.bench.processes import one_core, target
 from tests.bench.report import Row, at_most
 from tests.support import COLD, Server
@@ -60,7 +61,7 @@ def figures(town: Town, folder: Path) -> Iterator[Row]:
             stack.callback(server.stop)
             yield from _pages(target(GPKG, server), server, town, seq)
         yield from _tiles(store, folder, town, seq)
-        yield from _undone(store, town)
+        yield from _undone(GPKG, store, town)
     finally:
         store.close()
 
@@ -76,7 +77,7 @@ def _change(file: Path) -> None:
 
 
 def of_database(town: Town, folder: Path) -> Iterator[Row]:
-    """The pages of a city in PostGIS, the database's CPU with the server's."""
+    """The pages of a city in PostGIS, the database's CPU with the server's, and what an undo takes there."""
     with ExitStack() as stack:
         cluster = stack.enter_context(database.cluster())
         assert cluster.process is not None
@@ -92,6 +93,9 @@ def of_database(town: Town, folder: Path) -> Iterator[Row]:
         server = Server.start(folder / "past-postgis", prefix=COLD)
         stack.callback(server.stop)
         yield from _pages(target(POSTGIS, server, postgres), server, town, seq)
+        server.stop()
+        with closing(open_store(folder / "past-postgis", Database(url))) as store:
+            yield from _undone(POSTGIS, store, town, postgres)
 
 
 def _pages(one: Target, server: Server, town: Town, seq: int) -> Iterator[Row]:
@@ -160,28 +164,30 @@ def _tiles(store: Store, folder: Path, town: Town, seq: int) -> Iterator[Row]:
         yield at_most(f"{name}, cold: then to now", float(np.median(olds / news)), 2, detail)
 
 
-def _undone(store: Store, town: Town) -> Iterator[Row]:
-    """What a person did by single edits is taken back, and that again."""
+def _undone(name: str, store: Store, town: Town, others: tuple[int, ...] = ()) -> Iterator[Row]:
+    """What a person did by single edits is taken back, and that again. ``others``: processes of a
+    database, whose CPU counts."""
+    pids = (os.getpid(), *others)
     begin = store.seq()
     for fid in town.fids(UNDONE):
         store.patch(LAYER, fid, {"properties": {"owner": "Anna"}}, by=Author(actor="anna"))
     until = store.seq()
     plans: tuple[tuple[str, Callable[[], UndoPlan]], ...] = (
-        (f"{UNDONE:,} edits of a person", lambda: undo.of_actor(store, "anna", begin, until)),
+        ("edits of a person", lambda: undo.of_actor(store, "anna", begin, until)),
         (
-            f"a change set of {UNDONE:,} features",
+            "features of a change set",
             lambda: undo.of_set(store, store.change_sets(limit=1)[0].id),
         ),
     )
-    for name, make in plans:
-        started, spent = time.perf_counter(), time.process_time()
+    for what, make in plans:
+        started, spent = time.perf_counter(), usage(pids)
         plan = make()
-        planned = time.process_time() - spent
+        planned = usage(pids)
         undo.apply(store, plan, Author(actor="li"))
-        took, spent = time.perf_counter() - started, time.process_time() - spent
+        took, done = time.perf_counter() - started, usage(pids)
         assert len(plan.steps) == UNDONE
-        detail = f"{planned:.2f} s of CPU to plan, {spent - planned:.2f} s to do"
-        yield at_most(f"taking back {name} (wall)", took, 1, detail, " s")
+        detail = f"{planned.since(spent) / 1e9:.2f} s of CPU to plan, {done.since(planned) / 1e9:.2f} s to do"
+        yield at_most(f"{name}: taking back {UNDONE:,} {what} (wall)", took, 1, detail, " s")
 
 
 def _cpu(

@@ -229,6 +229,10 @@ class LayerTable(LayerRecord):
         ``boxed`` where a box is asked for, ``walked`` where it is read in the order of the ids."""
         return (self.relation,)
 
+    def settled(self, names: Collection[str]) -> tuple[str, str, str] | None:
+        """What is sorted where present rows and old ones are: see ``past_table``. None for now."""
+        return None
+
     @property
     def mark(self) -> str:
         """What is kept of a row (t) beside its id, ``v``, to find it again."""

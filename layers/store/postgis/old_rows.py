@@ -64,19 +64,20 @@ class OldRows:
             f" WHEN {row}.there THEN (SELECT ({joined})::json FROM {source}) END"
         )
 
-    def value(self, row: str, name: str) -> str:
-        """The text of one property (its name not quoted) of an old row."""
+    def value(self, row: str, name: str, *, beside: bool = False) -> str:
+        """The text of one property (its name not quoted) of an old row; ``beside``: the present row is at
+        hand, as ``t``."""
         key = literal(name).replace("%", "%%")
         own, later = (f"({r}.lent & {PROPERTIES} = 0 OR {r}.old -> {key} IS NOT NULL)" for r in (row, "q"))
-        first = (
-            f"SELECT q.until AS n, q.old ->> {key} AS v FROM {self.past} q WHERE q.fid = {row}.fid"
-            f" AND q.until > {row}.until AND {later} ORDER BY q.until LIMIT 1"
+        found = (
+            f"(SELECT json_build_array(q.old -> {key}) FROM {self.past} q WHERE q.fid = {row}.fid"
+            f" AND q.until > {row}.until AND {later} ORDER BY q.until LIMIT 1)"
         )
-        found = f"(SELECT w.v FROM ({first}) w)"
         if self.table is not None and bound(name) in self.columns:
-            now = f"SELECT {_LAST}, to_json(t.{bound(name)}) #>> '{{}}' FROM {self._present(row)}"
-            found = f"(SELECT w.v FROM (({first}) UNION ALL {now}) w ORDER BY w.n LIMIT 1)"
-        return f"(CASE WHEN {own} THEN {row}.old ->> {key} ELSE {found} END)"
+            now = f"json_build_array(t.{bound(name)})"
+            now = now if beside else f"(SELECT {now} FROM {self._present(row)})"
+            found = f"coalesce({found}, {now})"
+        return f"(CASE WHEN {own} THEN {row}.old ->> {key} ELSE {found} ->> 0 END)"
 
     def geometry(self, row: str) -> str:
         """The geometry of an old row. None that is lent is null."""

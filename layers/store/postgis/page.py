@@ -20,6 +20,7 @@ from layers.store.postgis.read import RowPage, SnapshotState
 from layers.types import Field
 
 _KEPT = 500  # statements of a table
+_SPARE = 100  # present rows of a sorted page beside twice as many as it shows, for those that were others
 TRIED = 1_000_000  # features of a layer on all of which conditions may be tried, when a box seems to have few
 
 
@@ -199,23 +200,55 @@ def searched(con: Connection, request: PageRequest, until: float) -> RowPage:
     conditions, values = box + others, [*box_values, *values]
     follow, follow_values = request.after()
     order, order_values = request.order()
-    rows = request.row(f"row_number() OVER (ORDER BY {order})")
     first, first_values = request.first(
         f"{table.fid} AS id{table.mark}", conditions + follow, [*values, *follow_values]
     )
-    sql = (
-        f"WITH s AS MATERIALIZED ({read.state_sql(table.schema, table)}), k AS MATERIALIZED ({first})"
-        f" SELECT s.state, NULL, p.* FROM s {rows}"
-    )
+    ways = [("NULL", f"k AS MATERIALIZED ({first})", first_values)]
+    settled = _settled(request, conditions + follow, [*values, *follow_values])
+    ways[:0] = [] if settled is None else [settled]
+    rows = request.row(f"row_number() OVER (ORDER BY {order})")
     with con.transaction(), ReadingErrors(request.query):
-        con.execute(f"SET LOCAL statement_timeout = {max(1, int((until - time.monotonic()) * 1000))}")
-        bound = [*first_values, *order_values]
-        result = request.result(con.execute(sql, bound, binary=True, prepare=False).fetchall())
+        for enough, keys, bound in ways:
+            con.execute(f"SET LOCAL statement_timeout = {max(1, int((until - time.monotonic()) * 1000))}")
+            sql = (
+                f"WITH s AS MATERIALIZED ({read.state_sql(table.schema, table)}), {keys}"
+                f" SELECT s.state, {enough}, p.* FROM s {rows}"
+            )
+            found = con.execute(sql, [*bound, *order_values], binary=True, prepare=False).fetchall()
+            if enough == "NULL" or found[0][1]:
+                break
+        result = replace(request.result(found), matched=None)
         if not conditions:
             return replace(result, whole=True)
         return replace(
             result, matched=matched_by_page(query, len(result.rows), result.next_after is not None)
         )
+
+
+def _settled(request: PageRequest, conditions: str, values: list[Any]) -> tuple[str, str, list[Any]] | None:
+    """The keys of a sorted page of present rows and old ones by the first of each: SQL of whether they are
+    all, of CTEs that end in ``k``, and the values. None where all lie in one relation, or a box is asked for.
+
+    Whether a present row is another's by now is asked of the first of them alone: to ask it of each costs
+    more than to sort them."""
+    table, query = request.table, request.query
+    named = fields_named(table, query)
+    found = table.settled(named) if query.sort and query.bbox is None else None
+    if found is None:
+        return None
+    present, own, old = found
+    order, ordered = request.order()
+    wanted = (query.limit or 0) + query.offset + 1
+    most = 2 * wanted + _SPARE
+    begin = f"t WHERE true{conditions} ORDER BY {order} LIMIT"
+    either = f"(SELECT * FROM own) UNION ALL (SELECT * FROM {old} {begin} {wanted})"
+    keys = (
+        f"n AS MATERIALIZED (SELECT * FROM {present} {begin} {most}), own AS MATERIALIZED ({own}),"
+        f" k AS MATERIALIZED (SELECT {table.fid} AS id{table.mark} FROM ({either}) t"
+        f" ORDER BY {order} {request.end})"
+    )
+    enough = f"((SELECT count(*) FROM n) < {most} OR (SELECT count(*) FROM own) >= {wanted})"
+    return enough, keys, [*values, *ordered, *values, *ordered, *ordered]
 
 
 def count(con: Connection, request: PageRequest, most: int) -> tuple[SnapshotState, int]:

@@ -18,7 +18,7 @@ from layers.store import forms
 from layers.store.postgis import layer_table
 from layers.store.postgis.connection import bound, literal, quoted
 from layers.store.postgis.layer_table import JSON, LayerTable, TableColumn, exact, hstore_text, is_hstore
-from layers.store.postgis.old_rows import GEOMETRY, OldRows
+from layers.store.postgis.old_rows import GEOMETRY, PROPERTIES, OldRows
 from layers.store.postgis.schema import COLUMN_TYPES, HIDDEN, past_table
 from layers.types import EDITS, EditKind, FieldType
 
@@ -93,6 +93,28 @@ class PastTable(LayerTable):
         now = f"{self._present_row(self.kept)} WHERE {self.present.fid} = k.id AND k.v IS NULL"
         return f"CROSS JOIN LATERAL ({now} UNION ALL {old}) t"
 
+    def settled(self, names: Collection[str]) -> tuple[str, str, str] | None:
+        """For who sorts all: the present rows; a query of those of them (``n``) of which nothing that is
+        asked has changed since; and the old rows of the others. None where there are old ones alone."""
+        if self.present is None:
+            return None
+        kept = self._kept(names).values()
+        keys = (literal(column.name).replace("%", "%%") for column in kept)
+        both = PROPERTIES | GEOMETRY
+        other = " OR ".join([f"q.lent & {both} <> {both}", *(f"q.old -> {key} IS NOT NULL" for key in keys)])
+        later = f"{self._past} q WHERE q.until > {self.seq}"
+        fid, geom = self._names
+        values = "".join(f", t.{bound(column.name)}" for column in kept)
+        until = f"(SELECT min(q.until) FROM {later} AND q.fid = t.{fid})"
+        own = (
+            f"SELECT t.{fid}, t.{geom}, {until} AS {quoted(_UNTIL)}{values} FROM n t"
+            f" WHERE NOT EXISTS (SELECT FROM {later} AND q.fid = t.{fid} AND ({other}))"
+        )
+        others = f"SELECT q.fid FROM {later} AND ({other})"
+        rows = f"SELECT DISTINCT ON (q.fid) q.* FROM {later} AND q.fid IN ({others}) ORDER BY q.fid, q.until"
+        old = self._old_row(f"({rows})", names)
+        return f"({self._present_row(names)})", own, f"({old} WHERE {self._not_of_next} AND r.there)"
+
     def _halves(self, none: str, names: Collection[str]) -> list[str]:
         """The present rows that are as they were, and those that were otherwise, with properties of these
         names. ``none`` is how a row is sought that must not be there."""
@@ -122,6 +144,7 @@ class PastTable(LayerTable):
         if self.present is None:
             return [old]
         fid, values = self.present.fid, ""
+        then, read = self._then(names, beside=True)
         for name, value in self._unchanged(names).items():
             either = f"CASE WHEN r.until IS NULL THEN {value} ELSE {then[name]} END"
             values += f", {either} AS {bound(self.kept[name].name)}"
@@ -240,9 +263,9 @@ class PastTable(LayerTable):
     def _collation(self, kind: FieldType) -> str:
         return _COLLATED if kind == "string" and self.source is None else ""
 
-    def _then(self, names: Collection[str]) -> tuple[dict[str, str], str]:
-        """SQL of the properties of an old row (r) by name, and of what is joined for that, ``j``. Nowhere
-        else are they read for what was."""
+    def _then(self, names: Collection[str], *, beside: bool = False) -> tuple[dict[str, str], str]:
+        """SQL of the properties of an old row (r), ``beside`` the present one (t), by name, and of what is
+        joined for that, ``j``. Nowhere else are they read for what was."""
         kept = self._kept(names)
         if not kept:
             return {}, ""
@@ -252,7 +275,8 @@ class PastTable(LayerTable):
         old = "CASE WHEN " + self._is_first() + " THEN {} END" if self.altered else "{}"
         if len(typed) <= _SINGLE and not any("json" in pg or pg.endswith("[]") for _, pg, _ in typed):
             each = (
-                f"({old.replace('{}', self._old.value('r', name))})::{pg}{collation} AS {bound(name)}"
+                f"({old.replace('{}', self._old.value('r', name, beside=beside))})::{pg}{collation}"
+                f" AS {bound(name)}"
                 for name, pg, collation in typed
             )
             return values, f" CROSS JOIN LATERAL (SELECT {', '.join(each)}) AS j"
