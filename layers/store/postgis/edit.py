@@ -20,7 +20,7 @@ from layers.store.edit import Editor, OldRow, taken
 from layers.store.postgis import constraint_errors, history, moments, old_rows, project
 from layers.store.postgis import past_table as past_table_
 from layers.store.postgis.connection import Connection, bound, literal
-from layers.store.postgis.layer_table import LayerTable, beside, json_type, restored
+from layers.store.postgis.layer_table import LayerTable, beside, defaults, json_type, restored
 from layers.store.postgis.old_rows import OldRows
 from layers.store.postgis.read import revision_sql
 from layers.store.postgis.schema import past_table
@@ -301,8 +301,11 @@ class PostgisEditor(Editor):
         con, table = self._con, self._table
         if not present:
             columns = {**columns, **{bound(name): pg for name, pg in beside(con, table.oid).items()}}
-        names = [bound(table.rows.geometry), *columns]
-        values = ["p.geom", *(restored(name, pg) for name, pg in columns.items())]
+        read = {name: restored(name, pg) for name, pg in columns.items()}
+        if not present:
+            for name, default in defaults(con, table.oid).items():
+                read[bound(name)] = f"coalesce({read[bound(name)]}, {default})"
+        names, values = [bound(table.rows.geometry), *read], ["p.geom", *read.values()]
         old = self._old(columns).whole()
         source = f"unnest(%s::bigint[], %s::bigint[]) w(fid, until) JOIN {old} p USING (fid, until)"
         chosen = [list(numbers) for numbers in zip(*rows, strict=True)]

@@ -95,6 +95,18 @@ def beside(con: Connection, oid: int) -> dict[str, str]:
     return {name: pg for name, pg in rows if pg in BESIDE}
 
 
+def defaults(con: Connection, oid: int) -> dict[str, str]:
+    """SQL of what those of :func:`beside` have anew that cannot be null: early old rows have no values of
+    them."""
+    rows = con.execute(
+        "SELECT attname, format_type(atttypid, NULL), pg_get_expr(adbin, adrelid) FROM pg_attribute"
+        " JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum"
+        " WHERE attrelid = %s AND attnotnull AND NOT attisdropped AND attgenerated = ''",
+        (oid,),
+    ).fetchall()
+    return {name: default.replace("%", "%%") for name, pg, default in rows if pg in BESIDE}
+
+
 def restored(name: str, pg: str) -> str:
     """SQL of the value of a column (its name quoted) of an old row ``p``, of what :func:`json_type` took out
     of its JSON as ``o``."""

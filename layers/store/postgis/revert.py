@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
+from types import MappingProxyType
 
 from layers.errors import Conflict, Gone, NotFound, shown
 from layers.model import Author
@@ -136,7 +137,9 @@ def _renew(place: DdlTarget, present: LayerTable, then: PastTable) -> None:
     same = {c.name: c for name, c in then.kept.items() if name not in added and _same(present, then, name)}
     named = same | {column: then.kept[name] for name, column in added.items()}
     beside = layer_table.beside(place.con, present.oid).items()
-    _write(place, layer, present, named, {name: TableColumn(name, pg, "string") for name, pg in beside})
+    defaults = layer_table.defaults(place.con, present.oid)
+    columns = {name: TableColumn(name, pg, "string") for name, pg in beside}
+    _write(place, layer, present, named, columns, defaults)
     if whole is not None:
         publish.keep_fields(place, present, change.drop, whole)
         publish.told_by(place, "")
@@ -186,10 +189,11 @@ def _write(
     present: LayerTable | None,
     columns: Mapping[str, TableColumn],
     beside: Mapping[str, TableColumn] | None = None,
+    defaults: Mapping[str, str] | None = None,
 ) -> None:
     """Write what was found into the layer's table: ``columns`` of then, by the names that they have there;
-    into rows that are made anew also those ``beside`` the fields. ``present`` is the layer that old rows lend
-    from."""
+    into rows that are made anew also those ``beside`` the fields, or their ``defaults``. ``present`` is the
+    layer that old rows lend from."""
     con, raw = place.con, place.relation(layer).replace("%", "%%")
     con.execute(f"DELETE FROM {raw} t USING {_FORMER} f WHERE t.fid = f.fid AND NOT f.there", ())
     now = set() if present is None else {column.name for column in present.columns.values()}
@@ -199,7 +203,7 @@ def _write(
     con.execute(
         f"UPDATE {raw} AS t SET ({names}) = ROW({values}) FROM {source} WHERE t.fid = f.fid AND f.there", ()
     )
-    names, values, source = _values(old, {**columns, **(beside or {})})
+    names, values, source = _values(old, {**columns, **(beside or {})}, defaults or {})
     con.execute(
         f"INSERT INTO {raw} (fid, {names}) OVERRIDING SYSTEM VALUE SELECT f.fid, {values} FROM {source}"
         f" WHERE f.there AND NOT EXISTS (SELECT FROM {raw} t WHERE t.fid = f.fid) ORDER BY f.fid",
@@ -213,7 +217,9 @@ def _joined(old: OldRows) -> str:
     return f"{_FORMER} f JOIN {old.whole()} p ON p.fid = f.fid AND p.until = f.until"
 
 
-def _values(old: OldRows, columns: Mapping[str, TableColumn]) -> tuple[str, str, str]:
+def _values(
+    old: OldRows, columns: Mapping[str, TableColumn], defaults: Mapping[str, str] = MappingProxyType({})
+) -> tuple[str, str, str]:
     """SQL of the columns to write, of their values, and of where these are read: the old rows that were
     found."""
     source = _joined(old)
@@ -221,8 +227,9 @@ def _values(old: OldRows, columns: Mapping[str, TableColumn]) -> tuple[str, str,
         defined = ", ".join(f"{bound(column.name)} {json_type(column.pg)}" for column in columns.values())
         source += f" CROSS JOIN LATERAL json_to_record(p.old) o({defined})"
     names = ", ".join(["geom", *map(bound, columns)])
-    read = (restored(bound(column.name), column.pg) for column in columns.values())
-    return names, ", ".join(["p.geom", *read]), source
+    read = {column.name: restored(bound(column.name), column.pg) for column in columns.values()}
+    read |= {name: f"coalesce({read[name]}, {default})" for name, default in defaults.items()}
+    return names, ", ".join(["p.geom", *read.values()]), source
 
 
 def _same(present: LayerTable, then: PastTable, name: str) -> bool:
