@@ -450,6 +450,26 @@ def model_make_current(
     model_verbs.make_current(city, layer_id, version, message, ask=ask, as_json=as_json)
 
 
+@model_app.command("clash")
+def model_clash(
+    layer_id: ModelLayer,
+    version: VersionName,
+    beside: Annotated[
+        list[str] | None,
+        typer.Option("--with", help="A layer that it is held against; all with bodies without it."),
+    ] = None,
+    tolerance: Annotated[
+        float, typer.Option(min=0.0001, max=1, help="Metres that bodies may be in one another.")
+    ] = 0.01,
+    city: CityDir = DEFAULT_CITY,
+    as_json: AsJson = False,
+) -> None:
+    """Where what is new in a version is in the way of its own parts, and of models beside it."""
+    from twin import model_verbs
+
+    model_verbs.clash(city, layer_id, version, beside, tolerance, as_json=as_json)
+
+
 @model_app.command("remove")
 def model_remove(
     layer_id: ModelLayer, version: VersionName, city: CityDir = DEFAULT_CITY, message: Message = ""

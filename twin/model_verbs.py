@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import orjson
 
@@ -97,6 +99,44 @@ def diff(city: Path, layer: str, old: str | None, new: str, *, as_json: bool) ->
         out.print(f"  {_line(one)}", markup=False)
     if more:
         out.print(f"  … and {more} more")
+
+
+def clash(
+    city: Path, layer: str, name: str, beside: list[str] | None, tolerance: float, *, as_json: bool
+) -> None:
+    """Print the clashes of a version. Raises NotFound, BadParameter."""
+    from tiles.service import Caches
+    from twin import catalogue, clashes
+    from twin.access.rights import ALL, EVERYBODY
+
+    city_settings = settings.load(city)
+    with opened(city_settings, city) as store:
+        view = catalogue.view_of(
+            store,
+            city_settings,
+            lambda one: catalogue.tiles_of(one, city_settings, city, Caches()),
+            ALL,
+            EVERYBODY,
+        )
+        found = clashes.look(view, layer, name, beside, tolerance)
+    if as_json:
+        _json(asdict(found))
+        return
+    out.print(f"{found.count} clashes of {found.looked} new bodies", style="bold", markup=False)
+    for one in found.pairs[:SHOWN]:
+        out.print(f"  {_pair(one)}", markup=False)
+    if found.open:
+        out.print(f"  {found.open} bodies are not closed: only crossing surfaces are found of them")
+    for other, why in found.left_out.items():
+        out.print(f"  not held against {other}: {why}", markup=False)
+
+
+def _pair(one: dict[str, Any]) -> str:
+    depth, volume = one.get("depth_m"), one.get("volume_m3")
+    how = f"{depth:.3f} m, {volume:.4f} m³" if depth is not None else f"{one['crossings']} edges cross"
+    storey = one["new"].get("storey")
+    where = f", {storey}" if storey else ""
+    return f"{one['new']['title']} in {one['other']['layer']} {one['other']['title']}{where}: {how}"
 
 
 def remove(city: Path, layer: str, name: str, message: str) -> None:

@@ -178,6 +178,19 @@ def test_a_model_version_is_drawn_with_what_is_different(tab: Tab) -> None:
     found = tab.attributes(*at(5, 6), 6)
     assert found
     assert found["name"] == "lid"
+    clashes = "/ogc/collections/house/model-versions/clashes"
+    begun = server.http.post(clashes, json={"version": "as built"})
+    assert begun.status_code == 201, begun.text
+    job = begun.headers["location"]
+    until(lambda: server.http.get(job).json()["status"] == "successful", 60, "the job")
+    result = server.http.get(job).json()["result"]
+    assert (result["looked"], result["count"]) == (1, 0)  # the roof lies on the walls and is in nothing
+    for wrong, status in (
+        ({"version": "no"}, 404),
+        ({}, 404),
+        ({"version": "as built", "tolerance_m": 0}, 400),
+    ):
+        assert server.http.post(clashes, json=wrong).status_code == status
     tab.page.locator("[data-history=back]").click()
     until(lambda: "mv=" not in tab.page.url, 10, "the link")
     assert tab.js("window.twin.state().layers.house__1.visible") is False

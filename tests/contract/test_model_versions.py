@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -27,6 +27,8 @@ from layers.textures import Texture
 from layers.types import Field, version_of
 from tests.storing import features, load, row, spec, square, tetrahedron
 from tests.textured import image
+from twin import clashes
+from twin.catalogue.view import View
 
 GEOD = Geod(ellps="WGS84")
 ANNA = Author(actor="anna", message="as built")
@@ -267,3 +269,42 @@ def test_how_far_a_body_was_moved_agrees_with_the_ellipsoid(
     found = model_diff._shift(old, new)
     # degrees of longitude grow shorter on the way north: by 0.1 % over 300 m at 70 degrees
     assert found == pytest.approx(shift, abs=0.01 + 0.0005 * abs(shift[0]))
+
+
+def test_what_is_new_is_held_against_its_own_parts_and_the_models_beside_it(city: Store) -> None:
+    """Degrees of the fixtures are large: a body of 0.001 degrees is a tetrahedron of about 56 m by 111 m."""
+    beside = spec("beside", kind="cim", fields=FIELDS)
+    load(city, beside, [element("near", 25.0703, 60), element("far", 25.2, 60)])
+    load(
+        city,
+        spec("datum", kind="cim", fields=FIELDS, vertical_datum="EVRF2007"),
+        [element("near", 25.07, 60)],
+    )
+    rows = [element(f"e{i}", 25 + i * 0.01, 60) for i in range(5)]
+    versions_of = [
+        *rows[:4],
+        element("e4", 25.0102, 60),  # into e1
+        element("room", 25.01, 60.0001, category="space"),
+        element("new", 25.07, 60),
+    ]
+    words = spec("model", kind="cim", fields=(*FIELDS, Field("category", "string")))
+    load(city, words, rows)
+    check_in.check_in(city, "model", "as built")
+    load(city, words, versions_of)
+    check_in.check_in(city, "model", "v2")
+    check_in.make_current(city, "model", "as built")
+    found = clashes.look(cast(View, city), "model", "v2")
+    told = {(one["new"]["element"], one["other"]["layer"], one["other"]["element"]) for one in found.pairs}
+    assert told == {("e4", "model__2", "e1"), ("new", "beside", "near")}
+    assert found.count == 2
+    assert found.left_out == {"datum": "its heights count from EVRF2007"}
+    volumes = [one["volume_m3"] for one in found.pairs]
+    assert volumes == sorted(volumes, reverse=True)
+    # what two equal tetrahedra have in common that are a share apart along an edge: (1 - share)^3 of one
+    one = 56 * 111.4 * 10 / 6 * 55_800 / 56_000
+    assert found.pairs[1]["volume_m3"] == pytest.approx(one * 0.7**3, rel=0.02)
+    assert found.pairs[0]["volume_m3"] == pytest.approx(one * 0.8**3, rel=0.02)
+    assert clashes.look(cast(View, city), "model", "v2", ["beside"]).count == 2
+    assert clashes.look(cast(View, city), "model", "as built").count == 0
+    with pytest.raises(BadParameter):
+        clashes.look(cast(View, city), "model", "v2", ["model"])

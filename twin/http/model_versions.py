@@ -13,7 +13,7 @@ from layers.parameters import Parameter, between
 from layers.types import version_of
 from layers.versions import current, find, versions
 from twin.access.caller import CALLER
-from twin.http import answers, author, respond
+from twin.http import answers, author, jobs, respond
 from twin.http.context import Context, Link, link
 from twin.http.formats import GEOJSON, JSON
 from twin.http.ogc import change_forms, links
@@ -94,10 +94,30 @@ def make(site: Site) -> Sequence[Room]:
         document = await city.read(_list, view, root, layer_id)
         await answers.give_json(scope, send, document, vary=answers.VARY)
 
+    async def clashes(scope: Scope, receive: Receive, send: Send, layer_id: str) -> None:
+        respond.query_map(scope, ())
+        body = await respond.json_body(scope, receive, BODY_BYTES, JSON)
+        if not isinstance(body, dict):
+            raise BadBody('a JSON object is needed: {"version": "v2"}')
+        view = city.catalogue.of(scope[CALLER])
+        name = body.get("version")
+        await city.read(find, view, layer_id, name if isinstance(name, str) else "")
+        job = await city.jobs.start("clash", {**body, "layer": layer_id}, scope[CALLER])
+        root = respond.base_url(city, scope)
+        headers = [(b"location", f"{root}/ogc/jobs/{job.record.id}".encode())]
+        await answers.give_json(scope, send, jobs.status(job.record, root), headers, 201)
+
     base = _BASE.format("{layer}")
     routes = (
         Route(base, {"GET": listed}, describe_all=_describe_list),
         Route(f"{base}/changes", {"GET": changed}, describe_all=_describe_changes),
+        Route(
+            f"{base}/clashes",
+            {"POST": clashes},
+            describe_all=_describe_clashes,
+            takes={"POST": JSON},
+            told=lambda path: False,  # it writes nothing
+        ),
         Route(
             f"{base}/current",
             {"PUT": make_current},
@@ -257,6 +277,31 @@ def _describe_current(context: Context) -> Paths:
     return {
         f"{_BASE.format(layer.id)}/current": {
             "put": write(f"{layer.id}.makeCurrent", layer.id, title, done, body, [author.PARAMETER])
+        }
+        for layer in _layers(context)
+    }
+
+
+def _describe_clashes(context: Context) -> Paths:
+    title = context.say("Where a model version is in the way of something", "模型版本碰撞检查")
+    body = object_of(
+        {
+            "version": TEXT,
+            "beside": array_of(TEXT),
+            "tolerance_m": {"type": "number", "minimum": 0, "exclusiveMinimum": True, "maximum": 1},
+        },
+        "version",
+    )
+    begun = ok(title, {JSON: "job"})
+    return {
+        f"{_BASE.format(layer.id)}/clashes": {
+            "post": write(
+                f"{layer.id}.findClashes",
+                layer.id,
+                title,
+                {"201": begun},
+                {JSON: body | {"additionalProperties": False}},
+            )
         }
         for layer in _layers(context)
     }
