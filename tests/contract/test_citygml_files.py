@@ -18,11 +18,14 @@ from layers.batch import MESH, SOURCE_ID, WKB
 from layers.mesh import Mesh, Surface
 from layers.rules import ADVICE
 from layers.source import Declared, SeveralLayers
+from tests.textured import image
 
 PLATEAU = "plateau_jp/52397519_bldg_6697_op.gml"
 BROKEN = "bldg_145717e9-2260-4205-aed7-4df9fa8cc296"
 LAND_USE = "plateau_jp/523836_luse_6668_op.gml"
 OPERA = "citygml3/Opera-Lyon_CityGML3.0_LOD2_with_xAL3_FullyStructured.gml"
+
+GML_ID = "{http://www.opengis.net/gml}id"
 
 
 @pytest.fixture(scope="module")
@@ -243,3 +246,36 @@ def test_what_is_whole_has_none_of_these_faults(data: Path) -> None:
                 if problem.rule.startswith(("ring.", "surface.", "xlink.", "geometry."))
             ]
         assert set(faults) == ({("ring.crossed", one) for one in touching} if name == LAND_USE else set())
+
+
+def test_the_images_of_a_ward_lie_on_its_roofs(data: Path, tmp_path: Path) -> None:
+    """The set has the file without its images: these are made."""
+    source = data / PLATEAU
+    tree = etree.parse(str(source))
+    copy = tmp_path / "udx/bldg" / source.name
+    copy.parent.mkdir(parents=True)
+    copy.write_bytes(source.read_bytes())
+    for uri in {(each.text or "").strip() for each in tree.iter("{*}imageURI")}:
+        (copy.parent / uri).parent.mkdir(exist_ok=True)
+        (copy.parent / uri).write_bytes(image(size=(256, 256), form="JPEG"))
+    targets = {each.get("uri").removeprefix("#") for each in tree.iter("{*}target")}
+    written = Counter(
+        next(a.get(GML_ID) for a in one.iterancestors("{*}Building", "{*}BuildingPart"))
+        for one in tree.iter("{*}Polygon")
+        if one.get(GML_ID) in targets
+    )
+    with guard.read(tmp_path / "udx") as reading:
+        found = [row for table in reading.batches() for row in table.to_pylist()]
+        rules = {problem.rule for problem in reading.problems}
+    assert not {rule for rule in rules if rule.startswith("texture.")}
+    textured = {}
+    for row in found:
+        mesh = Mesh.from_bytes(row[MESH])
+        if mesh.uv is not None and mesh.materials is not None:
+            images = np.array([one.texture is not None for one in mesh.material_table])[mesh.materials]
+            assert (mesh.surfaces[images] == Surface.ROOF).all()
+            assert mesh.uv[images].min() >= 0
+            assert mesh.uv[images].max() <= 1
+            textured[row[SOURCE_ID]] = int(images.sum())
+    assert set(textured) == set(written)
+    assert all(textured[name] >= count for name, count in written.items())

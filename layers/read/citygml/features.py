@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -168,7 +167,7 @@ class Features:
             )
 
     def note(
-        self, row: int, object_id: str | None, faults: Counter[str], missing: Sequence[str] = ()
+        self, row: int, object_id: str | None, faults: Mapping[str, int], missing: Sequence[str] = ()
     ) -> None:
         """Tell how often an object breaks each rule of FAULTS, and which references led nowhere."""
         for rule, count in faults.items():

@@ -6,7 +6,7 @@ Source: GML 3.1.1 (OGC 03-105r1) and 3.2.1 (OGC 07-036), clauses 10 and 11; impl
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -79,7 +79,7 @@ class Shape:
 
     find: Find
     frame: Frame
-    faults: Counter[str] = field(default_factory=Counter)
+    faults: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     solid: bool = False
     rings: list[str] = field(default_factory=list)
     face_first: list[int] = field(default_factory=list)

@@ -31,14 +31,14 @@ _SKIPPED = re.compile(rb"\s+|<\?.*?\?>|<!--.*?-->", re.DOTALL)
 _NAME = re.compile(rb"<(?:[^\s<>/:=]+:)?([^\s<>/:=]+)")
 
 
-def _forms(word: str) -> list[bytes]:
-    """A word as the encodings of XML write it."""
-    return [word.encode(form) for form in ("ascii", "utf-16-le", "utf-16-be")]
+def _forms(word: str, block: bytes) -> list[bytes]:
+    """A word as the encodings write it that a file of this beginning may have."""
+    wide = 0 in block[:4]  # UTF-16: the outermost element begins with what is ASCII
+    return [word.encode(form) for form in (("utf-16-le", "utf-16-be") if wide else ("ascii",))]
 
 
-#: Words that are counted, and how they may be written.
+#: Words that are counted.
 WORDS = ("srsName", "srsDimension")
-_WRITTEN = {word: _forms(word) for word in WORDS}
 _TAIL = 2 * max(map(len, WORDS)) - 1
 _DOCTYPE = "the file is XML with a DOCTYPE, which is never read"
 
@@ -54,8 +54,10 @@ class Member:
 
 def mentions(path: Path, word: str) -> bool:
     """Whether a word stands anywhere in a file."""
-    forms, tail = _forms(word), b""
+    tail = b""
     with path.open("rb") as file:
+        forms = _forms(word, file.read(4))
+        file.seek(0)
         while block := file.read(_BLOCK):
             text = tail + block
             if any(form in text for form in forms):
@@ -90,6 +92,7 @@ class Members:
         self.root: Element | None = None
         self.mentioned: Counter[str] = Counter()
         self._tail = b""
+        self._written: dict[str, list[bytes]] = {}
 
     @property
     def version(self) -> str:
@@ -141,9 +144,11 @@ class Members:
         self._close(parser)
 
     def _count(self, block: bytes) -> None:
+        if not self._written:
+            self._written = {word: _forms(word, block) for word in WORDS}
         text = self._tail + block
-        for word in WORDS:
-            for written in _WRITTEN[word]:
+        for word, forms in self._written.items():
+            for written in forms:
                 # those that the tail holds as a whole were counted with the block before
                 self.mentioned[word] += text.count(written) - self._tail.count(written)
         self._tail = text[-_TAIL:]

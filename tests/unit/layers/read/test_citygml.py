@@ -577,3 +577,16 @@ def test_what_is_in_a_building_keeps_its_height_there(tmp_path: Path) -> None:
     assert rows["b2"]["foot_lon"] is None
     found = load.check(tmp_path / "a.gml", layer_id="town")
     assert (found.kind, found.kept) == ("cim", 4)
+
+
+def test_a_model_in_utf_16_names_systems_of_its_own_too(tmp_path: Path) -> None:
+    text = gml.model(
+        _named("EPSG:3067", (385_000, 6_672_000, 10), "a") + _named("urn:nowhere", (1, 2, 3), "b")
+    )
+    file = tmp_path / "a.gml"
+    file.write_text(text.replace("UTF-8", "UTF-16"), "utf-16")
+    sink = Sink(tmp_path)
+    read(file, ReadOptions(str(file)), sink)
+    sink.finish()
+    assert sink.meta["features"] == 1
+    assert [p.source_id for p in sink.problems if p.rule == "crs.mixed"] == ["b"]
