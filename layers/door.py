@@ -151,7 +151,7 @@ class FeatureReader:
         with ``texture``, a body of one image has that, and vertices of its own for each corner.
 
         Raises NotFound (no such feature, or it has no body), BadFile (a CRS that is none), Unavailable,
-        ImportError without trimesh (``pip install 'onemap-twin[notebook]'``)."""
+        trimesh is imported then."""
         from layers import trimeshes
 
         return trimeshes.body(self._store, self.layer.id, fid, crs, texture)

@@ -142,7 +142,8 @@ class CityRows:
         ground: float | None = None,
         foot: tuple[float, float] | None = None,
     ) -> None:
-        """One feature: its attributes, and what its place in the file says; ``shell`` None has no body.
+        """One feature: its attributes, and what its place in the file says; ``shell`` None has no body,
+        ``lod`` empty no level of detail.
 
         With a ``ground``, that of the whole which it is a part of, its body keeps its height above that;
         ``foot`` is where, in degrees, the whole stands on the ground.
@@ -153,7 +154,8 @@ class CityRows:
             out[f"{name}_"] = out.pop(name)
             self._renamed.add(name)
         out["object_type"] = object_type
-        out["lod"] = lod
+        if lod:
+            out["lod"] = lod
         if parent is not None:
             out["building_id"] = parent
         if shell is not None:

@@ -7,6 +7,8 @@ import pytest
 from typer.main import get_command
 
 from layers import kinds, manifest
+from layers.read import anchor
+from layers.source import NOTHING
 from tests.support import ROOT, setting_paths
 from twin import settings
 from twin.cli import app
@@ -67,6 +69,9 @@ def test_every_example_of_a_file_can_be_read(block: str, tmp_path: Path, monkeyp
     if block.startswith("# load.yml"):
         (tmp_path / "load.yml").write_text(block, "utf-8")
         assert manifest.read(tmp_path / "load.yml").layers
+    elif block.startswith("# NAME.anchor.yml"):
+        (tmp_path / "NAME.anchor.yml").write_text(block, "utf-8")
+        assert anchor.of(tmp_path / "NAME.glb", NOTHING) is not None
     else:
         store = "store: postgresql://host/db\n" if "table:" in block else ""
         (tmp_path / "city.yml").write_text(store + block, "utf-8")

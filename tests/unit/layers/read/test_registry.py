@@ -24,6 +24,14 @@ HEADS = {
     "citygml": ("a.gml", b'<?xml version="1.0"?>\n<!-- a -->\n<core:CityModel xmlns:core="x"/>'),
     "ifc": ("a.IFC", b"ISO-10303-21;\nHEADER;"),
     "3dtiles": ("a.json", b'{"asset": {"version": "1.0"}, "geometricError": 9, "root": {}}'),
+    "glb": ("a.glb", b"glTF\x02\x00\x00\x00"),
+    "gltf": ("a.gltf", b'{"scene": 0, "asset": {"version": "2.0"}}'),
+    "obj": ("a.OBJ", b"# made by hand\nmtllib a.mtl\nv 0 0 0\n"),
+    "ply": ("a.ply", b"ply\r\nformat ascii 1.0\r\n"),
+    "stl": ("a.stl", b"\0" * 80 + b"\1\0\0\0" + b"\0" * 50),
+    "dae": ("a.dae", b"<?xml version='1.0'?><COLLADA version='1.4.1'/>"),
+    "3ds": ("a.3ds", b"MM\x10\0\0\0\2\0\x0a\0\0\0\3\0\0\0"),
+    "dxf": ("a.dxf", b"999\nmade by hand\n  0\nSECTION\n  2\n"),
     "csv": ("a.csv", b"lon,lat\n1,2\n"),
     "parquet": ("a.parquet", b"PAR1\x15\x04\x15\x10"),
     "tif": ("a.TIF", b"II+\x00\x08\x00\x00\x00"),
@@ -55,7 +63,7 @@ def test_each_declares_what_a_person_and_gdal_need() -> None:
     for reader in readers:
         assert {"en", "zh-CN"} <= set(reader.titles)
         assert all(ending.startswith(".") and ending == ending.casefold() for ending in reader.endings)
-    assert registry.drivers() == {"GPKG", "FlatGeobuf", "ESRI Shapefile"}
+    assert registry.drivers() == {"GPKG", "FlatGeobuf", "ESRI Shapefile", "DXF"}
 
 
 def test_what_is_never_read_is_asked_first_and_what_has_no_mark_last() -> None:

@@ -1,0 +1,112 @@
+"""COLLADA (ISO/PAS 17506, 1.4.1), read by pycollada: nodes with their matrices, names, materials, images."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from layers.errors import BadFile
+from layers.mesh import Material
+from layers.read.meshes.model import Floats, Piece, Scene, Thing, check_count, damaged
+from layers.read.pictures import Images
+
+_DEEPEST = 200
+
+
+def load(path: Path, images: Images) -> Scene:
+    """Read a file. Raises BadFile mesh.damaged, limit.triangles, mesh.cycle."""
+    import collada  # type: ignore[import-untyped]
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of numpy, of how pycollada shapes its arrays
+            document = collada.Collada(str(path), ignore=[collada.common.DaeError])
+        if document.scene is None:
+            raise damaged("it has no scene")
+        nodes = list(_nodes(document.scene.nodes, np.eye(4), "", 0))
+        check_count(sum(_count(geometry) for _, geometry, _, _ in nodes))
+        looks: dict[int, Material] = {}
+        things = [
+            Thing(name, list(_pieces(geometry, matrix, images, looks)), inside)
+            for name, geometry, matrix, inside in nodes
+        ]
+    except BadFile:
+        raise
+    except RecursionError as error:
+        raise BadFile("mesh.cycle", "its nodes lie in one another without end; export it anew") from error
+    except Exception as error:  # pycollada raises whatever its parser and numpy do
+        raise damaged(f"{type(error).__name__}: {error}") from error
+    unit, axis = document.assetInfo.unitmeter, document.assetInfo.upaxis
+    up = {"Y_UP": "y", "Z_UP": "z"}.get(axis or "Y_UP")
+    if up is None:
+        raise damaged(f"its upright axis is {axis}; export it with Z or Y up")
+    return Scene("COLLADA", things, float(unit) if unit else 1.0, up)  # type: ignore[arg-type]
+
+
+def _nodes(nodes: Any, matrix: Floats, inside: str, depth: int) -> Iterator[tuple[str, Any, Floats, str]]:
+    """(name, geometry, matrix, names above) of every geometry that a node has. Raises BadFile mesh.cycle."""
+    import collada
+
+    if depth > _DEEPEST:
+        raise BadFile("mesh.cycle", f"its nodes lie more than {_DEEPEST} deep in one another; export it anew")
+    for node in nodes:
+        if isinstance(node, collada.scene.GeometryNode):
+            above, _, own = inside.rpartition("/")
+            yield own or node.geometry.name or node.geometry.id, node, matrix, above
+        elif isinstance(node, collada.scene.NodeNode):
+            yield from _nodes([node.node], matrix, inside, depth + 1)
+        elif isinstance(node, collada.scene.Node):
+            own = node.xmlnode.get("name") or node.id or ""
+            below = "/".join(filter(None, (inside, own)))
+            yield from _nodes(node.children, matrix @ node.matrix, below, depth + 1)
+
+
+def _count(node: Any) -> int:
+    return sum(len(each) for each in node.geometry.primitives)
+
+
+def _pieces(node: Any, matrix: Floats, images: Images, looks: dict[int, Material]) -> Iterator[Piece]:
+    import collada
+
+    named: dict[str, Any] = {each.symbol: each.target for each in node.materials}
+    for primitive in node.geometry.primitives:
+        own = primitive
+        if isinstance(own, collada.polylist.Polylist | collada.polygons.Polygons):
+            own = own.triangleset()
+        if not isinstance(own, collada.triangleset.TriangleSet) or own.vertex is None or not len(own):
+            continue
+        target = named.get(own.material)
+        if id(target) not in looks:
+            looks[id(target)] = Material() if target is None else _look(target.effect, images)
+        look = looks[id(target)]
+        uv = None
+        if look.texture and own.texcoordset:
+            found = np.asarray(own.texcoordset[0], np.float64)[own.texcoord_indexset[0]][:, :, :2]
+            uv = (found * [1, -1] + [0, 1]).astype(np.float32)
+        vertices = np.asarray(own.vertex, np.float64)
+        moved = vertices @ matrix[:3, :3].T + matrix[:3, 3]
+        name = "" if target is None else str(target.name or target.id or "")
+        yield Piece(moved, np.asarray(own.vertex_index, np.int64).reshape(-1, 3), look, uv, None, name)
+
+
+def _look(effect: Any, images: Images) -> Material:
+    """The diffuse colour or image of an effect."""
+    import collada
+
+    diffuse: Any = effect.diffuse
+    if isinstance(diffuse, collada.material.Map):
+        image = diffuse.sampler.surface.image
+        name = images.name(str(image.path))
+        return Material(None, name)
+    if diffuse is None:
+        return Material()
+    parts = [round(min(max(float(part), 0.0), 1.0) * 255) for part in diffuse]
+    clear = effect.transparency
+    alpha = parts[3] if len(parts) > 3 else 255
+    if isinstance(clear, int | float) and effect.transparent is not None and 0 < clear < 1:
+        alpha = round(255 * float(clear))
+    return Material((parts[0], parts[1], parts[2], alpha))

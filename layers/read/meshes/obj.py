@@ -1,0 +1,254 @@
+"""Wavefront OBJ with its material libraries (Alias/Wavefront, Advanced Visualizer, appendix B).
+
+trimesh reads vertices and faces. Objects, groups and materials are told apart before, since it joins their
+names; faces with other numbers of corners than three are sorted by it, since it cuts mixed ones blindly.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import warnings
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from layers.errors import shown
+from layers.mesh import Material
+from layers.read import beside
+from layers.read.encodings import decoded
+from layers.read.meshes.model import Indices, Piece, Scene, Thing, bytes_of, check_count, damaged
+from layers.read.pictures import Images
+from layers.read.triangles import Rings, cut
+
+#: Lines that say what the faces behind them are of.
+_STATE = re.compile(rb"^[ \t]*(o|g|usemtl|mtllib)(?:[ \t]+([^\r\n]*))?$", re.MULTILINE)
+#: Whether a face has more than three corners, and whether one counts from the end.
+_WIDE = re.compile(rb"^[ \t]*f(?:[ \t]+[^\s]+){4}", re.MULTILINE)
+_BACKWARDS = re.compile(rb"^[ \t]*f[^\r\n]*[ \t/]-\d", re.MULTILINE)
+_LINES = re.compile(rb"^[ \t]*(v|vt|vn|f)[ \t]+([^\r\n]*)$", re.MULTILINE)
+#: Bytes of a material library.
+_MOST_LIBRARY = 64 << 20
+
+
+def load(path: Path, images: Images) -> Scene:
+    """Read a file. Raises BadFile mesh.damaged, limit.triangles."""
+    data = path.read_bytes().replace(b"\\\r\n", b" ").replace(b"\\\n", b" ")
+    check_count(len(re.findall(rb"^[ \t]*f[ \t]", data, re.MULTILINE)))
+    if _BACKWARDS.search(data):
+        data = _forwards(data)
+    text = _Text(wide=_WIDE.search(data) is not None)
+    data = text.marked(data)
+    looks = _libraries(text.libraries, images)
+    from trimesh.exchange import obj
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # numpy's of texts that end early, which is told below
+            made = obj.load_obj(
+                io.BytesIO(data), split_objects=True, group_material=False, skip_materials=True
+            )
+        geometry = made.get("geometry", {}) if "geometry" in made else {}
+        return Scene("OBJ", list(_things(geometry, text, looks, path.stem)), usual="y")
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+        raise damaged(f"{type(error).__name__}: {error}") from error
+
+
+@dataclass(slots=True)
+class _Text:
+    """The names that the marks of :meth:`marked` stand for."""
+
+    wide: bool
+    objects: list[tuple[str, str]] = field(default_factory=list)
+    libraries: list[str] = field(default_factory=list)
+    _number: dict[tuple[str, str], int] = field(default_factory=dict)
+    _object: str = ""
+    _group: str = ""
+    _material: str = ""
+    _named: bool = False
+
+    def marked(self, data: bytes) -> bytes:
+        """The text with each run of faces of one object (of one group, where no object is named) and material
+        as an object called by a number."""
+        self._named = re.search(rb"^[ \t]*o[ \t]+\S", data, re.MULTILINE) is not None
+        marked = b"\n" + self._mark() + b"\n" + _STATE.sub(self._state, data.replace(b"\r\n", b"\n"))
+        return _sorted(marked) if self.wide else marked
+
+    def _mark(self) -> bytes:
+        key = (self._object if self._named else self._group, self._material)
+        if key not in self._number:
+            self._number[key] = len(self.objects)
+            self.objects.append(key)
+        return b"o ~%d~" % self._number[key]
+
+    def _state(self, match: re.Match[bytes]) -> bytes:
+        name = decoded((match[2] or b"").strip(), "utf-8")[0]
+        match match[1]:
+            case b"o":
+                self._object = name
+            case b"g":
+                self._group = name
+            case b"usemtl":
+                self._material = name
+            case b"mtllib":
+                self.libraries.append(name)
+                return b""
+        return self._mark()
+
+
+def _sorted(data: bytes) -> bytes:
+    """Faces of each object apart by their number of corners."""
+    current = b"o ~0~"
+    faces: dict[bytes, list[bytes]] = defaultdict(list)
+    others: list[bytes] = []
+    for line in data.split(b"\n"):
+        text = line.strip()
+        if text.startswith(b"o ~"):
+            current = text
+        elif text.startswith((b"f ", b"f\t")):
+            faces[b"%s%d" % (current, len(text.split()) - 1)].append(b"f " + text[1:].strip())
+        elif text:
+            others.append(text)
+    runs = (b"\n".join([mark, *lines]) for mark, lines in faces.items())
+    return b"\n" + b"\n".join([*others, *runs]) + b"\n"
+
+
+def _forwards(data: bytes) -> bytes:
+    """Faces whose numbers count back from where they stand, as they count from the beginning."""
+    counts = {b"v": 0, b"vt": 0, b"vn": 0}
+    kinds = (b"v", b"vt", b"vn")
+
+    def corner(text: bytes) -> bytes:
+        parts = text.split(b"/")
+        for at, part in enumerate(parts[:3]):
+            if part.startswith(b"-") and part[1:].isdigit():
+                parts[at] = b"%d" % (counts[kinds[at]] + 1 + int(part))
+        return b"/".join(parts)
+
+    def line(match: re.Match[bytes]) -> bytes:
+        if match[1] != b"f":
+            counts[match[1]] += 1
+            return match[0]
+        return b"f " + b" ".join(map(corner, match[2].split()))
+
+    return _LINES.sub(line, data)
+
+
+def _things(
+    geometry: Mapping[str, Any], text: _Text, looks: Mapping[str, Material], stem: str
+) -> Iterator[Thing]:
+    """Objects, of several materials as pieces."""
+    pieces: dict[str, list[Piece]] = defaultdict(list)
+    numbered = sorted((int(name.split("~")[1]), name) for name in geometry)
+    for number, name in numbered:  # in the order of the file
+        kwargs, (called, material) = geometry[name], text.objects[number]
+        pieces[called].append(_piece(kwargs, looks.get(material, Material()), material))
+    for called, own in pieces.items():
+        yield Thing(called or stem, own)
+
+
+def _piece(kwargs: Mapping[str, Any], look: Material, material: str) -> Piece:
+    vertices = np.asarray(kwargs["vertices"], np.float64)[:, :3]
+    faces = np.asarray(kwargs["faces"], np.int64)
+    if vertices.shape[1] != 3:
+        raise ValueError("a vertex has fewer than three coordinates")
+    if len(faces) and not 0 <= faces.min() <= faces.max() < len(vertices):
+        raise IndexError("a face names a vertex that is not there")
+    corners = _triangles(faces, vertices)
+    visual = kwargs.get("visual")
+    uv = None
+    if look.texture and visual is not None and visual.uv is not None and len(visual.uv) == len(vertices):
+        uv = (np.asarray(visual.uv, np.float64) * [1, -1] + [0, 1])[faces.reshape(-1)[corners]]
+    colors = None
+    if kwargs.get("vertex_colors") is not None and look == Material():
+        own = np.asarray(kwargs["vertex_colors"], np.float64)
+        made = bytes_of(own / 255 if own.max(initial=0) > 1 else own, len(vertices))
+        colors = None if made is None else made[faces.reshape(-1)[corners]].mean(axis=1).astype(np.uint8)
+    return Piece(
+        vertices,
+        faces.reshape(-1)[corners],
+        look,
+        None if uv is None else uv.astype(np.float32),
+        colors,
+        material,
+    )
+
+
+def _triangles(faces: Indices, vertices: Any) -> Indices:
+    """Triangles (m, 3) as places in the flat list of corners of faces (n, k)."""
+    count, sides = faces.shape
+    if sides == 3:
+        return np.arange(count * 3).reshape(-1, 3)
+    made = cut(
+        Rings(faces.reshape(-1), np.full(count, sides), np.ones(count, np.int64), np.array([count])), vertices
+    )
+    return made.corners
+
+
+def _libraries(names: list[str], images: Images) -> dict[str, Material]:
+    """The materials of all libraries by name; what cannot be had is noted."""
+    out: dict[str, Material] = {}
+    for written in dict.fromkeys(names):
+        for name in _files(images.folder, written):
+            try:
+                data = beside.find(images.folder, name, _MOST_LIBRARY).read_bytes()
+            except (beside.NotBeside, OSError) as error:
+                reason = f"the materials {shown(name)} cannot be had: {error}; surfaces have no colours"
+                images.sink.note("mesh.materials", reason)
+                continue
+            out |= _materials(decoded(data, "utf-8")[0], images)
+    return out
+
+
+def _files(folder: Path, written: str) -> list[str]:
+    """Names of libraries: blanks part them, unless the whole is the name of one."""
+    try:
+        beside.find(folder, written, _MOST_LIBRARY)
+    except (beside.NotBeside, OSError):
+        return written.split() if written.lower().count(".mtl") > 1 else [written]
+    return [written]
+
+
+def _materials(text: str, images: Images) -> dict[str, Material]:
+    """newmtl, Kd, d, Tr and map_Kd of a library."""
+    said: dict[str, dict[str, str]] = {}
+    current: dict[str, str] = {}
+    for line in text.splitlines():
+        key, _, value = line.strip().partition(" ")
+        if key == "newmtl":
+            current = said.setdefault(value.strip(), {})
+        else:
+            current.setdefault(key.lower(), value.strip())
+    return {name: _material(own, images) for name, own in said.items()}
+
+
+def _material(said: Mapping[str, str], images: Images) -> Material:
+    color: tuple[int, int, int, int] | None = None
+    try:
+        parts = [round(min(max(float(part), 0.0), 1.0) * 255) for part in said.get("kd", "").split()[:3]]
+        alpha = float(said["d"].split()[-1]) if "d" in said else 1 - float(said.get("tr", "0"))
+        if len(parts) == 3:
+            color = (parts[0], parts[1], parts[2], round(min(max(alpha, 0.0), 1.0) * 255))
+    except ValueError:
+        color = None
+    path = said.get("map_kd")
+    texture = None if not path else images.name(_without_options(path, images.folder))
+    # Kd beside an image is written as 0 or as 0.8 by habit, and few programs multiply it
+    return Material(None if texture else color, texture)
+
+
+_OPTION = re.compile(r"\s*-(?:blendu|blendv|cc|clamp|texres|bm|boost|imfchan|type)\s+\S+|\s*-mm\s+\S+\s+\S+")
+_VECTOR = re.compile(r"\s*-(?:o|s|t)(?:\s+-?[\d.eE+-]+){1,3}")
+
+
+def _without_options(path: str, folder: Path) -> str:
+    """The name of an image behind the options that may stand before it."""
+    try:
+        beside.find(folder, path, 1 << 40)
+    except (beside.NotBeside, OSError):
+        return _VECTOR.sub("", _OPTION.sub("", path)).strip() or path
+    return path

@@ -1,0 +1,70 @@
+"""The outline of a mesh seen from above."""
+
+from __future__ import annotations
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from layers.read.faces import Shell, footprint
+from layers.read.meshes.model import Floats, Indices
+
+#: Triangles whose union is made exactly; of more the outline is that of cells.
+_EXACT = 5_000
+#: Cells along the longer side.
+_CELLS = 512
+#: Points that are marked together.
+_POINTS = 1 << 20
+#: Half the width (m) of the outline of what stands upright and has no area from above.
+_HALF_WIDTH = 0.001
+
+
+def outline(vertices: Floats, triangles: Indices) -> tuple[shapely.Geometry, float]:
+    """The outline in the units of the vertices, and the side of the cells that it follows, 0 where it is
+    exact. Of an upright sheet it is a strip of two millimetres."""
+    side = 0.0
+    if len(triangles) <= _EXACT:
+        made = footprint(Shell(vertices, triangles.astype(np.uint32), np.zeros(len(triangles), np.uint8)))
+    else:
+        made, side = _cells(vertices, triangles)
+    if made is not None:
+        return made, side
+    hull = shapely.multipoints(vertices[np.unique(triangles)][:, :2]).convex_hull
+    return shapely.buffer(hull, _HALF_WIDTH, quad_segs=1, cap_style="square"), 0.0
+
+
+def _cells(vertices: Floats, triangles: Indices) -> tuple[shapely.Geometry | None, float]:
+    """The outline by the cells that lie below a triangle."""
+    from rasterio import features
+    from rasterio.transform import from_origin
+
+    used = vertices[np.unique(triangles)][:, :2]
+    low, high = used.min(axis=0), used.max(axis=0)
+    side = float((high - low).max()) / _CELLS
+    if side <= 0:
+        return None, 0.0
+    columns, rows = (int(n) + 2 for n in (high - low) / side)
+    below = np.zeros((rows, columns), np.uint8)
+    _mark(below, (vertices[:, :2] - low) / side, triangles)
+    transform = from_origin(low[0], low[1] + rows * side, side, side)
+    shapes = features.shapes(below[::-1], below[::-1] > 0, 8, transform)
+    found = [shapely.geometry.shape(shape) for shape, _ in shapes]
+    simple = shapely.make_valid(shapely.simplify(shapely.union_all(found), side))
+    parts = [part for part in shapely.get_parts(simple) if part.geom_type == "Polygon"]
+    return (shapely.multipolygons(parts) if len(parts) > 1 else parts[0]) if parts else None, side
+
+
+def _mark(below: NDArray[np.uint8], at: Floats, triangles: Indices) -> None:
+    """Mark the cells in which points of triangles lie, that are spread over each a cell apart at most; ``at``
+    are positions (n, 2) in cells."""
+    corners = at[triangles]
+    longest = np.abs(corners - np.roll(corners, 1, axis=1)).max(axis=(1, 2))
+    steps = 1 << np.ceil(np.log2(np.maximum(longest, 1))).astype(int)
+    for count in np.unique(steps).tolist():
+        first, second = np.nonzero(np.add.outer(np.arange(count + 1), np.arange(count + 1)) <= count)
+        weights = np.column_stack([count - first - second, first, second]) / count
+        own = corners[steps == count]
+        size = max(1, _POINTS // len(weights))
+        for begin in range(0, len(own), size):
+            cells = (weights @ own[begin : begin + size]).reshape(-1, 2).astype(int)
+            below[cells[:, 1], cells[:, 0]] = 1

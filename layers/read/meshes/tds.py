@@ -1,0 +1,134 @@
+"""3D Studio (.3ds): objects of a binary tree of chunks, as lib3ds documents them. trimesh has no reader of it
+since it let go of Assimp, and a file has some fifteen kinds of chunks that matter."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from layers.mesh import Material
+from layers.read.meshes.model import Indices, Piece, Scene, Thing, check_count, damaged
+from layers.read.pictures import Images
+
+_MAIN, _EDITOR, _OBJECT, _MESH = 0x4D4D, 0x3D3D, 0x4000, 0x4100
+_VERTICES, _FACES, _OF_MATERIAL, _UV = 0x4110, 0x4120, 0x4130, 0x4140
+_MATERIAL, _NAME, _DIFFUSE, _CLEAR, _MAP, _FILE = 0xAFFF, 0xA000, 0xA020, 0xA050, 0xA200, 0xA300
+_RGB_FLOAT, _RGB, _RGB_LINEAR, _RGB_FLOAT_LINEAR, _PERCENT = 0x0010, 0x0011, 0x0012, 0x0013, 0x0030
+
+
+def load(path: Path, images: Images) -> Scene:
+    """Read a file. Raises BadFile mesh.damaged, limit.triangles."""
+    data = path.read_bytes()
+    try:
+        (main,) = [each for each in _chunks(data, 0, len(data)) if each[0] == _MAIN]
+        editors = [each for each in _chunks(data, main[1], main[2]) if each[0] == _EDITOR]
+        inside = [each for editor in editors for each in _chunks(data, editor[1], editor[2])]
+        materials = dict(_material(data, each, images) for each in inside if each[0] == _MATERIAL)
+        things = [made for each in inside if each[0] == _OBJECT for made in _object(data, each, materials)]
+        check_count(sum(len(piece.triangles) for thing in things for piece in thing.pieces))
+    except (struct.error, ValueError, IndexError) as error:
+        raise damaged(f"a chunk is not as it says ({error})") from error
+    return Scene("3DS", things)
+
+
+type _Chunk = tuple[int, int, int]
+
+
+def _chunks(data: bytes, begin: int, end: int) -> Iterator[_Chunk]:
+    """(kind, begin, end) of the chunks between two bytes. Raises ValueError."""
+    while begin + 6 <= end:
+        kind, size = struct.unpack_from("<HI", data, begin)
+        if size < 6 or begin + size > end:
+            raise ValueError(f"chunk {kind:04x} at byte {begin} ends beyond the one around it")
+        yield kind, begin + 6, begin + size
+        begin += size
+
+
+def _text(data: bytes, begin: int, end: int) -> tuple[str, int]:
+    """A text that ends in a zero byte, and where it ends."""
+    stop = data.index(0, begin, end)
+    raw = data[begin:stop]
+    try:
+        return raw.decode(), stop + 1
+    except UnicodeDecodeError:
+        return raw.decode("gb18030", "replace"), stop + 1
+
+
+def _material(data: bytes, chunk: _Chunk, images: Images) -> tuple[str, Material]:
+    name, color, alpha, texture = "", (255, 255, 255), 255, None
+    for kind, begin, end in _chunks(data, chunk[1], chunk[2]):
+        if kind == _NAME:
+            name = _text(data, begin, end)[0]
+        elif kind == _DIFFUSE:
+            color = _color(data, begin, end) or color
+        elif kind == _CLEAR:
+            for inner, at, _ in _chunks(data, begin, end):
+                if inner == _PERCENT:
+                    alpha = round(255 * (1 - min(struct.unpack_from("<H", data, at)[0], 100) / 100))
+        elif kind == _MAP:
+            for inner, at, stop in _chunks(data, begin, end):
+                if inner == _FILE:
+                    texture = images.name(_text(data, at, stop)[0])
+    return name, Material(None, texture) if texture else Material((*color, alpha))
+
+
+def _color(data: bytes, begin: int, end: int) -> tuple[int, int, int] | None:
+    for kind, at, _ in _chunks(data, begin, end):
+        if kind in (_RGB, _RGB_LINEAR):
+            red, green, blue = struct.unpack_from("<3B", data, at)
+            return red, green, blue
+        if kind in (_RGB_FLOAT, _RGB_FLOAT_LINEAR):
+            red, green, blue = (round(min(max(p, 0), 1) * 255) for p in struct.unpack_from("<3f", data, at))
+            return red, green, blue
+    return None
+
+
+def _object(data: bytes, chunk: _Chunk, materials: dict[str, Material]) -> Iterator[Thing]:
+    """The mesh of an object; cameras and lights have none."""
+    name, begin = _text(data, chunk[1], chunk[2])
+    for kind, at, end in _chunks(data, begin, chunk[2]):
+        if kind == _MESH:
+            pieces = list(_pieces(data, at, end, materials))
+            if pieces:
+                yield Thing(name, pieces)
+
+
+def _pieces(data: bytes, begin: int, end: int, materials: dict[str, Material]) -> Iterator[Piece]:
+    """The faces of an object by material; vertices of 3DS are in the scene's own axes already."""
+    vertices, uv = np.empty((0, 3)), None
+    faces: Indices = np.empty((0, 3), np.int64)
+    of: dict[str, Any] = {}
+    for kind, at, stop in _chunks(data, begin, end):
+        if kind == _VERTICES:
+            vertices = _array(data, at, "<f4", 3).astype(np.float64)
+        elif kind == _UV:
+            uv = _array(data, at, "<f4", 2).astype(np.float64)
+        elif kind == _FACES:
+            faces = _array(data, at, "<u2", 4)[:, :3].astype(np.int64)
+            for inner, first, last in _chunks(data, at + 2 + 8 * len(faces), stop):
+                if inner == _OF_MATERIAL:
+                    name, behind = _text(data, first, last)
+                    of[name] = _array(data, behind, "<u2", 1)[:, 0].astype(np.int64)
+    if len(faces) and faces.max() >= len(vertices):
+        raise ValueError("a face names a vertex that is not there")
+    left = np.ones(len(faces), bool)
+    for name, chosen in of.items():
+        left[chosen] = False
+        look = materials.get(name, Material())
+        shown = uv is not None and len(uv) == len(vertices) and look.texture is not None
+        corners = (
+            (uv * [1, -1] + [0, 1])[faces[chosen]].astype(np.float32) if shown and uv is not None else None
+        )
+        yield Piece(vertices, faces[chosen], look, corners, None, name)
+    if left.any():
+        yield Piece(vertices, faces[left])
+
+
+def _array(data: bytes, at: int, kind: str, columns: int) -> Any:
+    """An array behind its number of rows."""
+    (count,) = struct.unpack_from("<H", data, at)
+    return np.frombuffer(data, kind, count * columns, at + 2).reshape(-1, columns)
