@@ -17,12 +17,12 @@ from layers.query import Query, Sort
 from layers.store.base import Readable
 from layers.store.database import Database, Registered
 from layers.store.open import open_store
-from layers.store.postgis import PostgisStore, pruning, schema
+from layers.store.postgis import PostgisStore, layer_table, pruning, schema
 from layers.store.postgis.ddl import DdlTarget
 from layers.types import Field
 from tests.contract.test_postgis_kept import City
 from tests.postgres import Cluster
-from tests.storing import FIELDS, features, grid, load, one, spec, tetrahedron
+from tests.storing import FIELDS, features, grid, load, one, spec, square, tetrahedron
 from tests.support import ROOT
 
 VERSIONS = 60
@@ -158,6 +158,27 @@ def test_a_field_that_goes_and_comes_back(city: City) -> None:
     retyped = tuple(Field("height_m", "string") if f.name == "height_m" else f for f in FIELDS)
     load(store, spec(fields=retyped), [{**row, "height_m": "high"} for row in grid(3)])
     assert [store.as_of(seq).rows("buildings").properties["height_m"] for seq in (1, 2, 3)] == heights
+
+
+def test_the_extent_of_every_moment_by_one_scan_between_moves(
+    city: City, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, scans = city.store, []
+    exact = layer_table.exact_extent
+    monkeypatch.setattr(layer_table, "exact_extent", lambda *asked: scans.append(0) or exact(*asked))
+    known = {}
+    for n in range(6):
+        geometry = json.loads(shapely.to_geojson(square(26 + n, 61)))
+        store.patch("buildings", 3, {"geometry": geometry} if n % 3 == 2 else {"properties": {"levels": n}})
+        known[store.seq()] = store.rows("buildings")
+    for _ in range(2):
+        for seq, rows in known.items():
+            box = store.as_of(seq).layer("buildings").extent
+            assert box == tuple(shapely.total_bounds(shapely.from_wkb(rows.wkb)))
+        assert len(scans) == 3
+        store.patch("buildings", 3, {"properties": {"levels": 70}})
+    store.patch("buildings", 3, {"geometry": None})
+    assert store.as_of(store.seq()).layer("buildings").extent != store.as_of(seq).layer("buildings").extent
 
 
 @pytest.fixture

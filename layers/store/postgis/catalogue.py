@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,7 +57,7 @@ from layers.store.postgis.pool import Use
 from layers.store.postgis.read import SnapshotState
 from layers.store.postgis.session import DatabaseSessions
 from layers.store.postgis.stage import sweep
-from layers.types import EDITS
+from layers.types import EDITS, Bbox
 
 TRIES = 4
 _MARK_S = 0.5  # between two writings of the mark
@@ -104,6 +104,8 @@ class DatabaseCatalogue:
         self.database = database
         self.read_only = read_only
         self._retention = history
+        #: Extents of layers as they were, see ``past``.
+        self.past_extents: dict[Hashable, Bbox | None] = {}
         self._prune_at = time.monotonic() + pruning.EVERY_S
         self._sweep_at = 0.0
         self.schema = database.schema
@@ -398,6 +400,8 @@ class DatabaseCatalogue:
             return
         if pruning.prune(self.place(con)):
             return
+        #: Extents of layers as they were, see ``past``.
+        self.extents: dict[Hashable, Bbox | None] = {}
         self._prune_at = time.monotonic() + pruning.EVERY_S
         if time.monotonic() >= self._sweep_at:
             self._sweep_at = time.monotonic() + SWEEP_S

@@ -29,8 +29,10 @@ from layers.store.postgis.read import SnapshotState
 from layers.store.postgis.scan import Scans
 from layers.store.texture import known
 from layers.textures import Texture
-from layers.types import CRS84, Interval
+from layers.types import CRS84, Bbox, Interval
 from layers.wkb import fault
+
+_EXTENTS = 1_000  # that are remembered
 
 
 class PostgisPast(Past):
@@ -180,15 +182,25 @@ class PostgisPast(Past):
             cached = self._counts[table.id] = (table, int(row[0]))
         return cached[1]
 
+    def _extent(self, con: Connection, table: PastTable) -> Bbox | None:
+        """Exact: by a scan, one for all moments between two changes of a place."""
+        now, known = read.moment(con, self._schema, table), self._catalogue.past_extents
+        kept = (now.epoch, now.meta, now.since, now.oid)
+        key = (*kept, table.id, table.generation, table.before, past_table.around(con, table))
+        if key not in known:
+            box = layer_table.exact_extent(con, table, self._catalogue.sessions.postgis)
+            if len(known) >= _EXTENTS:
+                known.clear()
+            known[key] = box
+        return known[key]
+
     def _about(self, con: Connection, table: PastTable) -> FeatureLayer:
         """The words of a layer, its exact extent among them: a scan, once."""
         cached = self._words.get(table.id)
         if cached is None or cached[0] is not table:
             count = self._count(con, table)
             with ReadingErrors():
-                box = (
-                    layer_table.exact_extent(con, table, self._catalogue.sessions.postgis) if count else None
-                )
+                box = self._extent(con, table) if count else None
             lonlat = None if box is None else project.box_to_lonlat(table, box)
             words = layer_record.layer(
                 table,

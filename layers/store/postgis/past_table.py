@@ -358,6 +358,15 @@ def past_layers(con: Any, schema: str, seq: int, stamp: int) -> PastLayers:
     return PastLayers(stamp, tables, kept, gone)
 
 
+def around(con: Any, table: PastTable) -> tuple[int, int]:
+    """The numbers of the changes before and after the moment that made, moved or removed a feature, or 0."""
+    old = f"FROM {bound(table.schema)}.{bound(past_table(table.id))} WHERE lent & {GEOMETRY} = 0 AND until"
+    before = f"coalesce((SELECT max(until) {old} <= {table.seq}), 0)"
+    after = f"coalesce((SELECT min(until) {old} > {table.seq}), 0)"
+    row = con.execute(f"SELECT {before}, {after}", ()).fetchone()
+    return int(row[0]), int(row[1])
+
+
 def newest(con: Any, schema: str, layer: str, seq: int) -> int:
     """The newest change of a layer up to a number, of the log or, where that is pruned, of the history."""
     s = bound(schema)
