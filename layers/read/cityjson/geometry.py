@@ -75,7 +75,9 @@ def points_or_lines(geometry: Mapping[str, Any], vertices: Floats) -> shapely.Ge
             many = shapely.multipoints(vertices[lines[0]])
         else:
             many = shapely.multilinestrings([shapely.linestrings(vertices[line]) for line in lines])
-    except (TypeError, ValueError, OverflowError) as error:
+    except OverflowError as error:
+        raise BadGeometry("geometry.unreadable", _NO_VERTEX) from error
+    except (TypeError, ValueError) as error:
         raise BadGeometry(*_UNFIT) from error
     return many.geoms[0] if len(many.geoms) == 1 else many
 
@@ -95,7 +97,9 @@ def outline(geometry: Mapping[str, Any], vertices: Floats, appearance: Appearanc
         flat = array("q", chain.from_iterable(rings))
         sizes = list(map(len, rings))
         of_face = list(map(len, faces))
-    except (TypeError, OverflowError) as error:
+    except OverflowError as error:
+        raise BadGeometry("geometry.unreadable", _NO_VERTEX) from error
+    except TypeError as error:
         raise BadGeometry(*_UNFIT) from error
     if not len(flat):
         raise BadGeometry("geometry.missing", "its boundaries hold no surface")
