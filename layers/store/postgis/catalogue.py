@@ -400,8 +400,6 @@ class DatabaseCatalogue:
             return
         if pruning.prune(self.place(con)):
             return
-        #: Extents of layers as they were, see ``past``.
-        self.extents: dict[Hashable, Bbox | None] = {}
         self._prune_at = time.monotonic() + pruning.EVERY_S
         if time.monotonic() >= self._sweep_at:
             self._sweep_at = time.monotonic() + SWEEP_S
