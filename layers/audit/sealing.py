@@ -64,7 +64,8 @@ class Sealer:
         self._patience = timedelta(seconds=patience)
         self._events: deque[Entry] = deque()
         self._lost = 0
-        self._epoch = ""
+        #: The last link that was appended here, by number and hash, and the history of the store then.
+        self._known: tuple[int, str, str] | None = None
         self._left = False
         self._lock = threading.Lock()
         self._sealing = threading.Lock()
@@ -103,7 +104,7 @@ class Sealer:
                 return 0, False
             links = chain.chained(head, batch.bodies, self._algorithm)
             if audit.append(0 if head is None else head.n, links):
-                self._epoch = batch.epoch
+                self._known = links[-1].n, links[-1].hash, batch.epoch
                 with self._lock:
                     for _ in range(batch.events):
                         self._events.popleft()
@@ -121,7 +122,7 @@ class Sealer:
             first = newest[0].id if newest else 0
             heading.append({"kind": "begin", "at": now(), "epoch": epoch, "set": first})
         else:
-            was = self._epoch or self._last_epoch(head)
+            was = self._last_epoch(head)  # another process may have told of it meanwhile
             if was != epoch:
                 heading.append({"kind": "restored", "at": now(), "epoch": epoch, "was": was})
             sets = self._due(store.audit.sets(store.audit.sealed() or 0, _BATCH))
@@ -151,8 +152,13 @@ class Sealer:
 
     def _last_epoch(self, head: Link) -> str:
         """The history of the store that the newest entry which names one is of."""
-        epochs = (orjson.loads(link.entry).get("epoch") for link in backwards(self._store.audit, head.n))
-        return next((str(epoch) for epoch in epochs if epoch is not None), "")
+        for link in backwards(self._store.audit, head.n, _BATCH):
+            if self._known is not None and (link.n, link.hash) == self._known[:2]:
+                return self._known[2]
+            epoch = orjson.loads(link.entry).get("epoch")
+            if epoch is not None:
+                return str(epoch)
+        return ""
 
     def prune(self) -> int:
         """Cut off the entries that are older than is said, once a day's are; how many these were. The newest
@@ -186,11 +192,11 @@ def every(audit: Audit, after: int = 0) -> Iterator[Link]:
         after = page[-1].n
 
 
-def backwards(audit: Audit, end: int) -> Iterator[Link]:
-    """Every link up to a number, the newest first."""
+def backwards(audit: Audit, end: int, size: int = _PAGE) -> Iterator[Link]:
+    """Every link up to a number, the newest first, read so many at a time."""
     while end > 0:
-        yield from reversed([link for link in audit.links(end - _PAGE, _PAGE) if link.n <= end])
-        end -= _PAGE
+        yield from reversed([link for link in audit.links(end - size, size) if link.n <= end])
+        end -= size
 
 
 def now() -> str:

@@ -318,6 +318,32 @@ def test_what_takes_long_is_left_when_it_is_enough(city: Store, sealer: Sealer) 
     assert verify.city(city).fault is None
 
 
+def test_another_copy_is_told_once_however_many_seal(
+    store: Store, opener: Callable[[], Store], hand: Hand, sealer: Sealer
+) -> None:
+    """Each of two servers held the history of before."""
+    load(store, spec(), grid(3))
+    beside = opener()
+    both = ((store, sealer), (beside, Sealer(beside, "sha256", 180)))
+    for number, (one, own) in enumerate(both):
+        one.patch("buildings", 1, {"properties": {"name": f"before {number}"}})
+        assert own.seal() > 0
+    was = store.epoch
+    if isinstance(hand, SqliteHand):
+        run(hand, "UPDATE twin_meta SET value = '0123456789ab' WHERE key = 'epoch'")
+    else:
+        renewed = "epoch = '0123456789ab', former = concat_ws(' ', epoch, former), stamp = stamp + 1"
+        run(hand, f"UPDATE {hand.table('twin_meta')} SET {renewed}")
+    for number in range(2):
+        for one, own in both:
+            one.patch("buildings", 2, {"properties": {"name": f"after {number}"}})
+            own.tell("request", actor="李雷", result="refused", status=403)
+            assert own.seal() > 0
+    told = [(entry["was"], entry["epoch"]) for entry in entries(store) if entry["kind"] == "restored"]
+    assert told == [(was, "0123456789ab")]
+    assert verify.city(store).fault is None
+
+
 def test_what_is_not_sealed_yet_is_told(city: Store, sealer: Sealer) -> None:
     city.delete("buildings", 1)
     assert (verify.city(city).fault, verify.city(city).unsealed) == (None, 1)

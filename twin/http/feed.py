@@ -73,8 +73,8 @@ class _Audience:
     #: What tells them.
     task: asyncio.Task[None]
 
-    def __init__(self, cursor: Cursor) -> None:
-        self.cursor = cursor
+    def __init__(self, key: tuple[str, Wanted], cursor: Cursor) -> None:
+        self.key, self.cursor = key, cursor
         # each with where it was told up to when it did not take what followed
         self._streams: dict[sse.Stream, asyncio.Future[Cursor]] = {}
 
@@ -207,21 +207,20 @@ class FeedRoute:
         finally:
             audience.leave(stream)
             if audience.empty:
-                self._forget(audience, asked)
+                self._forget(audience)
                 audience.task.cancel()
 
     def _audience(self, asked: _Asked, cursor: Cursor, told: tuple[str, int]) -> _Audience:
         key = asked.view.rights, asked.wanted
         audience = self._audiences.get(key)
         if audience is None:
-            audience = self._audiences[key] = _Audience(cursor)
+            audience = self._audiences[key] = _Audience(key, cursor)
             audience.task = asyncio.create_task(self._tell(audience, asked, told))
         return audience
 
-    def _forget(self, audience: _Audience, asked: _Asked) -> None:
-        key = asked.view.rights, asked.wanted
-        if self._audiences.get(key) is audience:
-            del self._audiences[key]
+    def _forget(self, audience: _Audience) -> None:
+        if self._audiences.get(audience.key) is audience:
+            del self._audiences[audience.key]
 
     async def _tell(self, audience: _Audience, asked: _Asked, told: tuple[str, int]) -> None:
         """Tell an audience what follows, until it is empty. What cannot be told each of them meets, and is
@@ -243,7 +242,7 @@ class FeedRoute:
         except TwinError:
             pass
         finally:
-            self._forget(audience, asked)
+            self._forget(audience)
             audience.disperse()
 
     async def _shared(self, asked: _Asked, cursor: Cursor, told: tuple[str, int]) -> tuple[FeedPage, bytes]:

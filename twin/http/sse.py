@@ -45,6 +45,11 @@ class Stream:
         self._send = send
         self._connection: Connection | None = scope.get(PROTOCOL)
         self._straight = False
+        # without a connection to push to, what its own task writes and its heartbeats take turns
+        self._turn = asyncio.Lock()
+        self._beating: asyncio.Task[None] | None = None
+        # when what is being written was begun
+        self._begun: float | None = None
         # what waited when the client last took something, and when that was
         self._waited, self._took = 0, 0.0
 
@@ -67,16 +72,38 @@ class Stream:
 
     async def write(self, data: bytes) -> None:
         """Send whole events, once the client takes them."""
-        await self._send({"type": "http.response.body", "body": data, "more_body": True})
+        async with self._turn:
+            self._begun = asyncio.get_running_loop().time()
+            await self._send({"type": "http.response.body", "body": data, "more_body": True})
+            self._begun = None
+
+    def hearten(self) -> None:
+        """Send the heartbeat, if its client takes it now. Called in the event loop."""
+        if self._connection is not None:
+            self.push(self.beat())
+        elif self._beating is None or self._beating.done():
+            # another server than ours hands on no connection: it is sent as events are
+            self._beating = asyncio.create_task(self._beat())
+
+    async def _beat(self) -> None:
+        with contextlib.suppress(OSError):  # who is gone is told to the stream's own task
+            await self.write(self.beat())
+
+    def close(self) -> None:
+        """No heartbeat follows."""
+        if self._beating is not None:
+            self._beating.cancel()
 
     @property
     def takes(self) -> bool:
         """Whether its client takes what it is sent."""
-        return self._connection is None or self._connection.takes
+        return self._begun is None if self._connection is None else self._connection.takes
 
     def stalls(self, now: float) -> bool:
         """Whether its client has taken nothing for long, as far as that was asked; ``now`` in seconds."""
-        waits = 0 if self._connection is None or self._connection.takes else self._connection.waiting
+        if self._connection is None:
+            return self._begun is not None and now - self._begun >= STALLED_SECONDS
+        waits = 0 if self._connection.takes else self._connection.waiting
         if not waits or waits != self._waited:
             self._waited, self._took = waits, now
         return now - self._took >= STALLED_SECONDS
@@ -115,6 +142,7 @@ class Streams:
             done, _ = await asyncio.wait([*tasks, stream.ended], return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._leave(stream)
+            stream.close()
             rest = [task for task in tasks if not task.done()]
             for task in rest:
                 task.cancel()
@@ -152,7 +180,7 @@ class Streams:
                 if stream.stalls(now()) or not stream.is_of(self._city.callers.of(stream.scope)):
                     stream.end()
                 elif due:
-                    stream.push(stream.beat())
+                    stream.hearten()
         for stream in self._open:
             stream.end()
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import orjson
 import pytest
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from layers.store import geopackage
 from layers.store.geopackage.connection import connect, transaction
@@ -108,14 +109,16 @@ async def opened(port: int, path: bytes, first: bytes, count: int) -> AsyncItera
             await client.close()
 
 
-def serve(city: City, scenario: Callable[[int], Awaitable[None]]) -> None:
-    """Run a scenario against our HTTP server, whose connections hold little."""
+def serve(city: City, scenario: Callable[[int], Awaitable[None]], http: type | None = None) -> None:
+    """Run a scenario against our HTTP server, or another protocol's, whose connections hold little."""
 
     async def main() -> None:
         sock = server.bind("127.0.0.1", 0)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
         front, ready = app.build(city, rooms=[feed.make, stream.make]), asyncio.Event()
-        serving = server.Server(server.config(front), ready.set, city.bus.close)
+        config = server.config(front)
+        config.http = config.http if http is None else http
+        serving = server.Server(config, ready.set, city.bus.close)
         task = asyncio.create_task(serving.serve([sock]))
         await ready.wait()
         try:
@@ -147,7 +150,11 @@ def test_a_reader_of_the_feed_who_is_slow_misses_nothing_and_holds_up_nobody(cit
     serve(city, scenario)
 
 
-def test_an_idle_reader_of_the_feed_is_told_where_it_is(city: City, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("http", [None, H11Protocol])
+def test_an_idle_reader_of_the_feed_is_told_where_it_is(
+    city: City, monkeypatch: pytest.MonkeyPatch, http: type | None
+) -> None:
+    """Also by a server that is none of ours, to whose connections nothing is pushed."""
     monkeypatch.setattr(sse, "RECHECK_SECONDS", 0.02)
     monkeypatch.setattr(sse, "HEARTBEAT_SECONDS", 0.04)
 
@@ -155,8 +162,29 @@ def test_an_idle_reader_of_the_feed_is_told_where_it_is(city: City, monkeypatch:
         async with opened(port, b"/changes?layers=buildings", b"hello", 1) as (reader,):
             for _ in range(3):
                 assert await reader.until(b"\n\n") == b"id: %b\n\n" % reader.began
+            await asyncio.to_thread(change, city, "later")
+            newest, told = await reader.event(b"changes")
+            assert len(told["features"]) == COUNT
+            assert await reader.until(b"\n\n") == b"id: %b\n\n" % newest
 
-    serve(city, scenario)
+    serve(city, scenario, http)
+
+
+def test_a_page_of_another_server_that_takes_nothing_loses_its_place(
+    city: City, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(sse, "RECHECK_SECONDS", 0.05)
+    monkeypatch.setattr(sse, "STALLED_SECONDS", 0.5)
+    monkeypatch.setattr(sse, "HEARTBEAT_SECONDS", 0.1)  # the first that waits for what is before it
+
+    async def scenario(port: int) -> None:
+        async with opened(port, b"/stream", b"snapshot", 1), asyncio.timeout(5):
+            while city.bus.clients:
+                city.bus.publish("incident", {"id": 1, "title": "x" * 50_000})
+                await asyncio.sleep(0.01)
+
+    serve(city, scenario, H11Protocol)
+    assert [one for one in caplog.records if one.levelno >= logging.WARNING] == []
 
 
 def test_a_page_that_is_slow_gets_every_frame_in_its_order(city: City) -> None:
