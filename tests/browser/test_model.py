@@ -5,6 +5,7 @@ The small one is made here; the real one is looked at where the shared data has 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pyproj
 import pytest
 from numpy.typing import NDArray
 
+from layers.store.geopackage.connection import connect
 from tests.browser.conftest import Tab
 from tests.browser.pixels import pixels
 from tests.ifcs import AXIS, EAST, MAP, NORTH, house
@@ -96,6 +98,36 @@ def test_a_link_opens_the_storey_in_chinese(tab: Tab) -> None:
     slider = tab.page.locator("[data-layer=house] [data-model=storey]")
     assert slider.get_attribute("aria-valuetext") == "Upper(3 m)"
     assert "含以下楼层" in tab.page.locator("[data-layer=house]").inner_text()
+    assert name_at(tab, 5, 6, 6) == "lid"
+
+
+@pytest.fixture
+def attic(server: Server) -> Iterator[int]:
+    """Another program gives the upper storey another number and name; the number of the log before that."""
+    with closing(connect(server.folder / "city.gpkg", "rw")) as con:
+        then = con.execute("SELECT max(seq) FROM twin_changes").fetchone()[0]
+        con.execute("UPDATE house SET storey_no = 7, storey = 'Attic' WHERE storey_no = 2")
+        yield then
+        con.execute("UPDATE house SET storey_no = 2, storey = 'Upper' WHERE storey_no = 7")
+
+
+def test_at_a_moment_the_storeys_are_those_of_then(tab: Tab, attic: int) -> None:
+    config = tab.server.http.get("/config.json").json()
+    known = next(one for one in config["layers"] if one["id"] == "house")["storeys"]
+    was = tab.server.http.get(f"/models.json?at=@{attic}").json()["layers"]
+    assert [one["no"] for one in known][-1] == 7
+    assert [(one["id"], [storey["no"] for storey in one["storeys"]][-1]) for one in was] == [("house", 2)]
+    assert tab.server.http.get("/ogc/collections", params={"at": config["kept"]}).status_code == 200
+    lon, lat = at(5, 4)
+    slider = tab.page.locator("[data-layer=house] [data-model=storey]")
+    tab.open(f"v={lon},{lat},40,0,-89&m=3d&l=house&b=house;storey=2&p=layers&lang=en&at=@{attic}")
+    until(lambda: slider.get_attribute("aria-valuetext") == "Upper (3 m)", 20, "the storey of then")
+    assert name_at(tab, 5, 6, 6) == "lid"
+    tab.page.locator("[data-past=now]").click()
+    until(lambda: slider.get_attribute("aria-valuetext") == "All storeys", 20, "the storeys of now")
+    slider.press("ArrowLeft")
+    until(lambda: slider.get_attribute("aria-valuetext") == "Attic (3 m)", 20, "the storey of now")
+    tab.ready()
     assert name_at(tab, 5, 6, 6) == "lid"
 
 

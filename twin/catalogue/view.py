@@ -176,8 +176,8 @@ class View:
         """As :meth:`Store.earliest`."""
         return self._store_now.earliest(layer_id, fid)
 
-    def kept(self, layer_id: str) -> Moment:
-        """As :meth:`Store.kept`, of a layer."""
+    def kept(self, layer_id: str | None = None) -> Moment:
+        """As :meth:`Store.kept`."""
         return self._store_now.kept(layer_id)
 
     @property

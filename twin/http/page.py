@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from layers.errors import NotFound, Unavailable, shown
+from layers.parameters import AT
 from twin.access.caller import CALLER
 from twin.access.rights import ALL
-from twin.http import answers, page_config, respond
+from twin.http import answers, page_config, past, respond
 from twin.http.context import Context
 from twin.http.formats import JSON
 from twin.http.openapi_parts import get, ok
@@ -101,6 +102,7 @@ def make(site: Site) -> Sequence[Room]:
     routes = (
         Route("/", {"GET": page.landing}),
         Route("/config.json", {"GET": page.config}, _describe),
+        Route("/models.json", {"GET": page.models}, _describe_models, past="fresh"),
         Route("/{file...}", {"GET": page.file}, allow=page.allowed),
     )
     return (Room("page", ("The page", "页面"), routes),)
@@ -109,6 +111,11 @@ def make(site: Site) -> Sequence[Room]:
 def _describe(context: Context) -> dict[str, Any]:
     summary = context.say("What the page must know of the city", "页面所需的城市信息")
     return {"get": get("page.config", "page", summary, ok(summary, {JSON: "document"}), [])}
+
+
+def _describe_models(context: Context) -> dict[str, Any]:
+    summary = context.say("The storeys and categories of building models", "建筑模型的楼层与构件类别")
+    return {"get": get("page.models", "page", summary, ok(summary, {JSON: "document"}), [])}
 
 
 class MapPage:
@@ -152,7 +159,15 @@ class MapPage:
     async def config(self, scope: Scope, receive: Receive, send: Send) -> None:
         """``/config.json``."""
         respond.query_map(scope, ())
-        body = await self._document(self._city.catalogue.of(scope[CALLER]))
+        await self._give(scope, send, await self._document(self._city.catalogue.of(scope[CALLER])))
+
+    async def models(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """``/models.json``, also of a moment."""
+        view = past.view(self._city, scope)
+        respond.query_map(scope, () if view.moment is None else (AT.name,))
+        await self._give(scope, send, orjson.dumps(await self._city.aside(page_config.models, view)))
+
+    async def _give(self, scope: Scope, send: Send, body: bytes) -> None:
         etag = f'"{zlib.crc32(body):08x}"'
         if not await answers.fresh(scope, send, etag):
             headers = [answers.JSON, answers.VARY_CODING, (b"etag", etag.encode("ascii"))]

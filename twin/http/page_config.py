@@ -58,7 +58,8 @@ def document(city: City, view: View) -> dict[str, Any]:
         | _version(view, one.layer)
         for one in published
     ]
-    return _document(city, extent, bulk) | _terrain(city, view) | {"layers": entries}
+    kept = {"kept": view.kept().at or None}
+    return _document(city, extent, bulk) | _terrain(city, view) | kept | {"layers": entries}
 
 
 def without_features(city: City, reason: str) -> dict[str, Any]:
@@ -69,7 +70,7 @@ def without_features(city: City, reason: str) -> dict[str, Any]:
         if stream.lon is not None and stream.lat is not None
     )
     extent = union(places)
-    return _document(city, extent, extent) | {"layers": [], "unavailable": reason}
+    return _document(city, extent, extent) | {"kept": None, "layers": [], "unavailable": reason}
 
 
 def _document(city: City, extent: Bbox | None, bulk: Bbox | None) -> dict[str, Any]:
@@ -196,6 +197,12 @@ def _version(view: View, layer: Layer) -> dict[str, Any]:
         return {}
     name = (view.report(layer.id) or {}).get("version") or str(of[1])
     return {"version": {"of": of[0], "number": of[1], "name": name}}
+
+
+def models(view: View) -> dict[str, Any]:
+    """``/models.json``: the storeys and categories of layers that have some, as in the document."""
+    layers = [{"id": layer.id, **_choices(view, layer)} for layer in view.feature_layers()]
+    return {"layers": [one for one in layers if len(one) > 1]}
 
 
 def _choices(view: View, layer: Layer) -> dict[str, Any]:

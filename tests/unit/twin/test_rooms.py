@@ -479,7 +479,8 @@ def test_no_writing_method_is_announced_to_a_page_of_another_origin(front: app.F
 
 def test_every_address_is_in_the_readme(front: app.Front):
     readme = (ROOT / "README.md").read_text("utf-8")
-    for first in {route.path.split("/")[1] for route in routes(front)} - {"", "config.json", "{file...}"}:
+    of_the_page = {"", "config.json", "models.json", "{file...}"}
+    for first in {route.path.split("/")[1] for route in routes(front)} - of_the_page:
         assert f"`/{first}" in readme, first
 
 

@@ -1,5 +1,6 @@
 /** Requests to the server: one error shape, ETags kept for editing. The session of the page goes with each. */
 
+import type { ModelChoices } from './config';
 import { asOf } from './past';
 
 export class ApiError extends Error {
@@ -141,6 +142,12 @@ export async function postAction<T>(url: string, body: unknown, ifMatch?: string
 export async function putJson<T>(url: string, body: unknown): Promise<T> {
   const response = await request(url, { method: 'PUT', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) });
   return (await response.json()) as T;
+}
+
+/** The storeys and categories that layers had at a moment, by layer. */
+export async function getModels(at: string): Promise<ReadonlyMap<string, ModelChoices>> {
+  const { layers } = await getJson<{ layers: (ModelChoices & { id: string })[] }>(asOf('models.json', at));
+  return new Map(layers.map((layer) => [layer.id, layer]));
 }
 
 /** The instant (ms) of the newest change that a moment shows; throws ApiError 410 for one before what is kept. */

@@ -103,7 +103,15 @@ export interface ModelLook {
   hidden?: readonly string[];
 }
 
-export interface LayerConfig {
+/** What can be chosen of a building model. */
+export interface ModelChoices {
+  /** Those of its features, from the lowest to the highest; absent where they have none. */
+  storeys?: StoreyConfig[];
+  /** The codes of the categories of its features. */
+  categories?: string[];
+}
+
+export interface LayerConfig extends ModelChoices {
   id: string;
   kind: string;
   group: string | Titles;
@@ -129,10 +137,6 @@ export interface LayerConfig {
   raster?: RasterConfig | null;
   /** 3D content that somebody else made: its tileset, and what is cut out of it; absent or null elsewhere. */
   registered?: { url: string; areas: string } | null;
-  /** Those of its features, from the lowest to the highest; absent where they have none. */
-  storeys?: StoreyConfig[];
-  /** The codes of the categories of its features. */
-  categories?: string[];
   /** Of which layer it is a model version; absent where it is none. */
   version?: { of: string; number: number; name: string };
   /** Where to ask for a feature's parts and whole, with {fid}; null where it can have none. */
@@ -167,6 +171,8 @@ export interface CityConfig {
   credits: { text: string; url?: string | null }[];
   mapApprovalNo: string | null;
   layers: LayerConfig[];
+  /** The earliest instant that is kept of the city; null where that is not known. */
+  kept: string | null;
   /** Why no layer can be read at this moment, for the log; absent where they can. */
   unavailable?: string;
   levels: { id: string; title?: Titles }[];

@@ -49,7 +49,7 @@ function writeSelection(selection: Selection, compared: boolean): string {
   return `s=${liveTypes().has(layer) ? 'feature:' : ''}${layer}:${fid}${which}`;
 }
 
-function parseLayers(text: string | null, looks: readonly string[], models: readonly string[], config: CityConfig): Record<string, LayerState> {
+function parseLayers(text: string | null, looks: readonly string[], models: readonly string[], config: CityConfig, then: boolean): Record<string, LayerState> {
   const listed = new Map<string, number>();
   for (const part of (text ?? '').split(',').filter(Boolean)) {
     const [id = '', opacity = '1'] = part.split(':');
@@ -63,7 +63,7 @@ function parseLayers(text: string | null, looks: readonly string[], models: read
         visible: text === null ? layer.visible : listed.has(layer.id),
         opacity: listed.get(layer.id) ?? usualOpacity(layer),
         ...parseLook(looks, layer),
-        ...parseModel(models, layer),
+        ...parseModel(models, layer, then),
       },
     ]),
   );
@@ -80,9 +80,9 @@ function parseLook(looks: readonly string[], { id, raster }: LayerConfig): Pick<
   return Object.keys(look).length > 0 ? { raster: look } : {};
 }
 
-function parseModel(models: readonly string[], layer: LayerConfig): Pick<LayerState, 'model'> {
+function parseModel(models: readonly string[], layer: LayerConfig, then: boolean): Pick<LayerState, 'model'> {
   const text = saidOf(layer.id, models);
-  const model = text ? readModel(text, layer) : {};
+  const model = text ? readModel(text, layer, then) : {};
   return Object.keys(model).length > 0 ? { model } : {};
 }
 
@@ -147,7 +147,7 @@ export function readLink(hash: string, config: CityConfig): State {
     mode: params.get('m') === '2d' ? '2d' : '3d',
     underground: params.get('u') === '1',
     view: parseView(params.get('v')) ?? config.view,
-    layers: parseLayers(params.get('l'), params.getAll('r'), params.getAll('b'), config),
+    layers: parseLayers(params.get('l'), params.getAll('r'), params.getAll('b'), config, readMoment(params.get('at')) !== null),
     rasters: list(params.get('o')).filter((id) => config.layers.some((layer) => layer.id === id && layer.raster)),
     terrain: config.terrain ? params.get('t') !== '0' : null,
     exaggeration: parseExaggeration(params.get('x')),

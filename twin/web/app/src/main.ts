@@ -10,6 +10,7 @@ import { listenToKeys } from './keyboard';
 import { localUrl, type Highlight } from './layers/form';
 import { MapNames, type Obstacle } from './layers/labels';
 import { LayerSet } from './layers/layers';
+import { followModels } from './layers/model-look';
 import { hasKey } from './key';
 import { mirrorLink, readLink } from './link';
 import { IncidentPins } from './live/incident-pins';
@@ -210,6 +211,7 @@ async function start(): Promise<void> {
   }
   follow(app, notices, signs);
   mirrorLink(store, config);
+  followModels(store);
   app.stream = openStream(app, known);
   askBeforeLeaving(() => store.draft.unsent || edits.size.peek() > 0);
   const shell = new Shell();

@@ -48,6 +48,7 @@ export function city(...layers: LayerConfig[]): CityConfig {
     levels: [],
     workflow: { states: { reported: { title: { en: 'Reported' } }, closed: { title: { en: 'Closed' }, final: true } }, actions: {} },
     thresholds: {},
+    kept: null,
     stream: 'stream',
   });
 }

@@ -4,7 +4,7 @@ import { marksOf } from '../src/history/marks';
 import { beforeCamera, partsOf, pointsBefore, type Clip } from '../src/history/shapes';
 import { undoingOf } from '../src/history/undo';
 import { readLink, writeLink } from '../src/link';
-import { besideMoment, isSplit, show, shownMoment } from '../src/past';
+import { besideMoment, choosing, isSplit, show, shownMoment } from '../src/past';
 import { kept } from '../src/panels/compare/divide';
 import { ChangeList } from '../src/panels/history/change-list';
 import { SetList } from '../src/panels/history/set-list';
@@ -346,4 +346,26 @@ test('what is behind the camera is cut off', () => {
   expect(ring).toHaveLength(1);
   expect(ring[0]).toHaveLength(5);
   for (const part of [...line, ...ring]) for (const { x, y } of part) expect(Number.isFinite(x + y)).toBe(true);
+});
+
+test.each([
+  [10 * 60_000, 'the beginning'],
+  [3 * 3_600_000, 'an hour ago'],
+])('of a city that is kept for so many ms (%d) the bar offers %s', async (age, offered) => {
+  const now = Date.parse('2026-11-30T12:00:05.400Z');
+  vi.useFakeTimers({ now, toFake: ['Date'] });
+  const app = page({ ...city(layer('roads')), timeZone: 'UTC', kept: new Date(now - age).toISOString() });
+  const bar = new PastBar();
+  bar.app = app;
+  document.body.append(bar);
+  choosing.value = true;
+  await bar.updateComplete;
+  const input = bar.querySelector('input')!;
+  // a second that has begun before it is not kept whole
+  const begin = new Date(now - age + 600).toISOString().slice(0, 19);
+  expect(input.min).toBe(begin);
+  expect(input.value).toBe(offered === 'the beginning' ? begin : '2026-11-30T11:00:05');
+  choosing.value = false;
+  bar.remove();
+  vi.useRealTimers();
 });

@@ -1,7 +1,7 @@
 import { nothing, render } from 'lit';
-import { expect, test } from 'vitest';
+import { afterEach, expect, test, vi } from 'vitest';
 import { useLanguage } from '../src/i18n';
-import { readModel, seen, writeModel } from '../src/layers/model-look';
+import { followModels, modelsThen, readModel, seen, writeModel } from '../src/layers/model-look';
 import { sceneStyle, vectorStyle } from '../src/layers/style';
 import { readLink, writeLink } from '../src/link';
 import { modelControls } from '../src/panels/layer-tree/model-controls';
@@ -82,4 +82,33 @@ test('the slider goes from the lowest storey to all of them, and says where it s
   expect(app.store.get().layers['block']?.model?.hidden).toEqual(['space', 'wall']);
   box.querySelector<HTMLInputElement>('[data-category="space"]')!.click();
   expect(app.store.get().layers['block']?.model?.hidden).toEqual(['wall']);
+});
+
+afterEach(() => {
+  modelsThen.value = null;
+  vi.unstubAllGlobals();
+});
+
+test('at a moment the storeys and categories of then are offered, and a link may name them', async () => {
+  const then = { storeys: [{ no: 1, title: 'Ground', elevation: 0 }, { no: 7, title: 'Attic', elevation: 9 }], categories: ['roof', 'stair'] };
+  const asked: string[] = [];
+  vi.stubGlobal('fetch', (address: string) => {
+    asked.push(address);
+    return Promise.resolve(new Response(JSON.stringify({ layers: address.includes('%401') ? [] : [{ id: 'block', ...then }] })));
+  });
+  const app = page(config, '#lang=en&at=@4&b=block;storey=7;hide=stair');
+  followModels(app.store);
+  await vi.waitFor(() => expect(modelsThen.value).not.toBeNull());
+  expect(asked).toEqual(['models.json?at=%404']);
+  const look = app.store.get().layers['block']!.model;
+  expect(seen(block, look)).toEqual({ storeys: [7], hidden: ['stair'] });
+  const box = document.body.appendChild(document.createElement('div'));
+  render(modelControls(app, block), box);
+  expect(box.querySelector('[data-model="shown"]')!.textContent).toBe('Attic (9 m)');
+  expect([...box.querySelectorAll('[data-category]')].map((one) => one.getAttribute('data-category'))).toEqual(['roof', 'stair']);
+  app.store.set({ at: '@1' });
+  await vi.waitFor(() => expect(modelsThen.value?.size).toBe(0));
+  expect(modelControls(app, block)).toBe(nothing);
+  app.store.set({ at: null });
+  expect(seen(block, look)).toEqual({ storeys: null, hidden: [] });
 });

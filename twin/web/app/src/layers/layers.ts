@@ -14,6 +14,7 @@ import { shade } from '../tokens';
 import type { Progress } from './reasons';
 import { isFlat, isUnder, localUrl, rank, type Drawn, type Form, type FormContext, type Highlight } from './form';
 import { isOfFiles, rasterOrder } from './order';
+import { choicesOf, hiddenOf, modelsThen } from './model-look';
 import { forms } from './registry';
 
 interface Shown {
@@ -88,7 +89,7 @@ export class LayerSet {
     });
     scene.camera.moveEnd.addEventListener(() => this.trim());
     effect(() => {
-      void [shade.value, unsaved.value, highlights.value];
+      void [shade.value, unsaved.value, highlights.value, modelsThen.value];
       untracked(() => this.show());
     });
   }
@@ -375,7 +376,7 @@ export class LayerSet {
       raster: state.layers[id]?.raster,
       model: state.layers[id]?.model,
     };
-    const mark = `${JSON.stringify(look)} ${shade.peek()}`;
+    const mark = `${JSON.stringify([look, choicesOf(entry.layer).storeys, hiddenOf(entry.layer, look.model)])} ${shade.peek()}`;
     if (entry.drawn === drawn && entry.styled === mark) return;
     entry.styled = mark;
     drawn.style(look);

@@ -1,19 +1,51 @@
 /** What is seen of a building model, and the same as a part of a link. */
 
-import type { LayerConfig, ModelLook } from '../config';
+import { effect, signal } from '@preact/signals-core';
+import { getModels } from '../api';
+import type { LayerConfig, ModelChoices, ModelLook } from '../config';
+import type { Store } from '../state';
+
+/** Of the moment that is shown, by layer; null for now. */
+export const modelsThen = signal<ReadonlyMap<string, ModelChoices> | null>(null);
+
+/** The storeys and categories of a layer at the moment that is shown. */
+export function choicesOf(layer: LayerConfig): ModelChoices {
+  return modelsThen.value === null ? layer : (modelsThen.value.get(layer.id) ?? {});
+}
+
+/** Asks for what a moment had, as often as another one is shown. */
+export function followModels(store: Store): void {
+  let asked: string | null = null;
+  effect(() => {
+    const { at } = store.get();
+    if (at === asked) return;
+    asked = at;
+    if (at === null) modelsThen.value = null;
+    else
+      void getModels(at)
+        .then((found) => {
+          if (asked === at) modelsThen.value = found;
+        })
+        // of a moment that is not kept there is nothing to choose; the bar tells it
+        .catch(() => {
+          if (asked === at) modelsThen.value = new Map();
+        });
+  });
+}
 
 /** Rooms would hide what stands in them. */
 const USUALLY_HIDDEN = ['space'];
 
 /** The categories that are not shown: none where there are no switches, as of rooms alone. */
-export function hiddenOf({ categories = [] }: LayerConfig, look: ModelLook | undefined): readonly string[] {
+export function hiddenOf(layer: LayerConfig, look: ModelLook | undefined): readonly string[] {
+  const { categories = [] } = choicesOf(layer);
   if (categories.length < 2) return [];
   return (look?.hidden ?? USUALLY_HIDDEN).filter((code) => categories.includes(code));
 }
 
 /** The numbers of the storeys that are shown, null for all and for what is on none; the hidden categories. */
 export function seen(layer: LayerConfig, look: ModelLook | undefined): { storeys: number[] | null; hidden: readonly string[] } {
-  const numbers = (layer.storeys ?? []).map(({ no }) => no);
+  const numbers = (choicesOf(layer).storeys ?? []).map(({ no }) => no);
   const chosen = look?.storey ?? null;
   // of a single one there is no slider that would lead back to all
   const known = chosen !== null && numbers.length > 1 && numbers.includes(chosen);
@@ -32,14 +64,16 @@ export function writeModel(id: string, look: ModelLook | undefined): string | nu
   return parts.length > 0 ? [id, ...parts].join(';') : null;
 }
 
-/** What a link says of a building model; what the model does not have is as if it were not there. */
-export function readModel(text: string, { storeys = [], categories = [] }: LayerConfig): ModelLook {
+/** What a link says of a building model. What the model does not have is as if it were not there; of a moment (`then`) it
+ * is not known yet what that had. */
+export function readModel(text: string, { storeys = [], categories = [] }: LayerConfig, then = false): ModelLook {
   const query = new URLSearchParams(text.replaceAll(';', '&'));
-  const storey = storeys.find(({ no }) => String(no) === query.get('storey'));
+  const told = query.get('storey') ?? '';
+  const storey = then && /^-?\d{1,4}$/.test(told) ? Number(told) : storeys.find(({ no }) => String(no) === told)?.no;
   const hidden = query.get('hide');
   return {
-    ...(storey ? { storey: storey.no } : {}),
-    ...(storey && query.get('below') === 'true' ? { below: true } : {}),
-    ...(hidden === null ? {} : { hidden: hidden.split(',').filter((code) => categories.includes(code)) }),
+    ...(storey === undefined ? {} : { storey }),
+    ...(storey !== undefined && query.get('below') === 'true' ? { below: true } : {}),
+    ...(hidden === null ? {} : { hidden: hidden.split(',').filter((code) => then || categories.includes(code)) }),
   };
 }

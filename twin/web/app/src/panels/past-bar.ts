@@ -10,6 +10,7 @@ import { ALONE, choosing, instantOf, isSplit, localOf, NOW, show } from '../past
 import type { State } from '../state';
 import { Panel } from './panel';
 
+const SECOND_MS = 1_000;
 const HOUR_MS = 3_600_000;
 const MIDDLE = 0.5;
 
@@ -96,10 +97,16 @@ export class PastBar extends Panel {
     return localOf(instant, this.app.config.timeZone);
   }
 
+  /** The first second (ms) of which the city is known; fields have whole seconds. */
+  private get begin(): number {
+    const { kept } = this.app.config;
+    return kept === null ? 0 : Math.ceil(Date.parse(kept) / SECOND_MS) * SECOND_MS;
+  }
+
   /** Where a moment is chosen. */
   private choice(): TemplateResult {
     return html`<form class="when" @submit=${(event: SubmitEvent) => this.choose(event)}>
-      ${this.field('when', 'past.when', Date.now() - HOUR_MS)}
+      ${this.field('when', 'past.when', Math.max(Date.now() - HOUR_MS, this.begin))}
       <button class="action primary" data-past="show">${t('past.show')}</button>
       <button class="action" type="button" data-past="now" @click=${() => this.back()}>${t('cancel')}</button>
     </form>`;
@@ -153,7 +160,7 @@ export class PastBar extends Panel {
     const isPast = at !== null;
     return html`<label
       ><span class=${name === 'when' && isPast && against === null ? 'unseen' : ''}>${t(word)}</span
-      ><input type="datetime-local" step="1" name=${name} data-was=${value} ?required=${name === 'when'} .value=${value} max=${this.local(Date.now())}
+      ><input type="datetime-local" step="1" name=${name} data-was=${value} ?required=${name === 'when'} .value=${value} min=${this.begin === 0 ? nothing : this.local(this.begin)} max=${this.local(Date.now())}
     /></label>`;
   }
 

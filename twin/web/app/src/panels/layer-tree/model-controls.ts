@@ -4,7 +4,7 @@ import { html, nothing, type TemplateResult } from 'lit';
 import type { App } from '../../app';
 import type { LayerConfig, ModelLook, StoreyConfig } from '../../config';
 import { decimal, t, titleOf } from '../../i18n';
-import { hiddenOf } from '../../layers/model-look';
+import { choicesOf, hiddenOf } from '../../layers/model-look';
 
 function choose(app: App, { id }: LayerConfig, patch: ModelLook): void {
   const { layers } = app.store.get();
@@ -23,7 +23,7 @@ function storeyTitle({ title, elevation }: StoreyConfig): string {
 
 /** The storeys from the lowest to the highest, and all of them at the end. */
 function storeySlider(app: App, layer: LayerConfig): TemplateResult | typeof nothing {
-  const { storeys = [] } = layer;
+  const { storeys = [] } = choicesOf(layer);
   if (storeys.length < 2) return nothing;
   const { storey = null, below = false } = app.store.get().layers[layer.id]?.model ?? {};
   const found = storeys.findIndex(({ no }) => no === storey);
@@ -58,7 +58,7 @@ function storeySlider(app: App, layer: LayerConfig): TemplateResult | typeof not
 }
 
 function categorySwitches(app: App, layer: LayerConfig): TemplateResult | typeof nothing {
-  const { categories = [] } = layer;
+  const { categories = [] } = choicesOf(layer);
   if (categories.length < 2) return nothing;
   const hidden = hiddenOf(layer, app.store.get().layers[layer.id]?.model);
   const titles = layer.fields.find((field) => field.name === 'category')?.codes ?? {};
