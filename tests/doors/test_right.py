@@ -8,7 +8,9 @@ from __future__ import annotations
 import asyncio
 import itertools
 import re
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -427,8 +429,27 @@ def test_an_image_is_kept_for_the_caller_who_may_see_it(opened):
         assert answer.headers["cache-control"].startswith("private, ")
         assert "authorization" in answer.headers["vary"].lower()
     assert opened.get(path.format("secret")).status_code == 404
-    again = opened.get(path.format("secret"), headers={"if-none-match": f'"{shown.sha}"'})
-    assert again.status_code == 404
+    held = {"if-none-match": f'"{shown.sha}"'}
+    assert opened.get(path.format("secret"), headers=held).status_code == 404
+    again = opened.get(path.format("open"), headers=held)
+    assert (again.status_code, again.headers["cache-control"]) == (304, answer.headers["cache-control"])
+
+
+def test_bodies_are_looked_through_once_for_who_asks_at_one_time(opened, monkeypatch):
+    """Which images the seen features of a layer name is looked up by one thread; the others wait for it."""
+    view = opened.city.catalogue.view("guest")
+    looked: list[str] = []
+    own = type(view)._find_textures
+
+    def find(self: object, layer_id: str) -> frozenset[str]:
+        looked.append(layer_id)
+        time.sleep(0.1)
+        return own(self, layer_id)
+
+    monkeypatch.setattr(type(view), "_find_textures", find)
+    with ThreadPoolExecutor(4) as pool:
+        assert len(set(pool.map(lambda _: view._textures("buildings"), range(8)))) == 1
+    assert looked == ["buildings"]
 
 
 def test_what_was_is_hidden_as_what_is_and_kept_by_nobody_else(opened):

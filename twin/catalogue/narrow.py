@@ -8,6 +8,7 @@ it.
 
 from __future__ import annotations
 
+import threading
 import zlib
 from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from contextlib import closing
@@ -80,6 +81,7 @@ class NarrowedView(View):
     def _begin(self) -> None:
         super()._begin()
         self._named: dict[str, tuple[tuple[str, int], frozenset[str]]] = {}
+        self._looking = threading.Lock()
 
     @property
     def epoch(self) -> str:
@@ -298,17 +300,22 @@ class NarrowedView(View):
         return super().texture(layer_id, sha)
 
     def _textures(self, layer_id: str) -> frozenset[str]:
-        """What the bodies of the seen features name: looked up once for each version of the layer."""
-        version = self._store.epoch, self._source(layer_id).seq
-        known = self._named.get(layer_id)
-        if known is None or known[0] != version:
-            fids = self._visible(layer_id, None) or []
-            named: set[str] = set()
-            for at in range(0, len(fids), CHUNK):
-                bodies = self._store.rows(layer_id, fids[at : at + CHUNK], meshes=True).meshes
-                named.update(*(body.textures() for body in bodies.values()))
-            known = self._named[layer_id] = version, frozenset(named)
-        return known[1]
+        """What the bodies of the seen features name: looked up once for each version of the layer, by the one
+        who asks first."""
+        with self._looking:
+            version = self._store.epoch, self._source(layer_id).seq
+            known = self._named.get(layer_id)
+            if known is None or known[0] != version:
+                known = self._named[layer_id] = version, self._find_textures(layer_id)
+            return known[1]
+
+    def _find_textures(self, layer_id: str) -> frozenset[str]:
+        fids = self._visible(layer_id, None) or []
+        named: set[str] = set()
+        for at in range(0, len(fids), CHUNK):
+            bodies = self._store.rows(layer_id, fids[at : at + CHUNK], meshes=True).meshes
+            named.update(*(body.textures() for body in bodies.values()))
+        return frozenset(named)
 
     def texture_types(self, layer_id: str, wanted: Collection[str]) -> Mapping[str, str]:
         """As :meth:`View.texture_types`."""

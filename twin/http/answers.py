@@ -92,19 +92,19 @@ def unchanged(etag: str, vary: Header = VARY) -> Answer:
     return Answer([(b"etag", etag.encode()), vary, FRESH, ORIGIN])
 
 
-async def not_modified(to: Send, etag: str, vary: Header = VARY_CODING) -> None:
-    """Send a 304 with the ETag, as RFC 9110 section 15.4.5 asks."""
-    headers = [(b"etag", etag.encode()), vary, FRESH, ORIGIN]
+async def not_modified(to: Send, etag: str, vary: Header = VARY_CODING, keep: Header = FRESH) -> None:
+    """Send a 304 with the ETag and what the 200 says of caching, as RFC 9110 section 15.4.5 asks."""
+    headers = [(b"etag", etag.encode()), vary, keep, ORIGIN]
     await to({"type": "http.response.start", "status": 304, "headers": headers})
     await to({"type": "http.response.body", "body": b""})
 
 
-async def fresh(scope: Scope, to: Send, etag: str, vary: Header = VARY_CODING) -> bool:
-    """Answer 304 when the client holds this version; True when done."""
+async def fresh(scope: Scope, to: Send, etag: str, vary: Header = VARY_CODING, keep: Header = FRESH) -> bool:
+    """Answer 304 when the client holds this version; True when done. ``keep``: how it may be cached."""
     condition = respond.header(scope, b"if-none-match")
     if condition is None or not etags.matches(condition, etag):
         return False
-    await not_modified(to, etag, vary)
+    await not_modified(to, etag, vary, keep)
     return True
 
 

@@ -107,10 +107,10 @@ class _Scene:
         if found.media_type != media_type:
             raise NotFound(f"layer {shown(layer)} has no such texture of the type {media_type}")
         etag = f'"{found.sha}"'
-        if await answers.fresh(scope, send, etag):
-            return
         # its name is what it holds, so it is never another one; who may see it can be
         shared = self._city.catalogue.rights is EVERYBODY
+        if await answers.fresh(scope, send, etag, keep=answers.forever(shared=shared)):
+            return
         headers = [
             (b"content-type", media_type.encode()),
             (b"etag", etag.encode()),
