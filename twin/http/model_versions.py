@@ -96,10 +96,11 @@ def make(site: Site) -> Sequence[Room]:
 
     async def clashes(scope: Scope, receive: Receive, send: Send, layer_id: str) -> None:
         respond.query_map(scope, ())
+        view = city.catalogue.of(scope[CALLER])
+        await city.read(view.feature_layer, layer_id)
         body = await respond.json_body(scope, receive, BODY_BYTES, JSON)
         if not isinstance(body, dict):
             raise BadBody('a JSON object is needed: {"version": "v2"}')
-        view = city.catalogue.of(scope[CALLER])
         name = body.get("version")
         await city.read(find, view, layer_id, name if isinstance(name, str) else "")
         job = await city.jobs.start("clash", {**body, "layer": layer_id}, scope[CALLER])
