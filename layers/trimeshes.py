@@ -74,8 +74,10 @@ def _textured(mesh: Mesh, positions: Floats, image: Any) -> dict[str, Any]:
     corners = np.arange(3 * len(mesh.triangles)).reshape(-1, 3)
     assert mesh.uv is not None
     uv = mesh.uv.reshape(-1, 2) * [1, -1] + [0, 1]  # trimesh counts v from the lower side
+    colors = {one.color for one in mesh.material_table if one.texture is not None}
+    color = colors.pop() if len(colors) == 1 else None
     material: Any = PBRMaterial(  # type: ignore[no-untyped-call]
-        baseColorTexture=image, metallicFactor=0.0, roughnessFactor=1.0
+        baseColorTexture=image, baseColorFactor=color, metallicFactor=0.0, roughnessFactor=1.0
     )
     return {
         "vertices": positions[mesh.triangles].reshape(-1, 3),
@@ -93,7 +95,8 @@ def _colours(mesh: Mesh, images: dict[str, Any]) -> NDArray[np.uint8]:
             pixels = np.asarray(images[material.texture])
             middle = mesh.uv[mine].mean(axis=1) % 1.0
             at = np.minimum((middle * pixels.shape[1::-1]).astype(int), np.array(pixels.shape[1::-1]) - 1)
-            out[mine] = pixels[at[:, 1], at[:, 0]]
+            seen = pixels[at[:, 1], at[:, 0]]
+            out[mine] = seen if material.color is None else seen * (np.array(material.color) / 255)
         elif material.color is not None:
             out[mine] = material.color
     return out

@@ -24,7 +24,7 @@ type City = dict[str, Any]
 
 def read(path: Path, layer: str | None = None) -> Reading:
     """The reader alone, in this process: a child a case would be slow."""
-    folder = Path(mkdtemp(dir=path.parent if path != GOLDEN else None))
+    folder = Path(mkdtemp())
     sink = Sink(folder)
     read_file(path, ReadOptions(str(path), Declared(layer=layer)), sink)
     sink.finish()

@@ -177,7 +177,7 @@ class CityRows:
         rows.append(row)
         bases.append(base)
         ids.append(object_id)
-        bodies.append(None if shell is None else shell.mesh().to_bytes())
+        bodies.append(None if shell is None else shell.to_bytes())
         self._bodies = self._bodies or shell is not None
         self._bytes += len(base) + len(bodies[-1] or b"")
         self.count += 1

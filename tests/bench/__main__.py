@@ -171,6 +171,7 @@ def _helsinki(folder: Path) -> str:
         rows += _told(overload.figures(target("ours", server)))
     rows += _told([wall.densest_scene_tile(copy)])
     rows += _told([files.check_overhead(folder / "files"), files.citygml(folder / "gml"), *files.ifc()])
+    rows += _told([files.cityjson(folder / "gml")])
     rows += _told(terrain.rows(folder / "terrain"))
     rows += _told(models.rows(folder / "models"))
     rows += _told([wall.demo_to_page(folder / "demo")])

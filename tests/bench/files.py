@@ -8,9 +8,12 @@ import threading
 import time
 from pathlib import Path
 
+import orjson
+
 from layers import guard, load
 from layers.read.base import ReadOptions, Sink
 from layers.read.citygml.read import read
+from layers.read.cityjson.read import read as read_cityjson
 from tests import gml
 from tests.bench.measure import descendants, usage
 from tests.bench.report import Row, at_most
@@ -19,6 +22,7 @@ from tests.imagery import SHARED
 FILES = 20
 #: Additions that say how fast the machine is: a usual one needs a second.
 ADDITIONS = 20_000_000
+HOUSES = 20_000
 #: Bytes that are told of, and those of the models.
 MEGABYTE, GIGABYTE, TOWN = 1e6, 1e9, 5.5e6
 
@@ -99,6 +103,59 @@ def citygml(folder: Path) -> Row:
         f"{megabytes / spent[-1]:.1f} MB/CPU-s where {ADDITIONS / 1e6:.0f} M additions take {second:.2f} s"
     )
     return at_most("CityGML to bodies: 40 MB in the CPU of 20 M additions", ratio, 1, detail)
+
+
+#: Walls, ground and roof of a house with gables over ten vertices, and which each is.
+_HOUSE = (
+    [0, 3, 2, 1],
+    [0, 1, 5, 4],
+    [2, 3, 7, 6],
+    [1, 2, 6, 9, 5],
+    [3, 0, 4, 8, 7],
+    [4, 5, 9, 8],
+    [6, 7, 8, 9],
+)
+_KINDS = [0, 2, 2, 2, 2, 1, 1]
+
+
+def cityjson(folder: Path) -> Row:
+    """CPU of reading 20 000 houses of CityJSON into bodies, in that of additions."""
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / "town.city.json"
+    surfaces = [{"type": name} for name in ("GroundSurface", "RoofSurface", "WallSurface")]
+    objects, vertices = {}, []
+    for number in range(HOUSES):
+        x, y, first = number % 200 * 20_000, number // 200 * 20_000, len(vertices)
+        wide, deep, eaves, ridge = 8000 + number % 3000, 6000 + number % 2000, 3000 + number % 5000, 2000
+        low = [(0, 0), (wide, 0), (wide, deep), (0, deep)]
+        vertices += [[x + u, y + v, z] for z in (0, eaves) for u, v in low]
+        vertices += [[x + u, y + deep // 2, eaves + ridge] for u in (0, wide)]
+        faces = [[[first + corner for corner in face]] for face in _HOUSE]
+        semantics = {"surfaces": surfaces, "values": [_KINDS]}
+        solid = {"type": "Solid", "lod": "2.2", "boundaries": [faces], "semantics": semantics}
+        own = {"name": f"house {number}", "storeys": number % 7, "height": eaves / 1000}
+        objects[f"b{number}"] = {"type": "Building", "attributes": own, "geometry": [solid]}
+    city = {
+        "type": "CityJSON",
+        "version": "2.0",
+        "transform": {"scale": [0.001] * 3, "translate": [85_000, 445_000, 0]},
+        "metadata": {"referenceSystem": "https://www.opengis.net/def/crs/EPSG/0/7415"},
+        "CityObjects": objects,
+        "vertices": vertices,
+    }
+    file.write_bytes(orjson.dumps(city))
+    spent = []
+    for turn in range(2):  # the first loads the libraries
+        sink = Sink(folder / f"j{turn}")
+        sink.folder.mkdir()
+        before = time.process_time()
+        read_cityjson(file, ReadOptions(str(file)), sink)
+        spent.append(time.process_time() - before)
+    second = _second()
+    speed = f"{HOUSES / spent[-1]:,.0f} buildings/CPU-s"
+    detail = f"{speed} where {ADDITIONS / 1e6:.0f} M additions take {second:.2f} s"
+    ratio = spent[-1] / HOUSES * 15_000 / second
+    return at_most("CityJSON to bodies: 15 000 buildings in the CPU of 20 M additions", ratio, 1, detail)
 
 
 def citygml_memory(folder: Path) -> Row:

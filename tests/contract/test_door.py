@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -21,6 +22,7 @@ import layers
 from layers.batch import MESH
 from layers.door import CityLayers, FeatureReader, RasterReader
 from layers.errors import BadConfig, BadInput, BadParameter, NotFound, Unavailable
+from layers.mesh import Material
 from layers.model import Asset, Author
 from layers.store.base import FormSpec, Store
 from layers.store.database import Database
@@ -269,7 +271,9 @@ def houses(city: tuple[CityLayers, Store]) -> FeatureReader:
     """Bodies: a plain box, one with an image on its roof, and none."""
     opened, store = city
     roof = Texture.of(image(), "image/png")
-    bodies = [box(25, 60), textured(box(25, 60.1), roof.sha), None]
+    dyed = textured(box(25, 60.2), roof.sha)
+    dyed = replace(dyed, material_table=(Material(), Material((128, 255, 0, 255), roof.sha), Material()))
+    bodies = [box(25, 60), textured(box(25, 60.1), roof.sha), None, dyed]
     shape = square(25, 60)
     rows = [row(f"h{i}", shape, **{MESH: one and one.to_bytes()}) for i, one in enumerate(bodies)]
     load(store, spec("houses", kind="cim"), rows, textures=[roof])
@@ -317,6 +321,13 @@ def test_a_body_keeps_parts_colours_and_its_image(houses: FeatureReader) -> None
     # the roof's south-west is the lower left of its image, which trimesh counts from below
     assert lowest.tolist() == [[0, 0], [1, 0], [1, 1]]
     assert seen.visual.material.baseColorTexture.getpixel((1, 1)) == (*QUARTERS[0], 255)
+
+
+def test_a_colour_beside_an_image_is_multiplied_in(houses: FeatureReader) -> None:
+    colours = houses.to_trimesh(4).visual.face_colors
+    expected = np.array([*QUARTERS[3], 255]) * [128 / 255, 1, 0, 1]
+    assert np.abs(colours[2] - expected).max() <= 1
+    assert houses.to_trimesh(4, texture=True).visual.material.baseColorFactor.tolist() == [128, 255, 0, 255]
 
 
 def test_no_body_is_told_from_no_feature(houses: FeatureReader) -> None:

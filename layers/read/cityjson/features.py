@@ -17,6 +17,7 @@ from layers.read import closed
 from layers.read.base import Sink
 from layers.read.citygml import checks
 from layers.read.citygml.features import FAULTS as OF_FACES
+from layers.read.cityjson.ground import Ground
 from layers.read.cityobjects import CityRows
 from layers.read.faces import Bodies
 from layers.read.frame import ShellBody, frames, shells
@@ -66,6 +67,8 @@ class Feature:
     outline: Outline | None = None
     base: shapely.Geometry | None = None
     made: ShellBody | None = None
+    #: Where the whole meets the ground that it is a part of.
+    ground: Ground | None = None
     faults: Counter[str] = field(default_factory=Counter)
 
 
@@ -107,6 +110,8 @@ class Features:
                 object_type=each.type,
                 lod=each.lod,
                 parent=each.parent,
+                ground=None if each.ground is None else each.ground.height,
+                foot=None if each.ground is None else each.ground.foot,
             )
 
     def _shape(self, features: Sequence[Feature], outlines: Sequence[Outline]) -> None:
@@ -123,7 +128,9 @@ class Features:
         inferred = [one.solid and not known for one, known in zip(outlines, named, strict=True)]
         made = shells(every, inferred, degrees=self._degrees)
         for each, first, second, done in zip(features, of_faces, of_solids, made, strict=True):
-            self.note(each, each.faults + first + second)
+            for faults in (each.faults, first, second):
+                if faults:
+                    self.note(each, faults)
             if done.lost:
                 reason = f"{done.lost} surfaces have no area and are left out"
                 self._sink.note("surface.degenerate", reason, each.row, each.id)

@@ -17,6 +17,7 @@ from layers.read.cityjson.appearance import Appearance
 from layers.read.cityjson.document import Shared
 from layers.read.cityjson.features import Feature, Features, Outline
 from layers.read.cityjson.geometry import CORNERS, FLAT, NESTING, BadGeometry, is_filled, level
+from layers.read.cityjson.wholes import Wholes
 from layers.read.cityobjects import CityRows
 from layers.read.frame import instanced, is_degrees
 
@@ -52,15 +53,18 @@ class Objects:
         self._lower: Counter[float] = Counter()
         #: Features that were handed on.
         self.count = 0
-        self._degrees = is_degrees(options.declared.crs or shared.crs)
+        self._crs = options.declared.crs or shared.crs
+        self._degrees = is_degrees(self._crs)
         self._features = Features(sink, rows, options.limits.vertices, degrees=self._degrees)
         #: What extensions say of the whole file, which every feature has then.
         self.common: Mapping[str, Any] = {}
 
     def add(self, document: Document) -> None:
         """Hand on every object that is a feature; points and lines have no body."""
+        wholes = Wholes(document.objects, document.vertices, self._crs, self._best)
         for row, object_id, thing, geometry in self.bodies(document):
             feature = self._feature(document, row, object_id, thing, geometry)
+            feature.ground = wholes.of(object_id, thing)
             if len(others := _geometries(thing)) > 1:
                 levels = {self._level(each) for each in others if self._has_surfaces(each)}
                 self._lower.update(levels - {self._level(geometry)})

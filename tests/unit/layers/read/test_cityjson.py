@@ -409,3 +409,27 @@ def test_every_broken_file_has_its_verdict(shared_data: Path) -> None:
         with pytest.raises(BadFile) as caught:
             load.check(folder / name, declared)
         assert caught.value.rule == wanted, name
+
+
+def test_what_is_a_part_keeps_its_height_in_the_whole(tmp_path: Path) -> None:
+    """A dormer above a house: it stands where the house does, and not on the ground below it."""
+
+    def change(city: dict[str, Any]) -> None:
+        objects, first = city["CityObjects"], len(city["vertices"])
+        (x, y, z) = city["vertices"][0]
+        size = [(0, 0), (1000, 0), (1000, 1000), (0, 1000)]
+        city["vertices"] += [[x + u, y + v, z + h] for h in (5000, 6000) for u, v in size]
+        sides = [[3, 2, 1, 0], [4, 5, 6, 7], [0, 1, 5, 4], [1, 2, 6, 5], [2, 3, 7, 6], [3, 0, 4, 7]]
+        shell = [[[first + corner for corner in side]] for side in sides]
+        solid = {"type": "Solid", "lod": "2", "boundaries": [shell]}
+        objects["dormer"] = {"type": "BuildingInstallation", "parents": ["house-a"], "geometry": [solid]}
+        objects["house-a"]["children"] = ["dormer"]
+
+    found = features(changed(tmp_path, change))
+    house, dormer = found["house-a"], found["dormer"]
+    assert (house["mesh_low_m"], dormer["mesh_low_m"], dormer["mesh_height_m"]) == (0, 5, 1)
+    middle = shapely.from_wkb(house[WKB]).centroid
+    lonlat = pyproj.Transformer.from_crs(3879, 4326, always_xy=True).transform(middle.x, middle.y)
+    assert (house["foot_lon"], house["foot_lat"]) == pytest.approx(lonlat, abs=1e-6)
+    assert (dormer["foot_lon"], dormer["foot_lat"]) == (house["foot_lon"], house["foot_lat"])
+    assert "mesh_low_m" not in found["house-b"] or found["house-b"]["mesh_low_m"] is None

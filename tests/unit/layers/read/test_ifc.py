@@ -34,7 +34,7 @@ type Rows = dict[str, dict[str, Any]]
 
 def read(path: Path, declared: Declared | None = None, **limits: int) -> Reading:
     """The reader alone, in this process: a child a case would be slow."""
-    folder = Path(mkdtemp(dir=path.parent))
+    folder = Path(mkdtemp())
     sink = Sink(folder)
     ifc.read(path, ReadOptions(str(path), declared or Declared(), ReadLimits(**limits)), sink)
     return Reading(folder, sink.meta, sink.problems)
