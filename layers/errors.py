@@ -178,6 +178,12 @@ class Conflict(TwinError):
     code = "Conflict"
 
 
+class KeyReused(Conflict):
+    """The key of a request that was done is given to another one."""
+
+    code = "KeyReused"
+
+
 class Exists(Conflict):
     """The id is taken."""
 

@@ -222,6 +222,16 @@ class Outcome:
     error: TwinError | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Once:
+    """A request of an actor, by its key, that is to be done once however often it is sent; ``digest`` tells
+    whether another one is the same."""
+
+    actor: str
+    key: str
+    digest: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeSet:
     """The changes of one transaction: an edit, a load, a drop.

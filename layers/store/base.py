@@ -24,6 +24,7 @@ from layers.model import (
     Layer,
     Link,
     Moment,
+    Once,
     Operation,
     Outcome,
     Rows,
@@ -336,13 +337,19 @@ class Store(Readable, Protocol):
         """PATCH: RFC 7396 merge-patch of ``properties`` and/or ``geometry``; as ``replace``."""
 
     def transact(
-        self, operations: Sequence[Operation | TwinError], by: Author = NOBODY, *, atomic: bool = True
+        self,
+        operations: Sequence[Operation | TwinError],
+        by: Author = NOBODY,
+        *,
+        atomic: bool = True,
+        once: Once | None = None,
     ) -> list[Outcome]:
         """Many edits, over several layers, in their order, in one transaction and one change set.
 
         An outcome for each operation, at its index. An atomic transaction is written whole or, where an
         operation is refused, not at all, and every refusal is told; else what is right is written. An error
-        in the place of an operation is one that was refused before. Raises TooLarge (more than
+        in the place of an operation is one that was refused before. An atomic one that was done ``once``
+        is not done again: its outcomes are those of then. Raises KeyReused, TooLarge (more than
         ``MOST_OPERATIONS``), Busy (nothing is written: other writers, or it would hold them up for too long),
         Unavailable, ReadOnly."""
 

@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from layers import kinds
 from layers.errors import Conflict, Exists, NotFound, Stale, TwinError
-from layers.model import NOBODY, Author, Former, Operation, Outcome
+from layers.model import NOBODY, Author, Former, Once, Operation, Outcome
 from layers.store import drafts, feature, transact
 from layers.store.base import Store
 from layers.store.drafts import KEEP, Draft
 from layers.store.layer_record import LayerRecord
+from layers.store.once import Done
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +169,11 @@ class Editor(ABC):
         """The revisions that a transaction made, by feature; asked once all its edits are written."""
         return {fid: self.number(fid, by) for fid in fids}
 
+    @property
+    @abstractmethod
+    def done(self) -> Done:
+        """What was done once, as the transaction sees it."""
+
     @abstractmethod
     def step(self) -> AbstractContextManager[object]:
         """One of the edits of a transaction that is under way: undone by itself where it fails."""
@@ -238,9 +244,14 @@ class EditedStore(Store):
         """One transaction, one change set, and an editor for each of these layers."""
 
     def transact(
-        self, operations: Sequence[Operation | TwinError], by: Author = NOBODY, *, atomic: bool = True
+        self,
+        operations: Sequence[Operation | TwinError],
+        by: Author = NOBODY,
+        *,
+        atomic: bool = True,
+        once: Once | None = None,
     ) -> list[Outcome]:
-        return transact.transact(self, operations, by, atomic=atomic)
+        return transact.transact(self, operations, by, atomic=atomic, once=once)
 
     def put_back(self, former: Sequence[Former], by: Author = NOBODY, *, unchanged_since: int) -> int:
         ordered = sorted(former)

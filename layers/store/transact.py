@@ -28,10 +28,12 @@ from layers.errors import (
     Unreadable,
     shown,
 )
-from layers.model import MOST_OPERATIONS, Author, Operation, Outcome
+from layers.model import MOST_OPERATIONS, Author, Once, Operation, Outcome
 from layers.store import drafts
+from layers.store import once as once_
 from layers.store.drafts import Draft
 from layers.store.layer_record import LayerRecord
+from layers.store.once import Done
 
 #: What is the fault of an operation; other errors end the transaction.
 _FAULTS = (BadInput, NotFound, NotAllowed, Conflict, Unreadable)
@@ -50,6 +52,8 @@ class Joined(Protocol):
     def hold(self, fids: Sequence[int]) -> None: ...
     def with_source(self, source: str) -> int | None: ...
     def numbers(self, fids: Sequence[int], by: Author) -> dict[int, int]: ...
+    @property
+    def done(self) -> Done: ...
 
 
 class Joining(Protocol):
@@ -72,13 +76,18 @@ class _Undone(Exception):
 
 
 def transact(
-    store: Joining, operations: Sequence[Operation | TwinError], by: Author, *, atomic: bool
+    store: Joining,
+    operations: Sequence[Operation | TwinError],
+    by: Author,
+    *,
+    atomic: bool,
+    once: Once | None = None,
 ) -> list[Outcome]:
     """See :meth:`layers.store.base.Store.transact`."""
     if len(operations) > MOST_OPERATIONS:
         number = len(operations)
         raise TooLarge(f"the transaction has {number} operations; at most {MOST_OPERATIONS} are taken")
-    run = _Transaction(store, by, atomic)
+    run = _Transaction(store, by, atomic, once)
     steps = [run.prepared(one) for one in operations]
     if any(isinstance(step, _Step) for step in steps):
         with suppress(_Undone):
@@ -92,6 +101,7 @@ class _Transaction:
     store: Joining
     by: Author
     atomic: bool
+    once: Once | None
     tables: dict[str, LayerRecord | TwinError] = field(default_factory=dict)
     outcomes: list[Outcome] = field(default_factory=list)
 
@@ -123,6 +133,11 @@ class _Transaction:
             until = time.monotonic() + seconds
             if any(editors[layer].table != self.tables[layer] for layer in layers):
                 raise Busy(_REPLACED)
+            if self.once is not None:
+                before = once_.known(editors[layers[0]].done, self.once)
+                if before is not None:
+                    self.outcomes = before
+                    return
             _hold(editors, steps)
             done = []
             for step in steps:
@@ -156,6 +171,8 @@ class _Transaction:
             else:
                 assert isinstance(one, TwinError)
                 self.outcomes.append(Outcome(error=one))
+        if self.once is not None:
+            once_.keep(editors[min(editors)].done, self.once, self.outcomes)
 
 
 @contextmanager

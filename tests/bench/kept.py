@@ -14,7 +14,7 @@ import psycopg
 from layers.store import geopackage
 from layers.store.geopackage.connection import connect, transaction
 from layers.store.history import Retention
-from tests.bench import cities, database
+from tests.bench import audited, cities, database
 from tests.bench.report import Row, at_most
 from tests.support import HELSINKI, city_at, twin
 
@@ -38,6 +38,7 @@ def figures(folder: Path) -> Iterator[Row]:
     shutil.copy(city / "city.gpkg", file)
     yield from _in_file(file)
     yield _edits(city / "city.gpkg", folder)
+    yield from audited.figures(city, folder)
     with database.cluster() as cluster:
         url = cluster.database()
         twin("load", "--manifest", str(HELSINKI / "load.yml"), "--city", str(city_at(folder / "dbkept", url)))

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Locator
+from playwright.sync_api import Browser, Locator, Route
 
 from tests.browser import small
 from tests.browser.conftest import Tab, feature, new_tab
@@ -215,6 +215,37 @@ def test_a_point_is_put_on_the_map_filled_in_and_saved_without_a_message(tab: Ta
     assert feature_["geometry"]["coordinates"][:2] == [lon, lat]
     # far from all that the layer had: its tiles reach there now
     until(lambda: tab.pick(*at(-120, 60)) == feature("far", made["id"]), 30, "the feature in its layer")
+
+
+def test_a_save_whose_answer_was_lost_is_not_done_twice(tab: Tab):
+    """The server has done it; the page cannot know, is reloaded, and saves again."""
+    server = tab.server
+    lost: list[int] = []
+
+    def lose(route: Route) -> None:
+        lost.append(route.fetch().status)
+        route.abort()
+
+    def count() -> int:
+        return int(server.http.get("/ogc/collections/far/items?limit=1").json()["numberMatched"])
+
+    before, sets = count(), newest(server)[0]["id"]
+    edits = panel(tab)
+    edits.locator("select[name=layer]").select_option("far")
+    edits.locator("[data-action=add-here]").click()
+    edits = panel(tab)
+    tab.page.route("**/ogc/transactions", lose, times=1)
+    edits.locator("[data-action=save-all]").click()
+    edits.locator("[role=alert]").first.wait_for()
+    assert lost == [200]
+    tab.page.once("dialog", lambda dialog: dialog.accept())
+    tab.page.reload()
+    until(lambda: tab.js("!!window.twin"), 60, "the page's start")
+    edits = panel(tab)
+    edits.locator("[data-action=save-all]").click()
+    edits.locator("[data-saved]").wait_for()
+    assert (count(), newest(server)[0]["id"]) == (before + 1, sets + 1)
+    tab.expected += ["ERR_FAILED"]
 
 
 def test_a_point_is_moved_and_steps_are_taken_back(tab: Tab):

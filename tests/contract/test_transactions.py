@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 import shapely
 
-from layers.errors import BadBody, Busy, Exists, NotAllowed, NotFound, Stale, TooLarge
-from layers.model import Author, Operation
+from layers.errors import BadBody, Busy, Exists, KeyReused, NotAllowed, NotFound, Stale, TooLarge
+from layers.model import Author, Once, Operation
 from layers.store.base import Store
+from tests.histories.foreign import Hand, SqliteHand
 from tests.storing import fids, grid, kinds, load, one, spec, square
 
 
@@ -225,3 +226,48 @@ def test_transactions_never_wait_for_each_other_in_a_circle(city: Store, opener:
         thread.join(60)
     assert failures == []
     assert city.feature_layer("buildings").count == city.feature_layer("sheds").count == 9
+
+
+def test_what_is_to_be_done_once_is_done_once(city: Store, opener: Callable[[], Store], hand: Hand) -> None:
+    """However often it is sent, to whichever server, also at the same time; for a day."""
+    once = Once("planner", "k1", "digest")
+    wrong = [create(name="new"), patch(99, name="nobody")]
+    assert city.transact(wrong, once=once)[1].error is not None
+    operations = [
+        create(name="new"),
+        patch(1, name="hall", if_match=city.revision("buildings", 1)),
+        delete(3),
+    ]
+    made = city.transact(operations, Author(actor="planner"), once=once)  # nothing came of the first
+    assert kinds(made) == [None] * 3
+    after = state(city)
+    beside = opener()
+    for store in (city, beside, city):
+        assert store.transact(operations, Author(actor="planner"), once=once) == made
+    assert state(city) == after
+    with pytest.raises(KeyReused):
+        beside.transact(operations, once=Once("planner", "k1", "another"))
+    other = beside.transact([create(name="mine")], once=Once("builder", "k1", "another"))
+    assert other[0].fid not in (None, made[0].fid)
+    table = hand.table("twin_done")
+    old = "'2026-01-01'" if isinstance(hand, SqliteHand) else "'2026-01-01'::timestamptz"
+    with hand.transaction():
+        hand.run(f"UPDATE {table} SET at = {old} WHERE actor = 'planner'", ())
+    city.transact([create(name="later")], once=Once("planner", "k2", "third"))
+    again = city.transact([create(name="new")], once=once)
+    assert again[0].fid not in (None, made[0].fid)
+
+
+def test_two_that_send_the_same_at_once_do_it_once(city: Store) -> None:
+    found: list[Any] = []
+
+    def send() -> None:
+        found.append(city.transact([create(name="new")], once=Once("planner", "k", "digest")))
+
+    threads = [threading.Thread(target=send) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == found[:1] * 4
+    assert len(fids(city)) == 4

@@ -254,3 +254,19 @@ def test_single_edits_go_on_beside_it(server, fids):
             assert http.patch(item(LAYER, fids[0]), content=body, headers=headers).status_code == 204
     thread.join()
     assert answers[0].json()["summary"]["totalInserted"] == 1000
+
+
+def test_a_request_that_is_sent_again_with_its_key_is_done_once(server):
+    count = server.http.get(f"/ogc/collections/{LAYER}/items?limit=1").json()["numberMatched"]
+    actions = [insert(feature(name="once"))]
+    answers = [transact(server, actions, **{"idempotency-key": key}) for key in ('"a-1"', "a-1", '"a-1"')]
+    assert {answer.status_code for answer in answers} == {200}
+    assert len({answer.text for answer in answers}) == 1
+    assert server.http.get(f"/ogc/collections/{LAYER}/items?limit=1").json()["numberMatched"] == count + 1
+    other = transact(server, [insert(feature(name="other"))], **{"idempotency-key": '"a-1"'})
+    assert (other.status_code, other.json()["code"]) == (422, "KeyReused")
+    batch = transact(server, actions, "batch", **{"idempotency-key": '"a-2"'})
+    assert (batch.status_code, "atomic" in batch.text) == (400, True)
+    for wrong in ('""', '"' + "x" * 129 + '"', '"open', "two words"):
+        assert transact(server, actions, **{"idempotency-key": wrong}).status_code == 400
+    assert server.http.get(f"/ogc/collections/{LAYER}/items?limit=1").json()["numberMatched"] == count + 1

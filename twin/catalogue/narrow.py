@@ -25,6 +25,7 @@ from layers.model import (
     FeaturePage,
     Item,
     Layer,
+    Once,
     Operation,
     Outcome,
     Rows,
@@ -401,10 +402,16 @@ class NarrowedView(View):
         return super().delete(layer_id, fid, if_match, by)
 
     def transact(
-        self, operations: Sequence[Operation | TwinError], by: Author, *, atomic: bool
+        self,
+        operations: Sequence[Operation | TwinError],
+        by: Author,
+        *,
+        atomic: bool,
+        once: Once | None = None,
     ) -> list[Outcome]:
         """As :meth:`View.transact`; operations on what is not edited here are refused as :meth:`create`."""
-        return super().transact([self._permitted(one) for one in operations], by, atomic=atomic)
+        permitted = [self._permitted(one) for one in operations]
+        return super().transact(permitted, by, atomic=atomic, once=once)
 
     def _permitted(self, operation: Operation | TwinError) -> Operation | TwinError:
         if isinstance(operation, TwinError):

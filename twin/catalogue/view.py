@@ -27,6 +27,7 @@ from layers.model import (
     Item,
     Layer,
     Moment,
+    Once,
     Operation,
     Outcome,
     Rows,
@@ -398,10 +399,15 @@ class View:
         return self._edited().delete(layer_id, fid, if_match, by)
 
     def transact(
-        self, operations: Sequence[Operation | TwinError], by: Author, *, atomic: bool
+        self,
+        operations: Sequence[Operation | TwinError],
+        by: Author,
+        *,
+        atomic: bool,
+        once: Once | None = None,
     ) -> list[Outcome]:
         """As :meth:`Store.transact`."""
-        return self._edited().transact(operations, by, atomic=atomic)
+        return self._edited().transact(operations, by, atomic=atomic, once=once)
 
     # -- taking back -------------------------------------------------------------------------
 

@@ -95,6 +95,7 @@ class UndoRefused(errors.Conflict):
 STATUS |= {
     Late: 408,
     TransactionRefused: 422,
+    errors.KeyReused: 422,
     NotAcceptable: 406,
     WrongMedia: 415,
     WrongMethod: 405,

@@ -18,6 +18,7 @@ from layers.store.edit import Editor, OldRow
 from layers.store.geopackage import blob, keeping, past, recorded, sets
 from layers.store.geopackage.catalog import FeatureTable
 from layers.store.geopackage.connection import quoted
+from layers.store.geopackage.done import GeoPackageDone
 from layers.store.geopackage.read_view import encode
 
 #: Features that are written as GeoJSON at a time.
@@ -35,6 +36,10 @@ class GeoPackageEditor(Editor):
 
     def changing(self, by: Author) -> AbstractContextManager[object]:
         return sets.writing(self._con, by, self._table.id)
+
+    @property
+    def done(self) -> GeoPackageDone:
+        return GeoPackageDone(self._con)
 
     @contextmanager
     def step(self) -> Iterator[None]:

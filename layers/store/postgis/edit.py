@@ -20,6 +20,7 @@ from layers.store.edit import Editor, OldRow, taken
 from layers.store.postgis import constraint_errors, history, moments, old_rows, project
 from layers.store.postgis import past_table as past_table_
 from layers.store.postgis.connection import Connection, bound, literal
+from layers.store.postgis.done import PostgisDone
 from layers.store.postgis.layer_table import LayerTable, beside, defaults, json_type, restored
 from layers.store.postgis.old_rows import OldRows
 from layers.store.postgis.read import revision_sql
@@ -64,6 +65,10 @@ class PostgisEditor(Editor):
                 if self._table.source is not None or error.__cause__ is None:
                     raise
         return create()
+
+    @property
+    def done(self) -> PostgisDone:
+        return PostgisDone(self._con, self._table.schema)
 
     def step(self) -> AbstractContextManager[None]:
         return self.changing(NOBODY)  # within a transaction it is a savepoint

@@ -6,13 +6,14 @@ is written at a time, so that single edits always find a thread and a connection
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from layers.errors import TwinError
-from layers.model import Author, Operation, Outcome
+from layers.errors import BadParameter, TwinError
+from layers.model import Author, Once, Operation, Outcome
 from twin.access.caller import CALLER
 from twin.http import answers, etags, respond
 from twin.http.author import PARAMETER, author
@@ -39,6 +40,9 @@ MEDIA = "application/ogc-tx+json"
 MAX_BODY = 8 * 1_048_576
 #: Reasons that are told of one transaction.
 MAX_EXCEPTIONS = 1_000
+#: A request that is sent again with the same key is not done again.
+ONCE = "Idempotency-Key"
+_KEY = re.compile(r'"([!#-\[\]-~]{1,128})"|([!#-+\--\[\]-~]{1,128})', re.ASCII)
 _TOTALS = {"create": "Inserted", "replace": "Replaced", "patch": "Updated", "delete": "Deleted"}
 _MINIMAL = re.compile(r"(?:^|,)\s*return\s*=\s*\"?minimal\"?\s*(?:[,;]|$)", re.IGNORECASE)
 
@@ -53,8 +57,9 @@ def room(site: Site) -> Room:
         body = await respond.body_of(scope, receive, MAX_BODY, MEDIA, JSON)
         view, base = city.catalogue.of(scope[CALLER]), respond.base_url(city, scope)
         crs = respond.header(scope, b"content-crs")
+        once = _once(scope, by, body, crs)
         minimal = _MINIMAL.search(respond.header(scope, b"prefer") or "") is not None
-        result = await city.write_alone(_transact, view, body, crs, by, base, minimal)
+        result = await city.write_alone(_transact, view, body, crs, by, base, minimal, once)
         applied = [(b"preference-applied", b"return=minimal")] if minimal else []
         await answers.give_json(scope, send, result, [(b"cache-control", b"no-store"), *applied])
 
@@ -67,12 +72,21 @@ def room(site: Site) -> Room:
 
 
 def _transact(
-    view: View, body: bytes, crs: str | None, by: Author, base: str, minimal: bool
+    view: View,
+    body: bytes,
+    crs: str | None,
+    by: Author,
+    base: str,
+    minimal: bool,
+    once: Once | None,
 ) -> dict[str, Any]:
-    """The answer. Raises BadBody, TooLarge, Unavailable, and TransactionRefused where nothing is written."""
+    """The answer. Raises BadBody, TooLarge, Unavailable, KeyReused, and TransactionRefused where nothing is
+    written."""
     asked = read(respond.read_json(body), view, crs)
+    if once is not None and not asked.atomic:
+        raise BadParameter(ONCE, once.key, "is of atomic transactions: of a batch a part may be done")
     by = replace(by, message=asked.message or by.message)
-    outcomes = view.transact([one.operation for one in asked.members], by, atomic=asked.atomic)
+    outcomes = view.transact([one.operation for one in asked.members], by, atomic=asked.atomic, once=once)
     exceptions = [
         _exception(member, outcome.error)
         for member, outcome in zip(asked.members, outcomes, strict=True)
@@ -88,6 +102,19 @@ def _transact(
         wrong = "1 edit" if len(exceptions) == 1 else f"{len(exceptions)} edits"
         raise TransactionRefused(f"nothing is written: {wrong} of {len(outcomes)} cannot be done", result)
     return result if minimal else result | _results(asked, outcomes, base, view.epoch)
+
+
+def _once(scope: Scope, by: Author, body: bytes, crs: str | None) -> Once | None:
+    """The request as one that is done once, where it has a key (draft-ietf-httpapi-idempotency-key-header-07,
+    section 2.1: a string of structured fields; one without quotes is taken, too). Raises BadParameter."""
+    sent = respond.header(scope, ONCE.lower().encode())
+    if sent is None:
+        return None
+    match = _KEY.fullmatch(sent.strip())
+    if match is None:
+        raise BadParameter(ONCE, sent, "a text of 1 to 128 characters, such as a UUID, in quotes")
+    digest = hashlib.sha256(body + b"\0" + (crs or "").encode()).hexdigest()
+    return Once(by.actor or "", match[1] or match[2], digest)
 
 
 def _summary(asked: Document, outcomes: Sequence[Outcome]) -> dict[str, int]:
@@ -142,10 +169,18 @@ def _describe(context: Context) -> Mapping[str, Any]:
     body = {MEDIA: "transaction", JSON: "transaction"}
     crs = header_parameter("Content-Crs", "The CRS of the geometries in the body", {"type": "string"})
     prefer = header_parameter("Prefer", "return=minimal: without the addresses", {"type": "string"})
+    told = "Sent again with the same key and body within a day, it is not done again but answered as before"
+    once = header_parameter(ONCE, told, {"type": "string"})
     done = {"200": ok(say("What was written", "已写入的内容"), {JSON: "transactionResult"})}
     return {
         "post": write(
-            "transactions.post", "transactions", summary, done, body, [crs, prefer, PARAMETER], more=(422,)
+            "transactions.post",
+            "transactions",
+            summary,
+            done,
+            body,
+            [crs, prefer, once, PARAMETER],
+            more=(422,),
         )
     }
 

@@ -1,6 +1,7 @@
 /** Requests to the server: one error shape, ETags kept for editing. The session of the page goes with each. */
 
 import type { ModelChoices } from './config';
+import { answered, keyOf } from './editing/sent';
 import { asOf } from './past';
 
 export class ApiError extends Error {
@@ -123,11 +124,10 @@ export async function getRelated(url: string, fid: number, at: string | null): P
  * the features that were made, in the order of the actions. Throws ApiError with every reason.
  */
 export async function transact(actions: readonly Record<string, unknown>[], message: string): Promise<number[]> {
-  const response = await request('ogc/transactions', {
-    method: 'POST',
-    headers: { 'Content-Type': 'application/ogc-tx+json' },
-    body: JSON.stringify({ ...(message ? { description: message } : {}), semantic: 'atomic', transaction: actions }),
-  });
+  const body = JSON.stringify({ ...(message ? { description: message } : {}), semantic: 'atomic', transaction: actions });
+  const headers = { 'Content-Type': 'application/ogc-tx+json', 'Idempotency-Key': `"${keyOf(body)}"` };
+  const response = await request('ogc/transactions', { method: 'POST', headers, body });
+  answered();
   const { insertResults } = (await response.json()) as { insertResults: string[] };
   return insertResults.map((address) => Number(address.slice(address.lastIndexOf('/') + 1)));
 }

@@ -243,3 +243,32 @@ test('where nobody answers all is kept, and nothing is edited while it is saved'
   expect(edits.of('roads', 7)?.texts).toEqual({ name: 'Mine' });
   expect([edits.saving.value, edits.failure.value instanceof TypeError]).toEqual([false, true]);
 });
+
+test('what was sent without an answer is sent again under its key, also after a reload; anything else under another', async () => {
+  const keys: string[] = [];
+  let lost = true;
+  vi.stubGlobal('fetch', async (_: string, init: RequestInit = {}) => {
+    keys.push((init.headers as Record<string, string>)['Idempotency-Key']!);
+    if (lost) throw new TypeError('Failed to fetch');
+    return json({ insertResults: [] });
+  });
+  const edits = new Edits(config, 'anna');
+  edits.type('roads', 7, road, 'name', 'High Street');
+  await edits.save();
+  expect(edits.failure.value).toBeInstanceOf(TypeError);
+  await edits.save();
+  const reloaded = new Edits(config, 'anna');
+  lost = false;
+  await reloaded.save();
+  expect(reloaded.saved.value).toBe(1);
+  expect(keys[0]).toMatch(/^"[0-9a-f]{32}"$/);
+  expect(new Set(keys).size).toBe(1);
+  reloaded.type('roads', 7, road, 'name', 'High Street');
+  await reloaded.save();
+  lost = true;
+  reloaded.type('roads', 7, road, 'name', 'Low Street');
+  await reloaded.save();
+  reloaded.type('roads', 7, road, 'name', 'Mean Street');
+  await reloaded.save();
+  expect(new Set(keys).size).toBe(4);
+});
