@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 import shapely
 
 from layers.batch import MESH, SOURCE_ID, WKB, properties
-from layers.errors import BadParameter, shown
+from layers.errors import BadParameter, listed
 from layers.kinds.base import Columns, Kind, SourceBatch, blank, named, text
 from layers.model import FeatureLayer, Problem
 from layers.times import Times
@@ -287,7 +287,7 @@ def _renamed(names: Mapping[str, str]) -> Iterator[Problem]:
     """Which columns are published under another name."""
     pairs = [f"{name} is {published}" for name, published in names.items() if name != published]
     if pairs:
-        reason = f"the layer has other names for columns of the file: {', '.join(map(shown, pairs))}"
+        reason = f"the layer has other names for columns of the file: {listed(pairs)}"
         yield Problem("column.renamed", 0, reason, "noted")
 
 
@@ -295,14 +295,14 @@ def _folded(names: Sequence[str]) -> Iterator[Problem]:
     if names:
         reason = (
             f"{len(names)} columns are filled in fewer than {RARE:.0%} of the rows, and are members of the"
-            f" JSON text in {REST} (filter it with LIKE): {', '.join(map(shown, names))}"
+            f" JSON text in {REST} (filter it with LIKE): {listed(names)}"
         )
         yield Problem("column.folded", 0, reason, "noted")
 
 
 def _unfilled(names: Collection[str]) -> Iterator[Problem]:
     if names:
-        reason = f"no row fills these columns, and they are left out: {', '.join(map(shown, names))}"
+        reason = f"no row fills these columns, and they are left out: {listed(names)}"
         yield Problem("column.empty", 0, reason, "noted")
 
 

@@ -30,7 +30,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from itertools import islice
 from typing import Any
 
 SHOWN = 80
@@ -43,6 +44,12 @@ def shown(value: object) -> str:
     came so."""
     text = _line(_json(value) if isinstance(value, bool | dict | list | None) else str(value))
     return text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"
+
+
+def listed(names: Collection[object], most: int = 20) -> str:
+    """Names as :func:`shown` has them, joined by commas; of many the first, and how many more there are."""
+    some = ", ".join(shown(name) for name in islice(names, most))
+    return some if len(names) <= most else f"{some} and {len(names) - most} more"
 
 
 def scrubbed(text: str, *folders: str) -> str:

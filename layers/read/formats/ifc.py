@@ -176,22 +176,38 @@ class _Model:
         return np.array(at) * self._unit
 
     def _stands(self, entities: Sequence[Any]) -> Mapping[int | None, tuple[float, float]]:
-        """Longitude and latitude at which each building, by its number, meets the ground: the middle of where
-        its elements begin; None for those of none. Empty where that cannot be known, as the load will say."""
+        """Longitude and latitude at which each building, by its number, meets the ground; None for what is of
+        none. Empty where that cannot be known, as the load will say."""
         by_building: dict[int | None, list[Any]] = {}
+        buildings: dict[int | None, Any] = {}
         for entity in entities:
-            building = self._structure.building(entity)
             if entity.id() not in self._misplaced and not entity.is_a("IfcSite"):
-                by_building.setdefault(building and building.id(), []).append(entity)
-        middles = [np.median(self._looked_at(some), axis=0) for some in by_building.values()]
-        if not middles or self._place.crs is None:
+                building = self._structure.building(entity)
+                number = building and building.id()
+                by_building.setdefault(number, []).append(entity)
+                buildings[number] = building
+        places = [self._foot(buildings[number], some) for number, some in by_building.items()]
+        if not places or self._place.crs is None:
             return {}
         try:
-            lonlat = crs.to_lonlat(self._place.to(np.array(middles)), self._place.crs)
+            lonlat = crs.to_lonlat(self._place.to(np.array(places)), self._place.crs)
         except BadFile:
             return {}
-        places = [(round(lon, 9), round(lat, 9)) for lon, lat in lonlat[:, :2].tolist()]
-        return dict(zip(by_building, places, strict=True))
+        feet = [(round(lon, 9), round(lat, 9)) for lon, lat in lonlat[:, :2].tolist()]
+        return dict(zip(by_building, feet, strict=True))
+
+    def _foot(self, building: Any, elements: Sequence[Any]) -> NDArray[np.float64]:
+        """The point of the model, in metres, under which a building stands. A new version of the model has
+        the same, whatever became of single elements: the building's own origin where that is among them, else
+        their middle on a grid."""
+        at = self._looked_at(elements)
+        low, high = at.min(axis=0), at.max(axis=0)
+        if building is not None and building.ObjectPlacement is not None:
+            origin: NDArray[np.float64] = matrix(building.ObjectPlacement)[:3, 3] * self._unit
+            room = _FOOT_GRID_M / 2
+            if ((origin[:2] >= low[:2] - room) & (origin[:2] <= high[:2] + room)).all():
+                return origin
+        return np.asarray(np.round((low + high) / 2 / _FOOT_GRID_M) * _FOOT_GRID_M)
 
     def _ground(self, building: Any) -> float:
         """The height (m) in the model of the ground under a building: of its lowest storey that is not under
@@ -383,6 +399,7 @@ class _Writer:
 
 #: Columns that follow from the body.
 _FOOT = ("foot_lon", "foot_lat")
+_FOOT_GRID_M = 10.0
 _MEASURED = ("mesh_height_m", "mesh_low_m", "base_m", *_FOOT)
 #: Lengths that doors and windows say of themselves.
 _SIZES = {"OverallHeight": "overall_height_m", "OverallWidth": "overall_width_m"}

@@ -130,6 +130,19 @@ def test_elements_say_where_their_building_meets_the_ground(small: Rows) -> None
     assert shapely.dwithin(house_, shapely.Point(lon, lat), 1e-8)
 
 
+def test_a_new_version_of_a_model_stands_where_the_old_one_does(small: Rows, tmp_path: Path) -> None:
+    """Whatever becomes of single elements."""
+    model = house()
+    storey = model.storey("Annex", 0.0)
+    wall = model.element("IfcWall", "north", WALL, storey)
+    wall.ObjectPlacement = model.place(9.0, 5.0, 0.0, storey.ObjectPlacement)
+    again = rows(read(model.write(tmp_path / "b.ifc")))
+    assert len(again) > len(small)
+    for rows_ in (small, again):
+        [place] = {(row["foot_lon"], row["foot_lat"]) for row in rows_.values()}
+        assert place == (small["south"]["foot_lon"], small["south"]["foot_lat"])
+
+
 def test_what_an_element_is_and_belongs_to(small: Rows) -> None:
     categories = {name: row["category"] for name, row in small.items()}
     assert categories == {
