@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from array import array
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
@@ -48,14 +49,17 @@ class BadGeometry(ValueError):
 def level(geometry: Mapping[str, Any]) -> float:
     """The level of detail, 0 where it is none."""
     try:
-        return float(geometry.get("lod", 0))
+        said = float(geometry.get("lod", 0))
     except (TypeError, ValueError):
         return 0.0
+    return said if math.isfinite(said) else 0.0
 
 
 def is_filled(geometry: Any, types: Collection[Any]) -> bool:
     """Whether a geometry is of one of these types, and has boundaries."""
-    if not isinstance(geometry, dict) or geometry.get("type") not in types:
+    if not isinstance(geometry, dict) or not isinstance(kind := geometry.get("type"), str):
+        return False
+    if kind not in types:
         return False
     return isinstance(geometry.get("boundaries"), list) and bool(geometry["boundaries"])
 

@@ -17,7 +17,7 @@ from layers.read.cityjson.appearance import Appearance
 from layers.read.cityjson.document import Shared
 from layers.read.cityjson.features import Feature, Features, Outline
 from layers.read.cityjson.geometry import CORNERS, FLAT, NESTING, BadGeometry, is_filled, level
-from layers.read.cityjson.wholes import Wholes
+from layers.read.cityjson.wholes import Wholes, named, parents
 from layers.read.cityobjects import CityRows
 from layers.read.frame import instanced, is_degrees
 
@@ -117,12 +117,12 @@ class Objects:
     ) -> Feature:
         """An object with its attributes over those of its parents."""
         own: dict[str, Any] = dict(self.common)
-        parents = [p for p in thing.get("parents") or () if isinstance(p, str)]
-        for parent in parents:
+        for parent in named(thing, "parents"):
             own.update(_own(document.objects.get(parent)))
         own.update({n: v for n, v in _own(thing).items() if v is not None or n not in own})
         lod = str(geometry.get("lod", ""))
-        return Feature(row, object_id, thing["type"], lod, parents[0] if parents else None, own)
+        whole = next(iter(parents(document.objects, thing)), None)
+        return Feature(row, object_id, thing["type"], lod, whole, own)
 
     def _shape(self, feature: Feature, geometry: Thing, document: Document) -> None:
         """Give a feature its faces: a template's are turned by the matrix and moved to the reference point.
@@ -190,7 +190,7 @@ def _kind(thing: Thing) -> str:
 
 
 def _children(objects: Mapping[str, Any], thing: Thing) -> list[Thing]:
-    children = (objects.get(c) for c in thing.get("children") or () if isinstance(c, str))
+    children = (objects.get(name) for name in named(thing, "children"))
     return [c for c in children if isinstance(c, dict)]
 
 

@@ -36,7 +36,7 @@ class Wholes:
 
     def of(self, object_id: str, thing: Thing) -> Ground | None:
         """The ground of the whole that an object is of; None for what is a whole of its own."""
-        if not thing.get("parents") and not thing.get("children"):
+        if _is_group(thing) or not (named(thing, "parents") or named(thing, "children")):
             return None
         top = self._top(object_id)
         if top not in self._known:
@@ -45,21 +45,17 @@ class Wholes:
 
     def _top(self, object_id: str) -> str:
         for _ in range(_DEEPEST):
-            parents = self._names(object_id, "parents")
-            if not parents:
+            above = [name for name in parents(self.objects, self.objects[object_id]) if name in self.objects]
+            if not above:
                 break
-            object_id = parents[0]
+            object_id = above[0]
         return object_id
-
-    def _names(self, object_id: str, member: str) -> list[str]:
-        thing = self.objects.get(object_id)
-        names = thing.get(member) if isinstance(thing, dict) else None
-        return [name for name in names if name in self.objects] if isinstance(names, list) else []
 
     def _ground(self, top: str) -> Ground | None:
         members, seen = [top], {top}
         for each in members:  # it grows
-            fresh = [name for name in self._names(each, "children") if name not in seen]
+            children = named(self.objects[each], "children")
+            fresh = [name for name in children if name in self.objects and name not in seen]
             seen.update(fresh)
             members += fresh
         corners = [found for each in members if (found := self._corners(each)) is not None]
@@ -78,6 +74,8 @@ class Wholes:
         try:
             faces = flattened(geometry["boundaries"], NESTING[geometry["type"]])
             at = np.array(list(chain.from_iterable(chain.from_iterable(faces))), np.int64)
+            if at.ndim != 1 or at.min(initial=0) < 0:
+                return None
             found = self.vertices[at]
         except (TypeError, ValueError, IndexError, OverflowError):
             return None
@@ -91,3 +89,18 @@ class Wholes:
         except BadFile:
             return None  # the load says so
         return (lon, lat) if np.isfinite([lon, lat]).all() else None
+
+
+def named(thing: Any, member: str) -> list[str]:
+    """The ids that ``parents`` or ``children`` of a city object list; what is no id is passed over."""
+    names = thing.get(member) if isinstance(thing, dict) else None
+    return [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
+
+
+def parents(objects: Mapping[str, Any], thing: Thing) -> list[str]:
+    """The ids of what an object is a part of: a group (section 2.2, CityObjectGroup) is no whole."""
+    return [name for name in named(thing, "parents") if not _is_group(objects.get(name))]
+
+
+def _is_group(thing: Any) -> bool:
+    return isinstance(thing, dict) and thing.get("type") == "CityObjectGroup"

@@ -433,3 +433,39 @@ def test_what_is_a_part_keeps_its_height_in_the_whole(tmp_path: Path) -> None:
     assert (house["foot_lon"], house["foot_lat"]) == pytest.approx(lonlat, abs=1e-6)
     assert (dormer["foot_lon"], dormer["foot_lat"]) == (house["foot_lon"], house["foot_lat"])
     assert "mesh_low_m" not in found["house-b"] or found["house-b"]["mesh_low_m"] is None
+
+
+def test_members_of_a_group_stand_each_on_its_own_ground(tmp_path: Path) -> None:
+    def change(city: dict[str, Any]) -> None:
+        objects = city["CityObjects"]
+        houses = ["house-a", "house-b"]
+        objects["estate"] = {"type": "CityObjectGroup", "children": houses, "attributes": {"estate": "north"}}
+        for name in houses:
+            objects[name]["parents"] = ["estate"]
+
+    found = features(changed(tmp_path, change))
+    assert found["house-a"]["estate"] == "north"
+    for name in ("house-a", "house-b"):
+        assert found[name].get("mesh_low_m") is None
+        assert found[name].get("building_id") is None
+
+
+@pytest.mark.parametrize("value", [5, "house-b", {"house-b": 1}, [["house-b"], {"a": 1}, 7, None]])
+@pytest.mark.parametrize("member", ["parents", "children"])
+def test_what_names_no_objects_is_passed_over(tmp_path: Path, member: str, value: Any) -> None:
+    found = features(changed(tmp_path, lambda city: city["CityObjects"]["house-a"].update({member: value})))
+    assert {"house-a", "house-b"} <= set(found)
+    assert found["house-a"].get("building_id") is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"type": ["Solid"]}, {"boundaries": [[[[0, 1, 2]]]]}, {"boundaries": [[[[-1, 0, 1]]]]}, {"lod": "nan"}],
+)
+def test_a_part_that_cannot_be_read_costs_itself(tmp_path: Path, change: dict[str, Any]) -> None:
+    def changing(city: dict[str, Any]) -> None:
+        objects = city["CityObjects"]
+        objects["house-a"]["children"], objects["house-b"]["parents"] = ["house-b"], ["house-a"]
+        objects["house-b"]["geometry"][0].update(change)
+
+    assert "house-a" in features(changed(tmp_path, changing))
