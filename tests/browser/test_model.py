@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pyproj
@@ -15,7 +15,7 @@ import pytest
 from numpy.typing import NDArray
 
 from layers.store.geopackage.connection import connect
-from tests.browser.conftest import Tab
+from tests.browser.conftest import SIZE, Tab
 from tests.browser.pixels import pixels
 from tests.ifcs import AXIS, EAST, MAP, NORTH, house
 from tests.support import Server, init, twin, until
@@ -244,3 +244,51 @@ def test_xray_shows_a_chosen_room_within_its_walls(tab: Tab) -> None:
     assert tab.page.screenshot() != before
     tab.open(f"v={lon},{lat},40,0,-60&m=3d&l=house&xr=1&s=house:{items[0]['id']}&lang=zh-CN")
     assert tab.js("window.twin.state().xray") is True
+
+
+def test_a_section_box_cuts_bodies_and_what_is_picked(tab: Tab) -> None:
+    """The lid of the box goes through the wall: the roof is away, the floor below it is seen and picked."""
+    lon, lat = at(5, 4)
+    view = f"v={lon},{lat},40,0,-89&m=3d&l=house&lang=zh-CN"
+    tab.open(view)
+    tab.open(f"{view}&sb={lon},{lat},14,14,0,-4,2.5")
+    assert name_at(tab, 5, 2) == "floor"
+    tab.open(f"{view}&p=section&sb={lon},{lat},14,2,0,-4,9")  # a slice along the middle
+    assert name_at(tab, 5, 4, 3) in ("lid", "A101 Hall", "floor")
+    away = name_at(tab, *south_of(lon, lat, 3))
+    assert away is None
+    # a side is dragged on the map: the other one stays where it is
+    tab.page.set_viewport_size({"width": 1280, "height": 800})  # else the panel lies over it
+    tab.ready()
+    before = tab.js("window.twin.state().section")
+    handle = tab.page.locator("[data-handle=east]")
+    spot = handle.bounding_box()
+    assert spot is not None
+    x, y = spot["x"] + spot["width"] / 2, spot["y"] + spot["height"] / 2
+    tab.page.mouse.move(x, y)
+    tab.page.mouse.down()
+    tab.page.mouse.move(x + 40, y, steps=4)
+    tab.page.mouse.up()
+    after = tab.js("window.twin.state().section")
+    assert after["width"] > before["width"] + 1
+    assert after["depth"] == before["depth"]
+    assert after["lon"] > before["lon"]
+    high = tab.page.locator("twin-section [data-section=high]")
+    high.focus()
+    tab.page.keyboard.press("ArrowLeft")
+    until(lambda: tab.js("window.twin.state().section.high") < 9, 10, "the lid")
+    assert "sb=" in tab.page.url
+    tab.page.locator("twin-section [data-section=off]").click()
+    until(lambda: "sb=" not in tab.page.url, 10, "the link")
+    tab.ready()
+    assert tab.violations() == []
+    tab.page.set_viewport_size(cast(Any, SIZE))
+
+
+def south_of(lon: float, lat: float, metres: float) -> tuple[float, float]:
+    """A place in the small model so far south of one in degrees."""
+    east, north = pyproj.Transformer.from_crs("EPSG:4326", MAP, always_xy=True).transform(
+        lon, lat - metres / 111_200
+    )
+    dx, dy = east - EAST, north - NORTH
+    return float(dx * AXIS[0] + dy * AXIS[1]), float(dy * AXIS[0] - dx * AXIS[1])

@@ -7,6 +7,7 @@
  * r=raster;colormap=NAME;range=LOW,HIGH;bands=N[,N,N];hillshade=true|false;datetime=TIME (once a raster)
  * at=instant|@change, the city as it was  against=now|instant|@change, compared with it  split=share, side by side
  * set=id, what a change set changed  mv=layer;to=VERSION;from=VERSION, what is different in a model version
+ * sb=lon,lat,width,depth,heading,low,high, solids are cut out of this box
  * xr=1, what is not chosen is seen through
  * s=layer:fid | sensor:id | incident:id; a layer that is called like one of those, or any: s=feature:layer:fid;
  * with `:against` after it, as it is in the moment that is compared with
@@ -17,7 +18,7 @@ import { readModel, writeModel } from './layers/model-look';
 import { readLook, writeLook } from './layers/raster-look';
 import { liveTypes, panels } from './panels/registry';
 import { isBefore, NOW, readMoment } from './past';
-import { isFeature, PICK, type LayerState, type ModelChoice, type Selection, type State, type Store, type View } from './state';
+import { isFeature, PICK, type LayerState, type ModelChoice, type SectionBox, type Selection, type State, type Store, type View } from './state';
 
 function numbers(text: string | null, count: number): number[] | null {
   const parts = (text ?? '').split(',').map(Number);
@@ -107,6 +108,18 @@ function parseVersion(text: string | null, config: CityConfig): ModelChoice | nu
   return to && config.layers.some(({ id }) => id === layer) ? { layer, to, from } : null;
 }
 
+function parseSection(text: string | null): SectionBox | null {
+  const parts = numbers(text, 7);
+  if (!parts) return null;
+  const [lon, lat, width, depth, heading, low, high] = parts as [number, number, number, number, number, number, number];
+  return Math.abs(lon) <= 180 && Math.abs(lat) < 90 && width > 0 && depth > 0 && high > low ? { lon, lat, width, depth, heading, low, high } : null;
+}
+
+function writeSection({ lon, lat, ...metres }: SectionBox): string {
+  const { width, depth, heading, low, high } = metres;
+  return `sb=${[round(lon, 7), round(lat, 7), ...[width, depth, heading, low, high].map((one) => round(one, 2))].join(',')}`;
+}
+
 function writeVersion({ layer, to, from }: ModelChoice): string {
   const said = new URLSearchParams({ to, ...(from === null ? {} : { from }) });
   return `mv=${layer};${said.toString().replaceAll('&', ';')}`;
@@ -155,6 +168,7 @@ export function readLink(hash: string, config: CityConfig): State {
     set: parseSet(params.get('set')),
     version: parseVersion(params.get('mv'), config),
     xray: params.get('xr') === '1',
+    section: parseSection(params.get('sb')),
     live: Object.fromEntries(list(params.get('off')).map((id) => [id, false])),
     selection,
     ...open,
@@ -193,6 +207,7 @@ export function writeLink(state: Readonly<State>): string {
   if (state.split !== null) parts.push(`split=${round(state.split, 3)}`);
   if (state.set !== null) parts.push(`set=${state.set}`);
   if (state.version !== null) parts.push(writeVersion(state.version));
+  if (state.section !== null) parts.push(writeSection(state.section));
   if (state.xray) parts.push('xr=1');
   const off = Object.entries(state.live).flatMap(([id, shown]) => (shown ? [] : [id]));
   if (off.length > 0) parts.push(`off=${off.join(',')}`);

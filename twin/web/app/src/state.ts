@@ -40,6 +40,17 @@ export interface LayerState {
   model?: ModelLook;
 }
 
+/** A box: its middle in degrees, sides in metres, degrees clockwise from north, floor and lid in metres above the ground. */
+export interface SectionBox {
+  lon: number;
+  lat: number;
+  width: number;
+  depth: number;
+  heading: number;
+  low: number;
+  high: number;
+}
+
 /** A version of a layer by its name, and the one that it is compared with; null for what is there. */
 export interface ModelChoice {
   layer: string;
@@ -73,6 +84,8 @@ export interface State {
   version: ModelChoice | null;
   /** What is not chosen is seen through. */
   xray: boolean;
+  /** Solids are cut out of this box; null where they are whole. */
+  section: SectionBox | null;
   /** Which live layers are shown, by id; those that are not named are. */
   live: Readonly<Record<string, boolean>>;
   selection: Selection | null;

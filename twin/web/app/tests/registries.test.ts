@@ -19,9 +19,9 @@ test('an id is registered once, and could stand in a link', () => {
 
 test('panels, tools and forms are found in their folders', () => {
   expect(panels.all().map(({ id }) => id).sort()).toEqual(
-    ['edits', 'feature', 'history', 'incident', 'incidents', 'layers', 'legend', 'new', 'profile', 'search', 'sensor'],
+    ['edits', 'feature', 'history', 'incident', 'incidents', 'layers', 'legend', 'new', 'profile', 'search', 'section', 'sensor'],
   );
-  expect(tools.all().map(({ id }) => id)).toEqual(['zoom-in', 'zoom-out', 'north', 'mode', 'underground', 'profile', 'past', 'xray', 'theme']);
+  expect(tools.all().map(({ id }) => id)).toEqual(['zoom-in', 'zoom-out', 'north', 'mode', 'underground', 'profile', 'past', 'xray', 'section', 'theme']);
   expect(forms.all().map(({ id }) => id).sort()).toEqual(['coverage', 'draped', 'registered', 'scene', 'vector']);
 });
 
@@ -33,7 +33,7 @@ test('every panel brings its element', async () => {
 });
 
 test('the keys of the page are each bound once', () => {
-  expect([...bindings().keys()].sort()).toEqual(['+', '-', '/', '2', '3', 'c', 'd', 'e', 'escape', 'i', 'l', 'n', 'p', 't', 'u', 'x']);
+  expect([...bindings().keys()].sort()).toEqual(['+', '-', '/', '2', '3', 'b', 'c', 'd', 'e', 'escape', 'i', 'l', 'n', 'p', 't', 'u', 'x']);
 });
 
 test('each type of selection has its card', () => {

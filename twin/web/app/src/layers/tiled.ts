@@ -2,13 +2,18 @@
 
 import type { Cesium3DTileset, Scene } from '@cesium/engine';
 import type { LayerConfig } from '../config';
+import type { Ground } from '../map/ground';
 import { TileRefresher } from '../map/refresher';
+import { cutOut } from '../map/section';
 import type { State } from '../state';
 import type { Drawn, FormContext, Look } from './form';
 
 export abstract class Tiled<Held extends object = object> implements Drawn {
   readonly refresher: TileRefresher;
   protected readonly scene: Scene;
+  private readonly footing: Ground;
+  /** The box out of which it is cut, as text. */
+  private cut = '';
   private lastFailure: number | null = null;
   private readonly progressed: () => void;
 
@@ -21,6 +26,7 @@ export abstract class Tiled<Held extends object = object> implements Drawn {
     context: FormContext,
   ) {
     this.scene = context.scene;
+    this.footing = context.ground;
     this.progressed = () => context.progressed();
     tileset.tileFailed.addEventListener(({ message }: { message?: string }) => this.failed(statusOf(message)));
     tileset.tileLoad.addEventListener(() => this.failed(null));
@@ -39,6 +45,15 @@ export abstract class Tiled<Held extends object = object> implements Drawn {
   }
 
   abstract style(look: Look): void;
+
+  /** Cuts it out of the section box of a state. */
+  protected cutOut({ section }: Readonly<State>): void {
+    const ground = section && this.footing.at(section.lon, section.lat);
+    const cut = section ? JSON.stringify([section, ground]) : '';
+    if (cut === this.cut) return;
+    this.cut = cut;
+    cutOut(this.tileset, section, ground ?? 0);
+  }
 
   place(_state: Readonly<State>, _level: number): void {
     // solids stand where they are

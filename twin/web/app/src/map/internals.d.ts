@@ -75,3 +75,8 @@ export interface EngineImagery {
 export interface GlobeTranslucencyState {
   updateDerivedCommands(command: GlassCommand, frameState: FrameState): void;
 }
+
+export interface ClippedTileset {
+  /** From the frame in which its clipping planes stand to that of the earth. */
+  readonly clippingPlanesOriginMatrix: import('@cesium/engine').Matrix4;
+}

@@ -11,6 +11,7 @@ import {
 } from '@cesium/engine';
 import type { LayerConfig } from '../../config';
 import { ambientLight } from '../../map/scene';
+import type { State } from '../../state';
 import { isUnder, localUrl, type Form, type FormContext, type Look } from '../form';
 import { Tiled } from '../tiled';
 
@@ -24,6 +25,10 @@ interface Areas {
 }
 
 class Scene extends Tiled {
+  override place(state: Readonly<State>): void {
+    this.cutOut(state);
+  }
+
   split(direction: SplitDirection): void {
     this.tileset.splitDirection = direction;
   }

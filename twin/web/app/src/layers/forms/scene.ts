@@ -3,12 +3,16 @@
 import { Cesium3DTileset, CustomShader, Resource, type SplitDirection } from '@cesium/engine';
 import type { LayerConfig } from '../../config';
 import { ambientLight } from '../../map/scene';
-import { onTerrain } from '../../state';
+import { onTerrain, type State } from '../../state';
 import { isUnder, localUrl, type Form, type FormContext, type Look } from '../form';
 import { sceneStyle } from '../style';
 import { Tiled } from '../tiled';
 
 class Solids extends Tiled {
+  override place(state: Readonly<State>): void {
+    this.cutOut(state);
+  }
+
   split(direction: SplitDirection): void {
     this.tileset.splitDirection = direction;
   }
