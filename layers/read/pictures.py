@@ -21,6 +21,8 @@ class Images:
 
     folder: Path
     sink: Sink
+    #: The encoding that is declared of the file's texts.
+    encoding: str | None = None
     themes: Counter[str] = field(default_factory=Counter)
     _known: dict[str, str | None] = field(default_factory=dict)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,8 @@ from layers.mesh import Material
 from layers.read.meshes.model import Floats, Piece, Scene, Thing, check_count, damaged
 from layers.read.pictures import Images
 
-_DEEPEST = 200
+#: Nodes inside one another, and all that are gone through, at most: a node may show others again and again.
+_DEEPEST, _MOST_NODES = 200, 200_000
 
 
 def load(path: Path, images: Images) -> Scene:
@@ -27,7 +30,7 @@ def load(path: Path, images: Images) -> Scene:
             document = collada.Collada(str(path), ignore=[collada.common.DaeError])
         if document.scene is None:
             raise damaged("it has no scene")
-        nodes = list(_nodes(document.scene.nodes, np.eye(4), "", 0))
+        nodes = list(_nodes(document.scene.nodes, np.eye(4), "", 0, count()))
         check_count(sum(_count(geometry) for _, geometry, _, _ in nodes))
         looks: dict[int, Material] = {}
         things = [
@@ -44,25 +47,34 @@ def load(path: Path, images: Images) -> Scene:
     up = {"Y_UP": "y", "Z_UP": "z"}.get(axis or "Y_UP")
     if up is None:
         raise damaged(f"its upright axis is {axis}; export it with Z or Y up")
-    return Scene("COLLADA", things, float(unit) if unit else 1.0, up)  # type: ignore[arg-type]
+    metres = 1.0 if unit is None else float(unit)
+    if not 0 < metres < math.inf:
+        raise damaged(f"its unit is {metres:g} metres")
+    return Scene("COLLADA", things, metres, up)  # type: ignore[arg-type]
 
 
-def _nodes(nodes: Any, matrix: Floats, inside: str, depth: int) -> Iterator[tuple[str, Any, Floats, str]]:
-    """(name, geometry, matrix, names above) of every geometry that a node has. Raises BadFile mesh.cycle."""
+def _nodes(
+    nodes: Any, matrix: Floats, inside: str, depth: int, seen: Iterator[int]
+) -> Iterator[tuple[str, Any, Floats, str]]:
+    """(name, geometry, matrix, names above) of every geometry that a node has; ``seen`` counts nodes.
+
+    Raises BadFile mesh.cycle."""
     import collada
 
     if depth > _DEEPEST:
         raise BadFile("mesh.cycle", f"its nodes lie more than {_DEEPEST} deep in one another; export it anew")
     for node in nodes:
+        if next(seen) > _MOST_NODES:
+            raise BadFile("mesh.cycle", f"it shows more than {_MOST_NODES} nodes; export it with fewer")
         if isinstance(node, collada.scene.GeometryNode):
             above, _, own = inside.rpartition("/")
             yield own or node.geometry.name or node.geometry.id, node, matrix, above
         elif isinstance(node, collada.scene.NodeNode):
-            yield from _nodes([node.node], matrix, inside, depth + 1)
+            yield from _nodes([node.node], matrix, inside, depth + 1, seen)
         elif isinstance(node, collada.scene.Node):
             own = node.xmlnode.get("name") or node.id or ""
             below = "/".join(filter(None, (inside, own)))
-            yield from _nodes(node.children, matrix @ node.matrix, below, depth + 1)
+            yield from _nodes(node.children, matrix @ node.matrix, below, depth + 1, seen)
 
 
 def _count(node: Any) -> int:

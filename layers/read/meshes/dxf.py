@@ -22,7 +22,11 @@ def load(path: Path, _images: Images) -> Scene:
     import pyogrio
     import pyogrio.errors
 
-    check_count(path.read_bytes().count(b"3DFACE"))
+    data = path.read_bytes()
+    check_count(data.count(b"3DFACE"))
+    if not data.rstrip(b"\0\x1a \t\r\n").endswith(b"EOF"):
+        raise damaged("it ends before its end mark (EOF): it is cut off")
+    del data
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of rings that are not closed, which 3DFACE never are

@@ -226,6 +226,8 @@ class _Document:
             said = self._header["materials"][at]
             pbr = said.get("pbrMetallicRoughness", {})
             factor = [float(part) for part in pbr.get("baseColorFactor", (1, 1, 1, 1))]
+            if len(factor) != 4:
+                raise ValueError(f"baseColorFactor has {len(factor)} numbers, and not 4")
             alpha = factor[3] if said.get("alphaMode", "OPAQUE") != "OPAQUE" else 1.0
             color = (*(_srgb(part) for part in factor[:3]), round(min(max(alpha, 0.0), 1.0) * 255))
             texture = self._image(_texture(said))
@@ -243,13 +245,13 @@ class _Document:
         if source is None:
             return None
         image = self._header["images"][source]
-        called = str(image.get("name") or image.get("uri", "")[:80] or f"image {source}")
+        called = str(image.get("name") or str(image.get("uri", ""))[:80] or f"image {source}")
         uri = image.get("uri")
-        if uri is not None and not uri.startswith("data:"):
+        if isinstance(uri, str) and not uri.startswith("data:"):
             return self._images.name(uri)
         try:
             data = self._view(image["bufferView"]) if uri is None else _of_uri(uri)
-        except (BadFile, KeyError, IndexError, ValueError) as error:
+        except (BadFile, KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
             data = str(error).encode()  # which is no image, and told so
         return self._images.sink.texture(data, called)
 

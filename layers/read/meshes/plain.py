@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from layers.mesh import Material
+from layers.read.encodings import text_of
 from layers.read.meshes.model import Piece, Scene, Thing, bytes_of, check_count, damaged, fanned
 from layers.read.pictures import Images
 
@@ -31,14 +32,14 @@ def ply(path: Path, images: Images) -> Scene:
         file.seek(0)
         try:
             made = format_.load_ply(file, skip_materials=True)
+            if made.get("faces") is None:
+                raise damaged("it has points and no faces; a point cloud is not read")
+            texture = None
+            if (match := _IMAGE.search(head)) is not None:
+                texture = images.name(text_of(match[1]).strip())
+            return Scene("PLY", [Thing(path.stem, [_piece(made, Material(None, texture))])])
         except _BAD as error:
             raise damaged(f"{type(error).__name__}: {error}") from error
-    if made.get("faces") is None:
-        raise damaged("it has points and no faces; a point cloud is not read")
-    texture = None
-    if (match := _IMAGE.search(head)) is not None:
-        texture = images.name(match[1].decode("utf-8", "replace").strip())
-    return Scene("PLY", [Thing(path.stem, [_piece(made, Material(None, texture))])])
 
 
 def stl(path: Path, _images: Images) -> Scene:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -37,7 +37,7 @@ _NAME = 200
 def read(load: Callable[[Path, Images], Scene], path: Path, options: ReadOptions, sink: Sink) -> None:
     """Read a file. Raises BadFile mesh.*, anchor.*, limit.*, gltf.*, dxf.*, crs.unknown."""
     place = _placed(options.folder / path.name, options)
-    images = Images(options.folder, sink)
+    images = Images(options.folder, sink, options.declared.encoding)
     _Reading(place, load(path, images), options, sink).write()
 
 
@@ -90,11 +90,8 @@ class _Reading:
         if not things:
             raise BadFile("mesh.empty", "no object of the file has a triangle; export it with its surfaces")
         self._frame([piece for _, thing in things for piece in thing.pieces])
-        names: Counter[str] = Counter()
-        for row, thing in things:
-            names[thing.name] += 1
-            again = names[thing.name]
-            self._thing(row, thing, thing.name if again == 1 else f"{thing.name} ({again})")
+        for (row, thing), called in zip(things, _ids([thing.name for _, thing in things]), strict=True):
+            self._thing(row, thing, called)
             if sink.enough(self._options.limits, row):
                 break
         self._rows.finish()
@@ -116,7 +113,7 @@ class _Reading:
         self._foot = self._lowest(pieces)
         far = float(np.abs([low, high]).max())
         if not self._on_grid and far > _FAR_M:
-            reason = f"it reaches {far / 1000:,.0f} km from its anchor"
+            reason = f"it reaches {far / 1000:.4g} km from its anchor"
             advice = "declare its unit (--unit mm), or with --crs the grid that its coordinates are of"
             raise BadFile("mesh.far", f"{reason}; {advice}")
         if self._assumed:
@@ -135,7 +132,7 @@ class _Reading:
             ((lon, lat),) = crs.to_lonlat(middle[:, :2], self._anchor.crs).tolist()
         except BadFile:
             return None
-        return lon, lat
+        return (lon, lat) if np.isfinite([lon, lat]).all() else None
 
     def _thing(self, row: int, thing: Thing, called: str) -> None:
         body = _joined(thing.pieces)
@@ -188,6 +185,20 @@ class _Reading:
 
     def _drop(self, rule: str, reason: str, row: int, called: str, own: dict[str, object]) -> None:
         self._sink.drop(rule, reason, row, called, held={"id": called, **own})
+
+
+def _ids(names: Sequence[str]) -> Iterator[str]:
+    """Names as ids: those that are there again with a number that makes no name of another."""
+    taken = set(names)
+    again: Counter[str] = Counter()
+    for name in names:
+        again[name] += 1
+        called = name
+        while called in taken and again[name] > 1:
+            called = f"{name} ({again[name]})"
+            again[name] += called in taken
+        taken.add(called)
+        yield called
 
 
 @dataclass(frozen=True, slots=True)

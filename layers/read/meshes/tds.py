@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from layers.mesh import Material
+from layers.read.encodings import text_of
 from layers.read.meshes.model import Indices, Piece, Scene, Thing, check_count, damaged
 from layers.read.pictures import Images
 
@@ -51,11 +52,7 @@ def _chunks(data: bytes, begin: int, end: int) -> Iterator[_Chunk]:
 def _text(data: bytes, begin: int, end: int) -> tuple[str, int]:
     """A text that ends in a zero byte, and where it ends."""
     stop = data.index(0, begin, end)
-    raw = data[begin:stop]
-    try:
-        return raw.decode(), stop + 1
-    except UnicodeDecodeError:
-        return raw.decode("gb18030", "replace"), stop + 1
+    return text_of(data[begin:stop]), stop + 1
 
 
 def _material(data: bytes, chunk: _Chunk, images: Images) -> tuple[str, Material]:
