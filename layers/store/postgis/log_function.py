@@ -88,7 +88,10 @@ def keep(table: Logged, whole: int, chosen: str = "true") -> str:
 
 
 #: Variables of the function.
-_OWN = frozenset({"mine", "gone", "made", "whole"})
+_OWN = frozenset({"mine", "gone", "made", "whole", "nested", "nested_from", "own_from"})
+#: Per depth of triggers, from which row of ``twin_pending`` on statements have logged that triggers of other
+#: ones made, since a statement that no such trigger made.
+_NESTED = "twin.nested_"
 
 
 def old_row(table: Logged) -> str:
@@ -134,6 +137,11 @@ class _Body:
     @property
     def pending(self) -> str:
         return f"{quoted(self.table.schema)}.twin_pending"
+
+    @property
+    def _numbers(self) -> str:
+        """The sequence of the ids of ``twin_pending``."""
+        return f"{literal(f'{quoted(self.table.schema)}.twin_pending_id_seq')}::regclass"
 
     @property
     def meshes(self) -> str:
@@ -188,11 +196,12 @@ class _Body:
         return f", {there}, {old}, {geom}, {own.format(BODY, 'o.mesh')}, l.lent"
 
     def lent(self) -> str:
-        """What of an old row (o) the next one (n) has, too: nothing where there is none, or where values are
-        kept as text beside the JSON."""
+        """What of an old row (o) the next one (n) has, too: nothing where there is none, where a trigger of
+        another program may have changed that again, or where values are kept as text beside the JSON."""
         if not self.table.keeps:
             return ""
-        whole = f"n.fid IS NULL OR o.fid IS NULL OR {ENTIRE} OR (random() < {1 / _EACH} AND {self._often()})"
+        whole = "n.fid IS NULL OR o.fid IS NULL OR nested_from IS NOT NULL"
+        whole += f" OR {ENTIRE} OR (random() < {1 / _EACH} AND {self._often()})"
         if self.table.inexact:
             whole += "".join(f" OR {row}.old -> '{EXACT}' IS NOT NULL" for row in "on")
         same = "o.geom IS NOT NULL AND o.geom::bytea IS NOT DISTINCT FROM n.geom::bytea"
@@ -223,6 +232,9 @@ class _Body:
  gone bigint := 0;
  made bigint := 0;
  whole bigint;
+ nested_from bigint := nullif(current_setting('{_NESTED}' || pg_trigger_depth() + 1, true), '');
+ own_from bigint;
+ nested boolean;
 BEGIN
  IF TG_OP = 'TRUNCATE' THEN
   {self._truncated()}
@@ -231,6 +243,7 @@ BEGIN
  IF TG_OP <> 'INSERT' THEN SELECT count(*) INTO gone FROM old_rows; END IF;
  IF TG_OP <> 'DELETE' THEN SELECT count(*) INTO made FROM new_rows; END IF;
  IF gone = 0 AND made = 0 THEN RETURN NULL; END IF;
+ {self._begun()}
  IF current_setting('twin.whole', true) <> '' THEN
   SELECT id INTO whole FROM {self.pending} WHERE xid = mine AND layer = {self.name}
    AND id::text = current_setting('twin.whole', true);
@@ -245,9 +258,54 @@ BEGIN
   {self._guard() if self.guarded else ""}
  END IF;
  {self._carry() if self.table.keeps else ""}
+ IF nested_from IS NOT NULL THEN
+  {self._ordered()}
+ END IF;
  {self._forget() if self.table.mesh else ""}
  RETURN NULL;
 END """
+
+    def _begun(self) -> str:
+        """Where this statement's rows of ``twin_pending`` begin, if others may have to be told from them."""
+        depth = "pg_trigger_depth()"
+        return f"""IF {depth} > 1 OR nested_from IS NOT NULL THEN
+  own_from := nextval({self._numbers});
+  IF {depth} > 1 AND coalesce(current_setting('{_NESTED}' || {depth}, true), '') = '' THEN
+   PERFORM set_config('{_NESTED}' || {depth}, coalesce(nested_from, own_from)::text, true);
+  END IF;
+  IF nested_from IS NOT NULL THEN PERFORM set_config('{_NESTED}' || {depth} + 1, '', true); END IF;
+ END IF;"""
+
+    def _ordered(self) -> str:
+        """What triggers of this statement did to its rows comes after it, though it was logged before: this
+        trigger is of the whole statement, theirs are of its rows.
+
+        Which of the two was first the commands tell that wrote: a row of ``twin_pending`` whose feature was
+        written by no later command is of such a trigger. Under one log row for all the first old row of a
+        feature is that of them all."""
+        p, table = self.pending, self.table
+        nested = "p.xid = $1 AND p.id >= $2 AND p.id < $3"
+        own = f"SELECT q.fid FROM {p} q WHERE q.xid = $1 AND q.id > $3 AND q.layer = {self.name}"
+        row = f"SELECT FROM {_TABLE} t WHERE t.{quoted(table.fid)} = p.fid"
+        later = f"{row} AND t.cmin::text::bigint > p.cmin::text::bigint"
+        asked = (
+            f"SELECT EXISTS (SELECT FROM {p} p WHERE {nested} AND p.layer = {self.name} AND p.fid IN ({own})"
+            f" AND NOT EXISTS ({later}) AND ($4 <> 'DELETE' OR EXISTS ({row})))"
+        )
+        again = f"(SELECT q.fid FROM {p} q WHERE q.xid = mine AND q.id > own_from AND q.part = p.part)"
+        known = "p.xid = mine AND p.id >= nested_from AND p.id < own_from"
+        new = f"SELECT g.id, nextval({self._numbers}) AS new FROM (SELECT id FROM gone ORDER BY id) g"
+        columns = f"layer, fid, delta, {BOXES}, {KEPT}"
+        same = ", ".join(f"g.{column}" for column in columns.split(", "))
+        part = "coalesce((SELECT w.new FROM moved w WHERE w.id = g.part), g.part)"
+        return f"""EXECUTE replace({literal(asked)}, {literal(_TABLE)}, TG_RELID::regclass::text)
+   INTO nested USING mine, nested_from, own_from, TG_OP;
+  IF nested THEN
+   DELETE FROM {p} p WHERE {known} AND p.layer = {self.name} AND p.fid IN {again};
+   WITH gone AS (DELETE FROM {p} p WHERE {known} RETURNING p.*), moved AS MATERIALIZED ({new})
+   INSERT INTO {p} (id, xid, first, part, {columns}) OVERRIDING SYSTEM VALUE
+    SELECT m.new, mine, false, {part}, {same} FROM gone g JOIN moved m USING (id);
+  END IF;"""
 
     def _truncated(self) -> str:
         # no transition tables tell what was there, nor what the table is called by now
