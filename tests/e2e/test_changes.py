@@ -117,6 +117,11 @@ def test_people_are_named_to_keys_that_may_edit(server: Server, told: Told) -> N
     assert len(answer.json()["changes"]) == 4
     assert {one["set"]["actor"] for one in answer.json()["changes"]} == {name}
     assert "no-store" in answer.headers["cache-control"]
+    for address in (CHANGES, f"{item('buildings', told.named)}/versions", "/ogc/change-sets"):
+        asked = {"f": "html"} | ({"from": f"@{told.begin}"} if address == CHANGES else {})
+        page = server.http.get(address, params=asked, headers=server.auth)
+        assert (page.status_code, name in page.text) == (200, True)
+        assert "no-store" in page.headers["cache-control"], address
     nobody = server.http.get(CHANGES, params=params | {"actor": "nobody"}, headers=server.auth)
     assert nobody.json()["changes"] == []
 
@@ -156,6 +161,8 @@ def test_what_is_of_two_numbers_is_not_sent_again(server: Server, told: Told, pa
                         path, params=given, headers={**headers, "if-none-match": condition}
                     )
                     assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", etag)
+                    kept_by_nobody = ["no-store" in one.headers["cache-control"] for one in (answer, again)]
+                    assert kept_by_nobody == [bool(headers)] * 2
                 other = server.http.get(path, params=given, headers={**headers, "if-none-match": '"other"'})
                 assert (other.status_code, other.content) == (200, answer.content)
     assert len(tags) == 12

@@ -41,6 +41,8 @@ VARY_CODING = (b"vary", b"Accept-Encoding")
 VARY = (b"vary", b"Accept, Accept-Encoding")
 VARY_LANGUAGE = (b"vary", b"Accept, Accept-Encoding, Accept-Language")
 FRESH = (b"cache-control", b"no-cache")
+#: Of what is told of people, or is for one caller once: nobody keeps it.
+UNKEPT = (b"cache-control", b"no-store")
 #: A year, which is as long as HTTP has words for (RFC 9111, section 1.2.2; RFC 8246).
 _FOREVER = b"max-age=31536000, immutable"
 _ALWAYS_FRESH: Headers = [*ALWAYS, FRESH]

@@ -156,7 +156,7 @@ class FeedRoute:
             link("next", links.href(here, query, f"after={page.cursor}", "f=json"), JSON, "What follows"),
             link("alternate", links.href(here, query, *begun, "f=sse"), sse.MEDIA, "The same as a stream"),
         ]
-        headers: Headers = [(b"link", link_header(own_links)), (b"cache-control", b"no-store")]
+        headers: Headers = [(b"link", link_header(own_links)), answers.UNKEPT]
         document = page.document() | {"links": own_links}
         await answers.give_json(scope, send, document, headers, vary=answers.VARY)
 

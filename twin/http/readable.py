@@ -39,9 +39,10 @@ async def give(
     document: Mapping[str, Any],
     plain: str,
     links: Sequence[Link] = (),
+    keep: Sequence[tuple[bytes, bytes]] = (),
 ) -> None:
     """A document, readable; ``plain`` is the address of its JSON, ``links`` are shown over it, templates
-    ready to be copied. Raises as :func:`respond.base_url`."""
+    ready to be copied, ``keep`` says how it may be kept. Raises as :func:`respond.base_url`."""
     lang = negotiate.language(scope, city.settings.languages)
     heading = title[1] if lang == "zh-CN" else title[0]
     data = {
@@ -60,6 +61,7 @@ async def give(
         (b"content-language", lang.encode()),
         answers.VARY_LANGUAGE,
         *answers.HTML_HEADERS,
+        *keep,
     ]
     await answers.give(scope, send, (body.encode(),), headers)
 

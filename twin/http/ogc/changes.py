@@ -72,11 +72,11 @@ async def _changes(city: City, scope: Scope, receive: Receive, send: Send, layer
     form = None if own is documents.AS_HTML else f"{own.name}{'.named' * named}"
     held = respond.header(scope, b"if-none-match")
     asked, etag, found = await city.read(_find, view, layer_id, given, form, held, heavy=True, gone=gone)
-    if found is None:
-        await answers.not_modified(send, f"W/{etag}", answers.VARY)
-        return
     # what is told of people is kept by nobody but who asked for it
-    keep: Headers = [(b"cache-control", b"no-store")] if named else []
+    keep: Headers = [answers.UNKEPT] if named else []
+    if found is None:
+        await answers.not_modified(send, f"W/{etag}", answers.VARY, *keep)
+        return
     keep += [] if etag is None else [(b"etag", f"W/{etag}".encode())]
     here = f"{respond.base_url(city, scope)}{scope['path']}"
     pairs = [pair for pair in respond.query_pairs(scope) if pair[0] not in ("f", "after", "to")]
@@ -93,7 +93,7 @@ async def _changes(city: City, scope: Scope, receive: Receive, send: Send, layer
     document = _document(asked, found, named, own_links, geojson=own is documents.AS_GEOJSON)
     if own is documents.AS_HTML:
         plain = links.href(here, links.encoded(pairs), "f=json")
-        await readable.give(city, scope, send, ("What changed", "变更"), document, plain, own_links)
+        await readable.give(city, scope, send, ("What changed", "变更"), document, plain, own_links, keep)
         return
     media = answers.GEOJSON if own is documents.AS_GEOJSON else answers.JSON
     await answers.give_json(scope, send, document, keep, media=media, vary=answers.VARY)
@@ -238,11 +238,11 @@ async def _sets(city: City, scope: Scope, receive: Receive, send: Send) -> None:
         href = links.href(here, query, f"before={before}", f"f={own.name}")
         own_links.append(link("next", href, own.media, "Older change sets"))
     document = {"changeSets": [_set(root, one, named) for one in found], "links": own_links}
+    keep: Headers = [answers.UNKEPT] if named else []
     if own is documents.AS_HTML:
         plain = links.href(here, query, "f=json")
-        await readable.give(city, scope, send, ("Change sets", "变更集"), document, plain, own_links)
+        await readable.give(city, scope, send, ("Change sets", "变更集"), document, plain, own_links, keep)
         return
-    keep: Headers = [(b"cache-control", b"no-store")] if named else []
     await answers.give_json(scope, send, document, keep, vary=answers.VARY)
 
 

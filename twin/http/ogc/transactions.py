@@ -61,7 +61,7 @@ def room(site: Site) -> Room:
         minimal = _MINIMAL.search(respond.header(scope, b"prefer") or "") is not None
         result = await city.write_alone(_transact, view, body, crs, by, base, minimal, once)
         applied = [(b"preference-applied", b"return=minimal")] if minimal else []
-        await answers.give_json(scope, send, result, [(b"cache-control", b"no-store"), *applied])
+        await answers.give_json(scope, send, result, [answers.UNKEPT, *applied])
 
     return Room(
         "transactions",

@@ -51,7 +51,7 @@ def room(site: Site) -> Room:
             result = await city.write_alone(_undo, view, plan, asked, author(city, scope, asked.message))
             if result["set"] is not None:
                 result["links"] = [changes_of(root, result["set"])]
-        await answers.give_json(scope, send, result, [(b"cache-control", b"no-store")])
+        await answers.give_json(scope, send, result, [answers.UNKEPT])
 
     return Room(
         "undo",

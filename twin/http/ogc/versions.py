@@ -180,12 +180,12 @@ async def _give(
         "versions": [_version(one, memento, named) for one, memento in page.mementos()],
         "links": own_links,
     }
+    # what is told of people is kept by nobody
+    keep: Headers = [answers.UNKEPT] if named else []
     if own.media == HTML:
         title = (f"Versions of {layer_id} {fid}", f"{layer_id} {fid} 的版本")
-        await readable.give(city, scope, send, title, document, page.href("json"), own_links)
+        await readable.give(city, scope, send, title, document, page.href("json"), own_links, keep)
         return
-    # what is told of people is kept by nobody
-    keep: Headers = [(b"cache-control", b"no-store")] if named else []
     await answers.give_json(scope, send, document, keep, vary=answers.VARY)
 
 
