@@ -12,7 +12,7 @@ TABLE = kind_table.of("cim")
 
 def normalise(batch: SourceBatch) -> Columns:
     """height_m, height_source, min_height_m, levels, roof_shape, roof_height_m, building_id, name, storey,
-    storey_no, storey_elevation_m, system, category, foot_lon, foot_lat."""
+    storey_no, storey_elevation_m, system, category, cim_level, cim_class, foot_lon, foot_lat."""
     out = heights.normalise(batch, TABLE)
     _by_mesh(batch, out)
     shapes = [s.casefold() if s else None for s in TABLE.texts(batch, "roof_shape")]
@@ -25,7 +25,8 @@ def normalise(batch: SourceBatch) -> Columns:
     out["storey_elevation_m"] = [metres(value) for value in TABLE.values(batch, "storey_elevation_m")]
     for name in TABLE.prism.foot if TABLE.prism and TABLE.prism.foot else ():
         out[name] = [_degrees(value) for value in TABLE.values(batch, name)]
-    out["category"] = [TABLE.code("category", value) for value in TABLE.values(batch, "category")]
+    for name in ("category", "cim_level", "cim_class"):
+        out[name] = [TABLE.code(name, value) for value in TABLE.values(batch, name)]
     return out
 
 

@@ -229,3 +229,12 @@ def test_every_kind_is_whole(kind: kinds.Kind) -> None:
     out = kind.normalise(batch(unrelated=[None, 1]))
     assert set(out) == names
     assert all(len(column) == 2 for column in out.values())
+
+
+def test_a_model_says_its_level_and_its_class_in_any_words() -> None:
+    """As codes, numbers or Chinese names; what is none of them stays unknown, and nothing is assumed."""
+    levels = ["CIM4", 5, "6级", "标准模型", "LOD2", None]
+    rows = batch(**{"CIM分级": levels, "数据大类": ["CIM成果", "规划管控数据", "x", None, None, None]})
+    out = kinds.get("cim").normalise(rows)
+    assert out["cim_level"] == ["CIM4", "CIM5", "CIM6", "CIM3", None, None]
+    assert out["cim_class"] == ["cim", "planning", None, None, None, None]
