@@ -219,6 +219,9 @@ def test_a_city_of_the_format_before_keeps_its_old_rows(format5: str, tmp_path: 
     store.close()
     with psycopg.connect(format5) as con:
         assert con.execute("SELECT format FROM city.twin_meta").fetchall() == [(schema.FORMAT,)]
+        index = con.execute("SELECT pg_get_indexdef('city.twin_pending_xid'::regclass)").fetchone()
+        assert index is not None
+        assert index[0].endswith("(xid, id)")
         kept = con.execute("SELECT lent FROM city.twin_past ORDER BY until").fetchall()
         assert [row[0] for row in kept] == [0] * 5 + [1, 7, 3]
     open_store(tmp_path, Database(format5, tables=wells)).close()

@@ -14,6 +14,7 @@ def migrate(place: DdlTarget) -> None:
     if before == schema.FORMAT:
         return
     con.execute(f"LOCK TABLE {s}.twin_pending IN ACCESS EXCLUSIVE MODE")  # all who edit have committed
+    con.execute(f"DROP INDEX {s}.twin_pending_xid; {schema.pending_index(s)}")
     if before == schema.BEFORE_HISTORY:
         _begin_history(place)
     else:

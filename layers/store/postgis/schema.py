@@ -63,6 +63,11 @@ def key(schema: str, what: str) -> int:
     return int.from_bytes(digest[:8], "big", signed=True)
 
 
+def pending_index(s: str) -> str:
+    """DDL of the index by which a transaction finds what it has logged, and what of it since a row."""
+    return f"CREATE INDEX twin_pending_xid ON {s}.twin_pending (xid, id);"
+
+
 def tables(schema: str) -> str:
     """DDL of our own tables but those of the history: see :mod:`layers.store.postgis.numbering`."""
     s = quoted(schema)
@@ -77,7 +82,7 @@ CREATE INDEX twin_changes_feature ON {s}.twin_changes (layer, fid, seq);
 CREATE SEQUENCE {s}.twin_seq;
 CREATE UNLOGGED TABLE {s}.twin_pending (id bigint GENERATED ALWAYS AS IDENTITY, xid xid8 NOT NULL,
   first boolean NOT NULL, layer text COLLATE "C" NOT NULL, fid bigint, delta bigint NOT NULL, {_BOX_COLUMNS});
-CREATE INDEX twin_pending_xid ON {s}.twin_pending (xid);
+{pending_index(s)}
 CREATE TABLE {s}.twin_pruned (layer text COLLATE "C" PRIMARY KEY, seq bigint NOT NULL);
 CREATE TABLE {s}.twin_layers (id text COLLATE "C" PRIMARY KEY, kind text NOT NULL, title text NOT NULL,
   geometry_type text NOT NULL, crs text NOT NULL, time_field text, key text NOT NULL,
