@@ -11,6 +11,7 @@ import pytest
 
 from layers.store.postgis import log_function
 from layers.store.staged import LOGGED_EACH
+from tests.contract.registering import Foreign, foreign  # noqa: F401
 from tests.contract.test_postgis_kept import City
 from tests.storing import grid, load, spec
 
@@ -109,3 +110,30 @@ def test_of_a_load(city: City) -> None:
     load(city.store, spec(), [{**row, "levels": 2} for row in grid(6)])
     assert rows(city, first) == before
     assert {levels for _, levels in rows(city).values()} == {3}
+
+
+def test_of_a_registered_table_with_a_place_beyond_the_world(foreign: Foreign) -> None:  # noqa: F811
+    at = "ST_SetSRID(ST_Point({}, 6672000), 3067)"
+    foreign.run(
+        "CREATE TABLE wells (id int PRIMARY KEY, depth int, geom geometry(Point, 3067));"
+        f" INSERT INTO wells SELECT i, i, {at.format('385000 + i')} FROM generate_series(1, 4) i;"
+        " CREATE FUNCTION again() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN"
+        " UPDATE wells SET depth = NEW.depth + 1 WHERE id = NEW.id; RETURN NULL; END$$;"
+        " CREATE TRIGGER b_again AFTER INSERT OR UPDATE ON wells FOR EACH ROW WHEN (NEW.depth % 2 = 0)"
+        " EXECUTE FUNCTION again()"
+    )
+    store = foreign.open("wells")
+    first = store.seq()
+    foreign.run("UPDATE wells SET depth = 10 WHERE id < 4")
+    for fid, x in ((7, "385000"), (8, "1e300")):
+        foreign.run(f"INSERT INTO wells VALUES ({fid}, 20, {at.format(x)})")
+    states = []
+    for seq in range(first, store.seq() + 1):
+        rows = store.as_of(seq).rows("wells")
+        states.append(dict(zip(rows.fids.tolist(), rows.properties["depth"], strict=True)))
+    assert states[0] == {1: 1, 2: 2, 3: 3, 4: 4}
+    assert states[3] == {1: 10, 2: 10, 3: 10, 4: 4}
+    assert states[6] == {1: 11, 2: 11, 3: 11, 4: 4}
+    assert [state.get(7) for state in states[6:9]] == [None, 20, 21]
+    told = "SELECT there, old->>'depth' FROM city.twin_past WHERE fid = 8 ORDER BY until"
+    assert foreign.run(told) == [(False, None), (True, "20")]
