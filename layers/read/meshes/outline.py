@@ -13,6 +13,8 @@ from layers.read.meshes.model import Floats, Indices
 _EXACT = 5_000
 #: Cells along the longer side.
 _CELLS = 512
+#: Runs of cells whose union is made; of more cells twice as wide are taken.
+_RUNS = 5_000
 #: Points that are marked together.
 _POINTS = 1 << 20
 #: Half the width (m) of the outline of what stands upright and has no area from above.
@@ -35,9 +37,6 @@ def outline(vertices: Floats, triangles: Indices) -> tuple[shapely.Geometry, flo
 
 def _cells(vertices: Floats, triangles: Indices) -> tuple[shapely.Geometry | None, float]:
     """The outline by the cells that lie below a triangle."""
-    from rasterio import features
-    from rasterio.transform import from_origin
-
     used = vertices[np.unique(triangles)][:, :2]
     low, high = used.min(axis=0), used.max(axis=0)
     side = float((high - low).max()) / _CELLS
@@ -46,12 +45,23 @@ def _cells(vertices: Floats, triangles: Indices) -> tuple[shapely.Geometry | Non
     columns, rows = (int(n) + 2 for n in (high - low) / side)
     below = np.zeros((rows, columns), np.uint8)
     _mark(below, (vertices[:, :2] - low) / side, triangles)
-    transform = from_origin(low[0], low[1] + rows * side, side, side)
-    shapes = features.shapes(below[::-1], below[::-1] > 0, 8, transform)
-    found = [shapely.geometry.shape(shape) for shape, _ in shapes]
-    simple = shapely.make_valid(shapely.simplify(shapely.union_all(found), side))
-    parts = [part for part in shapely.get_parts(simple) if part.geom_type == "Polygon"]
+    runs = _runs(below)
+    while len(runs) > _RUNS:  # of what is scattered
+        below = np.pad(below, [(0, n % 2) for n in below.shape])
+        below = below.reshape(len(below) // 2, 2, -1, 2).max(axis=(1, 3))
+        runs, side = _runs(below), side * 2
+    simple = shapely.make_valid(shapely.simplify(shapely.union_all(runs), 1))
+    placed = shapely.transform(simple, lambda cells: cells * side + low)
+    parts = [part for part in shapely.get_parts(placed) if part.geom_type == "Polygon"]
     return (shapely.multipolygons(parts) if len(parts) > 1 else parts[0]) if parts else None, side
+
+
+def _runs(below: NDArray[np.uint8]) -> NDArray[np.object_]:
+    """Cells that are marked, those side by side in a row as one box. GDAL would trace them, but the reading
+    process has none of its rasters."""
+    ends = np.diff(below.astype(np.int8), axis=1, prepend=0, append=0)
+    row, begin = np.nonzero(ends == 1)
+    return np.asarray(shapely.box(begin, row, np.nonzero(ends == -1)[1], row + 1))
 
 
 def _mark(below: NDArray[np.uint8], at: Floats, triangles: Indices) -> None:

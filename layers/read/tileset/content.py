@@ -5,9 +5,7 @@ Batched 3D Model, Instanced 3D Model, Point Cloud and Composite as of OGC 22-025
 
 from __future__ import annotations
 
-import gzip
 import struct
-import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,14 +14,14 @@ from typing import Any, Literal
 import numpy as np
 import orjson
 
-from layers.errors import shown
-from layers.read.tileset.uris import GZIP, begins, embedded
+from layers.errors import BadFile
+from layers.read.tileset.uris import GZIP, begins, embedded, plain
 from layers.read.tileset.volumes import Floats
 
 type Type = Literal["b3dm", "i3dm", "cmpt", "pnts", "glb", "gltf", "tileset", "other"]
 
-#: Bytes of a content that are read to find its box.
-_WHOLE = 64 << 20
+#: Bytes of a content, unpacked, that are read to find its box, and nodes of a glTF that are gone through.
+_WHOLE, _NODES = 64 << 20, 100_000
 _MAGIC: Mapping[bytes, Type] = {
     b"b3dm": "b3dm",
     b"i3dm": "i3dm",
@@ -83,20 +81,23 @@ def _type(head: bytes, size: int | None) -> Type:
 
 def look(path: Path) -> Content:
     """What a content is made of, down to its positions. Raises BadContent, OSError."""
-    if path.stat().st_size > _WHOLE:
-        return Content(type_of(path))
-    data = path.read_bytes()
     try:
-        if data.startswith(GZIP):
-            data = gzip.decompress(data)
+        data = plain(path, _WHOLE)
+    except BadFile as error:
+        raise BadContent("its gzip is damaged") from error
+    if len(data) > _WHOLE:
+        return Content(type_of(path))
+    try:
         kind = _type(data[:32], len(data))
         found = Content(kind)
         _look(data, kind, found, 0)
-    except (struct.error, orjson.JSONDecodeError, ValueError, KeyError, TypeError, IndexError) as error:
+    except (struct.error, *_DAMAGED) as error:
         raise BadContent(f"it is damaged ({type(error).__name__})") from error
-    except (OSError, EOFError, zlib.error) as error:
-        raise BadContent(f"its gzip is damaged ({shown(error)})") from error
     return found
+
+
+#: What comes of members that are not what they are to be.
+_DAMAGED = (ValueError, KeyError, TypeError, IndexError, AttributeError)
 
 
 def _look(data: bytes, kind: Type, found: Content, depth: int) -> None:
@@ -174,7 +175,7 @@ def box(found: Content, up: str = "Y") -> Floats | None:
     Raises BadContent."""
     try:
         made = [_corners(document, matrix @ _UP[up]) for document, matrix in found.models]
-    except (KeyError, IndexError, TypeError, ValueError) as error:
+    except _DAMAGED as error:
         raise BadContent(f"its glTF is damaged ({type(error).__name__})") from error
     corners = [one for one in made if one is not None]
     return np.concatenate(corners) if corners else None
@@ -195,14 +196,16 @@ def _corners(document: dict[str, Any], matrix: Floats) -> Floats | None:
     scenes = document.get("scenes") or [{"nodes": list(range(len(nodes)))}]
     first = scenes[document.get("scene", 0)].get("nodes", [])
     made: list[Floats] = []
-    waiting = [(node, matrix, 0) for node in first]
+    waiting = [(node, matrix) for node in first]
+    seen = 0
     while waiting:
-        number, above, depth = waiting.pop()
+        number, above = waiting.pop()
         node = nodes[number]
-        if depth > 1000:
-            raise BadContent("its nodes are a circle")
+        seen += 1
+        if seen > _NODES:
+            raise BadContent("its nodes are a circle, or too many")
         here = above @ _local(node)
-        waiting += [(child, here, depth + 1) for child in node.get("children", ())]
+        waiting += [(child, here) for child in node.get("children", ())]
         if (mesh := node.get("mesh")) is None or "EXT_mesh_gpu_instancing" in node.get("extensions", {}):
             continue
         for primitive in meshes[mesh]["primitives"]:

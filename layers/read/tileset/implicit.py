@@ -14,11 +14,13 @@ import orjson
 from numpy.typing import NDArray
 
 from layers.errors import BadFile, shown
-from layers.read.tileset.uris import resolved
+from layers.read.tileset.uris import plain, resolved, there
 
 _HEAD = struct.Struct("<4sIQQ")
-_MOST_LEVELS, _MOST_AT_ONCE = 32, 12
-_LIMIT = 64 << 20
+#: Levels, and those of a subtree times its axes: so many bits say which subtrees lie below it.
+_MOST_LEVELS, _MOST_BITS = 32, 24
+#: Bytes of a subtree and of its buffers, and subtrees that wait to be read.
+_LIMIT, _MOST_WAITING = 64 << 20, 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +43,10 @@ class Tiling:
             made = cls(axes, levels, int(raw["subtreeLevels"]), raw["subtrees"]["uri"], contents)
         except (KeyError, TypeError, ValueError) as error:
             raise BadFile("tileset.damaged", f"an implicitTiling is not whole ({shown(error)})") from error
-        if not 1 <= made.levels <= _MOST_LEVELS or not 1 <= made.subtree_levels <= _MOST_AT_ONCE:
-            raise BadFile("tileset.damaged", f"an implicitTiling has {made.levels} levels")
+        if not 1 <= made.levels <= _MOST_LEVELS or not 1 <= made.subtree_levels <= _MOST_BITS // axes:
+            reason = f"an implicitTiling has {made.levels} levels, {made.subtree_levels} of them in a subtree"
+            most = f"{_MOST_LEVELS} and {_MOST_BITS // axes} at most are read"
+            raise BadFile("tileset.damaged", f"{reason}; {most}")
         return made
 
 
@@ -57,9 +61,9 @@ def _filled(template: str, level: int, place: Place) -> str:
 
 def contents(
     tiling: Tiling, document: str, root: Path, used: Callable[[str], None], missing: Callable[[str], None]
-) -> Iterator[tuple[int, str]]:
-    """(level, path) of every content; ``used`` is told every file of subtrees, ``missing`` those that are
-    not there. Raises BadFile tileset.damaged, tileset.outside."""
+) -> Iterator[str]:
+    """The path of every content; ``used`` is told every file of subtrees, ``missing`` those that are
+    not there. Raises BadFile tileset.damaged, tileset.outside, tileset.cycle, limit.tiles."""
     waiting: list[tuple[int, Place]] = [(0, (0,) * tiling.axes)]
     seen: set[str] = set()
     while waiting:
@@ -68,16 +72,14 @@ def contents(
         if path in seen:
             raise BadFile("tileset.cycle", f"the subtree {shown(path)} stands in two places")
         seen.add(path)
-        if not (root / path).is_file():
+        if not there(root, path):
             missing(path)
             continue
         used(path)
         subtree = _Subtree(root, path, tiling, used)
-        for below, local in subtree.tiles():
+        for below, local, number in subtree.contents():
             whole = tuple((p << below) + q for p, q in zip(place, local, strict=True))
-            for number in subtree.has(below, local):
-                template = tiling.contents[number]
-                yield level + below, resolved(_filled(template, level + below, whole), document)
+            yield resolved(_filled(tiling.contents[number], level + below, whole), document)
         next_level = level + tiling.subtree_levels
         if next_level < tiling.levels:
             for local in subtree.children():
@@ -85,29 +87,23 @@ def contents(
                 waiting.append(
                     (next_level, tuple((p << step) + q for p, q in zip(place, local, strict=True)))
                 )
-
-
-def _morton(local: Place) -> int:
-    code = 0
-    for bit in range(_MOST_AT_ONCE):
-        for axis, value in enumerate(local):
-            code |= (value >> bit & 1) << (bit * len(local) + axis)
-    return code
+                if len(waiting) > _MOST_WAITING:
+                    raise BadFile(
+                        "limit.tiles", f"more than {_MOST_WAITING} subtrees lie below {shown(path)}"
+                    )
 
 
 def _place(code: int, axes: int) -> Place:
-    return tuple(
-        sum((code >> (bit * axes + axis) & 1) << bit for bit in range(_MOST_AT_ONCE)) for axis in range(axes)
-    )
+    """The place of a Morton code (7.4.2)."""
+    bits = range(-(-code.bit_length() // axes))
+    return tuple(sum((code >> (bit * axes + axis) & 1) << bit for bit in bits) for axis in range(axes))
 
 
 class _Subtree:
     def __init__(self, root: Path, path: str, tiling: Tiling, used: Callable[[str], None]) -> None:
         self._tiling, self._name = tiling, path
-        data = (root / path).read_bytes()
-        if len(data) > _LIMIT:
-            raise BadFile("tileset.damaged", f"the subtree {shown(path)} has {len(data)} bytes")
         try:
+            data = _limited(root, path)
             document, self._binary = _parts(data)
             self._views = document.get("bufferViews", [])
             self._buffers = [self._buffer(root, each, used) for each in document.get("buffers", [])]
@@ -116,7 +112,7 @@ class _Subtree:
             self._tiles = self._bits(document["tileAvailability"])
             self._contents = [self._bits(one) for one in (raw if isinstance(raw, list) else [raw])][:count]
             self._below = self._bits(document["childSubtreeAvailability"], children=True)
-        except (KeyError, TypeError, ValueError, IndexError, struct.error, OSError) as error:
+        except (KeyError, TypeError, ValueError, IndexError, AttributeError, struct.error, OSError) as error:
             raise BadFile(
                 "tileset.damaged", f"the subtree {shown(path)} cannot be read ({type(error).__name__})"
             ) from error
@@ -125,8 +121,10 @@ class _Subtree:
         if "uri" not in raw:
             return self._binary
         path = posixpath.normpath(resolved(raw["uri"], self._name))
+        if not there(root, path):
+            raise BadFile("tileset.damaged", f"{shown(path)}, which {shown(self._name)} needs, is not there")
         used(path)
-        return (root / path).read_bytes()
+        return _limited(root, path)
 
     def _bits(self, raw: Mapping[str, Any], *, children: bool = False) -> NDArray[np.bool_]:
         width, levels = 1 << self._tiling.axes, self._tiling.subtree_levels
@@ -141,29 +139,28 @@ class _Subtree:
             raise ValueError("too few bits")
         return bits.astype(bool)
 
-    def _index(self, below: int, local: Place) -> int:
-        width = 1 << self._tiling.axes
-        before: int = (width**below - 1) // (width - 1)
-        return before + _morton(local)
-
-    def tiles(self) -> Iterator[tuple[int, Place]]:
-        """Level within the subtree and place of every tile that there is."""
+    def contents(self) -> Iterator[tuple[int, Place, int]]:
+        """Level within the subtree, place and number of every content of a tile that there is."""
         width, at = 1 << self._tiling.axes, 0
         for below in range(self._tiling.subtree_levels):
-            count = width**below
-            for code in np.flatnonzero(self._tiles[at : at + count]).tolist():
-                yield below, _place(code, self._tiling.axes)
-            at += count
-
-    def has(self, below: int, local: Place) -> list[int]:
-        """Which of its contents a tile has."""
-        index = self._index(below, local)
-        return [number for number, bits in enumerate(self._contents) if bits[index]]
+            level = slice(at, at + width**below)
+            for number, bits in enumerate(self._contents):
+                for code in np.flatnonzero(self._tiles[level] & bits[level]).tolist():
+                    yield below, _place(code, self._tiling.axes), number
+            at += width**below
 
     def children(self) -> Iterator[Place]:
         """Places of the subtrees below, in tiles of their level."""
         for code in np.flatnonzero(self._below).tolist():
             yield _place(code, self._tiling.axes)
+
+
+def _limited(root: Path, path: str) -> bytes:
+    """A file of a subtree. Raises BadFile tileset.damaged, OSError."""
+    data = plain(root / path, _LIMIT)
+    if len(data) > _LIMIT:
+        raise BadFile("tileset.damaged", f"{shown(path)} of a subtree has more than {_LIMIT} bytes")
+    return data
 
 
 def _parts(data: bytes) -> tuple[dict[str, Any], bytes]:

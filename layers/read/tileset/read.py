@@ -18,7 +18,7 @@ from layers.read import anchor as anchors
 from layers.read.base import ReadOptions, Sink
 from layers.read.tileset import content, volumes
 from layers.read.tileset.content import BadContent
-from layers.read.tileset.uris import resolved
+from layers.read.tileset.uris import resolved, there
 from layers.read.tileset.volumes import Floats
 from layers.read.tileset.walk import Content, Tree, walk
 
@@ -145,9 +145,7 @@ class _TilesetRead:
         self._extensions |= found.requires
         for uri in found.needs:
             beside = resolved(uri, one.path)
-            if not (self._folder / beside).resolve().is_relative_to(self._folder):
-                raise BadFile("tileset.outside", f"{shown(beside)} is a link that leads out of the folder")
-            if not (self._folder / beside).is_file():
+            if not there(self._folder, beside):
                 raise BadContent(f"{posixpath.basename(beside)}, which it needs, is not there")
             self._beside.add(beside)
         return found

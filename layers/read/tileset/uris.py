@@ -62,18 +62,37 @@ def allowed(path: str) -> bool:
     return posixpath.splitext(path)[1].casefold() in ENDINGS
 
 
-def document(path: Path, most: int) -> dict[str, Any]:
-    """A JSON object of a file, which may be in gzip, of at most so many bytes.
+def there(root: Path, path: str) -> bool:
+    """Whether a file is there, in the folder of the root, which is resolved.
 
-    Raises BadFile: tileset.damaged, limit.bytes; OSError."""
+    Raises BadFile tileset.outside."""
+    file = root / path
+    if not file.is_file():
+        return False
+    if not file.resolve().is_relative_to(root):
+        raise BadFile("tileset.outside", f"{shown(path)} is a link that leads out of the tileset's folder")
+    return True
+
+
+def plain(path: Path, most: int) -> bytes:
+    """The bytes of a file, which may be in gzip; one more than ``most`` of a larger one.
+
+    Raises BadFile tileset.damaged; OSError."""
     with path.open("rb") as file:
         packed = file.read(2) == GZIP
         file.seek(0)
         try:
-            with gzip.GzipFile(fileobj=file) if packed else file as plain:
-                data = plain.read(most + 1)
+            with gzip.GzipFile(fileobj=file) if packed else file as unpacked:
+                return unpacked.read(most + 1)
         except (gzip.BadGzipFile, EOFError, zlib.error) as error:
             raise BadFile("tileset.damaged", f"{shown(path.name)}: its gzip is damaged") from error
+
+
+def document(path: Path, most: int) -> dict[str, Any]:
+    """A JSON object of a file, which may be in gzip, of at most so many bytes.
+
+    Raises BadFile: tileset.damaged, limit.bytes; OSError."""
+    data = plain(path, most)
     if len(data) > most:
         raise BadFile("limit.bytes", f"{shown(path.name)} has more than {most} bytes, the limit")
     try:

@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 
 from layers.errors import BadFile, shown
 from layers.read.tileset import implicit, volumes
-from layers.read.tileset.uris import MOST_BYTES, begins, embedded, resolved
+from layers.read.tileset.uris import MOST_BYTES, begins, embedded, resolved, there
 from layers.read.tileset.uris import document as read_document
 from layers.read.tileset.volumes import KINDS, Floats
 
 VERSIONS = ("0.0", "1.0", "1.1")
 MOST_TILES = 5_000_000
+_MOST_MISSING = 20_000
 #: Documents inside one another.
 _DEEPEST = 500
 _IMPLICIT, _MULTIPLE = "3DTILES_implicit_tiling", "3DTILES_multiple_contents"
@@ -213,23 +214,24 @@ class _Walk:
             self._tree.contents.append(Content(path, tile, self._tree.up))
 
     def _there(self, path: str) -> bool:
-        """Whether a file is there, in the folder of the root. Raises BadFile tileset.outside."""
-        file = self._root / path
-        if not file.is_file():
-            self._tree.missing.append(path)
-            return False
-        if not file.resolve().is_relative_to(self._root):
-            raise BadFile(
-                "tileset.outside", f"{shown(path)} is a link that leads out of the tileset's folder"
-            )
-        return True
+        """As ``there``; what is missing is remembered. Raises BadFile tileset.outside, tileset.missing."""
+        if there(self._root, path):
+            return True
+        self._missing(path)
+        return False
+
+    def _missing(self, path: str) -> None:
+        self._tree.missing.append(path)
+        if len(self._tree.missing) > _MOST_MISSING:
+            reason = f"more than {_MOST_MISSING} files that it names are not there, such as {shown(path)}"
+            raise BadFile("tileset.missing", f"{reason}; copy the whole folder again")
 
     def _implicit(self, raw: object, named: list[object], one: _Waiting, tile: int) -> None:
         if not isinstance(raw, Mapping) or not all(isinstance(uri, str) for uri in named):
             raise BadFile("tileset.damaged", f"{shown(one.document)}: an implicitTiling is no object")
         tiling = implicit.Tiling.of(raw, tuple(str(uri) for uri in named))
-        used, missing = self._tree.documents.append, self._tree.missing.append
-        for _, path in implicit.contents(tiling, one.document, self._root, used, missing):
+        used = self._tree.documents.append
+        for path in implicit.contents(tiling, one.document, self._root, used, self._missing):
             if self._there(path):
                 self._file(path, tile)
             if len(self._files) > MOST_TILES:

@@ -7,9 +7,14 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import shapely
+import trimesh
 
+from layers import load
 from layers.mesh import Material
+from layers.read.meshes.outline import outline
 from layers.source import Declared
 from tests import meshes
 from tests.meshes import dxf, glb, gltf, hall, obj_text
@@ -136,3 +141,24 @@ def test_names_of_an_obj_are_read_in_its_encoding(
 def test_an_encoding_that_is_not_that_of_an_obj_is_refused(tmp_path: Path) -> None:
     file = written(tmp_path, "a.obj", f"o 大厅\n{obj_text(hall())}".encode("gb18030"))
     assert refused(file, Declared(anchor=UP.anchor, crs=UP.crs, encoding="UTF-8")).rule == "encoding.wrong"
+
+
+def test_a_mesh_of_many_triangles_is_read_in_the_child(tmp_path: Path) -> None:
+    """More than have their outline made exactly: the child has no drivers of GDAL but those of its format."""
+    sphere = trimesh.creation.icosphere(5)
+    for name in ("many.ply", "many.dxf"):
+        data = dxf(a=sphere) if name.endswith("dxf") else sphere.export(file_type="ply")
+        report = load.check(written(tmp_path, name, data), UP)
+        assert (report.kept, [each.rule for each in report.problems]) == (1, ["mesh.outline"])
+
+
+def test_the_outline_of_what_is_scattered_is_made_of_wider_cells() -> None:
+    places = np.random.default_rng(7).uniform(0, 500, (20_000, 2))
+    corners = np.repeat(np.column_stack([places, np.zeros(len(places))]), 3, axis=0)
+    corners += np.tile([[0, 0, 0], [0.3, 0, 0], [0, 0.3, 0]], (len(places), 1))
+    begin = time.process_time()
+    shape, side = outline(corners, np.arange(len(corners)).reshape(-1, 3))
+    assert time.process_time() - begin < 5
+    assert side > 500 / 512 * 1.5
+    assert shapely.is_valid(shape)
+    assert shape.buffer(side * 2).contains(shapely.multipoints(places))
