@@ -140,7 +140,8 @@ def run(
         id=wanted.layer_id,
         form=form,
         kind=made.kind,
-        title=wanted.title or (before.title if before else _TITLES[made.kind]),
+        title=wanted.title
+        or (before.title if before else untaken(store, wanted.layer_id, _TITLES[made.kind])),
         crs=made.crs,
         extent=_around(reading.meta["extent"], before if wanted.mode == "append" else None),
         vertical_datum=made.vertical_datum,
@@ -154,6 +155,15 @@ def run(
     kept.remove(city, [each for each in old if each not in assets])
     store.save_report(wanted.layer_id, asdict(made))
     return made
+
+
+def untaken(store: Store, layer_id: str, title: Titles) -> Titles:
+    """What a layer without a title of its own is called: as its kind, and by its id, too, where another is
+    called so already."""
+    others = [one.title for one in store.layers() if one.id != layer_id]
+    if not any(other.get(lang) == text for other in others for lang, text in title.items()):
+        return {**title}
+    return {lang: f"{text} · {layer_id}" for lang, text in title.items()}
 
 
 def datum(layers: Iterable[Layer], layer_id: str, mode: str) -> str:

@@ -78,7 +78,7 @@ def check(
         content.refuse_rows(declared, reading)
         source = _FileLoad(reading, path, declared, layer_id, progress or _silent, aside)
         source.clean()
-        spec = source.spec({}, layer_id or _CHECKED)
+        spec = source.spec(source.kind.title, layer_id or _CHECKED)
         fields = staged.fields(spec)
         for table in source.staged():
             staged.decode(table, spec, fields)  # what a store would refuse, a check does, too
@@ -160,7 +160,8 @@ def _rows(
 ) -> Report:
     """Clean, stage and publish the rows of a file; the report is kept."""
     source.clean(present, append=mode == "append")
-    spec = source.spec(title or (present.title if present else {}), layer_id)
+    named = title or (present.title if present else None)
+    spec = source.spec(named or content.untaken(store, layer_id, source.kind.title), layer_id)
     stage = store.stage(spec)
     try:
         for table in source.staged():
@@ -430,7 +431,7 @@ class _FileLoad:
         return LayerSpec(
             id=layer_id,
             kind=self.kind.id,
-            title=title or {**self.kind.title},
+            title=title,
             fields=self._plan.fields,
             geometry_type=self._geometry,
             crs=self._crs,

@@ -378,3 +378,17 @@ def test_manifests_that_are_wrong(store: Any, tmp_path: Path, text: str, words: 
     with pytest.raises(BadConfig, match=rf"load\.yml {words}"):
         load.manifest(store, tmp_path / "load.yml")
     assert store.layers() == []
+
+
+def test_layers_without_a_title_are_told_apart(store: Any, tmp_path: Path) -> None:
+    file = collection(tmp_path / "a.geojson", feature(polygon(SQUARE)))
+    declared = Declared(kind="building")
+    for name, title in (("a", None), ("b", None), ("c", {"en": "Town hall"})):
+        load.run(store, file, declared, layer_id=name, title=title)
+    titles = {layer.id: layer.title for layer in store.layers()}
+    kind = titles["a"]
+    assert titles["b"] == {lang: f"{text} · b" for lang, text in kind.items()}
+    assert titles["c"] == {"en": "Town hall"}
+    for name in ("a", "b"):
+        load.run(store, file, declared, layer_id=name, mode="replace")
+    assert {layer.id: layer.title for layer in store.layers()} == titles
