@@ -24,6 +24,7 @@ from twin.http.room import Paths, Room, Route, Site, of_features
 if TYPE_CHECKING:
     from layers.model_diff import ElementChange
     from twin.catalogue.view import View
+    from twin.city import City
 
 _BASE = "/ogc/collections/{}/model-versions"
 LIMIT, DEFAULT, BODY_BYTES = 1_000, 100, 4_000
@@ -67,67 +68,77 @@ _PARAMETERS = {
 
 
 def make(site: Site) -> Sequence[Room]:
-    """The three routes."""
-    city = site.city
-
-    async def listed(scope: Scope, receive: Receive, send: Send, layer_id: str) -> None:
-        respond.query_map(scope, ())
-        root = respond.base_url(city, scope)
-        document = await city.read(_list, city.catalogue.of(scope[CALLER]), root, layer_id)
-        await answers.give_json(scope, send, document, vary=answers.VARY)
-
-    async def changed(scope: Scope, receive: Receive, send: Send, layer_id: str) -> None:
-        given = respond.query_values(scope, _PARAMETERS)
-        view, gone = city.catalogue.of(scope[CALLER]), partial(respond.gone, receive)
-        here = f"{respond.base_url(city, scope)}{scope['path']}"
-        pairs = respond.query_pairs(scope)
-        document = await city.read(_changes, view, here, layer_id, given, pairs, heavy=True, gone=gone)
-        media = answers.GEOJSON if given.get("f") == "geojson" else answers.JSON
-        await answers.give_json(scope, send, document, media=media, vary=answers.VARY)
-
-    async def make_current(scope: Scope, receive: Receive, send: Send, layer_id: str) -> None:
-        by = author.author(city, scope)
-        respond.query_map(scope, ())
-        name = _name(await respond.json_body(scope, receive, BODY_BYTES, JSON))
-        view, root = city.catalogue.of(scope[CALLER]), respond.base_url(city, scope)
-        await city.write_alone(view.make_current, layer_id, name, by)
-        document = await city.read(_list, view, root, layer_id)
-        await answers.give_json(scope, send, document, vary=answers.VARY)
-
-    async def clashes(scope: Scope, receive: Receive, send: Send, layer_id: str) -> None:
-        respond.query_map(scope, ())
-        view = city.catalogue.of(scope[CALLER])
-        await city.read(view.feature_layer, layer_id)
-        body = await respond.json_body(scope, receive, BODY_BYTES, JSON)
-        if not isinstance(body, dict):
-            raise BadBody('a JSON object is needed: {"version": "v2"}')
-        name = body.get("version")
-        await city.read(find, view, layer_id, name if isinstance(name, str) else "")
-        job = await city.jobs.start("clash", {**body, "layer": layer_id}, scope[CALLER])
-        root = respond.base_url(city, scope)
-        headers = [(b"location", f"{root}/ogc/jobs/{job.record.id}".encode())]
-        await answers.give_json(scope, send, jobs.status(job.record, root), headers, 201)
-
+    """The four routes."""
+    versions = _Versions(site.city)
     base = _BASE.format("{layer}")
     routes = (
-        Route(base, {"GET": listed}, describe_all=_describe_list),
-        Route(f"{base}/changes", {"GET": changed}, describe_all=_describe_changes),
+        Route(base, {"GET": versions.listed}, describe_all=_describe_list),
+        Route(f"{base}/changes", {"GET": versions.changed}, describe_all=_describe_changes),
         Route(
             f"{base}/clashes",
-            {"POST": clashes},
+            {"POST": versions.clashes},
             describe_all=_describe_clashes,
             takes={"POST": JSON},
             told=lambda path: False,  # it writes nothing
         ),
         Route(
             f"{base}/current",
-            {"PUT": make_current},
+            {"PUT": versions.make_current},
             describe_all=_describe_current,
             takes={"PUT": JSON},
             told=lambda path: False,  # its change set does
         ),
     )
     return (Room("model-versions", _TITLE, routes, collection=of_features(_links)),)
+
+
+class _Versions:
+    """What the routes answer."""
+
+    def __init__(self, city: City) -> None:
+        self._city = city
+
+    async def listed(self, scope: Scope, receive: Receive, send: Send, layer_id: str) -> None:
+        """The versions of a layer."""
+        respond.query_map(scope, ())
+        root = respond.base_url(self._city, scope)
+        document = await self._city.read(_list, self._city.catalogue.of(scope[CALLER]), root, layer_id)
+        await answers.give_json(scope, send, document, vary=answers.VARY)
+
+    async def changed(self, scope: Scope, receive: Receive, send: Send, layer_id: str) -> None:
+        """What is different in one."""
+        given = respond.query_values(scope, _PARAMETERS)
+        view, gone = self._city.catalogue.of(scope[CALLER]), partial(respond.gone, receive)
+        here = f"{respond.base_url(self._city, scope)}{scope['path']}"
+        pairs = respond.query_pairs(scope)
+        document = await self._city.read(_changes, view, here, layer_id, given, pairs, heavy=True, gone=gone)
+        media = answers.GEOJSON if given.get("f") == "geojson" else answers.JSON
+        await answers.give_json(scope, send, document, media=media, vary=answers.VARY)
+
+    async def make_current(self, scope: Scope, receive: Receive, send: Send, layer_id: str) -> None:
+        """Make one current."""
+        by = author.author(self._city, scope)
+        respond.query_map(scope, ())
+        name = _name(await respond.json_body(scope, receive, BODY_BYTES, JSON))
+        view, root = self._city.catalogue.of(scope[CALLER]), respond.base_url(self._city, scope)
+        await self._city.write_alone(view.make_current, layer_id, name, by)
+        document = await self._city.read(_list, view, root, layer_id)
+        await answers.give_json(scope, send, document, vary=answers.VARY)
+
+    async def clashes(self, scope: Scope, receive: Receive, send: Send, layer_id: str) -> None:
+        """Start a job that looks for clashes."""
+        respond.query_map(scope, ())
+        view = self._city.catalogue.of(scope[CALLER])
+        await self._city.read(view.feature_layer, layer_id)
+        body = await respond.json_body(scope, receive, BODY_BYTES, JSON)
+        if not isinstance(body, dict):
+            raise BadBody('a JSON object is needed: {"version": "v2"}')
+        name = body.get("version")
+        await self._city.read(find, view, layer_id, name if isinstance(name, str) else "")
+        job = await self._city.jobs.start("clash", {**body, "layer": layer_id}, scope[CALLER])
+        root = respond.base_url(self._city, scope)
+        headers = [(b"location", f"{root}/ogc/jobs/{job.record.id}".encode())]
+        await answers.give_json(scope, send, jobs.status(job.record, root), headers, 201)
 
 
 def _name(body: Any) -> str:
