@@ -23,6 +23,7 @@ from layers.mesh import Surface
 from layers.read.base import BATCH_ROWS, Sink
 from layers.read.column_profile import ColumnProfile
 from layers.read.faces import Shell
+from layers.read.frame import ShellBody
 
 #: Columns that say what an object's place in the file is.
 SAID = frozenset(
@@ -183,6 +184,18 @@ class CityRows:
         self.count += 1
         if len(rows) == BATCH_ROWS or self._bytes > _SOME_BODIES:
             self._flush()
+
+    def lacking(self, made: ShellBody, row: int, object_id: str | None) -> str | None:
+        """Why a body is none, in words of a report, else None; what it lost is noted."""
+        if made.lost:
+            reason = f"{made.lost} surfaces have no area and are left out"
+            self._sink.note("surface.degenerate", reason, row, object_id)
+        if not len(made.shell.triangles):
+            return "no surface of the body has an area"
+        if made.footprint is None:
+            return "the body has no footprint"
+        self.inferred += made.inferred
+        return None
 
     def _column(self, name: str) -> _Column:
         """A new column. Raises BadFile limit.columns."""

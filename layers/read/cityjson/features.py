@@ -131,15 +131,9 @@ class Features:
             for faults in (each.faults, first, second):
                 if faults:
                     self.note(each, faults)
-            if done.lost:
-                reason = f"{done.lost} surfaces have no area and are left out"
-                self._sink.note("surface.degenerate", reason, each.row, each.id)
-            if not len(done.shell.triangles) or done.footprint is None:
-                nothing = not len(done.shell.triangles)
-                reason = "no surface of the body has an area" if nothing else "the body has no footprint"
+            if (reason := self._rows.lacking(done, each.row, each.id)) is not None:
                 self.drop("geometry.degenerate", reason, each)
                 continue
-            self._rows.inferred += done.inferred
             each.made, each.base = done, done.footprint
 
     def note(self, each: Feature, faults: Counter[str]) -> None:

@@ -19,7 +19,7 @@ from layers.read.anchor import Anchor
 from layers.read.base import ReadOptions, Sink
 from layers.read.cityobjects import CityRows
 from layers.read.faces import Shell
-from layers.read.meshes.model import Floats, Indices, Piece, Scene, Thing
+from layers.read.meshes.model import Floats, Indices, Piece, Scene, Thing, check_count
 from layers.read.meshes.outline import outline
 from layers.read.meshes.repair import FAULTS, repaired
 from layers.read.pictures import Images
@@ -38,7 +38,10 @@ def read(load: Callable[[Path, Images], Scene], path: Path, options: ReadOptions
     """Read a file. Raises BadFile mesh.*, anchor.*, limit.*, gltf.*, dxf.*, crs.unknown."""
     place = _placed(options.folder / path.name, options)
     images = Images(options.folder, sink, options.declared.encoding)
-    _Reading(place, load(path, images), options, sink).write()
+    scene = load(path, images)
+    # loaders count what the file says; its faces may have more corners than three
+    check_count(sum(len(piece.triangles) for thing in scene.things for piece in thing.pieces))
+    _Reading(place, scene, options, sink).write()
 
 
 def _placed(path: Path, options: ReadOptions) -> tuple[Anchor, bool]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from layers.mesh import Material
 from layers.read.encodings import text_of
-from layers.read.meshes.model import Indices, Piece, Scene, Thing, check_count, damaged
+from layers.read.meshes.model import Indices, Piece, Scene, Thing, damaged
 from layers.read.pictures import Images
 
 _MAIN, _EDITOR, _OBJECT, _MESH = 0x4D4D, 0x3D3D, 0x4000, 0x4100
@@ -22,7 +22,7 @@ _RGB_FLOAT, _RGB, _RGB_LINEAR, _RGB_FLOAT_LINEAR, _PERCENT = 0x0010, 0x0011, 0x0
 
 
 def load(path: Path, images: Images) -> Scene:
-    """Read a file. Raises BadFile mesh.damaged, limit.triangles."""
+    """Read a file. Raises BadFile mesh.damaged."""
     data = path.read_bytes()
     try:
         (main,) = [each for each in _chunks(data, 0, len(data)) if each[0] == _MAIN]
@@ -30,7 +30,6 @@ def load(path: Path, images: Images) -> Scene:
         inside = [each for editor in editors for each in _chunks(data, editor[1], editor[2])]
         materials = dict(_material(data, each, images) for each in inside if each[0] == _MATERIAL)
         things = [made for each in inside if each[0] == _OBJECT for made in _object(data, each, materials)]
-        check_count(sum(len(piece.triangles) for thing in things for piece in thing.pieces))
     except (struct.error, ValueError, IndexError) as error:
         raise damaged(f"a chunk is not as it says ({error})") from error
     return Scene("3DS", things)

@@ -14,6 +14,7 @@ import trimesh
 
 from layers import load
 from layers.mesh import Material
+from layers.read.meshes import model
 from layers.read.meshes.outline import outline
 from layers.source import Declared
 from tests import meshes
@@ -162,3 +163,13 @@ def test_the_outline_of_what_is_scattered_is_made_of_wider_cells() -> None:
     assert side > 500 / 512 * 1.5
     assert shapely.is_valid(shape)
     assert shape.buffer(side * 2).contains(shapely.multipoints(places))
+
+
+def test_faces_of_many_corners_count_as_their_triangles(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model, "MOST_TRIANGLES", 90)
+    ring = "".join(f"v {np.cos(at / 16)} {np.sin(at / 16)} 0\n" for at in range(100))
+    assert refused(written(tmp_path, "a.obj", f"{ring}f {' '.join(map(str, range(1, 101)))}\n")).rule == (
+        "limit.triangles"
+    )
