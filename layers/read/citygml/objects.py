@@ -27,7 +27,7 @@ _DEEPEST = 40
 _OF_NO_SURFACE = frozenset({"name", "creationDate", "terminationDate", "validFrom", "validTo"})
 _NAMES = tuple(f"{{{namespace}}}name" for namespace in GML)
 _DIMENSION = etree.XPath("string((descendant-or-self::*/@srsDimension)[1])")
-_REFERENCES = etree.XPath("descendant-or-self::*/@srsName", smart_strings=False)
+_REFERENCES = etree.XPath("descendant-or-self::*/@srsName[normalize-space()]", smart_strings=False)
 
 
 @dataclass(slots=True)

@@ -174,7 +174,7 @@ class _File:
         """What the envelope of the model says."""
         box = envelope(members.root) if members.root is not None else None
         if box is not None:
-            if (name := box.get("srsName")) is not None:
+            if name := box.get("srsName", "").strip():  # an empty one names none
                 self._refer(name)
             if box.get("srsDimension") == "2":
                 self._dimension = 2

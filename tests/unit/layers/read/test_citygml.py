@@ -280,6 +280,11 @@ def test_refused(tmp_path: Path, text: str, rule: str) -> None:
     assert refused.value.rule == rule
 
 
+def test_a_name_of_a_system_that_is_empty_is_none(tmp_path: Path) -> None:
+    box = gml.box().replace("<gml:Solid", '<gml:Solid srsName=" "', 1)
+    assert reading(tmp_path, gml.model(gml.member(gml.building(box)), srs="")).meta["crs"] is None
+
+
 DOCTYPE = '<!DOCTYPE x [<!ENTITY a "{}">]>'
 
 
