@@ -7,7 +7,7 @@ import gzip
 import mimetypes
 import posixpath
 import zlib
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -133,7 +133,8 @@ class Registered:
                 other = view.feature_layer(said.replaced_by)
             except NotFound:
                 other = None  # not seen by this caller, or not loaded yet
-        state = view.key, layer.generation, other and (other.generation, other.seq)
+        files = [self._city.folder / one for one in (said.cut, said.keep) if isinstance(one, str)]
+        state = view.key, layer.generation, other and (other.generation, other.seq), _changed(files)
         known = self._areas.get(f"{layer.id} {view.key}")
         if known is not None and known[0] == state:
             return known[1]
@@ -148,6 +149,11 @@ class Registered:
         body = cut.document(areas, keep)
         self._areas[f"{layer.id} {view.key}"] = state, body
         return body
+
+
+def _changed(files: Iterable[Path]) -> list[int]:
+    """When files of areas were changed last; one that is not there is told when it is read."""
+    return [file.stat().st_mtime_ns for file in files if file.is_file()]
 
 
 def _ask(scope: Scope, known: Collection[str]) -> None:

@@ -56,9 +56,13 @@ def regions(folder: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def get(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Get]:
-    folder = tmp_path_factory.mktemp("scenes")
-    city = folder / "city"
+def city(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("scenes") / "city"
+
+
+@pytest.fixture(scope="module")
+def get(city: Path) -> Iterator[Get]:
+    folder = city.parent
     city.mkdir()
     (city / "city.yml").write_text(json.dumps(SETTINGS))
     (city / "cut.geojson").write_text(shapely.to_geojson(SQUARE))
@@ -195,6 +199,18 @@ def test_what_is_cut_out_is_a_setting_and_where_houses_stand(get: Get) -> None:
     geod = pyproj.Geod(ellps="WGS84")
     assert geod.inv(west, LAT, LON, LAT)[2] == pytest.approx(0.5, abs=0.01)
     assert geod.inv(LON, south, LON, LAT)[2] == pytest.approx(0.5, abs=0.01)
+
+
+def test_an_area_that_is_drawn_anew_is_taken(get: Get, city: Path) -> None:
+    file, wider = city / "cut.geojson", SQUARE.buffer(0.0002)
+    before = file.read_text()
+    assert not areas(get, "photo")["cut"].contains(wider.buffer(-1e-7))
+    try:
+        file.write_text(shapely.to_geojson(wider))
+        assert areas(get, "photo")["cut"].contains(wider.buffer(-1e-7))
+    finally:
+        file.write_text(before)
+    assert not areas(get, "photo")["cut"].contains(wider.buffer(-1e-7))
 
 
 def test_what_alone_is_kept_is_told(get: Get) -> None:
