@@ -197,7 +197,7 @@ def _triangles(faces: Indices, vertices: Any) -> Indices:
 def _libraries(text: _Text, images: Images) -> dict[str, Material]:
     """The materials of all libraries by name; what cannot be had is noted."""
     out: dict[str, Material] = {}
-    for written in dict.fromkeys(text.libraries):
+    for written in filter(None, dict.fromkeys(text.libraries)):
         for name in _files(images.folder, written):
             try:
                 data = beside.find(images.folder, name, _MOST_LIBRARY).read_bytes()

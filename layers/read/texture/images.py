@@ -94,6 +94,8 @@ def _opened(data: bytes) -> Image:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of its own, lower limit: ours is asked for
             return images.open(io.BytesIO(data), formats=FORMATS)
-    except (OSError, ValueError, SyntaxError, images.DecompressionBombError) as error:
+    except images.DecompressionBombError as error:
+        raise BadImage(f"the image has more pixels than the limit, {MOST_PIXELS}") from error
+    except (OSError, ValueError, SyntaxError) as error:
         reason = f"it is no image that can be read ({', '.join(FORMATS)})"
         raise BadImage(reason) from error

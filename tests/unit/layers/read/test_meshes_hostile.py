@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -173,3 +174,15 @@ def test_faces_of_many_corners_count_as_their_triangles(
     assert refused(written(tmp_path, "a.obj", f"{ring}f {' '.join(map(str, range(1, 101)))}\n")).rule == (
         "limit.triangles"
     )
+
+
+def test_an_image_of_too_many_pixels_is_told_as_that(tmp_path: Path) -> None:
+    bomb = bytearray(image())
+    bomb[16:24] = (60_000).to_bytes(4, "big") * 2  # in a header of a few bytes, whose sum is right
+    bomb[29:33] = zlib.crc32(bomb[12:29]).to_bytes(4, "big")
+    written(tmp_path, "big.png", bytes(bomb))
+    written(tmp_path, "a.mtl", "newmtl a\nmap_Kd big.png\n")
+    found = read(written(tmp_path, "a.obj", f"mtllib a.mtl\nmtllib\nusemtl a\n{obj_text(hall())}"))
+    assert {rule: "more pixels" in reason for rule, reason in told(found).items()} == {
+        "texture.unreadable": True
+    }
