@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from rasterio.transform import from_origin
 
-from tests import dems, ifcs, launcher, raster_sources, rasters
+from tests import dems, documented, launcher, raster_sources, rasters
 from tests.postgres import TEMPLATE, Cluster, private
 from tests.support import HELSINKI, ROOT, Server, init, twin
 
@@ -163,14 +163,7 @@ def test_the_blocks_of_a_page_are_run_one_after_another(
         (tmp_path / name).symlink_to(ROOT / name)
     for name in ("streets", "more"):
         shutil.copy(HELSINKI / "roads.geojson", tmp_path / f"{name}.geojson")
-    if "ortho.tif" in text:
-        raster_sources.write(tmp_path / "ortho.tif", raster_sources.picture())
-        raster_sources.write(tmp_path / "cog.tif", raster_sources.picture(), "COG")
-        for name in ("dem", "flood1", "flood2"):
-            raster_sources.write(tmp_path / f"{name}.tif", raster_sources.hills())
-    if "tower.ifc" in text:
-        ifcs.house().write(tmp_path / "Duplex.ifc")
-        ifcs.house(mapped=False).write(tmp_path / "tower.ifc")
+    documented.write(tmp_path, text)
     if "twin init" not in text:
         text = "twin init mycity > /dev/null\n" + text
     commands = tmp_path / ".commands"
