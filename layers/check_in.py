@@ -6,7 +6,6 @@ has what was before.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -17,12 +16,12 @@ import pyarrow as pa
 from layers import kinds, load, load_changes
 from layers.batch import MESH, SOURCE_ID, WKB
 from layers.errors import BadParameter, Exists, shown
-from layers.model import NOBODY, Author, FeatureLayer, Report, Rows
+from layers.model import NOBODY, Author, FeatureLayer, Problem, Report, Rows
 from layers.query import Query
 from layers.source import NOTHING, Declared
 from layers.store.base import LayerSpec, Store
-from layers.types import LAYER_ID
-from layers.versions import find, versions
+from layers.types import LAYER_ID, version_of
+from layers.versions import current, find, versions
 
 #: Characters of a version's name.
 LONGEST = 80
@@ -41,12 +40,17 @@ def check_in(
     aside: Path | None = None,
     by: Author = NOBODY,
 ) -> Report:
-    """Keep a file as a version of a layer; without a file, what the layer is now.
+    """Keep a file as a version of a layer; without a file, what the layer is now. Rows that are set aside go
+    into a file of the folder ``aside``.
 
     A file is read as the layer's was: with its kind, and told apart by the same ids. Raises NotFound (the
     layer), Exists (a version of that name), BadParameter (a name that is none), and what a load does."""
     base = store.feature_layer(layer_id)
+    if version_of(layer_id) is not None:
+        raise BadParameter("layer", layer_id, "it is a model version itself")
     name = _name(name)
+    if name == current(store, layer_id):
+        raise Exists(f"layer {layer_id} was loaded as its version {shown(name)}; give this one another name")
     known = versions(store, layer_id)
     if any(one.name == name for one in known):
         raise Exists(f"layer {layer_id} has a model version {shown(name)} already")
@@ -56,7 +60,8 @@ def check_in(
     titles = {lang: _SPREAD.format(title, name) for lang, title in base.title.items()}
     if file is not None:
         declared = declared if declared.kind else replace(declared, kind=base.kind)
-        return load.run(store, file, declared, layer_id=id_, title=titles, aside=aside, by=by, version=name)
+        rows = None if aside is None else aside / f"{id_}.csv"
+        return load.run(store, file, declared, layer_id=id_, title=titles, aside=rows, by=by, version=name)
     return _copy(store, base, replace(_spec(base), id=id_, title=titles), name, "create", by)
 
 
@@ -99,9 +104,13 @@ def _copy(store: Store, source: FeatureLayer, spec: LayerSpec, name: str, mode: 
     """Publish the rows of a layer as another; its report says from which."""
     stage = store.stage(spec)
     textures: set[str] = set()
-    kept = 0
+    kept = placeless = 0
     try:
-        for rows in _rows(store, source.id):
+        for fids in _fids(store, source.id):
+            rows = store.rows(source.id, fids, meshes=True)
+            placeless += len(fids) - len(rows.fids)
+            if not len(rows.fids):
+                continue
             stage.add(_table(source, rows))
             kept += len(rows.fids)
             textures |= {sha for mesh in rows.meshes.values() for sha in mesh.textures()}
@@ -118,19 +127,18 @@ def _copy(store: Store, source: FeatureLayer, spec: LayerSpec, name: str, mode: 
     report.created, report.updated = published.created, published.updated
     report.unchanged, report.deleted = published.unchanged, published.deleted
     report.set, report.changed = 0, {}
+    if placeless:
+        reason = f"{placeless} features of layer {source.id} without a geometry are left out, as by any load"
+        report.add(Problem("geometry.missing", 0, reason, "noted"))
     load_changes.note(store, spec.id, published, report)
     store.save_report(spec.id, asdict(report))
     return report
 
 
-def _rows(store: Store, layer_id: str) -> Iterator[Rows]:
-    """All features that lie somewhere, with their bodies."""
+def _fids(store: Store, layer_id: str) -> list[list[int]]:
+    """The numbers of all features of one moment, as many together as are copied at a time."""
     with closing(store.scan(layer_id, Query(properties=(), limit=None), _BATCH)) as batches:
-        fids = [rows.fids.tolist() for rows in batches]
-    for some in fids:
-        rows = store.rows(layer_id, some, meshes=True)
-        if len(rows.fids):
-            yield rows
+        return [rows.fids.tolist() for rows in batches]
 
 
 def _table(layer: FeatureLayer, rows: Rows) -> pa.Table:

@@ -39,7 +39,7 @@ def check_in(
             name,
             file,
             declared.in_zone(city_settings.time_zone),
-            aside=city / ASIDE / f"{layer}.{shown(name).replace('/', '_')}.csv",
+            aside=city / ASIDE,
             by=operator(message),
         )
     print_reports([report], as_json)
@@ -169,6 +169,8 @@ def _line(one: ElementChange) -> str:
         told += [f"{field} {old!r} → {new!r}" for field, (old, new) in list(one.fields.items())[:FIELDS]]
     if one.shape_changed:
         told.append("another shape")
+    if one.surfaces_changed:
+        told.append("other surfaces or colours")
     return f"{_WORDS[one.kind]} {called}: {'; '.join(told)}" if told else f"{_WORDS[one.kind]} {called}"
 
 
