@@ -29,7 +29,7 @@ _TOGETHER = 2_000_000
 _NO_AREA = 1e-12
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Body:
     """A body with a name of its own; ``corners`` (n, 3) in metres, ``triangles`` (m, 3) indices into them."""
 
@@ -92,17 +92,32 @@ class Frame:
         return lon, lat, height
 
 
-def candidates(first: Sequence[Body], second: Sequence[Body], tolerance: float) -> list[tuple[int, int]]:
-    """Pairs of indices whose boxes have more than the tolerance (m) in common along each axis."""
-    if not first or not second:
-        return []
-    boxes = [np.stack([one.box for one in some]) for some in (first, second)]
-    flat = [shapely.box(*b[:, 0, :2].T, *b[:, 1, :2].T) for b in boxes]
-    one, other = shapely.STRtree(flat[1]).query(flat[0])
-    low = np.maximum(boxes[0][one, 0], boxes[1][other, 0])
-    high = np.minimum(boxes[0][one, 1], boxes[1][other, 1])
-    keep = (high - low > tolerance).all(axis=1)
-    return sorted(zip(one[keep].tolist(), other[keep].tolist(), strict=True))
+class Group:
+    """Bodies that others are held against, found by their boxes."""
+
+    def __init__(self, bodies: Sequence[Body]) -> None:
+        self.bodies = bodies
+        self._boxes = _boxes(bodies)
+        self._tree = shapely.STRtree(_flat(self._boxes))
+
+    def near(self, others: Sequence[Body], tolerance: float) -> list[tuple[Body, Body]]:
+        """Pairs of one of these and one of the others whose boxes have more than the tolerance (m) in common
+        along each axis."""
+        boxes = _boxes(others)
+        other, one = self._tree.query(_flat(boxes))
+        low = np.maximum(self._boxes[one, 0], boxes[other, 0])
+        high = np.minimum(self._boxes[one, 1], boxes[other, 1])
+        keep = (high - low > tolerance).all(axis=1)
+        found = sorted(zip(one[keep].tolist(), other[keep].tolist(), strict=True))
+        return [(self.bodies[i], others[j]) for i, j in found]
+
+
+def _boxes(bodies: Sequence[Body]) -> Floats:
+    return np.array([one.box for one in bodies]).reshape(-1, 2, 3)
+
+
+def _flat(boxes: Floats) -> Any:
+    return shapely.box(*boxes[:, 0, :2].T, *boxes[:, 1, :2].T)
 
 
 def between(first: Body, second: Body, tolerance: float) -> Clash | None:
@@ -120,8 +135,8 @@ def between(first: Body, second: Body, tolerance: float) -> Clash | None:
 
 def found(first: Sequence[Body], second: Sequence[Body], tolerance: float) -> list[Clash]:
     """All that clash of two groups of bodies."""
-    pairs = candidates(first, second, tolerance)
-    return [hit for i, j in pairs if (hit := between(first[i], second[j], tolerance)) is not None]
+    pairs = Group(first).near(second, tolerance)
+    return [hit for one, other in pairs if (hit := between(one, other, tolerance)) is not None]
 
 
 def _crossed(first: Body, second: Body, tolerance: float) -> Clash | None:

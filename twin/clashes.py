@@ -6,14 +6,16 @@ nothing new. Rooms and sites are no bodies that stand in a way.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+import heapq
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from layers import clash, kinds
-from layers.clash import Body, Clash, Frame
+from layers.clash import Body, Clash, Frame, Group
 from layers.errors import BadParameter
 from layers.kinds.base import Prism
 from layers.model_diff import changes
@@ -22,6 +24,7 @@ from layers.types import Bbox, version_of
 from layers.versions import find
 
 if TYPE_CHECKING:
+    from layers.mesh import Mesh
     from layers.model import FeatureLayer, Rows
     from twin.catalogue.view import View
 
@@ -29,8 +32,8 @@ if TYPE_CHECKING:
 _NO_BODIES = {"category": frozenset({"space", "site"}), "object_type": frozenset({"Room", "BuildingRoom"})}
 #: Metres that bodies may be in one another.
 TOLERANCE = 0.01
-#: Pairs that are told, and bodies of other layers that are read at a time and at most.
-MOST, _BATCH, MOST_BODIES = 1_000, 500, 200_000
+#: Pairs that are told, bodies that are read, and ids that are asked for at a time.
+MOST, _BATCH, _PAGE = 1_000, 500, 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,25 +77,17 @@ def look(
     """The clashes of a version, the deepest first. ``beside`` are the layers that it is held against; without
     them all with bodies of their own. Raises NotFound, BadParameter."""
     version = find(view, layer_id, name).layer
-    result = Found()
-    rows = [*_read(view, version.id, _new(view, layer_id, version.id))]
-    placed = [one for one in rows if len(one[1].positions)]
+    others, left_out = _layers(view, layer_id, version, beside)
+    fresh = _read(view, version.id, _new(view, layer_id, version.id))
+    placed = [one for one in fresh if len(one[1].positions)]
     if not placed:
-        return result
-    corners = np.concatenate([mesh.positions[:, :2] for _, mesh in placed])
-    (west, south), (east, north) = corners.min(axis=0).tolist(), corners.max(axis=0).tolist()
-    frame = Frame((west + east) / 2, (south + north) / 2)
-    fresh = _bodies(frame, placed)
-    box = (west, south, east, north)
-    clashes = _against(view, frame, fresh, version, box, tolerance, result, progress, same=True)
-    for other in _layers(view, layer_id, version, beside, result):
-        clashes += _against(view, frame, fresh, other, box, tolerance, result, progress, same=False)
-    result.looked = len(fresh)
-    result.open += sum(one.solid is None for one in fresh)
-    result.count = len(clashes)
-    clashes.sort(key=lambda one: -(one.volume or 0.0))
-    result.pairs = [_told(frame, one) for one in clashes[:MOST]]
-    return result
+        return Found(left_out=left_out)
+    search = _Search(view, placed, tolerance, progress)
+    del placed  # it has made bodies of them
+    search.against(version, same=True)
+    for other in others:
+        search.against(other, same=False)
+    return search.found(left_out)
 
 
 def _new(view: View, layer_id: str, version: str) -> list[int]:
@@ -105,61 +100,106 @@ def _new(view: View, layer_id: str, version: str) -> list[int]:
 
 
 def _layers(
-    view: View, layer_id: str, version: FeatureLayer, beside: Sequence[str] | None, result: Found
-) -> list[FeatureLayer]:
-    """What a version is held against, beside itself. Raises NotFound, BadParameter."""
-    chosen = view.feature_layers() if beside is None else [view.feature_layer(one) for one in beside]
-    out = []
+    view: View, layer_id: str, version: FeatureLayer, beside: Sequence[str] | None
+) -> tuple[list[FeatureLayer], dict[str, str]]:
+    """What a version is held against, beside itself; and what is left out of that, and why. Raises NotFound,
+    BadParameter."""
+    named = dict.fromkeys(beside or ())
+    chosen = view.feature_layers() if beside is None else [view.feature_layer(one) for one in named]
+    out: list[FeatureLayer] = []
+    left_out: dict[str, str] = {}
     for one in chosen:
         if one.id == layer_id or version_of(one.id) is not None:
             if beside is not None:
-                raise BadParameter("with", one.id, "a version is held against its own parts anyway")
+                raise BadParameter("beside", one.id, "a version is held against its own parts anyway")
             continue
         body = kinds.known(one.kind).body
         if not isinstance(body, Prism) or not body.stored:
             if beside is not None:
-                result.left_out[one.id] = "its bodies are drawn from fields, and not kept"
+                left_out[one.id] = "its bodies are drawn from fields, and not kept"
         elif one.vertical_datum != version.vertical_datum:
             datum = one.vertical_datum or "nothing that is named"
-            result.left_out[one.id] = f"its heights count from {datum}"
+            left_out[one.id] = f"its heights count from {datum}"
         else:
             out.append(one)
-    return out
+    return out, left_out
 
 
-def _against(
-    view: View,
-    frame: Frame,
-    fresh: Sequence[Body],
-    layer: FeatureLayer,
-    box: Bbox,
-    tolerance: float,
-    result: Found,
-    progress: Callable[[int, int], None],
-    *,
-    same: bool,
-) -> list[Clash]:
-    """Clashes of new bodies with those of a layer; ``same``: it is their own, and each pair is told once."""
-    query = Query(bbox=box, properties=(), limit=MOST_BODIES)
-    fids = view.select(layer.id, query).rows.fids.tolist()
-    ours = {one.name.fid for one in fresh} if same else set()
-    clashes: list[Clash] = []
-    for at in range(0, len(fids), _BATCH):
-        others = _bodies(frame, [*_read(view, layer.id, fids[at : at + _BATCH])])
-        result.others += len(others)
-        result.open += sum(one.solid is None for one in others if not same)
-        for one in others:
-            mine = [body for body in fresh if not same or _first(body.name.fid, one.name.fid, ours)]
-            clashes += clash.found(mine, [one], tolerance)
-        progress(min(at + _BATCH, len(fids)), len(fids))
-    return clashes
+class _Search:
+    """New bodies that are held against those of one layer after the other."""
+
+    def __init__(
+        self,
+        view: View,
+        placed: Sequence[tuple[Element, Mesh]],
+        tolerance: float,
+        progress: Callable[[int, int], None],
+    ) -> None:
+        self._view, self._tolerance, self._progress = view, tolerance, progress
+        corners = [mesh.positions[:, :2] for _, mesh in placed]
+        west, south = np.min([some.min(axis=0) for some in corners], axis=0).tolist()
+        east, north = np.max([some.max(axis=0) for some in corners], axis=0).tolist()
+        self._box: Bbox = (west, south, east, north)
+        self._frame = Frame((west + east) / 2, (south + north) / 2)
+        self._fresh = Group(_bodies(self._frame, placed))
+        self._ours = {one.name.fid for one in self._fresh.bodies}
+        #: The largest, the smallest of them first: its volume (m3), minus how many came before, what is told.
+        self._pairs: list[tuple[float, int, dict[str, Any]]] = []
+        self._count = self._others = self._open = 0
+
+    def against(self, layer: FeatureLayer, *, same: bool) -> None:
+        """Find the clashes with those of a layer; ``same``: it is their own, and each pair is told once."""
+        fids = self._near(layer)
+        for at in range(0, len(fids), _BATCH):
+            others = _bodies(self._frame, _read(self._view, layer.id, fids[at : at + _BATCH]))
+            self._others += len(others)
+            self._open += sum(one.solid is None for one in others if not same)
+            for mine, other in self._fresh.near(others, self._tolerance):
+                if not same or self._told_here(mine, other):
+                    self._keep(clash.between(mine, other, self._tolerance))
+            self._progress(min(at + _BATCH, len(fids)), len(fids))
+
+    def found(self, left_out: dict[str, str]) -> Found:
+        """What all of them have shown."""
+        fresh = self._fresh.bodies
+        return Found(
+            pairs=[told for _, _, told in sorted(self._pairs, key=itemgetter(0, 1), reverse=True)],
+            count=self._count,
+            looked=len(fresh),
+            others=self._others,
+            open=self._open + sum(one.solid is None for one in fresh),
+            left_out=left_out,
+        )
+
+    def _near(self, layer: FeatureLayer) -> list[int]:
+        """All features of a layer that may meet one of the new bodies."""
+        fids: list[int] = []
+        query = Query(bbox=self._box, properties=(), limit=_PAGE)
+        while True:
+            page = self._view.select(layer.id, query)
+            fids += page.rows.fids.tolist()
+            if page.next_after is None:
+                return fids
+            query = replace(query, after=page.next_after)
+
+    def _told_here(self, mine: Body, other: Body) -> bool:
+        """Whether a pair of one layer is looked at in this order: of two new bodies it is met twice."""
+        return mine.name.fid != other.name.fid and (
+            other.name.fid not in self._ours or mine.name.fid < other.name.fid
+        )
+
+    def _keep(self, hit: Clash | None) -> None:
+        if hit is None:
+            return
+        self._count += 1
+        size = hit.volume or 0.0
+        if len(self._pairs) < MOST:
+            heapq.heappush(self._pairs, (size, -self._count, _told(self._frame, hit)))
+        elif size > self._pairs[0][0]:
+            heapq.heapreplace(self._pairs, (size, -self._count, _told(self._frame, hit)))
 
 
-def _first(fid: int, other: int, ours: set[int]) -> bool:
-    return fid != other and (other not in ours or fid < other)
-
-
-def _read(view: View, layer: str, fids: Sequence[int]) -> Any:
+def _read(view: View, layer: str, fids: Sequence[int]) -> Iterator[tuple[Element, Mesh]]:
     """(what it is, mesh) of features that have a body which may be in a way."""
     for at in range(0, len(fids), _BATCH):
         rows: Rows = view.rows(layer, fids[at : at + _BATCH], meshes=True)
@@ -170,7 +210,7 @@ def _read(view: View, layer: str, fids: Sequence[int]) -> Any:
                 yield Element(layer, fid, values), mesh
 
 
-def _bodies(frame: Frame, some: Sequence[tuple[Element, Any]]) -> list[Body]:
+def _bodies(frame: Frame, some: Iterable[tuple[Element, Mesh]]) -> list[Body]:
     made = (frame.body(element, mesh) for element, mesh in some)
     return [one for one in made if one is not None]
 
