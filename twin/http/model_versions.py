@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from layers.errors import BadBody
+from layers.errors import BadBody, NotFound
 from layers.model import FeatureLayer
 from layers.parameters import PARAMETERS as OF_ITEMS
 from layers.parameters import Parameter, between
 from layers.types import version_of
 from layers.versions import current, find, versions
+from twin.access import caller
 from twin.access.caller import CALLER
 from twin.http import answers, author, jobs, respond
 from twin.http.context import Context, Link, link
@@ -61,7 +62,8 @@ _PARAMETERS = {
             OF_ITEMS["bbox"].schema,
             OF_ITEMS["bbox"].parse,
         ),
-        Parameter("after", "Where a page begins: after this element; `next` links carry it.", TEXT, _text),
+        # an element's id, however long it is
+        Parameter("after", "Where a page begins: after this element; `next` links carry it.", TEXT, str),
         Parameter("f", "json or geojson.", TEXT | {"enum": ["json", "geojson"]}, _shape),
     )
 }
@@ -126,15 +128,15 @@ class _Versions:
         await answers.give_json(scope, send, document, vary=answers.VARY)
 
     async def clashes(self, scope: Scope, receive: Receive, send: Send, layer_id: str) -> None:
-        """Start a job that looks for clashes."""
+        """Start a job that looks for clashes. It waits until it is done, whoever asks meanwhile, so that the
+        one who starts it has a key, as who ends it."""
         respond.query_map(scope, ())
-        view = self._city.catalogue.of(scope[CALLER])
+        view = self._city.catalogue.of(caller.named(scope, "starting a job"))
         await self._city.read(view.feature_layer, layer_id)
         body = await respond.json_body(scope, receive, BODY_BYTES, JSON)
-        if not isinstance(body, dict):
-            raise BadBody('a JSON object is needed: {"version": "v2"}')
-        name = body.get("version")
-        await self._city.read(find, view, layer_id, name if isinstance(name, str) else "")
+        if not isinstance(body, dict) or not isinstance(name := body.get("version"), str):
+            raise BadBody('a JSON object with the name of a version is needed: {"version": "v2"}')
+        await self._city.read(find, view, layer_id, name)
         job = await self._city.jobs.start("clash", {**body, "layer": layer_id}, scope[CALLER])
         root = respond.base_url(self._city, scope)
         headers = [(b"location", f"{root}/ogc/jobs/{job.record.id}".encode())]
@@ -177,36 +179,44 @@ def _changes(
     from twin import model_documents
 
     view.feature_layer(layer_id)
-    newest = [one.layer.id for one in versions(view, layer_id)[-1:]] or [layer_id]
-    new = find(view, layer_id, given["to"]).layer.id if "to" in given else newest[0]
+    newest = versions(view, layer_id)[-1:]
+    if "to" not in given and newest:
+        given = given | {"to": newest[0].name}
+        pairs = [*pairs, ("to", newest[0].name)]  # the next page is of the same
+    new = find(view, layer_id, given["to"]).layer.id if "to" in given else layer_id
     old = find(view, layer_id, given["from"]).layer.id if "from" in given else layer_id
     counts, after, limit = ModelCounts(), given.get("after"), given.get("limit", DEFAULT)
-    page: list[ElementChange] = []
+    tell = _feature if given.get("f") == "geojson" else model_documents.change
+    page: list[dict[str, Any]] = []  # told at once: bodies are not held for a page
+    last = ""
     more = False
     box = given.get("bbox")
     for one in changes(view, old, view, new, counts, after=after):
         if box is not None and not meets(one, box):
             continue
         if len(page) < limit:
-            page.append(one)
+            page.append(tell(one, (old, new)))
+            last = one.id
         else:
             more = True
             if after is not None:
                 break  # the first page has counted
-    told = [model_documents.change(one, (old, new)) for one in page]
     document: dict[str, Any] = {"layers": {"old": old, "new": new}}
     if after is None:
         document["summary"] = model_documents.counted(counts)
     if given.get("f") == "geojson":
         document["type"] = "FeatureCollection"
-        document["features"] = [_feature(one, each) for one, each in zip(page, told, strict=True)]
+        document["features"] = page
     else:
-        document["changes"] = told
-    return document | {"links": _page_links(here, pairs, page[-1].id if more else None)}
+        document["changes"] = page
+    return document | {"links": _page_links(here, pairs, last if more else None)}
 
 
-def _feature(one: ElementChange, told: Mapping[str, Any]) -> dict[str, Any]:
-    document = {
+def _feature(one: ElementChange, layers: tuple[str, str]) -> dict[str, Any]:
+    from twin import model_documents
+
+    told = model_documents.change(one, layers)
+    document: dict[str, Any] = {
         "type": "Feature",
         "id": f"{told['layer']}.{told['id']}",
         "geometry": change_forms.geometry(one.new or one.old),
@@ -232,6 +242,10 @@ def _page_links(here: str, pairs: links.Pairs, after: str | None) -> list[Link]:
 def _links(context: Context, layer: FeatureLayer) -> list[Link]:
     of = version_of(layer.id)
     if of is not None:
+        try:
+            context.view.layer(of[0])
+        except NotFound:
+            return []  # it was dropped, and its versions stay
         title = context.say("The layer of which it is a model version", "所属图层")
         # RFC 5829, 3.1
         return [link("latest-version", f"{context.base}/collections/{of[0]}", JSON, title)]

@@ -134,7 +134,12 @@ def test_what_is_different_is_told_by_element(ask: Ask) -> None:
     assert by_id["d"]["layer"] == "model"
     assert by_id["e"]["layer"] == "model__2"
     assert kinds(ask("GET", path)) == kinds(answer)  # the newest
-    assert kinds(ask("GET", "/ogc/collections/houses/model-versions/changes")) == {}
+    links = ask("GET", path, params={"limit": 1}).json()["links"]
+    (more,) = [one["href"] for one in links if one["rel"] == "next"]
+    assert httpx.URL(more).params["to"] == "报建 2"  # whatever is checked in meanwhile
+    houses = ask("GET", "/ogc/collections/houses/model-versions/changes")
+    assert (kinds(houses), houses.json()["summary"]["same"]) == ({}, 1)
+    assert kinds(ask("GET", path, params={"after": "d" * 1_000})) == {"e": "added"}
     other = ask("GET", path, params={"from": "报建 2", "to": "as built"})
     assert kinds(other) == {"a": "changed", "b": "moved", "d": "added", "e": "removed"}
     features = ask("GET", path, params={"to": "报建 2", "f": "geojson"})
@@ -195,6 +200,11 @@ def test_bad_questions(ask: Ask) -> None:
         ({"of": "as built"}, 400),
     ):
         assert ask("GET", path, params=params).status_code == status, params
+    clashes = f"{MODEL}/model-versions/clashes"
+    for wrong, status in (({}, 400), ([], 400), ({"version": 1}, 400), ({"version": "nothing"}, 404)):
+        assert ask("POST", clashes, json=wrong).status_code == status, wrong
+    # a job waits until it is done: who starts one is known
+    assert ask("POST", clashes, json={"version": "报建 2"}, chief=False).status_code == 401
     here = f"{MODEL}/model-versions/current"
     for body, status in (({"name": "nothing"}, 404), ({"name": 1}, 400), ({}, 400), ([], 400)):
         assert ask("PUT", here, json=body).status_code == status, body
