@@ -47,7 +47,7 @@ def change(one: ElementChange, layers: tuple[str, str]) -> dict[str, Any]:
         "change": one.kind,
         "fields": {name: {"old": old, "new": new} for name, (old, new) in one.fields.items()},
         "geometryChanged": one.shape_changed,
-        "bodyChanged": one.shape_changed,
+        "bodyChanged": one.shape_changed or one.surfaces_changed,
         "bbox": {"old": boxes[0], "new": boxes[1]},
     }
     if one.shift is not None and one.distance is not None:

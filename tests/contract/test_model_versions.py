@@ -25,10 +25,15 @@ from layers.source import Declared
 from layers.store.base import Store
 from layers.textures import Texture
 from layers.types import Field, version_of
+from tests.contract.registering import Foreign, foreign, point  # noqa: F401
+from tests.histories.foreign import Hand
 from tests.storing import features, load, row, spec, square, tetrahedron
 from tests.textured import image
 from twin import clashes
+from twin.access.rights import WHOLE, Share
+from twin.catalogue.narrow import NarrowedView
 from twin.catalogue.view import View
+from twin.settings import parse
 
 GEOD = Geod(ellps="WGS84")
 ANNA = Author(actor="anna", message="as built")
@@ -50,6 +55,17 @@ VALUES: dict[str, Any] = {
     "seen": "2026-11-29T12:00:00.123Z",
     "tags": '["a",1]',
 }
+
+
+class Guests:
+    """Who sees neither the layer beside the model nor one of its elements."""
+
+    def class_of(self, name: str | None, may: object) -> str:
+        return "guest"
+
+    def share(self, rights: str, layer: Any) -> Share | None:
+        one = Share(frozenset({"name", "category"}), "name <> 'e1'")
+        return {"beside": None, "model": one}.get(layer.id, WHOLE)
 
 
 def body(lon: float, lat: float, up: float = 0.0) -> bytes:
@@ -172,6 +188,10 @@ def test_made_current_it_is_a_load_that_keeps_the_numbers(city: Store) -> None:
     check_in.remove(city, "model", "v1")
     assert [one.name for one in versions.versions(city, "model")] == ["v2"]
     assert check_in.check_in(city, "model", "v3").layer == "model__3"
+    # what the layer was made is called v2, and no other model is
+    check_in.remove(city, "model", "v2")
+    with pytest.raises(Exists, match="another name"):
+        check_in.check_in(city, "model", "v2")
 
 
 def test_textures_come_along(store: Store) -> None:
@@ -213,6 +233,15 @@ def test_a_file_is_checked_in_as_the_layer_was_read(store: Store, tmp_path: Path
     found, counts = changes(store, "model", "model__1")
     assert {name: one.kind for name, one in found.items()} == {"c1": "removed", "c3": "added"}
     assert counts.nameless == (0, 0)
+    path = file("c.geojson", 4, 5)
+    document = json.loads(path.read_text())
+    document["features"][0]["geometry"] = None
+    path.write_text(json.dumps(document))
+    aside = tmp_path / "aside"
+    name = "版" * 80  # longer than the name of a file may be
+    report = check_in.check_in(store, "model", name, path, aside=aside)
+    assert (report.kept, report.quarantined) == (1, 1)
+    assert [one.name for one in aside.iterdir()] == ["model__2.csv"]
 
 
 def test_what_is_refused(city: Store, tmp_path: Path) -> None:
@@ -223,6 +252,8 @@ def test_what_is_refused(city: Store, tmp_path: Path) -> None:
         check_in.make_current(city, "model", "v9")
     with pytest.raises(NotFound):
         check_in.check_in(city, "nothing", "v1")
+    with pytest.raises(BadParameter, match="itself"):
+        check_in.check_in(city, "model__1", "v1 of v1")
     for name in ("", "  ", "x" * 81, "a\x07b"):
         with pytest.raises(BadParameter):
             check_in.check_in(city, "model", name)
@@ -240,6 +271,35 @@ def test_elements_without_an_id_are_told_and_not_compared(city: Store) -> None:
     assert {one.kind for one in found.values()} == {"removed"}
 
 
+def test_of_elements_with_one_id_the_first_is_compared(city: Store, hand: Hand) -> None:
+    """Another program has copied an element, id and all."""
+    check_in.check_in(city, "model", "v1")
+    ids = {one["properties"]["name"]: one["id"] for one in features(city, "model")}
+    with hand.transaction():
+        hand.update("model", [ids["e4"]], "source_id", "string", "e1")
+    found, counts = changes(city, "model__1", "model")
+    assert {name: one.kind for name, one in found.items()} == {"e4": "removed"}
+    assert (counts.nameless, counts.same) == ((0, 1), 4)
+    found, counts = changes(city, "model", "model__1")
+    assert found["e4"].fids[0] is None
+    assert model_diff._ids(city, city.feature_layer("model"))[0]["e1"] == ids["e1"]
+
+
+def test_of_a_table_without_ids_no_element_is_known(foreign: Foreign) -> None:  # noqa: F811
+    foreign.run("CREATE TABLE pumps (id serial PRIMARY KEY, geom geometry(Point, 4326))")
+    foreign.run(f"INSERT INTO pumps (geom) VALUES ({point()}), ({point()})")
+    found, counts = changes(foreign.open("pumps"), "pumps", "pumps")
+    assert (found, counts.nameless) == ({}, (2, 2))
+
+
+def test_what_lies_nowhere_is_told_to_be_left_out(city: Store) -> None:
+    city.create("model", {"type": "Feature", "geometry": None, "properties": {"name": "an idea"}})
+    report = check_in.check_in(city, "model", "v1")
+    assert report.kept == 5
+    told = [one for one in report.problems if one.rule == "geometry.missing"]
+    assert [one.reason[:10] for one in told] == ["1 features"]
+
+
 @given(
     shift=st.tuples(*[st.floats(-300, 300)] * 2, st.floats(-50, 50)),
     lat=st.floats(-70, 70),
@@ -252,26 +312,24 @@ def test_how_far_a_body_was_moved_agrees_with_the_ellipsoid(
 ) -> None:
     """Whatever the order of its corners, and when their last digits were written anew."""
     corners = [(e, n, u) for e in (0.0, 3.0) for n in (0.0, 7.0) for u in (0.0, 2.0)]
-    triangles = np.array([[0, 1, 2]], np.uint32)
+    triangles = np.array([[0, 1, 2], [3, 5, 7]])
 
-    def state(by: tuple[float, float, float], places: list[tuple[float, float, float]]) -> State:
+    def state(by: tuple[float, float, float], order: list[int], jitter: Any = 0) -> State:
+        places = [corners[i] for i in order]
         at = [(*moved(20, lat, e + by[0], n + by[1]), u + by[2]) for e, n, u in places]
-        mesh = Mesh(np.array(at), triangles, np.zeros(1, np.uint8))
+        mesh = Mesh(np.array(at) + jitter, np.argsort(order)[triangles], np.zeros(2, np.uint8))
         return State(values={}, wkb=b"", mesh=mesh.to_bytes())
 
-    old = state((0, 0, 0), corners)
-    new = state(shift, [corners[i] for i in order])
-    digits = Mesh.from_bytes(new.mesh or b"")
-    jitter = np.random.default_rng(noise).uniform(-1e-10, 1e-10, digits.positions.shape)
-    new = State(
-        values={}, wkb=b"", mesh=Mesh(digits.positions + jitter, triangles, digits.surfaces).to_bytes()
-    )
+    old = state((0, 0, 0), [*range(8)])
+    new = state(shift, order, np.random.default_rng(noise).uniform(-1e-10, 1e-10, (8, 3)))
     found = model_diff._shift(old, new)
     # degrees of longitude grow shorter on the way north: by 0.1 % over 300 m at 70 degrees
     assert found == pytest.approx(shift, abs=0.01 + 0.0005 * abs(shift[0]))
 
 
-def test_what_is_new_is_held_against_its_own_parts_and_the_models_beside_it(city: Store) -> None:
+def test_what_is_new_is_held_against_its_own_parts_and_the_models_beside_it(
+    city: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Degrees of the fixtures are large: a body of 0.001 degrees is a tetrahedron of about 56 m by 111 m."""
     beside = spec("beside", kind="cim", fields=FIELDS)
     load(city, beside, [element("near", 25.0703, 60), element("far", 25.2, 60)])
@@ -304,7 +362,16 @@ def test_what_is_new_is_held_against_its_own_parts_and_the_models_beside_it(city
     one = 56 * 111.4 * 10 / 6 * 55_800 / 56_000
     assert found.pairs[1]["volume_m3"] == pytest.approx(one * 0.7**3, rel=0.02)
     assert found.pairs[0]["volume_m3"] == pytest.approx(one * 0.8**3, rel=0.02)
-    assert clashes.look(cast(View, city), "model", "v2", ["beside"]).count == 2
+    assert clashes.look(cast(View, city), "model", "v2", ["beside", "beside"]).count == 2
     assert clashes.look(cast(View, city), "model", "as built").count == 0
     with pytest.raises(BadParameter):
         clashes.look(cast(View, city), "model", "v2", ["model"])
+    guest = NarrowedView(city, parse(""), cast(Any, None), "guest", Guests())
+    seen = clashes.look(guest, "model", "v2")
+    assert (seen.count, seen.looked) == (0, 2)
+    with pytest.raises(NotFound):
+        clashes.look(guest, "model", "v2", ["beside"])
+    for name in ("_PAGE", "_BATCH", "MOST"):  # of many, a few are read at a time and the largest are told
+        monkeypatch.setattr(clashes, name, 1)
+    few = clashes.look(cast(View, city), "model", "v2")
+    assert (few.count, few.others, few.pairs) == (2, found.others, found.pairs[:1])
