@@ -84,7 +84,7 @@ def test_what_changes_is_sent_as_the_pages_of_the_feed(
 ):
     server = serve(folder)
     until(_kept(folder), what="the beginning")
-    begin = _cursor(server)
+    begins = [_cursor(server)]
     for n in range(40):
         _rename(server, 1 + n % 20, f"burst {n}")
     until(lambda: _up_to_date(server, inbox), what="the last page")
@@ -93,12 +93,13 @@ def test_what_changes_is_sent_as_the_pages_of_the_feed(
     assert len(inbox.messages) < 10
     # each page begins where the one before ended
     for message in inbox.messages:
-        page = server.http.get("/changes", params={"after": begin}).json()
-        begin = message.document["cursor"]
+        page = server.http.get("/changes", params={"after": begins[-1]}).json()
+        begins.append(message.document["cursor"])
         told = {one["id"] for one in message.document["features"]}
         assert told <= {one["id"] for one in page["features"]}
         assert message.document["tiles"]
-    last = server.http.get("/changes", params={"after": inbox.messages[-2].document["cursor"]}).json()
+    # a machine that edits quickly has all of it in one page
+    last = server.http.get("/changes", params={"after": begins[-2]}).json()
     del last["links"]
     assert inbox.messages[-1].document == last
 
