@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from layers.errors import BadFile, shown
+from layers.errors import BadFile, listed, shown
 
 #: Of times that name no zone, where nobody declares one.
 UTC = "UTC"
@@ -68,20 +68,16 @@ class SourceLayer:
     geometry: str = ""
 
 
-#: Names that a reason lists.
-_LISTED = 20
-
-
 class SeveralLayers(BadFile):
     """A source has several layers and none was named; ``layers`` are they."""
 
     def __init__(self, layers: Sequence[SourceLayer]) -> None:
         self.layers = tuple(layers)
-        names = ", ".join(shown(each.name) for each in self.layers[:_LISTED])
+        names = listed([each.name for each in self.layers])
         super().__init__("layer.choose", f"the file has {len(self.layers)} layers; name one: {names}")
 
 
 def unknown_layer(wanted: str, names: Sequence[str]) -> BadFile:
     """Why a layer that was named cannot be read."""
-    has = ", ".join(shown(name) for name in names[:_LISTED])
+    has = listed(names)
     return BadFile("layer.unknown", f"the file has no layer {shown(wanted)}; it has {has}")

@@ -152,9 +152,14 @@ class Cluster:
         """The address of a database over TCP."""
         return f"postgresql://{user}@127.0.0.1:{self.port}/{database}"
 
-    def database(self, *, lasting: bool = False) -> str:
-        """A new empty database with PostGIS; its URL. :meth:`drop` takes it, if it is not lasting."""
-        return self.copied(TEMPLATE, f"city{next(self._numbers)}", lasting=lasting)
+    def database(self, *, lasting: bool = False, script: Path | None = None) -> str:
+        """A new database with PostGIS, empty or as a script of SQL makes it; its URL. :meth:`drop` takes it,
+        if it is not lasting."""
+        url = self.copied(TEMPLATE, f"city{next(self._numbers)}", lasting=lasting)
+        if script is not None:
+            with psycopg.connect(url, autocommit=True) as con:
+                con.execute(script.read_bytes())
+        return url
 
     def copied(self, name: str, copy: str, *, lasting: bool = False) -> str:
         """The URL of a new database that is a copy of another one."""

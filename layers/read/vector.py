@@ -17,7 +17,7 @@ from pyogrio.errors import DataLayerError, DataSourceError, FeatureError
 
 from layers import wkb as wkb_
 from layers.batch import FID, ROW, SOURCE_ID, WKB, properties
-from layers.errors import BadFile, scrubbed, shown
+from layers.errors import BadFile, listed, scrubbed, shown
 from layers.read import days, storage, undecoded
 from layers.read.base import AGAIN, BATCH_ROWS, ReadOptions, Sink
 from layers.read.days import Odd
@@ -35,8 +35,6 @@ _TYPED = frozenset({"GPKG", "FlatGeobuf"})
 _MOST_LAYERS = 1000
 #: What programs call the number of a row that they give it; a key of another name is a column of its owner's.
 _ROW_NUMBERS = frozenset({"fid", "ogc_fid", "rowid"})
-#: Layers that a reason names.
-_LISTED = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,11 +130,8 @@ def _spatial(path: Path, views: frozenset[str]) -> list[str]:
     spatial = [str(name) for name, geometry in every if geometry is not None]
     names = [name for name in spatial or [str(name) for name, _ in every] if name not in views]
     if spatial and not names:
-        listed = ", ".join(shown(name) for name in spatial[:_LISTED])
-        raise BadFile(
-            "layer.view",
-            f"the file has views and computed columns only; name one that you trust with --layer: {listed}",
-        )
+        why = "the file has views and computed columns only; name one that you trust with --layer"
+        raise BadFile("layer.view", f"{why}: {listed(spatial)}")
     return names
 
 

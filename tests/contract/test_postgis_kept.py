@@ -363,10 +363,7 @@ def test_a_table_restored_alone_is_a_gap(postgres: Cluster, tmp_path: Path) -> N
 @pytest.fixture
 def format4(postgres: Cluster) -> str:
     """A city as the version before made it: buildings, of which one has a body, and a registered table."""
-    url = postgres.database()
-    with psycopg.connect(url, autocommit=True) as con:
-        con.execute((ROOT / "tests/golden/postgis_format4.sql").read_bytes())
-    return url
+    return postgres.database(script=ROOT / "tests/golden/postgis_format4.sql")
 
 
 def test_a_city_of_the_format_before_begins_its_history(format4: str, tmp_path: Path) -> None:

@@ -185,10 +185,7 @@ def test_the_extent_of_every_moment_by_one_scan_between_moves(
 def format5(postgres: Cluster) -> str:
     """A city as the version before made it: edits of buildings, of which one had a body, and of a registered
     table."""
-    url = postgres.database()
-    with psycopg.connect(url, autocommit=True) as con:
-        con.execute((ROOT / "tests/golden/postgis_format5.sql").read_bytes())
-    return url
+    return postgres.database(script=ROOT / "tests/golden/postgis_format5.sql")
 
 
 def test_a_city_of_the_format_before_keeps_its_old_rows(format5: str, tmp_path: Path) -> None:

@@ -21,11 +21,12 @@ import pytest
 from layers.textures import Texture
 from layers.types import Field
 from layers.write import FORMATS
+from tests.guests import KeyOrGuest
 from tests.storing import features, grid, load, spec
 from tests.textured import image
 from twin import app
 from twin.access.caller import Caller
-from twin.access.rights import ALL, WHOLE, Share
+from twin.access.rights import WHOLE, Share
 from twin.city import City
 from twin.http import sse
 from twin.template import template
@@ -34,11 +35,8 @@ ITEMS = "/ogc/collections/buildings/items"
 AREA = 'S_INTERSECTS("geometry", BBOX(24.99, 59.99, 25.0455, 60.05))'
 
 
-class Guests:
+class Guests(KeyOrGuest):
     """Whoever has no key sees neither the layer ``secret`` nor most fields and the east of ``buildings``."""
-
-    def class_of(self, name: str | None, may: object) -> str:
-        return "guest" if name is None else ALL
 
     def share(self, rights: str, layer: Any) -> Share | None:
         if layer.id == "secret":

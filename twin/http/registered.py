@@ -17,7 +17,7 @@ from layers.model import ContentLayer, Layer
 from layers.parameters import AT
 from layers.query import Query
 from layers.raster.files import at_time, digest, file_key, located
-from layers.read.tileset.uris import GZIP, MOST_BYTES, allowed, document
+from layers.read.tileset.files import GZIP, MOST_BYTES, allowed, document
 from layers.types import CRS84
 from tiles.scene import cut, registered
 from tiles.scene.registered import Move, Set
@@ -107,7 +107,7 @@ class Registered:
         if media == JSON:
             body = await self._city.aside(_shifted, body, move, _middle(layer))
         if body.startswith(GZIP):
-            await answers.give_packed(scope, send, body, partial(gzip.decompress, body), etag, headers)
+            await answers.give_packed(scope, send, body, partial(_plain, body), etag, headers)
             return
         headers += [(b"etag", etag.encode()), answers.VARY_CODING]
         if media is not None and media.startswith("image/"):
@@ -198,14 +198,21 @@ def _inside(root: Path, path: str) -> Path:
 
 
 def _shifted(body: bytes, move: Move, middle: tuple[float, float]) -> bytes:
-    """A document of a set that is moved; Unavailable is told of one that is damaged."""
+    """A document of a set that is moved. Raises Unavailable."""
     if not any(move):
         return body
     try:
-        plain = gzip.decompress(body) if body.startswith(GZIP) else body
-        return registered.shifted(plain, move, middle)
-    except (OSError, EOFError, zlib.error, ValueError) as error:
+        return registered.shifted(_plain(body), move, middle)
+    except ValueError as error:
         raise Unavailable("a document of the tileset is damaged; load it again") from error
+
+
+def _plain(body: bytes) -> bytes:
+    """A file as it is, unpacked where it is in gzip. Raises Unavailable."""
+    try:
+        return gzip.decompress(body) if body.startswith(GZIP) else body
+    except (OSError, EOFError, zlib.error) as error:
+        raise Unavailable("a file of the tileset is damaged; load it again") from error
 
 
 def _read(layer: Layer, file: Path) -> bytes:

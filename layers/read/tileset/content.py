@@ -15,7 +15,7 @@ import numpy as np
 import orjson
 
 from layers.errors import BadFile
-from layers.read.tileset.uris import GZIP, begins, embedded, plain
+from layers.read.tileset.files import GZIP, begins, embedded, plain
 from layers.read.tileset.volumes import Floats
 
 type Type = Literal["b3dm", "i3dm", "cmpt", "pnts", "glb", "gltf", "tileset", "other"]

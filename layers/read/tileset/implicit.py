@@ -14,7 +14,7 @@ import orjson
 from numpy.typing import NDArray
 
 from layers.errors import BadFile, shown
-from layers.read.tileset.uris import plain, resolved, there
+from layers.read.tileset.files import plain, resolved, there
 
 _HEAD = struct.Struct("<4sIQQ")
 #: Levels, and those of a subtree times its axes: so many bits say which subtrees lie below it.

@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from layers.errors import BadFile, shown
+from layers.errors import BadFile, listed, shown
 from layers.model import SceneFacts
 from layers.read import anchor as anchors
 from layers.read.base import ReadOptions, Sink
 from layers.read.tileset import content, volumes
 from layers.read.tileset.content import BadContent
-from layers.read.tileset.uris import resolved, there
+from layers.read.tileset.files import resolved, there
 from layers.read.tileset.volumes import Floats
 from layers.read.tileset.walk import Content, Tree, walk
 
@@ -90,9 +90,7 @@ class _TilesetRead:
             self._sink.note("tileset.volume", reason)
 
     def _several(self, rule: str, what: str, names: list[str]) -> None:
-        names_text = ", ".join(shown(name) for name in names[:_LISTED])
-        more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
-        self._sink.note(rule, f"{what}: {names_text}{more}")
+        self._sink.note(rule, f"{what}: {listed(names, _LISTED)}")
 
     # -- contents -------------------------------------------------------------------------------
 

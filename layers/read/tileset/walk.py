@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from layers.errors import BadFile, shown
 from layers.read.tileset import implicit, volumes
-from layers.read.tileset.uris import MOST_BYTES, begins, embedded, resolved, there
-from layers.read.tileset.uris import document as read_document
+from layers.read.tileset.files import MOST_BYTES, begins, embedded, resolved, there
+from layers.read.tileset.files import document as read_document
 from layers.read.tileset.volumes import KINDS, Floats
 
 VERSIONS = ("0.0", "1.0", "1.1")

@@ -15,9 +15,10 @@ from pyproj import Geod
 from layers import load
 from layers.source import Declared
 from layers.store.base import Store
+from tests.guests import KeyOrGuest
 from tests.unit.twin.live.rooms import thing
 from twin import app
-from twin.access.rights import ALL, WHOLE, Share
+from twin.access.rights import WHOLE, Share
 
 BASE = "http://127.0.0.1"
 GEOD = Geod(ellps="WGS84")
@@ -27,11 +28,8 @@ MERGE = "application/merge-patch+json"
 type Ask = Callable[..., httpx.Response]
 
 
-class Guests:
+class Guests(KeyOrGuest):
     """Whoever has no key sees no pipes, and of parts neither rooms nor which building they name."""
-
-    def class_of(self, name: str | None, may: object) -> str:
-        return "guest" if name is None else ALL
 
     def share(self, rights: str, layer: Any) -> Share | None:
         if layer.kind == "pipeline":

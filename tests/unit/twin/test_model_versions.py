@@ -13,9 +13,10 @@ import pytest
 
 from layers import check_in, load
 from layers.source import Declared
+from tests.guests import KeyOrGuest
 from tests.storing import square
 from twin import app
-from twin.access.rights import ALL, WHOLE, Share
+from twin.access.rights import WHOLE, Share
 from twin.city import City
 
 BASE = "http://127.0.0.1"
@@ -24,11 +25,8 @@ MODEL = "/ogc/collections/model"
 type Ask = Callable[..., httpx.Response]
 
 
-class Guests:
+class Guests(KeyOrGuest):
     """Whoever has no key sees of the model neither the west nor the levels, and nothing of ``secret``."""
-
-    def class_of(self, name: str | None, may: object) -> str:
-        return "guest" if name is None else ALL
 
     def share(self, rights: str, layer: Any) -> Share | None:
         if layer.id == "secret":

@@ -183,6 +183,14 @@ def test_a_set_is_moved_with_its_regions(get: Get) -> None:
     assert plain.content == model.content
 
 
+def test_a_file_that_was_damaged_since_is_told(get: Get, city: Path) -> None:
+    """Who takes no gzip has it unpacked, which cannot be done."""
+    [whole] = (city / "scenes").glob("moved-*/a.b3dm")
+    (whole.parent / "b.b3dm").write_bytes(whole.read_bytes()[:60])
+    answer = get("/3dtiles/moved/sets/0/b.b3dm", accept_encoding="identity")
+    assert (answer.status_code, "damaged" in answer.text) == (503, True)
+
+
 def areas(get: Get, layer: str) -> dict[str, Any]:
     features = get(f"/3dtiles/{layer}/areas.json").json()["features"]
     return {one["id"]: shapely.from_geojson(json.dumps(one["geometry"])) for one in features}
