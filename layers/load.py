@@ -20,11 +20,13 @@ import pyarrow as pa
 import shapely
 from numpy.typing import NDArray
 
-from layers import content, guard, identity, kept, kinds, load_changes, wkb
+from layers import guard, identity, kinds, load_changes, wkb
 from layers import manifest as manifests
 from layers.batch import MESH, ROW, SOURCE_ID, WKB, properties
 from layers.clean import Cleaner, implausible, losses
 from layers.column_plan import ColumnPlan, Fill, cells, geometry_type, plan
+from layers.content import kept
+from layers.content import load as content
 from layers.errors import BadFile, BadParameter, Exists, NotFound, shown
 from layers.findings import Findings, RowNaming
 from layers.guard import Reading, ReadLimits

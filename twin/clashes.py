@@ -14,14 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from layers import clash, kinds
-from layers.clash import Body, Clash, Frame, Group
+from layers import kinds
 from layers.errors import BadParameter
 from layers.kinds.base import Prism
-from layers.model_diff import changes
+from layers.models import clash
+from layers.models.clash import Body, Clash, Frame, Group
+from layers.models.diff import changes
+from layers.models.versions import find
 from layers.query import Query
 from layers.types import Bbox, version_of
-from layers.versions import find
 
 if TYPE_CHECKING:
     from layers.mesh import Mesh

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from layers.model_diff import KINDS, ElementChange, ModelCounts
-from layers.versions import ModelVersion
+from layers.models.diff import KINDS, ElementChange, ModelCounts
+from layers.models.versions import ModelVersion
 
 
 def version(one: ModelVersion, current: str) -> dict[str, Any]:

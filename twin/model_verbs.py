@@ -10,11 +10,12 @@ from typing import Any
 
 import orjson
 
-from layers import check_in as checking
-from layers import model_diff, versions
 from layers.errors import shown
 from layers.model import Report
-from layers.model_diff import ElementChange, ModelCounts
+from layers.models import check_in as checking
+from layers.models import diff as model_diff
+from layers.models import versions
+from layers.models.diff import ElementChange, ModelCounts
 from layers.source import Declared
 from layers.store.base import Store
 from twin import model_documents as documents
@@ -30,7 +31,9 @@ _WORDS = {"added": "new", "removed": "gone", "moved": "moved", "changed": "chang
 def check_in(
     city: Path, layer: str, name: str, file: Path | None, declared: Declared, message: str, *, as_json: bool
 ) -> None:
-    """Keep a file, or what the layer is now, as a version. Raises as :func:`layers.check_in.check_in`."""
+    """Keep a file, or what the layer is now, as a version.
+
+    Raises as :func:`layers.models.check_in.check_in`."""
     city_settings = settings.load(city)
     with opened(city_settings, city) as store:
         report = checking.check_in(
@@ -70,7 +73,7 @@ def make_current(
     ask: Callable[[str], object] | None,
     as_json: bool,
 ) -> None:
-    """Make the layer what the version is. Raises as :func:`layers.check_in.make_current`."""
+    """Make the layer what the version is. Raises as :func:`layers.models.check_in.make_current`."""
     with opened(settings.load(city), city) as store:
         one = versions.find(store, layer, name)
         if ask is not None:

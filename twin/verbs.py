@@ -15,7 +15,8 @@ import orjson
 from rich.console import Console
 from rich.table import Table
 
-from layers import kept, rules
+from layers import rules
+from layers.content import kept
 from layers.errors import BadFile, BadParameter, Exists, NotFound, TwinError, Unavailable, shown
 from layers.model import ContentLayer, Problem, RasterFacts, Report, SceneFacts, has_features
 from layers.place import crs_name

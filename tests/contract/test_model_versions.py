@@ -13,14 +13,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyproj import Geod
 
-from layers import check_in, model_diff, versions
 from layers import load as loads
 from layers.batch import MESH
 from layers.diff import State
 from layers.errors import BadParameter, Exists, NotFound
 from layers.mesh import Material, Mesh
 from layers.model import Author
-from layers.model_diff import ElementChange, ModelCounts
+from layers.models import check_in, versions
+from layers.models import diff as model_diff
+from layers.models.diff import ElementChange, ModelCounts
 from layers.source import Declared
 from layers.store.base import Store
 from layers.textures import Texture

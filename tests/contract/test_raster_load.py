@@ -13,7 +13,8 @@ import rasterio
 from rasterio.vrt import WarpedVRT
 from rio_cogeo.cogeo import cog_validate
 
-from layers import kept, load
+from layers import load
+from layers.content import kept
 from layers.errors import BadFile, BadParameter, Exists
 from layers.model import ContentLayer, Report
 from layers.source import Declared

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from layers import kept, load
+from layers import load
+from layers.content import kept
 from layers.errors import BadFile, BadParameter, Exists
 from layers.model import ContentLayer, Report
 from layers.source import Declared

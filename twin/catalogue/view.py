@@ -375,8 +375,8 @@ class View:
         return self._editable
 
     def make_current(self, layer_id: str, name: str, by: Author) -> None:
-        """As :func:`layers.check_in.make_current`. Raises NotEditable, too: where not all of it is seen."""
-        from layers import check_in
+        """As :func:`layers.models.check_in.make_current`. Raises NotEditable, too: not all of it is seen."""
+        from layers.models import check_in
 
         if not self.sees_all(layer_id):
             raise NotEditable("only a part of the layer is seen with these rights")

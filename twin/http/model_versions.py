@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from layers.errors import BadBody, NotFound
 from layers.model import FeatureLayer
+from layers.models.versions import current, find, versions
 from layers.parameters import PARAMETERS as OF_ITEMS
 from layers.parameters import Parameter, between
 from layers.types import version_of
-from layers.versions import current, find, versions
 from twin.access import caller
 from twin.access.caller import CALLER
 from twin.http import answers, author, jobs, respond
@@ -23,7 +23,7 @@ from twin.http.respond import Receive, Scope, Send
 from twin.http.room import Paths, Room, Route, Site, of_features
 
 if TYPE_CHECKING:
-    from layers.model_diff import ElementChange
+    from layers.models.diff import ElementChange
     from twin.catalogue.view import View
     from twin.city import City
 
@@ -175,7 +175,7 @@ def _changes(
 ) -> dict[str, Any]:
     """Raises NotFound, BadParameter."""
     from layers.diff import meets
-    from layers.model_diff import ModelCounts, changes
+    from layers.models.diff import ModelCounts, changes
     from twin import model_documents
 
     view.feature_layer(layer_id)

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from layers.content.kept import COG
 from layers.errors import NotFound, Unavailable, shown
-from layers.kept import COG
 from layers.model import Asset, ContentLayer, Layer, is_raster
 from layers.raster.coverage import Coverage
 from layers.raster.files import located

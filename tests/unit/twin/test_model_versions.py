@@ -11,7 +11,8 @@ from typing import Any, cast
 import httpx
 import pytest
 
-from layers import check_in, load
+from layers import load
+from layers.models import check_in
 from layers.source import Declared
 from tests.guests import KeyOrGuest
 from tests.storing import square

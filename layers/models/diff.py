@@ -17,10 +17,11 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from layers import diff, metres
+from layers import diff
 from layers.diff import End, State
 from layers.mesh import Material, Mesh
 from layers.model import FeatureLayer
+from layers.models import metres
 from layers.query import Query
 from layers.wkb import shapes
 

@@ -17,11 +17,11 @@ from layers import kinds, load, load_changes
 from layers.batch import MESH, SOURCE_ID, WKB
 from layers.errors import BadParameter, Exists, shown
 from layers.model import NOBODY, Author, FeatureLayer, Problem, Report, Rows
+from layers.models.versions import current, find, versions
 from layers.query import Query
 from layers.source import NOTHING, Declared
 from layers.store.base import LayerSpec, Store
 from layers.types import LAYER_ID, version_of
-from layers.versions import current, find, versions
 
 #: Characters of a version's name.
 LONGEST = 80

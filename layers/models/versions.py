@@ -2,7 +2,7 @@
 
 A version is a layer of its own, ``LAYER__NUMBER`` (:func:`layers.types.version_of`), which nobody edits and
 of which nothing else takes notice: it is no part of buildings, of a search, of a dossier. They are made and
-used by :mod:`layers.check_in`.
+used by :mod:`layers.models.check_in`.
 """
 
 from __future__ import annotations

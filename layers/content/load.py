@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from layers import instants, kept
+from layers import instants
+from layers.content import kept
 from layers.errors import BadParameter
 from layers.findings import Findings, RowNaming
 from layers.guard import Reading

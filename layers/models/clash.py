@@ -17,8 +17,8 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from layers import metres
 from layers.mesh import Mesh
+from layers.models import metres
 
 type Floats = NDArray[np.float64]
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from layers import clash
-from layers.clash import Body, Frame
 from layers.mesh import Mesh
+from layers.models import clash
+from layers.models.clash import Body, Frame
 
 FACES = np.array(
     [

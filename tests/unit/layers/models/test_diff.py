@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyproj import Geod
 
-from layers import metres, model_diff
 from layers.diff import State
 from layers.mesh import Material, Mesh, Part, Surface
-from layers.model_diff import SAME_M, ElementChange
+from layers.models import diff, metres
+from layers.models.diff import SAME_M, ElementChange
 
 GEOD = Geod(ellps="WGS84")
 CORNERS = np.array([(x, y, z) for z in (0.0, 3.0) for x, y in ((0, 0), (8, 0), (8, 5), (0, 5))])
@@ -48,7 +48,7 @@ def state(mesh: Mesh | None, shape: Any = None) -> State:
 
 
 def compared(old: State, new: State) -> ElementChange | None:
-    return model_diff._compared("x", (1, 1), old, new, frozenset())
+    return diff._compared("x", (1, 1), old, new, frozenset())
 
 
 def test_what_is_written_anew_is_the_same() -> None:
@@ -165,7 +165,5 @@ def test_corners_in_another_order_whose_last_digits_were_written_anew(
     jitter = np.random.default_rng(noise).uniform(-SAME_M / 4, SAME_M / 4, corners.shape)
     again = (corners + jitter + [0, 0, up])[order]
     kinds = np.zeros(len(faces))
-    shift = model_diff._shift(
-        state(box(corners, faces, kinds)), state(box(again, np.argsort(order)[faces], kinds))
-    )
+    shift = diff._shift(state(box(corners, faces, kinds)), state(box(again, np.argsort(order)[faces], kinds)))
     assert shift == pytest.approx((0, 0, up), abs=SAME_M)
