@@ -45,6 +45,25 @@ class Rings:
         """The body of each corner."""
         return self.body_of_face()[self.face_of_ring()[self.ring()]]
 
+    def chosen(self, faces: Indices, turned: NDArray[np.bool_], of_body: Indices) -> Rings:
+        """These faces, ``of_body`` of each body, those that are ``turned`` with their corners backwards."""
+        of_face = self.of_face[faces]
+        ring = _spread((np.cumsum(self.of_face) - self.of_face)[faces], of_face)
+        sizes = self.sizes[ring]
+        starts = (np.cumsum(self.sizes) - self.sizes)[ring]
+        at = _spread(starts, sizes)
+        if turned.any():
+            back = np.repeat(np.repeat(turned, of_face), sizes)
+            mirrored = np.repeat(2 * starts + sizes - 1, sizes) - at
+            at = np.where(back, mirrored, at)
+        return Rings(self.flat[at], sizes, of_face, of_body)
+
+
+def _spread(firsts: Indices, counts: Indices) -> Indices:
+    """As many numbers as ``counts`` says from each first one on, one after the other."""
+    ends = np.cumsum(counts)
+    return np.asarray(np.arange(counts.sum()) + np.repeat(firsts - (ends - counts), counts))
+
 
 @dataclass(frozen=True, slots=True)
 class Cut:

@@ -201,29 +201,38 @@ def test_pipes_of_plateau_are_lines_or_bodies(data: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "rule", "source_id"),
+    ("name", "rule", "source_id", "faults"),
     [
-        ("L05_54377074_bldg_6697_op", "crs.flat", None),
-        ("L07_LOD1_l7_fail", "ring.repeated", BROKEN),
-        ("L09_LOD1_01_L09_01", "ring.crossed", "bldg_b3eef116-02e4-11f0-a3af-18ece7a5508c"),
+        ("L05_54377074_bldg_6697_op", "crs.flat", None, set()),
+        ("L07_LOD1_l7_fail", "ring.repeated", BROKEN, {"ring.repeated", "solid.turned"}),
+        (
+            "L09_LOD1_01_L09_01",
+            "ring.crossed",
+            "bldg_b3eef116-02e4-11f0-a3af-18ece7a5508c",
+            {"ring.crossed", "surface.degenerate", "solid.open", "solid.turned"},
+        ),
         (
             "L13_LOD1_01_l13_fail_interior_exterior_crossing",
             "ring.interior",
             BROKEN,
+            {"ring.interior", "ring.unclosed", "solid.open"},
         ),
-        ("X-invalid-gml-id_54377074_bldg_6697_op", "id.plateau", None),
+        ("X-invalid-gml-id_54377074_bldg_6697_op", "id.plateau", None, set()),
         (
             "Z-fld-02_degenerate-triangle_01_49300001_fld_6697_l1_op",
             "geometry.degenerate",
             "fld_degenerate_line",
+            {"ring.repeated", "surface.degenerate"},
         ),
     ],
 )
 def test_each_fault_of_plateau_is_told_by_its_rule(
-    data: Path, name: str, rule: str, source_id: str | None
+    data: Path, name: str, rule: str, source_id: str | None, faults: set[str]
 ) -> None:
+    """The faults of surfaces and solids are those that val3dity has codes for, and no other."""
     with guard.read(data / f"broken/citygml/{name}.gml") as reading:
         told = {problem.rule: problem for problem in reading.problems}
+    assert {each for each in told if each.startswith(("ring.", "surface.", "solid."))} == faults
     assert rule in told
     assert rule in ADVICE
     assert told[rule].source_id == source_id

@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from layers import crs
 from layers.errors import BadFile, shown
+from layers.read import closed
 from layers.read.base import Sink
 from layers.read.citygml import checks
 from layers.read.citygml.appearance import Appearance
 from layers.read.citygml.geometry import Shape
-from layers.read.citygml.placed import Placed, bodies, placed
+from layers.read.citygml.placed import Placed, bodies, placed, solids
 from layers.read.cityobjects import CityRows
 from layers.read.frame import ShellBody, frames, shells
 
@@ -46,6 +47,7 @@ FAULTS: Mapping[str, str] = {
     "crs.mixed": "what it has lies outside the area of the coordinate system that it names, and is left out",
     "texture.coordinates": "{} surfaces have not as many texture coordinates as positions, and no texture",
     "implicit.frame": "{} implicit geometries have no matrix of 16 numbers, or no reference point",
+    **closed.FAULTS,
 }
 
 
@@ -120,21 +122,25 @@ class Features:
     def _shape(self, shaped: Sequence[tuple[int, Feature]], where: Placed) -> None:
         """The bodies of what has faces, with what is wrong with them."""
         features = [each for _, each in shaped]
-        every = bodies(
-            [each.shape for each in features], where, [number for number, _ in shaped], self._appearance
-        )
+        shapes = [each.shape for each in features]
+        every, whole = bodies(shapes, where, [number for number, _ in shaped], self._appearance)
         of = np.repeat(np.arange(len(features)), every.of_vertices)
         origins, scales = frames(every.vertices, of, len(features))
         metres = (every.vertices - origins[of]) * (scales[of] if self.degrees else 1)
         found = checks.faults(every.rings, metres)
+        shut, numbers = solids(shapes, every.rings, whole)
+        unshut = closed.faults(shut, metres, [bool(shape.solids) for shape in shapes], numbers)
         named = np.bincount(every.rings.body_of_face(), every.surfaces, len(features)) > 0
         inferred = [each.shape.solid and not known for each, known in zip(features, named, strict=True)]
         made = shells(every, inferred, degrees=self.degrees)
-        for each, faults, done, faces in zip(
-            features, found, made, every.rings.of_body.tolist(), strict=True
+        for each, first, second, done, faces in zip(
+            features, found, unshut, made, every.rings.of_body.tolist(), strict=True
         ):
+            if empty := sum(1 for own in each.shape.solids if not own):
+                each.shape.faults["solid.empty"] += empty
             self.note(each.row, each.id, each.shape.faults, each.shape.missing)
-            self.note(each.row, each.id, faults)
+            self.note(each.row, each.id, first)
+            self.note(each.row, each.id, second)
             if not faces:
                 self.drop("geometry.unreadable", "no surface of it can be read", each)
                 continue

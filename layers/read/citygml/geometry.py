@@ -46,6 +46,8 @@ _DEEPEST = 64
 #: Elements within elements, over all references: below what Python's stack holds.
 _NESTED = 400
 SOLIDS = frozenset({"Solid", "MultiSolid", "CompositeSolid"})
+#: Solids of an object of which it is known which faces are theirs: each follows references anew.
+_MOST_SOLIDS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,8 @@ class Shape:
     implicit: list[Implicit] = field(default_factory=list)
     lines: list[int] = field(default_factory=list)
     points: list[int] = field(default_factory=list)
+    #: The faces of each solid, as (number, whether it is turned round from what the face is).
+    solids: list[list[tuple[int, bool]]] = field(default_factory=list)
     #: How each face looks (a number of the appearance, 0 for the colour of its kind), and by the number of a
     #: ring its texture coordinates.
     appearance: Appearance | None = None
@@ -98,14 +102,16 @@ class Shape:
     uv: dict[int, str] = field(default_factory=dict)
     _look: int = 0
     _part: int = 0
-    #: Patches that are there, and by their gml:id whether they were turned round.
-    _seen: set[Element] = field(default_factory=set)
-    _named: set[str] = field(default_factory=set)
+    #: The faces of patches that are there, and by what names them those that were not turned round.
+    _seen: dict[Element, int] = field(default_factory=dict)
+    _named: dict[str, int] = field(default_factory=dict)
     _missing: set[str] = field(default_factory=set)
     _again: int = 0
     #: References that were followed to their end, by whether what they name was turned round.
     _followed: set[tuple[str, bool]] = field(default_factory=set)
     _depth: int = 0
+    #: The faces of the solid that is read, None outside of one.
+    _solid: list[tuple[int, bool]] | None = None
 
     @property
     def missing(self) -> list[str]:
@@ -114,7 +120,7 @@ class Shape:
 
     def close(self) -> int:
         """Let go of the elements; how many characters its positions have."""
-        self._seen, self._followed, self._named = set(), set(), set()
+        self._seen, self._followed, self._named = {}, set(), {}
         return sum(map(len, self.rings))
 
     def begin(self, part: Part) -> None:
@@ -131,6 +137,7 @@ class Shape:
     def add_surfaces(self, element: Element, surface: Surface = Surface.UNKNOWN) -> None:
         """The polygons of a geometry, and those that it refers to."""
         self._walk(element, surface, False, ())
+        self._solid = None
 
     def add_solid(self, element: Element) -> None:
         """A solid: its polygons that are there already, as those of thematic surfaces, keep what they are.
@@ -140,7 +147,7 @@ class Shape:
         if self._repeats(element):
             return
         before, self._again = len(self.face_first), 0
-        rings = len(self.rings)
+        rings, solids = len(self.rings), len(self.solids)
         self.add_surfaces(element)
         if before and not self._again and len(self.face_first) > before:
             for each in (
@@ -153,21 +160,36 @@ class Shape:
             ):
                 del each[before:]
             self.uv = {ring: text for ring, text in self.uv.items() if ring < rings}
-            del self.rings[rings:]
+            del self.rings[rings:], self.solids[solids:]
             self.faults["solid.repeats"] += 1
 
     def _repeats(self, solid: Element) -> bool:
-        """Whether a solid has no polygon, and refers to none that is not there."""
-        if not self._named or next(solid.iter(*_PATCH_TAGS, *_ORIENTABLE), None) is not None:
+        """Whether a solid has no polygon, and refers to none that is not there: these are its faces."""
+        named = self._named
+        if not named or next(solid.iter(*_PATCH_TAGS, *_ORIENTABLE), None) is not None:
             return False
-        return self._named.issuperset([str(href) for href in _REFERENCES(solid)])
+        references = [str(href) for href in _REFERENCES(solid)]
+        if TAGS[solid.tag].name != "Solid" or not references or not named.keys() >= set(references):
+            return False
+        self.solids.append([(named[href], False) for href in references])
+        return True
+
+    def _begin_solid(self) -> None:
+        """The faces that are walked from here on are those of a solid."""
+        self._solid = None
+        if len(self.solids) < _MOST_SOLIDS:
+            self._solid = []
+            self.solids.append(self._solid)
+            self._followed = set()
 
     def _walk(self, element: Element, surface: Surface, flipped: bool, path: tuple[str, ...]) -> None:
         name = TAGS[element.tag].name
         if name in _PATCHES:
             self._patch(element, surface, flipped)
             return
-        if name == "OrientableSurface":
+        if name == "Solid":
+            self._begin_solid()
+        elif name == "OrientableSurface":
             flipped ^= element.get("orientation") == "-"
         if not len(element):
             if target := element.get(XLINK):
@@ -184,6 +206,8 @@ class Shape:
             self._walk(child, surface, flipped, path)
         self._look = outside
         self._depth -= 1
+        if name == "Solid":
+            self._solid = None
 
     def _follow(self, href: str, surface: Surface, flipped: bool, path: tuple[str, ...]) -> None:
         if href in path or len(path) > _DEEPEST:
@@ -191,6 +215,8 @@ class Shape:
             return
         if (href, flipped) in self._followed:  # else two of each that name two more never end
             self._again += 1
+            if self._solid is not None and (face := self._named.get(href)) is not None:
+                self._solid.append((face, flipped))
             return
         target = self.find(href)
         if target is None:
@@ -201,12 +227,16 @@ class Shape:
         self._followed.add((href, flipped))
 
     def _patch(self, patch: Element, surface: Surface, flipped: bool) -> None:
-        if patch in self._seen:
+        if (face := self._seen.get(patch)) is not None:
             self._again += 1
+            if self._solid is not None:
+                self._solid.append((face, flipped != self.flipped[face]))
             return
-        self._seen.add(patch)
+        face = self._seen[patch] = len(self.face_first)
+        if self._solid is not None:
+            self._solid.append((face, False))
         if not flipped and (name := gml_id(patch)):
-            self._named.add(f"#{name}")
+            self._named[f"#{name}"] = face
         first = len(self.rings)
         for boundary in patch:
             if TAGS[boundary.tag].name in _BOUNDARIES and len(boundary):
@@ -250,7 +280,7 @@ class Shape:
         first = len(self.rings)
         # one shape may be there several times, each in a frame of its own
         outside = self._seen, self._followed, self._named
-        self._seen, self._followed, self._named = set(), set(), set()
+        self._seen, self._followed, self._named = {}, set(), {}
         self.add_surfaces(shape)
         self._seen, self._followed, self._named = outside
         frame = np.eye(4) if not len(values) else values.reshape(4, 4)

@@ -157,9 +157,11 @@ def _moved(made: Placed, shapes: Sequence[Shape]) -> None:
             shape.faults["crs.mixed"] += 1
 
 
-def bodies(shapes: Sequence[Shape], of: Placed, numbers_of: Sequence[int], appearance: Appearance) -> Bodies:
+def bodies(
+    shapes: Sequence[Shape], of: Placed, numbers_of: Sequence[int], appearance: Appearance
+) -> tuple[Bodies, NDArray[np.bool_]]:
     """The faces of shapes, whose ``numbers_of`` among those that were placed these are, over the positions
-    that they use, without those that are not whole."""
+    that they use, without those that are not whole; and which of the faces are."""
     faces = np.array([len(shape.face_rings) for shape in shapes], np.int64)
     owner = np.repeat(np.arange(len(shapes)), faces)
     first = of.first[np.array(numbers_of, np.int64)]
@@ -199,7 +201,7 @@ def bodies(shapes: Sequence[Shape], of: Placed, numbers_of: Sequence[int], appea
     looks = np.array([look for shape in shapes for look in shape.looks], np.int64)[whole]
     uv = None if of.uv is None else of.uv[at]
     skin = _skin(shapes, rings, looks, uv, appearance)
-    return Bodies(
+    made = Bodies(
         rings,
         vertices,
         own,
@@ -208,6 +210,30 @@ def bodies(shapes: Sequence[Shape], of: Placed, numbers_of: Sequence[int], appea
         [tuple(shape.part_table) for shape in shapes],
         *skin,
     )
+    return made, whole
+
+
+def solids(shapes: Sequence[Shape], rings: Rings, whole: NDArray[np.bool_]) -> tuple[Rings, Indices]:
+    """The faces of the solids of shapes, of all faces those that are ``whole``, as rings of their own; and
+    which solid of its shape each is of. A face that two solids have is there twice."""
+    before = np.cumsum([0, *(len(shape.face_first) for shape in shapes)]).tolist()
+    face: list[int] = []
+    turned: list[bool] = []
+    sizes: list[int] = []
+    for shape, first in zip(shapes, before, strict=False):
+        for own in shape.solids:
+            sizes.append(len(own))
+            face += [first + number for number, _ in own]
+            turned += [turn for _, turn in own]
+    chosen = np.array(face, np.int64)
+    kept = whole[chosen]
+    several = np.array([len(shape.solids) for shape in shapes], np.int64)
+    begins = np.repeat(np.cumsum(several) - several, several)
+    number = np.repeat(np.arange(len(sizes)) - begins, sizes)[kept]
+    owner = np.repeat(np.repeat(np.arange(len(shapes)), several), sizes)[kept]
+    chosen = (np.cumsum(whole) - 1)[chosen[kept]]
+    of_body = np.bincount(owner, minlength=len(shapes))
+    return rings.chosen(chosen, np.array(turned, bool)[kept], of_body), number
 
 
 def _skin(

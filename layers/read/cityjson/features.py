@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +16,7 @@ from layers.mesh import Material, Part
 from layers.read import closed
 from layers.read.base import Sink
 from layers.read.citygml import checks
-from layers.read.citygml.features import FAULTS as OF_FACES
+from layers.read.citygml.features import FAULTS
 from layers.read.cityjson.ground import Ground
 from layers.read.cityobjects import CityRows
 from layers.read.faces import Bodies
@@ -27,7 +27,6 @@ type Floats = NDArray[np.float64]
 
 #: Corners of surfaces, and features, of which bodies are made together.
 _TOGETHER, _AT_ONCE = 100_000, 10_000
-FAULTS: Mapping[str, str] = {**OF_FACES, **closed.FAULTS}
 
 
 @dataclass(slots=True)

@@ -35,11 +35,13 @@ from layers.types import REST
 
 MAGIC = b"ISO-10303-21"
 SCHEMAS = ("IFC2X3", "IFC4", "IFC4X3")
-ENDING, ZIPPED = ".ifc", ".ifczip"
+ENDING, ZIPPED, XML = ".ifc", ".ifczip", ".ifcxml"
 _END = b"END-ISO-10303-21"
 #: Bytes at the end of a file in which its end mark stands, and at its beginning in which the schema does.
 _TAIL, _HEADER = 4096, 1 << 20
 _SCHEMA = re.compile(rb"FILE_SCHEMA\s*\(\s*\(\s*'([^']*)'", re.IGNORECASE)
+#: ifcopenshell writes ifcXML, and reads none.
+_NO_XML = "which is not read; export the model again as IFC of STEP (.ifc), or save it as IFC where it opens"
 _INSTALL = "pip install 'onemap-twin[ifc]'"
 #: Elements whose place is looked at to know where the model's numbers lie.
 _LOOKED_AT = 50
@@ -76,6 +78,8 @@ def _unpacked(path: Path, options: ReadOptions) -> Path:
     zipped.unpack(path, folder, options.limits)
     inside = [each for each in sorted(folder.rglob("*")) if each.suffix.casefold() == ENDING]
     if len(inside) != 1:
+        if not inside and any(each.suffix.casefold() == XML for each in folder.rglob("*")):
+            raise BadFile("file.type", f"the ifcZIP holds an ifcXML file, {_NO_XML}")
         raise BadFile("file.zip", f"the ifcZIP holds {len(inside)} files {ENDING}, and not one")
     return inside[0]
 
@@ -430,6 +434,6 @@ FORMATS: tuple[Format, ...] = (
     Refused(
         lambda sample: sample.text.startswith(b"<") and b"ifcxml" in sample.text.lower(),
         "file.type",
-        "an ifcXML file, which is not read; save it as IFC (STEP, .ifc)",
+        f"an ifcXML file, {_NO_XML}",
     ),
 )

@@ -3,6 +3,7 @@ refused."""
 
 from __future__ import annotations
 
+import re
 import sys
 import zipfile
 from collections import Counter
@@ -474,6 +475,24 @@ def test_names_that_are_no_ascii_are_kept(tmp_path: Path, encoding: str, declare
     assert ("encoding.sniffed" in told(reading)) == (declared is None)
 
 
+@pytest.mark.parametrize("name", ["南牆 A", "South wall"])
+def test_null_characters_are_left_out_of_names_and_nothing_behind_them(tmp_path: Path, name: str) -> None:
+    """ifcopenshell ends a name at one, and the file at a null byte."""
+    model = house()
+    model.file.by_type("IfcBuildingStorey")[1].Name = "Floor of the ground"
+    model.file.by_type("IfcWall")[0].Name = "WALL"
+    path = model.write(tmp_path / "a.ifc")
+    raw = path.read_bytes()
+    (number,) = re.findall(rb"#(\d+)=IFCBUILDINGSTOREY[^;]*Floor of", raw)
+    written = rb"Gr\X2\000000FC0000006E\X0\d\X4\00000000\X0\fl\X\00oor"
+    raw = raw.replace(b"Floor of the ground", written).replace(b"'WALL'", b"'%b\0'" % name.encode())
+    path.write_bytes(raw + b"\0\0")
+    reading = read(path, Declared(encoding=None if name.isascii() else "utf-8"))
+    assert rows(reading)[name]["storey"] == "Gründfloor"
+    (problem,) = [each for each in reading.problems if each.rule == "text.null"]
+    assert problem.reason.endswith(f" #{number.decode()}")
+
+
 def test_in_an_ifczip_and_in_a_zip(tmp_path: Path) -> None:
     path = house().write(tmp_path / "a.ifc")
     for name in ("a.ifczip", "a.zip"):
@@ -490,8 +509,12 @@ def test_in_an_ifczip_and_in_a_zip(tmp_path: Path) -> None:
 
 def test_ifcxml_and_an_anchor_for_what_needs_none_are_refused(tmp_path: Path) -> None:
     (tmp_path / "a.ifcxml").write_text('<?xml version="1.0"?>\n<ifcXML xmlns="x"/>')
-    with pytest.raises(BadFile, match="save it as IFC"), guard.read(tmp_path / "a.ifcxml"):
-        pass
+    with zipfile.ZipFile(tmp_path / "b.ifczip", "w") as archive:
+        archive.write(tmp_path / "a.ifcxml", "b.ifcXML")
+    for name in ("a.ifcxml", "b.ifczip"):
+        with pytest.raises(BadFile) as caught, guard.read(tmp_path / name):
+            pass
+        assert "ifcXML file, which is not read; export the model again as IFC" in caught.value.reason
     (tmp_path / "a.csv").write_text("lon,lat\n1,2\n")
     with pytest.raises(BadFile) as caught, guard.read(tmp_path / "a.csv", Declared(anchor="1,2")):
         pass
