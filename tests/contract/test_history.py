@@ -44,7 +44,8 @@ def script(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Maker]:
         database: Database | None = None
         if request.param == "postgis":
             database = Database(request.getfixturevalue("shared_database"), schema=f"history{number}")
-        made.append(Script(lambda: open_store(folder, database), hand_at(folder, database), seed))
+        hand = hand_at(folder, database)
+        made.append(Script(lambda: open_store(folder, database), hand, folder / "derived", seed))
         return made[-1]
 
     yield make

@@ -18,6 +18,7 @@ def main() -> None:
     script = Script(
         lambda: open_store(folder, database),
         hand_at(folder, database),
+        folder / "derived",
         int(sys.argv[2]),
         watched=False,
         repairing=True,

@@ -47,6 +47,7 @@ def test_kill_a_script(request: pytest.FixtureRequest, tmp_path: Path, kind: str
     script = Script(
         lambda: open_store(folders[1], databases[1]),
         hand_at(folders[1], databases[1]),
+        folders[1] / "derived",
         seed,
         repairing=True,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -19,21 +20,23 @@ from layers.store.base import Store
 from layers.store.postgis.store import PostgisStore
 from layers.types import Field
 from tests import queries
-from tests.histories import same
+from tests.histories import drawn, same
 from tests.histories.foreign import Hand
 from tests.histories.model import City, FormState, LayerState
 from tests.storing import tetrahedron
+from tiles.service import Tiles
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What a present city answered: to be the answer of its moment for ever."""
+    """What a present city answered, and what was drawn of it: to be that of its moment for ever."""
 
     layers: Mapping[str, FeatureLayer]
     revisions: Mapping[tuple[str, int], int]
     intervals: Mapping[str, Any]
     pages: Sequence[tuple[str, Query, FeaturePage]]
     reports: Mapping[str, Any]
+    picture: drawn.Picture
 
 
 def repair(store: Store) -> None:
@@ -47,13 +50,15 @@ def repair(store: Store) -> None:
 class Acting:
     """One city and what was done to it. ``states`` has the model after each number of the change log at which
     an act ended, ``seen`` what the store said then; ``lost`` are fields with the number before which a
-    program took them away with all that was in them, which no trigger sees. ``repairing``: what a store
+    program took them away with all that was in them, which no trigger sees. ``derived`` is a folder for what
+    tiles are made from. ``repairing``: what a store
     repairs in its own time is repaired after each act, so that it has the same number every time."""
 
     def __init__(
         self,
         opener: Callable[[], Store],
         hand: Hand,
+        derived: Path,
         seed: int,
         *,
         watched: bool = True,
@@ -73,7 +78,15 @@ class Acting:
         self.said: list[str] = [f"seed {seed}"]
         self.generations: dict[str, int] = {}
         self.counter = 0
+        self._derived = derived
+        self._tiles: tuple[Store, Tiles] | None = None
         self.settle()
+
+    def tiles(self) -> Tiles:
+        """The tiles of what is now, as a server holds them from its start to its stop."""
+        if self._tiles is None or self._tiles[0] is not self.store:
+            self._tiles = self.store, Tiles(self.store, self._derived)
+        return self._tiles[1]
 
     def go_on(self, store: Store, opener: Callable[[], Store], hand: Hand) -> None:
         """Go on with another city that is where this one is."""
@@ -91,7 +104,7 @@ class Acting:
             if not self.watched:
                 break
             same.check(self.store, self.city, self.eyes)
-            seen = self._look()
+            seen = self._look(drawn.check(self.tiles(), self.city, self.eyes))
             if self.store.seq() == seq:
                 self.seen[seq] = seen
                 break
@@ -119,7 +132,7 @@ class Acting:
         self.authors[number] = by
         self.states[number] = dict(self.city)
 
-    def _look(self) -> Seen:
+    def _look(self, picture: drawn.Picture) -> Seen:
         names = [name for name, state in self.city.items() if isinstance(state, LayerState)]
         layers = {name: self.store.feature_layer(name) for name in names}
         revisions = {
@@ -136,6 +149,7 @@ class Acting:
             {name: self.store.interval(name) for name in names},
             pages,
             {name: self.store.report(name) for name in names},
+            picture,
         )
 
     def _query(self, layer: FeatureLayer) -> Query:

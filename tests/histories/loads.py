@@ -22,7 +22,7 @@ from tests.storing import batch
 
 LAYERS = ("houses", "things", "pipes")
 FORM = "ground"
-_KINDS = ("feature", "road", "component", "place")
+_KINDS = ("feature", "road", "place", "building", "cim", "pipeline")
 _ODD = queries.ODD
 #: Fields that a load may bring; those of one name differ in type from load to load.
 _NAMES: Mapping[str, tuple[Any, ...]] = {

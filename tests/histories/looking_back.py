@@ -11,9 +11,10 @@ import pytest
 from layers.errors import BadParameter, Gone, NotFound
 from layers.model import ChangeSet, Version
 from layers.store.base import Past
-from tests.histories import same
+from tests.histories import drawn, same
 from tests.histories.model import City, LayerState
 from tests.histories.scripts import Script
+from tiles.service import Tiles
 
 
 def check_all(script: Script) -> None:
@@ -49,6 +50,8 @@ def check_state(script: Script, seq: int, past: Past) -> None:
         return
     lost = script.lost_at(seq)
     same.check(past, script.states[seq], script.eyes, lost)
+    tiles = Tiles(past, script.tiles())
+    drawn.check(tiles, script.states[seq], script.eyes, lost)
     seen = script.seen.get(seq)
     if seen is None:
         return
@@ -65,6 +68,7 @@ def check_state(script: Script, seq: int, past: Past) -> None:
     for name, query, page in seen.pages:
         if name not in lost:
             assert past.items(name, query) == page, query
+    drawn.check_again(tiles, seen.picture, script.states[seq], lost)
     changes = [change for change in script.store.changes(0) if change.seq <= seq]
     assert past.changes(0) == changes
 

@@ -33,6 +33,8 @@ type Textures = Callable[[Collection[str]], Mapping[str, str]]
 
 #: Thickness (m) of a footprint whose height is not known: flat, but it can be picked.
 SLAB = 0.1
+#: Height or radius (m) below which there is none: walls as low as that have no direction.
+LEAST = 0.001
 #: Edge (m) of the box that stands for an empty node.
 TINY = 0.01
 #: Feature id in the table of an empty node.
@@ -54,7 +56,7 @@ def reach(rule: Rule, numbers: Callable[[str], Floats]) -> tuple[Floats, Floats]
         off = radius + np.abs(change) / 2
         return -depth - off, -depth + off
     low, high = bodies.known(numbers(rule.low), 0.0), bodies.known(numbers(rule.high), np.nan)
-    return low, np.where(high > low, high, low + SLAB)
+    return low, np.where(high - low >= LEAST, high, low + SLAB)
 
 
 def _tube(rule: Tube, numbers: Callable[[str], Floats]) -> tuple[Floats, Floats, Floats]:
@@ -62,7 +64,7 @@ def _tube(rule: Tube, numbers: Callable[[str], Floats]) -> tuple[Floats, Floats,
     is deeper than the first."""
     radius = bodies.known(numbers(rule.diameter) / 2000, 0.0)
     depth, change = bodies.known(numbers(rule.depth), 0.0), bodies.known(numbers(rule.change), 0.0)
-    return depth, np.where(radius > 0, radius, SLAB / 2), change
+    return depth, np.where(radius >= LEAST, radius, SLAB / 2), change
 
 
 def ends(batch: Batch, rule: Prism) -> tuple[Floats, Floats]:

@@ -151,7 +151,7 @@ def _strings(prop: DictionaryColumn) -> PropertyColumn | None:
 
 def _integers(numbers: NDArray[np.int64], known: NDArray[np.bool_]) -> PropertyColumn:
     """int32, or float64 beyond it: a 64-bit integer is a BigInt in JavaScript and breaks styles."""
-    inside = (np.abs(numbers[known]) < 2**31).all()
+    inside = ((numbers[known] > NO_INTEGER) & (numbers[known] < 2**31)).all()
     if not inside:
         return _floats(numbers.astype(float), known)
     schema: dict[str, Any] = {"type": "SCALAR", "componentType": "INT32"}

@@ -61,6 +61,8 @@ def cut(batch: Batch, units: Floats, clip: Clip = "buffer") -> Flat:
 def _points(batch: Batch, units: Floats, margin: int) -> NDArray[Any]:
     owned = ((units >= -margin) & (units < EXTENT + margin)).all(axis=1)
     total = np.concatenate([[0], np.cumsum(owned)])
+    if not owned.any():  # shapely makes no array of geometries that are all empty
+        return np.full(len(batch), shapely.MultiPoint())
     return np.asarray(
         shapely.from_ragged_array(shapely.GeometryType.MULTIPOINT, units[owned], (total[batch.parts],))
     )

@@ -244,6 +244,13 @@ def test_multi_geometries_and_collections() -> None:
     assert found[1].area == pytest.approx(2 * found[4].area, rel=0.01)
 
 
+def test_points_around_a_tile_of_which_none_is_in_it() -> None:
+    around = shapely.MultiPoint([at(-0.5, 0.5), at(1.5, 0.5)])
+    assert decoded(make([around])) == {}
+    inside = shapely.MultiPoint([at(-0.5, 0.5), at(0.5, 0.5)])
+    assert list(decoded(make([around, inside]))) == [2]
+
+
 def test_a_polygon_cut_in_two_becomes_two() -> None:
     comb = shapely.Polygon([at(*p) for p in ((0.9, 0.1), (1.2, 0.1), (1.2, 0.4), (0.9, 0.4), (1.1, 0.25))])
     (found,) = decoded(make([comb])).values()

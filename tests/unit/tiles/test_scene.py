@@ -129,7 +129,7 @@ def test_the_table_carries_every_type(store: Store, tmp_path: Path) -> None:
 
 
 @pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize("wrong", [1e5, -1e5, 1e30, 1e39, -1e300])
+@pytest.mark.parametrize("wrong", [1e5, -1e5, 1e30, 1e39, -1e300, 1e-310])
 @pytest.mark.parametrize("field", ["height_m", "min_height_m"])
 def test_one_number_that_no_body_reaches_spoils_neither_the_volumes_nor_its_neighbours(
     store: Store, tmp_path: Path, field: str, wrong: float
@@ -147,15 +147,16 @@ def test_one_number_that_no_body_reaches_spoils_neither_the_volumes_nor_its_neig
 
 
 @pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("wrong", [1e300, 1e-310])
 @pytest.mark.parametrize("field", ["depth_m", "diameter_mm"])
 def test_a_pipe_whose_depth_or_width_cannot_be_keeps_its_neighbours(
-    store: Store, tmp_path: Path, field: str
+    store: Store, tmp_path: Path, field: str, wrong: float
 ) -> None:
     lines = [
         shapely.LineString([(LON, LAT + i * 0.0001), (LON + 0.0004, LAT + i * 0.0001)]) for i in range(2)
     ]
     columns = {"medium": ["water"] * 2, "diameter_mm": [500.0, 500.0], "depth_m": [1.5, 1.5]}
-    put(store, "pipes", "pipeline", lines, columns | {field: [1e300, columns[field][1]]})
+    put(store, "pipes", "pipeline", lines, columns | {field: [wrong, columns[field][1]]})
     tiles = Tiles(store, tmp_path / "d")
     found = gltf.read(tiles.glb("pipes", *node_of(lines[0])).plain())
     assert all(len(found.of(row)) > 8 for row in range(2))
@@ -182,6 +183,14 @@ def test_cim_bodies_are_meshes_with_coloured_surfaces(store: Store, tmp_path: Pa
     mine, other = height[found.ids == 0], height[found.ids == 1]
     assert (mine.min(), mine.max()) == pytest.approx((2.0, 8.0), abs=1e-3)
     assert (other.min(), other.max()) == pytest.approx((0.0, 8.0), abs=1e-3)
+
+
+@pytest.mark.parametrize("number", [2**31 - 1, -(2**31) + 1, 2**31, -(2**31), 2**53, 2**63 - 1, -(2**63)])
+def test_whole_numbers_of_any_size_are_what_they_are(store: Store, tmp_path: Path, number: int) -> None:
+    shape = square(LON, LAT)
+    put(store, "parts", "cim", [shape], {"storey_no": [number]})
+    found = gltf.read(Tiles(store, tmp_path / "d").glb("parts", *node_of(shape)).plain())
+    assert found.table["storey_no"] == [float(number)]
 
 
 def test_pipes_have_their_medium_in_the_table(store: Store, tmp_path: Path) -> None:
