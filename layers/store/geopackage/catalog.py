@@ -180,13 +180,19 @@ class Finding:
     replaced: bool  # the table is not the one our triggers were put on
     gap: bool  # rows may have been changed without their old ones being kept
     changed: bool  # something must be written: state, columns or triggers
+    overtaken: bool  # triggers of another program run before those by which edits are logged
 
 
 def examine(con: sqlite3.Connection) -> list[Finding]:
     """Compare every layer with its table, registrations, index and triggers."""
-    names = {
-        (kind, name): sql for kind, name, sql in con.execute("SELECT type, name, sql FROM sqlite_master")
-    }
+    entries = con.execute(
+        "SELECT type, name, sql, lower(tbl_name) FROM sqlite_master ORDER BY rowid"
+    ).fetchall()
+    names = {(kind, name): sql for kind, name, sql, _ in entries}
+    ordered: dict[str, list[str]] = {}
+    for kind, name, _, table in entries:
+        if kind == "trigger":
+            ordered.setdefault(table, []).append(name)
     registered = dict(
         con.execute(
             "SELECT lower(c.table_name), g.srs_id FROM gpkg_contents c JOIN gpkg_geometry_columns g"
@@ -195,7 +201,7 @@ def examine(con: sqlite3.Connection) -> list[Finding]:
         ).fetchall()
     )
     rows = con.execute("SELECT id, columns, state FROM twin_layers").fetchall()
-    return [_examine(con, row, names, registered) for row in rows]
+    return [_examine(con, row, names, registered, ordered.get(row[0].lower(), ())) for row in rows]
 
 
 def _expected(
@@ -216,6 +222,7 @@ def _examine(
     row: tuple[str, str, str],
     names: Mapping[tuple[str, str], str | None],
     registered: Mapping[str, int],
+    ordered: Sequence[str],
 ) -> Finding:
     layer, known, state = row
     present = columns(con, layer)
@@ -230,7 +237,8 @@ def _examine(
     stale = now != MISSING and any(names.get(("trigger", name)) != sql for name, sql in keeps.items())
     stored = json.loads(known)
     changed = gap or stale or now != state or (present is not None and present != stored)
-    return Finding(layer, now, present if present is not None else stored, gone, gap, changed)
+    overtaken = not changed and triggers.are_overtaken(layer, ordered)
+    return Finding(layer, now, present if present is not None else stored, gone, gap, changed, overtaken)
 
 
 #: Kept texts of features that are compared with their rows, and the longest of these, in bytes.
@@ -279,7 +287,8 @@ def _state(
 
 
 def repair(con: sqlite3.Connection, findings: list[Finding]) -> None:
-    """Put back what a foreign tool removed and log each such layer as changed whole.
+    """Put back what a foreign tool removed and log each such layer as changed whole; and have our triggers
+    run before those that another program has made since.
 
     Runs inside the caller's write transaction. An R-tree is never made here: GDAL makes its own
     when it closes, and would fail on one that is there."""
@@ -287,6 +296,8 @@ def repair(con: sqlite3.Connection, findings: list[Finding]) -> None:
         if finding.changed:
             with recorded.kept(con, finding.layer):
                 _repair(con, finding)
+        elif finding.overtaken:
+            triggers.log_first(con, finding.layer)
     touch(con)
 
 

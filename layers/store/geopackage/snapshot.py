@@ -188,7 +188,7 @@ class Snapshots:
         with _snapshot(view.con):
             shape = catalog.shape(view.con)
             findings = catalog.examine(view.con)
-        if not any(f.changed for f in findings):
+        if not any(f.changed or f.overtaken for f in findings):
             self._verified = shape
         elif self._repair is None:
             view.distrust(findings)

@@ -4,7 +4,7 @@ edit writes the change log and keeps the old row, whichever program makes it."""
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from layers.store.geopackage import keeping, log, past
 from layers.store.geopackage.connection import literal, quoted
@@ -127,6 +127,25 @@ def create_ours(con: sqlite3.Connection, layer: str) -> None:
     """Put our own triggers in place, and no other."""
     _drop(con, _our_names(layer))
     for sql in ours(con, layer).values():
+        con.execute(sql)
+
+
+def are_overtaken(layer: str, names: Sequence[str]) -> bool:
+    """Whether another program made triggers after those by which edits of the layer are logged: SQLite runs
+    the newest first, and so what they write is logged before what made them run. ``names`` are all triggers
+    of its table in the order in which they were made."""
+    usual = {*rtree_triggers(layer), *count_triggers(layer), *_our_names(layer)}
+    others = [name not in usual for name in names]
+    logs = log_triggers(layer, kept=False)
+    first = next((at for at, name in enumerate(names) if name in logs), len(others))
+    return any(others[first:])
+
+
+def log_first(con: sqlite3.Connection, layer: str) -> None:
+    """Have the triggers by which edits are logged run before all others."""
+    logs = log_triggers(layer, kept=keeping.is_kept(con, layer))
+    _drop(con, logs)
+    for sql in logs.values():
         con.execute(sql)
 
 
