@@ -160,6 +160,7 @@ ADVICE: Mapping[str, str] = {
     "texture.coordinates": "give each ring of the surface as many pairs of coordinates as it has positions",
     "texture.left": "nothing is to be done: surfaces are drawn in the colours of their kind",
     "texture.missing": "lay the images beside the file, or load the zip archive that has both",
+    "texture.unplaced": "lay its world file (.jgw, .pgw, .tfw) beside it, or give a referencePoint",
     "texture.unreadable": "give the image as JPEG, PNG, WebP, TIFF or BMP of at most 100 million pixels",
     "time.field": "name the layer's time with --time-field",
     "time.text": "write all values of the column as dates, or all as dates with a time",

@@ -25,6 +25,7 @@ from layers.model import KEPT_PER_RULE, Problem
 from layers.read.encodings import decoded, sniff
 from layers.read.texture import images
 from layers.read.texture.pack import IMAGES, pack
+from layers.read.texture.wrapping import WRAP, Wrapping
 from layers.source import NOTHING, Declared, SeveralLayers
 
 BATCH_ROWS = 10_000
@@ -147,15 +148,15 @@ class Sink:
             out.write_table(table)
         self.meta["batches"] = number + 1
 
-    def texture(self, data: bytes, called: str = "", row: int = 0) -> str | None:
+    def texture(self, data: bytes, called: str = "", row: int = 0, wrap: Wrapping = WRAP) -> str | None:
         """Keep an image that materials of bodies name; by what (:class:`layers.mesh.Material`), None for one
         that is not taken, which is noted with what it is ``called``. Another name stands in its place once
-        all is read (:mod:`layers.read.texture.atlas`)."""
-        name = images.name(data)
+        all is read (:mod:`layers.read.texture.atlas`). ``wrap`` is what lies beyond its edges."""
+        name = images.name(data, wrap)
         if name in self._images:
             return name
         try:
-            self._images[name] = images.header(data)
+            self._images[name] = images.header(data, wrap)
         except images.BadImage as error:
             self._no_texture(called, str(error), row)
             return None

@@ -200,6 +200,8 @@ def bodies(
     )
     looks = np.array([look for shape in shapes for look in shape.looks], np.int64)[whole]
     uv = None if of.uv is None else of.uv[at]
+    if looks.any():
+        uv = _projected(uv, looks, rings, of.positions[at], shapes, appearance)
     skin = _skin(shapes, rings, looks, uv, appearance)
     made = Bodies(
         rings,
@@ -234,6 +236,28 @@ def solids(shapes: Sequence[Shape], rings: Rings, whole: NDArray[np.bool_]) -> t
     chosen = (np.cumsum(whole) - 1)[chosen[kept]]
     of_body = np.bincount(owner, minlength=len(shapes))
     return rings.chosen(chosen, np.array(turned, bool)[kept], of_body), number
+
+
+def _projected(
+    uv: Floats | None,
+    looks: Indices,
+    rings: Rings,
+    positions: Floats,
+    shapes: Sequence[Shape],
+    appearance: Appearance,
+) -> Floats | None:
+    """The texture coordinates of corners, with those that follow from their positions."""
+    of_corner = looks[rings.face_of_ring()[rings.ring()]]
+    north: NDArray[np.bool_] | None = None
+    for number in np.unique(looks[looks > 0]).tolist():
+        if not appearance.projects(number):
+            continue
+        mine = of_corner == number
+        if north is None:
+            north = np.array([shape.frame.north_first for shape in shapes], bool)[rings.body()]
+        uv = np.full((len(of_corner), 2), np.nan) if uv is None else uv
+        uv[mine] = appearance.projected(number, positions[mine], north[mine])
+    return uv
 
 
 def _skin(

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from layers.mesh import Material
 from layers.read.pictures import Images
+from layers.read.texture.wrapping import WRAP, Wrapping, wrapping
 
 type Floats = NDArray[np.float64]
 
@@ -48,7 +49,7 @@ class Appearance:
         if index not in self._textures:
             said = _item(self._said.get("textures"), index)
             path = said.get("image") if isinstance(said, dict) else None
-            name = self.images.name(path) if isinstance(path, str) and path else None
+            name = self.images.name(path, _wrap(said)) if isinstance(path, str) and path else None
             self._textures[index] = None if name is None else Material(None, name)
         return self._textures[index]
 
@@ -58,6 +59,15 @@ class Appearance:
 
 def _item(values: Any, index: int) -> Any:
     return values[index] if isinstance(values, list) and 0 <= index < len(values) else None
+
+
+def _wrap(said: Mapping[str, Any]) -> Wrapping:
+    """What lies beyond the edges of a texture."""
+    border = said.get("borderColor")
+    try:
+        return wrapping(str(said.get("wrapMode", "")), border if isinstance(border, list) else ())
+    except (TypeError, ValueError):
+        return WRAP
 
 
 def _colour(said: Any) -> Material | None:

@@ -1,7 +1,8 @@
 """The images of all bodies of a source as atlases, each of bodies that are neighbours.
 
 A client that draws a place needs few images then, and each once. Of an image an atlas holds what the bodies
-show of it. An image that is repeated over a surface (coordinates beyond 0 to 1) stays one of its own.
+show of it. An image that is repeated over a surface (coordinates beyond 0 to 1) stays one of its own, one
+that is mirrored as four; what else lies around an image is drawn into the atlas with it.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from layers.mesh import Material, Mesh
 from layers.read.texture import images
 from layers.read.texture.images import BadImage, Header
 from layers.read.texture.shelves import Place, packed
+from layers.read.texture.wrapping import REPEATED, beyond
 from layers.textures import Texture
 
 if TYPE_CHECKING:
@@ -33,6 +35,8 @@ _FULL = 0.85
 #: How far beyond 0 to 1 a coordinate may lie by rounding.
 _ROUNDED = 1e-3
 _LEVELS = 16
+#: How far beyond 0 to 1 a coordinate may lie where the image is not repeated: each makes the image coarser.
+_FARTHEST = 64.0
 
 #: Columns and rows of an image: left, upper, right, lower.
 type Rect = tuple[int, int, int, int]
@@ -56,6 +60,8 @@ class _Shown:
     use: Use
     image: str
     rect: Rect
+    #: Whether pixels of it may be seen through.
+    alpha: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +93,15 @@ class Atlases:
             head = self._headers.get(image)
             if head is None:
                 continue
-            if (low < -_ROUNDED).any() or (high > 1 + _ROUNDED).any():
+            outside = bool((low < -_ROUNDED).any() or (high > 1 + _ROUNDED).any())
+            if outside and head.wrap.mode in REPEATED:
                 self._whole[image].append((body, material))
+            elif outside and max(-float(low.min()), float(high.max())) > _FARTHEST:
+                self.bad[image] = f"coordinates of it lie more than {_FARTHEST:g} images beyond its edges"
             else:
-                shown = _Shown((body, material), image, _rect(low, high, head))
-                self._shown.setdefault(body, []).append(shown)
+                rect = _rect(low, high, head, outside=outside)
+                alpha = head.alpha or (outside and head.wrap.clear)
+                self._shown.setdefault(body, []).append(_Shown((body, material), image, rect, alpha))
         if body in self._shown:
             self._middles[body] = mesh.positions[:, :2].mean(axis=0)
 
@@ -101,13 +111,12 @@ class Atlases:
             made = self._alone(image)
             if made is not None:
                 yield made
-                self._laid |= dict.fromkeys(uses, Laid(made.sha, (1.0, 1.0), (0.0, 0.0)))
+                factor = 0.5 if self._headers[image].wrap.mode == "mirror" else 1.0
+                self._laid |= dict.fromkeys(uses, Laid(made.sha, (factor, factor), (0.0, 0.0)))
         bodies = _neighbours(self._middles)
         for alpha in (False, True):
-            shown = [
-                one for body in bodies for one in self._shown[body] if self._headers[one.image].alpha == alpha
-            ]
-            yield from self._atlases(shown)
+            shown = [one for body in bodies for one in self._shown[body] if one.alpha == alpha]
+            yield from self._atlases(shown, "RGBA" if alpha else "RGB")
 
     def skinned(self, body: int, mesh: Mesh) -> Mesh:
         """The body with its materials and coordinates of the textures that were written; a material without
@@ -138,10 +147,12 @@ class Atlases:
         except BadImage as error:
             self.bad[image] = str(error)
             return None
-        decoded.thumbnail((SIDE, SIDE))
-        return images.encoded(decoded)
+        mirrored = self._headers[image].wrap.mode == "mirror"
+        side = SIDE // 2 if mirrored else SIDE
+        decoded.thumbnail((side, side))
+        return images.encoded(_mirrored(decoded) if mirrored else decoded)
 
-    def _atlases(self, shown: Sequence[_Shown]) -> Iterator[Texture]:
+    def _atlases(self, shown: Sequence[_Shown], mode: str) -> Iterator[Texture]:
         left = list(shown)
         while left:
             window, left = self._window(left)
@@ -151,7 +162,7 @@ class Atlases:
             found = zip(several, packed(sizes, SIDE, SIDE), strict=True)
             places = {piece: place for piece, place in found if place is not None}
             left = [one for one in window if pieces[one.use] not in places] + left
-            yield from self._compose(pieces, places)
+            yield from self._compose(pieces, places, mode)
 
     def _window(self, left: list[_Shown]) -> tuple[list[_Shown], list[_Shown]]:
         """The first of what is left that fill an atlas, one at least."""
@@ -183,7 +194,9 @@ class Atlases:
             for rect in [whole.get(one.image, one.rect)]
         }
 
-    def _compose(self, pieces: Mapping[Use, _Piece], places: Mapping[_Piece, Place]) -> Iterator[Texture]:
+    def _compose(
+        self, pieces: Mapping[Use, _Piece], places: Mapping[_Piece, Place], mode: str
+    ) -> Iterator[Texture]:
         """One atlas with the pieces at their places; those of images that cannot be decoded are left out."""
         from PIL import Image as canvas
 
@@ -192,7 +205,7 @@ class Atlases:
         by_image: dict[str, list[_Piece]] = defaultdict(list)
         for piece in places:
             by_image[piece.image].append(piece)
-        atlas = canvas.new("RGBA" if self._headers[next(iter(by_image))].alpha else "RGB", (width, height))
+        atlas = canvas.new(mode, (width, height))
         drawn: set[_Piece] = set()
         for image, parts in by_image.items():
             try:
@@ -201,7 +214,7 @@ class Atlases:
                 self.bad[image] = str(error)
                 continue
             for piece in parts:
-                _draw(atlas, decoded, piece, places[piece])
+                _draw(atlas, decoded, piece, places[piece], self._headers[image])
             drawn.update(parts)
         if not drawn:
             return
@@ -225,11 +238,14 @@ def _looks(mesh: Mesh) -> Iterator[tuple[int, str, NDArray[np.float32], NDArray[
             yield index, material.texture, corners.min(axis=0), corners.max(axis=0)
 
 
-def _rect(low: NDArray[np.float32], high: NDArray[np.float32], head: Header) -> Rect:
-    """The pixels between two coordinates, a pixel around them included, one at least."""
+def _rect(low: NDArray[np.float32], high: NDArray[np.float32], head: Header, *, outside: bool) -> Rect:
+    """The pixels between two coordinates, a pixel around them included, one at least; those of the image
+    alone, or what lies ``outside``, too."""
     size = np.array([head.width, head.height])
-    first = np.clip(np.floor(low * size) - 1, 0, size - 1).astype(int)
-    last = np.clip(np.ceil(high * size) + 1, first + 1, size).astype(int)
+    first, last = np.floor(low * size) - 1, np.ceil(high * size) + 1
+    if not outside:
+        first = np.clip(first, 0, size - 1)
+        last = np.clip(last, first + 1, size)
     return int(first[0]), int(first[1]), int(last[0]), int(last[1])
 
 
@@ -244,15 +260,35 @@ def _fitting(rect: Rect) -> tuple[int, int]:
     return max(1, int(w * shrunk)), max(1, int(h * shrunk))
 
 
-def _draw(atlas: Image, image: Image, piece: _Piece, place: Place) -> None:
-    """A piece in its place, with its edge repeated around it."""
-    part = image.crop(piece.rect)
-    if part.size != piece.size:
-        part = part.resize(piece.size)
-    pixels = np.pad(np.asarray(part.convert(atlas.mode)), ((EDGE, EDGE), (EDGE, EDGE), (0, 0)), "edge")
+def _mirrored(image: Image) -> Image:
+    """The image with its mirrored ones right of it, below it and beside: repeated it is mirrored for ever."""
     from PIL import Image as canvas
 
-    atlas.paste(canvas.fromarray(pixels), place)
+    pixels = np.asarray(image)
+    wide = np.concatenate([pixels, pixels[:, ::-1]], axis=1)
+    return canvas.fromarray(np.concatenate([wide, wide[::-1]]))
+
+
+def _draw(atlas: Image, image: Image, piece: _Piece, place: Place, head: Header) -> None:
+    """A piece in its place, with its edge repeated around it."""
+    from PIL import Image as canvas
+
+    left, upper, right, lower = piece.rect
+    if left < 0 or upper < 0 or right > head.width or lower > head.height:
+        scale = piece.size[0] / (right - left), piece.size[1] / (lower - upper)
+        if min(scale) < 1:
+            image = image.resize(
+                (max(1, round(head.width * scale[0])), max(1, round(head.height * scale[1])))
+            )
+        first = round(left * scale[0]), round(upper * scale[1])
+        pixels = beyond(np.asarray(image.convert(atlas.mode)), first, piece.size, head.wrap)
+    else:
+        part = image.crop(piece.rect)
+        if part.size != piece.size:
+            part = part.resize(piece.size)
+        pixels = np.asarray(part.convert(atlas.mode))
+    around = np.pad(pixels, ((EDGE, EDGE), (EDGE, EDGE), (0, 0)), "edge")
+    atlas.paste(canvas.fromarray(around), place)
 
 
 def _laid(texture: str, piece: _Piece, place: Place, head: Header, atlas: tuple[int, int]) -> Laid:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from layers.read.texture.wrapping import WRAP, Wrapping
 from layers.textures import Texture
 
 if TYPE_CHECKING:
@@ -32,19 +33,20 @@ class BadImage(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """Width and height in pixels, and whether pixels may be seen through."""
+    """Width and height in pixels, whether pixels may be seen through, and what lies around them."""
 
     width: int
     height: int
     alpha: bool
+    wrap: Wrapping = WRAP
 
 
-def name(data: bytes) -> str:
-    """What an image of a source is called until it lies in an atlas."""
-    return hashlib.sha256(data).hexdigest()
+def name(data: bytes, wrap: Wrapping = WRAP) -> str:
+    """What an image of a source is called until it lies in an atlas; with another ``wrap`` it is another."""
+    return hashlib.sha256(data if wrap == WRAP else data + repr(wrap).encode()).hexdigest()
 
 
-def header(data: bytes) -> Header:
+def header(data: bytes, wrap: Wrapping = WRAP) -> Header:
     """What an image says of itself; no pixel is decoded. Raises BadImage."""
     if len(data) > MOST_BYTES:
         raise BadImage(f"the image has {len(data)} bytes, the limit is {MOST_BYTES}")
@@ -54,7 +56,7 @@ def header(data: bytes) -> Header:
             raise BadImage(f"the image has {width} by {height} pixels, the limit is {MOST_PIXELS} in all")
         if not width or not height:
             raise BadImage("the image has no pixel")
-        return Header(width, height, _has_alpha(image))
+        return Header(width, height, _has_alpha(image), wrap)
 
 
 def decoded(path: Path) -> Image:

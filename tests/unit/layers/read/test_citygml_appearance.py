@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from lxml import etree
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 
 from layers import guard
 from layers.batch import MESH, SOURCE_ID
@@ -21,6 +21,16 @@ from tests.textured import QUARTERS, image
 APP = 'xmlns:app="http://www.opengis.net/citygml/appearance/2.0"'
 #: South-west, south-east, north-east, north-west of the image, as CityGML counts (v goes up).
 WHOLE = "0 0 1 0 1 1 0 1 0 0"
+
+
+#: Where an image of 64 pixels of a quarter of a metre lies whose middle is that of the roof, 10 x 6 m.
+_WHERE = b"0.25\n0\n0\n-0.25\n399997.125\n6700010.875\n"
+_URI = "<app:imageURI>a.png</app:imageURI>"
+_POINT = (
+    "<app:imageURI>a.png</app:imageURI><app:referencePoint><gml:Point>"
+    "<gml:pos>399997.125 6700010.875</gml:pos></gml:Point></app:referencePoint>"
+    "<app:orientation>{}</app:orientation>"
+)
 
 
 def _ringed(text: str) -> str:
@@ -54,13 +64,19 @@ def _town(*looks: str) -> str:
     return _ringed(text.replace("{before}", "")).replace("</CityModel>", "".join(looks) + "</CityModel>")
 
 
-def _read(tmp_path: Path, text: str, images: dict[str, bytes]) -> tuple[Mesh, Reading, dict[str, Any]]:
-    """The body through the guarded child, from an archive, and its textures as pictures."""
+def _read(
+    tmp_path: Path, text: str, images: dict[str, bytes], *, packed: bool = True
+) -> tuple[Mesh, Reading, dict[str, Any]]:
+    """The body through the guarded child, from an archive or a folder, and its textures as pictures. An image
+    that has a place is a layer of its archive."""
     file = tmp_path / "town.zip"
     with zipfile.ZipFile(file, "w") as out:
         out.writestr("udx/a.gml", text)
         for name, data in images.items():
             out.writestr(f"udx/{name}", data)
+        if not packed:
+            out.extractall(tmp_path)
+            file = tmp_path / "udx/a.gml"
     with guard.read(file) as found:
         (row,) = (row for table in found.batches() for row in table.to_pylist())
         assert row[SOURCE_ID] == "b1"
@@ -163,16 +179,130 @@ def test_a_reversed_surface_keeps_its_image_where_it_was(tmp_path: Path) -> None
             "appearance.theme",
             "winter",
         ),
-        ([_look("<app:imageURI>a.png</app:imageURI>", "GeoreferencedTexture")], {}, "texture.left", "Georef"),
+        (
+            [
+                _look(
+                    "<app:imageURI>a.png</app:imageURI><app:target>#p-5</app:target>", "GeoreferencedTexture"
+                )
+            ],
+            {"a.png": image()},
+            "texture.unplaced",
+            "a.png: nothing says where",
+        ),
+        (
+            [
+                _look(
+                    "<app:imageURI>a.png</app:imageURI><app:target>#p-5</app:target>", "GeoreferencedTexture"
+                )
+            ],
+            {"a.png": image(), "a.pgw": b"0 0 0 0 1 2", "a.wld": b"1 2"},
+            "texture.unplaced",
+            "a.png: nothing says where",
+        ),
+        (
+            [_look(f"{_POINT.format('1 0 0')}<app:target>#p-5</app:target>", "GeoreferencedTexture")],
+            {"a.png": image()},
+            "texture.left",
+            "GeoreferencedTexture",
+        ),
+        (
+            [_look('<app:imageURI>a.png</app:imageURI><app:target uri="#p-5"/>', "ParameterizedTexture")],
+            {"a.png": image()},
+            "texture.left",
+            "TexCoordGen",
+        ),
     ],
 )
 def test_what_is_missing_or_no_image_is_told(
     tmp_path: Path, looks: list[str], images: dict[str, bytes], rule: str, words: str
 ) -> None:
-    mesh, found, pictures = _read(tmp_path, _town(*looks), images)
+    mesh, found, pictures = _read(tmp_path, _town(*looks), images, packed=rule != "texture.unplaced")
     assert words in next(p.reason for p in found.problems if p.rule == rule)
     assert len(mesh.triangles) == 12
     assert len(pictures) == (1 if rule == "appearance.theme" else 0)
+
+
+def _quarters(mesh: Mesh, pictures: dict[str, Any]) -> set[int]:
+    """The quarters of the roof, each of which shows that of the image which lies there."""
+    middle, seen = mesh.positions[:, :2].mean(axis=0), set()
+    for triangle in np.flatnonzero(mesh.surfaces == Surface.ROOF).tolist():
+        corners = mesh.positions[mesh.triangles[triangle]]
+        for k in range(3):
+            weights = [0.15, 0.15, 0.15]
+            weights[k] = 0.7
+            east, north = (np.array(weights) @ corners)[:2] > middle
+            quarter = int((0 if north else 2) + east)
+            assert np.abs(_pixel(mesh, pictures, triangle, weights) - QUARTERS[quarter]).max() < 12
+            seen.add(quarter)
+    return seen
+
+
+def _tagged() -> bytes:
+    """The image as a GeoTIFF, whose tags place the corner of the first pixel."""
+    tags = TiffImagePlugin.ImageFileDirectory_v2()
+    for number, values in ((33550, (0.25, 0.25, 0.0)), (33922, (0.0, 0.0, 0.0, 399_997.0, 6_700_011.0, 0.0))):
+        tags.tagtype[number] = 12
+        tags[number] = values
+    return image(form="TIFF", tiffinfo=tags)
+
+
+@pytest.mark.parametrize(
+    ("inside", "images"),
+    [
+        (_POINT.format("0.25 0 0 -0.25"), {"a.png": image()}),
+        (_URI, {"a.png": image(), "a.pgw": _WHERE}),
+        ("<app:imageURI>p/A.jpg</app:imageURI>", {"p/A.jpg": image(), "p/a.jgw": _WHERE}),
+        ("<app:imageURI>a.tif</app:imageURI>", {"a.tif": _tagged()}),
+        (
+            "<app:preferWorldFile>false</app:preferWorldFile><app:imageURI>a.tif</app:imageURI>",
+            {"a.tif": _tagged(), "a.tfw": b"1 0 0 -1 0 0"},
+        ),
+    ],
+)
+def test_an_image_of_the_ground_lies_where_it_says(
+    tmp_path: Path, inside: str, images: dict[str, bytes]
+) -> None:
+    text = _town(_look(f"{inside}<app:target>#p-5</app:target>", "GeoreferencedTexture"))
+    mesh, found, pictures = _read(tmp_path, text, images, packed=False)
+    assert _quarters(mesh, pictures) == {0, 1, 2, 3}
+    assert not [p for p in found.problems if p.rule.startswith("texture.")]
+
+
+def test_an_image_of_the_ground_of_a_model_with_north_first(tmp_path: Path) -> None:
+    """The reference point and the matrix count as the model does."""
+    turned = [(y, x, z) for x, y, z in gml.corners()]
+    house = gml.model(gml.member(gml.building(gml.themed(turned))), srs="urn:ogc:def:crs:EPSG::2393")
+    point = _POINT.replace("399997.125 6700010.875", "6700010.875 399997.125").format("0 -0.25 0.25 0")
+    text = _ringed(house).replace(
+        "</CityModel>",
+        _look(f"{point}<app:target>#p-5</app:target>", "GeoreferencedTexture") + "</CityModel>",
+    )
+    mesh, found, pictures = _read(tmp_path, text, {"a.png": image()})
+    assert _quarters(mesh, pictures) == {0, 1, 2, 3}
+    assert not [p for p in found.problems if p.rule.startswith("texture.")]
+
+
+def test_coordinates_that_a_matrix_makes(tmp_path: Path) -> None:
+    """s from 0 to 1 over the ten metres eastwards, t over the six northwards; twice as much over two."""
+    matrix = "0.2 0 0 -80000 0 0.3333333333333333 0 -2233333.3333333333 0 0 0 2"
+    target = (
+        f'{_URI}<app:target uri="#p-5"><app:TexCoordGen><app:worldToTexture>{matrix}</app:worldToTexture>'
+        "</app:TexCoordGen></app:target>"
+    )
+    mesh, found, pictures = _read(tmp_path, _town(_look(target, "ParameterizedTexture")), {"a.png": image()})
+    assert _quarters(mesh, pictures) == {0, 1, 2, 3}
+    assert not [p for p in found.problems if p.rule.startswith("texture.")]
+
+
+def test_what_lies_around_an_image_of_citygml(tmp_path: Path) -> None:
+    look = _texture("a.png", {"p-5": "-1 -1 2 -1 2 2 -1 2 -1 -1"})
+    around = "<app:wrapMode>border</app:wrapMode><app:borderColor>0 0 0 1</app:borderColor>"
+    text = _town(look.replace("<app:target ", f"{around}<app:target ", 1))
+    mesh, _, pictures = _read(tmp_path, text, {"a.png": image()})
+    roof = np.flatnonzero(mesh.surfaces == Surface.ROOF).tolist()
+    assert all(_pixel(mesh, pictures, roof[0], w).max() < 12 for w in ([0.9, 0.05, 0.05], [0.05, 0.05, 0.9]))
+    (picture,) = pictures.values()
+    assert picture.max() > 200
 
 
 def test_coordinates_may_leave_out_the_closing_pair(tmp_path: Path) -> None:

@@ -15,6 +15,11 @@ from layers import load
 from layers.batch import MESH
 from layers.errors import BadFile
 from layers.mesh import Material, Mesh
+from layers.read.base import Sink
+from layers.read.cityjson.appearance import Appearance
+from layers.read.pictures import Images
+from layers.read.texture.images import name
+from layers.read.texture.wrapping import WRAP, Wrapping
 from tests.cityjsons import City, changed, features, lines, read, solid, told, written
 from tests.textured import image
 
@@ -74,6 +79,27 @@ def test_images_and_colours_lie_where_the_file_puts_them(tmp_path: Path) -> None
         expected = low + (high - low) * [u, 1 - v]
         assert np.abs(atlas[here] - expected).max() < 1e-5
     assert solid(features(tmp_path / "a.city.json")["house-a"]).is_watertight
+
+
+@pytest.mark.parametrize(
+    ("said", "wrap"),
+    [
+        ({"wrapMode": "border", "borderColor": [1.0, 0.0, 0.5]}, Wrapping("border", (255, 0, 128, 255))),
+        ({"wrapMode": "border", "borderColor": [1, 0, 0, 0]}, Wrapping("border", (255, 0, 0, 0))),
+        ({"wrapMode": "border", "borderColor": "red"}, Wrapping("none")),
+        ({"wrapMode": "border", "borderColor": [1, "x", 0]}, WRAP),
+        ({"wrapMode": "mirror"}, Wrapping("mirror")),
+        ({"wrapMode": 7}, WRAP),
+    ],
+)
+def test_what_lies_around_an_image_of_cityjson(tmp_path: Path, said: dict[str, Any], wrap: Wrapping) -> None:
+    with_image(tmp_path)
+    sink = Sink(tmp_path / "out")
+    (tmp_path / "out").mkdir()
+    texture = {"type": "PNG", "image": "images/roof.png", **said}
+    look = Appearance({"appearance": {"textures": [texture]}}, Images(tmp_path, sink)).texture(0)
+    assert look is not None
+    assert look.texture == name(image(), wrap)
 
 
 def test_the_first_theme_is_taken_and_the_others_told(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from layers.read.base import Sink
 from layers.read.texture import images
 from layers.read.texture.atlas import SIDE
 from layers.read.texture.shelves import packed
+from layers.read.texture.wrapping import wrapping
 from tests.textured import BLUE, GREEN, QUARTERS, RED, WHITE, box, image, textured
 
 OTHERS = (WHITE, BLUE, GREEN, RED)
@@ -40,7 +41,9 @@ def _finished(folder: Path, meshes: list[Mesh], sink: Sink, batches: int = 1) ->
     return [Mesh.from_bytes(one) for one in out]
 
 
-def _colour(folder: Path, sink: Sink, mesh: Mesh, triangle: int, corner: Any) -> np.ndarray[Any, Any]:
+def _colour(
+    folder: Path, sink: Sink, mesh: Mesh, triangle: int, corner: Any, mode: str = "RGB"
+) -> np.ndarray[Any, Any]:
     """The pixel that a place of a triangle (weights of its corners) shows."""
     assert mesh.uv is not None
     assert mesh.materials is not None
@@ -48,8 +51,8 @@ def _colour(folder: Path, sink: Sink, mesh: Mesh, triangle: int, corner: Any) ->
     assert texture is not None
     ending = {"image/jpeg": "jpg", "image/png": "png"}[sink.meta["textures"][texture]]
     with Image.open(folder / "textures" / f"{texture}.{ending}") as atlas:
-        u, v = np.asarray(corner) @ mesh.uv[triangle]
-        return np.array(atlas.convert("RGB").getpixel((u * atlas.width, v * atlas.height)))
+        u, v = np.asarray(corner) @ mesh.uv[triangle] % 1.0
+        return np.array(atlas.convert(mode).getpixel((u * atlas.width, v * atlas.height)))
 
 
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP", "TIFF", "BMP"])
@@ -69,6 +72,62 @@ def test_every_body_shows_in_the_atlas_what_it_showed_in_its_image(tmp_path: Pat
         assert np.abs(_colour(tmp_path, sink, mesh, 3, upper_left) - colours[0]).max() < 12
         assert mesh.part_table == houses[i].part_table
         assert mesh.material_table[2] == Material((120, 90, 60, 255))
+
+
+def _expected(mode: str, u: float, v: float) -> tuple[int, ...] | None:
+    """The colour of the image of quarters at a place, by the rule of the standard; None: seen through."""
+    inside = 0 <= u <= 1 and 0 <= v <= 1
+    match mode:
+        case "wrap":
+            u, v = u % 1, v % 1
+        case "mirror":
+            u, v = (1 - abs(one % 2 - 1) for one in (u, v))
+        case "clamp":
+            u, v = min(max(u, 0), 1), min(max(v, 0), 1)
+        case "none" | "clear" if not inside:
+            return None
+        case "border" if not inside:
+            return (255, 128, 0)
+    return QUARTERS[(u >= 0.5) + 2 * (v >= 0.5)]
+
+
+@pytest.mark.parametrize("mode", ["wrap", "mirror", "clamp", "border", "none", "clear", "odd"])
+@pytest.mark.parametrize("size", [(64, 64), (3000, 1600)])
+def test_around_an_image_there_is_what_its_file_says(
+    tmp_path: Path, mode: str, size: tuple[int, int]
+) -> None:
+    """Coordinates from -1.5 to 2.5: also of an image that no atlas holds three times."""
+    border = {"border": (1, 0.5, 0), "clear": (1, 1, 1, 0.2)}.get(mode, ())
+    wrap = wrapping("border" if mode == "clear" else mode.upper(), border)
+    sink = Sink(tmp_path)
+    name = sink.texture(image(size=size), wrap=wrap)
+    (house,) = [textured(box(25, 60), str(name))]
+    assert house.uv is not None
+    (made,) = _finished(tmp_path, [replace(house, uv=house.uv * 4 - 1.5)], sink)
+    for triangle, corner in itertools.product((2, 3), itertools.permutations((0.05, 0.22, 0.73))):
+        u, v = np.array(corner) @ (house.uv[triangle] * 4 - 1.5)
+        if min(abs(2 * one - round(2 * one)) for one in (u, v)) < 0.05:
+            continue  # too near to where two colours meet
+        expected = _expected("wrap" if mode == "odd" else mode, float(u), float(v))
+        seen = _colour(tmp_path, sink, made, triangle, corner, "RGBA")
+        if expected is None:
+            assert seen[3] <= 51
+        else:
+            assert np.abs(seen[:3].astype(int) - expected).max() < 16
+            assert seen[3] == 255
+    assert not sink.problems
+
+
+def test_an_image_far_from_its_surface_is_told(tmp_path: Path) -> None:
+    sink = Sink(tmp_path)
+    name = sink.texture(image(), "far.png", wrap=wrapping("clamp"))
+    house = textured(box(25, 60), str(name))
+    assert house.uv is not None
+    (made,) = _finished(tmp_path, [replace(house, uv=house.uv + 1e7)], sink)
+    assert not made.textures()
+    (problem,) = sink.problems
+    assert problem.rule == "texture.unreadable"
+    assert "far.png: coordinates of it lie more than 64 images" in problem.reason
 
 
 def test_the_same_file_gives_the_same_textures(tmp_path: Path) -> None:
