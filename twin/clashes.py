@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 #: What no body of is in a way, by the field that says it.
 _NO_BODIES = {"category": frozenset({"space", "site"}), "object_type": frozenset({"Room", "BuildingRoom"})}
+#: What is told of an element beside its title; heights are metres above the ground on which its model stands.
+_SHOWN = ("category", "storey", "storey_no", "building_id", "min_height_m", "height_m")
 #: Metres that bodies may be in one another.
 TOLERANCE = 0.01
 #: Pairs that are told, bodies that are read, and ids that are asked for at a time.
@@ -47,7 +49,7 @@ class Element:
 
     def told(self) -> dict[str, Any]:
         """In JSON."""
-        shown = {name: self.values.get(name) for name in ("category", "storey", "storey_no", "building_id")}
+        shown = {name: self.values.get(name) for name in _SHOWN}
         title = self.values.get("name") or self.values.get("source_id") or f"{self.layer} {self.fid}"
         element = self.values.get("source_id")
         filled = {name: value for name, value in shown.items() if value is not None}

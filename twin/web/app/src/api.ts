@@ -144,6 +144,11 @@ export async function putJson<T>(url: string, body: unknown): Promise<T> {
   return (await response.json()) as T;
 }
 
+/** Ends or removes what is at an address. */
+export async function remove(url: string): Promise<void> {
+  await request(url, { method: 'DELETE' });
+}
+
 /** The storeys and categories that layers had at a moment, by layer. */
 export async function getModels(at: string): Promise<ReadonlyMap<string, ModelChoices>> {
   const { layers } = await getJson<{ layers: (ModelChoices & { id: string })[] }>(asOf('models.json', at));

@@ -167,6 +167,7 @@ export function readLink(hash: string, config: CityConfig): State {
     ...parseMoments(params),
     set: parseSet(params.get('set')),
     version: parseVersion(params.get('mv'), config),
+    clash: /^[\w-]{1,64}$/.exec(params.get('cl') ?? '')?.[0] ?? null,
     xray: params.get('xr') === '1',
     section: parseSection(params.get('sb')),
     live: Object.fromEntries(list(params.get('off')).map((id) => [id, false])),
@@ -207,6 +208,7 @@ export function writeLink(state: Readonly<State>): string {
   if (state.split !== null) parts.push(`split=${round(state.split, 3)}`);
   if (state.set !== null) parts.push(`set=${state.set}`);
   if (state.version !== null) parts.push(writeVersion(state.version));
+  if (state.clash !== null) parts.push(`cl=${state.clash}`);
   if (state.section !== null) parts.push(writeSection(state.section));
   if (state.xray) parts.push('xr=1');
   const off = Object.entries(state.live).flatMap(([id, shown]) => (shown ? [] : [id]));
@@ -225,7 +227,7 @@ export function mirrorLink(store: Store, config: CityConfig): void {
     if (restoring) return;
     const hash = writeLink(state);
     if (hash === location.hash) return;
-    if (changed.has('selection') || changed.has('mode') || changed.has('at') || changed.has('against') || changed.has('set') || changed.has('version')) history.pushState(null, '', hash);
+    if (changed.has('selection') || changed.has('mode') || changed.has('at') || changed.has('against') || changed.has('set') || changed.has('version') || changed.has('clash')) history.pushState(null, '', hash);
     else history.replaceState(null, '', hash);
   });
   const restore = (): void => {

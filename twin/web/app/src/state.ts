@@ -82,6 +82,8 @@ export interface State {
   set: number | null;
   /** The model version that is looked at, and with what it is compared; null for none. */
   version: ModelChoice | null;
+  /** The job of the clashes that are looked at (`clash/`). */
+  clash: string | null;
   /** What is not chosen is seen through. */
   xray: boolean;
   /** Solids are cut out of this box; null where they are whole. */

@@ -53,6 +53,8 @@ const light = {
   removed: '#b3125f',
   moved: '#0b5cad',
   changed: '#5a3fc0',
+  clash: '#c2370a',
+  obstacle: '#0b6f86',
 };
 
 export type Token = keyof typeof light;
@@ -102,6 +104,8 @@ const dark: Record<Token, string> = {
   removed: '#ff7fb4',
   moved: '#6cb8ff',
   changed: '#b3a2ff',
+  clash: '#ff8a5c',
+  obstacle: '#5cc8e0',
 };
 
 export const TOKENS: Readonly<Record<Shade, Readonly<Record<Token, string>>>> = { light, dark };

@@ -32,7 +32,7 @@ const TEXT: [Token, Token][] = [
 const MARKS: [Token, Token][] = [
   ['edge', 'paper'], ['edge', 'field'], ['accent', 'paper'], ['red', 'paper'], ['blue', 'paper'], ['ok', 'paper'],
   ['live', 'paper'],
-  ['added', 'ground'], ['removed', 'ground'], ['changed', 'ground'],
+  ['added', 'ground'], ['removed', 'ground'], ['changed', 'ground'], ['clash', 'ground'], ['obstacle', 'ground'], ['clash', 'paper'], ['obstacle', 'paper'],
   // alone it tells an area that is as pale as the ground from it
   ['outline', 'ground'],
 ];

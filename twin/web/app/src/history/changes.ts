@@ -86,7 +86,8 @@ export interface Answer {
 export type Question = { set: number } | { model: ModelChoice } | { from: string; to: string | null };
 
 /** What the page is to tell of in this state; null for nothing. */
-export function questionOf({ set, version, right, at, against }: Pick<State, 'set' | 'version' | 'right' | 'at' | 'against'>): Question | null {
+export function questionOf({ set, version, clash, right, at, against }: Pick<State, 'set' | 'version' | 'clash' | 'right' | 'at' | 'against'>): Question | null {
+  if (clash !== null && right === 'history') return null;
   if (set !== null && right === 'history') return { set };
   if (version !== null && right === 'history') return { model: version };
   return at === null || against === null ? null : { from: at, to: against === NOW ? null : against };

@@ -4,6 +4,7 @@ import { computed, effect, signal, untracked } from '@preact/signals-core';
 import { openRight, type App } from '../app';
 import { Later } from '../later';
 import type { Highlight } from '../layers/form';
+import { Lent } from '../layers/lent';
 import { isSplit } from '../past';
 import { viewBox } from '../map/view-box';
 import { ask, keyOf, questionOf, type Answer, type Change, type Kind, type Question } from './changes';
@@ -33,10 +34,12 @@ export class Marks {
   /** All of it is to be asked for, or is being asked for: what is in view of it comes with that. */
   private due = false;
   private overlay: MarkOverlay | null = null;
-  /** Layers that were switched on to be compared. */
-  private turned: string[] = [];
+  private readonly lent: Lent;
+  /** Two models are seen. */
+  private compared = false;
 
   constructor(private readonly app: App) {
+    this.lent = new Lent(app.store);
     const { map } = app;
     let asked = '';
     effect(() => {
@@ -136,9 +139,8 @@ export class Marks {
   private highlight(found: Answer | null): void {
     const { app } = this;
     const { models = null, changes = [] } = found ?? {};
-    const shown = app.store.get().layers;
-    for (const id of this.turned.filter((one) => one !== models?.old && one !== models?.new)) app.store.setLayer(id, { visible: false });
-    this.turned = models ? [...this.turned, ...[models.old, models.new].filter((id) => shown[id]?.visible === false)] : [];
+    if (!models && !this.compared) return;
+    this.compared = models !== null;
     const of = (kind: Kind, side: 'old' | 'new'): number[] => changes.flatMap(({ change, ids }) => (change === kind ? (ids?.[side] ?? []) : []));
     app.highlights.value = models
       ? new Map<string, Highlight>([
@@ -146,7 +148,7 @@ export class Marks {
           [models.new, { only: false, kinds: { added: of('added', 'new'), moved: of('moved', 'new'), changed: of('changed', 'new') } }],
         ])
       : new Map();
-    for (const id of this.turned) app.store.setLayer(id, { visible: true });
+    this.lent.show(models ? [models.old, models.new] : []);
   }
 
   private draw(some: boolean): void {

@@ -30,12 +30,14 @@ export interface FormContext {
   progressed(): void;
 }
 
-/** What of a model is different from another one. */
+/** What of a model is different from another one, or in the way of something. */
 export interface Highlight {
-  /** Features by the kind of their change, each drawn in its colour. */
-  kinds: Partial<Record<Kind, readonly number[]>>;
+  /** Features by the kind of their change, or as what they clash, each drawn in its colour. */
+  kinds: Partial<Record<Kind | 'clash' | 'obstacle', readonly number[]>>;
   /** Nothing else of the layer is drawn. */
   only: boolean;
+  /** They are drawn whichever storey and categories are. */
+  always?: boolean;
 }
 
 /** How a layer looks now. */

@@ -5,7 +5,6 @@ import type { LayerConfig, ModelLook } from '../config';
 import type { Unsaved } from '../editing/edits';
 import { color as themed, dataColor, mixed, shade, TOKENS } from '../tokens';
 import { OUTLINE } from '../map/outlines';
-import type { Kind } from '../history/changes';
 import { rank, type Highlight, type Look } from './form';
 import { seen } from './model-look';
 
@@ -87,12 +86,12 @@ function unsavedConditions({ changed, removed }: Unsaved, opacity: number): [str
 /** How much is seen of what is seen through. */
 const THROUGH = 0.16;
 
-/** What is different from another model, each in the colour of its kind. */
 /** How much is seen of where something was. */
 const WAS = 0.45;
 
+/** What is different from another model, or clashes, each in the colour of its kind. */
 function highlighted({ kinds, only }: Highlight): [string, string][] {
-  return (Object.entries(kinds) as [Kind, readonly number[]][]).flatMap(([kind, fids]): [string, string][] =>
+  return (Object.entries(kinds) as [keyof Highlight['kinds'], readonly number[]][]).flatMap(([kind, fids]): [string, string][] =>
     fids.length > 0 ? [[anyOf(fids), paint(themed(kind), only ? WAS : 1)]] : [],
   );
 }
@@ -141,8 +140,9 @@ export function sceneStyle(
   const plain = layer.scene?.painted ? '#ffffff' : layer.style.color.default;
   const shown = allOf([`\${fid} !== ${NO_FEATURE}`, ...shownTests(layer, model), ...only]);
   // what is looked for in a building may be on another storey, or a room, which is usually not drawn
+  const meant = [...(xray && selected !== null ? [selected] : []), ...(highlight?.always ? Object.values(highlight.kinds).flat() : [])];
   return new Cesium3DTileStyle({
-    show: xray && selected !== null ? `\${fid} === ${selected} || (${shown})` : shown,
+    show: meant.length > 0 ? `${anyOf(meant)} || (${shown})` : shown,
     color: { conditions: colorConditions(layer, opacity, selected, unsaved, plain, look) },
   });
 }

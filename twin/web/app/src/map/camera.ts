@@ -41,6 +41,14 @@ export function beside(heading: number, metres: number): [east: number, north: n
   return [Math.cos(angle) * metres, -Math.sin(angle) * metres];
 }
 
+/** Where on the ground one looks through a place so many metres above it: metres east, north and farther from the eye.
+ * The heading is in degrees, the pitch in radians. */
+export function behind(heading: number, pitch: number, above: number): { east: number; north: number; farther: number } {
+  const angle = CesiumMath.toRadians(heading);
+  const along = above / Math.tan(-pitch);
+  return { east: Math.sin(angle) * along, north: Math.cos(angle) * along, farther: above / Math.sin(-pitch) };
+}
+
 /** Metres: a change of the ground that is seen. */
 const SEEN = 0.05;
 
@@ -120,12 +128,15 @@ export class CityCamera {
     if (view && Math.abs(this.ground.at(view.lon, view.lat) - this.held!.ground) > SEEN) this.place(view);
   }
 
-  /** `aside`: how many pixels left of the middle it shall stand, because panels cover the right. */
-  flyTo(lon: number, lat: number, range: number, aside = 0): void {
+  /** `aside`: how many pixels left of the middle it shall stand, because panels cover the right; `above`: metres above the
+   * ground, on which the view is held, where it stands. */
+  flyTo(lon: number, lat: number, range: number, aside = 0, above = 0): void {
     const now = this.view();
-    const [east, north] = beside(now.heading, aside * this.metresPerPixel(range));
+    const [right, ahead] = [beside(now.heading, aside * this.metresPerPixel(range)), behind(now.heading, this.offset(now).pitch, above)];
+    const [east, north] = [right[0] + ahead.east, right[1] + ahead.north];
     const scale = Math.cos(CesiumMath.toRadians(lat));
-    const target = { ...now, lon: lon + east / METRES_PER_DEGREE / scale, lat: lat + north / METRES_PER_DEGREE, height: Math.min(Math.max(range, NEAREST), this.limit) };
+    const height = Math.min(Math.max(range, NEAREST) + ahead.farther, this.limit);
+    const target = { ...now, lon: lon + east / METRES_PER_DEGREE / scale, lat: lat + north / METRES_PER_DEGREE, height };
     if (this.mode === '2d' || still()) {
       this.place(target);
       this.settle();

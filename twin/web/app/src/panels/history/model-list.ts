@@ -4,9 +4,10 @@ import { signal } from '@preact/signals-core';
 import { html, nothing, type TemplateResult } from 'lit';
 import { putJson } from '../../api';
 import { layerConfig } from '../../app';
+import { clashingOf } from '../../clash/clashing';
 import type { LayerConfig } from '../../config';
 import { t, titleOf } from '../../i18n';
-import { may } from '../../session';
+import { isKnown, may } from '../../session';
 import { message } from '../message';
 import { Panel } from '../panel';
 
@@ -38,6 +39,11 @@ export class ModelList extends Panel {
       <button class="action" data-model="compare" @click=${() => store.set({ set: null, version: { layer, to: name, from: null } })}>
         ${t('models.compare', { name })}
       </button>
+      ${isKnown()
+        ? html`<button class="action" data-model="clash" @click=${() => {
+            clashingOf(this.app).asked.value = { layer, version: name };
+          }}>${t('clash')}<span class="unseen"> ${name}</span></button>`
+        : nothing}
       ${may('edit')
         ? html`<button class="action" data-model="current" ?disabled=${this.busy.value} @click=${() => void this.makeCurrent(layer, name)}>
             ${t('models.current')}

@@ -1,0 +1,138 @@
+"""Clashes of a model version on the page: begun, followed, listed, seen in both colours, and taken along."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.browser.conftest import Tab
+from tests.browser.pixels import colour
+from tests.browser.test_model import at
+from tests.ifcs import AXIS, EAST, HEIGHT, MAP, NORTH, Model, house
+from tests.support import Server, init, twin, until
+
+#: In the house that is checked in a beam goes through the wall, and a duct of another model through the floor.
+BEAM = (8.0, -1.0, 1.0, 8.2, 5.0, 1.3)
+DUCT = (2.0, 2.0, -1.0, 2.4, 2.4, 1.0)
+
+
+def _ducts() -> Model:
+    model = Model()
+    model.element("IfcDuctSegment", "=duct", DUCT, model.storey("Ground", 0.0))
+    model.mapped(EAST, NORTH, HEIGHT, AXIS, MAP)
+    return model
+
+
+def _revised() -> Model:
+    model = house()
+    storey = model.file.by_type("IfcBuildingStorey")[1]
+    assert storey.Name == "Ground"
+    model.element("IfcBeam", "beam", BEAM, storey)
+    return model
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("clash")
+    city = str(init(folder / "city"))
+    twin("load", str(house().write(folder / "house.ifc")), "--as", "house", "--city", city)
+    twin("load", str(_ducts().write(folder / "ducts.ifc")), "--as", "ducts", "--city", city)
+    revised = str(_revised().write(folder / "revised.ifc"))
+    twin("model", "check-in", "house", revised, "--name", "v2", "--city", city)
+    running = Server.start(Path(city))
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="module")
+def opening() -> str:
+    lon, lat = at(5, 4)
+    return f"v={lon},{lat},60,0,-50&m=3d&l=house&p=history&lang=zh-CN"
+
+
+def _hue(tab: Tab, *place: float) -> int:
+    """Which of red, green and blue is strongest where a place of the model (m) is in the picture."""
+    lon, lat = at(*place[:2])
+    found = tab.js("([lon, lat, h]) => window.twin.window(lon, lat, h)", [lon, lat, place[2]])
+    return int(np.argmax(colour(tab, found["x"], found["y"])))
+
+
+def _rows(tab: Tab) -> list[str]:
+    return [one.inner_text() for one in tab.page.locator("twin-clashes [data-pair]").all()]
+
+
+def test_clashes_are_begun_listed_and_seen(tab: Tab, tmp_path: Path) -> None:
+    page = tab.page
+    page.locator("[data-version=v2] [data-model=clash]").click()
+    assert "碰撞检查" in page.locator("twin-clashes h3").inner_text()
+    assert page.locator("[data-beside]").evaluate_all("all => all.map(one => one.dataset.beside)") == ["ducts"]
+    assert tab.violations() == []
+    page.locator("[data-clash=start]").click()
+    count = page.locator("[data-clash-count]")
+    count.wait_for()
+    until(lambda: "cl=" in page.url, 10, "the link")
+    assert count.get_attribute("data-clash-count") == "2"
+    first, second = _rows(tab)
+    # the common solids, largest first: 0.4 x 0.4 x 0.2 and 0.2 x 0.3 x 0.3 metres
+    assert "floor" in first and "=duct" in first and "0.032 m³" in first
+    assert "beam" in second and "south" in second and "0.018 m³" in second
+    tab.ready()
+    layers = tab.js("window.twin.state().layers")
+    assert layers["house__1"]["visible"] is True
+    page.locator("[data-pair='1']").click()
+    tab.ready()
+    view = tab.js("window.twin.state().view")
+    assert view["height"] < 40
+    # the wall is orange, the beam before it blue; both are new in the version
+    assert _hue(tab, 2.0, 0.15, 3.0) == 0
+    assert _hue(tab, 8.1, -0.6, 1.3) == 2
+    page.locator(".values [data-card]").last.click()
+    until(lambda: "beam" in page.locator("twin-feature h2").inner_text(), 10, "the card")
+    page.locator("twin-feature button.close").click()
+    with page.expect_download() as begun:
+        page.locator("[data-clash=download]").click()
+    assert begun.value.suggested_filename == "house-v2-碰撞检查.csv"
+    text = Path(begun.value.path()).read_text("utf-8-sig")
+    table = list(csv.DictReader(io.StringIO(text)))
+    assert [one["other_title"] for one in table] == ["'=duct", "south"]
+    assert [float(one["volume_m3"]) for one in table] == pytest.approx([0.032, 0.018], abs=1e-5)
+    assert tab.violations() == []
+
+
+def test_a_link_has_the_clashes_and_leaving_them_puts_the_layers_back(tab: Tab) -> None:
+    page = tab.page
+    job = tab.js("window.twin.state().clash")
+    tab.open(f"cl={job}&p=history&l=house&lang=en")
+    until(lambda: len(_rows(tab)) == 2, 20, "the list")
+    assert "Clashes: 2" in page.locator("[data-clash-count]").inner_text()
+    assert tab.js("window.twin.state().layers.house__1.visible") is True
+    page.locator("[data-clash=back]").click()
+    until(lambda: "cl=" not in page.url, 10, "the link")
+    assert tab.js("window.twin.state().layers.house__1.visible") is False
+    page.locator("[data-version=v2] [data-model=clash]").wait_for()
+
+
+def test_nothing_is_begun_against_a_layer_that_is_left_out(tab: Tab) -> None:
+    page = tab.page
+    page.locator("[data-version=v2] [data-model=clash]").click()
+    page.locator("[data-beside=ducts]").uncheck()
+    page.locator("[data-clash=tolerance]").fill("5")
+    page.locator("[data-clash=start]").click()
+    page.locator("[data-clash-count='1']").wait_for()
+    job: Any = tab.server.http.get(
+        f"/ogc/jobs/{tab.js('window.twin.state().clash')}", headers=tab.server.auth
+    ).json()
+    assert job["input"] == {"layer": "house", "version": "v2", "beside": [], "tolerance_m": 0.005}
+
+
+def test_a_job_that_is_gone_is_told(tab: Tab) -> None:
+    tab.expected.append("404")
+    tab.open("cl=nothing&p=history&l=house&lang=en")
+    tab.page.locator("twin-clashes [role=alert]").wait_for()
+    assert "no longer there" in tab.page.locator("twin-clashes").inner_text()
