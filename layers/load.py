@@ -42,7 +42,7 @@ from layers.store import forms, staged
 from layers.store.base import LayerSpec, Store
 from layers.textures import Texture
 from layers.times import Times
-from layers.types import LAYER_ID, LIVE_LAYERS, GeometryType, Titles, version_of
+from layers.types import LAYER_ID, LIVE_LAYERS, GeometryType, Titles, VersionMark
 
 type Progress = Callable[[str, int, int], None]
 
@@ -100,18 +100,18 @@ def run(
     aside: Path | None = None,
     city: Path | None = None,
     by: Author = NOBODY,
-    version: str = "",
+    version: VersionMark | None = None,
 ) -> Report:
     """Load a file as a layer and keep its report in the store, and the rows that were set aside, also where
     nothing is kept, in the file ``aside``.
 
     ``mode`` create refuses an id that is there, replace makes a new generation (rows that match
     keep their fid), append adds to it. Without a declared ``time_field`` the layer keeps the one it has,
-    else takes the only column of dates or times. ``version`` is what a model version is called, whose id
-    only it may have (:func:`layers.types.version_of`). Raises BadFile, BadParameter, Exists, NotFound (append
+    else takes the only column of dates or times. ``version`` says that it is a model version, and
+    of which layer. Raises BadFile, BadParameter, Exists, NotFound (append
     to no layer), ReadOnly.
     """
-    present = _permitted(store, layer_id, mode, version)
+    present = _permitted(store, layer_id, mode)
     if present and not declared.kind:
         declared = replace(declared, kind=present.kind)
     with ExitStack() as held:
@@ -139,15 +139,18 @@ def run(
             layer_id,
             progress or _silent,
             aside,
-            _known(store, layer_id, present),
+            _known(store, layer_id, present, version),
         )
         return _rows(store, source, layer_id, mode, title, present, by, version)
 
 
-def _known(store: Store, layer_id: str, present: Layer | None) -> Mapping[str, Any] | None:
+def _known(
+    store: Store, layer_id: str, present: Layer | None, version: VersionMark | None
+) -> Mapping[str, Any] | None:
     """The report of the last load of the layer, or of that of which it is to be a version."""
-    base = version_of(layer_id)
-    return store.report(layer_id if base is None else base[0]) if present or base else None
+    if version is not None:
+        return store.report(version.of)
+    return store.report(layer_id) if present else None
 
 
 def _rows(
@@ -158,12 +161,13 @@ def _rows(
     title: Titles | None,
     present: FeatureLayer | None,
     by: Author,
-    version: str,
+    version: VersionMark | None,
 ) -> Report:
     """Clean, stage and publish the rows of a file; the report is kept."""
     source.clean(present, append=mode == "append")
     named = title or (present.title if present else None)
     spec = source.spec(named or content.untaken(store, layer_id, source.kind.title), layer_id)
+    spec = replace(spec, model_version=version)
     stage = store.stage(spec)
     try:
         for table in source.staged():
@@ -177,7 +181,7 @@ def _rows(
     if published.vague:
         source.findings.add(Problem("match.vague", 0, _VAGUE.format(published.vague), "noted"))
     report = source.report()
-    report.version = version
+    report.version = "" if version is None else version.name
     report.generation = published.generation
     report.created, report.updated = published.created, published.updated
     report.unchanged, report.deleted = published.unchanged, published.deleted
@@ -186,7 +190,7 @@ def _rows(
     return report
 
 
-def _permitted(store: Store, layer_id: str, mode: str, version: str = "") -> Layer | None:
+def _permitted(store: Store, layer_id: str, mode: str) -> Layer | None:
     """The layer as it is now, or None; refuses before any work is done.
 
     Raises BadParameter, Exists (create), NotFound (append)."""
@@ -194,8 +198,6 @@ def _permitted(store: Store, layer_id: str, mode: str, version: str = "") -> Lay
         raise BadParameter("as", layer_id, f"a layer id matches {LAYER_ID.pattern}")
     if layer_id in LIVE_LAYERS:
         raise BadParameter("as", layer_id, "this name is taken by a collection of live data")
-    if version_of(layer_id) is not None and not version:
-        raise BadParameter("as", layer_id, "such a name is that of a model version; see twin model check-in")
     if mode not in MODES:
         raise BadParameter("mode", mode, f"one of {', '.join(MODES)}")
     try:
@@ -209,6 +211,10 @@ def _permitted(store: Store, layer_id: str, mode: str, version: str = "") -> Lay
         raise Exists(
             f"layer {layer_id} exists already{form};"
             " use --replace for a new generation or --append to add to it"
+        )
+    if present.version_of is not None:
+        raise BadParameter(
+            "as", layer_id, f"it is a model version of {present.version_of}; see twin model check-in"
         )
     return present
 

@@ -25,6 +25,7 @@ from layers.types import (
     Form,
     GeometryType,
     Titles,
+    VersionMark,
 )
 
 
@@ -35,7 +36,8 @@ class Layer:
     ``extent`` is in lon/lat, None for an empty layer. ``crs`` is the recorded source CRS (``EPSG:n``),
     ``vertical_datum`` the name of what heights count from (as ``N2000 height`` or ``ellipsoidal height``),
     empty where the source did not say. ``generation`` counts loads, ``seq`` is the change-log number of the
-    newest change of the layer.
+    newest change of the layer. ``model_version`` says that it is
+    a model version, or which of its own it was made.
     """
 
     id: str
@@ -47,6 +49,12 @@ class Layer:
     vertical_datum: str = ""
     generation: int
     seq: int
+    model_version: VersionMark | None = None
+
+    @property
+    def version_of(self) -> str | None:
+        """The layer of which it is a model version; None for what is none."""
+        return self.model_version.of or None if self.model_version is not None else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

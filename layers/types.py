@@ -13,9 +13,6 @@ from typing import Literal
 LAYER_ID = re.compile(r"^[a-z][a-z0-9_]{0,62}$")
 CRS84 = "http://www.opengis.net/def/crs/OGC/1.3/CRS84"
 
-#: What a model version of a layer is called: ``duplex__2`` is the second of the layer ``duplex``.
-_VERSION = re.compile(r"([a-z][a-z0-9_]*?)__([1-9][0-9]{0,5})")
-
 #: Collections of the API that are no layers: what changes by the second. Their names are taken.
 LIVE_LAYERS = ("incidents", "observations_latest")
 
@@ -55,14 +52,18 @@ class Field:
     read_only: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class VersionMark:
+    """What is recorded of model versions with a layer: the ``name`` of the one that it keeps, the layer
+    ``of`` which that is one, and its ``number`` there; with ``of`` empty, what the layer was made."""
+
+    name: str
+    of: str = ""
+    number: int = 0
+
+
 #: What a feature is called in its source: the first property of every layer that a load made.
 SOURCE_FIELD = Field("source_id", "string", {"en": "Source id", "zh-CN": "来源标识"})
-
-
-def version_of(layer_id: str) -> tuple[str, int] | None:
-    """The layer of which another is a model version, and its number; None for what is none."""
-    match = _VERSION.fullmatch(layer_id)
-    return None if match is None else (match[1], int(match[2]))
 
 
 def lon_spans(west: float, east: float) -> list[tuple[float, float]]:

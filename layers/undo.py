@@ -319,7 +319,8 @@ def _change(
 
 
 def _said(layer: FeatureLayer) -> tuple[object, ...]:
-    return layer.fields, layer.geometry_type, layer.kind, layer.title, layer.time_field, layer.crs
+    words = layer.fields, layer.geometry_type, layer.kind, layer.title, layer.time_field, layer.crs
+    return *words, layer.model_version
 
 
 def _in_part(layer: str) -> NotEditable:

@@ -22,7 +22,6 @@ from layers import kinds, parts
 from layers.errors import NotFound
 from layers.kinds import Prism
 from layers.model import Change, FeatureLayer
-from layers.types import version_of
 from tiles import freshness as fresh
 from tiles import scheme
 from tiles.batch import Batch, polygons
@@ -420,7 +419,7 @@ class Relations:
 def _members(layers: Mapping[str, FeatureLayer], whole: str) -> Family:
     """The family of the wholes of a kind; either side may be empty. Model versions that wait belong to none:
     they take nothing from what is there."""
-    current = {id_: layer for id_, layer in layers.items() if version_of(id_) is None}
+    current = {id_: layer for id_, layer in layers.items() if layer.version_of is None}
     return Family(
         tuple(sorted(id_ for id_, layer in current.items() if layer.kind == whole)),
         tuple(sorted(id_ for id_, layer in current.items() if kinds.known(layer.kind).part_of == whole)),

@@ -22,7 +22,7 @@ from layers.models.clash import Body, Clash, Frame, Group
 from layers.models.diff import changes
 from layers.models.versions import find
 from layers.query import Query
-from layers.types import Bbox, version_of
+from layers.types import Bbox
 
 if TYPE_CHECKING:
     from layers.mesh import Mesh
@@ -112,7 +112,7 @@ def _layers(
     out: list[FeatureLayer] = []
     left_out: dict[str, str] = {}
     for one in chosen:
-        if one.id == layer_id or version_of(one.id) is not None:
+        if one.id == layer_id or one.version_of is not None:
             if beside is not None:
                 raise BadParameter("beside", one.id, "a version is held against its own parts anyway")
             continue

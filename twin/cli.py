@@ -195,7 +195,7 @@ def drop(
     yes: Yes = False,
     message: Message = "",
 ) -> None:
-    """Remove a layer from the city, also beside a running server; asks first."""
+    """Remove a layer and its model versions from the city, also beside a running server; asks first."""
     from twin import verbs
 
     ask = None if yes else lambda question: typer.confirm(question, abort=True)

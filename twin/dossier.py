@@ -20,7 +20,7 @@ from layers import kinds
 from layers.errors import NotFound
 from layers.kinds.base import Belonging
 from layers.query import Query
-from layers.types import Bbox, version_of
+from layers.types import Bbox
 from layers.values import stored
 from layers.wkb import shapes
 from tiles.relations import Feature
@@ -113,7 +113,7 @@ def by_code(view: View, code: str) -> list[Feature]:
 
 def _current(view: View) -> list[FeatureLayer]:
     """All layers but the model versions that wait."""
-    return [layer for layer in view.feature_layers() if version_of(layer.id) is None]
+    return [layer for layer in view.feature_layers() if layer.version_of is None]
 
 
 def building(view: View, layer_id: str, fid: int) -> Building | None:

@@ -51,8 +51,7 @@ def check_in(
 def listing(city: Path, layer: str, *, as_json: bool) -> None:
     """Print the versions of a layer. Raises NotFound."""
     with opened(settings.load(city), city) as store:
-        store.feature_layer(layer)
-        current = versions.current(store, layer)
+        current = versions.current(store.feature_layer(layer))
         found = [documents.version(one, current) for one in versions.versions(store, layer)]
     if as_json:
         _json(found)
@@ -76,10 +75,12 @@ def make_current(
     """Make the layer what the version is. Raises as :func:`layers.models.check_in.make_current`."""
     with opened(settings.load(city), city) as store:
         one = versions.find(store, layer, name)
+        seen = None
         if ask is not None:
+            seen = store.feature_layer(layer).seq
             counts = _counts(store, layer, one.layer.id)
             ask(f"Make {shown(one.name)} current? {_numbers(counts)}")
-        report: Report = checking.make_current(store, layer, name, operator(message))
+        report: Report = checking.make_current(store, layer, name, operator(message), seen)
     print_reports([report], as_json)
 
 

@@ -178,16 +178,21 @@ def report(city: Path, layer_id: str, *, as_json: bool) -> None:
 
 
 def drop(city: Path, layer_id: str, *, ask: Callable[[str], object] | None, message: str = "") -> None:
-    """Remove a layer; ``ask`` puts a question and does not return if the answer is no.
+    """Remove a layer and its model versions; ``ask`` puts a question and does not return if the answer is no.
 
     Raises NotFound, Conflict (a table that city.yml names), ReadOnly."""
+    from layers.models import check_in
+    from layers.models.versions import versions
+
     with opened(settings.load(city), city) as store:
         layer = next((one for one in store.layers() if one.id == layer_id), None)
         if ask is not None and layer is not None:
             what = f"{layer.count} features" if has_features(layer) else f"a {layer.form}"
+            waiting = ", ".join(shown(one.name) for one in versions(store, layer_id))
+            also = f" and its model versions {waiting}" if waiting else ""
             back = "" if has_features(layer) else " This cannot be undone"
-            ask(f"Remove layer {layer_id} ({what}) from the city?{back}")
-        store.drop(layer_id, replace(operator(message), via="drop"))
+            ask(f"Remove layer {layer_id} ({what}){also} from the city?{back}")
+        check_in.drop(store, layer_id, replace(operator(message), via="drop"))
         if isinstance(layer, ContentLayer):
             kept.remove(city, layer.assets)
     print(f"Layer {layer_id} is removed.")

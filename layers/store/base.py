@@ -35,7 +35,7 @@ from layers.model import (
 from layers.query import Query
 from layers.store.cursors import Cursors
 from layers.textures import Texture
-from layers.types import Bbox, Field, Form, GeometryType, Interval, Titles
+from layers.types import Bbox, Field, Form, GeometryType, Interval, Titles, VersionMark
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -47,7 +47,7 @@ SWEEP_S = 24 * 3600.0
 
 @dataclass(frozen=True, slots=True)
 class LayerSpec:
-    """What a load says of the layer it makes."""
+    """What a load says of the layer it makes; ``model_version`` what it is to model versions."""
 
     id: str
     kind: str
@@ -58,6 +58,7 @@ class LayerSpec:
     time_field: str | None = None
     key: tuple[str, ...] = ()
     vertical_datum: str = ""
+    model_version: VersionMark | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,13 +296,22 @@ class Store(Readable, Protocol):
     def stage(self, spec: LayerSpec) -> Stage:
         """Begin a load. Raises ReadOnly, BadFile (an id or field name a table cannot have)."""
 
-    def publish(self, stage: Stage, *, mode: str = "replace", by: Author = NOBODY) -> Published:
+    def publish(
+        self,
+        stage: Stage,
+        *,
+        mode: str = "replace",
+        by: Author = NOBODY,
+        unchanged_since: int | None = None,
+    ) -> Published:
         """Make a stage the layer's new generation in one transaction; the stage is used up.
 
         mode ``create`` raises Exists when the layer is there; ``replace`` matches rows by
         source id, else by the spec's key, keeps their fids and deletes the rest; ``append``
         matches alike and deletes nothing. Rows equal to what is there are not logged; up to
-        10 000 changed rows are logged each, above that one row logs the whole layer."""
+        10 000 changed rows are logged each, above that one row logs the whole layer.
+
+        Raises Stale where the layer was changed after ``unchanged_since``."""
 
     def create(self, layer_id: str, feature: Mapping[str, Any], by: Author = NOBODY) -> tuple[int, int]:
         """POST: a new feature (GeoJSON without id). Returns its fid and revision.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Self
 
 from layers.crs import LABEL84
@@ -12,7 +13,7 @@ from layers.errors import BadParameter, NotFound, Unreadable
 from layers.model import FeatureLayer
 from layers.query import Query
 from layers.store.base import LayerSpec
-from layers.types import EDITS, Bbox, EditKind, Field, Titles
+from layers.types import EDITS, Bbox, EditKind, Field, Titles, VersionMark
 
 #: States of a layer; any other text is the reason why it cannot be read.
 OK = "ok"
@@ -86,6 +87,7 @@ def layer(
         fixed_because=record.fixed_because,
         crs_also=crs_also,
         storage_crs=record.storage_crs,
+        model_version=record.model_version,
     )
 
 
@@ -100,14 +102,40 @@ def chosen_fields(record: LayerRecord, query: Query) -> tuple[Field, ...]:
 
 
 #: Columns of ``twin_layers`` that hold what a load says, in both stores.
-WORDS = "kind, title, geometry_type, crs, time_field, key, vertical_datum, fields"
+WORDS = "kind, title, geometry_type, crs, time_field, key, vertical_datum, fields, model_version"
 
 
 def words(spec: LayerSpec, geometry_type: str, fields: Sequence[Field]) -> tuple[str | None, ...]:
     """The values of :data:`WORDS` after a load, which may have changed the type and the fields."""
     title, key = json.dumps(dict(spec.title), ensure_ascii=False), json.dumps(list(spec.key))
     named = (spec.kind, title, geometry_type, spec.crs, spec.time_field, key, spec.vertical_datum)
-    return (*named, dump_fields(fields))
+    return (*named, dump_fields(fields), dump_mark(spec.model_version))
+
+
+def dump_mark(mark: VersionMark | None) -> str | None:
+    """What is recorded of model versions, as JSON; null of a layer that has nothing to do with them."""
+    return None if mark is None else json.dumps(asdict(mark), ensure_ascii=False)
+
+
+def read_mark(text: str | None) -> VersionMark | None:
+    """What :func:`dump_mark` wrote."""
+    return None if text is None else VersionMark(**json.loads(text))
+
+
+#: A layer as cities of before have it, in which no mark was recorded: its id, and the report of its load.
+_FORMERLY = re.compile(r"([a-z][a-z0-9_]*?)__([1-9][0-9]{0,5})")
+
+
+def formerly(reports: Mapping[str, str]) -> dict[str, str]:
+    """The marks, as JSON, of layers whose loads noted in their ``reports`` (JSON, by layer) the name of a
+    model version: only a check-in gave such an id with such a name."""
+    found: dict[str, str] = {}
+    for layer, report in reports.items():
+        if name := json.loads(report).get("version"):
+            match = _FORMERLY.fullmatch(layer)
+            mark = VersionMark(name, match[1], int(match[2])) if match else VersionMark(name)
+            found[layer] = json.dumps(asdict(mark), ensure_ascii=False)
+    return found
 
 
 def dump_fields(fields: Sequence[Field]) -> str:

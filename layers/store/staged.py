@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from layers import wkb
 from layers.batch import MESH, SOURCE_ID, WKB
-from layers.errors import BadFile
+from layers.errors import BadFile, Stale
 from layers.store.base import LayerSpec
 from layers.types import LAYER_ID, SOURCE_FIELD, Field, FieldType
 from layers.values import stored
@@ -81,6 +81,12 @@ def check_mode(mode: str) -> None:
     """Raises ValueError for what is no mode of :meth:`layers.store.base.Store.publish`."""
     if mode not in ("create", "replace", "append"):
         raise ValueError(f"unknown mode {mode}")
+
+
+def refuse_stale(layer: str, newest: int | None, unchanged_since: int | None) -> None:
+    """Raises Stale where the newest change of a layer came after the one up to which it is known."""
+    if unchanged_since is not None and (newest or 0) > unchanged_since:
+        raise Stale(f"layer {layer} was changed meanwhile, by change @{newest}")
 
 
 def geometry_type(present: str, declared: str, mode: str) -> str:

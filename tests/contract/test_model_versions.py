@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,9 +16,10 @@ from hypothesis import strategies as st
 from pyproj import Geod
 
 from layers import load as loads
+from layers import undo
 from layers.batch import MESH
 from layers.diff import State
-from layers.errors import BadParameter, Exists, NotFound
+from layers.errors import BadParameter, Exists, NotFound, Stale
 from layers.mesh import Material, Mesh
 from layers.model import Author
 from layers.models import check_in, versions
@@ -25,7 +28,7 @@ from layers.models.diff import ElementChange, ModelCounts
 from layers.source import Declared
 from layers.store.base import Store
 from layers.textures import Texture
-from layers.types import Field, version_of
+from layers.types import Field, VersionMark
 from tests.contract.registering import Foreign, foreign, point  # noqa: F401
 from tests.histories.foreign import Hand
 from tests.storing import features, load, row, spec, square, tetrahedron
@@ -102,7 +105,7 @@ def test_what_is_there_is_kept_as_a_version_to_the_last_digit(city: Store) -> No
     (one,) = versions.versions(city, "model")
     assert (one.number, one.name, one.layer.id) == (1, "as built", "model__1")
     assert one.layer.title == {"en": "Model · as built", "zh-CN": "模型 · as built"}
-    assert version_of(one.layer.id) == ("model", 1)
+    assert one.layer.model_version == VersionMark("as built", "model", 1)
     a, b = (city.rows(layer, meshes=True) for layer in ("model", "model__1"))
     assert dict(a.properties) == dict(b.properties)
     assert [bytes(x or b"") for x in a.wkb] == [bytes(x or b"") for x in b.wkb]
@@ -176,7 +179,7 @@ def test_made_current_it_is_a_load_that_keeps_the_numbers(city: Store) -> None:
     now = {one["properties"]["name"]: one["id"] for one in features(city, "model")}
     assert now.keys() == kept.keys()
     assert now["e0"] == kept["e0"]  # what both have keeps its number
-    assert versions.current(city, "model") == "v1"
+    assert versions.current(city.feature_layer("model")) == "v1"
     assert changes(city, "model__1", "model")[0] == {}
     assert city.feature_layer("model").title == MODEL.title
     made = city.change_sets(layer="model", limit=1)[0]
@@ -260,8 +263,76 @@ def test_what_is_refused(city: Store, tmp_path: Path) -> None:
             check_in.check_in(city, "model", name)
     path = tmp_path / "a.geojson"
     path.write_text("{}")
-    with pytest.raises(BadParameter, match="model version"):
-        loads.run(city, path, layer_id="model__2")
+    for mode in ("replace", "append"):
+        with pytest.raises(BadParameter, match="model version of model"):
+            loads.run(city, path, layer_id="model__1", mode=mode)
+
+
+def test_a_layer_that_is_called_like_a_version_is_none(city: Store) -> None:
+    load(city, replace(MODEL, id="model__1"), [element("own", 25, 60)])
+    assert versions.versions(city, "model") == []
+    assert city.feature_layer("model__1").version_of is None
+    assert check_in.check_in(city, "model", "v1").layer == "model__2"
+    assert check_in.check_in(city, "model__1", "its own").layer == "model__1__1"
+    assert [one.layer.id for one in versions.versions(city, "model__1")] == ["model__1__1"]
+    load(city, replace(MODEL, id="model__1"), [element("other", 25, 60)])
+    check_in.drop(city, "model", ANNA)
+    # its versions go with a layer, and nothing else does
+    assert [layer.id for layer in city.feature_layers()] == ["model__1", "model__1__1"]
+
+
+def test_a_city_of_before_knows_its_versions_by_their_loads(
+    opener: Callable[[], Store], hand: Hand, city: Store
+) -> None:
+    load(city, replace(MODEL, id="model__7"), [element("own", 25, 60)])
+    check_in.check_in(city, "model", "v1")
+    check_in.check_in(city, "model", "v2")
+    check_in.make_current(city, "model", "v2")
+    known = [(layer.id, layer.model_version) for layer in city.feature_layers()]
+    seq = city.seq()
+    city.close()
+    with hand.transaction():
+        hand.run(f"ALTER TABLE {hand.table('twin_layers')} DROP COLUMN model_version")
+    again = opener()
+    assert [(layer.id, layer.model_version) for layer in again.feature_layers()] == known
+    assert [one.name for one in versions.versions(again, "model")] == ["v1", "v2"]
+    assert again.feature_layer("model__7").model_version is None
+    assert again.seq() == seq  # nothing has changed
+    check_in.make_current(again, "model", "v1")
+    assert versions.current(again.as_of(seq).feature_layer("model")) == "v2"
+
+
+def test_what_is_current_is_taken_back_with_the_load(city: Store) -> None:
+    def current() -> str:
+        return versions.current(city.feature_layer("model"))
+
+    check_in.check_in(city, "model", "v1")
+    load(city, MODEL, [element("e0", 25, 60, levels=9)])
+    check_in.check_in(city, "model", "v2")
+    for name in ("v1", "v2"):
+        check_in.make_current(city, "model", name)
+        assert current() == name
+    for before in ("v1", "v2"):  # an undo, and what takes that back
+        number = city.change_sets(layer="model", limit=1)[0].id
+        undo.apply(city, undo.of_set(city, number), ANNA)
+        assert current() == before
+    assert len(features(city, "model")) == 1
+    now = city.as_of(city.seq())
+    load(city, MODEL, [element("e0", 25, 60, levels=8)])
+    assert current() == ""
+    assert versions.current(now.feature_layer("model")) == "v2"  # as it was
+
+
+def test_made_current_of_what_was_looked_at(city: Store) -> None:
+    check_in.check_in(city, "model", "v1")
+    seen, state = city.feature_layer("model").seq, versions.state(city, "model")
+    city.delete("model", 1)
+    assert versions.state(city, "model") != state
+    with pytest.raises(Stale, match="changed meanwhile"):
+        check_in.make_current(city, "model", "v1", ANNA, seen)
+    assert len(features(city, "model")) == 4
+    check_in.make_current(city, "model", "v1", ANNA, city.feature_layer("model").seq)
+    assert len(features(city, "model")) == 5
 
 
 def test_elements_without_an_id_are_told_and_not_compared(city: Store) -> None:

@@ -38,7 +38,7 @@ from layers.store.base import Store
 from layers.store.cancellation import is_stopped
 from layers.store.compile import envelope
 from layers.textures import Texture
-from layers.types import CRS84, SOURCE_FIELD, Bbox, Interval, version_of
+from layers.types import CRS84, SOURCE_FIELD, Bbox, Interval
 from tiles.service import Tiles
 from twin.access.rights import WHOLE, Rights, Share
 from twin.catalogue.pasts import Pasts
@@ -106,8 +106,8 @@ class NarrowedView(View):
 
     def _rule(self, layer: Layer) -> Share | None:
         """What is seen of a layer; of a model version, as of the layer that it is one of."""
-        of = version_of(layer.id)
-        return self._rules.share(self.rights, layer if of is None else replace(layer, id=of[0]))
+        of = layer.version_of
+        return self._rules.share(self.rights, layer if of is None else replace(layer, id=of))
 
     def _share(self, layer: FeatureLayer) -> Share:
         share = self._rule(layer)
@@ -129,7 +129,7 @@ class NarrowedView(View):
         try:
             return _narrowed(layer, share)
         except BadParameter:
-            if self.moment is None and version_of(layer.id) is None:
+            if self.moment is None and layer.version_of is None:
                 raise
             return None
 

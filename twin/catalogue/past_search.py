@@ -7,7 +7,6 @@ import threading
 
 import numpy as np
 
-from layers.types import version_of
 from tiles.past import ChangedSince, Departed
 from twin.catalogue.search_index import SearchEntry, SearchIndex, distinct
 from twin.catalogue.view import View
@@ -47,7 +46,7 @@ class PastSearch:
         with self._lock:
             news = False
             for layer in self._view.feature_layers():
-                if version_of(layer.id) is not None:
+                if layer.version_of is not None:
                     continue
                 departed, known = self._since.of(layer.id), self._taken.get(layer.id)
                 if layer.id in self._taken and departed is known:

@@ -8,7 +8,6 @@ from typing import Any, cast
 
 from layers import kinds
 from layers.model import Layer, has_features
-from layers.types import version_of
 from twin.settings import CitySettings
 
 #: Why a model version is not edited.
@@ -37,9 +36,9 @@ class PublishedLayer[L: Layer]:
 def published[L: Layer](layer: L, settings: CitySettings) -> PublishedLayer[L]:
     """What a city publishes as a layer."""
     kind = kinds.known(layer.kind)
-    of = version_of(layer.id)
+    of = layer.version_of
     if of is not None and has_features(layer):
-        layer = cast("L", replace(layer, edits=(), fixed_because=_WAITS.format(of[0])))
+        layer = cast("L", replace(layer, edits=(), fixed_because=_WAITS.format(of)))
     own = settings.layers.get(layer.id)
     if own is None:
         return PublishedLayer(layer, False, of is None, kind.style, len(settings.layers))

@@ -17,7 +17,7 @@ from typing import Any
 from layers import kinds, wkb
 from layers.kinds import Kind
 from layers.model import FeatureLayer, Rows
-from layers.types import Bbox, version_of
+from layers.types import Bbox
 from tiles.feature_source import FeatureSource
 
 _CJK = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\u3040-\u30ff\uac00-\ud7af"
@@ -144,7 +144,7 @@ class SearchIndex:
             return
         known = self._store.feature_layers()
         # of what waits beside a layer, each feature would be found twice
-        layers = {layer.id: layer for layer in known if version_of(layer.id) is None}
+        layers = {layer.id: layer for layer in known if layer.version_of is None}
         whole, single = self._changed(layers)
         for layer_id in whole:
             for key in [key for key in self._at if key[0] == layer_id]:

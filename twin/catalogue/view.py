@@ -374,13 +374,13 @@ class View:
             raise NotEditable("what was is read, and not changed")
         return self._editable
 
-    def make_current(self, layer_id: str, name: str, by: Author) -> None:
+    def make_current(self, layer_id: str, name: str, by: Author, unchanged_since: int | None = None) -> None:
         """As :func:`layers.models.check_in.make_current`. Raises NotEditable, too: not all of it is seen."""
         from layers.models import check_in
 
         if not self.sees_all(layer_id):
             raise NotEditable("only a part of the layer is seen with these rights")
-        check_in.make_current(self._edited(), layer_id, name, by)
+        check_in.make_current(self._edited(), layer_id, name, by, unchanged_since)
 
     def create(self, layer_id: str, feature: Feature, by: Author) -> tuple[int, int]:
         """As :meth:`Store.create`."""

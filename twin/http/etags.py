@@ -10,6 +10,8 @@ from layers.errors import BadParameter
 
 #: What If-Match may be, for the API document: any entity tag, or a revision number.
 PATTERN = r'^(\*|(W/)?"[!#-~]*"|[0-9]{1,18})$'
+#: What it may be where the tag is of no revision.
+TAGS = r'^(\*|(W/)?"[!#-~]*"(, *(W/)?"[!#-~]*")*)$'
 _OURS = re.compile(r'(?:W/)?"?(?:([0-9A-Za-z_]+)-)?([0-9]{1,18})(?:-[a-z]+)?"?')
 #: RFC 9110, section 8.8.3.
 _QUOTED = re.compile(r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"')
@@ -27,6 +29,15 @@ def matches(condition: str | None, etag: str) -> bool:
     if condition == etag or condition == f"W/{etag}" or condition.strip() == "*":
         return True
     return "," in condition and any(part.strip().removeprefix("W/") == etag for part in condition.split(","))
+
+
+def holds(if_match: str, etag: str) -> bool:
+    """Whether an If-Match value names this ETag, which is of no revision. Raises BadParameter for what is no
+    entity tag."""
+    for one in if_match.split(","):
+        if not _QUOTED.fullmatch(one.strip()):
+            raise BadParameter("If-Match", if_match, "the ETag that was read")
+    return matches(if_match, etag)
 
 
 def revisions(if_match: str | None, epoch: str) -> frozenset[int] | None:

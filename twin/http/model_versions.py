@@ -6,19 +6,19 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from layers.errors import BadBody, NotFound
-from layers.model import FeatureLayer
-from layers.models.versions import current, find, versions
+from layers.errors import BadBody, NotFound, Stale, Unconditional
+from layers.model import Author, FeatureLayer
+from layers.models.versions import current, find, state, versions
 from layers.parameters import PARAMETERS as OF_ITEMS
 from layers.parameters import Parameter, between
-from layers.types import version_of
 from twin.access import caller
 from twin.access.caller import CALLER
-from twin.http import answers, author, jobs, respond
+from twin.http import answers, author, etags, jobs, respond
+from twin.http.answers import Header
 from twin.http.context import Context, Link, link
 from twin.http.formats import GEOJSON, JSON
 from twin.http.ogc import change_forms, links
-from twin.http.openapi_parts import TEXT, array_of, get, object_of, ok, reference, write
+from twin.http.openapi_parts import TEXT, array_of, get, header_parameter, object_of, ok, reference, write
 from twin.http.respond import Receive, Scope, Send
 from twin.http.room import Paths, Room, Route, Site, of_features
 
@@ -31,6 +31,12 @@ _BASE = "/ogc/collections/{}/model-versions"
 LIMIT, DEFAULT, BODY_BYTES = 1_000, 100, 4_000
 LONGEST = 200
 _TITLE = ("Model versions", "模型版本")
+_IF_MATCH = header_parameter(
+    "If-Match",
+    "The ETag of the versions, or of the difference, that was looked at. A layer whose locking is strict asks"
+    " for it.",
+    {"type": "string", "pattern": etags.TAGS},
+)
 
 
 def _text(text: str) -> str:
@@ -104,8 +110,8 @@ class _Versions:
         """The versions of a layer."""
         respond.query_map(scope, ())
         root = respond.base_url(self._city, scope)
-        document = await self._city.read(_list, self._city.catalogue.of(scope[CALLER]), root, layer_id)
-        await answers.give_json(scope, send, document, vary=answers.VARY)
+        etag, document = await self._city.read(_list, self._city.catalogue.of(scope[CALLER]), root, layer_id)
+        await answers.give_json(scope, send, document, [etag], vary=answers.VARY)
 
     async def changed(self, scope: Scope, receive: Receive, send: Send, layer_id: str) -> None:
         """What is different in one."""
@@ -113,19 +119,22 @@ class _Versions:
         view, gone = self._city.catalogue.of(scope[CALLER]), partial(respond.gone, receive)
         here = f"{respond.base_url(self._city, scope)}{scope['path']}"
         pairs = respond.query_pairs(scope)
-        document = await self._city.read(_changes, view, here, layer_id, given, pairs, heavy=True, gone=gone)
+        etag, document = await self._city.read(
+            _changes, view, here, layer_id, given, pairs, heavy=True, gone=gone
+        )
         media = answers.GEOJSON if given.get("f") == "geojson" else answers.JSON
-        await answers.give_json(scope, send, document, media=media, vary=answers.VARY)
+        await answers.give_json(scope, send, document, [etag], media=media, vary=answers.VARY)
 
     async def make_current(self, scope: Scope, receive: Receive, send: Send, layer_id: str) -> None:
-        """Make one current."""
+        """Make one current; with If-Match only where nothing has changed since that was read."""
         by = author.author(self._city, scope)
         respond.query_map(scope, ())
         name = _name(await respond.json_body(scope, receive, BODY_BYTES, JSON))
         view, root = self._city.catalogue.of(scope[CALLER]), respond.base_url(self._city, scope)
-        await self._city.write_alone(view.make_current, layer_id, name, by)
-        document = await self._city.read(_list, view, root, layer_id)
-        await answers.give_json(scope, send, document, vary=answers.VARY)
+        if_match = respond.header(scope, b"if-match")
+        await self._city.write_alone(_make_current, view, layer_id, name, if_match, by)
+        etag, document = await self._city.read(_list, view, root, layer_id)
+        await answers.give_json(scope, send, document, [etag], vary=answers.VARY)
 
     async def clashes(self, scope: Scope, receive: Receive, send: Send, layer_id: str) -> None:
         """Start a job that looks for clashes. It waits until it is done, whoever asks meanwhile, so that the
@@ -149,13 +158,31 @@ def _name(body: Any) -> str:
     return str(body["name"])
 
 
-def _list(view: View, root: str, layer_id: str) -> dict[str, Any]:
+def _make_current(view: View, layer_id: str, name: str, if_match: str | None, by: Author) -> None:
+    """Raises BadParameter, NotFound, Stale, and Unconditional where the layer's locking is strict."""
+    layer = view.feature_layer(layer_id)
+    if if_match is None or if_match.strip() == "*":
+        if view.published(layer_id).strict:
+            raise Unconditional(f"layer {layer_id} is changed only with If-Match: the ETag of model-versions")
+        view.make_current(layer_id, name, by)
+        return
+    if not etags.holds(if_match, _etag(view, layer_id)):
+        raise Stale(f"layer {layer_id} or its model versions have changed: look at the difference again")
+    view.make_current(layer_id, name, by, layer.seq)
+
+
+def _etag(view: View, layer_id: str) -> str:
+    """What is there of a layer and its versions, as entity tag. Raises NotFound."""
+    return f'"{state(view, layer_id)}"'
+
+
+def _list(view: View, root: str, layer_id: str) -> tuple[Header, dict[str, Any]]:
     """Raises NotFound."""
     from twin import model_documents
 
-    view.feature_layer(layer_id)
-    here, name = f"{root}{_BASE.format(layer_id)}", current(view, layer_id)
-    return {
+    etag = _etag(view, layer_id)
+    here, name = f"{root}{_BASE.format(layer_id)}", current(view.feature_layer(layer_id))
+    return (b"etag", etag.encode()), {
         "modelVersions": [
             {
                 **model_documents.version(one, name),
@@ -172,13 +199,13 @@ def _list(view: View, root: str, layer_id: str) -> dict[str, Any]:
 
 def _changes(
     view: View, here: str, layer_id: str, given: dict[str, Any], pairs: links.Pairs
-) -> dict[str, Any]:
+) -> tuple[Header, dict[str, Any]]:
     """Raises NotFound, BadParameter."""
     from layers.diff import meets
     from layers.models.diff import ModelCounts, changes
     from twin import model_documents
 
-    view.feature_layer(layer_id)
+    etag = _etag(view, layer_id)
     newest = versions(view, layer_id)[-1:]
     if "to" not in given and newest:
         given = given | {"to": newest[0].name}
@@ -209,7 +236,8 @@ def _changes(
         document["features"] = page
     else:
         document["changes"] = page
-    return document | {"links": _page_links(here, pairs, last if more else None)}
+    links = _page_links(here, pairs, last if more else None)
+    return (b"etag", etag.encode()), document | {"links": links}
 
 
 def _feature(one: ElementChange, layers: tuple[str, str]) -> dict[str, Any]:
@@ -240,22 +268,22 @@ def _page_links(here: str, pairs: links.Pairs, after: str | None) -> list[Link]:
 
 
 def _links(context: Context, layer: FeatureLayer) -> list[Link]:
-    of = version_of(layer.id)
+    of = layer.version_of
     if of is not None:
         try:
-            context.view.layer(of[0])
+            context.view.layer(of)
         except NotFound:
             return []  # it was dropped, and its versions stay
         title = context.say("The layer of which it is a model version", "所属图层")
         # RFC 5829, 3.1
-        return [link("latest-version", f"{context.base}/collections/{of[0]}", JSON, title)]
+        return [link("latest-version", f"{context.base}/collections/{of}", JSON, title)]
     if layer.kind != "cim":
         return []
     return [link("version-history", f"{context.root}{_BASE.format(layer.id)}", JSON, context.say(*_TITLE))]
 
 
 def _layers(context: Context) -> list[FeatureLayer]:
-    return [layer for layer in context.view.feature_layers() if version_of(layer.id) is None]
+    return [layer for layer in context.view.feature_layers() if layer.version_of is None]
 
 
 _VERSION = object_of(
@@ -302,7 +330,15 @@ def _describe_current(context: Context) -> Paths:
     done = {"200": ok(title, {JSON: _LIST})}
     return {
         f"{_BASE.format(layer.id)}/current": {
-            "put": write(f"{layer.id}.makeCurrent", layer.id, title, done, body, [author.PARAMETER])
+            "put": write(
+                f"{layer.id}.makeCurrent",
+                layer.id,
+                title,
+                done,
+                body,
+                [author.PARAMETER, _IF_MATCH],
+                (412, 428),
+            )
         }
         for layer in _layers(context)
     }

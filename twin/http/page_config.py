@@ -13,7 +13,7 @@ from layers.bulk import most
 from layers.errors import NotFound, Unavailable
 from layers.kinds.base import Body, Prism, Tube
 from layers.model import FeatureLayer, Layer, has_features, is_raster
-from layers.types import Bbox, Field, version_of
+from layers.types import Bbox, Field
 from tiles.imagery.style import Wanted, colormaps
 from tiles.scheme import MAX_ZOOM, METRES_PER_DEGREE
 from tiles.storeys import NUMBER
@@ -55,7 +55,7 @@ def document(city: City, view: View) -> dict[str, Any]:
         layer_entry(one)
         | {"raster": _raster(city, one.layer), "registered": _registered(one.layer)}
         | _choices(view, one.layer)
-        | _version(view, one.layer)
+        | _version(one.layer)
         for one in published
     ]
     kept = {"kept": view.kept().at or None}
@@ -190,13 +190,12 @@ def _of_features(layer: FeatureLayer) -> dict[str, Any]:
     }
 
 
-def _version(view: View, layer: Layer) -> dict[str, Any]:
+def _version(layer: Layer) -> dict[str, Any]:
     """Of which layer it is a model version, and what it is called; nothing of what is none."""
-    of = version_of(layer.id)
-    if of is None:
+    mark = layer.model_version
+    if mark is None or not mark.of:
         return {}
-    name = (view.report(layer.id) or {}).get("version") or str(of[1])
-    return {"version": {"of": of[0], "number": of[1], "name": name}}
+    return {"version": {"of": mark.of, "number": mark.number, "name": mark.name}}
 
 
 def models(view: View) -> dict[str, Any]:

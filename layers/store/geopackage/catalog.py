@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from layers.store.geopackage import keeping, log, past, recorded, schema, triggers
 from layers.store.geopackage.connection import quoted
-from layers.store.layer_record import MISSING, OK, LayerRecord
+from layers.store.layer_record import MISSING, OK, LayerRecord, read_mark
 from layers.types import Bbox, Field, FieldType, GeometryType
 
 
@@ -75,16 +75,12 @@ class FeatureTable(LayerRecord):
         return "".join(f", t.{quoted(f.name)}" for f in fields)
 
 
-_RECORD = (
-    "id, kind, title, fields, columns, geometry_type, crs, time_field, key, generation, state, vertical_datum"
-)
-
-
 def tables(con: sqlite3.Connection) -> dict[str, FeatureTable]:
     """Every layer the store knows, by id, usable or not."""
-    rows = con.execute(f"SELECT {_RECORD} FROM twin_layers ORDER BY id").fetchall()
-    names = _RECORD.split(", ")
-    return {row[0]: FeatureTable(**described(dict(zip(names, row, strict=True)))) for row in rows}
+    cursor = con.execute("SELECT * FROM twin_layers ORDER BY id")
+    names = [column[0] for column in cursor.description]
+    records = (dict(zip(names, row, strict=True)) for row in cursor)
+    return {record["id"]: FeatureTable(**described(record)) for record in records}
 
 
 def described(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -101,6 +97,7 @@ def described(record: Mapping[str, Any]) -> dict[str, Any]:
         "generation": record["generation"],
         "state": record["state"],
         "vertical_datum": record["vertical_datum"],
+        "model_version": read_mark(record.get("model_version")),  # which records of before have not
     }
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import sqlite3
 
 from layers.errors import Unavailable
+from layers.store import layer_record
 from layers.store.geopackage import catalog, keeping, log, past, schema, triggers
 from layers.store.geopackage.connection import sqlite_errors, transaction
 from layers.store.history import Retention
@@ -37,6 +38,10 @@ def prepare(con: sqlite3.Connection, *, read_only: bool) -> bool:
                 _begin_history(con)
             elif before == keeping.WHOLE:
                 _share(con)
+    if not read_only and not _has_marks(con):
+        with transaction(con):
+            if not _has_marks(con):
+                _mark(con)
     return found != WITHOUT or not read_only
 
 
@@ -100,6 +105,22 @@ def _share(con: sqlite3.Connection) -> None:
             for name, missing in triggers.ours(con, layer).items():
                 if name not in present:
                     con.execute(missing)
+
+
+def _has_marks(con: sqlite3.Connection) -> bool:
+    with sqlite_errors():
+        sql = "SELECT EXISTS (SELECT 1 FROM pragma_table_info('twin_layers') WHERE name='model_version')"
+        return bool(con.execute(sql).fetchone()[0])
+
+
+def _mark(con: sqlite3.Connection) -> None:
+    """From now on it is recorded of a layer what it is to model versions; earlier, only their loads told."""
+    con.execute("ALTER TABLE twin_layers ADD COLUMN model_version TEXT")
+    found = layer_record.formerly(dict(con.execute("SELECT layer, report FROM twin_reports")))
+    con.executemany(
+        "UPDATE twin_layers SET model_version=? WHERE id=?", [(mark, layer) for layer, mark in found.items()]
+    )
+    catalog.touch(con)
 
 
 def _note(con: sqlite3.Connection) -> None:

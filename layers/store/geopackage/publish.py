@@ -32,8 +32,10 @@ from layers.store.staged import PublishPlan
 from layers.types import Bbox, Field
 
 
-def publish(con: sqlite3.Connection, stage: GeoPackageStage, mode: str, by: Author) -> Published:
-    """Publish through a write connection of the store. Raises Exists, BadFile, Busy."""
+def publish(
+    con: sqlite3.Connection, stage: GeoPackageStage, mode: str, by: Author, unchanged_since: int | None
+) -> Published:
+    """Publish through a write connection of the store. Raises Exists, BadFile, Busy, Stale."""
     staged.check_mode(mode)
     stage.close()
     con.execute("ATTACH DATABASE ? AS stage", (str(stage.path),))
@@ -42,6 +44,8 @@ def publish(con: sqlite3.Connection, stage: GeoPackageStage, mode: str, by: Auth
         con.execute("PRAGMA stage.journal_mode=OFF")
         con.execute("PRAGMA stage.synchronous=OFF")
         with sets.writing(con, by, stage.spec.id) as draft, recorded.kept(con, stage.spec.id):
+            newest = con.execute("SELECT max(seq) FROM twin_changes WHERE layer=?", (stage.spec.id,))
+            staged.refuse_stale(stage.spec.id, newest.fetchone()[0], unchanged_since)
             published = _publish(con, stage, mode)
             textures.publish(con, stage.spec.id)
             draft.generation = published.generation
@@ -303,7 +307,7 @@ def _register(
     columns = json.dumps(catalog.columns(con, layer))
     con.execute(
         f"INSERT OR REPLACE INTO twin_layers (id, generation, state, columns, {layer_record.WORDS})"
-        " VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
+        " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
         (layer, generation, layer_record.OK, columns, *layer_record.words(spec, geometry_type, fields)),
     )
     high = con.execute("SELECT EXISTS(SELECT 1 FROM stage.rows WHERE high)").fetchone()[0]

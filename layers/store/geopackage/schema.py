@@ -68,7 +68,7 @@ CREATE INDEX twin_changes_feature ON twin_changes (layer, fid, seq);
 CREATE TABLE twin_layers (id TEXT PRIMARY KEY, kind TEXT NOT NULL, title TEXT NOT NULL,
   geometry_type TEXT NOT NULL, crs TEXT NOT NULL, time_field TEXT, key TEXT NOT NULL,
   generation INTEGER NOT NULL, fields TEXT NOT NULL, columns TEXT NOT NULL,
-  state TEXT NOT NULL, vertical_datum TEXT NOT NULL) WITHOUT ROWID;
+  state TEXT NOT NULL, vertical_datum TEXT NOT NULL, model_version TEXT) WITHOUT ROWID;
 CREATE TABLE twin_forms (id TEXT PRIMARY KEY, form TEXT NOT NULL, kind TEXT NOT NULL, title TEXT NOT NULL,
   crs TEXT NOT NULL, vertical_datum TEXT NOT NULL, minx REAL, miny REAL, maxx REAL, maxy REAL,
   generation INTEGER NOT NULL, assets TEXT NOT NULL) WITHOUT ROWID;

@@ -502,12 +502,19 @@ class GeoPackageStore(EditedStore):
             raise ReadOnly("the city folder cannot be written")
         return GeoPackageStage(self._derived / "stage", spec)
 
-    def publish(self, stage: Stage, *, mode: str = "replace", by: Author = NOBODY) -> Published:
+    def publish(
+        self,
+        stage: Stage,
+        *,
+        mode: str = "replace",
+        by: Author = NOBODY,
+        unchanged_since: int | None = None,
+    ) -> Published:
         if not isinstance(stage, GeoPackageStage):
             raise TypeError("not a stage of this store")
         try:
             with self._writing() as con:
-                return publish.publish(con, stage, mode, by)
+                return publish.publish(con, stage, mode, by, unchanged_since)
         finally:
             stage.drop()
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, cast
 
-from layers.store.layer_record import LOAD_AGAIN, LayerRecord
+from layers.store.layer_record import LOAD_AGAIN, LayerRecord, read_mark
 from layers.store.postgis import shape
 from layers.store.postgis.connection import Connection, bound, literal, quoted
 from layers.store.postgis.rights import Rights, lacking
@@ -330,20 +330,23 @@ RECORD = (
     *("id", "kind", "title", "fields", "columns", "geometry_type", "crs", "time_field", "key", "generation"),
     *("state", "source", "signature", "vertical_datum"),
 )
+#: That of ``l`` which cities of before, only read, and records of before have not.
+_VERSION = "to_jsonb(l) ->> 'model_version'"
 
 
 def tables(con: Any, schema: str, known: Mapping[str, Rights] | None = None) -> dict[str, LayerTable]:
     """Every layer the store knows, by id, usable or not; with the rights on it, where they are known."""
-    rows = con.execute(f"SELECT {', '.join(RECORD)} FROM {quoted(schema)}.twin_layers ORDER BY id").fetchall()
+    said = f"{', '.join(RECORD)}, {_VERSION}"
+    rows = con.execute(f"SELECT {said} FROM {quoted(schema)}.twin_layers l ORDER BY id").fetchall()
     copies = "SELECT relname, oid::bigint FROM pg_class WHERE relnamespace = to_regnamespace(%s)"
     oids = dict(con.execute(f"{copies} AND left(relname, 10) = 'twin_copy_'", (quoted(schema),)).fetchall())
     return {row[0]: of_record(schema, row, (known or {}).get(row[0], EDITS), oids) for row in rows}
 
 
 def of_record(schema: str, row: Sequence[Any], rights: Rights, copies: Mapping[str, int]) -> LayerTable:
-    """The table of a layer, of what is recorded of it."""
+    """The table of a layer, of what is recorded of it: the columns :data:`RECORD`, and ``model_version``."""
     (layer, kind, title, fields, columns, geometry, crs, time_field, key, generation) = row[:10]
-    state, source, signature, datum = row[10:]
+    state, source, signature, datum, version = row[10:]
     present = [TableColumn(*c) for c in json.loads(columns)]
     oid, typmod, follows = [*signature.split(" "), "", ""][:3]
     copied = source is not None and follows == "copied"
@@ -370,6 +373,7 @@ def of_record(schema: str, row: Sequence[Any], rights: Rights, copies: Mapping[s
         untyped=source is not None and not copied and shape.is_untyped(typmod),
         rights=rights,
         vertical_datum=datum,
+        model_version=read_mark(version),
     )
 
 

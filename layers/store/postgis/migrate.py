@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from layers.store import layer_record
 from layers.store.postgis import ddl, layer_table, log_function, numbering, schema
 from layers.store.postgis.connection import quoted
 from layers.store.postgis.ddl import DdlTarget
 
 
 def migrate(place: DdlTarget) -> None:
-    """Bring a city of format 4 or 5 to format 6, inside the caller's transaction."""
+    """Bring a city of format 4 or 5 to format 6, and one without marks of model versions to them, inside the
+    caller's transaction."""
     con, s = place.con, place.s
+    _mark(place)
     before = place.one(f"SELECT format FROM {s}.twin_meta FOR UPDATE")
     if before == schema.FORMAT:
         return
@@ -31,6 +34,32 @@ def migrate(place: DdlTarget) -> None:
             f"UPDATE {s}.twin_layers SET seen = '{s}.twin_meta'::regclass WHERE id <> ALL(%s)",
             (ddl.moved(place),),  # of a dump that was just restored: see repair
         )
+
+
+def _mark(place: DdlTarget) -> None:
+    """From now on it is recorded of a layer what it is to model versions; earlier, only their loads told.
+
+    No change of a layer is logged for that."""
+    con, s = place.con, place.s
+    table = f"{s}.twin_layers"
+    has = "SELECT FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attname = 'model_version'"
+    if place.one(f"SELECT EXISTS ({has})", (table,)):
+        return
+    con.execute(f"ALTER TABLE {table} ADD COLUMN IF NOT EXISTS model_version text")
+    found = layer_record.formerly(dict(con.execute(f"SELECT layer, report FROM {s}.twin_reports").fetchall()))
+    if not found:
+        return
+    recording = place.one(
+        "SELECT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = to_regclass(%s) AND tgname = 'twin_record')",
+        (table,),
+    )
+    if recording:
+        con.execute(f"ALTER TABLE {table} DISABLE TRIGGER twin_record")
+    for layer, mark in found.items():
+        con.execute(f"UPDATE {table} SET model_version = %s WHERE id = %s", (mark, layer))
+    if recording:
+        con.execute(f"ALTER TABLE {table} ENABLE TRIGGER twin_record")
+    con.execute(f"UPDATE {s}.twin_meta SET stamp = stamp + 1")
 
 
 def _begin_history(place: DdlTarget) -> None:

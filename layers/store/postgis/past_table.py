@@ -342,7 +342,8 @@ def past_layers(con: Any, schema: str, seq: int, stamp: int) -> PastLayers:
             row = [record[name] for name in forms.COLUMNS.split(", ")]
             contents[layer] = forms.layer(row, newest(con, schema, layer, seq))
         elif record is not None:
-            then = layer_table.of_record(schema, [record[n] for n in layer_table.RECORD], EDITS, copies)
+            said = [*(record[name] for name in layer_table.RECORD), record.get("model_version")]
+            then = layer_table.of_record(schema, said, EDITS, copies)
             now = None if layer in before else present.get(layer)
             tables[layer] = _past(con, then, now, seq, before.get(layer), altered=True)
     for layer, table in present.items():

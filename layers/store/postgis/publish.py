@@ -41,8 +41,15 @@ from layers.types import Bbox, Field
 _WAIT_S = 60.0  # for transactions that edit the layer, or read fields that change, to end
 
 
-def publish(con: Connection, stage: PostgisStage, mode: str, postgis: str, by: Author) -> Published:
-    """Publish through the stage's own connection, to be closed then. Raises Exists, BadFile, Busy."""
+def publish(
+    con: Connection,
+    stage: PostgisStage,
+    mode: str,
+    postgis: str,
+    by: Author,
+    unchanged_since: int | None,
+) -> Published:
+    """Publish through the stage's own connection, to be closed then. Raises Exists, BadFile, Busy, Stale."""
     staged.check_mode(mode)
     place = DdlTarget(con, stage.schema, postgis)
     con.execute(f"ANALYZE {stage.table}")
@@ -52,7 +59,7 @@ def publish(con: Connection, stage: PostgisStage, mode: str, postgis: str, by: A
         with con.transaction():
             con.execute("SET LOCAL statement_timeout = 0")
             con.execute("SET LOCAL work_mem = '64MB'")
-            return _publish(place, stage, mode, prepared, by)
+            return _publish(place, stage, mode, prepared, by, unchanged_since)
     except BaseException:
         if prepared is not None:
             _undo(place, stage.spec.id, prepared)
@@ -143,7 +150,12 @@ def lock(place: DdlTarget, relation: str, mode: str) -> None:
 
 
 def _publish(
-    place: DdlTarget, stage: PostgisStage, mode: str, prepared: Prepared | None, by: Author
+    place: DdlTarget,
+    stage: PostgisStage,
+    mode: str,
+    prepared: Prepared | None,
+    by: Author,
+    unchanged_since: int | None,
 ) -> Published:
     con, layer = place.con, stage.spec.id
     repair.repair(place, [layer], touched=False)
@@ -166,6 +178,8 @@ def _publish(
         ddl.log_whole(place, layer, plan.created, None, extent(place, layer))
     else:
         lock(place, present.raw, "SHARE ROW EXCLUSIVE")
+        newest = place.one(f"SELECT max(seq) FROM {place.s}.twin_changes WHERE layer = %s", (layer,))
+        staged.refuse_stale(layer, newest, unchanged_since)
         geometry_type = staged.geometry_type(present.geometry_type, stage.spec.geometry_type, mode)
         fields, plan = _replace(place, present, stage, mode, geometry_type, prepared)
     textures.publish(place, layer, stage.textures)
@@ -391,7 +405,7 @@ def register(
     """Write what the store says of a layer."""
     place.con.execute(
         f"INSERT INTO {place.s}.twin_layers AS l (id, {WORDS}, generation, logger, state, signature,"
-        " columns, base_seq, base_count) VALUES (%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,'ok','','[]',0,0)"
+        " columns, base_seq, base_count) VALUES (%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,'ok','','[]',0,0)"
         " ON CONFLICT (id) DO UPDATE SET "
         + ", ".join(f"{name.strip()} = excluded.{name.strip()}" for name in WORDS.split(","))
         + ", generation = excluded.generation, state = 'ok'",

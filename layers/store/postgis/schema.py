@@ -88,7 +88,7 @@ CREATE TABLE {s}.twin_layers (id text COLLATE "C" PRIMARY KEY, kind text NOT NUL
   geometry_type text NOT NULL, crs text NOT NULL, time_field text, key text NOT NULL,
   generation bigint NOT NULL, fields text NOT NULL, source text, logger text NOT NULL, state text NOT NULL,
   signature text NOT NULL,  columns text NOT NULL, base_seq bigint NOT NULL, base_count bigint NOT NULL,
-  vertical_datum text NOT NULL DEFAULT '');
+  vertical_datum text NOT NULL DEFAULT '', model_version text);
 CREATE TABLE {s}.twin_forms (id text COLLATE "C" PRIMARY KEY, form text NOT NULL, kind text NOT NULL,
   title text NOT NULL, crs text NOT NULL, vertical_datum text NOT NULL, minx double precision,
   miny double precision, maxx double precision, maxy double precision, generation bigint NOT NULL,

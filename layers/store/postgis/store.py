@@ -377,12 +377,19 @@ class PostgisStore(EditedStore):
         self._stages.add(made)
         return made
 
-    def publish(self, stage: Stage, *, mode: str = "replace", by: Author = NOBODY) -> Published:
+    def publish(
+        self,
+        stage: Stage,
+        *,
+        mode: str = "replace",
+        by: Author = NOBODY,
+        unchanged_since: int | None = None,
+    ) -> Published:
         if not isinstance(stage, PostgisStage):
             raise TypeError("not a stage of this store")
         try:
             with stage.watched():
-                return publish.publish(stage.con, stage, mode, self._sessions.postgis, by)
+                return publish.publish(stage.con, stage, mode, self._sessions.postgis, by, unchanged_since)
         finally:
             stage.drop()
 

@@ -62,7 +62,7 @@ def write(path: Path, *rows: tuple[str, float, dict[str, Any]]) -> Path:
 @pytest.fixture(scope="module")
 def city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[City]:
     folder = tmp_path_factory.mktemp("city")
-    (folder / "city.yml").write_text("themes: []\n", "utf-8")
+    (folder / "city.yml").write_text("themes: []\nlayers:\n  secret: {locking: strict}\n", "utf-8")
     opened = app.open_city(folder, rights=Guests())
     store = opened.store
     first = write(folder / "a.geojson", ("a", 25, {}), ("b", 25.01, {}), ("c", 25.02, {}), ("d", 25.03, {}))
@@ -212,8 +212,22 @@ def test_bad_questions(ask: Ask) -> None:
 def test_made_current_over_http(ask: Ask) -> None:
     """The last of this module: the layer is another one after it."""
     path = f"{MODEL}/model-versions"
-    made = ask("PUT", f"{path}/current", json={"name": "报建 2"})
+    seen = ask("GET", f"{path}/changes", params={"to": "报建 2"}).headers["etag"]
+    assert ask("GET", path).headers["etag"] == seen
+    body = {"json": {"name": "报建 2"}}
+    assert ask("PUT", f"{path}/current", headers={"if-match": '"another"'}, **body).status_code == 412
+    assert ask("PUT", f"{path}/current", headers={"if-match": "not quoted"}, **body).status_code == 400
+    merge = {"content-type": "application/merge-patch+json"}
+    item = f"{MODEL}/items/1"
+    assert ask("PATCH", item, headers=merge, json={"properties": {"levels": 5}}).status_code == 204
+    stale = ask("PUT", f"{path}/current", headers={"if-match": seen}, **body)
+    assert (stale.status_code, stale.json()["code"]) == (412, "PreconditionFailed")
+    strict = ask("PUT", "/ogc/collections/secret/model-versions/current", **body)
+    assert (strict.status_code, strict.json()["code"]) == (428, "PreconditionRequired")
+    seen = ask("GET", path).headers["etag"]
+    made = ask("PUT", f"{path}/current", headers={"if-match": f'"x", {seen}'}, **body)
     assert made.status_code == 200, made.text
+    assert made.headers["etag"] == ask("GET", path).headers["etag"] != seen
     assert [one["current"] for one in made.json()["modelVersions"]] == [False, True]
     assert kinds(ask("GET", f"{path}/changes", params={"to": "报建 2"})) == {}
     sets = ask("GET", "/ogc/change-sets", params={"layer": "model", "limit": 1}).json()["changeSets"]

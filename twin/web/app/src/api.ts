@@ -64,13 +64,18 @@ export interface Versioned<T> {
   etag: string | null;
 }
 
+/** A document with the state that it is of, which If-Match names. */
+export async function getVersioned<T>(url: string, init?: RequestInit): Promise<Versioned<T>> {
+  const response = await request(url, init);
+  return { value: (await response.json()) as T, etag: response.headers.get('ETag') };
+}
+
 /** A feature as it is, or as it was at a moment. */
-export async function getFeature(layer: string, fid: number, at: string | null): Promise<Versioned<Feature>> {
-  const response = await request(asOf(`ogc/collections/${layer}/items/${fid}`, at), {
+export function getFeature(layer: string, fid: number, at: string | null): Promise<Versioned<Feature>> {
+  return getVersioned(asOf(`ogc/collections/${layer}/items/${fid}`, at), {
     headers: { Accept: 'application/geo+json' },
     cache: 'no-cache',
   });
-  return { value: (await response.json()) as Feature, etag: response.headers.get('ETag') };
 }
 
 export interface Related {
@@ -139,8 +144,10 @@ export async function postAction<T>(url: string, body: unknown, ifMatch?: string
   return (await response.json()) as T;
 }
 
-export async function putJson<T>(url: string, body: unknown): Promise<T> {
-  const response = await request(url, { method: 'PUT', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) });
+export async function putJson<T>(url: string, body: unknown, ifMatch?: string | null): Promise<T> {
+  const headers: Record<string, string> = { 'Content-Type': 'application/json' };
+  if (ifMatch) headers['If-Match'] = ifMatch;
+  const response = await request(url, { method: 'PUT', headers, body: JSON.stringify(body) });
   return (await response.json()) as T;
 }
 

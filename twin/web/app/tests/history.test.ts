@@ -7,10 +7,12 @@ import { readLink, writeLink } from '../src/link';
 import { besideMoment, choosing, isSplit, show, shownMoment } from '../src/past';
 import { kept } from '../src/panels/compare/divide';
 import { ChangeList } from '../src/panels/history/change-list';
+import { ModelList } from '../src/panels/history/model-list';
 import { SetList } from '../src/panels/history/set-list';
 import { UndoView } from '../src/panels/history/undo-view';
 import { PastBar } from '../src/panels/past-bar';
 import { Store } from '../src/state';
+import { openSession } from '../src/session';
 import { city, layer, page } from './city';
 
 const config = city(layer('roads'));
@@ -368,4 +370,32 @@ test.each([
   choosing.value = false;
   bar.remove();
   vi.useRealTimers();
+});
+
+test('a version is made current of the state that was compared, else of the one that was there before it was asked', async () => {
+  const put: (string | null)[] = [];
+  vi.stubGlobal('confirm', () => true);
+  vi.stubGlobal('fetch', async (url: string, init: RequestInit = {}) => {
+    if (url === 'session') return Response.json({ name: 'chief', may: ['edit'] });
+    if (init.method === 'PUT') put.push(new Headers(init.headers).get('If-Match'));
+    const etag = url.includes('/changes') ? '"compared"' : '"listed"';
+    return Response.json({ features: [], links: [], layers: { old: 'roads', new: 'roads__1' } }, { headers: { ETag: etag } });
+  });
+  await openSession();
+  const app = page(city(layer('roads'), layer('roads__1', { version: { of: 'roads', number: 1, name: 'v1' } })), '#lang=en&p=history');
+  const list = new ModelList();
+  list.app = app;
+  document.body.append(list);
+  await list.updateComplete;
+  const make = (): void => list.querySelector<HTMLElement>('[data-model=current]')!.click();
+  make();
+  await pause();
+  marksOf(app);
+  list.querySelector<HTMLElement>('[data-model=compare]')!.click();
+  await pause();
+  make();
+  await pause();
+  expect(put).toEqual(['"listed"', '"compared"']);
+  list.remove();
+  vi.unstubAllGlobals();
 });

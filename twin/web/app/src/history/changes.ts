@@ -1,6 +1,6 @@
 /** What changed between two moments, or what one change set changed: what is asked of the server, and its answers. */
 
-import { getJson } from '../api';
+import { getJson, getVersioned } from '../api';
 import { NOW } from '../past';
 import type { ModelChoice, State } from '../state';
 
@@ -72,6 +72,8 @@ export interface Answer {
   between: { from: Moment; to: Moment } | null;
   /** The layers of the models that are compared; null of moments. */
   models: { old: string; new: string } | null;
+  /** Of models: the state that was compared, as an ETag. */
+  etag?: string | null;
   /** By layer, of all of it, whatever the page holds. */
   counts: Readonly<Record<string, Counts>>;
   /** False where there are more than were counted. */
@@ -139,9 +141,10 @@ export async function ask(question: Question, box: Box | null, signal?: AbortSig
 async function askModel({ layer, to, from }: ModelChoice, more: Readonly<Record<string, string>>, init: RequestInit): Promise<Answer> {
   const query = new URLSearchParams({ to, ...(from === null ? {} : { from }), ...more });
   const address = `ogc/collections/${layer}/model-versions/changes?${query.toString()}`;
-  const { layers, summary, ...found } = await getJson<Omit<Document, 'summary'> & { summary?: Counts }>(address, init);
+  const { value, etag } = await getVersioned<Omit<Document, 'summary'> & { summary?: Counts }>(address, init);
+  const { layers, summary, ...found } = value;
   // the page counts by layer, and what is gone is of another one than what is new
-  return { ...answerOf({ ...found, ...(summary ? { summary: { [layer]: summary } } : {}) }), between: null, models: layers ?? null };
+  return { ...answerOf({ ...found, ...(summary ? { summary: { [layer]: summary } } : {}) }), between: null, models: layers ?? null, etag };
 }
 
 function answerOf(found: Document): Omit<Answer, 'between' | 'models'> {

@@ -2,10 +2,11 @@
 
 import { signal } from '@preact/signals-core';
 import { html, nothing, type TemplateResult } from 'lit';
-import { putJson } from '../../api';
+import { getVersioned, putJson } from '../../api';
 import { layerConfig } from '../../app';
 import { clashingOf } from '../../clash/clashing';
 import type { LayerConfig } from '../../config';
+import { marksOf } from '../../history/marks';
 import { t, titleOf } from '../../i18n';
 import { isKnown, may } from '../../session';
 import { message } from '../message';
@@ -53,16 +54,24 @@ export class ModelList extends Panel {
   }
 
   private async makeCurrent(layer: string, name: string): Promise<void> {
-    if (!confirm(t('models.sure', { name }))) return;
     this.busy.value = true;
     this.error.value = null;
     try {
-      await putJson(`ogc/collections/${layer}/model-versions/current`, { name });
+      const base = `ogc/collections/${layer}/model-versions`;
+      const etag = this.compared(layer, name) ?? (await getVersioned(base, { cache: 'no-cache' })).etag;
+      if (confirm(t('models.sure', { name }))) await putJson(`${base}/current`, { name }, etag);
     } catch (error) {
       this.error.value = error;
     } finally {
       this.busy.value = false;
     }
+  }
+
+  /** The state in which the page shows the difference of a version from what is there; null where it does not. */
+  private compared(layer: string, name: string): string | null {
+    const { version } = this.app.store.get();
+    const shown = version?.layer === layer && version.to === name && version.from === null;
+    return shown ? (marksOf(this.app).found.peek()?.etag ?? null) : null;
   }
 }
 customElements.define('twin-model-list', ModelList);
