@@ -196,29 +196,28 @@ class Cleaner:
     def _meshes(
         self, table: pa.Table, keep: NDArray[np.bool_], rows: NDArray[np.int64], ids: list[str | None]
     ) -> list[bytes | None] | None:
-        """The bodies placed in lon/lat; one whose numbers do not hold is dropped, its feature kept."""
+        """The bodies placed in lon/lat, all together; one whose numbers do not hold is dropped, its feature
+        kept."""
         if MESH not in table.column_names:
             return None
-        out: list[bytes | None] = []
-        for i, blob in enumerate(table[MESH].to_pylist()):
-            mesh = Mesh.from_bytes(blob) if blob is not None and keep[i] else None
-            if mesh is None:
-                out.append(None)
+        blobs = table[MESH].to_pylist()
+        out: list[bytes | None] = [None] * len(blobs)
+        chosen = [i for i, blob in enumerate(blobs) if blob is not None and keep[i]]
+        if not chosen:
+            return out
+        meshes = [Mesh.from_bytes(blobs[i]) for i in chosen]
+        positions = np.concatenate([mesh.positions for mesh in meshes])
+        if self.place is not None:
+            positions = self.place(positions)
+        ends = np.cumsum([len(mesh.positions) for mesh in meshes]).tolist()
+        finite = np.isfinite(positions).all(axis=1)
+        for i, mesh, end in zip(chosen, meshes, ends, strict=True):
+            own = slice(end - len(mesh.positions), end)
+            if finite[own].all():
+                out[i] = replace(mesh, positions=positions[own]).to_bytes()
                 continue
-            positions = mesh.positions if self.place is None else self.place(mesh.positions)
-            if not np.isfinite(positions).all():
-                self.findings.add(
-                    Problem(
-                        "mesh.nan",
-                        int(rows[i]),
-                        "the body has a coordinate that is not a number",
-                        "noted",
-                        ids[i],
-                    )
-                )
-                out.append(None)
-                continue
-            out.append(replace(mesh, positions=positions).to_bytes())
+            reason = "the body has a coordinate that is not a number"
+            self.findings.add(Problem("mesh.nan", int(rows[i]), reason, "noted", ids[i]))
         return out
 
     def _repeated(self, ids: list[str | None], keep: NDArray[np.bool_]) -> NDArray[np.bool_]:

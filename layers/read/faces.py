@@ -21,6 +21,8 @@ type Indices = NDArray[np.int64]
 #: Vertical component of a unit normal beyond which a face is a roof, or (negative) ground.
 _ROOF_NZ = 0.17
 _GROUND_NZ = -0.7
+#: Metres to which corners of triangles that cross are rounded where they are joined.
+PRECISION = 0.001
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +237,7 @@ def footprints(bodies: Bodies, made: Triangulated) -> list[shapely.Geometry | No
         elif end > begin:
             own = corners[chosen[begin:end]]
             shapes = shapely.polygons(np.concatenate([own, own[:, :1]], axis=1))
-            out[k] = _joined(_union(shapes))
+            out[k] = joined(_union(shapes))
     return out
 
 
@@ -260,23 +262,14 @@ def _single(bodies: Bodies, faces: Indices, area: Floats, begins: Indices) -> di
     return dict(zip(having[whole].tolist(), shapes[whole], strict=True))
 
 
-def footprint(shell: Shell) -> shapely.Geometry | None:
-    """The union of the ground surfaces seen from above, else of every surface; None without area."""
-    for wanted in ([Surface.GROUND], None):
-        chosen = shell.triangles if wanted is None else shell.triangles[shell.surfaces == Surface.GROUND]
-        if not len(chosen):
-            continue
-        corners = shell.positions[chosen][:, :, :2]
-        shapes = shapely.polygons(np.concatenate([corners, corners[:, :1]], axis=1))
-        shapes = shapes[shapely.area(shapes) > NO_AREA]
-        if not len(shapes):
-            continue
-        if (joined := _joined(_union(shapes))) is not None:
-            return joined
-    return None
+def shadow(corners: Floats) -> shapely.Geometry | None:
+    """The union of triangles (m, 3, 2); None without area."""
+    shapes = shapely.polygons(np.concatenate([corners, corners[:, :1]], axis=1))
+    shapes = shapes[shapely.area(shapes) > NO_AREA]
+    return joined(_union(shapes)) if len(shapes) else None
 
 
-def _joined(union: shapely.Geometry) -> shapely.Geometry | None:
+def joined(union: shapely.Geometry) -> shapely.Geometry | None:
     """The polygons of a union that have an area, as one geometry."""
     parts = shapely.get_parts(union)
     parts = parts[
@@ -293,4 +286,4 @@ def _union(triangles: Sequence[shapely.Geometry]) -> shapely.Geometry:
         beside = shapely.coverage_union_all(triangles)
         if beside.is_valid and abs(beside.area - shapely.area(triangles).sum()) <= NO_AREA * len(triangles):
             return beside
-    return shapely.union_all(triangles, grid_size=0.001)
+    return shapely.union_all(triangles, grid_size=PRECISION)

@@ -17,7 +17,7 @@ import shapely
 from numpy.typing import NDArray
 
 from layers.mesh import Material
-from layers.read.faces import Shell, footprint
+from layers.read.faces import shadow
 from layers.read.ifc.place import Place
 
 type Floats = NDArray[np.float64]
@@ -133,7 +133,7 @@ def _rgba(style: Any) -> tuple[int, int, int, int]:
 
 def outline(positions: Floats, triangles: NDArray[np.uint32]) -> shapely.Geometry:
     """The outline of a body seen from above, in metres; of an upright sheet a strip of two millimetres."""
-    up = footprint(Shell(positions, triangles, np.zeros(len(triangles), np.uint8)))
+    up = shadow(positions[triangles][:, :, :2])
     if up is not None:
         return up
     points = shapely.multipoints(positions[np.unique(triangles)][:, :2])

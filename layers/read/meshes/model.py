@@ -15,8 +15,9 @@ from layers.mesh import Material
 type Floats = NDArray[np.float64]
 type Indices = NDArray[np.int64]
 
-#: Triangles of a file at most: as OBJ they take 19 s of CPU and 1.2 GB.
-MOST_TRIANGLES = 1_250_000
+#: Triangles and objects of a file at most.
+MOST_TRIANGLES, MOST_THINGS = 1_250_000, 100_000
+_DIVIDE = "divide it into tiles, or let the program that it came from reduce it"
 
 
 @dataclass(slots=True)
@@ -55,14 +56,14 @@ class Scene:
     usual: Literal["y", "z"] = "z"
 
 
-def check_count(triangles: int) -> None:
-    """Raises BadFile limit.triangles."""
+def check_count(triangles: int, things: int = 1) -> None:
+    """Raises BadFile limit.triangles, limit.objects."""
     if triangles > MOST_TRIANGLES:
-        reason = (
-            f"the file has {triangles:,} triangles, the limit is {MOST_TRIANGLES:,}: divide it into tiles, or"
-            " let the program that it came from reduce it"
-        )
-        raise BadFile("limit.triangles", reason)
+        reason = f"the file has {triangles:,} triangles, the limit is {MOST_TRIANGLES:,}"
+        raise BadFile("limit.triangles", f"{reason}: {_DIVIDE}")
+    if things > MOST_THINGS:
+        reason = f"the file has {things:,} objects, the limit is {MOST_THINGS:,}"
+        raise BadFile("limit.objects", f"{reason}: {_DIVIDE}")
 
 
 def damaged(what: object) -> BadFile:

@@ -1,4 +1,4 @@
-"""The outline of a mesh seen from above."""
+"""The outlines of meshes seen from above."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from layers.read.faces import Shell, footprint
+from layers.read.faces import PRECISION, joined, shadow
 from layers.read.meshes.model import Floats, Indices
+from layers.read.triangles import NO_AREA
+
+type Geometries = NDArray[np.object_]
 
 #: Triangles whose union is made exactly; of more the outline is that of cells.
 _EXACT = 5_000
@@ -21,18 +24,52 @@ _POINTS = 1 << 20
 _HALF_WIDTH = 0.001
 
 
-def outline(vertices: Floats, triangles: Indices) -> tuple[shapely.Geometry, float]:
-    """The outline in the units of the vertices, and the side of the cells that it follows, 0 where it is
-    exact. Of an upright sheet it is a strip of two millimetres."""
-    side = 0.0
-    if len(triangles) <= _EXACT:
-        made = footprint(Shell(vertices, triangles.astype(np.uint32), np.zeros(len(triangles), np.uint8)))
-    else:
-        made, side = _cells(vertices, triangles)
-    if made is not None:
-        return made, side
-    hull = shapely.multipoints(vertices[np.unique(triangles)][:, :2]).convex_hull
-    return shapely.buffer(hull, _HALF_WIDTH, quad_segs=1, cap_style="square"), 0.0
+def outlines(
+    vertices: Floats, triangles: Indices, ends: Indices, closed: NDArray[np.bool_]
+) -> tuple[Geometries, Floats]:
+    """The outline of each body in the units of the vertices, None where it has no triangle, and the side of
+    the cells that it follows, 0 where it is exact. Of an upright sheet it is a strip of two millimetres.
+
+    ``ends`` (b,) says where the triangles (m, 3) of each body end, and ``closed`` (b,) which are closed."""
+    sizes = np.diff(ends, prepend=0)
+    sides = np.zeros(len(ends))
+    together = closed & (sizes <= _EXACT)
+    out = _of_closed(vertices, triangles, np.repeat(np.arange(len(ends)), sizes), together)
+    for k in np.flatnonzero(shapely.is_missing(out) & (sizes > 0)).tolist():
+        own = triangles[ends[k] - sizes[k] : ends[k]]
+        if sizes[k] > _EXACT:
+            out[k], sides[k] = _cells(vertices, own)
+        elif not together[k]:
+            out[k] = shadow(vertices[own][:, :, :2])
+        if out[k] is None:
+            sides[k] = 0
+            hull = shapely.multipoints(vertices[np.unique(own)][:, :2]).convex_hull
+            out[k] = shapely.buffer(hull, _HALF_WIDTH, quad_segs=1, cap_style="square")
+    return out, sides
+
+
+def _of_closed(vertices: Floats, triangles: Indices, body: Indices, wanted: NDArray[np.bool_]) -> Geometries:
+    """The outlines of the wanted bodies, which are closed: their triangles lie above one another, so that
+    none is a coverage, and those of many bodies are joined by one call."""
+    out = np.full(len(wanted), None, object)
+    own = np.flatnonzero(wanted[body])
+    corners = vertices[triangles[own]][:, :, :2]
+    shapes = shapely.polygons(np.concatenate([corners, corners[:, :1]], axis=1))
+    with_area = shapely.area(shapes) > NO_AREA
+    shapes, of = shapes[with_area], body[own[with_area]]
+    counts = np.bincount(of, minlength=len(wanted))
+    place = np.arange(len(of)) - (np.cumsum(counts) - counts)[of]
+    width = 1 << np.ceil(np.log2(np.maximum(counts, 1))).astype(int)
+    for each in np.unique(width[counts > 0]).tolist():
+        chosen = np.flatnonzero((width == each) & (counts > 0))
+        mine = (width == each)[of]
+        rows = np.full((len(chosen), each), None, object)
+        rows[np.searchsorted(chosen, of[mine]), place[mine]] = shapes[mine]
+        out[chosen] = shapely.union_all(rows, grid_size=PRECISION, axis=1)
+    single = (shapely.get_type_id(out) == shapely.GeometryType.POLYGON) & (shapely.area(out) > NO_AREA)
+    for k in np.flatnonzero(~single & ~shapely.is_missing(out)).tolist():
+        out[k] = joined(out[k])
+    return out
 
 
 def _cells(vertices: Floats, triangles: Indices) -> tuple[shapely.Geometry | None, float]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,19 +13,16 @@ from numpy.typing import NDArray
 
 from layers import crs
 from layers.errors import BadFile, shown
-from layers.mesh import Material, Part
 from layers.read import anchor
 from layers.read.anchor import Anchor
 from layers.read.base import ReadOptions, Sink
 from layers.read.cityobjects import CityRows
-from layers.read.faces import Shell
-from layers.read.meshes.model import Floats, Indices, Piece, Scene, Thing, check_count
-from layers.read.meshes.outline import outline
+from layers.read.meshes.bodies import Bodies, Named, several
+from layers.read.meshes.model import Floats, Scene, Thing, check_count
+from layers.read.meshes.outline import outlines
 from layers.read.meshes.repair import FAULTS, repaired
 from layers.read.pictures import Images
 
-#: Colours of a body's triangles that are kept apart; of more there is one, their mean.
-_MOST_COLORS = 256
 #: A model that reaches farther (m) is in another unit, or not in one place.
 _FAR_M = 100_000.0
 #: How far above its lowest point (m) a model still stands on the ground.
@@ -40,7 +37,9 @@ def read(load: Callable[[Path, Images], Scene], path: Path, options: ReadOptions
     images = Images(options.folder, sink, options.declared.encoding)
     scene = load(path, images)
     # loaders count what the file says; its faces may have more corners than three
-    check_count(sum(len(piece.triangles) for thing in scene.things for piece in thing.pieces))
+    check_count(
+        sum(len(piece.triangles) for thing in scene.things for piece in thing.pieces), len(scene.things)
+    )
     _Reading(place, scene, options, sink).write()
 
 
@@ -87,33 +86,35 @@ class _Reading:
 
     def write(self) -> None:
         """Hand on every thing. Raises BadFile mesh.empty, mesh.far."""
-        sink, scene = self._sink, self._scene
+        sink, scene, limits = self._sink, self._scene, self._options.limits
         sink.meta.update(driver=scene.driver, kind="cim", crs=self._anchor.crs, rows=("object", 1))
         things = [(number, thing) for number, thing in enumerate(scene.things, 1) if thing.pieces]
         if not things:
             raise BadFile("mesh.empty", "no object of the file has a triangle; export it with its surfaces")
-        self._frame([piece for _, thing in things for piece in thing.pieces])
-        for (row, thing), called in zip(things, _ids([thing.name for _, thing in things]), strict=True):
-            self._thing(row, thing, called)
-            if sink.enough(self._options.limits, row):
-                break
+        ids = _ids([thing.name for _, thing in things])
+        named = [Named(row, thing, called) for (row, thing), called in zip(things, ids, strict=True)]
+        every = list(several(named, self._anchor))
+        scene.things = ()
+        self._frame(every)
+        for some in every:
+            for row in self._bodies(some):
+                if sink.enough(limits, row):
+                    self._rows.finish()
+                    return
         self._rows.finish()
 
-    def _frame(self, pieces: Sequence[Piece]) -> None:
+    def _frame(self, every: Sequence[Bodies]) -> None:
         """Find the lowest point of all, and tell what was taken where the file does not say it.
 
         Raises BadFile mesh.far."""
-        boxes = []
-        for piece in pieces:
-            metres = self._anchor.metres(piece.vertices[np.unique(piece.triangles)])
-            metres = metres[np.isfinite(metres).all(axis=1)]
-            if len(metres):
-                boxes += [metres.min(axis=0), metres.max(axis=0)]
+        used = (some.vertices[_used(some)] for some in every)
+        finite = [metres[np.isfinite(metres).all(axis=1)] for metres in used]
+        boxes = [end for metres in finite if len(metres) for end in (metres.min(axis=0), metres.max(axis=0))]
         if not boxes:
             return
         low, high = np.min(boxes, axis=0), np.max(boxes, axis=0)
         self._low = float(low[2])
-        self._foot = self._lowest(pieces)
+        self._foot = self._lowest([metres[metres[:, 2] <= self._low + _FOOT_M] for metres in finite])
         far = float(np.abs([low, high]).max())
         if not self._on_grid and far > _FAR_M:
             reason = f"it reaches {far / 1000:.4g} km from its anchor"
@@ -123,13 +124,9 @@ class _Reading:
             size = " × ".join(f"{side:.4g}" for side in high - low)
             self._sink.note("mesh.frame", f"{'; '.join(self._assumed)}: it is {size} m wide, deep and high")
 
-    def _lowest(self, pieces: Sequence[Piece]) -> tuple[float, float] | None:
+    def _lowest(self, feet: Sequence[Floats]) -> tuple[float, float] | None:
         """The longitude and latitude at which the model meets the ground: the middle of what lies lowest.
         None where the CRS does not say it, as the load tells."""
-        feet = []
-        for piece in pieces:
-            metres = self._anchor.metres(piece.vertices[np.unique(piece.triangles)])
-            feet.append(metres[metres[:, 2] <= self._low + _FOOT_M])
         middle = self._anchor.placed(np.concatenate(feet).mean(axis=0)[None])
         try:
             ((lon, lat),) = crs.to_lonlat(middle[:, :2], self._anchor.crs).tolist()
@@ -137,50 +134,72 @@ class _Reading:
             return None
         return (lon, lat) if np.isfinite([lon, lat]).all() else None
 
-    def _thing(self, row: int, thing: Thing, called: str) -> None:
-        body = _joined(thing.pieces)
-        own = {**{str(k): v for k, v in thing.extra.items()}, "name": thing.name[:_NAME]}
-        if thing.inside:
-            own["inside"] = thing.inside
-        names = list(dict.fromkeys(piece.name for piece in thing.pieces if piece.name))
-        if names:
-            own["material"] = "; ".join(names)
-        metres = self._anchor.metres(body.vertices)
-        if not np.isfinite(metres[body.triangles]).all():
+    def _bodies(self, some: Bodies) -> Iterator[int]:
+        """Hand on some bodies; the row of each as it is done."""
+        count = len(some.named)
+        finite = np.isfinite(some.vertices).all(axis=1)
+        broken = np.bincount(some.body[~finite[some.triangles].all(axis=1)], minlength=count) > 0
+        whole = np.flatnonzero(~broken[some.body])
+        made = repaired(some.vertices, some.triangles[whole], some.body[whole], count)
+        kept = whole[made.kept]
+        used = np.zeros(len(some.vertices), bool)
+        used[made.triangles] = True
+        sizes = np.bincount(some.of_vertex[used], minlength=count)
+        fits = (sizes <= self._options.limits.vertices)[some.body[kept]]
+        drawn = np.flatnonzero(fits)
+        number = np.cumsum(used) - 1
+        positions = some.vertices[used]
+        triangles = number[made.triangles[drawn]]
+        ends = np.searchsorted(some.body[kept[drawn]], np.arange(count), side="right")
+        shapes, sides = outlines(positions, triangles, ends, made.closed)
+        bases = shapely.to_wkb(shapely.transform(shapes, self._flat))
+        firsts = np.cumsum([0, *sizes])
+        placed = self._anchor.placed(positions)
+        shells = some.shells(placed, firsts, triangles, ends, kept[drawn], made.turned[drawn])
+        for k, (named, shell) in enumerate(zip(some.named, shells, strict=True)):
+            own = _own(named.thing)
+            if self._stands(named, own, bool(broken[k]), int(made.lost[k]), int(sizes[k])):
+                self._tell(named, {rule: int(of[k]) for rule, of in made.faults.items()}, float(sides[k]))
+                self._rows.add(
+                    named.row,
+                    named.id,
+                    shell,
+                    bases[k],
+                    own,
+                    object_type="mesh",
+                    lod="",
+                    ground=self._low + self._anchor.point[2],
+                    foot=self._foot,
+                )
+            yield named.row
+
+    def _stands(self, named: Named, own: dict[str, object], broken: bool, lost: int, size: int) -> bool:
+        """Whether a body of so many vertices becomes a feature; why not is told."""
+        row, called = named.row, named.id
+        if broken:
             self._drop("geometry.nan", "a coordinate of it is not a finite number", row, called, own)
-            return
-        made = repaired(metres, body.triangles)
-        if made.lost:
-            reason = f"{made.lost} surfaces have no area and are left out"
+            return False
+        if lost:
+            reason = f"{lost} surfaces have no area and are left out"
             self._sink.note("surface.degenerate", reason, row, called)
-        if not len(made.triangles):
+        if not size:
             self._drop("geometry.degenerate", "no triangle of it has an area", row, called, own)
-            return
-        used, index = np.unique(made.triangles, return_inverse=True)
-        if len(used) > self._options.limits.vertices:
-            reason = f"the body has {len(used):,} vertices, the limit is {self._options.limits.vertices:,}"
+            return False
+        most = self._options.limits.vertices
+        if size > most:
+            reason = f"the body has {size:,} vertices, the limit is {most:,}"
             self._drop("limit.vertices", reason, row, called, own)
-            return
-        for rule, count in made.faults.items():
-            self._sink.note(rule, FAULTS[rule].format(count), row, called)
-        positions = made.vertices[used]
-        triangles = index.reshape(-1, 3)
-        shape, side = outline(positions, triangles)
+            return False
+        return True
+
+    def _tell(self, named: Named, faults: Mapping[str, int], side: float) -> None:
+        """Note what is wrong with a body, and of what cells its outline is."""
+        for rule, count in faults.items():
+            if count:
+                self._sink.note(rule, FAULTS[rule].format(count), named.row, named.id)
         if side:
-            self._sink.note("mesh.outline", f"its outline follows cells of {side:.2g} m", row, called)
-        placed = shapely.transform(shape, self._flat)
-        shell = body.shell(self._anchor.placed(positions), triangles, made.kept, made.turned)
-        self._rows.add(
-            row,
-            called,
-            shell,
-            shapely.to_wkb(placed),
-            own,
-            object_type="mesh",
-            lod="",
-            ground=self._low + self._anchor.point[2],
-            foot=self._foot,
-        )
+            reason = f"its outline follows cells of {side:.2g} m"
+            self._sink.note("mesh.outline", reason, named.row, named.id)
 
     def _flat(self, metres: Floats) -> Floats:
         """Positions (n, 2) of an outline in the CRS."""
@@ -204,67 +223,18 @@ def _ids(names: Sequence[str]) -> Iterator[str]:
         yield called
 
 
-@dataclass(frozen=True, slots=True)
-class _Body:
-    """The pieces of a thing as one."""
-
-    vertices: Floats
-    triangles: Indices
-    part: NDArray[np.uint32]
-    part_table: tuple[Part, ...]
-    look: NDArray[np.uint16]
-    look_table: tuple[Material, ...]
-    uv: NDArray[np.float32] | None
-
-    def shell(self, positions: Floats, triangles: Indices, kept: Indices, turned: NDArray[np.bool_]) -> Shell:
-        """With other positions and triangles, of which ``kept`` says which of the given these are."""
-        uv = None if self.uv is None else self.uv[kept]
-        if uv is not None:
-            uv[turned] = uv[turned][:, ::-1]
-        named = len(self.part_table) > 1 or bool(self.part_table[0].name)
-        plain = self.look_table == (Material(),)
-        return Shell(
-            positions,
-            triangles.astype(np.uint32),
-            np.zeros(len(triangles), np.uint8),
-            self.part[kept] if named else None,
-            self.part_table if named else (),
-            None if plain else self.look[kept],
-            () if plain else self.look_table,
-            uv,
-        )
+def _used(some: Bodies) -> NDArray[np.bool_]:
+    """Which vertices a triangle has."""
+    out = np.zeros(len(some.vertices), bool)
+    out[some.triangles] = True
+    return out
 
 
-def _joined(pieces: Sequence[Piece]) -> _Body:
-    first = np.cumsum([0, *(len(piece.vertices) for piece in pieces)])
-    parts: dict[Part, int] = {}
-    looks: dict[Material, int] = {}
-    part, look = [], []
-    for piece in pieces:
-        count = len(piece.triangles)
-        part.append(np.full(count, parts.setdefault(Part("", "material", piece.name), len(parts)), np.uint32))
-        look.append(_looks(piece, looks))
-    textured = any(piece.uv is not None for piece in pieces)
-    none = [np.zeros((len(piece.triangles), 3, 2), np.float32) for piece in pieces]
-    uv = [blank if piece.uv is None else piece.uv for piece, blank in zip(pieces, none, strict=True)]
-    return _Body(
-        np.concatenate([piece.vertices for piece in pieces]),
-        np.concatenate([piece.triangles + at for piece, at in zip(pieces, first.tolist(), strict=False)]),
-        np.concatenate(part),
-        tuple(parts),
-        np.concatenate(look),
-        tuple(looks),
-        np.concatenate(uv) if textured else None,
-    )
-
-
-def _looks(piece: Piece, looks: dict[Material, int]) -> NDArray[np.uint16]:
-    """The number of the material of each triangle."""
-    count = len(piece.triangles)
-    if piece.colors is None or piece.material.texture:
-        return np.full(count, looks.setdefault(piece.material, len(looks)), np.uint16)
-    colors, index = np.unique(piece.colors, axis=0, return_inverse=True)
-    if len(colors) > _MOST_COLORS:  # the nearest of so many steps of each part
-        colors, index = np.unique(piece.colors // 43 * 43 + 21, axis=0, return_inverse=True)
-    numbers = [looks.setdefault(Material(tuple(color)), len(looks)) for color in colors.tolist()]
-    return np.array(numbers, np.uint16)[index.reshape(-1)]
+def _own(thing: Thing) -> dict[str, object]:
+    """What a thing has of its own, as columns."""
+    own: dict[str, object] = {**{str(k): v for k, v in thing.extra.items()}, "name": thing.name[:_NAME]}
+    if thing.inside:
+        own["inside"] = thing.inside
+    if names := list(dict.fromkeys(piece.name for piece in thing.pieces if piece.name)):
+        own["material"] = "; ".join(names)
+    return own

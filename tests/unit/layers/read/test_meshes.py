@@ -22,7 +22,7 @@ from layers.guard import Reading
 from layers.mesh import Material, Mesh
 from layers.read import sources
 from layers.read.base import ReadLimits, ReadOptions, Sink
-from layers.read.meshes.repair import connected, repaired
+from layers.read.meshes.repair import Repaired, connected, repaired
 from layers.source import Declared
 from tests.meshes import CHIMNEY, HALL, box, chimney, dxf, glb, gltf, hall, obj_text, tds, written
 from tests.textured import BLUE, GREEN, QUARTERS, RED, WHITE, image
@@ -53,6 +53,13 @@ def rows(reading: Reading) -> Rows:
 
 def told(reading: Reading) -> dict[str, str]:
     return {problem.rule: problem.reason for problem in reading.problems}
+
+
+def alone(vertices: Any, faces: Any) -> tuple[Repaired, trimesh.Trimesh]:
+    """What was made of one body."""
+    triangles = np.asarray(faces)
+    made = repaired(np.asarray(vertices, np.float64), triangles, np.zeros(len(triangles), np.int64), 1)
+    return made, trimesh.Trimesh(vertices, made.triangles, process=False)
 
 
 def refused(path: Path, declared: Declared = UP, **limits: int) -> BadFile:
@@ -205,18 +212,16 @@ def test_any_winding_of_a_closed_body_is_put_right(seed: int) -> None:
     faces = np.array(ball.faces)
     wrong = random.random(len(faces)) < random.random()
     faces[wrong] = faces[wrong][:, ::-1]
-    made = repaired(ball.vertices, faces)
-    assert made.closed
-    assert trimesh.Trimesh(made.vertices, made.triangles, process=False).volume == pytest.approx(
-        ball.volume, rel=1e-3
-    )
+    made, whole = alone(ball.vertices, faces)
+    assert made.closed.all()
+    assert whole.volume == pytest.approx(ball.volume, rel=1e-3)
 
 
 def test_a_hollow_stays_a_hollow() -> None:
     outer, inner = box((10, 10, 10)), box((2, 2, 2), (4, 4, 4))
     faces = np.concatenate([outer.faces, inner.faces[:, ::-1] + len(outer.vertices)])
-    made = repaired(np.concatenate([outer.vertices, inner.vertices]), faces)
-    assert trimesh.Trimesh(made.vertices, made.triangles, process=False).volume == pytest.approx(992)
+    _, whole = alone(np.concatenate([outer.vertices, inner.vertices]), faces)
+    assert whole.volume == pytest.approx(992)
 
 
 def test_what_is_left_wrong_is_told(tmp_path: Path) -> None:
@@ -250,8 +255,8 @@ def test_what_no_inside_has_is_told() -> None:
         a, b = (k, k + count) if k < count else (k, k)
         c, d = (k + 1, k + 1 + count) if k + 1 < count else (count, 0)
         faces += [[a, c, b], [b, c, d]]
-    made = repaired(np.concatenate(sides), np.array(faces))
-    assert made.faults["mesh.twisted"] == 1
+    made, _ = alone(np.concatenate(sides), faces)
+    assert made.faults["mesh.twisted"].tolist() == [1]
 
 
 @pytest.mark.parametrize("seed", range(20))

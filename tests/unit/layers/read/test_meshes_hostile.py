@@ -16,7 +16,7 @@ import trimesh
 from layers import load
 from layers.mesh import Material
 from layers.read.meshes import model
-from layers.read.meshes.outline import outline
+from layers.read.meshes.outline import outlines
 from layers.source import Declared
 from tests import meshes
 from tests.meshes import dxf, glb, gltf, hall, obj_text
@@ -159,7 +159,8 @@ def test_the_outline_of_what_is_scattered_is_made_of_wider_cells() -> None:
     corners = np.repeat(np.column_stack([places, np.zeros(len(places))]), 3, axis=0)
     corners += np.tile([[0, 0, 0], [0.3, 0, 0], [0, 0.3, 0]], (len(places), 1))
     begin = time.process_time()
-    shape, side = outline(corners, np.arange(len(corners)).reshape(-1, 3))
+    triangles = np.arange(len(corners)).reshape(-1, 3)
+    (shape,), (side,) = outlines(corners, triangles, np.array([len(triangles)]), np.zeros(1, bool))
     assert time.process_time() - begin < 5
     assert side > 500 / 512 * 1.5
     assert shapely.is_valid(shape)
