@@ -1,4 +1,5 @@
-"""A package with readers of its own, as an installer leaves it."""
+"""A package with readers of its own, as an installer leaves it; one for all tests of a module: the
+process that reads with it is started anew."""
 
 from __future__ import annotations
 

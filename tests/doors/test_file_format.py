@@ -39,11 +39,14 @@ FORMATS = (
 """
 
 
-@pytest.fixture
-def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The package; its module."""
-    with installed(tmp_path, monkeypatch, "xyn", MODULE) as module:
-        yield module
+@pytest.fixture(scope="module")
+def plugin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The package."""
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        installed(tmp_path_factory.mktemp("xyn"), patch, "xyn", MODULE),
+    ):
+        yield
 
 
 @pytest.mark.usefixtures("plugin")
@@ -89,8 +92,10 @@ def test_what_it_refuses_is_refused(tmp_path: Path, name: str, text: str, rule: 
     assert caught.value.rule == rule
 
 
-def test_a_package_that_cannot_be_imported_is_named(tmp_path: Path, plugin: Path) -> None:
-    plugin.write_text("import no_such_package\n")
+def test_a_package_that_cannot_be_imported_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a.csv").write_text("lon,lat\n1,2\n")
-    with pytest.raises(BadFile, match=r"reader\.died: .*No module named 'no_such_package'"):
+    with (
+        installed(tmp_path, monkeypatch, "xyn", "import no_such_package\n"),
+        pytest.raises(BadFile, match=r"reader\.died: .*No module named 'no_such_package'"),
+    ):
         load.check(tmp_path / "a.csv")

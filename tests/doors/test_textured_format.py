@@ -57,10 +57,13 @@ FORMATS = (Reader("roofs", {"en": "Roofs"}, (".roofs",), lambda one: one.head.st
 """
 
 
-@pytest.fixture(autouse=True)
-def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+@pytest.fixture(scope="module", autouse=True)
+def plugin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """The package."""
-    with installed(tmp_path, monkeypatch, "roofs", MODULE):
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        installed(tmp_path_factory.mktemp("roofs"), patch, "roofs", MODULE),
+    ):
         yield
 
 
