@@ -55,6 +55,12 @@ def ground(cells: int, box: tuple[float, float, float, float] = (0, 0, 1, 1)) ->
     return trimesh.Trimesh(corners, faces, visual=visual, process=False)
 
 
+def batched(mesh: trimesh.Trimesh) -> trimesh.Trimesh:
+    """A mesh that is one feature of its tile, the first."""
+    mesh.vertex_attributes["_BATCHID"] = np.zeros(len(mesh.vertices), np.float32)
+    return mesh
+
+
 def glb(mesh: trimesh.Trimesh) -> bytes:
     """A mesh that has z up as glTF, which has y up."""
     turned = mesh.copy()
@@ -159,5 +165,8 @@ def photo_mesh(lon: float, lat: float, height: float = 0.0) -> dict[str, bytes |
         "tileset.json": {"asset": {"version": "1.0"}, "geometricError": 400, "root": root},
         "Data/coarse.b3dm": b3dm(glb(coarse)),
         "Data/Tile_0/tileset.json": inner,
-        **{f"Data/Tile_0/fine_{n}.b3dm": b3dm(glb(one), names=[f"part {n}"]) for n, one in enumerate(fine)},
+        **{
+            f"Data/Tile_0/fine_{n}.b3dm": b3dm(glb(batched(one)), names=[f"part {n}"])
+            for n, one in enumerate(fine)
+        },
     }

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from layers.store.geopackage.connection import connect
 from tests.browser.conftest import SIZE, Tab
-from tests.browser.pixels import pixels
+from tests.browser.pixels import colour, pixels
 from tests.ifcs import AXIS, EAST, MAP, NORTH, house
 from tests.support import Server, init, twin, until
 
@@ -99,6 +99,36 @@ def test_a_link_opens_the_storey_in_chinese(tab: Tab) -> None:
     assert slider.get_attribute("aria-valuetext") == "Upper(3 m)"
     assert "含以下楼层" in tab.page.locator("[data-layer=house]").inner_text()
     assert name_at(tab, 5, 6, 6) == "lid"
+
+
+def test_storeys_have_colours_of_their_own_and_lose_them_again(tab: Tab, tmp_path: Path) -> None:
+    """Blue is the lowest above the ground, violet the highest; the legend has them as they stand."""
+
+    def roof(height: float) -> list[int]:
+        lon, lat = at(5, 6)
+        found = tab.js("([lon, lat, h]) => window.twin.window(lon, lat, h)", [lon, lat, height])
+        return colour(tab, found["x"], found["y"])
+
+    tab.look(*at(5, 4), 40, -89, mode="3d", left="layers")
+    chosen(tab)
+    usual = roof(6)
+    tab.page.locator("[data-layer=house] [data-model=by-storey]").check()
+    tab.ready()
+    assert "b=house;by=storey" in tab.page.url
+    legend = tab.page.locator("[data-layer=house] [data-storey]")
+    assert [one.get_attribute("data-storey") for one in legend.all()] == ["2", "1", "-1"]
+    tab.page.screenshot(path=tmp_path / "storeys.png")
+    red, green, blue = roof(6)
+    assert red > green + 20
+    assert blue > green + 20
+    chosen(tab, byStorey=True, storey=1)
+    red, green, blue = roof(0)
+    assert blue > red + 20
+    chosen(tab, byStorey=True)
+    tab.page.locator("[data-layer=house] [data-model=by-storey]").uncheck()
+    tab.ready()
+    assert np.abs(np.subtract(roof(6), usual)).max() < 6
+    assert "by=storey" not in tab.page.url
 
 
 @pytest.fixture

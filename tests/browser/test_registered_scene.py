@@ -79,6 +79,32 @@ def test_where_a_house_stands_it_is_cut_out(tab: Tab) -> None:
     assert green > 1.5 * red
 
 
+def test_the_card_of_an_element_has_what_its_tile_carries(tab: Tab, tmp_path: Path) -> None:
+    """Chosen it is drawn so, and no link names it: its number is of a tile alone."""
+    tab.look(LON, LAT, 120, -80, layers={"photo": {"visible": True, "opacity": 1}}, left="", lang="zh-CN")
+    place = (-20, -20, _height(-20, -20))
+    before = _seen(tab, *place)
+    lon, lat = at(*place[:2])
+    found = tab.js("([lon, lat, h]) => window.twin.window(lon, lat, h)", [lon, lat, place[2]])
+    tab.page.mouse.click(found["x"], found["y"])
+    card = tab.page.locator("twin-element")
+    card.locator("[data-property=name]").wait_for()
+    assert card.locator("[data-property=name]").inner_text().startswith("part ")
+    text = card.inner_text()
+    assert "倾斜摄影" in text
+    assert "Data/Tile_0/fine_" in text
+    assert not any(part.startswith("s=") for part in tab.page.url.split("#")[1].split("&"))
+    tab.ready()
+    tab.page.screenshot(path=tmp_path / "element.png")
+    chosen = _seen(tab, *place)
+    assert chosen[1] > before[1] + 20
+    assert tab.violations() == []
+    card.locator("button.close").click()
+    card.wait_for(state="detached")
+    tab.ready()
+    assert np.abs(np.subtract(_seen(tab, *place), before)).max() < 8
+
+
 def test_the_list_names_it_without_a_count(tab: Tab) -> None:
     tab.look(LON, LAT, 380, -60, left="layers", layers={"photo": {"visible": True, "opacity": 1}})
     line = tab.page.locator("twin-layers [data-layer=photo]")

@@ -3,7 +3,8 @@ instead."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import shapely
 from layers import wkb
 from layers.errors import BadConfig, shown
 from layers.model import Rows
+from tiles.cache import Cache
 from tiles.scheme import METRES_PER_DEGREE
 
 #: Metres around a feature: what a photo shows of its walls and eaves is not thinner.
@@ -23,13 +25,58 @@ _FINE = 0.1
 #: Corners of an area in a file.
 _MOST = 100_000
 
+#: Bytes of documents that are kept.
+_KEPT = 16_000_000
+
 type Ring = Sequence[tuple[float, float]]
+#: Rings, or the name of a GeoJSON file below the city's folder.
+type Said = str | Sequence[Ring]
 
 
-def area(said: str | Sequence[Ring], folder: Path) -> Any:
-    """The area of a setting: rings, or a GeoJSON file of polygons below the city's ``folder``.
+@dataclass(frozen=True, slots=True)
+class _Made:
+    body: bytes
 
-    Raises BadConfig."""
+    @property
+    def weight(self) -> int:
+        return len(self.body)
+
+
+class Cuts:
+    """Documents of what is cut out of layers, each made once for a state of the city and of its files."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._kept: Cache[_Made] = Cache(_KEPT)
+
+    def document(
+        self,
+        state: Hashable,
+        cut: Said | None,
+        keep: Said | None,
+        replaced: Callable[[], Iterable[Rows]] | None,
+    ) -> bytes:
+        """The document of two areas and of the features that stand for what is there; ``state`` names the
+        layer, and what of it and of the features the document follows from. Raises BadConfig."""
+        files = [self._folder / one for one in (cut, keep) if isinstance(one, str)]
+
+        def build() -> _Made:
+            areas = [] if cut is None else [area(cut, self._folder)]
+            kept = None if keep is None else area(keep, self._folder)
+            if replaced is not None:
+                areas.append(outlines(replaced()))
+            return _Made(document(areas, kept))
+
+        return self._kept.make((state, *_changed(files)), build).body
+
+
+def _changed(files: Iterable[Path]) -> list[int]:
+    """When files of areas were changed last; one that is not there is told when it is read."""
+    return [file.stat().st_mtime_ns for file in files if file.is_file()]
+
+
+def area(said: Said, folder: Path) -> Any:
+    """The area of a setting, in degrees; its file lies below the city's ``folder``. Raises BadConfig."""
     if not isinstance(said, str):
         return shapely.union_all(shapely.make_valid([shapely.Polygon(ring) for ring in said]))
     try:

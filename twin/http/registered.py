@@ -7,7 +7,7 @@ import gzip
 import mimetypes
 import posixpath
 import zlib
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,8 @@ from layers.query import Query
 from layers.raster.files import at_time, digest, file_key, located
 from layers.read.tileset.files import GZIP, MOST_BYTES, allowed, document
 from layers.types import CRS84
-from tiles.scene import cut, registered
+from tiles.scene import registered
+from tiles.scene.cut import Cuts
 from tiles.scene.registered import Move, Set
 from twin.access.caller import CALLER
 from twin.http import answers, respond
@@ -52,7 +53,7 @@ class Registered:
 
     def __init__(self, city: City) -> None:
         self._city = city
-        self._areas: dict[str, tuple[object, bytes]] = {}
+        self._cuts = Cuts(city.folder)
 
     async def find(self, scope: Scope, layer_id: str) -> ContentLayer | None:
         """The layer of an id, if it is of registered content. Raises NotFound."""
@@ -133,27 +134,15 @@ class Registered:
                 other = view.feature_layer(said.replaced_by)
             except NotFound:
                 other = None  # not seen by this caller, or not loaded yet
-        files = [self._city.folder / one for one in (said.cut, said.keep) if isinstance(one, str)]
-        state = view.key, layer.generation, other and (other.generation, other.seq), _changed(files)
-        known = self._areas.get(f"{layer.id} {view.key}")
-        if known is not None and known[0] == state:
-            return known[1]
-        try:
-            areas = [] if said.cut is None else [cut.area(said.cut, self._city.folder)]
-            keep = None if said.keep is None else cut.area(said.keep, self._city.folder)
-        except BadConfig as error:
-            raise Unavailable(f"layers.{layer.id}.scene: {error}") from error
+        replaced = None
         if other is not None:
             query = Query(bbox=layer.extent, properties=(), limit=None, crs=CRS84)
-            areas.append(cut.outlines(view.scan(other.id, query)))
-        body = cut.document(areas, keep)
-        self._areas[f"{layer.id} {view.key}"] = state, body
-        return body
-
-
-def _changed(files: Iterable[Path]) -> list[int]:
-    """When files of areas were changed last; one that is not there is told when it is read."""
-    return [file.stat().st_mtime_ns for file in files if file.is_file()]
+            replaced = partial(view.scan, other.id, query)
+        state = layer.id, view.key, layer.generation, other and (other.generation, other.seq)
+        try:
+            return self._cuts.document(state, said.cut, said.keep, replaced)
+        except BadConfig as error:
+            raise Unavailable(f"layers.{layer.id}.scene: {error}") from error
 
 
 def _ask(scope: Scope, known: Collection[str]) -> None:

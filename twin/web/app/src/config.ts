@@ -101,6 +101,8 @@ export interface ModelLook {
   below?: boolean;
   /** The categories that are not shown. */
   hidden?: readonly string[];
+  /** Each storey has a colour of its own. */
+  byStorey?: boolean;
 }
 
 /** What can be chosen of a building model. */

@@ -3,10 +3,10 @@
  *
  * v=lon,lat,distance,heading,pitch  m=2d|3d  u=1  l=layer,layer:opacity  off=live,live  p=panel,panel
  * t=0 without terrain  x=exaggeration  o=raster,raster (highest first)
- * b=model;storey=NUMBER;below=true;hide=CATEGORY,CATEGORY (once a building model)
+ * b=model;storey=NUMBER;below=true;hide=CATEGORY,CATEGORY;by=storey (once a building model)
  * r=raster;colormap=NAME;range=LOW,HIGH;bands=N[,N,N];hillshade=true|false;datetime=TIME (once a raster)
  * at=instant|@change, the city as it was  against=now|instant|@change, compared with it  split=share, side by side
- * set=id, what a change set changed  mv=layer;to=VERSION;from=VERSION, what is different in a model version
+ * set=id, what a change set changed  mv=layer;to=VERSION;from=VERSION, what is different in a model version  cl=JOB, its clashes
  * sb=lon,lat,width,depth,heading,low,high, solids are cut out of this box
  * xr=1, what is not chosen is seen through
  * s=layer:fid | sensor:id | incident:id; a layer that is called like one of those, or any: s=feature:layer:fid;
@@ -16,7 +16,7 @@
 import { usualOpacity, type CityConfig, type Lang, type LayerConfig } from './config';
 import { readModel, writeModel } from './layers/model-look';
 import { readLook, writeLook } from './layers/raster-look';
-import { liveTypes, panels } from './panels/registry';
+import { cardOf, liveTypes, panels } from './panels/registry';
 import { isBefore, NOW, readMoment } from './past';
 import { isFeature, PICK, type LayerState, type ModelChoice, type SectionBox, type Selection, type State, type Store, type View } from './state';
 
@@ -43,11 +43,13 @@ function parseSelection(text: string | null, config: CityConfig): Selection | nu
   return config.layers.some((layer) => layer.id === name) ? { type: 'feature', layer: name, fid: id, ...(against ? { against: true } : {}) } : null;
 }
 
-function writeSelection(selection: Selection, compared: boolean): string {
-  if (!isFeature(selection)) return `s=${selection.type}:${selection.id}`;
+/** Nothing of what the page alone knows. */
+function writeSelection(selection: Selection | null, compared: boolean): string[] {
+  if (selection === null || cardOf(selection.type)?.passing) return [];
+  if (!isFeature(selection)) return [`s=${selection.type}:${selection.id}`];
   const { layer, fid } = selection;
   const which = compared && selection.against ? ':against' : '';
-  return `s=${liveTypes().has(layer) ? 'feature:' : ''}${layer}:${fid}${which}`;
+  return [`s=${liveTypes().has(layer) ? 'feature:' : ''}${layer}:${fid}${which}`];
 }
 
 function parseLayers(text: string | null, looks: readonly string[], models: readonly string[], config: CityConfig, then: boolean): Record<string, LayerState> {
@@ -215,7 +217,7 @@ export function writeLink(state: Readonly<State>): string {
   if (off.length > 0) parts.push(`off=${off.join(',')}`);
   const open = [left, right].filter((id) => id !== null);
   if (open.length > 0) parts.push(`p=${open.join(',')}`);
-  if (selection) parts.push(writeSelection(selection, state.against !== null));
+  parts.push(...writeSelection(selection, state.against !== null));
   parts.push(`lang=${state.lang}`);
   return `#${parts.join('&')}`;
 }

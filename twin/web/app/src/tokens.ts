@@ -108,6 +108,11 @@ const dark: Record<Token, string> = {
   obstacle: '#5cc8e0',
 };
 
+/** Of the storeys of a model, from the lowest above the ground to the highest, and of those below it; as of data for a
+ * light map. From a short table: between its colours they are mixed. */
+export const STOREYS = ['#3b4cc0', '#2f8fc4', '#2aa198', '#57a639', '#c8b400', '#e07b00', '#c9302c', '#8e2a7e'] as const;
+export const CELLARS = ['#9aa0a6', '#4a4f55'] as const;
+
 export const TOKENS: Readonly<Record<Shade, Readonly<Record<Token, string>>>> = { light, dark };
 
 const SLOT = 'twin.theme';

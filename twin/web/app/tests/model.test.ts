@@ -1,10 +1,10 @@
 import { nothing, render } from 'lit';
 import { afterEach, expect, test, vi } from 'vitest';
 import { useLanguage } from '../src/i18n';
-import { followModels, modelsThen, readModel, seen, writeModel } from '../src/layers/model-look';
+import { followModels, modelsThen, readModel, seen, storeyColors, writeModel } from '../src/layers/model-look';
 import { sceneStyle, vectorStyle } from '../src/layers/style';
 import { readLink, writeLink } from '../src/link';
-import { modelControls } from '../src/panels/layer-tree/model-controls';
+import { modelControls, storeyLegend } from '../src/panels/layer-tree/model-controls';
 import { city, layer, page } from './city';
 
 const block = layer('block', {
@@ -49,6 +49,39 @@ test('a link restores what was chosen of a model, and no more than the model has
   expect(writeModel('block', {})).toBeNull();
   expect(writeModel('block', { hidden: [] })).toBe('block;hide=');
   expect(readLink('#b=roads;storey=1', config).layers['roads']).toEqual({ visible: true, opacity: 1 });
+});
+
+test('each storey has a colour of its own, in both forms, in the legend and in the link, until it is taken back', () => {
+  useLanguage('en', 'UTC');
+  const [cellar, ground, upper] = storeyColors(block, { byStorey: true }).map(({ color }) => color);
+  expect(new Set([cellar, ground, upper]).size).toBe(3);
+  const rules = (style: ReturnType<typeof sceneStyle>): unknown => (style.style as { color: { conditions: [string, string][] } }).color.conditions.filter(([test]) => test.includes('storey_no'));
+  const wanted = [['${storey_no} === -1', `color('${cellar}')`], ['${storey_no} === 1', `color('${ground}')`], ['${storey_no} === 2', `color('${upper}')`]];
+  expect(rules(sceneStyle(block, 1, null, undefined, { byStorey: true }))).toEqual(wanted);
+  expect(rules(vectorStyle(block, 1, null, false, undefined, { byStorey: true }))).toEqual(wanted);
+  expect(rules(sceneStyle(block, 1, null))).toEqual([]);
+  const hash = '#v=24.95,60.15,420,35,-50&m=3d&l=block&b=block;storey=1;by=storey&lang=en';
+  expect(writeLink(readLink(hash, config))).toBe(hash);
+  expect(readModel('by=storey', layer('roads'))).toEqual({});
+  const app = page(config, hash);
+  const box = document.body.appendChild(document.createElement('div'));
+  render(storeyLegend(app, block), box);
+  expect([...box.querySelectorAll('[data-storey]')].map((one) => one.textContent?.trim())).toEqual(['Upper (3 m)', 'Ground (0 m)', 'Cellar (-2.8 m)']);
+  render(modelControls(app, block), box);
+  const turn = box.querySelector<HTMLInputElement>('[data-model="by-storey"]')!;
+  expect(turn.checked).toBe(true);
+  turn.checked = false;
+  turn.dispatchEvent(new Event('change'));
+  expect(storeyColors(block, app.store.get().layers['block']?.model)).toEqual([]);
+  box.remove();
+});
+
+test('of many storeys neighbours are told apart', () => {
+  const tower = layer('tower', { storeys: Array.from({ length: 60 }, (_, i) => ({ no: i + 1, title: `${i + 1}`, elevation: null })) });
+  const colors = storeyColors(tower, { byStorey: true }).map(({ color }) => color);
+  const parts = (hex: string): number[] => [1, 3, 5].map((at) => Number.parseInt(hex.slice(at, at + 2), 16));
+  const apart = colors.slice(1).map((color, i) => Math.max(...parts(color).map((part, k) => Math.abs(part - parts(colors[i]!)[k]!))));
+  expect(Math.min(...apart)).toBeGreaterThan(24);
 });
 
 test('of a layer with nothing to choose among the panel has no room', () => {

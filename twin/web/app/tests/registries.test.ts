@@ -3,7 +3,7 @@ import { bindings } from '../src/keyboard';
 import { forms } from '../src/layers/registry';
 import { cardOf, isOpen, liveTypes, openCard, panels, toggled } from '../src/panels/registry';
 import { Registry } from '../src/registry';
-import { readLink } from '../src/link';
+import { readLink, writeLink } from '../src/link';
 import { tools } from '../src/tools/registry';
 import { city, layer } from './city';
 
@@ -19,7 +19,7 @@ test('an id is registered once, and could stand in a link', () => {
 
 test('panels, tools and forms are found in their folders', () => {
   expect(panels.all().map(({ id }) => id).sort()).toEqual(
-    ['edits', 'feature', 'history', 'incident', 'incidents', 'layers', 'legend', 'new', 'profile', 'search', 'section', 'sensor'],
+    ['edits', 'element', 'feature', 'history', 'incident', 'incidents', 'layers', 'legend', 'new', 'profile', 'search', 'section', 'sensor'],
   );
   expect(tools.all().map(({ id }) => id)).toEqual(['zoom-in', 'zoom-out', 'north', 'mode', 'underground', 'profile', 'past', 'xray', 'section', 'theme']);
   expect(forms.all().map(({ id }) => id).sort()).toEqual(['coverage', 'draped', 'registered', 'scene', 'vector']);
@@ -39,6 +39,9 @@ test('the keys of the page are each bound once', () => {
 test('each type of selection has its card', () => {
   expect(cardOf('feature')?.tag).toBe('twin-feature');
   expect(liveTypes()).toEqual(new Set(['sensor', 'incident', 'new']));
+  // a pick of others' content is of this page alone
+  expect(writeLink({ ...state, selection: { type: 'element', id: 1 } })).not.toContain('s=');
+  expect(readLink('#s=element:1', city()).selection).toBeNull();
   expect(openCard({ ...state, selection: { type: 'sensor', id: 1 } })?.id).toBe('sensor');
   expect(openCard(state)).toBeUndefined();
 });

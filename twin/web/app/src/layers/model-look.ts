@@ -2,8 +2,9 @@
 
 import { effect, signal } from '@preact/signals-core';
 import { getModels } from '../api';
-import type { LayerConfig, ModelChoices, ModelLook } from '../config';
+import type { LayerConfig, ModelChoices, ModelLook, StoreyConfig } from '../config';
 import type { Store } from '../state';
+import { CELLARS, mixed, STOREYS } from '../tokens';
 
 /** Of the moment that is shown, by layer; null for now. */
 export const modelsThen = signal<ReadonlyMap<string, ModelChoices> | null>(null);
@@ -53,13 +54,38 @@ export function seen(layer: LayerConfig, look: ModelLook | undefined): { storeys
   return { storeys, hidden: hiddenOf(layer, look) };
 }
 
-/** As it stands in a link: `id;storey=2;below=true;hide=space,furniture`. */
+/** How far every other storey is paler: of many the colours of neighbours are nearly the same. */
+const PALER = 0.3;
+
+/** A colour of a row of them, at a share of its length. */
+function along(row: readonly string[], share: number): string {
+  const at = share * (row.length - 1);
+  const before = Math.min(Math.floor(at), row.length - 2);
+  return mixed(row[before]!, row[before + 1]!, at - before);
+}
+
+/** The colour of each storey (分层设色), from the lowest to the highest, as for a light map; none where they have none. */
+export function storeyColors(layer: LayerConfig, look: ModelLook | undefined): { storey: StoreyConfig; color: string }[] {
+  const { storeys = [] } = choicesOf(layer);
+  if (!look?.byStorey || storeys.length < 2) return [];
+  const under = storeys.filter(({ no }) => no < 0);
+  const over = storeys.filter(({ no }) => no >= 0);
+  const colored = (some: readonly StoreyConfig[], row: readonly string[]): { storey: StoreyConfig; color: string }[] =>
+    some.map((storey, i) => {
+      const color = along(row, some.length > 1 ? i / (some.length - 1) : 0);
+      return { storey, color: some.length > row.length && i % 2 === 1 ? mixed(color, '#ffffff', PALER) : color };
+    });
+  return [...colored(under.toReversed(), CELLARS).reverse(), ...colored(over, STOREYS)];
+}
+
+/** As it stands in a link: `id;storey=2;below=true;hide=space,furniture;by=storey`. */
 export function writeModel(id: string, look: ModelLook | undefined): string | null {
-  const { storey = null, below = false, hidden } = look ?? {};
+  const { storey = null, below = false, hidden, byStorey = false } = look ?? {};
   const parts = [
     ...(storey === null ? [] : [`storey=${storey}`]),
     ...(storey !== null && below ? ['below=true'] : []),
     ...(hidden ? [`hide=${hidden.join(',')}`] : []),
+    ...(byStorey ? ['by=storey'] : []),
   ];
   return parts.length > 0 ? [id, ...parts].join(';') : null;
 }
@@ -74,6 +100,7 @@ export function readModel(text: string, { storeys = [], categories = [] }: Layer
   return {
     ...(storey === undefined ? {} : { storey }),
     ...(storey !== undefined && query.get('below') === 'true' ? { below: true } : {}),
+    ...(query.get('by') === 'storey' && (then || storeys.length > 1) ? { byStorey: true } : {}),
     ...(hidden === null ? {} : { hidden: hidden.split(',').filter((code) => then || categories.includes(code)) }),
   };
 }

@@ -6,7 +6,7 @@ import type { Unsaved } from '../editing/edits';
 import { color as themed, dataColor, mixed, shade, TOKENS } from '../tokens';
 import { OUTLINE } from '../map/outlines';
 import { rank, type Highlight, type Look } from './form';
-import { seen } from './model-look';
+import { seen, storeyColors } from './model-look';
 
 /** The row of the placeholder in an empty 3D cell; it is never drawn nor picked. */
 export const NO_FEATURE = -1;
@@ -105,6 +105,7 @@ function colorConditions(
   unsaved: Unsaved | undefined,
   plain = layer.style.color.default,
   { highlight, xray }: Seen = {},
+  model?: ModelLook,
 ): [string, string][] {
   const { color } = layer.style;
   const rest = xray || highlight ? opacity * THROUGH : opacity;
@@ -113,6 +114,7 @@ function colorConditions(
   if (selected !== null) conditions.push([`\${fid} === ${selected}`, paint(themed('selected'), Math.max(opacity, 0.8))]);
   if (unsaved) conditions.push(...unsavedConditions(unsaved, opacity));
   if (highlight) conditions.push(...highlighted(highlight));
+  conditions.push(...storeyColors(layer, model).map(({ storey, color: own }): [string, string] => [`\${storey_no} === ${storey.no}`, data(own)]));
   const assumed = isAssumed(layer);
   if (color.property) {
     for (const [value, shade] of Object.entries(color.values)) {
@@ -143,7 +145,7 @@ export function sceneStyle(
   const meant = [...(xray && selected !== null ? [selected] : []), ...(highlight?.always ? Object.values(highlight.kinds).flat() : [])];
   return new Cesium3DTileStyle({
     show: meant.length > 0 ? `${anyOf(meant)} || (${shown})` : shown,
-    color: { conditions: colorConditions(layer, opacity, selected, unsaved, plain, look) },
+    color: { conditions: colorConditions(layer, opacity, selected, unsaved, plain, look, model) },
   });
 }
 
@@ -163,7 +165,7 @@ export function vectorStyle(
   const tests = shownTests(shown, model);
   return new Cesium3DTileStyle({
     ...(tests.length > 0 ? { show: allOf(tests) } : {}),
-    color: { conditions: [[IS_OUTLINE, paint(themed('outline'), opacity)], ...colorConditions(layer, opacity, selected, unsaved)] },
+    color: { conditions: [[IS_OUTLINE, paint(themed('outline'), opacity)], ...colorConditions(layer, opacity, selected, unsaved, undefined, undefined, model)] },
     lineWidth: { conditions: [[IS_OUTLINE, OUTLINE_WIDTH], ...widthConditions(layer, underground, grown)] },
     pointSize: grown(size),
     pointOutlineColor: paint(themed('halo'), opacity),

@@ -1,5 +1,5 @@
 /**
- * The private parts of @cesium/engine 26.3.0 that tile refresher, painter, shapes, glass and freed lean on, as types.
+ * The private parts of @cesium/engine 26.3.0 that tile refresher, painter, element, shapes, glass and freed lean on, as types.
  * The engine is pinned to that version; browser tests fail when one of these changes its meaning.
  */
 export interface TileContent {
@@ -7,6 +7,18 @@ export interface TileContent {
   update(tileset: unknown, frameState: FrameState): void;
   destroy(): void;
   isDestroyed(): boolean;
+}
+
+/** What is behind a picked feature: its content, and the table of its metadata. */
+export interface EngineFeature {
+  /** Of a batch table with classes. */
+  getExactClassName?(): string | undefined;
+  content?: TileContent & {
+    url?: string;
+    batchTable?: {
+      _propertyTable?: { class?: { id: string; name?: string; properties?: Readonly<Record<string, { name?: string }>> } };
+    };
+  };
 }
 
 export interface FrameState {

@@ -7,10 +7,12 @@ import {
   Math as CesiumMath,
   PerspectiveFrustum,
   SceneTransforms,
+  type Cesium3DTileFeature,
   type Scene,
 } from '@cesium/engine';
 import type { LayerSet } from '../layers/layers';
 import type { FeatureSelection, Selection } from '../state';
+import { elementOf, isElement, type SceneElement } from './element';
 import { Glb, type Surface } from './glb';
 import { groundUnder } from './ground';
 
@@ -35,6 +37,8 @@ function isSymbol(id: unknown): id is SymbolId {
 }
 
 export class Picker {
+  /** The element of registered content that was picked last, and the number of that pick. */
+  element: { id: number; element: SceneElement } | null = null;
   /** Those that are picked of. */
   private layers: LayerSet;
 
@@ -148,6 +152,13 @@ export class Picker {
     return new Glb(await response.arrayBuffer()).surface(fid, [origin.x, origin.y, origin.z], [direction.x, direction.y, direction.z]);
   }
 
+  /** Numbers of others' features are of their tile alone: a pick has one of its own. */
+  private registered(layer: string, picked: Cesium3DTileFeature): Selection {
+    const id = (this.element?.id ?? 0) + 1;
+    this.element = { id, element: elementOf(layer, picked) };
+    return { type: 'element', id };
+  }
+
   private read(picked: unknown): Selection | null {
     if (typeof picked !== 'object' || picked === null) return null;
     const { id } = picked as { id?: unknown };
@@ -155,6 +166,7 @@ export class Picker {
     const feature = picked as PickedFeature;
     if (typeof feature.getProperty !== 'function') return null;
     const layer = this.layers.layerOf(picked);
+    if (layer?.registered) return isElement(picked) ? this.registered(layer.id, picked) : null;
     const fid = Number(feature.getProperty('fid'));
     return layer && Number.isInteger(fid) && fid >= 0 ? this.feature(layer.id, fid) : null;
   }

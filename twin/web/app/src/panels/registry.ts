@@ -24,6 +24,8 @@ export interface PanelEntry extends Entry {
   readonly button?: boolean;
   /** The type of selection whose card it is: choosing such a thing opens it. */
   readonly card?: string;
+  /** Whether the page alone knows what is selected: no link names it. */
+  readonly passing?: boolean;
   /** The mode that owns the pointer while it is open. */
   readonly pointer?: string;
   /** Whether there is use for it: without it nothing opens it, and nothing offers to. */
@@ -68,7 +70,7 @@ export function cardOf(type: string | undefined): PanelEntry | undefined {
 
 /** The types of selection beside features that a link may name. */
 export function liveTypes(): Set<string> {
-  return new Set(panels.all().flatMap(({ card }) => (card && card !== 'feature' ? [card] : [])));
+  return new Set(panels.all().flatMap(({ card, passing }) => (card && card !== 'feature' && !passing ? [card] : [])));
 }
 
 /** Whether it, or another panel in the same element, is open. */

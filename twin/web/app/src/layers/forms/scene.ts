@@ -1,10 +1,11 @@
 /** Solids: a layer as 3D Tiles. */
 
-import { Cesium3DTileset, CustomShader, Resource, type SplitDirection } from '@cesium/engine';
+import { Cesium3DTileColorBlendMode, Cesium3DTileset, CustomShader, Resource, type SplitDirection } from '@cesium/engine';
 import type { LayerConfig } from '../../config';
 import { ambientLight } from '../../map/scene';
 import { onTerrain, type State } from '../../state';
 import { isUnder, localUrl, type Form, type FormContext, type Look } from '../form';
+import { storeyColors } from '../model-look';
 import { sceneStyle } from '../style';
 import { Tiled } from '../tiled';
 
@@ -18,6 +19,8 @@ class Solids extends Tiled {
   }
 
   style({ opacity, selected, unsaved, model, ...seen }: Look): void {
+    // the colour of a storey is that of its legend, whatever the walls bring with them
+    this.tileset.colorBlendMode = storeyColors(this.layer, model).length > 0 ? Cesium3DTileColorBlendMode.REPLACE : Cesium3DTileColorBlendMode.HIGHLIGHT;
     this.tileset.style = sceneStyle(this.layer, opacity, selected, unsaved, model, seen);
   }
 }

@@ -11,7 +11,7 @@ import { layerColor } from '../../layers/style';
 import { whyNot, whyOutlined } from '../../layers/reasons';
 import { levelSign, sensorSign } from '../sign';
 import { progressOf, why } from '../why';
-import { modelControls } from './model-controls';
+import { modelControls, storeyLegend } from './model-controls';
 import { rasterControls, rasterLegend } from './raster-controls';
 import { terrainControls } from './terrain-controls';
 import { isOfFiles, isRaster, rasterOrder } from '../../layers/order';
@@ -150,8 +150,8 @@ export class LayersPanel extends Panel {
       ${visible.map(
         (layer) => html`<section class="group">
           <h3>${titleOf(layer.title, layer.id)}</h3>
-          ${layer.raster ? rasterLegend(this.app, layer) : nothing}
-          ${(isOfFiles(layer) ? [] : (layer.style.legend ?? [])).map(
+          ${layer.raster ? rasterLegend(this.app, layer) : nothing} ${storeyLegend(this.app, layer)}
+          ${(isOfFiles(layer) || layers[layer.id]?.model?.byStorey ? [] : (layer.style.legend ?? [])).map(
             (entry) => html`<div class="entry">
               ${this.swatch(layer, entry)}<span class="name">${titleOf(entry.title)}</span>
               ${entry.assumed ? html`<span class="mark">${t('source.default')}</span>` : nothing}

@@ -4,7 +4,8 @@ import { html, nothing, type TemplateResult } from 'lit';
 import type { App } from '../../app';
 import type { LayerConfig, ModelLook, StoreyConfig } from '../../config';
 import { decimal, t, titleOf } from '../../i18n';
-import { choicesOf, hiddenOf } from '../../layers/model-look';
+import { choicesOf, hiddenOf, storeyColors } from '../../layers/model-look';
+import { layerColor } from '../../layers/style';
 
 function choose(app: App, { id }: LayerConfig, patch: ModelLook): void {
   const { layers } = app.store.get();
@@ -13,7 +14,7 @@ function choose(app: App, { id }: LayerConfig, patch: ModelLook): void {
 
 export function modelControls(app: App, layer: LayerConfig): TemplateResult | typeof nothing {
   const [slider, switches] = [storeySlider(app, layer), categorySwitches(app, layer)];
-  return slider === nothing && switches === nothing ? nothing : html`<div class="model">${slider} ${switches}</div>`;
+  return slider === nothing && switches === nothing ? nothing : html`<div class="model">${slider} ${storeyLegend(app, layer)} ${switches}</div>`;
 }
 
 /** Several may be called alike: the number and the elevation tell them apart. */
@@ -25,7 +26,7 @@ function storeyTitle({ title, elevation }: StoreyConfig): string {
 function storeySlider(app: App, layer: LayerConfig): TemplateResult | typeof nothing {
   const { storeys = [] } = choicesOf(layer);
   if (storeys.length < 2) return nothing;
-  const { storey = null, below = false } = app.store.get().layers[layer.id]?.model ?? {};
+  const { storey = null, below = false, byStorey = false } = app.store.get().layers[layer.id]?.model ?? {};
   const found = storeys.findIndex(({ no }) => no === storey);
   const at = found < 0 ? storeys.length : found;
   const shown = storeys[at];
@@ -54,6 +55,27 @@ function storeySlider(app: App, layer: LayerConfig): TemplateResult | typeof not
           /><span>${t('storey.below')}</span></label
         >`
       : nothing}
+    <label
+      ><input
+        type="checkbox"
+        data-model="by-storey"
+        .checked=${byStorey}
+        @change=${(event: Event) => choose(app, layer, { byStorey: (event.target as HTMLInputElement).checked })}
+      /><span>${t('storey.colors')}</span></label
+    >
+  </div>`;
+}
+
+/** The colours of the storeys as they stand on one another; nothing where they have none. */
+export function storeyLegend(app: App, layer: LayerConfig): TemplateResult | typeof nothing {
+  const colors = storeyColors(layer, app.store.get().layers[layer.id]?.model);
+  if (colors.length === 0) return nothing;
+  return html`<div data-legend="storeys">
+    ${colors.toReversed().map(
+      ({ storey, color }) => html`<div class="entry" data-storey=${storey.no}>
+        <span class="swatch" style="--color:${layerColor(layer, color)}"></span><span class="name">${storeyTitle(storey)}</span>
+      </div>`,
+    )}
   </div>`;
 }
 
