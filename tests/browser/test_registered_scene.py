@@ -103,6 +103,7 @@ def test_the_card_of_an_element_has_what_its_tile_carries(tab: Tab, tmp_path: Pa
     card.wait_for(state="detached")
     tab.ready()
     assert np.abs(np.subtract(_seen(tab, *place), before)).max() < 8
+    tab.js("window.twin.set({ lang: 'en' })")
 
 
 def test_the_list_names_it_without_a_count(tab: Tab) -> None:
