@@ -142,12 +142,14 @@ class CityRows:
         parent: str | None = None,
         ground: float | None = None,
         foot: tuple[float, float] | None = None,
+        span: tuple[float, float] | None = None,
     ) -> None:
         """One feature: its attributes, and what its place in the file says; ``shell`` None has no body,
         ``lod`` empty no level of detail.
 
         With a ``ground``, that of the whole which it is a part of, its body keeps its height above that;
-        ``foot`` is where, in degrees, the whole stands on the ground.
+        ``foot`` is where, in degrees, the whole stands on the ground; ``span`` has the lowest and the highest
+        height of the body, where they are known.
 
         Raises BadFile limit.columns."""
         out = dict(own)
@@ -160,9 +162,11 @@ class CityRows:
         if parent is not None:
             out["building_id"] = parent
         if shell is not None:
-            heights = shell.positions[:, 2]
-            low = float(heights.min())
-            out["mesh_height_m"] = round(float(heights.max()) - low, 3)
+            if span is None:
+                heights = shell.positions[:, 2]
+                span = float(heights.min()), float(heights.max())
+            low, high = span
+            out["mesh_height_m"] = round(high - low, 3)
             out["base_m"] = round(low, 3)
             if ground is not None:
                 out["mesh_low_m"] = round(low - ground, 3)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -33,11 +33,12 @@ FAULTS: Mapping[str, str] = {
 }
 
 
-def faults(rings: Rings, points: Floats, closes: Sequence[bool], solids: Indices) -> list[Counter[str]]:
-    """Of each body that ``closes`` how many edges one face has alone, more than two have, or two have that
-    are turned against one another; how many solids are turned inwards, and how many pairs overlap by their
-    boxes. ``points`` are the vertices of all in metres; ``solids`` says which of its body each face is of."""
-    out: list[Counter[str]] = [Counter() for _ in closes]
+def faults(rings: Rings, points: Floats, closes: Sequence[bool], solids: Indices) -> dict[int, Counter[str]]:
+    """Of each body that ``closes`` and has a fault how many edges one face has alone, more than two have, or
+    two have that are turned against one another; how many solids are turned inwards, and how many pairs
+    overlap by their boxes. ``points`` are the vertices of all in metres; ``solids`` says which of its body
+    each face is of."""
+    out: dict[int, Counter[str]] = defaultdict(Counter)
     chosen = np.array(closes, bool)[rings.body()]
     if not chosen.any():
         return out
@@ -67,7 +68,7 @@ def _places(points: Floats) -> Indices:
 
 
 def _edges(
-    one: Indices, other: Indices, of: Indices, body: Indices, out: list[Counter[str]]
+    one: Indices, other: Indices, of: Indices, body: Indices, out: dict[int, Counter[str]]
 ) -> NDArray[np.bool_]:
     """Count the edges that are wrong by body; which solids have one."""
     real = one != other
@@ -102,7 +103,7 @@ def _inwards(
     wrong: NDArray[np.bool_],
     body: Indices,
     closes: NDArray[np.bool_],
-    out: list[Counter[str]],
+    out: dict[int, Counter[str]],
 ) -> None:
     """Count closed solids whose volume is negative: all of their faces look inwards."""
     starts = np.cumsum(rings.sizes) - rings.sizes
@@ -115,7 +116,7 @@ def _inwards(
 
 
 def _overlaps(
-    at: Floats, of: Indices, body: Indices, closes: NDArray[np.bool_], out: list[Counter[str]]
+    at: Floats, of: Indices, body: Indices, closes: NDArray[np.bool_], out: dict[int, Counter[str]]
 ) -> None:
     """Count pairs of solids of one body whose boxes reach into one another."""
     shared = np.flatnonzero((np.bincount(body, minlength=len(closes)) > 1) & closes)

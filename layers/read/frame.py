@@ -29,6 +29,8 @@ class ShellBody:
     #: Faces that have no area, and whether its surfaces were told apart by their slope.
     lost: int
     inferred: bool
+    #: The heights of its lowest and its highest position, where it has some.
+    span: tuple[float, float] | None = None
 
 
 def is_degrees(crs: str | None) -> bool:
@@ -78,15 +80,30 @@ def shells(every: Bodies, inferred: Sequence[bool], *, degrees: bool) -> list[Sh
     if degrees:
         bases = _moved(bases, origins, scales)
     out: list[ShellBody] = []
-    for k, (shell, lost, guessed, base) in enumerate(
-        zip(made.shells, made.lost, inferred, bases, strict=True)
+    spans = _spans(made.shells)
+    for k, (shell, lost, guessed, base, span) in enumerate(
+        zip(made.shells, made.lost, inferred, bases, spans, strict=True)
     ):
-        if not len(shell.triangles):
+        if span is None:
             out.append(ShellBody(shell, None, lost, False))
             continue
         if degrees:
             shell = replace(shell, positions=shell.positions / scales[k] + origins[k])
-        out.append(ShellBody(shell, base, lost, guessed))
+        out.append(ShellBody(shell, base, lost, guessed, span))
+    return out
+
+
+def _spans(shells: Sequence[Shell]) -> list[tuple[float, float] | None]:
+    """The lowest and the highest height of each body, None of one without triangles."""
+    having = [k for k, one in enumerate(shells) if len(one.triangles)]
+    out: list[tuple[float, float] | None] = [None] * len(shells)
+    if having:
+        heights = np.concatenate([shells[k].positions[:, 2] for k in having])
+        counts = np.array([len(shells[k].positions) for k in having])
+        begins = np.cumsum(counts) - counts
+        low, high = np.minimum.reduceat(heights, begins), np.maximum.reduceat(heights, begins)
+        for k, *span in zip(having, low.tolist(), high.tolist(), strict=True):
+            out[k] = span[0], span[1]
     return out
 
 

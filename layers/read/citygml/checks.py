@@ -6,7 +6,7 @@ quality checks of PLATEAU (L07, L09, L11, L13). A face that breaks one is drawn 
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from typing import Any
 
 import numpy as np
@@ -22,13 +22,15 @@ type Indices = NDArray[np.int64]
 ONE_M = 0.001
 #: Distance from its plane (m) that a position of a face may have: PLATEAU's (L11); val3dity takes 0.01.
 PLANE_M = 0.03
+#: How much of the largest triangle of a ring the smallest has where none counts as turned the other way.
+_CLEAR = 1e-9
 
 
-def faults(rings: Rings, points: Floats) -> list[Counter[str]]:
-    """Of each body how many faces break which rule; ``points`` are the vertices of all in metres."""
-    count = len(rings.of_body)
+def faults(rings: Rings, points: Floats) -> dict[int, Counter[str]]:
+    """Of each body with a fault how many faces break which rule; ``points`` are the vertices of all in
+    metres."""
     if not len(rings.flat):
-        return [Counter() for _ in range(count)]
+        return {}
     flat, sizes, face_of_ring, ring = rings.flat, rings.sizes, rings.face_of_ring(), rings.ring()
     starts = np.cumsum(sizes) - sizes
     face = face_of_ring[ring]
@@ -51,11 +53,32 @@ def faults(rings: Rings, points: Floats) -> list[Counter[str]]:
     corners = sizes - (flat[starts] == flat[starts + sizes - 1])
     found.update(_crossed(at, ring, face, face_of_ring, corners, unit, flat_faces))
     body_of_face = rings.body_of_face()
-    out: list[Counter[str]] = [Counter() for _ in range(count)]
+    out: dict[int, Counter[str]] = defaultdict(Counter)
     for rule, which in found.items():
         for body in body_of_face[which].tolist():
             out[body][rule] += 1
     return out
+
+
+def _is_seen_whole(seen: Floats, ring: Indices, corners: Indices) -> NDArray[np.bool_]:
+    """Rings (their corners in the plane one after the other, the first perhaps once more) that lie on one
+    side of their first line, and whose corners the first one sees in their order: these cross nothing. For
+    others that is not known."""
+    sizes = np.bincount(ring, minlength=len(corners))
+    starts = np.cumsum(sizes) - sizes
+    number = np.arange(len(ring)) - starts[ring]
+    away = seen - seen[starts[ring]]
+    x, y = away.T
+    first = np.minimum(starts + 1, len(ring) - 1)[ring]
+    inner = (number >= 1) & (number < corners[ring] - 1)
+    following = np.append(away[1:], away[:1], axis=0)
+    turns = np.where(inner, x * following[:, 1] - y * following[:, 0], np.nan)
+    beside = np.where(inner, x[first] * following[:, 1] - y[first] * following[:, 0], np.nan)
+    low, high = np.fmin(turns, beside), np.fmax(turns, beside)
+    low, high = np.fmin.reduceat(low, starts), np.fmax.reduceat(high, starts)
+    with np.errstate(invalid="ignore"):
+        enough = _CLEAR * np.fmax(np.abs(low), np.abs(high))
+        return np.asarray((low > enough) | (high < -enough))
 
 
 def _crossed(
@@ -73,7 +96,8 @@ def _crossed(
     keep = np.array([[1, 2], [0, 2], [0, 1]])[drop]
     keep[~flat_faces] = [0, 1]
     seen = np.column_stack([at[np.arange(len(at)), keep[face][:, k]] for k in range(2)])
-    chosen = (corners > 3)[ring]  # a triangle crosses nothing
+    alone = np.bincount(face_of_ring)[face_of_ring] == 1
+    chosen = ((corners > 3) & ~(alone & _is_seen_whole(seen, ring, corners)))[ring]
     crossed = np.empty(0, np.int64)
     if chosen.any():
         names, index = np.unique(ring[chosen], return_inverse=True)

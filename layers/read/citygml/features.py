@@ -133,14 +133,14 @@ class Features:
         named = np.bincount(every.rings.body_of_face(), every.surfaces, len(features)) > 0
         inferred = [each.shape.solid and not known for each, known in zip(features, named, strict=True)]
         made = shells(every, inferred, degrees=self.degrees)
-        for each, first, second, done, faces in zip(
-            features, found, unshut, made, every.rings.of_body.tolist(), strict=True
-        ):
+        counts = every.rings.of_body.tolist()
+        for number, (each, done, faces) in enumerate(zip(features, made, counts, strict=True)):
             if empty := sum(1 for own in each.shape.solids if not own):
                 each.shape.faults["solid.empty"] += empty
             self.note(each.row, each.id, each.shape.faults, each.shape.missing)
-            self.note(each.row, each.id, first)
-            self.note(each.row, each.id, second)
+            for faults in (found.get(number), unshut.get(number)):
+                if faults:
+                    self.note(each.row, each.id, faults)
             if not faces:
                 self.drop("geometry.unreadable", "no surface of it can be read", each)
                 continue
@@ -164,6 +164,7 @@ class Features:
                 parent=each.parent,
                 ground=wholes.grounds.get(each.whole) if each.is_part else None,
                 foot=feet.get(each.whole),
+                span=None if each.made is None else each.made.span,
             )
 
     def note(

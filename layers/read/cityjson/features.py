@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from array import array
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -24,6 +23,7 @@ from layers.read.frame import ShellBody, frames, shells
 from layers.read.triangles import Rings
 
 type Floats = NDArray[np.float64]
+type Indices = NDArray[np.int64]
 
 #: Corners of surfaces, and features, of which bodies are made together.
 _TOGETHER, _AT_ONCE = 100_000, 10_000
@@ -37,16 +37,16 @@ class Outline:
     corners."""
 
     vertices: Floats
-    flat: array[int]
-    sizes: list[int]
-    of_face: list[int]
-    surfaces: Sequence[int]
-    parts: Sequence[int] | None = None
+    flat: Indices
+    sizes: Indices
+    of_face: Indices
+    surfaces: Indices
+    parts: Indices | None = None
     part_table: tuple[Part, ...] = ()
-    materials: Sequence[int] | None = None
+    materials: Indices | None = None
     material_table: tuple[Material, ...] = ()
     uv: Floats | None = None
-    solids: Sequence[int] | None = None
+    solids: Indices | None = None
     empty: int = 0
     #: Whether the faces are to close it; whether they are told apart by slope where none is named.
     closes: bool = False
@@ -111,6 +111,7 @@ class Features:
                 parent=each.parent,
                 ground=None if each.ground is None else each.ground.height,
                 foot=None if each.ground is None else each.ground.foot,
+                span=None if each.made is None else each.made.span,
             )
 
     def _shape(self, features: Sequence[Feature], outlines: Sequence[Outline]) -> None:
@@ -120,14 +121,13 @@ class Features:
         origins, scales = frames(every.vertices, of, len(features))
         metres = (every.vertices - origins[of]) * (scales[of] if self._degrees else 1)
         of_faces = checks.faults(every.rings, metres)
-        solids = [one.solids or [0] * len(one.of_face) for one in outlines]
-        numbers = np.concatenate([np.array(each, np.int64) for each in solids])
+        numbers = _of_faces([one.solids for one in outlines], every.rings.of_body)
         of_solids = closed.faults(every.rings, metres, [one.closes for one in outlines], numbers)
         named = np.bincount(every.rings.body_of_face(), every.surfaces, len(features)) > 0
         inferred = [one.solid and not known for one, known in zip(outlines, named, strict=True)]
         made = shells(every, inferred, degrees=self._degrees)
-        for each, first, second, done in zip(features, of_faces, of_solids, made, strict=True):
-            for faults in (each.faults, first, second):
+        for number, (each, done) in enumerate(zip(features, made, strict=True)):
+            for faults in (each.faults, of_faces.get(number), of_solids.get(number)):
                 if faults:
                     self.note(each, faults)
             if (reason := self._rows.lacking(done, each.row, each.id)) is not None:
@@ -159,7 +159,7 @@ def gathered(outlines: Sequence[Outline]) -> Bodies:
     begins = np.cumsum([0, *map(len, arrays)])
     corners = [len(one.flat) for one in outlines]
     faces = [len(one.of_face) for one in outlines]
-    flat = np.concatenate([np.frombuffer(one.flat, np.int64) for one in outlines])
+    flat = np.concatenate([one.flat for one in outlines])
     flat = flat + np.repeat(begins[firsts], corners)
     body = np.repeat(np.arange(len(outlines)), corners)
     many = int(begins[-1])
@@ -167,29 +167,32 @@ def gathered(outlines: Sequence[Outline]) -> Bodies:
     vertices = (arrays[0] if len(arrays) == 1 else np.concatenate(arrays))[used % many]
     rings = Rings(
         index.reshape(-1).astype(np.int64),
-        _joined([one.sizes for one in outlines]),
-        _joined([one.of_face for one in outlines]),
+        np.concatenate([one.sizes for one in outlines]),
+        np.concatenate([one.of_face for one in outlines]),
         np.array(faces, np.int64),
     )
     textured = np.array([one.uv is not None for one in outlines], bool)
-    uv = [np.zeros((n, 2)) if one.uv is None else one.uv for one, n in zip(outlines, corners, strict=True)]
+    uv = None
+    if textured.any():
+        pairs = zip(outlines, corners, strict=True)
+        uv = np.concatenate([np.zeros((n, 2)) if one.uv is None else one.uv for one, n in pairs])
     return Bodies(
         rings,
         vertices,
         np.bincount(used // many, minlength=len(outlines)),
-        _joined([one.surfaces for one in outlines]).astype(np.uint8),
-        _joined([one.parts or [0] * n for one, n in zip(outlines, faces, strict=True)]),
+        np.concatenate([one.surfaces for one in outlines]).astype(np.uint8),
+        _of_faces([one.parts for one in outlines], rings.of_body),
         [one.part_table for one in outlines],
-        _joined([one.materials or [0] * n for one, n in zip(outlines, faces, strict=True)]),
+        _of_faces([one.materials for one in outlines], rings.of_body),
         [one.material_table for one in outlines],
-        np.concatenate(uv) if textured.any() else None,
+        uv,
         textured,
     )
 
 
-def _joined(lists: Sequence[Sequence[int]]) -> NDArray[np.int64]:
-    """One array of many lists."""
-    out: list[int] = []
-    for each in lists:
-        out.extend(each)
-    return np.array(out, np.int64)
+def _of_faces(several: Sequence[Indices | None], counts: Indices) -> Indices:
+    """What several say of their faces, one after the other; 0 of those that say nothing."""
+    if all(one is None for one in several):
+        return np.zeros(int(counts.sum()), np.int64)
+    pairs = zip(several, counts.tolist(), strict=True)
+    return np.concatenate([np.zeros(n, np.int64) if one is None else one for one, n in pairs])

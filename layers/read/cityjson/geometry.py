@@ -109,7 +109,14 @@ def outline(geometry: Mapping[str, Any], vertices: Floats, appearance: Appearanc
         raise BadGeometry("geometry.missing", "its boundaries hold no surface")
     if min(flat) < 0 or max(flat) >= len(vertices):
         raise BadGeometry("geometry.unreadable", _NO_VERTEX)
-    made = Outline(vertices, flat, sizes, of_face, [0] * len(faces), closes=kind in SOLIDS)
+    made = Outline(
+        vertices,
+        np.frombuffer(flat, np.int64),
+        np.array(sizes, np.int64),
+        np.array(of_face, np.int64),
+        np.zeros(len(faces), np.int64),
+        closes=kind in SOLIDS,
+    )
     made.solid = kind != "MultiSurface"
     _name(made, geometry, depth)
     if appearance and ("texture" in geometry or "material" in geometry):
@@ -117,14 +124,14 @@ def outline(geometry: Mapping[str, Any], vertices: Floats, appearance: Appearanc
     if kind in _SEVERAL:
         counts = [sum(map(len, shells)) for shells in geometry["boundaries"]]
         made.empty = counts.count(0)
-        made.solids = [number for number, count in enumerate(counts) for _ in range(count)]
+        made.solids = np.repeat(np.arange(len(counts)), counts)
     return made
 
 
 def whole(made: Outline, faults: Counter[str]) -> None:
     """Leave rings of fewer than three corners out, and faces without their outer ring, and count them. Raises
     BadGeometry where nothing is left."""
-    sizes, of_face = np.array(made.sizes, np.int64), np.array(made.of_face, np.int64)
+    sizes, of_face = made.sizes, made.of_face
     good = sizes >= CORNERS
     firsts = np.cumsum(of_face) - of_face
     kept = of_face > 0
@@ -134,18 +141,17 @@ def whole(made: Outline, faults: Counter[str]) -> None:
     if not kept.any():
         raise BadGeometry("geometry.degenerate", "no surface of it has three corners")
     corners = np.repeat(good, sizes)
-    made.flat = array("q", np.frombuffer(made.flat, np.int64)[corners].tolist())
+    made.flat = made.flat[corners]
     if made.uv is not None:
         made.uv = made.uv[corners]
     face = np.repeat(np.arange(len(of_face)), of_face)
-    made.sizes = sizes[good].tolist()
-    made.of_face = np.bincount(face[good], minlength=len(of_face))[kept].tolist()
-    chosen = np.flatnonzero(kept).tolist()
-    made.surfaces = [made.surfaces[at] for at in chosen]
+    made.sizes = sizes[good]
+    made.of_face = np.bincount(face[good], minlength=len(of_face))[kept]
+    made.surfaces = made.surfaces[kept]
     for name in ("parts", "materials", "solids"):
         values = getattr(made, name)
         if values is not None:
-            setattr(made, name, [values[at] for at in chosen])
+            setattr(made, name, values[kept])
 
 
 def flattened(values: Any, depth: int) -> list[Any]:
@@ -182,11 +188,12 @@ def _name(made: Outline, geometry: Mapping[str, Any], depth: int) -> None:
     known = len(surfaces)
     at = [v + 1 if type(v) is int and 0 <= v < known else 0 for v in values]
     if all(map(_is_bare, surfaces)):
-        table, codes = _bare_table(tuple(each["type"] for each in surfaces))
+        table, codes = bare_table(tuple(each["type"] for each in surfaces))
     else:
         kinds = [str(each.get("type", "")) for each in surfaces]
         table, codes = (_NO_PART, *map(_part, surfaces, kinds)), _codes(kinds)
-    made.surfaces, made.parts, made.part_table = [codes[k] for k in at], at, table
+    made.parts, made.part_table = np.array(at, np.int64), table
+    made.surfaces = np.array(codes, np.int64)[made.parts]
 
 
 def _is_bare(surface: Mapping[str, Any]) -> bool:
@@ -195,7 +202,8 @@ def _is_bare(surface: Mapping[str, Any]) -> bool:
 
 
 @lru_cache(maxsize=4096)
-def _bare_table(kinds: tuple[str, ...]) -> tuple[tuple[Part, ...], list[Surface]]:
+def bare_table(kinds: tuple[str, ...]) -> tuple[tuple[Part, ...], list[Surface]]:
+    """The parts that surfaces of these types are, behind one that is none, and what each is."""
     return (_NO_PART, *(Part("", kind) for kind in kinds)), _codes(kinds)
 
 
@@ -212,13 +220,14 @@ def _dress(made: Outline, geometry: Mapping[str, Any], depth: int, appearance: A
     """Give the faces their textures, where those can be had, else the colours of materials."""
     table: dict[Material, int] = {Material(): 0}
     materials = [0] * len(made.of_face)
+    ring_sizes, rings_of = made.sizes.tolist(), made.of_face.tolist()
     for at, value in enumerate(_themed(geometry.get("material"), geometry, depth, appearance) or ()):
         colour = appearance.material(value)
         if colour is not None:
             materials[at] = table.setdefault(colour, len(table))
     ring, corner = 0, 0
     for at, rings in enumerate(_themed(geometry.get("texture"), geometry, depth, appearance) or ()):
-        sizes = made.sizes[ring : ring + made.of_face[at]]
+        sizes = ring_sizes[ring : ring + rings_of[at]]
         found = _placed(rings, sizes, appearance)
         if found is not None:
             if made.uv is None:
@@ -228,7 +237,7 @@ def _dress(made: Outline, geometry: Mapping[str, Any], depth: int, appearance: A
         ring += len(sizes)
         corner += sum(sizes)
     if len(table) > 1:
-        made.materials, made.material_table = materials, tuple(table)
+        made.materials, made.material_table = np.array(materials, np.int64), tuple(table)
 
 
 def _themed(themes: Any, geometry: Mapping[str, Any], depth: int, appearance: Appearance) -> list[Any] | None:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from layers.errors import shown
 from layers.read.base import ReadOptions, Sink
 from layers.read.cityjson import geometry as shapes
+from layers.read.cityjson import many
 from layers.read.cityjson.appearance import Appearance
 from layers.read.cityjson.document import Shared
 from layers.read.cityjson.features import Feature, Features, Outline
@@ -28,6 +29,10 @@ type Thing = Mapping[str, Any]
 _MEMBERS = frozenset(
     {"type", "attributes", "geometry", "geographicalExtent", "parents", "children", "children_roles"}
 )
+
+
+#: Features of which geometries are made together.
+_TOGETHER = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +56,7 @@ class Objects:
         self._options = options
         self._sink = sink
         self._lower: Counter[float] = Counter()
+        self._waiting: list[tuple[Feature, Thing, Document]] = []
         #: Features that were handed on.
         self.count = 0
         self._crs = options.declared.crs or shared.crs
@@ -68,8 +74,23 @@ class Objects:
             if len(others := _geometries(thing)) > 1:
                 levels = {self._level(each) for each in others if self._has_surfaces(each)}
                 self._lower.update(levels - {self._level(geometry)})
+            self._waiting.append((feature, geometry, document))
+            if len(self._waiting) >= _TOGETHER:
+                self._make()
+        if self._options.limits.rows is not None:
+            self._make()  # how many there are is asked for
+
+    def _make(self) -> None:
+        """Make the geometries of what waits, and hand on the features."""
+        waiting, self._waiting = self._waiting, []
+        made = many.outlines(
+            [geometry for _, geometry, _ in waiting], [document.vertices for _, _, document in waiting]
+        )
+        for (feature, geometry, document), one in zip(waiting, made, strict=True):
             try:
-                if geometry["type"] in FLAT:
+                if one is not None and document.finite:
+                    feature.outline = one
+                elif geometry["type"] in FLAT:
                     feature.base = shapes.points_or_lines(geometry, document.vertices)
                 else:
                     self._shape(feature, geometry, document)
@@ -81,6 +102,7 @@ class Objects:
 
     def finish(self) -> None:
         """Hand on what waits, and note which levels of detail were not taken."""
+        self._make()
         self._features.flush()
         if self._lower:
             lods = ", ".join(f"{lod:g} ({count})" for lod, count in sorted(self._lower.items()))
@@ -119,9 +141,10 @@ class Objects:
         own: dict[str, Any] = dict(self.common)
         for parent in named(thing, "parents"):
             own.update(_own(document.objects.get(parent)))
-        own.update({n: v for n, v in _own(thing).items() if v is not None or n not in own})
+        said = _own(thing)
+        own = own | {n: v for n, v in said.items() if v is not None or n not in own} if own else said
         lod = str(geometry.get("lod", ""))
-        whole = next(iter(parents(document.objects, thing)), None)
+        whole = next(iter(parents(document.objects, thing)), None) if "parents" in thing else None
         return Feature(row, object_id, thing["type"], lod, whole, own)
 
     def _shape(self, feature: Feature, geometry: Thing, document: Document) -> None:
@@ -132,12 +155,12 @@ class Objects:
             finite = bool(np.isfinite(made.vertices).all())
         else:
             made = shapes.outline(geometry, document.vertices, document.appearance)
-            finite = document.finite or bool(np.isfinite(made.vertices[np.array(made.flat)]).all())
+            finite = document.finite or bool(np.isfinite(made.vertices[made.flat]).all())
         if not finite:
             raise BadGeometry("geometry.nan", "a coordinate of it is not a finite number")
         if made.empty:
             feature.faults["solid.empty"] = made.empty
-        if min(made.sizes) < CORNERS or 0 in made.of_face:
+        if made.sizes.min() < CORNERS or not made.of_face.all():
             shapes.whole(made, feature.faults)
         feature.outline = made
 
@@ -177,6 +200,8 @@ class Objects:
         return level(self._template(geometry) if geometry["type"] == "GeometryInstance" else geometry)
 
     def _better_children(self, objects: Mapping[str, Any], thing: Thing, geometry: Thing) -> bool:
+        if "children" not in thing:
+            return False
         levels = [
             self._level(g)
             for c in _children(objects, thing)
