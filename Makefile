@@ -47,7 +47,7 @@ demo: env
 
 test: env
 	@scripts/deps --quiet || true
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations 10
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations 25
 
 check: env
 	$(BIN)/ruff check .

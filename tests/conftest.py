@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -55,11 +56,25 @@ def pytest_unconfigure() -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """What a test recorded as ``summary`` stands at the end of the run: the counts of other runners."""
+    """At the end of a run stand the files that took longest where durations are asked for, and what a test
+    recorded as ``summary``: the counts of other runners."""
+    if most := terminalreporter.config.getoption("durations"):
+        _write_longest(terminalreporter, most)
     for report in terminalreporter.getreports("passed"):
         for name, text in report.user_properties:
             if name == "summary":
                 terminalreporter.write_line(f"{report.nodeid.rpartition('::')[2]}: {text}")
+
+
+def _write_longest(reporter: pytest.TerminalReporter, most: int) -> None:
+    seconds: Counter[str] = Counter()
+    for reports in reporter.stats.values():
+        for report in reports:
+            if isinstance(report, pytest.TestReport):
+                seconds[report.location[0]] += report.duration
+    reporter.write_sep("=", f"longest {most} files of {len(seconds)}, {seconds.total():.0f} s")
+    for file, took in seconds.most_common(most):
+        reporter.write_line(f"{took:7.1f} s {file}")
 
 
 @pytest.fixture(scope="session")

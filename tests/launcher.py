@@ -40,8 +40,13 @@ WARM = (
     "twin.live",
     "tiles.service",
     "layers.load",
+    "layers.kinds.address",
+    "layers.kinds.boundary",
     "layers.kinds.building",
+    "layers.kinds.cim",
     "layers.kinds.component",
+    "layers.kinds.cover",
+    "layers.kinds.feature",
     "layers.kinds.pipeline",
     "layers.kinds.place",
     "layers.kinds.road",
@@ -59,6 +64,7 @@ WARM = (
     "rich.progress",
     "typer._adapters",
     "typer._click.decorators",
+    "typer.rich_utils",
     "uvicorn.lifespan.on",
     "uvicorn.loops.auto",
     "uvicorn.protocols.http.httptools_impl",
@@ -308,12 +314,16 @@ def main() -> None:
     for name in WARM:
         importlib.import_module(name)
     import pyarrow
+    import typer.main
 
     from layers.read import warm
     from layers.read.__main__ import absent
     from twin import app, cli
 
     app.makers()  # imports the rooms
+    # reads the signature of every verb, which is half of what a small one costs
+    typer.main.get_command = functools.cache(typer.main.get_command)
+    typer.main.get_command(cli.app)
     with absent("pandas"):
         pyarrow.array([0])  # looks for it once; no child imports it
     _, reader = warm.WarmReader(warm.environment())._start()
