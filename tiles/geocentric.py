@@ -21,6 +21,19 @@ def ecef(lon: Floats, lat: Floats, height: Floats | float) -> Floats:
     return np.stack([across * np.cos(lam), across * np.sin(lam), (normal * (1 - E2) + height) * sin], axis=-1)
 
 
+def geodetic(points: Floats) -> tuple[Floats, Floats, Floats]:
+    """Longitude and latitude (degrees) and ellipsoidal height (m) of geocentric points (n, 3): Bowring 1976,
+    to the micrometre for whatever is near the surface."""
+    x, y, z = points.T
+    across = np.hypot(x, y)
+    minor = A * (1 - _F)
+    slant = np.arctan2(z * A, across * minor)
+    sin, cos = np.sin(slant), np.cos(slant)
+    phi = np.arctan2(z + E2 / (1 - E2) * minor * sin**3, across - E2 * A * cos**3)
+    height = across * np.cos(phi) + z * np.sin(phi) - A * np.sqrt(1 - E2 * np.sin(phi) ** 2)
+    return np.degrees(np.arctan2(y, x)), np.degrees(phi), height
+
+
 def up(lon: Floats, lat: Floats) -> Floats:
     """Unit vectors (n, 3) along the ellipsoid's normal."""
     lam, phi = np.radians(lon), np.radians(lat)

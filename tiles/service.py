@@ -28,6 +28,7 @@ from layers.parts import Remainders
 from layers.raster.files import OpenFiles
 from layers.types import REST, Bbox
 from tiles import extent, freshness, scheme, storeys
+from tiles.batch import Batch
 from tiles.cache import Cache
 from tiles.feature_source import FeatureSource
 from tiles.freshness import Versions
@@ -37,7 +38,7 @@ from tiles.made import Tile
 from tiles.mesh_heights import MeshHeights
 from tiles.past import PastColumns, PastSnapshot
 from tiles.relations import Relations, State, States
-from tiles.scene import build, fit
+from tiles.scene import build, fit, tree
 from tiles.scene.tileset import tileset
 from tiles.scene.tree import Node, Tree
 from tiles.scene.tree import tree as make_tree
@@ -373,22 +374,43 @@ class Tiles:
         rule = self._body(layer_id)
         return "3d", layer_id, *node, etag, self.query if isinstance(rule, Prism) and rule.stored else ""
 
-    def _node(self, layer_id: str, node: Node, etag: str) -> Tile:
-        def meshes(fids: Sequence[int]) -> Mapping[int, Mesh]:
-            return self._store.rows(layer_id, fids, meshes=True).meshes
+    def bodies(self, layer_id: str, fids: Collection[int]) -> dict[int, Mesh]:
+        """The bodies of features as they are drawn, by fid, in degrees and metres above the ellipsoid; of one
+        that is not drawn nothing. Raises NotFound."""
+        self.freshness.update()
+        rule, snapshot = self._body(layer_id), self._snapshot(layer_id)
+        wanted = np.isin(snapshot.fids, list(fids))
+        found: dict[int, Mesh] = {}
+        for z, x, y in np.unique(tree.nodes(snapshot.boxes[wanted]), axis=0).tolist():
+            batch = snapshot.node((z, x, y))
+            own = [fid for fid in batch.fids.tolist() if fid in fids]
+            stored = self._meshes(layer_id, own) if isinstance(rule, Prism) and rule.stored else {}
+            left, feet = self._placed(layer_id, (z, x, y), batch, rule)
+            shape = build.shape(batch, rule, self._ground, stored, left, feet)
+            found |= {fid: mesh for fid, mesh in build.each(shape, batch.fids) if fid in fids}
+        return found
 
+    def _meshes(self, layer_id: str, fids: Sequence[int]) -> Mapping[int, Mesh]:
+        return self._store.rows(layer_id, fids, meshes=True).meshes
+
+    def _placed(
+        self, layer_id: str, node: Node, batch: Batch, rule: Body
+    ) -> tuple[Remainders | None, Feet | None]:
+        """What their parts leave of a node's features, and where those stand that stand elsewhere."""
+        if not isinstance(rule, Prism):
+            return None, None
+        left = self.relations.remainders(layer_id, node, batch, *build.ends(batch, rule))
+        return left, self.relations.feet(layer_id, node, batch)
+
+    def _node(self, layer_id: str, node: Node, etag: str) -> Tile:
         batch, rule = self._snapshot(layer_id).node(node), self._body(layer_id)
-        left: Remainders | None = None
-        feet: Feet | None = None
-        if isinstance(rule, Prism):
-            left = self.relations.remainders(layer_id, node, batch, *build.ends(batch, rule))
-            feet = self.relations.feet(layer_id, node, batch)
+        left, feet = self._placed(layer_id, node, batch, rule)
         body = build.node(
             batch,
             node,
             rule,
             self._ground,
-            meshes,
+            partial(self._meshes, layer_id),
             left,
             feet,
             self._copyright,

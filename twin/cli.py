@@ -461,13 +461,16 @@ def model_clash(
     tolerance: Annotated[
         float, typer.Option(min=0.0001, max=1, help="Metres that bodies may be in one another.")
     ] = 0.01,
+    clearance: Annotated[
+        float, typer.Option(min=0, max=10, help="Metres that bodies have to be away from pipes.")
+    ] = 0.0,
     city: CityDir = DEFAULT_CITY,
     as_json: AsJson = False,
 ) -> None:
-    """Where what is new in a version is in the way of its own parts, and of models beside it."""
+    """Where what is new in a version is in the way of its own parts, and of what is beside it."""
     from twin import model_verbs
 
-    model_verbs.clash(city, layer_id, version, beside, tolerance, as_json=as_json)
+    model_verbs.clash(city, layer_id, version, beside, tolerance, clearance, as_json=as_json)
 
 
 @model_app.command("remove")

@@ -106,7 +106,14 @@ def diff(city: Path, layer: str, old: str | None, new: str, *, as_json: bool) ->
 
 
 def clash(
-    city: Path, layer: str, name: str, beside: list[str] | None, tolerance: float, *, as_json: bool
+    city: Path,
+    layer: str,
+    name: str,
+    beside: list[str] | None,
+    tolerance: float,
+    clearance: float,
+    *,
+    as_json: bool,
 ) -> None:
     """Print the clashes of a version. Raises NotFound, BadParameter."""
     from tiles.service import Caches
@@ -122,12 +129,17 @@ def clash(
             ALL,
             EVERYBODY,
         )
-        found = clashes.look(view, layer, name, beside, tolerance)
+        asked = clashes.Question(beside=beside, tolerance=tolerance, clearance=clearance)
+        found = clashes.look(view, layer, name, asked)
     if as_json:
         _json(asdict(found))
         return
     out.print(f"{found.count} clashes of {found.looked} new bodies", style="bold", markup=False)
     for one in found.pairs[:SHOWN]:
+        out.print(f"  {_pair(one)}", markup=False)
+    if found.near_count:
+        out.print(f"{found.near_count} nearer to pipes than {clearance:g} m", style="bold", markup=False)
+    for one in found.near[:SHOWN]:
         out.print(f"  {_pair(one)}", markup=False)
     if found.open:
         out.print(f"  {found.open} bodies are not closed: only crossing surfaces are found of them")
@@ -136,11 +148,13 @@ def clash(
 
 
 def _pair(one: dict[str, Any]) -> str:
-    depth, volume = one.get("depth_m"), one.get("volume_m3")
-    how = f"{depth:.3f} m, {volume:.4f} m³" if depth is not None else f"{one['crossings']} edges cross"
+    depth, volume, gap = one.get("depth_m"), one.get("volume_m3"), one.get("gap_m")
     storey = one["new"].get("storey")
-    where = f", {storey}" if storey else ""
-    return f"{one['new']['title']} in {one['other']['layer']} {one['other']['title']}{where}: {how}"
+    other = f"{one['other']['layer']} {one['other']['title']}" + (f", {storey}" if storey else "")
+    if gap is not None:
+        return f"{one['new']['title']} beside {other}: {gap:.3f} m"
+    how = f"{depth:.3f} m, {volume:.4f} m³" if depth is not None else f"{one['crossings']} edges cross"
+    return f"{one['new']['title']} in {other}: {how}"
 
 
 def remove(city: Path, layer: str, name: str, message: str) -> None:

@@ -55,7 +55,8 @@ class Body:
 @dataclass(frozen=True, slots=True)
 class Clash:
     """Two bodies, where they meet (m, in their frame), and what they have in common: its volume (m3) and how
-    deep that is (m); both None where one of them is not closed, and ``crossings`` edges go through it."""
+    deep that is (m); both None where one of them is not closed, and ``crossings`` edges go through it. Of two
+    that are only too near, ``gap`` is how far apart they are (m)."""
 
     first: Body
     second: Body
@@ -63,6 +64,7 @@ class Clash:
     volume: float | None
     depth: float | None
     crossings: int = 0
+    gap: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +104,10 @@ class Group:
 
     def near(self, others: Sequence[Body], tolerance: float) -> list[tuple[Body, Body]]:
         """Pairs of one of these and one of the others whose boxes have more than the tolerance (m) in common
-        along each axis."""
+        along each axis; of a negative one, whose boxes are not farther apart."""
         boxes = _boxes(others)
-        other, one = self._tree.query(_flat(boxes))
+        around = np.array([[tolerance], [-tolerance]]) if tolerance < 0 else 0.0
+        other, one = self._tree.query(_flat(boxes + around))
         low = np.maximum(self._boxes[one, 0], boxes[other, 0])
         high = np.minimum(self._boxes[one, 1], boxes[other, 1])
         keep = (high - low > tolerance).all(axis=1)
@@ -131,6 +134,19 @@ def between(first: Body, second: Body, tolerance: float) -> Clash | None:
     low_x, low_y, low_z, high_x, high_y, high_z = common.bounding_box()
     middle = ((low_x + high_x) / 2, (low_y + high_y) / 2, (low_z + high_z) / 2)
     return Clash(first, second, middle, volume, 2 * volume / area)
+
+
+def apart(first: Body, second: Body, least: float) -> Clash | None:
+    """Two closed bodies that are nearer to one another than ``least`` (m); None where they are not, have
+    something in common, or are not closed."""
+    if first.solid is None or second.solid is None:
+        return None
+    gap = float(first.solid.min_gap(second.solid, least))
+    if gap >= least:
+        return None
+    low, high = np.maximum(first.box[0], second.box[0]), np.minimum(first.box[1], second.box[1])
+    x, y, z = ((low + high) / 2).tolist()
+    return Clash(first, second, (x, y, z), None, None, gap=gap)
 
 
 def found(first: Sequence[Body], second: Sequence[Body], tolerance: float) -> list[Clash]:

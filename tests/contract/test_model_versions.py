@@ -37,6 +37,7 @@ from twin import clashes
 from twin.access.rights import WHOLE, Share
 from twin.catalogue.narrow import NarrowedView
 from twin.catalogue.view import View
+from twin.clashes import Question
 from twin.settings import parse
 
 GEOD = Geod(ellps="WGS84")
@@ -434,15 +435,15 @@ def test_what_is_new_is_held_against_its_own_parts_and_the_models_beside_it(
     one = 56 * 111.4 * 10 / 6 * 55_800 / 56_000
     assert found.pairs[1]["volume_m3"] == pytest.approx(one * 0.7**3, rel=0.02)
     assert found.pairs[0]["volume_m3"] == pytest.approx(one * 0.8**3, rel=0.02)
-    assert clashes.look(cast(View, city), "model", "v2", ["beside", "beside"]).count == 2
+    assert clashes.look(cast(View, city), "model", "v2", Question(beside=["beside", "beside"])).count == 2
     assert clashes.look(cast(View, city), "model", "as built").count == 0
     with pytest.raises(BadParameter):
-        clashes.look(cast(View, city), "model", "v2", ["model"])
+        clashes.look(cast(View, city), "model", "v2", Question(beside=["model"]))
     guest = NarrowedView(city, parse(""), cast(Any, None), "guest", Guests())
     seen = clashes.look(guest, "model", "v2")
     assert (seen.count, seen.looked) == (0, 2)
     with pytest.raises(NotFound):
-        clashes.look(guest, "model", "v2", ["beside"])
+        clashes.look(guest, "model", "v2", Question(beside=["beside"]))
     for name in ("_PAGE", "_BATCH", "MOST"):  # of many, a few are read at a time and the largest are told
         monkeypatch.setattr(clashes, name, 1)
     few = clashes.look(cast(View, city), "model", "v2")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from layers.kinds import Body as Rule
 from layers.kinds import Prism, Tube
@@ -93,23 +94,23 @@ def node(
     ``query`` stands behind the addresses of the others."""
     stored = isinstance(rule, Prism) and rule.stored
     stored_meshes = meshes(batch.fids.tolist()) if stored and len(batch) else {}
-    shape = _bodies(batch, rule, ground, stored_meshes, left, feet) if len(batch) else bodies.empty()
+    body = shape(batch, rule, ground, stored_meshes, left, feet)
     centre = _centre(at, ground)
-    if not len(shape.triangles):
+    if not len(body.triangles):
         return glb(_tiny(at, ground), metadata.single(NO_FEATURE), 1, centre, copyright_=copyright_)
     if left is not None:
         # a feature of which nothing is left has no row in the table
         drawn = np.setdiff1d(np.arange(len(batch)), np.setdiff1d(left.with_parts, left.whole))
-        batch, shape = batch.take(drawn), bodies.renumber(shape, drawn)
+        batch, body = batch.take(drawn), bodies.renumber(body, drawn)
     images: dict[str, Image] = {}
-    if shape.skin is not None and textures is not None:
-        named = {one.texture for one in shape.skin.material_table if one.texture is not None}
+    if body.skin is not None and textures is not None:
+        named = {one.texture for one in body.skin.material_table if one.texture is not None}
         images = {sha: image(sha, type_, query) for sha, type_ in (textures(named) if named else {}).items()}
     table = metadata.table(batch, fields)
-    return glb(shape, table, len(batch), centre, colours=stored, copyright_=copyright_, images=images)
+    return glb(body, table, len(batch), centre, colours=stored, copyright_=copyright_, images=images)
 
 
-def _bodies(
+def shape(
     batch: Batch,
     rule: Rule,
     ground: Ground,
@@ -117,6 +118,9 @@ def _bodies(
     left: Remainders | None,
     feet: Feet | None,
 ) -> Body:
+    """The bodies of the features of a node, as :func:`node` has them; ``stored`` are their meshes by fid."""
+    if not len(batch):
+        return bodies.empty()
     if isinstance(rule, Tube):
         return _tubes(batch, rule, ground)
     low, high = ends(batch, rule)
@@ -146,6 +150,19 @@ def _bodies(
         pieces = batches.from_shapes(left.whole, left.shape)
         several.append(_shifted(extrude(pieces, low[left.whole], foot[left.whole] + left.top), left.whole))
     return bodies.join(several)
+
+
+def each(body: Body, fids: NDArray[np.int64]) -> Iterator[tuple[int, Mesh]]:
+    """The body of each feature that has one, with its fid, in degrees and metres above the ellipsoid;
+    ``fids`` (n,) are those of the rows."""
+    places = np.stack(geocentric.geodetic(body.positions), axis=1)
+    of = fids[body.rows[body.triangles[:, 0]]]
+    order = np.argsort(of, kind="stable")
+    for some in np.split(order, np.flatnonzero(np.diff(of[order])) + 1) if len(order) else ():
+        used, index = np.unique(body.triangles[some], return_inverse=True)
+        triangles = index.reshape(-1, 3).astype(np.uint32)
+        surfaces = body.surfaces[body.triangles[some, 0]]
+        yield int(of[some[0]]), Mesh(places[used], triangles, surfaces)
 
 
 def _shifted(body: Body, rows: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Body:

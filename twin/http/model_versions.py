@@ -351,6 +351,7 @@ def _describe_clashes(context: Context) -> Paths:
             "version": TEXT,
             "beside": array_of(TEXT),
             "tolerance_m": {"type": "number", "minimum": 0, "exclusiveMinimum": True, "maximum": 1},
+            "clearance_m": {"type": "number", "minimum": 0, "maximum": 10, "default": 0},
         },
         "version",
     )
