@@ -105,9 +105,7 @@ def test_storeys_have_colours_of_their_own_and_lose_them_again(tab: Tab, tmp_pat
     """Blue is the lowest above the ground, violet the highest; the legend has them as they stand."""
 
     def roof(height: float) -> list[int]:
-        lon, lat = at(5, 6)
-        found = tab.js("([lon, lat, h]) => window.twin.window(lon, lat, h)", [lon, lat, height])
-        return colour(tab, found["x"], found["y"])
+        return _seen(tab, 5, 6, height)
 
     tab.look(*at(5, 4), 40, -89, mode="3d", left="layers")
     chosen(tab)
@@ -278,13 +276,26 @@ def test_xray_shows_a_chosen_room_within_its_walls(tab: Tab) -> None:
     assert tab.js("window.twin.state().xray") is True
 
 
-def test_a_section_box_cuts_bodies_and_what_is_picked(tab: Tab) -> None:
+def _seen(tab: Tab, x: float, y: float, height: float) -> list[int]:
+    """The colour of a place of the small model (m) in the picture."""
+    found = tab.js("([lon, lat, h]) => window.twin.window(lon, lat, h)", [*at(x, y), height])
+    return colour(tab, found["x"], found["y"])
+
+
+def test_a_section_box_cuts_bodies_and_what_is_picked(tab: Tab, tmp_path: Path) -> None:
     """The lid of the box goes through the wall: the roof is away, the floor below it is seen and picked."""
     lon, lat = at(5, 4)
     view = f"v={lon},{lat},40,0,-89&m=3d&l=house&lang=zh-CN"
     tab.open(view)
     tab.open(f"{view}&sb={lon},{lat},14,14,0,-4,2.5")
     assert name_at(tab, 5, 2) == "floor"
+    # the wall is filled where it is cut, in the colour of a cap; its outer side is as it was
+    tab.open(f"v={lon},{lat},20,30,-89&m=3d&l=house&lang=zh-CN&sb={lon},{lat},14,14,0,-4,2.5")
+    tab.page.screenshot(path=tmp_path / "caps.png")
+    red, _, blue = _seen(tab, 2, 0.15, 2.5)
+    assert red > blue + 30
+    red, _, blue = _seen(tab, 5, 4, 0)
+    assert abs(red - blue) < 30
     tab.open(f"{view}&p=section&sb={lon},{lat},14,2,0,-4,9")  # a slice along the middle
     assert name_at(tab, 5, 4, 3) in ("lid", "A101 Hall", "floor")
     away = name_at(tab, *south_of(lon, lat, 3))

@@ -55,6 +55,7 @@ const light = {
   changed: '#5a3fc0',
   clash: '#c2370a',
   obstacle: '#0b6f86',
+  cap: '#8a4b32',
 };
 
 export type Token = keyof typeof light;
@@ -106,6 +107,7 @@ const dark: Record<Token, string> = {
   changed: '#b3a2ff',
   clash: '#ff8a5c',
   obstacle: '#5cc8e0',
+  cap: '#b3704f',
 };
 
 /** Of the storeys of a model, from the lowest above the ground to the highest, and of those below it; as of data for a

@@ -3,6 +3,7 @@
 import { Cesium3DTileColorBlendMode, Cesium3DTileset, CustomShader, Resource, type SplitDirection } from '@cesium/engine';
 import type { LayerConfig } from '../../config';
 import { ambientLight } from '../../map/scene';
+import { Caps } from '../../map/caps';
 import { onTerrain, type State } from '../../state';
 import { isUnder, localUrl, type Form, type FormContext, type Look } from '../form';
 import { storeyColors } from '../model-look';
@@ -10,8 +11,12 @@ import { sceneStyle } from '../style';
 import { Tiled } from '../tiled';
 
 class Solids extends Tiled {
+  /** Of tubes both sides are drawn anyway, and a shader of their own makes them readable. */
+  private readonly caps = this.layer.scene?.body === 'tube' ? null : new Caps(this.tileset);
+
   override place(state: Readonly<State>): void {
     this.cutOut(state);
+    this.caps?.show(state.section !== null);
   }
 
   split(direction: SplitDirection): void {
