@@ -159,6 +159,11 @@ export function mixed(from: string, to: string, share: number): string {
   return `#${parts.map((part) => part.toString(16).padStart(2, '0')).join('')}`;
 }
 
+/** A colour whose channels are taken as linear where they are drawn. */
+export function linear(hex: string): string {
+  return `#${channels(hex).map((part) => Math.round(255 * (part / 255) ** 2.2).toString(16).padStart(2, '0')).join('')}`;
+}
+
 /** How far white goes towards the ground by night, and a darker colour less: pale streets would outshine all else. */
 const NIGHT = 0.68;
 const PLAIN = /^#[0-9a-f]{6}$/i;

@@ -3,7 +3,7 @@
 import { Cesium3DTileStyle } from '@cesium/engine';
 import type { LayerConfig, ModelLook } from '../config';
 import type { Unsaved } from '../editing/edits';
-import { color as themed, dataColor, mixed, shade, TOKENS } from '../tokens';
+import { color as themed, dataColor, linear, mixed, shade, TOKENS } from '../tokens';
 import { OUTLINE } from '../map/outlines';
 import { rank, type Highlight, type Look } from './form';
 import { seen, storeyColors } from './model-look';
@@ -128,6 +128,11 @@ function colorConditions(
   return conditions;
 }
 
+/** Where it replaces that of a body (`forms/scene.ts`), the engine lights a colour as it is written, as if it were linear. */
+function asReplaced(replaced: boolean, conditions: [string, string][]): [string, string][] {
+  return replaced ? conditions.map(([test, paint]) => [test, paint.replaceAll(/#[0-9a-f]{6}/gi, linear)]) : conditions;
+}
+
 export function sceneStyle(
   layer: LayerConfig,
   opacity: number,
@@ -145,7 +150,7 @@ export function sceneStyle(
   const meant = [...(xray && selected !== null ? [selected] : []), ...(highlight?.always ? Object.values(highlight.kinds).flat() : [])];
   return new Cesium3DTileStyle({
     show: meant.length > 0 ? `${anyOf(meant)} || (${shown})` : shown,
-    color: { conditions: colorConditions(layer, opacity, selected, unsaved, plain, look, model) },
+    color: { conditions: asReplaced(storeyColors(layer, model).length > 0, colorConditions(layer, opacity, selected, unsaved, plain, look, model)) },
   });
 }
 

@@ -4,15 +4,15 @@
  */
 
 import { Cartesian3, Color, CustomShader, UniformType, type Cesium3DTileset } from '@cesium/engine';
-import { color, mixed } from '../tokens';
+import { color, linear, mixed } from '../tokens';
 
 /** Pixels of the screen from one hatch to the next. */
 const HATCH = 9;
 const LIGHTER = 0.35;
 
-function linear(hex: string): Cartesian3 {
-  const { red, green, blue } = Color.fromCssColorString(hex);
-  return new Cartesian3(red ** 2.2, green ** 2.2, blue ** 2.2);
+function channels(hex: string): Cartesian3 {
+  const { red, green, blue } = Color.fromCssColorString(linear(hex));
+  return new Cartesian3(red, green, blue);
 }
 
 function shader(): CustomShader {
@@ -42,8 +42,8 @@ export class Caps {
   show(cut: boolean): void {
     const { tileset } = this;
     const fill = color('cap');
-    this.shader.setUniform('u_cap', linear(fill));
-    this.shader.setUniform('u_hatch', linear(mixed(fill, '#ffffff', LIGHTER)));
+    this.shader.setUniform('u_cap', channels(fill));
+    this.shader.setUniform('u_hatch', channels(mixed(fill, '#ffffff', LIGHTER)));
     tileset.backFaceCulling = !cut;
     (tileset as { customShader: CustomShader | undefined }).customShader = cut ? this.shader : undefined;
   }
