@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests import place
 from tests.postgres import Cluster, private
@@ -27,6 +28,10 @@ CLUSTER = pytest.StashKey[Cluster]()
 
 # before anything asks where temporary files lie; the workers of a run do as this process does
 IN_MEMORY = place.move()
+
+# how fast examples are made says how busy the machine is, and nothing of what is tested
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 # thousands of tests are made and none is let go of: nothing to collect before they run, and none of them then
 gc.disable()

@@ -41,7 +41,11 @@ def told(edit: Change, changes: list[Change]) -> bool:
     ),
     page=st.integers(1, 9),
 )
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=8,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 def test_prune(
     tmp_path_factory: pytest.TempPathFactory, edits: list[tuple[str, int, bool]], page: int
 ) -> None:

@@ -75,7 +75,11 @@ def _loaded(made: geopackage.GeoPackageStore, shapes: list[Any]) -> geopackage.G
     dx=st.sampled_from([0, 0.1, 1e-7]),
     level=st.none() | st.integers(0, 5),
 )
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=150,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 def test_bbox_equals_brute_force(
     store: geopackage.GeoPackageStore,
     shapes: list[Any],
@@ -118,7 +122,11 @@ def test_bbox_equals_brute_force(
 
 
 @given(west=LON, east=LON, south=LAT, north=LAT)
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 def test_any_box_equals_brute_force(
     store: geopackage.GeoPackageStore, shapes: list[Any], west: float, east: float, south: float, north: float
 ) -> None:

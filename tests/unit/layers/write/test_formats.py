@@ -105,7 +105,11 @@ def test_columns(name: str, tmp_path: Path, gdal: Gdal) -> None:
     assert read.geometry == "Point"
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(table=tables)
 def test_values_come_back(table: list[dict[str, Any]], tmp_path: Path, gdal: Gdal) -> None:
     batch = rows([shapely.Point(i, i) for i in range(len(table))], table, first=7)
@@ -234,7 +238,11 @@ def test_geometries_in_other_encodings(tmp_path: Path, gdal: Gdal) -> None:
         assert [(s.x, s.y) for s in found if s is not None] == [(1, 2)] * 3
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=150,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(data=st.data())
 def test_damaged_geometries_cost_themselves_only(data: st.DataObject, tmp_path: Path, gdal: Gdal) -> None:
     """Another program may have stored any bytes: the rows beside them must be read all the same."""

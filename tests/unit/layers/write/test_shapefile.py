@@ -91,7 +91,11 @@ def test_a_layer_without_any_geometry(tmp_path: Path, gdal: Gdal) -> None:
     assert read.column("name") == [FULL["name"]] * 2
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(table=tables)
 def test_values_come_back(table: list[dict[str, Any]], tmp_path: Path, gdal: Gdal) -> None:
     points = [shapely.Point(i, i) for i in range(len(table))]
