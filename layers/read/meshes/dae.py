@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import warnings
 from collections.abc import Iterator
 from itertools import count
@@ -13,17 +14,23 @@ import numpy as np
 
 from layers.errors import BadFile
 from layers.mesh import Material
+from layers.read.meshes.counting import check_numbers
 from layers.read.meshes.model import Floats, Piece, Scene, Thing, check_count, damaged
 from layers.read.pictures import Images
 
 #: Nodes inside one another, and all that are gone through, at most: a node may show others again and again.
 _DEEPEST, _MOST_NODES = 200, 200_000
+#: A primitive, and how many triangles or polygons it has.
+_PRIMITIVE = re.compile(
+    rb"""<(?:[\w.-]+:)?(?:triangles|polylist|polygons)\b[^<>]{0,1000}?\bcount\s*=\s*["'](\d{1,18})["']"""
+)
 
 
 def load(path: Path, images: Images) -> Scene:
     """Read a file. Raises BadFile mesh.damaged, limit.triangles, mesh.cycle."""
     import collada  # type: ignore[import-untyped]
 
+    check_numbers(path, _PRIMITIVE)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of numpy, of how pycollada shapes its arrays

@@ -11,22 +11,25 @@ import numpy as np
 
 from layers import wkb
 from layers.errors import BadFile
-from layers.read.meshes.model import Floats, Piece, Scene, Thing, check_count, damaged, fanned
+from layers.read.meshes.counting import check_marks
+from layers.read.meshes.model import Floats, Piece, Scene, Thing, damaged, fanned
 from layers.read.pictures import Images
 
 _FACES = frozenset({"Polygon", "Triangle"})
+#: Bytes in which a file's end mark stands.
+_END = 4096
 
 
 def load(path: Path, _images: Images) -> Scene:
-    """Read a file. Raises BadFile mesh.damaged, dxf.faces, limit.triangles."""
+    """Read a file. Raises BadFile mesh.damaged, dxf.faces, limit.triangles, limit.positions."""
     import pyogrio
     import pyogrio.errors
 
-    data = path.read_bytes()
-    check_count(data.count(b"3DFACE"))
-    if not data.rstrip(b"\0\x1a \t\r\n").endswith(b"EOF"):
-        raise damaged("it ends before its end mark (EOF): it is cut off")
-    del data
+    check_marks(path, b"3DFACE", b"\nVERTEX")
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - _END))
+        if not file.read().rstrip(b"\0\x1a \t\r\n").endswith(b"EOF"):
+            raise damaged("it ends before its end mark (EOF): it is cut off")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of rings that are not closed, which 3DFACE never are

@@ -17,6 +17,8 @@ type Indices = NDArray[np.int64]
 
 #: Triangles and objects of a file at most.
 MOST_TRIANGLES, MOST_THINGS = 1_250_000, 100_000
+#: Positions of a file at most: more than all triangles have corners are of no use.
+MOST_POSITIONS = 3 * MOST_TRIANGLES
 _DIVIDE = "divide it into tiles, or let the program that it came from reduce it"
 
 
@@ -64,6 +66,13 @@ def check_count(triangles: int, things: int = 1) -> None:
     if things > MOST_THINGS:
         reason = f"the file has {things:,} objects, the limit is {MOST_THINGS:,}"
         raise BadFile("limit.objects", f"{reason}: {_DIVIDE}")
+
+
+def check_positions(count: int) -> None:
+    """Raises BadFile limit.positions."""
+    if count > MOST_POSITIONS:
+        reason = f"the file has {count:,} positions, the limit is {MOST_POSITIONS:,}"
+        raise BadFile("limit.positions", f"{reason}: leave out those that no triangle has")
 
 
 def damaged(what: object) -> BadFile:

@@ -21,6 +21,7 @@ from layers.errors import shown
 from layers.mesh import Material
 from layers.read import beside
 from layers.read.encodings import choose, decoded
+from layers.read.meshes.counting import check_marks
 from layers.read.meshes.model import Indices, Piece, Scene, Thing, bytes_of, check_count, damaged
 from layers.read.pictures import Images
 from layers.read.triangles import Rings, cut
@@ -37,9 +38,9 @@ _MOST_LIBRARY = 64 << 20
 
 
 def load(path: Path, images: Images) -> Scene:
-    """Read a file. Raises BadFile mesh.damaged, limit.triangles, encoding.wrong."""
+    """Read a file. Raises BadFile mesh.damaged, limit.triangles, limit.positions, encoding.wrong."""
+    check_marks(path, b"\nf ", b"\nv ")  # of most files all of them, in a twentieth of the time
     data = path.read_bytes()
-    check_count(data.count(b"\nf "))  # of most files all of them, in a twentieth of the time
     data = data.replace(b"\\\r\n", b" ").replace(b"\\\n", b" ")
     check_count(sum(1 for _ in _FACE.finditer(data)))
     if _BACKWARDS.search(data):

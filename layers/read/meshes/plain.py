@@ -11,10 +11,20 @@ import numpy as np
 
 from layers.mesh import Material
 from layers.read.encodings import text_of
-from layers.read.meshes.model import Piece, Scene, Thing, bytes_of, check_count, damaged, fanned
+from layers.read.meshes.model import (
+    Piece,
+    Scene,
+    Thing,
+    bytes_of,
+    check_count,
+    check_positions,
+    damaged,
+    fanned,
+)
 from layers.read.pictures import Images
 
 _FACES = re.compile(rb"element\s+(?:face|tristrips)\s+(\d+)")
+_VERTICES = re.compile(rb"element\s+vertex\s+(\d+)")
 _IMAGE = re.compile(rb"comment\s+TextureFile\s+([^\r\n]+)")
 #: Bytes of a PLY in which its header ends, and of a triangle of a binary STL, and of what stands before.
 _HEADER, _TRIANGLE, _BEFORE = 1 << 16, 50, 84
@@ -22,13 +32,15 @@ _BAD = (KeyError, IndexError, TypeError, ValueError, AttributeError, EOFError)
 
 
 def ply(path: Path, images: Images) -> Scene:
-    """Read a file. Raises BadFile mesh.damaged, limit.triangles."""
+    """Read a file. Raises BadFile mesh.damaged, limit.triangles, limit.positions."""
     from trimesh.exchange import ply as format_
 
     with path.open("rb") as file:
         head = file.read(_HEADER).split(b"end_header")[0]
         if (match := _FACES.search(head)) is not None:
             check_count(int(match[1]))
+        if (match := _VERTICES.search(head)) is not None:
+            check_positions(int(match[1]))
         file.seek(0)
         try:
             made = format_.load_ply(file, skip_materials=True)

@@ -4,35 +4,52 @@ since it let go of Assimp, and a file has some fifteen kinds of chunks that matt
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from layers.errors import BadFile
 from layers.mesh import Material
 from layers.read.encodings import text_of
-from layers.read.meshes.model import Indices, Piece, Scene, Thing, damaged
+from layers.read.meshes.model import Indices, Piece, Scene, Thing, check_count, damaged
 from layers.read.pictures import Images
 
 _MAIN, _EDITOR, _OBJECT, _MESH = 0x4D4D, 0x3D3D, 0x4000, 0x4100
 _VERTICES, _FACES, _OF_MATERIAL, _UV = 0x4110, 0x4120, 0x4130, 0x4140
 _MATERIAL, _NAME, _DIFFUSE, _CLEAR, _MAP, _FILE = 0xAFFF, 0xA000, 0xA020, 0xA050, 0xA200, 0xA300
+#: Bytes of a file: as many triangles and corners as are taken have fewer.
+_MOST = 128 << 20
 _RGB_FLOAT, _RGB, _RGB_LINEAR, _RGB_FLOAT_LINEAR, _PERCENT = 0x0010, 0x0011, 0x0012, 0x0013, 0x0030
 
 
 def load(path: Path, images: Images) -> Scene:
-    """Read a file. Raises BadFile mesh.damaged."""
+    """Read a file. Raises BadFile mesh.damaged, limit.bytes, limit.triangles."""
+    if (size := path.stat().st_size) > _MOST:
+        reason = f"the file has {size:,} bytes, the limit is {_MOST:,}"
+        raise BadFile("limit.bytes", f"{reason}; divide it into tiles, or export it as GLB")
     data = path.read_bytes()
     try:
         (main,) = [each for each in _chunks(data, 0, len(data)) if each[0] == _MAIN]
         editors = [each for each in _chunks(data, main[1], main[2]) if each[0] == _EDITOR]
         inside = [each for editor in editors for each in _chunks(data, editor[1], editor[2])]
+        check_count(sum(_counts(data, inside)), sum(each[0] == _OBJECT for each in inside))
         materials = dict(_material(data, each, images) for each in inside if each[0] == _MATERIAL)
         things = [made for each in inside if each[0] == _OBJECT for made in _object(data, each, materials)]
     except (struct.error, ValueError, IndexError) as error:
         raise damaged(f"a chunk is not as it says ({error})") from error
     return Scene("3DS", things)
+
+
+def _counts(data: bytes, chunks: Iterable[_Chunk]) -> Iterator[int]:
+    """The triangles of each object."""
+    for kind, begin, end in chunks:
+        if kind in (_OBJECT, _MESH):
+            inside = begin if kind == _MESH else _text(data, begin, end)[1]
+            yield from _counts(data, _chunks(data, inside, end))
+        elif kind == _FACES:
+            yield int(struct.unpack_from("<H", data, begin)[0])
 
 
 type _Chunk = tuple[int, int, int]

@@ -24,7 +24,7 @@ from tests.textured import image
 from tests.unit.layers.read.test_meshes import UP, body, read, refused, rows, told
 
 _PLY = (
-    "ply\nformat ascii 1.0\nelement vertex 99999999999\nproperty float x\nproperty float y\n"
+    "ply\nformat ascii 1.0\nelement vertex 3000000\nproperty float x\nproperty float y\n"
     "property float z\nelement face 1\nproperty list uchar int vertex_indices\nend_header\n0 0 0\n"
 )
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import resource
+import struct
 import time
 from pathlib import Path
 from typing import Any
@@ -14,7 +17,7 @@ from numpy.random import Generator
 from layers.batch import MESH, WKB
 from layers.guard import Reading
 from layers.read.meshes import bodies, model
-from tests.meshes import box, chimney, glb, gltf, hall
+from tests.meshes import box, chimney, glb, gltf, hall, written
 from tests.unit.layers.read.test_meshes import body, read, refused, rows, solid, told
 
 type Faces = Any
@@ -146,6 +149,64 @@ def test_too_many_objects_are_refused(tmp_path: Path, monkeypatch: pytest.Monkey
     file.write_bytes(_city(31))
     error = refused(file)
     assert (error.rule, "31 objects" in error.reason) == ("limit.objects", True)
+
+
+def _ten_million(folder: Path, form: str) -> Path:
+    """A file that says so, or has them, as small as that can be."""
+    file = folder / f"a.{form}"
+    count = 10_000_000
+    match form:
+        case "glb":
+            header, binary = gltf(hall().vertices, hall().faces)
+            header["accessors"][1]["count"] = 3 * count
+            file.write_bytes(glb(header, binary))
+        case "obj":
+            file.write_bytes(b"o a\nv 0 0 0\nv 1 0 0\nv 0 1 0\n" + b"f 1 2 3\n" * count)
+        case "stl":
+            with file.open("wb") as out:
+                out.write(bytes(80) + count.to_bytes(4, "little"))
+                out.truncate(84 + 50 * count)
+        case "dae":
+            text = written(folder, "dae").read_text()
+            text = re.sub(r"<triangles([^>]*?)count=.\d+.", rf'<triangles\1count="{count}"', text)
+            file.write_text(text)
+        case "3ds":
+            faces = struct.pack("<H", 65535) + bytes(8 * 65535)
+            mesh = _chunk(0x4100, _chunk(0x4110, struct.pack("<H3f", 1, 0, 0, 0)) + _chunk(0x4120, faces))
+            each = _chunk(0x4000, b"a\0" + mesh)
+            file.write_bytes(_chunk(0x4D4D, _chunk(0x3D3D, each * (count // 65535 + 1))))
+        case "dxf":
+            file.write_bytes(b"0\nSECTION\n2\nENTITIES\n" + b"0\n3DFACE\n" * count + b"0\nENDSEC\n0\nEOF\n")
+    return file
+
+
+def _chunk(kind: int, data: bytes) -> bytes:
+    return struct.pack("<HI", kind, 6 + len(data)) + data
+
+
+@pytest.mark.parametrize("form", ["glb", "obj", "stl", "dae", "3ds", "dxf"])
+def test_ten_million_triangles_are_refused_at_once(tmp_path: Path, form: str) -> None:
+    file = _ten_million(tmp_path, form)
+    begin, before = time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    error = refused(file)
+    assert (error.rule, "the limit is 1,250,000" in error.reason) == ("limit.triangles", True)
+    assert time.process_time() - begin < 10
+    # no more than the file at most is in memory: a 3DS, which is small
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 150 << 10
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("a.obj", b"v 0 0 0\n" * 4_000_000 + b"f 1 2 3\n"),
+        ("a.ply", b"ply\nformat ascii 1.0\nelement vertex 99999999999\nelement face 1\nend_header\n"),
+        ("a.dxf", b"0\nSECTION\n2\nENTITIES\n" + b"0\nVERTEX\n" * 4_000_000 + b"0\nEOF\n"),
+    ],
+)
+def test_positions_without_number_are_refused(tmp_path: Path, name: str, data: bytes) -> None:
+    (tmp_path / name).write_bytes(data)
+    error = refused(tmp_path / name)
+    assert (error.rule, "the limit is 3,750,000" in error.reason) == ("limit.positions", True)
 
 
 # -- accessors of glTF -----------------------------------------------------------------------
