@@ -60,6 +60,9 @@ MOST_MARKS = 65_536
 #: How the boxes of a tileset are: as its content is, or with room for edits, for a page that holds it while
 #: nodes change.
 type Bounds = Literal["content", "edits"]
+#: Whether bodies that are the same but for their place are held once for a client that draws them there
+#: (EXT_mesh_gpu_instancing), which not every client can.
+type Instancing = Literal["none", "gpu"]
 CACHE_BYTES = 256 << 20
 FRAGMENT_BYTES = 64 << 20
 _GZIP_LEVEL = 1
@@ -162,12 +165,13 @@ class Tiles:
         form = "" if clip == "buffer" else f"-{clip}"
         return f'"{self._store.epoch}{EDITION}-{version}{form}"'
 
-    def _scene_etag(self, version: int, mark: str = "") -> str:
+    def _scene_etag(self, version: int, mark: str = "", form: Instancing = "none") -> str:
         # other parts, other remainders
         parted = f".{mark}" if mark else ""
         # another ground or another notice, other bytes
         ground = f".{key}" if (key := self._ground.key) else ""
-        return f'"{self._store.epoch}{EDITION}{ground}{self._notice}{parted}-{version}"'
+        held = "" if form == "none" else f"-{form}"
+        return f'"{self._store.epoch}{EDITION}{ground}{self._notice}{parted}-{version}{held}"'
 
     def choices(self, layer_id: str) -> storeys.Choices:
         """The storeys and categories of a layer's features; none where it has no such fields. Raises
@@ -325,25 +329,33 @@ class Tiles:
         low, high = build.span(self._body(layer_id), snapshot.numbers)
         return make_tree(snapshot.boxes, low, high, self._ground, self.relations.farthest(layer_id))
 
-    def glb_etag(self, layer_id: str, z: int, x: int, y: int) -> str:
+    def glb_etag(self, layer_id: str, z: int, x: int, y: int, instancing: Instancing = "none") -> str:
         """The ETag of a node as of the last ``freshness.update``. Raises NotFound."""
-        self._body(layer_id)
+        form = self._form(layer_id, instancing)
         scheme.check_tile(z, x, y, (SCENE_ZOOMS[0], SCENE_ZOOMS[-1]))
-        return self._node_etag(layer_id, (z, x, y))
+        return self._node_etag(layer_id, (z, x, y), form)
 
-    def glb_etag_known(self, layer_id: str, z: int, x: int, y: int) -> str | None:
+    def glb_etag_known(
+        self, layer_id: str, z: int, x: int, y: int, instancing: Instancing = "none"
+    ) -> str | None:
         """As :meth:`glb_etag`, without a look at any feature; None where it needs one."""
         state = self.relations.state(layer_id)
         if state is None:
-            return self.glb_etag(layer_id, z, x, y)
+            return self.glb_etag(layer_id, z, x, y, instancing)
         known = self._marks.get((layer_id, (z, x, y)))
         if known is None or known[0] != state:
             return None
-        return self._scene_etag(self.freshness.scene(layer_id, z, x, y), known[1])
+        form = self._form(layer_id, instancing)
+        return self._scene_etag(self.freshness.scene(layer_id, z, x, y), known[1], form)
 
-    def _node_etag(self, layer_id: str, node: Node) -> str:
+    def _form(self, layer_id: str, instancing: Instancing) -> Instancing:
+        """In which form a layer's nodes are: without stored bodies there is one. Raises NotFound."""
+        rule = self._body(layer_id)
+        return instancing if isinstance(rule, Prism) and rule.stored else "none"
+
+    def _node_etag(self, layer_id: str, node: Node, form: Instancing = "none") -> str:
         """Of its features' newest number, and the parts that are drawn in their place."""
-        return self._scene_etag(self.freshness.scene(layer_id, *node), self._mark(layer_id, node))
+        return self._scene_etag(self.freshness.scene(layer_id, *node), self._mark(layer_id, node), form)
 
     def _mark(self, layer_id: str, node: Node) -> str:
         state = self.relations.state(layer_id)
@@ -361,12 +373,13 @@ class Tiles:
         """The node of that ETag if it is in memory."""
         return self._cache.get(self._node_key(layer_id, (z, x, y), etag))
 
-    def glb(self, layer_id: str, z: int, x: int, y: int) -> Tile:
-        """One node of a layer's tree, never empty. Raises NotFound."""
+    def glb(self, layer_id: str, z: int, x: int, y: int, instancing: Instancing = "none") -> Tile:
+        """One node of a layer's tree, never empty; bodies that repeat may be held once, for clients that draw
+        them at their places. Raises NotFound."""
         self.freshness.update()
-        etag = self.glb_etag(layer_id, z, x, y)
+        etag = self.glb_etag(layer_id, z, x, y, instancing)
         key = self._node_key(layer_id, (z, x, y), etag)
-        return self._cache.make(key, lambda: self._node(layer_id, (z, x, y), etag))
+        return self._cache.make(key, lambda: self._node(layer_id, (z, x, y), etag, instancing == "gpu"))
 
     def _node_key(self, layer_id: str, node: Node, etag: str) -> tuple[object, ...]:
         """Where a node is in memory. One of what was has the ETag of what is now where nothing changed; where
@@ -402,7 +415,7 @@ class Tiles:
         left = self.relations.remainders(layer_id, node, batch, *build.ends(batch, rule))
         return left, self.relations.feet(layer_id, node, batch)
 
-    def _node(self, layer_id: str, node: Node, etag: str) -> Tile:
+    def _node(self, layer_id: str, node: Node, etag: str, instanced: bool) -> Tile:
         batch, rule = self._snapshot(layer_id).node(node), self._body(layer_id)
         left, feet = self._placed(layer_id, node, batch, rule)
         body = build.node(
@@ -417,6 +430,7 @@ class Tiles:
             fields=self._layer(layer_id).fields,
             textures=lambda wanted: self._store.texture_types(layer_id, wanted),
             query=self.query,
+            instanced=instanced,
         )
         return Tile(igzip.compress(body, _GZIP_LEVEL, mtime=0), etag)
 

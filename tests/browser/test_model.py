@@ -12,6 +12,7 @@ from typing import Any, cast
 import numpy as np
 import pyproj
 import pytest
+import trimesh
 from numpy.typing import NDArray
 
 from layers.store.geopackage.connection import connect
@@ -19,6 +20,7 @@ from tests.browser.conftest import SIZE, Tab
 from tests.browser.pixels import colour, pixels
 from tests.ifcs import AXIS, EAST, MAP, NORTH, house
 from tests.support import Server, init, twin, until
+from tests.unit.tiles import gltf
 
 DUPLEX = "ifc/Duplex_A_20110907_georeferenced.ifc"
 
@@ -187,6 +189,29 @@ def test_the_duplex_stands_on_the_ground_storey_by_storey(
     assert rows.max() < len(drawn) - 1
     assert columns.min() > 0
     assert columns.max() < drawn.shape[1] - 1
+
+
+def test_bodies_that_are_drawn_from_one_are_picked_each(tab: Tab, tmp_path: Path) -> None:
+    """The page asks for nodes that hold once what is the same but for its place (EXT_mesh_gpu_instancing)."""
+    ball, lines, count = trimesh.creation.icosphere(2, radius=1.5), [], 0
+    for number in range(5):
+        turned = trimesh.transformations.rotation_matrix(0.5 * number, (0, 0, 1))
+        one = ball.copy().apply_transform(turned).apply_translation((6.0 * number, 0, 2))
+        lines += [f"o ball{number}", *(f"v {x} {y} {z}" for x, y, z in one.vertices.tolist())]
+        lines += [f"f {a} {b} {c}" for a, b, c in (one.faces + 1 + count).tolist()]
+        count += len(one.vertices)
+    (tmp_path / "balls.obj").write_text("\n".join(lines))
+    lon, lat = 6.2, 49.7
+    anchor = ("--anchor", f"{lon},{lat},0", "--up", "z", "--unit", "m")
+    twin("load", str(tmp_path / "balls.obj"), "--as", "balls", *anchor, "--city", str(tab.server.folder))
+    with tab.page.expect_response(lambda one: "/3dtiles/balls/" in one.url and ".glb" in one.url) as found:
+        tab.open(f"v={lon + 1.6e-4},{lat},40,0,-89&m=3d&l=balls&lang=en")
+    file = gltf.read(found.value.body())
+    assert file.document["extensionsRequired"] == ["EXT_mesh_gpu_instancing"]
+    assert len(file.document["meshes"]) == 1
+    across = 1 / (111_320 * np.cos(np.radians(lat)))
+    names = [tab.attributes(lon + 6 * number * across, lat, 3.5)["name"] for number in range(5)]
+    assert names == [f"ball{number}" for number in range(5)]
 
 
 def _drawn(picture: NDArray[np.uint8]) -> NDArray[np.bool_]:

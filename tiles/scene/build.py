@@ -18,8 +18,10 @@ from tiles import geocentric, scheme
 from tiles.batch import Batch, successor
 from tiles.ground import ConstantGround, Feet, Ground
 from tiles.mesh import body as bodies
+from tiles.mesh import instances
 from tiles.mesh.body import Body
 from tiles.mesh.extrude import extrude
+from tiles.mesh.instances import Instances
 from tiles.mesh.surface import surface
 from tiles.mesh.tube import tube
 from tiles.scene import metadata
@@ -85,29 +87,41 @@ def node(
     fields: Sequence[Field] = (),
     textures: Textures | None = None,
     query: str = "",
+    instanced: bool = False,
 ) -> bytes:
     """The GLB of a node. ``rule`` is the body of the layer's kind.
 
     ``meshes`` gives the stored meshes of fids; a feature without one is extruded. ``left`` is what is
     drawn of features whose parts are drawn by another layer, ``feet`` where features stand that are parts.
     ``fields`` say what the properties are; a texture that ``textures`` does not know is left out, and
-    ``query`` stands behind the addresses of the others."""
+    ``query`` stands behind the addresses of the others. ``instanced``: what is the same but for its place is
+    held once."""
     stored = isinstance(rule, Prism) and rule.stored
     stored_meshes = meshes(batch.fids.tolist()) if stored and len(batch) else {}
-    body = shape(batch, rule, ground, stored_meshes, left, feet)
+    body, repeated = _shapes(batch, rule, ground, stored_meshes, left, feet, instanced)
     centre = _centre(at, ground)
-    if not len(body.triangles):
+    if not len(body.triangles) and not repeated:
         return glb(_tiny(at, ground), metadata.single(NO_FEATURE), 1, centre, copyright_=copyright_)
     if left is not None:
         # a feature of which nothing is left has no row in the table
         drawn = np.setdiff1d(np.arange(len(batch)), np.setdiff1d(left.with_parts, left.whole))
         batch, body = batch.take(drawn), bodies.renumber(body, drawn)
+        repeated = [replace(one, rows=np.searchsorted(drawn, one.rows)) for one in repeated]
     images: dict[str, Image] = {}
-    if body.skin is not None and textures is not None:
-        named = {one.texture for one in body.skin.material_table if one.texture is not None}
+    skins = [one.skin for one in (body, *(other.body for other in repeated)) if one.skin is not None]
+    if skins and textures is not None:
+        named = {one.texture for skin in skins for one in skin.material_table if one.texture is not None}
         images = {sha: image(sha, type_, query) for sha, type_ in (textures(named) if named else {}).items()}
-    table = metadata.table(batch, fields)
-    return glb(body, table, len(batch), centre, colours=stored, copyright_=copyright_, images=images)
+    return glb(
+        body,
+        metadata.table(batch, fields),
+        len(batch),
+        centre,
+        colours=stored,
+        copyright_=copyright_,
+        images=images,
+        repeated=repeated,
+    )
 
 
 def shape(
@@ -119,10 +133,23 @@ def shape(
     feet: Feet | None,
 ) -> Body:
     """The bodies of the features of a node, as :func:`node` has them; ``stored`` are their meshes by fid."""
+    return _shapes(batch, rule, ground, stored, left, feet, instanced=False)[0]
+
+
+def _shapes(
+    batch: Batch,
+    rule: Rule,
+    ground: Ground,
+    stored: Mapping[int, Mesh],
+    left: Remainders | None,
+    feet: Feet | None,
+    instanced: bool,
+) -> tuple[Body, list[Instances]]:
+    """The bodies of features but for those that are ``instanced``, and these."""
     if not len(batch):
-        return bodies.empty()
+        return bodies.empty(), []
     if isinstance(rule, Tube):
-        return _tubes(batch, rule, ground)
+        return _tubes(batch, rule, ground), []
     low, high = ends(batch, rule)
     foot, lowest, highest = _under(batch, ground, feet)
     stands = low <= 0
@@ -133,7 +160,7 @@ def shape(
     least = np.where(stands & (highest > foot), highest + SLAB, -np.inf)
     high = np.maximum(high, least)
     if left is None and not stored:
-        return extrude(batch, low, high)
+        return extrude(batch, low, high), []
     split = set() if left is None else set(left.with_parts.tolist())
     rows = enumerate(batch.fids.tolist())
     own = {row: stored[fid] for row, fid in rows if fid in stored and row not in split}
@@ -143,13 +170,13 @@ def shape(
         # the meshes of one whole keep their heights to one another: what is below is filled
         lifts[row] += max(float(sill[row] - low[row]), float(least[row]) - _top(own[row]) - lifts[row])
         high[row] = lifts[row] + _bottom(own[row])
-    several = [extrude(batch, low, high)]
-    if own:
-        several.append(surface(own, lifts))
+    repeated = instances.found(own, lifts) if instanced else []
+    once = own.keys() - {row for one in repeated for row in one.rows.tolist()}
+    several = [extrude(batch, low, high), surface({row: own[row] for row in sorted(once)}, lifts)]
     if left is not None:
         pieces = batches.from_shapes(left.whole, left.shape)
         several.append(_shifted(extrude(pieces, low[left.whole], foot[left.whole] + left.top), left.whole))
-    return bodies.join(several)
+    return bodies.join(several), repeated
 
 
 def each(body: Body, fids: NDArray[np.int64]) -> Iterator[tuple[int, Mesh]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from layers.mesh import Material
 from tiles import geocentric
 from tiles.mesh.body import Body
+from tiles.mesh.instances import Instances, quaternions
 from tiles.mesh.skin import NO_MATERIAL
 from tiles.scene.look import Image, Looks, pieces
 from tiles.scene.look import colours as vertex_colours
@@ -23,6 +24,7 @@ FLOAT, UNSIGNED_BYTE, UNSIGNED_SHORT, UNSIGNED_INT = 5126, 5121, 5123, 5125
 ARRAY_BUFFER, ELEMENT_ARRAY_BUFFER = 34962, 34963
 #: The names of the property tables.
 FEATURES, PARTS = "feature", "surface"
+_AT_PLACES = "EXT_mesh_gpu_instancing"
 
 
 class _Buffer:
@@ -61,6 +63,7 @@ def glb(
     colours: bool = False,
     copyright_: str = "",
     images: Mapping[str, Image] | None = None,
+    repeated: Sequence[Instances] = (),
 ) -> bytes:
     """The file of one tile.
 
@@ -69,7 +72,9 @@ def glb(
     ``colours`` adds the surface colours as COLOR_0; ``copyright_`` is shown by clients (glTF 2.0, 5.9).
 
     What has a texture among ``images`` (by SHA-256), or is seen through, is a primitive of its own for each
-    of them. Where vertices belong to parts, a second set of feature ids indexes the table ``surface``."""
+    of them. Where vertices belong to parts, a second set of feature ids indexes the table ``surface``.
+    Bodies that are ``repeated`` are meshes of their own, each with its places and the feature of each
+    (EXT_mesh_gpu_instancing, EXT_instance_features); who cannot read these cannot read the file."""
     buffer, known = _Buffer(), images or {}
     looks = Looks(known)
     tables = {FEATURES: (table, count)}
@@ -80,19 +85,38 @@ def glb(
         ids.append(
             {"featureCount": len(named), "attribute": 1, "propertyTable": 1, "nullFeatureId": len(named)}
         )
-    primitives = []
-    for material, piece in pieces(body, known):
-        primitive = _primitive(buffer, piece, centre, material, looks, colours)
-        primitive["extensions"] = {"EXT_mesh_features": {"featureIds": ids}}
-        primitives.append(primitive)
+    meshes: list[dict[str, Any]] = []
+    nodes: list[dict[str, Any]] = []
+    if len(body.triangles):
+        primitives = []
+        for material, piece in pieces(body, known):
+            primitive = _primitive(buffer, piece, centre, material, looks, colours)
+            primitive["attributes"] |= _ids(buffer, piece)
+            primitive["extensions"] = {"EXT_mesh_features": {"featureIds": ids}}
+            primitives.append(primitive)
+        meshes.append({"primitives": primitives})
+        nodes.append({})
+    for one in repeated:
+        several = [
+            _primitive(buffer, piece, one.origin, material, looks, colours)
+            for material, piece in pieces(one.body, known)
+        ]
+        meshes.append({"primitives": several})
+        nodes.append({"extensions": _places(buffer, one, centre, ids[0])})
+    used = ["EXT_mesh_features"] * bool(len(body.triangles)) + ["EXT_structural_metadata"]
+    at_places = [_AT_PLACES, "EXT_instance_features"] if repeated else []
     document = {
         "asset": asset("2.0", copyright_) | {"generator": "onemap-twin"},
-        "extensionsUsed": ["EXT_mesh_features", "EXT_structural_metadata"],
+        "extensionsUsed": [*used, *at_places],
+        **({"extensionsRequired": [_AT_PLACES]} if repeated else {}),
         "extensions": {"EXT_structural_metadata": _metadata(buffer, tables)},
         "scene": 0,
-        "scenes": [{"nodes": [0]}],
-        "nodes": [{"mesh": 0, "translation": geocentric.y_up(centre).tolist()}],
-        "meshes": [{"primitives": primitives}],
+        "scenes": [{"nodes": list(range(len(nodes)))}],
+        "nodes": [
+            {"mesh": i, "translation": geocentric.y_up(centre).tolist(), **node}
+            for i, node in enumerate(nodes)
+        ],
+        "meshes": meshes,
         **looks.document(),
         "accessors": buffer.accessors,
         "bufferViews": buffer.views,
@@ -104,6 +128,42 @@ def glb(
 def asset(version: str, copyright_: str) -> dict[str, Any]:
     """The ``asset`` of a glTF file or of a tileset: its version and, where there is one, the notice."""
     return {"version": version} | ({"copyright": copyright_} if copyright_ else {})
+
+
+def _places(buffer: _Buffer, one: Instances, centre: Floats, ids: dict[str, Any]) -> dict[str, Any]:
+    """The extensions of a node: where its mesh is drawn, and of which feature each time."""
+    n = len(one.rows)
+    shifts = geocentric.y_up(one.places - centre).astype("<f4")
+    # the axes of glTF, before and after
+    up = geocentric.y_up(np.eye(3))
+    turns = quaternions(up.T @ one.rotations @ up).astype("<f4")
+    attributes = {
+        "TRANSLATION": buffer.accessor(
+            buffer.view(shifts.tobytes()),
+            FLOAT,
+            n,
+            "VEC3",
+            min=shifts.min(axis=0).astype(float).tolist(),
+            max=shifts.max(axis=0).astype(float).tolist(),
+        ),
+        "ROTATION": buffer.accessor(buffer.view(turns.tobytes()), FLOAT, n, "VEC4"),
+        "_FEATURE_ID_0": _feature_ids(buffer, one.rows),
+    }
+    return {
+        _AT_PLACES: {"attributes": attributes},
+        "EXT_instance_features": {"featureIds": [ids]},
+    }
+
+
+def _ids(buffer: _Buffer, body: Body) -> dict[str, int]:
+    """The feature ids of vertices, and those of their parts where they have some."""
+    attributes = {"_FEATURE_ID_0": _feature_ids(buffer, body.rows)}
+    skin = body.skin
+    if skin is not None and len(skin.part_table) > 1:
+        # the first row of the skin's table is none, and the last id of the file is
+        last = len(skin.part_table) - 1
+        attributes["_FEATURE_ID_1"] = _feature_ids(buffer, np.where(skin.parts > 0, skin.parts - 1, last))
+    return attributes
 
 
 def _primitive(
@@ -122,13 +182,8 @@ def _primitive(
             max=positions.max(axis=0).astype(float).tolist(),
         ),
         "NORMAL": buffer.accessor(buffer.view(normals.tobytes(), ARRAY_BUFFER, 12), FLOAT, n, "VEC3"),
-        "_FEATURE_ID_0": _feature_ids(buffer, body.rows),
     }
     skin = body.skin
-    if skin is not None and len(skin.part_table) > 1:
-        # the first row of the skin's table is none, and the last id of the file is
-        last = len(skin.part_table) - 1
-        attributes["_FEATURE_ID_1"] = _feature_ids(buffer, np.where(skin.parts > 0, skin.parts - 1, last))
     if colours and material == NO_MATERIAL:
         view = buffer.view(vertex_colours(body).tobytes(), ARRAY_BUFFER, 4)
         attributes["COLOR_0"] = buffer.accessor(view, UNSIGNED_BYTE, n, "VEC4", normalized=True)

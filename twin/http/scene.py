@@ -3,7 +3,7 @@ bodies of these, ``/3dtiles/{id}/textures/{sha}.jpg`` (or ``.png``)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -12,7 +12,7 @@ from layers.errors import BadParameter, NotFound, shown
 from layers.model import has_features
 from layers.textures import EXTENSIONS, extension
 from tiles.scheme import MAX_ZOOM
-from tiles.service import Bounds
+from tiles.service import Bounds, Instancing
 from twin.access.rights import EVERYBODY
 from twin.http import answers, past, respond
 from twin.http.context import Context, Link, link
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 GLB = "model/gltf-binary"
 BOUNDS: tuple[Bounds, ...] = get_args(Bounds.__value__)
+INSTANCING: tuple[Instancing, ...] = get_args(Instancing.__value__)
 #: As 3D GeoVolumes servers name a tileset; clients choose the link by it.
 TILESET = "application/json+3dtiles"
 _FILES = "/3dtiles/{layer}/sets/{number}"
@@ -76,15 +77,15 @@ class _Scene:
         if (record := await self.registered.find(scope, layer)) is not None:
             await self.registered.tileset(scope, send, record)
             return
-        bounds = _bounds(scope)
+        bounds, _ = _wanted(scope)
         tiles = await tiles_of(self._city, scope)
         await deliver(scope, send, await self._city.aside(tiles.tileset, layer, bounds), JSON)
 
     async def node(
         self, scope: Scope, receive: Receive, send: Send, layer: str, z: str, x: str, y: str
     ) -> None:
-        _bounds(scope)
-        at = layer, whole(z), whole(x), whole(y)
+        _, instancing = _wanted(scope)
+        at = layer, whole(z), whole(x), whole(y), instancing
         view = past.view(self._city, scope)
         tiles = view.tiles
         if tiles is None:
@@ -94,7 +95,7 @@ class _Scene:
         )
         if await answers.fresh(scope, send, etag):
             return
-        made = tiles.glb_held(*at, etag)
+        made = tiles.glb_held(*at[:4], etag)
         if made is None:
             made = await self._city.aside(tiles.glb, *at)
         await deliver(scope, send, made, GLB)
@@ -102,7 +103,7 @@ class _Scene:
     async def texture(
         self, media_type: str, scope: Scope, receive: Receive, send: Send, layer: str, sha: str
     ) -> None:
-        _bounds(scope)
+        _wanted(scope)
         found = await self._city.read(past.view(self._city, scope).texture, layer, sha)
         if found.media_type != media_type:
             raise NotFound(f"layer {shown(layer)} has no such texture of the type {media_type}")
@@ -128,26 +129,41 @@ def _collection_links(context: Context, layer: Layer) -> list[Link]:
     return [link(REL, href, TILESET, context.say("3D Tiles", "三维瓦片"))]
 
 
-def _bounds(scope: Scope) -> Bounds:
-    """How the boxes of a tileset are to be. Clients hand its parameters on to its nodes, where they say
-    nothing. Raises BadParameter."""
+def _wanted(scope: Scope) -> tuple[Bounds, Instancing]:
+    """How the boxes of a tileset are to be, and how the bodies of its nodes. Clients hand its parameters on
+    to its nodes, where those of boxes say nothing. Raises BadParameter."""
     if not scope["query_string"]:
-        return BOUNDS[0]
-    wanted = respond.query_map(scope, OF_FEATURES | {"bounds"}).get("bounds", BOUNDS[0])
-    for bounds in BOUNDS:
-        if bounds == wanted:
-            return bounds
-    raise BadParameter("bounds", wanted, "one of " + ", ".join(BOUNDS))
+        return BOUNDS[0], INSTANCING[0]
+    given = respond.query_map(scope, OF_FEATURES | {"bounds", "instancing"})
+    return _one_of(given, "bounds", BOUNDS), _one_of(given, "instancing", INSTANCING)
 
 
-def _bounds_parameter() -> dict[str, Any]:
-    description = (
+def _one_of[T: str](given: Mapping[str, str], name: str, known: Sequence[T]) -> T:
+    """The value of a parameter, the first one where it is not given. Raises BadParameter."""
+    wanted = given.get(name, known[0])
+    for one in known:
+        if one == wanted:
+            return one
+    raise BadParameter(name, wanted, "one of " + ", ".join(known))
+
+
+def _forms() -> list[dict[str, Any]]:
+    bounds = (
         "How the boxes of the tree are: as its content is, or with room above and below, and cells that are"
         " empty, for a page that exchanges single nodes of the tree that it holds"
     )
-    return query_parameter(
-        "bounds", {"type": "string", "enum": list(BOUNDS), "default": BOUNDS[0]}, description
+    instancing = (
+        "Whether bodies that are the same but for their place (doors, furniture, trees) are held once for a"
+        " client that draws them there: EXT_mesh_gpu_instancing and EXT_instance_features, which CesiumJS and"
+        " three.js read. Clients hand it on to the nodes"
     )
+    return [
+        query_parameter(name, {"type": "string", "enum": list(known), "default": known[0]}, description)
+        for name, known, description in (
+            ("bounds", BOUNDS, bounds),
+            ("instancing", INSTANCING, instancing),
+        )
+    ]
 
 
 def _landing_links(context: Context) -> list[Link]:
@@ -180,13 +196,13 @@ def _named(known: list[str]) -> dict[str, Any]:
 
 def _describe_tileset(context: Context) -> dict[str, Any]:
     summary = context.say("The tileset of a layer", "图层的瓦片集")
-    parameters = [_layer(context), _bounds_parameter(), version_parameter()]
+    parameters = [_layer(context), *_forms(), version_parameter()]
     return {"get": get("3dtiles.tileset", "3dtiles", summary, ok(summary, {JSON: "document"}), parameters)}
 
 
 def _describe_node(context: Context) -> dict[str, Any]:
     summary = context.say("The bodies of one tile as binary glTF 2.0", "一个瓦片的实体（glTF 2.0）")
-    parameters = [_bodies(context), *tile_place(MAX_ZOOM), _bounds_parameter(), version_parameter()]
+    parameters = [_bodies(context), *tile_place(MAX_ZOOM), *_forms(), version_parameter()]
     operation = get("3dtiles.node", "3dtiles", summary, ok(summary, {GLB: BINARY}), parameters)
     return {"get": operation}
 
@@ -196,7 +212,7 @@ def _describe_texture(media_type: str, context: Context) -> dict[str, Any]:
     name = path_parameter(
         "sha", {"type": "string", "pattern": "^[0-9a-f]{64}$"}, "The SHA-256 of the image, as nodes name it"
     )
-    parameters = [_bodies(context), name, _bounds_parameter(), version_parameter()]
+    parameters = [_bodies(context), name, *_forms(), version_parameter()]
     ending = extension(media_type)
     return {
         "get": get(

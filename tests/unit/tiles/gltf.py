@@ -73,21 +73,20 @@ def read(data: bytes) -> File:
         assert view["byteOffset"] % 8 == 0
         assert view["byteLength"] >= 1
         assert view["byteOffset"] + view["byteLength"] <= bin_length
-    (mesh,) = document["meshes"]
-    pieces = [_piece(document, binary, primitive) for primitive in mesh["primitives"]]
+    pieces = [piece for node in document["nodes"] for piece in _placed(document, binary, node)]
     starts = np.cumsum([0, *(len(piece[0]) for piece in pieces)])
     positions, normals, ids, parts, uv = (np.concatenate([piece[i] for piece in pieces]) for i in range(5))
     triangles = np.concatenate([piece[5] + start for piece, start in zip(pieces, starts, strict=False)])
     materials = np.concatenate([np.full(len(piece[5]), piece[6]) for piece in pieces])
-    assert {p["material"] for p in mesh["primitives"]} == set(range(len(document["materials"])))
+    used = {p["material"] for mesh in document["meshes"] for p in mesh["primitives"]}
+    assert used == set(range(len(document["materials"])))
+    assert [node["mesh"] for node in document["nodes"]] == list(range(len(document["meshes"])))
     (count, table), *others = _tables(document, binary)
     assert ids.max() < count
     named, part_table = others[0] if others else (0, {})
     assert parts.max() < max(named, 1)
-    (node,) = document["nodes"]
-    placed = positions.astype(float) + node["translation"]
     # glTF is y-up; 3D Tiles turn it: x, -z, y
-    turned = np.stack([placed[:, 0], -placed[:, 2], placed[:, 1]], axis=1)
+    turned = np.stack([positions[:, 0], -positions[:, 2], positions[:, 1]], axis=1)
     turned_normals = np.stack([normals[:, 0], -normals[:, 2], normals[:, 1]], axis=1)
     return File(
         document,
@@ -104,8 +103,51 @@ def read(data: bytes) -> File:
     )
 
 
-def _piece(document: dict[str, Any], binary: bytes, primitive: dict[str, Any]) -> tuple[Any, ...]:
-    """Positions, normals, ids of features and of surfaces, texture coordinates, triangles and material."""
+def _placed(document: dict[str, Any], binary: bytes, node: dict[str, Any]) -> list[tuple[Any, ...]]:
+    """The pieces of a node's mesh where they are: once, or at each place of EXT_mesh_gpu_instancing, of the
+    feature that EXT_instance_features names."""
+    extensions = node.get("extensions", {})
+    primitives = document["meshes"][node["mesh"]]["primitives"]
+    pieces = [_piece(document, binary, primitive, not extensions) for primitive in primitives]
+    if not extensions:
+        return [(piece[0].astype(float) + node["translation"], *piece[1:]) for piece in pieces]
+    assert set(extensions) == {"EXT_mesh_gpu_instancing", "EXT_instance_features"}
+    assert set(extensions) <= set(document["extensionsUsed"])
+    assert document["extensionsRequired"] == ["EXT_mesh_gpu_instancing"]
+    tables = document["extensions"]["EXT_structural_metadata"]["propertyTables"]
+    (ids,) = extensions["EXT_instance_features"]["featureIds"]
+    assert ids == {"featureCount": tables[0]["count"], "attribute": 0, "propertyTable": 0}
+    attributes = extensions["EXT_mesh_gpu_instancing"]["attributes"]
+    assert set(attributes) == {"TRANSLATION", "ROTATION", "_FEATURE_ID_0"}
+    shifts, turns, rows = (
+        accessor(document, binary, attributes[name]) for name in ("TRANSLATION", "ROTATION", "_FEATURE_ID_0")
+    )
+    assert len(shifts) == len(turns) == len(rows) > 1
+    assert np.allclose(np.linalg.norm(turns, axis=1), 1, atol=1e-6)
+    found = []
+    for shift, turn, row in zip(shifts.astype(float), turns, rows.ravel().astype(int), strict=True):
+        rotation = _rotation(turn.astype(float))
+        for positions, normals, _, parts, *rest in pieces:
+            placed = positions @ rotation.T + shift + node["translation"]
+            found.append((placed, normals @ rotation.T, np.full(len(placed), row), parts, *rest))
+    return found
+
+
+def _rotation(quaternion: NDArray[Any]) -> NDArray[Any]:
+    """The matrix of a unit quaternion x, y, z, w (glTF 2.0, 5.25): each column an axis, turned."""
+    vector, w = quaternion[:3], quaternion[3]
+    turned = [
+        2 * vector.dot(axis) * vector + (w * w - vector.dot(vector)) * axis + 2 * w * np.cross(vector, axis)
+        for axis in np.eye(3)
+    ]
+    return np.column_stack(turned)
+
+
+def _piece(
+    document: dict[str, Any], binary: bytes, primitive: dict[str, Any], named: bool
+) -> tuple[Any, ...]:
+    """Positions, normals, ids of features (where vertices are ``named``) and of surfaces, coordinates in an
+    image, triangles, material."""
     assert primitive["mode"] == 4
     names = primitive["attributes"]
     positions = accessor(document, binary, names["POSITION"])
@@ -114,6 +156,11 @@ def _piece(document: dict[str, Any], binary: bytes, primitive: dict[str, Any]) -
     assert np.allclose(np.linalg.norm(normals, axis=1), 1, atol=1e-5)
     triangles = accessor(document, binary, primitive["indices"]).reshape(-1, 3)
     assert triangles.max() < len(positions)
+    assert ("_FEATURE_ID_0" in names) == ("extensions" in primitive) == named
+    if not named:
+        nobody = np.full(len(positions), -1)
+        uv = _coordinates(document, binary, primitive)
+        return positions, normals, nobody, nobody, uv, triangles, primitive["material"]
     ids = accessor(document, binary, names["_FEATURE_ID_0"]).ravel().astype(int)
     metadata = document["extensions"]["EXT_structural_metadata"]
     first, *second = primitive["extensions"]["EXT_mesh_features"]["featureIds"]
@@ -127,12 +174,18 @@ def _piece(document: dict[str, Any], binary: bytes, primitive: dict[str, Any]) -
         parts = accessor(document, binary, names["_FEATURE_ID_1"]).ravel().astype(int)
         assert parts.max() <= named
         parts[parts == named] = -1
-    uv = np.full((len(positions), 2), np.nan)
+    uv = _coordinates(document, binary, primitive)
+    return positions, normals, ids, parts, uv, triangles, primitive["material"]
+
+
+def _coordinates(document: dict[str, Any], binary: bytes, primitive: dict[str, Any]) -> NDArray[Any]:
+    """The texture coordinates of vertices, NaN where the material has no texture."""
+    names = primitive["attributes"]
     pbr = document["materials"][primitive["material"]]["pbrMetallicRoughness"]
     assert ("TEXCOORD_0" in names) == ("baseColorTexture" in pbr)
     if "TEXCOORD_0" in names:
-        uv = accessor(document, binary, names["TEXCOORD_0"])
-    return positions, normals, ids, parts, uv, triangles, primitive["material"]
+        return accessor(document, binary, names["TEXCOORD_0"])
+    return np.full((document["accessors"][names["POSITION"]]["count"], 2), np.nan)
 
 
 def accessor(document: dict[str, Any], binary: bytes, index: int) -> NDArray[Any]:
