@@ -9,10 +9,12 @@ TABLE = kind_table.of("building")
 
 
 def normalise(batch: SourceBatch) -> Columns:
-    """height_m, height_source, min_height_m, levels, name, use."""
+    """height_m, height_source, min_height_m, levels, name, use, cim_level, cim_class."""
     out = heights.normalise(batch, TABLE)
     out["name"] = TABLE.texts(batch, "name")
     out["use"] = [None if v in ("yes", "no") else v for v in TABLE.texts(batch, "use")]
+    for name in ("cim_level", "cim_class"):
+        out[name] = [TABLE.code(name, value) for value in TABLE.values(batch, name)]
     return out
 
 

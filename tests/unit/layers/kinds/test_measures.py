@@ -231,10 +231,11 @@ def test_every_kind_is_whole(kind: kinds.Kind) -> None:
     assert all(len(column) == 2 for column in out.values())
 
 
-def test_a_model_says_its_level_and_its_class_in_any_words() -> None:
+@pytest.mark.parametrize("kind", ["cim", "building"])
+def test_a_model_says_its_level_and_its_class_in_any_words(kind: str) -> None:
     """As codes, numbers or Chinese names; what is none of them stays unknown, and nothing is assumed."""
     levels = ["CIM4", 5, "6级", "标准模型", "LOD2", None]
     rows = batch(**{"CIM分级": levels, "数据大类": ["CIM成果", "规划管控数据", "x", None, None, None]})
-    out = kinds.get("cim").normalise(rows)
+    out = kinds.get(kind).normalise(rows)
     assert out["cim_level"] == ["CIM4", "CIM5", "CIM6", "CIM3", None, None]
     assert out["cim_class"] == ["cim", "planning", None, None, None, None]
