@@ -35,6 +35,12 @@ if TYPE_CHECKING:
 MOST, MOST_PARTS = 200, 20_000
 #: Fields that hold the code of a building in layers of buildings, beside the source id.
 CODES = ("source_id", "building_code")
+#: The same in models, whose buildings have bodies of their own: uro:buildingID of PLATEAU (i-UR 3.1) and
+#: identificatieBAGPND of the Dutch BGT (IMGeo 2.1.1), as the readers name them.
+CODES_OF_MODELS = (*CODES, "buildingIDAttribute_buildingID", "identificatiebagpnd")
+#: What a building of a model is: Building (CityGML 2.0, 10.3.1; CityJSON 2.0, 2.1), IfcBuilding (IFC 4.3,
+#: 5.4.3.5). What names another as its whole is none.
+_BUILDINGS = frozenset({"Building", "IfcBuilding"})
 #: What a room is: a category of ours, IfcSpace (IFC 4.3 clause 5.4.3.50), Room (CityGML 2.0, 10.3.5),
 #: BuildingRoom (CityGML 3.0, 7.17).
 _ROOMS = {"category": frozenset({"space"}), "object_type": frozenset({"IfcSpace", "Room", "BuildingRoom"})}
@@ -105,10 +111,18 @@ def by_code(view: View, code: str) -> list[Feature]:
             fids = {fid for name in CODES for fid in _naming(view, layer, (name,), code, 10)}
             found += [(layer.id, fid) for fid in sorted(fids)]
         elif kind.part_of is not None and kind.parent is not None:
+            own = {fid for name in CODES_OF_MODELS for fid in _naming(view, layer, (name,), code, 10)}
+            found += [(layer.id, fid) for fid in sorted(own) if _is_building(view, layer, fid)]
             naming += [(layer.id, fid) for fid in _naming(view, layer, (kind.parent,), code, 1)]
     tiles = view.make_tiles()
     tiles.freshness.update()
     return found + [part for part in naming if tiles.relations.whole(*part) not in found]
+
+
+def _is_building(view: View, layer: FeatureLayer, fid: int) -> bool:
+    """Whether a feature of a model is a building, and no part of one."""
+    one = building(view, layer.id, fid)
+    return one is not None and one.whole == (layer.id, fid)
 
 
 def _current(view: View) -> list[FeatureLayer]:
@@ -128,9 +142,15 @@ def building(view: View, layer_id: str, fid: int) -> Building | None:
         return Building(code, layer.kind, (layer_id, fid), tuple(relations.parts(layer_id, fid)))
     if kind.part_of is None or kind.parent is None or relations.whole(layer_id, fid) is not None:
         return None
-    code = _values(view.rows(layer_id, [fid]), 0).get(kind.parent)
+    values = _values(view.rows(layer_id, [fid]), 0)
+    code = values.get(kind.parent)
     if code is None:
-        return None
+        if values.get("object_type") not in _BUILDINGS:
+            return None
+        named = values.get("source_id")
+        fids = [] if named is None else _naming(view, layer, (kind.parent,), str(named), MOST_PARTS)
+        own = next((str(text) for name in reversed(CODES_OF_MODELS) if (text := values.get(name))), None)
+        return Building(own, kind.part_of, (layer_id, fid), tuple((layer_id, one) for one in fids))
     fids = _naming(view, layer, (kind.parent,), str(code), MOST_PARTS)
     return Building(str(code), kind.part_of, None, tuple((layer_id, one) for one in fids))
 

@@ -86,6 +86,32 @@ LAYERS: dict[str, tuple[str, list[tuple[dict[str, Any], dict[str, Any]]]]] = {
             (box(330, 0, 340, 10), {"source_id": "m3", "name": "Other", "building_id": "C8", "height_m": 4}),
         ],
     ),
+    "city": (  # buildings with bodies of their own, as PLATEAU and CityJSON have them
+        "cim",
+        [
+            (
+                box(600, 0, 610, 10),
+                {
+                    "source_id": "b1",
+                    "name": "Museum",
+                    "object_type": "Building",
+                    "height_m": 6,
+                    "buildingIDAttribute_buildingID": "14201-bldg-110968",
+                },
+            ),
+            (
+                box(600, 0, 605, 10),
+                {
+                    "source_id": "b2",
+                    "object_type": "BuildingPart",
+                    "building_id": "b1",
+                    "name": "Wing",
+                    "height_m": 4,
+                },
+            ),
+            (box(630, 0, 640, 10), {"source_id": "road", "object_type": "Road", "height_m": 0.1}),
+        ],
+    ),
     "addresses": (
         "address",
         [
@@ -94,6 +120,7 @@ LAYERS: dict[str, tuple[str, list[tuple[dict[str, Any], dict[str, Any]]]]] = {
             (point(5, -9), {"full_address": "Across 3"}),
             (point(500, 500), {"full_address": "Elsewhere, yet of it", "building_id": "B1"}),
             (point(320 + 12, 5), {"full_address": "Near the model"}),
+            (point(607, 5), {"full_address": "Museum 1"}),
         ],
     ),
     "pipes": (
@@ -219,6 +246,18 @@ def test_a_model_of_no_layer_of_buildings_has_one_by_what_its_parts_name(ask: As
         assert (one["code"], titles(one, "parts")) == ("C7", ["North", "South"])
     # a part of a building that is there leads to that
     assert dossier(ask, "parts", "p1") is None
+
+
+def test_a_building_of_a_model_has_one_and_is_found_by_its_official_code(ask: Ask) -> None:
+    for code in ("14201-bldg-110968", "b1"):
+        links = ask("GET", "/ogc/dossiers", params={"code": code}).json()["links"]
+        items = [one["href"] for one in links if one["rel"] == "item"]
+        assert f"{BASE}/ogc/collections/city/items/1" in items
+    told = ask("GET", "/ogc/collections/city/items/1/related").json()["dossier"]
+    assert told["code"] == "14201-bldg-110968"
+    groups = {name: [one["title"] for one in group["members"]] for name, group in told["groups"].items()}
+    assert (groups["parts"], groups["addresses"]) == (["Wing"], ["Museum 1"])
+    assert "dossier" not in ask("GET", "/ogc/collections/city/items/3/related").json()
 
 
 def test_it_is_found_by_code(ask: Ask) -> None:
