@@ -107,6 +107,17 @@ def test_what_is_kept_can_be_asked_for(city: Store) -> None:
     assert city.kept("buildings").seq <= 1
 
 
+def test_the_newest_moment_is_told_of_a_load_that_changes_nothing(store: Store) -> None:
+    load(store, spec(), grid(5))
+    seq = store.seq()
+    past = store.as_of(seq)
+    assert past.feature_layer("buildings").generation == 1
+    assert load(store, spec(), grid(5)).generation == 2
+    assert store.seq() == seq
+    for then in (past, store.as_of(seq)):
+        assert then.feature_layer("buildings").generation == 2
+
+
 def test_a_layer_that_was_not_there_yet_and_one_that_is_gone(city: Store) -> None:
     load(city, spec("other"), grid(2))
     city.drop("buildings")

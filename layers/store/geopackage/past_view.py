@@ -34,7 +34,6 @@ class PastView(ReadView):
         self._seen: dict[str, int] = {}  # layer → number up to which its changes are in the connection
         self._records: dict[str, Mapping[str, Any] | None] = {}
         self._since: dict[str, int] = {}
-        self._stamped = ""
 
     def begin(self) -> None:
         """Begin a read transaction."""
@@ -48,11 +47,11 @@ class PastView(ReadView):
         con = self.con
         meta = dict(con.execute("SELECT key, value FROM twin_meta WHERE key IN ('epoch','stamp')"))
         self.epoch, self.seq, self.version = meta["epoch"], log.last_seq(con), version
-        if meta["stamp"] != self._stamped:
+        if meta["stamp"] != self.stamp:
             for layer in self._seen:
                 self._forget(layer)
             self._seen, self._records, self.tables = {}, {}, {}
-            self._stamped = meta["stamp"]
+            self.stamp = meta["stamp"]
         self._seqs = {}
         self._unplaced = {}
         self._since = {}
