@@ -130,7 +130,16 @@ def _record(past: Past, layer: str) -> Any:
         record = past.layer(layer)
     except NotFound:
         return None
-    return asdict(record) if isinstance(record, ContentLayer) else None
+    if not isinstance(record, ContentLayer):
+        return None
+    told = asdict(record)
+    return _said(told, "model_version") | {"assets": [_said(asset, "transform") for asset in told["assets"]]}
+
+
+def _said(told: dict[str, Any], *since: str) -> dict[str, Any]:
+    """A record without those of its members that say nothing and that came since the first seals, which are
+    to hold."""
+    return {name: value for name, value in told.items() if value is not None or name not in since}
 
 
 def _text(value: Any) -> bytes:

@@ -68,7 +68,8 @@ def layer(row: Sequence[Any], seq: int) -> ContentLayer:
         title=json.loads(title),
         crs=crs,
         vertical_datum=vertical_datum,
-        extent=None if box[0] is None else cast(Bbox, tuple(box)),
+        # a record that is kept as JSON has whole numbers where they are
+        extent=None if box[0] is None else cast(Bbox, tuple(map(float, box))),
         generation=generation,
         seq=seq,
         assets=tuple(_asset(asset) for asset in json.loads(assets)),

@@ -3,15 +3,18 @@ another program is found."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import orjson
 import psycopg
 import pytest
 import shapely
@@ -19,7 +22,7 @@ import shapely
 from layers.audit import chain, hashes, verify
 from layers.audit.sealing import Sealer, every
 from layers.batch import MESH
-from layers.model import Author, Link, Operation
+from layers.model import Asset, Author, Link, Operation
 from layers.query import Query
 from layers.store import geopackage, postgis
 from layers.store.base import FormSpec, Store
@@ -106,6 +109,38 @@ def test_every_kind_of_change_is_the_same_when_it_is_looked_at_again(store: Stor
             assert {fid: m.to_bytes() for fid, m in some.meshes.items()} == {
                 fid: m.to_bytes() for fid, m in bodies.items()
             }
+
+
+def test_what_is_said_of_a_layer_without_features_stays_what_it_was(store: Store, sealer: Sealer) -> None:
+    record = FormSpec(
+        "relief",
+        "coverage",
+        "raster",
+        {"en": "Relief"},
+        "EPSG:3879",
+        extent=(25.0, 60.0, 26.0, 61.5),
+        assets=(Asset(href="rasters/1.tif", media_type="image/tiff"),),
+    )
+    store.record(record, ANNA)
+    sealer.seal()
+    (made,) = (entry for entry in entries(store) if entry["kind"] == "change")
+    told = {
+        "id": "relief",
+        "kind": "raster",
+        "title": {"en": "Relief"},
+        "form": "coverage",
+        "extent": [25.0, 60.0, 26.0, 61.5],
+        "crs": "EPSG:3879",
+        "vertical_datum": "",
+        "generation": 1,
+        "seq": 1,
+        "assets": [{"href": "rasters/1.tif", "media_type": "image/tiff", "time": None}],
+    }
+    line = orjson.dumps(["relief", None, None, told], option=orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE)
+    assert made["digest"] == f"sha256:{hashlib.sha256(line).hexdigest()}"
+    store.record(replace(record, title={"en": "Other"}), ANNA)
+    sealer.seal()
+    assert verify.city(store).fault is None
 
 
 @pytest.fixture
