@@ -75,8 +75,7 @@ def glb(
     of them. Where vertices belong to parts, a second set of feature ids indexes the table ``surface``.
     Bodies that are ``repeated`` are meshes of their own, each with its places and the feature of each
     (EXT_mesh_gpu_instancing, EXT_instance_features); who cannot read these cannot read the file."""
-    buffer, known = _Buffer(), images or {}
-    looks = Looks(known)
+    buffer, looks = _Buffer(), Looks(images or {})
     tables = {FEATURES: (table, count)}
     ids: list[dict[str, Any]] = [{"featureCount": count, "attribute": 0, "propertyTable": 0}]
     named = () if body.skin is None else body.skin.part_table[1:]
@@ -88,34 +87,19 @@ def glb(
     meshes: list[dict[str, Any]] = []
     nodes: list[dict[str, Any]] = []
     if len(body.triangles):
-        primitives = []
-        for material, piece in pieces(body, known):
-            primitive = _primitive(buffer, piece, centre, material, looks, colours)
-            primitive["attributes"] |= _ids(buffer, piece)
-            primitive["extensions"] = {"EXT_mesh_features": {"featureIds": ids}}
-            primitives.append(primitive)
-        meshes.append({"primitives": primitives})
+        meshes.append({"primitives": _primitives(buffer, body, centre, looks, colours, ids)})
         nodes.append({})
     for one in repeated:
-        several = [
-            _primitive(buffer, piece, one.origin, material, looks, colours)
-            for material, piece in pieces(one.body, known)
-        ]
-        meshes.append({"primitives": several})
+        meshes.append({"primitives": _primitives(buffer, one.body, one.origin, looks, colours)})
         nodes.append({"extensions": _places(buffer, one, centre, ids[0])})
-    used = ["EXT_mesh_features"] * bool(len(body.triangles)) + ["EXT_structural_metadata"]
-    at_places = [_AT_PLACES, "EXT_instance_features"] if repeated else []
+    where = geocentric.y_up(centre).tolist()
     document = {
         "asset": asset("2.0", copyright_) | {"generator": "onemap-twin"},
-        "extensionsUsed": [*used, *at_places],
-        **({"extensionsRequired": [_AT_PLACES]} if repeated else {}),
+        **_used(meshes, repeated),
         "extensions": {"EXT_structural_metadata": _metadata(buffer, tables)},
         "scene": 0,
         "scenes": [{"nodes": list(range(len(nodes)))}],
-        "nodes": [
-            {"mesh": i, "translation": geocentric.y_up(centre).tolist(), **node}
-            for i, node in enumerate(nodes)
-        ],
+        "nodes": [{"mesh": i, "translation": where, **node} for i, node in enumerate(nodes)],
         "meshes": meshes,
         **looks.document(),
         "accessors": buffer.accessors,
@@ -123,6 +107,34 @@ def glb(
         "buffers": [{"byteLength": buffer.size}],
     }
     return _container(orjson.dumps(document), b"".join(buffer.parts))
+
+
+def _used(meshes: Sequence[object], repeated: Sequence[Instances]) -> dict[str, list[str]]:
+    """What the document says of extensions."""
+    once = ["EXT_mesh_features"] if len(meshes) > len(repeated) else []
+    if not repeated:
+        return {"extensionsUsed": [*once, "EXT_structural_metadata"]}
+    used = [*once, "EXT_structural_metadata", _AT_PLACES, "EXT_instance_features"]
+    return {"extensionsUsed": used, "extensionsRequired": [_AT_PLACES]}
+
+
+def _primitives(
+    buffer: _Buffer,
+    body: Body,
+    centre: Floats,
+    looks: Looks,
+    colours: bool,
+    ids: Sequence[dict[str, Any]] = (),
+) -> list[dict[str, Any]]:
+    """The primitives of a mesh, one a material; ``ids`` are the sets of feature ids of its vertices."""
+    made = []
+    for material, piece in pieces(body, looks.known):
+        primitive = _primitive(buffer, piece, centre, material, looks, colours)
+        if ids:
+            primitive["attributes"] |= _ids(buffer, piece)
+            primitive["extensions"] = {"EXT_mesh_features": {"featureIds": ids}}
+        made.append(primitive)
+    return made
 
 
 def asset(version: str, copyright_: str) -> dict[str, Any]:
