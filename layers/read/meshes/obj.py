@@ -1,7 +1,8 @@
 """Wavefront OBJ with its material libraries (Alias/Wavefront, Advanced Visualizer, appendix B).
 
-trimesh reads vertices and faces. Objects, groups and materials are told apart before, since it joins their
-names; faces with other numbers of corners than three are sorted by it, since it cuts mixed ones blindly.
+trimesh reads vertices and faces. Objects, groups and materials are told apart here, since it joins their
+names and looks through all vertices for each of them: it is given the faces sorted by their form alone (how
+many corners they have, and which numbers of each), since it cuts mixed ones blindly.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 import io
 import re
 import warnings
-from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,17 +22,17 @@ from layers.mesh import Material
 from layers.read import beside
 from layers.read.encodings import choose, decoded
 from layers.read.meshes.counting import check_marks
-from layers.read.meshes.model import Indices, Piece, Scene, Thing, bytes_of, check_count, damaged
+from layers.read.meshes.model import Floats, Indices, Piece, Scene, Thing, bytes_of, check_count, damaged
 from layers.read.pictures import Images
 from layers.read.triangles import Rings, cut
 
 #: Lines that say what the faces behind them are of.
 _STATE = re.compile(rb"^[ \t]*(o|g|usemtl|mtllib)(?:[ \t]+([^\r\n]*))?$", re.MULTILINE)
 _FACE = re.compile(rb"^[ \t]*f[ \t]", re.MULTILINE)
-#: Whether a face has more than three corners, and whether one counts from the end.
-_WIDE = re.compile(rb"^[ \t]*f(?:[ \t]+[^\s]+){4}", re.MULTILINE)
+#: Whether one counts from the end.
 _BACKWARDS = re.compile(rb"^[ \t]*f[^\r\n]*[ \t/]-\d", re.MULTILINE)
 _LINES = re.compile(rb"^[ \t]*(v|vt|vn|f)[ \t]+([^\r\n]*)$", re.MULTILINE)
+_NUMBER = re.compile(rb"[^/ ]+")
 #: Bytes of a material library.
 _MOST_LIBRARY = 64 << 20
 
@@ -46,8 +46,8 @@ def load(path: Path, images: Images) -> Scene:
     if _BACKWARDS.search(data):
         data = _forwards(data)
     names = [match[2].strip() for match in _STATE.finditer(data) if match[2] and not match[2].isascii()]
-    text = _Text(_WIDE.search(data) is not None, choose(dict.fromkeys(names), images.encoding).name)
-    data = text.marked(data)
+    text = _Text(choose(dict.fromkeys(names), images.encoding).name)
+    data = text.by_form(data)
     looks = _libraries(text, images)
     from trimesh.exchange import obj
 
@@ -65,62 +65,44 @@ def load(path: Path, images: Images) -> Scene:
 
 @dataclass(slots=True)
 class _Text:
-    """The names that the marks of :meth:`marked` stand for, which are in one encoding."""
+    """What the faces of a text are of: the objects, each a name (of its group, where no object is named) and
+    a material; of each form the objects of its faces, in their order. Names are in one encoding."""
 
-    wide: bool
     encoding: str
     objects: list[tuple[str, str]] = field(default_factory=list)
     libraries: list[str] = field(default_factory=list)
-    _number: dict[tuple[str, str], int] = field(default_factory=dict)
-    _object: str = ""
-    _group: str = ""
-    _material: str = ""
-    _named: bool = False
+    forms: list[list[int]] = field(default_factory=list)
 
-    def marked(self, data: bytes) -> bytes:
-        """The text with each run of faces of one object (of one group, where no object is named) and material
-        as an object called by a number."""
-        self._named = re.search(rb"^[ \t]*o[ \t]+\S", data, re.MULTILINE) is not None
-        marked = b"\n" + self._mark() + b"\n" + _STATE.sub(self._state, data.replace(b"\r\n", b"\n"))
-        return _sorted(marked) if self.wide else marked
-
-    def _mark(self) -> bytes:
-        key = (self._object if self._named else self._group, self._material)
-        if key not in self._number:
-            self._number[key] = len(self.objects)
-            self.objects.append(key)
-        return b"o ~%d~" % self._number[key]
-
-    def _state(self, match: re.Match[bytes]) -> bytes:
-        name = decoded((match[2] or b"").strip(), self.encoding)[0]
-        match match[1]:
-            case b"o":
-                self._object = name
-            case b"g":
-                self._group = name
-            case b"usemtl":
-                self._material = name
-            case b"mtllib":
-                self.libraries.append(name)
-                return b""
-        return self._mark()
-
-
-def _sorted(data: bytes) -> bytes:
-    """Faces of each object apart by their number of corners."""
-    current = b"o ~0~"
-    faces: dict[bytes, list[bytes]] = defaultdict(list)
-    others: list[bytes] = []
-    for line in data.split(b"\n"):
-        text = line.strip()
-        if text.startswith(b"o ~"):
-            current = text
-        elif text.startswith((b"f ", b"f\t")):
-            faces[b"%s%d" % (current, len(text.split()) - 1)].append(b"f " + text[1:].strip())
-        elif text:
-            others.append(text)
-    runs = (b"\n".join([mark, *lines]) for mark, lines in faces.items())
-    return b"\n" + b"\n".join([*others, *runs]) + b"\n"
+    def by_form(self, data: bytes) -> bytes:
+        """The text with the faces of each form, instead of those of each object, as an object called by the
+        number of the form."""
+        numbers: dict[tuple[str, str], int] = {}
+        faces: dict[bytes, tuple[list[bytes], list[int]]] = {}
+        others: list[bytes] = []
+        said = {b"o": "", b"g": "", b"usemtl": ""}
+        named = re.search(rb"^[ \t]*o[ \t]+\S", data, re.MULTILINE) is not None
+        number = -1
+        for line in data.split(b"\n"):
+            word, _, rest = line.strip().replace(b"\t", b" ").partition(b" ")
+            if word == b"f":
+                if number < 0:
+                    key = said[b"o"] if named else said[b"g"], said[b"usemtl"]
+                    number = numbers.setdefault(key, len(numbers))
+                corners = b" ".join(rest.partition(b"#")[0].split())
+                lines, of = faces.setdefault(_NUMBER.sub(b"n", corners), ([], []))
+                lines.append(b"f " + corners)
+                of.append(number)
+            elif word in said:
+                said[word] = decoded(rest.strip(), self.encoding)[0]
+                number = -1
+            elif word == b"mtllib":
+                self.libraries.append(decoded(rest.strip(), self.encoding)[0])
+            elif word:
+                others.append(line.strip())
+        self.objects = list(numbers)
+        self.forms = [of for _, of in faces.values()]
+        runs = (b"\n".join([b"o ~%d~" % at, *lines]) for at, (lines, _) in enumerate(faces.values()))
+        return b"\n" + b"\n".join([*others, *runs]) + b"\n"
 
 
 def _forwards(data: bytes) -> bytes:
@@ -147,41 +129,48 @@ def _forwards(data: bytes) -> bytes:
 def _things(
     geometry: Mapping[str, Any], text: _Text, looks: Mapping[str, Material], stem: str
 ) -> Iterator[Thing]:
-    """Objects, of several materials as pieces."""
-    pieces: dict[str, list[Piece]] = defaultdict(list)
-    numbered = sorted((int(name.split("~")[1]), name) for name in geometry)
-    for number, name in numbered:  # in the order of the file
-        kwargs, (called, material) = geometry[name], text.objects[number]
-        pieces[called].append(_piece(kwargs, looks.get(material, Material()), material))
-    for called, own in pieces.items():
-        yield Thing(called or stem, own)
+    """Objects in the order of the file, of several materials or forms of faces as pieces."""
+    pieces: list[list[Piece]] = [[] for _ in text.objects]
+    for name, kwargs in sorted(geometry.items(), key=lambda item: int(item[0].split("~")[1])):
+        faces, of = np.asarray(kwargs["faces"], np.int64), np.array(text.forms[int(name.split("~")[1])])
+        if len(faces) != len(of):
+            raise ValueError("a face has corners of different forms")
+        vertices = np.asarray(kwargs["vertices"], np.float64)[:, :3]
+        if vertices.shape[1] != 3:
+            raise ValueError("a vertex has fewer than three coordinates")
+        if len(faces) and not 0 <= faces.min() <= faces.max() < len(vertices):
+            raise IndexError("a face names a vertex that is not there")
+        order = np.argsort(of, kind="stable")
+        for some in np.split(order, np.flatnonzero(np.diff(of[order])) + 1):
+            number = int(of[some[0]])
+            used, places = np.unique(faces[some], return_inverse=True)
+            look = looks.get(text.objects[number][1], Material())
+            piece = _piece(kwargs, vertices[used], places.reshape(len(some), -1), used, look)
+            piece.name = text.objects[number][1]
+            pieces[number].append(piece)
+    called: dict[str, list[Piece]] = {}
+    for (name, _), own in zip(text.objects, pieces, strict=True):
+        called.setdefault(name, []).extend(own)
+    for name, own in called.items():
+        yield Thing(name or stem, own)
 
 
-def _piece(kwargs: Mapping[str, Any], look: Material, material: str) -> Piece:
-    vertices = np.asarray(kwargs["vertices"], np.float64)[:, :3]
-    faces = np.asarray(kwargs["faces"], np.int64)
-    if vertices.shape[1] != 3:
-        raise ValueError("a vertex has fewer than three coordinates")
-    if len(faces) and not 0 <= faces.min() <= faces.max() < len(vertices):
-        raise IndexError("a face names a vertex that is not there")
+def _piece(
+    kwargs: Mapping[str, Any], vertices: Floats, faces: Indices, used: Indices, look: Material
+) -> Piece:
+    """Faces (n, k) of some of the vertices of a mesh, which has these at ``used``."""
     corners = _triangles(faces, vertices)
+    triangles = faces.reshape(-1)[corners]
     visual = kwargs.get("visual")
     uv = None
-    if look.texture and visual is not None and visual.uv is not None and len(visual.uv) == len(vertices):
-        uv = (np.asarray(visual.uv, np.float64) * [1, -1] + [0, 1])[faces.reshape(-1)[corners]]
+    if look.texture and visual is not None and visual.uv is not None and len(visual.uv) > used.max():
+        uv = (np.asarray(visual.uv[used], np.float64) * [1, -1] + [0, 1])[triangles].astype(np.float32)
     colors = None
     if kwargs.get("vertex_colors") is not None and look == Material():
-        own = np.asarray(kwargs["vertex_colors"], np.float64)
+        own = np.asarray(kwargs["vertex_colors"][used], np.float64)
         made = bytes_of(own / 255 if own.max(initial=0) > 1 else own, len(vertices))
-        colors = None if made is None else made[faces.reshape(-1)[corners]].mean(axis=1).astype(np.uint8)
-    return Piece(
-        vertices,
-        faces.reshape(-1)[corners],
-        look,
-        None if uv is None else uv.astype(np.float32),
-        colors,
-        material,
-    )
+        colors = None if made is None else made[triangles].mean(axis=1).astype(np.uint8)
+    return Piece(vertices, triangles, look, uv, colors)
 
 
 def _triangles(faces: Indices, vertices: Any) -> Indices:

@@ -143,6 +143,24 @@ def test_many_objects_are_read_in_time(tmp_path: Path) -> None:
     assert not reading.problems
 
 
+def test_faces_of_several_forms_stay_with_their_objects(tmp_path: Path) -> None:
+    """Of an OBJ: corners with and without numbers of images and normals, of three, four and five sides, in
+    turns; remarks behind them, and an object that goes on after another."""
+    lines = ["vt 0 0", "vt 1 0", "vt 0 1", "vn 0 0 1", "o first"]
+    for x in range(8):
+        lines += [f"v {10 * x} {y} {z}" for y, z in ((0, 0), (3, 0), (3, 2), (0, 2))] + [f"v {10 * x} -1 1"]
+    for x in range(6):
+        a, b, c, d, e = range(5 * x + 1, 5 * x + 6)
+        lines += [f"o {'first' if x % 2 else 'second'}", f"f {a} {b} {c} # a remark"]
+        lines += [f"f\t{a}/1 {c}/2 {d}/3", f" f {a}//1 {d}//1 {e}//1"]
+    lines += ["o second", "f 31 32 33 34", "f 36/1/1 37/2/1 38/2/1 39/3/1 40/3/1"]
+    file = tmp_path / "a.obj"
+    file.write_text("\n".join(lines) + "\n")
+    found = {row["name"]: solid(row).area for row in rows(read(file)).values()}
+    one = 3 + 3 + 1
+    assert found == {"first": pytest.approx(3 * one), "second": pytest.approx(3 * one + 6 + 7)}
+
+
 def test_too_many_objects_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(model, "MOST_THINGS", 30)
     file = tmp_path / "city.glb"
