@@ -13,6 +13,7 @@ const config = city(
   layer('house', { scene }),
   layer('ducts', { scene, visible: false }),
   layer('blocks', { scene: { ...scene, painted: false } }),
+  layer('roads', { scene: null }),
   layer('house__1', { scene, visible: false, version: { of: 'house', number: 1, name: 'v2' } }),
 );
 const element = (id: number, of = 'house__1', more = {}): Clash['new'] => ({ layer: of, id, element: null, title: `e${id}`, ...more });
@@ -27,8 +28,8 @@ test('the job of clashes stands in the link, and nothing else is told beside it'
   expect(readLink('#cl=a/../b', config).clash).toBeNull();
 });
 
-test('a version is held against layers whose bodies are kept', () => {
-  expect(obstacles(config.layers, 'house').map(({ id }) => id)).toEqual(['ducts']);
+test('a version is held against layers that are drawn in 3D', () => {
+  expect(obstacles(config.layers, 'house').map(({ id }) => id)).toEqual(['ducts', 'blocks']);
 });
 
 test('both elements have a colour of their own, and the layer whose version is seen is not drawn', () => {

@@ -43,7 +43,7 @@ export interface ClashResult {
 export interface ClashInput {
   version: string;
   tolerance_m: number;
-  /** Null: all layers whose bodies are kept. */
+  /** Null: all layers that are drawn in 3D. */
   beside: readonly string[] | null;
 }
 
@@ -74,9 +74,9 @@ export async function endClash(job: string): Promise<void> {
   await remove(`ogc/jobs/${encodeURIComponent(job)}`);
 }
 
-/** The layers that a version may be held against: those whose bodies are kept. */
+/** The layers that a version may be held against: those that are drawn in 3D. */
 export function obstacles(layers: readonly LayerConfig[], of: string): LayerConfig[] {
-  return layers.filter((layer) => layer.id !== of && layer.version === undefined && layer.scene?.painted === true);
+  return layers.filter((layer) => layer.id !== of && layer.version === undefined && layer.scene !== null);
 }
 
 /** Metres above the ground of the place where they meet: the middle of the heights that both have. */
