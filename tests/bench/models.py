@@ -51,4 +51,4 @@ def _node(store: Store, folder: Path, layer: str) -> float:
     """Milliseconds of the node with all of them."""
     tiles = Tiles(store, folder / "derived")
     assert len(tiles._snapshot(layer).node(NODE)) == HOUSES
-    return cpu(lambda: tiles._node(layer, NODE, ""))
+    return cpu(lambda: tiles._node(layer, NODE, "", False))
