@@ -133,7 +133,7 @@ def _city(count: int, **more: Any) -> bytes:
 
 
 def test_many_objects_are_read_in_time(tmp_path: Path) -> None:
-    """Each took 4 ms where 20 million additions take 3 s, and takes a tenth of that."""
+    """Each took 4 ms on a loaded machine, and takes a tenth of that."""
     file = tmp_path / "city.glb"
     file.write_bytes(_city(4000))
     begin = time.process_time()
