@@ -69,6 +69,7 @@ class Listener:
                 with self._changed:
                     if not self._closed:
                         self._changed.wait(RETRY_S)
+        self._drop()  # one that came while it was closed
 
     def _receive(self, con: Connection) -> None:
         until = time.monotonic() + LOOK_S

@@ -93,6 +93,7 @@ class Guard:
         while True:
             with self._lock:
                 if self._closed:
+                    discard(self._probe)  # one that came while it was closed
                     return
                 waiting = any(time.monotonic() - c.since > PATIENCE_S for c in self._calls)
                 if not waiting:
