@@ -144,9 +144,9 @@ def _things(
         for some in np.split(order, np.flatnonzero(np.diff(of[order])) + 1):
             number = int(of[some[0]])
             used, places = np.unique(faces[some], return_inverse=True)
-            look = looks.get(text.objects[number][1], Material())
-            piece = _piece(kwargs, vertices[used], places.reshape(len(some), -1), used, look)
-            piece.name = text.objects[number][1]
+            material = text.objects[number][1]
+            look = looks.get(material, Material())
+            piece = _piece(kwargs, vertices[used], places.reshape(len(some), -1), used, look, material)
             pieces[number].append(piece)
     called: dict[str, list[Piece]] = {}
     for (name, _), own in zip(text.objects, pieces, strict=True):
@@ -156,7 +156,7 @@ def _things(
 
 
 def _piece(
-    kwargs: Mapping[str, Any], vertices: Floats, faces: Indices, used: Indices, look: Material
+    kwargs: Mapping[str, Any], vertices: Floats, faces: Indices, used: Indices, look: Material, name: str
 ) -> Piece:
     """Faces (n, k) of some of the vertices of a mesh, which has these at ``used``."""
     corners = _triangles(faces, vertices)
@@ -170,7 +170,7 @@ def _piece(
         own = np.asarray(kwargs["vertex_colors"][used], np.float64)
         made = bytes_of(own / 255 if own.max(initial=0) > 1 else own, len(vertices))
         colors = None if made is None else made[triangles].mean(axis=1).astype(np.uint8)
-    return Piece(vertices, triangles, look, uv, colors)
+    return Piece(vertices, triangles, look, uv, colors, name)
 
 
 def _triangles(faces: Indices, vertices: Any) -> Indices:
