@@ -50,7 +50,7 @@ from tiles.vector import encode, overview
 from tiles.vector.clip import Clip
 
 #: Joined to the epoch in every ETag; to be changed whenever the same features give other bytes.
-EDITION = ".3"
+EDITION = ".4"
 #: Layers that one tile may join.
 MOST_LAYERS = 32
 #: Tiles told one by one in one change set; beyond it the layer is told as a whole.

@@ -67,6 +67,18 @@ def renumber(body: Body, rows: NDArray[np.int64]) -> Body:
     return replace(body, rows=np.searchsorted(rows, body.rows))
 
 
+def grouped(body: Body) -> Body:
+    """The body, without a skin, with what belongs to one row together: neighbours repeat each other, which
+    packs well within the reach of gzip."""
+    order = np.argsort(body.rows, kind="stable")
+    at = np.empty(len(order), np.int64)
+    at[order] = np.arange(len(order))
+    triangles = body.triangles[np.argsort(body.rows[body.triangles[:, 0]], kind="stable")]
+    return Body(
+        body.positions[order], body.normals[order], at[triangles], body.rows[order], body.surfaces[order]
+    )
+
+
 def unit(vectors: Floats) -> Floats:
     """Vectors of length 1; a zero vector stays zero."""
     length = np.linalg.norm(vectors, axis=-1, keepdims=True)

@@ -22,6 +22,8 @@ from tiles.scheme import Floats
 
 FLOAT, UNSIGNED_BYTE, UNSIGNED_SHORT, UNSIGNED_INT = 5126, 5121, 5123, 5125
 ARRAY_BUFFER, ELEMENT_ARRAY_BUFFER = 34962, 34963
+#: Steps of the positions of extruded bodies and tubes in a metre.
+FINEST = 1024
 #: The names of the property tables.
 FEATURES, PARTS = "feature", "surface"
 _AT_PLACES = "EXT_mesh_gpu_instancing"
@@ -182,7 +184,9 @@ def _primitive(
     buffer: _Buffer, body: Body, centre: Floats, material: Material, looks: Looks, colours: bool
 ) -> dict[str, Any]:
     n = len(body.positions)
-    positions = geocentric.y_up(body.positions - centre).astype("<f4")
+    places = geocentric.y_up(body.positions - centre)
+    # zeros at the end of numbers cost nothing once they are packed; a model keeps what it has
+    positions = (places if body.skin or colours else np.round(places * FINEST) / FINEST).astype("<f4")
     normals = geocentric.y_up(body.normals).astype("<f4")
     attributes = {
         "POSITION": buffer.accessor(
@@ -190,8 +194,9 @@ def _primitive(
             FLOAT,
             n,
             "VEC3",
-            min=positions.min(axis=0).astype(float).tolist(),
-            max=positions.max(axis=0).astype(float).tolist(),
+            # three columns one by one: numpy reduces short rows slowly
+            min=[float(each.min()) for each in positions.T],
+            max=[float(each.max()) for each in positions.T],
         ),
         "NORMAL": buffer.accessor(buffer.view(normals.tobytes(), ARRAY_BUFFER, 12), FLOAT, n, "VEC3"),
     }

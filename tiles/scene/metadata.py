@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from layers.mesh import Part, Surface
 from layers.types import Field
 from tiles.batch import Batch
-from tiles.dictionary import DictionaryColumn, gather
+from tiles.dictionary import DictionaryColumn
+from tiles.mesh.body import spread
 from tiles.scheme import Floats
 
 #: Stands for null in a number; no height, depth or count of a city is near it.
@@ -134,16 +135,14 @@ def _column(prop: DictionaryColumn) -> PropertyColumn | None:
 
 def _strings(prop: DictionaryColumn) -> PropertyColumn | None:
     """UTF-8 text; null is empty text. A column empty in the whole tile has no legal buffer."""
-    compact = prop.compact()
-    values = compact.values
+    values, known = prop.values, prop.codes >= 0
+    codes = prop.codes[known].astype(np.int64)
+    sizes = values.text[codes].astype(np.int64)
+    bounds = np.zeros(len(known) + 1, np.uint32)
+    bounds[1:][known] = sizes
+    np.cumsum(bounds, out=bounds)
     # the text is the tail of an entry of the value table
-    starts = values.offsets[1:] - values.text
-    joined = np.concatenate([values.text.astype(np.int64), [0]])
-    pieces = np.stack([starts, values.offsets[1:]], axis=1).ravel()
-    rows = np.where(compact.codes >= 0, 2 * compact.codes.astype(np.int64), -1)
-    bounds = np.zeros(len(rows) + 1, np.uint32)
-    np.cumsum(joined[compact.codes], out=bounds[1:])
-    blob, _ = gather(values.blob, pieces, rows[rows >= 0])
+    blob = values.blob[spread(values.offsets[codes + 1] - sizes, sizes)]
     if not len(blob):
         return None
     return PropertyColumn({"type": "STRING", "noData": ""}, blob.tobytes(), bounds.tobytes())
@@ -171,8 +170,7 @@ def _booleans(numbers: NDArray[np.uint8], known: NDArray[np.bool_]) -> PropertyC
     """Bits when every row has a value; the extension knows no null of a boolean, text has one."""
     if known.all():
         return PropertyColumn({"type": "BOOLEAN"}, np.packbits(numbers, bitorder="little").tobytes())
-    words = [b"true" if n else b"false" if k else b"" for n, k in zip(numbers & known, known, strict=True)]
-    return _words(words)
+    return _words(np.array([b"", b"false", b"true"])[np.where(known, numbers + 1, 0)].tolist())
 
 
 def _words(words: Sequence[bytes]) -> PropertyColumn:

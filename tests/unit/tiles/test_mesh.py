@@ -106,6 +106,18 @@ def test_prisms_stand_between_their_heights_and_know_their_surfaces() -> None:
     assert set(body.surfaces.tolist()) == {Surface.ROOF, Surface.GROUND, Surface.WALL}
 
 
+def test_a_prism_lies_together_and_its_normals_are_within_a_twentieth_of_a_degree() -> None:
+    shapes = [shapely.Point(LON + i / 1000, LAT).buffer(0.0002, quad_segs=3 + i) for i in range(6)]
+    body = extrude(batch_of(shapes), np.zeros(6), np.full(6, 20.0))
+    assert (np.diff(body.rows) >= 0).all()
+    assert (np.diff(body.rows[body.triangles[:, 0]]) >= 0).all()
+    corners = body.positions[body.triangles]
+    own = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    own /= np.linalg.norm(own, axis=1, keepdims=True)
+    turned = np.degrees(np.arccos(np.clip((own * body.normals[body.triangles[:, 0]]).sum(axis=1), -1, 1)))
+    assert turned.max() < 0.06
+
+
 def test_what_has_no_height_or_is_no_polygon_gives_nothing() -> None:
     square = shapely.Polygon(local((0, 0), (10, 0), (10, 8)))
     flat = extrude(batch_of([square, shapely.Point(LON, LAT)]), np.zeros(2), np.array([0.0, 9.0]))
