@@ -10,7 +10,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from layers import wkb
+from layers import quadtree, wkb
 from layers.model import Rows
 from layers.types import REST, Field, FieldType
 from tiles import dictionary
@@ -32,7 +32,8 @@ class Batch:
     xy float64 (m, 2) world units, rings without their closing point, exteriors clockwise on
     the map (so with positive area in tile coordinates, MVT 2.1 clause 4.3.3.3), holes the
     other way; boxes float64 (n, 4) world units; measure float64 (n,) world area of a polygon,
-    world length of a line; props by name, ``fid`` among them.
+    world length of a line; places uint64 (n,) the cell around the middle of the whole feature's box and the
+    box's size, see :func:`layers.quadtree.places_of`; props by name, ``fid`` among them.
     """
 
     fids: NDArray[np.int64]
@@ -43,6 +44,7 @@ class Batch:
     xy: Floats
     boxes: Floats
     measure: Floats
+    places: NDArray[np.uint64]
     props: Mapping[str, DictionaryColumn]
 
     def __len__(self) -> int:
@@ -61,6 +63,7 @@ class Batch:
             self.xy[coord_index],
             self.boxes[rows],
             self.measure[rows],
+            self.places[rows],
             {name: prop.take(rows) for name, prop in self.props.items()},
         )
 
@@ -119,6 +122,7 @@ def concat(first: Batch, second: Batch) -> Batch:
         np.concatenate([first.xy, second.xy]),
         np.concatenate([first.boxes, second.boxes]),
         np.concatenate([first.measure, second.measure]),
+        np.concatenate([first.places, second.places]),
         {name: dictionary.merge(prop, second.props[name]) for name, prop in first.props.items()},
     )
     return joined.take(np.argsort(joined.fids, kind="stable"))
@@ -192,8 +196,9 @@ def from_shapes(
     xy = np.stack(world(flat.xy[:, 0], flat.xy[:, 1]), axis=1)
     boxes = _boxes(xy, flat.coords[flat.parts[:-1]])
     measure = _measure(xy, flat.coords, flat.parts, dims)
+    places = quadtree.places_of(shapely.bounds(shapes).reshape(-1, 4))
     return Batch(
-        np.asarray(fids, np.int64), dims, flat.parts, flat.coords, flat.outer, xy, boxes, measure, {}
+        np.asarray(fids, np.int64), dims, flat.parts, flat.coords, flat.outer, xy, boxes, measure, places, {}
     )
 
 

@@ -25,13 +25,13 @@ from tiles.dictionary import DictionaryColumn, Values
 
 type Tag = dict[str, Any]
 
-_MAGIC = b"TWINCOL2"
+_MAGIC = b"TWINCOL3"
 _HEAD = struct.Struct("<8sIIQ")  # magic, header length, CRC-32 of the header, file length
 _ALIGN = 64
 #: A larger file is copied to one without a name and mapped, so that the kernel may drop its pages; a smaller
 #: one is read into memory.
 IN_MEMORY = 2**20
-_ARRAYS = ("fids", "dims", "parts", "coords", "outer", "xy", "boxes", "measure")
+_ARRAYS = ("fids", "dims", "parts", "coords", "outer", "xy", "boxes", "measure", "places")
 
 
 def write(file: Path, batch: Batch, tag: Tag) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from layers.quadtree import Edges
 from layers.types import Field, FieldType
 
 type Comparison = Literal["=", "<>", "<", "<=", ">", ">="]
@@ -97,8 +98,18 @@ class FunctionCall:
     type: FieldType
 
 
-type Scalar = PropertyRef | Value | Arith | Folded | FunctionCall
-SCALARS = (PropertyRef, Value, Arith, Folded, FunctionCall)
+@dataclass(frozen=True, slots=True)
+class InTile:
+    """A function of :data:`layers.cql.functions.TILE_FUNCTIONS` of the feature's box and a tile."""
+
+    name: str
+    tile: tuple[int, int, int]
+    edges: Edges
+    type: FieldType = "boolean"
+
+
+type Scalar = PropertyRef | Value | Arith | Folded | FunctionCall | InTile
+SCALARS = (PropertyRef, Value, Arith, Folded, FunctionCall, InTile)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

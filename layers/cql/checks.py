@@ -148,7 +148,7 @@ def described(node: ast.Scalar) -> str:
         return node.field.name
     if isinstance(node, ast.Value):
         return repr(shown(node.value)) if isinstance(node.value, str) else str(node.value).lower()
-    return node.name if isinstance(node, ast.FunctionCall) else "the result of an operation"
+    return node.name if isinstance(node, ast.FunctionCall | ast.InTile) else "the result of an operation"
 
 
 def shown_node(node: Any) -> str:

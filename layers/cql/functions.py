@@ -15,6 +15,7 @@ _TEXT: frozenset[FieldType] = frozenset({"string"})
 _NUMBER: frozenset[FieldType] = frozenset({"integer", "number"})
 _DAY: frozenset[FieldType] = frozenset({"date", "datetime"})
 _TIME: frozenset[FieldType] = frozenset({"datetime"})
+_WHOLE: frozenset[FieldType] = frozenset({"integer"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,19 @@ def _of(
     argument = (Argument(title, types),)
     return tuple(Function(name, text, argument, returns) for name, text in functions.items())
 
+
+_TILE = tuple(Argument(f"{name}, a literal", _WHOLE) for name in ("zoom", "column", "row"))
+#: Those that compare the feature's box with a tile of WebMercatorQuad: see :mod:`layers.quadtree`.
+TILE_FUNCTIONS: Mapping[str, str] = {
+    "middle_in_tile": (
+        "Whether the middle of the geometry's bounding box lies in a tile of WebMercatorQuad:"
+        " west <= longitude < east, south < latitude <= north."
+    ),
+    "fits_tile": (
+        "Whether the geometry's bounding box is neither wider nor higher than that tile, in degrees,"
+        " wherever it lies."
+    ),
+}
 
 #: Name → function, in the order in which they are listed.
 FUNCTIONS: Mapping[str, Function] = {
@@ -80,5 +94,6 @@ FUNCTIONS: Mapping[str, Function] = {
             minute="The minute, 0 to 59.",
             second="The whole second, 0 to 59.",
         ),
+        *(Function(name, text, _TILE, "boolean") for name, text in TILE_FUNCTIONS.items()),
     )
 }

@@ -10,7 +10,7 @@ from typing import Any, get_args
 
 import orjson
 
-from layers import values
+from layers import quadtree, values
 from layers.cql import ast, geometry
 from layers.cql.checks import (
     DAY_END,
@@ -33,7 +33,7 @@ from layers.cql.checks import (
     time_literal,
     whole,
 )
-from layers.cql.functions import FUNCTIONS
+from layers.cql.functions import FUNCTIONS, TILE_FUNCTIONS
 from layers.cql.limits import MAX_DEPTH
 from layers.errors import shown
 from layers.model import FeatureLayer
@@ -314,6 +314,8 @@ class Walk:
             if value.type not in argument.types:
                 allowed = " or ".join(sorted(argument.types))
                 raise ValueError(f"{name} takes {allowed}; {described(value)} is {value.type}")
+        if name in TILE_FUNCTIONS:
+            return ast.InTile(name, *_tile(name, scalars))
         return ast.FunctionCall(name, scalars, function.returns)
 
     def _field(self, name: Any) -> Field:
@@ -329,6 +331,14 @@ class Walk:
         raise ValueError(
             f"there is no property {shown_node(name)}; {near}allowed are {', '.join(names[:40])}"
         )
+
+
+def _tile(name: str, scalars: tuple[ast.Scalar, ...]) -> tuple[tuple[int, int, int], quadtree.Edges]:
+    """A tile and its edges. Raises ValueError."""
+    if not all(isinstance(one, ast.Value) for one in scalars):
+        raise ValueError(f"{name} takes a tile as three whole numbers: zoom, column, row")
+    z, x, y = (int(one.value) for one in scalars if isinstance(one, ast.Value))
+    return (z, x, y), quadtree.edges(z, x, y)
 
 
 def _shown(member: ast.Scalar | str) -> ast.Member:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from layers.cql import ast
 from layers.errors import BadParameter
+from layers.quadtree import Edges
 from layers.query import Query
 from layers.types import Bbox, Field, FieldType
 
@@ -137,6 +138,11 @@ class Dialect(ABC):
         """The geometry's relation to a literal; null where it is null."""
 
     @abstractmethod
+    def in_tile(self, name: str, edges: Edges) -> Sql:
+        """Of the geometry's box, whether its middle lies in a tile (``middle_in_tile``), or whether it is as
+        small (``fits_tile``); null without a place. Arithmetic in doubles, as :mod:`layers.quadtree` says."""
+
+    @abstractmethod
     def during(self, field: Field, interval: tuple[str | None, str | None]) -> list[Sql]:
         """What bounds a date or instant to an interval of instants, ends included: a condition an end.
 
@@ -200,6 +206,8 @@ class Dialect(ABC):
             case ast.FunctionCall(name, arguments):
                 parts = [self._number(a) if a.type in _NUMERIC else self.scalar(a) for a in arguments]
                 return self.call(name, parts, [a.type for a in arguments])
+            case ast.InTile(name, _, edges):
+                return self.in_tile(name, edges)
 
     def _number(self, node: ast.Scalar) -> Sql:
         if isinstance(node, ast.Value):
@@ -330,18 +338,24 @@ def boxes(box: Bbox) -> list[Bbox]:
 def envelope(query: Query) -> Bbox | None:
     """The box (lon/lat) outside which no feature can match the filter; None where the filter sets none.
 
-    From spatial relations with a literal that stand at the top of the filter, joined by AND."""
+    From spatial relations with a literal, and tiles that hold middles of boxes, which stand at the top of the
+    filter, joined by AND."""
     if query.filter is None:
         return None
     parts = query.filter.parts if isinstance(query.filter, ast.And) else (query.filter,)
-    boxes = [b for p in parts if isinstance(p, ast.Spatial) and (b := _box(p)) is not None]
+    boxes = [b for p in parts if (b := _box(p)) is not None]
     if not boxes:
         return None
     sides = list(zip(*boxes, strict=True))
     return max(sides[0]), max(sides[1]), min(sides[2]), min(sides[3])
 
 
-def _box(part: ast.Spatial) -> Bbox | None:
+def _box(part: ast.Predicate) -> Bbox | None:
+    if isinstance(part, ast.Truth) and isinstance(part.scalar, ast.InTile):
+        # a box meets the cell in which its middle lies
+        return part.scalar.edges.box if part.scalar.name == "middle_in_tile" else None
+    if not isinstance(part, ast.Spatial):
+        return None
     literal = part.right if isinstance(part.right, ast.Shape) else part.left
     if part.op == "s_disjoint" or not isinstance(literal, ast.Shape):
         return None

@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from layers.cql import ast, fold
+from layers.quadtree import Edges
 from layers.store.compile import Dialect, Sql, joined, listed, sql
 from layers.store.geopackage import relations
 from layers.store.geopackage.connection import quoted
@@ -121,6 +122,12 @@ class Sqlite(Dialect):
 
     def spatial(self, op: ast.SpatialOp, shape: Any) -> Sql:
         return Sql(f"twin_{op}(CAST(t.geom AS BLOB), ?)", (relations.handle(shape),))
+
+    def in_tile(self, name: str, edges: Edges) -> Sql:
+        if name == "fits_tile":
+            return Sql("twin_fits_tile(CAST(t.geom AS BLOB), ?, ?)", (edges.width, edges.height))
+        sides = (edges.west, edges.south, edges.east, edges.north)
+        return Sql("twin_middle_in_tile(CAST(t.geom AS BLOB), ?, ?, ?, ?)", sides)
 
     def words(self, terms: Sequence[str], columns: Sequence[Sql]) -> Sql:
         folded = Sql("?", (orjson.dumps([fold.both(t) for t in terms]).decode(),))

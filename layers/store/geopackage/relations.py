@@ -95,6 +95,25 @@ def _read(value: bytes) -> Any:
         return None
 
 
+def _middle_in_tile(value: Any, west: float, south: float, east: float, north: float) -> int | None:
+    box = blob.envelope(value)
+    if box is None:
+        return _no_box(value)
+    lon, lat = (box[0] + box[1]) / 2, (box[2] + box[3]) / 2
+    return int(west <= lon < east and south < lat <= north)
+
+
+def _fits_tile(value: Any, width: float, height: float) -> int | None:
+    box = blob.envelope(value)
+    return _no_box(value) if box is None else int(box[1] - box[0] <= width and box[3] - box[2] <= height)
+
+
+def _no_box(value: Any) -> int | None:
+    """As a relation of an empty geometry is false, and of what cannot be read null."""
+    shape = _read(value) if isinstance(value, bytes) else None
+    return None if shape is None else 0
+
+
 @lru_cache(maxsize=1)
 def _failure() -> type[Exception]:
     import shapely
@@ -103,7 +122,10 @@ def _failure() -> type[Exception]:
     return failure
 
 
-#: Name, number of arguments (geometry, handle), function; null for null and for what cannot be read.
-FUNCTIONS: tuple[tuple[str, int, Callable[..., Any]], ...] = tuple(
-    (op, 2, _relation(op, name)) for op, name in _RELATIONS.items()
+#: Name, number of arguments (geometry, then a handle or numbers), function; null for null and for what
+#: cannot be read.
+FUNCTIONS: tuple[tuple[str, int, Callable[..., Any]], ...] = (
+    *((op, 2, _relation(op, name)) for op, name in _RELATIONS.items()),
+    ("middle_in_tile", 5, _middle_in_tile),
+    ("fits_tile", 3, _fits_tile),
 )

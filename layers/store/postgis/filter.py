@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from layers.cql import ast
+from layers.cql import ast, geometry
+from layers.quadtree import Edges
 from layers.query import Query
 from layers.store.compile import Dialect, Sql, joined, listed, order, sql, where
 from layers.store.postgis.literal import Literal, literal
 from layers.store.postgis.schema import COLUMN_TYPES
-from layers.types import Field, FieldType
+from layers.types import Bbox, Field, FieldType
 
 _C = 'COLLATE "C"'
 _ICU = 'COLLATE "und-x-icu"'
@@ -132,6 +133,36 @@ class Postgis(Dialect):
         if self.table.untyped and op != "s_disjoint":  # no index is of what is made of a column
             return sql("({} && {} AND {})", Sql(self.table.geom), _bound(bound), related)
         return related
+
+    def in_tile(self, name: str, edges: Edges) -> Sql:
+        shape = self.geometry().text
+        if self.table.srid != 4326:
+            shape = f"ST_Transform({shape}, 4326)"
+        sides = "ST_XMin(f.g) AS w, ST_XMax(f.g) AS e, ST_YMin(f.g) AS s, ST_YMax(f.g) AS n"
+        box = f"(SELECT {sides} FROM (SELECT {shape} AS g OFFSET 0) f OFFSET 0) v"
+        if name == "fits_tile":
+            sizes = (edges.width, edges.height)
+            fits = Sql("v.e - v.w <= %s::float8 AND v.n - v.s <= %s::float8", sizes)
+            return sql(f"(CASE WHEN ST_IsEmpty({shape}) THEN false ELSE (SELECT {{}} FROM {box}) END)", fits)
+        lon = Sql("(v.w + v.e) / 2 >= %s::float8 AND (v.w + v.e) / 2 < %s::float8", (edges.west, edges.east))
+        lat = Sql(
+            "(v.s + v.n) / 2 > %s::float8 AND (v.s + v.n) / 2 <= %s::float8", (edges.south, edges.north)
+        )
+        within = sql(f"(SELECT {{}} AND {{}} FROM {box})", lon, lat)
+        near = literal(geometry.box(*self._around(edges)), self.table.srid)
+        if near is None:
+            return self._apart(False)
+        return sql("({} && {} AND {})", Sql(self.table.geom), _bound(near), within)
+
+    def _around(self, edges: Edges) -> Bbox:
+        """A box that every feature meets whose middle lies in a tile: in a grid that is turned against the
+        meridians its box is another one there."""
+        west, south, east, north = edges.box
+        if self.table.srid == 4326:
+            return edges.box
+        wide, high = east - west, north - south
+        box = max(west - wide, -180.0), max(south - high, -90.0)
+        return *box, min(east + wide, 180.0), min(north + high, 90.0)
 
     def _apart(self, disjoint: bool) -> Sql:
         """The answer for a literal that no geometry of the table can reach."""
