@@ -20,7 +20,7 @@ UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 help:
 	@grep '^# make' Makefile
 
-env: $(VENV)/.ready twin/web/static/index.html
+env: $(VENV)/.ready $(VENV)/.kernel twin/web/static/index.html
 
 .uv/bin/uv:
 	@python=$$(scripts/find-python) && "$$python" -m venv .uv && .uv/bin/python -m pip install -q uv
@@ -29,6 +29,11 @@ $(VENV)/.ready: requirements-dev.txt pyproject.toml | $(if $(filter .uv/bin/uv,$
 	@python=$$(scripts/find-python) && test -x $(BIN)/python || $(UV) venv -q --python "$$python" $(VENV)
 	$(UV) pip sync -q --require-hashes --python $(BIN)/python requirements-dev.txt
 	TWIN_SKIP_PAGE=1 $(UV) pip install -q --no-deps --no-build-isolation --python $(BIN)/python -e .
+	@touch $@
+
+# Without a compiler it says so, and numpy does the kernel's work.
+$(VENV)/.kernel: $(wildcard tiles/kernel/*.[ch]) tiles/kernel/build.py | $(VENV)/.ready
+	$(BIN)/python tiles/kernel/build.py
 	@touch $@
 
 $(WEB)/node_modules/.ready: $(WEB)/package-lock.json $(WEB)/package.json | $(VENV)/.ready

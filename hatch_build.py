@@ -1,11 +1,13 @@
-"""Wheels carry the built page: build it if it is missing, and fail rather than ship without it."""
+"""Wheels carry the page, built if it is missing, and the compiled kernel where it can be built."""
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +18,10 @@ class PageHook(BuildHookInterface[Any]):
     """Runs before hatchling collects files; the wheel must hold ``twin/web/static/index.html``."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Build the page when it is not there. An editable install is left alone."""
+        """Compile the kernel; build the page when it is not there, unless the install is editable."""
         root = Path(self.root)
+        if self.target_name == "wheel":
+            self._compile(root, build_data)
         if version == "editable" or os.environ.get("TWIN_SKIP_PAGE") == "1":
             return
         index = root / "twin" / "web" / "static" / "index.html"
@@ -27,6 +31,22 @@ class PageHook(BuildHookInterface[Any]):
             raise RuntimeError(
                 "the page is not built: run `make env` in the project folder, then build again"
             )
+
+    def _compile(self, root: Path, build_data: dict[str, Any]) -> None:
+        """The kernel beside its sources; a wheel with it is for this platform and every Python from 3.12."""
+        spec = importlib.util.spec_from_file_location("kernel_build", root / "tiles" / "kernel" / "build.py")
+        assert spec is not None
+        assert spec.loader is not None
+        kernel = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(kernel)
+        reason = "TWIN_KERNEL=0" if os.environ.get("TWIN_KERNEL") == "0" else kernel.build()
+        if reason is not None:
+            self.app.display_warning(f"the kernel is not built, numpy does its work: {reason}")
+            return
+        build_data["artifacts"].append(kernel.FILE.relative_to(root).as_posix())
+        platform = sysconfig.get_platform().replace("-", "_").replace(".", "_")
+        build_data["pure_python"] = False
+        build_data["tag"] = f"cp312-abi3-{platform}"
 
     def _build(self, app: Path) -> None:
         npm = self._npm()

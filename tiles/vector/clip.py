@@ -34,11 +34,15 @@ def split(batch: Batch, boxes: Floats, clip: Clip = "buffer") -> tuple[NDArray[n
         & (boxes[:, 2] <= EXTENT + margin)
         & (boxes[:, 3] <= EXTENT + margin)
     )
+    # what lies nowhere (NaN) meets nothing
+    meets = (boxes[:, :2] <= EXTENT + margin[:, None]).all(axis=1) & (boxes[:, 2:] >= -margin[:, None]).all(
+        axis=1
+    )
+    crossing = meets & ~inside & (batch.dims != POINT)
     # a point on the east or south edge belongs to the neighbour
-    crossing = ~inside & (batch.dims != POINT)
     points = batch.dims == POINT
     owned = points & inside & (boxes[:, 2:] < EXTENT + MARGINS[clip][POINT]).all(axis=1)
-    multi = points & ~owned & (np.diff(batch.parts) > 1)
+    multi = points & meets & ~owned & (np.diff(batch.parts) > 1)
     return np.flatnonzero((inside & ~points) | owned), np.flatnonzero(crossing | multi)
 
 

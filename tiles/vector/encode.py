@@ -13,10 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tiles import kernel
 from tiles.batch import POINT, POLYGON, Batch, successor
 from tiles.dictionary import DictionaryColumn, slices, varint
 from tiles.scheme import Floats
 from tiles.vector import clip, wire
+from tiles.vector import compiled as by_kernel
 from tiles.vector.clip import EXTENT, Clip
 from tiles.vector.wire import Words
 
@@ -38,8 +40,26 @@ class TileFeatures:
     xy: NDArray[np.int64]
 
 
-def layer(name: str, batch: Batch, z: int, x: int, y: int, how: Clip = "buffer") -> bytes:
-    """The layer message of a tile with its key and length; empty when nothing is drawn in it."""
+def layer(
+    name: str,
+    batch: Batch,
+    z: int,
+    x: int,
+    y: int,
+    how: Clip = "buffer",
+    rows: NDArray[np.int64] | None = None,
+) -> bytes:
+    """The layer message of a tile with its key and length; empty when nothing is drawn in it. ``rows`` are
+    those of the batch that are meant, in that order, None for all."""
+    compiled = kernel.compiled()
+    if compiled is not None:
+        rows = np.arange(len(batch)) if rows is None else rows
+        return by_kernel.layer(compiled, name, batch, rows, z, x, y, how)
+    return by_arrays(name, batch if rows is None else batch.take(rows), z, x, y, how)
+
+
+def by_arrays(name: str, batch: Batch, z: int, x: int, y: int, how: Clip) -> bytes:
+    """As :func:`layer`, where the kernel is not built."""
     drawn = draw(batch, z, x, y, how)
     if not len(drawn.rows):
         return b""
@@ -121,24 +141,20 @@ def _distinct(
     """Without points that repeat their predecessor in the part (in a ring: cyclically)."""
     if not len(xy):
         return xy, coords
-    follow = successor(coords)
-    same = (xy == xy[follow]).all(axis=1)
-    ends = coords[1:] - 1
-    ends = ends[np.diff(coords) > 0]
-    ring_ends = (part_dim == POLYGON)[np.diff(coords) > 0]
-    same[ends] &= ring_ends
-    same[np.repeat(part_dim == POINT, np.diff(coords))] = False
-    if not same.any():
+    is_point = np.repeat(part_dim == POINT, np.diff(coords))
+    keep = np.ones(len(xy), bool)
+    keep[1:] = (xy[1:] != xy[:-1]).any(axis=1) | is_point[1:]
+    filled = np.diff(coords) > 0
+    keep[coords[:-1][filled]] = True
+    xy, coords = xy[keep], np.concatenate([[0], np.cumsum(keep)])[coords]
+    rings = np.flatnonzero((part_dim == POLYGON) & (np.diff(coords) > 1))
+    first, last = coords[:-1][rings], coords[1:][rings] - 1
+    closing = last[(xy[first] == xy[last]).all(axis=1)]
+    if not len(closing):
         return xy, coords
-    # of equal neighbours the later one goes, except a ring's closing one, which goes itself
-    gone = np.zeros(len(xy), bool)
-    inner = same.copy()
-    inner[ends] = False
-    gone[np.flatnonzero(inner) + 1] = True
-    gone[ends] |= same[ends]
-    keep = ~gone
-    total = np.concatenate([[0], np.cumsum(keep)])
-    return xy[keep], total[coords]
+    keep = np.ones(len(xy), bool)
+    keep[closing] = False
+    return xy[keep], np.concatenate([[0], np.cumsum(keep)])[coords]
 
 
 def _wound_right(

@@ -1,0 +1,93 @@
+"""The compiled kernel: encoding of vector tiles and triangles of footprints, where it is built.
+
+It is never needed: :mod:`tiles.vector.encode` and :mod:`tiles.mesh.triangles` do the same by numpy."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+from functools import cache
+from typing import Any, Protocol, cast
+
+from numpy.typing import NDArray
+
+from tiles.kernel import build
+
+log = logging.getLogger("tiles")
+
+#: With 0 in this variable of the environment nothing compiled is used.
+SWITCH = "TWIN_KERNEL"
+
+type Array = NDArray[Any]
+#: dims uint8 (or None), parts int64, coords int64, outer uint8, xy float64 of :class:`tiles.batch.Batch`.
+type Shapes = tuple[Array | None, Array, Array, Array, Array]
+#: A name, codes int32, and the blob uint8 and offsets int64 of its :class:`tiles.dictionary.Values`.
+type Property = tuple[bytes, Array, Array, Array]
+#: Tile units of a world unit, and of the tile's corner.
+type Place = tuple[float, float, float]
+
+
+class Kernel(Protocol):
+    """What module.c has. Arrays are contiguous. Raises ValueError for those that do not fit together."""
+
+    SOURCES: int
+
+    def layer(
+        self,
+        name: bytes,
+        fids: Array,
+        shapes: Shapes,
+        whole: Array,
+        place: Place,
+        cut: Shapes,
+        crossing: Array,
+        properties: tuple[Property, ...],
+        extent: int,
+        /,
+    ) -> bytes:
+        """The message of a layer of the rows ``whole``, and of the rows ``crossing`` with their geometry in
+        tile units, ``cut``; of no bytes where nothing is drawn."""
+
+    def split(
+        self,
+        dims: Array,
+        parts: Array,
+        boxes: Array,
+        rows: Array,
+        place: Place,
+        margins: tuple[float, float, float],
+        extent: float,
+        whole: Array,
+        crossing: Array,
+        /,
+    ) -> tuple[int, int]:
+        """Writes rows inside their clip box to ``whole``, those that may cross it to ``crossing``, int64 with
+        room for all; how many of each."""
+
+    def triangles(
+        self, xy: Array, coords: Array, outer: Array, triangles: Array, left: Array, /
+    ) -> tuple[int, int]:
+        """Writes triangles (m, 3) of polygons, and to ``left`` (p,) the exteriors of those that are for
+        another way; how many of each."""
+
+
+@cache
+def compiled() -> Kernel | None:
+    """The compiled kernel; None where it is switched off, not built, built of other sources, or cannot be
+    loaded, which is told once."""
+    if os.environ.get(SWITCH) == "0":
+        return None
+    try:
+        module = importlib.import_module("tiles.kernel._kernel")
+    except ModuleNotFoundError:
+        log.info("the kernel is not built: numpy does its work")
+        return None
+    except ImportError as error:
+        log.warning("the kernel cannot be loaded, numpy does its work: %s", error)
+        return None
+    sources = build.checksum()
+    if sources and sources != module.SOURCES:
+        log.warning("the kernel is built of other sources, numpy does its work: run make env")
+        return None
+    return cast(Kernel, module)

@@ -1,0 +1,74 @@
+/* What the parts of the kernel have in common. Plain C11 on plain pointers: nothing here knows Python. */
+#ifndef TWIN_KERNEL_H
+#define TWIN_KERNEL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum { POINT, LINE, POLYGON };
+
+typedef enum {
+    DONE,
+    NO_MEMORY,
+    /* offsets that do not ascend, or point outside their array */
+    BAD_COLUMNS,
+} Outcome;
+
+/* Features as tiles.batch.Batch has them. */
+typedef struct {
+    const int64_t *parts, *coords;
+    const uint8_t *dims, *outer;
+    const double *xy;
+    size_t features, rings, points;
+} Shapes;
+
+/* One property: codes of all features, and the entries of its dictionary (tiles.dictionary.Values). */
+typedef struct {
+    const uint8_t *key;
+    size_t key_size;
+    const int32_t *codes;
+    const uint8_t *blob;
+    const int64_t *offsets;
+    size_t features, values, blob_size;
+} Property;
+
+/* What one layer of a tile is made of: rows wholly inside first, then those that were cut at its edge. */
+typedef struct {
+    const uint8_t *name;
+    size_t name_size;
+    const int64_t *fids;
+    Shapes shapes;
+    const int64_t *whole;
+    size_t whole_size;
+    double scale, x, y;
+    Shapes cut;
+    const int64_t *crossing;
+    size_t crossing_size;
+    const Property *properties;
+    size_t property_count;
+    uint64_t extent;
+} Layer;
+
+/* Bytes that grow; whoever has them frees ``data``. */
+typedef struct {
+    uint8_t *data;
+    size_t size, room;
+} Bytes;
+
+/* The message of a layer of a vector tile with its key and length; of no bytes where nothing is drawn. It begins
+   at ``start`` of ``out``. */
+Outcome encode_layer(const Layer *layer, Bytes *out, size_t *start);
+
+/* Rows whose box (n, 4) is inside the clip box of their dimension, and rows that may cross it; ``margins`` are
+   tile units by dimension. */
+Outcome split_rows(const Shapes *shapes, const double *boxes, const int64_t *rows, size_t count, double scale,
+                   double x, double y, const double margins[3], double extent, int64_t *whole, size_t *whole_size,
+                   int64_t *crossing, size_t *crossing_size);
+
+/* Triangles of polygons, as indices into ``xy`` (three each), counter-clockwise on the map; ``made`` is their
+   number, and ``triangles`` has room for one a point. ``left`` has room for one a ring and gets the exteriors of
+   those polygons that are for another way: with holes, with many corners, or crossing themselves. */
+Outcome triangulate(const double *xy, size_t points, const int64_t *coords, const uint8_t *outer, size_t rings,
+                    int64_t *triangles, size_t *made, int64_t *left, size_t *left_size);
+
+#endif

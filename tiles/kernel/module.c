@@ -1,0 +1,246 @@
+/* The kernel as a module of Python: arrays come by the buffer protocol, are checked here, and the work is done
+   without the interpreter's lock. The limited API of 3.12: one build serves every later Python. */
+#define PY_SSIZE_T_CLEAN
+#define Py_LIMITED_API 0x030C0000
+#include <Python.h>
+
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "kernel.h"
+
+#ifndef KERNEL_SOURCES
+#error "KERNEL_SOURCES is the checksum of the sources: tiles/kernel/build.py gives it"
+#endif
+
+enum { MOST_HELD = 16 };
+
+typedef struct {
+    Py_buffer *views;
+    size_t size;
+} Held;
+
+static void let_go(Held *held)
+{
+    while (held->size)
+        PyBuffer_Release(&held->views[--held->size]);
+}
+
+/* The memory of a contiguous array of numbers of ``width`` bytes; NULL with an error set. */
+static const void *array(Held *held, PyObject *object, size_t width, size_t *count, int writable)
+{
+    Py_buffer *view = &held->views[held->size];
+    if (PyObject_GetBuffer(object, view, PyBUF_C_CONTIGUOUS | (writable ? PyBUF_WRITABLE : 0)) < 0)
+        return NULL;
+    held->size++;
+    if ((size_t)view->itemsize != width) {
+        PyErr_Format(PyExc_ValueError, "an array of %zd bytes a number where %zu are expected", view->itemsize, width);
+        return NULL;
+    }
+    *count = (size_t)view->len / width;
+    /* an empty array may lie nowhere */
+    return view->buf == NULL ? (const void *)held : view->buf;
+}
+
+static int said(Outcome outcome)
+{
+    if (outcome == NO_MEMORY)
+        PyErr_NoMemory();
+    else if (outcome == BAD_COLUMNS)
+        PyErr_SetString(PyExc_ValueError, "columns that do not fit together");
+    return outcome == DONE;
+}
+
+static int agree(int fits)
+{
+    if (!fits)
+        PyErr_SetString(PyExc_ValueError, "arrays of lengths that do not fit together");
+    return fits;
+}
+
+/* (dims, parts, coords, outer, xy) as shapes; dims may be None. */
+static int shapes_of(Held *held, PyObject *tuple, Shapes *shapes)
+{
+    PyObject *dims, *parts, *coords, *outer, *xy;
+    if (!PyArg_ParseTuple(tuple, "OOOOO", &dims, &parts, &coords, &outer, &xy))
+        return 0;
+    size_t dim_count = 0, part_count, coord_count, outer_count, number_count;
+    shapes->dims = NULL;
+    if (dims != Py_None && !(shapes->dims = array(held, dims, 1, &dim_count, 0)))
+        return 0;
+    if (!(shapes->parts = array(held, parts, 8, &part_count, 0)) ||
+        !(shapes->coords = array(held, coords, 8, &coord_count, 0)) ||
+        !(shapes->outer = array(held, outer, 1, &outer_count, 0)) ||
+        !(shapes->xy = array(held, xy, 8, &number_count, 0)))
+        return 0;
+    if (!agree(part_count > 0 && coord_count == outer_count + 1 && number_count % 2 == 0 &&
+               (shapes->dims == NULL || dim_count == part_count - 1)))
+        return 0;
+    shapes->features = part_count - 1;
+    shapes->rings = outer_count;
+    shapes->points = number_count / 2;
+    return 1;
+}
+
+/* (key, codes, blob, offsets) as a property of so many features. */
+static int property_of(Held *held, PyObject *tuple, size_t features, Property *property)
+{
+    PyObject *key, *codes, *blob, *offsets;
+    size_t offset_count;
+    if (!PyArg_ParseTuple(tuple, "SOOO", &key, &codes, &blob, &offsets))
+        return 0;
+    if (!(property->key = array(held, key, 1, &property->key_size, 0)) ||
+        !(property->codes = array(held, codes, 4, &property->features, 0)) ||
+        !(property->blob = array(held, blob, 1, &property->blob_size, 0)) ||
+        !(property->offsets = array(held, offsets, 8, &offset_count, 0)))
+        return 0;
+    property->values = offset_count - 1;
+    return agree(offset_count > 0 && property->features == features);
+}
+
+static int properties_of(Held *held, PyObject *tuple, Layer *layer, Property *properties)
+{
+    for (size_t i = 0; i < layer->property_count; i++) {
+        PyObject *one = PyTuple_GetItem(tuple, (Py_ssize_t)i);
+        if (one == NULL || !property_of(held, one, layer->shapes.features, properties + i))
+            return 0;
+    }
+    layer->properties = properties;
+    return 1;
+}
+
+static PyObject *layer_of(Held *held, Layer *layer, PyObject *name, PyObject *fids, PyObject *shapes, PyObject *whole,
+                          PyObject *cut, PyObject *crossing)
+{
+    size_t fid_count;
+    if (!(layer->name = array(held, name, 1, &layer->name_size, 0)) ||
+        !(layer->fids = array(held, fids, 8, &fid_count, 0)) ||
+        !(layer->whole = array(held, whole, 8, &layer->whole_size, 0)) ||
+        !(layer->crossing = array(held, crossing, 8, &layer->crossing_size, 0)) ||
+        !shapes_of(held, shapes, &layer->shapes) || !shapes_of(held, cut, &layer->cut))
+        return NULL;
+    if (!agree(fid_count == layer->shapes.features && layer->shapes.dims != NULL &&
+               layer->cut.features == layer->crossing_size))
+        return NULL;
+    return Py_None;
+}
+
+/* layer(name, fids, shapes, whole, (scale, x, y), cut, crossing, properties, extent) -> bytes */
+static PyObject *layer(PyObject *module, PyObject *args)
+{
+    (void)module;
+    PyObject *name, *fids, *shapes, *whole, *cut, *crossing, *properties, *result = NULL;
+    Layer made = {0};
+    unsigned long long extent;
+    if (!PyArg_ParseTuple(args, "SOO!O(ddd)O!OO!K", &name, &fids, &PyTuple_Type, &shapes, &whole, &made.scale, &made.x,
+                          &made.y, &PyTuple_Type, &cut, &crossing, &PyTuple_Type, &properties, &extent))
+        return NULL;
+    made.extent = extent;
+    made.property_count = (size_t)PyTuple_Size(properties);
+    Held held = {calloc(MOST_HELD + 4 * made.property_count, sizeof(Py_buffer)), 0};
+    Property *columns = calloc(made.property_count + 1, sizeof(Property));
+    if (held.views == NULL || columns == NULL) {
+        PyErr_NoMemory();
+    } else if (layer_of(&held, &made, name, fids, shapes, whole, cut, crossing) &&
+               properties_of(&held, properties, &made, columns)) {
+        Bytes out = {0};
+        size_t start = 0;
+        Outcome outcome;
+        Py_BEGIN_ALLOW_THREADS
+        outcome = encode_layer(&made, &out, &start);
+        Py_END_ALLOW_THREADS
+        if (said(outcome))
+            result = PyBytes_FromStringAndSize((const char *)out.data + start, (Py_ssize_t)(out.size - start));
+        free(out.data);
+    }
+    let_go(&held);
+    free(held.views);
+    free(columns);
+    return result;
+}
+
+/* split(dims, parts, boxes, rows, (scale, x, y), (margins of points, lines, polygons), extent, whole, crossing)
+   -> (rows written to whole, rows written to crossing) */
+static PyObject *split(PyObject *module, PyObject *args)
+{
+    (void)module;
+    PyObject *dims, *parts, *boxes, *rows, *whole, *crossing;
+    double scale, x, y, margins[3], extent;
+    if (!PyArg_ParseTuple(args, "OOOO(ddd)(ddd)dOO", &dims, &parts, &boxes, &rows, &scale, &x, &y, margins,
+                          margins + 1, margins + 2, &extent, &whole, &crossing))
+        return NULL;
+    Py_buffer views[MOST_HELD];
+    Held held = {views, 0};
+    Shapes shapes = {0};
+    size_t part_count, box_count, count, whole_room, crossing_room, inner = 0, outer = 0;
+    const double *corners;
+    const int64_t *wanted;
+    int64_t *to_whole, *to_crossing;
+    PyObject *result = NULL;
+    if ((shapes.dims = array(&held, dims, 1, &shapes.features, 0)) &&
+        (shapes.parts = array(&held, parts, 8, &part_count, 0)) &&
+        (corners = array(&held, boxes, 8, &box_count, 0)) && (wanted = array(&held, rows, 8, &count, 0)) &&
+        (to_whole = (int64_t *)array(&held, whole, 8, &whole_room, 1)) &&
+        (to_crossing = (int64_t *)array(&held, crossing, 8, &crossing_room, 1)) &&
+        agree(part_count == shapes.features + 1 && box_count == 4 * shapes.features && whole_room >= count &&
+              crossing_room >= count)) {
+        Outcome outcome;
+        Py_BEGIN_ALLOW_THREADS
+        outcome = split_rows(&shapes, corners, wanted, count, scale, x, y, margins, extent, to_whole, &inner,
+                             to_crossing, &outer);
+        Py_END_ALLOW_THREADS
+        if (said(outcome))
+            result = Py_BuildValue("nn", (Py_ssize_t)inner, (Py_ssize_t)outer);
+    }
+    let_go(&held);
+    return result;
+}
+
+/* triangles(xy, coords, outer, triangles, left) -> (triangles written, polygons left over) */
+static PyObject *triangles(PyObject *module, PyObject *args)
+{
+    (void)module;
+    PyObject *xy, *coords, *outer, *made, *left;
+    if (!PyArg_ParseTuple(args, "OOOOO", &xy, &coords, &outer, &made, &left))
+        return NULL;
+    Py_buffer views[MOST_HELD];
+    Held held = {views, 0};
+    size_t numbers, coord_count, rings, room, left_room, found = 0, over = 0;
+    const double *points;
+    const int64_t *offsets;
+    const uint8_t *exterior;
+    int64_t *to, *to_left;
+    PyObject *result = NULL;
+    if ((points = array(&held, xy, 8, &numbers, 0)) && (offsets = array(&held, coords, 8, &coord_count, 0)) &&
+        (exterior = array(&held, outer, 1, &rings, 0)) && (to = (int64_t *)array(&held, made, 8, &room, 1)) &&
+        (to_left = (int64_t *)array(&held, left, 8, &left_room, 1)) &&
+        agree(coord_count == rings + 1 && room >= 3 * (numbers / 2) && left_room >= rings)) {
+        Outcome outcome;
+        Py_BEGIN_ALLOW_THREADS
+        outcome = triangulate(points, numbers / 2, offsets, exterior, rings, to, &found, to_left, &over);
+        Py_END_ALLOW_THREADS
+        if (said(outcome))
+            result = Py_BuildValue("nn", (Py_ssize_t)found, (Py_ssize_t)over);
+    }
+    let_go(&held);
+    return result;
+}
+
+static PyMethodDef METHODS[] = {
+    {"layer", layer, METH_VARARGS, NULL},
+    {"split", split, METH_VARARGS, NULL},
+    {"triangles", triangles, METH_VARARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+static int with_sources(PyObject *module) { return PyModule_AddIntConstant(module, "SOURCES", KERNEL_SOURCES); }
+
+static PyModuleDef_Slot SLOTS[] = {
+    {Py_mod_exec, (void *)(intptr_t)with_sources},
+    {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},
+    {0, NULL},
+};
+
+static PyModuleDef MODULE = {PyModuleDef_HEAD_INIT, "_kernel", NULL, 0, METHODS, SLOTS, NULL, NULL, NULL};
+
+PyMODINIT_FUNC PyInit__kernel(void) { return PyModuleDef_Init(&MODULE); }
