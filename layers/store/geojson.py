@@ -9,10 +9,21 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from layers import flat
 from layers.types import CRS84, Field
 
 DEGREE_DECIMALS = 9  # 0.1 mm
 METRE_DECIMALS = 4  # 0.1 mm
+#: What stands before the positions of a geometry, in the place of the comma after the last, and after it.
+AROUND = {
+    flat.POINT: ('{"type":"Point","coordinates":', "}", ""),
+    flat.LINE: ('{"type":"LineString","coordinates":[', "]", "}"),
+    flat.POLYGON: ('{"type":"Polygon","coordinates":[[', "]", "]}"),
+}
+#: What shapely's numbers of points, lines, rings and polygons are in WKB.
+_KINDS = np.array([flat.POINT, flat.LINE, 0, flat.POLYGON], np.uint32)
+#: From here on columns are sooner made than rows.
+_MANY = 32
 
 
 def geometries(shapes: NDArray[Any], decimals: int = DEGREE_DECIMALS) -> list[str]:
@@ -21,8 +32,53 @@ def geometries(shapes: NDArray[Any], decimals: int = DEGREE_DECIMALS) -> list[st
 
     if not len(shapes):
         return []
-    rounded = round_to(shapes, decimals)
-    texts = shapely.to_geojson(rounded).tolist()
+    if len(shapes) < _MANY:
+        return _by_geos(shapes, decimals)
+    plain = (shapely.get_num_interior_rings(shapes) == 0) & np.isin(shapely.get_type_id(shapes), (0, 1, 3))
+    plain &= ~(shapely.has_z(shapes) | shapely.has_m(shapes) | shapely.is_empty(shapes))
+    out = np.empty(len(shapes), object)
+    out[plain] = _texts(_flat(shapes[plain]), decimals)
+    out[~plain] = _by_geos(shapes[~plain], decimals)
+    return list(out)
+
+
+def positions(shapes: flat.Flat, decimals: int) -> tuple[NDArray[np.uint8], flat.Indices]:
+    """The rounded positions of each geometry as text, with what closes them (:data:`AROUND`): the text of
+    all, and where each begins (n + 1)."""
+    rounded = np.ascontiguousarray(np.round(shapes.positions, decimals))
+    text = np.frombuffer(orjson.dumps(rounded, option=orjson.OPT_SERIALIZE_NUMPY), np.uint8).copy()
+    begins = np.flatnonzero(text == ord("["))[1:][shapes.firsts[:-1]]  # the first opens the array of all
+    offsets = np.append(begins, len(text))
+    for kind, (_, closing, _) in AROUND.items():
+        text[offsets[1:][shapes.kinds == kind] - 1] = ord(closing)
+    return text, offsets
+
+
+def _texts(shapes: flat.Flat, decimals: int) -> list[str]:
+    if not len(shapes.kinds):
+        return []
+    numbers, offsets = positions(shapes, decimals)
+    text, ends = numbers.tobytes().decode(), offsets.tolist()
+    around = [AROUND[kind] for kind in shapes.kinds.tolist()]
+    spans = zip(around, ends, ends[1:], strict=False)
+    return [f"{head}{text[begin:end]}{tail}" for (head, _, tail), begin, end in spans]
+
+
+def _flat(shapes: NDArray[Any]) -> flat.Flat:
+    """Points, lines and polygons of one ring, in the plane."""
+    import shapely
+
+    kinds = _KINDS[shapely.get_type_id(shapes)]
+    counts = shapely.get_num_coordinates(shapes)
+    return flat.Flat(kinds, np.concatenate([[0], np.cumsum(counts)]), shapely.get_coordinates(shapes))
+
+
+def _by_geos(shapes: NDArray[Any], decimals: int) -> list[str]:
+    import shapely
+
+    if not len(shapes):
+        return []
+    texts = shapely.to_geojson(round_to(shapes, decimals)).tolist()
     empty = shapely.is_empty(shapes).tolist()
     return ["null" if text is None or empty[i] else text for i, text in enumerate(texts)]
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from layers import wkb
+from layers import flat, wkb
 from layers.batch import MESH, SOURCE_ID, WKB
 from layers.errors import BadFile, Stale
 from layers.store.base import LayerSpec
@@ -22,6 +21,12 @@ if TYPE_CHECKING:
 _RESERVED = frozenset({"fid", "geom"})
 _RESERVED_IDS = ("twin_", "gpkg_", "rtree_", "sqlite_", "pg_")
 _TYPES = frozenset(get_args(FieldType.__value__))
+_FLAT = {
+    "Point": (flat.POINT,),
+    "LineString": (flat.LINE,),
+    "Polygon": (flat.POLYGON,),
+    "Geometry": (flat.POINT, flat.LINE, flat.POLYGON),
+}
 _MULTI = {"Point": "MultiPoint", "LineString": "MultiLineString", "Polygon": "MultiPolygon"}
 
 #: Above this many changed rows of one publish or statement the log gets one row for all of them.
@@ -43,12 +48,31 @@ class PublishPlan:
 
 @dataclass(frozen=True, slots=True)
 class Staged:
-    """n rows of a batch: shapely geometries as the layer keeps them, property values in the order of
-    the fields (as :func:`layers.values.stored` gives them), mesh blobs or None."""
+    """n rows of a batch, as the layer keeps them: ``wkb``, little-endian ISO WKB, of which ``shapes`` are the
+    geometries, flat or of shapely; the values of the fields, in their order, ``columns``; mesh blobs or None.
 
-    shapes: NDArray[Any]
-    properties: list[tuple[Any, ...]]
+    Columns of text, dates, times and arrays are of strings, the others of int64, double or bool, none of them
+    with what a store does not take (:func:`layers.values.stored`)."""
+
+    wkb: pa.Array
+    shapes: flat.Flat | NDArray[Any]
+    columns: list[pa.Array]
     meshes: list[bytes | None]
+
+    def boxes(self) -> NDArray[np.float64]:
+        """(n, 4): minx, maxx, miny, maxy; NaN of an empty geometry."""
+        if isinstance(self.shapes, flat.Flat):
+            return self.shapes.boxes()
+        import shapely
+
+        bounds: NDArray[np.float64] = shapely.bounds(self.shapes)[:, [0, 2, 1, 3]]
+        return bounds
+
+    def values(self) -> list[list[Any]]:
+        """The columns as values that a database takes; booleans are 0 and 1."""
+        import pyarrow as pa
+
+        return [(c.cast(pa.int8()) if pa.types.is_boolean(c.type) else c).to_pylist() for c in self.columns]
 
 
 def check_id(layer_id: str) -> None:
@@ -100,35 +124,90 @@ def geometry_type(present: str, declared: str, mode: str) -> str:
 
 def decode(batch: pa.Table, spec: LayerSpec, fields: tuple[Field, ...]) -> Staged:
     """The rows of a batch. Raises BadFile: a geometry or value that does not fit."""
+    import pyarrow as pa
+
     names = set(batch.column_names)
-    shapes = _shapes(batch.column(WKB).to_pylist(), spec.geometry_type)
-    columns: list[list[Any]] = [_texts(batch, SOURCE_ID, names)]
+    wkb, shapes = _shapes(flat.whole(batch.column(WKB)), spec.geometry_type)
+    none = pa.nulls(len(batch))
+    columns = [_texts(_whole(batch.column(SOURCE_ID)) if SOURCE_ID in names else none)]
     for field in fields[1:]:
-        values = batch.column(field.name).to_pylist() if field.name in names else [None] * len(batch)
-        columns.append(_column(field, values))
+        columns.append(_column(field, _whole(batch.column(field.name)) if field.name in names else none))
     meshes = batch.column(MESH).to_pylist() if MESH in names else [None] * len(batch)
-    return Staged(shapes, list(zip(*columns, strict=True)), meshes)
+    return Staged(wkb, shapes, columns, meshes)
 
 
-def _texts(batch: pa.Table, name: str, names: set[str]) -> list[str | None]:
-    values = batch.column(name).to_pylist() if name in names else [None] * len(batch)
-    return [None if v is None else str(v) for v in values]
+def _whole(column: pa.ChunkedArray) -> pa.Array:
+    import pyarrow as pa
+
+    whole = column.combine_chunks()
+    if isinstance(whole, pa.ChunkedArray):
+        return pa.concat_arrays(whole.chunks) if whole.num_chunks else pa.array([], whole.type)
+    return whole
 
 
-def _column(field: Field, values: Sequence[Any]) -> list[Any]:
+def _texts(column: pa.Array) -> pa.Array:
+    import pyarrow as pa
+
+    if pa.types.is_string(column.type):
+        return column
+    return pa.array([None if v is None else str(v) for v in column.to_pylist()], pa.string())
+
+
+def _column(field: Field, column: pa.Array) -> pa.Array:
+    import pyarrow as pa
+
+    ready = _ready(field.type, column)
+    if ready is not None:
+        return ready
     try:
-        return [None if v is None else stored(field.type, v) for v in values]
+        values = [None if v is None else stored(field.type, v) for v in column.to_pylist()]
     except ValueError as error:
         raise BadFile("store.value", f"{field.name}: {error}") from error
+    if field.type == "boolean":
+        return pa.array([None if v is None else bool(v) for v in values], pa.bool_())
+    kinds = {"integer": pa.int64(), "number": pa.float64()}
+    return pa.array(values, kinds.get(field.type, pa.string()))
 
 
-def _shapes(blobs: list[bytes], geometry_type: str) -> NDArray[Any]:
+def _ready(kind: FieldType, column: pa.Array) -> pa.Array | None:
+    """A column of Arrow as a field of that type keeps it, where no value needs to be looked at by itself."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    given = column.type
+    if kind == "string" and pa.types.is_string(given):
+        return None if _has_nul(column) else column
+    if kind == "integer" and pa.types.is_signed_integer(given):
+        return column.cast(pa.int64())
+    if kind == "boolean" and pa.types.is_boolean(given):
+        return column
+    if kind != "number" or not (pa.types.is_floating(given) or pa.types.is_signed_integer(given)):
+        return None
+    numbers = column.cast(pa.float64(), safe=False)
+    if pc.any(pc.is_inf(numbers)).as_py():
+        return None
+    # a negative zero becomes zero, as in SQLite
+    return pc.if_else(pc.is_nan(numbers), None, pc.add(numbers, 0.0))
+
+
+def _has_nul(column: pa.Array) -> bool:
+    """Whether a text may have a null character."""
+    values = column.buffers()[2]
+    return values is not None and not np.frombuffer(values, np.uint8).all()
+
+
+def _shapes(column: pa.Array, geometry_type: str) -> tuple[pa.Array, flat.Flat | NDArray[Any]]:
+    import pyarrow as pa
     import shapely
 
-    shapes = wkb.shapes(blobs)
+    plain = None if column.null_count else flat.read(column)
+    if plain is not None and np.isin(plain.kinds, _FLAT.get(geometry_type, ())).all():
+        return column, plain
+    shapes = wkb.shapes(column.to_pylist())
     if shapely.is_missing(shapes).any():
         raise BadFile("store.geometry", "a row has no geometry, or none that is readable WKB")
-    return promote(shapes, geometry_type)
+    shapes = promote(shapes, geometry_type)
+    return pa.array(list(shapely.to_wkb(shapes, byte_order=1, flavor="iso")), pa.binary()), shapes
 
 
 def promote(shapes: NDArray[Any], geometry_type: str) -> NDArray[Any]:

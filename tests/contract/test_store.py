@@ -424,3 +424,24 @@ def test_huge_ids_are_simply_absent(store: Store) -> None:
             store.revision("buildings", fid)
         with pytest.raises(NotFound):
             store.patch("buildings", fid, {"properties": {}})
+
+
+def test_a_layer_that_came_and_went_while_one_is_staged_leaves_its_fids_alone(store: Store) -> None:
+    stage = store.stage(spec())
+    stage.add(batch(grid(3)))
+    load(store, spec(), grid(2))
+    store.drop("buildings")
+    store.publish(stage, mode="create")
+    assert fids(store) == [3, 4, 5]
+    assert [f["properties"]["source_id"] for f in features(store)] == ["b0", "b1", "b2"]
+    assert fids(store, bbox=(25.005, 59, 25.015, 61)) == [4]
+
+
+def test_a_layer_that_came_while_one_is_staged_is_renewed(store: Store) -> None:
+    stage = store.stage(spec())
+    stage.add(batch(grid(3)))
+    load(store, spec(), grid(5)[1:])
+    done = store.publish(stage)
+    assert (done.created, done.updated, done.unchanged, done.deleted) == (1, 0, 2, 2)
+    assert fids(store) == [1, 2, 5]
+    assert [f["properties"]["source_id"] for f in features(store)] == ["b1", "b2", "b0"]

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from layers import flat
 from layers import wkb as wkb_
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 SRS_ID = 4326
 
@@ -22,6 +26,8 @@ _HEAD = struct.Struct("<2sBBi")
 _XY = struct.Struct("<4d")
 _XYZ = struct.Struct("<6d")
 _EMPTY = 0x10
+_POINT_HEADS = np.dtype([("magic", "S2"), ("version", "u1"), ("flags", "u1"), ("srs", "<i4")])
+_BOX_HEADS = np.dtype([*_POINT_HEADS.descr, ("box", "<f8", 4)])
 
 #: (minx, maxx, miny, maxy), the order of the envelope and of the R-tree.
 type Envelope = tuple[float, float, float, float]
@@ -40,6 +46,24 @@ def encode(geometries: NDArray[Any], srs_id: int = SRS_ID) -> list[bytes]:
         _header(bare[i], empty[i], bounds[i], heights[i] if heights else None, srs_id) + wkb[i]
         for i in range(len(geometries))
     ]
+
+
+def column(wkb: pa.Array, shapes: flat.Flat, boxes: NDArray[np.float64]) -> list[bytes]:
+    """Flat geometries as blobs: their little-endian ``wkb``, and ``boxes`` (n, 4: minx, maxx, miny, maxy)."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    points = shapes.kinds == flat.POINT
+    if points.any() and not points.all():
+        return encode(wkb_.shapes(wkb.to_pylist()))
+    heads = np.zeros(len(wkb), _POINT_HEADS if points.all() else _BOX_HEADS)
+    heads["magic"], heads["flags"], heads["srs"] = b"GP", 0x01 if points.all() else 0x03, SRS_ID
+    if not points.all():
+        heads["box"] = boxes
+    size = heads.dtype.itemsize
+    before = flat.binary(heads.view(np.uint8), np.arange(len(wkb) + 1) * size)
+    blobs: list[bytes] = pc.binary_join_element_wise(before, wkb, pa.scalar(b"", pa.binary())).to_pylist()
+    return blobs
 
 
 def _header(

@@ -6,6 +6,8 @@ import json
 import sqlite3
 from collections.abc import Sequence
 
+import numpy as np
+
 from layers.errors import Exists
 from layers.model import Author
 from layers.store import layer_record, matching, staged
@@ -149,17 +151,59 @@ def _first(con: sqlite3.Connection, stage: GeoPackageStage) -> tuple[PublishPlan
     if occupied is not None:
         raise Exists(f"the store has a table {layer} of another program already")
     schema.create_layer(con, layer, stage.fields, stage.spec.geometry_type)
-    con.execute("UPDATE stage.rows SET state=1, fid=n+?", (high_fid(con, layer),))
-    script = _script(con, layer)
-    matching.insert(script, _columns(stage))
-    rtree.fill(con, schema.rtree(layer), _BOXES)
-    _fill_json(con, layer, every=True)
-    matching.meshes(script)
+    moved = high_fid(con, layer) - stage.base
+    _copy(con, stage, moved)
+    fids, boxes = stage.boxes()
+    rtree.write(con, schema.rtree(layer), fids + moved, boxes)
+    schema.index_sources(con, layer)
     past.settle(con, layer, log.last_seq(con) + 1)
     triggers.create(con, layer)
-    count = con.execute("SELECT count(*) FROM stage.rows").fetchone()[0]
+    con.execute("UPDATE twin_counts SET features=? WHERE layer=?", (stage.count, layer))
+    unplaced = np.setdiff1d(np.arange(1, stage.count + 1) + stage.base, fids, assume_unique=True) + moved
+    con.executemany("INSERT INTO twin_unplaced VALUES (?,?)", ((layer, fid) for fid in unplaced.tolist()))
     seq = log.whole(con, layer, None, catalog.extent(con, layer))
-    return PublishPlan(count, 0, 0, 0, True), seq
+    return PublishPlan(stage.count, 0, 0, 0, True), seq
+
+
+def _copy(con: sqlite3.Connection, stage: GeoPackageStage, moved: int) -> None:
+    """Copy the stage's tables into the new ones of the layer, which have no index and no trigger yet: then
+    SQLite copies their pages (sqlite.org/lang_insert.html, the transfer optimization of ``SELECT *``).
+
+    ``moved``: by how much the fids differ, as where a layer of this name came and went meanwhile; the GeoJSON
+    is then made on reading."""
+    layer = stage.spec.id
+    if not moved:
+        pairs = [("features", layer), ("json", schema.json_table(layer)), ("mesh", schema.mesh_table(layer))]
+        for source, table in pairs:
+            con.execute(f"INSERT INTO main.{quoted(table)} SELECT * FROM stage.{source}")
+        return
+    names = ", ".join(["geom", *(quoted(f.name) for f in stage.fields)])
+    con.execute(
+        f"INSERT INTO main.{quoted(layer)} (fid, {names}) SELECT fid + ?, {names} FROM stage.features",
+        (moved,),
+    )
+    con.execute(
+        f"INSERT INTO main.{quoted(schema.mesh_table(layer))} SELECT fid + ?, body FROM stage.mesh", (moved,)
+    )
+
+
+def _rows(con: sqlite3.Connection, stage: GeoPackageStage) -> None:
+    """Put the staged rows in a table by their numbers, as :mod:`matching` wants them."""
+    columns = _columns(stage)
+    typed = "".join(
+        f", {name} {schema.COLUMN_TYPES[f.type]}"
+        for f, (_, name) in zip(stage.fields[1:], columns, strict=True)
+    )
+    con.execute(
+        "CREATE TABLE stage.rows (n INTEGER PRIMARY KEY, fid INTEGER, state INTEGER, geom BLOB,"
+        f" source_id TEXT{typed}, mesh BLOB)"
+    )
+    names = "".join(f", f.{column}" for column, _ in columns)
+    con.execute(
+        f"INSERT INTO stage.rows SELECT f.fid - ?, NULL, NULL, f.geom, f.source_id{names}, m.body"
+        " FROM stage.features f LEFT JOIN stage.mesh m ON m.fid = f.fid",
+        (stage.base,),
+    )
 
 
 def _script(con: sqlite3.Connection, layer: str) -> Script:
@@ -201,6 +245,7 @@ def _columns(stage: GeoPackageStage) -> list[tuple[str, str]]:
 def _match(con: sqlite3.Connection, stage: GeoPackageStage, mode: str, changed: bool) -> PublishPlan:
     """Give each staged row its fid and state, and count."""
     script, layer = _script(con, stage.spec.id), stage.spec.id
+    _rows(con, stage)
     matching.by_source(script)
     con.execute("CREATE INDEX stage.by_fid ON rows (fid)")
     columns = _columns(stage)
@@ -223,14 +268,14 @@ def _apply(con: sqlite3.Connection, stage: GeoPackageStage, plan: PublishPlan, s
     if plan.deleted:
         _delete(con, layer, plan)
     if plan.whole:
-        _reindex(con, layer, plan)
+        _reindex(con, stage, plan)
     if plan.updated:
         matching.update(script, _columns(stage))
     matching.insert(script, _columns(stage))
     if plan.whole:  # rows the stage does not hold, or holds with fewer fields, are made again on reading
         con.execute(f"DELETE FROM {quoted(schema.json_table(layer))}")
     if same:
-        _fill_json(con, layer, every=plan.whole)
+        _fill_json(con, stage, every=plan.whole)
     matching.meshes(script)
     if plan.whole:
         triggers.create(con, layer)
@@ -264,12 +309,17 @@ def _delete(con: sqlite3.Connection, layer: str, plan: PublishPlan) -> None:
     con.execute("DROP TABLE gone")
 
 
-_BOXES = "SELECT fid, minx, maxx, miny, maxy FROM stage.rows WHERE minx IS NOT NULL"
+_BOXES = "SELECT s.fid, b.minx, b.maxx, b.miny, b.maxy FROM stage.boxes b JOIN stage.rows s ON s.n = b.n"
 _MANY = 8  # one of so many features: from there on a whole R-tree is written sooner than changed
 
 
-def _reindex(con: sqlite3.Connection, layer: str, plan: PublishPlan) -> None:
+def _reindex(con: sqlite3.Connection, stage: GeoPackageStage, plan: PublishPlan) -> None:
     """Bring the R-tree to the staged rows and those that stay."""
+    layer = stage.spec.id
+    con.execute("CREATE TABLE stage.boxes (n INTEGER PRIMARY KEY, minx, maxx, miny, maxy)")
+    fids, boxes = stage.boxes()
+    rows = zip((fids - stage.base).tolist(), *boxes.T.tolist(), strict=True)
+    con.executemany("INSERT INTO stage.boxes VALUES (?,?,?,?,?)", rows)
     index = quoted(schema.rtree(layer))
     features = con.execute("SELECT features FROM twin_counts WHERE layer=?", (layer,)).fetchone()[0]
     if (plan.created + plan.updated + plan.deleted) * _MANY >= features:
@@ -281,15 +331,22 @@ def _reindex(con: sqlite3.Connection, layer: str, plan: PublishPlan) -> None:
         return
     con.execute(f"DELETE FROM {index} WHERE id NOT IN (SELECT fid FROM {quoted(layer)})")
     con.execute(f"DELETE FROM {index} WHERE id IN (SELECT fid FROM stage.rows WHERE state=2)")
-    con.execute(f"INSERT INTO {index} {_BOXES} AND state IN (1, 2)")
+    con.execute(f"INSERT INTO {index} {_BOXES} WHERE s.state IN (1, 2)")
 
 
-def _fill_json(con: sqlite3.Connection, layer: str, *, every: bool) -> None:
+#: The stage's Feature of a row begins so, with the fid of the stage.
+_HEAD = '{"type":"Feature","id":'
+
+
+def _fill_json(con: sqlite3.Connection, stage: GeoPackageStage, *, every: bool) -> None:
     """The GeoJSON of ``every`` staged row, or of those that changed."""
+    tail = f"substr(CAST(j.body AS TEXT), {len(_HEAD) + 1} + length(j.fid))"
     con.execute(
-        f"INSERT OR REPLACE INTO {quoted(schema.json_table(layer))}"
-        ' SELECT fid, CAST(\'{"type":"Feature","id":\'||fid||tail AS BLOB) FROM stage.rows'
-        f" WHERE {'1' if every else 'state IN (1, 2)'}"
+        f"INSERT OR REPLACE INTO {quoted(schema.json_table(stage.spec.id))}"
+        f" SELECT s.fid, CAST('{_HEAD}'||s.fid||{tail} AS BLOB)"
+        " FROM stage.rows s JOIN stage.json j ON j.fid = s.n + ?"
+        f" WHERE {'1' if every else 's.state IN (1, 2)'}",
+        (stage.base,),
     )
 
 
@@ -310,9 +367,10 @@ def _register(
         " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
         (layer, generation, layer_record.OK, columns, *layer_record.words(spec, geometry_type, fields)),
     )
-    high = con.execute("SELECT EXISTS(SELECT 1 FROM stage.rows WHERE high)").fetchone()[0]
     keep = present is not None
-    describe(con, layer, geometry_type, spec.time_field, spec.key, high=bool(high), keep=keep, whole=whole)
+    describe(
+        con, layer, geometry_type, spec.time_field, spec.key, high=stage.high, keep=keep, whole=whole and keep
+    )
 
 
 def describe(

@@ -118,6 +118,7 @@ def _make(con: sqlite3.Connection, then: FeatureTable, places: Mapping[str, tupl
     if not con.execute("SELECT changes()").fetchone()[0]:
         con.execute("INSERT INTO sqlite_sequence (name, seq) VALUES (?,?)", (layer, high))
     rtree.fill(con, schema.rtree(layer), _boxes(layer))
+    schema.index_sources(con, layer)
     _bodies(con, layer)
     past.settle(con, layer, log.last_seq(con) + 1)
     triggers.create(con, layer)

@@ -29,7 +29,11 @@ def fill(con: sqlite3.Connection, index: str, source: str, schema: str = "main")
 
     ``source`` selects (fid, minx, maxx, miny, maxy), none of them null, and may read the R-tree itself.
     Needs 40 bytes of memory a row."""
-    ids, boxes = _read(con, source)
+    write(con, index, *_read(con, source), schema)
+
+
+def write(con: sqlite3.Connection, index: str, ids: Numbers, boxes: Boxes, schema: str = "main") -> None:
+    """As :func:`fill`, of fids (n) and boxes (n, 4) as :func:`outward` makes them."""
     nodes = _part(schema, index, "node")
     size = con.execute(f"SELECT length(data) FROM {nodes} WHERE nodeno = {_ROOT}").fetchone()[0]
     for part in ("node", "rowid", "parent"):
@@ -55,11 +59,11 @@ def _read(con: sqlite3.Connection, source: str) -> tuple[Numbers, Boxes]:
     cursor = con.execute(source)
     while rows := cursor.fetchmany(_READ):
         ids.append(np.array([row[0] for row in rows], np.int64))
-        boxes.append(_outward(np.array([row[1:] for row in rows], float)))
+        boxes.append(outward(np.array([row[1:] for row in rows], float)))
     return np.concatenate(ids), np.concatenate(boxes)
 
 
-def _outward(boxes: NDArray[np.float64]) -> Boxes:
+def outward(boxes: NDArray[np.float64]) -> Boxes:
     """Doubles as floats, each box no smaller than it was."""
     floats = boxes.astype(np.float32)
     for side, away in ((0, -np.inf), (1, np.inf), (2, -np.inf), (3, np.inf)):

@@ -172,12 +172,25 @@ def declare(fields: tuple[Field, ...]) -> str:
     return "".join(f", {quoted(f.name)} {COLUMN_TYPES[f.type]}" for f in fields if f.name != "source_id")
 
 
-def create_layer(con: sqlite3.Connection, layer: str, fields: tuple[Field, ...], geometry_type: str) -> None:
-    """The feature table and its registrations; triggers come separately, after a bulk load."""
-    con.execute(
-        f"CREATE TABLE {quoted(layer)} (fid INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL,"
+def feature_table(
+    name: str, fields: tuple[Field, ...], geometry_type: str, *, key: str = "PRIMARY KEY AUTOINCREMENT"
+) -> str:
+    """SQL of a feature table."""
+    return (
+        f"CREATE TABLE {quoted(name)} (fid INTEGER {key} NOT NULL,"
         f" geom {geometry_type.upper()}, source_id TEXT{declare(fields)})"
     )
+
+
+def companion_table(name: str) -> str:
+    """SQL of one of our tables beside a feature table."""
+    return f"CREATE TABLE IF NOT EXISTS {quoted(name)} (fid INTEGER PRIMARY KEY, body BLOB NOT NULL)"
+
+
+def create_layer(con: sqlite3.Connection, layer: str, fields: tuple[Field, ...], geometry_type: str) -> None:
+    """The feature table, its companions and registrations; the index on source ids (:func:`index_sources`)
+    and the triggers come separately, after a bulk load."""
+    con.execute(feature_table(layer, fields, geometry_type))
     con.execute(
         "INSERT INTO gpkg_contents (table_name, data_type, identifier, srs_id) VALUES (?,'features',?,4326)",
         (layer, layer),
@@ -193,15 +206,22 @@ def create_layer(con: sqlite3.Connection, layer: str, fields: tuple[Field, ...],
     con.execute("INSERT OR REPLACE INTO gpkg_ogr_contents VALUES (?,0)", (layer,))
     con.execute("INSERT OR REPLACE INTO twin_counts VALUES (?,0)", (layer,))
     con.execute(f"CREATE VIRTUAL TABLE {quoted(rtree(layer))} USING rtree(id, minx, maxx, miny, maxy)")
-    create_companions(con, layer)
+    _create_companions(con, layer)
 
 
 def create_companions(con: sqlite3.Connection, layer: str) -> None:
     """Our tables beside a feature table, and the index on source ids; harmless when they are there."""
+    _create_companions(con, layer)
+    index_sources(con, layer)
+
+
+def _create_companions(con: sqlite3.Connection, layer: str) -> None:
     for name in (json_table(layer), mesh_table(layer)):
-        con.execute(
-            f"CREATE TABLE IF NOT EXISTS {quoted(name)} (fid INTEGER PRIMARY KEY, body BLOB NOT NULL)"
-        )
+        con.execute(companion_table(name))
+
+
+def index_sources(con: sqlite3.Connection, layer: str) -> None:
+    """The index on source ids; harmless when it is there."""
     con.execute(f"CREATE INDEX IF NOT EXISTS {quoted(f'twin_source_{layer}')} ON {quoted(layer)} (source_id)")
 
 

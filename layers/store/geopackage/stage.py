@@ -11,16 +11,21 @@ import contextlib
 import os
 import secrets
 import sqlite3
-from collections.abc import Iterator
+from collections import Counter
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from layers import flat
 from layers.lockfile import hold
+from layers.seen import Seen
 from layers.store import geojson, staged
 from layers.store.base import LayerSpec, Stage
-from layers.store.geopackage import blob
+from layers.store.geopackage import blob, rtree, schema
 from layers.store.geopackage.connection import sqlite_errors
-from layers.store.geopackage.schema import COLUMN_TYPES
 from layers.textures import Texture
 from layers.types import Field
 
@@ -28,12 +33,25 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-class GeoPackageStage(Stage):
-    """Implements :class:`layers.store.base.Stage`."""
+#: Rows that one statement inserts, and parameters that it may have (sqlite.org/limits.html, 9).
+_AT_ONCE, _PARAMETERS = 50, 32_000
 
-    def __init__(self, folder: Path, spec: LayerSpec) -> None:
-        self.spec = spec
+
+class GeoPackageStage(Stage):
+    """Implements :class:`layers.store.base.Stage`.
+
+    It holds the tables of a new layer as they are to be: ``features``, ``json`` and ``mesh``, of which the
+    store's are copies, page by page. The fid of row n (from 1) is ``base`` + n."""
+
+    def __init__(self, folder: Path, spec: LayerSpec, base: int) -> None:
+        self.spec, self.base = spec, base
         self.fields = staged.fields(spec)
+        self.count = 0
+        #: Whether a geometry has heights.
+        self.high = False
+        self._fids: list[NDArray[np.int64]] = []
+        self._boxes: list[rtree.Boxes] = []
+        self._seen = Seen()
         folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / f"{spec.id}-{secrets.token_hex(6)}.stage"
         self._lock: int | None = hold(_lock_path(self.path))
@@ -49,31 +67,47 @@ class GeoPackageStage(Stage):
     def _create(self, con: sqlite3.Connection) -> None:
         con.execute("PRAGMA journal_mode=OFF")  # a stage that its process did not finish is thrown away
         con.execute("PRAGMA synchronous=OFF")
-        props = "".join(f", p{i} {COLUMN_TYPES[f.type]}" for i, f in enumerate(self.fields[1:]))
-        con.execute(
-            "CREATE TABLE rows (n INTEGER PRIMARY KEY, fid INTEGER, state INTEGER, geom BLOB,"
-            f" minx REAL, maxx REAL, miny REAL, maxy REAL, high INTEGER, source_id TEXT{props},"
-            " tail TEXT NOT NULL, mesh BLOB)"
-        )
+        kind = self.spec.geometry_type
+        con.execute(schema.feature_table("features", self.fields, kind, key="PRIMARY KEY"))
+        for name in ("json", "mesh"):
+            con.execute(schema.companion_table(name))
         con.execute("CREATE TABLE textures (sha TEXT PRIMARY KEY, type TEXT NOT NULL, data BLOB NOT NULL)")
-        con.execute("CREATE UNIQUE INDEX one_source ON rows (source_id) WHERE source_id IS NOT NULL")
 
     def add(self, batch: pa.Table) -> None:
         if self._con is None:
             raise ValueError("the stage was dropped or published")
-        rows = _rows(batch, self.spec, self.fields)
-        named = "".join(f", p{i}" for i in range(len(self.fields) - 1))
-        marks = ",".join("?" * (8 + len(self.fields)))
-        names = f"geom, minx, maxx, miny, maxy, high, source_id{named}, tail, mesh"
-        sql = f"INSERT INTO rows ({names}) VALUES ({marks})"
+        rows = staged.decode(batch, self.spec, self.fields)
         with sqlite_errors():
+            self._refuse_twice(rows.columns[0].to_pylist())
+            first = self.base + self.count + 1
+            fids = np.arange(first, first + len(batch), dtype=np.int64)
             self._con.execute("BEGIN")
-            try:
-                self._con.executemany(sql, rows)
-            except sqlite3.IntegrityError as error:
-                self._con.execute("COMMIT")
-                raise staged.twice() from error
+            _write(self._con, rows, fids, self.fields)
             self._con.execute("COMMIT")
+        self.count += len(batch)
+        boxes = rows.boxes()
+        there = ~np.isnan(boxes[:, 0])
+        self._fids.append(fids[there])
+        self._boxes.append(rtree.outward(boxes[there]))
+        self.high = self.high or _are_high(rows.shapes)
+
+    def _refuse_twice(self, ids: list[str | None]) -> None:
+        """Raises BadFile where a source id is there twice."""
+        alike = self._seen.add(ids)
+        if not len(alike):
+            return
+        assert self._con is not None
+        here = Counter(ids)
+        for at in alike.tolist():
+            sql = "SELECT 1 FROM features WHERE source_id = ?"
+            if here[ids[at]] > 1 or self._con.execute(sql, (ids[at],)).fetchone() is not None:
+                raise staged.twice()
+
+    def boxes(self) -> tuple[NDArray[np.int64], rtree.Boxes]:
+        """The fids (n) of the rows that have a place, and their boxes (n, 4) as :mod:`rtree` has them."""
+        if not self._fids:
+            return np.empty(0, np.int64), np.empty((0, 4), np.float32)
+        return np.concatenate(self._fids), np.concatenate(self._boxes)
 
     def texture(self, texture: Texture) -> None:
         if self._con is None:
@@ -95,22 +129,43 @@ class GeoPackageStage(Stage):
             self._lock = None
 
 
-def _rows(batch: pa.Table, spec: LayerSpec, fields: tuple[Field, ...]) -> Iterator[tuple[Any, ...]]:
-    rows = staged.decode(batch, spec, fields)
-    tails = geojson.tails(rows.shapes, fields, rows.properties)
-    boxes, high = _boxes(rows.shapes)
-    blobs = blob.encode(rows.shapes)
-    for i, values in enumerate(rows.properties):
-        yield (blobs[i], *boxes[i], high[i], *values, tails[i].decode(), rows.meshes[i])
+def _write(
+    con: sqlite3.Connection, rows: staged.Staged, fids: NDArray[np.int64], fields: tuple[Field, ...]
+) -> None:
+    import pyarrow as pa
+
+    from layers.store import geojson_columns
+
+    if isinstance(rows.shapes, flat.Flat):
+        blobs = blob.column(rows.wkb, rows.shapes, rows.boxes())
+        texts = geojson_columns.geometries(rows.shapes)
+    else:
+        blobs = blob.encode(rows.shapes)
+        texts = pa.array(geojson.geometries(rows.shapes), pa.string())
+    features = geojson_columns.features(pa.array(fids), texts, fields, rows.columns)
+    numbers = fids.tolist()
+    _insert(con, "features", [numbers, blobs, *rows.values()])
+    _insert(con, "json", [numbers, features.cast(pa.binary()).to_pylist()])
+    meshes = [pair for pair in zip(numbers, rows.meshes, strict=True) if pair[1] is not None]
+    con.executemany("INSERT INTO mesh VALUES (?,?)", meshes)
 
 
-def _boxes(shapes: Any) -> tuple[list[list[float | None]], list[int]]:
-    """(minx, maxx, miny, maxy) and whether there are heights, a row; None four times when empty."""
+def _insert(con: sqlite3.Connection, table: str, columns: list[list[Any]]) -> None:
+    """Insert the rows of some columns, many with each statement, which costs a third less than one by one."""
+    width, count = len(columns), len(columns[0])
+    many = max(1, min(_AT_ONCE, _PARAMETERS // width))
+    values = list(chain.from_iterable(zip(*columns, strict=True)))
+    row = f"({','.join('?' * width)})"
+    whole = count // many * many * width
+    for size, begin, end in ((many, 0, whole), (1, whole, len(values))):
+        each = (values[at : at + size * width] for at in range(begin, end, size * width))
+        con.executemany(f"INSERT INTO {table} VALUES {','.join([row] * size)}", each)
+
+
+def _are_high(shapes: flat.Flat | NDArray[Any]) -> bool:
     import shapely
 
-    bounds = shapely.bounds(shapes)[:, [0, 2, 1, 3]].tolist()
-    high = shapely.has_z(shapes).astype(int).tolist()
-    return [[None] * 4 if box[0] != box[0] else box for box in bounds], high
+    return not isinstance(shapes, flat.Flat) and bool(shapely.has_z(shapes).any())
 
 
 def _lock_path(path: Path) -> Path:

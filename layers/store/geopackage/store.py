@@ -500,7 +500,9 @@ class GeoPackageStore(EditedStore):
     def stage(self, spec: LayerSpec) -> Stage:
         if self._read_only:
             raise ReadOnly("the city folder cannot be written")
-        return GeoPackageStage(self._derived / "stage", spec)
+        with self._now.reading(None) as view:
+            base = publish.high_fid(view.con, spec.id)
+        return GeoPackageStage(self._derived / "stage", spec, base)
 
     def publish(
         self,

@@ -81,7 +81,8 @@ class PostgisStage(Stage):
         if self._dropped:
             raise ValueError("the stage was dropped or published")
         decoded = staged.decode(batch, self.spec, self.fields)
-        shapes = shapely.to_wkb(shapely.set_srid(decoded.shapes, 4326), hex=True, include_srid=True)
+        parsed = shapely.from_wkb(decoded.wkb.to_pylist())
+        shapes = shapely.to_wkb(shapely.set_srid(parsed, 4326), hex=True, include_srid=True)
         names = ", ".join(["geom", "source_id", *self.columns, "mesh"])
         with self.watched():
             try:
@@ -94,8 +95,8 @@ class PostgisStage(Stage):
     def _copy(self, names: str, shapes: Any, decoded: staged.Staged) -> None:
         sql = f"COPY {self.table} ({names}) FROM STDIN"
         with self.con.transaction(), self.con.cursor() as cursor, cursor.copy(sql) as copy:
-            for shape, values, mesh in zip(shapes, decoded.properties, decoded.meshes, strict=True):
-                copy.write_row((shape, *values, mesh))
+            for row in zip(shapes, *decoded.values(), decoded.meshes, strict=True):
+                copy.write_row(row)
 
     def texture(self, texture: Texture) -> None:
         if self._dropped:
