@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,17 +10,12 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from layers import quadtree, wkb
-from layers.model import Rows
-from layers.types import REST, Field, FieldType
+from layers import quadtree
 from tiles import dictionary
 from tiles.dictionary import DictionaryColumn, slices
 from tiles.scheme import Floats, lonlat, world
 
 POINT, LINE, POLYGON = 0, 1, 2
-#: Columns that stay out of the tiles: the folded rest is for the attribute card.
-HIDDEN = frozenset({REST, "fid"})
-FID = "fid"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +83,19 @@ class Batch:
         return out
 
 
+_NONE: Mapping[str, NDArray[Any]] = {
+    "fids": np.empty(0, np.int64),
+    "dims": np.empty(0, np.uint8),
+    "parts": np.empty(0, np.int64),
+    "coords": np.empty(0, np.int64),
+    "outer": np.empty(0, np.uint8),
+    "xy": np.empty((0, 2)),
+    "boxes": np.empty((0, 4)),
+    "measure": np.empty(0),
+    "places": np.empty(0, np.uint64),
+}
+
+
 def polygons(batch: Batch) -> NDArray[Any]:
     """The polygons of a batch as shapely multipolygons in lon/lat (n,); None for other features."""
     rows = np.flatnonzero(batch.dims == POLYGON)
@@ -128,6 +136,23 @@ def concat(first: Batch, second: Batch) -> Batch:
     return joined.take(np.argsort(joined.fids, kind="stable"))
 
 
+def stacked(batches: list[Batch]) -> Batch:
+    """The features of some batches without properties, one after the other. The list is emptied: each column
+    is held twice only while it is joined."""
+    if len(batches) == 1:
+        return batches.pop()
+    pieces = {name: [getattr(batch, name) for batch in batches] for name in _NONE}
+    batches.clear()
+    columns: dict[str, NDArray[Any]] = {}
+    for name, none in _NONE.items():
+        own = pieces.pop(name)
+        if name in ("parts", "coords"):
+            columns[name] = _offsets(np.concatenate([np.diff(one) for one in own] or [none]))
+        else:
+            columns[name] = np.concatenate(own or [none])
+    return Batch(**columns, props={})
+
+
 def like(batch: Batch, other: Batch) -> Batch:
     """The batch with the dictionaries of another one of its layer, for each property of which all features
     have the values that they have there: to join the two then costs nothing."""
@@ -145,58 +170,26 @@ def without(batch: Batch, fids: NDArray[np.int64]) -> Batch:
     return batch.take(np.flatnonzero(~np.isin(batch.fids, fids)))
 
 
-def from_rows(rows: Rows, fields: Sequence[Field]) -> Batch:
-    """Columns of a store's rows. Features without a geometry are left out; a collection, which another
-    program stored, has a row for its points, its lines and its polygons each, all of one fid."""
-    shapes = shapely.force_2d(wkb.shapes(rows.wkb))
-    present = np.flatnonzero(~(shapely.is_missing(shapes) | shapely.is_empty(shapes)))
-    present, dims = _dimensions(shapes, present)
-    batch = from_shapes(np.asarray(rows.fids)[present], shapes[present], dims)
-    types: dict[str, FieldType] = {field.name: field.type for field in fields}
-    props = {FID: dictionary.encode(batch.fids.tolist(), "integer")}
-    chosen = None if np.array_equal(present, np.arange(len(shapes))) else present.tolist()
-    for name, column in rows.properties.items():
-        if name not in HIDDEN:
-            own = column if chosen is None else [column[i] for i in chosen]
-            props[name] = dictionary.encode(own, types.get(name, "string"))
-    return replace(batch, props=props)
-
-
-def _dimensions(
-    shapes: NDArray[Any], present: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
-    """Rows of geometries, once for each dimension that is in them, and that dimension."""
-    dims = shapely.get_dimensions(shapes[present]).astype(np.uint8)
-    chosen = np.flatnonzero(shapely.get_type_id(shapes[present]) == shapely.GeometryType.GEOMETRYCOLLECTION)
-    pairs = [
-        (present[at], lower) for at in chosen.tolist() for lower in _inside(shapes[present[at]]) - {dims[at]}
-    ]
-    if not pairs:
-        return present, dims
-    rows = np.concatenate([present, [row for row, _ in pairs]])
-    dims = np.concatenate([dims, [lower for _, lower in pairs]]).astype(np.uint8)
-    order = np.lexsort((dims, rows))
-    return rows[order], dims[order]
-
-
-def _inside(shape: Any) -> set[int]:
-    """The dimensions of what a collection holds."""
-    if shape.geom_type == "GeometryCollection":
-        return set().union(*(_inside(one) for one in shape.geoms))
-    return set() if shape.is_empty else {int(shapely.get_dimensions(shape))}
-
-
 def from_shapes(
     fids: NDArray[np.int64], shapes: NDArray[Any], dims: NDArray[np.uint8] | None = None
 ) -> Batch:
     """Columns of shapely geometries in lon/lat, without properties. ``dims``: what is taken of a collection,
     else what is of its highest dimension."""
     dims = shapely.get_dimensions(shapes).astype(np.uint8) if dims is None else dims
-    flat = explode(shapes, dims, exterior_cw=True)
+    bounds = shapely.bounds(shapes).reshape(-1, 4)
+    return from_flat(fids, dims, explode(shapes, dims, exterior_cw=True), bounds)
+
+
+def from_flat(
+    fids: NDArray[np.int64], dims: NDArray[np.uint8], flat: Flat, bounds: Floats | None = None
+) -> Batch:
+    """Columns of geometries in lon/lat, exteriors clockwise, without properties. ``bounds`` (n, 4) are those
+    of the whole features, where these are not."""
     xy = np.stack(world(flat.xy[:, 0], flat.xy[:, 1]), axis=1)
-    boxes = _boxes(xy, flat.coords[flat.parts[:-1]])
+    first = flat.coords[flat.parts[:-1]]
+    boxes = _boxes(xy, first)
     measure = _measure(xy, flat.coords, flat.parts, dims)
-    places = quadtree.places_of(shapely.bounds(shapes).reshape(-1, 4))
+    places = quadtree.places_of(_boxes(flat.xy, first) if bounds is None else bounds)
     return Batch(
         np.asarray(fids, np.int64), dims, flat.parts, flat.coords, flat.outer, xy, boxes, measure, places, {}
     )
@@ -263,8 +256,10 @@ def _measure(
         return np.zeros(len(dims))
     follow = successor(coords)
     nxt = xy[follow]
-    # relative to one point: the shoelace sum of a small ring far from 0 loses its digits
-    here, there = xy - xy[0], nxt - xy[0]
+    # relative to a point of its own: the shoelace sum of a small ring far from 0 loses its digits, and it is
+    # the same whatever else is in the batch
+    base = np.repeat(xy[coords[:-1]], np.diff(coords), axis=0)
+    here, there = xy - base, nxt - base
     area = (here[:, 0] * there[:, 1] - there[:, 0] * here[:, 1]) / 2
     step = np.hypot(*(nxt - xy).T)
     step[coords[1:] - 1] = 0

@@ -12,12 +12,12 @@ import contextlib
 import os
 import struct
 import tempfile
-import zlib
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 import orjson
+from isal import isal_zlib
 from numpy.typing import NDArray
 
 from tiles.batch import Batch
@@ -45,14 +45,15 @@ def write(file: Path, batch: Batch, tag: Tag) -> None:
     props = [[name, prop.values.kind] for name, prop in batch.props.items()]
     header = orjson.dumps({"tag": tag, "props": props, "arrays": entries})
     start = _start(len(header))
-    head = _HEAD.pack(_MAGIC, len(header), zlib.crc32(header), start + at) + header
+    head = _HEAD.pack(_MAGIC, len(header), isal_zlib.crc32(header), start + at) + header
     file.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
     try:
         with os.fdopen(handle, "wb") as out:
             out.write(head + bytes(start - len(head)))
             for array in arrays:
-                out.write(array.tobytes() + bytes(-array.nbytes % _ALIGN))
+                out.write(_bytes(array))
+                out.write(bytes(-array.nbytes % _ALIGN))
             out.flush()
             os.fsync(out.fileno())
         os.replace(name, file)
@@ -73,7 +74,7 @@ def read(file: Path) -> tuple[Batch, Tag] | None:
             if magic != _MAGIC or os.fstat(source.fileno()).st_size != total or length > total:
                 return None
             header = source.read(length)
-            if zlib.crc32(header) != check:
+            if isal_zlib.crc32(header) != check:
                 return None
             data = _private(source, _start(length), total)
     except OSError:
@@ -111,7 +112,12 @@ def _copy(source: int, target: int, size: int) -> None:
 
 
 def _check(array: NDArray[Any]) -> int:
-    return zlib.crc32(array.reshape(-1).view(np.uint8))
+    # the CRC-32 of zlib, ten times as fast
+    return int(isal_zlib.crc32(_bytes(array)))
+
+
+def _bytes(array: NDArray[Any]) -> NDArray[np.uint8]:
+    return array.reshape(-1).view(np.uint8)
 
 
 def _start(header: int) -> int:

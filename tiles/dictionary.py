@@ -7,15 +7,18 @@ so making a tile gathers bytes and formats nothing.
 from __future__ import annotations
 
 import itertools
-import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from types import NoneType
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from layers.types import FieldType
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 type Kind = Literal["s", "i", "d", "b"]
 
@@ -31,11 +34,11 @@ _MANY = 300
 _SHORT = [bytes([value]) for value in range(0x80)]
 _TAIL = np.arange(8, 0, -1)
 _ODD = np.uint64(0x9E3779B97F4A7C15)
-#: What is before a text of so many bytes (string_value), of those whose lengths are varints of one byte.
-_TEXTS = [_VALUES + bytes([size + 2]) + b"\x0a" + bytes([size]) for size in range(0x7E)]
 #: What is before the eight bytes of a number (double_value).
 _DOUBLE = _VALUES + b"\x09\x19"
-_pack = struct.Struct("<d").pack
+_NOTHING = np.empty(0, np.uint8)
+_KINDS: Mapping[str, Kind] = {"integer": "i", "number": "d", "boolean": "b"}
+_PYTHON = {"s": str, "i": int, "d": float, "b": bool}
 _INT64 = range(-(2**63), 2**63)
 
 
@@ -141,32 +144,134 @@ def slices(
     return np.arange(out[-1]) + np.repeat(offsets[rows] - out[:-1], lengths), out
 
 
+class Encoder:
+    """A property taken in piece by piece. What is held of a piece is codes and its distinct values."""
+
+    def __init__(self, type_: FieldType) -> None:
+        self._kind: Kind = _KINDS.get(type_, "s")
+        self._pieces: list[pa.DictionaryArray] = []
+
+    def add(self, column: Sequence[Any]) -> None:
+        """Python values (None for null) of the declared type; what cannot be of it is null."""
+        import pyarrow as pa
+
+        array = _arrow(column, self._kind)
+        if self._kind == "d":
+            # as bits: 0.0 and -0.0 are two values of a tile
+            array = pa.Array.from_buffers(pa.int64(), len(array), array.buffers(), array.null_count)
+        self._pieces.append(array.dictionary_encode())
+
+    def column(self) -> DictionaryColumn:
+        """All that was taken in, with a dictionary in order of first use."""
+        import pyarrow as pa
+
+        if not self._pieces:
+            self.add([])
+        pieces = self._pieces
+        if len(pieces) > 1:
+            pieces = pa.chunked_array(pieces).unify_dictionaries().chunks
+        codes = [_codes(piece) for piece in pieces]
+        distinct = pieces[-1].dictionary
+        self._pieces = []
+        return DictionaryColumn(np.concatenate(codes), _made(self._kind, distinct))
+
+
 def encode(column: Sequence[Any], type_: FieldType) -> DictionaryColumn:
     """A property from n Python values (None for null) of the declared type."""
-    kind: Kind = {"integer": "i", "number": "d", "boolean": "b"}.get(type_, "s")  # type: ignore[assignment]
-    seen: dict[Any, int] = {}
-    codes = [-1 if v is None else seen.setdefault(v, len(seen)) for v in _all_typed(column, kind)]
-    return DictionaryColumn(np.array(codes, np.int32), values(kind, seen))
+    encoder = Encoder(type_)
+    encoder.add(column)
+    return encoder.column()
 
 
-def values(kind: Kind, distinct: Iterable[Any]) -> Values:
-    """A dictionary of distinct values that are typed already."""
-    every = list(distinct)
-    texts = [v.encode("utf-8", "replace") for v in every] if kind == "s" else []
-    if kind == "d":
-        entries = [_DOUBLE + one for one in map(_pack, every)]
-    else:
-        entries = [_text(t) for t in texts] or [_number(v, kind) for v in every]
-    offsets = np.zeros(len(entries) + 1, np.int64)
-    np.cumsum([len(e) for e in entries], out=offsets[1:])
-    dtype = {"i": np.int64, "d": np.float64, "b": np.uint8, "s": np.uint8}[kind]
-    return Values(
-        kind,
-        np.frombuffer(b"".join(entries), np.uint8),
-        offsets,
-        np.array([len(t) for t in texts], np.uint32),
-        np.array([] if kind == "s" else every, dtype),
-    )
+def integers(numbers: NDArray[np.int64]) -> Values:
+    """A dictionary of distinct integers (k,)."""
+    negative = numbers < 0
+    # sint_value: a negative int_value takes ten bytes; -2n - 1 overflows for none of them
+    coded = np.where(negative, ~numbers << 1 | 1, numbers).view(np.uint64)
+    sizes = np.ones(len(numbers), np.int64)
+    for bits in range(7, 64, 7):
+        sizes += coded >= np.uint64(1 << bits)
+    offsets = np.zeros(len(numbers) + 1, np.int64)
+    np.cumsum(sizes + 3, out=offsets[1:])
+    blob = np.empty(offsets[-1], np.uint8)
+    start = offsets[:-1]
+    blob[start], blob[start + 1] = _VALUES[0], sizes + 1
+    blob[start + 2] = np.where(negative, 0x30, 0x20)
+    rows = np.arange(len(numbers))
+    for place in range(10):
+        rows = rows[sizes[rows] > place]
+        rest = coded[rows] >> np.uint64(7 * place)
+        more = np.where(sizes[rows] > place + 1, 0x80, 0)
+        blob[start[rows] + 3 + place] = (rest & np.uint64(0x7F)).astype(np.uint8) | more.astype(np.uint8)
+    return Values("i", blob, offsets, np.empty(0, np.uint32), numbers)
+
+
+def _doubles(numbers: NDArray[np.float64]) -> Values:
+    entries = np.empty((len(numbers), len(_DOUBLE) + 8), np.uint8)
+    entries[:, : len(_DOUBLE)] = np.frombuffer(_DOUBLE, np.uint8)
+    entries[:, len(_DOUBLE) :] = numbers.astype("<f8").view(np.uint8).reshape(-1, 8)
+    offsets = np.arange(len(numbers) + 1, dtype=np.int64) * entries.shape[1]
+    return Values("d", entries.ravel(), offsets, np.empty(0, np.uint32), numbers)
+
+
+def _booleans(numbers: NDArray[np.uint8]) -> Values:
+    entries = np.tile(np.frombuffer(_VALUES + b"\x02\x38\x00", np.uint8), (len(numbers), 1))
+    entries[:, -1] = numbers
+    offsets = np.arange(len(numbers) + 1, dtype=np.int64) * entries.shape[1]
+    return Values("b", entries.ravel(), offsets, np.empty(0, np.uint32), numbers)
+
+
+def _strings(texts: pa.LargeStringArray) -> Values:
+    """Each text behind the head that its length gives it."""
+    if not len(texts):
+        return Values("s", _NOTHING, np.zeros(1, np.int64), np.empty(0, np.uint32), _NOTHING)
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    texts = texts.cast(pa.large_binary())
+    sizes = pc.binary_length(texts).to_numpy(zero_copy_only=False)
+    known, which = np.unique(sizes, return_inverse=True)
+    heads = pa.array([_head(size) for size in known.tolist()], pa.large_binary())
+    between = pa.scalar(b"", pa.large_binary())
+    _, ends, data = pc.binary_join_element_wise(heads.take(pa.array(which)), texts, between).buffers()
+    offsets = np.frombuffer(ends, np.int64, len(texts) + 1)
+    blob = np.frombuffer(data, np.uint8, int(offsets[-1]))
+    return Values("s", blob, offsets, sizes.astype(np.uint32), np.empty(0, np.uint8))
+
+
+def _head(size: int) -> bytes:
+    """What is before a text of so many bytes (string_value)."""
+    inner = b"\x0a" + varint(size)
+    return _VALUES + varint(len(inner) + size) + inner
+
+
+def _made(kind: Kind, distinct: pa.Array) -> Values:
+    if kind == "s":
+        return _strings(distinct)
+    if kind == "b":
+        return _booleans(np.array(distinct.to_pylist(), np.uint8))
+    numbers = distinct.to_numpy(zero_copy_only=False)
+    return integers(numbers) if kind == "i" else _doubles(numbers.view(np.float64))
+
+
+def _codes(piece: pa.DictionaryArray) -> NDArray[np.int32]:
+    codes: NDArray[np.int32] = piece.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    return codes.astype(np.int32)
+
+
+def _arrow(column: Sequence[Any], kind: Kind) -> pa.Array:
+    """Values as an Arrow array; those that are of the kind already are not looked at one by one."""
+    import pyarrow as pa
+
+    form = {"s": pa.large_string(), "i": pa.int64(), "d": pa.float64(), "b": pa.bool_()}[kind]
+    types = set(map(type, column))
+    if types <= {_PYTHON[kind], NoneType}:
+        try:
+            return pa.array(column, form)
+        except (OverflowError, UnicodeEncodeError):
+            # beyond 64 bits, or half a surrogate pair
+            pass
+    return pa.array([_typed(value, kind) for value in column], form)
 
 
 def like(column: DictionaryColumn, other: DictionaryColumn) -> DictionaryColumn:
@@ -233,24 +338,11 @@ def varint(value: int) -> bytes:
     return bytes(out)
 
 
-def _all_typed(column: Sequence[Any], kind: Kind) -> Sequence[Any]:
-    """The values as :func:`_typed` has them; those that are so already are not looked at one by one."""
-    if {"s": str, "d": float, "i": int, "b": bool}[kind] in (types := set(map(type, column))):
-        types -= {type(None)}
-        if len(types) == 1 and (kind != "i" or _held(column)):
-            return column
-    return [_typed(value, kind) for value in column]
-
-
-def _held(column: Sequence[Any]) -> bool:
-    numbers = [value for value in column if value is not None]
-    return min(numbers) in _INT64 and max(numbers) in _INT64
-
-
 def _typed(value: Any, kind: Kind) -> Any:
     """The value as the declared type; null for what cannot be (SQLite columns hold any type)."""
     if value is None or kind == "s":
-        return value if value is None or isinstance(value, str) else str(value)
+        # half a surrogate pair is no text
+        return None if value is None else str(value).encode("utf-8", "replace").decode()
     try:
         if kind == "d":
             return float(value)
@@ -258,21 +350,3 @@ def _typed(value: Any, kind: Kind) -> Any:
     except (TypeError, ValueError, OverflowError):
         return None
     return bool(number) if kind == "b" else number if number in _INT64 else None
-
-
-def _text(text: bytes) -> bytes:
-    size = len(text)
-    return _TEXTS[size] + text if size < len(_TEXTS) else _entry(b"\x0a" + varint(size) + text)
-
-
-def _number(value: Any, kind: Kind) -> bytes:
-    if kind == "b":
-        return _entry(b"\x38" + (b"\x01" if value else b"\x00"))
-    if value < 0:
-        # sint_value: a negative int_value takes ten bytes
-        return _entry(b"\x30" + varint(-2 * value - 1))
-    return _entry(b"\x20" + varint(value))
-
-
-def _entry(message: bytes) -> bytes:
-    return _VALUES + varint(len(message)) + message

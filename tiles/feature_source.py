@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
 from typing import Protocol
 
 from layers.model import Change, FeatureLayer, Rows
+from layers.query import Query
 
 
 class FeatureSource(Protocol):
@@ -29,6 +30,9 @@ class FeatureSource(Protocol):
 
     def rows(self, layer_id: str, fids: Sequence[int] | None = None, *, meshes: bool = False) -> Rows:
         """All features (or those of ``fids`` that exist) as columns."""
+
+    def scan(self, layer_id: str, query: Query, size: int = 5_000) -> Generator[Rows]:
+        """Everything a query selects, of one moment, in batches of up to ``size`` rows."""
 
     def texture_types(self, layer_id: str, wanted: Collection[str]) -> Mapping[str, str]:
         """The media types of those of some textures that the layer has."""

@@ -19,7 +19,7 @@ from layers.errors import NotFound, shown
 from layers.model import Change, FeatureLayer
 from layers.types import Bbox
 from tiles import batch as batches
-from tiles import scheme
+from tiles import column_build, scheme
 from tiles.batch import Batch
 from tiles.feature_source import FeatureSource
 from tiles.freshness import PastFreshness
@@ -270,7 +270,7 @@ class PastColumns:
     def _made(self, layer: FeatureLayer) -> PastSnapshot | Snapshot:
         def read(fids: NDArray[np.int64] | None) -> Batch:
             chosen = None if fids is None else fids.tolist()
-            return batches.from_rows(self._store.rows(layer.id, chosen), layer.fields)
+            return column_build.from_rows(self._store.rows(layer.id, chosen), layer.fields)
 
         rest = self._rest(layer, read)
         if rest is None:

@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from layers.model import Change, FeatureLayer
+from layers.query import Query
 from layers.types import Bbox
 from tiles import batch as batches
-from tiles import columnfile, scheme
+from tiles import column_build, columnfile, scheme
 from tiles import extent as extents
 from tiles.batch import Batch
 from tiles.feature_source import FeatureSource
@@ -25,6 +26,8 @@ from tiles.scheme import Floats
 log = logging.getLogger("tiles")
 
 FORMAT = 1
+#: Rows that are read at once when a layer's columns are made.
+PIECE = 20_000
 #: Rows of one block of the spatial index.
 BLOCK = 256
 #: Patched features from which the columns are written anew: this many, or this share of the layer.
@@ -284,18 +287,24 @@ class Columns:
         """All columns from the store, and the file where it can be written."""
         # the number comes first: what is logged while the rows are read is read again
         tag = self._tag(layer) | {"seq": self._store.seq()}
-        batch = batches.from_rows(self._store.rows(self._layer), layer.fields)
         self.builds += 1
+        batch = self._read(layer)
         try:
             columnfile.write(self._file, batch, tag)
         except OSError as error:
             log.debug("columns of %s stay in memory: %s", self._layer, error.strerror)
             return snapshot_of(batch, layer.generation)
+        # not held twice
+        del batch
         stored = columnfile.read(self._file)
-        return snapshot_of(stored[0] if stored else batch, layer.generation)
+        return snapshot_of(stored[0] if stored else self._read(layer), layer.generation)
+
+    def _read(self, layer: FeatureLayer) -> Batch:
+        pieces = self._store.scan(self._layer, Query(limit=None), PIECE)
+        return column_build.from_pieces(pieces, layer.fields)
 
     def _patched(self, known: Snapshot, layer: FeatureLayer, fids: NDArray[np.int64]) -> Snapshot:
-        fresh = batches.from_rows(self._store.rows(self._layer, fids.tolist()), layer.fields)
+        fresh = column_build.from_rows(self._store.rows(self._layer, fids.tolist()), layer.fields)
         if kinds_of(fresh) != kinds_of(known.base):
             # another program gave the table another column
             return self._build(layer)

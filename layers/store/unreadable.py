@@ -12,7 +12,7 @@ from threading import Lock
 from layers.errors import Unreadable
 from layers.mesh import Mesh
 from layers.model import Rows
-from layers.wkb import fault
+from layers.wkb import faults
 
 log = logging.getLogger("twin")
 #: Features that are remembered as told.
@@ -25,12 +25,16 @@ def sound(
     layer: str,
     fids: Iterable[int],
     stored: Sequence[bytes | None],
-    fault: Callable[[bytes], str | None] = fault,
+    faults: Callable[[Sequence[bytes]], list[str | None]] = faults,
 ) -> list[bytes | None]:
-    """The stored geometries of some features with None for those that have a ``fault``."""
+    """The stored geometries of some features with None for those of which ``faults`` tells one."""
+    found = faults([one for one in stored if one is not None])
+    if not any(found):
+        return list(stored)
+    wrong = iter(found)
     out: list[bytes | None] = []
     for fid, one in zip(fids, stored, strict=True):
-        why = None if one is None else fault(one)
+        why = None if one is None else next(wrong)
         if why is not None:
             _log(layer, int(fid), why)
         out.append(None if why else one)

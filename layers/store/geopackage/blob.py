@@ -107,6 +107,18 @@ def fault(blob: object) -> str | None:
     return wkb_.fault(blob[8 + _ENVELOPE_BYTES[(blob[3] >> 1) & 7] :])
 
 
+def faults(blobs: Sequence[bytes]) -> list[str | None]:
+    """The :func:`fault` of each."""
+    if len(blobs) < wkb_.FEW or not all(isinstance(one, bytes) and len(one) >= 13 for one in blobs):
+        return [fault(one) for one in blobs]
+    magic = b"".join([one[:4] for one in blobs])
+    heads = np.frombuffer(magic, np.uint8).reshape(-1, 4)
+    kinds = heads[:, 3] >> 1 & 7
+    if (heads[:, :2] != np.frombuffer(b"GP", np.uint8)).any() or (kinds > 4).any():
+        return [fault(one) for one in blobs]
+    return wkb_.sifted(blobs, 8 + np.array(_ENVELOPE_BYTES)[kinds], fault)
+
+
 def present(blob: bytes | None) -> bytes | None:
     """The WKB inside a blob that has no :func:`fault`; None for a null or an empty one."""
     return None if blob is None or blob[3] & _EMPTY else blob[8 + _ENVELOPE_BYTES[(blob[3] >> 1) & 7] :]

@@ -242,14 +242,18 @@ def fault(view: ReadView, table: FeatureTable, fid: int) -> str | None:
 
 def _sound(table: FeatureTable, rows: Sequence[Sequence[Any]]) -> list[bytes | None]:
     """The geometries of rows of fid, blob and values, without those that cannot be read."""
-    return unreadable.sound(table.id, (row[0] for row in rows), [row[1] for row in rows], blob.fault)
+    return unreadable.sound(table.id, (row[0] for row in rows), [row[1] for row in rows], blob.faults)
+
+
+#: SQLite's 0 and 1 as booleans; anything else another program stored stays as it is.
+_BOOLEANS: dict[Any, Any] = {0: False, 1: True}
 
 
 def columns(table: FeatureTable, fields: Sequence[Field], records: Sequence[Sequence[Any]]) -> Rows:
     """Rows of fid, blob and values as columns. A geometry that is empty or unreadable is None."""
     transposed = list(zip(*records, strict=True)) or [()] * (2 + len(fields))
     properties = {
-        field.name: [geojson.boolean(v) for v in values] if field.type == "boolean" else list(values)
+        field.name: list(map(_BOOLEANS.get, values, values)) if field.type == "boolean" else list(values)
         for field, values in zip(fields, transposed[2:], strict=True)
     }
     return Rows(

@@ -184,7 +184,7 @@ def encode(
     )
     if not rows:
         return {}, {}
-    sound = unreadable.sound(table.id, (row[0] for row in rows), [row[1] for row in rows], blob.fault)
+    sound = unreadable.sound(table.id, (row[0] for row in rows), [row[1] for row in rows], blob.faults)
     tails = geojson.tails(blob.shapes(sound), table.fields, (row[2:] for row in rows))
     made = {row[0]: geojson.feature(row[0], tail) for row, tail in zip(rows, tails, strict=True)}
     lost = {row[0] for row, one in zip(rows, sound, strict=True) if one is None and row[1] is not None}

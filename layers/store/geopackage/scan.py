@@ -36,12 +36,12 @@ class Cursor:
     def __init__(self, view: ReadView, sql: str, values: list[Any]) -> None:
         """``view`` has a read transaction open, and belongs to this object from now on."""
         self._view = view
-        self._sql = sql
-        self._values = values
         self._lock = threading.Lock()
         self._given = 0
+        self._lenient = False
+        #: What is being read, its values, and how many rows were given before its first.
+        self._source: tuple[str, list[Any], int] = sql, values, 0
         self._closed = False
-        view.con.text_factory = partial(str, encoding="utf-8", errors="replace")
         self._rows = view.con.execute(sql, values)
 
     def take(self, size: int) -> list[Any]:
@@ -52,7 +52,7 @@ class Cursor:
             batch: list[Any] = []
             weight = 0
             while len(batch) < size and weight < _BATCH_BYTES:
-                rows = self._rows.fetchmany(min(_STEP, size - len(batch)))
+                rows = self._next(min(_STEP, size - len(batch)), self._given + len(batch))
                 if not rows:
                     break
                 batch += rows
@@ -60,17 +60,34 @@ class Cursor:
             self._given += len(batch)
             return batch
 
+    def _next(self, size: int, given: int) -> list[Any]:
+        """Up to so many rows; ``given`` of them were given before."""
+        try:
+            return self._rows.fetchmany(size)
+        except sqlite3.OperationalError as error:
+            if "decode" not in str(error) or self._lenient:
+                raise
+        # a text that is no UTF-8: what decodes those costs a call a text, so it is not there before
+        self._lenient = True
+        con = self._view.con
+        con.text_factory = partial(str, encoding="utf-8", errors="replace")
+        self._rows.close()
+        sql, values, first = self._source
+        self._rows = con.execute(f"{sql} LIMIT -1 OFFSET ?", [*values, given - first])
+        return self._rows.fetchmany(size)
+
     def set_aside(self) -> None:
         """Copy what is left and give the snapshot back. On a failure the scan keeps its snapshot."""
         con = self._view.con
         with self._lock, suppress(TwinError), sqlite_errors():
             if self._closed:
                 return
-            rest = f"CREATE TEMP TABLE rest AS {self._sql} LIMIT -1 OFFSET ?"
-            con.execute(rest, [*self._values, self._given])
+            sql, values, _ = self._source
+            con.execute(f"CREATE TEMP TABLE rest AS {sql} LIMIT -1 OFFSET ?", [*values, self._given])
             self._rows.close()
             con.execute("COMMIT")  # before the next statement: one that reads would keep the snapshot
-            self._rows = con.execute("SELECT * FROM temp.rest ORDER BY rowid")
+            self._source = "SELECT * FROM temp.rest ORDER BY rowid", [], self._given
+            self._rows = con.execute(self._source[0])
 
     def close(self) -> None:
         """Give everything back. May be called again, and from any thread."""

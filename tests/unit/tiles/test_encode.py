@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from layers.model import Rows
 from layers.types import Field
 from tiles import batch as batches
-from tiles import dictionary, scheme
+from tiles import column_build, dictionary, scheme
 from tiles.batch import Batch
 from tiles.dictionary import DictionaryColumn
 from tiles.dictionary import encode as encode_column
@@ -43,7 +43,7 @@ def at(u: float, v: float) -> tuple[float, float]:
 def make(shapes: list[Any], **columns: list[Any]) -> Batch:
     """A batch of geometries with text columns."""
     rows = Rows(np.arange(1, len(shapes) + 1), [shapely.to_wkb(s) for s in shapes], dict(columns.items()))
-    return batches.from_rows(rows, [Field(name, "string") for name in columns])
+    return column_build.from_rows(rows, [Field(name, "string") for name in columns])
 
 
 def decoded(batch: Batch, z: int = Z, x: int = X, y: int = Y, clip: Clip = "buffer") -> dict[int, Any]:
@@ -196,7 +196,7 @@ def test_property_values_keep_their_types() -> None:
         {name: column for name, (_, column) in values.items()},
     )
     fields = [Field(name, kind) for name, (kind, _) in values.items()]  # type: ignore[arg-type]
-    data = encode.layer("lamps", batches.from_rows(rows, fields), Z, X, Y)
+    data = encode.layer("lamps", column_build.from_rows(rows, fields), Z, X, Y)
     features = mapbox_vector_tile.decode(data)["lamps"]["features"]
     assert [f["id"] for f in features] == [2**40, 2**40 + 1, 2**40 + 2]
     for i, feature in enumerate(features):
@@ -211,8 +211,9 @@ codes = st.lists(st.integers(-1, 30), min_size=1, max_size=40)
 @settings(deadline=None)
 def test_a_compact_dictionary_has_each_used_value_once_in_order(given_codes: list[int], wide: bool) -> None:
     names = [f"v{i}" for i in range(31 + 1000 * wide)]
-    prop = DictionaryColumn(np.array(given_codes, np.int32), dictionary.values("s", names)).compact()
-    entries = dictionary.values("s", names).entries()
+    values = dictionary.encode(names, "string").values
+    prop = DictionaryColumn(np.array(given_codes, np.int32), values).compact()
+    entries = values.entries()
     used = list(dict.fromkeys(code for code in given_codes if code >= 0))
     assert prop.values.entries() == [entries[code] for code in used]
     assert prop.codes.tolist() == [used.index(code) if code >= 0 else -1 for code in given_codes]

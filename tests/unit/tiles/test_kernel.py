@@ -24,7 +24,7 @@ from layers.types import Field
 from tests.support import ROOT
 from tests.unit.tiles.test_encode import CLIPS, X, Y, Z, at, make, spot, stars
 from tiles import batch as batches
-from tiles import kernel
+from tiles import column_build, kernel
 from tiles.batch import Batch
 from tiles.kernel import Kernel, build
 from tiles.mesh import triangles
@@ -79,7 +79,7 @@ def features(draw: st.DrawFn) -> Batch:
         [shapely.to_wkb(shape) for shape in shapes],
         {name: draw(st.lists(value, min_size=n, max_size=n)) for name, (_, value) in columns.items()},
     )
-    return batches.from_rows(rows, [Field(name, kind) for name, (kind, _) in columns.items()])  # type: ignore[arg-type]
+    return column_build.from_rows(rows, [Field(name, kind) for name, (kind, _) in columns.items()])  # type: ignore[arg-type]
 
 
 @built

@@ -20,7 +20,7 @@ from layers.query import Query
 from layers.read.plain import arrays
 from layers.store import geopackage
 from layers.values import items, stored
-from tiles import batch, scheme
+from tiles import column_build, scheme
 from tiles.vector import encode
 
 LISTS: list[dict[str, Any]] = [
@@ -100,7 +100,7 @@ def test_edits_are_checked(store: Any) -> None:
 def test_tiles_have_their_json_text(store: Any) -> None:
     rows = store.rows("places")
     assert list(rows.properties["tags"]) == ['["医院","say \\"x\\""]', "[]", None]
-    made = batch.from_rows(rows, store.layer("places").fields)
+    made = column_build.from_rows(rows, store.layer("places").fields)
     x, y = scheme.world(25.0, 60.0)
     tile = encode.layer("places", made, 14, int(x * 2**14), int(y * 2**14))
     found = mapbox_vector_tile.decode(tile)["places"]["features"]
