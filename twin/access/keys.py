@@ -26,6 +26,8 @@ from twin.access import private
 from twin.access.rights import ACTIONS, Action, Objects
 
 FILE = "keys.json"
+#: For so long a key that was known is, without a look at the file.
+LOOK_SECONDS = 1.0
 DAMAGED = "the keys of this city cannot be read: its keys.json is damaged"
 _DIGEST = re.compile("[0-9a-f]{64}")
 log = logging.getLogger("twin")
@@ -48,6 +50,7 @@ class Keys:
     def __init__(self, folder: Path) -> None:
         self._file = folder / FILE
         self._mtime = -1.0
+        self._looked = -LOOK_SECONDS
         self._keys: dict[str, Key] = {}
         # entries that are none: they are left where they are, and the others hold
         self._damaged = 0
@@ -99,14 +102,25 @@ class Keys:
         raise NotFound(f"no key named {name!r}")
 
     def known(self, digest: str) -> Key | None:
-        """The key of that digest, None when there is no such key (any more). Raises Unavailable."""
-        self._read()
-        for known, key in self._keys.items():
-            if hmac.compare_digest(known, digest):
-                return key
+        """The key of that digest, None when there is no such key: one that was made holds at once, one that
+        was removed ends within :data:`LOOK_SECONDS`. Raises Unavailable."""
+        if time.monotonic() - self._looked >= LOOK_SECONDS:
+            self._read()
+        key = self._find(digest)
+        if key is None:
+            self._read()
+            key = self._find(digest)
+        if key is not None:
+            return key
         if self._damaged:
             # it may be one of those
             raise Unavailable(DAMAGED)
+        return None
+
+    def _find(self, digest: str) -> Key | None:
+        for known, key in self._keys.items():
+            if hmac.compare_digest(known, digest):
+                return key
         return None
 
     def _whole(self) -> None:
@@ -121,6 +135,7 @@ class Keys:
             self._keys, self._mtime, self._damaged = {}, -1.0, 0
             return
         if mtime == self._mtime:
+            self._looked = time.monotonic()
             return
         try:
             rows = json.loads(self._file.read_text("utf-8"))
@@ -135,7 +150,7 @@ class Keys:
             log.warning(
                 "keys.json: %d of its %d entries are damaged and left alone", self._damaged, len(rows)
             )
-        self._mtime = mtime
+        self._mtime, self._looked = mtime, time.monotonic()
 
     def _write(self, keys: Mapping[str, Key]) -> None:
         rows = [
@@ -144,7 +159,7 @@ class Keys:
             for digest, key in keys.items()
         ]
         private.write(self._file, rows)
-        self._mtime = -1.0
+        self._mtime, self._looked = -1.0, -LOOK_SECONDS
 
 
 def _key(row: object) -> Key | None:

@@ -131,7 +131,7 @@ class SensorThings:
         quick = self._things.lone(rest, body, who)
         if quick is not None:
             entity = OBSERVATIONS
-            made, late = await self._city.live.ingest.put(partial(_append, quick))
+            made, late = await self._city.live.ingest.keep(quick)
             answer = orjson.dumps(observation(base, made, quick, late=late))
         else:
             entity, made = await self._city.live.ingest.put(partial(self._create, rest, body, who))
@@ -177,12 +177,6 @@ class SensorThings:
 
     def _rows(self, raw: bytes, who: Caller) -> list[Observation | str]:
         return self._things.rows(respond.read_json(raw), who)
-
-
-def _append(one: Observation, tx: Transaction) -> tuple[int, bool]:
-    """Keep one observation: its id, and whether it came late."""
-    (made,) = tx.append([one])
-    return made, made in tx.late
 
 
 def _checked(scope: Scope, resource: str) -> str:

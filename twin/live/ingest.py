@@ -12,9 +12,11 @@ import logging
 import sqlite3
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import groupby, repeat
 from typing import Any
 
 from layers.damage import is_damage
@@ -59,9 +61,17 @@ type Work = Callable[[Transaction], Any]
 
 @dataclass(frozen=True, slots=True)
 class _PendingWrite:
-    work: Work
+    """``work``, or one observation that needs no more than to be kept; ``loop`` is that of the ``future``,
+    None of one that threads wait for."""
+
+    work: Work | Observation
     rows: int
-    future: Future[Any]
+    future: Future[Any] | asyncio.Future[Any]
+    loop: asyncio.AbstractEventLoop | None = None
+
+
+#: A write with what it returned or raised.
+type _Answer = tuple[_PendingWrite, Any, BaseException | None]
 
 
 class Ingest:
@@ -114,22 +124,37 @@ class Ingest:
         """Queue work. Raises ReadOnly, Busy (the queue is full), Unavailable (the server stops).
 
         The future holds what ``work`` returned, once it is committed, or what it raised."""
-        self._file.writer()
         future: Future[Any] = Future()
-        with self._ready:
-            if self._stopping:
-                raise Unavailable("the server is stopping")
-            full = len(self._pending) >= MAX_WAITING_WRITES or self._rows + rows > MAX_WAITING_ROWS
-            if full and self._pending:
-                raise Busy("too many observations are waiting to be stored: try again in a moment")
-            self._pending.append(_PendingWrite(work, rows, future))
-            self._rows += rows
-            self._ready.notify()
+        self._queue(_PendingWrite(work, rows, future))
         return future
 
     async def put(self, work: Work, rows: int = 1) -> Any:
-        """Queue work and wait until it is committed. Raises as :meth:`submit`, and what work raised."""
-        return await asyncio.shield(asyncio.wrap_future(self.submit(work, rows)))
+        """Queue work and wait until it is committed; whoever stops waiting does not stop it. Raises as
+        :meth:`submit`, and what work raised."""
+        return await self._wait(work, rows)
+
+    async def keep(self, one: Observation) -> tuple[int, bool]:
+        """Keep one observation: its id, and whether it came late. Raises as :meth:`submit`."""
+        kept: tuple[int, bool] = await self._wait(one, 1)
+        return kept
+
+    async def _wait(self, work: Work | Observation, rows: int) -> Any:
+        loop = asyncio.get_running_loop()
+        future = loop.create_future()
+        self._queue(_PendingWrite(work, rows, future, loop))
+        return await future
+
+    def _queue(self, write: _PendingWrite) -> None:
+        self._file.writer()
+        with self._ready:
+            if self._stopping:
+                raise Unavailable("the server is stopping")
+            full = len(self._pending) >= MAX_WAITING_WRITES or self._rows + write.rows > MAX_WAITING_ROWS
+            if full and self._pending:
+                raise Busy("too many observations are waiting to be stored: try again in a moment")
+            self._pending.append(write)
+            self._rows += write.rows
+            self._ready.notify()
 
     @property
     def waiting(self) -> int:
@@ -182,12 +207,12 @@ class Ingest:
         self.failing = why
 
     def _fail(self, group: list[_PendingWrite]) -> None:
-        for write in group:
-            write.future.set_exception(Unavailable("the data could not be stored now: try again"))
+        why = "the data could not be stored now: try again"
+        _tell([(write, None, Unavailable(why)) for write in group])
 
     def _write(self, conn: sqlite3.Connection, group: list[_PendingWrite]) -> None:
         tx = Transaction(conn, self.series, self._clock())
-        answers: list[tuple[_PendingWrite, Any, BaseException | None]] = []
+        answers: list[_Answer] = []
         try:
             conn.execute("BEGIN IMMEDIATE")
             if not group:
@@ -195,7 +220,7 @@ class Ingest:
                 tx.moved.update(self.series.set_back(conn, tx.now))
             if self.series.due(tx.now):
                 tx.moved.update(self.series.fall_due(conn, tx.now))
-            answers.extend(self._one(tx, write) for write in group)
+            answers.extend(self._each(tx, group))
             conn.execute("COMMIT")
         except sqlite3.Error as error:
             self._failed(str(error))
@@ -219,21 +244,30 @@ class Ingest:
         self._guarded(tx.settle)
         if tx.moved:
             self._guarded([lambda: tx.after.append(self._moved(tx.moved))])
-        for write, result, failure in answers:
-            if failure is None:
-                write.future.set_result(result)
-            else:
-                write.future.set_exception(failure)
+        _tell(answers)
         self._guarded(tx.after)
         self._guarded([lambda: self._file.fold(sum(write.rows for write in group))])
 
-    def _one(self, tx: Transaction, write: _PendingWrite) -> tuple[_PendingWrite, Any, BaseException | None]:
-        """One write inside its savepoint: what it raises undoes it alone."""
+    def _each(self, tx: Transaction, group: Iterable[_PendingWrite]) -> Iterator[_Answer]:
+        """Every write of a group in its order; observations that follow each other are kept as one."""
+        for alike, run in groupby(group, lambda write: isinstance(write.work, Observation)):
+            writes = list(run)
+            if alike:
+                kept, failure = self._one(tx, partial(_keep, writes))
+                if failure is None:
+                    yield from zip(writes, kept, repeat(None), strict=False)
+                    continue
+            for write in writes:
+                work = partial(_keep_lone, write.work) if isinstance(write.work, Observation) else write.work
+                yield write, *self._one(tx, work)
+
+    def _one(self, tx: Transaction, work: Work) -> tuple[Any, BaseException | None]:
+        """Some work inside its savepoint: what it raises undoes it alone."""
         mark, moved = self.series.mark(), dict(tx.moved)
-        settle, after = list(tx.settle), list(tx.after)
+        settle, after, late = list(tx.settle), list(tx.after), set(tx.late)
         tx.conn.execute("SAVEPOINT write")
         try:
-            result = write.work(tx)
+            result = work(tx)
         except Exception as error:
             if isinstance(error, sqlite3.OperationalError):
                 raise
@@ -242,12 +276,12 @@ class Ingest:
             tx.conn.execute("ROLLBACK TO write")
             tx.conn.execute("RELEASE write")
             self.series.reset(mark)
-            tx.moved, tx.settle, tx.after = moved, settle, after
+            tx.moved, tx.settle, tx.after, tx.late = moved, settle, after, late
             if not isinstance(error, TwinError):
                 log.exception("unexpected error while storing live data")
-            return write, None, error
+            return None, error
         tx.conn.execute("RELEASE write")
-        return write, result, None
+        return result, None
 
     def _guarded(self, calls: Iterable[Callable[[], None]]) -> None:
         """What follows a commit. A fault here is ours and must not stop the writer."""
@@ -256,3 +290,38 @@ class Ingest:
                 call()
             except Exception:
                 log.exception("unexpected error after storing live data")
+
+
+def _keep(writes: Iterable[_PendingWrite], tx: Transaction) -> list[tuple[int, bool]]:
+    ids = tx.append([write.work for write in writes if isinstance(write.work, Observation)])
+    return [(made, made in tx.late) for made in ids]
+
+
+def _keep_lone(one: Observation, tx: Transaction) -> tuple[int, bool]:
+    (made,) = tx.append([one])
+    return made, made in tx.late
+
+
+def _tell(answers: Iterable[_Answer]) -> None:
+    """Resolve what is waited for: of those who wait in an event loop, all in one call into it."""
+    waiting: dict[asyncio.AbstractEventLoop, list[_Answer]] = {}
+    for answer in answers:
+        loop = answer[0].loop
+        if loop is None:
+            _resolve([answer])
+        else:
+            waiting.setdefault(loop, []).append(answer)
+    for loop, some in waiting.items():
+        # a loop that was closed has nobody who waits
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(_resolve, some)
+
+
+def _resolve(answers: Iterable[_Answer]) -> None:
+    for write, result, failure in answers:
+        if write.future.cancelled():
+            continue
+        if failure is None:
+            write.future.set_result(result)
+        else:
+            write.future.set_exception(failure)

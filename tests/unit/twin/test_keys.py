@@ -95,14 +95,35 @@ def test_a_key_may_only_what_it_was_made_for(tmp_path):
         require(keys, bearer(key), "edit")
 
 
-def test_keys_of_another_process_are_seen_and_removal_is_at_once(tmp_path):
-    server, command = Keys(tmp_path), Keys(tmp_path)
+def test_keys_of_another_process_are_seen_at_once_and_their_removal_within_a_second(tmp_path, monkeypatch):
+    server, command, now = Keys(tmp_path), Keys(tmp_path), [0.0]
+    monkeypatch.setattr("twin.access.keys.time.monotonic", lambda: now[0])
     server.add("first")
     key = command.add("second")
     assert require(server, bearer(key), "edit") == "second"
     command.remove("second")
+    now[0] = 0.99
+    assert require(server, bearer(key), "edit") == "second"
+    now[0] = 1.0
     with pytest.raises(NoKey):
         server.who(bearer(key))
+    again = command.add("third")
+    assert require(server, bearer(again), "edit") == "third"
+    server.remove("third")
+    with pytest.raises(NoKey):
+        server.who(bearer(again))
+
+
+def test_a_known_key_costs_one_look_at_the_file_a_second(tmp_path, monkeypatch):
+    keys = Keys(tmp_path)
+    key, now, looks = keys.add("duty"), [5.0], []
+    monkeypatch.setattr("twin.access.keys.time.monotonic", lambda: now[0])
+    stat = Path.stat
+    monkeypatch.setattr(Path, "stat", lambda path, **kw: looks.append(path.name) or stat(path, **kw))
+    for _ in range(50):
+        require(keys, bearer(key), "edit")
+        now[0] += 0.05
+    assert looks.count(FILE) == 3
 
 
 def test_names_are_unique_and_known(tmp_path):

@@ -1,5 +1,6 @@
 """The writer: group commit, acknowledgement, back-pressure, failures."""
 
+import asyncio
 import sqlite3
 import threading
 from functools import partial
@@ -74,6 +75,49 @@ def test_a_job_that_fails_undoes_itself_alone(writer, file):
     assert futures[2].result(5) == [2]
     assert writer.series.latest[1].time == 2
     assert count(file) == 2
+
+
+def test_those_who_wait_in_a_loop_are_told_in_one_call_a_commit(writer, file, moved):
+    calls = []
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        threadsafe = loop.call_soon_threadsafe
+        loop.call_soon_threadsafe = lambda *call: calls.append(call) or threadsafe(*call)
+        waiting = [asyncio.ensure_future(writer.keep(Observation(1, t, 1.0))) for t in range(50)]
+        left = asyncio.ensure_future(writer.keep(Observation(2, 1, 1.0)))
+        more = [asyncio.ensure_future(writer.put(put(Observation(1, 60 + t, 1.0)))) for t in range(2)]
+        await asyncio.sleep(0)
+        left.cancel()
+        writer.start()
+        return await asyncio.gather(*waiting, *more)
+
+    told = asyncio.run(main())
+    assert told == [*((i + 1, False) for i in range(50)), [52], [53]]
+    assert len(calls) == 1
+    assert count(file) == 53  # whoever stopped waiting did not stop the write
+    writer.stop()
+    assert (len(moved), sorted(moved[0])) == (1, [1, 2])
+
+
+def test_of_observations_that_are_kept_as_one_a_bad_one_fails_alone(writer, file, caplog):
+    async def main():
+        rows = [
+            Observation(1, 1, 1.0),
+            Observation(None, 2, 2.0),
+            Observation(1, 3, 3.0),
+            Observation(1, 2, 2.0),
+        ]
+        waiting = [asyncio.ensure_future(writer.keep(row)) for row in rows]
+        await asyncio.sleep(0)
+        writer.start()
+        return await asyncio.gather(*waiting, return_exceptions=True)
+
+    good, bad, *rest = asyncio.run(main())
+    assert (good, rest) == ((1, False), [(2, False), (3, True)])
+    assert isinstance(bad, sqlite3.IntegrityError)
+    assert count(file) == 3
+    caplog.clear()
 
 
 def test_a_full_queue_is_busy_and_a_large_batch_still_passes_an_empty_one(writer, monkeypatch):
