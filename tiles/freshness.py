@@ -18,12 +18,14 @@ from layers.model import Change
 from layers.types import Bbox
 from tiles import scheme
 from tiles.feature_source import FeatureSource
+from tiles.levels.cells import NEAR
 from tiles.scene import tree
 from tiles.scheme import MAX_ZOOM, SCENE_ZOOMS, Floats
 from tiles.vector import clip
 
-#: Parts of a tile by which features are drawn over the edge of the tiles they lie in.
-BUFFER = clip.BUFFER / clip.EXTENT
+#: Parts of a tile around it in which a feature may lie that changes it: one is drawn over the edge of tiles,
+#: and whether it is drawn or merged follows from its neighbours, too.
+BUFFER = max(clip.BUFFER / clip.EXTENT, NEAR)
 #: Log rows remembered a layer; beyond it the older half counts as a change of the whole layer.
 REMEMBERED = 200_000
 _PAGE = 10_000

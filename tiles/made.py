@@ -9,11 +9,13 @@ from isal import igzip
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """A made tile: gzipped body (empty when nothing is drawn), its ETag, features left out."""
+    """A made tile: gzipped body (empty when nothing is drawn), its ETag; of a vector tile how many features
+    are merged in it, and whether properties that are not drawn were left out."""
 
     body: bytes
     etag: str
-    dropped: int = 0
+    merged: int = 0
+    thin: bool = False
 
     @property
     def weight(self) -> int:

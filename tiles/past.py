@@ -121,6 +121,11 @@ class PastSnapshot:
         return whole <= max(COMPACT_ROWS, self._asked) or "_whole" in self.__dict__
 
     @property
+    def index(self) -> SpatialIndex:
+        """As :attr:`Snapshot.index`."""
+        return self._rest.index
+
+    @property
     def boxes(self) -> Floats:
         """As :attr:`Snapshot.boxes`."""
         return self._whole.boxes

@@ -28,12 +28,13 @@ from layers.parts import Remainders
 from layers.raster.files import OpenFiles
 from layers.types import REST, Bbox
 from tiles import extent, freshness, scheme, storeys
-from tiles.batch import Batch
+from tiles.batch import FID, Batch
 from tiles.cache import Cache
 from tiles.feature_source import FeatureSource
 from tiles.freshness import Versions
 from tiles.ground import FLAT, ConstantGround, Feet, Ground
 from tiles.layer_columns import LayerColumns
+from tiles.levels import build as levels
 from tiles.made import Tile
 from tiles.mesh_heights import MeshHeights
 from tiles.past import PastColumns, PastSnapshot
@@ -46,8 +47,9 @@ from tiles.scheme import MAX_ZOOM, SCENE_ZOOMS, Floats
 from tiles.snapshots import Snapshot
 from tiles.terrain.service import TerrainTiles
 from tiles.terrain.sheet import Blocks
-from tiles.vector import encode, overview
+from tiles.vector import overview
 from tiles.vector.clip import Clip
+from tiles.vector.overview import Drawing
 
 #: Joined to the epoch in every ETag; to be changed whenever the same features give other bytes.
 EDITION = ".4"
@@ -72,7 +74,8 @@ _TYPES = {"integer": "Number", "number": "Number", "boolean": "Boolean"}
 @dataclass(frozen=True, slots=True)
 class _Fragment:
     body: bytes
-    dropped: int
+    merged: int
+    thin: bool
 
     @property
     def weight(self) -> int:
@@ -209,7 +212,8 @@ class Tiles:
         parts = [self._fragment(layer_id, at, clip, len(ids) > 1) for layer_id in ids]
         body = b"".join(part.body for part in parts)
         packed = igzip.compress(body, _GZIP_LEVEL, mtime=0) if body else b""
-        return Tile(packed, etag, sum(part.dropped for part in parts))
+        thin = any(part.thin for part in parts)
+        return Tile(packed, etag, sum(part.merged for part in parts), thin)
 
     def _fragment(self, layer_id: str, at: tuple[int, int, int], clip: Clip, keep: bool) -> _Fragment:
         if not keep:
@@ -218,9 +222,9 @@ class Tiles:
         return self._fragments.make((layer_id, *at, version), lambda: self._encode(layer_id, at, clip))
 
     def _encode(self, layer_id: str, at: tuple[int, int, int], clip: Clip) -> _Fragment:
-        window = self._snapshot(layer_id).window(scheme.tile_box(*at, freshness.BUFFER))
-        batch, dropped = overview.thin(window, at[0])
-        return _Fragment(encode.layer(layer_id, batch, *at, clip), dropped)
+        drawing = _drawing(self._layer(layer_id))
+        made = overview.layer(layer_id, self._snapshot(layer_id), drawing, at, clip)
+        return _Fragment(made.body, made.merged, made.thin)
 
     def tilejson(self, ids: Sequence[str], base_url: str, attribution: str = "") -> Tile:
         """TileJSON 3.0.0 of one or more layers; ``attribution`` is HTML. Raises NotFound."""
@@ -572,6 +576,16 @@ def _covers(known: Tree | None, fresh: Tree | None) -> bool:
     if known is None or fresh is None:
         return fresh is None
     return known.covers(fresh)
+
+
+def _drawing(layer: FeatureLayer) -> Drawing:
+    kind = kinds.known(layer.kind)
+    scheme_ = levels.scheme_of(kind.style, kind.body)
+    if scheme_.by is not None and layer.field(scheme_.by) is None:
+        scheme_ = replace(scheme_, by=None, values=())
+    assumed = kind.style.get("assumed")
+    named = {FID, scheme_.by, assumed["property"] if assumed else None}
+    return Drawing(scheme_, frozenset(name for name in named if name))
 
 
 def _vector_layer(layer: FeatureLayer) -> dict[str, object]:

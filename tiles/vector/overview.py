@@ -1,54 +1,94 @@
-"""What a tile of a low zoom leaves out, and in which order when it must leave out more.
+"""A layer in one tile within a budget: whole where that fits, else with less of it one by one.
 
-Rank is a property of the feature alone, so neighbouring tiles and zooms agree on it."""
+What does not fit is merged (:mod:`tiles.levels`), never left out.
+"""
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
+from dataclasses import dataclass
+from typing import Protocol
 
-from tiles.batch import LINE, POINT, POLYGON, Batch
-from tiles.scheme import Floats
-from tiles.vector.clip import EXTENT
+from isal import igzip
 
-#: Features of one layer in one tile.
-BUDGET = 20_000
-#: Tile units of one pixel when a client draws a tile 512 pixels wide.
-PIXEL = EXTENT / 512
-#: From this zoom nothing is left out for being small.
-WHOLE_ZOOM = 14
+from layers.types import Bbox
+from tiles import scheme as world
+from tiles.batch import Batch
+from tiles.levels import source, tile
+from tiles.levels.build import Scheme
+from tiles.levels.cells import NEAR, field
+from tiles.levels.source import Halves
+from tiles.levels.tile import DETAILS, WHOLE_ZOOM, Content
+from tiles.vector import encode
+from tiles.vector.clip import BUFFER, EXTENT, Clip
 
-
-def thin(batch: Batch, z: int) -> tuple[Batch, int]:
-    """The features worth drawing at a zoom, and how many the budget left out.
-
-    Below z14 polygons under one square pixel and lines under one pixel go."""
-    if z < WHOLE_ZOOM:
-        batch = _visible(batch, z)
-    over = len(batch) - BUDGET
-    if over <= 0:
-        return batch, 0
-    keep = np.argsort(-_rank(batch), kind="stable")[:BUDGET]
-    return batch.take(np.sort(keep)), over
+#: Bytes of a tile, gzipped, and its features.
+MOST_BYTES, MOST_FEATURES = 500_000, 20_000
+_LEVEL = 1
 
 
-def _visible(batch: Batch, z: int) -> Batch:
-    unit = EXTENT * float(1 << z)
-    size = batch.measure * np.where(batch.dims == POLYGON, unit * unit, unit)
-    least = np.array([0.0, PIXEL, PIXEL * PIXEL])[batch.dims]
-    keep = (batch.dims == POINT) | (size >= least)
-    return batch if keep.all() else batch.take(np.flatnonzero(keep))
+class Columns(Halves, Protocol):
+    """A layer at one moment."""
+
+    @property
+    def index(self) -> object:
+        """What all moments have in common whose columns lie in one file."""
 
 
-def _rank(batch: Batch) -> Floats:
-    """Polygons and lines by size, before points, which come in an order drawn from their id."""
-    size = np.where(batch.dims == LINE, batch.measure * 1e-6, batch.measure)
-    return np.where(batch.dims == POINT, -1 - _hash(batch.fids), size)
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """How a layer is drawn: what its pyramids count, and the properties that a style or a label names."""
+
+    scheme: Scheme
+    named: frozenset[str]
 
 
-def _hash(fids: NDArray[np.int64]) -> Floats:
-    """Evenly spread numbers in [0, 1) (the finaliser of splitmix64)."""
-    h = fids.astype(np.uint64)
-    h = (h ^ (h >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    h = (h ^ (h >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return (h ^ (h >> np.uint64(31))).astype(np.float64) / 2.0**64
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A layer message of a tile, its size gzipped, how many features are merged in it, and whether properties
+    that are not drawn were left out."""
+
+    body: bytes
+    packed: int
+    merged: int
+    thin: bool
+
+
+def layer(
+    name: str,
+    snapshot: Columns,
+    drawing: Drawing,
+    at: tuple[int, int, int],
+    clip: Clip,
+    most: int = MOST_BYTES,
+    features: int = MOST_FEATURES,
+) -> Made:
+    """One layer of a tile in so many bytes, gzipped, and features."""
+    whole = _whole(snapshot, at) if at[0] >= WHOLE_ZOOM else None
+    if whole is not None and len(whole) <= features:
+        made = _made(name, Content(whole, 0, False), at, clip)
+        if made.packed <= most:
+            return made
+    place = field(*at, near=at[0] >= WHOLE_ZOOM)
+    if at[0] >= WHOLE_ZOOM:
+        near = snapshot.window(world.tile_box(*at, NEAR))
+        groups = source.window_source(near, place, drawing.scheme)
+    else:
+        groups = source.source(snapshot, snapshot.index, drawing.scheme)
+    for detail in DETAILS:
+        if detail.features > features and detail is not DETAILS[-1]:
+            continue
+        content = tile.content(groups, place, drawing.scheme, detail, drawing.named, clip == "exact")
+        made = _made(name, content, at, clip)
+        if made.packed <= most:
+            break
+    return made
+
+
+def _whole(snapshot: Columns, at: tuple[int, int, int]) -> Batch:
+    box: Bbox = world.tile_box(*at, BUFFER / EXTENT)
+    return snapshot.window(box)
+
+
+def _made(name: str, content: Content, at: tuple[int, int, int], clip: Clip) -> Made:
+    body = encode.layer(name, content.batch, *at, clip)
+    return Made(body, len(igzip.compress(body, _LEVEL)), content.merged, content.thin)

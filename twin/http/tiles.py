@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 MVT = "application/vnd.mapbox-vector-tile"
 JSON = "application/json"
-#: Features that the budget of a tile left out, where it left out any.
-DROPPED = b"features-dropped"
+#: Features that are merged in a tile, where any are; and that it has only the properties that are drawn.
+MERGED, THIN = b"features-merged", (b"properties", b"drawn")
 #: Parameters that a tile URL may carry: clients add ``v`` to tell generations apart.
 PARAMETERS = frozenset({"v"})
 CLIPS: tuple[Clip, ...] = get_args(Clip.__value__)
@@ -230,8 +230,10 @@ async def deliver(scope: Scope, send: Send, tile: Tile, media: str, empty: int =
     if await answers.fresh(scope, send, tile.etag):
         return
     headers: Headers = [(b"content-type", media.encode()), _TIMING]
-    if tile.dropped:
-        headers.append((DROPPED, b"%d" % tile.dropped))
+    if tile.merged:
+        headers.append((MERGED, b"%d" % tile.merged))
+    if tile.thin:
+        headers.append(THIN)
     if tile.body:
         await answers.give_packed(scope, send, tile.body, tile.plain, tile.etag, headers)
         return

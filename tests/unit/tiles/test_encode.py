@@ -18,7 +18,7 @@ from tiles import column_build, dictionary, scheme
 from tiles.batch import Batch
 from tiles.dictionary import DictionaryColumn
 from tiles.dictionary import encode as encode_column
-from tiles.vector import encode, overview, wire
+from tiles.vector import encode, wire
 from tiles.vector.clip import Clip
 
 Z, X, Y = 16, 37308, 18968
@@ -275,26 +275,6 @@ def test_bytes_do_not_depend_on_history() -> None:
     even = whole.take(np.array([0, 2, 4, 6]))
     joined = batches.concat(odd, even)
     assert encode.layer("p", joined, Z, X, Y) == encode.layer("p", whole, Z, X, Y)
-
-
-def test_the_budget_leaves_out_the_least_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(overview, "BUDGET", 10)
-    shapes = [shapely.box(*at(0.5, 0.5), *at(0.5 + 0.01 * (i + 1), 0.6)) for i in range(30)]
-    kept, dropped = overview.thin(make(shapes), 16)
-    assert dropped == 20
-    assert kept.fids.tolist() == list(range(21, 31))
-    points = make([shapely.Point(at(0.01 * i, 0.5)) for i in range(60)])
-    first, _ = overview.thin(points, 16)
-    part, _ = overview.thin(points.take(np.arange(30)), 16)
-    # the order is one of the features, whatever else is in the tile
-    assert set(first.fids[first.fids <= 30].tolist()) <= set(part.fids.tolist())
-
-
-def test_small_shapes_go_at_low_zooms_only() -> None:
-    shapes = [shapely.box(*at(0.5, 0.5), *at(0.51, 0.51)), shapely.box(*at(0, 0), *at(1, 1))]
-    batch = make(shapes)
-    assert len(overview.thin(batch, 14)[0]) == 2
-    assert overview.thin(batch, 9)[0].fids.tolist() == [2]
 
 
 def test_an_empty_batch_makes_no_layer() -> None:

@@ -128,9 +128,12 @@ def test_a_line_near_the_edge_renews_the_neighbour_that_draws_it(store: Store, t
     assert tiles.vector(("pipes",), *west).etag != after[west].etag
 
 
-@pytest.mark.parametrize(("units", "both"), [(20, True), (63, True), (66, False), (200, False)])
-def test_a_building_near_the_edge_renews_the_neighbour_that_draws_it(
-    store: Store, tmp_path: Path, units: float, both: bool
+@pytest.mark.parametrize(
+    ("units", "drawn", "both"),
+    [(20, True, True), (63, True, True), (66, False, True), (255, False, True), (258, False, False)],
+)
+def test_a_building_near_the_edge_renews_the_neighbour_whose_groups_it_is_beside(
+    store: Store, tmp_path: Path, units: float, drawn: bool, both: bool
 ) -> None:
     lon, lat, west, east = near_edge(units)
     put(store, "buildings", "building", [shapely.box(lon - 1e-4, lat, lon, lat + 1e-4)], {"height_m": [3.0]})
@@ -139,8 +142,8 @@ def test_a_building_near_the_edge_renews_the_neighbour_that_draws_it(
     since = store.seq()
     store.patch("buildings", 1, {"properties": {"height_m": 4.0}})
     told = {entry["url"] for entry in tiles.changed(store.changes(since)).tiles}
-    for tile, renewed in ((west, True), (east, both)):
-        assert bool(features(tiles, tile)) == renewed
+    for tile, shown, renewed in ((west, True, True), (east, drawn, both)):
+        assert bool(features(tiles, tile)) == shown
         assert (tiles.vector(("buildings",), *tile) != before[tile]) == renewed
         assert ("tiles/buildings/{}/{}/{}.mvt".format(*tile) in told) == renewed
     # the exact cut has a tag of its own, and the same number

@@ -206,7 +206,7 @@ async function start(): Promise<void> {
     signs.set(incidents.id, pins);
     signs.set(sensors.id, stations);
     const obstacles = (): Obstacle[] => [...pins.places(), ...stations.places()];
-    app.names = new MapNames(map.scene, config, store, ground, obstacles, () => map.layers.settled);
+    app.names = new MapNames(map.scene, config, store, ground, obstacles, () => map.layers.clusters(), () => map.layers.settled);
     followSplit(app, map, obstacles);
   }
   follow(app, notices, signs);

@@ -19,7 +19,7 @@ test('an id is registered once, and could stand in a link', () => {
 
 test('panels, tools and forms are found in their folders', () => {
   expect(panels.all().map(({ id }) => id).sort()).toEqual(
-    ['edits', 'element', 'feature', 'history', 'incident', 'incidents', 'layers', 'legend', 'new', 'profile', 'search', 'section', 'sensor'],
+    ['edits', 'element', 'feature', 'history', 'incident', 'incidents', 'layers', 'legend', 'merged', 'new', 'profile', 'search', 'section', 'sensor'],
   );
   expect(tools.all().map(({ id }) => id)).toEqual(['zoom-in', 'zoom-out', 'north', 'mode', 'underground', 'profile', 'past', 'xray', 'section', 'theme']);
   expect(forms.all().map(({ id }) => id).sort()).toEqual(['coverage', 'draped', 'registered', 'scene', 'vector']);

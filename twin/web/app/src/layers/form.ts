@@ -7,6 +7,7 @@ import type { Kind } from '../history/changes';
 import type { Ground } from '../map/ground';
 import type { ImageryStack } from '../map/imagery';
 import type { Painter } from '../map/painter';
+import type { Groups } from '../map/shapes';
 import type { Entry } from '../registry';
 import type { State } from '../state';
 import { isRaster } from './order';
@@ -85,6 +86,8 @@ export interface Drawn {
   split?(direction: SplitDirection): void;
   /** Where it stands in this state; `level` is its place among the layers, 0 the lowest. */
   place(state: Readonly<State>, level: number): void;
+  /** What is merged in what is shown, where anything may be. */
+  readonly groups?: readonly Groups[];
   /** Whether this is what the engine says was picked. */
   owns(picked: unknown): boolean;
   /** One tile has new bytes. */

@@ -8,6 +8,7 @@ import { Cartesian3, Matrix4, SceneTransforms, type Cartesian2, type Scene } fro
 import { effect } from '@preact/signals-core';
 import type { CityConfig, LayerConfig } from '../config';
 import type { Ground } from '../map/ground';
+import { shortly, signSize, type Cluster } from '../map/group';
 import { shownMoment, type MomentOf } from '../past';
 import type { Store } from '../state';
 import { color } from '../tokens';
@@ -69,8 +70,9 @@ export class MapNames {
     private readonly scene: Scene,
     config: CityConfig,
     private readonly store: Store,
-    ground: Ground,
+    private readonly ground: Ground,
     private readonly obstacles: () => Obstacle[],
+    private readonly clusters: () => Cluster[],
     private readonly settled: () => boolean,
     moment: MomentOf = shownMoment,
   ) {
@@ -125,13 +127,15 @@ export class MapNames {
 
   /** False where it stands there already. */
   private draw(anew: boolean): boolean {
-    const context = this.cleared(anew);
+    const clusters = this.clusters();
+    const context = this.cleared(anew, clusters);
     if (!context) return false;
     const room = new Room();
     for (const { position, size } of this.obstacles()) {
       const at = this.window(position);
       if (at && this.isSeen(at)) room.take({ left: at.x - size / 2, right: at.x + size / 2, top: at.y - size, bottom: at.y });
     }
+    for (const cluster of clusters) this.number(context, room, cluster);
     this.written = [];
     for (const { layer, names } of this.sheets.shown()) {
       const look = lookOf(layer, isUnder(this.store.get()));
@@ -143,12 +147,26 @@ export class MapNames {
     return true;
   }
 
+  /** How many points a sign stands for. */
+  private number(context: CanvasRenderingContext2D, room: Room, { lon, lat, count }: Cluster): void {
+    const at = this.window(Cartesian3.fromDegrees(lon, lat, this.ground.at(lon, lat)));
+    const size = signSize(count);
+    if (!at || !this.isSeen(at)) return;
+    room.take({ left: at.x - size / 2, right: at.x + size / 2, top: at.y - size / 2, bottom: at.y + size / 2 });
+    context.font = `600 ${size > 22 ? 11 : 10}px ${FAMILY}`;
+    context.textAlign = 'center';
+    context.textBaseline = 'middle';
+    context.fillStyle = color('on-accent');
+    context.fillText(shortly(count), at.x, at.y + 0.5);
+  }
+
   /** The empty sheet in the size of the picture; null where nothing has changed since it was written on. */
-  private cleared(anew: boolean): CanvasRenderingContext2D | null {
+  private cleared(anew: boolean, clusters: readonly Cluster[]): CanvasRenderingContext2D | null {
     const { canvas, scene } = this;
     const { clientWidth: width, clientHeight: height } = scene.canvas;
     const ratio = Math.min(window.devicePixelRatio, 2);
-    const mark = `${width} ${height} ${ratio} ${this.edition} ${Matrix4.toArray(scene.camera.viewMatrix).join()}`;
+    const signs = clusters.reduce((sum, { lon, count }) => sum + lon * count, clusters.length);
+    const mark = `${signs} ${width} ${height} ${ratio} ${this.edition} ${Matrix4.toArray(scene.camera.viewMatrix).join()}`;
     if (mark === this.drawn && !anew) return null;
     this.drawn = mark;
     if (canvas.width !== Math.round(width * ratio) || canvas.height !== Math.round(height * ratio)) {

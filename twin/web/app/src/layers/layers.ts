@@ -4,6 +4,7 @@ import { effect, signal, untracked, type ReadonlySignal } from '@preact/signals-
 import { SplitDirection, type Scene } from '@cesium/engine';
 import type { CityConfig, LayerConfig } from '../config';
 import type { Unsaved } from '../editing/edits';
+import type { Cluster } from '../map/group';
 import type { Ground } from '../map/ground';
 import type { ImageryStack } from '../map/imagery';
 import { Painter } from '../map/painter';
@@ -117,6 +118,16 @@ export class LayerSet {
     } finally {
       for (const drawn of hidden) drawn.show = true;
     }
+  }
+
+  /** The points that stand for several in what is shown. */
+  clusters(): Cluster[] {
+    return [...this.entries.values()].flatMap(({ drawn }) => drawn?.groups?.flatMap(({ clusters }) => clusters) ?? []);
+  }
+
+  /** Whether some of what is shown of a layer stands for several. */
+  isMerged(id: string): boolean {
+    return [...this.entries.values()].some(({ layer, drawn }) => layer.id === id && drawn?.groups?.some(({ some }) => some));
   }
 
   /** The layer that what the engine picked is of. */

@@ -4,6 +4,7 @@ import { Cesium3DTileStyle } from '@cesium/engine';
 import type { LayerConfig, ModelLook } from '../config';
 import type { Unsaved } from '../editing/edits';
 import { color as themed, dataColor, linear, mixed, shade, TOKENS } from '../tokens';
+import { signSize } from '../map/group';
 import { OUTLINE } from '../map/outlines';
 import { rank, type Highlight, type Look } from './form';
 import { seen, storeyColors } from './model-look';
@@ -154,6 +155,12 @@ export function sceneStyle(
   });
 }
 
+/** What stands for several; of a single feature the count is no number. */
+const MERGED = 'Number(${count}) >= 1';
+
+/** The signs of points that stand for several. */
+const CLUSTER_SIZES = [1e5, 1e4, 1e3, 100, 10, 1].map((count): [string, string] => [`Number(\${count}) >= ${count}`, String(signSize(count))]);
+
 export function vectorStyle(
   shown: LayerConfig,
   opacity: number,
@@ -172,7 +179,7 @@ export function vectorStyle(
     ...(tests.length > 0 ? { show: allOf(tests) } : {}),
     color: { conditions: [[IS_OUTLINE, paint(themed('outline'), opacity)], ...colorConditions(layer, opacity, selected, unsaved, undefined, undefined, model)] },
     lineWidth: { conditions: [[IS_OUTLINE, OUTLINE_WIDTH], ...widthConditions(layer, underground, grown)] },
-    pointSize: grown(size),
+    pointSize: { conditions: [...CLUSTER_SIZES, ['true', grown(size)]] },
     pointOutlineColor: paint(themed('halo'), opacity),
     pointOutlineWidth: '1',
   });
@@ -184,6 +191,8 @@ function widthConditions({ buried, style }: LayerConfig, underground: boolean, g
   const listed = property && (buried || !underground) ? Object.entries(style.widths ?? {}) : [];
   const more = underground && buried ? 2 : 0;
   return [
+    // from far away lines lie close together
+    [MERGED, '1'],
     ...listed.map(([value, width]): [string, string] => [`\${${property}} === ${literal(value)}`, grown(width + more)]),
     ['true', grown((style.width ?? 2) + more)],
   ];

@@ -1,5 +1,7 @@
 /** Areas of a vector tile as they are painted: the larger under the smaller, with lines along their edges. */
 
+import { isGroup } from './group';
+
 export interface TilePoint {
   x: number;
   y: number;
@@ -66,7 +68,8 @@ export function arranged({ name, extent, features }: TileLayer, outlined: boolea
     features.flatMap((one) => (one.type === 'Polygon' ? [[one, area(one.geometry as TilePoint[][])] as const] : [])),
   );
   const areas = [...sizes.keys()].sort((a, b) => storey(a) - storey(b) || sizes.get(b)! - sizes.get(a)!);
-  const lines = areas.map(
+  // where one group ends and the next begins there is no edge
+  const lines = areas.filter(({ properties }) => !isGroup(properties)).map(
     ({ geometry, properties }): TileFeature => ({
       type: 'LineString',
       geometry: edges(geometry as TilePoint[][], extent),

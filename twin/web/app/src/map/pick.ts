@@ -13,6 +13,7 @@ import {
 import type { LayerSet } from '../layers/layers';
 import type { FeatureSelection, Selection } from '../state';
 import { elementOf, isElement, type SceneElement } from './element';
+import { groupOf, type Group } from './group';
 import { Glb, type Surface } from './glb';
 import { groundUnder } from './ground';
 
@@ -24,6 +25,11 @@ const DEEPEST = 4;
 
 interface PickedFeature {
   getProperty(name: string): unknown;
+  getPropertyIds?(): string[];
+}
+
+function carriedBy(feature: PickedFeature): Record<string, unknown> {
+  return Object.fromEntries((feature.getPropertyIds?.() ?? []).map((name) => [name, feature.getProperty(name)]));
 }
 
 /** The id that a symbol of the live collections carries. */
@@ -39,6 +45,8 @@ function isSymbol(id: unknown): id is SymbolId {
 export class Picker {
   /** The element of registered content that was picked last, and the number of that pick. */
   element: { id: number; element: SceneElement } | null = null;
+  /** What stands for several features and was picked last, and the number of that pick. */
+  group: { id: number; group: Group } | null = null;
   /** Those that are picked of. */
   private layers: LayerSet;
 
@@ -113,8 +121,9 @@ export class Picker {
 
   private painted(position: Cartesian2, box: number): Selection | null {
     const found = this.flat(position, box);
-    const fid = Number(found?.properties['fid']);
-    return found && Number.isInteger(fid) && fid >= 0 ? this.feature(found.layer.id, fid) : null;
+    if (!found) return null;
+    const fid = Number(found.properties['fid']);
+    return Number.isInteger(fid) && fid >= 0 ? this.feature(found.layer.id, fid) : this.merged(groupOf(found.layer.id, found.properties));
   }
 
   /** Attributes that the drawn feature under a pixel carries, as the tile has them. */
@@ -124,9 +133,9 @@ export class Picker {
 
   private carried(position: Cartesian2): Record<string, unknown> | null {
     const picked: unknown = this.scene.pick(position, 1, 1) ?? this.scene.pick(position, BOX, BOX);
-    const feature = picked as (PickedFeature & { getPropertyIds(): string[] }) | undefined;
+    const feature = picked as PickedFeature | undefined;
     if (typeof feature?.getPropertyIds !== 'function') return this.flat(position, BOX)?.properties ?? null;
-    return Object.fromEntries(feature.getPropertyIds().map((name) => [name, feature.getProperty(name)]));
+    return carriedBy(feature);
   }
 
   /** Window position of a place in the world, or null when it is behind the camera or off the canvas. */
@@ -159,6 +168,14 @@ export class Picker {
     return { type: 'element', id };
   }
 
+  /** A group is of its tile alone: a pick has a number of its own. */
+  private merged(group: Group | null): Selection | null {
+    if (!group) return null;
+    const id = (this.group?.id ?? 0) + 1;
+    this.group = { id, group };
+    return { type: 'group', id };
+  }
+
   private read(picked: unknown): Selection | null {
     if (typeof picked !== 'object' || picked === null) return null;
     const { id } = picked as { id?: unknown };
@@ -167,7 +184,8 @@ export class Picker {
     if (typeof feature.getProperty !== 'function') return null;
     const layer = this.layers.layerOf(picked);
     if (layer?.registered) return isElement(picked) ? this.registered(layer.id, picked) : null;
+    if (!layer) return null;
     const fid = Number(feature.getProperty('fid'));
-    return layer && Number.isInteger(fid) && fid >= 0 ? this.feature(layer.id, fid) : null;
+    return Number.isInteger(fid) && fid >= 0 ? this.feature(layer.id, fid) : this.merged(groupOf(layer.id, carriedBy(feature)));
   }
 }

@@ -22,6 +22,6 @@ export function followSplit(app: App, { scene, ground, layers, imagery }: MapPar
   function open(): void {
     layers.beside = new LayerSet(scene, config, store, ground, imagery, besideMoment);
     layers.beside.onSwap = (layer) => layers.onSwap(layer);
-    new MapNames(scene, config, store, ground, obstacles, () => layers.settled, besideMoment);
+    new MapNames(scene, config, store, ground, obstacles, () => layers.beside?.clusters() ?? [], () => layers.settled, besideMoment);
   }
 }

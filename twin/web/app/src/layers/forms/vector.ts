@@ -4,7 +4,7 @@ import { Cartesian3, Matrix4, Rectangle, type Cesium3DTileset } from '@cesium/en
 import type { LayerConfig } from '../../config';
 import type { Ground } from '../../map/ground';
 import type { Painter } from '../../map/painter';
-import { ShapeTiles } from '../../map/shapes';
+import { ShapeTiles, type Groups } from '../../map/shapes';
 import { onTerrain, type State } from '../../state';
 import { isLine, isOutlined, isUnder, localUrl, type Form, type FormContext, type Look } from '../form';
 import { vectorStyle } from '../style';
@@ -14,8 +14,13 @@ import { Tiled } from '../tiled';
 const STEP = 0.25;
 /** Pixels: a tile of zoom 14 knows a place to 0.3 m, and each tile costs requests, buffers and draws. */
 const MOST_ERROR = 9;
+/** The lowest zoom of a layer that lies within few tiles of it. */
 const LOWEST_ZOOM = 14;
 const HIGHEST_ZOOM = 16;
+/** By how much of the camera's height they are raised: the sides of what is merged for a far view are so long that the ground
+ * is curved under them. */
+const RAISED = 0.0004;
+const RAISED_FROM = 2000;
 /** Metres under the ground of the lines that stand for pipes from afar, over the tubes; how far afar is. */
 const BURIED_DEPTH = 0.4;
 const TUBES_FROM = 450;
@@ -25,6 +30,9 @@ const MOST_TILES = 200;
 class Shapes extends Tiled<ShapeTiles> {
   private readonly ground: Ground;
   private readonly painter: Painter;
+  /** The tiles of the last picture. */
+  private seen: object[] = [];
+  private readonly unfollow: () => void;
   private readonly middle: [lon: number, lat: number];
 
   constructor(
@@ -39,6 +47,14 @@ class Shapes extends Tiled<ShapeTiles> {
     const [west, south, east, north] = layer.extent ?? [lon, lat, lon, lat];
     this.ground = context.ground;
     this.middle = [(west + east) / 2, (south + north) / 2];
+    this.unfollow = context.scene.preRender.addEventListener(() => {
+      this.seen = [];
+    });
+    tileset.tileVisible.addEventListener((tile: object) => this.seen.push(tile));
+  }
+
+  get groups(): Groups[] {
+    return this.show ? this.seen.flatMap((tile) => this.provider.groups.get(tile) ?? []) : [];
   }
 
   style({ opacity, selected, under, unsaved, model }: Look): void {
@@ -51,8 +67,14 @@ class Shapes extends Tiled<ShapeTiles> {
     const [lon, lat] = this.middle;
     const up = Cartesian3.normalize(Cartesian3.fromDegrees(lon, lat), new Cartesian3());
     const under = this.layer.buried && state.mode === '3d';
-    const height = this.ground.at(lon, lat) + (under ? -BURIED_DEPTH : STEP * (level + 1));
+    const raised = Math.max(state.view.height - RAISED_FROM, 0) * RAISED;
+    const height = this.ground.at(lon, lat) + (under ? -BURIED_DEPTH : STEP * (level + 1) * (1 + raised));
     this.tileset.modelMatrix = Matrix4.fromTranslation(Cartesian3.multiplyByScalar(up, height, new Cartesian3()));
+  }
+
+  override remove(): void {
+    this.unfollow();
+    super.remove();
   }
 
   override trim(): void {
@@ -66,7 +88,7 @@ async function open(layer: LayerConfig, context: FormContext): Promise<Shapes | 
   const maxZoom = Math.min(maxzoom, HIGHEST_ZOOM);
   const provider = (await ShapeTiles.fromUrl(context.url(layer, decodeURI(localUrl(url))), {
     extent: Rectangle.fromDegrees(...padded(extent)),
-    minZoom: Math.min(Math.max(minzoom, LOWEST_ZOOM), maxZoom),
+    minZoom: Math.min(Math.max(minzoom, lowestZoom(extent)), maxZoom),
     maxZoom,
   })) as ShapeTiles;
   provider.outlined = isOutlined(layer);
@@ -74,6 +96,12 @@ async function open(layer: LayerConfig, context: FormContext): Promise<Shapes | 
   if (!tileset) return null;
   tileset.maximumScreenSpaceError = MOST_ERROR;
   return new Shapes(layer, tileset, provider, context);
+}
+
+/** The zoom at which a layer lies within four tiles: from farther away there is nothing to see in fewer. */
+function lowestZoom([west, south, east, north]: readonly number[] & { length: 4 }): number {
+  const wide = Math.max(east! - west!, (north! - south!) / Math.max(Math.cos((south! * Math.PI) / 180), 0.1), 1e-6);
+  return Math.min(Math.max(Math.floor(Math.log2(360 / wide)), 0), LOWEST_ZOOM);
 }
 
 /** Room for features that an edit moves beyond today's extent: the tile tree cannot grow later. */

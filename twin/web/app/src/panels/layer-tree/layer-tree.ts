@@ -144,12 +144,15 @@ export class LayersPanel extends Panel {
   }
 
   private legend(): TemplateResult {
-    const { layers } = this.app.store.get();
+    const { layers, view } = this.app.store.get();
+    // what is merged follows from it
+    void view;
     const visible = this.app.config.layers.filter((layer) => layers[layer.id]?.visible);
     return html`${visible.length === 0 ? why(this.app, { word: 'why.off', step: 'usual' }) : nothing}
       ${visible.map(
         (layer) => html`<section class="group">
           <h3>${titleOf(layer.title, layer.id)}</h3>
+          ${this.app.map?.layers.isMerged(layer.id) ? html`<p class="why" data-merged>${t('merged.legend')}</p>` : nothing}
           ${layer.raster ? rasterLegend(this.app, layer) : nothing} ${storeyLegend(this.app, layer)}
           ${(isOfFiles(layer) || layers[layer.id]?.model?.byStorey ? [] : (layer.style.legend ?? [])).map(
             (entry) => html`<div class="entry">

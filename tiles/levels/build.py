@@ -1,0 +1,189 @@
+"""The pyramids of a layer: what its groups hold at every zoom at which they may be merged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from layers.kinds import Body, Prism
+from tiles.batch import LINE, POLYGON, Batch
+from tiles.dictionary import DictionaryColumn
+from tiles.levels import coverage, segments, table
+from tiles.levels.cells import DEEPER, cell_of, counted, size_of
+from tiles.levels.table import Numbers, Table
+from tiles.scheme import Floats
+from layers import quadtree
+
+#: The zooms of which pyramids are kept; what is merged at deeper ones is counted tile by tile.
+DEEPEST_KEPT = 13
+#: Classes of a layer that are counted apart, at most; what is in none of them is in the last.
+MOST_CLASSES = 100
+#: Bits of a key that tell the class.
+CLASS_BITS = 7
+#: Pixels of a tile, and of the side of an area or of a line that is seen.
+PIXELS, SEEN = 512, 1.4
+#: Columns of a table of groups: how many points, lines and areas, how many of them are large enough to be seen,
+#: and the sums of the columns and rows of their middles (cells of the deepest zoom).
+POINTS, LINES, AREAS, VISIBLE, SUM_X, SUM_Y = range(6)
+
+
+@dataclass(frozen=True, slots=True)
+class Scheme:
+    """What a layer's pyramids tell beside counts: the property ``by`` whose ``values`` are its classes, None for no
+    classes, and of what is raised the fields of both ends."""
+
+    by: str | None = None
+    values: tuple[str, ...] = ()
+    heights: tuple[str, str] | None = None
+
+    @property
+    def other(self) -> int:
+        """The class of what has none of the values."""
+        return len(self.values)
+
+
+def scheme_of(style: Mapping[str, object], body: Body | None) -> Scheme:
+    """The scheme of a layer that is drawn in a style (as ``/config.json`` gives it)."""
+    rule = style.get("color")
+    rule = rule if isinstance(rule, Mapping) else {}
+    values = rule.get("values")
+    names = tuple(values)[: MOST_CLASSES - 1] if isinstance(values, Mapping) else ()
+    heights = (body.low, body.high) if isinstance(body, Prism) else None
+    name = rule.get("property")
+    return Scheme(name if isinstance(name, str) and names else None, names, heights)
+
+
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """Tables by zoom, whose keys are cells of groups counted from ``origin``, with a class in ``classes``;
+    ``segments`` by zoom and class. See :mod:`tiles.levels.coverage` and :mod:`tiles.levels.segments`."""
+
+    groups: Mapping[int, Table]
+    classes: Mapping[int, Table] = field(default_factory=dict)
+    coverage: Mapping[int, Table] = field(default_factory=dict)
+    segments: Mapping[int, Mapping[int, Table]] = field(default_factory=dict)
+
+
+def classes_of(batch: Batch, scheme: Scheme) -> NDArray[np.int64]:
+    """The class (n,) of each feature."""
+    column = batch.props.get(scheme.by) if scheme.by else None
+    if column is None:
+        return np.full(len(batch), scheme.other)
+    return class_codes(column, scheme)[column.codes]
+
+
+def class_codes(column: DictionaryColumn, scheme: Scheme) -> Numbers:
+    """The class of each value of a column, and last that of null."""
+    known = {value: code for code, value in enumerate(scheme.values)}
+    count = len(column.values)
+    texts = (column.values.text_of(code) for code in range(count))
+    return np.array([*(known.get(text, scheme.other) for text in texts), scheme.other])
+
+
+def heights_of(batch: Batch, scheme: Scheme) -> Floats:
+    """How high (m) each feature is, 0 where that is not known."""
+    if scheme.heights is None:
+        return np.zeros(len(batch))
+    low, high = (np.nan_to_num(batch.numbers(name)) for name in scheme.heights)
+    return np.maximum(high - low, 0)
+
+
+def seen_from(batch: Batch) -> Numbers:
+    """The first zoom (n,) at which each feature is large enough to be seen."""
+    side = np.where(batch.dims == POLYGON, np.sqrt(batch.measure), batch.measure)
+    with np.errstate(divide="ignore"):
+        zoom = np.ceil(np.log2(SEEN / PIXELS / np.where(batch.dims == 0, 1.0, side)))
+    return np.clip(zoom, 0, 99).astype(np.int64)
+
+
+def build(
+    batch: Batch,
+    scheme: Scheme,
+    zooms: Sequence[int] = range(DEEPEST_KEPT + 1),
+    origin: tuple[int, int] = (0, 0),
+) -> Levels:
+    """The pyramids of a batch for some zooms, one after the other; ``origin``: column and row of a cell of
+    groups of the only zoom, from which cells count."""
+    zooms = sorted(zooms, reverse=True)
+    size = size_of(batch.places)
+    # the deepest of the zooms at which a feature belongs to a group
+    enters = np.minimum(size - DEEPER, zooms[0])
+    classes = classes_of(batch, scheme)
+    made = Levels(groups(batch, zooms, size, origin), {}, {}, {})
+    rows = np.flatnonzero((batch.dims == POLYGON) & (enters >= zooms[-1]))
+    heights = heights_of(batch, scheme)
+    under, lines = table.empty(2), dict[int, Table]()
+    counts = table.empty(1)
+    first = np.flatnonzero(counted(batch) & (enters >= zooms[-1]))
+    for zoom in zooms:
+        mine = rows[enters[rows] == zoom]
+        corner = origin[0] << coverage.IN_GROUP, origin[1] << coverage.IN_GROUP
+        fresh = coverage.covered(batch, mine, heights[mine], zoom, corner)
+        under = table.joined([(1, coverage.coarser(under)), (1, fresh)])
+        made.coverage[zoom] = under  # type: ignore[index]
+        lines = _segments(batch, classes, enters, zoom, lines, origin)
+        made.segments[zoom] = lines  # type: ignore[index]
+        if scheme.by or (batch.dims == LINE).any():
+            own = first[enters[first] == zoom]
+            counts = _classes(batch, own, classes, zoom, counts, origin)
+            made.classes[zoom] = counts  # type: ignore[index]
+    return made
+
+
+def groups(batch: Batch, zooms: Sequence[int], size: Numbers, origin: tuple[int, int]) -> dict[int, Table]:
+    """The tables of groups of some zooms."""
+    rows = np.flatnonzero(counted(batch))
+    rows = rows[np.argsort(batch.places[rows], kind="stable")]
+    places, size, dims = batch.places[rows], size[rows], batch.dims[rows]
+    seen = seen_from(batch)[rows]
+    x, y = quadtree.columns_rows(cell_of(places, quadtree.DEEPEST))
+    found: dict[int, Table] = {}
+    for zoom in zooms:
+        small = size >= zoom + DEEPER
+        cells = shifted(cell_of(places[small], zoom + DEEPER), origin)
+        columns = [dims[small] == dim for dim in range(3)] + [seen[small] <= zoom, x[small], y[small]]
+        if not small.any():
+            found[zoom] = table.empty(6)
+            continue
+        starts = np.flatnonzero(np.concatenate([[True], cells[1:] != cells[:-1]]))
+        sums = [np.add.reduceat(column.astype(np.int64), starts) for column in columns]
+        unsorted = Table(cells[starts], np.stack(sums, axis=1))
+        found[zoom] = unsorted if origin == (0, 0) else table.of(unsorted.keys, unsorted.sums)
+    return found
+
+
+def shifted(cells: NDArray[np.uint64], origin: tuple[int, int]) -> NDArray[np.uint64]:
+    """Cells along the Z-curve, counted from one of them."""
+    if origin == (0, 0):
+        return cells
+    x, y = quadtree.columns_rows(cells)
+    return quadtree.morton(np.maximum(x - origin[0], 0), np.maximum(y - origin[1], 0))
+
+
+def _segments(
+    batch: Batch,
+    classes: Numbers,
+    enters: Numbers,
+    zoom: int,
+    below: Mapping[int, Table],
+    origin: tuple[int, int],
+) -> dict[int, Table]:
+    rows = np.flatnonzero((batch.dims == LINE) & (enters == zoom))
+    out = {code: segments.coarser(fine) for code, fine in below.items()}
+    for code in np.unique(classes[rows]).tolist():
+        fresh = segments.drawn(batch, rows[classes[rows] == code], zoom, origin)
+        out[code] = table.joined([(1, out[code]), (1, fresh)]) if code in out else fresh
+    return out
+
+
+def _classes(
+    batch: Batch, rows: Numbers, classes: Numbers, zoom: int, below: Table, origin: tuple[int, int]
+) -> Table:
+    bits = np.uint64(CLASS_BITS)
+    cells = shifted(cell_of(batch.places[rows], zoom + DEEPER), origin)
+    fresh = table.of(cells << bits | classes[rows].astype(np.uint64), np.ones((len(rows), 1), np.int64))
+    above = below.keys >> bits >> np.uint64(2) << bits | below.keys & np.uint64((1 << CLASS_BITS) - 1)
+    return table.joined([(1, table.of(above, below.sums)), (1, fresh)])

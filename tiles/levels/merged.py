@@ -1,0 +1,247 @@
+"""What stands for the members of a group: an outline of what they cover, the lines they run along, or a point.
+
+Each tells ``count``, how many features it stands for, ``filter``, a filter in CQL2 text that selects exactly
+these from the layer, and of layers with classes how many of each there are (``count_CLASS``), with the most
+frequent one in the property that tells the class, so that a style for features colours it too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field as made_by
+
+import numpy as np
+from numpy.typing import NDArray
+
+from layers import quadtree
+from layers.types import FieldType
+from tiles.batch import LINE, POINT, POLYGON
+from tiles.levels import coverage, segments, trace
+from tiles.levels.build import CLASS_BITS, SUM_X, SUM_Y, Scheme
+from tiles.levels.cells import Field
+from tiles.levels.source import Source
+from tiles.levels.table import Numbers
+from tiles.scheme import Floats
+
+#: Names of the properties of what stands for several features.
+COUNT, FILTER = "count", "filter"
+#: Its ids begin here, beyond those of features; they are exact as JSON numbers.
+FIRST_ID = 1 << 52
+#: The share of a cell that must be covered to be drawn, by zoom: near by a cell is a building, far away a street
+#: and its houses.
+SHARES = {13: 0.3, 12: 0.25, 11: 0.18, 10: 0.12}
+_FAR_SHARE = 0.08
+#: Cells beyond the edge of a tile that are drawn in it.
+_REACH = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Shapes:
+    """Geometries as ragged arrays: ``dims`` (n,), ``parts`` (n + 1), ``coords`` (p + 1), ``outer`` (p,), ``xy``
+    (m, 2) world units."""
+
+    dims: NDArray[np.uint8]
+    parts: Numbers
+    coords: Numbers
+    outer: NDArray[np.uint8]
+    xy: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """What stands for groups: the place of each one's cell in the field, its class (−1: all), its shape; ids
+    (n,) and properties with their types."""
+
+    cell: Numbers
+    kind: Numbers
+    shapes: Shapes
+    ids: NDArray[np.int64] = made_by(default_factory=lambda: np.empty(0, np.int64))
+    props: Mapping[str, tuple[Sequence[object], FieldType]] = made_by(default_factory=dict)
+
+
+def areas(source: Source, field: Field, sums: Numbers, groups: Numbers, exact: bool) -> Merged:
+    """The outlines of what the members of groups (places in the field) cover."""
+    bits = 2 * coverage.IN_GROUP
+    table = source.within(lambda levels: levels.coverage.get(field.z), field.keys[groups], bits, 2)
+    which = np.searchsorted(field.keys[groups], table.keys >> np.uint64(bits))
+    share = table.sums[:, 0] / coverage.cell_units(field.z)
+    x, y = quadtree.columns_rows(table.keys)
+    kept = share >= SHARES.get(field.z, _FAR_SHARE if field.z < 10 else SHARES[13])
+    kept |= _best(which, share, len(groups))
+    x, y, which = x[kept], y[kept], which[kept]
+    # a group whose members lie in no cell of its own has one around their middle
+    bare = np.flatnonzero(np.bincount(which, minlength=len(groups)) == 0)
+    shift = quadtree.DEEPEST - field.z - coverage.FINER
+    middle = _middles(sums[groups[bare]]).astype(np.int64) >> shift
+    corner = np.array(field.origin) << coverage.IN_GROUP
+    x, y = np.append(x, middle[:, 0] - corner[0]), np.append(y, middle[:, 1] - corner[1])
+    which = np.append(which, bare)
+    x, y = x + corner[0], y + corner[1]
+    if not exact:
+        side = 1 << coverage.FINER
+        left, top = x - (field.x * side), y - (field.y * side)
+        near = (left >= -_REACH) & (top >= -_REACH) & (left < side + _REACH) & (top < side + _REACH)
+        x, y, which = x[near], y[near], which[near]
+    out = trace.outlines(x, y, which)
+    parts = _parts(out.group)
+    n = float(1 << (field.z + coverage.FINER))
+    cell = out.group[parts[:-1]]
+    dims = np.full(len(cell), POLYGON, np.uint8)
+    shapes = Shapes(dims, parts, out.offsets, out.outer, out.xy / n)
+    return Merged(groups[cell], np.full(len(cell), -1), shapes)
+
+
+def _best(which: Numbers, share: Floats, groups: int) -> NDArray[np.bool_]:
+    """The fullest cell of each group."""
+    best = np.zeros(len(which), bool)
+    order = np.lexsort((share, which))
+    last = np.flatnonzero(np.diff(which[order], append=groups))
+    best[order[last]] = True
+    return best
+
+
+def _middles(sums: Numbers) -> Floats:
+    """The mean of the middles of members (n, 2), in cells of the deepest zoom."""
+    count = np.maximum(sums[:, :3].sum(axis=1), 1)
+    return np.asarray(sums[:, [SUM_X, SUM_Y]] / count[:, None])
+
+
+def lines(source: Source, field: Field, scheme: Scheme, sums: Numbers, groups: Numbers) -> Merged:
+    """The lines of groups (places in the field), for each class by itself; of a class all of whose lines are
+    shorter than a pixel, one pixel."""
+    counts = by_class(source, field, scheme, groups)
+    n = float(1 << (field.z + segments.FINER))
+    place = np.array([field.x, field.y]) * (1 << segments.FINER)
+    found: list[Merged] = []
+    for code in np.flatnonzero(counts.any(axis=0)).tolist():
+        table = source.within(
+            lambda levels, code=code: levels.segments.get(field.z, {}).get(code),  # type: ignore[misc]
+            field.keys[groups],
+            segments.KEY_BITS,
+            1,
+        )
+        which = np.searchsorted(field.keys[groups], table.keys >> np.uint64(segments.KEY_BITS))
+        corners = np.stack([field.columns[groups], field.rows[groups]], axis=1) << segments.IN_GROUP
+        paths = segments.paths(table.keys, which, corners[which])
+        at = _parts(paths.feature)
+        which = paths.feature[at[:-1]]
+        ones = np.ones(len(paths.feature), np.uint8)
+        dims = np.full(len(which), LINE, np.uint8)
+        shapes = Shapes(dims, at, paths.offsets, ones, (paths.xy + place + 0.5) / n)
+        found.append(Merged(groups[which], np.full(len(which), code), shapes))
+        bare = np.setdiff1d(np.flatnonzero(counts[:, code]), which)
+        found.append(_pixels(sums, groups[bare], code, n))
+    return joined(found)
+
+
+def _pixels(sums: Numbers, groups: Numbers, code: int, n: float) -> Merged:
+    """A line of a pixel in the middle of the members of each group."""
+    middle = (_middles(sums[groups]) + 0.5) / float(1 << quadtree.DEEPEST)
+    xy = np.stack([middle - [0.5 / n, 0], middle + [0.5 / n, 0]], axis=1).reshape(-1, 2)
+    steps, ones = np.arange(len(groups) + 1), np.ones(len(groups), np.uint8)
+    shapes = Shapes(ones * np.uint8(LINE), steps, 2 * steps, ones, xy)
+    return Merged(groups, np.full(len(groups), code), shapes)
+
+
+def points(field: Field, sums: Numbers, groups: Numbers) -> Merged:
+    """A point in the middle of the members of each group (places in the field)."""
+    xy = (_middles(sums[groups]) + 0.5) / float(1 << quadtree.DEEPEST)
+    steps, ones = np.arange(len(groups) + 1), np.ones(len(groups), np.uint8)
+    shapes = Shapes(np.full(len(groups), POINT, np.uint8), steps, steps, ones, xy)
+    return Merged(groups, np.full(len(groups), -1), shapes)
+
+
+def joined(parts: Sequence[Merged]) -> Merged:
+    """Several one after the other, without ids and properties."""
+    none = np.zeros(1, np.int64)
+    shapes = [part.shapes for part in parts]
+    steps, coords, rings, places = [none], [none], 0, 0
+    for one in shapes:
+        steps.append(one.parts[1:] + rings)
+        coords.append(one.coords[1:] + places)
+        rings, places = rings + len(one.outer), places + len(one.xy)
+    whole = Shapes(
+        np.concatenate([np.empty(0, np.uint8), *(one.dims for one in shapes)]),
+        np.concatenate(steps),
+        np.concatenate(coords),
+        np.concatenate([np.empty(0, np.uint8), *(one.outer for one in shapes)]),
+        np.concatenate([np.empty((0, 2)), *(one.xy for one in shapes)]),
+    )
+    cell = np.concatenate([none[:0], *(part.cell for part in parts)])
+    return Merged(cell, np.concatenate([none[:0], *(part.kind for part in parts)]), whole)
+
+
+def counted(source: Source, field: Field, scheme: Scheme, sums: Numbers, made: Merged) -> Merged:
+    """The same with ids and properties."""
+    count = sums[made.cell, :3].sum(axis=1)
+    props: dict[str, tuple[Sequence[object], FieldType]] = {}
+    filters = [_cell_filter(field, int(at)) for at in made.cell]
+    if scheme.by is not None:
+        each_class = by_class(source, field, scheme, made.cell)
+        # a line stands for one class, where there are lines of it
+        one = made.kind >= 0
+        count = np.where(one, each_class[np.arange(len(made.kind)), np.maximum(made.kind, 0)], count)
+        top = np.where(one, made.kind, each_class.argmax(axis=1))
+        names = [*scheme.values, None]
+        props[scheme.by] = [names[code] for code in top.tolist()], "string"
+        for code in np.flatnonzero(each_class[~one].any(axis=0)).tolist():
+            each = [None if own or not n else n for own, n in zip(one, each_class[:, code].tolist(), strict=True)]
+            props[f"{COUNT}_{names[code] or 'other'}"] = each, "integer"
+        filters = [
+            text + (f" AND {_class_filter(scheme, code)}" if code >= 0 else "")
+            for text, code in zip(filters, made.kind.tolist(), strict=True)
+        ]
+    props[COUNT] = count.tolist(), "integer"
+    props[FILTER] = filters, "string"
+    ids = FIRST_ID + ((field.cells[made.cell].astype(np.int64) << CLASS_BITS | made.kind + 1) % FIRST_ID)
+    order = np.argsort(ids, kind="stable")
+    assert len(np.unique(ids)) == len(ids)
+    return _ordered(Merged(made.cell, made.kind, made.shapes, ids, props), order)
+
+
+def by_class(source: Source, field: Field, scheme: Scheme, groups: Numbers) -> Numbers:
+    """How many members of each class (n, classes) groups (places in the field) have."""
+    codes = np.arange(scheme.other + 1, dtype=np.uint64)
+    keys = (field.keys[groups][:, None] << np.uint64(CLASS_BITS) | codes).ravel()
+    found = source.sums(lambda levels: levels.classes.get(field.z), keys, 1)
+    return found.reshape(len(groups), len(codes))
+
+
+def _cell_filter(field: Field, at: int) -> str:
+    x, y = field.columns[at] + field.x * 16, field.rows[at] + field.y * 16
+    place = f"{field.depth},{x},{y}"
+    return f"middle_in_tile({place}) AND fits_tile({place})"
+
+
+def _class_filter(scheme: Scheme, code: int) -> str:
+    name = f'"{scheme.by}"'
+    texts = ["'" + value.replace("'", "''") + "'" for value in scheme.values]
+    if code < len(texts):
+        return f"{name} = {texts[code]}"
+    return f"({name} IS NULL OR {name} NOT IN ({', '.join(texts)}))"
+
+
+def _ordered(made: Merged, order: Numbers) -> Merged:
+    from tiles.dictionary import slices
+
+    shapes = made.shapes
+    index, parts = slices(shapes.parts, order)
+    places, coords = slices(shapes.coords, index)
+    moved = Shapes(shapes.dims[order], parts, coords, shapes.outer[index], shapes.xy[places])
+    ranks = order.tolist()
+    props = {name: ([values[i] for i in ranks], type_) for name, (values, type_) in made.props.items()}
+    return Merged(made.cell[order], made.kind[order], moved, made.ids[order], props)
+
+
+def _parts(group: Numbers) -> Numbers:
+    """Offsets (g + 1) of the runs of an ascending array."""
+    return np.append(np.flatnonzero(np.diff(group, prepend=-1)), len(group))
+
+
+def boxes_of(shapes: Shapes) -> Floats:
+    """The boxes (n, 4) of shapes."""
+    if not len(shapes.dims):
+        return np.empty((0, 4))
+    first = shapes.coords[shapes.parts[:-1]]
+    low, high = np.minimum.reduceat(shapes.xy, first), np.maximum.reduceat(shapes.xy, first)
+    return np.concatenate([low, high], axis=1)

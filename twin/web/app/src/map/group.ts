@@ -1,0 +1,56 @@
+/** What stands for several features of a layer, as tiles of far views have it (`tiles/levels/merged.py`). */
+
+export interface Group {
+  layer: string;
+  count: number;
+  /** Selects exactly its members: CQL2 text. */
+  filter: string;
+  /** How many of each class there are, the most first; `null` is the rest. */
+  classes: readonly { value: string | null; count: number }[];
+}
+
+const CLASS = /^count_(.+)$/;
+
+/** Whether a feature of a tile stands for several. */
+export function isGroup(properties: Readonly<Record<string, unknown>>): boolean {
+  return typeof properties['filter'] === 'string' && properties['filter'] !== '' && Number(properties['count']) > 0;
+}
+
+export function groupOf(layer: string, properties: Readonly<Record<string, unknown>>): Group | null {
+  if (!isGroup(properties)) return null;
+  const classes = Object.entries(properties).flatMap(([name, count]) => {
+    const value = CLASS.exec(name)?.[1];
+    return value && Number(count) > 0 ? [{ value: value === 'other' ? null : value, count: Number(count) }] : [];
+  });
+  classes.sort((a, b) => b.count - a.count);
+  return { layer, count: Number(properties['count']), filter: String(properties['filter']), classes };
+}
+
+/** Corners of the cell in which the members' middles lie, in degrees; null where its filter names none. */
+export function cellOf({ filter }: Group): [[west: number, south: number], [east: number, north: number]] | null {
+  const [z, x, y] = (/middle_in_tile\((\d+),(\d+),(\d+)\)/.exec(filter) ?? []).slice(1).map(Number);
+  if (z === undefined || x === undefined || y === undefined) return null;
+  const n = 2 ** z;
+  const lon = (column: number): number => (column / n) * 360 - 180;
+  const lat = (row: number): number => (Math.atan(Math.sinh(Math.PI * (1 - (2 * row) / n))) * 180) / Math.PI;
+  return [[lon(x), lat(y + 1)], [lon(x + 1), lat(y)]];
+}
+
+/** A number as a sign has room for it: 950, 12k, 1.2M. */
+export function shortly(count: number): string {
+  if (count < 1000) return String(count);
+  const [value, unit] = count < 999_500 ? [count / 1000, 'k'] : [count / 1_000_000, 'M'];
+  return `${value < 9.95 ? value.toFixed(1).replace(/\.0$/, '') : Math.round(value)}${unit}`;
+}
+
+/** Where a group of points stands on the map. */
+export interface Cluster {
+  lon: number;
+  lat: number;
+  count: number;
+}
+
+/** Pixels across the sign of so many points. */
+export function signSize(count: number): number {
+  return 18 + 4 * Math.min(Math.floor(Math.log10(Math.max(count, 1))), 5);
+}
